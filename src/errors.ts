@@ -1,0 +1,72 @@
+/**
+ * The errors this library throws on purpose. Every message is one line that names what is wrong
+ * and what would be right, so that a command may print it as it is.
+ *
+ * @module
+ */
+
+/** Base of every error thrown on purpose; anything else that escapes is a bug. */
+export class PembrokeError extends Error {
+  override name = "PembrokeError";
+}
+
+/**
+ * A call with an argument it cannot take. Thrown before any kernel runs, so nothing is half-done.
+ *
+ * @example
+ * ```ts
+ * import { ArgumentError } from "./errors.ts";
+ *
+ * const error = new ArgumentError("conv2d", "stride", 0, "a positive integer");
+ * console.log(error.message); // conv2d: stride is 0, must be a positive integer
+ * ```
+ */
+export class ArgumentError extends PembrokeError {
+  override name = "ArgumentError";
+
+  /**
+   * @param op The operation that was called, by its public name.
+   * @param parameter The parameter that is wrong.
+   * @param got The value it was given.
+   * @param takes What it takes, to follow "must be".
+   */
+  constructor(
+    readonly op: string,
+    readonly parameter: string,
+    readonly got: unknown,
+    readonly takes: string,
+  ) {
+    super(`${op}: ${parameter} is ${show(got)}, must be ${takes}`);
+  }
+}
+
+/**
+ * A file (or bytes from elsewhere) that cannot be used: missing, damaged, hostile, or not for this
+ * model.
+ *
+ * @example
+ * ```ts
+ * import { FileError } from "./errors.ts";
+ *
+ * const error = new FileError("cat.jpg", "the JPEG ends before its last row");
+ * console.log(error.message); // cat.jpg: the JPEG ends before its last row
+ * ```
+ */
+export class FileError extends PembrokeError {
+  override name = "FileError";
+
+  /**
+   * @param file The path, URL or other name the user knows it by.
+   * @param reason What is wrong with it.
+   */
+  constructor(readonly file: string, readonly reason: string, options?: ErrorOptions) {
+    super(`${file}: ${reason}`, options);
+  }
+}
+
+/** A value as an error message shows it: short, on one line. */
+function show(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value);
+  if (Array.isArray(value)) return `[${value.map(show).join(", ")}]`;
+  return String(value);
+}
