@@ -1,0 +1,98 @@
+// Average pooling with windows of one size, and adaptive average pooling to a given output size.
+// A 1-D pooling has height 1.
+
+import { gather4 } from "./inline/lanes";
+import { endTap, firstTap, innerBegin, innerEnd } from "./inline/window";
+
+/**
+ * The divisor is the window's area inside input and padding with countIncludePad, inside the input
+ * without. (A window that ceilMode lets run over the padding's end is cut there, as in PyTorch.)
+ *
+ * @param y [planes, oh, ow], written
+ * @param x [planes, h, w]
+ * @param divisor divides every sum instead of the area; 0 for none
+ */
+export function avgPool2d(
+  y: usize, x: usize, planes: i32, h: i32, w: i32, oh: i32, ow: i32,
+  kh: i32, kw: i32, strideH: i32, strideW: i32, top: i32, left: i32, bottom: i32, right: i32,
+  dilationH: i32, dilationW: i32, countIncludePad: i32, divisor: i32,
+): void {
+  const begin = innerBegin(left, strideW, ow);
+  const end = innerEnd(left, strideW, (kw - 1) * dilationW + 1, w, begin, ow);
+  const end4 = begin + ((end - begin) & ~3);
+  for (let p = 0; p < planes; p++, x += (h * w) << 2) {
+    for (let oy = 0; oy < oh; oy++) {
+      const iy = oy * strideH - top;
+      const ky0 = firstTap(iy, dilationH), ky1 = endTap(iy, dilationH, kh, h);
+      const rows = countIncludePad ? endTap(iy, dilationH, kh, h + bottom) : ky1 - ky0;
+      for (let ox = 0; ox < ow; ox++, y += 4) {
+        const ix = ox * strideW - left;
+        if (ox >= begin && ox < end4) {
+          // four neighbouring outputs whose windows lie inside the row
+          let sum = f32x4.splat(0);
+          for (let ky = ky0; ky < ky1; ky++) {
+            let from = x + (((iy + ky * dilationH) * w + ix) << 2);
+            for (let kx = 0; kx < kw; kx++, from += dilationW << 2) {
+              sum = f32x4.add(sum, gather4(from, strideW << 2));
+            }
+          }
+          const area = divisor ? divisor : rows * kw;
+          v128.store(y, f32x4.div(sum, f32x4.splat(area as f32)));
+          ox += 3;
+          y += 12;
+          continue;
+        }
+        const kx0 = firstTap(ix, dilationW), kx1 = endTap(ix, dilationW, kw, w);
+        const columns = countIncludePad ? endTap(ix, dilationW, kw, w + right) : kx1 - kx0;
+        let sum: f32 = 0;
+        for (let ky = ky0; ky < ky1; ky++) {
+          const from = x + (((iy + ky * dilationH) * w + ix) << 2);
+          for (let kx = kx0; kx < kx1; kx++) sum += load<f32>(from + ((kx * dilationW) << 2));
+        }
+        const area = divisor ? divisor : rows * columns;
+        store<f32>(y, sum / (area as f32));
+      }
+    }
+  }
+}
+
+/**
+ * y[oy, ox] = the mean of rows ⌊oy·h/oh⌋ … ⌈(oy+1)·h/oh⌉ − 1 and the columns likewise.
+ * @param y [planes, oh, ow], written
+ * @param x [planes, h, w]
+ */
+export function adaptiveAvgPool2d(
+  y: usize, x: usize, planes: i32, h: i32, w: i32, oh: i32, ow: i32,
+): void {
+  if (h == oh && w == ow) {
+    memory.copy(y, x, ((planes * h * w) as usize) << 2);
+    return;
+  }
+  for (let p = 0; p < planes; p++, x += (h * w) << 2) {
+    for (let oy = 0; oy < oh; oy++) {
+      const y0 = adaptiveBegin(oy, h, oh), y1 = adaptiveEnd(oy, h, oh);
+      for (let ox = 0; ox < ow; ox++, y += 4) {
+        const x0 = adaptiveBegin(ox, w, ow), x1 = adaptiveEnd(ox, w, ow);
+        let sum: f32 = 0;
+        for (let iy = y0; iy < y1; iy++) {
+          for (let ix = x0; ix < x1; ix++) sum += load<f32>(x + ((iy * w + ix) << 2));
+        }
+        store<f32>(y, sum / (((y1 - y0) * (x1 - x0)) as f32));
+      }
+    }
+  }
+}
+
+// i64: index · size passes 2³¹ from 46341 positions on.
+
+// @ts-ignore: decorator
+@inline
+function adaptiveBegin(o: i32, size: i32, out: i32): i32 {
+  return (((o as i64) * size) / out) as i32;
+}
+
+// @ts-ignore: decorator
+@inline
+function adaptiveEnd(o: i32, size: i32, out: i32): i32 {
+  return ((((o as i64) + 1) * size + out - 1) / out) as i32;
+}

@@ -1,0 +1,144 @@
+// C[m×n] (+)= A[m×k] · B[k×n], both operands packed into panels so that the inner loop reads
+// straight ahead (Goto & van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008).
+//
+//   A: panels of MR rows,    A[panel][k][MR]   rows beyond m are zero
+//   B: panels of NR columns, B[panel][k][NR]   columns beyond n hold anything finite or not: unused
+//
+// One B panel of KC × 8 floats stays in the first-level cache while all of A's rows pass over it.
+
+import { madd, relu4 } from "./inline/lanes";
+
+export const MR: i32 = 6;
+export const NR: i32 = 8;
+/** Depth of a block: a B panel of KC × NR floats takes 12 KB, A's rows for it stay in level two. */
+export const KC: i32 = 384;
+
+/** What a tile does with its sums. FIRST and LAST block of k can be the same. */
+export const FIRST: i32 = 1; // start from the bias (or 0), do not read C
+export const RELU: i32 = 2; // clamp at 0 when storing; only with the last block
+
+/** A tile at the edge of C is computed whole, here, and its valid part copied out. */
+const edgeTile: usize = memory.data(6 * 8 * 4, 16);
+const zeroBias: usize = memory.data(6 * 4, 16);
+
+/**
+ * One whole tile: C[6×8] (+)= A[6×k] · B[k×8].
+ * 12 accumulators, 2 vectors of B and a broadcast of A fill 15 of 16 registers.
+ * @param ldc floats from one row of C to the next
+ * @param bias 6 floats, read with FIRST
+ */
+function gemm6x8(c: usize, ldc: i32, a: usize, b: usize, k: i32, bias: usize, flags: i32): void {
+  let c00 = f32x4.splat(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00;
+  let c30 = c00, c31 = c00, c40 = c00, c41 = c00, c50 = c00, c51 = c00;
+  for (const end = b + ((k as usize) << 5); b < end; b += 32, a += 24) {
+    const b0 = v128.load(b), b1 = v128.load(b, 16);
+    let s = v128.load32_splat(a);
+    c00 = madd(c00, s, b0);
+    c01 = madd(c01, s, b1);
+    s = v128.load32_splat(a, 4);
+    c10 = madd(c10, s, b0);
+    c11 = madd(c11, s, b1);
+    s = v128.load32_splat(a, 8);
+    c20 = madd(c20, s, b0);
+    c21 = madd(c21, s, b1);
+    s = v128.load32_splat(a, 12);
+    c30 = madd(c30, s, b0);
+    c31 = madd(c31, s, b1);
+    s = v128.load32_splat(a, 16);
+    c40 = madd(c40, s, b0);
+    c41 = madd(c41, s, b1);
+    s = v128.load32_splat(a, 20);
+    c50 = madd(c50, s, b0);
+    c51 = madd(c51, s, b1);
+  }
+  const row = (ldc as usize) << 2;
+  finishRow(c, c00, c01, bias, flags);
+  finishRow(c + row, c10, c11, bias + 4, flags);
+  finishRow(c + 2 * row, c20, c21, bias + 8, flags);
+  finishRow(c + 3 * row, c30, c31, bias + 12, flags);
+  finishRow(c + 4 * row, c40, c41, bias + 16, flags);
+  finishRow(c + 5 * row, c50, c51, bias + 20, flags);
+}
+
+/** Adds the bias or what C holds, clamps, stores one row of a tile. */
+// @ts-ignore: decorator
+@inline
+function finishRow(c: usize, v0: v128, v1: v128, bias: usize, flags: i32): void {
+  if (flags & FIRST) {
+    const s = v128.load32_splat(bias);
+    v0 = f32x4.add(v0, s);
+    v1 = f32x4.add(v1, s);
+  } else {
+    v0 = f32x4.add(v0, v128.load(c));
+    v1 = f32x4.add(v1, v128.load(c, 16));
+  }
+  if (flags & RELU) {
+    v0 = relu4(v0);
+    v1 = relu4(v1);
+  }
+  v128.store(c, v0);
+  v128.store(c, v1, 16);
+}
+
+/**
+ * One block of k: C[m×n] (+)= A[m×kc] · B[kc×n].
+ * @param a the block's first column in A's first panel
+ * @param aPanel bytes from one panel of A to the next (a panel holds all of k)
+ * @param b the block of B, its panels kc × 8 floats each
+ * @param bias m floats, or 0 for none
+ */
+export function gemmBlock(
+  c: usize, ldc: i32, a: usize, aPanel: usize, b: usize, bias: usize,
+  m: i32, n: i32, kc: i32, flags: i32,
+): void {
+  const bPanel = (kc as usize) * NR * 4;
+  for (let j = 0; j < n; j += NR, b += bPanel) {
+    let ap = a;
+    for (let i = 0; i < m; i += MR, ap += aPanel) {
+      const tile = c + (((i * ldc + j) as usize) << 2);
+      if (i + MR <= m && j + NR <= n) {
+        gemm6x8(tile, ldc, ap, b, kc, bias ? bias + ((i as usize) << 2) : zeroBias, flags);
+      } else {
+        const rows = min(MR, m - i), columns = min(NR, n - j);
+        edge(tile, ldc, ap, b, kc, bias ? bias + ((i as usize) << 2) : 0, rows, columns, flags);
+      }
+    }
+  }
+}
+
+/** A tile of which only rows × columns lie inside C. */
+function edge(
+  c: usize, ldc: i32, a: usize, b: usize, kc: i32, bias: usize, rows: i32, columns: i32, flags: i32,
+): void {
+  gemm6x8(edgeTile, NR, a, b, kc, zeroBias, FIRST);
+  for (let i = 0; i < rows; i++) {
+    const start = flags & FIRST ? (bias ? load<f32>(bias + (i << 2)) : 0) : 0;
+    for (let j = 0; j < columns; j++) {
+      const at = c + (((i * ldc + j) as usize) << 2);
+      let v = load<f32>(edgeTile + ((i * NR + j) << 2)) + (flags & FIRST ? start : load<f32>(at));
+      if (flags & RELU && v < 0) v = 0;
+      store<f32>(at, v);
+    }
+  }
+}
+
+/** Rows of an A of m rows once it is packed: whole panels. */
+// @ts-ignore: decorator
+@inline
+export function packedRows(m: i32): i32 {
+  return ((m + MR - 1) / MR) * MR;
+}
+
+/** Packs a row-major A[m×k] into panels of 6 rows; the last panel is filled up with zeros. */
+export function packA(packed: usize, a: usize, m: i32, k: i32): void {
+  const row = (k as usize) << 2;
+  for (let i = 0; i < m; i += MR) {
+    const rows = min(MR, m - i);
+    for (let l = 0; l < k; l++) {
+      const column = a + (i as usize) * row + (l << 2);
+      for (let r = 0; r < MR; r++, packed += 4) {
+        store<f32>(packed, r < rows ? load<f32>(column + (r as usize) * row) : 0);
+      }
+    }
+  }
+}

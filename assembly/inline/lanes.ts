@@ -1,0 +1,34 @@
+// Helpers on four float32 lanes. Everything here is inlined: no call is left in the binary.
+
+/** acc + a · b, in one rounding where the build has relaxed SIMD, in two otherwise. */
+// @ts-ignore: decorator
+@inline
+export function madd(acc: v128, a: v128, b: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(a, b, acc);
+  return f32x4.add(acc, f32x4.mul(a, b));
+}
+
+/** max(x, 0) per lane. pmax is one instruction and, with x first, hands a NaN through. */
+// @ts-ignore: decorator
+@inline
+export function relu4(x: v128): v128 {
+  return f32x4.pmax(x, f32x4.splat(0));
+}
+
+/** The sum of the four lanes. */
+// @ts-ignore: decorator
+@inline
+export function sum4(v: v128): f32 {
+  const pairs = f32x4.add(v, i8x16.shuffle(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
+  return f32x4.extract_lane(pairs, 0) + f32x4.extract_lane(pairs, 1);
+}
+
+/** Four floats that stand `step` bytes apart, from `p` on. */
+// @ts-ignore: decorator
+@inline
+export function gather4(p: usize, step: usize): v128 {
+  let v = v128.load32_zero(p);
+  v = v128.load_lane<f32>(p + step, v, 1);
+  v = v128.load_lane<f32>(p + 2 * step, v, 2);
+  return v128.load_lane<f32>(p + 3 * step, v, 3);
+}

@@ -1,0 +1,30 @@
+// A pooling window runs over positions start, start + dilation, … of which some can lie in the padding.
+
+/** First tap k ≥ 0 with start + k·dilation ≥ 0. */
+// @ts-ignore: decorator
+@inline
+export function firstTap(start: i32, dilation: i32): i32 {
+  return start >= 0 ? 0 : (dilation - 1 - start) / dilation;
+}
+
+/** One past the last tap k < kernel with start + k·dilation < size. */
+// @ts-ignore: decorator
+@inline
+export function endTap(start: i32, dilation: i32, kernel: i32, size: i32): i32 {
+  return min(kernel, (size - start + dilation - 1) / dilation);
+}
+
+/** First output whose window starts inside the input: ⌈before / stride⌉. */
+// @ts-ignore: decorator
+@inline
+export function innerBegin(before: i32, stride: i32, out: i32): i32 {
+  return min(out, (before + stride - 1) / stride);
+}
+
+/** One past the last output whose window ends inside the input; at least `begin`. */
+// @ts-ignore: decorator
+@inline
+export function innerEnd(before: i32, stride: i32, span: i32, size: i32, begin: i32, out: i32): i32 {
+  const room = size - span + before;
+  return max(begin, min(out, room < 0 ? 0 : room / stride + 1));
+}

@@ -1,0 +1,45 @@
+// Local response normalisation across channels (Krizhevsky et al. 2012, section 3.3, with
+// PyTorch's mean in place of the sum):
+//   y[c] = x[c] / (k + alpha/size · Σ x[j]²)^beta,  j from c − ⌊size/2⌋ to c + ⌊(size−1)/2⌋
+
+import { madd } from "./inline/lanes";
+
+/**
+ * @param y [n, c, plane], written; may not be x
+ * @param x [n, c, plane]
+ */
+export function localResponseNorm(
+  y: usize, x: usize, n: i32, c: i32, plane: i32, size: i32, alpha: f32, beta: f32, k: f32,
+): void {
+  const step = (plane as usize) << 2;
+  const scale = alpha / (size as f32);
+  for (let s = 0; s < n; s++, x += (c as usize) * step) {
+    for (let i = 0; i < c; i++, y += step) {
+      const first = max(0, i - size / 2), last = min(c - 1, i + (size - 1) / 2);
+      const from = x + (first as usize) * step;
+      const count = last - first + 1;
+      const center = x + (i as usize) * step;
+      let p: usize = 0;
+      if (beta == 0.75) { // AlexNet's: s^¾ = √s · √√s
+        for (const end = step & ~15; p < end; p += 16) {
+          let sum = f32x4.splat(0);
+          for (let j = 0, q = from + p; j < count; j++, q += step) {
+            const v = v128.load(q);
+            sum = madd(sum, v, v);
+          }
+          const base = f32x4.add(f32x4.splat(k), f32x4.mul(f32x4.splat(scale), sum));
+          const root = f32x4.sqrt(base);
+          v128.store(y + p, f32x4.div(v128.load(center + p), f32x4.mul(root, f32x4.sqrt(root))));
+        }
+      }
+      for (; p < step; p += 4) {
+        let sum: f32 = 0;
+        for (let j = 0, q = from + p; j < count; j++, q += step) {
+          const v = load<f32>(q);
+          sum += v * v;
+        }
+        store<f32>(y + p, load<f32>(center + p) / Mathf.pow(k + scale * sum, beta));
+      }
+    }
+  }
+}

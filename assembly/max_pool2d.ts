@@ -1,0 +1,99 @@
+// Max pooling: y[oy, ox] = max over the window's taps that lie inside the input.
+// The maximum starts at −∞, so padding never wins; a NaN in the window gives NaN; ties go to the
+// first maximum, row by row (all as in PyTorch). A 1-D pooling has height 1.
+//
+// Four neighbouring outputs are computed at a time where all of their windows lie inside the row.
+
+import { gather4 } from "./inline/lanes";
+import { endTap, firstTap, innerBegin, innerEnd } from "./inline/window";
+
+/**
+ * @param y [planes, oh, ow], written
+ * @param indices [planes, oh, ow] int32, position iy·w + ix of each maximum in its plane; 0 for none
+ * @param x [planes, h, w]
+ */
+export function maxPool2d(
+  y: usize, indices: usize, x: usize, planes: i32, h: i32, w: i32, oh: i32, ow: i32,
+  kh: i32, kw: i32, strideH: i32, strideW: i32, top: i32, left: i32, dilationH: i32, dilationW: i32,
+): void {
+  const begin = innerBegin(left, strideW, ow);
+  const end = innerEnd(left, strideW, (kw - 1) * dilationW + 1, w, begin, ow);
+  const end4 = begin + ((end - begin) & ~3);
+  for (let p = 0; p < planes; p++, x += (h * w) << 2) {
+    for (let oy = 0; oy < oh; oy++) {
+      const iy = oy * strideH - top;
+      const ky0 = firstTap(iy, dilationH), ky1 = endTap(iy, dilationH, kh, h);
+      for (let ox = 0; ox < ow; ox++, y += 4) {
+        const ix = ox * strideW - left;
+        if (ox >= begin && ox < end4) {
+          if (indices) {
+            fourWithIndices(y, indices, x, w, iy, ix, ky0, ky1, kw, strideW, dilationH, dilationW);
+            indices += 16;
+          } else {
+            four(y, x, w, iy, ix, ky0, ky1, kw, strideW, dilationH, dilationW);
+          }
+          ox += 3;
+          y += 12;
+          continue;
+        }
+        const kx0 = firstTap(ix, dilationW), kx1 = endTap(ix, dilationW, kw, w);
+        let best: f32 = -Infinity as f32;
+        let at = (iy + ky0 * dilationH) * w + ix + kx0 * dilationW;
+        for (let ky = ky0; ky < ky1; ky++) {
+          for (let kx = kx0; kx < kx1; kx++) {
+            const position = (iy + ky * dilationH) * w + ix + kx * dilationW;
+            const v = load<f32>(x + (position << 2));
+            if (v > best || v != v) {
+              best = v;
+              at = position;
+            }
+          }
+        }
+        store<f32>(y, best);
+        if (indices) {
+          store<i32>(indices, at);
+          indices += 4;
+        }
+      }
+    }
+  }
+}
+
+/** The maxima of four windows that start at ix, ix + strideW, …; f32x4.max hands NaN through. */
+// @ts-ignore: decorator
+@inline
+function four(
+  y: usize, x: usize, w: i32, iy: i32, ix: i32, ky0: i32, ky1: i32, kw: i32,
+  strideW: i32, dilationH: i32, dilationW: i32,
+): void {
+  let best = f32x4.splat(-Infinity as f32);
+  for (let ky = ky0; ky < ky1; ky++) {
+    let from = x + (((iy + ky * dilationH) * w + ix) << 2);
+    for (let kx = 0; kx < kw; kx++, from += dilationW << 2) {
+      best = f32x4.max(best, strideW == 1 ? v128.load(from) : gather4(from, strideW << 2));
+    }
+  }
+  v128.store(y, best);
+}
+
+// @ts-ignore: decorator
+@inline
+function fourWithIndices(
+  y: usize, indices: usize, x: usize, w: i32, iy: i32, ix: i32, ky0: i32, ky1: i32, kw: i32,
+  strideW: i32, dilationH: i32, dilationW: i32,
+): void {
+  const lane = i32x4.mul(i32x4(0, 1, 2, 3), i32x4.splat(strideW));
+  let best = f32x4.splat(-Infinity as f32);
+  let at = i32x4.add(i32x4.splat((iy + ky0 * dilationH) * w + ix), lane);
+  for (let ky = ky0; ky < ky1; ky++) {
+    let position = (iy + ky * dilationH) * w + ix;
+    for (let kx = 0; kx < kw; kx++, position += dilationW) {
+      const v = gather4(x + (position << 2), strideW << 2);
+      const wins = v128.or(f32x4.gt(v, best), f32x4.ne(v, v));
+      best = v128.bitselect(v, best, wins);
+      at = v128.bitselect(i32x4.add(i32x4.splat(position), lane), at, wins);
+    }
+  }
+  v128.store(y, best);
+  v128.store(indices, at);
+}

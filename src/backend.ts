@@ -1,0 +1,122 @@
+/**
+ * What computes: memory for tensors and one method for each kernel. Layers and operations are
+ * written once, against this interface.
+ *
+ * @module
+ */
+
+import { ArgumentError } from "./errors.ts";
+import type { AxisGeometry } from "./ops/activation.ts";
+import type { Conv2dGeometry } from "./ops/conv.ts";
+import type { BatchNormTensors } from "./ops/norm.ts";
+import type { Pool2dGeometry } from "./ops/pool.ts";
+import type { Shape, Tensor, Values } from "./tensor.ts";
+import { WasmBackend } from "./backend/wasm.ts";
+
+/** The devices that {@linkcode createBackend} knows; "auto" takes the fastest there is. */
+export const devices = ["auto", "wasm"] as const;
+
+/** What {@linkcode createBackend} takes; every part has a default. */
+export interface BackendOptions {
+  /** Which device computes. Default "auto". */
+  readonly device?: typeof devices[number];
+  /** Kernels compiled by the caller, where compiling WebAssembly from bytes is forbidden. */
+  readonly module?: WebAssembly.Module;
+}
+
+/**
+ * A device with its memory. Two backends never share anything; `dispose()` gives all of it back.
+ *
+ * The kernels take arguments that the operations in `ops/` have checked, write their first
+ * parameter and return at once: only reading waits. Call the operations instead.
+ */
+export interface Backend extends Disposable {
+  /** What really computes, for people: "wasm (relaxed simd)". */
+  readonly name: string;
+  /** What really computes, for programs. */
+  readonly device: "wasm";
+  /** Threads it computes with, the caller's included. */
+  readonly threads: number;
+  /** Bytes that live tensors take. */
+  readonly bytesInUse: number;
+
+  /** A tensor with these values, row by row. */
+  upload(values: Float32Array | readonly number[], shape: Shape): Tensor;
+  /** A tensor whose values are not defined until something is written to it. */
+  empty(shape: Shape): Tensor;
+  /** The same for indices. */
+  emptyIndices(shape: Shape): Tensor<Int32Array>;
+  /** Overwrites the elements from `offset` on. */
+  write(tensor: Tensor, values: Float32Array, offset?: number): void;
+  /** Copies a tensor's elements out. */
+  read<V extends Values>(tensor: Tensor<V>): Promise<V>;
+  /** Gives a tensor's memory back. */
+  free(tensor: Tensor<Values>): void;
+  /** Gives everything back; the backend and its tensors are unusable from then on. */
+  dispose(): void;
+
+  /** Lays out [outC, inC/groups, kH, kW] for {@linkcode Backend.conv2d}. */
+  packConv2d(weight: Tensor, groups: number): Tensor;
+  /** y = x ⋆ packed + bias, clamped at 0 with `relu`. */
+  conv2d(
+    y: Tensor,
+    x: Tensor,
+    packed: Tensor,
+    bias: Tensor | null,
+    g: Conv2dGeometry,
+    relu: boolean,
+  ): void;
+  /** y and, unless null, indices = the windows' maxima and their positions. */
+  maxPool2d(y: Tensor, indices: Tensor<Int32Array> | null, x: Tensor, g: Pool2dGeometry): void;
+  /** y = the windows' sums over their area, or over `divisor`. */
+  avgPool2d(
+    y: Tensor,
+    x: Tensor,
+    g: Pool2dGeometry,
+    countIncludePad: boolean,
+    divisor: number | null,
+  ): void;
+  /** y = means over the windows that give y's size. */
+  adaptiveAvgPool2d(y: Tensor, x: Tensor): void;
+  /** y = x · weightᵀ + bias, clamped at 0 with `relu`. */
+  linear(y: Tensor, x: Tensor, weight: Tensor, bias: Tensor | null, relu: boolean): void;
+  /** y = max(x, 0). */
+  relu(y: Tensor, x: Tensor): void;
+  /** y = softmax of x along an axis. */
+  softmax(y: Tensor, x: Tensor, g: AxisGeometry): void;
+  /** y = log-softmax of x along an axis. */
+  logSoftmax(y: Tensor, x: Tensor, g: AxisGeometry): void;
+  /** y = x normalised by `size` neighbouring channels. */
+  localResponseNorm(
+    y: Tensor,
+    x: Tensor,
+    size: number,
+    alpha: number,
+    beta: number,
+    k: number,
+  ): void;
+  /** y = x normalised by each channel's statistics. */
+  batchNorm(y: Tensor, x: Tensor, tensors: BatchNormTensors, eps: number): void;
+}
+
+/**
+ * Makes a backend: the device asked for, or with "auto" the fastest there is. What was really made
+ * stands in its `name`.
+ *
+ * @example
+ * ```ts
+ * import { createBackend } from "./backend.ts";
+ *
+ * using backend = await createBackend();
+ * console.log(backend.name);
+ * ```
+ */
+// deno-lint-ignore require-await -- devices other than Wasm are asked for, not made on the spot
+export async function createBackend(options: BackendOptions = {}): Promise<Backend> {
+  const { device = "auto", module } = options;
+  if (!devices.includes(device)) {
+    const names = devices.map((d) => `"${d}"`).join(" or ");
+    throw new ArgumentError("createBackend", "device", device, names);
+  }
+  return new WasmBackend(module);
+}

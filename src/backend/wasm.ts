@@ -1,0 +1,245 @@
+/**
+ * The Wasm backend: tensors in one WebAssembly memory, kernels from assembly/.
+ */
+
+import type { Backend } from "../backend.ts";
+import { ArgumentError, PembrokeError } from "../errors.ts";
+import type { AxisGeometry } from "../ops/activation.ts";
+import type { Conv2dGeometry } from "../ops/conv.ts";
+import type { BatchNormTensors } from "../ops/norm.ts";
+import type { Pool2dGeometry } from "../ops/pool.ts";
+import { elements, type Shape, type Storage, Tensor, type Values } from "../tensor.ts";
+import { type Build, fastestBuild, instantiate, type Kernels } from "./wasm/kernels.ts";
+import { Allocator } from "./wasm/memory.ts";
+
+/** A block of the memory. */
+interface WasmStorage extends Storage {
+  readonly address: number;
+}
+
+/** Kernels in WebAssembly, on the caller's thread. */
+export class WasmBackend implements Backend {
+  readonly device = "wasm";
+  readonly name: string;
+  readonly threads = 1;
+  readonly #kernels: Kernels;
+  readonly #memory = new WebAssembly.Memory({ initial: 16 });
+  readonly #allocator: Allocator;
+  /** Working memory of the kernels, grown to the largest need; no call leaves anything in it. */
+  #scratch = { address: 0, bytes: 0 };
+  #disposed = false;
+
+  /** @param build Compiled kernels; without it the fastest build that this engine takes. */
+  constructor(build: Build | WebAssembly.Module | undefined = fastestBuild) {
+    if (!build) {
+      throw new PembrokeError(
+        "this engine cannot compile the kernels: it lacks WebAssembly SIMD, or forbids compiling " +
+          "from bytes (pass a WebAssembly.Module as `module` then)",
+      );
+    }
+    const module = build instanceof WebAssembly.Module ? build : build.module;
+    this.name = build instanceof WebAssembly.Module ? "wasm" : `wasm (${build.name})`;
+    this.#kernels = instantiate(module, this.#memory);
+    this.#allocator = new Allocator(this.#memory, this.#kernels.heapBase());
+  }
+
+  get bytesInUse(): number {
+    return this.#allocator.inUse - this.#scratch.bytes;
+  }
+
+  upload(values: Float32Array | readonly number[], shape: Shape): Tensor {
+    if (values.length !== elements(shape)) {
+      const takes = `${elements(shape)}, as the shape [${shape.join(", ")}] says`;
+      throw new ArgumentError("upload", "the number of values", values.length, takes);
+    }
+    const tensor = this.empty(shape);
+    this.#view(tensor).set(values);
+    return tensor;
+  }
+
+  empty(shape: Shape): Tensor {
+    return this.#tensor(shape, Float32Array);
+  }
+
+  emptyIndices(shape: Shape): Tensor<Int32Array> {
+    return this.#tensor(shape, Int32Array);
+  }
+
+  write(tensor: Tensor, values: Float32Array, offset = 0): void {
+    const view = this.#view(tensor);
+    if (offset < 0 || offset + values.length > view.length) {
+      const takes = `inside the tensor's ${view.length} elements`;
+      throw new ArgumentError(
+        "write",
+        "the range",
+        `${offset} … ${offset + values.length}`,
+        takes,
+      );
+    }
+    view.set(values, offset);
+    tensor.version++;
+  }
+
+  read<V extends Values>(tensor: Tensor<V>): Promise<V> {
+    return Promise.resolve(this.#view(tensor).slice() as V);
+  }
+
+  free(tensor: Tensor<Values>): void {
+    const storage = tensor.storage as WasmStorage;
+    if (storage.freed) return;
+    storage.freed = true;
+    if (!this.#disposed) this.#allocator.free(storage.address, storage.bytes);
+  }
+
+  dispose(): void {
+    // The memory goes with the last reference to it; tensors that are left refuse to be used.
+    this.#disposed = true;
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  packConv2d(weight: Tensor, groups: number): Tensor {
+    const [outC, groupC, kh, kw] = weight.shape;
+    const k = groupC * kh * kw;
+    const packed = this.empty([this.#kernels.conv2dPackedSize(outC, k, groups)]);
+    this.#kernels.conv2dPack(this.#at(packed), this.#at(weight), outC, k, groups);
+    return packed;
+  }
+
+  conv2d(
+    y: Tensor,
+    x: Tensor,
+    packed: Tensor,
+    bias: Tensor | null,
+    g: Conv2dGeometry,
+    relu: boolean,
+  ): void {
+    const sides = [g.top, g.left, g.bottom, g.right] as const;
+    const bytes = this.#kernels.conv2dScratchSize(g.inC, g.h, g.w, g.kh, g.kw, ...sides, g.groups);
+    const scratch = this.#scratchOf(bytes);
+    // deno-fmt-ignore
+    this.#kernels.conv2d(
+      this.#at(y), this.#at(x), this.#at(packed), this.#at(bias), scratch,
+      g.n, g.inC, g.h, g.w, g.outC, g.oh, g.ow, g.kh, g.kw, g.strideH, g.strideW,
+      ...sides, g.dilationH, g.dilationW, g.groups, Number(relu),
+    );
+    y.version++;
+  }
+
+  maxPool2d(y: Tensor, indices: Tensor<Int32Array> | null, x: Tensor, g: Pool2dGeometry): void {
+    // deno-fmt-ignore
+    this.#kernels.maxPool2d(
+      this.#at(y), this.#at(indices), this.#at(x), g.n * g.c, g.h, g.w, g.oh, g.ow,
+      g.kh, g.kw, g.strideH, g.strideW, g.top, g.left, g.dilationH, g.dilationW,
+    );
+    y.version++;
+  }
+
+  avgPool2d(
+    y: Tensor,
+    x: Tensor,
+    g: Pool2dGeometry,
+    countIncludePad: boolean,
+    divisor: number | null,
+  ): void {
+    // deno-fmt-ignore
+    this.#kernels.avgPool2d(
+      this.#at(y), this.#at(x), g.n * g.c, g.h, g.w, g.oh, g.ow, g.kh, g.kw, g.strideH, g.strideW,
+      g.top, g.left, g.bottom, g.right, g.dilationH, g.dilationW, Number(countIncludePad),
+      divisor ?? 0,
+    );
+    y.version++;
+  }
+
+  adaptiveAvgPool2d(y: Tensor, x: Tensor): void {
+    const [n, c, h, w] = x.shape, [, , oh, ow] = y.shape;
+    this.#kernels.adaptiveAvgPool2d(this.#at(y), this.#at(x), n * c, h, w, oh, ow);
+    y.version++;
+  }
+
+  linear(y: Tensor, x: Tensor, weight: Tensor, bias: Tensor | null, relu: boolean): void {
+    const [outF, inF] = weight.shape;
+    // deno-fmt-ignore
+    this.#kernels.linear(
+      this.#at(y), this.#at(x), this.#at(weight), this.#at(bias), x.size / inF, inF, outF,
+      Number(relu),
+    );
+    y.version++;
+  }
+
+  relu(y: Tensor, x: Tensor): void {
+    this.#kernels.relu(this.#at(y), this.#at(x), x.size);
+    y.version++;
+  }
+
+  softmax(y: Tensor, x: Tensor, g: AxisGeometry): void {
+    this.#kernels.softmax(this.#at(y), this.#at(x), g.outer, g.size, g.inner);
+    y.version++;
+  }
+
+  logSoftmax(y: Tensor, x: Tensor, g: AxisGeometry): void {
+    this.#kernels.logSoftmax(this.#at(y), this.#at(x), g.outer, g.size, g.inner);
+    y.version++;
+  }
+
+  localResponseNorm(
+    y: Tensor,
+    x: Tensor,
+    size: number,
+    alpha: number,
+    beta: number,
+    k: number,
+  ): void {
+    const [n, c] = x.shape, plane = x.size / (n * c);
+    this.#kernels.localResponseNorm(this.#at(y), this.#at(x), n, c, plane, size, alpha, beta, k);
+    y.version++;
+  }
+
+  batchNorm(y: Tensor, x: Tensor, tensors: BatchNormTensors, eps: number): void {
+    const { runningMean, runningVar, weight = null, bias = null } = tensors;
+    const [n, c] = x.shape, plane = x.size / (n * c);
+    // deno-fmt-ignore
+    this.#kernels.batchNorm(
+      this.#at(y), this.#at(x), this.#at(runningMean), this.#at(runningVar), this.#at(weight),
+      this.#at(bias), n, c, plane, eps,
+    );
+    y.version++;
+  }
+
+  #tensor<V extends Values>(shape: Shape, type: new (values: ArrayBuffer) => V): Tensor<V> {
+    if (this.#disposed) throw new PembrokeError(`${this.name}: the backend was disposed before`);
+    if (!shape.every((size) => Number.isInteger(size) && size >= 1)) {
+      throw new ArgumentError("tensor", "shape", shape, "positive integers");
+    }
+    const bytes = elements(shape) * 4;
+    const address = this.#allocator.alloc(bytes);
+    const storage: WasmStorage = { address, bytes, freed: false };
+    return new Tensor(this, shape, storage, type);
+  }
+
+  /** A tensor's address; 0, which no tensor has, for none. */
+  #at(tensor: Tensor<Values> | null): number {
+    return tensor ? (tensor.storage as WasmStorage).address : 0;
+  }
+
+  /** A tensor's elements in place. The view dies when the memory grows: never keep one. */
+  #view<V extends Values>(tensor: Tensor<V>): V {
+    if (this.#disposed) throw new PembrokeError(`${this.name}: the backend was disposed before`);
+    const type = tensor.type as unknown as new (b: ArrayBufferLike, at: number, n: number) => V;
+    return new type(this.#memory.buffer, this.#at(tensor), tensor.size);
+  }
+
+  #scratchOf(bytes: number): number {
+    if (this.#scratch.bytes < bytes) {
+      const { address: old, bytes: oldBytes } = this.#scratch;
+      this.#scratch = { address: 0, bytes: 0 };
+      if (oldBytes) this.#allocator.free(old, oldBytes);
+      const before = this.#allocator.inUse;
+      const address = this.#allocator.alloc(bytes);
+      this.#scratch = { address, bytes: this.#allocator.inUse - before };
+    }
+    return this.#scratch.address;
+  }
+}

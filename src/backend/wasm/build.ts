@@ -1,0 +1,76 @@
+/**
+ * Compiles assembly/ into generated/: one .wasm for each build and a .ts that holds it as base64,
+ * so that importing the library from a URL needs no permission and no second request.
+ *
+ *     deno task build           writes the files
+ *     deno task build --check   compares them with what is committed, byte by byte
+ *
+ * @module
+ */
+
+import asc from "npm:assemblyscript@0.28.20/asc";
+// @ts-types="./std.d.ts"
+import { encodeBase64 } from "npm:deno-std@1.4.0/encoding/base64.js";
+
+/** The instructions each build may use; the source is the same. */
+const builds = {
+  simd: ["simd"],
+  relaxed: ["simd", "relaxed-simd"],
+};
+
+const assembly = new URL("../../../assembly/", import.meta.url);
+const generated = new URL("./generated/", import.meta.url);
+
+async function compile(features: readonly string[]): Promise<Uint8Array> {
+  let binary: Uint8Array | undefined;
+  const args = ["index.ts", "--outFile", "kernels.wasm", "--runtime", "stub", "--noAssert", "-O3"];
+  args.push("--importMemory", "--noExportMemory", "--memoryBase", "16");
+  args.push("--enable", features.join(","));
+  const { error, stderr } = await asc.main(args, {
+    readFile: (name, base) => {
+      try {
+        return Deno.readTextFileSync(
+          new URL(name, base === "." ? assembly : new URL(base, assembly)),
+        );
+      } catch {
+        return null;
+      }
+    },
+    writeFile: (_name, contents) => void (binary = contents as Uint8Array),
+    listFiles: () => null,
+  });
+  const messages = stderr.toString();
+  if (error || messages || !binary) throw new Error(messages || String(error));
+  return binary;
+}
+
+/** The module that carries a binary inside a program's own source. */
+function carrier(binary: Uint8Array): string {
+  return `// Made by \`deno task build\` from assembly/.\nexport default\n  "${
+    encodeBase64(binary)
+  }";\n`;
+}
+
+function differs(file: URL, contents: Uint8Array): boolean {
+  const old = Deno.readFileSync(file);
+  return old.length !== contents.length || contents.some((byte, i) => byte !== old[i]);
+}
+
+const check = Deno.args.includes("--check");
+for (const [name, features] of Object.entries(builds)) {
+  const binary = await compile(features);
+  const files: [string, Uint8Array][] = [
+    [`${name}.wasm`, binary],
+    [`${name}.ts`, new TextEncoder().encode(carrier(binary))],
+  ];
+  for (const [file, contents] of files) {
+    const url = new URL(file, generated);
+    if (!check) {
+      Deno.writeFileSync(url, contents);
+    } else if (differs(url, contents)) {
+      console.error(`error: generated/${file} is not what assembly/ compiles to; deno task build`);
+      Deno.exit(1);
+    }
+  }
+  console.log(`${name}: ${binary.length} bytes${check ? ", as committed" : ""}`);
+}

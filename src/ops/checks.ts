@@ -1,0 +1,87 @@
+/** The checks that operations share. Each throws an {@linkcode ArgumentError} or returns. */
+
+import { ArgumentError } from "../errors.ts";
+import { sameShape, type Shape, Tensor, type Values } from "../tensor.ts";
+
+/** The largest size or option: int32 is what the kernels count in. */
+const LIMIT = 2 ** 31 - 1;
+
+/** An integer of at least `least`. */
+export function checkInteger(op: string, parameter: string, value: unknown, least: number): number {
+  if (!Number.isInteger(value) || (value as number) < least || (value as number) > LIMIT) {
+    const takes = least === 1 ? "a positive integer" : `an integer of at least ${least}`;
+    throw new ArgumentError(op, parameter, value, takes);
+  }
+  return value as number;
+}
+
+/** One integer for every axis, or one each: PyTorch's `int or tuple`. */
+export function checkPerAxis(
+  op: string,
+  parameter: string,
+  value: number | readonly number[],
+  axes: number,
+  least: number,
+): number[] {
+  const values = Array.isArray(value) ? value as readonly number[] : Array(axes).fill(value);
+  const ok = values.length === axes &&
+    values.every((v) => Number.isInteger(v) && v >= least && v <= LIMIT);
+  if (!ok) {
+    const what = least === 1 ? "positive integer" : "integer that is not negative";
+    const takes = axes === 1 ? `one ${what}` : `one ${what}, or one for each of ${axes} axes`;
+    throw new ArgumentError(op, parameter, value, takes);
+  }
+  return values as number[];
+}
+
+/** A finite number. */
+export function checkNumber(op: string, parameter: string, value: unknown): number {
+  if (!Number.isFinite(value)) throw new ArgumentError(op, parameter, value, "a finite number");
+  return value as number;
+}
+
+/** A shape with one size of at least 1 for each axis of `layout`, which reads like "[N, C, L]". */
+export function checkShape(op: string, parameter: string, shape: Shape, layout: string): void {
+  const rank = layout.split(",").length;
+  if (shape.length !== rank || shape.some((s) => !Number.isInteger(s) || s < 1 || s > LIMIT)) {
+    throw new ArgumentError(op, `the shape of ${parameter}`, shape, `${layout}, each at least 1`);
+  }
+}
+
+/** A live tensor of the same backend as `x`, with this shape if one is given. */
+export function checkTensor(
+  op: string,
+  parameter: string,
+  tensor: Tensor<Values>,
+  x: Tensor,
+  shape?: Shape,
+): void {
+  if (!(tensor instanceof Tensor)) throw new ArgumentError(op, parameter, tensor, "a Tensor");
+  tensor.assertAlive(op);
+  if (tensor.backend !== x.backend) {
+    throw new ArgumentError(op, parameter, `on ${tensor.backend.name}`, "on the backend of x");
+  }
+  if (shape && !sameShape(tensor.shape, shape)) {
+    throw new ArgumentError(op, `the shape of ${parameter}`, tensor.shape, show(shape));
+  }
+}
+
+/** The tensor to write to: the caller's, once it was checked, or a new one. */
+export function output(
+  op: string,
+  x: Tensor,
+  shape: Shape,
+  out: Tensor | undefined,
+  { inPlace = false } = {},
+): Tensor {
+  if (out === undefined) return x.backend.empty(shape);
+  checkTensor(op, "out", out, x, shape);
+  if (!inPlace && out.storage === x.storage) {
+    throw new ArgumentError(op, "out", "the memory of x", "another tensor");
+  }
+  return out;
+}
+
+function show(shape: Shape): string {
+  return `[${shape.join(", ")}]`;
+}

@@ -1,0 +1,51 @@
+/**
+ * Fully connected layers.
+ *
+ * @module
+ */
+
+import { ArgumentError } from "../errors.ts";
+import type { Tensor } from "../tensor.ts";
+import { checkShape, checkTensor, output } from "./checks.ts";
+import type { FusedOptions } from "./conv.ts";
+
+/**
+ * y[…, o] = Σ x[…, i] · weight[o, i] + bias[o].
+ *
+ * @param x […, in], at least one axis.
+ * @param weight [out, in].
+ * @param bias [out], or null for none.
+ * @returns […, out].
+ * @throws {ArgumentError} when the shapes do not fit together.
+ *
+ * @example
+ * ```ts
+ * import { createBackend } from "../backend.ts";
+ * import { linear } from "./linear.ts";
+ *
+ * using backend = await createBackend();
+ * using x = backend.upload(new Float32Array([1, 2]), [1, 2]);
+ * using w = backend.upload(new Float32Array([1, 0, 0, 1, 1, 1]), [3, 2]);
+ * using y = linear(x, w, null);
+ * console.log(await y.read()); // 1, 2, 3
+ * ```
+ */
+export function linear(
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor | null,
+  options: FusedOptions = {},
+): Tensor {
+  const op = "linear";
+  checkTensor(op, "x", x, x);
+  checkTensor(op, "weight", weight, x);
+  checkShape(op, "weight", weight.shape, "[out, in]");
+  const [outF, inF] = weight.shape;
+  if (x.shape.at(-1) !== inF) {
+    throw new ArgumentError(op, "the shape of x", x.shape, `[…, ${inF}], as weight takes`);
+  }
+  if (bias) checkTensor(op, "bias", bias, x, [outF]);
+  const y = output(op, x, [...x.shape.slice(0, -1), outF], options.out);
+  x.backend.linear(y, x, weight, bias, options.activation === "relu");
+  return y;
+}

@@ -1,0 +1,103 @@
+/**
+ * Normalisation: over neighbouring channels, and by statistics of each channel.
+ *
+ * @module
+ */
+
+import { ArgumentError } from "../errors.ts";
+import type { Tensor } from "../tensor.ts";
+import { checkInteger, checkNumber, checkTensor, output } from "./checks.ts";
+import type { OutOptions } from "./pool.ts";
+
+/** The constants of local response normalisation, with PyTorch's defaults. */
+export interface LocalResponseNormOptions {
+  /** Default 1e-4. */
+  readonly alpha?: number;
+  /** Default 0.75. */
+  readonly beta?: number;
+  /** Default 1. */
+  readonly k?: number;
+}
+
+/** Statistics and the optional affine map of a batch normalisation, each of shape [C]. */
+export interface BatchNormTensors {
+  /** Mean of each channel. */
+  readonly runningMean: Tensor;
+  /** Variance of each channel. */
+  readonly runningVar: Tensor;
+  /** Factor of each channel; null for 1. */
+  readonly weight?: Tensor | null;
+  /** Summand of each channel; null for 0. */
+  readonly bias?: Tensor | null;
+}
+
+/**
+ * y[c] = x[c] / (k + alpha/size · Σ x[j]²)^beta, j over the `size` channels around c
+ * (Krizhevsky et al. 2012, section 3.3; as PyTorch, the mean instead of the sum).
+ *
+ * @param x [N, C, …], at least three axes.
+ * @param size Channels in the window, odd: it is centred on its channel.
+ * @throws {ArgumentError} when x has too few axes, or a number is out of range.
+ *
+ * @example
+ * ```ts
+ * import { createBackend } from "../backend.ts";
+ * import { localResponseNorm } from "./norm.ts";
+ *
+ * using backend = await createBackend();
+ * using x = backend.upload(new Float32Array([1, 2, 3]), [1, 3, 1]);
+ * using y = localResponseNorm(x, 3, { alpha: 3, beta: 1 });
+ * console.log(await y.read()); // 1/6, 2/15, 3/14
+ * ```
+ */
+export function localResponseNorm(
+  x: Tensor,
+  size: number,
+  options: LocalResponseNormOptions & OutOptions = {},
+): Tensor {
+  const op = "localResponseNorm";
+  checkTensor(op, "x", x, x);
+  if (x.shape.length < 3) {
+    throw new ArgumentError(op, "the shape of x", x.shape, "[N, C, …] with at least three axes");
+  }
+  checkInteger(op, "size", size, 1);
+  if (size % 2 === 0) throw new ArgumentError(op, "size", size, "odd");
+  const alpha = checkNumber(op, "alpha", options.alpha ?? 1e-4);
+  const beta = checkNumber(op, "beta", options.beta ?? 0.75);
+  const k = checkNumber(op, "k", options.k ?? 1);
+  const y = output(op, x, x.shape, options.out);
+  x.backend.localResponseNorm(y, x, size, alpha, beta, k);
+  return y;
+}
+
+/**
+ * y = (x − mean) / √(var + eps) · weight + bias for each channel, with running statistics
+ * (Ioffe & Szegedy 2015).
+ *
+ * @param x [N, C, …].
+ * @param tensors Statistics and affine map, [C] each.
+ * @param options `eps` is added to the variance, default 1e-5; `out` may be x itself.
+ * @throws {ArgumentError} when the shapes do not fit together.
+ */
+export function batchNorm(
+  x: Tensor,
+  tensors: BatchNormTensors,
+  options: { readonly eps?: number } & OutOptions = {},
+): Tensor {
+  const op = "batchNorm";
+  checkTensor(op, "x", x, x);
+  if (x.shape.length < 2) {
+    throw new ArgumentError(op, "the shape of x", x.shape, "[N, C, …]");
+  }
+  const channels = [x.shape[1]];
+  const { runningMean, runningVar, weight = null, bias = null } = tensors;
+  checkTensor(op, "runningMean", runningMean, x, channels);
+  checkTensor(op, "runningVar", runningVar, x, channels);
+  if (weight) checkTensor(op, "weight", weight, x, channels);
+  if (bias) checkTensor(op, "bias", bias, x, channels);
+  const eps = checkNumber(op, "eps", options.eps ?? 1e-5);
+  if (eps < 0) throw new ArgumentError(op, "eps", eps, "a number that is not negative");
+  const y = output(op, x, x.shape, options.out, { inPlace: true });
+  x.backend.batchNorm(y, x, { runningMean, runningVar, weight, bias }, eps);
+  return y;
+}

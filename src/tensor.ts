@@ -1,0 +1,102 @@
+/**
+ * Tensors: a shape over memory that a backend owns.
+ *
+ * @module
+ */
+
+import type { Backend } from "./backend.ts";
+import { ArgumentError, PembrokeError } from "./errors.ts";
+
+/** Sizes of a tensor's axes, outermost first; activations are N, C, (H,) W. */
+export type Shape = readonly number[];
+
+/** What a tensor's elements are read as: float32, or int32 for the indices of maxima. */
+export type Values = Float32Array | Int32Array;
+
+/** Memory of a backend, shared by all tensors that view it. */
+export interface Storage {
+  /** Size in bytes. */
+  readonly bytes: number;
+  /** True once it was given back; using it then throws. */
+  freed: boolean;
+}
+
+/**
+ * A dense row-major tensor in a backend's memory, made by {@linkcode Backend.upload} or
+ * {@linkcode Backend.empty} or returned by an operation. Its memory is not garbage collected:
+ * `dispose()` it, or declare it with `using`.
+ *
+ * @example
+ * ```ts
+ * import { createBackend } from "./backend.ts";
+ *
+ * using backend = await createBackend();
+ * using x = backend.upload(new Float32Array([1, 2, 3, 4]), [2, 2]);
+ * console.log(x.shape, await x.read());
+ * ```
+ */
+export class Tensor<V extends Values = Float32Array> implements Disposable {
+  /** Number of elements. */
+  readonly size: number;
+  /** Counts the writes, so that what was prepared from the values knows when it is stale. */
+  version = 0;
+
+  /**
+   * @param backend The backend whose memory it is.
+   * @param shape Its shape; every size is at least 1.
+   * @param storage Where its elements lie, from the first byte on.
+   * @param type The array its elements are read into.
+   * @param owner Whether disposing it frees the storage; a view does not.
+   */
+  constructor(
+    readonly backend: Backend,
+    readonly shape: Shape,
+    readonly storage: Storage,
+    readonly type: new (values: ArrayBuffer) => V,
+    private readonly owner = true,
+  ) {
+    this.size = elements(shape);
+  }
+
+  /** Copies the elements out, in row-major order. */
+  read(): Promise<V> {
+    this.assertAlive("read");
+    return this.backend.read(this);
+  }
+
+  /** The same memory under another shape, of as many elements or fewer (the first ones). */
+  view(shape: Shape): Tensor<V> {
+    this.assertAlive("view");
+    if (elements(shape) > this.size) {
+      throw new ArgumentError("view", "shape", shape, `of at most ${this.size} elements`);
+    }
+    return new Tensor(this.backend, shape, this.storage, this.type, false);
+  }
+
+  /** Gives the memory back, if this tensor owns it and has not done so before. */
+  dispose(): void {
+    if (this.owner && !this.storage.freed) this.backend.free(this);
+  }
+
+  /** What `using` calls at the end of the block: {@linkcode Tensor.dispose}. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** Throws unless the memory is still there. */
+  assertAlive(op: string): void {
+    if (this.storage.freed) {
+      throw new PembrokeError(`${op}: the tensor [${this.shape.join(", ")}] was disposed before`);
+    }
+  }
+}
+
+/** The number of elements of a shape. */
+export function elements(shape: Shape): number {
+  return shape.reduce((product, size) => product * size, 1);
+}
+
+/** Whether two shapes are equal. */
+export function sameShape(a: Shape, b: Shape): boolean {
+  return a.length === b.length && a.every((size, i) => size === b[i]);
+}
