@@ -1,10 +1,31 @@
 /**
- * Convolution kernels for Deno, browsers and edge runtimes, and the AlexNet that proves them.
+ * Convolution kernels for Deno, browsers and edge runtimes: AssemblyScript compiled to SIMD
+ * WebAssembly, and the AlexNet that proves them.
+ *
+ * Operations are functions of tensors, in the manner of `torch.nn.functional`; layers carry their
+ * parameters, in the manner of `torch.nn`. Tensors are N, C, H, W and weights O, I, kH, kW.
+ *
+ * @example A layer
+ * ```ts
+ * import { Conv2d, createBackend } from "./mod.ts";
+ *
+ * using backend = await createBackend();
+ * using conv = new Conv2d(3, 8, 3, { padding: 1 }).init(backend, { seed: 1 });
+ * using x = backend.upload(new Float32Array(3 * 5 * 5), [1, 3, 5, 5]);
+ * using y = conv.forward(x);
+ * console.log(y.shape, await y.read());
+ * ```
  *
  * @module
  */
 
 export * from "./src/backend.ts";
 export * from "./src/errors.ts";
+export * from "./src/layers/mod.ts";
+export * from "./src/models/mod.ts";
 export * from "./src/ops/mod.ts";
+export * from "./src/random.ts";
 export * from "./src/tensor.ts";
+export * from "./src/weights/mod.ts";
+export { fromRgba, type RgbImage } from "./src/image/pixels.ts";
+export { imagenetPreprocessing, preprocess, type Preprocessing } from "./src/image/preprocess.ts";

@@ -1,0 +1,16 @@
+/**
+ * The largest difference of two lists of logits, as a part of the largest reference logit: how far
+ * a peer is from computing the same network. Infinity where they cannot be compared.
+ */
+export function relativeError(logits: Float32Array, reference: Float32Array): number {
+  if (logits.length !== reference.length) return Infinity;
+  let difference = 0, largest = 0;
+  for (let i = 0; i < reference.length; i++) {
+    const d = Math.abs(logits[i] - reference[i]);
+    // NaN compares false with everything and must not pass for agreement.
+    if (!Number.isFinite(d)) return Infinity;
+    difference = Math.max(difference, d);
+    largest = Math.max(largest, Math.abs(reference[i]));
+  }
+  return largest > 0 ? difference / largest : Infinity;
+}

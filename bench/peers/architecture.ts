@@ -1,0 +1,94 @@
+/**
+ * AlexNet as a list, torchvision's single tower, for the adapters that have to spell the network
+ * out in another program's words.
+ *
+ * @module
+ */
+
+/** A convolution, then ReLU. */
+export interface Convolution {
+  readonly op: "conv";
+  readonly name: string;
+  readonly inChannels: number;
+  readonly outChannels: number;
+  readonly kernel: number;
+  readonly stride: number;
+  readonly padding: number;
+}
+
+/** Max pooling, window 3, stride 2, no padding. */
+export interface Pooling {
+  readonly op: "pool";
+}
+
+/** A fully connected layer, then ReLU except after the last. */
+export interface Linear {
+  readonly op: "linear";
+  readonly name: string;
+  readonly inFeatures: number;
+  readonly outFeatures: number;
+  readonly relu: boolean;
+}
+
+const pool: Pooling = { op: "pool" };
+
+/**
+ * The layers in order. At 224×224 the adaptive average pool before the first linear layer maps 6×6
+ * to 6×6 and dropout does nothing when a network is not being trained, so neither is here.
+ */
+export const ALEXNET: readonly (Convolution | Pooling | Linear)[] = [
+  conv("features.0", 3, 64, 11, 4, 2),
+  pool,
+  conv("features.3", 64, 192, 5, 1, 2),
+  pool,
+  conv("features.6", 192, 384, 3, 1, 1),
+  conv("features.8", 384, 256, 3, 1, 1),
+  conv("features.10", 256, 256, 3, 1, 1),
+  pool,
+  linear("classifier.1", 9216, 4096, true),
+  linear("classifier.4", 4096, 4096, true),
+  linear("classifier.6", 4096, 1000, false),
+];
+
+/** What the pooled features are before they are flattened, in PyTorch's order. */
+export const FEATURES = { channels: 256, height: 6, width: 6 };
+
+/** The shape of one input image. */
+export const IMAGE: readonly [number, number, number] = [3, 224, 224];
+
+export const CLASSES = 1000;
+
+/** Every parameter: its name, its shape, and over how many inputs one output sums. */
+export interface Parameter {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly fanIn: number;
+}
+
+/** The parameters in torchvision's order. */
+export const PARAMETERS: readonly Parameter[] = ALEXNET.flatMap((layer) => {
+  if (layer.op === "pool") return [];
+  const shape = layer.op === "conv"
+    ? [layer.outChannels, layer.inChannels, layer.kernel, layer.kernel]
+    : [layer.outFeatures, layer.inFeatures];
+  const fanIn = shape.slice(1).reduce((a, b) => a * b);
+  return [
+    { name: `${layer.name}.weight`, shape, fanIn },
+    { name: `${layer.name}.bias`, shape: shape.slice(0, 1), fanIn },
+  ];
+});
+
+function conv(
+  name: string,
+  inChannels: number,
+  outChannels: number,
+  kernel: number,
+  stride: number,
+  padding: number,
+): Convolution {
+  return { op: "conv", name, inChannels, outChannels, kernel, stride, padding };
+}
+
+function linear(name: string, inFeatures: number, outFeatures: number, relu: boolean): Linear {
+  return { op: "linear", name, inFeatures, outFeatures, relu };
+}

@@ -1,0 +1,47 @@
+/**
+ * Weights and inputs for the AlexNet bench, the same on every machine and in every run.
+ *
+ * @module
+ */
+
+import { IMAGE, PARAMETERS } from "./architecture.ts";
+import type { AlexNetWeights } from "./peer.ts";
+
+/**
+ * Seeded weights, kept once for all peers: uniform in ±1 / √fanIn, biases too, as PyTorch starts
+ * these layers. Leaving out one of the first convolution's 192 planes still moves the logits by
+ * 1 % of the largest, so comparing logits does compare the whole network.
+ */
+export function randomWeights(seed: number): AlexNetWeights {
+  const made = new Map(PARAMETERS.map(({ name, shape, fanIn }, index) => {
+    const size = shape.reduce((a, b) => a * b);
+    return [name, uniform(size, 1 / Math.sqrt(fanIn), seed + index)];
+  }));
+  return {
+    get(name) {
+      const values = made.get(name);
+      if (values === undefined) throw new Error(`AlexNet has no parameter ${name}`);
+      return values;
+    },
+  };
+}
+
+/** [batch, 3, 224, 224], spread like normalised photos. */
+export function randomImages(batch: number, seed: number): Float32Array<ArrayBuffer> {
+  return uniform(batch * IMAGE.reduce((a, b) => a * b), 2, seed);
+}
+
+/** `size` values in ±limit from the mulberry32 generator: 61 million of them in under a second. */
+function uniform(size: number, limit: number, seed: number): Float32Array<ArrayBuffer> {
+  const values = new Float32Array(size);
+  const scale = 2 * limit / 2 ** 32;
+  // Neighbouring seeds are moved far apart: the generator only ever adds a constant to its state.
+  let state = Math.imul(seed + 1, 0x9e3779b1);
+  for (let i = 0; i < size; i++) {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    values[i] = ((t ^ (t >>> 14)) >>> 0) * scale - limit;
+  }
+  return values;
+}

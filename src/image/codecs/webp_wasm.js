@@ -1,0 +1,4 @@
+// Why this is JavaScript: see jpeg_wasm.js.
+import source module from "npm:@jsquash/webp@1.5.0/codec/dec/webp_dec.wasm";
+
+export default module;

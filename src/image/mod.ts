@@ -1,0 +1,27 @@
+/**
+ * Images in and tensors out: decoding, resizing and normalising as PyTorch's torchvision does.
+ *
+ * Importing this loads no codec; {@linkcode decodeImage} loads the one it needs. Programs that bring
+ * their own pixels call {@linkcode fromRgba} and {@linkcode preprocess}, and never load any.
+ *
+ * Deno and current browsers find the codecs by themselves. Where WebAssembly has to be compiled
+ * ahead, as on Cloudflare Workers, import the two files as modules and pass them:
+ * `decodeImage(bytes, { codecs: { jpeg, webp } })`.
+ *
+ * @example Pixels from a canvas to what AlexNet takes
+ * ```ts
+ * import { fromRgba, preprocess } from "./mod.ts";
+ *
+ * const pixels = new ImageData(320, 240); // or context.getImageData(0, 0, 320, 240)
+ * const tensor = preprocess(fromRgba(pixels));
+ * console.log(tensor.length); // 150528, which is 3 × 224 × 224
+ * ```
+ *
+ * @module
+ */
+
+export { type CodecModules, decodeImage, type DecodeOptions } from "./decode.ts";
+export { fromRgba, type RgbaImage, type RgbImage } from "./pixels.ts";
+export { centerCrop, imagenetPreprocessing, preprocess, type Preprocessing } from "./preprocess.ts";
+export { resize, resizeShorterSide } from "./resize.ts";
+export { ArgumentError, FileError, PembrokeError } from "../errors.ts";

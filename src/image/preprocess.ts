@@ -1,0 +1,139 @@
+/**
+ * From pixels to the tensor a network takes, as torchvision's transforms make it. Nothing here loads
+ * a codec.
+ *
+ * @module
+ */
+
+import { ArgumentError } from "../errors.ts";
+import { checkPixels, checkSize, type RgbImage } from "./pixels.ts";
+import { resizeWindow, shorterSideTo } from "./resize.ts";
+
+/** What happens to an image before a network sees it. */
+export interface Preprocessing {
+  /** The shorter side after resizing, in pixels. */
+  readonly resize: number;
+  /** The side of the square cut from the centre, in pixels. */
+  readonly crop: number;
+  /** Subtracted from red, green and blue, which run from 0 to 1. */
+  readonly mean: readonly [number, number, number];
+  /** Divides what the subtraction leaves. */
+  readonly std: readonly [number, number, number];
+}
+
+/** What the ImageNet models of torchvision were trained with. */
+export const imagenetPreprocessing: Preprocessing = {
+  resize: 256,
+  crop: 224,
+  mean: [0.485, 0.456, 0.406],
+  std: [0.229, 0.224, 0.225],
+};
+
+/**
+ * Cuts a square from the centre, as `torchvision.transforms.CenterCrop(size)` does: an image that is
+ * too small is padded with black first, and half a pixel goes to the even side.
+ *
+ * @param image The image; it is not changed.
+ * @param size Side of the square, in pixels.
+ * @returns A new image of `size × size`.
+ * @throws {ArgumentError} If the size is not a positive integer.
+ *
+ * @example
+ * ```ts
+ * import { centerCrop } from "./preprocess.ts";
+ *
+ * const image = { width: 3, height: 1, data: Uint8Array.of(1, 1, 1, 2, 2, 2, 3, 3, 3) };
+ * console.log(centerCrop(image, 1).data); // Uint8ClampedArray(3) [ 2, 2, 2 ]
+ * ```
+ */
+export function centerCrop(image: RgbImage, size: number): RgbImage {
+  checkPixels("centerCrop", image, 3);
+  checkSize("centerCrop", "size", size);
+  return resizeAndCrop(image, image.width, image.height, size);
+}
+
+/**
+ * Resizes the shorter side, crops the centre and normalises: torchvision's
+ * `Compose([Resize(resize), CenterCrop(crop), ToTensor(), Normalize(mean, std)])`, bit for bit.
+ *
+ * Only the pixels inside the crop are computed, so a long thin image costs no more than another.
+ *
+ * @param image The image; it is not changed.
+ * @param options Sizes and statistics, ImageNet's unless told otherwise.
+ * @returns `3 × crop × crop` floats: the red plane, the green, the blue.
+ * @throws {ArgumentError} If a size is not a positive integer or a standard deviation is 0.
+ *
+ * @example
+ * ```ts
+ * import { preprocess } from "./preprocess.ts";
+ *
+ * const grey = { width: 300, height: 200, data: new Uint8Array(300 * 200 * 3).fill(124) };
+ * const tensor = preprocess(grey);
+ * console.log(tensor.length, tensor[0].toFixed(4)); // 150528 0.0056
+ * ```
+ */
+export function preprocess(
+  image: RgbImage,
+  options: Preprocessing = imagenetPreprocessing,
+): Float32Array<ArrayBuffer> {
+  checkPixels("preprocess", image, 3);
+  checkSize("preprocess", "resize", options.resize);
+  checkSize("preprocess", "crop", options.crop);
+  const [width, height] = shorterSideTo(options.resize, image);
+  const { data } = resizeAndCrop(image, width, height, options.crop);
+  const area = options.crop * options.crop;
+  const tensor = new Float32Array(3 * area);
+  for (let c = 0; c < 3; c++) {
+    const values = normalised(options.mean[c], options.std[c]);
+    for (let i = 0; i < area; i++) tensor[c * area + i] = values[data[i * 3 + c]];
+  }
+  return tensor;
+}
+
+/** What each of the 256 bytes becomes, every step rounded to float32 as PyTorch rounds it. */
+function normalised(mean: number, std: number): Float32Array {
+  const f32 = Math.fround;
+  if (!Number.isFinite(mean)) {
+    throw new ArgumentError("preprocess", "mean", mean, "three finite numbers");
+  }
+  if (!Number.isFinite(std) || f32(std) === 0) {
+    throw new ArgumentError("preprocess", "std", std, "three finite numbers other than 0");
+  }
+  return Float32Array.from({ length: 256 }, (_, byte) =>
+    // Float32Array rounds the last step.
+    f32(f32(byte / 255) - f32(mean)) / f32(std));
+}
+
+/** The centre `size × size` of the image resized to `width × height`, black where there is none. */
+function resizeAndCrop(image: RgbImage, width: number, height: number, size: number): RgbImage {
+  const left = cropStart(width, size), top = cropStart(height, size);
+  const window = {
+    left: Math.max(left, 0),
+    top: Math.max(top, 0),
+    width: Math.min(width, size),
+    height: Math.min(height, size),
+  };
+  const inner = resizeWindow(image, width, height, window);
+  if (inner.width === size && inner.height === size) return inner;
+  const data = new Uint8ClampedArray(size * size * 3);
+  const x = Math.max(-left, 0), y = Math.max(-top, 0);
+  for (let row = 0; row < inner.height; row++) {
+    const from = row * inner.width * 3;
+    data.set(
+      inner.data.subarray(from, from + inner.width * 3),
+      ((y + row) * size + x) * 3,
+    );
+  }
+  return { width: size, height: size, data };
+}
+
+/**
+ * Where the crop begins on an axis; negative: so many pixels of padding. torchvision pads the smaller
+ * half first, and crops at Python's `round()`, which takes a half to the even side.
+ */
+function cropStart(length: number, size: number): number {
+  const spare = length - size;
+  if (spare < 0) return -Math.floor(-spare / 2);
+  const half = Math.floor(spare / 2);
+  return spare % 2 === 1 && half % 2 === 1 ? half + 1 : half;
+}

@@ -1,0 +1,191 @@
+/**
+ * Resizing with Pillow's antialiased bilinear filter, to the bit.
+ *
+ * The filter is a triangle, stretched by the scale when an image shrinks, so that every source pixel
+ * counts. Weights are integers of 22 bits and each of the two passes rounds to 8 bits: the pixels
+ * are those of `Image.resize(size, Image.BILINEAR)`, described in Pillow's
+ * `src/libImaging/Resample.c`.
+ *
+ * @module
+ */
+
+import { checkPixels, checkSize, type RgbImage } from "./pixels.ts";
+
+/** Bits after the point in a weight: a sum of weight × pixel stays below 2³⁰, inside an int32. */
+const PRECISION = 22;
+const HALF = 1 << (PRECISION - 1);
+
+/** A rectangle of the resized image: only these pixels are computed. */
+export interface Window {
+  readonly left: number;
+  readonly top: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+/**
+ * Resizes to exactly `width × height`, as `Image.resize((width, height), Image.BILINEAR)` of Pillow
+ * does, bit for bit. A side that keeps its size is not filtered.
+ *
+ * @param image The image; it is not changed.
+ * @param width Pixels in a row of the result.
+ * @param height Rows of the result.
+ * @returns A new image.
+ * @throws {ArgumentError} If a size is not a positive integer.
+ *
+ * @example
+ * ```ts
+ * import { resize } from "./resize.ts";
+ *
+ * const image = { width: 2, height: 1, data: Uint8Array.of(0, 0, 0, 100, 200, 50) };
+ * console.log(resize(image, 1, 1).data); // Uint8Array(3) [ 50, 100, 25 ]
+ * ```
+ */
+export function resize(image: RgbImage, width: number, height: number): RgbImage {
+  checkPixels("resize", image, 3);
+  checkSize("resize", "width", width);
+  checkSize("resize", "height", height);
+  return resizeWindow(image, width, height, { left: 0, top: 0, width, height });
+}
+
+/**
+ * Resizes so that the shorter side has `size` pixels, as `torchvision.transforms.Resize(size)` does:
+ * the longer side keeps the proportion, rounded down.
+ *
+ * @param image The image; it is not changed.
+ * @param size Pixels of the shorter side.
+ * @returns A new image.
+ * @throws {ArgumentError} If the size is not a positive integer.
+ *
+ * @example
+ * ```ts
+ * import { resizeShorterSide } from "./resize.ts";
+ *
+ * const image = { width: 5, height: 3, data: new Uint8Array(5 * 3 * 3) };
+ * const { width, height } = resizeShorterSide(image, 2);
+ * console.log(width, height); // 3 2
+ * ```
+ */
+export function resizeShorterSide(image: RgbImage, size: number): RgbImage {
+  checkPixels("resizeShorterSide", image, 3);
+  checkSize("resizeShorterSide", "size", size);
+  const [width, height] = shorterSideTo(size, image);
+  return resizeWindow(image, width, height, { left: 0, top: 0, width, height });
+}
+
+/** Width and height once the shorter side is `size`: torchvision's `int(size * long / short)`. */
+export function shorterSideTo(size: number, { width, height }: RgbImage): [number, number] {
+  return width <= height
+    ? [size, Math.trunc(size * height / width)]
+    : [Math.trunc(size * width / height), size];
+}
+
+/** The pixels inside `window` of the image resized to `width × height`; the rest costs nothing. */
+export function resizeWindow(
+  image: RgbImage,
+  width: number,
+  height: number,
+  window: Window,
+): RgbImage {
+  const across = taps(image.width, width, window.left, window.width);
+  const down = taps(image.height, height, window.top, window.height);
+  // The rows that the window's rows are made of; both ends grow with the row.
+  const last = window.height - 1;
+  const from = down.first[0], to = down.first[last] + down.count[last];
+  const rows = resizeRows(image, from, to, across);
+  return {
+    width: window.width,
+    height: window.height,
+    data: resizeColumns(rows, window.width * 3, from, down),
+  };
+}
+
+/** For each pixel of one axis of the result: the first source pixel, how many, and their weights. */
+interface Taps {
+  readonly first: Int32Array;
+  readonly count: Int32Array;
+  /** `stride` of them for each pixel, the first `count` used. */
+  readonly weights: Int32Array;
+  readonly stride: number;
+}
+
+/** Taps for pixels `start` to `start + length` of an axis that goes from `size` to `newSize`. */
+function taps(size: number, newSize: number, start: number, length: number): Taps {
+  const first = new Int32Array(length), count = new Int32Array(length);
+  if (size === newSize) { // Pillow skips this pass: each pixel is its own only tap.
+    for (let i = 0; i < length; i++) first[i] = start + i;
+    return { first, count: count.fill(1), weights: count.map(() => 2 * HALF), stride: 1 };
+  }
+  const scale = size / newSize;
+  const support = Math.max(scale, 1); // half the triangle's base; it never shrinks below a pixel
+  const stride = Math.ceil(support) * 2 + 1;
+  const weights = new Int32Array(length * stride);
+  const exact = new Float64Array(stride);
+  for (let i = 0; i < length; i++) {
+    const center = (start + i + 0.5) * scale;
+    const begin = Math.max(Math.trunc(center - support + 0.5), 0);
+    const end = Math.min(Math.trunc(center + support + 0.5), size);
+    let sum = 0;
+    for (let k = 0; k < end - begin; k++) {
+      // Multiplying by 1/support, not dividing: the last bit of a weight depends on it.
+      exact[k] = Math.max(1 - Math.abs((k + begin - center + 0.5) * (1 / support)), 0);
+      sum += exact[k];
+    }
+    for (let k = 0; k < end - begin; k++) {
+      weights[i * stride + k] = Math.trunc(0.5 + (exact[k] / sum) * (1 << PRECISION));
+    }
+    first[i] = begin;
+    count[i] = end - begin;
+  }
+  return { first, count, weights, stride };
+}
+
+/** The horizontal pass over source rows `from` to `to`. */
+function resizeRows(image: RgbImage, from: number, to: number, taps: Taps): Uint8ClampedArray {
+  const { data, width } = image;
+  const { first, count, weights, stride } = taps;
+  const out = new Uint8ClampedArray((to - from) * first.length * 3);
+  let o = 0;
+  for (let y = from; y < to; y++) {
+    const row = y * width * 3;
+    for (let x = 0; x < first.length; x++) {
+      let r = HALF, g = HALF, b = HALF;
+      let p = row + first[x] * 3;
+      const w = x * stride, end = w + count[x];
+      for (let k = w; k < end; k++, p += 3) {
+        const weight = weights[k];
+        r = (r + Math.imul(weight, data[p])) | 0;
+        g = (g + Math.imul(weight, data[p + 1])) | 0;
+        b = (b + Math.imul(weight, data[p + 2])) | 0;
+      }
+      out[o++] = r >> PRECISION;
+      out[o++] = g >> PRECISION;
+      out[o++] = b >> PRECISION;
+    }
+  }
+  return out;
+}
+
+/** The vertical pass: `rows` holds the source from row `from` on, `length` bytes each. */
+function resizeColumns(
+  rows: Uint8ClampedArray,
+  length: number,
+  from: number,
+  taps: Taps,
+): Uint8ClampedArray {
+  const { first, count, weights, stride } = taps;
+  const out = new Uint8ClampedArray(first.length * length);
+  const sums = new Int32Array(length); // a whole row at a time: memory is read in order
+  for (let y = 0; y < first.length; y++) {
+    sums.fill(HALF);
+    for (let k = 0; k < count[y]; k++) {
+      const weight = weights[y * stride + k];
+      const row = (first[y] + k - from) * length;
+      for (let i = 0; i < length; i++) {
+        sums[i] = (sums[i] + Math.imul(weight, rows[row + i])) | 0;
+      }
+    }
+    for (let i = 0; i < length; i++) out[y * length + i] = sums[i] >> PRECISION;
+  }
+  return out;
+}

@@ -1,0 +1,161 @@
+/**
+ * Convolutional layers.
+ *
+ * @module
+ */
+
+import {
+  conv1d,
+  conv1dGeometry,
+  type Conv1dOptions,
+  conv2d,
+  conv2dGeometry,
+  type Conv2dOptions,
+  prepareConv2d,
+  type PreparedConv2d,
+} from "../ops/conv.ts";
+import { checkInteger, checkPerAxis } from "../ops/checks.ts";
+import { ArgumentError } from "../errors.ts";
+import { elements, type Shape, type Tensor } from "../tensor.ts";
+import { type ForwardOptions, Layer, type Parameter, uniformParameter } from "./layer.ts";
+
+/** Options of a convolutional layer besides those of its operation. */
+export interface BiasOptions {
+  /** Adds a learned bias to the output. Default true. */
+  readonly bias?: boolean;
+}
+
+/**
+ * A 2-D convolution, `torch.nn.Conv2d`: [N, inChannels, H, W] → [N, outChannels, oH, oW].
+ *
+ * @example
+ * ```ts
+ * import { createBackend } from "../backend.ts";
+ * import { Conv2d } from "./conv.ts";
+ *
+ * using backend = await createBackend();
+ * using conv = new Conv2d(3, 8, 3, { padding: 1 }).init(backend, { seed: 1 });
+ * using x = backend.upload(new Float32Array(3 * 5 * 5), [1, 3, 5, 5]);
+ * using y = conv.forward(x);
+ * console.log(y.shape); // [1, 8, 5, 5]
+ * ```
+ */
+export class Conv2d extends Layer {
+  override readonly type = "Conv2d";
+  override readonly fusesRelu = true;
+  override readonly parameters: Readonly<Record<string, Parameter>>;
+  readonly #weightShape: Shape;
+  /** The weights laid out for the kernel, and the version of them that was. */
+  #prepared:
+    | { readonly weight: PreparedConv2d; readonly of: Tensor; readonly version: number }
+    | undefined;
+
+  /**
+   * @param inChannels Channels of the input.
+   * @param outChannels Channels of the output.
+   * @param kernelSize Height and width of the kernel.
+   */
+  constructor(
+    readonly inChannels: number,
+    readonly outChannels: number,
+    readonly kernelSize: number | readonly [number, number],
+    readonly options: Conv2dOptions & BiasOptions = {},
+  ) {
+    super();
+    const kernel = checkPerAxis("Conv2d", "kernelSize", kernelSize, 2, 1);
+    this.#weightShape = weightShape("Conv2d", inChannels, outChannels, kernel, options.groups);
+    this.parameters = convParameters(this.#weightShape, options);
+  }
+
+  override outputShape(input: Shape): Shape {
+    const g = conv2dGeometry("Conv2d", input, this.#weightShape, this.options);
+    return [g.n, g.outC, g.oh, g.ow];
+  }
+
+  override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
+    return conv2d(x, this.#prepare(), this.optional("bias"), { ...this.options, ...options });
+  }
+
+  override macs(input: Shape): number {
+    return elements(this.outputShape(input)) * elements(this.#weightShape.slice(1));
+  }
+
+  override dispose(): void {
+    super.dispose();
+    this.#prepared?.weight.packed.dispose();
+    this.#prepared = undefined;
+  }
+
+  #prepare(): PreparedConv2d {
+    const of = this.value("weight"), old = this.#prepared;
+    if (old?.of === of && old.version === of.version) return old.weight;
+    old?.weight.packed.dispose();
+    const weight = prepareConv2d(of, this.options.groups);
+    this.#prepared = { weight, of, version: of.version };
+    return weight;
+  }
+}
+
+/** A 1-D convolution, `torch.nn.Conv1d`: [N, inChannels, L] → [N, outChannels, oL]. */
+export class Conv1d extends Layer {
+  override readonly type = "Conv1d";
+  override readonly fusesRelu = true;
+  override readonly parameters: Readonly<Record<string, Parameter>>;
+  readonly #weightShape: Shape;
+
+  /**
+   * @param inChannels Channels of the input.
+   * @param outChannels Channels of the output.
+   * @param kernelSize Length of the kernel.
+   */
+  constructor(
+    readonly inChannels: number,
+    readonly outChannels: number,
+    readonly kernelSize: number,
+    readonly options: Conv1dOptions & BiasOptions = {},
+  ) {
+    super();
+    const kernel = [checkInteger("Conv1d", "kernelSize", kernelSize, 1)];
+    this.#weightShape = weightShape("Conv1d", inChannels, outChannels, kernel, options.groups);
+    this.parameters = convParameters(this.#weightShape, options);
+  }
+
+  override outputShape(input: Shape): Shape {
+    const g = conv1dGeometry("Conv1d", input, this.#weightShape, this.options);
+    return [g.n, g.outC, g.ow];
+  }
+
+  override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
+    return conv1d(x, this.value("weight"), this.optional("bias"), { ...this.options, ...options });
+  }
+
+  override macs(input: Shape): number {
+    return elements(this.outputShape(input)) * elements(this.#weightShape.slice(1));
+  }
+}
+
+function weightShape(
+  op: string,
+  inChannels: number,
+  outChannels: number,
+  kernel: readonly number[],
+  groups = 1,
+): Shape {
+  checkInteger(op, "inChannels", inChannels, 1);
+  checkInteger(op, "outChannels", outChannels, 1);
+  checkInteger(op, "groups", groups, 1);
+  if (inChannels % groups !== 0 || outChannels % groups !== 0) {
+    const takes = `a divisor of ${inChannels} input and ${outChannels} output channels`;
+    throw new ArgumentError(op, "groups", groups, takes);
+  }
+  return [outChannels, inChannels / groups, ...kernel];
+}
+
+function convParameters(
+  shape: Shape,
+  { bias = true }: BiasOptions,
+): Record<string, Parameter> {
+  const fanIn = elements(shape.slice(1));
+  const weight = uniformParameter(shape, fanIn);
+  return bias ? { weight, bias: uniformParameter([shape[0]], fanIn) } : { weight };
+}

@@ -1,0 +1,149 @@
+/**
+ * What every layer is: a function of a tensor, with parameters under PyTorch's names.
+ *
+ * @module
+ */
+
+import type { Backend } from "../backend.ts";
+import { PembrokeError } from "../errors.ts";
+import { Generator } from "../random.ts";
+import { elements, type Shape, type Tensor } from "../tensor.ts";
+
+/** What a forward pass takes besides its input. */
+export interface ForwardOptions {
+  /** The tensor to write to; without it a new one is returned. */
+  readonly out?: Tensor;
+  /** Fuses a ReLU; for layers whose `fusesRelu` is true. */
+  readonly activation?: "relu";
+}
+
+/** Where the initial values of parameters come from. */
+export interface InitOptions {
+  /** The seed, as of `torch.manual_seed`. Default 0. */
+  readonly seed?: number;
+  /** A generator to go on drawing from, instead of a seed. */
+  readonly generator?: Generator;
+}
+
+/** Floats initialised at a time, so that a large parameter is never held twice. */
+const CHUNK = 1 << 18;
+
+/** A named tensor of a layer: learned, or (a running statistic) only kept. */
+export class Parameter {
+  /** The values, once the layer was initialised or loaded. */
+  tensor: Tensor | undefined;
+
+  /**
+   * @param shape The shape it has.
+   * @param fill Writes initial values to a piece of it.
+   */
+  constructor(
+    readonly shape: Shape,
+    readonly fill: (values: Float32Array, generator: Generator) => void,
+  ) {}
+
+  /** Takes memory for it on a backend, whose values are not defined yet. */
+  allocate(backend: Backend): Tensor {
+    this.tensor?.dispose();
+    return this.tensor = backend.empty(this.shape);
+  }
+
+  /** Takes memory and fills it with initial values. */
+  init(backend: Backend, generator: Generator): void {
+    const tensor = this.allocate(backend);
+    const values = new Float32Array(Math.min(CHUNK, tensor.size));
+    for (let at = 0; at < tensor.size; at += CHUNK) {
+      const piece = values.subarray(0, Math.min(CHUNK, tensor.size - at));
+      this.fill(piece, generator);
+      backend.write(tensor, piece, at);
+    }
+  }
+}
+
+/** PyTorch's default for weights and biases: uniform within ±1/√fanIn (its `kaiming_uniform_(a=√5)`). */
+export function uniformParameter(shape: Shape, fanIn: number): Parameter {
+  const bound = 1 / Math.sqrt(fanIn);
+  return new Parameter(shape, (values, generator) => generator.uniform(values, -bound, bound));
+}
+
+/** A parameter that starts with one value everywhere. */
+export function constantParameter(shape: Shape, value: number): Parameter {
+  return new Parameter(shape, (values) => values.fill(value));
+}
+
+/**
+ * A layer. It is a description until {@linkcode Layer.init} or loading weights gives it memory on
+ * a backend; shapes, parameters and costs can be asked for before.
+ */
+export abstract class Layer implements Disposable {
+  /** Its name, as in `torch.nn`. */
+  abstract readonly type: string;
+  /** Its own parameters by name, in PyTorch's order. */
+  readonly parameters: Readonly<Record<string, Parameter>> = {};
+  /** Whether its forward pass takes `activation`. */
+  readonly fusesRelu: boolean = false;
+  /** Whether it may write over its input. */
+  readonly inPlace: boolean = false;
+  /** Whether it only looks at its input under another shape: nothing is computed. */
+  readonly aliases: boolean = false;
+
+  /** The shape it makes of an input's; throws an {@linkcode ArgumentError} if it takes none such. */
+  abstract outputShape(input: Shape): Shape;
+
+  /** Its function. The result is the caller's to dispose. */
+  abstract forward(x: Tensor, options?: ForwardOptions): Tensor;
+
+  /** Multiply-accumulates for an input of this shape; 0 for layers without weights. */
+  macs(_input: Shape): number {
+    return 0;
+  }
+
+  /** All its parameters by their names in PyTorch's `state_dict`. */
+  stateDict(): Map<string, Parameter> {
+    return new Map(Object.entries(this.parameters));
+  }
+
+  /** The backend that holds its parameters; throws if they were given no values yet. */
+  get backend(): Backend {
+    const [first] = this.stateDict().values();
+    if (first?.tensor) return first.tensor.backend;
+    throw new PembrokeError(`${this.type}: no values yet; init() it or load weights first`);
+  }
+
+  /** Takes memory on a backend and fills it with the initial values PyTorch would draw. */
+  init(backend: Backend, options: InitOptions = {}): this {
+    const generator = options.generator ?? new Generator(options.seed ?? 0);
+    for (const parameter of this.stateDict().values()) parameter.init(backend, generator);
+    return this;
+  }
+
+  /** Gives the memory of its parameters back. */
+  dispose(): void {
+    for (const parameter of this.stateDict().values()) {
+      parameter.tensor?.dispose();
+      parameter.tensor = undefined;
+    }
+  }
+
+  /** What `using` calls at the end of the block: {@linkcode Layer.dispose}. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** A parameter's tensor; throws if the layer has none yet. */
+  protected value(name: string): Tensor {
+    const tensor = this.parameters[name].tensor;
+    if (tensor) return tensor;
+    throw new PembrokeError(`${this.type}: no values yet; init() it or load weights first`);
+  }
+
+  /** Like {@linkcode Layer.value}, null for a parameter that the layer does without. */
+  protected optional(name: string): Tensor | null {
+    return name in this.parameters ? this.value(name) : null;
+  }
+}
+
+/** The number of elements of all parameters. */
+export function parameterCount(layer: Layer): number {
+  return layer.stateDict().values().reduce((sum, { shape }) => sum + elements(shape), 0);
+}

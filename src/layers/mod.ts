@@ -1,0 +1,10 @@
+/** Layers, in the manner of `torch.nn`. */
+
+export * from "./activation.ts";
+export * from "./conv.ts";
+export * from "./layer.ts";
+export * from "./linear.ts";
+export * from "./norm.ts";
+export * from "./pool.ts";
+export * from "./sequential.ts";
+export * from "./shape.ts";

@@ -1,0 +1,158 @@
+/**
+ * Layers one after another.
+ *
+ * @module
+ */
+
+import { sameShape, type Shape, type Tensor } from "../tensor.ts";
+import { elements } from "../tensor.ts";
+import { type ForwardOptions, Layer, type Parameter } from "./layer.ts";
+
+/** One layer of a network's forward pass, with the tensor it writes to. */
+interface Step {
+  readonly layer: Layer;
+  readonly activation?: "relu";
+  readonly shape: Shape;
+  /** Undefined for the last step, which writes to the result, and for views. */
+  readonly out?: Tensor;
+}
+
+/** The steps for one input shape, and the memory that their outputs share. */
+interface Plan {
+  readonly input: Tensor["shape"];
+  readonly backend: Tensor["backend"];
+  readonly steps: readonly Step[];
+  readonly arena: readonly Tensor[];
+}
+
+/**
+ * A network of layers one after another, `torch.nn.Sequential`.
+ *
+ * The forward pass is planned once for each input shape: activations alternate between two blocks
+ * of memory, a ReLU behind a convolution or linear layer is computed with it, and only the result
+ * is a new tensor (none with `out`).
+ *
+ * @example
+ * ```ts
+ * import { createBackend } from "../backend.ts";
+ * import { Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential } from "./mod.ts";
+ *
+ * using backend = await createBackend();
+ * using net = new Sequential([
+ *   new Conv2d(1, 4, 3, { padding: 1 }),
+ *   new ReLU(),
+ *   new MaxPool2d(2),
+ *   new Flatten(),
+ *   new Linear(4 * 4 * 4, 10),
+ * ]).init(backend, { seed: 1 });
+ * using x = backend.upload(new Float32Array(64), [1, 1, 8, 8]);
+ * using y = net.forward(x);
+ * console.log(y.shape); // [1, 10]
+ * ```
+ */
+export class Sequential extends Layer {
+  override readonly type: string = "Sequential";
+  /** The layers by name; those of a list are called "0", "1", … */
+  readonly children: ReadonlyMap<string, Layer>;
+  #plan: Plan | undefined;
+
+  /** @param layers The layers in order, in a list or by name. */
+  constructor(layers: readonly Layer[] | Readonly<Record<string, Layer>>) {
+    super();
+    this.children = new Map(Object.entries(layers));
+  }
+
+  override outputShape(input: Shape): Shape {
+    return this.leaves().reduce((shape, [, layer]) => layer.outputShape(shape), input);
+  }
+
+  override macs(input: Shape): number {
+    let shape = input, sum = 0;
+    for (const [, layer] of this.leaves()) {
+      sum += layer.macs(shape);
+      shape = layer.outputShape(shape);
+    }
+    return sum;
+  }
+
+  /** The layers that are not sequences themselves, with names such as "features.0". */
+  leaves(): [string, Layer][] {
+    return [...this.children].flatMap(([name, layer]): [string, Layer][] =>
+      layer instanceof Sequential
+        ? layer.leaves().map(([inner, leaf]) => [`${name}.${inner}`, leaf])
+        : [[name, layer]]
+    );
+  }
+
+  override stateDict(): Map<string, Parameter> {
+    const named = this.leaves().flatMap(([name, layer]) =>
+      [...layer.stateDict()].map(([key, p]): [string, Parameter] => [`${name}.${key}`, p])
+    );
+    return new Map(named);
+  }
+
+  override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
+    const { steps } = this.#plannedFor(x);
+    const shape = steps.at(-1)?.shape ?? x.shape;
+    const computes = steps.some(({ layer }) => !layer.aliases);
+    if (!computes) return x.view(shape);
+    const result = options.out ?? x.backend.empty(shape);
+    let y = x;
+    for (const { layer, activation, shape, out } of steps) {
+      const target = layer.aliases ? undefined : out ?? result.view(shape);
+      y = layer.forward(y, { activation, out: target });
+    }
+    return result;
+  }
+
+  override dispose(): void {
+    for (const layer of this.children.values()) layer.dispose();
+    this.#dropPlan();
+  }
+
+  #plannedFor(x: Tensor): Plan {
+    const old = this.#plan;
+    if (old?.backend === x.backend && sameShape(old.input, x.shape)) return old;
+    this.#dropPlan();
+    return this.#plan = plan(this.leaves().map(([, layer]) => layer), x);
+  }
+
+  #dropPlan(): void {
+    for (const tensor of this.#plan?.arena ?? []) tensor.dispose();
+    this.#plan = undefined;
+  }
+}
+
+function plan(layers: readonly Layer[], x: Tensor): Plan {
+  const fused = layers.flatMap((layer, i) => {
+    if (layer.type === "ReLU" && layers[i - 1]?.fusesRelu) return [];
+    const activation = layer.fusesRelu && layers[i + 1]?.type === "ReLU" ? "relu" : undefined;
+    return [{ layer, activation } as const];
+  });
+  const last = fused.findLastIndex(({ layer }) => !layer.aliases);
+
+  // First the sizes: which of the two blocks each step writes to. Block −1 is the caller's input.
+  const sizes = [0, 0];
+  let block = -1, shape = x.shape;
+  const placed = fused.map((step, i) => {
+    shape = step.layer.outputShape(shape);
+    if (!step.layer.aliases && i !== last) {
+      if (!(step.layer.inPlace && block >= 0)) block = block === 0 ? 1 : 0;
+      sizes[block] = Math.max(sizes[block], elements(shape));
+    }
+    return { ...step, shape, block, placed: !step.layer.aliases && i < last };
+  });
+  const arena = sizes.map((size) => size > 0 ? x.backend.empty([size]) : undefined);
+  const steps = placed.map(({ layer, activation, shape, block, placed }) => ({
+    layer,
+    activation,
+    shape,
+    out: placed ? arena[block]!.view(shape) : undefined,
+  }));
+  return {
+    input: x.shape,
+    backend: x.backend,
+    steps,
+    arena: arena.filter((tensor) => tensor !== undefined),
+  };
+}

@@ -1,0 +1,86 @@
+/**
+ * From a file of weights into a model's memory on a backend.
+ *
+ * @module
+ */
+
+import type { Backend } from "../backend.ts";
+import { PembrokeError } from "../errors.ts";
+import type { Layer } from "../layers/layer.ts";
+import { elements } from "../tensor.ts";
+import {
+  blobSource,
+  type ByteSource,
+  bytesSource,
+  checkWeights,
+  fileSource,
+  openWeights,
+} from "../weights/mod.ts";
+
+/** Where weights come from: a path or file URL (in Deno), bytes, a Blob, or anything that reads. */
+export type WeightsInput = string | URL | Uint8Array | Blob | ByteSource;
+
+/** What loading takes besides. */
+export interface LoadOptions {
+  /** Called while reading, with the floats read so far and in all. */
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+/**
+ * Fills a model with weights from a PyTorch `.pth` or a safetensors file. The file must hold
+ * exactly the model's tensors, in its shapes; they go piece by piece to the backend, so that no
+ * second copy exists.
+ *
+ * @throws {FileError} When the file cannot be read or is not for this model; the model is then
+ * left without weights.
+ */
+export async function loadWeights(
+  model: Layer,
+  backend: Backend,
+  weights: WeightsInput,
+  options: LoadOptions = {},
+): Promise<void> {
+  const source = await sourceOf(weights);
+  try {
+    using file = await openWeights(source);
+    const parameters = model.stateDict();
+    const shapes = new Map(parameters.entries().map(([name, { shape }]) => [name, shape]));
+    checkWeights(file, shapes, model.type);
+
+    const total = shapes.values().reduce((sum, shape) => sum + elements(shape), 0);
+    let done = 0;
+    for (const [name, parameter] of parameters) {
+      const tensor = parameter.allocate(backend);
+      await file.read(name, (values, offset) => {
+        backend.write(tensor, values, offset);
+        options.onProgress?.(done += values.length, total);
+      });
+    }
+  } catch (error) {
+    model.dispose();
+    throw error;
+  } finally {
+    source.close();
+  }
+}
+
+/**
+ * The first parameter that holds NaN or infinity, by name: what to blame for an output that is not
+ * a number. Undefined if there is none.
+ */
+export async function findNonFinite(model: Layer): Promise<string | undefined> {
+  for (const [name, { tensor }] of model.stateDict()) {
+    if (tensor && (await tensor.read()).some((value) => !Number.isFinite(value))) return name;
+  }
+  return undefined;
+}
+
+async function sourceOf(weights: WeightsInput): Promise<ByteSource> {
+  if (weights instanceof Uint8Array) return bytesSource(weights);
+  if (weights instanceof Blob) return blobSource(weights);
+  if (typeof weights !== "string" && !(weights instanceof URL)) return weights;
+  if (/^https?:/.test(String(weights))) {
+    throw new PembrokeError(`${weights}: download it first, weights are read from files`);
+  }
+  return await fileSource(weights);
+}

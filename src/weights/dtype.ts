@@ -1,0 +1,139 @@
+/**
+ * The kinds of number that files store, and their conversion to and from float32.
+ *
+ * @module
+ */
+
+/** A kind of number, by the name that safetensors uses. */
+export type DType =
+  | "F64"
+  | "F32"
+  | "F16"
+  | "BF16"
+  | "I64"
+  | "I32"
+  | "I16"
+  | "I8"
+  | "U64"
+  | "U32"
+  | "U16"
+  | "U8"
+  | "BOOL"
+  | "C64"
+  | "C128"
+  | "F8_E4M3"
+  | "F8_E5M2";
+
+/** Bytes per element. */
+export const itemSizes: ReadonlyMap<string, number> = new Map<DType, number>([
+  ["F64", 8],
+  ["F32", 4],
+  ["F16", 2],
+  ["BF16", 2],
+  ["I64", 8],
+  ["I32", 4],
+  ["I16", 2],
+  ["I8", 1],
+  ["U64", 8],
+  ["U32", 4],
+  ["U16", 2],
+  ["U8", 1],
+  ["BOOL", 1],
+  ["C64", 8],
+  ["C128", 16],
+  ["F8_E4M3", 1],
+  ["F8_E5M2", 1],
+]);
+
+/** Bytes per element of a kind that is known to exist. */
+export function itemSize(dtype: DType): number {
+  return itemSizes.get(dtype)!;
+}
+
+/** The kinds that can be read as float32. */
+export type FloatDType = "F32" | "F16" | "BF16" | "F64";
+
+/** Whether elements of this kind can be read as float32. */
+export function isFloat(dtype: DType): dtype is FloatDType {
+  return dtype === "F32" || dtype === "F16" || dtype === "BF16" || dtype === "F64";
+}
+
+/**
+ * The first `count` little-endian elements of `raw` as float32: the same memory for F32, written to
+ * `out` for the others. F64 is rounded to nearest. (Every machine that runs WebAssembly is little-
+ * endian, so typed arrays read the file's own order.)
+ */
+export function toFloat32(
+  dtype: FloatDType,
+  raw: ArrayBuffer,
+  count: number,
+  out: Float32Array,
+): Float32Array {
+  if (dtype === "F32") return new Float32Array(raw, 0, count);
+  if (dtype === "F64") out.set(new Float64Array(raw, 0, count));
+  else if (dtype === "F16") {
+    const halves = new Uint16Array(raw, 0, count), table = halfTable();
+    for (let i = 0; i < count; i++) out[i] = table[halves[i]];
+  } else {
+    // bfloat16 is the upper half of a float32.
+    const halves = new Uint16Array(raw, 0, count);
+    const bits = new Uint32Array(out.buffer, out.byteOffset, count);
+    for (let i = 0; i < count; i++) bits[i] = halves[i] << 16;
+  }
+  return out.subarray(0, count);
+}
+
+let halfValues: Float32Array | undefined;
+
+/** Every half-precision number as float32, by its bits: 256 KiB, made when first needed. */
+function halfTable(): Float32Array {
+  if (halfValues) return halfValues;
+  const table = new Float32Array(65536);
+  for (let bits = 0; bits < 32768; bits++) {
+    const exponent = bits >> 10, fraction = bits & 1023;
+    const value = exponent === 0
+      ? fraction * 2 ** -24
+      : exponent === 31
+      ? (fraction ? NaN : Infinity)
+      : (1024 + fraction) * 2 ** (exponent - 25);
+    table[bits] = value;
+    table[bits + 32768] = -value;
+  }
+  return halfValues = table;
+}
+
+/** Writes float32 values as `dtype`, little-endian, rounding to nearest even. */
+export function fromFloat32(
+  dtype: "F32" | "F16" | "BF16",
+  values: Float32Array,
+  into: DataView,
+): void {
+  const cell = new DataView(new ArrayBuffer(4));
+  for (let i = 0; i < values.length; i++) {
+    cell.setFloat32(0, values[i]);
+    const bits = cell.getUint32(0);
+    if (dtype === "F32") into.setUint32(4 * i, bits, true);
+    else into.setUint16(2 * i, dtype === "F16" ? toHalf(bits) : toBFloat16(bits), true);
+  }
+}
+
+function toBFloat16(bits: number): number {
+  if ((bits & 0x7fffffff) > 0x7f800000) return bits >>> 16 | 0x40; // NaN stays NaN
+  return (bits + 0x7fff + (bits >>> 16 & 1)) >>> 16;
+}
+
+function toHalf(bits: number): number {
+  const sign = bits >>> 16 & 0x8000, magnitude = bits & 0x7fffffff;
+  if (magnitude > 0x7f800000) return sign | 0x7e00; // NaN
+  if (magnitude >= 0x47800000) return sign | 0x7c00; // 2^16 and more: infinity
+  const exponent = magnitude >>> 23;
+  if (exponent < 102) return sign; // less than half of the smallest subnormal
+  // Below 2^-14 a half has no hidden bit and a fixed scale: shift the whole significand further.
+  const normal = exponent > 112;
+  const significand = normal ? magnitude - (112 << 23) : magnitude & 0x7fffff | 0x800000;
+  const shift = normal ? 13 : 126 - exponent;
+  const half = significand >>> shift, rest = significand & (1 << shift) - 1;
+  const tie = 1 << shift - 1;
+  // A carry out of the fraction goes into the exponent, which is what rounding up means.
+  return sign | half + (rest > tie || rest === tie && half & 1 ? 1 : 0);
+}

@@ -1,0 +1,13 @@
+/**
+ * Weights from files: PyTorch `.pth` and safetensors, read a piece at a time and never executed.
+ *
+ * @module
+ */
+
+export { checkWeights } from "./check.ts";
+export type { DType } from "./dtype.ts";
+export type { WeightEntry } from "./layout.ts";
+export { openWeights } from "./open.ts";
+export { type TensorToWrite, writeSafetensors } from "./safetensors_writer.ts";
+export { blobSource, type ByteSource, bytesSource, fileSource } from "./source.ts";
+export type { WeightsFile, WeightsFormat, WeightSink } from "./tensor_file.ts";

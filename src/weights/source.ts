@@ -1,0 +1,170 @@
+/**
+ * Random access to bytes, so that a file of any size is read a piece at a time and never held whole.
+ *
+ * @module
+ */
+
+import { ArgumentError, FileError } from "../errors.ts";
+
+/** Bytes that can be read from anywhere: a file, memory, a Blob. */
+export interface ByteSource {
+  /** What the user knows it by; error messages begin with it. */
+  readonly name: string;
+  /** How many bytes there are. */
+  readonly size: number;
+  /**
+   * Fills `into` with the bytes from `offset` on.
+   *
+   * @throws {FileError} When the source ends before `into` is full, or was closed.
+   */
+  read(offset: number, into: Uint8Array): Promise<void>;
+  /** Gives back what the source holds; closing twice does nothing. */
+  close(): void;
+}
+
+/**
+ * A source over bytes in memory. They are not copied, so they must stay as they are while it is used.
+ *
+ * @param bytes The whole file.
+ * @param name What error messages call it.
+ *
+ * @example
+ * ```ts
+ * import { bytesSource } from "./source.ts";
+ *
+ * const source = bytesSource(new Uint8Array([1, 2, 3]), "three.bin");
+ * const last = new Uint8Array(1);
+ * await source.read(2, last); // last is [3]
+ * ```
+ */
+export function bytesSource(bytes: Uint8Array, name = "weights"): ByteSource {
+  return {
+    name,
+    size: bytes.length,
+    // deno-lint-ignore require-await -- async, so that an error rejects instead of being thrown
+    async read(offset, into) {
+      checkRange(this, offset, into.length);
+      into.set(bytes.subarray(offset, offset + into.length));
+    },
+    close() {},
+  };
+}
+
+/**
+ * A source over a Blob, for example a `File` that a page was given; only what is read is loaded.
+ *
+ * @param blob The whole file.
+ * @param name What error messages call it; a `File` brings its own.
+ *
+ * @example
+ * ```ts
+ * import { blobSource } from "./source.ts";
+ *
+ * const source = blobSource(new Blob([new Uint8Array([1, 2, 3])]), "three.bin");
+ * console.log(source.size); // 3
+ * ```
+ */
+export function blobSource(
+  blob: Blob,
+  name: string = blob instanceof File ? blob.name : "weights",
+): ByteSource {
+  return {
+    name,
+    size: blob.size,
+    async read(offset, into) {
+      checkRange(this, offset, into.length);
+      let bytes: ArrayBuffer;
+      try {
+        bytes = await blob.slice(offset, offset + into.length).arrayBuffer();
+      } catch (cause) { // a File whose file on disk was changed or removed
+        throw new FileError(name, "cannot be read any more", { cause });
+      }
+      into.set(new Uint8Array(bytes));
+    },
+    close() {},
+  };
+}
+
+/**
+ * A source over a file on disk, in Deno. Needs `--allow-read` for the path; what Deno throws when it
+ * is not granted passes through untouched.
+ *
+ * @param path The file; symbolic links are followed.
+ * @returns The open source. Whoever holds it closes it.
+ * @throws {FileError} When there is no such file, or it is not a regular file.
+ * @throws {ArgumentError} Outside Deno.
+ *
+ * @example
+ * ```ts
+ * import { fileSource } from "./source.ts";
+ *
+ * const path = await Deno.makeTempFile();
+ * const source = await fileSource(path);
+ * console.log(source.size); // 0
+ * source.close();
+ * await Deno.remove(path);
+ * ```
+ */
+export async function fileSource(path: string | URL): Promise<ByteSource> {
+  const name = String(path);
+  if (!("Deno" in globalThis)) {
+    throw new ArgumentError("fileSource", "path", name, "opened in Deno (elsewhere: blobSource)");
+  }
+  let info: Deno.FileInfo, file: Deno.FsFile;
+  try {
+    // Looked at before it is opened: opening a named pipe would wait for a writer for ever.
+    info = await Deno.stat(path);
+    if (info.isDirectory) throw new FileError(name, "is a directory, not a file");
+    if (!info.isFile) throw new FileError(name, "is not a regular file");
+    file = await Deno.open(path);
+  } catch (cause) {
+    if (cause instanceof Deno.errors.NotFound || cause instanceof Deno.errors.NotADirectory) {
+      throw new FileError(name, "no such file", { cause });
+    }
+    throw cause;
+  }
+  let open = true;
+  const source: ByteSource = {
+    name,
+    size: info.size,
+    // Seek and read without a pause between them: reads that overlap in time cannot disturb each
+    // other. From the page cache a piece takes less than the hop to a thread and back would.
+    // deno-lint-ignore require-await -- async, so that an error rejects instead of being thrown
+    async read(offset, into) {
+      checkRange(source, offset, into.length);
+      if (!open) throw new FileError(name, "was closed while it was being read");
+      file.seekSync(offset, Deno.SeekMode.Start);
+      for (let filled = 0; filled < into.length;) {
+        const count = file.readSync(into.subarray(filled));
+        if (count === null) throw new FileError(name, "became shorter while it was being read");
+        filled += count;
+      }
+    },
+    close() {
+      if (open) file.close();
+      open = false;
+    },
+  };
+  return source;
+}
+
+/** A copy of `length` bytes from `offset` on; for headers, not for tensors. */
+export async function readBytes(
+  source: ByteSource,
+  offset: number,
+  length: number,
+): Promise<Uint8Array<ArrayBuffer>> {
+  // Before the allocation: a length that a damaged file claims must not be believed.
+  checkRange(source, offset, length);
+  const bytes = new Uint8Array(length);
+  await source.read(offset, bytes);
+  return bytes;
+}
+
+function checkRange(source: ByteSource, offset: number, length: number): void {
+  if (offset >= 0 && length >= 0 && offset + length <= source.size) return;
+  throw new FileError(
+    source.name,
+    `ends after ${source.size} bytes, where ${offset + length} are needed: truncated or damaged`,
+  );
+}

@@ -1,0 +1,283 @@
+import { decodeImage } from "../../src/image/decode.ts";
+import { crc32 } from "../../src/image/formats/crc32.ts";
+import { ArgumentError, FileError } from "../../src/errors.ts";
+import { assert, assertEquals, assertMatch, assertRejects } from "../assert.ts";
+import { concat, readImage, uint32 } from "./fixtures.ts";
+
+/** The message of the FileError that decoding ends in, without the file's name. */
+async function refusal(bytes: Uint8Array): Promise<string> {
+  const error = await assertRejects(() => decodeImage(bytes, { name: "cat" }), FileError);
+  assertEquals(error.file, "cat");
+  assert(!error.message.includes("\n"), error.message);
+  return error.reason;
+}
+
+const CUT = "ends before its last row (cut off while copying or downloading?)";
+
+for (
+  const [format, file] of [
+    ["JPEG", "baseline-444.jpg"],
+    ["JPEG", "progressive.jpg"],
+    ["JPEG", "restart.jpg"],
+    ["JPEG", "thumbnail.jpg"],
+    ["JPEG", "orientation-6.jpg"],
+    ["JPEG", "cmyk.jpg"],
+    ["PNG", "rgb.png"],
+    ["PNG", "palette-transparent-interlaced.png"],
+    ["WebP", "lossy.webp"],
+    ["WebP", "lossless-alpha.webp"],
+    ["WebP", "animated.webp"],
+    ["GIF", "plain.gif"],
+    ["GIF", "animated.gif"],
+    ["BMP", "24.bmp"],
+    ["BMP", "palette.bmp"],
+  ]
+) {
+  Deno.test(`decodeImage() refuses ${file} cut at every tenth, and by one byte`, async () => {
+    const bytes = readImage(file);
+    const cuts = Array.from({ length: 9 }, (_, i) => Math.ceil(bytes.length * (i + 1) / 10));
+    for (const length of [...cuts, bytes.length - 1]) {
+      assertEquals(await refusal(bytes.subarray(0, length)), `the ${format} ${CUT}`, `${length}`);
+    }
+  });
+
+  Deno.test(`decodeImage() ends in pixels or a FileError when bytes of ${file} change`, async () => {
+    const bytes = readImage(file);
+    for (let i = 0; i < 40; i++) {
+      const changed = bytes.slice();
+      changed[Math.floor(bytes.length * i / 40)] ^= 1 << i % 8;
+      try {
+        await decodeImage(changed, { maxPixels: 1e6 });
+      } catch (error) {
+        assert(error instanceof FileError, String(error));
+      }
+    }
+    await decodeImage(bytes); // nothing of what was refused stays behind
+  });
+}
+
+Deno.test("decodeImage() refuses an empty file", async () => {
+  assertEquals(await refusal(new Uint8Array()), "is empty");
+});
+
+const READS = "an image this program reads (JPEG, PNG, WebP, GIF, BMP)";
+
+Deno.test("decodeImage() refuses what is no image", async () => {
+  for (const text of ["hello", "B", "BM but not a bitmap at all", "\x89", "\xff\xd8", "RIFF"]) {
+    assertEquals(await refusal(concat(text)), `is not ${READS}`, text);
+  }
+});
+
+Deno.test("decodeImage() names well-known files that it does not read", async () => {
+  for (
+    const [start, what] of [
+      ["%PDF-1.7", "a PDF"],
+      ["II*\0\x08\0\0\0", "a TIFF"],
+      ["MM\0*\0\0\0\x08", "a TIFF"],
+      ["\0\0\0\x18ftypheic", "a HEIC image"],
+      ["\0\0\0\x18ftypavif", "an AVIF image"],
+      ["\0\0\0\x18ftypisom", "a video"],
+      ["\xff\x0a\0\0", "a JPEG XL image"],
+      ["8BPS\0\x01", "a Photoshop file"],
+      ["\0\0\x01\0\x01\0", "an icon"],
+      ["PK\x03\x04", "a ZIP archive (or PyTorch weights)"],
+      ["\x1f\x8b\x08", "a gzip archive"],
+      ['<svg xmlns="http://www.w3.org/2000/svg">', "an SVG drawing"],
+      ['\xef\xbb\xbf<?xml version="1.0"?>\n<svg>', "an SVG drawing"],
+      ["\n<!DOCTYPE html><title>404</title>", "a web page"],
+    ]
+  ) {
+    assertEquals(await refusal(concat(start)), `is ${what}, not ${READS}`);
+  }
+});
+
+Deno.test("decodeImage() refuses a PNG whose line ends were changed", async () => {
+  const bytes = readImage("rgb.png");
+  assertEquals(
+    await refusal(concat(bytes.subarray(0, 4), "\n\x1a\n", bytes.subarray(8))),
+    "the PNG is damaged: its line ends were changed (transferred as text?)",
+  );
+});
+
+function chunk(type: string, content: Uint8Array | number[]): Uint8Array {
+  const body = concat(type, content);
+  return concat(uint32(content.length), body, uint32(crc32(body, 0, body.length)));
+}
+
+/** A PNG of 8-bit RGB with this size and these bytes, which need not belong together. */
+async function pngOf(width: number, height: number, raw: Uint8Array): Promise<Uint8Array> {
+  const zlib = new Blob([new Uint8Array(raw)]).stream().pipeThrough(
+    new CompressionStream("deflate"),
+  );
+  return concat(
+    "\x89PNG\r\n\x1a\n",
+    chunk("IHDR", [...uint32(width), ...uint32(height), 8, 2, 0, 0, 0]),
+    chunk("IDAT", new Uint8Array(await new Response(zlib).arrayBuffer())),
+    chunk("IEND", []),
+  );
+}
+
+Deno.test("decodeImage() refuses a PNG of 30000×30000 before it takes memory or time", async () => {
+  const bytes = await pngOf(30000, 30000, new Uint8Array(100));
+  const start = performance.now();
+  assertEquals(
+    await refusal(bytes),
+    "is 30000×30000 pixels, 900 megapixels, more than the 64 allowed",
+  );
+  assert(performance.now() - start < 100);
+});
+
+Deno.test("decodeImage() refuses a size of zero in every format", async () => {
+  const edits: [string, (view: DataView) => void][] = [
+    ["rgb.png", (view) => view.setUint32(16, 0)],
+    ["lossy.webp", (view) => view.setUint16(28, 0)],
+    ["24.bmp", (view) => view.setUint32(18, 0)],
+  ];
+  for (const [file, edit] of edits) {
+    const bytes = readImage(file);
+    edit(new DataView(bytes.buffer));
+    const said = file === "lossy.webp" ? "40×0" : "0×27";
+    assertEquals(await refusal(bytes), `its header says ${said} pixels`);
+  }
+  const jpeg = readImage("gray.jpg");
+  const frame = jpeg.findIndex((byte, i) => byte === 0xff && jpeg[i + 1] === 0xc0);
+  jpeg.fill(0, frame + 5, frame + 7);
+  assertEquals(await refusal(jpeg), "its header says 40×0 pixels");
+});
+
+Deno.test("decodeImage() refuses a PNG with a wrong checksum", async () => {
+  const bytes = readImage("gray-8.png");
+  bytes[60] ^= 1;
+  assertEquals(
+    await refusal(bytes),
+    "the PNG is damaged: the IDAT chunk at byte 33 fails its checksum",
+  );
+});
+
+Deno.test("decodeImage() refuses a PNG whose data is short, not zlib, or of no filter", async () => {
+  const [width, height] = [4, 3];
+  const raw = new Uint8Array(height * (1 + width * 3));
+  await decodeImage(await pngOf(width, height, raw));
+  await decodeImage(await pngOf(width, height, concat(raw, raw))); // too much does no harm
+  assertEquals(
+    await refusal(await pngOf(width, height, raw.subarray(1))),
+    "the PNG is damaged: its data ends before its last row",
+  );
+  raw[0] = 5;
+  assertEquals(
+    await refusal(await pngOf(width, height, raw)),
+    "the PNG is damaged: a row has a filter that does not exist",
+  );
+  const header = readImage("rgb.png").subarray(0, 33);
+  assertEquals(
+    await refusal(concat(header, chunk("IDAT", [1, 2, 3, 4]), chunk("IEND", []))),
+    "the PNG is damaged: its data cannot be inflated",
+  );
+  assertEquals(
+    await refusal(concat(header, chunk("IEND", []))),
+    "the PNG is damaged: it holds no picture data",
+  );
+});
+
+Deno.test("decodeImage() refuses a palette PNG without palette", async () => {
+  const bytes = readImage("gray-8.png");
+  bytes[25] = 3;
+  bytes.set(uint32(crc32(bytes, 12, 29)), 29);
+  assertEquals(await refusal(bytes), "the PNG is damaged: its palette is missing");
+});
+
+Deno.test("decodeImage() refuses a JPEG with an end marker but not all of its data", async () => {
+  const bytes = readImage("baseline-444.jpg");
+  assertEquals(
+    await refusal(concat(bytes.subarray(0, -200), [0xff, 0xd9])),
+    "the JPEG's data ends before its last row (damaged?)",
+  );
+});
+
+Deno.test("decodeImage() warns of damage inside a JPEG, and goes on", async () => {
+  const bytes = readImage("baseline-444.jpg");
+  const warnings: string[] = [];
+  const image = await decodeImage(concat(bytes.subarray(0, -2), [1, 2, 3], [0xff, 0xd9]), {
+    name: "cat.jpg",
+    onWarning: (message) => warnings.push(message),
+  });
+  assertEquals(warnings.length, 1);
+  assertMatch(
+    warnings[0],
+    /^cat\.jpg: the JPEG is damaged: Corrupt JPEG data: \d extraneous bytes before marker 0xd9$/,
+  );
+  assertEquals(image, await decodeImage(bytes));
+});
+
+Deno.test("decodeImage() refuses JPEGs without frame, without scan, with two frames", async () => {
+  const bytes = readImage("gray.jpg");
+  const at = (marker: number) =>
+    bytes.findIndex((byte, i) => byte === 0xff && bytes[i + 1] === marker);
+  const frame = at(0xc0), scan = at(0xda);
+  const frameEnd = frame + 2 + (bytes[frame + 2] << 8 | bytes[frame + 3]);
+  const end = [0xff, 0xd9];
+  assertEquals(
+    await refusal(concat(bytes.subarray(0, frame), bytes.subarray(frameEnd))),
+    "the JPEG is damaged: it has no frame header, so no size",
+  );
+  assertEquals(
+    await refusal(concat(bytes.subarray(0, scan), end)),
+    "the JPEG is damaged: it holds no picture data",
+  );
+  assertEquals(
+    await refusal(concat(bytes.subarray(0, frameEnd), bytes.subarray(frame))),
+    "the JPEG is damaged: it has 2 frame headers",
+  );
+  const deep = bytes.slice();
+  deep[frame + 4] = 12;
+  assertEquals(await refusal(deep), "is a JPEG of 12 bits per sample, only 8 are read");
+  const lossless = bytes.slice();
+  lossless[frame + 1] = 0xc3;
+  assertEquals(
+    await refusal(lossless),
+    "the JPEG cannot be decoded: Unsupported JPEG process: SOF type 0xc3",
+  );
+});
+
+Deno.test("decodeImage() refuses a GIF whose frame is larger than its screen", async () => {
+  const bytes = readImage("plain.gif");
+  bytes[6] = 39;
+  assertEquals(
+    await refusal(bytes),
+    "the GIF is damaged: its first frame is larger than its screen",
+  );
+});
+
+Deno.test("decodeImage() refuses a WebP whose canvas is not its picture's", async () => {
+  const bytes = readImage("lossy-alpha.webp");
+  bytes[24] = 100; // the canvas's width less one
+  assert((await refusal(bytes)).startsWith("the WebP cannot be decoded"));
+});
+
+Deno.test("decodeImage() says what to do where the runtime has no decoder", async () => {
+  const original = globalThis.createImageBitmap;
+  // deno-lint-ignore no-explicit-any
+  (globalThis as any).createImageBitmap = undefined;
+  try {
+    for (
+      const [file, what] of [["plain.gif", "GIF"], ["24.bmp", "BMP"], ["cmyk.jpg", "CMYK JPEG"]]
+    ) {
+      assertEquals(
+        await refusal(readImage(file)),
+        `is a ${what}, which this runtime cannot decode (it has no createImageBitmap); ` +
+          `convert it to a PNG or an RGB JPEG`,
+      );
+    }
+  } finally {
+    globalThis.createImageBitmap = original;
+  }
+});
+
+Deno.test("decodeImage() refuses arguments that make no sense", async () => {
+  const bytes = readImage("rgb.png");
+  for (const maxPixels of [0, -1, NaN]) {
+    await assertRejects(() => decodeImage(bytes, { maxPixels }), ArgumentError, "maxPixels");
+  }
+  // deno-lint-ignore no-explicit-any
+  await assertRejects(() => decodeImage("cat.jpg" as any), ArgumentError, "bytes is");
+});

@@ -1,0 +1,111 @@
+import { decodeImage } from "../../src/image/decode.ts";
+import { assert, assertAllClose, assertEquals, assertRejects } from "../assert.ts";
+import { bytesAt, concat, type Place, readCases, readImage } from "./fixtures.ts";
+
+interface DecodeCase {
+  file: string;
+  width: number;
+  height: number;
+  /** Levels by which the runtime's decoder may differ; 0 for our own. */
+  tolerance: number;
+  pixels: Place;
+}
+
+for (const { file, width, height, tolerance, pixels } of readCases<DecodeCase>("decode.json")) {
+  Deno.test(`decodeImage() gives Pillow's pixels of ${file}`, async () => {
+    const image = await decodeImage(readImage(file), {
+      name: file,
+      onWarning: (message) => assert(false, message),
+    });
+    assertEquals([image.width, image.height], [width, height]);
+    assertAllClose(image.data, bytesAt(pixels), { abs: tolerance, name: file });
+  });
+}
+
+Deno.test("decodeImage() reads a view into a larger buffer, and leaves it as it was", async () => {
+  const file = readImage("orientation-6.jpg");
+  const buffer = concat([1, 2, 3], file, [4, 5, 6]);
+  const image = await decodeImage(buffer.subarray(3, 3 + file.length));
+  assertEquals(image, await decodeImage(file));
+  assertEquals(buffer, concat([1, 2, 3], file, [4, 5, 6]));
+});
+
+Deno.test("decodeImage() reads bytes in shared memory", async () => {
+  for (const file of ["baseline-420.jpg", "rgb.png", "lossy.webp", "plain.gif", "cmyk.jpg"]) {
+    const bytes = readImage(file);
+    const shared = new Uint8Array(new SharedArrayBuffer(bytes.length));
+    shared.set(bytes);
+    assertEquals(await decodeImage(shared), await decodeImage(bytes));
+  }
+});
+
+Deno.test("decodeImage() decodes several images at once", async () => {
+  const files = ["baseline-420.jpg", "lossy.webp", "rgb.png", "progressive.jpg", "plain.gif"];
+  const together = await Promise.all(files.map((file) => decodeImage(readImage(file))));
+  for (const [i, file] of files.entries()) {
+    assertEquals(together[i], await decodeImage(readImage(file)), file);
+  }
+});
+
+Deno.test("decodeImage() allows exactly maxPixels", async () => {
+  const image = await decodeImage(readImage("rgb.png"), { maxPixels: 40 * 27 });
+  assertEquals(image.width, 40);
+  for (
+    const file of ["rgb.png", "gray.jpg", "lossy.webp", "lossless.webp", "plain.gif", "24.bmp"]
+  ) {
+    await assertRejects(
+      () => decodeImage(readImage(file), { name: file, maxPixels: 40 * 27 - 1 }),
+      Error,
+      `${file}: is 40×27 pixels, 0.00108 megapixels, more than the 0.001079 allowed`,
+    );
+  }
+});
+
+Deno.test("decodeImage() uses the codecs it is given", async () => {
+  const other = new WebAssembly.Module(Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0));
+  for (const file of ["gray.jpg", "lossy.webp"]) {
+    // An empty module has no memory to decode into: proof that it is the one that was used.
+    await assertRejects(
+      () => decodeImage(readImage(file), { codecs: { jpeg: other, webp: other } }),
+      Error,
+      "codec cannot be loaded",
+    );
+  }
+});
+
+Deno.test("decodeImage() needs no permission but reading the image", async () => {
+  const folder = new URL("../fixtures/image/images/", import.meta.url).pathname;
+  const module = new URL("../../src/image/mod.ts", import.meta.url).href;
+  const program = `
+    import { decodeImage } from ${JSON.stringify(module)};
+    for (const file of Deno.args) {
+      const { width, height } = await decodeImage(Deno.readFileSync(file));
+      console.log(width, height);
+    }`;
+  const files = ["gray.jpg", "rgb.png", "lossy.webp", "plain.gif", "24.bmp", "cmyk.jpg"];
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "--quiet",
+      "--no-prompt",
+      "--no-lock",
+      `--allow-read=${folder}`,
+      `data:application/typescript,${encodeURIComponent(program)}`,
+      ...files.map((file) => folder + file),
+    ],
+    stdin: "null",
+  }).output();
+  assert(success, new TextDecoder().decode(stderr));
+  assertEquals(new TextDecoder().decode(stdout), "40 27\n".repeat(files.length));
+});
+
+Deno.test("preprocess.ts, which models import, reaches no codec", async () => {
+  const entry = new URL("../../src/image/preprocess.ts", import.meta.url).href;
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["info", "--json", "--no-lock", entry],
+    stdin: "null",
+  }).output();
+  const { modules } = JSON.parse(new TextDecoder().decode(stdout));
+  const files = modules.map(({ specifier }: { specifier: string }) => specifier.split("/").pop());
+  assertEquals(files.sort(), ["errors.ts", "pixels.ts", "preprocess.ts", "resize.ts"]);
+});

@@ -1,0 +1,41 @@
+/** Reads what tests/fixtures/image/make_image_fixtures.py wrote. */
+
+const folder = new URL("../fixtures/image/", import.meta.url);
+const expected = Deno.readFileSync(new URL("expected.bin", folder));
+
+/** Where bytes lie in expected.bin: offset and length. */
+export type Place = [number, number];
+
+/** A list of cases. */
+export function readCases<T>(file: string): T[] {
+  return JSON.parse(Deno.readTextFileSync(new URL(file, folder)));
+}
+
+/** The bytes at a place of expected.bin. */
+export function bytesAt([offset, length]: Place): Uint8Array<ArrayBuffer> {
+  return expected.subarray(offset, offset + length);
+}
+
+/** The floats at a place of expected.bin, which the script aligned. */
+export function floatsAt(place: Place): Float32Array {
+  return new Float32Array(bytesAt(place).slice().buffer);
+}
+
+/** One of the images. */
+export function readImage(file: string): Uint8Array<ArrayBuffer> {
+  return Deno.readFileSync(new URL(`images/${file}`, folder));
+}
+
+/** Pieces one after the other; a string stands for Latin-1 bytes. */
+export function concat(...parts: (Uint8Array | number[] | string)[]): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(
+    parts.flatMap((part) =>
+      typeof part === "string" ? Array.from(part, (letter) => letter.charCodeAt(0)) : [...part]
+    ),
+  );
+}
+
+/** A 32-bit integer, the highest byte first as in PNG. */
+export function uint32(value: number): number[] {
+  return [value >>> 24, value >>> 16 & 255, value >>> 8 & 255, value & 255];
+}

@@ -1,0 +1,66 @@
+import { ArgumentError } from "../../src/errors.ts";
+import {
+  centerCrop,
+  imagenetPreprocessing,
+  preprocess,
+  type Preprocessing,
+} from "../../src/image/preprocess.ts";
+import { resizeShorterSide } from "../../src/image/resize.ts";
+import { assert, assertEquals, assertThrows } from "../assert.ts";
+import { bytesAt, floatsAt, type Place, readCases } from "./fixtures.ts";
+
+interface PreprocessCase {
+  source: string;
+  from: [number, number];
+  pixels: Place;
+  options: Preprocessing;
+  /** Only each so many of the values are stored. */
+  every: number;
+  expected: Place;
+}
+
+for (const item of readCases<PreprocessCase>("preprocess.json")) {
+  const { source, from: [width, height], options } = item;
+  const name = `${source}, ${width}×${height}, resize ${options.resize}, crop ${options.crop}`;
+  Deno.test(`preprocess() equals torchvision to the bit on ${name}`, () => {
+    const image = { width, height, data: bytesAt(item.pixels) };
+    const tensor = preprocess(image, options);
+    assertEquals(tensor.length, 3 * options.crop ** 2);
+    assertEquals(tensor.filter((_, i) => i % item.every === 0), floatsAt(item.expected));
+  });
+}
+
+Deno.test("preprocess() is ImageNet's unless told otherwise", () => {
+  const image = { width: 5, height: 4, data: Uint8Array.from({ length: 60 }, (_, i) => i * 4) };
+  assertEquals(preprocess(image), preprocess(image, imagenetPreprocessing));
+});
+
+Deno.test("preprocess() computes only the crop, and the same as resizing it all", () => {
+  const data = Uint8Array.from({ length: 61 * 30 * 3 }, (_, i) => i * 7919 % 256);
+  const image = { width: 61, height: 30, data };
+  const plain: Preprocessing = { resize: 19, crop: 14, mean: [0, 0, 0], std: [1, 1, 1] };
+  const whole = centerCrop(resizeShorterSide(image, 19), 14);
+  const red = preprocess(image, plain).subarray(0, 14 * 14);
+  assertEquals(red, Float32Array.from({ length: 14 * 14 }, (_, i) => whole.data[i * 3] / 255));
+});
+
+Deno.test("preprocess() takes an image of 1×500000 without resizing it all", () => {
+  const image = { width: 1, height: 500_000, data: new Uint8Array(1_500_000).fill(128) };
+  const start = performance.now();
+  preprocess(image); // all of it would be 256 × 128,000,000 pixels
+  assert(performance.now() - start < 1000);
+});
+
+Deno.test("preprocess() refuses options that make no sense", () => {
+  const image = { width: 1, height: 1, data: new Uint8Array(3) };
+  const wrong: [Partial<Preprocessing>, string][] = [
+    [{ resize: 0 }, "preprocess: resize is 0, must be a positive integer"],
+    [{ crop: 2.5 }, "preprocess: crop is 2.5, must be a positive integer"],
+    [{ mean: [0, NaN, 0] }, "preprocess: mean is NaN, must be three finite numbers"],
+    [{ std: [1, 0, 1] }, "preprocess: std is 0, must be three finite numbers other than 0"],
+  ];
+  for (const [options, message] of wrong) {
+    const all = { ...imagenetPreprocessing, ...options };
+    assertThrows(() => preprocess(image, all), ArgumentError, message);
+  }
+});

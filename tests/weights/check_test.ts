@@ -1,0 +1,70 @@
+import { FileError } from "../../src/errors.ts";
+import { bytesSource, checkWeights, openWeights, writeSafetensors } from "../../src/weights/mod.ts";
+import { assertEquals, assertThrows } from "../assert.ts";
+import { openFixture, safetensors } from "./helpers.ts";
+
+const model = new Map([
+  ["features.0.weight", [2, 1]],
+  ["features.0.bias", [2]],
+  ["classifier.weight", [3, 2]],
+]);
+
+async function check(shapes: Record<string, number[]>): Promise<string> {
+  const bytes = writeSafetensors(
+    Object.entries(shapes).map(([name, shape]) => {
+      const data = new Float32Array(shape.reduce((count, size) => count * size, 1));
+      return { name, dtype: "F32", shape, data };
+    }),
+  );
+  using file = await openWeights(bytesSource(bytes, "x"));
+  return assertThrows(() => checkWeights(file, model, "AlexNet"), FileError).message;
+}
+
+Deno.test("checkWeights() takes a state dict with counters beside the weights", async () => {
+  using file = await openFixture("model.pth");
+  const expected = new Map(
+    [...file.entries.values()].filter(({ dtype }) => dtype !== "I64").map((
+      { name, shape },
+    ) => [name, shape]),
+  );
+  assertEquals(expected.size, 6);
+  checkWeights(file, expected, "the model");
+});
+
+Deno.test("checkWeights() names the first tensor of another shape", async () => {
+  const right = Object.fromEntries(model);
+  assertEquals(
+    await check({ ...right, "classifier.weight": [10, 2] }),
+    "x: classifier.weight is [10, 2], AlexNet takes [3, 2]",
+  );
+  assertEquals(
+    await check({ ...right, "features.0.weight": [2], "classifier.weight": [] }),
+    "x: features.0.weight is [2], AlexNet takes [2, 1] (and 1 more)",
+  );
+});
+
+Deno.test("checkWeights() names the first tensor that is missing, or too many", async () => {
+  const right = Object.fromEntries(model);
+  assertEquals(
+    await check({ "features.0.weight": [2, 1] }),
+    "x: features.0.bias is missing (and 1 more): not weights for AlexNet",
+  );
+  assertEquals(
+    await check({ ...right, extra: [1] }),
+    "x: extra is no part of AlexNet: not weights for AlexNet",
+  );
+});
+
+Deno.test("checkWeights() shows both names when none is shared", async () => {
+  assertEquals(
+    await check({ "conv1.weight": [2, 1], "fc.bias": [2] }),
+    "x: begins with conv1.weight, AlexNet with features.0.weight: not weights for AlexNet",
+  );
+});
+
+Deno.test("checkWeights() refuses integers where weights belong", async () => {
+  const entry = { dtype: "I8", shape: [2], data_offsets: [0, 2] };
+  using file = await openWeights(bytesSource(safetensors({ a: entry }, [1, 2]), "x"));
+  const error = assertThrows(() => checkWeights(file, new Map([["a", [2]]]), "AlexNet"), FileError);
+  assertEquals(error.message, "x: a is I8, AlexNet takes F32, F16, BF16 or F64");
+});

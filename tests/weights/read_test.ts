@@ -1,0 +1,132 @@
+import { ArgumentError, FileError } from "../../src/errors.ts";
+import {
+  type ByteSource,
+  bytesSource,
+  openWeights,
+  writeSafetensors,
+} from "../../src/weights/mod.ts";
+import { assertAllClose, assertEquals, assertRejects } from "../assert.ts";
+import { fixture, openFixture, pth, py, readAll, safetensors, stateOf, tensor } from "./helpers.ts";
+
+const MiB = 1 << 20;
+
+Deno.test("read() takes a large tensor in pieces of at most 1 MiB, each byte once", async () => {
+  // 32 MiB that exist nowhere: element i is i, made as it is asked for.
+  const count = 8 * MiB;
+  const head = safetensors({ a: { dtype: "F32", shape: [count], data_offsets: [0, 4 * count] } });
+  let largest = 0, total = 0;
+  const source: ByteSource = {
+    name: "x",
+    size: head.length + 4 * count,
+    read(offset, into) {
+      largest = Math.max(largest, into.length);
+      if (offset < head.length) into.set(head.subarray(offset, offset + into.length));
+      else {
+        total += into.length;
+        const values = new Float32Array(into.buffer, into.byteOffset, into.length / 4);
+        const first = (offset - head.length) / 4;
+        for (let i = 0; i < values.length; i++) values[i] = first + i;
+      }
+      return Promise.resolve();
+    },
+    close() {},
+  };
+  using file = await openWeights(source);
+  let next = 0;
+  const buffers = new Set<ArrayBufferLike>();
+  await file.read("a", (values, offset) => {
+    assertEquals(offset, next);
+    for (let i = 0; i < values.length; i++) {
+      if (values[i] !== offset + i) throw new Error(`element ${offset + i} is ${values[i]}`);
+    }
+    next += values.length;
+    buffers.add(values.buffer);
+  });
+  assertEquals({ next, largest, total }, { next: count, largest: MiB, total: 4 * count });
+  assertEquals(buffers.size, 1);
+});
+
+Deno.test("read() converts every kind across the borders of pieces", async () => {
+  const count = (1 << 18) * 2 + 3;
+  const data = Float32Array.from({ length: count }, (_, i) => i % 256 - 128);
+  for (const dtype of ["F32", "F16", "BF16"] as const) {
+    const bytes = writeSafetensors([{ name: "a", dtype, shape: [count], data }]);
+    using file = await openWeights(bytesSource(bytes));
+    assertAllClose(await readAll(file, "a"), data, { name: dtype });
+  }
+});
+
+Deno.test("read() transposes a tensor larger than a piece", async () => {
+  const rows = 700, columns = 900;
+  const data = Float32Array.from({ length: rows * columns }, (_, i) => i);
+  const code = tensor({ count: data.length, shape: [columns, rows], stride: [1, columns] });
+  const bytes = pth(stateOf(code), new Uint8Array(data.buffer));
+  using file = await openWeights(bytesSource(bytes));
+  const expected = new Float32Array(data.length);
+  for (let i = 0; i < rows; i++) {
+    for (let j = 0; j < columns; j++) expected[j * rows + i] = data[i * columns + j];
+  }
+  assertAllClose(await readAll(file, "a"), expected);
+});
+
+Deno.test("readings that overlap in time do not disturb each other", async () => {
+  const shared = py.dict(
+    [py.text("a"), tensor()],
+    [py.text("b"), tensor({ stride: [1, 2] })],
+    [py.text("c"), tensor({ offset: 2, shape: [2], stride: [1] })],
+  );
+  const inner = bytesSource(pth(shared));
+  const slow: ByteSource = {
+    ...inner,
+    async read(offset, into) {
+      await inner.read(offset, into);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    },
+  };
+  using file = await openWeights(slow);
+  const all = await Promise.all(["a", "b", "c", "a"].map((name) => readAll(file, name)));
+  assertEquals(all.map((values) => [...values]), [[1, 2, 3, 4], [1, 3, 2, 4], [3, 4], [
+    1,
+    2,
+    3,
+    4,
+  ]]);
+});
+
+Deno.test("an error in the sink stops the reading and leaves the file usable", async () => {
+  using file = await openFixture("model.pth");
+  const stop = new Error("stop");
+  const error = await assertRejects(() =>
+    file.read("0.weight", () => {
+      throw stop;
+    })
+  );
+  assertEquals(error === stop, true);
+  assertEquals((await readAll(file, "0.weight")).length, 18);
+});
+
+Deno.test("read() refuses a name the file does not have, and a closed file", async () => {
+  const file = await openFixture("model.pth");
+  const unknown = await assertRejects(() => file.read("0.scale", () => {}), ArgumentError);
+  assertEquals(unknown.message, 'read: name is "0.scale", must be an entry of model.pth');
+  await assertRejects(() => file.read("1.num_batches_tracked", () => {}), FileError);
+  file.close();
+  await assertRejects(() => file.read("0.weight", () => {}), ArgumentError);
+});
+
+Deno.test("openWeights() reads little more than the description of the tensors", async () => {
+  for (const name of ["kinds.pth", "kinds_legacy.pth"]) {
+    const bytes = await fixture(name), inner = bytesSource(bytes);
+    let total = 0;
+    const counting: ByteSource = {
+      ...inner,
+      read(offset, into) {
+        total += into.length;
+        return inner.read(offset, into);
+      },
+    };
+    using file = await openWeights(counting);
+    assertEquals(file.entries.size, 19);
+    assertEquals(total < 3 * bytes.length, true);
+  }
+});
