@@ -27,5 +27,5 @@ export * from "./src/ops/mod.ts";
 export * from "./src/random.ts";
 export * from "./src/tensor.ts";
 export * from "./src/weights/mod.ts";
-export { fromRgba, type RgbImage } from "./src/image/pixels.ts";
+export { fromRgba, type RgbaImage, type RgbImage } from "./src/image/pixels.ts";
 export { imagenetPreprocessing, preprocess, type Preprocessing } from "./src/image/preprocess.ts";

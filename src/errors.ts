@@ -7,6 +7,7 @@
 
 /** Base of every error thrown on purpose; anything else that escapes is a bug. */
 export class PembrokeError extends Error {
+  /** The class's name. */
   override name = "PembrokeError";
 }
 
@@ -22,9 +23,12 @@ export class PembrokeError extends Error {
  * ```
  */
 export class ArgumentError extends PembrokeError {
+  /** The class's name. */
   override name = "ArgumentError";
 
   /**
+   * Says which argument of which operation is wrong.
+   *
    * @param op The operation that was called, by its public name.
    * @param parameter The parameter that is wrong.
    * @param got The value it was given.
@@ -53,9 +57,12 @@ export class ArgumentError extends PembrokeError {
  * ```
  */
 export class FileError extends PembrokeError {
+  /** The class's name. */
   override name = "FileError";
 
   /**
+   * Says which file is of no use, and why.
+   *
    * @param file The path, URL or other name the user knows it by.
    * @param reason What is wrong with it.
    */

@@ -28,8 +28,8 @@ export interface PickleHost {
 /** Thrown when the bytes end before the pickle does; the caller knows whether there are more. */
 export class PickleEnd extends Error {}
 
-/** Some 60 instructions make a tensor: room for 65 000 of them. */
-const maxInstructions = 4_000_000;
+/** Some 60 instructions make a tensor: room for 16 000 of them. */
+const maxInstructions = 1_000_000;
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const latin1 = new TextDecoder("latin1");

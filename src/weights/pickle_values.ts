@@ -11,7 +11,12 @@ export class Tuple {
 
 /** A Python list. */
 export class List {
-  readonly items: Value[] = [];
+  #items: Value[] | undefined;
+
+  /** The items in their order. */
+  get items(): Value[] {
+    return this.#items ??= []; // an empty list costs little, however many a hostile pickle makes
+  }
 }
 
 /** A Python dict, ordered or plain. */

@@ -24,7 +24,7 @@ export interface WeightsFile extends Disposable {
   readonly format: WeightsFormat;
   /** The `__metadata__` of safetensors; empty for the others. */
   readonly metadata: ReadonlyMap<string, string>;
-  /** Its tensors in the order of the file, also those that are no weights (`num_batches_tracked`). */
+  /** Its tensors by name, also those that are no weights (`num_batches_tracked`). */
   readonly entries: ReadonlyMap<string, WeightEntry>;
   /**
    * Reads one tensor as float32 in row-major order, a piece (at most 1 MiB) at a time. An empty

@@ -61,7 +61,18 @@ Deno.test("decodeImage() allows exactly maxPixels", async () => {
   }
 });
 
-Deno.test("decodeImage() uses the codecs it is given", async () => {
+Deno.test("decodeImage() decodes with compiled codecs that the caller brings", async () => {
+  // @ts-types="../../src/image/codecs/wasm_module.d.ts"
+  const { default: jpeg } = await import("../../src/image/codecs/jpeg_wasm.js");
+  // @ts-types="../../src/image/codecs/wasm_module.d.ts"
+  const { default: webp } = await import("../../src/image/codecs/webp_wasm.js");
+  for (const file of ["gray.jpg", "lossy.webp"]) {
+    const bytes = readImage(file);
+    assertEquals(await decodeImage(bytes, { codecs: { jpeg, webp } }), await decodeImage(bytes));
+  }
+});
+
+Deno.test("decodeImage() uses no other codecs than those it is given", async () => {
   const other = new WebAssembly.Module(Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0));
   for (const file of ["gray.jpg", "lossy.webp"]) {
     // An empty module has no memory to decode into: proof that it is the one that was used.

@@ -1,0 +1,140 @@
+/** The command line: what may stand on it, and what it says. */
+
+import { parseArgs } from "node:util";
+import { devices } from "../backend.ts";
+import { UsageError } from "./errors.ts";
+
+/** Models the command knows by name. */
+export const models = ["alexnet"] as const;
+
+export interface Options {
+  readonly command: "classify" | "summary" | "help" | "version";
+  readonly inputs: readonly string[];
+  readonly model: typeof models[number];
+  readonly weights?: string;
+  /** The seed of random weights; undefined for weights from a file. */
+  readonly seed?: number;
+  readonly topK: number;
+  readonly backend: typeof devices[number];
+  readonly format: "text" | "json" | "jsonl";
+  readonly quiet: boolean;
+  readonly verbose: boolean;
+}
+
+export const usage = `\
+Classifies photographs with AlexNet, on WebAssembly.
+
+Usage: deno run -A cli.ts [classify] [options] <image|folder|glob|url|->…
+       deno run -A cli.ts summary [options]
+
+Commands:
+  classify           print the most probable classes of each image (the default)
+  summary            print a model's layers, parameters and costs
+
+Options:
+  -m, --model NAME   the model: ${models.join(", ")} (the default)
+      --weights FILE its weights, a PyTorch .pth or a safetensors file
+      --random       random weights instead, as PyTorch initialises them
+      --seed N       the seed of --random, as of torch.manual_seed (default: another every time)
+  -k, --top-k N      classes to print for each image (default 5)
+      --backend NAME what computes: ${devices.join(", ")} (default auto)
+      --json         print one JSON document
+      --jsonl        print one line of JSON for each image, as it is done
+  -q, --quiet        print results and errors only
+  -v, --verbose      print milliseconds for each stage
+      --no-color     no colours; the same as NO_COLOR=1
+  -h, --help         print this
+      --version      print the version
+
+An image is a JPEG, PNG, WebP, GIF or BMP; - reads one from standard input. Of a folder, all images
+in it and below are taken. Results go to standard output, everything else to standard error.
+Exits with 0, with 1 if an input failed, with 2 for wrong usage or a missing permission.`;
+
+/** Reads the arguments; throws a {@linkcode UsageError} that says what is wrong with them. */
+export function readArgs(args: readonly string[]): Options {
+  const { values, positionals } = parse(args);
+  const inputs = [...positionals];
+  const [first] = inputs;
+  const named = first === "classify" || first === "summary";
+  if (named) inputs.shift();
+  const command = values.help ? "help" : values.version ? "version" : named ? first : "classify";
+
+  if (values.seed !== undefined && !values.random) {
+    throw new UsageError("--seed goes with --random");
+  }
+  if (values.random && values.weights !== undefined) {
+    throw new UsageError("--random and --weights exclude each other");
+  }
+  if (values.json && values.jsonl) throw new UsageError("--json and --jsonl exclude each other");
+  if (command === "summary" && inputs.length > 0) {
+    throw new UsageError(`summary takes no input, got ${inputs[0]}`);
+  }
+  if (command === "classify") {
+    if (inputs.length === 0) throw new UsageError("no image given; --help shows how");
+    if (values.weights === undefined && !values.random) {
+      throw new UsageError(
+        "no weights yet: --weights alexnet.pth takes PyTorch's (torchvision's alexnet), " +
+          "--random does without",
+      );
+    }
+  }
+  return {
+    command,
+    inputs,
+    model: oneOf("--model", values.model, models),
+    weights: values.weights,
+    seed: values.random ? seedOf(values.seed) : undefined,
+    topK: integer("--top-k", values["top-k"], 1),
+    backend: oneOf("--backend", values.backend, devices),
+    format: values.json ? "json" : values.jsonl ? "jsonl" : "text",
+    quiet: values.quiet,
+    verbose: values.verbose,
+  };
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        "model": { type: "string", short: "m", default: "alexnet" },
+        "weights": { type: "string" },
+        "random": { type: "boolean", default: false },
+        "seed": { type: "string" },
+        "top-k": { type: "string", short: "k", default: "5" },
+        "backend": { type: "string", default: "auto" },
+        "json": { type: "boolean", default: false },
+        "jsonl": { type: "boolean", default: false },
+        "quiet": { type: "boolean", short: "q", default: false },
+        "verbose": { type: "boolean", short: "v", default: false },
+        "no-color": { type: "boolean", default: false },
+        "help": { type: "boolean", short: "h", default: false },
+        "version": { type: "boolean", default: false },
+      },
+    });
+  } catch (error) {
+    // node:util says more than one sentence; the first names the option
+    const [sentence] = (error as Error).message.split(/\. |\n/);
+    throw new UsageError(`${sentence.replace(/\.$/, "")}; --help lists the options`);
+  }
+}
+
+/** 32 bits count; without one, another every time. */
+function seedOf(text: string | undefined): number {
+  if (text === undefined) return crypto.getRandomValues(new Uint32Array(1))[0];
+  const seed = integer("--seed", text, 0);
+  if (seed >= 2 ** 32) throw new UsageError(`--seed is ${text}, must be less than 4294967296`);
+  return seed;
+}
+
+function integer(option: string, text: string, least: number): number {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= least) return value;
+  throw new UsageError(`${option} is ${JSON.stringify(text)}, must be an integer from ${least} on`);
+}
+
+function oneOf<T extends string>(option: string, text: string, names: readonly T[]): T {
+  if ((names as readonly string[]).includes(text)) return text as T;
+  throw new UsageError(`${option} is ${JSON.stringify(text)}, must be ${names.join(" or ")}`);
+}

@@ -1,0 +1,77 @@
+/** How results look: for people, and as JSON. */
+
+// @ts-types="./std.d.ts"
+import { bold, cyan } from "npm:deno-std@1.4.0/fmt/colors.js";
+import type { ModelSummary, Prediction } from "../models/mod.ts";
+
+/** Milliseconds of each stage, reading the file included in decoding. */
+export interface Timings {
+  readonly decodeMs: number;
+  readonly preprocessMs: number;
+  readonly inferenceMs: number;
+}
+
+/** What came of one image. */
+export type Result =
+  | { readonly input: string; readonly predictions: readonly Prediction[]; timings: Timings }
+  | { readonly input: string; readonly error: string };
+
+/** Width of the bar for 100 %. */
+const barWidth = 20;
+const eighths = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+
+/** A result for people: the input's name, then a line with a bar for each class. */
+export function resultText(input: string, predictions: readonly Prediction[]): string {
+  const lines = predictions.map(({ probability, label }) =>
+    `  ${percent(probability).padStart(8)}  ${cyan(bar(probability))}  ${label}`
+  );
+  return [bold(input), ...lines].join("\n");
+}
+
+/** A share as a bar of a fixed width. */
+export function bar(share: number): string {
+  const steps = Math.round(share * barWidth * 8);
+  return ("█".repeat(steps >> 3) + eighths[steps & 7]).padEnd(barWidth);
+}
+
+/** "89.19 %"; small shares keep two digits that count. */
+export function percent(share: number): string {
+  const value = share * 100;
+  return `${value >= 0.1 || value === 0 ? value.toFixed(2) : value.toPrecision(2)} %`;
+}
+
+/** Milliseconds of each stage, for people. */
+export function timingsText({ decodeMs, preprocessMs, inferenceMs }: Timings): string {
+  const ms = (value: number) => `${value.toFixed(1)} ms`;
+  return `  decode ${ms(decodeMs)}, preprocess ${ms(preprocessMs)}, inference ${ms(inferenceMs)}`;
+}
+
+/** A model's layers as a table with their sums. */
+export function summaryText(summary: ModelSummary): string {
+  const number = (value: number) => value.toLocaleString("en-US");
+  const rows = summary.layers.map(({ name, type, outputShape, parameters, macs }) => [
+    name,
+    type,
+    outputShape.slice(1).join("×"),
+    parameters > 0 ? number(parameters) : "",
+    macs > 0 ? number(macs) : "",
+  ]);
+  const sums = ["total", "", "", number(summary.parameters), number(summary.macs)];
+  const head = ["layer", "type", "output", "parameters", "multiply-adds"];
+  const widths = head.map((_, i) => Math.max(...[head, ...rows, sums].map((row) => row[i].length)));
+  const line = (row: readonly string[]) =>
+    row.map((cell, i) => i < 3 ? cell.padEnd(widths[i]) : cell.padStart(widths[i])).join("  ")
+      .trimEnd();
+  const { lastLayer, inputShape } = summary;
+  return [
+    bold(`${summary.model}, input ${inputShape.slice(1).join("×")}`),
+    line(head),
+    ...rows.map(line),
+    bold(line(sums)),
+    ...(lastLayer
+      ? [
+        `last layer ${lastLayer.name}: ${lastLayer.inFeatures} → ${lastLayer.outFeatures} features`,
+      ]
+      : []),
+  ].join("\n");
+}
