@@ -24,7 +24,11 @@ export class Generator {
   readonly #state = new Uint32Array(N);
   #next = N;
 
-  /** @param seed An integer of which 32 bits count. */
+  /**
+   * Seeds the generator, as `torch.manual_seed` does.
+   *
+   * @param seed An integer of which 32 bits count.
+   */
   constructor(readonly seed: number) {
     const state = this.#state;
     state[0] = seed;

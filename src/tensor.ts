@@ -42,6 +42,8 @@ export class Tensor<V extends Values = Float32Array> implements Disposable {
   version = 0;
 
   /**
+   * Backends call this; see {@linkcode Backend.upload} instead.
+   *
    * @param backend The backend whose memory it is.
    * @param shape Its shape; every size is at least 1.
    * @param storage Where its elements lie, from the first byte on.

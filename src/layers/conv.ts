@@ -41,8 +41,11 @@ export interface BiasOptions {
  * ```
  */
 export class Conv2d extends Layer {
+  /** The name in `torch.nn`. */
   override readonly type = "Conv2d";
+  /** A ReLU is computed with it. */
   override readonly fusesRelu = true;
+  /** The parameters by name. */
   override readonly parameters: Readonly<Record<string, Parameter>>;
   readonly #weightShape: Shape;
   /** The weights laid out for the kernel, and the version of them that was. */
@@ -51,6 +54,8 @@ export class Conv2d extends Layer {
     | undefined;
 
   /**
+   * Describes the layer; it has no values yet.
+   *
    * @param inChannels Channels of the input.
    * @param outChannels Channels of the output.
    * @param kernelSize Height and width of the kernel.
@@ -67,19 +72,23 @@ export class Conv2d extends Layer {
     this.parameters = convParameters(this.#weightShape, options);
   }
 
+  /** See {@linkcode Layer.outputShape}. */
   override outputShape(input: Shape): Shape {
     const g = conv2dGeometry("Conv2d", input, this.#weightShape, this.options);
     return [g.n, g.outC, g.oh, g.ow];
   }
 
+  /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
     return conv2d(x, this.#prepare(), this.optional("bias"), { ...this.options, ...options });
   }
 
+  /** See {@linkcode Layer.macs}. */
   override macs(input: Shape): number {
     return elements(this.outputShape(input)) * elements(this.#weightShape.slice(1));
   }
 
+  /** See {@linkcode Layer.dispose}. */
   override dispose(): void {
     super.dispose();
     this.#prepared?.weight.packed.dispose();
@@ -98,12 +107,17 @@ export class Conv2d extends Layer {
 
 /** A 1-D convolution, `torch.nn.Conv1d`: [N, inChannels, L] → [N, outChannels, oL]. */
 export class Conv1d extends Layer {
+  /** The name in `torch.nn`. */
   override readonly type = "Conv1d";
+  /** A ReLU is computed with it. */
   override readonly fusesRelu = true;
+  /** The parameters by name. */
   override readonly parameters: Readonly<Record<string, Parameter>>;
   readonly #weightShape: Shape;
 
   /**
+   * Describes the layer; it has no values yet.
+   *
    * @param inChannels Channels of the input.
    * @param outChannels Channels of the output.
    * @param kernelSize Length of the kernel.
@@ -120,15 +134,18 @@ export class Conv1d extends Layer {
     this.parameters = convParameters(this.#weightShape, options);
   }
 
+  /** See {@linkcode Layer.outputShape}. */
   override outputShape(input: Shape): Shape {
     const g = conv1dGeometry("Conv1d", input, this.#weightShape, this.options);
     return [g.n, g.outC, g.ow];
   }
 
+  /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
     return conv1d(x, this.value("weight"), this.optional("bias"), { ...this.options, ...options });
   }
 
+  /** See {@linkcode Layer.macs}. */
   override macs(input: Shape): number {
     return elements(this.outputShape(input)) * elements(this.#weightShape.slice(1));
   }

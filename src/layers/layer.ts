@@ -34,6 +34,8 @@ export class Parameter {
   tensor: Tensor | undefined;
 
   /**
+   * Describes a parameter; it has no memory yet.
+   *
    * @param shape The shape it has.
    * @param fill Writes initial values to a piece of it.
    */

@@ -13,11 +13,16 @@ import { type ForwardOptions, Layer, type Parameter, uniformParameter } from "./
 
 /** A fully connected layer, `torch.nn.Linear`: […, inFeatures] → […, outFeatures]. */
 export class Linear extends Layer {
+  /** The name in `torch.nn`. */
   override readonly type = "Linear";
+  /** A ReLU is computed with it. */
   override readonly fusesRelu = true;
+  /** The parameters by name. */
   override readonly parameters: Readonly<Record<string, Parameter>>;
 
   /**
+   * Describes the layer; it has no values yet.
+   *
    * @param inFeatures Size of the input's last axis.
    * @param outFeatures Size of the output's last axis.
    */
@@ -35,6 +40,7 @@ export class Linear extends Layer {
       : { weight };
   }
 
+  /** See {@linkcode Layer.outputShape}. */
   override outputShape(input: Shape): Shape {
     if (input.at(-1) !== this.inFeatures) {
       throw new ArgumentError("Linear", "the shape of x", input, `[…, ${this.inFeatures}]`);
@@ -42,10 +48,12 @@ export class Linear extends Layer {
     return [...input.slice(0, -1), this.outFeatures];
   }
 
+  /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
     return linear(x, this.value("weight"), this.optional("bias"), options);
   }
 
+  /** See {@linkcode Layer.macs}. */
   override macs(input: Shape): number {
     return elements(this.outputShape(input)) * this.inFeatures;
   }

@@ -12,19 +12,26 @@ import { constantParameter, type ForwardOptions, Layer, type Parameter } from ".
 
 /** Normalisation over neighbouring channels, `torch.nn.LocalResponseNorm`. */
 export class LocalResponseNorm extends Layer {
+  /** The name in `torch.nn`. */
   override readonly type = "LocalResponseNorm";
 
-  /** @param size Channels in the window, odd. */
+  /**
+   * Describes the layer; it has no values yet.
+   *
+   * @param size Channels in the window, odd.
+   */
   constructor(readonly size: number, readonly options: LocalResponseNormOptions = {}) {
     super();
     checkInteger(this.type, "size", size, 1);
     if (size % 2 === 0) throw new ArgumentError(this.type, "size", size, "odd");
   }
 
+  /** See {@linkcode Layer.outputShape}. */
   override outputShape(input: Shape): Shape {
     return input;
   }
 
+  /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, { out }: ForwardOptions = {}): Tensor {
     return localResponseNorm(x, this.size, { ...this.options, out });
   }
@@ -38,13 +45,20 @@ export interface BatchNormOptions {
   readonly affine?: boolean;
 }
 
-abstract class BatchNorm extends Layer {
+/** What the batch normalisations of all ranks share. */
+export abstract class BatchNorm extends Layer {
+  /** It may write over its input. */
   override readonly inPlace = true;
+  /** The parameters by name. */
   override readonly parameters: Readonly<Record<string, Parameter>>;
   /** Axes that it takes, batch and channels included. */
   protected abstract readonly ranks: readonly number[];
 
-  /** @param numFeatures Channels of the input. */
+  /**
+   * Describes the layer; it has no values yet.
+   *
+   * @param numFeatures Channels of the input.
+   */
   constructor(readonly numFeatures: number, readonly options: BatchNormOptions = {}) {
     super();
     const shape = [checkInteger("BatchNorm", "numFeatures", numFeatures, 1)];
@@ -56,6 +70,7 @@ abstract class BatchNorm extends Layer {
     };
   }
 
+  /** See {@linkcode Layer.outputShape}. */
   override outputShape(input: Shape): Shape {
     if (!this.ranks.includes(input.length) || input[1] !== this.numFeatures) {
       const takes = `[N, ${this.numFeatures}, …] with ${this.ranks.join(" or ")} axes`;
@@ -64,6 +79,7 @@ abstract class BatchNorm extends Layer {
     return input;
   }
 
+  /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, { out }: ForwardOptions = {}): Tensor {
     this.outputShape(x.shape);
     const tensors = {
@@ -78,12 +94,16 @@ abstract class BatchNorm extends Layer {
 
 /** Batch normalisation with running statistics, `torch.nn.BatchNorm1d`, of [N, C] or [N, C, L]. */
 export class BatchNorm1d extends BatchNorm {
+  /** The name in `torch.nn`. */
   override readonly type = "BatchNorm1d";
+  /** Numbers of axes that it takes. */
   protected override readonly ranks = [2, 3];
 }
 
 /** Batch normalisation with running statistics, `torch.nn.BatchNorm2d`, of [N, C, H, W]. */
 export class BatchNorm2d extends BatchNorm {
+  /** The name in `torch.nn`. */
   override readonly type = "BatchNorm2d";
+  /** Numbers of axes that it takes. */
   protected override readonly ranks = [4];
 }

@@ -33,10 +33,15 @@ import { type ForwardOptions, Layer } from "./layer.ts";
  * ```
  */
 export class MaxPool2d extends Layer {
+  /** The name in `torch.nn`. */
   override readonly type = "MaxPool2d";
   readonly #options: Pool2dOptions;
 
-  /** @param kernelSize Height and width of the window. */
+  /**
+   * Describes the layer; it has no values yet.
+   *
+   * @param kernelSize Height and width of the window.
+   */
   constructor(
     kernelSize: Pool2dOptions["kernelSize"],
     options: Omit<Pool2dOptions, "kernelSize"> = {},
@@ -46,11 +51,13 @@ export class MaxPool2d extends Layer {
     this.#options = { ...options, kernelSize };
   }
 
+  /** See {@linkcode Layer.outputShape}. */
   override outputShape(input: Shape): Shape {
     const g = pool2dGeometry(this.type, input, this.#options);
     return [g.n, g.c, g.oh, g.ow];
   }
 
+  /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, { out }: ForwardOptions = {}): Tensor {
     return maxPool2d(x, { ...this.#options, out });
   }
@@ -58,10 +65,15 @@ export class MaxPool2d extends Layer {
 
 /** Maximum pooling along one axis, `torch.nn.MaxPool1d`: [N, C, L] → [N, C, oL]. */
 export class MaxPool1d extends Layer {
+  /** The name in `torch.nn`. */
   override readonly type = "MaxPool1d";
   readonly #options: Pool1dOptions;
 
-  /** @param kernelSize Length of the window. */
+  /**
+   * Describes the layer; it has no values yet.
+   *
+   * @param kernelSize Length of the window.
+   */
   constructor(
     kernelSize: Pool1dOptions["kernelSize"],
     options: Omit<Pool1dOptions, "kernelSize"> = {},
@@ -71,11 +83,13 @@ export class MaxPool1d extends Layer {
     this.#options = { ...options, kernelSize };
   }
 
+  /** See {@linkcode Layer.outputShape}. */
   override outputShape(input: Shape): Shape {
     const g = pool1dGeometry(this.type, input, this.#options);
     return [g.n, g.c, g.ow];
   }
 
+  /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, { out }: ForwardOptions = {}): Tensor {
     return maxPool1d(x, { ...this.#options, out });
   }
@@ -83,10 +97,15 @@ export class MaxPool1d extends Layer {
 
 /** Average pooling, `torch.nn.AvgPool2d`: [N, C, H, W] → [N, C, oH, oW]. */
 export class AvgPool2d extends Layer {
+  /** The name in `torch.nn`. */
   override readonly type = "AvgPool2d";
   readonly #options: Pool2dOptions & AverageOptions;
 
-  /** @param kernelSize Height and width of the window. */
+  /**
+   * Describes the layer; it has no values yet.
+   *
+   * @param kernelSize Height and width of the window.
+   */
   constructor(
     kernelSize: Pool2dOptions["kernelSize"],
     options: Omit<Pool2dOptions, "kernelSize"> & AverageOptions = {},
@@ -96,11 +115,13 @@ export class AvgPool2d extends Layer {
     this.#options = { ...options, kernelSize };
   }
 
+  /** See {@linkcode Layer.outputShape}. */
   override outputShape(input: Shape): Shape {
     const g = pool2dGeometry(this.type, input, this.#options);
     return [g.n, g.c, g.oh, g.ow];
   }
 
+  /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, { out }: ForwardOptions = {}): Tensor {
     return avgPool2d(x, { ...this.#options, out });
   }
@@ -108,10 +129,15 @@ export class AvgPool2d extends Layer {
 
 /** Average pooling along one axis, `torch.nn.AvgPool1d`: [N, C, L] → [N, C, oL]. */
 export class AvgPool1d extends Layer {
+  /** The name in `torch.nn`. */
   override readonly type = "AvgPool1d";
   readonly #options: Pool1dOptions & AverageOptions;
 
-  /** @param kernelSize Length of the window. */
+  /**
+   * Describes the layer; it has no values yet.
+   *
+   * @param kernelSize Length of the window.
+   */
   constructor(
     kernelSize: Pool1dOptions["kernelSize"],
     options: Omit<Pool1dOptions, "kernelSize"> & AverageOptions = {},
@@ -121,11 +147,13 @@ export class AvgPool1d extends Layer {
     this.#options = { ...options, kernelSize };
   }
 
+  /** See {@linkcode Layer.outputShape}. */
   override outputShape(input: Shape): Shape {
     const g = pool1dGeometry(this.type, input, this.#options);
     return [g.n, g.c, g.ow];
   }
 
+  /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, { out }: ForwardOptions = {}): Tensor {
     return avgPool1d(x, { ...this.#options, out });
   }
@@ -133,21 +161,28 @@ export class AvgPool1d extends Layer {
 
 /** Average pooling to a given size, `torch.nn.AdaptiveAvgPool2d`. */
 export class AdaptiveAvgPool2d extends Layer {
+  /** The name in `torch.nn`. */
   override readonly type = "AdaptiveAvgPool2d";
   readonly #size: readonly [number, number];
 
-  /** @param outputSize Height and width of the output. */
+  /**
+   * Describes the layer; it has no values yet.
+   *
+   * @param outputSize Height and width of the output.
+   */
   constructor(readonly outputSize: number | readonly [number, number]) {
     super();
     const [height, width] = checkPerAxis(this.type, "outputSize", outputSize, 2, 1);
     this.#size = [height, width];
   }
 
+  /** See {@linkcode Layer.outputShape}. */
   override outputShape(input: Shape): Shape {
     checkShape(this.type, "x", input, "[N, C, H, W]");
     return [input[0], input[1], ...this.#size];
   }
 
+  /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, { out }: ForwardOptions = {}): Tensor {
     return adaptiveAvgPool2d(x, this.#size, { out });
   }
@@ -155,19 +190,26 @@ export class AdaptiveAvgPool2d extends Layer {
 
 /** Average pooling along one axis to a given size, `torch.nn.AdaptiveAvgPool1d`. */
 export class AdaptiveAvgPool1d extends Layer {
+  /** The name in `torch.nn`. */
   override readonly type = "AdaptiveAvgPool1d";
 
-  /** @param outputSize Length of the output. */
+  /**
+   * Describes the layer; it has no values yet.
+   *
+   * @param outputSize Length of the output.
+   */
   constructor(readonly outputSize: number) {
     super();
     checkInteger(this.type, "outputSize", outputSize, 1);
   }
 
+  /** See {@linkcode Layer.outputShape}. */
   override outputShape(input: Shape): Shape {
     checkShape(this.type, "x", input, "[N, C, L]");
     return [input[0], input[1], this.outputSize];
   }
 
+  /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, { out }: ForwardOptions = {}): Tensor {
     return adaptiveAvgPool1d(x, this.outputSize, { out });
   }

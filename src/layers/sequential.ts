@@ -51,21 +51,28 @@ interface Plan {
  * ```
  */
 export class Sequential extends Layer {
+  /** The name in `torch.nn`. */
   override readonly type: string = "Sequential";
   /** The layers by name; those of a list are called "0", "1", … */
   readonly children: ReadonlyMap<string, Layer>;
   #plan: Plan | undefined;
 
-  /** @param layers The layers in order, in a list or by name. */
+  /**
+   * Puts layers one after another.
+   *
+   * @param layers The layers in order, in a list or by name.
+   */
   constructor(layers: readonly Layer[] | Readonly<Record<string, Layer>>) {
     super();
     this.children = new Map(Object.entries(layers));
   }
 
+  /** See {@linkcode Layer.outputShape}. */
   override outputShape(input: Shape): Shape {
     return this.leaves().reduce((shape, [, layer]) => layer.outputShape(shape), input);
   }
 
+  /** See {@linkcode Layer.macs}. */
   override macs(input: Shape): number {
     let shape = input, sum = 0;
     for (const [, layer] of this.leaves()) {
@@ -84,6 +91,7 @@ export class Sequential extends Layer {
     );
   }
 
+  /** See {@linkcode Layer.stateDict}. */
   override stateDict(): Map<string, Parameter> {
     const named = this.leaves().flatMap(([name, layer]) =>
       [...layer.stateDict()].map(([key, p]): [string, Parameter] => [`${name}.${key}`, p])
@@ -91,6 +99,7 @@ export class Sequential extends Layer {
     return new Map(named);
   }
 
+  /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
     const { steps } = this.#plannedFor(x);
     const shape = steps.at(-1)?.shape ?? x.shape;
@@ -105,6 +114,7 @@ export class Sequential extends Layer {
     return result;
   }
 
+  /** See {@linkcode Layer.dispose}. */
   override dispose(): void {
     for (const layer of this.children.values()) layer.dispose();
     this.#dropPlan();

@@ -51,12 +51,14 @@ export interface AlexNetOptions {
  * ```
  */
 export class AlexNet extends Sequential {
+  /** The name in `torch.nn`. */
   override readonly type = "AlexNet";
   /** What happens to an image before the first layer. */
   readonly preprocessing: Preprocessing = imagenetPreprocessing;
   /** Number of classes. */
   readonly numClasses: number;
 
+  /** Describes the network; it has no weights yet. */
   constructor(options: AlexNetOptions = {}) {
     const { numClasses = 1000, dropout = 0.5, hiddenFeatures = 4096 } = options;
     const [c1, c2, c3, c4, c5] = options.channels ?? [64, 192, 384, 256, 256];

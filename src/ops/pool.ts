@@ -61,21 +61,37 @@ export interface MaxPoolResult {
 
 /** A 2-D pooling with every number checked: what kernels take. */
 export interface Pool2dGeometry {
+  /** Samples. */
   readonly n: number;
+  /** Channels. */
   readonly c: number;
+  /** Height of the input. */
   readonly h: number;
+  /** Width of the input. */
   readonly w: number;
+  /** Height of the output. */
   readonly oh: number;
+  /** Width of the output. */
   readonly ow: number;
+  /** Height of the kernel. */
   readonly kh: number;
+  /** Width of the kernel. */
   readonly kw: number;
+  /** Step between rows of windows. */
   readonly strideH: number;
+  /** Step between columns of windows. */
   readonly strideW: number;
+  /** Padding above. */
   readonly top: number;
+  /** Padding to the left. */
   readonly left: number;
+  /** Padding below. */
   readonly bottom: number;
+  /** Padding to the right. */
   readonly right: number;
+  /** Rows from tap to tap. */
   readonly dilationH: number;
+  /** Columns from tap to tap. */
   readonly dilationW: number;
 }
 

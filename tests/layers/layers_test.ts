@@ -1,0 +1,137 @@
+import { ArgumentError, PembrokeError } from "../../src/errors.ts";
+import * as nn from "../../src/layers/mod.ts";
+import { conv2d, linear, maxPool2d, relu } from "../../src/ops/mod.ts";
+import { elements, type Shape } from "../../src/tensor.ts";
+import { assertAllClose, assertEquals, assertThrows } from "../assert.ts";
+import { testOnEveryBackend } from "../backends.ts";
+
+const wave = (shape: Shape, phase = 0.7) =>
+  Float32Array.from({ length: elements(shape) }, (_, i) => Math.sin(i * phase + 1));
+
+/** Each layer with an input it takes; what it makes of it has the shape it foretells. */
+const layers: [nn.Layer, Shape][] = [
+  [new nn.Conv1d(2, 3, 3, { stride: 2, padding: [1, 0] }), [2, 2, 9]],
+  [new nn.Conv2d(4, 6, [3, 2], { groups: 2, dilation: [1, 2], padding: [1, 0, 2, 1] }), [
+    2,
+    4,
+    7,
+    6,
+  ]],
+  [new nn.Conv2d(2, 2, 4, { padding: "same", bias: false }), [1, 2, 5, 5]],
+  [new nn.Linear(5, 3), [2, 4, 5]],
+  [new nn.MaxPool1d(3, { stride: 2, ceilMode: true }), [1, 2, 8]],
+  [new nn.MaxPool2d(3, { stride: 2, padding: 1, dilation: 2 }), [1, 2, 9, 8]],
+  [new nn.AvgPool1d(2), [2, 1, 7]],
+  [new nn.AvgPool2d([2, 3], { countIncludePad: false, padding: 1 }), [1, 2, 6, 6]],
+  [new nn.AdaptiveAvgPool1d(3), [1, 2, 7]],
+  [new nn.AdaptiveAvgPool2d([2, 5]), [1, 2, 7, 4]],
+  [new nn.ReLU(), [3, 4]],
+  [new nn.Softmax(), [3, 4]],
+  [new nn.LogSoftmax(0), [3, 4]],
+  [new nn.Dropout(), [3, 4]],
+  [new nn.Flatten(), [3, 4, 2, 2]],
+  [new nn.LocalResponseNorm(5), [2, 7, 3, 3]],
+  [new nn.BatchNorm1d(4), [3, 4]],
+  [new nn.BatchNorm2d(4, { affine: false }), [2, 4, 3, 3]],
+];
+
+for (const [layer, shape] of layers) {
+  testOnEveryBackend(
+    `${layer.type} makes of [${shape}] the shape it foretells`,
+    async (backend) => {
+      using _ = layer.init(backend);
+      using x = backend.upload(wave(shape), shape);
+      using y = layer.forward(x);
+      assertEquals(y.shape, layer.outputShape(shape));
+      assertEquals((await y.read()).some(Number.isNaN), false);
+    },
+  );
+}
+
+testOnEveryBackend("Sequential computes what its layers compute one by one", async (backend) => {
+  const conv1 = new nn.Conv2d(3, 5, 3, { padding: 1 }), conv2 = new nn.Conv2d(5, 4, 3);
+  const fc = new nn.Linear(4 * 9, 7);
+  using net = new nn.Sequential({
+    body: new nn.Sequential([
+      new nn.ReLU(), // in place it may not be: the input is the caller's
+      conv1,
+      new nn.ReLU(),
+      new nn.MaxPool2d(2),
+      conv2,
+      new nn.Dropout(),
+    ]),
+    flatten: new nn.Flatten(),
+    head: fc,
+    end: new nn.ReLU(),
+  }).init(backend, { seed: 2 });
+  assertEquals([...net.stateDict().keys()], [
+    "body.1.weight",
+    "body.1.bias",
+    "body.4.weight",
+    "body.4.bias",
+    "head.weight",
+    "head.bias",
+  ]);
+
+  for (const n of [2, 1, 3]) { // the plan follows the batch
+    const shape = [n, 3, 10, 10], values = wave(shape);
+    using x = backend.upload(values, shape);
+    using y = net.forward(x);
+    const value = (layer: nn.Layer, name: string) => layer.parameters[name].tensor!;
+    using a = relu(x);
+    using b = conv2d(a, value(conv1, "weight"), value(conv1, "bias"), { padding: 1 });
+    using c = relu(b);
+    using d = maxPool2d(c, { kernelSize: 2 });
+    using e = conv2d(d, value(conv2, "weight"), value(conv2, "bias"));
+    using f = linear(e.view([n, 36]), value(fc, "weight"), value(fc, "bias"));
+    using g = relu(f);
+    assertEquals(y.shape, [n, 7]);
+    assertAllClose(await y.read(), await g.read(), { abs: 1e-6 });
+    assertEquals(await x.read(), values);
+  }
+});
+
+testOnEveryBackend("Sequential writes to `out` and takes no memory once warm", (backend) => {
+  using net = new nn.Sequential([new nn.Conv2d(1, 2, 3), new nn.ReLU(), new nn.Flatten()])
+    .init(backend);
+  using x = backend.upload(wave([1, 1, 5, 5]), [1, 1, 5, 5]);
+  using out = backend.empty([1, 18]);
+  net.forward(x, { out });
+  const warm = backend.bytesInUse;
+  assertEquals(net.forward(x, { out }), out);
+  assertEquals(backend.bytesInUse, warm);
+});
+
+testOnEveryBackend("Sequential of views alone is a view", async (backend) => {
+  const net = new nn.Sequential([new nn.Dropout(), new nn.Flatten()]);
+  using x = backend.upload(wave([2, 3, 2]), [2, 3, 2]);
+  const y = net.forward(x);
+  assertEquals(y.shape, [2, 6]);
+  y.dispose();
+  assertEquals(await x.read(), wave([2, 3, 2]));
+});
+
+testOnEveryBackend("Conv2d notices that its weights were written to", async (backend) => {
+  using conv = new nn.Conv2d(1, 1, 1, { bias: false }).init(backend);
+  using x = backend.upload([3], [1, 1, 1, 1]);
+  for (const factor of [2, -5]) {
+    backend.write(conv.parameters.weight.tensor!, new Float32Array([factor]));
+    using y = conv.forward(x);
+    assertEquals([...await y.read()], [3 * factor]);
+  }
+});
+
+testOnEveryBackend("a layer without values says so", (backend) => {
+  using x = backend.upload([1], [1, 1, 1, 1]);
+  assertThrows(() => new nn.Conv2d(1, 1, 1).forward(x), PembrokeError, "init() it or load weights");
+});
+
+Deno.test("layers refuse impossible options when they are made", () => {
+  assertThrows(() => new nn.Conv2d(3, 4, 3, { groups: 2 }), ArgumentError, "groups is 2");
+  assertThrows(() => new nn.Conv2d(0, 4, 3), ArgumentError, "inChannels is 0");
+  assertThrows(() => new nn.Linear(2, 1.5), ArgumentError, "outFeatures is 1.5");
+  assertThrows(() => new nn.MaxPool2d([2, 0]), ArgumentError, "kernelSize");
+  assertThrows(() => new nn.Dropout(1.5), ArgumentError, "p is 1.5");
+  assertThrows(() => new nn.LocalResponseNorm(4), ArgumentError, "size is 4");
+  assertThrows(() => new nn.Linear(2, 3).outputShape([4, 5]), ArgumentError, "[…, 2]");
+});

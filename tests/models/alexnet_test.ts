@@ -1,0 +1,141 @@
+import { AlexNet, summarize } from "../../src/models/mod.ts";
+import { decodeImage } from "../../src/image/mod.ts";
+import { ArgumentError, FileError, PembrokeError } from "../../src/errors.ts";
+import { elements } from "../../src/tensor.ts";
+import { writeSafetensors } from "../../src/weights/mod.ts";
+import { assert, assertAllClose, assertEquals, assertRejects, assertThrows } from "../assert.ts";
+import { testOnEveryBackend } from "../backends.ts";
+import golden from "../fixtures/models/golden.json" with { type: "json" };
+
+// the narrow AlexNet of tests/fixtures/models/make_model_fixtures.py
+const narrow = { channels: [4, 6, 8, 6, 6], hiddenFeatures: 16, numClasses: 10 } as const;
+
+const fixture = (name: string) => new URL(`../fixtures/models/${name}`, import.meta.url);
+const sum = (values: Float32Array) => values.reduce((a, b) => a + b, 0);
+
+for (const file of ["narrow_alexnet.pth", "narrow_alexnet_legacy.pth"]) {
+  testOnEveryBackend(
+    `AlexNet from ${file} gives PyTorch's tensors, logits, classes`,
+    async (backend) => {
+      using model = await AlexNet.load(backend, fixture(file), narrow);
+      for (const picture of golden.pictures) {
+        const image = await decodeImage(await Deno.readFile(fixture(picture.file)));
+        const values = model.preprocess(image);
+        assertAllClose(values.filter((_, i) => i % 997 === 0), picture.tensor, { abs: 1e-6 });
+        assertAllClose([sum(values)], [picture.sum], { rel: 1e-6 });
+
+        using x = backend.upload(values, model.inputShape());
+        using y = model.forward(x);
+        const largest = Math.max(...picture.logits.map(Math.abs));
+        assertAllClose(await y.read(), picture.logits, { abs: 1e-4 * largest });
+
+        const predictions = await model.classify(image);
+        assertEquals(predictions.map(({ index }) => index), picture.top5);
+        const probabilities = predictions.map(({ probability }) => probability);
+        assertAllClose(probabilities, picture.probabilities, { abs: 1e-5 });
+        assertEquals(predictions[0].label, `class ${picture.top5[0]}`);
+      }
+    },
+  );
+}
+
+testOnEveryBackend(
+  "AlexNet.init(seed 0) draws what torch.manual_seed(0) draws",
+  async (backend) => {
+    using model = new AlexNet(narrow).init(backend, { seed: 0 });
+    const drawn: Record<string, number> = golden.drawn;
+    for (const [name, { tensor }] of model.stateDict()) {
+      assertAllClose([sum(await tensor!.read())], [drawn[name]], { abs: 1e-6, name });
+    }
+  },
+);
+
+testOnEveryBackend(
+  "AlexNet gives each sample of a batch what it gives it alone",
+  async (backend) => {
+    using model = new AlexNet(narrow).init(backend, { seed: 3 });
+    const size = elements(model.inputShape());
+    const values = Float32Array.from({ length: 3 * size }, (_, i) => Math.sin(i * 0.37));
+    using batch = backend.upload(values, model.inputShape(3));
+    using together = model.forward(batch);
+    const all = await together.read();
+    for (let n = 0; n < 3; n++) {
+      using x = backend.upload(values.subarray(n * size, (n + 1) * size), model.inputShape());
+      using y = model.forward(x);
+      assertAllClose(await y.read(), all.subarray(n * 10, n * 10 + 10), { abs: 1e-6 });
+    }
+  },
+);
+
+testOnEveryBackend("AlexNet takes other heights and widths", (backend) => {
+  using model = new AlexNet(narrow).init(backend);
+  using x = backend.upload(new Float32Array(3 * 63 * 200), [1, 3, 63, 200]);
+  using y = model.forward(x);
+  assertEquals(y.shape, [1, 10]);
+  using small = backend.upload(new Float32Array(3 * 40 * 40), [1, 3, 40, 40]);
+  assertThrows(() => model.forward(small), ArgumentError, "at least");
+});
+
+testOnEveryBackend("AlexNet leaves memory where it was", async (backend) => {
+  const model = new AlexNet(narrow).init(backend);
+  const image = { width: 300, height: 300, data: new Uint8Array(300 * 300 * 3).fill(99) };
+  await model.classify(image);
+  const warm = backend.bytesInUse;
+  for (let i = 0; i < 5; i++) await model.classify(image);
+  assertEquals(backend.bytesInUse, warm);
+  model.dispose();
+  assertEquals(backend.bytesInUse, 0);
+});
+
+testOnEveryBackend("AlexNet with NaN weights names the tensor", async (backend) => {
+  using model = new AlexNet(narrow).init(backend);
+  backend.write(model.stateDict().get("features.6.bias")!.tensor!, new Float32Array([NaN]), 3);
+  const image = { width: 256, height: 256, data: new Uint8Array(256 * 256 * 3) };
+  await assertRejects(() => model.classify(image), PembrokeError, "features.6.bias holds NaN");
+});
+
+testOnEveryBackend(
+  "AlexNet.load refuses weights of another shape and names one",
+  async (backend) => {
+    await assertRejects(
+      () => AlexNet.load(backend, fixture("narrow_alexnet.pth"), { ...narrow, numClasses: 11 }),
+      FileError,
+      "classifier.6.weight is [10, 16], AlexNet takes [11, 16]",
+    );
+    assertEquals(backend.bytesInUse, 0);
+  },
+);
+
+testOnEveryBackend("AlexNet reads back what was written as safetensors", async (backend) => {
+  using model = new AlexNet(narrow).init(backend, { seed: 5 });
+  const tensors = await Promise.all(
+    model.stateDict().entries().map(async ([name, { shape, tensor }]) => ({
+      name,
+      dtype: "F32" as const,
+      shape: [...shape],
+      data: await tensor!.read(),
+    })),
+  );
+  using copy = await AlexNet.load(backend, writeSafetensors(tensors), narrow);
+  for (const { name, data } of tensors) {
+    assertEquals(await copy.stateDict().get(name)!.tensor!.read(), data);
+  }
+});
+
+Deno.test("AlexNet without weights says so", () => {
+  assertThrows(() => new AlexNet().backend, PembrokeError, "init() it or load weights");
+});
+
+Deno.test("summarize() counts what torchvision's alexnet counts", () => {
+  const summary = summarize(new AlexNet(), [1, 3, 224, 224]);
+  assertEquals(summary.parameters, 61100840);
+  assertEquals(summary.macs, 714188480);
+  assertEquals(summary.lastLayer, { name: "classifier.6", inFeatures: 4096, outFeatures: 1000 });
+  const outputs = new Map(summary.layers.map(({ name, outputShape }) => [name, outputShape]));
+  assertEquals(outputs.get("features.0"), [1, 64, 55, 55]);
+  assertEquals(outputs.get("features.5"), [1, 192, 13, 13]);
+  assertEquals(outputs.get("features.12"), [1, 256, 6, 6]);
+  const conv1 = summary.layers[0];
+  assertEquals([conv1.type, conv1.parameters, conv1.macs], ["Conv2d", 23296, 70276800]);
+  assert(summary.layers.every(({ name }) => name !== ""));
+});
