@@ -7,9 +7,9 @@
 
 import { ArgumentError } from "./errors.ts";
 import type { AxisGeometry } from "./ops/activation.ts";
-import type { Conv2dGeometry } from "./ops/conv.ts";
+import type { Conv2dGeometry } from "./ops/conv_geometry.ts";
 import type { BatchNormTensors } from "./ops/norm.ts";
-import type { Pool2dGeometry } from "./ops/pool.ts";
+import type { AdaptiveGeometry, Pool2dGeometry } from "./ops/pool_geometry.ts";
 import type { Shape, Tensor, Values } from "./tensor.ts";
 import { WasmBackend } from "./backend/wasm.ts";
 
@@ -55,7 +55,7 @@ export interface Backend extends Disposable {
   /** Gives everything back; the backend and its tensors are unusable from then on. */
   dispose(): void;
 
-  /** Lays out [outC, inC/groups, kH, kW] for {@linkcode Backend.conv2d}. */
+  /** Lays out [outC, inC/groups, (kH,) kW] for {@linkcode Backend.conv2d}. */
   packConv2d(weight: Tensor, groups: number): Tensor;
   /** y = x ⋆ packed + bias, clamped at 0 with `relu`. */
   conv2d(
@@ -77,7 +77,7 @@ export interface Backend extends Disposable {
     divisor: number | null,
   ): void;
   /** y = means over the windows that give y's size. */
-  adaptiveAvgPool2d(y: Tensor, x: Tensor): void;
+  adaptiveAvgPool2d(y: Tensor, x: Tensor, g: AdaptiveGeometry): void;
   /** y = x · weightᵀ + bias, clamped at 0 with `relu`. */
   linear(y: Tensor, x: Tensor, weight: Tensor, bias: Tensor | null, relu: boolean): void;
   /** y = max(x, 0). */

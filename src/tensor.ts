@@ -19,6 +19,8 @@ export interface Storage {
   readonly bytes: number;
   /** True once it was given back; using it then throws. */
   freed: boolean;
+  /** Counts the writes, so that what was prepared from the values knows when it is stale. */
+  version: number;
 }
 
 /**
@@ -38,9 +40,6 @@ export interface Storage {
 export class Tensor<V extends Values = Float32Array> implements Disposable {
   /** Number of elements. */
   readonly size: number;
-  /** Counts the writes, so that what was prepared from the values knows when it is stale. */
-  version = 0;
-
   /**
    * Backends call this; see {@linkcode Backend.upload} instead.
    *
@@ -60,6 +59,11 @@ export class Tensor<V extends Values = Float32Array> implements Disposable {
     this.size = elements(shape);
   }
 
+  /** Counts the writes to its memory, through this tensor or any other. */
+  get version(): number {
+    return this.storage.version;
+  }
+
   /** Copies the elements out, in row-major order. */
   read(): Promise<V> {
     this.assertAlive("read");
@@ -69,7 +73,7 @@ export class Tensor<V extends Values = Float32Array> implements Disposable {
   /** The same memory under another shape, of as many elements or fewer (the first ones). */
   view(shape: Shape): Tensor<V> {
     this.assertAlive("view");
-    if (elements(shape) > this.size) {
+    if (!isShape(shape) || elements(shape) > this.size) {
       throw new ArgumentError("view", "shape", shape, `of at most ${this.size} elements`);
     }
     return new Tensor(this.backend, shape, this.storage, this.type, false);
@@ -91,6 +95,11 @@ export class Tensor<V extends Values = Float32Array> implements Disposable {
       throw new PembrokeError(`${op}: the tensor [${this.shape.join(", ")}] was disposed before`);
     }
   }
+}
+
+/** Whether every size is a positive integer. */
+export function isShape(shape: Shape): boolean {
+  return shape.every((size) => Number.isInteger(size) && size >= 1);
 }
 
 /** The number of elements of a shape. */

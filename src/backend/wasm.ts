@@ -5,10 +5,10 @@
 import type { Backend } from "../backend.ts";
 import { ArgumentError, PembrokeError } from "../errors.ts";
 import type { AxisGeometry } from "../ops/activation.ts";
-import type { Conv2dGeometry } from "../ops/conv.ts";
+import type { Conv2dGeometry } from "../ops/conv_geometry.ts";
 import type { BatchNormTensors } from "../ops/norm.ts";
-import type { Pool2dGeometry } from "../ops/pool.ts";
-import { elements, type Shape, type Storage, Tensor, type Values } from "../tensor.ts";
+import type { AdaptiveGeometry, Pool2dGeometry } from "../ops/pool_geometry.ts";
+import { elements, isShape, type Shape, type Storage, Tensor, type Values } from "../tensor.ts";
 import { type Build, fastestBuild, instantiate, type Kernels } from "./wasm/kernels.ts";
 import { Allocator } from "./wasm/memory.ts";
 
@@ -44,7 +44,7 @@ export class WasmBackend implements Backend {
   }
 
   get bytesInUse(): number {
-    return this.#allocator.inUse - this.#scratch.bytes;
+    return this.#disposed ? 0 : this.#allocator.inUse - this.#scratch.bytes;
   }
 
   upload(values: Float32Array | readonly number[], shape: Shape): Tensor {
@@ -53,7 +53,7 @@ export class WasmBackend implements Backend {
       throw new ArgumentError("upload", "the number of values", values.length, takes);
     }
     const tensor = this.empty(shape);
-    this.#view(tensor).set(values);
+    this.#view("upload", tensor).set(values);
     return tensor;
   }
 
@@ -66,8 +66,8 @@ export class WasmBackend implements Backend {
   }
 
   write(tensor: Tensor, values: Float32Array, offset = 0): void {
-    const view = this.#view(tensor);
-    if (offset < 0 || offset + values.length > view.length) {
+    const view = this.#view("write", tensor);
+    if (!Number.isInteger(offset) || offset < 0 || offset + values.length > view.length) {
       const takes = `inside the tensor's ${view.length} elements`;
       throw new ArgumentError(
         "write",
@@ -77,15 +77,16 @@ export class WasmBackend implements Backend {
       );
     }
     view.set(values, offset);
-    tensor.version++;
+    tensor.storage.version++;
   }
 
   read<V extends Values>(tensor: Tensor<V>): Promise<V> {
-    return Promise.resolve(this.#view(tensor).slice() as V);
+    return Promise.resolve(this.#view("read", tensor).slice() as V);
   }
 
   free(tensor: Tensor<Values>): void {
     const storage = tensor.storage as WasmStorage;
+    this.#assertOwn("free", tensor);
     if (storage.freed) return;
     storage.freed = true;
     if (!this.#disposed) this.#allocator.free(storage.address, storage.bytes);
@@ -101,10 +102,9 @@ export class WasmBackend implements Backend {
   }
 
   packConv2d(weight: Tensor, groups: number): Tensor {
-    const [outC, groupC, kh, kw] = weight.shape;
-    const k = groupC * kh * kw;
+    const [outC] = weight.shape, k = weight.size / outC;
     const packed = this.empty([this.#kernels.conv2dPackedSize(outC, k, groups)]);
-    this.#kernels.conv2dPack(this.#at(packed), this.#at(weight), outC, k, groups);
+    this.#kernels.conv2dPack(this.#out(packed), this.#at(weight), outC, k, groups);
     return packed;
   }
 
@@ -121,20 +121,18 @@ export class WasmBackend implements Backend {
     const scratch = this.#scratchOf(bytes);
     // deno-fmt-ignore
     this.#kernels.conv2d(
-      this.#at(y), this.#at(x), this.#at(packed), this.#at(bias), scratch,
+      this.#out(y), this.#at(x), this.#at(packed), this.#at(bias), scratch,
       g.n, g.inC, g.h, g.w, g.outC, g.oh, g.ow, g.kh, g.kw, g.strideH, g.strideW,
       ...sides, g.dilationH, g.dilationW, g.groups, Number(relu),
     );
-    y.version++;
   }
 
   maxPool2d(y: Tensor, indices: Tensor<Int32Array> | null, x: Tensor, g: Pool2dGeometry): void {
     // deno-fmt-ignore
     this.#kernels.maxPool2d(
-      this.#at(y), this.#at(indices), this.#at(x), g.n * g.c, g.h, g.w, g.oh, g.ow,
+      this.#out(y), this.#out(indices), this.#at(x), g.n * g.c, g.h, g.w, g.oh, g.ow,
       g.kh, g.kw, g.strideH, g.strideW, g.top, g.left, g.dilationH, g.dilationW,
     );
-    y.version++;
   }
 
   avgPool2d(
@@ -146,42 +144,35 @@ export class WasmBackend implements Backend {
   ): void {
     // deno-fmt-ignore
     this.#kernels.avgPool2d(
-      this.#at(y), this.#at(x), g.n * g.c, g.h, g.w, g.oh, g.ow, g.kh, g.kw, g.strideH, g.strideW,
+      this.#out(y), this.#at(x), g.n * g.c, g.h, g.w, g.oh, g.ow, g.kh, g.kw, g.strideH, g.strideW,
       g.top, g.left, g.bottom, g.right, g.dilationH, g.dilationW, Number(countIncludePad),
       divisor ?? 0,
     );
-    y.version++;
   }
 
-  adaptiveAvgPool2d(y: Tensor, x: Tensor): void {
-    const [n, c, h, w] = x.shape, [, , oh, ow] = y.shape;
-    this.#kernels.adaptiveAvgPool2d(this.#at(y), this.#at(x), n * c, h, w, oh, ow);
-    y.version++;
+  adaptiveAvgPool2d(y: Tensor, x: Tensor, g: AdaptiveGeometry): void {
+    this.#kernels.adaptiveAvgPool2d(this.#out(y), this.#at(x), g.n * g.c, g.h, g.w, g.oh, g.ow);
   }
 
   linear(y: Tensor, x: Tensor, weight: Tensor, bias: Tensor | null, relu: boolean): void {
     const [outF, inF] = weight.shape;
     // deno-fmt-ignore
     this.#kernels.linear(
-      this.#at(y), this.#at(x), this.#at(weight), this.#at(bias), x.size / inF, inF, outF,
+      this.#out(y), this.#at(x), this.#at(weight), this.#at(bias), x.size / inF, inF, outF,
       Number(relu),
     );
-    y.version++;
   }
 
   relu(y: Tensor, x: Tensor): void {
-    this.#kernels.relu(this.#at(y), this.#at(x), x.size);
-    y.version++;
+    this.#kernels.relu(this.#out(y), this.#at(x), x.size);
   }
 
   softmax(y: Tensor, x: Tensor, g: AxisGeometry): void {
-    this.#kernels.softmax(this.#at(y), this.#at(x), g.outer, g.size, g.inner);
-    y.version++;
+    this.#kernels.softmax(this.#out(y), this.#at(x), g.outer, g.size, g.inner);
   }
 
   logSoftmax(y: Tensor, x: Tensor, g: AxisGeometry): void {
-    this.#kernels.logSoftmax(this.#at(y), this.#at(x), g.outer, g.size, g.inner);
-    y.version++;
+    this.#kernels.logSoftmax(this.#out(y), this.#at(x), g.outer, g.size, g.inner);
   }
 
   localResponseNorm(
@@ -193,8 +184,7 @@ export class WasmBackend implements Backend {
     k: number,
   ): void {
     const [n, c] = x.shape, plane = x.size / (n * c);
-    this.#kernels.localResponseNorm(this.#at(y), this.#at(x), n, c, plane, size, alpha, beta, k);
-    y.version++;
+    this.#kernels.localResponseNorm(this.#out(y), this.#at(x), n, c, plane, size, alpha, beta, k);
   }
 
   batchNorm(y: Tensor, x: Tensor, tensors: BatchNormTensors, eps: number): void {
@@ -202,33 +192,49 @@ export class WasmBackend implements Backend {
     const [n, c] = x.shape, plane = x.size / (n * c);
     // deno-fmt-ignore
     this.#kernels.batchNorm(
-      this.#at(y), this.#at(x), this.#at(runningMean), this.#at(runningVar), this.#at(weight),
+      this.#out(y), this.#at(x), this.#at(runningMean), this.#at(runningVar), this.#at(weight),
       this.#at(bias), n, c, plane, eps,
     );
-    y.version++;
   }
 
   #tensor<V extends Values>(shape: Shape, type: new (values: ArrayBuffer) => V): Tensor<V> {
-    if (this.#disposed) throw new PembrokeError(`${this.name}: the backend was disposed before`);
-    if (!shape.every((size) => Number.isInteger(size) && size >= 1)) {
+    this.#assertAlive();
+    if (!isShape(shape)) {
       throw new ArgumentError("tensor", "shape", shape, "positive integers");
     }
     const bytes = elements(shape) * 4;
     const address = this.#allocator.alloc(bytes);
-    const storage: WasmStorage = { address, bytes, freed: false };
+    const storage: WasmStorage = { address, bytes, freed: false, version: 0 };
     return new Tensor(this, shape, storage, type);
   }
 
   /** A tensor's address; 0, which no tensor has, for none. */
   #at(tensor: Tensor<Values> | null): number {
+    this.#assertAlive();
     return tensor ? (tensor.storage as WasmStorage).address : 0;
   }
 
+  /** The address of a tensor that is about to be written. */
+  #out(tensor: Tensor<Values> | null): number {
+    if (tensor) tensor.storage.version++;
+    return this.#at(tensor);
+  }
+
   /** A tensor's elements in place. The view dies when the memory grows: never keep one. */
-  #view<V extends Values>(tensor: Tensor<V>): V {
-    if (this.#disposed) throw new PembrokeError(`${this.name}: the backend was disposed before`);
+  #view<V extends Values>(op: string, tensor: Tensor<V>): V {
+    this.#assertOwn(op, tensor);
+    tensor.assertAlive(op);
     const type = tensor.type as unknown as new (b: ArrayBufferLike, at: number, n: number) => V;
     return new type(this.#memory.buffer, this.#at(tensor), tensor.size);
+  }
+
+  #assertAlive(): void {
+    if (this.#disposed) throw new PembrokeError(`${this.name}: the backend was disposed before`);
+  }
+
+  #assertOwn(op: string, tensor: Tensor<Values>): void {
+    if (tensor.backend === this) return;
+    throw new ArgumentError(op, "tensor", `on ${tensor.backend.name}`, "on this backend");
   }
 
   #scratchOf(bytes: number): number {

@@ -13,11 +13,13 @@ import {
   avgPool2d,
   maxPool1d,
   maxPool2d,
+} from "../ops/pool.ts";
+import {
   pool1dGeometry,
   type Pool1dOptions,
   pool2dGeometry,
   type Pool2dOptions,
-} from "../ops/pool.ts";
+} from "../ops/pool_geometry.ts";
 import type { Shape, Tensor } from "../tensor.ts";
 import { type ForwardOptions, Layer } from "./layer.ts";
 

@@ -6,7 +6,7 @@
 
 import { ArgumentError } from "../errors.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
-import { checkTensor, output } from "./checks.ts";
+import { checkTensor, produce } from "./checks.ts";
 import type { OutOptions } from "./pool.ts";
 
 /** A tensor seen along one axis: what kernels take. */
@@ -27,9 +27,8 @@ export interface AxisGeometry {
  */
 export function relu(x: Tensor, options: OutOptions = {}): Tensor {
   checkTensor("relu", "x", x, x);
-  const y = output("relu", x, x.shape, options.out, { inPlace: true });
-  x.backend.relu(y, x);
-  return y;
+  const target = { shape: x.shape, out: options.out, inPlace: true };
+  return produce("relu", x, target, (y) => x.backend.relu(y, x));
 }
 
 /**
@@ -53,9 +52,8 @@ export function relu(x: Tensor, options: OutOptions = {}): Tensor {
 export function softmax(x: Tensor, dim: number, options: OutOptions = {}): Tensor {
   checkTensor("softmax", "x", x, x);
   const g = axisGeometry("softmax", x.shape, dim);
-  const y = output("softmax", x, x.shape, options.out, { inPlace: true });
-  x.backend.softmax(y, x, g);
-  return y;
+  const target = { shape: x.shape, out: options.out, inPlace: true };
+  return produce("softmax", x, target, (y) => x.backend.softmax(y, x, g));
 }
 
 /**
@@ -68,9 +66,8 @@ export function softmax(x: Tensor, dim: number, options: OutOptions = {}): Tenso
 export function logSoftmax(x: Tensor, dim: number, options: OutOptions = {}): Tensor {
   checkTensor("logSoftmax", "x", x, x);
   const g = axisGeometry("logSoftmax", x.shape, dim);
-  const y = output("logSoftmax", x, x.shape, options.out, { inPlace: true });
-  x.backend.logSoftmax(y, x, g);
-  return y;
+  const target = { shape: x.shape, out: options.out, inPlace: true };
+  return produce("logSoftmax", x, target, (y) => x.backend.logSoftmax(y, x, g));
 }
 
 function axisGeometry(op: string, shape: Shape, dim: number): AxisGeometry {

@@ -3,8 +3,8 @@
 import { ArgumentError } from "../errors.ts";
 import { sameShape, type Shape, Tensor, type Values } from "../tensor.ts";
 
-/** The largest size or option: int32 is what the kernels count in. */
-const LIMIT = 2 ** 31 - 1;
+/** The largest size or option: kernels count in int32, in which a sum of three must fit. */
+export const LIMIT = 2 ** 29;
 
 /** An integer of at least `least`. */
 export function checkInteger(op: string, parameter: string, value: unknown, least: number): number {
@@ -66,20 +66,40 @@ export function checkTensor(
   }
 }
 
-/** The tensor to write to: the caller's, once it was checked, or a new one. */
-export function output(
+/** What an operation writes to, and what it may not be. */
+export interface Target {
+  /** The shape of the result. */
+  readonly shape: Shape;
+  /** The caller's tensor; without it a new one is made. */
+  readonly out?: Tensor;
+  /** Tensors read while the result is written, besides x. */
+  readonly reads?: readonly (Tensor | null | undefined)[];
+  /** Whether the result may be written over x. */
+  readonly inPlace?: boolean;
+}
+
+/** Computes into the caller's tensor, once it was checked, or a new one, given back on failure. */
+export function produce(
   op: string,
   x: Tensor,
-  shape: Shape,
-  out: Tensor | undefined,
-  { inPlace = false } = {},
+  { shape, out, reads = [], inPlace = false }: Target,
+  compute: (y: Tensor) => void,
 ): Tensor {
-  if (out === undefined) return x.backend.empty(shape);
-  checkTensor(op, "out", out, x, shape);
-  if (!inPlace && out.storage === x.storage) {
-    throw new ArgumentError(op, "out", "the memory of x", "another tensor");
+  if (out !== undefined) {
+    checkTensor(op, "out", out, x, shape);
+    const taken = inPlace ? reads : [x, ...reads];
+    if (taken.some((tensor) => tensor?.storage === out.storage)) {
+      throw new ArgumentError(op, "out", "the memory of an input", "another tensor");
+    }
   }
-  return out;
+  const y = out ?? x.backend.empty(shape);
+  try {
+    compute(y);
+  } catch (error) {
+    if (!out) y.dispose();
+    throw error;
+  }
+  return y;
 }
 
 function show(shape: Shape): string {

@@ -6,47 +6,15 @@
  */
 
 import { ArgumentError } from "../errors.ts";
-import type { Shape, Tensor } from "../tensor.ts";
-import { checkInteger, checkPerAxis, checkShape, checkTensor, output } from "./checks.ts";
-
-/** Zeros around an axis: as many on both sides, `[before, after]`, or by name as in PyTorch. */
-export type Padding1d = number | readonly [number] | readonly [number, number] | "same" | "valid";
-
-/**
- * Zeros around the plane: as many on all sides, `[height, width]` as in PyTorch, each side by
- * itself as `[top, left, bottom, right]`, or by name as in PyTorch ("same" keeps the size and
- * takes stride 1, "valid" is 0).
- */
-export type Padding2d =
-  | number
-  | readonly [number, number]
-  | readonly [number, number, number, number]
-  | "same"
-  | "valid";
-
-/** How a 2-D convolution moves over its input; a pair is `[height, width]`. */
-export interface Conv2dOptions {
-  /** Step between windows. Default 1. */
-  readonly stride?: number | readonly [number, number];
-  /** Zeros around the input. Default 0. */
-  readonly padding?: Padding2d;
-  /** Distance between the taps of the kernel. Default 1. */
-  readonly dilation?: number | readonly [number, number];
-  /** Groups that input and output channels are split into. Default 1. */
-  readonly groups?: number;
-}
-
-/** How a 1-D convolution moves over its input. */
-export interface Conv1dOptions {
-  /** Step between windows. Default 1. */
-  readonly stride?: number | readonly [number];
-  /** Zeros around the input. Default 0. */
-  readonly padding?: Padding1d;
-  /** Distance between the taps of the kernel. Default 1. */
-  readonly dilation?: number | readonly [number];
-  /** Groups that input and output channels are split into. Default 1. */
-  readonly groups?: number;
-}
+import { type Shape, Tensor } from "../tensor.ts";
+import { checkInteger, checkTensor, produce } from "./checks.ts";
+import {
+  conv1dGeometry,
+  type Conv1dOptions,
+  type Conv2dGeometry,
+  conv2dGeometry,
+  type Conv2dOptions,
+} from "./conv_geometry.ts";
 
 /** What an operation may do besides: fuse a ReLU, write to a tensor that is there. */
 export interface FusedOptions {
@@ -56,104 +24,14 @@ export interface FusedOptions {
   readonly out?: Tensor;
 }
 
-/** A 2-D convolution with every number checked: what kernels take. */
-export interface Conv2dGeometry {
-  /** Samples. */
-  readonly n: number;
-  /** Input channels. */
-  readonly inC: number;
-  /** Height of the input. */
-  readonly h: number;
-  /** Width of the input. */
-  readonly w: number;
-  /** Output channels. */
-  readonly outC: number;
-  /** Height of the output. */
-  readonly oh: number;
-  /** Width of the output. */
-  readonly ow: number;
-  /** Height of the kernel. */
-  readonly kh: number;
-  /** Width of the kernel. */
-  readonly kw: number;
-  /** Step between rows of windows. */
-  readonly strideH: number;
-  /** Step between columns of windows. */
-  readonly strideW: number;
-  /** Padding above. */
-  readonly top: number;
-  /** Padding to the left. */
-  readonly left: number;
-  /** Padding below. */
-  readonly bottom: number;
-  /** Padding to the right. */
-  readonly right: number;
-  /** Rows from tap to tap. */
-  readonly dilationH: number;
-  /** Columns from tap to tap. */
-  readonly dilationW: number;
-  /** Groups of channels. */
-  readonly groups: number;
-}
-
-/** Weights laid out for a backend's kernel, once, by {@linkcode prepareConv2d}. */
-export interface PreparedConv2d {
-  /** The weights' own shape, [outC, inC/groups, kH, kW]. */
+/** Weights laid out for a backend's kernel, once, by {@linkcode prepareConv}. */
+export interface PreparedConv {
+  /** The weights' own shape, [outC, inC/groups, (kH,) kW]. */
   readonly shape: Shape;
   /** The groups they were laid out for. */
   readonly groups: number;
   /** The packed values. */
   readonly packed: Tensor;
-}
-
-/**
- * Checks a convolution's arguments and works out its output,
- * `⌊(size + padding − dilation·(kernel − 1) − 1) / stride⌋ + 1` on each axis.
- *
- * @param op The name that errors carry.
- * @param x [N, C, H, W].
- * @param weight [outC, C/groups, kH, kW].
- */
-export function conv2dGeometry(
-  op: string,
-  x: Shape,
-  weight: Shape,
-  options: Conv2dOptions = {},
-): Conv2dGeometry {
-  checkShape(op, "x", x, "[N, C, H, W]");
-  checkShape(op, "weight", weight, "[outC, C/groups, kH, kW]");
-  const [n, inC, h, w] = x, [outC, groupC, kh, kw] = weight;
-  const [strideH, strideW] = checkPerAxis(op, "stride", options.stride ?? 1, 2, 1);
-  const [dilationH, dilationW] = checkPerAxis(op, "dilation", options.dilation ?? 1, 2, 1);
-  const groups = checkInteger(op, "groups", options.groups ?? 1, 1);
-  if (inC !== groupC * groups) {
-    const takes = `[outC, ${inC / groups}, kH, kW] for x [${x.join(", ")}] in ${groups} group(s)`;
-    throw new ArgumentError(op, "the shape of weight", weight, takes);
-  }
-  if (outC % groups !== 0) {
-    throw new ArgumentError(op, "groups", groups, `a divisor of the ${outC} output channels`);
-  }
-  const spanH = dilationH * (kh - 1) + 1, spanW = dilationW * (kw - 1) + 1;
-  const [top, left, bottom, right] = padding2d(op, options.padding ?? 0, spanH, spanW, [
-    strideH,
-    strideW,
-  ]);
-  const roomH = h + top + bottom - spanH, roomW = w + left + right - spanW;
-  if (roomH < 0 || roomW < 0) {
-    const takes = `at least ${spanH}×${spanW}, the extent of the kernel`;
-    throw new ArgumentError(
-      op,
-      "the padded input",
-      `${h + top + bottom}×${w + left + right}`,
-      takes,
-    );
-  }
-  const oh = Math.floor(roomH / strideH) + 1, ow = Math.floor(roomW / strideW) + 1;
-  // deno-fmt-ignore
-  return {
-    n, inC, h, w, outC, oh, ow, kh, kw, strideH, strideW, top, left, bottom, right,
-    dilationH, dilationW, groups,
-  };
 }
 
 /**
@@ -179,27 +57,33 @@ export function conv2dGeometry(
  */
 export function conv2d(
   x: Tensor,
-  weight: Tensor | PreparedConv2d,
+  weight: Tensor | PreparedConv,
   bias: Tensor | null,
   options: Conv2dOptions & FusedOptions = {},
 ): Tensor {
-  return convolve("conv2d", x, weight, bias, options);
+  const op = "conv2d";
+  checkOperands(op, x, weight);
+  const g = conv2dGeometry(op, x.shape, weight.shape, options);
+  return convolve(op, x, weight, bias, g, [g.n, g.outC, g.oh, g.ow], options);
 }
 
 /**
- * Lays weights out for {@linkcode conv2d}, so that many calls share the work.
+ * Lays weights out for {@linkcode conv1d} or {@linkcode conv2d}, so that many calls share the work.
  *
- * @param weight [outC, inC/groups, kH, kW].
+ * @param weight [outC, inC/groups, K] or [outC, inC/groups, kH, kW].
  */
-export function prepareConv2d(weight: Tensor, groups = 1): PreparedConv2d {
-  const op = "prepareConv2d";
+export function prepareConv(weight: Tensor, groups = 1): PreparedConv {
+  const op = "prepareConv";
   checkTensor(op, "weight", weight, weight);
-  checkShape(op, "weight", weight.shape, "[outC, inC/groups, kH, kW]");
-  checkInteger(op, "groups", groups, 1);
-  if (weight.shape[0] % groups !== 0) {
-    throw new ArgumentError(op, "groups", groups, `a divisor of ${weight.shape[0]}`);
+  const { shape, backend } = weight;
+  if (shape.length !== 3 && shape.length !== 4) {
+    throw new ArgumentError(op, "the shape of weight", shape, "[outC, inC/groups, (kH,) kW]");
   }
-  return { shape: weight.shape, groups, packed: weight.backend.packConv2d(weight, groups) };
+  checkInteger(op, "groups", groups, 1);
+  if (shape[0] % groups !== 0) {
+    throw new ArgumentError(op, "groups", groups, `a divisor of the ${shape[0]} output channels`);
+  }
+  return { shape, groups, packed: backend.packConv2d(weight, groups) };
 }
 
 /**
@@ -225,118 +109,49 @@ export function prepareConv2d(weight: Tensor, groups = 1): PreparedConv2d {
  */
 export function conv1d(
   x: Tensor,
-  weight: Tensor,
+  weight: Tensor | PreparedConv,
   bias: Tensor | null,
   options: Conv1dOptions & FusedOptions = {},
 ): Tensor {
   const op = "conv1d";
-  checkTensor(op, "weight", weight, x);
-  const { n, outC, ow } = conv1dGeometry(op, x.shape, weight.shape, options);
-  const y = output(op, x, [n, outC, ow], options.out);
-  convolve(op, asPlane(x), asPlane(weight), bias, {
-    ...planeOptions(op, options),
-    activation: options.activation,
-    out: asPlane(y),
-  });
-  return y;
+  checkOperands(op, x, weight);
+  const g = conv1dGeometry(op, x.shape, weight.shape, options);
+  return convolve(op, x, weight, bias, g, [g.n, g.outC, g.ow], options);
 }
 
-/** Checks a 1-D convolution: the 2-D one of height 1 that computes it. */
-export function conv1dGeometry(
-  op: string,
-  x: Shape,
-  weight: Shape,
-  options: Conv1dOptions = {},
-): Conv2dGeometry {
-  checkShape(op, "x", x, "[N, C, L]");
-  checkShape(op, "weight", weight, "[outC, C/groups, K]");
-  return conv2dGeometry(op, planeShape(x), planeShape(weight), planeOptions(op, options));
+/** Whether to clamp at 0; refuses activations that kernels do not know. */
+export function fusesRelu(op: string, { activation }: FusedOptions): boolean {
+  if (activation === undefined || activation === "relu") return activation === "relu";
+  throw new ArgumentError(op, "activation", activation, '"relu"');
 }
 
-/** [N, C, L] as [N, C, 1, L]. */
-export function planeShape([n, c, l]: Shape): Shape {
-  return [n, c, 1, l];
-}
-
-/** A view of [N, C, L] as [N, C, 1, L]. */
-export function asPlane<T extends Tensor>(tensor: T): T {
-  return tensor.view(planeShape(tensor.shape)) as T;
-}
-
-function planeOptions(op: string, options: Conv1dOptions): Conv2dOptions {
-  const { padding = 0, groups } = options;
-  const [stride] = checkPerAxis(op, "stride", options.stride ?? 1, 1, 1);
-  const [dilation] = checkPerAxis(op, "dilation", options.dilation ?? 1, 1, 1);
-  if (typeof padding === "string") {
-    return { stride: [1, stride], dilation: [1, dilation], padding, groups };
-  }
-  const sides = sidesOf(op, padding, [1, 2], "[before, after]");
-  const [before, after = before] = sides;
-  return {
-    stride: [1, stride],
-    dilation: [1, dilation],
-    padding: [0, before, 0, after],
-    groups,
-  };
+function checkOperands(op: string, x: Tensor, weight: Tensor | PreparedConv): void {
+  checkTensor(op, "x", x, x);
+  checkTensor(op, "weight", weight instanceof Tensor ? weight : weight?.packed, x);
 }
 
 function convolve(
   op: string,
   x: Tensor,
-  weight: Tensor | PreparedConv2d,
+  weight: Tensor | PreparedConv,
   bias: Tensor | null,
-  options: Conv2dOptions & FusedOptions,
+  g: Conv2dGeometry,
+  shape: Shape,
+  options: FusedOptions,
 ): Tensor {
-  const prepared = "packed" in weight;
-  checkTensor(op, "x", x, x);
-  checkTensor(op, "weight", prepared ? weight.packed : weight, x);
-  const g = conv2dGeometry(op, x.shape, weight.shape, options);
   if (bias) checkTensor(op, "bias", bias, x, [g.outC]);
-  if (prepared && weight.groups !== g.groups) {
-    throw new ArgumentError(op, "groups", g.groups, `${weight.groups}, as prepared`);
-  }
-  const y = output(op, x, [g.n, g.outC, g.oh, g.ow], options.out);
-  const packed = prepared ? weight.packed : x.backend.packConv2d(weight, g.groups);
-  try {
-    x.backend.conv2d(y, x, packed, bias, g, options.activation === "relu");
-  } finally {
-    if (!prepared) packed.dispose();
-  }
-  return y;
-}
-
-function padding2d(
-  op: string,
-  padding: Padding2d,
-  spanH: number,
-  spanW: number,
-  stride: readonly [number, number],
-): readonly number[] {
-  if (padding === "valid") return [0, 0, 0, 0];
-  if (padding === "same") {
-    if (stride[0] !== 1 || stride[1] !== 1) {
-      throw new ArgumentError(op, "stride", stride, '1 with padding "same"');
+  const relu = fusesRelu(op, options);
+  if (!(weight instanceof Tensor)) {
+    if (weight.groups !== g.groups) {
+      throw new ArgumentError(op, "groups", g.groups, `${weight.groups}, as prepared`);
     }
-    // an odd zero goes behind, as in PyTorch
-    const top = (spanH - 1) >> 1, left = (spanW - 1) >> 1;
-    return [top, left, spanH - 1 - top, spanW - 1 - left];
+    const { packed } = weight;
+    const target = { shape, out: options.out, reads: [packed, bias] };
+    return produce(op, x, target, (y) => x.backend.conv2d(y, x, packed, bias, g, relu));
   }
-  const sides = sidesOf(op, padding, [2, 4], "[height, width] or [top, left, bottom, right]");
-  return sides.length === 4 ? sides : [...sides, ...sides];
-}
-
-/** Padding as a list; a single number stands for the shortest list. */
-export function sidesOf(
-  op: string,
-  padding: unknown,
-  lengths: readonly number[],
-  layout: string,
-): readonly number[] {
-  const sides = Array.isArray(padding) ? padding as number[] : Array(lengths[0]).fill(padding);
-  const ok = lengths.includes(sides.length) && sides.every((s) => Number.isInteger(s) && s >= 0);
-  if (!ok) {
-    const takes = `a number that is not negative, ${layout}`;
-    throw new ArgumentError(op, "padding", padding, takes);
-  }
-  return sides;
+  const target = { shape, out: options.out, reads: [weight, bias] };
+  return produce(op, x, target, (y) => {
+    using packed = x.backend.packConv2d(weight, g.groups);
+    x.backend.conv2d(y, x, packed, bias, g, relu);
+  });
 }

@@ -6,8 +6,8 @@
 
 import { ArgumentError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
-import { checkShape, checkTensor, output } from "./checks.ts";
-import type { FusedOptions } from "./conv.ts";
+import { checkShape, checkTensor, produce } from "./checks.ts";
+import { type FusedOptions, fusesRelu } from "./conv.ts";
 
 /**
  * y[…, o] = Σ x[…, i] · weight[o, i] + bias[o].
@@ -45,7 +45,11 @@ export function linear(
     throw new ArgumentError(op, "the shape of x", x.shape, `[…, ${inF}], as weight takes`);
   }
   if (bias) checkTensor(op, "bias", bias, x, [outF]);
-  const y = output(op, x, [...x.shape.slice(0, -1), outF], options.out);
-  x.backend.linear(y, x, weight, bias, options.activation === "relu");
-  return y;
+  const relu = fusesRelu(op, options);
+  const target = {
+    shape: [...x.shape.slice(0, -1), outF],
+    out: options.out,
+    reads: [weight, bias],
+  };
+  return produce(op, x, target, (y) => x.backend.linear(y, x, weight, bias, relu));
 }

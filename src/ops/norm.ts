@@ -6,7 +6,7 @@
 
 import { ArgumentError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
-import { checkInteger, checkNumber, checkTensor, output } from "./checks.ts";
+import { checkInteger, checkNumber, checkTensor, produce } from "./checks.ts";
 import type { OutOptions } from "./pool.ts";
 
 /** The constants of local response normalisation, with PyTorch's defaults. */
@@ -65,9 +65,8 @@ export function localResponseNorm(
   const alpha = checkNumber(op, "alpha", options.alpha ?? 1e-4);
   const beta = checkNumber(op, "beta", options.beta ?? 0.75);
   const k = checkNumber(op, "k", options.k ?? 1);
-  const y = output(op, x, x.shape, options.out);
-  x.backend.localResponseNorm(y, x, size, alpha, beta, k);
-  return y;
+  const target = { shape: x.shape, out: options.out };
+  return produce(op, x, target, (y) => x.backend.localResponseNorm(y, x, size, alpha, beta, k));
 }
 
 /**
@@ -97,7 +96,7 @@ export function batchNorm(
   if (bias) checkTensor(op, "bias", bias, x, channels);
   const eps = checkNumber(op, "eps", options.eps ?? 1e-5);
   if (eps < 0) throw new ArgumentError(op, "eps", eps, "a number that is not negative");
-  const y = output(op, x, x.shape, options.out, { inPlace: true });
-  x.backend.batchNorm(y, x, { runningMean, runningVar, weight, bias }, eps);
-  return y;
+  const all = { runningMean, runningVar, weight, bias };
+  const target = { shape: x.shape, out: options.out, reads: Object.values(all), inPlace: true };
+  return produce(op, x, target, (y) => x.backend.batchNorm(y, x, all, eps));
 }

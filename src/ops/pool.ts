@@ -4,38 +4,15 @@
  * @module
  */
 
-import { ArgumentError } from "../errors.ts";
 import type { Shape, Tensor } from "../tensor.ts";
-import { checkInteger, checkPerAxis, checkShape, checkTensor, output } from "./checks.ts";
-import { asPlane, planeShape, sidesOf } from "./conv.ts";
-
-/** A pair is `[height, width]`, four paddings are `[top, left, bottom, right]`. */
-export interface Pool2dOptions {
-  /** Size of the window. */
-  readonly kernelSize: number | readonly [number, number];
-  /** Step between windows. Default: the window's own size. */
-  readonly stride?: number | readonly [number, number];
-  /** Positions around the input; every window must still meet the input. Default 0. */
-  readonly padding?: number | readonly [number, number] | readonly [number, number, number, number];
-  /** Distance between the taps of the window. Default 1. */
-  readonly dilation?: number | readonly [number, number];
-  /** Rounds the output size up; a last window starts inside the input or its leading padding. */
-  readonly ceilMode?: boolean;
-}
-
-/** The same along one axis; two paddings are `[before, after]`. */
-export interface Pool1dOptions {
-  /** Size of the window. */
-  readonly kernelSize: number | readonly [number];
-  /** Step between windows. Default: the window's own size. */
-  readonly stride?: number | readonly [number];
-  /** Positions around the input; every window must still meet the input. Default 0. */
-  readonly padding?: number | readonly [number] | readonly [number, number];
-  /** Distance between the taps of the window. Default 1. */
-  readonly dilation?: number | readonly [number];
-  /** Rounds the output size up; a last window starts inside the input or its leading padding. */
-  readonly ceilMode?: boolean;
-}
+import { checkInteger, checkPerAxis, checkShape, checkTensor, produce } from "./checks.ts";
+import {
+  pool1dGeometry,
+  type Pool1dOptions,
+  type Pool2dGeometry,
+  pool2dGeometry,
+  type Pool2dOptions,
+} from "./pool_geometry.ts";
 
 /** What averages are divided by. */
 export interface AverageOptions {
@@ -57,75 +34,6 @@ export interface MaxPoolResult {
   readonly output: Tensor;
   /** Their positions, iy·W + ix, of the same shape. */
   readonly indices: Tensor<Int32Array>;
-}
-
-/** A 2-D pooling with every number checked: what kernels take. */
-export interface Pool2dGeometry {
-  /** Samples. */
-  readonly n: number;
-  /** Channels. */
-  readonly c: number;
-  /** Height of the input. */
-  readonly h: number;
-  /** Width of the input. */
-  readonly w: number;
-  /** Height of the output. */
-  readonly oh: number;
-  /** Width of the output. */
-  readonly ow: number;
-  /** Height of the kernel. */
-  readonly kh: number;
-  /** Width of the kernel. */
-  readonly kw: number;
-  /** Step between rows of windows. */
-  readonly strideH: number;
-  /** Step between columns of windows. */
-  readonly strideW: number;
-  /** Padding above. */
-  readonly top: number;
-  /** Padding to the left. */
-  readonly left: number;
-  /** Padding below. */
-  readonly bottom: number;
-  /** Padding to the right. */
-  readonly right: number;
-  /** Rows from tap to tap. */
-  readonly dilationH: number;
-  /** Columns from tap to tap. */
-  readonly dilationW: number;
-}
-
-/**
- * Checks a pooling's arguments and works out its output size.
- *
- * @param op The name that errors carry.
- * @param x [N, C, H, W].
- */
-export function pool2dGeometry(op: string, x: Shape, options: Pool2dOptions): Pool2dGeometry {
-  checkShape(op, "x", x, "[N, C, H, W]");
-  const [n, c, h, w] = x;
-  const [kh, kw] = checkPerAxis(op, "kernelSize", options.kernelSize, 2, 1);
-  const [strideH, strideW] = checkPerAxis(op, "stride", options.stride ?? [kh, kw], 2, 1);
-  const [dilationH, dilationW] = checkPerAxis(op, "dilation", options.dilation ?? 1, 2, 1);
-  const layout = "[height, width] or [top, left, bottom, right]";
-  const sides = sidesOf(op, options.padding ?? 0, [2, 4], layout);
-  const [top, left, bottom = top, right = left] = sides;
-  const ceil = options.ceilMode ?? false;
-  const spanH = dilationH * (kh - 1) + 1, spanW = dilationW * (kw - 1) + 1;
-  const oh = pooledSize(op, "height", h, spanH, strideH, top, bottom, ceil);
-  const ow = pooledSize(op, "width", w, spanW, strideW, left, right, ceil);
-  checkWindows(op, "height", h, oh, kh, strideH, dilationH, top);
-  checkWindows(op, "width", w, ow, kw, strideW, dilationW, left);
-  // deno-fmt-ignore
-  return {
-    n, c, h, w, oh, ow, kh, kw, strideH, strideW, top, left, bottom, right, dilationH, dilationW,
-  };
-}
-
-/** Checks a 1-D pooling: the 2-D one of height 1 that computes it. */
-export function pool1dGeometry(op: string, x: Shape, options: Pool1dOptions): Pool2dGeometry {
-  checkShape(op, "x", x, "[N, C, L]");
-  return pool2dGeometry(op, planeShape(x), planePool(op, options));
 }
 
 /**
@@ -150,9 +58,8 @@ export function maxPool2d(x: Tensor, options: Pool2dOptions & OutOptions): Tenso
   const op = "maxPool2d";
   checkTensor(op, "x", x, x);
   const g = pool2dGeometry(op, x.shape, options);
-  const y = output(op, x, [g.n, g.c, g.oh, g.ow], options.out);
-  x.backend.maxPool2d(y, null, x, g);
-  return y;
+  const target = { shape: [g.n, g.c, g.oh, g.ow], out: options.out };
+  return produce(op, x, target, (y) => x.backend.maxPool2d(y, null, x, g));
 }
 
 /**
@@ -164,10 +71,7 @@ export function maxPool2dWithIndices(x: Tensor, options: Pool2dOptions): MaxPool
   const op = "maxPool2dWithIndices";
   checkTensor(op, "x", x, x);
   const g = pool2dGeometry(op, x.shape, options);
-  const y = x.backend.empty([g.n, g.c, g.oh, g.ow]);
-  const indices = x.backend.emptyIndices(y.shape);
-  x.backend.maxPool2d(y, indices, x, g);
-  return { output: y, indices };
+  return withIndices(op, x, g, [g.n, g.c, g.oh, g.ow]);
 }
 
 /**
@@ -180,9 +84,8 @@ export function maxPool1d(x: Tensor, options: Pool1dOptions & OutOptions): Tenso
   const op = "maxPool1d";
   checkTensor(op, "x", x, x);
   const g = pool1dGeometry(op, x.shape, options);
-  const y = output(op, x, [g.n, g.c, g.ow], options.out);
-  x.backend.maxPool2d(asPlane(y), null, asPlane(x), g);
-  return y;
+  const target = { shape: [g.n, g.c, g.ow], out: options.out };
+  return produce(op, x, target, (y) => x.backend.maxPool2d(y, null, x, g));
 }
 
 /**
@@ -194,10 +97,7 @@ export function maxPool1dWithIndices(x: Tensor, options: Pool1dOptions): MaxPool
   const op = "maxPool1dWithIndices";
   checkTensor(op, "x", x, x);
   const g = pool1dGeometry(op, x.shape, options);
-  const y = x.backend.empty([g.n, g.c, g.ow]);
-  const indices = x.backend.emptyIndices(y.shape);
-  x.backend.maxPool2d(y, indices, x, g);
-  return { output: y, indices };
+  return withIndices(op, x, g, [g.n, g.c, g.ow]);
 }
 
 /**
@@ -222,9 +122,9 @@ export function avgPool2d(x: Tensor, options: Pool2dOptions & AverageOptions & O
   const op = "avgPool2d";
   checkTensor(op, "x", x, x);
   const g = pool2dGeometry(op, x.shape, options);
-  const y = output(op, x, [g.n, g.c, g.oh, g.ow], options.out);
-  x.backend.avgPool2d(y, x, g, options.countIncludePad ?? true, divisorOf(op, options));
-  return y;
+  const target = { shape: [g.n, g.c, g.oh, g.ow], out: options.out };
+  const countIncludePad = options.countIncludePad ?? true, divisor = divisorOf(op, options);
+  return produce(op, x, target, (y) => x.backend.avgPool2d(y, x, g, countIncludePad, divisor));
 }
 
 /**
@@ -237,9 +137,9 @@ export function avgPool1d(x: Tensor, options: Pool1dOptions & AverageOptions & O
   const op = "avgPool1d";
   checkTensor(op, "x", x, x);
   const g = pool1dGeometry(op, x.shape, options);
-  const y = output(op, x, [g.n, g.c, g.ow], options.out);
-  x.backend.avgPool2d(y, x, g, options.countIncludePad ?? true, divisorOf(op, options));
-  return y;
+  const target = { shape: [g.n, g.c, g.ow], out: options.out };
+  const countIncludePad = options.countIncludePad ?? true, divisor = divisorOf(op, options);
+  return produce(op, x, target, (y) => x.backend.avgPool2d(y, x, g, countIncludePad, divisor));
 }
 
 /**
@@ -259,9 +159,9 @@ export function adaptiveAvgPool2d(
   checkTensor(op, "x", x, x);
   checkShape(op, "x", x.shape, "[N, C, H, W]");
   const [oh, ow] = checkPerAxis(op, "outputSize", outputSize, 2, 1);
-  const y = output(op, x, [x.shape[0], x.shape[1], oh, ow], options.out);
-  x.backend.adaptiveAvgPool2d(y, x);
-  return y;
+  const [n, c, h, w] = x.shape;
+  const target = { shape: [n, c, oh, ow], out: options.out };
+  return produce(op, x, target, (y) => x.backend.adaptiveAvgPool2d(y, x, { n, c, h, w, oh, ow }));
 }
 
 /**
@@ -279,10 +179,11 @@ export function adaptiveAvgPool1d(
   const op = "adaptiveAvgPool1d";
   checkTensor(op, "x", x, x);
   checkShape(op, "x", x.shape, "[N, C, L]");
-  checkInteger(op, "outputSize", outputSize, 1);
-  const y = output(op, x, [x.shape[0], x.shape[1], outputSize], options.out);
-  x.backend.adaptiveAvgPool2d(asPlane(y), asPlane(x));
-  return y;
+  const ow = checkInteger(op, "outputSize", outputSize, 1);
+  const [n, c, w] = x.shape;
+  const g = { n, c, h: 1, w, oh: 1, ow };
+  const target = { shape: [n, c, ow], out: options.out };
+  return produce(op, x, target, (y) => x.backend.adaptiveAvgPool2d(y, x, g));
 }
 
 function divisorOf(op: string, { divisorOverride }: AverageOptions): number | null {
@@ -291,57 +192,13 @@ function divisorOf(op: string, { divisorOverride }: AverageOptions): number | nu
     : checkInteger(op, "divisorOverride", divisorOverride, 1);
 }
 
-function planePool(op: string, options: Pool1dOptions): Pool2dOptions {
-  const [kernel] = checkPerAxis(op, "kernelSize", options.kernelSize, 1, 1);
-  const [stride] = checkPerAxis(op, "stride", options.stride ?? kernel, 1, 1);
-  const [dilation] = checkPerAxis(op, "dilation", options.dilation ?? 1, 1, 1);
-  const sides = sidesOf(op, options.padding ?? 0, [1, 2], "[before, after]");
-  const [before, after = before] = sides;
-  return {
-    kernelSize: [1, kernel],
-    stride: [1, stride],
-    dilation: [1, dilation],
-    padding: [0, before, 0, after],
-    ceilMode: options.ceilMode,
-  };
-}
-
-function pooledSize(
-  op: string,
-  axis: string,
-  size: number,
-  span: number,
-  stride: number,
-  before: number,
-  after: number,
-  ceil: boolean,
-): number {
-  const room = size + before + after - span;
-  if (room < 0) {
-    const takes = `at least ${span}, the extent of the window`;
-    throw new ArgumentError(op, `the padded ${axis} of x`, size + before + after, takes);
-  }
-  if (!ceil) return Math.floor(room / stride) + 1;
-  const out = Math.ceil(room / stride) + 1;
-  return (out - 1) * stride >= size + before ? out - 1 : out;
-}
-
-/** A window that lies in the padding alone has no maximum and no mean. */
-function checkWindows(
-  op: string,
-  axis: string,
-  size: number,
-  out: number,
-  kernel: number,
-  stride: number,
-  dilation: number,
-  before: number,
-): void {
-  for (let o = 0; o < out; o++) {
-    let tap = o * stride - before;
-    if (tap < 0) tap += Math.ceil(-tap / dilation) * dilation;
-    if (tap < size && tap <= o * stride - before + (kernel - 1) * dilation) continue;
-    const takes = `such that every window meets the input (window ${o} along the ${axis} does not)`;
-    throw new ArgumentError(op, "padding", before, takes);
+function withIndices(op: string, x: Tensor, g: Pool2dGeometry, shape: Shape): MaxPoolResult {
+  const indices = x.backend.emptyIndices(shape);
+  try {
+    const output = produce(op, x, { shape }, (y) => x.backend.maxPool2d(y, indices, x, g));
+    return { output, indices };
+  } catch (error) {
+    indices.dispose();
+    throw error;
   }
 }

@@ -33,8 +33,8 @@ export class Allocator {
   alloc(bytes: number): number {
     const size = align(Math.max(bytes, 1));
     const index = this.#free.findIndex((block) => block.end - block.start >= size);
-    this.inUse += size;
     if (index < 0) return this.#extend(size);
+    this.inUse += size;
     const block = this.#free[index];
     const start = block.start;
     block.start += size;
@@ -67,13 +67,13 @@ export class Allocator {
         if (end > MAX_BYTES) throw new RangeError("32-bit addresses end at 4 GiB");
         this.memory.grow(Math.ceil(missing / PAGE));
       } catch (cause) {
-        this.inUse -= size;
         const mb = (bytes: number) => `${Math.ceil(bytes / 2 ** 20)} MiB`;
         const message = `out of memory: ${mb(size)} more than the ${mb(this.inUse)} in use`;
         throw new PembrokeError(message, { cause });
       }
     }
     this.#top = end;
+    this.inUse += size;
     return start;
   }
 

@@ -1,0 +1,164 @@
+/**
+ * What a pooling's numbers mean together: checked, and with the output's size.
+ *
+ * @module
+ */
+
+import { ArgumentError } from "../errors.ts";
+import type { Shape } from "../tensor.ts";
+import { checkPerAxis, checkShape, LIMIT } from "./checks.ts";
+import { planeShape, sidesOf } from "./conv_geometry.ts";
+
+/** A pair is `[height, width]`, four paddings are `[top, left, bottom, right]`. */
+export interface Pool2dOptions {
+  /** Size of the window. */
+  readonly kernelSize: number | readonly [number, number];
+  /** Step between windows. Default: the window's own size. */
+  readonly stride?: number | readonly [number, number];
+  /** Positions around the input; every window must still meet the input. Default 0. */
+  readonly padding?: number | readonly [number, number] | readonly [number, number, number, number];
+  /** Distance between the taps of the window. Default 1. */
+  readonly dilation?: number | readonly [number, number];
+  /** Rounds the output size up; a last window starts inside the input or its leading padding. */
+  readonly ceilMode?: boolean;
+}
+
+/** The same along one axis; two paddings are `[before, after]`. */
+export interface Pool1dOptions {
+  /** Size of the window. */
+  readonly kernelSize: number | readonly [number];
+  /** Step between windows. Default: the window's own size. */
+  readonly stride?: number | readonly [number];
+  /** Positions around the input; every window must still meet the input. Default 0. */
+  readonly padding?: number | readonly [number] | readonly [number, number];
+  /** Distance between the taps of the window. Default 1. */
+  readonly dilation?: number | readonly [number];
+  /** Rounds the output size up; a last window starts inside the input or its leading padding. */
+  readonly ceilMode?: boolean;
+}
+
+/** A 2-D pooling with every number checked: what kernels take. */
+export interface Pool2dGeometry {
+  /** Samples. */
+  readonly n: number;
+  /** Channels. */
+  readonly c: number;
+  /** Height of the input. */
+  readonly h: number;
+  /** Width of the input. */
+  readonly w: number;
+  /** Height of the output. */
+  readonly oh: number;
+  /** Width of the output. */
+  readonly ow: number;
+  /** Height of the kernel. */
+  readonly kh: number;
+  /** Width of the kernel. */
+  readonly kw: number;
+  /** Step between rows of windows. */
+  readonly strideH: number;
+  /** Step between columns of windows. */
+  readonly strideW: number;
+  /** Padding above. */
+  readonly top: number;
+  /** Padding to the left. */
+  readonly left: number;
+  /** Padding below. */
+  readonly bottom: number;
+  /** Padding to the right. */
+  readonly right: number;
+  /** Rows from tap to tap. */
+  readonly dilationH: number;
+  /** Columns from tap to tap. */
+  readonly dilationW: number;
+}
+
+/** The sizes of an adaptive pooling; its windows follow from them. */
+export type AdaptiveGeometry = Pick<Pool2dGeometry, "n" | "c" | "h" | "w" | "oh" | "ow">;
+
+/**
+ * Checks a pooling's arguments and works out its output size.
+ *
+ * @param op The name that errors carry.
+ * @param x [N, C, H, W].
+ */
+export function pool2dGeometry(op: string, x: Shape, options: Pool2dOptions): Pool2dGeometry {
+  checkShape(op, "x", x, "[N, C, H, W]");
+  const [n, c, h, w] = x;
+  const [kh, kw] = checkPerAxis(op, "kernelSize", options.kernelSize, 2, 1);
+  const [strideH, strideW] = checkPerAxis(op, "stride", options.stride ?? [kh, kw], 2, 1);
+  const [dilationH, dilationW] = checkPerAxis(op, "dilation", options.dilation ?? 1, 2, 1);
+  const layout = "[height, width] or [top, left, bottom, right]";
+  const sides = sidesOf(op, options.padding ?? 0, [2, 4], layout);
+  const [top, left, bottom = top, right = left] = sides;
+  const ceil = options.ceilMode ?? false;
+  const spanH = dilationH * (kh - 1) + 1, spanW = dilationW * (kw - 1) + 1;
+  const oh = pooledSize(op, "height", h, spanH, strideH, top, bottom, ceil);
+  const ow = pooledSize(op, "width", w, spanW, strideW, left, right, ceil);
+  checkWindows(op, "height", h, oh, kh, strideH, dilationH, top);
+  checkWindows(op, "width", w, ow, kw, strideW, dilationW, left);
+  // deno-fmt-ignore
+  return {
+    n, c, h, w, oh, ow, kh, kw, strideH, strideW, top, left, bottom, right, dilationH, dilationW,
+  };
+}
+
+/** Checks a 1-D pooling: the 2-D one of height 1 that computes it. */
+export function pool1dGeometry(op: string, x: Shape, options: Pool1dOptions): Pool2dGeometry {
+  checkShape(op, "x", x, "[N, C, L]");
+  return pool2dGeometry(op, planeShape(x), planePool(op, options));
+}
+
+function planePool(op: string, options: Pool1dOptions): Pool2dOptions {
+  const [kernel] = checkPerAxis(op, "kernelSize", options.kernelSize, 1, 1);
+  const [stride] = checkPerAxis(op, "stride", options.stride ?? kernel, 1, 1);
+  const [dilation] = checkPerAxis(op, "dilation", options.dilation ?? 1, 1, 1);
+  const sides = sidesOf(op, options.padding ?? 0, [1, 2], "[before, after]");
+  const [before, after = before] = sides;
+  return {
+    kernelSize: [1, kernel],
+    stride: [1, stride],
+    dilation: [1, dilation],
+    padding: [0, before, 0, after],
+    ceilMode: options.ceilMode,
+  };
+}
+
+function pooledSize(
+  op: string,
+  axis: string,
+  size: number,
+  span: number,
+  stride: number,
+  before: number,
+  after: number,
+  ceil: boolean,
+): number {
+  const steps = (size + before + after - span) / stride;
+  const out = (ceil ? Math.ceil(steps) : Math.floor(steps)) + 1;
+  if (out < 1 || span > LIMIT) {
+    const takes = `at least ${span}, the extent of the window`;
+    throw new ArgumentError(op, `the padded ${axis} of x`, size + before + after, takes);
+  }
+  return ceil && (out - 1) * stride >= size + before ? out - 1 : out;
+}
+
+/** A window that lies in the padding alone has no maximum and no mean. */
+function checkWindows(
+  op: string,
+  axis: string,
+  size: number,
+  out: number,
+  kernel: number,
+  stride: number,
+  dilation: number,
+  before: number,
+): void {
+  for (let o = 0; o < out; o++) {
+    let tap = o * stride - before;
+    if (tap < 0) tap += Math.ceil(-tap / dilation) * dilation;
+    if (tap < size && tap <= o * stride - before + (kernel - 1) * dilation) continue;
+    const takes = `such that every window meets the input (window ${o} along the ${axis} does not)`;
+    throw new ArgumentError(op, "padding", before, takes);
+  }
+}
