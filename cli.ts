@@ -5,11 +5,10 @@
  */
 
 import denoJson from "./deno.json" with { type: "json" };
-import { PembrokeError } from "./src/errors.ts";
 import { type Options, readArgs, usage } from "./src/cli/args.ts";
 import { classify } from "./src/cli/classify.ts";
-import { isPermissionError, lineOf, permissionLine, UsageError } from "./src/cli/errors.ts";
-import { urlsOf } from "./src/cli/inputs.ts";
+import { isPermissionError, lineOf, UsageError } from "./src/cli/errors.ts";
+import { permissionLine } from "./src/cli/permissions.ts";
 import { summary } from "./src/cli/summary.ts";
 import { complain, print } from "./src/cli/terminal.ts";
 
@@ -18,16 +17,18 @@ import { complain, print } from "./src/cli/terminal.ts";
  * missing permission.
  */
 export async function main(args: readonly string[]): Promise<number> {
+  let options: Options | undefined;
   try {
-    return await run(readArgs(args));
+    options = readArgs(args);
+    return await run(options);
   } catch (error) {
     if (error instanceof Deno.errors.BrokenPipe) return 0; // the reader has seen enough
-    const line = isPermissionError(error)
-      ? permissionLine(error, import.meta.url, args, urlsOf(args))
-      : lineOf(error);
-    if (!isPermissionError(error) && !(error instanceof PembrokeError)) throw error;
-    complain(line);
-    return isPermissionError(error) || error instanceof UsageError ? 2 : 1;
+    if (isPermissionError(error) && options) {
+      complain(permissionLine(error, import.meta.url, args, options));
+      return 2;
+    }
+    complain(lineOf(error));
+    return error instanceof UsageError ? 2 : 1;
   }
 }
 

@@ -56,6 +56,35 @@ export function avgPool2d(
   }
 }
 
+/** dx = each window's dy, divided as in avgPool2d, spread over the window; written. */
+export function avgPool2dBackward(
+  dx: usize, dy: usize, planes: i32, h: i32, w: i32, oh: i32, ow: i32,
+  kh: i32, kw: i32, strideH: i32, strideW: i32, top: i32, left: i32, bottom: i32, right: i32,
+  dilationH: i32, dilationW: i32, countIncludePad: i32, divisor: i32,
+): void {
+  memory.fill(dx, 0, (planes * h * w) << 2);
+  for (let p = 0; p < planes; p++, dx += (h * w) << 2) {
+    for (let oy = 0; oy < oh; oy++) {
+      const iy = oy * strideH - top;
+      const ky0 = firstTap(iy, dilationH), ky1 = endTap(iy, dilationH, kh, h);
+      const rows = countIncludePad ? endTap(iy, dilationH, kh, h + bottom) : ky1 - ky0;
+      for (let ox = 0; ox < ow; ox++, dy += 4) {
+        const ix = ox * strideW - left;
+        const kx0 = firstTap(ix, dilationW), kx1 = endTap(ix, dilationW, kw, w);
+        const columns = countIncludePad ? endTap(ix, dilationW, kw, w + right) : kx1 - kx0;
+        const share = load<f32>(dy) / ((divisor ? divisor : rows * columns) as f32);
+        for (let ky = ky0; ky < ky1; ky++) {
+          const to = dx + (((iy + ky * dilationH) * w + ix) << 2);
+          for (let kx = kx0; kx < kx1; kx++) {
+            const at = to + ((kx * dilationW) << 2);
+            store<f32>(at, load<f32>(at) + share);
+          }
+        }
+      }
+    }
+  }
+}
+
 /**
  * y[oy, ox] = the mean of rows ⌊oy·h/oh⌋ … ⌈(oy+1)·h/oh⌉ − 1 and the columns likewise.
  * @param y [planes, oh, ow], written
@@ -78,6 +107,32 @@ export function adaptiveAvgPool2d(
           for (let ix = x0; ix < x1; ix++) sum += load<f32>(x + ((iy * w + ix) << 2));
         }
         store<f32>(y, sum / (((y1 - y0) * (x1 - x0)) as f32));
+      }
+    }
+  }
+}
+
+/** dx = each window's dy over its area, spread over the window; written. */
+export function adaptiveAvgPool2dBackward(
+  dx: usize, dy: usize, planes: i32, h: i32, w: i32, oh: i32, ow: i32,
+): void {
+  if (h == oh && w == ow) {
+    memory.copy(dx, dy, ((planes * h * w) as usize) << 2);
+    return;
+  }
+  memory.fill(dx, 0, (planes * h * w) << 2);
+  for (let p = 0; p < planes; p++, dx += (h * w) << 2) {
+    for (let oy = 0; oy < oh; oy++) {
+      const y0 = adaptiveBegin(oy, h, oh), y1 = adaptiveEnd(oy, h, oh);
+      for (let ox = 0; ox < ow; ox++, dy += 4) {
+        const x0 = adaptiveBegin(ox, w, ow), x1 = adaptiveEnd(ox, w, ow);
+        const share = load<f32>(dy) / (((y1 - y0) * (x1 - x0)) as f32);
+        for (let iy = y0; iy < y1; iy++) {
+          for (let ix = x0; ix < x1; ix++) {
+            const at = dx + ((iy * w + ix) << 2);
+            store<f32>(at, load<f32>(at) + share);
+          }
+        }
       }
     }
   }

@@ -1,7 +1,8 @@
-// Batch normalisation with running statistics (Ioffe & Szegedy 2015, algorithm 2):
+// Batch normalisation (Ioffe & Szegedy 2015): with the statistics of the batch in training, with
+// running statistics afterwards,
 //   y = (x − mean[c]) / √(var[c] + eps) · weight[c] + bias[c]
 
-import { madd } from "./inline/lanes";
+import { madd, sum4 } from "./inline/lanes";
 
 /**
  * @param y [n, c, plane], written; may be x
@@ -25,4 +26,102 @@ export function batchNorm(
       for (; x < end; x += 4, y += 4) store<f32>(y, load<f32>(x) * scale + shift);
     }
   }
+}
+
+/**
+ * The batch's statistics: mean[c] and the biased variance[c] over samples and plane, written; in two
+ * passes, so that a mean far from 0 costs no digits.
+ */
+export function batchNormStatistics(
+  mean: usize, variance: usize, x: usize, n: i32, c: i32, plane: i32,
+): void {
+  const count = (n as f64) * (plane as f64), sample = (c * plane) << 2;
+  for (let i = 0; i < c; i++, mean += 4, variance += 4, x += plane << 2) {
+    let sum: f64 = 0;
+    for (let s = 0, p = x; s < n; s++, p += sample) sum += planeSum(p, plane) as f64;
+    const m = (sum / count) as f32;
+    let squares: f64 = 0;
+    for (let s = 0, p = x; s < n; s++, p += sample) squares += squaredDistances(p, plane, m) as f64;
+    store<f32>(mean, m);
+    store<f32>(variance, (squares / count) as f32);
+  }
+}
+
+/**
+ * Through statistics that are the batch's own: with x̂ = (x − mean) / √(var + eps),
+ *   dbias += Σ dy,  dweight += Σ dy·x̂,  dx = weight/√(var + eps) · (dy − Σdy/N − x̂ · Σ(dy·x̂)/N).
+ *
+ * @param dx written; may be dy
+ * @param dweight accumulated; 0 to leave out
+ * @param dbias accumulated; 0 to leave out
+ */
+export function batchNormBackward(
+  dx: usize, dweight: usize, dbias: usize, dy: usize, x: usize, mean: usize, variance: usize,
+  weight: usize, n: i32, c: i32, plane: i32, eps: f32,
+): void {
+  const count = (n as f32) * (plane as f32), sample = (c * plane) << 2;
+  for (let i = 0; i < c; i++) {
+    const at = i << 2, m = load<f32>(mean + at);
+    const inverse: f32 = <f32>1 / sqrt(load<f32>(variance + at) + eps);
+    const first: usize = (i * plane) << 2;
+    let sum: f64 = 0, product: f64 = 0;
+    for (let s = 0, p = first; s < n; s++, p += sample) {
+      sum += planeSum(dy + p, plane) as f64;
+      product += planeProduct(dy + p, x + p, plane, m) as f64;
+    }
+    const dot = (product as f32) * inverse; // Σ dy·x̂
+    if (dbias) store<f32>(dbias + at, load<f32>(dbias + at) + (sum as f32));
+    if (dweight) store<f32>(dweight + at, load<f32>(dweight + at) + dot);
+    // dx = a·dy + b·x + d
+    const a = (weight ? load<f32>(weight + at) : 1) * inverse;
+    const b = -a * inverse * dot / count;
+    const d = -a * (sum as f32) / count - b * m;
+    const a4 = f32x4.splat(a), b4 = f32x4.splat(b), d4 = f32x4.splat(d);
+    for (let s = 0, p = first; s < n; s++, p += sample) {
+      let q = p;
+      for (const end = p + ((plane & ~3) << 2); q < end; q += 16) {
+        v128.store(dx + q, madd(madd(d4, v128.load(x + q), b4), v128.load(dy + q), a4));
+      }
+      for (const end = p + (plane << 2); q < end; q += 4) {
+        store<f32>(dx + q, a * load<f32>(dy + q) + b * load<f32>(x + q) + d);
+      }
+    }
+  }
+}
+
+function planeSum(x: usize, n: i32): f32 {
+  let sum4s = f32x4.splat(0);
+  const end = x + ((n as usize) << 2);
+  for (; x + 16 <= end; x += 16) sum4s = f32x4.add(sum4s, v128.load(x));
+  let sum = sum4(sum4s);
+  for (; x < end; x += 4) sum += load<f32>(x);
+  return sum;
+}
+
+/** Σ (x − mean)² */
+function squaredDistances(x: usize, n: i32, mean: f32): f32 {
+  let sum4s = f32x4.splat(0);
+  const end = x + ((n as usize) << 2), mean4 = f32x4.splat(mean);
+  for (; x + 16 <= end; x += 16) {
+    const v = f32x4.sub(v128.load(x), mean4);
+    sum4s = madd(sum4s, v, v);
+  }
+  let sum = sum4(sum4s);
+  for (; x < end; x += 4) {
+    const v = load<f32>(x) - mean;
+    sum += v * v;
+  }
+  return sum;
+}
+
+/** Σ dy · (x − mean) */
+function planeProduct(dy: usize, x: usize, n: i32, mean: f32): f32 {
+  let sum4s = f32x4.splat(0);
+  const end = x + ((n as usize) << 2), mean4 = f32x4.splat(mean);
+  for (; x + 16 <= end; x += 16, dy += 16) {
+    sum4s = madd(sum4s, v128.load(dy), f32x4.sub(v128.load(x), mean4));
+  }
+  let sum = sum4(sum4s);
+  for (; x < end; x += 4, dy += 4) sum += load<f32>(dy) * (load<f32>(x) - mean);
+  return sum;
 }

@@ -1,12 +1,17 @@
 // 2-D convolution (cross-correlation, as in every deep-learning library) through packing and GEMM:
 //   y[n, o, :] = W[o, k] · columns(x[n])[k, :] + b[o],   k = (c, ky, kx), a column per output pixel
-// The column matrix never exists as a whole: blocks of it are packed from a zero-padded copy of
-// the sample, KC deep and NC wide, right before they are multiplied. A 1-D convolution has height 1.
+// The column matrix (columns.ts) is packed in blocks, KC deep and NC wide, right before they are
+// multiplied. A 1-D convolution has height 1.
 
-import { FIRST, gemmBlock, KC, MR, NR, packA, packedRows, RELU } from "./gemm";
+import { addColumns, cropImage, fillOffsets, packColumns, packColumnsTransposed, padImage } from "./columns";
+import {
+  FIRST, gemmBlock, KC, MR, NR, packA, packB, packedRows, packTransposedA, RELU,
+} from "./gemm";
 
 /** Columns packed at a time: with KC rows a block takes 1.1 MB. */
 const NC: i32 = 736;
+/** Rows of columns computed at a time on the way back to the input: 565 KB with NC. */
+const RC: i32 = 192;
 
 /** Floats that conv2dPack writes for weights [outC, inC/groups, kh, kw]; k = inC/groups · kh · kw. */
 export function conv2dPackedSize(outC: i32, k: i32, groups: i32): f64 {
@@ -17,7 +22,7 @@ export function conv2dPackedSize(outC: i32, k: i32, groups: i32): f64 {
 export function conv2dPack(packed: usize, w: usize, outC: i32, k: i32, groups: i32): void {
   const m = outC / groups;
   for (let g = 0; g < groups; g++) {
-    packA(packed + ((g * packedRows(m) * k) << 2), w + ((g * m * k) << 2), m, k);
+    packA(packed + ((g * packedRows(m) * k) << 2), (MR * k) << 2, w + ((g * m * k) << 2), k, m, k);
   }
 }
 
@@ -80,78 +85,134 @@ export function conv2d(
   }
 }
 
-/** Where each k = (c, ky, kx) stands in the padded sample, in bytes from a window's first element. */
-function fillOffsets(offsets: usize, c: i32, kh: i32, kw: i32, plane: i32, row: i32, step: i32): void {
-  for (let i = 0; i < c; i++) {
-    for (let ky = 0; ky < kh; ky++) {
-      for (let kx = 0; kx < kw; kx++, offsets += 4) {
-        store<i32>(offsets, (i * plane + ky * row + kx * step) << 2);
-      }
-    }
-  }
-}
-
-/** padded[c, top+h+bottom, left+w+right] = x[c, h, w] with zeros around. */
-function padImage(
-  padded: usize, x: usize, c: i32, h: i32, w: i32, top: i32, left: i32, bottom: i32, right: i32,
-): void {
-  const hp = h + top + bottom, wp = w + left + right;
-  memory.fill(padded, 0, (c * hp * wp) << 2);
-  for (let i = 0; i < c; i++) {
-    let to = padded + (((i * hp + top) * wp + left) << 2);
-    for (let r = 0; r < h; r++, to += wp << 2, x += w << 2) memory.copy(to, x, w << 2);
-  }
+/** Bytes of scratch that conv2dBackwardWeight and conv2dBackwardInput need, in float64. */
+export function conv2dBackwardScratchSize(
+  inC: i32, h: i32, w: i32, outC: i32, oh: i32, ow: i32, kh: i32, kw: i32,
+  top: i32, left: i32, bottom: i32, right: i32, groups: i32,
+): f64 {
+  const c = (inC / groups) as f64, m = packedRows(outC / groups) as f64;
+  const padded = c * ((h + top + bottom) as f64) * ((w + left + right) as f64);
+  const samples = max(1, KC / min(KC, oh * ow)) as f64;
+  const dy = max(m * (KC as f64), (outC / groups) as f64 * (NC as f64));
+  const columns = max(KC, RC) * NC;
+  return (padded * samples + c * (kh as f64) * (kw as f64) + dy + (columns as f64)) * 4 + 16;
 }
 
 /**
- * Packs `depth` rows of the column matrix for the pixels first … first + columns − 1 into panels
- * of 8; the last panel repeats its last pixel.
+ * dw[outC, inC/groups, kh, kw] += Σ over samples and pixels of dy · column, i.e. dy · columnsᵀ,
+ * accumulated. Where an image has few pixels, several samples make one block of depth.
+ *
+ * @param dy [n, outC, oh, ow]
+ * @param x [n, inC, h, w]
  */
-function packColumns(
-  to: usize, image: usize, offsets: usize, depth: i32, first: i32, columns: i32,
-  ow: i32, rowStep: i32, columnStep: i32,
+export function conv2dBackwardWeight(
+  dw: usize, dy: usize, x: usize, scratch: usize,
+  n: i32, inC: i32, h: i32, w: i32, outC: i32, oh: i32, ow: i32, kh: i32, kw: i32,
+  strideH: i32, strideW: i32, top: i32, left: i32, bottom: i32, right: i32,
+  dilationH: i32, dilationW: i32, groups: i32,
 ): void {
-  const last = first + columns - 1;
-  const end = offsets + (depth << 2);
-  for (let j = 0; j < columns; j += NR) {
-    const p = first + j;
-    const p0 = window(image, p, ow, rowStep, columnStep);
-    const p7 = window(image, min(p + 7, last), ow, rowStep, columnStep);
-    if (p7 - p0 == 28 && p + 7 <= last) {
-      // 8 neighbours in one row
-      for (let o = offsets; o < end; o += 4, to += 32) {
-        const from = p0 + load<i32>(o);
-        v128.store(to, v128.load(from));
-        v128.store(to, v128.load(from, 16), 16);
+  const c = inC / groups, m = outC / groups, k = c * kh * kw, pixels = oh * ow;
+  const pad = top | left | bottom | right;
+  const hp = h + top + bottom, wp = w + left + right;
+  const samples = max(1, KC / min(KC, pixels));
+  const image = c * hp * wp;
+
+  const offsets = scratch + ((pad ? (image * samples) as usize : 0) << 2);
+  const a = (offsets + (k << 2) + 15) & ~15;
+  const block = a + ((packedRows(m) * KC) << 2);
+  fillOffsets(offsets, c, kh, kw, hp * wp, dilationH * wp, dilationW);
+
+  for (let s = 0; s < n; s += samples) {
+    const count = min(samples, n - s);
+    for (let g = 0; g < groups; g++) {
+      const first = x + (((s * inC + g * c) * h * w) << 2);
+      if (pad) {
+        for (let i = 0; i < count; i++) {
+          const from = first + ((i * inC * h * w) << 2);
+          padImage(scratch + ((i * image) << 2), from, c, h, w, top, left, bottom, right);
+        }
       }
-      continue;
-    }
-    const p1 = window(image, min(p + 1, last), ow, rowStep, columnStep);
-    const p2 = window(image, min(p + 2, last), ow, rowStep, columnStep);
-    const p3 = window(image, min(p + 3, last), ow, rowStep, columnStep);
-    const p4 = window(image, min(p + 4, last), ow, rowStep, columnStep);
-    const p5 = window(image, min(p + 5, last), ow, rowStep, columnStep);
-    const p6 = window(image, min(p + 6, last), ow, rowStep, columnStep);
-    for (let o = offsets; o < end; o += 4, to += 32) {
-      const k = load<i32>(o) as usize;
-      v128.store(to, lanes(p0 + k, p1 + k, p2 + k, p3 + k));
-      v128.store(to, lanes(p4 + k, p5 + k, p6 + k, p7 + k), 16);
+      const images = pad ? scratch : first;
+      const imageStep = pad ? image : inC * h * w;
+      for (let l = 0; l < pixels; l += KC) {
+        const part = min(KC, pixels - l), depth = part * count;
+        for (let i = 0; i < count; i++) {
+          const from = dy + ((((s + i) * outC + g * m) * pixels + l) << 2);
+          packA(a + ((i * part * MR) << 2), (depth * MR) << 2, from, pixels, m, part);
+        }
+        for (let j = 0; j < k; j += NC) {
+          const columns = min(NC, k - j);
+          for (let i = 0; i < count; i++) {
+            packColumnsTransposed(
+              block + ((i * part * NR) << 2), (depth * NR) << 2, images + ((i * imageStep) << 2),
+              offsets + (j << 2), columns, l, part, ow, strideH * wp, strideW,
+            );
+          }
+          const to = dw + ((g * m * k + j) << 2);
+          gemmBlock(to, k, a, (depth * MR) << 2, block, 0, m, columns, depth, 0);
+        }
+      }
     }
   }
 }
 
-/** Address of the first element of output pixel p's window. */
-// @ts-ignore: decorator
-@inline
-function window(image: usize, p: i32, ow: i32, rowStep: i32, columnStep: i32): usize {
-  return image + (((p / ow) * rowStep + (p % ow) * columnStep) << 2);
+/** Lays out weights [outC, k] for conv2dBackwardInput, group by group: Wᵀ in panels of 6 k's. */
+export function conv2dPackTransposed(packed: usize, w: usize, outC: i32, k: i32, groups: i32): void {
+  const m = outC / groups;
+  for (let g = 0; g < groups; g++) {
+    packTransposedA(packed + ((g * packedRows(k) * m) << 2), w + ((g * m * k) << 2), k, m);
+  }
 }
 
-// @ts-ignore: decorator
-@inline
-function lanes(p0: usize, p1: usize, p2: usize, p3: usize): v128 {
-  let v = v128.load32_zero(p0);
-  v = v128.load_lane<f32>(p1, v, 1);
-  v = v128.load_lane<f32>(p2, v, 2);
-  return v128.load_lane<f32>(p3, v, 3);
+/** Floats that conv2dPackTransposed writes. */
+export function conv2dPackedTransposedSize(outC: i32, k: i32, groups: i32): f64 {
+  return (outC as f64) * (packedRows(k) as f64);
+}
+
+/**
+ * dx[n, inC, h, w] = the columns Wᵀ · dy, each added where its window stood; written.
+ *
+ * @param dy [n, outC, oh, ow]
+ * @param packed weights from conv2dPackTransposed
+ */
+export function conv2dBackwardInput(
+  dx: usize, dy: usize, packed: usize, scratch: usize,
+  n: i32, inC: i32, h: i32, w: i32, outC: i32, oh: i32, ow: i32, kh: i32, kw: i32,
+  strideH: i32, strideW: i32, top: i32, left: i32, bottom: i32, right: i32,
+  dilationH: i32, dilationW: i32, groups: i32,
+): void {
+  const c = inC / groups, m = outC / groups, k = c * kh * kw, pixels = oh * ow;
+  const pad = top | left | bottom | right;
+  const hp = h + top + bottom, wp = w + left + right;
+
+  const offsets = scratch + ((pad ? (c * hp * wp) as usize : 0) << 2);
+  const b = (offsets + (k << 2) + 15) & ~15;
+  const columns = b + ((m * NC) << 2);
+  fillOffsets(offsets, c, kh, kw, hp * wp, dilationH * wp, dilationW);
+
+  for (let s = 0; s < n * groups; s++) {
+    const a = packed + (((s % groups) * packedRows(k) * m) << 2);
+    const sample = dx + ((s * c * h * w) << 2);
+    const image = pad ? scratch : sample;
+    memory.fill(image, 0, (c * hp * wp) << 2);
+    for (let j = 0; j < pixels; j += NC) {
+      const count = min(NC, pixels - j);
+      const ld = (count + NR - 1) / NR * NR;
+      for (let l = 0; l < m; l += KC) {
+        const from = dy + (((s * m + l) * pixels + j) << 2);
+        packB(b + ((l * ld) << 2), from, pixels, min(KC, m - l), count);
+      }
+      for (let r = 0; r < k; r += RC) {
+        const rows = min(RC, k - r);
+        for (let l = 0; l < m; l += KC) {
+          gemmBlock(
+            columns, ld, a + ((r * m + l * MR) << 2), (m * MR) << 2, b + ((l * ld) << 2), 0,
+            rows, ld, min(KC, m - l), l == 0 ? FIRST : 0,
+          );
+        }
+        addColumns(image, columns, ld, offsets + (r << 2), rows, j, count, ow, strideH * wp, strideW);
+      }
+    }
+    if (pad) cropImage(sample, scratch, c, h, w, top, left, bottom, right);
+  }
 }

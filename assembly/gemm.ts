@@ -6,7 +6,7 @@
 //
 // One B panel of KC × 8 floats stays in the first-level cache while all of A's rows pass over it.
 
-import { madd, relu4 } from "./inline/lanes";
+import { lanes4, madd, relu4 } from "./inline/lanes";
 
 export const MR: i32 = 6;
 export const NR: i32 = 8;
@@ -129,15 +129,59 @@ export function packedRows(m: i32): i32 {
   return ((m + MR - 1) / MR) * MR;
 }
 
-/** Packs a row-major A[m×k] into panels of 6 rows; the last panel is filled up with zeros. */
-export function packA(packed: usize, a: usize, m: i32, k: i32): void {
-  const row = (k as usize) << 2;
-  for (let i = 0; i < m; i += MR) {
-    const rows = min(MR, m - i);
-    for (let l = 0; l < k; l++) {
-      const column = a + (i as usize) * row + (l << 2);
+/**
+ * Packs A[m×k] into panels of 6 rows; the last panel is filled up with zeros.
+ *
+ * @param rowStep floats from one row to the next
+ * @param panel bytes from one panel to the next
+ */
+export function packA(packed: usize, panel: usize, a: usize, rowStep: i32, m: i32, k: i32): void {
+  const step = (rowStep as usize) << 2;
+  for (let i = 0; i < m; i += MR, packed += panel, a += 6 * step) {
+    const end = packed + ((k * MR) << 2);
+    if (i + MR <= m) {
+      for (let to = packed, from = a; to < end; to += MR * 4, from += 4) {
+        v128.store(to, lanes4(from, from + step, from + 2 * step, from + 3 * step));
+        store<f32>(to, load<f32>(from + 4 * step), 16);
+        store<f32>(to, load<f32>(from + 5 * step), 20);
+      }
+      continue;
+    }
+    for (let to = packed, from = a; to < end; to += MR * 4, from += 4) {
+      for (let r = 0; r < MR; r++) {
+        store<f32>(to + (r << 2), i + r < m ? load<f32>(from + (r as usize) * step) : 0);
+      }
+    }
+  }
+}
+
+/** Packs the transpose of a row-major W[k×m] as A[m×k]: panels of 6 columns of W. */
+export function packTransposedA(packed: usize, w: usize, m: i32, k: i32): void {
+  const step = (m as usize) << 2;
+  for (let i = 0; i < m; i += MR, w += MR * 4) {
+    for (let l = 0, from = w; l < k; l++, from += step) {
       for (let r = 0; r < MR; r++, packed += 4) {
-        store<f32>(packed, r < rows ? load<f32>(column + (r as usize) * row) : 0);
+        store<f32>(packed, i + r < m ? load<f32>(from + (r << 2)) : 0);
+      }
+    }
+  }
+}
+
+/**
+ * Packs B[k×n], its rows `rowStep` floats apart, into panels of 8 columns; the last panel is filled
+ * up with zeros.
+ */
+export function packB(packed: usize, b: usize, rowStep: i32, k: i32, n: i32): void {
+  const step = (rowStep as usize) << 2;
+  for (let j = 0; j < n; j += NR, b += NR * 4) {
+    for (let l = 0, from = b; l < k; l++, from += step, packed += NR * 4) {
+      if (j + NR <= n) {
+        v128.store(packed, v128.load(from));
+        v128.store(packed, v128.load(from, 16), 16);
+      } else {
+        for (let c = 0; c < NR; c++) {
+          store<f32>(packed + (c << 2), j + c < n ? load<f32>(from + (c << 2)) : 0);
+        }
       }
     }
   }

@@ -1,14 +1,23 @@
 // What the binary exports. Pointers are byte addresses, sizes count floats; the caller has checked
-// every argument (src/ops), so nothing is checked here.
+// every argument (src/ops), so nothing is checked here. Gradients are called d…; whether a kernel
+// writes or accumulates stands in its comment.
 
-export { adaptiveAvgPool2d, avgPool2d } from "./avg_pool2d";
-export { batchNorm } from "./batch_norm";
-export { conv2d, conv2dPack, conv2dPackedSize, conv2dScratchSize } from "./conv2d";
-export { linear } from "./linear";
-export { localResponseNorm } from "./local_response_norm";
-export { maxPool2d } from "./max_pool2d";
-export { relu } from "./relu";
-export { logSoftmax, softmax } from "./softmax";
+export {
+  adaptiveAvgPool2d, adaptiveAvgPool2dBackward, avgPool2d, avgPool2dBackward,
+} from "./avg_pool2d";
+export { batchNorm, batchNormBackward, batchNormStatistics } from "./batch_norm";
+export { biasBackward } from "./bias";
+export {
+  conv2d, conv2dBackwardInput, conv2dBackwardScratchSize, conv2dBackwardWeight, conv2dPack,
+  conv2dPackedSize, conv2dPackedTransposedSize, conv2dPackTransposed, conv2dScratchSize,
+} from "./conv2d";
+export { dropout } from "./dropout";
+export { linear, linearBackwardInput, linearBackwardScratchSize, linearBackwardWeight } from "./linear";
+export { localResponseNorm, localResponseNormBackward } from "./local_response_norm";
+export { maxPool2d, maxPool2dBackward } from "./max_pool2d";
+export { adamwStep, axpby, sgdStep, squaredNorm } from "./optimizer";
+export { relu, reluBackward } from "./relu";
+export { crossEntropy, logSoftmax, logSoftmaxBackward, softmax, softmaxBackward } from "./softmax";
 
 /** First byte that is free for tensors: behind the kernels' own few hundred bytes. */
 export function heapBase(): usize {

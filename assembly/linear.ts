@@ -2,6 +2,7 @@
 // Weights are used where they lie, row by row, each read once per four samples: at batch 1 the time
 // is that of reading them from memory.
 
+import { gemmBlock, MR, packedRows, packB, packTransposedA } from "./gemm";
 import { madd, relu4, sum4 } from "./inline/lanes";
 
 /**
@@ -72,4 +73,113 @@ function row1(x: usize, w: usize, n: i32): f32 {
   let s = sum4(a);
   for (; i < row; i += 4) s += load<f32>(x + i) * load<f32>(w + i);
   return s;
+}
+
+/** Bytes of scratch that linearBackwardWeight needs, in float64. */
+export function linearBackwardScratchSize(n: i32, inF: i32, outF: i32): f64 {
+  return (n as f64) * ((packedRows(outF) as f64) + (inF as f64) + 8) * 4;
+}
+
+/**
+ * dw[outF, inF] += dyᵀ · x, accumulated.
+ * @param dy [n, outF]
+ * @param x [n, inF]
+ */
+export function linearBackwardWeight(
+  dw: usize, dy: usize, x: usize, scratch: usize, n: i32, inF: i32, outF: i32,
+): void {
+  const b = scratch + ((packedRows(outF) * n) << 2);
+  packTransposedA(scratch, dy, outF, n);
+  packB(b, x, inF, n, inF);
+  // panel by panel, so that dw is walked row by row
+  for (let o = 0; o < outF; o += MR) {
+    const to = dw + (((o as usize) * (inF as usize)) << 2);
+    gemmBlock(to, inF, scratch + ((o * n) << 2), 0, b, 0, min(MR, outF - o), inF, n, 0);
+  }
+}
+
+/** Rows of w that linearBackwardInput takes at a time: as many as the first-level cache has ways. */
+const ROWS: i32 = 8;
+
+/**
+ * dx[n, inF] = dy · w, written.
+ * @param dy [n, outF]
+ * @param w [outF, inF]
+ */
+export function linearBackwardInput(
+  dx: usize, dy: usize, w: usize, n: i32, inF: i32, outF: i32,
+): void {
+  memory.fill(dx, 0, (n * inF) << 2);
+  const row = (inF as usize) << 2;
+  for (let o = 0; o < outF; o += ROWS, w += (ROWS as usize) * row) {
+    const rows = min(ROWS, outF - o);
+    let s = 0;
+    for (; s + 4 <= n; s += 4) {
+      addRows4(dx + (s as usize) * row, dy + ((s * outF + o) << 2), w, inF, outF, rows);
+    }
+    for (; s < n; s++) addRows1(dx + (s as usize) * row, dy + ((s * outF + o) << 2), w, inF, rows);
+  }
+}
+
+/** Four samples' dx[i] += Σ dy[r] · w[r, i] over `rows` rows, 8 columns at a time. */
+function addRows4(dx: usize, dy: usize, w: usize, inF: i32, outF: i32, rows: i32): void {
+  const row = (inF as usize) << 2, sample = (outF as usize) << 2;
+  const dx1 = dx + row, dx2 = dx1 + row, dx3 = dx2 + row;
+  const dy1 = dy + sample, dy2 = dy1 + sample, dy3 = dy2 + sample;
+  let i: usize = 0;
+  for (const end = row & ~31; i < end; i += 32) {
+    let a0 = v128.load(dx + i), a1 = v128.load(dx + i, 16);
+    let b0 = v128.load(dx1 + i), b1 = v128.load(dx1 + i, 16);
+    let c0 = v128.load(dx2 + i), c1 = v128.load(dx2 + i, 16);
+    let d0 = v128.load(dx3 + i), d1 = v128.load(dx3 + i, 16);
+    let from = w + i;
+    for (let r: usize = 0; r < (rows as usize) << 2; r += 4, from += row) {
+      const w0 = v128.load(from), w1 = v128.load(from, 16);
+      let g = v128.load32_splat(dy + r);
+      a0 = madd(a0, g, w0);
+      a1 = madd(a1, g, w1);
+      g = v128.load32_splat(dy1 + r);
+      b0 = madd(b0, g, w0);
+      b1 = madd(b1, g, w1);
+      g = v128.load32_splat(dy2 + r);
+      c0 = madd(c0, g, w0);
+      c1 = madd(c1, g, w1);
+      g = v128.load32_splat(dy3 + r);
+      d0 = madd(d0, g, w0);
+      d1 = madd(d1, g, w1);
+    }
+    v128.store(dx + i, a0);
+    v128.store(dx + i, a1, 16);
+    v128.store(dx1 + i, b0);
+    v128.store(dx1 + i, b1, 16);
+    v128.store(dx2 + i, c0);
+    v128.store(dx2 + i, c1, 16);
+    v128.store(dx3 + i, d0);
+    v128.store(dx3 + i, d1, 16);
+  }
+  for (let s = 0; s < 4; s++) addTail(dx + (s as usize) * row, dy + (s as usize) * sample, w, row, i, rows);
+}
+
+function addRows1(dx: usize, dy: usize, w: usize, inF: i32, rows: i32): void {
+  const row = (inF as usize) << 2;
+  let i: usize = 0;
+  for (const end = row & ~15; i < end; i += 16) {
+    let a = v128.load(dx + i);
+    for (let r = 0, from = w + i; r < rows; r++, from += row) {
+      a = madd(a, v128.load32_splat(dy + (r << 2)), v128.load(from));
+    }
+    v128.store(dx + i, a);
+  }
+  addTail(dx, dy, w, row, i, rows);
+}
+
+/** The columns from byte i on that fill no vector. */
+function addTail(dx: usize, dy: usize, w: usize, row: usize, i: usize, rows: i32): void {
+  for (; i < row; i += 4) {
+    let a = load<f32>(dx + i);
+    for (let r = 0, from = w + i; r < rows; r++, from += row) {
+      a += load<f32>(dy + (r << 2)) * load<f32>(from);
+    }
+    store<f32>(dx + i, a);
+  }
 }

@@ -43,3 +43,46 @@ export function localResponseNorm(
     }
   }
 }
+
+/**
+ * With s = k + alpha/size · Σ x², y = x · s^−beta:
+ *   dx[j] = dy[j] · s[j]^−beta − 2·alpha·beta/size · x[j] · Σ dy[i]·x[i]·s[i]^(−beta−1),
+ * i over the channels whose window holds j; written.
+ *
+ * @param scratch 2 · c · plane floats
+ */
+export function localResponseNormBackward(
+  dx: usize, dy: usize, x: usize, scratch: usize,
+  n: i32, c: i32, plane: i32, size: i32, alpha: f32, beta: f32, k: f32,
+): void {
+  const step = (plane as usize) << 2, sample = (c as usize) * step;
+  const scale = alpha / (size as f32), half = size / 2;
+  const direct = scratch, through = scratch + sample;
+  for (let s = 0; s < n; s++, x += sample, dy += sample, dx += sample) {
+    for (let i = 0; i < c; i++) {
+      const first = max(0, i - half), last = min(c - 1, i + half);
+      const row = (i as usize) * step;
+      for (let p: usize = 0; p < step; p += 4) {
+        let sum: f32 = 0;
+        for (let j = first; j <= last; j++) {
+          const v = load<f32>(x + (j as usize) * step + p);
+          sum += v * v;
+        }
+        const base = k + scale * sum;
+        const g = load<f32>(dy + row + p) * Mathf.pow(base, -beta);
+        store<f32>(direct + row + p, g);
+        store<f32>(through + row + p, g * load<f32>(x + row + p) / base);
+      }
+    }
+    for (let i = 0; i < c; i++) {
+      const first = max(0, i - half), last = min(c - 1, i + half);
+      const row = (i as usize) * step;
+      for (let p: usize = 0; p < step; p += 4) {
+        let sum: f32 = 0;
+        for (let j = first; j <= last; j++) sum += load<f32>(through + (j as usize) * step + p);
+        const own = <f32>2 * scale * beta * load<f32>(x + row + p);
+        store<f32>(dx + row + p, load<f32>(direct + row + p) - own * sum);
+      }
+    }
+  }
+}

@@ -97,3 +97,21 @@ function fourWithIndices(
   v128.store(y, best);
   v128.store(indices, at);
 }
+
+/**
+ * dx[i] = Σ dy over the windows whose maximum stands at i; written. Windows that overlap add up.
+ * @param dx [planes, size]
+ * @param dy [planes, outSize]
+ * @param indices [planes, outSize] int32 from maxPool2d
+ */
+export function maxPool2dBackward(
+  dx: usize, dy: usize, indices: usize, planes: i32, size: i32, outSize: i32,
+): void {
+  memory.fill(dx, 0, (planes * size) << 2);
+  for (let p = 0; p < planes; p++, dx += size << 2) {
+    for (let i = 0; i < outSize; i++, dy += 4, indices += 4) {
+      const at = dx + (load<i32>(indices) << 2);
+      store<f32>(at, load<f32>(at) + load<f32>(dy));
+    }
+  }
+}

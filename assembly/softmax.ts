@@ -32,6 +32,76 @@ export function logSoftmax(y: usize, x: usize, outer: i32, size: i32, inner: i32
   }
 }
 
+/** dx = y · (dy − Σ dy·y) along the axis, y = softmax(x); dx may be dy. */
+export function softmaxBackward(
+  dx: usize, dy: usize, y: usize, outer: i32, size: i32, inner: i32,
+): void {
+  const step = (inner as usize) << 2, span = (size as usize) * step;
+  for (let o = 0; o < outer; o++, dx += span, dy += span, y += span) {
+    for (let i: usize = 0; i < step; i += 4) {
+      let sum: f32 = 0;
+      for (let k: usize = i; k < span; k += step) sum += load<f32>(dy + k) * load<f32>(y + k);
+      for (let k: usize = i; k < span; k += step) {
+        store<f32>(dx + k, load<f32>(y + k) * (load<f32>(dy + k) - sum));
+      }
+    }
+  }
+}
+
+/** dx = dy − exp(y) · Σ dy along the axis, y = logSoftmax(x); dx may be dy. */
+export function logSoftmaxBackward(
+  dx: usize, dy: usize, y: usize, outer: i32, size: i32, inner: i32,
+): void {
+  const step = (inner as usize) << 2, span = (size as usize) * step;
+  for (let o = 0; o < outer; o++, dx += span, dy += span, y += span) {
+    for (let i: usize = 0; i < step; i += 4) {
+      let sum: f32 = 0;
+      for (let k: usize = i; k < span; k += step) sum += load<f32>(dy + k);
+      for (let k: usize = i; k < span; k += step) {
+        store<f32>(dx + k, load<f32>(dy + k) - Mathf.exp(load<f32>(y + k)) * sum);
+      }
+    }
+  }
+}
+
+/**
+ * Cross-entropy with its gradient: log-softmax and negative log-likelihood in one,
+ *   loss = mean over n of −Σ q[c] · log p[c],   dx = (p − q) / n,   p = softmax(x),
+ * q being 1 − smoothing on the target and smoothing/c on every class besides.
+ *
+ * @param loss one float, written
+ * @param dx [n, c], written; may be x
+ * @param x [n, c]
+ * @param targets n int32, each in 0 … c − 1
+ */
+export function crossEntropy(
+  loss: usize, dx: usize, x: usize, targets: usize, n: i32, c: i32, smoothing: f32,
+): void {
+  const row = (c as usize) << 2;
+  const share = smoothing / (c as f32), weight = <f32>1 / (n as f32);
+  let total: f64 = 0;
+  for (let s = 0; s < n; s++, x += row, dx += row, targets += 4) {
+    const target = (load<i32>(targets) as usize) << 2;
+    const top = maximum(x, c, 4);
+    let sum: f32 = 0, rest: f32 = 0;
+    const chosen = load<f32>(x + target) - top;
+    for (let k: usize = 0; k < row; k += 4) {
+      const v = load<f32>(x + k) - top;
+      const e = Mathf.exp(v);
+      store<f32>(dx + k, e);
+      sum += e;
+      rest += v;
+    }
+    const log = Mathf.log(sum);
+    total -= ((1 - smoothing) * (chosen - log) + share * (rest - (c as f32) * log)) as f64;
+    for (let k: usize = 0; k < row; k += 4) {
+      const q = share + (k == target ? 1 - smoothing : 0);
+      store<f32>(dx + k, (load<f32>(dx + k) / sum - q) * weight);
+    }
+  }
+  store<f32>(loss, (total / (n as f64)) as f32);
+}
+
 /** The largest of `size` floats `step` bytes apart; NaN if one is NaN. */
 function maximum(x: usize, size: i32, step: usize): f32 {
   let top: f32 = -Infinity as f32;

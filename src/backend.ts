@@ -6,12 +6,11 @@
  */
 
 import { ArgumentError } from "./errors.ts";
-import type { AxisGeometry } from "./ops/activation.ts";
-import type { Conv2dGeometry } from "./ops/conv_geometry.ts";
-import type { BatchNormTensors } from "./ops/norm.ts";
-import type { AdaptiveGeometry, Pool2dGeometry } from "./ops/pool_geometry.ts";
+import type { Kernels } from "./backend/kernels.ts";
 import type { Shape, Tensor, Values } from "./tensor.ts";
 import { WasmBackend } from "./backend/wasm.ts";
+
+export type { AdamWStep, Kernels, SgdStep } from "./backend/kernels.ts";
 
 /** The devices that {@linkcode createBackend} knows; "auto" takes the fastest there is. */
 export const devices = ["auto", "wasm"] as const;
@@ -30,7 +29,7 @@ export interface BackendOptions {
  * The kernels take arguments that the operations in `ops/` have checked, write their first
  * parameter and return at once: only reading waits. Call the operations instead.
  */
-export interface Backend extends Disposable {
+export interface Backend extends Kernels, Disposable {
   /** What really computes, for people: "wasm (relaxed simd)". */
   readonly name: string;
   /** What really computes, for programs. */
@@ -46,6 +45,8 @@ export interface Backend extends Disposable {
   empty(shape: Shape): Tensor;
   /** The same for indices. */
   emptyIndices(shape: Shape): Tensor<Int32Array>;
+  /** A tensor of indices with these values. */
+  uploadIndices(values: Int32Array, shape: Shape): Tensor<Int32Array>;
   /** Overwrites the elements from `offset` on. */
   write(tensor: Tensor, values: Float32Array, offset?: number): void;
   /** Copies a tensor's elements out. */
@@ -54,49 +55,8 @@ export interface Backend extends Disposable {
   free(tensor: Tensor<Values>): void;
   /** Gives everything back; the backend and its tensors are unusable from then on. */
   dispose(): void;
-
-  /** Lays out [outC, inC/groups, (kH,) kW] for {@linkcode Backend.conv2d}. */
-  packConv2d(weight: Tensor, groups: number): Tensor;
-  /** y = x ⋆ packed + bias, clamped at 0 with `relu`. */
-  conv2d(
-    y: Tensor,
-    x: Tensor,
-    packed: Tensor,
-    bias: Tensor | null,
-    g: Conv2dGeometry,
-    relu: boolean,
-  ): void;
-  /** y and, unless null, indices = the windows' maxima and their positions. */
-  maxPool2d(y: Tensor, indices: Tensor<Int32Array> | null, x: Tensor, g: Pool2dGeometry): void;
-  /** y = the windows' sums over their area, or over `divisor`. */
-  avgPool2d(
-    y: Tensor,
-    x: Tensor,
-    g: Pool2dGeometry,
-    countIncludePad: boolean,
-    divisor: number | null,
-  ): void;
-  /** y = means over the windows that give y's size. */
-  adaptiveAvgPool2d(y: Tensor, x: Tensor, g: AdaptiveGeometry): void;
-  /** y = x · weightᵀ + bias, clamped at 0 with `relu`. */
-  linear(y: Tensor, x: Tensor, weight: Tensor, bias: Tensor | null, relu: boolean): void;
-  /** y = max(x, 0). */
-  relu(y: Tensor, x: Tensor): void;
-  /** y = softmax of x along an axis. */
-  softmax(y: Tensor, x: Tensor, g: AxisGeometry): void;
-  /** y = log-softmax of x along an axis. */
-  logSoftmax(y: Tensor, x: Tensor, g: AxisGeometry): void;
-  /** y = x normalised by `size` neighbouring channels. */
-  localResponseNorm(
-    y: Tensor,
-    x: Tensor,
-    size: number,
-    alpha: number,
-    beta: number,
-    k: number,
-  ): void;
-  /** y = x normalised by each channel's statistics. */
-  batchNorm(y: Tensor, x: Tensor, tensors: BatchNormTensors, eps: number): void;
+  /** Sets every element. */
+  fill(tensor: Tensor, value: number): void;
 }
 
 /**

@@ -23,12 +23,19 @@ export function sum4(v: v128): f32 {
   return f32x4.extract_lane(pairs, 0) + f32x4.extract_lane(pairs, 1);
 }
 
+/** Four floats from four places. */
+// @ts-ignore: decorator
+@inline
+export function lanes4(p0: usize, p1: usize, p2: usize, p3: usize): v128 {
+  let v = v128.load32_zero(p0);
+  v = v128.load_lane<f32>(p1, v, 1);
+  v = v128.load_lane<f32>(p2, v, 2);
+  return v128.load_lane<f32>(p3, v, 3);
+}
+
 /** Four floats that stand `step` bytes apart, from `p` on. */
 // @ts-ignore: decorator
 @inline
 export function gather4(p: usize, step: usize): v128 {
-  let v = v128.load32_zero(p);
-  v = v128.load_lane<f32>(p + step, v, 1);
-  v = v128.load_lane<f32>(p + 2 * step, v, 2);
-  return v128.load_lane<f32>(p + 3 * step, v, 3);
+  return lanes4(p, p + step, p + 2 * step, p + 3 * step);
 }

@@ -4,6 +4,7 @@
 
 import type { Backend } from "../backend.ts";
 import { ArgumentError, PembrokeError } from "../errors.ts";
+import type { AdamWStep, SgdStep } from "./kernels.ts";
 import type { AxisGeometry } from "../ops/activation.ts";
 import type { Conv2dGeometry } from "../ops/conv_geometry.ts";
 import type { BatchNormTensors } from "../ops/norm.ts";
@@ -59,6 +60,17 @@ export class WasmBackend implements Backend {
 
   empty(shape: Shape): Tensor {
     return this.#tensor(shape, Float32Array);
+  }
+
+  uploadIndices(values: Int32Array, shape: Shape): Tensor<Int32Array> {
+    const tensor = this.emptyIndices(shape);
+    this.#view("uploadIndices", tensor).set(values);
+    return tensor;
+  }
+
+  fill(tensor: Tensor, value: number): void {
+    this.#view("fill", tensor).fill(value);
+    tensor.storage.version++;
   }
 
   emptyIndices(shape: Shape): Tensor<Int32Array> {
@@ -121,9 +133,8 @@ export class WasmBackend implements Backend {
     const scratch = this.#scratchOf(bytes);
     // deno-fmt-ignore
     this.#kernels.conv2d(
-      this.#out(y), this.#at(x), this.#at(packed), this.#at(bias), scratch,
-      g.n, g.inC, g.h, g.w, g.outC, g.oh, g.ow, g.kh, g.kw, g.strideH, g.strideW,
-      ...sides, g.dilationH, g.dilationW, g.groups, Number(relu),
+      this.#out(y), this.#at(x), this.#at(packed), this.#at(bias), scratch, ...numbers(g),
+      Number(relu),
     );
   }
 
@@ -197,6 +208,188 @@ export class WasmBackend implements Backend {
     );
   }
 
+  packConv2dTransposed(weight: Tensor, groups: number): Tensor {
+    const [outC] = weight.shape, k = weight.size / outC;
+    const packed = this.empty([this.#kernels.conv2dPackedTransposedSize(outC, k, groups)]);
+    this.#kernels.conv2dPackTransposed(this.#out(packed), this.#at(weight), outC, k, groups);
+    return packed;
+  }
+
+  conv2dBackwardInput(dx: Tensor, dy: Tensor, packed: Tensor, g: Conv2dGeometry): void {
+    // deno-fmt-ignore
+    this.#kernels.conv2dBackwardInput(
+      this.#out(dx), this.#at(dy), this.#at(packed), this.#backwardScratch(g), ...numbers(g),
+    );
+  }
+
+  conv2dBackwardWeight(dw: Tensor, dy: Tensor, x: Tensor, g: Conv2dGeometry): void {
+    // deno-fmt-ignore
+    this.#kernels.conv2dBackwardWeight(
+      this.#out(dw), this.#at(dy), this.#at(x), this.#backwardScratch(g), ...numbers(g),
+    );
+  }
+
+  biasBackward(db: Tensor, dy: Tensor): void {
+    const [n, c] = dy.shape;
+    this.#kernels.biasBackward(this.#out(db), this.#at(dy), n, c, dy.size / (n * c));
+  }
+
+  maxPool2dBackward(dx: Tensor, dy: Tensor, indices: Tensor<Int32Array>, planes: number): void {
+    // deno-fmt-ignore
+    this.#kernels.maxPool2dBackward(
+      this.#out(dx), this.#at(dy), this.#at(indices), planes, dx.size / planes, dy.size / planes,
+    );
+  }
+
+  avgPool2dBackward(
+    dx: Tensor,
+    dy: Tensor,
+    g: Pool2dGeometry,
+    countIncludePad: boolean,
+    divisor: number | null,
+  ): void {
+    // deno-fmt-ignore
+    this.#kernels.avgPool2dBackward(
+      this.#out(dx), this.#at(dy), g.n * g.c, g.h, g.w, g.oh, g.ow, g.kh, g.kw,
+      g.strideH, g.strideW, g.top, g.left, g.bottom, g.right, g.dilationH, g.dilationW,
+      Number(countIncludePad), divisor ?? 0,
+    );
+  }
+
+  adaptiveAvgPool2dBackward(dx: Tensor, dy: Tensor, g: AdaptiveGeometry): void {
+    // deno-fmt-ignore
+    this.#kernels.adaptiveAvgPool2dBackward(
+      this.#out(dx), this.#at(dy), g.n * g.c, g.h, g.w, g.oh, g.ow,
+    );
+  }
+
+  linearBackwardInput(dx: Tensor, dy: Tensor, weight: Tensor): void {
+    const [outF, inF] = weight.shape;
+    // deno-fmt-ignore
+    this.#kernels.linearBackwardInput(
+      this.#out(dx), this.#at(dy), this.#at(weight), dy.size / outF, inF, outF,
+    );
+  }
+
+  linearBackwardWeight(dw: Tensor, dy: Tensor, x: Tensor): void {
+    const [outF, inF] = dw.shape, n = dy.size / outF;
+    const scratch = this.#scratchOf(this.#kernels.linearBackwardScratchSize(n, inF, outF));
+    // deno-fmt-ignore
+    this.#kernels.linearBackwardWeight(
+      this.#out(dw), this.#at(dy), this.#at(x), scratch, n, inF, outF,
+    );
+  }
+
+  reluBackward(dx: Tensor, dy: Tensor, y: Tensor): void {
+    this.#kernels.reluBackward(this.#out(dx), this.#at(dy), this.#at(y), dy.size);
+  }
+
+  softmaxBackward(dx: Tensor, dy: Tensor, y: Tensor, g: AxisGeometry): void {
+    const { outer, size, inner } = g;
+    this.#kernels.softmaxBackward(this.#out(dx), this.#at(dy), this.#at(y), outer, size, inner);
+  }
+
+  logSoftmaxBackward(dx: Tensor, dy: Tensor, y: Tensor, g: AxisGeometry): void {
+    const { outer, size, inner } = g;
+    this.#kernels.logSoftmaxBackward(this.#out(dx), this.#at(dy), this.#at(y), outer, size, inner);
+  }
+
+  crossEntropy(
+    loss: Tensor,
+    dx: Tensor,
+    x: Tensor,
+    targets: Tensor<Int32Array>,
+    labelSmoothing: number,
+  ): void {
+    const [n, c] = x.shape;
+    // deno-fmt-ignore
+    this.#kernels.crossEntropy(
+      this.#out(loss), this.#out(dx), this.#at(x), this.#at(targets), n, c, labelSmoothing,
+    );
+  }
+
+  localResponseNormBackward(
+    dx: Tensor,
+    dy: Tensor,
+    x: Tensor,
+    size: number,
+    alpha: number,
+    beta: number,
+    k: number,
+  ): void {
+    const [n, c] = x.shape, plane = x.size / (n * c);
+    const scratch = this.#scratchOf(2 * c * plane * 4);
+    // deno-fmt-ignore
+    this.#kernels.localResponseNormBackward(
+      this.#out(dx), this.#at(dy), this.#at(x), scratch, n, c, plane, size, alpha, beta, k,
+    );
+  }
+
+  batchNormStatistics(mean: Tensor, variance: Tensor, x: Tensor): void {
+    const [n, c] = x.shape, plane = x.size / (n * c);
+    this.#kernels.batchNormStatistics(
+      this.#out(mean),
+      this.#out(variance),
+      this.#at(x),
+      n,
+      c,
+      plane,
+    );
+  }
+
+  batchNormBackward(
+    dx: Tensor,
+    dy: Tensor,
+    x: Tensor,
+    tensors: Parameters<Backend["batchNormBackward"]>[3],
+    eps: number,
+  ): void {
+    const { mean, variance, weight, dweight, dbias } = tensors;
+    const [n, c] = x.shape, plane = x.size / (n * c);
+    // deno-fmt-ignore
+    this.#kernels.batchNormBackward(
+      this.#out(dx), this.#out(dweight), this.#out(dbias), this.#at(dy), this.#at(x),
+      this.#at(mean), this.#at(variance), this.#at(weight), n, c, plane, eps,
+    );
+  }
+
+  dropout(y: Tensor, x: Tensor, p: number, seed: number): void {
+    const keep = Math.min(2 ** 32 - 1, Math.round((1 - p) * 2 ** 32));
+    const scale = p < 1 ? 1 / (1 - p) : 0;
+    this.#kernels.dropout(this.#out(y), this.#at(x), x.size, seed, keep, scale);
+  }
+
+  sgdStep(w: Tensor, dw: Tensor, velocity: Tensor | null, step: SgdStep): void {
+    // deno-fmt-ignore
+    this.#kernels.sgdStep(
+      this.#out(w), this.#at(dw), this.#out(velocity), w.size, step.lr, step.momentum,
+      step.weightDecay, Number(step.nesterov), Number(step.first),
+    );
+  }
+
+  adamwStep(w: Tensor, dw: Tensor, m: Tensor, v: Tensor, step: AdamWStep): void {
+    // deno-fmt-ignore
+    this.#kernels.adamwStep(
+      this.#out(w), this.#at(dw), this.#out(m), this.#out(v), w.size, step.shrink, step.beta1,
+      step.beta2, step.step, step.root, step.eps,
+    );
+  }
+
+  axpby(y: Tensor, x: Tensor, a: number, b: number): void {
+    this.#kernels.axpby(this.#out(y), this.#at(x), x.size, a, b);
+  }
+
+  squaredNorm(x: Tensor): Promise<number> {
+    return Promise.resolve(this.#kernels.squaredNorm(this.#at(x), x.size));
+  }
+
+  #backwardScratch(g: Conv2dGeometry): number {
+    // deno-fmt-ignore
+    return this.#scratchOf(this.#kernels.conv2dBackwardScratchSize(
+      g.inC, g.h, g.w, g.outC, g.oh, g.ow, g.kh, g.kw, g.top, g.left, g.bottom, g.right, g.groups,
+    ));
+  }
+
   #tensor<V extends Values>(shape: Shape, type: new (values: ArrayBuffer) => V): Tensor<V> {
     this.#assertAlive();
     if (!isShape(shape)) {
@@ -248,4 +441,13 @@ export class WasmBackend implements Backend {
     }
     return this.#scratch.address;
   }
+}
+
+/** A convolution's sizes in the order that its kernels take them. */
+function numbers(g: Conv2dGeometry): number[] {
+  // deno-fmt-ignore
+  return [
+    g.n, g.inC, g.h, g.w, g.outC, g.oh, g.ow, g.kh, g.kw, g.strideH, g.strideW,
+    g.top, g.left, g.bottom, g.right, g.dilationH, g.dilationW, g.groups,
+  ];
 }

@@ -47,8 +47,13 @@ Options:
       --version      print the version
 
 An image is a JPEG, PNG, WebP, GIF or BMP; - reads one from standard input. Of a folder, all images
-in it and below are taken. Results go to standard output, everything else to standard error.
-Exits with 0, with 1 if an input failed, with 2 for wrong usage or a missing permission.`;
+in it and below are taken. A pattern (in quotes) knows * ? [abc] {a,b} and ** for any folders. What
+begins with a dash goes after --, or as ./-name. Results go to standard output, everything else to
+standard error. Exits with 0, with 1 if an input failed, with 2 for wrong usage or a missing
+permission.`;
+
+/** Where PyTorch keeps its AlexNet. */
+const alexnetUrl = "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth";
 
 /** Reads the arguments; throws a {@linkcode UsageError} that says what is wrong with them. */
 export function readArgs(args: readonly string[]): Options {
@@ -59,22 +64,25 @@ export function readArgs(args: readonly string[]): Options {
   if (named) inputs.shift();
   const command = values.help ? "help" : values.version ? "version" : named ? first : "classify";
 
-  if (values.seed !== undefined && !values.random) {
-    throw new UsageError("--seed goes with --random");
+  if (command === "classify" || command === "summary") {
+    exclude(values, "random", "weights");
+    exclude(values, "json", "jsonl");
+    exclude(values, "quiet", "verbose");
+    if (values.seed !== undefined && !values.random) {
+      throw new UsageError("--seed goes with --random");
+    }
   }
-  if (values.random && values.weights !== undefined) {
-    throw new UsageError("--random and --weights exclude each other");
-  }
-  if (values.json && values.jsonl) throw new UsageError("--json and --jsonl exclude each other");
   if (command === "summary" && inputs.length > 0) {
-    throw new UsageError(`summary takes no input, got ${inputs[0]}`);
+    throw new UsageError(`summary takes no input, got ${JSON.stringify(inputs[0])}`);
   }
   if (command === "classify") {
     if (inputs.length === 0) throw new UsageError("no image given; --help shows how");
+    if (inputs.includes("")) throw new UsageError("an input is empty; a variable without a value?");
+    if (values.weights === "") throw new UsageError("--weights is empty, must be a file");
     if (values.weights === undefined && !values.random) {
       throw new UsageError(
-        "no weights yet: --weights alexnet.pth takes PyTorch's (torchvision's alexnet), " +
-          "--random does without",
+        `no weights given; download ${alexnetUrl} and add --weights alexnet-owt-7be5be79.pth, ` +
+          "or add --random to try without",
       );
     }
   }
@@ -116,15 +124,24 @@ function parse(args: readonly string[]) {
   } catch (error) {
     // node:util says more than one sentence; the first names the option
     const [sentence] = (error as Error).message.split(/\. |\n/);
-    throw new UsageError(`${sentence.replace(/\.$/, "")}; --help lists the options`);
+    const lacking = /'(?:-\w, )?(--[\w-]+)[^']*' argument (missing|is ambiguous)/.exec(sentence);
+    throw new UsageError(
+      lacking
+        ? `${lacking[1]} takes a value: ${lacking[1]}=VALUE`
+        : `${sentence.replace(/\.$/, "")}; --help lists the options`,
+    );
   }
+}
+
+function exclude<K extends string>(values: { readonly [name in K]?: unknown }, a: K, b: K): void {
+  if (values[a] && values[b]) throw new UsageError(`--${a} and --${b} exclude each other`);
 }
 
 /** 32 bits count; without one, another every time. */
 function seedOf(text: string | undefined): number {
   if (text === undefined) return crypto.getRandomValues(new Uint32Array(1))[0];
   const seed = integer("--seed", text, 0);
-  if (seed >= 2 ** 32) throw new UsageError(`--seed is ${text}, must be less than 4294967296`);
+  if (seed >= 2 ** 32) throw new UsageError(`--seed is "${text}", must be less than 4294967296`);
   return seed;
 }
 

@@ -1,7 +1,6 @@
 /** What an error becomes on the command line: one line, and how the command exits. */
 
-import { fileURLToPath } from "node:url";
-import { PembrokeError } from "../errors.ts";
+import { FileError, PembrokeError } from "../errors.ts";
 
 /** The command was called wrongly. */
 export class UsageError extends PembrokeError {
@@ -9,41 +8,51 @@ export class UsageError extends PembrokeError {
 }
 
 /** Deno was started without a permission that is needed. */
-export function isPermissionError(error: unknown): boolean {
+export function isPermissionError(error: unknown): error is Deno.errors.NotCapable {
   return error instanceof Deno.errors.NotCapable;
 }
 
-/** The one line that says what went wrong. */
-export function lineOf(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
-  return message.split("\n")[0];
+/** The system said no: it is no mistake of this program. */
+export function isSystemError(error: unknown): boolean {
+  return error instanceof Error && "code" in error;
+}
+
+/** An error about a file that names it; a missing permission stays what it is. */
+export function asFileError(name: string, error: unknown): Error {
+  if (isPermissionError(error) || error instanceof PembrokeError) return error;
+  return new FileError(name, reasonOf(error), { cause: error });
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof Deno.errors.NotFound) return "no such file";
+  if (error instanceof Deno.errors.NotADirectory) return "no such file";
+  if (error instanceof Deno.errors.PermissionDenied) return "not readable (file permissions)";
+  if (error instanceof Deno.errors.IsADirectory) return "is a folder";
+  // fetch() says "fetch failed", and why in its cause, where the URL comes once more
+  const { message } = error instanceof TypeError && error.cause instanceof Error
+    ? error.cause
+    : error instanceof Error
+    ? error
+    : { message: String(error) };
+  return oneLine(message).replace(
+    /^error sending request for url \(\S*\): (client error \(\w+\): )?/,
+    "",
+  );
 }
 
 /**
- * What to type instead, when a permission was missing: the same command with all that it needs.
- *
- * @param script The command's own URL.
- * @param args The arguments, to be repeated.
- * @param urls The URLs among them.
+ * The one line that says what went wrong. An error that nobody foresaw is a mistake in this program
+ * and tells its place.
  */
-export function permissionLine(
-  error: unknown,
-  script: string,
-  args: readonly string[],
-  urls: readonly URL[],
-): string {
-  const line = lineOf(error);
-  const hosts = new Set(urls.map((url) => url.host));
-  const redirected = /net access to "([^"]+)"/.exec(line)?.[1].replace(/:(80|443)$/, "");
-  if (redirected) hosts.add(redirected);
-  const net = hosts.size > 0 ? [`--allow-net=${[...hosts].join(",")}`] : [];
-  const file = script.startsWith("file:") ? fileURLToPath(script) : script;
-  const command = ["deno", "run", "--allow-read", ...net, file, ...args].map(quoted).join(" ");
-  const [what] = line.split(", ");
-  return `${what}; run: ${command}`;
+export function lineOf(error: unknown): string {
+  if (!(error instanceof Error)) return `unexpected ${error}; please report this`;
+  if (error instanceof PembrokeError) return error.message;
+  const message = oneLine(error.message);
+  if (isSystemError(error)) return message;
+  const place = /^ +(at .+)$/m.exec(error.stack ?? "")?.[1] ?? "at an unknown place";
+  return `unexpected ${error.name}: ${message} (${place}); please report this`;
 }
 
-/** A word as a shell takes it. */
-function quoted(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+function oneLine(text: string): string {
+  return text.replace(/\s*\n\s*/g, " ");
 }

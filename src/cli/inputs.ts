@@ -1,9 +1,9 @@
 /** From what stands on the command line to bytes of images. */
 
-import { glob } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { FileError } from "../errors.ts";
-import { isPermissionError } from "./errors.ts";
+import { asFileError, isPermissionError } from "./errors.ts";
+import { filesBelow, filesMatching, type Found, isPattern } from "./files.ts";
 
 /** An image that was asked for. */
 export interface Input {
@@ -19,71 +19,59 @@ const maxBytes = 2 ** 28;
 const stallMs = 30_000;
 const imageName = /\.(jpe?g|png|webp|gif|bmp)$/i;
 
-/** The URLs among the arguments, for which Deno needs a permission of its own. */
-export function urlsOf(args: readonly string[]): URL[] {
-  return args.filter((arg) => /^https?:\/\//i.test(arg) && URL.canParse(arg))
-    .map((arg) => new URL(arg));
+/** Whether an argument is a URL to download from. */
+export function isWebUrl(argument: string): boolean {
+  return /^https?:\/\//i.test(argument) && URL.canParse(argument);
+}
+
+/** A path as Deno takes it, from a path or a file URL. */
+export function pathOf(argument: string): string {
+  return /^file:\/\//i.test(argument) ? fileURLToPath(argument) : argument;
 }
 
 /**
  * The images behind an argument: a file, all in a folder and below, all that a pattern matches, a
- * URL, or standard input.
- *
- * @throws {FileError} When there are none.
+ * URL, or standard input. What cannot be used becomes an input that says why when it is read, so
+ * that the others keep their order. Only a missing permission is thrown.
  */
 export async function expand(argument: string): Promise<Input[]> {
   if (argument === "-") return [{ name: "-", read: () => collect("-", Deno.stdin.readable) }];
-  if (/^https?:\/\//i.test(argument)) return [{ name: argument, read: () => download(argument) }];
-  const path = /^file:\/\//i.test(argument) ? fileURLToPath(argument) : argument;
-  let info: Deno.FileInfo | undefined;
+  if (isWebUrl(argument)) return [{ name: argument, read: () => download(argument) }];
   try {
-    info = await Deno.stat(path);
+    const path = pathOf(argument);
+    const info = await Deno.stat(path).catch((error) => {
+      if (isPermissionError(error) || !isPattern(path)) throw error;
+    });
+    if (info && !info.isDirectory) return [fileInput({ path })];
+    const files = info ? (await filesBelow(path)).filter(isImage) : await filesMatching(path);
+    if (files.length > 0) return files.map(fileInput);
+    const none = "no image in this folder (JPEG, PNG, WebP, GIF, BMP)";
+    throw new FileError(argument, info ? none : "matches no file");
   } catch (error) {
-    if (isPermissionError(error)) throw error;
-    const matches = /[*?[\]{}]/.test(path) ? await matching(path) : [];
-    if (matches.length > 0) return matches.map(fileInput);
-    throw new FileError(argument, reasonOf(error));
+    return [fileInput({ path: argument, error })];
   }
-  if (!info.isDirectory) return [fileInput(path)];
-  const files = await imagesBelow(path);
-  if (files.length === 0) {
-    throw new FileError(argument, "no image in this folder (JPEG, PNG, WebP, GIF, BMP)");
-  }
-  return files.map(fileInput);
 }
 
-function fileInput(path: string): Input {
+/** By its name; a folder that could not be listed stays, to be complained about. */
+function isImage({ path, error }: Found): boolean {
+  return error !== undefined || imageName.test(path);
+}
+
+function fileInput({ path, error }: Found): Input {
+  if (isPermissionError(error)) throw error;
   return {
     name: path,
     async read() {
       try {
+        if (error !== undefined) throw error;
         const { size } = await Deno.stat(path);
         checkSize(path, size);
-        return await Deno.readFile(path);
+        return await collect(path, (await Deno.open(path)).readable);
       } catch (error) {
-        if (isPermissionError(error) || error instanceof FileError) throw error;
-        throw new FileError(path, reasonOf(error), { cause: error });
+        throw asFileError(path, error);
       }
     },
   };
-}
-
-async function matching(pattern: string): Promise<string[]> {
-  const paths = (await Array.fromAsync(glob(pattern))).sort();
-  const infos = await Promise.all(paths.map((path) => Deno.stat(path)));
-  return paths.filter((_, i) => infos[i].isFile);
-}
-
-async function imagesBelow(folder: string): Promise<string[]> {
-  const entries = await Array.fromAsync(Deno.readDir(folder));
-  entries.sort((a, b) => a.name < b.name ? -1 : 1);
-  const files: string[] = [];
-  for (const { name, isDirectory } of entries) {
-    const path = `${folder.replace(/[/\\]$/, "")}/${name}`;
-    if (isDirectory) files.push(...await imagesBelow(path));
-    else if (imageName.test(name)) files.push(path);
-  }
-  return files;
 }
 
 async function download(url: string): Promise<Uint8Array<ArrayBuffer>> {
@@ -94,15 +82,15 @@ async function download(url: string): Promise<Uint8Array<ArrayBuffer>> {
     const response = await fetch(url, { signal: abort.signal });
     if (!response.ok || !response.body) {
       await response.body?.cancel();
-      throw new FileError(url, `the server answered ${response.status} ${response.statusText}`);
+      const { status, statusText } = response;
+      throw new FileError(url, `the server answered ${status} ${statusText}`.trimEnd());
     }
     return await collect(url, response.body, () => {
       clearTimeout(timer);
       timer = setTimeout(stalled, stallMs);
     });
   } catch (error) {
-    if (isPermissionError(error) || error instanceof FileError) throw error;
-    throw new FileError(url, reasonOf(error), { cause: error });
+    throw asFileError(url, error);
   } finally {
     clearTimeout(timer);
   }
@@ -131,12 +119,4 @@ async function collect(
 
 function checkSize(name: string, size: number): void {
   if (size > maxBytes) throw new FileError(name, `larger than ${maxBytes / 2 ** 20} MiB`);
-}
-
-function reasonOf(error: unknown): string {
-  if (error instanceof Deno.errors.NotFound) return "no such file";
-  if (error instanceof Deno.errors.PermissionDenied) return "not readable (file permissions)";
-  if (error instanceof Deno.errors.IsADirectory) return "is a folder";
-  const message = error instanceof Error ? error.message : String(error);
-  return message.split("\n")[0];
 }

@@ -3,6 +3,7 @@
 // @ts-types="./std.d.ts"
 import { bold, cyan } from "npm:deno-std@1.4.0/fmt/colors.js";
 import type { ModelSummary, Prediction } from "../models/mod.ts";
+import { printable } from "./terminal.ts";
 
 /** Milliseconds of each stage, reading the file included in decoding. */
 export interface Timings {
@@ -12,20 +13,27 @@ export interface Timings {
 }
 
 /** What came of one image. */
-export type Result =
-  | { readonly input: string; readonly predictions: readonly Prediction[]; timings: Timings }
-  | { readonly input: string; readonly error: string };
+export type Result = Classified | { readonly input: string; readonly error: string };
+
+/** An image and its classes. */
+export interface Classified {
+  readonly input: string;
+  readonly predictions: readonly Prediction[];
+  readonly timings: Timings;
+}
 
 /** Width of the bar for 100 %. */
 const barWidth = 20;
 const eighths = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
 
 /** A result for people: the input's name, then a line with a bar for each class. */
-export function resultText(input: string, predictions: readonly Prediction[]): string {
-  const lines = predictions.map(({ probability, label }) =>
-    `  ${percent(probability).padStart(8)}  ${cyan(bar(probability))}  ${label}`
+export function resultText({ input, predictions }: Classified): string {
+  const percents = predictions.map(({ probability }) => percent(probability));
+  const width = Math.max(8, ...percents.map((text) => text.length));
+  const lines = predictions.map(({ probability, label }, i) =>
+    `  ${percents[i].padStart(width)}  ${cyan(bar(probability))}  ${label}`
   );
-  return [bold(input), ...lines].join("\n");
+  return [bold(printable(input)), ...lines].join("\n");
 }
 
 /** A share as a bar of a fixed width. */
@@ -41,9 +49,11 @@ export function percent(share: number): string {
 }
 
 /** Milliseconds of each stage, for people. */
-export function timingsText({ decodeMs, preprocessMs, inferenceMs }: Timings): string {
+export function timingsText({ input, timings }: Classified): string {
   const ms = (value: number) => `${value.toFixed(1)} ms`;
-  return `  decode ${ms(decodeMs)}, preprocess ${ms(preprocessMs)}, inference ${ms(inferenceMs)}`;
+  const { decodeMs, preprocessMs, inferenceMs } = timings;
+  return `${input}: decode ${ms(decodeMs)}, preprocess ${ms(preprocessMs)}, ` +
+    `inference ${ms(inferenceMs)}`;
 }
 
 /** A model's layers as a table with their sums. */

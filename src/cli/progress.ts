@@ -9,6 +9,7 @@ export class Progress {
   readonly #start = performance.now();
   readonly #enabled: boolean;
   #drawn = 0;
+  #length = 0;
 
   /** @param label What is under way. */
   constructor(readonly label: string, enabled: boolean) {
@@ -23,13 +24,15 @@ export class Progress {
     const share = total > 0 ? done / total : 0;
     const filled = "█".repeat(Math.round(share * width)).padEnd(width, "░");
     const numbers = unit === "%" ? `${Math.floor(share * 100)} %` : `${done}/${total} ${unit}`;
-    write(`\r\x1b[K${this.label} ${filled} ${numbers}`);
+    const line = `${this.label} ${filled} ${numbers}`;
+    write(`\r${line.padEnd(this.#length)}`);
+    this.#length = line.length;
   }
 
   /** Takes the bar off the screen. */
   clear(): void {
-    if (this.#drawn > 0) write("\r\x1b[K");
-    this.#drawn = 0;
+    if (this.#length > 0) write(`\r${" ".repeat(this.#length)}\r`);
+    this.#length = this.#drawn = 0;
   }
 }
 

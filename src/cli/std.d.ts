@@ -1,7 +1,12 @@
-// The part of deno std's fmt/colors module that the command uses; the npm mirror carries no types.
+// The parts of deno std that the command uses; the npm mirror carries no types.
+
+// fmt/colors
 export function bold(text: string): string;
 export function cyan(text: string): string;
 export function dim(text: string): string;
 export function red(text: string): string;
 export function stripAnsiCode(text: string): string;
 export function yellow(text: string): string;
+
+// path/glob_to_regexp
+export function globToRegExp(glob: string, options?: { extended?: boolean }): RegExp;

@@ -15,17 +15,25 @@ export function print(text: string): void {
 
 /** Says something by the way. */
 export function note(text: string): void {
-  write(Deno.stderr, dim(text));
+  write(Deno.stderr, dim(printable(text)));
 }
 
 /** Says what is doubtful. */
 export function warn(text: string): void {
-  write(Deno.stderr, `${yellow("warning:")} ${text}`);
+  write(Deno.stderr, `${yellow("warning:")} ${printable(text)}`);
 }
 
 /** Says what went wrong. */
 export function complain(text: string): void {
-  write(Deno.stderr, `${red("error:")} ${text}`);
+  write(Deno.stderr, `${red("error:")} ${printable(text)}`);
+}
+
+/** Text with every control character escaped: a file's name must not steer the terminal. */
+export function printable(text: string): string {
+  return text.replace(
+    /\p{Cc}/gu,
+    (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}`,
+  );
 }
 
 function write(stream: typeof Deno.stdout | typeof Deno.stderr, text: string): void {

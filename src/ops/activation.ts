@@ -6,8 +6,7 @@
 
 import { ArgumentError } from "../errors.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
-import { checkTensor, produce } from "./checks.ts";
-import type { OutOptions } from "./pool.ts";
+import { checkTensor, type OutOptions, produce } from "./checks.ts";
 
 /** A tensor seen along one axis: what kernels take. */
 export interface AxisGeometry {
@@ -68,6 +67,82 @@ export function logSoftmax(x: Tensor, dim: number, options: OutOptions = {}): Te
   const g = axisGeometry("logSoftmax", x.shape, dim);
   const target = { shape: x.shape, out: options.out, inPlace: true };
   return produce("logSoftmax", x, target, (y) => x.backend.logSoftmax(y, x, g));
+}
+
+/**
+ * The gradient of {@linkcode relu}: dy where y is not 0, 0 elsewhere.
+ *
+ * @param dy Any shape.
+ * @param y The output of the forward pass.
+ * @param options `out` may be dy itself.
+ */
+export function reluBackward(dy: Tensor, y: Tensor, options: OutOptions = {}): Tensor {
+  const op = "reluBackward";
+  checkTensor(op, "dy", dy, dy);
+  checkTensor(op, "y", y, dy, dy.shape);
+  const target = { shape: dy.shape, out: options.out, reads: [y], inPlace: true };
+  return produce(op, dy, target, (dx) => dy.backend.reluBackward(dx, dy, y));
+}
+
+/**
+ * The gradient of {@linkcode softmax}: y · (dy − Σ dy·y).
+ *
+ * @param dy Any shape.
+ * @param y The output of the forward pass.
+ * @param dim The axis of the forward pass.
+ * @param options `out` may be dy itself.
+ */
+export function softmaxBackward(
+  dy: Tensor,
+  y: Tensor,
+  dim: number,
+  options: OutOptions = {},
+): Tensor {
+  const op = "softmaxBackward";
+  checkTensor(op, "dy", dy, dy);
+  checkTensor(op, "y", y, dy, dy.shape);
+  const g = axisGeometry(op, dy.shape, dim);
+  const target = { shape: dy.shape, out: options.out, reads: [y], inPlace: true };
+  return produce(op, dy, target, (dx) => dy.backend.softmaxBackward(dx, dy, y, g));
+}
+
+/**
+ * The gradient of {@linkcode logSoftmax}: dy − exp(y) · Σ dy.
+ *
+ * @param dy Any shape.
+ * @param y The output of the forward pass.
+ * @param dim The axis of the forward pass.
+ * @param options `out` may be dy itself.
+ */
+export function logSoftmaxBackward(
+  dy: Tensor,
+  y: Tensor,
+  dim: number,
+  options: OutOptions = {},
+): Tensor {
+  const op = "logSoftmaxBackward";
+  checkTensor(op, "dy", dy, dy);
+  checkTensor(op, "y", y, dy, dy.shape);
+  const g = axisGeometry(op, dy.shape, dim);
+  const target = { shape: dy.shape, out: options.out, reads: [y], inPlace: true };
+  return produce(op, dy, target, (dx) => dy.backend.logSoftmaxBackward(dx, dy, y, g));
+}
+
+/**
+ * Dropout: every element is 0 with probability p, and divided by 1 − p otherwise. The same seed
+ * drops the same elements: called with dy it gives the gradient.
+ *
+ * @param x Any shape.
+ * @param p The probability of an element to be dropped, from 0 to 1.
+ * @param seed 32 bits, such as a {@linkcode Generator} draws.
+ * @param options `out` may be x itself.
+ */
+export function dropout(x: Tensor, p: number, seed: number, options: OutOptions = {}): Tensor {
+  const op = "dropout";
+  checkTensor(op, "x", x, x);
+  if (!(p >= 0 && p <= 1)) throw new ArgumentError(op, "p", p, "between 0 and 1");
+  const target = { shape: x.shape, out: options.out, inPlace: true };
+  return produce(op, x, target, (y) => x.backend.dropout(y, x, p, seed));
 }
 
 function axisGeometry(op: string, shape: Shape, dim: number): AxisGeometry {

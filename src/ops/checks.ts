@@ -48,6 +48,18 @@ export function checkShape(op: string, parameter: string, shape: Shape, layout: 
   }
 }
 
+/** Where a gradient that is accumulated goes. */
+export interface AccumulateOptions {
+  /** The gradient to add to; without it a new one is returned. */
+  readonly into?: Tensor;
+}
+
+/** Where a result goes. */
+export interface OutOptions {
+  /** The tensor to write to; without it a new one is returned. */
+  readonly out?: Tensor;
+}
+
 /** A live tensor of the same backend as `x`, with this shape if one is given. */
 export function checkTensor(
   op: string,
@@ -100,6 +112,20 @@ export function produce(
     throw error;
   }
   return y;
+}
+
+/** Adds to the caller's gradient, once it was checked, or to a new one that starts at 0. */
+export function accumulate(
+  op: string,
+  dy: Tensor,
+  shape: Shape,
+  into: Tensor | undefined,
+  compute: (gradient: Tensor) => void,
+): Tensor {
+  return produce(op, dy, { shape, out: into }, (gradient) => {
+    if (!into) dy.backend.fill(gradient, 0);
+    compute(gradient);
+  });
 }
 
 function show(shape: Shape): string {

@@ -7,7 +7,14 @@
 
 import { ArgumentError } from "../errors.ts";
 import { type Shape, Tensor } from "../tensor.ts";
-import { checkInteger, checkTensor, produce } from "./checks.ts";
+import {
+  accumulate,
+  type AccumulateOptions,
+  checkInteger,
+  checkTensor,
+  type OutOptions,
+  produce,
+} from "./checks.ts";
 import {
   conv1dGeometry,
   type Conv1dOptions,
@@ -119,6 +126,110 @@ export function conv1d(
   return convolve(op, x, weight, bias, g, [g.n, g.outC, g.ow], options);
 }
 
+/**
+ * The gradient of {@linkcode conv2d} with respect to its input: Wᵀ·dy, each column added where its
+ * window stood.
+ *
+ * @param dy [N, outC, oH, oW].
+ * @param weight [outC, C/groups, kH, kW].
+ * @param inputShape [N, C, H, W] of the forward pass.
+ * @returns dx, [N, C, H, W].
+ */
+export function conv2dBackwardInput(
+  dy: Tensor,
+  weight: Tensor,
+  inputShape: Shape,
+  options: Conv2dOptions & OutOptions = {},
+): Tensor {
+  const op = "conv2dBackwardInput";
+  checkTensor(op, "weight", weight, dy);
+  const g = conv2dGeometry(op, inputShape, weight.shape, options);
+  checkTensor(op, "dy", dy, dy, [g.n, g.outC, g.oh, g.ow]);
+  return backwardInput(op, dy, weight, g, inputShape, options.out);
+}
+
+/**
+ * The gradient of {@linkcode conv2d} with respect to its weights, accumulated:
+ * dw[o, c, k, l] += Σ dy[n, o, i, j] · x[n, c, i·stride + k·dilation − padding, …].
+ *
+ * @param dy [N, outC, oH, oW].
+ * @param x [N, C, H, W], the input of the forward pass.
+ * @param weightShape [outC, C/groups, kH, kW].
+ * @returns dw, [outC, C/groups, kH, kW].
+ */
+export function conv2dBackwardWeight(
+  dy: Tensor,
+  x: Tensor,
+  weightShape: Shape,
+  options: Conv2dOptions & AccumulateOptions = {},
+): Tensor {
+  const op = "conv2dBackwardWeight";
+  checkTensor(op, "x", x, dy);
+  const g = conv2dGeometry(op, x.shape, weightShape, options);
+  checkTensor(op, "dy", dy, dy, [g.n, g.outC, g.oh, g.ow]);
+  const compute = (dw: Tensor) => dy.backend.conv2dBackwardWeight(dw, dy, x, g);
+  return accumulate(op, dy, weightShape, options.into, compute);
+}
+
+/**
+ * The gradient of {@linkcode conv1d} with respect to its input; see
+ * {@linkcode conv2dBackwardInput}.
+ *
+ * @param dy [N, outC, oL].
+ * @param weight [outC, C/groups, K].
+ * @param inputShape [N, C, L] of the forward pass.
+ * @returns dx, [N, C, L].
+ */
+export function conv1dBackwardInput(
+  dy: Tensor,
+  weight: Tensor,
+  inputShape: Shape,
+  options: Conv1dOptions & OutOptions = {},
+): Tensor {
+  const op = "conv1dBackwardInput";
+  checkTensor(op, "weight", weight, dy);
+  const g = conv1dGeometry(op, inputShape, weight.shape, options);
+  checkTensor(op, "dy", dy, dy, [g.n, g.outC, g.ow]);
+  return backwardInput(op, dy, weight, g, inputShape, options.out);
+}
+
+/**
+ * The gradient of {@linkcode conv1d} with respect to its weights, accumulated; see
+ * {@linkcode conv2dBackwardWeight}.
+ *
+ * @param dy [N, outC, oL].
+ * @param x [N, C, L], the input of the forward pass.
+ * @param weightShape [outC, C/groups, K].
+ * @returns dw, [outC, C/groups, K].
+ */
+export function conv1dBackwardWeight(
+  dy: Tensor,
+  x: Tensor,
+  weightShape: Shape,
+  options: Conv1dOptions & AccumulateOptions = {},
+): Tensor {
+  const op = "conv1dBackwardWeight";
+  checkTensor(op, "x", x, dy);
+  const g = conv1dGeometry(op, x.shape, weightShape, options);
+  checkTensor(op, "dy", dy, dy, [g.n, g.outC, g.ow]);
+  const compute = (dw: Tensor) => dy.backend.conv2dBackwardWeight(dw, dy, x, g);
+  return accumulate(op, dy, weightShape, options.into, compute);
+}
+
+/**
+ * The gradient of a bias, accumulated: db[c] += Σ dy over all axes but the second.
+ *
+ * @param dy [N, C, …], of a convolution or a linear layer.
+ * @returns db, [C].
+ */
+export function biasBackward(dy: Tensor, options: AccumulateOptions = {}): Tensor {
+  const op = "biasBackward";
+  checkTensor(op, "dy", dy, dy);
+  if (dy.shape.length < 2) throw new ArgumentError(op, "the shape of dy", dy.shape, "[N, C, …]");
+  const compute = (db: Tensor) => dy.backend.biasBackward(db, dy);
+  return accumulate(op, dy, [dy.shape[1]], options.into, compute);
+}
+
 /** Whether to clamp at 0; refuses activations that kernels do not know. */
 export function fusesRelu(op: string, { activation }: FusedOptions): boolean {
   if (activation === undefined || activation === "relu") return activation === "relu";
@@ -127,7 +238,8 @@ export function fusesRelu(op: string, { activation }: FusedOptions): boolean {
 
 function checkOperands(op: string, x: Tensor, weight: Tensor | PreparedConv): void {
   checkTensor(op, "x", x, x);
-  checkTensor(op, "weight", weight instanceof Tensor ? weight : weight?.packed, x);
+  const prepared = !(weight instanceof Tensor) && weight?.packed;
+  checkTensor(op, "weight", prepared || weight as Tensor, x);
 }
 
 function convolve(
@@ -153,5 +265,19 @@ function convolve(
   return produce(op, x, target, (y) => {
     using packed = x.backend.packConv2d(weight, g.groups);
     x.backend.conv2d(y, x, packed, bias, g, relu);
+  });
+}
+
+function backwardInput(
+  op: string,
+  dy: Tensor,
+  weight: Tensor,
+  g: Conv2dGeometry,
+  shape: Shape,
+  out: Tensor | undefined,
+): Tensor {
+  return produce(op, dy, { shape, out, reads: [weight] }, (dx) => {
+    using packed = dy.backend.packConv2dTransposed(weight, g.groups);
+    dy.backend.conv2dBackwardInput(dx, dy, packed, g);
   });
 }

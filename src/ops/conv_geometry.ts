@@ -188,7 +188,9 @@ function padding2d(
     }
     // an odd zero goes behind, as in PyTorch
     const top = Math.floor((spanH - 1) / 2), left = Math.floor((spanW - 1) / 2);
-    return checkSides(op, [top, left, spanH - 1 - top, spanW - 1 - left]);
+    const sides = [top, left, spanH - 1 - top, spanW - 1 - left];
+    if (sides.every(isSide)) return sides;
+    throw new ArgumentError(op, "padding", sides, `at most ${LIMIT}`);
   }
   const sides = sidesOf(
     op,
@@ -207,14 +209,11 @@ export function sidesOf(
   layout: string,
 ): readonly number[] {
   const sides = Array.isArray(padding) ? padding as number[] : Array(lengths[0]).fill(padding);
-  if (!lengths.includes(sides.length)) {
-    throw new ArgumentError(op, "padding", padding, `a number, ${layout}`);
-  }
-  return checkSides(op, sides, layout);
+  if (lengths.includes(sides.length) && sides.every(isSide)) return sides;
+  const takes = `integers that are not negative: ${layout}`;
+  throw new ArgumentError(op, "padding", padding, takes);
 }
 
-function checkSides(op: string, sides: readonly number[], layout?: string): readonly number[] {
-  if (sides.every((s) => Number.isInteger(s) && s >= 0 && s <= LIMIT)) return sides;
-  const takes = ["integers that are not negative", ...(layout ? [layout] : [])].join(": ");
-  throw new ArgumentError(op, "padding", sides, takes);
+function isSide(side: unknown): boolean {
+  return Number.isInteger(side) && side as number >= 0 && side as number <= LIMIT;
 }

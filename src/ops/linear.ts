@@ -6,7 +6,14 @@
 
 import { ArgumentError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
-import { checkShape, checkTensor, produce } from "./checks.ts";
+import {
+  accumulate,
+  type AccumulateOptions,
+  checkShape,
+  checkTensor,
+  type OutOptions,
+  produce,
+} from "./checks.ts";
 import { type FusedOptions, fusesRelu } from "./conv.ts";
 
 /**
@@ -52,4 +59,52 @@ export function linear(
     reads: [weight, bias],
   };
   return produce(op, x, target, (y) => x.backend.linear(y, x, weight, bias, relu));
+}
+
+/**
+ * The gradient of {@linkcode linear} with respect to its input: dy · weight.
+ *
+ * @param dy […, out].
+ * @param weight [out, in].
+ * @returns dx, […, in].
+ */
+export function linearBackwardInput(
+  dy: Tensor,
+  weight: Tensor,
+  options: OutOptions = {},
+): Tensor {
+  const op = "linearBackwardInput";
+  checkTensor(op, "dy", dy, dy);
+  checkTensor(op, "weight", weight, dy);
+  checkShape(op, "weight", weight.shape, "[out, in]");
+  const [outF, inF] = weight.shape;
+  if (dy.shape.at(-1) !== outF) {
+    throw new ArgumentError(op, "the shape of dy", dy.shape, `[…, ${outF}], as weight gives`);
+  }
+  const shape = [...dy.shape.slice(0, -1), inF];
+  const target = { shape, out: options.out, reads: [weight] };
+  return produce(op, dy, target, (dx) => dy.backend.linearBackwardInput(dx, dy, weight));
+}
+
+/**
+ * The gradient of {@linkcode linear} with respect to its weights, accumulated: dw += dyᵀ · x.
+ *
+ * @param dy […, out].
+ * @param x […, in], the input of the forward pass.
+ * @returns dw, [out, in].
+ */
+export function linearBackwardWeight(
+  dy: Tensor,
+  x: Tensor,
+  options: AccumulateOptions = {},
+): Tensor {
+  const op = "linearBackwardWeight";
+  checkTensor(op, "dy", dy, dy);
+  checkTensor(op, "x", x, dy);
+  const outF = dy.shape.at(-1) ?? 1, inF = x.shape.at(-1) ?? 1;
+  if (dy.size / outF !== x.size / inF) {
+    throw new ArgumentError(op, "the shape of x", x.shape, `[…, in] as dy is [${dy.shape}]`);
+  }
+  const compute = (dw: Tensor) => dy.backend.linearBackwardWeight(dw, dy, x);
+  return accumulate(op, dy, [outF, inF], options.into, compute);
 }

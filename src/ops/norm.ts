@@ -6,8 +6,7 @@
 
 import { ArgumentError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
-import { checkInteger, checkNumber, checkTensor, produce } from "./checks.ts";
-import type { OutOptions } from "./pool.ts";
+import { checkInteger, checkNumber, checkTensor, type OutOptions, produce } from "./checks.ts";
 
 /** The constants of local response normalisation, with PyTorch's defaults. */
 export interface LocalResponseNormOptions {
@@ -57,16 +56,9 @@ export function localResponseNorm(
 ): Tensor {
   const op = "localResponseNorm";
   checkTensor(op, "x", x, x);
-  if (x.shape.length < 3) {
-    throw new ArgumentError(op, "the shape of x", x.shape, "[N, C, …] with at least three axes");
-  }
-  checkInteger(op, "size", size, 1);
-  if (size % 2 === 0) throw new ArgumentError(op, "size", size, "odd");
-  const alpha = checkNumber(op, "alpha", options.alpha ?? 1e-4);
-  const beta = checkNumber(op, "beta", options.beta ?? 0.75);
-  const k = checkNumber(op, "k", options.k ?? 1);
+  const constants = lrnConstants(op, x, size, options);
   const target = { shape: x.shape, out: options.out };
-  return produce(op, x, target, (y) => x.backend.localResponseNorm(y, x, size, alpha, beta, k));
+  return produce(op, x, target, (y) => x.backend.localResponseNorm(y, x, ...constants));
 }
 
 /**
@@ -99,4 +91,108 @@ export function batchNorm(
   const all = { runningMean, runningVar, weight, bias };
   const target = { shape: x.shape, out: options.out, reads: Object.values(all), inPlace: true };
   return produce(op, x, target, (y) => x.backend.batchNorm(y, x, all, eps));
+}
+
+/**
+ * The gradient of {@linkcode localResponseNorm}.
+ *
+ * @param dy [N, C, …].
+ * @param x The input of the forward pass.
+ * @param size Channels in the window, odd.
+ * @returns dx, of x's shape.
+ */
+export function localResponseNormBackward(
+  dy: Tensor,
+  x: Tensor,
+  size: number,
+  options: LocalResponseNormOptions & OutOptions = {},
+): Tensor {
+  const op = "localResponseNormBackward";
+  checkTensor(op, "x", x, x);
+  checkTensor(op, "dy", dy, x, x.shape);
+  const constants = lrnConstants(op, x, size, options);
+  const target = { shape: x.shape, out: options.out, reads: [dy] };
+  return produce(op, x, target, (dx) => {
+    x.backend.localResponseNormBackward(dx, dy, x, ...constants);
+  });
+}
+
+/** Mean and variance of each channel over a batch, [C] each. */
+export interface BatchStatistics {
+  /** The mean. */
+  readonly mean: Tensor;
+  /** The biased variance: divided by the count, as normalisation uses it. */
+  readonly variance: Tensor;
+}
+
+/**
+ * The statistics of a batch, as batch normalisation uses them in training.
+ *
+ * @param x [N, C, …].
+ */
+export function batchNormStatistics(x: Tensor): BatchStatistics {
+  const op = "batchNormStatistics";
+  checkTensor(op, "x", x, x);
+  if (x.shape.length < 2) throw new ArgumentError(op, "the shape of x", x.shape, "[N, C, …]");
+  const channels = [x.shape[1]];
+  const mean = x.backend.empty(channels), variance = x.backend.empty(channels);
+  x.backend.batchNormStatistics(mean, variance, x);
+  return { mean, variance };
+}
+
+/** What the gradient of batch normalisation takes besides dy and x. */
+export interface BatchNormBackwardOptions extends OutOptions {
+  /** Factor of each channel; null for 1. */
+  readonly weight?: Tensor | null;
+  /** The gradient of weight, added to; null to leave out. */
+  readonly dweight?: Tensor | null;
+  /** The gradient of bias, added to; null to leave out. */
+  readonly dbias?: Tensor | null;
+  /** Was added to the variance. Default 1e-5. */
+  readonly eps?: number;
+}
+
+/**
+ * The gradient of {@linkcode batchNorm} by a batch's own statistics, which depend on x too
+ * (Ioffe & Szegedy 2015, section 3).
+ *
+ * @param dy [N, C, …].
+ * @param x The input of the forward pass.
+ * @param statistics Those of x.
+ * @returns dx, of x's shape; `out` may be dy.
+ */
+export function batchNormBackward(
+  dy: Tensor,
+  x: Tensor,
+  statistics: BatchStatistics,
+  options: BatchNormBackwardOptions = {},
+): Tensor {
+  const op = "batchNormBackward";
+  checkTensor(op, "dy", dy, dy);
+  checkTensor(op, "x", x, dy, dy.shape);
+  const channels = [x.shape[1]];
+  const { weight = null, dweight = null, dbias = null, eps = 1e-5 } = options;
+  const all = { ...statistics, weight, dweight, dbias };
+  for (const [name, tensor] of Object.entries(all)) {
+    if (tensor) checkTensor(op, name, tensor, dy, channels);
+  }
+  checkNumber(op, "eps", eps);
+  const target = { shape: x.shape, out: options.out, reads: [x], inPlace: true };
+  return produce(op, dy, target, (dx) => x.backend.batchNormBackward(dx, dy, x, all, eps));
+}
+
+function lrnConstants(
+  op: string,
+  x: Tensor,
+  size: number,
+  options: LocalResponseNormOptions,
+): [size: number, alpha: number, beta: number, k: number] {
+  if (x.shape.length < 3) {
+    throw new ArgumentError(op, "the shape of x", x.shape, "[N, C, …] with at least three axes");
+  }
+  checkInteger(op, "size", size, 1);
+  if (size % 2 === 0) throw new ArgumentError(op, "size", size, "odd");
+  const alpha = checkNumber(op, "alpha", options.alpha ?? 1e-4);
+  const beta = checkNumber(op, "beta", options.beta ?? 0.75);
+  return [size, alpha, beta, checkNumber(op, "k", options.k ?? 1)];
 }

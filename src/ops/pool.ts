@@ -4,8 +4,17 @@
  * @module
  */
 
+import { ArgumentError } from "../errors.ts";
 import type { Shape, Tensor } from "../tensor.ts";
-import { checkInteger, checkPerAxis, checkShape, checkTensor, produce } from "./checks.ts";
+import {
+  checkInteger,
+  checkPerAxis,
+  checkShape,
+  checkTensor,
+  type OutOptions,
+  produce,
+} from "./checks.ts";
+import { planeShape } from "./conv_geometry.ts";
 import {
   pool1dGeometry,
   type Pool1dOptions,
@@ -20,12 +29,6 @@ export interface AverageOptions {
   readonly countIncludePad?: boolean;
   /** Divides every sum by this instead of the window's area. */
   readonly divisorOverride?: number;
-}
-
-/** Where the result of a pooling goes. */
-export interface OutOptions {
-  /** The tensor to write to; without it a new one is returned. */
-  readonly out?: Tensor;
 }
 
 /** Maxima and the row-major position of each in its input plane. */
@@ -186,6 +189,93 @@ export function adaptiveAvgPool1d(
   return produce(op, x, target, (y) => x.backend.adaptiveAvgPool2d(y, x, g));
 }
 
+/**
+ * The gradient of max pooling: every dy goes to where its maximum stood; windows that overlap add up.
+ *
+ * @param dy [N, C, oH, oW] or [N, C, oL].
+ * @param indices The positions of the maxima, of dy's shape.
+ * @param inputShape The shape of the forward pass's input.
+ * @returns dx, of that shape.
+ */
+export function maxPoolBackward(
+  dy: Tensor,
+  indices: Tensor<Int32Array>,
+  inputShape: Shape,
+  options: OutOptions = {},
+): Tensor {
+  const op = "maxPoolBackward";
+  checkTensor(op, "dy", dy, dy);
+  checkTensor(op, "indices", indices, dy, dy.shape);
+  const layout = dy.shape.length === 3 ? "[N, C, L]" : "[N, C, H, W]";
+  checkShape(op, "the input", inputShape, layout);
+  const planes = dy.shape[0] * dy.shape[1];
+  if (inputShape[0] * inputShape[1] !== planes) {
+    throw new ArgumentError(op, "inputShape", inputShape, `of ${planes} planes, as dy is`);
+  }
+  const target = { shape: inputShape, out: options.out };
+  return produce(op, dy, target, (dx) => dy.backend.maxPool2dBackward(dx, dy, indices, planes));
+}
+
+/**
+ * The gradient of {@linkcode avgPool2d}: every dy, divided as there, spread over its window.
+ *
+ * @param dy [N, C, oH, oW].
+ * @param inputShape [N, C, H, W] of the forward pass.
+ * @returns dx, [N, C, H, W].
+ */
+export function avgPool2dBackward(
+  dy: Tensor,
+  inputShape: Shape,
+  options: Pool2dOptions & AverageOptions & OutOptions,
+): Tensor {
+  const op = "avgPool2dBackward";
+  const g = pool2dGeometry(op, inputShape, options);
+  checkTensor(op, "dy", dy, dy, [g.n, g.c, g.oh, g.ow]);
+  return averageBackward(op, dy, g, inputShape, options);
+}
+
+/**
+ * The gradient of {@linkcode avgPool1d}; see {@linkcode avgPool2dBackward}.
+ *
+ * @param dy [N, C, oL].
+ * @param inputShape [N, C, L] of the forward pass.
+ * @returns dx, [N, C, L].
+ */
+export function avgPool1dBackward(
+  dy: Tensor,
+  inputShape: Shape,
+  options: Pool1dOptions & AverageOptions & OutOptions,
+): Tensor {
+  const op = "avgPool1dBackward";
+  const g = pool1dGeometry(op, inputShape, options);
+  checkTensor(op, "dy", dy, dy, [g.n, g.c, g.ow]);
+  return averageBackward(op, dy, g, inputShape, options);
+}
+
+/**
+ * The gradient of adaptive average pooling: every dy over its window's area, spread over the window.
+ *
+ * @param dy [N, C, oH, oW] or [N, C, oL].
+ * @param inputShape The shape of the forward pass's input.
+ * @returns dx, of that shape.
+ */
+export function adaptiveAvgPoolBackward(
+  dy: Tensor,
+  inputShape: Shape,
+  options: OutOptions = {},
+): Tensor {
+  const op = "adaptiveAvgPoolBackward";
+  checkTensor(op, "dy", dy, dy);
+  const layout = dy.shape.length === 3 ? "[N, C, L]" : "[N, C, H, W]";
+  checkShape(op, "the input", inputShape, layout);
+  const [n, c, h, w] = inputShape.length === 3 ? planeShape(inputShape) : inputShape;
+  const [, , oh, ow] = dy.shape.length === 3 ? planeShape(dy.shape) : dy.shape;
+  checkTensor(op, "dy", dy, dy, [n, c, ...dy.shape.slice(2)]);
+  const g = { n, c, h, w, oh, ow };
+  const target = { shape: inputShape, out: options.out };
+  return produce(op, dy, target, (dx) => dy.backend.adaptiveAvgPool2dBackward(dx, dy, g));
+}
+
 function divisorOf(op: string, { divisorOverride }: AverageOptions): number | null {
   return divisorOverride === undefined
     ? null
@@ -201,4 +291,17 @@ function withIndices(op: string, x: Tensor, g: Pool2dGeometry, shape: Shape): Ma
     indices.dispose();
     throw error;
   }
+}
+
+function averageBackward(
+  op: string,
+  dy: Tensor,
+  g: Pool2dGeometry,
+  shape: Shape,
+  options: AverageOptions & OutOptions,
+): Tensor {
+  const countIncludePad = options.countIncludePad ?? true, divisor = divisorOf(op, options);
+  return produce(op, dy, { shape, out: options.out }, (dx) => {
+    dy.backend.avgPool2dBackward(dx, dy, g, countIncludePad, divisor);
+  });
 }

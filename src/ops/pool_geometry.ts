@@ -95,8 +95,8 @@ export function pool2dGeometry(op: string, x: Shape, options: Pool2dOptions): Po
   const spanH = dilationH * (kh - 1) + 1, spanW = dilationW * (kw - 1) + 1;
   const oh = pooledSize(op, "height", h, spanH, strideH, top, bottom, ceil);
   const ow = pooledSize(op, "width", w, spanW, strideW, left, right, ceil);
-  checkWindows(op, "height", h, oh, kh, strideH, dilationH, top);
-  checkWindows(op, "width", w, ow, kw, strideW, dilationW, left);
+  checkWindows(op, "height", h, oh, kh, strideH, dilationH, [top, bottom]);
+  checkWindows(op, "width", w, ow, kw, strideW, dilationW, [left, right]);
   // deno-fmt-ignore
   return {
     n, c, h, w, oh, ow, kh, kw, strideH, strideW, top, left, bottom, right, dilationH, dilationW,
@@ -152,13 +152,14 @@ function checkWindows(
   kernel: number,
   stride: number,
   dilation: number,
-  before: number,
+  padding: readonly [before: number, after: number],
 ): void {
+  const [before] = padding;
   for (let o = 0; o < out; o++) {
     let tap = o * stride - before;
     if (tap < 0) tap += Math.ceil(-tap / dilation) * dilation;
     if (tap < size && tap <= o * stride - before + (kernel - 1) * dilation) continue;
     const takes = `such that every window meets the input (window ${o} along the ${axis} does not)`;
-    throw new ArgumentError(op, "padding", before, takes);
+    throw new ArgumentError(op, "padding", padding, takes);
   }
 }

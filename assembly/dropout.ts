@@ -1,0 +1,21 @@
+// Dropout: y[i] = x[i] / (1 − p) with probability 1 − p, else 0 (Srivastava et al. 2014, scaled in
+// training). Whether i is kept is a hash of the seed and i, so the same call on dy is the backward
+// pass, and no mask is stored.
+
+/** @param keep probability of an element to stay, times 2³² and less than it, as u32 */
+export function dropout(y: usize, x: usize, n: i32, seed: i32, keep: u32, scale: f32): void {
+  for (let i = 0; i < n; i++, x += 4, y += 4) {
+    store<f32>(y, hash((seed as u32) + (i as u32) * 0x9e3779b9) < keep ? load<f32>(x) * scale : 0);
+  }
+}
+
+/** "lowbias32" of Chris Wellons' hash prospector: every input bit moves every output bit. */
+// @ts-ignore: decorator
+@inline
+function hash(h: u32): u32 {
+  h ^= h >> 16;
+  h *= 0x21f0aaad;
+  h ^= h >> 15;
+  h *= 0xd35a2d97;
+  return h ^ (h >> 15);
+}

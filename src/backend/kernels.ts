@@ -1,0 +1,165 @@
+/**
+ * The kernels that a device offers: one method for each operation and each gradient. Arguments were
+ * checked by the operations in ops/. Unless a comment says otherwise, the first parameter is written
+ * whole.
+ *
+ * @module
+ */
+
+import type { AxisGeometry } from "../ops/activation.ts";
+import type { Conv2dGeometry } from "../ops/conv_geometry.ts";
+import type { BatchNormTensors } from "../ops/norm.ts";
+import type { AdaptiveGeometry, Pool2dGeometry } from "../ops/pool_geometry.ts";
+import type { Tensor } from "../tensor.ts";
+
+/** The numbers of one step of stochastic gradient descent. */
+export interface SgdStep {
+  /** Learning rate. */
+  readonly lr: number;
+  /** Share of the last step that is kept; takes a velocity. */
+  readonly momentum: number;
+  /** Share of the weights that is added to the gradient. */
+  readonly weightDecay: number;
+  /** Looks ahead along the velocity. */
+  readonly nesterov: boolean;
+  /** The velocity is written for the first time. */
+  readonly first: boolean;
+}
+
+/** The numbers of one step of AdamW. */
+export interface AdamWStep {
+  /** What the weights are multiplied by: 1 − lr · weight decay. */
+  readonly shrink: number;
+  /** Share of the mean gradient that is kept. */
+  readonly beta1: number;
+  /** Share of the mean squared gradient that is kept. */
+  readonly beta2: number;
+  /** lr / (1 − β₁ᵗ). */
+  readonly step: number;
+  /** √(1 − β₂ᵗ). */
+  readonly root: number;
+  /** Added to the divisor. */
+  readonly eps: number;
+}
+
+/** One method for each kernel. */
+export interface Kernels {
+  /** Lays out [outC, inC/groups, (kH,) kW] for {@linkcode Backend.conv2d}. */
+  packConv2d(weight: Tensor, groups: number): Tensor;
+  /** y = x ⋆ packed + bias, clamped at 0 with `relu`. */
+  conv2d(
+    y: Tensor,
+    x: Tensor,
+    packed: Tensor,
+    bias: Tensor | null,
+    g: Conv2dGeometry,
+    relu: boolean,
+  ): void;
+  /** y and, unless null, indices = the windows' maxima and their positions. */
+  maxPool2d(y: Tensor, indices: Tensor<Int32Array> | null, x: Tensor, g: Pool2dGeometry): void;
+  /** y = the windows' sums over their area, or over `divisor`. */
+  avgPool2d(
+    y: Tensor,
+    x: Tensor,
+    g: Pool2dGeometry,
+    countIncludePad: boolean,
+    divisor: number | null,
+  ): void;
+  /** y = means over the windows that give y's size. */
+  adaptiveAvgPool2d(y: Tensor, x: Tensor, g: AdaptiveGeometry): void;
+  /** y = x · weightᵀ + bias, clamped at 0 with `relu`. */
+  linear(y: Tensor, x: Tensor, weight: Tensor, bias: Tensor | null, relu: boolean): void;
+  /** y = max(x, 0). */
+  relu(y: Tensor, x: Tensor): void;
+  /** y = softmax of x along an axis. */
+  softmax(y: Tensor, x: Tensor, g: AxisGeometry): void;
+  /** y = log-softmax of x along an axis. */
+  logSoftmax(y: Tensor, x: Tensor, g: AxisGeometry): void;
+  /** y = x normalised by `size` neighbouring channels. */
+  localResponseNorm(
+    y: Tensor,
+    x: Tensor,
+    size: number,
+    alpha: number,
+    beta: number,
+    k: number,
+  ): void;
+  /** y = x normalised by each channel's statistics. */
+  batchNorm(y: Tensor, x: Tensor, tensors: BatchNormTensors, eps: number): void;
+
+  /** Lays out [outC, inC/groups, (kH,) kW] for {@linkcode Kernels.conv2dBackwardInput}. */
+  packConv2dTransposed(weight: Tensor, groups: number): Tensor;
+  /** dx = the columns Wᵀ · dy, each added where its window stood. */
+  conv2dBackwardInput(dx: Tensor, dy: Tensor, packed: Tensor, g: Conv2dGeometry): void;
+  /** dw += dy · columnsᵀ. */
+  conv2dBackwardWeight(dw: Tensor, dy: Tensor, x: Tensor, g: Conv2dGeometry): void;
+  /** db += Σ dy over all axes but the second. */
+  biasBackward(db: Tensor, dy: Tensor): void;
+  /** dx = dy added where the maxima stood, plane by plane. */
+  maxPool2dBackward(dx: Tensor, dy: Tensor, indices: Tensor<Int32Array>, planes: number): void;
+  /** dx = dy spread over the windows, divided as in the forward pass. */
+  avgPool2dBackward(
+    dx: Tensor,
+    dy: Tensor,
+    g: Pool2dGeometry,
+    countIncludePad: boolean,
+    divisor: number | null,
+  ): void;
+  /** dx = dy spread over the windows of an adaptive pooling. */
+  adaptiveAvgPool2dBackward(dx: Tensor, dy: Tensor, g: AdaptiveGeometry): void;
+  /** dx = dy · weight. */
+  linearBackwardInput(dx: Tensor, dy: Tensor, weight: Tensor): void;
+  /** dw += dyᵀ · x. */
+  linearBackwardWeight(dw: Tensor, dy: Tensor, x: Tensor): void;
+  /** dx = dy where y is not 0. */
+  reluBackward(dx: Tensor, dy: Tensor, y: Tensor): void;
+  /** dx = y · (dy − Σ dy·y). */
+  softmaxBackward(dx: Tensor, dy: Tensor, y: Tensor, g: AxisGeometry): void;
+  /** dx = dy − exp(y) · Σ dy. */
+  logSoftmaxBackward(dx: Tensor, dy: Tensor, y: Tensor, g: AxisGeometry): void;
+  /** loss and dx = the mean cross-entropy of logits x [N, C] and its gradient. */
+  crossEntropy(
+    loss: Tensor,
+    dx: Tensor,
+    x: Tensor,
+    targets: Tensor<Int32Array>,
+    labelSmoothing: number,
+  ): void;
+  /** dx = the gradient of local response normalisation. */
+  localResponseNormBackward(
+    dx: Tensor,
+    dy: Tensor,
+    x: Tensor,
+    size: number,
+    alpha: number,
+    beta: number,
+    k: number,
+  ): void;
+  /** mean and variance of each channel of x. */
+  batchNormStatistics(mean: Tensor, variance: Tensor, x: Tensor): void;
+  /** dx, and dweight and dbias added to, through the batch's own statistics. */
+  batchNormBackward(
+    dx: Tensor,
+    dy: Tensor,
+    x: Tensor,
+    tensors: {
+      readonly mean: Tensor;
+      readonly variance: Tensor;
+      readonly weight: Tensor | null;
+      readonly dweight: Tensor | null;
+      readonly dbias: Tensor | null;
+    },
+    eps: number,
+  ): void;
+  /** y = x with elements dropped by seed. */
+  dropout(y: Tensor, x: Tensor, p: number, seed: number): void;
+
+  /** Moves w along its gradient; the velocity too, if there is one. */
+  sgdStep(w: Tensor, dw: Tensor, velocity: Tensor | null, step: SgdStep): void;
+  /** Moves w along its gradient; the means m of dw and v of dw² too. */
+  adamwStep(w: Tensor, dw: Tensor, m: Tensor, v: Tensor, step: AdamWStep): void;
+  /** y = a·x + b·y. */
+  axpby(y: Tensor, x: Tensor, a: number, b: number): void;
+  /** Σ x². */
+  squaredNorm(x: Tensor): Promise<number>;
+}

@@ -1,0 +1,68 @@
+/**
+ * Losses: a value, and the gradient that training starts from.
+ *
+ * @module
+ */
+
+import { ArgumentError } from "../errors.ts";
+import type { Tensor } from "../tensor.ts";
+import { checkNumber, checkShape, checkTensor } from "./checks.ts";
+
+/** A loss and its gradient; both are the caller's to dispose. */
+export interface LossResult {
+  /** The loss, averaged over the batch: one element. */
+  readonly loss: Tensor;
+  /** Its gradient with respect to the input, of the input's shape. */
+  readonly gradient: Tensor;
+}
+
+/** Options of {@linkcode crossEntropy}. */
+export interface CrossEntropyOptions {
+  /** The share of probability that is spread over all classes (Szegedy et al. 2016). Default 0. */
+  readonly labelSmoothing?: number;
+}
+
+/**
+ * Cross-entropy of class scores, `torch.nn.functional.cross_entropy`: log-softmax and negative
+ * log-likelihood in one, averaged over the batch, with its gradient (softmax(x) − target) / N.
+ *
+ * @param x Logits, [N, C].
+ * @param targets N class indices.
+ * @throws {ArgumentError} When a target is not a class.
+ *
+ * @example
+ * ```ts
+ * import { createBackend } from "../backend.ts";
+ * import { crossEntropy } from "./loss.ts";
+ *
+ * using backend = await createBackend();
+ * using x = backend.upload(new Float32Array([0, 0]), [1, 2]);
+ * const { loss, gradient } = crossEntropy(x, [0]);
+ * console.log(await loss.read(), await gradient.read()); // ln 2, [−½, ½]
+ * ```
+ */
+export function crossEntropy(
+  x: Tensor,
+  targets: ArrayLike<number>,
+  options: CrossEntropyOptions = {},
+): LossResult {
+  const op = "crossEntropy";
+  checkTensor(op, "x", x, x);
+  checkShape(op, "x", x.shape, "[N, C]");
+  const [n, c] = x.shape;
+  if (targets.length !== n) {
+    throw new ArgumentError(op, "the number of targets", targets.length, `${n}, as x has rows`);
+  }
+  const wrong = Array.from(targets).find((t) => !Number.isInteger(t) || t < 0 || t >= c);
+  if (wrong !== undefined) {
+    throw new ArgumentError(op, "a target", wrong, `a class from 0 to ${c - 1}`);
+  }
+  const smoothing = checkNumber(op, "labelSmoothing", options.labelSmoothing ?? 0);
+  if (smoothing < 0 || smoothing > 1) {
+    throw new ArgumentError(op, "labelSmoothing", smoothing, "between 0 and 1");
+  }
+  using indices = x.backend.uploadIndices(Int32Array.from(targets), [n]);
+  const loss = x.backend.empty([1]), gradient = x.backend.empty(x.shape);
+  x.backend.crossEntropy(loss, gradient, x, indices, smoothing);
+  return { loss, gradient };
+}

@@ -1,0 +1,367 @@
+import type { Backend } from "../../src/backend.ts";
+import { conv1d, conv2d, type Conv2dOptions, prepareConv } from "../../src/ops/mod.ts";
+import { assertAllClose, assertEquals } from "../assert.ts";
+import { testOnEveryBackend } from "../backends.ts";
+import * as reference from "../reference.ts";
+import type { Sides } from "../reference.ts";
+import { bits, compute, Draw, type Floats, floats, sumTolerance, upload } from "./harness.ts";
+
+interface Case {
+  readonly x: readonly [number, number, number, number];
+  readonly w: readonly [number, number, number, number];
+  readonly bias?: boolean;
+  readonly relu?: boolean;
+  readonly stride?: readonly [number, number];
+  readonly padding?: Sides;
+  readonly dilation?: readonly [number, number];
+  readonly groups?: number;
+}
+
+/** Draws inputs for a case and compares the backend with the loops. */
+async function check(backend: Backend, c: Case, draw = new Draw(1)): Promise<void> {
+  const x = draw.floats(c.x), w = draw.floats(c.w);
+  const bias = c.bias === false ? null : draw.floats([c.w[0]]);
+  await compare(backend, x, w, bias, c);
+}
+
+async function compare(
+  backend: Backend,
+  x: Floats,
+  w: Floats,
+  bias: Floats | null,
+  { relu = false, stride, padding, dilation, groups }: Partial<Case>,
+): Promise<void> {
+  const options = { stride, padding, dilation, groups };
+  const plain = reference.conv2d(x, w, bias, options);
+  const expected = relu ? reference.relu(plain) : plain;
+  const y = await compute(
+    backend,
+    [x, w, bias],
+    expected.shape,
+    (out, x, w, bias) =>
+      conv2d(x, w, bias, { ...options, activation: relu ? "relu" : undefined, out }),
+  );
+  const k = w.shape[1] * w.shape[2] * w.shape[3];
+  const name = `x [${x.shape}] w [${w.shape}] ${JSON.stringify(options)}${relu ? " relu" : ""}`;
+  assertAllClose(y, expected.data, { ...sumTolerance(k, x, w), name });
+}
+
+testOnEveryBackend(
+  "conv2d() is right on each side of every edge of a 6×8 tile",
+  async (backend) => {
+    for (const rows of [1, 2, 5, 6, 7, 11, 12, 13, 18, 19]) {
+      for (const columns of [1, 2, 7, 8, 9, 15, 16, 17, 24, 25]) {
+        await check(backend, { x: [1, 3, 1, columns], w: [rows, 3, 1, 1] });
+      }
+    }
+  },
+);
+
+testOnEveryBackend("conv2d() fills edge tiles with and without bias and relu", async (backend) => {
+  for (const [rows, columns] of [[6, 8], [7, 8], [6, 9], [5, 7], [13, 17]]) {
+    for (const bias of [true, false]) {
+      for (const relu of [true, false]) {
+        await check(backend, { x: [2, 2, 1, columns], w: [rows, 2, 1, 1], bias, relu });
+      }
+    }
+  }
+});
+
+testOnEveryBackend("conv2d() adds up blocks of k on each side of 384", async (backend) => {
+  for (const k of [1, 2, 3, 383, 384, 385, 767, 768, 769, 800]) {
+    for (const [rows, columns] of [[7, 9], [6, 8]]) {
+      await check(backend, { x: [1, k, 1, columns], w: [rows, k, 1, 1], relu: k % 2 === 1 });
+    }
+  }
+});
+
+testOnEveryBackend(
+  "conv2d() adds up deep kernels whose blocks end inside a window",
+  async (backend) => {
+    // 11·5·7 = 385 and 32·5·5 = 800 taps: 384 falls between two taps of one window
+    await check(backend, { x: [1, 11, 7, 9], w: [7, 11, 5, 7], padding: [2, 3, 2, 3], relu: true });
+    await check(backend, {
+      x: [1, 32, 6, 5],
+      w: [5, 32, 5, 5],
+      padding: [1, 2, 2, 1],
+      bias: false,
+    });
+    await check(backend, {
+      x: [2, 128, 5, 5],
+      w: [6, 128, 3, 3],
+      padding: [1, 1, 1, 1],
+      relu: true,
+    });
+  },
+);
+
+testOnEveryBackend(
+  "conv2d() goes through blocks of columns on each side of 736",
+  async (backend) => {
+    for (const pixels of [728, 735, 736, 737, 744, 1471, 1472, 1473, 1500]) {
+      await check(backend, { x: [1, 2, 1, pixels], w: [7, 2, 1, 1] });
+    }
+    for (const [h, w] of [[21, 35], [23, 32], [11, 67], [30, 50]]) { // 735, 736, 737, 1500 pixels
+      await check(backend, { x: [1, 2, h, w], w: [5, 2, 3, 3], padding: [1, 1, 1, 1] });
+    }
+  },
+);
+
+testOnEveryBackend(
+  "conv2d() is right where blocks of k and of columns end together",
+  async (backend) => {
+    await check(backend, { x: [1, 385, 1, 737], w: [7, 385, 1, 1], relu: true });
+    await check(backend, { x: [1, 800, 1, 740], w: [7, 800, 1, 1], bias: false });
+  },
+);
+
+testOnEveryBackend(
+  "conv2d() takes rows of every width, at every stride and dilation",
+  async (backend) => {
+    for (let width = 1; width <= 18; width++) {
+      for (const [stride, dilation] of [[1, 1], [2, 1], [1, 2], [3, 2]] as const) {
+        await check(backend, {
+          x: [1, 2, 4, width],
+          w: [3, 2, 2, 3],
+          stride: [1, stride],
+          dilation: [1, dilation],
+          padding: [0, 2, 1, 2],
+        });
+      }
+    }
+  },
+);
+
+const pairs: [string, Case][] = [
+  ["strides that differ", { x: [1, 3, 11, 12], w: [4, 3, 3, 3], stride: [3, 2] }],
+  ["dilations that differ", { x: [1, 3, 11, 12], w: [4, 3, 3, 3], dilation: [2, 4] }],
+  ["each side's own padding", { x: [1, 2, 5, 6], w: [3, 2, 3, 4], padding: [1, 0, 3, 2] }],
+  ["padding on one side only", { x: [1, 2, 5, 6], w: [3, 2, 3, 3], padding: [0, 0, 0, 4] }],
+  ["padding larger than the input", { x: [1, 1, 2, 2], w: [2, 1, 3, 3], padding: [5, 6, 7, 8] }],
+  ["a kernel as large as the input", { x: [2, 3, 5, 7], w: [4, 3, 5, 7] }],
+  ["a kernel larger than the input", { x: [1, 2, 3, 2], w: [4, 2, 5, 4], padding: [1, 1, 1, 1] }],
+  ["one pixel", { x: [1, 1, 1, 1], w: [1, 1, 1, 1] }],
+  ["one pixel in the middle of padding", {
+    x: [1, 1, 1, 1],
+    w: [1, 1, 3, 3],
+    padding: [1, 1, 1, 1],
+  }],
+  ["a stride beyond the input", { x: [1, 2, 4, 4], w: [3, 2, 2, 2], stride: [9, 9] }],
+  ["a stride larger than the kernel", { x: [2, 2, 9, 9], w: [3, 2, 1, 1], stride: [2, 3] }],
+  ["columns only", { x: [1, 2, 9, 1], w: [3, 2, 4, 1], stride: [2, 1], padding: [1, 0, 2, 0] }],
+  ["batches", { x: [5, 3, 6, 5], w: [7, 3, 3, 3], padding: [1, 1, 1, 1] }],
+  ["two groups", { x: [2, 6, 6, 5], w: [8, 3, 3, 3], groups: 2, padding: [1, 1, 1, 1] }],
+  ["groups of 7 rows", { x: [2, 6, 5, 5], w: [21, 2, 2, 2], groups: 3 }],
+  ["a channel each", { x: [2, 7, 6, 6], w: [7, 1, 3, 3], groups: 7, padding: [1, 1, 1, 1] }],
+  ["two outputs of each channel", { x: [2, 5, 6, 6], w: [10, 1, 3, 3], groups: 5, stride: [2, 2] }],
+  ["groups of deep kernels", { x: [1, 100, 4, 4], w: [14, 50, 3, 3], groups: 2, relu: true }],
+];
+for (const [what, c] of pairs) {
+  testOnEveryBackend(`conv2d() takes ${what}`, (backend) => check(backend, c));
+}
+
+testOnEveryBackend("conv2d() agrees with the loops on 200 drawn shapes", async (backend) => {
+  const draw = new Draw(20);
+  for (let i = 0; i < 200; i++) {
+    const groups = draw.pick([1, 1, 1, 2, 3]);
+    const inC = groups * draw.integer(1, 4), outC = groups * draw.integer(1, 9);
+    const kernel = [draw.integer(1, 4), draw.integer(1, 4)] as const;
+    const dilation = [draw.integer(1, 3), draw.integer(1, 3)] as const;
+    const stride = [draw.integer(1, 3), draw.integer(1, 3)] as const;
+    const padding = [0, 0, 0, 0].map(() => draw.pick([0, 0, 1, 2, 3])) as unknown as Sides;
+    const room = (axis: 0 | 1) => dilation[axis] * (kernel[axis] - 1) + 1;
+    const h = Math.max(1, room(0) - padding[0] - padding[2]) + draw.integer(0, 8);
+    const w = Math.max(1, room(1) - padding[1] - padding[3]) + draw.integer(0, 20);
+    await check(backend, {
+      x: [draw.integer(1, 2), inC, h, w],
+      w: [outC, inC / groups, ...kernel],
+      bias: draw.pick([true, false]),
+      relu: draw.pick([true, false]),
+      stride,
+      padding,
+      dilation,
+      groups,
+    }, draw);
+  }
+});
+
+testOnEveryBackend("conv2d() hands NaN and infinities through, with relu too", async (backend) => {
+  const draw = new Draw(3);
+  const x = draw.floats([1, 2, 5, 9]), w = draw.floats([7, 2, 2, 2], 0.5, 1);
+  x.data.set([NaN, Infinity, -Infinity], 40);
+  x.data[3] = NaN;
+  x.data[70] = -Infinity;
+  for (const relu of [false, true]) await compare(backend, x, w, draw.floats([7]), { relu });
+});
+
+testOnEveryBackend(
+  "conv2d() keeps the NaN of a zero weight on an infinity to its own element",
+  async (backend) => {
+    // a tile's unused rows are zeros too: their NaN must not reach a neighbour
+    const x = floats([1, 1, 1, 9], [1, 1, 1, Infinity, 1, 1, 1, 1, -Infinity]);
+    await compare(backend, x, floats([7, 1, 1, 1], [0, 1, 2, 3, 4, 5, 6]), null, {});
+  },
+);
+
+testOnEveryBackend(
+  "conv2d() with relu gives 0 where every sum is negative",
+  async (backend) => {
+    const x = floats([1, 1, 3, 3], Array(9).fill(1)), w = floats([7, 1, 2, 2], Array(28).fill(-1));
+    const y = await compute(
+      backend,
+      [x, w],
+      [1, 7, 2, 2],
+      (out, x, w) => conv2d(x, w, null, { activation: "relu", out }),
+    );
+    assertEquals(y, new Float32Array(28));
+  },
+);
+
+testOnEveryBackend(
+  "conv2d() takes padding as a number, a pair, four sides and by name",
+  async (backend) => {
+    const draw = new Draw(4);
+    const x = draw.floats([1, 2, 6, 7]), w = draw.floats([3, 2, 3, 4]);
+    // an even extent has an odd zero: behind, as in PyTorch
+    const forms: [Conv2dOptions, Sides][] = [
+      [{ padding: 2 }, [2, 2, 2, 2]],
+      [{ padding: [1, 2] }, [1, 2, 1, 2]],
+      [{ padding: [0, 1, 2, 3] }, [0, 1, 2, 3]],
+      [{ padding: "valid" }, [0, 0, 0, 0]],
+      [{ padding: "same" }, [1, 1, 1, 2]],
+    ];
+    for (const [options, sides] of forms) {
+      const expected = reference.conv2d(x, w, null, { padding: sides });
+      const y = await compute(
+        backend,
+        [x, w],
+        expected.shape,
+        (out, x, w) => conv2d(x, w, null, { ...options, out }),
+      );
+      assertAllClose(y, expected.data, sumTolerance(24, x, w));
+    }
+  },
+);
+
+testOnEveryBackend(
+  'conv2d() keeps the size with padding "same" and any dilation',
+  async (backend) => {
+    const draw = new Draw(5);
+    for (const kernel of [1, 2, 3, 4]) {
+      for (const dilation of [1, 2, 3]) {
+        const x = draw.floats([1, 1, 7, 8]), w = draw.floats([2, 1, kernel, kernel]);
+        const extra = dilation * (kernel - 1), before = Math.floor(extra / 2);
+        const sides = [before, before, extra - before, extra - before] as const;
+        const expected = reference.conv2d(x, w, null, {
+          padding: sides,
+          dilation: [dilation, dilation],
+        });
+        const y = await compute(
+          backend,
+          [x, w],
+          [1, 2, 7, 8],
+          (out, x, w) => conv2d(x, w, null, { padding: "same", dilation, out }),
+        );
+        assertAllClose(y, expected.data, sumTolerance(kernel ** 2, x, w));
+      }
+    }
+  },
+);
+
+testOnEveryBackend(
+  "prepareConv() changes no bit of the result, however often it is used",
+  async (backend) => {
+    const draw = new Draw(6);
+    for (const groups of [1, 2]) {
+      const x = draw.floats([2, 4, 9, 9]), w = draw.floats([14, 4 / groups, 3, 3]);
+      const bias = draw.floats([14]);
+      using tx = backend.upload(x.data, x.shape), tw = backend.upload(w.data, w.shape);
+      using tb = backend.upload(bias.data, bias.shape);
+      const options = { padding: 1, groups, activation: "relu" } as const;
+      using raw = conv2d(tx, tw, tb, options);
+      const prepared = prepareConv(tw, groups);
+      for (let i = 0; i < 2; i++) {
+        using y = conv2d(tx, prepared, tb, options);
+        assertEquals(bits(await y.read()), bits(await raw.read()));
+      }
+      prepared.packed.dispose();
+    }
+    assertEquals(backend.bytesInUse, 0);
+  },
+);
+
+testOnEveryBackend("prepareConv() takes the weights of conv1d() too", async (backend) => {
+  const draw = new Draw(8);
+  using x = upload(backend, draw.floats([2, 4, 9]));
+  using w = upload(backend, draw.floats([6, 2, 3]));
+  using raw = conv1d(x, w, null, { groups: 2 });
+  const prepared = prepareConv(w, 2);
+  using y = conv1d(x, prepared, null, { groups: 2 });
+  assertEquals(bits(await y.read()), bits(await raw.read()));
+  prepared.packed.dispose();
+});
+
+testOnEveryBackend(
+  "conv2d() without `out` returns a new tensor with the same bits",
+  async (backend) => {
+    const draw = new Draw(7);
+    const x = draw.floats([1, 3, 6, 6]), w = draw.floats([5, 3, 3, 3]);
+    const into = await compute(
+      backend,
+      [x, w],
+      [1, 5, 4, 4],
+      (out, x, w) => conv2d(x, w, null, { out }),
+    );
+    using tx = backend.upload(x.data, x.shape), tw = backend.upload(w.data, w.shape);
+    using y = conv2d(tx, tw, null);
+    assertEquals(y.shape, [1, 5, 4, 4]);
+    assertEquals(bits(await y.read()), bits(into));
+  },
+);
+
+testOnEveryBackend("conv1d() agrees with the loops on 100 drawn shapes", async (backend) => {
+  const draw = new Draw(21);
+  for (let i = 0; i < 100; i++) {
+    const groups = draw.pick([1, 1, 2, 3]);
+    const groupC = draw.integer(1, 5), kernel = draw.integer(1, 6), dilation = draw.integer(1, 3);
+    const padding = [draw.integer(0, 3), draw.integer(0, 3)] as const;
+    const least = Math.max(1, dilation * (kernel - 1) + 1 - padding[0] - padding[1]);
+    const x = draw.floats([draw.integer(1, 3), groups * groupC, least + draw.integer(0, 30)]);
+    const w = draw.floats([groups * draw.integer(1, 8), groupC, kernel]);
+    const bias = draw.pick([null, draw.floats([w.shape[0]])]);
+    const relu = draw.pick([true, false]);
+    const options = {
+      stride: [draw.integer(1, 3)],
+      padding,
+      dilation: [dilation],
+      groups,
+    } as const;
+    const plain = reference.conv1d(x, w, bias, options);
+    const expected = relu ? reference.relu(plain) : plain;
+    const y = await compute(
+      backend,
+      [x, w, bias],
+      expected.shape,
+      (out, x, w, bias) =>
+        conv1d(x, w, bias, { ...options, activation: relu ? "relu" : undefined, out }),
+    );
+    const name = `x [${x.shape}] w [${w.shape}] ${JSON.stringify(options)}`;
+    assertAllClose(y, expected.data, { ...sumTolerance(groupC * kernel, x, w), name });
+  }
+});
+
+testOnEveryBackend(
+  "conv1d() is conv2d() of height 1, and the band matrix of the assignment",
+  async (backend) => {
+    // y = W x with W[i][j] = w[j − i + P]
+    const x = [1, -2, 3, 5, -7], w = [2, -1, 4];
+    const expected = x.map((_, i) => x.reduce((sum, v, j) => sum + (w[j - i + 1] ?? 0) * v, 0));
+    const y = await compute(
+      backend,
+      [floats([1, 1, 5], x), floats([1, 1, 3], w)],
+      [1, 1, 5],
+      (out, x, w) => conv1d(x, w, null, { padding: "same", out }),
+    );
+    assertEquals(y, Float32Array.from(expected));
+  },
+);

@@ -1,0 +1,120 @@
+/** What the suites of the backends share: drawn inputs, guarded outputs, derived tolerances. */
+
+import type { Backend } from "../../src/backend.ts";
+import { Generator } from "../../src/random.ts";
+import { elements, type Shape, type Tensor } from "../../src/tensor.ts";
+import { assert, assertEquals } from "../assert.ts";
+import type { NumArray } from "../reference.ts";
+
+/** float32 values with a shape, outside any backend. */
+export interface Floats extends NumArray {
+  readonly data: Float32Array;
+}
+
+/** Numbers drawn from a seed: the same on every machine. */
+export class Draw {
+  readonly #generator: Generator;
+
+  constructor(seed: number) {
+    this.#generator = new Generator(seed);
+  }
+
+  /** An integer from `least` to `most`, both included. */
+  integer(least: number, most: number): number {
+    return least + this.#generator.random() % (most - least + 1);
+  }
+
+  /** One of the choices. */
+  pick<T>(choices: readonly T[]): T {
+    return choices[this.integer(0, choices.length - 1)];
+  }
+
+  /** Values from [from, to). */
+  floats(shape: Shape, from = -1, to = 1): Floats {
+    const data = new Float32Array(elements(shape));
+    this.#generator.uniform(data, from, to);
+    return { shape, data };
+  }
+
+  /** Few different values, both signs, zeros and −0 among them: full of ties. */
+  coarse(shape: Shape, values: readonly number[] = [-2, -1, -0, 0, 1, 2]): Floats {
+    const data = new Float32Array(elements(shape));
+    for (let i = 0; i < data.length; i++) data[i] = this.pick(values);
+    return { shape, data };
+  }
+}
+
+export function floats(shape: Shape, values: ArrayLike<number>): Floats {
+  return { shape, data: Float32Array.from(values) };
+}
+
+export function upload(backend: Backend, x: Floats): Tensor {
+  return backend.upload(x.data, x.shape);
+}
+
+/** Whatever else: not a value that a kernel computes, and not NaN, which hides in comparisons. */
+const guard = Math.fround(-12345.678);
+const MARGIN = 64;
+
+/** Inputs as the operation sees them. */
+type Tensors<T> = { -readonly [K in keyof T]: null extends T[K] ? Tensor | null : Tensor };
+
+/**
+ * Runs an operation on arrays and returns what it wrote, after checking that it wrote all of its
+ * output and nothing else: the output starts as NaN, right between two guards. (A tensor of its own
+ * would end on a cache line; a view of a larger one ends where its shape ends.)
+ */
+export async function compute<const T extends readonly (Floats | null)[]>(
+  backend: Backend,
+  inputs: T,
+  shape: Shape,
+  run: (out: Tensor, ...tensors: Tensors<T>) => Tensor,
+): Promise<Float32Array> {
+  const before = backend.bytesInUse;
+  const size = elements(shape);
+  const front = backend.upload(new Float32Array(MARGIN).fill(guard), [MARGIN]);
+  const values = new Float32Array(size + MARGIN).fill(guard).fill(NaN, 0, size);
+  const back = backend.upload(values, [size + MARGIN]);
+  const tensors = inputs.map((x) => x && upload(backend, x));
+  try {
+    const out = back.view(shape);
+    const y = run(out, ...tensors as unknown as Tensors<T>);
+    assert(y === out, "the operation returns the tensor it was given");
+    const written = await back.read();
+    assert((await front.read()).every((v) => v === guard), "wrote before its output");
+    assert(written.subarray(size).every((v) => v === guard), "wrote behind its output");
+    for (const [i, tensor] of tensors.entries()) {
+      if (tensor) {
+        assertEquals(bits(await tensor.read()), bits(inputs[i]!.data), "an input changed");
+      }
+    }
+    return written.slice(0, size);
+  } finally {
+    for (const tensor of [front, back, ...tensors]) tensor?.dispose();
+    assertEquals(backend.bytesInUse, before, "bytes in use afterwards");
+  }
+}
+
+/** Float32 values as integers: equal when every bit is, NaN and −0 included. */
+export function bits(values: Float32Array): Int32Array {
+  return new Int32Array(values.buffer, values.byteOffset, values.length);
+}
+
+/**
+ * How far float32 may be from float64 for a sum of k products: each product and each addition
+ * rounds by 2⁻²⁴ of sums that grow like √k, and the roundings add up like √k: k · 2⁻²⁴ · max|x| ·
+ * max|w|, doubled.
+ */
+export function sumTolerance(k: number, x: NumArray, w: NumArray): { abs: number; rel: number } {
+  return { abs: (k + 1) * 2 ** -23 * largest(x) * largest(w), rel: 2 ** -23 };
+}
+
+/** The largest finite magnitude. */
+export function largest({ data }: NumArray): number {
+  let top = 0;
+  for (let i = 0; i < data.length; i++) {
+    const v = Math.abs(data[i]);
+    if (v > top && v < Infinity) top = v;
+  }
+  return top;
+}

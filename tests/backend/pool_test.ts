@@ -1,0 +1,389 @@
+import type { Backend } from "../../src/backend.ts";
+import * as ops from "../../src/ops/mod.ts";
+import type { Tensor } from "../../src/tensor.ts";
+import { assert, assertAllClose, assertEquals } from "../assert.ts";
+import { testOnEveryBackend } from "../backends.ts";
+import * as reference from "../reference.ts";
+import { compute, Draw, type Floats, floats, largest, upload } from "./harness.ts";
+
+type Options = reference.Pool2d;
+
+/** The reference's options as the library spells them. */
+function spelled({ kernel, stride, padding, dilation, ceilMode }: Options) {
+  return { kernelSize: kernel, stride, padding, dilation, ceilMode };
+}
+
+/** Maxima with and without indices, equal to the loops'. */
+async function checkMax(backend: Backend, x: Floats, o: Options): Promise<void> {
+  const { y: maxima, indices: positions } = reference.maxPool2d(x, o);
+  const name = `x [${x.shape}] ${JSON.stringify(o)}`;
+  const y = await compute(
+    backend,
+    [x],
+    maxima.shape,
+    (out, x) => ops.maxPool2d(x, { ...spelled(o), out }),
+  );
+  assertAllClose(y, maxima.data, { name });
+  using tx = upload(backend, x);
+  const { output, indices } = ops.maxPool2dWithIndices(tx, spelled(o));
+  assertEquals([output.shape, indices.shape], [maxima.shape, maxima.shape]);
+  assertAllClose(await output.read(), maxima.data, { name: `${name} with indices` });
+  assertAllClose(await indices.read(), positions.data, { name: `${name} indices` });
+  output.dispose();
+  indices.dispose();
+}
+
+/** Averages equal to the loops' but for the roundings of the sum. */
+async function checkAverage(
+  backend: Backend,
+  x: Floats,
+  o: Options & reference.Average,
+): Promise<void> {
+  const expected = reference.avgPool2d(x, o);
+  const { countIncludePad, divisor: divisorOverride } = o;
+  const y = await compute(
+    backend,
+    [x],
+    expected.shape,
+    (out, x) => ops.avgPool2d(x, { ...spelled(o), countIncludePad, divisorOverride, out }),
+  );
+  const taps = o.kernel[0] * o.kernel[1];
+  const name = `x [${x.shape}] ${JSON.stringify(o)}`;
+  const abs = (taps + 1) * 2 ** -23 * largest(x) * Math.max(1, taps / (o.divisor ?? taps));
+  assertAllClose(y, expected.data, { abs, rel: 2 ** -22, name });
+}
+
+/** Draws a pooling whose windows all meet the input. */
+function drawPool(draw: Draw): { shape: [number, number, number, number]; options: Options } {
+  while (true) {
+    const kernel = [draw.integer(1, 4), draw.integer(1, 5)] as const;
+    const dilation = [draw.pick([1, 1, 2, 3]), draw.pick([1, 1, 2, 3])] as const;
+    const stride = [draw.integer(1, 4), draw.integer(1, 4)] as const;
+    const side = (axis: 0 | 1) => draw.integer(0, dilation[axis] * (kernel[axis] - 1));
+    const padding = [side(0), side(1), side(0), side(1)] as const;
+    const shape: [number, number, number, number] = [
+      draw.integer(1, 2),
+      draw.integer(1, 3),
+      draw.integer(1, 12),
+      draw.integer(1, 24),
+    ];
+    const options = { kernel, stride, padding, dilation, ceilMode: draw.pick([true, false]) };
+    if (meetsInput(shape, options)) return { shape, options };
+  }
+}
+
+function meetsInput([, , h, w]: readonly number[], o: Options): boolean {
+  const { stride = o.kernel, dilation = [1, 1], padding = [0, 0, 0, 0] } = o;
+  return [h, w].every((size, axis) => {
+    const before = padding[axis], after = padding[axis + 2], kernel = o.kernel[axis];
+    if (size + before + after < dilation[axis] * (kernel - 1) + 1) return false;
+    const out = reference.pooledSize(
+      size,
+      [before, after],
+      kernel,
+      stride[axis],
+      dilation[axis],
+      o.ceilMode ?? false,
+    );
+    return Array.from({ length: out }, (_, i) => i * stride[axis] - before).every((start) =>
+      Array.from({ length: kernel }, (_, k) => start + k * dilation[axis])
+        .some((tap) => tap >= 0 && tap < size)
+    );
+  });
+}
+
+testOnEveryBackend("maxPool2d() and avgPool2d() take rows of every width", async (backend) => {
+  const draw = new Draw(1);
+  for (let width = 1; width <= 33; width++) {
+    for (const stride of [1, 2, 3]) {
+      for (const padding of [[0, 0, 0, 0], [1, 1, 0, 2], [0, 2, 2, 0]] as const) {
+        const o = { kernel: [2, 3], stride: [1, stride], padding } as const;
+        const x = draw.floats([1, 2, 3, width]);
+        if (!meetsInput(x.shape, o)) continue;
+        await checkMax(backend, x, o);
+        for (const countIncludePad of [true, false]) {
+          await checkAverage(backend, x, { ...o, countIncludePad });
+        }
+      }
+    }
+  }
+});
+
+const shapes: [string, [number, number, number, number], Options][] = [
+  ["windows of one", [2, 2, 5, 9], { kernel: [1, 1] }],
+  ["windows of one, apart", [2, 2, 7, 9], { kernel: [1, 1], stride: [2, 3] }],
+  ["a window as large as the input", [2, 3, 6, 5], { kernel: [6, 5] }],
+  ["windows side by side", [1, 2, 8, 16], { kernel: [2, 2] }],
+  ["windows that overlap, as AlexNet's", [2, 3, 13, 13], { kernel: [3, 3], stride: [2, 2] }],
+  ["gaps between windows", [1, 2, 9, 17], { kernel: [2, 2], stride: [3, 3] }],
+  ["each side's padding", [1, 2, 7, 9], {
+    kernel: [3, 4],
+    stride: [1, 1],
+    padding: [1, 0, 2, 3],
+  }],
+  ["dilations that differ", [1, 2, 9, 12], { kernel: [3, 2], stride: [1, 1], dilation: [2, 5] }],
+  ["dilation over padding", [1, 2, 6, 11], {
+    kernel: [3, 3],
+    stride: [2, 1],
+    dilation: [3, 2],
+    padding: [3, 2, 4, 3],
+  }],
+  ["a ragged end cut off", [1, 2, 8, 10], { kernel: [3, 3], stride: [2, 2] }],
+  ["a ragged end kept", [1, 2, 8, 10], { kernel: [3, 3], stride: [2, 2], ceilMode: true }],
+  ["a last window that starts in the leading padding", [1, 3, 2, 2], {
+    kernel: [3, 3],
+    stride: [3, 3],
+    padding: [1, 1, 1, 1],
+    ceilMode: true,
+  }],
+  ["no last window behind the input", [1, 1, 2, 2], {
+    kernel: [1, 1],
+    stride: [2, 2],
+    ceilMode: true,
+  }],
+  ["ceilMode with padding behind", [1, 2, 7, 11], {
+    kernel: [3, 3],
+    stride: [3, 3],
+    padding: [1, 1, 1, 1],
+    ceilMode: true,
+  }],
+  ["ceilMode with dilation", [1, 2, 9, 14], {
+    kernel: [2, 3],
+    stride: [3, 2],
+    dilation: [3, 2],
+    ceilMode: true,
+  }],
+  ["many planes", [3, 7, 5, 6], { kernel: [2, 2], stride: [1, 1] }],
+];
+for (const [what, shape, options] of shapes) {
+  testOnEveryBackend(`maxPool2d() and avgPool2d() take ${what}`, async (backend) => {
+    const x = new Draw(2).floats(shape);
+    await checkMax(backend, x, options);
+    for (const countIncludePad of [true, false]) {
+      await checkAverage(backend, x, { ...options, countIncludePad });
+    }
+    await checkAverage(backend, x, { ...options, divisor: 3 });
+  });
+}
+
+testOnEveryBackend(
+  "maxPool2d() agrees with the loops on 200 drawn shapes full of ties",
+  async (backend) => {
+    const draw = new Draw(30);
+    for (let i = 0; i < 200; i++) {
+      const { shape, options } = drawPool(draw);
+      const values = draw.pick([[-2, -1, 0, 1], [-3, -2, -1], [0], [-Infinity, -1, 1, Infinity]]);
+      await checkMax(backend, draw.coarse(shape, values), options);
+    }
+  },
+);
+
+testOnEveryBackend("avgPool2d() agrees with the loops on 200 drawn shapes", async (backend) => {
+  const draw = new Draw(31);
+  for (let i = 0; i < 200; i++) {
+    const { shape, options } = drawPool(draw);
+    const countIncludePad = draw.pick([true, false]);
+    const divisor = draw.pick([undefined, undefined, 1, 2, 7]);
+    await checkAverage(backend, draw.floats(shape), { ...options, countIncludePad, divisor });
+  }
+});
+
+const padded = { kernel: [3, 3], stride: [1, 1], padding: [1, 1, 1, 1] } as const;
+
+testOnEveryBackend("maxPool2d() of negatives is never the padding's 0", async (backend) => {
+  await checkMax(backend, new Draw(3).floats([1, 2, 6, 11], -2, -1), padded);
+});
+
+testOnEveryBackend(
+  "maxPool2d() of zeros is 0 at the first position of each window",
+  async (backend) => {
+    const x = floats([1, 1, 6, 11], Array(66).fill(0));
+    await checkMax(backend, x, padded);
+    await checkMax(backend, floats(x.shape, Array(66).fill(-0)), padded);
+  },
+);
+
+testOnEveryBackend(
+  "maxPool2d() of −∞ alone is −∞ at the first position inside the input",
+  async (backend) => {
+    await checkMax(backend, floats([1, 1, 6, 11], Array(66).fill(-Infinity)), padded);
+  },
+);
+
+testOnEveryBackend("maxPool2d() of the smallest numbers there are is right", async (backend) => {
+  const values = [1e-45, -1e-45, 1.2e-38, -1.2e-38, -3.4e38];
+  await checkMax(backend, new Draw(4).coarse([1, 2, 6, 11], values), padded);
+});
+
+testOnEveryBackend(
+  "maxPool2d() gives NaN for every window that holds one, wherever",
+  async (backend) => {
+    for (let at = 0; at < 55; at++) {
+      const x = new Draw(5).floats([1, 1, 5, 11]);
+      x.data[at] = NaN;
+      await checkMax(backend, x, { kernel: [2, 3], stride: [1, 1] });
+      await checkMax(backend, x, { ...padded, stride: [2, 2] });
+    }
+  },
+);
+
+testOnEveryBackend(
+  "maxPool2d() points at the last NaN of a window, as PyTorch does",
+  async (backend) => {
+    const x = new Draw(6).coarse([1, 2, 8, 19], [NaN, 1, 2, NaN, Infinity]);
+    await checkMax(backend, x, padded);
+    await checkMax(backend, x, { kernel: [3, 2], stride: [2, 3], dilation: [2, 1] });
+  },
+);
+
+testOnEveryBackend("maxPool2d() takes the first of equals, row by row", async (backend) => {
+  using x = backend.upload([5, 1, 5, 5, 5, 1, 5, 1, 5], [1, 1, 3, 3]);
+  const { output, indices } = ops.maxPool2dWithIndices(x, { kernelSize: 2, stride: 1 });
+  assertEquals(await output.read(), new Float32Array([5, 5, 5, 5]));
+  assertEquals(await indices.read(), new Int32Array([0, 2, 3, 4]));
+});
+
+testOnEveryBackend("maxPool2d() writes its indices and nothing around them", async (backend) => {
+  const draw = new Draw(7);
+  for (let width = 3; width <= 20; width++) {
+    for (const stride of [1, 2]) {
+      const x = draw.floats([1, 2, 3, width]);
+      const o = { kernel: [2, 2], stride: [1, stride] } as const;
+      const { indices: expected } = reference.maxPool2d(x, o);
+      const size = expected.data.length;
+      // indices have no `out`: the kernel itself is called, with views of larger tensors
+      using tx = upload(backend, x);
+      using y = backend.empty(expected.shape);
+      using front = backend.emptyIndices([64]);
+      using back = backend.emptyIndices([size + 64]);
+      for (const tensor of [front, back]) {
+        backend.write(tensor as unknown as Tensor, new Float32Array(tensor.size).fill(-7));
+      }
+      const g = ops.pool2dGeometry("maxPool2d", x.shape, spelled(o));
+      backend.maxPool2d(y, back.view(expected.shape), tx, g);
+      const written = await back.read();
+      assertAllClose(written.subarray(0, size), expected.data);
+      assert(written.subarray(size).every((v) => v === -7), "wrote behind the indices");
+      assert((await front.read()).every((v) => v === -7), "wrote before the indices");
+    }
+  }
+  assertEquals(backend.bytesInUse, 0);
+});
+
+testOnEveryBackend(
+  "avgPool2d() hands NaN and infinities to their windows only",
+  async (backend) => {
+    const x = new Draw(8).floats([1, 1, 6, 14]);
+    x.data.set([NaN, 1, 1, Infinity, 1, 1, -Infinity], 17);
+    x.data[60] = Infinity;
+    await checkAverage(backend, x, padded);
+    await checkAverage(backend, x, { kernel: [2, 3], stride: [2, 2] });
+  },
+);
+
+testOnEveryBackend(
+  "avgPool2d() counts padding by default, and not beyond it in ceilMode",
+  async (backend) => {
+    using x = backend.upload([1, 2, 3, 4], [1, 1, 2, 2]);
+    const read = async (y: Tensor) => Array.from(await y.read());
+    const options = { kernelSize: 2, stride: 2, padding: 1 };
+    assertEquals(await read(ops.avgPool2d(x, options)), [0.25, 0.5, 0.75, 1]);
+    const alone = ops.avgPool2d(x, { ...options, countIncludePad: false });
+    assertEquals(await read(alone), [1, 2, 3, 4]);
+    // padded it is 4×4: windows start at −1 and 2, and the second is cut at 3, so it has one row
+    const cut = { kernelSize: 3, stride: 2, padding: [0, 0, 1, 1], ceilMode: true } as const;
+    assertEquals(await read(ops.avgPool2d(x, cut)), [10 / 9].map(Math.fround));
+  },
+);
+
+testOnEveryBackend(
+  "pooling along one axis agrees with the loops on 100 drawn shapes",
+  async (backend) => {
+    const draw = new Draw(32);
+    for (let i = 0; i < 100; i++) {
+      const { shape, options: o } = drawPool(draw);
+      const x = draw.coarse([shape[0], shape[1], shape[3]]);
+      const flat: reference.Pool1d = {
+        kernel: [o.kernel[1]],
+        stride: [o.stride![1]],
+        padding: [o.padding![1], o.padding![3]],
+        dilation: [o.dilation![1]],
+        ceilMode: o.ceilMode,
+      };
+      const options = {
+        kernelSize: flat.kernel,
+        stride: flat.stride,
+        padding: flat.padding,
+        dilation: flat.dilation,
+        ceilMode: flat.ceilMode,
+      };
+      const name = `x [${x.shape}] ${JSON.stringify(flat)}`;
+      const { y: maxima, indices: positions } = reference.maxPool1d(x, flat);
+      const max = await compute(
+        backend,
+        [x],
+        maxima.shape,
+        (out, x) => ops.maxPool1d(x, { ...options, out }),
+      );
+      assertAllClose(max, maxima.data, { name });
+      using tx = upload(backend, x);
+      const { output, indices } = ops.maxPool1dWithIndices(tx, options);
+      assertEquals([output.shape, indices.shape], [maxima.shape, maxima.shape]);
+      assertAllClose(await output.read(), maxima.data, { name });
+      assertAllClose(await indices.read(), positions.data, { name });
+      output.dispose();
+      indices.dispose();
+      const countIncludePad = draw.pick([true, false]);
+      const means = reference.avgPool1d(x, { ...flat, countIncludePad });
+      const average = await compute(
+        backend,
+        [x],
+        means.shape,
+        (out, x) => ops.avgPool1d(x, { ...options, countIncludePad, out }),
+      );
+      assertAllClose(average, means.data, { abs: 1e-6, name });
+    }
+  },
+);
+
+testOnEveryBackend("adaptiveAvgPool2d() gives every size from every other", async (backend) => {
+  const draw = new Draw(9);
+  for (const [h, w] of [[1, 1], [2, 3], [6, 6], [7, 5], [13, 9]]) {
+    for (const [oh, ow] of [[1, 1], [2, 2], [3, 5], [6, 6], [7, 5], [8, 17], [13, 1]] as const) {
+      const x = draw.floats([2, 2, h, w]);
+      const expected = reference.adaptiveAvgPool2d(x, [oh, ow]);
+      const y = await compute(
+        backend,
+        [x],
+        expected.shape,
+        (out, x) => ops.adaptiveAvgPool2d(x, [oh, ow], { out }),
+      );
+      assertAllClose(y, expected.data, { abs: (h * w + 1) * 2 ** -24, rel: 2 ** -22 });
+    }
+  }
+});
+
+testOnEveryBackend("adaptiveAvgPool1d() is the same along one axis", async (backend) => {
+  const x = new Draw(10).floats([2, 3, 11]);
+  for (const out of [1, 2, 3, 4, 5, 10, 11, 12, 30]) {
+    const expected = reference.adaptiveAvgPool1d(x, out);
+    const y = await compute(
+      backend,
+      [x],
+      expected.shape,
+      (y, x) => ops.adaptiveAvgPool1d(x, out, { out: y }),
+    );
+    assertAllClose(y, expected.data, { abs: 12 * 2 ** -24, rel: 2 ** -22 });
+  }
+});
+
+testOnEveryBackend(
+  "adaptiveAvgPool1d() finds its windows where index · size passes 2³¹",
+  async (backend) => {
+    const size = 50000, x = floats([1, 1, size], Array.from({ length: size }, (_, i) => i % 7));
+    const expected = reference.adaptiveAvgPool1d(x, 49999);
+    using tx = upload(backend, x);
+    using y = ops.adaptiveAvgPool1d(tx, 49999);
+    assertAllClose(await y.read(), expected.data, { rel: 2 ** -22 });
+  },
+);

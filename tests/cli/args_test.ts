@@ -1,0 +1,139 @@
+import { type Options, readArgs, usage } from "../../src/cli/args.ts";
+import { UsageError } from "../../src/cli/errors.ts";
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "../assert.ts";
+
+const complaint = (...args: string[]) => assertThrows(() => readArgs(args), UsageError).message;
+const read = (...args: string[]): Options => readArgs(["--random", ...args]);
+
+Deno.test("readArgs() has a default for everything but weights and inputs", () => {
+  assertEquals(readArgs(["cat.jpg", "--weights", "alexnet.pth"]), {
+    command: "classify",
+    inputs: ["cat.jpg"],
+    model: "alexnet",
+    weights: "alexnet.pth",
+    seed: undefined,
+    topK: 5,
+    backend: "auto",
+    format: "text",
+    quiet: false,
+    verbose: false,
+  });
+});
+
+Deno.test("readArgs() takes long and short options, before and after inputs", () => {
+  const long = read(
+    "--seed=7",
+    "--top-k",
+    "3",
+    "--model",
+    "alexnet",
+    "a.png",
+    "--verbose",
+    "b.png",
+  );
+  assertEquals(read("--seed", "7", "a.png", "-k3", "-m", "alexnet", "b.png", "-v"), long);
+  assertEquals(long.inputs, ["a.png", "b.png"]);
+  assertEquals([long.seed, long.topK, long.verbose], [7, 3, true]);
+  assertEquals(read("-q", "--backend", "wasm", "a.png").backend, "wasm");
+  assertEquals(read("--json", "a.png").format, "json");
+  assertEquals(read("--jsonl", "--no-color", "a.png").format, "jsonl");
+});
+
+Deno.test("readArgs() takes the command's name or leaves it out", () => {
+  assertEquals(read("classify", "--seed=1", "a.png"), read("--seed=1", "a.png"));
+  assertEquals(readArgs(["summary"]).command, "summary");
+  assertEquals(read("./summary").inputs, ["./summary"]);
+  assertEquals(read("a.png", "summary").inputs, ["a.png", "summary"]);
+});
+
+Deno.test("readArgs() takes what follows -- as inputs, and - as one", () => {
+  assertEquals(read("--", "-k.png", "--json").inputs, ["-k.png", "--json"]);
+  assertEquals(read("-").inputs, ["-"]);
+});
+
+Deno.test("readArgs() picks another seed every time, unless given one", () => {
+  const seeds = Array.from({ length: 4 }, () => read("a.png").seed!);
+  assert(new Set(seeds).size > 1, `${seeds}`);
+  assertEquals(read("--seed", "0", "a.png").seed, 0);
+  assertEquals(read("--seed", "4294967295", "a.png").seed, 2 ** 32 - 1);
+  assertEquals(readArgs(["--weights", "w.pth", "a.png"]).seed, undefined);
+});
+
+Deno.test("readArgs() lets --help and --version win", () => {
+  assertEquals(readArgs(["--help"]).command, "help");
+  assertEquals(readArgs(["summary", "-h", "x"]).command, "help");
+  assertEquals(readArgs(["--version", "--seed", "1", "--json", "--jsonl"]).command, "version");
+});
+
+Deno.test("readArgs() says what to do without weights or inputs", () => {
+  const line = complaint("cat.jpg");
+  for (const part of ["no weights given", "https://", "--weights ", "--random"]) {
+    assertStringIncludes(line, part);
+  }
+  assertEquals(complaint(), "no image given; --help shows how");
+  assertEquals(complaint("classify", "--random"), "no image given; --help shows how");
+  assertEquals(
+    complaint("--random", "a.png", ""),
+    "an input is empty; a variable without a value?",
+  );
+  assertEquals(complaint("--weights", "", "a.png"), "--weights is empty, must be a file");
+});
+
+Deno.test("readArgs() refuses options that exclude each other", () => {
+  const both = (a: string, b: string) => `${a} and ${b} exclude each other`;
+  assertEquals(complaint("--random", "--weights=a", "x"), both("--random", "--weights"));
+  assertEquals(complaint("--random", "--json", "--jsonl", "x"), both("--json", "--jsonl"));
+  assertEquals(complaint("--random", "-qv", "x"), both("--quiet", "--verbose"));
+  assertEquals(complaint("--weights=a", "--seed=1", "x"), "--seed goes with --random");
+  assertEquals(complaint("summary", "x.png"), 'summary takes no input, got "x.png"');
+});
+
+Deno.test("readArgs() refuses what is no count of classes", () => {
+  for (const text of ["0", "1e3", "-1", "2.5", "0x10", "five", "", " 5", "9".repeat(20)]) {
+    assertEquals(
+      complaint("--random", `--top-k=${text}`, "x"),
+      `--top-k is "${text}", must be an integer from 1 on`,
+    );
+  }
+});
+
+Deno.test("readArgs() refuses what is no seed", () => {
+  for (const text of ["-1", "1.5", "x", "9".repeat(20)]) {
+    assertEquals(
+      complaint("--random", `--seed=${text}`, "x"),
+      `--seed is "${text}", must be an integer from 0 on`,
+    );
+  }
+  assertEquals(
+    complaint("--random", "--seed=4294967296", "x"),
+    '--seed is "4294967296", must be less than 4294967296',
+  );
+});
+
+Deno.test("readArgs() refuses unknown models, backends and options, and names the known", () => {
+  assertEquals(complaint("--random", "-m", "vgg", "x"), '--model is "vgg", must be alexnet');
+  const backend = complaint("--random", "--backend=cuda", "x");
+  assertStringIncludes(backend, '--backend is "cuda", must be auto or wasm');
+  for (const option of ["--topk", "-x", "--no-random"]) {
+    assertEquals(
+      complaint("--random", option, "x"),
+      `Unknown option '${option}'; --help lists the options`,
+    );
+  }
+});
+
+Deno.test("readArgs() says when an option lacks its value, or has one too many", () => {
+  const takes = (option: string) => `${option} takes a value: ${option}=VALUE`;
+  assertEquals(complaint("x", "--weights"), takes("--weights"));
+  assertEquals(complaint("x", "--weights", "--random"), takes("--weights"));
+  assertEquals(complaint("x", "--random", "--seed", "-1"), takes("--seed"));
+  assertEquals(complaint("x", "-k"), takes("--top-k"));
+  assertStringIncludes(complaint("x", "--json=yes"), "does not take an argument");
+});
+
+Deno.test("the usage names every option, in lines that fit a terminal of 100 columns", () => {
+  const names =
+    "model weights random seed top-k backend json jsonl quiet verbose no-color help version";
+  for (const name of names.split(" ")) assertStringIncludes(usage, `--${name}`);
+  for (const line of usage.split("\n")) assert(line.length <= 100, line);
+});

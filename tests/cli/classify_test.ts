@@ -1,0 +1,181 @@
+import { pathToFileURL } from "node:url";
+import { imagenetClasses } from "../../weights/imagenet_classes.ts";
+import { assert, assertAlmostEquals, assertEquals, assertMatch } from "../assert.ts";
+import { fixture, run, TempFolder } from "./run.ts";
+
+const waves = fixture("models/waves.png");
+const tiles = fixture("models/tiles.png");
+
+interface Prediction {
+  index: number;
+  wnid: string;
+  label: string;
+  probability: number;
+}
+
+const lines = (text: string) => text.split("\n").filter((line) => line !== "");
+
+/** Asserts that these are the classes of ImageNet, the most probable first. */
+function checkPredictions(predictions: Prediction[], count: number): void {
+  assertEquals(predictions.length, count);
+  for (const [i, { index, ...rest }] of predictions.entries()) {
+    const { wnid, label } = imagenetClasses[index];
+    const { probability } = predictions[i];
+    assertEquals(rest, { wnid, label, probability });
+    assert(probability >= 0 && probability <= (predictions[i - 1]?.probability ?? 1));
+  }
+}
+
+/** Asserts that each stage took some time, and that there is no other. */
+function checkTimings(timings: Record<string, number>): void {
+  assertEquals(Object.keys(timings), ["decodeMs", "preprocessMs", "inferenceMs"]);
+  for (const ms of Object.values(timings)) assert(ms > 0 && ms < 60_000, `${ms} ms`);
+}
+
+Deno.test("--random prints five classes of about 0.1 % with a bar, the seed deciding which", async () => {
+  const classes: string[] = [];
+  for (const args of [["--seed=1"], ["--seed", "1", "--backend=wasm"], ["--seed", "2"]]) {
+    const { code, stdout, stderr } = await run(["--random", ...args, waves]);
+    assertEquals(code, 0);
+    assertMatch(stderr, /^AlexNet, random \(seed [12]\), wasm \(.+\), \d+ threads?\n$/);
+    const [name, ...rest] = lines(stdout);
+    assertEquals(name, waves);
+    assertEquals(rest.length, 5);
+    for (const line of rest) {
+      const [, percent, label] = /^ {2} +(0\.[01]\d) % {22,}(\S.*)$/.exec(line)!;
+      assert(Number(percent) >= 0.09 && Number(percent) <= 0.12, line);
+      assert(imagenetClasses.some((name) => name.label === label), line);
+    }
+    classes.push(rest.join("\n"));
+  }
+  assertEquals(classes[0], classes[1]);
+  assert(classes[0] !== classes[2]);
+});
+
+Deno.test("--json prints one document of all inputs in their order, failed ones with an error", async () => {
+  const args = ["--random", "--seed", "3", "--json", "-v", "-k", "3", waves, "gone.png", tiles];
+  const { code, stdout, stderr } = await run(args);
+  assertEquals(code, 1);
+  const { results, ...head } = JSON.parse(stdout);
+  assertEquals(Object.keys(head), ["model", "weights", "backend", "threads"]);
+  assertEquals([head.model, head.weights], ["alexnet", "random (seed 3)"]);
+  assertMatch(head.backend, /^wasm \(.+\)$/);
+  assert(Number.isInteger(head.threads) && head.threads >= 1);
+
+  assertEquals(results.length, 3);
+  assertEquals(results[1], { input: "gone.png", error: "gone.png: no such file" });
+  for (const [i, input] of [[0, waves], [2, tiles]] as const) {
+    const { predictions, timings, ...rest } = results[i];
+    assertEquals(rest, { input });
+    checkPredictions(predictions, 3);
+    checkTimings(timings);
+  }
+
+  const stages = "decode \\d+\\.\\d ms, preprocess \\d+\\.\\d ms, inference \\d+\\.\\d ms";
+  const expected = [
+    /^AlexNet, random \(seed 3\), wasm \(.+\), \d+ threads?, ready after \d+\.\d ms$/,
+    new RegExp(`waves\\.png: ${stages}$`),
+    /^error: gone\.png: no such file$/,
+    new RegExp(`tiles\\.png: ${stages}$`),
+  ];
+  const said = lines(stderr);
+  assertEquals(said.length, expected.length, stderr);
+  expected.forEach((pattern, i) => assertMatch(said[i], pattern));
+});
+
+Deno.test("--jsonl prints a line for each image: from anywhere, in the order given", async () => {
+  await using folder = await TempFolder.make();
+  const [wave, tile] = [await Deno.readFile(waves), await Deno.readFile(tiles)];
+  for (
+    const name of ["photos/b.png", "photos/a/z.PNG", "-dash.png", "with space.png", "ünï 猫.png"]
+  ) {
+    await folder.write(name, wave);
+  }
+  await folder.write("photos/a/notes.txt", "not an image");
+  await folder.write("empty/notes.txt", "");
+  await using server = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen() {} },
+    ({ url }) => {
+      const { pathname } = new URL(url);
+      if (pathname === "/good.png") return new Response(tile);
+      if (pathname === "/moved.png") return Response.redirect(new URL("good.png", url));
+      if (pathname === "/page.png") return new Response("<!doctype html><p>Log in");
+      if (pathname === "/cut.png") return new Response(tile.subarray(0, tile.length >> 1));
+      if (pathname === "/breaks.png") {
+        const headers = { "content-length": String(wave.length) };
+        return new Response(new Blob([wave.subarray(0, 99)]).stream(), { headers });
+      }
+      return new Response("no", { status: 404 });
+    },
+  );
+  const base = `http://127.0.0.1:${server.addr.port}`;
+  await using gone = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen() {} },
+    () => new Response(),
+  );
+  const nobody = `http://127.0.0.1:${gone.addr.port}/x.png`;
+  await gone.shutdown();
+
+  const file = pathToFileURL(`${folder.path}/ünï 猫.png`).href;
+  const good = (...inputs: string[]) => inputs.map((input) => ({ input }));
+  const bad = (input: string, reason: string) => [{ input, error: `${input}: ${reason}` }];
+  const notImage = "not an image this program reads (JPEG, PNG, WebP, GIF, BMP)";
+  const expected: [argument: string, results: { input: string; error?: string }[]][] = [
+    ["photos", good("photos/a/z.PNG", "photos/b.png")],
+    ["empty", bad("empty", "no image in this folder (JPEG, PNG, WebP, GIF, BMP)")],
+    ["gone.png", bad("gone.png", "no such file")],
+    ["*.png", good("-dash.png", "with space.png", "ünï 猫.png")],
+    ["*.jpg", bad("*.jpg", "matches no file")],
+    ["-", good("-")],
+    [file, good(`${folder.path}/ünï 猫.png`)],
+    [`${base}/good.png`, good(`${base}/good.png`)],
+    [`${base}/moved.png`, good(`${base}/moved.png`)],
+    [`${base}/no.png`, bad(`${base}/no.png`, "the server answered 404 Not Found")],
+    [`${base}/page.png`, bad(`${base}/page.png`, `is a web page, ${notImage}`)],
+    [`${base}/cut.png`, bad(`${base}/cut.png`, "the PNG")],
+    [
+      `${base}/breaks.png`,
+      bad(`${base}/breaks.png`, "error reading a body from connection"),
+    ],
+    [nobody, bad(nobody, "tcp connect error: Connection refused")],
+    ["photos/a/notes.txt", bad("photos/a/notes.txt", `is ${notImage}`)],
+    ["-dash.png", good("-dash.png")],
+    ["-dash.png", good("-dash.png")],
+  ];
+  const args = ["--random", "--seed", "4", "--jsonl", "-k", "2000", "--"];
+  const { code, stdout, stderr } = await run([...args, ...expected.map(([arg]) => arg)], {
+    cwd: folder.path,
+    stdin: tile,
+  });
+
+  const results = lines(stdout).map((line) => JSON.parse(line));
+  const all = expected.flatMap(([, results]) => results);
+  assertEquals(results.map(({ input }) => input), all.map(({ input }) => input));
+  const errors: string[] = [];
+  for (const [i, { predictions, timings, ...rest }] of results.entries()) {
+    const { input, error } = all[i];
+    if (error !== undefined) {
+      assertEquals(Object.keys(rest), ["input", "error"]);
+      assert(rest.error.startsWith(error), `${rest.error}, expected ${error}`);
+      errors.push(`error: ${rest.error}`);
+    } else {
+      assertEquals(rest, { input });
+      checkPredictions(predictions, 1000);
+      checkTimings(timings);
+      const sum = predictions.reduce((sum: number, p: Prediction) => sum + p.probability, 0);
+      assertAlmostEquals(sum, 1, 1e-5);
+    }
+  }
+  assertEquals(lines(stderr).slice(1), errors);
+  assertEquals(code, 1);
+});
+
+Deno.test("-q leaves nothing but results and errors, in text as well", async () => {
+  const damaged = fixture("image/images/orientation-damaged.jpg");
+  const args = ["-q", "--random", "-k", "2", "gone.png", waves, "gone.jpg", damaged];
+  const { code, stdout, stderr } = await run(args);
+  assertEquals(code, 1);
+  assertEquals(stderr, "error: gone.png: no such file\nerror: gone.jpg: no such file\n");
+  const found = lines(stdout);
+  assertEquals([found.length, found[0], found[3]], [6, waves, damaged]);
+});

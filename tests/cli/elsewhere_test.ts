@@ -1,0 +1,64 @@
+/** The command from somewhere else: another working directory, another machine. */
+
+import { assertEquals, assertMatch } from "../assert.ts";
+import { fixture, run, TempFolder, theError } from "./run.ts";
+
+const root = new URL("../../", import.meta.url);
+const types: Record<string, string> = {
+  ts: "application/typescript",
+  js: "text/javascript",
+  json: "application/json",
+};
+
+/** Serves the repository, as a web server or a CDN does. */
+function serve() {
+  return Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, async ({ url }) => {
+    const { pathname } = new URL(url);
+    const type = types[pathname.split(".").at(-1)!] ?? "application/octet-stream";
+    const bytes = await Deno.readFile(new URL(`.${pathname}`, root)).catch(() => undefined);
+    if (!bytes) return new Response("no such file", { status: 404 });
+    return new Response(bytes, { headers: { "content-type": type } });
+  });
+}
+
+/** Where Deno keeps npm packages: the one thing of its cache worth sharing. */
+async function npmCache(): Promise<string> {
+  const { stdout } = await new Deno.Command(Deno.execPath(), { args: ["info", "--json"] }).output();
+  return JSON.parse(new TextDecoder().decode(stdout)).npmCache;
+}
+
+Deno.test("the command runs from another working directory", async () => {
+  await using folder = await TempFolder.make();
+  await folder.write("a/x.png", await Deno.readFile(fixture("models/tiles.png")));
+  // beside somebody else's project
+  await folder.write("package.json", '{ "type": "commonjs" }');
+  await folder.write("deno.json", '{ "imports": { "node:url": "./gone.ts" } }');
+  const args = ["-q", "--random", "-k", "1", "a"];
+  const { code, stdout, stderr } = await run(args, { cwd: folder.path });
+  assertEquals([code, stderr], [0, ""]);
+  assertMatch(stdout, /^a\/x\.png\n.+ %.+\n$/);
+});
+
+Deno.test({
+  name: "the command runs from a URL, and names it when a permission is missing",
+  ignore: Deno.build.os === "windows", // making a link takes a privilege there
+  fn: async () => {
+    await using folder = await TempFolder.make();
+    // a port of its own every time would pile up in the user's cache
+    await Deno.mkdir(`${folder.path}/deno`);
+    await Deno.symlink(await npmCache(), `${folder.path}/deno/npm`);
+    await using server = serve();
+    const script = `http://127.0.0.1:${server.addr.port}/cli.ts`;
+    const from = { script, cwd: folder.path, env: { DENO_DIR: `${folder.path}/deno` } };
+
+    const jpeg = fixture("image/images/progressive.jpg");
+    const webp = fixture("image/images/lossy.webp");
+    const args = ["-q", "--random", "-k", "1", jpeg, webp];
+    const { code, stdout, stderr } = await run(args, from);
+    assertEquals([code, stderr], [0, ""]);
+    assertEquals(stdout.split("\n").filter((line) => /^\S/.test(line)), [jpeg, webp]);
+
+    const line = theError(await run(args, { ...from, flags: ["--no-prompt"] }), 2);
+    assertEquals(line.split("; run: ")[1], `deno run --allow-read ${script} ${args.join(" ")}`);
+  },
+});

@@ -1,0 +1,84 @@
+import { decodeImage } from "../../src/image/mod.ts";
+import { crc32 } from "../../src/image/formats/crc32.ts";
+import { FileError } from "../../src/errors.ts";
+import { assert, assertEquals, assertRejects } from "../assert.ts";
+import { fixture, run, TempFolder, theError } from "./run.ts";
+
+const half = (bytes: Uint8Array) => bytes.subarray(0, bytes.length >> 1);
+
+/** A PNG whose header promises another size. */
+function resized(png: Uint8Array, width: number, height: number): Uint8Array {
+  const bytes = png.slice(), view = new DataView(bytes.buffer);
+  view.setUint32(16, width);
+  view.setUint32(20, height);
+  view.setUint32(29, crc32(bytes, 12, 29));
+  return bytes;
+}
+
+Deno.test("each image that cannot be used is one line that names it, and the others are printed", async () => {
+  await using folder = await TempFolder.make();
+  const png = await Deno.readFile(fixture("models/waves.png"));
+  const jpeg = await Deno.readFile(fixture("image/images/progressive.jpg"));
+  await folder.write("album/00 good.png", png);
+  await folder.write("album/01 text.jpg", "Dear diary");
+  await folder.write("album/02 half.jpg", half(jpeg));
+  await folder.write("album/03 half.png", half(png));
+  await folder.write("album/04 huge.png", resized(png, 30_000, 30_000));
+  await folder.write("album/05 empty.png", "");
+  await folder.write("album/06 folder.jpg/notes.txt", "");
+  await folder.write("album/07 good.jpg", jpeg);
+  await folder.write("album/08 two\nlines.png", "");
+  const locked = await folder.write("album/09 locked.png", png);
+  const windows = Deno.build.os === "windows", root = Deno.uid() === 0;
+  if (!windows) await Deno.chmod(locked, 0);
+
+  const args = ["-q", "--random", "-k", "1", "album", "album/06 folder.jpg", "gone.png"];
+  const { code, stdout, stderr } = await run(args, { cwd: folder.path });
+  assertEquals(code, 1);
+  const named = stdout.split("\n").filter((line) => /^\S/.test(line));
+  const good = ["album/00 good.png", "album/07 good.jpg"];
+  // root reads whatever it wants
+  assertEquals(named, windows || root ? [...good, "album/09 locked.png"] : good);
+  const expected = [
+    "album/01 text.jpg: is not an image",
+    "album/02 half.jpg: the JPEG",
+    "album/03 half.png: the PNG",
+    "album/04 huge.png: is 30000×30000 pixels, 900 megapixels, more than the 64 allowed",
+    "album/05 empty.png: is empty",
+    "album/08 two\\x0alines.png: is empty",
+    ...(windows || root ? [] : ["album/09 locked.png: not readable (file permissions)"]),
+    "album/06 folder.jpg: no image in this folder",
+    "gone.png: no such file",
+  ];
+  const errors = stderr.trimEnd().split("\n");
+  assertEquals(errors.length, expected.length, stderr);
+  errors.forEach((line, i) => assert(line.startsWith(`error: ${expected[i]}`), line));
+});
+
+Deno.test("when every input fails, text is empty and the JSON document is complete", async () => {
+  await using folder = await TempFolder.make();
+  const path = await folder.write("empty.png", "");
+  assertEquals(theError(await run(["-q", "--random", path]), 1), `${path}: is empty`);
+  const { code, stdout, stderr } = await run([
+    "-q",
+    "--random",
+    "--seed=1",
+    "--json",
+    path,
+    "*.no",
+  ]);
+  assertEquals(code, 1);
+  const { results, threads: _, backend: __, ...rest } = JSON.parse(stdout);
+  assertEquals(rest, { model: "alexnet", weights: "random (seed 1)" });
+  const errors = [`${path}: is empty`, "*.no: matches no file"];
+  assertEquals(results, [{ input: path, error: errors[0] }, { input: "*.no", error: errors[1] }]);
+  assertEquals(stderr, errors.map((error) => `error: ${error}\n`).join(""));
+});
+
+Deno.test("decodeImage() refuses a PNG of 900 megapixels from its header, before taking memory", async () => {
+  const bytes = resized(await Deno.readFile(fixture("models/waves.png")), 30_000, 30_000);
+  const { rss } = Deno.memoryUsage(), start = performance.now();
+  await assertRejects(() => decodeImage(bytes), FileError, "is 30000×30000 pixels");
+  assert(performance.now() - start < 100);
+  assert(Deno.memoryUsage().rss - rss < 2 ** 26);
+});

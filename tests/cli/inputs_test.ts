@@ -1,0 +1,128 @@
+import { pathToFileURL } from "node:url";
+import { filesBelow, filesMatching } from "../../src/cli/files.ts";
+import { expand } from "../../src/cli/inputs.ts";
+import { FileError } from "../../src/errors.ts";
+import { assertEquals, assertRejects } from "../assert.ts";
+import { TempFolder } from "./run.ts";
+
+const windows = Deno.build.os === "windows";
+
+/** A folder with these empty files. */
+async function folderWith(...names: string[]): Promise<TempFolder> {
+  const folder = await TempFolder.make();
+  for (const name of names) await folder.write(name, name.endsWith("/") ? "" : name);
+  return folder;
+}
+
+const photos = [
+  "b.png",
+  "a/2.JPEG",
+  "a/10.jpg",
+  "a/deep/er/x.webp",
+  "a/notes.txt",
+  "c.gif",
+  "é (1)/ß [x]+.bmp",
+  ".hidden.png",
+  ".thumbnails/b.png",
+  "README.md",
+];
+
+async function names(folder: TempFolder, argument: string): Promise<string[]> {
+  return (await expand(argument)).map(({ name }) => name.replace(`${folder.path}/`, ""));
+}
+
+Deno.test("expand() finds the images in a folder and below, sorted, without hidden ones", async () => {
+  await using folder = await folderWith(...photos);
+  const found = ["a/10.jpg", "a/2.JPEG", "a/deep/er/x.webp", "b.png", "c.gif", "é (1)/ß [x]+.bmp"];
+  assertEquals(await names(folder, folder.path), found);
+  assertEquals(await names(folder, `${folder.path}/`), found);
+  assertEquals(await names(folder, `${folder.path}/a`), found.slice(0, 3));
+});
+
+Deno.test("expand() keeps a folder without images as an input that says so", async () => {
+  await using folder = await folderWith("a/notes.txt");
+  const [input] = await expand(folder.path);
+  const { message } = await assertRejects(() => input.read(), FileError);
+  assertEquals(
+    message,
+    `${folder.path}: no image in this folder (JPEG, PNG, WebP, GIF, BMP)`,
+  );
+});
+
+Deno.test("expand() matches patterns as a shell does", async () => {
+  await using folder = await folderWith(...photos);
+  const match = (pattern: string) => names(folder, `${folder.path}/${pattern}`);
+  assertEquals(await match("*.png"), ["b.png"]);
+  assertEquals(await match("[bc].*"), ["b.png", "c.gif"]);
+  assertEquals(await match("a/?.JPEG"), ["a/2.JPEG"]);
+  assertEquals(await match("*/*.{jpg,JPEG}"), ["a/10.jpg", "a/2.JPEG"]);
+  assertEquals(await match("{a/deep,a}/**/x.*"), ["a/deep/er/x.webp"]);
+  assertEquals(await match("**/*.{webp,png}"), ["a/deep/er/x.webp", "b.png"]);
+  assertEquals(await match("é (1)/*.bmp"), ["é (1)/ß [x]+.bmp"]);
+  assertEquals(await match(".h*"), [".hidden.png"]);
+  assertEquals(await match("*"), ["README.md", "b.png", "c.gif"]);
+});
+
+Deno.test("expand() takes a file whose name looks like a pattern as it is", async () => {
+  await using folder = await folderWith("[a].png", "a.png");
+  assertEquals(await names(folder, `${folder.path}/[a].png`), ["[a].png"]);
+});
+
+Deno.test("expand() keeps a pattern that matches nothing as an input that says so", async () => {
+  await using folder = await folderWith("a.png");
+  const [input] = await expand(`${folder.path}/*.jpg`);
+  const { message } = await assertRejects(() => input.read(), FileError);
+  assertEquals(message, `${folder.path}/*.jpg: matches no file`);
+});
+
+Deno.test("filesMatching() and filesBelow() go no deeper than they must", async () => {
+  await using folder = await folderWith("a/b/c/d.png", "a/b.png");
+  const paths = async (pattern: string) =>
+    (await filesMatching(`${folder.path}/${pattern}`)).map(({ path }) => path);
+  assertEquals(await paths("*/*.png"), [`${folder.path}/a/b.png`]);
+  assertEquals(await filesBelow(folder.path, 1), []);
+});
+
+Deno.test({
+  name: "expand() follows links to files, not to folders; what a broken one misses is said",
+  ignore: windows, // making links takes a privilege there
+  fn: async () => {
+    await using folder = await folderWith("real/a.png");
+    await Deno.symlink(folder.path, `${folder.path}/real/loop`);
+    await Deno.symlink("a.png", `${folder.path}/real/b.png`);
+    await Deno.symlink("gone", `${folder.path}/real/c.png`);
+    const [a, b, c, ...more] = await expand(folder.path);
+    assertEquals(more, []);
+    assertEquals(await b.read(), await a.read());
+    const { message } = await assertRejects(() => c.read(), FileError);
+    assertEquals(message, `${folder.path}/real/c.png: no such file`);
+  },
+});
+
+Deno.test("expand() understands file URLs", async () => {
+  await using folder = await folderWith("é 1.png");
+  const path = `${folder.path}/é 1.png`;
+  const [input] = await expand(pathToFileURL(path).href);
+  assertEquals(new TextDecoder().decode(await input.read()), "é 1.png");
+  const [bad] = await expand("file:///%00.png");
+  await assertRejects(() => bad.read(), FileError, "file:///%00.png: ");
+});
+
+Deno.test({
+  name: "an input without end is given up at 256 MiB",
+  ignore: windows,
+  fn: async () => {
+    const [input] = await expand("/dev/zero");
+    await assertRejects(() => input.read(), FileError, "/dev/zero: larger than 256 MiB");
+  },
+});
+
+Deno.test("a file larger than 256 MiB is not read at all", async () => {
+  await using folder = await TempFolder.make();
+  const path = await folder.write("large.png", "");
+  await Deno.truncate(path, 2 ** 28 + 1); // sparse
+  const [input] = await expand(path);
+  const start = performance.now();
+  await assertRejects(() => input.read(), FileError, "large.png: larger than 256 MiB");
+  assertEquals(performance.now() - start < 100, true);
+});

@@ -1,0 +1,53 @@
+import denoJson from "../../deno.json" with { type: "json" };
+import { usage } from "../../src/cli/args.ts";
+import { assertEquals, assertMatch } from "../assert.ts";
+import { run, theError } from "./run.ts";
+
+Deno.test("--help and --version print on standard output and exit with 0", async () => {
+  for (const option of ["--help", "-h"]) {
+    assertEquals(await run([option]), { code: 0, stdout: `${usage}\n`, stderr: "" });
+  }
+  const stdout = `pembroke ${denoJson.version}\n`;
+  assertEquals(await run(["--version"]), { code: 0, stdout, stderr: "" });
+});
+
+Deno.test("wrong usage exits with 2 and one line", async () => {
+  assertEquals(theError(await run([]), 2), "no image given; --help shows how");
+  assertMatch(theError(await run(["x.png"]), 2), /^no weights given; download https:.*--random/);
+  assertMatch(theError(await run(["--random", "-k", "0", "x.png"]), 2), /^--top-k is "0", must/);
+  assertEquals(
+    theError(await run(["--colour", "x.png"]), 2),
+    "Unknown option '--colour'; --help lists the options",
+  );
+});
+
+Deno.test("summary prints the layers of AlexNet, their parameters and multiply-adds", async () => {
+  const { code, stdout, stderr } = await run(["summary"]);
+  assertEquals([code, stderr], [0, ""]);
+  const lines = stdout.split("\n").map((line) => line.trim().replace(/ {2,}/g, " | "));
+  assertEquals(lines[0], "AlexNet, input 3×224×224");
+  assertEquals(lines[2], "features.0 | Conv2d | 64×55×55 | 23,296 | 70,276,800");
+  assertEquals(lines.at(-3), "total | 61,100,840 | 714,188,480");
+  assertEquals(lines.at(-2), "last layer classifier.6: 4096 → 1000 features");
+});
+
+Deno.test("summary --json and --jsonl print one line of JSON", async () => {
+  const { code, stdout, stderr } = await run(["summary", "--json"]);
+  assertEquals([code, stderr], [0, ""]);
+  const { layers, ...sums } = JSON.parse(stdout);
+  assertEquals(sums, {
+    model: "AlexNet",
+    inputShape: [1, 3, 224, 224],
+    parameters: 61100840,
+    macs: 714188480,
+    lastLayer: { name: "classifier.6", inFeatures: 4096, outFeatures: 1000 },
+  });
+  assertEquals(layers[0], {
+    name: "features.0",
+    type: "Conv2d",
+    outputShape: [1, 64, 55, 55],
+    parameters: 23296,
+    macs: 70276800,
+  });
+  assertEquals((await run(["summary", "--jsonl"])).stdout, stdout);
+});

@@ -1,0 +1,48 @@
+import { bar, percent, resultText, timingsText } from "../../src/cli/output.ts";
+import { lineOf } from "../../src/cli/errors.ts";
+import { printable } from "../../src/cli/terminal.ts";
+import { FileError } from "../../src/errors.ts";
+import { assertEquals, assertMatch } from "../assert.ts";
+
+const timings = { decodeMs: 1, preprocessMs: 2.34, inferenceMs: 60 };
+const prediction = (probability: number) => ({ index: 0, wnid: "", label: "cat", probability });
+
+Deno.test("bar() is 20 wide, in steps of an eighth of a character", () => {
+  assertEquals(bar(0), " ".repeat(20));
+  assertEquals(bar(1), "█".repeat(20));
+  assertEquals(bar(0.5), "█".repeat(10) + " ".repeat(10));
+  assertEquals(bar(1 / 160), "▏" + " ".repeat(19));
+  assertEquals(bar(0.8919), "█".repeat(17) + "▉  ");
+  for (let i = 0; i <= 1000; i++) assertEquals([...bar(i / 1000)].length, 20);
+});
+
+Deno.test("percent() shows two decimals, and two digits that count of small shares", () => {
+  assertEquals(
+    [1, 0.8919, 0.001, 0.00057, 0.0000123, 0].map(percent),
+    ["100.00 %", "89.19 %", "0.10 %", "0.057 %", "0.0012 %", "0.00 %"],
+  );
+});
+
+Deno.test("resultText() keeps bars below each other, however small a share", () => {
+  const predictions = [1, 0.5, 0.0000123, 1.5e-12].map(prediction);
+  const [name, ...lines] = resultText({ input: "x", predictions, timings }).split("\n");
+  assertMatch(name, /^\S*x\S*$/); // perhaps bold
+  assertEquals(new Set(lines.map((line) => line.indexOf(" %"))).size, 1);
+});
+
+Deno.test("timingsText() names the image and each stage", () => {
+  assertEquals(
+    timingsText({ input: "x.png", predictions: [], timings }),
+    "x.png: decode 1.0 ms, preprocess 2.3 ms, inference 60.0 ms",
+  );
+});
+
+Deno.test("printable() lets no file name steer the terminal", () => {
+  assertEquals(printable("a\x1b[31m\nü 猫.png\x9b"), "a\\x1b[31m\\x0aü 猫.png\\x9b");
+});
+
+Deno.test("lineOf() is one line: as it is if foreseen, otherwise with its place", () => {
+  assertEquals(lineOf(new FileError("x", "is empty")), "x: is empty");
+  const mistake = lineOf(new TypeError("x is not a function"));
+  assertMatch(mistake, /^unexpected TypeError: x is not a function \(at .+:\d+:\d+\); .+$/);
+});

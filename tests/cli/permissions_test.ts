@@ -1,0 +1,126 @@
+import { permissionLine, quoted } from "../../src/cli/permissions.ts";
+import { assert, assertEquals, assertMatch } from "../assert.ts";
+import { cli, fixture, run, shell, TempFolder, theError } from "./run.ts";
+
+const image = fixture("models/waves.png");
+const windows = Deno.build.os === "windows";
+const denied = (text: string) =>
+  new Deno.errors.NotCapable(`Requires ${text}, run again with the --allow-x flag`);
+
+function line(error: string, inputs: string[], weights?: string): string {
+  return permissionLine(denied(error), "https://x.test/cli.ts", inputs, { inputs, weights });
+}
+
+Deno.test("quoted() leaves plain words alone and quotes what a shell would take apart", () => {
+  for (const word of ["a.png", "--top-k=3", "./a/b_c", "https://x.test:80/a.png", "me@x+y,z"]) {
+    assertEquals(quoted(word), word);
+  }
+  assertEquals(
+    ["", "a b", "*.png", "it's", "$HOME", "[::1]", "ü", "a\nb"].map(quoted),
+    ["''", "'a b'", "'*.png'", `'it'\\''s'`, "'$HOME'", "'[::1]'", "'ü'", "'a\nb'"],
+  );
+});
+
+Deno.test("permissionLine() asks for what the inputs need and for nothing else", () => {
+  const command = "run: deno run";
+  const script = "https://x.test/cli.ts";
+  const read = 'read access to "a, b.png"', net = 'net access to "127.0.0.1:80"';
+  assertEquals(
+    line(read, ["a, b.png"]),
+    `Requires read access to "a, b.png"; ${command} --allow-read ${script} 'a, b.png'`,
+  );
+  assertMatch(line(net, ["http://127.0.0.1/x"]), / run --allow-net=127\.0\.0\.1 https/);
+  assertMatch(
+    line(net, ["http://127.0.0.1/x"], "w.pth"),
+    / run --allow-read --allow-net=127\.0\.0\.1 https/,
+  );
+  assertMatch(
+    line(read, ["a, b.png", "http://a.test:8000/x", "https://b.test/y", "http://a.test:8000/z"]),
+    / run --allow-read --allow-net=a\.test:8000,b\.test https/,
+  );
+});
+
+Deno.test("permissionLine() adds the host that an input redirects to", () => {
+  assertMatch(
+    line('net access to "cdn.test:443"', ["https://a.test/x"]),
+    / run --allow-net=a\.test,cdn\.test https/,
+  );
+});
+
+Deno.test("permissionLine() passes on permissions nobody thought of", () => {
+  assertMatch(line('sys access to "osRelease"', ["-"]), / run --allow-sys https/);
+});
+
+Deno.test("help, version and summary need no permission", async () => {
+  for (const args of [["--help"], ["--version"], ["summary"], ["summary", "--json"]]) {
+    const { code, stderr } = await run(args, { flags: ["--no-prompt"] });
+    assertEquals([code, stderr], [0, ""]);
+  }
+});
+
+Deno.test("an image from standard input and random weights need no permission", async () => {
+  const stdin = await Deno.readFile(fixture("image/images/progressive.jpg"));
+  const { code, stdout, stderr } = await run(["-q", "--random", "-"], {
+    flags: ["--no-prompt"],
+    stdin,
+  });
+  assertEquals([code, stderr], [0, ""]);
+  assertMatch(stdout, /^-\n/);
+});
+
+Deno.test({
+  name: "without permission the command prints the command that works",
+  ignore: windows, // it is quoted for other shells
+  fn: async () => {
+    await using folder = await TempFolder.make();
+    await folder.write("it's one.png", await Deno.readFile(image));
+    await folder.write("two.webp", await Deno.readFile(fixture("image/images/lossy.webp")));
+    const bytes = await Deno.readFile(image);
+    await using server = Deno.serve(
+      { port: 0, hostname: "127.0.0.1", onListen() {} },
+      () => new Response(bytes),
+    );
+    const host = `127.0.0.1:${server.addr.port}`;
+    const url = `http://${host}/a.png?b=c&d`;
+
+    const args = ["-q", "--random", "-k", "1", "it's one.png", "*.webp", url];
+    for (const flags of [[], ["--no-prompt"]]) {
+      const error = theError(await run(args, { flags, cwd: folder.path }), 2);
+      const [reason, command] = error.split("; run: ");
+      assertEquals(reason, `Requires read access to "it's one.png"`);
+      assert(command.startsWith(`deno run --allow-read --allow-net=${host} ${quoted(cli)} `));
+      if (flags.length === 0) continue;
+
+      const again = await shell(command, { cwd: folder.path });
+      assertEquals([again.code, again.stderr], [0, ""]);
+      const found = again.stdout.split("\n").filter((line) => /^\S/.test(line));
+      assertEquals(found, ["it's one.png", "two.webp", url]);
+    }
+  },
+});
+
+Deno.test({
+  name: "without network permission the command prints the one that works, through a redirect too",
+  ignore: windows,
+  fn: async () => {
+    const bytes = await Deno.readFile(image);
+    const serve = (handler: () => Response) =>
+      Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, handler);
+    await using target = serve(() => new Response(bytes));
+    await using server = serve(() => Response.redirect(`http://127.0.0.1:${target.addr.port}/`));
+    const hosts = [server, target].map(({ addr }) => `127.0.0.1:${addr.port}`);
+
+    const args = ["-q", "--random", `http://${hosts[0]}/`];
+    const first = theError(await run(args, { flags: ["--no-prompt"] }), 2).split("; run: ")[1];
+    assert(first.startsWith(`deno run --allow-net=${hosts[0]} `), first);
+    const second = theError(await shell(first), 2).split("; run: ")[1];
+    assert(second.startsWith(`deno run --allow-net=${hosts} `), second);
+    assertEquals((await shell(second)).code, 0);
+  },
+});
+
+Deno.test("missing permission for the weights is no error of the weights", async () => {
+  const args = ["-q", "--weights", fixture("weights/model.pth"), image];
+  const error = theError(await run(args, { flags: [`--allow-read=${image}`] }), 2);
+  assertMatch(error, /^Requires read access to ".*model\.pth"; run: deno run --allow-read /);
+});

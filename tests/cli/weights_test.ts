@@ -1,0 +1,149 @@
+import { createBackend } from "../../src/backend.ts";
+import { AlexNet } from "../../src/models/mod.ts";
+import { type TensorToWrite, writeSafetensors } from "../../src/weights/mod.ts";
+import { assert, assertEquals, assertMatch } from "../assert.ts";
+import { fixture, run, TempFolder, theError } from "./run.ts";
+
+const waves = fixture("models/waves.png");
+const tiles = fixture("models/tiles.png");
+
+/** What the command says about weights that are of no use, without their name. */
+async function complaint(weights: string): Promise<string> {
+  const line = theError(await run(["--weights", weights, waves]), 1);
+  assert(line.startsWith(`${weights}: `), line);
+  return line.slice(weights.length + 2);
+}
+
+/** A safetensors file with this header, and this many bytes of data. */
+function safetensors(header: unknown, size: number, length?: bigint): Uint8Array {
+  const json = new TextEncoder().encode(JSON.stringify(header));
+  const bytes = new Uint8Array(8 + json.length + size);
+  new DataView(bytes.buffer).setBigUint64(0, length ?? BigInt(json.length), true);
+  bytes.set(json, 8);
+  return bytes;
+}
+
+Deno.test("weights that are no weights are one line that names the file and the reason", async () => {
+  await using folder = await TempFolder.make();
+  const say = async (name: string, bytes: Uint8Array | string) =>
+    await complaint(await folder.write(name, bytes));
+  const pth = await Deno.readFile(fixture("models/narrow_alexnet.pth"));
+  const legacy = await Deno.readFile(fixture("models/narrow_alexnet_legacy.pth"));
+  const entry = (begin: number, end: number) => ({
+    dtype: "F32",
+    shape: [(end - begin) / 4],
+    data_offsets: [begin, end],
+  });
+
+  assertEquals(await complaint(`${folder.path}/gone.pth`), "no such file");
+  assertEquals(await complaint(folder.path), "is a directory, not a file");
+  assertEquals(await say("empty.pth", ""), "is empty");
+  assertMatch(await say("text.pth", "These are not the weights."), /^is text, not weights/);
+  assertMatch(await say("cut.pth", pth.subarray(0, pth.length - 1000)), /truncated|damaged/);
+  assertMatch(await say("cut legacy.pth", legacy.subarray(0, 20_000)), /truncated|damaged/);
+  assertEquals(await complaint(waves), "is neither a PyTorch .pth file nor safetensors");
+  assertMatch(
+    await say("outside.safetensors", safetensors({ a: entry(0, 400) }, 40)),
+    /ends inside of a: truncated or damaged/,
+  );
+  assertMatch(
+    await say("overlap.safetensors", safetensors({ a: entry(0, 8), b: entry(4, 12) }, 12)),
+    /b overlaps another tensor: damaged/,
+  );
+  assertMatch(
+    await say("long.safetensors", safetensors({ a: entry(0, 4) }, 4, 2n ** 63n)),
+    /claims a header of 9223372036854775808 bytes: damaged/,
+  );
+});
+
+Deno.test({
+  name: "weights that may not be read are one line",
+  ignore: Deno.build.os === "windows" || Deno.uid() === 0, // root reads whatever it wants
+  fn: async () => {
+    await using folder = await TempFolder.make();
+    const path = await folder.write("locked.pth", "");
+    await Deno.chmod(path, 0);
+    assertEquals(await complaint(path), "not readable (file permissions)");
+  },
+});
+
+Deno.test("weights for another network name the tensor and both shapes", async () => {
+  assertEquals(
+    await complaint(fixture("models/narrow_alexnet.pth")),
+    "features.0.weight is [4, 3, 11, 11], AlexNet takes [64, 3, 11, 11] (and 15 more)",
+  );
+  assertMatch(await complaint(fixture("weights/model.pth")), /not weights for AlexNet$/);
+});
+
+Deno.test("weights that name os.system or eval are refused, and nothing runs", async () => {
+  await using folder = await TempFolder.make();
+  for (const name of ["evil_system", "evil_eval", "evil_system_legacy", "evil_eval_legacy"]) {
+    const args = ["--weights", fixture(`weights/${name}.pth`), waves];
+    // whatever these start would lack a permission, or write a second line
+    const flags = ["--no-prompt", "--allow-read"];
+    const line = theError(await run(args, { flags, cwd: folder.path }), 1);
+    assertMatch(line, /the pickle names .*(system|eval).*; refused, nothing was executed$/);
+  }
+  assertEquals(await Array.fromAsync(Deno.readDir(folder.path)), []);
+});
+
+Deno.test("weights from a file give what the same from a seed give; NaN in them is said", async () => {
+  await using folder = await TempFolder.make();
+  const path = await folder.write("seed 5.safetensors", await alexnetOfSeed(5));
+  const classes = ["-k", "1000", waves, tiles];
+
+  const fromSeed = await run(["--random", "--seed", "5", ...classes]);
+  const fromFile = await run(["--weights", path, ...classes]);
+  assertEquals([fromSeed.code, fromFile.code], [0, 0]);
+  assertEquals(fromFile.stdout, fromSeed.stdout);
+  assert(fromFile.stderr.startsWith(`AlexNet, ${path}, wasm (`), fromFile.stderr);
+
+  const relative = ["--weights", "./seed 5.safetensors", "--jsonl", "-q", "-k", "1", waves];
+  const { code, stdout } = await run(relative, { cwd: folder.path });
+  assertEquals([code, JSON.parse(stdout).predictions.length], [0, 1]);
+
+  for (const name of ["features.0.bias", "features.10.weight", "classifier.6.bias"]) {
+    const restore = await writeNaN(path, name);
+    const line = theError(await run(["-q", "--weights", path, waves]), 1);
+    assertEquals(
+      line,
+      `${waves}: the output of AlexNet is not a number: ${name} holds NaN or infinity`,
+    );
+    await restore();
+  }
+
+  await Deno.truncate(path, 200_000_000);
+  assertMatch(await complaint(path), /truncated or damaged$/);
+});
+
+async function alexnetOfSeed(seed: number): Promise<Uint8Array> {
+  using backend = await createBackend();
+  using model = new AlexNet().init(backend, { seed });
+  const tensors: TensorToWrite[] = [];
+  for (const [name, { shape, tensor }] of model.stateDict()) {
+    tensors.push({ name, dtype: "F32", shape, data: await tensor!.read() });
+  }
+  return writeSafetensors(tensors);
+}
+
+/** Puts NaN in the place of a tensor's first element; what it returns puts that back. */
+async function writeNaN(path: string, name: string): Promise<() => Promise<void>> {
+  const swap = async (value: Uint8Array<ArrayBuffer>) => {
+    using file = await Deno.open(path, { read: true, write: true });
+    const read = async (at: number, length: number) => {
+      const bytes = new Uint8Array(length);
+      await file.seek(at, Deno.SeekMode.Start);
+      for (let done = 0; done < length;) done += (await file.read(bytes.subarray(done)))!;
+      return bytes;
+    };
+    const length = Number(new DataView((await read(0, 8)).buffer).getBigUint64(0, true));
+    const header = JSON.parse(new TextDecoder().decode(await read(8, length)));
+    const at = 8 + length + header[name].data_offsets[0];
+    const before = await read(at, 4);
+    await file.seek(at, Deno.SeekMode.Start);
+    await file.write(value);
+    return before;
+  };
+  const before = await swap(new Uint8Array(new Float32Array([NaN]).buffer));
+  return async () => void await swap(before);
+}

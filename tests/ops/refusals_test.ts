@@ -1,0 +1,295 @@
+/**
+ * What operations refuse, and in which words. The tensors have no memory: a call that reached a
+ * kernel, or allocated, would fail with another error.
+ */
+
+import { ArgumentError } from "../../src/errors.ts";
+import * as ops from "../../src/ops/mod.ts";
+import type { Tensor } from "../../src/tensor.ts";
+import { assert, assertEquals, assertThrows } from "../assert.ts";
+import { untouched, untouchedBackend } from "./untouched.ts";
+
+const x = untouched([2, 4, 6, 5]), w = untouched([8, 4, 3, 3]), bias = untouched([8]);
+const row = untouched([2, 4, 9]), rowW = untouched([8, 4, 3]);
+const foreign = untouched([8, 4, 3, 3], untouchedBackend());
+const prepared = { shape: [8, 2, 3, 3], groups: 2, packed: untouched([999]) };
+const vector = untouched([4]), matrix = untouched([3, 5]);
+
+/** A value that only plain JavaScript can pass. */
+// deno-lint-ignore no-explicit-any
+const any = (value: unknown) => value as any;
+
+/** Calls by the message they throw. */
+const refused: [string, () => unknown][] = [
+  // shapes
+  [
+    "conv2d: the shape of x is [2, 4, 9], must be [N, C, H, W], each at least 1",
+    () => ops.conv2d(row, w, null),
+  ],
+  [
+    "conv2d: the shape of weight is [8, 4, 3], must be [outC, C/groups, kH, kW], each at least 1",
+    () => ops.conv2d(x, rowW, null),
+  ],
+  [
+    "conv2d: the shape of weight is [8, 4, 3, 3], must be [outC, 2, kH, kW] for x [2, 4, 6, 5] in 2 group(s)",
+    () => ops.conv2d(x, w, null, { groups: 2 }),
+  ],
+  ["conv2d: the shape of bias is [4], must be [8]", () => ops.conv2d(x, w, vector)],
+  [
+    "conv2d: the shape of out is [2, 4, 6, 5], must be [2, 8, 4, 3]",
+    () => ops.conv2d(x, w, bias, { out: x }),
+  ],
+  [
+    'conv2d: the padded input is "6×5", must be at least 7×7, the extent of the kernel',
+    () => ops.conv2d(x, w, bias, { dilation: 3 }),
+  ],
+  [
+    "conv1d: the shape of x is [2, 4, 6, 5], must be [N, C, L], each at least 1",
+    () => ops.conv1d(x, rowW, null),
+  ],
+  [
+    "conv1d: the shape of weight is [8, 4, 3, 3], must be [outC, C/groups, K], each at least 1",
+    () => ops.conv1d(row, w, null),
+  ],
+  ["conv1d: the shape of bias is [4], must be [8]", () => ops.conv1d(row, rowW, vector)],
+  [
+    "linear: the shape of weight is [4], must be [out, in], each at least 1",
+    () => ops.linear(matrix, vector, null),
+  ],
+  [
+    "linear: the shape of x is [4], must be […, 5], as weight takes",
+    () => ops.linear(vector, matrix, null),
+  ],
+  [
+    "linear: the shape of bias is [4], must be [3]",
+    () => ops.linear(untouched([2, 5]), matrix, vector),
+  ],
+  [
+    "maxPool2d: the shape of x is [2, 4, 9], must be [N, C, H, W], each at least 1",
+    () => ops.maxPool2d(row, { kernelSize: 2 }),
+  ],
+  [
+    "avgPool1d: the shape of x is [2, 4, 6, 5], must be [N, C, L], each at least 1",
+    () => ops.avgPool1d(x, { kernelSize: 2 }),
+  ],
+  [
+    "adaptiveAvgPool2d: the shape of x is [2, 4, 9], must be [N, C, H, W], each at least 1",
+    () => ops.adaptiveAvgPool2d(row, 2),
+  ],
+  [
+    "localResponseNorm: the shape of x is [3, 5], must be [N, C, …] with at least three axes",
+    () => ops.localResponseNorm(matrix, 3),
+  ],
+  [
+    "batchNorm: the shape of x is [4], must be [N, C, …]",
+    () => ops.batchNorm(vector, { runningMean: vector, runningVar: vector }),
+  ],
+  [
+    "batchNorm: the shape of runningVar is [8], must be [4]",
+    () => ops.batchNorm(x, { runningMean: vector, runningVar: bias }),
+  ],
+  [
+    "batchNorm: the shape of weight is [8], must be [4]",
+    () => ops.batchNorm(x, { runningMean: vector, runningVar: vector, weight: bias }),
+  ],
+
+  // groups
+  [
+    "conv2d: groups is 3, must be a divisor of the 4 input channels",
+    () => ops.conv2d(x, untouched([9, 1, 3, 3]), null, { groups: 3 }),
+  ],
+  [
+    "conv2d: groups is 2, must be a divisor of the 7 output channels",
+    () => ops.conv2d(x, untouched([7, 2, 3, 3]), null, { groups: 2 }),
+  ],
+  [
+    "conv2d: groups is 4, must be 2, as prepared",
+    () => ops.conv2d(untouched([2, 8, 6, 5]), prepared, null, { groups: 4 }),
+  ],
+  [
+    "prepareConv: groups is 3, must be a divisor of the 8 output channels",
+    () => ops.prepareConv(w, 3),
+  ],
+
+  // numbers and names
+  [
+    'conv2d: padding is [0, -1], must be one integer that is not negative, or [height, width], [top, left, bottom, right], "same" or "valid"',
+    () => ops.conv2d(x, w, null, { padding: [0, -1] }),
+  ],
+  [
+    'conv2d: stride is [2, 1], must be 1 with padding "same"',
+    () => ops.conv2d(x, w, null, { padding: "same", stride: [2, 1] }),
+  ],
+  [
+    'conv2d: activation is "gelu", must be "relu"',
+    () => ops.conv2d(x, w, null, { activation: any("gelu") }),
+  ],
+  [
+    'linear: activation is "gelu", must be "relu"',
+    () => ops.linear(untouched([2, 5]), matrix, null, { activation: any("gelu") }),
+  ],
+  [
+    "maxPool2d: padding is [2, 2], must be such that every window meets the input (window 0 along the height does not)",
+    () => ops.maxPool2d(x, { kernelSize: 2, padding: 2 }),
+  ],
+  [
+    "maxPool1d: padding is [0, 3], must be such that every window meets the input (window 5 along the width does not)",
+    () => ops.maxPool1d(row, { kernelSize: 2, stride: 2, padding: [0, 3] }),
+  ],
+  [
+    "avgPool2d: the padded width of x is 5, must be at least 6, the extent of the window",
+    () => ops.avgPool2d(x, { kernelSize: 6 }),
+  ],
+  ["softmax: dim is 4, must be an axis of x [2, 4, 6, 5]", () => ops.softmax(x, 4)],
+  ["localResponseNorm: size is 4, must be odd", () => ops.localResponseNorm(x, 4)],
+  [
+    "localResponseNorm: beta is NaN, must be a finite number",
+    () => ops.localResponseNorm(x, 5, { beta: NaN }),
+  ],
+  [
+    "batchNorm: eps is -1, must be a number that is not negative",
+    () => ops.batchNorm(x, { runningMean: vector, runningVar: vector }, { eps: -1 }),
+  ],
+
+  // tensors
+  [
+    'conv2d: weight is "on untouched", must be on the backend of x',
+    () => ops.conv2d(x, foreign, null),
+  ],
+  [
+    'relu: out is "on untouched", must be on the backend of x',
+    () => ops.relu(untouched([8, 4, 3, 3]), { out: foreign }),
+  ],
+  ["conv2d: weight is null, must be a Tensor", () => ops.conv2d(x, any(null), null)],
+  ["conv1d: x is undefined, must be a Tensor", () => ops.conv1d(any(undefined), rowW, null)],
+  ["maxPool2d: x is 5, must be a Tensor", () => ops.maxPool2d(any(5), { kernelSize: 1 })],
+];
+for (const [message, call] of refused) {
+  Deno.test(`${message.slice(0, message.indexOf(", must be"))}: refused`, () => {
+    assertEquals(assertThrows(call, ArgumentError).message, message);
+  });
+}
+
+/** Numbers that no size, stride, dilation, … can be. */
+const notPositive = [
+  0,
+  -1,
+  1.5,
+  NaN,
+  Infinity,
+  -Infinity,
+  2 ** 31,
+  1e300,
+  "2",
+  null,
+  [],
+  [1, 2, 3],
+  {},
+];
+/** The same for paddings, which may be 0. */
+const notPadding = [-1, 0.5, NaN, Infinity, 2 ** 31, 1e300, "full", {}, [], [1, 2, 3], [0, -1]];
+
+/** Every parameter that takes an integer, with a call that passes it. */
+const integers: [string, string, readonly unknown[], (value: unknown) => unknown][] = [
+  ["conv2d", "padding", notPadding, (v) => ops.conv2d(x, w, bias, { padding: any(v) })],
+  ["conv1d", "padding", notPadding, (v) => ops.conv1d(row, rowW, bias, { padding: any(v) })],
+  ...(["stride", "dilation", "groups"] as const).flatMap((name) =>
+    [
+      ["conv2d", name, notPositive, (v) => ops.conv2d(x, w, bias, { [name]: v })],
+      ["conv1d", name, notPositive, (v) => ops.conv1d(row, rowW, bias, { [name]: v })],
+    ] as [string, string, unknown[], (value: unknown) => unknown][]
+  ),
+  ...[ops.maxPool2d, ops.maxPool2dWithIndices, ops.avgPool2d].flatMap((op) => poolings(op, x)),
+  ...[ops.maxPool1d, ops.maxPool1dWithIndices, ops.avgPool1d].flatMap((op) => poolings(op, row)),
+  [
+    "avgPool2d",
+    "divisorOverride",
+    notPositive.slice(0, 8),
+    (v) => ops.avgPool2d(x, { kernelSize: 2, divisorOverride: any(v) }),
+  ],
+  ["adaptiveAvgPool2d", "outputSize", notPositive, (v) => ops.adaptiveAvgPool2d(x, any(v))],
+  ["adaptiveAvgPool1d", "outputSize", notPositive, (v) => ops.adaptiveAvgPool1d(row, any(v))],
+  ["prepareConv", "groups", notPositive, (v) => ops.prepareConv(w, any(v))],
+  ["localResponseNorm", "size", notPositive, (v) => ops.localResponseNorm(x, any(v))],
+  ["softmax", "dim", [4, -5, 0.5, NaN, "0", null], (v) => ops.softmax(x, any(v))],
+  ["logSoftmax", "dim", [4, -5, 0.5, NaN, "0", null], (v) => ops.logSoftmax(x, any(v))],
+];
+
+function poolings(
+  op:
+    | typeof ops.maxPool2d
+    | typeof ops.maxPool2dWithIndices
+    | typeof ops.avgPool2d
+    | typeof ops.maxPool1d
+    | typeof ops.maxPool1dWithIndices
+    | typeof ops.avgPool1d,
+  input: Tensor,
+): [string, string, readonly unknown[], (value: unknown) => unknown][] {
+  const call = (options: Record<string, unknown>) =>
+    (op as typeof ops.maxPool2d)(input, any(options));
+  return [
+    [op.name, "kernelSize", [...notPositive, undefined], (v) => call({ kernelSize: v })],
+    [op.name, "stride", notPositive, (v) => call({ kernelSize: 2, stride: v })],
+    [op.name, "dilation", notPositive, (v) => call({ kernelSize: 2, dilation: v })],
+    [op.name, "padding", notPadding, (v) => call({ kernelSize: 2, padding: v })],
+  ];
+}
+
+for (const [op, parameter, values, call] of integers) {
+  Deno.test(`${op}() refuses a ${parameter} that is no such number, and says so in a line`, () => {
+    for (const value of values) {
+      // null is a missing option: the default
+      if (value === null && !["dim", "outputSize", "size", "kernelSize"].includes(parameter)) {
+        continue;
+      }
+      const error = assertThrows(() => call(value), ArgumentError, "", `${parameter} ${value}`);
+      assertEquals([error.op, error.parameter], [op, parameter], error.message);
+      assert(Object.is(error.got, value), `${error.message}, but was given ${value}`);
+      assert(error.message.startsWith(`${op}: ${parameter} is `), error.message);
+      assertEquals(error.message.split("\n").length, 1);
+    }
+  });
+}
+
+Deno.test("sizes whose sums would pass 32 bits are refused, not wrapped around", () => {
+  const tiny = untouched([1, 1, 3, 3]), line = untouched([1, 1, 3]);
+  const huge = 2 ** 31 - 1;
+  const calls: (() => unknown)[] = [
+    () => ops.conv2d(tiny, tiny, null, { padding: [2 ** 30, 0, 2 ** 30, 0], stride: 2 ** 29 }),
+    () => ops.conv2d(tiny, tiny, null, { padding: "same", dilation: huge }),
+    () => ops.conv2d(tiny, tiny, null, { padding: "same", dilation: 2 ** 29 + 1 }),
+    () => ops.conv2d(tiny, tiny, null, { stride: huge }),
+    () => ops.maxPool1d(line, { kernelSize: 1, dilation: huge }),
+    () => ops.maxPool1d(line, { kernelSize: 2, dilation: huge, padding: [huge, 0], stride: 1 }),
+    () => ops.avgPool1d(line, { kernelSize: 3, dilation: huge, padding: 2 ** 32 - 2 }),
+  ];
+  for (const call of calls) assertThrows(call, ArgumentError, " is ", String(call));
+});
+
+Deno.test("an output over memory that is still read is refused", () => {
+  const square = untouched([2, 2]), plane = untouched([1, 1, 1, 1]), statistics = untouched([1]);
+  const other = untouched([2, 2]), otherPlane = untouched([1, 1, 1, 1]);
+  const calls: (() => unknown)[] = [
+    () => ops.linear(square, other, null, { out: square }),
+    () => ops.linear(square, other, null, { out: other }),
+    () => ops.conv2d(plane, otherPlane, null, { out: plane }),
+    () => ops.conv2d(plane, otherPlane, null, { out: otherPlane }),
+    () => ops.conv2d(plane, otherPlane, statistics, { out: statistics.view([1, 1, 1, 1]) }),
+    () =>
+      ops.conv1d(plane.view([1, 1, 1]), statistics.view([1, 1, 1]), null, {
+        out: plane.view([1, 1, 1]),
+      }),
+    () => ops.maxPool2d(plane, { kernelSize: 1, out: plane }),
+    () => ops.avgPool2d(plane, { kernelSize: 1, out: plane.view([1, 1, 1, 1]) }),
+    () => ops.adaptiveAvgPool2d(plane, 1, { out: plane }),
+    () => ops.localResponseNorm(plane, 1, { out: plane }),
+    () =>
+      ops.batchNorm(plane, { runningMean: statistics, runningVar: statistics }, {
+        out: statistics.view([1, 1, 1, 1]),
+      }),
+  ];
+  for (const call of calls) {
+    const error = assertThrows(call, ArgumentError, "must be another tensor", String(call));
+    assertEquals(error.parameter, "out");
+  }
+});

@@ -1,0 +1,167 @@
+import {
+  type NumArray,
+  type NumArray64,
+  type Pair,
+  plane,
+  row,
+  type Sides,
+  zeros,
+} from "./array.ts";
+
+export interface Pool2d {
+  readonly kernel: Pair;
+  readonly stride?: Pair;
+  readonly padding?: Sides;
+  readonly dilation?: Pair;
+  readonly ceilMode?: boolean;
+}
+
+export interface Pool1d {
+  readonly kernel: readonly [number];
+  readonly stride?: readonly [number];
+  readonly padding?: Pair;
+  readonly dilation?: readonly [number];
+  readonly ceilMode?: boolean;
+}
+
+export interface Average {
+  readonly countIncludePad?: boolean;
+  readonly divisor?: number;
+}
+
+/** Maxima and where they stand, iy·W + ix. */
+export interface Maxima {
+  readonly y: NumArray64;
+  readonly indices: NumArray64;
+}
+
+/** ⌊(L + P − D·(K − 1) − 1) / S⌋ + 1; ⌈ ⌉ drops a last window that starts behind the input. */
+export function pooledSize(
+  size: number,
+  [before, after]: Pair,
+  kernel: number,
+  stride: number,
+  dilation: number,
+  ceilMode: boolean,
+): number {
+  const steps = (size + before + after - dilation * (kernel - 1) - 1) / stride;
+  const out = (ceilMode ? Math.ceil(steps) : Math.floor(steps)) + 1;
+  return ceilMode && (out - 1) * stride >= size + before ? out - 1 : out;
+}
+
+/**
+ * y[n, c, i, j] = max x[n, c, i·S + k·D − P, …] over the taps inside the input. It starts at −∞, a
+ * NaN beats everything, and the first of equals wins, row by row.
+ */
+export function maxPool2d(x: NumArray, o: Pool2d): Maxima {
+  const g = geometry(x, o);
+  const y = zeros([g.n, g.c, g.oh, g.ow]), indices = zeros(y.shape);
+  forEachWindow(g, (at, firstOfPlane, taps) => {
+    let best = -Infinity, position = -1;
+    for (const tap of taps) {
+      const v = x.data[firstOfPlane + tap];
+      if (position < 0 || v > best || Number.isNaN(v)) [best, position] = [v, tap];
+    }
+    y.data[at] = best;
+    indices.data[at] = position;
+  });
+  return { y, indices };
+}
+
+/** The same along one axis. */
+export function maxPool1d(x: NumArray, o: Pool1d): Maxima {
+  const { y, indices } = maxPool2d(plane(x), lift(o));
+  return { y: row(y), indices: row(indices) };
+}
+
+/**
+ * y = Σ of the taps inside the input / divisor. Without a given one it is the number of taps
+ * inside the input, or with countIncludePad inside the padded input.
+ */
+export function avgPool2d(x: NumArray, o: Pool2d & Average): NumArray64 {
+  const { countIncludePad = true, divisor } = o;
+  const g = geometry(x, o);
+  const y = zeros([g.n, g.c, g.oh, g.ow]);
+  forEachWindow(g, (at, firstOfPlane, taps, tapsInPadded) => {
+    let sum = 0;
+    for (const tap of taps) sum += x.data[firstOfPlane + tap];
+    y.data[at] = sum / (divisor ?? (countIncludePad ? tapsInPadded : taps.length));
+  });
+  return y;
+}
+
+/** The same along one axis. */
+export function avgPool1d(x: NumArray, o: Pool1d & Average): NumArray64 {
+  return row(avgPool2d(plane(x), { ...o, ...lift(o) }));
+}
+
+/** y[i, j] = the mean over the rows ⌊i·h/oh⌋ … ⌈(i+1)·h/oh⌉ − 1 and the columns likewise. */
+export function adaptiveAvgPool2d(x: NumArray, [oh, ow]: Pair): NumArray64 {
+  const [n, c, h, w] = x.shape;
+  const y = zeros([n, c, oh, ow]);
+  let at = 0;
+  for (let p = 0; p < n * c; p++) {
+    for (let i = 0; i < oh; i++) {
+      for (let j = 0; j < ow; j++, at++) {
+        let sum = 0, count = 0;
+        for (let iy = Math.floor(i * h / oh); iy < Math.ceil((i + 1) * h / oh); iy++) {
+          for (let ix = Math.floor(j * w / ow); ix < Math.ceil((j + 1) * w / ow); ix++, count++) {
+            sum += x.data[(p * h + iy) * w + ix];
+          }
+        }
+        y.data[at] = sum / count;
+      }
+    }
+  }
+  return y;
+}
+
+/** The same along one axis. */
+export function adaptiveAvgPool1d(x: NumArray, out: number): NumArray64 {
+  return row(adaptiveAvgPool2d(plane(x), [1, out]));
+}
+
+type Geometry = ReturnType<typeof geometry>;
+
+function geometry(x: NumArray, o: Pool2d) {
+  const { kernel: [kh, kw], stride: [sh, sw] = o.kernel, dilation: [dh, dw] = [1, 1] } = o;
+  const [top, left, bottom, right] = o.padding ?? [0, 0, 0, 0];
+  const [n, c, h, w] = x.shape;
+  const oh = pooledSize(h, [top, bottom], kh, sh, dh, o.ceilMode ?? false);
+  const ow = pooledSize(w, [left, right], kw, sw, dw, o.ceilMode ?? false);
+  return { n, c, h, w, oh, ow, kh, kw, sh, sw, dh, dw, top, left, bottom, right };
+}
+
+/** Visits every output with its window's positions in the plane, and their number with padding. */
+function forEachWindow(
+  g: Geometry,
+  visit: (at: number, firstOfPlane: number, taps: number[], tapsInPadded: number) => void,
+): void {
+  let at = 0;
+  for (let p = 0; p < g.n * g.c; p++) {
+    for (let i = 0; i < g.oh; i++) {
+      for (let j = 0; j < g.ow; j++, at++) {
+        const taps: number[] = [];
+        let padded = 0;
+        for (let k = 0; k < g.kh; k++) {
+          for (let l = 0; l < g.kw; l++) {
+            const iy = i * g.sh + k * g.dh - g.top, ix = j * g.sw + l * g.dw - g.left;
+            if (iy < g.h + g.bottom && ix < g.w + g.right) padded++;
+            if (iy >= 0 && iy < g.h && ix >= 0 && ix < g.w) taps.push(iy * g.w + ix);
+          }
+        }
+        visit(at, p * g.h * g.w, taps, padded);
+      }
+    }
+  }
+}
+
+function lift({ kernel, stride = kernel, padding = [0, 0], dilation = [1], ceilMode }: Pool1d) {
+  return {
+    kernel: [1, ...kernel],
+    stride: [1, ...stride],
+    padding: [0, padding[0], 0, padding[1]],
+    dilation: [1, ...dilation],
+    ceilMode,
+  } as const;
+}
