@@ -79,6 +79,16 @@ export class Tensor<V extends Values = Float32Array> implements Disposable {
     return new Tensor(this.backend, shape, this.storage, this.type, false);
   }
 
+  /**
+   * The same memory under another shape of as many elements, owned as this tensor owned it: it takes
+   * this tensor's place, which is not to be used any more.
+   */
+  adopt(shape: Shape): Tensor<V> {
+    if (sameShape(shape, this.shape)) return this;
+    this.assertAlive("adopt");
+    return new Tensor(this.backend, shape, this.storage, this.type, this.owner);
+  }
+
   /** Gives the memory back, if this tensor owns it and has not done so before. */
   dispose(): void {
     if (this.owner && !this.storage.freed) this.backend.free(this);

@@ -4,7 +4,14 @@
  * @module
  */
 
-import { logSoftmax, relu, softmax } from "../ops/activation.ts";
+import {
+  logSoftmax,
+  logSoftmaxBackward,
+  relu,
+  reluBackward,
+  softmax,
+  softmaxBackward,
+} from "../ops/activation.ts";
 import type { Shape, Tensor } from "../tensor.ts";
 import { type ForwardOptions, Layer } from "./layer.ts";
 
@@ -22,7 +29,15 @@ export class ReLU extends Layer {
 
   /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, { out }: ForwardOptions = {}): Tensor {
-    return relu(x, { out });
+    const y = relu(x, { out });
+    this.save(y);
+    return y;
+  }
+
+  /** See {@linkcode Layer.backward}. */
+  override backward(dy: Tensor): Tensor {
+    const [y] = this.recall();
+    return reluBackward(dy, y);
   }
 }
 
@@ -49,7 +64,15 @@ export class Softmax extends Layer {
 
   /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, { out }: ForwardOptions = {}): Tensor {
-    return softmax(x, this.dim, { out });
+    const y = softmax(x, this.dim, { out });
+    this.save(y);
+    return y;
+  }
+
+  /** See {@linkcode Layer.backward}. */
+  override backward(dy: Tensor): Tensor {
+    const [y] = this.recall();
+    return softmaxBackward(dy, y, this.dim);
   }
 }
 
@@ -76,6 +99,14 @@ export class LogSoftmax extends Layer {
 
   /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, { out }: ForwardOptions = {}): Tensor {
-    return logSoftmax(x, this.dim, { out });
+    const y = logSoftmax(x, this.dim, { out });
+    this.save(y);
+    return y;
+  }
+
+  /** See {@linkcode Layer.backward}. */
+  override backward(dy: Tensor): Tensor {
+    const [y] = this.recall();
+    return logSoftmaxBackward(dy, y, this.dim);
   }
 }

@@ -6,7 +6,17 @@
 
 import { ArgumentError } from "../errors.ts";
 import { checkInteger, checkPerAxis } from "../ops/checks.ts";
-import { conv1d, conv2d, prepareConv, type PreparedConv } from "../ops/conv.ts";
+import {
+  biasBackward,
+  conv1d,
+  conv1dBackwardInput,
+  conv1dBackwardWeight,
+  conv2d,
+  conv2dBackwardInput,
+  conv2dBackwardWeight,
+  prepareConv,
+  type PreparedConv,
+} from "../ops/conv.ts";
 import {
   conv1dGeometry,
   type Conv1dOptions,
@@ -14,7 +24,8 @@ import {
   type Conv2dOptions,
 } from "../ops/conv_geometry.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
-import { type ForwardOptions, Layer, type Parameter, uniformParameter } from "./layer.ts";
+import { FusingLayer } from "./fusing.ts";
+import { type ForwardOptions, type Parameter, uniformParameter } from "./layer.ts";
 
 /** Options of a convolutional layer besides those of its operation. */
 export interface BiasOptions {
@@ -23,9 +34,7 @@ export interface BiasOptions {
 }
 
 /** What the convolutions of all ranks share: their parameters, laid out for the kernel once. */
-export abstract class Conv extends Layer {
-  /** A ReLU is computed with it. */
-  override readonly fusesRelu = true;
+export abstract class Conv extends FusingLayer {
   /** The parameters by name. */
   override readonly parameters: Readonly<Record<string, Parameter>>;
   /** The shape of the weights, [outChannels, inChannels/groups, (kH,) kW]. */
@@ -67,6 +76,46 @@ export abstract class Conv extends Layer {
   /** See {@linkcode Layer.macs}. */
   override macs(input: Shape): number {
     return elements(this.outputShape(input)) * elements(this.weightShape.slice(1));
+  }
+
+  /** See {@linkcode Layer.forward}. */
+  override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
+    const y = this.convolve(x, this.prepared(), this.optional("bias"), options);
+    this.save(x, ...(options.activation ? [y] : []));
+    return y;
+  }
+
+  /** See {@linkcode Layer.backward}. */
+  override backward(dy: Tensor): Tensor {
+    return this.throughRelu(dy, (dy, x) => {
+      this.#addGradients(dy, x);
+      return this.inputGradient(dy, this.value("weight"), x.shape);
+    });
+  }
+
+  /** See {@linkcode Layer.backwardParameters}. */
+  override backwardParameters(dy: Tensor): void {
+    this.throughRelu(dy, (dy, x) => this.#addGradients(dy, x));
+  }
+
+  /** The operation of the layer's rank. */
+  protected abstract convolve(
+    x: Tensor,
+    weight: PreparedConv,
+    bias: Tensor | null,
+    options: ForwardOptions,
+  ): Tensor;
+
+  /** The gradient of the operation's input. */
+  protected abstract inputGradient(dy: Tensor, weight: Tensor, inputShape: Shape): Tensor;
+
+  /** The gradient of the operation's weights, added to `into`. */
+  protected abstract weightGradient(dy: Tensor, x: Tensor, into: Tensor): void;
+
+  #addGradients(dy: Tensor, x: Tensor): void {
+    const { weight, bias } = this.parameters;
+    this.weightGradient(dy, x, weight.gradient());
+    if (bias) biasBackward(dy, { into: bias.gradient() });
   }
 
   /** See {@linkcode Layer.dispose}. */
@@ -130,9 +179,24 @@ export class Conv2d extends Conv {
     return [g.n, g.outC, g.oh, g.ow];
   }
 
-  /** See {@linkcode Layer.forward}. */
-  override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
-    return conv2d(x, this.prepared(), this.optional("bias"), { ...this.options, ...options });
+  /** See {@linkcode Conv.convolve}. */
+  protected override convolve(
+    x: Tensor,
+    weight: PreparedConv,
+    bias: Tensor | null,
+    options: ForwardOptions,
+  ): Tensor {
+    return conv2d(x, weight, bias, { ...this.options, ...options });
+  }
+
+  /** See {@linkcode Conv.inputGradient}. */
+  protected override inputGradient(dy: Tensor, weight: Tensor, inputShape: Shape): Tensor {
+    return conv2dBackwardInput(dy, weight, inputShape, this.options);
+  }
+
+  /** See {@linkcode Conv.weightGradient}. */
+  protected override weightGradient(dy: Tensor, x: Tensor, into: Tensor): void {
+    conv2dBackwardWeight(dy, x, this.weightShape, { ...this.options, into });
   }
 }
 
@@ -164,8 +228,23 @@ export class Conv1d extends Conv {
     return [g.n, g.outC, g.ow];
   }
 
-  /** See {@linkcode Layer.forward}. */
-  override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
-    return conv1d(x, this.prepared(), this.optional("bias"), { ...this.options, ...options });
+  /** See {@linkcode Conv.convolve}. */
+  protected override convolve(
+    x: Tensor,
+    weight: PreparedConv,
+    bias: Tensor | null,
+    options: ForwardOptions,
+  ): Tensor {
+    return conv1d(x, weight, bias, { ...this.options, ...options });
+  }
+
+  /** See {@linkcode Conv.inputGradient}. */
+  protected override inputGradient(dy: Tensor, weight: Tensor, inputShape: Shape): Tensor {
+    return conv1dBackwardInput(dy, weight, inputShape, this.options);
+  }
+
+  /** See {@linkcode Conv.weightGradient}. */
+  protected override weightGradient(dy: Tensor, x: Tensor, into: Tensor): void {
+    conv1dBackwardWeight(dy, x, this.weightShape, { ...this.options, into });
   }
 }

@@ -32,22 +32,48 @@ const CHUNK = 1 << 18;
 export class Parameter {
   /** The values, once the layer was initialised or loaded. */
   tensor: Tensor | undefined;
+  /** The gradient that backward passes have added up, if there was any. */
+  grad: Tensor | undefined;
 
   /**
    * Describes a parameter; it has no memory yet.
    *
    * @param shape The shape it has.
    * @param fill Writes initial values to a piece of it.
+   * @param requiresGrad Whether training moves it; false for running statistics.
    */
   constructor(
     readonly shape: Shape,
     readonly fill: (values: Float32Array, generator: Generator) => void,
+    readonly requiresGrad = true,
   ) {}
 
   /** Takes memory for it on a backend, whose values are not defined yet. */
   allocate(backend: Backend): Tensor {
-    this.tensor?.dispose();
+    this.dispose();
     return this.tensor = backend.empty(this.shape);
+  }
+
+  /** The gradient to add to; starts at 0. */
+  gradient(): Tensor {
+    if (!this.tensor) throw new PembrokeError("a parameter without values has no gradient");
+    if (!this.grad) {
+      this.grad = this.tensor.backend.empty(this.shape);
+      this.zeroGrad();
+    }
+    return this.grad;
+  }
+
+  /** Sets the gradient to 0. */
+  zeroGrad(): void {
+    this.grad?.backend.fill(this.grad, 0);
+  }
+
+  /** Gives the memory of values and gradient back. */
+  dispose(): void {
+    this.tensor?.dispose();
+    this.grad?.dispose();
+    this.tensor = this.grad = undefined;
   }
 
   /** Takes memory and fills it with initial values. */
@@ -69,8 +95,8 @@ export function uniformParameter(shape: Shape, fanIn: number): Parameter {
 }
 
 /** A parameter that starts with one value everywhere. */
-export function constantParameter(shape: Shape, value: number): Parameter {
-  return new Parameter(shape, (values) => values.fill(value));
+export function constantParameter(shape: Shape, value: number, requiresGrad = true): Parameter {
+  return new Parameter(shape, (values) => values.fill(value), requiresGrad);
 }
 
 /**
@@ -86,14 +112,64 @@ export abstract class Layer implements Disposable {
   readonly fusesRelu: boolean = false;
   /** Whether it may write over its input. */
   readonly inPlace: boolean = false;
+  /** Where random layers draw from in training; undefined in evaluation, the mode to begin with. */
+  protected generator: Generator | undefined;
+  #saved: readonly Tensor[] | undefined;
+  #savedShape: Shape | undefined;
+
   /** Whether it only looks at its input under another shape: nothing is computed. */
-  readonly aliases: boolean = false;
+  get aliases(): boolean {
+    return false;
+  }
+
+  /** Whether forward passes keep what a backward pass needs. */
+  get training(): boolean {
+    return this.generator !== undefined;
+  }
 
   /** The shape it makes of an input's; throws an {@linkcode ArgumentError} if it takes none such. */
   abstract outputShape(input: Shape): Shape;
 
   /** Its function. The result is the caller's to dispose. */
   abstract forward(x: Tensor, options?: ForwardOptions): Tensor;
+
+  /**
+   * The gradient of its input from that of its output; gradients of parameters are added to theirs.
+   * Follows one forward pass in training mode, whose input and output must still be there.
+   *
+   * @param dy The gradient of the output, of the output's shape; it is not changed.
+   * @returns The gradient of the input: the caller's to dispose, or a view of dy where the layer
+   * itself is a view.
+   */
+  abstract backward(dy: Tensor): Tensor;
+
+  /** Like {@linkcode Layer.backward} without the gradient of the input. */
+  backwardParameters(dy: Tensor): void {
+    this.backward(dy).dispose();
+  }
+
+  /**
+   * Enters training mode: forward passes keep what the backward pass needs, dropout drops, batch
+   * normalisation uses the batch's own statistics. Unlike PyTorch's, layers begin in evaluation.
+   *
+   * @param generator Where dropout draws from.
+   */
+  train(generator: Generator = new Generator(0)): this {
+    this.generator = generator;
+    return this;
+  }
+
+  /** Enters evaluation mode and forgets what the last forward pass kept. */
+  eval(): this {
+    this.generator = undefined;
+    this.#saved = this.#savedShape = undefined;
+    return this;
+  }
+
+  /** Sets the gradients of all parameters to 0. */
+  zeroGrad(): void {
+    for (const parameter of this.stateDict().values()) parameter.zeroGrad();
+  }
 
   /** Multiply-accumulates for an input of this shape; 0 for layers without weights. */
   macs(_input: Shape): number {
@@ -121,15 +197,43 @@ export abstract class Layer implements Disposable {
 
   /** Gives the memory of its parameters back. */
   dispose(): void {
-    for (const parameter of this.stateDict().values()) {
-      parameter.tensor?.dispose();
-      parameter.tensor = undefined;
-    }
+    for (const parameter of this.stateDict().values()) parameter.dispose();
+    this.#saved = this.#savedShape = undefined;
   }
 
   /** What `using` calls at the end of the block: {@linkcode Layer.dispose}. */
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  /** Keeps tensors for the backward pass, in training mode. */
+  protected save(...tensors: Tensor[]): void {
+    if (this.training) this.#saved = tensors;
+  }
+
+  /** What the forward pass kept; only once. */
+  protected recall(): readonly Tensor[] {
+    const saved = this.#saved ?? this.#forgotten();
+    this.#saved = undefined;
+    return saved;
+  }
+
+  /** Keeps the shape of the input, where the backward pass needs no more. */
+  protected saveShape(x: Tensor): void {
+    if (this.training) this.#savedShape = x.shape;
+  }
+
+  /** The shape that the forward pass kept; only once. */
+  protected recallShape(): Shape {
+    const shape = this.#savedShape ?? this.#forgotten();
+    this.#savedShape = undefined;
+    return shape;
+  }
+
+  #forgotten(): never {
+    throw new PembrokeError(
+      `${this.type}: backward() follows one forward() in training mode; call train() first`,
+    );
   }
 
   /** A parameter's tensor; throws if the layer has none yet. */

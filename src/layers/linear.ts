@@ -6,17 +6,17 @@
 
 import { ArgumentError } from "../errors.ts";
 import { checkInteger } from "../ops/checks.ts";
-import { linear } from "../ops/linear.ts";
+import { biasBackward } from "../ops/conv.ts";
+import { linear, linearBackwardInput, linearBackwardWeight } from "../ops/linear.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
 import type { BiasOptions } from "./conv.ts";
-import { type ForwardOptions, Layer, type Parameter, uniformParameter } from "./layer.ts";
+import { FusingLayer } from "./fusing.ts";
+import { type ForwardOptions, type Parameter, uniformParameter } from "./layer.ts";
 
 /** A fully connected layer, `torch.nn.Linear`: […, inFeatures] → […, outFeatures]. */
-export class Linear extends Layer {
+export class Linear extends FusingLayer {
   /** The name in `torch.nn`. */
   override readonly type = "Linear";
-  /** A ReLU is computed with it. */
-  override readonly fusesRelu = true;
   /** The parameters by name. */
   override readonly parameters: Readonly<Record<string, Parameter>>;
 
@@ -50,7 +50,29 @@ export class Linear extends Layer {
 
   /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
-    return linear(x, this.value("weight"), this.optional("bias"), options);
+    const y = linear(x, this.value("weight"), this.optional("bias"), options);
+    this.save(x, ...(options.activation ? [y] : []));
+    return y;
+  }
+
+  /** See {@linkcode Layer.backward}. */
+  override backward(dy: Tensor): Tensor {
+    return this.throughRelu(dy, (dy, x) => {
+      this.#addGradients(dy, x);
+      return linearBackwardInput(dy, this.value("weight"));
+    });
+  }
+
+  /** See {@linkcode Layer.backwardParameters}. */
+  override backwardParameters(dy: Tensor): void {
+    this.throughRelu(dy, (dy, x) => this.#addGradients(dy, x));
+  }
+
+  #addGradients(dy: Tensor, x: Tensor): void {
+    const { weight, bias } = this.parameters;
+    linearBackwardWeight(dy, x, { into: weight.gradient() });
+    const rows = dy.view([dy.size / this.outFeatures, this.outFeatures]);
+    if (bias) biasBackward(rows, { into: bias.gradient() });
   }
 
   /** See {@linkcode Layer.macs}. */

@@ -2,6 +2,7 @@
 
 export * from "./activation.ts";
 export * from "./conv.ts";
+export * from "./fusing.ts";
 export * from "./layer.ts";
 export * from "./linear.ts";
 export * from "./norm.ts";

@@ -6,7 +6,15 @@
 
 import { ArgumentError } from "../errors.ts";
 import { checkInteger } from "../ops/checks.ts";
-import { batchNorm, localResponseNorm, type LocalResponseNormOptions } from "../ops/norm.ts";
+import {
+  batchNorm,
+  batchNormBackward,
+  batchNormStatistics,
+  type BatchStatistics,
+  localResponseNorm,
+  localResponseNormBackward,
+  type LocalResponseNormOptions,
+} from "../ops/norm.ts";
 import type { Shape, Tensor } from "../tensor.ts";
 import { constantParameter, type ForwardOptions, Layer, type Parameter } from "./layer.ts";
 
@@ -33,7 +41,15 @@ export class LocalResponseNorm extends Layer {
 
   /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, { out }: ForwardOptions = {}): Tensor {
-    return localResponseNorm(x, this.size, { ...this.options, out });
+    const y = localResponseNorm(x, this.size, { ...this.options, out });
+    this.save(x);
+    return y;
+  }
+
+  /** See {@linkcode Layer.backward}. */
+  override backward(dy: Tensor): Tensor {
+    const [x] = this.recall();
+    return localResponseNormBackward(dy, x, this.size, this.options);
   }
 }
 
@@ -43,6 +59,8 @@ export interface BatchNormOptions {
   readonly eps?: number;
   /** Learns a factor and a summand for each channel. Default true. */
   readonly affine?: boolean;
+  /** The share of a batch's statistics in the running ones. Default 0.1. */
+  readonly momentum?: number;
 }
 
 /** What the batch normalisations of all ranks share. */
@@ -53,6 +71,8 @@ export abstract class BatchNorm extends Layer {
   override readonly parameters: Readonly<Record<string, Parameter>>;
   /** Axes that it takes, batch and channels included. */
   protected abstract readonly ranks: readonly number[];
+  /** Those of the last batch, for the backward pass. */
+  #statistics: BatchStatistics | undefined;
 
   /**
    * Describes the layer; it has no values yet.
@@ -65,8 +85,8 @@ export abstract class BatchNorm extends Layer {
     const affine = { weight: constantParameter(shape, 1), bias: constantParameter(shape, 0) };
     this.parameters = {
       ...(options.affine ?? true ? affine : {}),
-      running_mean: constantParameter(shape, 0),
-      running_var: constantParameter(shape, 1),
+      running_mean: constantParameter(shape, 0, false),
+      running_var: constantParameter(shape, 1, false),
     };
   }
 
@@ -82,17 +102,67 @@ export abstract class BatchNorm extends Layer {
   /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, { out }: ForwardOptions = {}): Tensor {
     this.outputShape(x.shape);
-    const tensors = {
-      runningMean: this.value("running_mean"),
-      runningVar: this.value("running_var"),
+    const affine = { weight: this.optional("weight"), bias: this.optional("bias") };
+    const running = [this.value("running_mean"), this.value("running_var")];
+    const { eps } = this.options;
+    if (!this.training) {
+      const [runningMean, runningVar] = running;
+      return batchNorm(x, { runningMean, runningVar, ...affine }, { eps, out });
+    }
+    const count = x.size / this.numFeatures;
+    if (count === 1) {
+      throw new ArgumentError(
+        this.type,
+        "the shape of x",
+        x.shape,
+        "more than one value a channel",
+      );
+    }
+    this.#drop();
+    const { mean, variance } = this.#statistics = batchNormStatistics(x);
+    const share = this.options.momentum ?? 0.1;
+    x.backend.axpby(running[0], mean, share, 1 - share);
+    // the running variance is the unbiased one, as in PyTorch
+    x.backend.axpby(running[1], variance, share * count / (count - 1), 1 - share);
+    const y = batchNorm(x, { runningMean: mean, runningVar: variance, ...affine }, { eps, out });
+    this.save(x);
+    return y;
+  }
+
+  /** See {@linkcode Layer.backward}. */
+  override backward(dy: Tensor): Tensor {
+    const [x] = this.recall();
+    const { weight, bias } = this.parameters;
+    const dx = batchNormBackward(dy, x, this.#statistics!, {
       weight: this.optional("weight"),
-      bias: this.optional("bias"),
-    };
-    return batchNorm(x, tensors, { eps: this.options.eps, out });
+      dweight: weight?.gradient(),
+      dbias: bias?.gradient(),
+      eps: this.options.eps,
+    });
+    this.#drop();
+    return dx;
+  }
+
+  /** See {@linkcode Layer.eval}. */
+  override eval(): this {
+    this.#drop();
+    return super.eval();
+  }
+
+  /** See {@linkcode Layer.dispose}. */
+  override dispose(): void {
+    this.#drop();
+    super.dispose();
+  }
+
+  #drop(): void {
+    this.#statistics?.mean.dispose();
+    this.#statistics?.variance.dispose();
+    this.#statistics = undefined;
   }
 }
 
-/** Batch normalisation with running statistics, `torch.nn.BatchNorm1d`, of [N, C] or [N, C, L]. */
+/** Batch normalisation, `torch.nn.BatchNorm1d`, of [N, C] or [N, C, L]. */
 export class BatchNorm1d extends BatchNorm {
   /** The name in `torch.nn`. */
   override readonly type = "BatchNorm1d";
@@ -100,7 +170,7 @@ export class BatchNorm1d extends BatchNorm {
   protected override readonly ranks = [2, 3];
 }
 
-/** Batch normalisation with running statistics, `torch.nn.BatchNorm2d`, of [N, C, H, W]. */
+/** Batch normalisation, `torch.nn.BatchNorm2d`, of [N, C, H, W]. */
 export class BatchNorm2d extends BatchNorm {
   /** The name in `torch.nn`. */
   override readonly type = "BatchNorm2d";

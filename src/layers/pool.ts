@@ -8,11 +8,18 @@ import { checkInteger, checkPerAxis, checkShape } from "../ops/checks.ts";
 import {
   adaptiveAvgPool1d,
   adaptiveAvgPool2d,
+  adaptiveAvgPoolBackward,
   type AverageOptions,
   avgPool1d,
+  avgPool1dBackward,
   avgPool2d,
+  avgPool2dBackward,
   maxPool1d,
+  maxPool1dWithIndices,
   maxPool2d,
+  maxPool2dWithIndices,
+  maxPoolBackward,
+  type MaxPoolResult,
 } from "../ops/pool.ts";
 import {
   pool1dGeometry,
@@ -22,6 +29,44 @@ import {
 } from "../ops/pool_geometry.ts";
 import type { Shape, Tensor } from "../tensor.ts";
 import { type ForwardOptions, Layer } from "./layer.ts";
+
+/** What the maximum poolings of all ranks share: keeping the positions of the maxima. */
+export abstract class MaxPool extends Layer {
+  #indices: Tensor<Int32Array> | undefined;
+
+  /** See {@linkcode Layer.backward}. */
+  override backward(dy: Tensor): Tensor {
+    const shape = this.recallShape();
+    using indices = this.#indices!;
+    this.#indices = undefined;
+    return maxPoolBackward(dy, indices, shape);
+  }
+
+  /** See {@linkcode Layer.eval}. */
+  override eval(): this {
+    this.#drop();
+    return super.eval();
+  }
+
+  /** See {@linkcode Layer.dispose}. */
+  override dispose(): void {
+    this.#drop();
+    super.dispose();
+  }
+
+  /** Keeps the positions for the backward pass and hands on the maxima. */
+  protected keep(x: Tensor, { output, indices }: MaxPoolResult): Tensor {
+    this.#drop();
+    this.#indices = indices;
+    this.saveShape(x);
+    return output;
+  }
+
+  #drop(): void {
+    this.#indices?.dispose();
+    this.#indices = undefined;
+  }
+}
 
 /**
  * Maximum pooling, `torch.nn.MaxPool2d`: [N, C, H, W] → [N, C, oH, oW].
@@ -34,7 +79,7 @@ import { type ForwardOptions, Layer } from "./layer.ts";
  * console.log(pool.outputShape([1, 64, 55, 55])); // [1, 64, 27, 27]
  * ```
  */
-export class MaxPool2d extends Layer {
+export class MaxPool2d extends MaxPool {
   /** The name in `torch.nn`. */
   override readonly type = "MaxPool2d";
   readonly #options: Pool2dOptions;
@@ -61,12 +106,13 @@ export class MaxPool2d extends Layer {
 
   /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, { out }: ForwardOptions = {}): Tensor {
-    return maxPool2d(x, { ...this.#options, out });
+    if (!this.training) return maxPool2d(x, { ...this.#options, out });
+    return this.keep(x, maxPool2dWithIndices(x, { ...this.#options, out }));
   }
 }
 
 /** Maximum pooling along one axis, `torch.nn.MaxPool1d`: [N, C, L] → [N, C, oL]. */
-export class MaxPool1d extends Layer {
+export class MaxPool1d extends MaxPool {
   /** The name in `torch.nn`. */
   override readonly type = "MaxPool1d";
   readonly #options: Pool1dOptions;
@@ -93,7 +139,8 @@ export class MaxPool1d extends Layer {
 
   /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, { out }: ForwardOptions = {}): Tensor {
-    return maxPool1d(x, { ...this.#options, out });
+    if (!this.training) return maxPool1d(x, { ...this.#options, out });
+    return this.keep(x, maxPool1dWithIndices(x, { ...this.#options, out }));
   }
 }
 
@@ -125,7 +172,13 @@ export class AvgPool2d extends Layer {
 
   /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, { out }: ForwardOptions = {}): Tensor {
+    this.saveShape(x);
     return avgPool2d(x, { ...this.#options, out });
+  }
+
+  /** See {@linkcode Layer.backward}. */
+  override backward(dy: Tensor): Tensor {
+    return avgPool2dBackward(dy, this.recallShape(), this.#options);
   }
 }
 
@@ -157,7 +210,13 @@ export class AvgPool1d extends Layer {
 
   /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, { out }: ForwardOptions = {}): Tensor {
+    this.saveShape(x);
     return avgPool1d(x, { ...this.#options, out });
+  }
+
+  /** See {@linkcode Layer.backward}. */
+  override backward(dy: Tensor): Tensor {
+    return avgPool1dBackward(dy, this.recallShape(), this.#options);
   }
 }
 
@@ -186,7 +245,13 @@ export class AdaptiveAvgPool2d extends Layer {
 
   /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, { out }: ForwardOptions = {}): Tensor {
+    this.saveShape(x);
     return adaptiveAvgPool2d(x, this.#size, { out });
+  }
+
+  /** See {@linkcode Layer.backward}. */
+  override backward(dy: Tensor): Tensor {
+    return adaptiveAvgPoolBackward(dy, this.recallShape());
   }
 }
 
@@ -213,6 +278,12 @@ export class AdaptiveAvgPool1d extends Layer {
 
   /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, { out }: ForwardOptions = {}): Tensor {
+    this.saveShape(x);
     return adaptiveAvgPool1d(x, this.outputSize, { out });
+  }
+
+  /** See {@linkcode Layer.backward}. */
+  override backward(dy: Tensor): Tensor {
+    return adaptiveAvgPoolBackward(dy, this.recallShape());
   }
 }

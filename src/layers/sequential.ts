@@ -4,8 +4,8 @@
  * @module
  */
 
-import { sameShape, type Shape, type Tensor } from "../tensor.ts";
-import { elements } from "../tensor.ts";
+import { elements, sameShape, type Shape, type Tensor } from "../tensor.ts";
+import { Generator } from "../random.ts";
 import { type ForwardOptions, Layer, type Parameter } from "./layer.ts";
 
 /** One layer of a network's forward pass, with the tensor it writes to. */
@@ -56,6 +56,8 @@ export class Sequential extends Layer {
   /** The layers by name; those of a list are called "0", "1", … */
   readonly children: ReadonlyMap<string, Layer>;
   #plan: Plan | undefined;
+  /** In training, what layers gave each other: kept until the backward pass. */
+  #activations: Tensor[] = [];
 
   /**
    * Puts layers one after another.
@@ -101,6 +103,7 @@ export class Sequential extends Layer {
 
   /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
+    if (this.training) return this.#trainingForward(x, options);
     const { steps } = this.#plannedFor(x);
     const shape = steps.at(-1)?.shape ?? x.shape;
     const computes = steps.some(({ layer }) => !layer.aliases);
@@ -114,10 +117,64 @@ export class Sequential extends Layer {
     return result;
   }
 
+  /** See {@linkcode Layer.backward}. */
+  override backward(dy: Tensor): Tensor {
+    const layers = this.#layers();
+    const dx = backwardThrough(layers, dy);
+    this.#dropActivations();
+    return dx;
+  }
+
+  /** See {@linkcode Layer.backwardParameters}. */
+  override backwardParameters(dy: Tensor): void {
+    const layers = this.#layers();
+    const first = layers.findIndex((layer) => layer.stateDict().size > 0);
+    if (first >= 0) {
+      const dx = backwardThrough(layers.slice(first + 1), dy);
+      layers[first].backwardParameters(dx);
+      if (dx !== dy) dx.dispose();
+    }
+    this.#dropActivations();
+  }
+
+  /** See {@linkcode Layer.train}. */
+  override train(generator: Generator = new Generator(0)): this {
+    this.#dropPlan();
+    for (const layer of this.children.values()) layer.train(generator);
+    return super.train(generator);
+  }
+
+  /** See {@linkcode Layer.eval}. */
+  override eval(): this {
+    for (const layer of this.children.values()) layer.eval();
+    this.#dropActivations();
+    return super.eval();
+  }
+
   /** See {@linkcode Layer.dispose}. */
   override dispose(): void {
     for (const layer of this.children.values()) layer.dispose();
     this.#dropPlan();
+    this.#dropActivations();
+  }
+
+  /** The layers in order, without the ReLUs that are computed with the layer before them. */
+  #layers(): Layer[] {
+    return fuse(this.leaves().map(([, layer]) => layer)).map(({ layer }) => layer);
+  }
+
+  /** Every layer's output is kept; only the last is the caller's. */
+  #trainingForward(x: Tensor, { out }: ForwardOptions): Tensor {
+    this.#dropActivations();
+    const layers = fuse(this.leaves().map(([, layer]) => layer));
+    const last = layers.findLastIndex(({ layer }) => !layer.aliases);
+    let y = x, result: Tensor | undefined;
+    for (const [i, { layer, activation }] of layers.entries()) {
+      y = layer.forward(y, { activation, out: i === last ? out : undefined });
+      if (i === last) result = y;
+      else if (!layer.aliases) this.#activations.push(y);
+    }
+    return result?.adopt(y.shape) ?? y;
   }
 
   #plannedFor(x: Tensor): Plan {
@@ -131,14 +188,36 @@ export class Sequential extends Layer {
     for (const tensor of this.#plan?.arena ?? []) tensor.dispose();
     this.#plan = undefined;
   }
+
+  #dropActivations(): void {
+    for (const tensor of this.#activations) tensor.dispose();
+    this.#activations = [];
+  }
 }
 
-function plan(layers: readonly Layer[], x: Tensor): Plan {
-  const fused = layers.flatMap((layer, i) => {
+/** Layers in order, each with the ReLU behind it that it computes. */
+function fuse(layers: readonly Layer[]): { layer: Layer; activation?: "relu" }[] {
+  return layers.flatMap((layer, i) => {
     if (layer.type === "ReLU" && layers[i - 1]?.fusesRelu) return [];
     const activation = layer.fusesRelu && layers[i + 1]?.type === "ReLU" ? "relu" : undefined;
     return [{ layer, activation } as const];
   });
+}
+
+/** The gradient of the first layer's input; every gradient on the way is given back. */
+function backwardThrough(layers: readonly Layer[], dy: Tensor): Tensor {
+  let gradient = dy, owned: Tensor | undefined;
+  for (const layer of layers.toReversed()) {
+    gradient = layer.backward(gradient);
+    if (layer.aliases) continue; // a view: what it looks at is still needed
+    owned?.dispose();
+    owned = gradient;
+  }
+  return owned?.adopt(gradient.shape) ?? gradient;
+}
+
+function plan(layers: readonly Layer[], x: Tensor): Plan {
+  const fused = fuse(layers);
   const last = fused.findLastIndex(({ layer }) => !layer.aliases);
 
   // First the sizes: which of the two blocks each step writes to. Block −1 is the caller's input.

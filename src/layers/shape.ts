@@ -1,19 +1,23 @@
 /**
- * Layers that leave the values as they are.
+ * Layers without parameters that regroup or drop values.
  *
  * @module
  */
 
 import { ArgumentError } from "../errors.ts";
+import { dropout } from "../ops/activation.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
-import { Layer } from "./layer.ts";
+import { type ForwardOptions, Layer } from "./layer.ts";
 
 /** All axes but the first as one, `torch.nn.Flatten`: [N, …] → [N, features]. The result is a view. */
 export class Flatten extends Layer {
   /** The name in `torch.nn`. */
   override readonly type = "Flatten";
+
   /** Nothing is computed. */
-  override readonly aliases = true;
+  override get aliases(): boolean {
+    return true;
+  }
 
   /** See {@linkcode Layer.outputShape}. */
   override outputShape(input: Shape): Shape {
@@ -22,16 +26,24 @@ export class Flatten extends Layer {
 
   /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor): Tensor {
+    this.saveShape(x);
     return x.view(this.outputShape(x.shape));
+  }
+
+  /** See {@linkcode Layer.backward}. */
+  override backward(dy: Tensor): Tensor {
+    return dy.view(this.recallShape());
   }
 }
 
-/** Dropout, `torch.nn.Dropout`: in evaluation the identity. The result is a view. */
+/**
+ * Dropout, `torch.nn.Dropout`: in training every element is 0 with probability p, and divided by
+ * 1 − p otherwise; in evaluation the result is a view of the input.
+ */
 export class Dropout extends Layer {
   /** The name in `torch.nn`. */
   override readonly type = "Dropout";
-  /** Nothing is computed. */
-  override readonly aliases = true;
+  #seed: number | undefined;
 
   /**
    * Describes the layer; it has no values yet.
@@ -43,13 +55,28 @@ export class Dropout extends Layer {
     if (!(p >= 0 && p <= 1)) throw new ArgumentError("Dropout", "p", p, "between 0 and 1");
   }
 
+  /** Nothing is computed in evaluation, or where nothing is dropped. */
+  override get aliases(): boolean {
+    return !this.training || this.p === 0;
+  }
+
   /** See {@linkcode Layer.outputShape}. */
   override outputShape(input: Shape): Shape {
     return input;
   }
 
   /** See {@linkcode Layer.forward}. */
-  override forward(x: Tensor): Tensor {
-    return x.view(x.shape);
+  override forward(x: Tensor, { out }: ForwardOptions = {}): Tensor {
+    this.saveShape(x);
+    if (this.aliases) return x.view(x.shape);
+    this.#seed = this.generator!.random();
+    return dropout(x, this.p, this.#seed, { out });
+  }
+
+  /** See {@linkcode Layer.backward}. */
+  override backward(dy: Tensor): Tensor {
+    this.recallShape();
+    // the same seed drops the same elements
+    return this.aliases ? dy.view(dy.shape) : dropout(dy, this.p, this.#seed!);
   }
 }

@@ -13,6 +13,7 @@ import {
   checkTensor,
   type OutOptions,
   produce,
+  type Target,
 } from "./checks.ts";
 import { planeShape } from "./conv_geometry.ts";
 import {
@@ -70,11 +71,14 @@ export function maxPool2d(x: Tensor, options: Pool2dOptions & OutOptions): Tenso
  *
  * @param x [N, C, H, W].
  */
-export function maxPool2dWithIndices(x: Tensor, options: Pool2dOptions): MaxPoolResult {
+export function maxPool2dWithIndices(
+  x: Tensor,
+  options: Pool2dOptions & OutOptions,
+): MaxPoolResult {
   const op = "maxPool2dWithIndices";
   checkTensor(op, "x", x, x);
   const g = pool2dGeometry(op, x.shape, options);
-  return withIndices(op, x, g, [g.n, g.c, g.oh, g.ow]);
+  return withIndices(op, x, g, { shape: [g.n, g.c, g.oh, g.ow], out: options.out });
 }
 
 /**
@@ -96,11 +100,14 @@ export function maxPool1d(x: Tensor, options: Pool1dOptions & OutOptions): Tenso
  *
  * @param x [N, C, L].
  */
-export function maxPool1dWithIndices(x: Tensor, options: Pool1dOptions): MaxPoolResult {
+export function maxPool1dWithIndices(
+  x: Tensor,
+  options: Pool1dOptions & OutOptions,
+): MaxPoolResult {
   const op = "maxPool1dWithIndices";
   checkTensor(op, "x", x, x);
   const g = pool1dGeometry(op, x.shape, options);
-  return withIndices(op, x, g, [g.n, g.c, g.ow]);
+  return withIndices(op, x, g, { shape: [g.n, g.c, g.ow], out: options.out });
 }
 
 /**
@@ -282,10 +289,10 @@ function divisorOf(op: string, { divisorOverride }: AverageOptions): number | nu
     : checkInteger(op, "divisorOverride", divisorOverride, 1);
 }
 
-function withIndices(op: string, x: Tensor, g: Pool2dGeometry, shape: Shape): MaxPoolResult {
-  const indices = x.backend.emptyIndices(shape);
+function withIndices(op: string, x: Tensor, g: Pool2dGeometry, target: Target): MaxPoolResult {
+  const indices = x.backend.emptyIndices(target.shape);
   try {
-    const output = produce(op, x, { shape }, (y) => x.backend.maxPool2d(y, indices, x, g));
+    const output = produce(op, x, target, (y) => x.backend.maxPool2d(y, indices, x, g));
     return { output, indices };
   } catch (error) {
     indices.dispose();

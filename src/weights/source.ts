@@ -121,7 +121,10 @@ export async function fileSource(path: string | URL): Promise<ByteSource> {
     if (cause instanceof Deno.errors.NotFound || cause instanceof Deno.errors.NotADirectory) {
       throw new FileError(name, "no such file", { cause });
     }
-    throw cause;
+    // What Deno was not permitted goes to whoever can ask for the permission.
+    if (cause instanceof FileError || cause instanceof Deno.errors.NotCapable) throw cause;
+    const reason = cause instanceof Error ? cause.message.split("\n")[0] : String(cause);
+    throw new FileError(name, `cannot be opened: ${reason}`, { cause });
   }
   let open = true;
   const source: ByteSource = {

@@ -141,6 +141,11 @@ const shapes: [string, [number, number, number, number], Options][] = [
     stride: [2, 2],
     ceilMode: true,
   }],
+  ["a window larger than the input, which ceilMode keeps", [1, 2, 2, 3], {
+    kernel: [3, 4],
+    stride: [2, 2],
+    ceilMode: true,
+  }],
   ["ceilMode with padding behind", [1, 2, 7, 11], {
     kernel: [3, 3],
     stride: [3, 3],

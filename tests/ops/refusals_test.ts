@@ -113,7 +113,7 @@ const refused: [string, () => unknown][] = [
 
   // numbers and names
   [
-    'conv2d: padding is [0, -1], must be one integer that is not negative, or [height, width], [top, left, bottom, right], "same" or "valid"',
+    'conv2d: padding is [0, -1], must be integers that are not negative: [height, width], [top, left, bottom, right], "same" or "valid"',
     () => ops.conv2d(x, w, null, { padding: [0, -1] }),
   ],
   [
