@@ -4,6 +4,8 @@
  * @module
  */
 
+import { ArgumentError } from "./errors.ts";
+
 const N = 624;
 const M = 397;
 
@@ -54,6 +56,20 @@ export class Generator {
     for (let i = 0; i < values.length; i++) {
       values[i] = (this.random() & 0xffffff) * 2 ** -24 * span + low;
     }
+  }
+
+  /** Everything that the next numbers depend on: 625 words. */
+  getState(): Uint32Array {
+    return Uint32Array.of(...this.#state, this.#next);
+  }
+
+  /** Goes on from a state that {@linkcode Generator.getState} gave. */
+  setState(state: Uint32Array): void {
+    if (state.length !== N + 1 || state[N] > N) {
+      throw new ArgumentError("setState", "state", `of ${state.length} words`, `of ${N + 1} words`);
+    }
+    this.#state.set(state.subarray(0, N));
+    this.#next = state[N];
   }
 
   #twist(): void {

@@ -1,10 +1,34 @@
 /** Operations on tensors, in the manner of `torch.nn.functional`. */
 
 export * from "./activation.ts";
-export { conv1d, conv2d, type FusedOptions, prepareConv, type PreparedConv } from "./conv.ts";
-export * from "./conv_geometry.ts";
+export type { AccumulateOptions, OutOptions } from "./checks.ts";
+export * from "./conv1d_matrix.ts";
+export {
+  biasBackward,
+  conv1d,
+  conv1dBackwardInput,
+  conv1dBackwardWeight,
+  conv2d,
+  conv2dBackwardInput,
+  conv2dBackwardWeight,
+  type FusedOptions,
+  prepareConv,
+  type PreparedConv,
+} from "./conv.ts";
+export type {
+  Conv1dOptions,
+  Conv2dGeometry,
+  Conv2dOptions,
+  Padding1d,
+  Padding2d,
+} from "./conv_geometry.ts";
 export * from "./linear.ts";
 export * from "./loss.ts";
 export * from "./norm.ts";
 export * from "./pool.ts";
-export * from "./pool_geometry.ts";
+export type {
+  AdaptiveGeometry,
+  Pool1dOptions,
+  Pool2dGeometry,
+  Pool2dOptions,
+} from "./pool_geometry.ts";

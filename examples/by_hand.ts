@@ -1,0 +1,105 @@
+/**
+ * Convolution and max pooling by hand: each step once as a matrix that can be read, once by the
+ * kernels, with what padding does at the border.
+ *
+ *     deno run examples/by_hand.ts
+ *
+ * @module
+ */
+
+import {
+  conv1d,
+  conv1dBackwardInput,
+  conv1dBackwardWeight,
+  conv1dMatrix,
+  createBackend,
+  maxPool1dWithIndices,
+  maxPoolBackward,
+} from "../mod.ts";
+
+/** M·v */
+export function times(matrix: readonly (readonly number[])[], v: ArrayLike<number>): number[] {
+  return matrix.map((row) => row.reduce((sum, m, j) => sum + m * v[j], 0));
+}
+
+/** Mᵀ */
+export function transposed(matrix: readonly (readonly number[])[]): number[][] {
+  return matrix[0].map((_, j) => matrix.map((row) => row[j]));
+}
+
+/** The matrix of 0 and 1 that picks each window's maximum: y = R·x and dx = Rᵀ·dy. */
+export function routingMatrix(indices: ArrayLike<number>, n: number): number[][] {
+  return Array.from(indices, (at) => Array.from({ length: n }, (_, j) => Number(j === at)));
+}
+
+/** Goes through the whole calculation and returns what the kernels gave, to be checked. */
+export async function byHand(print: (line: string) => void = () => {}) {
+  using backend = await createBackend({ device: "wasm" });
+  const vector = (values: readonly number[]) => backend.upload(values, [1, 1, values.length]);
+  const row = (values: ArrayLike<number>) =>
+    Array.from(values, (v) => String(Math.round(v * 1000) / 1000).padStart(6)).join(" ");
+  const show = (name: string, values: ArrayLike<number>) =>
+    print(`${name.padEnd(22)}${row(values)}`);
+  const showMatrix = (name: string, matrix: readonly (readonly number[])[]) =>
+    matrix.forEach((values, i) => show(i === 0 ? name : "", values));
+
+  const x = [1, 3, 2, 5, 4], w = [1, 2, -1];
+  const input = vector(x), kernel = vector(w), padded = { padding: 1 } as const;
+
+  print("1. Convolution: y[i] = Σ w[k]·x[i + k − 1], zeros outside\n");
+  const W = conv1dMatrix(w, x.length);
+  show("x", x);
+  show("w", w);
+  showMatrix("W", W);
+  const y = await conv1d(input, kernel, null, padded).read();
+  show("W·x, by hand", times(W, x));
+  show("conv1d(x, w)", y);
+
+  print("\n2. Backward: dy comes from the cost above\n");
+  const dy = [1, 0, -1, 2, 1], gradient = vector(dy);
+  show("dy", dy);
+  showMatrix("Wᵀ", transposed(W));
+  const dx = await conv1dBackwardInput(gradient, kernel, [1, 1, 5], padded).read();
+  show("Wᵀ·dy, by hand", times(transposed(W), dy));
+  show("dx", dx);
+  const shifted = w.map((_, k) => dy.reduce((sum, g, i) => sum + g * (x[i + k - 1] ?? 0), 0));
+  const dw = await conv1dBackwardWeight(gradient, input, [1, 1, 3], padded).read();
+  show("Σ dy[i]·x[i + k − 1]", shifted);
+  show("dw", dw);
+
+  print("\n3. One step down the gradient: w ← w − 0.1·dw\n");
+  const moved = kernel;
+  backend.axpby(moved, vector([...dw]), -0.1, 1);
+  const stepped = await moved.read();
+  show("w before", w);
+  show("w after", stepped);
+
+  print("\n4. Padding: without it the border meets fewer weights, and y is shorter\n");
+  const unpadded = await conv1d(input, vector(w), null).read();
+  show("padding 1", y);
+  show("padding 0", unpadded);
+  const ones = vector([1, 1, 1, 1, 1]);
+  const met = await conv1dBackwardInput(ones, vector([1, 1, 1]), [1, 1, 5], padded).read();
+  const metUnpadded = await conv1dBackwardInput(vector([1, 1, 1]), vector([1, 1, 1]), [1, 1, 5])
+    .read();
+  show("x[j] meets, padding 1", met);
+  show("x[j] meets, padding 0", metUnpadded);
+
+  print("\n5. Max pooling, windows of 3 every 2 positions: each picks one x\n");
+  const { output, indices } = maxPool1dWithIndices(input, { kernelSize: 3, stride: 2 });
+  const maxima = await output.read();
+  const R = routingMatrix(await indices.read(), x.length);
+  show("x", x);
+  showMatrix("R", R);
+  show("R·x, by hand", times(R, x));
+  show("maxPool1d(x)", maxima);
+  const dp = [10, 1];
+  const routed = await maxPoolBackward(vector(dp), indices, [1, 1, 5]).read();
+  show("dy", dp);
+  show("Rᵀ·dy, by hand", times(transposed(R), dp));
+  show("dx", routed);
+
+  return { x, w, dy, W, y, dx, dw, shifted, stepped, R, maxima, dp, routed, met, metUnpadded };
+}
+
+if (import.meta.main) await byHand(console.log);

@@ -1,0 +1,37 @@
+/**
+ * The 1-D convolution as the matrix it is.
+ *
+ * @module
+ */
+
+import { ArgumentError } from "../errors.ts";
+import { checkInteger } from "./checks.ts";
+
+/**
+ * The n×n band matrix W with W·x = conv1d(x, w) for zero padding that keeps the length:
+ * `W[i][j] = w[j − i + (K − 1)/2]`. Its transpose takes gradients back, dx = Wᵀ·dy.
+ *
+ * @param w The kernel, of odd length K.
+ * @param n The length of x.
+ * @returns The rows of W.
+ * @throws {ArgumentError} When K is even.
+ *
+ * @example
+ * ```ts
+ * import { conv1dMatrix } from "./conv1d_matrix.ts";
+ *
+ * console.log(conv1dMatrix([1, 2, 3], 4));
+ * // [[2, 3, 0, 0], [1, 2, 3, 0], [0, 1, 2, 3], [0, 0, 1, 2]]
+ * ```
+ */
+export function conv1dMatrix(w: ArrayLike<number>, n: number): number[][] {
+  if (w.length % 2 === 0) {
+    throw new ArgumentError("conv1dMatrix", "the length of w", w.length, "odd");
+  }
+  checkInteger("conv1dMatrix", "n", n, 1);
+  const padding = (w.length - 1) / 2;
+  return Array.from(
+    { length: n },
+    (_, i) => Array.from({ length: n }, (_, j) => w[j - i + padding] ?? 0),
+  );
+}

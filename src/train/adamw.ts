@@ -1,0 +1,58 @@
+/**
+ * Adam with decoupled weight decay.
+ *
+ * @module
+ */
+
+import { ArgumentError } from "../errors.ts";
+import { checkNumber } from "../ops/checks.ts";
+import type { Tensor } from "../tensor.ts";
+import { Optimizer, type Trainable } from "./optimizer.ts";
+
+/** Options of {@linkcode AdamW}, with PyTorch's names and defaults. */
+export interface AdamWOptions {
+  /** Learning rate. Default 1e-3. */
+  readonly lr?: number;
+  /** Shares of the means of gradient and squared gradient that are kept. Default [0.9, 0.999]. */
+  readonly betas?: readonly [number, number];
+  /** Added to the divisor. Default 1e-8. */
+  readonly eps?: number;
+  /** Share of the weights that a step of lr 1 takes away. Default 0.01. */
+  readonly weightDecay?: number;
+}
+
+/** `torch.optim.AdamW` (Loshchilov & Hutter 2019). */
+export class AdamW extends Optimizer {
+  readonly #options: Required<AdamWOptions>;
+
+  /**
+   * Takes the parameters that require gradients.
+   *
+   * @param trainable A model, or parameters by name.
+   */
+  constructor(trainable: Trainable, options: AdamWOptions = {}) {
+    const { lr = 1e-3, betas = [0.9, 0.999], eps = 1e-8, weightDecay = 0.01 } = options;
+    super(trainable, checkNumber("AdamW", "lr", lr));
+    if (betas.length !== 2 || betas.some((beta) => !(beta >= 0 && beta < 1))) {
+      throw new ArgumentError("AdamW", "betas", betas, "two numbers from 0 to below 1");
+    }
+    checkNumber("AdamW", "eps", eps);
+    checkNumber("AdamW", "weightDecay", weightDecay);
+    this.#options = { lr, betas, eps, weightDecay };
+  }
+
+  /** See {@linkcode Optimizer.update}. */
+  protected override update(name: string, w: Tensor, dw: Tensor): void {
+    const { betas: [beta1, beta2], eps, weightDecay } = this.#options;
+    const mean = this.state("mean", name, w).tensor;
+    const square = this.state("square", name, w).tensor;
+    w.backend.adamwStep(w, dw, mean, square, {
+      shrink: 1 - this.lr * weightDecay,
+      beta1,
+      beta2,
+      step: this.lr / (1 - beta1 ** this.steps),
+      root: Math.sqrt(1 - beta2 ** this.steps),
+      eps,
+    });
+  }
+}

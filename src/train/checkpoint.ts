@@ -1,0 +1,127 @@
+/**
+ * Checkpoints: a training run in one safetensors file.
+ *
+ * @module
+ */
+
+import { FileError } from "../errors.ts";
+import type { Parameter } from "../layers/layer.ts";
+import type { Tensor } from "../tensor.ts";
+import {
+  bytesSource,
+  checkWeights,
+  openWeights,
+  type WeightsFile,
+  writeSafetensors,
+} from "../weights/mod.ts";
+import type { Trainer, TrainerState } from "./trainer.ts";
+
+const FORMAT = "pembroke checkpoint 1";
+
+/** What a checkpoint holds besides tensors. */
+interface Header {
+  readonly state: TrainerState;
+  readonly steps: number;
+  readonly lr: number;
+  readonly generator: readonly number[];
+}
+
+/**
+ * Everything a run needs to go on as if it had never stopped: parameters (with their names in the
+ * model), optimiser state, random state, and where it stood. The result is a safetensors file; a
+ * model can be loaded from it too.
+ *
+ * @example
+ * ```ts ignore
+ * await Deno.writeFile("run.safetensors.part", await saveCheckpoint(trainer));
+ * await Deno.rename("run.safetensors.part", "run.safetensors"); // never half-written
+ * ```
+ */
+export async function saveCheckpoint(trainer: Trainer): Promise<Uint8Array> {
+  const { model, generator, state, options: { optimizer } } = trainer;
+  const header: Header = {
+    state,
+    steps: optimizer.steps,
+    lr: optimizer.lr,
+    generator: [...generator.getState()],
+  };
+  const tensors: [string, Tensor][] = [
+    ...model.stateDict().entries().map(([name, p]): [string, Tensor] => [name, valueOf(name, p)]),
+    ...optimizer.stateDict().entries().map(([name, t]): [string, Tensor] => [stateName(name), t]),
+  ];
+  const entries = await Promise.all(tensors.map(async ([name, tensor]) => ({
+    name,
+    dtype: "F32" as const,
+    shape: [...tensor.shape],
+    data: await tensor.read(),
+  })));
+  return writeSafetensors(entries, { format: FORMAT, run: JSON.stringify(header) });
+}
+
+/**
+ * Continues a run from a checkpoint: the trainer must have been made with the same model, dataset
+ * and options.
+ *
+ * @throws {FileError} When the file is no checkpoint, or not of this model.
+ */
+export async function loadCheckpoint(
+  trainer: Trainer,
+  bytes: Uint8Array,
+  name = "checkpoint",
+): Promise<void> {
+  const { model, generator, options: { optimizer } } = trainer;
+  using file = await openWeights(bytesSource(bytes, name));
+  const header = headerOf(file);
+  const parameters = model.stateDict();
+  const shapes = new Map(parameters.entries().map(([key, { shape }]) => [key, shape]));
+  const states = [...file.entries.keys()].filter(isStateName).map((key) =>
+    key.slice(PREFIX.length)
+  );
+  for (const state of states) {
+    const parameter = parameters.get(state.slice(state.indexOf(".") + 1));
+    if (parameter) shapes.set(stateName(state), parameter.shape);
+  }
+  checkWeights(file, shapes, model.type);
+
+  const read = (key: string, into: Tensor) =>
+    file.read(key, (values, offset) => into.backend.write(into, values, offset));
+  for (const [key, parameter] of parameters) await read(key, valueOf(key, parameter));
+  await optimizer.loadStateDict(states, (key, into) => read(stateName(key), into), name);
+  optimizer.steps = header.steps;
+  optimizer.lr = header.lr;
+  generator.setState(Uint32Array.from(header.generator));
+  trainer.state = header.state;
+}
+
+const PREFIX = "optimizer.";
+
+function stateName(name: string): string {
+  return `${PREFIX}${name}`;
+}
+
+function isStateName(name: string): boolean {
+  return name.startsWith(PREFIX);
+}
+
+function valueOf(name: string, { tensor }: Parameter): Tensor {
+  if (tensor) return tensor;
+  throw new FileError("checkpoint", `${name} has no values; init() the model first`);
+}
+
+function headerOf(file: WeightsFile): Header {
+  const no = (reason: string) => new FileError(file.name, `no checkpoint of a run: ${reason}`);
+  if (file.metadata.get("format") !== FORMAT) throw no(`its format is not "${FORMAT}"`);
+  let header: Header;
+  try {
+    header = JSON.parse(file.metadata.get("run") ?? "");
+  } catch {
+    throw no("its header is damaged");
+  }
+  const { state, steps, lr, generator } = header ?? {};
+  const counts = [state?.epoch, state?.batch, state?.seen, state?.right, steps];
+  const whole = counts.every((n) => Number.isInteger(n) && n >= 0);
+  if (!whole || !Number.isFinite(state.loss) || !Number.isFinite(lr) || !Array.isArray(generator)) {
+    throw no("its header is damaged");
+  }
+  return header;
+}

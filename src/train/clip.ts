@@ -1,0 +1,27 @@
+/**
+ * Gradient clipping.
+ *
+ * @module
+ */
+
+import { ArgumentError } from "../errors.ts";
+import { Layer } from "../layers/layer.ts";
+import type { Trainable } from "./optimizer.ts";
+
+/**
+ * Scales all gradients so that their common norm is at most `maxNorm`,
+ * `torch.nn.utils.clip_grad_norm_` (Pascanu et al. 2013).
+ *
+ * @param trainable A model, or parameters by name.
+ * @returns The norm before.
+ */
+export async function clipGradNorm(trainable: Trainable, maxNorm: number): Promise<number> {
+  if (!(maxNorm > 0)) throw new ArgumentError("clipGradNorm", "maxNorm", maxNorm, "above 0");
+  const all = trainable instanceof Layer ? trainable.stateDict() : trainable;
+  const gradients = [...all.values()].flatMap(({ grad }) => grad ?? []);
+  const squares = await Promise.all(gradients.map((grad) => grad.backend.squaredNorm(grad)));
+  const norm = Math.sqrt(squares.reduce((sum, square) => sum + square, 0));
+  const factor = maxNorm / (norm + 1e-6);
+  if (factor < 1) { for (const grad of gradients) grad.backend.axpby(grad, grad, factor, 0); }
+  return norm;
+}

@@ -1,0 +1,11 @@
+/** Training: optimisers, learning rates, the loop, checkpoints. */
+
+export * from "./adamw.ts";
+export * from "./checkpoint.ts";
+export * from "./clip.ts";
+export * from "./dataset.ts";
+export { evaluate, type Evaluation } from "./evaluate.ts";
+export * from "./optimizer.ts";
+export * from "./schedule.ts";
+export * from "./sgd.ts";
+export * from "./trainer.ts";

@@ -1,0 +1,70 @@
+/**
+ * Stochastic gradient descent.
+ *
+ * @module
+ */
+
+import { ArgumentError } from "../errors.ts";
+import { checkNumber } from "../ops/checks.ts";
+import type { Tensor } from "../tensor.ts";
+import { Optimizer, type Trainable } from "./optimizer.ts";
+
+/** Options of {@linkcode SGD}, with PyTorch's names. */
+export interface SGDOptions {
+  /** Learning rate. */
+  readonly lr: number;
+  /** Share of the last step that is kept. Default 0. */
+  readonly momentum?: number;
+  /** Share of the weights added to the gradient. Default 0. */
+  readonly weightDecay?: number;
+  /** Looks ahead along the velocity (Sutskever et al. 2013). Default false. */
+  readonly nesterov?: boolean;
+}
+
+/**
+ * `torch.optim.SGD`: with g = dw + weightDecay·w and v = momentum·v + g, the step is w −= lr·v, or
+ * lr·(g + momentum·v) with Nesterov.
+ *
+ * @example
+ * ```ts
+ * import { createBackend } from "../backend.ts";
+ * import { Linear } from "../layers/mod.ts";
+ * import { SGD } from "./sgd.ts";
+ *
+ * using backend = await createBackend();
+ * using layer = new Linear(1, 1, { bias: false }).init(backend).train();
+ * using optimizer = new SGD(layer, { lr: 0.1 });
+ * using x = backend.upload([1], [1, 1]);
+ * using y = layer.forward(x);
+ * layer.backwardParameters(x); // dw = dy · x = 1
+ * const [before] = await layer.parameters.weight.tensor!.read();
+ * optimizer.step();
+ * const [after] = await layer.parameters.weight.tensor!.read();
+ * console.log(before - after); // 0.1
+ * ```
+ */
+export class SGD extends Optimizer {
+  /**
+   * Takes the parameters that require gradients.
+   *
+   * @param trainable A model, or parameters by name.
+   */
+  constructor(trainable: Trainable, readonly options: SGDOptions) {
+    super(trainable, checkNumber("SGD", "lr", options.lr));
+    const { momentum = 0, weightDecay = 0, nesterov = false } = options;
+    checkNumber("SGD", "momentum", momentum);
+    checkNumber("SGD", "weightDecay", weightDecay);
+    if (nesterov && momentum === 0) {
+      throw new ArgumentError("SGD", "momentum", momentum, "above 0 with nesterov");
+    }
+  }
+
+  /** See {@linkcode Optimizer.update}. */
+  protected override update(name: string, w: Tensor, dw: Tensor): void {
+    const { momentum = 0, weightDecay = 0, nesterov = false } = this.options;
+    const velocity = momentum === 0 ? undefined : this.state("velocity", name, w);
+    const first = velocity?.isNew ?? false;
+    const step = { lr: this.lr, momentum, weightDecay, nesterov, first };
+    w.backend.sgdStep(w, dw, velocity?.tensor ?? null, step);
+  }
+}

@@ -1,0 +1,209 @@
+import type { Backend } from "../../src/backend.ts";
+import { PembrokeError } from "../../src/errors.ts";
+import * as nn from "../../src/layers/mod.ts";
+import { Generator } from "../../src/random.ts";
+import { elements, type Shape } from "../../src/tensor.ts";
+import { assert, assertAllClose, assertEquals, assertThrows } from "../assert.ts";
+import { testOnEveryBackend } from "../backends.ts";
+
+function random(shape: Shape, seed: number): Float32Array {
+  const values = new Float32Array(elements(shape));
+  new Generator(seed).uniform(values, -1, 1);
+  return values;
+}
+
+/** C = Σ r·y, whose gradient with respect to y is r: in float64, from the layer's own output. */
+async function cost(
+  layer: nn.Layer,
+  backend: Backend,
+  x: Float32Array,
+  shape: Shape,
+  r: Float32Array,
+) {
+  using input = backend.upload(x, shape);
+  layer.train(new Generator(5)); // the same dropout every time
+  using y = layer.forward(input);
+  return (await y.read()).reduce((sum, v, i) => sum + v * r[i], 0);
+}
+
+/**
+ * Compares a gradient with central differences at a few places. float32 leaves about three digits:
+ * enough to see a wrong formula, a forgotten term, or a saved tensor mixed up. The kernels'
+ * precision is the subject of tests/ops.
+ */
+async function assertGradient(
+  gradient: Float32Array,
+  at: Float32Array,
+  costAt: () => Promise<number>,
+  name: string,
+): Promise<void> {
+  const scale = Math.max(...gradient.map(Math.abs), 1e-3);
+  for (let i = 0; i < at.length; i += Math.max(1, Math.floor(at.length / 12))) {
+    const h = 1e-2, old = at[i];
+    at[i] = old + h;
+    const above = await costAt();
+    at[i] = old - h;
+    const below = await costAt();
+    at[i] = old;
+    const numeric = (above - below) / (2 * h);
+    assertAllClose([gradient[i]], [numeric], { abs: 0.02 * scale + 1e-3, name: `${name}[${i}]` });
+  }
+}
+
+/** Smooth enough for differences: max pooling and ReLU get inputs without ties near 0. */
+const layers: [() => nn.Layer, Shape][] = [
+  [() => new nn.Conv1d(2, 3, 3, { stride: 2, padding: [1, 0] }), [2, 2, 9]],
+  [() => new nn.Conv2d(4, 6, [3, 2], { groups: 2, dilation: [1, 2], padding: 1 }), [2, 4, 6, 6]],
+  [() => new nn.Conv2d(2, 3, 3, { stride: 2, bias: false }), [1, 2, 7, 7]],
+  [() => new nn.Linear(5, 3), [2, 4, 5]],
+  [() => new nn.AvgPool1d(2), [2, 1, 7]],
+  [() => new nn.AvgPool2d([2, 3], { countIncludePad: false, padding: 1 }), [1, 2, 6, 6]],
+  [() => new nn.AdaptiveAvgPool1d(3), [1, 2, 7]],
+  [() => new nn.AdaptiveAvgPool2d([2, 5]), [1, 2, 7, 4]],
+  [() => new nn.Softmax(), [3, 4]],
+  [() => new nn.LogSoftmax(0), [3, 4]],
+  [() => new nn.Dropout(0.4), [3, 7]],
+  [() => new nn.Flatten(), [3, 4, 2, 2]],
+  [() => new nn.LocalResponseNorm(3, { alpha: 1, k: 2 }), [2, 7, 3, 3]],
+  [() => new nn.BatchNorm1d(4), [5, 4]],
+  [() => new nn.BatchNorm2d(3), [2, 3, 3, 3]],
+  [
+    () =>
+      new nn.Sequential([
+        new nn.Flatten(),
+        new nn.Linear(12, 8),
+        new nn.Softmax(),
+        new nn.Dropout(0.2),
+        new nn.Sequential([new nn.Linear(8, 6), new nn.BatchNorm1d(6)]),
+        new nn.Flatten(),
+      ]),
+    [4, 3, 2, 2],
+  ],
+];
+
+for (const [make, shape] of layers) {
+  const { type } = make();
+  testOnEveryBackend(
+    `${type} of [${shape}] has the gradient of its differences`,
+    async (backend) => {
+      using layer = make().init(backend, { seed: 2 });
+      const x = random(shape, 11), r = random(layer.outputShape(shape), 12);
+      await cost(layer, backend, x, shape, r);
+      using input = backend.upload(x, shape);
+      using dy = backend.upload(r, layer.outputShape(shape));
+      layer.train(new Generator(5));
+      using _y = layer.forward(input);
+      const dx = layer.backward(dy);
+      assertEquals(dx.shape, shape);
+      await assertGradient(await dx.read(), x, () => cost(layer, backend, x, shape, r), "dx");
+      assertEquals(await dy.read(), r); // left as it was
+      dx.dispose();
+
+      for (const [name, { tensor, grad, requiresGrad }] of layer.stateDict()) {
+        assertEquals(grad !== undefined, requiresGrad, name);
+        if (!tensor || !grad) continue;
+        const values = await tensor.read();
+        const costAt = () => {
+          backend.write(tensor, values);
+          return cost(layer, backend, x, shape, r);
+        };
+        await assertGradient(await grad.read(), values, costAt, `d${name}`);
+        backend.write(tensor, values);
+      }
+    },
+  );
+}
+
+testOnEveryBackend("gradients accumulate until they are zeroed", async (backend) => {
+  using net = new nn.Sequential([
+    new nn.Conv2d(1, 2, 2),
+    new nn.ReLU(),
+    new nn.Flatten(),
+    new nn.Linear(8, 2),
+  ])
+    .init(backend).train();
+  using x = backend.upload(random([2, 1, 3, 3], 1), [2, 1, 3, 3]);
+  using dy = backend.upload(random([2, 2], 2), [2, 2]);
+  const gradients = async () =>
+    await Promise.all(net.stateDict().values().map(async ({ grad }) => [...await grad!.read()]));
+  const once = async (backward: () => void) => {
+    net.zeroGrad();
+    net.forward(x).dispose();
+    backward();
+    return await gradients();
+  };
+  const first = await once(() => net.backward(dy).dispose());
+  net.forward(x).dispose();
+  net.backwardParameters(dy);
+  const second = await gradients();
+  for (const [i, values] of second.entries()) {
+    assertAllClose(values, first[i].map((v) => 2 * v), { abs: 1e-6 });
+  }
+  assertEquals(await once(() => net.backwardParameters(dy)), first);
+});
+
+testOnEveryBackend(
+  "ReLU computed with its layer has the gradient of one by itself",
+  async (backend) => {
+    const values = random([3, 6], 4);
+    using x = backend.upload(values, [3, 6]);
+    using dy = backend.upload(random([3, 5], 5), [3, 5]);
+    using fused = new nn.Sequential([new nn.Linear(6, 5), new nn.ReLU()]).init(backend).train();
+    using y = fused.forward(x);
+    using dx = fused.backward(dy);
+    const linear = new nn.Linear(6, 5).init(backend).train(), relu = new nn.ReLU().train();
+    using a = linear.forward(x);
+    using b = relu.forward(a);
+    assertEquals(await y.read(), await b.read());
+    using da = relu.backward(dy);
+    using expected = linear.backward(da);
+    assertEquals(await dx.read(), await expected.read());
+  },
+);
+
+testOnEveryBackend("overlapping windows add up, the first of equals gets all", async (backend) => {
+  const pool = new nn.MaxPool1d(3, { stride: 1 }).train();
+  using x = backend.upload([1, 5, 2, 5, 5], [1, 1, 5]);
+  using y = pool.forward(x);
+  assertEquals([...await y.read()], [5, 5, 5]);
+  using dy = backend.upload([1, 10, 100], [1, 1, 3]);
+  using dx = pool.backward(dy);
+  assertEquals([...await dx.read()], [0, 11, 0, 100, 0]);
+});
+
+testOnEveryBackend("training keeps what backward needs, evaluation nothing", (backend) => {
+  using net = new nn.Sequential([
+    new nn.Conv2d(2, 3, 3),
+    new nn.BatchNorm2d(3),
+    new nn.ReLU(),
+    new nn.MaxPool2d(2),
+    new nn.Dropout(),
+    new nn.Flatten(),
+  ]).init(backend);
+  using x = backend.upload(random([2, 2, 6, 6], 3), [2, 2, 6, 6]);
+  const trainOnce = () => {
+    net.train();
+    net.forward(x).dispose();
+    const training = backend.bytesInUse;
+    net.eval();
+    return [training, backend.bytesInUse];
+  };
+  const [training, afterwards] = trainOnce(); // weights laid out for the kernel stay
+  assert(training > afterwards);
+  assertEquals(trainOnce(), [training, afterwards]);
+  using dy = backend.empty([2, 12]);
+  assertThrows(() => net.backward(dy), PembrokeError, "call train() first");
+});
+
+testOnEveryBackend("BatchNorm keeps running statistics as PyTorch does", async (backend) => {
+  using norm = new nn.BatchNorm1d(1).init(backend).train();
+  using x = backend.upload([1, 2, 3, 6], [4, 1]);
+  norm.forward(x).dispose();
+  const { running_mean, running_var } = norm.parameters;
+  assertAllClose(await running_mean.tensor!.read(), [0.3], { abs: 1e-6 }); // 0.9·0 + 0.1·3
+  assertAllClose(await running_var.tensor!.read(), [0.9 + 0.1 * 14 / 3], { abs: 1e-6 });
+  norm.eval();
+  using y = norm.forward(x);
+  const expected = [1, 2, 3, 6].map((v) => (v - 0.3) / Math.sqrt(0.9 + 1.4 / 3 + 1e-5));
+  assertAllClose(await y.read(), expected, { abs: 1e-5 });
+});

@@ -1,0 +1,57 @@
+import { ArgumentError } from "../../src/errors.ts";
+import { Linear } from "../../src/layers/mod.ts";
+import { clipGradNorm, cosineSchedule, progressText, stepSchedule } from "../../src/train/mod.ts";
+import {
+  assertAllClose,
+  assertAlmostEquals,
+  assertEquals,
+  assertRejects,
+  assertThrows,
+} from "../assert.ts";
+import { testOnEveryBackend } from "../backends.ts";
+
+Deno.test("cosineSchedule() warms up, falls along half a cosine, and stays at the end", () => {
+  const lr = cosineSchedule({ lr: 1, steps: 14, warmUp: 4, minLr: 0.2 });
+  assertAllClose([0, 1, 2, 3].map(lr), [0.2, 0.4, 0.6, 0.8], { abs: 1e-12 });
+  assertAlmostEquals(lr(4), 1);
+  assertAlmostEquals(lr(9), 0.6);
+  assertAlmostEquals(lr(14), 0.2);
+  assertAlmostEquals(lr(99), 0.2);
+});
+
+Deno.test("stepSchedule() multiplies by gamma every so many steps", () => {
+  const lr = stepSchedule({ lr: 8, every: 3, gamma: 0.5, warmUp: 1 });
+  assertEquals([0, 1, 2, 3, 5, 6, 9].map(lr), [4, 8, 8, 4, 4, 2, 1]);
+  assertThrows(() => stepSchedule({ lr: 1, every: 0 }), ArgumentError, "every is 0");
+});
+
+testOnEveryBackend("clipGradNorm() scales all gradients to a common norm", async (backend) => {
+  using layer = new Linear(2, 1).init(backend);
+  const { weight, bias } = layer.parameters;
+  backend.write(weight.gradient(), new Float32Array([3, 0]));
+  backend.write(bias.gradient(), new Float32Array([-4]));
+  assertAlmostEquals(await clipGradNorm(layer, 10), 5, 1e-6);
+  assertEquals([...await weight.grad!.read()], [3, 0]);
+  assertAlmostEquals(await clipGradNorm(layer, 1), 5, 1e-6);
+  assertAllClose(await weight.grad!.read(), [0.6, 0], { abs: 1e-6 });
+  assertAllClose(await bias.grad!.read(), [-0.8], { abs: 1e-6 });
+  await assertRejects(() => clipGradNorm(layer, 0), ArgumentError, "maxNorm is 0");
+});
+
+Deno.test("progressText() fits a line", () => {
+  const text = progressText({
+    epoch: 1,
+    epochs: 10,
+    batch: 5,
+    batches: 40,
+    loss: 1.23456,
+    accuracy: 0.5,
+    lr: 0.1,
+    imagesPerSecond: 99.7,
+    secondsLeft: 125,
+  });
+  assertEquals(
+    text,
+    "epoch 2/10, batch 5/40, loss 1.2346, accuracy 50.00 %, 100 images/s, 2:05 left",
+  );
+});

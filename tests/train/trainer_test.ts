@@ -1,0 +1,167 @@
+import type { Backend } from "../../src/backend.ts";
+import { FileError, PembrokeError } from "../../src/errors.ts";
+import {
+  BatchNorm2d,
+  Conv2d,
+  Dropout,
+  Flatten,
+  Linear,
+  MaxPool2d,
+  ReLU,
+  Sequential,
+} from "../../src/layers/mod.ts";
+import { Generator } from "../../src/random.ts";
+import {
+  AdamW,
+  arrayDataset,
+  cosineSchedule,
+  type Dataset,
+  evaluate,
+  loadCheckpoint,
+  saveCheckpoint,
+  SGD,
+  Trainer,
+  type TrainerOptions,
+} from "../../src/train/mod.ts";
+import { assert, assertEquals, assertRejects } from "../assert.ts";
+import { testOnEveryBackend } from "../backends.ts";
+
+/** 64 images of 2×8×8 that are noise, in 4 classes by chance: nothing to learn but by heart. */
+function noise(): Dataset {
+  const generator = new Generator(1);
+  const values = new Float32Array(64 * 2 * 8 * 8);
+  generator.uniform(values, -1, 1);
+  return arrayDataset(values, Array.from({ length: 64 }, () => generator.random() % 4), [2, 8, 8]);
+}
+
+/** The same with random noise added at every reading. */
+function augmented(): Dataset {
+  const data = noise();
+  return {
+    ...data,
+    async read(index, values, generator) {
+      const label = await data.read(index, values);
+      const extra = new Float32Array(values.length);
+      generator?.uniform(extra, -0.1, 0.1);
+      for (let i = 0; i < values.length; i++) values[i] += extra[i];
+      return label;
+    },
+  };
+}
+
+function network(backend: Backend, dropout = 0): Sequential {
+  return new Sequential([
+    new Conv2d(2, 8, 3, { padding: 1, bias: false }),
+    new BatchNorm2d(8),
+    new ReLU(),
+    new MaxPool2d(3, { stride: 2, padding: 1 }),
+    new Conv2d(8, 12, 3),
+    new ReLU(),
+    new Flatten(),
+    new Dropout(dropout),
+    new Linear(12 * 4, 4),
+  ]).init(backend, { seed: 3 });
+}
+
+const options = { batchSize: 24, epochs: 40 } as const; // the last batch is smaller
+
+testOnEveryBackend("a small network learns 64 images by heart", async (backend) => {
+  const losses: number[][] = [];
+  for (let run = 0; run < 2; run++) {
+    using model = network(backend);
+    using optimizer = new SGD(model, { lr: 0.03, momentum: 0.9, nesterov: true });
+    const trainer = new Trainer(model, noise(), { ...options, optimizer, clipNorm: 5 });
+    losses.push([]);
+    for await (const { loss } of trainer) losses[run].push(loss);
+    const { accuracy, top5, loss } = await evaluate(model, noise(), { batchSize: 10 });
+    assertEquals([accuracy, top5], [1, 1]);
+    assert(loss < 0.1, `loss ${loss}`);
+  }
+  assertEquals(losses[0], losses[1]); // the same seed, the same numbers
+  assertEquals(backend.bytesInUse, 0);
+});
+
+const optimizers = {
+  SGD: (model: Sequential) => new SGD(model, { lr: 0.05, momentum: 0.9, weightDecay: 1e-3 }),
+  AdamW: (model: Sequential) => new AdamW(model, { lr: 0.01 }),
+};
+
+for (const [name, make] of Object.entries(optimizers)) {
+  testOnEveryBackend(
+    `a ${name} run that was stopped goes on as if it never was`,
+    async (backend) => {
+      const schedule = cosineSchedule({ lr: 0.05, steps: 12, warmUp: 2 });
+      const start = () => {
+        const model = network(backend, 0.3), optimizer = make(model);
+        const trainer = new Trainer(model, augmented(), {
+          ...options,
+          epochs: 4,
+          optimizer,
+          schedule,
+          seed: 7,
+        });
+        return { model, optimizer, trainer };
+      };
+      const whole = start();
+      const expected: number[] = [];
+      while (whole.trainer.state.epoch < 4) expected.push((await whole.trainer.step()).loss);
+
+      const losses: number[] = [];
+      let bytes: Uint8Array | undefined;
+      for (const steps of [3, 4, 1, 4]) { // at the end of an epoch, and in the middle
+        const { model, optimizer, trainer } = start();
+        if (bytes) await loadCheckpoint(trainer, bytes);
+        for (let i = 0; i < steps; i++) losses.push((await trainer.step()).loss);
+        bytes = await saveCheckpoint(trainer);
+        model.dispose();
+        optimizer.dispose();
+      }
+      assertEquals(losses, expected);
+      whole.model.dispose();
+      whole.optimizer.dispose();
+      assertEquals(backend.bytesInUse, 0);
+    },
+  );
+}
+
+testOnEveryBackend("ten thousand steps leave memory where it was", async (backend) => {
+  using model = new Sequential([
+    new Conv2d(1, 2, 3),
+    new ReLU(),
+    new MaxPool2d(2),
+    new Flatten(),
+    new Dropout(),
+    new Linear(2, 2),
+  ])
+    .init(backend);
+  using optimizer = new AdamW(model);
+  const data = arrayDataset(new Float32Array(4 * 16).fill(0.5), [0, 1, 0, 1], [1, 4, 4]);
+  const trainer = new Trainer(model, data, { batchSize: 4, epochs: 1e6, optimizer });
+  for (let i = 0; i < 100; i++) await trainer.step();
+  const warm = backend.bytesInUse;
+  for (let i = 0; i < 10_000; i++) await trainer.step();
+  assertEquals(backend.bytesInUse, warm);
+});
+
+testOnEveryBackend("a loss that is not a number ends the run", async (backend) => {
+  using model = network(backend);
+  using optimizer = new SGD(model, { lr: 1e30 });
+  const trainer = new Trainer(model, noise(), { ...options, optimizer });
+  await assertRejects(() => Array.fromAsync(trainer), PembrokeError, "lower the learning rate");
+});
+
+testOnEveryBackend("a checkpoint of another model is refused", async (backend) => {
+  const start = (model: Sequential, options: Partial<TrainerOptions> = {}) =>
+    new Trainer(model, noise(), {
+      batchSize: 8,
+      epochs: 1,
+      optimizer: new SGD(model, { lr: 1 }),
+      ...options,
+    });
+  using model = network(backend);
+  using other = new Sequential([new Flatten(), new Linear(128, 4)]).init(backend);
+  const bytes = await saveCheckpoint(start(model));
+  await assertRejects(() => loadCheckpoint(start(other), bytes), FileError, "1.weight");
+  const cut = bytes.subarray(0, bytes.length / 2);
+  await assertRejects(() => loadCheckpoint(start(model), cut), FileError);
+});
