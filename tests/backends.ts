@@ -1,7 +1,7 @@
 /** Every backend that the machine can make: suites run over all of them. */
 
 import type { Backend } from "../src/backend.ts";
-import { supportedBuilds } from "../src/backend/wasm/kernels.ts";
+import { supportedBuilds } from "../src/backend/wasm/binary.ts";
 import { WasmBackend } from "../src/backend/wasm.ts";
 
 const wasmBuilds = supportedBuilds();

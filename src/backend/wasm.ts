@@ -1,34 +1,26 @@
 /**
  * The Wasm backend: tensors in one WebAssembly memory, kernels from assembly/.
+ *
+ * @module
  */
 
 import type { Backend } from "../backend.ts";
-import { ArgumentError, PembrokeError } from "../errors.ts";
-import type { AdamWStep, SgdStep } from "./kernels.ts";
+import { PembrokeError } from "../errors.ts";
 import type { AxisGeometry } from "../ops/activation.ts";
 import type { Conv2dGeometry } from "../ops/conv_geometry.ts";
 import type { BatchNormTensors } from "../ops/norm.ts";
 import type { AdaptiveGeometry, Pool2dGeometry } from "../ops/pool_geometry.ts";
-import { elements, isShape, type Shape, type Storage, Tensor, type Values } from "../tensor.ts";
-import { type Build, fastestBuild, instantiate, type Kernels } from "./wasm/kernels.ts";
-import { Allocator } from "./wasm/memory.ts";
-
-/** A block of the memory. */
-interface WasmStorage extends Storage {
-  readonly address: number;
-}
+import type { Tensor } from "../tensor.ts";
+import type { AdamWStep, SgdStep } from "./kernels.ts";
+import { type Build, type Exports, fastestBuild, instantiate } from "./wasm/binary.ts";
+import { WasmMemory } from "./wasm/memory.ts";
 
 /** Kernels in WebAssembly, on the caller's thread. */
-export class WasmBackend implements Backend {
+export class WasmBackend extends WasmMemory implements Backend {
   readonly device = "wasm";
-  readonly name: string;
+  override readonly name: string;
   readonly threads = 1;
-  readonly #kernels: Kernels;
-  readonly #memory = new WebAssembly.Memory({ initial: 16 });
-  readonly #allocator: Allocator;
-  /** Working memory of the kernels, grown to the largest need; no call leaves anything in it. */
-  #scratch = { address: 0, bytes: 0 };
-  #disposed = false;
+  readonly #kernels: Exports;
 
   /** @param build Compiled kernels; without it the fastest build that this engine takes. */
   constructor(build: Build | WebAssembly.Module | undefined = fastestBuild) {
@@ -38,85 +30,18 @@ export class WasmBackend implements Backend {
           "from bytes (pass a WebAssembly.Module as `module` then)",
       );
     }
+    const memory = new WebAssembly.Memory({ initial: 16 });
     const module = build instanceof WebAssembly.Module ? build : build.module;
+    const kernels = instantiate(module, memory);
+    super(memory, kernels.heapBase());
+    this.#kernels = kernels;
     this.name = build instanceof WebAssembly.Module ? "wasm" : `wasm (${build.name})`;
-    this.#kernels = instantiate(module, this.#memory);
-    this.#allocator = new Allocator(this.#memory, this.#kernels.heapBase());
-  }
-
-  get bytesInUse(): number {
-    return this.#disposed ? 0 : this.#allocator.inUse - this.#scratch.bytes;
-  }
-
-  upload(values: Float32Array | readonly number[], shape: Shape): Tensor {
-    if (values.length !== elements(shape)) {
-      const takes = `${elements(shape)}, as the shape [${shape.join(", ")}] says`;
-      throw new ArgumentError("upload", "the number of values", values.length, takes);
-    }
-    const tensor = this.empty(shape);
-    this.#view("upload", tensor).set(values);
-    return tensor;
-  }
-
-  empty(shape: Shape): Tensor {
-    return this.#tensor(shape, Float32Array);
-  }
-
-  uploadIndices(values: Int32Array, shape: Shape): Tensor<Int32Array> {
-    const tensor = this.emptyIndices(shape);
-    this.#view("uploadIndices", tensor).set(values);
-    return tensor;
-  }
-
-  fill(tensor: Tensor, value: number): void {
-    this.#view("fill", tensor).fill(value);
-    tensor.storage.version++;
-  }
-
-  emptyIndices(shape: Shape): Tensor<Int32Array> {
-    return this.#tensor(shape, Int32Array);
-  }
-
-  write(tensor: Tensor, values: Float32Array, offset = 0): void {
-    const view = this.#view("write", tensor);
-    if (!Number.isInteger(offset) || offset < 0 || offset + values.length > view.length) {
-      const takes = `inside the tensor's ${view.length} elements`;
-      throw new ArgumentError(
-        "write",
-        "the range",
-        `${offset} … ${offset + values.length}`,
-        takes,
-      );
-    }
-    view.set(values, offset);
-    tensor.storage.version++;
-  }
-
-  read<V extends Values>(tensor: Tensor<V>): Promise<V> {
-    return Promise.resolve(this.#view("read", tensor).slice() as V);
-  }
-
-  free(tensor: Tensor<Values>): void {
-    const storage = tensor.storage as WasmStorage;
-    this.#assertOwn("free", tensor);
-    if (storage.freed) return;
-    storage.freed = true;
-    if (!this.#disposed) this.#allocator.free(storage.address, storage.bytes);
-  }
-
-  dispose(): void {
-    // The memory goes with the last reference to it; tensors that are left refuse to be used.
-    this.#disposed = true;
-  }
-
-  [Symbol.dispose](): void {
-    this.dispose();
   }
 
   packConv2d(weight: Tensor, groups: number): Tensor {
     const [outC] = weight.shape, k = weight.size / outC;
     const packed = this.empty([this.#kernels.conv2dPackedSize(outC, k, groups)]);
-    this.#kernels.conv2dPack(this.#out(packed), this.#at(weight), outC, k, groups);
+    this.#kernels.conv2dPack(this.out(packed), this.at(weight), outC, k, groups);
     return packed;
   }
 
@@ -130,10 +55,10 @@ export class WasmBackend implements Backend {
   ): void {
     const sides = [g.top, g.left, g.bottom, g.right] as const;
     const bytes = this.#kernels.conv2dScratchSize(g.inC, g.h, g.w, g.kh, g.kw, ...sides, g.groups);
-    const scratch = this.#scratchOf(bytes);
+    const scratch = this.scratchOf(bytes);
     // deno-fmt-ignore
     this.#kernels.conv2d(
-      this.#out(y), this.#at(x), this.#at(packed), this.#at(bias), scratch, ...numbers(g),
+      this.out(y), this.at(x), this.at(packed), this.at(bias), scratch, ...numbers(g),
       Number(relu),
     );
   }
@@ -141,7 +66,7 @@ export class WasmBackend implements Backend {
   maxPool2d(y: Tensor, indices: Tensor<Int32Array> | null, x: Tensor, g: Pool2dGeometry): void {
     // deno-fmt-ignore
     this.#kernels.maxPool2d(
-      this.#out(y), this.#out(indices), this.#at(x), g.n * g.c, g.h, g.w, g.oh, g.ow,
+      this.out(y), this.out(indices), this.at(x), g.n * g.c, g.h, g.w, g.oh, g.ow,
       g.kh, g.kw, g.strideH, g.strideW, g.top, g.left, g.dilationH, g.dilationW,
     );
   }
@@ -155,35 +80,35 @@ export class WasmBackend implements Backend {
   ): void {
     // deno-fmt-ignore
     this.#kernels.avgPool2d(
-      this.#out(y), this.#at(x), g.n * g.c, g.h, g.w, g.oh, g.ow, g.kh, g.kw, g.strideH, g.strideW,
+      this.out(y), this.at(x), g.n * g.c, g.h, g.w, g.oh, g.ow, g.kh, g.kw, g.strideH, g.strideW,
       g.top, g.left, g.bottom, g.right, g.dilationH, g.dilationW, Number(countIncludePad),
       divisor ?? 0,
     );
   }
 
   adaptiveAvgPool2d(y: Tensor, x: Tensor, g: AdaptiveGeometry): void {
-    this.#kernels.adaptiveAvgPool2d(this.#out(y), this.#at(x), g.n * g.c, g.h, g.w, g.oh, g.ow);
+    this.#kernels.adaptiveAvgPool2d(this.out(y), this.at(x), g.n * g.c, g.h, g.w, g.oh, g.ow);
   }
 
   linear(y: Tensor, x: Tensor, weight: Tensor, bias: Tensor | null, relu: boolean): void {
     const [outF, inF] = weight.shape;
     // deno-fmt-ignore
     this.#kernels.linear(
-      this.#out(y), this.#at(x), this.#at(weight), this.#at(bias), x.size / inF, inF, outF,
+      this.out(y), this.at(x), this.at(weight), this.at(bias), x.size / inF, inF, outF,
       Number(relu),
     );
   }
 
   relu(y: Tensor, x: Tensor): void {
-    this.#kernels.relu(this.#out(y), this.#at(x), x.size);
+    this.#kernels.relu(this.out(y), this.at(x), x.size);
   }
 
   softmax(y: Tensor, x: Tensor, g: AxisGeometry): void {
-    this.#kernels.softmax(this.#out(y), this.#at(x), g.outer, g.size, g.inner);
+    this.#kernels.softmax(this.out(y), this.at(x), g.outer, g.size, g.inner);
   }
 
   logSoftmax(y: Tensor, x: Tensor, g: AxisGeometry): void {
-    this.#kernels.logSoftmax(this.#out(y), this.#at(x), g.outer, g.size, g.inner);
+    this.#kernels.logSoftmax(this.out(y), this.at(x), g.outer, g.size, g.inner);
   }
 
   localResponseNorm(
@@ -195,7 +120,7 @@ export class WasmBackend implements Backend {
     k: number,
   ): void {
     const [n, c] = x.shape, plane = x.size / (n * c);
-    this.#kernels.localResponseNorm(this.#out(y), this.#at(x), n, c, plane, size, alpha, beta, k);
+    this.#kernels.localResponseNorm(this.out(y), this.at(x), n, c, plane, size, alpha, beta, k);
   }
 
   batchNorm(y: Tensor, x: Tensor, tensors: BatchNormTensors, eps: number): void {
@@ -203,41 +128,41 @@ export class WasmBackend implements Backend {
     const [n, c] = x.shape, plane = x.size / (n * c);
     // deno-fmt-ignore
     this.#kernels.batchNorm(
-      this.#out(y), this.#at(x), this.#at(runningMean), this.#at(runningVar), this.#at(weight),
-      this.#at(bias), n, c, plane, eps,
+      this.out(y), this.at(x), this.at(runningMean), this.at(runningVar), this.at(weight),
+      this.at(bias), n, c, plane, eps,
     );
   }
 
   packConv2dTransposed(weight: Tensor, groups: number): Tensor {
     const [outC] = weight.shape, k = weight.size / outC;
     const packed = this.empty([this.#kernels.conv2dPackedTransposedSize(outC, k, groups)]);
-    this.#kernels.conv2dPackTransposed(this.#out(packed), this.#at(weight), outC, k, groups);
+    this.#kernels.conv2dPackTransposed(this.out(packed), this.at(weight), outC, k, groups);
     return packed;
   }
 
   conv2dBackwardInput(dx: Tensor, dy: Tensor, packed: Tensor, g: Conv2dGeometry): void {
     // deno-fmt-ignore
     this.#kernels.conv2dBackwardInput(
-      this.#out(dx), this.#at(dy), this.#at(packed), this.#backwardScratch(g), ...numbers(g),
+      this.out(dx), this.at(dy), this.at(packed), this.#backwardScratch(g), ...numbers(g),
     );
   }
 
   conv2dBackwardWeight(dw: Tensor, dy: Tensor, x: Tensor, g: Conv2dGeometry): void {
     // deno-fmt-ignore
     this.#kernels.conv2dBackwardWeight(
-      this.#out(dw), this.#at(dy), this.#at(x), this.#backwardScratch(g), ...numbers(g),
+      this.out(dw), this.at(dy), this.at(x), this.#backwardScratch(g), ...numbers(g),
     );
   }
 
   biasBackward(db: Tensor, dy: Tensor): void {
     const [n, c] = dy.shape;
-    this.#kernels.biasBackward(this.#out(db), this.#at(dy), n, c, dy.size / (n * c));
+    this.#kernels.biasBackward(this.out(db), this.at(dy), n, c, dy.size / (n * c));
   }
 
   maxPool2dBackward(dx: Tensor, dy: Tensor, indices: Tensor<Int32Array>, planes: number): void {
     // deno-fmt-ignore
     this.#kernels.maxPool2dBackward(
-      this.#out(dx), this.#at(dy), this.#at(indices), planes, dx.size / planes, dy.size / planes,
+      this.out(dx), this.at(dy), this.at(indices), planes, dx.size / planes, dy.size / planes,
     );
   }
 
@@ -250,7 +175,7 @@ export class WasmBackend implements Backend {
   ): void {
     // deno-fmt-ignore
     this.#kernels.avgPool2dBackward(
-      this.#out(dx), this.#at(dy), g.n * g.c, g.h, g.w, g.oh, g.ow, g.kh, g.kw,
+      this.out(dx), this.at(dy), g.n * g.c, g.h, g.w, g.oh, g.ow, g.kh, g.kw,
       g.strideH, g.strideW, g.top, g.left, g.bottom, g.right, g.dilationH, g.dilationW,
       Number(countIncludePad), divisor ?? 0,
     );
@@ -259,7 +184,7 @@ export class WasmBackend implements Backend {
   adaptiveAvgPool2dBackward(dx: Tensor, dy: Tensor, g: AdaptiveGeometry): void {
     // deno-fmt-ignore
     this.#kernels.adaptiveAvgPool2dBackward(
-      this.#out(dx), this.#at(dy), g.n * g.c, g.h, g.w, g.oh, g.ow,
+      this.out(dx), this.at(dy), g.n * g.c, g.h, g.w, g.oh, g.ow,
     );
   }
 
@@ -267,31 +192,31 @@ export class WasmBackend implements Backend {
     const [outF, inF] = weight.shape;
     // deno-fmt-ignore
     this.#kernels.linearBackwardInput(
-      this.#out(dx), this.#at(dy), this.#at(weight), dy.size / outF, inF, outF,
+      this.out(dx), this.at(dy), this.at(weight), dy.size / outF, inF, outF,
     );
   }
 
   linearBackwardWeight(dw: Tensor, dy: Tensor, x: Tensor): void {
     const [outF, inF] = dw.shape, n = dy.size / outF;
-    const scratch = this.#scratchOf(this.#kernels.linearBackwardScratchSize(n, inF, outF));
+    const scratch = this.scratchOf(this.#kernels.linearBackwardScratchSize(n, inF, outF));
     // deno-fmt-ignore
     this.#kernels.linearBackwardWeight(
-      this.#out(dw), this.#at(dy), this.#at(x), scratch, n, inF, outF,
+      this.out(dw), this.at(dy), this.at(x), scratch, n, inF, outF,
     );
   }
 
   reluBackward(dx: Tensor, dy: Tensor, y: Tensor): void {
-    this.#kernels.reluBackward(this.#out(dx), this.#at(dy), this.#at(y), dy.size);
+    this.#kernels.reluBackward(this.out(dx), this.at(dy), this.at(y), dy.size);
   }
 
   softmaxBackward(dx: Tensor, dy: Tensor, y: Tensor, g: AxisGeometry): void {
     const { outer, size, inner } = g;
-    this.#kernels.softmaxBackward(this.#out(dx), this.#at(dy), this.#at(y), outer, size, inner);
+    this.#kernels.softmaxBackward(this.out(dx), this.at(dy), this.at(y), outer, size, inner);
   }
 
   logSoftmaxBackward(dx: Tensor, dy: Tensor, y: Tensor, g: AxisGeometry): void {
     const { outer, size, inner } = g;
-    this.#kernels.logSoftmaxBackward(this.#out(dx), this.#at(dy), this.#at(y), outer, size, inner);
+    this.#kernels.logSoftmaxBackward(this.out(dx), this.at(dy), this.at(y), outer, size, inner);
   }
 
   crossEntropy(
@@ -304,7 +229,7 @@ export class WasmBackend implements Backend {
     const [n, c] = x.shape;
     // deno-fmt-ignore
     this.#kernels.crossEntropy(
-      this.#out(loss), this.#out(dx), this.#at(x), this.#at(targets), n, c, labelSmoothing,
+      this.out(loss), this.out(dx), this.at(x), this.at(targets), n, c, labelSmoothing,
     );
   }
 
@@ -318,19 +243,19 @@ export class WasmBackend implements Backend {
     k: number,
   ): void {
     const [n, c] = x.shape, plane = x.size / (n * c);
-    const scratch = this.#scratchOf(2 * c * plane * 4);
+    const scratch = this.scratchOf(2 * c * plane * 4);
     // deno-fmt-ignore
     this.#kernels.localResponseNormBackward(
-      this.#out(dx), this.#at(dy), this.#at(x), scratch, n, c, plane, size, alpha, beta, k,
+      this.out(dx), this.at(dy), this.at(x), scratch, n, c, plane, size, alpha, beta, k,
     );
   }
 
   batchNormStatistics(mean: Tensor, variance: Tensor, x: Tensor): void {
     const [n, c] = x.shape, plane = x.size / (n * c);
     this.#kernels.batchNormStatistics(
-      this.#out(mean),
-      this.#out(variance),
-      this.#at(x),
+      this.out(mean),
+      this.out(variance),
+      this.at(x),
       n,
       c,
       plane,
@@ -348,21 +273,21 @@ export class WasmBackend implements Backend {
     const [n, c] = x.shape, plane = x.size / (n * c);
     // deno-fmt-ignore
     this.#kernels.batchNormBackward(
-      this.#out(dx), this.#out(dweight), this.#out(dbias), this.#at(dy), this.#at(x),
-      this.#at(mean), this.#at(variance), this.#at(weight), n, c, plane, eps,
+      this.out(dx), this.out(dweight), this.out(dbias), this.at(dy), this.at(x),
+      this.at(mean), this.at(variance), this.at(weight), n, c, plane, eps,
     );
   }
 
   dropout(y: Tensor, x: Tensor, p: number, seed: number): void {
     const keep = Math.min(2 ** 32 - 1, Math.round((1 - p) * 2 ** 32));
     const scale = p < 1 ? 1 / (1 - p) : 0;
-    this.#kernels.dropout(this.#out(y), this.#at(x), x.size, seed, keep, scale);
+    this.#kernels.dropout(this.out(y), this.at(x), x.size, seed, keep, scale);
   }
 
   sgdStep(w: Tensor, dw: Tensor, velocity: Tensor | null, step: SgdStep): void {
     // deno-fmt-ignore
     this.#kernels.sgdStep(
-      this.#out(w), this.#at(dw), this.#out(velocity), w.size, step.lr, step.momentum,
+      this.out(w), this.at(dw), this.out(velocity), w.size, step.lr, step.momentum,
       step.weightDecay, Number(step.nesterov), Number(step.first),
     );
   }
@@ -370,76 +295,24 @@ export class WasmBackend implements Backend {
   adamwStep(w: Tensor, dw: Tensor, m: Tensor, v: Tensor, step: AdamWStep): void {
     // deno-fmt-ignore
     this.#kernels.adamwStep(
-      this.#out(w), this.#at(dw), this.#out(m), this.#out(v), w.size, step.shrink, step.beta1,
+      this.out(w), this.at(dw), this.out(m), this.out(v), w.size, step.shrink, step.beta1,
       step.beta2, step.step, step.root, step.eps,
     );
   }
 
   axpby(y: Tensor, x: Tensor, a: number, b: number): void {
-    this.#kernels.axpby(this.#out(y), this.#at(x), x.size, a, b);
+    this.#kernels.axpby(this.out(y), this.at(x), x.size, a, b);
   }
 
   squaredNorm(x: Tensor): Promise<number> {
-    return Promise.resolve(this.#kernels.squaredNorm(this.#at(x), x.size));
+    return Promise.resolve(this.#kernels.squaredNorm(this.at(x), x.size));
   }
 
   #backwardScratch(g: Conv2dGeometry): number {
     // deno-fmt-ignore
-    return this.#scratchOf(this.#kernels.conv2dBackwardScratchSize(
+    return this.scratchOf(this.#kernels.conv2dBackwardScratchSize(
       g.inC, g.h, g.w, g.outC, g.oh, g.ow, g.kh, g.kw, g.top, g.left, g.bottom, g.right, g.groups,
     ));
-  }
-
-  #tensor<V extends Values>(shape: Shape, type: new (values: ArrayBuffer) => V): Tensor<V> {
-    this.#assertAlive();
-    if (!isShape(shape)) {
-      throw new ArgumentError("tensor", "shape", shape, "positive integers");
-    }
-    const bytes = elements(shape) * 4;
-    const address = this.#allocator.alloc(bytes);
-    const storage: WasmStorage = { address, bytes, freed: false, version: 0 };
-    return new Tensor(this, shape, storage, type);
-  }
-
-  /** A tensor's address; 0, which no tensor has, for none. */
-  #at(tensor: Tensor<Values> | null): number {
-    this.#assertAlive();
-    return tensor ? (tensor.storage as WasmStorage).address : 0;
-  }
-
-  /** The address of a tensor that is about to be written. */
-  #out(tensor: Tensor<Values> | null): number {
-    if (tensor) tensor.storage.version++;
-    return this.#at(tensor);
-  }
-
-  /** A tensor's elements in place. The view dies when the memory grows: never keep one. */
-  #view<V extends Values>(op: string, tensor: Tensor<V>): V {
-    this.#assertOwn(op, tensor);
-    tensor.assertAlive(op);
-    const type = tensor.type as unknown as new (b: ArrayBufferLike, at: number, n: number) => V;
-    return new type(this.#memory.buffer, this.#at(tensor), tensor.size);
-  }
-
-  #assertAlive(): void {
-    if (this.#disposed) throw new PembrokeError(`${this.name}: the backend was disposed before`);
-  }
-
-  #assertOwn(op: string, tensor: Tensor<Values>): void {
-    if (tensor.backend === this) return;
-    throw new ArgumentError(op, "tensor", `on ${tensor.backend.name}`, "on this backend");
-  }
-
-  #scratchOf(bytes: number): number {
-    if (this.#scratch.bytes < bytes) {
-      const { address: old, bytes: oldBytes } = this.#scratch;
-      this.#scratch = { address: 0, bytes: 0 };
-      if (oldBytes) this.#allocator.free(old, oldBytes);
-      const before = this.#allocator.inUse;
-      const address = this.#allocator.alloc(bytes);
-      this.#scratch = { address, bytes: this.#allocator.inUse - before };
-    }
-    return this.#scratch.address;
   }
 }
 

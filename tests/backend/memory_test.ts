@@ -1,4 +1,4 @@
-import { Allocator } from "../../src/backend/wasm/memory.ts";
+import { Allocator } from "../../src/backend/wasm/allocator.ts";
 import { PembrokeError } from "../../src/errors.ts";
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "../assert.ts";
 import { Draw } from "./harness.ts";

@@ -1,3 +1,4 @@
+import { pool2dGeometry } from "../../src/ops/pool_geometry.ts";
 import type { Backend } from "../../src/backend.ts";
 import * as ops from "../../src/ops/mod.ts";
 import type { Tensor } from "../../src/tensor.ts";
@@ -264,7 +265,7 @@ testOnEveryBackend("maxPool2d() writes its indices and nothing around them", asy
       for (const tensor of [front, back]) {
         backend.write(tensor as unknown as Tensor, new Float32Array(tensor.size).fill(-7));
       }
-      const g = ops.pool2dGeometry("maxPool2d", x.shape, spelled(o));
+      const g = pool2dGeometry("maxPool2d", x.shape, spelled(o));
       backend.maxPool2d(y, back.view(expected.shape), tx, g);
       const written = await back.read();
       assertAllClose(written.subarray(0, size), expected.data);

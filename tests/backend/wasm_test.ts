@@ -1,5 +1,5 @@
 import { createBackend } from "../../src/backend.ts";
-import { supportedBuilds } from "../../src/backend/wasm/kernels.ts";
+import { supportedBuilds } from "../../src/backend/wasm/binary.ts";
 import { WasmBackend } from "../../src/backend/wasm.ts";
 import { ArgumentError, PembrokeError } from "../../src/errors.ts";
 import * as ops from "../../src/ops/mod.ts";

@@ -1,91 +1,157 @@
 /**
- * The allocator over a WebAssembly memory: first fit from a list of free blocks, neighbours
- * merged. Bookkeeping lives outside the memory, so tensors lie densely on cache lines.
+ * Tensors in a WebAssembly memory.
+ *
+ * @module
  */
 
-import { PembrokeError } from "../../errors.ts";
+import type { Backend } from "../../backend.ts";
+import { ArgumentError, PembrokeError } from "../../errors.ts";
+import { elements, isShape, type Shape, type Storage, Tensor, type Values } from "../../tensor.ts";
+import { Allocator } from "./allocator.ts";
 
-const PAGE = 65536;
-/** A cache line: blocks start and end on one. */
-const ALIGN = 64;
-/** 32-bit addresses end here. */
-const MAX_BYTES = 65536 * PAGE;
-
-interface Block {
-  start: number;
-  end: number;
+/** A block of the memory. */
+interface WasmStorage extends Storage {
+  readonly address: number;
 }
 
-/** Hands out blocks of a memory and grows it as needed. */
-export class Allocator {
-  /** Bytes handed out. */
-  inUse = 0;
-  /** Free blocks by address; the memory behind the last one was never used. */
-  #free: Block[] = [];
-  #top: number;
+/** The half of the Wasm backend that holds tensors; the kernels are the other. */
+export abstract class WasmMemory {
+  /** What computes. */
+  abstract readonly name: string;
+  readonly #memory: WebAssembly.Memory;
+  readonly #allocator: Allocator;
+  /** Working memory of the kernels, grown to the largest need; no call leaves anything in it. */
+  #scratch = { address: 0, bytes: 0 };
+  #disposed = false;
 
-  /** @param base The first address that may be handed out. */
-  constructor(readonly memory: WebAssembly.Memory, base: number) {
-    this.#top = align(base);
+  /**
+   * @param memory The memory, all of which is used.
+   * @param base The first address that is free.
+   */
+  constructor(memory: WebAssembly.Memory, base: number) {
+    this.#memory = memory;
+    this.#allocator = new Allocator(memory, base);
   }
 
-  /** The address of a block of at least `bytes` bytes. */
-  alloc(bytes: number): number {
-    const size = align(Math.max(bytes, 1));
-    const index = this.#free.findIndex((block) => block.end - block.start >= size);
-    if (index < 0) return this.#extend(size);
-    this.inUse += size;
-    const block = this.#free[index];
-    const start = block.start;
-    block.start += size;
-    if (block.start === block.end) this.#free.splice(index, 1);
-    return start;
+  get bytesInUse(): number {
+    return this.#disposed ? 0 : this.#allocator.inUse - this.#scratch.bytes;
   }
 
-  /** Takes back a block of `bytes` bytes. */
-  free(start: number, bytes: number): void {
-    const end = start + align(Math.max(bytes, 1));
-    this.inUse -= end - start;
-    let index = this.#free.findIndex((block) => block.start > start);
-    if (index < 0) index = this.#free.length;
-    this.#free.splice(index, 0, { start, end });
-    this.#merge(index);
-    this.#merge(index - 1);
-    const last = this.#free.at(-1)!;
-    if (last.end === this.#top) {
-      this.#top = last.start;
-      this.#free.pop();
+  upload(values: Float32Array | readonly number[], shape: Shape): Tensor {
+    if (values.length !== elements(shape)) {
+      const takes = `${elements(shape)}, as the shape [${shape.join(", ")}] says`;
+      throw new ArgumentError("upload", "the number of values", values.length, takes);
     }
+    const tensor = this.empty(shape);
+    this.#view("upload", tensor).set(values);
+    return tensor;
   }
 
-  /** A block at the end, for which the memory may have to grow. */
-  #extend(size: number): number {
-    const start = this.#top, end = start + size;
-    const missing = end - this.memory.buffer.byteLength;
-    if (missing > 0) {
-      try {
-        if (end > MAX_BYTES) throw new RangeError("32-bit addresses end at 4 GiB");
-        this.memory.grow(Math.ceil(missing / PAGE));
-      } catch (cause) {
-        const mb = (bytes: number) => `${Math.ceil(bytes / 2 ** 20)} MiB`;
-        const message = `out of memory: ${mb(size)} more than the ${mb(this.inUse)} in use`;
-        throw new PembrokeError(message, { cause });
-      }
+  empty(shape: Shape): Tensor {
+    return this.#tensor(shape, Float32Array);
+  }
+
+  uploadIndices(values: Int32Array, shape: Shape): Tensor<Int32Array> {
+    const tensor = this.emptyIndices(shape);
+    this.#view("uploadIndices", tensor).set(values);
+    return tensor;
+  }
+
+  fill(tensor: Tensor, value: number): void {
+    this.#view("fill", tensor).fill(value);
+    tensor.storage.version++;
+  }
+
+  emptyIndices(shape: Shape): Tensor<Int32Array> {
+    return this.#tensor(shape, Int32Array);
+  }
+
+  write(tensor: Tensor, values: Float32Array, offset = 0): void {
+    const view = this.#view("write", tensor);
+    if (!Number.isInteger(offset) || offset < 0 || offset + values.length > view.length) {
+      const takes = `inside the tensor's ${view.length} elements`;
+      throw new ArgumentError(
+        "write",
+        "the range",
+        `${offset} … ${offset + values.length}`,
+        takes,
+      );
     }
-    this.#top = end;
-    this.inUse += size;
-    return start;
+    view.set(values, offset);
+    tensor.storage.version++;
   }
 
-  /** Joins a free block with the one behind it if they touch. */
-  #merge(index: number): void {
-    const block = this.#free[index], next = this.#free[index + 1];
-    if (!block || !next || block.end !== next.start) return;
-    block.end = next.end;
-    this.#free.splice(index + 1, 1);
+  read<V extends Values>(tensor: Tensor<V>): Promise<V> {
+    return Promise.resolve(this.#view("read", tensor).slice() as V);
   }
-}
 
-function align(bytes: number): number {
-  return Math.ceil(bytes / ALIGN) * ALIGN;
+  free(tensor: Tensor<Values>): void {
+    const storage = tensor.storage as WasmStorage;
+    this.#assertOwn("free", tensor);
+    if (storage.freed) return;
+    storage.freed = true;
+    if (!this.#disposed) this.#allocator.free(storage.address, storage.bytes);
+  }
+
+  dispose(): void {
+    // The memory goes with the last reference to it; tensors that are left refuse to be used.
+    this.#disposed = true;
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  #tensor<V extends Values>(shape: Shape, type: new (values: ArrayBuffer) => V): Tensor<V> {
+    this.#assertAlive();
+    if (!isShape(shape)) {
+      throw new ArgumentError("tensor", "shape", shape, "positive integers");
+    }
+    const bytes = elements(shape) * 4;
+    const address = this.#allocator.alloc(bytes);
+    const storage: WasmStorage = { address, bytes, freed: false, version: 0 };
+    return new Tensor(this as unknown as Backend, shape, storage, type);
+  }
+
+  /** A tensor's address; 0, which no tensor has, for none. */
+  protected at(tensor: Tensor<Values> | null): number {
+    this.#assertAlive();
+    return tensor ? (tensor.storage as WasmStorage).address : 0;
+  }
+
+  /** The address of a tensor that is about to be written. */
+  protected out(tensor: Tensor<Values> | null): number {
+    if (tensor) tensor.storage.version++;
+    return this.at(tensor);
+  }
+
+  /** A tensor's elements in place. The view dies when the memory grows: never keep one. */
+  #view<V extends Values>(op: string, tensor: Tensor<V>): V {
+    this.#assertOwn(op, tensor);
+    tensor.assertAlive(op);
+    const type = tensor.type as unknown as new (b: ArrayBufferLike, at: number, n: number) => V;
+    return new type(this.#memory.buffer, this.at(tensor), tensor.size);
+  }
+
+  #assertAlive(): void {
+    if (this.#disposed) throw new PembrokeError(`${this.name}: the backend was disposed before`);
+  }
+
+  #assertOwn(op: string, tensor: Tensor<Values>): void {
+    if (tensor.backend as unknown === this) return;
+    throw new ArgumentError(op, "tensor", `on ${tensor.backend.name}`, "on this backend");
+  }
+
+  /** The address of at least so many bytes of working memory. */
+  protected scratchOf(bytes: number): number {
+    if (this.#scratch.bytes < bytes) {
+      const { address: old, bytes: oldBytes } = this.#scratch;
+      this.#scratch = { address: 0, bytes: 0 };
+      if (oldBytes) this.#allocator.free(old, oldBytes);
+      const before = this.#allocator.inUse;
+      const address = this.#allocator.alloc(bytes);
+      this.#scratch = { address, bytes: this.#allocator.inUse - before };
+    }
+    return this.#scratch.address;
+  }
 }

@@ -19,7 +19,7 @@ export interface Build {
 }
 
 /** Exported functions: numbers in, numbers out. */
-export interface Kernels {
+export interface Exports {
   [name: string]: (...args: number[]) => number;
 }
 
@@ -45,7 +45,7 @@ function compile(name: keyof typeof binaries): Build | undefined {
 }
 
 /** Instantiates kernels over a memory. */
-export function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): Kernels {
+export function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): Exports {
   const { exports } = instantiateSync(module, { env: { memory } });
-  return exports as unknown as Kernels;
+  return exports as unknown as Exports;
 }
