@@ -72,18 +72,18 @@ export function batchNormBackward(
     const dot = (product as f32) * inverse; // Σ dy·x̂
     if (dbias) store<f32>(dbias + at, load<f32>(dbias + at) + (sum as f32));
     if (dweight) store<f32>(dweight + at, load<f32>(dweight + at) + dot);
-    // dx = a·dy + b·x + d
+    // dx = a·dy + b·(x − mean) + d
     const a = (weight ? load<f32>(weight + at) : 1) * inverse;
     const b = -a * inverse * dot / count;
-    const d = -a * (sum as f32) / count - b * m;
-    const a4 = f32x4.splat(a), b4 = f32x4.splat(b), d4 = f32x4.splat(d);
+    const d = -a * (sum as f32) / count;
+    const a4 = f32x4.splat(a), b4 = f32x4.splat(b), d4 = f32x4.splat(d), m4 = f32x4.splat(m);
     for (let s = 0, p = first; s < n; s++, p += sample) {
       let q = p;
       for (const end = p + ((plane & ~3) << 2); q < end; q += 16) {
-        v128.store(dx + q, madd(madd(d4, v128.load(x + q), b4), v128.load(dy + q), a4));
+        v128.store(dx + q, madd(madd(d4, f32x4.sub(v128.load(x + q), m4), b4), v128.load(dy + q), a4));
       }
       for (const end = p + (plane << 2); q < end; q += 4) {
-        store<f32>(dx + q, a * load<f32>(dy + q) + b * load<f32>(x + q) + d);
+        store<f32>(dx + q, a * load<f32>(dy + q) + b * (load<f32>(x + q) - m) + d);
       }
     }
   }

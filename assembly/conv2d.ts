@@ -87,15 +87,23 @@ export function conv2d(
 
 /** Bytes of scratch that conv2dBackwardWeight and conv2dBackwardInput need, in float64. */
 export function conv2dBackwardScratchSize(
-  inC: i32, h: i32, w: i32, outC: i32, oh: i32, ow: i32, kh: i32, kw: i32,
+  n: i32, inC: i32, h: i32, w: i32, outC: i32, oh: i32, ow: i32, kh: i32, kw: i32,
   top: i32, left: i32, bottom: i32, right: i32, groups: i32,
 ): f64 {
   const c = (inC / groups) as f64, m = packedRows(outC / groups) as f64;
-  const padded = c * ((h + top + bottom) as f64) * ((w + left + right) as f64);
-  const samples = max(1, KC / min(KC, oh * ow)) as f64;
+  const pad = top | left | bottom | right;
+  const padded = pad ? c * ((h + top + bottom) as f64) * ((w + left + right) as f64) : 0;
+  const samples = samplesAtOnce(n, oh * ow) as f64;
   const dy = max(m * (KC as f64), (outC / groups) as f64 * (NC as f64));
   const columns = max(KC, RC) * NC;
   return (padded * samples + c * (kh as f64) * (kw as f64) + dy + (columns as f64)) * 4 + 16;
+}
+
+/** How many samples' pixels make one block of depth. */
+// @ts-ignore: decorator
+@inline
+function samplesAtOnce(n: i32, pixels: i32): i32 {
+  return min(n, max(1, KC / min(KC, pixels)));
 }
 
 /**
@@ -114,7 +122,7 @@ export function conv2dBackwardWeight(
   const c = inC / groups, m = outC / groups, k = c * kh * kw, pixels = oh * ow;
   const pad = top | left | bottom | right;
   const hp = h + top + bottom, wp = w + left + right;
-  const samples = max(1, KC / min(KC, pixels));
+  const samples = samplesAtOnce(n, pixels);
   const image = c * hp * wp;
 
   const offsets = scratch + ((pad ? (image * samples) as usize : 0) << 2);

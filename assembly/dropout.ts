@@ -2,10 +2,10 @@
 // training). Whether i is kept is a hash of the seed and i, so the same call on dy is the backward
 // pass, and no mask is stored.
 
-/** @param keep probability of an element to stay, times 2³² and less than it, as u32 */
+/** @param keep probability of an element to stay, times 2³² and minus 1, as u32 */
 export function dropout(y: usize, x: usize, n: i32, seed: i32, keep: u32, scale: f32): void {
   for (let i = 0; i < n; i++, x += 4, y += 4) {
-    store<f32>(y, hash((seed as u32) + (i as u32) * 0x9e3779b9) < keep ? load<f32>(x) * scale : 0);
+    store<f32>(y, hash((seed as u32) + (i as u32) * 0x9e3779b9) <= keep ? load<f32>(x) * scale : 0);
   }
 }
 

@@ -103,15 +103,19 @@ function fourWithIndices(
  * @param dx [planes, size]
  * @param dy [planes, outSize]
  * @param indices [planes, outSize] int32 from maxPool2d
+ * @returns false when an index lies outside its plane; nothing outside dx was written then
  */
 export function maxPool2dBackward(
   dx: usize, dy: usize, indices: usize, planes: i32, size: i32, outSize: i32,
-): void {
+): bool {
   memory.fill(dx, 0, (planes * size) << 2);
   for (let p = 0; p < planes; p++, dx += size << 2) {
     for (let i = 0; i < outSize; i++, dy += 4, indices += 4) {
-      const at = dx + (load<i32>(indices) << 2);
+      const index = load<i32>(indices);
+      if ((index as u32) >= (size as u32)) return false;
+      const at = dx + (index << 2);
       store<f32>(at, load<f32>(at) + load<f32>(dy));
     }
   }
+  return true;
 }

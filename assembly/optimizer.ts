@@ -42,16 +42,17 @@ export function sgdStep(
  * AdamW (Loshchilov & Hutter 2019) as in PyTorch: w −= lr·decay·w, then
  * m = β₁m + (1−β₁)dw, v = β₂v + (1−β₂)dw², w −= step · m / (√v / root + eps).
  *
+ * @param rest1 1 − β₁; in float32 the subtraction would cost digits, as would that of β₂
  * @param step lr / (1 − β₁ᵗ)
  * @param root √(1 − β₂ᵗ)
  */
 export function adamwStep(
   w: usize, dw: usize, m: usize, v: usize, n: i32,
-  shrink: f32, beta1: f32, beta2: f32, step: f32, root: f32, eps: f32,
+  shrink: f32, beta1: f32, rest1: f32, beta2: f32, rest2: f32, step: f32, root: f32, eps: f32,
 ): void {
   const end = w + ((n as usize) << 2);
-  const keep1 = f32x4.splat(beta1), take1 = f32x4.splat(1 - beta1);
-  const keep2 = f32x4.splat(beta2), take2 = f32x4.splat(1 - beta2);
+  const keep1 = f32x4.splat(beta1), take1 = f32x4.splat(rest1);
+  const keep2 = f32x4.splat(beta2), take2 = f32x4.splat(rest2);
   const shrink4 = f32x4.splat(shrink), step4 = f32x4.splat(step);
   const root4 = f32x4.splat(root), eps4 = f32x4.splat(eps);
   for (; w + 16 <= end; w += 16, dw += 16, m += 16, v += 16) {
@@ -66,8 +67,8 @@ export function adamwStep(
   }
   for (; w < end; w += 4, dw += 4, m += 4, v += 4) {
     const g = load<f32>(dw);
-    const m1 = load<f32>(m) * beta1 + g * (1 - beta1);
-    const v1 = load<f32>(v) * beta2 + g * g * (1 - beta2);
+    const m1 = load<f32>(m) * beta1 + g * rest1;
+    const v1 = load<f32>(v) * beta2 + g * g * rest2;
     store<f32>(m, m1);
     store<f32>(v, v1);
     store<f32>(w, load<f32>(w) * shrink - step * m1 / (sqrt(v1) / root + eps));

@@ -93,7 +93,9 @@ export function crossEntropy(
       rest += v;
     }
     const log = Mathf.log(sum);
-    total -= ((1 - smoothing) * (chosen - log) + share * (rest - (c as f32) * log)) as f64;
+    // a class that is impossible (−∞) makes only a smoothed loss infinite
+    const spread: f32 = share > 0 ? share * (rest - (c as f32) * log) : 0;
+    total -= ((1 - smoothing) * (chosen - log) + spread) as f64;
     for (let k: usize = 0; k < row; k += 4) {
       const q = share + (k == target ? 1 - smoothing : 0);
       store<f32>(dx + k, (load<f32>(dx + k) / sum - q) * weight);

@@ -5,7 +5,7 @@
  */
 
 import type { Backend } from "../backend.ts";
-import { PembrokeError } from "../errors.ts";
+import { ArgumentError, PembrokeError } from "../errors.ts";
 import type { AxisGeometry } from "../ops/activation.ts";
 import type { Conv2dGeometry } from "../ops/conv_geometry.ts";
 import type { BatchNormTensors } from "../ops/norm.ts";
@@ -161,9 +161,13 @@ export class WasmBackend extends WasmMemory implements Backend {
 
   maxPool2dBackward(dx: Tensor, dy: Tensor, indices: Tensor<Int32Array>, planes: number): void {
     // deno-fmt-ignore
-    this.#kernels.maxPool2dBackward(
+    const inside = this.#kernels.maxPool2dBackward(
       this.out(dx), this.at(dy), this.at(indices), planes, dx.size / planes, dy.size / planes,
     );
+    if (!inside) {
+      const takes = `below ${dx.size / planes}, the size of a plane of the input`;
+      throw new ArgumentError("maxPoolBackward", "an index", "outside", takes);
+    }
   }
 
   avgPool2dBackward(
@@ -279,9 +283,9 @@ export class WasmBackend extends WasmMemory implements Backend {
   }
 
   dropout(y: Tensor, x: Tensor, p: number, seed: number): void {
-    const keep = Math.min(2 ** 32 - 1, Math.round((1 - p) * 2 ** 32));
-    const scale = p < 1 ? 1 / (1 - p) : 0;
-    this.#kernels.dropout(this.out(y), this.at(x), x.size, seed, keep, scale);
+    const keep = Math.round((1 - p) * 2 ** 32) - 1;
+    if (keep < 0) return this.fill(y, 0);
+    this.#kernels.dropout(this.out(y), this.at(x), x.size, seed, keep, 1 / (1 - p));
   }
 
   sgdStep(w: Tensor, dw: Tensor, velocity: Tensor | null, step: SgdStep): void {
@@ -296,7 +300,7 @@ export class WasmBackend extends WasmMemory implements Backend {
     // deno-fmt-ignore
     this.#kernels.adamwStep(
       this.out(w), this.at(dw), this.out(m), this.out(v), w.size, step.shrink, step.beta1,
-      step.beta2, step.step, step.root, step.eps,
+      1 - step.beta1, step.beta2, 1 - step.beta2, step.step, step.root, step.eps,
     );
   }
 
@@ -311,7 +315,7 @@ export class WasmBackend extends WasmMemory implements Backend {
   #backwardScratch(g: Conv2dGeometry): number {
     // deno-fmt-ignore
     return this.scratchOf(this.#kernels.conv2dBackwardScratchSize(
-      g.inC, g.h, g.w, g.outC, g.oh, g.ow, g.kh, g.kw, g.top, g.left, g.bottom, g.right, g.groups,
+      g.n, g.inC, g.h, g.w, g.outC, g.oh, g.ow, g.kh, g.kw, g.top, g.left, g.bottom, g.right, g.groups,
     ));
   }
 }

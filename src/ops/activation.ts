@@ -141,6 +141,7 @@ export function dropout(x: Tensor, p: number, seed: number, options: OutOptions 
   const op = "dropout";
   checkTensor(op, "x", x, x);
   if (!(p >= 0 && p <= 1)) throw new ArgumentError(op, "p", p, "between 0 and 1");
+  if (!Number.isInteger(seed)) throw new ArgumentError(op, "seed", seed, "an integer");
   const target = { shape: x.shape, out: options.out, inPlace: true };
   return produce(op, x, target, (y) => x.backend.dropout(y, x, p, seed));
 }

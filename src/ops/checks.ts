@@ -119,13 +119,24 @@ export function accumulate(
   op: string,
   dy: Tensor,
   shape: Shape,
-  into: Tensor | undefined,
+  { into }: AccumulateOptions,
+  reads: readonly Tensor[],
   compute: (gradient: Tensor) => void,
 ): Tensor {
-  return produce(op, dy, { shape, out: into }, (gradient) => {
+  return produce(op, dy, { shape, out: into, reads }, (gradient) => {
     if (!into) dy.backend.fill(gradient, 0);
     compute(gradient);
   });
+}
+
+/** Makes a second result beside a first, which is given back if that fails. */
+export function together<T extends Tensor<Values>, R>(first: T, second: (first: T) => R): R {
+  try {
+    return second(first);
+  } catch (error) {
+    first.dispose();
+    throw error;
+  }
 }
 
 function show(shape: Shape): string {

@@ -168,7 +168,7 @@ export function conv2dBackwardWeight(
   const g = conv2dGeometry(op, x.shape, weightShape, options);
   checkTensor(op, "dy", dy, dy, [g.n, g.outC, g.oh, g.ow]);
   const compute = (dw: Tensor) => dy.backend.conv2dBackwardWeight(dw, dy, x, g);
-  return accumulate(op, dy, weightShape, options.into, compute);
+  return accumulate(op, dy, weightShape, options, [x], compute);
 }
 
 /**
@@ -213,7 +213,7 @@ export function conv1dBackwardWeight(
   const g = conv1dGeometry(op, x.shape, weightShape, options);
   checkTensor(op, "dy", dy, dy, [g.n, g.outC, g.ow]);
   const compute = (dw: Tensor) => dy.backend.conv2dBackwardWeight(dw, dy, x, g);
-  return accumulate(op, dy, weightShape, options.into, compute);
+  return accumulate(op, dy, weightShape, options, [x], compute);
 }
 
 /**
@@ -227,7 +227,7 @@ export function biasBackward(dy: Tensor, options: AccumulateOptions = {}): Tenso
   checkTensor(op, "dy", dy, dy);
   if (dy.shape.length < 2) throw new ArgumentError(op, "the shape of dy", dy.shape, "[N, C, …]");
   const compute = (db: Tensor) => dy.backend.biasBackward(db, dy);
-  return accumulate(op, dy, [dy.shape[1]], options.into, compute);
+  return accumulate(op, dy, [dy.shape[1]], options, [], compute);
 }
 
 /** Whether to clamp at 0; refuses activations that kernels do not know. */

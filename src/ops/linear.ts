@@ -106,5 +106,5 @@ export function linearBackwardWeight(
     throw new ArgumentError(op, "the shape of x", x.shape, `[…, in] as dy is [${dy.shape}]`);
   }
   const compute = (dw: Tensor) => dy.backend.linearBackwardWeight(dw, dy, x);
-  return accumulate(op, dy, [outF, inF], options.into, compute);
+  return accumulate(op, dy, [outF, inF], options, [x], compute);
 }

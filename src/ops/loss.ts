@@ -6,7 +6,7 @@
 
 import { ArgumentError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
-import { checkNumber, checkShape, checkTensor } from "./checks.ts";
+import { checkNumber, checkShape, checkTensor, together } from "./checks.ts";
 
 /** A loss and its gradient; both are the caller's to dispose. */
 export interface LossResult {
@@ -62,7 +62,9 @@ export function crossEntropy(
     throw new ArgumentError(op, "labelSmoothing", smoothing, "between 0 and 1");
   }
   using indices = x.backend.uploadIndices(Int32Array.from(targets), [n]);
-  const loss = x.backend.empty([1]), gradient = x.backend.empty(x.shape);
-  x.backend.crossEntropy(loss, gradient, x, indices, smoothing);
-  return { loss, gradient };
+  return together(x.backend.empty([1]), (loss) => {
+    const gradient = x.backend.empty(x.shape);
+    x.backend.crossEntropy(loss, gradient, x, indices, smoothing);
+    return { loss, gradient };
+  });
 }

@@ -6,7 +6,14 @@
 
 import { ArgumentError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
-import { checkInteger, checkNumber, checkTensor, type OutOptions, produce } from "./checks.ts";
+import {
+  checkInteger,
+  checkNumber,
+  checkTensor,
+  type OutOptions,
+  produce,
+  together,
+} from "./checks.ts";
 
 /** The constants of local response normalisation, with PyTorch's defaults. */
 export interface LocalResponseNormOptions {
@@ -86,8 +93,7 @@ export function batchNorm(
   checkTensor(op, "runningVar", runningVar, x, channels);
   if (weight) checkTensor(op, "weight", weight, x, channels);
   if (bias) checkTensor(op, "bias", bias, x, channels);
-  const eps = checkNumber(op, "eps", options.eps ?? 1e-5);
-  if (eps < 0) throw new ArgumentError(op, "eps", eps, "a number that is not negative");
+  const eps = checkEps(op, options.eps ?? 1e-5);
   const all = { runningMean, runningVar, weight, bias };
   const target = { shape: x.shape, out: options.out, reads: Object.values(all), inPlace: true };
   return produce(op, x, target, (y) => x.backend.batchNorm(y, x, all, eps));
@@ -135,9 +141,11 @@ export function batchNormStatistics(x: Tensor): BatchStatistics {
   checkTensor(op, "x", x, x);
   if (x.shape.length < 2) throw new ArgumentError(op, "the shape of x", x.shape, "[N, C, …]");
   const channels = [x.shape[1]];
-  const mean = x.backend.empty(channels), variance = x.backend.empty(channels);
-  x.backend.batchNormStatistics(mean, variance, x);
-  return { mean, variance };
+  return together(x.backend.empty(channels), (mean) => {
+    const variance = x.backend.empty(channels);
+    x.backend.batchNormStatistics(mean, variance, x);
+    return { mean, variance };
+  });
 }
 
 /** What the gradient of batch normalisation takes besides dy and x. */
@@ -176,9 +184,20 @@ export function batchNormBackward(
   for (const [name, tensor] of Object.entries(all)) {
     if (tensor) checkTensor(op, name, tensor, dy, channels);
   }
-  checkNumber(op, "eps", eps);
-  const target = { shape: x.shape, out: options.out, reads: [x], inPlace: true };
+  checkEps(op, eps);
+  for (const gradient of [dweight, dbias]) {
+    if (gradient && [x, dy].some(({ storage }) => storage === gradient.storage)) {
+      throw new ArgumentError(op, "a gradient", "the memory of an input", "another tensor");
+    }
+  }
+  const reads = [x, ...Object.values(all)];
+  const target = { shape: x.shape, out: options.out, reads, inPlace: true };
   return produce(op, dy, target, (dx) => x.backend.batchNormBackward(dx, dy, x, all, eps));
+}
+
+function checkEps(op: string, eps: number): number {
+  if (checkNumber(op, "eps", eps) >= 0) return eps;
+  throw new ArgumentError(op, "eps", eps, "a number that is not negative");
 }
 
 function lrnConstants(

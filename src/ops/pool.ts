@@ -14,6 +14,7 @@ import {
   type OutOptions,
   produce,
   type Target,
+  together,
 } from "./checks.ts";
 import { planeShape } from "./conv_geometry.ts";
 import {
@@ -214,6 +215,7 @@ export function maxPoolBackward(
   checkTensor(op, "dy", dy, dy);
   checkTensor(op, "indices", indices, dy, dy.shape);
   const layout = dy.shape.length === 3 ? "[N, C, L]" : "[N, C, H, W]";
+  checkShape(op, "dy", dy.shape, layout);
   checkShape(op, "the input", inputShape, layout);
   const planes = dy.shape[0] * dy.shape[1];
   if (inputShape[0] * inputShape[1] !== planes) {
@@ -274,6 +276,7 @@ export function adaptiveAvgPoolBackward(
   const op = "adaptiveAvgPoolBackward";
   checkTensor(op, "dy", dy, dy);
   const layout = dy.shape.length === 3 ? "[N, C, L]" : "[N, C, H, W]";
+  checkShape(op, "dy", dy.shape, layout);
   checkShape(op, "the input", inputShape, layout);
   const [n, c, h, w] = inputShape.length === 3 ? planeShape(inputShape) : inputShape;
   const [, , oh, ow] = dy.shape.length === 3 ? planeShape(dy.shape) : dy.shape;
@@ -290,14 +293,10 @@ function divisorOf(op: string, { divisorOverride }: AverageOptions): number | nu
 }
 
 function withIndices(op: string, x: Tensor, g: Pool2dGeometry, target: Target): MaxPoolResult {
-  const indices = x.backend.emptyIndices(target.shape);
-  try {
-    const output = produce(op, x, target, (y) => x.backend.maxPool2d(y, indices, x, g));
-    return { output, indices };
-  } catch (error) {
-    indices.dispose();
-    throw error;
-  }
+  return together(x.backend.emptyIndices(target.shape), (indices) => ({
+    output: produce(op, x, target, (y) => x.backend.maxPool2d(y, indices, x, g)),
+    indices,
+  }));
 }
 
 function averageBackward(

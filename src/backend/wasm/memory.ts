@@ -38,10 +38,7 @@ export abstract class WasmMemory {
   }
 
   upload(values: Float32Array | readonly number[], shape: Shape): Tensor {
-    if (values.length !== elements(shape)) {
-      const takes = `${elements(shape)}, as the shape [${shape.join(", ")}] says`;
-      throw new ArgumentError("upload", "the number of values", values.length, takes);
-    }
+    checkLength("upload", values.length, shape);
     const tensor = this.empty(shape);
     this.#view("upload", tensor).set(values);
     return tensor;
@@ -52,6 +49,7 @@ export abstract class WasmMemory {
   }
 
   uploadIndices(values: Int32Array, shape: Shape): Tensor<Int32Array> {
+    checkLength("uploadIndices", values.length, shape);
     const tensor = this.emptyIndices(shape);
     this.#view("uploadIndices", tensor).set(values);
     return tensor;
@@ -154,4 +152,10 @@ export abstract class WasmMemory {
     }
     return this.#scratch.address;
   }
+}
+
+function checkLength(op: string, length: number, shape: Shape): void {
+  if (length === elements(shape)) return;
+  const takes = `${elements(shape)}, as the shape [${shape.join(", ")}] says`;
+  throw new ArgumentError(op, "the number of values", length, takes);
 }
