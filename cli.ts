@@ -6,10 +6,8 @@
 
 import denoJson from "./deno.json" with { type: "json" };
 import { type Options, readArgs, usage } from "./src/cli/args.ts";
-import { classify } from "./src/cli/classify.ts";
 import { isPermissionError, lineOf, UsageError } from "./src/cli/errors.ts";
 import { permissionLine } from "./src/cli/permissions.ts";
-import { summary } from "./src/cli/summary.ts";
 import { complain, print } from "./src/cli/terminal.ts";
 
 /**
@@ -32,7 +30,8 @@ export async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-function run(options: Options): number | Promise<number> {
+/** Each command's own modules are loaded when it is the one. */
+async function run(options: Options): Promise<number> {
   switch (options.command) {
     case "help":
       print(usage);
@@ -41,9 +40,9 @@ function run(options: Options): number | Promise<number> {
       print(`pembroke ${denoJson.version}`);
       return 0;
     case "summary":
-      return summary(options);
+      return (await import("./src/cli/summary.ts")).summary(options);
     case "classify":
-      return classify(options);
+      return (await import("./src/cli/classify.ts")).classify(options);
   }
 }
 

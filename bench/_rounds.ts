@@ -1,6 +1,8 @@
 /** One of the programs that a bench compares: does its work once and says how long it took. */
 export interface Contender {
   readonly name: string;
+  /** So slow that it gets one turn, in the first round that counts. */
+  readonly once?: boolean;
   run(): Promise<number>;
 }
 
@@ -26,6 +28,7 @@ export async function interleave(
   for (let round = -warmUp; round < rounds; round++) {
     const label = round < 0 ? "warm-up" : `round ${round + 1} of ${rounds}`;
     for (const [i, contender] of contenders.entries()) {
+      if (contender.once && round !== 0) continue;
       progress?.(`${label}: ${contender.name}`);
       const ms = await contender.run();
       if (round >= 0) timings[i].push(ms);

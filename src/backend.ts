@@ -8,12 +8,13 @@
 import { ArgumentError } from "./errors.ts";
 import type { Kernels } from "./backend/kernels.ts";
 import type { Shape, Tensor, Values } from "./tensor.ts";
+import { devices } from "./backend/devices.ts";
 import { WasmBackend } from "./backend/wasm.ts";
+import { checkModule } from "./backend/wasm/binary.ts";
+
+export { devices };
 
 export type { AdamWStep, Kernels, SgdStep } from "./backend/kernels.ts";
-
-/** The devices that {@linkcode createBackend} knows; "auto" takes the fastest there is. */
-export const devices = ["auto", "wasm"] as const;
 
 /** What {@linkcode createBackend} takes; every part has a default. */
 export interface BackendOptions {
@@ -78,5 +79,7 @@ export async function createBackend(options: BackendOptions = {}): Promise<Backe
     const names = devices.map((d) => `"${d}"`).join(" or ");
     throw new ArgumentError("createBackend", "device", device, names);
   }
-  return new WasmBackend(module);
+  if (module === undefined) return new WasmBackend();
+  checkModule(module);
+  return new WasmBackend({ name: "", module });
 }

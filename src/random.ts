@@ -32,6 +32,7 @@ export class Generator {
    * @param seed An integer of which 32 bits count.
    */
   constructor(readonly seed: number) {
+    if (!Number.isInteger(seed)) throw new ArgumentError("Generator", "seed", seed, "an integer");
     const state = this.#state;
     state[0] = seed;
     for (let i = 1; i < N; i++) {

@@ -38,6 +38,8 @@ export interface Storage {
  * ```
  */
 export class Tensor<V extends Values = Float32Array> implements Disposable {
+  /** Its shape; a copy, which nobody can change. */
+  readonly shape: Shape;
   /** Number of elements. */
   readonly size: number;
   /**
@@ -51,11 +53,12 @@ export class Tensor<V extends Values = Float32Array> implements Disposable {
    */
   constructor(
     readonly backend: Backend,
-    readonly shape: Shape,
+    shape: Shape,
     readonly storage: Storage,
     readonly type: new (values: ArrayBuffer) => V,
     private readonly owner = true,
   ) {
+    this.shape = Object.freeze([...shape]);
     this.size = elements(shape);
   }
 

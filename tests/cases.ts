@@ -29,6 +29,8 @@ export interface Attributes {
   readonly k: number;
   readonly eps: number;
   readonly outputSize: readonly number[];
+  readonly targets: readonly number[];
+  readonly labelSmoothing: number;
 }
 
 /** One call and what comes out of it. */
@@ -38,9 +40,10 @@ export interface Case {
   readonly attrs: Partial<Attributes>;
   /** x, w, b, dy, … */
   readonly inputs: Readonly<Record<string, CaseTensor>>;
-  /** y, indices, dx, dw, db */
+  /** y, indices, loss, dx, dw, db */
   readonly expected: Readonly<Record<string, CaseTensor>>;
-  readonly tol: { readonly abs: number; readonly rel: number };
+  /** `largest` counts in the tensor's largest magnitude. */
+  readonly tol: { readonly abs: number; readonly rel: number; readonly largest?: number };
   /** What libraries disagree on. */
   readonly policy?: string;
 }

@@ -10,5 +10,7 @@ export * from "./reference/activation.ts";
 export * from "./reference/array.ts";
 export * from "./reference/conv.ts";
 export * from "./reference/linear.ts";
+export * from "./reference/loss.ts";
 export * from "./reference/norm.ts";
+export * from "./reference/optimizer.ts";
 export * from "./reference/pool.ts";

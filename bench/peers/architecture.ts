@@ -50,6 +50,16 @@ export const ALEXNET: readonly (Convolution | Pooling | Linear)[] = [
   linear("classifier.6", 4096, 1000, false),
 ];
 
+/** A convolution of the network and the side of the square planes that it reads and writes. */
+export interface SizedConvolution {
+  readonly layer: Convolution;
+  readonly size: number;
+  readonly outSize: number;
+}
+
+/** The five convolutions as they meet images of 224×224. */
+export const CONVOLUTIONS: readonly SizedConvolution[] = sized(224);
+
 /** What the pooled features are before they are flattened, in PyTorch's order. */
 export const FEATURES = { channels: 256, height: 6, width: 6 };
 
@@ -91,4 +101,18 @@ function conv(
 
 function linear(name: string, inFeatures: number, outFeatures: number, relu: boolean): Linear {
   return { op: "linear", name, inFeatures, outFeatures, relu };
+}
+
+function sized(size: number): SizedConvolution[] {
+  const found: SizedConvolution[] = [];
+  for (const layer of ALEXNET) {
+    if (layer.op === "linear") break;
+    const { kernel, stride, padding } = layer.op === "pool"
+      ? { kernel: 3, stride: 2, padding: 0 }
+      : layer;
+    const outSize = Math.floor((size + 2 * padding - kernel) / stride) + 1;
+    if (layer.op === "conv") found.push({ layer, size, outSize });
+    size = outSize;
+  }
+  return found;
 }

@@ -5,26 +5,136 @@
  */
 
 import denoJson from "../../deno.json" with { type: "json" };
-import { AlexNet, createBackend } from "../../mod.ts";
-import type { PeerFactory } from "./peer.ts";
+import {
+  AlexNet,
+  type Backend,
+  conv2d,
+  conv2dBackwardInput,
+  conv2dBackwardWeight,
+  createBackend,
+  crossEntropy,
+  prepareConv,
+  SGD,
+  type Tensor,
+} from "../../mod.ts";
+import type { AlexNetPeer, AlexNetWeights, ConvPeer, Peer, TrainingPeer } from "./peer.ts";
 
-export const createPeer: PeerFactory = async (weights) => {
-  const backend = await createBackend({ device: "wasm" });
+export async function createAlexNet(weights: AlexNetWeights): Promise<AlexNetPeer> {
+  const { backend, peer } = await start();
   const model = new AlexNet();
-  for (const [name, parameter] of model.stateDict()) {
-    backend.write(parameter.allocate(backend), weights.get(name));
-  }
+  write(model, backend, weights);
   return {
+    ...peer,
+    forward(values, batch) {
+      let logits: Float32Array;
+      return {
+        async run() {
+          const start = performance.now();
+          using x = backend.upload(values, model.inputShape(batch));
+          using y = model.forward(x);
+          logits = await y.read();
+          return performance.now() - start;
+        },
+        answer: () => Promise.resolve(logits),
+      };
+    },
+  };
+}
+
+export async function createConv(): Promise<ConvPeer> {
+  const { backend, peer } = await start();
+  return {
+    ...peer,
+    convolve(pass, { layer: { stride, padding }, xShape, weightShape, yShape, ...values }) {
+      const options = { stride, padding };
+      const operands: Tensor[] = [];
+      const operand = (values: Float32Array, shape: readonly number[]) => {
+        const tensor = backend.upload(values, shape);
+        operands.push(tensor);
+        return tensor;
+      };
+      const passes = {
+        forward() {
+          const x = operand(values.x, xShape);
+          const weight = prepareConv(operand(values.weight, weightShape));
+          operands.push(weight.packed);
+          return () => conv2d(x, weight, null, options);
+        },
+        dx() {
+          const dy = operand(values.dy, yShape), weight = operand(values.weight, weightShape);
+          return () => conv2dBackwardInput(dy, weight, xShape, options);
+        },
+        dw() {
+          const dy = operand(values.dy, yShape), x = operand(values.x, xShape);
+          return () => conv2dBackwardWeight(dy, x, weightShape, options);
+        },
+      };
+      const compute = passes[pass]();
+      let result: Tensor | undefined;
+      return {
+        run() {
+          result?.dispose();
+          const start = performance.now();
+          result = compute();
+          return Promise.resolve(performance.now() - start);
+        },
+        answer: () => result!.read(),
+        dispose() {
+          for (const tensor of operands) tensor.dispose();
+          result?.dispose();
+        },
+      };
+    },
+  };
+}
+
+export async function createTraining(weights: AlexNetWeights): Promise<TrainingPeer> {
+  const { backend, peer } = await start();
+  const model = new AlexNet({ dropout: 0 }).train();
+  return {
+    ...peer,
+    steps(values, targets, options) {
+      write(model, backend, weights);
+      const optimizer = new SGD(model, options);
+      const losses: number[] = [];
+      const run = async () => {
+        const start = performance.now();
+        using x = backend.upload(values, model.inputShape(targets.length));
+        optimizer.zeroGrad();
+        using logits = model.forward(x);
+        const result = crossEntropy(logits, targets);
+        using loss = result.loss, gradient = result.gradient;
+        model.backwardParameters(gradient);
+        optimizer.step();
+        losses.push((await loss.read())[0]);
+        return performance.now() - start;
+      };
+      return {
+        run,
+        async answer() {
+          await run();
+          return Float32Array.from(losses);
+        },
+        dispose: () => optimizer.dispose(),
+      };
+    },
+  };
+}
+
+async function start(): Promise<{ backend: Backend; peer: Peer }> {
+  const backend = await createBackend({ device: "wasm" });
+  const peer = {
     name: "pembroke",
     version: denoJson.version,
     threads: backend.threads,
-    async forward(values, batch) {
-      const start = performance.now();
-      using x = backend.upload(values, model.inputShape(batch));
-      using y = model.forward(x);
-      const logits = await y.read();
-      return { logits, ms: performance.now() - start };
-    },
     dispose: () => backend.dispose(),
   };
-};
+  return { backend, peer };
+}
+
+/** The parameters, over what training made of them. */
+function write(model: AlexNet, backend: Backend, weights: AlexNetWeights): void {
+  for (const [name, parameter] of model.stateDict()) {
+    backend.write(parameter.tensor ?? parameter.allocate(backend), weights.get(name));
+  }
+}

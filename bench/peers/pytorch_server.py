@@ -1,12 +1,12 @@
-"""AlexNet in PyTorch for pytorch.ts, which starts this and talks to it over its pipes.
+"""PyTorch for pytorch_process.ts, which starts this and talks to it over its pipes.
 
-In:  a line of JSON { threads, image, layers, parameters }, the parameters as float32,
-     then for each forward pass the batch size as uint32 and the images as float32.
-Out: a line of JSON { version, threads }, then for each forward pass its milliseconds as float64
-     and the logits as float32. All in the machine's byte order.
+In:  lines of JSON, { command, … }: a function below and its arguments, tensors by name.
+     After { command: "tensor", name, shape } follow its float32 values; there is no answer to it.
+Out: to every other line one line of JSON, { ms } from functions that were timed.
+     After the { bytes } that answer "read" follow the values of the last result.
+All numbers in the machine's byte order.
 """
 import json
-import struct
 import sys
 import time
 
@@ -14,21 +14,61 @@ import numpy
 import torch
 import torch.nn.functional as F
 
+tensors = {}
+network = []  # AlexNet's layers
+optimizer = None
+result = None
 
-def read_floats(shape):
+
+def start(threads, layers):
+    torch.set_num_threads(threads)
+    network.extend(layers)
+    version = torch.__version__ + (", no fast BLAS" if slow_blas() else "")
+    return {"version": version, "threads": torch.get_num_threads()}
+
+
+def slow_blas():
+    """Whether it multiplies matrices with Netlib's BLAS, as Debian's does until another is there."""
+    try:
+        with open("/proc/self/maps") as maps:
+            loaded = maps.read()
+    except OSError:
+        return False
+    fast = ("openblas", "libmkl", "libblis", "libatlas")
+    return "/libblas.so" in loaded and not any(name in loaded for name in fast)
+
+
+def read_tensor(name, shape):
     size = 4 * int(numpy.prod(shape))
     data = sys.stdin.buffer.read(size)
     if len(data) != size:
         raise EOFError("the bench stopped in the middle of a message")
-    return torch.from_numpy(numpy.frombuffer(data, numpy.float32).copy().reshape(shape))
+    values = numpy.frombuffer(data, numpy.float32).copy()
+    tensors[name] = torch.from_numpy(values.reshape(shape))
 
 
-def forward(x):
-    for layer in setup["layers"]:
+def read():
+    return {"bytes": 4 * result.numel()}
+
+
+def timed(work):
+    """A command that answers how long it took and leaves its result to be read."""
+
+    def command(**options):
+        global result
+        begin = time.perf_counter()
+        result = work(**options)
+        return {"ms": 1000 * (time.perf_counter() - begin)}
+
+    return command
+
+
+def alexnet(x):
+    for layer in network:
         if layer["op"] == "pool":
             x = F.max_pool2d(x, 3, 2)
             continue
-        weight, bias = parameters[layer["name"] + ".weight"], parameters[layer["name"] + ".bias"]
+        weight, bias = tensors[layer["name"] + ".weight"], tensors[layer["name"] + ".bias"]
         if layer["op"] == "conv":
             x = F.conv2d(x, weight, bias, layer["stride"], layer["padding"]).relu_()
         else:
@@ -38,18 +78,67 @@ def forward(x):
     return x
 
 
-setup = json.loads(sys.stdin.buffer.readline())
-parameters = {p["name"]: read_floats(p["shape"]) for p in setup["parameters"]}
-torch.set_num_threads(setup["threads"])
-ready = {"version": torch.__version__, "threads": torch.get_num_threads()}
-sys.stdout.write(json.dumps(ready) + "\n")
-sys.stdout.flush()
+@timed
+@torch.inference_mode()
+def forward():
+    return alexnet(tensors["x"])
 
-while head := sys.stdin.buffer.read(4):
-    images = read_floats([struct.unpack("=I", head)[0], *setup["image"]])
-    start = time.perf_counter()
-    with torch.inference_mode():
-        logits = forward(images).numpy()
-    ms = 1000 * (time.perf_counter() - start)
-    sys.stdout.buffer.write(struct.pack("=d", ms) + logits.tobytes())
+
+@timed
+@torch.inference_mode()
+def conv_forward(stride, padding):
+    return F.conv2d(tensors["x"], tensors["weight"], None, stride, padding)
+
+
+@timed
+@torch.inference_mode()
+def conv_dx(stride, padding):
+    x, weight, dy = tensors["x"], tensors["weight"], tensors["dy"]
+    return torch.nn.grad.conv2d_input(x.shape, weight, dy, stride, padding)
+
+
+@timed
+@torch.inference_mode()
+def conv_dw(stride, padding):
+    x, weight, dy = tensors["x"], tensors["weight"], tensors["dy"]
+    return torch.nn.grad.conv2d_weight(x, weight.shape, dy, stride, padding)
+
+
+def learn(parameters, **options):
+    global optimizer
+    learned = [tensors[name].requires_grad_() for name in parameters]
+    optimizer = torch.optim.SGD(learned, **options)
+    return {}
+
+
+@timed
+def step(targets):
+    optimizer.zero_grad(set_to_none=True)
+    loss = F.cross_entropy(alexnet(tensors["x"]), torch.tensor(targets))
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+
+
+COMMANDS = {
+    "start": start,
+    "read": read,
+    "forward": forward,
+    "conv forward": conv_forward,
+    "conv dx": conv_dx,
+    "conv dw": conv_dw,
+    "learn": learn,
+    "step": step,
+}
+
+while line := sys.stdin.buffer.readline():
+    options = json.loads(line)
+    command = options.pop("command")
+    if command == "tensor":
+        read_tensor(**options)
+        continue
+    answer = COMMANDS[command](**options)
+    sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n")
+    if command == "read":
+        sys.stdout.buffer.write(result.contiguous().numpy().tobytes())
     sys.stdout.buffer.flush()

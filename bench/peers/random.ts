@@ -1,11 +1,11 @@
 /**
- * Weights and inputs for the AlexNet bench, the same on every machine and in every run.
+ * Weights and inputs, the same on every machine and in every run.
  *
  * @module
  */
 
-import { IMAGE, PARAMETERS } from "./architecture.ts";
-import type { AlexNetWeights } from "./peer.ts";
+import { IMAGE, PARAMETERS, type SizedConvolution } from "./architecture.ts";
+import type { AlexNetWeights, ConvProblem, Values } from "./peer.ts";
 
 /**
  * Seeded weights, kept once for all peers: uniform in ±1 / √fanIn, biases too, as PyTorch starts
@@ -14,8 +14,7 @@ import type { AlexNetWeights } from "./peer.ts";
  */
 export function randomWeights(seed: number): AlexNetWeights {
   const made = new Map(PARAMETERS.map(({ name, shape, fanIn }, index) => {
-    const size = shape.reduce((a, b) => a * b);
-    return [name, uniform(size, 1 / Math.sqrt(fanIn), seed + index)];
+    return [name, uniform(product(shape), 1 / Math.sqrt(fanIn), seed + index)];
   }));
   return {
     get(name) {
@@ -27,12 +26,37 @@ export function randomWeights(seed: number): AlexNetWeights {
 }
 
 /** [batch, 3, 224, 224], spread like normalised photos. */
-export function randomImages(batch: number, seed: number): Float32Array<ArrayBuffer> {
-  return uniform(batch * IMAGE.reduce((a, b) => a * b), 2, seed);
+export function randomImages(batch: number, seed: number): Values {
+  return uniform(batch * product(IMAGE), 2, seed);
+}
+
+/** A convolution of the network with numbers that make outputs of about 1. */
+export function randomConvolution(
+  { layer, size, outSize }: SizedConvolution,
+  batch: number,
+  seed: number,
+): ConvProblem {
+  const { inChannels, outChannels, kernel } = layer;
+  const xShape = [batch, inChannels, size, size] as const;
+  const weightShape = [outChannels, inChannels, kernel, kernel] as const;
+  const yShape = [batch, outChannels, outSize, outSize] as const;
+  return {
+    layer,
+    xShape,
+    weightShape,
+    yShape,
+    x: uniform(product(xShape), 2, seed),
+    weight: uniform(product(weightShape), 1 / Math.sqrt(inChannels * kernel ** 2), seed + 1),
+    dy: uniform(product(yShape), 1, seed + 2),
+  };
+}
+
+function product(sizes: readonly number[]): number {
+  return sizes.reduce((a, b) => a * b);
 }
 
 /** `size` values in ±limit from the mulberry32 generator: 61 million of them in under a second. */
-function uniform(size: number, limit: number, seed: number): Float32Array<ArrayBuffer> {
+function uniform(size: number, limit: number, seed: number): Values {
   const values = new Float32Array(size);
   const scale = 2 * limit / 2 ** 32;
   // Neighbouring seeds are moved far apart: the generator only ever adds a constant to its state.

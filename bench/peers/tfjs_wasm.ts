@@ -6,23 +6,16 @@
  */
 
 import { fileURLToPath } from "node:url";
+import type { Tensor, Tensor4D } from "npm:@tensorflow/tfjs-core@4.22.0";
 import { ALEXNET, FEATURES, IMAGE } from "./architecture.ts";
-import type { PeerFactory } from "./peer.ts";
-
-type Values = Float32Array<ArrayBuffer>;
+import { reverseAxes, swapInner } from "./layout.ts";
+import type { AlexNetPeer, AlexNetWeights, ConvPeer, Peer } from "./peer.ts";
 
 /** How many pixels one channel has where the convolutions end. */
 const PIXELS = FEATURES.height * FEATURES.width;
 
-export const createPeer: PeerFactory = async (weights) => {
-  const tf = await import("npm:@tensorflow/tfjs-core@4.22.0");
-  const wasm = await import("npm:@tensorflow/tfjs-backend-wasm@4.22.0");
-  // Its binaries lie in the npm package; resolving any file there says where that is.
-  const binary = "npm:@tensorflow/tfjs-backend-wasm@4.22.0/dist/tfjs-backend-wasm-simd.wasm";
-  wasm.setWasmPaths(fileURLToPath(new URL(".", import.meta.resolve(binary))));
-  if (!await tf.setBackend("wasm")) throw new Error("its wasm backend does not start");
-  if (!await tf.env().getAsync("WASM_HAS_SIMD_SUPPORT")) throw new Error("it finds no SIMD");
-
+export async function createAlexNet(weights: AlexNetWeights): Promise<AlexNetPeer> {
+  const { tf, peer } = await start();
   const layers = ALEXNET.map((layer) => {
     if (layer.op === "pool") return layer;
     const values = weights.get(`${layer.name}.weight`);
@@ -30,11 +23,8 @@ export const createPeer: PeerFactory = async (weights) => {
     if (layer.op === "conv") { // OIHW to HWIO
       const { kernel, inChannels, outChannels } = layer;
       const filter = reverseAxes(values, outChannels, inChannels, kernel ** 2);
-      return {
-        ...layer,
-        bias,
-        weight: tf.tensor4d(filter, [kernel, kernel, inChannels, outChannels]),
-      };
+      const shape: [number, number, number, number] = [kernel, kernel, inChannels, outChannels];
+      return { ...layer, bias, weight: tf.tensor4d(filter, shape) };
     }
     // [out, in] to [in, out]. The first one's inputs are pooled features that PyTorch flattens as
     // channels, rows, columns and TensorFlow as rows, columns, channels.
@@ -44,76 +34,144 @@ export const createPeer: PeerFactory = async (weights) => {
     return { ...layer, bias, weight: tf.tensor2d(matrix, [inFeatures, outFeatures]) };
   });
 
-  const run = (x: Values, batch: number) =>
-    tf.tidy(() => {
-      const [channels, height, width] = IMAGE;
-      let image = tf.tensor4d(x, [batch, height, width, channels]);
-      let flat = undefined;
-      for (const layer of layers) {
-        if (layer.op === "conv") {
-          image = tf.fused.conv2d({
-            x: image,
-            filter: layer.weight,
-            strides: layer.stride,
-            pad: layer.padding,
-            dimRoundingMode: "floor",
-            bias: layer.bias,
-            activation: "relu",
-          });
-        } else if (layer.op === "pool") {
-          image = tf.maxPool(image, 3, 2, "valid");
-        } else {
-          flat = tf.fused.matMul({
-            a: flat ?? tf.reshape(image, [batch, layer.inFeatures]),
-            b: layer.weight,
-            bias: layer.bias,
-            activation: layer.relu ? "relu" : "linear",
-          });
-        }
+  const network = (input: Tensor4D) => {
+    let image = input;
+    let flat = undefined;
+    for (const layer of layers) {
+      if (layer.op === "conv") {
+        image = tf.fused.conv2d({
+          x: image,
+          filter: layer.weight,
+          strides: layer.stride,
+          pad: layer.padding,
+          dimRoundingMode: "floor",
+          bias: layer.bias,
+          activation: "relu",
+        });
+      } else if (layer.op === "pool") {
+        image = tf.maxPool(image, 3, 2, "valid");
+      } else {
+        flat = tf.fused.matMul({
+          a: flat ?? tf.reshape(image, [image.shape[0], layer.inFeatures]),
+          b: layer.weight,
+          bias: layer.bias,
+          activation: layer.relu ? "relu" : "linear",
+        });
       }
-      return flat!;
-    });
+    }
+    return flat!;
+  };
 
   return {
+    ...peer,
+    forward(x, batch) {
+      const [channels, height, width] = IMAGE;
+      const nhwc = swapInner(x, batch, channels, height * width);
+      let logits: Float32Array;
+      return {
+        async run() {
+          const start = performance.now();
+          const shape: [number, number, number, number] = [batch, height, width, channels];
+          const output = tf.tidy(() => network(tf.tensor4d(nhwc, shape)));
+          logits = await output.data() as Float32Array;
+          const ms = performance.now() - start;
+          output.dispose();
+          return ms;
+        },
+        answer: () => Promise.resolve(logits),
+      };
+    },
+  };
+}
+
+/** TensorFlow's name for the gradient of a convolution's weights. */
+const FILTER_GRADIENT = "Conv2DBackpropFilter";
+
+export async function createConv(): Promise<ConvPeer> {
+  const { tf, peer } = await start();
+  return {
+    ...peer,
+    convolve(pass, { layer, xShape, weightShape, yShape, ...values }) {
+      const { stride, padding } = layer;
+      const [batch, inChannels, height, width] = xShape;
+      const [outChannels, , kernel] = weightShape;
+      const [, , outHeight, outWidth] = yShape;
+      const strides: [number, number] = [stride, stride];
+      const nhwc: [number, number, number, number] = [batch, height, width, inChannels];
+      const hwio: [number, number, number, number] = [kernel, kernel, inChannels, outChannels];
+      const image = () => tf.tensor4d(swapInner(values.x, batch, inChannels, height * width), nhwc);
+      const filter = () =>
+        tf.tensor4d(reverseAxes(values.weight, outChannels, inChannels, kernel ** 2), hwio);
+      const outputGradient = () =>
+        tf.tensor4d(
+          swapInner(values.dy, batch, outChannels, outHeight * outWidth),
+          [batch, outHeight, outWidth, outChannels],
+        );
+
+      const operands: Tensor4D[] = [];
+      const passes = {
+        forward() {
+          const x = image(), weight = filter();
+          operands.push(x, weight);
+          return () => tf.conv2d(x, weight, strides, padding, "NHWC", 1, "floor");
+        },
+        dx() {
+          const dy = outputGradient(), weight = filter();
+          operands.push(dy, weight);
+          return () => tf.conv2dTranspose(dy, weight, nhwc, strides, padding, "floor");
+        },
+        dw() {
+          if (!tf.getKernel(FILTER_GRADIENT, "wasm")) {
+            throw new Error(`its wasm backend has no kernel ${FILTER_GRADIENT}`);
+          }
+          const x = image(), dy = outputGradient();
+          operands.push(x, dy);
+          const attributes = { strides, pad: padding, dataFormat: "NHWC", filterShape: hwio };
+          return () =>
+            tf.engine().runKernel<Tensor>(FILTER_GRADIENT, { x, dy }, {
+              ...attributes,
+              dimRoundingMode: "floor",
+            });
+        },
+      };
+      const compute = passes[pass]();
+      let result: Tensor | undefined;
+      return {
+        run() {
+          result?.dispose();
+          const start = performance.now();
+          result = compute();
+          return Promise.resolve(performance.now() - start);
+        },
+        async answer() {
+          const data = await result!.data() as Float32Array;
+          if (pass === "forward") return swapInner(data, batch, outHeight * outWidth, outChannels);
+          if (pass === "dx") return swapInner(data, batch, height * width, inChannels);
+          return reverseAxes(data, kernel ** 2, inChannels, outChannels);
+        },
+        dispose() {
+          tf.dispose(operands);
+          result?.dispose();
+        },
+      };
+    },
+  };
+}
+
+async function start() {
+  const tf = await import("npm:@tensorflow/tfjs-core@4.22.0");
+  const wasm = await import("npm:@tensorflow/tfjs-backend-wasm@4.22.0");
+  // Its binaries lie in the npm package; resolving any file there says where that is.
+  const binary = "npm:@tensorflow/tfjs-backend-wasm@4.22.0/dist/tfjs-backend-wasm-simd.wasm";
+  wasm.setWasmPaths(fileURLToPath(new URL(".", import.meta.resolve(binary))));
+  if (!await tf.setBackend("wasm")) throw new Error("its wasm backend does not start");
+  if (!await tf.env().getAsync("WASM_HAS_SIMD_SUPPORT")) throw new Error("it finds no SIMD");
+  const peer: Peer = {
     name: "tfjs-wasm",
     version: tf.version_core,
     threads: 1,
-    async forward(x, batch) {
-      const nhwc = channelsLast(x, batch);
-      const start = performance.now();
-      const output = run(nhwc, batch);
-      const logits = await output.data() as Float32Array;
-      const ms = performance.now() - start;
-      output.dispose();
-      return { logits, ms };
-    },
-    dispose: () => {
-      for (const layer of layers) if (layer.op !== "pool") tf.dispose([layer.weight, layer.bias]);
-      tf.removeBackend("wasm");
-    },
+    // The backend goes with all tensors; unlike after removeBackend(), it can be set again.
+    dispose: () => tf.engine().reset(),
   };
-};
-
-/** [a, b, c] to [c, b, a]. */
-function reverseAxes(values: Values, a: number, b: number, c: number): Values {
-  const out = new Float32Array(values.length);
-  let at = 0;
-  for (let i = 0; i < a; i++) {
-    for (let j = 0; j < b; j++) {
-      for (let k = 0; k < c; k++) out[(k * b + j) * a + i] = values[at++];
-    }
-  }
-  return out;
-}
-
-/** NCHW to NHWC. */
-function channelsLast(x: Values, batch: number): Values {
-  const [channels, height, width] = IMAGE;
-  const size = channels * height * width;
-  const out = new Float32Array(x.length);
-  for (let n = 0; n < batch; n++) {
-    const image = x.subarray(n * size, (n + 1) * size);
-    out.set(reverseAxes(image, channels, 1, height * width), n * size);
-  }
-  return out;
+  return { tf, peer };
 }

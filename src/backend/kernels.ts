@@ -6,11 +6,14 @@
  * @module
  */
 
-import type { AxisGeometry } from "../ops/activation.ts";
-import type { Conv2dGeometry } from "../ops/conv_geometry.ts";
-import type { BatchNormTensors } from "../ops/norm.ts";
-import type { AdaptiveGeometry, Pool2dGeometry } from "../ops/pool_geometry.ts";
 import type { Tensor } from "../tensor.ts";
+import type {
+  AdaptiveGeometry,
+  AxisGeometry,
+  BatchNormTensors,
+  Conv2dGeometry,
+  Pool2dGeometry,
+} from "./geometry.ts";
 
 /** The numbers of one step of stochastic gradient descent. */
 export interface SgdStep {

@@ -6,11 +6,14 @@
 
 import type { Backend } from "../backend.ts";
 import { ArgumentError, PembrokeError } from "../errors.ts";
-import type { AxisGeometry } from "../ops/activation.ts";
-import type { Conv2dGeometry } from "../ops/conv_geometry.ts";
-import type { BatchNormTensors } from "../ops/norm.ts";
-import type { AdaptiveGeometry, Pool2dGeometry } from "../ops/pool_geometry.ts";
 import type { Tensor } from "../tensor.ts";
+import type {
+  AdaptiveGeometry,
+  AxisGeometry,
+  BatchNormTensors,
+  Conv2dGeometry,
+  Pool2dGeometry,
+} from "./geometry.ts";
 import type { AdamWStep, SgdStep } from "./kernels.ts";
 import { type Build, type Exports, fastestBuild, instantiate } from "./wasm/binary.ts";
 import { WasmMemory } from "./wasm/memory.ts";
@@ -22,8 +25,8 @@ export class WasmBackend extends WasmMemory implements Backend {
   readonly threads = 1;
   readonly #kernels: Exports;
 
-  /** @param build Compiled kernels; without it the fastest build that this engine takes. */
-  constructor(build: Build | WebAssembly.Module | undefined = fastestBuild) {
+  /** @param build Compiled kernels; without them the fastest build that this engine takes. */
+  constructor(build: Build | undefined = fastestBuild) {
     if (!build) {
       throw new PembrokeError(
         "this engine cannot compile the kernels: it lacks WebAssembly SIMD, or forbids compiling " +
@@ -31,11 +34,10 @@ export class WasmBackend extends WasmMemory implements Backend {
       );
     }
     const memory = new WebAssembly.Memory({ initial: 16 });
-    const module = build instanceof WebAssembly.Module ? build : build.module;
-    const kernels = instantiate(module, memory);
+    const kernels = instantiate(build.module, memory);
     super(memory, kernels.heapBase());
     this.#kernels = kernels;
-    this.name = build instanceof WebAssembly.Module ? "wasm" : `wasm (${build.name})`;
+    this.name = build.name ? `wasm (${build.name})` : "wasm";
   }
 
   packConv2d(weight: Tensor, groups: number): Tensor {

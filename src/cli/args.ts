@@ -1,7 +1,7 @@
 /** The command line: what may stand on it, and what it says. */
 
 import { parseArgs } from "node:util";
-import { devices } from "../backend.ts";
+import { devices } from "../backend/devices.ts";
 import { UsageError } from "./errors.ts";
 
 /** Models the command knows by name. */

@@ -2,7 +2,7 @@
 
 import { type Backend, createBackend } from "../backend.ts";
 import { decodeImage } from "../image/mod.ts";
-import { AlexNet } from "../models/mod.ts";
+import { AlexNet, loadWeights } from "../models/mod.ts";
 import type { Options } from "./args.ts";
 import { asFileError, isPermissionError, isSystemError, lineOf } from "./errors.ts";
 import { expand, type Input, pathOf } from "./inputs.ts";
@@ -12,13 +12,12 @@ import { complain, note, print, warn } from "./terminal.ts";
 
 /** Classifies every input, prints what came of each, and returns the exit code. */
 export async function classify(options: Options): Promise<number> {
+  const weights = options.weights ?? `random (seed ${options.seed})`;
+  if (options.weights !== undefined) await checkExists(options.weights);
   const inputs = (await Promise.all(options.inputs.map(expand))).flat();
   using backend = await createBackend({ device: options.backend });
-  const start = performance.now();
-  const { model, weights } = await prepare(options, backend);
-  const took = options.verbose ? `, ready after ${(performance.now() - start).toFixed(1)} ms` : "";
-  const threads = `${backend.threads} thread${backend.threads === 1 ? "" : "s"}`;
-  if (!options.quiet) note(`${model.type}, ${weights}, ${backend.name}, ${threads}${took}`);
+  using model = new AlexNet();
+  let ready: Promise<void> | undefined;
 
   const results: Result[] = [];
   const apart = options.format === "json" || !Deno.stdout.isTerminal(); // no result beside the bar
@@ -26,7 +25,10 @@ export async function classify(options: Options): Promise<number> {
   for (const [i, input] of inputs.entries()) {
     progress.update(i, inputs.length, "images");
     const warnings: string[] = [];
-    const result = await classifyOne(input, model, options, (warning) => warnings.push(warning));
+    const decoded = await decode(input, model, (warning) => warnings.push(warning));
+    // only now: an image that cannot be read must not wait for 61 million weights
+    if ("values" in decoded) await (ready ??= prepare(model, backend, weights, options));
+    const result = "values" in decoded ? await infer(input, decoded, model, options) : decoded;
     progress.clear();
     if (!options.quiet) warnings.forEach(warn);
     report(result, options);
@@ -41,18 +43,40 @@ export async function classify(options: Options): Promise<number> {
   return results.some((result) => "error" in result) ? 1 : 0;
 }
 
-/** The model with its weights, and what to call these. */
-async function prepare(
-  { weights, seed, quiet }: Options,
-  backend: Backend,
-): Promise<{ model: AlexNet; weights: string }> {
-  if (weights === undefined) {
-    return { model: new AlexNet().init(backend, { seed }), weights: `random (seed ${seed})` };
+/** A slip in the name of the weights is told before anything is decoded. */
+async function checkExists(weights: string): Promise<void> {
+  try {
+    await Deno.stat(pathOf(weights));
+  } catch (error) {
+    throw isSystemError(error) ? asFileError(weights, error) : error;
   }
+}
+
+/** Gives the model its weights, and says what will compute. */
+async function prepare(
+  model: AlexNet,
+  backend: Backend,
+  weights: string,
+  options: Options,
+): Promise<void> {
+  const start = performance.now();
+  if (options.weights === undefined) model.init(backend, { seed: options.seed });
+  else await load(model, backend, options.weights, options.quiet);
+  const took = options.verbose ? `, ready after ${(performance.now() - start).toFixed(1)} ms` : "";
+  const threads = `${backend.threads} thread${backend.threads === 1 ? "" : "s"}`;
+  if (!options.quiet) note(`${model.type}, ${weights}, ${backend.name}, ${threads}${took}`);
+}
+
+async function load(
+  model: AlexNet,
+  backend: Backend,
+  weights: string,
+  quiet: boolean,
+): Promise<void> {
   const progress = new Progress("loading", !quiet);
   const onProgress = (done: number, total: number) => progress.update(done, total);
   try {
-    return { model: await AlexNet.load(backend, pathOf(weights), { onProgress }), weights };
+    await loadWeights(model, backend, pathOf(weights), { onProgress });
   } catch (error) {
     throw isSystemError(error) ? asFileError(weights, error) : error;
   } finally {
@@ -60,31 +84,55 @@ async function prepare(
   }
 }
 
-/** What came of an image; only a missing permission is thrown. */
-async function classifyOne(
+/** An image as the model takes it, and how long that took. */
+interface Decoded {
+  readonly values: Float32Array;
+  readonly decodeMs: number;
+  readonly preprocessMs: number;
+}
+
+/** Reads an image; only a missing permission is thrown. */
+async function decode(
   { name, read }: Input,
   model: AlexNet,
-  { topK }: Options,
   onWarning: (message: string) => void,
-): Promise<Result> {
+): Promise<Decoded | Result> {
   try {
     const start = performance.now();
     const image = await decodeImage(await read(), { name, onWarning });
     const decoded = performance.now();
     const values = model.preprocess(image);
-    const preprocessed = performance.now();
-    const predictions = await model.classify(values, { topK });
-    const timings = {
+    return {
+      values,
       decodeMs: decoded - start,
-      preprocessMs: preprocessed - decoded,
-      inferenceMs: performance.now() - preprocessed,
+      preprocessMs: performance.now() - decoded,
     };
+  } catch (error) {
+    return failed(name, error);
+  }
+}
+
+async function infer(
+  { name }: Input,
+  { values, decodeMs, preprocessMs }: Decoded,
+  model: AlexNet,
+  { topK }: Options,
+): Promise<Result> {
+  try {
+    const start = performance.now();
+    const predictions = await model.classify(values, { topK });
+    const timings = { decodeMs, preprocessMs, inferenceMs: performance.now() - start };
     return { input: name, predictions, timings };
   } catch (error) {
-    if (isPermissionError(error)) throw error;
-    const line = lineOf(error);
-    return { input: name, error: line.startsWith(`${name}: `) ? line : `${name}: ${line}` };
+    return failed(name, error);
   }
+}
+
+/** What went wrong with an image, with its name in front. */
+function failed(name: string, error: unknown): Result {
+  if (isPermissionError(error)) throw error;
+  const line = lineOf(error);
+  return { input: name, error: line.startsWith(`${name}: `) ? line : `${name}: ${line}` };
 }
 
 /** Prints a result at once, unless it is to be part of a document. */

@@ -1,8 +1,5 @@
 /** Finding files: all below a folder, or all that a pattern matches. */
 
-// @ts-types="./std.d.ts"
-import { globToRegExp } from "npm:deno-std@1.4.0/path/glob_to_regexp.js";
-
 /** A file, or a folder that could not be listed, and why. */
 export interface Found {
   readonly path: string;
@@ -51,6 +48,9 @@ export async function filesMatching(pattern: string): Promise<Found[]> {
   const rest = parts.slice(first);
   const depth = rest.some((part) => part.includes("**")) ? Infinity : rest.length;
   const hidden = rest.some((part) => part.startsWith("."));
+  // imported here: it costs as much as all the rest of the command's start
+  // @ts-types="./std.d.ts"
+  const { globToRegExp } = await import("npm:deno-std@1.4.0/path/glob_to_regexp.js");
   const expression = globToRegExp(rest.join("/"), { extended: false });
   return (await filesBelow(folder, depth, hidden)).filter(({ path, error }) =>
     error !== undefined || expression.test(path.slice(folder.length))

@@ -5,7 +5,7 @@
  */
 
 import { ArgumentError } from "../errors.ts";
-import { checkInteger, checkPerAxis } from "../ops/checks.ts";
+import { checkInteger, checkPerAxis, LIMIT } from "../ops/checks.ts";
 import {
   biasBackward,
   conv1d,
@@ -121,7 +121,7 @@ export abstract class Conv extends FusingLayer {
   /** See {@linkcode Layer.dispose}. */
   override dispose(): void {
     super.dispose();
-    this.#prepared?.weight.packed.dispose();
+    this.#prepared?.weight.dispose();
     this.#prepared = undefined;
   }
 
@@ -129,7 +129,7 @@ export abstract class Conv extends FusingLayer {
   protected prepared(): PreparedConv {
     const of = this.value("weight"), old = this.#prepared;
     if (old?.of === of && old.version === of.version) return old.weight;
-    old?.weight.packed.dispose();
+    old?.weight.dispose();
     this.#prepared = undefined;
     const weight = prepareConv(of, this.inChannels / this.weightShape[1]);
     this.#prepared = { weight, of, version: of.version };
@@ -171,6 +171,7 @@ export class Conv2d extends Conv {
   ) {
     const kernel = checkPerAxis("Conv2d", "kernelSize", kernelSize, 2, 1);
     super("Conv2d", inChannels, outChannels, kernel, options);
+    this.outputShape([1, inChannels, LIMIT, LIMIT]); // refuses impossible options
   }
 
   /** See {@linkcode Layer.outputShape}. */
@@ -220,6 +221,7 @@ export class Conv1d extends Conv {
   ) {
     const kernel = [checkInteger("Conv1d", "kernelSize", kernelSize, 1)];
     super("Conv1d", inChannels, outChannels, kernel, options);
+    this.outputShape([1, inChannels, LIMIT]); // refuses impossible options
   }
 
   /** See {@linkcode Layer.outputShape}. */

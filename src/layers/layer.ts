@@ -5,7 +5,7 @@
  */
 
 import type { Backend } from "../backend.ts";
-import { PembrokeError } from "../errors.ts";
+import { ArgumentError, PembrokeError } from "../errors.ts";
 import { Generator } from "../random.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
 
@@ -114,7 +114,7 @@ export abstract class Layer implements Disposable {
   readonly inPlace: boolean = false;
   /** Where random layers draw from in training; undefined in evaluation, the mode to begin with. */
   protected generator: Generator | undefined;
-  #saved: readonly Tensor[] | undefined;
+  #saved: readonly { readonly tensor: Tensor; readonly version: number }[] | undefined;
   #savedShape: Shape | undefined;
 
   /** Whether it only looks at its input under another shape: nothing is computed. */
@@ -208,14 +208,20 @@ export abstract class Layer implements Disposable {
 
   /** Keeps tensors for the backward pass, in training mode. */
   protected save(...tensors: Tensor[]): void {
-    if (this.training) this.#saved = tensors;
+    if (!this.training) return;
+    this.#saved = tensors.map((tensor) => ({ tensor, version: tensor.version }));
   }
 
   /** What the forward pass kept; only once. */
   protected recall(): readonly Tensor[] {
     const saved = this.#saved ?? this.#forgotten();
     this.#saved = undefined;
-    return saved;
+    return saved.map(({ tensor, version }) => {
+      if (tensor.version === version) return tensor;
+      throw new PembrokeError(
+        `${this.type}: what backward() needs was written to after forward()`,
+      );
+    });
   }
 
   /** Keeps the shape of the input, where the backward pass needs no more. */
@@ -252,4 +258,10 @@ export abstract class Layer implements Disposable {
 /** The number of elements of all parameters. */
 export function parameterCount(layer: Layer): number {
   return layer.stateDict().values().reduce((sum, { shape }) => sum + elements(shape), 0);
+}
+
+/** The input under another shape, for layers that compute nothing: these cannot write to `out`. */
+export function viewAs(type: string, x: Tensor, shape: Shape, { out }: ForwardOptions): Tensor {
+  if (out === undefined) return x.view(shape);
+  throw new ArgumentError(type, "out", "given", "left out: the result is a view of x");
 }

@@ -3,7 +3,13 @@
 export * from "./activation.ts";
 export * from "./conv.ts";
 export * from "./fusing.ts";
-export * from "./layer.ts";
+export {
+  type ForwardOptions,
+  type InitOptions,
+  Layer,
+  Parameter,
+  parameterCount,
+} from "./layer.ts";
 export * from "./linear.ts";
 export * from "./norm.ts";
 export * from "./pool.ts";

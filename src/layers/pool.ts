@@ -4,7 +4,7 @@
  * @module
  */
 
-import { checkInteger, checkPerAxis, checkShape } from "../ops/checks.ts";
+import { checkInteger, checkPerAxis, checkShape, LIMIT } from "../ops/checks.ts";
 import {
   adaptiveAvgPool1d,
   adaptiveAvgPool2d,
@@ -96,6 +96,7 @@ export class MaxPool2d extends MaxPool {
     super();
     checkPerAxis(this.type, "kernelSize", kernelSize, 2, 1);
     this.#options = { ...options, kernelSize };
+    this.outputShape([1, 1, LIMIT, LIMIT]); // refuses impossible options
   }
 
   /** See {@linkcode Layer.outputShape}. */
@@ -129,6 +130,7 @@ export class MaxPool1d extends MaxPool {
     super();
     checkPerAxis(this.type, "kernelSize", kernelSize, 1, 1);
     this.#options = { ...options, kernelSize };
+    this.outputShape([1, 1, LIMIT]); // refuses impossible options
   }
 
   /** See {@linkcode Layer.outputShape}. */
@@ -162,6 +164,7 @@ export class AvgPool2d extends Layer {
     super();
     checkPerAxis(this.type, "kernelSize", kernelSize, 2, 1);
     this.#options = { ...options, kernelSize };
+    this.outputShape([1, 1, LIMIT, LIMIT]); // refuses impossible options
   }
 
   /** See {@linkcode Layer.outputShape}. */
@@ -200,6 +203,7 @@ export class AvgPool1d extends Layer {
     super();
     checkPerAxis(this.type, "kernelSize", kernelSize, 1, 1);
     this.#options = { ...options, kernelSize };
+    this.outputShape([1, 1, LIMIT]); // refuses impossible options
   }
 
   /** See {@linkcode Layer.outputShape}. */

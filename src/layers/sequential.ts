@@ -4,9 +4,10 @@
  * @module
  */
 
+import { produce } from "../ops/checks.ts";
 import { elements, sameShape, type Shape, type Tensor } from "../tensor.ts";
 import { Generator } from "../random.ts";
-import { type ForwardOptions, Layer, type Parameter } from "./layer.ts";
+import { type ForwardOptions, Layer, type Parameter, viewAs } from "./layer.ts";
 
 /** One layer of a network's forward pass, with the tensor it writes to. */
 interface Step {
@@ -106,15 +107,14 @@ export class Sequential extends Layer {
     if (this.training) return this.#trainingForward(x, options);
     const { steps } = this.#plannedFor(x);
     const shape = steps.at(-1)?.shape ?? x.shape;
-    const computes = steps.some(({ layer }) => !layer.aliases);
-    if (!computes) return x.view(shape);
-    const result = options.out ?? x.backend.empty(shape);
-    let y = x;
-    for (const { layer, activation, shape, out } of steps) {
-      const target = layer.aliases ? undefined : out ?? result.view(shape);
-      y = layer.forward(y, { activation, out: target });
-    }
-    return result;
+    if (steps.every(({ layer }) => layer.aliases)) return viewAs(this.type, x, shape, options);
+    return produce(this.type, x, { shape, out: options.out }, (result) => {
+      let y = x;
+      for (const { layer, activation, shape, out } of steps) {
+        const target = layer.aliases ? undefined : out ?? result.view(shape);
+        y = layer.forward(y, { activation, out: target });
+      }
+    });
   }
 
   /** See {@linkcode Layer.backward}. */

@@ -7,7 +7,7 @@
 import { ArgumentError } from "../errors.ts";
 import { dropout } from "../ops/activation.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
-import { type ForwardOptions, Layer } from "./layer.ts";
+import { type ForwardOptions, Layer, viewAs } from "./layer.ts";
 
 /** All axes but the first as one, `torch.nn.Flatten`: [N, …] → [N, features]. The result is a view. */
 export class Flatten extends Layer {
@@ -25,9 +25,9 @@ export class Flatten extends Layer {
   }
 
   /** See {@linkcode Layer.forward}. */
-  override forward(x: Tensor): Tensor {
+  override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
     this.saveShape(x);
-    return x.view(this.outputShape(x.shape));
+    return viewAs(this.type, x, this.outputShape(x.shape), options);
   }
 
   /** See {@linkcode Layer.backward}. */
@@ -66,11 +66,11 @@ export class Dropout extends Layer {
   }
 
   /** See {@linkcode Layer.forward}. */
-  override forward(x: Tensor, { out }: ForwardOptions = {}): Tensor {
+  override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
     this.saveShape(x);
-    if (this.aliases) return x.view(x.shape);
+    if (this.aliases) return viewAs(this.type, x, x.shape, options);
     this.#seed = this.generator!.random();
-    return dropout(x, this.p, this.#seed, { out });
+    return dropout(x, this.p, this.#seed, { out: options.out });
   }
 
   /** See {@linkcode Layer.backward}. */

@@ -42,6 +42,11 @@ export async function topClasses(
   if (!Number.isInteger(topK) || topK < 1) {
     throw new ArgumentError("classify", "topK", topK, "a positive integer");
   }
+  if (model.training) {
+    throw new PembrokeError(
+      `${model.type}: in training mode classes are random; call eval() first`,
+    );
+  }
   using logits = model.forward(x);
   softmax(logits, -1, { out: logits });
   const probabilities = await logits.read();

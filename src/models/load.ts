@@ -31,8 +31,8 @@ export interface LoadOptions {
  * exactly the model's tensors, in its shapes; they go piece by piece to the backend, so that no
  * second copy exists.
  *
- * @throws {FileError} When the file cannot be read or is not for this model; the model is then
- * left without weights.
+ * @throws {FileError} When the file is not for this model, which then stays as it was, or breaks
+ * off, which leaves the model without weights.
  */
 export async function loadWeights(
   model: Layer,
@@ -41,12 +41,14 @@ export async function loadWeights(
   options: LoadOptions = {},
 ): Promise<void> {
   const source = await sourceOf(weights);
+  let loading = false;
   try {
     using file = await openWeights(source);
     const parameters = model.stateDict();
     const shapes = new Map(parameters.entries().map(([name, { shape }]) => [name, shape]));
     checkWeights(file, shapes, model.type);
 
+    loading = true;
     const total = shapes.values().reduce((sum, shape) => sum + elements(shape), 0);
     let done = 0;
     for (const [name, parameter] of parameters) {
@@ -57,7 +59,7 @@ export async function loadWeights(
       });
     }
   } catch (error) {
-    model.dispose();
+    if (loading) model.dispose();
     throw error;
   } finally {
     source.close();
@@ -79,6 +81,7 @@ async function sourceOf(weights: WeightsInput): Promise<ByteSource> {
   if (weights instanceof Uint8Array) return bytesSource(weights);
   if (weights instanceof Blob) return blobSource(weights);
   if (typeof weights !== "string" && !(weights instanceof URL)) return weights;
+  if (/^file:/.test(String(weights))) return await fileSource(new URL(weights));
   if (/^https?:/.test(String(weights))) {
     throw new PembrokeError(`${weights}: download it first, weights are read from files`);
   }

@@ -4,19 +4,10 @@
  * @module
  */
 
+import type { AxisGeometry } from "../backend/geometry.ts";
 import { ArgumentError } from "../errors.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
 import { checkTensor, type OutOptions, produce } from "./checks.ts";
-
-/** A tensor seen along one axis: what kernels take. */
-export interface AxisGeometry {
-  /** Elements before the axis. */
-  readonly outer: number;
-  /** Elements on the axis. */
-  readonly size: number;
-  /** Elements behind the axis. */
-  readonly inner: number;
-}
 
 /**
  * max(x, 0) of every element; NaN stays NaN.

@@ -67,9 +67,14 @@ export function checkTensor(
   tensor: Tensor<Values>,
   x: Tensor,
   shape?: Shape,
+  type: Tensor<Values>["type"] = Float32Array,
 ): void {
   if (!(tensor instanceof Tensor)) throw new ArgumentError(op, parameter, tensor, "a Tensor");
   tensor.assertAlive(op);
+  if (tensor.type !== type) {
+    const takes = type === Float32Array ? "a tensor of float32" : "a tensor of int32 indices";
+    throw new ArgumentError(op, parameter, `a tensor of ${tensor.type.name}`, takes);
+  }
   if (tensor.backend !== x.backend) {
     throw new ArgumentError(op, parameter, `on ${tensor.backend.name}`, "on the backend of x");
   }

@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { Conv2dGeometry } from "../backend/geometry.ts";
 import { ArgumentError } from "../errors.ts";
 import { type Shape, Tensor } from "../tensor.ts";
 import {
@@ -18,7 +19,6 @@ import {
 import {
   conv1dGeometry,
   type Conv1dOptions,
-  type Conv2dGeometry,
   conv2dGeometry,
   type Conv2dOptions,
 } from "./conv_geometry.ts";
@@ -31,14 +31,26 @@ export interface FusedOptions {
   readonly out?: Tensor;
 }
 
-/** Weights laid out for a backend's kernel, once, by {@linkcode prepareConv}. */
-export interface PreparedConv {
-  /** The weights' own shape, [outC, inC/groups, (kH,) kW]. */
-  readonly shape: Shape;
-  /** The groups they were laid out for. */
-  readonly groups: number;
-  /** The packed values. */
-  readonly packed: Tensor;
+/** Weights laid out for a backend's kernel by {@linkcode prepareConv}; the caller's to dispose. */
+export class PreparedConv implements Disposable {
+  /**
+   * See {@linkcode prepareConv}.
+   *
+   * @param shape The weights' own shape, [outC, inC/groups, (kH,) kW].
+   * @param groups The groups they were laid out for.
+   * @param packed The packed values.
+   */
+  constructor(readonly shape: Shape, readonly groups: number, readonly packed: Tensor) {}
+
+  /** Gives their memory back. */
+  dispose(): void {
+    this.packed.dispose();
+  }
+
+  /** What `using` calls at the end of the block: {@linkcode PreparedConv.dispose}. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
 }
 
 /**
@@ -90,7 +102,7 @@ export function prepareConv(weight: Tensor, groups = 1): PreparedConv {
   if (shape[0] % groups !== 0) {
     throw new ArgumentError(op, "groups", groups, `a divisor of the ${shape[0]} output channels`);
   }
-  return { shape, groups, packed: backend.packConv2d(weight, groups) };
+  return new PreparedConv(shape, groups, backend.packConv2d(weight, groups));
 }
 
 /**
@@ -238,8 +250,7 @@ export function fusesRelu(op: string, { activation }: FusedOptions): boolean {
 
 function checkOperands(op: string, x: Tensor, weight: Tensor | PreparedConv): void {
   checkTensor(op, "x", x, x);
-  const prepared = !(weight instanceof Tensor) && weight?.packed;
-  checkTensor(op, "weight", prepared || weight as Tensor, x);
+  checkTensor(op, "weight", weight instanceof PreparedConv ? weight.packed : weight, x);
 }
 
 function convolve(

@@ -5,6 +5,7 @@
  */
 
 import { ArgumentError } from "../errors.ts";
+import type { Conv2dGeometry } from "../backend/geometry.ts";
 import type { Shape } from "../tensor.ts";
 import { checkInteger, checkPerAxis, checkShape, LIMIT } from "./checks.ts";
 
@@ -45,46 +46,6 @@ export interface Conv1dOptions {
   readonly dilation?: number | readonly [number];
   /** Groups that input and output channels are split into. Default 1. */
   readonly groups?: number;
-}
-
-/** A 2-D convolution with every number checked: what kernels take. */
-export interface Conv2dGeometry {
-  /** Samples. */
-  readonly n: number;
-  /** Input channels. */
-  readonly inC: number;
-  /** Height of the input. */
-  readonly h: number;
-  /** Width of the input. */
-  readonly w: number;
-  /** Output channels. */
-  readonly outC: number;
-  /** Height of the output. */
-  readonly oh: number;
-  /** Width of the output. */
-  readonly ow: number;
-  /** Height of the kernel. */
-  readonly kh: number;
-  /** Width of the kernel. */
-  readonly kw: number;
-  /** Step between rows of windows. */
-  readonly strideH: number;
-  /** Step between columns of windows. */
-  readonly strideW: number;
-  /** Padding above. */
-  readonly top: number;
-  /** Padding to the left. */
-  readonly left: number;
-  /** Padding below. */
-  readonly bottom: number;
-  /** Padding to the right. */
-  readonly right: number;
-  /** Rows from tap to tap. */
-  readonly dilationH: number;
-  /** Columns from tap to tap. */
-  readonly dilationW: number;
-  /** Groups of channels. */
-  readonly groups: number;
 }
 
 /**

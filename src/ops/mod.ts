@@ -1,5 +1,6 @@
 /** Operations on tensors, in the manner of `torch.nn.functional`. */
 
+export type * from "../backend/geometry.ts";
 export * from "./activation.ts";
 export type { AccumulateOptions, OutOptions } from "./checks.ts";
 export * from "./conv1d_matrix.ts";
@@ -13,22 +14,11 @@ export {
   conv2dBackwardWeight,
   type FusedOptions,
   prepareConv,
-  type PreparedConv,
+  PreparedConv,
 } from "./conv.ts";
-export type {
-  Conv1dOptions,
-  Conv2dGeometry,
-  Conv2dOptions,
-  Padding1d,
-  Padding2d,
-} from "./conv_geometry.ts";
+export type { Conv1dOptions, Conv2dOptions, Padding1d, Padding2d } from "./conv_geometry.ts";
 export * from "./linear.ts";
 export * from "./loss.ts";
 export * from "./norm.ts";
 export * from "./pool.ts";
-export type {
-  AdaptiveGeometry,
-  Pool1dOptions,
-  Pool2dGeometry,
-  Pool2dOptions,
-} from "./pool_geometry.ts";
+export type { Pool1dOptions, Pool2dOptions } from "./pool_geometry.ts";

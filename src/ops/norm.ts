@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { BatchNormTensors } from "../backend/geometry.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
 import {
@@ -23,18 +24,6 @@ export interface LocalResponseNormOptions {
   readonly beta?: number;
   /** Default 1. */
   readonly k?: number;
-}
-
-/** Statistics and the optional affine map of a batch normalisation, each of shape [C]. */
-export interface BatchNormTensors {
-  /** Mean of each channel. */
-  readonly runningMean: Tensor;
-  /** Variance of each channel. */
-  readonly runningVar: Tensor;
-  /** Factor of each channel; null for 1. */
-  readonly weight?: Tensor | null;
-  /** Summand of each channel; null for 0. */
-  readonly bias?: Tensor | null;
 }
 
 /**

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Pool2dGeometry } from "../backend/geometry.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Shape, Tensor } from "../tensor.ts";
 import {
@@ -20,7 +21,6 @@ import { planeShape } from "./conv_geometry.ts";
 import {
   pool1dGeometry,
   type Pool1dOptions,
-  type Pool2dGeometry,
   pool2dGeometry,
   type Pool2dOptions,
 } from "./pool_geometry.ts";
@@ -213,7 +213,7 @@ export function maxPoolBackward(
 ): Tensor {
   const op = "maxPoolBackward";
   checkTensor(op, "dy", dy, dy);
-  checkTensor(op, "indices", indices, dy, dy.shape);
+  checkTensor(op, "indices", indices, dy, dy.shape, Int32Array);
   const layout = dy.shape.length === 3 ? "[N, C, L]" : "[N, C, H, W]";
   checkShape(op, "dy", dy.shape, layout);
   checkShape(op, "the input", inputShape, layout);

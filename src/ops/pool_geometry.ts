@@ -5,6 +5,7 @@
  */
 
 import { ArgumentError } from "../errors.ts";
+import type { Pool2dGeometry } from "../backend/geometry.ts";
 import type { Shape } from "../tensor.ts";
 import { checkPerAxis, checkShape, LIMIT } from "./checks.ts";
 import { planeShape, sidesOf } from "./conv_geometry.ts";
@@ -36,45 +37,6 @@ export interface Pool1dOptions {
   /** Rounds the output size up; a last window starts inside the input or its leading padding. */
   readonly ceilMode?: boolean;
 }
-
-/** A 2-D pooling with every number checked: what kernels take. */
-export interface Pool2dGeometry {
-  /** Samples. */
-  readonly n: number;
-  /** Channels. */
-  readonly c: number;
-  /** Height of the input. */
-  readonly h: number;
-  /** Width of the input. */
-  readonly w: number;
-  /** Height of the output. */
-  readonly oh: number;
-  /** Width of the output. */
-  readonly ow: number;
-  /** Height of the kernel. */
-  readonly kh: number;
-  /** Width of the kernel. */
-  readonly kw: number;
-  /** Step between rows of windows. */
-  readonly strideH: number;
-  /** Step between columns of windows. */
-  readonly strideW: number;
-  /** Padding above. */
-  readonly top: number;
-  /** Padding to the left. */
-  readonly left: number;
-  /** Padding below. */
-  readonly bottom: number;
-  /** Padding to the right. */
-  readonly right: number;
-  /** Rows from tap to tap. */
-  readonly dilationH: number;
-  /** Columns from tap to tap. */
-  readonly dilationW: number;
-}
-
-/** The sizes of an adaptive pooling; its windows follow from them. */
-export type AdaptiveGeometry = Pick<Pool2dGeometry, "n" | "c" | "h" | "w" | "oh" | "ow">;
 
 /**
  * Checks a pooling's arguments and works out its output size.
@@ -143,7 +105,10 @@ function pooledSize(
   return ceil && (out - 1) * stride >= size + before ? out - 1 : out;
 }
 
-/** A window that lies in the padding alone has no maximum and no mean. */
+/**
+ * A window that lies in the padding alone has no maximum and no mean. Windows that start inside the
+ * input meet it; of those before it, the first is the one to miss it, unless taps stand apart.
+ */
 function checkWindows(
   op: string,
   axis: string,
@@ -155,11 +120,16 @@ function checkWindows(
   padding: readonly [before: number, after: number],
 ): void {
   const [before] = padding;
-  for (let o = 0; o < out; o++) {
-    let tap = o * stride - before;
-    if (tap < 0) tap += Math.ceil(-tap / dilation) * dilation;
-    if (tap < size && tap <= o * stride - before + (kernel - 1) * dilation) continue;
-    const takes = `such that every window meets the input (window ${o} along the ${axis} does not)`;
-    throw new ArgumentError(op, "padding", padding, takes);
+  const last = (out - 1) * stride - before;
+  const early = Math.min(out, Math.ceil(before / stride), dilation === 1 ? 1 : Infinity);
+  let missing = last >= size ? out - 1 : undefined;
+  for (let o = early - 1; o >= 0; o--) {
+    const start = o * stride - before;
+    const tap = start + Math.ceil(-start / dilation) * dilation;
+    if (tap >= size || tap > start + (kernel - 1) * dilation) missing = o;
   }
+  if (missing === undefined) return;
+  const takes =
+    `such that every window meets the input (window ${missing} along the ${axis} does not)`;
+  throw new ArgumentError(op, "padding", padding, takes);
 }

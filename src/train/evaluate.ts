@@ -5,6 +5,7 @@
  */
 
 import type { Layer } from "../layers/layer.ts";
+import { checkInteger } from "../ops/checks.ts";
 import { crossEntropy } from "../ops/loss.ts";
 import { type Dataset, readBatch } from "./dataset.ts";
 
@@ -30,7 +31,7 @@ export async function evaluate(
   dataset: Dataset,
   options: { readonly batchSize?: number } = {},
 ): Promise<Evaluation> {
-  const { batchSize = 64 } = options;
+  const batchSize = checkInteger("evaluate", "batchSize", options.batchSize ?? 64, 1);
   model.eval();
   let loss = 0, top1 = 0, top5 = 0;
   for (let start = 0; start < dataset.length; start += batchSize) {

@@ -37,6 +37,7 @@ export async function openSafetensors(source: ByteSource): Promise<TensorFile> {
   // No byte may belong to two tensors, nor to none.
   let at = dataStart;
   for (const { name, start, span } of [...tensors.values()].sort(byPlace)) {
+    if (start > source.size) throw bad(`has no room for ${shown(name)}: truncated or damaged`);
     if (start < at) throw bad(`${shown(name)} overlaps another tensor: damaged`);
     if (start > at) throw bad(`has bytes before ${shown(name)} that belong to no tensor: damaged`);
     at += span;

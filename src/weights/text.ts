@@ -17,8 +17,3 @@ export function shown(name: string): string {
 export function shownShape(shape: readonly number[]): string {
   return `[${shape.slice(0, 9).join(", ")}${shape.length > 9 ? ", …" : ""}]`;
 }
-
-/** `noun` in the number that goes with `count`. */
-export function counted(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? "" : "s"}`;
-}

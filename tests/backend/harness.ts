@@ -59,38 +59,61 @@ const MARGIN = 64;
 /** Inputs as the operation sees them. */
 type Tensors<T> = { -readonly [K in keyof T]: null extends T[K] ? Tensor | null : Tensor };
 
+/** A tensor right between two guards. */
+export interface Guarded extends Disposable {
+  readonly tensor: Tensor;
+  /** Its values, after checking that nothing beside it was written. */
+  read(): Promise<Float32Array>;
+}
+
+/**
+ * A tensor between two guards, NaN wherever no values are given. (A tensor of its own would end on a
+ * cache line; a view of a larger one ends where its shape ends.)
+ */
+export function guarded(backend: Backend, shape: Shape, values?: Float32Array): Guarded {
+  const size = elements(shape);
+  const front = backend.upload(new Float32Array(MARGIN).fill(guard), [MARGIN]);
+  const held = new Float32Array(size + MARGIN).fill(guard);
+  held.subarray(0, size).set(values ?? new Float32Array(size).fill(NaN));
+  const back = backend.upload(held, [size + MARGIN]);
+  const dispose = () => [front, back].forEach((tensor) => tensor.dispose());
+  const read = async () => {
+    const written = await back.read();
+    assert((await front.read()).every((v) => v === guard), "wrote before its output");
+    assert(written.subarray(size).every((v) => v === guard), "wrote behind its output");
+    return written.slice(0, size);
+  };
+  return { tensor: back.view(shape), read, [Symbol.dispose]: dispose };
+}
+
 /**
  * Runs an operation on arrays and returns what it wrote, after checking that it wrote all of its
- * output and nothing else: the output starts as NaN, right between two guards. (A tensor of its own
- * would end on a cache line; a view of a larger one ends where its shape ends.)
+ * output, nothing else, and changed no input. The output starts as NaN, or as the values given to
+ * an operation that adds to it.
  */
 export async function compute<const T extends readonly (Floats | null)[]>(
   backend: Backend,
   inputs: T,
   shape: Shape,
   run: (out: Tensor, ...tensors: Tensors<T>) => Tensor,
+  start?: Floats,
 ): Promise<Float32Array> {
   const before = backend.bytesInUse;
-  const size = elements(shape);
-  const front = backend.upload(new Float32Array(MARGIN).fill(guard), [MARGIN]);
-  const values = new Float32Array(size + MARGIN).fill(guard).fill(NaN, 0, size);
-  const back = backend.upload(values, [size + MARGIN]);
+  const { tensor: out, read, [Symbol.dispose]: dispose } = guarded(backend, shape, start?.data);
   const tensors = inputs.map((x) => x && upload(backend, x));
   try {
-    const out = back.view(shape);
     const y = run(out, ...tensors as unknown as Tensors<T>);
     assert(y === out, "the operation returns the tensor it was given");
-    const written = await back.read();
-    assert((await front.read()).every((v) => v === guard), "wrote before its output");
-    assert(written.subarray(size).every((v) => v === guard), "wrote behind its output");
+    const written = await read();
     for (const [i, tensor] of tensors.entries()) {
       if (tensor) {
         assertEquals(bits(await tensor.read()), bits(inputs[i]!.data), "an input changed");
       }
     }
-    return written.slice(0, size);
+    return written;
   } finally {
-    for (const tensor of [front, back, ...tensors]) tensor?.dispose();
+    dispose();
+    for (const tensor of tensors) tensor?.dispose();
     assertEquals(backend.bytesInUse, before, "bytes in use afterwards");
   }
 }
@@ -117,4 +140,9 @@ export function largest({ data }: NumArray): number {
     if (v > top && v < Infinity) top = v;
   }
   return top;
+}
+
+/** a + b, element by element: what a gradient is once b was added to it. */
+export function sum(a: NumArray, b: NumArray): Float64Array {
+  return Float64Array.from(a.data, (v, i) => v + b.data[i]);
 }

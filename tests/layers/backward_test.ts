@@ -207,3 +207,11 @@ testOnEveryBackend("BatchNorm keeps running statistics as PyTorch does", async (
   const expected = [1, 2, 3, 6].map((v) => (v - 0.3) / Math.sqrt(0.9 + 1.4 / 3 + 1e-5));
   assertAllClose(await y.read(), expected, { abs: 1e-5 });
 });
+
+testOnEveryBackend("backward() notices that its input was written to", (backend) => {
+  using layer = new nn.Linear(1, 1).init(backend).train();
+  using x = backend.upload([1], [1, 1]);
+  using y = layer.forward(x);
+  backend.write(x, new Float32Array([9]));
+  assertThrows(() => layer.backward(y), PembrokeError, "written to after forward()");
+});

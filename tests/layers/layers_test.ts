@@ -135,3 +135,26 @@ Deno.test("layers refuse impossible options when they are made", () => {
   assertThrows(() => new nn.LocalResponseNorm(4), ArgumentError, "size is 4");
   assertThrows(() => new nn.Linear(2, 3).outputShape([4, 5]), ArgumentError, "[…, 2]");
 });
+
+testOnEveryBackend("a tensor's shape is its own, whatever becomes of the caller's", (backend) => {
+  const shape = [1, 2];
+  using x = backend.upload([3, 4], shape);
+  shape[1] = 2_000_000;
+  assertEquals(x.shape, [1, 2]);
+  assertThrows(() => (x.shape as number[])[1] = 9, TypeError);
+});
+
+testOnEveryBackend(
+  "Sequential refuses an `out` that does not fit, and leaks nothing",
+  (backend) => {
+    using net = new nn.Sequential([new nn.Flatten(), new nn.Linear(4, 2)]).init(backend);
+    using x = backend.upload(wave([1, 4]), [1, 4]);
+    using wrong = backend.empty([2, 1]);
+    assertThrows(() => net.forward(x, { out: wrong }), ArgumentError, "[1, 2]");
+    assertThrows(() => new nn.Flatten().forward(x, { out: wrong }), ArgumentError, "view of x");
+    const empty = new nn.Sequential([new nn.Flatten(), new nn.Linear(4, 2000)]);
+    const before = backend.bytesInUse;
+    assertThrows(() => empty.forward(x), PembrokeError, "init() it");
+    assertEquals(backend.bytesInUse, before);
+  },
+);

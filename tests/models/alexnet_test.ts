@@ -139,3 +139,9 @@ Deno.test("summarize() counts what torchvision's alexnet counts", () => {
   assertEquals([conv1.type, conv1.parameters, conv1.macs], ["Conv2d", 23296, 70276800]);
   assert(summary.layers.every(({ name }) => name !== ""));
 });
+
+testOnEveryBackend("AlexNet does not classify while it is trained", async (backend) => {
+  using model = new AlexNet(narrow).init(backend).train();
+  const image = { width: 256, height: 256, data: new Uint8Array(256 * 256 * 3) };
+  await assertRejects(() => model.classify(image), PembrokeError, "call eval() first");
+});

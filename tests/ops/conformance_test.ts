@@ -1,23 +1,18 @@
-/**
- * Runs every case of tests/cases/ on every backend. A case with nothing to compare but what is not
- * computed here shows as ignored, its reason in its name.
- */
+/** Runs every case of tests/cases/ on every backend: values, and gradients where a case has dy. */
 
 import * as ops from "../../src/ops/mod.ts";
 import type { Tensor, Values } from "../../src/tensor.ts";
 import { assert, assertAllClose, assertEquals } from "../assert.ts";
 import { testOnEveryBackend } from "../backends.ts";
+import { largest } from "../backend/harness.ts";
 import { type Attributes, type Case, readCases } from "../cases.ts";
 
 /** The operations' inputs; which of them a case has depends on its operation. */
-type Inputs = Readonly<Record<"x" | "w" | "b" | "mean" | "var", Tensor>>;
+type Inputs = Readonly<Record<"x" | "w" | "b" | "mean" | "var" | "dy", Tensor>>;
 type Outputs = Readonly<Record<string, Tensor<Values>>>;
 type Axis = readonly [number];
 type Pair = readonly [number, number];
 type Sides = readonly [number, number, number, number];
-
-/** The outputs that are computed; what a case expects besides is gradients. */
-const computed = ["y", "indices"];
 
 /** What each operation of the cases is called here. */
 const operations: Record<string, (t: Inputs, attrs: Partial<Attributes>) => Outputs> = {
@@ -39,6 +34,61 @@ const operations: Record<string, (t: Inputs, attrs: Partial<Attributes>) => Outp
   batchnorm2d: ({ x, mean, var: variance, w, b }, { eps }) => ({
     y: ops.batchNorm(x, { runningMean: mean, runningVar: variance, weight: w, bias: b }, { eps }),
   }),
+  crossentropy: ({ x }, { targets, labelSmoothing }) => {
+    const { loss, gradient } = ops.crossEntropy(x, targets!, { labelSmoothing });
+    return { loss, dx: gradient };
+  },
+};
+
+/** The gradients of each operation. */
+const gradients: Record<string, (t: Inputs, attrs: Partial<Attributes>) => Outputs> = {
+  conv1d: ({ x, w, dy }, a) => ({
+    dx: ops.conv1dBackwardInput(dy, w, x.shape, moves1d(a)),
+    dw: ops.conv1dBackwardWeight(dy, x, w.shape, moves1d(a)),
+    db: ops.biasBackward(dy),
+  }),
+  conv2d: ({ x, w, dy }, a) => ({
+    dx: ops.conv2dBackwardInput(dy, w, x.shape, moves2d(a)),
+    dw: ops.conv2dBackwardWeight(dy, x, w.shape, moves2d(a)),
+    db: ops.biasBackward(dy),
+  }),
+  maxpool1d: ({ x, dy }, a) => chosen(ops.maxPool1dWithIndices(x, windows1d(a)), x, dy),
+  maxpool2d: ({ x, dy }, a) => chosen(ops.maxPool2dWithIndices(x, windows2d(a)), x, dy),
+  avgpool1d: ({ x, dy }, a) => ({
+    dx: ops.avgPool1dBackward(dy, x.shape, { ...windows1d(a), ...divisor(a) }),
+  }),
+  avgpool2d: ({ x, dy }, a) => ({
+    dx: ops.avgPool2dBackward(dy, x.shape, { ...windows2d(a), ...divisor(a) }),
+  }),
+  adaptiveavgpool1d: ({ x, dy }) => ({ dx: ops.adaptiveAvgPoolBackward(dy, x.shape) }),
+  adaptiveavgpool2d: ({ x, dy }) => ({ dx: ops.adaptiveAvgPoolBackward(dy, x.shape) }),
+  relu: ({ x, dy }) => {
+    using y = ops.relu(x);
+    return { dx: ops.reluBackward(dy, y) };
+  },
+  softmax: ({ x, dy }, a) => {
+    using y = ops.softmax(x, a.axis!);
+    return { dx: ops.softmaxBackward(dy, y, a.axis!) };
+  },
+  logsoftmax: ({ x, dy }, a) => {
+    using y = ops.logSoftmax(x, a.axis!);
+    return { dx: ops.logSoftmaxBackward(dy, y, a.axis!) };
+  },
+  linear: ({ x, w, dy }) => ({
+    dx: ops.linearBackwardInput(dy, w),
+    dw: ops.linearBackwardWeight(dy, x),
+    db: ops.biasBackward(dy.view([dy.size / w.shape[0], w.shape[0]])),
+  }),
+  lrn: ({ x, dy }, { size, alpha, beta, k }) => ({
+    dx: ops.localResponseNormBackward(dy, x, size!, { alpha, beta, k }),
+  }),
+  batchnormtraining: ({ x, w, dy }, { eps }) => {
+    const statistics = ops.batchNormStatistics(x);
+    const [dw, db] = [0, 0].map(() => x.backend.upload(Array(x.shape[1]).fill(0), [x.shape[1]]));
+    const dx = ops.batchNormBackward(dy, x, statistics, { weight: w, dweight: dw, dbias: db, eps });
+    Object.values(statistics).forEach((tensor) => tensor.dispose());
+    return { dx, dw, db };
+  },
 };
 
 /** Where libraries disagree this one follows PyTorch: what it gives there, and why. */
@@ -55,11 +105,7 @@ const pytorch: Record<string, { reason: string } & Record<string, string | numbe
 };
 
 for (const { file, cases } of readCases()) {
-  const ignored = cases.filter((c) => wanted(c).length === 0);
-  for (const c of ignored) {
-    Deno.test.ignore(`${c.op} agrees with ${c.id} (ignored: gradients)`, () => {});
-  }
-  for (const c of cases.filter((c) => wanted(c).length > 0)) {
+  for (const c of cases) {
     const why = pytorch[c.id]?.reason ?? c.policy;
     testOnEveryBackend(
       `${c.op} agrees with ${c.id}${why ? ` [policy: ${why}]` : ""}`,
@@ -67,35 +113,42 @@ for (const { file, cases } of readCases()) {
     );
   }
   const policies = cases.filter((c) => c.policy).length;
-  const gradients = cases.filter((c) => wanted(c).length < Object.keys(c.expected).length);
+  const learning = cases.filter((c) => "dx" in c.expected || "dw" in c.expected).length;
   Deno.test(
-    `${file}: ${cases.length - ignored.length} of ${cases.length} cases run, ${policies} of them ` +
-      `policy; gradients of ${gradients.length} are not compared`,
+    `${file}: ${cases.length} cases run, ${learning} of them gradients, ${policies} policy`,
     () => assertEquals(new Set(cases.map((c) => c.id)).size, cases.length, "an id comes twice"),
   );
 }
 
-/** The expected tensors that can be compared. */
-function wanted(c: Case): string[] {
-  return Object.keys(c.expected).filter((name) => computed.includes(name));
-}
-
 async function check(backend: Tensor["backend"], c: Case): Promise<void> {
-  const run = operations[c.op];
-  assert(run, `no operation is known as ${c.op}`);
   const inputs = Object.fromEntries(
     Object.entries(c.inputs).map(([name, { data, shape }]) => [name, backend.upload(data, shape)]),
   );
-  const outputs = run(inputs as Inputs, c.attrs);
-  for (const name of wanted(c)) {
-    const { shape, data } = c.expected[name];
+  const outputs: Record<string, Tensor<Values>> = {};
+  const run = (table: typeof operations) => {
+    assert(table[c.op], `no operation is known as ${c.op}`);
+    Object.assign(outputs, table[c.op](inputs as Inputs, c.attrs));
+  };
+  if ("dy" in inputs) run(gradients);
+  if (Object.keys(c.expected).some((name) => !(name in outputs))) run(operations);
+  for (const [name, { shape, data }] of Object.entries(c.expected)) {
     const expected = (pytorch[c.id]?.[name] as number[] | undefined) ?? data;
     assertEquals(outputs[name].shape, shape, `the shape of ${name}`);
-    const tolerance = name === "indices" ? {} : c.tol;
+    const { abs, rel, largest: share = 0 } = c.tol;
+    const close = { abs: abs + share * largest(c.expected[name]), rel };
+    const tolerance = name === "indices" ? {} : close;
     assertAllClose(await outputs[name].read(), expected, { ...tolerance, name });
   }
   for (const tensor of Object.values({ ...inputs, ...outputs })) tensor.dispose();
   assertEquals(backend.bytesInUse, 0, "bytes in use afterwards");
+}
+
+/** The gradient of a max pooling, from the maxima that it found. */
+function chosen({ output, indices }: ops.MaxPoolResult, x: Tensor, dy: Tensor): Outputs {
+  output.dispose();
+  const dx = ops.maxPoolBackward(dy, indices, x.shape);
+  indices.dispose();
+  return { dx };
 }
 
 function maxima({ output, indices }: ops.MaxPoolResult): Outputs {

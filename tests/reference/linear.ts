@@ -1,4 +1,5 @@
 import { type NumArray, type NumArray64, zeros } from "./array.ts";
+import type { Gradients } from "./conv.ts";
 
 /** y[…, o] = b[o] + Σ x[…, i] · w[o, i]. */
 export function linear(x: NumArray, w: NumArray, b: NumArray | null): NumArray64 {
@@ -11,4 +12,19 @@ export function linear(x: NumArray, w: NumArray, b: NumArray | null): NumArray64
     y.data[at] = sum;
   }
   return y;
+}
+
+/** dx[…, i] = Σ dy[…, o] · w[o, i], dw[o, i] = Σ dy[…, o] · x[…, i], db[o] = Σ dy[…, o]. */
+export function linearBackward(dy: NumArray, x: NumArray, w: NumArray): Gradients {
+  const [out, inF] = w.shape;
+  const g = { dx: zeros(x.shape), dw: zeros(w.shape), db: zeros([out]) };
+  for (let at = 0; at < dy.data.length; at++) {
+    const s = Math.floor(at / out), o = at % out;
+    g.db.data[o] += dy.data[at];
+    for (let i = 0; i < inF; i++) {
+      g.dx.data[s * inF + i] += dy.data[at] * w.data[o * inF + i];
+      g.dw.data[o * inF + i] += dy.data[at] * x.data[s * inF + i];
+    }
+  }
+  return g;
 }

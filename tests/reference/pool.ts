@@ -74,6 +74,20 @@ export function maxPool1d(x: NumArray, o: Pool1d): Maxima {
   return { y: row(y), indices: row(indices) };
 }
 
+/** dx = every dy, added where its maximum stood in its plane. */
+export function maxPoolBackward(
+  dy: NumArray,
+  indices: NumArray,
+  inputShape: readonly number[],
+): NumArray64 {
+  const dx = zeros(inputShape), planes = dy.shape[0] * dy.shape[1];
+  for (let at = 0; at < dy.data.length; at++) {
+    const p = Math.floor(at / (dy.data.length / planes));
+    dx.data[p * (dx.data.length / planes) + indices.data[at]] += dy.data[at];
+  }
+  return dx;
+}
+
 /**
  * y = Σ of the taps inside the input / divisor. Without a given one it is the number of taps
  * inside the input, or with countIncludePad inside the padded input.
@@ -95,30 +109,85 @@ export function avgPool1d(x: NumArray, o: Pool1d & Average): NumArray64 {
   return row(avgPool2d(plane(x), { ...o, ...lift(o) }));
 }
 
+/** dx = every dy over the same divisor, added to each tap inside the input. */
+export function avgPool2dBackward(
+  dy: NumArray,
+  inputShape: readonly number[],
+  o: Pool2d & Average,
+): NumArray64 {
+  const { countIncludePad = true, divisor } = o;
+  const dx = zeros(inputShape);
+  forEachWindow(geometry(dx, o), (at, firstOfPlane, taps, tapsInPadded) => {
+    const area = divisor ?? (countIncludePad ? tapsInPadded : taps.length);
+    for (const tap of taps) dx.data[firstOfPlane + tap] += dy.data[at] / area;
+  });
+  return dx;
+}
+
+/** The same along one axis. */
+export function avgPool1dBackward(
+  dy: NumArray,
+  [n, c, l]: readonly number[],
+  o: Pool1d & Average,
+): NumArray64 {
+  return row(avgPool2dBackward(plane(dy), [n, c, 1, l], { ...o, ...lift(o) }));
+}
+
 /** y[i, j] = the mean over the rows ⌊i·h/oh⌋ … ⌈(i+1)·h/oh⌉ − 1 and the columns likewise. */
 export function adaptiveAvgPool2d(x: NumArray, [oh, ow]: Pair): NumArray64 {
-  const [n, c, h, w] = x.shape;
+  const [n, c] = x.shape;
   const y = zeros([n, c, oh, ow]);
-  let at = 0;
-  for (let p = 0; p < n * c; p++) {
-    for (let i = 0; i < oh; i++) {
-      for (let j = 0; j < ow; j++, at++) {
-        let sum = 0, count = 0;
-        for (let iy = Math.floor(i * h / oh); iy < Math.ceil((i + 1) * h / oh); iy++) {
-          for (let ix = Math.floor(j * w / ow); ix < Math.ceil((j + 1) * w / ow); ix++, count++) {
-            sum += x.data[(p * h + iy) * w + ix];
-          }
-        }
-        y.data[at] = sum / count;
-      }
-    }
-  }
+  forEachAdaptiveWindow(x.shape, [oh, ow], (at, taps) => {
+    for (const tap of taps) y.data[at] += x.data[tap] / taps.length;
+  });
   return y;
 }
 
 /** The same along one axis. */
 export function adaptiveAvgPool1d(x: NumArray, out: number): NumArray64 {
   return row(adaptiveAvgPool2d(plane(x), [1, out]));
+}
+
+/** dx = every dy over its window's area, added to each position of it. */
+export function adaptiveAvgPool2dBackward(
+  dy: NumArray,
+  inputShape: readonly number[],
+): NumArray64 {
+  const dx = zeros(inputShape), [, , oh, ow] = dy.shape;
+  forEachAdaptiveWindow(inputShape, [oh, ow], (at, taps) => {
+    for (const tap of taps) dx.data[tap] += dy.data[at] / taps.length;
+  });
+  return dx;
+}
+
+/** The same along one axis. */
+export function adaptiveAvgPool1dBackward(
+  dy: NumArray,
+  [n, c, l]: readonly number[],
+): NumArray64 {
+  return row(adaptiveAvgPool2dBackward(plane(dy), [n, c, 1, l]));
+}
+
+/** Visits every output with the positions of its window in x. */
+function forEachAdaptiveWindow(
+  [n, c, h, w]: readonly number[],
+  [oh, ow]: Pair,
+  visit: (at: number, taps: number[]) => void,
+): void {
+  let at = 0;
+  for (let p = 0; p < n * c; p++) {
+    for (let i = 0; i < oh; i++) {
+      for (let j = 0; j < ow; j++, at++) {
+        const taps: number[] = [];
+        for (let iy = Math.floor(i * h / oh); iy < Math.ceil((i + 1) * h / oh); iy++) {
+          for (let ix = Math.floor(j * w / ow); ix < Math.ceil((j + 1) * w / ow); ix++) {
+            taps.push((p * h + iy) * w + ix);
+          }
+        }
+        visit(at, taps);
+      }
+    }
+  }
 }
 
 type Geometry = ReturnType<typeof geometry>;

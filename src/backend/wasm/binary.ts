@@ -4,6 +4,8 @@
  */
 
 import { instantiateSync } from "npm:@assemblyscript/loader@0.28.20";
+import { ArgumentError } from "../../errors.ts";
+import { kernels } from "./generated/kernels.ts";
 import relaxed from "./generated/relaxed.ts";
 import simd from "./generated/simd.ts";
 
@@ -12,16 +14,14 @@ const binaries = { "relaxed simd": relaxed, "simd": simd };
 
 /** A build of the kernels that can be instantiated. */
 export interface Build {
-  /** The instructions it uses. */
+  /** The instructions it uses; empty where nobody knows. */
   readonly name: string;
   /** The compiled binary. */
   readonly module: WebAssembly.Module;
 }
 
 /** Exported functions: numbers in, numbers out. */
-export interface Exports {
-  [name: string]: (...args: number[]) => number;
-}
+export type Exports = Record<typeof kernels[number], (...args: number[]) => number>;
 
 /** Every build that this engine takes, the fastest first. */
 export function supportedBuilds(): Build[] {
@@ -42,6 +42,23 @@ function compile(name: keyof typeof binaries): Build | undefined {
     // forbidden: the caller passes a module instead
   }
   return undefined;
+}
+
+/**
+ * Throws unless a caller's module holds these kernels. By name and not by `instanceof`: it may come
+ * from another realm.
+ */
+export function checkModule(module: WebAssembly.Module): void {
+  const kind = Object.prototype.toString.call(module);
+  if (kind !== "[object WebAssembly.Module]") {
+    throw new ArgumentError("createBackend", "module", kind, "a WebAssembly.Module");
+  }
+  const exported = new Set(WebAssembly.Module.exports(module).map(({ name }) => name));
+  const missing = kernels.find((name) => !exported.has(name));
+  if (missing) {
+    const takes = "the kernels of this release, src/backend/wasm/generated/*.wasm";
+    throw new ArgumentError("createBackend", "module", `one without ${missing}`, takes);
+  }
 }
 
 /** Instantiates kernels over a memory. */

@@ -1,5 +1,5 @@
 /**
- * Compiles assembly/ into generated/: one .wasm for each build and a .ts that holds it as base64,
+ * Compiles assembly/ into src/backend/wasm/generated/: one .wasm for each build and a .ts that holds it as base64,
  * so that importing the library from a URL needs no permission and no second request.
  *
  *     deno task build           writes the files
@@ -18,8 +18,8 @@ const builds = {
   relaxed: ["simd", "relaxed-simd"],
 };
 
-const assembly = new URL("../../../assembly/", import.meta.url);
-const generated = new URL("./generated/", import.meta.url);
+const assembly = new URL("../assembly/", import.meta.url);
+const generated = new URL("../src/backend/wasm/generated/", import.meta.url);
 
 async function compile(features: readonly string[]): Promise<Uint8Array> {
   let binary: Uint8Array | undefined;
@@ -56,12 +56,20 @@ function differs(file: URL, contents: Uint8Array): boolean {
   return old.length !== contents.length || contents.some((byte, i) => byte !== old[i]);
 }
 
+/** The names of what a binary exports, for the types and to tell a foreign module. */
+function names(binary: Uint8Array): string {
+  const exports = WebAssembly.Module.exports(new WebAssembly.Module(binary.slice()));
+  const list = exports.map(({ name }) => `  "${name}",\n`).sort().join("");
+  return `// Made by \`deno task build\` from assembly/.\nexport const kernels = [\n${list}] as const;\n`;
+}
+
 const check = Deno.args.includes("--check");
 for (const [name, features] of Object.entries(builds)) {
   const binary = await compile(features);
   const files: [string, Uint8Array][] = [
     [`${name}.wasm`, binary],
     [`${name}.ts`, new TextEncoder().encode(carrier(binary))],
+    ["kernels.ts", new TextEncoder().encode(names(binary))],
   ];
   for (const [file, contents] of files) {
     const url = new URL(file, generated);

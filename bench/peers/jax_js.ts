@@ -1,0 +1,75 @@
+/**
+ * jax-js on its WebAssembly backend, which generates a kernel for every expression. Gradients are
+ * its own, from vjp(), and everything is compiled by its jit().
+ *
+ * @module
+ */
+
+import type { Array as JaxArray } from "npm:@jax-js/jax@0.1.25";
+import type { ConvPeer, PeerOptions } from "./peer.ts";
+
+export async function createConv({ threads }: PeerOptions): Promise<ConvPeer> {
+  const jax = await start(threads);
+  return {
+    name: "jax-js",
+    version: "0.1.25",
+    threads,
+    slow: true,
+    convolve(pass, { layer: { stride, padding }, xShape, weightShape, yShape, ...values }) {
+      const array = (values: Float32Array<ArrayBuffer>, shape: readonly number[]) =>
+        jax.numpy.array(values).reshape([...shape]);
+      const conv = (x: JaxArray, weight: JaxArray) =>
+        jax.lax.convGeneralDilated(x, weight, [stride, stride], [[padding, padding], [
+          padding,
+          padding,
+        ]]);
+      const gradient = (f: (of: JaxArray) => JaxArray, at: JaxArray, dy: JaxArray) => {
+        const [y, pullBack] = jax.vjp(f, [at]);
+        y.dispose(); // never computed: jit() leaves out what nobody reads
+        return pullBack(dy)[0];
+      };
+      const passes = {
+        forward: conv,
+        dx: (x: JaxArray, weight: JaxArray, dy: JaxArray) =>
+          gradient((x) => conv(x, weight), x, dy),
+        dw: (x: JaxArray, weight: JaxArray, dy: JaxArray) =>
+          gradient((weight) => conv(x, weight), weight, dy),
+      };
+      const compute = jax.jit(passes[pass] as (...operands: JaxArray[]) => JaxArray);
+      const operands = [array(values.x, xShape), array(values.weight, weightShape)];
+      if (pass !== "forward") operands.push(array(values.dy, yShape));
+      let result: JaxArray | undefined;
+      return {
+        async run() {
+          result?.dispose();
+          const start = performance.now();
+          // What a function is given is its own; ref keeps a share for the next time.
+          result = await jax.blockUntilReady(compute(...operands.map((operand) => operand.ref)));
+          return performance.now() - start;
+        },
+        answer: async () => await result!.ref.data() as Float32Array,
+        dispose() {
+          for (const operand of operands) operand.dispose();
+          result?.dispose();
+        },
+      };
+    },
+    dispose() {},
+  };
+}
+
+/** It starts as many workers as it is told that there are processors. */
+async function start(threads: number) {
+  const processors = Object.getOwnPropertyDescriptor(navigator, "hardwareConcurrency");
+  Object.defineProperty(navigator, "hardwareConcurrency", { value: threads, configurable: true });
+  try {
+    const jax = await import("npm:@jax-js/jax@0.1.25");
+    const devices = await jax.init("wasm");
+    if (!devices.includes("wasm")) throw new Error("its wasm backend does not start");
+    jax.defaultDevice("wasm");
+    return jax;
+  } finally {
+    if (processors) Object.defineProperty(navigator, "hardwareConcurrency", processors);
+    else Reflect.deleteProperty(navigator, "hardwareConcurrency");
+  }
+}

@@ -1,0 +1,2 @@
+/** The devices that `createBackend` knows; "auto" takes the fastest there is. */
+export const devices = ["auto", "wasm"] as const;

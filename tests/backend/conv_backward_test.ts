@@ -1,0 +1,386 @@
+import type { Backend } from "../../src/backend.ts";
+import {
+  biasBackward,
+  conv1dBackwardInput,
+  conv1dBackwardWeight,
+  conv2dBackwardInput,
+  conv2dBackwardWeight,
+} from "../../src/ops/mod.ts";
+import { assertAllClose, assertEquals } from "../assert.ts";
+import { testOnEveryBackend } from "../backends.ts";
+import * as reference from "../reference.ts";
+import type { Sides } from "../reference.ts";
+import { bits, compute, Draw, type Floats, floats, sum, sumTolerance, upload } from "./harness.ts";
+
+interface Case {
+  readonly x: readonly [number, number, number, number];
+  readonly w: readonly [number, number, number, number];
+  readonly stride?: readonly [number, number];
+  readonly padding?: Sides;
+  readonly dilation?: readonly [number, number];
+  readonly groups?: number;
+}
+
+/** Draws inputs for a case and compares dx, and dw added to what is there, with the loops. */
+async function check(backend: Backend, c: Case, draw = new Draw(1)): Promise<void> {
+  const x = draw.floats(c.x), w = draw.floats(c.w);
+  const { x: _x, w: _w, ...options } = c;
+  const dy = draw.floats(reference.conv2d(x, w, null, options).shape);
+  await compare(backend, dy, x, w, options, draw);
+}
+
+async function compare(
+  backend: Backend,
+  dy: Floats,
+  x: Floats,
+  w: Floats,
+  options: reference.Conv2d,
+  draw: Draw,
+): Promise<void> {
+  const expected = reference.conv2dBackward(dy, x, w, options);
+  const [n, outC, oh, ow] = dy.shape, [, groupC, kh, kw] = w.shape;
+  const name = `x [${x.shape}] w [${w.shape}] ${JSON.stringify(options)}`;
+  const dx = await compute(
+    backend,
+    [dy, w],
+    x.shape,
+    (out, dy, w) => conv2dBackwardInput(dy, w, x.shape, { ...options, out }),
+  );
+  const terms = outC / (options.groups ?? 1) * kh * kw;
+  assertAllClose(dx, expected.dx.data, { ...sumTolerance(terms, dy, w), name: `dx of ${name}` });
+
+  const start = draw.floats([outC, groupC, kh, kw]);
+  const dw = await compute(
+    backend,
+    [dy, x],
+    w.shape,
+    (into, dy, x) => conv2dBackwardWeight(dy, x, w.shape, { ...options, into }),
+    start,
+  );
+  const tolerance = sumTolerance(n * oh * ow, dy, x);
+  assertAllClose(dw, sum(expected.dw, start), { ...tolerance, name: `dw of ${name}` });
+}
+
+testOnEveryBackend(
+  "conv2dBackward…() are right on each side of every edge of a 6×8 tile",
+  async (backend) => {
+    // dw is outC × k and dx k × pixels, k being the channels here
+    for (const rows of [1, 2, 5, 6, 7, 12, 13]) {
+      for (const columns of [1, 2, 7, 8, 9, 16, 17]) {
+        await check(backend, { x: [1, columns, 1, 5], w: [rows, columns, 1, 1] });
+        await check(backend, { x: [1, rows, 1, columns], w: [3, rows, 1, 1] });
+      }
+    }
+  },
+);
+
+testOnEveryBackend(
+  "conv2dBackwardWeight() adds up pixels on each side of 192 and 384, over samples too",
+  async (backend) => {
+    // up to 192 pixels, ⌊384 / pixels⌋ samples make one block of depth
+    for (const pixels of [127, 128, 129, 191, 192, 193, 383, 384, 385, 767, 768, 769]) {
+      for (const n of [1, 2, 3, 4]) {
+        await check(backend, { x: [n, 3, 1, pixels], w: [7, 3, 1, 1] });
+      }
+    }
+    for (const n of [1, 2, 5, 9, 383, 384, 385, 770]) {
+      await check(backend, { x: [n, 2, 2, 2], w: [3, 2, 2, 2] }); // 1 pixel
+      await check(backend, { x: [n, 2, 2, 2], w: [3, 2, 2, 2], padding: [0, 0, 0, 1] });
+    }
+  },
+);
+
+testOnEveryBackend(
+  "conv2dBackwardWeight() takes every batch from 1 to 9, with and without padding",
+  async (backend) => {
+    for (let n = 1; n <= 9; n++) {
+      await check(backend, { x: [n, 4, 9, 11], w: [6, 2, 2, 3], groups: 2 }); // 72 pixels: 5 samples
+      const padding = [1, 0, 1, 1] as const;
+      await check(backend, { x: [n, 4, 9, 11], w: [6, 2, 3, 3], groups: 2, padding }); // 90: 4
+    }
+  },
+);
+
+testOnEveryBackend(
+  "conv2dBackwardWeight() goes through blocks of k on each side of 736",
+  async (backend) => {
+    for (const k of [735, 736, 737, 1471, 1472, 1473]) {
+      await check(backend, { x: [2, k, 1, 3], w: [7, k, 1, 1] });
+    }
+    await check(backend, { x: [1, 82, 4, 5], w: [7, 82, 3, 3], padding: [1, 1, 1, 1] }); // k 738
+  },
+);
+
+testOnEveryBackend(
+  "conv2dBackwardInput() adds up output channels on each side of 384",
+  async (backend) => {
+    for (const outC of [1, 2, 383, 384, 385, 767, 768, 769]) {
+      await check(backend, { x: [1, 2, 2, 5], w: [outC, 2, 1, 2] });
+    }
+    await check(backend, { x: [1, 2, 3, 3], w: [770, 1, 2, 2], groups: 2 }); // 385 per group
+  },
+);
+
+testOnEveryBackend(
+  "conv2dBackwardInput() goes through blocks of pixels on each side of 736",
+  async (backend) => {
+    for (const pixels of [735, 736, 737, 1471, 1472, 1473]) {
+      await check(backend, { x: [1, 2, 1, pixels], w: [3, 2, 1, 1] });
+    }
+    for (const [h, w] of [[21, 35], [23, 32], [11, 67], [30, 50]]) { // 735, 736, 737, 1500 pixels
+      await check(backend, { x: [1, 2, h, w], w: [3, 2, 3, 3], padding: [1, 1, 1, 1] });
+    }
+  },
+);
+
+testOnEveryBackend(
+  "conv2dBackwardInput() goes through blocks of k on each side of 192",
+  async (backend) => {
+    for (const k of [191, 192, 193, 383, 384, 385]) {
+      await check(backend, { x: [1, k, 1, 9], w: [7, k, 1, 1] });
+    }
+    await check(backend, { x: [2, 22, 5, 6], w: [5, 22, 3, 3], padding: [1, 1, 1, 1] }); // k 198
+  },
+);
+
+testOnEveryBackend(
+  "conv2dBackward…() are right where blocks of every kind end together",
+  async (backend) => {
+    await check(backend, { x: [1, 193, 1, 737], w: [7, 193, 1, 1] });
+    await check(backend, { x: [1, 193, 1, 17], w: [385, 193, 1, 1] });
+    await check(backend, { x: [1, 737, 1, 385], w: [7, 737, 1, 1] });
+    await check(backend, { x: [2, 82, 20, 20], w: [7, 82, 3, 3], padding: [1, 1, 1, 1] });
+  },
+);
+
+testOnEveryBackend(
+  "conv2dBackward…() take rows of every width, at every stride and dilation",
+  async (backend) => {
+    for (let width = 1; width <= 18; width++) {
+      for (const [stride, dilation] of [[1, 1], [2, 1], [1, 2], [3, 2]] as const) {
+        await check(backend, {
+          x: [1, 2, 4, width],
+          w: [3, 2, 2, 3],
+          stride: [1, stride],
+          dilation: [1, dilation],
+          padding: [0, 2, 1, 2],
+        });
+      }
+    }
+  },
+);
+
+const pairs: [string, Case][] = [
+  ["strides that differ", { x: [1, 3, 11, 12], w: [4, 3, 3, 3], stride: [3, 2] }],
+  ["a stride that leaves rows and columns unread", {
+    x: [2, 2, 10, 9],
+    w: [3, 2, 2, 2],
+    stride: [4, 4],
+  }],
+  ["dilations that differ", { x: [1, 3, 11, 12], w: [4, 3, 3, 3], dilation: [2, 4] }],
+  ["each side's own padding", { x: [1, 2, 5, 6], w: [3, 2, 3, 4], padding: [1, 0, 3, 2] }],
+  ["padding on one side only", { x: [1, 2, 5, 6], w: [3, 2, 3, 3], padding: [0, 0, 0, 4] }],
+  ["padding larger than the input", { x: [2, 1, 2, 2], w: [2, 1, 3, 3], padding: [5, 6, 7, 8] }],
+  ["a kernel as large as the input", { x: [2, 3, 5, 7], w: [4, 3, 5, 7] }],
+  ["a kernel larger than the input", { x: [1, 2, 3, 2], w: [4, 2, 5, 4], padding: [1, 1, 1, 1] }],
+  ["one pixel", { x: [1, 1, 1, 1], w: [1, 1, 1, 1] }],
+  ["one pixel in the middle of padding", {
+    x: [1, 1, 1, 1],
+    w: [1, 1, 3, 3],
+    padding: [1, 1, 1, 1],
+  }],
+  ["a stride beyond the input", { x: [1, 2, 4, 4], w: [3, 2, 2, 2], stride: [9, 9] }],
+  ["a stride larger than the kernel", { x: [2, 2, 9, 9], w: [3, 2, 1, 1], stride: [2, 3] }],
+  ["columns only", { x: [1, 2, 9, 1], w: [3, 2, 4, 1], stride: [2, 1], padding: [1, 0, 2, 0] }],
+  ["batches", { x: [5, 3, 6, 5], w: [7, 3, 3, 3], padding: [1, 1, 1, 1] }],
+  ["two groups", { x: [2, 6, 6, 5], w: [8, 3, 3, 3], groups: 2, padding: [1, 1, 1, 1] }],
+  ["groups of 7 rows", { x: [2, 6, 5, 5], w: [21, 2, 2, 2], groups: 3 }],
+  ["a channel each", { x: [9, 7, 6, 6], w: [7, 1, 3, 3], groups: 7, padding: [1, 1, 1, 1] }],
+  ["two outputs of each channel", { x: [2, 5, 6, 6], w: [10, 1, 3, 3], groups: 5, stride: [2, 2] }],
+  ["AlexNet's first layer, small", {
+    x: [2, 3, 35, 35],
+    w: [8, 3, 11, 11],
+    stride: [4, 4],
+    padding: [2, 2, 2, 2],
+  }],
+];
+for (const [what, c] of pairs) {
+  testOnEveryBackend(`conv2dBackward…() take ${what}`, (backend) => check(backend, c));
+}
+
+testOnEveryBackend(
+  "conv2dBackward…() agree with the loops on 150 drawn shapes",
+  async (backend) => {
+    const draw = new Draw(20);
+    for (let i = 0; i < 150; i++) {
+      const groups = draw.pick([1, 1, 1, 2, 3]);
+      const inC = groups * draw.integer(1, 4), outC = groups * draw.integer(1, 9);
+      const kernel = [draw.integer(1, 4), draw.integer(1, 4)] as const;
+      const dilation = [draw.integer(1, 3), draw.integer(1, 3)] as const;
+      const stride = [draw.integer(1, 3), draw.integer(1, 3)] as const;
+      const padding = [0, 0, 0, 0].map(() => draw.pick([0, 0, 1, 2, 3])) as unknown as Sides;
+      const room = (axis: 0 | 1) => dilation[axis] * (kernel[axis] - 1) + 1;
+      const h = Math.max(1, room(0) - padding[0] - padding[2]) + draw.integer(0, 8);
+      const w = Math.max(1, room(1) - padding[1] - padding[3]) + draw.integer(0, 20);
+      await check(backend, {
+        x: [draw.integer(1, 6), inC, h, w],
+        w: [outC, inC / groups, ...kernel],
+        stride,
+        padding,
+        dilation,
+        groups,
+      }, draw);
+    }
+  },
+);
+
+testOnEveryBackend("conv1dBackward…() agree with the loops on 80 drawn shapes", async (backend) => {
+  const draw = new Draw(21);
+  for (let i = 0; i < 80; i++) {
+    const groups = draw.pick([1, 1, 2, 3]);
+    const groupC = draw.integer(1, 5), kernel = draw.integer(1, 6), dilation = draw.integer(1, 3);
+    const padding = [draw.integer(0, 3), draw.integer(0, 3)] as const;
+    const least = Math.max(1, dilation * (kernel - 1) + 1 - padding[0] - padding[1]);
+    const x = draw.floats([draw.integer(1, 5), groups * groupC, least + draw.integer(0, 30)]);
+    const w = draw.floats([groups * draw.integer(1, 8), groupC, kernel]);
+    const stride = [draw.integer(1, 3)] as const;
+    const options = { stride, padding, dilation: [dilation], groups } as const;
+    const dy = draw.floats(reference.conv1d(x, w, null, options).shape);
+    const expected = reference.conv1dBackward(dy, x, w, options);
+    const dx = await compute(
+      backend,
+      [dy, w],
+      x.shape,
+      (out, dy, w) => conv1dBackwardInput(dy, w, x.shape, { ...options, out }),
+    );
+    const name = `x [${x.shape}] w [${w.shape}] ${JSON.stringify(options)}`;
+    const terms = w.shape[0] / groups * kernel;
+    assertAllClose(dx, expected.dx.data, { ...sumTolerance(terms, dy, w), name: `dx of ${name}` });
+    const start = draw.floats(w.shape);
+    const dw = await compute(
+      backend,
+      [dy, x],
+      w.shape,
+      (into, dy, x) => conv1dBackwardWeight(dy, x, w.shape, { ...options, into }),
+      start,
+    );
+    const tolerance = sumTolerance(dy.shape[0] * dy.shape[2], dy, x);
+    assertAllClose(dw, sum(expected.dw, start), { ...tolerance, name: `dw of ${name}` });
+  }
+});
+
+testOnEveryBackend("conv2dBackward…() take padding in every form", async (backend) => {
+  const draw = new Draw(4);
+  const x = draw.floats([1, 2, 6, 7]), w = draw.floats([3, 2, 3, 4]);
+  const forms = [
+    [2, [2, 2, 2, 2]],
+    [[1, 2], [1, 2, 1, 2]],
+    ["valid", [0, 0, 0, 0]],
+    ["same", [1, 1, 1, 2]],
+  ] as const;
+  for (const [padding, sides] of forms) {
+    const dy = draw.floats(reference.conv2d(x, w, null, { padding: sides }).shape);
+    const expected = reference.conv2dBackward(dy, x, w, { padding: sides });
+    using tdy = upload(backend, dy), tx = upload(backend, x), tw = upload(backend, w);
+    using dx = conv2dBackwardInput(tdy, tw, x.shape, { padding });
+    using dw = conv2dBackwardWeight(tdy, tx, w.shape, { padding });
+    assertAllClose(await dx.read(), expected.dx.data, sumTolerance(36, dy, w));
+    assertAllClose(await dw.read(), expected.dw.data, sumTolerance(90, dy, x));
+  }
+});
+
+testOnEveryBackend(
+  "new gradients start from 0 whatever the memory held, and have the same bits",
+  async (backend) => {
+    const draw = new Draw(5);
+    const x = draw.floats([2, 3, 6, 6]), w = draw.floats([5, 3, 3, 3]);
+    const dy = draw.floats([2, 5, 4, 4]), zero = floats(w.shape, new Float32Array(135));
+    using tdy = upload(backend, dy), tx = upload(backend, x), tw = upload(backend, w);
+    backend.upload(new Float32Array(4096).fill(NaN), [4096]).dispose();
+    using dx = conv2dBackwardInput(tdy, tw, x.shape);
+    using dw = conv2dBackwardWeight(tdy, tx, w.shape);
+    using db = biasBackward(tdy);
+    const into = await compute(
+      backend,
+      [dy, x],
+      w.shape,
+      (into, dy, x) => conv2dBackwardWeight(dy, x, w.shape, { into }),
+      zero,
+    );
+    const out = await compute(
+      backend,
+      [dy, w],
+      x.shape,
+      (out, dy, w) => conv2dBackwardInput(dy, w, x.shape, { out }),
+    );
+    assertEquals([dx.shape, dw.shape, db.shape], [x.shape, w.shape, [5]]);
+    assertEquals(bits(await dw.read()), bits(into));
+    assertEquals(bits(await dx.read()), bits(out));
+    const expected = reference.conv2dBackward(dy, x, w).db;
+    assertAllClose(await db.read(), expected.data, { abs: 1e-5 });
+  },
+);
+
+testOnEveryBackend(
+  "conv2dBackward…() keep NaN and infinities to the elements they reach",
+  async (backend) => {
+    // zeros fill up edge tiles and must not turn an infinity beside them into NaN
+    const draw = new Draw(6);
+    for (const bad of [NaN, Infinity, -Infinity]) {
+      const x = draw.floats([2, 2, 5, 6]), w = draw.floats([7, 2, 2, 2], 0.5, 1);
+      const dy = draw.floats([2, 7, 4, 5], 0.5, 1);
+      x.data[17] = bad;
+      await compare(backend, dy, x, w, {}, draw);
+      x.data[17] = 1;
+      w.data[9] = bad;
+      await compare(backend, dy, x, w, {}, draw);
+      w.data[9] = 1;
+      dy.data[30] = bad;
+      await compare(backend, dy, x, w, {}, draw);
+    }
+  },
+);
+
+testOnEveryBackend(
+  "conv2dBackward…() need memory for the samples there are, not for a full block",
+  (backend) => {
+    // 1 pixel: 384 samples would make a block, of 6 GB
+    using x = backend.empty([1, 16, 500, 500]);
+    using dy = backend.upload([2], [1, 1, 1, 1]);
+    using w = backend.upload(new Float32Array(16).fill(1), [1, 16, 1, 1]);
+    const options = { stride: 1000, padding: [1, 1, 0, 0] } as const;
+    conv2dBackwardWeight(dy, x, w.shape, options).dispose();
+    conv2dBackwardInput(dy, w, x.shape, options).dispose();
+  },
+);
+
+testOnEveryBackend(
+  "biasBackward() takes planes of every size, and 2 to 4 axes",
+  async (backend) => {
+    const draw = new Draw(7);
+    for (const plane of [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33]) {
+      for (const [n, c] of [[1, 1], [3, 5], [5, 2]]) {
+        const dy = draw.floats([n, c, plane]), start = draw.floats([c]);
+        const w = floats([c, 1, 1], new Float32Array(c));
+        const x = floats([n, 1, plane], new Float32Array(n * plane));
+        const expected = reference.conv1dBackward(dy, x, w).db;
+        const db = await compute(
+          backend,
+          [dy],
+          [c],
+          (into, dy) => biasBackward(dy, { into }),
+          start,
+        );
+        assertAllClose(db, sum(expected, start), sumTolerance(n * plane, dy, floats([1], [1])));
+      }
+    }
+    for (const shape of [[3, 4], [3, 4, 2], [3, 4, 2, 3]]) {
+      using dy = backend.upload(
+        new Float32Array(shape.reduce((a, b) => a * b)).fill(1),
+        shape,
+      );
+      using db = biasBackward(dy);
+      assertEquals([...await db.read()], Array(4).fill(dy.size / 4));
+    }
+  },
+);

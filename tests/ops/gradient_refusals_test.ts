@@ -1,0 +1,254 @@
+/**
+ * What the gradients refuse, and in which words. The tensors have no memory: a call that reached a
+ * kernel, or allocated, would fail with another error.
+ */
+
+import { ArgumentError, PembrokeError } from "../../src/errors.ts";
+import * as ops from "../../src/ops/mod.ts";
+import { type Shape, Tensor } from "../../src/tensor.ts";
+import { assertEquals, assertThrows } from "../assert.ts";
+import { testOnEveryBackend } from "../backends.ts";
+import { untouched, untouchedBackend } from "./untouched.ts";
+
+const x = untouched([2, 4, 6, 5]), w = untouched([8, 4, 3, 3]), dy = untouched([2, 8, 4, 3]);
+const row = untouched([2, 4, 9]), rowW = untouched([8, 4, 3]), rowDy = untouched([2, 8, 7]);
+const matrix = untouched([3, 5]), vector = untouched([4]), flat = untouched([2, 3]);
+const foreign = untouched([2, 8, 4, 3], untouchedBackend());
+const positions = indices([2, 8, 4, 3]);
+const statistics = { mean: vector, variance: vector };
+
+function indices(shape: Shape): Tensor<Int32Array> {
+  const { backend, storage } = untouched(shape);
+  return new Tensor(backend, shape, storage, Int32Array);
+}
+
+/** Calls by the message they throw. */
+const refused: [string, () => unknown][] = [
+  [
+    "conv2dBackwardInput: the shape of dy is [2, 4, 6, 5], must be [2, 8, 4, 3]",
+    () => ops.conv2dBackwardInput(x, w, x.shape),
+  ],
+  [
+    "conv2dBackwardInput: the shape of dy is [2, 8, 4, 3], must be [2, 8, 6, 5]",
+    () => ops.conv2dBackwardInput(dy, w, x.shape, { padding: 1 }),
+  ],
+  [
+    "conv2dBackwardInput: the shape of x is [2, 4, 6], must be [N, C, H, W], each at least 1",
+    () => ops.conv2dBackwardInput(dy, w, [2, 4, 6]),
+  ],
+  [
+    "conv2dBackwardInput: the shape of x is [2, 4, 0, 5], must be [N, C, H, W], each at least 1",
+    () => ops.conv2dBackwardInput(dy, w, [2, 4, 0, 5]),
+  ],
+  [
+    "conv2dBackwardInput: the shape of out is [2, 8, 4, 3], must be [2, 4, 6, 5]",
+    () => ops.conv2dBackwardInput(dy, w, x.shape, { out: untouched(dy.shape) }),
+  ],
+  [
+    'conv2dBackwardInput: weight is "on untouched", must be on the backend of x',
+    () => ops.conv2dBackwardInput(foreign, w, x.shape),
+  ],
+  [
+    "conv2dBackwardWeight: the shape of dy is [2, 8, 4, 3], must be [2, 8, 2, 2]",
+    () => ops.conv2dBackwardWeight(dy, x, w.shape, { stride: 2 }),
+  ],
+  [
+    "conv2dBackwardWeight: the shape of weight is [8, 4, 3], must be [outC, C/groups, kH, kW], each at least 1",
+    () => ops.conv2dBackwardWeight(dy, x, [8, 4, 3]),
+  ],
+  [
+    "conv2dBackwardWeight: the shape of out is [8, 4, 3, 2], must be [8, 4, 3, 3]",
+    () => ops.conv2dBackwardWeight(dy, x, w.shape, { into: untouched([8, 4, 3, 2]) }),
+  ],
+  [
+    "conv2dBackwardWeight: stride is 0, must be one positive integer, or one for each of 2 axes",
+    () => ops.conv2dBackwardWeight(dy, x, w.shape, { stride: 0 }),
+  ],
+  [
+    "conv1dBackwardInput: the shape of dy is [2, 4, 9], must be [2, 8, 7]",
+    () => ops.conv1dBackwardInput(row, rowW, row.shape),
+  ],
+  [
+    "conv1dBackwardInput: the shape of x is [2, 4, 6, 5], must be [N, C, L], each at least 1",
+    () => ops.conv1dBackwardInput(rowDy, rowW, x.shape),
+  ],
+  [
+    "conv1dBackwardWeight: the shape of dy is [2, 4, 9], must be [2, 8, 7]",
+    () => ops.conv1dBackwardWeight(row, row, rowW.shape),
+  ],
+  [
+    "biasBackward: the shape of dy is [4], must be [N, C, …]",
+    () => ops.biasBackward(vector),
+  ],
+  [
+    "biasBackward: the shape of out is [4], must be [8]",
+    () => ops.biasBackward(dy, { into: vector }),
+  ],
+  [
+    "linearBackwardInput: the shape of dy is [4], must be […, 3], as weight gives",
+    () => ops.linearBackwardInput(vector, matrix),
+  ],
+  [
+    "linearBackwardInput: the shape of weight is [4], must be [out, in], each at least 1",
+    () => ops.linearBackwardInput(matrix, vector),
+  ],
+  [
+    "linearBackwardWeight: the shape of x is [3, 5], must be […, in] as dy is [2,3]",
+    () => ops.linearBackwardWeight(flat, matrix),
+  ],
+  [
+    "linearBackwardWeight: the shape of out is [3, 5], must be [3, 3]",
+    () => ops.linearBackwardWeight(flat, flat, { into: matrix }),
+  ],
+  [
+    "maxPoolBackward: the shape of indices is [2, 8, 4, 3], must be [2, 4, 9]",
+    () => ops.maxPoolBackward(row, positions, row.shape),
+  ],
+  [
+    "maxPoolBackward: inputShape is [2, 4, 6, 5], must be of 16 planes, as dy is",
+    () => ops.maxPoolBackward(dy, positions, x.shape),
+  ],
+  [
+    "maxPoolBackward: the shape of the input is [2, 8, 9], must be [N, C, H, W], each at least 1",
+    () => ops.maxPoolBackward(dy, positions, [2, 8, 9]),
+  ],
+  [
+    "maxPoolBackward: the shape of dy is [2, 3], must be [N, C, H, W], each at least 1",
+    () => ops.maxPoolBackward(flat, indices([2, 3]), [2, 3, 2, 2]),
+  ],
+  [
+    'maxPoolBackward: indices is "a tensor of Float32Array", must be a tensor of int32 indices',
+    () => ops.maxPoolBackward(dy, dy as unknown as Tensor<Int32Array>, dy.shape),
+  ],
+  [
+    'reluBackward: y is "a tensor of Int32Array", must be a tensor of float32',
+    () => ops.reluBackward(dy, positions as unknown as Tensor),
+  ],
+  [
+    "avgPool2dBackward: the shape of dy is [2, 8, 4, 3], must be [2, 4, 3, 2]",
+    () => ops.avgPool2dBackward(dy, x.shape, { kernelSize: 2 }),
+  ],
+  [
+    "avgPool1dBackward: the shape of dy is [2, 4, 9], must be [2, 4, 4]",
+    () => ops.avgPool1dBackward(row, row.shape, { kernelSize: 2 }),
+  ],
+  [
+    "avgPool2dBackward: divisorOverride is 0, must be a positive integer",
+    () =>
+      ops.avgPool2dBackward(untouched([2, 4, 3, 2]), x.shape, {
+        kernelSize: 2,
+        divisorOverride: 0,
+      }),
+  ],
+  [
+    "adaptiveAvgPoolBackward: the shape of dy is [2, 8, 4, 3], must be [2, 4, 4, 3]",
+    () => ops.adaptiveAvgPoolBackward(dy, x.shape),
+  ],
+  [
+    "adaptiveAvgPoolBackward: the shape of dy is [2, 3], must be [N, C, H, W], each at least 1",
+    () => ops.adaptiveAvgPoolBackward(flat, [2, 3, 2, 2]),
+  ],
+  [
+    "adaptiveAvgPoolBackward: the shape of dy is [1, 1, 2, 2, 3], must be [N, C, H, W], each at least 1",
+    () => ops.adaptiveAvgPoolBackward(untouched([1, 1, 2, 2, 3]), [1, 1, 4, 4]),
+  ],
+  [
+    "reluBackward: the shape of y is [3, 5], must be [2, 3]",
+    () => ops.reluBackward(flat, matrix),
+  ],
+  [
+    "softmaxBackward: dim is 2, must be an axis of x [2, 3]",
+    () => ops.softmaxBackward(flat, untouched([2, 3]), 2),
+  ],
+  [
+    "logSoftmaxBackward: the shape of y is [3, 5], must be [2, 3]",
+    () => ops.logSoftmaxBackward(flat, matrix, 0),
+  ],
+  [
+    "localResponseNormBackward: size is 4, must be odd",
+    () => ops.localResponseNormBackward(x, x, 4),
+  ],
+  [
+    "localResponseNormBackward: the shape of dy is [2, 8, 4, 3], must be [2, 4, 6, 5]",
+    () => ops.localResponseNormBackward(dy, x, 5),
+  ],
+  [
+    "batchNormStatistics: the shape of x is [4], must be [N, C, …]",
+    () => ops.batchNormStatistics(vector),
+  ],
+  [
+    "batchNormBackward: the shape of x is [2, 4, 6, 5], must be [2, 8, 4, 3]",
+    () => ops.batchNormBackward(dy, x, statistics),
+  ],
+  [
+    "batchNormBackward: the shape of mean is [4], must be [8]",
+    () => ops.batchNormBackward(dy, dy, statistics),
+  ],
+  [
+    "batchNormBackward: the shape of dweight is [3, 5], must be [4]",
+    () => ops.batchNormBackward(x, x, statistics, { dweight: matrix }),
+  ],
+  [
+    "batchNormBackward: eps is -1, must be a number that is not negative",
+    () => ops.batchNormBackward(x, x, statistics, { eps: -1 }),
+  ],
+  ["dropout: p is 1.5, must be between 0 and 1", () => ops.dropout(x, 1.5, 1)],
+  ["dropout: p is -0.1, must be between 0 and 1", () => ops.dropout(x, -0.1, 1)],
+  ["dropout: p is NaN, must be between 0 and 1", () => ops.dropout(x, NaN, 1)],
+  ["dropout: seed is NaN, must be an integer", () => ops.dropout(x, 0.5, NaN)],
+];
+
+for (const [message, call] of refused) {
+  Deno.test(message, () => {
+    assertEquals(assertThrows(call, ArgumentError).message, message);
+  });
+}
+
+Deno.test("a gradient over memory that is still read is refused", () => {
+  const square = untouched([2, 2]), other = untouched([2, 2]);
+  const image = untouched([2, 2, 1, 1]), kernel = untouched([2, 2, 1, 1]);
+  const line = untouched([2, 2, 1]), pooled = untouched([1, 2, 2, 2]);
+  const channel = { mean: untouched([2]), variance: untouched([2]) };
+  // the first axes of a larger tensor's memory
+  const part = new Tensor(pooled.backend, [2], pooled.storage, Float32Array);
+  const calls: (() => unknown)[] = [
+    () => ops.conv2dBackwardInput(image, kernel, image.shape, { out: image }),
+    () => ops.conv2dBackwardInput(image, kernel, image.shape, { out: kernel }),
+    () => ops.conv2dBackwardWeight(image, kernel, image.shape, { into: image }),
+    () => ops.conv2dBackwardWeight(image, kernel, image.shape, { into: kernel }),
+    () => ops.conv1dBackwardWeight(line, line, line.shape, { into: line }),
+    () => ops.biasBackward(pooled, { into: part }),
+    () => ops.linearBackwardInput(square, other, { out: square }),
+    () => ops.linearBackwardInput(square, other, { out: other }),
+    () => ops.linearBackwardWeight(square, other, { into: square }),
+    () => ops.linearBackwardWeight(square, other, { into: other }),
+    () => ops.avgPool2dBackward(pooled, pooled.shape, { kernelSize: 1, out: pooled }),
+    () => ops.adaptiveAvgPoolBackward(pooled, pooled.shape, { out: pooled }),
+    () => ops.reluBackward(square, other, { out: other }),
+    () => ops.softmaxBackward(square, other, 1, { out: other }),
+    () => ops.logSoftmaxBackward(square, other, 1, { out: other }),
+    () => ops.localResponseNormBackward(line, untouched(line.shape), 1, { out: line }),
+    () => ops.batchNormBackward(square, other, channel, { out: other }),
+    () => ops.batchNormBackward(pooled, untouched(pooled.shape), channel, { dbias: part }),
+    () => ops.batchNormBackward(untouched(pooled.shape), pooled, channel, { dweight: part }),
+  ];
+  for (const call of calls) {
+    assertThrows(call, ArgumentError, "the memory of an input", String(call));
+  }
+});
+
+testOnEveryBackend("operations of two results leak neither when memory runs out", (backend) => {
+  using x = backend.empty([1, 1]);
+  // a tensor of a shape that no memory holds: the second allocation is what fails
+  const vast = new Tensor(backend, [2, 2 ** 29], x.storage, Float32Array);
+  const before = backend.bytesInUse;
+  assertThrows(() => ops.crossEntropy(vast, [0, 0]), PembrokeError, "out of memory");
+  assertEquals(backend.bytesInUse, before);
+});
+
+testOnEveryBackend("uploadIndices() refuses values that do not fill the shape", (backend) => {
+  for (const values of [[], [1], [1, 2, 3, 4]]) {
+    assertThrows(() => backend.uploadIndices(Int32Array.from(values), [3]), ArgumentError);
+    assertEquals(backend.bytesInUse, 0);
+  }
+});
