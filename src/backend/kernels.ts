@@ -58,6 +58,17 @@ export interface Kernels {
     g: Conv2dGeometry,
     relu: boolean,
   ): void;
+  /** Transforms [outC, inC/groups, k, k], k = 3 or 5, for {@linkcode Kernels.winograd}. */
+  packWinograd(weight: Tensor, groups: number): Tensor;
+  /** As conv2d with stride and dilation 1, by Winograd's minimal filtering. */
+  winograd(
+    y: Tensor,
+    x: Tensor,
+    packed: Tensor,
+    bias: Tensor | null,
+    g: Conv2dGeometry,
+    relu: boolean,
+  ): void;
   /** y and, unless null, indices = the windows' maxima and their positions. */
   maxPool2d(y: Tensor, indices: Tensor<Int32Array> | null, x: Tensor, g: Pool2dGeometry): void;
   /** y = the windows' sums over their area, or over `divisor`. */

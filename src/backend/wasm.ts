@@ -65,6 +65,29 @@ export class WasmBackend extends WasmMemory implements Backend {
     );
   }
 
+  packWinograd(weight: Tensor, groups: number): Tensor {
+    const [outC, c, k] = weight.shape;
+    const packed = this.empty([this.#kernels.winogradPackedSize(outC, c, groups)]);
+    this.#kernels.winogradPack(this.out(packed), this.at(weight), outC, c, k, groups);
+    return packed;
+  }
+
+  winograd(
+    y: Tensor,
+    x: Tensor,
+    packed: Tensor,
+    bias: Tensor | null,
+    g: Conv2dGeometry,
+    relu: boolean,
+  ): void {
+    const bytes = this.#kernels.winogradScratchSize(g.inC, g.outC, g.oh, g.ow, g.kh, g.groups);
+    // deno-fmt-ignore
+    this.#kernels.winograd(
+      this.out(y), this.at(x), this.at(packed), this.at(bias), this.scratchOf(bytes),
+      g.n, g.inC, g.h, g.w, g.outC, g.oh, g.ow, g.kh, g.top, g.left, g.groups, Number(relu),
+    );
+  }
+
   maxPool2d(y: Tensor, indices: Tensor<Int32Array> | null, x: Tensor, g: Pool2dGeometry): void {
     // deno-fmt-ignore
     this.#kernels.maxPool2d(

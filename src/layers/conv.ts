@@ -14,8 +14,10 @@ import {
   conv2d,
   conv2dBackwardInput,
   conv2dBackwardWeight,
+  type ConvAlgorithm,
   prepareConv,
   type PreparedConv,
+  suitsWinograd,
 } from "../ops/conv.ts";
 import {
   conv1dGeometry,
@@ -27,11 +29,23 @@ import { elements, type Shape, type Tensor } from "../tensor.ts";
 import { FusingLayer } from "./fusing.ts";
 import { type ForwardOptions, type Parameter, uniformParameter } from "./layer.ts";
 
-/** Options of a convolutional layer besides those of its operation. */
+/** Options of layers with weights, besides those of their operation. */
 export interface BiasOptions {
   /** Adds a learned bias to the output. Default true. */
   readonly bias?: boolean;
 }
+
+/** Options of a 2-D convolution that change how it is computed. */
+export interface AlgorithmOptions {
+  /**
+   * How evaluation computes it: "winograd" where that is faster, which is the default, or always
+   * "direct". Training is always direct, for the weights change with each step.
+   */
+  readonly algorithm?: ConvAlgorithm;
+}
+
+/** With fewer channels the transforms cost more than they save. */
+const winogradChannels = 16;
 
 /** What the convolutions of all ranks share: their parameters, laid out for the kernel once. */
 export abstract class Conv extends FusingLayer {
@@ -128,12 +142,19 @@ export abstract class Conv extends FusingLayer {
   /** The weights laid out for the kernel, anew after they were written to. */
   protected prepared(): PreparedConv {
     const of = this.value("weight"), old = this.#prepared;
-    if (old?.of === of && old.version === of.version) return old.weight;
+    const algorithm = this.training ? "direct" : this.algorithm;
+    const fits = old?.of === of && old.version === of.version && old.weight.algorithm === algorithm;
+    if (fits) return old.weight;
     old?.weight.dispose();
     this.#prepared = undefined;
-    const weight = prepareConv(of, this.inChannels / this.weightShape[1]);
+    const weight = prepareConv(of, this.inChannels / this.weightShape[1], algorithm);
     this.#prepared = { weight, of, version: of.version };
     return weight;
+  }
+
+  /** How evaluation computes it. */
+  protected get algorithm(): ConvAlgorithm {
+    return "direct";
   }
 }
 
@@ -167,11 +188,22 @@ export class Conv2d extends Conv {
     inChannels: number,
     outChannels: number,
     readonly kernelSize: number | readonly [number, number],
-    readonly options: Conv2dOptions & BiasOptions = {},
+    readonly options: Conv2dOptions & BiasOptions & AlgorithmOptions = {},
   ) {
     const kernel = checkPerAxis("Conv2d", "kernelSize", kernelSize, 2, 1);
     super("Conv2d", inChannels, outChannels, kernel, options);
     this.outputShape([1, inChannels, LIMIT, LIMIT]); // refuses impossible options
+  }
+
+  /** Winograd's where it can be used and pays. */
+  protected override get algorithm(): ConvAlgorithm {
+    const { stride = 1, dilation = 1, algorithm } = this.options;
+    const [outC, groupC] = this.weightShape;
+    const groupOutC = outC * groupC / this.inChannels;
+    const pays = Math.min(groupC, groupOutC) >= winogradChannels;
+    const stepless = [stride, dilation].flat().every((step) => step === 1);
+    return algorithm ??
+      (pays && stepless && suitsWinograd(this.weightShape) ? "winograd" : "direct");
   }
 
   /** See {@linkcode Layer.outputShape}. */

@@ -10,6 +10,7 @@ import { imagenetPreprocessing, preprocess, type Preprocessing } from "../image/
 import type { RgbImage } from "../image/pixels.ts";
 import {
   AdaptiveAvgPool2d,
+  type AlgorithmOptions,
   Conv2d,
   Dropout,
   Flatten,
@@ -31,6 +32,8 @@ export interface AlexNetOptions {
   readonly channels?: readonly [number, number, number, number, number];
   /** Features of the two hidden fully connected layers. Default 4096. */
   readonly hiddenFeatures?: number;
+  /** How evaluation computes convolutions: see {@linkcode AlgorithmOptions}. */
+  readonly algorithm?: AlgorithmOptions["algorithm"];
 }
 
 /**
@@ -60,7 +63,7 @@ export class AlexNet extends Sequential {
 
   /** Describes the network; it has no weights yet. */
   constructor(options: AlexNetOptions = {}) {
-    const { numClasses = 1000, dropout = 0.5, hiddenFeatures = 4096 } = options;
+    const { numClasses = 1000, dropout = 0.5, hiddenFeatures = 4096, algorithm } = options;
     const [c1, c2, c3, c4, c5] = options.channels ?? [64, 192, 384, 256, 256];
     checkInteger("AlexNet", "numClasses", numClasses, 1);
     checkInteger("AlexNet", "hiddenFeatures", hiddenFeatures, 1);
@@ -69,14 +72,14 @@ export class AlexNet extends Sequential {
         new Conv2d(3, c1, 11, { stride: 4, padding: 2 }),
         new ReLU(),
         new MaxPool2d(3, { stride: 2 }),
-        new Conv2d(c1, c2, 5, { padding: 2 }),
+        new Conv2d(c1, c2, 5, { padding: 2, algorithm }),
         new ReLU(),
         new MaxPool2d(3, { stride: 2 }),
-        new Conv2d(c2, c3, 3, { padding: 1 }),
+        new Conv2d(c2, c3, 3, { padding: 1, algorithm }),
         new ReLU(),
-        new Conv2d(c3, c4, 3, { padding: 1 }),
+        new Conv2d(c3, c4, 3, { padding: 1, algorithm }),
         new ReLU(),
-        new Conv2d(c4, c5, 3, { padding: 1 }),
+        new Conv2d(c4, c5, 3, { padding: 1, algorithm }),
         new ReLU(),
         new MaxPool2d(3, { stride: 2 }),
       ]),

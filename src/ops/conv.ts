@@ -31,6 +31,13 @@ export interface FusedOptions {
   readonly out?: Tensor;
 }
 
+/**
+ * How a convolution is computed: "direct" through the column matrix, "winograd" by minimal filtering
+ * (Lavin & Gray 2016; kernels of 3×3 or 5×5, stride and dilation 1), which takes less than half the
+ * time and rounds more: it differs from "direct" by about 10⁻⁵ of the largest output.
+ */
+export type ConvAlgorithm = "direct" | "winograd";
+
 /** Weights laid out for a backend's kernel by {@linkcode prepareConv}; the caller's to dispose. */
 export class PreparedConv implements Disposable {
   /**
@@ -39,8 +46,14 @@ export class PreparedConv implements Disposable {
    * @param shape The weights' own shape, [outC, inC/groups, (kH,) kW].
    * @param groups The groups they were laid out for.
    * @param packed The packed values.
+   * @param algorithm What they were laid out for.
    */
-  constructor(readonly shape: Shape, readonly groups: number, readonly packed: Tensor) {}
+  constructor(
+    readonly shape: Shape,
+    readonly groups: number,
+    readonly packed: Tensor,
+    readonly algorithm: ConvAlgorithm = "direct",
+  ) {}
 
   /** Gives their memory back. */
   dispose(): void {
@@ -90,8 +103,13 @@ export function conv2d(
  * Lays weights out for {@linkcode conv1d} or {@linkcode conv2d}, so that many calls share the work.
  *
  * @param weight [outC, inC/groups, K] or [outC, inC/groups, kH, kW].
+ * @param algorithm What to lay them out for; "winograd" takes 3×3 or 5×5 weights.
  */
-export function prepareConv(weight: Tensor, groups = 1): PreparedConv {
+export function prepareConv(
+  weight: Tensor,
+  groups = 1,
+  algorithm: ConvAlgorithm = "direct",
+): PreparedConv {
   const op = "prepareConv";
   checkTensor(op, "weight", weight, weight);
   const { shape, backend } = weight;
@@ -102,7 +120,21 @@ export function prepareConv(weight: Tensor, groups = 1): PreparedConv {
   if (shape[0] % groups !== 0) {
     throw new ArgumentError(op, "groups", groups, `a divisor of the ${shape[0]} output channels`);
   }
-  return new PreparedConv(shape, groups, backend.packConv2d(weight, groups));
+  if (algorithm === "direct") {
+    return new PreparedConv(shape, groups, backend.packConv2d(weight, groups));
+  }
+  if (algorithm !== "winograd") {
+    throw new ArgumentError(op, "algorithm", algorithm, '"direct" or "winograd"');
+  }
+  if (!suitsWinograd(shape)) {
+    throw new ArgumentError(op, "the shape of weight", shape, "3×3 or 5×5 for winograd");
+  }
+  return new PreparedConv(shape, groups, backend.packWinograd(weight, groups), algorithm);
+}
+
+/** Whether weights of this shape can be prepared for "winograd". */
+export function suitsWinograd([, , kh, kw]: Shape): boolean {
+  return kh === kw && (kh === 3 || kh === 5);
 }
 
 /**
@@ -268,9 +300,16 @@ function convolve(
     if (weight.groups !== g.groups) {
       throw new ArgumentError(op, "groups", g.groups, `${weight.groups}, as prepared`);
     }
-    const { packed } = weight;
+    const { packed, algorithm } = weight;
     const target = { shape, out: options.out, reads: [packed, bias] };
-    return produce(op, x, target, (y) => x.backend.conv2d(y, x, packed, bias, g, relu));
+    if (algorithm === "direct") {
+      return produce(op, x, target, (y) => x.backend.conv2d(y, x, packed, bias, g, relu));
+    }
+    if ([g.strideH, g.strideW, g.dilationH, g.dilationW].some((step) => step !== 1)) {
+      const steps = [g.strideH, g.strideW, g.dilationH, g.dilationW];
+      throw new ArgumentError(op, "stride and dilation", steps, "1 for winograd");
+    }
+    return produce(op, x, target, (y) => x.backend.winograd(y, x, packed, bias, g, relu));
   }
   const target = { shape, out: options.out, reads: [weight, bias] };
   return produce(op, x, target, (y) => {

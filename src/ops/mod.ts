@@ -12,6 +12,7 @@ export {
   conv2d,
   conv2dBackwardInput,
   conv2dBackwardWeight,
+  type ConvAlgorithm,
   type FusedOptions,
   prepareConv,
   PreparedConv,

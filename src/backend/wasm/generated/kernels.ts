@@ -38,4 +38,8 @@ export const kernels = [
   "softmax",
   "softmaxBackward",
   "squaredNorm",
+  "winograd",
+  "winogradPack",
+  "winogradPackedSize",
+  "winogradScratchSize",
 ] as const;
