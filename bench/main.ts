@@ -19,9 +19,11 @@ if (import.meta.main) Deno.exit(await main(Deno.args));
 
 async function main(args: string[]): Promise<number> {
   const peers = [...new Set(Object.values(SUITES).flatMap((suite) => suite.peers))];
-  let options: Arguments;
+  let options: Arguments, suites: string[];
   try {
     options = readArguments(args, { suites: Object.keys(SUITES), peers });
+    suites = options.suites.filter((name) => takesPart(SUITES[name], options.only));
+    if (suites.length === 0) throw new Error(`${options.only} takes no part in ${options.suites}`);
   } catch (error) {
     console.error(`error: ${firstLine(error)}`);
     return 2;
@@ -36,7 +38,7 @@ async function main(args: string[]): Promise<number> {
   if (!options.json) console.log(`${machine}, ${runtime}`);
   const report: Record<string, unknown> = {};
   let ok = true;
-  for (const name of options.suites) {
+  for (const name of suites) {
     const leftOut = new LeftOut();
     const { text, results } = await SUITES[name].run(options, leftOut);
     ok &&= succeeded(results);
@@ -47,6 +49,11 @@ async function main(args: string[]): Promise<number> {
   }
   if (options.json) console.log(JSON.stringify({ machine, runtime, suites: report }, null, 2));
   return ok ? 0 : 1;
+}
+
+/** Whether any of the peers asked for is in a suite. */
+function takesPart({ peers }: Suite, only: readonly string[] | undefined): boolean {
+  return !only || only.some((name) => peers.includes(name));
 }
 
 /** Whether anything was timed and nothing was wrong. */

@@ -11,7 +11,7 @@ import { CLASSES } from "./peers/architecture.ts";
 import type { AlexNetWeights, PeerOptions, TrainingPeer } from "./peers/peer.ts";
 import { randomImages, randomWeights } from "./peers/random.ts";
 
-/** At this rate the second loss is visibly below the first, and no later one runs away. */
+/** AlexNet's, as published. */
 const SGD = { lr: 0.01, momentum: 0.9, weightDecay: 5e-4 };
 
 /** The first peer that runs is the reference for the losses, so this library stands last. */

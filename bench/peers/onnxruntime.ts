@@ -34,11 +34,18 @@ export async function web(): Promise<Runtime> {
   return {
     name: "onnxruntime-web",
     threads: 1,
-    open: (model) =>
-      ort.InferenceSession.create(model, {
-        executionProviders: ["wasm"],
-        graphOptimizationLevel: "all",
-      }),
+    async open(model) {
+      // Its Emscripten takes Deno for Node and replaces the global Worker, which others need.
+      const { Worker } = globalThis;
+      try {
+        return await ort.InferenceSession.create(model, {
+          executionProviders: ["wasm"],
+          graphOptimizationLevel: "all",
+        });
+      } finally {
+        globalThis.Worker = Worker;
+      }
+    },
     tensor: (values, shape) => new ort.Tensor("float32", values, shape),
   };
 }

@@ -93,8 +93,7 @@ export interface TrainingPeer extends Peer {
   /**
    * Steps on one batch: forward, cross-entropy, backward, update; no dropout. Timed from images in
    * ordinary memory to the loss. The first starts from the weights that the peer was made with, each
-   * other from what the one before has learned. The answer takes a second step and holds the losses
-   * of both: the second shows what the first has learned.
+   * other from what the one before has learned.
    */
   steps(x: Values, targets: readonly number[], options: TrainingOptions): Work | Promise<Work>;
 }

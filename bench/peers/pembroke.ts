@@ -18,6 +18,7 @@ import {
   type Tensor,
 } from "../../mod.ts";
 import type { AlexNetPeer, AlexNetWeights, ConvPeer, Peer, TrainingPeer } from "./peer.ts";
+import { trainingWork } from "./steps.ts";
 
 export async function createAlexNet(weights: AlexNetWeights): Promise<AlexNetPeer> {
   const { backend, peer } = await start();
@@ -96,8 +97,7 @@ export async function createTraining(weights: AlexNetWeights): Promise<TrainingP
     steps(values, targets, options) {
       write(model, backend, weights);
       const optimizer = new SGD(model, options);
-      const losses: number[] = [];
-      const run = async () => {
+      const step = async () => {
         const start = performance.now();
         using x = backend.upload(values, model.inputShape(targets.length));
         optimizer.zeroGrad();
@@ -106,17 +106,10 @@ export async function createTraining(weights: AlexNetWeights): Promise<TrainingP
         using loss = result.loss, gradient = result.gradient;
         model.backwardParameters(gradient);
         optimizer.step();
-        losses.push((await loss.read())[0]);
-        return performance.now() - start;
+        const [first] = await loss.read();
+        return { ms: performance.now() - start, loss: first };
       };
-      return {
-        run,
-        async answer() {
-          await run();
-          return Float32Array.from(losses);
-        },
-        dispose: () => optimizer.dispose(),
-      };
+      return trainingWork(step, () => optimizer.dispose());
     },
   };
 }

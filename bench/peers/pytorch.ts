@@ -15,6 +15,7 @@ import type {
   TrainingPeer,
 } from "./peer.ts";
 import { PyTorch } from "./pytorch_process.ts";
+import { trainingWork } from "./steps.ts";
 
 export async function createAlexNet(
   weights: AlexNetWeights,
@@ -67,20 +68,11 @@ export async function createTraining(
       await torch.tensor("x", [targets.length, ...IMAGE], x);
       const parameters = PARAMETERS.map(({ name }) => name);
       await torch.call("learn", { parameters, lr, momentum, weight_decay: weightDecay });
-      const losses: number[] = [];
-      const run = async () => {
+      return trainingWork(async () => {
         const { ms } = await torch.call("step", { targets });
         const [loss] = await torch.result();
-        losses.push(loss);
-        return ms;
-      };
-      return {
-        run,
-        async answer() {
-          await run();
-          return Float32Array.from(losses);
-        },
-      };
+        return { ms, loss };
+      });
     },
   };
 }
