@@ -1,7 +1,7 @@
 // Average pooling with windows of one size, and adaptive average pooling to a given output size.
 // A 1-D pooling has height 1.
 
-import { gather4 } from "./inline/lanes";
+import { strided4 } from "./inline/lanes";
 import { endTap, firstTap, innerBegin, innerEnd } from "./inline/window";
 
 /**
@@ -33,7 +33,7 @@ export function avgPool2d(
           for (let ky = ky0; ky < ky1; ky++) {
             let from = x + (((iy + ky * dilationH) * w + ix) << 2);
             for (let kx = 0; kx < kw; kx++, from += dilationW << 2) {
-              sum = f32x4.add(sum, gather4(from, strideW << 2));
+              sum = f32x4.add(sum, strided4(from, strideW << 2));
             }
           }
           const area = divisor ? divisor : rows * kw;

@@ -236,28 +236,82 @@ function transformOutput(
       for (let r = 0, h = half; r < t; r++, h += 96) {
         const p0 = v128.load(h), p1 = v128.load(h, 16), p2 = v128.load(h, 32), p3 = v128.load(h, 48);
         const p4 = v128.load(h, 64), p5 = v128.load(h, 80);
-        if (t == 4) outputs4(h, 16, p0, p1, p2, p3, p4, p5);
-        else outputs2(h, 16, p0, p1, p2, p3, p4, p5);
+        if (t == 4) {
+          outputs4(h, 16, p0, p1, p2, p3, p4, p5);
+          transpose4(h, b, relu);
+        } else {
+          outputs2(h, 16, p0, p1, p2, p3, p4, p5);
+          transpose2(h, b, relu);
+        }
+        let oy = (first + j) / across * t + r, ox = (first + j) % across * t;
         for (let l = 0; l < tiles; l++) {
-          const tile = first + j + l, oy = tile / across * t + r, ox = tile % across * t;
-          if (oy >= oh) continue;
-          const to = y + ((oy * ow + ox) << 2);
-          const lane = h + (l << 2);
-          let v = lanes4(lane, lane + 16, t == 4 ? lane + 32 : lane, t == 4 ? lane + 48 : lane);
-          v = f32x4.add(v, b);
-          if (relu) v = relu4(v);
-          const room = min(t, ow - ox);
-          if (room == 4) {
-            v128.store(to, v);
-          } else {
-            store<f32>(to, f32x4.extract_lane(v, 0));
-            if (room > 1) store<f32>(to, f32x4.extract_lane(v, 1), 4);
-            if (room > 2) store<f32>(to, f32x4.extract_lane(v, 2), 8);
+          if (oy < oh) storeRow(y + ((oy * ow + ox) << 2), h + ((l * t) << 2), t, ow - ox);
+          ox += t;
+          if (ox == across * t) {
+            ox = 0;
+            oy += t;
           }
         }
       }
     }
   }
+}
+
+/** One row of a tile, of which `room` floats lie inside y. */
+// @ts-ignore: decorator
+@inline
+function storeRow(to: usize, from: usize, t: i32, room: i32): void {
+  if (t == 4 && room >= 4) {
+    v128.store(to, v128.load(from));
+  } else if (t == 2 && room >= 2) {
+    store<i64>(to, load<i64>(from));
+  } else {
+    for (let i = 0; i < min(t, room); i++) store<f32>(to + (i << 2), load<f32>(from + (i << 2)));
+  }
+}
+
+/** Four columns of four tiles, in place, become a row of four for each tile; bias and ReLU added. */
+// @ts-ignore: decorator
+@inline
+function transpose4(h: usize, b: v128, relu: i32): void {
+  const c0 = finish(v128.load(h), b, relu), c1 = finish(v128.load(h, 16), b, relu);
+  const c2 = finish(v128.load(h, 32), b, relu), c3 = finish(v128.load(h, 48), b, relu);
+  const low01 = interleaveLow(c0, c1), high01 = interleaveHigh(c0, c1);
+  const low23 = interleaveLow(c2, c3), high23 = interleaveHigh(c2, c3);
+  v128.store(h, i64x2.shuffle(low01, low23, 0, 2));
+  v128.store(h, i64x2.shuffle(low01, low23, 1, 3), 16);
+  v128.store(h, i64x2.shuffle(high01, high23, 0, 2), 32);
+  v128.store(h, i64x2.shuffle(high01, high23, 1, 3), 48);
+}
+
+/** Two columns of four tiles, in place, become a row of two for each tile. */
+// @ts-ignore: decorator
+@inline
+function transpose2(h: usize, b: v128, relu: i32): void {
+  const c0 = finish(v128.load(h), b, relu), c1 = finish(v128.load(h, 16), b, relu);
+  v128.store(h, interleaveLow(c0, c1));
+  v128.store(h, interleaveHigh(c0, c1), 16);
+}
+
+// @ts-ignore: decorator
+@inline
+function finish(v: v128, b: v128, relu: i32): v128 {
+  const sum = f32x4.add(v, b);
+  return relu ? relu4(sum) : sum;
+}
+
+/** a0 b0 a1 b1 */
+// @ts-ignore: decorator
+@inline
+function interleaveLow(a: v128, b: v128): v128 {
+  return i32x4.shuffle(a, b, 0, 4, 1, 5);
+}
+
+/** a2 b2 a3 b3 */
+// @ts-ignore: decorator
+@inline
+function interleaveHigh(a: v128, b: v128): v128 {
+  return i32x4.shuffle(a, b, 2, 6, 3, 7);
 }
 
 /** Aᵀ of F(4, 3) on six values. */
