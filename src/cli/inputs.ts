@@ -38,6 +38,9 @@ export async function expand(argument: string): Promise<Input[]> {
   if (argument === "-") return [{ name: "-", read: () => collect("-", Deno.stdin.readable) }];
   if (isWebUrl(argument)) return [{ name: argument, read: () => download(argument) }];
   try {
+    if (/^(?!file:)\w{2,}:\/\//i.test(argument)) {
+      throw new FileError(argument, "only http, https and file URLs are read");
+    }
     const path = pathOf(argument);
     const info = await Deno.stat(path).catch((error) => {
       if (isPermissionError(error) || !isPattern(path)) throw error;

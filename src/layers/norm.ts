@@ -82,6 +82,13 @@ export abstract class BatchNorm extends Layer {
   constructor(readonly numFeatures: number, readonly options: BatchNormOptions = {}) {
     super();
     const shape = [checkInteger("BatchNorm", "numFeatures", numFeatures, 1)];
+    const { eps = 1e-5, momentum = 0.1 } = options;
+    if (!(eps >= 0)) {
+      throw new ArgumentError("BatchNorm", "eps", eps, "a number that is not negative");
+    }
+    if (!(momentum >= 0 && momentum <= 1)) {
+      throw new ArgumentError("BatchNorm", "momentum", momentum, "between 0 and 1");
+    }
     const affine = { weight: constantParameter(shape, 1), bias: constantParameter(shape, 0) };
     this.parameters = {
       ...(options.affine ?? true ? affine : {}),

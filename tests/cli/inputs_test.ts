@@ -99,6 +99,11 @@ Deno.test({
   },
 });
 
+Deno.test("expand() says which URLs are read", async () => {
+  const [input] = await expand("ftp://example.org/cat.jpg");
+  await assertRejects(() => input.read(), FileError, "only http, https and file URLs are read");
+});
+
 Deno.test("expand() understands file URLs", async () => {
   await using folder = await folderWith("é 1.png");
   const path = `${folder.path}/é 1.png`;

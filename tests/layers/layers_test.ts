@@ -132,6 +132,10 @@ Deno.test("layers refuse impossible options when they are made", () => {
   assertThrows(() => new nn.Linear(2, 1.5), ArgumentError, "outFeatures is 1.5");
   assertThrows(() => new nn.MaxPool2d([2, 0]), ArgumentError, "kernelSize");
   assertThrows(() => new nn.Dropout(1.5), ArgumentError, "p is 1.5");
+  assertThrows(() => new nn.Conv2d(1, 1, 3, { padding: -1 }), ArgumentError, "padding is -1");
+  assertThrows(() => new nn.Conv1d(1, 1, 3, { stride: 0 }), ArgumentError, "stride is 0");
+  assertThrows(() => new nn.MaxPool2d(2, { padding: -3 }), ArgumentError, "padding is -3");
+  assertThrows(() => new nn.BatchNorm2d(2, { eps: -1 }), ArgumentError, "eps is -1");
   assertThrows(() => new nn.LocalResponseNorm(4), ArgumentError, "size is 4");
   assertThrows(() => new nn.Linear(2, 3).outputShape([4, 5]), ArgumentError, "[…, 2]");
 });
