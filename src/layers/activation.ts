@@ -41,15 +41,13 @@ export class ReLU extends Layer {
   }
 }
 
-/** Softmax along an axis, `torch.nn.Softmax`. */
-export class Softmax extends Layer {
-  /** The name in `torch.nn`. */
-  override readonly type = "Softmax";
+/** What softmax and its logarithm share: the axis, and an output that the backward pass needs. */
+export abstract class AlongAxis extends Layer {
   /** It may write over its input. */
   override readonly inPlace = true;
 
   /**
-   * Describes the layer; it has no values yet.
+   * Describes the layer.
    *
    * @param dim The axis; a negative one counts from the end.
    */
@@ -57,14 +55,14 @@ export class Softmax extends Layer {
     super();
   }
 
-  /** See {@linkcode Layer.outputShape}. */
+  /** The input's own shape. */
   override outputShape(input: Shape): Shape {
     return input;
   }
 
-  /** See {@linkcode Layer.forward}. */
+  /** The function along the axis; `out` may be x. */
   override forward(x: Tensor, { out }: ForwardOptions = {}): Tensor {
-    const y = softmax(x, this.dim, { out });
+    const y = this.compute(x, out);
     this.save(y);
     return y;
   }
@@ -72,41 +70,44 @@ export class Softmax extends Layer {
   /** See {@linkcode Layer.backward}. */
   override backward(dy: Tensor): Tensor {
     const [y] = this.recall();
+    return this.gradient(dy, y);
+  }
+
+  /** The operation. */
+  protected abstract compute(x: Tensor, out: Tensor | undefined): Tensor;
+
+  /** The gradient of its input, from those of its output and the output itself. */
+  protected abstract gradient(dy: Tensor, y: Tensor): Tensor;
+}
+
+/** Softmax along an axis, `torch.nn.Softmax`. */
+export class Softmax extends AlongAxis {
+  /** The name in `torch.nn`. */
+  override readonly type = "Softmax";
+
+  /** See {@linkcode softmax}. */
+  protected override compute(x: Tensor, out: Tensor | undefined): Tensor {
+    return softmax(x, this.dim, { out });
+  }
+
+  /** See {@linkcode softmaxBackward}. */
+  protected override gradient(dy: Tensor, y: Tensor): Tensor {
     return softmaxBackward(dy, y, this.dim);
   }
 }
 
 /** Logarithm of the softmax along an axis, `torch.nn.LogSoftmax`. */
-export class LogSoftmax extends Layer {
+export class LogSoftmax extends AlongAxis {
   /** The name in `torch.nn`. */
   override readonly type = "LogSoftmax";
-  /** It may write over its input. */
-  override readonly inPlace = true;
 
-  /**
-   * Describes the layer; it has no values yet.
-   *
-   * @param dim The axis; a negative one counts from the end.
-   */
-  constructor(readonly dim = -1) {
-    super();
+  /** See {@linkcode logSoftmax}. */
+  protected override compute(x: Tensor, out: Tensor | undefined): Tensor {
+    return logSoftmax(x, this.dim, { out });
   }
 
-  /** See {@linkcode Layer.outputShape}. */
-  override outputShape(input: Shape): Shape {
-    return input;
-  }
-
-  /** See {@linkcode Layer.forward}. */
-  override forward(x: Tensor, { out }: ForwardOptions = {}): Tensor {
-    const y = logSoftmax(x, this.dim, { out });
-    this.save(y);
-    return y;
-  }
-
-  /** See {@linkcode Layer.backward}. */
-  override backward(dy: Tensor): Tensor {
-    const [y] = this.recall();
+  /** See {@linkcode logSoftmaxBackward}. */
+  protected override gradient(dy: Tensor, y: Tensor): Tensor {
     return logSoftmaxBackward(dy, y, this.dim);
   }
 }
