@@ -7,6 +7,7 @@
 // One B panel of KC × 8 floats stays in the first-level cache while all of A's rows pass over it.
 
 import { lanes4, madd, relu4 } from "./inline/lanes";
+import { area, EDGE_TILE } from "./threads";
 
 export const MR: i32 = 6;
 export const NR: i32 = 8;
@@ -17,8 +18,6 @@ export const KC: i32 = 384;
 export const FIRST: i32 = 1; // start from the bias (or 0), do not read C
 export const RELU: i32 = 2; // clamp at 0 when storing; only with the last block
 
-/** A tile at the edge of C is computed whole, here, and its valid part copied out. */
-const edgeTile: usize = memory.data(6 * 8 * 4, 16);
 const zeroBias: usize = memory.data(6 * 4, 16);
 
 /**
@@ -106,10 +105,11 @@ export function gemmBlock(
   }
 }
 
-/** A tile of which only rows × columns lie inside C. */
+/** A tile of which only rows × columns lie inside C: computed whole, elsewhere, and copied. */
 function edge(
   c: usize, ldc: i32, a: usize, b: usize, kc: i32, bias: usize, rows: i32, columns: i32, flags: i32,
 ): void {
+  const edgeTile = area + EDGE_TILE;
   gemm6x8(edgeTile, NR, a, b, kc, zeroBias, FIRST);
   for (let i = 0; i < rows; i++) {
     const start = flags & FIRST ? (bias ? load<f32>(bias + (i << 2)) : 0) : 0;

@@ -18,6 +18,7 @@ export { maxPool2d, maxPool2dBackward } from "./max_pool2d";
 export { adamwStep, axpby, sgdStep, squaredNorm } from "./optimizer";
 export { relu, reluBackward } from "./relu";
 export { crossEntropy, logSoftmax, logSoftmaxBackward, softmax, softmaxBackward } from "./softmax";
+export { enter, setThread } from "./threads";
 export { winograd, winogradPack, winogradPackedSize, winogradScratchSize } from "./winograd";
 
 /** First byte that is free for tensors: behind the kernels' own few hundred bytes. */

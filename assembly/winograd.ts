@@ -9,11 +9,9 @@
 import { gemmPanels, MR, NR, packedRows } from "./gemm";
 import { padImage } from "./columns";
 import { lanes4, relu4 } from "./inline/lanes";
+import { area, HALF_TILE, ROW } from "./threads";
 
 const POSITIONS: i32 = 36;
-/** A tile between the two halves of a transform; four tiles (or filters) side by side in the lanes. */
-const half: usize = memory.data(36 * 16, 16);
-
 /** Outputs along a tile's side: the tile is 6 = outputs + k − 1. */
 // @ts-ignore: decorator
 @inline
@@ -34,6 +32,7 @@ export function winogradPackedSize(outC: i32, c: i32, groups: i32): f64 {
  */
 export function winogradPack(packed: usize, w: usize, outC: i32, c: i32, k: i32, groups: i32): void {
   const m = outC / groups, rows = packedRows(m), filter = (c * k * k) << 2;
+  const half = area + HALF_TILE, row6 = area + ROW;
   memory.fill(packed, 0, (groups * POSITIONS * rows * c) << 2);
   for (let g = 0; g < groups; g++, w += m * filter) {
     for (let o = 0; o < m; o += 4) {
@@ -62,9 +61,6 @@ export function winogradPack(packed: usize, w: usize, outC: i32, c: i32, k: i32,
     }
   }
 }
-
-/** Six points of a column of taps, 16 bytes each. */
-const row6: usize = memory.data(6 * 16, 16);
 
 /** G on k taps that stand `tap` bytes apart, of four filters; six results `step` bytes apart. */
 function tapPoints(to: usize, step: usize, w0: usize, w1: usize, w2: usize, w3: usize, tap: usize, k: i32): void {
@@ -161,6 +157,7 @@ function transformInput(
   v: usize, image: usize, c: i32, hp: i32, wp: i32, t: i32, across: i32, first: i32, count: i32, last: i32,
 ): void {
   const position = (c * count) << 2, row = wp << 2;
+  const half = area + HALF_TILE;
   for (let j = 0; j < count; j += 4) {
     const d0 = tileAt(image, min(first + j, last), across, t, wp);
     const d1 = tileAt(image, min(first + j + 1, last), across, t, wp);
@@ -221,6 +218,8 @@ function transformOutput(
   across: i32, first: i32, count: i32, relu: i32,
 ): void {
   const t = outputsOf(k);
+  // a tile between the two halves of a transform, four tiles side by side in the lanes
+  const half = area + HALF_TILE;
   for (let o = 0; o < m; o++, y += (oh * ow) << 2, products += ld << 2) {
     const b = bias ? v128.load32_splat(bias + (o << 2)) : f32x4.splat(0);
     for (let j = 0; j < count; j += 4) {
