@@ -3,6 +3,7 @@
 //   y = (x − mean[c]) / √(var[c] + eps) · weight[c] + bias[c]
 
 import { madd, sum4 } from "./inline/lanes";
+import { claim, join, parts, rowsAtOnce } from "./threads";
 
 /**
  * @param y [n, c, plane], written; may be x
@@ -15,17 +16,23 @@ export function batchNorm(
   y: usize, x: usize, mean: usize, variance: usize, weight: usize, bias: usize,
   n: i32, c: i32, plane: i32, eps: f32,
 ): void {
-  for (let s = 0; s < n; s++) {
-    for (let i = 0; i < c; i++) {
-      const at = i << 2;
+  const rows = rowsAtOnce(plane), items = parts(n * c, rows);
+  for (let item = claim(items); item >= 0; item = claim(items)) {
+    const last = min(n * c, (item + 1) * rows);
+    for (let r = item * rows; r < last; r++) {
+      const at = (r % c) << 2, row: usize = (r * plane) << 2;
       const scale = (weight ? load<f32>(weight + at) : 1) / sqrt(load<f32>(variance + at) + eps);
       const shift = (bias ? load<f32>(bias + at) : 0) - load<f32>(mean + at) * scale;
-      const end = x + ((plane as usize) << 2);
+      let from = x + row, to = y + row;
+      const end = from + ((plane as usize) << 2);
       const scale4 = f32x4.splat(scale), shift4 = f32x4.splat(shift);
-      for (; x + 16 <= end; x += 16, y += 16) v128.store(y, madd(shift4, v128.load(x), scale4));
-      for (; x < end; x += 4, y += 4) store<f32>(y, load<f32>(x) * scale + shift);
+      for (; from + 16 <= end; from += 16, to += 16) {
+        v128.store(to, madd(shift4, v128.load(from), scale4));
+      }
+      for (; from < end; from += 4, to += 4) store<f32>(to, load<f32>(from) * scale + shift);
     }
   }
+  join(items);
 }
 
 /**
@@ -36,15 +43,17 @@ export function batchNormStatistics(
   mean: usize, variance: usize, x: usize, n: i32, c: i32, plane: i32,
 ): void {
   const count = (n as f64) * (plane as f64), sample = (c * plane) << 2;
-  for (let i = 0; i < c; i++, mean += 4, variance += 4, x += plane << 2) {
+  for (let i = claim(c); i >= 0; i = claim(c)) {
+    const first = x + ((i * plane) << 2);
     let sum: f64 = 0;
-    for (let s = 0, p = x; s < n; s++, p += sample) sum += planeSum(p, plane) as f64;
+    for (let s = 0, p = first; s < n; s++, p += sample) sum += planeSum(p, plane) as f64;
     const m = (sum / count) as f32;
     let squares: f64 = 0;
-    for (let s = 0, p = x; s < n; s++, p += sample) squares += squaredDistances(p, plane, m) as f64;
-    store<f32>(mean, m);
-    store<f32>(variance, (squares / count) as f32);
+    for (let s = 0, p = first; s < n; s++, p += sample) squares += squaredDistances(p, plane, m) as f64;
+    store<f32>(mean + (i << 2), m);
+    store<f32>(variance + (i << 2), (squares / count) as f32);
   }
+  join(c);
 }
 
 /**
@@ -60,7 +69,7 @@ export function batchNormBackward(
   weight: usize, n: i32, c: i32, plane: i32, eps: f32,
 ): void {
   const count = (n as f32) * (plane as f32), sample = (c * plane) << 2;
-  for (let i = 0; i < c; i++) {
+  for (let i = claim(c); i >= 0; i = claim(c)) {
     const at = i << 2, m = load<f32>(mean + at);
     const inverse: f32 = <f32>1 / sqrt(load<f32>(variance + at) + eps);
     const first: usize = (i * plane) << 2;
@@ -87,6 +96,7 @@ export function batchNormBackward(
       }
     }
   }
+  join(c);
 }
 
 function planeSum(x: usize, n: i32): f32 {

@@ -1,18 +1,25 @@
 import { sum4 } from "./inline/lanes";
+import { claim, join, parts, rowsAtOnce } from "./threads";
 
 /**
  * db[c] += Σ dy over samples and plane: the gradient of a bias, accumulated.
  * @param dy [n, c, plane]; a linear layer's has planes of 1
  */
 export function biasBackward(db: usize, dy: usize, n: i32, c: i32, plane: i32): void {
-  for (let s = 0; s < n; s++) {
-    for (let i = 0, to = db; i < c; i++, to += 4) {
-      let sum4s = f32x4.splat(0);
-      const end = dy + ((plane as usize) << 2);
-      for (; dy + 16 <= end; dy += 16) sum4s = f32x4.add(sum4s, v128.load(dy));
-      let sum = sum4(sum4s);
-      for (; dy < end; dy += 4) sum += load<f32>(dy);
-      store<f32>(to, load<f32>(to) + sum);
+  const channels = rowsAtOnce(n * plane), items = parts(c, channels);
+  for (let item = claim(items); item >= 0; item = claim(items)) {
+    const last = min(c, (item + 1) * channels);
+    for (let s = 0; s < n; s++) {
+      for (let i = item * channels; i < last; i++) {
+        let from = dy + (((s * c + i) * plane) << 2);
+        const end = from + ((plane as usize) << 2), to = db + (i << 2);
+        let sum4s = f32x4.splat(0);
+        for (; from + 16 <= end; from += 16) sum4s = f32x4.add(sum4s, v128.load(from));
+        let sum = sum4(sum4s);
+        for (; from < end; from += 4) sum += load<f32>(from);
+        store<f32>(to, load<f32>(to) + sum);
+      }
     }
   }
+  join(items);
 }

@@ -2,11 +2,19 @@
 // training). Whether i is kept is a hash of the seed and i, so the same call on dy is the backward
 // pass, and no mask is stored.
 
+import { claim, join, parts, PIECE } from "./threads";
+
 /** @param keep probability of an element to stay, times 2³² and minus 1, as u32 */
 export function dropout(y: usize, x: usize, n: i32, seed: i32, keep: u32, scale: f32): void {
-  for (let i = 0; i < n; i++, x += 4, y += 4) {
-    store<f32>(y, hash((seed as u32) + (i as u32) * 0x9e3779b9) <= keep ? load<f32>(x) * scale : 0);
+  const items = parts(n, PIECE);
+  for (let item = claim(items); item >= 0; item = claim(items)) {
+    const end = min(n, (item + 1) * PIECE);
+    for (let i = item * PIECE; i < end; i++) {
+      const drawn = hash((seed as u32) + (i as u32) * 0x9e3779b9), at = (i as usize) << 2;
+      store<f32>(y + at, drawn <= keep ? load<f32>(x + at) * scale : 0);
+    }
   }
+  join(items);
 }
 
 /** "lowbias32" of Chris Wellons' hash prospector: every input bit moves every output bit. */

@@ -14,7 +14,7 @@ export {
 export { dropout } from "./dropout";
 export { linear, linearBackwardInput, linearBackwardScratchSize, linearBackwardWeight } from "./linear";
 export { localResponseNorm, localResponseNormBackward } from "./local_response_norm";
-export { maxPool2d, maxPool2dBackward } from "./max_pool2d";
+export { maxIndex, maxPool2d, maxPool2dBackward } from "./max_pool2d";
 export { adamwStep, axpby, sgdStep, squaredNorm } from "./optimizer";
 export { relu, reluBackward } from "./relu";
 export { crossEntropy, logSoftmax, logSoftmaxBackward, softmax, softmaxBackward } from "./softmax";

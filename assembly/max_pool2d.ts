@@ -6,6 +6,7 @@
 
 import { strided4 } from "./inline/lanes";
 import { endTap, firstTap, innerBegin, innerEnd } from "./inline/window";
+import { claim, join, parts, rowsAtOnce } from "./threads";
 
 /**
  * @param y [planes, oh, ow], written
@@ -13,6 +14,21 @@ import { endTap, firstTap, innerBegin, innerEnd } from "./inline/window";
  * @param x [planes, h, w]
  */
 export function maxPool2d(
+  y: usize, indices: usize, x: usize, planes: i32, h: i32, w: i32, oh: i32, ow: i32,
+  kh: i32, kw: i32, strideH: i32, strideW: i32, top: i32, left: i32, dilationH: i32, dilationW: i32,
+): void {
+  const atOnce = rowsAtOnce(h * w), items = parts(planes, atOnce), out = oh * ow;
+  for (let i = claim(items); i >= 0; i = claim(items)) {
+    const first = i * atOnce, done: usize = (first * out) << 2;
+    maxPoolPlanes(
+      y + done, indices ? indices + done : 0, x + ((first * h * w) << 2), min(atOnce, planes - first),
+      h, w, oh, ow, kh, kw, strideH, strideW, top, left, dilationH, dilationW,
+    );
+  }
+  join(items);
+}
+
+function maxPoolPlanes(
   y: usize, indices: usize, x: usize, planes: i32, h: i32, w: i32, oh: i32, ow: i32,
   kh: i32, kw: i32, strideH: i32, strideW: i32, top: i32, left: i32, dilationH: i32, dilationW: i32,
 ): void {
@@ -105,22 +121,35 @@ function fourWithIndices(
 
 /**
  * dx[i] = Σ dy over the windows whose maximum stands at i; written. Windows that overlap add up.
+ * Every index must lie inside its plane: maxIndex tells.
  * @param dx [planes, size]
  * @param dy [planes, outSize]
  * @param indices [planes, outSize] int32 from maxPool2d
- * @returns false when an index lies outside its plane; nothing outside dx was written then
  */
 export function maxPool2dBackward(
   dx: usize, dy: usize, indices: usize, planes: i32, size: i32, outSize: i32,
-): bool {
-  memory.fill(dx, 0, (planes * size) << 2);
-  for (let p = 0; p < planes; p++, dx += size << 2) {
-    for (let i = 0; i < outSize; i++, dy += 4, indices += 4) {
-      const index = load<i32>(indices);
-      if ((index as u32) >= (size as u32)) return false;
-      const at = dx + (index << 2);
-      store<f32>(at, load<f32>(at) + load<f32>(dy));
+): void {
+  const atOnce = rowsAtOnce(size), items = parts(planes, atOnce);
+  for (let item = claim(items); item >= 0; item = claim(items)) {
+    const first = item * atOnce, count = min(atOnce, planes - first);
+    let to = dx + ((first * size) << 2), from: usize = (first * outSize) << 2;
+    memory.fill(to, 0, (count * size) << 2);
+    for (let p = 0; p < count; p++, to += size << 2) {
+      for (let i = 0; i < outSize; i++, from += 4) {
+        const at = to + (load<i32>(indices + from) << 2);
+        store<f32>(at, load<f32>(at) + load<f32>(dy + from));
+      }
     }
   }
-  return true;
+  join(items);
+}
+
+/** The largest of n int32, as unsigned. */
+export function maxIndex(indices: usize, n: i32): f64 {
+  const end = indices + ((n as usize) << 2);
+  let most4 = i32x4.splat(0), most: u32 = 0;
+  for (; indices + 16 <= end; indices += 16) most4 = i32x4.max_u(most4, v128.load(indices));
+  for (; indices < end; indices += 4) most = max(most, load<u32>(indices));
+  most = max(most, max(i32x4.extract_lane(most4, 0) as u32, i32x4.extract_lane(most4, 1) as u32));
+  return max(most, max(i32x4.extract_lane(most4, 2) as u32, i32x4.extract_lane(most4, 3) as u32)) as f64;
 }

@@ -1,6 +1,7 @@
 // One step of each optimiser over one parameter, and what gradient clipping needs.
 
 import { madd, sum4 } from "./inline/lanes";
+import { claim, join, parts, PIECE } from "./threads";
 
 /**
  * Stochastic gradient descent as in PyTorch: with g = dw + decay·w and, with momentum,
@@ -10,6 +11,17 @@ import { madd, sum4 } from "./inline/lanes";
  * @param v as large as w; 0 without momentum
  */
 export function sgdStep(
+  w: usize, dw: usize, v: usize, n: i32, lr: f32, momentum: f32, decay: f32, nesterov: i32, first: i32,
+): void {
+  const items = parts(n, PIECE);
+  for (let i = claim(items); i >= 0; i = claim(items)) {
+    const at: usize = (i * PIECE) << 2, part = min(PIECE, n - i * PIECE);
+    sgdPiece(w + at, dw + at, v ? v + at : 0, part, lr, momentum, decay, nesterov, first);
+  }
+  join(items);
+}
+
+function sgdPiece(
   w: usize, dw: usize, v: usize, n: i32, lr: f32, momentum: f32, decay: f32, nesterov: i32, first: i32,
 ): void {
   const end = w + ((n as usize) << 2);
@@ -47,6 +59,20 @@ export function sgdStep(
  * @param root √(1 − β₂ᵗ)
  */
 export function adamwStep(
+  w: usize, dw: usize, m: usize, v: usize, n: i32,
+  shrink: f32, beta1: f32, rest1: f32, beta2: f32, rest2: f32, step: f32, root: f32, eps: f32,
+): void {
+  const items = parts(n, PIECE);
+  for (let i = claim(items); i >= 0; i = claim(items)) {
+    const at: usize = (i * PIECE) << 2, part = min(PIECE, n - i * PIECE);
+    adamwPiece(
+      w + at, dw + at, m + at, v + at, part, shrink, beta1, rest1, beta2, rest2, step, root, eps,
+    );
+  }
+  join(items);
+}
+
+function adamwPiece(
   w: usize, dw: usize, m: usize, v: usize, n: i32,
   shrink: f32, beta1: f32, rest1: f32, beta2: f32, rest2: f32, step: f32, root: f32, eps: f32,
 ): void {

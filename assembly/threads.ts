@@ -86,6 +86,21 @@ export function claim(items: i32): i32 {
   return before < items ? before++ : -1;
 }
 
+/** Floats that are worth handing out to a thread. */
+export const PIECE: i32 = 16384;
+
+/** Rows of `size` floats that make such a piece. */
+export function rowsAtOnce(size: i32): i32 {
+  return max(1, PIECE / size);
+}
+
+/** How often that goes into `total`, the last time perhaps in part. */
+// @ts-ignore: decorator
+@inline
+export function parts(total: i32, atOnce: i32): i32 {
+  return (total + atOnce - 1) / atOnce;
+}
+
 /** Waits until all items of this phase are finished, and begins the next. */
 export function join(items: i32): void {
   if (ASC_FEATURE_THREADS && threads > 1) {

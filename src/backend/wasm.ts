@@ -185,14 +185,15 @@ export class WasmBackend extends WasmMemory implements Backend {
   }
 
   maxPool2dBackward(dx: Tensor, dy: Tensor, indices: Tensor<Int32Array>, planes: number): void {
-    // deno-fmt-ignore
-    const inside = this.#kernels.maxPool2dBackward(
-      this.out(dx), this.at(dy), this.at(indices), planes, dx.size / planes, dy.size / planes,
-    );
-    if (!inside) {
-      const takes = `below ${dx.size / planes}, the size of a plane of the input`;
-      throw new ArgumentError("maxPoolBackward", "an index", "outside", takes);
+    const size = dx.size / planes, most = this.#kernels.maxIndex(this.at(indices), indices.size);
+    if (most >= size) {
+      const takes = `below ${size}, the size of a plane of the input`;
+      throw new ArgumentError("maxPoolBackward", "an index", most | 0, takes);
     }
+    // deno-fmt-ignore
+    this.#kernels.maxPool2dBackward(
+      this.out(dx), this.at(dy), this.at(indices), planes, size, dy.size / planes,
+    );
   }
 
   avgPool2dBackward(

@@ -31,6 +31,7 @@ export const kernels = [
   "localResponseNormBackward",
   "logSoftmax",
   "logSoftmaxBackward",
+  "maxIndex",
   "maxPool2d",
   "maxPool2dBackward",
   "relu",
