@@ -5,8 +5,9 @@
 
 import { addColumns, cropImage, fillOffsets, packColumns, packColumnsTransposed, padImage } from "./columns";
 import {
-  FIRST, gemmBlock, KC, MR, NR, packA, packB, packedRows, packTransposedA, RELU,
+  FIRST, gemmBlock, KC, MR, NR, packA, packB, packedRows, packTransposedA, panelled, RELU,
 } from "./gemm";
+import { claim, forThreads, join, ofThread, parts, threads } from "./threads";
 
 /** Columns packed at a time: with KC rows a block takes 1.1 MB. */
 const NC: i32 = 736;
@@ -27,16 +28,21 @@ export function conv2dPack(packed: usize, w: usize, outC: i32, k: i32, groups: i
 }
 
 /**
- * Bytes of scratch that conv2d needs: a padded group of channels, the offsets of k, a block of
- * columns. In float64, so that a size beyond 32 bits arrives as what it is.
+ * Bytes of scratch that conv2d needs: for each thread the offsets of k, a padded group of channels
+ * and a block of columns. In float64, so that a size beyond 32 bits arrives as what it is.
  */
 export function conv2dScratchSize(
   inC: i32, h: i32, w: i32, kh: i32, kw: i32, top: i32, left: i32, bottom: i32, right: i32, groups: i32,
 ): f64 {
-  const c = (inC / groups) as f64;
-  const pad = top | left | bottom | right;
+  const c = (inC / groups) as f64, pad = top | left | bottom | right;
   const padded = pad ? c * ((h + top + bottom) as f64) * ((w + left + right) as f64) : 0;
-  return (padded + c * (kh as f64) * (kw as f64) + (KC * NC) as f64) * 4 + 16;
+  return forThreads((padded + c * (kh as f64) * (kw as f64) + (KC * NC) as f64) * 4 + 16);
+}
+
+/** Columns that a thread computes at a time: few enough for all threads to have some. */
+function columnsAtOnce(images: i32, pixels: i32): i32 {
+  const each = parts(pixels, parts(4 * threads, images));
+  return threads > 1 ? min(NC, max(8 * NR, (each + NR - 1) & ~(NR - 1))) : NC;
 }
 
 /**
@@ -56,36 +62,39 @@ export function conv2d(
   const pad = top | left | bottom | right;
   const hp = h + top + bottom, wp = w + left + right;
 
-  const padded = scratch;
+  const bytes = conv2dScratchSize(inC, h, w, kh, kw, top, left, bottom, right, groups) / (threads as f64);
+  const padded = ofThread(scratch, bytes);
   const offsets = padded + ((pad ? (c * hp * wp) as usize : 0) << 2);
   const block = (offsets + (k << 2) + 15) & ~15;
   fillOffsets(offsets, c, kh, kw, hp * wp, dilationH * wp, dilationW);
 
-  for (let s = 0; s < n * groups; s++) {
+  const images = n * groups, atOnce = columnsAtOnce(images, pixels), blocks = parts(pixels, atOnce);
+  let paddedImage = -1;
+  for (let item = claim(images * blocks); item >= 0; item = claim(images * blocks)) {
+    const s = item / blocks, j = item % blocks * atOnce, columns = min(atOnce, pixels - j);
     const g = s % groups;
     const a = packed + ((g * packedRows(m) * k) << 2);
     const out = y + ((s * m * pixels) << 2);
     let image = x + ((s * c * h * w) << 2);
     if (pad) {
-      padImage(padded, image, c, h, w, top, left, bottom, right);
+      if (s != paddedImage) padImage(padded, image, c, h, w, top, left, bottom, right);
+      paddedImage = s;
       image = padded;
     }
-    for (let j = 0; j < pixels; j += NC) {
-      const columns = min(NC, pixels - j);
-      for (let l = 0; l < k; l += KC) {
-        const depth = min(KC, k - l);
-        packColumns(block, image, offsets + (l << 2), depth, j, columns, ow, strideH * wp, strideW);
-        gemmBlock(
-          out + (j << 2), pixels, a + ((l * MR) << 2), (MR * k) << 2, block,
-          bias ? bias + ((g * m) << 2) : 0, m, columns, depth,
-          (l == 0 ? FIRST : 0) | (relu && l + depth == k ? RELU : 0),
-        );
-      }
+    for (let l = 0; l < k; l += KC) {
+      const depth = min(KC, k - l);
+      packColumns(block, image, offsets + (l << 2), depth, j, columns, ow, strideH * wp, strideW);
+      gemmBlock(
+        out + (j << 2), pixels, a + ((l * MR) << 2), (MR * k) << 2, block,
+        bias ? bias + ((g * m) << 2) : 0, m, columns, depth,
+        (l == 0 ? FIRST : 0) | (relu && l + depth == k ? RELU : 0),
+      );
     }
   }
+  join(images * blocks);
 }
 
-/** Bytes of scratch that conv2dBackwardWeight and conv2dBackwardInput need, in float64. */
+/** Bytes of scratch that conv2dBackwardWeight and conv2dBackwardInput need for all threads, in float64. */
 export function conv2dBackwardScratchSize(
   n: i32, inC: i32, h: i32, w: i32, outC: i32, oh: i32, ow: i32, kh: i32, kw: i32,
   top: i32, left: i32, bottom: i32, right: i32, groups: i32,
@@ -96,7 +105,7 @@ export function conv2dBackwardScratchSize(
   const samples = samplesAtOnce(n, oh * ow) as f64;
   const dy = max(m * (KC as f64), (outC / groups) as f64 * (NC as f64));
   const columns = max(KC, RC) * NC;
-  return (padded * samples + c * (kh as f64) * (kw as f64) + dy + (columns as f64)) * 4 + 16;
+  return forThreads((padded * samples + c * (kh as f64) * (kw as f64) + dy + (columns as f64)) * 4 + 16);
 }
 
 /** How many samples' pixels make one block of depth. */
@@ -125,43 +134,45 @@ export function conv2dBackwardWeight(
   const samples = samplesAtOnce(n, pixels);
   const image = c * hp * wp;
 
-  const offsets = scratch + ((pad ? (image * samples) as usize : 0) << 2);
+  const own = ofThread(scratch, conv2dBackwardScratchSize(
+    n, inC, h, w, outC, oh, ow, kh, kw, top, left, bottom, right, groups,
+  ) / (threads as f64));
+  const offsets = own + ((pad ? (image * samples) as usize : 0) << 2);
   const a = (offsets + (k << 2) + 15) & ~15;
   const block = a + ((packedRows(m) * KC) << 2);
   fillOffsets(offsets, c, kh, kw, hp * wp, dilationH * wp, dilationW);
 
-  for (let s = 0; s < n; s += samples) {
-    const count = min(samples, n - s);
-    for (let g = 0; g < groups; g++) {
+  // a thread computes some columns of dw, over all samples
+  const atOnce = min(NC, panelled(parts(k, threads > 1 ? 2 * threads : 1)));
+  const blocks = parts(k, atOnce);
+  for (let item = claim(groups * blocks); item >= 0; item = claim(groups * blocks)) {
+    const g = item / blocks, j = item % blocks * atOnce, columns = min(atOnce, k - j);
+    for (let s = 0; s < n; s += samples) {
+      const count = min(samples, n - s);
       const first = x + (((s * inC + g * c) * h * w) << 2);
       if (pad) {
         for (let i = 0; i < count; i++) {
           const from = first + ((i * inC * h * w) << 2);
-          padImage(scratch + ((i * image) << 2), from, c, h, w, top, left, bottom, right);
+          padImage(own + ((i * image) << 2), from, c, h, w, top, left, bottom, right);
         }
       }
-      const images = pad ? scratch : first;
+      const images = pad ? own : first;
       const imageStep = pad ? image : inC * h * w;
       for (let l = 0; l < pixels; l += KC) {
         const part = min(KC, pixels - l), depth = part * count;
         for (let i = 0; i < count; i++) {
           const from = dy + ((((s + i) * outC + g * m) * pixels + l) << 2);
           packA(a + ((i * part * MR) << 2), (depth * MR) << 2, from, pixels, m, part);
+          packColumnsTransposed(
+            block + ((i * part * NR) << 2), (depth * NR) << 2, images + ((i * imageStep) << 2),
+            offsets + (j << 2), columns, l, part, ow, strideH * wp, strideW,
+          );
         }
-        for (let j = 0; j < k; j += NC) {
-          const columns = min(NC, k - j);
-          for (let i = 0; i < count; i++) {
-            packColumnsTransposed(
-              block + ((i * part * NR) << 2), (depth * NR) << 2, images + ((i * imageStep) << 2),
-              offsets + (j << 2), columns, l, part, ow, strideH * wp, strideW,
-            );
-          }
-          const to = dw + ((g * m * k + j) << 2);
-          gemmBlock(to, k, a, (depth * MR) << 2, block, 0, m, columns, depth, 0);
-        }
+        gemmBlock(dw + ((g * m * k + j) << 2), k, a, (depth * MR) << 2, block, 0, m, columns, depth, 0);
       }
     }
   }
+  join(groups * blocks);
 }
 
 /** Lays out weights [outC, k] for conv2dBackwardInput, group by group: Wᵀ in panels of 6 k's. */
@@ -193,19 +204,21 @@ export function conv2dBackwardInput(
   const pad = top | left | bottom | right;
   const hp = h + top + bottom, wp = w + left + right;
 
-  const offsets = scratch + ((pad ? (c * hp * wp) as usize : 0) << 2);
+  const own = ofThread(scratch, conv2dBackwardScratchSize(
+    n, inC, h, w, outC, oh, ow, kh, kw, top, left, bottom, right, groups,
+  ) / (threads as f64));
+  const offsets = own + ((pad ? (c * hp * wp) as usize : 0) << 2);
   const b = (offsets + (k << 2) + 15) & ~15;
   const columns = b + ((m * NC) << 2);
   fillOffsets(offsets, c, kh, kw, hp * wp, dilationH * wp, dilationW);
 
-  for (let s = 0; s < n * groups; s++) {
+  for (let s = claim(n * groups); s >= 0; s = claim(n * groups)) {
     const a = packed + (((s % groups) * packedRows(k) * m) << 2);
     const sample = dx + ((s * c * h * w) << 2);
-    const image = pad ? scratch : sample;
+    const image = pad ? own : sample;
     memory.fill(image, 0, (c * hp * wp) << 2);
     for (let j = 0; j < pixels; j += NC) {
-      const count = min(NC, pixels - j);
-      const ld = (count + NR - 1) / NR * NR;
+      const count = min(NC, pixels - j), ld = panelled(count);
       for (let l = 0; l < m; l += KC) {
         const from = dy + (((s * m + l) * pixels + j) << 2);
         packB(b + ((l * ld) << 2), from, pixels, min(KC, m - l), count);
@@ -221,6 +234,7 @@ export function conv2dBackwardInput(
         addColumns(image, columns, ld, offsets + (r << 2), rows, j, count, ow, strideH * wp, strideW);
       }
     }
-    if (pad) cropImage(sample, scratch, c, h, w, top, left, bottom, right);
+    if (pad) cropImage(sample, own, c, h, w, top, left, bottom, right);
   }
+  join(n * groups);
 }

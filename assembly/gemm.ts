@@ -129,6 +129,13 @@ export function packedRows(m: i32): i32 {
   return ((m + MR - 1) / MR) * MR;
 }
 
+/** Columns of a B of n columns once it is packed. */
+// @ts-ignore: decorator
+@inline
+export function panelled(n: i32): i32 {
+  return (n + NR - 1) & ~(NR - 1);
+}
+
 /**
  * Packs A[m×k] into panels of 6 rows; the last panel is filled up with zeros.
  *
@@ -188,17 +195,18 @@ export function packB(packed: usize, b: usize, rowStep: i32, k: i32, n: i32): vo
 }
 
 /**
- * C[m×n] = A[m×k] · B[k×n] in whole panels and one piece of k: m a multiple of 6, n of 8. For few
- * columns and an A that comes from far: each panel of A is used on all of B before the next.
+ * C[m×n] (+)= A[m×k] · B[k×n] in whole panels and one piece of k: m a multiple of 6, n of 8. For an A
+ * that comes from far: each of its panels is used on all of B before the next.
  *
  * @param bPanel bytes from one panel of B to the next
+ * @param flags FIRST or 0
  */
 export function gemmPanels(
-  c: usize, ldc: i32, a: usize, aPanel: usize, b: usize, bPanel: usize, m: i32, n: i32, k: i32,
+  c: usize, ldc: i32, a: usize, aPanel: usize, b: usize, bPanel: usize, m: i32, n: i32, k: i32, flags: i32,
 ): void {
   for (let i = 0; i < m; i += MR, a += aPanel, c += (MR * ldc) << 2) {
     for (let j = 0, q = b; j < n; j += NR, q += bPanel) {
-      gemm6x8(c + (j << 2), ldc, a, q, k, zeroBias, FIRST);
+      gemm6x8(c + (j << 2), ldc, a, q, k, zeroBias, flags);
     }
   }
 }

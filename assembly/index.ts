@@ -19,7 +19,11 @@ export { adamwStep, axpby, sgdStep, squaredNorm } from "./optimizer";
 export { relu, reluBackward } from "./relu";
 export { crossEntropy, logSoftmax, logSoftmaxBackward, softmax, softmaxBackward } from "./softmax";
 export { enter, setThread } from "./threads";
-export { winograd, winogradPack, winogradPackedSize, winogradScratchSize } from "./winograd";
+export { winograd, winogradScratchSize } from "./winograd";
+export {
+  winogradBackwardScratchSize, winogradBackwardWeight, winogradPack, winogradPackedSize,
+  winogradPackedTransposedSize, winogradPackTransposed,
+} from "./winograd_weights";
 
 /** First byte that is free for tensors: behind the kernels' own few hundred bytes. */
 export function heapBase(): usize {

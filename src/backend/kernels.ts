@@ -58,9 +58,9 @@ export interface Kernels {
     g: Conv2dGeometry,
     relu: boolean,
   ): void;
-  /** Transforms [outC, inC/groups, k, k], k = 3 or 5, for {@linkcode Kernels.winograd}. */
-  packWinograd(weight: Tensor, groups: number): Tensor;
-  /** As conv2d with stride and dilation 1, by Winograd's minimal filtering. */
+  /** Transforms [outC, inC/groups, k, k], ⌈k/stride⌉ = 3 or 5, for {@linkcode Kernels.winograd}. */
+  packWinograd(weight: Tensor, groups: number, stride: number): Tensor;
+  /** As conv2d without dilation, by Winograd's minimal filtering. */
   winograd(
     y: Tensor,
     x: Tensor,
@@ -107,6 +107,12 @@ export interface Kernels {
   conv2dBackwardInput(dx: Tensor, dy: Tensor, packed: Tensor, g: Conv2dGeometry): void;
   /** dw += dy · columnsᵀ. */
   conv2dBackwardWeight(dw: Tensor, dy: Tensor, x: Tensor, g: Conv2dGeometry): void;
+  /** Transforms [outC, inC/groups, k, k], k = 3 or 5, for {@linkcode Kernels.winogradBackwardInput}. */
+  packWinogradTransposed(weight: Tensor, groups: number): Tensor;
+  /** As conv2dBackwardInput with stride and dilation 1, by Winograd's minimal filtering. */
+  winogradBackwardInput(dx: Tensor, dy: Tensor, packed: Tensor, g: Conv2dGeometry): void;
+  /** As conv2dBackwardWeight without dilation, by Winograd's minimal filtering; dw += …. */
+  winogradBackwardWeight(dw: Tensor, dy: Tensor, x: Tensor, g: Conv2dGeometry): void;
   /** db += Σ dy over all axes but the second. */
   biasBackward(db: Tensor, dy: Tensor): void;
   /** dx = dy added where the maxima stood, plane by plane. */

@@ -65,10 +65,10 @@ export class WasmBackend extends WasmMemory implements Backend {
     );
   }
 
-  packWinograd(weight: Tensor, groups: number): Tensor {
-    const [outC, c, k] = weight.shape;
-    const packed = this.empty([this.#kernels.winogradPackedSize(outC, c, groups)]);
-    this.#kernels.winogradPack(this.out(packed), this.at(weight), outC, c, k, groups);
+  packWinograd(weight: Tensor, groups: number, stride: number): Tensor {
+    const [outC, c, k] = weight.shape, sizes = [outC, c, k, stride, groups] as const;
+    const packed = this.empty([this.#kernels.winogradPackedSize(...sizes)]);
+    this.#kernels.winogradPack(this.out(packed), this.at(weight), ...sizes);
     return packed;
   }
 
@@ -80,11 +80,14 @@ export class WasmBackend extends WasmMemory implements Backend {
     g: Conv2dGeometry,
     relu: boolean,
   ): void {
-    const bytes = this.#kernels.winogradScratchSize(g.inC, g.outC, g.oh, g.ow, g.kh, g.groups);
+    // deno-fmt-ignore
+    const scratch = this.scratchOf(this.#kernels.winogradScratchSize(
+      g.n, g.inC, g.outC, g.oh, g.ow, g.kh, g.strideH, g.groups,
+    ));
     // deno-fmt-ignore
     this.#kernels.winograd(
-      this.out(y), this.at(x), this.at(packed), this.at(bias), this.scratchOf(bytes),
-      g.n, g.inC, g.h, g.w, g.outC, g.oh, g.ow, g.kh, g.top, g.left, g.groups, Number(relu),
+      this.out(y), this.at(x), this.at(packed), this.at(bias), scratch, g.n, g.inC, g.h, g.w,
+      g.outC, g.oh, g.ow, g.kh, g.strideH, g.top, g.left, g.groups, Number(relu),
     );
   }
 
@@ -176,6 +179,37 @@ export class WasmBackend extends WasmMemory implements Backend {
     // deno-fmt-ignore
     this.#kernels.conv2dBackwardWeight(
       this.out(dw), this.at(dy), this.at(x), this.#backwardScratch(g), ...numbers(g),
+    );
+  }
+
+  packWinogradTransposed(weight: Tensor, groups: number): Tensor {
+    const [outC, c, k] = weight.shape, sizes = [outC, c, k, groups] as const;
+    const packed = this.empty([this.#kernels.winogradPackedTransposedSize(...sizes)]);
+    this.#kernels.winogradPackTransposed(this.out(packed), this.at(weight), ...sizes);
+    return packed;
+  }
+
+  winogradBackwardInput(dx: Tensor, dy: Tensor, packed: Tensor, g: Conv2dGeometry): void {
+    // deno-fmt-ignore
+    const scratch = this.scratchOf(this.#kernels.winogradScratchSize(
+      g.n, g.outC, g.inC, g.h, g.w, g.kh, 1, g.groups,
+    ));
+    // deno-fmt-ignore
+    this.#kernels.winograd(
+      this.out(dx), this.at(dy), this.at(packed), 0, scratch, g.n, g.outC, g.oh, g.ow, g.inC, g.h,
+      g.w, g.kh, 1, g.kh - 1 - g.top, g.kh - 1 - g.left, g.groups, 0,
+    );
+  }
+
+  winogradBackwardWeight(dw: Tensor, dy: Tensor, x: Tensor, g: Conv2dGeometry): void {
+    // deno-fmt-ignore
+    const scratch = this.scratchOf(this.#kernels.winogradBackwardScratchSize(
+      g.n, g.inC, g.outC, g.oh, g.ow, g.kh, g.strideH, g.groups,
+    ));
+    // deno-fmt-ignore
+    this.#kernels.winogradBackwardWeight(
+      this.out(dw), this.at(dy), this.at(x), scratch, g.n, g.inC, g.h, g.w, g.outC, g.oh, g.ow,
+      g.kh, g.strideH, g.top, g.left, g.groups,
     );
   }
 

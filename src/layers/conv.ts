@@ -6,25 +6,28 @@
 
 import { ArgumentError } from "../errors.ts";
 import { checkInteger, checkPerAxis, LIMIT } from "../ops/checks.ts";
+import { conv1d, conv2d } from "../ops/conv.ts";
 import {
   biasBackward,
-  conv1d,
   conv1dBackwardInput,
   conv1dBackwardWeight,
-  conv2d,
   conv2dBackwardInput,
   conv2dBackwardWeight,
-  type ConvAlgorithm,
-  prepareConv,
-  type PreparedConv,
-  suitsWinograd,
-} from "../ops/conv.ts";
+} from "../ops/conv_backward.ts";
 import {
   conv1dGeometry,
   type Conv1dOptions,
   conv2dGeometry,
   type Conv2dOptions,
 } from "../ops/conv_geometry.ts";
+import {
+  type AlgorithmOptions,
+  type ConvAlgorithm,
+  prepareConv,
+  type PreparedConv,
+  type PrepareOptions,
+  suitsWinograd,
+} from "../ops/prepared_conv.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
 import { FusingLayer } from "./fusing.ts";
 import { type ForwardOptions, type Parameter, uniformParameter } from "./layer.ts";
@@ -33,15 +36,6 @@ import { type ForwardOptions, type Parameter, uniformParameter } from "./layer.t
 export interface BiasOptions {
   /** Adds a learned bias to the output. Default true. */
   readonly bias?: boolean;
-}
-
-/** Options of a 2-D convolution that change how it is computed. */
-export interface AlgorithmOptions {
-  /**
-   * How evaluation computes it: "winograd" where that is faster, which is the default, or always
-   * "direct". Training is always direct, for the weights change with each step.
-   */
-  readonly algorithm?: ConvAlgorithm;
 }
 
 /** With fewer channels the transforms cost more than they save. */
@@ -142,19 +136,18 @@ export abstract class Conv extends FusingLayer {
   /** The weights laid out for the kernel, anew after they were written to. */
   protected prepared(): PreparedConv {
     const of = this.value("weight"), old = this.#prepared;
-    const algorithm = this.training ? "direct" : this.algorithm;
-    const fits = old?.of === of && old.version === of.version && old.weight.algorithm === algorithm;
-    if (fits) return old.weight;
+    if (old?.of === of && old.version === of.version) return old.weight;
     old?.weight.dispose();
     this.#prepared = undefined;
-    const weight = prepareConv(of, this.inChannels / this.weightShape[1], algorithm);
+    const groups = this.inChannels / this.weightShape[1];
+    const weight = prepareConv(of, { groups, ...this.preparation });
     this.#prepared = { weight, of, version: of.version };
     return weight;
   }
 
-  /** How evaluation computes it. */
-  protected get algorithm(): ConvAlgorithm {
-    return "direct";
+  /** What the weights are laid out for. */
+  protected get preparation(): PrepareOptions {
+    return {};
   }
 }
 
@@ -196,14 +189,19 @@ export class Conv2d extends Conv {
   }
 
   /** Winograd's where it can be used and pays. */
-  protected override get algorithm(): ConvAlgorithm {
+  protected override get preparation(): PrepareOptions {
+    const [stride] = [this.options.stride ?? 1].flat();
+    return { algorithm: this.algorithm, stride };
+  }
+
+  /** The algorithm that the options name, or the faster one. */
+  get algorithm(): ConvAlgorithm {
     const { stride = 1, dilation = 1, algorithm } = this.options;
-    const [outC, groupC] = this.weightShape;
-    const groupOutC = outC * groupC / this.inChannels;
-    const pays = Math.min(groupC, groupOutC) >= winogradChannels;
-    const stepless = [stride, dilation].flat().every((step) => step === 1);
+    const [outC, groupC] = this.weightShape, [step] = [stride].flat();
+    const channels = groupC * step ** 2, groupOutC = outC * groupC / this.inChannels;
+    const pays = Math.min(channels, groupOutC) >= winogradChannels;
     return algorithm ??
-      (pays && stepless && suitsWinograd(this.weightShape) ? "winograd" : "direct");
+      (pays && suitsWinograd(this.weightShape, stride, dilation) ? "winograd" : "direct");
   }
 
   /** See {@linkcode Layer.outputShape}. */
@@ -224,12 +222,16 @@ export class Conv2d extends Conv {
 
   /** See {@linkcode Conv.inputGradient}. */
   protected override inputGradient(dy: Tensor, weight: Tensor, inputShape: Shape): Tensor {
-    return conv2dBackwardInput(dy, weight, inputShape, this.options);
+    return conv2dBackwardInput(dy, weight, inputShape, {
+      ...this.options,
+      algorithm: this.algorithm,
+    });
   }
 
   /** See {@linkcode Conv.weightGradient}. */
   protected override weightGradient(dy: Tensor, x: Tensor, into: Tensor): void {
-    conv2dBackwardWeight(dy, x, this.weightShape, { ...this.options, into });
+    const { options, algorithm } = this;
+    conv2dBackwardWeight(dy, x, this.weightShape, { ...options, algorithm, into });
   }
 }
 

@@ -6,7 +6,7 @@
 
 import { ArgumentError } from "../errors.ts";
 import { checkInteger } from "../ops/checks.ts";
-import { biasBackward } from "../ops/conv.ts";
+import { biasBackward } from "../ops/conv_backward.ts";
 import { linear, linearBackwardInput, linearBackwardWeight } from "../ops/linear.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
 import type { BiasOptions } from "./conv.ts";

@@ -6,11 +6,11 @@
 
 import type { Backend } from "../backend.ts";
 import { checkInteger } from "../ops/checks.ts";
+import type { AlgorithmOptions } from "../ops/prepared_conv.ts";
 import { imagenetPreprocessing, preprocess, type Preprocessing } from "../image/preprocess.ts";
 import type { RgbImage } from "../image/pixels.ts";
 import {
   AdaptiveAvgPool2d,
-  type AlgorithmOptions,
   Conv2d,
   Dropout,
   Flatten,
@@ -69,7 +69,7 @@ export class AlexNet extends Sequential {
     checkInteger("AlexNet", "hiddenFeatures", hiddenFeatures, 1);
     super({
       features: new Sequential([
-        new Conv2d(3, c1, 11, { stride: 4, padding: 2 }),
+        new Conv2d(3, c1, 11, { stride: 4, padding: 2, algorithm }),
         new ReLU(),
         new MaxPool2d(3, { stride: 2 }),
         new Conv2d(c1, c2, 5, { padding: 2, algorithm }),

@@ -7,21 +7,15 @@
 
 import type { Conv2dGeometry } from "../backend/geometry.ts";
 import { ArgumentError } from "../errors.ts";
-import { type Shape, Tensor } from "../tensor.ts";
-import {
-  accumulate,
-  type AccumulateOptions,
-  checkInteger,
-  checkTensor,
-  type OutOptions,
-  produce,
-} from "./checks.ts";
+import type { Shape, Tensor } from "../tensor.ts";
+import { checkTensor, produce } from "./checks.ts";
 import {
   conv1dGeometry,
   type Conv1dOptions,
   conv2dGeometry,
   type Conv2dOptions,
 } from "./conv_geometry.ts";
+import { checkAlgorithm, PreparedConv } from "./prepared_conv.ts";
 
 /** What an operation may do besides: fuse a ReLU, write to a tensor that is there. */
 export interface FusedOptions {
@@ -29,41 +23,6 @@ export interface FusedOptions {
   readonly activation?: "relu";
   /** The tensor to write to; without it a new one is returned. */
   readonly out?: Tensor;
-}
-
-/**
- * How a convolution is computed: "direct" through the column matrix, "winograd" by minimal filtering
- * (Lavin & Gray 2016; kernels of 3×3 or 5×5, stride and dilation 1), which takes less than half the
- * time and rounds more: it differs from "direct" by about 10⁻⁵ of the largest output.
- */
-export type ConvAlgorithm = "direct" | "winograd";
-
-/** Weights laid out for a backend's kernel by {@linkcode prepareConv}; the caller's to dispose. */
-export class PreparedConv implements Disposable {
-  /**
-   * See {@linkcode prepareConv}.
-   *
-   * @param shape The weights' own shape, [outC, inC/groups, (kH,) kW].
-   * @param groups The groups they were laid out for.
-   * @param packed The packed values.
-   * @param algorithm What they were laid out for.
-   */
-  constructor(
-    readonly shape: Shape,
-    readonly groups: number,
-    readonly packed: Tensor,
-    readonly algorithm: ConvAlgorithm = "direct",
-  ) {}
-
-  /** Gives their memory back. */
-  dispose(): void {
-    this.packed.dispose();
-  }
-
-  /** What `using` calls at the end of the block: {@linkcode PreparedConv.dispose}. */
-  [Symbol.dispose](): void {
-    this.dispose();
-  }
 }
 
 /**
@@ -100,44 +59,6 @@ export function conv2d(
 }
 
 /**
- * Lays weights out for {@linkcode conv1d} or {@linkcode conv2d}, so that many calls share the work.
- *
- * @param weight [outC, inC/groups, K] or [outC, inC/groups, kH, kW].
- * @param algorithm What to lay them out for; "winograd" takes 3×3 or 5×5 weights.
- */
-export function prepareConv(
-  weight: Tensor,
-  groups = 1,
-  algorithm: ConvAlgorithm = "direct",
-): PreparedConv {
-  const op = "prepareConv";
-  checkTensor(op, "weight", weight, weight);
-  const { shape, backend } = weight;
-  if (shape.length !== 3 && shape.length !== 4) {
-    throw new ArgumentError(op, "the shape of weight", shape, "[outC, inC/groups, (kH,) kW]");
-  }
-  checkInteger(op, "groups", groups, 1);
-  if (shape[0] % groups !== 0) {
-    throw new ArgumentError(op, "groups", groups, `a divisor of the ${shape[0]} output channels`);
-  }
-  if (algorithm === "direct") {
-    return new PreparedConv(shape, groups, backend.packConv2d(weight, groups));
-  }
-  if (algorithm !== "winograd") {
-    throw new ArgumentError(op, "algorithm", algorithm, '"direct" or "winograd"');
-  }
-  if (!suitsWinograd(shape)) {
-    throw new ArgumentError(op, "the shape of weight", shape, "3×3 or 5×5 for winograd");
-  }
-  return new PreparedConv(shape, groups, backend.packWinograd(weight, groups), algorithm);
-}
-
-/** Whether weights of this shape can be prepared for "winograd". */
-export function suitsWinograd([, , kh, kw]: Shape): boolean {
-  return kh === kw && (kh === 3 || kh === 5);
-}
-
-/**
  * y[n, o, i] = Σ x[n, c, i·stride + k·dilation − padding] · weight[o, c, k] + bias[o].
  *
  * @param x [N, C, L].
@@ -170,110 +91,6 @@ export function conv1d(
   return convolve(op, x, weight, bias, g, [g.n, g.outC, g.ow], options);
 }
 
-/**
- * The gradient of {@linkcode conv2d} with respect to its input: Wᵀ·dy, each column added where its
- * window stood.
- *
- * @param dy [N, outC, oH, oW].
- * @param weight [outC, C/groups, kH, kW].
- * @param inputShape [N, C, H, W] of the forward pass.
- * @returns dx, [N, C, H, W].
- */
-export function conv2dBackwardInput(
-  dy: Tensor,
-  weight: Tensor,
-  inputShape: Shape,
-  options: Conv2dOptions & OutOptions = {},
-): Tensor {
-  const op = "conv2dBackwardInput";
-  checkTensor(op, "weight", weight, dy);
-  const g = conv2dGeometry(op, inputShape, weight.shape, options);
-  checkTensor(op, "dy", dy, dy, [g.n, g.outC, g.oh, g.ow]);
-  return backwardInput(op, dy, weight, g, inputShape, options.out);
-}
-
-/**
- * The gradient of {@linkcode conv2d} with respect to its weights, accumulated:
- * dw[o, c, k, l] += Σ dy[n, o, i, j] · x[n, c, i·stride + k·dilation − padding, …].
- *
- * @param dy [N, outC, oH, oW].
- * @param x [N, C, H, W], the input of the forward pass.
- * @param weightShape [outC, C/groups, kH, kW].
- * @returns dw, [outC, C/groups, kH, kW].
- */
-export function conv2dBackwardWeight(
-  dy: Tensor,
-  x: Tensor,
-  weightShape: Shape,
-  options: Conv2dOptions & AccumulateOptions = {},
-): Tensor {
-  const op = "conv2dBackwardWeight";
-  checkTensor(op, "x", x, dy);
-  const g = conv2dGeometry(op, x.shape, weightShape, options);
-  checkTensor(op, "dy", dy, dy, [g.n, g.outC, g.oh, g.ow]);
-  const compute = (dw: Tensor) => dy.backend.conv2dBackwardWeight(dw, dy, x, g);
-  return accumulate(op, dy, weightShape, options, [x], compute);
-}
-
-/**
- * The gradient of {@linkcode conv1d} with respect to its input; see
- * {@linkcode conv2dBackwardInput}.
- *
- * @param dy [N, outC, oL].
- * @param weight [outC, C/groups, K].
- * @param inputShape [N, C, L] of the forward pass.
- * @returns dx, [N, C, L].
- */
-export function conv1dBackwardInput(
-  dy: Tensor,
-  weight: Tensor,
-  inputShape: Shape,
-  options: Conv1dOptions & OutOptions = {},
-): Tensor {
-  const op = "conv1dBackwardInput";
-  checkTensor(op, "weight", weight, dy);
-  const g = conv1dGeometry(op, inputShape, weight.shape, options);
-  checkTensor(op, "dy", dy, dy, [g.n, g.outC, g.ow]);
-  return backwardInput(op, dy, weight, g, inputShape, options.out);
-}
-
-/**
- * The gradient of {@linkcode conv1d} with respect to its weights, accumulated; see
- * {@linkcode conv2dBackwardWeight}.
- *
- * @param dy [N, outC, oL].
- * @param x [N, C, L], the input of the forward pass.
- * @param weightShape [outC, C/groups, K].
- * @returns dw, [outC, C/groups, K].
- */
-export function conv1dBackwardWeight(
-  dy: Tensor,
-  x: Tensor,
-  weightShape: Shape,
-  options: Conv1dOptions & AccumulateOptions = {},
-): Tensor {
-  const op = "conv1dBackwardWeight";
-  checkTensor(op, "x", x, dy);
-  const g = conv1dGeometry(op, x.shape, weightShape, options);
-  checkTensor(op, "dy", dy, dy, [g.n, g.outC, g.ow]);
-  const compute = (dw: Tensor) => dy.backend.conv2dBackwardWeight(dw, dy, x, g);
-  return accumulate(op, dy, weightShape, options, [x], compute);
-}
-
-/**
- * The gradient of a bias, accumulated: db[c] += Σ dy over all axes but the second.
- *
- * @param dy [N, C, …], of a convolution or a linear layer.
- * @returns db, [C].
- */
-export function biasBackward(dy: Tensor, options: AccumulateOptions = {}): Tensor {
-  const op = "biasBackward";
-  checkTensor(op, "dy", dy, dy);
-  if (dy.shape.length < 2) throw new ArgumentError(op, "the shape of dy", dy.shape, "[N, C, …]");
-  const compute = (db: Tensor) => dy.backend.biasBackward(db, dy);
-  return accumulate(op, dy, [dy.shape[1]], options, [], compute);
-}
-
 /** Whether to clamp at 0; refuses activations that kernels do not know. */
 export function fusesRelu(op: string, { activation }: FusedOptions): boolean {
   if (activation === undefined || activation === "relu") return activation === "relu";
@@ -296,38 +113,24 @@ function convolve(
 ): Tensor {
   if (bias) checkTensor(op, "bias", bias, x, [g.outC]);
   const relu = fusesRelu(op, options);
-  if (!(weight instanceof Tensor)) {
-    if (weight.groups !== g.groups) {
-      throw new ArgumentError(op, "groups", g.groups, `${weight.groups}, as prepared`);
+  if (weight instanceof PreparedConv) {
+    const { packed, options: { groups, algorithm, stride } } = weight;
+    if (groups !== g.groups) {
+      throw new ArgumentError(op, "groups", g.groups, `${groups}, as prepared`);
     }
-    const { packed, algorithm } = weight;
     const target = { shape, out: options.out, reads: [packed, bias] };
     if (algorithm === "direct") {
       return produce(op, x, target, (y) => x.backend.conv2d(y, x, packed, bias, g, relu));
     }
-    if ([g.strideH, g.strideW, g.dilationH, g.dilationW].some((step) => step !== 1)) {
-      const steps = [g.strideH, g.strideW, g.dilationH, g.dilationW];
-      throw new ArgumentError(op, "stride and dilation", steps, "1 for winograd");
+    if (g.strideH !== stride || g.strideW !== stride) {
+      throw new ArgumentError(op, "stride", [g.strideH, g.strideW], `${stride}, as prepared`);
     }
+    checkAlgorithm(op, algorithm, weight.shape, stride, [g.dilationH, g.dilationW]);
     return produce(op, x, target, (y) => x.backend.winograd(y, x, packed, bias, g, relu));
   }
   const target = { shape, out: options.out, reads: [weight, bias] };
   return produce(op, x, target, (y) => {
     using packed = x.backend.packConv2d(weight, g.groups);
     x.backend.conv2d(y, x, packed, bias, g, relu);
-  });
-}
-
-function backwardInput(
-  op: string,
-  dy: Tensor,
-  weight: Tensor,
-  g: Conv2dGeometry,
-  shape: Shape,
-  out: Tensor | undefined,
-): Tensor {
-  return produce(op, dy, { shape, out, reads: [weight] }, (dx) => {
-    using packed = dy.backend.packConv2dTransposed(weight, g.groups);
-    dy.backend.conv2dBackwardInput(dx, dy, packed, g);
   });
 }

@@ -279,7 +279,7 @@ testOnEveryBackend(
       using tb = backend.upload(bias.data, bias.shape);
       const options = { padding: 1, groups, activation: "relu" } as const;
       using raw = conv2d(tx, tw, tb, options);
-      const prepared = prepareConv(tw, groups);
+      const prepared = prepareConv(tw, { groups });
       for (let i = 0; i < 2; i++) {
         using y = conv2d(tx, prepared, tb, options);
         assertEquals(bits(await y.read()), bits(await raw.read()));
@@ -295,7 +295,7 @@ testOnEveryBackend("prepareConv() takes the weights of conv1d() too", async (bac
   using x = upload(backend, draw.floats([2, 4, 9]));
   using w = upload(backend, draw.floats([6, 2, 3]));
   using raw = conv1d(x, w, null, { groups: 2 });
-  const prepared = prepareConv(w, 2);
+  const prepared = prepareConv(w, { groups: 2 });
   using y = conv1d(x, prepared, null, { groups: 2 });
   assertEquals(bits(await y.read()), bits(await raw.read()));
   prepared.packed.dispose();

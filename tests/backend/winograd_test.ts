@@ -1,12 +1,17 @@
 import type { Backend } from "../../src/backend.ts";
 import { ArgumentError } from "../../src/errors.ts";
-import { Conv2d, ReLU, Sequential } from "../../src/layers/mod.ts";
-import { conv2d, prepareConv } from "../../src/ops/mod.ts";
+import { Conv2d } from "../../src/layers/mod.ts";
+import {
+  conv2d,
+  conv2dBackwardInput,
+  conv2dBackwardWeight,
+  prepareConv,
+} from "../../src/ops/mod.ts";
 import { assert, assertAllClose, assertEquals, assertThrows } from "../assert.ts";
 import { testOnEveryBackend } from "../backends.ts";
 import * as reference from "../reference.ts";
 import type { Sides } from "../reference.ts";
-import { compute, Draw, largest, upload } from "./harness.ts";
+import { compute, Draw, largest, sum, upload } from "./harness.ts";
 
 interface Case {
   readonly x: readonly [number, number, number, number];
@@ -14,33 +19,74 @@ interface Case {
   readonly bias?: boolean;
   readonly relu?: boolean;
   readonly padding?: Sides;
+  readonly stride?: number;
   readonly groups?: number;
 }
 
 /**
- * How far it may be from float64: the transforms' largest factors (4 and 5 on the way in, 8 on the
- * way out) cost digits that a direct sum keeps. Measured: 2·10⁻⁵ of the largest output at most.
+ * How far it may be from float64, as a part of the largest value that may be expected of its sums:
+ * the transforms' factors (5 on the way in, 8 on the way out) cost digits that a direct sum keeps,
+ * those of 5 taps more than those of 3.
  */
-const TOLERANCE = 1e-4;
+const TOLERANCE = { 3: 3e-5, 5: 1e-4 };
 
+function tolerance(c: Case, values: reference.NumArray, terms: number): { abs: number } {
+  const taps = Math.ceil(c.w[2] / (c.stride ?? 1)) as 3 | 5;
+  return { abs: TOLERANCE[taps] * Math.max(largest(values), Math.sqrt(terms)) };
+}
+
+/** Draws inputs for a case and compares y, dx, and dw added to what is there, with the loops. */
 async function check(backend: Backend, c: Case, draw = new Draw(1)): Promise<void> {
-  const { padding, groups = 1, relu = false } = c;
+  const { padding, groups = 1, relu = false, stride = 1 } = c;
   const x = draw.floats(c.x), w = draw.floats(c.w);
   const bias = c.bias === false ? null : draw.floats([c.w[0]]);
-  const plain = reference.conv2d(x, w, bias, { padding, groups });
+  const algorithm = "winograd", options = { padding, groups, stride, algorithm } as const;
+  const strides = { padding, groups, stride: [stride, stride] } as const;
+  const name = `x [${c.x}] w [${c.w}] padding ${padding} groups ${groups} stride ${stride}`;
+
+  const plain = reference.conv2d(x, w, bias, strides);
   const expected = relu ? reference.relu(plain) : plain;
   const y = await compute(backend, [x, w, bias], expected.shape, (out, x, w, bias) => {
-    using prepared = prepareConv(w, groups, "winograd");
-    assertEquals(prepared.algorithm, "winograd");
+    using prepared = prepareConv(w, { groups, stride, algorithm });
     return conv2d(x, prepared, bias, {
       padding,
       groups,
+      stride,
       activation: relu ? "relu" : undefined,
       out,
     });
   });
-  const name = `x [${c.x}] w [${c.w}] padding ${padding} groups ${groups}`;
-  assertAllClose(y, expected.data, { abs: TOLERANCE * largest(plain), name });
+  const [outC, groupC, k] = c.w;
+  assertAllClose(y, expected.data, {
+    ...tolerance(c, plain, groupC * k * k),
+    name: `y of ${name}`,
+  });
+
+  const dy = draw.floats(plain.shape), gradients = reference.conv2dBackward(dy, x, w, strides);
+  const dx = await compute(
+    backend,
+    [dy, w],
+    c.x,
+    (out, dy, w) => conv2dBackwardInput(dy, w, c.x, { ...options, out }),
+  );
+  const terms = outC / groups * k * k;
+  assertAllClose(dx, gradients.dx.data, {
+    ...tolerance(c, gradients.dx, terms),
+    name: `dx of ${name}`,
+  });
+
+  const start = draw.floats(c.w);
+  const dw = await compute(
+    backend,
+    [dy, x],
+    c.w,
+    (into, dy, x) => conv2dBackwardWeight(dy, x, c.w, { ...options, into }),
+    start,
+  );
+  assertAllClose(dw, sum(gradients.dw, start), {
+    ...tolerance(c, gradients.dw, plain.shape[0] * plain.shape[2] * plain.shape[3]),
+    name: `dw of ${name}`,
+  });
 }
 
 testOnEveryBackend("winograd is right on each side of every edge of a tile", async (backend) => {
@@ -67,10 +113,27 @@ testOnEveryBackend("winograd is right on each side of a panel of channels", asyn
 });
 
 testOnEveryBackend("winograd takes more tiles than fit at once", async (backend) => {
-  // 2 MB hold 36 matrices of 400 tiles of 36 channels, or of 16 tiles of 660
-  await check(backend, { x: [1, 12, 90, 93], w: [24, 12, 3, 3], padding: [1, 1, 1, 1] });
-  await check(backend, { x: [1, 12, 43, 47], w: [24, 12, 5, 5], padding: [2, 2, 2, 2] });
-  await check(backend, { x: [1, 330, 17, 17], w: [330, 330, 3, 3], padding: [1, 1, 1, 1] });
+  // 4 MB hold 36 matrices of 3600 tiles of 8 channels, 64 of 2000, or 36 of 32 tiles of 900
+  const padding: Sides = [1, 1, 1, 1];
+  await check(backend, { x: [1, 2, 250, 251], w: [3, 2, 3, 3], padding });
+  await check(backend, { x: [5, 2, 131, 130], w: [3, 2, 3, 3], padding });
+  await check(backend, { x: [1, 1, 5, 14605], w: [2, 1, 3, 3] });
+  await check(backend, { x: [1, 2, 190, 195], w: [3, 2, 5, 5], padding: [2, 2, 2, 2] });
+  await check(backend, { x: [3, 900, 13, 13], w: [6, 900, 3, 3], padding });
+});
+
+testOnEveryBackend("winograd takes a stride that leaves 3 or 5 taps", async (backend) => {
+  for (const [k, stride] of [[5, 2], [6, 2], [7, 3], [9, 3], [11, 4], [9, 2], [10, 2]]) {
+    for (const more of [0, 1, stride, 4 * stride - 1, 4 * stride, 9 * stride + 1]) {
+      await check(backend, {
+        x: [2, 3, k + more, k + 17 - more % 5],
+        w: [5, 3, k, k],
+        stride,
+        padding: [more % 3, 2, 1, more % 2],
+      });
+    }
+  }
+  await check(backend, { x: [3, 4, 30, 41], w: [6, 2, 11, 11], stride: 4, groups: 2, relu: true });
 });
 
 testOnEveryBackend("winograd takes batches, groups and padding on each side", async (backend) => {
@@ -107,7 +170,7 @@ testOnEveryBackend("winograd hands NaN to every output that sees it", async (bac
     9,
   ]);
   using w = backend.upload(new Float32Array(9).fill(1), [1, 1, 3, 3]);
-  using prepared = prepareConv(w, 1, "winograd");
+  using prepared = prepareConv(w, { algorithm: "winograd" });
   using y = conv2d(x, prepared, null);
   const values = await y.read();
   for (const row of [2, 3, 4]) {
@@ -119,35 +182,38 @@ testOnEveryBackend("winograd is refused where it cannot be used", (backend) => {
   using w = backend.upload(new Float32Array(9), [1, 1, 3, 3]);
   using wide = backend.upload(new Float32Array(15), [1, 1, 3, 5]);
   using x = backend.upload(new Float32Array(81), [1, 1, 9, 9]);
-  assertThrows(() => prepareConv(wide, 1, "winograd"), ArgumentError, "3×3 or 5×5");
-  using prepared = prepareConv(w, 1, "winograd");
-  assertThrows(() => conv2d(x, prepared, null, { stride: 2 }), ArgumentError, "1 for winograd");
+  const algorithm = "winograd";
+  assertThrows(() => prepareConv(wide, { algorithm }), ArgumentError, "3 or 5 taps");
+  assertThrows(() => prepareConv(w, { algorithm, stride: 2 }), ArgumentError, "3 or 5 taps");
+  using prepared = prepareConv(w, { algorithm });
+  assertThrows(() => conv2d(x, prepared, null, { stride: 2 }), ArgumentError, "1, as prepared");
   assertThrows(() => conv2d(x, prepared, null, { dilation: [1, 2] }), ArgumentError, "winograd");
+  const dilated = { algorithm, dilation: 2 } as const;
+  using dy = backend.upload(new Float32Array(25), [1, 1, 5, 5]);
+  assertThrows(() => conv2dBackwardInput(dy, w, x.shape, dilated), ArgumentError, "dilation 1");
+  assertThrows(() => conv2dBackwardWeight(dy, x, w.shape, dilated), ArgumentError, "dilation 1");
   // deno-lint-ignore no-explicit-any
-  assertThrows(() => prepareConv(w, 1, "fft" as any), ArgumentError, '"direct" or "winograd"');
+  const unknown = { algorithm: "fft" as any };
+  assertThrows(() => prepareConv(w, unknown), ArgumentError, '"direct" or "winograd"');
 });
 
-testOnEveryBackend(
-  "Conv2d takes winograd in evaluation, direct when told or trained",
-  async (backend) => {
-    const draw = new Draw(9), shape = [1, 16, 10, 10] as const;
-    const values = draw.floats(shape);
-    using x = upload(backend, values);
-    const run = async (net: Sequential) => {
-      using y = net.forward(x);
-      return await y.read();
-    };
-    const make = (algorithm?: "direct") =>
-      new Sequential([new Conv2d(16, 16, 3, { algorithm }), new ReLU()]).init(backend, { seed: 1 });
-    using fast = make();
-    using direct = make("direct");
-    const exact = await run(direct), rounded = await run(fast);
-    const top = Math.max(...exact);
-    assertAllClose(rounded, exact, { abs: TOLERANCE * top });
-    assert(rounded.some((v, i) => v !== exact[i]), "both went the same way");
-    fast.train();
-    assertEquals(await run(fast), exact);
-    fast.eval();
-    assertEquals(await run(fast), rounded);
-  },
-);
+testOnEveryBackend("Conv2d takes winograd where it pays, direct when told", async (backend) => {
+  const draw = new Draw(9), shape = [2, 16, 10, 10] as const;
+  const values = draw.floats(shape), gradient = draw.floats(shape);
+  using x = upload(backend, values);
+  using dy = upload(backend, gradient);
+  const run = async (algorithm?: "direct") => {
+    using conv = new Conv2d(16, 16, 3, { padding: 1, algorithm }).init(backend, { seed: 1 });
+    using y = conv.forward(x);
+    using trained = conv.train().forward(x);
+    assertEquals(await trained.read(), await y.read());
+    using dx = conv.backward(dy);
+    return [await y.read(), await dx.read(), await conv.parameters.weight.grad!.read()];
+  };
+  const exact = await run("direct"), fast = await run();
+  for (const [i, values] of fast.entries()) {
+    const name = ["y", "dx", "dw"][i], top = largest({ shape: [], data: exact[i] });
+    assertAllClose(values, exact[i], { abs: TOLERANCE[3] * top, name });
+    assert(values.some((v, j) => v !== exact[i][j]), `${name} went the same way`);
+  }
+});

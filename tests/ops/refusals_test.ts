@@ -12,7 +12,11 @@ import { untouched, untouchedBackend } from "./untouched.ts";
 const x = untouched([2, 4, 6, 5]), w = untouched([8, 4, 3, 3]), bias = untouched([8]);
 const row = untouched([2, 4, 9]), rowW = untouched([8, 4, 3]);
 const foreign = untouched([8, 4, 3, 3], untouchedBackend());
-const prepared = new ops.PreparedConv([8, 2, 3, 3], 2, untouched([999]));
+const prepared = new ops.PreparedConv([8, 2, 3, 3], untouched([999]), {
+  groups: 2,
+  algorithm: "direct",
+  stride: 1,
+});
 const vector = untouched([4]), matrix = untouched([3, 5]);
 
 /** A value that only plain JavaScript can pass. */
@@ -108,7 +112,7 @@ const refused: [string, () => unknown][] = [
   ],
   [
     "prepareConv: groups is 3, must be a divisor of the 8 output channels",
-    () => ops.prepareConv(w, 3),
+    () => ops.prepareConv(w, { groups: 3 }),
   ],
 
   // numbers and names
@@ -209,7 +213,7 @@ const integers: [string, string, readonly unknown[], (value: unknown) => unknown
   ],
   ["adaptiveAvgPool2d", "outputSize", notPositive, (v) => ops.adaptiveAvgPool2d(x, any(v))],
   ["adaptiveAvgPool1d", "outputSize", notPositive, (v) => ops.adaptiveAvgPool1d(row, any(v))],
-  ["prepareConv", "groups", notPositive, (v) => ops.prepareConv(w, any(v))],
+  ["prepareConv", "groups", notPositive, (v) => ops.prepareConv(w, { groups: any(v) })],
   ["localResponseNorm", "size", notPositive, (v) => ops.localResponseNorm(x, any(v))],
   ["softmax", "dim", [4, -5, 0.5, NaN, "0", null], (v) => ops.softmax(x, any(v))],
   ["logSoftmax", "dim", [4, -5, 0.5, NaN, "0", null], (v) => ops.logSoftmax(x, any(v))],

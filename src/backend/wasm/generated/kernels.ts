@@ -42,7 +42,11 @@ export const kernels = [
   "softmaxBackward",
   "squaredNorm",
   "winograd",
+  "winogradBackwardScratchSize",
+  "winogradBackwardWeight",
   "winogradPack",
+  "winogradPackTransposed",
   "winogradPackedSize",
+  "winogradPackedTransposedSize",
   "winogradScratchSize",
 ] as const;

@@ -1,0 +1,246 @@
+// Winograd's transform of the weights, U = G g Gᵀ, and the gradient that comes back through it.
+
+import { FIRST, gemmPanels, MR, NR, packedRows, panelled } from "./gemm";
+import { lanes4 } from "./inline/lanes";
+import { collect3, collect5, taps3, taps5 } from "./inline/winograd";
+import { area, claim, forThreads, HALF_TILE, join, ofThread, parts, ROW, threads } from "./threads";
+import {
+  boxes, boxInput, enterBox, fillOffsets, gatherInput, gatherOutput, inputRow, mostInput, mostTiles,
+  outputRow, plan, positions, side, taps, tiles, transformGradient, transformInput,
+} from "./winograd_tiles";
+
+/** Floats that winogradPack writes for weights [outC, c, k, k]. */
+export function winogradPackedSize(outC: i32, c: i32, k: i32, stride: i32, groups: i32): f64 {
+  plan(1, 1, 1, k, stride, 1, 0);
+  return (positions * groups * stride * stride) as f64 * (packedRows(outC / groups) as f64) * (c as f64);
+}
+
+/** Floats that winogradPackTransposed writes. */
+export function winogradPackedTransposedSize(outC: i32, c: i32, k: i32, groups: i32): f64 {
+  plan(1, 1, 1, k, 1, 1, 0);
+  return (positions as f64) * (packedRows(c) as f64) * (outC as f64);
+}
+
+/**
+ * Transforms weights [outC, c, k, k] and lays them out for gemm.ts, group by group, position by
+ * position: panels of 6 output channels, all channels deep.
+ */
+export function winogradPack(
+  packed: usize, w: usize, outC: i32, c: i32, k: i32, stride: i32, groups: i32,
+): void {
+  plan(1, 1, 1, k, stride, 1, 0);
+  const m = outC / groups, kernel: usize = (k * k) << 2;
+  for (let g = 0; g < groups; g++, w += (m * c) as usize * kernel) {
+    packed = pack(packed, w, m, c * stride * stride, (c as usize) * kernel, kernel, k, stride, false);
+  }
+}
+
+/** The same for the way back: input channels are the rows, and kernels are turned by 180°. */
+export function winogradPackTransposed(
+  packed: usize, w: usize, outC: i32, c: i32, k: i32, groups: i32,
+): void {
+  plan(1, 1, 1, k, 1, 1, 0);
+  const m = outC / groups, kernel: usize = (k * k) << 2;
+  for (let g = 0; g < groups; g++, w += (m * c) as usize * kernel) {
+    packed = pack(packed, w, c, m, kernel, (c as usize) * kernel, k, 1, true);
+  }
+}
+
+/** Panels of rows that one thread transforms before it asks for more: whole groups of four rows. */
+const ROWS: i32 = 2 * MR;
+
+/** One group; four rows at a time, in the lanes. Returns the end of what was written. */
+function pack(
+  packed: usize, w: usize, m: i32, depth: i32, rowStep: usize, depthStep: usize, k: i32, stride: i32, turned: bool,
+): usize {
+  const rows = packedRows(m), items = parts(rows, ROWS), line = (side as usize) << 4;
+  const half = area + HALF_TILE, row = area + ROW, phases = stride * stride;
+  const step: usize = (rows * depth) << 2;
+  for (let item = claim(items); item >= 0; item = claim(items)) {
+    for (let o = item * ROWS; o < min(m, (item + 1) * ROWS); o += 4) {
+      const w0 = w + (o as usize) * rowStep, w1 = w + (min(o + 1, m - 1) as usize) * rowStep;
+      const w2 = w + (min(o + 2, m - 1) as usize) * rowStep, w3 = w + (min(o + 3, m - 1) as usize) * rowStep;
+      const first = packed + ((o / MR * MR * depth + o % MR) << 2);
+      const second = packed + (((o + 2) / MR * MR * depth + (o + 2) % MR) << 2);
+      for (let i = 0; i < depth; i++) {
+        const from = (i / phases as usize) * depthStep, py = i % phases / stride, px = i % stride;
+        // G g, column by column …
+        for (let x = 0, h = half; x < taps; x++, h += 16) {
+          for (let y = 0, r = row; y < taps; y++, r += 16) {
+            const ky = y * stride + py, kx = x * stride + px;
+            const at = from + ((turned ? (k - 1 - ky) * k + k - 1 - kx : ky * k + kx) << 2);
+            v128.store(r, ky < k && kx < k ? lanes4(w0 + at, w1 + at, w2 + at, w3 + at) : f32x4.splat(0));
+          }
+          tapPoints(h, line, row);
+        }
+        // … Gᵀ, row by row
+        for (let r = 0, h = half, p: usize = 0; r < side; r++, h += line) {
+          tapPoints(row, 16, h);
+          for (let q = row; q < row + line; q += 16, p += step) {
+            const at = p + ((i * MR) << 2);
+            store<i64>(first + at, load<i64>(q));
+            if (o + 2 < rows) store<i64>(second + at, load<i64>(q, 8));
+          }
+        }
+      }
+    }
+  }
+  join(items);
+  return packed + (positions as usize) * step;
+}
+
+/** G on 3 or 5 vectors in a row. */
+// @ts-ignore: decorator
+@inline
+function tapPoints(to: usize, step: usize, g: usize): void {
+  const g0 = v128.load(g), g1 = v128.load(g, 16), g2 = v128.load(g, 32);
+  if (taps == 3) taps3(to, step, g0, g1, g2);
+  else taps5(to, step, g0, g1, g2, v128.load(g, 48), v128.load(g, 64));
+}
+
+// ---- the gradient: dw = Gᵀ [Σ over tiles (A dy Aᵀ) ⊙ (Bᵀ d B)] G ----
+
+/** Floats of both transforms together: 8 MB. */
+const BUDGET: i32 = 1 << 21;
+
+/** Bytes of scratch that winogradBackwardWeight needs, in float64. */
+export function winogradBackwardScratchSize(
+  n: i32, inC: i32, outC: i32, oh: i32, ow: i32, k: i32, stride: i32, groups: i32,
+): f64 {
+  const columns = panelled(inC / groups * stride * stride), rows = packedRows(outC / groups);
+  plan(n, oh, ow, k, stride, columns + rows, BUDGET);
+  const tiles = (mostTiles as f64) * ((columns + rows) as f64);
+  return (positions as f64) * (tiles + (columns as f64) * (rows as f64)) * 4 + forThreads(ownBytes()) + 64;
+}
+
+/** Bytes that each thread needs for itself: four channels' inputs, and where the tiles are. */
+function ownBytes(): f64 {
+  return (mostInput() as f64) * 16 + ((mostTiles + 4) as f64) * 8;
+}
+
+/**
+ * dw[outC, inC/groups, k, k] += the gradient of winograd's weights, accumulated.
+ * @param dy [n, outC, oh, ow]
+ * @param x [n, inC, h, w]
+ */
+export function winogradBackwardWeight(
+  dw: usize, dy: usize, x: usize, scratch: usize,
+  n: i32, inC: i32, h: i32, w: i32, outC: i32, oh: i32, ow: i32, k: i32, stride: i32,
+  top: i32, left: i32, groups: i32,
+): void {
+  const planes = inC / groups, phases = stride * stride, c = planes * phases;
+  const m = outC / groups, rows = packedRows(m), columns = panelled(c);
+  plan(n, oh, ow, k, stride, columns + rows, BUDGET);
+  const products = (scratch + 63) & ~63;
+  const v = products + ((positions * rows * columns) << 2);
+  const e = v + ((positions * columns * mostTiles) << 2);
+  const offsets = ofThread(e + ((positions * rows * mostTiles) << 2), ownBytes());
+  const targets = offsets + ((mostTiles + 4) << 2), inputs = targets + ((mostTiles + 4) << 2);
+  const sampleX: usize = (inC * h * w) << 2, sampleY: usize = (outC * oh * ow) << 2;
+
+  for (let g = 0; g < groups; g++) {
+    for (let box = 0; box < boxes; box++) {
+      enterBox(box);
+      fillOffsets(offsets, taps - 1);
+      fillOffsets(targets, 0);
+
+      const ofX = columns / NR, ofY = parts(rows, ROWS);
+      for (let item = claim(ofX + ofY); item >= 0; item = claim(ofX + ofY)) {
+        if (item < ofX) {
+          for (let i = item * NR; i < min(c, (item + 1) * NR); i += 4) {
+            for (let l = 0; l < 4; l++) {
+              const channel = min(i + l, c - 1), phase = channel % phases;
+              gatherInput(
+                inputs + ((l * boxInput()) << 2), x + (((g * planes + channel / phases) * h * w) << 2),
+                sampleX, h, w, stride, top - phase / stride, left - phase % stride,
+              );
+            }
+            inputChannels(v + ((i / NR * NR * tiles + i % NR) << 2), (columns * tiles) << 2, inputs, offsets);
+          }
+        } else {
+          for (let o = (item - ofX) * ROWS; o < min(m, (item - ofX + 1) * ROWS); o += 4) {
+            for (let l = 0; l < 4; l++) {
+              const channel = g * m + min(o + l, m - 1);
+              gatherOutput(inputs + ((l * tiles) << 6), dy + ((channel * oh * ow) << 2), sampleY, oh, ow);
+            }
+            gradientChannels(e, o, rows, inputs, targets);
+          }
+        }
+      }
+      join(ofX + ofY);
+
+      const pieces = min(rows / MR, parts(4 * threads, positions)), share = parts(rows / MR, pieces) * MR;
+      for (let item = claim(positions * pieces); item >= 0; item = claim(positions * pieces)) {
+        const p = item / pieces, first = item % pieces * share;
+        gemmPanels(
+          products + (((p * rows + first) * columns) << 2), columns, e + (((p * rows + first) * tiles) << 2),
+          (MR * tiles) << 2, v + ((p * columns * tiles) << 2), (NR * tiles) << 2,
+          min(share, rows - first), columns, tiles, box == 0 ? FIRST : 0,
+        );
+      }
+      join(positions * pieces);
+    }
+
+    for (let o = claim(m); o >= 0; o = claim(m)) {
+      const to = dw + (((g * m + o) * planes * k * k) << 2);
+      collect(to, products + ((o * columns) << 2), (rows * columns) << 2, c, k, stride);
+    }
+    join(m);
+  }
+}
+
+/** Four channels of V, side by side in a panel of 8 that is as deep as there are tiles. */
+function inputChannels(v: usize, step: usize, inputs: usize, offsets: usize): void {
+  const row = inputRow(), plane = boxInput() << 2;
+  for (let j = 0; j < tiles; j++, v += NR << 2, offsets += 4) {
+    const d = inputs + load<i32>(offsets);
+    transformInput(v, step, d, d + plane, d + 2 * plane, d + 3 * plane, row);
+  }
+}
+
+/** The same for the gradients, in panels of 6, which four channels may straddle. */
+function gradientChannels(e: usize, o: i32, rows: i32, inputs: usize, offsets: usize): void {
+  const row = outputRow(), plane = tiles << 6, step: usize = (rows * tiles) << 2;
+  let first = e + ((o / MR * MR * tiles + o % MR) << 2);
+  // two channels that there is no panel for go where the first two go, before them
+  const beyond = o + 2 >= rows;
+  let second = beyond ? first : e + (((o + 2) / MR * MR * tiles + (o + 2) % MR) << 2);
+  for (let j = 0; j < tiles; j++, first += MR << 2, second += MR << 2, offsets += 4) {
+    const d = inputs + load<i32>(offsets);
+    transformGradient(second, first, step, d + 2 * plane, d + 3 * plane, d, d + plane, row);
+  }
+}
+
+/** dw[c, k, k] += Gᵀ M G for one output channel, four channels at a time, in the lanes. */
+function collect(dw: usize, products: usize, step: usize, c: i32, k: i32, stride: i32): void {
+  const half = area + HALF_TILE, row = area + ROW, line = (side as usize) << 4;
+  const phases = stride * stride;
+  for (let i = 0; i < c; i += 4, products += 16) {
+    for (let h = half, q = products; h < half + line; h += 16, q += step) {
+      collectPoints(h, line, q, (side as usize) * step);
+    }
+    const lanes = min(4, c - i);
+    for (let y = 0, h = half; y < taps; y++, h += line) {
+      collectPoints(row, 16, h, 16);
+      for (let l = 0; l < lanes; l++) {
+        const channel = (i + l) / phases, phase = (i + l) % phases;
+        const ky = y * stride + phase / stride;
+        if (ky >= k) continue;
+        for (let x = 0, kx = phase % stride; x < taps && kx < k; x++, kx += stride) {
+          const to = dw + (((channel * k + ky) * k + kx) << 2);
+          store<f32>(to, load<f32>(to) + load<f32>(row + ((x * 4 + l) << 2)));
+        }
+      }
+    }
+  }
+}
+
+/** Gᵀ on 6 or 8 vectors. */
+// @ts-ignore: decorator
+@inline
+function collectPoints(to: usize, step: usize, m: usize, next: usize): void {
+  const m0 = v128.load(m), m1 = v128.load(m + next), m2 = v128.load(m + 2 * next);
+  const m3 = v128.load(m + 3 * next), m4 = v128.load(m + 4 * next), m5 = v128.load(m + 5 * next);
+  if (side == 6) collect3(to, step, m0, m1, m2, m3, m4, m5);
+  else collect5(to, step, m0, m1, m2, m3, m4, m5, v128.load(m + 6 * next), v128.load(m + 7 * next));
+}
