@@ -16,7 +16,12 @@ import { encodeBase64 } from "npm:deno-std@1.4.0/encoding/base64.js";
 const builds = {
   simd: ["simd"],
   relaxed: ["simd", "relaxed-simd"],
+  simd_threads: ["simd", "threads"],
+  relaxed_threads: ["simd", "relaxed-simd", "threads"],
 };
+
+/** All that 32 bits address; who makes the memory may allow it less. */
+const MAXIMUM_PAGES = 65536;
 
 const assembly = new URL("../assembly/", import.meta.url);
 const generated = new URL("../src/backend/wasm/generated/", import.meta.url);
@@ -26,6 +31,9 @@ async function compile(features: readonly string[]): Promise<Uint8Array> {
   const args = ["index.ts", "--outFile", "kernels.wasm", "--runtime", "stub", "--noAssert", "-O3"];
   args.push("--importMemory", "--noExportMemory", "--memoryBase", "16");
   args.push("--enable", features.join(","));
+  if (features.includes("threads")) {
+    args.push("--sharedMemory", "--maximumMemory", String(MAXIMUM_PAGES));
+  }
   const { error, stderr } = await asc.main(args, {
     readFile: (name, base) => {
       try {
