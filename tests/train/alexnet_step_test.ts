@@ -1,3 +1,4 @@
+import type { Backend } from "../../src/backend.ts";
 import { AlexNet } from "../../src/models/alexnet.ts";
 import { crossEntropy } from "../../src/ops/loss.ts";
 import { SGD } from "../../src/train/mod.ts";
@@ -12,18 +13,37 @@ interface Digest {
   values: number[];
 }
 
-/** Within 1e-3 of the tensor's largest value, sampled, and its norm within 1e-3. */
-async function assertDigest(tensor: Tensor, expected: Digest, name: string): Promise<void> {
+/**
+ * How far it may be from PyTorch, as a part of the largest value: winograd's rounding turns a few of
+ * the poolings' near ties, whose gradients then go to the neighbour.
+ */
+const tolerances = { direct: 1e-3, winograd: 5e-3 };
+
+/** Compares samples of a tensor, and its norm. */
+async function assertDigest(
+  tensor: Tensor,
+  expected: Digest,
+  tolerance: number,
+  name: string,
+): Promise<void> {
   const values = await tensor.read();
   const squares = values.reduce((sum, v) => sum + v * v, 0);
-  assertAllClose([Math.sqrt(squares)], [expected.norm], { rel: 1e-3, name: `norm of ${name}` });
+  assertAllClose([Math.sqrt(squares)], [expected.norm], {
+    rel: tolerance,
+    name: `norm of ${name}`,
+  });
   const sampled = values.filter((_, i) => i % expected.step === 0);
   const largest = Math.max(...expected.values.map(Math.abs));
-  assertAllClose(sampled, expected.values, { abs: 1e-3 * largest, name });
+  assertAllClose(sampled, expected.values, { abs: tolerance * largest, name });
 }
 
 testOnEveryBackend("a training step of AlexNet is PyTorch's", async (backend) => {
-  using model = new AlexNet({ dropout: 0 }).init(backend, { seed: 0 }).train();
+  for (const algorithm of ["direct", undefined] as const) await step(backend, algorithm);
+});
+
+async function step(backend: Backend, algorithm?: "direct"): Promise<void> {
+  const tolerance = tolerances[algorithm ?? "winograd"];
+  using model = new AlexNet({ dropout: 0, algorithm }).init(backend, { seed: 0 }).train();
   using optimizer = new SGD(model, { lr: 0.05, momentum: 0.9, weightDecay: 1e-3 });
   const shape = model.inputShape(4);
   const values = Float32Array.from(
@@ -40,10 +60,10 @@ testOnEveryBackend("a training step of AlexNet is PyTorch's", async (backend) =>
   const weights: Record<string, Digest> = golden.weights;
   assertEquals([...model.stateDict().keys()], Object.keys(gradients));
   for (const [name, { grad }] of model.stateDict()) {
-    await assertDigest(grad!, gradients[name], `the gradient of ${name}`);
+    await assertDigest(grad!, gradients[name], tolerance, `the gradient of ${name}`);
   }
   optimizer.step();
   for (const [name, { tensor }] of model.stateDict()) {
-    await assertDigest(tensor!, weights[name], name);
+    await assertDigest(tensor!, weights[name], tolerance, name);
   }
-});
+}
