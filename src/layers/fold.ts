@@ -46,18 +46,15 @@ export async function foldBatchNorm(trained: Sequential, plain: Sequential): Pro
       takes,
     );
   }
-  const pairs = kept.map(([name, layer], i) => {
+  for (const [i, [name, layer]] of layers.entries()) {
+    if (!(layer instanceof BatchNorm) || layers[i - 1]?.[1] instanceof Conv) continue;
+    const before = layers[i - 1]?.[1].type ?? "nothing";
+    throw new ArgumentError("foldBatchNorm", `what lies before ${name}`, before, "a convolution");
+  }
+  const pairs = kept.map(([, layer], i) => {
     const next = layers[layers.findIndex(([, other]) => other === layer) + 1]?.[1];
     const norm = next instanceof BatchNorm ? next : undefined;
-    if (norm && !(layer instanceof Conv)) {
-      throw new ArgumentError(
-        "foldBatchNorm",
-        `the layer behind ${name}`,
-        norm.type,
-        "no such one",
-      );
-    }
-    checkPair(name, layer, targets[i][1], norm);
+    checkPair(targets[i], layer, norm);
     return { layer, target: targets[i][1], norm };
   });
   for (const { layer, target, norm } of pairs) {
@@ -68,16 +65,20 @@ export async function foldBatchNorm(trained: Sequential, plain: Sequential): Pro
   }
 }
 
-function checkPair(name: string, layer: Layer, target: Layer, norm: BatchNorm | undefined): void {
-  const takes = (layer: Layer) =>
+function checkPair(
+  [name, target]: readonly [string, Layer],
+  layer: Layer,
+  norm: BatchNorm | undefined,
+): void {
+  const parametersOf = (layer: Layer) =>
     Object.entries(layer.parameters).map(([key, { shape }]) => `${key} [${shape.join(", ")}]`);
   const { weight, bias } = target.parameters;
   const fits = norm
     ? bias !== undefined && sameShape(weight.shape, layer.parameters.weight.shape)
-    : takes(target).join() === takes(layer).join();
+    : parametersOf(target).join() === parametersOf(layer).join();
   if (target.type === layer.type && fits) return;
-  const got = [target.type, ...takes(target)].join(" ");
-  const wanted = [layer.type, ...takes(layer), norm ? "and a bias" : ""].join(" ").trim();
+  const got = [target.type, ...parametersOf(target)].join(" ");
+  const wanted = [layer.type, ...parametersOf(layer), norm ? "and a bias" : ""].join(" ").trim();
   throw new ArgumentError("foldBatchNorm", `${name} of plain`, got, wanted);
 }
 

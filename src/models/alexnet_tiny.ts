@@ -44,8 +44,8 @@ const side = 64;
 export const alexnetTinyPreprocessing: Preprocessing = {
   resize: side,
   crop: side,
-  mean: [0.4802, 0.4481, 0.3976],
-  std: [0.277, 0.2691, 0.2821],
+  mean: [0.4801, 0.4481, 0.3982],
+  std: [0.273, 0.266, 0.2778],
 };
 
 /** How an AlexNetTiny differs from the one that classifies. */

@@ -20,9 +20,6 @@ import { createRun, loadRun, recipeOf, type Run, saveRun } from "./run.ts";
 import { type Images, readClasses, readSheets, type SheetClass } from "./sheets.ts";
 import { validate } from "./validate.ts";
 
-/** The run was told to stop, and has written its checkpoint. */
-class Stopped extends PembrokeError {}
-
 /** Runs the task and returns its exit code: 0, 1 if something failed, 2 for wrong usage. */
 export async function main(args: readonly string[]): Promise<number> {
   try {
@@ -62,14 +59,16 @@ async function train(options: Options): Promise<void> {
   const rows = saved ? await rowsUntil(log, run.trainer.state.epoch) : [];
   begin(run, backend, training, saved !== undefined);
 
+  using signals = listen();
   while (run.trainer.state.epoch < Math.min(recipe.epochs, options.stop)) {
-    const progress = await trainEpoch(run, options, checkpoint);
+    const progress = await trainEpoch(run, options, checkpoint, signals);
     const found = await validate(run.model, plain, mirrored, recipe.batch);
     rows.push(rowOf(progress, found, run.seconds, training.length));
     run.seconds = 0;
     await write(log, new TextEncoder().encode(formatLog(rows)));
     await write(checkpoint, await saveRun(run));
     print(rowText(rows.at(-1)!));
+    await signals.check(checkpoint);
   }
 }
 
@@ -77,32 +76,67 @@ async function train(options: Options): Promise<void> {
 function begin({ recipe, trainer }: Run, backend: Backend, images: Images, resumed: boolean): void {
   const { epoch, batch } = trainer.state;
   const threads = `${backend.threads} thread${backend.threads === 1 ? "" : "s"}`;
-  const from = resumed ? `going on in epoch ${epoch + 1} behind batch ${batch}` : "from the start";
+  const from = !resumed
+    ? "from the start"
+    : epoch < recipe.epochs
+    ? `going on in epoch ${epoch + 1} behind batch ${batch}`
+    : "all of them done";
   note(`${images.length} images, ${recipe.epochs} epochs, ${backend.name}, ${threads}, ${from}`);
 }
 
 /** Trains to the end of the epoch, with checkpoints on the way and when a signal comes. */
-async function trainEpoch(run: Run, options: Options, checkpoint: string): Promise<Progress> {
+async function trainEpoch(
+  run: Run,
+  options: Options,
+  checkpoint: string,
+  signals: Signals,
+): Promise<Progress> {
   const before = run.seconds, begun = performance.now(), status = statusLine();
-  let saved = begun, stopping = false;
-  const stop = () => void (stopping = true);
-  const signals: Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT"] : ["SIGINT", "SIGTERM"];
-  for (const signal of signals) Deno.addSignalListener(signal, stop);
+  let saved = begun;
   try {
     return await run.trainer.trainEpoch(async (progress) => {
       const now = performance.now();
       run.seconds = before + (now - begun) / 1000;
       status(progressText(progress));
       if (progress.batch === progress.batches) return; // the epoch's own checkpoint follows
+      const stopping = await signals.came();
       if (!stopping && now - saved < options.every * 60_000) return;
       await write(checkpoint, await saveRun(run));
       saved = performance.now();
-      if (stopping) throw new Stopped(`stopped; --resume goes on with ${checkpoint}`);
+      await signals.check(checkpoint);
     });
   } finally {
-    for (const signal of signals) Deno.removeSignalListener(signal, stop);
     status();
   }
+}
+
+/** Whether the run was told to stop. */
+interface Signals extends Disposable {
+  came(): Promise<boolean>;
+  /** Ends the run if so; its checkpoint has been written. */
+  check(checkpoint: string): Promise<void>;
+}
+
+function listen(): Signals {
+  let stopping = false;
+  const stop = () => void (stopping = true);
+  const names: Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT"] : ["SIGINT", "SIGTERM"];
+  for (const name of names) Deno.addSignalListener(name, stop);
+  const came = async () => {
+    await new Promise((resolve) => setTimeout(resolve)); // they are delivered between two tasks
+    return stopping;
+  };
+  return {
+    came,
+    async check(checkpoint) {
+      if (await came()) {
+        throw new PembrokeError(`stopped; --resume goes on with ${checkpoint}`);
+      }
+    },
+    [Symbol.dispose]() {
+      for (const name of names) Deno.removeSignalListener(name, stop);
+    },
+  };
 }
 
 function rowOf(
