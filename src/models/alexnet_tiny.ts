@@ -29,9 +29,9 @@ interface Stage {
 
 /** The whole layout: five convolutions, then hidden fully connected layers. */
 const stages: readonly Stage[] = [
-  { channels: 64, kernelSize: 5, stride: 2 }, // → 32×32
-  { channels: 128, kernelSize: 3, pool: true }, // → 16×16
-  { channels: 192, kernelSize: 3, pool: true }, // → 8×8
+  { channels: 48, kernelSize: 5, stride: 2 }, // → 32×32
+  { channels: 96, kernelSize: 3, pool: true }, // → 16×16
+  { channels: 160, kernelSize: 3, pool: true }, // → 8×8
   { channels: 256, kernelSize: 3 },
   { channels: 256, kernelSize: 3, pool: true }, // → 4×4
 ];
