@@ -25,7 +25,7 @@ export interface Recipe {
 
 /** What the shipped weights were trained with. */
 export const defaultRecipe: Recipe = {
-  epochs: 6,
+  epochs: 7,
   batch: 64,
   lr: 0.06,
   warmUp: 0.5,
