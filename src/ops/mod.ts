@@ -23,3 +23,4 @@ export * from "./loss.ts";
 export * from "./norm.ts";
 export * from "./pool.ts";
 export type { Pool1dOptions, Pool2dOptions } from "./pool_geometry.ts";
+export { QuantizedWeight, quantizeLinear } from "./quantize.ts";
