@@ -128,6 +128,7 @@ async function start(): Promise<{ backend: Backend; peer: Peer }> {
 /** The parameters, over what training made of them. */
 function write(model: AlexNet, backend: Backend, weights: AlexNetWeights): void {
   for (const [name, parameter] of model.stateDict()) {
-    backend.write(parameter.tensor ?? parameter.allocate(backend), weights.get(name));
+    if (!parameter.backend) parameter.allocate(backend);
+    parameter.write(weights.get(name));
   }
 }
