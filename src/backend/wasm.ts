@@ -6,7 +6,7 @@
 
 import type { Backend } from "../backend.ts";
 import { ArgumentError, PembrokeError } from "../errors.ts";
-import type { Tensor } from "../tensor.ts";
+import type { Shape, Tensor } from "../tensor.ts";
 import type {
   AdaptiveGeometry,
   AxisGeometry,
@@ -52,6 +52,12 @@ export class WasmBackend extends WasmMemory implements Backend {
     if (team.threads === 1) return undefined;
     const base = address + threadBytes(threads);
     return new WasmBackend(build, { memory, base, kernels: team.lead(kernels), team });
+  }
+
+  /** What is uploaded is computed with next: the workers wake while it is copied. */
+  override upload(values: Float32Array | readonly number[], shape: Shape): Tensor {
+    this.#team?.wake();
+    return super.upload(values, shape);
   }
 
   override dispose(): void {

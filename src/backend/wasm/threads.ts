@@ -107,6 +107,13 @@ export class Team {
     return led as Exports;
   }
 
+  /** Wakes the workers that sleep, for a kernel that comes soon. */
+  wake(): void {
+    if (Atomics.load(this.#shared, words.sleepers) === 0) return;
+    Atomics.add(this.#shared, words.calls, 1);
+    Atomics.notify(this.#shared, words.calls);
+  }
+
   #begin(kernel: number, args: readonly number[]): void {
     const shared = this.#shared;
     shared[words.kernel] = kernel;
