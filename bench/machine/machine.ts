@@ -19,10 +19,12 @@ export interface Gauge {
   run(): Promise<number>;
 }
 
-/** Tiles of one turn: about 20 ms. */
-const TILES = 20_000;
+/** Tiles of one turn: about 10 ms. */
+const TILES = 12_000;
 /** Bytes that each thread reads in one turn. */
 const BYTES = 2 ** 28;
+/** Turns that count as one, the fastest of them: what the machine can do, not what came between. */
+const TRIES = 3;
 /** Until then the engine has compiled its best code for sure. */
 const WARM_UP_MS = 500;
 
@@ -59,7 +61,11 @@ export class Machine implements Disposable {
       what,
       threads,
       amount: threads * amount,
-      run: () => this.#turn(what, threads),
+      run: async () => {
+        let least = Infinity;
+        for (let i = 0; i < TRIES; i++) least = Math.min(least, await this.#turn(what, threads));
+        return least;
+      },
     }));
   }
 
