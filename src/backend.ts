@@ -10,7 +10,7 @@ import type { Kernels } from "./backend/kernels.ts";
 import type { Shape, Tensor, Values } from "./tensor.ts";
 import { devices } from "./backend/devices.ts";
 import { WasmBackend } from "./backend/wasm.ts";
-import { checkModule } from "./backend/wasm/binary.ts";
+import { checkModule, threadedBuilds } from "./backend/wasm/binary.ts";
 
 export { devices };
 
@@ -20,7 +20,13 @@ export type { AdamWStep, Kernels, SgdStep } from "./backend/kernels.ts";
 export interface BackendOptions {
   /** Which device computes. Default "auto". */
   readonly device?: typeof devices[number];
-  /** Kernels compiled by the caller, where compiling WebAssembly from bytes is forbidden. */
+  /**
+   * Threads to compute with, the caller's included; "auto" takes as many as the machine has, which is
+   * the default. Where there is no shared memory (a page that is not cross-origin isolated, an edge
+   * runtime) it is one: `backend.threads` tells.
+   */
+  readonly threads?: number | "auto";
+  /** Kernels compiled by the caller, where compiling WebAssembly from bytes is forbidden: one thread. */
   readonly module?: WebAssembly.Module;
 }
 
@@ -72,14 +78,37 @@ export interface Backend extends Kernels, Disposable {
  * console.log(backend.name);
  * ```
  */
-// deno-lint-ignore require-await -- devices other than Wasm are asked for, not made on the spot
 export async function createBackend(options: BackendOptions = {}): Promise<Backend> {
-  const { device = "auto", module } = options;
+  const { device = "auto", module, threads = "auto" } = options;
   if (!devices.includes(device)) {
     const names = devices.map((d) => `"${d}"`).join(" or ");
     throw new ArgumentError("createBackend", "device", device, names);
   }
-  if (module === undefined) return new WasmBackend();
-  checkModule(module);
-  return new WasmBackend({ name: "", module });
+  if (
+    threads !== "auto" && !(Number.isInteger(threads) && threads >= 1 && threads <= mostThreads)
+  ) {
+    const takes = `"auto" or a whole number from 1 to ${mostThreads}`;
+    throw new ArgumentError("createBackend", "threads", threads, takes);
+  }
+  if (module !== undefined) {
+    checkModule(module);
+    return new WasmBackend({ name: "", module });
+  }
+  const count = threads === "auto" ? availableThreads() : threads;
+  if (count > 1) {
+    for await (const build of threadedBuilds()) {
+      const backend = await WasmBackend.withThreads(build, count);
+      if (backend) return backend;
+    }
+  }
+  return new WasmBackend();
+}
+
+/** More do not pay: a layer's work falls into a few dozen pieces. */
+const mostThreads = 64;
+
+/** As many as the machine has processors, within reason. */
+function availableThreads(): number {
+  const { hardwareConcurrency = 1 } = globalThis.navigator ?? {};
+  return Math.min(Math.max(1, hardwareConcurrency), 16);
 }

@@ -10,7 +10,12 @@ import asc from "npm:assemblyscript@0.28.20/asc";
 export const builds = {
   simd: ["simd"],
   relaxed: ["simd", "relaxed-simd"],
+  simd_threads: ["simd", "threads"],
+  relaxed_threads: ["simd", "relaxed-simd", "threads"],
 };
+
+/** All that 32 bits address; who makes the memory may allow it less. */
+const MAXIMUM_PAGES = 65536;
 
 const assembly = new URL("../assembly/", import.meta.url);
 
@@ -23,6 +28,9 @@ export async function compile(
   const args = [entry, "--outFile", "kernels.wasm", "--runtime", "stub", "--noAssert", "-O3"];
   args.push("--importMemory", "--noExportMemory", "--memoryBase", "16");
   args.push("--enable", features.join(","));
+  if (features.includes("threads")) {
+    args.push("--sharedMemory", "--maximumMemory", String(MAXIMUM_PAGES));
+  }
   const { error, stderr } = await asc.main(args, {
     readFile: (name, base) => {
       try {

@@ -8,7 +8,6 @@ import denoJson from "../../deno.json" with { type: "json" };
 import {
   AlexNet,
   type Backend,
-  type BackendOptions,
   Conv2d,
   conv2d,
   conv2dBackwardInput,
@@ -144,7 +143,7 @@ export async function createTraining(
 }
 
 async function start({ threads }: PeerOptions): Promise<{ backend: Backend; peer: Peer }> {
-  const backend = await createBackend({ device: "wasm", threads } as BackendOptions);
+  const backend = await createBackend({ device: "wasm", threads });
   const peer = {
     name: "pembroke",
     version: denoJson.version,

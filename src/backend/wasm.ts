@@ -16,28 +16,47 @@ import type {
 } from "./geometry.ts";
 import type { AdamWStep, SgdStep } from "./kernels.ts";
 import { type Build, type Exports, fastestBuild, instantiate } from "./wasm/binary.ts";
-import { WasmMemory } from "./wasm/memory.ts";
+import { sharedMemory, WasmMemory } from "./wasm/memory.ts";
+import { Team, threadBytes } from "./wasm/threads.ts";
 
-/** Kernels in WebAssembly, on the caller's thread. */
+/** Kernels in WebAssembly, on the caller's thread and its helpers. */
 export class WasmBackend extends WasmMemory implements Backend {
   readonly device = "wasm";
   override readonly name: string;
-  readonly threads = 1;
+  readonly threads: number;
   readonly #kernels: Exports;
+  readonly #team: Team | undefined;
 
-  /** @param build Compiled kernels; without them the fastest build that this engine takes. */
-  constructor(build: Build | undefined = fastestBuild) {
-    if (!build) {
-      throw new PembrokeError(
-        "this engine cannot compile the kernels: it lacks WebAssembly SIMD, or forbids compiling " +
-          "from bytes (pass a WebAssembly.Module as `module` then)",
-      );
-    }
-    const memory = new WebAssembly.Memory({ initial: 16 });
+  /**
+   * @param build Compiled kernels; without them the fastest build that this engine takes.
+   * @param own What runs on several threads has its memory already.
+   */
+  constructor(build: Build | undefined = fastestBuild, own = alone(build)) {
+    super(own.memory, own.base);
+    this.#kernels = own.kernels;
+    this.#team = own.team;
+    this.threads = own.team?.threads ?? 1;
+    this.name = build?.name ? `wasm (${build.name})` : "wasm";
+  }
+
+  /**
+   * A backend that computes with so many threads; undefined where there is no shared memory, or no
+   * worker starts.
+   */
+  static async withThreads(build: Build, threads: number): Promise<WasmBackend | undefined> {
+    const memory = sharedMemory();
+    if (!memory) return undefined;
     const kernels = instantiate(build.module, memory);
-    super(memory, kernels.heapBase());
-    this.#kernels = kernels;
-    this.name = build.name ? `wasm (${build.name})` : "wasm";
+    const address = Math.ceil(kernels.heapBase() / 64) * 64;
+    const team = await Team.start(build, memory, address, threads, kernels);
+    if (team.threads === 1) return undefined;
+    const base = address + threadBytes(threads);
+    return new WasmBackend(build, { memory, base, kernels: team.lead(kernels), team });
+  }
+
+  override dispose(): void {
+    super.dispose();
+    this.#team?.dispose();
   }
 
   packConv2d(weight: Tensor, groups: number): Tensor {
@@ -378,6 +397,27 @@ export class WasmBackend extends WasmMemory implements Backend {
       g.n, g.inC, g.h, g.w, g.outC, g.oh, g.ow, g.kh, g.kw, g.top, g.left, g.bottom, g.right, g.groups,
     ));
   }
+}
+
+/** What a backend computes with. */
+interface Own {
+  readonly memory: WebAssembly.Memory;
+  /** The first address that is free. */
+  readonly base: number;
+  readonly kernels: Exports;
+  readonly team?: Team;
+}
+
+function alone(build: Build | undefined): Own {
+  if (!build) {
+    throw new PembrokeError(
+      "this engine cannot compile the kernels: it lacks WebAssembly SIMD, or forbids compiling " +
+        "from bytes (pass a WebAssembly.Module as `module` then)",
+    );
+  }
+  const memory = new WebAssembly.Memory({ initial: 16 });
+  const kernels = instantiate(build.module, memory);
+  return { memory, base: kernels.heapBase(), kernels };
 }
 
 /** A convolution's sizes in the order that its kernels take them. */

@@ -23,19 +23,38 @@ export interface Build {
 /** Exported functions: numbers in, numbers out. */
 export type Exports = Record<typeof kernels[number], (...args: number[]) => number>;
 
-/** Every build that this engine takes, the fastest first. */
+/** The same for several threads, loaded when they are asked for. */
+const threadedBinaries = {
+  "relaxed simd": () => import("./generated/relaxed_threads.ts"),
+  "simd": () => import("./generated/simd_threads.ts"),
+};
+
+type Name = keyof typeof binaries;
+const names = Object.keys(binaries) as Name[];
+
+/** Every build for one thread that this engine takes, the fastest first. */
 export function supportedBuilds(): Build[] {
-  return Object.keys(binaries).flatMap((name) => compile(name as keyof typeof binaries) ?? []);
+  return names.flatMap((name) => compile(name, binaries[name]) ?? []);
+}
+
+/** Every build for several threads that this engine takes, the fastest first. */
+export async function* threadedBuilds(): AsyncGenerator<Build> {
+  for (const name of names) {
+    const { default: binary } = await threadedBinaries[name]();
+    const build = compile(name, binary);
+    if (build) yield build;
+  }
 }
 
 /**
  * The fastest build this engine takes. Compiled when this module is first evaluated, because edge
  * runtimes forbid it later, and some forbid it altogether: undefined there.
  */
-export const fastestBuild: Build | undefined = compile("relaxed simd") ?? compile("simd");
+export const fastestBuild: Build | undefined = compile("relaxed simd", relaxed) ??
+  compile("simd", simd);
 
-function compile(name: keyof typeof binaries): Build | undefined {
-  const bytes = Uint8Array.from(atob(binaries[name]), (c) => c.charCodeAt(0));
+function compile(name: Name, binary: string): Build | undefined {
+  const bytes = Uint8Array.from(atob(binary), (c) => c.charCodeAt(0));
   try {
     if (WebAssembly.validate(bytes)) return { name, module: new WebAssembly.Module(bytes) };
   } catch {

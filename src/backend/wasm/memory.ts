@@ -154,6 +154,19 @@ export abstract class WasmMemory {
   }
 }
 
+/** A memory for several threads; undefined where the engine has none. */
+export function sharedMemory(): WebAssembly.Memory | undefined {
+  if (typeof SharedArrayBuffer === "undefined") return undefined;
+  for (const maximum of [65536, 32768, 16384]) {
+    try {
+      return new WebAssembly.Memory({ initial: 16, maximum, shared: true });
+    } catch {
+      // so many addresses are not to be had
+    }
+  }
+  return undefined;
+}
+
 function checkLength(op: string, length: number, shape: Shape): void {
   if (length === elements(shape)) return;
   const takes = `${elements(shape)}, as the shape [${shape.join(", ")}] says`;
