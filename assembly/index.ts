@@ -12,7 +12,8 @@ export {
   conv2dPackedSize, conv2dPackedTransposedSize, conv2dPackTransposed, conv2dScratchSize,
 } from "./conv2d";
 export { dropout } from "./dropout";
-export { linear, linearBackwardInput, linearBackwardScratchSize, linearBackwardWeight } from "./linear";
+export { linear, linearScratchSize } from "./linear";
+export { linearBackwardInput, linearBackwardScratchSize, linearBackwardWeight } from "./linear_backward";
 export { localResponseNorm, localResponseNormBackward } from "./local_response_norm";
 export { maxIndex, maxPool2d, maxPool2dBackward } from "./max_pool2d";
 export { adamwStep, axpby, sgdStep, squaredNorm } from "./optimizer";

@@ -1,71 +1,148 @@
 // y[n, o] = x[n, :] · w[o, :] + b[o].
-// Weights are used where they lie, four rows at a time: at batch 1 the time is that of reading them
-// from memory.
+// Weights are used where they lie. Few samples: twelve rows at a time, at batch 1 as fast as they come
+// from memory. Many: linear_batch.ts.
 
-import { gemmBlock, MR, packedRows, packB, packTransposedA } from "./gemm";
-import { lanes4, madd, relu4, sum4 } from "./inline/lanes";
+import { lanes4, madd, sum4 } from "./inline/lanes";
+import { inPanels, panels, panelScratch } from "./linear_batch";
+import { claim, join, parts, rowsAtOnce } from "./threads";
+
+/** Rows of w that make an item, a multiple of 12; more where rows are short. */
+const ROWS: i32 = 48;
+
+/** Bytes of scratch that linear needs, in float64. */
+export function linearScratchSize(n: i32, inF: i32): f64 {
+  return panelScratch(inPanels(n), inF);
+}
 
 /**
  * @param y [n, outF], written
  * @param x [n, inF]
  * @param w [outF, inF]
  * @param bias outF floats, or 0 for none
+ * @param scratch linearScratchSize bytes
  * @param relu 1 clamps y at 0
  */
 export function linear(
-  y: usize, x: usize, w: usize, bias: usize, n: i32, inF: i32, outF: i32, relu: i32,
+  y: usize, x: usize, w: usize, bias: usize, scratch: usize, n: i32, inF: i32, outF: i32, relu: i32,
 ): void {
   const row = (inF as usize) << 2;
-  let o = 0;
-  for (; o + 4 <= outF; o += 4, w += 4 * row) {
-    const b = bias ? v128.load(bias + (o << 2)) : f32x4.splat(0);
-    let s = 0;
-    for (; s + 2 <= n; s += 2) {
-      const to = y + ((s * outF + o) << 2);
-      rows4x2(to, to + (outF << 2), x + (s as usize) * row, w, inF, b, relu);
-    }
-    for (; s < n; s++) {
-      let v = f32x4.add(rows4(x + (s as usize) * row, w, inF), b);
-      if (relu) v = relu4(v);
-      v128.store(y + ((s * outF + o) << 2), v);
-    }
+  const m = inPanels(n);
+  panels(y, x, w, bias, scratch, m, inF, outF, relu);
+  if (m == n) return;
+  y += (m * outF) << 2;
+  x += (m as usize) * row;
+  const rows = max(ROWS, parts(rowsAtOnce(inF), 12) * 12), items = parts(outF, rows);
+  for (let i = claim(items); i >= 0; i = claim(items)) {
+    const o = i * rows;
+    const b = bias ? bias + (o << 2) : 0;
+    fewSamples(
+      y + (o << 2), x, w + (o as usize) * row, b, n - m, inF, min(rows, outF - o), outF, relu,
+    );
   }
-  for (; o < outF; o++, w += row) {
-    for (let s = 0; s < n; s++) {
-      let v = row1(x + (s as usize) * row, w, inF) + (bias ? load<f32>(bias + (o << 2)) : 0);
-      if (relu && v < 0) v = 0;
-      store<f32>(y + ((s * outF + o) << 2), v);
+  join(items);
+}
+
+/** `rows` rows for a few samples: each group of rows on all of them before the next. */
+function fewSamples(
+  y: usize, x: usize, w: usize, bias: usize, n: i32, inF: i32, rows: i32, outF: i32, relu: i32,
+): void {
+  const row = (inF as usize) << 2, next = (outF as usize) << 2;
+  for (let o = 0; o < rows;) {
+    const group = rows - o >= 12 ? 12 : rows - o >= 4 ? 4 : 1;
+    let s = 0, at = x, to = y + (o << 2);
+    for (; group > 1 && s + 2 <= n; s += 2, at += 2 * row, to += 2 * next) {
+      for (let r = 0; r < group; r += 4) {
+        rows4x2(to + (r << 2), next, at, w + (r as usize) * row, row);
+      }
+    }
+    for (; s < n; s++, at += row, to += next) {
+      if (group == 12) rows12(to, at, w, row);
+      else if (group == 4) v128.store(to, rows4(at, w, row));
+      else store<f32>(to, row1(at, w, row));
+    }
+    w += (group as usize) * row;
+    o += group;
+  }
+  if (!bias && !relu) return;
+  for (let s = 0; s < n; s++, y += next) {
+    for (let o = 0; o < rows; o++) {
+      const v = load<f32>(y + (o << 2)) + (bias ? load<f32>(bias + (o << 2)) : 0);
+      store<f32>(y + (o << 2), relu && v < 0 ? 0 : v);
     }
   }
 }
 
-/** x · four rows of w. Two sums a row keep eight multiply-adds in flight. */
-function rows4(x: usize, w: usize, n: i32): v128 {
-  const row = (n as usize) << 2;
-  const w1 = w + row, w2 = w1 + row, w3 = w2 + row;
-  let a0 = f32x4.splat(0), a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0;
+/**
+ * x · twelve rows of w. Each row is read in whole cache lines, and x, which does not stay in the
+ * first-level cache beside them, once for twelve.
+ */
+function rows12(y: usize, x: usize, w: usize, row: usize): void {
+  const w1 = w + row, w2 = w1 + row, w3 = w2 + row, w4 = w3 + row, w5 = w4 + row, w6 = w5 + row;
+  const w7 = w6 + row, w8 = w7 + row, w9 = w8 + row, w10 = w9 + row, w11 = w10 + row;
+  let a0 = f32x4.splat(0), a1 = a0, a2 = a0, a3 = a0, a4 = a0, a5 = a0, a6 = a0, a7 = a0, a8 = a0;
+  let a9 = a0, a10 = a0, a11 = a0;
   let i: usize = 0;
-  for (const end = row & ~31; i < end; i += 32) {
-    const u = v128.load(x + i), v = v128.load(x + i, 16);
-    a0 = madd(a0, u, v128.load(w + i));
-    b0 = madd(b0, v, v128.load(w + i, 16));
-    a1 = madd(a1, u, v128.load(w1 + i));
-    b1 = madd(b1, v, v128.load(w1 + i, 16));
-    a2 = madd(a2, u, v128.load(w2 + i));
-    b2 = madd(b2, v, v128.load(w2 + i, 16));
-    a3 = madd(a3, u, v128.load(w3 + i));
-    b3 = madd(b3, v, v128.load(w3 + i, 16));
+  for (const end = row & ~63; i < end; i += 64) {
+    const s = v128.load(x + i), t = v128.load(x + i, 16);
+    const u = v128.load(x + i, 32), v = v128.load(x + i, 48);
+    a0 = line(a0, w + i, s, t, u, v);
+    a1 = line(a1, w1 + i, s, t, u, v);
+    a2 = line(a2, w2 + i, s, t, u, v);
+    a3 = line(a3, w3 + i, s, t, u, v);
+    a4 = line(a4, w4 + i, s, t, u, v);
+    a5 = line(a5, w5 + i, s, t, u, v);
+    a6 = line(a6, w6 + i, s, t, u, v);
+    a7 = line(a7, w7 + i, s, t, u, v);
+    a8 = line(a8, w8 + i, s, t, u, v);
+    a9 = line(a9, w9 + i, s, t, u, v);
+    a10 = line(a10, w10 + i, s, t, u, v);
+    a11 = line(a11, w11 + i, s, t, u, v);
   }
-  let sums = sums4(f32x4.add(a0, b0), f32x4.add(a1, b1), f32x4.add(a2, b2), f32x4.add(a3, b3));
+  a0 = sums4(a0, a1, a2, a3);
+  a4 = sums4(a4, a5, a6, a7);
+  a8 = sums4(a8, a9, a10, a11);
+  for (; i < row; i += 4) {
+    const v = v128.load32_splat(x + i);
+    a0 = madd(a0, lanes4(w + i, w1 + i, w2 + i, w3 + i), v);
+    a4 = madd(a4, lanes4(w4 + i, w5 + i, w6 + i, w7 + i), v);
+    a8 = madd(a8, lanes4(w8 + i, w9 + i, w10 + i, w11 + i), v);
+  }
+  v128.store(y, a0);
+  v128.store(y, a4, 16);
+  v128.store(y, a8, 32);
+}
+
+/** a + one cache line of w · x's. */
+// @ts-ignore: decorator
+@inline
+function line(a: v128, w: usize, s: v128, t: v128, u: v128, v: v128): v128 {
+  a = madd(a, s, v128.load(w));
+  a = madd(a, t, v128.load(w, 16));
+  a = madd(a, u, v128.load(w, 32));
+  return madd(a, v, v128.load(w, 48));
+}
+
+/** x · four rows of w. */
+function rows4(x: usize, w: usize, row: usize): v128 {
+  const w1 = w + row, w2 = w1 + row, w3 = w2 + row;
+  let a0 = f32x4.splat(0), a1 = a0, a2 = a0, a3 = a0;
+  let i: usize = 0;
+  for (const end = row & ~15; i < end; i += 16) {
+    const u = v128.load(x + i);
+    a0 = madd(a0, u, v128.load(w + i));
+    a1 = madd(a1, u, v128.load(w1 + i));
+    a2 = madd(a2, u, v128.load(w2 + i));
+    a3 = madd(a3, u, v128.load(w3 + i));
+  }
+  let sums = sums4(a0, a1, a2, a3);
   for (; i < row; i += 4) {
     sums = madd(sums, lanes4(w + i, w1 + i, w2 + i, w3 + i), v128.load32_splat(x + i));
   }
   return sums;
 }
 
-/** Two samples · four rows of w, plus b: a tile of 4×2, for which w is read once. */
-function rows4x2(y: usize, y1: usize, x: usize, w: usize, n: i32, b: v128, relu: i32): void {
-  const row = (n as usize) << 2;
+/** Two samples · four rows of w, for which w is read once. `next` is from one sample of y to the other. */
+function rows4x2(y: usize, next: usize, x: usize, w: usize, row: usize): void {
   const x1 = x + row, w1 = w + row, w2 = w1 + row, w3 = w2 + row;
   let a0 = f32x4.splat(0), a1 = a0, a2 = a0, a3 = a0, c0 = a0, c1 = a0, c2 = a0, c3 = a0;
   let i: usize = 0;
@@ -84,14 +161,14 @@ function rows4x2(y: usize, y1: usize, x: usize, w: usize, n: i32, b: v128, relu:
     a3 = madd(a3, t, u);
     c3 = madd(c3, t, v);
   }
-  let sums = f32x4.add(sums4(a0, a1, a2, a3), b), sums1 = f32x4.add(sums4(c0, c1, c2, c3), b);
+  let sums = sums4(a0, a1, a2, a3), sums1 = sums4(c0, c1, c2, c3);
   for (; i < row; i += 4) {
     const t = lanes4(w + i, w1 + i, w2 + i, w3 + i);
     sums = madd(sums, t, v128.load32_splat(x + i));
     sums1 = madd(sums1, t, v128.load32_splat(x1 + i));
   }
-  v128.store(y, relu ? relu4(sums) : sums);
-  v128.store(y1, relu ? relu4(sums1) : sums1);
+  v128.store(y, sums);
+  v128.store(y + next, sums1);
 }
 
 /** The sum of each vector's lanes, in one vector. */
@@ -102,121 +179,11 @@ function sums4(a: v128, b: v128, c: v128, d: v128): v128 {
   return f32x4.replace_lane(v, 3, sum4(d));
 }
 
-function row1(x: usize, w: usize, n: i32): f32 {
-  const row = (n as usize) << 2;
+function row1(x: usize, w: usize, row: usize): f32 {
   let a = f32x4.splat(0);
   let i: usize = 0;
   for (const end = row & ~15; i < end; i += 16) a = madd(a, v128.load(x + i), v128.load(w + i));
   let s = sum4(a);
   for (; i < row; i += 4) s += load<f32>(x + i) * load<f32>(w + i);
   return s;
-}
-
-/** Bytes of scratch that linearBackwardWeight needs, in float64. */
-export function linearBackwardScratchSize(n: i32, inF: i32, outF: i32): f64 {
-  return (n as f64) * ((packedRows(outF) as f64) + (inF as f64) + 8) * 4;
-}
-
-/**
- * dw[outF, inF] += dyᵀ · x, accumulated.
- * @param dy [n, outF]
- * @param x [n, inF]
- */
-export function linearBackwardWeight(
-  dw: usize, dy: usize, x: usize, scratch: usize, n: i32, inF: i32, outF: i32,
-): void {
-  const b = scratch + ((packedRows(outF) * n) << 2);
-  packTransposedA(scratch, dy, outF, n);
-  packB(b, x, inF, n, inF);
-  // panel by panel, so that dw is walked row by row
-  for (let o = 0; o < outF; o += MR) {
-    const to = dw + (((o as usize) * (inF as usize)) << 2);
-    gemmBlock(to, inF, scratch + ((o * n) << 2), 0, b, 0, min(MR, outF - o), inF, n, 0);
-  }
-}
-
-/** Rows of w that linearBackwardInput takes at a time: as many as the first-level cache has ways. */
-const ROWS: i32 = 8;
-
-/**
- * dx[n, inF] = dy · w, written.
- * @param dy [n, outF]
- * @param w [outF, inF]
- */
-export function linearBackwardInput(
-  dx: usize, dy: usize, w: usize, n: i32, inF: i32, outF: i32,
-): void {
-  memory.fill(dx, 0, (n * inF) << 2);
-  const row = (inF as usize) << 2;
-  for (let o = 0; o < outF; o += ROWS, w += (ROWS as usize) * row) {
-    const rows = min(ROWS, outF - o);
-    let s = 0;
-    for (; s + 4 <= n; s += 4) {
-      addRows4(dx + (s as usize) * row, dy + ((s * outF + o) << 2), w, inF, outF, rows);
-    }
-    for (; s < n; s++) addRows1(dx + (s as usize) * row, dy + ((s * outF + o) << 2), w, inF, rows);
-  }
-}
-
-/** Four samples' dx[i] += Σ dy[r] · w[r, i] over `rows` rows, 8 columns at a time. */
-function addRows4(dx: usize, dy: usize, w: usize, inF: i32, outF: i32, rows: i32): void {
-  const row = (inF as usize) << 2, sample = (outF as usize) << 2;
-  const dx1 = dx + row, dx2 = dx1 + row, dx3 = dx2 + row;
-  const dy1 = dy + sample, dy2 = dy1 + sample, dy3 = dy2 + sample;
-  let i: usize = 0;
-  for (const end = row & ~31; i < end; i += 32) {
-    let a0 = v128.load(dx + i), a1 = v128.load(dx + i, 16);
-    let b0 = v128.load(dx1 + i), b1 = v128.load(dx1 + i, 16);
-    let c0 = v128.load(dx2 + i), c1 = v128.load(dx2 + i, 16);
-    let d0 = v128.load(dx3 + i), d1 = v128.load(dx3 + i, 16);
-    let from = w + i;
-    for (let r: usize = 0; r < (rows as usize) << 2; r += 4, from += row) {
-      const w0 = v128.load(from), w1 = v128.load(from, 16);
-      let g = v128.load32_splat(dy + r);
-      a0 = madd(a0, g, w0);
-      a1 = madd(a1, g, w1);
-      g = v128.load32_splat(dy1 + r);
-      b0 = madd(b0, g, w0);
-      b1 = madd(b1, g, w1);
-      g = v128.load32_splat(dy2 + r);
-      c0 = madd(c0, g, w0);
-      c1 = madd(c1, g, w1);
-      g = v128.load32_splat(dy3 + r);
-      d0 = madd(d0, g, w0);
-      d1 = madd(d1, g, w1);
-    }
-    v128.store(dx + i, a0);
-    v128.store(dx + i, a1, 16);
-    v128.store(dx1 + i, b0);
-    v128.store(dx1 + i, b1, 16);
-    v128.store(dx2 + i, c0);
-    v128.store(dx2 + i, c1, 16);
-    v128.store(dx3 + i, d0);
-    v128.store(dx3 + i, d1, 16);
-  }
-  for (let s = 0; s < 4; s++) addTail(dx + (s as usize) * row, dy + (s as usize) * sample, w, row, i, rows);
-}
-
-function addRows1(dx: usize, dy: usize, w: usize, inF: i32, rows: i32): void {
-  const row = (inF as usize) << 2;
-  let i: usize = 0;
-  for (const end = row & ~15; i < end; i += 16) {
-    let a = v128.load(dx + i);
-    for (let r = 0, from = w + i; r < rows; r++, from += row) {
-      a = madd(a, v128.load32_splat(dy + (r << 2)), v128.load(from));
-    }
-    v128.store(dx + i, a);
-  }
-  addTail(dx, dy, w, row, i, rows);
-}
-
-/** The columns from byte i on that fill no vector. */
-function addTail(dx: usize, dy: usize, w: usize, row: usize, i: usize, rows: i32): void {
-  for (; i < row; i += 4) {
-    let a = load<f32>(dx + i);
-    for (let r = 0, from = w + i; r < rows; r++, from += row) {
-      a += load<f32>(dy + (r << 2)) * load<f32>(from);
-    }
-    store<f32>(dx + i, a);
-  }
 }

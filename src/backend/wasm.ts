@@ -138,11 +138,11 @@ export class WasmBackend extends WasmMemory implements Backend {
   }
 
   linear(y: Tensor, x: Tensor, weight: Tensor, bias: Tensor | null, relu: boolean): void {
-    const [outF, inF] = weight.shape;
+    const [outF, inF] = weight.shape, n = x.size / inF;
+    const scratch = this.scratchOf(this.#kernels.linearScratchSize(n, inF));
     // deno-fmt-ignore
     this.#kernels.linear(
-      this.out(y), this.at(x), this.at(weight), this.at(bias), x.size / inF, inF, outF,
-      Number(relu),
+      this.out(y), this.at(x), this.at(weight), this.at(bias), scratch, n, inF, outF, Number(relu),
     );
   }
 

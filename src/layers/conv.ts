@@ -39,7 +39,7 @@ export interface BiasOptions {
 }
 
 /** With fewer channels the transforms cost more than they save. */
-const winogradChannels = 16;
+const winogradChannels = 12;
 
 /** What the convolutions of all ranks share: their parameters, laid out for the kernel once. */
 export abstract class Conv extends FusingLayer {

@@ -2,6 +2,7 @@
 
 export * from "./activation.ts";
 export * from "./conv.ts";
+export * from "./fold.ts";
 export * from "./fusing.ts";
 export {
   type ForwardOptions,

@@ -1,6 +1,7 @@
 /** Networks, what they are made of, and running them. */
 
 export * from "./alexnet.ts";
+export * from "./alexnet_tiny.ts";
 export { classNames, type Prediction } from "./classify.ts";
 export { type LoadOptions, loadWeights, type WeightsInput } from "./load.ts";
 export * from "./summary.ts";

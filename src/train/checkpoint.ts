@@ -31,13 +31,18 @@ interface Header {
  * model), optimiser state, random state, and where it stood. The result is a safetensors file; a
  * model can be loaded from it too.
  *
+ * @param metadata What else the file shall say, in its own metadata.
+ *
  * @example
  * ```ts ignore
  * await Deno.writeFile("run.safetensors.part", await saveCheckpoint(trainer));
  * await Deno.rename("run.safetensors.part", "run.safetensors"); // never half-written
  * ```
  */
-export async function saveCheckpoint(trainer: Trainer): Promise<Uint8Array> {
+export async function saveCheckpoint(
+  trainer: Trainer,
+  metadata: Readonly<Record<string, string>> = {},
+): Promise<Uint8Array> {
   const { model, generator, state, options: { optimizer } } = trainer;
   const header: Header = {
     state,
@@ -55,7 +60,7 @@ export async function saveCheckpoint(trainer: Trainer): Promise<Uint8Array> {
     shape: [...tensor.shape],
     data: await tensor.read(),
   })));
-  return writeSafetensors(entries, { format: FORMAT, run: JSON.stringify(header) });
+  return writeSafetensors(entries, { ...metadata, format: FORMAT, run: JSON.stringify(header) });
 }
 
 /**

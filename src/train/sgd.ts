@@ -6,7 +6,7 @@
 
 import { ArgumentError } from "../errors.ts";
 import { checkNumber } from "../ops/checks.ts";
-import type { Tensor } from "../tensor.ts";
+import type { Shape, Tensor } from "../tensor.ts";
 import { Optimizer, type Trainable } from "./optimizer.ts";
 
 /** Options of {@linkcode SGD}, with PyTorch's names. */
@@ -15,8 +15,11 @@ export interface SGDOptions {
   readonly lr: number;
   /** Share of the last step that is kept. Default 0. */
   readonly momentum?: number;
-  /** Share of the weights added to the gradient. Default 0. */
-  readonly weightDecay?: number;
+  /**
+   * Share of the weights added to the gradient: one for all parameters, or by their names and
+   * shapes (what PyTorch calls parameter groups). Default 0.
+   */
+  readonly weightDecay?: number | ((name: string, shape: Shape) => number);
   /** Looks ahead along the velocity (Sutskever et al. 2013). Default false. */
   readonly nesterov?: boolean;
 }
@@ -44,6 +47,9 @@ export interface SGDOptions {
  * ```
  */
 export class SGD extends Optimizer {
+  /** Weight decay by parameter. */
+  readonly #decays = new Map<string, number>();
+
   /**
    * Takes the parameters that require gradients.
    *
@@ -53,7 +59,10 @@ export class SGD extends Optimizer {
     super(trainable, checkNumber("SGD", "lr", options.lr));
     const { momentum = 0, weightDecay = 0, nesterov = false } = options;
     checkNumber("SGD", "momentum", momentum);
-    checkNumber("SGD", "weightDecay", weightDecay);
+    for (const [name, { shape }] of this.parameters) {
+      const decay = typeof weightDecay === "function" ? weightDecay(name, shape) : weightDecay;
+      this.#decays.set(name, checkNumber("SGD", "weightDecay", decay));
+    }
     if (nesterov && momentum === 0) {
       throw new ArgumentError("SGD", "momentum", momentum, "above 0 with nesterov");
     }
@@ -61,7 +70,8 @@ export class SGD extends Optimizer {
 
   /** See {@linkcode Optimizer.update}. */
   protected override update(name: string, w: Tensor, dw: Tensor): void {
-    const { momentum = 0, weightDecay = 0, nesterov = false } = this.options;
+    const { momentum = 0, nesterov = false } = this.options;
+    const weightDecay = this.#decays.get(name)!;
     const velocity = momentum === 0 ? undefined : this.state("velocity", name, w);
     const first = velocity?.isNew ?? false;
     const step = { lr: this.lr, momentum, weightDecay, nesterov, first };

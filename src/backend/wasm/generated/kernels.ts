@@ -27,6 +27,7 @@ export const kernels = [
   "linearBackwardInput",
   "linearBackwardScratchSize",
   "linearBackwardWeight",
+  "linearScratchSize",
   "localResponseNorm",
   "localResponseNormBackward",
   "logSoftmax",

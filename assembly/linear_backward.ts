@@ -1,0 +1,145 @@
+// The gradients of y[n, o] = x[n, :] · w[o, :] + b[o].
+
+import { gemmBlock, MR, NR, packB, packedRows, packTransposedA } from "./gemm";
+import { madd } from "./inline/lanes";
+import { claim, join, parts, rowsAtOnce, threads } from "./threads";
+
+/** Rows of dw that make an item: whole panels. */
+const ROWS: i32 = 48;
+
+/** Bytes of scratch that linearBackwardWeight needs, in float64. */
+export function linearBackwardScratchSize(n: i32, inF: i32, outF: i32): f64 {
+  return (n as f64) * ((packedRows(outF) as f64) + (inF as f64) + 8) * 4;
+}
+
+/**
+ * dw[outF, inF] += dyᵀ · x, accumulated.
+ * @param dy [n, outF]
+ * @param x [n, inF]
+ */
+export function linearBackwardWeight(
+  dw: usize, dy: usize, x: usize, scratch: usize, n: i32, inF: i32, outF: i32,
+): void {
+  const b = scratch + ((packedRows(outF) * n) << 2);
+  const wide = max(1, rowsAtOnce(n) / NR) * NR, packs = 1 + parts(inF, wide);
+  for (let i = claim(packs); i >= 0; i = claim(packs)) {
+    const c = (i - 1) * wide;
+    if (i == 0) packTransposedA(scratch, dy, outF, n);
+    else packB(b + ((c * n) << 2), x + (c << 2), inF, n, min(wide, inF - c));
+  }
+  join(packs);
+
+  // panel by panel, so that dw is walked row by row
+  const items = parts(outF, ROWS);
+  for (let i = claim(items); i >= 0; i = claim(items)) {
+    for (let o = i * ROWS, end = min(o + ROWS, outF); o < end; o += MR) {
+      const to = dw + (((o as usize) * (inF as usize)) << 2);
+      gemmBlock(to, inF, scratch + ((o * n) << 2), 0, b, 0, min(MR, outF - o), inF, n, 0);
+    }
+  }
+  join(items);
+}
+
+/** Rows of w that linearBackwardInput takes at a time: as many as the first-level cache has ways. */
+const WAYS: i32 = 8;
+
+/**
+ * dx[n, inF] = dy · w, written. Each thread takes columns of w; a thread alone takes all of them, for
+ * whole rows come faster from memory.
+ * @param dy [n, outF]
+ * @param w [outF, inF]
+ */
+export function linearBackwardInput(
+  dx: usize, dy: usize, w: usize, n: i32, inF: i32, outF: i32,
+): void {
+  const wide = threads == 1 ? inF : parts(inF, threads * 2 * 16) * 16, items = parts(inF, wide);
+  for (let i = claim(items); i >= 0; i = claim(items)) {
+    const c = i * wide;
+    columns(dx + (c << 2), dy, w + (c << 2), n, min(wide, inF - c), inF, outF);
+  }
+  join(items);
+}
+
+/** The first `wide` columns of dx from those of w. */
+function columns(dx: usize, dy: usize, w: usize, n: i32, wide: i32, inF: i32, outF: i32): void {
+  const row = (inF as usize) << 2, end = (wide as usize) << 2;
+  for (let s = 0; s < n; s++) memory.fill(dx + (s as usize) * row, 0, end);
+  for (let o = 0; o < outF; o += WAYS, w += (WAYS as usize) * row) {
+    const rows = min(WAYS, outF - o);
+    let s = 0;
+    for (; s + 4 <= n; s += 4) {
+      addRows4(dx + (s as usize) * row, dy + ((s * outF + o) << 2), w, row, end, outF, rows);
+    }
+    for (; s < n; s++) {
+      addRows1(dx + (s as usize) * row, dy + ((s * outF + o) << 2), w, row, end, rows);
+    }
+  }
+}
+
+/** Four samples' dx[i] += Σ dy[r] · w[r, i] over `rows` rows, 8 columns at a time. */
+function addRows4(
+  dx: usize, dy: usize, w: usize, row: usize, end: usize, outF: i32, rows: i32,
+): void {
+  const sample = (outF as usize) << 2;
+  const dx1 = dx + row, dx2 = dx1 + row, dx3 = dx2 + row;
+  const dy1 = dy + sample, dy2 = dy1 + sample, dy3 = dy2 + sample;
+  let i: usize = 0;
+  for (const whole = end & ~31; i < whole; i += 32) {
+    let a0 = v128.load(dx + i), a1 = v128.load(dx + i, 16);
+    let b0 = v128.load(dx1 + i), b1 = v128.load(dx1 + i, 16);
+    let c0 = v128.load(dx2 + i), c1 = v128.load(dx2 + i, 16);
+    let d0 = v128.load(dx3 + i), d1 = v128.load(dx3 + i, 16);
+    let from = w + i;
+    for (let r: usize = 0; r < (rows as usize) << 2; r += 4, from += row) {
+      const w0 = v128.load(from), w1 = v128.load(from, 16);
+      let g = v128.load32_splat(dy + r);
+      a0 = madd(a0, g, w0);
+      a1 = madd(a1, g, w1);
+      g = v128.load32_splat(dy1 + r);
+      b0 = madd(b0, g, w0);
+      b1 = madd(b1, g, w1);
+      g = v128.load32_splat(dy2 + r);
+      c0 = madd(c0, g, w0);
+      c1 = madd(c1, g, w1);
+      g = v128.load32_splat(dy3 + r);
+      d0 = madd(d0, g, w0);
+      d1 = madd(d1, g, w1);
+    }
+    v128.store(dx + i, a0);
+    v128.store(dx + i, a1, 16);
+    v128.store(dx1 + i, b0);
+    v128.store(dx1 + i, b1, 16);
+    v128.store(dx2 + i, c0);
+    v128.store(dx2 + i, c1, 16);
+    v128.store(dx3 + i, d0);
+    v128.store(dx3 + i, d1, 16);
+  }
+  for (let s: usize = 0; s < 4; s++) {
+    addTail(dx + s * row, dy + s * sample, w, row, i, end, rows);
+  }
+}
+
+function addRows1(dx: usize, dy: usize, w: usize, row: usize, end: usize, rows: i32): void {
+  let i: usize = 0;
+  for (const whole = end & ~15; i < whole; i += 16) {
+    let a = v128.load(dx + i);
+    for (let r = 0, from = w + i; r < rows; r++, from += row) {
+      a = madd(a, v128.load32_splat(dy + (r << 2)), v128.load(from));
+    }
+    v128.store(dx + i, a);
+  }
+  addTail(dx, dy, w, row, i, end, rows);
+}
+
+/** The columns from byte i on that fill no vector. */
+function addTail(
+  dx: usize, dy: usize, w: usize, row: usize, i: usize, end: usize, rows: i32,
+): void {
+  for (; i < end; i += 4) {
+    let a = load<f32>(dx + i);
+    for (let r = 0, from = w + i; r < rows; r++, from += row) {
+      a += load<f32>(dy + (r << 2)) * load<f32>(from);
+    }
+    store<f32>(dx + i, a);
+  }
+}

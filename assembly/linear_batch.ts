@@ -1,0 +1,185 @@
+// y[n, o] = x[n, :] · w[o, :] + b[o] for many samples: a product in tiles of six rows of w, used where
+// they lie, by eight samples, which are packed as xᵀ.
+
+import { lanes4, madd, relu4 } from "./inline/lanes";
+import { area, claim, EDGE_TILE, join, parts } from "./threads";
+
+/** Rows of w and samples of a tile. */
+const MR: i32 = 6;
+const NR: i32 = 8;
+/** A rest of fewer samples is left to linear.ts. */
+const FEW: i32 = 7;
+/** Samples, and floats of xᵀ, packed at a time: half of the second-level cache. */
+const NC: i32 = 512;
+const BLOCK: i32 = 131072;
+/** Depth that one item packs, and that one sum runs over: short sums round less. */
+const DEPTH: i32 = 1024;
+/** Rows of w that make an item. */
+const ROWS: i32 = 48;
+
+/** How many of n samples are computed in panels: all, or whole panels and a rest is left. */
+export function inPanels(n: i32): i32 {
+  return n % NR < FEW ? n - n % NR : n;
+}
+
+/** Depth of xᵀ that is packed at a time. */
+// @ts-ignore: decorator
+@inline
+function depthFor(n: i32, inF: i32): i32 {
+  return min(inF, BLOCK / (parts(n, NR) * NR));
+}
+
+/** Bytes of scratch that panels needs, in float64. */
+export function panelScratch(n: i32, inF: i32): f64 {
+  const samples = min(NC, n);
+  return samples ? (parts(samples, NR) * NR * depthFor(samples, inF) * 4) as f64 : 0;
+}
+
+/** See linear. */
+export function panels(
+  y: usize, x: usize, w: usize, bias: usize, scratch: usize, n: i32, inF: i32, outF: i32, relu: i32,
+): void {
+  for (; n > 0; n -= NC, y += (NC * outF) << 2, x += (NC * inF) << 2) {
+    someSamples(y, x, w, bias, scratch, min(NC, n), inF, outF, relu);
+  }
+}
+
+/** One block of depth after the other: packed, then multiplied by all of w. */
+function someSamples(
+  y: usize, x: usize, w: usize, bias: usize, scratch: usize, n: i32, inF: i32, outF: i32, relu: i32,
+): void {
+  const row = (inF as usize) << 2;
+  const panels = parts(n, NR), most = depthFor(n, inF);
+  for (let l = 0; l < inF; l += most) {
+    const depth = min(most, inF - l), panel = (depth * NR) << 2;
+
+    const pieces = parts(depth, DEPTH), packs = panels * pieces;
+    for (let i = claim(packs); i >= 0; i = claim(packs)) {
+      const s = i / pieces, at = (i % pieces) * DEPTH;
+      const to = scratch + s * panel + ((at * NR) << 2);
+      const from = x + ((s * NR) as usize) * row + ((l + at) << 2);
+      pack(to, from, row, min(NR, n - s * NR), min(DEPTH, depth - at));
+    }
+    join(packs);
+
+    const items = parts(outF, ROWS);
+    for (let i = claim(items); i >= 0; i = claim(items)) {
+      for (let o = i * ROWS, end = min(o + ROWS, outF); o < end; o += MR) {
+        const from = w + (o as usize) * row + (l << 2), rows = min(MR, outF - o);
+        for (let s = 0; s < panels; s++) {
+          for (let at = 0; at < depth; at += DEPTH) {
+            const b = scratch + s * panel + ((at * NR) << 2);
+            tile6x8(from + (at << 2), row, rows, b, min(DEPTH, depth - at), at > 0);
+          }
+          const to = y + ((s * NR * outF + o) << 2);
+          const b = bias && l == 0 ? bias + (o << 2) : 0;
+          finish(to, outF, b, rows, min(NR, n - s * NR), l > 0, relu && l + depth == inF);
+        }
+      }
+    }
+    join(items);
+  }
+}
+
+/** Packs x[samples, k] as its transpose [k, 8]; what lies in the columns beyond is not used. */
+function pack(to: usize, x: usize, row: usize, samples: i32, k: i32): void {
+  const last = x + ((samples - 1) as usize) * row;
+  const x1 = min(x + row, last), x2 = min(x1 + row, last), x3 = min(x2 + row, last);
+  const x4 = min(x3 + row, last), x5 = min(x4 + row, last), x6 = min(x5 + row, last);
+  for (let i: usize = 0; i < (k as usize) << 2; i += 4, to += 32) {
+    v128.store(to, lanes4(x + i, x1 + i, x2 + i, x3 + i));
+    v128.store(to, lanes4(x4 + i, x5 + i, x6 + i, last + i), 16);
+  }
+}
+
+/**
+ * This thread's edge tile (+)= w[6×k] · xᵀ[k×8]: 12 accumulators, 2 vectors of xᵀ and a broadcast of
+ * w fill 15 of 16 registers. Rows of w beyond `rows` are the last again, and are not used.
+ */
+function tile6x8(w: usize, row: usize, rows: i32, b: usize, k: i32, adds: bool): void {
+  const last = w + ((rows - 1) as usize) * row;
+  let w1 = min(w + row, last), w2 = min(w1 + row, last), w3 = min(w2 + row, last);
+  let w4 = min(w3 + row, last), w5 = min(w4 + row, last);
+  let c00 = f32x4.splat(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00;
+  let c30 = c00, c31 = c00, c40 = c00, c41 = c00, c50 = c00, c51 = c00;
+  let b0: v128, b1: v128, s: v128;
+  for (const end = w + ((k & ~3) << 2); w < end; b += 128) {
+    b0 = v128.load(b), b1 = v128.load(b, 16);
+    s = v128.load32_splat(w), c00 = madd(c00, s, b0), c01 = madd(c01, s, b1);
+    s = v128.load32_splat(w1), c10 = madd(c10, s, b0), c11 = madd(c11, s, b1);
+    s = v128.load32_splat(w2), c20 = madd(c20, s, b0), c21 = madd(c21, s, b1);
+    s = v128.load32_splat(w3), c30 = madd(c30, s, b0), c31 = madd(c31, s, b1);
+    s = v128.load32_splat(w4), c40 = madd(c40, s, b0), c41 = madd(c41, s, b1);
+    s = v128.load32_splat(w5), c50 = madd(c50, s, b0), c51 = madd(c51, s, b1);
+    b0 = v128.load(b, 32), b1 = v128.load(b, 48);
+    s = v128.load32_splat(w, 4), c00 = madd(c00, s, b0), c01 = madd(c01, s, b1);
+    s = v128.load32_splat(w1, 4), c10 = madd(c10, s, b0), c11 = madd(c11, s, b1);
+    s = v128.load32_splat(w2, 4), c20 = madd(c20, s, b0), c21 = madd(c21, s, b1);
+    s = v128.load32_splat(w3, 4), c30 = madd(c30, s, b0), c31 = madd(c31, s, b1);
+    s = v128.load32_splat(w4, 4), c40 = madd(c40, s, b0), c41 = madd(c41, s, b1);
+    s = v128.load32_splat(w5, 4), c50 = madd(c50, s, b0), c51 = madd(c51, s, b1);
+    b0 = v128.load(b, 64), b1 = v128.load(b, 80);
+    s = v128.load32_splat(w, 8), c00 = madd(c00, s, b0), c01 = madd(c01, s, b1);
+    s = v128.load32_splat(w1, 8), c10 = madd(c10, s, b0), c11 = madd(c11, s, b1);
+    s = v128.load32_splat(w2, 8), c20 = madd(c20, s, b0), c21 = madd(c21, s, b1);
+    s = v128.load32_splat(w3, 8), c30 = madd(c30, s, b0), c31 = madd(c31, s, b1);
+    s = v128.load32_splat(w4, 8), c40 = madd(c40, s, b0), c41 = madd(c41, s, b1);
+    s = v128.load32_splat(w5, 8), c50 = madd(c50, s, b0), c51 = madd(c51, s, b1);
+    b0 = v128.load(b, 96), b1 = v128.load(b, 112);
+    s = v128.load32_splat(w, 12), c00 = madd(c00, s, b0), c01 = madd(c01, s, b1);
+    s = v128.load32_splat(w1, 12), c10 = madd(c10, s, b0), c11 = madd(c11, s, b1);
+    s = v128.load32_splat(w2, 12), c20 = madd(c20, s, b0), c21 = madd(c21, s, b1);
+    s = v128.load32_splat(w3, 12), c30 = madd(c30, s, b0), c31 = madd(c31, s, b1);
+    s = v128.load32_splat(w4, 12), c40 = madd(c40, s, b0), c41 = madd(c41, s, b1);
+    s = v128.load32_splat(w5, 12), c50 = madd(c50, s, b0), c51 = madd(c51, s, b1);
+    w += 16, w1 += 16, w2 += 16, w3 += 16, w4 += 16, w5 += 16;
+  }
+  for (const end = w + ((k & 3) << 2); w < end; b += 32) {
+    b0 = v128.load(b), b1 = v128.load(b, 16);
+    s = v128.load32_splat(w), c00 = madd(c00, s, b0), c01 = madd(c01, s, b1);
+    s = v128.load32_splat(w1), c10 = madd(c10, s, b0), c11 = madd(c11, s, b1);
+    s = v128.load32_splat(w2), c20 = madd(c20, s, b0), c21 = madd(c21, s, b1);
+    s = v128.load32_splat(w3), c30 = madd(c30, s, b0), c31 = madd(c31, s, b1);
+    s = v128.load32_splat(w4), c40 = madd(c40, s, b0), c41 = madd(c41, s, b1);
+    s = v128.load32_splat(w5), c50 = madd(c50, s, b0), c51 = madd(c51, s, b1);
+    w += 4, w1 += 4, w2 += 4, w3 += 4, w4 += 4, w5 += 4;
+  }
+  const to = area + EDGE_TILE;
+  put(to, c00, c01, adds);
+  put(to + 32, c10, c11, adds);
+  put(to + 64, c20, c21, adds);
+  put(to + 96, c30, c31, adds);
+  put(to + 128, c40, c41, adds);
+  put(to + 160, c50, c51, adds);
+}
+
+/** One row of the tile. */
+// @ts-ignore: decorator
+@inline
+function put(to: usize, v0: v128, v1: v128, adds: bool): void {
+  v128.store(to, adds ? f32x4.add(v0, v128.load(to)) : v0);
+  v128.store(to, adds ? f32x4.add(v1, v128.load(to, 16)) : v1, 16);
+}
+
+/** Writes a tile's sums to y, sample by sample, with the bias, or adds them to what y holds. */
+function finish(
+  y: usize, outF: i32, bias: usize, rows: i32, samples: i32, adds: bool, relu: bool,
+): void {
+  let from = area + EDGE_TILE;
+  for (let s = 0; s < samples; s++, from += 4, y += outF << 2) {
+    let r = 0;
+    if (rows >= 4) {
+      let v = lanes4(from, from + 32, from + 64, from + 96);
+      if (adds) v = f32x4.add(v, v128.load(y));
+      if (bias) v = f32x4.add(v, v128.load(bias));
+      v128.store(y, relu ? relu4(v) : v);
+      r = 4;
+    }
+    for (; r < rows; r++) {
+      let v = load<f32>(from + (r << 5));
+      if (adds) v += load<f32>(y + (r << 2));
+      if (bias) v += load<f32>(bias + (r << 2));
+      store<f32>(y + (r << 2), relu && v < 0 ? 0 : v);
+    }
+  }
+}

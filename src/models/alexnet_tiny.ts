@@ -1,0 +1,129 @@
+/**
+ * AlexNet for small images and few classes.
+ *
+ * @module
+ */
+
+import type { Preprocessing } from "../image/preprocess.ts";
+import {
+  BatchNorm2d,
+  Conv2d,
+  Dropout,
+  Flatten,
+  type Layer,
+  Linear,
+  MaxPool2d,
+  ReLU,
+  Sequential,
+} from "../layers/mod.ts";
+import { elements } from "../tensor.ts";
+
+/** A convolution of the network, with the ReLU and the pooling behind it. */
+interface Stage {
+  readonly channels: number;
+  readonly kernelSize: number;
+  readonly stride?: number;
+  /** Halves height and width. */
+  readonly pool?: boolean;
+}
+
+/** The whole layout: five convolutions, then hidden fully connected layers. */
+const stages: readonly Stage[] = [
+  { channels: 48, kernelSize: 5, stride: 2 }, // → 32×32
+  { channels: 96, kernelSize: 3, pool: true }, // → 16×16
+  { channels: 160, kernelSize: 3, pool: true }, // → 8×8
+  { channels: 256, kernelSize: 3 },
+  { channels: 256, kernelSize: 3, pool: true }, // → 4×4
+];
+const hiddenFeatures: readonly number[] = [512];
+
+/** Side of the images it takes. */
+const side = 64;
+
+/** What happens to an image before alexnet-tiny: the statistics are those of its training images. */
+export const alexnetTinyPreprocessing: Preprocessing = {
+  resize: side,
+  crop: side,
+  mean: [0.4801, 0.4481, 0.3982],
+  std: [0.273, 0.266, 0.2778],
+};
+
+/** How an AlexNetTiny differs from the one that classifies. */
+export interface AlexNetTinyOptions {
+  /** Number of classes. Default 200. */
+  readonly numClasses?: number;
+  /**
+   * Batch normalisation behind each convolution, which then has no bias. It speeds up learning;
+   * {@linkcode foldBatchNorm} takes it away afterwards. Default false.
+   */
+  readonly batchNorm?: boolean;
+  /** Probability of dropout before each fully connected layer, in training. Default 0.5. */
+  readonly dropout?: number;
+}
+
+/**
+ * AlexNet's shape for 64×64 images: five convolutions, three max poolings and a fully connected
+ * head, [N, 3, 64, 64] → [N, numClasses] logits.
+ *
+ * @example
+ * ```ts
+ * import { createBackend } from "../backend.ts";
+ * import { AlexNetTiny } from "./alexnet_tiny.ts";
+ *
+ * using backend = await createBackend();
+ * using model = new AlexNetTiny().init(backend, { seed: 1 });
+ * using x = backend.upload(new Float32Array(3 * 64 * 64), model.inputShape());
+ * using logits = model.forward(x);
+ * console.log(logits.shape); // [1, 200]
+ * ```
+ */
+export class AlexNetTiny extends Sequential {
+  /** The name of the network. */
+  override readonly type = "AlexNetTiny";
+  /** What happens to an image before the first layer. */
+  readonly preprocessing: Preprocessing = alexnetTinyPreprocessing;
+  /** Number of classes. */
+  readonly numClasses: number;
+
+  /** Describes the network; it has no weights yet. */
+  constructor(options: AlexNetTinyOptions = {}) {
+    const { numClasses = 200, batchNorm = false, dropout = 0.5 } = options;
+    const features = new Sequential(convolutions(batchNorm));
+    const inFeatures = elements(features.outputShape([1, 3, side, side]));
+    const sizes = [inFeatures, ...hiddenFeatures, numClasses];
+    super({
+      features,
+      flatten: new Flatten(),
+      classifier: new Sequential(fullyConnected(sizes, dropout)),
+    });
+    this.numClasses = numClasses;
+  }
+
+  /** The shape of a batch of its inputs. */
+  inputShape(batch = 1): [number, number, number, number] {
+    return [batch, 3, side, side];
+  }
+}
+
+function convolutions(batchNorm: boolean): Layer[] {
+  let inChannels = 3;
+  return stages.flatMap(({ channels, kernelSize, stride = 1, pool }) => {
+    const padding = (kernelSize - 1) / 2;
+    const conv = new Conv2d(inChannels, channels, kernelSize, {
+      stride,
+      padding,
+      bias: !batchNorm,
+    });
+    inChannels = channels;
+    const norm = batchNorm ? [new BatchNorm2d(channels)] : [];
+    return [conv, ...norm, new ReLU(), ...(pool ? [new MaxPool2d(2)] : [])];
+  });
+}
+
+function fullyConnected(sizes: readonly number[], dropout: number): Layer[] {
+  return sizes.slice(1).flatMap((outFeatures, i) => {
+    const last = i === sizes.length - 2;
+    const linear = new Linear(sizes[i], outFeatures);
+    return [new Dropout(dropout), linear, ...(last ? [] : [new ReLU()])];
+  });
+}
