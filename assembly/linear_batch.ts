@@ -1,5 +1,6 @@
-// y[n, o] = x[n, :] · w[o, :] + b[o] for many samples: a product in tiles of six rows of w, used where
-// they lie, by eight samples, which are packed as xᵀ.
+// y[n, o] = x[n, :] · w[o, :] + b[o] for a batch: a product in tiles of six rows of w, used where they
+// lie, by eight samples, which are packed as xᵀ. The tile takes a float of each row at a time, so that
+// the rows come from memory while it computes.
 
 import { lanes4, madd, relu4 } from "./inline/lanes";
 import { area, claim, EDGE_TILE, join, parts } from "./threads";
@@ -7,86 +8,60 @@ import { area, claim, EDGE_TILE, join, parts } from "./threads";
 /** Rows of w and samples of a tile. */
 const MR: i32 = 6;
 const NR: i32 = 8;
-/** A rest of fewer samples is left to linear.ts. */
+/** A rest of fewer samples is left to linear.ts; so are more than MANY, for which w stays in a cache. */
 const FEW: i32 = 7;
-/** Samples, and floats of xᵀ, packed at a time: half of the second-level cache. */
-const NC: i32 = 512;
-const BLOCK: i32 = 131072;
+const MANY: i32 = 24;
 /** Depth that one item packs, and that one sum runs over: short sums round less. */
 const DEPTH: i32 = 1024;
 /** Rows of w that make an item. */
 const ROWS: i32 = 48;
 
-/** How many of n samples are computed in panels: all, or whole panels and a rest is left. */
+/** How many of n samples are computed in panels. */
 export function inPanels(n: i32): i32 {
-  return n % NR < FEW ? n - n % NR : n;
-}
-
-/** Depth of xᵀ that is packed at a time. */
-// @ts-ignore: decorator
-@inline
-function depthFor(n: i32, inF: i32): i32 {
-  return min(inF, BLOCK / (parts(n, NR) * NR));
+  return n > MANY ? 0 : n % NR < FEW ? n - n % NR : n;
 }
 
 /** Bytes of scratch that panels needs, in float64. */
 export function panelScratch(n: i32, inF: i32): f64 {
-  const samples = min(NC, n);
-  return samples ? (parts(samples, NR) * NR * depthFor(samples, inF) * 4) as f64 : 0;
+  return (parts(n, NR) * NR * 4) as f64 * (inF as f64);
 }
 
 /** See linear. */
 export function panels(
   y: usize, x: usize, w: usize, bias: usize, scratch: usize, n: i32, inF: i32, outF: i32, relu: i32,
 ): void {
-  for (; n > 0; n -= NC, y += (NC * outF) << 2, x += (NC * inF) << 2) {
-    someSamples(y, x, w, bias, scratch, min(NC, n), inF, outF, relu);
+  const row = (inF as usize) << 2, panel = row * NR, panels = parts(n, NR);
+
+  const pieces = parts(inF, DEPTH), packs = panels * pieces;
+  for (let i = claim(packs); i >= 0; i = claim(packs)) {
+    const s = i / pieces, l = (i % pieces) * DEPTH;
+    const to = scratch + (s as usize) * panel + ((l * NR) << 2);
+    const from = x + ((s * NR) as usize) * row + (l << 2);
+    pack(to, from, row, min(NR, n - s * NR), min(DEPTH, inF - l));
   }
-}
+  join(packs);
 
-/** One block of depth after the other: packed, then multiplied by all of w. */
-function someSamples(
-  y: usize, x: usize, w: usize, bias: usize, scratch: usize, n: i32, inF: i32, outF: i32, relu: i32,
-): void {
-  const row = (inF as usize) << 2;
-  const panels = parts(n, NR), most = depthFor(n, inF);
-  for (let l = 0; l < inF; l += most) {
-    const depth = min(most, inF - l), panel = (depth * NR) << 2;
-
-    const pieces = parts(depth, DEPTH), packs = panels * pieces;
-    for (let i = claim(packs); i >= 0; i = claim(packs)) {
-      const s = i / pieces, at = (i % pieces) * DEPTH;
-      const to = scratch + s * panel + ((at * NR) << 2);
-      const from = x + ((s * NR) as usize) * row + ((l + at) << 2);
-      pack(to, from, row, min(NR, n - s * NR), min(DEPTH, depth - at));
-    }
-    join(packs);
-
-    const items = parts(outF, ROWS);
-    for (let i = claim(items); i >= 0; i = claim(items)) {
-      for (let o = i * ROWS, end = min(o + ROWS, outF); o < end; o += MR) {
-        const from = w + (o as usize) * row + (l << 2), rows = min(MR, outF - o);
-        for (let s = 0; s < panels; s++) {
-          for (let at = 0; at < depth; at += DEPTH) {
-            const b = scratch + s * panel + ((at * NR) << 2);
-            tile6x8(from + (at << 2), row, rows, b, min(DEPTH, depth - at), at > 0);
-          }
-          const to = y + ((s * NR * outF + o) << 2);
-          const b = bias && l == 0 ? bias + (o << 2) : 0;
-          finish(to, outF, b, rows, min(NR, n - s * NR), l > 0, relu && l + depth == inF);
+  const items = parts(outF, ROWS);
+  for (let i = claim(items); i >= 0; i = claim(items)) {
+    for (let o = i * ROWS, end = min(o + ROWS, outF); o < end; o += MR) {
+      const from = w + (o as usize) * row, rows = min(MR, outF - o), b = bias ? bias + (o << 2) : 0;
+      for (let s = 0, packed = scratch; s < panels; s++, packed += panel) {
+        for (let l = 0; l < inF; l += DEPTH) {
+          tile6x8(from + (l << 2), row, rows, packed + ((l * NR) << 2), min(DEPTH, inF - l), l > 0);
         }
+        finish(y + ((s * NR * outF + o) << 2), outF, b, rows, min(NR, n - s * NR), relu);
       }
     }
-    join(items);
   }
+  join(items);
 }
 
 /** Packs x[samples, k] as its transpose [k, 8]; what lies in the columns beyond is not used. */
 function pack(to: usize, x: usize, row: usize, samples: i32, k: i32): void {
-  const last = x + ((samples - 1) as usize) * row;
+  const last = x + ((samples - 1) as usize) * row, end = (k as usize) << 2;
   const x1 = min(x + row, last), x2 = min(x1 + row, last), x3 = min(x2 + row, last);
   const x4 = min(x3 + row, last), x5 = min(x4 + row, last), x6 = min(x5 + row, last);
-  for (let i: usize = 0; i < (k as usize) << 2; i += 4, to += 32) {
+  for (let i: usize = 0; i < end; i += 4, to += 32) {
     v128.store(to, lanes4(x + i, x1 + i, x2 + i, x3 + i));
     v128.store(to, lanes4(x4 + i, x5 + i, x6 + i, last + i), 16);
   }
@@ -161,24 +136,19 @@ function put(to: usize, v0: v128, v1: v128, adds: bool): void {
   v128.store(to, adds ? f32x4.add(v1, v128.load(to, 16)) : v1, 16);
 }
 
-/** Writes a tile's sums to y, sample by sample, with the bias, or adds them to what y holds. */
-function finish(
-  y: usize, outF: i32, bias: usize, rows: i32, samples: i32, adds: bool, relu: bool,
-): void {
+/** Writes a tile's sums to y, sample by sample, with the bias. */
+function finish(y: usize, outF: i32, bias: usize, rows: i32, samples: i32, relu: i32): void {
   let from = area + EDGE_TILE;
   for (let s = 0; s < samples; s++, from += 4, y += outF << 2) {
     let r = 0;
     if (rows >= 4) {
       let v = lanes4(from, from + 32, from + 64, from + 96);
-      if (adds) v = f32x4.add(v, v128.load(y));
       if (bias) v = f32x4.add(v, v128.load(bias));
       v128.store(y, relu ? relu4(v) : v);
       r = 4;
     }
     for (; r < rows; r++) {
-      let v = load<f32>(from + (r << 5));
-      if (adds) v += load<f32>(y + (r << 2));
-      if (bias) v += load<f32>(bias + (r << 2));
+      const v = load<f32>(from + (r << 5)) + (bias ? load<f32>(bias + (r << 2)) : 0);
       store<f32>(y + (r << 2), relu && v < 0 ? 0 : v);
     }
   }

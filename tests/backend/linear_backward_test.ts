@@ -51,6 +51,15 @@ testOnEveryBackend("linearBackward…() take batches on each side of four", asyn
   for (let n = 1; n <= 13; n++) await check(backend, draw, [n], 37, 19);
 });
 
+testOnEveryBackend(
+  "linearBackward…() are right on each side of the pieces they hand out",
+  async (backend) => {
+    const draw = new Draw(7);
+    for (const outF of [47, 48, 49, 95, 96, 97]) await check(backend, draw, [3], 21, outF);
+    for (const inF of [3271, 3272, 3273, 6550]) await check(backend, draw, [5], inF, 7);
+  },
+);
+
 testOnEveryBackend("linearBackward…() add up thousands of products", async (backend) => {
   const draw = new Draw(3);
   await check(backend, draw, [5], 9, 4097); // dx over outputs

@@ -1,87 +1,106 @@
+import type { Backend } from "../../src/backend.ts";
 import { linear } from "../../src/ops/mod.ts";
-import { assertAllClose } from "../assert.ts";
+import type { Shape } from "../../src/tensor.ts";
+import { assertAllClose, assertEquals } from "../assert.ts";
 import { testOnEveryBackend } from "../backends.ts";
 import * as reference from "../reference.ts";
-import { compute, Draw, floats, sumTolerance } from "./harness.ts";
+import { bits, compute, Draw, type Floats, sumTolerance } from "./harness.ts";
+
+/** Draws x, w, perhaps a bias and a ReLU, and compares the result with the loops. */
+async function check(backend: Backend, draw: Draw, lead: Shape, inF: number, outF: number) {
+  const x = draw.floats([...lead, inF]), w = draw.floats([outF, inF]);
+  await compare(backend, x, w, draw.pick([null, draw.floats([outF])]), draw.pick([true, false]));
+}
+
+async function compare(backend: Backend, x: Floats, w: Floats, bias: Floats | null, relu: boolean) {
+  const plain = reference.linear(x, w, bias);
+  const expected = relu ? reference.relu(plain) : plain;
+  const y = await run(backend, x, w, bias, relu);
+  const name = `x [${x.shape}] w [${w.shape}]`;
+  assertAllClose(y, expected.data, { ...sumTolerance(w.shape[1], x, w), name });
+  return y;
+}
+
+function run(backend: Backend, x: Floats, w: Floats, bias: Floats | null, relu = false) {
+  const activation = relu ? "relu" : undefined;
+  return compute(
+    backend,
+    [x, w, bias],
+    [...x.shape.slice(0, -1), w.shape[0]],
+    (out, x, w, bias) => linear(x, w, bias, { activation, out }),
+  );
+}
 
 testOnEveryBackend(
   "linear() is right on each side of every edge of its vectors",
   async (backend) => {
     const draw = new Draw(1);
-    for (const inF of [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 100]) {
-      for (const outF of [1, 2, 3, 4, 5, 6, 7, 8, 9]) {
-        const n = draw.integer(1, 5), relu = draw.pick([true, false]);
-        const x = draw.floats([n, inF]), w = draw.floats([outF, inF]);
-        const bias = draw.pick([null, draw.floats([outF])]);
-        const plain = reference.linear(x, w, bias);
-        const expected = relu ? reference.relu(plain) : plain;
-        const y = await compute(
-          backend,
-          [x, w, bias],
-          [n, outF],
-          (out, x, w, bias) => linear(x, w, bias, { activation: relu ? "relu" : undefined, out }),
-        );
-        const name = `x [${x.shape}] w [${w.shape}]`;
-        assertAllClose(y, expected.data, { ...sumTolerance(inF, x, w), name });
+    for (const inF of [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 49, 100]) {
+      for (const outF of [1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 16, 17, 24]) {
+        await check(backend, draw, [draw.integer(1, 9)], inF, outF);
       }
     }
   },
 );
 
-testOnEveryBackend("linear() takes batches on each side of four", async (backend) => {
+testOnEveryBackend("linear() takes batches on each side of its panels", async (backend) => {
   const draw = new Draw(2);
-  for (let n = 1; n <= 9; n++) {
-    const x = draw.floats([n, 37]), w = draw.floats([11, 37]), bias = draw.floats([11]);
-    const y = await compute(
-      backend,
-      [x, w, bias],
-      [n, 11],
-      (out, x, w, bias) => linear(x, w, bias, { out }),
-    );
-    assertAllClose(y, reference.linear(x, w, bias).data, sumTolerance(37, x, w));
+  for (let n = 1; n <= 34; n++) {
+    for (const outF of [11, 12, 18]) await check(backend, draw, [n], 37, outF);
+  }
+});
+
+testOnEveryBackend("linear() is right on each side of the pieces it hands out", async (backend) => {
+  const draw = new Draw(3);
+  for (const n of [1, 2, 3, 8]) {
+    for (const outF of [47, 48, 49, 59, 95, 96, 97, 150]) {
+      await check(backend, draw, [n], 345, outF);
+    }
+    for (const inF of [1023, 1024, 1025, 2048, 2053]) await check(backend, draw, [n], inF, 13);
   }
 });
 
 testOnEveryBackend("linear() takes x of any rank", async (backend) => {
-  const draw = new Draw(3);
-  const w = draw.floats([6, 10]), bias = draw.floats([6]);
-  for (const shape of [[10], [1, 10], [2, 3, 10], [2, 1, 3, 10]]) {
-    const x = draw.floats(shape);
-    const expected = reference.linear(x, w, bias);
-    const y = await compute(
-      backend,
-      [x, w, bias],
-      expected.shape,
-      (out, x, w, bias) => linear(x, w, bias, { out }),
-    );
-    assertAllClose(y, expected.data, sumTolerance(10, x, w));
-  }
+  const draw = new Draw(4);
+  for (const lead of [[], [1], [2, 3], [2, 1, 3], [4, 2]]) await check(backend, draw, lead, 10, 6);
 });
 
 testOnEveryBackend("linear() adds up thousands of products", async (backend) => {
-  const draw = new Draw(4);
-  const x = draw.floats([2, 4097]), w = draw.floats([9, 4097]), bias = draw.floats([9]);
-  const y = await compute(
-    backend,
-    [x, w, bias],
-    [2, 9],
-    (out, x, w, bias) => linear(x, w, bias, { out }),
-  );
-  assertAllClose(y, reference.linear(x, w, bias).data, sumTolerance(4097, x, w));
+  const draw = new Draw(5);
+  for (const n of [1, 2, 8, 25]) await check(backend, draw, [n], 4097, 13);
 });
 
-testOnEveryBackend("linear() hands NaN and infinities through, with relu too", async (backend) => {
-  const w = new Draw(5).floats([9, 3], 0.5, 1);
-  const x = floats([4, 3], [NaN, 1, 2, Infinity, 1, 2, -Infinity, 1, 2, Infinity, -Infinity, 2]);
-  for (const activation of [undefined, "relu"] as const) {
-    const plain = reference.linear(x, w, null);
-    const expected = activation ? reference.relu(plain) : plain;
-    const y = await compute(
-      backend,
-      [x, w],
-      [4, 9],
-      (out, x, w) => linear(x, w, null, { activation, out }),
-    );
-    assertAllClose(y, expected.data, sumTolerance(3, x, w));
+testOnEveryBackend(
+  "linear() hands NaN and infinities to the outputs they reach, with relu too",
+  async (backend) => {
+    const draw = new Draw(6);
+    for (const n of [1, 3, 8, 15]) {
+      for (const bad of [NaN, Infinity, -Infinity]) {
+        const x = draw.floats([n, 21], 0.5, 1), w = draw.floats([13, 21], 0.5, 1);
+        for (const { data } of [x, w]) {
+          for (const at of [0, 20]) {
+            const old = data[at];
+            data[at] = bad;
+            for (const relu of [false, true]) await compare(backend, x, w, null, relu);
+            data[at] = old;
+          }
+        }
+      }
+    }
+    const w = draw.floats([9, 3], 0.5, 1);
+    const mixed = [NaN, 1, 2, Infinity, 1, 2, -Infinity, 1, 2, Infinity, -Infinity, 2];
+    const x = { shape: [4, 3], data: Float32Array.from(mixed) };
+    for (const relu of [false, true]) await compare(backend, x, w, null, relu);
+  },
+);
+
+testOnEveryBackend("linear() of zeros is the bias to the bit", async (backend) => {
+  const bias = new Draw(7).floats([25]);
+  for (const n of [1, 2, 8]) {
+    const x = { shape: [n, 70], data: new Float32Array(n * 70) };
+    const y = await run(backend, x, new Draw(8).floats([25, 70]), bias);
+    for (let s = 0; s < n; s++) {
+      assertEquals(bits(y.slice(s * 25, (s + 1) * 25)), bits(bias.data));
+    }
   }
 });

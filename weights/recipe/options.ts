@@ -25,23 +25,23 @@ export interface Recipe {
 
 /** What the shipped weights were trained with. */
 export const defaultRecipe: Recipe = {
-  epochs: 9,
+  epochs: 7,
   batch: 64,
   lr: 0.06,
-  warmUp: 1,
+  warmUp: 0.5,
   momentum: 0.9,
   weightDecay: 5e-4,
   labelSmoothing: 0.1,
-  dropout: 0.2,
+  dropout: 0.1,
   seed: 1,
   perClass: 0,
   augmentation: {
-    scale: [0.6, 1],
+    scale: [0.7, 1],
     ratio: [3 / 4, 4 / 3],
     flip: 0.5,
-    brightness: 0.15,
-    contrast: 0.15,
-    saturation: 0.15,
+    brightness: 0.1,
+    contrast: 0.1,
+    saturation: 0.1,
   },
 };
 
