@@ -11,6 +11,8 @@ import { WEIGHT_BYTES } from "./peers/architecture.ts";
 /** What stands where there is no number. */
 const NONE = "–";
 const WRONG = "wrong";
+/** The part of its threads' cores that a machine should give. */
+const BUSY = 0.85;
 /** Of the notes. */
 const WIDTH = 110;
 
@@ -86,17 +88,23 @@ function machineRows(run: Run, threads: number, others: readonly string[]): Row[
 /** Reads: what the columns mean, whose answers were compared, what has no column. */
 function notes(run: Run): string[] {
   const results = run.measured.flatMap(({ results }) => results);
-  const single = columnsOf(run).filter((program) =>
-    results.every((result) => result.program !== program || result.threads === 1)
-  );
+  const others = columnsOf(run),
+    single = others.filter((program) =>
+      results.every((result) => result.program !== program || result.threads === 1)
+    );
   const versions = [...new Set(results.map(({ program }) => program))].map((program) =>
     `${program} ${results.find((result) => result.program === program)!.version}`
   );
   const reasons = Map.groupBy(run.leftOut, ({ reason }) => reason);
   return [
     `Versions: ${versions.join("; ")}.`,
-    "2.00×: takes twice our time; with as many threads, or fewer where that is faster" +
-    (single.length > 0 ? ` (${single.join(", ")}: one).` : "."),
+    ...busy(run),
+    ...(others.length > 0
+      ? [
+        "2.00×: takes twice our time; with as many threads, or fewer where that is faster" +
+        (single.length > 0 ? ` (${single.join(", ")}: one).` : "."),
+      ]
+      : []),
     "Speed-up: over our time with one thread.",
     "Of peak: GFLOP/s, of two operations for each multiply-accumulate of the direct computation, " +
     "over those of the micro-kernel on data in the first-level cache in the same rounds. Winograd's " +
@@ -108,6 +116,17 @@ function notes(run: Run): string[] {
       `Left out: ${left.map(({ name }) => name).join(", ")}: ${reason}`
     ),
   ].map((note) => wrap(note, WIDTH));
+}
+
+/** Says so if several threads did not have a core each. */
+function busy(run: Run): string[] {
+  const one = machineRate(run, "arithmetic", 1) ?? NaN;
+  return run.threads.flatMap((count) => {
+    const gain = (machineRate(run, "arithmetic", count) ?? NaN) / one;
+    if (!(gain < BUSY * count)) return [];
+    return `The machine was busy: its micro-kernel did ${gain.toFixed(2)} times as much with ` +
+      `${threadsText(count)} as with one.`;
+  });
 }
 
 /** How far answers are from ours, and whose are wrong. */

@@ -1,4 +1,4 @@
-import { assertEquals, assertStringIncludes } from "../tests/assert.ts";
+import { assert, assertEquals, assertStringIncludes } from "../tests/assert.ts";
 import { report } from "./_report.ts";
 import { best, machineRate, type Measured, type Result, type Run } from "./_results.ts";
 
@@ -118,6 +118,15 @@ Deno.test("report() has a row where our times are lacking, and no column for a s
   const text = report(run([result("web", 1, 40), result("snail", 1, 9000, { once: true })]));
   assertEquals(rows(text, "batch 1"), ["batch 1 – 40.0", "batch 1 – 40.0"]);
   assertEquals(rows(text, "snail"), ["snail, once: batch 1 9000"]);
+});
+
+Deno.test("report() says so if the machine had no core for each thread", () => {
+  const busy = machine().map((gauged) =>
+    gauged.threads === 2 ? { ...gauged, amount: 12e6 } : gauged
+  );
+  const text = (machine: Measured["machine"]) => report(run([result("web", 1, 1)], { machine }));
+  assertStringIncludes(text(busy), "did 1.20 times as much with 2 threads as with one");
+  assert(!text(machine()).includes("busy"), "two cores for two threads are no news");
 });
 
 Deno.test("report() counts no threads of whole processes", () => {
