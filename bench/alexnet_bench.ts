@@ -19,6 +19,12 @@ const PROGRAMS: readonly Program<AlexNetPeer, AlexNetWeights>[] = [{
     return createAlexNet(weights, options);
   },
 }, {
+  name: "pembroke",
+  async create(weights, options) {
+    const { createInt8AlexNet } = await import("./peers/pembroke.ts");
+    return createInt8AlexNet(weights, options);
+  },
+}, {
   name: "onnxruntime-web",
   once: true,
   async create(weights) {
@@ -47,7 +53,7 @@ const PROGRAMS: readonly Program<AlexNetPeer, AlexNetWeights>[] = [{
 }];
 
 export const alexnet: Suite = {
-  programs: PROGRAMS.map(({ name }) => name),
+  programs: [...new Set(PROGRAMS.map(({ name }) => name))],
   run(context) {
     const { options, machine, leftOut } = context;
     return withPrograms(PROGRAMS, randomWeights(SEED), context, async (peers) => {

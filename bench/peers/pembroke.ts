@@ -28,12 +28,29 @@ import type {
 } from "./peer.ts";
 import { trainingWork } from "./steps.ts";
 
-export async function createAlexNet(
+/** AlexNet in float32. */
+export function createAlexNet(
+  weights: AlexNetWeights,
+  options: PeerOptions,
+): Promise<AlexNetPeer> {
+  return alexNetPeer(new AlexNet(), weights, options);
+}
+
+/** The same with fully connected weights in 8 bits, which are rounded: its logits are, too. */
+export async function createInt8AlexNet(
+  weights: AlexNetWeights,
+  options: PeerOptions,
+): Promise<AlexNetPeer> {
+  const peer = await alexNetPeer(new AlexNet({ precision: "int8" }), weights, options);
+  return { ...peer, variant: "int8", tolerance: 0.01 };
+}
+
+async function alexNetPeer(
+  model: AlexNet,
   weights: AlexNetWeights,
   options: PeerOptions,
 ): Promise<AlexNetPeer> {
   const { backend, peer } = await start(options);
-  const model = new AlexNet();
   write(model, backend, weights);
   return {
     ...peer,
@@ -156,6 +173,7 @@ async function start({ threads }: PeerOptions): Promise<{ backend: Backend; peer
 /** The parameters, over what training made of them. */
 function write(model: AlexNet, backend: Backend, weights: AlexNetWeights): void {
   for (const [name, parameter] of model.stateDict()) {
-    backend.write(parameter.tensor ?? parameter.allocate(backend), weights.get(name));
+    if (!parameter.backend) parameter.allocate(backend);
+    parameter.write(weights.get(name));
   }
 }

@@ -146,6 +146,40 @@ export class WasmBackend extends WasmMemory implements Backend {
     );
   }
 
+  emptyLinearInt8(outF: number, inF: number): Tensor<Int8Array> {
+    return this.emptyInt8([this.#kernels.linearInt8PackedSize(inF, outF)]);
+  }
+
+  packLinearInt8(packed: Tensor<Int8Array>, scale: Tensor, weight: Tensor, row: number): void {
+    const [rows, inF] = weight.shape, bytes = this.#kernels.linearInt8PackedSize(inF, row);
+    // deno-fmt-ignore
+    this.#kernels.linearInt8Pack(
+      this.out(packed) + bytes, this.out(scale) + 4 * row, this.at(weight), inF, rows,
+    );
+  }
+
+  unpackLinearInt8(values: Tensor<Int8Array>, packed: Tensor<Int8Array>): void {
+    const [outF, inF] = values.shape;
+    this.#kernels.linearInt8Unpack(this.out(values), this.at(packed), inF, outF);
+  }
+
+  linearInt8(
+    y: Tensor,
+    x: Tensor,
+    packed: Tensor<Int8Array>,
+    scale: Tensor,
+    bias: Tensor | null,
+    relu: boolean,
+  ): void {
+    const outF = scale.size, n = y.size / outF, inF = x.size / n;
+    const scratch = this.scratchOf(this.#kernels.linearInt8ScratchSize(n, inF));
+    // deno-fmt-ignore
+    this.#kernels.linearInt8(
+      this.out(y), this.at(x), this.at(packed), this.at(scale), this.at(bias), scratch,
+      n, inF, outF, Number(relu),
+    );
+  }
+
   relu(y: Tensor, x: Tensor): void {
     this.#kernels.relu(this.out(y), this.at(x), x.size);
   }

@@ -20,7 +20,7 @@ export async function classify(options: Options): Promise<number> {
   const inputs = (await Promise.all(options.inputs.map(expand))).flat();
   const threads = inputs.length < manyImages ? 1 : "auto";
   using backend = await createBackend({ device: options.backend, threads });
-  using model = new AlexNet();
+  using model = new AlexNet({ precision: options.precision });
   let ready: Promise<void> | undefined;
 
   const results: Result[] = [];
@@ -41,7 +41,8 @@ export async function classify(options: Options): Promise<number> {
 
   if (options.format === "json") {
     const { name, threads } = backend;
-    const document = { model: options.model, weights, backend: name, threads, results };
+    const { model, precision } = options;
+    const document = { model, weights, precision, backend: name, threads, results };
     print(JSON.stringify(document, null, 2));
   }
   return results.some((result) => "error" in result) ? 1 : 0;
@@ -68,7 +69,8 @@ async function prepare(
   else await load(model, backend, options.weights, options.quiet);
   const took = options.verbose ? `, ready after ${(performance.now() - start).toFixed(1)} ms` : "";
   const threads = `${backend.threads} thread${backend.threads === 1 ? "" : "s"}`;
-  if (!options.quiet) note(`${model.type}, ${weights}, ${backend.name}, ${threads}${took}`);
+  const name = options.precision === "fp32" ? model.type : `${model.type} ${options.precision}`;
+  if (!options.quiet) note(`${name}, ${weights}, ${backend.name}, ${threads}${took}`);
 }
 
 async function load(

@@ -16,6 +16,7 @@ import {
   Flatten,
   Linear,
   MaxPool2d,
+  type PrecisionOptions,
   ReLU,
   Sequential,
 } from "../layers/mod.ts";
@@ -23,7 +24,7 @@ import { classNames, type Prediction, topClasses } from "./classify.ts";
 import { type LoadOptions, loadWeights, type WeightsInput } from "./load.ts";
 
 /** How an AlexNet differs from the original. */
-export interface AlexNetOptions {
+export interface AlexNetOptions extends PrecisionOptions {
   /** Number of classes. Default 1000. */
   readonly numClasses?: number;
   /** Probability of dropout in training. Default 0.5. */
@@ -52,6 +53,16 @@ export interface AlexNetOptions {
  * const [best] = await model.classify(gray);
  * console.log(best.probability); // about 0.001, as all 1000 of them
  * ```
+ *
+ * @example Fully connected weights in 8 bits: 59 MB for 234
+ * ```ts
+ * import { createBackend } from "../backend.ts";
+ * import { AlexNet } from "./alexnet.ts";
+ *
+ * using backend = await createBackend();
+ * using model = new AlexNet({ precision: "int8" }).init(backend); // or AlexNet.load(backend, …, { precision: "int8" })
+ * console.log(backend.bytesInUse); // 68 MB
+ * ```
  */
 export class AlexNet extends Sequential {
   /** The name in `torch.nn`. */
@@ -63,7 +74,8 @@ export class AlexNet extends Sequential {
 
   /** Describes the network; it has no weights yet. */
   constructor(options: AlexNetOptions = {}) {
-    const { numClasses = 1000, dropout = 0.5, hiddenFeatures = 4096, algorithm } = options;
+    const { numClasses = 1000, dropout = 0.5, hiddenFeatures = 4096, algorithm, precision } =
+      options;
     const [c1, c2, c3, c4, c5] = options.channels ?? [64, 192, 384, 256, 256];
     checkInteger("AlexNet", "numClasses", numClasses, 1);
     checkInteger("AlexNet", "hiddenFeatures", hiddenFeatures, 1);
@@ -87,12 +99,12 @@ export class AlexNet extends Sequential {
       flatten: new Flatten(),
       classifier: new Sequential([
         new Dropout(dropout),
-        new Linear(c5 * 6 * 6, hiddenFeatures),
+        new Linear(c5 * 6 * 6, hiddenFeatures, { precision }),
         new ReLU(),
         new Dropout(dropout),
-        new Linear(hiddenFeatures, hiddenFeatures),
+        new Linear(hiddenFeatures, hiddenFeatures, { precision }),
         new ReLU(),
-        new Linear(hiddenFeatures, numClasses),
+        new Linear(hiddenFeatures, numClasses, { precision }),
       ]),
     });
     this.numClasses = numClasses;
