@@ -15,7 +15,7 @@ const NATIVE = ["pytorch", "onnxruntime-node"];
 
 // Everything in pixels.
 const MARGIN = 24, NAMES = 190, COLUMN = 236, BAR = 14, ROW = 22, NUMBERS = 122;
-const HEAD = 92, BLOCK_HEAD = 30, BLOCK_GAP = 14, FOOT = 42;
+const HEAD = 92, BLOCK_HEAD = 30, BLOCK_GAP = 14, FOOT = 60;
 
 /** Colours: paper and what is on it. */
 interface Palette {
@@ -83,7 +83,7 @@ export function picture(run: Run): string {
       text(columnX(i), 76, `${task.section.slice(SUBJECT.length)}, ${task.name}`, "bold")
     ),
     ...blocks.flat(),
-    text(MARGIN, height - 20, footnote(run), "soft small"),
+    ...footnotes(run).map((line, i) => text(MARGIN, height - 38 + 18 * i, line, "soft small")),
     "</svg>\n",
   ].join("\n");
 }
@@ -151,8 +151,9 @@ function resultOf(
   threads: number,
 ): Result | undefined {
   const own = results.filter((result) => result.variant === variant);
-  const result = best(own, program, threads);
-  return program === OURS && result?.threads !== threads ? undefined : result;
+  return program === OURS
+    ? own.find((result) => result.program === OURS && result.threads === threads)
+    : best(own, program, threads);
 }
 
 /** The time that fills a column. */
@@ -160,15 +161,17 @@ function longestOf({ results }: Measured): number {
   return Math.max(...results.filter(({ once }) => !once).map(({ ms }) => ms?.median ?? 0));
 }
 
-function footnote({ processor, cores, runtime, threads, measured }: Run): string {
+function footnotes({ processor, cores, runtime, threads, measured }: Run): string[] {
   const limited = threads.some((count) => count > 1) &&
     measured.some(({ results }) =>
       results.some(({ program }) =>
         results.every((result) => result.program !== program || result.threads === 1)
       )
     );
-  return `${processor}, ${cores} cores, ${runtime}; medians of one run, in turns. ` +
-    `2.00×: twice pembroke’s time.${limited ? " Faint: has one thread only, here." : ""}`;
+  return [
+    `${processor}, ${cores} cores, ${runtime}; medians of one run, in turns`,
+    `2.00×: twice pembroke’s time${limited ? "; faint: has one thread only, here" : ""}`,
+  ];
 }
 
 function columnX(index: number): number {
