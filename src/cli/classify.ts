@@ -10,12 +10,16 @@ import { type Result, resultText, timingsText } from "./output.ts";
 import { Progress } from "./progress.ts";
 import { complain, note, print, warn } from "./terminal.ts";
 
+/** Threads delay the first result by 60 ms, and save 5 to 10 ms of each image's 60. */
+const manyImages = 16;
+
 /** Classifies every input, prints what came of each, and returns the exit code. */
 export async function classify(options: Options): Promise<number> {
   const weights = options.weights ?? `random (seed ${options.seed})`;
   if (options.weights !== undefined) await checkExists(options.weights);
   const inputs = (await Promise.all(options.inputs.map(expand))).flat();
-  using backend = await createBackend({ device: options.backend });
+  const threads = inputs.length < manyImages ? 1 : "auto";
+  using backend = await createBackend({ device: options.backend, threads });
   using model = new AlexNet({ precision: options.precision });
   let ready: Promise<void> | undefined;
 
