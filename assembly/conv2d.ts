@@ -175,7 +175,7 @@ export function conv2dBackwardWeight(
   join(groups * blocks);
 }
 
-/** Lays out weights [outC, k] for conv2dBackwardInput, group by group: Wᵀ in panels of 6 k's. */
+/** Lays out weights [outC, k] for conv2dBackwardInput, group by group: Wᵀ in panels of 4 k's. */
 export function conv2dPackTransposed(packed: usize, w: usize, outC: i32, k: i32, groups: i32): void {
   const m = outC / groups;
   for (let g = 0; g < groups; g++) {
@@ -184,7 +184,7 @@ export function conv2dPackTransposed(packed: usize, w: usize, outC: i32, k: i32,
 }
 
 /** Floats that conv2dPackTransposed writes. */
-export function conv2dPackedTransposedSize(outC: i32, k: i32, groups: i32): f64 {
+export function conv2dPackedTransposedSize(outC: i32, k: i32): f64 {
   return (outC as f64) * (packedRows(k) as f64);
 }
 

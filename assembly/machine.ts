@@ -6,7 +6,7 @@ import { FIRST, gemm4x8, KC, MR, NR } from "./gemm";
 // Exported, so that the compiler leaves it a function of its own, as in the binary that ships.
 export { gemm4x8 };
 
-/** One deep tile's operands, one after the other: A[KC][6], B[KC][8], C[6][8] and 6 biases; 22 KB. */
+/** One deep tile's operands, one after the other: A[KC][4], B[KC][8], C[4][8] and 4 biases; 18 KB. */
 const a: usize = memory.data((KC * MR + KC * NR + MR * NR + MR) * 4, 64);
 const b: usize = a + ((KC * MR) << 2);
 const c: usize = b + ((KC * NR) << 2);

@@ -16,6 +16,7 @@ export let threads: i32 = 1;
 let control: usize = 0;
 const TICKETS: usize = 8; // items handed out since the kernel was called
 const DONE: usize = 12; // and how many of them are finished
+const FAILED: usize = 32; // not 0 when a thread's kernel threw
 
 /** Items of the phases before this one, where threads share them … */
 let before: i32 = 0;
@@ -30,7 +31,7 @@ let maySleep: bool = false;
 
 /** A few hundred bytes that this thread alone writes to, for tiles between two steps. */
 export let area: usize = memory.data(2048, 16);
-export const EDGE_TILE: usize = 0; // gemm.ts and linear_batch.ts: 6×8 floats
+export const EDGE_TILE: usize = 0; // gemm.ts: 4×8 floats, linear_batch.ts: 6×8
 export const HALF_TILE: usize = 256; // winograd.ts: 8×8 vectors
 export const ROW: usize = 1280; // winograd.ts: 8 vectors
 
@@ -48,7 +49,9 @@ export function setThread(
 /** Called by each thread before a kernel that all of them run. */
 export function enter(): void {
   before = 0;
+  own = 0;
   busy = false;
+  alone = false;
 }
 
 /** Bytes of scratch for all threads, when each needs so many. */
@@ -116,6 +119,7 @@ export function join(items: i32): void {
   if (ASC_FEATURE_THREADS && threads > 1 && !alone) {
     before += items;
     for (let spins = 0; atomic.load<i32>(control + DONE) < before; spins++) {
+      if (atomic.load<i32>(control + FAILED)) unreachable();
       if (spins > SPINS && maySleep) {
         atomic.wait<i32>(control + DONE, atomic.load<i32>(control + DONE), 100_000);
       }

@@ -4,13 +4,14 @@
 // For each of the positions the products over channels are a GEMM, M[p] = U[p] · V[p], whose
 // columns are tiles; then y = Aᵀ M A.
 
-import { FIRST, gemmPanels, MR, NR, packedRows, panelled } from "./gemm";
+import { FIRST, NR, packedRows, panelled } from "./gemm";
 import { relu4 } from "./inline/lanes";
 import { highHalves, interleaveHigh, interleaveLow, lowHalves } from "./inline/transpose";
 import { outputs6, outputs8 } from "./inline/winograd";
 import { area, claim, forThreads, HALF_TILE, join, ofThread, parts, threads, workAlone } from "./threads";
 import {
-  boxes, boxInput, enterBox, fillOffsets, fillTargets, gatherInput, inputRow, mostInput, mostTiles, OUT,
+  boxes, boxInput, enterBox, fillOffsets, fillTargets, gatherInput, inputRow, mostInput, mostTiles,
+  multiplyPositions, OUT,
   plan, positions, side, TARGET, taps, tiles, transformInput,
 } from "./winograd_tiles";
 
@@ -114,15 +115,7 @@ function computeBox(
   }
   join(blocks);
 
-  const pieces = min(rows / MR, parts(4 * threads, positions)), share = parts(rows / MR, pieces) * MR;
-  for (let item = claim(positions * pieces); item >= 0; item = claim(positions * pieces)) {
-    const p = item / pieces, first = item % pieces * share;
-    gemmPanels(
-      products + (((p * rows + first) * ld) << 2), ld, u + (((p * rows + first) * c) << 2),
-      (MR * c) << 2, v + ((p * c * ld) << 2), (NR * c) << 2, min(share, rows - first), ld, c, FIRST,
-    );
-  }
-  join(positions * pieces);
+  multiplyPositions(products, u, v, rows, ld, c, FIRST);
 
   const atOnce = max(1, 128 / tiles), outputs = parts(m, atOnce);
   for (let item = claim(outputs); item >= 0; item = claim(outputs)) {

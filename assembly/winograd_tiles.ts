@@ -5,10 +5,10 @@
 // A stride s turns into channels: input plane c becomes the s² planes x[c, s·i + py, s·j + px], on
 // which a kernel of k×k is one of taps × taps with stride 1, taps = ⌈k/s⌉, some of them zero.
 
-import { NR } from "./gemm";
+import { gemmPanels, MR, NR } from "./gemm";
 import { highHalves, interleaveHigh, interleaveLow, lowHalves } from "./inline/transpose";
 import { points6, points8, spread6, spread8 } from "./inline/winograd";
-import { area, HALF_TILE } from "./threads";
+import { area, claim, HALF_TILE, join, parts, threads } from "./threads";
 
 /** Outputs along a tile's side. */
 export const OUT: i32 = 4;
@@ -43,7 +43,7 @@ export function plan(n: i32, oh: i32, ow: i32, k: i32, stride: i32, channels: i3
   mostY = evenly(down, fit / mostX);
   mostS = evenly(n, fit / (mostX * mostY));
   mostTiles = mostX * mostY * mostS;
-  boxes = times(across, mostX) * times(down, mostY) * times(n, mostS);
+  boxes = parts(across, mostX) * parts(down, mostY) * parts(n, mostS);
 }
 
 /** What follows from the kernel alone. */
@@ -55,18 +55,12 @@ export function planTaps(k: i32, stride: i32): void {
 
 /** The size of the pieces, at most `most`, when `total` falls into as few as can be. */
 function evenly(total: i32, most: i32): i32 {
-  return times(total, times(total, max(1, min(total, most))));
-}
-
-// @ts-ignore: decorator
-@inline
-function times(total: i32, piece: i32): i32 {
-  return (total + piece - 1) / piece;
+  return parts(total, parts(total, max(1, min(total, most))));
 }
 
 /** Turns to a box. */
 export function enterBox(index: i32): void {
-  const acrossBoxes = times(across, mostX), downBoxes = times(down, mostY);
+  const acrossBoxes = parts(across, mostX), downBoxes = parts(down, mostY);
   firstX = index % acrossBoxes * mostX;
   firstY = index / acrossBoxes % downBoxes * mostY;
   firstS = index / (acrossBoxes * downBoxes) * mostS;
@@ -108,8 +102,8 @@ export function gatherOutput(to: usize, y: usize, sample: usize, oh: i32, ow: i3
 function gather(
   to: usize, x: usize, sample: usize, h: i32, w: i32, stride: i32, y0: i32, x0: i32, rows: i32, columns: i32,
 ): void {
-  const begin = min(columns, x0 < 0 ? times(-x0, stride) : 0);
-  const end = max(begin, min(columns, x0 < w ? times(w - x0, stride) : 0));
+  const begin = min(columns, x0 < 0 ? parts(-x0, stride) : 0);
+  const end = max(begin, min(columns, x0 < w ? parts(w - x0, stride) : 0));
   for (let s = 0; s < countS; s++, x += sample) {
     for (let i = 0, sy = y0; i < rows; i++, sy += stride) {
       if ((sy as u32) >= (h as u32)) {
@@ -261,4 +255,25 @@ export function transformGradient(
 function gradientPoints(to: usize, step: usize, e0: v128, e1: v128, e2: v128, e3: v128): void {
   if (side == 6) spread6(to, step, e0, e1, e2, e3);
   else spread8(to, step, e0, e1, e2, e3);
+}
+
+/**
+ * C[p] (+)= A[p] · B[p] at each position p, all in whole panels: C[rows×columns], A[rows×depth],
+ * B[depth×columns].
+ * @param flags FIRST or 0
+ */
+export function multiplyPositions(
+  c: usize, a: usize, b: usize, rows: i32, columns: i32, depth: i32, flags: i32,
+): void {
+  // positions alone would be too few items for many threads
+  const pieces = min(rows / MR, parts(4 * threads, positions)), share = parts(rows / MR, pieces) * MR;
+  const items = positions * pieces;
+  for (let item = claim(items); item >= 0; item = claim(items)) {
+    const p = item / pieces, first = item % pieces * share, row = p * rows + first;
+    gemmPanels(
+      c + ((row * columns) << 2), columns, a + ((row * depth) << 2), (MR * depth) << 2,
+      b + ((p * depth * columns) << 2), (NR * depth) << 2, min(share, rows - first), columns, depth, flags,
+    );
+  }
+  join(items);
 }

@@ -1,22 +1,23 @@
 // Winograd's transform of the weights, U = G g Gᵀ, and the gradient that comes back through it.
 
-import { FIRST, gemmPanels, MR, NR, packedRows, panelled } from "./gemm";
+import { FIRST, MR, NR, packedRows, panelled } from "./gemm";
 import { lanes4 } from "./inline/lanes";
 import { collect3, collect5, taps3, taps5 } from "./inline/winograd";
-import { area, claim, forThreads, HALF_TILE, join, ofThread, parts, ROW, threads } from "./threads";
+import { area, claim, forThreads, HALF_TILE, join, ofThread, parts, ROW } from "./threads";
 import {
   boxes, boxInput, enterBox, fillOffsets, gatherInput, gatherOutput, inputRow, mostInput, mostTiles,
-  outputRow, plan, planTaps, positions, side, taps, tiles, transformGradient, transformInput,
+  multiplyPositions, outputRow, plan, planTaps, positions, side, taps, tiles, transformGradient, transformInput,
 } from "./winograd_tiles";
 
 /** Floats that winogradPack writes for weights [outC, c, k, k]. */
 export function winogradPackedSize(outC: i32, c: i32, k: i32, stride: i32, groups: i32): f64 {
   planTaps(k, stride);
-  return (positions * groups * stride * stride) as f64 * (packedRows(outC / groups) as f64) * (c as f64);
+  const planes = (c as f64) * ((stride * stride) as f64);
+  return (positions as f64) * (groups as f64) * (packedRows(outC / groups) as f64) * planes;
 }
 
 /** Floats that winogradPackTransposed writes. */
-export function winogradPackedTransposedSize(outC: i32, c: i32, k: i32, groups: i32): f64 {
+export function winogradPackedTransposedSize(outC: i32, c: i32, k: i32): f64 {
   planTaps(k, 1);
   return (positions as f64) * (packedRows(c) as f64) * (outC as f64);
 }
@@ -158,16 +159,7 @@ export function winogradBackwardWeight(
       }
       join(ofX + ofY);
 
-      const pieces = min(rows / MR, parts(4 * threads, positions)), share = parts(rows / MR, pieces) * MR;
-      for (let item = claim(positions * pieces); item >= 0; item = claim(positions * pieces)) {
-        const p = item / pieces, first = item % pieces * share;
-        gemmPanels(
-          products + (((p * rows + first) * columns) << 2), columns, e + (((p * rows + first) * tiles) << 2),
-          (MR * tiles) << 2, v + ((p * columns * tiles) << 2), (NR * tiles) << 2,
-          min(share, rows - first), columns, tiles, box == 0 ? FIRST : 0,
-        );
-      }
-      join(positions * pieces);
+      multiplyPositions(products, e, v, rows, columns, tiles, box == 0 ? FIRST : 0);
     }
 
     for (let o = claim(m); o >= 0; o = claim(m)) {

@@ -11,6 +11,7 @@ import type { Shape, Tensor, Values } from "./tensor.ts";
 import { devices } from "./backend/devices.ts";
 import { WasmBackend } from "./backend/wasm.ts";
 import { checkModule, threadedBuilds } from "./backend/wasm/binary.ts";
+import { processors } from "./backend/wasm/threads.ts";
 
 export { devices };
 
@@ -21,8 +22,8 @@ export interface BackendOptions {
   /** Which device computes. Default "auto". */
   readonly device?: typeof devices[number];
   /**
-   * Threads to compute with, the caller's included; "auto" takes as many as the machine has, which is
-   * the default. Where there is no shared memory (a page that is not cross-origin isolated, an edge
+   * Threads to compute with, the caller's included; "auto" takes as many as the machine has,
+   * 16 at most, which is the default. Where there is no shared memory (a page that is not cross-origin isolated, an edge
    * runtime) it is one: `backend.threads` tells.
    */
   readonly threads?: number | "auto";
@@ -111,6 +112,5 @@ const mostThreads = 64;
 
 /** As many as the machine has processors, within reason. */
 function availableThreads(): number {
-  const { hardwareConcurrency = 1 } = globalThis.navigator ?? {};
-  return Math.min(Math.max(1, hardwareConcurrency), 16);
+  return Math.min(Math.max(1, processors()), 16);
 }

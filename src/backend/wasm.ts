@@ -19,7 +19,7 @@ import { type Build, type Exports, fastestBuild, instantiate } from "./wasm/bina
 import { sharedMemory, WasmMemory } from "./wasm/memory.ts";
 import { Team, threadBytes } from "./wasm/threads.ts";
 
-/** Kernels in WebAssembly, on the caller's thread and its helpers. */
+/** Kernels in WebAssembly, on the caller's thread and on workers. */
 export class WasmBackend extends WasmMemory implements Backend {
   readonly device = "wasm";
   override readonly name: string;
@@ -51,7 +51,9 @@ export class WasmBackend extends WasmMemory implements Backend {
     const team = await Team.start(build, memory, address, threads, kernels);
     if (team.threads === 1) return undefined;
     const base = address + threadBytes(threads);
-    return new WasmBackend(build, { memory, base, kernels: team.lead(kernels), team });
+    const backend = new WasmBackend(build, { memory, base, kernels: team.lead(kernels), team });
+    forgotten.register(backend, team);
+    return backend;
   }
 
   /** What is uploaded is computed with next: the workers wake while it is copied. */
@@ -222,7 +224,7 @@ export class WasmBackend extends WasmMemory implements Backend {
 
   packConv2dTransposed(weight: Tensor, groups: number): Tensor {
     const [outC] = weight.shape, k = weight.size / outC;
-    const packed = this.empty([this.#kernels.conv2dPackedTransposedSize(outC, k, groups)]);
+    const packed = this.empty([this.#kernels.conv2dPackedTransposedSize(outC, k)]);
     this.#kernels.conv2dPackTransposed(this.out(packed), this.at(weight), outC, k, groups);
     return packed;
   }
@@ -242,9 +244,9 @@ export class WasmBackend extends WasmMemory implements Backend {
   }
 
   packWinogradTransposed(weight: Tensor, groups: number): Tensor {
-    const [outC, c, k] = weight.shape, sizes = [outC, c, k, groups] as const;
-    const packed = this.empty([this.#kernels.winogradPackedTransposedSize(...sizes)]);
-    this.#kernels.winogradPackTransposed(this.out(packed), this.at(weight), ...sizes);
+    const [outC, c, k] = weight.shape;
+    const packed = this.empty([this.#kernels.winogradPackedTransposedSize(outC, c, k)]);
+    this.#kernels.winogradPackTransposed(this.out(packed), this.at(weight), outC, c, k, groups);
     return packed;
   }
 
@@ -438,6 +440,9 @@ export class WasmBackend extends WasmMemory implements Backend {
     ));
   }
 }
+
+/** Ends the workers of a backend that nobody disposed of. */
+const forgotten = new FinalizationRegistry<Team>((team) => team.dispose());
 
 /** What a backend computes with. */
 interface Own {

@@ -22,6 +22,7 @@ import {
 } from "../ops/conv_geometry.ts";
 import {
   type AlgorithmOptions,
+  checkAlgorithm,
   type ConvAlgorithm,
   prepareConv,
   type PreparedConv,
@@ -186,6 +187,7 @@ export class Conv2d extends Conv {
     const kernel = checkPerAxis("Conv2d", "kernelSize", kernelSize, 2, 1);
     super("Conv2d", inChannels, outChannels, kernel, options);
     this.outputShape([1, inChannels, LIMIT, LIMIT]); // refuses impossible options
+    checkAlgorithm("Conv2d", this.algorithm, this.weightShape, options.stride, options.dilation);
   }
 
   /** Winograd's where it can be used and pays. */

@@ -100,8 +100,11 @@ async function folded(conv: Layer, norm: BatchNorm): Promise<Record<string, Floa
 
 async function valuesOf(layer: Layer): Promise<Record<string, Float32Array>> {
   const values: Record<string, Float32Array> = {};
-  for (const [name, { tensor }] of Object.entries(layer.parameters)) {
-    if (!tensor) throw new ArgumentError("foldBatchNorm", `${layer.type}.${name}`, "empty", "set");
+  for (const [name, { tensor, backend }] of Object.entries(layer.parameters)) {
+    if (!tensor) {
+      const state = backend ? "int8" : "empty";
+      throw new ArgumentError("foldBatchNorm", `${layer.type}.${name}`, state, "fp32 values");
+    }
     values[name] = await tensor.read();
   }
   return values;

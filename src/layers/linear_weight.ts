@@ -129,4 +129,4 @@ export class LinearWeight extends Parameter {
 
 /** Why weights in 8 bits have no gradient. */
 export const trainingRefused =
-  "Linear: its weights are int8, which cannot be trained; load or init() them with fp32";
+  'Linear: its weights are int8, which cannot be trained; make the layer with precision "fp32" and init() or load it';

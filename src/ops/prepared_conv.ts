@@ -15,7 +15,8 @@ import { checkInteger, checkTensor } from "./checks.ts";
  * 3×3 kernels and 10⁻⁴ for 5×5.
  *
  * "winograd" takes square kernels that have 3 or 5 taps for each step of their stride (3×3 and 5×5
- * with stride 1, 11×11 with stride 4), without dilation.
+ * with stride 1, 11×11 with stride 4), without dilation. An infinity in the input makes all outputs of
+ * its tiles NaN.
  */
 export type ConvAlgorithm = "direct" | "winograd";
 

@@ -62,10 +62,10 @@ async function compare(
 }
 
 testOnEveryBackend(
-  "conv2dBackward…() are right on each side of every edge of a 6×8 tile",
+  "conv2dBackward…() are right on each side of every edge of a 4×8 tile",
   async (backend) => {
     // dw is outC × k and dx k × pixels, k being the channels here
-    for (const rows of [1, 2, 5, 6, 7, 12, 13]) {
+    for (const rows of [1, 2, 3, 4, 5, 7, 8, 9]) {
       for (const columns of [1, 2, 7, 8, 9, 16, 17]) {
         await check(backend, { x: [1, columns, 1, 5], w: [rows, columns, 1, 1] });
         await check(backend, { x: [1, rows, 1, columns], w: [3, rows, 1, 1] });

@@ -15,6 +15,10 @@ Deno.test("createBackend() takes the kernels as a module", async () => {
 Deno.test("createBackend() refuses what are not these kernels, in a line", async () => {
   const empty = new WebAssembly.Module(Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0));
   await assertRejects(() => createBackend({ module: empty }), ArgumentError, "one without");
+  const threaded = await WebAssembly.compile(
+    await Deno.readFile(new URL("simd_threads.wasm", generated)),
+  );
+  await assertRejects(() => createBackend({ module: threaded }), ArgumentError, "one thread");
   // deno-lint-ignore no-explicit-any
   const bytes = new Uint8Array(8) as any;
   await assertRejects(() => createBackend({ module: bytes }), ArgumentError, "WebAssembly.Module");

@@ -6,8 +6,9 @@ import type { Backend } from "../../src/backend.ts";
 import { ArgumentError, PembrokeError } from "../../src/errors.ts";
 import { BatchNorm2d, Conv2d, Flatten, Linear } from "../../src/layers/mod.ts";
 import { Dropout, MaxPool2d, ReLU, Sequential } from "../../src/layers/mod.ts";
-import { crossEntropy, relu } from "../../src/ops/mod.ts";
-import { SGD } from "../../src/train/mod.ts";
+import { conv2d, crossEntropy, prepareConv, relu } from "../../src/ops/mod.ts";
+import { Tensor } from "../../src/tensor.ts";
+import { AdamW, type Optimizer, SGD } from "../../src/train/mod.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "../assert.ts";
 import { bits, Draw, upload } from "./harness.ts";
 
@@ -29,8 +30,11 @@ async function program(source: string, permissions: string[] = []): Promise<stri
   return new TextDecoder().decode(stdout).trim();
 }
 
-/** Three steps of training a network with every kernel that is shared; all its values at the end. */
-async function trained(backend: Backend): Promise<Int32Array[]> {
+/** Three steps of training a network of many kinds of layers; all its values at the end. */
+async function trained(
+  backend: Backend,
+  optimizerOf: (net: Sequential) => Optimizer,
+): Promise<Int32Array[]> {
   using net = new Sequential([
     new Conv2d(3, 20, 5, { stride: 2, padding: 2 }),
     new BatchNorm2d(20),
@@ -45,7 +49,7 @@ async function trained(backend: Backend): Promise<Int32Array[]> {
     new ReLU(),
     new Linear(50, 7),
   ]).init(backend, { seed: 4 }).train();
-  using optimizer = new SGD(net, { lr: 0.05, momentum: 0.9, weightDecay: 1e-3 });
+  using optimizer = optimizerOf(net);
   using x = upload(backend, new Draw(5).floats([9, 3, 22, 21]));
   for (let i = 0; i < 3; i++) {
     optimizer.zeroGrad();
@@ -63,18 +67,66 @@ async function trained(backend: Backend): Promise<Int32Array[]> {
   return (await Promise.all(tensors)).map(bits);
 }
 
-Deno.test("every number of threads gives the same bits", async () => {
-  const [single] = supportedBuilds();
-  using alone = new WasmBackend(single);
-  const expected = await trained(alone);
-  for await (const build of threadedBuilds()) {
-    if (build.name !== single.name) continue;
-    for (const threads of [2, 3, 8]) {
-      using backend = (await WasmBackend.withThreads(build, threads))!;
-      assertEquals(backend.threads, threads);
-      assertEquals(await trained(backend), expected, `${threads} threads`);
+/** A convolution that falls into so many boxes of tiles that threads take whole ones. */
+async function convolved(backend: Backend): Promise<Int32Array[]> {
+  const draw = new Draw(6);
+  using x = upload(backend, draw.floats([40, 64, 26, 27]));
+  using w = upload(backend, draw.floats([64, 64, 3, 3]));
+  using prepared = prepareConv(w, { algorithm: "winograd" });
+  using y = conv2d(x, prepared, null, { padding: 1, activation: "relu" });
+  return [bits(await y.read())];
+}
+
+/** Fully connected layers in 8 bits, for one sample and several. */
+async function rounded(backend: Backend): Promise<Int32Array[]> {
+  const draw = new Draw(7);
+  using layer = new Linear(701, 203).init(backend, { seed: 3 });
+  layer.quantize();
+  const outputs = [1, 5].map(async (n) => {
+    using x = upload(backend, draw.floats([n, 701]));
+    using y = layer.forward(x);
+    return bits(await y.read());
+  });
+  return await Promise.all(outputs);
+}
+
+const works: Record<string, (backend: Backend) => Promise<Int32Array[]>> = {
+  "training with SGD": (backend) =>
+    trained(backend, (net) => new SGD(net, { lr: 0.05, momentum: 0.9, weightDecay: 1e-3 })),
+  "training with AdamW": (backend) => trained(backend, (net) => new AdamW(net, { lr: 1e-3 })),
+  "a large batch": convolved,
+  "8 bits": rounded,
+};
+
+for (const [name, work] of Object.entries(works)) {
+  Deno.test(`every number of threads gives the same bits: ${name}`, async () => {
+    const [single] = supportedBuilds();
+    using alone = new WasmBackend(single);
+    const expected = await work(alone);
+    for await (const build of threadedBuilds()) {
+      if (build.name !== single.name) continue;
+      for (const threads of [2, 3, 8]) {
+        using backend = (await WasmBackend.withThreads(build, threads))!;
+        assertEquals(backend.threads, threads);
+        assertEquals(await work(backend), expected, `${threads} threads`);
+      }
     }
+  });
+}
+
+Deno.test("a kernel that throws leaves nobody waiting", async () => {
+  using backend = await createBackend({ threads: 2 });
+  using x = backend.upload(new Float32Array(1 << 20), [1 << 20]);
+  using y = relu(x);
+  // an address behind the memory's end, which nothing that is checked leads to
+  const outside = { address: 0xfffffff0, bytes: 1 << 22, freed: false, version: 0 };
+  const broken = new Tensor(backend, [1 << 20], outside, Float32Array, false);
+  for (let i = 0; i < 20; i++) {
+    backend.relu(y, x);
+    assertThrows(() => backend.relu(broken, x), WebAssembly.RuntimeError);
   }
+  backend.relu(y, x);
+  assertEquals((await y.read())[7], 0);
 });
 
 Deno.test("threads do not lose each other in ten thousand small kernels", async () => {

@@ -81,13 +81,20 @@ export function checkModule(module: WebAssembly.Module): void {
   const exported = new Set(WebAssembly.Module.exports(module).map(({ name }) => name));
   const missing = kernels.find((name) => !exported.has(name));
   if (missing) {
-    const takes = "the kernels of this release, src/backend/wasm/generated/*.wasm";
+    const takes =
+      "the kernels of this release, src/backend/wasm/generated/simd.wasm or relaxed.wasm";
     throw new ArgumentError("createBackend", "module", `one without ${missing}`, takes);
   }
 }
 
 /** Instantiates kernels over a memory. */
 export function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): Exports {
-  const { exports } = instantiateSync(module, { env: { memory } });
-  return exports as unknown as Exports;
+  try {
+    const { exports } = instantiateSync(module, { env: { memory } });
+    return exports as unknown as Exports;
+  } catch (cause) {
+    if (!(cause instanceof WebAssembly.LinkError)) throw cause;
+    const takes = "kernels for one thread, simd.wasm or relaxed.wasm";
+    throw new ArgumentError("createBackend", "module", "kernels for several threads", takes);
+  }
 }

@@ -54,6 +54,7 @@ export class Team {
   readonly #shared: Int32Array;
   readonly #args: Float64Array;
   readonly #workers: readonly Running[];
+  readonly #maySleep = maySleep();
 
   private constructor(workers: readonly Running[], memory: WebAssembly.Memory, address: number) {
     this.#workers = workers;
@@ -99,6 +100,9 @@ export class Team {
         try {
           kernels.enter();
           return kernel(...args);
+        } catch (error) {
+          Atomics.store(this.#shared, words.failed, 1);
+          throw error;
         } finally {
           this.#finish();
         }
@@ -121,6 +125,7 @@ export class Team {
     for (let i = 0; i < args.length; i++) this.#args[i] = args[i];
     Atomics.store(shared, words.tickets, 0);
     Atomics.store(shared, words.done, 0);
+    Atomics.store(shared, words.failed, 0);
     Atomics.store(shared, words.gate, open);
     Atomics.add(shared, words.calls, 1);
     if (Atomics.load(shared, words.sleepers) > 0) Atomics.notify(shared, words.calls);
@@ -129,7 +134,12 @@ export class Team {
   /** Closes the gate and waits for those behind it: nothing is left to do there but to leave. */
   #finish(): void {
     Atomics.sub(this.#shared, words.gate, open);
-    while (Atomics.load(this.#shared, words.gate) !== 0);
+    for (let turn = 1;; turn++) {
+      const inside = Atomics.load(this.#shared, words.gate);
+      if (inside === 0) return;
+      // with more threads than processors, one of them may have to give way
+      if (turn > 1000 && this.#maySleep) Atomics.wait(this.#shared, words.gate, inside, 1);
+    }
   }
 
   /** Ends the workers. */
@@ -151,6 +161,18 @@ function maySleep(): boolean {
   }
 }
 
+/** How many processors the machine has: Node 20 has no navigator. */
+export function processors(): number {
+  const os = builtin("node:os") as { availableParallelism?(): number } | undefined;
+  return globalThis.navigator?.hardwareConcurrency ?? os?.availableParallelism?.() ?? 1;
+}
+
+/** A module of Node's, where there are such, without an import that others would stumble over. */
+function builtin(name: string): unknown {
+  const scope = globalThis as { process?: { getBuiltinModule?(name: string): unknown } };
+  return scope.process?.getBuiltinModule?.(name);
+}
+
 /** The part of `node:worker_threads` that is used. */
 interface NodeThreads {
   readonly Worker: new (url: URL, options: { workerData: Start }) => {
@@ -160,38 +182,45 @@ interface NodeThreads {
 }
 
 /** `node:worker_threads` in Node, Deno and Bun: its workers, unlike a page's, let a program end. */
-export function nodeThreads(): NodeThreads | undefined {
-  const scope = globalThis as { process?: { getBuiltinModule?(name: string): unknown } };
-  return scope.process?.getBuiltinModule?.("node:worker_threads") as NodeThreads | undefined;
+function nodeThreads(): NodeThreads | undefined {
+  return builtin("node:worker_threads") as NodeThreads | undefined;
 }
+
+/** Bundlers that keep the names of functions wrap them in this, which a script of its own lacks. */
+const head = "const __name = (f) => f;\n";
 
 async function startWorker(start: Start): Promise<Running> {
   const threads = nodeThreads();
   if (threads) {
-    const script = `import { parentPort, workerData } from "node:worker_threads";
+    const script = `${head}import { parentPort, workerData } from "node:worker_threads";
 (${work})(workerData, () => parentPort.postMessage("ready"));`;
     const url = new URL(`data:text/javascript,${encodeURIComponent(script)}`);
     const worker = new threads.Worker(url, { workerData: start });
     await new Promise((resolve, reject) => {
       worker.once("message", resolve);
       worker.once("error", reject);
+      worker.once("exit", reject);
     });
     worker.unref();
     return { end() {} }; // it ends when its program does
   }
-  const script = `onmessage = ({ data }) => {
+  const script = `${head}onmessage = ({ data }) => {
   (${work})(data, () => postMessage("ready"));
   close();
 };`;
   const url = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
+  let worker: Worker | undefined;
   try {
-    const worker = new Worker(url, { type: "module" });
+    worker = new Worker(url, { type: "module" });
     worker.postMessage(start);
     await new Promise((resolve, reject) => {
-      worker.onmessage = resolve;
-      worker.onerror = reject;
+      worker!.onmessage = resolve;
+      worker!.onerror = reject;
     });
-    return { end: () => worker.terminate() };
+    return { end: () => worker!.terminate() };
+  } catch (error) {
+    worker?.terminate();
+    throw error;
   } finally {
     URL.revokeObjectURL(url);
   }

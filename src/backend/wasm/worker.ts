@@ -4,7 +4,7 @@
  * them (assembly/threads.ts).
  */
 
-/** Words of the memory that the threads share, from `Start.control` on; assembly/threads.ts knows 2 and 3. */
+/** Words of the memory that the threads share, from `Start.control` on; assembly/threads.ts knows some. */
 export const words = {
   /** Counts the kernels begun; whoever waits, waits for it to change. */
   calls: 0,
@@ -21,7 +21,9 @@ export const words = {
   kernel: 6,
   /** Its arguments, float64, with how many there are before them. */
   argumentCount: 7,
-  arguments: 8,
+  /** Set when a thread's kernel threw: the others must not wait for its share. */
+  failed: 8,
+  arguments: 10,
 } as const;
 
 /** Added to the gate while workers may enter. */
@@ -84,8 +86,13 @@ export function work(start: Start, ready: () => void): void {
     }
     calls = Atomics.load(shared, words.calls);
     if (!enter()) continue;
-    exports.enter();
-    exports[kernels[shared[words.kernel]]](...args.subarray(0, shared[words.argumentCount]));
+    try {
+      exports.enter();
+      exports[kernels[shared[words.kernel]]](...args.subarray(0, shared[words.argumentCount]));
+    } catch {
+      Atomics.store(shared, words.failed, 1);
+    }
     Atomics.sub(shared, words.gate, 1);
+    Atomics.notify(shared, words.gate);
   }
 }
