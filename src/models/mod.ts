@@ -2,6 +2,7 @@
 
 export * from "./alexnet.ts";
 export * from "./alexnet_tiny.ts";
+export { Classifier, type ClassifierOptions, type ClassOptions } from "./classifier.ts";
 export { classNames, type Prediction } from "./classify.ts";
 export { type LoadOptions, loadWeights, type WeightsInput } from "./load.ts";
 export * from "./summary.ts";
