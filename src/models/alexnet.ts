@@ -149,11 +149,18 @@ export function network(architecture: Architecture, options: AlexNetOptions = {}
 /**
  * The network that a file of weights is for, without them: the one it describes, or AlexNet.
  *
+ * @param wanted The network to make, whatever the file describes.
  * @throws {FileError} When it describes what cannot be.
  */
-export function networkFor(file: WeightsFile, options: AlexNetOptions = {}): Classifier {
+export function networkFor(
+  file: WeightsFile,
+  options: AlexNetOptions = {},
+  wanted?: Architecture,
+): Classifier {
   const description = readDescription(file);
-  if (!description) return new AlexNet(options);
+  if (!description || description.architecture !== (wanted ?? description.architecture)) {
+    return network(wanted ?? "alexnet", options);
+  }
   const { classes = description.classes, preprocessing = description.preprocessing } = options;
   const model = network(description.architecture, { ...options, classes, preprocessing });
   try {
