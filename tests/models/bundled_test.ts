@@ -3,8 +3,10 @@
 import { createBackend } from "../../src/backend.ts";
 import { decodeImage } from "../../src/image/mod.ts";
 import { bundledWeights } from "../../src/models/bundled.ts";
+import { openInput } from "../../src/models/load.ts";
 import { AlexNet, AlexNetTiny, alexnetTinyPreprocessing } from "../../src/models/mod.ts";
 import { imagenetClasses } from "../../weights/imagenet_classes.ts";
+import { defaultRecipe } from "../../weights/recipe/options.ts";
 import { readCardFiles } from "../../weights/recipe/card.ts";
 import { sums } from "../../weights/recipe/accuracy.ts";
 import { assert, assertEquals } from "../assert.ts";
@@ -27,6 +29,8 @@ Deno.test("the bundled model has 200 of ImageNet's classes, and the preprocessin
   assertEquals(model.numClasses, 200);
   const names = new Map(imagenetClasses.map(({ wnid, label }) => [wnid, label]));
   for (const { wnid, label } of model.classes) assertEquals(label, names.get(wnid));
+  using file = await openInput(bundledWeights());
+  assertEquals(JSON.parse(file.metadata.get("recipe")!), defaultRecipe);
   const { size } = await Deno.stat(bundledWeights());
   assert(size <= 8_000_000, `${size} bytes`);
 });

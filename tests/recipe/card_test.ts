@@ -1,4 +1,5 @@
 import { FileError } from "../../src/errors.ts";
+import { defaultRecipe } from "../../weights/recipe/options.ts";
 import { readCardFiles, renderCard, table } from "../../weights/recipe/card.ts";
 import { assertEquals, assertStringIncludes, assertThrows } from "../assert.ts";
 
@@ -21,7 +22,7 @@ const results = Array.from({ length: 30 }, (_, i) => ({
   top1: i,
   top5: 40,
 }));
-const card = ["accuracy", "classes", "log"].map((name) =>
+const card = ["accuracy", "classes", "recipe", "log"].map((name) =>
   `About ${name}:\n\n<!-- ${name} -->\n\nold\n\n<!-- /${name} -->\n`
 ).join("\n");
 
@@ -38,6 +39,8 @@ Deno.test("the card's numbers are those of the log and of the evaluation", () =>
       "|     1 | 3.210 |           3.000 | 45.12 % | 70.00 % |             123 |    10.0 |",
     ]
   ) assertStringIncludes(text, line);
+  const { epochs, batch } = defaultRecipe;
+  assertStringIncludes(text, `\n- ${epochs} epochs in batches of ${batch}; SGD`);
   assertEquals(renderCard({ card: text, log: [{ ...row, top1: 0.2 }, row], results }), text);
 });
 

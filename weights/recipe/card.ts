@@ -1,6 +1,6 @@
 /**
  * Brings the numbers in the model card up to date: what stands there between `<!-- name -->` and
- * `<!-- /name -->` is made anew from the training log and from what the evaluation found.
+ * `<!-- /name -->` is made anew from the recipe, the training log and what the evaluation found.
  *
  *     deno task card
  *
@@ -12,6 +12,7 @@ import { complain } from "../../src/cli/terminal.ts";
 import { FileError } from "../../src/errors.ts";
 import { type ClassResult, parseAccuracy, sums } from "./accuracy.ts";
 import { type LogRow, parseLog } from "./log.ts";
+import { defaultRecipe, type Recipe } from "./options.ts";
 
 const folder = new URL("../", import.meta.url);
 
@@ -48,6 +49,7 @@ export function renderCard({ card, log, results }: CardFiles): string {
   const blocks = {
     accuracy: accuracyTable(log, results),
     classes: classesTable(results),
+    recipe: recipeList(defaultRecipe),
     log: logTable(log),
   };
   return Object.entries(blocks).reduce((text, [name, block]) => replace(text, name, block), card);
@@ -76,10 +78,31 @@ function classesTable(results: readonly ClassResult[]): string {
   const sorted = results.toSorted((a, b) => share(b) - share(a) || b.top5 - a.top5);
   const rows = sorted.slice(0, shownClasses).map((best, i) => {
     const worst = sorted[sorted.length - 1 - i];
-    const cells = (result: ClassResult) => [result.label, `${Math.round(share(result) * 100)} %`];
+    const cells = (result: ClassResult) => [
+      result.label.split(",")[0],
+      `${Math.round(share(result) * 100)} %`,
+    ];
     return [...cells(best), ...cells(worst)];
   });
   return table([["recognised best", "top-1", "recognised worst", "top-1"], ...rows]);
+}
+
+function recipeList(recipe: Recipe): string {
+  const { epochs, batch, lr, warmUp, momentum, weightDecay, labelSmoothing, dropout } = recipe;
+  const { scale: [least], ratio: [narrowest, widest], ...colours } = recipe.augmentation;
+  const { flip, brightness, contrast, saturation } = colours;
+  const share = (value: number) => `${Math.round(value * 100)} %`;
+  const lines = [
+    `${epochs} epochs in batches of ${batch}; SGD with Nesterov momentum ${momentum}`,
+    `learning rate up to ${lr} within ${warmUp} epochs, then along half a cosine to 0`,
+    `weight decay ${weightDecay}, label smoothing ${labelSmoothing}, dropout ${dropout}`,
+    `crops of ${share(least)} of the image and more, ${narrowest.toFixed(2)} to ` +
+    `${widest.toFixed(2)} times as wide as high`,
+    `mirrored with probability ${flip}`,
+    `brightness changed by up to ${share(brightness)}, contrast by ${share(contrast)}, ` +
+    `saturation by ${share(saturation)}`,
+  ];
+  return lines.map((line) => `- ${line}`).join("\n");
 }
 
 function logTable(log: readonly LogRow[]): string {
