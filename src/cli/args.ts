@@ -35,9 +35,9 @@ Options:
       --weights FILE weights, a PyTorch .pth of AlexNet or a safetensors file, instead of the
                      bundled ones of alexnet-tiny, which tells 200 classes apart
       --random       random weights instead, as PyTorch initialises them
+      --seed N       the seed of --random, as of torch.manual_seed (default: another every time)
   -m, --model NAME   the model: ${architectures.join(", ")} (default: what the weights are for;
                      alexnet with --random)
-      --seed N       the seed of --random, as of torch.manual_seed (default: another every time)
   -k, --top-k N      classes to print for each image (default 5)
       --backend NAME what computes: ${devices.join(", ")} (default auto)
       --json         print one JSON document
