@@ -26,7 +26,7 @@ const zeroBias: usize = memory.data(6 * 4, 16);
  * @param ldc floats from one row of C to the next
  * @param bias 6 floats, read with FIRST
  */
-function gemm6x8(c: usize, ldc: i32, a: usize, b: usize, k: i32, bias: usize, flags: i32): void {
+export function gemm6x8(c: usize, ldc: i32, a: usize, b: usize, k: i32, bias: usize, flags: i32): void {
   let c00 = f32x4.splat(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00;
   let c30 = c00, c31 = c00, c40 = c00, c41 = c00, c50 = c00, c51 = c00;
   for (const end = b + ((k as usize) << 5); b < end; b += 32, a += 24) {

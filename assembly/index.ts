@@ -14,6 +14,9 @@ export {
 export { dropout } from "./dropout";
 export { linear, linearScratchSize } from "./linear";
 export { linearBackwardInput, linearBackwardScratchSize, linearBackwardWeight } from "./linear_backward";
+export {
+  linearInt8, linearInt8Pack, linearInt8PackedSize, linearInt8ScratchSize, linearInt8Unpack,
+} from "./linear_int8";
 export { localResponseNorm, localResponseNormBackward } from "./local_response_norm";
 export { maxIndex, maxPool2d, maxPool2dBackward } from "./max_pool2d";
 export { adamwStep, axpby, sgdStep, squaredNorm } from "./optimizer";

@@ -17,8 +17,12 @@ let control: usize = 0;
 const TICKETS: usize = 8; // items handed out since the kernel was called
 const DONE: usize = 12; // and how many of them are finished
 
-/** Items of the phases before this one. */
+/** Items of the phases before this one, where threads share them … */
 let before: i32 = 0;
+/** … and those of this phase that are handed out, where one thread has them all. */
+let own: i32 = 0;
+/** Whether this thread is inside an item that it was handed: the loops in there are its own. */
+let alone: bool = false;
 /** Whether this thread has an item in hand. */
 let busy: bool = false;
 /** Where the engine lets this thread sleep. */
@@ -26,7 +30,7 @@ let maySleep: bool = false;
 
 /** A few hundred bytes that this thread alone writes to, for tiles between two steps. */
 export let area: usize = memory.data(2048, 16);
-export const EDGE_TILE: usize = 0; // gemm.ts: 6×8 floats
+export const EDGE_TILE: usize = 0; // gemm.ts and linear_batch.ts: 6×8 floats
 export const HALF_TILE: usize = 256; // winograd.ts: 8×8 vectors
 export const ROW: usize = 1280; // winograd.ts: 8 vectors
 
@@ -70,7 +74,7 @@ function wholeLines(bytes: f64): f64 {
 
 /** The next item of this phase, or −1 when all are handed out; the one before is finished. */
 export function claim(items: i32): i32 {
-  if (ASC_FEATURE_THREADS && threads > 1) {
+  if (ASC_FEATURE_THREADS && threads > 1 && !alone) {
     if (busy) atomic.add<i32>(control + DONE, 1);
     busy = false;
     for (let ticket = atomic.load<i32>(control + TICKETS); ticket < before + items;) {
@@ -83,7 +87,13 @@ export function claim(items: i32): i32 {
     }
     return -1;
   }
-  return before < items ? before++ : -1;
+  return own < items ? own++ : -1;
+}
+
+/** Between two calls of this, claim() and join() are for this thread alone. */
+export function workAlone(yes: bool): void {
+  alone = yes;
+  own = 0;
 }
 
 /** Floats that are worth handing out to a thread. */
@@ -103,7 +113,7 @@ export function parts(total: i32, atOnce: i32): i32 {
 
 /** Waits until all items of this phase are finished, and begins the next. */
 export function join(items: i32): void {
-  if (ASC_FEATURE_THREADS && threads > 1) {
+  if (ASC_FEATURE_THREADS && threads > 1 && !alone) {
     before += items;
     for (let spins = 0; atomic.load<i32>(control + DONE) < before; spins++) {
       if (spins > SPINS && maySleep) {
@@ -111,7 +121,7 @@ export function join(items: i32): void {
       }
     }
   } else {
-    before = 0;
+    own = 0;
   }
 }
 

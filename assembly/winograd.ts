@@ -8,26 +8,46 @@ import { FIRST, gemmPanels, MR, NR, packedRows, panelled } from "./gemm";
 import { relu4 } from "./inline/lanes";
 import { highHalves, interleaveHigh, interleaveLow, lowHalves } from "./inline/transpose";
 import { outputs6, outputs8 } from "./inline/winograd";
-import { area, claim, forThreads, HALF_TILE, join, ofThread, parts, threads } from "./threads";
+import { area, claim, forThreads, HALF_TILE, join, ofThread, parts, threads, workAlone } from "./threads";
 import {
   boxes, enterBox, fillOffsets, fillTargets, gatherInput, inputRow, mostInput, mostTiles, OUT,
   plan, positions, side, TARGET, taps, tiles, transformInput,
 } from "./winograd_tiles";
 
-/** Floats of V and M together: 4 MB. */
-const BUDGET: i32 = 1 << 20;
+/** Floats of V and M together: 4 MB, or 2 MB for each thread that has its own. */
+const BUDGET: i32 = 1 << 20, OWN_BUDGET: i32 = 1 << 19;
 
 /** Channels that one thread transforms before it asks for more: their panels share cache lines. */
 const CHANNELS: i32 = 4;
+
+/**
+ * Cuts the outputs into boxes, of which threads take whole ones where there are enough: nothing that
+ * one thread wrote is then read by another, and none waits for the others.
+ * @returns whether they do; otherwise they share each box
+ */
+function planBoxes(n: i32, oh: i32, ow: i32, k: i32, stride: i32, channels: i32, groups: i32): bool {
+  if (threads > 1) {
+    plan(n, oh, ow, k, stride, channels, OWN_BUDGET);
+    // fewer, and a thread that comes late would leave the others too much
+    if (boxes * groups >= 4 * threads) return true;
+  }
+  plan(n, oh, ow, k, stride, channels, BUDGET);
+  return false;
+}
 
 /** Bytes of scratch that winograd needs, in float64. */
 export function winogradScratchSize(
   n: i32, inC: i32, outC: i32, oh: i32, ow: i32, k: i32, stride: i32, groups: i32,
 ): f64 {
   const c = inC / groups * stride * stride, rows = packedRows(outC / groups);
-  plan(n, oh, ow, k, stride, c + rows, BUDGET);
-  return (positions as f64) * (panelled(mostTiles) as f64) * ((c + rows) as f64) * 4 +
-    forThreads(ownBytes()) + 64;
+  const whole = planBoxes(n, oh, ow, k, stride, c + rows, groups);
+  const matrices = matrixBytes(c + rows);
+  return 64 + (whole ? forThreads(matrices + ownBytes()) : matrices + forThreads(ownBytes()));
+}
+
+/** Bytes of V or M or both for the largest box, of so many channels. */
+function matrixBytes(channels: i32): f64 {
+  return (positions as f64) * (panelled(mostTiles) as f64) * (channels as f64) * 4;
 }
 
 /** Bytes that each thread needs for itself: a channel's inputs, and where the tiles are. */
@@ -47,58 +67,69 @@ export function winograd(
   n: i32, inC: i32, h: i32, w: i32, outC: i32, oh: i32, ow: i32, k: i32, stride: i32,
   top: i32, left: i32, groups: i32, relu: i32,
 ): void {
-  const planes = inC / groups, phases = stride * stride, c = planes * phases;
-  const m = outC / groups, rows = packedRows(m);
-  plan(n, oh, ow, k, stride, c + rows, BUDGET);
-  const v = (scratch + 63) & ~63;
-  const products = v + ((positions * c * panelled(mostTiles)) << 2);
-  const offsets = ofThread(products + ((positions * rows * panelled(mostTiles)) << 2), ownBytes());
-  const targets = offsets + ((mostTiles + 4) << 2), inputs = targets + (mostTiles + 4) * TARGET;
-  const sampleX: usize = (inC * h * w) << 2, sampleY: usize = (outC * oh * ow) << 2;
+  const c = inC / groups * stride * stride, m = outC / groups, rows = packedRows(m);
+  const whole = planBoxes(n, oh, ow, k, stride, c + rows, groups), matrices = matrixBytes(c + rows);
+  const first = (scratch + 63) & ~63;
+  const v = whole ? ofThread(first, matrices + ownBytes()) : first;
+  const own = whole ? v + (matrices as usize) : ofThread(v + (matrices as usize), ownBytes());
 
-  for (let g = 0; g < groups; g++) {
-    const u = packed + ((g * positions * rows * c) << 2);
-    for (let box = 0; box < boxes; box++) {
-      enterBox(box);
-      const ld = panelled(tiles);
-      fillOffsets(offsets, taps - 1);
-      fillTargets(targets, sampleY, oh, ow);
+  const items = boxes * groups;
+  for (let item = whole ? claim(items) : 0; item >= 0 && item < items; item = whole ? claim(items) : item + 1) {
+    if (whole) workAlone(true);
+    enterBox(item % boxes);
+    const g = item / boxes;
+    computeBox(
+      y + ((g * m * oh * ow) << 2), x + ((inC / groups * g * h * w) << 2),
+      packed + ((g * positions * rows * c) << 2), bias ? bias + ((g * m) << 2) : 0, v, own,
+      c, h, w, (inC * h * w) << 2, m, oh, ow, (outC * oh * ow) << 2, stride, top, left, relu,
+    );
+    if (whole) workAlone(false);
+  }
+  if (whole) join(items);
+}
 
-      const blocks = parts(c, CHANNELS);
-      for (let block = claim(blocks); block >= 0; block = claim(blocks)) {
-        for (let i = block * CHANNELS; i < min(c, (block + 1) * CHANNELS); i++) {
-          const plane = x + (((g * planes + i / phases) * h * w) << 2), phase = i % phases;
-          gatherInput(
-            inputs, plane, sampleX, h, w, stride, top - phase / stride, left - phase % stride,
-          );
-          inputTiles(v + ((i * NR) << 2), (c * NR) << 2, (c * ld) << 2, inputs, offsets);
-        }
-      }
-      join(blocks);
+/** One group's channels of the box at hand: transform, multiply, transform back. */
+function computeBox(
+  y: usize, x: usize, u: usize, bias: usize, v: usize, own: usize,
+  c: i32, h: i32, w: i32, sampleX: usize, m: i32, oh: i32, ow: i32, sampleY: usize,
+  stride: i32, top: i32, left: i32, relu: i32,
+): void {
+  const rows = packedRows(m), ld = panelled(tiles), phases = stride * stride;
+  const products = v + (matrixBytes(c) as usize);
+  const offsets = own, targets = offsets + ((mostTiles + 4) << 2), inputs = targets + (mostTiles + 4) * TARGET;
+  fillOffsets(offsets, taps - 1);
+  fillTargets(targets, sampleY, oh, ow);
 
-      const pieces = min(rows / MR, parts(4 * threads, positions)), share = parts(rows / MR, pieces) * MR;
-      for (let item = claim(positions * pieces); item >= 0; item = claim(positions * pieces)) {
-        const p = item / pieces, first = item % pieces * share;
-        gemmPanels(
-          products + (((p * rows + first) * ld) << 2), ld, u + (((p * rows + first) * c) << 2),
-          (MR * c) << 2, v + ((p * c * ld) << 2), (NR * c) << 2, min(share, rows - first), ld, c, FIRST,
-        );
-      }
-      join(positions * pieces);
-
-      const atOnce = max(1, 128 / tiles), outputs = parts(m, atOnce);
-      for (let item = claim(outputs); item >= 0; item = claim(outputs)) {
-        for (let o = item * atOnce; o < min(m, (item + 1) * atOnce); o++) {
-          const channel = g * m + o;
-          outputTiles(
-            y + ((channel * oh * ow) << 2), products + ((o * ld) << 2), (rows * ld) << 2, targets, ow,
-            bias ? v128.load32_splat(bias + (channel << 2)) : f32x4.splat(0), relu,
-          );
-        }
-      }
-      join(outputs);
+  const blocks = parts(c, CHANNELS);
+  for (let block = claim(blocks); block >= 0; block = claim(blocks)) {
+    for (let i = block * CHANNELS; i < min(c, (block + 1) * CHANNELS); i++) {
+      const plane = x + ((i / phases * h * w) << 2), phase = i % phases;
+      gatherInput(inputs, plane, sampleX, h, w, stride, top - phase / stride, left - phase % stride);
+      inputTiles(v + ((i * NR) << 2), (c * NR) << 2, (c * ld) << 2, inputs, offsets);
     }
   }
+  join(blocks);
+
+  const pieces = min(rows / MR, parts(4 * threads, positions)), share = parts(rows / MR, pieces) * MR;
+  for (let item = claim(positions * pieces); item >= 0; item = claim(positions * pieces)) {
+    const p = item / pieces, first = item % pieces * share;
+    gemmPanels(
+      products + (((p * rows + first) * ld) << 2), ld, u + (((p * rows + first) * c) << 2),
+      (MR * c) << 2, v + ((p * c * ld) << 2), (NR * c) << 2, min(share, rows - first), ld, c, FIRST,
+    );
+  }
+  join(positions * pieces);
+
+  const atOnce = max(1, 128 / tiles), outputs = parts(m, atOnce);
+  for (let item = claim(outputs); item >= 0; item = claim(outputs)) {
+    for (let o = item * atOnce; o < min(m, (item + 1) * atOnce); o++) {
+      outputTiles(
+        y + ((o * oh * ow) << 2), products + ((o * ld) << 2), (rows * ld) << 2, targets, ow,
+        bias ? v128.load32_splat(bias + (o << 2)) : f32x4.splat(0), relu,
+      );
+    }
+  }
+  join(outputs);
 }
 
 /** One channel of V, as a row of each panel of 8 tiles, a matrix for each position. */

@@ -34,9 +34,7 @@ export let tiles: i32 = 0;
  * them at each position.
  */
 export function plan(n: i32, oh: i32, ow: i32, k: i32, stride: i32, channels: i32, floats: i32): void {
-  taps = (k + stride - 1) / stride;
-  side = OUT + taps - 1;
-  positions = side * side;
+  planTaps(k, stride);
   samples = n;
   down = (oh + OUT - 1) / OUT;
   across = (ow + OUT - 1) / OUT;
@@ -46,6 +44,13 @@ export function plan(n: i32, oh: i32, ow: i32, k: i32, stride: i32, channels: i3
   mostS = evenly(n, fit / (mostX * mostY));
   mostTiles = mostX * mostY * mostS;
   boxes = times(across, mostX) * times(down, mostY) * times(n, mostS);
+}
+
+/** What follows from the kernel alone. */
+export function planTaps(k: i32, stride: i32): void {
+  taps = (k + stride - 1) / stride;
+  side = OUT + taps - 1;
+  positions = side * side;
 }
 
 /** The size of the pieces, at most `most`, when `total` falls into as few as can be. */

@@ -6,18 +6,18 @@ import { collect3, collect5, taps3, taps5 } from "./inline/winograd";
 import { area, claim, forThreads, HALF_TILE, join, ofThread, parts, ROW, threads } from "./threads";
 import {
   boxes, boxInput, enterBox, fillOffsets, gatherInput, gatherOutput, inputRow, mostInput, mostTiles,
-  outputRow, plan, positions, side, taps, tiles, transformGradient, transformInput,
+  outputRow, plan, planTaps, positions, side, taps, tiles, transformGradient, transformInput,
 } from "./winograd_tiles";
 
 /** Floats that winogradPack writes for weights [outC, c, k, k]. */
 export function winogradPackedSize(outC: i32, c: i32, k: i32, stride: i32, groups: i32): f64 {
-  plan(1, 1, 1, k, stride, 1, 0);
+  planTaps(k, stride);
   return (positions * groups * stride * stride) as f64 * (packedRows(outC / groups) as f64) * (c as f64);
 }
 
 /** Floats that winogradPackTransposed writes. */
 export function winogradPackedTransposedSize(outC: i32, c: i32, k: i32, groups: i32): f64 {
-  plan(1, 1, 1, k, 1, 1, 0);
+  planTaps(k, 1);
   return (positions as f64) * (packedRows(c) as f64) * (outC as f64);
 }
 
@@ -28,7 +28,7 @@ export function winogradPackedTransposedSize(outC: i32, c: i32, k: i32, groups: 
 export function winogradPack(
   packed: usize, w: usize, outC: i32, c: i32, k: i32, stride: i32, groups: i32,
 ): void {
-  plan(1, 1, 1, k, stride, 1, 0);
+  planTaps(k, stride);
   const m = outC / groups, kernel: usize = (k * k) << 2;
   for (let g = 0; g < groups; g++, w += (m * c) as usize * kernel) {
     packed = pack(packed, w, m, c * stride * stride, (c as usize) * kernel, kernel, k, stride, false);
@@ -39,7 +39,7 @@ export function winogradPack(
 export function winogradPackTransposed(
   packed: usize, w: usize, outC: i32, c: i32, k: i32, groups: i32,
 ): void {
-  plan(1, 1, 1, k, 1, 1, 0);
+  planTaps(k, 1);
   const m = outC / groups, kernel: usize = (k * k) << 2;
   for (let g = 0; g < groups; g++, w += (m * c) as usize * kernel) {
     packed = pack(packed, w, c, m, kernel, (c as usize) * kernel, k, 1, true);

@@ -6,8 +6,9 @@ export interface Options {
   readonly batches: readonly number[] | undefined;
   /** Undefined: as many as the batch size deserves. */
   readonly rounds: number | undefined;
-  readonly threads: number;
-  /** Names of the peers to run; undefined: all. */
+  /** The numbers of threads to run with, the smallest first. */
+  readonly threads: readonly number[];
+  /** Names of the programs to run; undefined: all. */
   readonly only: readonly string[] | undefined;
   /** Whether those that take minutes run everything, too. */
   readonly allPeers: boolean;
@@ -18,31 +19,43 @@ export interface Arguments extends Options {
   /** Names of the suites to run, in their order. */
   readonly suites: readonly string[];
   readonly json: boolean;
+  /** Where to write the document, too. */
+  readonly save: string | undefined;
+  /** A document to print the table of, instead of running anything. */
+  readonly from: string | undefined;
   readonly help: boolean;
 }
 
 export const USAGE = `\
 Usage: deno task bench [suite ...] [options]
 
-Times this library and its peers in turn, after checking that all give the same answer.
+Times this library and its peers in turn, after checking that all give the same answer, and what
+the machine can do in the same rounds.
 
   alexnet            AlexNet's forward pass
-  conv               its five convolutions: forward, and both gradients
   training           one step of training it, on one batch
-                     without a name: all three
+  conv               its five convolutions: forward, and both gradients
+  start-up           from \`deno run\` to the first result of the command
+                     without a name: all of them
 
+  --threads 1,2      numbers of threads that each may use; not all of them can (1,2)
   --batch 1,8        batch sizes (1 and 8 for alexnet, 8 for the others)
   --rounds N         turns that each of them gets (15 for one image, at least 5 for more)
-  --threads N        threads that each may use; not all of them can (1)
-  --only name,name   run these peers alone
+  --only name,name   run these programs alone
   --all-peers        run jax-js on all five convolutions, which takes minutes, not on one
-  --json             print a JSON document instead of tables
+  --json             print a JSON document instead of the table
+  --save FILE        write the JSON document to a file, too
+  --from FILE        print the table of such a file and run nothing
   --help             print this`;
 
 /** Reads the arguments; throws an error of one line that says what is wrong with them. */
 export function readArguments(
   args: string[],
-  known: { readonly suites: readonly string[]; readonly peers: readonly string[] },
+  known: {
+    readonly suites: readonly string[];
+    readonly programs: readonly string[];
+    readonly cores: number;
+  },
 ): Arguments {
   const { values, positionals } = parseArgs({
     args,
@@ -50,24 +63,29 @@ export function readArguments(
     options: {
       batch: { type: "string" },
       rounds: { type: "string" },
-      threads: { type: "string", default: "1" },
+      threads: { type: "string" },
       only: { type: "string" },
       "all-peers": { type: "boolean", default: false },
+      save: { type: "string" },
+      from: { type: "string" },
       json: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
   });
   const only = values.only?.split(",");
-  for (const name of only ?? []) mustBeOneOf("--only takes", known.peers, name);
+  for (const name of only ?? []) mustBeOneOf("--only takes", known.programs, name);
   for (const name of positionals) mustBeOneOf("the suites are", known.suites, name);
   return {
     suites: known.suites.filter((name) => positionals.length === 0 || positionals.includes(name)),
-    batches: values.batch?.split(",").map((text) => positive("--batch", text)),
+    batches: list("--batch", values.batch),
     rounds: values.rounds === undefined ? undefined : positive("--rounds", values.rounds),
-    threads: positive("--threads", values.threads),
+    threads: list("--threads", values.threads)?.sort((a, b) => a - b) ??
+      [1, 2].filter((count) => count <= known.cores),
     only,
     allPeers: values["all-peers"],
     json: values.json,
+    save: values.save,
+    from: values.from,
     help: values.help,
   };
 }
@@ -75,6 +93,10 @@ export function readArguments(
 function mustBeOneOf(what: string, names: readonly string[], name: string): void {
   if (names.includes(name)) return;
   throw new Error(`${what} ${names.join(", ")}; not ${JSON.stringify(name)}`);
+}
+
+function list(option: string, text: string | undefined): number[] | undefined {
+  return text?.split(",").map((part) => positive(option, part));
 }
 
 function positive(option: string, text: string): number {

@@ -3,6 +3,8 @@ export interface Contender {
   readonly name: string;
   /** So slow that it gets one turn, in the first round that counts. */
   readonly once?: boolean;
+  /** Milliseconds until the next one's turn: some threads keep a core busy after their work. */
+  readonly rest?: number;
   run(): Promise<number>;
 }
 
@@ -32,6 +34,7 @@ export async function interleave(
       progress?.(`${label}: ${contender.name}`);
       const ms = await contender.run();
       if (round >= 0) timings[i].push(ms);
+      if (contender.rest) await new Promise((done) => setTimeout(done, contender.rest));
     }
   }
   return timings;

@@ -1,132 +1,69 @@
 /**
- * What the suites share: starting the peers, comparing their answers, timing those that agree.
+ * What the suites share: comparing the programs' answers, and timing those that agree.
  *
  * @module
  */
 
 import { relativeError } from "./_agreement.ts";
+import type { LeftOut } from "./_left_out.ts";
 import type { Options } from "./_options.ts";
 import { progress } from "./_progress.ts";
+import type { Measured, Result, Task } from "./_results.ts";
 import { interleave } from "./_rounds.ts";
-import { summarise, type Summary } from "./_stats.ts";
+import { summarise } from "./_stats.ts";
+import type { Gauge, Machine } from "./machine/machine.ts";
 import type { Peer, Work } from "./peers/peer.ts";
-
-/** Whose timings the others' are divided by. */
-export const OURS = "pembroke";
 
 /** Answers may differ by this part of the largest: Winograd rounds more than direct sums do. */
 const TOLERANCE = 1e-3;
 
 const WARM_UP = 2;
 
+/** Onnxruntime's threads look for work for some 50 ms before they sleep. */
+const REST_MS = 100;
+
 /** What every suite starts its random numbers from. */
 export const SEED = 2012;
 
 /** A part of the bench. */
 export interface Suite {
-  /** The peers that take part, in the order of their turns. */
-  readonly peers: readonly string[];
-  run(options: Options, leftOut: LeftOut): Promise<Outcome>;
+  /** The programs that take part, in the order of their turns. */
+  readonly programs: readonly string[];
+  run(context: Context): Promise<Measured[]>;
 }
 
-/** What a suite found out. */
-export interface Outcome {
-  /** Its tables, with a heading. */
-  readonly text: string;
-  /** The same for programs. */
-  readonly results: readonly BatchResults[];
+/** What a suite runs in. */
+export interface Context {
+  readonly options: Options;
+  readonly machine: Machine;
+  readonly leftOut: LeftOut;
 }
 
-/** Who did not take part in what, and why: each reason once. */
-export class LeftOut {
-  readonly entries: { readonly name: string; readonly reason: string }[] = [];
-
-  add(name: string, reason: unknown): void {
-    const line = firstLine(reason);
-    if (this.entries.some((entry) => entry.name === name && entry.reason === line)) return;
-    this.entries.push({ name, reason: line });
-  }
+/** Rounds that a batch of so many images gets. */
+export function roundsFor(batch: number, { rounds }: Options): number {
+  return rounds ?? Math.max(5, Math.ceil(15 / batch));
 }
 
-/**
- * Starts every peer that was asked for and can run here, measures them with each batch size, and
- * stops all of them.
- */
-export async function measureBatches<F, P extends Peer>(
-  factories: Readonly<Record<string, F>>,
-  { create, options, batches, leftOut, one }: {
-    create(factory: F): Promise<P>;
-    readonly options: Options;
-    /** The batch sizes unless others were asked for. */
-    readonly batches: readonly number[];
-    readonly leftOut: LeftOut;
-    one(peers: readonly P[], batch: number, rounds: number): Promise<Result[]>;
-  },
-): Promise<BatchResults[]> {
-  const peers: P[] = [];
-  try {
-    for (const [name, factory] of Object.entries(factories)) {
-      if (options.only && !options.only.includes(name)) continue;
-      progress(`starting ${name}`);
-      try {
-        peers.push(await create(factory));
-      } catch (error) {
-        leftOut.add(name, error);
-      }
-    }
-    const results: BatchResults[] = [];
-    for (const batch of options.batches ?? batches) {
-      const rounds = options.rounds ?? Math.max(5, Math.ceil(15 / batch));
-      results.push({ batch, rounds, results: await one(peers, batch, rounds) });
-    }
-    return results;
-  } finally {
-    progress("");
-    for (const peer of peers) await peer.dispose();
-  }
-}
-
-/** Work of one peer; the answers of all entries with the same task are compared. */
+/** Work of one program; the answers of all entries with the same task are compared. */
 export interface Entry {
   readonly peer: Peer;
-  readonly task: string;
+  readonly task: Task;
   readonly work: Work;
 }
 
-/** One peer's timings of one task. */
-export interface Result {
-  readonly name: string;
-  readonly version: string;
-  readonly threads: number;
-  readonly task: string;
-  /** Whether the others' answers were compared with this one. */
-  readonly reference: boolean;
-  /** How far its answer is from the reference's: see relativeError(). Null: not a number. */
-  readonly error: number | null;
-  /** Milliseconds. Null where the answers disagree: the speed of a wrong answer is no result. */
-  readonly ms: Summary | null;
-  readonly timings: readonly number[];
-}
-
-/** What came out for one batch size. */
-export interface BatchResults {
-  readonly batch: number;
-  readonly rounds: number;
-  readonly results: readonly Result[];
-}
-
-/** Asks every peer for its work on a task; who has none is left out, under the name given. */
+/** Asks every program for its work on a task; who has none is left out, under the name given. */
 export async function entriesFor<P extends Peer>(
-  task: string,
+  task: Task,
   peers: readonly P[],
-  prepare: (peer: P) => Work | Promise<Work>,
+  prepare: (peer: P) => Work | undefined | Promise<Work | undefined>,
   leftOut: LeftOut,
-  name = task,
+  name = task.name,
 ): Promise<Entry[]> {
   const entries: Entry[] = [];
   for (const peer of peers) {
     try {
-      entries.push({ peer, task, work: await prepare(peer) });
+      const work = await prepare(peer);
+      if (work) entries.push({ peer, task, work });
     } catch (error) {
       leftOut.add(`${peer.name} ${name}`, error);
     }
@@ -135,72 +72,106 @@ export async function entriesFor<P extends Peer>(
 }
 
 /**
- * Compares the answers, then times the entries that agree. The first of a task that answers is the
- * reference. Those that cannot answer have no result. All work is disposed of in the end.
+ * Compares the answers, then times the entries that agree, and the machine between them. The first
+ * of a task that answers is the reference. Those that cannot answer have no result. All work is
+ * disposed of in the end.
  */
 export async function measure(
   label: string,
   rounds: number,
   entries: readonly Entry[],
+  gauges: readonly Gauge[],
   leftOut: LeftOut,
-): Promise<Result[]> {
+): Promise<Measured[]> {
   try {
-    return await compareAndTime(label, rounds, entries, leftOut);
+    const errors = await compare(label, entries, leftOut);
+    return await time(label, rounds, entries, errors, gauges);
   } finally {
     for (const { work } of entries) work.dispose?.();
   }
 }
 
-async function compareAndTime(
+/** How far the answers of those that answer are from the reference's, which stands first. */
+async function compare(
   label: string,
-  rounds: number,
   entries: readonly Entry[],
   leftOut: LeftOut,
-): Promise<Result[]> {
-  const references = new Map<string, { readonly of: Entry; readonly values: Float32Array }>();
+): Promise<Map<Entry, number>> {
+  const references = new Map<Task, Float32Array>();
   const errors = new Map<Entry, number>();
   for (const entry of entries) {
     const { peer, task, work } = entry;
-    progress(`${label}, comparing answers: ${peer.name} ${task}`);
+    progress(`${label}, comparing answers: ${peer.name} ${task.name}`);
     try {
       await work.run();
       const values = await work.answer();
-      // A copy: a peer may hand out the memory that it will write next time.
-      if (!references.has(task)) references.set(task, { of: entry, values: values.slice() });
-      errors.set(entry, relativeError(values, references.get(task)!.values));
+      // A copy: a program may hand out the memory that it will write next time.
+      if (!references.has(task)) references.set(task, values.slice());
+      errors.set(entry, relativeError(values, references.get(task)!));
     } catch (error) {
-      leftOut.add(`${peer.name} ${task}`, error);
+      leftOut.add(`${peer.name} ${task.name}`, error);
     }
   }
+  return errors;
+}
 
-  const valid = entries.filter((entry) => (errors.get(entry) ?? Infinity) <= TOLERANCE);
-  const timings = await interleave(
-    valid.map(({ peer, task, work }) => ({
-      name: `${peer.name} ${task}`,
+async function time(
+  label: string,
+  rounds: number,
+  entries: readonly Entry[],
+  errors: ReadonlyMap<Entry, number>,
+  gauges: readonly Gauge[],
+): Promise<Measured[]> {
+  const valid = [...errors].filter(([{ peer: { tolerance = TOLERANCE } }, error]) =>
+    error <= tolerance
+  ).map(([entry]) => entry);
+  const turns = [
+    ...valid.map(({ peer, task, work }) => ({
+      name: `${peer.name} ${task.name}`,
       once: peer.slow,
+      rest: peer.threads > 1 ? REST_MS : 0,
       run: () => work.run(),
     })),
-    { warmUp: WARM_UP, rounds, progress: (turn) => progress(`${label}, ${turn}`) },
-  );
+    ...gauges.map((gauge) => ({ name: gauge.what, run: () => gauge.run() })),
+  ];
+  const timings = await interleave(turns, {
+    warmUp: WARM_UP,
+    rounds,
+    progress: (turn) => progress(`${label}, ${turn}`),
+  });
   const timed = new Map(valid.map((entry, i) => [entry, timings[i]]));
-  return entries.filter((entry) => errors.has(entry)).map((entry) => {
-    const { peer: { name, version, threads }, task } = entry;
-    const own = timed.get(entry), error = errors.get(entry)!;
-    return {
-      name,
-      version,
-      threads,
-      task,
-      reference: references.get(task)!.of === entry,
-      error: Number.isFinite(error) ? error : null,
-      ms: own ? summarise(own) : null,
-      timings: own ?? [],
-    };
+  const machine = gauges.map(({ what, threads, amount }, i) => ({
+    what,
+    threads,
+    amount,
+    ms: summarise(timings[valid.length + i]),
+  }));
+
+  const tasks = [...new Set(entries.map(({ task }) => task))];
+  return tasks.map((task) => {
+    const own = [...errors.keys()].filter((entry) => entry.task === task);
+    const results = own.map((entry, i) =>
+      resultOf(entry.peer, errors.get(entry)!, timed.get(entry), i === 0)
+    );
+    return { task, rounds, results, machine };
   });
 }
 
-/** The first line of what an error says. */
-export function firstLine(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
-  return message.trim().split("\n")[0];
+function resultOf(
+  { name, variant, version, threads, slow, tolerance = TOLERANCE }: Peer,
+  error: number,
+  timings: readonly number[] | undefined,
+  reference: boolean,
+): Result {
+  return {
+    program: name,
+    variant,
+    version,
+    threads,
+    reference,
+    error: Number.isFinite(error) ? error : null,
+    tolerance,
+    once: slow,
+    ms: timings ? summarise(timings) : null,
+  };
 }

@@ -1,14 +1,26 @@
-/** A column of a table: its heading, and to which side its cells go. */
+/** A column of a table: its heading, of one or more lines, and to which side its cells go. */
 export interface Column {
   readonly title: string;
   readonly align: "left" | "right";
 }
 
+/** A row's cells, or a line of its own above the rows of a section. */
+export type Row = readonly string[] | string;
+
 /** Lines of equal columns, two spaces between them, headings first. */
-export function table(columns: readonly Column[], rows: readonly (readonly string[])[]): string {
-  const cells = [columns.map(({ title }) => title), ...rows];
-  const widths = columns.map((_, i) => Math.max(...cells.map((row) => row[i].length)));
+export function table(columns: readonly Column[], rows: readonly Row[]): string {
+  const titles = columns.map(({ title }) => title.split("\n"));
+  const height = Math.max(...titles.map(({ length }) => length));
+  const head = Array.from(
+    { length: height },
+    (_, line) => titles.map((lines) => lines[line - height + lines.length] ?? ""),
+  );
+  const cells = [...head, ...rows];
+  const widths = columns.map((_, i) =>
+    Math.max(...cells.map((row) => typeof row === "string" ? 0 : row[i].length))
+  );
   const pad = (cell: string, i: number) =>
     columns[i].align === "left" ? cell.padEnd(widths[i]) : cell.padStart(widths[i]);
-  return cells.map((row) => row.map(pad).join("  ").trimEnd()).join("\n");
+  return cells.map((row) => typeof row === "string" ? row : row.map(pad).join("  ").trimEnd())
+    .join("\n");
 }

@@ -4,54 +4,70 @@
  * @module
  */
 
-import { timesTable } from "./_report.ts";
-import { entriesFor, measure, measureBatches, SEED, type Suite } from "./_suite.ts";
-import type { AlexNetPeer, AlexNetWeights, PeerOptions } from "./peers/peer.ts";
+import { type Program, withPrograms } from "./_programs.ts";
+import type { Measured } from "./_results.ts";
+import { entriesFor, measure, roundsFor, SEED, type Suite } from "./_suite.ts";
+import { FORWARD_MACS } from "./peers/architecture.ts";
+import type { AlexNetPeer, AlexNetWeights } from "./peers/peer.ts";
 import { randomImages, randomWeights } from "./peers/random.ts";
 
-/** The first peer that runs is the reference for the answers, so this library stands last. */
-const PEERS: Record<string, (w: AlexNetWeights, options: PeerOptions) => Promise<AlexNetPeer>> = {
-  async "onnxruntime-web"(weights) {
+/** The first that runs is the reference for the answers. */
+const PROGRAMS: readonly Program<AlexNetPeer, AlexNetWeights>[] = [{
+  name: "pembroke",
+  async create(weights, options) {
+    const { createAlexNet } = await import("./peers/pembroke.ts");
+    return createAlexNet(weights, options);
+  },
+}, {
+  name: "pembroke",
+  async create(weights, options) {
+    const { createInt8AlexNet } = await import("./peers/pembroke.ts");
+    return createInt8AlexNet(weights, options);
+  },
+}, {
+  name: "onnxruntime-web",
+  once: true,
+  async create(weights) {
     const { createAlexNet, web } = await import("./peers/onnxruntime.ts");
     return createAlexNet(await web(), weights);
   },
-  async "onnxruntime-node"(weights, options) {
-    const { createAlexNet, node } = await import("./peers/onnxruntime.ts");
-    return createAlexNet(await node(options), weights);
-  },
-  async "tfjs-wasm"(weights) {
+}, {
+  name: "tfjs-wasm",
+  once: true,
+  async create(weights) {
     const { createAlexNet } = await import("./peers/tfjs_wasm.ts");
     return createAlexNet(weights);
   },
-  async "pytorch"(weights, options) {
+}, {
+  name: "pytorch",
+  async create(weights, options) {
     const { createAlexNet } = await import("./peers/pytorch.ts");
     return createAlexNet(weights, options);
   },
-  async "pembroke"(weights) {
-    const { createAlexNet } = await import("./peers/pembroke.ts");
-    return createAlexNet(weights);
+}, {
+  name: "onnxruntime-node",
+  async create(weights, options) {
+    const { createAlexNet, node } = await import("./peers/onnxruntime.ts");
+    return createAlexNet(await node(options), weights);
   },
-};
+}];
 
 export const alexnet: Suite = {
-  peers: Object.keys(PEERS),
-  async run(options, leftOut) {
-    const weights = randomWeights(SEED);
-    const results = await measureBatches(PEERS, {
-      create: (factory) => factory(weights, options),
-      options,
-      batches: [1, 8],
-      leftOut,
-      async one(peers, batch, rounds) {
-        const images = randomImages(batch, SEED);
+  programs: [...new Set(PROGRAMS.map(({ name }) => name))],
+  run(context) {
+    const { options, machine, leftOut } = context;
+    return withPrograms(PROGRAMS, randomWeights(SEED), context, async (peers) => {
+      const gauges = [...machine.gauges("arithmetic"), ...machine.gauges("streaming")];
+      const measured: Measured[] = [];
+      for (const batch of options.batches ?? [1, 8]) {
+        const images = randomImages(batch, SEED), flops = 2 * FORWARD_MACS * batch;
+        const task = { section: "AlexNet, forward", name: `batch ${batch}`, flops };
         const work = (peer: AlexNetPeer) => peer.forward(images, batch);
-        const entries = await entriesFor("forward", peers, work, leftOut);
-        return measure(`batch ${batch}`, rounds, entries, leftOut);
-      },
+        const entries = await entriesFor(task, peers, work, leftOut);
+        const rounds = roundsFor(batch, options);
+        measured.push(...await measure(`batch ${batch}`, rounds, entries, gauges, leftOut));
+      }
+      return measured;
     });
-    return {
-      text: ["AlexNet forward, milliseconds a batch", ...results.map(timesTable)].join("\n\n"),
-      results,
-    };
   },
 };

@@ -38,6 +38,14 @@ Deno.test("table() aligns every column to its side", () => {
   );
 });
 
+Deno.test("table() takes headings of several lines, and lines between the rows", () => {
+  const columns = [{ title: "a", align: "left" }, { title: "two\nlines", align: "right" }] as const;
+  assertEquals(
+    table(columns, ["a section of its own", ["b", "1"]]),
+    ["     two", "a  lines", "a section of its own", "b      1"].join("\n"),
+  );
+});
+
 Deno.test("interleave() gives turns in a circle and counts those after the warm-up", async () => {
   const turns: string[] = [];
   const contender = (name: string): Contender => ({
@@ -67,13 +75,16 @@ Deno.test("interleave() gives a slow contender one turn, and tells what it does"
 });
 
 Deno.test("readArguments() takes suites in their order, and refuses names it does not know", () => {
-  const known = { suites: ["one", "two"], peers: ["a", "b"] };
+  const known = { suites: ["one", "two"], programs: ["a", "b"], cores: 4 };
   assertEquals(readArguments([], known).suites, ["one", "two"]);
   const { suites, batches, only } = readArguments(
     ["two", "--batch", "1,4", "one", "--only", "b"],
     known,
   );
   assertEquals({ suites, batches, only }, { suites: ["one", "two"], batches: [1, 4], only: ["b"] });
+  assertEquals(readArguments([], known).threads, [1, 2]);
+  assertEquals(readArguments([], { ...known, cores: 1 }).threads, [1]);
+  assertEquals(readArguments(["--threads", "4,1"], known).threads, [1, 4]);
   assertThrows(() => readArguments(["three"], known), Error, 'one, two; not "three"');
   assertThrows(() => readArguments(["--only", "c"], known), Error, 'a, b; not "c"');
   assertThrows(() => readArguments(["--rounds", "0"], known), Error, "--rounds");

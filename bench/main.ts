@@ -7,21 +7,27 @@
  */
 
 import { cpus } from "node:os";
+import { firstLine, LeftOut } from "./_left_out.ts";
 import { type Arguments, readArguments, USAGE } from "./_options.ts";
-import { firstLine, LeftOut, type Outcome, type Suite } from "./_suite.ts";
+import { report } from "./_report.ts";
+import type { Measured, Run } from "./_results.ts";
+import type { Suite } from "./_suite.ts";
 import { alexnet } from "./alexnet_bench.ts";
 import { conv } from "./conv_bench.ts";
+import { Machine } from "./machine/machine.ts";
+import { startUp } from "./startup_bench.ts";
 import { training } from "./training_bench.ts";
 
-const SUITES: Readonly<Record<string, Suite>> = { alexnet, conv, training };
+const SUITES: Readonly<Record<string, Suite>> = { alexnet, training, conv, "start-up": startUp };
 
 if (import.meta.main) Deno.exit(await main(Deno.args));
 
 async function main(args: string[]): Promise<number> {
-  const peers = [...new Set(Object.values(SUITES).flatMap((suite) => suite.peers))];
+  const cores = navigator.hardwareConcurrency;
+  const programs = [...new Set(Object.values(SUITES).flatMap((suite) => suite.programs))];
   let options: Arguments, suites: string[];
   try {
-    options = readArguments(args, { suites: Object.keys(SUITES), peers });
+    options = readArguments(args, { suites: Object.keys(SUITES), programs, cores });
     suites = options.suites.filter((name) => takesPart(SUITES[name], options.only));
     if (suites.length === 0) throw new Error(`${options.only} takes no part in ${options.suites}`);
   } catch (error) {
@@ -32,32 +38,37 @@ async function main(args: string[]): Promise<number> {
     console.log(USAGE);
     return 0;
   }
-
-  const machine = `${cpus()[0]?.model ?? "unknown processor"}, ${cpus().length} cores`;
-  const runtime = `Deno ${Deno.version.deno}`;
-  if (!options.json) console.log(`${machine}, ${runtime}`);
-  const report: Record<string, unknown> = {};
-  let ok = true;
-  for (const name of suites) {
-    const leftOut = new LeftOut();
-    const { text, results } = await SUITES[name].run(options, leftOut);
-    ok &&= succeeded(results);
-    report[name] = { batches: results, leftOut: leftOut.entries };
-    if (options.json) continue;
-    const notes = leftOut.entries.map(({ name, reason }) => `– ${name}: ${reason}`);
-    console.log(["", text, ...notes].join("\n"));
+  if (options.from !== undefined) {
+    console.log(report(JSON.parse(await Deno.readTextFile(options.from))));
+    return 0;
   }
-  if (options.json) console.log(JSON.stringify({ machine, runtime, suites: report }, null, 2));
-  return ok ? 0 : 1;
+
+  const leftOut = new LeftOut(), measured: Measured[] = [];
+  using machine = await Machine.start(options.threads);
+  for (const name of suites) {
+    measured.push(...await SUITES[name].run({ options, machine, leftOut }));
+  }
+  const run: Run = {
+    processor: cpus()[0]?.model ?? "unknown processor",
+    cores,
+    runtime: `Deno ${Deno.version.deno}`,
+    threads: options.threads,
+    measured,
+    leftOut: leftOut.entries,
+  };
+  const json = JSON.stringify(run, null, 2);
+  console.log(options.json ? json : report(run));
+  if (options.save !== undefined) await Deno.writeTextFile(options.save, `${json}\n`);
+  return succeeded(measured) ? 0 : 1;
 }
 
-/** Whether any of the peers asked for is in a suite. */
-function takesPart({ peers }: Suite, only: readonly string[] | undefined): boolean {
-  return !only || only.some((name) => peers.includes(name));
+/** Whether any of the programs asked for is in a suite. */
+function takesPart({ programs }: Suite, only: readonly string[] | undefined): boolean {
+  return !only || only.some((name) => programs.includes(name));
 }
 
 /** Whether anything was timed and nothing was wrong. */
-function succeeded(batches: Outcome["results"]): boolean {
-  const results = batches.flatMap(({ results }) => results);
+function succeeded(measured: readonly Measured[]): boolean {
+  const results = measured.flatMap(({ results }) => results);
   return results.length > 0 && results.every(({ ms }) => ms !== null);
 }

@@ -52,6 +52,8 @@ export interface Backend extends Kernels, Disposable {
   empty(shape: Shape): Tensor;
   /** The same for indices. */
   emptyIndices(shape: Shape): Tensor<Int32Array>;
+  /** The same for integers of 8 bits. */
+  emptyInt8(shape: Shape): Tensor<Int8Array>;
   /** A tensor of indices with these values. */
   uploadIndices(values: Int32Array, shape: Shape): Tensor<Int32Array>;
   /** Overwrites the elements from `offset` on. */

@@ -10,8 +10,11 @@ import { ArgumentError, PembrokeError } from "./errors.ts";
 /** Sizes of a tensor's axes, outermost first; activations are N, C, (H,) W. */
 export type Shape = readonly number[];
 
-/** What a tensor's elements are read as: float32, or int32 for the indices of maxima. */
-export type Values = Float32Array | Int32Array;
+/**
+ * What a tensor's elements are read as: float32, int32 for the indices of maxima, int8 for quantised
+ * weights.
+ */
+export type Values = Float32Array | Int32Array | Int8Array;
 
 /** Memory of a backend, shared by all tensors that view it. */
 export interface Storage {

@@ -8,49 +8,11 @@
  * @module
  */
 
-import asc from "npm:assemblyscript@0.28.20/asc";
 // @ts-types="./std.d.ts"
 import { encodeBase64 } from "npm:deno-std@1.4.0/encoding/base64.js";
+import { builds, compile } from "./compile.ts";
 
-/** The instructions each build may use; the source is the same. */
-const builds = {
-  simd: ["simd"],
-  relaxed: ["simd", "relaxed-simd"],
-  simd_threads: ["simd", "threads"],
-  relaxed_threads: ["simd", "relaxed-simd", "threads"],
-};
-
-/** All that 32 bits address; who makes the memory may allow it less. */
-const MAXIMUM_PAGES = 65536;
-
-const assembly = new URL("../assembly/", import.meta.url);
 const generated = new URL("../src/backend/wasm/generated/", import.meta.url);
-
-async function compile(features: readonly string[]): Promise<Uint8Array> {
-  let binary: Uint8Array | undefined;
-  const args = ["index.ts", "--outFile", "kernels.wasm", "--runtime", "stub", "--noAssert", "-O3"];
-  args.push("--importMemory", "--noExportMemory", "--memoryBase", "16");
-  args.push("--enable", features.join(","));
-  if (features.includes("threads")) {
-    args.push("--sharedMemory", "--maximumMemory", String(MAXIMUM_PAGES));
-  }
-  const { error, stderr } = await asc.main(args, {
-    readFile: (name, base) => {
-      try {
-        return Deno.readTextFileSync(
-          new URL(name, base === "." ? assembly : new URL(base, assembly)),
-        );
-      } catch {
-        return null;
-      }
-    },
-    writeFile: (_name, contents) => void (binary = contents as Uint8Array),
-    listFiles: () => null,
-  });
-  const messages = stderr.toString();
-  if (error || messages || !binary) throw new Error(messages || String(error));
-  return binary;
-}
 
 /** The module that carries a binary inside a program's own source. */
 function carrier(binary: Uint8Array): string {
@@ -73,7 +35,7 @@ function names(binary: Uint8Array): string {
 
 const check = Deno.args.includes("--check");
 for (const [name, features] of Object.entries(builds)) {
-  const binary = await compile(features);
+  const binary = await compile("index.ts", features);
   const files: [string, Uint8Array][] = [
     [`${name}.wasm`, binary],
     [`${name}.ts`, new TextEncoder().encode(carrier(binary))],

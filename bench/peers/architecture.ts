@@ -60,6 +60,20 @@ export interface SizedConvolution {
 /** The five convolutions as they meet images of 224×224. */
 export const CONVOLUTIONS: readonly SizedConvolution[] = sized(224);
 
+/** Multiply-accumulates of a convolution of one image. */
+export function convolutionMacs({ layer, outSize }: SizedConvolution): number {
+  return outSize ** 2 * layer.outChannels * layer.inChannels * layer.kernel ** 2;
+}
+
+/** Multiply-accumulates of the forward pass of one image. */
+export const FORWARD_MACS: number = [
+  ...CONVOLUTIONS.map(convolutionMacs),
+  ...ALEXNET.map((layer) => layer.op === "linear" ? layer.inFeatures * layer.outFeatures : 0),
+].reduce((a, b) => a + b);
+
+/** And of a step of training: each layer's two gradients, but nobody asks for the image's. */
+export const TRAINING_MACS: number = 3 * FORWARD_MACS - convolutionMacs(CONVOLUTIONS[0]);
+
 /** What the pooled features are before they are flattened, in PyTorch's order. */
 export const FEATURES = { channels: 256, height: 6, width: 6 };
 
@@ -87,6 +101,12 @@ export const PARAMETERS: readonly Parameter[] = ALEXNET.flatMap((layer) => {
     { name: `${layer.name}.bias`, shape: shape.slice(0, 1), fanIn },
   ];
 });
+
+/** Bytes that all parameters take. */
+export const WEIGHT_BYTES: number = PARAMETERS.reduce(
+  (sum, { shape }) => sum + 4 * shape.reduce((a, b) => a * b),
+  0,
+);
 
 function conv(
   name: string,

@@ -15,11 +15,15 @@ export type Values = Float32Array<ArrayBuffer>;
 export interface Peer {
   /** As in the bench's lists. */
   readonly name: string;
+  /** Which of several ways it goes, where it has more than one. */
+  readonly variant?: string;
   readonly version: string;
   /** How many threads it really uses, which can be fewer than it was offered. */
   readonly threads: number;
   /** Takes seconds where the others take milliseconds: timed once. */
   readonly slow?: boolean;
+  /** How far its answers may be from the others', if that is not what rounding allows. */
+  readonly tolerance?: number;
   dispose(): void | Promise<void>;
 }
 
@@ -76,9 +80,10 @@ export interface ConvProblem {
 export interface ConvPeer extends Peer {
   /**
    * One pass, with its operands laid out as the program prefers and, where it allows that, in its own
-   * memory, where the result stays too. Throws the reason where the program has no such pass.
+   * memory, where the result stays too. Undefined where a variant is no other than the main one.
+   * Throws the reason where the program has no such pass.
    */
-  convolve(pass: Pass, problem: ConvProblem): Work | Promise<Work>;
+  convolve(pass: Pass, problem: ConvProblem): Work | undefined | Promise<Work>;
 }
 
 /** The numbers of stochastic gradient descent. */

@@ -8,6 +8,7 @@ import denoJson from "../../deno.json" with { type: "json" };
 import {
   AlexNet,
   type Backend,
+  Conv2d,
   conv2d,
   conv2dBackwardInput,
   conv2dBackwardWeight,
@@ -17,12 +18,39 @@ import {
   SGD,
   type Tensor,
 } from "../../mod.ts";
-import type { AlexNetPeer, AlexNetWeights, ConvPeer, Peer, TrainingPeer } from "./peer.ts";
+import type {
+  AlexNetPeer,
+  AlexNetWeights,
+  ConvPeer,
+  Peer,
+  PeerOptions,
+  TrainingPeer,
+} from "./peer.ts";
 import { trainingWork } from "./steps.ts";
 
-export async function createAlexNet(weights: AlexNetWeights): Promise<AlexNetPeer> {
-  const { backend, peer } = await start();
-  const model = new AlexNet();
+/** AlexNet in float32. */
+export function createAlexNet(
+  weights: AlexNetWeights,
+  options: PeerOptions,
+): Promise<AlexNetPeer> {
+  return alexNetPeer(new AlexNet(), weights, options);
+}
+
+/** The same with fully connected weights in 8 bits, which are rounded: its logits are, too. */
+export async function createInt8AlexNet(
+  weights: AlexNetWeights,
+  options: PeerOptions,
+): Promise<AlexNetPeer> {
+  const peer = await alexNetPeer(new AlexNet({ precision: "int8" }), weights, options);
+  return { ...peer, variant: "int8", tolerance: 0.01 };
+}
+
+async function alexNetPeer(
+  model: AlexNet,
+  weights: AlexNetWeights,
+  options: PeerOptions,
+): Promise<AlexNetPeer> {
+  const { backend, peer } = await start(options);
   write(model, backend, weights);
   return {
     ...peer,
@@ -42,12 +70,26 @@ export async function createAlexNet(weights: AlexNetWeights): Promise<AlexNetPee
   };
 }
 
-export async function createConv(): Promise<ConvPeer> {
-  const { backend, peer } = await start();
+/** Convolutions as the layers compute them: by Winograd's minimal filtering where it pays. */
+export function createConv(options: PeerOptions): Promise<ConvPeer> {
+  return convPeer(options);
+}
+
+/** The forward passes of the same without Winograd: through the column matrix and one large GEMM. */
+export function createDirectConv(options: PeerOptions): Promise<ConvPeer> {
+  return convPeer(options, "direct");
+}
+
+async function convPeer(options: PeerOptions, variant?: "direct"): Promise<ConvPeer> {
+  const { backend, peer } = await start(options);
   return {
     ...peer,
-    convolve(pass, { layer: { stride, padding }, xShape, weightShape, yShape, ...values }) {
-      const options = { stride, padding };
+    variant,
+    convolve(pass, { layer, xShape, weightShape, yShape, ...values }) {
+      const { stride, padding, inChannels, outChannels, kernel } = layer;
+      const { algorithm } = new Conv2d(inChannels, outChannels, kernel, { stride });
+      if (variant && (algorithm === variant || pass !== "forward")) return undefined;
+      const options = { stride, padding, algorithm: variant ?? algorithm };
       const operands: Tensor[] = [];
       const operand = (values: Float32Array, shape: readonly number[]) => {
         const tensor = backend.upload(values, shape);
@@ -57,9 +99,9 @@ export async function createConv(): Promise<ConvPeer> {
       const passes = {
         forward() {
           const x = operand(values.x, xShape);
-          const weight = prepareConv(operand(values.weight, weightShape));
+          const weight = prepareConv(operand(values.weight, weightShape), options);
           operands.push(weight.packed);
-          return () => conv2d(x, weight, null, options);
+          return () => conv2d(x, weight, null, { stride, padding });
         },
         dx() {
           const dy = operand(values.dy, yShape), weight = operand(values.weight, weightShape);
@@ -89,8 +131,11 @@ export async function createConv(): Promise<ConvPeer> {
   };
 }
 
-export async function createTraining(weights: AlexNetWeights): Promise<TrainingPeer> {
-  const { backend, peer } = await start();
+export async function createTraining(
+  weights: AlexNetWeights,
+  options: PeerOptions,
+): Promise<TrainingPeer> {
+  const { backend, peer } = await start(options);
   const model = new AlexNet({ dropout: 0 }).train();
   return {
     ...peer,
@@ -114,8 +159,8 @@ export async function createTraining(weights: AlexNetWeights): Promise<TrainingP
   };
 }
 
-async function start(): Promise<{ backend: Backend; peer: Peer }> {
-  const backend = await createBackend({ device: "wasm" });
+async function start({ threads }: PeerOptions): Promise<{ backend: Backend; peer: Peer }> {
+  const backend = await createBackend({ device: "wasm", threads });
   const peer = {
     name: "pembroke",
     version: denoJson.version,
@@ -128,6 +173,7 @@ async function start(): Promise<{ backend: Backend; peer: Peer }> {
 /** The parameters, over what training made of them. */
 function write(model: AlexNet, backend: Backend, weights: AlexNetWeights): void {
   for (const [name, parameter] of model.stateDict()) {
-    backend.write(parameter.tensor ?? parameter.allocate(backend), weights.get(name));
+    if (!parameter.backend) parameter.allocate(backend);
+    parameter.write(weights.get(name));
   }
 }

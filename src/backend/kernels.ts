@@ -83,6 +83,24 @@ export interface Kernels {
   adaptiveAvgPool2d(y: Tensor, x: Tensor, g: AdaptiveGeometry): void;
   /** y = x · weightᵀ + bias, clamped at 0 with `relu`. */
   linear(y: Tensor, x: Tensor, weight: Tensor, bias: Tensor | null, relu: boolean): void;
+  /** Memory for [outF, inF] as int8, laid out for {@linkcode Kernels.linearInt8}. */
+  emptyLinearInt8(outF: number, inF: number): Tensor<Int8Array>;
+  /**
+   * Quantises rows of weights, [rows, inF]: the rows of packed and scale from `row` on, a multiple of
+   * 8. Fewer rows than a multiple of 8 are the last ones.
+   */
+  packLinearInt8(packed: Tensor<Int8Array>, scale: Tensor, weight: Tensor, row: number): void;
+  /** values = the integers of packed, row by row, [outF, inF]. */
+  unpackLinearInt8(values: Tensor<Int8Array>, packed: Tensor<Int8Array>): void;
+  /** y = x · (scale · packed)ᵀ + bias, clamped at 0 with `relu`. */
+  linearInt8(
+    y: Tensor,
+    x: Tensor,
+    packed: Tensor<Int8Array>,
+    scale: Tensor,
+    bias: Tensor | null,
+    relu: boolean,
+  ): void;
   /** y = max(x, 0). */
   relu(y: Tensor, x: Tensor): void;
   /** y = softmax of x along an axis. */

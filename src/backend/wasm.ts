@@ -6,7 +6,7 @@
 
 import type { Backend } from "../backend.ts";
 import { ArgumentError, PembrokeError } from "../errors.ts";
-import type { Tensor } from "../tensor.ts";
+import type { Shape, Tensor } from "../tensor.ts";
 import type {
   AdaptiveGeometry,
   AxisGeometry,
@@ -52,6 +52,12 @@ export class WasmBackend extends WasmMemory implements Backend {
     if (team.threads === 1) return undefined;
     const base = address + threadBytes(threads);
     return new WasmBackend(build, { memory, base, kernels: team.lead(kernels), team });
+  }
+
+  /** What is uploaded is computed with next: the workers wake while it is copied. */
+  override upload(values: Float32Array | readonly number[], shape: Shape): Tensor {
+    this.#team?.wake();
+    return super.upload(values, shape);
   }
 
   override dispose(): void {
@@ -143,6 +149,40 @@ export class WasmBackend extends WasmMemory implements Backend {
     // deno-fmt-ignore
     this.#kernels.linear(
       this.out(y), this.at(x), this.at(weight), this.at(bias), scratch, n, inF, outF, Number(relu),
+    );
+  }
+
+  emptyLinearInt8(outF: number, inF: number): Tensor<Int8Array> {
+    return this.emptyInt8([this.#kernels.linearInt8PackedSize(inF, outF)]);
+  }
+
+  packLinearInt8(packed: Tensor<Int8Array>, scale: Tensor, weight: Tensor, row: number): void {
+    const [rows, inF] = weight.shape, bytes = this.#kernels.linearInt8PackedSize(inF, row);
+    // deno-fmt-ignore
+    this.#kernels.linearInt8Pack(
+      this.out(packed) + bytes, this.out(scale) + 4 * row, this.at(weight), inF, rows,
+    );
+  }
+
+  unpackLinearInt8(values: Tensor<Int8Array>, packed: Tensor<Int8Array>): void {
+    const [outF, inF] = values.shape;
+    this.#kernels.linearInt8Unpack(this.out(values), this.at(packed), inF, outF);
+  }
+
+  linearInt8(
+    y: Tensor,
+    x: Tensor,
+    packed: Tensor<Int8Array>,
+    scale: Tensor,
+    bias: Tensor | null,
+    relu: boolean,
+  ): void {
+    const outF = scale.size, n = y.size / outF, inF = x.size / n;
+    const scratch = this.scratchOf(this.#kernels.linearInt8ScratchSize(n, inF));
+    // deno-fmt-ignore
+    this.#kernels.linearInt8(
+      this.out(y), this.at(x), this.at(packed), this.at(scale), this.at(bias), scratch,
+      n, inF, outF, Number(relu),
     );
   }
 

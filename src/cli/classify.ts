@@ -11,12 +11,16 @@ import { type Result, resultText, timingsText } from "./output.ts";
 import { Progress } from "./progress.ts";
 import { complain, note, print, warn } from "./terminal.ts";
 
+/** Threads delay the first result by 60 ms, and save 5 to 10 ms of each image's 60. */
+const manyImages = 16;
+
 /** Classifies every input, prints what came of each, and returns the exit code. */
 export async function classify(options: Options): Promise<number> {
+  const inputs = (await Promise.all(options.inputs.map(expand))).flat();
+  const threads = inputs.length < manyImages ? 1 : "auto";
+  using backend = await createBackend({ device: options.backend, threads });
   using chosen = await choose(options);
   const { model } = chosen;
-  const inputs = (await Promise.all(options.inputs.map(expand))).flat();
-  using backend = await createBackend({ device: options.backend });
   let ready: Promise<void> | undefined;
 
   const results: Result[] = [];
@@ -37,8 +41,8 @@ export async function classify(options: Options): Promise<number> {
 
   if (options.format === "json") {
     const { name, threads } = backend;
-    const { name: model, weights } = chosen;
-    const document = { model, weights, backend: name, threads, results };
+    const { name: model, weights } = chosen, { precision } = options;
+    const document = { model, weights, precision, backend: name, threads, results };
     print(JSON.stringify(document, null, 2));
   }
   return results.some((result) => "error" in result) ? 1 : 0;
@@ -48,7 +52,7 @@ export async function classify(options: Options): Promise<number> {
 async function prepare(
   { model, weights, hint, prepare }: Chosen,
   backend: Backend,
-  { quiet, verbose }: Options,
+  { quiet, verbose, precision }: Options,
 ): Promise<void> {
   const start = performance.now(), progress = new Progress("loading", !quiet);
   try {
@@ -59,7 +63,8 @@ async function prepare(
   if (quiet) return;
   const took = verbose ? `, ready after ${(performance.now() - start).toFixed(1)} ms` : "";
   const threads = `${backend.threads} thread${backend.threads === 1 ? "" : "s"}`;
-  note(`${model.type}, ${weights}, ${backend.name}, ${threads}${took}`);
+  const name = precision === "fp32" ? model.type : `${model.type} ${precision}`;
+  note(`${name}, ${weights}, ${backend.name}, ${threads}${took}`);
   if (hint) note(hint);
 }
 

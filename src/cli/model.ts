@@ -27,8 +27,8 @@ export async function choose(options: Options): Promise<Chosen> {
   return options.seed === undefined ? await fromFile(options) : random(options, options.seed);
 }
 
-function random({ model: name = "alexnet" }: Options, seed: number): Chosen {
-  const model = network(name);
+function random({ model: name = "alexnet", precision }: Options, seed: number): Chosen {
+  const model = network(name, { precision });
   return {
     model,
     name,
@@ -39,7 +39,7 @@ function random({ model: name = "alexnet" }: Options, seed: number): Chosen {
   };
 }
 
-async function fromFile({ model: wanted, weights }: Options): Promise<Chosen> {
+async function fromFile({ model: wanted, weights, precision }: Options): Promise<Chosen> {
   const bundled = weights === undefined;
   const place = bundled ? bundledWeights() : pathOf(weights);
   const named = (error: unknown) => {
@@ -48,7 +48,7 @@ async function fromFile({ model: wanted, weights }: Options): Promise<Chosen> {
   const file = await openInput(place).catch(named);
   let model: Classifier;
   try {
-    model = networkFor(file, {}, wanted);
+    model = networkFor(file, { precision }, wanted);
   } catch (error) {
     file.close();
     throw error;

@@ -60,7 +60,8 @@ export async function foldBatchNorm(trained: Sequential, plain: Sequential): Pro
   for (const { layer, target, norm } of pairs) {
     const values = norm ? await folded(layer, norm) : await valuesOf(layer);
     for (const [name, parameter] of Object.entries(target.parameters)) {
-      trained.backend.write(parameter.allocate(trained.backend), values[name]);
+      parameter.allocate(trained.backend);
+      parameter.write(values[name]);
     }
   }
 }

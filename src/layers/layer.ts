@@ -48,10 +48,21 @@ export class Parameter {
     readonly requiresGrad = true,
   ) {}
 
+  /** The backend that holds its values, if it has any. */
+  get backend(): Backend | undefined {
+    return this.tensor?.backend;
+  }
+
   /** Takes memory for it on a backend, whose values are not defined yet. */
-  allocate(backend: Backend): Tensor {
+  allocate(backend: Backend): void {
     this.dispose();
-    return this.tensor = backend.empty(this.shape);
+    this.tensor = backend.empty(this.shape);
+  }
+
+  /** Overwrites the values from `offset` on. */
+  write(values: Float32Array, offset = 0): void {
+    if (!this.tensor) throw new PembrokeError("a parameter without memory cannot be written to");
+    this.tensor.backend.write(this.tensor, values, offset);
   }
 
   /** The gradient to add to; starts at 0. */
@@ -78,20 +89,25 @@ export class Parameter {
 
   /** Takes memory and fills it with initial values. */
   init(backend: Backend, generator: Generator): void {
-    const tensor = this.allocate(backend);
-    const values = new Float32Array(Math.min(CHUNK, tensor.size));
-    for (let at = 0; at < tensor.size; at += CHUNK) {
-      const piece = values.subarray(0, Math.min(CHUNK, tensor.size - at));
+    this.allocate(backend);
+    const size = elements(this.shape), values = new Float32Array(Math.min(CHUNK, size));
+    for (let at = 0; at < size; at += CHUNK) {
+      const piece = values.subarray(0, Math.min(CHUNK, size - at));
       this.fill(piece, generator);
-      backend.write(tensor, piece, at);
+      this.write(piece, at);
     }
   }
 }
 
 /** PyTorch's default for weights and biases: uniform within ±1/√fanIn (its `kaiming_uniform_(a=√5)`). */
-export function uniformParameter(shape: Shape, fanIn: number): Parameter {
+export function uniform(fanIn: number): Parameter["fill"] {
   const bound = 1 / Math.sqrt(fanIn);
-  return new Parameter(shape, (values, generator) => generator.uniform(values, -bound, bound));
+  return (values, generator) => generator.uniform(values, -bound, bound);
+}
+
+/** A parameter that starts uniform. */
+export function uniformParameter(shape: Shape, fanIn: number): Parameter {
+  return new Parameter(shape, uniform(fanIn));
 }
 
 /** A parameter that starts with one value everywhere. */
@@ -184,8 +200,22 @@ export abstract class Layer implements Disposable {
   /** The backend that holds its parameters; throws if they were given no values yet. */
   get backend(): Backend {
     const [first] = this.stateDict().values();
-    if (first?.tensor) return first.tensor.backend;
+    if (first?.backend) return first.backend;
     throw new PembrokeError(`${this.type}: no values yet; init() it or load weights first`);
+  }
+
+  /**
+   * Rounds the weights of its fully connected layers to 8 bits, as {@linkcode quantizeLinear} does:
+   * those it has now, whose float32 values are given back, and those that are loaded later. It cannot
+   * be trained any more. In the state dict they keep their names; their values are `quantized`.
+   *
+   * @throws {PembrokeError} In training mode.
+   */
+  quantize(): this {
+    if (this.training) {
+      throw new PembrokeError(`${this.type}: quantize() is for evaluation; call eval() first`);
+    }
+    return this;
   }
 
   /** Takes memory on a backend and fills it with the initial values PyTorch would draw. */

@@ -4,14 +4,17 @@
  * @module
  */
 
-import { ArgumentError } from "../errors.ts";
+import { ArgumentError, PembrokeError } from "../errors.ts";
+import type { Generator } from "../random.ts";
 import { checkInteger } from "../ops/checks.ts";
 import { biasBackward } from "../ops/conv_backward.ts";
 import { linear, linearBackwardInput, linearBackwardWeight } from "../ops/linear.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
 import type { BiasOptions } from "./conv.ts";
 import { FusingLayer } from "./fusing.ts";
-import { type ForwardOptions, type Parameter, uniformParameter } from "./layer.ts";
+import { type ForwardOptions, type Parameter, uniform, uniformParameter } from "./layer.ts";
+import { LinearWeight, trainingRefused } from "./linear_weight.ts";
+import type { PrecisionOptions } from "./precision.ts";
 
 /** A fully connected layer, `torch.nn.Linear`: […, inFeatures] → […, outFeatures]. */
 export class Linear extends FusingLayer {
@@ -19,6 +22,7 @@ export class Linear extends FusingLayer {
   override readonly type = "Linear";
   /** The parameters by name. */
   override readonly parameters: Readonly<Record<string, Parameter>>;
+  readonly #weight: LinearWeight;
 
   /**
    * Describes the layer; it has no values yet.
@@ -29,13 +33,18 @@ export class Linear extends FusingLayer {
   constructor(
     readonly inFeatures: number,
     readonly outFeatures: number,
-    readonly options: BiasOptions = {},
+    readonly options: BiasOptions & PrecisionOptions = {},
   ) {
     super();
     checkInteger("Linear", "inFeatures", inFeatures, 1);
     checkInteger("Linear", "outFeatures", outFeatures, 1);
-    const weight = uniformParameter([outFeatures, inFeatures], inFeatures);
-    this.parameters = options.bias ?? true
+    const { bias = true, precision = "fp32" } = options;
+    const weight = this.#weight = new LinearWeight(
+      [outFeatures, inFeatures],
+      uniform(inFeatures),
+      precision,
+    );
+    this.parameters = bias
       ? { weight, bias: uniformParameter([outFeatures], inFeatures) }
       : { weight };
   }
@@ -50,9 +59,23 @@ export class Linear extends FusingLayer {
 
   /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
-    const y = linear(x, this.value("weight"), this.optional("bias"), options);
+    const weight = this.#weight.quantized ?? this.value("weight");
+    const y = linear(x, weight, this.optional("bias"), options);
     this.save(x, ...(options.activation ? [y] : []));
     return y;
+  }
+
+  /** See {@linkcode Layer.train}; refused for weights in 8 bits. */
+  override train(generator?: Generator): this {
+    if (this.#weight.precision === "int8") throw new PembrokeError(trainingRefused);
+    return super.train(generator);
+  }
+
+  /** See {@linkcode Layer.quantize}. */
+  override quantize(): this {
+    super.quantize();
+    this.#weight.quantize();
+    return this;
   }
 
   /** See {@linkcode Layer.backward}. */

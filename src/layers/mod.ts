@@ -12,7 +12,9 @@ export {
   parameterCount,
 } from "./layer.ts";
 export * from "./linear.ts";
+export { LinearWeight } from "./linear_weight.ts";
 export * from "./norm.ts";
 export * from "./pool.ts";
+export * from "./precision.ts";
 export * from "./sequential.ts";
 export * from "./shape.ts";

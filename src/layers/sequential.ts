@@ -140,8 +140,20 @@ export class Sequential extends Layer {
   /** See {@linkcode Layer.train}. */
   override train(generator: Generator = new Generator(0)): this {
     this.#dropPlan();
-    for (const layer of this.children.values()) layer.train(generator);
+    try {
+      for (const layer of this.children.values()) layer.train(generator);
+    } catch (error) {
+      this.eval(); // all or none of them
+      throw error;
+    }
     return super.train(generator);
+  }
+
+  /** See {@linkcode Layer.quantize}. */
+  override quantize(): this {
+    super.quantize();
+    for (const layer of this.children.values()) layer.quantize();
+    return this;
   }
 
   /** See {@linkcode Layer.eval}. */

@@ -14,6 +14,7 @@ import {
   type Layer,
   Linear,
   MaxPool2d,
+  type PrecisionOptions,
   ReLU,
   Sequential,
 } from "../layers/mod.ts";
@@ -51,7 +52,7 @@ export const alexnetTinyPreprocessing: Preprocessing = {
 };
 
 /** How an AlexNetTiny differs from the one that classifies 200 classes. */
-export interface AlexNetTinyOptions extends ClassOptions {
+export interface AlexNetTinyOptions extends ClassOptions, PrecisionOptions {
   /** What happens to an image before the first layer. Default: as in training. */
   readonly preprocessing?: Preprocessing;
   /**
@@ -87,7 +88,7 @@ export class AlexNetTiny extends Classifier {
 
   /** Describes the network; it has no weights yet. */
   constructor(options: AlexNetTinyOptions = {}) {
-    const { batchNorm = false, dropout = 0.5, algorithm } = options;
+    const { batchNorm = false, dropout = 0.5, algorithm, precision } = options;
     const { preprocessing = alexnetTinyPreprocessing } = options;
     const classes = classesOf("AlexNetTiny", options, 200);
     const features = new Sequential(convolutions(batchNorm, algorithm));
@@ -96,7 +97,7 @@ export class AlexNetTiny extends Classifier {
     super({
       features,
       flatten: new Flatten(),
-      classifier: new Sequential(fullyConnected(sizes, dropout)),
+      classifier: new Sequential(fullyConnected(sizes, dropout, precision)),
     }, { preprocessing, classes });
   }
 }
@@ -120,10 +121,14 @@ function convolutions(
   });
 }
 
-function fullyConnected(sizes: readonly number[], dropout: number): Layer[] {
+function fullyConnected(
+  sizes: readonly number[],
+  dropout: number,
+  precision: PrecisionOptions["precision"],
+): Layer[] {
   return sizes.slice(1).flatMap((outFeatures, i) => {
     const last = i === sizes.length - 2;
-    const linear = new Linear(sizes[i], outFeatures);
+    const linear = new Linear(sizes[i], outFeatures, { precision });
     return [new Dropout(dropout), linear, ...(last ? [] : [new ReLU()])];
   });
 }

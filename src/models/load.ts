@@ -7,6 +7,7 @@
 import type { Backend } from "../backend.ts";
 import { download } from "../download.ts";
 import type { Layer } from "../layers/layer.ts";
+import { LinearWeight } from "../layers/linear_weight.ts";
 import { elements } from "../tensor.ts";
 import {
   blobSource,
@@ -70,9 +71,9 @@ export async function fill(
     const total = shapes.values().reduce((sum, shape) => sum + elements(shape), 0);
     let done = 0;
     for (const [name, parameter] of parameters) {
-      const tensor = parameter.allocate(backend);
+      parameter.allocate(backend);
       await file.read(name, (values, offset) => {
-        backend.write(tensor, values, offset);
+        parameter.write(values, offset);
         options.onProgress?.(done += values.length, total);
       });
     }
@@ -87,8 +88,10 @@ export async function fill(
  * a number. Undefined if there is none.
  */
 export async function findNonFinite(model: Layer): Promise<string | undefined> {
-  for (const [name, { tensor }] of model.stateDict()) {
-    if (tensor && (await tensor.read()).some((value) => !Number.isFinite(value))) return name;
+  for (const [name, parameter] of model.stateDict()) {
+    const quantized = parameter instanceof LinearWeight ? parameter.quantized : undefined;
+    const values = await (parameter.tensor ?? quantized?.scale)?.read();
+    if (values?.some((value) => !Number.isFinite(value))) return name;
   }
   return undefined;
 }

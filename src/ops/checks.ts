@@ -60,6 +60,13 @@ export interface OutOptions {
   readonly out?: Tensor;
 }
 
+/** What errors call the elements of a tensor. */
+const elementNames = new Map<Tensor<Values>["type"], string>([
+  [Float32Array, "float32"],
+  [Int32Array, "int32 indices"],
+  [Int8Array, "int8"],
+]);
+
 /** A live tensor of the same backend as `x`, with this shape if one is given. */
 export function checkTensor(
   op: string,
@@ -72,7 +79,7 @@ export function checkTensor(
   if (!(tensor instanceof Tensor)) throw new ArgumentError(op, parameter, tensor, "a Tensor");
   tensor.assertAlive(op);
   if (tensor.type !== type) {
-    const takes = type === Float32Array ? "a tensor of float32" : "a tensor of int32 indices";
+    const takes = `a tensor of ${elementNames.get(type)}`;
     throw new ArgumentError(op, parameter, `a tensor of ${tensor.type.name}`, takes);
   }
   if (tensor.backend !== x.backend) {

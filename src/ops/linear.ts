@@ -15,12 +15,13 @@ import {
   produce,
 } from "./checks.ts";
 import { type FusedOptions, fusesRelu } from "./conv.ts";
+import { checkQuantized, QuantizedWeight } from "./quantize.ts";
 
 /**
  * y[…, o] = Σ x[…, i] · weight[o, i] + bias[o].
  *
  * @param x […, in], at least one axis.
- * @param weight [out, in].
+ * @param weight [out, in], or the same in 8 bits, by {@linkcode quantizeLinear}.
  * @param bias [out], or null for none.
  * @returns […, out].
  * @throws {ArgumentError} when the shapes do not fit together.
@@ -39,14 +40,18 @@ import { type FusedOptions, fusesRelu } from "./conv.ts";
  */
 export function linear(
   x: Tensor,
-  weight: Tensor,
+  weight: Tensor | QuantizedWeight,
   bias: Tensor | null,
   options: FusedOptions = {},
 ): Tensor {
   const op = "linear";
   checkTensor(op, "x", x, x);
-  checkTensor(op, "weight", weight, x);
-  checkShape(op, "weight", weight.shape, "[out, in]");
+  if (weight instanceof QuantizedWeight) {
+    checkQuantized(op, weight, x);
+  } else {
+    checkTensor(op, "weight", weight, x);
+    checkShape(op, "weight", weight.shape, "[out, in]");
+  }
   const [outF, inF] = weight.shape;
   if (x.shape.at(-1) !== inF) {
     throw new ArgumentError(op, "the shape of x", x.shape, `[…, ${inF}], as weight takes`);
@@ -56,9 +61,15 @@ export function linear(
   const target = {
     shape: [...x.shape.slice(0, -1), outF],
     out: options.out,
-    reads: [weight, bias],
+    reads: [weight instanceof QuantizedWeight ? weight.scale : weight, bias],
   };
-  return produce(op, x, target, (y) => x.backend.linear(y, x, weight, bias, relu));
+  return produce(op, x, target, (y) => {
+    if (weight instanceof QuantizedWeight) {
+      x.backend.linearInt8(y, x, weight.packed, weight.scale, bias, relu);
+    } else {
+      x.backend.linear(y, x, weight, bias, relu);
+    }
+  });
 }
 
 /**

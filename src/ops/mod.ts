@@ -25,3 +25,4 @@ export {
   PreparedConv,
   type PrepareOptions,
 } from "./prepared_conv.ts";
+export { QuantizedWeight, quantizeLinear } from "./quantize.ts";

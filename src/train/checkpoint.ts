@@ -108,8 +108,9 @@ function isStateName(name: string): boolean {
   return name.startsWith(PREFIX);
 }
 
-function valueOf(name: string, { tensor }: Parameter): Tensor {
+function valueOf(name: string, { tensor, backend }: Parameter): Tensor {
   if (tensor) return tensor;
+  if (backend) throw new FileError("checkpoint", `${name} is int8, which cannot be trained`);
   throw new FileError("checkpoint", `${name} has no values; init() the model first`);
 }
 

@@ -14,6 +14,7 @@ Deno.test("readArgs() has a default for everything but inputs", () => {
     seed: undefined,
     topK: 5,
     backend: "auto",
+    precision: "fp32",
     format: "text",
     quiet: false,
     verbose: false,
@@ -35,6 +36,7 @@ Deno.test("readArgs() takes long and short options, before and after inputs", ()
   assertEquals(long.inputs, ["a.png", "b.png"]);
   assertEquals([long.seed, long.topK, long.verbose], [7, 3, true]);
   assertEquals(read("-q", "--backend", "wasm", "a.png").backend, "wasm");
+  assertEquals(read("--precision", "int8", "a.png").precision, "int8");
   assertEquals(read("--json", "a.png").format, "json");
   assertEquals(read("--jsonl", "--no-color", "a.png").format, "jsonl");
 });
@@ -119,13 +121,15 @@ Deno.test("readArgs() refuses what is no seed", () => {
   );
 });
 
-Deno.test("readArgs() refuses unknown models, backends and options, and names the known", () => {
+Deno.test("readArgs() refuses unknown models, backends, precisions and options, and names the known", () => {
   assertEquals(
     complaint("--random", "-m", "vgg", "x"),
     '--model is "vgg", must be alexnet or alexnet-tiny',
   );
   const backend = complaint("--random", "--backend=cuda", "x");
   assertStringIncludes(backend, '--backend is "cuda", must be auto or wasm');
+  const precision = complaint("--random", "--precision=int4", "x");
+  assertEquals(precision, '--precision is "int4", must be fp32 or int8');
   for (const option of ["--topk", "-x", "--no-random"]) {
     assertEquals(
       complaint("--random", option, "x"),
@@ -145,7 +149,7 @@ Deno.test("readArgs() says when an option lacks its value, or has one too many",
 
 Deno.test("the usage names every option, in lines that fit a terminal of 100 columns", () => {
   const names =
-    "model weights random seed top-k backend json jsonl quiet verbose no-color help version";
+    "model weights random seed top-k backend precision json jsonl quiet verbose no-color help version";
   for (const name of names.split(" ")) assertStringIncludes(usage, `--${name}`);
   for (const line of usage.split("\n")) assert(line.length <= 100, line);
 });

@@ -64,6 +64,10 @@ export abstract class WasmMemory {
     return this.#tensor(shape, Int32Array);
   }
 
+  emptyInt8(shape: Shape): Tensor<Int8Array> {
+    return this.#tensor(shape, Int8Array);
+  }
+
   write(tensor: Tensor, values: Float32Array, offset = 0): void {
     const view = this.#view("write", tensor);
     if (!Number.isInteger(offset) || offset < 0 || offset + values.length > view.length) {
@@ -100,12 +104,12 @@ export abstract class WasmMemory {
     this.dispose();
   }
 
-  #tensor<V extends Values>(shape: Shape, type: new (values: ArrayBuffer) => V): Tensor<V> {
+  #tensor<V extends Values>(shape: Shape, type: ArrayType<V>): Tensor<V> {
     this.#assertAlive();
     if (!isShape(shape)) {
       throw new ArgumentError("tensor", "shape", shape, "positive integers");
     }
-    const bytes = elements(shape) * 4;
+    const bytes = elements(shape) * type.BYTES_PER_ELEMENT;
     const address = this.#allocator.alloc(bytes);
     const storage: WasmStorage = { address, bytes, freed: false, version: 0 };
     return new Tensor(this as unknown as Backend, shape, storage, type);
@@ -165,6 +169,12 @@ export function sharedMemory(): WebAssembly.Memory | undefined {
     }
   }
   return undefined;
+}
+
+/** A class of typed arrays. */
+interface ArrayType<V> {
+  new (values: ArrayBuffer): V;
+  readonly BYTES_PER_ELEMENT: number;
 }
 
 function checkLength(op: string, length: number, shape: Shape): void {

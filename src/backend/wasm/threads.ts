@@ -20,6 +20,9 @@ export const sharedKernels = [
   "linear",
   "linearBackwardInput",
   "linearBackwardWeight",
+  "linearInt8",
+  "linearInt8Pack",
+  "linearInt8Unpack",
   "maxPool2d",
   "maxPool2dBackward",
   "relu",
@@ -102,6 +105,13 @@ export class Team {
       };
     }
     return led as Exports;
+  }
+
+  /** Wakes the workers that sleep, for a kernel that comes soon. */
+  wake(): void {
+    if (Atomics.load(this.#shared, words.sleepers) === 0) return;
+    Atomics.add(this.#shared, words.calls, 1);
+    Atomics.notify(this.#shared, words.calls);
   }
 
   #begin(kernel: number, args: readonly number[]): void {

@@ -1,0 +1,57 @@
+// What the machine can do, for the bench: arithmetic on data in the first-level cache, and reading
+// from memory. Compiled by bench/machine, no part of the binary that ships.
+
+import { FIRST, gemm6x8, KC, MR, NR } from "./gemm";
+
+// Exported, so that the compiler leaves it a function of its own, as in the binary that ships.
+export { gemm6x8 };
+
+/** One deep tile's operands, one after the other: A[KC][6], B[KC][8], C[6][8] and 6 biases; 22 KB. */
+const a: usize = memory.data((KC * MR + KC * NR + MR * NR + MR) * 4, 64);
+const b: usize = a + ((KC * MR) << 2);
+const c: usize = b + ((KC * NR) << 2);
+const bias: usize = c + ((MR * NR) << 2);
+
+/** Fills the tile's operands with numbers that are neither zero nor tiny. */
+export function prepare(): void {
+  for (let i = a; i < c; i += 4) store<f32>(i, ((i & 63) as f32) / 64 + 0.5);
+}
+
+/** Computes the tile, over and over. */
+export function multiply(times: i32): void {
+  for (let i = 0; i < times; i++) gemm6x8(c, NR, a, b, KC, bias, FIRST);
+}
+
+/** Floating-point operations of one tile. */
+export function operations(): f64 {
+  return 2 * MR * NR * (KC as f64);
+}
+
+/** First byte that is free. */
+export function heapBase(): usize {
+  return __heap_base;
+}
+
+/** Writes to memory, so that it is there: the system shares one empty page among all untouched. */
+export function touch(p: usize, bytes: i32): void {
+  memory.fill(p, 1, bytes);
+}
+
+/** Reads memory once and adds it up; `bytes` is a multiple of 128. */
+export function sum(p: usize, bytes: i32): f32 {
+  let s0 = f32x4.splat(0), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0;
+  for (const end = p + (bytes as usize); p < end; p += 128) {
+    s0 = f32x4.add(s0, v128.load(p));
+    s1 = f32x4.add(s1, v128.load(p, 16));
+    s2 = f32x4.add(s2, v128.load(p, 32));
+    s3 = f32x4.add(s3, v128.load(p, 48));
+    s4 = f32x4.add(s4, v128.load(p, 64));
+    s5 = f32x4.add(s5, v128.load(p, 80));
+    s6 = f32x4.add(s6, v128.load(p, 96));
+    s7 = f32x4.add(s7, v128.load(p, 112));
+  }
+  s0 = f32x4.add(f32x4.add(f32x4.add(s0, s1), f32x4.add(s2, s3)),
+    f32x4.add(f32x4.add(s4, s5), f32x4.add(s6, s7)));
+  return f32x4.extract_lane(s0, 0) + f32x4.extract_lane(s0, 1) + f32x4.extract_lane(s0, 2) +
+    f32x4.extract_lane(s0, 3);
+}

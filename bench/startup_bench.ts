@@ -1,0 +1,94 @@
+/**
+ * Starting: from `deno run` to the first result of the command, as a user waits for it. Modules are
+ * in Deno's cache and files in the system's, as on every start but the first.
+ *
+ * @module
+ */
+
+import { fileURLToPath } from "node:url";
+import denoJson from "../deno.json" with { type: "json" };
+import { writeSafetensors } from "../mod.ts";
+import { entriesFor, measure, SEED, type Suite } from "./_suite.ts";
+import { PARAMETERS } from "./peers/architecture.ts";
+import type { Peer, Work } from "./peers/peer.ts";
+import { randomWeights } from "./peers/random.ts";
+
+const ROUNDS = 7;
+
+const PROGRAM: Peer = {
+  name: "pembroke",
+  version: denoJson.version,
+  threads: 1, // of a whole process nobody counts them
+  dispose() {},
+};
+
+/** The command for a photograph of the tests. */
+const CLASSIFY = [
+  "run",
+  "-A",
+  fileURLToPath(new URL("../cli.ts", import.meta.url)),
+  fileURLToPath(new URL("../tests/photos/rocket.jpg", import.meta.url)),
+  "--jsonl",
+];
+
+export const startUp: Suite = {
+  programs: [PROGRAM.name],
+  async run({ options, leftOut }) {
+    const file = await Deno.makeTempFile({ suffix: ".safetensors" });
+    try {
+      await writeWeights(file);
+      const section = "Start-up, from `deno run` to the first result";
+      const tasks = [
+        { name: "random weights", args: [...CLASSIFY, "--random", "--seed", "1"] },
+        { name: "weights from a file", args: [...CLASSIFY, "--weights", file] },
+        { name: "Deno with no program", args: ["eval", "console.log(1)"] },
+      ];
+      const entries = await Promise.all(tasks.map(({ name, args }) => {
+        const task = { section, name, process: true };
+        return entriesFor(task, [PROGRAM], () => firstLine(args), leftOut);
+      }));
+      return await measure("start-up", options.rounds ?? ROUNDS, entries.flat(), [], leftOut);
+    } finally {
+      await Deno.remove(file);
+    }
+  },
+};
+
+async function writeWeights(file: string): Promise<void> {
+  const weights = randomWeights(SEED);
+  const bytes = writeSafetensors(
+    PARAMETERS.map(({ name, shape }) => ({ name, dtype: "F32", shape, data: weights.get(name) })),
+  );
+  await Deno.writeFile(file, bytes);
+}
+
+/** A process, timed until it has printed something; what it prints is a number or a result. */
+function firstLine(args: string[]): Work {
+  let stdout: string;
+  return {
+    async run() {
+      const start = performance.now();
+      const process = new Deno.Command(Deno.execPath(), {
+        args,
+        env: { NO_COLOR: "1" },
+        stdout: "piped",
+        stderr: "piped",
+      }).spawn();
+      const complaints = new Response(process.stderr).text();
+      let ms: number | undefined;
+      stdout = "";
+      for await (const text of process.stdout.pipeThrough(new TextDecoderStream())) {
+        ms ??= performance.now() - start;
+        stdout += text;
+      }
+      const { success } = await process.status;
+      if (!success || ms === undefined) throw new Error(await complaints);
+      return ms;
+    },
+    answer() {
+      const printed = JSON.parse(stdout);
+      const predictions: { probability: number }[] = printed.predictions ?? [{ probability: 1 }];
+      return Promise.resolve(Float32Array.from(predictions, ({ probability }) => probability));
+    },
+  };
+}

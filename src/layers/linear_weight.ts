@@ -1,0 +1,132 @@
+/**
+ * The weights of fully connected layers, in 32 or in 8 bits.
+ *
+ * @module
+ */
+
+import type { Backend } from "../backend.ts";
+import { ArgumentError, PembrokeError } from "../errors.ts";
+import { emptyQuantized, type QuantizedWeight, quantizeLinear } from "../ops/quantize.ts";
+import type { Tensor } from "../tensor.ts";
+import { Parameter } from "./layer.ts";
+import { type Precision, precisions } from "./precision.ts";
+
+/** Rows that are rounded at a time, on their way from a file: a panel of the kernel. */
+const ROWS = 8;
+
+/**
+ * The weights of a fully connected layer, [out, in]: float32 in `tensor`, or, once they are
+ * {@linkcode LinearWeight.quantized}, int8 with a scale for each row. Name and shape are the same.
+ */
+export class LinearWeight extends Parameter {
+  #precision: Precision;
+  #quantized: QuantizedWeight | undefined;
+  /** Rows that are not complete, or not a whole panel yet, and how many values were written. */
+  #waiting: { readonly rows: Tensor; written: number } | undefined;
+
+  /**
+   * Describes the weights; they have no memory yet.
+   *
+   * @param fill Writes initial values to a piece.
+   * @param precision How they will be held.
+   */
+  constructor(
+    override readonly shape: readonly [number, number],
+    fill: Parameter["fill"],
+    precision: Precision,
+  ) {
+    super(shape, fill);
+    if (!precisions.includes(precision)) {
+      throw new ArgumentError("Linear", "precision", precision, '"fp32" or "int8"');
+    }
+    this.#precision = precision;
+  }
+
+  /** How the values are held, or will be. */
+  get precision(): Precision {
+    return this.#precision;
+  }
+
+  /** The values as int8, if that is how they are held; `tensor` is undefined then. */
+  get quantized(): QuantizedWeight | undefined {
+    return this.#quantized;
+  }
+
+  /** See {@linkcode Parameter.backend}. */
+  override get backend(): Backend | undefined {
+    return this.#quantized?.backend ?? super.backend;
+  }
+
+  /** See {@linkcode Parameter.allocate}. */
+  override allocate(backend: Backend): void {
+    if (this.#precision === "fp32") return super.allocate(backend);
+    this.dispose();
+    this.#quantized = emptyQuantized(backend, this.shape);
+  }
+
+  /** See {@linkcode Parameter.write}. For int8 the pieces must follow each other, from the first value on. */
+  override write(values: Float32Array, offset = 0): void {
+    if (!this.#quantized) return super.write(values, offset);
+    const { backend } = this.#quantized, [outF, inF] = this.shape;
+    if (offset === 0) this.#stopWaiting();
+    this.#waiting ??= { rows: backend.empty([Math.min(ROWS, outF), inF]), written: 0 };
+    const { rows, written } = this.#waiting;
+    if (offset !== written || offset + values.length > outF * inF) {
+      const range = `${offset} … ${offset + values.length}`;
+      const takes = `from ${written} on, of ${outF * inF}: int8 weights are written in order`;
+      throw new ArgumentError("write", "the range", range, takes);
+    }
+    for (let at = 0; at < values.length;) {
+      const start = this.#waiting.written, inPanel = start % rows.size;
+      const piece = values.subarray(at, at + rows.size - inPanel);
+      backend.write(rows, piece, inPanel);
+      at += piece.length;
+      this.#waiting.written += piece.length;
+      this.#roundWhole(rows, start - inPanel);
+    }
+    if (this.#waiting.written === outF * inF) this.#stopWaiting();
+  }
+
+  /** Rounds the values to 8 bits, now if there are any, and whatever is loaded later. */
+  quantize(): void {
+    this.#precision = "int8";
+    if (!this.tensor) return;
+    const quantized = quantizeLinear(this.tensor);
+    super.dispose();
+    this.#quantized = quantized;
+  }
+
+  /** See {@linkcode Parameter.gradient}. */
+  override gradient(): Tensor {
+    if (this.#quantized) throw new PembrokeError(trainingRefused);
+    return super.gradient();
+  }
+
+  /** See {@linkcode Parameter.dispose}. */
+  override dispose(): void {
+    super.dispose();
+    this.#stopWaiting();
+    this.#quantized?.dispose();
+    this.#quantized = undefined;
+  }
+
+  /** Rounds the waiting rows, of which the first value is number `start`, if they are all there. */
+  #roundWhole(rows: Tensor, start: number): void {
+    const { written } = this.#waiting!,
+      [outF, inF] = this.shape,
+      { packed, scale } = this.#quantized!;
+    const there = written - start;
+    if (there < rows.size && written < outF * inF) return;
+    const { backend } = packed;
+    backend.packLinearInt8(packed, scale, rows.view([there / inF, inF]), start / inF);
+  }
+
+  #stopWaiting(): void {
+    this.#waiting?.rows.dispose();
+    this.#waiting = undefined;
+  }
+}
+
+/** Why weights in 8 bits have no gradient. */
+export const trainingRefused =
+  "Linear: its weights are int8, which cannot be trained; load or init() them with fp32";
