@@ -9,7 +9,7 @@
 import { lanes4, madd, relu4 } from "./inline/lanes";
 import { area, EDGE_TILE } from "./threads";
 
-export const MR: i32 = 6;
+export const MR: i32 = 4;
 export const NR: i32 = 8;
 /** Depth of a block: a B panel of KC × NR floats takes 12 KB, A's rows for it stay in level two. */
 export const KC: i32 = 384;
@@ -18,45 +18,41 @@ export const KC: i32 = 384;
 export const FIRST: i32 = 1; // start from the bias (or 0), do not read C
 export const RELU: i32 = 2; // clamp at 0 when storing; only with the last block
 
-const zeroBias: usize = memory.data(6 * 4, 16);
+const zeroBias: usize = memory.data(4 * 4, 16);
 
 /**
- * One whole tile: C[6×8] (+)= A[6×k] · B[k×8].
- * 12 accumulators, 2 vectors of B and a broadcast of A fill 15 of 16 registers.
+ * One whole tile: C[4×8] (+)= A[4×k] · B[k×8].
+ *
+ * Engines that check each access against the memory's size, as Deno's does, spend three instructions
+ * on every load. So A's four rows come in one vector, and each is spread over the lanes from there:
+ * 3 loads for 8 multiply-adds. 8 accumulators are as many as the adders' latency asks for; a tile of
+ * 4×8 with a broadcasting load for each row is a quarter slower.
+ *
  * @param ldc floats from one row of C to the next
- * @param bias 6 floats, read with FIRST
+ * @param bias 4 floats, read with FIRST
  */
-export function gemm6x8(c: usize, ldc: i32, a: usize, b: usize, k: i32, bias: usize, flags: i32): void {
-  let c00 = f32x4.splat(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00;
-  let c30 = c00, c31 = c00, c40 = c00, c41 = c00, c50 = c00, c51 = c00;
-  for (const end = b + ((k as usize) << 5); b < end; b += 32, a += 24) {
-    const b0 = v128.load(b), b1 = v128.load(b, 16);
-    let s = v128.load32_splat(a);
+export function gemm4x8(c: usize, ldc: i32, a: usize, b: usize, k: i32, bias: usize, flags: i32): void {
+  let c00 = f32x4.splat(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00;
+  for (const end = b + ((k as usize) << 5); b < end; b += 32, a += 16) {
+    const b0 = v128.load(b), b1 = v128.load(b, 16), rows = v128.load(a);
+    let s = i32x4.shuffle(rows, rows, 0, 0, 0, 0);
     c00 = madd(c00, s, b0);
     c01 = madd(c01, s, b1);
-    s = v128.load32_splat(a, 4);
+    s = i32x4.shuffle(rows, rows, 1, 1, 1, 1);
     c10 = madd(c10, s, b0);
     c11 = madd(c11, s, b1);
-    s = v128.load32_splat(a, 8);
+    s = i32x4.shuffle(rows, rows, 2, 2, 2, 2);
     c20 = madd(c20, s, b0);
     c21 = madd(c21, s, b1);
-    s = v128.load32_splat(a, 12);
+    s = i32x4.shuffle(rows, rows, 3, 3, 3, 3);
     c30 = madd(c30, s, b0);
     c31 = madd(c31, s, b1);
-    s = v128.load32_splat(a, 16);
-    c40 = madd(c40, s, b0);
-    c41 = madd(c41, s, b1);
-    s = v128.load32_splat(a, 20);
-    c50 = madd(c50, s, b0);
-    c51 = madd(c51, s, b1);
   }
   const row = (ldc as usize) << 2;
   finishRow(c, c00, c01, bias, flags);
   finishRow(c + row, c10, c11, bias + 4, flags);
   finishRow(c + 2 * row, c20, c21, bias + 8, flags);
   finishRow(c + 3 * row, c30, c31, bias + 12, flags);
-  finishRow(c + 4 * row, c40, c41, bias + 16, flags);
-  finishRow(c + 5 * row, c50, c51, bias + 20, flags);
 }
 
 /** Adds the bias or what C holds, clamps, stores one row of a tile. */
@@ -96,7 +92,7 @@ export function gemmBlock(
     for (let i = 0; i < m; i += MR, ap += aPanel) {
       const tile = c + (((i * ldc + j) as usize) << 2);
       if (i + MR <= m && j + NR <= n) {
-        gemm6x8(tile, ldc, ap, b, kc, bias ? bias + ((i as usize) << 2) : zeroBias, flags);
+        gemm4x8(tile, ldc, ap, b, kc, bias ? bias + ((i as usize) << 2) : zeroBias, flags);
       } else {
         const rows = min(MR, m - i), columns = min(NR, n - j);
         edge(tile, ldc, ap, b, kc, bias ? bias + ((i as usize) << 2) : 0, rows, columns, flags);
@@ -110,7 +106,7 @@ function edge(
   c: usize, ldc: i32, a: usize, b: usize, kc: i32, bias: usize, rows: i32, columns: i32, flags: i32,
 ): void {
   const edgeTile = area + EDGE_TILE;
-  gemm6x8(edgeTile, NR, a, b, kc, zeroBias, FIRST);
+  gemm4x8(edgeTile, NR, a, b, kc, zeroBias, FIRST);
   for (let i = 0; i < rows; i++) {
     const start = flags & FIRST ? (bias ? load<f32>(bias + (i << 2)) : 0) : 0;
     for (let j = 0; j < columns; j++) {
@@ -137,20 +133,18 @@ export function panelled(n: i32): i32 {
 }
 
 /**
- * Packs A[m×k] into panels of 6 rows; the last panel is filled up with zeros.
+ * Packs A[m×k] into panels of 4 rows; the last panel is filled up with zeros.
  *
  * @param rowStep floats from one row to the next
  * @param panel bytes from one panel to the next
  */
 export function packA(packed: usize, panel: usize, a: usize, rowStep: i32, m: i32, k: i32): void {
   const step = (rowStep as usize) << 2;
-  for (let i = 0; i < m; i += MR, packed += panel, a += 6 * step) {
+  for (let i = 0; i < m; i += MR, packed += panel, a += 4 * step) {
     const end = packed + ((k * MR) << 2);
     if (i + MR <= m) {
       for (let to = packed, from = a; to < end; to += MR * 4, from += 4) {
         v128.store(to, lanes4(from, from + step, from + 2 * step, from + 3 * step));
-        store<f32>(to, load<f32>(from + 4 * step), 16);
-        store<f32>(to, load<f32>(from + 5 * step), 20);
       }
       continue;
     }
@@ -162,13 +156,17 @@ export function packA(packed: usize, panel: usize, a: usize, rowStep: i32, m: i3
   }
 }
 
-/** Packs the transpose of a row-major W[k×m] as A[m×k]: panels of 6 columns of W. */
+/** Packs the transpose of a row-major W[k×m] as A[m×k]: panels of 4 columns of W. */
 export function packTransposedA(packed: usize, w: usize, m: i32, k: i32): void {
   const step = (m as usize) << 2;
   for (let i = 0; i < m; i += MR, w += MR * 4) {
-    for (let l = 0, from = w; l < k; l++, from += step) {
-      for (let r = 0; r < MR; r++, packed += 4) {
-        store<f32>(packed, i + r < m ? load<f32>(from + (r << 2)) : 0);
+    for (let l = 0, from = w; l < k; l++, from += step, packed += MR * 4) {
+      if (i + MR <= m) {
+        v128.store(packed, v128.load(from));
+      } else {
+        for (let r = 0; r < MR; r++) {
+          store<f32>(packed + (r << 2), i + r < m ? load<f32>(from + (r << 2)) : 0);
+        }
       }
     }
   }
@@ -195,7 +193,7 @@ export function packB(packed: usize, b: usize, rowStep: i32, k: i32, n: i32): vo
 }
 
 /**
- * C[m×n] (+)= A[m×k] · B[k×n] in whole panels and one piece of k: m a multiple of 6, n of 8. For an A
+ * C[m×n] (+)= A[m×k] · B[k×n] in whole panels and one piece of k: m a multiple of 4, n of 8. For an A
  * that comes from far: each of its panels is used on all of B before the next.
  *
  * @param bPanel bytes from one panel of B to the next
@@ -206,7 +204,7 @@ export function gemmPanels(
 ): void {
   for (let i = 0; i < m; i += MR, a += aPanel, c += (MR * ldc) << 2) {
     for (let j = 0, q = b; j < n; j += NR, q += bPanel) {
-      gemm6x8(c + (j << 2), ldc, a, q, k, zeroBias, flags);
+      gemm4x8(c + (j << 2), ldc, a, q, k, zeroBias, flags);
     }
   }
 }

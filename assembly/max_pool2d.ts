@@ -34,53 +34,55 @@ function maxPoolPlanes(
 ): void {
   const begin = innerBegin(left, strideW, ow);
   const end = innerEnd(left, strideW, (kw - 1) * dilationW + 1, w, begin, ow);
-  const end4 = begin + ((end - begin) & ~3);
+  const three = !indices && kw == 3 && strideW == 2 && dilationW == 1;
   for (let p = 0; p < planes; p++, x += (h * w) << 2) {
-    for (let oy = 0; oy < oh; oy++) {
+    for (let oy = 0; oy < oh; oy++, y += ow << 2) {
       const iy = oy * strideH - top;
       const ky0 = firstTap(iy, dilationH), ky1 = endTap(iy, dilationH, kh, h);
-      for (let ox = 0; ox < ow; ox++, y += 4) {
-        const ix = ox * strideW - left;
-        if (ox >= begin && ox < end4) {
-          if (indices) {
-            fourWithIndices(y, indices, x, w, iy, ix, ky0, ky1, kw, strideW, dilationH, dilationW);
-            indices += 16;
-          } else {
-            four(y, x, w, iy, ix, ky0, ky1, kw, strideW, dilationH, dilationW);
-          }
-          ox += 3;
-          y += 12;
+      for (let ox = 0; ox < ow;) {
+        const ix = ox * strideW - left, to = y + (ox << 2), at = indices + (ox << 2);
+        if (ox < begin || ox >= end || end - begin < 4) {
+          one(to, indices ? at : 0, x, w, iy, ix, ky0, ky1, kw, dilationH, dilationW);
+          ox++;
           continue;
         }
-        const kx0 = firstTap(ix, dilationW), kx1 = endTap(ix, dilationW, kw, w);
-        let best: f32 = -Infinity as f32;
-        let at = (iy + ky0 * dilationH) * w + ix + kx0 * dilationW;
-        for (let ky = ky0; ky < ky1; ky++) {
-          for (let kx = kx0; kx < kx1; kx++) {
-            const position = (iy + ky * dilationH) * w + ix + kx * dilationW;
-            const v = load<f32>(x + (position << 2));
-            if (v > best || v != v) {
-              best = v;
-              at = position;
-            }
-          }
-        }
-        store<f32>(y, best);
-        if (indices) {
-          store<i32>(indices, at);
-          indices += 4;
-        }
+        if (indices) fourWithIndices(to, at, x, w, iy, ix, ky0, ky1, kw, strideW, dilationH, dilationW);
+        else if (three) fourOfThree(to, x, w, iy, ix, ky0, ky1, dilationH);
+        else four(to, x, w, iy, ix, ky0, ky1, kw, strideW, dilationH, dilationW);
+        // the last four overlap those before
+        ox = ox + 4 < end ? min(ox + 4, end - 4) : end;
+      }
+      if (indices) indices += ow << 2;
+    }
+  }
+}
+
+/** The maximum of one window, wherever it hangs over. */
+function one(
+  y: usize, indices: usize, x: usize, w: i32, iy: i32, ix: i32, ky0: i32, ky1: i32, kw: i32,
+  dilationH: i32, dilationW: i32,
+): void {
+  const kx0 = firstTap(ix, dilationW), kx1 = endTap(ix, dilationW, kw, w);
+  let best: f32 = -Infinity as f32;
+  let at = (iy + ky0 * dilationH) * w + ix + kx0 * dilationW;
+  for (let ky = ky0; ky < ky1; ky++) {
+    for (let kx = kx0; kx < kx1; kx++) {
+      const position = (iy + ky * dilationH) * w + ix + kx * dilationW;
+      const v = load<f32>(x + (position << 2));
+      if (v > best || v != v) {
+        best = v;
+        at = position;
       }
     }
   }
+  store<f32>(y, best);
+  if (indices) store<i32>(indices, at);
 }
 
 /**
  * The maxima of four windows that start at ix, ix + strideW, … . f32x4.max would hand NaN through, in
  * eight instructions on x86; pmax is one, and NaN is looked for beside it.
  */
-// @ts-ignore: decorator
-@inline
 function four(
   y: usize, x: usize, w: i32, iy: i32, ix: i32, ky0: i32, ky1: i32, kw: i32,
   strideW: i32, dilationH: i32, dilationW: i32,
@@ -97,8 +99,27 @@ function four(
   v128.store(y, v128.or(best, nan)); // all bits set is a NaN
 }
 
-// @ts-ignore: decorator
-@inline
+/**
+ * Four windows that are three wide and two apart see nine columns, a0 … a8: first the maximum down
+ * each column, then even | odd | even
+ *   a0 a2 a4 a6 | a1 a3 a5 a7 | a2 a4 a6 a8
+ */
+function fourOfThree(y: usize, x: usize, w: i32, iy: i32, ix: i32, ky0: i32, ky1: i32, dilationH: i32): void {
+  let low = f32x4.splat(-Infinity as f32), high = low, last = low, nan = f32x4.splat(0);
+  for (let ky = ky0; ky < ky1; ky++) {
+    const from = x + (((iy + ky * dilationH) * w + ix) << 2);
+    const a = v128.load(from), b = v128.load(from, 16), c = v128.load(from, 20); // a0…a3, a4…a7, a5…a8
+    low = f32x4.pmax(low, a);
+    high = f32x4.pmax(high, b);
+    last = f32x4.pmax(last, c);
+    nan = v128.or(nan, v128.or(f32x4.ne(a, a), v128.or(f32x4.ne(b, b), f32x4.ne(c, c))));
+  }
+  if (v128.any_true(nan)) return four(y, x, w, iy, ix, ky0, ky1, 3, 2, dilationH, 1);
+  const even = i32x4.shuffle(low, high, 0, 2, 4, 6), odd = i32x4.shuffle(low, high, 1, 3, 5, 7);
+  const next = i32x4.shuffle(even, last, 1, 2, 3, 7);
+  v128.store(y, f32x4.pmax(f32x4.pmax(even, odd), next));
+}
+
 function fourWithIndices(
   y: usize, indices: usize, x: usize, w: i32, iy: i32, ix: i32, ky0: i32, ky1: i32, kw: i32,
   strideW: i32, dilationH: i32, dilationW: i32,

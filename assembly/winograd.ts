@@ -10,14 +10,14 @@ import { highHalves, interleaveHigh, interleaveLow, lowHalves } from "./inline/t
 import { outputs6, outputs8 } from "./inline/winograd";
 import { area, claim, forThreads, HALF_TILE, join, ofThread, parts, threads, workAlone } from "./threads";
 import {
-  boxes, enterBox, fillOffsets, fillTargets, gatherInput, inputRow, mostInput, mostTiles, OUT,
+  boxes, boxInput, enterBox, fillOffsets, fillTargets, gatherInput, inputRow, mostInput, mostTiles, OUT,
   plan, positions, side, TARGET, taps, tiles, transformInput,
 } from "./winograd_tiles";
 
 /** Floats of V and M together: 4 MB, or 2 MB for each thread that has its own. */
 const BUDGET: i32 = 1 << 20, OWN_BUDGET: i32 = 1 << 19;
 
-/** Channels that one thread transforms before it asks for more: their panels share cache lines. */
+/** Channels that are transformed together: their rows of a panel share cache lines. */
 const CHANNELS: i32 = 4;
 
 /**
@@ -50,9 +50,9 @@ function matrixBytes(channels: i32): f64 {
   return (positions as f64) * (panelled(mostTiles) as f64) * (channels as f64) * 4;
 }
 
-/** Bytes that each thread needs for itself: a channel's inputs, and where the tiles are. */
+/** Bytes that each thread needs for itself: some channels' inputs, and where the tiles are. */
 function ownBytes(): f64 {
-  return (mostInput() as f64) * 4 + ((mostTiles + 4) as f64) * (4 + TARGET);
+  return (mostInput() as f64) * (CHANNELS * 4) + ((mostTiles + 4) as f64) * (4 + TARGET);
 }
 
 /**
@@ -102,11 +102,15 @@ function computeBox(
 
   const blocks = parts(c, CHANNELS);
   for (let block = claim(blocks); block >= 0; block = claim(blocks)) {
-    for (let i = block * CHANNELS; i < min(c, (block + 1) * CHANNELS); i++) {
-      const plane = x + ((i / phases * h * w) << 2), phase = i % phases;
-      gatherInput(inputs, plane, sampleX, h, w, stride, top - phase / stride, left - phase % stride);
-      inputTiles(v + ((i * NR) << 2), (c * NR) << 2, (c * ld) << 2, inputs, offsets);
+    const first = block * CHANNELS, count = min(CHANNELS, c - first);
+    for (let i = 0; i < count; i++) {
+      const plane = x + (((first + i) / phases * h * w) << 2), phase = (first + i) % phases;
+      gatherInput(
+        inputs + ((i * boxInput()) << 2), plane, sampleX, h, w, stride, top - phase / stride,
+        left - phase % stride,
+      );
     }
+    inputTiles(v + ((first * NR) << 2), (c * NR) << 2, (c * ld) << 2, inputs, offsets, count);
   }
   join(blocks);
 
@@ -132,14 +136,22 @@ function computeBox(
   join(outputs);
 }
 
-/** One channel of V, as a row of each panel of 8 tiles, a matrix for each position. */
-function inputTiles(v: usize, panel: usize, step: usize, inputs: usize, offsets: usize): void {
-  const row = inputRow();
+/** Some channels of V, as rows of each panel of 8 tiles, a matrix for each position. */
+function inputTiles(
+  v: usize, panel: usize, step: usize, inputs: usize, offsets: usize, channels: i32,
+): void {
+  const row = inputRow(), plane = boxInput() << 2;
   for (let j = 0; j < tiles; j += 4, offsets += 16) {
-    transformInput(
-      v + ((j / NR) as usize) * panel + ((j % NR) << 2), step, inputs + load<i32>(offsets),
-      inputs + load<i32>(offsets, 4), inputs + load<i32>(offsets, 8), inputs + load<i32>(offsets, 12), row,
-    );
+    let d0 = inputs + load<i32>(offsets), d1 = inputs + load<i32>(offsets, 4);
+    let d2 = inputs + load<i32>(offsets, 8), d3 = inputs + load<i32>(offsets, 12);
+    let to = v + ((j / NR) as usize) * panel + ((j % NR) << 2);
+    for (let i = 0; i < channels; i++, to += NR << 2) {
+      transformInput(to, step, d0, d1, d2, d3, row);
+      d0 += plane;
+      d1 += plane;
+      d2 += plane;
+      d3 += plane;
+    }
   }
 }
 

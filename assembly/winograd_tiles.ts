@@ -8,7 +8,7 @@
 import { NR } from "./gemm";
 import { highHalves, interleaveHigh, interleaveLow, lowHalves } from "./inline/transpose";
 import { points6, points8, spread6, spread8 } from "./inline/winograd";
-import { area, HALF_TILE, ROW } from "./threads";
+import { area, HALF_TILE } from "./threads";
 
 /** Outputs along a tile's side. */
 export const OUT: i32 = 4;
@@ -231,32 +231,34 @@ export function transformInput(
 }
 
 /**
- * A dy Aᵀ of one tile of four channels, in the lanes. Position p's first two channels go to
- * first + p · step, the other two to second + p · step.
+ * A dy Aᵀ of one tile of four channels, in the lanes; position p goes to to + p · step.
  * @param row bytes from one row of the tile to the next
  */
 export function transformGradient(
-  first: usize, second: usize, step: usize, d0: usize, d1: usize, d2: usize, d3: usize, row: usize,
+  to: usize, step: usize, d0: usize, d1: usize, d2: usize, d3: usize, row: usize,
 ): void {
-  const half = area + HALF_TILE, line = (side as usize) << 4, points = area + ROW;
+  const half = area + HALF_TILE, line = (side as usize) << 4;
   for (let h = half; h < half + 4 * line; h += line, d0 += row, d1 += row, d2 += row, d3 += row) {
     const a0 = v128.load(d0), a1 = v128.load(d1), a2 = v128.load(d2), a3 = v128.load(d3);
     const low01 = interleaveLow(a0, a1), low23 = interleaveLow(a2, a3);
     const high01 = interleaveHigh(a0, a1), high23 = interleaveHigh(a2, a3);
-    const e0 = lowHalves(low01, low23), e1 = highHalves(low01, low23);
-    const e2 = lowHalves(high01, high23), e3 = highHalves(high01, high23);
-    if (side == 6) spread6(h, 16, e0, e1, e2, e3);
-    else spread8(h, 16, e0, e1, e2, e3);
+    gradientPoints(
+      h, 16, lowHalves(low01, low23), highHalves(low01, low23), lowHalves(high01, high23),
+      highHalves(high01, high23),
+    );
   }
-  const down = (side as usize) * step;
-  for (let h = half; h < half + line; h += 16, first += step, second += step) {
-    const e0 = v128.load(h), e1 = v128.load(h + line), e2 = v128.load(h + 2 * line);
-    const e3 = v128.load(h + 3 * line);
-    if (side == 6) spread6(points, 16, e0, e1, e2, e3);
-    else spread8(points, 16, e0, e1, e2, e3);
-    for (let p: usize = 0, at: usize = 0; p < line; p += 16, at += down) {
-      store<i64>(first + at, load<i64>(points + p));
-      store<i64>(second + at, load<i64>(points + p, 8));
-    }
+  for (let h = half; h < half + line; h += 16, to += step) {
+    gradientPoints(
+      to, (side as usize) * step, v128.load(h), v128.load(h + line), v128.load(h + 2 * line),
+      v128.load(h + 3 * line),
+    );
   }
+}
+
+/** A on four vectors, for 3 or 5 taps. */
+// @ts-ignore: decorator
+@inline
+function gradientPoints(to: usize, step: usize, e0: v128, e1: v128, e2: v128, e3: v128): void {
+  if (side == 6) spread6(to, step, e0, e1, e2, e3);
+  else spread8(to, step, e0, e1, e2, e3);
 }

@@ -23,7 +23,7 @@ export function winogradPackedTransposedSize(outC: i32, c: i32, k: i32, groups: 
 
 /**
  * Transforms weights [outC, c, k, k] and lays them out for gemm.ts, group by group, position by
- * position: panels of 6 output channels, all channels deep.
+ * position: panels of 4 output channels, all channels deep.
  */
 export function winogradPack(
   packed: usize, w: usize, outC: i32, c: i32, k: i32, stride: i32, groups: i32,
@@ -46,42 +46,31 @@ export function winogradPackTransposed(
   }
 }
 
-/** Panels of rows that one thread transforms before it asks for more: whole groups of four rows. */
-const ROWS: i32 = 2 * MR;
-
-/** One group; four rows at a time, in the lanes. Returns the end of what was written. */
+/** One group; a panel of four rows at a time, in the lanes. Returns the end of what was written. */
 function pack(
   packed: usize, w: usize, m: i32, depth: i32, rowStep: usize, depthStep: usize, k: i32, stride: i32, turned: bool,
 ): usize {
-  const rows = packedRows(m), items = parts(rows, ROWS), line = (side as usize) << 4;
+  const rows = packedRows(m), items = rows / MR, line = (side as usize) << 4;
   const half = area + HALF_TILE, row = area + ROW, phases = stride * stride;
   const step: usize = (rows * depth) << 2;
   for (let item = claim(items); item >= 0; item = claim(items)) {
-    for (let o = item * ROWS; o < min(m, (item + 1) * ROWS); o += 4) {
-      const w0 = w + (o as usize) * rowStep, w1 = w + (min(o + 1, m - 1) as usize) * rowStep;
-      const w2 = w + (min(o + 2, m - 1) as usize) * rowStep, w3 = w + (min(o + 3, m - 1) as usize) * rowStep;
-      const first = packed + ((o / MR * MR * depth + o % MR) << 2);
-      const second = packed + (((o + 2) / MR * MR * depth + (o + 2) % MR) << 2);
-      for (let i = 0; i < depth; i++) {
-        const from = (i / phases as usize) * depthStep, py = i % phases / stride, px = i % stride;
-        // G g, column by column …
-        for (let x = 0, h = half; x < taps; x++, h += 16) {
-          for (let y = 0, r = row; y < taps; y++, r += 16) {
-            const ky = y * stride + py, kx = x * stride + px;
-            const at = from + ((turned ? (k - 1 - ky) * k + k - 1 - kx : ky * k + kx) << 2);
-            v128.store(r, ky < k && kx < k ? lanes4(w0 + at, w1 + at, w2 + at, w3 + at) : f32x4.splat(0));
-          }
-          tapPoints(h, line, row);
+    const o = item * MR, to = packed + ((o * depth) << 2);
+    const w0 = w + (o as usize) * rowStep, w1 = w + (min(o + 1, m - 1) as usize) * rowStep;
+    const w2 = w + (min(o + 2, m - 1) as usize) * rowStep, w3 = w + (min(o + 3, m - 1) as usize) * rowStep;
+    for (let i = 0; i < depth; i++) {
+      const from = (i / phases as usize) * depthStep, py = i % phases / stride, px = i % stride;
+      // G g, column by column …
+      for (let x = 0, h = half; x < taps; x++, h += 16) {
+        for (let y = 0, r = row; y < taps; y++, r += 16) {
+          const ky = y * stride + py, kx = x * stride + px;
+          const at = from + ((turned ? (k - 1 - ky) * k + k - 1 - kx : ky * k + kx) << 2);
+          v128.store(r, ky < k && kx < k ? lanes4(w0 + at, w1 + at, w2 + at, w3 + at) : f32x4.splat(0));
         }
-        // … Gᵀ, row by row
-        for (let r = 0, h = half, p: usize = 0; r < side; r++, h += line) {
-          tapPoints(row, 16, h);
-          for (let q = row; q < row + line; q += 16, p += step) {
-            const at = p + ((i * MR) << 2);
-            store<i64>(first + at, load<i64>(q));
-            if (o + 2 < rows) store<i64>(second + at, load<i64>(q, 8));
-          }
-        }
+        tapPoints(h, line, row);
+      }
+      // … Gᵀ, row by row
+      for (let r = 0, h = half, q = to + ((i * MR) << 2); r < side; r++, h += line, q += (side as usize) * step) {
+        tapPoints(q, step, h);
       }
     }
   }
@@ -144,7 +133,7 @@ export function winogradBackwardWeight(
       fillOffsets(offsets, taps - 1);
       fillOffsets(targets, 0);
 
-      const ofX = columns / NR, ofY = parts(rows, ROWS);
+      const ofX = columns / NR, ofY = parts(rows, 2 * MR);
       for (let item = claim(ofX + ofY); item >= 0; item = claim(ofX + ofY)) {
         if (item < ofX) {
           for (let i = item * NR; i < min(c, (item + 1) * NR); i += 4) {
@@ -158,12 +147,12 @@ export function winogradBackwardWeight(
             inputChannels(v + ((i / NR * NR * tiles + i % NR) << 2), (columns * tiles) << 2, inputs, offsets);
           }
         } else {
-          for (let o = (item - ofX) * ROWS; o < min(m, (item - ofX + 1) * ROWS); o += 4) {
+          for (let o = (item - ofX) * 2 * MR; o < min(m, (item - ofX + 1) * 2 * MR); o += MR) {
             for (let l = 0; l < 4; l++) {
               const channel = g * m + min(o + l, m - 1);
               gatherOutput(inputs + ((l * tiles) << 6), dy + ((channel * oh * ow) << 2), sampleY, oh, ow);
             }
-            gradientChannels(e, o, rows, inputs, targets);
+            gradientChannels(e + ((o * tiles) << 2), (rows * tiles) << 2, inputs, targets);
           }
         }
       }
@@ -198,16 +187,12 @@ function inputChannels(v: usize, step: usize, inputs: usize, offsets: usize): vo
   }
 }
 
-/** The same for the gradients, in panels of 6, which four channels may straddle. */
-function gradientChannels(e: usize, o: i32, rows: i32, inputs: usize, offsets: usize): void {
-  const row = outputRow(), plane = tiles << 6, step: usize = (rows * tiles) << 2;
-  let first = e + ((o / MR * MR * tiles + o % MR) << 2);
-  // two channels that there is no panel for go where the first two go, before them
-  const beyond = o + 2 >= rows;
-  let second = beyond ? first : e + (((o + 2) / MR * MR * tiles + (o + 2) % MR) << 2);
-  for (let j = 0; j < tiles; j++, first += MR << 2, second += MR << 2, offsets += 4) {
+/** The same for the gradients, a panel of 4. */
+function gradientChannels(e: usize, step: usize, inputs: usize, offsets: usize): void {
+  const row = outputRow(), plane = tiles << 6;
+  for (let j = 0; j < tiles; j++, e += MR << 2, offsets += 4) {
     const d = inputs + load<i32>(offsets);
-    transformGradient(second, first, step, d + 2 * plane, d + 3 * plane, d, d + plane, row);
+    transformGradient(e, step, d, d + plane, d + 2 * plane, d + 3 * plane, row);
   }
 }
 

@@ -84,9 +84,9 @@ Deno.test("report() gives each task a row for each number of threads, with every
     "AlexNet, forward, 2 threads",
   ]);
   assertEquals(rows(text, "244 MB at"), ["244 MB at 1.0 GB/s 244"]);
-  assertEquals(rows(text, "the 6×8"), [
-    "the 6×8 micro-kernel 10.0 100 %",
-    "the 6×8 micro-kernel 20.0 100 %",
+  assertEquals(rows(text, "the 4×8"), [
+    "the 4×8 micro-kernel 10.0 100 %",
+    "the 4×8 micro-kernel 20.0 100 %",
   ]);
   assertStringIncludes(text, "Answers: at most 1e-6 of the largest");
   assertStringIncludes(text, "Left out: somebody: is ill");
