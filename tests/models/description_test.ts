@@ -6,7 +6,13 @@ import { assertEquals, assertRejects } from "../assert.ts";
 const description = {
   architecture: "alexnet-tiny",
   classes: [{ wnid: "n01", label: "a cat" }, { wnid: "", label: "naïve, „dog“" }],
-  preprocessing: { resize: 70, crop: 64, mean: [0.1, 0.2, 0.3], std: [1, 2, 3] },
+  preprocessing: {
+    resize: 70,
+    interpolation: "bicubic",
+    crop: 64,
+    mean: [0.1, 0.2, 0.3],
+    std: [1, 2, 3],
+  },
 } as const;
 
 /** The description in a file with this metadata. */
@@ -18,6 +24,12 @@ async function read(metadata: Record<string, string>) {
 
 Deno.test("readDescription() reads what describe() wrote, whatever else is there", async () => {
   assertEquals(await read({ ...describe(description), more: "text" }), description);
+});
+
+Deno.test("a description without a filter means the bilinear one", async () => {
+  const { interpolation: _, ...preprocessing } = description.preprocessing;
+  const found = await read(describe({ ...description, preprocessing }));
+  assertEquals(found?.preprocessing, { ...preprocessing, interpolation: "bilinear" });
 });
 
 Deno.test("files without a description, or with another program's format, have none", async () => {
@@ -41,7 +53,11 @@ Deno.test("a description that cannot be used is refused, and what is wrong is sa
     await refused({ classes }, reason);
   }
   const sides = { resize: [0, 1.5, -1, "64", 1e9], crop: [0, null, 4097, {}] };
-  const others = { mean: [[1, 2], [1, 2, "3"], 0], std: [[1, 1, 0], [1, 1, -1], null] };
+  const others = {
+    interpolation: ["lanczos", null, 1],
+    mean: [[1, 2], [1, 2, "3"], 0],
+    std: [[1, 1, 0], [1, 1, -1], null],
+  };
   for (const [key, values] of Object.entries({ ...sides, ...others })) {
     for (const value of values) {
       const preprocessing = JSON.stringify({ ...description.preprocessing, [key]: value });

@@ -21,7 +21,7 @@ async function file(
   crop = 64,
 ): Promise<{ model: AlexNetTiny; bytes: Uint8Array<ArrayBuffer> }> {
   const mean = [0.2, 0.3, 0.4] as const, std = [0.5, 0.6, 0.7] as const;
-  const preprocessing = { resize: 66, crop, mean, std };
+  const preprocessing = { resize: 66, interpolation: "bilinear", crop, mean, std } as const;
   const model = new AlexNetTiny({ classes, preprocessing }).init(backend, { seed: 2 });
   const tensors: TensorToWrite[] = [];
   for (const [name, { shape, tensor }] of model.stateDict()) {
