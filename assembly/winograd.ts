@@ -160,24 +160,26 @@ function outputTiles(
   y: usize, products: usize, step: usize, targets: usize, ow: i32, bias: v128, relu: i32,
 ): void {
   const half = area + HALF_TILE, line = (side as usize) << 4, row = (side as usize) * step;
-  for (let j = 0; j < tiles; j += 4, products += 16, targets += 4 * TARGET) {
+  for (let j = 0; j < tiles; j += 4, products += 16) {
     for (let h = half, q = products; h < half + line; h += 16, q += step) {
       const p0 = v128.load(q), p1 = v128.load(q + row), p2 = v128.load(q + 2 * row);
       const p3 = v128.load(q + 3 * row), p4 = v128.load(q + 4 * row), p5 = v128.load(q + 5 * row);
       if (side == 6) outputs6(h, line, p0, p1, p2, p3, p4, p5);
       else outputs8(h, line, p0, p1, p2, p3, p4, p5, v128.load(q + 6 * row), v128.load(q + 7 * row));
     }
-    const four = min(4, tiles - j);
-    for (let r = 0, h = half; r < OUT; r++, h += line) {
+    // each row's results take the place of what they were made of
+    for (let h = half; h < half + 4 * line; h += line) {
       const p0 = v128.load(h), p1 = v128.load(h, 16), p2 = v128.load(h, 32), p3 = v128.load(h, 48);
       const p4 = v128.load(h, 64), p5 = v128.load(h, 80);
       if (side == 6) outputs6(h, 16, p0, p1, p2, p3, p4, p5);
       else outputs8(h, 16, p0, p1, p2, p3, p4, p5, v128.load(h, 96), v128.load(h, 112));
       finishRows(h, bias, relu);
-      for (let l = 0, target = targets; l < four; l++, target += TARGET) {
-        if (r >= load<i32>(target, 4)) continue;
-        const to = y + load<i32>(target) + ((r * ow) << 2), from = h + (l << 4);
-        const columns = load<i32>(target, 8);
+    }
+    const end = half + (min(4, tiles - j) << 4);
+    for (let h = half; h < end; h += 16, targets += TARGET) {
+      const rows = load<i32>(targets, 4), columns = load<i32>(targets, 8);
+      let to = y + load<i32>(targets), from = h;
+      for (let r = 0; r < rows; r++, to += ow << 2, from += line) {
         if (columns == OUT) {
           v128.store(to, v128.load(from));
         } else {
