@@ -1,5 +1,5 @@
 /**
- * The command: `deno run -A cli.ts photo.jpg --weights alexnet.pth` prints what is on a photograph.
+ * The command: `deno run -A cli.ts photo.jpg` prints what is on a photograph.
  *
  * @module
  */

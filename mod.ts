@@ -30,3 +30,4 @@ export * from "./src/train/mod.ts";
 export * from "./src/weights/mod.ts";
 export { fromRgba, type RgbaImage, type RgbImage } from "./src/image/pixels.ts";
 export { imagenetPreprocessing, preprocess, type Preprocessing } from "./src/image/preprocess.ts";
+export type { Interpolation } from "./src/image/resize.ts";

@@ -3,15 +3,15 @@
 import { parseArgs } from "node:util";
 import { devices } from "../backend/devices.ts";
 import { precisions } from "../layers/precision.ts";
+import { type Architecture, architectures } from "../models/description.ts";
 import { UsageError } from "./errors.ts";
-
-/** Models the command knows by name. */
-export const models = ["alexnet"] as const;
 
 export interface Options {
   readonly command: "classify" | "summary" | "help" | "version";
   readonly inputs: readonly string[];
-  readonly model: typeof models[number];
+  /** The network; undefined for the one that the weights are for. */
+  readonly model?: Architecture;
+  /** The file of the weights; undefined for the bundled ones. */
   readonly weights?: string;
   /** The seed of random weights; undefined for weights from a file. */
   readonly seed?: number;
@@ -34,10 +34,12 @@ Commands:
   summary            print a model's layers, parameters and costs
 
 Options:
-  -m, --model NAME   the model: ${models.join(", ")} (the default)
-      --weights FILE its weights, a PyTorch .pth or a safetensors file
+      --weights FILE weights, a PyTorch .pth of AlexNet or a safetensors file, instead of the
+                     bundled ones of alexnet-tiny, which tells 200 classes apart
       --random       random weights instead, as PyTorch initialises them
       --seed N       the seed of --random, as of torch.manual_seed (default: another every time)
+  -m, --model NAME   the model: ${architectures.join(", ")} (default: what the weights are for;
+                     alexnet with --random)
   -k, --top-k N      classes to print for each image (default 5)
       --backend NAME what computes: ${devices.join(", ")} (default auto)
       --precision P  fp32 (the default), or int8: fully connected weights rounded to 8 bits, which
@@ -57,7 +59,7 @@ standard error. Exits with 0, with 1 if an input failed, with 2 for wrong usage 
 permission.`;
 
 /** Where PyTorch keeps its AlexNet. */
-const alexnetUrl = "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth";
+export const alexnetUrl = "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth";
 
 /** Reads the arguments; throws a {@linkcode UsageError} that says what is wrong with them. */
 export function readArgs(args: readonly string[]): Options {
@@ -75,6 +77,7 @@ export function readArgs(args: readonly string[]): Options {
     if (values.seed !== undefined && !values.random) {
       throw new UsageError("--seed goes with --random");
     }
+    if (values.weights === "") throw new UsageError("--weights is empty, must be a file");
   }
   if (command === "summary" && inputs.length > 0) {
     throw new UsageError(`summary takes no input, got ${JSON.stringify(inputs[0])}`);
@@ -82,18 +85,17 @@ export function readArgs(args: readonly string[]): Options {
   if (command === "classify") {
     if (inputs.length === 0) throw new UsageError("no image given; --help shows how");
     if (inputs.includes("")) throw new UsageError("an input is empty; a variable without a value?");
-    if (values.weights === "") throw new UsageError("--weights is empty, must be a file");
-    if (values.weights === undefined && !values.random) {
+    if (values.model === "alexnet" && values.weights === undefined && !values.random) {
       throw new UsageError(
         `no weights given; download ${alexnetUrl} and add --weights alexnet-owt-7be5be79.pth, ` +
-          "or add --random to try without",
+          "or leave out --model alexnet",
       );
     }
   }
   return {
     command,
     inputs,
-    model: oneOf("--model", values.model, models),
+    model: values.model === undefined ? undefined : oneOf("--model", values.model, architectures),
     weights: values.weights,
     seed: values.random ? seedOf(values.seed) : undefined,
     topK: integer("--top-k", values["top-k"], 1),
@@ -111,7 +113,7 @@ function parse(args: readonly string[]) {
       args: [...args],
       allowPositionals: true,
       options: {
-        "model": { type: "string", short: "m", default: "alexnet" },
+        "model": { type: "string", short: "m" },
         "weights": { type: "string" },
         "random": { type: "boolean", default: false },
         "seed": { type: "string" },

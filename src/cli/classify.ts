@@ -2,10 +2,11 @@
 
 import { type Backend, createBackend } from "../backend.ts";
 import { decodeImage } from "../image/mod.ts";
-import { AlexNet, loadWeights } from "../models/mod.ts";
+import type { Classifier } from "../models/mod.ts";
 import type { Options } from "./args.ts";
-import { asFileError, isPermissionError, isSystemError, lineOf } from "./errors.ts";
-import { expand, type Input, pathOf } from "./inputs.ts";
+import { isPermissionError, lineOf } from "./errors.ts";
+import { expand, type Input } from "./inputs.ts";
+import { choose, type Chosen } from "./model.ts";
 import { type Result, resultText, timingsText } from "./output.ts";
 import { Progress } from "./progress.ts";
 import { complain, note, print, warn } from "./terminal.ts";
@@ -15,12 +16,11 @@ const manyImages = 16;
 
 /** Classifies every input, prints what came of each, and returns the exit code. */
 export async function classify(options: Options): Promise<number> {
-  const weights = options.weights ?? `random (seed ${options.seed})`;
-  if (options.weights !== undefined) await checkExists(options.weights);
   const inputs = (await Promise.all(options.inputs.map(expand))).flat();
   const threads = inputs.length < manyImages ? 1 : "auto";
   using backend = await createBackend({ device: options.backend, threads });
-  using model = new AlexNet({ precision: options.precision });
+  using chosen = await choose(options);
+  const { model } = chosen;
   let ready: Promise<void> | undefined;
 
   const results: Result[] = [];
@@ -31,7 +31,7 @@ export async function classify(options: Options): Promise<number> {
     const warnings: string[] = [];
     const decoded = await decode(input, model, (warning) => warnings.push(warning));
     // only now: an image that cannot be read must not wait for 61 million weights
-    if ("values" in decoded) await (ready ??= prepare(model, backend, weights, options));
+    if ("values" in decoded) await (ready ??= prepare(chosen, backend, options));
     const result = "values" in decoded ? await infer(input, decoded, model, options) : decoded;
     progress.clear();
     if (!options.quiet) warnings.forEach(warn);
@@ -41,53 +41,31 @@ export async function classify(options: Options): Promise<number> {
 
   if (options.format === "json") {
     const { name, threads } = backend;
-    const { model, precision } = options;
+    const { name: model, weights } = chosen, { precision } = options;
     const document = { model, weights, precision, backend: name, threads, results };
     print(JSON.stringify(document, null, 2));
   }
   return results.some((result) => "error" in result) ? 1 : 0;
 }
 
-/** A slip in the name of the weights is told before anything is decoded. */
-async function checkExists(weights: string): Promise<void> {
-  try {
-    await Deno.stat(pathOf(weights));
-  } catch (error) {
-    throw isSystemError(error) ? asFileError(weights, error) : error;
-  }
-}
-
 /** Gives the model its weights, and says what will compute. */
 async function prepare(
-  model: AlexNet,
+  { model, weights, hint, prepare }: Chosen,
   backend: Backend,
-  weights: string,
-  options: Options,
+  { quiet, verbose, precision }: Options,
 ): Promise<void> {
-  const start = performance.now();
-  if (options.weights === undefined) model.init(backend, { seed: options.seed });
-  else await load(model, backend, options.weights, options.quiet);
-  const took = options.verbose ? `, ready after ${(performance.now() - start).toFixed(1)} ms` : "";
-  const threads = `${backend.threads} thread${backend.threads === 1 ? "" : "s"}`;
-  const name = options.precision === "fp32" ? model.type : `${model.type} ${options.precision}`;
-  if (!options.quiet) note(`${name}, ${weights}, ${backend.name}, ${threads}${took}`);
-}
-
-async function load(
-  model: AlexNet,
-  backend: Backend,
-  weights: string,
-  quiet: boolean,
-): Promise<void> {
-  const progress = new Progress("loading", !quiet);
-  const onProgress = (done: number, total: number) => progress.update(done, total);
+  const start = performance.now(), progress = new Progress("loading", !quiet);
   try {
-    await loadWeights(model, backend, pathOf(weights), { onProgress });
-  } catch (error) {
-    throw isSystemError(error) ? asFileError(weights, error) : error;
+    await prepare(backend, (done, total) => progress.update(done, total));
   } finally {
     progress.clear();
   }
+  if (quiet) return;
+  const took = verbose ? `, ready after ${(performance.now() - start).toFixed(1)} ms` : "";
+  const threads = `${backend.threads} thread${backend.threads === 1 ? "" : "s"}`;
+  const name = precision === "fp32" ? model.type : `${model.type} ${precision}`;
+  note(`${name}, ${weights}, ${backend.name}, ${threads}${took}`);
+  if (hint) note(hint);
 }
 
 /** An image as the model takes it, and how long that took. */
@@ -100,7 +78,7 @@ interface Decoded {
 /** Reads an image; only a missing permission is thrown. */
 async function decode(
   { name, read }: Input,
-  model: AlexNet,
+  model: Classifier,
   onWarning: (message: string) => void,
 ): Promise<Decoded | Result> {
   try {
@@ -121,7 +99,7 @@ async function decode(
 async function infer(
   { name }: Input,
   { values, decodeMs, preprocessMs }: Decoded,
-  model: AlexNet,
+  model: Classifier,
   { topK }: Options,
 ): Promise<Result> {
   try {

@@ -28,16 +28,7 @@ function reasonOf(error: unknown): string {
   if (error instanceof Deno.errors.NotADirectory) return "no such file";
   if (error instanceof Deno.errors.PermissionDenied) return "not readable (file permissions)";
   if (error instanceof Deno.errors.IsADirectory) return "is a folder";
-  // fetch() says "fetch failed", and why in its cause, where the URL comes once more
-  const { message } = error instanceof TypeError && error.cause instanceof Error
-    ? error.cause
-    : error instanceof Error
-    ? error
-    : { message: String(error) };
-  return oneLine(message).replace(
-    /^error sending request for url \(\S*\): (client error \(\w+\): )?/,
-    "",
-  );
+  return oneLine(error instanceof Error ? error.message : String(error));
 }
 
 /**

@@ -1,6 +1,7 @@
 /** From what stands on the command line to bytes of images. */
 
 import { fileURLToPath } from "node:url";
+import { collect, download, tooLarge } from "../download.ts";
 import { FileError } from "../errors.ts";
 import { asFileError, isPermissionError } from "./errors.ts";
 import { filesBelow, filesMatching, type Found, isPattern } from "./files.ts";
@@ -15,8 +16,6 @@ export interface Input {
 
 /** Compressed images larger than this are not read: 256 MiB. */
 const maxBytes = 2 ** 28;
-/** A download that stands still for this long is given up. */
-const stallMs = 30_000;
 const imageName = /\.(jpe?g|png|webp|gif|bmp)$/i;
 
 /** Whether an argument is a URL to download from. */
@@ -35,8 +34,13 @@ export function pathOf(argument: string): string {
  * that the others keep their order. Only a missing permission is thrown.
  */
 export async function expand(argument: string): Promise<Input[]> {
-  if (argument === "-") return [{ name: "-", read: () => collect("-", Deno.stdin.readable) }];
-  if (isWebUrl(argument)) return [{ name: argument, read: () => download(argument) }];
+  if (argument === "-") {
+    return [{
+      name: "-",
+      read: () => collect("-", Deno.stdin.readable, maxBytes),
+    }];
+  }
+  if (isWebUrl(argument)) return [{ name: argument, read: () => download(argument, maxBytes) }];
   try {
     if (/^(?!file:)\w{2,}:\/\//i.test(argument)) {
       throw new FileError(argument, "only http, https and file URLs are read");
@@ -68,58 +72,11 @@ function fileInput({ path, error }: Found): Input {
       try {
         if (error !== undefined) throw error;
         const { size } = await Deno.stat(path);
-        checkSize(path, size);
-        return await collect(path, (await Deno.open(path)).readable);
+        if (size > maxBytes) throw tooLarge(path, maxBytes);
+        return await collect(path, (await Deno.open(path)).readable, maxBytes);
       } catch (error) {
         throw asFileError(path, error);
       }
     },
   };
-}
-
-async function download(url: string): Promise<Uint8Array<ArrayBuffer>> {
-  const abort = new AbortController();
-  const stalled = () => abort.abort(new FileError(url, `no answer for ${stallMs / 1000} s`));
-  let timer = setTimeout(stalled, stallMs);
-  try {
-    const response = await fetch(url, { signal: abort.signal });
-    if (!response.ok || !response.body) {
-      await response.body?.cancel();
-      const { status, statusText } = response;
-      throw new FileError(url, `the server answered ${status} ${statusText}`.trimEnd());
-    }
-    return await collect(url, response.body, () => {
-      clearTimeout(timer);
-      timer = setTimeout(stalled, stallMs);
-    });
-  } catch (error) {
-    throw asFileError(url, error);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-async function collect(
-  name: string,
-  stream: ReadableStream<Uint8Array>,
-  onChunk = () => {},
-): Promise<Uint8Array<ArrayBuffer>> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of stream) {
-    chunks.push(chunk);
-    checkSize(name, size += chunk.length);
-    onChunk();
-  }
-  const bytes = new Uint8Array(size);
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.length;
-  }
-  return bytes;
-}
-
-function checkSize(name: string, size: number): void {
-  if (size > maxBytes) throw new FileError(name, `larger than ${maxBytes / 2 ** 20} MiB`);
 }

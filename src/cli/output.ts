@@ -31,7 +31,8 @@ export function resultText({ input, predictions }: Classified): string {
   const percents = predictions.map(({ probability }) => percent(probability));
   const width = Math.max(8, ...percents.map((text) => text.length));
   const lines = predictions.map(({ probability, label }, i) =>
-    `  ${percents[i].padStart(width)}  ${cyan(bar(probability))}  ${label}`
+    // a label may come out of a file of weights
+    `  ${percents[i].padStart(width)}  ${cyan(bar(probability))}  ${printable(label)}`
   );
   return [bold(printable(input)), ...lines].join("\n");
 }

@@ -15,14 +15,15 @@ export function permissionLine(
   { message }: Deno.errors.NotCapable,
   script: string,
   args: readonly string[],
-  { inputs, weights }: Pick<Options, "inputs" | "weights">,
+  { inputs, weights, seed }: Pick<Options, "inputs" | "weights" | "seed">,
 ): string {
   const [, kind, what] = /^Requires (\w+) access(?: to "([^"]+)")?/.exec(message) ?? [];
   const flags = new Set<string>();
-  if (weights !== undefined || inputs.some((input) => input !== "-" && !isWebUrl(input))) {
-    flags.add("--allow-read");
-  }
-  const hosts = new Set(inputs.filter(isWebUrl).map((url) => new URL(url).host));
+  // the bundled weights lie beside the script
+  const weightsAt = weights ?? (seed === undefined ? script : "-");
+  const files = [...inputs, weightsAt].filter((file) => file !== "-");
+  if (files.some((file) => !isWebUrl(file))) flags.add("--allow-read");
+  const hosts = new Set(files.filter(isWebUrl).map((url) => new URL(url).host));
   // not among the arguments: where one of them redirects to
   if (kind === "net" && what) hosts.add(what.replace(/:(80|443)$/, ""));
   if (hosts.size > 0) flags.add(`--allow-net=${[...hosts].join(",")}`);

@@ -1,12 +1,16 @@
-/** `cli.ts summary`: what a model is made of. Needs no weights. */
+/** `cli.ts summary`: what a model is made of. Needs no weights, unless they are to say which one. */
 
-import { AlexNet, summarize } from "../models/mod.ts";
+import { network } from "../models/alexnet.ts";
+import { summarize } from "../models/mod.ts";
 import type { Options } from "./args.ts";
+import { choose } from "./model.ts";
 import { summaryText } from "./output.ts";
 import { print } from "./terminal.ts";
 
-export function summary(options: Options): number {
-  const model = new AlexNet();
+export async function summary(options: Options): Promise<number> {
+  const { weights, seed, model: name = "alexnet-tiny" } = options;
+  using chosen = weights !== undefined || seed !== undefined ? await choose(options) : undefined;
+  const model = chosen?.model ?? network(name);
   const result = summarize(model, model.inputShape());
   print(options.format === "text" ? summaryText(result) : JSON.stringify(result));
   return 0;

@@ -23,5 +23,5 @@
 export { type CodecModules, decodeImage, type DecodeOptions } from "./decode.ts";
 export { fromRgba, type RgbaImage, type RgbImage } from "./pixels.ts";
 export { centerCrop, imagenetPreprocessing, preprocess, type Preprocessing } from "./preprocess.ts";
-export { resize, resizeShorterSide } from "./resize.ts";
+export { type Interpolation, resize, resizeShorterSide } from "./resize.ts";
 export { ArgumentError, FileError, PembrokeError } from "../errors.ts";

@@ -7,12 +7,14 @@
 
 import { ArgumentError } from "../errors.ts";
 import { checkPixels, checkSize, type RgbImage } from "./pixels.ts";
-import { resizeWindow, shorterSideTo } from "./resize.ts";
+import { checkInterpolation, type Interpolation, resizeWindow, shorterSideTo } from "./resize.ts";
 
 /** What happens to an image before a network sees it. */
 export interface Preprocessing {
   /** The shorter side after resizing, in pixels. */
   readonly resize: number;
+  /** The filter that resizes, antialiased. Default bilinear. */
+  readonly interpolation?: Interpolation;
   /** The side of the square cut from the centre, in pixels. */
   readonly crop: number;
   /** Subtracted from red, green and blue, which run from 0 to 1. */
@@ -54,7 +56,8 @@ export function centerCrop(image: RgbImage, size: number): RgbImage {
 
 /**
  * Resizes the shorter side, crops the centre and normalises: torchvision's
- * `Compose([Resize(resize), CenterCrop(crop), ToTensor(), Normalize(mean, std)])`, bit for bit.
+ * `Compose([Resize(resize, interpolation), CenterCrop(crop), ToTensor(), Normalize(mean, std)])`, bit
+ * for bit.
  *
  * Only the pixels inside the crop are computed, so a long thin image costs no more than another.
  *
@@ -79,8 +82,10 @@ export function preprocess(
   checkPixels("preprocess", image, 3);
   checkSize("preprocess", "resize", options.resize);
   checkSize("preprocess", "crop", options.crop);
+  const { interpolation = "bilinear" } = options;
+  checkInterpolation("preprocess", interpolation);
   const [width, height] = shorterSideTo(options.resize, image);
-  const { data } = resizeAndCrop(image, width, height, options.crop);
+  const { data } = resizeAndCrop(image, width, height, options.crop, interpolation);
   const area = options.crop * options.crop;
   const tensor = new Float32Array(3 * area);
   for (let c = 0; c < 3; c++) {
@@ -105,7 +110,13 @@ function normalised(mean: number, std: number): Float32Array {
 }
 
 /** The centre `size × size` of the image resized to `width × height`, black where there is none. */
-function resizeAndCrop(image: RgbImage, width: number, height: number, size: number): RgbImage {
+function resizeAndCrop(
+  image: RgbImage,
+  width: number,
+  height: number,
+  size: number,
+  interpolation?: Interpolation,
+): RgbImage {
   const left = cropStart(width, size), top = cropStart(height, size);
   const window = {
     left: Math.max(left, 0),
@@ -113,7 +124,7 @@ function resizeAndCrop(image: RgbImage, width: number, height: number, size: num
     width: Math.min(width, size),
     height: Math.min(height, size),
   };
-  const inner = resizeWindow(image, width, height, window);
+  const inner = resizeWindow(image, width, height, window, interpolation);
   if (inner.width === size && inner.height === size) return inner;
   const data = new Uint8ClampedArray(size * size * 3);
   const x = Math.max(-left, 0), y = Math.max(-top, 0);

@@ -1,17 +1,36 @@
 /**
- * Resizing with Pillow's antialiased bilinear filter, to the bit.
+ * Resizing with Pillow's antialiased filters, to the bit.
  *
- * The filter is a triangle, stretched by the scale when an image shrinks, so that every source pixel
- * counts. Weights are integers of 22 bits and each of the two passes rounds to 8 bits: the pixels
- * are those of `Image.resize(size, Image.BILINEAR)`, described in Pillow's
- * `src/libImaging/Resample.c`.
+ * The filter (a triangle for bilinear, a piecewise cubic for bicubic) is stretched by the scale when
+ * an image shrinks, so that every source pixel counts. Weights are integers of 22 bits and each of the
+ * two passes rounds to 8 bits: the pixels are those of `Image.resize(size, Image.BILINEAR)` and
+ * `Image.BICUBIC`, described in Pillow's `src/libImaging/Resample.c`.
  *
  * @module
  */
 
+import { ArgumentError } from "../errors.ts";
 import { checkPixels, checkSize, type RgbImage } from "./pixels.ts";
 
-/** Bits after the point in a weight: a sum of weight × pixel stays below 2³⁰, inside an int32. */
+/** A filter: bicubic keeps more of an image's sharpness. */
+export type Interpolation = "bilinear" | "bicubic";
+
+/** Each filter's half width, in source pixels when an image grows, and its value there. */
+const filters: Record<Interpolation, { support: number; at: (x: number) => number }> = {
+  bilinear: { support: 1, at: (x) => Math.max(1 - Math.abs(x), 0) },
+  bicubic: { support: 2, at: (x) => cubic(Math.abs(x)) },
+};
+
+/** Keys' cubic with a = −1/2. */
+function cubic(x: number): number {
+  if (x < 1) return (1.5 * x - 2.5) * x * x + 1;
+  return x < 2 ? (((x - 5) * x + 8) * x - 4) * -0.5 : 0;
+}
+
+/** The filters' names. */
+export const interpolations = Object.keys(filters) as readonly Interpolation[];
+
+/** Bits after the point in a weight: a sum of weight × pixel stays below 2³¹, inside an int32. */
 const PRECISION = 22;
 const HALF = 1 << (PRECISION - 1);
 
@@ -25,13 +44,14 @@ export interface Window {
 
 /**
  * Resizes to exactly `width × height`, as `Image.resize((width, height), Image.BILINEAR)` of Pillow
- * does, bit for bit. A side that keeps its size is not filtered.
+ * does (or `Image.BICUBIC`), bit for bit. A side that keeps its size is not filtered.
  *
  * @param image The image; it is not changed.
  * @param width Pixels in a row of the result.
  * @param height Rows of the result.
+ * @param interpolation The filter. Default bilinear.
  * @returns A new image.
- * @throws {ArgumentError} If a size is not a positive integer.
+ * @throws {ArgumentError} If a size is not a positive integer, or there is no such filter.
  *
  * @example
  * ```ts
@@ -41,11 +61,17 @@ export interface Window {
  * console.log(resize(image, 1, 1).data); // Uint8Array(3) [ 50, 100, 25 ]
  * ```
  */
-export function resize(image: RgbImage, width: number, height: number): RgbImage {
+export function resize(
+  image: RgbImage,
+  width: number,
+  height: number,
+  interpolation: Interpolation = "bilinear",
+): RgbImage {
   checkPixels("resize", image, 3);
   checkSize("resize", "width", width);
   checkSize("resize", "height", height);
-  return resizeWindow(image, width, height, { left: 0, top: 0, width, height });
+  checkInterpolation("resize", interpolation);
+  return resizeWindow(image, width, height, { left: 0, top: 0, width, height }, interpolation);
 }
 
 /**
@@ -80,15 +106,23 @@ export function shorterSideTo(size: number, { width, height }: RgbImage): [numbe
     : [Math.trunc(size * width / height), size];
 }
 
+/** Refuses a filter that there is not. */
+export function checkInterpolation(op: string, interpolation: Interpolation): void {
+  if (!Object.hasOwn(filters, interpolation)) {
+    throw new ArgumentError(op, "interpolation", interpolation, interpolations.join(" or "));
+  }
+}
+
 /** The pixels inside `window` of the image resized to `width × height`; the rest costs nothing. */
 export function resizeWindow(
   image: RgbImage,
   width: number,
   height: number,
   window: Window,
+  interpolation: Interpolation = "bilinear",
 ): RgbImage {
-  const across = taps(image.width, width, window.left, window.width);
-  const down = taps(image.height, height, window.top, window.height);
+  const across = taps(image.width, width, window.left, window.width, interpolation);
+  const down = taps(image.height, height, window.top, window.height, interpolation);
   // The rows that the window's rows are made of; both ends grow with the row.
   const last = window.height - 1;
   const from = down.first[0], to = down.first[last] + down.count[last];
@@ -110,14 +144,22 @@ interface Taps {
 }
 
 /** Taps for pixels `start` to `start + length` of an axis that goes from `size` to `newSize`. */
-function taps(size: number, newSize: number, start: number, length: number): Taps {
+function taps(
+  size: number,
+  newSize: number,
+  start: number,
+  length: number,
+  interpolation: Interpolation,
+): Taps {
   const first = new Int32Array(length), count = new Int32Array(length);
   if (size === newSize) { // Pillow skips this pass: each pixel is its own only tap.
     for (let i = 0; i < length; i++) first[i] = start + i;
     return { first, count: count.fill(1), weights: count.map(() => 2 * HALF), stride: 1 };
   }
   const scale = size / newSize;
-  const support = Math.max(scale, 1); // half the triangle's base; it never shrinks below a pixel
+  const filter = filters[interpolation];
+  const stretch = Math.max(scale, 1); // it never shrinks below a pixel
+  const support = filter.support * stretch;
   const stride = Math.ceil(support) * 2 + 1;
   const weights = new Int32Array(length * stride);
   const exact = new Float64Array(stride);
@@ -127,12 +169,13 @@ function taps(size: number, newSize: number, start: number, length: number): Tap
     const end = Math.min(Math.trunc(center + support + 0.5), size);
     let sum = 0;
     for (let k = 0; k < end - begin; k++) {
-      // Multiplying by 1/support, not dividing: the last bit of a weight depends on it.
-      exact[k] = Math.max(1 - Math.abs((k + begin - center + 0.5) * (1 / support)), 0);
+      // Multiplying by 1/stretch, not dividing: the last bit of a weight depends on it.
+      exact[k] = filter.at((k + begin - center + 0.5) * (1 / stretch));
       sum += exact[k];
     }
     for (let k = 0; k < end - begin; k++) {
-      weights[i * stride + k] = Math.trunc(0.5 + (exact[k] / sum) * (1 << PRECISION));
+      const weight = exact[k] / sum;
+      weights[i * stride + k] = Math.trunc(weight * (1 << PRECISION) + (weight < 0 ? -0.5 : 0.5));
     }
     first[i] = begin;
     count[i] = end - begin;

@@ -5,10 +5,10 @@
  */
 
 import type { Backend } from "../backend.ts";
+import { ArgumentError, FileError } from "../errors.ts";
 import { checkInteger } from "../ops/checks.ts";
 import type { AlgorithmOptions } from "../ops/prepared_conv.ts";
-import { imagenetPreprocessing, preprocess, type Preprocessing } from "../image/preprocess.ts";
-import type { RgbImage } from "../image/pixels.ts";
+import { imagenetPreprocessing, type Preprocessing } from "../image/preprocess.ts";
 import {
   AdaptiveAvgPool2d,
   Conv2d,
@@ -20,13 +20,17 @@ import {
   ReLU,
   Sequential,
 } from "../layers/mod.ts";
-import { classNames, type Prediction, topClasses } from "./classify.ts";
-import { type LoadOptions, loadWeights, type WeightsInput } from "./load.ts";
+import type { WeightsFile } from "../weights/mod.ts";
+import { AlexNetTiny } from "./alexnet_tiny.ts";
+import { bundledWeights } from "./bundled.ts";
+import { classesOf, Classifier, type ClassOptions } from "./classifier.ts";
+import { type Architecture, readDescription } from "./description.ts";
+import { fill, type LoadOptions, openInput, type WeightsInput } from "./load.ts";
 
-/** How an AlexNet differs from the original. */
-export interface AlexNetOptions extends PrecisionOptions {
-  /** Number of classes. Default 1000. */
-  readonly numClasses?: number;
+/** How an AlexNet differs from the original, with 1000 classes of ImageNet. */
+export interface AlexNetOptions extends ClassOptions, PrecisionOptions {
+  /** What happens to an image before the first layer. Default: as torchvision's. */
+  readonly preprocessing?: Preprocessing;
   /** Probability of dropout in training. Default 0.5. */
   readonly dropout?: number;
   /** Output channels of the five convolutions. Default 64, 192, 384, 256, 256. */
@@ -64,20 +68,16 @@ export interface AlexNetOptions extends PrecisionOptions {
  * console.log(backend.bytesInUse); // 68 MB
  * ```
  */
-export class AlexNet extends Sequential {
-  /** The name in `torch.nn`. */
+export class AlexNet extends Classifier {
+  /** The name in `torchvision.models`. */
   override readonly type = "AlexNet";
-  /** What happens to an image before the first layer. */
-  readonly preprocessing: Preprocessing = imagenetPreprocessing;
-  /** Number of classes. */
-  readonly numClasses: number;
 
   /** Describes the network; it has no weights yet. */
   constructor(options: AlexNetOptions = {}) {
-    const { numClasses = 1000, dropout = 0.5, hiddenFeatures = 4096, algorithm, precision } =
-      options;
+    const { dropout = 0.5, hiddenFeatures = 4096, algorithm, precision } = options;
+    const { preprocessing = imagenetPreprocessing } = options;
     const [c1, c2, c3, c4, c5] = options.channels ?? [64, 192, 384, 256, 256];
-    checkInteger("AlexNet", "numClasses", numClasses, 1);
+    const classes = classesOf("AlexNet", options, 1000);
     checkInteger("AlexNet", "hiddenFeatures", hiddenFeatures, 1);
     super({
       features: new Sequential([
@@ -104,51 +104,85 @@ export class AlexNet extends Sequential {
         new Dropout(dropout),
         new Linear(hiddenFeatures, hiddenFeatures, { precision }),
         new ReLU(),
-        new Linear(hiddenFeatures, numClasses, { precision }),
+        new Linear(hiddenFeatures, classes.length, { precision }),
       ]),
-    });
-    this.numClasses = numClasses;
+    }, { preprocessing, classes });
   }
 
   /**
-   * An AlexNet with weights from a PyTorch `.pth` or a safetensors file.
+   * An AlexNet that knows something. Without weights it is the one that comes with the library:
+   * {@linkcode AlexNetTiny}, which tells 200 classes apart and takes 3.4 MB, read from disk
+   * (`--allow-read`) or, when the library itself was imported from a URL, fetched from there
+   * (`--allow-net`).
    *
+   * @param backend What computes.
+   * @param weights A PyTorch `.pth` or a safetensors file: of torchvision's AlexNet, or one that
+   * says which network it is for.
+   * @param options What the file does not say; `classes` and `preprocessing` go before what it says.
    * @throws {FileError} When the file cannot be read or is not for this model.
+   *
+   * @example
+   * ```ts
+   * import { createBackend } from "../backend.ts";
+   * import { decodeImage } from "../image/mod.ts";
+   * import { AlexNet } from "./alexnet.ts";
+   *
+   * using backend = await createBackend();
+   * using model = await AlexNet.load(backend); // AlexNet.load(backend, "alexnet.pth") for 1000 classes
+   * const photo = await Deno.readFile("tests/photos/chelsea.png");
+   * for (const { label, probability } of await model.classify(await decodeImage(photo))) {
+   *   console.log(label, probability); // cats
+   * }
+   * ```
    */
   static async load(
     backend: Backend,
-    weights: WeightsInput,
+    weights: WeightsInput = bundledWeights(),
     options: AlexNetOptions & LoadOptions = {},
-  ): Promise<AlexNet> {
-    const model = new AlexNet(options);
-    await loadWeights(model, backend, weights, options);
+  ): Promise<Classifier> {
+    using file = await openInput(weights);
+    const model = networkFor(file, options);
+    await fill(model, backend, file, options);
     return model;
   }
+}
 
-  /** The shape of a batch of its inputs. */
-  inputShape(batch = 1): [number, number, number, number] {
-    return [batch, 3, this.preprocessing.crop, this.preprocessing.crop];
+/** The network of this name, without weights. */
+export function network(architecture: Architecture, options: AlexNetOptions = {}): Classifier {
+  if (architecture === "alexnet") return new AlexNet(options);
+  for (const option of ["channels", "hiddenFeatures"] as const) {
+    if (options[option] === undefined) continue;
+    throw new ArgumentError("AlexNetTiny", option, options[option], "left out");
   }
+  return new AlexNetTiny(options);
+}
 
-  /** Resizes, crops and normalises an image as torchvision does: a [3, 224, 224] tensor's values. */
-  preprocess(image: RgbImage): Float32Array {
-    return preprocess(image, this.preprocessing);
+/**
+ * The network that a file of weights is for, without them: the one it describes, or AlexNet.
+ *
+ * @param wanted The network to make, whatever the file describes.
+ * @throws {FileError} When it describes what cannot be.
+ */
+export function networkFor(
+  file: WeightsFile,
+  options: AlexNetOptions = {},
+  wanted?: Architecture,
+): Classifier {
+  const description = readDescription(file);
+  if (!description || description.architecture !== (wanted ?? description.architecture)) {
+    return network(wanted ?? "alexnet", options);
   }
-
-  /**
-   * The most probable classes of an image, the most probable first.
-   *
-   * @param image Its pixels, or what {@linkcode AlexNet.preprocess} made of them.
-   * @throws {PembrokeError} When the weights make the output not a number.
-   */
-  async classify(
-    image: RgbImage | Float32Array,
-    options: { readonly topK?: number } = {},
-  ): Promise<Prediction[]> {
-    const values = image instanceof Float32Array ? image : this.preprocess(image);
-    using x = this.backend.upload(values, this.inputShape());
-    const classes = classNames(this.numClasses);
-    const [predictions] = await topClasses(this, x, classes, options.topK ?? 5);
-    return predictions;
+  const { classes = description.classes, preprocessing = description.preprocessing } = options;
+  const model = network(description.architecture, { ...options, classes, preprocessing });
+  try {
+    model.outputShape(model.inputShape());
+  } catch (cause) {
+    const side = preprocessing.crop;
+    throw new FileError(
+      file.name,
+      `is for images of ${side}×${side}, which ${model.type} does not take`,
+      { cause },
+    );
   }
+  return model;
 }

@@ -5,6 +5,7 @@
  */
 
 import type { Preprocessing } from "../image/preprocess.ts";
+import type { AlgorithmOptions } from "../ops/prepared_conv.ts";
 import {
   BatchNorm2d,
   Conv2d,
@@ -13,10 +14,12 @@ import {
   type Layer,
   Linear,
   MaxPool2d,
+  type PrecisionOptions,
   ReLU,
   Sequential,
 } from "../layers/mod.ts";
 import { elements } from "../tensor.ts";
+import { classesOf, Classifier, type ClassOptions } from "./classifier.ts";
 
 /** A convolution of the network, with the ReLU and the pooling behind it. */
 interface Stage {
@@ -40,18 +43,23 @@ const hiddenFeatures: readonly number[] = [512];
 /** Side of the images it takes. */
 const side = 64;
 
-/** What happens to an image before alexnet-tiny: the statistics are those of its training images. */
+/**
+ * What happens to an image before alexnet-tiny. Its training images were the squares in the middle of
+ * photographs, too; they had been made smaller without antialiasing, so of the filters that do better
+ * the sharper one suits it. The statistics are those of these images.
+ */
 export const alexnetTinyPreprocessing: Preprocessing = {
   resize: side,
+  interpolation: "bicubic",
   crop: side,
   mean: [0.4801, 0.4481, 0.3982],
   std: [0.273, 0.266, 0.2778],
 };
 
-/** How an AlexNetTiny differs from the one that classifies. */
-export interface AlexNetTinyOptions {
-  /** Number of classes. Default 200. */
-  readonly numClasses?: number;
+/** How an AlexNetTiny differs from the one that classifies 200 classes. */
+export interface AlexNetTinyOptions extends ClassOptions, PrecisionOptions {
+  /** What happens to an image before the first layer. Default: as in training. */
+  readonly preprocessing?: Preprocessing;
   /**
    * Batch normalisation behind each convolution, which then has no bias. It speeds up learning;
    * {@linkcode foldBatchNorm} takes it away afterwards. Default false.
@@ -59,6 +67,8 @@ export interface AlexNetTinyOptions {
   readonly batchNorm?: boolean;
   /** Probability of dropout before each fully connected layer, in training. Default 0.5. */
   readonly dropout?: number;
+  /** How evaluation computes convolutions: see {@linkcode AlgorithmOptions}. */
+  readonly algorithm?: AlgorithmOptions["algorithm"];
 }
 
 /**
@@ -77,35 +87,30 @@ export interface AlexNetTinyOptions {
  * console.log(logits.shape); // [1, 200]
  * ```
  */
-export class AlexNetTiny extends Sequential {
+export class AlexNetTiny extends Classifier {
   /** The name of the network. */
   override readonly type = "AlexNetTiny";
-  /** What happens to an image before the first layer. */
-  readonly preprocessing: Preprocessing = alexnetTinyPreprocessing;
-  /** Number of classes. */
-  readonly numClasses: number;
 
   /** Describes the network; it has no weights yet. */
   constructor(options: AlexNetTinyOptions = {}) {
-    const { numClasses = 200, batchNorm = false, dropout = 0.5 } = options;
-    const features = new Sequential(convolutions(batchNorm));
+    const { batchNorm = false, dropout = 0.5, algorithm, precision } = options;
+    const { preprocessing = alexnetTinyPreprocessing } = options;
+    const classes = classesOf("AlexNetTiny", options, 200);
+    const features = new Sequential(convolutions(batchNorm, algorithm));
     const inFeatures = elements(features.outputShape([1, 3, side, side]));
-    const sizes = [inFeatures, ...hiddenFeatures, numClasses];
+    const sizes = [inFeatures, ...hiddenFeatures, classes.length];
     super({
       features,
       flatten: new Flatten(),
-      classifier: new Sequential(fullyConnected(sizes, dropout)),
-    });
-    this.numClasses = numClasses;
-  }
-
-  /** The shape of a batch of its inputs. */
-  inputShape(batch = 1): [number, number, number, number] {
-    return [batch, 3, side, side];
+      classifier: new Sequential(fullyConnected(sizes, dropout, precision)),
+    }, { preprocessing, classes });
   }
 }
 
-function convolutions(batchNorm: boolean): Layer[] {
+function convolutions(
+  batchNorm: boolean,
+  algorithm: AlgorithmOptions["algorithm"],
+): Layer[] {
   let inChannels = 3;
   return stages.flatMap(({ channels, kernelSize, stride = 1, pool }) => {
     const padding = (kernelSize - 1) / 2;
@@ -113,6 +118,7 @@ function convolutions(batchNorm: boolean): Layer[] {
       stride,
       padding,
       bias: !batchNorm,
+      algorithm,
     });
     inChannels = channels;
     const norm = batchNorm ? [new BatchNorm2d(channels)] : [];
@@ -120,10 +126,14 @@ function convolutions(batchNorm: boolean): Layer[] {
   });
 }
 
-function fullyConnected(sizes: readonly number[], dropout: number): Layer[] {
+function fullyConnected(
+  sizes: readonly number[],
+  dropout: number,
+  precision: PrecisionOptions["precision"],
+): Layer[] {
   return sizes.slice(1).flatMap((outFeatures, i) => {
     const last = i === sizes.length - 2;
-    const linear = new Linear(sizes[i], outFeatures);
+    const linear = new Linear(sizes[i], outFeatures, { precision });
     return [new Dropout(dropout), linear, ...(last ? [] : [new ReLU()])];
   });
 }

@@ -19,7 +19,7 @@ export interface Prediction extends ClassName {
   readonly probability: number;
 }
 
-/** The names of a model's classes: ImageNet's for 1000, bare numbers otherwise. */
+/** The names of a model's classes when nothing else names them: ImageNet's for 1000, or numbers. */
 export function classNames(numClasses: number): readonly ClassName[] {
   if (numClasses === imagenetClasses.length) return imagenetClasses;
   return Array.from({ length: numClasses }, (_, i) => ({ wnid: "", label: `class ${i}` }));

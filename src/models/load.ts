@@ -5,7 +5,7 @@
  */
 
 import type { Backend } from "../backend.ts";
-import { PembrokeError } from "../errors.ts";
+import { download } from "../download.ts";
 import type { Layer } from "../layers/layer.ts";
 import { LinearWeight } from "../layers/linear_weight.ts";
 import { elements } from "../tensor.ts";
@@ -16,9 +16,13 @@ import {
   checkWeights,
   fileSource,
   openWeights,
+  type WeightsFile,
 } from "../weights/mod.ts";
 
-/** Where weights come from: a path or file URL (in Deno), bytes, a Blob, or anything that reads. */
+/**
+ * Where weights come from: a path or file URL (in Deno), an http or https URL, bytes, a Blob, or
+ * anything that reads. What is behind a URL is fetched whole, every time.
+ */
 export type WeightsInput = string | URL | Uint8Array | Blob | ByteSource;
 
 /** What loading takes besides. */
@@ -41,10 +45,24 @@ export async function loadWeights(
   weights: WeightsInput,
   options: LoadOptions = {},
 ): Promise<void> {
-  const source = await sourceOf(weights);
+  using file = await openInput(weights);
+  await fill(model, backend, file, options);
+}
+
+/** Opens weights, wherever they come from. */
+export async function openInput(weights: WeightsInput): Promise<WeightsFile> {
+  return await openWeights(await sourceOf(weights));
+}
+
+/** As {@linkcode loadWeights}, from an open file. */
+export async function fill(
+  model: Layer,
+  backend: Backend,
+  file: WeightsFile,
+  options: LoadOptions = {},
+): Promise<void> {
   let loading = false;
   try {
-    using file = await openWeights(source);
     const parameters = model.stateDict();
     const shapes = new Map(parameters.entries().map(([name, { shape }]) => [name, shape]));
     checkWeights(file, shapes, model.type);
@@ -62,8 +80,6 @@ export async function loadWeights(
   } catch (error) {
     if (loading) model.dispose();
     throw error;
-  } finally {
-    source.close();
   }
 }
 
@@ -80,13 +96,16 @@ export async function findNonFinite(model: Layer): Promise<string | undefined> {
   return undefined;
 }
 
+/** Weights behind a URL are held in memory: 1 GiB of them at most. */
+const mostDownloaded = 2 ** 30;
+
 async function sourceOf(weights: WeightsInput): Promise<ByteSource> {
   if (weights instanceof Uint8Array) return bytesSource(weights);
   if (weights instanceof Blob) return blobSource(weights);
   if (typeof weights !== "string" && !(weights instanceof URL)) return weights;
   if (/^file:/.test(String(weights))) return await fileSource(new URL(weights));
   if (/^https?:/.test(String(weights))) {
-    throw new PembrokeError(`${weights}: download it first, weights are read from files`);
+    return bytesSource(await download(String(weights), mostDownloaded), String(weights));
   }
   return await fileSource(weights);
 }

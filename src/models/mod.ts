@@ -1,7 +1,8 @@
 /** Networks, what they are made of, and running them. */
 
-export * from "./alexnet.ts";
+export { AlexNet, type AlexNetOptions } from "./alexnet.ts";
 export * from "./alexnet_tiny.ts";
+export { Classifier, type ClassifierOptions, type ClassOptions } from "./classifier.ts";
 export { classNames, type Prediction } from "./classify.ts";
 export { type LoadOptions, loadWeights, type WeightsInput } from "./load.ts";
 export * from "./summary.ts";

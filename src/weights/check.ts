@@ -5,9 +5,8 @@
  */
 
 import { FileError } from "../errors.ts";
-import { isFloat } from "./dtype.ts";
 import { shown, shownShape } from "./text.ts";
-import type { WeightsFile } from "./tensor_file.ts";
+import { isWeight, weightKinds, type WeightsFile } from "./tensor_file.ts";
 
 /**
  * Checks that a file holds exactly the tensors of a model, without reading any. Integer tensors that
@@ -41,8 +40,8 @@ export function checkWeights(
   modelName: string,
 ): void {
   const missing = [...expected.keys()].filter((name) => !file.entries.has(name));
-  const unexpected = [...file.entries.values()].filter(({ name, dtype }) =>
-    isFloat(dtype) && !expected.has(name)
+  const unexpected = [...file.entries.values()].filter((entry) =>
+    isWeight(entry) && !expected.has(entry.name)
   );
   const no = `not weights for ${modelName}`;
   if (missing.length > 0 && missing.length === expected.size && file.entries.size > 0) {
@@ -61,8 +60,8 @@ export function checkWeights(
     const entry = file.entries.get(name)!;
     if (entry.shape.length !== shape.length || shape.some((size, i) => size !== entry.shape[i])) {
       wrong.push(`${name} is ${shownShape(entry.shape)}, ${modelName} takes ${shownShape(shape)}`);
-    } else if (!isFloat(entry.dtype)) {
-      wrong.push(`${name} is ${entry.dtype}, ${modelName} takes F32, F16, BF16 or F64`);
+    } else if (!isWeight(entry)) {
+      wrong.push(`${name} is ${entry.dtype}, ${modelName} takes ${weightKinds}`);
     }
   }
   if (wrong.length > 0) throw new FileError(file.name, `${wrong[0]}${more(wrong)}`);

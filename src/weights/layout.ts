@@ -16,10 +16,12 @@ export interface WeightEntry {
   readonly dtype: DType;
   /** Its sizes, outermost first; empty for a scalar. */
   readonly shape: readonly number[];
+  /** Whether it is I8 that stands for real numbers, with a factor for each row in the file. */
+  readonly quantized?: true;
 }
 
 /** A tensor and its place, checked: every element is inside the file. */
-export interface StoredTensor extends WeightEntry {
+export interface StoredTensor extends Omit<WeightEntry, "quantized"> {
   readonly count: number;
   /** Where in the file its first element is, in bytes. */
   readonly start: number;
@@ -27,6 +29,8 @@ export interface StoredTensor extends WeightEntry {
   readonly span: number;
   /** In elements, outermost first; undefined when the elements follow each other in row-major order. */
   readonly strides: readonly number[] | undefined;
+  /** The factors of an I8 tensor's rows. */
+  readonly scale?: StoredTensor;
 }
 
 /** A place for elements, in bytes from the beginning of the file. */

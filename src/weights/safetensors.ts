@@ -9,6 +9,7 @@
 import { FileError } from "../errors.ts";
 import { type DType, itemSize, itemSizes } from "./dtype.ts";
 import { elementCount, type StoredTensor } from "./layout.ts";
+import { pairScales } from "./quantized.ts";
 import { type HeaderEntry, parseHeader } from "./safetensors_header.ts";
 import { type ByteSource, readBytes } from "./source.ts";
 import { TensorFile } from "./tensor_file.ts";
@@ -44,7 +45,8 @@ export async function openSafetensors(source: ByteSource): Promise<TensorFile> {
     if (at > source.size) throw bad(`ends inside of ${shown(name)}: truncated or damaged`);
   }
   if (at < source.size) throw bad("has bytes at its end that belong to no tensor: damaged");
-  return new TensorFile(source, "safetensors", tensors, header.metadata);
+  const weights = pairScales(tensors, source.name);
+  return new TensorFile(source, "safetensors", weights, header.metadata);
 }
 
 /** By where they are; empty ones before whatever begins there. */

@@ -6,13 +6,14 @@
 
 import { ArgumentError } from "../errors.ts";
 import { fromFloat32, itemSize } from "./dtype.ts";
+import { quantize, scaleName } from "./quantized.ts";
 
 /** A tensor to write. */
 export interface TensorToWrite {
   /** Its name, as `features.0.weight`; no two may share one. */
   readonly name: string;
-  /** What to store it as. */
-  readonly dtype: "F32" | "F16" | "BF16";
+  /** What to store it as; I8 takes one more tensor, `name_scale`, and at least one axis. */
+  readonly dtype: "F32" | "F16" | "BF16" | "I8";
   /** Its sizes, outermost first. */
   readonly shape: readonly number[];
   /** Its elements in row-major order. */
@@ -20,12 +21,14 @@ export interface TensorToWrite {
 }
 
 /**
- * The bytes of a safetensors file. F16 and BF16 are rounded to nearest even. Wider kinds come first,
- * so that every tensor is aligned to its element.
+ * The bytes of a safetensors file. F16 and BF16 are rounded to nearest even. I8 is quantised: each
+ * outermost row is stored as whole numbers from −127 to 127, which its own float32 in `name_scale`
+ * multiplies. Wider kinds come first, so that every tensor is aligned to its element.
  *
  * @param tensors What to write.
  * @param metadata What else to say about them.
- * @throws {ArgumentError} When a name comes twice, or data does not fill its shape.
+ * @throws {ArgumentError} When a name comes twice, data does not fill its shape, or what is to be
+ * quantised is not finite.
  *
  * @example
  * ```ts
@@ -41,21 +44,14 @@ export function writeSafetensors(
   tensors: Iterable<TensorToWrite>,
   metadata?: Readonly<Record<string, string>>,
 ): Uint8Array<ArrayBuffer> {
-  const sorted = [...tensors].sort((a, b) => itemSize(b.dtype) - itemSize(a.dtype));
+  const sorted = [...tensors].flatMap(stored)
+    .sort((a, b) => itemSize(b.dtype) - itemSize(a.dtype));
   const header = new Map<string, unknown>();
   if (metadata) header.set("__metadata__", metadata);
   let end = 0;
   for (const { name, dtype, shape, data } of sorted) {
     if (header.has(name) || name === "__metadata__") {
       throw new ArgumentError("writeSafetensors", "name", name, "a name no other tensor has");
-    }
-    if (shape.reduce((count, size) => count * size, 1) !== data.length) {
-      throw new ArgumentError(
-        "writeSafetensors",
-        `shape of ${name}`,
-        shape,
-        `that of ${data.length} elements`,
-      );
     }
     const begin = end;
     end += data.length * itemSize(dtype);
@@ -71,8 +67,31 @@ export function writeSafetensors(
   let at = dataStart;
   for (const { dtype, data } of sorted) {
     const length = data.length * itemSize(dtype);
-    fromFloat32(dtype, data, new DataView(bytes.buffer, at, length));
+    if (data instanceof Int8Array) new Int8Array(bytes.buffer, at, length).set(data);
+    else if (dtype !== "I8") fromFloat32(dtype, data, new DataView(bytes.buffer, at, length));
     at += length;
   }
   return bytes;
+}
+
+/** A tensor of the file; whole numbers are as they will lie there. */
+interface Part extends Omit<TensorToWrite, "data"> {
+  readonly data: Float32Array | Int8Array;
+}
+
+/** What a tensor becomes in the file: itself, or whole numbers and their scale. */
+function stored(tensor: TensorToWrite): Part[] {
+  const { name, dtype, shape, data } = tensor;
+  const takes = (what: string) =>
+    new ArgumentError("writeSafetensors", `shape of ${name}`, shape, what);
+  if (shape.reduce((count, size) => count * size, 1) !== data.length) {
+    throw takes(`that of ${data.length} elements`);
+  }
+  if (dtype !== "I8") return [tensor];
+  if (shape.length === 0) throw takes("one with rows, to be quantised");
+  const { stored, scale } = quantize(name, data, shape[0]);
+  return [
+    { name, dtype, shape, data: stored },
+    { name: scaleName(name), dtype: "F32", shape: [shape[0]], data: scale },
+  ];
 }

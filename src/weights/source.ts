@@ -123,6 +123,9 @@ export async function fileSource(path: string | URL): Promise<ByteSource> {
     }
     // What Deno was not permitted goes to whoever can ask for the permission.
     if (cause instanceof FileError || cause instanceof Deno.errors.NotCapable) throw cause;
+    if (cause instanceof Deno.errors.PermissionDenied) {
+      throw new FileError(name, "not readable (file permissions)", { cause });
+    }
     const reason = cause instanceof Error ? cause.message.split("\n")[0] : String(cause);
     throw new FileError(name, `cannot be opened: ${reason}`, { cause });
   }

@@ -7,6 +7,7 @@
 import { ArgumentError, FileError } from "../errors.ts";
 import { isFloat, itemSize, toFloat32 } from "./dtype.ts";
 import type { StoredTensor, WeightEntry } from "./layout.ts";
+import { dequantize } from "./quantized.ts";
 import type { ByteSource } from "./source.ts";
 import { shown } from "./text.ts";
 
@@ -24,19 +25,30 @@ export interface WeightsFile extends Disposable {
   readonly format: WeightsFormat;
   /** The `__metadata__` of safetensors; empty for the others. */
   readonly metadata: ReadonlyMap<string, string>;
-  /** Its tensors by name, also those that are no weights (`num_batches_tracked`). */
+  /**
+   * Its tensors by name, also those that are no weights (`num_batches_tracked`). The scale of a
+   * quantised tensor belongs to that and has no entry.
+   */
   readonly entries: ReadonlyMap<string, WeightEntry>;
   /**
-   * Reads one tensor as float32 in row-major order, a piece (at most 1 MiB) at a time. An empty
-   * tensor never reaches the sink.
+   * Reads one tensor as float32 in row-major order, a piece (at most 1 MiB) at a time; what is
+   * quantised comes multiplied out. An empty tensor never reaches the sink.
    *
    * @throws {ArgumentError} When there is no such entry, or the file was closed.
-   * @throws {FileError} When its elements are not floating-point, or the file cannot be read.
+   * @throws {FileError} When its elements are no real numbers, or the file cannot be read.
    */
   read(name: string, sink: WeightSink): Promise<void>;
   /** Closes the source; closing twice does nothing. */
   close(): void;
 }
+
+/** Whether an entry can be read as float32. */
+export function isWeight({ dtype, quantized }: WeightEntry): boolean {
+  return isFloat(dtype) || quantized === true;
+}
+
+/** The kinds that can be read, for error messages. */
+export const weightKinds = "F32, F16, BF16, F64 or I8 with a scale";
 
 /** 1 MiB of float32: stays in the second-level cache between the read and the sink. */
 const chunkElements = 1 << 18;
@@ -64,7 +76,10 @@ export class TensorFile implements WeightsFile {
     this.#source = source;
     this.#tensors = tensors;
     this.entries = new Map(
-      [...tensors].map(([key, { name, dtype, shape }]) => [key, { name, dtype, shape }]),
+      [...tensors].map(([key, { name, dtype, shape, scale }]) => [
+        key,
+        scale ? { name, dtype, shape, quantized: true } : { name, dtype, shape },
+      ]),
     );
   }
 
@@ -76,10 +91,10 @@ export class TensorFile implements WeightsFile {
     if (!this.#open) throw new ArgumentError("read", "file", "closed", "open");
     const tensor = this.#tensors.get(name);
     if (!tensor) throw new ArgumentError("read", "name", name, `an entry of ${this.name}`);
-    if (!isFloat(tensor.dtype)) {
+    if (!tensor.scale && !isFloat(tensor.dtype)) {
       throw new FileError(
         this.name,
-        `${shown(name)} is ${tensor.dtype}, weights are F32, F16, BF16 or F64`,
+        `${shown(name)} is ${tensor.dtype}, weights are ${weightKinds}`,
       );
     }
     if (tensor.count === 0) return;
@@ -113,14 +128,22 @@ export class TensorFile implements WeightsFile {
 
   /** Elements that follow each other. */
   async #stream(tensor: StoredTensor, { raw, values }: Workspace, sink: WeightSink) {
-    const dtype = tensor.dtype, bytes = itemSize(dtype);
-    if (!isFloat(dtype)) return;
+    const { dtype } = tensor, bytes = itemSize(dtype);
+    const scale = tensor.scale && await this.#whole(tensor.scale, { raw, values });
     for (let done = 0; done < tensor.count;) {
       const count = Math.min(values.length, tensor.count - done);
       await this.#source.read(tensor.start + done * bytes, new Uint8Array(raw, 0, count * bytes));
-      sink(toFloat32(dtype, raw, count, values), done);
+      if (scale) {
+        sink(dequantize(raw, count, done, tensor.count / scale.length, scale, values), done);
+      } else if (isFloat(dtype)) sink(toFloat32(dtype, raw, count, values), done);
       done += count;
     }
+  }
+
+  async #whole(tensor: StoredTensor, space: Workspace): Promise<Float32Array> {
+    const all = new Float32Array(tensor.count);
+    await this.#stream(tensor, space, (values, offset) => all.set(values, offset));
+    return all;
   }
 
   /** Elements in any other order: all that they span is held while they are picked out of it. */

@@ -5,12 +5,12 @@ import { assert, assertEquals, assertStringIncludes, assertThrows } from "../ass
 const complaint = (...args: string[]) => assertThrows(() => readArgs(args), UsageError).message;
 const read = (...args: string[]): Options => readArgs(["--random", ...args]);
 
-Deno.test("readArgs() has a default for everything but weights and inputs", () => {
-  assertEquals(readArgs(["cat.jpg", "--weights", "alexnet.pth"]), {
+Deno.test("readArgs() has a default for everything but inputs", () => {
+  assertEquals(readArgs(["cat.jpg"]), {
     command: "classify",
     inputs: ["cat.jpg"],
-    model: "alexnet",
-    weights: "alexnet.pth",
+    model: undefined,
+    weights: undefined,
     seed: undefined,
     topK: 5,
     backend: "auto",
@@ -41,6 +41,14 @@ Deno.test("readArgs() takes long and short options, before and after inputs", ()
   assertEquals(read("--jsonl", "--no-color", "a.png").format, "jsonl");
 });
 
+Deno.test("readArgs() takes weights and a model", () => {
+  const { weights, model, seed } = readArgs(["cat.jpg", "--weights", "a.pth", "-m", "alexnet"]);
+  assertEquals([weights, model, seed], ["a.pth", "alexnet", undefined]);
+  assertEquals(readArgs(["-m", "alexnet-tiny", "cat.jpg"]).model, "alexnet-tiny");
+  assertEquals(read("-m", "alexnet", "cat.jpg").model, "alexnet");
+  assertEquals(readArgs(["summary", "-m", "alexnet"]).model, "alexnet");
+});
+
 Deno.test("readArgs() takes the command's name or leaves it out", () => {
   assertEquals(read("classify", "--seed=1", "a.png"), read("--seed=1", "a.png"));
   assertEquals(readArgs(["summary"]).command, "summary");
@@ -68,8 +76,8 @@ Deno.test("readArgs() lets --help and --version win", () => {
 });
 
 Deno.test("readArgs() says what to do without weights or inputs", () => {
-  const line = complaint("cat.jpg");
-  for (const part of ["no weights given", "https://", "--weights ", "--random"]) {
+  const line = complaint("--model", "alexnet", "cat.jpg");
+  for (const part of ["no weights given", "https://", "--weights ", "leave out --model"]) {
     assertStringIncludes(line, part);
   }
   assertEquals(complaint(), "no image given; --help shows how");
@@ -79,6 +87,7 @@ Deno.test("readArgs() says what to do without weights or inputs", () => {
     "an input is empty; a variable without a value?",
   );
   assertEquals(complaint("--weights", "", "a.png"), "--weights is empty, must be a file");
+  assertEquals(complaint("summary", "--weights="), "--weights is empty, must be a file");
 });
 
 Deno.test("readArgs() refuses options that exclude each other", () => {
@@ -113,7 +122,10 @@ Deno.test("readArgs() refuses what is no seed", () => {
 });
 
 Deno.test("readArgs() refuses unknown models, backends, precisions and options, and names the known", () => {
-  assertEquals(complaint("--random", "-m", "vgg", "x"), '--model is "vgg", must be alexnet');
+  assertEquals(
+    complaint("--random", "-m", "vgg", "x"),
+    '--model is "vgg", must be alexnet or alexnet-tiny',
+  );
   const backend = complaint("--random", "--backend=cuda", "x");
   assertStringIncludes(backend, '--backend is "cuda", must be auto or wasm');
   const precision = complaint("--random", "--precision=int4", "x");

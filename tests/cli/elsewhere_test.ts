@@ -10,10 +10,12 @@ const types: Record<string, string> = {
   json: "application/json",
 };
 
-/** Serves the repository, as a web server or a CDN does. */
+/** Serves the repository, as a web server or a CDN does; under `/bare/` without the weights. */
 function serve() {
   return Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, async ({ url }) => {
-    const { pathname } = new URL(url);
+    const bare = url.includes("/bare/");
+    const pathname = new URL(url).pathname.replace("/bare/", "/");
+    if (bare && pathname.endsWith(".safetensors")) return new Response("no", { status: 404 });
     const type = types[pathname.split(".").at(-1)!] ?? "application/octet-stream";
     const bytes = await Deno.readFile(new URL(`.${pathname}`, root)).catch(() => undefined);
     if (!bytes) return new Response("no such file", { status: 404 });
@@ -60,5 +62,43 @@ Deno.test({
 
     const line = theError(await run(args, { ...from, flags: ["--no-prompt"] }), 2);
     assertEquals(line.split("; run: ")[1], `deno run --allow-read ${script} ${args.join(" ")}`);
+  },
+});
+
+Deno.test({
+  name: "from a URL, command and library fetch the bundled model from there, or say why not",
+  ignore: Deno.build.os === "windows",
+  fn: async () => {
+    await using folder = await TempFolder.make();
+    await Deno.mkdir(`${folder.path}/deno`);
+    await Deno.symlink(await npmCache(), `${folder.path}/deno/npm`);
+    await using server = serve();
+    const host = `127.0.0.1:${server.addr.port}`;
+    const from = { cwd: folder.path, env: { DENO_DIR: `${folder.path}/deno` } };
+    const args = ["-q", "-k", "1", fixture("models/tiles.png")];
+    const here = await run(args);
+    const script = `http://${host}/cli.ts`;
+    assertEquals(await run(args, { ...from, script }), here);
+
+    const line = theError(await run(args, { ...from, script, flags: ["--no-prompt"] }), 2);
+    const [, flags] = / run: deno run (.*) http/.exec(line)!;
+    assertEquals(flags, `--allow-read --allow-net=${host}`);
+    const permitted = { ...from, script, flags: ["--no-prompt", ...flags.split(" ")] };
+    assertEquals(await run(args, permitted), here);
+
+    const program = await folder.write(
+      "program.ts",
+      `import { AlexNet, createBackend } from "http://${host}/mod.ts";
+       using backend = await createBackend();
+       using model = await AlexNet.load(backend);
+       console.log(model.classes.length);`,
+    );
+    const net = ["--no-prompt", `--allow-import=${host}`, `--allow-net=${host}`];
+    const { stdout, stderr } = await run([], { ...from, script: program, flags: net });
+    assertEquals([stdout, stderr], ["200\n", ""]);
+
+    const bare = await run(args, { ...from, script: `http://${host}/bare/cli.ts` });
+    const weights = `http://${host}/bare/weights/alexnet_tiny.safetensors`;
+    assertEquals(theError(bare, 1), `${weights}: the server answered 404 Not Found`);
   },
 });

@@ -1,7 +1,7 @@
 import denoJson from "../../deno.json" with { type: "json" };
 import { usage } from "../../src/cli/args.ts";
 import { assertEquals, assertMatch } from "../assert.ts";
-import { run, theError } from "./run.ts";
+import { fixture, run, theError } from "./run.ts";
 
 Deno.test("--help and --version print on standard output and exit with 0", async () => {
   for (const option of ["--help", "-h"]) {
@@ -13,7 +13,8 @@ Deno.test("--help and --version print on standard output and exit with 0", async
 
 Deno.test("wrong usage exits with 2 and one line", async () => {
   assertEquals(theError(await run([]), 2), "no image given; --help shows how");
-  assertMatch(theError(await run(["x.png"]), 2), /^no weights given; download https:.*--random/);
+  const alexnet = await run(["-m", "alexnet", "x.png"]);
+  assertMatch(theError(alexnet, 2), /^no weights given; download https:.*--weights/);
   assertMatch(theError(await run(["--random", "-k", "0", "x.png"]), 2), /^--top-k is "0", must/);
   assertEquals(
     theError(await run(["--colour", "x.png"]), 2),
@@ -22,8 +23,11 @@ Deno.test("wrong usage exits with 2 and one line", async () => {
 });
 
 Deno.test("summary prints the layers of AlexNet, their parameters and multiply-adds", async () => {
-  const { code, stdout, stderr } = await run(["summary"]);
+  const { code, stdout, stderr } = await run(["summary", "--model", "alexnet"]);
   assertEquals([code, stderr], [0, ""]);
+  assertEquals((await run(["summary", "--random"])).stdout, stdout);
+  const file = await run(["summary", "--weights", fixture("models/narrow_alexnet.pth")]);
+  assertEquals(file.stdout, stdout); // a file that does not say what it is for is taken for AlexNet
   const lines = stdout.split("\n").map((line) => line.trim().replace(/ {2,}/g, " | "));
   assertEquals(lines[0], "AlexNet, input 3×224×224");
   assertEquals(lines[2], "features.0 | Conv2d | 64×55×55 | 23,296 | 70,276,800");
@@ -31,8 +35,17 @@ Deno.test("summary prints the layers of AlexNet, their parameters and multiply-a
   assertEquals(lines.at(-2), "last layer classifier.6: 4096 → 1000 features");
 });
 
+Deno.test("summary prints the layers of the bundled model, unless told otherwise", async () => {
+  const { code, stdout, stderr } = await run(["summary"]);
+  assertEquals([code, stderr], [0, ""]);
+  const lines = stdout.split("\n");
+  assertEquals(lines[0], "AlexNetTiny, input 3×64×64");
+  assertEquals(lines.at(-2), "last layer classifier.4: 512 → 200 features");
+  assertEquals((await run(["summary", "--model", "alexnet-tiny"])).stdout, stdout);
+});
+
 Deno.test("summary --json and --jsonl print one line of JSON", async () => {
-  const { code, stdout, stderr } = await run(["summary", "--json"]);
+  const { code, stdout, stderr } = await run(["summary", "-m", "alexnet", "--json"]);
   assertEquals([code, stderr], [0, ""]);
   const { layers, ...sums } = JSON.parse(stdout);
   assertEquals(sums, {
@@ -49,5 +62,5 @@ Deno.test("summary --json and --jsonl print one line of JSON", async () => {
     parameters: 23296,
     macs: 70276800,
   });
-  assertEquals((await run(["summary", "--jsonl"])).stdout, stdout);
+  assertEquals((await run(["summary", "-m", "alexnet", "--jsonl"])).stdout, stdout);
 });

@@ -23,6 +23,11 @@ Deno.test("percent() shows two decimals, and two digits that count of small shar
   );
 });
 
+Deno.test("resultText() escapes what a label of untrusted weights would do to the terminal", () => {
+  const predictions = [{ ...prediction(1), label: "cat\x1b[2J\n" }];
+  assertMatch(resultText({ input: "x", predictions, timings }), /cat\\x1b\[2J\\x0a$/);
+});
+
 Deno.test("resultText() keeps bars below each other, however small a share", () => {
   const predictions = [1, 0.5, 0.0000123, 1.5e-12].map(prediction);
   const [name, ...lines] = resultText({ input: "x", predictions, timings }).split("\n");

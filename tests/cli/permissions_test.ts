@@ -7,8 +7,10 @@ const windows = Deno.build.os === "windows";
 const denied = (text: string) =>
   new Deno.errors.NotCapable(`Requires ${text}, run again with the --allow-x flag`);
 
+/** The line of a command with random weights, or with those in a file. */
 function line(error: string, inputs: string[], weights?: string): string {
-  return permissionLine(denied(error), "https://x.test/cli.ts", inputs, { inputs, weights });
+  const options = { inputs, weights, seed: weights === undefined ? 1 : undefined };
+  return permissionLine(denied(error), "https://x.test/cli.ts", inputs, options);
 }
 
 Deno.test("quoted() leaves plain words alone and quotes what a shell would take apart", () => {
@@ -44,6 +46,26 @@ Deno.test("permissionLine() adds the host that an input redirects to", () => {
   assertMatch(
     line('net access to "cdn.test:443"', ["https://a.test/x"]),
     / run --allow-net=a\.test,cdn\.test https/,
+  );
+});
+
+Deno.test("permissionLine() asks for the bundled weights, which lie beside the script", () => {
+  const flags = (script: string, inputs: string[]) =>
+    / run: deno run (.*) \S*cli\.ts /.exec(
+      permissionLine(denied('read access to "x"'), script, inputs, { inputs }),
+    )?.[1];
+  assertEquals(flags("file:///home/me/cli.ts", ["-"]), "--allow-read");
+  assertEquals(
+    flags("file:///home/me/cli.ts", ["https://a.test/x"]),
+    "--allow-read --allow-net=a.test",
+  );
+  assertEquals(
+    flags("https://x.test/cli.ts", ["a.png"]),
+    "--allow-read --allow-net=x.test",
+  );
+  assertEquals(
+    flags("https://x.test/cli.ts", ["https://a.test/x"]),
+    "--allow-net=a.test,x.test",
   );
 });
 

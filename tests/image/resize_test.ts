@@ -6,7 +6,7 @@ import { assertEquals, assertThrows } from "../assert.ts";
 import { bytesAt, type Place, readCases } from "./fixtures.ts";
 
 interface ResizeCase {
-  op: "resize" | "resizeShorterSide" | "centerCrop";
+  op: "resize" | "resizeBicubic" | "resizeShorterSide" | "centerCrop";
   args: number[];
   source: string;
   from: [number, number];
@@ -17,6 +17,7 @@ interface ResizeCase {
 
 const operations: Record<string, (image: RgbImage, ...args: number[]) => RgbImage> = {
   resize: (image, width, height) => resize(image, width, height),
+  resizeBicubic: (image, width, height) => resize(image, width, height, "bicubic"),
   resizeShorterSide: (image, size) => resizeShorterSide(image, size),
   centerCrop: (image, size) => centerCrop(image, size),
 };
@@ -37,6 +38,7 @@ Deno.test("resize() keeps one colour at any scale", () => {
     const image = { width: 301, height: 7, data: new Uint8Array(301 * 7 * 3).fill(level) };
     for (const [width, height] of [[1, 1], [97, 5], [300, 8], [640, 1]]) {
       assertEquals(new Set(resize(image, width, height).data), new Set([level]));
+      assertEquals(new Set(resize(image, width, height, "bicubic").data), new Set([level]));
     }
   }
 });
@@ -57,6 +59,11 @@ Deno.test("resize() and its kin refuse sizes that are none", () => {
     assertThrows(() => resizeShorterSide(image, size), ArgumentError, "size is");
     assertThrows(() => centerCrop(image, size), ArgumentError, "size is");
   }
+  assertThrows(
+    () => resize(image, 1, 1, "lanczos" as "bicubic"),
+    ArgumentError,
+    'resize: interpolation is "lanczos", must be bilinear or bicubic',
+  );
 });
 
 Deno.test("an image whose data has another length than its size is refused", () => {

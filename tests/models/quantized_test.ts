@@ -2,7 +2,7 @@ import type { Backend } from "../../src/backend.ts";
 import { ArgumentError, FileError, PembrokeError } from "../../src/errors.ts";
 import { decodeImage } from "../../src/image/mod.ts";
 import { Dropout, type Layer, Linear, LinearWeight, Sequential } from "../../src/layers/mod.ts";
-import { AlexNet, loadWeights, summarize } from "../../src/models/mod.ts";
+import { AlexNet, type Classifier, loadWeights, summarize } from "../../src/models/mod.ts";
 import { arrayDataset, saveCheckpoint, SGD, Trainer } from "../../src/train/mod.ts";
 import { writeSafetensors } from "../../src/weights/mod.ts";
 import { assert, assertAllClose, assertEquals, assertRejects, assertThrows } from "../assert.ts";
@@ -24,7 +24,7 @@ async function held(model: Layer): Promise<[string, Int8Array, Int32Array][]> {
   })) as [string, Int8Array, Int32Array][];
 }
 
-async function logits(model: AlexNet, values: Float32Array): Promise<Float32Array> {
+async function logits(model: Classifier, values: Float32Array): Promise<Float32Array> {
   using x = model.backend.upload(values, model.inputShape());
   using y = model.forward(x);
   return await y.read();

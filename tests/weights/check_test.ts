@@ -66,5 +66,5 @@ Deno.test("checkWeights() refuses integers where weights belong", async () => {
   const entry = { dtype: "I8", shape: [2], data_offsets: [0, 2] };
   using file = await openWeights(bytesSource(safetensors({ a: entry }, [1, 2]), "x"));
   const error = assertThrows(() => checkWeights(file, new Map([["a", [2]]]), "AlexNet"), FileError);
-  assertEquals(error.message, "x: a is I8, AlexNet takes F32, F16, BF16 or F64");
+  assertEquals(error.message, "x: a is I8, AlexNet takes F32, F16, BF16, F64 or I8 with a scale");
 });

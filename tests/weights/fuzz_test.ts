@@ -79,6 +79,7 @@ const made: Record<string, Uint8Array> = {
     { name: "a", dtype: "F32", shape: [2, 3], data },
     { name: "b", dtype: "F16", shape: [6], data },
     { name: "c", dtype: "BF16", shape: [3, 2], data },
+    { name: "d", dtype: "I8", shape: [2, 3], data: data.map((_, i) => i - 2) },
   ], { format: "pt" }),
   "small.pth": pth(stateOf(tensor())),
   "small_legacy.pth": legacy(py.dict([py.text("state_dict"), stateOf(tensor())])),

@@ -43,7 +43,7 @@ Deno.test("safetensors: every float kind is read, the others are listed", async 
   assertEquals(await readAll(file, "f64"), new Float32Array([0.1]));
   assertEquals(file.entries.get("i64"), { name: "i64", dtype: "I64", shape: [1] } as never);
   const error = await assertRejects(() => file.read("i64", () => {}), FileError);
-  assertEquals(error.message, "x: i64 is I64, weights are F32, F16, BF16 or F64");
+  assertEquals(error.message, "x: i64 is I64, weights are F32, F16, BF16, F64 or I8 with a scale");
 });
 
 Deno.test("safetensors: __proto__ is a name like any other", async () => {

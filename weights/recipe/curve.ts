@@ -29,7 +29,7 @@ const accuracies: readonly Curve[] = [
 ];
 
 /** Sizes of the picture and of one of its two panels. */
-const width = 900, height = 340, panel = { width: 360, height: 240, top: 50 } as const;
+const width = 900, height = 350, panel = { width: 360, height: 240, top: 60 } as const;
 
 /** The picture of a log with at least one row. */
 export function drawCurve(rows: readonly LogRow[]): string {
@@ -75,7 +75,7 @@ function drawPanel(
       const [cx, cy] = point.split(",");
       lines.push(`<circle cx="${cx}" cy="${cy}" r="2.5" fill="${colour}"/>`);
     }
-    lines.push(text(left + 95, panel.top - 32 + 15 * i, name, `fill="${colour}"`));
+    lines.push(text(left + 95, panel.top - 42 + 15 * i, name, `fill="${colour}"`));
   }
   return lines;
 }

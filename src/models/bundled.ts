@@ -1,0 +1,19 @@
+/**
+ * The model that comes with the library.
+ *
+ * @module
+ */
+
+import { PembrokeError } from "../errors.ts";
+
+/** Where alexnet-tiny's weights lie: beside this module, on disk or on the server it came from. */
+export function bundledWeights(): URL {
+  try {
+    return new URL("../../weights/alexnet_tiny.safetensors", import.meta.url);
+  } catch { // in a bundle, modules may have no address
+    throw new PembrokeError(
+      "AlexNet.load: this bundle has no address to find weights beside; " +
+        "pass those of weights/alexnet_tiny.safetensors, as bytes or by their URL",
+    );
+  }
+}

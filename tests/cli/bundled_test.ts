@@ -1,0 +1,65 @@
+/** What somebody without any weights gets. */
+
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "../assert.ts";
+import { fixture, run } from "./run.ts";
+
+const photo = (name: string) => new URL(`../photos/${name}`, import.meta.url).pathname;
+
+/** The labels of the predictions for photographs, the most probable first. */
+async function labels(...photos: string[]): Promise<string[][]> {
+  const { code, stdout } = await run(["-q", "--jsonl", ...photos.map(photo)]);
+  assertEquals(code, 0);
+  return stdout.trimEnd().split("\n").map((line) =>
+    JSON.parse(line).predictions.map(({ label }: { label: string }) => label)
+  );
+}
+
+Deno.test("a photo of a cat is called a cat, one of an espresso an espresso", async () => {
+  const [cat, coffee] = await labels("chelsea.png", "coffee.jpg");
+  const cats = ["tabby, tabby cat", "Persian cat", "Egyptian cat"];
+  assert(cats.includes(cat[0]), cat.join("; "));
+  assert(cat.slice(0, 3).filter((label) => cats.includes(label)).length >= 2, cat.join("; "));
+  assertEquals(coffee[0], "espresso", coffee.join("; "));
+});
+
+Deno.test("the bundled model is named, and where there are more classes is said in a line", async () => {
+  const args = ["-k", "2", fixture("image/images/one-pixel.jpg")];
+  const { code, stdout, stderr } = await run(args);
+  assertEquals([code, stdout.split("\n").length], [0, 4]);
+  const [named, more, end] = stderr.split("\n");
+  assertMatch(named, /^AlexNetTiny, bundled, wasm \(.+\), \d+ threads?$/);
+  assertMatch(
+    more,
+    /^it knows 200 classes; for 1000, download https:\S+\.pth and add --weights \S+\.pth$/,
+  );
+  assertEquals(end, "");
+  assertEquals((await run(["-q", ...args])).stderr, "");
+});
+
+Deno.test("JSON names the bundled model", async () => {
+  const { stdout } = await run(["--json", "-q", photo("rocket.jpg")]);
+  const { model, weights, results } = JSON.parse(stdout);
+  assertEquals([model, weights], ["alexnet-tiny", "bundled"]);
+  assertEquals(results[0].predictions.length, 5);
+});
+
+Deno.test("the bundled model's file can be given by name, and its network with random weights", async () => {
+  const file = new URL("../../weights/alexnet_tiny.safetensors", import.meta.url).pathname;
+  const image = photo("chelsea.png");
+  const bundled = await run(["-q", image]);
+  for (const args of [[], ["-m", "alexnet-tiny"]]) {
+    assertEquals(await run(["-q", "--weights", file, ...args, image]), bundled);
+  }
+  const { code, stderr } = await run(["-m", "alexnet-tiny", "--random", "--seed", "1", image]);
+  assertEquals(code, 0);
+  assertStringIncludes(stderr, "AlexNetTiny, random (seed 1), wasm");
+  const wrong = await run(["-q", "-m", "alexnet", "--weights", file, image]);
+  assertEquals(wrong.code, 1);
+  assertMatch(wrong.stderr, /alexnet_tiny\.safetensors: .* not weights for AlexNet\n$/);
+});
+
+Deno.test("the bundled model needs permission to read, nothing else", async () => {
+  const flags = ["--no-prompt", "--allow-read"];
+  const { code, stderr } = await run(["-q", photo("rocket.jpg")], { flags });
+  assertEquals([code, stderr], [0, ""]);
+});

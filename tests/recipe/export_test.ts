@@ -1,0 +1,176 @@
+import { createBackend } from "../../src/backend.ts";
+import { fill } from "../../src/models/load.ts";
+import { AlexNet, AlexNetTiny } from "../../src/models/mod.ts";
+import { bytesSource, openWeights } from "../../src/weights/mod.ts";
+import { formatAccuracy, parseAccuracy, sums } from "../../weights/recipe/accuracy.ts";
+import { imageDataset } from "../../weights/recipe/dataset.ts";
+import { defaultRecipe } from "../../weights/recipe/options.ts";
+import { createRun, saveRun } from "../../weights/recipe/run.ts";
+import { readClasses, readSheets } from "../../weights/recipe/sheets.ts";
+import { assert, assertAllClose, assertEquals, assertMatch, assertThrows } from "../assert.ts";
+import { TempFolder } from "../cli/run.ts";
+
+const data = new URL("../fixtures/recipe", import.meta.url).pathname;
+
+/** Runs a task of the recipe. */
+async function task(name: string, ...args: string[]) {
+  const script = new URL(`../../weights/recipe/${name}.ts`, import.meta.url).href;
+  const command = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", script, ...args],
+    env: { NO_COLOR: "1" },
+  });
+  const { code, stdout, stderr } = await command.output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  return { code, stdout: text(stdout), stderr: text(stderr) };
+}
+
+/** A checkpoint after some steps on the fixtures' images, and the logits of those. */
+async function trained() {
+  const classes = await readClasses(data);
+  const images = await readSheets(`${data}/val`, classes, { size: 64 });
+  const statistics = new AlexNetTiny().preprocessing;
+  using backend = await createBackend({ threads: 1 });
+  const set = imageDataset(images, { statistics });
+  using run = createRun(backend, set, 2, { ...defaultRecipe, batch: 4, lr: 0.02, epochs: 4 });
+  for (let i = 0; i < 6; i++) await run.trainer.step();
+  const checkpoint = await saveRun(run);
+  const values = new Float32Array(set.length * 3 * 64 * 64);
+  for (let i = 0; i < set.length; i++) {
+    set.read(i, values.subarray(i * 12288, (i + 1) * 12288), undefined);
+  }
+  using x = backend.upload(values, [set.length, 3, 64, 64]);
+  using logits = run.model.eval().forward(x);
+  return { checkpoint, values, logits: await logits.read(), length: set.length, images };
+}
+
+Deno.test("a model is exported that gives what the trained one gave, as far as its kind allows", async () => {
+  await using folder = await TempFolder.make();
+  const { checkpoint, values, logits, length, images } = await trained();
+  const source = await folder.write("checkpoint.safetensors", checkpoint);
+  const largest = Math.max(...logits.map(Math.abs));
+  using backend = await createBackend({ threads: 1 });
+  const sizes: Record<string, number> = {};
+  const files: string[] = [];
+  for (const [kind, tolerance] of [["f32", 1e-4], ["f16", 5e-3], ["i8", 0.05]] as const) {
+    const path = `${folder.path}/${kind}.safetensors`;
+    const args = kind === "i8" ? [] : ["--weights", kind];
+    const { code, stdout, stderr } = await task("export", "--data", data, ...args, source, path);
+    assertEquals([code, stderr], [0, ""]);
+    sizes[kind] = (await Deno.stat(path)).size;
+    assertEquals(stdout, `${path}: ${sizes[kind].toLocaleString("en-US")} bytes\n`);
+    files.push(path);
+
+    using model = await AlexNet.load(backend, path);
+    assert(model instanceof AlexNetTiny);
+    assertEquals(model.leaves().some(([, { type }]) => type === "BatchNorm2d"), false);
+    assertEquals(model.classes, await readClasses(data));
+    using x = backend.upload(values, model.inputShape(length));
+    using y = model.forward(x);
+    assertAllClose(await y.read(), logits, { abs: tolerance * largest });
+  }
+  assert(sizes.f32 > 1.9 * sizes.f16 && sizes.f16 > 1.9 * sizes.i8);
+  using file = await openWeights(bytesSource(await Deno.readFile(files[2]), "x"));
+  assertEquals(JSON.parse(file.metadata.get("recipe")!).lr, 0.02);
+
+  // the same files, evaluated
+  const tsv = `${folder.path}/accuracy.tsv`;
+  const { code, stdout, stderr } = await task("evaluate", "--data", data, "--tsv", tsv, ...files);
+  assertEquals([code, stderr], [0, ""]);
+  let right = 0;
+  for (let i = 0; i < length; i++) {
+    right += Number(Number(logits[2 * i + 1] > logits[2 * i]) === images.labels[i]);
+  }
+  const share = `${(right / length * 100).toFixed(2)} %`;
+  const [first, second, third, last] = stdout.split("\n");
+  assertEquals(first, `${files[0]}: top-1 ${share}, top-5 100.00 % of ${length} images`);
+  assertEquals(
+    second,
+    `${files[1]}: top-1 ${share}, top-5 100.00 % of ${length} images, +0.00 points`,
+  );
+  assertMatch(third, /, [+−]\d+\.\d\d points$/);
+  assertEquals(last, "");
+  const results = parseAccuracy(await Deno.readTextFile(tsv), tsv);
+  assertEquals(results.map(({ wnid }) => wnid), ["n00000001", "n00000002"]);
+  assertEquals(sums(results).count, length);
+  assert(third.includes(`top-1 ${(sums(results).top1 / length * 100).toFixed(2)} %`), third);
+});
+
+Deno.test("export and evaluate say in a line what is wrong", async () => {
+  await using folder = await TempFolder.make();
+  const { checkpoint } = await trained();
+  const source = await folder.write("run.safetensors", checkpoint);
+  const refused = async (code: number, reason: RegExp, ...args: string[]) => {
+    const outcome = await task(args[0], ...args.slice(1));
+    assertMatch(outcome.stderr, reason);
+    assertEquals([outcome.code, outcome.stderr.trimEnd().split("\n").length], [code, 1]);
+  };
+  await refused(2, /^error: usage: deno task export/, "export", "--data", data, source);
+  await refused(
+    2,
+    /--weights is "i4", must be i8 or f16 or f32/,
+    "export",
+    "--data",
+    data,
+    "a",
+    "b",
+    "--weights=i4",
+  );
+  await refused(
+    1,
+    /gone\.safetensors: no such file/,
+    "export",
+    "--data",
+    data,
+    "gone.safetensors",
+    "b",
+  );
+  await refused(1, /classes\.tsv: no such file/, "export", "--data", folder.path, source, "b");
+  await refused(2, /no data given/, "evaluate");
+  await refused(2, /--per-class is "0"/, "evaluate", "--data", data, "--per-class", "0");
+  await refused(
+    1,
+    /run\.safetensors: is a checkpoint of a training run/,
+    "evaluate",
+    "--data",
+    data,
+    source,
+  );
+  await refused(
+    1,
+    /the bundled model: does not know the class n00000001/,
+    "evaluate",
+    "--data",
+    data,
+  );
+});
+
+Deno.test("a checkpoint's optimiser is no part of the model that is exported", async () => {
+  const { checkpoint } = await trained();
+  using file = await openWeights(bytesSource(checkpoint, "run"));
+  assert([...file.entries.keys()].some((name) => name.startsWith("optimizer.")));
+  using backend = await createBackend({ threads: 1 });
+  using model = new AlexNetTiny({ numClasses: 2, batchNorm: true });
+  const error = await fill(model, backend, file).then(() => "", String);
+  assertMatch(error, /optimizer\..* is no part of AlexNetTiny/); // unless it is left out
+});
+
+Deno.test("parseAccuracy() reads what formatAccuracy() wrote, and refuses other files", () => {
+  const results = [
+    { wnid: "n1", label: "a cat, a tabby", count: 25, top1: 10, top5: 20 },
+    { wnid: "n2", label: "a dog", count: 25, top1: 0, top5: 25 },
+  ];
+  const text = formatAccuracy(results);
+  assertEquals(parseAccuracy(text, "x"), results);
+  assertEquals(sums(results), { count: 50, top1: 10, top5: 45 });
+  assertThrows(() => parseAccuracy("a\tb\n", "x"), Error, "x: its first line names other columns");
+  for (
+    const line of ["n1\ta\t25\t10", "n1\ta\t25\t10\tten", "n1\ta\t25\t26\t20", "n1\ta\t5\t1\t6"]
+  ) {
+    const damaged = `${text.split("\n")[0]}\n${line}\n`;
+    assertThrows(
+      () => parseAccuracy(damaged, "x"),
+      Error,
+      "x: line 2 is not a class and three counts",
+    );
+  }
+});
