@@ -266,7 +266,7 @@ export function multiplyPositions(
   c: usize, a: usize, b: usize, rows: i32, columns: i32, depth: i32, flags: i32,
 ): void {
   // positions alone would be too few items for many threads
-  const pieces = min(rows / MR, parts(4 * threads, positions)), share = parts(rows / MR, pieces) * MR;
+  const pieces = min(rows / MR, parts(40 * threads, positions)), share = parts(rows / MR, pieces) * MR;
   const items = positions * pieces;
   for (let item = claim(items); item >= 0; item = claim(items)) {
     const p = item / pieces, first = item % pieces * share, row = p * rows + first;
