@@ -27,16 +27,20 @@ export function conv2dPack(packed: usize, w: usize, outC: i32, k: i32, groups: i
   }
 }
 
-/**
- * Bytes of scratch that conv2d needs: for each thread the offsets of k, a padded group of channels
- * and a block of columns. In float64, so that a size beyond 32 bits arrives as what it is.
- */
+/** Bytes of scratch that conv2d needs. In float64, so that a size beyond 32 bits arrives as what it is. */
 export function conv2dScratchSize(
   inC: i32, h: i32, w: i32, kh: i32, kw: i32, top: i32, left: i32, bottom: i32, right: i32, groups: i32,
 ): f64 {
-  const c = (inC / groups) as f64, pad = top | left | bottom | right;
+  return forThreads(ownBytes(inC / groups, h, w, kh, kw, top, left, bottom, right));
+}
+
+/** What each thread needs of it: the offsets of k, a padded group of channels, a block of columns. */
+function ownBytes(
+  channels: i32, h: i32, w: i32, kh: i32, kw: i32, top: i32, left: i32, bottom: i32, right: i32,
+): f64 {
+  const c = channels as f64, pad = top | left | bottom | right;
   const padded = pad ? c * ((h + top + bottom) as f64) * ((w + left + right) as f64) : 0;
-  return forThreads((padded + c * (kh as f64) * (kw as f64) + (KC * NC) as f64) * 4 + 16);
+  return (padded + c * (kh as f64) * (kw as f64) + (KC * NC) as f64) * 4 + 16;
 }
 
 /** Columns that a thread computes at a time: few enough for all threads to have some. */
@@ -62,8 +66,7 @@ export function conv2d(
   const pad = top | left | bottom | right;
   const hp = h + top + bottom, wp = w + left + right;
 
-  const bytes = conv2dScratchSize(inC, h, w, kh, kw, top, left, bottom, right, groups) / (threads as f64);
-  const padded = ofThread(scratch, bytes);
+  const padded = ofThread(scratch, ownBytes(c, h, w, kh, kw, top, left, bottom, right));
   const offsets = padded + ((pad ? (c * hp * wp) as usize : 0) << 2);
   const block = (offsets + (k << 2) + 15) & ~15;
   fillOffsets(offsets, c, kh, kw, hp * wp, dilationH * wp, dilationW);
@@ -94,18 +97,28 @@ export function conv2d(
   join(images * blocks);
 }
 
-/** Bytes of scratch that conv2dBackwardWeight and conv2dBackwardInput need for all threads, in float64. */
+/** Bytes of scratch that conv2dBackwardWeight and conv2dBackwardInput need, in float64. */
 export function conv2dBackwardScratchSize(
   n: i32, inC: i32, h: i32, w: i32, outC: i32, oh: i32, ow: i32, kh: i32, kw: i32,
   top: i32, left: i32, bottom: i32, right: i32, groups: i32,
 ): f64 {
-  const c = (inC / groups) as f64, m = packedRows(outC / groups) as f64;
+  return forThreads(
+    backwardOwnBytes(n, inC / groups, h, w, outC / groups, oh * ow, kh, kw, top, left, bottom, right),
+  );
+}
+
+/** What each thread needs of it. */
+function backwardOwnBytes(
+  n: i32, channels: i32, h: i32, w: i32, outputs: i32, pixels: i32, kh: i32, kw: i32,
+  top: i32, left: i32, bottom: i32, right: i32,
+): f64 {
+  const c = channels as f64, m = packedRows(outputs) as f64;
   const pad = top | left | bottom | right;
   const padded = pad ? c * ((h + top + bottom) as f64) * ((w + left + right) as f64) : 0;
-  const samples = samplesAtOnce(n, oh * ow) as f64;
-  const dy = max(m * (KC as f64), (outC / groups) as f64 * (NC as f64));
+  const samples = samplesAtOnce(n, pixels) as f64;
+  const dy = max(m * (KC as f64), (outputs as f64) * (NC as f64));
   const columns = max(KC, RC) * NC;
-  return forThreads((padded * samples + c * (kh as f64) * (kw as f64) + dy + (columns as f64)) * 4 + 16);
+  return (padded * samples + c * (kh as f64) * (kw as f64) + dy + (columns as f64)) * 4 + 16;
 }
 
 /** How many samples' pixels make one block of depth. */
@@ -134,9 +147,9 @@ export function conv2dBackwardWeight(
   const samples = samplesAtOnce(n, pixels);
   const image = c * hp * wp;
 
-  const own = ofThread(scratch, conv2dBackwardScratchSize(
-    n, inC, h, w, outC, oh, ow, kh, kw, top, left, bottom, right, groups,
-  ) / (threads as f64));
+  const own = ofThread(
+    scratch, backwardOwnBytes(n, c, h, w, m, pixels, kh, kw, top, left, bottom, right),
+  );
   const offsets = own + ((pad ? (image * samples) as usize : 0) << 2);
   const a = (offsets + (k << 2) + 15) & ~15;
   const block = a + ((packedRows(m) * KC) << 2);
@@ -204,9 +217,9 @@ export function conv2dBackwardInput(
   const pad = top | left | bottom | right;
   const hp = h + top + bottom, wp = w + left + right;
 
-  const own = ofThread(scratch, conv2dBackwardScratchSize(
-    n, inC, h, w, outC, oh, ow, kh, kw, top, left, bottom, right, groups,
-  ) / (threads as f64));
+  const own = ofThread(
+    scratch, backwardOwnBytes(n, c, h, w, m, pixels, kh, kw, top, left, bottom, right),
+  );
   const offsets = own + ((pad ? (c * hp * wp) as usize : 0) << 2);
   const b = (offsets + (k << 2) + 15) & ~15;
   const columns = b + ((m * NC) << 2);

@@ -11,8 +11,7 @@ import { outputs6, outputs8 } from "./inline/winograd";
 import { area, claim, forThreads, HALF_TILE, join, ofThread, parts, threads, workAlone } from "./threads";
 import {
   boxes, boxInput, enterBox, fillOffsets, fillTargets, gatherInput, inputRow, mostInput, mostTiles,
-  multiplyPositions, OUT,
-  plan, positions, side, TARGET, taps, tiles, transformInput,
+  multiplyPositions, OUT, plan, positions, side, TARGET, taps, tiles, transformInput,
 } from "./winograd_tiles";
 
 /** Floats of V and M together: 4 MB, or 2 MB for each thread that has its own. */
@@ -75,8 +74,10 @@ export function winograd(
   const own = whole ? v + (matrices as usize) : ofThread(v + (matrices as usize), ownBytes());
 
   const items = boxes * groups;
-  for (let item = whole ? claim(items) : 0; item >= 0 && item < items; item = whole ? claim(items) : item + 1) {
-    if (whole) workAlone(true);
+  for (let i = 0;; i++) {
+    const item = whole ? claim(items) : i < items ? i : -1;
+    if (item < 0) break;
+    workAlone(whole);
     enterBox(item % boxes);
     const g = item / boxes;
     computeBox(
@@ -84,7 +85,7 @@ export function winograd(
       packed + ((g * positions * rows * c) << 2), bias ? bias + ((g * m) << 2) : 0, v, own,
       c, h, w, (inC * h * w) << 2, m, oh, ow, (outC * oh * ow) << 2, stride, top, left, relu,
     );
-    if (whole) workAlone(false);
+    workAlone(false);
   }
   if (whole) join(items);
 }

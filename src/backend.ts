@@ -10,7 +10,7 @@ import type { Kernels } from "./backend/kernels.ts";
 import type { Shape, Tensor, Values } from "./tensor.ts";
 import { devices } from "./backend/devices.ts";
 import { WasmBackend } from "./backend/wasm.ts";
-import { checkModule, threadedBuilds } from "./backend/wasm/binary.ts";
+import { checkModule } from "./backend/wasm/binary.ts";
 import { processors } from "./backend/wasm/threads.ts";
 
 export { devices };
@@ -98,13 +98,8 @@ export async function createBackend(options: BackendOptions = {}): Promise<Backe
     return new WasmBackend({ name: "", module });
   }
   const count = threads === "auto" ? availableThreads() : threads;
-  if (count > 1) {
-    for await (const build of threadedBuilds()) {
-      const backend = await WasmBackend.withThreads(build, count);
-      if (backend) return backend;
-    }
-  }
-  return new WasmBackend();
+  const threaded = count > 1 ? await WasmBackend.withThreads(count) : undefined;
+  return threaded ?? new WasmBackend();
 }
 
 /** More do not pay: a layer's work falls into a few dozen pieces. */

@@ -26,7 +26,7 @@ export function testOnEveryBackend(
   }
   for (const build of wasmThreadedBuilds) {
     Deno.test(`${name} (${build.name}, ${THREADS} threads)`, async () => {
-      using backend = await WasmBackend.withThreads(build, THREADS);
+      using backend = await WasmBackend.withThreads(THREADS, build);
       if (backend?.threads !== THREADS) throw new Error("not all threads started");
       await body(backend);
     });

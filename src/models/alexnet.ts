@@ -37,7 +37,7 @@ export interface AlexNetOptions extends ClassOptions, PrecisionOptions {
   readonly channels?: readonly [number, number, number, number, number];
   /** Features of the two hidden fully connected layers. Default 4096. */
   readonly hiddenFeatures?: number;
-  /** How evaluation computes convolutions: see {@linkcode AlgorithmOptions}. */
+  /** How convolutions are computed: see {@linkcode AlgorithmOptions}. */
   readonly algorithm?: AlgorithmOptions["algorithm"];
 }
 

@@ -67,7 +67,7 @@ export interface AlexNetTinyOptions extends ClassOptions, PrecisionOptions {
   readonly batchNorm?: boolean;
   /** Probability of dropout before each fully connected layer, in training. Default 0.5. */
   readonly dropout?: number;
-  /** How evaluation computes convolutions: see {@linkcode AlgorithmOptions}. */
+  /** How convolutions are computed: see {@linkcode AlgorithmOptions}. */
   readonly algorithm?: AlgorithmOptions["algorithm"];
 }
 

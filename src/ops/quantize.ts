@@ -56,9 +56,9 @@ export class QuantizedWeight implements Disposable {
  * memory, and of the time at batch 1. Each row has a scale, its largest magnitude / 127.
  *
  * Activations are rounded to 16 bits on the way, by the largest magnitude of each sample; their
- * products are added up exactly in blocks of 2048, and the blocks in float32. What is lost is the rounding of the weights, half a scale each:
- * AlexNet's logits move by up to 0.3 % of the largest with weights as they are initialised, by 2 % with
- * normally distributed ones. A sample that holds NaN or infinity has NaN for all its outputs, a row of
+ * products are added up exactly in blocks of 2048, and the blocks in float32. What is lost is the
+ * rounding of the weights, half a scale each: AlexNet's logits move by up to 0.3 % of the largest with
+ * weights as they are initialised, by 2 % with normally distributed ones. A sample that holds NaN or infinity has NaN for all its outputs, a row of
  * weights that does for its own.
  *
  * @param weight [out, in]; it is not changed and not needed any more.

@@ -106,7 +106,7 @@ for (const [name, work] of Object.entries(works)) {
     for await (const build of threadedBuilds()) {
       if (build.name !== single.name) continue;
       for (const threads of [2, 3, 8]) {
-        using backend = (await WasmBackend.withThreads(build, threads))!;
+        using backend = (await WasmBackend.withThreads(threads, build))!;
         assertEquals(backend.threads, threads);
         assertEquals(await work(backend), expected, `${threads} threads`);
       }
@@ -131,7 +131,7 @@ Deno.test("a kernel that throws leaves nobody waiting", async () => {
 
 Deno.test("threads do not lose each other in ten thousand small kernels", async () => {
   for await (const build of threadedBuilds()) {
-    using backend = (await WasmBackend.withThreads(build, 4))!;
+    using backend = (await WasmBackend.withThreads(4, build))!;
     using x = backend.upload(Float32Array.from({ length: 40_000 }, (_, i) => i - 20_000), [40_000]);
     using y = backend.empty([40_000]);
     for (let i = 0; i < 10_000; i++) {
@@ -180,7 +180,9 @@ console.log(backend.threads);`;
   assertEquals(await program(source), "3");
 });
 
-Deno.test("no worker outlives its backend", async () => {
+// elsewhere the system does not tell as simply which threads there are
+const ignore = Deno.build.os !== "linux";
+Deno.test("no worker outlives its backend", { ignore }, async () => {
   const source = `import { createBackend } from ${JSON.stringify(mod)};
 const workers = () => [...Deno.readDirSync("/proc/self/task")]
   .filter(({ name }) => Deno.readTextFileSync(\`/proc/self/task/\${name}/comm\`).startsWith("worker-"))

@@ -14,7 +14,7 @@ interface WasmStorage extends Storage {
   readonly address: number;
 }
 
-/** The half of the Wasm backend that holds tensors; the kernels are the other. */
+/** The part of the Wasm backend that holds tensors. */
 export abstract class WasmMemory {
   /** What computes. */
   abstract readonly name: string;
