@@ -1,10 +1,10 @@
 /** The command line: what may stand on it, and what it says. */
 
-import { parseArgs } from "node:util";
 import { devices } from "../backend/devices.ts";
 import { precisions } from "../layers/precision.ts";
 import { type Architecture, architectures } from "../models/description.ts";
 import { UsageError } from "./errors.ts";
+import { parseStrictly } from "./parse.ts";
 
 export interface Options {
   readonly command: "classify" | "summary" | "help" | "version";
@@ -108,37 +108,26 @@ export function readArgs(args: readonly string[]): Options {
 }
 
 function parse(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        "model": { type: "string", short: "m" },
-        "weights": { type: "string" },
-        "random": { type: "boolean", default: false },
-        "seed": { type: "string" },
-        "top-k": { type: "string", short: "k", default: "5" },
-        "backend": { type: "string", default: "auto" },
-        "precision": { type: "string", default: "fp32" },
-        "json": { type: "boolean", default: false },
-        "jsonl": { type: "boolean", default: false },
-        "quiet": { type: "boolean", short: "q", default: false },
-        "verbose": { type: "boolean", short: "v", default: false },
-        "no-color": { type: "boolean", default: false },
-        "help": { type: "boolean", short: "h", default: false },
-        "version": { type: "boolean", default: false },
-      },
-    });
-  } catch (error) {
-    // node:util says more than one sentence; the first names the option
-    const [sentence] = (error as Error).message.split(/\. |\n/);
-    const lacking = /'(?:-\w, )?(--[\w-]+)[^']*' argument (missing|is ambiguous)/.exec(sentence);
-    throw new UsageError(
-      lacking
-        ? `${lacking[1]} takes a value: ${lacking[1]}=VALUE`
-        : `${sentence.replace(/\.$/, "")}; --help lists the options`,
-    );
-  }
+  return parseStrictly({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      "model": { type: "string", short: "m" },
+      "weights": { type: "string" },
+      "random": { type: "boolean", default: false },
+      "seed": { type: "string" },
+      "top-k": { type: "string", short: "k", default: "5" },
+      "backend": { type: "string", default: "auto" },
+      "precision": { type: "string", default: "fp32" },
+      "json": { type: "boolean", default: false },
+      "jsonl": { type: "boolean", default: false },
+      "quiet": { type: "boolean", short: "q", default: false },
+      "verbose": { type: "boolean", short: "v", default: false },
+      "no-color": { type: "boolean", default: false },
+      "help": { type: "boolean", short: "h", default: false },
+      "version": { type: "boolean", default: false },
+    },
+  });
 }
 
 function exclude<K extends string>(values: { readonly [name in K]?: unknown }, a: K, b: K): void {

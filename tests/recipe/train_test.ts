@@ -65,14 +65,14 @@ Deno.test("the task refuses wrong options in a line", () => {
   refused(["--threads", "many"], '--threads is "many"');
   refused(["--colour"], "--colour");
   assertThrows(() => readArgs([]), UsageError, "no data given");
-  const options = readArgs(["--", "--data", "x", "--lr", "0.05", "--per-class", "3"]);
+  const options = readArgs(["--data", "x", "--lr", "0.05", "--per-class", "3"]);
   assertEquals(options?.given, { lr: 0.05, perClass: 3 });
 });
 
 Deno.test("the task ends with 1 when the data is not there", async () => {
   const out = await Deno.makeTempDir();
   try {
-    assertEquals(await main(["--data", "/nowhere", "--out", out]), 1);
+    assertEquals(await main(["--", "--data", "/nowhere", "--out", out]), 1);
   } finally {
     await Deno.remove(out, { recursive: true });
   }

@@ -7,12 +7,13 @@
  * @module
  */
 
-import { asFileError, lineOf } from "../../src/cli/errors.ts";
-import { complain } from "../../src/cli/terminal.ts";
+import { fileURLToPath } from "node:url";
+import { asFileError, UsageError } from "../../src/cli/errors.ts";
 import { FileError } from "../../src/errors.ts";
 import { type ClassResult, parseAccuracy, sums } from "./accuracy.ts";
 import { type LogRow, parseLog } from "./log.ts";
 import { defaultRecipe, type Recipe } from "./options.ts";
+import { runTask, writeWhole } from "./task.ts";
 
 const folder = new URL("../", import.meta.url);
 
@@ -138,16 +139,21 @@ export function table(rows: readonly (readonly string[])[]): string {
   return [padded[0], rule, ...padded.slice(1)].join("\n");
 }
 
+const usage = "usage: deno task card";
+
 /** Runs the task and returns its exit code. */
-export async function main(): Promise<number> {
-  try {
-    const text = renderCard(await readCardFiles());
-    await Deno.writeTextFile(new URL("README.md", folder), text);
-    return 0;
-  } catch (error) {
-    complain(lineOf(error));
-    return 1;
-  }
+export async function main(args: readonly string[]): Promise<number> {
+  return await runTask({ usage, readArgs, run }, args);
 }
 
-if (import.meta.main) Deno.exit(await main());
+function readArgs(args: readonly string[]): Record<string, never> {
+  if (args.length === 0) return {};
+  throw new UsageError(usage);
+}
+
+async function run(): Promise<void> {
+  const text = renderCard(await readCardFiles());
+  await writeWhole(fileURLToPath(new URL("README.md", folder)), text);
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));

@@ -6,10 +6,10 @@
  * @module
  */
 
-import { asFileError, lineOf, UsageError } from "../../src/cli/errors.ts";
-import { complain } from "../../src/cli/terminal.ts";
+import { asFileError, UsageError } from "../../src/cli/errors.ts";
 import { FileError } from "../../src/errors.ts";
 import { type LogRow, parseLog } from "./log.ts";
+import { runTask, writeWhole } from "./task.ts";
 
 /** A curve: its name in the key, its colour, and its value in a row. */
 interface Curve {
@@ -90,24 +90,26 @@ function text(x: number, y: number, content: string, attributes: string): string
   return `<text x="${x}" y="${y}" ${attributes}>${content}</text>`;
 }
 
+const usage = "usage: deno task curve LOG.tsv OUT.svg";
+
 /** Runs the task and returns its exit code. */
 export async function main(args: readonly string[]): Promise<number> {
-  try {
-    const [log, picture, ...more] = args[0] === "--" ? args.slice(1) : args;
-    if (!picture || more.length > 0) throw new UsageError("usage: deno task curve LOG.tsv OUT.svg");
-    const text = await Deno.readTextFile(log).catch((error) => {
-      throw asFileError(log, error);
-    });
-    const rows = parseLog(text, log);
-    if (rows.length === 0) throw new FileError(log, "holds no epoch yet");
-    await Deno.writeTextFile(picture, drawCurve(rows)).catch((error) => {
-      throw asFileError(picture, error);
-    });
-    return 0;
-  } catch (error) {
-    complain(lineOf(error));
-    return error instanceof UsageError ? 2 : 1;
-  }
+  return await runTask({ usage, readArgs, run }, args);
+}
+
+function readArgs(args: readonly string[]): { log: string; picture: string } {
+  const [log, picture, ...more] = args;
+  if (picture && more.length === 0) return { log, picture };
+  throw new UsageError(usage);
+}
+
+async function run({ log, picture }: { log: string; picture: string }): Promise<void> {
+  const text = await Deno.readTextFile(log).catch((error) => {
+    throw asFileError(log, error);
+  });
+  const rows = parseLog(text, log);
+  if (rows.length === 0) throw new FileError(log, "holds no epoch yet");
+  await writeWhole(picture, drawCurve(rows));
 }
 
 if (import.meta.main) Deno.exit(await main(Deno.args));

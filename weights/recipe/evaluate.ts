@@ -7,15 +7,16 @@
  * @module
  */
 
-import { parseArgs } from "node:util";
 import { type Backend, createBackend } from "../../src/backend.ts";
-import { asFileError, isSystemError, lineOf, UsageError } from "../../src/cli/errors.ts";
+import { asFileError, isSystemError, UsageError } from "../../src/cli/errors.ts";
+import { parseStrictly } from "../../src/cli/parse.ts";
 import { Progress } from "../../src/cli/progress.ts";
-import { complain, print } from "../../src/cli/terminal.ts";
+import { print } from "../../src/cli/terminal.ts";
 import { FileError } from "../../src/errors.ts";
 import { AlexNet, alexnetTinyPreprocessing, type Classifier } from "../../src/models/mod.ts";
 import { type ClassResult, formatAccuracy, sums } from "./accuracy.ts";
 import { type Images, readClasses, readSheets, type SheetClass } from "./sheets.ts";
+import { runTask, writeWhole } from "./task.ts";
 
 const usage = `\
 Counts how often weights find the class of Tiny ImageNet's validation images.
@@ -38,17 +39,9 @@ interface Options {
   readonly tsv?: string;
 }
 
-/** Runs the task and returns its exit code: 0, 1 if something failed, 2 for wrong usage. */
+/** Runs the task and returns its exit code. */
 export async function main(args: readonly string[]): Promise<number> {
-  try {
-    const options = readArgs(args);
-    if (options) await evaluate(options);
-    else print(usage);
-    return 0;
-  } catch (error) {
-    complain(lineOf(error));
-    return error instanceof UsageError ? 2 : 1;
-  }
+  return await runTask({ usage, readArgs, run: evaluate }, args);
 }
 
 async function evaluate({ data, weights, perClass, tsv }: Options): Promise<void> {
@@ -66,9 +59,7 @@ async function evaluate({ data, weights, perClass, tsv }: Options): Promise<void
     const name = path ?? "the bundled model";
     print(`${name}: top-1 ${share(top1)}, top-5 ${share(top5)} of ${count} images${points}`);
     if (tsv !== undefined && path === weights.at(-1)) {
-      await Deno.writeTextFile(tsv, formatAccuracy(results)).catch((error) => {
-        throw asFileError(tsv, error);
-      });
+      await writeWhole(tsv, formatAccuracy(results));
     }
   }
 }
@@ -115,7 +106,16 @@ function signed(value: number): string {
 }
 
 function readArgs(args: readonly string[]): Options | undefined {
-  const { values, positionals } = parse(args[0] === "--" ? args.slice(1) : args);
+  const { values, positionals } = parseStrictly({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      "data": { type: "string" },
+      "per-class": { type: "string" },
+      "tsv": { type: "string" },
+      "help": { type: "boolean", short: "h", default: false },
+    },
+  });
   if (values.help) return undefined;
   if (!values.data) throw new UsageError("no data given; add --data FOLDER, --help shows more");
   const perClass = values["per-class"];
@@ -128,24 +128,6 @@ function readArgs(args: readonly string[]): Options | undefined {
     perClass: perClass === undefined ? undefined : Number(perClass),
     tsv: values.tsv,
   };
-}
-
-function parse(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        "data": { type: "string" },
-        "per-class": { type: "string" },
-        "tsv": { type: "string" },
-        "help": { type: "boolean", short: "h", default: false },
-      },
-    });
-  } catch (error) {
-    const [sentence] = (error as Error).message.split(/\. |\n/);
-    throw new UsageError(`${sentence}; --help lists the options`);
-  }
 }
 
 if (import.meta.main) Deno.exit(await main(Deno.args));

@@ -7,10 +7,10 @@
  * @module
  */
 
-import { parseArgs } from "node:util";
 import { createBackend } from "../../src/backend.ts";
-import { asFileError, lineOf, UsageError } from "../../src/cli/errors.ts";
-import { complain, print } from "../../src/cli/terminal.ts";
+import { UsageError } from "../../src/cli/errors.ts";
+import { parseStrictly } from "../../src/cli/parse.ts";
+import { print } from "../../src/cli/terminal.ts";
 import { FileError } from "../../src/errors.ts";
 import { foldBatchNorm } from "../../src/layers/mod.ts";
 import { describe } from "../../src/models/description.ts";
@@ -24,6 +24,7 @@ import {
   writeSafetensors,
 } from "../../src/weights/mod.ts";
 import { readClasses } from "./sheets.ts";
+import { runTask, writeWhole } from "./task.ts";
 
 const usage = `\
 Makes the model that ships from a checkpoint of alexnet-tiny.
@@ -45,23 +46,15 @@ interface Options {
   readonly model: string;
 }
 
-/** Runs the task and returns its exit code: 0, 1 if something failed, 2 for wrong usage. */
+/** Runs the task and returns its exit code. */
 export async function main(args: readonly string[]): Promise<number> {
-  try {
-    const options = readArgs(args);
-    if (!options) print(usage);
-    else {
-      const bytes = await exported(options);
-      await Deno.writeFile(options.model, bytes).catch((error) => {
-        throw asFileError(options.model, error);
-      });
-      print(`${options.model}: ${bytes.length.toLocaleString("en-US")} bytes`);
-    }
-    return 0;
-  } catch (error) {
-    complain(lineOf(error));
-    return error instanceof UsageError ? 2 : 1;
-  }
+  return await runTask({ usage, readArgs, run }, args);
+}
+
+async function run(options: Options): Promise<void> {
+  const bytes = await exported(options);
+  await writeWhole(options.model, bytes);
+  print(`${options.model}: ${bytes.length.toLocaleString("en-US")} bytes`);
 }
 
 async function exported({ data, kind, checkpoint }: Options): Promise<Uint8Array> {
@@ -108,7 +101,15 @@ function recipeOf({ name, metadata }: WeightsFile): string {
 }
 
 function readArgs(args: readonly string[]): Options | undefined {
-  const { values, positionals } = parse(args[0] === "--" ? args.slice(1) : args);
+  const { values, positionals } = parseStrictly({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      "data": { type: "string" },
+      "weights": { type: "string", default: "i8" },
+      "help": { type: "boolean", short: "h", default: false },
+    },
+  });
   if (values.help) return undefined;
   const [checkpoint, model, ...more] = positionals;
   if (!values.data || !model || more.length > 0) {
@@ -119,23 +120,6 @@ function readArgs(args: readonly string[]): Options | undefined {
   throw new UsageError(
     `--weights is ${JSON.stringify(values.weights)}, must be ${Object.keys(kinds).join(" or ")}`,
   );
-}
-
-function parse(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        "data": { type: "string" },
-        "weights": { type: "string", default: "i8" },
-        "help": { type: "boolean", short: "h", default: false },
-      },
-    });
-  } catch (error) {
-    const [sentence] = (error as Error).message.split(/\. |\n/);
-    throw new UsageError(`${sentence}; --help lists the options`);
-  }
 }
 
 if (import.meta.main) Deno.exit(await main(Deno.args));

@@ -1,7 +1,7 @@
 /** The recipe's numbers, and the command line that changes them. */
 
-import { parseArgs } from "node:util";
 import { UsageError } from "../../src/cli/errors.ts";
+import { parseStrictly } from "../../src/cli/parse.ts";
 import type { Augmentation } from "./augment.ts";
 
 /** Everything that the result of a run follows from, besides the data and the build. */
@@ -83,7 +83,7 @@ The recipe, which a resumed run takes from its checkpoint:
 
 /** Reads the arguments; undefined when help was asked for. */
 export function readArgs(args: readonly string[]): Options | undefined {
-  const values = parse(args[0] === "--" ? args.slice(1) : args);
+  const values = parse(args);
   if (values.help) return undefined;
   if (!values.data) throw new UsageError("no data given; add --data FOLDER, --help shows more");
   const given: Record<string, number> = {};
@@ -116,29 +116,24 @@ const numbers = [
 const leasts: Record<string, number> = { seed: 0, batch: 2 };
 
 function parse(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      options: {
-        "data": { type: "string" },
-        "out": { type: "string", default: "runs/alexnet-tiny" },
-        "resume": { type: "boolean", default: false },
-        "threads": { type: "string", default: "auto" },
-        "stop": { type: "string" },
-        "every": { type: "string", default: "5" },
-        "epochs": { type: "string" },
-        "batch": { type: "string" },
-        "lr": { type: "string" },
-        "seed": { type: "string" },
-        "dropout": { type: "string" },
-        "per-class": { type: "string" },
-        "help": { type: "boolean", short: "h", default: false },
-      },
-    }).values;
-  } catch (error) {
-    const [sentence] = (error as Error).message.split(/\. |\n/);
-    throw new UsageError(`${sentence}; --help lists the options`);
-  }
+  return parseStrictly({
+    args: [...args],
+    options: {
+      "data": { type: "string" },
+      "out": { type: "string", default: "runs/alexnet-tiny" },
+      "resume": { type: "boolean", default: false },
+      "threads": { type: "string", default: "auto" },
+      "stop": { type: "string" },
+      "every": { type: "string", default: "5" },
+      "epochs": { type: "string" },
+      "batch": { type: "string" },
+      "lr": { type: "string" },
+      "seed": { type: "string" },
+      "dropout": { type: "string" },
+      "per-class": { type: "string" },
+      "help": { type: "boolean", short: "h", default: false },
+    },
+  }).values;
 }
 
 function integer(option: string, text: string, least: number): number {

@@ -7,9 +7,9 @@
  */
 
 import { type Backend, createBackend } from "../../src/backend.ts";
-import { asFileError, isSystemError, lineOf, UsageError } from "../../src/cli/errors.ts";
+import { asFileError, UsageError } from "../../src/cli/errors.ts";
 import { Progress as Bar } from "../../src/cli/progress.ts";
-import { complain, note, print } from "../../src/cli/terminal.ts";
+import { note, print } from "../../src/cli/terminal.ts";
 import { PembrokeError } from "../../src/errors.ts";
 import { alexnetTinyPreprocessing } from "../../src/models/mod.ts";
 import { type Progress, progressText } from "../../src/train/mod.ts";
@@ -18,19 +18,12 @@ import { formatLog, type LogRow, parseLog } from "./log.ts";
 import { defaultRecipe, type Options, readArgs, usage } from "./options.ts";
 import { createRun, loadRun, recipeOf, type Run, saveRun } from "./run.ts";
 import { type Images, readClasses, readSheets, type SheetClass } from "./sheets.ts";
+import { runTask, writeWhole } from "./task.ts";
 import { validate } from "./validate.ts";
 
-/** Runs the task and returns its exit code: 0, 1 if something failed, 2 for wrong usage. */
+/** Runs the task and returns its exit code. */
 export async function main(args: readonly string[]): Promise<number> {
-  try {
-    const options = readArgs(args);
-    if (options) await train(options);
-    else print(usage);
-    return 0;
-  } catch (error) {
-    complain(lineOf(error));
-    return error instanceof UsageError ? 2 : 1;
-  }
+  return await runTask({ usage, readArgs, run: train }, args);
 }
 
 async function train(options: Options): Promise<void> {
@@ -53,7 +46,7 @@ async function train(options: Options): Promise<void> {
   const plain = imageDataset(validation, { statistics });
   const mirrored = imageDataset(validation, { statistics, mirrored: true });
 
-  using backend = await createBackend(computing(options));
+  using backend = await createBackend({ device: "wasm", threads: options.threads });
   using run = createRun(backend, dataset, classes.length, recipe);
   if (saved) await loadRun(run, saved, checkpoint);
   const rows = saved ? await rowsUntil(log, run.trainer.state.epoch) : [];
@@ -65,8 +58,8 @@ async function train(options: Options): Promise<void> {
     const found = await validate(run.model, plain, mirrored, recipe.batch);
     rows.push(rowOf(progress, found, run.seconds, training.length));
     run.seconds = 0;
-    await write(log, new TextEncoder().encode(formatLog(rows)));
-    await write(checkpoint, await saveRun(run));
+    await writeWhole(log, formatLog(rows));
+    await writeWhole(checkpoint, await saveRun(run));
     print(rowText(rows.at(-1)!));
     await signals.check(checkpoint);
   }
@@ -101,7 +94,7 @@ async function trainEpoch(
       if (progress.batch === progress.batches) return; // the epoch's own checkpoint follows
       const stopping = await signals.came();
       if (!stopping && now - saved < options.every * 60_000) return;
-      await write(checkpoint, await saveRun(run));
+      await writeWhole(checkpoint, await saveRun(run));
       saved = performance.now();
       await signals.check(checkpoint);
     });
@@ -191,21 +184,6 @@ async function readIfThere(path: string): Promise<Uint8Array | undefined> {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw asFileError(path, error);
   }
-}
-
-/** Writes a file so that it is never there by half. */
-async function write(path: string, bytes: Uint8Array): Promise<void> {
-  try {
-    await Deno.writeFile(`${path}.part`, bytes);
-    await Deno.rename(`${path}.part`, path);
-  } catch (error) {
-    throw isSystemError(error) ? asFileError(path, error) : error;
-  }
-}
-
-/** What the backend is made with. */
-function computing({ threads }: Options) {
-  return { device: "wasm" as const, threads };
 }
 
 /** Shows a changing line: in place on a terminal, once a minute elsewhere. */
