@@ -42,7 +42,7 @@ Options:
                      alexnet with --random)
   -k, --top-k N      classes to print for each image (default 5)
       --backend NAME what computes: ${devices.join(", ")} (default auto)
-      --precision P  fp32 (the default), or int8: fully connected weights rounded to 8 bits, which
+      --precision P  f32 (the default), or int8: fully connected weights rounded to 8 bits, which
                      take a quarter of the memory and of the time
       --json         print one JSON document
       --jsonl        print one line of JSON for each image, as it is done
@@ -118,7 +118,7 @@ function parse(args: readonly string[]) {
       "seed": { type: "string" },
       "top-k": { type: "string", short: "k", default: "5" },
       "backend": { type: "string", default: "auto" },
-      "precision": { type: "string", default: "fp32" },
+      "precision": { type: "string", default: "f32" },
       "json": { type: "boolean", default: false },
       "jsonl": { type: "boolean", default: false },
       "quiet": { type: "boolean", short: "q", default: false },

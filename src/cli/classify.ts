@@ -63,7 +63,7 @@ async function prepare(
   if (quiet) return;
   const took = verbose ? `, ready after ${(performance.now() - start).toFixed(1)} ms` : "";
   const threads = `${backend.threads} thread${backend.threads === 1 ? "" : "s"}`;
-  const name = precision === "fp32" ? model.type : `${model.type} ${precision}`;
+  const name = precision === "f32" ? model.type : `${model.type} ${precision}`;
   note(`${name}, ${weights}, ${backend.name}, ${threads}${took}`);
   if (hint) note(hint);
 }

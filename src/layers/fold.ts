@@ -103,7 +103,7 @@ async function valuesOf(layer: Layer): Promise<Record<string, Float32Array>> {
   for (const [name, { tensor, backend }] of Object.entries(layer.parameters)) {
     if (!tensor) {
       const state = backend ? "int8" : "empty";
-      throw new ArgumentError("foldBatchNorm", `${layer.type}.${name}`, state, "fp32 values");
+      throw new ArgumentError("foldBatchNorm", `${layer.type}.${name}`, state, "f32 values");
     }
     values[name] = await tensor.read();
   }

@@ -38,7 +38,7 @@ export class Linear extends FusingLayer {
     super();
     checkInteger("Linear", "inFeatures", inFeatures, 1);
     checkInteger("Linear", "outFeatures", outFeatures, 1);
-    const { bias = true, precision = "fp32" } = options;
+    const { bias = true, precision = "f32" } = options;
     const weight = this.#weight = new LinearWeight(
       [outFeatures, inFeatures],
       uniform(inFeatures),

@@ -37,7 +37,7 @@ export class LinearWeight extends Parameter {
   ) {
     super(shape, fill);
     if (!precisions.includes(precision)) {
-      throw new ArgumentError("Linear", "precision", precision, '"fp32" or "int8"');
+      throw new ArgumentError("Linear", "precision", precision, '"f32" or "int8"');
     }
     this.#precision = precision;
   }
@@ -59,7 +59,7 @@ export class LinearWeight extends Parameter {
 
   /** See {@linkcode Parameter.allocate}. */
   override allocate(backend: Backend): void {
-    if (this.#precision === "fp32") return super.allocate(backend);
+    if (this.#precision === "f32") return super.allocate(backend);
     this.dispose();
     this.#quantized = emptyQuantized(backend, this.shape);
   }
@@ -129,4 +129,4 @@ export class LinearWeight extends Parameter {
 
 /** Why weights in 8 bits have no gradient. */
 export const trainingRefused =
-  'Linear: its weights are int8, which cannot be trained; make the layer with precision "fp32" and init() or load it';
+  'Linear: its weights are int8, which cannot be trained; make the layer with precision "f32" and init() or load it';

@@ -5,7 +5,7 @@
  */
 
 /** How the weights of fully connected layers can be held. */
-export const precisions = ["fp32", "int8"] as const;
+export const precisions = ["f32", "int8"] as const;
 
 /** How the weights of a fully connected layer are held: see {@linkcode PrecisionOptions}. */
 export type Precision = typeof precisions[number];
@@ -13,7 +13,7 @@ export type Precision = typeof precisions[number];
 /** Options of layers and networks that can hold weights in 8 bits. */
 export interface PrecisionOptions {
   /**
-   * How the weights of fully connected layers are held: "fp32", the default, or "int8", rounded as
+   * How the weights of fully connected layers are held: "f32", the default, or "int8", rounded as
    * {@linkcode quantizeLinear} says while they are loaded or initialised. They take a quarter of the
    * memory then, and cannot be trained.
    */

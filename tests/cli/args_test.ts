@@ -14,7 +14,7 @@ Deno.test("readArgs() has a default for everything but inputs", () => {
     seed: undefined,
     topK: 5,
     backend: "auto",
-    precision: "fp32",
+    precision: "f32",
     format: "text",
     quiet: false,
     verbose: false,
@@ -129,7 +129,7 @@ Deno.test("readArgs() refuses unknown models, backends, precisions and options, 
   const backend = complaint("--random", "--backend=cuda", "x");
   assertStringIncludes(backend, '--backend is "cuda", must be auto or wasm');
   const precision = complaint("--random", "--precision=int4", "x");
-  assertEquals(precision, '--precision is "int4", must be fp32 or int8');
+  assertEquals(precision, '--precision is "int4", must be f32 or int8');
   for (const option of ["--topk", "-x", "--no-random"]) {
     assertEquals(
       complaint("--random", option, "x"),

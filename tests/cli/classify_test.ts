@@ -54,10 +54,10 @@ Deno.test("--random prints five classes of about 0.1 % with a bar, the seed deci
 
 Deno.test("--precision int8 says so and finds the same classes, their shares almost the same", async () => {
   const args = ["--random", "--seed=1", "--json", "-k", "3", waves];
-  const [fp32, int8] = await Promise.all([run(args), run([...args, "--precision", "int8"])]);
+  const [f32, int8] = await Promise.all([run(args), run([...args, "--precision", "int8"])]);
   assertMatch(int8.stderr, /^AlexNet int8, random \(seed 1\), wasm /);
-  const [a, b] = [JSON.parse(fp32.stdout), JSON.parse(int8.stdout)];
-  assertEquals([a.precision, b.precision], ["fp32", "int8"]);
+  const [a, b] = [JSON.parse(f32.stdout), JSON.parse(int8.stdout)];
+  assertEquals([a.precision, b.precision], ["f32", "int8"]);
   checkPredictions(b.results[0].predictions, 3);
   for (const [i, { index, probability }] of b.results[0].predictions.entries()) {
     assertEquals(index, a.results[0].predictions[i].index);
@@ -72,7 +72,7 @@ Deno.test("--json prints one document of all inputs in their order, failed ones 
   const { results, ...head } = JSON.parse(stdout);
   assertEquals(Object.keys(head), ["model", "weights", "precision", "backend", "threads"]);
   assertEquals([head.model, head.weights], ["alexnet", "random (seed 3)"]);
-  assertEquals(head.precision, "fp32");
+  assertEquals(head.precision, "f32");
   assertMatch(head.backend, /^wasm \(.+\)$/);
   assert(Number.isInteger(head.threads) && head.threads >= 1);
 

@@ -69,7 +69,7 @@ Deno.test("when every input fails, text is empty and the JSON document is comple
   ]);
   assertEquals(code, 1);
   const { results, threads: _, backend: __, ...rest } = JSON.parse(stdout);
-  assertEquals(rest, { model: "alexnet", weights: "random (seed 1)", precision: "fp32" });
+  assertEquals(rest, { model: "alexnet", weights: "random (seed 1)", precision: "f32" });
   const errors = [`${path}: is empty`, "*.no: matches no file"];
   assertEquals(results, [{ input: path, error: errors[0] }, { input: "*.no", error: errors[1] }]);
   assertEquals(stderr, errors.map((error) => `error: ${error}\n`).join(""));

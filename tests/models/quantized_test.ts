@@ -41,7 +41,7 @@ testOnEveryBackend("AlexNet in int8 stays within 1 % of PyTorch's logits", async
   }
 });
 
-testOnEveryBackend("a large AlexNet in int8 stays within 0.5 % of fp32", async (backend) => {
+testOnEveryBackend("a large AlexNet in int8 stays within 0.5 % of f32", async (backend) => {
   using model = new AlexNet({ hiddenFeatures: 1024, numClasses: 100 }).init(backend, { seed: 1 });
   const image = await decodeImage(await Deno.readFile("tests/photos/chelsea.png"));
   const values = model.preprocess(image);
@@ -190,6 +190,6 @@ Deno.test("an unknown precision is refused", () => {
   const call = () => new Linear(2, 2, { precision: "int4" as any });
   assertEquals(
     assertThrows(call, ArgumentError).message,
-    'Linear: precision is "int4", must be "fp32" or "int8"',
+    'Linear: precision is "int4", must be "f32" or "int8"',
   );
 });
