@@ -10,4 +10,5 @@ export type { WeightEntry } from "./layout.ts";
 export { openWeights } from "./open.ts";
 export { type TensorToWrite, writeSafetensors } from "./safetensors_writer.ts";
 export { blobSource, type ByteSource, bytesSource, fileSource } from "./source.ts";
+export { streamSource } from "./stream_source.ts";
 export type { WeightsFile, WeightsFormat, WeightSink } from "./tensor_file.ts";

@@ -6,6 +6,7 @@
 
 import { FileError } from "../errors.ts";
 import { openPth } from "./pth.ts";
+import { openPthStream } from "./pth_stream.ts";
 import { openLegacyPth } from "./pth_legacy.ts";
 import { openSafetensors } from "./safetensors.ts";
 import { type ByteSource, readBytes } from "./source.ts";
@@ -39,16 +40,21 @@ import { shown } from "./text.ts";
 export async function openWeights(source: ByteSource): Promise<WeightsFile> {
   try {
     const start = await readBytes(source, 0, Math.min(source.size, 512));
-    return await detect(start, source.name)(source);
+    return await detect(start, source)(source);
   } catch (error) {
     source.close();
     throw error;
   }
 }
 
-function detect(start: Uint8Array, file: string): (source: ByteSource) => Promise<WeightsFile> {
+function detect(
+  start: Uint8Array,
+  { name: file, forward }: ByteSource,
+): (source: ByteSource) => Promise<WeightsFile> {
   if (start.length === 0) throw new FileError(file, "is empty");
-  if (start[0] === 0x50 && start[1] === 0x4b && start[2] < 9) return openPth; // "PK" and a record
+  if (start[0] === 0x50 && start[1] === 0x4b && start[2] < 9) { // "PK" and a record
+    return forward ? openPthStream : openPth;
+  }
   if (start[0] === 0x80 && start[1] >= 2 && start[1] <= 5) return openLegacyPth; // PROTO
   // Eight bytes of length: text has no zeros there, and no header is long enough to do without.
   if (start[8] === 0x7b && start.subarray(0, 8).includes(0)) return openSafetensors;
