@@ -1,5 +1,5 @@
 /**
- * Weights from files: PyTorch `.pth` and safetensors, read a piece at a time and never executed.
+ * Weights from files: PyTorch `.pth`, safetensors and ONNX, read a piece at a time and never executed.
  *
  * @module
  */
