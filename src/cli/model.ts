@@ -5,7 +5,7 @@ import { network, networkFor } from "../models/alexnet.ts";
 import { bundledWeights } from "../models/bundled.ts";
 import type { Architecture } from "../models/description.ts";
 import { fill, openInput } from "../models/load.ts";
-import { AlexNet, type Classifier } from "../models/mod.ts";
+import { AlexNet, AlexNetTiny, type Classifier } from "../models/mod.ts";
 import { alexnetUrl, type Options } from "./args.ts";
 import { asFileError, isSystemError } from "./errors.ts";
 import { pathOf } from "./inputs.ts";
@@ -13,7 +13,7 @@ import { pathOf } from "./inputs.ts";
 /** A network that waits for its weights. */
 export interface Chosen extends Disposable {
   readonly model: Classifier;
-  readonly name: Architecture;
+  readonly name: Architecture | "onnx";
   /** Where its weights come from, for people. */
   readonly weights: string;
   /** What else there is to say about them. */
@@ -55,7 +55,7 @@ async function fromFile({ model: wanted, weights, precision }: Options): Promise
   }
   return {
     model,
-    name: model instanceof AlexNet ? "alexnet" : "alexnet-tiny",
+    name: nameOf(model),
     weights: weights ?? "bundled",
     hint: bundled ? hint(model) : undefined,
     prepare: (backend, onProgress) => fill(model, backend, file, { onProgress }).catch(named),
@@ -64,6 +64,11 @@ async function fromFile({ model: wanted, weights, precision }: Options): Promise
       file.close();
     },
   };
+}
+
+function nameOf(model: Classifier): Chosen["name"] {
+  if (model instanceof AlexNet) return "alexnet";
+  return model instanceof AlexNetTiny ? "alexnet-tiny" : "onnx";
 }
 
 /** How to get more than what is bundled. */

@@ -7,7 +7,6 @@
 import type { Backend } from "../backend.ts";
 import { download } from "../download.ts";
 import type { Layer } from "../layers/layer.ts";
-import { LinearWeight } from "../layers/linear_weight.ts";
 import { elements } from "../tensor.ts";
 import {
   blobSource,
@@ -18,6 +17,7 @@ import {
   openWeights,
   type WeightsFile,
 } from "../weights/mod.ts";
+import { OnnxNetwork } from "./onnx.ts";
 
 /**
  * Where weights come from: a path or file URL (in Deno), an http or https URL, bytes, a Blob, or
@@ -32,8 +32,8 @@ export interface LoadOptions {
 }
 
 /**
- * Fills a model with weights from a PyTorch `.pth` or a safetensors file. The file must hold
- * exactly the model's tensors, in its shapes; they go piece by piece to the backend, so that no
+ * Fills a model with weights from a PyTorch `.pth`, a safetensors or an ONNX file. The file must
+ * hold exactly the model's tensors, in its shapes; they go piece by piece to the backend, so that no
  * second copy exists.
  *
  * @throws {FileError} When the file is not for this model, which then stays as it was, or breaks
@@ -65,14 +65,15 @@ export async function fill(
   try {
     const parameters = model.stateDict();
     const shapes = new Map(parameters.entries().map(([name, { shape }]) => [name, shape]));
-    checkWeights(file, shapes, model.type);
+    const weights = model instanceof OnnxNetwork ? model.weightsIn(file) : file;
+    checkWeights(weights, shapes, model.type);
 
     loading = true;
     const total = shapes.values().reduce((sum, shape) => sum + elements(shape), 0);
     let done = 0;
     for (const [name, parameter] of parameters) {
       parameter.allocate(backend);
-      await file.read(name, (values, offset) => {
+      await weights.read(name, (values, offset) => {
         parameter.write(values, offset);
         options.onProgress?.(done += values.length, total);
       });
@@ -81,19 +82,6 @@ export async function fill(
     if (loading) model.dispose();
     throw error;
   }
-}
-
-/**
- * The first parameter that holds NaN or infinity, by name: what to blame for an output that is not
- * a number. Undefined if there is none.
- */
-export async function findNonFinite(model: Layer): Promise<string | undefined> {
-  for (const [name, parameter] of model.stateDict()) {
-    const quantized = parameter instanceof LinearWeight ? parameter.quantized : undefined;
-    const values = await (parameter.tensor ?? quantized?.scale)?.read();
-    if (values?.some((value) => !Number.isFinite(value))) return name;
-  }
-  return undefined;
 }
 
 /** Weights behind a URL are held in memory: 1 GiB of them at most. */
