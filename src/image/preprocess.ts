@@ -25,11 +25,11 @@ export interface Preprocessing {
   readonly channels?: ChannelOrder;
 }
 
-/** The orders that planes of colour may have. */
-export const channelOrders = ["rgb", "bgr"] as const;
-
 /** The order of the planes of colour in a tensor. */
-export type ChannelOrder = typeof channelOrders[number];
+export type ChannelOrder = "rgb" | "bgr";
+
+/** All of them. */
+export const channelOrders: readonly ChannelOrder[] = ["rgb", "bgr"];
 
 /** What the ImageNet models of torchvision were trained with. */
 export const imagenetPreprocessing: Preprocessing = {
@@ -40,9 +40,9 @@ export const imagenetPreprocessing: Preprocessing = {
 };
 
 /**
- * What Caffe's ImageNet models take: blue, green and red from 0 to 255 without their means. Those are
- * the numbers that ONNX's model zoo refers to for AlexNet; Caffe's own tools resize to 256×256, whatever
- * the image's proportions, where this keeps them and crops.
+ * What Caffe's ImageNet models take: blue, green and red from 0 to 255, less their means. The numbers
+ * are those of the script by which ONNX's model zoo measures its AlexNet. That script squeezes an image
+ * into 224×224, and Caffe's own tools squeeze it into 256×256 and crop; this keeps its proportions.
  *
  * Source: https://github.com/onnx/models, AlexNet's README, and the script it names for its accuracy:
  * https://github.com/intel/neural-compressor, examples/onnxrt/image_recognition/onnx_model_zoo/alexnet/quantization/ptq/main.py
