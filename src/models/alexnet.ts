@@ -169,7 +169,7 @@ function refuseSizes(op: string, options: AlexNetOptions): void {
 
 /**
  * The network that a file of weights is for, without them: the one it describes, that of an ONNX file
- * as {@linkcode onnxNetwork} makes it, or AlexNet.
+ * (unless it holds tensors alone) as {@linkcode onnxNetwork} makes it, or AlexNet.
  *
  * @param wanted The network to make, whatever the file describes.
  * @throws {FileError} When it describes what cannot be.
@@ -179,7 +179,7 @@ export function networkFor(
   options: AlexNetOptions = {},
   wanted?: Architecture,
 ): Classifier {
-  if (file instanceof OnnxFile && wanted === undefined) {
+  if (file instanceof OnnxFile && file.graph.nodes.length > 0 && wanted === undefined) {
     refuseSizes("OnnxNetwork", options);
     return onnxNetwork(file, options);
   }

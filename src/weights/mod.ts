@@ -7,6 +7,7 @@
 export { checkWeights } from "./check.ts";
 export type { DType } from "./dtype.ts";
 export type { WeightEntry } from "./layout.ts";
+export { writeOnnx } from "./onnx_writer.ts";
 export { openWeights } from "./open.ts";
 export { type TensorToWrite, writeSafetensors } from "./safetensors_writer.ts";
 export { blobSource, type ByteSource, bytesSource, fileSource } from "./source.ts";

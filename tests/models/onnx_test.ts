@@ -6,6 +6,7 @@ import { caffePreprocessing, decodeImage, imagenetPreprocessing } from "../../sr
 import { Dropout } from "../../src/layers/mod.ts";
 import { AlexNet, type Classifier, loadWeights } from "../../src/models/mod.ts";
 import { logSoftmax } from "../../src/ops/mod.ts";
+import { writeOnnx } from "../../src/weights/mod.ts";
 import { assert, assertAllClose, assertEquals, assertRejects } from "../assert.ts";
 import { testOnEveryBackend } from "../backends.ts";
 import expected from "../fixtures/onnx/expected.json" with { type: "json" };
@@ -204,6 +205,24 @@ testOnEveryBackend("other networks take an ONNX file's tensors by name", async (
     ),
     lacks.message,
   );
+});
+
+testOnEveryBackend("an ONNX file of tensors alone is for AlexNet", async (backend) => {
+  const narrow = { channels: [4, 6, 8, 6, 6], hiddenFeatures: 16, numClasses: 10 } as const;
+  using model = new AlexNet(narrow).init(backend, { seed: 5 });
+  const tensors = await Promise.all(
+    model.stateDict().entries().map(async ([name, { shape, tensor }]) => ({
+      name,
+      dtype: "F32" as const,
+      shape,
+      data: await tensor!.read(),
+    })),
+  );
+  using copy = await AlexNet.load(backend, writeOnnx(tensors), narrow);
+  assert(copy instanceof AlexNet);
+  for (const { name, data } of tensors) {
+    assertEquals(await copy.stateDict().get(name)!.tensor!.read(), data);
+  }
 });
 
 testOnEveryBackend("an ONNX network with NaN weights names the tensor", async (backend) => {
@@ -430,11 +449,9 @@ Deno.test("layers.onnx, cut at every length and with every byte wrong, is refuse
   };
   for (let length = 0; length < whole.length; length++) await attempt(whole.subarray(0, length));
   for (let at = 0; at < whole.length; at++) {
-    for (const wrong of [1, 0x80]) {
-      const bytes = whole.slice();
-      bytes[at] ^= wrong;
-      await attempt(bytes);
-    }
+    const bytes = whole.slice();
+    bytes[at] ^= 1 << at % 8;
+    await attempt(bytes);
   }
-  assert(networks > whole.length); // most bytes are those of weights
+  assert(networks > whole.length / 2, `${networks}`); // half of the bytes are those of weights
 });
