@@ -29,5 +29,11 @@ export { type Shape, type Storage, Tensor, type Values } from "./src/tensor.ts";
 export * from "./src/train/mod.ts";
 export * from "./src/weights/mod.ts";
 export { fromRgba, type RgbaImage, type RgbImage } from "./src/image/pixels.ts";
-export { imagenetPreprocessing, preprocess, type Preprocessing } from "./src/image/preprocess.ts";
+export {
+  caffePreprocessing,
+  type ChannelOrder,
+  imagenetPreprocessing,
+  preprocess,
+  type Preprocessing,
+} from "./src/image/preprocess.ts";
 export type { Interpolation } from "./src/image/resize.ts";

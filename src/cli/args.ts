@@ -47,9 +47,9 @@ Commands:
   summary            print a model's layers, parameters and costs
 
 Options:
-      --weights FILE weights, a PyTorch .pth of AlexNet or a safetensors file, also by its URL
-                     (default: those pulled last, or the bundled ones of alexnet-tiny, which tells
-                     200 classes apart)
+      --weights FILE weights, a PyTorch .pth of AlexNet, a safetensors file or an ONNX model, or its
+                     URL (default: those pulled last, or the bundled ones of alexnet-tiny, which
+                     tells 200 classes apart)
       --random       random weights instead, as PyTorch initialises them
       --seed N       the seed of --random, as of torch.manual_seed (default: another every time)
   -m, --model NAME   the model: ${architectures.join(", ")} (default: what the weights are for;

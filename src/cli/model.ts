@@ -6,7 +6,7 @@ import { bundledWeights } from "../models/bundled.ts";
 import type { Architecture } from "../models/description.ts";
 import { fill, openInput, storedPrecision } from "../models/load.ts";
 import type { Precision } from "../layers/precision.ts";
-import { AlexNet, type Classifier } from "../models/mod.ts";
+import { AlexNet, AlexNetTiny, type Classifier } from "../models/mod.ts";
 import { findCached } from "./cache.ts";
 import type { Options } from "./args.ts";
 import { asFileError, isSystemError, UsageError } from "./errors.ts";
@@ -15,7 +15,7 @@ import { pathOf } from "./inputs.ts";
 /** A network that waits for its weights. */
 export interface Chosen extends Disposable {
   readonly model: Classifier;
-  readonly name: Architecture;
+  readonly name: Architecture | "onnx";
   /** Where its weights come from, for people. */
   readonly weights: string;
   /** How it holds those of fully connected layers. */
@@ -66,7 +66,7 @@ async function fromFile(options: Options): Promise<Chosen> {
   }
   return {
     model,
-    name: model instanceof AlexNet ? "alexnet" : "alexnet-tiny",
+    name: nameOf(model),
     weights: weights ?? "bundled",
     precision: options.precision ?? storedPrecision(file),
     hint: bundled ? hint(model) : undefined,
@@ -83,6 +83,11 @@ async function cached({ precision }: Options): Promise<string | undefined> {
   const models = await findCached("alexnet");
   const fitting = models.find((model) => (model.precision === "int8") === (precision === "int8"));
   return (precision && fitting ? fitting : models[0])?.path;
+}
+
+function nameOf(model: Classifier): Chosen["name"] {
+  if (model instanceof AlexNet) return "alexnet";
+  return model instanceof AlexNetTiny ? "alexnet-tiny" : "onnx";
 }
 
 /** How to get more than what is bundled. */

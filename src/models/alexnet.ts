@@ -21,11 +21,13 @@ import {
   Sequential,
 } from "../layers/mod.ts";
 import type { WeightsFile } from "../weights/mod.ts";
+import { OnnxFile } from "../weights/onnx.ts";
 import { AlexNetTiny } from "./alexnet_tiny.ts";
 import { bundledWeights } from "./bundled.ts";
 import { classesOf, Classifier, type ClassOptions } from "./classifier.ts";
 import { type Architecture, readDescription } from "./description.ts";
 import { fill, type LoadOptions, openInput, storedPrecision, type WeightsInput } from "./load.ts";
+import { onnxNetwork } from "./onnx.ts";
 
 /** How an AlexNet differs from the original, with 1000 classes of ImageNet. */
 export interface AlexNetOptions extends ClassOptions, PrecisionOptions {
@@ -159,7 +161,10 @@ export interface AlexNetLoadOptions extends AlexNetOptions, LoadOptions {
   readonly backend?: Backend;
   /**
    * A PyTorch `.pth` or a safetensors file: of torchvision's AlexNet, or one that says which network it
-   * is for. Default: the bundled weights.
+   * is for. Or an ONNX model: torchvision's AlexNet as `torch.onnx` exports it, that of ONNX's model zoo
+   * (bvlcalexnet), or another whose nodes follow each other and are layers that there are. Of those, one
+   * with local response normalisation or grouped convolutions is taken for Caffe's, and images are
+   * prepared as {@linkcode caffePreprocessing} says. Default: the bundled weights.
    */
   readonly weights?: WeightsInput;
 }
@@ -167,15 +172,21 @@ export interface AlexNetLoadOptions extends AlexNetOptions, LoadOptions {
 /** The network of this name, without weights. */
 export function network(architecture: Architecture, options: AlexNetOptions = {}): Classifier {
   if (architecture === "alexnet") return new AlexNet(options);
-  for (const option of ["channels", "hiddenFeatures"] as const) {
-    if (options[option] === undefined) continue;
-    throw new ArgumentError("AlexNetTiny", option, options[option], "left out");
-  }
+  refuseSizes("AlexNetTiny", options);
   return new AlexNetTiny(options);
 }
 
+/** Refuses the options that only a network of AlexNet's own layout can follow. */
+function refuseSizes(op: string, options: AlexNetOptions): void {
+  for (const option of ["channels", "hiddenFeatures"] as const) {
+    if (options[option] === undefined) continue;
+    throw new ArgumentError(op, option, options[option], "left out");
+  }
+}
+
 /**
- * The network that a file of weights is for, without them: the one it describes, or AlexNet.
+ * The network that a file of weights is for, without them: the one it describes, that of an ONNX file
+ * (unless it holds tensors alone) as {@linkcode onnxNetwork} makes it, or AlexNet.
  *
  * @param wanted The network to make, whatever the file describes.
  * @throws {FileError} When it describes what cannot be.
@@ -185,6 +196,10 @@ export function networkFor(
   options: AlexNetOptions = {},
   wanted?: Architecture,
 ): Classifier {
+  if (file instanceof OnnxFile && file.graph.nodes.length > 0 && wanted === undefined) {
+    refuseSizes("OnnxNetwork", options);
+    return onnxNetwork(file, options);
+  }
   const description = readDescription(file);
   if (!description || description.architecture !== (wanted ?? description.architecture)) {
     return network(wanted ?? "alexnet", { precision: storedPrecision(file), ...options });

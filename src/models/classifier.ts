@@ -60,7 +60,7 @@ export class Classifier extends Sequential {
    * by name.
    */
   constructor(
-    layers: readonly Layer[] | Readonly<Record<string, Layer>>,
+    layers: readonly Layer[] | Readonly<Record<string, Layer>> | ReadonlyMap<string, Layer>,
     { preprocessing, classes }: ClassifierOptions,
   ) {
     super(layers);

@@ -8,7 +8,6 @@ import type { Backend } from "../backend.ts";
 import { chunksOf, contentLength, request } from "../download.ts";
 import { type Layer, parameterShapes } from "../layers/layer.ts";
 import type { Precision } from "../layers/precision.ts";
-import { LinearWeight } from "../layers/linear_weight.ts";
 import { elements } from "../tensor.ts";
 import {
   blobSource,
@@ -20,6 +19,7 @@ import {
   streamSource,
   type WeightsFile,
 } from "../weights/mod.ts";
+import { OnnxNetwork } from "./onnx.ts";
 
 /**
  * Where weights come from: a path or file URL (in Deno), an http or https URL, bytes, a Blob, a stream
@@ -43,8 +43,8 @@ export interface LoadOptions {
 }
 
 /**
- * Fills a model with weights from a PyTorch `.pth` or a safetensors file. The file must hold
- * exactly the model's tensors, in its shapes; they go piece by piece to the backend, so that no
+ * Fills a model with weights from a PyTorch `.pth`, a safetensors or an ONNX file. The file must
+ * hold exactly the model's tensors, in its shapes; they go piece by piece to the backend, so that no
  * second copy exists.
  *
  * @throws {FileError} When the file is not for this model, which then stays as it was, or breaks
@@ -85,17 +85,18 @@ export async function fill(
   let loading = false;
   try {
     const parameters = model.stateDict();
+    const weights = model instanceof OnnxNetwork ? model.weightsIn(file) : file;
     const shapes = parameterShapes(model);
-    checkWeights(file, shapes, model.type);
+    checkWeights(weights, shapes, model.type);
 
     loading = true;
     const total = shapes.values().reduce((sum, shape) => sum + elements(shape), 0);
     let done = 0;
-    for (const name of file.order) {
+    for (const name of weights.order) {
       const parameter = parameters.get(name);
       if (!parameter) continue; // an integer that the model does without
       parameter.allocate(backend);
-      await file.read(name, (values, offset) => {
+      await weights.read(name, (values, offset) => {
         options.signal?.throwIfAborted();
         parameter.write(values, offset);
         options.onProgress?.(done += values.length, total);
@@ -105,19 +106,6 @@ export async function fill(
     if (loading) model.dispose();
     throw error;
   }
-}
-
-/**
- * The first parameter that holds NaN or infinity, by name: what to blame for an output that is not
- * a number. Undefined if there is none.
- */
-export async function findNonFinite(model: Layer): Promise<string | undefined> {
-  for (const [name, parameter] of model.stateDict()) {
-    const quantized = parameter instanceof LinearWeight ? parameter.quantized : undefined;
-    const values = await (parameter.tensor ?? quantized?.scale)?.read();
-    if (values?.some((value) => !Number.isFinite(value))) return name;
-  }
-  return undefined;
 }
 
 async function sourceOf(weights: WeightsInput, signal?: AbortSignal): Promise<ByteSource> {

@@ -6,6 +6,7 @@
 
 import { FileError } from "../errors.ts";
 import { type DType, itemSize } from "./dtype.ts";
+import type { ByteSource } from "./source.ts";
 import { shown, shownShape } from "./text.ts";
 
 /** What a file says about one tensor. */
@@ -33,6 +34,10 @@ export interface StoredTensor extends Omit<WeightEntry, "quantized"> {
   readonly strides: readonly number[] | undefined;
   /** The factors of an I8 tensor's rows. */
   readonly scale?: StoredTensor;
+  /** Multiplies every element; for floats. */
+  readonly factor?: number;
+  /** Where its bytes are, when they are not in the file as they are in memory. */
+  readonly source?: ByteSource;
 }
 
 /** A place for elements, in bytes from the beginning of the file. */
