@@ -132,9 +132,10 @@ function computeBox(
 
   const kernels = inputs + mostInput() * (CHANNELS * 4);
   const u = kernels + (k * k << 4), products = u + (positions as usize) * stepU;
-  const outputs = parts(m, OUTPUTS);
+  // fewer, where threads would go away empty-handed
+  const atOnce = parts(m, OUTPUTS) < 2 * threads ? MR : OUTPUTS, outputs = parts(m, atOnce);
   for (let item = claim(outputs); item >= 0; item = claim(outputs)) {
-    const first = item * OUTPUTS, count = min(OUTPUTS, m - first), rows = packedRows(count);
+    const first = item * atOnce, count = min(atOnce, m - first), rows = packedRows(count);
     transformWeights(u, stepU, weight, kernels, first, count, m, c, k, stride, back);
     for (let p = 0, a = u, b = v, to = products; p < positions; p++, a += stepU, b += stepV, to += stepM) {
       gemmPanels(to, ld, a, (c * MR) << 2, b, (c * NR) << 2, rows, ld, c, FIRST);

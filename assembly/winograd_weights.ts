@@ -1,6 +1,6 @@
-// Winograd's transform of the weights, U = G g Gᵀ, made anew wherever it is used: U takes 36 floats
-// for 9, and reading those from memory takes longer than making them from the 9. Four output channels
-// at a time, in the lanes.
+// Winograd's transform of the weights, U = G g Gᵀ, made anew wherever it is used: it holds 36 floats for
+// 9, and reading those from memory takes about as long as making them. Four output channels at a time,
+// in the lanes.
 
 import { MR } from "./gemm";
 import { highHalves, interleaveHigh, interleaveLow, lowHalves } from "./inline/transpose";
@@ -25,7 +25,8 @@ export function transformWeights(
     const w0 = weight + (o as usize) * row, w1 = weight + (min(o + 1, m - 1) as usize) * row;
     const w2 = weight + (min(o + 2, m - 1) as usize) * row, w3 = weight + (min(o + 3, m - 1) as usize) * row;
     if (k == 3) kernels3x3(u, step, w0, w1, w2, w3, next, planes, back);
-    else kernelsOf(u, step, w0, w1, w2, w3, next, planes, k, stride, kernels, back);
+    else if (stride == 1) kernels5x5(u, step, w0, w1, w2, w3, next, planes, back);
+    else strided(u, step, w0, w1, w2, w3, next, planes, k, stride, kernels);
   }
 }
 
@@ -80,23 +81,51 @@ function points3x3(
   taps3(u + 5 * row, step, g6, g7, g8);
 }
 
-/** Kernels of any size, of whose taps a stride makes several planes. */
-function kernelsOf(
-  u: usize, step: usize, w0: usize, w1: usize, w2: usize, w3: usize, next: usize,
-  planes: i32, k: i32, stride: i32, kernels: usize, back: i32,
+/** Kernels of 5×5. */
+function kernels5x5(
+  u: usize, step: usize, w0: usize, w1: usize, w2: usize, w3: usize, next: usize, planes: i32, back: i32,
 ): void {
-  // the way back goes through a kernel from its end
-  const start = back ? kernels + ((k * k - 1) << 4) : kernels, tap: i32 = back ? -16 : 16;
+  const half = area + HALF_TILE, line = 8 << 4, row: i32 = back ? -20 : 20, first = back ? 80 : 0;
+  for (const end = u + ((planes * MR) << 2); u < end; u += MR << 2) {
+    for (let h = half, at: usize = first; h < half + 5 * line; h += line, at += row) {
+      const p0 = w0 + at, p1 = w1 + at, p2 = w2 + at, p3 = w3 + at;
+      const a0 = v128.load(p0), a1 = v128.load(p1), a2 = v128.load(p2), a3 = v128.load(p3);
+      const low01 = interleaveLow(a0, a1), low23 = interleaveLow(a2, a3);
+      const high01 = interleaveHigh(a0, a1), high23 = interleaveHigh(a2, a3);
+      const g0 = lowHalves(low01, low23), g1 = highHalves(low01, low23);
+      const g2 = lowHalves(high01, high23), g3 = highHalves(high01, high23);
+      // 1 to 4, so that nothing behind the last weight is read
+      const last01 = interleaveHigh(v128.load(p0, 4), v128.load(p1, 4));
+      const last23 = interleaveHigh(v128.load(p2, 4), v128.load(p3, 4));
+      const g4 = highHalves(last01, last23);
+      if (back) taps5(h, 16, g4, g3, g2, g1, g0);
+      else taps5(h, 16, g0, g1, g2, g3, g4);
+    }
+    columns(u, step);
+    w0 += next;
+    w1 += next;
+    w2 += next;
+    w3 += next;
+  }
+}
+
+/** Kernels of which a stride makes several planes, with 3 or 5 taps on each axis; some of them 0. */
+function strided(
+  u: usize, step: usize, w0: usize, w1: usize, w2: usize, w3: usize, next: usize,
+  planes: i32, k: i32, stride: i32, kernels: usize,
+): void {
+  const half = area + HALF_TILE, line = side << 4, g = area + TAPS;
   for (let i = 0; i < planes; i++) {
     sideBySide(kernels, w0, w1, w2, w3, (k * k) << 2);
-    if (stride == 1) {
-      pointsOf(u, step, start, k * tap, tap);
-      u += MR << 2;
-    } else {
-      for (let phase = 0; phase < stride * stride; phase++, u += MR << 2) {
-        pickTaps(area + TAPS, kernels, k, stride, phase);
-        pointsOf(u, step, area + TAPS, taps << 4, 16);
+    for (let phase = 0; phase < stride * stride; phase++, u += MR << 2) {
+      const y0 = phase / stride, x0 = phase % stride;
+      for (let y = y0, h = half; y < taps * stride; y += stride, h += line) {
+        for (let x = x0, to = g; x < taps * stride; x += stride, to += 16) {
+          v128.store(to, y < k && x < k ? v128.load(kernels + ((y * k + x) << 4)) : f32x4.splat(0));
+        }
+        tapPoints(h, 16, g, 16);
       }
+      columns(u, step);
     }
     w0 += next;
     w1 += next;
@@ -120,20 +149,10 @@ function sideBySide(to: usize, w0: usize, w1: usize, w2: usize, w3: usize, bytes
   }
 }
 
-/** The taps that one phase of the stride sees; those outside of the kernel are 0. */
-function pickTaps(to: usize, kernels: usize, k: i32, stride: i32, phase: i32): void {
-  for (let y = phase / stride; y < taps * stride; y += stride) {
-    for (let x = phase % stride; x < taps * stride; x += stride, to += 16) {
-      v128.store(to, y < k && x < k ? v128.load(kernels + ((y * k + x) << 4)) : f32x4.splat(0));
-    }
-  }
-}
-
-/** G g Gᵀ; tap [y, x] stands at g + y · row + x · tap. */
-function pointsOf(u: usize, step: usize, g: usize, row: usize, tap: usize): void {
+/** U from what G makes of each row of taps. */
+function columns(u: usize, step: usize): void {
   const half = area + HALF_TILE, line = (side as usize) << 4;
-  for (let x = 0, h = half; x < taps; x++, h += 16, g += tap) tapPoints(h, line, g, row);
-  for (let r = 0, h = half; r < side; r++, h += line, u += (side as usize) * step) tapPoints(u, step, h, 16);
+  for (let h = half; h < half + line; h += 16, u += step) tapPoints(u, (side as usize) * step, h, line);
 }
 
 /** G on 3 or 5 vectors, `next` bytes apart. */
