@@ -22,15 +22,15 @@ import { isWeight, type WeightsFile, type WeightsFormat } from "./tensor_file.ts
 /** The formats that are written. */
 export type WrittenFormat = Exclude<WeightsFormat, "pth-legacy">;
 
-/** How weights can be stored. */
-export const storedPrecisions = ["f32", "f16", "int8"] as const;
-
 /**
  * How weights are stored: "f32" as they are, "f16" rounded to half precision, "int8" as integers of 8
  * bits with a scale for each output channel or feature, in safetensors only. What has but one axis (a
  * bias) stays "f32".
  */
-export type StoredPrecision = typeof storedPrecisions[number];
+export type StoredPrecision = "f32" | "f16" | "int8";
+
+/** All ways to store weights. */
+export const storedPrecisions: readonly StoredPrecision[] = ["f32", "f16", "int8"];
 
 /** What converting takes besides. */
 export interface ConvertOptions {

@@ -13,5 +13,6 @@ export { openWeights } from "./open.ts";
 export { writePth } from "./pth_writer.ts";
 export { writeSafetensors } from "./safetensors_writer.ts";
 export { blobSource, type ByteSource, bytesSource, fileSource } from "./source.ts";
+export type { Chunks } from "../download.ts";
 export { streamSource } from "./stream_source.ts";
 export type { WeightsFile, WeightsFormat, WeightSink } from "./tensor_file.ts";
