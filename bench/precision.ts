@@ -15,7 +15,7 @@ import { describe } from "../src/models/description.ts";
 import { AlexNet, type Classifier } from "../src/models/mod.ts";
 import { openInput } from "../src/models/load.ts";
 import { Generator } from "../src/random.ts";
-import { convertToSafetensors, storedPrecisions } from "../src/weights/convert.ts";
+import { convertWeights, storedPrecisions } from "../src/weights/convert.ts";
 import { type TensorToWrite, writeSafetensors } from "../src/weights/mod.ts";
 import { summarise } from "./_stats.ts";
 import { type Column, table } from "./_table.ts";
@@ -63,7 +63,7 @@ async function compare(
     let size = 0;
     using file = await openInput(weights);
     await writeFile(path, async (sink) => {
-      size = await convertToSafetensors(file, sink, { precision });
+      size = await convertWeights(file, sink, { precision });
     });
     using backend = await createBackend({ threads: 1 });
     using model = await AlexNet.load({ backend, weights: path });

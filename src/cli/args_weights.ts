@@ -1,6 +1,6 @@
 /** The command line of the commands that fetch, list, convert and delete weights. */
 
-import { type StoredPrecision, storedPrecisions } from "../weights/convert.ts";
+import { type StoredPrecision, storedPrecisions, type WrittenFormat } from "../weights/convert.ts";
 import { oneOf } from "./choices.ts";
 import { UsageError } from "./errors.ts";
 import { isWebUrl } from "./inputs.ts";
@@ -39,6 +39,8 @@ export interface ConvertArgs {
   readonly command: "convert";
   readonly from: string;
   readonly to: string;
+  /** That of `to`, by its name. */
+  readonly format: WrittenFormat;
   readonly precision: StoredPrecision;
   readonly quiet: boolean;
 }
@@ -57,11 +59,13 @@ Weights: deno run -A cli.ts pull [options] <name>
                      from then on they are used by default. One that broke off goes on
   models             list the models that are bundled, in the cache and to be had, with their sizes
   rm                 delete a model from the cache
-  convert            store weights (.pth, safetensors, ONNX) in another precision, as safetensors
+  convert            store weights in another format or precision: from .pth, safetensors or ONNX to
+                     what the second name ends in, .safetensors, .pth, .pt or .onnx
 
       --precision P  how weights are stored: f32; f16, half as large, with answers that differ in
                      the fourth digit (the default of pull); or int8, a quarter as large, with
-                     answers that differ in the second. convert's default is f32
+                     answers that differ in the second, in safetensors only. convert's default is
+                     f32
       --url URL      where to download from instead; the file must be the same, or have
       --sha256 HEX   this SHA-256
       --timeout S    seconds without a byte before another attempt (default 30)
@@ -135,8 +139,30 @@ export function readWeightsArgs(
         throw new UsageError("convert takes two files, the one to read and the one to write");
       }
       const precision = oneOf("--precision", values.precision, storedPrecisions);
-      return { command, from, to, precision, quiet: values.quiet };
+      const format = formatOf(to);
+      if (precision === "int8" && format !== "safetensors") {
+        throw new UsageError(`--precision int8 is for safetensors only, got ${JSON.stringify(to)}`);
+      }
+      return { command, from, to, format, precision, quiet: values.quiet };
     }
+  }
+}
+
+/** The format to write, by the end of the file's name. */
+function formatOf(file: string): WrittenFormat {
+  const [, ending] = /\.(safetensors|pth|pt|onnx)$/i.exec(file) ?? [];
+  switch (ending?.toLowerCase()) {
+    case "safetensors":
+      return "safetensors";
+    case "pth":
+    case "pt":
+      return "pth";
+    case "onnx":
+      return "onnx";
+    default:
+      throw new UsageError(
+        `${JSON.stringify(file)} says no format, must end in .safetensors, .pth, .pt or .onnx`,
+      );
   }
 }
 

@@ -7,29 +7,36 @@ import { describe } from "../models/description.ts";
 import { openInput } from "../models/load.ts";
 import { AlexNet } from "../models/mod.ts";
 import { checkWeights } from "../weights/check.ts";
-import { convertToSafetensors } from "../weights/convert.ts";
+import { convertWeights } from "../weights/convert.ts";
+import type { ByteSink } from "../weights/file_writer.ts";
 import type { WeightsFile } from "../weights/mod.ts";
 import type { ConvertArgs } from "./args_weights.ts";
-import { asFileError, isSystemError } from "./errors.ts";
+import { asFileError, asWriteError, isSystemError } from "./errors.ts";
 import { pathOf } from "./inputs.ts";
 import { megabytes } from "./output.ts";
 import { Progress } from "./progress.ts";
 import { print } from "./terminal.ts";
 
-/** Reads weights in any format and writes them as safetensors, the whole file or none. */
-export async function convert({ from, to, precision, quiet }: ConvertArgs): Promise<number> {
-  const naming = (path: string) => (error: unknown) => {
-    throw isSystemError(error) ? asFileError(path, error) : error;
-  };
-  using file = await openInput(pathOf(from)).catch(naming(from));
+/** Reads weights in any format and writes them in another, the whole file or none. */
+export async function convert(args: ConvertArgs): Promise<number> {
+  const { from, to, format, precision, quiet } = args;
+  using file = await openInput(pathOf(from)).catch((error) => {
+    throw isSystemError(error) ? asFileError(from, error) : error;
+  });
   const metadata = { ...Object.fromEntries(file.metadata), ...alexnetDescription(file) };
   const progress = new Progress("converting", !quiet);
   let size = 0;
+  const path = pathOf(to);
+  const write = async (sink: ByteSink) => {
+    const onProgress = (done: number, total: number) => progress.update(done, total);
+    size = await convertWeights(file, sink, { format, precision, metadata, onProgress });
+    file.close(); // it may be the one that is replaced now
+  };
   try {
-    await writeFile(pathOf(to), async (sink) => {
-      const onProgress = (done: number, total: number) => progress.update(done, total);
-      size = await convertToSafetensors(file, sink, { precision, metadata, onProgress });
-    }).catch(naming(to));
+    // the process in its name: whatever else lies there may be somebody's
+    await writeFile(path, write, `${path}.${Deno.pid}.tmp`);
+  } catch (error) {
+    throw isSystemError(error) ? asWriteError(to, error) : error;
   } finally {
     progress.clear();
   }

@@ -23,6 +23,15 @@ export function asFileError(name: string, error: unknown): Error {
   return new FileError(name, reasonOf(error), { cause: error });
 }
 
+/** The same of a file that was to be written. */
+export function asWriteError(name: string, error: unknown): Error {
+  const missing = error instanceof Deno.errors.NotFound ||
+    error instanceof Deno.errors.NotADirectory;
+  if (missing) return new FileError(name, "its folder does not exist", { cause: error });
+  if (!(error instanceof Deno.errors.PermissionDenied)) return asFileError(name, error);
+  return new FileError(name, "not writable (file permissions)", { cause: error });
+}
+
 function reasonOf(error: unknown): string {
   if (error instanceof Deno.errors.NotFound) return "no such file";
   if (error instanceof Deno.errors.NotADirectory) return "no such file";

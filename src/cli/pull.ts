@@ -16,6 +16,7 @@ export async function pullModel(args: PullArgs): Promise<number> {
     const names = catalogue.map(({ name }) => name).join(", ");
     throw new UsageError(`nothing is known of ${JSON.stringify(name)}; pull takes ${names}`);
   }
+  const folder = cacheOf();
   if (!quiet) [entry.title, url ?? entry.url, entry.terms].forEach(note);
   const downloading = new Progress("downloading", !quiet);
   const converting = new Progress("converting", !quiet);
@@ -25,7 +26,7 @@ export async function pullModel(args: PullArgs): Promise<number> {
     if (!quiet) warn(line);
   };
   try {
-    const { path, cached } = await pull(entry, cacheOf(), {
+    const { path, cached } = await pull(entry, folder, {
       ...args,
       onProgress: (done, total) => downloading.update(done, total, "MB"),
       onConvert: (done, total) => {

@@ -10,7 +10,7 @@ import { parameterShapes } from "../layers/layer.ts";
 import { network } from "../models/alexnet.ts";
 import { describe } from "../models/description.ts";
 import { checkWeights } from "../weights/check.ts";
-import { convertToSafetensors, type StoredPrecision } from "../weights/convert.ts";
+import { convertWeights, type StoredPrecision } from "../weights/convert.ts";
 import { openWeights } from "../weights/open.ts";
 import { fileSource } from "../weights/source.ts";
 import { modelPath } from "./cache.ts";
@@ -101,7 +101,7 @@ async function convert(
     terms,
   };
   await writeFile(to, async (sink) => {
-    await convertToSafetensors(file, sink, { precision, metadata, signal, onProgress: onConvert });
+    await convertWeights(file, sink, { precision, metadata, signal, onProgress: onConvert });
   });
 }
 

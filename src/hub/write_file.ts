@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { ByteSink } from "../weights/convert.ts";
+import type { ByteSink } from "../weights/file_writer.ts";
 
 /**
  * Writes a file under another name first, and gives it its own when all of it is on the disk. What was
@@ -12,24 +12,27 @@ import type { ByteSink } from "../weights/convert.ts";
  *
  * @param path The file.
  * @param write Writes it; if it throws, nothing is left.
+ * @param temporary The other name, in the same folder. What is there under it is lost.
  */
 export async function writeFile(
   path: string,
   write: (sink: ByteSink) => Promise<void>,
+  temporary = `${path}.tmp`,
 ): Promise<void> {
-  const temporary = `${path}.tmp`;
   try {
-    using file = await Deno.open(temporary, { write: true, create: true, truncate: true });
-    await write({
-      write(offset, bytes) {
-        file.seekSync(offset, Deno.SeekMode.Start);
-        for (let rest = bytes; rest.length > 0;) rest = rest.subarray(file.writeSync(rest));
-      },
-    });
-    await file.sync();
+    {
+      using file = await Deno.open(temporary, { write: true, create: true, truncate: true });
+      await write({
+        write(offset, bytes) {
+          file.seekSync(offset, Deno.SeekMode.Start);
+          for (let rest = bytes; rest.length > 0;) rest = rest.subarray(file.writeSync(rest));
+        },
+      });
+      await file.sync();
+    }
+    await Deno.rename(temporary, path);
   } catch (error) {
     await Deno.remove(temporary).catch(() => {}); // it may not even have been made
     throw error;
   }
-  await Deno.rename(temporary, path);
 }

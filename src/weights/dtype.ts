@@ -103,18 +103,10 @@ function halfTable(): Float32Array {
 }
 
 /** Writes float32 values as `dtype`, little-endian, rounding to nearest even. */
-export function fromFloat32(
-  dtype: "F32" | "F16" | "BF16",
-  values: Float32Array,
-  into: DataView,
-): void {
-  const cell = new DataView(new ArrayBuffer(4));
-  for (let i = 0; i < values.length; i++) {
-    cell.setFloat32(0, values[i]);
-    const bits = cell.getUint32(0);
-    if (dtype === "F32") into.setUint32(4 * i, bits, true);
-    else into.setUint16(2 * i, dtype === "F16" ? toHalf(bits) : toBFloat16(bits), true);
-  }
+export function fromFloat32(dtype: "F16" | "BF16", values: Float32Array, into: DataView): void {
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  const round = dtype === "F16" ? toHalf : toBFloat16;
+  for (let i = 0; i < bits.length; i++) into.setUint16(2 * i, round(bits[i]), true);
 }
 
 function toBFloat16(bits: number): number {

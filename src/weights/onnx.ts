@@ -10,7 +10,7 @@ import type { StoredTensor } from "./layout.ts";
 import { foldConstants } from "./onnx_constants.ts";
 import { type OnnxGraph, readGraph } from "./onnx_graph.ts";
 import { ProtoReader } from "./protobuf.ts";
-import type { ByteSource } from "./source.ts";
+import { type ByteSource, unknownSize } from "./source.ts";
 import { TensorFile, type WeightsFile } from "./tensor_file.ts";
 
 /** How a layer's parameter comes out of a file's tensor. */
@@ -62,6 +62,9 @@ export class OnnxFile extends TensorFile {
  * @throws {FileError} When it is damaged, keeps its weights elsewhere, or has none.
  */
 export async function openOnnx(source: ByteSource): Promise<OnnxFile> {
+  if (source.size === unknownSize) { // it goes on to the end, wherever that is
+    throw new FileError(source.name, "is ONNX from a stream of unknown length: download it first");
+  }
   const reader = new ProtoReader(source);
   const graph = await foldConstants(reader, await readGraph(reader));
   if (graph.tensors.size === 0) throw new FileError(source.name, "holds no tensors");

@@ -6,18 +6,27 @@
  * @module
  */
 
-import { ArgumentError } from "../errors.ts";
-import { fromFloat32, itemSize } from "./dtype.ts";
-import type { TensorToWrite } from "./safetensors_writer.ts";
-
-/** A message as pieces, so that elements are copied once. */
-type Pieces = readonly Uint8Array<ArrayBuffer>[];
+import { PembrokeError } from "../errors.ts";
+import {
+  checkData,
+  checkNames,
+  elementsOf,
+  type FloatOutline,
+  floatsOnly,
+  inMemory,
+  lengthOf,
+  type Part,
+  type TensorToWrite,
+} from "./file_writer.ts";
 
 /** TensorProto.DataType */
 const types = { F32: 1, F16: 10, BF16: 16 } as const;
 
 /** The format's version that came with opset 13, the first in which everything may be bfloat16. */
 const irVersion = 7, opset = 13;
+
+/** Protocol buffers hold less. */
+const mostBytes = 2 ** 31;
 
 /**
  * The bytes of an ONNX file that holds tensors and no operation: a graph whose outputs they are. F16
@@ -26,6 +35,7 @@ const irVersion = 7, opset = 13;
  * @param tensors What to write.
  * @throws {ArgumentError} When a name comes twice or is empty, data does not fill its shape, or is to
  * be I8, which has no scale there.
+ * @throws {PembrokeError} When it would have 2 GiB or more.
  *
  * @example
  * ```ts
@@ -38,61 +48,58 @@ const irVersion = 7, opset = 13;
  * ```
  */
 export function writeOnnx(tensors: Iterable<TensorToWrite>): Uint8Array<ArrayBuffer> {
-  const all = [...tensors], names = new Set<string>();
-  for (const { name } of all) {
-    if (name === "" || names.has(name)) {
-      throw new ArgumentError("writeOnnx", "name", name, "a name no other tensor has");
-    }
-    names.add(name);
-  }
+  const all = floatsOnly("writeOnnx", [...tensors]);
+  checkData("writeOnnx", all);
+  return inMemory(layOutOnnx(all), (writer) => {
+    for (const { name, dtype, data } of all) writer.appendFloats(name, dtype, data);
+  });
+}
+
+/** Lays out a file. */
+export function layOutOnnx(tensors: readonly FloatOutline[]): Part[] {
+  checkNames("writeOnnx", tensors, "");
   const graph = [
     ...message(2, text("weights")),
-    ...all.flatMap((tensor) => message(5, tensorProto(tensor))),
-    ...all.flatMap((tensor) => message(12, valueInfo(tensor))),
+    ...tensors.flatMap((tensor) => message(5, tensorProto(tensor))),
+    ...tensors.flatMap((tensor) => message(12, valueInfo(tensor))),
   ];
-  return join([
+  const model = [
     ...integer(1, irVersion),
     ...message(2, text("pembroke")),
     ...message(7, graph),
     ...message(8, integer(2, opset)),
-  ]);
+  ];
+  if (lengthOf(model) < mostBytes) return model;
+  throw new PembrokeError("writeOnnx: ONNX holds less than 2 GiB, safetensors more");
 }
 
 /** dims, data_type, name, raw_data */
-function tensorProto({ name, dtype, shape, data }: TensorToWrite): Pieces {
-  const what = `of ${name}`;
-  if (shape.reduce((count, size) => count * size, 1) !== data.length) {
-    throw new ArgumentError("writeOnnx", `shape ${what}`, shape, `that of ${data.length} elements`);
-  }
-  if (dtype === "I8") throw new ArgumentError("writeOnnx", `dtype ${what}`, dtype, "a float");
-  const raw = new Uint8Array(data.length * itemSize(dtype));
-  fromFloat32(dtype, data, new DataView(raw.buffer));
+function tensorProto(tensor: FloatOutline): Part[] {
+  const { name, dtype, shape } = tensor;
   return [
     ...shape.flatMap((size) => integer(1, size)),
     ...integer(2, types[dtype]),
     ...message(8, text(name)),
-    ...message(9, [raw]),
+    ...message(9, [elementsOf(tensor)]),
   ];
 }
 
 /** name, and type.tensor_type { elem_type, shape { dim { dim_value } … } } */
-function valueInfo({ name, dtype, shape }: TensorToWrite): Pieces {
-  if (dtype === "I8") return [];
+function valueInfo({ name, dtype, shape }: FloatOutline): Part[] {
   const dimensions = shape.flatMap((size) => message(1, integer(1, size)));
   const tensor = [...integer(1, types[dtype]), ...message(2, dimensions)];
   return [...message(1, text(name)), ...message(2, message(1, tensor))];
 }
 
-function integer(field: number, value: number): Pieces {
+function integer(field: number, value: number): Part[] {
   return [varint(field * 8), varint(value)];
 }
 
-function message(field: number, content: Pieces): Pieces {
-  const length = content.reduce((sum, piece) => sum + piece.length, 0);
-  return [varint(field * 8 + 2), varint(length), ...content];
+function message(field: number, content: readonly Part[]): Part[] {
+  return [varint(field * 8 + 2), varint(lengthOf(content)), ...content];
 }
 
-function text(value: string): Pieces {
+function text(value: string): Part[] {
   return [new TextEncoder().encode(value)];
 }
 
@@ -101,14 +108,4 @@ function varint(value: number): Uint8Array<ArrayBuffer> {
   const bytes: number[] = [];
   for (; value > 127; value = Math.floor(value / 128)) bytes.push(value % 128 + 128);
   return Uint8Array.of(...bytes, value);
-}
-
-function join(pieces: Pieces): Uint8Array<ArrayBuffer> {
-  const all = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    all.set(piece, at);
-    at += piece.length;
-  }
-  return all;
 }

@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { bundledWeights } from "../../src/models/bundled.ts";
 import { readDescription } from "../../src/models/description.ts";
-import { convertToSafetensors } from "../../src/weights/convert.ts";
+import { convertWeights } from "../../src/weights/convert.ts";
 import { fileSource, openWeights } from "../../src/weights/mod.ts";
 import type { CatalogueEntry } from "../../weights/catalogue.ts";
 
@@ -15,7 +15,7 @@ export async function published(): Promise<{
   using file = await openWeights(await fileSource(bundledWeights()));
   const bytes = new Uint8Array(1 << 24);
   const sink = { write: (offset: number, piece: Uint8Array) => bytes.set(piece, offset) };
-  const size = await convertToSafetensors(file, sink, { precision: "f32", metadata: {} });
+  const size = await convertWeights(file, sink, { precision: "f32", metadata: {} });
   const { classes, preprocessing } = readDescription(file)!;
   const whole = bytes.slice(0, size);
   return {

@@ -1,6 +1,12 @@
 /** Fixtures, and small writers of zip archives and pickles that need not be right. */
 
-import { bytesSource, openWeights, type WeightsFile } from "../../src/weights/mod.ts";
+import {
+  type ByteSource,
+  bytesSource,
+  openWeights,
+  streamSource,
+  type WeightsFile,
+} from "../../src/weights/mod.ts";
 
 const folder = new URL("../fixtures/weights/", import.meta.url);
 
@@ -17,6 +23,22 @@ export async function openFixture(name: string): Promise<WeightsFile> {
 /** Opens bytes under the name `x`. */
 export function open(bytes: Uint8Array): Promise<WeightsFile> {
   return openWeights(bytesSource(bytes, "x"));
+}
+
+/** A source of what arrives in pieces of so many bytes. */
+export function arriving(
+  bytes: Uint8Array,
+  { piece = 1000, size }: { piece?: number; size?: number } = {},
+): Promise<ByteSource> {
+  let at = 0;
+  return streamSource(
+    {
+      next: () => Promise.resolve(at < bytes.length ? bytes.slice(at, at += piece) : undefined),
+      cancel: () => Promise.resolve(),
+    },
+    "x",
+    size,
+  );
 }
 
 /** All elements of a tensor. */

@@ -5,27 +5,11 @@ import {
   type ByteSource,
   bytesSource,
   openWeights,
-  streamSource,
+  writeOnnx,
   writeSafetensors,
 } from "../../src/weights/mod.ts";
 import { assertEquals, assertMatch, assertRejects } from "../assert.ts";
-import { fixture, readAll, zip } from "./helpers.ts";
-
-/** A source of what arrives in pieces of so many bytes. */
-function arriving(
-  bytes: Uint8Array,
-  { piece = 1000, size }: { piece?: number; size?: number } = {},
-): Promise<ByteSource> {
-  let at = 0;
-  return streamSource(
-    {
-      next: () => Promise.resolve(at < bytes.length ? bytes.slice(at, at += piece) : undefined),
-      cancel: () => Promise.resolve(),
-    },
-    "x",
-    size,
-  );
-}
+import { arriving, fixture, readAll, zip } from "./helpers.ts";
 
 /** All tensors of a file in the order in which they lie there. */
 async function contents(source: ByteSource): Promise<Record<string, Float32Array>> {
@@ -90,6 +74,18 @@ Deno.test("a stream that ends too early says where, with and without a known siz
   for (const length of [0, 1, 100, 600]) {
     await assertRejects(() => arriving(bytes.slice(0, length)).then(contents), FileError);
   }
+});
+
+Deno.test("ONNX takes a stream that says how long it is", async () => {
+  const bytes = writeOnnx(large.filter(({ dtype }) => dtype !== "I8"));
+  const whole = await contents(bytesSource(bytes));
+  const sized = await arriving(bytes, { piece: 65536, size: bytes.length });
+  assertEquals(await contents(sized), whole);
+  const error = await assertRejects(
+    () => arriving(bytes, { piece: 65536 }).then(contents),
+    FileError,
+  );
+  assertEquals(error.message, "x: is ONNX from a stream of unknown length: download it first");
 });
 
 Deno.test("a .pth whose records are in another order is to be downloaded first", async () => {

@@ -4,9 +4,9 @@
  * @module
  */
 
+import { crc32 } from "../../crc32.ts";
 import { type Orientation, readOrientation } from "../orient.ts";
 import { cutOff, damaged, hasText, text, viewOf } from "./bytes.ts";
-import { crc32 } from "./crc32.ts";
 import type { Format } from "./format.ts";
 
 const SIGNATURE = "\x89PNG\r\n\x1a\n";
@@ -78,7 +78,7 @@ export const png: Format = {
     for (const { type, start, end } of chunks(bytes, file)) {
       // Damage to what is not needed for the picture does not matter.
       const needed = type[0] <= "Z";
-      if (needed && crc32(bytes, start - 4, end) !== view.getUint32(end)) {
+      if (needed && crc32(bytes.subarray(start - 4, end)) !== view.getUint32(end)) {
         throw damaged(file, "PNG", `the ${type} chunk at byte ${start - 8} fails its checksum`);
       }
       if (type === "IDAT") data = true;

@@ -1,0 +1,178 @@
+/** `convert`: weights go from format to format, whole or not at all. */
+
+import { readDescription } from "../../src/models/description.ts";
+import { bundledWeights } from "../../src/models/bundled.ts";
+import { fileSource, openWeights, writeSafetensors } from "../../src/weights/mod.ts";
+import { assert, assertEquals, assertMatch } from "../assert.ts";
+import { serveFile } from "../hub/server.ts";
+import { readAll } from "../weights/helpers.ts";
+import { cli, fixture, run, shell, TempFolder, theError } from "./run.ts";
+
+const narrow = fixture("models/narrow_alexnet.pth");
+
+/** All weights of a file, and its format. */
+async function contents(path: string) {
+  using file = await openWeights(await fileSource(path));
+  const all: Record<string, Float32Array> = {};
+  for (const name of [...file.entries.keys()].sort()) all[name] = await readAll(file, name);
+  return { format: file.format, dtype: file.entries.get("features.0.weight")?.dtype, all };
+}
+
+async function names(folder: string): Promise<string[]> {
+  return (await Array.fromAsync(Deno.readDir(folder), ({ name }) => name)).sort();
+}
+
+Deno.test("convert goes to the format that the new name ends in, and to f32 unless told", async () => {
+  await using folder = await TempFolder.make();
+  const { all } = await contents(narrow);
+  let from = narrow;
+  const endings = [
+    ["safetensors", "safetensors"],
+    ["onnx", "onnx"],
+    ["PTH", "pth"],
+    ["pt", "pth"],
+    ["safetensors", "safetensors"],
+  ] as const;
+  for (const [i, [ending, format]] of endings.entries()) {
+    const to = `${folder.path}/a b${i}.${ending}`;
+    const { code, stdout, stderr } = await run(["convert", from, to]);
+    assertEquals([code, stderr], [0, ""]);
+    assertMatch(stdout, new RegExp(`^${to}: f32, \\d+\\.\\d MB\\n$`));
+    assertEquals(await contents(to), { format, dtype: "F32", all });
+    from = to;
+  }
+  const quiet = ["convert", "-q", "--precision", "f16", from, "half.onnx"];
+  assertEquals(await run(quiet, { cwd: folder.path }), { code: 0, stdout: "", stderr: "" });
+  assertEquals((await contents(`${folder.path}/half.onnx`)).dtype, "F16");
+});
+
+Deno.test("convert onto the file itself, by any name, leaves the same weights", async () => {
+  await using folder = await TempFolder.make();
+  const path = await folder.write("a.pth", await Deno.readFile(narrow));
+  const before = await contents(path);
+  await Deno.link(path, `${folder.path}/b.pth`);
+  for (const to of ["a.pth", "./a.pth", "b.pth"]) {
+    const { code, stderr } = await run(["convert", "a.pth", to], { cwd: folder.path });
+    assertEquals([code, stderr], [0, ""]);
+  }
+  assertEquals(await contents(path), before);
+  assertEquals(await contents(`${folder.path}/b.pth`), before);
+  // the name under which other tools, and pull, write first
+  await Deno.rename(path, `${folder.path}/c.onnx.tmp`);
+  assertEquals((await run(["convert", "c.onnx.tmp", "c.onnx"], { cwd: folder.path })).code, 0);
+  assertEquals((await contents(`${folder.path}/c.onnx`)).all, before.all);
+  assertEquals(await contents(`${folder.path}/c.onnx.tmp`), before);
+  assertEquals(await names(folder.path), ["b.pth", "c.onnx", "c.onnx.tmp"]);
+});
+
+Deno.test("convert keeps what safetensors say, and a .pth of the bundled model classifies", async () => {
+  await using folder = await TempFolder.make();
+  const bundled = String(bundledWeights()), photo = fixture("models/tiles.png");
+  const described = `${folder.path}/half.safetensors`, pth = `${folder.path}/tiny.pth`;
+  await run(["convert", "--precision", "f16", bundled, described]);
+  await run(["convert", bundled, pth]);
+  {
+    using file = await openWeights(await fileSource(described));
+    using original = await openWeights(await fileSource(bundledWeights()));
+    assertEquals(readDescription(file), readDescription(original));
+  }
+  // what it says is as probable; what that is called, .pth has no place for
+  const args = ["-q", "-k", "1", "--precision", "f32", photo];
+  const [wanted, found] = [
+    await run(args),
+    await run(["-m", "alexnet-tiny", "--weights", pth, ...args]),
+  ].map(({ stdout }) => stdout.split(/ {2,}/));
+  assertEquals([found.length, found[1]], [4, wanted[1]]);
+  assertEquals([found[3], wanted[3]], ["class 59\n", "abacus\n"]);
+});
+
+Deno.test("convert reads from a URL", async () => {
+  await using folder = await TempFolder.make();
+  await using server = await serveFile(await Deno.readFile(narrow));
+  const to = `${folder.path}/a.safetensors`;
+  const { code, stderr } = await run(["convert", `${server.url}.pth`, to]);
+  assertEquals([code, stderr], [0, ""]);
+  assertEquals((await contents(to)).all, (await contents(narrow)).all);
+});
+
+Deno.test("convert called wrongly exits with 2 and one line", async () => {
+  const say = async (...args: string[]) => theError(await run(["convert", ...args]), 2);
+  const files = "convert takes two files, the one to read and the one to write";
+  assertEquals(await say(), files);
+  assertEquals(await say("a.pth"), files);
+  assertEquals(await say("a.pth", "b.pth", "c.pth"), files);
+  assertEquals(
+    await say("a.pth", "b.bin"),
+    '"b.bin" says no format, must end in .safetensors, .pth, .pt or .onnx',
+  );
+  for (const to of ["b.pth", "b.pt", "b.onnx"]) {
+    assertEquals(
+      await say("--precision", "int8", "a.pth", to),
+      `--precision int8 is for safetensors only, got "${to}"`,
+    );
+  }
+  assertEquals(
+    await say("--precision", "int4", "a.pth", "b.safetensors"),
+    '--precision is "int4", must be f32, f16 or int8',
+  );
+});
+
+Deno.test("convert says in one line what cannot be read or written, and leaves nothing", async () => {
+  await using folder = await TempFolder.make();
+  const say = async (from: string, to: string) =>
+    theError(await run(["convert", from, to], { cwd: folder.path }), 1);
+  const cut = (await Deno.readFile(narrow)).subarray(0, -1000);
+  await folder.write("text.pth", "These are not the weights.");
+  await folder.write("cut.pth", cut);
+  await folder.write("old.pth", "what was there before");
+  await folder.write("folder.pth/x", "");
+
+  assertEquals(await say("gone.pth", "old.pth"), "gone.pth: no such file");
+  assertMatch(await say("text.pth", "old.pth"), /^text\.pth: is text, not weights/);
+  assertMatch(await say("cut.pth", "old.pth"), /^cut\.pth: .*(truncated|damaged)/);
+  assertEquals(await say(narrow, "no/a.pth"), "no/a.pth: its folder does not exist");
+  assertEquals(await say(narrow, "old.pth/a.pth"), "old.pth/a.pth: its folder does not exist");
+  assertEquals(await say(narrow, "folder.pth"), "folder.pth: is a folder");
+  assertEquals(await Deno.readTextFile(`${folder.path}/old.pth`), "what was there before");
+  assertEquals(await names(folder.path), ["cut.pth", "folder.pth", "old.pth", "text.pth"]);
+
+  // found out when half of it is written
+  const data = new Float32Array(600_000).fill(NaN, 599_999);
+  const nan = writeSafetensors([{ name: "a", dtype: "F32", shape: [2, 300_000], data }]);
+  await folder.write("nan.safetensors", nan);
+  const onto = ["convert", "--precision", "int8", "nan.safetensors", "nan.safetensors"];
+  const line = theError(await run(onto, { cwd: folder.path }), 1);
+  assertMatch(line, /^quantize: element \d+ of a is NaN, must be finite$/);
+  assertEquals(await Deno.readFile(`${folder.path}/nan.safetensors`), nan);
+  assertEquals((await names(folder.path)).length, 5);
+});
+
+Deno.test({
+  name: "convert says which file may not be written",
+  ignore: Deno.build.os === "windows" || Deno.uid() === 0, // root writes wherever it wants
+  fn: async () => {
+    await using folder = await TempFolder.make();
+    await Deno.chmod(folder.path, 0o500);
+    const to = `${folder.path}/a.pth`;
+    const line = theError(await run(["convert", narrow, to]), 1);
+    assertEquals(line, `${to}: not writable (file permissions)`);
+  },
+});
+
+Deno.test({
+  name: "without permission convert prints the command that works",
+  ignore: Deno.build.os === "windows", // it is quoted for other shells
+  fn: async () => {
+    await using folder = await TempFolder.make();
+    const args = ["convert", "-q", narrow, "a b.onnx"], where = { cwd: folder.path };
+    for (const flags of [["--no-prompt"], ["--no-prompt", "--allow-read"]]) {
+      const line = theError(await run(args, { ...where, flags }), 2);
+      const [reason, command] = line.split("; run: ");
+      assertMatch(reason, /^Requires (read|write) access to /);
+      assert(command.startsWith(`deno run --allow-read --allow-write ${cli} convert`), command);
+      assertEquals(await names(folder.path), []);
+      assertEquals(await shell(command, where), { code: 0, stdout: "", stderr: "" });
+      await Deno.remove(`${folder.path}/a b.onnx`);
+    }
+  },
+});

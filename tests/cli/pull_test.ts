@@ -1,0 +1,263 @@
+/** `pull`, `models`, `rm`, and what is in the cache when images are classified. */
+
+import { createBackend } from "../../src/backend.ts";
+import { AlexNet } from "../../src/models/mod.ts";
+import { type TensorToWrite, writeSafetensors } from "../../src/weights/mod.ts";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "../assert.ts";
+import { sha256 } from "../hub/models.ts";
+import { serveFile } from "../hub/server.ts";
+import { cli, fixture, type Outcome, run, shell, TempFolder, theError } from "./run.ts";
+
+const photo = fixture("models/tiles.png");
+const catalogued = "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth";
+
+/** A model, as `models --json` lists it. */
+interface Listed {
+  readonly name: string;
+  readonly state: string;
+  readonly precision: string;
+  readonly classes: number;
+  readonly default: boolean;
+}
+
+/** Runs the command with this cache. */
+function withCache(path: string, args: readonly string[], flags = ["-A"]): Promise<Outcome> {
+  return run(args, { flags, env: { PEMBROKE_CACHE: path } });
+}
+
+/** A cache of files that are no weights: what is chosen is complained about by its name. */
+async function cacheOf(...names: string[]): Promise<TempFolder> {
+  const folder = await TempFolder.make();
+  for (const [i, name] of names.entries()) {
+    const path = await folder.write(name, "no weights");
+    await Deno.utime(path, 1000 + i, 1000 + i); // the last one is the last one pulled
+  }
+  return folder;
+}
+
+async function names(folder: string): Promise<string[]> {
+  return (await Array.fromAsync(Deno.readDir(folder), ({ name }) => name)).sort();
+}
+
+Deno.test("pull and rm called wrongly exit with 2 and one line", async () => {
+  const say = async (...args: string[]) => theError(await run(args), 2);
+  assertEquals(await say("pull"), "pull takes one name; models lists them");
+  assertEquals(await say("pull", "alexnet", "vgg"), "pull takes one name; models lists them");
+  assertEquals(await say("pull", "vgg"), 'nothing is known of "vgg"; pull takes alexnet');
+  assertEquals(await say("rm"), "rm takes one name; models lists them");
+  const pull = (...args: string[]) => say("pull", "alexnet", ...args);
+  for (const url of ["x.pth", "ftp://a.test/x", "https://"]) {
+    assertEquals(await pull("--url", url), `--url is "${url}", must be an http or https URL`);
+  }
+  for (const hash of ["12", "g".repeat(64)]) {
+    assertEquals(
+      await pull("--sha256", hash),
+      `--sha256 is "${hash}", must be 64 hexadecimal digits`,
+    );
+  }
+  assertEquals(await pull("--timeout", "soon"), '--timeout is "soon", must be seconds');
+  assertEquals(await pull("--retries", "1.5"), '--retries is "1.5", must be a count');
+  assertEquals(
+    await pull("--precision", "f8"),
+    '--precision is "f8", must be f32, f16 or int8',
+  );
+  assertMatch(await say("models", "alexnet"), /^Unexpected argument 'alexnet'/);
+});
+
+Deno.test("pull says in one line what a server has instead, and no model is there", async () => {
+  await using folder = await TempFolder.make();
+  const page = new TextEncoder().encode("<!doctype html>Log in");
+  await using gone = await serveFile(page, { status: 404 });
+  await using other = await serveFile(page);
+  await using silent = await serveFile(page, { stallAfter: 3 });
+  const hash = ["--sha256", sha256(page)], once = ["--retries", "0", "--timeout", "0.2"];
+  const pull = (...args: string[]) => withCache(folder.path, ["pull", "-q", "alexnet", ...args]);
+  const say = async (...args: string[]) => theError(await pull(...args), 1);
+
+  assertEquals(await say("--url", gone.url), `${gone.url}: the server answered 404 Not Found`);
+  assertEquals(await say("--url", other.url), `${other.url}: has 21 bytes, 244408911 are expected`);
+  assertMatch(
+    await say("--url", other.url, ...hash),
+    /^.+\.part: is text, not weights \(it begins with “<!doctype html>Log in”\)$/,
+  );
+  assertMatch(
+    await say("--url", silent.url, ...hash, ...once),
+    /^http:.+: no answer for 0\.2 s; 0\.0 MB have arrived, run it again to go on$/,
+  );
+  const narrow = await Deno.readFile(fixture("models/narrow_alexnet.pth"));
+  await using small = await serveFile(narrow);
+  assertMatch(
+    await say("--url", small.url, "--sha256", sha256(narrow)),
+    /features\.0\.weight is \[4, 3, 11, 11\], AlexNet takes \[64, 3, 11, 11\]/,
+  );
+  assert(!(await names(folder.path)).some((name) => name.endsWith(".safetensors")));
+
+  const { stderr } = await withCache(folder.path, ["pull", "alexnet", "--url", gone.url]);
+  const lines = stderr.trimEnd().split("\n");
+  assertEquals(lines.length, 4); // what it is, where, on what terms, and the error
+  assertEquals(lines[1], gone.url);
+});
+
+Deno.test("models lists the bundled model and what can be pulled; rm says that nothing is there", async () => {
+  await using folder = await TempFolder.make();
+  const list = await withCache(folder.path, ["models"]);
+  assertEquals([list.code, list.stderr], [0, ""]);
+  const rows = list.stdout.trimEnd().split("\n").map((line) => line.split(/ {2,}/));
+  assertEquals(rows.map(([name, state]) => [name, state]), [
+    ["model", "precision"],
+    ["alexnet-tiny", "bundled"],
+    ["alexnet", "available"],
+  ]);
+  assertEquals(rows[1].slice(2, 6), ["int8", "3.4 MB", "200", "default"]);
+  assertEquals(rows[2].slice(2), ["f32", "244.4 MB", "1000", catalogued]);
+
+  const json = await withCache(folder.path, ["models", "--json"]);
+  assertEquals([json.code, json.stderr], [0, ""]);
+  const listed: Listed[] = JSON.parse(json.stdout);
+  assertEquals(
+    listed.map((model) => [model.name, model.state, model.default]),
+    [["alexnet-tiny", "bundled", true], ["alexnet", "available", false]],
+  );
+  for (const name of ["alexnet", "../alexnet", "x"]) {
+    const line = theError(await withCache(folder.path, ["rm", name]), 1);
+    assertEquals(line, `${name}: nothing of it is in ${folder.path}`);
+  }
+});
+
+Deno.test("models lists a file of the cache that is damaged, and rm deletes it", async () => {
+  await using folder = await cacheOf("alexnet-f16.safetensors", "alexnet-int8.safetensors", "mine");
+  const { stdout } = await withCache(folder.path, ["models", "--json"]);
+  const path = (precision: string) => `${folder.path}/alexnet-${precision}.safetensors`;
+  assertEquals(
+    JSON.parse(stdout).slice(1, 3),
+    ["int8", "f16"].map((precision) => ({
+      name: "alexnet",
+      state: "damaged",
+      precision,
+      bytes: 10,
+      classes: 0,
+      place: path(precision),
+      default: precision === "int8",
+    })),
+  );
+  const { code, stdout: deleted } = await withCache(folder.path, ["rm", "alexnet"]);
+  assertEquals([code, deleted], [0, `deleted ${path("f16")}\ndeleted ${path("int8")}\n`]);
+  assertEquals(await names(folder.path), ["mine"]);
+});
+
+Deno.test("of the cache the last one pulled is taken, or the one of the precision asked for", async () => {
+  await using folder = await cacheOf(
+    ...["alexnet-int8", "alexnet-f32", "alexnet-f16"].map((name) => `${name}.safetensors`),
+  );
+  const taken = async (...args: string[]) => {
+    const line = theError(await withCache(folder.path, [...args, photo]), 1);
+    return /^.*\/alexnet-(\w+)\.safetensors: is text/.exec(line)?.[1];
+  };
+  assertEquals(await taken(), "f16");
+  assertEquals(await taken("-m", "alexnet"), "f16");
+  assertEquals(await taken("--precision", "f32"), "f16"); // as it is stored
+  assertEquals(await taken("--precision", "int8"), "int8");
+  await Deno.remove(`${folder.path}/alexnet-int8.safetensors`);
+  assertEquals(await taken("--precision", "int8"), "f16"); // to be rounded
+});
+
+Deno.test("the cache is not looked at for other weights, nor without permission", async () => {
+  await using folder = await cacheOf("alexnet-int8.safetensors");
+  const bundled = await run([photo]);
+  assertMatch(bundled.stderr, /^AlexNetTiny int8, bundled, /);
+  const tiny = await withCache(folder.path, ["-m", "alexnet-tiny", photo]);
+  assertEquals(tiny, bundled);
+  const repository = cli.slice(0, -"cli.ts".length);
+  const permissions = [
+    ["--allow-read"],
+    [`--allow-read=${repository}`, "--allow-env"],
+    ["--allow-env=HOME", "--allow-read"],
+  ];
+  for (const flags of permissions) {
+    assertEquals(await withCache(folder.path, [photo], ["--no-prompt", ...flags]), bundled);
+  }
+  const random = await withCache(folder.path, ["--random", "--seed", "1", photo]);
+  assertMatch(random.stderr, /^AlexNet, random \(seed 1\)/);
+});
+
+Deno.test({
+  name: "without permission pull, models and rm print the command that works",
+  ignore: Deno.build.os === "windows", // it is quoted for other shells
+  fn: async () => {
+    await using folder = await cacheOf("alexnet-int8.safetensors");
+    await using server = await serveFile(new Uint8Array(1), { status: 404 });
+    const { host } = new URL(server.url);
+    const cases = [
+      [["pull", "alexnet"], "--allow-read --allow-write --allow-net=download.pytorch.org"],
+      [["pull", "alexnet", "--url", server.url], `--allow-read --allow-write --allow-net=${host}`],
+      [["models"], "--allow-read"],
+      [["rm", "alexnet"], "--allow-read --allow-write"],
+    ] as const;
+    const commands: string[] = [];
+    for (const [args, flags] of cases) {
+      const line = theError(await withCache(folder.path, args, ["--no-prompt"]), 2);
+      const command = `deno run --allow-env ${flags} ${cli} ${args.join(" ")}`;
+      assertEquals(line, `Requires env access to "PEMBROKE_CACHE"; run: ${command}`);
+      commands.push(command.replace("deno run", "deno run --no-prompt"));
+    }
+    const env = { PEMBROKE_CACHE: folder.path };
+    const again = await Promise.all(commands.slice(1, 3).map((line) => shell(line, { env })));
+    assertStringIncludes(again[0].stderr, "error: http");
+    assertStringIncludes(again[0].stderr, "the server answered 404");
+    assertEquals([again[1].code, again[1].stderr], [0, ""]);
+    assertMatch((await shell(commands[3], { env })).stdout, /^deleted /);
+  },
+});
+
+Deno.test("a pulled alexnet is listed, named, taken by default, and deleted", async () => {
+  await using folder = await TempFolder.make();
+  const weights = await alexnet(), cache = `${folder.path}/new/cache`;
+  await using server = await serveFile(weights);
+  const pull = ["pull", "alexnet", "--precision", "int8", "--url", server.url];
+  const path = `${cache}/alexnet-int8.safetensors`;
+  const pulled = await withCache(cache, [...pull, "--sha256", sha256(weights)]);
+  assertEquals([pulled.code, pulled.stdout], [0, `alexnet int8, 61.2 MB: ${path}\n`]);
+  const again = await withCache(cache, [...pull, "--sha256", sha256(weights)]);
+  assertEquals(again.stdout, `alexnet int8, 61.2 MB: ${path}, which was there already\n`);
+  assertEquals(server.asked.length, 1);
+
+  const { stdout } = await withCache(cache, ["models", "--json"]);
+  const listed: Listed[] = JSON.parse(stdout);
+  assertEquals(
+    listed.map((model) => [model.state, model.precision, model.classes, model.default]),
+    [
+      ["bundled", "int8", 200, false],
+      ["cached", "int8", 1000, true],
+      ["available", "f32", 1000, false],
+    ],
+  );
+
+  const classified = await withCache(cache, ["-k", "1", photo]);
+  assertEquals(classified.code, 0);
+  assert(classified.stderr.startsWith(`AlexNet int8, ${path}, wasm (`), classified.stderr);
+  assertEquals(classified.stderr.trimEnd().split("\n").length, 1); // no hint to pull it
+  const json = await withCache(cache, ["-q", "--json", "-m", "alexnet", photo]);
+  const { model, weights: place, precision } = JSON.parse(json.stdout);
+  assertEquals([model, place, precision], ["alexnet", path, "int8"]);
+
+  const removed = await withCache(cache, ["rm", "-q", "alexnet"]);
+  assertEquals(removed, { code: 0, stdout: "", stderr: "" });
+  assertEquals(await names(cache), ["alexnet.lock"]);
+  const line = theError(await withCache(cache, ["-m", "alexnet", photo]), 2);
+  assertMatch(
+    line,
+    /^no weights of alexnet in the cache; deno run -A cli\.ts pull alexnet gets them$/,
+  );
+});
+
+/** AlexNet with random weights of 8 bits: 61 MB. */
+async function alexnet(): Promise<Uint8Array> {
+  using backend = await createBackend();
+  using model = new AlexNet().init(backend, { seed: 5 });
+  const tensors: TensorToWrite[] = [];
+  for (const [name, { shape, tensor }] of model.stateDict()) {
+    const data = await tensor!.read();
+    tensors.push({ name, dtype: shape.length > 1 ? "I8" : "F32", shape, data });
+  }
+  return writeSafetensors(tensors);
+}
