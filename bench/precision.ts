@@ -15,7 +15,7 @@ import { describe } from "../src/models/description.ts";
 import { AlexNet, type Classifier } from "../src/models/mod.ts";
 import { openInput } from "../src/models/load.ts";
 import { Generator } from "../src/random.ts";
-import { convertWeights, storedPrecisions } from "../src/weights/convert.ts";
+import { convertWeights, type StoredPrecision, storedPrecisions } from "../src/weights/convert.ts";
 import { type TensorToWrite, writeSafetensors } from "../src/weights/mod.ts";
 import { summarise } from "./_stats.ts";
 import { type Column, table } from "./_table.ts";
@@ -57,46 +57,54 @@ async function compare(
   images: readonly RgbImage[],
   path: string,
 ): Promise<string[][]> {
-  const rows: string[][] = [];
-  let reference: readonly Float32Array[] | undefined;
+  using stack = new DisposableStack();
+  const stored: Stored[] = [];
   for (const precision of storedPrecisions) {
     let size = 0;
     using file = await openInput(weights);
     await writeFile(path, async (sink) => {
       size = await convertWeights(file, sink, { precision });
     });
-    using backend = await createBackend({ threads: 1 });
-    using model = await AlexNet.load({ backend, weights: path });
-    const { logits, ms } = await run(model, images);
-    reference ??= logits;
-    const { agreeing, mean, most } = differences(reference, logits);
-    rows.push([
+    const backend = stack.use(await createBackend({ threads: 1 }));
+    const model = stack.use(await AlexNet.load({ backend, weights: path }));
+    stored.push({ precision, size, model, logits: [], times: [] });
+  }
+  for (const image of images) {
+    const values = stored[0].model.preprocess(image);
+    for (const { model, logits, times } of stored) { // in turns: the machine has moods
+      const start = performance.now();
+      using x = model.backend.upload(values, model.inputShape());
+      using y = model.forward(x);
+      logits.push(await y.read());
+      times.push(performance.now() - start);
+    }
+  }
+  return stored.map(({ precision, size, model, logits, times }) => {
+    const { agreeing, mean, most } = differences(stored[0].logits, logits);
+    const compared = precision === "f32" ? ["", "", ""] : [
+      `${(100 * agreeing).toFixed(1)} %`,
+      (100 * mean).toPrecision(2),
+      (100 * most).toPrecision(2),
+    ];
+    return [
       precision,
       (size / 1e6).toFixed(1),
-      (backend.bytesInUse / 1e6).toFixed(1),
-      ms.toFixed(1),
-      precision === "f32" ? "" : `${(100 * agreeing).toFixed(1)} %`,
-      precision === "f32" ? "" : (100 * mean).toPrecision(2),
-      precision === "f32" ? "" : (100 * most).toPrecision(2),
-    ]);
-  }
-  return rows;
+      (model.backend.bytesInUse / 1e6).toFixed(1),
+      summarise(times).median.toFixed(1),
+      ...compared,
+    ];
+  });
 }
 
-/** Logits of each image, and the median of the milliseconds that one takes. */
-async function run(
-  model: Classifier,
-  images: readonly RgbImage[],
-): Promise<{ logits: Float32Array[]; ms: number }> {
-  const logits: Float32Array[] = [], times: number[] = [];
-  for (const image of images) {
-    const values = model.preprocess(image), start = performance.now();
-    using x = model.backend.upload(values, model.inputShape());
-    using y = model.forward(x);
-    logits.push(await y.read());
-    times.push(performance.now() - start);
-  }
-  return { logits, ms: summarise(times).median };
+/** A model in one precision, and what it has said. */
+interface Stored {
+  readonly precision: StoredPrecision;
+  /** Bytes of its file. */
+  readonly size: number;
+  readonly model: Classifier;
+  readonly logits: Float32Array[];
+  /** Milliseconds. */
+  readonly times: number[];
 }
 
 /** How many have the same largest logit, and how far logits are apart, of each image's largest. */

@@ -50,10 +50,23 @@ export interface Chunks {
   cancel(): Promise<void>;
 }
 
-/** The pieces of a stream. */
-export function chunksOf(stream: ReadableStream<Uint8Array>): Chunks {
+/** The pieces of a stream; once the signal is aborted, waiting for one rejects with its reason. */
+export function chunksOf(stream: ReadableStream<Uint8Array>, signal?: AbortSignal): Chunks {
   const reader = stream.getReader(); // not `for await`: Safari's streams are not iterable
-  return { next: async () => (await reader.read()).value, cancel: () => reader.cancel() };
+  const aborted = () => void reader.cancel(signal?.reason).catch(() => {});
+  const done = () => signal?.removeEventListener("abort", aborted);
+  signal?.addEventListener("abort", aborted);
+  return {
+    async next() {
+      const { value } = await reader.read().finally(() => signal?.throwIfAborted());
+      if (!value) done();
+      return value;
+    },
+    cancel() {
+      done();
+      return reader.cancel();
+    },
+  };
 }
 
 /**

@@ -74,12 +74,16 @@ permission.
 
 ${weightsUsage}`;
 
+/** What may stand before a command, too. */
+const everywhere = ["-q", "--quiet", "--no-color"];
+
 /** Reads the arguments of any command. */
 export function readCommand(args: readonly string[]): Command {
-  const command = weightsCommands.find((name) => name === args[0]);
+  const at = args.findIndex((arg) => !everywhere.includes(arg));
+  const command = weightsCommands.find((name) => name === args[at]);
   if (!command) return readArgs(args);
   if (args.includes("--help") || args.includes("-h")) return readArgs(["--help"]);
-  return readWeightsArgs(command, args.slice(1));
+  return readWeightsArgs(command, args.toSpliced(at, 1));
 }
 
 /** Reads the arguments about images and models; throws a {@linkcode UsageError} that says what is wrong with them. */

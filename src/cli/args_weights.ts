@@ -108,7 +108,8 @@ export function readWeightsArgs(
         precision: oneOf("--precision", values.precision, storedPrecisions),
         url,
         sha256,
-        stallMs: 1000 * number("--timeout", values.timeout, /^\d+(\.\d+)?$/, "seconds"),
+        stallMs: 1000 *
+          number("--timeout", values.timeout, /^(?!0+(\.0*)?$)\d+(\.\d+)?$/, "seconds"),
         retries: number("--retries", values.retries, /^\d+$/, "a count"),
         quiet: values.quiet,
       };

@@ -33,8 +33,7 @@ export async function convert(args: ConvertArgs): Promise<number> {
     file.close(); // it may be the one that is replaced now
   };
   try {
-    // the process in its name: whatever else lies there may be somebody's
-    await writeFile(path, write, `${path}.${Deno.pid}.tmp`);
+    await writeFile(path, write);
   } catch (error) {
     throw isSystemError(error) ? asWriteError(to, error) : error;
   } finally {
@@ -46,7 +45,7 @@ export async function convert(args: ConvertArgs): Promise<number> {
 
 /** What to say of a file that says nothing itself, if it holds torchvision's AlexNet. */
 function alexnetDescription(file: WeightsFile): Record<string, string> | undefined {
-  if (file.metadata.has("format")) return undefined;
+  if (file.metadata.get("format")?.startsWith("pembroke ")) return undefined;
   const model = new AlexNet();
   try {
     checkWeights(file, parameterShapes(model), model.type);

@@ -14,7 +14,8 @@ export function isPermissionError(error: unknown): error is Deno.errors.NotCapab
 
 /** The system said no: it is no mistake of this program. */
 export function isSystemError(error: unknown): boolean {
-  return error instanceof Error && "code" in error;
+  // a DOMException has a code too: somebody ended it
+  return error instanceof Error && "code" in error && !(error instanceof DOMException);
 }
 
 /** An error about a file that names it; a missing permission stays what it is. */

@@ -7,6 +7,8 @@ import type { Architecture } from "../models/description.ts";
 import { fill, openInput, storedPrecision } from "../models/load.ts";
 import type { Precision } from "../layers/precision.ts";
 import { AlexNet, AlexNetTiny, type Classifier } from "../models/mod.ts";
+import { FileError } from "../errors.ts";
+import type { CachedModel } from "../hub/cache.ts";
 import { findCached } from "./cache.ts";
 import type { Options } from "./args.ts";
 import { asFileError, isSystemError, UsageError } from "./errors.ts";
@@ -46,17 +48,23 @@ function random({ model: name = "alexnet", precision = "f32" }: Options, seed: n
 
 async function fromFile(options: Options): Promise<Chosen> {
   const { model: wanted } = options;
-  const weights = options.weights ??
-    (wanted === "alexnet-tiny" ? undefined : await cached(options));
+  const looks = options.weights === undefined && wanted !== "alexnet-tiny";
+  const found = looks ? await findCached("alexnet") : [];
+  const weights = options.weights ?? fitting(found, options);
   if (weights === undefined && wanted === "alexnet") {
-    throw new UsageError(`no weights of alexnet in the cache; ${pullCommand()} gets them`);
+    const why = found ? `no weights of alexnet in the cache; ${pullCommand()} gets them` : unseen;
+    throw new UsageError(why);
   }
   const bundled = weights === undefined;
   const place = bundled ? bundledWeights() : pathOf(weights);
   const named = (error: unknown) => {
     throw isSystemError(error) ? asFileError(weights ?? String(place), error) : error;
   };
-  const file = await openInput(place).catch(named);
+  const file = await openInput(place).catch(named).catch((error) => {
+    if (options.weights !== undefined || bundled || !(error instanceof FileError)) throw error;
+    const way = `deno run -A ${script()} rm alexnet deletes it, pull alexnet gets it again`;
+    throw new FileError(error.file, `${error.reason}; ${way}`, { cause: error });
+  });
   let model: Classifier;
   try {
     model = networkFor(file, { precision: options.precision }, wanted);
@@ -69,7 +77,7 @@ async function fromFile(options: Options): Promise<Chosen> {
     name: nameOf(model),
     weights: weights ?? "bundled",
     precision: options.precision ?? storedPrecision(file),
-    hint: bundled ? hint(model) : undefined,
+    hint: bundled ? hint(model, found !== undefined) : undefined,
     prepare: (backend, onProgress) => fill(model, backend, file, { onProgress }).catch(named),
     [Symbol.dispose]() {
       model.dispose();
@@ -78,12 +86,15 @@ async function fromFile(options: Options): Promise<Chosen> {
   };
 }
 
-/** The path of the weights to take from the cache, if there are any. */
-async function cached({ precision }: Options): Promise<string | undefined> {
-  const models = await findCached("alexnet");
-  const fitting = models.find((model) => (model.precision === "int8") === (precision === "int8"));
-  return (precision && fitting ? fitting : models[0])?.path;
+/** The weights to take from the cache, if there are any: those of the precision, or the last ones. */
+function fitting(models: CachedModel[] = [], { precision }: Options): string | undefined {
+  const found = precision &&
+    models.find((model) => (model.precision === "int8") === (precision === "int8"));
+  return (found ?? models[0])?.path;
 }
+
+/** Said where it may be that weights have been pulled. */
+const unseen = "the cache is not looked at without --allow-env and --allow-read";
 
 function nameOf(model: Classifier): Chosen["name"] {
   if (model instanceof AlexNet) return "alexnet";
@@ -91,11 +102,15 @@ function nameOf(model: Classifier): Chosen["name"] {
 }
 
 /** How to get more than what is bundled. */
-function hint({ numClasses }: Classifier): string {
-  return `it knows ${numClasses} classes; for 1000: ${pullCommand()}`;
+function hint({ numClasses }: Classifier, looked: boolean): string {
+  const more = `it knows ${numClasses} classes; for 1000: ${pullCommand()}`;
+  return looked ? more : `${more} (${unseen})`;
 }
 
 function pullCommand(): string {
-  const script = Deno.mainModule.startsWith("file:") ? "cli.ts" : Deno.mainModule;
-  return `deno run -A ${script} pull alexnet`;
+  return `deno run -A ${script()} pull alexnet`;
+}
+
+function script(): string {
+  return Deno.mainModule.startsWith("file:") ? "cli.ts" : Deno.mainModule;
 }

@@ -29,9 +29,10 @@ interface Listed {
 /** Prints the bundled model, what is in the cache, and what can be pulled. */
 export async function listModels({ json }: ModelsArgs): Promise<number> {
   const cached = await cachedModels(cacheOf());
+  const first = cached.find(({ name }) => name === "alexnet");
   const models: Listed[] = [
-    await bundled(cached.length === 0),
-    ...await Promise.all(cached.map((model, i) => inCache(model, i === 0))),
+    await bundled(!first),
+    ...await Promise.all(cached.map((model) => inCache(model, model === first))),
     ...catalogue.map(({ name, bytes, classes, url }): Listed => ({
       name,
       state: "available",

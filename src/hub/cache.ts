@@ -4,6 +4,8 @@
  * @module
  */
 
+import { PembrokeError } from "../errors.ts";
+import { locked } from "./lock.ts";
 import { type StoredPrecision, storedPrecisions } from "../weights/convert.ts";
 
 /** A model in the cache. */
@@ -63,36 +65,59 @@ export async function cachedModels(folder: string, name?: string): Promise<Cache
     const precision = storedPrecisions.find((precision) => precision === said);
     if (!precision || found !== (name ?? found)) continue;
     const path = modelPath(folder, found, precision);
-    const { isFile, size, mtime } = await Deno.stat(path);
-    if (isFile) {
-      models.push({ name: found, precision, path, bytes: size, time: mtime ?? new Date(0) });
-    }
+    const info = await Deno.stat(path).catch(() => undefined); // gone by now, or a link to nothing
+    if (!info?.isFile) continue;
+    const { size, mtime } = info;
+    models.push({ name: found, precision, path, bytes: size, time: mtime ?? new Date(0) });
   }
   return models.sort((a, b) => Number(b.time) - Number(a.time) || (a.path < b.path ? -1 : 1));
 }
 
-/** Deletes all that is kept of a model, downloads that broke off too; returns the paths. */
+/**
+ * Deletes all that is kept of a model, downloads that broke off too; returns the paths.
+ *
+ * @throws {PembrokeError} While it is being pulled.
+ */
 export async function removeCached(folder: string, name: string): Promise<string[]> {
-  const kinds = [
-    ...storedPrecisions.flatMap((kind) => [`${kind}.safetensors`, `${kind}.safetensors.tmp`]),
-    "[0-9a-f]{1,64}.part",
-  ];
-  const own = new RegExp(`^(${kinds.join("|").replaceAll(".", "\\.")})$`);
-  const removed: string[] = [];
+  const kept = (await names(folder)).filter((entry) => belongs(entry, name));
+  if (kept.length === 0) return [];
+  return await locked(lockPath(folder, name), async () => {
+    const paths = kept.map((entry) => `${folder}/${entry}`);
+    for (const path of paths) await Deno.remove(path);
+    return paths;
+  }, {
+    onWait: () => {
+      throw new PembrokeError(`${name} is being pulled; end that first`);
+    },
+  });
+}
+
+/** Deletes what pulls that were killed left unfinished; for whoever has the lock. */
+export async function removeUnfinished(folder: string, name: string): Promise<void> {
   for (const entry of await names(folder)) {
-    // not the lock: another pull may wait for it
-    if (!entry.startsWith(`${name}-`) || !own.test(entry.slice(name.length + 1))) continue;
-    await Deno.remove(`${folder}/${entry}`);
-    removed.push(`${folder}/${entry}`);
+    if (belongs(entry, name) && entry.endsWith(".tmp")) await Deno.remove(`${folder}/${entry}`);
   }
-  return removed;
+}
+
+/** The file that two pulls of a model compete for; it stays. */
+export function lockPath(folder: string, name: string): string {
+  return `${folder}/${name}.lock`;
+}
+
+/** Whether a file in the cache is a model's: stored, half stored, or half downloaded. */
+function belongs(entry: string, name: string): boolean {
+  if (!entry.startsWith(`${name}-`)) return false;
+  const stored = `(${storedPrecisions.join("|")})\\.safetensors(\\.[\\da-f]{8}\\.tmp)?`;
+  return new RegExp(`^(${stored}|[\\da-f]{1,64}\\.part)$`).test(entry.slice(name.length + 1));
 }
 
 async function names(folder: string): Promise<string[]> {
   try {
     return (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name).sort();
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
+      return [];
+    }
     throw error;
   }
 }

@@ -7,6 +7,7 @@
 import { createHash } from "node:crypto";
 import { type Chunks, contentLength, HttpError, request } from "../download.ts";
 import { FileError } from "../errors.ts";
+import { wait } from "./wait.ts";
 
 /** What a file must be, and how to fetch it. */
 export interface FetchFileOptions {
@@ -48,13 +49,13 @@ export async function fetchFile(
   path: string,
   options: FetchFileOptions,
 ): Promise<void> {
-  const { sha256, bytes, onRetry } = options;
+  const { sha256, bytes, signal, onRetry } = options;
   using file = await Deno.open(path, { read: true, write: true, create: true });
   for (let again = false;; again = true) {
     const began = (await file.stat()).size;
     if (began > (bytes ?? began)) await file.truncate(0);
     const pieces = await fetchAll(url, file, options);
-    const found = await hashOf(file);
+    const found = await hashOf(file, signal);
     if (found === sha256.toLowerCase()) return;
     await file.truncate(0);
     // pieces of two files may have met; one that came whole will not be another the next time
@@ -73,7 +74,7 @@ async function fetchAll(
   options: FetchFileOptions,
 ): Promise<number> {
   const { retries = 4, backoffMs = 500, signal, bytes } = options;
-  for (let pieces = 1, failures = 0;; pieces++) {
+  for (let pieces = 1, failures = 0, most = 0;; pieces++) {
     const before = (await file.stat()).size;
     if (before === bytes) return pieces;
     try {
@@ -82,7 +83,9 @@ async function fetchAll(
     } catch (error) {
       if (!passes(error)) throw error;
       const { size } = await file.stat();
-      failures = size - before >= worthwhile ? 1 : failures + 1;
+      // more than there ever was: a server without ranges begins anew each time
+      failures = size - Math.max(before, most) >= worthwhile ? 1 : failures + 1;
+      most = Math.max(most, size);
       if (failures > retries) throw givenUp(error, size);
       options.onRetry?.(error.reason);
       await wait(patience(error, backoffMs * 2 ** (failures - 1)), signal);
@@ -110,13 +113,14 @@ async function fetchRest(
   }
   const { response, body } = answer;
   try {
-    const from = startOf(response);
-    if (from !== have) {
-      await file.truncate(from === 0 ? 0 : have);
-      if (from !== 0) throw new FileError(url, `sends bytes from ${from} on, not from ${have} on`);
+    if (response.headers.has("content-encoding")) {
+      throw new WrongFile(url, "is sent compressed, though it was asked for as it is");
     }
-    const length = contentLength(response);
-    const total = length === undefined ? bytes : from + length;
+    const { from, total = bytes } = partOf(response);
+    if (from !== have) await file.truncate(0);
+    if (from !== have && from !== 0) {
+      throw new FileError(url, `was asked for from byte ${have} on, and sends something else`);
+    }
     if (total !== (bytes ?? total) || (total ?? 0) > mostBytes) {
       throw new WrongFile(
         url,
@@ -154,10 +158,15 @@ async function writeAll(
 /** A server that has another file: to ask again is of no use. */
 class WrongFile extends FileError {}
 
-/** Where in the file an answer begins. */
-function startOf({ status, headers }: Response): number {
-  if (status !== 206) return 0;
-  return Number(/^bytes (\d+)-/.exec(headers.get("content-range") ?? "")?.[1] ?? NaN);
+/** Where in the file an answer begins (undefined if it does not say), and how long the file is. */
+function partOf(response: Response): { from?: number; total?: number } {
+  if (response.status !== 206) return { from: 0, total: contentLength(response) };
+  const range = response.headers.get("content-range") ?? "";
+  const [, from, total] = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(range) ?? [];
+  return {
+    from: from === undefined ? undefined : Number(from),
+    total: total === undefined || total === "*" ? undefined : Number(total),
+  };
 }
 
 /** Whether another attempt may go better. */
@@ -181,23 +190,13 @@ function patience(error: FileError, backoff: number): number {
   return Math.min(Math.max(asked || 0, backoff), mostPatience);
 }
 
-async function wait(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  const aborted = () => reject(signal?.reason);
-  signal?.addEventListener("abort", aborted);
-  try {
-    await promise;
-  } finally {
-    clearTimeout(timer);
-    signal?.removeEventListener("abort", aborted);
-  }
-}
-
 /** SHA-256 of a file that is open. */
-async function hashOf(file: Deno.FsFile): Promise<string> {
+async function hashOf(file: Deno.FsFile, signal: AbortSignal | undefined): Promise<string> {
   const hash = createHash("sha256"), piece = new Uint8Array(1 << 20);
   await file.seek(0, Deno.SeekMode.Start);
-  for (let count; (count = await file.read(piece)) !== null;) hash.update(piece.subarray(0, count));
+  for (let count; (count = await file.read(piece)) !== null;) {
+    signal?.throwIfAborted();
+    hash.update(piece.subarray(0, count));
+  }
   return hash.digest("hex");
 }

@@ -13,7 +13,7 @@ import { checkWeights } from "../weights/check.ts";
 import { convertWeights, type StoredPrecision } from "../weights/convert.ts";
 import { openWeights } from "../weights/open.ts";
 import { fileSource } from "../weights/source.ts";
-import { modelPath } from "./cache.ts";
+import { lockPath, modelPath, removeUnfinished } from "./cache.ts";
 import { fetchFile, type FetchFileOptions } from "./fetch_file.ts";
 import { locked } from "./lock.ts";
 import { writeFile } from "./write_file.ts";
@@ -58,13 +58,15 @@ export async function pull(
   folder: string,
   options: PullOptions = {},
 ): Promise<Pulled> {
-  const { precision = "f16", url = entry.url, onWait } = options;
+  const { precision = "f16", url = entry.url, signal, onWait } = options;
   const sha256 = (options.sha256 ?? entry.sha256).toLowerCase();
-  const bytes = sha256 === entry.sha256 ? entry.bytes : undefined;
+  const bytes = sha256 === entry.sha256.toLowerCase() ? entry.bytes : undefined;
   const path = modelPath(folder, entry.name, precision);
+  if (await isFrom(path, sha256)) return { path, cached: true }; // a cache may be for reading only
   return await writing(folder, async () => {
     await Deno.mkdir(folder, { recursive: true });
-    return await locked(`${folder}/${entry.name}.lock`, async () => {
+    return await locked(lockPath(folder, entry.name), async () => {
+      await removeUnfinished(folder, entry.name);
       if (await isFrom(path, sha256)) return { path, cached: true };
       const download = `${folder}/${entry.name}-${sha256.slice(0, 16)}.part`;
       await fetchFile(url, download, { ...options, sha256, bytes });
@@ -77,7 +79,7 @@ export async function pull(
       }
       await Deno.remove(download);
       return { path, cached: false };
-    }, onWait);
+    }, { onWait, signal });
   });
 }
 
@@ -121,8 +123,9 @@ async function writing<T>(folder: string, run: () => Promise<T>): Promise<T> {
   try {
     return await run();
   } catch (error) {
+    const ended = error instanceof DOMException; // has a code, too
     const denied = error instanceof Deno.errors.NotCapable;
-    if (denied || !(error instanceof Error && "code" in error)) throw error;
+    if (ended || denied || !(error instanceof Error && "code" in error)) throw error;
     const reason = error.message.replace(/ \(os error \d+\).*/s, "").toLowerCase();
     const way = "PEMBROKE_CACHE names another folder";
     throw new FileError(folder, `the cache cannot be written: ${reason}; ${way}`, { cause: error });

@@ -12,16 +12,18 @@ import type { ByteSink } from "../weights/file_writer.ts";
  *
  * @param path The file.
  * @param write Writes it; if it throws, nothing is left.
- * @param temporary The other name, in the same folder. What is there under it is lost.
+ * @param temporary The other name, in the same folder; nothing may be there under it.
  */
 export async function writeFile(
   path: string,
   write: (sink: ByteSink) => Promise<void>,
-  temporary = `${path}.tmp`,
+  temporary = `${path}.${crypto.randomUUID().slice(0, 8)}.tmp`,
 ): Promise<void> {
+  let made = false;
   try {
     {
-      using file = await Deno.open(temporary, { write: true, create: true, truncate: true });
+      using file = await Deno.open(temporary, { write: true, createNew: true });
+      made = true;
       await write({
         write(offset, bytes) {
           file.seekSync(offset, Deno.SeekMode.Start);
@@ -32,7 +34,7 @@ export async function writeFile(
     }
     await Deno.rename(temporary, path);
   } catch (error) {
-    await Deno.remove(temporary).catch(() => {}); // it may not even have been made
+    if (made) await Deno.remove(temporary);
     throw error;
   }
 }

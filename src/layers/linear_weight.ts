@@ -129,4 +129,4 @@ export class LinearWeight extends Parameter {
 
 /** Why weights in 8 bits have no gradient. */
 export const trainingRefused =
-  'Linear: its weights are int8, which cannot be trained; make the layer with precision "f32" and init() or load it';
+  'Linear: its weights are int8, which cannot be trained; make or load the network with precision "f32"';

@@ -13,7 +13,8 @@ export type Precision = typeof precisions[number];
 /** Options of layers and networks that can hold weights in 8 bits. */
 export interface PrecisionOptions {
   /**
-   * How the weights of fully connected layers are held: "f32", the default, or "int8", rounded as
+   * How the weights of fully connected layers are held: "f32", the default (where weights are loaded,
+   * what they are stored as is), or "int8", rounded as
    * {@linkcode quantizeLinear} says while they are loaded or initialised. They take a quarter of the
    * memory then, and cannot be trained.
    */

@@ -196,22 +196,18 @@ export function networkFor(
   options: AlexNetOptions = {},
   wanted?: Architecture,
 ): Classifier {
+  const { precision = storedPrecision(file) } = options;
   if (file instanceof OnnxFile && file.graph.nodes.length > 0 && wanted === undefined) {
     refuseSizes("OnnxNetwork", options);
-    return onnxNetwork(file, options);
+    return onnxNetwork(file, { ...options, precision });
   }
   const description = readDescription(file);
   if (!description || description.architecture !== (wanted ?? description.architecture)) {
-    return network(wanted ?? "alexnet", { precision: storedPrecision(file), ...options });
+    return network(wanted ?? "alexnet", { ...options, precision });
   }
   const { classes = description.classes, preprocessing = description.preprocessing } = options;
-  const { precision = storedPrecision(file) } = options;
-  const model = network(description.architecture, {
-    ...options,
-    classes,
-    preprocessing,
-    precision,
-  });
+  const made = { ...options, classes, preprocessing, precision };
+  const model = network(description.architecture, made);
   try {
     model.outputShape(model.inputShape());
   } catch (cause) {

@@ -8,6 +8,7 @@ import type { Backend } from "../backend.ts";
 import { chunksOf, contentLength, request } from "../download.ts";
 import { type Layer, parameterShapes } from "../layers/layer.ts";
 import type { Precision } from "../layers/precision.ts";
+import { Sequential } from "../layers/sequential.ts";
 import { elements } from "../tensor.ts";
 import {
   blobSource,
@@ -69,6 +70,12 @@ export async function openInput(
   return await openWeights(await sourceOf(weights, signal));
 }
 
+/** Gives the memory of weights back, not a backend that may be the model's own. */
+function giveBack(model: Layer): void {
+  if (!(model instanceof Sequential)) return model.dispose();
+  for (const [, layer] of model.leaves()) layer.dispose();
+}
+
 /** How a network holds the weights of a file if nobody says: as the file does. */
 export function storedPrecision({ entries }: WeightsFile): Precision {
   const fullyConnected = entries.values().filter(({ shape }) => shape.length === 2);
@@ -103,7 +110,7 @@ export async function fill(
       });
     }
   } catch (error) {
-    if (loading) model.dispose();
+    if (loading) giveBack(model);
     throw error;
   }
 }
@@ -111,11 +118,11 @@ export async function fill(
 async function sourceOf(weights: WeightsInput, signal?: AbortSignal): Promise<ByteSource> {
   if (weights instanceof Uint8Array) return bytesSource(weights);
   if (weights instanceof Blob) return blobSource(weights);
-  if (weights instanceof ReadableStream) return await streamSource(chunksOf(weights));
+  if (weights instanceof ReadableStream) return await streamSource(chunksOf(weights, signal));
   if (typeof weights !== "string" && !(weights instanceof URL)) return weights;
   const place = String(weights);
-  if (/^file:/.test(place)) return await fileSource(new URL(weights));
-  if (!/^https?:/.test(place)) return await fileSource(weights);
+  if (/^file:/i.test(place)) return await fileSource(new URL(weights));
+  if (!/^https?:/i.test(place)) return await fileSource(weights);
   const { response, body } = await request(place, { signal });
   return await streamSource(body, place, contentLength(response));
 }

@@ -172,6 +172,13 @@ export async function readBytes(
   return bytes;
 }
 
+/** Says that a stream does not do. */
+export function disordered(file: string): FileError {
+  const message =
+    "its tensors lie in an order that cannot be read from a stream: download it first";
+  return new FileError(file, message);
+}
+
 /** Throws unless a source has these bytes. */
 export function checkRange(source: ByteSource, offset: number, length: number): void {
   if (offset >= 0 && length >= 0 && offset + length <= source.size) return;

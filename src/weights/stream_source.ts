@@ -6,21 +6,22 @@
 
 import type { Chunks } from "../download.ts";
 import { FileError } from "../errors.ts";
-import { type ByteSource, checkRange, unknownSize } from "./source.ts";
+import { Kept } from "./kept.ts";
+import { type ByteSource, checkRange, disordered, unknownSize } from "./source.ts";
 
 /** The beginning stays: formats are found there, and read again from there. */
 const headBytes = 1 << 20;
 
-/** What is read in pieces no larger than this describes tensors, and is read again. */
-const smallBytes = 1 << 13;
-
 /** What was passed over may be asked for later: so much of it is kept. */
-const mostKept = 16 << 20;
+const mostPassed = 16 << 20;
+
+/** What is read in pieces no larger than this may say where something is, and be read again soon. */
+const smallBytes = 1 << 13, mostRecent = 1 << 18;
 
 /**
  * A source over what arrives piece by piece: the body of an answer, a stream. Bytes that were read
- * are gone, but for the first MiB and small pieces; what is passed over is kept, as long as it is no
- * more than 16 MiB in all.
+ * are gone, but for the first MiB and the last small pieces; what is passed over is kept, as long as it
+ * is no more than 16 MiB in all.
  *
  * @param chunks The pieces; cancelled when the source is closed.
  * @param name What error messages call it.
@@ -54,9 +55,10 @@ class StreamSource implements ByteSource {
   #size: number | undefined;
   /** What has come and was not read yet, and where it begins. */
   #rest: Piece = { start: 0, bytes: new Uint8Array(0) };
-  /** What may be read again, in order. */
-  readonly #kept: Piece[] = [];
-  #keptBytes = 0;
+  /** The beginning, and what was passed over. */
+  readonly #passed = new Kept();
+  /** Small pieces that were read not long ago. */
+  readonly #recent = new Kept();
   /** Readings take turns. */
   #turn: Promise<unknown> = Promise.resolve();
   #open = true;
@@ -73,7 +75,7 @@ class StreamSource implements ByteSource {
   /** Waits for the beginning, which a short stream is all of. */
   async begin(): Promise<void> {
     while (this.#rest.start < headBytes && await this.#arrived()) {
-      this.#keep(this.#take(headBytes - this.#rest.start));
+      this.#pass(this.#take(headBytes - this.#rest.start));
     }
   }
 
@@ -101,11 +103,14 @@ class StreamSource implements ByteSource {
       }
       const missing = offset + filled - this.#rest.start;
       if (missing > 0) {
-        this.#keep(this.#take(missing));
+        this.#pass(this.#take(missing));
         continue;
       }
-      const piece = this.#take(into.length - filled), { bytes } = piece;
-      if (into.length <= smallBytes) this.#keep(piece);
+      const { start, bytes } = this.#take(into.length - filled);
+      if (into.length <= smallBytes) {
+        this.#recent.add(start, bytes);
+        this.#recent.shrink(mostRecent);
+      }
       into.set(bytes, filled);
       filled += bytes.length;
     }
@@ -114,27 +119,17 @@ class StreamSource implements ByteSource {
   /** Fills in what was kept, and says how much; what is asked for otherwise must be still to come. */
   #again(offset: number, into: Uint8Array): number {
     let filled = 0;
-    for (const { start, bytes } of this.#kept) {
-      const from = offset + filled - start;
-      if (from < 0 || from >= bytes.length || filled === into.length) continue;
-      const part = bytes.subarray(from, from + into.length - filled);
-      into.set(part, filled);
-      filled += part.length;
+    for (let more = 1; more > 0 && filled < into.length; filled += more) {
+      const rest = into.subarray(filled);
+      more = this.#passed.fill(offset + filled, rest) || this.#recent.fill(offset + filled, rest);
     }
     if (filled === into.length || offset + filled >= this.#rest.start) return filled;
-    throw this.#disordered();
+    throw disordered(this.name);
   }
 
-  #keep(piece: Piece): void {
-    this.#keptBytes += piece.bytes.length;
-    if (this.#keptBytes > mostKept) throw this.#disordered();
-    this.#kept.push({ start: piece.start, bytes: piece.bytes.slice() });
-  }
-
-  #disordered(): FileError {
-    const message =
-      "its tensors lie in an order that cannot be read from a stream: download it first";
-    return new FileError(this.name, message);
+  #pass({ start, bytes }: Piece): void {
+    this.#passed.add(start, bytes);
+    if (this.#passed.size > mostPassed) throw disordered(this.name);
   }
 
   /** The next bytes of what has come, `most` at most. */

@@ -8,7 +8,7 @@ import { ArgumentError, FileError } from "../errors.ts";
 import { isFloat, itemSize, toFloat32 } from "./dtype.ts";
 import { byPlace, type StoredTensor, type WeightEntry } from "./layout.ts";
 import { dequantize } from "./quantized.ts";
-import type { ByteSource } from "./source.ts";
+import { type ByteSource, disordered } from "./source.ts";
 import { shown } from "./text.ts";
 
 /** The formats that are read. */
@@ -54,6 +54,9 @@ export const weightKinds = "F32, F16, BF16, F64 or I8 with a scale";
 
 /** 1 MiB of float32: stays in the second-level cache between the read and the sink. */
 const chunkElements = 1 << 18;
+
+/** Elements that do not follow each other are held; of a stream, whose length may be a lie, so much. */
+const mostStrided = 16 << 20;
 
 /** Memory for one reading at a time: as stored, and as float32. */
 interface Workspace {
@@ -156,6 +159,7 @@ export class TensorFile implements WeightsFile {
     const { dtype, shape, strides, source = this.#source } = tensor;
     if (!isFloat(dtype) || !strides) return;
     const bytes = itemSize(dtype);
+    if (source.forward && tensor.span > mostStrided) throw disordered(this.name);
     const held = new Uint8Array(tensor.span);
     await source.read(await placeOf(tensor), held);
     const Elements = bytes === 2 ? Uint16Array : bytes === 4 ? Uint32Array : BigUint64Array;

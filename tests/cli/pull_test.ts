@@ -142,7 +142,18 @@ Deno.test("models lists a file of the cache that is damaged, and rm deletes it",
   );
   const { code, stdout: deleted } = await withCache(folder.path, ["rm", "alexnet"]);
   assertEquals([code, deleted], [0, `deleted ${path("f16")}\ndeleted ${path("int8")}\n`]);
-  assertEquals(await names(folder.path), ["mine"]);
+  assertEquals(await names(folder.path), ["alexnet.lock", "mine"]);
+});
+
+Deno.test("a cache that is damaged does not stand in the way of the bundled model", async () => {
+  await using folder = await cacheOf("a-file");
+  const { path } = folder;
+  await Deno.symlink(`${path}/nothing`, `${path}/alexnet-f16.safetensors`);
+  for (const cache of [path, `${path}/a-file`]) {
+    const { code, stderr } = await withCache(cache, [photo]);
+    assertEquals(code, 0);
+    assertMatch(stderr, /^AlexNetTiny int8, bundled, /);
+  }
 });
 
 Deno.test("of the cache the last one pulled is taken, or the one of the precision asked for", async () => {
@@ -174,7 +185,13 @@ Deno.test("the cache is not looked at for other weights, nor without permission"
     ["--allow-env=HOME", "--allow-read"],
   ];
   for (const flags of permissions) {
-    assertEquals(await withCache(folder.path, [photo], ["--no-prompt", ...flags]), bundled);
+    const { code, stdout, stderr } = await withCache(folder.path, [photo], [
+      "--no-prompt",
+      ...flags,
+    ]);
+    assertEquals([code, stdout], [0, bundled.stdout]);
+    const unseen = " (the cache is not looked at without --allow-env and --allow-read)";
+    assertEquals(stderr, `${bundled.stderr.trimEnd()}${unseen}\n`);
   }
   const random = await withCache(folder.path, ["--random", "--seed", "1", photo]);
   assertMatch(random.stderr, /^AlexNet, random \(seed 1\)/);

@@ -134,6 +134,18 @@ Deno.test({
 });
 
 Deno.test({
+  name: "a cache for reading only gives what is in it (mounts a tmpfs)",
+  ignore: !canMount,
+  fn: () =>
+    mounted("size=40m", async (folder) => {
+      await using server = await serveFile(bytes);
+      const { path } = await pull(entry(server.url), folder);
+      await new Deno.Command("mount", { args: ["-o", "remount,ro", folder] }).output();
+      assertEquals(await pull(entry(server.url), folder), { path, cached: true });
+    }),
+});
+
+Deno.test({
   name: "a cache that cannot be written is named (mounts a tmpfs)",
   ignore: !canMount,
   fn: () =>

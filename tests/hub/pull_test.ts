@@ -1,7 +1,7 @@
 /** Pulling weights from servers good and bad: either the right model is there, or nothing is. */
 
 import { createBackend } from "../../src/backend.ts";
-import { FileError } from "../../src/errors.ts";
+import { FileError, PembrokeError } from "../../src/errors.ts";
 import {
   cachedModels,
   modelPath,
@@ -119,7 +119,7 @@ Deno.test("pull() gives up after cuts that bring nothing, and the next one goes 
   ));
 
 Deno.test("pull() starts again where a server does not know ranges, or sends others", async () => {
-  const bad: Behaviour[] = [{ ranges: false }, { wrongStart: true }];
+  const bad: Behaviour[] = [{ ranges: false }, { wrongStart: true }, { ranges: true, status: 206 }];
   for (const second of bad) {
     await withServer([{ cutAfter: 5 << 20 }, second, {}], async ({ pull }) => {
       await assertRight((await pull()).path);
@@ -204,6 +204,38 @@ Deno.test("pull() ends with the signal, and what has arrived stays", () =>
     assertEquals([reason, await files(folder)], ["enough", [`tiny-${part}`]]);
     await assertRight((await pull()).path);
     assertMatch(server.asked[1]!, /^bytes=[1-9]/);
+  }));
+
+Deno.test("pull() ends with the signal wherever it is, with the signal's own reason", async () => {
+  const reasonOf = (behaviour: Behaviour, options: (abort: () => void) => PullOptions) =>
+    withServer(behaviour, async ({ pull }) => {
+      const controller = new AbortController();
+      const abort = () => controller.abort();
+      const error = await pull({ ...options(abort), signal: controller.signal })
+        .catch((reason) => reason);
+      assert(error instanceof DOMException && error.name === "AbortError", `${error}`);
+    });
+  await reasonOf({ pauseMs: 5 }, (abort) => ({ onProgress: abort }));
+  await reasonOf({}, (abort) => ({ onConvert: abort }));
+  // not after the minute that the server asks for
+  const busy = { status: 503, headers: { "retry-after": "60" } };
+  await reasonOf(busy, (abort) => ({ onRetry: abort }));
+  await withServer({ stallAfter: 0 }, async ({ pull }) => {
+    const signal = AbortSignal.timeout(50);
+    const error = await pull({ signal, stallMs: 5000 }).catch((reason) => reason);
+    assertEquals(error.name, "TimeoutError");
+  });
+});
+
+Deno.test("while a model is pulled, others wait, may stop waiting, and cannot delete it", () =>
+  withServer({ pauseMs: 10 }, async ({ folder, pull }) => {
+    const waiting = new AbortController(), first = Promise.withResolvers<void>();
+    const pulling = pull({ onProgress: () => first.resolve() });
+    await first.promise;
+    const stopped = pull({ signal: waiting.signal, onWait: () => waiting.abort() });
+    assertEquals((await stopped.catch((reason) => reason)).name, "AbortError");
+    await assertRejects(() => removeCached(folder, "tiny"), PembrokeError, "tiny is being pulled");
+    await assertRight((await pulling).path);
   }));
 
 Deno.test("pull() takes another file from a mirror only if its hash is given", async () => {

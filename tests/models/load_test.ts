@@ -1,11 +1,13 @@
 /** Files that say which network they are for, from wherever they come. */
 
 import { type Backend, createBackend } from "../../src/backend.ts";
-import { ArgumentError, FileError } from "../../src/errors.ts";
+import { chunksOf } from "../../src/download.ts";
+import { ArgumentError, FileError, PembrokeError } from "../../src/errors.ts";
+import { bundledWeights } from "../../src/models/bundled.ts";
 import { describe } from "../../src/models/description.ts";
-import { AlexNet, AlexNetTiny } from "../../src/models/mod.ts";
-import { type TensorToWrite, writeSafetensors } from "../../src/weights/mod.ts";
-import { assert, assertEquals, assertRejects } from "../assert.ts";
+import { AlexNet, AlexNetTiny, loadWeights } from "../../src/models/mod.ts";
+import { streamSource, type TensorToWrite, writeSafetensors } from "../../src/weights/mod.ts";
+import { assert, assertEquals, assertRejects, assertThrows } from "../assert.ts";
 import { testOnEveryBackend } from "../backends.ts";
 
 const classes = ["day", "night", "dusk"].map((label, i) => ({ wnid: `n${i}`, label }));
@@ -110,4 +112,52 @@ Deno.test("AlexNet.load() fetches weights from a URL", async () => {
   await refused("/half.safetensors", "ends inside of features.8.weight: truncated");
   await server.shutdown();
   await refused("/a.safetensors", "tcp connect error: Connection refused");
+});
+
+Deno.test("AlexNet.load() reads a stream, says how far it is, and ends with the signal", async () => {
+  using backend = await createBackend({ threads: 1 });
+  const { model, bytes } = await file(backend);
+  using expected = model;
+  const seen: number[] = [];
+  const onProgress = (done: number, total: number) => seen.push(done / total);
+  const weights = new Blob([bytes]).stream();
+  using found = await AlexNet.load({ backend, weights, onProgress });
+  assertEquals(await found.classify(photo), await expected.classify(photo));
+  assertEquals(seen.at(-1), 1);
+  assert(seen.length > 10 && seen.every((share, i) => i === 0 || share > seen[i - 1]));
+
+  const inUse = backend.bytesInUse;
+  const ended = async (weights: ReadableStream<Uint8Array> | Uint8Array, abortAt: number) => {
+    const controller = new AbortController(), { signal } = controller;
+    if (abortAt < 0) setTimeout(() => controller.abort(), 20);
+    const onProgress = (done: number, total: number) => {
+      if (done / total >= abortAt && abortAt >= 0) controller.abort();
+    };
+    const error = await AlexNet.load({ backend, weights, signal, onProgress })
+      .catch((reason) => reason);
+    assertEquals(error.name, "AbortError");
+    assertEquals(backend.bytesInUse, inUse);
+  };
+  await ended(bytes, 0.5);
+  await ended(new Blob([bytes]).stream(), 0.5);
+  await ended(new ReadableStream(), -1); // one that says nothing
+  const silent = new ReadableStream({ start: (c) => c.enqueue(bytes.slice(0, 2 << 20)) });
+  await ended(silent, -1);
+});
+
+Deno.test("AlexNet.load() makes a backend of the model's own, which goes with the model", async () => {
+  const model = await AlexNet.load();
+  const { backend } = model;
+  assertEquals((await model.classify(photo)).length, 5);
+  // a failed attempt to load something else takes neither the backend nor the way to try again
+  await assertRejects(() => loadWeights(model, backend, new Uint8Array(100)), FileError);
+  const place = bundledWeights();
+  const cut = (await Deno.readFile(place)).slice(0, 3_000_000);
+  const damaged = streamSource(chunksOf(new Blob([cut]).stream()), "cut", undefined);
+  await assertRejects(async () => loadWeights(model, backend, await damaged), FileError);
+  await loadWeights(model, backend, place);
+  assertEquals((await model.classify(photo)).length, 5);
+  model.dispose();
+  model.dispose();
+  assertThrows(() => backend.empty([1]), PembrokeError, "disposed");
 });

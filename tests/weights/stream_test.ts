@@ -64,6 +64,20 @@ Deno.test("a stream keeps no more than 16 MiB of what it passes over", async () 
   assertMatch(error.message, /download it first$/);
 });
 
+Deno.test("any number of small tensors is read in order", async () => {
+  const many = Array.from({ length: 3000 }, (_, i) => ({
+    name: String(i),
+    dtype: "F32" as const,
+    shape: [2000],
+    data: new Float32Array(2000).fill(i),
+  }));
+  const bytes = writeSafetensors(many);
+  assertEquals(
+    await contents(await arriving(bytes, { piece: 65536 })),
+    await contents(bytesSource(bytes)),
+  );
+});
+
 Deno.test("a stream that ends too early says where, with and without a known size", async () => {
   const bytes = writeSafetensors(large), half = bytes.slice(0, bytes.length >> 1);
   for (const size of [undefined, bytes.length]) {

@@ -2,6 +2,7 @@
 
 import { asFileError, isSystemError, lineOf, UsageError } from "../../src/cli/errors.ts";
 import { complain, print } from "../../src/cli/terminal.ts";
+import { writeFile } from "../../src/hub/write_file.ts";
 
 /** A task of the recipe. */
 export interface Task<Options> {
@@ -30,11 +31,10 @@ export async function runTask<Options>(
 
 /** Writes a file so that it is never there by half. */
 export async function writeWhole(path: string, content: Uint8Array | string): Promise<void> {
-  const part = `${path}.part`;
+  const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
   try {
-    if (typeof content === "string") await Deno.writeTextFile(part, content);
-    else await Deno.writeFile(part, content);
-    await Deno.rename(part, path);
+    // deno-lint-ignore require-await -- what writes may wait, and this does not
+    await writeFile(path, async (sink) => sink.write(0, bytes));
   } catch (error) {
     throw isSystemError(error) ? asFileError(path, error) : error;
   }
