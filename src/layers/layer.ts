@@ -287,7 +287,7 @@ export abstract class Layer implements Disposable {
 
 /** The number of elements of all parameters. */
 export function parameterCount(layer: Layer): number {
-  return layer.stateDict().values().reduce((sum, { shape }) => sum + elements(shape), 0);
+  return [...layer.stateDict().values()].reduce((sum, { shape }) => sum + elements(shape), 0);
 }
 
 /** The input under another shape, for layers that compute nothing: these cannot write to `out`. */

@@ -64,11 +64,11 @@ export async function fill(
   let loading = false;
   try {
     const parameters = model.stateDict();
-    const shapes = new Map(parameters.entries().map(([name, { shape }]) => [name, shape]));
+    const shapes = new Map([...parameters].map(([name, { shape }]) => [name, shape]));
     checkWeights(file, shapes, model.type);
 
     loading = true;
-    const total = shapes.values().reduce((sum, shape) => sum + elements(shape), 0);
+    const total = [...shapes.values()].reduce((sum, shape) => sum + elements(shape), 0);
     let done = 0;
     for (const [name, parameter] of parameters) {
       parameter.allocate(backend);
