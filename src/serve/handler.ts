@@ -1,0 +1,126 @@
+/**
+ * A photo in, its classes out: an HTTP handler for servers and edge runtimes alike.
+ *
+ * @module
+ */
+
+import { FileError, PembrokeError } from "../errors.ts";
+import { type CodecModules, decodeImage, type RgbImage } from "../image/mod.ts";
+import type { Prediction } from "../models/mod.ts";
+import { readPhoto } from "./body.ts";
+import { Refusal } from "./refusal.ts";
+
+/** What classifies: a model, or what gathers photos for one. */
+export interface PhotoClassifier {
+  /** What answers call it. */
+  readonly type: string;
+  /** The most probable classes of a photo. */
+  classify(photo: RgbImage, options: { readonly topK: number }): Promise<Prediction[]>;
+}
+
+/** What {@linkcode photoHandler} takes. */
+export interface PhotoHandlerOptions {
+  /** Brings the model, when the first photo comes; when it fails, it is asked again by the next. */
+  readonly load: () => PhotoClassifier | Promise<PhotoClassifier>;
+  /** Larger bodies are refused. Default: 10 MiB. */
+  readonly maxBytes?: number;
+  /** Images of more pixels are refused. Default: 64,000,000. */
+  readonly maxPixels?: number;
+  /** Requests that are under way at most; more are told to come again. Default: 128. */
+  readonly maxRequests?: number;
+  /** Milliseconds in which a body must be here. Default: 60,000. */
+  readonly maxMs?: number;
+  /** Compiled image codecs, where the runtime cannot load them by itself. */
+  readonly codecs?: CodecModules;
+  /** Called with what nobody foresaw; whoever sent the request is not told. Default: console.error. */
+  readonly onError?: (error: unknown) => void;
+}
+
+/** Classes in an answer, unless the request asks for another number. */
+const defaultTopK = 5;
+
+/**
+ * Makes a handler that classifies a posted photo. The photo is the body, with the content type of an
+ * image, or a file in a form. `?top=3` asks for three classes. The answer is JSON:
+ *
+ *     { "model": "AlexNetTiny", "width": 451, "height": 300,
+ *       "predictions": [{ "index": 4, "wnid": "n02123045", "label": "tabby", "probability": 0.9 }],
+ *       "warnings": [] }
+ *
+ * What cannot be done is answered with `{ "error": "…" }` and 400 (no photo), 405 (not posted), 408
+ * (too slow), 413 (too large), 415 (no image), 422 (damaged), 503 with Retry-After (too many at
+ * once), or 500.
+ *
+ * @example
+ * ```ts
+ * import { createBackend } from "../backend.ts";
+ * import { AlexNet } from "../models/mod.ts";
+ * import { photoHandler } from "./handler.ts";
+ *
+ * using backend = await createBackend();
+ * const handler = photoHandler({ load: () => AlexNet.load(backend) });
+ * const body = await Deno.readFile("tests/photos/coffee.jpg");
+ * const headers = { "content-type": "image/jpeg" };
+ * const request = new Request("http://localhost/", { method: "POST", body, headers });
+ * const { predictions } = await (await handler(request)).json();
+ * console.log(predictions[0].label); // espresso
+ * ```
+ */
+export function photoHandler(
+  options: PhotoHandlerOptions,
+): (request: Request) => Promise<Response> {
+  const { load, maxPixels, codecs, onError = console.error } = options;
+  const { maxRequests = 128, maxBytes = 10 * 2 ** 20, maxMs = 60_000 } = options;
+  let underWay = 0;
+  let loading: Promise<PhotoClassifier> | undefined;
+  const model = () =>
+    loading ??= Promise.resolve().then(load).catch((error) => {
+      loading = undefined;
+      throw error;
+    });
+
+  async function classify(request: Request): Promise<Response> {
+    const topK = topKOf(request);
+    const photo = await readPhoto(request, { maxBytes, maxMs });
+    const warnings: string[] = [];
+    const onWarning = (line: string) => void warnings.push(line);
+    const image = await decodeImage(photo, { name: "photo", maxPixels, codecs, onWarning })
+      .catch((error) => {
+        throw error instanceof FileError ? new Refusal(422, error.message) : error;
+      });
+    const { width, height } = image;
+    const classifier = await model();
+    const predictions = await classifier.classify(image, { topK });
+    return Response.json({ model: classifier.type, width, height, predictions, warnings });
+  }
+
+  return async (request) => {
+    if (request.method !== "POST") {
+      return new Refusal(405, `${request.method} is not done here, POST a photo`, { allow: "POST" })
+        .response();
+    }
+    if (underWay >= maxRequests) return busy().response();
+    underWay++;
+    try {
+      return await classify(request);
+    } catch (error) {
+      if (error instanceof Refusal) return error.response();
+      onError(error);
+      const message = error instanceof PembrokeError ? error.message : "unexpected error";
+      return new Refusal(500, message).response();
+    } finally {
+      underWay--;
+    }
+  };
+}
+
+function busy(): Refusal {
+  return new Refusal(503, "too many requests at once, come again", { "retry-after": "1" });
+}
+
+function topKOf({ url }: Request): number {
+  const text = new URL(url).searchParams.get("top");
+  if (text === null) return defaultTopK;
+  if (/^[1-9]\d{0,3}$/.test(text)) return Number(text);
+  throw new Refusal(400, `top is ${JSON.stringify(text)}, must be an integer from 1 on`);
+}
