@@ -17,6 +17,9 @@ export interface BundleOptions {
   readonly beside?: readonly (readonly [end: RegExp, from: (path: string) => string])[];
 }
 
+/** `using` is rewritten for engines without it, which lack the symbol that classes need for it. */
+const disposeSymbol = 'Symbol.dispose??=Symbol.for("Symbol.dispose");';
+
 /** Bundles a program, minified; throws what esbuild complains about. */
 export async function bundle({ entry, instead = [], beside = [] }: BundleOptions) {
   const kept = new Set<string>();
@@ -46,8 +49,9 @@ export async function bundle({ entry, instead = [], beside = [] }: BundleOptions
       platform: "browser",
       target: "es2022",
       minify: true,
-      loader: { ".wasm": "binary", ".safetensors": "binary" },
-      plugins: [plugin, await npmPackages(entry)],
+      loader: { ".wasm": "binary" },
+      banner: { js: disposeSymbol },
+      plugins: [plugin, npmPackages],
       logLevel: "silent",
       write: false,
       metafile: true,
@@ -61,21 +65,34 @@ export async function bundle({ entry, instead = [], beside = [] }: BundleOptions
   }
 }
 
-/** Finds what is imported from npm where Deno keeps it. */
-async function npmPackages(entry: URL): Promise<esbuild.Plugin> {
-  const args = ["info", "--json", fileURLToPath(entry)];
-  const cwd = new URL("../", import.meta.url);
-  const { stdout } = await new Deno.Command(Deno.execPath(), { args, cwd }).output();
-  const { npmPackages } = JSON.parse(new TextDecoder().decode(stdout));
-  return {
-    name: "npm",
-    setup({ onResolve, resolve }) {
-      onResolve({ filter: /^npm:/ }, async ({ path, kind }) => {
-        const [, name, version, rest] = /^npm:(@?[^@]+)@([^/]+)(.*)$/.exec(path) ?? [];
-        const found = npmPackages[`${name}@${version}`];
-        if (!found) return { errors: [{ text: `${path} is not among what Deno downloaded` }] };
-        return await resolve(name + rest, { resolveDir: found.localPath, kind });
-      });
-    },
-  };
+/** Finds what users import from npm where Deno keeps it. */
+const npmPackages: esbuild.Plugin = {
+  name: "npm",
+  setup({ onResolve, resolve }) {
+    onResolve({ filter: /^npm:/ }, async ({ path, kind }) => {
+      const [, name, version, rest] = /^npm:(@?[^@]+)@([^/]+)(.*)$/.exec(path) ?? [];
+      const resolveDir = await packageFolder(`${name}@${version}`);
+      return await resolve(rest ? `.${rest}` : name, { resolveDir, kind });
+    });
+  },
+};
+
+/** Where Deno keeps a package that users import, `name@version`. */
+export async function packageFolder(name: string): Promise<string> {
+  const { npmPackages } = await graph();
+  if (name in npmPackages) return npmPackages[name].localPath;
+  throw new Error(`${name} is not among what cli.ts imports from npm`);
 }
+
+/** What Deno knows of all that users can import. */
+async function graph(): Promise<{ npmPackages: Record<string, { localPath: string }> }> {
+  const args = ["info", "--json", "cli.ts"], cwd = new URL("../", import.meta.url);
+  const { stdout } = await new Deno.Command(Deno.execPath(), { args, cwd }).output();
+  return JSON.parse(new TextDecoder().decode(stdout));
+}
+
+/** Leaves the kernels out of a bundle: the caller brings them. */
+export const noKernels = [
+  /\bgenerated[/\\](relaxed|simd)(_threads)?\.ts$/,
+  () => 'export default "";',
+] as const;

@@ -14,7 +14,7 @@
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { gzipSync } from "node:zlib";
-import { bundle } from "./bundle.ts";
+import { bundle, noKernels } from "./bundle.ts";
 import { declarations } from "./declarations.ts";
 
 /** Bytes that a page may load, compressed: without weights and image codecs. */
@@ -29,10 +29,6 @@ const entry = new URL("mod.ts", root);
 const weights = [
   /\bmodels[/\\]bundled\.ts$/,
   (source: string) => source.replace("../../weights/", "./"),
-] as const;
-const noKernels = [
-  /\bgenerated[/\\](relaxed|simd)(_threads)?\.ts$/,
-  () => 'export default "";',
 ] as const;
 const threadsBeside = [
   /\bgenerated\/\w+_threads\.ts$/,

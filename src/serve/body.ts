@@ -4,6 +4,7 @@
  * @module
  */
 
+import { release } from "../image/release.ts";
 import { Refusal } from "./refusal.ts";
 
 /** What a request may take. */
@@ -65,6 +66,7 @@ async function readBody(
       if (end > maxBytes) throw tooLarge();
       if (end > bytes.length) bytes = grown(bytes, Math.max(end, 2 * bytes.length));
       bytes.set(value, filled);
+      release(value);
       filled = end;
     }
   } catch (error) {

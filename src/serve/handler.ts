@@ -7,6 +7,7 @@
 import { FileError, PembrokeError } from "../errors.ts";
 import { type CodecModules, decodeImage, type RgbImage } from "../image/mod.ts";
 import type { Prediction } from "../models/mod.ts";
+import { release } from "../image/release.ts";
 import { readPhoto } from "./body.ts";
 import { Refusal } from "./refusal.ts";
 
@@ -88,9 +89,11 @@ export function photoHandler(
       .catch((error) => {
         throw error instanceof FileError ? new Refusal(422, error.message) : error;
       });
+    release(photo);
     const { width, height } = image;
     const classifier = await model();
     const predictions = await classifier.classify(image, { topK });
+    release(image.data);
     return Response.json({ model: classifier.type, width, height, predictions, warnings });
   }
 

@@ -4,7 +4,7 @@
  */
 
 import { instantiateSync } from "npm:@assemblyscript/loader@0.28.20";
-import { ArgumentError } from "../../errors.ts";
+import { ArgumentError, PembrokeError } from "../../errors.ts";
 import { kernels } from "./generated/kernels.ts";
 import relaxed from "./generated/relaxed.ts";
 import simd from "./generated/simd.ts";
@@ -87,10 +87,17 @@ export function checkModule(module: WebAssembly.Module): void {
   }
 }
 
+function abort(): never {
+  throw new PembrokeError("a kernel aborted");
+}
+
 /** Instantiates kernels over a memory. */
 export function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): Exports {
   try {
-    const { exports } = instantiateSync(module, { env: { memory } });
+    // a module of another realm, as Vercel's are, is none to the loader
+    const { exports } = module instanceof WebAssembly.Module
+      ? instantiateSync(module, { env: { memory } })
+      : new WebAssembly.Instance(module, { env: { memory, abort } });
     return exports as unknown as Exports;
   } catch (cause) {
     if (!(cause instanceof WebAssembly.LinkError)) throw cause;

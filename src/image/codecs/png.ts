@@ -9,6 +9,7 @@ import { damaged } from "../formats/bytes.ts";
 import type { DecodeContext, Size } from "../formats/format.ts";
 import { chunks } from "../formats/png.ts";
 import type { RgbImage } from "../pixels.ts";
+import { release } from "../release.ts";
 import { unfilter } from "./png_filter.ts";
 
 /** What the header says, but for the size. */
@@ -71,6 +72,7 @@ export async function decodePng(bytes: Uint8Array, context: DecodeContext): Prom
       writeRow(raw.subarray(at + 1, at + 1 + length), pass.width, layout, data, to, pass.stepX * 3);
     }
   }
+  release(raw);
   return { ...size, data };
 }
 
@@ -97,7 +99,9 @@ async function inflate(
 ): Promise<Uint8Array> {
   const out = new Uint8Array(length);
   let filled = 0;
-  const reader = new Blob(parts).stream().pipeThrough(new DecompressionStream("deflate"))
+  const blob = new Blob(parts);
+  parts.forEach(release);
+  const reader = blob.stream().pipeThrough(new DecompressionStream("deflate"))
     .getReader();
   while (filled < length) {
     const { done, value } = await reader.read().catch(() => {
@@ -106,6 +110,7 @@ async function inflate(
     if (done) throw damaged(name, "PNG", "its data ends before its last row");
     out.set(value.subarray(0, length - filled), filled);
     filled += value.length;
+    release(value);
   }
   // What the stream says of bytes after the last row changes no pixel.
   reader.cancel().catch(() => {});

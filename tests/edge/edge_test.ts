@@ -1,0 +1,68 @@
+import { fileURLToPath } from "node:url";
+import { assert } from "../assert.ts";
+import { TempFolder } from "../cli/run.ts";
+import { tool } from "../tools.ts";
+import { Server } from "./server.ts";
+import { suite } from "./suite.ts";
+
+/** What an isolate of Cloudflare's and others' has. */
+const isolateBytes = 128 * 2 ** 20;
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+const empty = `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [(name = "empty", worker = (
+    compatibilityDate = "2025-07-01",
+    modules = [(name = "a.js", esModule = "export default { fetch: () => new Response() };")],
+  ))],
+  sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "empty")],
+);`;
+
+Deno.test("the edge handler, in the runtimes it is for", async (t) => {
+  await using folder = await TempFolder.make();
+  const { path } = folder;
+  await tool("edge", path);
+  const workerd = (await tool("workerd")).trim();
+  await folder.write("empty.capnp", empty);
+  const serve = (config: string) =>
+    Server.start(
+      workerd,
+      ["serve", `${config}.capnp`, "--socket-addr=http=127.0.0.1:0", "--control-fd=1"],
+      /"port":(\d+)/,
+      { cwd: path },
+    );
+
+  await t.step("workerd, with compiled modules", async (t) => {
+    await using server = await serve("workerd");
+    await suite(t, server);
+    await t.step({
+      name: "in less memory than an isolate has",
+      ignore: Deno.build.os !== "linux",
+      fn: async () => {
+        await using nothing = await serve("empty");
+        await (await nothing.fetch("/")).body?.cancel();
+        const taken = await server.peakBytes() - await nothing.peakBytes();
+        assert(taken < isolateBytes, `${taken / 2 ** 20} MiB`);
+      },
+    });
+  });
+
+  await t.step("workerd, compiling from bytes", async (t) => {
+    await using server = await serve("workerd_bytes");
+    await suite(t, server);
+  });
+
+  await t.step("a context that compiles nothing from bytes, as Vercel's", async (t) => {
+    const context = fileURLToPath(new URL("vercel_context.mjs", import.meta.url));
+    const args = ["--experimental-vm-modules", context, `${path}/vercel.js`];
+    await using server = await Server.start("node", args, /port (\d+)/);
+    await suite(t, server);
+  });
+
+  await t.step("deno serve", async (t) => {
+    const flags = ["serve", "--no-prompt", "--allow-read", "--host=127.0.0.1", "--port=0"];
+    const args = [...flags, `${root}examples/edge/deno.ts`];
+    await using server = await Server.start(Deno.execPath(), args, /:(\d+)\//);
+    await suite(t, server);
+  });
+});
