@@ -5,7 +5,7 @@
  */
 
 import denoJson from "./deno.json" with { type: "json" };
-import { type Options, readArgs, usage } from "./src/cli/args.ts";
+import { type Command, readCommand, usage } from "./src/cli/args.ts";
 import { isPermissionError, lineOf, UsageError } from "./src/cli/errors.ts";
 import { permissionLine } from "./src/cli/permissions.ts";
 import { complain, print } from "./src/cli/terminal.ts";
@@ -15,9 +15,9 @@ import { complain, print } from "./src/cli/terminal.ts";
  * missing permission.
  */
 export async function main(args: readonly string[]): Promise<number> {
-  let options: Options | undefined;
+  let options: Command | undefined;
   try {
-    options = readArgs(args);
+    options = readCommand(args);
     return await run(options);
   } catch (error) {
     if (error instanceof Deno.errors.BrokenPipe) return 0; // the reader has seen enough
@@ -31,7 +31,7 @@ export async function main(args: readonly string[]): Promise<number> {
 }
 
 /** Each command's own modules are loaded when it is the one. */
-async function run(options: Options): Promise<number> {
+async function run(options: Command): Promise<number> {
   switch (options.command) {
     case "help":
       print(usage);
@@ -43,6 +43,14 @@ async function run(options: Options): Promise<number> {
       return (await import("./src/cli/summary.ts")).summary(options);
     case "classify":
       return (await import("./src/cli/classify.ts")).classify(options);
+    case "pull":
+      return (await import("./src/cli/pull.ts")).pullModel(options);
+    case "models":
+      return (await import("./src/cli/models.ts")).listModels(options);
+    case "rm":
+      return (await import("./src/cli/models.ts")).removeModel(options);
+    case "convert":
+      return (await import("./src/cli/convert.ts")).convert(options);
   }
 }
 

@@ -20,6 +20,7 @@
  */
 
 export * from "./src/backend.ts";
+export type { Chunks } from "./src/download.ts";
 export * from "./src/errors.ts";
 export * from "./src/layers/mod.ts";
 export * from "./src/models/mod.ts";
@@ -29,5 +30,11 @@ export { type Shape, type Storage, Tensor, type Values } from "./src/tensor.ts";
 export * from "./src/train/mod.ts";
 export * from "./src/weights/mod.ts";
 export { fromRgba, type RgbaImage, type RgbImage } from "./src/image/pixels.ts";
-export { imagenetPreprocessing, preprocess, type Preprocessing } from "./src/image/preprocess.ts";
+export {
+  caffePreprocessing,
+  type ChannelOrder,
+  imagenetPreprocessing,
+  preprocess,
+  type Preprocessing,
+} from "./src/image/preprocess.ts";
 export type { Interpolation } from "./src/image/resize.ts";

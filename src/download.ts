@@ -1,72 +1,154 @@
 /**
- * Fetching a file, whole.
+ * Fetching files over HTTP: whole, or piece by piece.
  *
  * @module
  */
 
 import { FileError } from "./errors.ts";
 
-/** A download that stands still for this long is given up. */
-const stallMs = 30_000;
+/** A server that says nothing for this long is given up. */
+export const defaultStallMs = 30_000;
 
-/**
- * The bytes behind an http or https URL. What Deno throws when the host is not permitted passes
- * through untouched.
- *
- * @param url What to fetch; errors call the file by it.
- * @param maxBytes Larger files are given up.
- * @throws {FileError} When there is no answer, another one than the file, or too much of it.
- */
-export async function download(url: string, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
-  const abort = new AbortController();
-  const stalled = () => abort.abort(new FileError(url, `no answer for ${stallMs / 1000} s`));
-  let timer = setTimeout(stalled, stallMs);
-  try {
-    const response = await fetch(url, { signal: abort.signal });
-    if (!response.ok || !response.body) {
-      await response.body?.cancel();
-      const { status, statusText } = response;
-      throw new FileError(url, `the server answered ${status} ${statusText}`.trimEnd());
-    }
-    return await collect(url, response.body, maxBytes, () => {
-      clearTimeout(timer);
-      timer = setTimeout(stalled, stallMs);
-    });
-  } catch (error) {
-    const denied = "Deno" in globalThis && error instanceof Deno.errors.NotCapable;
-    if (error instanceof FileError || denied) throw error;
-    throw new FileError(url, networkReason(error), { cause: error });
-  } finally {
-    clearTimeout(timer);
+/** How a file is fetched. */
+export interface FetchOptions {
+  /** Ends it; what is waited for then rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+  /** Milliseconds without a byte after which it is given up. Default 30 000. */
+  readonly stallMs?: number;
+  /** Headers of the request. */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** A server's answer that is not the file. */
+export class HttpError extends FileError {
+  /** The class's name. */
+  override name = "HttpError";
+
+  /**
+   * Says what the server answered.
+   *
+   * @param file The URL.
+   * @param status The answer's number.
+   * @param statusText What it is called.
+   * @param headers What else the server said.
+   */
+  constructor(
+    file: string,
+    readonly status: number,
+    statusText: string,
+    readonly headers: Headers,
+  ) {
+    super(file, `the server answered ${status} ${statusText}`.trimEnd());
   }
 }
 
+/** Bytes that arrive piece by piece. */
+export interface Chunks {
+  /** The next piece; undefined at the end. */
+  next(): Promise<Uint8Array | undefined>;
+  /** Takes no more of them. */
+  cancel(): Promise<void>;
+}
+
+/** The pieces of a stream. */
+export function chunksOf(stream: ReadableStream<Uint8Array>): Chunks {
+  const reader = stream.getReader(); // not `for await`: Safari's streams are not iterable
+  return { next: async () => (await reader.read()).value, cancel: () => reader.cancel() };
+}
+
 /**
- * All bytes of a stream.
+ * Asks for what is behind an http or https URL. What Deno throws when the host is not permitted passes
+ * through untouched.
+ *
+ * @param url What to fetch; errors call the file by it.
+ * @returns The answer, and its body. Whoever takes it reads the body to its end or cancels it.
+ * @throws {HttpError} When the server answers with anything but success.
+ * @throws {FileError} When there is no answer, or, later, no more of the body.
+ */
+export async function request(
+  url: string,
+  { signal, stallMs = defaultStallMs, headers }: FetchOptions = {},
+): Promise<{ readonly response: Response; readonly body: Chunks }> {
+  const abort = new AbortController();
+  const cancelled = () => abort.abort(signal?.reason);
+  const stalled = () => abort.abort(new FileError(url, `no answer for ${stallMs / 1000} s`));
+  signal?.throwIfAborted();
+  signal?.addEventListener("abort", cancelled);
+  const done = () => signal?.removeEventListener("abort", cancelled);
+  const inTime = async <T>(work: () => Promise<T>): Promise<T> => {
+    const timer = setTimeout(stalled, stallMs);
+    try {
+      return await work();
+    } catch (error) {
+      done();
+      if (signal?.aborted) throw signal.reason;
+      throw networkError(url, abort.signal.aborted ? abort.signal.reason : error);
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+
+  const response = await inTime(() => fetch(url, { signal: abort.signal, headers }));
+  if (!response.ok || !response.body) {
+    done();
+    await response.body?.cancel();
+    throw new HttpError(url, response.status, response.statusText, response.headers);
+  }
+  const chunks = chunksOf(response.body);
+  return {
+    response,
+    body: {
+      async next() {
+        const chunk = await inTime(chunks.next);
+        if (!chunk) done();
+        return chunk;
+      },
+      async cancel() {
+        done();
+        await chunks.cancel().catch(() => {}); // it may have broken off before
+      },
+    },
+  };
+}
+
+/** The bytes of a body, if it says how many there are. */
+export function contentLength({ headers }: Response): number | undefined {
+  const length = headers.get("content-length");
+  // what was compressed for the way is counted as it was sent
+  return length && !headers.has("content-encoding") ? Number(length) : undefined;
+}
+
+/**
+ * All bytes behind an http or https URL.
+ *
+ * @param url What to fetch; errors call the file by it.
+ * @param maxBytes Larger files are given up.
+ * @throws {FileError} As {@linkcode request} does, or when there are too many of them.
+ */
+export async function download(url: string, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
+  return await collect(url, (await request(url)).body, maxBytes);
+}
+
+/**
+ * All bytes of what arrives piece by piece.
  *
  * @param name What errors call it.
- * @param onChunk Called after each piece.
  * @throws {FileError} As soon as there are more than `maxBytes`.
  */
 export async function collect(
   name: string,
-  stream: ReadableStream<Uint8Array>,
+  body: Chunks,
   maxBytes: number,
-  onChunk = () => {},
 ): Promise<Uint8Array<ArrayBuffer>> {
   const chunks: Uint8Array[] = [];
   let size = 0;
-  const reader = stream.getReader(); // not `for await`: Safari's streams are not iterable
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    chunks.push(value);
-    size += value.length;
+  for (let chunk; (chunk = await body.next());) {
+    chunks.push(chunk);
+    size += chunk.length;
     if (size > maxBytes) {
-      await reader.cancel();
+      await body.cancel();
       throw tooLarge(name, maxBytes);
     }
-    onChunk();
   }
   const bytes = new Uint8Array(size);
   let at = 0;
@@ -80,6 +162,13 @@ export async function collect(
 /** Says that a file is not read because of its size. */
 export function tooLarge(name: string, maxBytes: number): FileError {
   return new FileError(name, `larger than ${maxBytes / 2 ** 20} MiB`);
+}
+
+/** An error that names the URL; a missing permission stays what it is. */
+function networkError(url: string, error: unknown): unknown {
+  const denied = "Deno" in globalThis && error instanceof Deno.errors.NotCapable;
+  if (error instanceof FileError || denied) return error;
+  return new FileError(url, networkReason(error), { cause: error });
 }
 
 /** `fetch()` says "fetch failed", and why in its cause, where the URL comes once more. */

@@ -16,7 +16,7 @@ const backend = await createBackend(${options});
 const x = backend.upload([1, 2, 3, 4], [1, 1, 2, 2]);
 const w = backend.upload([1, 10, 100, 1000], [1, 1, 2, 2]);
 const [y] = await conv2d(x, w, null).read();
-const model = await AlexNet.load(backend, await read("alexnet_tiny.safetensors"));
+const model = await AlexNet.load({ backend, weights: await read("alexnet_tiny.safetensors") });
 const drawn = ${drawn};
 const [best] = await model.classify(${drawing});
 console.log(JSON.stringify({ threads: backend.threads, y, best }));
@@ -30,7 +30,7 @@ const inDeno = "const read = Deno.readFile;";
 /** What the library itself says. */
 async function expected() {
   using backend = await createBackend({ threads: 1 });
-  using model = await AlexNet.load(backend);
+  using model = await AlexNet.load({ backend });
   const data = Uint8Array.from({ length: 18900 }, drawn);
   const [best] = await model.classify({ width: 90, height: 70, data });
   return best;
@@ -90,7 +90,7 @@ await createBackend().catch((error) => console.log(error.message));`;
     const lines = (type: string) =>
       `${head} from "./pembroke.js";
 using backend = await createBackend();
-using model = await AlexNet.load(backend, "a.pth", { precision: "int8" });
+using model = await AlexNet.load({ backend, weights: "a.pth", precision: "int8" });
 const best: ${type}[] = await model.classify(new Float32Array(3));
 console.log(best);`;
     await folder.write("right.ts", lines("Prediction"));

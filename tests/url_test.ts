@@ -89,7 +89,7 @@ Deno.test("the library by URL: layers, training, threads and the bundled model",
     import { decodeImage } from "HOST/src/image/mod.ts";
 
     using backend = await createBackend({ threads: 1 });
-    using model = await AlexNet.load(backend);
+    using model = await AlexNet.load({ backend });
     const photo = await fetch("HOST/tests/photos/coffee.jpg");
     const [best] = await model.classify(await decodeImage(await photo.bytes()));
     console.log(best.label, best.probability > 0.9);`;

@@ -34,7 +34,7 @@ export function edgeHandler(
     codecs,
     async load() {
       const backend = await createBackend({ module, threads: 1 });
-      return await AlexNet.load(backend, await weights(), small);
+      return await AlexNet.load({ backend, weights: await weights(), ...small });
     },
   });
 }

@@ -3,9 +3,20 @@
 import { devices } from "../backend/devices.ts";
 import { precisions } from "../layers/precision.ts";
 import { type Architecture, architectures } from "../models/description.ts";
+import {
+  readWeightsArgs,
+  type WeightsArgs,
+  weightsCommands,
+  weightsUsage,
+} from "./args_weights.ts";
+import { oneOf } from "./choices.ts";
 import { UsageError } from "./errors.ts";
 import { parseStrictly } from "./parse.ts";
 
+/** What may be asked for. */
+export type Command = Options | WeightsArgs;
+
+/** What may be asked for about images and models. */
 export interface Options {
   readonly command: "classify" | "summary" | "help" | "version";
   readonly inputs: readonly string[];
@@ -17,7 +28,8 @@ export interface Options {
   readonly seed?: number;
   readonly topK: number;
   readonly backend: typeof devices[number];
-  readonly precision: typeof precisions[number];
+  /** Undefined for that of the weights. */
+  readonly precision?: typeof precisions[number];
   readonly format: "text" | "json" | "jsonl";
   readonly quiet: boolean;
   readonly verbose: boolean;
@@ -28,22 +40,24 @@ Classifies photographs with AlexNet, on WebAssembly.
 
 Usage: deno run -A cli.ts [classify] [options] <image|folder|glob|url|->…
        deno run -A cli.ts summary [options]
+       deno run -A cli.ts pull alexnet
 
 Commands:
   classify           print the most probable classes of each image (the default)
   summary            print a model's layers, parameters and costs
 
 Options:
-      --weights FILE weights, a PyTorch .pth of AlexNet or a safetensors file, instead of the
-                     bundled ones of alexnet-tiny, which tells 200 classes apart
+      --weights FILE weights, a PyTorch .pth of AlexNet, a safetensors file or an ONNX model, or its
+                     URL (default: those pulled last, or the bundled ones of alexnet-tiny, which
+                     tells 200 classes apart)
       --random       random weights instead, as PyTorch initialises them
       --seed N       the seed of --random, as of torch.manual_seed (default: another every time)
   -m, --model NAME   the model: ${architectures.join(", ")} (default: what the weights are for;
-                     alexnet with --random)
+                     alexnet with --random); alexnet-tiny takes the bundled weights
   -k, --top-k N      classes to print for each image (default 5)
       --backend NAME what computes: ${devices.join(", ")} (default auto)
-      --precision P  f32 (the default), or int8: fully connected weights rounded to 8 bits, which
-                     take a quarter of the memory and of the time
+      --precision P  how fully connected weights are held: f32, or int8, rounded to 8 bits, which
+                     takes a quarter of the memory and of the time (default: as they are stored)
       --json         print one JSON document
       --jsonl        print one line of JSON for each image, as it is done
   -q, --quiet        print results and errors only
@@ -56,12 +70,19 @@ An image is a JPEG, PNG, WebP, GIF or BMP; - reads one from standard input. Of a
 in it and below are taken. A pattern (in quotes) knows * ? [abc] {a,b} and ** for any folders. What
 begins with a dash goes after --, or as ./-name. Results go to standard output, everything else to
 standard error. Exits with 0, with 1 if an input failed, with 2 for wrong usage or a missing
-permission.`;
+permission.
 
-/** Where PyTorch keeps its AlexNet. */
-export const alexnetUrl = "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth";
+${weightsUsage}`;
 
-/** Reads the arguments; throws a {@linkcode UsageError} that says what is wrong with them. */
+/** Reads the arguments of any command. */
+export function readCommand(args: readonly string[]): Command {
+  const command = weightsCommands.find((name) => name === args[0]);
+  if (!command) return readArgs(args);
+  if (args.includes("--help") || args.includes("-h")) return readArgs(["--help"]);
+  return readWeightsArgs(command, args.slice(1));
+}
+
+/** Reads the arguments about images and models; throws a {@linkcode UsageError} that says what is wrong with them. */
 export function readArgs(args: readonly string[]): Options {
   const { values, positionals } = parse(args);
   const inputs = [...positionals];
@@ -85,12 +106,6 @@ export function readArgs(args: readonly string[]): Options {
   if (command === "classify") {
     if (inputs.length === 0) throw new UsageError("no image given; --help shows how");
     if (inputs.includes("")) throw new UsageError("an input is empty; a variable without a value?");
-    if (values.model === "alexnet" && values.weights === undefined && !values.random) {
-      throw new UsageError(
-        `no weights given; download ${alexnetUrl} and add --weights alexnet-owt-7be5be79.pth, ` +
-          "or leave out --model alexnet",
-      );
-    }
   }
   return {
     command,
@@ -100,7 +115,9 @@ export function readArgs(args: readonly string[]): Options {
     seed: values.random ? seedOf(values.seed) : undefined,
     topK: integer("--top-k", values["top-k"], 1),
     backend: oneOf("--backend", values.backend, devices),
-    precision: oneOf("--precision", values.precision, precisions),
+    precision: values.precision === undefined
+      ? undefined
+      : oneOf("--precision", values.precision, precisions),
     format: values.json ? "json" : values.jsonl ? "jsonl" : "text",
     quiet: values.quiet,
     verbose: values.verbose,
@@ -118,7 +135,7 @@ function parse(args: readonly string[]) {
       "seed": { type: "string" },
       "top-k": { type: "string", short: "k", default: "5" },
       "backend": { type: "string", default: "auto" },
-      "precision": { type: "string", default: "f32" },
+      "precision": { type: "string" },
       "json": { type: "boolean", default: false },
       "jsonl": { type: "boolean", default: false },
       "quiet": { type: "boolean", short: "q", default: false },
@@ -146,9 +163,4 @@ function integer(option: string, text: string, least: number): number {
   const value = Number(text);
   if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= least) return value;
   throw new UsageError(`${option} is ${JSON.stringify(text)}, must be an integer from ${least} on`);
-}
-
-function oneOf<T extends string>(option: string, text: string, names: readonly T[]): T {
-  if ((names as readonly string[]).includes(text)) return text as T;
-  throw new UsageError(`${option} is ${JSON.stringify(text)}, must be ${names.join(" or ")}`);
 }

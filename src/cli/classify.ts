@@ -41,7 +41,7 @@ export async function classify(options: Options): Promise<number> {
 
   if (options.format === "json") {
     const { name, threads } = backend;
-    const { name: model, weights } = chosen, { precision } = options;
+    const { name: model, weights, precision } = chosen;
     const document = { model, weights, precision, backend: name, threads, results };
     print(JSON.stringify(document, null, 2));
   }
@@ -50,9 +50,9 @@ export async function classify(options: Options): Promise<number> {
 
 /** Gives the model its weights, and says what will compute. */
 async function prepare(
-  { model, weights, hint, prepare }: Chosen,
+  { model, weights, precision, hint, prepare }: Chosen,
   backend: Backend,
-  { quiet, verbose, precision }: Options,
+  { quiet, verbose }: Options,
 ): Promise<void> {
   const start = performance.now(), progress = new Progress("loading", !quiet);
   try {

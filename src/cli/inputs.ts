@@ -1,7 +1,7 @@
 /** From what stands on the command line to bytes of images. */
 
 import { fileURLToPath } from "node:url";
-import { collect, download, tooLarge } from "../download.ts";
+import { chunksOf, collect, download, tooLarge } from "../download.ts";
 import { FileError } from "../errors.ts";
 import { asFileError, isPermissionError } from "./errors.ts";
 import { filesBelow, filesMatching, type Found, isPattern } from "./files.ts";
@@ -37,7 +37,7 @@ export async function expand(argument: string): Promise<Input[]> {
   if (argument === "-") {
     return [{
       name: "-",
-      read: () => collect("-", Deno.stdin.readable, maxBytes),
+      read: () => collect("-", chunksOf(Deno.stdin.readable), maxBytes),
     }];
   }
   if (isWebUrl(argument)) return [{ name: argument, read: () => download(argument, maxBytes) }];
@@ -73,7 +73,7 @@ function fileInput({ path, error }: Found): Input {
         if (error !== undefined) throw error;
         const { size } = await Deno.stat(path);
         if (size > maxBytes) throw tooLarge(path, maxBytes);
-        return await collect(path, (await Deno.open(path)).readable, maxBytes);
+        return await collect(path, chunksOf((await Deno.open(path)).readable), maxBytes);
       } catch (error) {
         throw asFileError(path, error);
       }

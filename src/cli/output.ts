@@ -69,20 +69,34 @@ export function summaryText(summary: ModelSummary): string {
   ]);
   const sums = ["total", "", "", number(summary.parameters), number(summary.macs)];
   const head = ["layer", "type", "output", "parameters", "multiply-adds"];
-  const widths = head.map((_, i) => Math.max(...[head, ...rows, sums].map((row) => row[i].length)));
-  const line = (row: readonly string[]) =>
-    row.map((cell, i) => i < 3 ? cell.padEnd(widths[i]) : cell.padStart(widths[i])).join("  ")
-      .trimEnd();
+  const [first, ...lines] = aligned([head, ...rows, sums], (column) => column >= 3);
   const { lastLayer, inputShape } = summary;
   return [
     bold(`${summary.model}, input ${inputShape.slice(1).join("×")}`),
-    line(head),
-    ...rows.map(line),
-    bold(line(sums)),
+    first,
+    ...lines.slice(0, -1),
+    bold(lines.at(-1)!),
     ...(lastLayer
       ? [
         `last layer ${lastLayer.name}: ${lastLayer.inFeatures} → ${lastLayer.outFeatures} features`,
       ]
       : []),
   ].join("\n");
+}
+
+/** Rows as lines whose columns stand below each other; numbers end together. */
+export function aligned(
+  rows: readonly (readonly string[])[],
+  isNumber: (column: number) => boolean,
+): string[] {
+  const widths = rows[0].map((_, i) => Math.max(...rows.map((row) => row[i].length)));
+  return rows.map((row) =>
+    row.map((cell, i) => isNumber(i) ? cell.padStart(widths[i]) : cell.padEnd(widths[i]))
+      .join("  ").trimEnd()
+  );
+}
+
+/** "61.2 MB" */
+export function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)} MB`;
 }

@@ -10,23 +10,43 @@ export class Progress {
   readonly #enabled: boolean;
   #drawn = 0;
   #length = 0;
+  #first: { readonly done: number; readonly at: number } | undefined;
 
   /** @param label What is under way. */
   constructor(readonly label: string, enabled: boolean) {
     this.#enabled = enabled && Deno.stderr.isTerminal();
   }
 
-  /** @param unit What is counted; shown behind the numbers. */
-  update(done: number, total: number, unit = "%"): void {
+  /**
+   * @param total How much there will be; undefined if nobody knows.
+   * @param unit What is counted; shown behind the numbers. "MB" counts bytes, and shows their rate.
+   */
+  update(done: number, total: number | undefined, unit = "%"): void {
     const now = performance.now();
     if (!this.#enabled || now - this.#start < patienceMs || now - this.#drawn < 50) return;
     this.#drawn = now;
-    const share = total > 0 ? done / total : 0;
+    const share = total ? Math.min(done / total, 1) : 0;
     const filled = "█".repeat(Math.round(share * width)).padEnd(width, "░");
-    const numbers = unit === "%" ? `${Math.floor(share * 100)} %` : `${done}/${total} ${unit}`;
-    const line = `${this.label} ${filled} ${numbers}`;
+    const numbers = unit === "%"
+      ? `${Math.floor(share * 100)} %`
+      : unit === "MB"
+      ? this.#megabytes(done, total, now)
+      : `${done}/${total} ${unit}`;
+    const line = total === undefined
+      ? `${this.label} ${numbers}`
+      : `${this.label} ${filled} ${numbers}`;
     write(`\r${line.padEnd(this.#length)}`);
     this.#length = line.length;
+  }
+
+  /** "12.3/244.4 MB, 8.1 MB/s, 29 s left"; what was there at the first call took no time. */
+  #megabytes(done: number, total: number | undefined, now: number): string {
+    this.#first ??= { done, at: now };
+    const rate = (done - this.#first.done) / (now - this.#first.at) * 1000;
+    const mb = (bytes: number) => (bytes / 1e6).toFixed(1);
+    const left = total && rate > 0 ? `, ${Math.ceil((total - done) / rate)} s left` : "";
+    return `${mb(done)}${total ? `/${mb(total)}` : ""} MB` +
+      (rate > 0 ? `, ${mb(rate)} MB/s` : "") + left;
   }
 
   /** Takes the bar off the screen. */

@@ -22,6 +22,13 @@
 
 export { type CodecModules, decodeImage, type DecodeOptions } from "./decode.ts";
 export { fromRgba, type RgbaImage, type RgbImage } from "./pixels.ts";
-export { centerCrop, imagenetPreprocessing, preprocess, type Preprocessing } from "./preprocess.ts";
+export {
+  caffePreprocessing,
+  centerCrop,
+  type ChannelOrder,
+  imagenetPreprocessing,
+  preprocess,
+  type Preprocessing,
+} from "./preprocess.ts";
 export { type Interpolation, resize, resizeShorterSide } from "./resize.ts";
 export { ArgumentError, FileError, PembrokeError } from "../errors.ts";

@@ -19,9 +19,17 @@ export interface Preprocessing {
   readonly crop: number;
   /** Subtracted from red, green and blue, which run from 0 to 1. */
   readonly mean: readonly [number, number, number];
-  /** Divides what the subtraction leaves. */
+  /** Divides what the subtraction leaves: of red, green and blue again. */
   readonly std: readonly [number, number, number];
+  /** The order of the planes in the tensor. Default "rgb". */
+  readonly channels?: ChannelOrder;
 }
+
+/** The order of the planes of colour in a tensor. */
+export type ChannelOrder = "rgb" | "bgr";
+
+/** All of them. */
+export const channelOrders: readonly ChannelOrder[] = ["rgb", "bgr"];
 
 /** What the ImageNet models of torchvision were trained with. */
 export const imagenetPreprocessing: Preprocessing = {
@@ -29,6 +37,22 @@ export const imagenetPreprocessing: Preprocessing = {
   crop: 224,
   mean: [0.485, 0.456, 0.406],
   std: [0.229, 0.224, 0.225],
+};
+
+/**
+ * What Caffe's ImageNet models take: blue, green and red from 0 to 255, less their means. The numbers
+ * are those of the script by which ONNX's model zoo measures its AlexNet. That script squeezes an image
+ * into 224×224, and Caffe's own tools squeeze it into 256×256 and crop; this keeps its proportions.
+ *
+ * Source: https://github.com/onnx/models, AlexNet's README, and the script it names for its accuracy:
+ * https://github.com/intel/neural-compressor, examples/onnxrt/image_recognition/onnx_model_zoo/alexnet/quantization/ptq/main.py
+ */
+export const caffePreprocessing: Preprocessing = {
+  resize: 256,
+  crop: 224,
+  mean: [123.68 / 255, 116.779 / 255, 103.939 / 255],
+  std: [1 / 255, 1 / 255, 1 / 255],
+  channels: "bgr",
 };
 
 /**
@@ -63,8 +87,9 @@ export function centerCrop(image: RgbImage, size: number): RgbImage {
  *
  * @param image The image; it is not changed.
  * @param options Sizes and statistics, ImageNet's unless told otherwise.
- * @returns `3 × crop × crop` floats: the red plane, the green, the blue.
- * @throws {ArgumentError} If a size is not a positive integer or a standard deviation is 0.
+ * @returns `3 × crop × crop` floats: the red plane, the green, the blue; or the other way round.
+ * @throws {ArgumentError} If a size is not a positive integer, a standard deviation is 0, or the order
+ * of channels is unknown.
  *
  * @example
  * ```ts
@@ -82,15 +107,19 @@ export function preprocess(
   checkPixels("preprocess", image, 3);
   checkSize("preprocess", "resize", options.resize);
   checkSize("preprocess", "crop", options.crop);
-  const { interpolation = "bilinear" } = options;
+  const { interpolation = "bilinear", channels = "rgb" } = options;
   checkInterpolation("preprocess", interpolation);
+  if (!channelOrders.includes(channels)) {
+    throw new ArgumentError("preprocess", "channels", channels, '"rgb" or "bgr"');
+  }
   const [width, height] = shorterSideTo(options.resize, image);
   const { data } = resizeAndCrop(image, width, height, options.crop, interpolation);
   const area = options.crop * options.crop;
   const tensor = new Float32Array(3 * area);
   for (let c = 0; c < 3; c++) {
     const values = normalised(options.mean[c], options.std[c]);
-    for (let i = 0; i < area; i++) tensor[c * area + i] = values[data[i * 3 + c]];
+    const plane = channels === "rgb" ? c : 2 - c;
+    for (let i = 0; i < area; i++) tensor[plane * area + i] = values[data[i * 3 + c]];
   }
   return tensor;
 }

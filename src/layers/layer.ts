@@ -290,6 +290,11 @@ export function parameterCount(layer: Layer): number {
   return [...layer.stateDict().values()].reduce((sum, { shape }) => sum + elements(shape), 0);
 }
 
+/** The shapes of all parameters, by name. */
+export function parameterShapes(layer: Layer): Map<string, Shape> {
+  return new Map([...layer.stateDict()].map(([name, { shape }]) => [name, shape]));
+}
+
 /** The input under another shape, for layers that compute nothing: these cannot write to `out`. */
 export function viewAs(type: string, x: Tensor, shape: Shape, { out }: ForwardOptions): Tensor {
   if (out === undefined) return x.view(shape);

@@ -63,11 +63,14 @@ export class Sequential extends Layer {
   /**
    * Puts layers one after another.
    *
-   * @param layers The layers in order, in a list or by name.
+   * @param layers The layers in order, in a list or by name (in a map, if names are numbers: objects
+   * sort those).
    */
-  constructor(layers: readonly Layer[] | Readonly<Record<string, Layer>>) {
+  constructor(
+    layers: readonly Layer[] | Readonly<Record<string, Layer>> | ReadonlyMap<string, Layer>,
+  ) {
     super();
-    this.children = new Map(Object.entries(layers));
+    this.children = new Map(layers instanceof Map ? layers : Object.entries(layers));
   }
 
   /** See {@linkcode Layer.outputShape}. */

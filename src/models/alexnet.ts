@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Backend } from "../backend.ts";
+import { type Backend, createBackend } from "../backend.ts";
 import { ArgumentError, FileError } from "../errors.ts";
 import { checkInteger } from "../ops/checks.ts";
 import type { AlgorithmOptions } from "../ops/prepared_conv.ts";
@@ -21,11 +21,13 @@ import {
   Sequential,
 } from "../layers/mod.ts";
 import type { WeightsFile } from "../weights/mod.ts";
+import { OnnxFile } from "../weights/onnx.ts";
 import { AlexNetTiny } from "./alexnet_tiny.ts";
 import { bundledWeights } from "./bundled.ts";
 import { classesOf, Classifier, type ClassOptions } from "./classifier.ts";
 import { type Architecture, readDescription } from "./description.ts";
-import { fill, type LoadOptions, openInput, type WeightsInput } from "./load.ts";
+import { fill, type LoadOptions, openInput, storedPrecision, type WeightsInput } from "./load.ts";
+import { onnxNetwork } from "./onnx.ts";
 
 /** How an AlexNet differs from the original, with 1000 classes of ImageNet. */
 export interface AlexNetOptions extends ClassOptions, PrecisionOptions {
@@ -64,7 +66,7 @@ export interface AlexNetOptions extends ClassOptions, PrecisionOptions {
  * import { AlexNet } from "./alexnet.ts";
  *
  * using backend = await createBackend();
- * using model = new AlexNet({ precision: "int8" }).init(backend); // or AlexNet.load(backend, …, { precision: "int8" })
+ * using model = new AlexNet({ precision: "int8" }).init(backend); // or AlexNet.load({ …, precision: "int8" })
  * console.log(backend.bytesInUse); // 68 MB
  * ```
  */
@@ -115,50 +117,76 @@ export class AlexNet extends Classifier {
    * (`--allow-read`) or, when the library itself was imported from a URL, fetched from there
    * (`--allow-net`).
    *
-   * @param backend What computes.
-   * @param weights A PyTorch `.pth` or a safetensors file: of torchvision's AlexNet, or one that
-   * says which network it is for.
-   * @param options What the file does not say; `classes` and `preprocessing` go before what it says.
+   * Weights go piece by piece from the file, or from the server's answer, to their place in the
+   * backend's memory; no second copy exists at any time.
+   *
+   * @param options Where the weights come from and what computes; `classes` and `preprocessing` go
+   * before what the file says, `precision` before how it holds the fully connected weights.
    * @throws {FileError} When the file cannot be read or is not for this model.
    *
    * @example
    * ```ts
-   * import { createBackend } from "../backend.ts";
    * import { decodeImage } from "../image/mod.ts";
    * import { AlexNet } from "./alexnet.ts";
    *
-   * using backend = await createBackend();
-   * using model = await AlexNet.load(backend); // AlexNet.load(backend, "alexnet.pth") for 1000 classes
+   * using model = await AlexNet.load(); // AlexNet.load({ weights: "alexnet.pth" }) for 1000 classes
    * const photo = await Deno.readFile("tests/photos/chelsea.png");
    * for (const { label, probability } of await model.classify(await decodeImage(photo))) {
    *   console.log(label, probability); // cats
    * }
    * ```
    */
-  static async load(
-    backend: Backend,
-    weights: WeightsInput = bundledWeights(),
-    options: AlexNetOptions & LoadOptions = {},
-  ): Promise<Classifier> {
-    using file = await openInput(weights);
+  static async load(options: AlexNetLoadOptions = {}): Promise<Classifier> {
+    const { backend, weights = bundledWeights(), signal } = options;
+    using file = await openInput(weights, signal);
     const model = networkFor(file, options);
-    await fill(model, backend, file, options);
-    return model;
+    if (backend) {
+      await fill(model, backend, file, options);
+      return model;
+    }
+    const own = await createBackend();
+    try {
+      await fill(model, own, file, options);
+      return model.own(own);
+    } catch (error) {
+      own.dispose();
+      throw error;
+    }
   }
+}
+
+/** What {@linkcode AlexNet.load} takes; every part has a default. */
+export interface AlexNetLoadOptions extends AlexNetOptions, LoadOptions {
+  /** What computes. Default: what `createBackend()` makes, which is given back with the model. */
+  readonly backend?: Backend;
+  /**
+   * A PyTorch `.pth` or a safetensors file: of torchvision's AlexNet, or one that says which network it
+   * is for. Or an ONNX model: torchvision's AlexNet as `torch.onnx` exports it, that of ONNX's model zoo
+   * (bvlcalexnet), or another whose nodes follow each other and are layers that there are. Of those, one
+   * with local response normalisation or grouped convolutions is taken for Caffe's, and images are
+   * prepared as {@linkcode caffePreprocessing} says. Default: the bundled weights.
+   */
+  readonly weights?: WeightsInput;
 }
 
 /** The network of this name, without weights. */
 export function network(architecture: Architecture, options: AlexNetOptions = {}): Classifier {
   if (architecture === "alexnet") return new AlexNet(options);
-  for (const option of ["channels", "hiddenFeatures"] as const) {
-    if (options[option] === undefined) continue;
-    throw new ArgumentError("AlexNetTiny", option, options[option], "left out");
-  }
+  refuseSizes("AlexNetTiny", options);
   return new AlexNetTiny(options);
 }
 
+/** Refuses the options that only a network of AlexNet's own layout can follow. */
+function refuseSizes(op: string, options: AlexNetOptions): void {
+  for (const option of ["channels", "hiddenFeatures"] as const) {
+    if (options[option] === undefined) continue;
+    throw new ArgumentError(op, option, options[option], "left out");
+  }
+}
+
 /**
- * The network that a file of weights is for, without them: the one it describes, or AlexNet.
+ * The network that a file of weights is for, without them: the one it describes, that of an ONNX file
+ * (unless it holds tensors alone) as {@linkcode onnxNetwork} makes it, or AlexNet.
  *
  * @param wanted The network to make, whatever the file describes.
  * @throws {FileError} When it describes what cannot be.
@@ -168,12 +196,22 @@ export function networkFor(
   options: AlexNetOptions = {},
   wanted?: Architecture,
 ): Classifier {
+  if (file instanceof OnnxFile && file.graph.nodes.length > 0 && wanted === undefined) {
+    refuseSizes("OnnxNetwork", options);
+    return onnxNetwork(file, options);
+  }
   const description = readDescription(file);
   if (!description || description.architecture !== (wanted ?? description.architecture)) {
-    return network(wanted ?? "alexnet", options);
+    return network(wanted ?? "alexnet", { precision: storedPrecision(file), ...options });
   }
   const { classes = description.classes, preprocessing = description.preprocessing } = options;
-  const model = network(description.architecture, { ...options, classes, preprocessing });
+  const { precision = storedPrecision(file) } = options;
+  const model = network(description.architecture, {
+    ...options,
+    classes,
+    preprocessing,
+    precision,
+  });
   try {
     model.outputShape(model.inputShape());
   } catch (cause) {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Backend } from "../backend.ts";
 import type { ClassName } from "../../weights/imagenet_classes.ts";
 import { ArgumentError } from "../errors.ts";
 import { preprocess, type Preprocessing } from "../image/preprocess.ts";
@@ -50,6 +51,7 @@ export class Classifier extends Sequential {
   readonly preprocessing: Preprocessing;
   /** The names of the classes, by index. */
   readonly classes: readonly ClassName[];
+  #own: Backend | undefined;
 
   /**
    * Puts layers one after another.
@@ -58,12 +60,25 @@ export class Classifier extends Sequential {
    * by name.
    */
   constructor(
-    layers: readonly Layer[] | Readonly<Record<string, Layer>>,
+    layers: readonly Layer[] | Readonly<Record<string, Layer>> | ReadonlyMap<string, Layer>,
     { preprocessing, classes }: ClassifierOptions,
   ) {
     super(layers);
     this.preprocessing = preprocessing;
     this.classes = classes;
+  }
+
+  /** Takes over a backend that was made for it alone: {@linkcode Classifier.dispose} disposes of it. */
+  own(backend: Backend): this {
+    this.#own = backend;
+    return this;
+  }
+
+  /** See {@linkcode Sequential.dispose}. */
+  override dispose(): void {
+    super.dispose();
+    this.#own?.dispose();
+    this.#own = undefined;
   }
 
   /** Number of classes. */

@@ -6,10 +6,11 @@
 
 import { type ClassName, imagenetClasses } from "../../weights/imagenet_classes.ts";
 import { ArgumentError, PembrokeError } from "../errors.ts";
+import type { Layer } from "../layers/layer.ts";
+import { LinearWeight } from "../layers/linear_weight.ts";
 import type { Sequential } from "../layers/sequential.ts";
 import { softmax } from "../ops/activation.ts";
 import type { Tensor } from "../tensor.ts";
-import { findNonFinite } from "./load.ts";
 
 /** A class and how probable the model holds it. */
 export interface Prediction extends ClassName {
@@ -63,6 +64,19 @@ export async function topClasses(
       probability: row[index],
     }));
   });
+}
+
+/**
+ * The first parameter that holds NaN or infinity, by name: what to blame for an output that is not
+ * a number. Undefined if there is none.
+ */
+async function findNonFinite(model: Layer): Promise<string | undefined> {
+  for (const [name, parameter] of model.stateDict()) {
+    const quantized = parameter instanceof LinearWeight ? parameter.quantized : undefined;
+    const values = await (parameter.tensor ?? quantized?.scale)?.read();
+    if (values?.some((value) => !Number.isFinite(value))) return name;
+  }
+  return undefined;
 }
 
 /** The indices of the k largest values, the lower index first among equals. */

@@ -10,7 +10,7 @@
 
 import type { ClassName } from "../../weights/imagenet_classes.ts";
 import { FileError } from "../errors.ts";
-import type { Preprocessing } from "../image/preprocess.ts";
+import { channelOrders, type Preprocessing } from "../image/preprocess.ts";
 import { interpolations } from "../image/resize.ts";
 import { shown } from "../weights/text.ts";
 import type { WeightsFile } from "../weights/tensor_file.ts";
@@ -81,11 +81,11 @@ export function readDescription({ name, metadata }: WeightsFile): Description | 
   if (!isPreprocessing(preprocessing)) {
     throw new FileError(name, "its preprocessing is not one of images: damaged");
   }
-  const { resize, interpolation = "bilinear", crop, mean, std } = preprocessing;
+  const { resize, interpolation = "bilinear", crop, mean, std, channels } = preprocessing;
   return {
     architecture,
     classes: classes.map(([wnid, label]) => ({ wnid, label })),
-    preprocessing: { resize, interpolation, crop, mean, std },
+    preprocessing: { resize, interpolation, crop, mean, std, ...(channels && { channels }) },
   };
 }
 
@@ -97,12 +97,14 @@ function areClasses(value: unknown): value is [wnid: string, label: string][] {
 }
 
 function isPreprocessing(value: unknown): value is Preprocessing {
-  const { resize, interpolation, crop, mean, std } = (value ?? {}) as Record<string, unknown>;
+  const fields = (value ?? {}) as Record<string, unknown>;
+  const { resize, interpolation, crop, mean, std, channels } = fields;
   const isSide = (side: unknown) =>
     Number.isInteger(side) && Number(side) >= 1 && Number(side) <= largestSide;
   const areThree = (list: unknown): list is number[] =>
     Array.isArray(list) && list.length === 3 && list.every(Number.isFinite);
   const isFilter = interpolation === undefined || interpolations.some((f) => f === interpolation);
-  return isFilter && isSide(resize) && isSide(crop) && areThree(mean) && areThree(std) &&
+  const isOrder = channels === undefined || channelOrders.some((order) => order === channels);
+  return isFilter && isOrder && isSide(resize) && isSide(crop) && areThree(mean) && areThree(std) &&
     std.every((deviation) => deviation > 0);
 }

@@ -5,9 +5,9 @@
  */
 
 import type { Backend } from "../backend.ts";
-import { download } from "../download.ts";
-import type { Layer } from "../layers/layer.ts";
-import { LinearWeight } from "../layers/linear_weight.ts";
+import { chunksOf, contentLength, request } from "../download.ts";
+import { type Layer, parameterShapes } from "../layers/layer.ts";
+import type { Precision } from "../layers/precision.ts";
 import { elements } from "../tensor.ts";
 import {
   blobSource,
@@ -16,24 +16,35 @@ import {
   checkWeights,
   fileSource,
   openWeights,
+  streamSource,
   type WeightsFile,
 } from "../weights/mod.ts";
+import { OnnxNetwork } from "./onnx.ts";
 
 /**
- * Where weights come from: a path or file URL (in Deno), an http or https URL, bytes, a Blob, or
- * anything that reads. What is behind a URL is fetched whole, every time.
+ * Where weights come from: a path or file URL (in Deno), an http or https URL, bytes, a Blob, a stream
+ * of bytes, or anything that reads. What is behind a URL is fetched every time, and goes from the
+ * answer straight to its place.
  */
-export type WeightsInput = string | URL | Uint8Array | Blob | ByteSource;
+export type WeightsInput =
+  | string
+  | URL
+  | Uint8Array
+  | Blob
+  | ReadableStream<Uint8Array>
+  | ByteSource;
 
 /** What loading takes besides. */
 export interface LoadOptions {
   /** Called while reading, with the floats read so far and in all. */
   readonly onProgress?: (done: number, total: number) => void;
+  /** Ends the loading, which then rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
 }
 
 /**
- * Fills a model with weights from a PyTorch `.pth` or a safetensors file. The file must hold
- * exactly the model's tensors, in its shapes; they go piece by piece to the backend, so that no
+ * Fills a model with weights from a PyTorch `.pth`, a safetensors or an ONNX file. The file must
+ * hold exactly the model's tensors, in its shapes; they go piece by piece to the backend, so that no
  * second copy exists.
  *
  * @throws {FileError} When the file is not for this model, which then stays as it was, or breaks
@@ -45,13 +56,23 @@ export async function loadWeights(
   weights: WeightsInput,
   options: LoadOptions = {},
 ): Promise<void> {
-  using file = await openInput(weights);
+  using file = await openInput(weights, options.signal);
   await fill(model, backend, file, options);
 }
 
 /** Opens weights, wherever they come from. */
-export async function openInput(weights: WeightsInput): Promise<WeightsFile> {
-  return await openWeights(await sourceOf(weights));
+export async function openInput(
+  weights: WeightsInput,
+  signal?: AbortSignal,
+): Promise<WeightsFile> {
+  signal?.throwIfAborted();
+  return await openWeights(await sourceOf(weights, signal));
+}
+
+/** How a network holds the weights of a file if nobody says: as the file does. */
+export function storedPrecision({ entries }: WeightsFile): Precision {
+  const fullyConnected = [...entries.values()].filter(({ shape }) => shape.length === 2);
+  return fullyConnected.some(({ quantized }) => quantized) ? "int8" : "f32";
 }
 
 /** As {@linkcode loadWeights}, from an open file. */
@@ -64,15 +85,19 @@ export async function fill(
   let loading = false;
   try {
     const parameters = model.stateDict();
-    const shapes = new Map([...parameters].map(([name, { shape }]) => [name, shape]));
-    checkWeights(file, shapes, model.type);
+    const weights = model instanceof OnnxNetwork ? model.weightsIn(file) : file;
+    const shapes = parameterShapes(model);
+    checkWeights(weights, shapes, model.type);
 
     loading = true;
     const total = [...shapes.values()].reduce((sum, shape) => sum + elements(shape), 0);
     let done = 0;
-    for (const [name, parameter] of parameters) {
+    for (const name of weights.order) {
+      const parameter = parameters.get(name);
+      if (!parameter) continue; // an integer that the model does without
       parameter.allocate(backend);
-      await file.read(name, (values, offset) => {
+      await weights.read(name, (values, offset) => {
+        options.signal?.throwIfAborted();
         parameter.write(values, offset);
         options.onProgress?.(done += values.length, total);
       });
@@ -83,29 +108,14 @@ export async function fill(
   }
 }
 
-/**
- * The first parameter that holds NaN or infinity, by name: what to blame for an output that is not
- * a number. Undefined if there is none.
- */
-export async function findNonFinite(model: Layer): Promise<string | undefined> {
-  for (const [name, parameter] of model.stateDict()) {
-    const quantized = parameter instanceof LinearWeight ? parameter.quantized : undefined;
-    const values = await (parameter.tensor ?? quantized?.scale)?.read();
-    if (values?.some((value) => !Number.isFinite(value))) return name;
-  }
-  return undefined;
-}
-
-/** Weights behind a URL are held in memory: 1 GiB of them at most. */
-const mostDownloaded = 2 ** 30;
-
-async function sourceOf(weights: WeightsInput): Promise<ByteSource> {
+async function sourceOf(weights: WeightsInput, signal?: AbortSignal): Promise<ByteSource> {
   if (weights instanceof Uint8Array) return bytesSource(weights);
   if (weights instanceof Blob) return blobSource(weights);
+  if (weights instanceof ReadableStream) return await streamSource(chunksOf(weights));
   if (typeof weights !== "string" && !(weights instanceof URL)) return weights;
-  if (/^file:/.test(String(weights))) return await fileSource(new URL(weights));
-  if (/^https?:/.test(String(weights))) {
-    return bytesSource(await download(String(weights), mostDownloaded), String(weights));
-  }
-  return await fileSource(weights);
+  const place = String(weights);
+  if (/^file:/.test(place)) return await fileSource(new URL(weights));
+  if (!/^https?:/.test(place)) return await fileSource(weights);
+  const { response, body } = await request(place, { signal });
+  return await streamSource(body, place, contentLength(response));
 }

@@ -1,6 +1,6 @@
 /** Networks, what they are made of, and running them. */
 
-export { AlexNet, type AlexNetOptions } from "./alexnet.ts";
+export { AlexNet, type AlexNetLoadOptions, type AlexNetOptions } from "./alexnet.ts";
 export * from "./alexnet_tiny.ts";
 export { Classifier, type ClassifierOptions, type ClassOptions } from "./classifier.ts";
 export { classNames, type Prediction } from "./classify.ts";

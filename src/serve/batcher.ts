@@ -35,7 +35,7 @@ interface Waiting {
  * import { Batcher } from "./batcher.ts";
  *
  * using backend = await createBackend();
- * using model = await AlexNet.load(backend);
+ * using model = await AlexNet.load({ backend });
  * const batcher = new Batcher(model, { onBatch: (size) => console.log(size) }); // 3
  * const photos = [10, 120, 230].map((grey) => ({
  *   width: 80,

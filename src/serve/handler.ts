@@ -59,7 +59,7 @@ const defaultTopK = 5;
  * import { photoHandler } from "./handler.ts";
  *
  * using backend = await createBackend();
- * const handler = photoHandler({ load: () => AlexNet.load(backend) });
+ * const handler = photoHandler({ load: () => AlexNet.load({ backend }) });
  * const body = await Deno.readFile("tests/photos/coffee.jpg");
  * const headers = { "content-type": "image/jpeg" };
  * const request = new Request("http://localhost/", { method: "POST", body, headers });

@@ -6,6 +6,7 @@
 
 import { FileError } from "../errors.ts";
 import { type DType, itemSize } from "./dtype.ts";
+import type { ByteSource } from "./source.ts";
 import { shown, shownShape } from "./text.ts";
 
 /** What a file says about one tensor. */
@@ -23,20 +24,41 @@ export interface WeightEntry {
 /** A tensor and its place, checked: every element is inside the file. */
 export interface StoredTensor extends Omit<WeightEntry, "quantized"> {
   readonly count: number;
-  /** Where in the file its first element is, in bytes. */
+  /** Where its first element is, in bytes: in the file, or in a storage that is found later. */
   readonly start: number;
+  /** The storage that `start` counts from, if it is found only when reading comes to it. */
+  readonly later?: LaterStorage;
   /** From there to the end of its last element, in bytes. */
   readonly span: number;
   /** In elements, outermost first; undefined when the elements follow each other in row-major order. */
   readonly strides: readonly number[] | undefined;
   /** The factors of an I8 tensor's rows. */
   readonly scale?: StoredTensor;
+  /** Multiplies every element; for floats. */
+  readonly factor?: number;
+  /** Where its bytes are, when they are not in the file as they are in memory. */
+  readonly source?: ByteSource;
 }
 
 /** A place for elements, in bytes from the beginning of the file. */
 export interface Extent {
   readonly start: number;
   readonly length: number;
+  readonly later?: LaterStorage;
+}
+
+/** A storage in a file that is read from its beginning to its end: nothing says where it is. */
+export interface LaterStorage {
+  /** Its place in the order in which storages follow each other. */
+  readonly rank: number;
+  /** Where it is in the file; goes there. */
+  start(): Promise<number>;
+}
+
+/** The order in which tensors lie in their file. */
+export function byPlace(a: StoredTensor, b: StoredTensor): number {
+  // empty ones before whatever begins there
+  return (a.later?.rank ?? 0) - (b.later?.rank ?? 0) || a.start - b.start || a.span - b.span;
 }
 
 /** As many dimensions as PyTorch allows. */
@@ -104,6 +126,7 @@ export function placeTensor(
     shape,
     count,
     start: storage.start + offset * bytes,
+    later: storage.later,
     span: (last + 1) * bytes,
     // Along an axis of size 1 nobody steps, so any stride may stand there, even one beyond counting.
     strides: rowMajor ? undefined : strides.map((stride, i) => shape[i] === 1 ? 0 : stride),

@@ -1,5 +1,5 @@
 /**
- * Weights from files: PyTorch `.pth` and safetensors, read a piece at a time and never executed.
+ * Weights from files: PyTorch `.pth`, safetensors and ONNX, read a piece at a time and never executed.
  *
  * @module
  */
@@ -7,7 +7,9 @@
 export { checkWeights } from "./check.ts";
 export type { DType } from "./dtype.ts";
 export type { WeightEntry } from "./layout.ts";
+export { writeOnnx } from "./onnx_writer.ts";
 export { openWeights } from "./open.ts";
 export { type TensorToWrite, writeSafetensors } from "./safetensors_writer.ts";
 export { blobSource, type ByteSource, bytesSource, fileSource } from "./source.ts";
+export { streamSource } from "./stream_source.ts";
 export type { WeightsFile, WeightsFormat, WeightSink } from "./tensor_file.ts";

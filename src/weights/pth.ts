@@ -28,7 +28,8 @@ const maxPickleBytes = 64 << 20;
 export async function openPth(source: ByteSource): Promise<TensorFile> {
   const zip = await readZip(source);
   const folder = findFolder(zip);
-  await checkByteOrder(zip, folder);
+  const byteOrder = await zip.find(`${folder}byteorder`);
+  if (byteOrder) await checkByteOrder(source, byteOrder);
   const host = new TorchHost(source.name);
   const value = await readPickle(zip, folder, host);
 
@@ -71,15 +72,13 @@ function findFolder(zip: Zip): string {
   throw new FileError(file, "is a zip archive, but not one that torch.save() wrote");
 }
 
-/** PyTorch 2 writes the byte order; before, it was always this machine's. */
-async function checkByteOrder(zip: Zip, folder: string): Promise<void> {
-  const extent = await zip.find(`${folder}byteorder`);
-  if (!extent) return;
-  const bytes = await readBytes(zip.source, extent.start, Math.min(extent.length, 16));
+/** Throws unless numbers lie as this machine reads them; PyTorch 2 says so, before they always did. */
+export async function checkByteOrder(source: ByteSource, { start, length }: Extent): Promise<void> {
+  const bytes = await readBytes(source, start, Math.min(length, 16));
   const order = new TextDecoder().decode(bytes).trim();
   if (order === "little") return;
   throw new FileError(
-    zip.source.name,
+    source.name,
     `has byte order "${
       shown(order)
     }", only little-endian is read: save it again on another machine`,

@@ -17,7 +17,7 @@ import { type ByteSource, readBytes } from "./source.ts";
 import { placeStateDict } from "./state_dict.ts";
 import { TensorFile } from "./tensor_file.ts";
 import { shown } from "./text.ts";
-import { type StorageView, TorchHost } from "./torch_objects.ts";
+import { type Storage, type StorageView, TorchHost } from "./torch_objects.ts";
 
 const magic = 0x1950a86a20f9469cfc6cn;
 const version = 1001;
@@ -98,29 +98,41 @@ function parseHead(bytes: Uint8Array, file: string): Head {
   return { value, host, order: order.items, end };
 }
 
+/** Where storages are; before each stands how many elements it has. */
 async function findStorages(source: ByteSource, head: Head): Promise<Map<string, Extent>> {
   const extents = new Map<string, Extent>();
   let at = head.end;
-  for (const key of head.order) {
+  for (const [rank, key] of head.order.entries()) {
     const storage = typeof key === "string" ? head.host.storages.get(key) : undefined;
     if (!storage || extents.has(storage.key)) {
       throw new FileError(source.name, "lists a storage that no tensor uses, or twice: damaged");
     }
-    const count = await readBytes(source, at, 8);
-    const length = Number(new DataView(count.buffer).getBigInt64(0, true)) *
-      itemSize(storage.dtype);
-    if (length !== storage.byteLength) {
-      throw new FileError(
-        source.name,
-        `storage ${shown(storage.key)} has ${length} bytes, ` +
-          `its tensors need ${storage.byteLength}: damaged`,
-      );
+    const length = storage.byteLength, countAt = at;
+    const start = () => checkCount(source, countAt, storage);
+    if (source.forward) {
+      extents.set(storage.key, { start: 0, length, later: { rank, start } });
+    } else {
+      extents.set(storage.key, { start: await start(), length });
     }
     at += 8 + length;
     if (at > source.size) {
       throw new FileError(source.name, `ends after ${source.size} bytes: truncated or damaged`);
     }
-    extents.set(storage.key, { start: at - length, length });
   }
   return extents;
+}
+
+/** Where a storage's elements begin: behind their number, which must be that of its tensors. */
+async function checkCount(
+  source: ByteSource,
+  at: number,
+  { key, dtype, byteLength }: Storage,
+): Promise<number> {
+  const count = await readBytes(source, at, 8);
+  const length = Number(new DataView(count.buffer).getBigInt64(0, true)) * itemSize(dtype);
+  if (length === byteLength) return at + 8;
+  throw new FileError(
+    source.name,
+    `storage ${shown(key)} has ${length} bytes, its tensors need ${byteLength}: damaged`,
+  );
 }

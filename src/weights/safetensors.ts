@@ -8,10 +8,10 @@
 
 import { FileError } from "../errors.ts";
 import { type DType, itemSize, itemSizes } from "./dtype.ts";
-import { elementCount, type StoredTensor } from "./layout.ts";
+import { byPlace, elementCount, type StoredTensor } from "./layout.ts";
 import { pairScales } from "./quantized.ts";
 import { type HeaderEntry, parseHeader } from "./safetensors_header.ts";
-import { type ByteSource, readBytes } from "./source.ts";
+import { type ByteSource, readBytes, unknownSize } from "./source.ts";
 import { TensorFile } from "./tensor_file.ts";
 import { shown } from "./text.ts";
 
@@ -44,14 +44,11 @@ export async function openSafetensors(source: ByteSource): Promise<TensorFile> {
     at += span;
     if (at > source.size) throw bad(`ends inside of ${shown(name)}: truncated or damaged`);
   }
-  if (at < source.size) throw bad("has bytes at its end that belong to no tensor: damaged");
+  if (at < source.size && source.size !== unknownSize) {
+    throw bad("has bytes at its end that belong to no tensor: damaged");
+  }
   const weights = pairScales(tensors, source.name);
   return new TensorFile(source, "safetensors", weights, header.metadata);
-}
-
-/** By where they are; empty ones before whatever begins there. */
-function byPlace(a: StoredTensor, b: StoredTensor): number {
-  return a.start - b.start || a.span - b.span;
 }
 
 function placeEntry(entry: HeaderEntry, dataStart: number, file: string): StoredTensor {

@@ -44,34 +44,58 @@ export function writeSafetensors(
   tensors: Iterable<TensorToWrite>,
   metadata?: Readonly<Record<string, string>>,
 ): Uint8Array<ArrayBuffer> {
-  const sorted = [...tensors].flatMap(stored)
-    .sort((a, b) => itemSize(b.dtype) - itemSize(a.dtype));
-  const header = new Map<string, unknown>();
-  if (metadata) header.set("__metadata__", metadata);
+  const parts = [...tensors].flatMap(stored);
+  const { header, places, size } = layOut(parts, metadata);
+  const bytes = new Uint8Array(size);
+  bytes.set(header);
+  for (const { name, dtype, data } of parts) {
+    const at = places.get(name)!, length = data.length * itemSize(dtype);
+    if (data instanceof Int8Array) new Int8Array(bytes.buffer, at, length).set(data);
+    else if (dtype !== "I8") fromFloat32(dtype, data, new DataView(bytes.buffer, at, length));
+  }
+  return bytes;
+}
+
+/** What a file looks like before its tensors have values. */
+export interface SafetensorsLayout {
+  /** Its beginning. */
+  readonly header: Uint8Array<ArrayBuffer>;
+  /** Where each tensor begins, in bytes. */
+  readonly places: ReadonlyMap<string, number>;
+  /** Bytes of the whole file. */
+  readonly size: number;
+}
+
+/** Lays out a file; wider kinds come first. */
+export function layOut(
+  tensors: readonly Omit<TensorToWrite, "data">[],
+  metadata?: Readonly<Record<string, string>>,
+): SafetensorsLayout {
+  const entries = new Map<string, unknown>(), begins = new Map<string, number>();
+  if (metadata) entries.set("__metadata__", metadata);
   let end = 0;
-  for (const { name, dtype, shape, data } of sorted) {
-    if (header.has(name) || name === "__metadata__") {
+  for (const { name, dtype, shape } of tensors.toSorted(byWidth)) {
+    if (entries.has(name) || name === "__metadata__") {
       throw new ArgumentError("writeSafetensors", "name", name, "a name no other tensor has");
     }
     const begin = end;
-    end += data.length * itemSize(dtype);
-    header.set(name, { dtype, shape, data_offsets: [begin, end] });
+    end += shape.reduce((count, size) => count * size, itemSize(dtype));
+    entries.set(name, { dtype, shape, data_offsets: [begin, end] });
+    begins.set(name, begin);
   }
 
   // fromEntries() makes own properties of all names, `__proto__` too.
-  const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(header)));
-  const dataStart = 8 + Math.ceil(json.length / 8) * 8;
-  const bytes = new Uint8Array(dataStart + end).fill(0x20, 0, dataStart); // padded with spaces
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(dataStart - 8), true);
-  bytes.set(json, 8);
-  let at = dataStart;
-  for (const { dtype, data } of sorted) {
-    const length = data.length * itemSize(dtype);
-    if (data instanceof Int8Array) new Int8Array(bytes.buffer, at, length).set(data);
-    else if (dtype !== "I8") fromFloat32(dtype, data, new DataView(bytes.buffer, at, length));
-    at += length;
-  }
-  return bytes;
+  const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(entries)));
+  const header = new Uint8Array(8 + Math.ceil(json.length / 8) * 8).fill(0x20); // padded with spaces
+  new DataView(header.buffer).setBigUint64(0, BigInt(header.length - 8), true);
+  header.set(json, 8);
+  const places = new Map([...begins].map(([name, begin]) => [name, header.length + begin]));
+  return { header, places, size: header.length + end };
+}
+
+/** The wider kind first, so that every tensor is aligned to its element. */
+function byWidth(a: Pick<TensorToWrite, "dtype">, b: Pick<TensorToWrite, "dtype">): number {
+  return itemSize(b.dtype) - itemSize(a.dtype);
 }
 
 /** A tensor of the file; whole numbers are as they will lie there. */

@@ -10,8 +10,10 @@ import { ArgumentError, FileError } from "../errors.ts";
 export interface ByteSource {
   /** What the user knows it by; error messages begin with it. */
   readonly name: string;
-  /** How many bytes there are. */
+  /** How many bytes there are; {@linkcode unknownSize} for a stream that does not say. */
   readonly size: number;
+  /** Whether what was read is gone: bytes are best asked for in their order. */
+  readonly forward?: boolean;
   /**
    * Fills `into` with the bytes from `offset` on.
    *
@@ -21,6 +23,9 @@ export interface ByteSource {
   /** Gives back what the source holds; closing twice does nothing. */
   close(): void;
 }
+
+/** Nothing that does not say how long it is may claim to be longer: 4 GiB. */
+export const unknownSize = 2 ** 32;
 
 /**
  * A source over bytes in memory. They are not copied, so they must stay as they are while it is used.
@@ -167,7 +172,8 @@ export async function readBytes(
   return bytes;
 }
 
-function checkRange(source: ByteSource, offset: number, length: number): void {
+/** Throws unless a source has these bytes. */
+export function checkRange(source: ByteSource, offset: number, length: number): void {
   if (offset >= 0 && length >= 0 && offset + length <= source.size) return;
   throw new FileError(
     source.name,

@@ -39,8 +39,8 @@ export async function placeStateDict(
     if (!(size instanceof Tuple && stride instanceof Tuple)) {
       throw new FileError(source.name, `${shown(name)} has no shape: damaged`);
     }
-    const storage = await locate(view, name);
-    const part = { start: storage.start + view.byteOffset, length: view.byteLength };
+    const { start, later } = await locate(view, name);
+    const part = { start: start + view.byteOffset, length: view.byteLength, later };
     // placeTensor checks that the shape holds nothing but counts.
     const entry = { name, dtype, shape: size.items as number[] };
     placed.set(name, placeTensor(entry, stride.items, part, offset, source));

@@ -6,13 +6,13 @@
 
 import { ArgumentError, FileError } from "../errors.ts";
 import { isFloat, itemSize, toFloat32 } from "./dtype.ts";
-import type { StoredTensor, WeightEntry } from "./layout.ts";
+import { byPlace, type StoredTensor, type WeightEntry } from "./layout.ts";
 import { dequantize } from "./quantized.ts";
 import type { ByteSource } from "./source.ts";
 import { shown } from "./text.ts";
 
 /** The formats that are read. */
-export type WeightsFormat = "pth" | "pth-legacy" | "safetensors";
+export type WeightsFormat = "pth" | "pth-legacy" | "safetensors" | "onnx";
 
 /** Receives a piece of a tensor. `values` is only valid during the call; `offset` is in elements. */
 export type WeightSink = (values: Float32Array, offset: number) => void;
@@ -30,6 +30,8 @@ export interface WeightsFile extends Disposable {
    * quantised tensor belongs to that and has no entry.
    */
   readonly entries: ReadonlyMap<string, WeightEntry>;
+  /** The names of all entries in the order in which they lie there: that to read a stream in. */
+  readonly order: readonly string[];
   /**
    * Reads one tensor as float32 in row-major order, a piece (at most 1 MiB) at a time; what is
    * quantised comes multiplied out. An empty tensor never reaches the sink.
@@ -62,6 +64,7 @@ interface Workspace {
 /** A file whose tensors have been found. */
 export class TensorFile implements WeightsFile {
   readonly entries: ReadonlyMap<string, WeightEntry>;
+  readonly order: readonly string[];
   readonly #source: ByteSource;
   readonly #tensors: ReadonlyMap<string, StoredTensor>;
   #spare: Workspace | undefined;
@@ -81,6 +84,7 @@ export class TensorFile implements WeightsFile {
         scale ? { name, dtype, shape, quantized: true } : { name, dtype, shape },
       ]),
     );
+    this.order = [...tensors].sort(([, a], [, b]) => byPlace(a, b)).map(([name]) => name);
   }
 
   get name(): string {
@@ -128,14 +132,15 @@ export class TensorFile implements WeightsFile {
 
   /** Elements that follow each other. */
   async #stream(tensor: StoredTensor, { raw, values }: Workspace, sink: WeightSink) {
-    const { dtype } = tensor, bytes = itemSize(dtype);
+    const { dtype, source = this.#source } = tensor, bytes = itemSize(dtype);
+    const start = await placeOf(tensor);
     const scale = tensor.scale && await this.#whole(tensor.scale, { raw, values });
     for (let done = 0; done < tensor.count;) {
       const count = Math.min(values.length, tensor.count - done);
-      await this.#source.read(tensor.start + done * bytes, new Uint8Array(raw, 0, count * bytes));
+      await source.read(start + done * bytes, new Uint8Array(raw, 0, count * bytes));
       if (scale) {
         sink(dequantize(raw, count, done, tensor.count / scale.length, scale, values), done);
-      } else if (isFloat(dtype)) sink(toFloat32(dtype, raw, count, values), done);
+      } else if (isFloat(dtype)) sink(scaled(toFloat32(dtype, raw, count, values), tensor), done);
       done += count;
     }
   }
@@ -148,11 +153,11 @@ export class TensorFile implements WeightsFile {
 
   /** Elements in any other order: all that they span is held while they are picked out of it. */
   async #gather(tensor: StoredTensor, { raw, values }: Workspace, sink: WeightSink) {
-    const { dtype, shape, strides } = tensor;
+    const { dtype, shape, strides, source = this.#source } = tensor;
     if (!isFloat(dtype) || !strides) return;
     const bytes = itemSize(dtype);
     const held = new Uint8Array(tensor.span);
-    await this.#source.read(tensor.start, held);
+    await source.read(await placeOf(tensor), held);
     const Elements = bytes === 2 ? Uint16Array : bytes === 4 ? Uint32Array : BigUint64Array;
     const from = new Elements(held.buffer), to = new Elements(raw);
 
@@ -169,8 +174,19 @@ export class TensorFile implements WeightsFile {
           index[axis] = 0;
         }
       }
-      sink(toFloat32(dtype, raw, count, values), done);
+      sink(scaled(toFloat32(dtype, raw, count, values), tensor), done);
       done += count;
     }
   }
+}
+
+/** Where in its source a tensor's first element is. */
+async function placeOf({ start, later }: StoredTensor): Promise<number> {
+  return start + (await later?.start() ?? 0);
+}
+
+/** Multiplies a piece by its tensor's factor, in place. */
+function scaled(values: Float32Array, { factor = 1 }: StoredTensor): Float32Array {
+  if (factor !== 1) { for (let i = 0; i < values.length; i++) values[i] *= factor; }
+  return values;
 }

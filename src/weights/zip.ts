@@ -27,7 +27,7 @@ const endSignature = 0x06054b50;
 const zip64LocatorSignature = 0x07064b50;
 const zip64EndSignature = 0x06064b50;
 const entrySignature = 0x02014b50;
-const localSignature = 0x04034b50;
+export const localSignature = 0x04034b50;
 
 /** Enough for 400 000 entries, and little enough to hold. */
 const maxDirectoryBytes = 64 << 20;
@@ -47,10 +47,8 @@ export class Zip {
     const entry = this.entries.get(name);
     if (!entry) return undefined;
     const bad = (why: string) => new FileError(this.source.name, `its entry ${shown(name)} ${why}`);
-    if (entry.flags & 1) throw bad("is encrypted");
-    if (entry.method !== 0) {
-      throw bad("is compressed, which torch.save() never does: save it again with torch.save()");
-    }
+    const flaw = recordFlaws(entry.flags, entry.method);
+    if (flaw) throw bad(flaw);
     const local = view(await readBytes(this.source, entry.header, 30));
     const nameLength = local.getUint16(26, true);
     const start = entry.header + 30 + nameLength + local.getUint16(28, true);
@@ -114,6 +112,14 @@ export async function readZip(source: ByteSource): Promise<Zip> {
     entries.set(entry.name, entry);
   }
   return new Zip(source, entries);
+}
+
+/** Why a record cannot be read where it lies; undefined if it can. */
+export function recordFlaws(flags: number, method: number): string | undefined {
+  if (flags & 1) return "is encrypted";
+  return method === 0
+    ? undefined
+    : "is compressed, which torch.save() never does: save it again with torch.save()";
 }
 
 /** Where the directory is, and the record after it that says so. */

@@ -14,7 +14,7 @@ Deno.test("readArgs() has a default for everything but inputs", () => {
     seed: undefined,
     topK: 5,
     backend: "auto",
-    precision: "f32",
+    precision: undefined,
     format: "text",
     quiet: false,
     verbose: false,
@@ -75,11 +75,7 @@ Deno.test("readArgs() lets --help and --version win", () => {
   assertEquals(readArgs(["--version", "--seed", "1", "--json", "--jsonl"]).command, "version");
 });
 
-Deno.test("readArgs() says what to do without weights or inputs", () => {
-  const line = complaint("--model", "alexnet", "cat.jpg");
-  for (const part of ["no weights given", "https://", "--weights ", "leave out --model"]) {
-    assertStringIncludes(line, part);
-  }
+Deno.test("readArgs() says what to do without inputs", () => {
   assertEquals(complaint(), "no image given; --help shows how");
   assertEquals(complaint("classify", "--random"), "no image given; --help shows how");
   assertEquals(

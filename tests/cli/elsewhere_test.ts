@@ -71,7 +71,7 @@ Deno.test({
       "program.ts",
       `import { AlexNet, createBackend } from "http://${host}/mod.ts";
        using backend = await createBackend();
-       using model = await AlexNet.load(backend);
+       using model = await AlexNet.load({ backend });
        console.log(model.classes.length);`,
     );
     const net = ["--no-prompt", `--allow-import=${host}`, `--allow-net=${host}`];

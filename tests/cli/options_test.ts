@@ -14,7 +14,10 @@ Deno.test("--help and --version print on standard output and exit with 0", async
 Deno.test("wrong usage exits with 2 and one line", async () => {
   assertEquals(theError(await run([]), 2), "no image given; --help shows how");
   const alexnet = await run(["-m", "alexnet", "x.png"]);
-  assertMatch(theError(alexnet, 2), /^no weights given; download https:.*--weights/);
+  assertMatch(
+    theError(alexnet, 2),
+    /^no weights of alexnet in the cache; deno run -A cli.ts pull alexnet gets them$/,
+  );
   assertMatch(theError(await run(["--random", "-k", "0", "x.png"]), 2), /^--top-k is "0", must/);
   assertEquals(
     theError(await run(["--colour", "x.png"]), 2),

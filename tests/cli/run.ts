@@ -6,6 +6,9 @@ import { assert, assertEquals } from "../assert.ts";
 /** The command's file. */
 export const cli = fileURLToPath(new URL("../../cli.ts", import.meta.url));
 
+/** No cache is there. */
+const emptyCache = fileURLToPath(new URL("../no_cache", import.meta.url));
+
 /** The path of a fixture. */
 export function fixture(name: string): string {
   return fileURLToPath(new URL(`../fixtures/${name}`, import.meta.url));
@@ -46,7 +49,8 @@ async function start(
   const process = new Deno.Command(command, {
     args,
     cwd,
-    env: { NO_COLOR: "", ...env },
+    // an empty cache: what its user has pulled must not change what the tests see
+    env: { NO_COLOR: "", PEMBROKE_CACHE: emptyCache, ...env },
     stdin: stdin ? "piped" : "null",
     stdout: "piped",
     stderr: "piped",

@@ -41,7 +41,7 @@ Deno.test("weights that are no weights are one line that names the file and the 
   assertMatch(await say("text.pth", "These are not the weights."), /^is text, not weights/);
   assertMatch(await say("cut.pth", pth.subarray(0, pth.length - 1000)), /truncated|damaged/);
   assertMatch(await say("cut legacy.pth", legacy.subarray(0, 20_000)), /truncated|damaged/);
-  assertEquals(await complaint(waves), "is neither a PyTorch .pth file nor safetensors");
+  assertEquals(await complaint(waves), "is neither a PyTorch .pth file nor safetensors nor ONNX");
   assertMatch(
     await say("outside.safetensors", safetensors({ a: entry(0, 400) }, 40)),
     /ends inside of a: truncated or damaged/,

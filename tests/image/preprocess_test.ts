@@ -1,12 +1,13 @@
 import { ArgumentError } from "../../src/errors.ts";
 import {
+  caffePreprocessing,
   centerCrop,
   imagenetPreprocessing,
   preprocess,
   type Preprocessing,
 } from "../../src/image/preprocess.ts";
 import { resizeShorterSide } from "../../src/image/resize.ts";
-import { assert, assertEquals, assertThrows } from "../assert.ts";
+import { assert, assertAllClose, assertEquals, assertThrows } from "../assert.ts";
 import { bytesAt, floatsAt, type Place, readCases } from "./fixtures.ts";
 
 interface PreprocessCase {
@@ -35,6 +36,21 @@ Deno.test("preprocess() is ImageNet's unless told otherwise", () => {
   assertEquals(preprocess(image), preprocess(image, imagenetPreprocessing));
 });
 
+Deno.test('preprocess() with channels "bgr" puts the blue plane first, with its own mean', () => {
+  const image = { width: 2, height: 2, data: Uint8Array.from({ length: 12 }, (_, i) => 20 * i) };
+  const options = { ...imagenetPreprocessing, resize: 2, crop: 2 };
+  const rgb = preprocess(image, options), bgr = preprocess(image, { ...options, channels: "bgr" });
+  const [red, green, blue] = [0, 4, 8].map((at) => rgb.subarray(at, at + 4));
+  assertEquals(bgr, Float32Array.of(...blue, ...green, ...red));
+  assertEquals(preprocess(image, { ...options, channels: "rgb" }), rgb);
+});
+
+Deno.test("caffePreprocessing leaves bytes without their means", () => {
+  const data = Uint8Array.from([255, 0, 1]), image = { width: 1, height: 1, data };
+  const values = preprocess(image, { ...caffePreprocessing, resize: 1, crop: 1 });
+  assertAllClose(values, [1 - 103.939, 0 - 116.779, 255 - 123.68], { abs: 2e-5 });
+});
+
 Deno.test("preprocess() computes only the crop, and the same as resizing it all", () => {
   const data = Uint8Array.from({ length: 61 * 30 * 3 }, (_, i) => i * 7919 % 256);
   const image = { width: 61, height: 30, data };
@@ -58,6 +74,8 @@ Deno.test("preprocess() refuses options that make no sense", () => {
     [{ crop: 2.5 }, "preprocess: crop is 2.5, must be a positive integer"],
     [{ mean: [0, NaN, 0] }, "preprocess: mean is NaN, must be three finite numbers"],
     [{ std: [1, 0, 1] }, "preprocess: std is 0, must be three finite numbers other than 0"],
+    // deno-lint-ignore no-explicit-any -- an argument of a caller without types
+    [{ channels: "gbr" as any }, 'preprocess: channels is "gbr", must be "rgb" or "bgr"'],
   ];
   for (const [options, message] of wrong) {
     const all = { ...imagenetPreprocessing, ...options };

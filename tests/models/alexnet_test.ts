@@ -17,7 +17,7 @@ for (const file of ["narrow_alexnet.pth", "narrow_alexnet_legacy.pth"]) {
   testOnEveryBackend(
     `AlexNet from ${file} gives PyTorch's tensors, logits, classes`,
     async (backend) => {
-      using model = await AlexNet.load(backend, fixture(file), narrow);
+      using model = await AlexNet.load({ backend, weights: fixture(file), ...narrow });
       for (const picture of golden.pictures) {
         const image = await decodeImage(await Deno.readFile(fixture(picture.file)));
         const values = model.preprocess(image);
@@ -98,7 +98,13 @@ testOnEveryBackend(
   "AlexNet.load refuses weights of another shape and names one",
   async (backend) => {
     await assertRejects(
-      () => AlexNet.load(backend, fixture("narrow_alexnet.pth"), { ...narrow, numClasses: 11 }),
+      () =>
+        AlexNet.load({
+          backend,
+          weights: fixture("narrow_alexnet.pth"),
+          ...narrow,
+          numClasses: 11,
+        }),
       FileError,
       "classifier.6.weight is [10, 16], AlexNet takes [11, 16]",
     );
@@ -116,7 +122,7 @@ testOnEveryBackend("AlexNet reads back what was written as safetensors", async (
       data: await tensor!.read(),
     })),
   );
-  using copy = await AlexNet.load(backend, writeSafetensors(tensors), narrow);
+  using copy = await AlexNet.load({ backend, weights: writeSafetensors(tensors), ...narrow });
   for (const { name, data } of tensors) {
     assertEquals(await copy.stateDict().get(name)!.tensor!.read(), data);
   }

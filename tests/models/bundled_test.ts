@@ -15,7 +15,7 @@ import { testOnEveryBackend } from "../backends.ts";
 const photo = (name: string) => new URL(`../photos/${name}`, import.meta.url);
 
 testOnEveryBackend("AlexNet.load() gives the bundled model, which knows a cat", async (backend) => {
-  using model = await AlexNet.load(backend);
+  using model = await AlexNet.load({ backend });
   assert(model instanceof AlexNetTiny);
   const image = await decodeImage(await Deno.readFile(photo("chelsea.png")));
   const [{ label, probability }] = await model.classify(image);
@@ -24,7 +24,7 @@ testOnEveryBackend("AlexNet.load() gives the bundled model, which knows a cat", 
 
 Deno.test("the bundled model has 200 of ImageNet's classes, and the preprocessing of its training", async () => {
   using backend = await createBackend({ threads: 1 });
-  using model = await AlexNet.load(backend);
+  using model = await AlexNet.load({ backend });
   assertEquals(model.preprocessing, alexnetTinyPreprocessing);
   assertEquals(model.numClasses, 200);
   const names = new Map(imagenetClasses.map(({ wnid, label }) => [wnid, label]));
@@ -37,7 +37,7 @@ Deno.test("the bundled model has 200 of ImageNet's classes, and the preprocessin
 
 Deno.test("the bundled model takes images of any size", async () => {
   using backend = await createBackend({ threads: 1 });
-  using model = await AlexNet.load(backend);
+  using model = await AlexNet.load({ backend });
   for (const [width, height] of [[1, 1], [64, 64], [3, 500], [2000, 30]]) {
     const data = Uint8Array.from({ length: width * height * 3 }, (_, i) => i % 251);
     const predictions = await model.classify({ width, height, data }, { topK: 1000 });

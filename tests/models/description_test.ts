@@ -32,6 +32,12 @@ Deno.test("a description without a filter means the bilinear one", async () => {
   assertEquals(found?.preprocessing, { ...preprocessing, interpolation: "bilinear" });
 });
 
+Deno.test("a description keeps the order of channels", async () => {
+  const preprocessing = { ...description.preprocessing, channels: "bgr" } as const;
+  const found = await read(describe({ ...description, preprocessing }));
+  assertEquals(found?.preprocessing, preprocessing);
+});
+
 Deno.test("files without a description, or with another program's format, have none", async () => {
   assertEquals(await read({}), undefined);
   assertEquals(await read({ format: "pt", classes: "[]" }), undefined);
@@ -55,6 +61,7 @@ Deno.test("a description that cannot be used is refused, and what is wrong is sa
   const sides = { resize: [0, 1.5, -1, "64", 1e9], crop: [0, null, 4097, {}] };
   const others = {
     interpolation: ["lanczos", null, 1],
+    channels: ["gbr", null, 3],
     mean: [[1, 2], [1, 2, "3"], 0],
     std: [[1, 1, 0], [1, 1, -1], null],
   };

@@ -36,7 +36,7 @@ testOnEveryBackend(
   async (backend) => {
     const { model, bytes } = await file(backend);
     using expected = model;
-    using found = await AlexNet.load(backend, bytes);
+    using found = await AlexNet.load({ backend, weights: bytes });
     assert(found instanceof AlexNetTiny);
     assertEquals(found.preprocessing, expected.preprocessing);
     assertEquals([found.classes, found.numClasses], [classes, 3]);
@@ -44,7 +44,7 @@ testOnEveryBackend(
     assertEquals((await found.classify(photo)).length, 3);
 
     const named = classes.map(({ wnid, label }) => ({ wnid, label: label.toUpperCase() }));
-    using other = await AlexNet.load(backend, bytes, { classes: named });
+    using other = await AlexNet.load({ backend, weights: bytes, classes: named });
     const [best] = await other.classify(photo, { topK: 1 });
     assertEquals(best.label, (await expected.classify(photo))[0].label.toUpperCase());
   },
@@ -54,24 +54,24 @@ testOnEveryBackend("AlexNet.load() refuses options that a file contradicts", asy
   const { model, bytes } = await file(backend);
   model.dispose();
   await assertRejects(
-    () => AlexNet.load(backend, bytes, { numClasses: 1000 }),
+    () => AlexNet.load({ backend, weights: bytes, numClasses: 1000 }),
     ArgumentError,
     "AlexNetTiny: numClasses is 1000, must be 3, as many as classes",
   );
   await assertRejects(
-    () => AlexNet.load(backend, bytes, { hiddenFeatures: 16 }),
+    () => AlexNet.load({ backend, weights: bytes, hiddenFeatures: 16 }),
     ArgumentError,
     "AlexNetTiny: hiddenFeatures is 16, must be left out",
   );
   await assertRejects(
-    () => AlexNet.load(backend, bytes, { classes: classes.slice(1) }),
+    () => AlexNet.load({ backend, weights: bytes, classes: classes.slice(1) }),
     FileError,
     "classifier.4.weight is [3, 512], AlexNetTiny takes [2, 512]",
   );
   const large = await file(backend, 80);
   large.model.dispose();
   await assertRejects(
-    () => AlexNet.load(backend, large.bytes),
+    () => AlexNet.load({ backend, weights: large.bytes }),
     FileError,
     "weights: is for images of 80×80, which AlexNetTiny does not take",
   );
@@ -94,11 +94,14 @@ Deno.test("AlexNet.load() fetches weights from a URL", async () => {
   );
   const base = `http://127.0.0.1:${server.addr.port}`;
   for (const place of [`${base}/a.safetensors`, new URL(`${base}/a.safetensors`)]) {
-    using found = await AlexNet.load(backend, place);
+    using found = await AlexNet.load({ backend, weights: place });
     assertEquals(await found.classify(photo), await expected.classify(photo));
   }
   const refused = async (path: string, reason: string) => {
-    const error = await assertRejects(() => AlexNet.load(backend, `${base}${path}`), FileError);
+    const error = await assertRejects(
+      () => AlexNet.load({ backend, weights: `${base}${path}` }),
+      FileError,
+    );
     assertEquals(error.message.slice(0, base.length + path.length + 2), `${base}${path}: `);
     assert(error.reason.startsWith(reason), error.message);
   };

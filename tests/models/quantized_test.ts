@@ -32,7 +32,7 @@ async function logits(model: Classifier, values: Float32Array): Promise<Float32A
 
 testOnEveryBackend("AlexNet in int8 stays within 1 % of PyTorch's logits", async (backend) => {
   const options = { ...narrow, precision: "int8" } as const;
-  using model = await AlexNet.load(backend, fixture("narrow_alexnet.pth"), options);
+  using model = await AlexNet.load({ backend, weights: fixture("narrow_alexnet.pth"), ...options });
   for (const picture of golden.pictures) {
     const image = await decodeImage(await Deno.readFile(fixture(picture.file)));
     const y = await logits(model, model.preprocess(image));
@@ -56,8 +56,8 @@ testOnEveryBackend("a large AlexNet in int8 stays within 0.5 % of f32", async (b
 
 testOnEveryBackend("loading, initialising and quantising give the same int8", async (backend) => {
   const file = fixture("narrow_alexnet.pth");
-  using loaded = await AlexNet.load(backend, file, { ...narrow, precision: "int8" });
-  using later = (await AlexNet.load(backend, file, narrow)).quantize();
+  using loaded = await AlexNet.load({ backend, weights: file, ...narrow, precision: "int8" });
+  using later = (await AlexNet.load({ backend, weights: file, ...narrow })).quantize();
   assertEquals(await held(loaded), await held(later));
   using again = new AlexNet(narrow).quantize();
   await loadWeights(again, backend, file);

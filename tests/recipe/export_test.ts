@@ -60,7 +60,7 @@ Deno.test("a model is exported that gives what the trained one gave, as far as i
     assertEquals(stdout, `${path}: ${sizes[kind].toLocaleString("en-US")} bytes\n`);
     files.push(path);
 
-    using model = await AlexNet.load(backend, path);
+    using model = await AlexNet.load({ backend, weights: path });
     assert(model instanceof AlexNetTiny);
     assertEquals(model.leaves().some(([, { type }]) => type === "BatchNorm2d"), false);
     assertEquals(model.classes, await readClasses(data));

@@ -81,6 +81,7 @@ const made: Record<string, Uint8Array> = {
     { name: "c", dtype: "BF16", shape: [3, 2], data },
     { name: "d", dtype: "I8", shape: [2, 3], data: data.map((_, i) => i - 2) },
   ], { format: "pt" }),
+  "layers.onnx": await Deno.readFile(new URL("../fixtures/onnx/layers.onnx", import.meta.url)),
   "small.pth": pth(stateOf(tensor())),
   "small_legacy.pth": legacy(py.dict([py.text("state_dict"), stateOf(tensor())])),
 };

@@ -110,7 +110,7 @@ Deno.test("openWeights() says what a file is when it is no weights", async () =>
     () => text('[1,2,3,4{"a": 1}'),
     'x: is text, not weights (it begins with “[1,2,3,4{"a": 1}”)',
   );
-  const neither = "x: is neither a PyTorch .pth file nor safetensors";
+  const neither = "x: is neither a PyTorch .pth file nor safetensors nor ONNX";
   await assertFails(() => open(new Uint8Array(100)), neither);
   await assertFails(() => open(ten), neither);
   await assertFails(() => open(new Uint8Array([0x89, 0x48, 0x44, 0x46, 13, 10, 26, 10])), neither);

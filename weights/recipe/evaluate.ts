@@ -72,7 +72,7 @@ async function resultsOf(
   classes: readonly SheetClass[],
 ): Promise<ClassResult[]> {
   const name = path ?? "the bundled model";
-  using model = await AlexNet.load(backend, path).catch((error) => {
+  using model = await AlexNet.load({ backend, weights: path }).catch((error) => {
     throw isSystemError(error) ? asFileError(name, error) : error;
   });
   const known = new Set(model.classes.map(({ wnid }) => wnid));

@@ -88,6 +88,7 @@ function withoutOptimizer(file: WeightsFile): WeightsFile {
     format: file.format,
     metadata: file.metadata,
     entries: new Map(own),
+    order: file.order,
     read: (name, sink) => file.read(name, sink),
     close: () => file.close(),
     [Symbol.dispose]: () => file.close(),

@@ -1,0 +1,107 @@
+/** `cli.ts models` and `cli.ts rm`: what weights there are, and deleting them. */
+
+import { fileURLToPath } from "node:url";
+import { catalogue } from "../../weights/catalogue.ts";
+import { contentLength, request } from "../download.ts";
+import { FileError, PembrokeError } from "../errors.ts";
+import { type CachedModel, cachedModels, removeCached } from "../hub/cache.ts";
+import { bundledWeights } from "../models/bundled.ts";
+import { readDescription } from "../models/description.ts";
+import { openInput, storedPrecision } from "../models/load.ts";
+import type { ModelsArgs, RemoveArgs } from "./args_weights.ts";
+import { cacheOf } from "./cache.ts";
+import { aligned, megabytes } from "./output.ts";
+import { print } from "./terminal.ts";
+
+/** A model that is here, or to be had. */
+interface Listed {
+  readonly name: string;
+  readonly state: "bundled" | "cached" | "available" | "damaged";
+  readonly precision: string;
+  readonly bytes: number;
+  readonly classes: number;
+  /** A path or a URL. */
+  readonly place: string;
+  /** Whether the command takes it if it is told nothing. */
+  readonly default: boolean;
+}
+
+/** Prints the bundled model, what is in the cache, and what can be pulled. */
+export async function listModels({ json }: ModelsArgs): Promise<number> {
+  const cached = await cachedModels(cacheOf());
+  const models: Listed[] = [
+    await bundled(cached.length === 0),
+    ...await Promise.all(cached.map((model, i) => inCache(model, i === 0))),
+    ...catalogue.map(({ name, bytes, classes, url }): Listed => ({
+      name,
+      state: "available",
+      precision: "f32",
+      bytes,
+      classes: classes.length,
+      place: url,
+      default: false,
+    })),
+  ];
+  if (json) {
+    print(JSON.stringify(models, null, 2));
+    return 0;
+  }
+  const [head, ...lines] = aligned([
+    ["model", "", "precision", "size", "classes", "", "where"],
+    ...models.map((model) => [
+      model.name,
+      model.state,
+      model.precision,
+      megabytes(model.bytes),
+      String(model.classes),
+      model.default ? "default" : "",
+      model.place,
+    ]),
+  ], (column) => column === 3 || column === 4);
+  print([head, ...lines].join("\n"));
+  return 0;
+}
+
+async function bundled(isDefault: boolean): Promise<Listed> {
+  const place = bundledWeights();
+  using file = await openInput(place);
+  const { architecture, classes } = readDescription(file)!;
+  return {
+    name: architecture,
+    state: "bundled",
+    precision: storedPrecision(file),
+    bytes: place.protocol === "file:" ? (await Deno.stat(place)).size : await sizeOf(place),
+    classes: classes.length,
+    place: place.protocol === "file:" ? fileURLToPath(place) : String(place),
+    default: isDefault,
+  };
+}
+
+async function sizeOf(place: URL): Promise<number> {
+  const { response, body } = await request(String(place));
+  await body.cancel();
+  return contentLength(response) ?? NaN;
+}
+
+async function inCache(
+  { name, precision, bytes, path }: CachedModel,
+  isDefault: boolean,
+): Promise<Listed> {
+  const listed = { name, precision, bytes, place: path, default: isDefault };
+  try {
+    using file = await openInput(path);
+    return { ...listed, state: "cached", classes: readDescription(file)?.classes.length ?? 0 };
+  } catch (error) {
+    if (!(error instanceof FileError)) throw error;
+    return { ...listed, state: "damaged", classes: 0 };
+  }
+}
+
+/** Deletes a model from the cache, in every precision. */
+export async function removeModel({ name, quiet }: RemoveArgs): Promise<number> {
+  const folder = cacheOf();
+  const removed = await removeCached(folder, name);
+  if (removed.length === 0) throw new PembrokeError(`${name}: nothing of it is in ${folder}`);
+  if (!quiet) removed.forEach((path) => print(`deleted ${path}`));
+  return 0;
+}

@@ -1,0 +1,94 @@
+/**
+ * Where pulled weights are kept.
+ *
+ * @module
+ */
+
+import { type StoredPrecision, storedPrecisions } from "../weights/convert.ts";
+
+/** A model in the cache. */
+export interface CachedModel {
+  readonly name: string;
+  readonly precision: StoredPrecision;
+  readonly path: string;
+  readonly bytes: number;
+  /** When it was pulled. */
+  readonly time: Date;
+}
+
+/** The variables that say where the cache is, on any system. */
+export const cacheVariables = [
+  "PEMBROKE_CACHE",
+  "XDG_CACHE_HOME",
+  "LOCALAPPDATA",
+  "HOME",
+] as const;
+
+/**
+ * The folder of the cache: PEMBROKE_CACHE, or where the system keeps such things. It need not exist.
+ * Undefined where the environment says nothing of either.
+ *
+ * @param env Reads a variable of the environment.
+ */
+export function cacheFolder(
+  env: (name: string) => string | undefined = Deno.env.get,
+  os: typeof Deno.build.os = Deno.build.os,
+): string | undefined {
+  const own = env("PEMBROKE_CACHE");
+  if (own) return own;
+  const [base, ...below] = os === "windows"
+    ? [env("LOCALAPPDATA"), "pembroke"]
+    : os === "darwin"
+    ? [env("HOME"), "Library", "Caches", "pembroke"]
+    : env("XDG_CACHE_HOME")?.startsWith("/") // a relative one is to be ignored, its standard says
+    ? [env("XDG_CACHE_HOME"), "pembroke"]
+    : [env("HOME"), ".cache", "pembroke"];
+  return base ? [base, ...below].join(os === "windows" ? "\\" : "/") : undefined;
+}
+
+/** Where a model is, or would be. */
+export function modelPath(folder: string, name: string, precision: StoredPrecision): string {
+  return `${folder}/${name}-${precision}.safetensors`;
+}
+
+/** The models in a cache, the last one pulled first; those of one name only, if it is given. */
+export async function cachedModels(folder: string, name?: string): Promise<CachedModel[]> {
+  const models: CachedModel[] = [];
+  for (const entry of await names(folder)) {
+    const [, found, said] = /^(.+)-(\w+)\.safetensors$/.exec(entry) ?? [];
+    const precision = storedPrecisions.find((precision) => precision === said);
+    if (!precision || found !== (name ?? found)) continue;
+    const path = modelPath(folder, found, precision);
+    const { isFile, size, mtime } = await Deno.stat(path);
+    if (isFile) {
+      models.push({ name: found, precision, path, bytes: size, time: mtime ?? new Date(0) });
+    }
+  }
+  return models.sort((a, b) => Number(b.time) - Number(a.time) || (a.path < b.path ? -1 : 1));
+}
+
+/** Deletes all that is kept of a model, downloads that broke off too; returns the paths. */
+export async function removeCached(folder: string, name: string): Promise<string[]> {
+  const kinds = [
+    ...storedPrecisions.flatMap((kind) => [`${kind}.safetensors`, `${kind}.safetensors.tmp`]),
+    "[0-9a-f]{1,64}.part",
+  ];
+  const own = new RegExp(`^(${kinds.join("|").replaceAll(".", "\\.")})$`);
+  const removed: string[] = [];
+  for (const entry of await names(folder)) {
+    // not the lock: another pull may wait for it
+    if (!entry.startsWith(`${name}-`) || !own.test(entry.slice(name.length + 1))) continue;
+    await Deno.remove(`${folder}/${entry}`);
+    removed.push(`${folder}/${entry}`);
+  }
+  return removed;
+}
+
+async function names(folder: string): Promise<string[]> {
+  try {
+    return (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name).sort();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+}

@@ -1,0 +1,46 @@
+/** The command with an ONNX model. */
+
+import { assertEquals, assertMatch } from "../assert.ts";
+import golden from "../fixtures/models/golden.json" with { type: "json" };
+import { fixture, run, theError } from "./run.ts";
+
+const [waves, tiles] = golden.pictures;
+const pictures = [waves, tiles].map(({ file }) => fixture(`models/${file}`));
+const exported = fixture("onnx/torch.onnx"), caffe = fixture("onnx/caffe_12.onnx");
+
+Deno.test("an ONNX model classifies as PyTorch does with the weights it was made from", async () => {
+  const { code, stdout, stderr } = await run(["--weights", exported, "--json", ...pictures]);
+  assertEquals(code, 0);
+  assertEquals(stderr.startsWith(`OnnxNetwork, ${exported}, wasm (`), true, stderr);
+  const { model, weights, results } = JSON.parse(stdout);
+  assertEquals([model, weights], ["onnx", exported]);
+  for (const [i, { predictions }] of results.entries()) {
+    const { top5 } = golden.pictures[i];
+    assertEquals(predictions.map(({ index }: { index: number }) => index), top5);
+  }
+});
+
+Deno.test("an ONNX model of 1000 classes names ImageNet's, in int8 too", async () => {
+  for (const precision of ["f32", "int8"]) {
+    const args = ["--weights", caffe, "--precision", precision, "--jsonl", "-k", "1"];
+    const { code, stdout, stderr } = await run([...args, pictures[0]]);
+    assertEquals(code, 0, stderr);
+    assertMatch(JSON.parse(stdout).predictions[0].wnid, /^n\d{8}$/);
+  }
+});
+
+Deno.test("summary prints the layers of an ONNX model", async () => {
+  const { code, stdout } = await run(["summary", "--weights", caffe]);
+  assertEquals(code, 0);
+  assertMatch(stdout, /^OnnxNetwork, input 3×224×224\n/);
+  assertMatch(stdout, /\nconv2 +Conv2d +16×26×26 +1,616 +1,081,600\n/);
+  assertMatch(stdout, /\nlast layer fc8: 12 → 1000 features\n$/);
+});
+
+Deno.test("--model takes an ONNX file's tensors by name for a network of its own", async () => {
+  const line = theError(await run(["--model", "alexnet", "--weights", exported, pictures[0]]), 1);
+  assertEquals(
+    line,
+    `${exported}: features.0.weight is [4, 3, 11, 11], AlexNet takes [64, 3, 11, 11] (and 15 more)`,
+  );
+});
