@@ -7,7 +7,7 @@
 
 import { AlexNet, createBackend, type WeightsInput } from "../../mod.ts";
 import type { CodecModules } from "../../src/image/mod.ts";
-import { photoHandler } from "../../src/serve/mod.ts";
+import { photoHandler, type PhotoHandlerOptions } from "../../src/serve/mod.ts";
 
 /** What a runtime brings. */
 export interface Parts {
@@ -17,17 +17,18 @@ export interface Parts {
   readonly module?: WebAssembly.Module;
   /** The image codecs, where the runtime does not find them by itself. */
   readonly codecs?: CodecModules;
+  /** What is refused. Default: what does not fit into an isolate's 128 MB beside the model. */
+  readonly limits?: Pick<PhotoHandlerOptions, "maxPixels" | "maxBytes" | "maxRequests">;
 }
 
-/** What fits into an isolate's 128 MB beside the model. */
-const limits = { maxPixels: 1_500_000, maxBytes: 4 * 2 ** 20, maxRequests: 8 };
+const isolate = { maxPixels: 1_500_000, maxBytes: 4 * 2 ** 20, maxRequests: 8 };
 
 /** Of the ways to compute, those with the smallest weights. */
 const small = { algorithm: "direct", precision: "int8" } as const;
 
 /** Makes the handler; nothing is loaded yet. */
 export function edgeHandler(
-  { weights, module, codecs }: Parts,
+  { weights, module, codecs, limits = isolate }: Parts,
 ): (request: Request) => Promise<Response> {
   return photoHandler({
     ...limits,

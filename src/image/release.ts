@@ -10,7 +10,7 @@
  * empty afterwards.
  */
 export function release({ buffer, byteLength }: ArrayBufferView): void {
-  // a part of a buffer is not alone there
-  const whole = byteLength === buffer.byteLength;
+  // a part of a buffer is not alone there, and what is empty may have been given away before
+  const whole = byteLength > 0 && byteLength === buffer.byteLength;
   if (whole && buffer instanceof ArrayBuffer) buffer.transfer?.(0);
 }

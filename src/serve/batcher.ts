@@ -67,9 +67,12 @@ export class Batcher implements PhotoClassifier {
   }
 
   /** As {@linkcode Classifier.classify}; the answer comes with that of a whole batch. */
-  classify(photo: RgbImage, { topK = 5 }: { readonly topK?: number } = {}): Promise<Prediction[]> {
+  classify(
+    photo: RgbImage | Float32Array,
+    { topK = 5 }: { readonly topK?: number } = {},
+  ): Promise<Prediction[]> {
     return new Promise((resolve, reject) => {
-      const values = this.#model.preprocess(photo);
+      const values = photo instanceof Float32Array ? photo : this.#model.preprocess(photo);
       this.#waiting.push({ values, topK, resolve, reject });
       if (!this.#running) void this.#run();
     });

@@ -23,7 +23,10 @@ const accept = "image/*, application/octet-stream, multipart/form-data";
  *
  * @throws {Refusal} When the request holds no photo, or too much.
  */
-export async function readPhoto(request: Request, limits: BodyLimits): Promise<Uint8Array> {
+export async function readPhoto(
+  request: Request,
+  limits: BodyLimits,
+): Promise<Uint8Array<ArrayBuffer>> {
   const type = request.headers.get("content-type") ?? "";
   const [kind] = type.toLowerCase().split(/[;/]/, 1);
   const form = /^multipart\/form-data\s*;/i.test(type);
@@ -85,7 +88,10 @@ function grown(bytes: Uint8Array<ArrayBuffer>, length: number): Uint8Array<Array
 }
 
 /** The first file of a form. */
-async function fileOf(body: Uint8Array<ArrayBuffer>, type: string): Promise<Uint8Array> {
+async function fileOf(
+  body: Uint8Array<ArrayBuffer>,
+  type: string,
+): Promise<Uint8Array<ArrayBuffer>> {
   const form = await new Response(body, { headers: { "content-type": type } }).formData()
     .catch(() => {
       throw new Refusal(400, "the form cannot be read");

@@ -5,7 +5,7 @@
  */
 
 import { FileError, PembrokeError } from "../errors.ts";
-import { type CodecModules, decodeImage, type RgbImage } from "../image/mod.ts";
+import { type CodecModules, decodeImage, type DecodeOptions, type RgbImage } from "../image/mod.ts";
 import type { Prediction } from "../models/mod.ts";
 import { release } from "../image/release.ts";
 import { readPhoto } from "./body.ts";
@@ -15,8 +15,23 @@ import { Refusal } from "./refusal.ts";
 export interface PhotoClassifier {
   /** What answers call it. */
   readonly type: string;
-  /** The most probable classes of a photo. */
-  classify(photo: RgbImage, options: { readonly topK: number }): Promise<Prediction[]>;
+  /** The most probable classes of a photo: of its pixels, or of what was made of them for a network. */
+  classify(
+    photo: RgbImage | Float32Array,
+    options: { readonly topK: number },
+  ): Promise<Prediction[]>;
+}
+
+/** A photo that was decoded. */
+export interface DecodedPhoto {
+  /** Its width in pixels. */
+  readonly width: number;
+  /** Its height. */
+  readonly height: number;
+  /** What the classifier takes. */
+  readonly input: RgbImage | Float32Array;
+  /** Damage that did not prevent decoding, a line each. */
+  readonly warnings: readonly string[];
 }
 
 /** What {@linkcode photoHandler} takes. */
@@ -33,6 +48,11 @@ export interface PhotoHandlerOptions {
   readonly maxMs?: number;
   /** Compiled image codecs, where the runtime cannot load them by itself. */
   readonly codecs?: CodecModules;
+  /** Decodes a photo; throws a `FileError` when it is damaged. Default: `decodeImage()`. */
+  readonly decode?: (
+    bytes: Uint8Array<ArrayBuffer>,
+    options: Pick<DecodeOptions, "name" | "maxPixels">,
+  ) => Promise<DecodedPhoto>;
   /** Called with what nobody foresaw; whoever sent the request is not told. Default: console.error. */
   readonly onError?: (error: unknown) => void;
 }
@@ -70,7 +90,7 @@ const defaultTopK = 5;
 export function photoHandler(
   options: PhotoHandlerOptions,
 ): (request: Request) => Promise<Response> {
-  const { load, maxPixels, codecs, onError = console.error } = options;
+  const { load, maxPixels, onError = console.error, decode = decodingWith(options) } = options;
   const { maxRequests = 128, maxBytes = 10 * 2 ** 20, maxMs = 60_000 } = options;
   let underWay = 0;
   let loading: Promise<PhotoClassifier> | undefined;
@@ -83,17 +103,14 @@ export function photoHandler(
   async function classify(request: Request): Promise<Response> {
     const topK = topKOf(request);
     const photo = await readPhoto(request, { maxBytes, maxMs });
-    const warnings: string[] = [];
-    const onWarning = (line: string) => void warnings.push(line);
-    const image = await decodeImage(photo, { name: "photo", maxPixels, codecs, onWarning })
-      .catch((error) => {
-        throw error instanceof FileError ? new Refusal(422, error.message) : error;
-      });
+    const decoded = await decode(photo, { name: "photo", maxPixels }).catch((error) => {
+      throw error instanceof FileError ? new Refusal(422, error.message) : error;
+    });
     release(photo);
-    const { width, height } = image;
+    const { width, height, input, warnings } = decoded;
     const classifier = await model();
-    const predictions = await classifier.classify(image, { topK });
-    release(image.data);
+    const predictions = await classifier.classify(input, { topK });
+    if ("data" in input) release(input.data);
     return Response.json({ model: classifier.type, width, height, predictions, warnings });
   }
 
@@ -114,6 +131,18 @@ export function photoHandler(
     } finally {
       underWay--;
     }
+  };
+}
+
+function decodingWith(
+  { codecs }: PhotoHandlerOptions,
+): NonNullable<PhotoHandlerOptions["decode"]> {
+  return async (bytes, options) => {
+    const warnings: string[] = [];
+    const onWarning = (line: string) => void warnings.push(line);
+    const input = await decodeImage(bytes, { ...options, codecs, onWarning });
+    const { width, height } = input;
+    return { width, height, input, warnings };
   };
 }
 

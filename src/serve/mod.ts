@@ -5,4 +5,10 @@
  */
 
 export { Batcher, type BatcherOptions } from "./batcher.ts";
-export { type PhotoClassifier, photoHandler, type PhotoHandlerOptions } from "./handler.ts";
+export {
+  type DecodedPhoto,
+  type PhotoClassifier,
+  photoHandler,
+  type PhotoHandlerOptions,
+} from "./handler.ts";
+export { PhotoService, type PhotoServiceOptions } from "./service.ts";

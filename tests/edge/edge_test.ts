@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url";
 import { assert } from "../assert.ts";
 import { TempFolder } from "../cli/run.ts";
 import { tool } from "../tools.ts";
-import { Server } from "./server.ts";
+import { Server } from "../server.ts";
 import { suite } from "./suite.ts";
 
 /** What an isolate of Cloudflare's and others' has. */
@@ -59,10 +59,10 @@ Deno.test("the edge handler, in the runtimes it is for", async (t) => {
     await suite(t, server);
   });
 
-  await t.step("deno serve", async (t) => {
-    const flags = ["serve", "--no-prompt", "--allow-read", "--host=127.0.0.1", "--port=0"];
-    const args = [...flags, `${root}examples/edge/deno.ts`];
+  await t.step("deno serve --parallel", async (t) => {
+    const flags = ["--parallel", "--no-prompt", "--allow-read", "--host=127.0.0.1", "--port=0"];
+    const args = ["serve", ...flags, `${root}examples/edge/deno.ts`];
     await using server = await Server.start(Deno.execPath(), args, /:(\d+)\//);
-    await suite(t, server);
+    await suite(t, server, 10 * 2 ** 20);
   });
 });

@@ -47,7 +47,8 @@ const server = createServer(async (incoming, outgoing) => {
   const body = method === "GET" || method === "DELETE" ? undefined : Readable.toWeb(incoming);
   const target = `http://127.0.0.1${incoming.url}`;
   const response = await handler(new Request(target, { method, headers, body, duplex: "half" }));
-  outgoing.writeHead(response.status, Object.fromEntries(response.headers));
+  // what was not read of a body must not be taken for the next request
+  outgoing.writeHead(response.status, [...response.headers, ["connection", "close"]].flat());
   outgoing.end(new Uint8Array(await response.arrayBuffer()));
 });
 server.listen(0, "127.0.0.1", () => console.log(`port ${server.address().port}`));

@@ -1,6 +1,6 @@
 /** Servers in processes of their own, for tests that speak HTTP with them. */
 
-import { assert } from "../assert.ts";
+import { assert } from "./assert.ts";
 
 /** A server that listens on loopback until it is disposed of. */
 export class Server implements AsyncDisposable {
@@ -21,12 +21,12 @@ export class Server implements AsyncDisposable {
     command: string,
     args: readonly string[],
     port: RegExp,
-    options: { readonly cwd?: string } = {},
+    options: { readonly cwd?: string; readonly env?: Record<string, string> } = {},
   ): Promise<Server> {
     const process = new Deno.Command(command, {
       ...options,
       args: [...args],
-      env: { NO_COLOR: "1" },
+      env: { NO_COLOR: "1", ...options.env },
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
