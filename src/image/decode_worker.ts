@@ -4,8 +4,6 @@
  * @module
  */
 
-/// <reference lib="deno.worker" />
-
 import { FileError } from "../errors.ts";
 import { decodeImage } from "./decode.ts";
 import type { Decoded, Job } from "./decoders.ts";
@@ -20,7 +18,13 @@ export type Answer =
     | { readonly unexpected: unknown }
   );
 
-self.onmessage = async ({ data }: MessageEvent<Job>) => {
+/** A worker's global scope; packages are not type-checked as workers. */
+const scope = globalThis as unknown as {
+  onmessage: (event: MessageEvent<Job>) => void;
+  postMessage(message: Answer, transfer: Transferable[]): void;
+};
+
+scope.onmessage = async ({ data }) => {
   const { number, bytes, preprocessing, options } = data;
   const warnings: string[] = [];
   const onWarning = (line: string) => void warnings.push(line);
@@ -36,5 +40,5 @@ self.onmessage = async ({ data }: MessageEvent<Job>) => {
 };
 
 function answer(message: Answer, transfer: Transferable[] = []): void {
-  self.postMessage(message, transfer);
+  scope.postMessage(message, transfer);
 }
