@@ -56,6 +56,31 @@ export function chunksOf(stream: ReadableStream<Uint8Array>): Chunks {
   return { next: async () => (await reader.read()).value, cancel: () => reader.cancel() };
 }
 
+/** Bytes of the pieces that are lent. */
+const lentBytes = 2 ** 17;
+
+/**
+ * The pieces of a stream, each to be used before the next is asked for: where the stream lets them,
+ * all come in the same memory, and none is left to be collected.
+ */
+export function lentChunksOf(stream: ReadableStream<Uint8Array>): Chunks {
+  let reader: ReadableStreamBYOBReader;
+  try {
+    reader = stream.getReader({ mode: "byob" });
+  } catch { // its pieces are not bytes to it, but things that somebody made
+    return chunksOf(stream);
+  }
+  let buffer = new ArrayBuffer(lentBytes);
+  return {
+    async next() {
+      const { done, value } = await reader.read(new Uint8Array(buffer));
+      if (value) buffer = value.buffer;
+      return done ? undefined : value;
+    },
+    cancel: () => reader.cancel(),
+  };
+}
+
 /**
  * Asks for what is behind an http or https URL. What Deno throws when the host is not permitted passes
  * through untouched.

@@ -57,11 +57,15 @@ export class Server implements AsyncDisposable {
   }
 
   /**
-   * Sends a request's head and then zeros until there is an answer.
+   * Sends a request's head and then pieces of a body until there is an answer.
    *
+   * @param piece What is sent again and again; nothing without it.
    * @returns The answer's first line, and how many bytes of the body were sent.
    */
-  async flood(head: readonly string[], chunk: Uint8Array): Promise<{ line: string; sent: number }> {
+  async flood(
+    head: readonly string[],
+    piece?: Uint8Array,
+  ): Promise<{ line: string; sent: number }> {
     using connection = await Deno.connect({ hostname: "127.0.0.1", port: this.port });
     const text = ["POST / HTTP/1.1", "Host: x", ...head, "", ""].join("\r\n");
     await connection.write(new TextEncoder().encode(text));
@@ -71,12 +75,8 @@ export class Server implements AsyncDisposable {
       const count = await connection.read(buffer);
       answer = new TextDecoder().decode(buffer.subarray(0, count ?? 0));
     })();
-    while (answer === undefined && sent < 64 * 2 ** 20) {
-      try {
-        sent += await connection.write(chunk);
-      } catch {
-        break; // it has closed
-      }
+    while (piece && answer === undefined && sent < 64 * 2 ** 20) {
+      sent += await connection.write(piece);
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
     await reading;

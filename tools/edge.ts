@@ -23,6 +23,7 @@ const wasmBeside = [/\.wasm(\?module)?$/, beside] as const;
 const modules = { instead: [noCodecs, noKernels], beside: [weightsBeside, wasmBeside] };
 const builds = {
   "cloudflare.js": modules,
+  "cloudflare_alexnet.js": modules,
   "cloudflare_bytes.js": { instead: [noCodecs], beside: [weightsBeside] },
   "vercel.js": modules,
 };
@@ -37,6 +38,7 @@ for (const [name, options] of Object.entries(builds)) {
 for (
   const file of [
     "examples/edge/workerd.capnp",
+    "examples/edge/workerd_alexnet.capnp",
     "examples/edge/workerd_bytes.capnp",
     "src/backend/wasm/generated/relaxed.wasm",
     "src/backend/wasm/generated/simd.wasm",

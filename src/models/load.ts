@@ -5,7 +5,7 @@
  */
 
 import type { Backend } from "../backend.ts";
-import { chunksOf, contentLength, request } from "../download.ts";
+import { contentLength, lentChunksOf, request } from "../download.ts";
 import { type Layer, parameterShapes } from "../layers/layer.ts";
 import type { Precision } from "../layers/precision.ts";
 import { elements } from "../tensor.ts";
@@ -111,7 +111,7 @@ export async function fill(
 async function sourceOf(weights: WeightsInput, signal?: AbortSignal): Promise<ByteSource> {
   if (weights instanceof Uint8Array) return bytesSource(weights);
   if (weights instanceof Blob) return blobSource(weights);
-  if (weights instanceof ReadableStream) return await streamSource(chunksOf(weights));
+  if (weights instanceof ReadableStream) return await streamSource(lentChunksOf(weights));
   if (typeof weights !== "string" && !(weights instanceof URL)) return weights;
   const place = String(weights);
   if (/^file:/.test(place)) return await fileSource(new URL(weights));

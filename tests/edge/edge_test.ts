@@ -1,9 +1,12 @@
 import { fileURLToPath } from "node:url";
-import { assert } from "../assert.ts";
+import { AlexNet } from "../../mod.ts";
+import { decodeImage } from "../../src/image/mod.ts";
+import { assert, assertAlmostEquals, assertEquals } from "../assert.ts";
 import { TempFolder } from "../cli/run.ts";
 import { tool } from "../tools.ts";
 import { Server } from "../server.ts";
-import { suite } from "./suite.ts";
+import { noisyAlexNet } from "./alexnet.ts";
+import { coffee, jpegType, suite } from "./suite.ts";
 
 /** What an isolate of Cloudflare's and others' has. */
 const isolateBytes = 128 * 2 ** 20;
@@ -24,17 +27,15 @@ Deno.test("the edge handler, in the runtimes it is for", async (t) => {
   await tool("edge", path);
   const workerd = (await tool("workerd")).trim();
   await folder.write("empty.capnp", empty);
-  const serve = (config: string) =>
+  const serve = (config: string, env: Record<string, string> = {}) =>
     Server.start(
       workerd,
       ["serve", `${config}.capnp`, "--socket-addr=http=127.0.0.1:0", "--control-fd=1"],
       /"port":(\d+)/,
-      { cwd: path },
+      { cwd: path, env },
     );
-
-  await t.step("workerd, with compiled modules", async (t) => {
-    await using server = await serve("workerd");
-    await suite(t, server);
+  /** In less memory than an isolate has; what a worker takes that does nothing is the runtime's. */
+  const fits = async (t: Deno.TestContext, server: Server) => {
     await t.step({
       name: "in less memory than an isolate has",
       ignore: Deno.build.os !== "linux",
@@ -45,6 +46,42 @@ Deno.test("the edge handler, in the runtimes it is for", async (t) => {
         assert(taken < isolateBytes, `${taken / 2 ** 20} MiB`);
       },
     });
+  };
+
+  await t.step("workerd, with compiled modules", async (t) => {
+    await using server = await serve("workerd");
+    await suite(t, server);
+    await fits(t, server);
+  });
+
+  await t.step("workerd, with AlexNet's weights from storage", async (t) => {
+    const weights = noisyAlexNet();
+    const answers = [new Response("busy", { status: 503 }), new Response(weights)];
+    await using storage = Deno.serve(
+      { port: 0, hostname: "127.0.0.1", onListen() {} },
+      () => answers.shift() ?? new Response("once more", { status: 400 }),
+    );
+    const env = { WEIGHTS_URL: `http://127.0.0.1:${storage.addr.port}/` };
+    await using server = await serve("workerd_alexnet", env);
+    const post = () => server.fetch("/", { method: "POST", body: coffee, headers: jpegType });
+
+    await t.step("weights that do not come are asked for again", async () => {
+      const response = await post();
+      assertEquals([response.status, await response.json()], [500, { error: "unexpected error" }]);
+    });
+    await t.step("photos at once wait for them, and get what the library says", async () => {
+      using model = await AlexNet.load({ weights, algorithm: "direct" });
+      const [best] = await model.classify(await decodeImage(coffee));
+      for (const response of await Promise.all([post(), post(), post()])) {
+        const { model, predictions } = await response.json();
+        assertEquals([model, predictions[0].label], ["AlexNet", best.label]);
+        assertAlmostEquals(predictions[0].probability, best.probability, 1e-5);
+      }
+    });
+    await t.step("many photos", async () => {
+      for (let i = 0; i < 20; i++) assertEquals((await post()).status, 200);
+    });
+    await fits(t, server);
   });
 
   await t.step("workerd, compiling from bytes", async (t) => {

@@ -3,7 +3,6 @@
 
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
-import { Readable } from "node:stream";
 import { pathToFileURL } from "node:url";
 import vm from "node:vm";
 
@@ -42,13 +41,25 @@ await program.evaluate();
 const { config, default: handler } = program.namespace;
 if (config.runtime !== "edge") throw new Error("is no edge function");
 
+/** What is not read of a body is let go, so that the answer arrives. */
+function bodyOf(incoming) {
+  return new ReadableStream({
+    start(controller) {
+      incoming.on("data", (chunk) => controller.enqueue(new Uint8Array(chunk)));
+      incoming.on("end", () => controller.close());
+    },
+    cancel() {
+      incoming.removeAllListeners("data").removeAllListeners("end").resume();
+    },
+  });
+}
+
 const server = createServer(async (incoming, outgoing) => {
   const { method, headers } = incoming;
-  const body = method === "GET" || method === "DELETE" ? undefined : Readable.toWeb(incoming);
+  const body = method === "POST" ? bodyOf(incoming) : undefined;
   const target = `http://127.0.0.1${incoming.url}`;
   const response = await handler(new Request(target, { method, headers, body, duplex: "half" }));
-  // what was not read of a body must not be taken for the next request
-  outgoing.writeHead(response.status, [...response.headers, ["connection", "close"]].flat());
+  outgoing.writeHead(response.status, [...response.headers].flat());
   outgoing.end(new Uint8Array(await response.arrayBuffer()));
 });
 server.listen(0, "127.0.0.1", () => console.log(`port ${server.address().port}`));
