@@ -49,6 +49,7 @@ export async function bundle({ entry, instead = [], beside = [] }: BundleOptions
       platform: "browser",
       target: "es2022",
       minify: true,
+      charset: "utf8",
       loader: { ".wasm": "binary" },
       banner: { js: disposeSymbol },
       plugins: [plugin, npmPackages],
