@@ -24,10 +24,7 @@ export { relu, reluBackward } from "./relu";
 export { crossEntropy, logSoftmax, logSoftmaxBackward, softmax, softmaxBackward } from "./softmax";
 export { enter, setThread } from "./threads";
 export { winograd, winogradScratchSize } from "./winograd";
-export {
-  winogradBackwardScratchSize, winogradBackwardWeight, winogradPack, winogradPackedSize,
-  winogradPackedTransposedSize, winogradPackTransposed,
-} from "./winograd_weights";
+export { winogradBackwardScratchSize, winogradBackwardWeight } from "./winograd_backward";
 
 /** First byte that is free for tensors: behind the kernels' own few hundred bytes. */
 export function heapBase(): usize {

@@ -4,34 +4,41 @@
 // For each of the positions the products over channels are a GEMM, M[p] = U[p] · V[p], whose
 // columns are tiles; then y = Aᵀ M A.
 
-import { FIRST, NR, packedRows, panelled } from "./gemm";
+import { FIRST, gemmPanels, MR, NR, packedRows, panelled } from "./gemm";
 import { relu4 } from "./inline/lanes";
 import { highHalves, interleaveHigh, interleaveLow, lowHalves } from "./inline/transpose";
 import { outputs6, outputs8 } from "./inline/winograd";
 import { area, claim, forThreads, HALF_TILE, join, ofThread, parts, threads, workAlone } from "./threads";
 import {
   boxes, boxInput, enterBox, fillOffsets, fillTargets, gatherInput, inputRow, mostInput, mostTiles,
-  multiplyPositions, OUT, plan, positions, side, TARGET, taps, tiles, transformInput,
+  OUT, plan, positions, side, TARGET, taps, tiles, transformInput,
 } from "./winograd_tiles";
+import { transformWeights } from "./winograd_weights";
 
-/** Floats of V and M together: 4 MB, or 2 MB for each thread that has its own. */
+/** Floats of V: 4 MB, or 2 MB for each thread that has its own. */
 const BUDGET: i32 = 1 << 20, OWN_BUDGET: i32 = 1 << 19;
 
 /** Channels that are transformed together: their rows of a panel share cache lines. */
 const CHANNELS: i32 = 4;
+
+/** Output channels whose weights are transformed and used together, in the second-level cache. */
+const OUTPUTS: i32 = 8;
+
+/** Bytes that keep the matrices of neighbouring positions from meeting in the same cache sets. */
+const APART: i32 = 64;
 
 /**
  * Cuts the outputs into boxes, of which threads take whole ones where there are enough: nothing that
  * one thread wrote is then read by another, and none waits for the others.
  * @returns whether they do; otherwise they share each box
  */
-function planBoxes(n: i32, oh: i32, ow: i32, k: i32, stride: i32, channels: i32, groups: i32): bool {
+function planBoxes(n: i32, oh: i32, ow: i32, k: i32, stride: i32, c: i32, groups: i32): bool {
   if (threads > 1) {
-    plan(n, oh, ow, k, stride, channels, OWN_BUDGET);
+    plan(n, oh, ow, k, stride, c, OWN_BUDGET);
     // fewer, and a thread that comes late would leave the others too much
     if (boxes * groups >= 4 * threads) return true;
   }
-  plan(n, oh, ow, k, stride, channels, BUDGET);
+  plan(n, oh, ow, k, stride, c, BUDGET);
   return false;
 }
 
@@ -39,39 +46,45 @@ function planBoxes(n: i32, oh: i32, ow: i32, k: i32, stride: i32, channels: i32,
 export function winogradScratchSize(
   n: i32, inC: i32, outC: i32, oh: i32, ow: i32, k: i32, stride: i32, groups: i32,
 ): f64 {
-  const c = inC / groups * stride * stride, rows = packedRows(outC / groups);
-  const whole = planBoxes(n, oh, ow, k, stride, c + rows, groups);
-  const matrices = matrixBytes(c + rows);
-  return 64 + (whole ? forThreads(matrices + ownBytes()) : matrices + forThreads(ownBytes()));
+  const c = inC / groups * stride * stride;
+  const whole = planBoxes(n, oh, ow, k, stride, c, groups), own = ownBytes(c, k);
+  return 64 + (whole ? forThreads(matrixBytes(c) + own) : matrixBytes(c) + forThreads(own));
 }
 
-/** Bytes of V or M or both for the largest box, of so many channels. */
-function matrixBytes(channels: i32): f64 {
-  return (positions as f64) * (panelled(mostTiles) as f64) * (channels as f64) * 4;
+/** Bytes of V for the largest box. */
+function matrixBytes(c: i32): f64 {
+  return (positions as f64) * ((panelled(mostTiles) as f64) * (c as f64) * 4 + (APART as f64));
 }
 
-/** Bytes that each thread needs for itself: some channels' inputs, and where the tiles are. */
-function ownBytes(): f64 {
-  return (mostInput() as f64) * (CHANNELS * 4) + ((mostTiles + 4) as f64) * (4 + TARGET);
+/**
+ * Bytes that each thread needs for itself: some channels' inputs, where the tiles are, weights as
+ * they come, and U and M of some outputs.
+ */
+function ownBytes(c: i32, k: i32): f64 {
+  return (mostInput() as f64) * (CHANNELS * 4) + ((mostTiles + 4) as f64) * (4 + TARGET) +
+    ((k * k) as f64) * 16 +
+    (positions as f64) * (OUTPUTS * 4 * ((panelled(mostTiles) as f64) + (c as f64)) + 2 * (APART as f64));
 }
 
 /**
  * y[n, outC, oh, ow] = x[n, inC, h, w] ⋆ w + b, dilation 1, written.
- * @param packed weights from winogradPack, or winogradPackTransposed on the way back
+ * @param weight [outC, inC/groups, k, k]; on the way back [inC, outC/groups, k, k], turned by 180°
  * @param bias outC floats, or 0 for none
  * @param top, left padding, which may be negative
  * @param relu 1 clamps y at 0
+ * @param back 1 on the way back
  */
 export function winograd(
-  y: usize, x: usize, packed: usize, bias: usize, scratch: usize,
+  y: usize, x: usize, weight: usize, bias: usize, scratch: usize,
   n: i32, inC: i32, h: i32, w: i32, outC: i32, oh: i32, ow: i32, k: i32, stride: i32,
-  top: i32, left: i32, groups: i32, relu: i32,
+  top: i32, left: i32, groups: i32, relu: i32, back: i32,
 ): void {
-  const c = inC / groups * stride * stride, m = outC / groups, rows = packedRows(m);
-  const whole = planBoxes(n, oh, ow, k, stride, c + rows, groups), matrices = matrixBytes(c + rows);
+  const c = inC / groups * stride * stride, m = outC / groups;
+  const whole = planBoxes(n, oh, ow, k, stride, c, groups), matrices = matrixBytes(c);
+  const ownSize = ownBytes(c, k);
   const first = (scratch + 63) & ~63;
-  const v = whole ? ofThread(first, matrices + ownBytes()) : first;
-  const own = whole ? v + (matrices as usize) : ofThread(v + (matrices as usize), ownBytes());
+  const v = whole ? ofThread(first, matrices + ownSize) : first;
+  const own = whole ? v + (matrices as usize) : ofThread(v + (matrices as usize), ownSize);
 
   const items = boxes * groups;
   for (let i = 0;; i++) {
@@ -82,8 +95,8 @@ export function winograd(
     const g = item / boxes;
     computeBox(
       y + ((g * m * oh * ow) << 2), x + ((inC / groups * g * h * w) << 2),
-      packed + ((g * positions * rows * c) << 2), bias ? bias + ((g * m) << 2) : 0, v, own,
-      c, h, w, (inC * h * w) << 2, m, oh, ow, (outC * oh * ow) << 2, stride, top, left, relu,
+      weight + ((g * m * (inC / groups) * k * k) << 2), bias ? bias + ((g * m) << 2) : 0, v, own,
+      c, h, w, (inC * h * w) << 2, m, oh, ow, (outC * oh * ow) << 2, k, stride, top, left, relu, back,
     );
     workAlone(false);
   }
@@ -92,13 +105,14 @@ export function winograd(
 
 /** One group's channels of the box at hand: transform, multiply, transform back. */
 function computeBox(
-  y: usize, x: usize, u: usize, bias: usize, v: usize, own: usize,
+  y: usize, x: usize, weight: usize, bias: usize, v: usize, own: usize,
   c: i32, h: i32, w: i32, sampleX: usize, m: i32, oh: i32, ow: i32, sampleY: usize,
-  stride: i32, top: i32, left: i32, relu: i32,
+  k: i32, stride: i32, top: i32, left: i32, relu: i32, back: i32,
 ): void {
-  const rows = packedRows(m), ld = panelled(tiles), phases = stride * stride;
-  const products = v + (matrixBytes(c) as usize);
+  const ld = panelled(tiles), phases = stride * stride;
   const offsets = own, targets = offsets + ((mostTiles + 4) << 2), inputs = targets + (mostTiles + 4) * TARGET;
+  const stepV: usize = ((c * ld) << 2) + APART;
+  const stepU: usize = ((OUTPUTS * c) << 2) + APART, stepM: usize = ((OUTPUTS * ld) << 2) + APART;
   fillOffsets(offsets, taps - 1);
   fillTargets(targets, sampleY, oh, ow);
 
@@ -112,18 +126,23 @@ function computeBox(
         left - phase % stride,
       );
     }
-    inputTiles(v + ((first * NR) << 2), (c * NR) << 2, (c * ld) << 2, inputs, offsets, count);
+    inputTiles(v + ((first * NR) << 2), (c * NR) << 2, stepV, inputs, offsets, count);
   }
   join(blocks);
 
-  multiplyPositions(products, u, v, rows, ld, c, FIRST);
-
-  const atOnce = max(1, 128 / tiles), outputs = parts(m, atOnce);
+  const kernels = inputs + mostInput() * (CHANNELS * 4);
+  const u = kernels + (k * k << 4), products = u + (positions as usize) * stepU;
+  const outputs = parts(m, OUTPUTS);
   for (let item = claim(outputs); item >= 0; item = claim(outputs)) {
-    for (let o = item * atOnce; o < min(m, (item + 1) * atOnce); o++) {
+    const first = item * OUTPUTS, count = min(OUTPUTS, m - first), rows = packedRows(count);
+    transformWeights(u, stepU, weight, kernels, first, count, m, c, k, stride, back);
+    for (let p = 0, a = u, b = v, to = products; p < positions; p++, a += stepU, b += stepV, to += stepM) {
+      gemmPanels(to, ld, a, (c * MR) << 2, b, (c * NR) << 2, rows, ld, c, FIRST);
+    }
+    for (let o = 0; o < count; o++) {
       outputTiles(
-        y + ((o * oh * ow) << 2), products + ((o * ld) << 2), (rows * ld) << 2, targets, ow,
-        bias ? v128.load32_splat(bias + (o << 2)) : f32x4.splat(0), relu,
+        y + (((first + o) * oh * ow) << 2), products + ((o * ld) << 2), stepM, targets, ow,
+        bias ? v128.load32_splat(bias + ((first + o) << 2)) : f32x4.splat(0), relu,
       );
     }
   }

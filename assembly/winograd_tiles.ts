@@ -5,10 +5,10 @@
 // A stride s turns into channels: input plane c becomes the s² planes x[c, s·i + py, s·j + px], on
 // which a kernel of k×k is one of taps × taps with stride 1, taps = ⌈k/s⌉, some of them zero.
 
-import { gemmPanels, MR, NR } from "./gemm";
+import { NR } from "./gemm";
 import { highHalves, interleaveHigh, interleaveLow, lowHalves } from "./inline/transpose";
 import { points6, points8, spread6, spread8 } from "./inline/winograd";
-import { area, claim, HALF_TILE, join, parts, threads } from "./threads";
+import { area, HALF_TILE, parts } from "./threads";
 
 /** Outputs along a tile's side. */
 export const OUT: i32 = 4;
@@ -255,25 +255,4 @@ export function transformGradient(
 function gradientPoints(to: usize, step: usize, e0: v128, e1: v128, e2: v128, e3: v128): void {
   if (side == 6) spread6(to, step, e0, e1, e2, e3);
   else spread8(to, step, e0, e1, e2, e3);
-}
-
-/**
- * C[p] (+)= A[p] · B[p] at each position p, all in whole panels: C[rows×columns], A[rows×depth],
- * B[depth×columns].
- * @param flags FIRST or 0
- */
-export function multiplyPositions(
-  c: usize, a: usize, b: usize, rows: i32, columns: i32, depth: i32, flags: i32,
-): void {
-  // positions alone would be too few items for many threads
-  const pieces = min(rows / MR, parts(40 * threads, positions)), share = parts(rows / MR, pieces) * MR;
-  const items = positions * pieces;
-  for (let item = claim(items); item >= 0; item = claim(items)) {
-    const p = item / pieces, first = item % pieces * share, row = p * rows + first;
-    gemmPanels(
-      c + ((row * columns) << 2), columns, a + ((row * depth) << 2), (MR * depth) << 2,
-      b + ((p * depth * columns) << 2), (NR * depth) << 2, min(share, rows - first), columns, depth, flags,
-    );
-  }
-  join(items);
 }

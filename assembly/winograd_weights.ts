@@ -1,223 +1,146 @@
-// Winograd's transform of the weights, U = G g Gᵀ, and the gradient that comes back through it.
+// Winograd's transform of the weights, U = G g Gᵀ, made anew wherever it is used: U takes 36 floats
+// for 9, and reading those from memory takes longer than making them from the 9. Four output channels
+// at a time, in the lanes.
 
-import { FIRST, MR, NR, packedRows, panelled } from "./gemm";
-import { lanes4 } from "./inline/lanes";
-import { collect3, collect5, taps3, taps5 } from "./inline/winograd";
-import { area, claim, forThreads, HALF_TILE, join, ofThread, parts, ROW } from "./threads";
-import {
-  boxes, boxInput, enterBox, fillOffsets, gatherInput, gatherOutput, inputRow, mostInput, mostTiles,
-  multiplyPositions, outputRow, plan, planTaps, positions, side, taps, tiles, transformGradient, transformInput,
-} from "./winograd_tiles";
-
-/** Floats that winogradPack writes for weights [outC, c, k, k]. */
-export function winogradPackedSize(outC: i32, c: i32, k: i32, stride: i32, groups: i32): f64 {
-  planTaps(k, stride);
-  const planes = (c as f64) * ((stride * stride) as f64);
-  return (positions as f64) * (groups as f64) * (packedRows(outC / groups) as f64) * planes;
-}
-
-/** Floats that winogradPackTransposed writes. */
-export function winogradPackedTransposedSize(outC: i32, c: i32, k: i32): f64 {
-  planTaps(k, 1);
-  return (positions as f64) * (packedRows(c) as f64) * (outC as f64);
-}
+import { MR } from "./gemm";
+import { highHalves, interleaveHigh, interleaveLow, lowHalves } from "./inline/transpose";
+import { plusFour, taps3, taps5 } from "./inline/winograd";
+import { area, HALF_TILE, TAPS } from "./threads";
+import { side, taps } from "./winograd_tiles";
 
 /**
- * Transforms weights [outC, c, k, k] and lays them out for gemm.ts, group by group, position by
- * position: panels of 4 output channels, all channels deep.
+ * U of `count` output channels of one group, from `first` on, a matrix for each position, laid out
+ * for gemm.ts. The last panel repeats its last channel.
+ * @param step bytes from one position to the next
+ * @param weight [m, c / stride², k, k]; on the way back [c, m, k, k], to be turned by 180°
+ * @param kernels room for k² vectors
  */
-export function winogradPack(
-  packed: usize, w: usize, outC: i32, c: i32, k: i32, stride: i32, groups: i32,
+export function transformWeights(
+  u: usize, step: usize, weight: usize, kernels: usize, first: i32, count: i32,
+  m: i32, c: i32, k: i32, stride: i32, back: i32,
 ): void {
-  planTaps(k, stride);
-  const m = outC / groups, kernel: usize = (k * k) << 2;
-  for (let g = 0; g < groups; g++, w += (m * c) as usize * kernel) {
-    packed = pack(packed, w, m, c * stride * stride, (c as usize) * kernel, kernel, k, stride, false);
+  const planes = c / (stride * stride), kernel: usize = (k * k) << 2;
+  const row = back ? kernel : (planes as usize) * kernel, next = back ? (m as usize) * kernel : kernel;
+  for (let o = first; o < first + count; o += MR, u += (c * MR) << 2) {
+    const w0 = weight + (o as usize) * row, w1 = weight + (min(o + 1, m - 1) as usize) * row;
+    const w2 = weight + (min(o + 2, m - 1) as usize) * row, w3 = weight + (min(o + 3, m - 1) as usize) * row;
+    if (k == 3) kernels3x3(u, step, w0, w1, w2, w3, next, planes, back);
+    else kernelsOf(u, step, w0, w1, w2, w3, next, planes, k, stride, kernels, back);
   }
 }
 
-/** The same for the way back: input channels are the rows, and kernels are turned by 180°. */
-export function winogradPackTransposed(
-  packed: usize, w: usize, outC: i32, c: i32, k: i32, groups: i32,
+/** Kernels of 3×3: nothing is stored between the weights and U. */
+function kernels3x3(
+  u: usize, step: usize, w0: usize, w1: usize, w2: usize, w3: usize, next: usize, planes: i32, back: i32,
 ): void {
-  planTaps(k, 1);
-  const m = outC / groups, kernel: usize = (k * k) << 2;
-  for (let g = 0; g < groups; g++, w += (m * c) as usize * kernel) {
-    packed = pack(packed, w, c, m, kernel, (c as usize) * kernel, k, 1, true);
+  for (const end = u + ((planes * MR) << 2); u < end; u += MR << 2) {
+    let a0 = v128.load(w0), a1 = v128.load(w1), a2 = v128.load(w2), a3 = v128.load(w3);
+    let low01 = interleaveLow(a0, a1), low23 = interleaveLow(a2, a3);
+    let high01 = interleaveHigh(a0, a1), high23 = interleaveHigh(a2, a3);
+    const g0 = lowHalves(low01, low23), g1 = highHalves(low01, low23);
+    const g2 = lowHalves(high01, high23), g3 = highHalves(high01, high23);
+    a0 = v128.load(w0, 16);
+    a1 = v128.load(w1, 16);
+    a2 = v128.load(w2, 16);
+    a3 = v128.load(w3, 16);
+    low01 = interleaveLow(a0, a1);
+    low23 = interleaveLow(a2, a3);
+    high01 = interleaveHigh(a0, a1);
+    high23 = interleaveHigh(a2, a3);
+    const g4 = lowHalves(low01, low23), g5 = highHalves(low01, low23);
+    const g6 = lowHalves(high01, high23), g7 = highHalves(high01, high23);
+    // 5 to 8, so that nothing behind the last weight is read
+    high01 = interleaveHigh(v128.load(w0, 20), v128.load(w1, 20));
+    high23 = interleaveHigh(v128.load(w2, 20), v128.load(w3, 20));
+    const g8 = highHalves(high01, high23);
+    if (back) points3x3(u, step, g8, g7, g6, g5, g4, g3, g2, g1, g0);
+    else points3x3(u, step, g0, g1, g2, g3, g4, g5, g6, g7, g8);
+    w0 += next;
+    w1 += next;
+    w2 += next;
+    w3 += next;
   }
 }
 
-/** One group; a panel of four rows at a time, in the lanes. Returns the end of what was written. */
-function pack(
-  packed: usize, w: usize, m: i32, depth: i32, rowStep: usize, depthStep: usize, k: i32, stride: i32, turned: bool,
-): usize {
-  const rows = packedRows(m), items = rows / MR, line = (side as usize) << 4;
-  const half = area + HALF_TILE, row = area + ROW, phases = stride * stride;
-  const step: usize = (rows * depth) << 2;
-  for (let item = claim(items); item >= 0; item = claim(items)) {
-    const o = item * MR, to = packed + ((o * depth) << 2);
-    const w0 = w + (o as usize) * rowStep, w1 = w + (min(o + 1, m - 1) as usize) * rowStep;
-    const w2 = w + (min(o + 2, m - 1) as usize) * rowStep, w3 = w + (min(o + 3, m - 1) as usize) * rowStep;
-    for (let i = 0; i < depth; i++) {
-      const from = (i / phases as usize) * depthStep, py = i % phases / stride, px = i % stride;
-      // G g, column by column …
-      for (let x = 0, h = half; x < taps; x++, h += 16) {
-        for (let y = 0, r = row; y < taps; y++, r += 16) {
-          const ky = y * stride + py, kx = x * stride + px;
-          const at = from + ((turned ? (k - 1 - ky) * k + k - 1 - kx : ky * k + kx) << 2);
-          v128.store(r, ky < k && kx < k ? lanes4(w0 + at, w1 + at, w2 + at, w3 + at) : f32x4.splat(0));
-        }
-        tapPoints(h, line, row);
-      }
-      // … Gᵀ, row by row
-      for (let r = 0, h = half, q = to + ((i * MR) << 2); r < side; r++, h += line, q += (side as usize) * step) {
-        tapPoints(q, step, h);
-      }
-    }
-  }
-  join(items);
-  return packed + (positions as usize) * step;
-}
-
-/** G on 3 or 5 vectors in a row. */
+/** G g Gᵀ of 3×3 taps, the columns as in taps3. */
 // @ts-ignore: decorator
 @inline
-function tapPoints(to: usize, step: usize, g: usize): void {
-  const g0 = v128.load(g), g1 = v128.load(g, 16), g2 = v128.load(g, 32);
+function points3x3(
+  u: usize, step: usize, g0: v128, g1: v128, g2: v128, g3: v128, g4: v128, g5: v128, g6: v128, g7: v128, g8: v128,
+): void {
+  const row = step * 6;
+  taps3(u, step, g0, g1, g2);
+  const e0 = f32x4.add(g0, g6), e1 = f32x4.add(g1, g7), e2 = f32x4.add(g2, g8);
+  taps3(u + row, step, f32x4.add(e0, g3), f32x4.add(e1, g4), f32x4.add(e2, g5));
+  taps3(u + 2 * row, step, f32x4.sub(e0, g3), f32x4.sub(e1, g4), f32x4.sub(e2, g5));
+  const f0 = plusFour(g0, g6), f1 = plusFour(g1, g7), f2 = plusFour(g2, g8);
+  const h0 = f32x4.add(g3, g3), h1 = f32x4.add(g4, g4), h2 = f32x4.add(g5, g5);
+  taps3(u + 3 * row, step, f32x4.add(f0, h0), f32x4.add(f1, h1), f32x4.add(f2, h2));
+  taps3(u + 4 * row, step, f32x4.sub(f0, h0), f32x4.sub(f1, h1), f32x4.sub(f2, h2));
+  taps3(u + 5 * row, step, g6, g7, g8);
+}
+
+/** Kernels of any size, of whose taps a stride makes several planes. */
+function kernelsOf(
+  u: usize, step: usize, w0: usize, w1: usize, w2: usize, w3: usize, next: usize,
+  planes: i32, k: i32, stride: i32, kernels: usize, back: i32,
+): void {
+  // the way back goes through a kernel from its end
+  const start = back ? kernels + ((k * k - 1) << 4) : kernels, tap: i32 = back ? -16 : 16;
+  for (let i = 0; i < planes; i++) {
+    sideBySide(kernels, w0, w1, w2, w3, (k * k) << 2);
+    if (stride == 1) {
+      pointsOf(u, step, start, k * tap, tap);
+      u += MR << 2;
+    } else {
+      for (let phase = 0; phase < stride * stride; phase++, u += MR << 2) {
+        pickTaps(area + TAPS, kernels, k, stride, phase);
+        pointsOf(u, step, area + TAPS, taps << 4, 16);
+      }
+    }
+    w0 += next;
+    w1 += next;
+    w2 += next;
+    w3 += next;
+  }
+}
+
+/** Four kernels of so many bytes, a vector for each tap. */
+function sideBySide(to: usize, w0: usize, w1: usize, w2: usize, w3: usize, bytes: usize): void {
+  for (let at: usize = 0;; at = min(at + 16, bytes - 16)) {
+    const a0 = v128.load(w0 + at), a1 = v128.load(w1 + at), a2 = v128.load(w2 + at), a3 = v128.load(w3 + at);
+    const low01 = interleaveLow(a0, a1), low23 = interleaveLow(a2, a3);
+    const high01 = interleaveHigh(a0, a1), high23 = interleaveHigh(a2, a3);
+    const q = to + (at << 2);
+    v128.store(q, lowHalves(low01, low23));
+    v128.store(q, highHalves(low01, low23), 16);
+    v128.store(q, lowHalves(high01, high23), 32);
+    v128.store(q, highHalves(high01, high23), 48);
+    if (at + 16 == bytes) break;
+  }
+}
+
+/** The taps that one phase of the stride sees; those outside of the kernel are 0. */
+function pickTaps(to: usize, kernels: usize, k: i32, stride: i32, phase: i32): void {
+  for (let y = phase / stride; y < taps * stride; y += stride) {
+    for (let x = phase % stride; x < taps * stride; x += stride, to += 16) {
+      v128.store(to, y < k && x < k ? v128.load(kernels + ((y * k + x) << 4)) : f32x4.splat(0));
+    }
+  }
+}
+
+/** G g Gᵀ; tap [y, x] stands at g + y · row + x · tap. */
+function pointsOf(u: usize, step: usize, g: usize, row: usize, tap: usize): void {
+  const half = area + HALF_TILE, line = (side as usize) << 4;
+  for (let x = 0, h = half; x < taps; x++, h += 16, g += tap) tapPoints(h, line, g, row);
+  for (let r = 0, h = half; r < side; r++, h += line, u += (side as usize) * step) tapPoints(u, step, h, 16);
+}
+
+/** G on 3 or 5 vectors, `next` bytes apart. */
+// @ts-ignore: decorator
+@inline
+function tapPoints(to: usize, step: usize, g: usize, next: usize): void {
+  const g0 = v128.load(g), g1 = v128.load(g + next), g2 = v128.load(g + 2 * next);
   if (taps == 3) taps3(to, step, g0, g1, g2);
-  else taps5(to, step, g0, g1, g2, v128.load(g, 48), v128.load(g, 64));
-}
-
-// ---- the gradient: dw = Gᵀ [Σ over tiles (A dy Aᵀ) ⊙ (Bᵀ d B)] G ----
-
-/** Floats of both transforms together: 8 MB. */
-const BUDGET: i32 = 1 << 21;
-
-/** Bytes of scratch that winogradBackwardWeight needs, in float64. */
-export function winogradBackwardScratchSize(
-  n: i32, inC: i32, outC: i32, oh: i32, ow: i32, k: i32, stride: i32, groups: i32,
-): f64 {
-  const columns = panelled(inC / groups * stride * stride), rows = packedRows(outC / groups);
-  plan(n, oh, ow, k, stride, columns + rows, BUDGET);
-  const tiles = (mostTiles as f64) * ((columns + rows) as f64);
-  return (positions as f64) * (tiles + (columns as f64) * (rows as f64)) * 4 + forThreads(ownBytes()) + 64;
-}
-
-/** Bytes that each thread needs for itself: four channels' inputs, and where the tiles are. */
-function ownBytes(): f64 {
-  return (mostInput() as f64) * 16 + ((mostTiles + 4) as f64) * 8;
-}
-
-/**
- * dw[outC, inC/groups, k, k] += the gradient of winograd's weights, accumulated.
- * @param dy [n, outC, oh, ow]
- * @param x [n, inC, h, w]
- */
-export function winogradBackwardWeight(
-  dw: usize, dy: usize, x: usize, scratch: usize,
-  n: i32, inC: i32, h: i32, w: i32, outC: i32, oh: i32, ow: i32, k: i32, stride: i32,
-  top: i32, left: i32, groups: i32,
-): void {
-  const planes = inC / groups, phases = stride * stride, c = planes * phases;
-  const m = outC / groups, rows = packedRows(m), columns = panelled(c);
-  plan(n, oh, ow, k, stride, columns + rows, BUDGET);
-  const products = (scratch + 63) & ~63;
-  const v = products + ((positions * rows * columns) << 2);
-  const e = v + ((positions * columns * mostTiles) << 2);
-  const offsets = ofThread(e + ((positions * rows * mostTiles) << 2), ownBytes());
-  const targets = offsets + ((mostTiles + 4) << 2), inputs = targets + ((mostTiles + 4) << 2);
-  const sampleX: usize = (inC * h * w) << 2, sampleY: usize = (outC * oh * ow) << 2;
-
-  for (let g = 0; g < groups; g++) {
-    for (let box = 0; box < boxes; box++) {
-      enterBox(box);
-      fillOffsets(offsets, taps - 1);
-      fillOffsets(targets, 0);
-
-      const ofX = columns / NR, ofY = parts(rows, 2 * MR);
-      for (let item = claim(ofX + ofY); item >= 0; item = claim(ofX + ofY)) {
-        if (item < ofX) {
-          for (let i = item * NR; i < min(c, (item + 1) * NR); i += 4) {
-            for (let l = 0; l < 4; l++) {
-              const channel = min(i + l, c - 1), phase = channel % phases;
-              gatherInput(
-                inputs + ((l * boxInput()) << 2), x + (((g * planes + channel / phases) * h * w) << 2),
-                sampleX, h, w, stride, top - phase / stride, left - phase % stride,
-              );
-            }
-            inputChannels(v + ((i / NR * NR * tiles + i % NR) << 2), (columns * tiles) << 2, inputs, offsets);
-          }
-        } else {
-          for (let o = (item - ofX) * 2 * MR; o < min(m, (item - ofX + 1) * 2 * MR); o += MR) {
-            for (let l = 0; l < 4; l++) {
-              const channel = g * m + min(o + l, m - 1);
-              gatherOutput(inputs + ((l * tiles) << 6), dy + ((channel * oh * ow) << 2), sampleY, oh, ow);
-            }
-            gradientChannels(e + ((o * tiles) << 2), (rows * tiles) << 2, inputs, targets);
-          }
-        }
-      }
-      join(ofX + ofY);
-
-      multiplyPositions(products, e, v, rows, columns, tiles, box == 0 ? FIRST : 0);
-    }
-
-    for (let o = claim(m); o >= 0; o = claim(m)) {
-      const to = dw + (((g * m + o) * planes * k * k) << 2);
-      collect(to, products + ((o * columns) << 2), (rows * columns) << 2, c, k, stride);
-    }
-    join(m);
-  }
-}
-
-/** Four channels of V, side by side in a panel of 8 that is as deep as there are tiles. */
-function inputChannels(v: usize, step: usize, inputs: usize, offsets: usize): void {
-  const row = inputRow(), plane = boxInput() << 2;
-  for (let j = 0; j < tiles; j++, v += NR << 2, offsets += 4) {
-    const d = inputs + load<i32>(offsets);
-    transformInput(v, step, d, d + plane, d + 2 * plane, d + 3 * plane, row);
-  }
-}
-
-/** The same for the gradients, a panel of 4. */
-function gradientChannels(e: usize, step: usize, inputs: usize, offsets: usize): void {
-  const row = outputRow(), plane = tiles << 6;
-  for (let j = 0; j < tiles; j++, e += MR << 2, offsets += 4) {
-    const d = inputs + load<i32>(offsets);
-    transformGradient(e, step, d, d + plane, d + 2 * plane, d + 3 * plane, row);
-  }
-}
-
-/** dw[c, k, k] += Gᵀ M G for one output channel, four channels at a time, in the lanes. */
-function collect(dw: usize, products: usize, step: usize, c: i32, k: i32, stride: i32): void {
-  const half = area + HALF_TILE, row = area + ROW, line = (side as usize) << 4;
-  const phases = stride * stride;
-  for (let i = 0; i < c; i += 4, products += 16) {
-    for (let h = half, q = products; h < half + line; h += 16, q += step) {
-      collectPoints(h, line, q, (side as usize) * step);
-    }
-    const lanes = min(4, c - i);
-    for (let y = 0, h = half; y < taps; y++, h += line) {
-      collectPoints(row, 16, h, 16);
-      for (let l = 0; l < lanes; l++) {
-        const channel = (i + l) / phases, phase = (i + l) % phases;
-        const ky = y * stride + phase / stride;
-        if (ky >= k) continue;
-        for (let x = 0, kx = phase % stride; x < taps && kx < k; x++, kx += stride) {
-          const to = dw + (((channel * k + ky) * k + kx) << 2);
-          store<f32>(to, load<f32>(to) + load<f32>(row + ((x * 4 + l) << 2)));
-        }
-      }
-    }
-  }
-}
-
-/** Gᵀ on 6 or 8 vectors. */
-// @ts-ignore: decorator
-@inline
-function collectPoints(to: usize, step: usize, m: usize, next: usize): void {
-  const m0 = v128.load(m), m1 = v128.load(m + next), m2 = v128.load(m + 2 * next);
-  const m3 = v128.load(m + 3 * next), m4 = v128.load(m + 4 * next), m5 = v128.load(m + 5 * next);
-  if (side == 6) collect3(to, step, m0, m1, m2, m3, m4, m5);
-  else collect5(to, step, m0, m1, m2, m3, m4, m5, v128.load(m + 6 * next), v128.load(m + 7 * next));
+  else taps5(to, step, g0, g1, g2, v128.load(g + 3 * next), v128.load(g + 4 * next));
 }

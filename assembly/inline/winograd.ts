@@ -1,21 +1,40 @@
 // The one-dimensional transforms of Winograd's minimal filtering F(4, r) (Lavin & Gray, "Fast
 // Algorithms for Convolutional Neural Networks", 2016): y = Aᵀ[(G g) ⊙ (Bᵀ d)] for four outputs of
 // r taps, each on four lanes. 3 taps are taken at the points 0, ±1, ±2, ∞; 5 taps at ±½ as well.
-// The results go `step` bytes apart.
+// G is there without the divisors of its rows, for weights are transformed most often; Aᵀ has them. The
+// results go `step` bytes apart.
 
 import { madd } from "./lanes";
 
+// Factors stand in memory. V8 makes a vector of a constant anew at each use, in three instructions; from
+// an address that it knows it loads one in a single instruction and checks nothing.
+const SIXTEENTH: usize = memory.data<f32>([0.0625]), EIGHTH: usize = memory.data<f32>([0.125]);
+const QUARTER: usize = memory.data<f32>([0.25]), HALF: usize = memory.data<f32>([0.5]);
+const TWO: usize = memory.data<f32>([2]), FOUR: usize = memory.data<f32>([4]);
+const EIGHT: usize = memory.data<f32>([8]), SIXTEEN: usize = memory.data<f32>([16]);
+const MINUS_1_25: usize = memory.data<f32>([-1.25]), MINUS_2_5: usize = memory.data<f32>([-2.5]);
+const MINUS_4: usize = memory.data<f32>([-4]), MINUS_4_25: usize = memory.data<f32>([-4.25]);
+const MINUS_5: usize = memory.data<f32>([-5]), PLUS_5_25: usize = memory.data<f32>([5.25]);
+
+// One over what Lagrange's interpolation divides by at ±1, ±2 and ±½, for 3 and for 5 taps; times the
+// point's powers 0 to 3.
+const ONE_3: usize = memory.data<f32>([-1.0 / 6]);
+const TWO_3: usize = memory.data<f32>([1.0 / 24, 1.0 / 12, 1.0 / 6, 1.0 / 3]);
+const ONE_5: usize = memory.data<f32>([-2.0 / 9]);
+const TWO_5: usize = memory.data<f32>([1.0 / 90, 1.0 / 45, 2.0 / 45, 4.0 / 45]);
+const HALF_5: usize = memory.data<f32>([32.0 / 45, 16.0 / 45, 8.0 / 45, 4.0 / 45]);
+
 // @ts-ignore: decorator
 @inline
-function scaled(v: v128, factor: f32): v128 {
-  return f32x4.mul(v, f32x4.splat(factor));
+function scaled(v: v128, factor: usize): v128 {
+  return f32x4.mul(v, v128.load32_splat(factor));
 }
 
 /** a + factor · b */
 // @ts-ignore: decorator
 @inline
-function plus(a: v128, b: v128, factor: f32): v128 {
-  return madd(a, b, f32x4.splat(factor));
+function plus(a: v128, b: v128, factor: usize): v128 {
+  return madd(a, b, v128.load32_splat(factor));
 }
 
 /** a + b and a − b at two places. */
@@ -30,10 +49,10 @@ function sumAndDifference(to: usize, step: usize, a: v128, b: v128): void {
 // @ts-ignore: decorator
 @inline
 export function points6(to: usize, step: usize, d0: v128, d1: v128, d2: v128, d3: v128, d4: v128, d5: v128): void {
-  v128.store(to, plus(plus(d4, d2, -5), d0, 4));
-  sumAndDifference(to + step, step, plus(d4, d2, -4), plus(d3, d1, -4));
-  sumAndDifference(to + 3 * step, step, f32x4.sub(d4, d2), scaled(f32x4.sub(d3, d1), 2));
-  v128.store(to + 5 * step, plus(plus(d5, d3, -5), d1, 4));
+  v128.store(to, plus(plus(d0, d2, MINUS_1_25), d4, QUARTER));
+  sumAndDifference(to + step, step, plus(d4, d2, MINUS_4), plus(d3, d1, MINUS_4));
+  sumAndDifference(to + 3 * step, step, f32x4.sub(d4, d2), scaled(f32x4.sub(d3, d1), TWO));
+  v128.store(to + 5 * step, plus(plus(d5, d3, MINUS_5), d1, FOUR));
 }
 
 /** Bᵀ on 8 inputs. */
@@ -42,17 +61,19 @@ export function points6(to: usize, step: usize, d0: v128, d1: v128, d2: v128, d3
 export function points8(
   to: usize, step: usize, d0: v128, d1: v128, d2: v128, d3: v128, d4: v128, d5: v128, d6: v128, d7: v128,
 ): void {
-  v128.store(to, plus(f32x4.sub(d0, d6), f32x4.sub(d4, d2), 5.25));
+  v128.store(to, plus(f32x4.sub(d0, d6), f32x4.sub(d4, d2), PLUS_5_25));
   sumAndDifference(
-    to + step, step, plus(f32x4.add(d2, d6), d4, -4.25), plus(f32x4.add(d1, d5), d3, -4.25),
+    to + step, step, plus(f32x4.add(d2, d6), d4, MINUS_4_25), plus(f32x4.add(d1, d5), d3, MINUS_4_25),
   );
   sumAndDifference(
-    to + 3 * step, step, plus(plus(d6, d4, -1.25), d2, 0.25), plus(plus(scaled(d5, 2), d3, -2.5), d1, 0.5),
+    to + 3 * step, step, plus(plus(d6, d4, MINUS_1_25), d2, QUARTER),
+    plus(plus(scaled(d5, TWO), d3, MINUS_2_5), d1, HALF),
   );
   sumAndDifference(
-    to + 5 * step, step, plus(plus(d6, d4, -5), d2, 4), plus(plus(scaled(d5, 0.5), d3, -2.5), d1, 2),
+    to + 5 * step, step, plus(plus(d6, d4, MINUS_5), d2, FOUR),
+    plus(plus(scaled(d5, HALF), d3, MINUS_2_5), d1, TWO),
   );
-  v128.store(to + 7 * step, plus(f32x4.sub(d7, d1), f32x4.sub(d3, d5), 5.25));
+  v128.store(to + 7 * step, plus(f32x4.sub(d7, d1), f32x4.sub(d3, d5), PLUS_5_25));
 }
 
 /** Aᵀ on 6 products. */
@@ -61,10 +82,10 @@ export function points8(
 export function outputs6(to: usize, step: usize, m0: v128, m1: v128, m2: v128, m3: v128, m4: v128, m5: v128): void {
   const even1 = f32x4.add(m1, m2), odd1 = f32x4.sub(m1, m2);
   const even2 = f32x4.add(m3, m4), odd2 = f32x4.sub(m3, m4);
-  v128.store(to, f32x4.add(m0, f32x4.add(even1, even2)));
-  v128.store(to + step, plus(odd1, odd2, 2));
-  v128.store(to + 2 * step, plus(even1, even2, 4));
-  v128.store(to + 3 * step, plus(f32x4.add(odd1, m5), odd2, 8));
+  v128.store(to, plus(plus(m0, even1, ONE_3), even2, TWO_3));
+  v128.store(to + step, plus(scaled(odd1, ONE_3), odd2, TWO_3 + 4));
+  v128.store(to + 2 * step, plus(scaled(even1, ONE_3), even2, TWO_3 + 8));
+  v128.store(to + 3 * step, plus(plus(m5, odd1, ONE_3), odd2, TWO_3 + 12));
 }
 
 /** Aᵀ on 8 products. */
@@ -76,20 +97,27 @@ export function outputs8(
   const even1 = f32x4.add(m1, m2), odd1 = f32x4.sub(m1, m2);
   const even2 = f32x4.add(m3, m4), odd2 = f32x4.sub(m3, m4);
   const evenHalf = f32x4.add(m5, m6), oddHalf = f32x4.sub(m5, m6);
-  v128.store(to, f32x4.add(f32x4.add(m0, even1), f32x4.add(even2, evenHalf)));
-  v128.store(to + step, plus(plus(odd1, odd2, 2), oddHalf, 0.5));
-  v128.store(to + 2 * step, plus(plus(even1, even2, 4), evenHalf, 0.25));
-  v128.store(to + 3 * step, plus(plus(f32x4.add(odd1, m7), odd2, 8), oddHalf, 0.125));
+  v128.store(to, plus(plus(plus(m0, even1, ONE_5), even2, TWO_5), evenHalf, HALF_5));
+  v128.store(to + step, plus(plus(scaled(odd1, ONE_5), odd2, TWO_5 + 4), oddHalf, HALF_5 + 4));
+  v128.store(to + 2 * step, plus(plus(scaled(even1, ONE_5), even2, TWO_5 + 8), evenHalf, HALF_5 + 8));
+  v128.store(to + 3 * step, plus(plus(plus(m7, odd1, ONE_5), odd2, TWO_5 + 12), oddHalf, HALF_5 + 12));
+}
+
+/** a + 4 · b, in additions: they need no factor. */
+// @ts-ignore: decorator
+@inline
+export function plusFour(a: v128, b: v128): v128 {
+  const twice = f32x4.add(b, b);
+  return f32x4.add(f32x4.add(a, twice), twice);
 }
 
 /** G on 3 taps. */
 // @ts-ignore: decorator
 @inline
 export function taps3(to: usize, step: usize, g0: v128, g1: v128, g2: v128): void {
-  const sixth: f32 = -1.0 / 6, part: f32 = 1.0 / 24;
-  v128.store(to, scaled(g0, 0.25));
-  sumAndDifference(to + step, step, scaled(f32x4.add(g0, g2), sixth), scaled(g1, sixth));
-  sumAndDifference(to + 3 * step, step, scaled(plus(g0, g2, 4), part), scaled(g1, 2 * part));
+  v128.store(to, g0);
+  sumAndDifference(to + step, step, f32x4.add(g0, g2), g1);
+  sumAndDifference(to + 3 * step, step, plusFour(g0, g2), f32x4.add(g1, g1));
   v128.store(to + 5 * step, g2);
 }
 
@@ -97,17 +125,11 @@ export function taps3(to: usize, step: usize, g0: v128, g1: v128, g2: v128): voi
 // @ts-ignore: decorator
 @inline
 export function taps5(to: usize, step: usize, g0: v128, g1: v128, g2: v128, g3: v128, g4: v128): void {
-  const one: f32 = -2.0 / 9, two: f32 = 1.0 / 90, half: f32 = 32.0 / 45;
   v128.store(to, g0);
+  sumAndDifference(to + step, step, f32x4.add(f32x4.add(g0, g2), g4), f32x4.add(g1, g3));
+  sumAndDifference(to + 3 * step, step, plus(plus(g0, g2, FOUR), g4, SIXTEEN), scaled(plus(g1, g3, FOUR), TWO));
   sumAndDifference(
-    to + step, step, scaled(f32x4.add(f32x4.add(g0, g2), g4), one), scaled(f32x4.add(g1, g3), one),
-  );
-  sumAndDifference(
-    to + 3 * step, step, scaled(plus(plus(g0, g2, 4), g4, 16), two), scaled(plus(g1, g3, 4), 2 * two),
-  );
-  sumAndDifference(
-    to + 5 * step, step, scaled(plus(plus(g0, g2, 0.25), g4, 0.0625), half),
-    scaled(plus(g1, g3, 0.25), 0.5 * half),
+    to + 5 * step, step, plus(plus(g0, g2, QUARTER), g4, SIXTEENTH), scaled(plus(g1, g3, QUARTER), HALF),
   );
   v128.store(to + 7 * step, g4);
 }
@@ -117,8 +139,8 @@ export function taps5(to: usize, step: usize, g0: v128, g1: v128, g2: v128, g3: 
 @inline
 export function spread6(to: usize, step: usize, e0: v128, e1: v128, e2: v128, e3: v128): void {
   v128.store(to, e0);
-  sumAndDifference(to + step, step, f32x4.add(e0, e2), f32x4.add(e1, e3));
-  sumAndDifference(to + 3 * step, step, plus(e0, e2, 4), scaled(plus(e1, e3, 4), 2));
+  sumAndDifference(to + step, step, scaled(f32x4.add(e0, e2), ONE_3), scaled(f32x4.add(e1, e3), ONE_3));
+  sumAndDifference(to + 3 * step, step, scaled(plus(e0, e2, FOUR), TWO_3), scaled(plus(e1, e3, FOUR), TWO_3 + 4));
   v128.store(to + 5 * step, e3);
 }
 
@@ -127,9 +149,11 @@ export function spread6(to: usize, step: usize, e0: v128, e1: v128, e2: v128, e3
 @inline
 export function spread8(to: usize, step: usize, e0: v128, e1: v128, e2: v128, e3: v128): void {
   v128.store(to, e0);
-  sumAndDifference(to + step, step, f32x4.add(e0, e2), f32x4.add(e1, e3));
-  sumAndDifference(to + 3 * step, step, plus(e0, e2, 4), scaled(plus(e1, e3, 4), 2));
-  sumAndDifference(to + 5 * step, step, plus(e0, e2, 0.25), scaled(plus(e1, e3, 0.25), 0.5));
+  sumAndDifference(to + step, step, scaled(f32x4.add(e0, e2), ONE_5), scaled(f32x4.add(e1, e3), ONE_5));
+  sumAndDifference(to + 3 * step, step, scaled(plus(e0, e2, FOUR), TWO_5), scaled(plus(e1, e3, FOUR), TWO_5 + 4));
+  sumAndDifference(
+    to + 5 * step, step, scaled(plus(e0, e2, QUARTER), HALF_5), scaled(plus(e1, e3, QUARTER), HALF_5 + 4),
+  );
   v128.store(to + 7 * step, e3);
 }
 
@@ -137,11 +161,10 @@ export function spread8(to: usize, step: usize, e0: v128, e1: v128, e2: v128, e3
 // @ts-ignore: decorator
 @inline
 export function collect3(to: usize, step: usize, m0: v128, m1: v128, m2: v128, m3: v128, m4: v128, m5: v128): void {
-  const sixth: f32 = -1.0 / 6, part: f32 = 1.0 / 24;
-  const even1 = scaled(f32x4.add(m1, m2), sixth), even2 = scaled(f32x4.add(m3, m4), part);
-  v128.store(to, plus(f32x4.add(even1, even2), m0, 0.25));
-  v128.store(to + step, plus(scaled(f32x4.sub(m1, m2), sixth), f32x4.sub(m3, m4), 2 * part));
-  v128.store(to + 2 * step, plus(f32x4.add(even1, m5), even2, 4));
+  const even1 = f32x4.add(m1, m2), even2 = f32x4.add(m3, m4);
+  v128.store(to, f32x4.add(f32x4.add(even1, even2), m0));
+  v128.store(to + step, plus(f32x4.sub(m1, m2), f32x4.sub(m3, m4), TWO));
+  v128.store(to + 2 * step, plus(f32x4.add(even1, m5), even2, FOUR));
 }
 
 /** Gᵀ, the transpose of taps5: the gradients of 5 taps. */
@@ -150,13 +173,12 @@ export function collect3(to: usize, step: usize, m0: v128, m1: v128, m2: v128, m
 export function collect5(
   to: usize, step: usize, m0: v128, m1: v128, m2: v128, m3: v128, m4: v128, m5: v128, m6: v128, m7: v128,
 ): void {
-  const one: f32 = -2.0 / 9, two: f32 = 1.0 / 90, half: f32 = 32.0 / 45;
-  const even1 = scaled(f32x4.add(m1, m2), one), odd1 = scaled(f32x4.sub(m1, m2), one);
-  const even2 = scaled(f32x4.add(m3, m4), two), odd2 = scaled(f32x4.sub(m3, m4), two);
-  const evenHalf = scaled(f32x4.add(m5, m6), half), oddHalf = scaled(f32x4.sub(m5, m6), half);
+  const even1 = f32x4.add(m1, m2), odd1 = f32x4.sub(m1, m2);
+  const even2 = f32x4.add(m3, m4), odd2 = f32x4.sub(m3, m4);
+  const evenHalf = f32x4.add(m5, m6), oddHalf = f32x4.sub(m5, m6);
   v128.store(to, f32x4.add(f32x4.add(m0, even1), f32x4.add(even2, evenHalf)));
-  v128.store(to + step, plus(plus(odd1, odd2, 2), oddHalf, 0.5));
-  v128.store(to + 2 * step, plus(plus(even1, even2, 4), evenHalf, 0.25));
-  v128.store(to + 3 * step, plus(plus(odd1, odd2, 8), oddHalf, 0.125));
-  v128.store(to + 4 * step, plus(plus(f32x4.add(even1, m7), even2, 16), evenHalf, 0.0625));
+  v128.store(to + step, plus(plus(odd1, odd2, TWO), oddHalf, HALF));
+  v128.store(to + 2 * step, plus(plus(even1, even2, FOUR), evenHalf, QUARTER));
+  v128.store(to + 3 * step, plus(plus(odd1, odd2, EIGHT), oddHalf, EIGHTH));
+  v128.store(to + 4 * step, plus(plus(f32x4.add(even1, m7), even2, SIXTEEN), evenHalf, SIXTEENTH));
 }

@@ -98,10 +98,11 @@ async function convPeer(options: PeerOptions, variant?: "direct"): Promise<ConvP
       };
       const passes = {
         forward() {
-          const x = operand(values.x, xShape);
-          const weight = prepareConv(operand(values.weight, weightShape), options);
-          operands.push(weight.packed);
-          return () => conv2d(x, weight, null, { stride, padding });
+          const x = operand(values.x, xShape), weight = operand(values.weight, weightShape);
+          if (options.algorithm === "winograd") return () => conv2d(x, weight, null, options);
+          const prepared = prepareConv(weight);
+          operands.push(prepared.packed);
+          return () => conv2d(x, prepared, null, options);
         },
         dx() {
           const dy = operand(values.dy, yShape), weight = operand(values.weight, weightShape);

@@ -58,13 +58,11 @@ export interface Kernels {
     g: Conv2dGeometry,
     relu: boolean,
   ): void;
-  /** Transforms [outC, inC/groups, k, k], ⌈k/stride⌉ = 3 or 5, for {@linkcode Kernels.winograd}. */
-  packWinograd(weight: Tensor, groups: number, stride: number): Tensor;
-  /** As conv2d without dilation, by Winograd's minimal filtering. */
+  /** As conv2d without dilation, by Winograd's minimal filtering; ⌈k/stride⌉ = 3 or 5. */
   winograd(
     y: Tensor,
     x: Tensor,
-    packed: Tensor,
+    weight: Tensor,
     bias: Tensor | null,
     g: Conv2dGeometry,
     relu: boolean,
@@ -125,10 +123,8 @@ export interface Kernels {
   conv2dBackwardInput(dx: Tensor, dy: Tensor, packed: Tensor, g: Conv2dGeometry): void;
   /** dw += dy · columnsᵀ. */
   conv2dBackwardWeight(dw: Tensor, dy: Tensor, x: Tensor, g: Conv2dGeometry): void;
-  /** Transforms [outC, inC/groups, k, k], k = 3 or 5, for {@linkcode Kernels.winogradBackwardInput}. */
-  packWinogradTransposed(weight: Tensor, groups: number): Tensor;
-  /** As conv2dBackwardInput with stride and dilation 1, by Winograd's minimal filtering. */
-  winogradBackwardInput(dx: Tensor, dy: Tensor, packed: Tensor, g: Conv2dGeometry): void;
+  /** As conv2dBackwardInput with stride and dilation 1, by Winograd's minimal filtering; k = 3 or 5. */
+  winogradBackwardInput(dx: Tensor, dy: Tensor, weight: Tensor, g: Conv2dGeometry): void;
   /** As conv2dBackwardWeight without dilation, by Winograd's minimal filtering; dw += …. */
   winogradBackwardWeight(dw: Tensor, dy: Tensor, x: Tensor, g: Conv2dGeometry): void;
   /** db += Σ dy over all axes but the second. */

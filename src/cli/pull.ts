@@ -38,7 +38,7 @@ export async function pullModel(args: PullArgs): Promise<number> {
     clear();
     const { size } = await Deno.stat(path);
     const there = cached ? ", which was there already" : "";
-    print(`${name} ${precision}, ${megabytes(size)}: ${path}${there}`);
+    if (!quiet) print(`${name} ${precision}, ${megabytes(size)}: ${path}${there}`);
     return 0;
   } finally {
     clear();

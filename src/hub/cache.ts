@@ -8,9 +8,13 @@ import { type StoredPrecision, storedPrecisions } from "../weights/convert.ts";
 
 /** A model in the cache. */
 export interface CachedModel {
+  /** What the catalogue calls it. */
   readonly name: string;
+  /** How its weights are stored. */
   readonly precision: StoredPrecision;
+  /** The file. */
   readonly path: string;
+  /** Its size. */
   readonly bytes: number;
   /** When it was pulled. */
   readonly time: Date;

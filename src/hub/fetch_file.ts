@@ -104,9 +104,9 @@ async function fetchRest(
   try {
     answer = await request(url, { signal, stallMs, headers });
   } catch (error) {
-    if (!(error instanceof HttpError) || error.status !== 416 || have === 0) throw error;
-    await file.truncate(0); // the server has no more than that: not these bytes
-    return await fetchRest(url, file, 0, options);
+    // the server has no more than that: either all is there, or the hash will not be right
+    if (error instanceof HttpError && error.status === 416 && have > 0) return;
+    throw error;
   }
   const { response, body } = answer;
   try {

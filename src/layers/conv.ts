@@ -26,7 +26,6 @@ import {
   type ConvAlgorithm,
   prepareConv,
   type PreparedConv,
-  type PrepareOptions,
   suitsWinograd,
 } from "../ops/prepared_conv.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
@@ -42,7 +41,7 @@ export interface BiasOptions {
 /** With fewer channels the transforms cost more than they save. */
 const winogradChannels = 12;
 
-/** What the convolutions of all ranks share: their parameters, laid out for the kernel once. */
+/** What the convolutions of all ranks share: their parameters, laid out once for a direct kernel. */
 export abstract class Conv extends FusingLayer {
   /** The parameters by name. */
   override readonly parameters: Readonly<Record<string, Parameter>>;
@@ -89,7 +88,8 @@ export abstract class Conv extends FusingLayer {
 
   /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
-    const y = this.convolve(x, this.prepared(), this.optional("bias"), options);
+    const weight = this.algorithm === "direct" ? this.prepared() : this.value("weight");
+    const y = this.convolve(x, weight, this.optional("bias"), options);
     this.save(x, ...(options.activation ? [y] : []));
     return y;
   }
@@ -110,7 +110,7 @@ export abstract class Conv extends FusingLayer {
   /** The operation of the layer's rank. */
   protected abstract convolve(
     x: Tensor,
-    weight: PreparedConv,
+    weight: Tensor | PreparedConv,
     bias: Tensor | null,
     options: ForwardOptions,
   ): Tensor;
@@ -141,14 +141,14 @@ export abstract class Conv extends FusingLayer {
     old?.weight.dispose();
     this.#prepared = undefined;
     const groups = this.inChannels / this.weightShape[1];
-    const weight = prepareConv(of, { groups, ...this.preparation });
+    const weight = prepareConv(of, { groups });
     this.#prepared = { weight, of, version: of.version };
     return weight;
   }
 
-  /** What the weights are laid out for. */
-  protected get preparation(): PrepareOptions {
-    return {};
+  /** How it is computed. */
+  get algorithm(): ConvAlgorithm {
+    return "direct";
   }
 }
 
@@ -190,14 +190,8 @@ export class Conv2d extends Conv {
     checkAlgorithm("Conv2d", this.algorithm, this.weightShape, options.stride, options.dilation);
   }
 
-  /** Winograd's where it can be used and pays. */
-  protected override get preparation(): PrepareOptions {
-    const [stride] = [this.options.stride ?? 1].flat();
-    return { algorithm: this.algorithm, stride };
-  }
-
   /** The algorithm that the options name, or the faster one. */
-  get algorithm(): ConvAlgorithm {
+  override get algorithm(): ConvAlgorithm {
     const { stride = 1, dilation = 1, algorithm } = this.options;
     const [outC, groupC] = this.weightShape, [step] = [stride].flat();
     const channels = groupC * step ** 2, groupOutC = outC * groupC / this.inChannels;
@@ -215,11 +209,11 @@ export class Conv2d extends Conv {
   /** See {@linkcode Conv.convolve}. */
   protected override convolve(
     x: Tensor,
-    weight: PreparedConv,
+    weight: Tensor | PreparedConv,
     bias: Tensor | null,
     options: ForwardOptions,
   ): Tensor {
-    return conv2d(x, weight, bias, { ...this.options, ...options });
+    return conv2d(x, weight, bias, { ...this.options, algorithm: this.algorithm, ...options });
   }
 
   /** See {@linkcode Conv.inputGradient}. */
@@ -269,7 +263,7 @@ export class Conv1d extends Conv {
   /** See {@linkcode Conv.convolve}. */
   protected override convolve(
     x: Tensor,
-    weight: PreparedConv,
+    weight: Tensor | PreparedConv,
     bias: Tensor | null,
     options: ForwardOptions,
   ): Tensor {

@@ -15,11 +15,11 @@ import { interpolations } from "../image/resize.ts";
 import { shown } from "../weights/text.ts";
 import type { WeightsFile } from "../weights/tensor_file.ts";
 
-/** The networks that a file may describe. */
-export const architectures = ["alexnet", "alexnet-tiny"] as const;
-
 /** The name of a network. */
-export type Architecture = typeof architectures[number];
+export type Architecture = "alexnet" | "alexnet-tiny";
+
+/** The networks that a file may describe. */
+export const architectures: readonly Architecture[] = ["alexnet", "alexnet-tiny"];
 
 /** What a file says about its network. */
 export interface Description {

@@ -15,7 +15,7 @@ import {
   conv2dGeometry,
   type Conv2dOptions,
 } from "./conv_geometry.ts";
-import { checkAlgorithm, PreparedConv } from "./prepared_conv.ts";
+import { type AlgorithmOptions, checkAlgorithm, PreparedConv } from "./prepared_conv.ts";
 
 /** What an operation may do besides: fuse a ReLU, write to a tensor that is there. */
 export interface FusedOptions {
@@ -29,7 +29,7 @@ export interface FusedOptions {
  * y[n, o, i, j] = Σ x[n, c, i·stride + k·dilation − padding, …] · weight[o, c, k, l] + bias[o].
  *
  * @param x [N, C, H, W].
- * @param weight [outC, C/groups, kH, kW], or the same prepared.
+ * @param weight [outC, C/groups, kH, kW], or the same prepared for "direct".
  * @param bias [outC], or null for none.
  * @returns [N, outC, oH, oW].
  * @throws {ArgumentError} when shapes and options do not fit together.
@@ -50,7 +50,7 @@ export function conv2d(
   x: Tensor,
   weight: Tensor | PreparedConv,
   bias: Tensor | null,
-  options: Conv2dOptions & FusedOptions = {},
+  options: Conv2dOptions & FusedOptions & AlgorithmOptions = {},
 ): Tensor {
   const op = "conv2d";
   checkOperands(op, x, weight);
@@ -109,27 +109,24 @@ function convolve(
   bias: Tensor | null,
   g: Conv2dGeometry,
   shape: Shape,
-  options: FusedOptions,
+  { activation, out, algorithm = "direct" }: FusedOptions & AlgorithmOptions,
 ): Tensor {
   if (bias) checkTensor(op, "bias", bias, x, [g.outC]);
-  const relu = fusesRelu(op, options);
+  const relu = fusesRelu(op, { activation });
+  checkAlgorithm(op, algorithm, weight.shape, [g.strideH, g.strideW], [g.dilationH, g.dilationW]);
   if (weight instanceof PreparedConv) {
-    const { packed, options: { groups, algorithm, stride } } = weight;
+    const { packed, options: { groups } } = weight;
     if (groups !== g.groups) {
       throw new ArgumentError(op, "groups", g.groups, `${groups}, as prepared`);
     }
-    const target = { shape, out: options.out, reads: [packed, bias] };
-    if (algorithm === "direct") {
-      return produce(op, x, target, (y) => x.backend.conv2d(y, x, packed, bias, g, relu));
+    if (algorithm !== "direct") {
+      throw new ArgumentError(op, "algorithm", algorithm, '"direct" with prepared weights');
     }
-    if (g.strideH !== stride || g.strideW !== stride) {
-      throw new ArgumentError(op, "stride", [g.strideH, g.strideW], `${stride}, as prepared`);
-    }
-    checkAlgorithm(op, algorithm, weight.shape, stride, [g.dilationH, g.dilationW]);
-    return produce(op, x, target, (y) => x.backend.winograd(y, x, packed, bias, g, relu));
+    const target = { shape, out, reads: [packed, bias] };
+    return produce(op, x, target, (y) => x.backend.conv2d(y, x, packed, bias, g, relu));
   }
-  const target = { shape, out: options.out, reads: [weight, bias] };
-  return produce(op, x, target, (y) => {
+  return produce(op, x, { shape, out, reads: [weight, bias] }, (y) => {
+    if (algorithm === "winograd") return x.backend.winograd(y, x, weight, bias, g, relu);
     using packed = x.backend.packConv2d(weight, g.groups);
     x.backend.conv2d(y, x, packed, bias, g, relu);
   });

@@ -45,10 +45,8 @@ export function conv2dBackwardInput(
   if (algorithm === "direct" || g.strideH > 1) {
     return backwardInput(op, dy, weight, g, inputShape, out);
   }
-  return produce(op, dy, { shape: inputShape, out, reads: [weight] }, (dx) => {
-    using packed = dy.backend.packWinogradTransposed(weight, g.groups);
-    dy.backend.winogradBackwardInput(dx, dy, packed, g);
-  });
+  const target = { shape: inputShape, out, reads: [weight] };
+  return produce(op, dy, target, (dx) => dy.backend.winogradBackwardInput(dx, dy, weight, g));
 }
 
 /**

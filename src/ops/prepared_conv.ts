@@ -27,14 +27,12 @@ export interface AlgorithmOptions {
 }
 
 /** What weights are laid out for. */
-export interface PrepareOptions extends AlgorithmOptions {
+export interface PrepareOptions {
   /** Groups that input and output channels are split into. Default 1. */
   readonly groups?: number;
-  /** The step between windows, on both axes; "winograd" has to know it. Default 1. */
-  readonly stride?: number;
 }
 
-/** Weights laid out for a backend's kernel by {@linkcode prepareConv}; the caller's to dispose. */
+/** Weights laid out for "direct" by {@linkcode prepareConv}; the caller's to dispose. */
 export class PreparedConv implements Disposable {
   /**
    * See {@linkcode prepareConv}.
@@ -61,28 +59,24 @@ export class PreparedConv implements Disposable {
 }
 
 /**
- * Lays weights out for {@linkcode conv1d} or {@linkcode conv2d}, so that many calls share the work.
+ * Lays weights out for {@linkcode conv1d} or {@linkcode conv2d}, so that many direct calls share the
+ * work; "winograd" takes them as they are.
  *
  * @param weight [outC, inC/groups, K] or [outC, inC/groups, kH, kW].
  */
 export function prepareConv(weight: Tensor, options: PrepareOptions = {}): PreparedConv {
   const op = "prepareConv";
-  const { groups = 1, algorithm = "direct", stride = 1 } = options;
+  const { groups = 1 } = options;
   checkTensor(op, "weight", weight, weight);
   const { shape, backend } = weight;
   if (shape.length !== 3 && shape.length !== 4) {
     throw new ArgumentError(op, "the shape of weight", shape, "[outC, inC/groups, (kH,) kW]");
   }
   checkInteger(op, "groups", groups, 1);
-  checkInteger(op, "stride", stride, 1);
   if (shape[0] % groups !== 0) {
     throw new ArgumentError(op, "groups", groups, `a divisor of the ${shape[0]} output channels`);
   }
-  checkAlgorithm(op, algorithm, shape, stride);
-  const packed = algorithm === "direct"
-    ? backend.packConv2d(weight, groups)
-    : backend.packWinograd(weight, groups, stride);
-  return new PreparedConv(shape, packed, { groups, algorithm, stride });
+  return new PreparedConv(shape, backend.packConv2d(weight, groups), { groups });
 }
 
 /** Whether "winograd" can compute a convolution with weights of this shape, stride and dilation. */

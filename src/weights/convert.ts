@@ -10,14 +10,14 @@ import { quantize, scaleName } from "./quantized.ts";
 import { layOut, type TensorToWrite } from "./safetensors_writer.ts";
 import { isWeight, type WeightsFile } from "./tensor_file.ts";
 
-/** How weights can be stored. */
-export const storedPrecisions = ["f32", "f16", "int8"] as const;
-
 /**
  * How weights are stored: "f32" as they are, "f16" rounded to half precision, "int8" as integers of 8
  * bits with a scale for each output channel or feature. What has but one axis (a bias) stays "f32".
  */
-export type StoredPrecision = typeof storedPrecisions[number];
+export type StoredPrecision = "f32" | "f16" | "int8";
+
+/** All ways to store weights. */
+export const storedPrecisions: readonly StoredPrecision[] = ["f32", "f16", "int8"];
 
 /** A file that is written anywhere. */
 export interface ByteSink {

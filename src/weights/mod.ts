@@ -11,5 +11,6 @@ export { writeOnnx } from "./onnx_writer.ts";
 export { openWeights } from "./open.ts";
 export { type TensorToWrite, writeSafetensors } from "./safetensors_writer.ts";
 export { blobSource, type ByteSource, bytesSource, fileSource } from "./source.ts";
+export type { Chunks } from "../download.ts";
 export { streamSource } from "./stream_source.ts";
 export type { WeightsFile, WeightsFormat, WeightSink } from "./tensor_file.ts";

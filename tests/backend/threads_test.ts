@@ -6,7 +6,7 @@ import type { Backend } from "../../src/backend.ts";
 import { ArgumentError, PembrokeError } from "../../src/errors.ts";
 import { BatchNorm2d, Conv2d, Flatten, Linear } from "../../src/layers/mod.ts";
 import { Dropout, MaxPool2d, ReLU, Sequential } from "../../src/layers/mod.ts";
-import { conv2d, crossEntropy, prepareConv, relu } from "../../src/ops/mod.ts";
+import { conv2d, crossEntropy, relu } from "../../src/ops/mod.ts";
 import { Tensor } from "../../src/tensor.ts";
 import { AdamW, type Optimizer, SGD } from "../../src/train/mod.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "../assert.ts";
@@ -72,8 +72,7 @@ async function convolved(backend: Backend): Promise<Int32Array[]> {
   const draw = new Draw(6);
   using x = upload(backend, draw.floats([40, 64, 26, 27]));
   using w = upload(backend, draw.floats([64, 64, 3, 3]));
-  using prepared = prepareConv(w, { algorithm: "winograd" });
-  using y = conv2d(x, prepared, null, { padding: 1, activation: "relu" });
+  using y = conv2d(x, w, null, { padding: 1, activation: "relu", algorithm: "winograd" });
   return [bits(await y.read())];
 }
 

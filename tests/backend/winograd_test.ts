@@ -5,8 +5,11 @@ import {
   conv2d,
   conv2dBackwardInput,
   conv2dBackwardWeight,
+  type Conv2dOptions,
   prepareConv,
+  type PreparedConv,
 } from "../../src/ops/mod.ts";
+import type { Tensor } from "../../src/tensor.ts";
 import { assert, assertAllClose, assertEquals, assertThrows } from "../assert.ts";
 import { testOnEveryBackend } from "../backends.ts";
 import * as reference from "../reference.ts";
@@ -47,14 +50,8 @@ async function check(backend: Backend, c: Case, draw = new Draw(1)): Promise<voi
   const plain = reference.conv2d(x, w, bias, strides);
   const expected = relu ? reference.relu(plain) : plain;
   const y = await compute(backend, [x, w, bias], expected.shape, (out, x, w, bias) => {
-    using prepared = prepareConv(w, { groups, stride, algorithm });
-    return conv2d(x, prepared, bias, {
-      padding,
-      groups,
-      stride,
-      activation: relu ? "relu" : undefined,
-      out,
-    });
+    const activation = relu ? "relu" : undefined;
+    return conv2d(x, w, bias, { ...options, activation, out });
   });
   const [outC, groupC, k] = c.w;
   assertAllClose(y, expected.data, {
@@ -104,8 +101,8 @@ testOnEveryBackend("winograd is right on each side of every edge of a tile", asy
 });
 
 testOnEveryBackend("winograd is right on each side of a panel of channels", async (backend) => {
-  for (const outC of [1, 3, 4, 5, 7, 8, 9]) {
-    for (const inC of [1, 2, 7]) {
+  for (const outC of [1, 3, 4, 5, 7, 8, 9, 12, 13, 17]) {
+    for (const inC of [1, 2, 7, 9, 16]) {
       await check(backend, { x: [1, inC, 6, 7], w: [outC, inC, 3, 3], padding: [1, 1, 1, 1] });
       await check(backend, { x: [1, inC, 6, 7], w: [outC, inC, 5, 5], bias: false });
     }
@@ -170,8 +167,7 @@ testOnEveryBackend("winograd hands NaN to every output that sees it", async (bac
     9,
   ]);
   using w = backend.upload(new Float32Array(9).fill(1), [1, 1, 3, 3]);
-  using prepared = prepareConv(w, { algorithm: "winograd" });
-  using y = conv2d(x, prepared, null);
+  using y = conv2d(x, w, null, { algorithm: "winograd" });
   const values = await y.read();
   for (const row of [2, 3, 4]) {
     for (const column of [2, 3, 4]) assert(Number.isNaN(values[row * 7 + column]));
@@ -183,18 +179,21 @@ testOnEveryBackend("winograd is refused where it cannot be used", (backend) => {
   using wide = backend.upload(new Float32Array(15), [1, 1, 3, 5]);
   using x = backend.upload(new Float32Array(81), [1, 1, 9, 9]);
   const algorithm = "winograd";
-  assertThrows(() => prepareConv(wide, { algorithm }), ArgumentError, "3 or 5 taps");
-  assertThrows(() => prepareConv(w, { algorithm, stride: 2 }), ArgumentError, "3 or 5 taps");
-  using prepared = prepareConv(w, { algorithm });
-  assertThrows(() => conv2d(x, prepared, null, { stride: 2 }), ArgumentError, "1, as prepared");
-  assertThrows(() => conv2d(x, prepared, null, { dilation: [1, 2] }), ArgumentError, "winograd");
+  const refused = (weight: Tensor | PreparedConv, options: Conv2dOptions, says: string) =>
+    assertThrows(() => conv2d(x, weight, null, { algorithm, ...options }), ArgumentError, says);
+  refused(wide, {}, "3 or 5 taps");
+  refused(w, { stride: 2 }, "3 or 5 taps");
+  refused(w, { stride: [1, 2] }, "3 or 5 taps");
+  refused(w, { dilation: [1, 2] }, "dilation 1");
+  using prepared = prepareConv(w);
+  refused(prepared, {}, '"direct" with prepared weights');
   const dilated = { algorithm, dilation: 2 } as const;
   using dy = backend.upload(new Float32Array(25), [1, 1, 5, 5]);
   assertThrows(() => conv2dBackwardInput(dy, w, x.shape, dilated), ArgumentError, "dilation 1");
   assertThrows(() => conv2dBackwardWeight(dy, x, w.shape, dilated), ArgumentError, "dilation 1");
   // deno-lint-ignore no-explicit-any
   const unknown = { algorithm: "fft" as any };
-  assertThrows(() => prepareConv(w, unknown), ArgumentError, '"direct" or "winograd"');
+  assertThrows(() => conv2d(x, w, null, unknown), ArgumentError, '"direct" or "winograd"');
 });
 
 testOnEveryBackend("Conv2d takes winograd where it pays, direct when told", async (backend) => {

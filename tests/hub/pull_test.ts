@@ -218,6 +218,15 @@ Deno.test("pull() takes another file from a mirror only if its hash is given", a
   });
 });
 
+Deno.test("pull() of a file of unknown size that has arrived whole fetches nothing again", async () => {
+  await withServer({}, async ({ folder, server, pull }) => {
+    const mirror = { url: server.url, sha256: sha256(bytes) };
+    await Deno.writeFile(`${folder}/tiny-${part}`, bytes);
+    await assertRight((await pull(mirror, { sha256: "0".repeat(64) })).path);
+    assertEquals(server.asked, [`bytes=${bytes.length}-`]);
+  });
+});
+
 Deno.test("pull() refuses what is verified and not the network's weights", async () => {
   const page = new TextEncoder().encode("<!doctype html>Log in");
   const changes = { bytes: page.length, sha256: sha256(page) };

@@ -80,9 +80,17 @@ async function answer(
   for (let at = start; at < end && !response.destroyed; at += 1 << 18) {
     if (pauseMs) await pause(pauseMs);
     const more = response.write(bytes.subarray(at, Math.min(end, at + (1 << 18))));
-    if (!more) await Promise.race([once(response, "drain"), once(response, "close")]);
+    if (!more) await drained(response);
   }
   if (end === start + stallAfter) response.flushHeaders();
   else if (end === bytes.length) response.end();
   else response.destroy();
+}
+
+/** Waits until there is room, or nobody reads any more. */
+async function drained(response: ServerResponse): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  response.on("drain", resolve).on("close", resolve);
+  await promise;
+  response.off("drain", resolve).off("close", resolve);
 }

@@ -102,6 +102,16 @@ testOnEveryBackend("Sequential writes to `out` and takes no memory once warm", (
   assertEquals(backend.bytesInUse, warm);
 });
 
+testOnEveryBackend("Conv2d by winograd holds its weights once", (backend) => {
+  using conv = new nn.Conv2d(16, 16, 3, { padding: 1 }).init(backend);
+  assertEquals(conv.algorithm, "winograd");
+  using x = backend.upload(wave([1, 16, 5, 5]), [1, 16, 5, 5]);
+  using out = backend.empty(x.shape);
+  const before = backend.bytesInUse;
+  conv.forward(x, { out });
+  assertEquals(backend.bytesInUse, before);
+});
+
 testOnEveryBackend("Sequential of views alone is a view", async (backend) => {
   const net = new nn.Sequential([new nn.Dropout(), new nn.Flatten()]);
   using x = backend.upload(wave([2, 3, 2]), [2, 3, 2]);

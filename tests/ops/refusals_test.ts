@@ -12,11 +12,7 @@ import { untouched, untouchedBackend } from "./untouched.ts";
 const x = untouched([2, 4, 6, 5]), w = untouched([8, 4, 3, 3]), bias = untouched([8]);
 const row = untouched([2, 4, 9]), rowW = untouched([8, 4, 3]);
 const foreign = untouched([8, 4, 3, 3], untouchedBackend());
-const prepared = new ops.PreparedConv([8, 2, 3, 3], untouched([999]), {
-  groups: 2,
-  algorithm: "direct",
-  stride: 1,
-});
+const prepared = new ops.PreparedConv([8, 2, 3, 3], untouched([999]), { groups: 2 });
 const vector = untouched([4]), matrix = untouched([3, 5]);
 
 /** A value that only plain JavaScript can pass. */

@@ -54,17 +54,10 @@ export abstract class WasmForward extends WasmMemory {
     );
   }
 
-  packWinograd(weight: Tensor, groups: number, stride: number): Tensor {
-    const [outC, c, k] = weight.shape, sizes = [outC, c, k, stride, groups] as const;
-    const packed = this.empty([this.kernels.winogradPackedSize(...sizes)]);
-    this.kernels.winogradPack(this.out(packed), this.at(weight), ...sizes);
-    return packed;
-  }
-
   winograd(
     y: Tensor,
     x: Tensor,
-    packed: Tensor,
+    weight: Tensor,
     bias: Tensor | null,
     g: Conv2dGeometry,
     relu: boolean,
@@ -75,8 +68,8 @@ export abstract class WasmForward extends WasmMemory {
     ));
     // deno-fmt-ignore
     this.kernels.winograd(
-      this.out(y), this.at(x), this.at(packed), this.at(bias), scratch, g.n, g.inC, g.h, g.w,
-      g.outC, g.oh, g.ow, g.kh, g.strideH, g.top, g.left, g.groups, Number(relu),
+      this.out(y), this.at(x), this.at(weight), this.at(bias), scratch, g.n, g.inC, g.h, g.w,
+      g.outC, g.oh, g.ow, g.kh, g.strideH, g.top, g.left, g.groups, Number(relu), 0,
     );
   }
 

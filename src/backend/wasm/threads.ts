@@ -30,8 +30,6 @@ export const sharedKernels = [
   "sgdStep",
   "winograd",
   "winogradBackwardWeight",
-  "winogradPack",
-  "winogradPackTransposed",
 ] as const satisfies readonly (keyof Exports)[];
 
 /** Bytes that the threads talk through, and bytes for each of them alone. */

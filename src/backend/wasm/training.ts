@@ -35,22 +35,15 @@ export abstract class WasmTraining extends WasmForward {
     );
   }
 
-  packWinogradTransposed(weight: Tensor, groups: number): Tensor {
-    const [outC, c, k] = weight.shape;
-    const packed = this.empty([this.kernels.winogradPackedTransposedSize(outC, c, k)]);
-    this.kernels.winogradPackTransposed(this.out(packed), this.at(weight), outC, c, k, groups);
-    return packed;
-  }
-
-  winogradBackwardInput(dx: Tensor, dy: Tensor, packed: Tensor, g: Conv2dGeometry): void {
+  winogradBackwardInput(dx: Tensor, dy: Tensor, weight: Tensor, g: Conv2dGeometry): void {
     // deno-fmt-ignore
     const scratch = this.scratchOf(this.kernels.winogradScratchSize(
       g.n, g.outC, g.inC, g.h, g.w, g.kh, 1, g.groups,
     ));
     // deno-fmt-ignore
     this.kernels.winograd(
-      this.out(dx), this.at(dy), this.at(packed), 0, scratch, g.n, g.outC, g.oh, g.ow, g.inC, g.h,
-      g.w, g.kh, 1, g.kh - 1 - g.top, g.kh - 1 - g.left, g.groups, 0,
+      this.out(dx), this.at(dy), this.at(weight), 0, scratch, g.n, g.outC, g.oh, g.ow, g.inC, g.h,
+      g.w, g.kh, 1, g.kh - 1 - g.top, g.kh - 1 - g.left, g.groups, 0, 1,
     );
   }
 

@@ -50,9 +50,5 @@ export const kernels = [
   "winograd",
   "winogradBackwardScratchSize",
   "winogradBackwardWeight",
-  "winogradPack",
-  "winogradPackTransposed",
-  "winogradPackedSize",
-  "winogradPackedTransposedSize",
   "winogradScratchSize",
 ] as const;
