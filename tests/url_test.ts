@@ -5,6 +5,7 @@
 
 import { type Outcome, run, TempFolder } from "./cli/run.ts";
 import { assert, assertEquals } from "./assert.ts";
+import { Server } from "./server.ts";
 import { Served } from "./served.ts";
 
 /** What a program of these lines does; `HOST` in them is where the library comes from. */
@@ -100,18 +101,21 @@ Deno.test("the library by URL: layers, training, threads and the bundled model",
   assertEquals(other, []);
 });
 
-Deno.test("the command by URL classifies a photo", async () => {
+Deno.test("the command by URL classifies a photo, and serves", async () => {
   await using folder = await TempFolder.make();
   await using served = new Served();
-  const photo = await folder.write(
-    "a.jpg",
-    await Deno.readFile(new URL("photos/coffee.jpg", import.meta.url)),
-  );
-  const outcome = await run(["-q", "--jsonl", photo], {
-    script: `http://${served.host}/cli.ts`,
-    flags: ["--no-prompt", "--allow-read", `--allow-net=${served.host}`],
-    cwd: folder.path,
-    env: { DENO_DIR: `${folder.path}/deno` },
-  });
+  const script = `http://${served.host}/cli.ts`;
+  const body = await Deno.readFile(new URL("photos/coffee.jpg", import.meta.url));
+  const photo = await folder.write("a.jpg", body);
+  const from = { cwd: folder.path, env: { DENO_DIR: `${folder.path}/deno` } };
+  const flags = ["--no-prompt", "--allow-read", `--allow-net=${served.host}`];
+  const outcome = await run(["-q", "--jsonl", photo], { script, flags, ...from });
   assertEquals(JSON.parse(printed(outcome)).predictions[0].label, "espresso");
+
+  const args = ["run", "--no-prompt", "--allow-net=127.0.0.1", script, "serve", "--port=0"];
+  const listening = /listening on http:\/\/127\.0\.0\.1:(\d+)\//;
+  await using server = await Server.start(Deno.execPath(), args, listening, from);
+  const headers = { "content-type": "image/jpeg" };
+  const answer = await server.fetch("/", { method: "POST", body, headers });
+  assertEquals((await answer.json()).predictions[0].label, "espresso");
 });
