@@ -37,6 +37,7 @@ for (const [name, options] of Object.entries(builds)) {
 }
 for (
   const file of [
+    "examples/edge/wrangler.jsonc",
     "examples/edge/workerd.capnp",
     "examples/edge/workerd_alexnet.capnp",
     "examples/edge/workerd_bytes.capnp",
