@@ -43,6 +43,8 @@ async function run(options: Command): Promise<number> {
       return (await import("./src/cli/summary.ts")).summary(options);
     case "classify":
       return (await import("./src/cli/classify.ts")).classify(options);
+    case "serve":
+      return (await import("./src/cli/serve.ts")).serve(options);
     case "pull":
       return (await import("./src/cli/pull.ts")).pullModel(options);
     case "models":

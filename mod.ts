@@ -20,6 +20,7 @@
  */
 
 export * from "./src/backend.ts";
+export type { Chunks } from "./src/download.ts";
 export * from "./src/errors.ts";
 export * from "./src/layers/mod.ts";
 export * from "./src/models/mod.ts";

@@ -53,14 +53,44 @@ export interface Chunks {
 /** The pieces of a stream; once the signal is aborted, waiting for one rejects with its reason. */
 export function chunksOf(stream: ReadableStream<Uint8Array>, signal?: AbortSignal): Chunks {
   const reader = stream.getReader(); // not `for await`: Safari's streams are not iterable
+  return untilAborted(reader, async () => (await reader.read()).value, signal);
+}
+
+/** Bytes of the pieces that are lent. */
+const lentBytes = 2 ** 17;
+
+/**
+ * As {@linkcode chunksOf}, each piece to be used before the next is asked for: where the stream lets
+ * them, all come in the same memory, and none is left to be collected.
+ */
+export function lentChunksOf(stream: ReadableStream<Uint8Array>, signal?: AbortSignal): Chunks {
+  let reader: ReadableStreamBYOBReader;
+  try {
+    reader = stream.getReader({ mode: "byob" });
+  } catch { // its pieces are not bytes to it, but things that somebody made
+    return chunksOf(stream, signal);
+  }
+  let buffer = new ArrayBuffer(lentBytes);
+  return untilAborted(reader, async () => {
+    const { done, value } = await reader.read(new Uint8Array(buffer));
+    if (value) buffer = value.buffer;
+    return done ? undefined : value;
+  }, signal);
+}
+
+function untilAborted(
+  reader: { cancel(reason?: unknown): Promise<void> },
+  read: Chunks["next"],
+  signal: AbortSignal | undefined,
+): Chunks {
   const aborted = () => void reader.cancel(signal?.reason).catch(() => {});
   const done = () => signal?.removeEventListener("abort", aborted);
   signal?.addEventListener("abort", aborted);
   return {
     async next() {
-      const { value } = await reader.read().finally(() => signal?.throwIfAborted());
-      if (!value) done();
-      return value;
+      const chunk = await read().finally(() => signal?.throwIfAborted());
+      if (!chunk) done();
+      return chunk;
     },
     cancel() {
       done();

@@ -45,7 +45,7 @@ export class WasmBackend extends WasmTraining implements Backend {
    */
   static async withThreads(threads: number, build?: Build): Promise<WasmBackend | undefined> {
     const memory = sharedMemory();
-    if (memory) build ??= (await threadedBuilds().next()).value as Build | undefined;
+    if (memory) build ??= await threadedBuild();
     if (!memory || !build) return undefined;
     const kernels = instantiate(build.module, memory);
     const address = Math.ceil(kernels.heapBase() / 64) * 64;
@@ -67,6 +67,12 @@ export class WasmBackend extends WasmTraining implements Backend {
     super.dispose();
     this.#team?.dispose();
   }
+}
+
+/** The fastest build for several threads; a bundle may lie somewhere without the modules for it. */
+async function threadedBuild(): Promise<Build | undefined> {
+  const first = await threadedBuilds().next().catch(() => undefined);
+  return first?.done ? undefined : first?.value;
 }
 
 /** Ends the workers of a backend that nobody disposed of; old edge runtimes have neither of the two. */

@@ -18,7 +18,7 @@ export type Command = Options | WeightsArgs;
 
 /** What may be asked for about images and models. */
 export interface Options {
-  readonly command: "classify" | "summary" | "help" | "version";
+  readonly command: "classify" | "serve" | "summary" | "help" | "version";
   readonly inputs: readonly string[];
   /** The network; undefined for the one that the weights are for. */
   readonly model?: Architecture;
@@ -31,6 +31,10 @@ export interface Options {
   /** Undefined for that of the weights. */
   readonly precision?: typeof precisions[number];
   readonly format: "text" | "json" | "jsonl";
+  /** Where a server listens. */
+  readonly host: string;
+  /** The same; 0 for any port that is free. */
+  readonly port: number;
   readonly quiet: boolean;
   readonly verbose: boolean;
 }
@@ -39,11 +43,15 @@ export const usage = `\
 Classifies photographs with AlexNet, on WebAssembly.
 
 Usage: deno run -A cli.ts [classify] [options] <image|folder|glob|url|->…
+       deno run -A cli.ts serve [options]
        deno run -A cli.ts summary [options]
        deno run -A cli.ts pull alexnet
 
 Commands:
   classify           print the most probable classes of each image (the default)
+  serve              classify photos that are posted to http://127.0.0.1:8000/, several at a time;
+                     /healthz and /metrics tell how it is. Stops at SIGINT or SIGTERM, when all
+                     that it has accepted is answered
   summary            print a model's layers, parameters and costs
 
 Options:
@@ -60,6 +68,8 @@ Options:
                      takes a quarter of the memory and of the time (default: as they are stored)
       --json         print one JSON document
       --jsonl        print one line of JSON for each image, as it is done
+      --host NAME    where serve listens (default 127.0.0.1; 0.0.0.0 for other machines, too)
+      --port N       the same (default 8000; 0 for any that is free)
   -q, --quiet        print results and errors only
   -v, --verbose      print milliseconds for each stage
       --no-color     no colours; the same as NO_COLOR=1
@@ -91,21 +101,23 @@ export function readArgs(args: readonly string[]): Options {
   const { values, positionals } = parse(args);
   const inputs = [...positionals];
   const [first] = inputs;
-  const named = first === "classify" || first === "summary";
+  const named = first === "classify" || first === "serve" || first === "summary";
   if (named) inputs.shift();
   const command = values.help ? "help" : values.version ? "version" : named ? first : "classify";
 
-  if (command === "classify" || command === "summary") {
+  if (command !== "help" && command !== "version") {
     exclude(values, "random", "weights");
     exclude(values, "json", "jsonl");
     exclude(values, "quiet", "verbose");
     if (values.seed !== undefined && !values.random) {
       throw new UsageError("--seed goes with --random");
     }
+    const listening = values.host !== undefined || values.port !== undefined;
+    if (listening && command !== "serve") throw new UsageError("--host and --port go with serve");
     if (values.weights === "") throw new UsageError("--weights is empty, must be a file");
   }
-  if (command === "summary" && inputs.length > 0) {
-    throw new UsageError(`summary takes no input, got ${JSON.stringify(inputs[0])}`);
+  if ((command === "summary" || command === "serve") && inputs.length > 0) {
+    throw new UsageError(`${command} takes no input, got ${JSON.stringify(inputs[0])}`);
   }
   if (command === "classify") {
     if (inputs.length === 0) throw new UsageError("no image given; --help shows how");
@@ -122,6 +134,8 @@ export function readArgs(args: readonly string[]): Options {
     precision: values.precision === undefined
       ? undefined
       : oneOf("--precision", values.precision, precisions),
+    host: values.host ?? "127.0.0.1",
+    port: portOf(values.port ?? "8000"),
     format: values.json ? "json" : values.jsonl ? "jsonl" : "text",
     quiet: values.quiet,
     verbose: values.verbose,
@@ -140,6 +154,8 @@ function parse(args: readonly string[]) {
       "top-k": { type: "string", short: "k", default: "5" },
       "backend": { type: "string", default: "auto" },
       "precision": { type: "string" },
+      "host": { type: "string" },
+      "port": { type: "string" },
       "json": { type: "boolean", default: false },
       "jsonl": { type: "boolean", default: false },
       "quiet": { type: "boolean", short: "q", default: false },
@@ -161,6 +177,12 @@ function seedOf(text: string | undefined): number {
   const seed = integer("--seed", text, 0);
   if (seed >= 2 ** 32) throw new UsageError(`--seed is "${text}", must be less than 4294967296`);
   return seed;
+}
+
+function portOf(text: string): number {
+  const port = integer("--port", text, 0);
+  if (port < 2 ** 16) return port;
+  throw new UsageError(`--port is "${text}", must be less than 65536`);
 }
 
 function integer(option: string, text: string, least: number): number {

@@ -49,7 +49,7 @@ export async function classify(options: Options): Promise<number> {
 }
 
 /** Gives the model its weights, and says what will compute. */
-async function prepare(
+export async function prepare(
   { model, weights, precision, hint, prepare }: Chosen,
   backend: Backend,
   { quiet, verbose }: Options,

@@ -13,6 +13,7 @@ import type { CodecModules } from "./formats/format.ts";
 import { recognise } from "./formats/mod.ts";
 import { applyOrientation } from "./orient.ts";
 import type { RgbImage } from "./pixels.ts";
+import { release } from "./release.ts";
 
 export type { CodecModules };
 
@@ -105,7 +106,9 @@ export async function decodeImage(
         `${width}×${height}`,
     );
   }
-  return applyOrientation(image, orientation);
+  const upright = applyOrientation(image, orientation);
+  if (upright !== image) release(image.data);
+  return upright;
 }
 
 /** Enough digits to tell one pixel too many. */

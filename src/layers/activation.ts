@@ -51,7 +51,7 @@ export abstract class AlongAxis extends Layer {
    *
    * @param dim The axis; a negative one counts from the end.
    */
-  constructor(readonly dim = -1) {
+  constructor(readonly dim: number = -1) {
     super();
   }
 

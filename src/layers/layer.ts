@@ -287,12 +287,12 @@ export abstract class Layer implements Disposable {
 
 /** The number of elements of all parameters. */
 export function parameterCount(layer: Layer): number {
-  return layer.stateDict().values().reduce((sum, { shape }) => sum + elements(shape), 0);
+  return [...layer.stateDict().values()].reduce((sum, { shape }) => sum + elements(shape), 0);
 }
 
 /** The shapes of all parameters, by name. */
 export function parameterShapes(layer: Layer): Map<string, Shape> {
-  return new Map(layer.stateDict().entries().map(([name, { shape }]) => [name, shape]));
+  return new Map([...layer.stateDict()].map(([name, { shape }]) => [name, shape]));
 }
 
 /** The input under another shape, for layers that compute nothing: these cannot write to `out`. */

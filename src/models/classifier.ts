@@ -8,6 +8,7 @@ import type { Backend } from "../backend.ts";
 import type { ClassName } from "../../weights/imagenet_classes.ts";
 import { ArgumentError } from "../errors.ts";
 import { preprocess, type Preprocessing } from "../image/preprocess.ts";
+import { release } from "../image/release.ts";
 import type { RgbImage } from "../image/pixels.ts";
 import type { Layer } from "../layers/layer.ts";
 import { Sequential } from "../layers/sequential.ts";
@@ -109,8 +110,10 @@ export class Classifier extends Sequential {
     image: RgbImage | Float32Array,
     options: { readonly topK?: number } = {},
   ): Promise<Prediction[]> {
-    const values = image instanceof Float32Array ? image : this.preprocess(image);
+    const given = image instanceof Float32Array;
+    const values = given ? image : this.preprocess(image);
     using x = this.backend.upload(values, this.inputShape());
+    if (!given) release(values);
     const [predictions] = await topClasses(this, x, this.classes, options.topK ?? 5);
     return predictions;
   }

@@ -5,7 +5,7 @@
  */
 
 import type { Backend } from "../backend.ts";
-import { chunksOf, contentLength, request } from "../download.ts";
+import { contentLength, lentChunksOf, request } from "../download.ts";
 import { type Layer, parameterShapes } from "../layers/layer.ts";
 import type { Precision } from "../layers/precision.ts";
 import { Sequential } from "../layers/sequential.ts";
@@ -78,7 +78,7 @@ function giveBack(model: Layer): void {
 
 /** How a network holds the weights of a file if nobody says: as the file does. */
 export function storedPrecision({ entries }: WeightsFile): Precision {
-  const fullyConnected = entries.values().filter(({ shape }) => shape.length === 2);
+  const fullyConnected = [...entries.values()].filter(({ shape }) => shape.length === 2);
   return fullyConnected.some(({ quantized }) => quantized) ? "int8" : "f32";
 }
 
@@ -97,7 +97,7 @@ export async function fill(
     checkWeights(weights, shapes, model.type);
 
     loading = true;
-    const total = shapes.values().reduce((sum, shape) => sum + elements(shape), 0);
+    const total = [...shapes.values()].reduce((sum, shape) => sum + elements(shape), 0);
     let done = 0;
     for (const name of weights.order) {
       const parameter = parameters.get(name);
@@ -118,7 +118,7 @@ export async function fill(
 async function sourceOf(weights: WeightsInput, signal?: AbortSignal): Promise<ByteSource> {
   if (weights instanceof Uint8Array) return bytesSource(weights);
   if (weights instanceof Blob) return blobSource(weights);
-  if (weights instanceof ReadableStream) return await streamSource(chunksOf(weights, signal));
+  if (weights instanceof ReadableStream) return await streamSource(lentChunksOf(weights, signal));
   if (typeof weights !== "string" && !(weights instanceof URL)) return weights;
   const place = String(weights);
   if (/^file:/i.test(place)) return await fileSource(new URL(weights));

@@ -61,7 +61,9 @@ export function onnxNetwork(file: OnnxFile, options: OnnxOptions = {}): OnnxNetw
   };
   const classes = classesOf("OnnxNetwork", options, numClasses);
   agree("the number of classes", classes.length, numClasses);
-  const family = chain.layers.values().some(isCaffes) ? caffePreprocessing : imagenetPreprocessing;
+  const family = [...chain.layers.values()].some(isCaffes)
+    ? caffePreprocessing
+    : imagenetPreprocessing;
   const { preprocessing = scaled(family, chain.side) } = options;
   agree("preprocessing.crop", preprocessing.crop, chain.side);
   return new OnnxNetwork(chain, { preprocessing, classes });

@@ -51,8 +51,8 @@ export async function saveCheckpoint(
     generator: [...generator.getState()],
   };
   const tensors: [string, Tensor][] = [
-    ...model.stateDict().entries().map(([name, p]): [string, Tensor] => [name, valueOf(name, p)]),
-    ...optimizer.stateDict().entries().map(([name, t]): [string, Tensor] => [stateName(name), t]),
+    ...[...model.stateDict()].map(([name, p]): [string, Tensor] => [name, valueOf(name, p)]),
+    ...[...optimizer.stateDict()].map(([name, t]): [string, Tensor] => [stateName(name), t]),
   ];
   const entries = await Promise.all(tensors.map(async ([name, tensor]) => ({
     name,
@@ -78,7 +78,7 @@ export async function loadCheckpoint(
   using file = await openWeights(bytesSource(bytes, name));
   const header = headerOf(file);
   const parameters = model.stateDict();
-  const shapes = new Map(parameters.entries().map(([key, { shape }]) => [key, shape]));
+  const shapes = new Map([...parameters].map(([key, { shape }]) => [key, shape]));
   const states = [...file.entries.keys()].filter(isStateName).map((key) =>
     key.slice(PREFIX.length)
   );

@@ -16,6 +16,8 @@ Deno.test("readArgs() has a default for everything but inputs", () => {
     backend: "auto",
     precision: undefined,
     format: "text",
+    host: "127.0.0.1",
+    port: 8000,
     quiet: false,
     verbose: false,
   });
@@ -54,6 +56,16 @@ Deno.test("readArgs() takes the command's name or leaves it out", () => {
   assertEquals(readArgs(["summary"]).command, "summary");
   assertEquals(read("./summary").inputs, ["./summary"]);
   assertEquals(read("a.png", "summary").inputs, ["a.png", "summary"]);
+});
+
+Deno.test("readArgs() takes where to listen, for serve alone", () => {
+  const { command, host, port } = readArgs(["serve", "--host", "0.0.0.0", "--port=0"]);
+  assertEquals([command, host, port], ["serve", "0.0.0.0", 0]);
+  assertEquals(readArgs(["serve", "--weights=a.pth", "--precision=int8"]).weights, "a.pth");
+  assertEquals(complaint("a.png", "--port=1"), "--host and --port go with serve");
+  assertEquals(complaint("serve", "a.png"), 'serve takes no input, got "a.png"');
+  assertEquals(complaint("serve", "--port=65536"), '--port is "65536", must be less than 65536');
+  assertEquals(complaint("serve", "--port=x"), '--port is "x", must be an integer from 0 on');
 });
 
 Deno.test("readArgs() takes what follows -- as inputs, and - as one", () => {
@@ -145,7 +157,7 @@ Deno.test("readArgs() says when an option lacks its value, or has one too many",
 
 Deno.test("the usage names every option, in lines that fit a terminal of 100 columns", () => {
   const names =
-    "model weights random seed top-k backend precision json jsonl quiet verbose no-color help version";
+    "model weights random seed top-k backend precision host port json jsonl quiet verbose no-color help version";
   for (const name of names.split(" ")) assertStringIncludes(usage, `--${name}`);
   for (const line of usage.split("\n")) assert(line.length <= 100, line);
 });

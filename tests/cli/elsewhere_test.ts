@@ -1,27 +1,8 @@
 /** The command from somewhere else: another working directory, another machine. */
 
 import { assertEquals, assertMatch } from "../assert.ts";
+import { Served } from "../served.ts";
 import { fixture, run, TempFolder, theError } from "./run.ts";
-
-const root = new URL("../../", import.meta.url);
-const types: Record<string, string> = {
-  ts: "application/typescript",
-  js: "text/javascript",
-  json: "application/json",
-};
-
-/** Serves the repository, as a web server or a CDN does; under `/bare/` without the weights. */
-function serve() {
-  return Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, async ({ url }) => {
-    const bare = url.includes("/bare/");
-    const pathname = new URL(url).pathname.replace("/bare/", "/");
-    if (bare && pathname.endsWith(".safetensors")) return new Response("no", { status: 404 });
-    const type = types[pathname.split(".").at(-1)!] ?? "application/octet-stream";
-    const bytes = await Deno.readFile(new URL(`.${pathname}`, root)).catch(() => undefined);
-    if (!bytes) return new Response("no such file", { status: 404 });
-    return new Response(bytes, { headers: { "content-type": type } });
-  });
-}
 
 /** Where Deno keeps npm packages: the one thing of its cache worth sharing. */
 async function npmCache(): Promise<string> {
@@ -49,8 +30,8 @@ Deno.test({
     // a port of its own every time would pile up in the user's cache
     await Deno.mkdir(`${folder.path}/deno`);
     await Deno.symlink(await npmCache(), `${folder.path}/deno/npm`);
-    await using server = serve();
-    const script = `http://127.0.0.1:${server.addr.port}/cli.ts`;
+    await using served = new Served();
+    const script = `http://${served.host}/cli.ts`;
     const from = { script, cwd: folder.path, env: { DENO_DIR: `${folder.path}/deno` } };
 
     const jpeg = fixture("image/images/progressive.jpg");
@@ -72,8 +53,8 @@ Deno.test({
     await using folder = await TempFolder.make();
     await Deno.mkdir(`${folder.path}/deno`);
     await Deno.symlink(await npmCache(), `${folder.path}/deno/npm`);
-    await using server = serve();
-    const host = `127.0.0.1:${server.addr.port}`;
+    await using served = new Served();
+    const { host } = served;
     const from = { cwd: folder.path, env: { DENO_DIR: `${folder.path}/deno` } };
     const args = ["-q", "-k", "1", fixture("models/tiles.png")];
     const here = await run(args);

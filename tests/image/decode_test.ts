@@ -72,6 +72,49 @@ Deno.test("decodeImage() decodes with compiled codecs that the caller brings", a
   }
 });
 
+Deno.test("decodeImage() keeps a codec that the caller brings, as new for each picture", async () => {
+  // @ts-types="../../src/image/codecs/wasm_module.d.ts"
+  const { default: jpeg } = await import("../../src/image/codecs/jpeg_wasm.js");
+  const photo = await Deno.readFile(new URL("../photos/coffee.jpg", import.meta.url));
+  const pictures = ["gray.jpg", "baseline-420.jpg", "progressive.jpg", "restart.jpg"].map(
+    readImage,
+  );
+  const expected = await Promise.all([photo, ...pictures].map((bytes) => decodeImage(bytes)));
+  const { Instance } = WebAssembly;
+  let instances = 0;
+  WebAssembly.Instance = class extends Instance {
+    constructor(module: WebAssembly.Module, imports?: WebAssembly.Imports) {
+      super(module, imports);
+      instances++;
+    }
+  };
+  try {
+    const codecs = { jpeg };
+    for (const [i, bytes] of [photo, ...pictures, ...pictures, photo].entries()) {
+      const { data, ...size } = await decodeImage(bytes, { codecs });
+      const { data: pixels, ...its } = expected[i < 5 ? i : i < 9 ? i - 4 : 0];
+      assertEquals(size, its);
+      assertEquals(data, pixels);
+    }
+    assertEquals(instances, 1);
+    // a picture that breaks a codec takes it along
+    const broken = photo.slice();
+    broken.fill(0xff, 600, 1200);
+    await decodeImage(broken, { codecs }).catch(() => {});
+    assertEquals((await decodeImage(photo, { codecs })).data, expected[0].data);
+    // so does one that made its memory grow
+    const before = instances;
+    const canvas = new OffscreenCanvas(2600, 2000);
+    canvas.getContext("bitmaprenderer");
+    const large = await (await canvas.convertToBlob({ type: "image/jpeg" })).bytes();
+    await decodeImage(large, { codecs });
+    await decodeImage(photo, { codecs });
+    assertEquals(instances, before + 1);
+  } finally {
+    WebAssembly.Instance = Instance;
+  }
+});
+
 Deno.test("decodeImage() uses no other codecs than those it is given", async () => {
   const other = new WebAssembly.Module(Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0));
   for (const file of ["gray.jpg", "lossy.webp"]) {

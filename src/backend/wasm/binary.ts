@@ -4,7 +4,8 @@
  */
 
 import { instantiateSync } from "npm:@assemblyscript/loader@0.28.20";
-import { ArgumentError } from "../../errors.ts";
+import { ArgumentError, PembrokeError } from "../../errors.ts";
+import { bytesOf } from "./carried.ts";
 import { kernels } from "./generated/kernels.ts";
 import relaxed from "./generated/relaxed.ts";
 import simd from "./generated/simd.ts";
@@ -54,19 +55,13 @@ export const fastestBuild: Build | undefined = compile("relaxed simd", relaxed) 
   compile("simd", simd);
 
 function compile(name: Name, binary: string): Build | undefined {
-  const bytes = decodeBase64(binary);
+  const bytes = bytesOf(binary);
   try {
     if (WebAssembly.validate(bytes)) return { name, module: new WebAssembly.Module(bytes) };
   } catch {
     // forbidden: the caller passes a module instead
   }
   return undefined;
-}
-
-/** By the engine where it can: Node 20 cannot. */
-function decodeBase64(text: string): Uint8Array<ArrayBuffer> {
-  const { fromBase64 } = Uint8Array as { fromBase64?(text: string): Uint8Array<ArrayBuffer> };
-  return fromBase64 ? fromBase64(text) : Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
 }
 
 /**
@@ -87,10 +82,17 @@ export function checkModule(module: WebAssembly.Module): void {
   }
 }
 
+function abort(): never {
+  throw new PembrokeError("a kernel aborted");
+}
+
 /** Instantiates kernels over a memory. */
 export function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): Exports {
   try {
-    const { exports } = instantiateSync(module, { env: { memory } });
+    // a module of another realm, as Vercel's are, is none to the loader
+    const { exports } = module instanceof WebAssembly.Module
+      ? instantiateSync(module, { env: { memory } })
+      : new WebAssembly.Instance(module, { env: { memory, abort } });
     return exports as unknown as Exports;
   } catch (cause) {
     if (!(cause instanceof WebAssembly.LinkError)) throw cause;

@@ -173,7 +173,7 @@ function builtin(name: string): unknown {
 
 /** The part of `node:worker_threads` that is used. */
 interface NodeThreads {
-  readonly Worker: new (url: URL, options: { workerData: Start }) => {
+  readonly Worker: new (url: URL, options: { workerData: Start; env: object }) => {
     once(event: string, listener: (value: unknown) => void): void;
     unref(): void;
   };
@@ -193,7 +193,8 @@ async function startWorker(start: Start): Promise<Running> {
     const script = `${head}import { parentPort, workerData } from "node:worker_threads";
 (${work})(workerData, () => parentPort.postMessage("ready"));`;
     const url = new URL(`data:text/javascript,${encodeURIComponent(script)}`);
-    const worker = new threads.Worker(url, { workerData: start });
+    // a worker that is to see the environment asks Deno for the permission
+    const worker = new threads.Worker(url, { workerData: start, env: {} });
     await new Promise((resolve, reject) => {
       worker.once("message", resolve);
       worker.once("error", reject);

@@ -5,11 +5,15 @@
  * hostile file has broken is gone with that file. The packages' own entry points share one instance
  * for ever, which is why they are not used.
  *
+ * Whoever passes the compiled codec has little memory, as edge runtimes do, and would have it filled
+ * by instances that wait to be collected. There one is kept and made as new after each picture.
+ *
  * @module
  */
 
 import { FileError } from "../../errors.ts";
 import { fromRgba, type RgbaImage, type RgbImage } from "../pixels.ts";
+import { release } from "../release.ts";
 
 /** What the packages' factories make, once they have started. */
 interface Codec {
@@ -18,6 +22,18 @@ interface Codec {
 
 /** The default export of a package's `codec/dec/*.js`, whose own types are not to be had. */
 type Factory = (overrides: Record<string, unknown>) => Promise<Codec>;
+
+/** A codec that has started. */
+interface Started {
+  readonly codec: Codec;
+  /** Lines that it would have printed; whoever runs it takes them. */
+  printed: string[];
+  /** Makes it as new; false when it has grown and is better left. */
+  renew(): boolean;
+}
+
+/** Codecs that wait for the next picture, by the module that the caller passed. */
+const waiting = new WeakMap<WebAssembly.Module, Started>();
 
 /** Which codec, and on what. */
 export interface Job {
@@ -35,13 +51,13 @@ export interface Job {
 
 /** Decodes one picture; also returns the lines that the codec would have printed. */
 export async function runCodec(job: Job): Promise<{ image: RgbImage; printed: string[] }> {
-  const { bytes, options = [], format, name } = job;
-  const printed: string[] = [];
-  const codec = await start(job, printed).catch((cause) => {
+  const { bytes, options = [], format, name, module } = job;
+  const started = await start(job).catch((cause) => {
     throw new FileError(name, `the ${format} codec cannot be loaded: ${reasonOf(cause)}`, {
       cause,
     });
   });
+  const { codec, printed } = started;
   let rgba: RgbaImage | null = null, cause: unknown;
   try {
     rgba = codec.decode(bytes, ...options);
@@ -52,10 +68,23 @@ export async function runCodec(job: Job): Promise<{ image: RgbImage; printed: st
     const reason = printed.at(-1) ?? (cause ? reasonOf(cause) : "its data is wrong");
     throw new FileError(name, `the ${format} cannot be decoded: ${reason}`, { cause });
   }
-  return { image: fromRgba(rgba), printed };
+  const image = fromRgba(rgba);
+  release(rgba.data);
+  if (module && started.renew()) waiting.set(module, started);
+  return { image, printed };
 }
 
-async function start(job: Job, printed: string[]): Promise<Codec> {
+/** What the codecs return pixels in; without pages, a runtime need not have it. */
+class Pixels {
+  constructor(
+    readonly data: Uint8ClampedArray,
+    readonly width: number,
+    readonly height: number,
+  ) {}
+}
+
+async function start(job: Job): Promise<Started> {
+  if (typeof ImageData === "undefined") Object.assign(globalThis, { ImageData: Pixels });
   const factory = (await job.loadFactory()).default as Factory;
   const module = job.module ?? await job.loadModule().then(
     (loaded) => loaded.default,
@@ -64,18 +93,50 @@ async function start(job: Job, printed: string[]): Promise<Codec> {
       return undefined; // no source phase imports here: the factory fetches the file beside it
     },
   );
-  const print = (line: string) => void printed.push(line);
-  return await factory({
+  const kept = module && waiting.get(module);
+  if (module && kept) {
+    waiting.delete(module); // until it has done this picture, too
+    kept.printed = [];
+    return kept;
+  }
+  const print = (line: string) => void started.printed.push(line);
+  let instance: WebAssembly.Instance | undefined;
+  const codec = await factory({
     noInitialRun: true,
     print,
     printErr: print,
     instantiateWasm: module &&
       ((imports: WebAssembly.Imports, done: (i: WebAssembly.Instance) => void) => {
-        const instance = new WebAssembly.Instance(module, imports);
+        instance = new WebAssembly.Instance(module, imports);
         done(instance);
         return instance.exports;
       }),
   });
+  const renew = job.module && instance ? renewing(instance) : () => false;
+  const started: Started = { codec, printed: [], renew };
+  return started;
+}
+
+/** Notes what an instance that has just started holds; the function writes that again. */
+function renewing({ exports }: WebAssembly.Instance): () => boolean {
+  const memory = Object.values(exports).find((one) => one instanceof WebAssembly.Memory)!;
+  const { buffer } = memory;
+  const start = new Uint8Array(buffer).slice(0, usedBytes(buffer));
+  return () => {
+    if (memory.buffer !== buffer) return false; // it has grown, and memory never shrinks
+    const bytes = new Uint8Array(buffer);
+    bytes.fill(0, start.length, usedBytes(buffer)); // pages never used stay unused
+    bytes.set(start);
+    return true;
+  };
+}
+
+/** Bytes up to the last that is not 0. */
+function usedBytes(buffer: ArrayBufferLike): number {
+  const words = new BigUint64Array(buffer);
+  let end = words.length;
+  while (end > 0 && words[end - 1] === 0n) end--;
+  return end * 8;
 }
 
 function reasonOf(error: unknown): string {

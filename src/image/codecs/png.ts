@@ -5,10 +5,12 @@
  * @module
  */
 
+import { lentChunksOf } from "../../download.ts";
 import { damaged } from "../formats/bytes.ts";
 import type { DecodeContext, Size } from "../formats/format.ts";
 import { chunks } from "../formats/png.ts";
 import type { RgbImage } from "../pixels.ts";
+import { release } from "../release.ts";
 import { unfilter } from "./png_filter.ts";
 
 /** What the header says, but for the size. */
@@ -42,12 +44,11 @@ const ADAM7 = [
 export async function decodePng(bytes: Uint8Array, context: DecodeContext): Promise<RgbImage> {
   const { name, size } = context;
   const colour = bytes[25], interlaced = bytes[28] === 1;
-  const parts: Uint8Array<ArrayBuffer>[] = [];
+  const parts: Uint8Array[] = [];
   let palette: Uint8Array | undefined;
   for (const { type, start, end } of chunks(bytes, name)) {
     const content = bytes.subarray(start, end);
-    // The copy turns bytes of a shared buffer into what a Blob takes.
-    if (type === "IDAT") parts.push(new Uint8Array(content));
+    if (type === "IDAT") parts.push(content);
     if (type === "PLTE") palette = content;
   }
   const samples = [1, 0, 3, 1, 2, 0, 4][colour];
@@ -71,6 +72,7 @@ export async function decodePng(bytes: Uint8Array, context: DecodeContext): Prom
       writeRow(raw.subarray(at + 1, at + 1 + length), pass.width, layout, data, to, pass.stepX * 3);
     }
   }
+  release(raw);
   return { ...size, data };
 }
 
@@ -91,26 +93,47 @@ function interlacedPasses({ width, height }: Size): Pass[] {
 
 /** Exactly `length` bytes out of a zlib stream: never more, whatever the stream holds. */
 async function inflate(
-  parts: Uint8Array<ArrayBuffer>[],
+  parts: readonly Uint8Array[],
   length: number,
   name: string,
 ): Promise<Uint8Array> {
   const out = new Uint8Array(length);
   let filled = 0;
-  const reader = new Blob(parts).stream().pipeThrough(new DecompressionStream("deflate"))
-    .getReader();
+  const { readable, writable } = new DecompressionStream("deflate");
+  const chunks = lentChunksOf(readable);
+  void feed(parts, writable.getWriter()).catch(() => {}); // whoever reads is told
   while (filled < length) {
-    const { done, value } = await reader.read().catch(() => {
+    const chunk = await chunks.next().catch(() => {
       throw damaged(name, "PNG", "its data cannot be inflated");
     });
-    if (done) throw damaged(name, "PNG", "its data ends before its last row");
-    out.set(value.subarray(0, length - filled), filled);
-    filled += value.length;
+    if (!chunk) throw damaged(name, "PNG", "its data ends before its last row");
+    out.set(chunk.subarray(0, length - filled), filled);
+    filled += chunk.length;
   }
   // What the stream says of bytes after the last row changes no pixel.
-  reader.cancel().catch(() => {});
+  chunks.cancel().catch(() => {});
   return out;
 }
+
+/** What is written at a time: what it inflates to is held until it is read. */
+const FED = 2 ** 16;
+
+async function feed(
+  parts: readonly Uint8Array[],
+  writer: WritableStreamDefaultWriter<BufferSource>,
+): Promise<void> {
+  for (const part of parts) {
+    for (let at = 0; at < part.length; at += FED) {
+      const piece = part.subarray(at, at + FED);
+      // a stream takes no bytes of a shared buffer
+      await writer.write(piece.buffer instanceof ArrayBuffer ? piece as Owned : piece.slice());
+    }
+  }
+  await writer.close();
+}
+
+/** Bytes of a buffer that is not shared. */
+type Owned = Uint8Array<ArrayBuffer>;
 
 /** Writes a row's pixels as RGB, `stride` bytes from each to the next. */
 function writeRow(

@@ -1,0 +1,19 @@
+/**
+ * For Cloudflare Workers of any age: WebAssembly comes as modules that the runtime has compiled.
+ *
+ * @module
+ */
+
+import jpeg from "npm:@jsquash/jpeg@1.6.0/codec/dec/mozjpeg_dec.wasm";
+import webp from "npm:@jsquash/webp@1.5.0/codec/dec/webp_dec.wasm";
+import module from "../../src/backend/wasm/generated/relaxed.wasm";
+import weights from "../../weights/alexnet_tiny.safetensors";
+import { edgeHandler } from "./handler.ts";
+
+const handler = edgeHandler({
+  module,
+  codecs: { jpeg, webp },
+  weights: () => new Uint8Array(weights),
+});
+
+export default { fetch: (request) => handler(request) };

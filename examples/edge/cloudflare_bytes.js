@@ -1,0 +1,18 @@
+/**
+ * For Cloudflare Workers with a compatibility date from 2025-07-01 on: WebAssembly is part of the
+ * file and compiled from bytes while the module starts.
+ *
+ * @module
+ */
+
+import jpeg from "npm:@jsquash/jpeg@1.6.0/codec/dec/mozjpeg_dec.wasm";
+import webp from "npm:@jsquash/webp@1.5.0/codec/dec/webp_dec.wasm";
+import weights from "../../weights/alexnet_tiny.safetensors";
+import { edgeHandler } from "./handler.ts";
+
+const handler = edgeHandler({
+  codecs: { jpeg: new WebAssembly.Module(jpeg), webp: new WebAssembly.Module(webp) },
+  weights: () => new Uint8Array(weights),
+});
+
+export default { fetch: (request) => handler(request) };

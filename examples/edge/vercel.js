@@ -1,0 +1,20 @@
+/**
+ * For Vercel's Edge Runtime, which compiles WebAssembly that is imported with `?module` and no other.
+ *
+ * @module
+ */
+
+import jpeg from "npm:@jsquash/jpeg@1.6.0/codec/dec/mozjpeg_dec.wasm?module";
+import webp from "npm:@jsquash/webp@1.5.0/codec/dec/webp_dec.wasm?module";
+import module from "../../src/backend/wasm/generated/simd.wasm?module";
+import { edgeHandler } from "./handler.ts";
+
+/** Files beside a function are fetched. */
+async function weights() {
+  const response = await fetch(new URL("./alexnet_tiny.safetensors", import.meta.url));
+  return new Uint8Array(await response.arrayBuffer());
+}
+
+export const config = { runtime: "edge" };
+
+export default edgeHandler({ module, codecs: { jpeg, webp }, weights });

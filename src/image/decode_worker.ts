@@ -1,0 +1,44 @@
+/**
+ * What a worker of {@linkcode Decoders} does: bytes in, a network's input out.
+ *
+ * @module
+ */
+
+import { FileError } from "../errors.ts";
+import { decodeImage } from "./decode.ts";
+import type { Decoded, Job } from "./decoders.ts";
+import { preprocess } from "./preprocess.ts";
+
+/** What a worker answers. */
+export type Answer =
+  & { readonly number: number }
+  & (
+    | { readonly decoded: Decoded }
+    | { readonly file: string; readonly reason: string }
+    | { readonly unexpected: unknown }
+  );
+
+/** A worker's global scope; packages are not type-checked as workers. */
+const scope = globalThis as unknown as {
+  onmessage: (event: MessageEvent<Job>) => void;
+  postMessage(message: Answer, transfer: Transferable[]): void;
+};
+
+scope.onmessage = async ({ data }) => {
+  const { number, bytes, preprocessing, options } = data;
+  const warnings: string[] = [];
+  const onWarning = (line: string) => void warnings.push(line);
+  try {
+    const image = await decodeImage(bytes, { ...options, onWarning });
+    const { width, height } = image;
+    const values = preprocess(image, preprocessing) as Float32Array<ArrayBuffer>;
+    answer({ number, decoded: { width, height, values, warnings } }, [values.buffer]);
+  } catch (error) {
+    if (error instanceof FileError) answer({ number, file: error.file, reason: error.reason });
+    else answer({ number, unexpected: error });
+  }
+};
+
+function answer(message: Answer, transfer: Transferable[] = []): void {
+  scope.postMessage(message, transfer);
+}

@@ -1,0 +1,14 @@
+/**
+ * Classifying photos over HTTP: one handler for servers and edge runtimes.
+ *
+ * @module
+ */
+
+export { Batcher, type BatcherOptions } from "./batcher.ts";
+export {
+  type DecodedPhoto,
+  type PhotoClassifier,
+  photoHandler,
+  type PhotoHandlerOptions,
+} from "./handler.ts";
+export { PhotoService, type PhotoServiceOptions } from "./service.ts";

@@ -1,0 +1,35 @@
+/** The repository behind a URL, as a web server or a CDN serves it. */
+
+const root = new URL("../", import.meta.url);
+const types: Record<string, string> = {
+  ts: "application/typescript",
+  js: "text/javascript",
+  json: "application/json",
+};
+
+/** The repository on loopback; under `/bare/` without the weights. */
+export class Served implements AsyncDisposable {
+  /** Paths that were asked for. */
+  readonly requested: string[] = [];
+  readonly #server = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen() {} },
+    ({ url }) => this.#answer(new URL(url).pathname),
+  );
+
+  /** Host and port, as permissions name them. */
+  readonly host: string = `127.0.0.1:${this.#server.addr.port}`;
+
+  async #answer(path: string): Promise<Response> {
+    this.requested.push(path);
+    const file = path.replace("/bare/", "/");
+    const missing = file !== path && file.endsWith(".safetensors");
+    const bytes = await Deno.readFile(new URL(`.${file}`, root)).catch(() => undefined);
+    if (!bytes || missing) return new Response("no such file", { status: 404 });
+    const type = types[file.split(".").at(-1)!] ?? "application/octet-stream";
+    return new Response(bytes, { headers: { "content-type": type } });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#server.shutdown();
+  }
+}

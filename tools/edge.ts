@@ -1,0 +1,53 @@
+/**
+ * Makes what edge runtimes take of examples/edge, in dist/edge/ or a folder that is named:
+ *
+ *     deno task edge
+ *     deno task edge FOLDER
+ *
+ * @module
+ */
+
+import { resolve } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { bundle, noKernels, packageFolder } from "./bundle.ts";
+
+const root = new URL("../", import.meta.url);
+const folder = pathToFileURL(`${resolve(Deno.args[0] ?? "dist/edge")}/`);
+
+/** Codecs are passed by the example; how Deno finds them is nothing for others. */
+const noCodecs = [/\bcodecs[/\\]\w+_wasm\.js$/, () => "export default undefined;"] as const;
+const beside = (path: string) => path.replace(/.*\//, "./");
+const weightsBeside = [/\.safetensors$/, beside] as const;
+const wasmBeside = [/\.wasm(\?module)?$/, beside] as const;
+
+const modules = { instead: [noCodecs, noKernels], beside: [weightsBeside, wasmBeside] };
+const builds = {
+  "cloudflare.js": modules,
+  "cloudflare_alexnet.js": modules,
+  "cloudflare_bytes.js": { instead: [noCodecs], beside: [weightsBeside] },
+  "vercel.js": modules,
+};
+
+await Deno.mkdir(folder, { recursive: true });
+for (const [name, options] of Object.entries(builds)) {
+  const entry = new URL(`examples/edge/${name}`, root);
+  const contents = await bundle({ entry, ...options });
+  await Deno.writeFile(new URL(name, folder), contents);
+  console.log(`${name.padEnd(20)} ${(contents.length / 1000).toFixed(1).padStart(7)} kB`);
+}
+for (
+  const file of [
+    "examples/edge/wrangler.jsonc",
+    "examples/edge/workerd.capnp",
+    "examples/edge/workerd_alexnet.capnp",
+    "examples/edge/workerd_bytes.capnp",
+    "src/backend/wasm/generated/relaxed.wasm",
+    "src/backend/wasm/generated/simd.wasm",
+    "weights/alexnet_tiny.safetensors",
+    `${await packageFolder("@jsquash/jpeg@1.6.0")}/codec/dec/mozjpeg_dec.wasm`,
+    `${await packageFolder("@jsquash/webp@1.5.0")}/codec/dec/webp_dec.wasm`,
+  ]
+) {
+  const from = resolve(fileURLToPath(root), file);
+  await Deno.copyFile(from, new URL(file.replace(/.*[/\\]/, ""), folder));
+}

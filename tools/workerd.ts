@@ -1,0 +1,9 @@
+/**
+ * Prints where Cloudflare's runtime lies: `deno run -A --lock=tools/deno.lock tools/workerd.ts`.
+ *
+ * @module
+ */
+
+import workerd from "npm:workerd@1.20261117.1";
+
+console.log(workerd.default);
