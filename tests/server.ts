@@ -76,7 +76,11 @@ export class Server implements AsyncDisposable {
       answer = new TextDecoder().decode(buffer.subarray(0, count ?? 0));
     })();
     while (piece && answer === undefined && sent < 64 * 2 ** 20) {
-      sent += await connection.write(piece);
+      try {
+        sent += await connection.write(piece);
+      } catch {
+        break; // closed at the other end; what was said before can be read
+      }
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
     await reading;
