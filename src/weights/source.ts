@@ -159,7 +159,10 @@ export async function fileSource(path: string | URL): Promise<ByteSource> {
   return source;
 }
 
-/** A copy of `length` bytes from `offset` on; for headers, not for tensors. */
+/** Longer claims of a stream are believed as far as bytes arrive: 1 MiB. */
+const believedBytes = 1 << 20;
+
+/** A copy of `length` bytes from `offset` on; for headers, and tensors that are needed whole. */
 export async function readBytes(
   source: ByteSource,
   offset: number,
@@ -167,8 +170,15 @@ export async function readBytes(
 ): Promise<Uint8Array<ArrayBuffer>> {
   // Before the allocation: a length that a damaged file claims must not be believed.
   checkRange(source, offset, length);
-  const bytes = new Uint8Array(length);
+  const believed = source.size === unknownSize ? Math.min(length, believedBytes) : length;
+  let bytes = new Uint8Array(believed);
   await source.read(offset, bytes);
+  while (bytes.length < length) {
+    const more = new Uint8Array(Math.min(length, 2 * bytes.length));
+    more.set(bytes);
+    await source.read(offset + bytes.length, more.subarray(bytes.length));
+    bytes = more;
+  }
   return bytes;
 }
 

@@ -8,7 +8,7 @@ import { ArgumentError, FileError } from "../errors.ts";
 import { isFloat, itemSize, toFloat32 } from "./dtype.ts";
 import { byPlace, type StoredTensor, type WeightEntry } from "./layout.ts";
 import { dequantize } from "./quantized.ts";
-import { type ByteSource, disordered } from "./source.ts";
+import { type ByteSource, readBytes } from "./source.ts";
 import { shown } from "./text.ts";
 
 /** The formats that are read. */
@@ -54,9 +54,6 @@ export const weightKinds = "F32, F16, BF16, F64 or I8 with a scale";
 
 /** 1 MiB of float32: stays in the second-level cache between the read and the sink. */
 const chunkElements = 1 << 18;
-
-/** Elements that do not follow each other are held; of a stream, whose length may be a lie, so much. */
-const mostStrided = 16 << 20;
 
 /** Memory for one reading at a time: as stored, and as float32. */
 interface Workspace {
@@ -137,7 +134,7 @@ export class TensorFile implements WeightsFile {
   async #stream(tensor: StoredTensor, { raw, values }: Workspace, sink: WeightSink) {
     const { dtype, source = this.#source } = tensor, bytes = itemSize(dtype);
     const start = await placeOf(tensor);
-    const scale = tensor.scale && await this.#whole(tensor.scale, { raw, values });
+    const scale = tensor.scale && await this.#factors(tensor.scale);
     for (let done = 0; done < tensor.count;) {
       const count = Math.min(values.length, tensor.count - done);
       await source.read(start + done * bytes, new Uint8Array(raw, 0, count * bytes));
@@ -148,10 +145,12 @@ export class TensorFile implements WeightsFile {
     }
   }
 
-  async #whole(tensor: StoredTensor, space: Workspace): Promise<Float32Array> {
-    const all = new Float32Array(tensor.count);
-    await this.#stream(tensor, space, (values, offset) => all.set(values, offset));
-    return all;
+  /** The factors of a quantised tensor. */
+  async #factors(tensor: StoredTensor): Promise<Float32Array | undefined> {
+    const { dtype, count, span } = tensor;
+    if (!isFloat(dtype)) return undefined;
+    const { buffer } = await readBytes(this.#source, await placeOf(tensor), span);
+    return toFloat32(dtype, buffer, count, new Float32Array(dtype === "F32" ? 0 : count));
   }
 
   /** Elements in any other order: all that they span is held while they are picked out of it. */
@@ -159,9 +158,7 @@ export class TensorFile implements WeightsFile {
     const { dtype, shape, strides, source = this.#source } = tensor;
     if (!isFloat(dtype) || !strides) return;
     const bytes = itemSize(dtype);
-    if (source.forward && tensor.span > mostStrided) throw disordered(this.name);
-    const held = new Uint8Array(tensor.span);
-    await source.read(await placeOf(tensor), held);
+    const held = await readBytes(source, await placeOf(tensor), tensor.span);
     const Elements = bytes === 2 ? Uint16Array : bytes === 4 ? Uint32Array : BigUint64Array;
     const from = new Elements(held.buffer), to = new Elements(raw);
 

@@ -1,0 +1,101 @@
+/** Files of weights, damage at seeded places, and what may come of it: values or a PembrokeError. */
+
+import { PembrokeError } from "../../src/errors.ts";
+import { type ByteSource, openWeights, writePth, writeSafetensors } from "../../src/weights/mod.ts";
+import { legacy, pth, py, stateOf, tensor } from "./helpers.ts";
+
+/** mulberry32: small, seeded, good enough to choose places. */
+export function random(seed: number): (below: number) => number {
+  return (below) => {
+    seed = seed + 0x6d2b79f5 | 0;
+    let t = Math.imul(seed ^ seed >>> 15, seed | 1);
+    t = t + Math.imul(t ^ t >>> 7, t | 61) ^ t;
+    return ((t ^ t >>> 14) >>> 0) % below;
+  };
+}
+
+export function damage(whole: Uint8Array, pick: (below: number) => number): Uint8Array {
+  const bytes = whole.slice(), at = pick(bytes.length);
+  switch (pick(6)) {
+    case 0: // one bit
+      bytes[at] ^= 1 << pick(8);
+      return bytes;
+    case 1: // one byte
+      bytes[at] = pick(256);
+      return bytes;
+    case 2: // a number at its largest
+      return bytes.fill(0xff, at, at + 1 + pick(8));
+    case 3: // truncated
+      return bytes.subarray(0, at);
+    case 4: // a byte lost
+      bytes.copyWithin(at, at + 1);
+      return bytes.subarray(0, -1);
+    default: // a piece of itself in another place
+      bytes.copyWithin(at, pick(bytes.length), pick(bytes.length));
+      return bytes;
+  }
+}
+
+/**
+ * Reads all that is in a file, if there is anything.
+ *
+ * @param most No single read may be longer, in bytes.
+ * @throws When something else than a PembrokeError of one short line comes of it.
+ */
+export async function readEverything(inner: ByteSource, most: number): Promise<void> {
+  const source: ByteSource = {
+    name: inner.name,
+    get size() {
+      return inner.size;
+    },
+    forward: inner.forward,
+    read(offset, into) {
+      if (into.length > most) throw new Error(`a read of ${into.length} bytes`);
+      return inner.read(offset, into);
+    },
+    close: () => inner.close(),
+  };
+  try {
+    using file = await openWeights(source);
+    for (const name of file.order) {
+      try {
+        await file.read(name, () => {});
+      } catch (error) {
+        if (!(error instanceof PembrokeError)) throw error;
+      }
+    }
+  } catch (error) {
+    if (!(error instanceof PembrokeError)) throw error;
+    // deno-lint-ignore no-control-regex -- control characters are what must not be there
+    if (/[\x00-\x1f\x7f]/.test(error.message) || error.message.length > 400) {
+      throw new Error(`not one short line: ${JSON.stringify(error.message)}`);
+    }
+  }
+}
+
+const data = new Float32Array(6);
+export const made: Record<string, Uint8Array> = {
+  "made.safetensors": writeSafetensors([
+    { name: "a", dtype: "F32", shape: [2, 3], data },
+    { name: "b", dtype: "F16", shape: [6], data },
+    { name: "c", dtype: "BF16", shape: [3, 2], data },
+    { name: "d", dtype: "I8", shape: [2, 3], data: data.map((_, i) => i - 2) },
+  ], { format: "pt" }),
+  "layers.onnx": await Deno.readFile(new URL("../fixtures/onnx/layers.onnx", import.meta.url)),
+  "written.pth": writePth([
+    { name: "a", dtype: "F32", shape: [2, 3], data },
+    { name: "b", dtype: "F16", shape: [6], data },
+  ]),
+  "small.pth": pth(stateOf(tensor())),
+  "small_legacy.pth": legacy(py.dict([py.text("state_dict"), stateOf(tensor())])),
+};
+export const fixtures = [
+  "kinds",
+  "model",
+  "protocol4",
+  "checkpoint",
+  "wrapped_model",
+  "whole_net",
+  "evil_system",
+  "tensor",
+].flatMap((name) => [`${name}.pth`, `${name}_legacy.pth`]);
