@@ -170,7 +170,7 @@ export async function readBytes(
 ): Promise<Uint8Array<ArrayBuffer>> {
   // Before the allocation: a length that a damaged file claims must not be believed.
   checkRange(source, offset, length);
-  const believed = source.size === unknownSize ? Math.min(length, believedBytes) : length;
+  const believed = source.forward ? Math.min(length, believedBytes) : length;
   let bytes = new Uint8Array(believed);
   await source.read(offset, bytes);
   while (bytes.length < length) {
