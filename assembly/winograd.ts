@@ -133,7 +133,7 @@ function computeBox(
   const kernels = inputs + mostInput() * (CHANNELS * 4);
   const u = kernels + (k * k << 4), products = u + (positions as usize) * stepU;
   // fewer, where threads would go away empty-handed
-  const atOnce = parts(m, OUTPUTS) < 2 * threads ? MR : OUTPUTS, outputs = parts(m, atOnce);
+  const atOnce = parts(m, OUTPUTS) < 4 * threads ? MR : OUTPUTS, outputs = parts(m, atOnce);
   for (let item = claim(outputs); item >= 0; item = claim(outputs)) {
     const first = item * atOnce, count = min(atOnce, m - first), rows = packedRows(count);
     transformWeights(u, stepU, weight, kernels, first, count, m, c, k, stride, back);
