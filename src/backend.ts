@@ -41,7 +41,7 @@ export interface Backend extends Kernels, Disposable {
   /** What really computes, for people: "wasm (relaxed simd)". */
   readonly name: string;
   /** What really computes, for programs. */
-  readonly device: "wasm";
+  readonly device: "wasm" | "webgpu";
   /** Threads it computes with, the caller's included. */
   readonly threads: number;
   /** Bytes that live tensors take. */
@@ -92,6 +92,10 @@ export async function createBackend(options: BackendOptions = {}): Promise<Backe
   ) {
     const takes = `"auto" or a whole number from 1 to ${mostThreads}`;
     throw new ArgumentError("createBackend", "threads", threads, takes);
+  }
+  if (device === "webgpu") {
+    const { WebGpuBackend } = await import("./backend/webgpu.ts");
+    return await WebGpuBackend.create({ software: true });
   }
   if (module !== undefined) {
     checkModule(module);
