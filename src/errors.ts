@@ -72,8 +72,9 @@ export class FileError extends PembrokeError {
 }
 
 /**
- * A GPU that is gone, or that failed at what it was asked to do. Its backend and all tensors on it
- * are of no use any more: make another backend, and load the weights again.
+ * A GPU that is gone, or that failed at what it was asked to do. It is thrown by whatever comes next,
+ * at the latest by reading a result. The backend and all tensors on it are of no use any more: make
+ * another backend with `device: "wasm"`, load the weights again, and repeat what was not read yet.
  *
  * @example
  * ```ts

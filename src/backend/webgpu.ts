@@ -5,14 +5,16 @@
  */
 
 import type { Backend } from "../backend.ts";
-import { PembrokeError } from "../errors.ts";
+import { DeviceLostError, PembrokeError } from "../errors.ts";
 import type { Traits } from "./webgpu/memory.ts";
 import { GpuTraining } from "./webgpu/training.ts";
 
 /** What the WebGPU backend is made of. */
 export interface WebGpuOptions {
-  /** Takes adapters that compute on the processor, too. */
+  /** Takes an adapter that computes on the processor, too. */
   readonly software?: boolean;
+  /** The adapter; without it the one that the runtime prefers. */
+  readonly adapter?: GPUAdapter;
   /** Binds at most so many bytes of a buffer, if that is less than the device allows. */
   readonly mostBound?: number;
 }
@@ -29,20 +31,47 @@ export class WebGpuBackend extends GpuTraining implements Backend {
   }
 
   /**
-   * A backend on an adapter of its own device.
+   * A backend on a device of its own.
    *
-   * @throws {PembrokeError} When there is none.
+   * @throws {PembrokeError} When there is no adapter, or only one that is not taken.
+   * @throws {DeviceLostError} When the adapter gives no device.
    */
-  static async create({ mostBound = Infinity }: WebGpuOptions = {}): Promise<WebGpuBackend> {
-    const adapter = await navigator.gpu?.requestAdapter();
-    if (!adapter) throw new PembrokeError("webgpu: no adapter");
-    const device = await adapter.requestDevice();
+  static async create(options: WebGpuOptions = {}): Promise<WebGpuBackend> {
+    const { software = false, mostBound = Infinity } = options;
+    const adapter = options.adapter ?? await findAdapter();
+    const computer = nameOf(adapter), fallback = isSoftware(adapter);
+    if (fallback && !software) {
+      throw new PembrokeError(`webgpu: its adapter (${computer}) computes on the processor`);
+    }
+    let device: GPUDevice;
+    try {
+      device = await adapter.requestDevice(); // with the limits that every adapter has
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new DeviceLostError(`${computer} gives no device (${reason})`, { cause });
+    }
     const { maxBufferSize, maxStorageBufferBindingSize } = device.limits;
-    const binding = Math.min(mostBound, maxStorageBufferBindingSize);
-    return new WebGpuBackend(`webgpu (${adapter.info.description})`, device, {
+    return new WebGpuBackend(`webgpu (${computer})`, device, {
+      software: fallback,
       buffer: maxBufferSize,
-      binding,
-      software: adapter.info.isFallbackAdapter,
+      binding: Math.min(mostBound, maxStorageBufferBindingSize),
     });
   }
+}
+
+async function findAdapter(): Promise<GPUAdapter> {
+  const adapter = await navigator.gpu.requestAdapter({ powerPreference: "high-performance" });
+  if (!adapter) throw new PembrokeError("webgpu: this machine has no adapter");
+  return adapter;
+}
+
+/** Older browsers say it on the adapter itself. */
+function isSoftware(adapter: GPUAdapter & { readonly isFallbackAdapter?: boolean }): boolean {
+  return adapter.info.isFallbackAdapter ?? adapter.isFallbackAdapter ?? false;
+}
+
+/** Browsers hide what might tell people apart. */
+function nameOf({ info }: GPUAdapter): string {
+  const { description, device, vendor, architecture } = info;
+  return description || device || `${vendor} ${architecture}`.trim() || "unnamed";
 }

@@ -24,7 +24,7 @@ export interface Options {
 }
 
 export const usage = `\
-Classifies photographs with AlexNet, on WebAssembly.
+Classifies photographs with AlexNet, on a GPU or on WebAssembly.
 
 Usage: deno run -A cli.ts [classify] [options] <image|folder|glob|url|->…
        deno run -A cli.ts summary [options]
@@ -41,7 +41,7 @@ Options:
   -m, --model NAME   the model: ${architectures.join(", ")} (default: what the weights are for;
                      alexnet with --random)
   -k, --top-k N      classes to print for each image (default 5)
-      --backend NAME what computes: ${devices.join(", ")} (default auto)
+      --backend NAME what computes: ${devices.join(", ")} (default auto: a GPU if there is one)
       --precision P  f32 (the default), or int8: fully connected weights rounded to 8 bits, which
                      take a quarter of the memory and of the time
       --json         print one JSON document

@@ -28,7 +28,10 @@ Deno.test("createBackend() takes a module that the caller compiled", async () =>
 Deno.test("createBackend() refuses a device it does not know", async () => {
   // deno-lint-ignore no-explicit-any
   const error = await assertRejects(() => createBackend({ device: "cuda" as any }), ArgumentError);
-  assertEquals(error.message, 'createBackend: device is "cuda", must be "auto" or "wasm"');
+  assertEquals(
+    error.message,
+    'createBackend: device is "cuda", must be "auto" or "wasm" or "webgpu"',
+  );
 });
 
 Deno.test("the builds agree with each other", async () => {

@@ -4,7 +4,6 @@
  * @module
  */
 
-import type { Shader } from "../shader.ts";
 import { tiled } from "./gemm.ts";
 
 /**
