@@ -47,7 +47,7 @@ export class WebGpuBackend extends GpuTraining implements Backend {
     try {
       device = await adapter.requestDevice(); // with the limits that every adapter has
     } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause);
+      const [reason] = (cause instanceof Error ? cause.message : String(cause)).split("\n");
       throw new DeviceLostError(`${computer} gives no device (${reason})`, { cause });
     }
     const { maxBufferSize, maxStorageBufferBindingSize } = device.limits;

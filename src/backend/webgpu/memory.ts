@@ -230,9 +230,9 @@ export abstract class GpuMemory {
   }
 
   #tooLarge(op: string, bytes: number): never {
-    const [needed, most] = [bytes, this.#traits.binding].map((b) => Math.ceil(b / 2 ** 20));
+    const [needed, most] = [bytes, this.#traits.binding].map(sizeText);
     throw new PembrokeError(
-      `${op}: needs ${needed} MiB at a time, more than the ${most} MiB that ${this.name} can bind`,
+      `${op}: needs ${needed} at a time, more than the ${most} that ${this.name} can bind`,
     );
   }
 
@@ -248,10 +248,10 @@ export abstract class GpuMemory {
     }
     const bytes = elements(shape) * type.BYTES_PER_ELEMENT;
     if (bytes > this.#traits.buffer) {
-      const mb = (bytes: number) => `${Math.ceil(bytes / 2 ** 20)} MiB`;
-      const message = `out of memory: ${mb(bytes)} for one tensor, more than the ` +
-        `${mb(this.#traits.buffer)} that ${this.name} takes`;
-      throw new PembrokeError(message);
+      const [needed, most] = [bytes, this.#traits.buffer].map(sizeText);
+      throw new PembrokeError(
+        `out of memory: ${needed} for one tensor, more than the ${most} that ${this.name} takes`,
+      );
     }
     const block = this.#queue.take(bytes);
     this.#inUse += bytes;
@@ -296,6 +296,10 @@ function bytesOf({ size, type }: Tensor<Values>): number {
 
 function storageOf(tensor: Tensor<Values>): GpuStorage {
   return tensor.storage as GpuStorage;
+}
+
+function sizeText(bytes: number): string {
+  return bytes < 2 ** 20 ? `${bytes} bytes` : `${Math.ceil(bytes / 2 ** 20)} MiB`;
 }
 
 /** A class of typed arrays. */

@@ -59,7 +59,7 @@ export class Queue {
   /** Buffers that commands not submitted yet still name. */
   #doomed: Block[] = [];
   /** What was made so far, for those who want to see that nothing is made twice. */
-  readonly made = { pipelines: 0, bindGroups: 0, submissions: 0 };
+  readonly made = { pipelines: 0, bindGroups: 0, submissions: 0, buffers: 0 };
 
   constructor(device: GPUDevice) {
     this.#device = device;
@@ -73,7 +73,9 @@ export class Queue {
 
   /** A buffer of at least so many bytes. */
   take(bytes: number): Block {
-    return this.#buffers.take(bytes);
+    const block = this.#buffers.take(bytes);
+    this.made.buffers = Math.max(this.made.buffers, block.id + 1);
+    return block;
   }
 
   /** Gives a buffer back. */
@@ -106,7 +108,8 @@ export class Queue {
     const slot = given && this.#give(given);
     const pass = this.#pass ??= this.#encode().beginComputePass();
     pass.setPipeline(compiled.pipeline);
-    pass.setBindGroup(0, this.#bindGroup(compiled, distinct, slot));
+    const offsets = slot === undefined ? [] : [slot * SLOT];
+    pass.setBindGroup(0, this.#bindGroup(compiled, distinct, given !== undefined), offsets);
     pass.dispatchWorkgroups(...groups);
     for (const { block } of distinct) block.submission = this.#submission;
     this.#recorded++;
@@ -197,26 +200,23 @@ export class Queue {
   }
 
   #layout(operands: readonly Operand[], given: boolean): GPUBindGroupLayout {
-    const types: GPUBufferBindingType[] = operands.map(({ writes }) =>
-      writes ? "storage" : "read-only-storage"
-    );
-    if (given) types.push("uniform");
+    const buffers: GPUBufferBindingLayout[] = operands.map(({ writes }) => ({
+      type: writes ? "storage" : "read-only-storage",
+    }));
+    if (given) buffers.push({ type: "uniform", hasDynamicOffset: true });
+    const visibility = GPUShaderStage.COMPUTE;
     return this.#device.createBindGroupLayout({
-      entries: types.map((type, binding) => ({
-        binding,
-        visibility: GPUShaderStage.COMPUTE,
-        buffer: { type },
-      })),
+      entries: buffers.map((buffer, binding) => ({ binding, visibility, buffer })),
     });
   }
 
   #bindGroup(
     { layout, id }: Pipeline,
     operands: readonly Operand[],
-    slot: number | undefined,
+    given: boolean,
   ): GPUBindGroup {
     const parts = operands.map(({ block, offset = 0, size }) => `${block.id}:${offset}:${size}`);
-    const key = `${id} ${parts.join()} ${slot}`;
+    const key = `${id} ${parts.join()}`;
     const known = this.#bindGroups.get(key);
     if (known) return known;
     const resources: GPUBufferBinding[] = operands.map(({ block, offset, size }) => ({
@@ -224,9 +224,7 @@ export class Queue {
       offset,
       size,
     }));
-    if (slot !== undefined) {
-      resources.push({ buffer: this.#slots, offset: slot * SLOT, size: MOST_GIVEN * 4 });
-    }
+    if (given) resources.push({ buffer: this.#slots, size: MOST_GIVEN * 4 });
     const group = this.watch.scoped(() =>
       this.#device.createBindGroup({
         layout,
