@@ -20,7 +20,7 @@ import { product } from "./shaders/gemm.ts";
 import * as dense from "./shaders/linear.ts";
 import * as norm from "./shaders/norm.ts";
 import * as pool from "./shaders/pool.ts";
-import * as rows from "./shaders/rows.ts";
+import * as axis from "./shaders/rows.ts";
 
 /** Samples up to which a fully connected layer is computed as products with vectors. */
 const FEW_SAMPLES = 16;
@@ -45,7 +45,7 @@ export abstract class GpuForward extends GpuMemory {
     const all = { y: this.out(y), x: this.at(x) };
     for (const part of this.parts("conv2d", g.n, ...bytes)) {
       const n = part.count * pixels;
-      const { constants, sizes, groups } = product(this.tileRows, m, n, k, g.groups);
+      const { rows, constants, sizes, groups } = product(this.tileRows, m, n, k, g.groups);
       const operands = {
         y: partOf(all.y, part, bytes[1]),
         x: partOf(all.x, part, bytes[0]),
@@ -53,7 +53,7 @@ export abstract class GpuForward extends GpuMemory {
         bias: this.at(bias ?? packed),
       };
       this.run(
-        conv.conv2d[this.tileRows],
+        conv.conv2d[rows],
         operands,
         {
           ...constants,
@@ -134,8 +134,8 @@ export abstract class GpuForward extends GpuMemory {
           { sizes: { n, count: part.count, words: word === "f32" ? inF : inF / 4, outF, first } },
         );
       } else {
-        const { constants: own, sizes, groups } = product(this.tileRows, part.count, n, inF);
-        const shader = dense.linearBatch[this.tileRows], given = { ...sizes, outF, first };
+        const { rows, constants: own, sizes, groups } = product(this.tileRows, part.count, n, inF);
+        const shader = dense.linearBatch[rows], given = { ...sizes, outF, first };
         this.run(shader, operands, { ...constants, ...own }, groups, { sizes: given });
       }
     }
@@ -146,11 +146,11 @@ export abstract class GpuForward extends GpuMemory {
   }
 
   softmax(y: Tensor, x: Tensor, g: AxisGeometry): void {
-    this.alongAxis(rows.softmax, { y: this.out(y), x: this.at(x) }, g);
+    this.alongAxis(axis.softmax, { y: this.out(y), x: this.at(x) }, g);
   }
 
   logSoftmax(y: Tensor, x: Tensor, g: AxisGeometry): void {
-    this.alongAxis(rows.logSoftmax, { y: this.out(y), x: this.at(x) }, g);
+    this.alongAxis(axis.logSoftmax, { y: this.out(y), x: this.at(x) }, g);
   }
 
   localResponseNorm(

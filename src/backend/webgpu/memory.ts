@@ -56,7 +56,7 @@ export abstract class GpuMemory {
     this.#traits = traits;
   }
 
-  /** Rows of sums that an invocation of a product keeps. */
+  /** Rows of sums that an invocation of a large product keeps. */
   protected get tileRows(): TileRows {
     return this.#traits.software ? 16 : 8;
   }

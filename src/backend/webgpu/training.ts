@@ -22,7 +22,7 @@ import * as losses from "./shaders/loss.ts";
 import * as norm from "./shaders/norm.ts";
 import * as poolForward from "./shaders/pool.ts";
 import * as pool from "./shaders/pool_backward.ts";
-import * as rows from "./shaders/rows.ts";
+import * as axis from "./shaders/rows.ts";
 
 /** Elements whose squares are added up in float32. */
 const STRETCH = 256;
@@ -42,7 +42,7 @@ export abstract class GpuTraining extends GpuQuantized {
     const all = { dx: this.out(dx), dy: this.at(dy) };
     for (const part of this.parts("conv2dBackwardInput", g.n, ...bytes)) {
       const n = part.count * g.h * g.w;
-      const { constants, sizes, groups } = product(this.tileRows, m, n, k, g.groups);
+      const { rows, constants, sizes, groups } = product(this.tileRows, m, n, k, g.groups);
       const operands = {
         dx: partOf(all.dx, part, bytes[0]),
         dy: partOf(all.dy, part, bytes[1]),
@@ -50,7 +50,7 @@ export abstract class GpuTraining extends GpuQuantized {
       };
       const given = { sizes: { ...sizes, ...packedSize(m, k) } };
       const both = { ...constants, ...constantsOf(g) };
-      this.run(conv.conv2dBackwardInput[this.tileRows], operands, both, groups, given);
+      this.run(conv.conv2dBackwardInput[rows], operands, both, groups, given);
     }
   }
 
@@ -60,14 +60,14 @@ export abstract class GpuTraining extends GpuQuantized {
     const all = { dw: this.out(dw), dy: this.at(dy), x: this.at(x) };
     for (const part of this.parts("conv2dBackwardWeight", g.n, ...bytes)) {
       const k = part.count * g.oh * g.ow;
-      const { constants, sizes, groups } = product(this.tileRows, m, n, k, g.groups);
+      const { rows, constants, sizes, groups } = product(this.tileRows, m, n, k, g.groups);
       const operands = {
         dw: all.dw,
         dy: partOf(all.dy, part, bytes[0]),
         x: partOf(all.x, part, bytes[1]),
       };
       const both = { ...constants, ...constantsOf(g) };
-      this.run(conv.conv2dBackwardWeight[this.tileRows], operands, both, groups, { sizes });
+      this.run(conv.conv2dBackwardWeight[rows], operands, both, groups, { sizes });
     }
   }
 
@@ -139,9 +139,9 @@ export abstract class GpuTraining extends GpuQuantized {
     const all = { dx: this.out(dx), dy: this.at(dy), weight: this.at(weight) };
     for (const { start, count } of this.parts("linearBackwardInput", outF, 4 * inF)) {
       const operands = { ...all, weight: partOf(all.weight, { start, count }, 4 * inF) };
-      const { constants, sizes, groups } = product(this.tileRows, inF, n, count);
+      const { rows, constants, sizes, groups } = product(this.tileRows, inF, n, count);
       const given = { sizes: { ...sizes, outF, first: start } };
-      this.run(dense.linearBackwardInput[this.tileRows], operands, constants, groups, given);
+      this.run(dense.linearBackwardInput[rows], operands, constants, groups, given);
     }
   }
 
@@ -150,9 +150,9 @@ export abstract class GpuTraining extends GpuQuantized {
     const all = { dw: this.out(dw), dy: this.at(dy), x: this.at(x) };
     for (const { start, count } of this.parts("linearBackwardWeight", outF, 4 * inF)) {
       const operands = { ...all, dw: partOf(all.dw, { start, count }, 4 * inF) };
-      const { constants, sizes, groups } = product(this.tileRows, count, inF, n);
+      const { rows, constants, sizes, groups } = product(this.tileRows, count, inF, n);
       const given = { sizes: { ...sizes, outF, first: start } };
-      this.run(dense.linearBackwardWeight[this.tileRows], operands, constants, groups, given);
+      this.run(dense.linearBackwardWeight[rows], operands, constants, groups, given);
     }
   }
 
@@ -163,12 +163,12 @@ export abstract class GpuTraining extends GpuQuantized {
 
   softmaxBackward(dx: Tensor, dy: Tensor, y: Tensor, g: AxisGeometry): void {
     const operands = { dx: this.out(dx), dy: this.at(dy), y: this.at(y) };
-    this.alongAxis(rows.softmaxBackward, operands, g);
+    this.alongAxis(axis.softmaxBackward, operands, g);
   }
 
   logSoftmaxBackward(dx: Tensor, dy: Tensor, y: Tensor, g: AxisGeometry): void {
     const operands = { dx: this.out(dx), dy: this.at(dy), y: this.at(y) };
-    this.alongAxis(rows.logSoftmaxBackward, operands, g);
+    this.alongAxis(axis.logSoftmaxBackward, operands, g);
   }
 
   crossEntropy(

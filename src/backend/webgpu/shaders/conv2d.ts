@@ -34,7 +34,7 @@ fn columns(z: u32, first: u32) -> Columns {
 fn b4(z: u32, k: u32, c: Columns) -> vec4f {
   let iy = c.iy + i32(k / KW % KH * DILATION_H);
   let ix = c.ix + i32(k % KW * DILATION_W);
-  let inside = vec4u(iy) < vec4u(H) & vec4u(ix) < vec4u(W) & vec4<bool>(k < given.k);
+  let inside = (vec4u(iy) < vec4u(H)) & (vec4u(ix) < vec4u(W)) & vec4<bool>(k < given.k);
   let there = c.plane + k / (KH * KW) * (H * W) + vec4u(iy * W + ix);
   let at = select(vec4u(), there, inside);
   return select(vec4f(), vec4f(x[at.x], x[at.y], x[at.z], x[at.w]), inside);

@@ -36,8 +36,9 @@ fn b4(z: u32, k: u32, c: Columns) -> vec4f {
   let x = c.x - i32(k % KW * DILATION_W);
   let oy = y / STRIDE_H;
   let ox = x / STRIDE_W;
-  let meets = oy * STRIDE_H == y & ox * STRIDE_W == x;
-  let inside = meets & vec4u(oy) < vec4u(OH) & vec4u(ox) < vec4u(OW) & vec4<bool>(k < given.k);
+  let meets = (oy * STRIDE_H == y) & (ox * STRIDE_W == x);
+  let there_is = (vec4u(oy) < vec4u(OH)) & (vec4u(ox) < vec4u(OW));
+  let inside = meets & there_is & vec4<bool>(k < given.k);
   let there = c.plane + k / (KH * KW) * (OH * OW) + vec4u(oy * OW + ox);
   let at = select(vec4u(), there, inside);
   return select(vec4f(), vec4f(dy[at.x], dy[at.y], dy[at.z], dy[at.w]), inside);
@@ -58,7 +59,7 @@ export const conv2dBackwardWeight = tiled(
   /* wgsl */ `
 fn a4(z: u32, k: u32, first: u32) -> vec4f {
   let m = first + vec4u(0, 1, 2, 3);
-  let inside = m < vec4u(given.m) & vec4<bool>(k < given.k);
+  let inside = (m < vec4u(given.m)) & vec4<bool>(k < given.k);
   let there = (k / (OH * OW) * OUT_C + z * given.m + m) * (OH * OW) + k % (OH * OW);
   let at = select(vec4u(), there, inside);
   return select(vec4f(), vec4f(dy[at.x], dy[at.y], dy[at.z], dy[at.w]), inside);
@@ -79,7 +80,7 @@ fn columns(z: u32, first: u32) -> Columns {
 fn b4(z: u32, k: u32, c: Columns) -> vec4f {
   let iy = c.iy + i32(k / OW % OH * STRIDE_H);
   let ix = c.ix + i32(k % OW * STRIDE_W);
-  let inside = vec4u(iy) < vec4u(H) & vec4u(ix) < vec4u(W) & vec4<bool>(k < given.k);
+  let inside = (vec4u(iy) < vec4u(H)) & (vec4u(ix) < vec4u(W)) & vec4<bool>(k < given.k);
   let there = k / (OH * OW) * (IN_C * H * W) + c.plane + vec4u(iy * W + ix);
   let at = select(vec4u(), there, inside);
   return select(vec4f(), vec4f(x[at.x], x[at.y], x[at.z], x[at.w]), inside);

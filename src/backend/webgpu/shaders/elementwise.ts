@@ -5,6 +5,7 @@
  */
 
 import type { Shader } from "../shader.ts";
+import { special } from "./special.ts";
 
 /** A shader that runs `body` at each place `i` of an operand, in a grid of rows of ACROSS workgroups. */
 export function each(name: string, over: string, body: string, functions = ""): Shader {
@@ -23,7 +24,12 @@ ${body}
 export const fill = each("fill", "y", "  y[i] = given.value;");
 
 /** y = max(x, 0); NaN stays NaN, which max() would not promise. */
-export const relu = each("relu", "y", "  y[i] = select(x[i], 0.0, x[i] < 0.0);");
+export const relu = each(
+  "relu",
+  "y",
+  "  y[i] = select(x[i], 0.0, isNegative(x[i]));",
+  special,
+);
 
 /** dx = dy where y is not 0. */
 export const reluBackward = each(

@@ -7,8 +7,11 @@
 
 import type { Constants, Shader } from "../shader.ts";
 
-/** Rows of sums that an invocation keeps in registers, of 8 columns each: 8, or 16 where loads cost. */
-export type TileRows = 8 | 16;
+/**
+ * Rows of sums that an invocation keeps in registers, of 8 columns each: 8, or 16 where loads cost
+ * more than registers, or 4 where there is little to compute.
+ */
+export type TileRows = 4 | 8 | 16;
 
 /** An operation's shader for each height of tiles. */
 export type Tiled = Readonly<Record<TileRows, Shader>>;
@@ -23,7 +26,7 @@ export type Tiled = Readonly<Record<TileRows, Shader>>;
  */
 export function tiled(name: string, text: string): Tiled {
   const shader = (rows: TileRows) => ({ name: `${name}${rows}`, text: text + gemm(rows) });
-  return { 8: shader(8), 16: shader(16) };
+  return { 4: shader(4), 8: shader(8), 16: shader(16) };
 }
 
 /**
@@ -102,18 +105,24 @@ fn put4(z: u32, m: u32, n: u32, sums: vec4f) {
 export const DEPTH = 16;
 /** Rows of a workgroup's tile; factors filled up with zeros to whole tiles need no checks. */
 export const TILE_ROWS = 64;
+/** So few workgroups have more invocations each. */
+const FEW_TILES = 4;
 /** Invocations of a workgroup in a row, which compute 8 columns each. */
 const WIDTH = 8;
 
 /** What a product is told of its sizes, and the workgroups that compute it. */
-export function product(rows: TileRows, m: number, n: number, k: number, z = 1): {
+export function product(most: TileRows, m: number, n: number, k: number, z = 1): {
+  readonly rows: TileRows;
   readonly constants: Constants;
   readonly sizes: { readonly m: number; readonly n: number; readonly k: number };
   readonly groups: readonly [number, number, number];
 } {
+  const groups = [Math.ceil(n / (8 * WIDTH)), Math.ceil(m / TILE_ROWS), z] as const;
+  const rows = groups[0] * groups[1] * z <= FEW_TILES ? 4 : most;
   return {
+    rows,
     constants: { DEPTH, WIDTH, HEIGHT: TILE_ROWS / rows },
     sizes: { m, n, k },
-    groups: [Math.ceil(n / (8 * WIDTH)), Math.ceil(m / TILE_ROWS), z],
+    groups,
   };
 }

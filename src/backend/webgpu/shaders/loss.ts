@@ -20,19 +20,19 @@ export const crossEntropy: Shader = eachRow(
   var rest = 0.0;
   for (var k = lane; k < given.length; k += 64) {
     let v = x[first + k] - top;
-    sum += exp(v);
+    sum += expOf(v);
     rest += v;
   }
   sum = total(sum, lane);
   rest = total(rest, lane);
-  let shift = log(sum);
+  let shift = logOf(sum);
   // a class that is impossible (−∞) makes only a smoothed loss infinite
   var spread = 0.0;
   if (given.share > 0) { spread = given.share * (rest - f32(given.length) * shift); }
   if (lane == 0) { losses[row] = -(given.rest * (chosen - shift) + spread); }
   for (var k = lane; k < given.length; k += 64) {
     let q = given.share + select(0.0, given.rest, first + k == target_at);
-    dx[first + k] = (exp(x[first + k] - top) / sum - q) / f32(given.rows);
+    dx[first + k] = (expOf(x[first + k] - top) / sum - q) / f32(given.rows);
   }
 `,
 );

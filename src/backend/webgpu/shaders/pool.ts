@@ -7,6 +7,7 @@
 import type { Pool2dGeometry } from "../../geometry.ts";
 import type { Constants, Shader } from "../shader.ts";
 import { each } from "./elementwise.ts";
+import { special } from "./special.ts";
 
 /** The first tap of a window that starts at `start` to lie at 0 or behind, and the first behind `size`. */
 const taps = /* wgsl */ `
@@ -16,10 +17,6 @@ fn firstTap(start: i32, dilation: i32) -> i32 {
 
 fn endTap(start: i32, dilation: i32, taps: i32, size: i32) -> i32 {
   return clamp((size - start + dilation - 1) / dilation, 0, taps);
-}
-
-fn isNan(v: f32) -> bool {
-  return (bitcast<u32>(v) & 0x7fffffff) > 0x7f800000;
 }
 `;
 
@@ -47,14 +44,14 @@ const maximum = /* wgsl */ `
 `;
 
 /** y = the largest value of each window. */
-export const maxPool2d: Shader = each("maxPool2d", "y", maximum, taps);
+export const maxPool2d: Shader = each("maxPool2d", "y", maximum, special + taps);
 
 /** The same, and indices = where in its plane it stands. */
 export const maxPool2dWithIndices: Shader = each(
   "maxPool2dWithIndices",
   "y",
   `${maximum}  indices[i] = at;`,
-  taps,
+  special + taps,
 );
 
 /** The divisor of the window that starts at iy, ix: its area inside the input, or with PADDED the padding. */

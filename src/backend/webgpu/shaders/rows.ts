@@ -6,6 +6,7 @@
  */
 
 import type { Shader } from "../shader.ts";
+import { special } from "./special.ts";
 
 /** `total(v)` and `largest(v)` of the 64 invocations' values, the same for each of them. */
 export const reductions = /* wgsl */ `
@@ -36,7 +37,7 @@ fn largest(v: f32, lane: u32) -> f32 {
 
 /** A shader that runs `body` for each row: it begins at `first` and goes on every `inner` elements. */
 export function eachRow(name: string, body: string, functions = ""): Shader {
-  const text = /* wgsl */ `${reductions}${functions}
+  const text = /* wgsl */ `${reductions}${special}${functions}
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let row = group.y * ACROSS + group.x;
@@ -57,7 +58,7 @@ export const softmax: Shader = eachRow(
   top = largest(top, lane);
   var sum = 0.0;
   for (var k = lane; k < given.length; k += 64) {
-    let e = exp(x[first + k * given.inner] - top);
+    let e = expOf(x[first + k * given.inner] - top);
     y[first + k * given.inner] = e;
     sum += e;
   }
@@ -74,8 +75,8 @@ export const logSoftmax: Shader = eachRow(
   for (var k = lane; k < given.length; k += 64) { top = max(top, x[first + k * given.inner]); }
   top = largest(top, lane);
   var sum = 0.0;
-  for (var k = lane; k < given.length; k += 64) { sum += exp(x[first + k * given.inner] - top); }
-  let shift = log(total(sum, lane));
+  for (var k = lane; k < given.length; k += 64) { sum += expOf(x[first + k * given.inner] - top); }
+  let shift = logOf(total(sum, lane));
   for (var k = lane; k < given.length; k += 64) {
     y[first + k * given.inner] = x[first + k * given.inner] - top - shift;
   }
@@ -105,7 +106,7 @@ export const logSoftmaxBackward: Shader = eachRow(
   sum = total(sum, lane);
   for (var k = lane; k < given.length; k += 64) {
     let at = first + k * given.inner;
-    dx[at] = dy[at] - exp(y[at]) * sum;
+    dx[at] = dy[at] - expOf(y[at]) * sum;
   }
 `,
 );
