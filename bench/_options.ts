@@ -36,6 +36,7 @@ the machine can do in the same rounds.
   training           one step of training it, on one batch
   conv               its five convolutions: forward, and both gradients
   start-up           from \`deno run\` to the first result of the command
+  webgpu             AlexNet's forward pass on an adapter of WebGPU
                      without a name: all of them
 
   --threads 1,2      numbers of threads that each may use; not all of them can (1,2)

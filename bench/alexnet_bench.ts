@@ -29,14 +29,14 @@ const PROGRAMS: readonly Program<AlexNetPeer, AlexNetWeights>[] = [{
   once: true,
   async create(weights) {
     const { createAlexNet, web } = await import("./peers/onnxruntime.ts");
-    return createAlexNet(await web(), weights);
+    return createAlexNet(await web("wasm"), weights);
   },
 }, {
   name: "tfjs-wasm",
   once: true,
   async create(weights) {
-    const { createAlexNet } = await import("./peers/tfjs_wasm.ts");
-    return createAlexNet(weights);
+    const { createAlexNet } = await import("./peers/tfjs.ts");
+    return createAlexNet(weights, "wasm");
   },
 }, {
   name: "pytorch",

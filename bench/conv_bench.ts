@@ -30,13 +30,13 @@ const PROGRAMS: readonly Program<ConvPeer, void>[] = [{
   once: true,
   async create() {
     const { createConv, web } = await import("./peers/onnxruntime.ts");
-    return createConv(await web());
+    return createConv(await web("wasm"));
   },
 }, {
   name: "tfjs-wasm",
   once: true,
   async create() {
-    const { createConv } = await import("./peers/tfjs_wasm.ts");
+    const { createConv } = await import("./peers/tfjs.ts");
     return createConv();
   },
 }, {

@@ -17,8 +17,15 @@ import { conv } from "./conv_bench.ts";
 import { Machine } from "./machine/machine.ts";
 import { startUp } from "./startup_bench.ts";
 import { training } from "./training_bench.ts";
+import { webgpu } from "./webgpu_bench.ts";
 
-const SUITES: Readonly<Record<string, Suite>> = { alexnet, training, conv, "start-up": startUp };
+const SUITES: Readonly<Record<string, Suite>> = {
+  alexnet,
+  training,
+  conv,
+  "start-up": startUp,
+  webgpu,
+};
 
 if (import.meta.main) Deno.exit(await main(Deno.args));
 

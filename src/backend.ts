@@ -5,7 +5,7 @@
  * @module
  */
 
-import { ArgumentError } from "./errors.ts";
+import { ArgumentError, PembrokeError } from "./errors.ts";
 import type { Kernels } from "./backend/kernels.ts";
 import type { Shape, Tensor, Values } from "./tensor.ts";
 import { devices } from "./backend/devices.ts";
@@ -19,15 +19,26 @@ export type { AdamWStep, Kernels, SgdStep } from "./backend/kernels.ts";
 
 /** What {@linkcode createBackend} takes; every part has a default. */
 export interface BackendOptions {
-  /** Which device computes. Default "auto". */
+  /**
+   * Which device computes: "wasm"; "webgpu", even where its adapter is none but the processor; or
+   * "auto", the default, a GPU where there is one and otherwise Wasm.
+   */
   readonly device?: typeof devices[number];
+  /**
+   * Told why "auto" took Wasm: a {@linkcode DeviceLostError} if there is a GPU that failed, and
+   * another {@linkcode PembrokeError} where there is none.
+   */
+  readonly onFallback?: (reason: PembrokeError) => void;
   /**
    * Threads to compute with, the caller's included; "auto" takes as many as the machine has,
    * 16 at most, which is the default. Where there is no shared memory (a page that is not cross-origin isolated, an edge
    * runtime) it is one: `backend.threads` tells.
    */
   readonly threads?: number | "auto";
-  /** Kernels compiled by the caller, where compiling WebAssembly from bytes is forbidden: one thread. */
+  /**
+   * Kernels compiled by the caller, where compiling WebAssembly from bytes is forbidden: one thread,
+   * and no GPU.
+   */
   readonly module?: WebAssembly.Module;
 }
 
@@ -38,10 +49,10 @@ export interface BackendOptions {
  * parameter and return at once: only reading waits. Call the operations instead.
  */
 export interface Backend extends Kernels, Disposable {
-  /** What really computes, for people: "wasm (relaxed simd)". */
+  /** What really computes, for people: "wasm (relaxed simd)", "webgpu (NVIDIA H100)". */
   readonly name: string;
   /** What really computes, for programs. */
-  readonly device: "wasm";
+  readonly device: "wasm" | "webgpu";
   /** Threads it computes with, the caller's included. */
   readonly threads: number;
   /** Bytes that live tensors take. */
@@ -82,7 +93,7 @@ export interface Backend extends Kernels, Disposable {
  * ```
  */
 export async function createBackend(options: BackendOptions = {}): Promise<Backend> {
-  const { device = "auto", module, threads = "auto" } = options;
+  const { device = "auto", module, threads = "auto", onFallback } = options;
   if (!devices.includes(device)) {
     const names = devices.map((d) => `"${d}"`).join(" or ");
     throw new ArgumentError("createBackend", "device", device, names);
@@ -93,13 +104,30 @@ export async function createBackend(options: BackendOptions = {}): Promise<Backe
     const takes = `"auto" or a whole number from 1 to ${mostThreads}`;
     throw new ArgumentError("createBackend", "threads", threads, takes);
   }
+  if (device === "webgpu") return await gpu(true);
   if (module !== undefined) {
     checkModule(module);
     return new WasmBackend({ name: "", module });
   }
+  if (device === "auto") {
+    try {
+      return await gpu(false);
+    } catch (error) {
+      if (!(error instanceof PembrokeError)) throw error;
+      onFallback?.(error);
+    }
+  }
   const count = threads === "auto" ? availableThreads() : threads;
   const threaded = count > 1 ? await WasmBackend.withThreads(count) : undefined;
   return threaded ?? new WasmBackend();
+}
+
+/** The GPU; its code is loaded where WebGPU is asked for, or may be there. */
+async function gpu(software: boolean): Promise<Backend> {
+  const { navigator } = globalThis as { readonly navigator?: { readonly gpu?: unknown } };
+  if (!navigator?.gpu) throw new PembrokeError("webgpu: this runtime has no navigator.gpu");
+  const { WebGpuBackend } = await import("./backend/webgpu.ts");
+  return await WebGpuBackend.create({ software });
 }
 
 /** More do not pay: a layer's work falls into a few dozen pieces. */

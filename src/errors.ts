@@ -71,6 +71,33 @@ export class FileError extends PembrokeError {
   }
 }
 
+/**
+ * A GPU that is gone, or that failed at what it was asked to do. It is thrown by whatever comes next,
+ * at the latest by reading a result. The backend and all tensors on it are of no use any more: make
+ * another backend with `device: "wasm"`, load the weights again, and repeat what was not read yet.
+ *
+ * @example
+ * ```ts
+ * import { DeviceLostError } from "./errors.ts";
+ *
+ * const error = new DeviceLostError("the device was lost (out of memory)");
+ * console.log(error.message); // webgpu: the device was lost (out of memory)
+ * ```
+ */
+export class DeviceLostError extends PembrokeError {
+  /** The class's name. */
+  override name = "DeviceLostError";
+
+  /**
+   * Says what became of the device.
+   *
+   * @param reason What the device told.
+   */
+  constructor(readonly reason: string, options?: ErrorOptions) {
+    super(`webgpu: ${reason}`, options);
+  }
+}
+
 /** A value as an error message shows it: short, on one line. */
 function show(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);

@@ -3,6 +3,8 @@
 import type { Backend } from "../src/backend.ts";
 import { supportedBuilds, threadedBuilds } from "../src/backend/wasm/binary.ts";
 import { WasmBackend } from "../src/backend/wasm.ts";
+import { WebGpuBackend } from "../src/backend/webgpu.ts";
+import { testWithAdapter } from "./webgpu.ts";
 
 /** A number that no loop of the kernels divides evenly. */
 const THREADS = 3;
@@ -31,4 +33,8 @@ export function testOnEveryBackend(
       await body(backend);
     });
   }
+  testWithAdapter(`${name} (webgpu)`, async () => {
+    using backend = await WebGpuBackend.create({ software: true });
+    await body(backend);
+  });
 }

@@ -1,6 +1,6 @@
 /**
- * ONNX Runtime twice: its WebAssembly build as it runs in Deno, on one thread (more are offered and
- * refused, because its worker threads do not start there), and its native build, which is what the
+ * ONNX Runtime three times: its WebAssembly build as it runs in Deno, on one thread (more are offered
+ * and refused, because its worker threads do not start there), the same on WebGPU, and its native build, which is what the
  * same machine does outside of WebAssembly with every instruction the processor has. The native
  * build's npm package ships the library for the CPU; the install script that Deno leaves out only
  * fetches the one for CUDA.
@@ -27,19 +27,21 @@ interface Runtime {
   tensor(values: Values, shape: readonly number[]): unknown;
 }
 
-/** The WebAssembly build. */
-export async function web(): Promise<Runtime> {
-  const ort = await import("npm:onnxruntime-web@1.30.0");
+/** The WebAssembly build, or what it does on WebGPU. */
+export async function web(device: "wasm" | "webgpu"): Promise<Runtime> {
+  const ort = device === "wasm"
+    ? await import("npm:onnxruntime-web@1.30.0")
+    : await import("npm:onnxruntime-web@1.30.0/webgpu");
   ort.env.wasm.numThreads = 1;
   return {
-    name: "onnxruntime-web",
+    name: device === "wasm" ? "onnxruntime-web" : "onnxruntime-webgpu",
     threads: 1,
     async open(model) {
       // Its Emscripten takes Deno for Node and replaces the global Worker, which others need.
       const { Worker } = globalThis;
       try {
         return await ort.InferenceSession.create(model, {
-          executionProviders: ["wasm"],
+          executionProviders: [device],
           graphOptimizationLevel: "all",
         });
       } finally {

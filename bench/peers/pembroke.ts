@@ -45,12 +45,18 @@ export async function createInt8AlexNet(
   return { ...peer, variant: "int8", tolerance: 0.01 };
 }
 
+/** AlexNet on the GPU, or what passes for one. */
+export function createGpuAlexNet(weights: AlexNetWeights): Promise<AlexNetPeer> {
+  return alexNetPeer(new AlexNet(), weights, { threads: 1 }, "webgpu");
+}
+
 async function alexNetPeer(
   model: AlexNet,
   weights: AlexNetWeights,
   options: PeerOptions,
+  device: "wasm" | "webgpu" = "wasm",
 ): Promise<AlexNetPeer> {
-  const { backend, peer } = await start(options);
+  const { backend, peer } = await start(options, device);
   write(model, backend, weights);
   return {
     ...peer,
@@ -160,10 +166,13 @@ export async function createTraining(
   };
 }
 
-async function start({ threads }: PeerOptions): Promise<{ backend: Backend; peer: Peer }> {
-  const backend = await createBackend({ device: "wasm", threads });
+async function start(
+  { threads }: PeerOptions,
+  device: "wasm" | "webgpu" = "wasm",
+): Promise<{ backend: Backend; peer: Peer }> {
+  const backend = await createBackend({ device, threads });
   const peer = {
-    name: "pembroke",
+    name: device === "wasm" ? "pembroke" : "pembroke-webgpu",
     version: denoJson.version,
     threads: backend.threads,
     dispose: () => backend.dispose(),

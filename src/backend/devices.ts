@@ -1,2 +1,2 @@
 /** The devices that `createBackend` knows; "auto" takes the fastest there is. */
-export const devices = ["auto", "wasm"] as const;
+export const devices = ["auto", "wasm", "webgpu"] as const;

@@ -40,7 +40,7 @@ export interface Options {
 }
 
 export const usage = `\
-Classifies photographs with AlexNet, on WebAssembly.
+Classifies photographs with AlexNet, on a GPU or on WebAssembly.
 
 Usage: deno run -A cli.ts [classify] [options] <image|folder|glob|url|->…
        deno run -A cli.ts serve [options]
@@ -63,7 +63,7 @@ Options:
   -m, --model NAME   the model: ${architectures.join(", ")} (default: what the weights are for;
                      alexnet with --random); alexnet-tiny takes the bundled weights
   -k, --top-k N      classes to print for each image (default 5)
-      --backend NAME what computes: ${devices.join(", ")} (default auto)
+      --backend NAME what computes: ${devices.join(", ")} (default auto: a GPU if there is one)
       --precision P  how fully connected weights are held: f32, or int8, rounded to 8 bits, which
                      takes a quarter of the memory and of the time (default: as they are stored)
       --json         print one JSON document

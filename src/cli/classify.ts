@@ -1,9 +1,10 @@
 /** `cli.ts classify`: the most probable classes of each image. */
 
-import { type Backend, createBackend } from "../backend.ts";
+import type { Backend } from "../backend.ts";
 import { decodeImage } from "../image/mod.ts";
 import type { Classifier } from "../models/mod.ts";
 import type { Options } from "./args.ts";
+import { Device } from "./device.ts";
 import { isPermissionError, lineOf } from "./errors.ts";
 import { expand, type Input } from "./inputs.ts";
 import { choose, type Chosen } from "./model.ts";
@@ -18,10 +19,9 @@ const manyImages = 16;
 export async function classify(options: Options): Promise<number> {
   const inputs = (await Promise.all(options.inputs.map(expand))).flat();
   const threads = inputs.length < manyImages ? 1 : "auto";
-  using backend = await createBackend({ device: options.backend, threads });
+  using device = await Device.open(options, threads, (on) => prepare(chosen, on, options));
   using chosen = await choose(options);
   const { model } = chosen;
-  let ready: Promise<void> | undefined;
 
   const results: Result[] = [];
   const apart = options.format === "json" || !Deno.stdout.isTerminal(); // no result beside the bar
@@ -30,9 +30,10 @@ export async function classify(options: Options): Promise<number> {
     progress.update(i, inputs.length, "images");
     const warnings: string[] = [];
     const decoded = await decode(input, model, (warning) => warnings.push(warning));
-    // only now: an image that cannot be read must not wait for 61 million weights
-    if ("values" in decoded) await (ready ??= prepare(chosen, backend, options));
-    const result = "values" in decoded ? await infer(input, decoded, model, options) : decoded;
+    // an image that cannot be read does not wait for 61 million weights
+    const result = "values" in decoded
+      ? await device.run(() => infer(input, decoded, model, options, device))
+      : decoded;
     progress.clear();
     if (!options.quiet) warnings.forEach(warn);
     report(result, options);
@@ -40,7 +41,7 @@ export async function classify(options: Options): Promise<number> {
   }
 
   if (options.format === "json") {
-    const { name, threads } = backend;
+    const { name, threads } = device.backend;
     const { name: model, weights, precision } = chosen;
     const document = { model, weights, precision, backend: name, threads, results };
     print(JSON.stringify(document, null, 2));
@@ -101,6 +102,7 @@ async function infer(
   { values, decodeMs, preprocessMs }: Decoded,
   model: Classifier,
   { topK }: Options,
+  device: Device,
 ): Promise<Result> {
   try {
     const start = performance.now();
@@ -108,6 +110,7 @@ async function infer(
     const timings = { decodeMs, preprocessMs, inferenceMs: performance.now() - start };
     return { input: name, predictions, timings };
   } catch (error) {
+    if (device.replaces(error)) throw error;
     return failed(name, error);
   }
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Backend } from "../backend.ts";
 import { ArgumentError } from "../errors.ts";
 import { checkInteger, checkPerAxis, LIMIT } from "../ops/checks.ts";
 import { conv1d, conv2d } from "../ops/conv.ts";
@@ -88,7 +89,8 @@ export abstract class Conv extends FusingLayer {
 
   /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
-    const weight = this.algorithm === "direct" ? this.prepared() : this.value("weight");
+    const direct = this.algorithmOn(x.backend) === "direct";
+    const weight = direct ? this.prepared() : this.value("weight");
     const y = this.convolve(x, weight, this.optional("bias"), options);
     this.save(x, ...(options.activation ? [y] : []));
     return y;
@@ -146,9 +148,14 @@ export abstract class Conv extends FusingLayer {
     return weight;
   }
 
-  /** How it is computed. */
+  /** How it is computed where arithmetic is what takes time. */
   get algorithm(): ConvAlgorithm {
     return "direct";
+  }
+
+  /** How it is computed there: a GPU would wait for the memory that Winograd's transforms go through. */
+  protected algorithmOn({ device }: Backend): ConvAlgorithm {
+    return device === "webgpu" ? "direct" : this.algorithm;
   }
 }
 
@@ -213,21 +220,22 @@ export class Conv2d extends Conv {
     bias: Tensor | null,
     options: ForwardOptions,
   ): Tensor {
-    return conv2d(x, weight, bias, { ...this.options, algorithm: this.algorithm, ...options });
+    const algorithm = this.algorithmOn(x.backend);
+    return conv2d(x, weight, bias, { ...this.options, algorithm, ...options });
   }
 
   /** See {@linkcode Conv.inputGradient}. */
   protected override inputGradient(dy: Tensor, weight: Tensor, inputShape: Shape): Tensor {
     return conv2dBackwardInput(dy, weight, inputShape, {
       ...this.options,
-      algorithm: this.algorithm,
+      algorithm: this.algorithmOn(dy.backend),
     });
   }
 
   /** See {@linkcode Conv.weightGradient}. */
   protected override weightGradient(dy: Tensor, x: Tensor, into: Tensor): void {
-    const { options, algorithm } = this;
-    conv2dBackwardWeight(dy, x, this.weightShape, { ...options, algorithm, into });
+    const algorithm = this.algorithmOn(dy.backend);
+    conv2dBackwardWeight(dy, x, this.weightShape, { ...this.options, algorithm, into });
   }
 }
 

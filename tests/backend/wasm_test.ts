@@ -28,7 +28,10 @@ Deno.test("createBackend() takes a module that the caller compiled", async () =>
 Deno.test("createBackend() refuses a device it does not know", async () => {
   // deno-lint-ignore no-explicit-any
   const error = await assertRejects(() => createBackend({ device: "cuda" as any }), ArgumentError);
-  assertEquals(error.message, 'createBackend: device is "cuda", must be "auto" or "wasm"');
+  assertEquals(
+    error.message,
+    'createBackend: device is "cuda", must be "auto" or "wasm" or "webgpu"',
+  );
 });
 
 Deno.test("the builds agree with each other", async () => {
@@ -285,9 +288,11 @@ testOnEveryBackend(
       () => backend.empty([2 ** 40, 2 ** 40, 2 ** 40]),
       () => ops.adaptiveAvgPool2d(x, 2 ** 20),
       () => ops.conv2d(x, w, null, { padding: 1e6 }),
-      () => ops.conv2d(x, w, null, { padding: 1e6, stride: 1e6 }), // 3×3, but of a vast padded input
-      () => ops.conv1d(row, row, null, { padding: 2 ** 29, stride: 2 ** 29 }),
     ];
+    if (backend.device === "wasm") { // 3 × 3, but of a vast padded input, which a GPU never writes down
+      uses.push(() => ops.conv2d(x, w, null, { padding: 1e6, stride: 1e6 }));
+      uses.push(() => ops.conv1d(row, row, null, { padding: 2 ** 29, stride: 2 ** 29 }));
+    }
     for (const use of uses) {
       const error = assertThrows(use, PembrokeError, "out of memory", String(use));
       assertEquals(error.message.split("\n").length, 1);

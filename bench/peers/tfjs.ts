@@ -1,6 +1,7 @@
 /**
- * TensorFlow.js on its WebAssembly backend (XNNPACK, SIMD). One thread: it starts more only in
- * browsers. Convolution, bias and ReLU are one fused call, as its own converter makes them.
+ * TensorFlow.js on its WebAssembly backend (XNNPACK, SIMD), with one thread: it starts more only in
+ * browsers; and on its WebGPU backend. Convolution, bias and ReLU are one fused call, as its own
+ * converter makes them.
  *
  * @module
  */
@@ -14,8 +15,11 @@ import type { AlexNetPeer, AlexNetWeights, ConvPeer, Peer } from "./peer.ts";
 /** How many pixels one channel has where the convolutions end. */
 const PIXELS = FEATURES.height * FEATURES.width;
 
-export async function createAlexNet(weights: AlexNetWeights): Promise<AlexNetPeer> {
-  const { tf, peer } = await start();
+export async function createAlexNet(
+  weights: AlexNetWeights,
+  device: keyof typeof backends,
+): Promise<AlexNetPeer> {
+  const { tf, peer } = await start(device);
   const layers = ALEXNET.map((layer) => {
     if (layer.op === "pool") return layer;
     const values = weights.get(`${layer.name}.weight`);
@@ -88,7 +92,7 @@ export async function createAlexNet(weights: AlexNetWeights): Promise<AlexNetPee
 const FILTER_GRADIENT = "Conv2DBackpropFilter";
 
 export async function createConv(): Promise<ConvPeer> {
-  const { tf, peer } = await start();
+  const { tf, peer } = await start("wasm");
   return {
     ...peer,
     convolve(pass, { layer, xShape, weightShape, yShape, ...values }) {
@@ -158,16 +162,12 @@ export async function createConv(): Promise<ConvPeer> {
   };
 }
 
-async function start() {
+async function start(device: keyof typeof backends) {
   const tf = await import("npm:@tensorflow/tfjs-core@4.22.0");
-  const wasm = await import("npm:@tensorflow/tfjs-backend-wasm@4.22.0");
-  // Its binaries lie in the npm package; resolving any file there says where that is.
-  const binary = "npm:@tensorflow/tfjs-backend-wasm@4.22.0/dist/tfjs-backend-wasm-simd.wasm";
-  wasm.setWasmPaths(fileURLToPath(new URL(".", import.meta.resolve(binary))));
-  if (!await tf.setBackend("wasm")) throw new Error("its wasm backend does not start");
-  if (!await tf.env().getAsync("WASM_HAS_SIMD_SUPPORT")) throw new Error("it finds no SIMD");
+  await backends[device]();
+  if (!await tf.setBackend(device)) throw new Error(`its ${device} backend does not start`);
   const peer: Peer = {
-    name: "tfjs-wasm",
+    name: `tfjs-${device}`,
     version: tf.version_core,
     threads: 1,
     // The backend goes with all tensors; unlike after removeBackend(), it can be set again.
@@ -175,3 +175,18 @@ async function start() {
   };
   return { tf, peer };
 }
+
+/** What makes each backend known. */
+const backends = {
+  async wasm() {
+    const { env } = await import("npm:@tensorflow/tfjs-core@4.22.0");
+    const wasm = await import("npm:@tensorflow/tfjs-backend-wasm@4.22.0");
+    // Its binaries lie in the npm package; resolving any file there says where that is.
+    const binary = "npm:@tensorflow/tfjs-backend-wasm@4.22.0/dist/tfjs-backend-wasm-simd.wasm";
+    wasm.setWasmPaths(fileURLToPath(new URL(".", import.meta.resolve(binary))));
+    if (!await env().getAsync("WASM_HAS_SIMD_SUPPORT")) throw new Error("it finds no SIMD");
+  },
+  async webgpu() {
+    await import("npm:@tensorflow/tfjs-backend-webgpu@4.22.0");
+  },
+};

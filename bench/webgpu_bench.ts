@@ -1,0 +1,63 @@
+/**
+ * AlexNet's forward pass on one adapter of WebGPU: a GPU, or what passes for one. Software adapters
+ * show the ratio of the programs, not what a GPU does.
+ *
+ * @module
+ */
+
+import { type Program, withPrograms } from "./_programs.ts";
+import type { Measured } from "./_results.ts";
+import { entriesFor, measure, roundsFor, SEED, type Suite } from "./_suite.ts";
+import { FORWARD_MACS } from "./peers/architecture.ts";
+import type { AlexNetPeer, AlexNetWeights } from "./peers/peer.ts";
+import { randomImages, randomWeights } from "./peers/random.ts";
+
+/** The first is the reference for the answers: what the Wasm kernels say. */
+const PROGRAMS: readonly Program<AlexNetPeer, AlexNetWeights>[] = [{
+  name: "pembroke",
+  once: true,
+  async create(weights, options) {
+    const { createAlexNet } = await import("./peers/pembroke.ts");
+    return createAlexNet(weights, options);
+  },
+}, {
+  name: "pembroke-webgpu",
+  once: true,
+  async create(weights) {
+    const { createGpuAlexNet } = await import("./peers/pembroke.ts");
+    return createGpuAlexNet(weights);
+  },
+}, {
+  name: "tfjs-webgpu",
+  once: true,
+  async create(weights) {
+    const { createAlexNet } = await import("./peers/tfjs.ts");
+    return createAlexNet(weights, "webgpu");
+  },
+}, {
+  name: "onnxruntime-webgpu",
+  once: true,
+  async create(weights) {
+    const { createAlexNet, web } = await import("./peers/onnxruntime.ts");
+    return createAlexNet(await web("webgpu"), weights);
+  },
+}];
+
+export const webgpu: Suite = {
+  programs: [...new Set(PROGRAMS.map(({ name }) => name))],
+  run(context) {
+    const { options, leftOut } = context;
+    return withPrograms(PROGRAMS, randomWeights(SEED), context, async (peers) => {
+      const measured: Measured[] = [];
+      for (const batch of options.batches ?? [1]) {
+        const images = randomImages(batch, SEED), flops = 2 * FORWARD_MACS * batch;
+        const task = { section: "AlexNet on WebGPU, forward", name: `batch ${batch}`, flops };
+        const work = (peer: AlexNetPeer) => peer.forward(images, batch);
+        const entries = await entriesFor(task, peers, work, leftOut);
+        const rounds = roundsFor(batch, options);
+        measured.push(...await measure(`webgpu, batch ${batch}`, rounds, entries, [], leftOut));
+      }
+      return measured;
+    });
+  },
+};

@@ -1,0 +1,148 @@
+/**
+ * Pooling: an invocation for each value that is written.
+ *
+ * @module
+ */
+
+import type { Pool2dGeometry } from "../../geometry.ts";
+import type { Constants, Shader } from "../shader.ts";
+import { each } from "./elementwise.ts";
+import { special } from "./special.ts";
+
+/** The first tap of a window that starts at `start` to lie at 0 or behind, and the first behind `size`. */
+const taps = /* wgsl */ `
+fn firstTap(start: i32, dilation: i32) -> i32 {
+  return select((dilation - 1 - start) / dilation, 0, start >= 0);
+}
+
+fn endTap(start: i32, dilation: i32, taps: i32, size: i32) -> i32 {
+  return clamp((size - start + dilation - 1) / dilation, 0, taps);
+}
+`;
+
+/** best, and where it stands (at): the first of the largest values, NaN above all. */
+const maximum = /* wgsl */ `
+  let iy = i32(i / OW % OH * STRIDE_H) - TOP;
+  let ix = i32(i % OW * STRIDE_W) - LEFT;
+  let plane = i / (OW * OH) * (H * W);
+  let ky0 = firstTap(iy, DILATION_H);
+  let kx0 = firstTap(ix, DILATION_W);
+  let ky1 = endTap(iy, DILATION_H, KH, H);
+  let kx1 = endTap(ix, DILATION_W, KW, W);
+  var at = (iy + ky0 * DILATION_H) * W + ix + kx0 * DILATION_W;
+  var best = x[plane + u32(at)];
+  for (var ky = ky0; ky < ky1; ky++) {
+    for (var kx = kx0; kx < kx1; kx++) {
+      let position = (iy + ky * DILATION_H) * W + ix + kx * DILATION_W;
+      let v = x[plane + u32(position)];
+      let wins = isNan(v) || v > best;
+      best = select(best, v, wins);
+      at = select(at, position, wins);
+    }
+  }
+  y[i] = best;
+`;
+
+/** y = the largest value of each window. */
+export const maxPool2d: Shader = each("maxPool2d", "y", maximum, special + taps);
+
+/** The same, and indices = where in its plane it stands. */
+export const maxPool2dWithIndices: Shader = each(
+  "maxPool2dWithIndices",
+  "y",
+  `${maximum}  indices[i] = at;`,
+  special + taps,
+);
+
+/** The divisor of the window that starts at iy, ix: its area inside the input, or with PADDED the padding. */
+export const area = /* wgsl */ `${taps}
+fn area(iy: i32, ix: i32) -> f32 {
+  if (DIVISOR > 0) { return f32(DIVISOR); }
+  let rows = select(
+    endTap(iy, DILATION_H, KH, H) - firstTap(iy, DILATION_H),
+    endTap(iy, DILATION_H, KH, H + BOTTOM),
+    PADDED,
+  );
+  let columns = select(
+    endTap(ix, DILATION_W, KW, W) - firstTap(ix, DILATION_W),
+    endTap(ix, DILATION_W, KW, W + RIGHT),
+    PADDED,
+  );
+  return f32(rows) * f32(columns);
+}`;
+
+/** y = the sum of each window over its area. */
+export const avgPool2d: Shader = each(
+  "avgPool2d",
+  "y",
+  /* wgsl */ `
+  let iy = i32(i / OW % OH * STRIDE_H) - TOP;
+  let ix = i32(i % OW * STRIDE_W) - LEFT;
+  let plane = i / (OW * OH) * (H * W);
+  let ky0 = firstTap(iy, DILATION_H);
+  let kx0 = firstTap(ix, DILATION_W);
+  let ky1 = endTap(iy, DILATION_H, KH, H);
+  let kx1 = endTap(ix, DILATION_W, KW, W);
+  var sum = 0.0;
+  for (var ky = ky0; ky < ky1; ky++) {
+    for (var kx = kx0; kx < kx1; kx++) {
+      sum += x[plane + u32((iy + ky * DILATION_H) * W + ix + kx * DILATION_W)];
+    }
+  }
+  y[i] = sum / area(iy, ix);
+`,
+  area,
+);
+
+/** Rows and columns of adaptive windows: ⌊o · size / out⌋ … ⌈(o + 1) · size / out⌉. */
+export const adaptive = /* wgsl */ `
+// without o · size, which 32 bits may not hold
+fn begin(o: u32, size: u32, out: u32) -> u32 {
+  return o * (size / out) + o * (size % out) / out;
+}
+
+fn end(o: u32, size: u32, out: u32) -> u32 {
+  return (o + 1) * (size / out) + ((o + 1) * (size % out) + out - 1) / out;
+}
+`;
+
+/** y = the mean of each adaptive window. */
+export const adaptiveAvgPool2d: Shader = each(
+  "adaptiveAvgPool2d",
+  "y",
+  /* wgsl */ `
+  let oy = i / OW % OH;
+  let ox = i % OW;
+  let plane = i / (OW * OH) * (H * W);
+  let y0 = begin(oy, H, OH);
+  let y1 = end(oy, H, OH);
+  let x0 = begin(ox, W, OW);
+  let x1 = end(ox, W, OW);
+  var sum = 0.0;
+  for (var iy = y0; iy < y1; iy++) {
+    for (var ix = x0; ix < x1; ix++) { sum += x[plane + iy * W + ix]; }
+  }
+  y[i] = sum / f32((y1 - y0) * (x1 - x0));
+`,
+  adaptive,
+);
+
+/** A pooling's sizes under their names. */
+export function constantsOf(g: Pool2dGeometry): Constants {
+  return {
+    H: g.h,
+    W: g.w,
+    OH: g.oh,
+    OW: g.ow,
+    KH: g.kh,
+    KW: g.kw,
+    STRIDE_H: g.strideH,
+    STRIDE_W: g.strideW,
+    TOP: g.top,
+    LEFT: g.left,
+    BOTTOM: g.bottom,
+    RIGHT: g.right,
+    DILATION_H: g.dilationH,
+    DILATION_W: g.dilationW,
+  };
+}

@@ -1,0 +1,19 @@
+/** What WGSL leaves open about NaN and the numbers next to 0: told by their bits. */
+export const special = /* wgsl */ `
+fn isNan(v: f32) -> bool {
+  return (bitcast<u32>(v) & 0x7fffffff) > 0x7f800000;
+}
+
+fn isNegative(v: f32) -> bool {
+  return bitcast<i32>(v) < 0 && !isNan(v);
+}
+
+// exp() and log() of NaN may be anything
+fn expOf(v: f32) -> f32 {
+  return select(exp(v), v, isNan(v));
+}
+
+fn logOf(v: f32) -> f32 {
+  return select(log(v), v, isNan(v));
+}
+`;

@@ -1,0 +1,284 @@
+import { createBackend } from "../../src/backend.ts";
+import { WebGpuBackend, type WebGpuOptions } from "../../src/backend/webgpu.ts";
+import { DeviceLostError, PembrokeError } from "../../src/errors.ts";
+import { Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential } from "../../src/layers/mod.ts";
+import { AlexNet } from "../../src/models/mod.ts";
+import * as ops from "../../src/ops/mod.ts";
+import { arrayDataset, evaluate, SGD, Trainer } from "../../src/train/mod.ts";
+import { assert, assertAllClose, assertEquals, assertRejects, assertThrows } from "../assert.ts";
+import { testWithAdapter } from "../webgpu.ts";
+import { Draw, largest, upload } from "./harness.ts";
+
+/** A backend, and the device that it computes on. */
+async function make(options: WebGpuOptions = {}) {
+  const adapter = (await navigator.gpu.requestAdapter())!;
+  let device: GPUDevice | undefined;
+  const watched = new Proxy(adapter, {
+    get(target, key) {
+      if (key === "requestDevice") return async () => (device = await target.requestDevice());
+      const value = Reflect.get(target, key, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+  const backend = await WebGpuBackend.create({ software: true, ...options, adapter: watched });
+  return { backend, device: device! };
+}
+
+const sgd = { lr: 0.1, momentum: 0, weightDecay: 0.1, nesterov: false, first: true };
+
+function network(): Sequential {
+  return new Sequential([
+    new Conv2d(1, 4, 3, { padding: 1 }),
+    new ReLU(),
+    new MaxPool2d(2),
+    new Flatten(),
+    new Linear(4 * 4 * 4, 10),
+  ]);
+}
+
+/** A forward pass of a network of 8×8 pixels, from values to values. */
+async function pass(net: Sequential): Promise<Float32Array> {
+  using x = net.backend.upload(new Draw(1).floats([64]).data, [1, 1, 8, 8]);
+  using y = net.forward(x);
+  return await y.read();
+}
+
+/** Runs with something of the runtime in another's place. */
+async function replacing<T, K extends keyof T>(
+  of: T,
+  key: K,
+  by: T[K],
+  run: () => Promise<void>,
+): Promise<void> {
+  const before = of[key];
+  of[key] = by;
+  try {
+    await run();
+  } finally {
+    of[key] = before;
+  }
+}
+
+testWithAdapter("the second forward pass makes nothing anew, and submits once", async () => {
+  using backend = await WebGpuBackend.create({ software: true });
+  using net = network().init(backend, { seed: 1 });
+  const first = await pass(net), before = { ...backend.made };
+  assertEquals(await pass(net), first);
+  assertEquals(backend.made, { ...before, submissions: before.submissions + 1 });
+});
+
+testWithAdapter("a thousand forward passes leave the memory as it was", async () => {
+  using backend = await WebGpuBackend.create({ software: true });
+  using net = network().init(backend, { seed: 1 });
+  await pass(net);
+  const { bytesInUse } = backend, { buffers, bindGroups } = backend.made;
+  for (let i = 0; i < 1000; i++) {
+    using x = backend.upload(new Float32Array(64), [1, 1, 8, 8]);
+    using _y = net.forward(x);
+  }
+  await pass(net);
+  assertEquals(backend.bytesInUse, bytesInUse);
+  assert(backend.made.buffers - buffers <= 2, `${backend.made.buffers - buffers} new buffers`);
+  assert(backend.made.bindGroups - bindGroups <= 4, "bind groups are made again and again");
+});
+
+testWithAdapter("large tensors are destroyed when they are disposed of", async () => {
+  const { backend, device } = await make();
+  using _backend = backend;
+  let destroyed = 0;
+  const { createBuffer } = device;
+  device.createBuffer = (descriptor) => {
+    const buffer = createBuffer.call(device, descriptor), { destroy } = buffer;
+    buffer.destroy = () => {
+      destroyed++;
+      return destroy.call(buffer);
+    };
+    return buffer;
+  };
+  const x = backend.empty([2 ** 22]);
+  backend.fill(x, 1);
+  x.dispose();
+  assertEquals(destroyed, 0, "commands that wait still name it");
+  using y = backend.upload([1], [1]);
+  backend.fill(y, 2);
+  assertEquals(await y.read(), new Float32Array([2]));
+  assertEquals(destroyed, 2, "the tensor's, and the one it was read through");
+});
+
+testWithAdapter("AlexNet's logits are those of Wasm", async () => {
+  using backend = await WebGpuBackend.create({ software: true, mostBound: 64 * 2 ** 20 });
+  using wasm = await createBackend({ device: "wasm" });
+  const image = new Draw(2).floats([1, 3, 224, 224], -2, 2), logits: Float32Array[] = [];
+  for (const on of [backend, wasm]) {
+    using model = new AlexNet().init(on, { seed: 0 });
+    using x = upload(on, image);
+    using y = model.forward(x);
+    logits.push(await y.read());
+  }
+  const abs = 1e-3 * largest({ shape: [1000], data: logits[1] });
+  assertAllClose(logits[0], logits[1], { abs });
+});
+
+testWithAdapter("a small network learns as much as on Wasm", async () => {
+  const draw = new Draw(3), images = draw.floats([128, 1, 8, 8]);
+  const labels = Array.from({ length: 128 }, (_, i) => { // the brighter half
+    const half = (from: number) =>
+      images.data.subarray(i * 64 + from, i * 64 + from + 32).reduce((a, b) => a + b, 0);
+    return half(0) > half(32) ? 1 : 0;
+  });
+  const data = arrayDataset(images.data, labels, [1, 8, 8]);
+  const accuracies: number[] = [];
+  for (const device of ["webgpu", "wasm"] as const) {
+    using backend = await createBackend({ device });
+    using net = network().init(backend, { seed: 1 });
+    using optimizer = new SGD(net, { lr: 0.05, momentum: 0.9 });
+    const trainer = new Trainer(net, data, { optimizer, batchSize: 32, epochs: 12, seed: 1 });
+    for await (const _ of trainer);
+    accuracies.push((await evaluate(net.eval(), data)).accuracy);
+  }
+  assert(accuracies[1] > 0.95, `Wasm learned ${accuracies[1]}`);
+  assertAllClose([accuracies[0]], [accuracies[1]], { abs: 0.01 });
+});
+
+testWithAdapter("tensors that cannot be bound whole are computed with in parts", async () => {
+  using limited = await WebGpuBackend.create({ software: true, mostBound: 8192 });
+  using wasm = await createBackend({ device: "wasm" });
+  const results: Float32Array[][] = [];
+  for (const backend of [limited, wasm]) {
+    const draw = new Draw(4);
+    const tensor = (...shape: number[]) => upload(backend, draw.floats(shape));
+    // 2 KiB for each sample, 25.6 KB of weights
+    const x = tensor(6, 2, 16, 16), w = tensor(3, 2, 3, 3), dy = tensor(6, 3, 16, 16);
+    const rows = tensor(5, 64), weights = tensor(100, 64), slope = tensor(5, 100);
+    const many = tensor(17, 24), few = tensor(100, 24);
+    const maxima = ops.maxPool2dWithIndices(x, { kernelSize: 2 }), padding = 1;
+    const outputs = [
+      ops.conv2d(x, w, null, { padding, activation: "relu" }),
+      ops.conv2dBackwardInput(dy, w, x.shape, { padding }),
+      ops.conv2dBackwardWeight(dy, x, w.shape, { padding }),
+      ops.biasBackward(dy),
+      maxima.output,
+      ops.maxPoolBackward(maxima.output, maxima.indices, x.shape),
+      ops.linear(rows, weights, null),
+      ops.linear(many, few, null, { activation: "relu" }),
+      ops.linearBackwardInput(slope, weights),
+      ops.linearBackwardWeight(slope, rows),
+      ops.softmax(x, 1),
+      ops.localResponseNorm(x, 3),
+      ops.dropout(x, 0.5, 7),
+    ];
+    const gradient = tensor(6, 2, 16, 16);
+    backend.axpby(x, gradient, 0.5, 0.25);
+    backend.sgdStep(x, gradient, null, sgd);
+    const read = await Promise.all([...outputs, x].map((tensor) => tensor.read()));
+    results.push([...read, new Float32Array([await backend.squaredNorm(dy)])]);
+  }
+  for (const [i, values] of results[0].entries()) {
+    assertAllClose(values, results[1][i], { abs: 1e-4, rel: 1e-5, name: `result ${i}` });
+  }
+});
+
+testWithAdapter("what no part of can be bound is refused in a line", async () => {
+  using backend = await WebGpuBackend.create({ software: true, mostBound: 1024 });
+  using x = backend.empty([1, 1, 32, 32]);
+  const error = assertThrows(() => ops.maxPool2d(x, { kernelSize: 2 }), PembrokeError);
+  assertEquals(error.message.split("\n").length, 1);
+  assert(/^maxPool2d: needs .* more than the .* can bind$/.test(error.message), error.message);
+});
+
+testWithAdapter("a device that is lost before, during or after a run is told of", async () => {
+  for (const when of ["before", "during", "after"]) {
+    const { backend, device } = await make();
+    using _backend = backend;
+    const net = network().init(backend, { seed: 1 });
+    if (when === "after") await pass(net);
+    const running = when === "during" ? pass(net) : undefined;
+    device.destroy();
+    if (running) {
+      // what was submitted may still have been computed, and then it is right
+      const outcome = await running.catch((error) => error);
+      assert(
+        outcome instanceof Float32Array || outcome instanceof DeviceLostError,
+        String(outcome),
+      );
+    }
+    await device.lost;
+    const error = await assertRejects(() => pass(net), DeviceLostError, "webgpu: ");
+    assertEquals(error.message.split("\n").length, 1);
+    assertThrows(() => backend.empty([1]), DeviceLostError);
+    net.dispose();
+  }
+});
+
+testWithAdapter("a shader that does not compile is an error, not a wrong answer", async () => {
+  const { backend, device } = await make();
+  using _backend = backend;
+  const { createShaderModule } = device;
+  device.createShaderModule = ({ code }) =>
+    createShaderModule.call(device, { code: code.replace("fn main", "fn main main") });
+  using x = backend.upload([-1, 2], [2]);
+  using y = ops.relu(x);
+  const error = await assertRejects(() => y.read(), DeviceLostError, "webgpu: ");
+  assertEquals(error.message.split("\n").length, 1);
+});
+
+testWithAdapter("createBackend() takes no adapter that computes on the processor", async () => {
+  const info = GPUAdapterInfo.prototype;
+  const software = Object.getOwnPropertyDescriptor(info, "isFallbackAdapter")!;
+  Object.defineProperty(info, "isFallbackAdapter", { ...software, get: () => true });
+  try {
+    const reasons: PembrokeError[] = [];
+    using backend = await createBackend({ onFallback: (reason) => reasons.push(reason) });
+    assertEquals(backend.device, "wasm");
+    assertEquals(reasons.length, 1);
+    assert(/^webgpu: its adapter \(.*\) computes on the processor$/.test(reasons[0].message));
+    using forced = await createBackend({ device: "webgpu" });
+    assertEquals(forced.device, "webgpu");
+  } finally {
+    Object.defineProperty(info, "isFallbackAdapter", software);
+  }
+});
+
+testWithAdapter("createBackend() takes a GPU, and says which", async () => {
+  const info = GPUAdapterInfo.prototype;
+  const software = Object.getOwnPropertyDescriptor(info, "isFallbackAdapter")!;
+  Object.defineProperty(info, "isFallbackAdapter", { ...software, get: () => false });
+  try {
+    using backend = await createBackend();
+    assertEquals(backend.device, "webgpu");
+    assert(/^webgpu \(.+\)$/.test(backend.name), backend.name);
+    // the tiles that suit it
+    using net = network().init(backend, { seed: 1 });
+    using wasm = await createBackend({ device: "wasm" });
+    using same = network().init(wasm, { seed: 1 });
+    assertAllClose(await pass(net), await pass(same), { abs: 1e-5 });
+  } finally {
+    Object.defineProperty(info, "isFallbackAdapter", software);
+  }
+});
+
+const gpu = navigator.gpu && Object.getPrototypeOf(navigator.gpu) as GPU;
+
+testWithAdapter("createBackend() goes on without an adapter", async () => {
+  await replacing(gpu, "requestAdapter", () => Promise.resolve(null), async () => {
+    const reasons: PembrokeError[] = [];
+    using backend = await createBackend({ onFallback: (reason) => reasons.push(reason) });
+    assertEquals(backend.device, "wasm");
+    assertEquals(reasons.map(({ message }) => message), ["webgpu: this machine has no adapter"]);
+    const forced = await assertRejects(() => createBackend({ device: "webgpu" }), PembrokeError);
+    assertEquals(forced.message, "webgpu: this machine has no adapter");
+  });
+});
+
+testWithAdapter("an adapter that gives no device is an error of one line", async () => {
+  await replacing(
+    GPUAdapter.prototype,
+    "requestDevice",
+    () => Promise.reject(new TypeError("too many\ndevices")),
+    async () => {
+      const create = () => createBackend({ device: "webgpu" });
+      const error = await assertRejects(create, DeviceLostError, "gives no device");
+      assertEquals(error.message.split("\n").length, 1);
+    },
+  );
+});

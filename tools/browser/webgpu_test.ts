@@ -1,0 +1,92 @@
+/** The suites of the WebGPU backend in headless Chromium, on SwiftShader. */
+
+import { fileURLToPath } from "node:url";
+import * as esbuild from "npm:esbuild@0.28.2";
+import { chromium } from "npm:playwright-core@1.56.1";
+import { assertEquals } from "../../tests/assert.ts";
+import type { Outcome } from "./page.ts";
+
+const cases = new URL("../../tests/cases/", import.meta.url);
+
+/** Where Debian and others put it. */
+const executable = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"]
+  .find((path) => {
+    try {
+      return Deno.statSync(path).isFile;
+    } catch {
+      return false;
+    }
+  });
+if (!executable && Deno.env.get("PEMBROKE_WEBGPU") === "required") {
+  throw new Error("WebGPU is required here, but there is no Chromium");
+}
+
+/** The page's script, with all that it imports. */
+async function bundle(): Promise<string> {
+  const result = await esbuild.build({
+    entryPoints: [fileURLToPath(new URL("page.ts", import.meta.url))],
+    bundle: true,
+    write: false,
+    format: "esm",
+    external: ["node:*"],
+    plugins: [{
+      name: "npm",
+      setup: (build) =>
+        build.onResolve({ filter: /^npm:/ }, ({ path }) => ({
+          path: fileURLToPath(import.meta.resolve(path)),
+        })),
+    }],
+  });
+  await esbuild.stop();
+  return result.outputFiles[0].text;
+}
+
+/** Serves a page with the script, and the cases. */
+function serve(script: string) {
+  const files = [...Deno.readDirSync(cases)].map(({ name }) => ({ name }));
+  const handler = async ({ url }: Request) => {
+    const { pathname } = new URL(url);
+    if (pathname === "/cases/") return Response.json(files);
+    if (pathname === "/script.js") {
+      return new Response(script, { headers: { "content-type": "text/javascript" } });
+    }
+    const file = files.find(({ name }) => pathname === `/cases/${name}`);
+    if (file) return new Response(await Deno.readTextFile(new URL(file.name, cases)));
+    const page = '<script type="module" src="/script.js"></script>';
+    return new Response(page, { headers: { "content-type": "text/html" } });
+  };
+  return Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, handler);
+}
+
+Deno.test({
+  name: executable
+    ? "the suites of the WebGPU backend pass in Chromium"
+    : "the suites of the WebGPU backend pass in Chromium (there is none here)",
+  ignore: !executable,
+  async fn(t) {
+    await using server = serve(await bundle());
+    const browser = await chromium.launch({
+      executablePath: executable,
+      args: [
+        "--no-sandbox",
+        "--enable-unsafe-webgpu",
+        "--use-webgpu-adapter=swiftshader",
+        "--disable-background-networking",
+      ],
+    });
+    try {
+      const page = await browser.newPage();
+      page.on("pageerror", (error) => console.error(error));
+      await page.goto(`http://127.0.0.1:${server.addr.port}/`);
+      await page.waitForFunction("globalThis.run");
+      const outcomes = await page.evaluate("run()") as Outcome[];
+      for (const { name, error } of outcomes) {
+        if (error) await t.step(name, () => Promise.reject(new Error(error)));
+      }
+      assertEquals(outcomes.filter(({ error }) => error).length, 0);
+      console.log(`${outcomes.length} tests passed in Chromium ${browser.version()}`);
+    } finally {
+      await browser.close();
+    }
+  },
+});
