@@ -7,13 +7,16 @@
  */
 
 import { fileURLToPath } from "node:url";
-import type { Tensor, Tensor4D } from "npm:@tensorflow/tfjs-core@4.22.0";
+import type { Tensor, Tensor2D, Tensor4D } from "npm:@tensorflow/tfjs-core@4.22.0";
 import { ALEXNET, FEATURES, IMAGE } from "./architecture.ts";
 import { reverseAxes, swapInner } from "./layout.ts";
 import type { AlexNetPeer, AlexNetWeights, ConvPeer, Peer } from "./peer.ts";
 
 /** How many pixels one channel has where the convolutions end. */
 const PIXELS = FEATURES.height * FEATURES.width;
+
+/** Bytes that a shader sees of a buffer, by default. */
+const LARGEST_BOUND = 2 ** 27;
 
 export async function createAlexNet(
   weights: AlexNetWeights,
@@ -35,12 +38,24 @@ export async function createAlexNet(
     const { inFeatures, outFeatures } = layer;
     const pixels = inFeatures === FEATURES.channels * PIXELS ? PIXELS : 1;
     const matrix = reverseAxes(values, outFeatures, inFeatures / pixels, pixels);
-    return { ...layer, bias, weight: tf.tensor2d(matrix, [inFeatures, outFeatures]) };
+    // On WebGPU it binds tensors whole, and computes zeros where that fails.
+    const count = device === "webgpu" ? Math.ceil(4 * matrix.length / LARGEST_BOUND) : 1;
+    const width = outFeatures / count;
+    const parts = Array.from({ length: count }, (_, part) => {
+      const columns = new Float32Array(inFeatures * width);
+      for (let row = 0; row < inFeatures; row++) {
+        const from = row * outFeatures + part * width;
+        columns.set(matrix.subarray(from, from + width), row * width);
+      }
+      const weight = tf.tensor2d(columns, [inFeatures, width]);
+      return { weight, bias: tf.slice(bias, part * width, width) };
+    });
+    return { ...layer, parts };
   });
 
   const network = (input: Tensor4D) => {
     let image = input;
-    let flat = undefined;
+    let flat: Tensor2D | undefined;
     for (const layer of layers) {
       if (layer.op === "conv") {
         image = tf.fused.conv2d({
@@ -55,12 +70,12 @@ export async function createAlexNet(
       } else if (layer.op === "pool") {
         image = tf.maxPool(image, 3, 2, "valid");
       } else {
-        flat = tf.fused.matMul({
-          a: flat ?? tf.reshape(image, [image.shape[0], layer.inFeatures]),
-          b: layer.weight,
-          bias: layer.bias,
-          activation: layer.relu ? "relu" : "linear",
-        });
+        const a: Tensor2D = flat ?? tf.reshape(image, [image.shape[0], layer.inFeatures]);
+        const activation = layer.relu ? "relu" as const : "linear" as const;
+        const results = layer.parts.map(({ weight, bias }) =>
+          tf.fused.matMul({ a, b: weight, bias, activation })
+        );
+        flat = tf.reshape(tf.concat(results, 1), [image.shape[0], layer.outFeatures]);
       }
     }
     return flat!;

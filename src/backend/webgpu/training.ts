@@ -16,7 +16,7 @@ import { float } from "./shader.ts";
 import { constantsOf, packConv2dTransposed, packedSize } from "./shaders/conv2d.ts";
 import * as conv from "./shaders/conv2d_backward.ts";
 import * as elementwise from "./shaders/elementwise.ts";
-import { product } from "./shaders/gemm.ts";
+import { product, stretches } from "./shaders/gemm.ts";
 import * as dense from "./shaders/linear_backward.ts";
 import * as losses from "./shaders/loss.ts";
 import * as norm from "./shaders/norm.ts";
@@ -67,7 +67,10 @@ export abstract class GpuTraining extends GpuQuantized {
         x: partOf(all.x, part, bytes[1]),
       };
       const both = { ...constants, ...constantsOf(g) };
-      this.run(conv.conv2dBackwardWeight[rows], operands, both, groups, { sizes });
+      for (const stretch of stretches(k)) {
+        const given = { sizes: { ...sizes, ...stretch } };
+        this.run(conv.conv2dBackwardWeight[rows], operands, both, groups, given);
+      }
     }
   }
 
@@ -96,6 +99,7 @@ export abstract class GpuTraining extends GpuQuantized {
       const takes = `below ${size}, the size of a plane of the input`;
       throw new ArgumentError("maxPoolBackward", "an index", most | 0, takes);
     }
+    this.fill(dx, 0);
     const all = { dx: this.out(dx), dy: this.at(dy), indices: this.at(indices, "i32") };
     for (const part of this.parts("maxPool2dBackward", planes, 4 * size, 4 * outputs)) {
       const operands = {
@@ -103,8 +107,10 @@ export abstract class GpuTraining extends GpuQuantized {
         dy: partOf(all.dy, part, 4 * outputs),
         indices: partOf(all.indices, part, 4 * outputs),
       };
-      const given = { sizes: { planes: part.count, size, outputs } };
-      this.perElement(pool.maxPool2dBackward, operands, part.count, {}, given);
+      for (const stretch of stretches(outputs)) {
+        const given = { sizes: { planes: part.count, size, outputs, ...stretch } };
+        this.perElement(pool.maxPool2dBackward, operands, part.count, {}, given);
+      }
     }
   }
 
@@ -148,8 +154,10 @@ export abstract class GpuTraining extends GpuQuantized {
     for (const { start, count } of this.parts("linearBackwardWeight", outF, 4 * inF)) {
       const operands = { ...all, dw: partOf(all.dw, { start, count }, 4 * inF) };
       const { rows, constants, sizes, groups } = product(this.tileRows, count, inF, n);
-      const given = { sizes: { ...sizes, outF, first: start } };
-      this.run(dense.linearBackwardWeight[rows], operands, constants, groups, given);
+      for (const stretch of stretches(n)) {
+        const given = { sizes: { ...sizes, ...stretch, outF, first: start } };
+        this.run(dense.linearBackwardWeight[rows], operands, constants, groups, given);
+      }
     }
   }
 

@@ -17,7 +17,8 @@ export type TileRows = 4 | 8 | 16;
 export type Tiled = Readonly<Record<TileRows, Shader>>;
 
 /**
- * Σₖ a(k, m) · b(k, n) for m, n and k below those given. The operation's text defines, for part z of the grid,
+ * Σₖ a(k, m) · b(k, n) for m, n and k below those given, k from `start` on. The operation's text
+ * defines, for part z of the grid,
  *
  * - `a4(z, k, m)`: the first factor at m … m + 3, 0 behind the last k;
  * - `columns(z, n)`: what the second factor at n … n + 3 has to know whatever k is, a `Columns`;
@@ -59,7 +60,7 @@ fn main(
   let own = columns(z, n0 + lane % ROW_B * 4);
 ${lines((r) => `  var left${r} = vec4f();\n  var right${r} = vec4f();`)}
 
-  for (var k0 = 0u; k0 < given.k; k0 += DEPTH) {
+  for (var k0 = given.start; k0 < given.k; k0 += DEPTH) {
     for (var i = lane; i < DEPTH * ROW_A; i += LANES) {
       aTile[i] = a4(z, k0 + i / ROW_A, m0 + i % ROW_A * 4);
     }
@@ -105,6 +106,16 @@ fn put4(z: u32, m: u32, n: u32, sums: vec4f) {
 export const DEPTH = 16;
 /** Rows of a workgroup's tile; factors filled up with zeros to whole tiles need no checks. */
 export const TILE_ROWS = 64;
+/** Loops that go on for longer are cut off by Mesa's llvmpipe, and by the watchdogs of some GPUs. */
+const MOST_STEPS = 16384;
+
+/** Parts of a long sum that are added to each other. */
+export function* stretches(k: number): Generator<{ readonly start: number; readonly k: number }> {
+  for (let start = 0; start < k; start += MOST_STEPS) {
+    yield { start, k: Math.min(k, start + MOST_STEPS) };
+  }
+}
+
 /** So few workgroups have more invocations each. */
 const FEW_TILES = 4;
 /** Invocations of a workgroup in a row, which compute 8 columns each. */
@@ -114,7 +125,7 @@ const WIDTH = 8;
 export function product(most: TileRows, m: number, n: number, k: number, z = 1): {
   readonly rows: TileRows;
   readonly constants: Constants;
-  readonly sizes: { readonly m: number; readonly n: number; readonly k: number };
+  readonly sizes: Readonly<Record<"m" | "n" | "k" | "start", number>>;
   readonly groups: readonly [number, number, number];
 } {
   const groups = [Math.ceil(n / (8 * WIDTH)), Math.ceil(m / TILE_ROWS), z] as const;
@@ -122,7 +133,7 @@ export function product(most: TileRows, m: number, n: number, k: number, z = 1):
   return {
     rows,
     constants: { DEPTH, WIDTH, HEIGHT: TILE_ROWS / rows },
-    sizes: { m, n, k },
+    sizes: { m, n, k, start: 0 },
     groups,
   };
 }

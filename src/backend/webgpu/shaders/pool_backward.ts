@@ -8,7 +8,7 @@ import type { Shader } from "../shader.ts";
 import { each } from "./elementwise.ts";
 import { adaptive, area } from "./pool.ts";
 
-/** dx = dy where the maxima stood; an invocation for each plane, in which windows may overlap. */
+/** dx += dy where the maxima stood; an invocation for each plane, in which windows may overlap. */
 export const maxPool2dBackward: Shader = {
   name: "maxPool2dBackward",
   text: /* wgsl */ `
@@ -16,8 +16,8 @@ export const maxPool2dBackward: Shader = {
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let plane = (group.y * ACROSS + group.x) * 64 + lane;
   if (plane >= given.planes) { return; }
-  for (var i = plane * given.size; i < (plane + 1) * given.size; i++) { dx[i] = 0; }
-  for (var i = plane * given.outputs; i < (plane + 1) * given.outputs; i++) {
+  for (var k = given.start; k < given.k; k++) {
+    let i = plane * given.outputs + k;
     dx[plane * given.size + u32(indices[i])] += dy[i];
   }
 }
