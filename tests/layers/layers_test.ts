@@ -105,6 +105,7 @@ testOnEveryBackend("Sequential writes to `out` and takes no memory once warm", (
 testOnEveryBackend("Conv2d by winograd holds its weights once", (backend) => {
   using conv = new nn.Conv2d(16, 16, 3, { padding: 1 }).init(backend);
   assertEquals(conv.algorithm, "winograd");
+  if (backend.device !== "wasm") return; // a GPU computes directly, from weights laid out for that
   using x = backend.upload(wave([1, 16, 5, 5]), [1, 16, 5, 5]);
   using out = backend.empty(x.shape);
   const before = backend.bytesInUse;
