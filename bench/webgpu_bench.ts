@@ -7,7 +7,7 @@
 
 import { type Program, withPrograms } from "./_programs.ts";
 import type { Measured } from "./_results.ts";
-import { entriesFor, measure, roundsFor, SEED, type Suite } from "./_suite.ts";
+import { type Context, entriesFor, measure, roundsFor, SEED, type Suite } from "./_suite.ts";
 import { FORWARD_MACS } from "./peers/architecture.ts";
 import type { AlexNetPeer, AlexNetWeights } from "./peers/peer.ts";
 import { randomImages, randomWeights } from "./peers/random.ts";
@@ -57,7 +57,29 @@ export const webgpu: Suite = {
         const rounds = roundsFor(batch, options);
         measured.push(...await measure(`webgpu, batch ${batch}`, rounds, entries, [], leftOut));
       }
+      if (peers.some(({ name }) => name === "pembroke-webgpu")) {
+        measured.push(...await measureLayers(context));
+      }
       return measured;
     });
   },
 };
+
+/** Each shader's time, with its arithmetic and the bytes that it moves at least. */
+async function measureLayers({ options, leftOut }: Context): Promise<Measured[]> {
+  const { createLayers } = await import("./peers/webgpu_layers.ts");
+  const { peer, layers } = await createLayers();
+  try {
+    const entries = layers.map(({ name, flops, bytes, work }) => {
+      const costs = `${(flops / 1e6).toFixed(0)} MFLOP, ${(bytes / 1e6).toFixed(1)} MB`;
+      return {
+        peer,
+        work,
+        task: { section: "Layers on WebGPU", name: `${name}, ${costs}`, flops },
+      };
+    });
+    return await measure("layers on WebGPU", options.rounds ?? 5, entries, [], leftOut);
+  } finally {
+    await peer.dispose();
+  }
+}

@@ -1,5 +1,5 @@
 /**
- * The suites of the WebGPU backend, in a page: `run` gives what became of each test.
+ * The suites of the WebGPU backend, in a page, for the test beside this file to run one by one.
  *
  * @module
  */
@@ -8,24 +8,12 @@ import { tests } from "./deno.ts";
 import "../../tests/ops/conformance_test.ts";
 import "../../tests/backend/webgpu_test.ts";
 
-/** What became of a test: an error, or nothing. */
-export interface Outcome {
-  readonly name: string;
-  readonly error?: string;
-}
+/** Those that compute with WebGPU, or with nothing. */
+const own = tests.filter(({ name }) => !/\((relaxed )?simd/.test(name));
 
-/** Runs every test that computes with WebGPU. */
-async function run(): Promise<Outcome[]> {
-  const outcomes: Outcome[] = [];
-  for (const { name, fn } of tests.filter(({ name }) => !/\((relaxed )?simd/.test(name))) {
-    try {
-      await fn();
-      outcomes.push({ name });
-    } catch (error) {
-      outcomes.push({ name, error: error instanceof Error ? error.stack : String(error) });
-    }
-  }
-  return outcomes;
-}
-
-Object.assign(globalThis, { run });
+/** What the driver calls: the tests' names, and one of them, which gives its error. */
+Object.assign(globalThis, {
+  names: own.map(({ name }) => name),
+  run: (i: number) =>
+    Promise.resolve(own[i].fn()).then(() => null, (error) => error?.stack ?? String(error)),
+});

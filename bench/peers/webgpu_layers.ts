@@ -1,0 +1,97 @@
+/**
+ * AlexNet's layers on WebGPU one by one: what each shader computes and moves.
+ *
+ * @module
+ */
+
+import denoJson from "../../deno.json" with { type: "json" };
+import {
+  type Backend,
+  conv2d,
+  createBackend,
+  linear,
+  prepareConv,
+  type Tensor,
+} from "../../mod.ts";
+import { ALEXNET, CONVOLUTIONS } from "./architecture.ts";
+import type { Peer, Work } from "./peer.ts";
+
+/** A layer, and what a pass of one sample costs. */
+export interface LayerWork {
+  readonly name: string;
+  /** Operations: two for each multiply-accumulate. */
+  readonly flops: number;
+  /** Bytes of input, weights and output: what must be moved at least. */
+  readonly bytes: number;
+  readonly work: Work;
+}
+
+/** Passes of which the time is taken together: Deno looks for results every 10 ms. */
+const PASSES = 16;
+
+/** The adapter's program, and its layers. */
+export async function createLayers(): Promise<{ peer: Peer; layers: LayerWork[] }> {
+  const backend = await createBackend({ device: "webgpu" });
+  const peer: Peer = {
+    name: "pembroke",
+    variant: "webgpu",
+    version: denoJson.version,
+    threads: 1,
+    dispose: () => backend.dispose(),
+  };
+  const values = (...shape: number[]) => {
+    const tensor = backend.empty(shape);
+    backend.fill(tensor, 0.01);
+    return tensor;
+  };
+  const layers: LayerWork[] = [];
+  for (const { layer, size, outSize } of CONVOLUTIONS) {
+    const { inChannels, outChannels, kernel, stride, padding } = layer;
+    const x = values(1, inChannels, size, size), bias = values(outChannels);
+    const weight = values(outChannels, inChannels, kernel, kernel), y = outChannels * outSize ** 2;
+    const prepared = prepareConv(weight);
+    layers.push({
+      name: layer.name,
+      flops: 2 * y * inChannels * kernel ** 2,
+      bytes: 4 * (x.size + weight.size + y),
+      work: repeated(
+        backend,
+        () => conv2d(x, prepared, bias, { stride, padding, activation: "relu" }),
+      ),
+    });
+  }
+  for (const layer of ALEXNET) {
+    if (layer.op !== "linear") continue;
+    const { inFeatures, outFeatures } = layer;
+    const x = values(1, inFeatures), weight = values(outFeatures, inFeatures);
+    layers.push({
+      name: layer.name,
+      flops: 2 * weight.size,
+      bytes: 4 * (x.size + weight.size + outFeatures),
+      work: repeated(backend, () => linear(x, weight, null)),
+    });
+  }
+  return { peer, layers };
+}
+
+/** Milliseconds of one pass, and its output. */
+function repeated(backend: Backend, pass: () => Tensor): Work {
+  const one = backend.empty([1]);
+  let y: Tensor | undefined;
+  return {
+    async run() {
+      await one.read();
+      const before = performance.now();
+      await one.read();
+      const start = performance.now(), waiting = start - before;
+      for (let i = 0; i < PASSES; i++) {
+        y?.dispose();
+        y = pass();
+      }
+      await y!.view([1]).read();
+      return Math.max(0, performance.now() - start - waiting) / PASSES;
+    },
+    answer: () => y!.read(),
+    dispose: () => y?.dispose(),
+  };
+}
