@@ -20,6 +20,10 @@ export type Command = Options | WeightsArgs;
 export interface Options {
   readonly command: "classify" | "serve" | "summary" | "help" | "version";
   readonly inputs: readonly string[];
+  /** A file that names more of them, a line each; "-" is standard input. */
+  readonly filesFrom?: string;
+  /** The file of results to go on with. */
+  readonly resume?: string;
   /** The network; undefined for the one that the weights are for. */
   readonly model?: Architecture;
   /** The file of the weights; undefined for the bundled ones. */
@@ -68,6 +72,9 @@ Options:
                      takes a quarter of the memory and of the time (default: as they are stored)
       --json         print one JSON document
       --jsonl        print one line of JSON for each image, as it is done
+      --resume FILE  add those lines to a file instead: images whose classes are in it are done,
+                     those that failed are tried again
+      --files-from F classify what the lines of a file name, too; - reads them from standard input
       --host NAME    where serve listens (default 127.0.0.1; 0.0.0.0 for other machines, too)
       --port N       the same (default 8000; 0 for any that is free)
   -q, --quiet        print results and errors only
@@ -108,24 +115,37 @@ export function readArgs(args: readonly string[]): Options {
   if (command !== "help" && command !== "version") {
     exclude(values, "random", "weights");
     exclude(values, "json", "jsonl");
+    exclude(values, "json", "resume");
     exclude(values, "quiet", "verbose");
     if (values.seed !== undefined && !values.random) {
       throw new UsageError("--seed goes with --random");
     }
     const listening = values.host !== undefined || values.port !== undefined;
     if (listening && command !== "serve") throw new UsageError("--host and --port go with serve");
+    const bulk = values["files-from"] !== undefined || values.resume !== undefined;
+    if (bulk && command !== "classify") {
+      throw new UsageError("--files-from and --resume go with classify");
+    }
     if (values.weights === "") throw new UsageError("--weights is empty, must be a file");
   }
   if ((command === "summary" || command === "serve") && inputs.length > 0) {
     throw new UsageError(`${command} takes no input, got ${JSON.stringify(inputs[0])}`);
   }
   if (command === "classify") {
-    if (inputs.length === 0) throw new UsageError("no image given; --help shows how");
+    const list = values["files-from"];
+    if (inputs.length === 0 && list === undefined) {
+      throw new UsageError("no image given; --help shows how");
+    }
+    if (inputs.includes("-") && list === "-") {
+      throw new UsageError("- is an image and --files-from - a list: standard input is only one");
+    }
     if (inputs.includes("")) throw new UsageError("an input is empty; a variable without a value?");
   }
   return {
     command,
     inputs,
+    filesFrom: values["files-from"],
+    resume: values.resume,
     model: values.model === undefined ? undefined : oneOf("--model", values.model, architectures),
     weights: values.weights,
     seed: values.random ? seedOf(values.seed) : undefined,
@@ -136,7 +156,7 @@ export function readArgs(args: readonly string[]): Options {
       : oneOf("--precision", values.precision, precisions),
     host: values.host ?? "127.0.0.1",
     port: portOf(values.port ?? "8000"),
-    format: values.json ? "json" : values.jsonl ? "jsonl" : "text",
+    format: values.json ? "json" : values.jsonl || values.resume !== undefined ? "jsonl" : "text",
     quiet: values.quiet,
     verbose: values.verbose,
   };
@@ -156,6 +176,8 @@ function parse(args: readonly string[]) {
       "precision": { type: "string" },
       "host": { type: "string" },
       "port": { type: "string" },
+      "files-from": { type: "string" },
+      "resume": { type: "string" },
       "json": { type: "boolean", default: false },
       "jsonl": { type: "boolean", default: false },
       "quiet": { type: "boolean", short: "q", default: false },

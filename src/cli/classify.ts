@@ -1,52 +1,103 @@
 /** `cli.ts classify`: the most probable classes of each image. */
 
 import type { Backend } from "../backend.ts";
-import { decodeImage } from "../image/mod.ts";
-import type { Classifier } from "../models/mod.ts";
+import { decodeFor } from "../image/decoded.ts";
+import { Decoders } from "../image/decoders.ts";
 import type { Options } from "./args.ts";
 import { Device } from "./device.ts";
-import { isPermissionError, lineOf } from "./errors.ts";
-import { expand, type Input } from "./inputs.ts";
+import { expand, type Input, listedIn } from "./inputs.ts";
 import { choose, type Chosen } from "./model.ts";
 import { type Result, resultText, timingsText } from "./output.ts";
+import { outcomes, type Stages } from "./pipeline.ts";
 import { Progress } from "./progress.ts";
+import { Resumed } from "./resume.ts";
 import { complain, note, print, warn } from "./terminal.ts";
 
 /** Threads take 50 ms to start, and save 8 of the 23 that AlexNet takes for an image. */
 const manyImages = 16;
+/** Larger batches are no faster. */
+const batchSize = 16;
 
 /** Classifies every input, prints what came of each, and returns the exit code. */
 export async function classify(options: Options): Promise<number> {
-  const inputs = (await Promise.all(options.inputs.map(expand))).flat();
-  const threads = inputs.length < manyImages ? 1 : "auto";
-  using device = await Device.open(options, threads, (on) => prepare(chosen, on, options));
-  using chosen = await choose(options);
-  const { model } = chosen;
-
-  const results: Result[] = [];
-  const apart = options.format === "json" || !Deno.stdout.isTerminal(); // no result beside the bar
-  const progress = new Progress("classifying", !options.quiet && apart);
-  for (const [i, input] of inputs.entries()) {
-    progress.update(i, inputs.length, "images");
-    const warnings: string[] = [];
-    const decoded = await decode(input, model, (warning) => warnings.push(warning));
-    // an image that cannot be read does not wait for 61 million weights
-    const result = "values" in decoded
-      ? await device.run(() => infer(input, decoded, model, options, device))
-      : decoded;
-    progress.clear();
-    if (!options.quiet) warnings.forEach(warn);
-    report(result, options);
-    results.push(result);
+  const { format, quiet, topK } = options;
+  using resumed = options.resume === undefined ? undefined : await Resumed.open(options.resume);
+  if (resumed?.count && !quiet) note(`${options.resume}: ${resumed.count} images are done`);
+  let total: number | undefined;
+  const wanted = resumed?.without(inputsOf(options)) ?? inputsOf(options);
+  const inputs = counted(wanted, (count) => total = count);
+  const first: Input[] = [];
+  // a list is a long one; its first lines need not wait for others
+  let many = options.filesFrom !== undefined;
+  for (let next; !many && !(next = await inputs.next()).done; many = first.length === manyImages) {
+    first.push(next.value);
   }
 
-  if (options.format === "json") {
+  const threads = many ? "auto" : 1;
+  using device = await Device.open(options, threads, (on) => prepare(chosen, on, options));
+  using chosen = await choose(options);
+  const { model } = chosen, { preprocessing } = model;
+  const processors = navigator.hardwareConcurrency;
+  using decoders = many ? new Decoders(processors, preprocessing) : undefined;
+  // no result beside the bar
+  const apart = format === "json" || resumed !== undefined || !Deno.stdout.isTerminal();
+  const progress = new Progress("classifying", !quiet && apart);
+  const stages: Stages = {
+    decode: (bytes, name) =>
+      decoders?.decode(bytes, { name }) ?? decodeFor(preprocessing, bytes, { name }),
+    // a batch that waits, and for every worker one image to decode and one to go on with
+    most: many ? batchSize + 2 * processors : 1,
+    async classify(images) {
+      // only now: an image that cannot be read must not wait for 61 million weights
+      progress.clear();
+      return await device.run(() => model.classifyBatch(images, { topK }));
+    },
+    batchSize: many ? batchSize : 1,
+  };
+
+  const results: Result[] = []; // of a document: lines may be without end
+  let done = 0, failures = 0;
+  for await (const { result, warnings } of outcomes(chain(first, inputs), stages)) {
+    progress.update(++done, total, "images");
+    if (warnings.length > 0 || "error" in result || options.verbose) progress.clear();
+    if (!quiet) warnings.forEach(warn);
+    report(result, options, (line) => resumed ? resumed.write(line) : print(line));
+    if ("error" in result) failures++;
+    if (format === "json") results.push(result);
+  }
+  progress.clear();
+
+  if (format === "json") {
     const { name, threads } = device.backend;
     const { name: model, weights, precision } = chosen;
     const document = { model, weights, precision, backend: name, threads, results };
     print(JSON.stringify(document, null, 2));
   }
-  return results.some((result) => "error" in result) ? 1 : 0;
+  return failures > 0 ? 1 : 0;
+}
+
+/** All that is asked for, in order. */
+async function* inputsOf({ inputs, filesFrom }: Options): AsyncGenerator<Input> {
+  for (const argument of inputs) yield* expand(argument);
+  if (filesFrom !== undefined) yield* listedIn(filesFrom);
+}
+
+/** The same items; says how many there were, when that is known. */
+async function* counted<T>(
+  items: AsyncIterable<T>,
+  onEnd: (count: number) => void,
+): AsyncGenerator<T> {
+  let count = 0;
+  for await (const item of items) {
+    count++;
+    yield item;
+  }
+  onEnd(count);
+}
+
+async function* chain<T>(first: Iterable<T>, rest: AsyncIterable<T>): AsyncGenerator<T> {
+  yield* first;
+  yield* rest;
 }
 
 /** Gives the model its weights, and says what will compute. */
@@ -69,62 +120,13 @@ export async function prepare(
   if (hint) note(hint);
 }
 
-/** An image as the model takes it, and how long that took. */
-interface Decoded {
-  readonly values: Float32Array;
-  readonly decodeMs: number;
-  readonly preprocessMs: number;
-}
-
-/** Reads an image; only a missing permission is thrown. */
-async function decode(
-  { name, read }: Input,
-  model: Classifier,
-  onWarning: (message: string) => void,
-): Promise<Decoded | Result> {
-  try {
-    const start = performance.now();
-    const image = await decodeImage(await read(), { name, onWarning });
-    const decoded = performance.now();
-    const values = model.preprocess(image);
-    return {
-      values,
-      decodeMs: decoded - start,
-      preprocessMs: performance.now() - decoded,
-    };
-  } catch (error) {
-    return failed(name, error);
-  }
-}
-
-async function infer(
-  { name }: Input,
-  { values, decodeMs, preprocessMs }: Decoded,
-  model: Classifier,
-  { topK }: Options,
-  device: Device,
-): Promise<Result> {
-  try {
-    const start = performance.now();
-    const predictions = await model.classify(values, { topK });
-    const timings = { decodeMs, preprocessMs, inferenceMs: performance.now() - start };
-    return { input: name, predictions, timings };
-  } catch (error) {
-    if (device.replaces(error)) throw error;
-    return failed(name, error);
-  }
-}
-
-/** What went wrong with an image, with its name in front. */
-function failed(name: string, error: unknown): Result {
-  if (isPermissionError(error)) throw error;
-  const line = lineOf(error);
-  return { input: name, error: line.startsWith(`${name}: `) ? line : `${name}: ${line}` };
-}
-
 /** Prints a result at once, unless it is to be part of a document. */
-function report(result: Result, { format, verbose }: Options): void {
-  if (format === "jsonl") print(JSON.stringify(result));
+function report(
+  result: Result,
+  { format, verbose }: Options,
+  printLine: (line: string) => void,
+): void {
+  if (format === "jsonl") printLine(JSON.stringify(result));
   if ("error" in result) return complain(result.error);
   if (format === "text") print(resultText(result));
   if (verbose) note(timingsText(result));

@@ -42,7 +42,7 @@ export class Device implements Disposable {
   }
 
   /** Whether a failure is the GPU's, so that another device may succeed. */
-  replaces(error: unknown): error is DeviceLostError {
+  #replaces(error: unknown): error is DeviceLostError {
     return error instanceof DeviceLostError && this.#options.backend === "auto";
   }
 
@@ -52,7 +52,7 @@ export class Device implements Disposable {
       await (this.#ready ??= this.#prepare(this.backend));
       return await work();
     } catch (error) {
-      if (!this.replaces(error)) throw error;
+      if (!this.#replaces(error)) throw error;
       sayWhy(error, this.#options);
       this.backend.dispose();
       this.backend = await createBackend({ device: "wasm" });

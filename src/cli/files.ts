@@ -16,32 +16,31 @@ export function isPattern(path: string): boolean {
 
 /**
  * Everything in a folder that is no folder, ordered by name, then what is below at the place of the
- * folder's name. Hidden files are left out unless asked for, links to folders are not followed.
+ * folder's name. Hidden files are left out unless asked for, links to folders are not followed. Each
+ * folder is listed when its turn comes: no more is held than names of those on the way.
  */
-export async function filesBelow(
+export async function* filesBelow(
   folder: string,
   depth = Infinity,
   hidden = false,
-): Promise<Found[]> {
-  const found: Found[] = [];
+): AsyncGenerator<Found> {
   let entries: Deno.DirEntry[];
   try {
     entries = await Array.fromAsync(Deno.readDir(folder || "."));
   } catch (error) {
-    return [{ path: folder, error }];
+    return yield { path: folder, error };
   }
   entries.sort((a, b) => a.name < b.name ? -1 : 1);
   for (const { name, isDirectory } of entries) {
     if (name.startsWith(".") && !hidden) continue;
     const path = within(folder, name);
-    if (!isDirectory) found.push({ path });
-    else if (depth > 1) found.push(...await filesBelow(path, depth - 1, hidden));
+    if (!isDirectory) yield { path };
+    else if (depth > 1) yield* filesBelow(path, depth - 1, hidden);
   }
-  return found;
 }
 
 /** The files that a pattern matches: `*`, `?`, `[…]`, `{…,…}`, and `**` for any folders between. */
-export async function filesMatching(pattern: string): Promise<Found[]> {
+export async function* filesMatching(pattern: string): AsyncGenerator<Found> {
   const parts = pattern.split(separator);
   const first = parts.findIndex(isPattern);
   const folder = parts.slice(0, first).map((part) => `${part}/`).join("");
@@ -52,9 +51,9 @@ export async function filesMatching(pattern: string): Promise<Found[]> {
   // @ts-types="./std.d.ts"
   const { globToRegExp } = await import("npm:deno-std@1.4.0/path/glob_to_regexp.js");
   const expression = globToRegExp(rest.join("/"), { extended: false });
-  return (await filesBelow(folder, depth, hidden)).filter(({ path, error }) =>
-    error !== undefined || expression.test(path.slice(folder.length))
-  );
+  for await (const found of filesBelow(folder, depth, hidden)) {
+    if (found.error !== undefined || expression.test(found.path.slice(folder.length))) yield found;
+  }
 }
 
 function within(folder: string, name: string): string {

@@ -5,6 +5,7 @@ import { chunksOf, collect, download, tooLarge } from "../download.ts";
 import { FileError } from "../errors.ts";
 import { asFileError, isPermissionError } from "./errors.ts";
 import { filesBelow, filesMatching, type Found, isPattern } from "./files.ts";
+import { linesOf } from "./lines.ts";
 
 /** An image that was asked for. */
 export interface Input {
@@ -30,17 +31,20 @@ export function pathOf(argument: string): string {
 
 /**
  * The images behind an argument: a file, all in a folder and below, all that a pattern matches, a
- * URL, or standard input. What cannot be used becomes an input that says why when it is read, so
- * that the others keep their order. Only a missing permission is thrown.
+ * URL, or standard input. They are looked for as they are asked for. What cannot be used becomes an
+ * input that says why when it is read, so that the others keep their order. Only a missing permission
+ * is thrown.
  */
-export async function expand(argument: string): Promise<Input[]> {
+export async function* expand(argument: string): AsyncGenerator<Input> {
   if (argument === "-") {
-    return [{
+    return yield {
       name: "-",
       read: () => collect("-", chunksOf(Deno.stdin.readable), maxBytes),
-    }];
+    };
   }
-  if (isWebUrl(argument)) return [{ name: argument, read: () => download(argument, maxBytes) }];
+  if (isWebUrl(argument)) {
+    return yield { name: argument, read: () => download(argument, maxBytes) };
+  }
   try {
     if (/^(?!file:)\w{2,}:\/\//i.test(argument)) {
       throw new FileError(argument, "only http, https and file URLs are read");
@@ -49,13 +53,36 @@ export async function expand(argument: string): Promise<Input[]> {
     const info = await Deno.stat(path).catch((error) => {
       if (isPermissionError(error) || !isPattern(path)) throw error;
     });
-    if (info && !info.isDirectory) return [fileInput({ path })];
-    const files = info ? (await filesBelow(path)).filter(isImage) : await filesMatching(path);
-    if (files.length > 0) return files.map(fileInput);
-    const none = "no image in this folder (JPEG, PNG, WebP, GIF, BMP)";
-    throw new FileError(argument, info ? none : "matches no file");
+    if (info && !info.isDirectory) return yield fileInput({ path });
+    let none = true;
+    for await (const found of info ? filesBelow(path) : filesMatching(path)) {
+      if (info && !isImage(found)) continue;
+      none = false;
+      yield fileInput(found);
+    }
+    if (!none) return;
+    const reason = "no image in this folder (JPEG, PNG, WebP, GIF, BMP)";
+    throw new FileError(argument, info ? reason : "matches no file");
   } catch (error) {
-    return [fileInput({ path: argument, error })];
+    yield fileInput({ path: argument, error });
+  }
+}
+
+/**
+ * The images behind the lines of a file, each as {@linkcode expand} takes it; empty lines are none.
+ *
+ * @param file Its path; "-" for standard input.
+ * @throws {FileError} When it cannot be read.
+ */
+export async function* listedIn(file: string): AsyncGenerator<Input> {
+  try {
+    const { readable } = file === "-" ? Deno.stdin : await Deno.open(pathOf(file));
+    for await (const { text } of linesOf(readable)) {
+      // the list may be standard input itself: this is a file of that name
+      if (text !== "") yield* expand(text === "-" ? "./-" : text);
+    }
+  } catch (error) {
+    throw asFileError(file, error);
   }
 }
 
@@ -71,8 +98,9 @@ function fileInput({ path, error }: Found): Input {
     async read() {
       try {
         if (error !== undefined) throw error;
-        const { size } = await Deno.stat(path);
+        const { size, isFile } = await Deno.stat(path);
         if (size > maxBytes) throw tooLarge(path, maxBytes);
+        if (isFile) return await Deno.readFile(path);
         return await collect(path, chunksOf((await Deno.open(path)).readable), maxBytes);
       } catch (error) {
         throw asFileError(path, error);

@@ -5,7 +5,7 @@ import { bold, cyan } from "npm:deno-std@1.4.0/fmt/colors.js";
 import type { ModelSummary, Prediction } from "../models/mod.ts";
 import { printable } from "./terminal.ts";
 
-/** Milliseconds of each stage, reading the file included in decoding. */
+/** Milliseconds of each stage: decoding with reading the file, inference as a share of its batch's. */
 export interface Timings {
   readonly decodeMs: number;
   readonly preprocessMs: number;

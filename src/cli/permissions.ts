@@ -9,7 +9,9 @@ import { isWebUrl } from "./inputs.ts";
 /** What was asked for, as far as permissions go. */
 type Asked =
   | WeightsArgs
-  | Pick<Options, "inputs" | "weights" | "seed"> & { readonly command?: Options["command"] };
+  | Pick<Options, "inputs" | "filesFrom" | "resume" | "weights" | "seed"> & {
+    readonly command?: Options["command"];
+  };
 
 /**
  * The line for a missing permission: the same command again, with all that its arguments need.
@@ -54,11 +56,12 @@ function needs(asked: Asked, script: string): { flags: Set<string>; hosts: Set<s
       if (isWebUrl(asked.from)) hosts.add(new URL(asked.from).host);
       break;
     default: {
-      const { inputs, weights, seed } = asked;
+      const { inputs, filesFrom = "-", resume = "-", weights, seed } = asked;
       // the bundled weights lie beside the script
       const weightsAt = weights ?? (seed === undefined ? script : "-");
-      const files = [...inputs, weightsAt].filter((file) => file !== "-");
+      const files = [...inputs, filesFrom, resume, weightsAt].filter((file) => file !== "-");
       if (files.some((file) => !isWebUrl(file))) flags.add("--allow-read");
+      if (resume !== "-") flags.add("--allow-write");
       files.filter(isWebUrl).forEach((url) => hosts.add(new URL(url).host));
     }
   }

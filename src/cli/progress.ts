@@ -31,7 +31,7 @@ export class Progress {
       ? `${Math.floor(share * 100)} %`
       : unit === "MB"
       ? this.#megabytes(done, total, now)
-      : `${done}/${total} ${unit}`;
+      : `${total === undefined ? done : `${done}/${total}`} ${unit}`;
     const line = total === undefined
       ? `${this.label} ${numbers}`
       : `${this.label} ${filled} ${numbers}`;

@@ -5,9 +5,8 @@
  */
 
 import { FileError } from "../errors.ts";
-import { decodeImage } from "./decode.ts";
-import type { Decoded, Job } from "./decoders.ts";
-import { preprocess } from "./preprocess.ts";
+import { type Decoded, decodeFor } from "./decoded.ts";
+import type { Job } from "./decoders.ts";
 
 /** What a worker answers. */
 export type Answer =
@@ -26,13 +25,9 @@ const scope = globalThis as unknown as {
 
 scope.onmessage = async ({ data }) => {
   const { number, bytes, preprocessing, options } = data;
-  const warnings: string[] = [];
-  const onWarning = (line: string) => void warnings.push(line);
   try {
-    const image = await decodeImage(bytes, { ...options, onWarning });
-    const { width, height } = image;
-    const values = preprocess(image, preprocessing) as Float32Array<ArrayBuffer>;
-    answer({ number, decoded: { width, height, values, warnings } }, [values.buffer]);
+    const decoded = await decodeFor(preprocessing, bytes, options);
+    answer({ number, decoded }, [decoded.values.buffer]);
   } catch (error) {
     if (error instanceof FileError) answer({ number, file: error.file, reason: error.reason });
     else answer({ number, unexpected: error });

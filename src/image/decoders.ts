@@ -7,19 +7,8 @@
 import { FileError, PembrokeError } from "../errors.ts";
 import type { Answer } from "./decode_worker.ts";
 import type { DecodeOptions } from "./decode.ts";
+import type { Decoded } from "./decoded.ts";
 import type { Preprocessing } from "./preprocess.ts";
-
-/** An image as a network takes it. */
-export interface Decoded {
-  /** Width of the image in pixels. */
-  readonly width: number;
-  /** Its height. */
-  readonly height: number;
-  /** What `preprocess()` makes of it. */
-  readonly values: Float32Array;
-  /** Damage that did not prevent decoding, a line each. */
-  readonly warnings: readonly string[];
-}
 
 /** What a worker is told. */
 export interface Job {

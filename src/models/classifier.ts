@@ -13,6 +13,7 @@ import type { RgbImage } from "../image/pixels.ts";
 import type { Layer } from "../layers/layer.ts";
 import { Sequential } from "../layers/sequential.ts";
 import { checkInteger } from "../ops/checks.ts";
+import { elements } from "../tensor.ts";
 import { classNames, type Prediction, topClasses } from "./classify.ts";
 
 /** What a classifier knows besides its layers. */
@@ -110,12 +111,36 @@ export class Classifier extends Sequential {
     image: RgbImage | Float32Array,
     options: { readonly topK?: number } = {},
   ): Promise<Prediction[]> {
-    const given = image instanceof Float32Array;
-    const values = given ? image : this.preprocess(image);
-    using x = this.backend.upload(values, this.inputShape());
-    if (!given) release(values);
-    const [predictions] = await topClasses(this, x, this.classes, options.topK ?? 5);
+    const [predictions] = await this.classifyBatch([image], options);
     return predictions;
+  }
+
+  /**
+   * The most probable classes of each of several images, in one pass of the network: faster than
+   * one after the other. Their probabilities are those of {@linkcode Classifier.classify} to the
+   * rounding of float32.
+   *
+   * @param images Pixels, or what {@linkcode Classifier.preprocess} made of them, of one image or more.
+   * @throws {PembrokeError} When the weights make the output not a number.
+   */
+  async classifyBatch(
+    images: readonly (RgbImage | Float32Array)[],
+    options: { readonly topK?: number } = {},
+  ): Promise<Prediction[][]> {
+    if (images.length === 0) return [];
+    const shape = this.inputShape(images.length), size = elements(this.inputShape());
+    using x = this.backend.empty(shape);
+    for (const [i, image] of images.entries()) {
+      const given = image instanceof Float32Array;
+      const values = given ? image : this.preprocess(image);
+      if (values.length !== size) {
+        const takes = `${size}, as the shape [${this.inputShape().join(", ")}] says`;
+        throw new ArgumentError("classify", "the number of values", values.length, takes);
+      }
+      this.backend.write(x, values, i * values.length);
+      if (!given) release(values);
+    }
+    return await topClasses(this, x, this.classes, options.topK ?? 5);
   }
 }
 

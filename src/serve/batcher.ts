@@ -6,7 +6,7 @@
 
 import type { RgbImage } from "../image/pixels.ts";
 import type { Classifier } from "../models/classifier.ts";
-import { type Prediction, topClasses } from "../models/classify.ts";
+import type { Prediction } from "../models/classify.ts";
 import type { PhotoClassifier } from "./handler.ts";
 
 /** What a {@linkcode Batcher} takes besides its model. */
@@ -84,7 +84,9 @@ export class Batcher implements PhotoClassifier {
       await nextTurn();
       const batch = this.#waiting.splice(0, this.#most);
       try {
-        const classes = await this.#classes(batch);
+        const classes = await this.#model.classifyBatch(batch.map(({ values }) => values), {
+          topK: Math.max(...batch.map(({ topK }) => topK)),
+        });
         batch.forEach(({ topK, resolve }, i) => resolve(classes[i].slice(0, topK)));
       } catch (error) {
         batch.forEach(({ reject }) => reject(error));
@@ -92,14 +94,6 @@ export class Batcher implements PhotoClassifier {
       this.#onBatch(batch.length);
     }
     this.#running = false;
-  }
-
-  async #classes(batch: readonly Waiting[]): Promise<Prediction[][]> {
-    const model = this.#model;
-    const shape = model.inputShape(batch.length);
-    using x = model.backend.empty(shape);
-    batch.forEach(({ values }, i) => model.backend.write(x, values, i * values.length));
-    return await topClasses(model, x, model.classes, Math.max(...batch.map(({ topK }) => topK)));
   }
 }
 

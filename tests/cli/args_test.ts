@@ -9,6 +9,8 @@ Deno.test("readArgs() has a default for everything but inputs", () => {
   assertEquals(readArgs(["cat.jpg"]), {
     command: "classify",
     inputs: ["cat.jpg"],
+    filesFrom: undefined,
+    resume: undefined,
     model: undefined,
     weights: undefined,
     seed: undefined,
@@ -66,6 +68,23 @@ Deno.test("readArgs() takes where to listen, for serve alone", () => {
   assertEquals(complaint("serve", "a.png"), 'serve takes no input, got "a.png"');
   assertEquals(complaint("serve", "--port=65536"), '--port is "65536", must be less than 65536');
   assertEquals(complaint("serve", "--port=x"), '--port is "x", must be an integer from 0 on');
+});
+
+Deno.test("readArgs() takes a list of inputs and a file to go on with", () => {
+  const { inputs, filesFrom, resume, format } = read("--files-from=-", "--resume", "out.jsonl");
+  assertEquals([inputs, filesFrom, resume, format], [[], "-", "out.jsonl", "jsonl"]);
+  assertEquals(read("--files-from", "list.txt", "a.png").inputs, ["a.png"]);
+  assertEquals(
+    complaint("--json", "--resume=o", "a.png"),
+    "--json and --resume exclude each other",
+  );
+  const wrongCommand = "--files-from and --resume go with classify";
+  assertEquals(complaint("serve", "--resume=o"), wrongCommand);
+  assertEquals(complaint("summary", "--files-from=-"), wrongCommand);
+  assertEquals(
+    complaint("--files-from=-", "-"),
+    "- is an image and --files-from - a list: standard input is only one",
+  );
 });
 
 Deno.test("readArgs() takes what follows -- as inputs, and - as one", () => {

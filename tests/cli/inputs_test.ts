@@ -27,8 +27,10 @@ const photos = [
   "README.md",
 ];
 
+const inputsOf = (argument: string) => Array.fromAsync(expand(argument));
+
 async function names(folder: TempFolder, argument: string): Promise<string[]> {
-  return (await expand(argument)).map(({ name }) => name.replace(`${folder.path}/`, ""));
+  return (await inputsOf(argument)).map(({ name }) => name.replace(`${folder.path}/`, ""));
 }
 
 Deno.test("expand() finds the images in a folder and below, sorted, without hidden ones", async () => {
@@ -41,7 +43,7 @@ Deno.test("expand() finds the images in a folder and below, sorted, without hidd
 
 Deno.test("expand() keeps a folder without images as an input that says so", async () => {
   await using folder = await folderWith("a/notes.txt");
-  const [input] = await expand(folder.path);
+  const [input] = await inputsOf(folder.path);
   const { message } = await assertRejects(() => input.read(), FileError);
   assertEquals(
     message,
@@ -70,7 +72,7 @@ Deno.test("expand() takes a file whose name looks like a pattern as it is", asyn
 
 Deno.test("expand() keeps a pattern that matches nothing as an input that says so", async () => {
   await using folder = await folderWith("a.png");
-  const [input] = await expand(`${folder.path}/*.jpg`);
+  const [input] = await inputsOf(`${folder.path}/*.jpg`);
   const { message } = await assertRejects(() => input.read(), FileError);
   assertEquals(message, `${folder.path}/*.jpg: matches no file`);
 });
@@ -78,9 +80,9 @@ Deno.test("expand() keeps a pattern that matches nothing as an input that says s
 Deno.test("filesMatching() and filesBelow() go no deeper than they must", async () => {
   await using folder = await folderWith("a/b/c/d.png", "a/b.png");
   const paths = async (pattern: string) =>
-    (await filesMatching(`${folder.path}/${pattern}`)).map(({ path }) => path);
+    (await Array.fromAsync(filesMatching(`${folder.path}/${pattern}`))).map(({ path }) => path);
   assertEquals(await paths("*/*.png"), [`${folder.path}/a/b.png`]);
-  assertEquals(await filesBelow(folder.path, 1), []);
+  assertEquals(await Array.fromAsync(filesBelow(folder.path, 1)), []);
 });
 
 Deno.test({
@@ -91,7 +93,7 @@ Deno.test({
     await Deno.symlink(folder.path, `${folder.path}/real/loop`);
     await Deno.symlink("a.png", `${folder.path}/real/b.png`);
     await Deno.symlink("gone", `${folder.path}/real/c.png`);
-    const [a, b, c, ...more] = await expand(folder.path);
+    const [a, b, c, ...more] = await inputsOf(folder.path);
     assertEquals(more, []);
     assertEquals(await b.read(), await a.read());
     const { message } = await assertRejects(() => c.read(), FileError);
@@ -100,16 +102,16 @@ Deno.test({
 });
 
 Deno.test("expand() says which URLs are read", async () => {
-  const [input] = await expand("ftp://example.org/cat.jpg");
+  const [input] = await inputsOf("ftp://example.org/cat.jpg");
   await assertRejects(() => input.read(), FileError, "only http, https and file URLs are read");
 });
 
 Deno.test("expand() understands file URLs", async () => {
   await using folder = await folderWith("é 1.png");
   const path = `${folder.path}/é 1.png`;
-  const [input] = await expand(pathToFileURL(path).href);
+  const [input] = await inputsOf(pathToFileURL(path).href);
   assertEquals(new TextDecoder().decode(await input.read()), "é 1.png");
-  const [bad] = await expand("file:///%00.png");
+  const [bad] = await inputsOf("file:///%00.png");
   await assertRejects(() => bad.read(), FileError, "file:///%00.png: ");
 });
 
@@ -117,7 +119,7 @@ Deno.test({
   name: "an input without end is given up at 256 MiB",
   ignore: windows,
   fn: async () => {
-    const [input] = await expand("/dev/zero");
+    const [input] = await inputsOf("/dev/zero");
     await assertRejects(() => input.read(), FileError, "/dev/zero: larger than 256 MiB");
   },
 });
@@ -126,7 +128,7 @@ Deno.test("a file larger than 256 MiB is not read at all", async () => {
   await using folder = await TempFolder.make();
   const path = await folder.write("large.png", "");
   await Deno.truncate(path, 2 ** 28 + 1); // sparse
-  const [input] = await expand(path);
+  const [input] = await inputsOf(path);
   const start = performance.now();
   await assertRejects(() => input.read(), FileError, "large.png: larger than 256 MiB");
   assertEquals(performance.now() - start < 100, true);

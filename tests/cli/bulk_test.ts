@@ -1,0 +1,200 @@
+import { assert, assertEquals, assertMatch } from "../assert.ts";
+import { cli, fixture, run, TempFolder, theError } from "./run.ts";
+
+const tiny = ["-q", "--jsonl", "-k", "1", "-m", "alexnet-tiny"];
+const notImage = "is not an image this program reads (JPEG, PNG, WebP, GIF, BMP)";
+
+/** A BMP of one colour, which is another for each number. */
+function bmp(number: number, side = 8): Uint8Array {
+  const bytes = new Uint8Array(54 + side * side * 3), view = new DataView(bytes.buffer);
+  bytes.set([0x42, 0x4d]);
+  const header = [[2, bytes.length], [10, 54], [14, 40], [18, side], [22, side]];
+  for (const [at, value] of header) view.setUint32(at, value, true);
+  view.setUint16(26, 1, true);
+  view.setUint16(28, 24, true);
+  for (let i = 54; i < bytes.length; i++) bytes[i] = (number * 37 + i % 3 * number * 11) & 255;
+  return bytes;
+}
+
+/** A folder of 64 images in "photos"; every seventh is none. Returns their names, in order. */
+async function fill(folder: TempFolder): Promise<string[]> {
+  const png = await Deno.readFile(fixture("models/waves.png"));
+  const jpeg = await Deno.readFile(fixture("image/images/baseline-420.jpg"));
+  const names: string[] = [];
+  for (let i = 0; i < 64; i++) {
+    const name = `photos/${i >> 4}/${String(i).padStart(2, "0")}.png`;
+    await folder.write(name, i % 7 === 3 ? "no image" : [png, jpeg, bmp(i)][i % 3]);
+    names.push(name);
+  }
+  return names;
+}
+
+interface Line {
+  readonly input: string;
+  readonly error?: string;
+  readonly predictions?: readonly { readonly index: number; readonly probability: number }[];
+}
+
+const linesOf = (text: string): Line[] =>
+  text.split("\n").slice(0, -1).map((line) => JSON.parse(line));
+
+/** What counts of results: all but how long they took, and the last digits. */
+const essence = (lines: readonly Line[]) =>
+  lines.map(({ input, error, predictions }) =>
+    `${input} ${error ?? predictions!.map((p) => `${p.index} ${p.probability.toFixed(4)}`)}`
+  );
+
+Deno.test("a folder becomes a line for each image, in order, whatever is wrong with some", async () => {
+  await using folder = await TempFolder.make();
+  const names = await fill(folder);
+  const { code, stdout, stderr } = await run([...tiny, "photos"], { cwd: folder.path });
+  assertEquals(code, 1);
+  const lines = linesOf(stdout);
+  assertEquals(lines.map(({ input }) => input), names);
+  const bad = names.filter((_, i) => i % 7 === 3);
+  assertEquals(
+    lines.filter(({ error }) => error).map(({ error }) => error),
+    bad.map((name) => `${name}: ${notImage}`),
+  );
+  assertEquals(stderr, bad.map((name) => `error: ${name}: ${notImage}\n`).join(""));
+
+  // the same one after the other, as text and as a document
+  const few = names.slice(0, 12);
+  const alone = await run([...tiny, ...few], { cwd: folder.path });
+  assertEquals(essence(linesOf(alone.stdout)), essence(lines).slice(0, 12));
+  const args = ["-q", "--json", "-k", "1", "-m", "alexnet-tiny", "photos"];
+  const { results } = JSON.parse((await run(args, { cwd: folder.path })).stdout);
+  assertEquals(essence(results), essence(lines));
+});
+
+Deno.test("--files-from takes a list from a file or from standard input, beside arguments", async () => {
+  await using folder = await TempFolder.make();
+  const names = await fill(folder);
+  const list = new TextEncoder().encode(`${names[4]}\r\n\nphotos/3\ngone.png\n-\n${names[1]}`);
+  const inputs = [names[0], names[4], ...names.slice(48), "gone.png", "./-", names[1]];
+  await folder.write("list.txt", list);
+  for (const from of ["-", "list.txt"]) {
+    const args = [...tiny, `--files-from=${from}`, names[0]];
+    const { code, stdout } = await run(args, { cwd: folder.path, stdin: list });
+    assertEquals(code, 1);
+    assertEquals(linesOf(stdout).map(({ input }) => input), inputs);
+  }
+  const gone = await run([...tiny, "--files-from=gone.txt"], { cwd: folder.path });
+  assertEquals(theError(gone, 1), "gone.txt: no such file");
+});
+
+Deno.test("--files-from - answers before the list ends", async () => {
+  await using folder = await TempFolder.make();
+  await fill(folder);
+  const process = start([...tiny, "--files-from=-"], folder.path);
+  const writer = process.stdin.getWriter();
+  const reader = process.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  for (const name of ["photos/0/00.png", "photos/0/01.png"]) {
+    await writer.write(new TextEncoder().encode(`${name}\n`));
+    assertEquals(linesOf((await reader.read()).value!).map(({ input }) => input), [name]);
+  }
+  await writer.close();
+  assertEquals([(await reader.read()).done, (await process.status).code], [true, 0]);
+});
+
+Deno.test("--resume after a kill ends with the lines of a run that was not interrupted", async () => {
+  await using folder = await TempFolder.make();
+  const names = await fill(folder);
+  const out = `${folder.path}/out.jsonl`;
+  const process = start([...tiny, "--resume", out, "--files-from=-"], folder.path);
+  const writer = process.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(names.slice(0, 40).join("\n")));
+  // the list goes on: what has come is classified, and the command waits
+  while (await lengthOf(out) < 30) await new Promise((done) => setTimeout(done, 20));
+  process.kill("SIGKILL");
+  await Promise.all([process.status, process.stdout.cancel(), writer.abort().catch(() => {})]);
+
+  const before = await Deno.readTextFile(out);
+  await Deno.writeTextFile(out, before + '{"input":"photos/3/6'); // cut by a crash
+  const args = ["--resume", out, "-k", "1", "-m", "alexnet-tiny", "photos"];
+  const { code, stdout, stderr } = await run(args, { cwd: folder.path });
+  assertEquals([code, stdout], [1, ""]);
+  const good = linesOf(before).filter(({ error }) => !error);
+  assertEquals(stderr.split("\n")[0], `${out}: ${good.length} images are done`);
+  const after = await Deno.readTextFile(out);
+  const kept = before.split("\n").filter((line) => line.includes('"predictions"'));
+  assertEquals(after.split("\n").slice(0, kept.length), kept);
+  const whole = await run([...tiny, "photos"], { cwd: folder.path });
+  assertEquals(essence(linesOf(after)).sort(), essence(linesOf(whole.stdout)).sort());
+
+  // once more: only what failed is tried again
+  for (const name of names.filter((_, i) => i % 7 === 3)) await folder.write(name, bmp(1));
+  const again = await run(args, { cwd: folder.path });
+  assertEquals(again.code, 0);
+  const end = linesOf(await Deno.readTextFile(out));
+  assertEquals(end.map(({ input }) => input).sort(), names);
+  assert(end.every(({ predictions }) => predictions?.length === 1));
+});
+
+Deno.test("--resume leaves a file alone that it has not written", async () => {
+  await using folder = await TempFolder.make();
+  const text = '{"input":"a.png","error":"a.png: gone"}\nsomething else\n';
+  const path = await folder.write("notes.txt", text);
+  const args = [...tiny, "--resume=notes.txt", fixture("models/waves.png")];
+  const error = theError(await run(args, { cwd: folder.path }), 1);
+  assertEquals(error, "notes.txt: line 2 is not what --jsonl writes");
+  assertEquals(await Deno.readTextFile(path), text);
+  assertEquals((await Array.fromAsync(Deno.readDir(folder.path))).length, 1);
+  const nowhere = [...tiny, "--resume=no/out.jsonl", fixture("models/waves.png")];
+  const { code, stderr } = await run(nowhere, { cwd: folder.path });
+  assertEquals([code, stderr], [1, "error: no/out.jsonl: its folder does not exist\n"]);
+});
+
+Deno.test("a reader of many lines that goes away is no error", async () => {
+  await using folder = await TempFolder.make();
+  await fill(folder);
+  const process = start([...tiny, ...Array(20).fill("photos/0/00.png"), "photos"], folder.path);
+  const errors = new Response(process.stderr).text();
+  const reader = process.stdout.getReader();
+  await reader.read();
+  await reader.cancel();
+  assertEquals((await process.status).code, 0);
+  for (const line of (await errors).split("\n").slice(0, -1)) assertMatch(line, /^error: photos/);
+});
+
+Deno.test({
+  name: "memory does not grow with the number of images",
+  ignore: Deno.build.os !== "linux", // where /proc tells
+  fn: async () => {
+    await using folder = await TempFolder.make();
+    for (let i = 0; i < 40; i++) await folder.write(`photos/${i}.png`, await Deno.readFile(photo));
+    const process = start([...tiny, ...Array(50).fill("photos")], folder.path);
+    const resident: number[] = [];
+    let lines = 0, sampled = 0;
+    for await (const chunk of process.stdout) {
+      lines += chunk.reduce((sum, byte) => sum + Number(byte === 10), 0);
+      if (lines < sampled + 100) continue;
+      sampled = lines;
+      const status = await Deno.readTextFile(`/proc/${process.pid}/status`).catch(() => "");
+      const [, kilobytes] = /VmRSS:\s+(\d+)/.exec(status) ?? [];
+      if (kilobytes) resident.push(Number(kilobytes) / 1024);
+    }
+    assertEquals(lines, 2000);
+    assert(resident.length >= 10, `${resident}`);
+    const half = resident.length >> 1;
+    const grown = Math.max(...resident.slice(half)) - Math.max(...resident.slice(0, half));
+    assert(grown < 30, `${resident.map(Math.round)} MiB`);
+  },
+});
+
+const photo = fixture("models/waves.png");
+
+function start(args: string[], cwd: string): Deno.ChildProcess {
+  return new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "-A", cli, ...args],
+    cwd,
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+}
+
+/** Lines that a file has; none if there is no file. */
+async function lengthOf(path: string): Promise<number> {
+  return (await Deno.readTextFile(path).catch(() => "")).split("\n").length - 1;
+}
