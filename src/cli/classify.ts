@@ -47,11 +47,12 @@ export async function classify(options: Options): Promise<number> {
       decoders?.decode(bytes, { name }) ?? decodeFor(preprocessing, bytes, { name }),
     // a batch that waits, and for every worker one image to decode and one to go on with
     most: many ? batchSize + 2 * processors : 1,
-    async classify(images) {
-      // only now: an image that cannot be read must not wait for 61 million weights
+    // only now: an image that cannot be read must not wait for 61 million weights
+    async prepare() {
       progress.clear();
-      return await device.run(() => model.classifyBatch(images, { topK }));
+      await device.prepare();
     },
+    classify: (images) => device.run(() => model.classifyBatch(images, { topK })),
     batchSize: many ? batchSize : 1,
   };
 

@@ -41,24 +41,33 @@ export class Device implements Disposable {
     return new Device(backend, options, prepare);
   }
 
-  /** Whether a failure is the GPU's, so that another device may succeed. */
-  #replaces(error: unknown): error is DeviceLostError {
-    return error instanceof DeviceLostError && this.#options.backend === "auto";
+  /** Sees to it that the model has its weights. */
+  async prepare(): Promise<void> {
+    try {
+      await (this.#ready ??= this.#prepare(this.backend));
+    } catch (error) {
+      await this.#replace(error);
+    }
   }
 
   /** Runs what needs the model; once more, on Wasm, if the GPU fails. */
   async run<T>(work: () => Promise<T>): Promise<T> {
+    await this.prepare();
     try {
-      await (this.#ready ??= this.#prepare(this.backend));
       return await work();
     } catch (error) {
-      if (!this.#replaces(error)) throw error;
-      sayWhy(error, this.#options);
-      this.backend.dispose();
-      this.backend = await createBackend({ device: "wasm" });
-      await (this.#ready = this.#prepare(this.backend));
+      await this.#replace(error);
       return await work();
     }
+  }
+
+  /** Has Wasm go on after the GPU's failure; throws what is no such failure. */
+  async #replace(error: unknown): Promise<void> {
+    if (!(error instanceof DeviceLostError && this.#options.backend === "auto")) throw error;
+    sayWhy(error, this.#options);
+    this.backend.dispose();
+    this.backend = await createBackend({ device: "wasm" });
+    await (this.#ready = this.#prepare(this.backend));
   }
 
   /** Gives the memory back. */

@@ -19,6 +19,8 @@ export interface Stages {
   readonly decode: (bytes: Uint8Array<ArrayBuffer>, name: string) => Promise<Decoded>;
   /** Images that are read and decoded at a time, or wait to be classified. */
   readonly most: number;
+  /** What classifying waits for; its failure is that of the command, not of an image. */
+  readonly prepare: () => Promise<void>;
   readonly classify: (images: readonly Float32Array[]) => Promise<readonly Prediction[][]>;
   /** Images that are classified at a time. */
   readonly batchSize: number;
@@ -30,7 +32,7 @@ const patience = 200;
 /** What came of each input. Only a missing permission is thrown. */
 export async function* outcomes(
   inputs: AsyncIterator<Input>,
-  { decode, most, classify, batchSize }: Stages,
+  { decode, most, prepare, classify, batchSize }: Stages,
 ): AsyncGenerator<Outcome> {
   const images = ahead(inputs, most, (input) => read(input, decode));
   for await (const batch of batches(images, batchSize, patience)) {
@@ -40,6 +42,7 @@ export async function* outcomes(
       // what cannot be read does not wait for the others
       if (!("values" in image)) yield { result: image, warnings: [] };
       else {
+        await prepare();
         results ??= (await infer(readable, classify)).values();
         yield { result: results.next().value!, warnings: image.warnings };
       }

@@ -154,7 +154,7 @@ Deno.test("readArgs() refuses unknown models, backends, precisions and options, 
     '--model is "vgg", must be alexnet or alexnet-tiny',
   );
   const backend = complaint("--random", "--backend=cuda", "x");
-  assertStringIncludes(backend, '--backend is "cuda", must be auto or wasm or webgpu');
+  assertStringIncludes(backend, '--backend is "cuda", must be auto, wasm or webgpu');
   const precision = complaint("--random", "--precision=int4", "x");
   assertEquals(precision, '--precision is "int4", must be f32 or int8');
   for (const option of ["--topk", "-x", "--no-random"]) {
