@@ -43,7 +43,7 @@ export async function classify(options: Options): Promise<number> {
   let ready: Promise<void> | undefined;
   const stages: Stages = {
     decode: (bytes, name) =>
-      decoders?.decode(bytes, { name }) ?? decodeFor(preprocessing, bytes, { name }),
+      decoders?.decode(bytes, { name, reuse: true }) ?? decodeFor(preprocessing, bytes, { name }),
     // a batch that waits, and for every worker one image to decode and one to go on with
     most: many ? batchSize + 2 * processors : 1,
     async classify(images) {
