@@ -44,7 +44,7 @@ export async function classify(options: Options): Promise<number> {
   const progress = new Progress("classifying", !quiet && apart);
   const stages: Stages = {
     decode: (bytes, name) =>
-      decoders?.decode(bytes, { name }) ?? decodeFor(preprocessing, bytes, { name }),
+      decoders?.decode(bytes, { name, reuse: true }) ?? decodeFor(preprocessing, bytes, { name }),
     // a batch that waits, and for every worker one image to decode and one to go on with
     most: many ? batchSize + 2 * processors : 1,
     // only now: an image that cannot be read must not wait for 61 million weights

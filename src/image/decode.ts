@@ -30,6 +30,12 @@ export interface DecodeOptions {
   readonly onWarning?: (message: string) => void;
   /** Compiled codecs, where the runtime cannot load them by itself. */
   readonly codecs?: CodecModules;
+  /**
+   * Keep a codec for the next picture instead of starting one for each, which costs as much as
+   * decoding 100×100 pixels. For files that one trusts: a hostile one could spoil those after it. A
+   * codec that has complained about a picture is never kept. Default: false.
+   */
+  readonly reuse?: boolean;
 }
 
 const DEFAULT_MAX_PIXELS = 64_000_000;
@@ -72,7 +78,8 @@ export async function decodeImage(
   bytes: Uint8Array,
   options: DecodeOptions = {},
 ): Promise<RgbImage> {
-  const { name = "image", maxPixels = DEFAULT_MAX_PIXELS, onWarning, codecs = {} } = options;
+  const { name = "image", maxPixels = DEFAULT_MAX_PIXELS, onWarning } = options;
+  const { codecs = {}, reuse = false } = options;
   if (!(bytes instanceof Uint8Array)) {
     throw new ArgumentError("decodeImage", "bytes", bytes, "a Uint8Array");
   }
@@ -98,6 +105,7 @@ export async function decodeImage(
     size,
     warn: (message) => onWarning?.(`${name}: ${message}`),
     codecs,
+    reuse,
   });
   if (image.width !== width || image.height !== height) {
     throw new FileError(

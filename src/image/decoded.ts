@@ -32,7 +32,7 @@ export interface Decoded {
 export async function decodeFor(
   preprocessing: Preprocessing,
   bytes: Uint8Array,
-  options: Pick<DecodeOptions, "name" | "maxPixels"> = {},
+  options: Pick<DecodeOptions, "name" | "maxPixels" | "reuse"> = {},
 ): Promise<Decoded> {
   const warnings: string[] = [];
   const onWarning = (line: string) => void warnings.push(line);

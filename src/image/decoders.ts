@@ -15,7 +15,7 @@ export interface Job {
   readonly number: number;
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly preprocessing: Preprocessing;
-  readonly options: Pick<DecodeOptions, "name" | "maxPixels">;
+  readonly options: Pick<DecodeOptions, "name" | "maxPixels" | "reuse">;
 }
 
 /** Who waits for an image. */

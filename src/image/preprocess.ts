@@ -133,9 +133,11 @@ function normalised(mean: number, std: number): Float32Array {
   if (!Number.isFinite(std) || f32(std) === 0) {
     throw new ArgumentError("preprocess", "std", std, "three finite numbers other than 0");
   }
-  return Float32Array.from({ length: 256 }, (_, byte) =>
-    // Float32Array rounds the last step.
-    f32(f32(byte / 255) - f32(mean)) / f32(std));
+  const table = new Float32Array(256); // it rounds the last step
+  for (let byte = 0; byte < 256; byte++) {
+    table[byte] = f32(f32(byte / 255) - f32(mean)) / f32(std);
+  }
+  return table;
 }
 
 /** The centre `size × size` of the image resized to `width × height`, black where there is none. */

@@ -121,6 +121,7 @@ export function resizeWindow(
   window: Window,
   interpolation: Interpolation = "bilinear",
 ): RgbImage {
+  if (image.width === width && image.height === height) return cut(image, window);
   const across = taps(image.width, width, window.left, window.width, interpolation);
   const down = taps(image.height, height, window.top, window.height, interpolation);
   // The rows that the window's rows are made of; both ends grow with the row.
@@ -132,6 +133,16 @@ export function resizeWindow(
     height: window.height,
     data: resizeColumns(rows, window.width * 3, from, down),
   };
+}
+
+/** A copy of the pixels inside a window. */
+function cut(image: RgbImage, { left, top, width, height }: Window): RgbImage {
+  const data = new Uint8ClampedArray(width * height * 3), length = width * 3;
+  for (let y = 0; y < height; y++) {
+    const from = ((top + y) * image.width + left) * 3;
+    data.set(image.data.subarray(from, from + length), y * length);
+  }
+  return { width, height, data };
 }
 
 /** For each pixel of one axis of the result: the first source pixel, how many, and their weights. */

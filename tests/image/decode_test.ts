@@ -115,6 +115,36 @@ Deno.test("decodeImage() keeps a codec that the caller brings, as new for each p
   }
 });
 
+Deno.test("decodeImage() keeps a codec for the next picture if told so, until one is damaged", async () => {
+  const { Instance } = WebAssembly;
+  let instances = 0;
+  WebAssembly.Instance = class extends Instance {
+    constructor(module: WebAssembly.Module, imports?: WebAssembly.Imports) {
+      super(module, imports);
+      instances++;
+    }
+  };
+  try {
+    const damaged = await Deno.readFile(new URL("../photos/coffee.jpg", import.meta.url));
+    damaged.fill(0x55, 20_000, 21_000);
+    for (const [file, started] of [["gray.jpg", 1], ["progressive.jpg", 1], ["lossy.webp", 2]]) {
+      const bytes = readImage(file as string);
+      const image = await decodeImage(bytes, { reuse: true });
+      assertEquals(instances, started, `${file}`);
+      assertEquals(image, await decodeImage(bytes));
+      instances = started as number; // that one had a codec of its own
+    }
+    const wrong = "the JPEG's data ends before its last row";
+    await assertRejects(() => decodeImage(damaged, { reuse: true }), FileError, wrong);
+    assertEquals(instances, 2);
+    const bytes = readImage("gray.jpg");
+    assertEquals(await decodeImage(bytes, { reuse: true }), await decodeImage(bytes));
+    assertEquals(instances, 4);
+  } finally {
+    WebAssembly.Instance = Instance;
+  }
+});
+
 Deno.test("decodeImage() uses no other codecs than those it is given", async () => {
   const other = new WebAssembly.Module(Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0));
   for (const file of ["gray.jpg", "lossy.webp"]) {

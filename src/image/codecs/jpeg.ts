@@ -13,6 +13,7 @@ export async function decodeJpeg(bytes: Uint8Array, context: DecodeContext): Pro
     // @ts-types="./wasm_module.d.ts"
     loadModule: () => import("./jpeg_wasm.js"),
     module: context.codecs.jpeg,
+    reuse: context.reuse,
     bytes,
     options: [false], // preserveOrientation: it would turn the picture, and so do we
     name: context.name,

@@ -8,6 +8,8 @@
  * Whoever passes the compiled codec has little memory, as edge runtimes do, and would have it filled
  * by instances that wait to be collected. There one is kept and made as new after each picture.
  *
+ * Whoever decodes many pictures of his own may have one kept as it is, until a picture goes wrong.
+ *
  * @module
  */
 
@@ -26,14 +28,18 @@ type Factory = (overrides: Record<string, unknown>) => Promise<Codec>;
 /** A codec that has started. */
 interface Started {
   readonly codec: Codec;
+  readonly module: WebAssembly.Module | undefined;
   /** Lines that it would have printed; whoever runs it takes them. */
   printed: string[];
   /** Makes it as new; false when it has grown and is better left. */
   renew(): boolean;
+  /** Whether its memory has grown: it never shrinks. */
+  grown(): boolean;
 }
 
-/** Codecs that wait for the next picture, by the module that the caller passed. */
-const waiting = new WeakMap<WebAssembly.Module, Started>();
+/** Codecs that wait for the next picture, by their modules: made as new, or as the last left them. */
+const renewed = new WeakMap<WebAssembly.Module, Started>();
+const used = new WeakMap<WebAssembly.Module, Started>();
 
 /** Which codec, and on what. */
 export interface Job {
@@ -43,6 +49,8 @@ export interface Job {
   /** Imports the binary, unless the caller brings it. */
   readonly loadModule: () => Promise<{ default: WebAssembly.Module }>;
   readonly module: WebAssembly.Module | undefined;
+  /** Whether one that other pictures have been through will do. */
+  readonly reuse: boolean;
   readonly bytes: Uint8Array;
   readonly options?: readonly unknown[];
   /** The file, for errors. */
@@ -51,7 +59,7 @@ export interface Job {
 
 /** Decodes one picture; also returns the lines that the codec would have printed. */
 export async function runCodec(job: Job): Promise<{ image: RgbImage; printed: string[] }> {
-  const { bytes, options = [], format, name, module } = job;
+  const { bytes, options = [], format, name, reuse } = job;
   const started = await start(job).catch((cause) => {
     throw new FileError(name, `the ${format} codec cannot be loaded: ${reasonOf(cause)}`, {
       cause,
@@ -70,7 +78,10 @@ export async function runCodec(job: Job): Promise<{ image: RgbImage; printed: st
   }
   const image = fromRgba(rgba);
   release(rgba.data);
-  if (module && started.renew()) waiting.set(module, started);
+  const { module } = started;
+  if (module && reuse) {
+    if (printed.length === 0 && !started.grown()) used.set(module, started);
+  } else if (job.module && started.renew()) renewed.set(job.module, started);
   return { image, printed };
 }
 
@@ -93,6 +104,7 @@ async function start(job: Job): Promise<Started> {
       return undefined; // no source phase imports here: the factory fetches the file beside it
     },
   );
+  const waiting = job.reuse ? used : renewed;
   const kept = module && waiting.get(module);
   if (module && kept) {
     waiting.delete(module); // until it has done this picture, too
@@ -112,14 +124,19 @@ async function start(job: Job): Promise<Started> {
         return instance.exports;
       }),
   });
-  const renew = job.module && instance ? renewing(instance) : () => false;
-  const started: Started = { codec, printed: [], renew };
+  const memory = instance && memoryOf(instance), buffer = memory?.buffer;
+  const grown = () => memory?.buffer !== buffer;
+  const renew = job.module && !job.reuse && memory ? renewing(memory) : () => false;
+  const started: Started = { codec, module, printed: [], renew, grown };
   return started;
 }
 
+function memoryOf({ exports }: WebAssembly.Instance): WebAssembly.Memory {
+  return Object.values(exports).find((one) => one instanceof WebAssembly.Memory)!;
+}
+
 /** Notes what an instance that has just started holds; the function writes that again. */
-function renewing({ exports }: WebAssembly.Instance): () => boolean {
-  const memory = Object.values(exports).find((one) => one instanceof WebAssembly.Memory)!;
+function renewing(memory: WebAssembly.Memory): () => boolean {
   const { buffer } = memory;
   const start = new Uint8Array(buffer).slice(0, usedBytes(buffer));
   return () => {

@@ -12,6 +12,7 @@ export async function decodeWebp(bytes: Uint8Array, context: DecodeContext): Pro
     // @ts-types="./wasm_module.d.ts"
     loadModule: () => import("./webp_wasm.js"),
     module: context.codecs.webp,
+    reuse: context.reuse,
     bytes,
     name: context.name,
   });

@@ -30,6 +30,8 @@ export interface DecodeContext {
   /** Called with one line about damage that did not prevent decoding. */
   readonly warn: (message: string) => void;
   readonly codecs: CodecModules;
+  /** Whether a codec that other pictures have been through will do. */
+  readonly reuse: boolean;
 }
 
 /** One file format. Every method throws a FileError that names the file. */
