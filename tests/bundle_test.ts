@@ -46,7 +46,8 @@ Deno.test("bundles", async (t) => {
     const found = JSON.parse(text);
     assertEquals([found.threads, found.y], [threads, 4321]);
     assertEquals(found.best.label, best.label);
-    assertAlmostEquals(found.best.probability, best.probability, 1e-5);
+    // another build may have computed it: fused multiplications and additions round once
+    assertAlmostEquals(found.best.probability, best.probability, 1e-4);
   }
 
   await t.step("their sizes are printed, and what a page loads is at most 150 kB", () => {
