@@ -1,3 +1,4 @@
+import { FileError } from "../../src/errors.ts";
 import { decodeImage } from "../../src/image/decode.ts";
 import { assert, assertAllClose, assertEquals, assertRejects } from "../assert.ts";
 import { bytesAt, concat, type Place, readCases, readImage } from "./fixtures.ts";
