@@ -13,6 +13,7 @@ export function testWithAdapter(name: string, fn: () => void | Promise<void>): v
 }
 
 async function whyNot(): Promise<string | undefined> {
+  if (Deno.env.get("PEMBROKE_WEBGPU") === "off") return "PEMBROKE_WEBGPU is off";
   if (!navigator.gpu) return "this runtime has no WebGPU";
   return await navigator.gpu.requestAdapter() ? undefined : "no adapter of WebGPU here";
 }

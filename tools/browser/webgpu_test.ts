@@ -15,9 +15,13 @@ const executable = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/
       return false;
     }
   });
-if (!executable && Deno.env.get("PEMBROKE_WEBGPU") === "required") {
+const asked = Deno.env.get("PEMBROKE_WEBGPU");
+if (!executable && asked === "required") {
   throw new Error("WebGPU is required here, but there is no Chromium");
 }
+
+/** Why the suites are left out. */
+const reason = asked === "off" ? "PEMBROKE_WEBGPU is off" : executable ? "" : "there is none here";
 
 /** The page's script, with all that it imports. */
 async function bundle(): Promise<string> {
@@ -57,10 +61,8 @@ function serve(script: string) {
 }
 
 Deno.test({
-  name: executable
-    ? "the suites of the WebGPU backend pass in Chromium"
-    : "the suites of the WebGPU backend pass in Chromium (there is none here)",
-  ignore: !executable,
+  name: `the suites of the WebGPU backend pass in Chromium${reason && ` (${reason})`}`,
+  ignore: reason !== "",
   async fn(t) {
     await using server = serve(await bundle());
     const browser = await chromium.launch({
