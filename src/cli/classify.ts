@@ -22,7 +22,7 @@ const batchSize = 32;
 export async function classify(options: Options): Promise<number> {
   const { format, quiet, topK } = options;
   using resumed = options.resume === undefined ? undefined : await Resumed.open(options.resume);
-  if (resumed?.count && !quiet) note(`${options.resume}: ${resumed.count} images are done`);
+  if (resumed?.count && !quiet) note(`${options.resume}: going on after ${resumed.count}`);
   let total: number | undefined;
   const wanted = resumed?.without(inputsOf(options)) ?? inputsOf(options);
   const inputs = counted(wanted, (count) => total = count);

@@ -115,7 +115,7 @@ Deno.test("--resume after a kill ends with the lines of a run that was not inter
   const { code, stdout, stderr } = await run(args, { cwd: folder.path });
   assertEquals([code, stdout], [1, ""]);
   const good = linesOf(before).filter(({ error }) => !error);
-  assertEquals(stderr.split("\n")[0], `${out}: ${good.length} images are done`);
+  assertEquals(stderr.split("\n")[0], `${out}: going on after ${good.length}`);
   const after = await Deno.readTextFile(out);
   const kept = before.split("\n").filter((line) => line.includes('"predictions"'));
   assertEquals(after.split("\n").slice(0, kept.length), kept);
