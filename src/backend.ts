@@ -126,8 +126,26 @@ export async function createBackend(options: BackendOptions = {}): Promise<Backe
 async function gpu(software: boolean): Promise<Backend> {
   const { navigator } = globalThis as { readonly navigator?: { readonly gpu?: unknown } };
   if (!navigator?.gpu) throw new PembrokeError("webgpu: this runtime has no navigator.gpu");
+  if (!software && lacksGpu()) throw new PembrokeError("webgpu: this machine has no GPU");
   const { WebGpuBackend } = await import("./backend/webgpu.ts");
   return await WebGpuBackend.create({ software });
+}
+
+/**
+ * Whether Linux shows no GPU, where Deno lets one look. To ask for adapters would take time there, and
+ * tens of megabytes for a driver that computes on the processor.
+ */
+function lacksGpu(): boolean {
+  if (!("Deno" in globalThis) || Deno.build?.os !== "linux") return false;
+  return ["/dev/dri", "/dev/nvidiactl", "/dev/dxg"].every((path) => {
+    if (Deno.permissions.querySync({ name: "read", path }).state !== "granted") return false;
+    try {
+      Deno.statSync(path);
+      return false;
+    } catch (error) {
+      return error instanceof Deno.errors.NotFound;
+    }
+  });
 }
 
 /** More do not pay: a layer's work falls into a few dozen pieces. */

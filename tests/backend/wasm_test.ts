@@ -302,3 +302,33 @@ testOnEveryBackend(
     assertEquals(await values(y), [10]);
   },
 );
+
+Deno.test({
+  name: "createBackend() asks for no adapter where Linux shows no GPU",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    const { statSync } = Deno, gpu = Object.getPrototypeOf(navigator.gpu), { requestAdapter } = gpu;
+    let asked = 0;
+    gpu.requestAdapter = () => {
+      asked++;
+      return Promise.resolve(null);
+    };
+    const reasons: string[] = [];
+    const onFallback = ({ message }: Error) => reasons.push(message);
+    try {
+      Deno.statSync = () => {
+        throw new Deno.errors.NotFound("none");
+      };
+      using wasm = await createBackend({ threads: 1, onFallback });
+      assertEquals([wasm.device, asked], ["wasm", 0]);
+      Deno.statSync = () => statSync("/dev/null");
+      using other = await createBackend({ threads: 1, onFallback });
+      assertEquals([other.device, asked], ["wasm", 1]);
+      const none = ["this machine has no GPU", "this machine has no adapter"];
+      assertEquals(reasons, none.map((reason) => `webgpu: ${reason}`));
+    } finally {
+      Deno.statSync = statSync;
+      gpu.requestAdapter = requestAdapter;
+    }
+  },
+});
