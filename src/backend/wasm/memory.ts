@@ -7,6 +7,7 @@
 import type { Backend } from "../../backend.ts";
 import { ArgumentError, PembrokeError } from "../../errors.ts";
 import { elements, isShape, type Shape, type Storage, Tensor, type Values } from "../../tensor.ts";
+import { type ArrayType, checkLength } from "../arrays.ts";
 import { Allocator } from "./allocator.ts";
 
 /** A block of the memory. */
@@ -169,16 +170,4 @@ export function sharedMemory(): WebAssembly.Memory | undefined {
     }
   }
   return undefined;
-}
-
-/** A class of typed arrays. */
-interface ArrayType<V> {
-  new (values: ArrayBuffer): V;
-  readonly BYTES_PER_ELEMENT: number;
-}
-
-function checkLength(op: string, length: number, shape: Shape): void {
-  if (length === elements(shape)) return;
-  const takes = `${elements(shape)}, as the shape [${shape.join(", ")}] says`;
-  throw new ArgumentError(op, "the number of values", length, takes);
 }

@@ -7,6 +7,7 @@
 import type { Backend } from "../../backend.ts";
 import { ArgumentError, PembrokeError } from "../../errors.ts";
 import { elements, isShape, type Shape, type Storage, Tensor, type Values } from "../../tensor.ts";
+import { type ArrayType, checkLength } from "../arrays.ts";
 import type { Block } from "./buffers.ts";
 import { type Dispatch, Queue } from "./queue.ts";
 import type { Given, Operand } from "./shader.ts";
@@ -300,16 +301,4 @@ function storageOf(tensor: Tensor<Values>): GpuStorage {
 
 function sizeText(bytes: number): string {
   return bytes < 2 ** 20 ? `${bytes} bytes` : `${Math.ceil(bytes / 2 ** 20)} MiB`;
-}
-
-/** A class of typed arrays. */
-interface ArrayType<V> {
-  new (values: ArrayBuffer): V;
-  readonly BYTES_PER_ELEMENT: number;
-}
-
-function checkLength(op: string, length: number, shape: Shape): void {
-  if (length === elements(shape)) return;
-  const takes = `${elements(shape)}, as the shape [${shape.join(", ")}] says`;
-  throw new ArgumentError(op, "the number of values", length, takes);
 }
