@@ -15,7 +15,13 @@ if (wasmBuilds.length !== 2 || wasmThreadedBuilds.length !== 2) {
   throw new Error("this engine lacks relaxed SIMD or shared memory: half would go untested");
 }
 
-/** Runs a test body once on each backend, with a fresh one. */
+/**
+ * The GPU's backend, which the tests of a file take one after another until one of them disposes of
+ * it or fails: a driver is slow to compile the programs for each anew.
+ */
+let gpu: WebGpuBackend | undefined;
+
+/** Runs a test body once on each backend, with a fresh one but on a GPU. */
 export function testOnEveryBackend(
   name: string,
   body: (backend: Backend) => void | Promise<void>,
@@ -34,7 +40,22 @@ export function testOnEveryBackend(
     });
   }
   testWithAdapter(`${name} (webgpu)`, async () => {
-    using backend = await WebGpuBackend.create({ software: true });
-    await body(backend);
+    if (!gpu || !alive(gpu)) gpu = await WebGpuBackend.create({ software: true });
+    const backend = gpu;
+    try {
+      await body(backend);
+    } catch (error) {
+      backend.dispose();
+      throw error;
+    }
   });
+}
+
+function alive(backend: Backend): boolean {
+  try {
+    backend.empty([1]).dispose();
+    return true;
+  } catch {
+    return false;
+  }
 }
