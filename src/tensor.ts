@@ -12,9 +12,9 @@ export type Shape = readonly number[];
 
 /**
  * What a tensor's elements are read as: float32, int32 for the indices of maxima, int8 for quantised
- * weights.
+ * weights, uint16 for the bits of float16.
  */
-export type Values = Float32Array | Int32Array | Int8Array;
+export type Values = Float32Array | Int32Array | Int8Array | Uint16Array;
 
 /** Memory of a backend, shared by all tensors that view it. */
 export interface Storage {

@@ -7,6 +7,7 @@ import { type Outcome, run, TempFolder } from "./cli/run.ts";
 import { assert, assertEquals } from "./assert.ts";
 import { Server } from "./server.ts";
 import { Served } from "./served.ts";
+import { testWithAdapter } from "./webgpu.ts";
 
 /** What a program of these lines does; `HOST` in them is where the library comes from. */
 async function program(
@@ -18,7 +19,11 @@ async function program(
     script,
     flags: ["--no-prompt", `--allow-import=${host}`, ...flags],
     cwd: folder.path,
-    env: { DENO_DIR: `${folder.path}/deno`, DENO_AUDIT_PERMISSIONS: `${folder.path}/asked.jsonl` },
+    env: {
+      DENO_DIR: `${folder.path}/deno`,
+      DENO_AUDIT_PERMISSIONS: `${folder.path}/asked.jsonl`,
+      XDG_RUNTIME_DIR: folder.path, // without which Mesa complains
+    },
   });
 }
 
@@ -37,6 +42,30 @@ function printed({ code, stdout, stderr }: Outcome): string {
   assertEquals([code, stderr], [0, ""]);
   return stdout;
 }
+
+/** A program that trains a small network on a backend, and says whether it learned. */
+const training = (options: string) => `
+  import { Conv2d, createBackend, crossEntropy, Flatten, Linear, ReLU, Sequential, SGD }
+    from "HOST/mod.ts";
+
+  using backend = await createBackend(${options});
+  using net = new Sequential([
+    new Conv2d(1, 4, 3, { padding: 1 }), new ReLU(), new Flatten(), new Linear(4 * 5 * 5, 2),
+  ]).init(backend, { seed: 1 }).train();
+  using optimizer = new SGD(net, { lr: 0.1 });
+  using x = backend.upload(Float32Array.from({ length: 100 }, (_, i) => i % 7), [4, 1, 5, 5]);
+  const losses: number[] = [];
+  for (let step = 0; step < 5; step++) {
+    optimizer.zeroGrad();
+    using logits = net.forward(x);
+    const { loss, gradient } = crossEntropy(logits, Int32Array.of(0, 1, 0, 1));
+    net.backwardParameters(gradient);
+    optimizer.step();
+    losses.push((await loss.read())[0]);
+    loss.dispose();
+    gradient.dispose();
+  }
+  console.log(backend.device, backend.threads, losses[4] < losses[0])`;
 
 Deno.test("the library by URL: importing asks for nothing and loads what is needed, once", async () => {
   await using folder = await TempFolder.make();
@@ -60,29 +89,8 @@ Deno.test("the library by URL: layers, training, threads and the bundled model",
   await using served = new Served();
   const from = { host: served.host, folder };
 
-  const training = `
-    import { Conv2d, createBackend, crossEntropy, Flatten, Linear, ReLU, Sequential, SGD }
-      from "HOST/mod.ts";
-
-    using backend = await createBackend({ threads: 2 });
-    using net = new Sequential([
-      new Conv2d(1, 4, 3, { padding: 1 }), new ReLU(), new Flatten(), new Linear(4 * 5 * 5, 2),
-    ]).init(backend, { seed: 1 }).train();
-    using optimizer = new SGD(net, { lr: 0.1 });
-    using x = backend.upload(Float32Array.from({ length: 100 }, (_, i) => i % 7), [4, 1, 5, 5]);
-    const losses: number[] = [];
-    for (let step = 0; step < 5; step++) {
-      optimizer.zeroGrad();
-      using logits = net.forward(x);
-      const { loss, gradient } = crossEntropy(logits, Int32Array.of(0, 1, 0, 1));
-      net.backwardParameters(gradient);
-      optimizer.step();
-      losses.push((await loss.read())[0]);
-      loss.dispose();
-      gradient.dispose();
-    }
-    console.log(backend.threads, losses[4] < losses[0]);`;
-  assertEquals(printed(await program(training, from)), "2 true\n");
+  const two = training("{ threads: 2 }");
+  assertEquals(printed(await program(two, from)), "wasm 2 true\n");
   assertEquals(await asked(folder), []);
 
   const classifying = `
@@ -99,6 +107,15 @@ Deno.test("the library by URL: layers, training, threads and the bundled model",
   assertEquals(printed(outcome), "espresso true\n");
   const other = (await asked(folder)).filter((one) => !/^net (http:\/\/)?127\.0\.0\.1:/.test(one));
   assertEquals(other, []);
+});
+
+testWithAdapter("the library by URL: WebGPU", async () => {
+  await using folder = await TempFolder.make();
+  await using served = new Served();
+  const from = { host: served.host, folder };
+  const outcome = await program(training('{ device: "webgpu" }'), from);
+  assertEquals(printed(outcome), "webgpu 1 true\n");
+  assertEquals(await asked(folder), []);
 });
 
 Deno.test("the command by URL classifies a photo, and serves", async () => {

@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { Tensor } from "../tensor.ts";
+import type { Shape, Tensor } from "../tensor.ts";
 import type {
   AdaptiveGeometry,
   AxisGeometry,
@@ -96,6 +96,18 @@ export interface Kernels {
     x: Tensor,
     packed: Tensor<Int8Array>,
     scale: Tensor,
+    bias: Tensor | null,
+    relu: boolean,
+  ): void;
+  /** Memory for float16 values, where a backend has kernels for them: the next two, too. */
+  emptyHalf?(shape: Shape): Tensor<Uint16Array>;
+  /** half = values rounded to nearest even, from the element `offset` on, which is even. */
+  packHalf?(half: Tensor<Uint16Array>, values: Tensor, offset: number): void;
+  /** y = x · weightᵀ + bias, clamped at 0 with `relu`. */
+  linearHalf?(
+    y: Tensor,
+    x: Tensor,
+    weight: Tensor<Uint16Array>,
     bias: Tensor | null,
     relu: boolean,
   ): void;

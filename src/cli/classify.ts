@@ -3,6 +3,7 @@
 import type { Backend } from "../backend.ts";
 import { decodeFor } from "../image/decoded.ts";
 import { Decoders } from "../image/decoders.ts";
+import type { Precision } from "../layers/mod.ts";
 import type { Options } from "./args.ts";
 import { Device } from "./device.ts";
 import { expand, type Input, listedIn } from "./inputs.ts";
@@ -70,7 +71,7 @@ export async function classify(options: Options): Promise<number> {
 
   if (format === "json") {
     const { name, threads } = device.backend;
-    const { name: model, weights, precision } = chosen;
+    const { name: model, weights } = chosen, precision = heldIn(chosen.precision, device.backend);
     const document = { model, weights, precision, backend: name, threads, results };
     print(JSON.stringify(document, null, 2));
   }
@@ -116,9 +117,15 @@ export async function prepare(
   if (quiet) return;
   const took = verbose ? `, ready after ${(performance.now() - start).toFixed(1)} ms` : "";
   const threads = `${backend.threads} thread${backend.threads === 1 ? "" : "s"}`;
-  const name = precision === "f32" ? model.type : `${model.type} ${precision}`;
+  const held = heldIn(precision, backend);
+  const name = held === "f32" ? model.type : `${model.type} ${held}`;
   note(`${name}, ${weights}, ${backend.name}, ${threads}${took}`);
   if (hint) note(hint);
+}
+
+/** How a backend holds weights that are to be held in a precision. */
+function heldIn(precision: Precision, backend: Backend): Precision {
+  return precision === "f16" && !backend.emptyHalf ? "f32" : precision;
 }
 
 /** Prints a result at once, unless it is to be part of a document. */

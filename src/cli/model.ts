@@ -60,7 +60,7 @@ async function fromFile(options: Options): Promise<Chosen> {
   const named = (error: unknown) => {
     throw isSystemError(error) ? asFileError(weights ?? String(place), error) : error;
   };
-  const file = await openInput(place).catch(named).catch((error) => {
+  let file = await openInput(place).catch(named).catch((error) => {
     if (options.weights !== undefined || bundled || !(error instanceof FileError)) throw error;
     const way = `deno run -A ${script()} rm alexnet deletes it, pull alexnet gets it again`;
     throw new FileError(error.file, `${error.reason}; ${way}`, { cause: error });
@@ -72,13 +72,21 @@ async function fromFile(options: Options): Promise<Chosen> {
     file.close();
     throw error;
   }
+  let read = false;
   return {
     model,
     name: nameOf(model),
     weights: weights ?? "bundled",
     precision: options.precision ?? storedPrecision(file),
     hint: bundled ? hint(model, found !== undefined) : undefined,
-    prepare: (backend, onProgress) => fill(model, backend, file, { onProgress }).catch(named),
+    async prepare(backend, onProgress) {
+      if (read) { // what came over the network is gone
+        file.close();
+        file = await openInput(place).catch(named);
+      }
+      read = true;
+      await fill(model, backend, file, { onProgress }).catch(named);
+    },
     [Symbol.dispose]() {
       model.dispose();
       file.close();

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { ArgumentError, PembrokeError } from "../errors.ts";
+import { ArgumentError } from "../errors.ts";
 import type { Generator } from "../random.ts";
 import { checkInteger } from "../ops/checks.ts";
 import { biasBackward } from "../ops/conv_backward.ts";
@@ -13,7 +13,7 @@ import { elements, type Shape, type Tensor } from "../tensor.ts";
 import type { BiasOptions } from "./conv.ts";
 import { FusingLayer } from "./fusing.ts";
 import { type ForwardOptions, type Parameter, uniform, uniformParameter } from "./layer.ts";
-import { LinearWeight, trainingRefused } from "./linear_weight.ts";
+import { LinearWeight } from "./linear_weight.ts";
 import type { PrecisionOptions } from "./precision.ts";
 
 /** A fully connected layer, `torch.nn.Linear`: […, inFeatures] → […, outFeatures]. */
@@ -59,15 +59,15 @@ export class Linear extends FusingLayer {
 
   /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
-    const weight = this.#weight.quantized ?? this.value("weight");
+    const { quantized, half } = this.#weight, weight = quantized ?? half ?? this.value("weight");
     const y = linear(x, weight, this.optional("bias"), options);
     this.save(x, ...(options.activation ? [y] : []));
     return y;
   }
 
-  /** See {@linkcode Layer.train}; refused for weights in 8 bits. */
+  /** See {@linkcode Layer.train}; refused for weights in fewer bits. */
   override train(generator?: Generator): this {
-    if (this.#weight.precision === "int8") throw new PembrokeError(trainingRefused);
+    this.#weight.checkTrainable();
     return super.train(generator);
   }
 

@@ -1,5 +1,5 @@
 /**
- * The weights of fully connected layers, in 32 or in 8 bits.
+ * The weights of fully connected layers, in 32, 16 or 8 bits.
  *
  * @module
  */
@@ -11,16 +11,18 @@ import type { Tensor } from "../tensor.ts";
 import { Parameter } from "./layer.ts";
 import { type Precision, precisions } from "./precision.ts";
 
-/** Rows that are rounded at a time, on their way from a file: a panel of the kernel. */
+/** Rows that are rounded at a time, on their way from a file: a panel of the int8 kernel. */
 const ROWS = 8;
 
 /**
- * The weights of a fully connected layer, [out, in]: float32 in `tensor`, or, once they are
- * {@linkcode LinearWeight.quantized}, int8 with a scale for each row. Name and shape are the same.
+ * The weights of a fully connected layer, [out, in]: float32 in `tensor`, float16 in
+ * {@linkcode LinearWeight.half}, or int8 with a scale for each row in
+ * {@linkcode LinearWeight.quantized}. Name and shape are the same.
  */
 export class LinearWeight extends Parameter {
   #precision: Precision;
   #quantized: QuantizedWeight | undefined;
+  #half: Tensor<Uint16Array> | undefined;
   /** Rows that are not complete, or not a whole panel yet, and how many values were written. */
   #waiting: { readonly rows: Tensor; written: number } | undefined;
 
@@ -37,7 +39,7 @@ export class LinearWeight extends Parameter {
   ) {
     super(shape, fill);
     if (!precisions.includes(precision)) {
-      throw new ArgumentError("Linear", "precision", precision, '"f32" or "int8"');
+      throw new ArgumentError("Linear", "precision", precision, '"f32", "f16" or "int8"');
     }
     this.#precision = precision;
   }
@@ -52,28 +54,37 @@ export class LinearWeight extends Parameter {
     return this.#quantized;
   }
 
+  /** The values as float16, if that is how they are held; `tensor` is undefined then. */
+  get half(): Tensor<Uint16Array> | undefined {
+    return this.#half;
+  }
+
   /** See {@linkcode Parameter.backend}. */
   override get backend(): Backend | undefined {
-    return this.#quantized?.backend ?? super.backend;
+    return (this.#quantized ?? this.#half)?.backend ?? super.backend;
   }
 
   /** See {@linkcode Parameter.allocate}. */
   override allocate(backend: Backend): void {
-    if (this.#precision === "f32") return super.allocate(backend);
     this.dispose();
-    this.#quantized = emptyQuantized(backend, this.shape);
+    if (this.#precision === "int8") this.#quantized = emptyQuantized(backend, this.shape);
+    else if (this.#precision === "f16") this.#half = backend.emptyHalf?.(this.shape);
+    if (!this.#quantized && !this.#half) super.allocate(backend);
   }
 
-  /** See {@linkcode Parameter.write}. For int8 the pieces must follow each other, from the first value on. */
+  /** See {@linkcode Parameter.write}. What is rounded must come in order, from the first value on. */
   override write(values: Float32Array, offset = 0): void {
-    if (!this.#quantized) return super.write(values, offset);
-    const { backend } = this.#quantized, [outF, inF] = this.shape;
+    const rounded = this.#quantized ?? this.#half;
+    if (!rounded) return super.write(values, offset);
+    const { backend } = rounded, [outF, inF] = this.shape;
     if (offset === 0) this.#stopWaiting();
     this.#waiting ??= { rows: backend.empty([Math.min(ROWS, outF), inF]), written: 0 };
     const { rows, written } = this.#waiting;
     if (offset !== written || offset + values.length > outF * inF) {
       const range = `${offset} … ${offset + values.length}`;
-      const takes = `from ${written} on, of ${outF * inF}: int8 weights are written in order`;
+      const takes = `from ${written} on, of ${
+        outF * inF
+      }: ${this.#precision} weights are written in order`;
       throw new ArgumentError("write", "the range", range, takes);
     }
     for (let at = 0; at < values.length;) {
@@ -89,6 +100,9 @@ export class LinearWeight extends Parameter {
 
   /** Rounds the values to 8 bits, now if there are any, and whatever is loaded later. */
   quantize(): void {
+    if (this.#half) {
+      throw new PembrokeError(`quantize: the weights are f16 already; ${reload("int8")}`);
+    }
     this.#precision = "int8";
     if (!this.tensor) return;
     const quantized = quantizeLinear(this.tensor);
@@ -98,8 +112,15 @@ export class LinearWeight extends Parameter {
 
   /** See {@linkcode Parameter.gradient}. */
   override gradient(): Tensor {
-    if (this.#quantized) throw new PembrokeError(trainingRefused);
+    this.checkTrainable();
     return super.gradient();
+  }
+
+  /** Throws unless the values are those of training. */
+  checkTrainable(): void {
+    if (this.#precision === "f32") return;
+    const why = `its weights are ${this.#precision}, which cannot be trained`;
+    throw new PembrokeError(`Linear: ${why}; ${reload("f32")}`);
   }
 
   /** See {@linkcode Parameter.dispose}. */
@@ -107,18 +128,19 @@ export class LinearWeight extends Parameter {
     super.dispose();
     this.#stopWaiting();
     this.#quantized?.dispose();
-    this.#quantized = undefined;
+    this.#half?.dispose();
+    this.#quantized = this.#half = undefined;
   }
 
   /** Rounds the waiting rows, of which the first value is number `start`, if they are all there. */
   #roundWhole(rows: Tensor, start: number): void {
-    const { written } = this.#waiting!,
-      [outF, inF] = this.shape,
-      { packed, scale } = this.#quantized!;
+    const { written } = this.#waiting!, [outF, inF] = this.shape;
     const there = written - start;
     if (there < rows.size && written < outF * inF) return;
-    const { backend } = packed;
-    backend.packLinearInt8(packed, scale, rows.view([there / inF, inF]), start / inF);
+    const { backend } = rows, whole = rows.view([there / inF, inF]);
+    if (this.#half) return backend.packHalf!(this.#half, whole, start);
+    const { packed, scale } = this.#quantized!;
+    backend.packLinearInt8(packed, scale, whole, start / inF);
   }
 
   #stopWaiting(): void {
@@ -127,6 +149,6 @@ export class LinearWeight extends Parameter {
   }
 }
 
-/** Why weights in 8 bits have no gradient. */
-export const trainingRefused =
-  'Linear: its weights are int8, which cannot be trained; make or load the network with precision "f32"';
+function reload(precision: Precision): string {
+  return `make or load the network with precision "${precision}"`;
+}

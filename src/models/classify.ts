@@ -72,9 +72,11 @@ export async function topClasses(
  */
 async function findNonFinite(model: Layer): Promise<string | undefined> {
   for (const [name, parameter] of model.stateDict()) {
-    const quantized = parameter instanceof LinearWeight ? parameter.quantized : undefined;
+    const { quantized, half } = parameter instanceof LinearWeight ? parameter : {};
     const values = await (parameter.tensor ?? quantized?.scale)?.read();
     if (values?.some((value) => !Number.isFinite(value))) return name;
+    const bits = await half?.read();
+    if (bits?.some((value) => (value & 0x7c00) === 0x7c00)) return name;
   }
   return undefined;
 }

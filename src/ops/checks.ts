@@ -65,6 +65,7 @@ const elementNames = new Map<Tensor<Values>["type"], string>([
   [Float32Array, "float32"],
   [Int32Array, "int32 indices"],
   [Int8Array, "int8"],
+  [Uint16Array, "float16"],
 ]);
 
 /** A live tensor of the same backend as `x`, with this shape if one is given. */
@@ -97,7 +98,7 @@ export interface Target {
   /** The caller's tensor; without it a new one is made. */
   readonly out?: Tensor;
   /** Tensors read while the result is written, besides x. */
-  readonly reads?: readonly (Tensor | null | undefined)[];
+  readonly reads?: readonly (Tensor<Values> | null | undefined)[];
   /** Whether the result may be written over x. */
   readonly inPlace?: boolean;
 }

@@ -21,7 +21,8 @@ import { checkQuantized, QuantizedWeight } from "./quantize.ts";
  * y[…, o] = Σ x[…, i] · weight[o, i] + bias[o].
  *
  * @param x […, in], at least one axis.
- * @param weight [out, in], or the same in 8 bits, by {@linkcode quantizeLinear}.
+ * @param weight [out, in], or the same in 8 bits by {@linkcode quantizeLinear}, or in 16 by
+ * {@linkcode half}.
  * @param bias [out], or null for none.
  * @returns […, out].
  * @throws {ArgumentError} when the shapes do not fit together.
@@ -40,7 +41,7 @@ import { checkQuantized, QuantizedWeight } from "./quantize.ts";
  */
 export function linear(
   x: Tensor,
-  weight: Tensor | QuantizedWeight,
+  weight: Tensor | Tensor<Uint16Array> | QuantizedWeight,
   bias: Tensor | null,
   options: FusedOptions = {},
 ): Tensor {
@@ -49,7 +50,7 @@ export function linear(
   if (weight instanceof QuantizedWeight) {
     checkQuantized(op, weight, x);
   } else {
-    checkTensor(op, "weight", weight, x);
+    checkTensor(op, "weight", weight, x, undefined, isHalf(weight) ? Uint16Array : Float32Array);
     checkShape(op, "weight", weight.shape, "[out, in]");
   }
   const [outF, inF] = weight.shape;
@@ -66,10 +67,16 @@ export function linear(
   return produce(op, x, target, (y) => {
     if (weight instanceof QuantizedWeight) {
       x.backend.linearInt8(y, x, weight.packed, weight.scale, bias, relu);
+    } else if (isHalf(weight)) {
+      x.backend.linearHalf!(y, x, weight, bias, relu);
     } else {
       x.backend.linear(y, x, weight, bias, relu);
     }
   });
+}
+
+function isHalf(weight: Tensor | Tensor<Uint16Array>): weight is Tensor<Uint16Array> {
+  return weight.type === Uint16Array;
 }
 
 /**

@@ -13,6 +13,7 @@ export {
   conv2dBackwardWeight,
 } from "./conv_backward.ts";
 export type { Conv1dOptions, Conv2dOptions, Padding1d, Padding2d } from "./conv_geometry.ts";
+export { half } from "./half.ts";
 export * from "./linear.ts";
 export * from "./loss.ts";
 export * from "./norm.ts";

@@ -110,7 +110,9 @@ function isStateName(name: string): boolean {
 
 function valueOf(name: string, { tensor, backend }: Parameter): Tensor {
   if (tensor) return tensor;
-  if (backend) throw new FileError("checkpoint", `${name} is int8, which cannot be trained`);
+  if (backend) {
+    throw new FileError("checkpoint", `${name} is in fewer than 32 bits, which cannot be trained`);
+  }
   throw new FileError("checkpoint", `${name} has no values; init() the model first`);
 }
 

@@ -56,7 +56,8 @@ async function check(backend: Backend, draw: Draw, lead: Shape, inF: number, out
 }
 
 testOnEveryBackend("quantizeLinear() rounds each row by its own scale", async (backend) => {
-  const draw = new Draw(1);
+  // WGSL's quotients may be off by 2.5 units in the last place
+  const draw = new Draw(1), quotient = backend.device === "webgpu" ? 2.5 * 2 ** -23 : 0;
   for (const inF of [1, 3, 7, 8, 9, 15, 16, 17, 33, 100]) {
     for (const outF of [1, 7, 8, 9, 17]) {
       const w = draw.floats([outF, inF], -3, 2);
@@ -64,11 +65,11 @@ testOnEveryBackend("quantizeLinear() rounds each row by its own scale", async (b
       for (let o = 0; o < outF; o++) {
         const row = w.data.subarray(o * inF, (o + 1) * inF);
         const top = row.reduce((top, v) => Math.max(top, Math.abs(v)), 0);
-        assertEquals(scale[o], Math.fround(top / 127));
+        assertAllClose([scale[o]], [Math.fround(top / 127)], { rel: quotient });
         const q = integers.subarray(o * inF, (o + 1) * inF);
         assertEquals(q.reduce((top, v) => Math.max(top, Math.abs(v)), 0), 127);
         const back = Float64Array.from(q, (v) => v * scale[o]);
-        assertAllClose(back, row, { abs: scale[o] * 0.50001 });
+        assertAllClose(back, row, { abs: scale[o] * (0.50001 + 127 * quotient) });
       }
     }
   }

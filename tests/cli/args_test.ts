@@ -156,7 +156,7 @@ Deno.test("readArgs() refuses unknown models, backends, precisions and options, 
   const backend = complaint("--random", "--backend=cuda", "x");
   assertStringIncludes(backend, '--backend is "cuda", must be auto, wasm or webgpu');
   const precision = complaint("--random", "--precision=int4", "x");
-  assertEquals(precision, '--precision is "int4", must be f32 or int8');
+  assertEquals(precision, '--precision is "int4", must be f32, f16 or int8');
   for (const option of ["--topk", "-x", "--no-random"]) {
     assertEquals(
       complaint("--random", option, "x"),

@@ -1,6 +1,7 @@
 /** The command on a GPU, and what it does when that fails. */
 
 import { assertEquals, assertMatch } from "../assert.ts";
+import { Served } from "../served.ts";
 import { testWithAdapter } from "../webgpu.ts";
 import { cli, fixture, type Outcome, run, TempFolder, theError } from "./run.ts";
 
@@ -58,6 +59,24 @@ testWithAdapter("the command goes on with Wasm when the GPU is lost", async () =
     assertEquals(warnings.length, 1, stderr);
     assertMatch(warnings[0], /^warning: webgpu: .+: wasm computes instead$/);
   }
+});
+
+testWithAdapter(
+  "weights that came over the network come once more when the GPU is lost",
+  async () => {
+    await using served = new Served();
+    const weights = `http://${served.host}/weights/alexnet_tiny.safetensors`;
+    const { code, stdout, stderr } = await onGpu(losing(0), photo, "--weights", weights);
+    assertEquals([code, stdout], [0, await predictions("--backend", "wasm")], stderr);
+    assertEquals(served.requested.length, 2);
+  },
+);
+
+testWithAdapter("the command says in which precision a GPU holds weights, and Wasm", async () => {
+  const half = ["--precision", "f16"];
+  assertMatch((await onGpu("", photo, ...half)).stderr, /^AlexNetTiny f16, bundled, webgpu \(/);
+  const wasm = (await run([photo, "--backend", "wasm", ...half])).stderr;
+  assertMatch(wasm, /^AlexNetTiny, bundled, wasm \(/);
 });
 
 testWithAdapter("a GPU that is lost is an error with --backend webgpu", async () => {

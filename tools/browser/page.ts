@@ -6,6 +6,8 @@
 
 import { tests } from "./deno.ts";
 import "../../tests/ops/conformance_test.ts";
+import "../../tests/backend/linear_half_test.ts";
+import "../../tests/backend/linear_int8_test.ts";
 import "../../tests/backend/webgpu_test.ts";
 
 /** With the tiles that a GPU gets: Deno's tests have those of a processor that passes for one. */

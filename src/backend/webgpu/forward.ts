@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Tensor } from "../../tensor.ts";
+import type { Tensor, Values } from "../../tensor.ts";
 import type {
   AdaptiveGeometry,
   AxisGeometry,
@@ -109,14 +109,28 @@ export abstract class GpuForward extends GpuMemory {
   }
 
   linear(y: Tensor, x: Tensor, weight: Tensor, bias: Tensor | null, relu: boolean): void {
+    const words = { four: "vec4f", one: "f32", bytes: 4 };
+    this.dense(dense.linear, y, x, weight, words, bias, relu);
+  }
+
+  /** y = x · weightᵀ + bias for weights whose elements are words of these types, by these shaders. */
+  protected dense(
+    shaders: typeof dense.linear,
+    y: Tensor,
+    x: Tensor,
+    weight: Tensor<Values>,
+    { four, one, bytes }: { readonly four: string; readonly one: string; readonly bytes: number },
+    bias: Tensor | null,
+    relu: boolean,
+  ): void {
     const [outF, inF] = weight.shape, n = x.size / inF;
-    const few = n <= FEW_SAMPLES, word = inF % 4 === 0 && few ? "vec4f" : "f32";
-    const all = this.at(weight, word), output = this.out(y);
-    for (const part of this.parts("linear", outF, 4 * inF)) {
+    const few = n <= FEW_SAMPLES, whole = few && inF % 4 === 0;
+    const all = this.at(weight, whole ? four : one), output = this.out(y);
+    for (const part of this.parts("linear", outF, bytes * inF)) {
       const operands = {
         y: output,
-        x: this.at(x, word),
-        weight: partOf(all, part, 4 * inF),
+        x: this.at(x, whole ? "vec4f" : "f32"),
+        weight: partOf(all, part, bytes * inF),
         bias: this.at(bias ?? x),
       };
       const constants = { BIAS: bias !== null, RELU: relu }, first = part.start;
@@ -124,15 +138,15 @@ export abstract class GpuForward extends GpuMemory {
         const samples = Math.min(n, dense.SAMPLES), { ROWS, LANES } = dense, SPLIT = this.split;
         const across = Math.ceil(part.count / (LANES / SPLIT * ROWS));
         this.run(
-          word === "f32" ? dense.linearOdd : dense.linear,
+          whole ? shaders.words : shaders.odd,
           operands,
           { ...constants, ROWS, SAMPLES: samples, LANES, SPLIT },
           [across, Math.ceil(n / samples)],
-          { sizes: { n, count: part.count, words: word === "f32" ? inF : inF / 4, outF, first } },
+          { sizes: { n, count: part.count, words: whole ? inF / 4 : inF, outF, first } },
         );
       } else {
         const { rows, constants: own, sizes, groups } = product(this.tileRows, part.count, n, inF);
-        const shader = dense.linearBatch[rows], given = { ...sizes, outF, first };
+        const shader = shaders.batch[rows], given = { ...sizes, outF, first };
         this.run(shader, operands, { ...constants, ...own }, groups, { sizes: given });
       }
     }

@@ -100,6 +100,10 @@ export abstract class GpuMemory {
     return this.#tensor(shape, Int8Array);
   }
 
+  emptyHalf(shape: Shape): Tensor<Uint16Array> {
+    return this.#tensor(shape, Uint16Array);
+  }
+
   fill(tensor: Tensor, value: number): void {
     this.#check("fill", tensor);
     this.elementwise(fill, { y: this.out(tensor) }, tensor.size, {}, {

@@ -67,7 +67,7 @@ export const unpackInt8: Shader = each(
     let at = min(i * 4 + j, given.count - 1);
     let column = at % given.inF;
     let old = packed[at / given.inF * given.words + column / 4];
-    word |= (old >> (8 * (column % 4)) & 0xff) << (8 * j);
+    word |= ((old >> (8 * (column % 4))) & 0xff) << (8 * j);
   }
   values[i] = word;
 `,

@@ -6,7 +6,7 @@
  */
 
 import type { Shader } from "../shader.ts";
-import { tiled } from "./gemm.ts";
+import { type Tiled, tiled } from "./gemm.ts";
 
 /** Rows of weights that an invocation reads, and samples that it keeps sums for, at most. */
 export const ROWS = 4, SAMPLES = 4;
@@ -14,12 +14,33 @@ export const ROWS = 4, SAMPLES = 4;
 export const LANES = 64;
 
 /**
+ * How weights lie in memory: float32, or float16 of which two make a word. Either way `weightAt(i)`
+ * is number i, `weightsAt(i)` four of them.
+ */
+const storages = {
+  full: {
+    one: "fn weightAt(i: u32) -> f32 { return weight[i]; }",
+    four: "fn weightsAt(i: u32) -> vec4f { return weight[i]; }",
+  },
+  half: {
+    one: "fn weightAt(i: u32) -> f32 { return unpack2x16float(weight[i / 2])[i % 2]; }",
+    four: /* wgsl */ `
+fn weightsAt(i: u32) -> vec4f {
+  let halves = weight[i];
+  return vec4f(unpack2x16float(halves.x), unpack2x16float(halves.y));
+}
+`,
+  },
+};
+
+/**
  * y[s, o] = relu?(Σ x[s, i] · weight[o, i] + bias[o]). SPLIT neighbouring invocations share ROWS
  * outputs o of SAMPLES samples s: each adds up every so-manieth word of the rows, four values where
  * rows are made of such.
  */
-function matrixVector(name: string, word: "vec4f" | "f32"): Shader {
-  const text = /* wgsl */ `
+function matrixVector(name: string, word: "vec4f" | "f32", storage: string): Shader {
+  const at = word === "f32" ? "weightAt" : "weightsAt";
+  const text = /* wgsl */ `${storage}
 var<workgroup> parts: array<f32, ROWS * SAMPLES * LANES>;
 
 @compute @workgroup_size(LANES)
@@ -31,7 +52,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     var v: array<${word}, SAMPLES>;
     for (var s = 0u; s < SAMPLES; s++) { v[s] = x[min(sample + s, given.n - 1) * given.words + i]; }
     for (var r = 0u; r < ROWS; r++) {
-      let w = weight[min(row + r, given.count - 1) * given.words + i];
+      let w = ${at}(min(row + r, given.count - 1) * given.words + i);
       for (var s = 0u; s < SAMPLES; s++) { sums[r][s] += w * v[s]; }
     }
   }
@@ -61,19 +82,16 @@ fn put(s: u32, o: u32, sum: f32) {
   return { name, text };
 }
 
-/** For rows of whole vec4f. */
-export const linear: Shader = matrixVector("linear", "vec4f");
-/** For rows of any length. */
-export const linearOdd: Shader = matrixVector("linearOdd", "f32");
-
 /** The same for many samples: rows are outputs, columns samples. */
-export const linearBatch = tiled(
-  "linearBatch",
-  /* wgsl */ `
+function matrices(name: string, storage: string): Tiled {
+  return tiled(
+    name,
+    /* wgsl */ `${storage}
 fn a4(z: u32, k: u32, first: u32) -> vec4f {
   let m = min(first + vec4u(0, 1, 2, 3), vec4u(given.m - 1));
   let at = m * given.k + min(k, given.k - 1);
-  return select(vec4f(), vec4f(weight[at.x], weight[at.y], weight[at.z], weight[at.w]), k < given.k);
+  let w = vec4f(weightAt(at.x), weightAt(at.y), weightAt(at.z), weightAt(at.w));
+  return select(vec4f(), w, k < given.k);
 }
 
 // Where four samples begin in x.
@@ -94,4 +112,50 @@ fn put(z: u32, m: u32, n: u32, sum: f32) {
   y[n * given.outF + given.first + m] = select(v, 0.0, RELU && v < 0.0);
 }
 `,
-);
+  );
+}
+
+/** The shaders for weights in float32, or in float16. */
+function shaders(name: string, { one, four }: typeof storages.full) {
+  return {
+    /** For rows of whole vec4f. */
+    words: matrixVector(name, "vec4f", four),
+    /** For rows of any length. */
+    odd: matrixVector(`${name}Odd`, "f32", one),
+    /** For many samples. */
+    batch: matrices(`${name}Batch`, one),
+  };
+}
+
+/** For weights in float32. */
+export const linear = shaders("linear", storages.full);
+/** For weights in float16. */
+export const linearHalf = shaders("linearHalf", storages.half);
+
+/** half = values in float16, two to a word from `first` on, rounded to nearest even. */
+export const packHalf: Shader = {
+  name: "packHalf",
+  text: /* wgsl */ `
+fn bitsOf(v: f32) -> u32 {
+  let bits = bitcast<u32>(v);
+  let sign = (bits >> 16) & 0x8000;
+  let magnitude = bits & 0x7fffffff;
+  if (magnitude > 0x7f800000) { return sign | 0x7e00; } // NaN
+  if (magnitude >= 0x47800000) { return sign | 0x7c00; } // 2¹⁶ and more: infinity
+  // below 2⁻¹⁴ all are multiples of 2⁻²⁴
+  if (magnitude < 0x38800000) { return sign | u32(round(abs(v) * 16777216)); }
+  // a carry out of the fraction goes into the exponent, which is what rounding up means
+  let odd = (magnitude >> 13) & 1;
+  return sign | ((magnitude - 0x38000000 + 0xfff + odd) >> 13);
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let i = ((group.y * ACROSS + group.x) * 64 + lane) * 2;
+  if (i >= given.count) { return; }
+  var word = bitsOf(values[i]);
+  if (i + 1 < given.count) { word |= bitsOf(values[i + 1]) << 16; }
+  half[given.first + i / 2] = word;
+}
+`,
+};

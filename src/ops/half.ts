@@ -1,0 +1,42 @@
+/**
+ * Weights in half precision.
+ *
+ * @module
+ */
+
+import { PembrokeError } from "../errors.ts";
+import type { Tensor } from "../tensor.ts";
+import { checkTensor } from "./checks.ts";
+
+/**
+ * Rounds values to float16 (nearest, ties to even), as `torch.Tensor.half` does: what {@linkcode linear}
+ * takes as weights in half the memory. Beyond 65504 they become infinite, below 2⁻²⁵ zero. A tensor
+ * of float16 reads as its bits.
+ *
+ * @returns The same shape; the caller's to dispose.
+ * @throws {PembrokeError} On Wasm, which has no kernels for it.
+ *
+ * @example
+ * ```ts
+ * import { createBackend } from "../backend.ts";
+ * import { half } from "./half.ts";
+ * import { linear } from "./linear.ts";
+ *
+ * using backend = await createBackend();
+ * if (backend.device === "webgpu") {
+ *   using w = backend.upload([1, -0.5, 0.25, 100, 0, 3], [2, 3]);
+ *   using rounded = half(w);
+ *   using x = backend.upload([1, 2, 4], [1, 3]);
+ *   using y = linear(x, rounded, null);
+ *   console.log(await y.read()); // 1, 112
+ * }
+ * ```
+ */
+export function half(x: Tensor): Tensor<Uint16Array> {
+  const op = "half";
+  checkTensor(op, "x", x, x);
+  const rounded = x.backend.emptyHalf?.(x.shape);
+  if (!rounded) throw new PembrokeError(`${op}: ${x.backend.name} has no float16, only WebGPU has`);
+  x.backend.packHalf!(rounded, x, 0);
+  return rounded;
+}

@@ -1,0 +1,159 @@
+import { createBackend } from "../../src/backend.ts";
+import { WasmBackend } from "../../src/backend/wasm.ts";
+import { WebGpuBackend } from "../../src/backend/webgpu.ts";
+import { ArgumentError, PembrokeError } from "../../src/errors.ts";
+import { Linear } from "../../src/layers/mod.ts";
+import { AlexNet } from "../../src/models/mod.ts";
+import { half, linear } from "../../src/ops/mod.ts";
+import { fromFloat32, toFloat32 } from "../../src/weights/dtype.ts";
+import { assert, assertAllClose, assertEquals, assertRejects, assertThrows } from "../assert.ts";
+import * as reference from "../reference.ts";
+import { testWithAdapter } from "../webgpu.ts";
+import { bits, Draw, type Floats, guarded, largest, sumTolerance, upload } from "./harness.ts";
+
+/** The bits of float32 values in float16, as files hold them. */
+function halves(values: Float32Array): Uint16Array<ArrayBuffer> {
+  const bytes = new ArrayBuffer(2 * values.length);
+  fromFloat32("F16", values, new DataView(bytes));
+  return new Uint16Array(bytes);
+}
+
+/** The values that are left of others in float16. */
+function rounded({ shape, data }: Floats): Floats {
+  const { buffer } = halves(data);
+  return { shape, data: toFloat32("F16", buffer, data.length, new Float32Array(data.length)) };
+}
+
+testWithAdapter("half() rounds to nearest even, infinities, NaN and subnormals too", async () => {
+  using backend = await WebGpuBackend.create({ software: true });
+  const all = Uint16Array.from({ length: 65536 }, (_, i) => i);
+  const exact = toFloat32("F16", all.buffer, all.length, new Float32Array(all.length));
+  const values = new Float32Array(4 * all.length + 1);
+  for (const [i, v] of exact.entries()) {
+    // itself, halfway to the next, and a little to each side of that
+    const tie = (v + exact[(i + 1) % exact.length]) / 2;
+    values.set([v, tie, tie * (1 + 2 ** -20), tie * (1 - 2 ** -20)], 4 * i);
+  }
+  values[values.length - 1] = 65520; // an odd number of them
+  using x = backend.upload(values, [values.length]);
+  using y = half(x);
+  const [got, expected] = [await y.read(), halves(values)];
+  for (let i = 0; i < got.length; i++) {
+    // WGSL lets subnormals of float32 be zeros
+    const zero = Math.abs(values[i]) < 2 ** -126 ? expected[i] & 0x8000 : expected[i];
+    const ok = got[i] === expected[i] || got[i] === zero ||
+      Number.isNaN(values[i]) && (got[i] & 0x7fff) > 0x7c00;
+    assert(ok, `${values[i]} is ${got[i].toString(16)}, not ${expected[i].toString(16)}`);
+  }
+});
+
+testWithAdapter("linear() takes weights in float16, of every shape", async () => {
+  const whole = await WebGpuBackend.create({ software: true });
+  const parts = await WebGpuBackend.create({ software: true, mostBound: 32768 });
+  for (const [which, gpu] of [whole, parts].entries()) {
+    using backend = gpu;
+    const draw = new Draw(1);
+    const shapes = which === 0
+      ? [[1, 1], [2, 3], [3, 2], [4, 4], [5, 7], [8, 9], [9, 16], [17, 33], [64, 40], [65, 131]]
+      : [[300, 64], [300, 63]];
+    for (const [outF, inF] of shapes) {
+      for (const n of [1, 3, 4, 5, 16, 17]) {
+        const x = draw.floats([n, inF]), w = draw.floats([outF, inF]);
+        const bias = n % 2 === 0 ? null : draw.floats([outF]), relu = n > 4;
+        const plain = reference.linear(x, rounded(w), bias);
+        const expected = relu ? reference.relu(plain) : plain;
+        using tx = upload(backend, x);
+        using tw = upload(backend, w);
+        using weight = half(tw);
+        using tb = bias && upload(backend, bias);
+        using out = guarded(backend, [n, outF]);
+        linear(tx, weight, tb, { activation: relu ? "relu" : undefined, out: out.tensor });
+        const [y, now] = await Promise.all([out.read(), weight.read()]);
+        assertEquals(now, halves(w.data));
+        const name = `x [${n}, ${inF}] w [${outF}, ${inF}]`;
+        assertAllClose(y, expected.data, { ...sumTolerance(inF, x, w), name });
+      }
+    }
+  }
+});
+
+testWithAdapter(
+  "a layer rounds its weights while they are written, in pieces of any size",
+  async () => {
+    using backend = await WebGpuBackend.create({ software: true, mostBound: 4096 });
+    const draw = new Draw(2), w = draw.floats([21, 33]), x = draw.floats([2, 33]);
+    for (const piece of [1, 7, 33, 100, 693]) {
+      using layer = new Linear(33, 21, { precision: "f16", bias: false });
+      const { weight } = layer.parameters;
+      weight.allocate(backend);
+      for (let at = 0; at < w.data.length; at += piece) {
+        weight.write(w.data.subarray(at, at + piece), at);
+      }
+      using tx = upload(backend, x);
+      using y = layer.forward(tx);
+      const expected = reference.linear(x, rounded(w), null);
+      assertAllClose(await y.read(), expected.data, {
+        ...sumTolerance(33, x, w),
+        name: `${piece}`,
+      });
+      assertEquals(layer.backend, backend);
+      assertThrows(() => weight.write(w.data.subarray(0, 4), 8), ArgumentError, "in order");
+    }
+    assertEquals(backend.bytesInUse, 0);
+  },
+);
+
+testWithAdapter("AlexNet in float16 takes half the memory and says almost the same", async () => {
+  using backend = await WebGpuBackend.create({ software: true });
+  const narrow = { channels: [8, 12, 16, 16, 8], hiddenFeatures: 256 } as const;
+  const image = new Draw(3).floats([1, 3, 224, 224], -2, 2);
+  const logits: Float32Array[] = [], bytes: number[] = [];
+  for (const precision of ["f32", "f16"] as const) {
+    using model = new AlexNet({ ...narrow, precision }).init(backend, { seed: 0 });
+    bytes.push(backend.bytesInUse);
+    using x = upload(backend, image);
+    using y = model.forward(x);
+    logits.push(await y.read());
+  }
+  const weights = (8 * 36 + 256 + 1000) * 256;
+  assertEquals(bytes[0] - bytes[1], 2 * weights);
+  assertAllClose(logits[1], logits[0], { abs: 1e-3 * largest({ shape: [], data: logits[0] }) });
+});
+
+testWithAdapter(
+  "weights in float16 are not trained, nor rounded again, and NaN is found",
+  async () => {
+    using backend = await WebGpuBackend.create({ software: true });
+    using layer = new Linear(4, 3, { precision: "f16" }).init(backend, { seed: 1 });
+    assertThrows(
+      () => layer.train(),
+      PembrokeError,
+      "its weights are f16, which cannot be trained",
+    );
+    assertThrows(() => layer.quantize(), PembrokeError, "the weights are f16 already");
+    const narrow = { channels: [4, 4, 4, 4, 4], hiddenFeatures: 8 } as const;
+    using model = new AlexNet({ ...narrow, precision: "f16" }).init(backend, { seed: 0 });
+    const { weight } = model.children.get("classifier.6")?.parameters ?? {};
+    const [, last] = [...model.stateDict()].findLast(([name]) => name.endsWith("weight"))!;
+    assert(weight === undefined || weight === last);
+    last.write(new Float32Array(8000).fill(NaN));
+    const photo = { width: 8, height: 8, data: new Uint8Array(192) };
+    await assertRejects(() => model.classify(photo), PembrokeError, "classifier.6.weight");
+  },
+);
+
+Deno.test("Wasm holds what is to be float16 in 32 bits, and has no half()", async () => {
+  using backend = new WasmBackend();
+  const outputs: Float32Array[] = [];
+  for (const precision of ["f32", "f16"] as const) {
+    using layer = new Linear(7, 5, { precision }).init(backend, { seed: 1 });
+    using x = upload(backend, new Draw(4).floats([2, 7]));
+    using y = layer.forward(x);
+    outputs.push(await y.read());
+  }
+  assertEquals(bits(outputs[0]), bits(outputs[1]));
+  using other = await createBackend({ device: "wasm" });
+  using x = other.upload([1], [1]);
+  const error = assertThrows(() => half(x), PembrokeError);
+  assert(/^half: wasm .* has no float16, only WebGPU has$/.test(error.message), error.message);
+});
