@@ -28,6 +28,13 @@ const PROGRAMS: readonly Program<AlexNetPeer, AlexNetWeights>[] = [{
     return createGpuAlexNet(weights);
   },
 }, {
+  name: "pembroke-webgpu",
+  once: true,
+  async create(weights) {
+    const { createHalfGpuAlexNet } = await import("./peers/pembroke.ts");
+    return createHalfGpuAlexNet(weights);
+  },
+}, {
   name: "tfjs-webgpu",
   once: true,
   async create(weights) {

@@ -50,6 +50,13 @@ export function createGpuAlexNet(weights: AlexNetWeights): Promise<AlexNetPeer> 
   return alexNetPeer(new AlexNet(), weights, { threads: 1 }, "webgpu");
 }
 
+/** The same with fully connected weights in half precision. */
+export async function createHalfGpuAlexNet(weights: AlexNetWeights): Promise<AlexNetPeer> {
+  const model = new AlexNet({ precision: "f16" });
+  const peer = await alexNetPeer(model, weights, { threads: 1 }, "webgpu");
+  return { ...peer, variant: "f16", tolerance: 0.001 };
+}
+
 async function alexNetPeer(
   model: AlexNet,
   weights: AlexNetWeights,

@@ -43,9 +43,11 @@ export class WebGpuBackend extends GpuTraining implements Backend {
     if (fallback && !software) {
       throw new PembrokeError(`webgpu: its adapter (${computer}) computes on the processor`);
     }
+    const half = adapter.features.has("shader-f16");
     let device: GPUDevice;
     try {
-      device = await adapter.requestDevice(); // with the limits that every adapter has
+      // with the limits that every adapter has
+      device = await adapter.requestDevice({ requiredFeatures: half ? ["shader-f16"] : [] });
     } catch (cause) {
       const [reason] = (cause instanceof Error ? cause.message : String(cause)).split("\n");
       throw new DeviceLostError(`${computer} gives no device (${reason})`, { cause });
@@ -53,6 +55,7 @@ export class WebGpuBackend extends GpuTraining implements Backend {
     const { maxBufferSize, maxStorageBufferBindingSize } = device.limits;
     return new WebGpuBackend(`webgpu (${computer})`, device, {
       software: fallback,
+      half,
       buffer: maxBufferSize,
       binding: Math.min(mostBound, maxStorageBufferBindingSize),
     });

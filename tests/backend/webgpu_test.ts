@@ -15,7 +15,9 @@ async function make(options: WebGpuOptions = {}) {
   let device: GPUDevice | undefined;
   const watched = new Proxy(adapter, {
     get(target, key) {
-      if (key === "requestDevice") return async () => (device = await target.requestDevice());
+      if (key === "requestDevice") {
+        return async (wants: GPUDeviceDescriptor) => (device = await target.requestDevice(wants));
+      }
       const value = Reflect.get(target, key, target);
       return typeof value === "function" ? value.bind(target) : value;
     },

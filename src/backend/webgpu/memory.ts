@@ -26,6 +26,8 @@ interface GpuStorage extends Storage {
 export interface Traits {
   /** Whether it computes on the processor, where loads cost more than registers. */
   readonly software: boolean;
+  /** Whether shaders know float16: `shader-f16`. */
+  readonly half: boolean;
   /** Bytes of the largest buffer. */
   readonly buffer: number;
   /** Bytes of a buffer that one dispatch can see. */
@@ -65,6 +67,11 @@ export abstract class GpuMemory {
   /** Invocations that share a row of weights: as many as read memory together. */
   protected get split(): number {
     return this.#traits.software ? 8 : 32;
+  }
+
+  /** Whether shaders know float16. */
+  protected get hasHalf(): boolean {
+    return this.#traits.half;
   }
 
   get bytesInUse(): number {

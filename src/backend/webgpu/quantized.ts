@@ -4,7 +4,7 @@ import type { Tensor } from "../../tensor.ts";
 import { GpuForward } from "./forward.ts";
 import { partOf } from "./memory.ts";
 import { linearInt8, packInt8, unpackInt8 } from "./shaders/int8.ts";
-import { linearHalf, packHalf, ROWS } from "./shaders/linear.ts";
+import { linear, linearPacked, packHalf, ROWS } from "./shaders/linear.ts";
 
 /** Bindings begin at multiples of so many words. */
 const BINDING_WORDS = 64;
@@ -14,7 +14,7 @@ const nan = 0x7fc00000;
 /**
  * The part of the WebGPU backend with weights in few bits. They are multiplied in float32: what is read
  * from memory is what counts here. So activations are not rounded, unlike in Wasm, where the integers
- * of 8 bits themselves are multiplied; and every adapter can, also without `shader-f16`.
+ * of 8 bits themselves are multiplied; and every adapter can, if need be without `shader-f16`.
  */
 export abstract class GpuQuantized extends GpuForward {
   emptyLinearInt8(outF: number, inF: number): Tensor<Int8Array> {
@@ -82,8 +82,13 @@ export abstract class GpuQuantized extends GpuForward {
     bias: Tensor | null,
     relu: boolean,
   ): void {
-    const words = { four: "vec2u", one: "u32", bytes: 2 };
-    this.dense(linearHalf, y, x, weight, words, bias, relu);
+    if (this.hasHalf) {
+      const words = { four: "vec4<f16>", one: "f16", bytes: 2 };
+      this.dense(linear, y, x, weight, words, bias, relu);
+    } else {
+      const words = { four: "vec2u", one: "u32", bytes: 2 };
+      this.dense(linearPacked, y, x, weight, words, bias, relu);
+    }
   }
 }
 

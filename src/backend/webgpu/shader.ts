@@ -73,7 +73,9 @@ export function program(
     declared.push(`@group(0) @binding(${distinct.length}) var<uniform> given: Given;`);
   }
   const sizes = Object.entries(constants).map(([name, value]) => `const ${name} = ${value};`);
-  return [...declared, ...sizes, inPlace(text, operands)].join("\n");
+  const half = distinct.some(([, { type }]) => type.includes("f16"));
+  const enabled = half ? ["enable f16;"] : [];
+  return [...enabled, ...declared, ...sizes, inPlace(text, operands)].join("\n");
 }
 
 /** Operands without those that lie in the memory of another that is written: no two may name it. */

@@ -14,15 +14,15 @@ export const ROWS = 4, SAMPLES = 4;
 export const LANES = 64;
 
 /**
- * How weights lie in memory: float32, or float16 of which two make a word. Either way `weightAt(i)`
- * is number i, `weightsAt(i)` four of them.
+ * How weights lie in memory: float32, float16, or float16 of which two make a word. Either way
+ * `weightAt(i)` is number i, `weightsAt(i)` four of them.
  */
 const storages = {
-  full: {
-    one: "fn weightAt(i: u32) -> f32 { return weight[i]; }",
-    four: "fn weightsAt(i: u32) -> vec4f { return weight[i]; }",
+  whole: {
+    one: "fn weightAt(i: u32) -> f32 { return f32(weight[i]); }",
+    four: "fn weightsAt(i: u32) -> vec4f { return vec4f(weight[i]); }",
   },
-  half: {
+  packed: {
     one: "fn weightAt(i: u32) -> f32 { return unpack2x16float(weight[i / 2])[i % 2]; }",
     four: /* wgsl */ `
 fn weightsAt(i: u32) -> vec4f {
@@ -116,7 +116,7 @@ fn put(z: u32, m: u32, n: u32, sum: f32) {
 }
 
 /** The shaders for weights in float32, or in float16. */
-function shaders(name: string, { one, four }: typeof storages.full) {
+function shaders(name: string, { one, four }: typeof storages.whole) {
   return {
     /** For rows of whole vec4f. */
     words: matrixVector(name, "vec4f", four),
@@ -127,10 +127,10 @@ function shaders(name: string, { one, four }: typeof storages.full) {
   };
 }
 
-/** For weights in float32. */
-export const linear = shaders("linear", storages.full);
-/** For weights in float16. */
-export const linearHalf = shaders("linearHalf", storages.half);
+/** For weights in float32, or in float16 where there is `shader-f16`. */
+export const linear = shaders("linear", storages.whole);
+/** For weights in float16 without. */
+export const linearPacked = shaders("linearPacked", storages.packed);
 
 /** half = values in float16, two to a word from `first` on, rounded to nearest even. */
 export const packHalf: Shader = {
