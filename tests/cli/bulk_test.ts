@@ -1,7 +1,10 @@
+import { fileURLToPath } from "node:url";
 import { assert, assertEquals, assertMatch } from "../assert.ts";
+import { mortal } from "../image/other_worker.ts";
 import { cli, fixture, run, TempFolder, theError } from "./run.ts";
 
 const tiny = ["-q", "--jsonl", "-k", "1", "-m", "alexnet-tiny"];
+const otherWorker = fileURLToPath(new URL("other_worker_program.ts", import.meta.url));
 const notImage = "is not an image this program reads (JPEG, PNG, WebP, GIF, BMP)";
 
 /** A BMP of one colour, which is another for each number. */
@@ -65,6 +68,35 @@ Deno.test("a folder becomes a line for each image, in order, whatever is wrong w
   const args = ["-q", "--json", "-k", "1", "-m", "alexnet-tiny", "photos"];
   const { results } = JSON.parse((await run(args, { cwd: folder.path })).stdout);
   assertEquals(essence(results), essence(lines));
+});
+
+Deno.test("an image that ends the thread that decodes it costs its own line", async () => {
+  await using folder = await TempFolder.make();
+  const names = await fill(folder);
+  for (const name of [names[5], names[40]]) await folder.write(name, "throw");
+  const args = [mortal.href, ...tiny, "photos"];
+  const { code, stdout, stderr } = await run(args, { cwd: folder.path, script: otherWorker });
+  assertEquals(code, 1);
+  const lines = linesOf(stdout);
+  assertEquals(lines.map(({ input }) => input), names);
+  const ended = "a thread that decodes images ended: Uncaught RangeError: out of memory";
+  const errors = names.flatMap((name, i) =>
+    i === 5 || i === 40 ? `${name}: ${ended}` : i % 7 === 3 ? `${name}: ${notImage}` : []
+  );
+  assertEquals(lines.flatMap(({ error }) => error ?? []), errors);
+  assertEquals(stderr, errors.map((error) => `error: ${error}\n`).join(""));
+});
+
+Deno.test("threads that cannot start end the command with a line", async () => {
+  await using folder = await TempFolder.make();
+  await fill(folder);
+  const args = ["file:///gone/decode_worker.ts", ...tiny, "--resume=out.jsonl", "photos"];
+  const { code, stdout, stderr } = await run(args, { cwd: folder.path, script: otherWorker });
+  assertEquals([code, stdout], [1, ""]);
+  // the runtime says something of each worker, too
+  const [line, ...rest] = stderr.split("\n").filter((line) => !line.includes("(in worker"));
+  assertEquals(rest, [""], stderr);
+  assertMatch(line, /^error: threads that decode images cannot start: Module not found ".+"/);
 });
 
 Deno.test("--files-from takes a list from a file or from standard input, beside arguments", async () => {

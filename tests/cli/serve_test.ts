@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch } from "../assert.ts";
+import { hugePng } from "../image/fixtures.ts";
 import { Server } from "../server.ts";
 import { cli, run, theError } from "./run.ts";
 
@@ -60,12 +61,15 @@ Deno.test("serve classifies in batches, tells how it is, and refuses the rest", 
   const damaged = await server.fetch("/", { ...post, body: coffee.slice(0, 9000) });
   assertEquals(damaged.status, 422);
   assertMatch((await damaged.json()).error, /^photo: the JPEG/);
+  const huge = await server.fetch("/", { ...post, body: hugePng() });
+  assertEquals(huge.status, 413);
+  assertMatch((await huge.json()).error, /^photo: is 30000×30000 pixels/);
 
   const health = await server.fetch("/healthz");
   assertEquals(await health.json(), { status: "ok", model: "AlexNetTiny" });
   assertEquals(await metric(server, 'pembroke_requests_total{status="200"}'), 40);
   assertEquals(await metric(server, 'pembroke_requests_total{status="422"}'), 1);
-  assertEquals(await metric(server, "pembroke_request_seconds_count"), 41);
+  assertEquals(await metric(server, "pembroke_request_seconds_count"), 42);
   assertEquals(await metric(server, "pembroke_batch_photos_sum"), 40);
   assert(await metric(server, "pembroke_batch_photos_count") < 40, "never two in a batch");
   assert(await metric(server, "process_resident_memory_bytes") > 1e6);
