@@ -1,10 +1,8 @@
-import { fileURLToPath } from "node:url";
 import { assert, assertEquals, assertMatch } from "../assert.ts";
 import { mortal } from "../image/other_worker.ts";
-import { cli, fixture, run, TempFolder, theError } from "./run.ts";
+import { cli, fixture, otherWorker, run, TempFolder, theError } from "./run.ts";
 
 const tiny = ["-q", "--jsonl", "-k", "1", "-m", "alexnet-tiny"];
-const otherWorker = fileURLToPath(new URL("other_worker_program.ts", import.meta.url));
 const notImage = "is not an image this program reads (JPEG, PNG, WebP, GIF, BMP)";
 
 /** A BMP of one colour, which is another for each number. */
