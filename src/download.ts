@@ -4,7 +4,7 @@
  * @module
  */
 
-import { FileError } from "./errors.ts";
+import { FileError, TooLargeError } from "./errors.ts";
 
 /** A server that says nothing for this long is given up. */
 export const defaultStallMs = 30_000;
@@ -204,7 +204,7 @@ export async function collect(
 
 /** Says that a file is not read because of its size. */
 export function tooLarge(name: string, maxBytes: number): FileError {
-  return new FileError(name, `larger than ${maxBytes / 2 ** 20} MiB`);
+  return new TooLargeError(name, `larger than ${maxBytes / 2 ** 20} MiB`);
 }
 
 /** An error that names the URL; a missing permission stays what it is. */

@@ -72,6 +72,22 @@ export class FileError extends PembrokeError {
 }
 
 /**
+ * A file that is larger than whoever reads it allows: in pixels, or in bytes. It need not be damaged.
+ *
+ * @example
+ * ```ts
+ * import { TooLargeError } from "./errors.ts";
+ *
+ * const error = new TooLargeError("cat.jpg", "larger than 256 MiB");
+ * console.log(error.message); // cat.jpg: larger than 256 MiB
+ * ```
+ */
+export class TooLargeError extends FileError {
+  /** The class's name. */
+  override name = "TooLargeError";
+}
+
+/**
  * A GPU that is gone, or that failed at what it was asked to do. It is thrown by whatever comes next,
  * at the latest by reading a result. The backend and all tensors on it are of no use any more: make
  * another backend with `device: "wasm"`, load the weights again, and repeat what was not read yet.

@@ -1,5 +1,6 @@
 /** From inputs to what came of them: read and decoded ahead, classified in batches, in their order. */
 
+import { ThreadStartError } from "../image/decode_thread.ts";
 import type { Decoded } from "../image/decoded.ts";
 import { release } from "../image/release.ts";
 import type { Prediction } from "../models/mod.ts";
@@ -29,7 +30,7 @@ export interface Stages {
 /** Milliseconds after which what comes slowly is classified in a smaller batch. */
 const patience = 200;
 
-/** What came of each input. Only a missing permission is thrown. */
+/** What came of each input. Only a missing permission is thrown, and that threads do not start. */
 export async function* outcomes(
   inputs: AsyncIterator<Input>,
   { decode, most, prepare, classify, batchSize }: Stages,
@@ -87,7 +88,7 @@ async function infer(
 
 /** What went wrong with an image, with its name in front. */
 function failed(name: string, error: unknown): Result {
-  if (isPermissionError(error)) throw error;
+  if (isPermissionError(error) || error instanceof ThreadStartError) throw error;
   const line = lineOf(error);
   return { input: name, error: line.startsWith(`${name}: `) ? line : `${name}: ${line}` };
 }

@@ -1,11 +1,15 @@
 /** Going on with a file of results that broke off. */
 
 import { FileError } from "../errors.ts";
+import { Lock } from "../hub/lock.ts";
 import { writeFile } from "../hub/write_file.ts";
 import { asFileError, asWriteError, isSystemError } from "./errors.ts";
 import { type Input, pathOf } from "./inputs.ts";
 import { linesOf } from "./lines.ts";
 import type { Result } from "./output.ts";
+
+/** Lines of two would mix, and each would do the other's work again. */
+const inUse = "another command adds to it; wait until that has ended, or name another file";
 
 /** A file of results to which more are added. */
 export class Resumed implements Disposable {
@@ -13,12 +17,14 @@ export class Resumed implements Disposable {
   readonly #done: Map<string, number>;
   readonly #file: Deno.FsFile;
   readonly #name: string;
+  readonly #lock: Lock;
   /** How many results were there. */
   readonly count: number;
 
-  private constructor(name: string, file: Deno.FsFile, done: Map<string, number>) {
+  private constructor(name: string, file: Deno.FsFile, lock: Lock, done: Map<string, number>) {
     this.#name = name;
     this.#file = file;
+    this.#lock = lock;
     this.#done = done;
     this.count = done.values().reduce((sum, times) => sum + times, 0);
   }
@@ -27,17 +33,23 @@ export class Resumed implements Disposable {
    * Opens the file, or makes one. Results stay in it; errors, which are tried again, go, and so does
    * a last line that a crash has cut.
    *
-   * @throws {FileError} If it cannot be read or written, or holds anything but lines of `--jsonl`.
+   * @throws {FileError} If it cannot be read or written, holds anything but lines of `--jsonl`, or
+   * another command adds to it now.
    */
   static async open(name: string): Promise<Resumed> {
+    let lock: Lock | undefined;
     try {
       const path = await Deno.realPath(pathOf(name)).catch((error) => {
         if (error instanceof Deno.errors.NotFound) return pathOf(name);
         throw error;
       });
+      lock = await Lock.take(`${path}.lock`);
+      if (!lock) throw new FileError(name, inUse);
       const done = await keepResults(name, path);
-      return new Resumed(name, await Deno.open(path, { append: true, create: true }), done);
+      const file = await Deno.open(path, { append: true, create: true });
+      return new Resumed(name, file, lock, done);
     } catch (error) {
+      lock?.[Symbol.dispose]();
       throw isSystemError(error) ? asWriteError(name, error) : error;
     }
   }
@@ -62,9 +74,10 @@ export class Resumed implements Disposable {
     }
   }
 
-  /** Closes the file. */
+  /** Closes the file; others may add to it. */
   [Symbol.dispose](): void {
     this.#file.close();
+    this.#lock[Symbol.dispose]();
   }
 }
 

@@ -99,7 +99,7 @@ export async function removeUnfinished(folder: string, name: string): Promise<vo
   }
 }
 
-/** The file that two pulls of a model compete for; it stays. */
+/** The file that two pulls of a model compete for. */
 export function lockPath(folder: string, name: string): string {
   return `${folder}/${name}.lock`;
 }

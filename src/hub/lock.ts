@@ -6,14 +6,64 @@
 
 import { wait } from "./wait.ts";
 
+/**
+ * A lock that one process has until it is disposed. The system gives it back when the process ends,
+ * however that comes: a file that a killed process has left is no obstacle. Disposing deletes it.
+ */
+export class Lock implements Disposable {
+  readonly #path: string;
+  readonly #file: Disposable;
+
+  private constructor(path: string, file: Disposable) {
+    this.#path = path;
+    this.#file = file;
+  }
+
+  /**
+   * Takes the lock; undefined if somebody else has it.
+   *
+   * @param path The file that stands for the lock; made if need be.
+   */
+  static async take(path: string): Promise<Lock | undefined> {
+    for (;;) {
+      using opened = new DisposableStack();
+      const file = opened.use(await Deno.open(path, { write: true, create: true }));
+      if (!await file.tryLock(true)) return undefined;
+      // whoever had the lock may have deleted this file, and somebody made another
+      if (await isAt(path, file)) return new Lock(path, opened.move());
+    }
+  }
+
+  /** Gives the lock back. */
+  [Symbol.dispose](): void {
+    try {
+      Deno.removeSync(this.#path); // before others can lock it
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error; // somebody has tidied up
+    } finally {
+      this.#file[Symbol.dispose]();
+    }
+  }
+}
+
+/** Whether an open file is the one that has this path. */
+async function isAt(path: string, file: Deno.FsFile): Promise<boolean> {
+  try {
+    const [there, open] = await Promise.all([Deno.stat(path), file.stat()]);
+    return there.ino === open.ino && there.dev === open.dev;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
 /** How long until it is tried again. */
 const pauseMs = 100;
 
 /**
- * Runs while no other process has the lock. The system gives it back when a process ends, however that
- * comes. The file stays: to delete it would let two in.
+ * Runs while no other process has the lock.
  *
- * @param path The file that stands for the lock; made if need be.
+ * @param path The file that stands for the lock.
  * @param options What is called if somebody else has it, before waiting, and what ends the waiting.
  */
 export async function locked<T>(
@@ -22,10 +72,12 @@ export async function locked<T>(
   { onWait = () => {}, signal }: { readonly onWait?: () => void; readonly signal?: AbortSignal } =
     {},
 ): Promise<T> {
-  using file = await Deno.open(path, { write: true, create: true });
-  for (let waiting = false; !await file.tryLock(true); waiting = true) {
-    if (!waiting) onWait();
+  let lock = await Lock.take(path);
+  if (!lock) onWait();
+  while (!lock) {
     await wait(pauseMs, signal);
+    lock = await Lock.take(path);
   }
+  using _ = lock;
   return await run();
 }

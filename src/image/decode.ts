@@ -8,7 +8,7 @@
  * @module
  */
 
-import { ArgumentError, FileError } from "../errors.ts";
+import { ArgumentError, FileError, TooLargeError } from "../errors.ts";
 import type { CodecModules } from "./formats/format.ts";
 import { recognise } from "./formats/mod.ts";
 import { applyOrientation } from "./orient.ts";
@@ -57,8 +57,8 @@ const DEFAULT_MAX_PIXELS = 64_000_000;
  * @param bytes The whole file.
  * @param options What errors call it, how large it may be, codecs to use.
  * @returns The pixels.
- * @throws {FileError} If the bytes are no such image, are cut off or damaged, or hold too many
- * pixels.
+ * @throws {TooLargeError} If the header promises too many pixels.
+ * @throws {FileError} If the bytes are no such image, are cut off or damaged.
  * @throws {ArgumentError} If `maxPixels` is not a positive number.
  *
  * @example
@@ -93,7 +93,7 @@ export async function decodeImage(
     throw new FileError(name, `its header says ${width}×${height} pixels`);
   }
   if (width * height > maxPixels) {
-    throw new FileError(
+    throw new TooLargeError(
       name,
       `is ${width}×${height} pixels, ${megapixels(width * height)} megapixels, ` +
         `more than the ${megapixels(maxPixels)} allowed`,

@@ -4,37 +4,18 @@
  * @module
  */
 
-import { FileError, PembrokeError } from "../errors.ts";
-import type { Answer } from "./decode_worker.ts";
-import type { DecodeOptions } from "./decode.ts";
+import { DecodeThread, type Job, ThreadEndedError } from "./decode_thread.ts";
 import type { Decoded } from "./decoded.ts";
 import type { Preprocessing } from "./preprocess.ts";
-
-/** What a worker is told. */
-export interface Job {
-  readonly number: number;
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  readonly preprocessing: Preprocessing;
-  readonly options: Pick<DecodeOptions, "name" | "maxPixels" | "reuse">;
-}
-
-/** Who waits for an image. */
-interface Waiting {
-  readonly resolve: (decoded: Decoded) => void;
-  readonly reject: (error: unknown) => void;
-}
-
-/** A worker and what it was given. */
-interface Thread {
-  readonly worker: Worker;
-  readonly jobs: Map<number, Waiting>;
-}
+import { release } from "./release.ts";
 
 /** Workers that decode images and preprocess them for a network. */
 export class Decoders implements Disposable {
   readonly #preprocessing: Preprocessing;
-  readonly #threads: Thread[];
-  #number = 0;
+  readonly #threads: DecodeThread[];
+  /** The one that has a single image in it. */
+  #apart: DecodeThread | undefined;
+  #lastApart: Promise<unknown> = Promise.resolve();
 
   /**
    * Starts the workers.
@@ -44,47 +25,55 @@ export class Decoders implements Disposable {
    */
   constructor(count: number, preprocessing: Preprocessing) {
     this.#preprocessing = preprocessing;
-    this.#threads = Array.from({ length: count }, start);
+    this.#threads = Array.from({ length: count }, () => new DecodeThread());
   }
 
   /**
-   * Decodes an image and preprocesses it.
+   * Decodes an image and preprocesses it. One that ends a worker is rejected, and no other: a new
+   * worker takes the place, and images that were in the old one are decoded once more.
    *
-   * @param bytes The whole file; it goes to the worker and is empty here afterwards.
+   * @param bytes The whole file; it must not change meanwhile, and is empty afterwards.
    * @throws {FileError} As `decodeImage()` does.
+   * @throws {ThreadEndedError} When the image has ended a worker that had no other.
+   * @throws {ThreadStartError} When workers cannot start.
    */
-  decode(bytes: Uint8Array<ArrayBuffer>, options: Job["options"] = {}): Promise<Decoded> {
-    const number = this.#number++, preprocessing = this.#preprocessing;
-    // a worker has its next image before it has done the last: it need not wait for this thread
-    const thread = this.#threads.reduce((a, b) => b.jobs.size < a.jobs.size ? b : a);
-    return new Promise((resolve, reject) => {
-      thread.jobs.set(number, { resolve, reject });
-      const job: Job = { number, bytes, preprocessing, options };
-      thread.worker.postMessage(job, [bytes.buffer]);
+  async decode(
+    bytes: Uint8Array<ArrayBuffer>,
+    options: Job["options"] = {},
+  ): Promise<Decoded> {
+    const job: Job = { bytes, preprocessing: this.#preprocessing, options };
+    try {
+      return await this.#leastBusy().decode(job);
+    } catch (error) {
+      if (!(error instanceof ThreadEndedError)) throw error;
+      return await this.#decodeApart(job);
+    } finally {
+      release(bytes);
+    }
+  }
+
+  /** A worker has its next image before it has done the last: it need not wait for this thread. */
+  #leastBusy(): DecodeThread {
+    const threads = this.#threads;
+    // one that could not start would not do so now
+    const ended = threads.findIndex(({ end }) => end instanceof ThreadEndedError);
+    if (ended >= 0) threads[ended] = new DecodeThread();
+    return threads.reduce((a, b) => b.load < a.load ? b : a);
+  }
+
+  /** In a worker of its own, one image after the other: whatever ends that one is to blame. */
+  #decodeApart(job: Job): Promise<Decoded> {
+    const decoded = this.#lastApart.then(async () => {
+      using thread = this.#apart = new DecodeThread();
+      return await thread.decode(job);
     });
+    this.#lastApart = decoded.catch(() => {});
+    return decoded;
   }
 
   /** Ends the workers. */
   [Symbol.dispose](): void {
-    for (const { worker } of this.#threads) worker.terminate();
+    for (const thread of this.#threads) thread[Symbol.dispose]();
+    this.#apart?.[Symbol.dispose]();
   }
-}
-
-function start(): Thread {
-  const worker = new Worker(new URL("./decode_worker.ts", import.meta.url), { type: "module" });
-  const jobs: Thread["jobs"] = new Map();
-  worker.onmessage = ({ data }: MessageEvent<Answer>) => {
-    const { resolve, reject } = jobs.get(data.number)!;
-    jobs.delete(data.number);
-    if ("decoded" in data) resolve(data.decoded);
-    else if ("file" in data) reject(new FileError(data.file, data.reason));
-    else reject(data.unexpected);
-  };
-  worker.onerror = (event) => {
-    event.preventDefault();
-    const error = new PembrokeError(`a thread that decodes images ended: ${event.message}`);
-    for (const { reject } of jobs.values()) reject(error);
-    jobs.clear();
-  };
-  return { worker, jobs };
 }

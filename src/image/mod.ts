@@ -31,4 +31,4 @@ export {
   type Preprocessing,
 } from "./preprocess.ts";
 export { type Interpolation, resize, resizeShorterSide } from "./resize.ts";
-export { ArgumentError, FileError, PembrokeError } from "../errors.ts";
+export { ArgumentError, FileError, PembrokeError, TooLargeError } from "../errors.ts";

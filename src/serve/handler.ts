@@ -4,7 +4,7 @@
  * @module
  */
 
-import { FileError, PembrokeError } from "../errors.ts";
+import { FileError, PembrokeError, TooLargeError } from "../errors.ts";
 import { type CodecModules, decodeImage, type DecodeOptions, type RgbImage } from "../image/mod.ts";
 import type { Prediction } from "../models/mod.ts";
 import { release } from "../image/release.ts";
@@ -48,7 +48,10 @@ export interface PhotoHandlerOptions {
   readonly maxMs?: number;
   /** Compiled image codecs, where the runtime cannot load them by itself. */
   readonly codecs?: CodecModules;
-  /** Decodes a photo; throws a `FileError` when it is damaged. Default: `decodeImage()`. */
+  /**
+   * Decodes a photo; throws a `FileError` when it is damaged, a `TooLargeError` when it has too many
+   * pixels. Default: `decodeImage()`.
+   */
   readonly decode?: (
     bytes: Uint8Array<ArrayBuffer>,
     options: Pick<DecodeOptions, "name" | "maxPixels">,
@@ -69,8 +72,8 @@ const defaultTopK = 5;
  *       "warnings": [] }
  *
  * What cannot be done is answered with `{ "error": "…" }` and 400 (no photo), 405 (not posted), 408
- * (too slow), 413 (too large), 415 (no image), 422 (damaged), 503 with Retry-After (too many at
- * once), or 500.
+ * (too slow), 413 (too many bytes or pixels), 415 (no image), 422 (damaged), 503 with Retry-After
+ * (too many at once), or 500.
  *
  * @example
  * ```ts
@@ -104,7 +107,8 @@ export function photoHandler(
     const topK = topKOf(request);
     const photo = await readPhoto(request, { maxBytes, maxMs });
     const decoded = await decode(photo, { name: "photo", maxPixels }).catch((error) => {
-      throw error instanceof FileError ? new Refusal(422, error.message) : error;
+      if (!(error instanceof FileError)) throw error;
+      throw new Refusal(error instanceof TooLargeError ? 413 : 422, error.message);
     });
     release(photo);
     const { width, height, input, warnings } = decoded;

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch } from "../assert.ts";
-import { cli, fixture, run, TempFolder, theError } from "./run.ts";
+import { mortal } from "../image/other_worker.ts";
+import { cli, fixture, otherWorker, run, TempFolder, theError } from "./run.ts";
 
 const tiny = ["-q", "--jsonl", "-k", "1", "-m", "alexnet-tiny"];
 const notImage = "is not an image this program reads (JPEG, PNG, WebP, GIF, BMP)";
@@ -67,6 +68,35 @@ Deno.test("a folder becomes a line for each image, in order, whatever is wrong w
   assertEquals(essence(results), essence(lines));
 });
 
+Deno.test("an image that ends the thread that decodes it costs its own line", async () => {
+  await using folder = await TempFolder.make();
+  const names = await fill(folder);
+  for (const name of [names[5], names[40]]) await folder.write(name, "throw");
+  const args = [mortal.href, ...tiny, "photos"];
+  const { code, stdout, stderr } = await run(args, { cwd: folder.path, script: otherWorker });
+  assertEquals(code, 1);
+  const lines = linesOf(stdout);
+  assertEquals(lines.map(({ input }) => input), names);
+  const ended = "a thread that decodes images ended: Uncaught RangeError: out of memory";
+  const errors = names.flatMap((name, i) =>
+    i === 5 || i === 40 ? `${name}: ${ended}` : i % 7 === 3 ? `${name}: ${notImage}` : []
+  );
+  assertEquals(lines.flatMap(({ error }) => error ?? []), errors);
+  assertEquals(stderr, errors.map((error) => `error: ${error}\n`).join(""));
+});
+
+Deno.test("threads that cannot start end the command with a line", async () => {
+  await using folder = await TempFolder.make();
+  await fill(folder);
+  const args = ["file:///gone/decode_worker.ts", ...tiny, "--resume=out.jsonl", "photos"];
+  const { code, stdout, stderr } = await run(args, { cwd: folder.path, script: otherWorker });
+  assertEquals([code, stdout], [1, ""]);
+  // the runtime says something of each worker, too
+  const [line, ...rest] = stderr.split("\n").filter((line) => !line.includes("(in worker"));
+  assertEquals(rest, [""], stderr);
+  assertMatch(line, /^error: threads that decode images cannot start: Module not found ".+"/);
+});
+
 Deno.test("--files-from takes a list from a file or from standard input, beside arguments", async () => {
   await using folder = await TempFolder.make();
   const names = await fill(folder);
@@ -129,6 +159,38 @@ Deno.test("--resume after a kill ends with the lines of a run that was not inter
   const end = linesOf(await Deno.readTextFile(out));
   assertEquals(end.map(({ input }) => input).sort(), names);
   assert(end.every(({ predictions }) => predictions?.length === 1));
+});
+
+Deno.test({
+  name: "--resume refuses a file that another command adds to, until that has ended",
+  ignore: Deno.build.os === "windows", // making a link takes a privilege there
+  fn: async () => {
+    await using folder = await TempFolder.make();
+    const [first, second] = await fill(folder);
+    const out = `${folder.path}/out.jsonl`;
+    const files = () => Array.fromAsync(Deno.readDir(folder.path), ({ name }) => name);
+    const process = start([...tiny, "--resume=out.jsonl", "--files-from=-"], folder.path);
+    const writer = process.stdin.getWriter();
+    await writer.write(new TextEncoder().encode(`${first}\n`));
+    while (await lengthOf(out) < 1) await new Promise((done) => setTimeout(done, 20));
+    const before = await Deno.readTextFile(out);
+
+    await Deno.symlink("out.jsonl", `${folder.path}/link.jsonl`);
+    for (const name of ["out.jsonl", "link.jsonl"]) {
+      const other = await run([...tiny, "--resume", name, second], { cwd: folder.path });
+      const wait = "another command adds to it; wait until that has ended, or name another file";
+      assertEquals(theError(other, 1), `${name}: ${wait}`);
+    }
+    assertEquals(await Deno.readTextFile(out), before);
+
+    process.kill("SIGINT");
+    await Promise.all([process.status, process.stdout.cancel(), writer.abort().catch(() => {})]);
+    const { code } = await run([...tiny, "--resume=link.jsonl", second], { cwd: folder.path });
+    assertEquals(code, 0);
+    const inputs = linesOf(await Deno.readTextFile(out)).map(({ input }) => input);
+    assertEquals(inputs, [first, second]);
+    assertEquals((await files()).sort(), ["link.jsonl", "out.jsonl", "photos"]);
+  },
 });
 
 Deno.test("--resume leaves a file alone that it has not written", async () => {

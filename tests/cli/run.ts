@@ -6,6 +6,9 @@ import { assert, assertEquals } from "../assert.ts";
 /** The command's file. */
 export const cli = fileURLToPath(new URL("../../cli.ts", import.meta.url));
 
+/** The command with another worker to decode images, whose URL goes first. */
+export const otherWorker = fileURLToPath(new URL("other_worker_program.ts", import.meta.url));
+
 /** No cache is there. */
 const emptyCache = fileURLToPath(new URL("../no_cache", import.meta.url));
 

@@ -1,14 +1,16 @@
 import { assert, assertEquals, assertMatch } from "../assert.ts";
+import { hugePng } from "../image/fixtures.ts";
+import { mortal } from "../image/other_worker.ts";
 import { Server } from "../server.ts";
-import { cli, run, theError } from "./run.ts";
+import { cli, otherWorker, run, theError } from "./run.ts";
 
 const coffee = await Deno.readFile(new URL("../photos/coffee.jpg", import.meta.url));
 const post = { method: "POST", body: coffee, headers: { "content-type": "image/jpeg" } };
 
 /** A server that listens where there is room. */
-function start(...args: string[]): Promise<Server> {
+function start(script: readonly string[] = [cli]): Promise<Server> {
   const flags = ["run", "--quiet", "--no-prompt", "--allow-read", "--allow-net=127.0.0.1"];
-  const command = [...flags, cli, "serve", "--port=0", ...args];
+  const command = [...flags, ...script, "serve", "--port=0"];
   return Server.start(Deno.execPath(), command, /listening on http:\/\/127\.0\.0\.1:(\d+)\//);
 }
 
@@ -60,12 +62,15 @@ Deno.test("serve classifies in batches, tells how it is, and refuses the rest", 
   const damaged = await server.fetch("/", { ...post, body: coffee.slice(0, 9000) });
   assertEquals(damaged.status, 422);
   assertMatch((await damaged.json()).error, /^photo: the JPEG/);
+  const huge = await server.fetch("/", { ...post, body: hugePng() });
+  assertEquals(huge.status, 413);
+  assertMatch((await huge.json()).error, /^photo: is 30000×30000 pixels/);
 
   const health = await server.fetch("/healthz");
   assertEquals(await health.json(), { status: "ok", model: "AlexNetTiny" });
   assertEquals(await metric(server, 'pembroke_requests_total{status="200"}'), 40);
   assertEquals(await metric(server, 'pembroke_requests_total{status="422"}'), 1);
-  assertEquals(await metric(server, "pembroke_request_seconds_count"), 41);
+  assertEquals(await metric(server, "pembroke_request_seconds_count"), 42);
   assertEquals(await metric(server, "pembroke_batch_photos_sum"), 40);
   assert(await metric(server, "pembroke_batch_photos_count") < 40, "never two in a batch");
   assert(await metric(server, "process_resident_memory_bytes") > 1e6);
@@ -110,6 +115,22 @@ Deno.test("serve takes 128 photos at once and tells others to come again", async
   others.forEach((photo) => photo.close());
   await untilUnderWay(server, 0);
   assertEquals((await (await server.fetch("/", post)).json()).predictions.length, 5);
+});
+
+Deno.test("serve goes on when photos end the threads that decode them", async () => {
+  await using server = await start([otherWorker, mortal.href]);
+  for (let round = 0; round < 2; round++) {
+    const bodies = Array.from({ length: 12 }, (_, i) => i % 4 === 1 ? "throw" : coffee);
+    const answers = await Promise.all(bodies.map((body) => server.fetch("/", { ...post, body })));
+    for (const [i, answer] of answers.entries()) {
+      const { error, predictions } = await answer.json();
+      assertEquals(
+        [answer.status, predictions?.[0].label],
+        i % 4 === 1 ? [500, undefined] : [200, "espresso"],
+      );
+      if (error) assertMatch(error, /^a thread that decodes images ended: .*out of memory$/);
+    }
+  }
 });
 
 Deno.test("serve says when it cannot listen", async () => {

@@ -1,6 +1,7 @@
 /** What every edge runtime must do with the example's handler. */
 
 import { assert, assertEquals, assertMatch } from "../assert.ts";
+import { hugePng } from "../image/fixtures.ts";
 import type { Server } from "../server.ts";
 
 const photo = (name: string) => Deno.readFile(new URL(`../${name}`, import.meta.url));
@@ -70,6 +71,7 @@ export async function suite(
       [post("hello", { "content-type": "text/plain" }), 415, /"text\/plain.*", must be an image/],
       [post("hello"), 422, /^photo: /],
       [post(coffee.slice(0, 9000)), 422, /^photo: the JPEG/],
+      [post(hugePng()), 413, /^photo: is 30000×30000 pixels/],
       [post(coffee, jpegType, "/?top=x"), 400, /^top is "x", must be/],
     ];
     for (const [answer, status, line] of refusals) {

@@ -47,10 +47,9 @@ async function withServer(
   }
 }
 
-/** What is in the cache, the lock left out. */
+/** What is in the cache. */
 async function files(folder: string): Promise<string[]> {
-  const names = (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name);
-  return names.filter((name) => !name.endsWith(".lock")).sort();
+  return (await Array.fromAsync(Deno.readDir(folder), ({ name }) => name)).sort();
 }
 
 /** Loads a pulled model and compares what it says with what the bundled one does. */

@@ -1,4 +1,4 @@
-import { FileError } from "../../src/errors.ts";
+import { FileError, TooLargeError } from "../../src/errors.ts";
 import { decodeImage } from "../../src/image/decode.ts";
 import { assert, assertAllClose, assertEquals, assertRejects } from "../assert.ts";
 import { bytesAt, concat, type Place, readCases, readImage } from "./fixtures.ts";
@@ -56,7 +56,7 @@ Deno.test("decodeImage() allows exactly maxPixels", async () => {
   ) {
     await assertRejects(
       () => decodeImage(readImage(file), { name: file, maxPixels: 40 * 27 - 1 }),
-      Error,
+      TooLargeError,
       `${file}: is 40×27 pixels, 0.00108 megapixels, more than the 0.001079 allowed`,
     );
   }

@@ -35,6 +35,12 @@ export function concat(...parts: (Uint8Array | number[] | string)[]): Uint8Array
   );
 }
 
+/** A PNG that promises 900 megapixels, and has not a single one. */
+export function hugePng(): Uint8Array<ArrayBuffer> {
+  const size = [...uint32(30_000), ...uint32(30_000)];
+  return concat("\x89PNG\r\n\x1a\n", uint32(13), "IHDR", size, [8, 2, 0, 0, 0], uint32(0));
+}
+
 /** A 32-bit integer, the highest byte first as in PNG. */
 export function uint32(value: number): number[] {
   return [value >>> 24, value >>> 16 & 255, value >>> 8 & 255, value & 255];

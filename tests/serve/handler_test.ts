@@ -101,8 +101,14 @@ Deno.test("photoHandler() refuses what holds no photo, or a damaged one", async 
     assertEquals(found, status, error);
     assertMatch(error, line);
   }
-  const small = await refusal(await handlerOf({ maxPixels: 239_999 })(post(coffee)));
-  assertEquals(small[0], 422);
+});
+
+Deno.test("photoHandler() refuses a photo of too many pixels as it does a body that is too large", async () => {
+  assertEquals(await refusal(await handlerOf({ maxPixels: 239_999 })(post(coffee))), [
+    413,
+    "photo: is 600×400 pixels, 0.24 megapixels, more than the 0.239999 allowed",
+  ]);
+  assertEquals((await handlerOf({ maxPixels: 240_000 })(post(coffee))).status, 200);
 });
 
 Deno.test("photoHandler() refuses a number of classes that is none", async () => {
