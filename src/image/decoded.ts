@@ -6,6 +6,7 @@
 
 import { decodeImage, type DecodeOptions } from "./decode.ts";
 import { preprocess, type Preprocessing } from "./preprocess.ts";
+import { release } from "./release.ts";
 
 /** An image as a network takes it. */
 export interface Decoded {
@@ -40,6 +41,7 @@ export async function decodeFor(
   const image = await decodeImage(bytes, { ...options, onWarning });
   const decoded = performance.now();
   const values = preprocess(image, preprocessing);
+  release(image.data);
   const decodeMs = decoded - start, preprocessMs = performance.now() - decoded;
   return { width: image.width, height: image.height, values, warnings, decodeMs, preprocessMs };
 }

@@ -114,7 +114,7 @@ export function photoHandler(
     const { width, height, input, warnings } = decoded;
     const classifier = await model();
     const predictions = await classifier.classify(input, { topK });
-    if ("data" in input) release(input.data);
+    release("data" in input ? input.data : input);
     return Response.json({ model: classifier.type, width, height, predictions, warnings });
   }
 

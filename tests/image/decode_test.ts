@@ -73,77 +73,69 @@ Deno.test("decodeImage() decodes with compiled codecs that the caller brings", a
   }
 });
 
-Deno.test("decodeImage() keeps a codec that the caller brings, as new for each picture", async () => {
+/** Counts the codecs that are started until it is disposed of. */
+function countStarts(): Disposable & { starts: number } {
+  const { Instance } = WebAssembly;
+  const count = { starts: 0, [Symbol.dispose]: () => void (WebAssembly.Instance = Instance) };
+  WebAssembly.Instance = class extends Instance {
+    constructor(module: WebAssembly.Module, imports?: WebAssembly.Imports) {
+      super(module, imports);
+      count.starts++;
+    }
+  };
+  return count;
+}
+
+Deno.test("decodeImage() keeps a codec, as new for each picture", async () => {
   // @ts-types="../../src/image/codecs/wasm_module.d.ts"
   const { default: jpeg } = await import("../../src/image/codecs/jpeg_wasm.js");
   const photo = await Deno.readFile(new URL("../photos/coffee.jpg", import.meta.url));
   const pictures = ["gray.jpg", "baseline-420.jpg", "progressive.jpg", "restart.jpg"].map(
     readImage,
   );
+  // those of the first two pictures may be new: none is kept before
   const expected = await Promise.all([photo, ...pictures].map((bytes) => decodeImage(bytes)));
-  const { Instance } = WebAssembly;
-  let instances = 0;
-  WebAssembly.Instance = class extends Instance {
-    constructor(module: WebAssembly.Module, imports?: WebAssembly.Imports) {
-      super(module, imports);
-      instances++;
-    }
-  };
-  try {
-    const codecs = { jpeg };
+  for (const options of [{ codecs: { jpeg } }, {}]) {
+    using count = countStarts();
     for (const [i, bytes] of [photo, ...pictures, ...pictures, photo].entries()) {
-      const { data, ...size } = await decodeImage(bytes, { codecs });
+      const { data, ...size } = await decodeImage(bytes, options);
       const { data: pixels, ...its } = expected[i < 5 ? i : i < 9 ? i - 4 : 0];
       assertEquals(size, its);
       assertEquals(data, pixels);
     }
-    assertEquals(instances, 1);
+    assertEquals(count.starts, 0);
     // a picture that breaks a codec takes it along
     const broken = photo.slice();
     broken.fill(0xff, 600, 1200);
-    await decodeImage(broken, { codecs }).catch(() => {});
-    assertEquals((await decodeImage(photo, { codecs })).data, expected[0].data);
+    await decodeImage(broken, options).catch(() => {});
+    assertEquals((await decodeImage(photo, options)).data, expected[0].data);
     // so does one that made its memory grow
-    const before = instances;
+    const before = count.starts;
     const canvas = new OffscreenCanvas(2600, 2000);
     canvas.getContext("bitmaprenderer");
     const large = await (await canvas.convertToBlob({ type: "image/jpeg" })).bytes();
-    await decodeImage(large, { codecs });
-    await decodeImage(photo, { codecs });
-    assertEquals(instances, before + 1);
-  } finally {
-    WebAssembly.Instance = Instance;
+    await decodeImage(large, options);
+    await decodeImage(photo, options);
+    assertEquals(count.starts, before + 1);
   }
 });
 
 Deno.test("decodeImage() keeps a codec for the next picture if told so, until one is damaged", async () => {
-  const { Instance } = WebAssembly;
-  let instances = 0;
-  WebAssembly.Instance = class extends Instance {
-    constructor(module: WebAssembly.Module, imports?: WebAssembly.Imports) {
-      super(module, imports);
-      instances++;
-    }
-  };
-  try {
-    const damaged = await Deno.readFile(new URL("../photos/coffee.jpg", import.meta.url));
-    damaged.fill(0x55, 20_000, 21_000);
-    for (const [file, started] of [["gray.jpg", 1], ["progressive.jpg", 1], ["lossy.webp", 2]]) {
-      const bytes = readImage(file as string);
-      const image = await decodeImage(bytes, { reuse: true });
-      assertEquals(instances, started, `${file}`);
-      assertEquals(image, await decodeImage(bytes));
-      instances = started as number; // that one had a codec of its own
-    }
-    const wrong = "the JPEG's data ends before its last row";
-    await assertRejects(() => decodeImage(damaged, { reuse: true }), FileError, wrong);
-    assertEquals(instances, 2);
-    const bytes = readImage("gray.jpg");
-    assertEquals(await decodeImage(bytes, { reuse: true }), await decodeImage(bytes));
-    assertEquals(instances, 4);
-  } finally {
-    WebAssembly.Instance = Instance;
+  const damaged = await Deno.readFile(new URL("../photos/coffee.jpg", import.meta.url));
+  damaged.fill(0x55, 20_000, 21_000);
+  for (const [file, starts] of [["gray.jpg", 1], ["progressive.jpg", 0], ["lossy.webp", 1]]) {
+    const bytes = readImage(file as string), expected = await decodeImage(bytes);
+    using count = countStarts();
+    assertEquals(await decodeImage(bytes, { reuse: true }), expected);
+    assertEquals(count.starts, starts, `${file}`);
   }
+  const bytes = readImage("gray.jpg"), expected = await decodeImage(bytes);
+  using count = countStarts();
+  const wrong = "the JPEG's data ends before its last row";
+  await assertRejects(() => decodeImage(damaged, { reuse: true }), FileError, wrong);
+  assertEquals(count.starts, 0);
+  assertEquals(await decodeImage(bytes, { reuse: true }), expected);
+  assertEquals(count.starts, 1);
 });
 
 Deno.test("decodeImage() uses no other codecs than those it is given", async () => {

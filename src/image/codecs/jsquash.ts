@@ -1,12 +1,12 @@
 /**
  * Running the codecs of jSquash, which Emscripten made.
  *
- * Each picture gets an instance of its own (0.5 ms): memory goes back with it, and one that a
- * hostile file has broken is gone with that file. The packages' own entry points share one instance
- * for ever, which is why they are not used.
+ * Each picture gets an instance that is as new: what a hostile file has broken is gone with that
+ * file. The packages' own entry points share one instance for ever, which is why they are not used.
  *
- * Whoever passes the compiled codec has little memory, as edge runtimes do, and would have it filled
- * by instances that wait to be collected. There one is kept and made as new after each picture.
+ * Instances of 16 MB that wait to be collected would fill a server's memory. So the second one is kept
+ * and made as new after each picture. Most programs need but the first, which is kept only where the
+ * compiled codec is passed, as on edge runtimes: they have little memory.
  *
  * Whoever decodes many pictures of his own may have one kept as it is, until a picture goes wrong.
  *
@@ -40,6 +40,8 @@ interface Started {
 /** Codecs that wait for the next picture, by their modules: made as new, or as the last left them. */
 const renewed = new WeakMap<WebAssembly.Module, Started>();
 const used = new WeakMap<WebAssembly.Module, Started>();
+/** Those of which there was an instance. */
+const known = new WeakSet<WebAssembly.Module>();
 
 /** Which codec, and on what. */
 export interface Job {
@@ -81,7 +83,7 @@ export async function runCodec(job: Job): Promise<{ image: RgbImage; printed: st
   const { module } = started;
   if (module && reuse) {
     if (printed.length === 0 && !started.grown()) used.set(module, started);
-  } else if (job.module && started.renew()) renewed.set(job.module, started);
+  } else if (module && started.renew()) renewed.set(module, started);
   return { image, printed };
 }
 
@@ -126,7 +128,9 @@ async function start(job: Job): Promise<Started> {
   });
   const memory = instance && memoryOf(instance), buffer = memory?.buffer;
   const grown = () => memory?.buffer !== buffer;
-  const renew = job.module && !job.reuse && memory ? renewing(memory) : () => false;
+  const again = module && !job.reuse && (job.module || known.has(module));
+  const renew = again && memory ? renewing(memory, job.module !== undefined) : () => false;
+  if (module) known.add(module);
   const started: Started = { codec, module, printed: [], renew, grown };
   return started;
 }
@@ -135,14 +139,17 @@ function memoryOf({ exports }: WebAssembly.Instance): WebAssembly.Memory {
   return Object.values(exports).find((one) => one instanceof WebAssembly.Memory)!;
 }
 
-/** Notes what an instance that has just started holds; the function writes that again. */
-function renewing(memory: WebAssembly.Memory): () => boolean {
+/**
+ * Notes what an instance that has just started holds; the function writes that again. To look for the
+ * pages that were never used, and leave them so, takes longer than to clear all of them.
+ */
+function renewing(memory: WebAssembly.Memory, sparing: boolean): () => boolean {
   const { buffer } = memory;
   const start = new Uint8Array(buffer).slice(0, usedBytes(buffer));
   return () => {
     if (memory.buffer !== buffer) return false; // it has grown, and memory never shrinks
     const bytes = new Uint8Array(buffer);
-    bytes.fill(0, start.length, usedBytes(buffer)); // pages never used stay unused
+    bytes.fill(0, start.length, sparing ? usedBytes(buffer) : bytes.length);
     bytes.set(start);
     return true;
   };
