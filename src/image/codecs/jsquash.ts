@@ -40,8 +40,12 @@ interface Started {
 /** Codecs that wait for the next picture, by their modules: made as new, or as the last left them. */
 const renewed = new WeakMap<WebAssembly.Module, Started>();
 const used = new WeakMap<WebAssembly.Module, Started>();
-/** Those of which there was an instance. */
-const known = new WeakSet<WebAssembly.Module>();
+const startedBefore = new WeakSet<WebAssembly.Module>();
+/**
+ * The glue of Emscripten registers some functions anew after each renewal, which has forgotten that
+ * they were: an instance takes no more pictures than this.
+ */
+const mostRenewals = 256;
 
 /** Which codec, and on what. */
 export interface Job {
@@ -128,9 +132,9 @@ async function start(job: Job): Promise<Started> {
   });
   const memory = instance && memoryOf(instance), buffer = memory?.buffer;
   const grown = () => memory?.buffer !== buffer;
-  const again = module && !job.reuse && (job.module || known.has(module));
+  const again = module && !job.reuse && (job.module || startedBefore.has(module));
   const renew = again && memory ? renewing(memory, job.module !== undefined) : () => false;
-  if (module) known.add(module);
+  if (module) startedBefore.add(module);
   const started: Started = { codec, module, printed: [], renew, grown };
   return started;
 }
@@ -146,8 +150,10 @@ function memoryOf({ exports }: WebAssembly.Instance): WebAssembly.Memory {
 function renewing(memory: WebAssembly.Memory, sparing: boolean): () => boolean {
   const { buffer } = memory;
   const start = new Uint8Array(buffer).slice(0, usedBytes(buffer));
+  let times = 0;
   return () => {
     if (memory.buffer !== buffer) return false; // it has grown, and memory never shrinks
+    if (++times === mostRenewals) return false;
     const bytes = new Uint8Array(buffer);
     bytes.fill(0, start.length, sparing ? usedBytes(buffer) : bytes.length);
     bytes.set(start);
