@@ -23,7 +23,7 @@ const { values: options } = parseArgs({
 });
 const cli = fileURLToPath(new URL("../cli.ts", import.meta.url));
 const lua = fileURLToPath(new URL("load.lua", import.meta.url));
-const seconds = Number(options.minutes) * 60;
+const seconds = Math.max(1, Math.round(Number(options.minutes) * 60));
 const network = options.weights ? ["--weights", options.weights] : ["-m", "alexnet-tiny"];
 
 /** What wrk says at its end, by the script beside this file; milliseconds. */
@@ -78,16 +78,24 @@ async function load(files: readonly string[], connections: number): Promise<numb
   const args = ["run", "-A", cli, "serve", "--port=0", ...network];
   await using server = await Server.start(Deno.execPath(), args, /http:\/\/127\.0\.0\.1:(\d+)/);
   const memory: number[] = [];
-  const sampling = setInterval(async () => {
+  const sample = async () => {
     const text = await (await server.fetch("/metrics")).text();
     memory.push(Number(/^process_resident_memory_bytes (\S+)$/m.exec(text)![1]) / 1e6);
-  }, 1000);
+  };
+  const sampling = setInterval(() => void sample().catch(() => {}), 50 * seconds);
   try {
     const threads = Math.min(connections, 2);
-    const { success, stdout, stderr } = await new Deno.Command("wrk", {
-      args: [`-c${connections}`, `-t${threads}`, `-d${seconds}s`, "--timeout=10s", "-s", lua]
-        .concat(`http://127.0.0.1:${server.port}/`, "--", ...files),
-    }).output();
+    const { success, stdout, stderr } = await wrk([
+      `-c${connections}`,
+      `-t${threads}`,
+      `-d${seconds}s`,
+      "--timeout=10s",
+      "-s",
+      lua,
+      `http://127.0.0.1:${server.port}/`,
+      "--",
+      ...files,
+    ]);
     const text = new TextDecoder().decode(stdout);
     if (!success) throw new Error(`wrk: ${text}${new TextDecoder().decode(stderr)}`);
     const outcome: Outcome = JSON.parse(text.trim().split("\n").at(-1)!);
@@ -107,6 +115,15 @@ async function load(files: readonly string[], connections: number): Promise<numb
     return perSecond;
   } finally {
     clearInterval(sampling);
+  }
+}
+
+async function wrk(args: string[]): Promise<Deno.CommandOutput> {
+  try {
+    return await new Deno.Command("wrk", { args }).output();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new Error("wrk is not there; systems have a package of that name", { cause: error });
   }
 }
 

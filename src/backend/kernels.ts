@@ -99,7 +99,7 @@ export interface Kernels {
     bias: Tensor | null,
     relu: boolean,
   ): void;
-  /** Memory for float16 values, where a backend has kernels for them: the next two, too. */
+  /** Memory for float16 values. A backend has this and the next two, or none of them. */
   emptyHalf?(shape: Shape): Tensor<Uint16Array>;
   /** half = values rounded to nearest even, from the element `offset` on, which is even. */
   packHalf?(half: Tensor<Uint16Array>, values: Tensor, offset: number): void;

@@ -68,9 +68,9 @@ Options:
                      alexnet with --random); alexnet-tiny takes the bundled weights
   -k, --top-k N      classes to print for each image (default 5)
       --backend NAME what computes: ${devices.join(", ")} (default auto: a GPU if there is one)
-      --precision P  how fully connected weights are held: f32; f16, half the memory of a GPU (Wasm
-                     holds them in 32 bits all the same); or int8, a quarter of the memory and
-                     of the time (default: int8 if they are stored so, f32 otherwise)
+      --precision P  how fully connected weights are held: f32; f16, in half the memory on a GPU
+                     (Wasm holds them in 32 bits all the same); or int8, in a quarter of the memory
+                     and of the time (default: int8 if they are stored so, f32 otherwise)
       --json         print one JSON document
       --jsonl        print one line of JSON for each image, as it is done
       --resume FILE  add those lines to a file instead: images whose classes are in it are done,

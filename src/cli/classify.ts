@@ -6,7 +6,7 @@ import { Decoders } from "../image/decoders.ts";
 import type { Precision } from "../layers/mod.ts";
 import type { Options } from "./args.ts";
 import { Device } from "./device.ts";
-import { expand, type Input, listedIn } from "./inputs.ts";
+import { expand, type Input, isWebUrl, listedIn } from "./inputs.ts";
 import { choose, type Chosen } from "./model.ts";
 import { type Result, resultText, timingsText } from "./output.ts";
 import { outcomes, type Stages } from "./pipeline.ts";
@@ -45,7 +45,8 @@ export async function classify(options: Options): Promise<number> {
   const progress = new Progress("classifying", !quiet && apart);
   const stages: Stages = {
     decode: (bytes, name) =>
-      decoders?.decode(bytes, { name, reuse: true }) ?? decodeFor(preprocessing, bytes, { name }),
+      decoders?.decode(bytes, { name, reuse: !isWebUrl(name) }) ??
+        decodeFor(preprocessing, bytes, { name }),
     // a batch that waits, and for every worker one image to decode and one to go on with
     most: many ? batchSize + 2 * processors : 1,
     // only now: an image that cannot be read must not wait for 61 million weights

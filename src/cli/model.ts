@@ -20,7 +20,7 @@ export interface Chosen extends Disposable {
   readonly name: Architecture | "onnx";
   /** Where its weights come from, for people. */
   readonly weights: string;
-  /** How it holds those of fully connected layers. */
+  /** How it is to hold those of fully connected layers; not every backend can. */
   readonly precision: Precision;
   /** What else there is to say about them. */
   readonly hint?: string;

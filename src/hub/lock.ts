@@ -12,9 +12,9 @@ import { wait } from "./wait.ts";
  */
 export class Lock implements Disposable {
   readonly #path: string;
-  readonly #file: Disposable;
+  readonly #file: Deno.FsFile;
 
-  private constructor(path: string, file: Disposable) {
+  private constructor(path: string, file: Deno.FsFile) {
     this.#path = path;
     this.#file = file;
   }
@@ -30,16 +30,19 @@ export class Lock implements Disposable {
       const file = opened.use(await Deno.open(path, { write: true, create: true }));
       if (!await file.tryLock(true)) return undefined;
       // whoever had the lock may have deleted this file, and somebody made another
-      if (await isAt(path, file)) return new Lock(path, opened.move());
+      if (!isAt(path, file)) continue;
+      opened.move();
+      return new Lock(path, file);
     }
   }
 
   /** Gives the lock back. */
   [Symbol.dispose](): void {
     try {
-      Deno.removeSync(this.#path); // before others can lock it
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error; // somebody has tidied up
+      // before others can lock it; Windows cannot tell whether it would be theirs
+      if (Deno.build.os !== "windows" && isAt(this.#path, this.#file)) Deno.removeSync(this.#path);
+    } catch {
+      // a file that stays is no obstacle
     } finally {
       this.#file[Symbol.dispose]();
     }
@@ -47,9 +50,9 @@ export class Lock implements Disposable {
 }
 
 /** Whether an open file is the one that has this path. */
-async function isAt(path: string, file: Deno.FsFile): Promise<boolean> {
+function isAt(path: string, file: Deno.FsFile): boolean {
   try {
-    const [there, open] = await Promise.all([Deno.stat(path), file.stat()]);
+    const there = Deno.statSync(path), open = file.statSync();
     return there.ino === open.ino && there.dev === open.dev;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;

@@ -31,7 +31,7 @@ export interface DecodeOptions {
   /** Compiled codecs, where the runtime cannot load them by itself. */
   readonly codecs?: CodecModules;
   /**
-   * Keep a codec for the next picture instead of starting one for each, which costs as much as
+   * Keep a codec for the next picture as it is instead of making it as new, which costs as much as
    * decoding 100×100 pixels. For files that one trusts: a hostile one could spoil those after it. A
    * codec that has complained about a picture is never kept. Default: false.
    */

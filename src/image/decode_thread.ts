@@ -57,6 +57,11 @@ export class DecodeThread implements Disposable {
     };
   }
 
+  /** Whether it has ever run. */
+  get started(): boolean {
+    return this.#started;
+  }
+
   /** What has ended it, unless it lives. */
   get end(): ThreadEndedError | ThreadStartError | undefined {
     return this.#end;
@@ -84,7 +89,9 @@ export class DecodeThread implements Disposable {
   }
 
   #settle(answer: Answer): void {
-    const { resolve, reject } = this.#waiting.get(answer.number)!;
+    const waiting = this.#waiting.get(answer.number);
+    if (!waiting) return; // the end has come before it
+    const { resolve, reject } = waiting;
     this.#waiting.delete(answer.number);
     if ("decoded" in answer) resolve(answer.decoded);
     else if ("file" in answer) {
@@ -98,7 +105,7 @@ export class DecodeThread implements Disposable {
     const end = this.#started
       ? new ThreadEndedError(`a thread that decodes images ended: ${reason}`)
       : new ThreadStartError(`threads that decode images cannot start: ${reason}`);
-    this.#end = end;
+    this.#end ??= end;
     for (const { reject } of this.#waiting.values()) reject(end);
     this.#waiting.clear();
   }

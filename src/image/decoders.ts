@@ -13,6 +13,7 @@ import { release } from "./release.ts";
 export class Decoders implements Disposable {
   readonly #preprocessing: Preprocessing;
   readonly #threads: DecodeThread[];
+  #started = false;
   /** The one that has a single image in it. */
   #apart: DecodeThread | undefined;
   #lastApart: Promise<unknown> = Promise.resolve();
@@ -55,9 +56,13 @@ export class Decoders implements Disposable {
   /** A worker has its next image before it has done the last: it need not wait for this thread. */
   #leastBusy(): DecodeThread {
     const threads = this.#threads;
-    // one that could not start would not do so now
-    const ended = threads.findIndex(({ end }) => end instanceof ThreadEndedError);
-    if (ended >= 0) threads[ended] = new DecodeThread();
+    this.#started ||= threads.some(({ started }) => started);
+    // where none has ever started, none would now
+    const ended = this.#started ? threads.findIndex(({ end }) => end) : -1;
+    if (ended >= 0) {
+      threads[ended][Symbol.dispose]();
+      threads[ended] = new DecodeThread();
+    }
     return threads.reduce((a, b) => b.load < a.load ? b : a);
   }
 

@@ -102,7 +102,7 @@ async function valuesOf(layer: Layer): Promise<Record<string, Float32Array>> {
   const values: Record<string, Float32Array> = {};
   for (const [name, { tensor, backend }] of Object.entries(layer.parameters)) {
     if (!tensor) {
-      const state = backend ? "int8" : "empty";
+      const state = backend ? "rounded to fewer bits" : "empty";
       throw new ArgumentError("foldBatchNorm", `${layer.type}.${name}`, state, "f32 values");
     }
     values[name] = await tensor.read();

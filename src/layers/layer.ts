@@ -209,7 +209,7 @@ export abstract class Layer implements Disposable {
    * those it has now, whose float32 values are given back, and those that are loaded later. It cannot
    * be trained any more. In the state dict they keep their names; their values are `quantized`.
    *
-   * @throws {PembrokeError} In training mode.
+   * @throws {PembrokeError} In training mode, or when they are held in float16.
    */
   quantize(): this {
     if (this.training) {

@@ -11,7 +11,7 @@ import type { Tensor } from "../tensor.ts";
 import { Parameter } from "./layer.ts";
 import { type Precision, precisions } from "./precision.ts";
 
-/** Rows that are rounded at a time, on their way from a file: a panel of the int8 kernel. */
+/** Rows that are rounded at a time, on their way from a file: a panel of the int8 kernel, and even. */
 const ROWS = 8;
 
 /**
@@ -76,15 +76,13 @@ export class LinearWeight extends Parameter {
   override write(values: Float32Array, offset = 0): void {
     const rounded = this.#quantized ?? this.#half;
     if (!rounded) return super.write(values, offset);
-    const { backend } = rounded, [outF, inF] = this.shape;
+    const { backend } = rounded, [outF, inF] = this.shape, all = outF * inF;
     if (offset === 0) this.#stopWaiting();
     this.#waiting ??= { rows: backend.empty([Math.min(ROWS, outF), inF]), written: 0 };
     const { rows, written } = this.#waiting;
-    if (offset !== written || offset + values.length > outF * inF) {
-      const range = `${offset} … ${offset + values.length}`;
-      const takes = `from ${written} on, of ${
-        outF * inF
-      }: ${this.#precision} weights are written in order`;
+    if (offset !== written || offset + values.length > all) {
+      const range = `${offset} … ${offset + values.length}`, precision = this.#precision;
+      const takes = `from ${written} on, of ${all}: ${precision} weights are written in order`;
       throw new ArgumentError("write", "the range", range, takes);
     }
     for (let at = 0; at < values.length;) {
@@ -95,7 +93,7 @@ export class LinearWeight extends Parameter {
       this.#waiting.written += piece.length;
       this.#roundWhole(rows, start - inPanel);
     }
-    if (this.#waiting.written === outF * inF) this.#stopWaiting();
+    if (this.#waiting.written === all) this.#stopWaiting();
   }
 
   /** Rounds the values to 8 bits, now if there are any, and whatever is loaded later. */

@@ -76,7 +76,7 @@ function giveBack(model: Layer): void {
   for (const [, layer] of model.leaves()) layer.dispose();
 }
 
-/** How a network holds the weights of a file if nobody says: as the file does. */
+/** How a network holds the weights of a file if nobody says: int8 if the file does, else f32. */
 export function storedPrecision({ entries }: WeightsFile): Precision {
   const fullyConnected = [...entries.values()].filter(({ shape }) => shape.length === 2);
   return fullyConnected.some(({ quantized }) => quantized) ? "int8" : "f32";

@@ -15,7 +15,10 @@ import { Refusal } from "./refusal.ts";
 export interface PhotoClassifier {
   /** What answers call it. */
   readonly type: string;
-  /** The most probable classes of a photo: of its pixels, or of what was made of them for a network. */
+  /**
+   * The most probable classes of a photo: of its pixels, or of what was made of them for a network.
+   * Neither is there any more once they are told.
+   */
   classify(
     photo: RgbImage | Float32Array,
     options: { readonly topK: number },
@@ -28,7 +31,7 @@ export interface DecodedPhoto {
   readonly width: number;
   /** Its height. */
   readonly height: number;
-  /** What the classifier takes. */
+  /** What the classifier takes; the handler's from then on, which empties it at the end. */
   readonly input: RgbImage | Float32Array;
   /** Damage that did not prevent decoding, a line each. */
   readonly warnings: readonly string[];

@@ -146,9 +146,7 @@ testWithAdapter(
     assertThrows(() => layer.quantize(), PembrokeError, "the weights are f16 already");
     const narrow = { channels: [4, 4, 4, 4, 4], hiddenFeatures: 8 } as const;
     using model = new AlexNet({ ...narrow, precision: "f16" }).init(backend, { seed: 0 });
-    const { weight } = model.children.get("classifier.6")?.parameters ?? {};
     const [, last] = [...model.stateDict()].findLast(([name]) => name.endsWith("weight"))!;
-    assert(weight === undefined || weight === last);
     last.write(new Float32Array(8000).fill(NaN));
     const photo = { width: 8, height: 8, data: new Uint8Array(192) };
     await assertRejects(() => model.classify(photo), PembrokeError, "classifier.6.weight");

@@ -1,7 +1,7 @@
 import { FileError, TooLargeError } from "../../src/errors.ts";
 import { decodeImage } from "../../src/image/decode.ts";
 import { assert, assertAllClose, assertEquals, assertRejects } from "../assert.ts";
-import { bytesAt, concat, type Place, readCases, readImage } from "./fixtures.ts";
+import { bytesAt, concat, countStarts, type Place, readCases, readImage } from "./fixtures.ts";
 
 interface DecodeCase {
   file: string;
@@ -72,19 +72,6 @@ Deno.test("decodeImage() decodes with compiled codecs that the caller brings", a
     assertEquals(await decodeImage(bytes, { codecs: { jpeg, webp } }), await decodeImage(bytes));
   }
 });
-
-/** Counts the codecs that are started until it is disposed of. */
-function countStarts(): Disposable & { starts: number } {
-  const { Instance } = WebAssembly;
-  const count = { starts: 0, [Symbol.dispose]: () => void (WebAssembly.Instance = Instance) };
-  WebAssembly.Instance = class extends Instance {
-    constructor(module: WebAssembly.Module, imports?: WebAssembly.Imports) {
-      super(module, imports);
-      count.starts++;
-    }
-  };
-  return count;
-}
 
 Deno.test("decodeImage() keeps a codec, as new for each picture", async () => {
   // @ts-types="../../src/image/codecs/wasm_module.d.ts"

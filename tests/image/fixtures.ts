@@ -45,3 +45,21 @@ export function hugePng(): Uint8Array<ArrayBuffer> {
 export function uint32(value: number): number[] {
   return [value >>> 24, value >>> 16 & 255, value >>> 8 & 255, value & 255];
 }
+
+/** Counts the codecs that are started until it is disposed. */
+export function countStarts(): Disposable & { readonly starts: number } {
+  const { Instance } = WebAssembly;
+  let starts = 0;
+  WebAssembly.Instance = class extends Instance {
+    constructor(module: WebAssembly.Module, imports?: WebAssembly.Imports) {
+      super(module, imports);
+      starts++;
+    }
+  };
+  return {
+    get starts() {
+      return starts;
+    },
+    [Symbol.dispose]: () => void (WebAssembly.Instance = Instance),
+  };
+}

@@ -3,7 +3,7 @@
 import { FileError } from "../../src/errors.ts";
 import { decodeImage } from "../../src/image/decode.ts";
 import { assert, assertEquals } from "../assert.ts";
-import { concat, readImage } from "./fixtures.ts";
+import { concat, countStarts, readImage } from "./fixtures.ts";
 
 const jpegs = ["baseline-444.jpg", "baseline-420.jpg", "progressive.jpg", "restart.jpg"];
 const webps = ["lossy.webp", "lossy-alpha.webp", "lossless.webp", "lossless-alpha.webp"];
@@ -34,24 +34,6 @@ function* damaged(bytes: Uint8Array): Generator<[kind: string, Uint8Array]> {
       yield [kind, changed];
     }
   }
-}
-
-/** Counts the codecs that are started until it is disposed. */
-function countStarts(): Disposable & { readonly starts: number } {
-  const { Instance } = WebAssembly;
-  let starts = 0;
-  WebAssembly.Instance = class extends Instance {
-    constructor(module: WebAssembly.Module, imports?: WebAssembly.Imports) {
-      super(module, imports);
-      starts++;
-    }
-  };
-  return {
-    get starts() {
-      return starts;
-    },
-    [Symbol.dispose]: () => void (WebAssembly.Instance = Instance),
-  };
 }
 
 for (const [format, files] of [["JPEG", jpegs], ["WebP", webps]] as const) {

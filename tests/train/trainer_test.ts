@@ -124,7 +124,7 @@ for (const [name, make] of Object.entries(optimizers)) {
   );
 }
 
-testOnEveryBackend("thousands of steps leave memory where it was", async (backend) => {
+testOnEveryBackend("many steps leave memory where it was", async (backend) => {
   using model = new Sequential([
     new Conv2d(1, 2, 3),
     new ReLU(),
