@@ -21,6 +21,7 @@ import * as dense from "./shaders/linear.ts";
 import * as norm from "./shaders/norm.ts";
 import * as pool from "./shaders/pool.ts";
 import * as axis from "./shaders/rows.ts";
+import { windowConstants } from "./shaders/window.ts";
 
 /** Samples up to which a fully connected layer is computed as products with vectors. */
 const FEW_SAMPLES = 16;
@@ -82,10 +83,10 @@ export abstract class GpuForward extends GpuMemory {
 
   maxPool2d(y: Tensor, indices: Tensor<Int32Array> | null, x: Tensor, g: Pool2dGeometry): void {
     const operands = { y: this.out(y), x: this.at(x) };
-    if (indices === null) return this.#pool(pool.maxPool2d, operands, g, pool.constantsOf(g));
+    if (indices === null) return this.#pool(pool.maxPool2d, operands, g, windowConstants(g));
     const both = { ...operands, indices: this.out(indices, "i32") };
     this.noteIndices(indices, g.h * g.w - 1);
-    this.#pool(pool.maxPool2dWithIndices, both, g, pool.constantsOf(g));
+    this.#pool(pool.maxPool2dWithIndices, both, g, windowConstants(g));
   }
 
   avgPool2d(
@@ -96,7 +97,7 @@ export abstract class GpuForward extends GpuMemory {
     divisor: number | null,
   ): void {
     this.#pool(pool.avgPool2d, { y: this.out(y), x: this.at(x) }, g, {
-      ...pool.constantsOf(g),
+      ...windowConstants(g),
       PADDED: countIncludePad,
       DIVISOR: divisor ?? 0,
     });

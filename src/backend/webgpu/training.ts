@@ -20,9 +20,9 @@ import { product, stretches } from "./shaders/gemm.ts";
 import * as dense from "./shaders/linear_backward.ts";
 import * as losses from "./shaders/loss.ts";
 import * as norm from "./shaders/norm.ts";
-import * as poolForward from "./shaders/pool.ts";
 import * as pool from "./shaders/pool_backward.ts";
 import * as axis from "./shaders/rows.ts";
+import { windowConstants } from "./shaders/window.ts";
 
 /** Elements whose squares are added up in float32. */
 const STRETCH = 256;
@@ -125,7 +125,7 @@ export abstract class GpuTraining extends GpuQuantized {
       planes: g.n * g.c,
       written: g.h * g.w,
       read: g.oh * g.ow,
-    }, { ...poolForward.constantsOf(g), PADDED: countIncludePad, DIVISOR: divisor ?? 0 });
+    }, { ...windowConstants(g), PADDED: countIncludePad, DIVISOR: divisor ?? 0 });
   }
 
   adaptiveAvgPool2dBackward(dx: Tensor, dy: Tensor, g: AdaptiveGeometry): void {

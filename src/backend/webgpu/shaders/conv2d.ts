@@ -10,6 +10,7 @@ import type { Conv2dGeometry } from "../../geometry.ts";
 import type { Constants, Shader } from "../shader.ts";
 import { each } from "./elementwise.ts";
 import { DEPTH, TILE_ROWS, tiled } from "./gemm.ts";
+import { windowConstants } from "./window.ts";
 
 /** y = relu?(x ⋆ packed + bias); packed is vec4f, [GROUPS, K to whole tiles, M to whole tiles]. */
 export const conv2d = tiled(
@@ -90,22 +91,5 @@ const OUTSIDE = -(2 ** 30);
 
 /** A convolution's sizes under their names. */
 export function constantsOf(g: Conv2dGeometry): Constants {
-  return {
-    OUTSIDE,
-    IN_C: g.inC,
-    OUT_C: g.outC,
-    GROUPS: g.groups,
-    H: g.h,
-    W: g.w,
-    OH: g.oh,
-    OW: g.ow,
-    KH: g.kh,
-    KW: g.kw,
-    STRIDE_H: g.strideH,
-    STRIDE_W: g.strideW,
-    TOP: g.top,
-    LEFT: g.left,
-    DILATION_H: g.dilationH,
-    DILATION_W: g.dilationW,
-  };
+  return { ...windowConstants(g), OUTSIDE, IN_C: g.inC, OUT_C: g.outC, GROUPS: g.groups };
 }

@@ -4,8 +4,7 @@
  * @module
  */
 
-import type { Pool2dGeometry } from "../../geometry.ts";
-import type { Constants, Shader } from "../shader.ts";
+import type { Shader } from "../shader.ts";
 import { each } from "./elementwise.ts";
 import { special } from "./special.ts";
 
@@ -126,23 +125,3 @@ export const adaptiveAvgPool2d: Shader = each(
 `,
   adaptive,
 );
-
-/** A pooling's sizes under their names. */
-export function constantsOf(g: Pool2dGeometry): Constants {
-  return {
-    H: g.h,
-    W: g.w,
-    OH: g.oh,
-    OW: g.ow,
-    KH: g.kh,
-    KW: g.kw,
-    STRIDE_H: g.strideH,
-    STRIDE_W: g.strideW,
-    TOP: g.top,
-    LEFT: g.left,
-    BOTTOM: g.bottom,
-    RIGHT: g.right,
-    DILATION_H: g.dilationH,
-    DILATION_W: g.dilationW,
-  };
-}
