@@ -6,7 +6,7 @@ import { AlexNet } from "../../src/models/mod.ts";
 import * as ops from "../../src/ops/mod.ts";
 import { arrayDataset, evaluate, SGD, Trainer } from "../../src/train/mod.ts";
 import { assert, assertAllClose, assertEquals, assertRejects, assertThrows } from "../assert.ts";
-import { testWithAdapter } from "../webgpu.ts";
+import { testWhetherWebGpuRuns, testWithAdapter } from "../webgpu.ts";
 import { Draw, largest, upload } from "./harness.ts";
 
 /** A backend, and the device that it computes on. */
@@ -69,6 +69,8 @@ function withGpuFiles(run: () => Promise<void>): Promise<void> {
     statSync(String(path).startsWith("/dev/") ? "/dev/null" : path);
   return replacing(Deno, "statSync", look, run);
 }
+
+testWhetherWebGpuRuns();
 
 testWithAdapter("the second forward pass makes nothing anew, and submits once", async () => {
   using backend = await WebGpuBackend.create({ software: true });
