@@ -3,14 +3,14 @@
 import { FileError } from "../../errors.ts";
 import type { DecodeContext } from "../formats/format.ts";
 import type { RgbImage } from "../pixels.ts";
+import { jpegGlue } from "./glue.js";
 import { runCodec } from "./jsquash.ts";
 
 /** Decodes a grey, YCbCr or RGB JPEG; its orientation is left as it is. */
 export async function decodeJpeg(bytes: Uint8Array, context: DecodeContext): Promise<RgbImage> {
   const { image, printed } = await runCodec({
     format: "JPEG",
-    loadFactory: () => import("npm:@jsquash/jpeg@1.6.0/codec/dec/mozjpeg_dec.js"),
-    // @ts-types="./wasm_module.d.ts"
+    loadFactory: jpegGlue,
     loadModule: () => import("./jpeg_wasm.js"),
     module: context.codecs.jpeg,
     reuse: context.reuse,

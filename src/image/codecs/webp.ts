@@ -2,14 +2,14 @@
 
 import type { DecodeContext } from "../formats/format.ts";
 import type { RgbImage } from "../pixels.ts";
+import { webpGlue } from "./glue.js";
 import { runCodec } from "./jsquash.ts";
 
 /** Decodes a still WebP, lossy or lossless. */
 export async function decodeWebp(bytes: Uint8Array, context: DecodeContext): Promise<RgbImage> {
   const { image } = await runCodec({
     format: "WebP",
-    loadFactory: () => import("npm:@jsquash/webp@1.5.0/codec/dec/webp_dec.js"),
-    // @ts-types="./wasm_module.d.ts"
+    loadFactory: webpGlue,
     loadModule: () => import("./webp_wasm.js"),
     module: context.codecs.webp,
     reuse: context.reuse,

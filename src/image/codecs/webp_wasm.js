@@ -1,3 +1,4 @@
+// @ts-self-types="./wasm_module.d.ts"
 // Why this is JavaScript: see jpeg_wasm.js.
 import source module from "npm:@jsquash/webp@1.5.0/codec/dec/webp_dec.wasm";
 
