@@ -29,6 +29,12 @@ export * from "./src/random.ts";
 export { type Shape, type Storage, Tensor, type Values } from "./src/tensor.ts";
 export * from "./src/train/mod.ts";
 export * from "./src/weights/mod.ts";
+export {
+  type CodecModules,
+  decodeImage,
+  type DecodeOptions,
+  type Decoder,
+} from "./src/image/decode.ts";
 export { fromRgba, type RgbaImage, type RgbImage } from "./src/image/pixels.ts";
 export {
   caffePreprocessing,
@@ -37,5 +43,4 @@ export {
   preprocess,
   type Preprocessing,
 } from "./src/image/preprocess.ts";
-export { type CodecModules, decodeImage, type DecodeOptions } from "./src/image/decode.ts";
 export type { Interpolation } from "./src/image/resize.ts";

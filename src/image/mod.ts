@@ -20,7 +20,7 @@
  * @module
  */
 
-export { type CodecModules, decodeImage, type DecodeOptions } from "./decode.ts";
+export { type CodecModules, decodeImage, type DecodeOptions, type Decoder } from "./decode.ts";
 export { fromRgba, type RgbaImage, type RgbImage } from "./pixels.ts";
 export {
   caffePreprocessing,

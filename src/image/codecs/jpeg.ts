@@ -7,12 +7,16 @@ import { jpegGlue } from "./glue.js";
 import { runCodec } from "./jsquash.ts";
 
 /** Decodes a grey, YCbCr or RGB JPEG; its orientation is left as it is. */
-export async function decodeJpeg(bytes: Uint8Array, context: DecodeContext): Promise<RgbImage> {
+export async function decodeJpeg(
+  bytes: Uint8Array,
+  context: DecodeContext,
+  module?: WebAssembly.Module,
+): Promise<RgbImage> {
   const { image, printed } = await runCodec({
     format: "JPEG",
     loadFactory: jpegGlue,
     loadModule: () => import("./jpeg_wasm.js"),
-    module: context.codecs.jpeg,
+    module,
     reuse: context.reuse,
     bytes,
     options: [false], // preserveOrientation: it would turn the picture, and so do we

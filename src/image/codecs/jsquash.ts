@@ -100,7 +100,8 @@ function notLoaded(format: string, error: { readonly code?: unknown }): string {
     : [];
   if (!missing) return `the ${format} codec cannot be loaded: ${reason}`;
   return `the ${format} codec is not among this project's packages; run "deno add ${missing}", ` +
-    `or put "nodeModulesDir": "auto" into deno.json; PNG and pixels (fromRgba) work without it`;
+    `or put "nodeModulesDir": "auto" into deno.json; PNG, pixels (fromRgba) and a decoder of your ` +
+    `own (the option "codecs") work without it`;
 }
 
 /** What the codecs return pixels in; without pages, a runtime need not have it. */

@@ -6,12 +6,16 @@ import { webpGlue } from "./glue.js";
 import { runCodec } from "./jsquash.ts";
 
 /** Decodes a still WebP, lossy or lossless. */
-export async function decodeWebp(bytes: Uint8Array, context: DecodeContext): Promise<RgbImage> {
+export async function decodeWebp(
+  bytes: Uint8Array,
+  context: DecodeContext,
+  module?: WebAssembly.Module,
+): Promise<RgbImage> {
   const { image } = await runCodec({
     format: "WebP",
     loadFactory: webpGlue,
     loadModule: () => import("./webp_wasm.js"),
-    module: context.codecs.webp,
+    module,
     reuse: context.reuse,
     bytes,
     name: context.name,
