@@ -2,7 +2,9 @@
  * Images in and tensors out: decoding, resizing and normalising as PyTorch's torchvision does.
  *
  * Importing this loads no codec; {@linkcode decodeImage} loads the one it needs. Programs that bring
- * their own pixels call {@linkcode fromRgba} and {@linkcode preprocess}, and never load any.
+ * their own pixels call {@linkcode fromRgba} and {@linkcode preprocess}, and never load any. `mod.ts`
+ * exports the same function; but only of a program that imports this module does `deno cache` fetch
+ * the codecs ahead, and `deno compile` carry them.
  *
  * Deno and current browsers find the codecs by themselves. Where WebAssembly has to be compiled
  * ahead, as on Cloudflare Workers, import the two files as modules and pass them:
@@ -19,6 +21,8 @@
  *
  * @module
  */
+
+import "./codecs/ahead.js";
 
 export { type CodecModules, decodeImage, type DecodeOptions, type Decoder } from "./decode.ts";
 export { fromRgba, type RgbaImage, type RgbImage } from "./pixels.ts";

@@ -3,7 +3,6 @@
 import { FileError } from "../../errors.ts";
 import type { DecodeContext } from "../formats/format.ts";
 import type { RgbImage } from "../pixels.ts";
-import { jpegGlue } from "./glue.js";
 import { runCodec } from "./jsquash.ts";
 
 /** Decodes a grey, YCbCr or RGB JPEG; its orientation is left as it is. */
@@ -14,7 +13,8 @@ export async function decodeJpeg(
 ): Promise<RgbImage> {
   const { image, printed } = await runCodec({
     format: "JPEG",
-    loadFactory: jpegGlue,
+    // "as string" hides the name from Deno: see ahead.js
+    loadFactory: () => import("npm:@jsquash/jpeg@1.6.0/codec/dec/mozjpeg_dec.js" as string),
     loadModule: () => import("./jpeg_wasm.js"),
     module,
     reuse: context.reuse,

@@ -90,8 +90,8 @@ export async function runCodec(job: Job): Promise<{ image: RgbImage; printed: st
 }
 
 /**
- * Why there is no codec. In a Deno project that installs its packages by itself (it has a
- * package.json, or "nodeModulesDir" is "manual") the package may not be among them.
+ * Why there is no codec. Deno takes packages from node_modules alone where a project has a
+ * package.json, or says "nodeModulesDir": "manual".
  */
 function notLoaded(format: string, error: { readonly code?: unknown }): string {
   const reason = reasonOf(error);

@@ -2,7 +2,6 @@
 
 import type { DecodeContext } from "../formats/format.ts";
 import type { RgbImage } from "../pixels.ts";
-import { webpGlue } from "./glue.js";
 import { runCodec } from "./jsquash.ts";
 
 /** Decodes a still WebP, lossy or lossless. */
@@ -13,7 +12,8 @@ export async function decodeWebp(
 ): Promise<RgbImage> {
   const { image } = await runCodec({
     format: "WebP",
-    loadFactory: webpGlue,
+    // "as string" hides the name from Deno: see ahead.js
+    loadFactory: () => import("npm:@jsquash/webp@1.5.0/codec/dec/webp_dec.js" as string),
     loadModule: () => import("./webp_wasm.js"),
     module,
     reuse: context.reuse,
