@@ -16,6 +16,16 @@
  * console.log(y.shape, await y.read());
  * ```
  *
+ * @example A photo
+ * ```ts
+ * import { AlexNet, decodeImage } from "./mod.ts";
+ *
+ * using model = await AlexNet.load();
+ * const image = await decodeImage(await Deno.readFile("tests/photos/coffee.jpg"));
+ * const [best] = await model.classify(image);
+ * console.log(best.label); // espresso
+ * ```
+ *
  * @module
  */
 

@@ -35,7 +35,7 @@ Deno.test("mod.ts leads to nothing outside this repository", async () => {
   assertEquals(await outside("mod.ts"), { modules: [], fixed: [], dynamic: [] });
 });
 
-Deno.test("the entry ./image names the codecs, for deno cache and deno compile", async () => {
+Deno.test("the entry ./image names the codecs, for deno cache", async () => {
   const { modules, fixed, dynamic } = await outside("src/image/mod.ts");
   assertEquals(fixed, []);
   assertEquals(dynamic.map((name) => codecs.exec(name)?.[1]), ["jpeg", "webp"]);

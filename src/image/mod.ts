@@ -3,8 +3,8 @@
  *
  * Importing this loads no codec; {@linkcode decodeImage} loads the one it needs. Programs that bring
  * their own pixels call {@linkcode fromRgba} and {@linkcode preprocess}, and never load any. `mod.ts`
- * exports the same function; but only of a program that imports this module does `deno cache` fetch
- * the codecs ahead, and `deno compile` carry them.
+ * exports the same function; for a program that imports this module, `deno cache` fetches the codecs
+ * ahead.
  *
  * Deno and current browsers find the codecs by themselves. Where WebAssembly has to be compiled
  * ahead, as on Cloudflare Workers, import the two files as modules and pass them:

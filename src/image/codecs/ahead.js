@@ -1,6 +1,6 @@
 // @ts-self-types="./ahead.d.ts"
 // Nobody calls this. Deno reads here which packages there may be, so that `deno cache` fetches them and
-// `deno compile` carries them. The modules that use them hide their names: a program that imports
+// a server may run without a network. The modules that use them hide their names: a program that imports
 // mod.ts must start where there are no such packages, and download none before the first image.
 // JavaScript, because Deno also looks for the packages in TypeScript when it checks types.
 
