@@ -7,6 +7,7 @@
 
 import { ArgumentError } from "../errors.ts";
 import { checkPixels, checkSize, type RgbImage } from "./pixels.ts";
+import { release } from "./release.ts";
 import { checkInterpolation, type Interpolation, resizeWindow, shorterSideTo } from "./resize.ts";
 
 /** What happens to an image before a network sees it. */
@@ -121,6 +122,7 @@ export function preprocess(
     const plane = channels === "rgb" ? c : 2 - c;
     for (let i = 0; i < area; i++) tensor[plane * area + i] = values[data[i * 3 + c]];
   }
+  release(data);
   return tensor;
 }
 
@@ -166,6 +168,7 @@ function resizeAndCrop(
       ((y + row) * size + x) * 3,
     );
   }
+  release(inner.data);
   return { width: size, height: size, data };
 }
 

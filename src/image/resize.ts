@@ -11,6 +11,7 @@
 
 import { ArgumentError } from "../errors.ts";
 import { checkPixels, checkSize, type RgbImage } from "./pixels.ts";
+import { release } from "./release.ts";
 
 /** A filter: bicubic keeps more of an image's sharpness. */
 export type Interpolation = "bilinear" | "bicubic";
@@ -128,11 +129,9 @@ export function resizeWindow(
   const last = window.height - 1;
   const from = down.first[0], to = down.first[last] + down.count[last];
   const rows = resizeRows(image, from, to, across);
-  return {
-    width: window.width,
-    height: window.height,
-    data: resizeColumns(rows, window.width * 3, from, down),
-  };
+  const data = resizeColumns(rows, window.width * 3, from, down);
+  release(rows);
+  return { width: window.width, height: window.height, data };
 }
 
 /** A copy of the pixels inside a window. */
