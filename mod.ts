@@ -37,4 +37,5 @@ export {
   preprocess,
   type Preprocessing,
 } from "./src/image/preprocess.ts";
+export { type CodecModules, decodeImage, type DecodeOptions } from "./src/image/decode.ts";
 export type { Interpolation } from "./src/image/resize.ts";

@@ -85,8 +85,15 @@ export async function packageFolder(name: string): Promise<string> {
   throw new Error(`${name} is not among what cli.ts imports from npm`);
 }
 
+/** Asked for once: Deno takes half a second. */
+let asked: ReturnType<typeof askGraph> | undefined;
+
 /** What Deno knows of all that users can import. */
-async function graph(): Promise<{ npmPackages: Record<string, { localPath: string }> }> {
+function graph() {
+  return asked ??= askGraph();
+}
+
+async function askGraph(): Promise<{ npmPackages: Record<string, { localPath: string }> }> {
   const args = ["info", "--json", "cli.ts"], cwd = new URL("../", import.meta.url);
   const { stdout } = await new Deno.Command(Deno.execPath(), { args, cwd }).output();
   return JSON.parse(new TextDecoder().decode(stdout));
@@ -96,4 +103,10 @@ async function graph(): Promise<{ npmPackages: Record<string, { localPath: strin
 export const noKernels = [
   /\bgenerated[/\\](relaxed|simd)(_threads)?\.ts$/,
   () => 'export default "";',
+] as const;
+
+/** Leaves the binaries of the image codecs out of a bundle: the caller brings them, too. */
+export const noCodecs = [
+  /\bcodecs[/\\]\w+_wasm\.js$/,
+  () => `throw new Error("pass it, compiled, in the option \`codecs\`"); export default undefined;`,
 ] as const;

@@ -9,13 +9,11 @@
 
 import { resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { bundle, noKernels, packageFolder } from "./bundle.ts";
+import { bundle, noCodecs, noKernels, packageFolder } from "./bundle.ts";
 
 const root = new URL("../", import.meta.url);
 const folder = pathToFileURL(`${resolve(Deno.args[0] ?? "dist/edge")}/`);
 
-/** Codecs are passed by the example; how Deno finds them is nothing for others. */
-const noCodecs = [/\bcodecs[/\\]\w+_wasm\.js$/, () => "export default undefined;"] as const;
 const beside = (path: string) => path.replace(/.*\//, "./");
 const weightsBeside = [/\.safetensors$/, beside] as const;
 const wasmBeside = [/\.wasm(\?module)?$/, beside] as const;
