@@ -123,6 +123,7 @@ export class AlexNet extends Classifier {
    * @param options Where the weights come from and what computes; `classes` and `preprocessing` go
    * before what the file says, `precision` before how it holds the fully connected weights.
    * @throws {FileError} When the file cannot be read or is not for this model.
+   * @throws {ArgumentError} When `weights` is nothing that weights come from.
    *
    * @example
    * ```ts
@@ -138,7 +139,7 @@ export class AlexNet extends Classifier {
    */
   static async load(options: AlexNetLoadOptions = {}): Promise<Classifier> {
     const { backend, weights = bundledWeights(), signal } = options;
-    using file = await openInput(weights, signal);
+    using file = await openInput(weights, signal, "AlexNet.load");
     const model = networkFor(file, options);
     if (backend) {
       await fill(model, backend, file, options);

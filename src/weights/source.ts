@@ -4,7 +4,8 @@
  * @module
  */
 
-import { FileError } from "../errors.ts";
+import { ArgumentError, FileError } from "../errors.ts";
+import { asBytes, isBlob, kindOf } from "../kinds.ts";
 
 /** Bytes that can be read from anywhere: a file, memory, a Blob. */
 export interface ByteSource {
@@ -32,6 +33,7 @@ export const unknownSize = 2 ** 32;
  *
  * @param bytes The whole file.
  * @param name What error messages call it.
+ * @throws {ArgumentError} When they are no bytes.
  *
  * @example
  * ```ts
@@ -42,17 +44,27 @@ export const unknownSize = 2 ** 32;
  * await source.read(2, last); // last is [3]
  * ```
  */
-export function bytesSource(bytes: Uint8Array, name = "weights"): ByteSource {
+export function bytesSource(bytes: Uint8Array | ArrayBufferLike, name = "weights"): ByteSource {
+  const all = asBytes(bytes);
+  if (!all) {
+    throw new ArgumentError("bytesSource", "bytes", bytes, "a Uint8Array or an ArrayBuffer");
+  }
   return {
     name,
-    size: bytes.length,
+    size: all.length,
     // deno-lint-ignore require-await -- async, so that an error rejects instead of being thrown
     async read(offset, into) {
       checkRange(this, offset, into.length);
-      into.set(bytes.subarray(offset, offset + into.length));
+      into.set(all.subarray(offset, offset + into.length));
     },
     close() {},
   };
+}
+
+/** Whether a value has what a source needs. */
+export function isSource(value: unknown): value is ByteSource {
+  const { read, close, size } = (value ?? {}) as Partial<ByteSource>;
+  return typeof read === "function" && typeof close === "function" && typeof size === "number";
 }
 
 /**
@@ -60,6 +72,7 @@ export function bytesSource(bytes: Uint8Array, name = "weights"): ByteSource {
  *
  * @param blob The whole file.
  * @param name What error messages call it; a `File` brings its own.
+ * @throws {ArgumentError} When it is no Blob.
  *
  * @example
  * ```ts
@@ -71,8 +84,9 @@ export function bytesSource(bytes: Uint8Array, name = "weights"): ByteSource {
  */
 export function blobSource(
   blob: Blob,
-  name: string = blob instanceof File ? blob.name : "weights",
+  name: string = kindOf(blob) === "File" ? (blob as File).name : "weights",
 ): ByteSource {
+  if (!isBlob(blob)) throw new ArgumentError("blobSource", "blob", blob, "a Blob or a File");
   return {
     name,
     size: blob.size,
