@@ -23,7 +23,7 @@ import {
 import type { WeightsFile } from "../weights/mod.ts";
 import { OnnxFile } from "../weights/onnx.ts";
 import { AlexNetTiny } from "./alexnet_tiny.ts";
-import { bundledWeights } from "./bundled.ts";
+import { bundledInput } from "./bundled.ts";
 import { classesOf, Classifier, type ClassOptions } from "./classifier.ts";
 import { type Architecture, readDescription } from "./description.ts";
 import { fill, type LoadOptions, openInput, storedPrecision, type WeightsInput } from "./load.ts";
@@ -138,7 +138,7 @@ export class AlexNet extends Classifier {
    * ```
    */
   static async load(options: AlexNetLoadOptions = {}): Promise<Classifier> {
-    const { backend, weights = bundledWeights(), signal } = options;
+    const { backend, weights = await bundledInput(), signal } = options;
     using file = await openInput(weights, signal, "AlexNet.load");
     const model = networkFor(file, options);
     if (backend) {
