@@ -5,6 +5,7 @@
  */
 
 import { ArgumentError, FileError } from "../errors.ts";
+import { kindOf } from "../kinds.ts";
 import { nodeModule } from "../node.ts";
 import { type ByteSource, checkRange } from "./source.ts";
 
@@ -29,7 +30,7 @@ import { type ByteSource, checkRange } from "./source.ts";
  * ```
  */
 export async function fileSource(path: string | URL): Promise<ByteSource> {
-  if (typeof path !== "string" && !(path instanceof URL)) {
+  if (typeof path !== "string" && kindOf(path) !== "URL") {
     throw new ArgumentError("fileSource", "path", path, "a path or a file URL");
   }
   const name = String(path);
