@@ -115,7 +115,7 @@ export class AlexNet extends Classifier {
    * An AlexNet that knows something. Without weights it is the one that comes with the library:
    * {@linkcode AlexNetTiny}, which tells 200 classes apart and takes 3.4 MB, read from disk
    * (`--allow-read`) or, when the library itself was imported from a URL, fetched from there
-   * (`--allow-net`).
+   * (`--allow-net`). The npm package imports it from a module of its own.
    *
    * Weights go piece by piece from the file, or from the server's answer, to their place in the
    * backend's memory; no second copy exists at any time.
