@@ -16,6 +16,16 @@
  * console.log(y.shape, await y.read());
  * ```
  *
+ * @example A photo
+ * ```ts
+ * import { AlexNet, decodeImage } from "./mod.ts";
+ *
+ * using model = await AlexNet.load();
+ * const image = await decodeImage(await Deno.readFile("tests/photos/coffee.jpg"));
+ * const [best] = await model.classify(image);
+ * console.log(best.label); // espresso
+ * ```
+ *
  * @module
  */
 
@@ -29,6 +39,12 @@ export * from "./src/random.ts";
 export { type Shape, type Storage, Tensor, type Values } from "./src/tensor.ts";
 export * from "./src/train/mod.ts";
 export * from "./src/weights/mod.ts";
+export {
+  type CodecModules,
+  decodeImage,
+  type DecodeOptions,
+  type Decoder,
+} from "./src/image/decode.ts";
 export { fromRgba, type RgbaImage, type RgbImage } from "./src/image/pixels.ts";
 export {
   caffePreprocessing,
@@ -37,5 +53,4 @@ export {
   preprocess,
   type Preprocessing,
 } from "./src/image/preprocess.ts";
-export { type CodecModules, decodeImage, type DecodeOptions } from "./src/image/decode.ts";
 export type { Interpolation } from "./src/image/resize.ts";

@@ -21,12 +21,14 @@ export type { AdamWStep, Kernels, SgdStep } from "./backend/kernels.ts";
 export interface BackendOptions {
   /**
    * Which device computes: "wasm"; "webgpu", even where its adapter is none but the processor; or
-   * "auto", the default, a GPU where there is one and otherwise Wasm.
+   * "auto", the default, a GPU where there is one and otherwise Wasm. "auto" never takes an adapter
+   * that computes on the processor.
    */
   readonly device?: typeof devices[number];
   /**
    * Told why "auto" took Wasm: a {@linkcode DeviceLostError} if there is a GPU that failed, and
-   * another {@linkcode PembrokeError} where there is none.
+   * another {@linkcode PembrokeError} where there is none, or only an adapter that computes on the
+   * processor, which it names.
    */
   readonly onFallback?: (reason: PembrokeError) => void;
   /**

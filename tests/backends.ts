@@ -4,6 +4,7 @@ import type { Backend } from "../src/backend.ts";
 import { supportedBuilds, threadedBuilds } from "../src/backend/wasm/binary.ts";
 import { WasmBackend } from "../src/backend/wasm.ts";
 import { WebGpuBackend } from "../src/backend/webgpu.ts";
+import { assertEquals } from "./assert.ts";
 import { testWithAdapter } from "./webgpu.ts";
 
 /** A number that no loop of the kernels divides evenly. */
@@ -15,43 +16,79 @@ if (wasmBuilds.length !== 2 || wasmThreadedBuilds.length !== 2) {
   throw new Error("this engine lacks relaxed SIMD or shared memory: half would go untested");
 }
 
-/**
- * The GPU's backend, which the tests of a file take one after another until one of them disposes of
- * it or fails: a driver is slow to compile the programs for each anew.
- */
-let gpu: WebGpuBackend | undefined;
+/** What a suite does with a backend. */
+type Body = (backend: Backend) => void | Promise<void>;
 
-/** Runs a test body once on each backend, with a fresh one but on a GPU. */
-export function testOnEveryBackend(
-  name: string,
-  body: (backend: Backend) => void | Promise<void>,
-): void {
-  for (const build of wasmBuilds) {
-    Deno.test(`${name} (${build.name})`, async () => {
-      using backend = new WasmBackend(build);
-      await body(backend);
-    });
-  }
-  for (const build of wasmThreadedBuilds) {
-    Deno.test(`${name} (${build.name}, ${THREADS} threads)`, async () => {
-      using backend = await WasmBackend.withThreads(THREADS, build);
-      if (backend?.threads !== THREADS) throw new Error("not all threads started");
-      await body(backend);
-    });
-  }
-  testWithAdapter(`${name} (webgpu)`, async () => {
-    if (!gpu || !alive(gpu)) gpu = await WebGpuBackend.create({ software: true });
-    const backend = gpu;
-    try {
-      await body(backend);
-    } catch (error) {
-      backend.dispose();
-      throw error;
-    }
-  });
+/** A backend as suites know it. */
+interface Candidate {
+  readonly name: string;
+  make(): Promise<Backend>;
+  /** Whether it is slow to start, so that the tests of a file share one. */
+  readonly slow: boolean;
 }
 
-function alive(backend: Backend): boolean {
+const wasm: readonly Candidate[] = wasmBuilds.map((build) => ({
+  name: build.name,
+  make: () => Promise.resolve(new WasmBackend(build)),
+  slow: false,
+}));
+const threaded: readonly Candidate[] = wasmThreadedBuilds.map((build) => ({
+  name: `${build.name}, ${THREADS} threads`,
+  make: async () => {
+    const backend = await WasmBackend.withThreads(THREADS, build);
+    if (backend?.threads !== THREADS) throw new Error("not all threads started");
+    return backend;
+  },
+  slow: true,
+}));
+const gpu: Candidate = {
+  name: "webgpu",
+  make: () => WebGpuBackend.create({ software: true }),
+  slow: true,
+};
+
+/** Backends that wait for the file's next test. No test can tell that others had them before. */
+const waiting = new Map<Candidate, Backend>();
+
+/** How a test is run. */
+export interface SuiteOptions {
+  /** Takes a backend of its own, whose memory has never grown. */
+  readonly fresh?: boolean;
+}
+
+/** Runs a test body once on each backend. It must give back all the memory that it takes. */
+export function testOnEveryBackend(name: string, body: Body, options: SuiteOptions = {}): void {
+  for (const candidate of [...wasm, ...threaded]) {
+    Deno.test(`${name} (${candidate.name})`, () => run(candidate, body, options));
+  }
+  testWithAdapter(`${name} (${gpu.name})`, () => run(gpu, body, options));
+}
+
+/**
+ * Runs a test body on one build with threads and on the GPU: for what takes long, where other tests
+ * compare each kernel of every build.
+ */
+export function testOnFewBackends(name: string, body: Body, options: SuiteOptions = {}): void {
+  const [candidate] = threaded;
+  Deno.test(`${name} (${candidate.name})`, () => run(candidate, body, options));
+  testWithAdapter(`${name} (${gpu.name})`, () => run(gpu, body, options));
+}
+
+async function run(candidate: Candidate, body: Body, options: SuiteOptions): Promise<void> {
+  const shared = candidate.slow && !options.fresh;
+  const backend = (shared && waiting.get(candidate)) || await candidate.make();
+  waiting.delete(candidate); // until the test has passed
+  try {
+    await body(backend);
+    assertEquals(backend.bytesInUse, 0, "bytes of tensors that were not disposed of");
+    if (shared && isAlive(backend)) waiting.set(candidate, backend);
+  } finally {
+    if (waiting.get(candidate) !== backend) backend.dispose();
+  }
+}
+
+/** Whether a test has not disposed of it. */
+function isAlive(backend: Backend): boolean {
   try {
     backend.empty([1]).dispose();
     return true;

@@ -8,6 +8,7 @@
  * @module
  */
 
+import { instantiateSync } from "npm:@assemblyscript/loader@0.28.20";
 // @ts-types="./std.d.ts"
 import { encodeBase64 } from "npm:deno-std@1.4.0/encoding/base64.js";
 import { builds, compile } from "./compile.ts";
@@ -26,10 +27,14 @@ function differs(file: URL, contents: Uint8Array): boolean {
   return old.length !== contents.length || contents.some((byte, i) => byte !== old[i]);
 }
 
-/** The names of what a binary exports, for the types and to tell a foreign module. */
-function names(binary: Uint8Array): string {
-  const exports = WebAssembly.Module.exports(new WebAssembly.Module(binary.slice()));
-  const list = exports.map(({ name }) => `  "${name}",\n`).sort().join("");
+/**
+ * The names of what a binary exports, for the types and to tell a foreign module. AssemblyScript's
+ * own loader starts it, so that a binary which cannot start is never written.
+ */
+function names(binary: Uint8Array<ArrayBuffer>, shared: boolean): string {
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared });
+  const { instance } = instantiateSync(binary, { env: { memory } });
+  const list = Object.keys(instance.exports).map((name) => `  "${name}",\n`).sort().join("");
   return `// Made by \`deno task build\` from assembly/.\nexport const kernels = [\n${list}] as const;\n`;
 }
 
@@ -39,7 +44,7 @@ for (const [name, features] of Object.entries(builds)) {
   const files: [string, Uint8Array][] = [
     [`${name}.wasm`, binary],
     [`${name}.ts`, new TextEncoder().encode(carrier(binary))],
-    ["kernels.ts", new TextEncoder().encode(names(binary))],
+    ["kernels.ts", new TextEncoder().encode(names(binary, features.includes("threads")))],
   ];
   for (const [file, contents] of files) {
     const url = new URL(file, generated);

@@ -11,7 +11,7 @@ import { GpuTraining } from "./webgpu/training.ts";
 
 /** What the WebGPU backend is made of. */
 export interface WebGpuOptions {
-  /** Takes an adapter that computes on the processor, too. */
+  /** Takes a fallback adapter, too: one that computes on the processor. */
   readonly software?: boolean;
   /** The adapter; without it the one that the runtime prefers. */
   readonly adapter?: GPUAdapter;
@@ -49,8 +49,7 @@ export class WebGpuBackend extends GpuTraining implements Backend {
       // with the limits that every adapter has
       device = await adapter.requestDevice({ requiredFeatures: half ? ["shader-f16"] : [] });
     } catch (cause) {
-      const [reason] = (cause instanceof Error ? cause.message : String(cause)).split("\n");
-      throw new DeviceLostError(`${computer} gives no device (${reason})`, { cause });
+      throw new DeviceLostError(`${computer} gives no device (${reasonOf(cause)})`, { cause });
     }
     const { maxBufferSize, maxStorageBufferBindingSize } = device.limits;
     return new WebGpuBackend(`webgpu (${computer})`, device, {
@@ -63,18 +62,36 @@ export class WebGpuBackend extends GpuTraining implements Backend {
 }
 
 async function findAdapter(): Promise<GPUAdapter> {
-  const adapter = await navigator.gpu.requestAdapter({ powerPreference: "high-performance" });
+  let adapter: GPUAdapter | null;
+  try {
+    adapter = await navigator.gpu.requestAdapter({ powerPreference: "high-performance" });
+  } catch (cause) {
+    throw new PembrokeError(`webgpu: no adapter can be had (${reasonOf(cause)})`, { cause });
+  }
   if (!adapter) throw new PembrokeError("webgpu: this machine has no adapter");
   return adapter;
 }
 
-/** Older browsers say it on the adapter itself. */
-function isSoftware(adapter: GPUAdapter & { readonly isFallbackAdapter?: boolean }): boolean {
-  return adapter.info.isFallbackAdapter ?? adapter.isFallbackAdapter ?? false;
+function reasonOf(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split("\n")[0];
+}
+
+/** What an adapter may say of itself; older browsers have no `info`, and say the rest elsewhere. */
+type Told = { readonly info?: Partial<GPUAdapterInfo>; readonly isFallbackAdapter?: boolean };
+
+/** Drivers that compute on the processor: Mesa's, Google's and Microsoft's. */
+const softwareDrivers =
+  /llvmpipe|lavapipe|softpipe|swrast|swiftshader|microsoft basic render|\bwarp\b/i;
+
+/** Whether an adapter computes on the processor. Not every driver that does admits it. */
+function isSoftware({ info = {}, isFallbackAdapter = false }: Told): boolean {
+  const { description, device, vendor, architecture } = info;
+  return (info.isFallbackAdapter ?? isFallbackAdapter) ||
+    softwareDrivers.test([description, device, vendor, architecture].join(" "));
 }
 
 /** Browsers hide what might tell people apart. */
-function nameOf({ info }: GPUAdapter): string {
-  const { description, device, vendor, architecture } = info;
+function nameOf({ info = {} }: Told): string {
+  const { description, device, vendor = "", architecture = "" } = info;
   return description || device || `${vendor} ${architecture}`.trim() || "unnamed";
 }

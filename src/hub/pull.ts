@@ -15,7 +15,7 @@ import { openWeights } from "../weights/open.ts";
 import { fileSource } from "../weights/file_source.ts";
 import { lockPath, modelPath, removeUnfinished } from "./cache.ts";
 import { fetchFile, type FetchFileOptions } from "./fetch_file.ts";
-import { locked } from "./lock.ts";
+import { Lock, locked } from "./lock.ts";
 import { writeFile } from "./write_file.ts";
 
 /** What pulling takes besides the entry and the cache. */
@@ -62,13 +62,17 @@ export async function pull(
   const sha256 = (options.sha256 ?? entry.sha256).toLowerCase();
   const bytes = sha256 === entry.sha256.toLowerCase() ? entry.bytes : undefined;
   const path = modelPath(folder, entry.name, precision);
-  if (await isFrom(path, sha256)) return { path, cached: true }; // a cache may be for reading only
+  const download = `${folder}/${entry.name}-${sha256.slice(0, 16)}.part`;
+  if (await isFrom(path, sha256)) {
+    // a cache may be for reading only
+    await removeLeftover(download, lockPath(folder, entry.name)).catch(() => {});
+    return { path, cached: true };
+  }
   return await writing(folder, async () => {
     await Deno.mkdir(folder, { recursive: true });
     return await locked(lockPath(folder, entry.name), async () => {
       await removeUnfinished(folder, entry.name);
       if (await isFrom(path, sha256)) return { path, cached: true };
-      const download = `${folder}/${entry.name}-${sha256.slice(0, 16)}.part`;
       await fetchFile(url, download, { ...options, sha256, bytes });
       try {
         await convert(entry, url, sha256, download, path, precision, options);
@@ -81,6 +85,14 @@ export async function pull(
       return { path, cached: false };
     }, { onWait, signal });
   });
+}
+
+/** Deletes what a pull that was killed at its very end has left, unless another pull is under way. */
+async function removeLeftover(download: string, lock: string): Promise<void> {
+  const left = await Promise.allSettled([download, lock].map((path) => Deno.stat(path)));
+  if (left.every(({ status }) => status === "rejected")) return;
+  using taken = await Lock.take(lock);
+  if (taken) await Deno.remove(download);
 }
 
 async function convert(

@@ -10,13 +10,13 @@
 
 import { ArgumentError, FileError, TooLargeError } from "../errors.ts";
 import { kindOf } from "../kinds.ts";
-import type { CodecModules } from "./formats/format.ts";
+import type { CodecModules, Decoder } from "./formats/format.ts";
 import { recognise } from "./formats/mod.ts";
 import { applyOrientation } from "./orient.ts";
 import type { RgbImage } from "./pixels.ts";
 import { release } from "./release.ts";
 
-export type { CodecModules };
+export type { CodecModules, Decoder };
 
 /** Options of {@linkcode decodeImage}. */
 export interface DecodeOptions {
@@ -29,7 +29,7 @@ export interface DecodeOptions {
    * as a wrong patch. Default: nothing happens.
    */
   readonly onWarning?: (message: string) => void;
-  /** Compiled codecs, where the runtime cannot load them by itself. */
+  /** Compiled codecs or decoders of one's own, where the runtime cannot load codecs by itself. */
   readonly codecs?: CodecModules;
   /**
    * Keep a codec for the next picture as it is instead of making it as new, which costs as much as
@@ -50,7 +50,9 @@ const DEFAULT_MAX_PIXELS = 64_000_000;
  * Alpha is dropped, not blended. Colour profiles are ignored.
  *
  * The format is recognised from the bytes. JPEG and WebP are decoded by a WebAssembly codec that is
- * loaded when the first such image comes; PNG needs none. GIF, BMP, animated WebP and JPEGs in CMYK
+ * loaded when the first such image comes; PNG needs none. Deno loads it from npm: a project with a
+ * package.json, or with `"nodeModulesDir": "manual"`, must have `@jsquash/jpeg` or `@jsquash/webp`
+ * among its packages, and the error says how to add it. GIF, BMP, animated WebP and JPEGs in CMYK
  * are left to the runtime's `createImageBitmap`; their colours may differ from Pillow's by a few
  * levels, and where the runtime has none they are refused. In Deno nothing of this asks for a
  * permission.

@@ -2,7 +2,9 @@
  * Images in and tensors out: decoding, resizing and normalising as PyTorch's torchvision does.
  *
  * Importing this loads no codec; {@linkcode decodeImage} loads the one it needs. Programs that bring
- * their own pixels call {@linkcode fromRgba} and {@linkcode preprocess}, and never load any.
+ * their own pixels call {@linkcode fromRgba} and {@linkcode preprocess}, and never load any. `mod.ts`
+ * exports the same function; for a program that imports this module, `deno cache` fetches the codecs
+ * ahead.
  *
  * Deno and current browsers find the codecs by themselves. Where WebAssembly has to be compiled
  * ahead, as on Cloudflare Workers, import the two files as modules and pass them:
@@ -20,7 +22,9 @@
  * @module
  */
 
-export { type CodecModules, decodeImage, type DecodeOptions } from "./decode.ts";
+import "./codecs/ahead.js";
+
+export { type CodecModules, decodeImage, type DecodeOptions, type Decoder } from "./decode.ts";
 export { fromRgba, type RgbaImage, type RgbImage } from "./pixels.ts";
 export {
   caffePreprocessing,

@@ -48,6 +48,7 @@ testOnEveryBackend("crossEntropy() neither overflows nor underflows", async (bac
       const expected = reference.crossEntropy(x, targets);
       using tx = upload(backend, x);
       const { loss, gradient } = crossEntropy(tx, targets);
+      using _loss = loss, _gradient = gradient;
       assertAllClose(await loss.read(), [expected.loss], { rel: 1e-6, abs: 1e-6 });
       assertAllClose(await gradient.read(), expected.dx.data, { abs: 1e-6 });
     }
@@ -64,7 +65,9 @@ testOnEveryBackend("crossEntropy() takes classes that −∞ rules out", async (
 testOnEveryBackend("crossEntropy() keeps NaN to its row of the gradient", async (backend) => {
   const x = new Draw(3).floats([3, 4]);
   x.data[5] = NaN;
-  const { loss, gradient } = crossEntropy(upload(backend, x), [0, 1, 2]);
+  using tx = upload(backend, x);
+  const { loss, gradient } = crossEntropy(tx, [0, 1, 2]);
+  using _loss = loss, _gradient = gradient;
   assert(Number.isNaN((await loss.read())[0]));
   const expected = reference.crossEntropy(x, [0, 1, 2]).dx;
   assertAllClose(await gradient.read(), expected.data, { abs: 1e-6 });

@@ -100,6 +100,7 @@ testOnEveryBackend(
       const expected = reference.batchNormStatistics(x);
       using tx = upload(backend, x);
       const { mean, variance } = batchNormStatistics(tx);
+      using _mean = mean, _variance = variance;
       assertAllClose(await mean.read(), expected.mean.data, { rel: 1e-6 });
       assertAllClose(await variance.read(), expected.variance.data, { rel: 1e-4 });
     }
@@ -199,7 +200,9 @@ testOnEveryBackend("batchNormBackward() keeps NaN to its channel", async (backen
   dy.data[7] = NaN;
   const expected = reference.batchNormBackward(dy, x, null, 1e-5);
   using tx = upload(backend, x), tdy = upload(backend, dy);
-  using dx = batchNormBackward(tdy, tx, batchNormStatistics(tx));
+  const { mean, variance } = batchNormStatistics(tx);
+  using _mean = mean, _variance = variance;
+  using dx = batchNormBackward(tdy, tx, { mean, variance });
   assertAllClose(await dx.read(), expected.dx.data, { abs: 1e-5 });
 });
 
@@ -207,15 +210,17 @@ testOnEveryBackend("batchNormBackward() may write over dy", async (backend) => {
   const draw = new Draw(13);
   using x = upload(backend, draw.floats([2, 3, 7]));
   using dy = upload(backend, draw.floats([2, 3, 7]));
-  const statistics = batchNormStatistics(x);
-  using fresh = batchNormBackward(dy, x, statistics);
-  batchNormBackward(dy, x, statistics, { out: dy });
+  const { mean, variance } = batchNormStatistics(x);
+  using _mean = mean, _variance = variance;
+  using fresh = batchNormBackward(dy, x, { mean, variance });
+  batchNormBackward(dy, x, { mean, variance }, { out: dy });
   assertEquals(bits(await dy.read()), bits(await fresh.read()));
 });
 
 testOnEveryBackend("batchNorm() by a batch's statistics has mean 0 and variance 1", async (b) => {
   using x = upload(b, new Draw(14).floats([4, 3, 50], 5, 9));
   const { mean, variance } = batchNormStatistics(x);
+  using _mean = mean, _variance = variance;
   using y = batchNorm(x, { runningMean: mean, runningVar: variance }, { eps: 0 });
   const after = reference.batchNormStatistics({ shape: y.shape, data: await y.read() });
   assertAllClose(after.mean.data, [0, 0, 0], { abs: 1e-5 });

@@ -248,6 +248,7 @@ testOnEveryBackend(
 testOnEveryBackend("maxPool2d() takes the first of equals, row by row", async (backend) => {
   using x = backend.upload([5, 1, 5, 5, 5, 1, 5, 1, 5], [1, 1, 3, 3]);
   const { output, indices } = ops.maxPool2dWithIndices(x, { kernelSize: 2, stride: 1 });
+  using _output = output, _indices = indices;
   assertEquals(await output.read(), new Float32Array([5, 5, 5, 5]));
   assertEquals(await indices.read(), new Int32Array([0, 2, 3, 4]));
 });
@@ -295,7 +296,10 @@ testOnEveryBackend(
   "avgPool2d() counts padding by default, and not beyond it in ceilMode",
   async (backend) => {
     using x = backend.upload([1, 2, 3, 4], [1, 1, 2, 2]);
-    const read = async (y: Tensor) => Array.from(await y.read());
+    const read = async (y: Tensor) => {
+      using _ = y;
+      return Array.from(await y.read());
+    };
     const options = { kernelSize: 2, stride: 2, padding: 1 };
     assertEquals(await read(ops.avgPool2d(x, options)), [0.25, 0.5, 0.75, 1]);
     const alone = ops.avgPool2d(x, { ...options, countIncludePad: false });

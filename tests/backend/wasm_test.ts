@@ -119,7 +119,9 @@ testOnEveryBackend(
       }
     }
     for (const [tensor, data] of held) assertEquals(bits(await tensor.read()), bits(data));
+    for (const [tensor] of held) tensor.dispose();
   },
+  { fresh: true },
 );
 
 testOnEveryBackend(
@@ -132,6 +134,7 @@ testOnEveryBackend(
     const inner = (await y.read()).subarray(403, 803);
     assertEquals(bits(inner.slice()), bits(x.data.slice(0, 400)));
   },
+  { fresh: true },
 );
 
 testOnEveryBackend(

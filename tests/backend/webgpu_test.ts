@@ -6,7 +6,14 @@ import { AlexNet } from "../../src/models/mod.ts";
 import * as ops from "../../src/ops/mod.ts";
 import { arrayDataset, evaluate, SGD, Trainer } from "../../src/train/mod.ts";
 import { assert, assertAllClose, assertEquals, assertRejects, assertThrows } from "../assert.ts";
-import { testWithAdapter } from "../webgpu.ts";
+import {
+  adaptersSay,
+  gpuInfo,
+  replacing,
+  testWhetherWebGpuRuns,
+  testWithAdapter,
+  withGpuFiles,
+} from "../webgpu.ts";
 import { Draw, largest, upload } from "./harness.ts";
 
 /** A backend, and the device that it computes on. */
@@ -45,30 +52,7 @@ async function pass(net: Sequential): Promise<Float32Array> {
   return await y.read();
 }
 
-/** Runs with something of the runtime in another's place. */
-async function replacing<T, K extends keyof T>(
-  of: T,
-  key: K,
-  by: T[K],
-  run: () => Promise<void>,
-): Promise<void> {
-  const before = of[key];
-  of[key] = by;
-  try {
-    await run();
-  } finally {
-    of[key] = before;
-  }
-}
-
-/** Runs as if Linux showed a GPU. */
-function withGpuFiles(run: () => Promise<void>): Promise<void> {
-  if (!("Deno" in globalThis)) return run(); // in a browser nobody looks
-  const { statSync } = Deno;
-  const look: typeof statSync = (path) =>
-    statSync(String(path).startsWith("/dev/") ? "/dev/null" : path);
-  return replacing(Deno, "statSync", look, run);
-}
+testWhetherWebGpuRuns();
 
 testWithAdapter("the second forward pass makes nothing anew, and submits once", async () => {
   using backend = await WebGpuBackend.create({ software: true });
@@ -237,40 +221,27 @@ testWithAdapter(
   "createBackend() takes no adapter that computes on the processor",
   () =>
     withGpuFiles(async () => {
-      const info = GPUAdapterInfo.prototype;
-      const software = Object.getOwnPropertyDescriptor(info, "isFallbackAdapter")!;
-      Object.defineProperty(info, "isFallbackAdapter", { ...software, get: () => true });
-      try {
-        const reasons: PembrokeError[] = [];
-        using backend = await createBackend({ onFallback: (reason) => reasons.push(reason) });
-        assertEquals(backend.device, "wasm");
-        assertEquals(reasons.length, 1);
-        assert(/^webgpu: its adapter \(.*\) computes on the processor$/.test(reasons[0].message));
-        using forced = await createBackend({ device: "webgpu" });
-        assertEquals(forced.device, "webgpu");
-      } finally {
-        Object.defineProperty(info, "isFallbackAdapter", software);
-      }
+      using _info = adaptersSay({ isFallbackAdapter: true });
+      const reasons: PembrokeError[] = [];
+      using backend = await createBackend({ onFallback: (reason) => reasons.push(reason) });
+      assertEquals(backend.device, "wasm");
+      assertEquals(reasons.length, 1);
+      assert(/^webgpu: its adapter \(.*\) computes on the processor$/.test(reasons[0].message));
+      using forced = await createBackend({ device: "webgpu" });
+      assertEquals(forced.device, "webgpu");
     }),
 );
 
 testWithAdapter("createBackend() takes a GPU, and says which", () =>
   withGpuFiles(async () => {
-    const info = GPUAdapterInfo.prototype;
-    const software = Object.getOwnPropertyDescriptor(info, "isFallbackAdapter")!;
-    Object.defineProperty(info, "isFallbackAdapter", { ...software, get: () => false });
-    try {
-      using backend = await createBackend();
-      assertEquals(backend.device, "webgpu");
-      assert(/^webgpu \(.+\)$/.test(backend.name), backend.name);
-      // the tiles that suit it
-      using net = network().init(backend, { seed: 1 });
-      using wasm = await createBackend({ device: "wasm" });
-      using same = network().init(wasm, { seed: 1 });
-      assertAllClose(await pass(net), await pass(same), { abs: 1e-5 });
-    } finally {
-      Object.defineProperty(info, "isFallbackAdapter", software);
-    }
+    using _info = adaptersSay(gpuInfo);
+    using backend = await createBackend();
+    assertEquals([backend.device, backend.name], ["webgpu", "webgpu (a GPU)"]);
+    // the tiles that suit it
+    using net = network().init(backend, { seed: 1 });
+    using wasm = await createBackend({ device: "wasm" });
+    using same = network().init(wasm, { seed: 1 });
+    assertAllClose(await pass(net), await pass(same), { abs: 1e-5 });
   }));
 
 const gpu = navigator.gpu && Object.getPrototypeOf(navigator.gpu) as GPU;

@@ -187,7 +187,7 @@ Deno.test("--jsonl prints a line for each image: from anywhere, in the order giv
 
 Deno.test("-q leaves nothing but results and errors, in text as well", async () => {
   const damaged = fixture("image/images/orientation-damaged.jpg");
-  const args = ["-q", "--random", "-k", "2", "gone.png", waves, "gone.jpg", damaged];
+  const args = ["-q", "-m", "alexnet-tiny", "-k", "2", "gone.png", waves, "gone.jpg", damaged];
   const { code, stdout, stderr } = await run(args);
   assertEquals(code, 1);
   assertEquals(stderr, "error: gone.png: no such file\nerror: gone.jpg: no such file\n");

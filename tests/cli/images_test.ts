@@ -21,7 +21,7 @@ Deno.test("each image that cannot be used is one line that names it, and the oth
   const windows = Deno.build.os === "windows", root = Deno.uid() === 0;
   if (!windows) await Deno.chmod(locked, 0);
 
-  const args = ["-q", "--random", "-k", "1", "album", "album/06 folder.jpg", "gone.png"];
+  const args = ["-q", "-m", "alexnet-tiny", "-k", "1", "album", "album/06 folder.jpg", "gone.png"];
   const { code, stdout, stderr } = await run(args, { cwd: folder.path });
   assertEquals(code, 1);
   const named = stdout.split("\n").filter((line) => /^\S/.test(line));
@@ -47,9 +47,11 @@ Deno.test("each image that cannot be used is one line that names it, and the oth
 Deno.test("when every input fails, text is empty and the JSON document is complete", async () => {
   await using folder = await TempFolder.make();
   const path = await folder.write("empty.png", "");
-  assertEquals(theError(await run(["-q", "--random", path]), 1), `${path}: is empty`);
+  assertEquals(theError(await run(["-q", "-m", "alexnet-tiny", path]), 1), `${path}: is empty`);
   const { code, stdout, stderr } = await run([
     "-q",
+    "-m",
+    "alexnet-tiny",
     "--random",
     "--seed=1",
     "--json",
@@ -58,7 +60,7 @@ Deno.test("when every input fails, text is empty and the JSON document is comple
   ]);
   assertEquals(code, 1);
   const { results, threads: _, backend: __, ...rest } = JSON.parse(stdout);
-  assertEquals(rest, { model: "alexnet", weights: "random (seed 1)", precision: "f32" });
+  assertEquals(rest, { model: "alexnet-tiny", weights: "random (seed 1)", precision: "f32" });
   const errors = [`${path}: is empty`, "*.no: matches no file"];
   assertEquals(results, [{ input: path, error: errors[0] }, { input: "*.no", error: errors[1] }]);
   assertEquals(stderr, errors.map((error) => `error: ${error}\n`).join(""));

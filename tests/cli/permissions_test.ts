@@ -82,7 +82,7 @@ Deno.test("help, version and summary need no permission", async () => {
 
 Deno.test("an image from standard input and random weights need no permission", async () => {
   const stdin = await Deno.readFile(fixture("image/images/progressive.jpg"));
-  const { code, stdout, stderr } = await run(["-q", "--random", "-"], {
+  const { code, stdout, stderr } = await run(["-q", "-m", "alexnet-tiny", "--random", "-"], {
     flags: ["--no-prompt"],
     stdin,
   });
@@ -105,7 +105,7 @@ Deno.test({
     const host = `127.0.0.1:${server.addr.port}`;
     const url = `http://${host}/a.png?b=c&d`;
 
-    const args = ["-q", "--random", "-k", "1", "it's one.png", "*.webp", url];
+    const args = ["-q", "-m", "alexnet-tiny", "-k", "1", "it's one.png", "*.webp", url];
     for (const flags of [[], ["--no-prompt"]]) {
       const error = theError(await run(args, { flags, cwd: folder.path }), 2);
       const [reason, command] = error.split("; run: ");
@@ -132,7 +132,7 @@ Deno.test({
     await using server = serve(() => Response.redirect(`http://127.0.0.1:${target.addr.port}/`));
     const hosts = [server, target].map(({ addr }) => `127.0.0.1:${addr.port}`);
 
-    const args = ["-q", "--random", `http://${hosts[0]}/`];
+    const args = ["-q", "-m", "alexnet-tiny", "--random", `http://${hosts[0]}/`];
     const first = theError(await run(args, { flags: ["--no-prompt"] }), 2).split("; run: ")[1];
     assert(first.startsWith(`deno run --allow-net=${hosts[0]} `), first);
     const second = theError(await shell(first), 2).split("; run: ")[1];

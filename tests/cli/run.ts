@@ -1,4 +1,4 @@
-/** Runs the command as a user does: in a process of its own, away from any terminal. */
+/** Runs the command as a user does, away from any terminal. */
 
 import { fileURLToPath } from "node:url";
 import { assert, assertEquals } from "../assert.ts";
@@ -32,8 +32,13 @@ export interface RunOptions {
   readonly env?: Record<string, string>;
 }
 
-/** Runs the command with these arguments. */
+/**
+ * Runs the command with these arguments, in a process of its own if it is to have other permissions,
+ * input or another working directory than this one.
+ */
 export function run(args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
+  const { env = {}, ...process } = options;
+  if (Object.keys(process).length === 0) return runHere(args, env);
   const { flags = ["-A"], script = cli, ...rest } = options;
   return start(Deno.execPath(), ["run", "--quiet", ...flags, script, ...args], rest);
 }
@@ -67,6 +72,52 @@ async function start(
   const { code, stdout, stderr } = await output;
   const decoder = new TextDecoder();
   return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+}
+
+let lastHere: Promise<unknown> = Promise.resolve();
+
+/** Runs the command in this process, one after another. */
+function runHere(args: readonly string[], env: Record<string, string>): Promise<Outcome> {
+  const outcome = lastHere.then(async () => {
+    const { main } = await import("../../cli.ts");
+    const stdout = new Captured(), stderr = new Captured();
+    const variables: Record<string, string> = { PEMBROKE_CACHE: emptyCache, ...env };
+    const { get } = Deno.env;
+    using _ = replaced(Deno, { stdout, stderr, stdin: { readable: new Blob().stream() } });
+    using _env = replaced(Deno.env, { get: (name: string) => variables[name] ?? get(name) });
+    const code = await main(args);
+    return { code, stdout: stdout.text, stderr: stderr.text };
+  });
+  lastHere = outcome.catch(() => {});
+  return outcome;
+}
+
+/** An output that is no terminal, and keeps what is written. */
+class Captured {
+  readonly #decoder = new TextDecoder();
+  text = "";
+
+  isTerminal(): boolean {
+    return false;
+  }
+
+  writeSync(bytes: Uint8Array): number {
+    this.text += this.#decoder.decode(bytes, { stream: true });
+    return bytes.length;
+  }
+}
+
+/** Gives an object other properties until this is disposed of. */
+function replaced(object: object, properties: Record<string, unknown>): Disposable {
+  const before = Object.entries(properties).map(([name, value]) => {
+    const descriptor = Object.getOwnPropertyDescriptor(object, name)!;
+    Object.defineProperty(object, name, { value, configurable: true });
+    return [name, descriptor] as const;
+  });
+  return {
+    [Symbol.dispose]: () =>
+      before.forEach(([name, descriptor]) => Object.defineProperty(object, name, descriptor)),
+  };
 }
 
 /** Asserts that a run failed with nothing but one line, and returns it without "error: ". */

@@ -3,7 +3,7 @@ import { cli, fixture, run, shell, TempFolder, theError } from "./run.ts";
 import { quoted } from "../../src/cli/permissions.ts";
 
 const waves = fixture("models/waves.png");
-const args = `--random --seed 1 -k 2 ${quoted(waves)}`;
+const args = `-m alexnet-tiny --random --seed 1 -k 2 ${quoted(waves)}`;
 const escape = "\x1b";
 
 /** Whether there is util-linux's `script`, which runs a command in a terminal. */
@@ -23,7 +23,7 @@ async function inTerminal(rest: string, env: Record<string, string> = {}) {
 }
 
 Deno.test("away from a terminal there are no colours and no bars", async () => {
-  const { code, stdout, stderr } = await run(["--random", waves, "gone.png"]);
+  const { code, stdout, stderr } = await run(["-m", "alexnet-tiny", waves, "gone.png"]);
   assertEquals(code, 1);
   for (const text of [stdout, stderr]) {
     assert(!text.includes(escape) && !text.includes("\r"), text);
@@ -74,7 +74,7 @@ Deno.test({
     for (const part of [escape, "\r", "░", "classifying"]) assert(!written.includes(part), written);
 
     const [head, rest, last] = screen.split("\n");
-    assertMatch(head, /AlexNet, random/);
+    assertMatch(head, /AlexNetTiny, random/);
     const frames = rest.split("\r").filter((frame) => frame.includes("classifying"));
     assert(frames.length > 0, screen);
     for (const frame of frames) {
@@ -88,7 +88,7 @@ Deno.test({
 
 Deno.test("a reader that goes away early is no error", async () => {
   const process = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "-A", cli, "-q", "--random", "-k", "1000", waves, waves],
+    args: ["run", "--quiet", "-A", cli, "-q", "-m", "alexnet-tiny", "-k", "200", waves, waves],
     stdin: "null",
     stdout: "piped",
     stderr: "piped",

@@ -2,7 +2,7 @@
 
 import { assertEquals, assertMatch } from "../assert.ts";
 import { Served } from "../served.ts";
-import { testWithAdapter } from "../webgpu.ts";
+import { gpuInfo, testWithAdapter } from "../webgpu.ts";
 import { cli, fixture, type Outcome, run, TempFolder, theError } from "./run.ts";
 
 const photo = fixture("models/tiles.png");
@@ -15,8 +15,9 @@ async function onGpu(patch: string, ...args: string[]): Promise<Outcome> {
   await using folder = await TempFolder.make();
   const script = await folder.write(
     "patched.ts",
-    `const { prototype } = GPUAdapterInfo;
-Object.defineProperty(prototype, "isFallbackAdapter", { get: () => false });
+    `for (const [key, value] of Object.entries(${JSON.stringify(gpuInfo)})) {
+  Object.defineProperty(GPUAdapterInfo.prototype, key, { get: () => value });
+}
 const { statSync } = Deno;
 Deno.statSync = (path) => statSync(String(path).startsWith("/dev/") ? "/dev/null" : path);
 ${patch}

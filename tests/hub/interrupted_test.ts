@@ -3,16 +3,17 @@
 import { fileURLToPath } from "node:url";
 import { FileError } from "../../src/errors.ts";
 import { modelPath, pull } from "../../src/hub/mod.ts";
-import { fileSource, openWeights } from "../../src/weights/mod.ts";
-import { assertEquals, assertMatch, assertRejects } from "../assert.ts";
+import { assert, assertEquals, assertMatch, assertRejects } from "../assert.ts";
+import { TempFolder } from "../cli/run.ts";
+import { killedAfter, type Progress } from "./crash.ts";
 import { published } from "./models.ts";
-import { serveFile } from "./server.ts";
+import { type FileServer, serveFile } from "./server.ts";
 
 const { bytes, entry } = await published();
 const program = fileURLToPath(new URL("pull_program.ts", import.meta.url));
 
-function start(url: string, folder: string): Deno.ChildProcess {
-  const args = ["run", "-A", "--quiet", program, url, folder];
+function start(url: string, folder: string, stop = ""): Deno.ChildProcess {
+  const args = ["run", "-A", "--quiet", program, url, folder, stop];
   return new Deno.Command(Deno.execPath(), { args, stdout: "piped", stderr: "piped" }).spawn();
 }
 
@@ -22,56 +23,79 @@ async function outcome(process: Deno.ChildProcess): Promise<string> {
     new TextDecoder().decode(stderr);
 }
 
-/** All values of a file's tensors that a sum can tell apart; undefined where there is no file. */
-async function fingerprint(path: string): Promise<string | undefined> {
-  try {
-    using file = await openWeights(await fileSource(path));
-    let sum = 0;
-    for (const name of file.order) {
-      await file.read(name, (values) => values.forEach((value, i) => sum += value * (1 + i % 7)));
-    }
-    return `${file.order.length} ${sum}`;
-  } catch (error) {
-    if (error instanceof FileError && error.reason === "no such file") return undefined;
-    throw error;
-  }
+/** A file's bytes; undefined where there is none. */
+async function read(path: string): Promise<Uint8Array | undefined> {
+  return await Deno.readFile(path).catch((error) => {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    return undefined;
+  });
 }
 
-Deno.test("a pull that is killed at any moment leaves the right model or none", async () => {
-  const reference = await Deno.makeTempDir(), folder = await Deno.makeTempDir();
-  await using server = await serveFile(bytes, { pauseMs: 2 });
-  try {
-    const right = await fingerprint(
-      (await pull(entry(server.url), reference, { precision: "int8" })).path,
-    );
-    const path = modelPath(folder, "tiny", "int8");
-    // as long as a whole pull takes behind its first line
-    for (let round = 0, longest = 400; round < 50; round++) {
-      const process = start(server.url, folder);
-      const lines = process.stdout.getReader();
-      await lines.read();
-      await new Promise((resolve) => setTimeout(resolve, longest * (round % 10) / 9));
-      try {
-        process.kill("SIGKILL");
-      } catch {
-        longest *= 0.9; // it was done before
-      }
-      await Promise.all([process.status, process.stderr.cancel()]);
-      const found = await fingerprint(path);
-      if (found !== undefined) {
-        assertEquals(found, right);
-        await Deno.remove(path);
+/** A server of the weights, and the file that a whole pull from there makes. */
+async function withServer(
+  body: (server: FileServer, right: Uint8Array) => Promise<void>,
+): Promise<void> {
+  await using folder = await TempFolder.make();
+  await using server = await serveFile(bytes);
+  const { path } = await pull(entry(server.url), folder.path, { precision: "int8" });
+  await body(server, await Deno.readFile(path));
+}
+
+/** The model is right or not there; and the next pull finishes, and leaves nothing else. */
+async function assertRecovers(url: string, folder: string, right: Uint8Array, when: string) {
+  const path = modelPath(folder, "tiny", "int8");
+  const found = await read(path);
+  assert(!found || equalBytes(found, right), `another model ${when}`);
+  await pull(entry(url), folder, { precision: "int8" });
+  assert(equalBytes((await read(path))!, right), `another model after one that ended ${when}`);
+  const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
+  assertEquals(names, ["tiny-int8.safetensors"], when);
+}
+
+const equalBytes = (a: Uint8Array, b: Uint8Array) =>
+  a.length === b.length && a.every((byte, i) => byte === b[i]);
+
+Deno.test("a pull that ends at any change of a file leaves the right model or none", () =>
+  withServer(async (server, right) => {
+    const pullUntil = (last: number, progress: Progress, folder: string) =>
+      killedAfter(last, progress, () => pull(entry(server.url), folder, { precision: "int8" }));
+    let calls: string[];
+    {
+      await using folder = await TempFolder.make();
+      calls = await pullUntil(Infinity, "before", folder.path);
+    }
+    // of many writes that follow each other, the first two, one in the middle and the last
+    const moments = calls.keys().filter((i) => {
+      const isWrite = (j: number) => calls[j]?.startsWith("write");
+      if (!isWrite(i) || !isWrite(i - 1) || !isWrite(i - 2) || !isWrite(i + 1)) return true;
+      const first = calls.findLastIndex((_, j) => j < i && !isWrite(j));
+      const end = calls.findIndex((_, j) => j > i && !isWrite(j));
+      return i === (first + end) >> 1;
+    }).toArray();
+    assert(moments.length > 12, `${calls}`);
+    for (const last of moments) {
+      for (const progress of ["before", "halfway"] as const) {
+        if (progress === "halfway" && !calls[last].startsWith("write")) continue;
+        await using folder = await TempFolder.make();
+        await pullUntil(last, progress, folder.path);
+        const when = `${progress} ${calls[last]}, call ${last}`;
+        await assertRecovers(server.url, folder.path, right, when);
       }
     }
-    assertEquals(await outcome(start(server.url, folder)), "pulled");
-    assertEquals(await fingerprint(path), right);
-    const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
-    assertEquals(names.sort(), ["tiny-int8.safetensors"]);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-    await Deno.remove(reference, { recursive: true });
-  }
-});
+  }));
+
+for (const stage of ["download", "convert"] as const) {
+  Deno.test(`a process that is killed while it does the ${stage} leaves the right model or none`, () =>
+    withServer(async (server, right) => {
+      await using folder = await TempFolder.make();
+      const process = start(server.url, folder.path, stage);
+      const lines = process.stdout.pipeThrough(new TextDecoderStream()).getReader();
+      for (let said = ""; !said.includes(`${stage} has begun`);) said += (await lines.read()).value;
+      process.kill("SIGKILL");
+      await Promise.all([process.status, process.stderr.cancel(), lines.cancel()]);
+      await assertRecovers(server.url, folder.path, right, `in the ${stage}`);
+    }));
+}
 
 Deno.test("of two processes that pull the same, one waits for the other", async () => {
   const folder = await Deno.makeTempDir();

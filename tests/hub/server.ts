@@ -24,6 +24,8 @@ export interface Behaviour {
   readonly chunked?: boolean;
   /** Milliseconds between pieces of 256 KiB. */
   readonly pauseMs?: number;
+  /** Waits for this after the first piece. */
+  readonly hold?: Promise<void>;
 }
 
 export interface FileServer extends AsyncDisposable {
@@ -64,7 +66,7 @@ async function answer(
   response: ServerResponse,
 ): Promise<void> {
   const { status, headers = {}, ranges = true, wrongStart, chunked, pauseMs = 0 } = behaviour;
-  const { cutAfter = Infinity, stallAfter = Infinity } = behaviour;
+  const { cutAfter = Infinity, stallAfter = Infinity, hold } = behaviour;
   for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
   if (status) return void response.writeHead(status).end("sorry");
   const asked = ranges && range !== undefined;
@@ -81,6 +83,7 @@ async function answer(
     if (pauseMs) await pause(pauseMs);
     const more = response.write(bytes.subarray(at, Math.min(end, at + (1 << 18))));
     if (!more) await drained(response);
+    if (at === start) await hold;
   }
   if (end === start + stallAfter) response.flushHeaders();
   else if (end === bytes.length) response.end();

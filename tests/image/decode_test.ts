@@ -63,9 +63,7 @@ Deno.test("decodeImage() allows exactly maxPixels", async () => {
 });
 
 Deno.test("decodeImage() decodes with compiled codecs that the caller brings", async () => {
-  // @ts-types="../../src/image/codecs/wasm_module.d.ts"
   const { default: jpeg } = await import("../../src/image/codecs/jpeg_wasm.js");
-  // @ts-types="../../src/image/codecs/wasm_module.d.ts"
   const { default: webp } = await import("../../src/image/codecs/webp_wasm.js");
   for (const file of ["gray.jpg", "lossy.webp"]) {
     const bytes = readImage(file);
@@ -74,7 +72,6 @@ Deno.test("decodeImage() decodes with compiled codecs that the caller brings", a
 });
 
 Deno.test("decodeImage() keeps a codec, as new for each picture", async () => {
-  // @ts-types="../../src/image/codecs/wasm_module.d.ts"
   const { default: jpeg } = await import("../../src/image/codecs/jpeg_wasm.js");
   const photo = await Deno.readFile(new URL("../photos/coffee.jpg", import.meta.url));
   const pictures = ["gray.jpg", "baseline-420.jpg", "progressive.jpg", "restart.jpg"].map(
@@ -123,6 +120,36 @@ Deno.test("decodeImage() keeps a codec for the next picture if told so, until on
   assertEquals(count.starts, 0);
   assertEquals(await decodeImage(bytes, { reuse: true }), expected);
   assertEquals(count.starts, 1);
+});
+
+Deno.test("decodeImage() decodes with functions that the caller brings", async () => {
+  const rgba = { width: 40, height: 27, data: new Uint8Array(40 * 27 * 4) };
+  rgba.data.set([1, 2, 3, 255]); // the pixel at the top left
+  const decoder = () => Promise.resolve(rgba);
+  const codecs = { jpeg: decoder, webp: decoder };
+  // also of what compiled codecs leave to the runtime
+  for (const file of ["baseline-420.jpg", "cmyk.jpg", "lossy.webp", "animated.webp"]) {
+    const { data } = await decodeImage(readImage(file), { codecs });
+    assertEquals([...data.subarray(0, 4)], [1, 2, 3, 0], file);
+  }
+  const turned = await decodeImage(readImage("orientation-6.jpg"), { codecs });
+  assertEquals([turned.width, turned.height], [27, 40]);
+  assertEquals([...turned.data.subarray(26 * 3, 27 * 3)], [1, 2, 3]);
+});
+
+Deno.test("decodeImage() says what is wrong with a function that the caller brings", async () => {
+  const bytes = readImage("lossy.webp"), name = "a.webp";
+  const error = await assertRejects(
+    () => decodeImage(bytes, { name, codecs: { webp: () => Promise.reject(new Error("no")) } }),
+    FileError,
+  );
+  assertEquals(error.message, "a.webp: the WebP cannot be decoded: no");
+  const small = { width: 1, height: 1, data: new Uint8Array(4) };
+  await assertRejects(
+    () => decodeImage(bytes, { name, codecs: { webp: () => small } }),
+    FileError,
+    "a.webp: the WebP holds 1×1 pixels, its header says 40×27",
+  );
 });
 
 Deno.test("decodeImage() uses no other codecs than those it is given", async () => {

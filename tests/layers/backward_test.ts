@@ -151,7 +151,8 @@ testOnEveryBackend(
     using fused = new nn.Sequential([new nn.Linear(6, 5), new nn.ReLU()]).init(backend).train();
     using y = fused.forward(x);
     using dx = fused.backward(dy);
-    const linear = new nn.Linear(6, 5).init(backend).train(), relu = new nn.ReLU().train();
+    using linear = new nn.Linear(6, 5).init(backend).train();
+    using relu = new nn.ReLU().train();
     using a = linear.forward(x);
     using b = relu.forward(a);
     assertEquals(await y.read(), await b.read());

@@ -75,12 +75,11 @@ testOnEveryBackend("AlexNetTiny computes the same folded", async (backend) => {
 });
 
 testOnEveryBackend("foldBatchNorm() refuses networks that are not the same", async (backend) => {
-  const refused = (trained: Layer[], plain: Layer[], message: string) =>
-    assertRejects(
-      () => foldBatchNorm(new Sequential(trained).init(backend), new Sequential(plain)),
-      ArgumentError,
-      message,
-    );
+  const refused = async (layers: Layer[], plain: Layer[], message: string) => {
+    using trained = new Sequential(layers).init(backend);
+    const fold = () => foldBatchNorm(trained, new Sequential(plain));
+    await assertRejects(fold, ArgumentError, message);
+  };
   const conv = () => new Conv2d(1, 2, 3), norm = () => new BatchNorm2d(2);
   await refused([conv(), norm()], [conv(), new ReLU()], "the number of layers of plain is 2");
   await refused([conv(), norm()], [new Conv2d(1, 2, 3, { bias: false })], "0 of plain is");

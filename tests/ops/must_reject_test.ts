@@ -90,7 +90,8 @@ testOnEveryBackend(
   "softmax() along axis 0, which TensorFlow.js refuses, is right",
   async (backend) => {
     const x = { shape: [2, 3], data: Float32Array.of(1, 2, 3, 4, 0, -6) };
-    using y = ops.softmax(backend.upload(x.data, x.shape), 0);
+    using tx = backend.upload(x.data, x.shape);
+    using y = ops.softmax(tx, 0);
     assertAllClose(await y.read(), reference.softmax(x, 0).data, { abs: 1e-6 });
   },
 );
@@ -101,11 +102,8 @@ testOnEveryBackend(
     // x NHWC [2, 2, 2, 3] and w HWIO [2, 2, 3, 2] are [2, 3, 2, 2] and [6, 1, 2, 2] in 3 groups
     const wave = (n: number) => Float32Array.from({ length: n }, (_, i) => Math.sin(i + 1));
     const x = { shape: [2, 3, 2, 2], data: wave(24) }, w = { shape: [6, 1, 2, 2], data: wave(24) };
-    const y = ops.conv2d(backend.upload(x.data, x.shape), backend.upload(w.data, w.shape), null, {
-      padding: "same",
-      dilation: 2,
-      groups: 3,
-    });
+    using tx = backend.upload(x.data, x.shape), tw = backend.upload(w.data, w.shape);
+    using y = ops.conv2d(tx, tw, null, { padding: "same", dilation: 2, groups: 3 });
     const expected = reference.conv2d(x, w, null, {
       padding: [1, 1, 1, 1],
       dilation: [2, 2],

@@ -6,13 +6,18 @@ import { assertEquals, assertMatch, assertStringIncludes } from "../assert.ts";
 const post = { method: "POST", body: "photo", headers: { "content-type": "image/png" } };
 const request = (path: string, init?: RequestInit) => new Request(`http://x.test${path}`, init);
 
-/** A service that takes any body for a grey photo; the word "bad" for a damaged one. */
-async function serviceOf(open: Promise<void>) {
+/**
+ * A service that takes any body for a grey photo; the word "bad" for a damaged one.
+ *
+ * @param open What decoding waits for, told how many photos have begun.
+ */
+async function serviceOf(open: (begun: number) => Promise<void>) {
+  let begun = 0;
   const model = await AlexNet.load();
   const service = new PhotoService(model, {
     residentBytes: () => 4711,
     decode: async (bytes) => {
-      await open;
+      await open(++begun);
       if (new TextDecoder().decode(bytes) === "bad") throw new FileError("photo", "is bad");
       const input = new Float32Array(3 * 64 * 64);
       return { width: 1, height: 1, input, warnings: ["odd"] };
@@ -22,8 +27,13 @@ async function serviceOf(open: Promise<void>) {
 }
 
 Deno.test("PhotoService counts what it does, as Prometheus reads it", async () => {
-  using made = await serviceOf(Promise.resolve());
+  const three = Promise.withResolvers<void>();
+  using made = await serviceOf((begun) => {
+    if (begun === 3) three.resolve();
+    return three.promise;
+  });
   const { service } = made;
+  // all three are decoded before any of them can be classified
   const answers = await Promise.all([1, 2, 3].map(() => service.fetch(request("/", post))));
   assertEquals(answers.map(({ status }) => status), [200, 200, 200]);
   assertEquals((await answers[0].json()).warnings, ["odd"]);
@@ -55,7 +65,7 @@ Deno.test("PhotoService counts what it does, as Prometheus reads it", async () =
 
 Deno.test("PhotoService closes when what it has taken is answered, and takes no more", async () => {
   const open = Promise.withResolvers<void>();
-  using made = await serviceOf(open.promise);
+  using made = await serviceOf(() => open.promise);
   const { service } = made;
   const taken = service.fetch(request("/", post));
   const order: string[] = [];

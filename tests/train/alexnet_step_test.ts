@@ -4,7 +4,7 @@ import { crossEntropy } from "../../src/ops/loss.ts";
 import { SGD } from "../../src/train/mod.ts";
 import type { Tensor } from "../../src/tensor.ts";
 import { assertAllClose, assertEquals } from "../assert.ts";
-import { testOnEveryBackend } from "../backends.ts";
+import { testOnFewBackends } from "../backends.ts";
 import golden from "../fixtures/models/training_step.json" with { type: "json" };
 
 interface Digest {
@@ -17,13 +17,15 @@ interface Digest {
 async function assertDigest(tensor: Tensor, expected: Digest, name: string): Promise<void> {
   const values = await tensor.read();
   assertAllClose([norm(values)], [expected.norm], { rel: 1e-3, name: `norm of ${name}` });
-  const sampled = values.filter((_, i) => i % expected.step === 0);
+  const sampled = expected.values.map((_, i) => values[i * expected.step]);
   const largest = Math.max(...expected.values.map(Math.abs));
   assertAllClose(sampled, expected.values, { abs: 1e-3 * largest, name });
 }
 
 function norm(values: Float32Array): number {
-  return Math.sqrt(values.reduce((sum, v) => sum + v * v, 0));
+  let squares = 0;
+  for (let i = 0; i < values.length; i++) squares += values[i] * values[i];
+  return Math.sqrt(squares);
 }
 
 const gradients: Record<string, Digest> = golden.gradients;
@@ -39,13 +41,14 @@ async function pass(backend: Backend, algorithm?: "direct"): Promise<AlexNet> {
   using x = backend.upload(values, model.inputShape(4));
   using logits = model.forward(x);
   const { loss, gradient } = crossEntropy(logits, golden.labels);
+  using _loss = loss, _gradient = gradient;
   assertAllClose(await loss.read(), [golden.loss], { rel: 1e-5 });
   model.backwardParameters(gradient);
   assertEquals([...model.stateDict().keys()], Object.keys(gradients));
   return model;
 }
 
-testOnEveryBackend("a training step of AlexNet is PyTorch's", async (backend) => {
+testOnFewBackends("a training step of AlexNet is PyTorch's", async (backend) => {
   using model = await pass(backend, "direct");
   for (const [name, { grad }] of model.stateDict()) {
     await assertDigest(grad!, gradients[name], `the gradient of ${name}`);
@@ -57,7 +60,7 @@ testOnEveryBackend("a training step of AlexNet is PyTorch's", async (backend) =>
   }
 });
 
-testOnEveryBackend("by winograd, its gradients have PyTorch's size", async (backend) => {
+testOnFewBackends("by winograd, its gradients have PyTorch's size", async (backend) => {
   // Not value for value: rounding turns a few near ties of the poolings, whose gradients then go to
   // the neighbour. tests/backend/winograd_test.ts compares each convolution's by itself.
   using model = await pass(backend);

@@ -5,16 +5,14 @@
  */
 
 import { tests } from "./deno.ts";
+import { adaptersSay, gpuInfo } from "../../tests/webgpu.ts";
 import "../../tests/ops/conformance_test.ts";
 import "../../tests/backend/linear_half_test.ts";
 import "../../tests/backend/linear_int8_test.ts";
 import "../../tests/backend/webgpu_test.ts";
 
 /** With the tiles that a GPU gets: Deno's tests have those of a processor that passes for one. */
-Object.defineProperty(GPUAdapterInfo.prototype, "isFallbackAdapter", {
-  get: () => false,
-  configurable: true,
-});
+adaptersSay(gpuInfo);
 
 /** Those that compute with WebGPU, or with nothing. */
 const own = tests.filter(({ name }) => !/\((relaxed )?simd/.test(name));

@@ -3,7 +3,6 @@
  * each function does).
  */
 
-import { instantiateSync } from "npm:@assemblyscript/loader@0.28.20";
 import { ArgumentError, PembrokeError } from "../../errors.ts";
 import { kindOf } from "../../kinds.ts";
 import { bytesOf } from "./carried.ts";
@@ -86,11 +85,7 @@ function abort(): never {
 /** Instantiates kernels over a memory. */
 export function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): Exports {
   try {
-    // a module of another realm, as Vercel's are, is none to the loader
-    const { exports } = module instanceof WebAssembly.Module
-      ? instantiateSync(module, { env: { memory } })
-      : new WebAssembly.Instance(module, { env: { memory, abort } });
-    return exports as unknown as Exports;
+    return new WebAssembly.Instance(module, { env: { memory, abort } }).exports as Exports;
   } catch (cause) {
     if (!(cause instanceof WebAssembly.LinkError)) throw cause;
     const takes = "kernels for one thread, simd.wasm or relaxed.wasm";

@@ -91,7 +91,7 @@ export class Team {
 
   /** The caller's kernels, where those that share their work call the others in. */
   lead(kernels: Exports): Exports {
-    const led: Partial<Exports> = Object.create(kernels);
+    const led = { ...kernels };
     for (const [number, name] of sharedKernels.entries()) {
       const kernel = kernels[name];
       led[name] = (...args) => {
@@ -107,7 +107,7 @@ export class Team {
         }
       };
     }
-    return led as Exports;
+    return led;
   }
 
   /** Wakes the workers that sleep, for a kernel that comes soon. */

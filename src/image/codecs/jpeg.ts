@@ -6,13 +6,17 @@ import type { RgbImage } from "../pixels.ts";
 import { runCodec } from "./jsquash.ts";
 
 /** Decodes a grey, YCbCr or RGB JPEG; its orientation is left as it is. */
-export async function decodeJpeg(bytes: Uint8Array, context: DecodeContext): Promise<RgbImage> {
+export async function decodeJpeg(
+  bytes: Uint8Array,
+  context: DecodeContext,
+  module?: WebAssembly.Module,
+): Promise<RgbImage> {
   const { image, printed } = await runCodec({
     format: "JPEG",
-    loadFactory: () => import("npm:@jsquash/jpeg@1.6.0/codec/dec/mozjpeg_dec.js"),
-    // @ts-types="./wasm_module.d.ts"
+    // "as string" hides the name from Deno: see ahead.js
+    loadFactory: () => import("npm:@jsquash/jpeg@1.6.0/codec/dec/mozjpeg_dec.js" as string),
     loadModule: () => import("./jpeg_wasm.js"),
-    module: context.codecs.jpeg,
+    module,
     reuse: context.reuse,
     bytes,
     options: [false], // preserveOrientation: it would turn the picture, and so do we

@@ -67,9 +67,7 @@ export interface Job {
 export async function runCodec(job: Job): Promise<{ image: RgbImage; printed: string[] }> {
   const { bytes, options = [], format, name, reuse } = job;
   const started = await start(job).catch((cause) => {
-    throw new FileError(name, `the ${format} codec cannot be loaded: ${reasonOf(cause)}`, {
-      cause,
-    });
+    throw new FileError(name, notLoaded(format, cause), { cause });
   });
   const { codec, printed } = started;
   let rgba: RgbaImage | null = null, cause: unknown;
@@ -89,6 +87,21 @@ export async function runCodec(job: Job): Promise<{ image: RgbImage; printed: st
     if (printed.length === 0 && !started.grown()) used.set(module, started);
   } else if (module && started.renew()) renewed.set(module, started);
   return { image, printed };
+}
+
+/**
+ * Why there is no codec. Deno takes packages from node_modules alone where a project has a
+ * package.json, or says "nodeModulesDir": "manual".
+ */
+function notLoaded(format: string, error: { readonly code?: unknown }): string {
+  const reason = reasonOf(error);
+  const [missing] = error.code === "ERR_MODULE_NOT_FOUND"
+    ? /npm:@[^@]+@[\d.]+/.exec(reason) ?? []
+    : [];
+  if (!missing) return `the ${format} codec cannot be loaded: ${reason}`;
+  return `the ${format} codec is not among this project's packages; run "deno add ${missing}", ` +
+    `or put "nodeModulesDir": "auto" into deno.json; PNG, pixels (fromRgba) and a decoder of your ` +
+    `own (the option "codecs") work without it`;
 }
 
 /** What the codecs return pixels in; without pages, a runtime need not have it. */

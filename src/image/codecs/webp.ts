@@ -5,13 +5,17 @@ import type { RgbImage } from "../pixels.ts";
 import { runCodec } from "./jsquash.ts";
 
 /** Decodes a still WebP, lossy or lossless. */
-export async function decodeWebp(bytes: Uint8Array, context: DecodeContext): Promise<RgbImage> {
+export async function decodeWebp(
+  bytes: Uint8Array,
+  context: DecodeContext,
+  module?: WebAssembly.Module,
+): Promise<RgbImage> {
   const { image } = await runCodec({
     format: "WebP",
-    loadFactory: () => import("npm:@jsquash/webp@1.5.0/codec/dec/webp_dec.js"),
-    // @ts-types="./wasm_module.d.ts"
+    // "as string" hides the name from Deno: see ahead.js
+    loadFactory: () => import("npm:@jsquash/webp@1.5.0/codec/dec/webp_dec.js" as string),
     loadModule: () => import("./webp_wasm.js"),
-    module: context.codecs.webp,
+    module,
     reuse: context.reuse,
     bytes,
     name: context.name,

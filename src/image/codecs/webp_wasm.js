@@ -1,4 +1,5 @@
+// @ts-self-types="./wasm_module.d.ts"
 // Why this is JavaScript: see jpeg_wasm.js.
-import source module from "npm:@jsquash/webp@1.5.0/codec/dec/webp_dec.wasm";
+const name = "npm:@jsquash/webp@1.5.0/codec/dec/webp_dec.wasm";
 
-export default module;
+export default await import.source(name);

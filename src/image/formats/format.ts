@@ -5,7 +5,7 @@
  */
 
 import type { Orientation } from "../orient.ts";
-import type { RgbImage } from "../pixels.ts";
+import type { RgbaImage, RgbImage } from "../pixels.ts";
 
 /** Width and height as the file stores them, before its orientation is applied. */
 export interface Size {
@@ -13,12 +13,26 @@ export interface Size {
   readonly height: number;
 }
 
-/** Compiled codecs that the caller brings, for runtimes that cannot load them by themselves. */
+/**
+ * A decoder of the caller's: it takes the whole file and gives the pixels as the file stores them,
+ * without applying the orientation in its EXIF data.
+ */
+export type Decoder = (bytes: Uint8Array) => RgbaImage | Promise<RgbaImage>;
+
+/** Tells a decoder from a compiled codec. */
+export function isDecoder(codec: WebAssembly.Module | Decoder | undefined): codec is Decoder {
+  return typeof codec === "function";
+}
+
+/**
+ * Codecs that the caller brings, for runtimes and projects that cannot load them by themselves:
+ * compiled ones of jSquash, or decoders of the caller's own.
+ */
 export interface CodecModules {
-  /** `codec/dec/mozjpeg_dec.wasm` of `@jsquash/jpeg` 1.6.0. */
-  readonly jpeg?: WebAssembly.Module;
-  /** `codec/dec/webp_dec.wasm` of `@jsquash/webp` 1.5.0. */
-  readonly webp?: WebAssembly.Module;
+  /** `codec/dec/mozjpeg_dec.wasm` of `@jsquash/jpeg` 1.6.0, or a function. */
+  readonly jpeg?: WebAssembly.Module | Decoder;
+  /** `codec/dec/webp_dec.wasm` of `@jsquash/webp` 1.5.0, or a function. */
+  readonly webp?: WebAssembly.Module | Decoder;
 }
 
 /** What a decoder is told besides the bytes. */

@@ -7,7 +7,7 @@
 import { FileError } from "../../errors.ts";
 import { type Orientation, readOrientation } from "../orient.ts";
 import { cutOff, damaged, hasText } from "./bytes.ts";
-import type { Format } from "./format.ts";
+import { type Format, isDecoder } from "./format.ts";
 
 const START_OF_SCAN = 0xda, END_OF_IMAGE = 0xd9, APP1 = 0xe1;
 
@@ -116,6 +116,11 @@ export const jpeg: Format = {
   },
 
   async decode(bytes, context) {
+    const { jpeg: codec } = context.codecs;
+    if (isDecoder(codec)) {
+      const { decodeByCaller } = await import("../codecs/caller.ts");
+      return decodeByCaller(codec, bytes, "JPEG", context.name);
+    }
     const frame = findFrame(bytes, context.name);
     const colours = bytes[frame.start + 5];
     if (colours === 4) { // CMYK or YCCK, which mozjpeg does not turn into RGB
@@ -123,7 +128,7 @@ export const jpeg: Format = {
       return decodeByRuntime(withoutExif(bytes, context.name), "CMYK JPEG", context);
     }
     const { decodeJpeg } = await import("../codecs/jpeg.ts");
-    return decodeJpeg(bytes, context);
+    return decodeJpeg(bytes, context, codec);
   },
 };
 

@@ -6,7 +6,7 @@
 
 import { type Orientation, readOrientation } from "../orient.ts";
 import { cutOff, damaged, hasText, text, viewOf } from "./bytes.ts";
-import type { Format, Size } from "./format.ts";
+import { type Format, isDecoder, type Size } from "./format.ts";
 
 interface Chunk {
   readonly type: string;
@@ -74,12 +74,17 @@ export const webp: Format = {
   },
 
   async decode(bytes, context) {
+    const { webp: codec } = context.codecs;
+    if (isDecoder(codec)) {
+      const { decodeByCaller } = await import("../codecs/caller.ts");
+      return decodeByCaller(codec, bytes, "WebP", context.name);
+    }
     if (isAnimated(bytes)) { // libwebp's plain decoder takes still pictures only
       const { decodeByRuntime } = await import("../codecs/runtime.ts");
       return decodeByRuntime(withoutExif(bytes, context.name), "animated WebP", context);
     }
     const { decodeWebp } = await import("../codecs/webp.ts");
-    return decodeWebp(bytes, context);
+    return decodeWebp(bytes, context, codec);
   },
 };
 

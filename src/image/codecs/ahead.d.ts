@@ -1,0 +1,2 @@
+/** The types of `ahead.js`. */
+export const packages: () => Promise<unknown>[];
