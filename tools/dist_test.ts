@@ -5,8 +5,9 @@ import { AlexNet, createBackend } from "../mod.ts";
 import { assert, assertAlmostEquals, assertEquals, assertMatch } from "../tests/assert.ts";
 import { TempFolder } from "../tests/cli/run.ts";
 import { output, tool } from "../tests/tools.ts";
+import { executable } from "./browser/chromium.ts";
 import { pages } from "./browser/pages.ts";
-import { installed } from "./npm/suite.ts";
+import { install, installed } from "./npm/suite.ts";
 
 /** An image that any program can draw. */
 const drawing = "{ width: 90, height: 70, data: Uint8Array.from({ length: 18900 }, drawn) }";
@@ -33,6 +34,9 @@ const photo = (name: string) =>
   JSON.stringify(fileURLToPath(new URL(`../tests/${name}`, import.meta.url)));
 const coffee = photo("photos/coffee.jpg"), webp = photo("fixtures/image/images/lossy.webp");
 
+/** Why there are no tests of pages. */
+const noChromium = executable ? "" : "there is no Chromium here";
+
 const inNode = 'import { readFile as read } from "node:fs/promises";';
 const inDeno = "const read = Deno.readFile;";
 
@@ -45,10 +49,50 @@ async function expected() {
   return best;
 }
 
-Deno.test("deno task dist", async (t) => {
-  await using folder = await TempFolder.make();
-  const { path } = folder;
-  const printed = await tool("dist", path);
+const [folder, project] = await Promise.all([TempFolder.make(), TempFolder.make()]);
+const { path } = folder;
+Deno.test.afterAll(async () => {
+  await folder[Symbol.asyncDispose]();
+  await project[Symbol.asyncDispose]();
+});
+
+/** What the tool prints, which runs once for all tests. */
+let made: Promise<string> | undefined;
+const dist = () => made ??= tool("dist", path);
+
+/** Installs the npm package, once. */
+let packed: Promise<void> | undefined;
+const npmInstall = () => packed ??= dist().then((printed) => installFrom(printed));
+
+async function installFrom(printed: string): Promise<void> {
+  const tarball = /^pembroke-\d\S+\.tgz/m.exec(printed)?.[0];
+  assert(tarball, printed);
+  await install(project, `${path}/${tarball}`);
+}
+
+Deno.test("deno task dist prints sizes, and a page loads at most 150 kB", async () => {
+  const printed = await dist();
+  assertMatch(printed, /^pembroke\.js .+ gzipped$/m);
+  const loaded = /^what a page loads at most +([\d.]+) kB gzipped$/m.exec(printed)?.[1];
+  assertEquals(Number(loaded) <= 150, true, printed);
+});
+
+Deno.test("the npm package needs nothing but npm install", async (t) => {
+  await npmInstall();
+  await installed(t, project);
+});
+
+Deno.test({
+  name: `Vite and esbuild bundle the npm package for pages${noChromium && ` (${noChromium})`}`,
+  ignore: noChromium !== "",
+  async fn(t) {
+    await npmInstall();
+    await pages(t, project);
+  },
+});
+
+Deno.test("what deno task dist makes runs in Node and Deno", async (t) => {
+  await dist();
   const best = await expected();
 
   function agrees(text: string, threads: number) {
@@ -58,18 +102,6 @@ Deno.test("deno task dist", async (t) => {
     // another build may have computed it: fused multiplications and additions round once
     assertAlmostEquals(found.best.probability, best.probability, 1e-4);
   }
-
-  await t.step("their sizes are printed, and what a page loads is at most 150 kB", () => {
-    assertMatch(printed, /^pembroke\.js .+ gzipped$/m);
-    const loaded = /^what a page loads at most +([\d.]+) kB gzipped$/m.exec(printed)?.[1];
-    assertEquals(Number(loaded) <= 150, true, printed);
-  });
-
-  const tarball = /^pembroke-\d\S+\.tgz/m.exec(printed)?.[0];
-  assert(tarball, printed);
-  await using project = await TempFolder.make();
-  await t.step("the npm package", (t) => installed(t, project.path, `${path}/${tarball}`));
-  await t.step("pages", (t) => pages(t, project));
 
   await t.step("the library runs in Node, on threads", async () => {
     const file = await folder.write("a.mjs", program({ options: "{ threads: 2 }", read: inNode }));

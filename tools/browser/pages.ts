@@ -12,7 +12,7 @@ import type { TempFolder } from "../../tests/cli/run.ts";
 import { Served } from "../../tests/served.ts";
 import { output } from "../../tests/tools.ts";
 import { examples, threads } from "../npm/suite.ts";
-import { executable, launch } from "./chromium.ts";
+import { launch } from "./chromium.ts";
 
 const html = (script: string) =>
   `<!doctype html>
@@ -28,29 +28,23 @@ const isolating = {
 
 /** Makes pages in the project where the package is installed, and opens them. */
 export async function pages(t: Deno.TestContext, project: TempFolder): Promise<void> {
-  await t.step({
-    name: `in Chromium${executable ? "" : " (there is none here)"}`,
-    ignore: !executable,
-    async fn(t) {
-      const { inPage } = await examples();
-      const more = `globalThis.threads = model.backend.threads;
+  const { inPage } = await examples();
+  const more = `globalThis.threads = model.backend.threads;
 globalThis.refused = await AlexNet.load({ weights: "a.pth" }).catch((error) => error.message);`;
-      await project.write("page.js", inPage.replace(/^input\.disabled/m, `${more}\n$&`));
-      await Promise.all([makeWithVite(project), makeWithEsbuild(project)]);
-      const browser = await launch();
-      try {
-        for (const bundler of ["vite", "esbuild"]) {
-          await t.step(`made by ${bundler}`, () => shows(browser, project, bundler));
-          await t.step(
-            `made by ${bundler}, cross-origin isolated`,
-            () => shows(browser, project, bundler, isolating),
-          );
-        }
-      } finally {
-        await browser.close();
-      }
-    },
-  });
+  await project.write("page.js", inPage.replace(/^input\.disabled/m, `${more}\n$&`));
+  await Promise.all([makeWithVite(project), makeWithEsbuild(project)]);
+  const browser = await launch();
+  try {
+    for (const bundler of ["vite", "esbuild"]) {
+      await t.step(`by ${bundler}`, () => shows(browser, project, bundler));
+      await t.step(
+        `by ${bundler}, cross-origin isolated`,
+        () => shows(browser, project, bundler, isolating),
+      );
+    }
+  } finally {
+    await browser.close();
+  }
 }
 
 async function makeWithVite(project: TempFolder): Promise<void> {

@@ -7,6 +7,7 @@
 import * as esbuild from "npm:esbuild@0.28.2";
 import ts from "npm:typescript@6.0.3";
 import { assert, assertEquals, assertMatch } from "../../tests/assert.ts";
+import type { TempFolder } from "../../tests/cli/run.ts";
 import { output } from "../../tests/tools.ts";
 
 /** The programs in the package's README: one for Node, one for a page. */
@@ -19,33 +20,32 @@ export async function examples(): Promise<{ inNode: string; inPage: string }> {
 /** Threads of a backend that nobody has told how many. */
 export const threads = Math.min(navigator.hardwareConcurrency, 16);
 
-/** Installs the packed package in an empty project, and uses it. */
-export async function installed(
-  t: Deno.TestContext,
-  project: string,
-  tarball: string,
-): Promise<void> {
-  const write = (name: string, text: string) => Deno.writeTextFile(`${project}/${name}`, text);
-  await write("package.json", '{ "type": "module" }');
+/** Installs the packed package in an empty project. */
+export async function install(project: TempFolder, tarball: string): Promise<void> {
+  await project.write("package.json", '{ "type": "module" }');
   const flags = ["--offline", "--no-audit", "--no-fund", "--ignore-scripts"];
-  await output("npm", ["install", ...flags, tarball], project);
+  await output("npm", ["install", ...flags, tarball], project.path);
+}
 
+/** Uses the package in the project where it is installed. */
+export async function installed(t: Deno.TestContext, project: TempFolder): Promise<void> {
+  const { path } = project;
   const photo = new URL("../../tests/photos/coffee.jpg", import.meta.url);
-  await Deno.copyFile(photo, `${project}/photo.jpg`);
+  await Deno.copyFile(photo, `${path}/photo.jpg`);
   const { inNode } = await examples();
   const more = "console.log(model.backend.threads);";
-  await write("node.js", inNode.replace(/^model\.dispose/m, `${more}\n$&`));
+  await project.write("node.js", inNode.replace(/^model\.dispose/m, `${more}\n$&`));
   const classifies = (text: string) => {
     const lines = text.trimEnd().split("\n");
     assertMatch(lines[0], /^espresso 0\.9/);
     assertEquals([lines.length, lines.at(-1)], [6, String(threads)]);
   };
-  await t.step("Node", async () => classifies(await output("node", ["node.js"], project)));
+  await t.step("Node", async () => classifies(await output("node", ["node.js"], path)));
   const bun = await hasBun();
   await t.step({
     name: `Bun${bun ? "" : " (there is none here)"}`,
     ignore: !bun,
-    fn: async () => classifies(await output("bun", ["node.js"], project)),
+    fn: async () => classifies(await output("bun", ["node.js"], path)),
   });
 
   await t.step("TypeScript", async (t) => {
@@ -56,11 +56,11 @@ const backend: Backend = await createBackend();
 const model = await AlexNet.load({ backend, weights: new ArrayBuffer(8), precision: "int8" });
 const best: ${type}[] = await model.classify(await decodeImage(new Uint8Array(3)));
 export { best, conv2d };`;
-    await write("right.ts", program("Prediction"));
-    await write("wrong.ts", program("string"));
+    await project.write("right.ts", program("Prediction"));
+    await project.write("wrong.ts", program("string"));
     for (const [name, resolution] of Object.entries(resolutions)) {
       await t.step(name, () => {
-        const found = complaints([`${project}/right.ts`, `${project}/wrong.ts`], resolution);
+        const found = complaints([`${path}/right.ts`, `${path}/wrong.ts`], resolution);
         const not = "wrong.ts: Type 'Prediction[]' is not assignable to type 'string[]'.";
         assertEquals(found, [not]);
       });
@@ -70,7 +70,7 @@ export { best, conv2d };`;
   await t.step("a bundle holds what is used of it", async () => {
     const contents = 'export { conv2d, createBackend } from "pembroke";';
     const { outputFiles: [{ text }], metafile } = await esbuild.build({
-      stdin: { contents, resolveDir: project },
+      stdin: { contents, resolveDir: path },
       bundle: true,
       format: "esm",
       minify: true,
