@@ -119,7 +119,7 @@ export async function createBackend(options: BackendOptions = {}): Promise<Backe
       onFallback?.(error);
     }
   }
-  const count = threads === "auto" ? availableThreads() : threads;
+  const count = threads === "auto" ? await availableThreads() : threads;
   const threaded = count > 1 ? await WasmBackend.withThreads(count) : undefined;
   return threaded ?? new WasmBackend();
 }
@@ -154,6 +154,6 @@ function lacksGpu(): boolean {
 const mostThreads = 64;
 
 /** As many as the machine has processors, within reason. */
-function availableThreads(): number {
-  return Math.min(Math.max(1, processors()), 16);
+async function availableThreads(): Promise<number> {
+  return Math.min(await processors(), 16);
 }

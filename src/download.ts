@@ -154,6 +154,47 @@ export async function request(
   };
 }
 
+/**
+ * The body of an answer that somebody else has asked for; undefined when there is none. Whoever takes
+ * it reads it to its end or cancels it.
+ *
+ * @param name What errors call it.
+ * @throws {HttpError} When the answer is anything but success.
+ * @throws {FileError} When its body cannot be read, or, later, no more of it.
+ */
+export async function bodyOf(
+  name: string,
+  { ok, status, statusText, headers, type, body, bodyUsed }: Response,
+  signal?: AbortSignal,
+): Promise<Chunks | undefined> {
+  if (type === "opaque" || type === "opaqueredirect") {
+    throw new FileError(name, `the answer is ${type}: its bytes are hidden from this page`);
+  }
+  if (bodyUsed || body?.locked) {
+    throw new FileError(
+      name,
+      "the body of the answer was read before: pass a fresh one, or a clone()",
+    );
+  }
+  if (!ok) {
+    await body?.cancel();
+    throw new HttpError(name, status, statusText, headers);
+  }
+  if (!body) return undefined;
+  const chunks = lentChunksOf(body, signal);
+  return {
+    async next() {
+      try {
+        return await chunks.next();
+      } catch (error) {
+        if (signal?.aborted) throw signal.reason;
+        throw networkError(name, error);
+      }
+    },
+    cancel: chunks.cancel,
+  };
+}
+
 /** The bytes of a body, if it says how many there are. */
 export function contentLength({ headers }: Response): number | undefined {
   const length = headers.get("content-length");

@@ -5,6 +5,8 @@
  * @module
  */
 
+import { kindOf } from "./kinds.ts";
+
 /** Base of every error thrown on purpose; anything else that escapes is a bug. */
 export class PembrokeError extends Error {
   /** The class's name. */
@@ -116,7 +118,21 @@ export class DeviceLostError extends PembrokeError {
 
 /** A value as an error message shows it: short, on one line. */
 function show(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value);
-  if (Array.isArray(value)) return `[${value.map(show).join(", ")}]`;
-  return String(value);
+  if (typeof value === "string") return JSON.stringify(cut(value));
+  if (typeof value === "function") return `the function ${cut(value.name)}`.trimEnd();
+  if (Array.isArray(value)) {
+    const first = value.slice(0, mostShown).map(show);
+    return `[${[...first, ...value.length > mostShown ? ["…"] : []].join(", ")}]`;
+  }
+  if (value instanceof URL) return cut(value.href);
+  // what an object says of itself may be anything, and a million numbers long
+  return typeof value === "object" && value !== null ? `[object ${kindOf(value)}]` : String(value);
+}
+
+/** Elements of a list that are shown: no shape has more. */
+const mostShown = 8;
+
+/** Text that may be a whole file. */
+function cut(text: string): string {
+  return text.length > 200 ? `${text.slice(0, 199)}…` : text;
 }

@@ -1,13 +1,14 @@
-/** The repository behind a URL, as a web server or a CDN serves it. */
+/** A folder behind a URL, as a web server or a CDN serves it. */
 
-const root = new URL("../", import.meta.url);
+const repository = new URL("../", import.meta.url);
 const types: Record<string, string> = {
   ts: "application/typescript",
   js: "text/javascript",
   json: "application/json",
+  html: "text/html",
 };
 
-/** The repository on loopback; under `/bare/` without the weights. */
+/** A folder on loopback, the repository if none is named; under `/bare/` without the weights. */
 export class Served implements AsyncDisposable {
   /** Paths that were asked for. */
   readonly requested: string[] = [];
@@ -16,6 +17,15 @@ export class Served implements AsyncDisposable {
     ({ url }) => this.#answer(new URL(url).pathname),
   );
 
+  readonly #folder: URL;
+  readonly #headers: Record<string, string>;
+
+  /** Starts serving, with these headers besides. */
+  constructor(folder = repository, headers: Record<string, string> = {}) {
+    this.#folder = folder;
+    this.#headers = headers;
+  }
+
   /** Host and port, as permissions name them. */
   readonly host: string = `127.0.0.1:${this.#server.addr.port}`;
 
@@ -23,10 +33,11 @@ export class Served implements AsyncDisposable {
     this.requested.push(path);
     const file = path.replace("/bare/", "/");
     const missing = file !== path && file.endsWith(".safetensors");
-    const bytes = await Deno.readFile(new URL(`.${file}`, root)).catch(() => undefined);
+    const at = new URL(`.${file.replace(/\/$/, "/index.html")}`, this.#folder);
+    const bytes = await Deno.readFile(at).catch(() => undefined);
     if (!bytes || missing) return new Response("no such file", { status: 404 });
-    const type = types[file.split(".").at(-1)!] ?? "application/octet-stream";
-    return new Response(bytes, { headers: { "content-type": type } });
+    const type = types[at.pathname.split(".").at(-1)!] ?? "application/octet-stream";
+    return new Response(bytes, { headers: { "content-type": type, ...this.#headers } });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

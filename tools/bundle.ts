@@ -15,13 +15,15 @@ export interface BundleOptions {
   readonly instead?: readonly (readonly [end: RegExp, change: (source: string) => string])[];
   /** Imports that stay imports, by what the path of a module ends with, and from where. */
   readonly beside?: readonly (readonly [end: RegExp, from: (path: string) => string])[];
+  /** For other bundlers, which minify it themselves and leave out what is not used. */
+  readonly readable?: boolean;
 }
 
 /** `using` is rewritten for engines without it, which lack the symbol that classes need for it. */
 const disposeSymbol = 'Symbol.dispose??=Symbol.for("Symbol.dispose");';
 
-/** Bundles a program, minified; throws what esbuild complains about. */
-export async function bundle({ entry, instead = [], beside = [] }: BundleOptions) {
+/** Bundles a program; throws what esbuild complains about. */
+export async function bundle({ entry, instead = [], beside = [], readable }: BundleOptions) {
   const kept = new Set<string>();
   const plugin: esbuild.Plugin = {
     name: "instead and beside",
@@ -32,6 +34,9 @@ export async function bundle({ entry, instead = [], beside = [] }: BundleOptions
           return { contents: change(await Deno.readTextFile(path)), loader };
         });
       }
+      onLoad({ filter: /[/\\]src[/\\].*\.ts$/ }, async ({ path }) => {
+        return { contents: withoutWaiting(await Deno.readTextFile(path)), loader: "ts" };
+      });
       for (const [filter, from] of beside) {
         onResolve({ filter }, ({ path }) => {
           const name = from(path);
@@ -48,8 +53,8 @@ export async function bundle({ entry, instead = [], beside = [] }: BundleOptions
       format: "esm",
       platform: "browser",
       target: "es2022",
-      minify: true,
-      charset: "utf8",
+      minify: !readable,
+      charset: readable ? "ascii" : "utf8",
       loader: { ".wasm": "binary" },
       banner: { js: disposeSymbol },
       plugins: [plugin, npmPackages],
@@ -64,6 +69,22 @@ export async function bundle({ entry, instead = [], beside = [] }: BundleOptions
   } finally {
     await esbuild.stop();
   }
+}
+
+/**
+ * What one file holds need not be waited for: such imports would only keep bundlers from leaving out
+ * what nobody uses.
+ */
+function withoutWaiting(source: string): string {
+  const imports = new Set<string>();
+  const changed = source.replace(
+    /\bconst (\{ \w+ \}) = await import\(("\.[^"]+")\);/g,
+    (_, names, from) => {
+      imports.add(`import ${names} from ${from};`);
+      return "";
+    },
+  );
+  return [...imports, changed].join("\n");
 }
 
 /** Finds what users import from npm where Deno keeps it. */

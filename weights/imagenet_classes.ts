@@ -14,7 +14,7 @@ export interface ClassName {
 }
 
 /** The classes by index. */
-export const imagenetClasses: readonly ClassName[] = `\
+export const imagenetClasses: readonly ClassName[] = /* @__PURE__ */ classesIn(`\
 n01440764	tench, Tinca tinca
 n01443537	goldfish, Carassius auratus
 n01484850	great white shark, white shark, man-eater, man-eating shark, Carcharodon carcharias
@@ -1014,7 +1014,12 @@ n13044778	earthstar
 n13052670	hen-of-the-woods, hen of the woods, Polyporus frondosus, Grifola frondosa
 n13054560	bolete
 n13133613	ear, spike, capitulum
-n15075141	toilet tissue, toilet paper, bathroom tissue`.split("\n").map((line) => {
-  const [wnid, label] = line.split("\t");
-  return { wnid, label };
-});
+n15075141	toilet tissue, toilet paper, bathroom tissue`);
+
+/** A function, so that bundlers can leave the names out where nobody needs them. */
+function classesIn(lines: string): readonly ClassName[] {
+  return lines.split("\n").map((line) => {
+    const [wnid, label] = line.split("\t");
+    return { wnid, label };
+  });
+}

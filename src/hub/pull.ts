@@ -12,7 +12,7 @@ import { describe } from "../models/description.ts";
 import { checkWeights } from "../weights/check.ts";
 import { convertWeights, type StoredPrecision } from "../weights/convert.ts";
 import { openWeights } from "../weights/open.ts";
-import { fileSource } from "../weights/source.ts";
+import { fileSource } from "../weights/file_source.ts";
 import { lockPath, modelPath, removeUnfinished } from "./cache.ts";
 import { fetchFile, type FetchFileOptions } from "./fetch_file.ts";
 import { Lock, locked } from "./lock.ts";

@@ -9,6 +9,7 @@
  */
 
 import { ArgumentError, FileError, TooLargeError } from "../errors.ts";
+import { kindOf } from "../kinds.ts";
 import type { CodecModules, Decoder } from "./formats/format.ts";
 import { recognise } from "./formats/mod.ts";
 import { applyOrientation } from "./orient.ts";
@@ -82,7 +83,7 @@ export async function decodeImage(
 ): Promise<RgbImage> {
   const { name = "image", maxPixels = DEFAULT_MAX_PIXELS, onWarning } = options;
   const { codecs = {}, reuse = false } = options;
-  if (!(bytes instanceof Uint8Array)) {
+  if (kindOf(bytes) !== "Uint8Array") {
     throw new ArgumentError("decodeImage", "bytes", bytes, "a Uint8Array");
   }
   if (!(maxPixels > 0)) {

@@ -56,6 +56,9 @@ export function fromRgba(image: RgbaImage): RgbImage {
 
 /** Refuses an image whose size is not a size, or whose data has another length than that size. */
 export function checkPixels(op: string, image: RgbImage | RgbaImage, channels: 3 | 4): void {
+  if (!ArrayBuffer.isView(image?.data)) {
+    throw new ArgumentError(op, "image", image, "an object with width, height and data");
+  }
   checkSize(op, "image.width", image.width);
   checkSize(op, "image.height", image.height);
   const takes = image.width * image.height * channels;

@@ -23,7 +23,7 @@ import {
 import type { WeightsFile } from "../weights/mod.ts";
 import { OnnxFile } from "../weights/onnx.ts";
 import { AlexNetTiny } from "./alexnet_tiny.ts";
-import { bundledWeights } from "./bundled.ts";
+import { bundledInput } from "./bundled.ts";
 import { classesOf, Classifier, type ClassOptions } from "./classifier.ts";
 import { type Architecture, readDescription } from "./description.ts";
 import { fill, type LoadOptions, openInput, storedPrecision, type WeightsInput } from "./load.ts";
@@ -115,7 +115,7 @@ export class AlexNet extends Classifier {
    * An AlexNet that knows something. Without weights it is the one that comes with the library:
    * {@linkcode AlexNetTiny}, which tells 200 classes apart and takes 3.4 MB, read from disk
    * (`--allow-read`) or, when the library itself was imported from a URL, fetched from there
-   * (`--allow-net`).
+   * (`--allow-net`). The npm package imports it from a module of its own.
    *
    * Weights go piece by piece from the file, or from the server's answer, to their place in the
    * backend's memory; no second copy exists at any time.
@@ -123,6 +123,7 @@ export class AlexNet extends Classifier {
    * @param options Where the weights come from and what computes; `classes` and `preprocessing` go
    * before what the file says, `precision` before how it holds the fully connected weights.
    * @throws {FileError} When the file cannot be read or is not for this model.
+   * @throws {ArgumentError} When `weights` is nothing that weights come from.
    *
    * @example
    * ```ts
@@ -137,8 +138,8 @@ export class AlexNet extends Classifier {
    * ```
    */
   static async load(options: AlexNetLoadOptions = {}): Promise<Classifier> {
-    const { backend, weights = bundledWeights(), signal } = options;
-    using file = await openInput(weights, signal);
+    const { backend, weights = await bundledInput(), signal } = options;
+    using file = await openInput(weights, signal, "AlexNet.load");
     const model = networkFor(file, options);
     if (backend) {
       await fill(model, backend, file, options);

@@ -17,3 +17,8 @@ export function bundledWeights(): URL {
     );
   }
 }
+
+/** The same weights, for whatever loads them. The npm package brings them in a module. */
+export function bundledInput(): Promise<URL | Uint8Array> {
+  return Promise.resolve().then(bundledWeights);
+}

@@ -5,7 +5,9 @@
  */
 
 import type { Backend } from "../backend.ts";
-import { contentLength, lentChunksOf, request } from "../download.ts";
+import { bodyOf, contentLength, lentChunksOf, request } from "../download.ts";
+import { ArgumentError, FileError } from "../errors.ts";
+import { asBytes, isBlob, kindOf } from "../kinds.ts";
 import { type Layer, parameterShapes } from "../layers/layer.ts";
 import type { Precision } from "../layers/precision.ts";
 import { Sequential } from "../layers/sequential.ts";
@@ -20,17 +22,20 @@ import {
   streamSource,
   type WeightsFile,
 } from "../weights/mod.ts";
+import { isSource } from "../weights/source.ts";
 import { OnnxNetwork } from "./onnx.ts";
 
 /**
- * Where weights come from: a path or file URL (in Deno), an http or https URL, bytes, a Blob, a stream
- * of bytes, or anything that reads. What is behind a URL is fetched every time, and goes from the
- * answer straight to its place.
+ * Where weights come from: a path or file URL (in Deno, Node and Bun), an http or https URL, what
+ * `fetch()` gave, bytes, a Blob, a stream of bytes, or anything that reads. What is behind a URL is
+ * fetched every time, and goes from the answer straight to its place.
  */
 export type WeightsInput =
   | string
   | URL
+  | Response
   | Uint8Array
+  | ArrayBufferLike
   | Blob
   | ReadableStream<Uint8Array>
   | ByteSource;
@@ -50,6 +55,7 @@ export interface LoadOptions {
  *
  * @throws {FileError} When the file is not for this model, which then stays as it was, or breaks
  * off, which leaves the model without weights.
+ * @throws {ArgumentError} When `weights` is nothing that weights come from.
  */
 export async function loadWeights(
   model: Layer,
@@ -57,17 +63,22 @@ export async function loadWeights(
   weights: WeightsInput,
   options: LoadOptions = {},
 ): Promise<void> {
-  using file = await openInput(weights, options.signal);
+  using file = await openInput(weights, options.signal, "loadWeights");
   await fill(model, backend, file, options);
 }
 
-/** Opens weights, wherever they come from. */
+/**
+ * Opens weights, wherever they come from.
+ *
+ * @param op What errors about the argument name.
+ */
 export async function openInput(
   weights: WeightsInput,
   signal?: AbortSignal,
+  op = "openInput",
 ): Promise<WeightsFile> {
   signal?.throwIfAborted();
-  return await openWeights(await sourceOf(weights, signal));
+  return await openWeights(await sourceOf(op, weights, signal));
 }
 
 /** Gives the memory of weights back, not a backend that may be the model's own. */
@@ -115,14 +126,41 @@ export async function fill(
   }
 }
 
-async function sourceOf(weights: WeightsInput, signal?: AbortSignal): Promise<ByteSource> {
-  if (weights instanceof Uint8Array) return bytesSource(weights);
-  if (weights instanceof Blob) return blobSource(weights);
-  if (weights instanceof ReadableStream) return await streamSource(lentChunksOf(weights, signal));
-  if (typeof weights !== "string" && !(weights instanceof URL)) return weights;
-  const place = String(weights);
-  if (/^file:/i.test(place)) return await fileSource(new URL(weights));
-  if (!/^https?:/i.test(place)) return await fileSource(weights);
+async function sourceOf(
+  op: string,
+  weights: WeightsInput,
+  signal?: AbortSignal,
+): Promise<ByteSource> {
+  const kind = kindOf(weights);
+  if (kind === "String" || kind === "URL") return await sourceAt(String(weights), signal);
+  const bytes = asBytes(weights);
+  if (bytes) return bytesSource(bytes);
+  if (isBlob(weights)) return blobSource(weights);
+  if (kind === "Response") return await sourceOfResponse(weights as Response, signal);
+  if (kind === "ReadableStream") {
+    const stream = weights as ReadableStream<Uint8Array>;
+    if (stream.locked) throw new FileError("weights", "the stream is being read by somebody else");
+    return await streamSource(lentChunksOf(stream, signal));
+  }
+  if (isSource(weights)) return weights;
+  const takes =
+    "a path, a URL, a Response, a Uint8Array, an ArrayBuffer, a Blob, a ReadableStream " +
+    "or a ByteSource";
+  throw new ArgumentError(op, "weights", weights, takes);
+}
+
+async function sourceAt(place: string, signal?: AbortSignal): Promise<ByteSource> {
+  if (/^file:/i.test(place)) return await fileSource(new URL(place));
+  if (!/^https?:/i.test(place)) return await fileSource(place);
   const { response, body } = await request(place, { signal });
   return await streamSource(body, place, contentLength(response));
 }
+
+async function sourceOfResponse(response: Response, signal?: AbortSignal): Promise<ByteSource> {
+  const name = response.url || "weights";
+  const body = await bodyOf(name, response, signal);
+  return body ? await streamSource(body, name, contentLength(response)) : bytesSource(none, name);
+}
+
+/** The body of an answer that has none. */
+const none = new Uint8Array(0);

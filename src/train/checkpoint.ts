@@ -4,7 +4,8 @@
  * @module
  */
 
-import { FileError } from "../errors.ts";
+import { ArgumentError, FileError } from "../errors.ts";
+import { asBytes } from "../kinds.ts";
 import type { Parameter } from "../layers/layer.ts";
 import type { Tensor } from "../tensor.ts";
 import {
@@ -68,12 +69,16 @@ export async function saveCheckpoint(
  * and options.
  *
  * @throws {FileError} When the file is no checkpoint, or not of this model.
+ * @throws {ArgumentError} When it is no bytes.
  */
 export async function loadCheckpoint(
   trainer: Trainer,
-  bytes: Uint8Array,
+  bytes: Uint8Array | ArrayBufferLike,
   name = "checkpoint",
 ): Promise<void> {
+  if (!asBytes(bytes)) {
+    throw new ArgumentError("loadCheckpoint", "bytes", bytes, "a Uint8Array or an ArrayBuffer");
+  }
   const { model, generator, options: { optimizer } } = trainer;
   using file = await openWeights(bytesSource(bytes, name));
   const header = headerOf(file);

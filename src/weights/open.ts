@@ -4,13 +4,13 @@
  * @module
  */
 
-import { FileError } from "../errors.ts";
+import { ArgumentError, FileError } from "../errors.ts";
 import { openOnnx } from "./onnx.ts";
 import { openPth } from "./pth.ts";
 import { openPthStream } from "./pth_stream.ts";
 import { openLegacyPth } from "./pth_legacy.ts";
 import { openSafetensors } from "./safetensors.ts";
-import { type ByteSource, readBytes } from "./source.ts";
+import { type ByteSource, isSource, readBytes } from "./source.ts";
 import type { WeightsFile } from "./tensor_file.ts";
 import { shown } from "./text.ts";
 
@@ -23,6 +23,7 @@ import { shown } from "./text.ts";
  * @param source The file. From now on it belongs to the weights: closing those closes it, and so does
  * failing here.
  * @throws {FileError} When it is something else, is damaged, or holds more than weights.
+ * @throws {ArgumentError} When it is no source.
  *
  * @example
  * ```ts
@@ -40,6 +41,10 @@ import { shown } from "./text.ts";
  * ```
  */
 export async function openWeights(source: ByteSource): Promise<WeightsFile> {
+  if (!isSource(source)) {
+    const takes = "a ByteSource, as bytesSource, blobSource, fileSource and streamSource make";
+    throw new ArgumentError("openWeights", "source", source, takes);
+  }
   try {
     const start = await readBytes(source, 0, Math.min(source.size, 512));
     return await detect(start, source)(source);

@@ -5,6 +5,7 @@
  */
 
 import { ArgumentError, FileError } from "../errors.ts";
+import { asBytes, isBlob, kindOf } from "../kinds.ts";
 
 /** Bytes that can be read from anywhere: a file, memory, a Blob. */
 export interface ByteSource {
@@ -32,6 +33,7 @@ export const unknownSize = 2 ** 32;
  *
  * @param bytes The whole file.
  * @param name What error messages call it.
+ * @throws {ArgumentError} When they are no bytes.
  *
  * @example
  * ```ts
@@ -42,17 +44,27 @@ export const unknownSize = 2 ** 32;
  * await source.read(2, last); // last is [3]
  * ```
  */
-export function bytesSource(bytes: Uint8Array, name = "weights"): ByteSource {
+export function bytesSource(bytes: Uint8Array | ArrayBufferLike, name = "weights"): ByteSource {
+  const all = asBytes(bytes);
+  if (!all) {
+    throw new ArgumentError("bytesSource", "bytes", bytes, "a Uint8Array or an ArrayBuffer");
+  }
   return {
     name,
-    size: bytes.length,
+    size: all.length,
     // deno-lint-ignore require-await -- async, so that an error rejects instead of being thrown
     async read(offset, into) {
       checkRange(this, offset, into.length);
-      into.set(bytes.subarray(offset, offset + into.length));
+      into.set(all.subarray(offset, offset + into.length));
     },
     close() {},
   };
+}
+
+/** Whether a value has what a source needs. */
+export function isSource(value: unknown): value is ByteSource {
+  const { read, close, size } = (value ?? {}) as Partial<ByteSource>;
+  return typeof read === "function" && typeof close === "function" && typeof size === "number";
 }
 
 /**
@@ -60,6 +72,7 @@ export function bytesSource(bytes: Uint8Array, name = "weights"): ByteSource {
  *
  * @param blob The whole file.
  * @param name What error messages call it; a `File` brings its own.
+ * @throws {ArgumentError} When it is no Blob.
  *
  * @example
  * ```ts
@@ -71,8 +84,9 @@ export function bytesSource(bytes: Uint8Array, name = "weights"): ByteSource {
  */
 export function blobSource(
   blob: Blob,
-  name: string = blob instanceof File ? blob.name : "weights",
+  name: string = kindOf(blob) === "File" ? (blob as File).name : "weights",
 ): ByteSource {
+  if (!isBlob(blob)) throw new ArgumentError("blobSource", "blob", blob, "a Blob or a File");
   return {
     name,
     size: blob.size,
@@ -88,75 +102,6 @@ export function blobSource(
     },
     close() {},
   };
-}
-
-/**
- * A source over a file on disk, in Deno. Needs `--allow-read` for the path; what Deno throws when it
- * is not granted passes through untouched.
- *
- * @param path The file; symbolic links are followed.
- * @returns The open source. Whoever holds it closes it.
- * @throws {FileError} When there is no such file, or it is not a regular file.
- * @throws {ArgumentError} Outside Deno.
- *
- * @example
- * ```ts
- * import { fileSource } from "./source.ts";
- *
- * const path = await Deno.makeTempFile();
- * const source = await fileSource(path);
- * console.log(source.size); // 0
- * source.close();
- * await Deno.remove(path);
- * ```
- */
-export async function fileSource(path: string | URL): Promise<ByteSource> {
-  const name = String(path);
-  if (!("Deno" in globalThis)) {
-    throw new ArgumentError("fileSource", "path", name, "opened in Deno (elsewhere: blobSource)");
-  }
-  let info: Deno.FileInfo, file: Deno.FsFile;
-  try {
-    // Looked at before it is opened: opening a named pipe would wait for a writer for ever.
-    info = await Deno.stat(path);
-    if (info.isDirectory) throw new FileError(name, "is a directory, not a file");
-    if (!info.isFile) throw new FileError(name, "is not a regular file");
-    file = await Deno.open(path);
-  } catch (cause) {
-    if (cause instanceof Deno.errors.NotFound || cause instanceof Deno.errors.NotADirectory) {
-      throw new FileError(name, "no such file", { cause });
-    }
-    // What Deno was not permitted goes to whoever can ask for the permission.
-    if (cause instanceof FileError || cause instanceof Deno.errors.NotCapable) throw cause;
-    if (cause instanceof Deno.errors.PermissionDenied) {
-      throw new FileError(name, "not readable (file permissions)", { cause });
-    }
-    const reason = cause instanceof Error ? cause.message.split("\n")[0] : String(cause);
-    throw new FileError(name, `cannot be opened: ${reason}`, { cause });
-  }
-  let open = true;
-  const source: ByteSource = {
-    name,
-    size: info.size,
-    // Seek and read without a pause between them: reads that overlap in time cannot disturb each
-    // other. From the page cache a piece takes less than the hop to a thread and back would.
-    // deno-lint-ignore require-await -- async, so that an error rejects instead of being thrown
-    async read(offset, into) {
-      checkRange(source, offset, into.length);
-      if (!open) throw new FileError(name, "was closed while it was being read");
-      file.seekSync(offset, Deno.SeekMode.Start);
-      for (let filled = 0; filled < into.length;) {
-        const count = file.readSync(into.subarray(filled));
-        if (count === null) throw new FileError(name, "became shorter while it was being read");
-        filled += count;
-      }
-    },
-    close() {
-      if (open) file.close();
-      open = false;
-    },
-  };
-  return source;
 }
 
 /** Longer claims of a stream are believed as far as bytes arrive: 1 MiB. */

@@ -5,7 +5,7 @@
  */
 
 import type { Chunks } from "../download.ts";
-import { FileError } from "../errors.ts";
+import { ArgumentError, FileError } from "../errors.ts";
 import { Kept } from "./kept.ts";
 import { type ByteSource, checkRange, disordered, unknownSize } from "./source.ts";
 
@@ -26,13 +26,17 @@ const smallBytes = 1 << 13, mostRecent = 1 << 18;
  * @param chunks The pieces; cancelled when the source is closed.
  * @param name What error messages call it.
  * @param size How many bytes there will be, if that is known.
- * @throws Whatever the pieces throw.
+ * @throws Whatever the pieces throw; an {@linkcode ArgumentError} when they are no pieces.
  */
 export async function streamSource(
   chunks: Chunks,
   name = "weights",
   size?: number,
 ): Promise<ByteSource> {
+  if (typeof chunks?.next !== "function" || typeof chunks.cancel !== "function") {
+    const takes = "Chunks, with next() and cancel() (for a ReadableStream: loadWeights)";
+    throw new ArgumentError("streamSource", "chunks", chunks, takes);
+  }
   const source = new StreamSource(chunks, name, size);
   try {
     await source.begin();

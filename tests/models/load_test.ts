@@ -1,12 +1,18 @@
 /** Files that say which network they are for, from wherever they come. */
 
+import { runInNewContext } from "node:vm";
 import { type Backend, createBackend } from "../../src/backend.ts";
-import { chunksOf } from "../../src/download.ts";
+import { chunksOf, HttpError } from "../../src/download.ts";
 import { ArgumentError, FileError, PembrokeError } from "../../src/errors.ts";
 import { bundledWeights } from "../../src/models/bundled.ts";
 import { describe } from "../../src/models/description.ts";
-import { AlexNet, AlexNetTiny, loadWeights } from "../../src/models/mod.ts";
-import { streamSource, type TensorToWrite, writeSafetensors } from "../../src/weights/mod.ts";
+import { AlexNet, AlexNetTiny, loadWeights, type WeightsInput } from "../../src/models/mod.ts";
+import {
+  bytesSource,
+  streamSource,
+  type TensorToWrite,
+  writeSafetensors,
+} from "../../src/weights/mod.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "../assert.ts";
 import { testOnEveryBackend } from "../backends.ts";
 
@@ -112,6 +118,119 @@ Deno.test("AlexNet.load() fetches weights from a URL", async () => {
   await refused("/half.safetensors", "ends inside of features.8.weight: truncated");
   await server.shutdown();
   await refused("/a.safetensors", "tcp connect error: Connection refused");
+});
+
+Deno.test("AlexNet.load() takes bytes in every form, and what fetch() gave", async () => {
+  using backend = await createBackend({ threads: 1 });
+  const { model, bytes } = await file(backend);
+  using expected = model;
+  const shared = new Uint8Array(new SharedArrayBuffer(bytes.length));
+  shared.set(bytes);
+  const forms: WeightsInput[] = [
+    bytes,
+    bytes.buffer,
+    shared,
+    shared.buffer,
+    new Blob([bytes]),
+    new File([bytes], "a.safetensors"),
+    new Blob([bytes]).stream(),
+    new Response(bytes),
+    new Response(new Blob([bytes]).stream(), { headers: { "content-length": `${bytes.length}` } }),
+    bytesSource(bytes),
+    runInNewContext("new Uint8Array(bytes)", { bytes }), // of another realm, as Jest's are
+    runInNewContext("new Uint8Array(bytes).buffer", { bytes }),
+  ];
+  for (const weights of forms) {
+    using found = await AlexNet.load({ backend, weights });
+    assertEquals(await found.classify(photo), await expected.classify(photo));
+    await loadWeights(found, backend, bytes.buffer);
+  }
+});
+
+Deno.test("AlexNet.load() says what is wrong with a response", async () => {
+  using backend = await createBackend({ threads: 1 });
+  const { model, bytes } = await file(backend);
+  model.dispose();
+  const refused = async (weights: Response, message: string) => {
+    const error = await assertRejects(() => AlexNet.load({ backend, weights }), FileError);
+    assertEquals(error.message, message);
+    return error;
+  };
+  const missing = new Response("no", { status: 404, statusText: "Not Found" });
+  const error = await refused(missing, "weights: the server answered 404 Not Found");
+  assert(error instanceof HttpError && error.status === 404);
+  assert(missing.bodyUsed, "the body was left");
+
+  const again = "weights: the body of the answer was read before: pass a fresh one, or a clone()";
+  const used = new Response(bytes);
+  await used.bytes();
+  await refused(used, again);
+  const locked = new Response(bytes);
+  locked.body!.getReader();
+  await refused(locked, again);
+  await refused(new Response(null), "weights: is empty");
+  await refused(
+    new Response("<!doctype html>"),
+    "weights: is text, not weights (it begins with “<!doctype html>”)",
+  );
+
+  // the header says how many bytes are to come: more than that are never believed
+  const headers = { "content-length": "1000" };
+  await refused(
+    new Response(bytes, { headers }),
+    "weights: ends inside of its header: truncated or damaged",
+  );
+  const broken = new ReadableStream({ start: (c) => c.error(new TypeError("reset")) });
+  await refused(new Response(broken), "weights: reset");
+
+  await using server = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen() {} },
+    () => new Response("busy", { status: 503 }),
+  );
+  const url = `http://127.0.0.1:${server.addr.port}/a.pth`;
+  await refused(await fetch(url), `${url}: the server answered 503 Service Unavailable`);
+
+  const stream = new Blob([bytes]).stream();
+  stream.getReader();
+  await assertRejects(
+    () => AlexNet.load({ backend, weights: stream }),
+    FileError,
+    "weights: the stream is being read by somebody else",
+  );
+  assertEquals(backend.bytesInUse, 0);
+});
+
+Deno.test("AlexNet.load() and loadWeights() refuse what weights cannot come from", async () => {
+  using backend = await createBackend({ threads: 1 });
+  using model = new AlexNetTiny();
+  const wrong: [unknown, string][] = [
+    [null, "null"],
+    [42, "42"],
+    [true, "true"],
+    [{}, "[object Object]"],
+    [Promise.resolve(new Uint8Array()), "[object Promise]"],
+    [Array(1000).fill(1), "[1, 1, 1, 1, 1, 1, 1, 1, …]"],
+    [new Request("http://localhost/a.pth"), "[object Request]"],
+    [new Float32Array(1000), "[object Float32Array]"],
+    [() => new Uint8Array(), "the function"],
+    [Object.create(null), "[object Object]"],
+    [{ size: 3, read() {} }, "[object Object]"],
+  ];
+  const takes = "must be a path, a URL, a Response, a Uint8Array, an ArrayBuffer, a Blob, " +
+    "a ReadableStream or a ByteSource";
+  for (const [value, shown] of wrong) {
+    const weights = value as WeightsInput;
+    let error = await assertRejects(() => AlexNet.load({ backend, weights }), ArgumentError);
+    assertEquals(error.message, `AlexNet.load: weights is ${shown}, ${takes}`);
+    error = await assertRejects(() => loadWeights(model, backend, weights), ArgumentError);
+    assertEquals(error.message, `loadWeights: weights is ${shown}, ${takes}`);
+    assertEquals([error.op, error.parameter, error.got], ["loadWeights", "weights", value]);
+  }
+  await assertRejects(
+    () => loadWeights(model, backend, undefined as unknown as WeightsInput),
+    ArgumentError,
+    "loadWeights: weights is undefined",
+  );
 });
 
 Deno.test("AlexNet.load() reads a stream, says how far it is, and ends with the signal", async () => {

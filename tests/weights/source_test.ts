@@ -1,6 +1,14 @@
-import { FileError } from "../../src/errors.ts";
-import { blobSource, bytesSource, fileSource, openWeights } from "../../src/weights/mod.ts";
-import { assertEquals, assertRejects } from "../assert.ts";
+import { ArgumentError, FileError } from "../../src/errors.ts";
+import { decodeImage, fromRgba } from "../../src/image/mod.ts";
+import { loadCheckpoint, type Trainer } from "../../src/train/mod.ts";
+import {
+  blobSource,
+  bytesSource,
+  fileSource,
+  openWeights,
+  streamSource,
+} from "../../src/weights/mod.ts";
+import { assertEquals, assertRejects, assertThrows } from "../assert.ts";
 import { fixture, open } from "./helpers.ts";
 
 const ten = Uint8Array.from({ length: 10 }, (_, i) => i);
@@ -83,6 +91,35 @@ Deno.test("a file that shrinks or is closed while it is read says so", () =>
       `${path}: was closed while it was being read`,
     );
   }));
+
+Deno.test("what is no bytes, Blob, path, stream or source is refused", async () => {
+  const wrong: unknown[] = [
+    null,
+    undefined,
+    42,
+    {},
+    [1, 2],
+    Promise.resolve(ten),
+    new Float32Array(4),
+  ];
+  for (const value of wrong as never[]) {
+    assertThrows(() => bytesSource(value), ArgumentError, "bytesSource: bytes is ");
+    assertThrows(() => blobSource(value), ArgumentError, "blobSource: blob is ");
+    await assertRejects(() => fileSource(value), ArgumentError, "fileSource: path is ");
+    await assertRejects(() => streamSource(value), ArgumentError, "streamSource: chunks is ");
+    await assertRejects(() => openWeights(value), ArgumentError, "openWeights: source is ");
+    await assertRejects(() => decodeImage(value), ArgumentError, "decodeImage: bytes is ");
+    const trainer = {} as Trainer;
+    await assertRejects(
+      () => loadCheckpoint(trainer, value),
+      ArgumentError,
+      "loadCheckpoint: bytes",
+    );
+    assertThrows(() => fromRgba(value), ArgumentError, "fromRgba: image is ");
+  }
+  const stream = new Blob([ten]).stream() as never;
+  await assertRejects(() => streamSource(stream), ArgumentError, "[object ReadableStream]");
+});
 
 Deno.test("openWeights() closes the source when it fails, and with the weights", async () => {
   let closed = 0;

@@ -2,19 +2,10 @@
 
 import { fileURLToPath } from "node:url";
 import * as esbuild from "npm:esbuild@0.28.2";
-import { chromium } from "npm:playwright-core@1.56.1";
+import { executable, launch } from "./chromium.ts";
 
 const cases = new URL("../../tests/cases/", import.meta.url);
 
-/** Where Debian and others put it. */
-const executable = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"]
-  .find((path) => {
-    try {
-      return Deno.statSync(path).isFile;
-    } catch {
-      return false;
-    }
-  });
 const asked = Deno.env.get("PEMBROKE_WEBGPU");
 if (!executable && asked === "required") {
   throw new Error("WebGPU is required here, but there is no Chromium");
@@ -65,15 +56,7 @@ Deno.test({
   ignore: reason !== "",
   async fn(t) {
     await using server = serve(await bundle());
-    const browser = await chromium.launch({
-      executablePath: executable,
-      args: [
-        "--no-sandbox",
-        "--enable-unsafe-webgpu",
-        "--use-webgpu-adapter=swiftshader",
-        "--disable-background-networking",
-      ],
-    });
+    const browser = await launch("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader");
     try {
       const page = await browser.newPage();
       page.on("pageerror", (error) => console.error(error));

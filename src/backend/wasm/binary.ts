@@ -4,6 +4,7 @@
  */
 
 import { ArgumentError, PembrokeError } from "../../errors.ts";
+import { kindOf } from "../../kinds.ts";
 import { bytesOf } from "./carried.ts";
 import { kernels } from "./generated/kernels.ts";
 import relaxed from "./generated/relaxed.ts";
@@ -63,14 +64,10 @@ function compile(name: Name, binary: string): Build | undefined {
   return undefined;
 }
 
-/**
- * Throws unless a caller's module holds these kernels. By name and not by `instanceof`: it may come
- * from another realm.
- */
+/** Throws unless a caller's module, of whatever realm, holds these kernels. */
 export function checkModule(module: WebAssembly.Module): void {
-  const kind = Object.prototype.toString.call(module);
-  if (kind !== "[object WebAssembly.Module]") {
-    throw new ArgumentError("createBackend", "module", kind, "a WebAssembly.Module");
+  if (kindOf(module) !== "WebAssembly.Module") {
+    throw new ArgumentError("createBackend", "module", module, "a WebAssembly.Module");
   }
   const exported = new Set(WebAssembly.Module.exports(module).map(({ name }) => name));
   const missing = kernels.find((name) => !exported.has(name));

@@ -3,6 +3,7 @@
  * working too.
  */
 
+import { nodeModule } from "../../node.ts";
 import type { Build, Exports } from "./binary.ts";
 import { open, type Start, words, work } from "./worker.ts";
 
@@ -160,15 +161,11 @@ function maySleep(): boolean {
 }
 
 /** How many processors the machine has: Node 20 has no navigator. */
-export function processors(): number {
-  const os = builtin("node:os") as { availableParallelism?(): number } | undefined;
-  return globalThis.navigator?.hardwareConcurrency ?? os?.availableParallelism?.() ?? 1;
-}
-
-/** A module of Node's, where there are such, without an import that others would stumble over. */
-function builtin(name: string): unknown {
-  const scope = globalThis as { process?: { getBuiltinModule?(name: string): unknown } };
-  return scope.process?.getBuiltinModule?.(name);
+export async function processors(): Promise<number> {
+  const count = globalThis.navigator?.hardwareConcurrency;
+  if (count) return count;
+  const os = await nodeModule("node:os") as { availableParallelism?(): number } | undefined;
+  return os?.availableParallelism?.() ?? 1;
 }
 
 /** The part of `node:worker_threads` that is used. */
@@ -179,16 +176,12 @@ interface NodeThreads {
   };
 }
 
-/** `node:worker_threads` in Node, Deno and Bun: its workers, unlike a page's, let a program end. */
-function nodeThreads(): NodeThreads | undefined {
-  return builtin("node:worker_threads") as NodeThreads | undefined;
-}
-
 /** Bundlers that keep the names of functions wrap them in this, which a script of its own lacks. */
 const head = "const __name = (f) => f;\n";
 
 async function startWorker(start: Start): Promise<Running> {
-  const threads = nodeThreads();
+  // in Node, Deno and Bun: these workers, unlike a page's, let a program end
+  const threads = await nodeModule("node:worker_threads") as NodeThreads | undefined;
   if (threads) {
     const script = `${head}import { parentPort, workerData } from "node:worker_threads";
 (${work})(workerData, () => parentPort.postMessage("ready"));`;

@@ -14,14 +14,13 @@ import { png } from "./png.ts";
 import { webp } from "./webp.ts";
 
 const formats: readonly Format[] = [jpeg, png, webp, gif, bmp];
-const names = formats.map((format) => format.name).join(", ");
 
 /** Finds the format from the first bytes; a file's name proves nothing. */
 export function recognise(bytes: Uint8Array, file: string): Format {
   if (bytes.length === 0) throw new FileError(file, "is empty");
   const format = formats.find((format) => format.matches(bytes));
   if (format) return format;
-  const guess = guessOther(bytes);
+  const guess = guessOther(bytes), names = formats.map((format) => format.name).join(", ");
   throw new FileError(
     file,
     guess

@@ -1,0 +1,133 @@
+/**
+ * What the npm package must do once it is installed: nothing but that is done for it here.
+ *
+ * @module
+ */
+
+import * as esbuild from "npm:esbuild@0.28.2";
+import ts from "npm:typescript@6.0.3";
+import { assert, assertEquals, assertMatch } from "../../tests/assert.ts";
+import type { TempFolder } from "../../tests/cli/run.ts";
+import { output } from "../../tests/tools.ts";
+
+/** The programs in the package's README: one for Node, one for a page. */
+export async function examples(): Promise<{ inNode: string; inPage: string }> {
+  const readme = await Deno.readTextFile(new URL("README.md", import.meta.url));
+  const [inNode, inPage] = [...readme.matchAll(/^```js\n([^]*?)^```/gm)].map(([, code]) => code);
+  return { inNode, inPage };
+}
+
+/** Threads of a backend that nobody has told how many. */
+export const threads = Math.min(navigator.hardwareConcurrency, 16);
+
+/** Installs the packed package in an empty project. */
+export async function install(project: TempFolder, tarball: string): Promise<void> {
+  await project.write("package.json", '{ "type": "module" }');
+  const flags = ["--offline", "--no-audit", "--no-fund", "--ignore-scripts"];
+  await output("npm", ["install", ...flags, tarball], project.path);
+}
+
+/** Uses the package in the project where it is installed. */
+export async function installed(t: Deno.TestContext, project: TempFolder): Promise<void> {
+  const { path } = project;
+  const photo = new URL("../../tests/photos/coffee.jpg", import.meta.url);
+  await Deno.copyFile(photo, `${path}/photo.jpg`);
+  const { inNode } = await examples();
+  const more = "console.log(model.backend.threads);";
+  await project.write("node.js", inNode.replace(/^model\.dispose/m, `${more}\n$&`));
+  const classifies = (text: string) => {
+    const lines = text.trimEnd().split("\n");
+    assertMatch(lines[0], /^espresso 0\.9/);
+    assertEquals([lines.length, lines.at(-1)], [6, String(threads)]);
+  };
+  await t.step("Node", async () => classifies(await output("node", ["node.js"], path)));
+  const bun = await hasBun();
+  await t.step({
+    name: `Bun${bun ? "" : " (there is none here)"}`,
+    ignore: !bun,
+    fn: async () => classifies(await output("bun", ["node.js"], path)),
+  });
+
+  await t.step("TypeScript", async (t) => {
+    const program = (type: string) => `
+import { AlexNet, type Backend, createBackend, decodeImage, type Prediction } from "pembroke";
+import { conv2d } from "pembroke/module";
+const backend: Backend = await createBackend();
+const model = await AlexNet.load({ backend, weights: new ArrayBuffer(8), precision: "int8" });
+const best: ${type}[] = await model.classify(await decodeImage(new Uint8Array(3)));
+export { best, conv2d };`;
+    await project.write("right.ts", program("Prediction"));
+    await project.write("wrong.ts", program("string"));
+    for (const [name, resolution] of Object.entries(resolutions)) {
+      await t.step(name, () => {
+        const found = complaints([`${path}/right.ts`, `${path}/wrong.ts`], resolution);
+        const not = "wrong.ts: Type 'Prediction[]' is not assignable to type 'string[]'.";
+        assertEquals(found, [not]);
+      });
+    }
+  });
+
+  await t.step("a bundle holds what is used of it", async () => {
+    const contents = 'export { conv2d, createBackend } from "pembroke";';
+    const { outputFiles: [{ text }], metafile } = await esbuild.build({
+      stdin: { contents, resolveDir: path },
+      bundle: true,
+      format: "esm",
+      minify: true,
+      write: false,
+      metafile: true,
+    });
+    await esbuild.stop();
+    const [{ inputs }] = Object.values(metafile.outputs);
+    const held = Object.keys(inputs).filter((path) => inputs[path].bytesInOutput > 0);
+    assertEquals(held.map((path) => path.replace(/.*\//, "")).sort(), [
+      "pembroke.js",
+      "pembroke.threads.relaxed.js",
+      "pembroke.threads.simd.js",
+    ]);
+    for (const part of ["espresso", "AlexNet.load", "safetensors"]) {
+      assert(!text.includes(part), `a bundle of conv2d holds ${part}`);
+    }
+  });
+}
+
+async function hasBun(): Promise<boolean> {
+  try {
+    return (await new Deno.Command("bun", { args: ["--version"], stdout: "null" }).output())
+      .success;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+const resolutions: Record<string, ts.CompilerOptions> = {
+  bundler: {
+    module: ts.ModuleKind.ESNext,
+    moduleResolution: ts.ModuleResolutionKind.Bundler,
+  },
+  nodenext: {
+    module: ts.ModuleKind.NodeNext,
+    moduleResolution: ts.ModuleResolutionKind.NodeNext,
+  },
+};
+
+/** What both ways read of TypeScript's own. */
+const libraries = new Map<string, ts.SourceFile | undefined>();
+
+/** What `tsc --noEmit --strict` says of these files. */
+function complaints(files: string[], resolution: ts.CompilerOptions): string[] {
+  const options = { ...resolution, noEmit: true, strict: true, skipDefaultLibCheck: true };
+  const host = ts.createCompilerHost(options);
+  const { getSourceFile } = host;
+  host.getSourceFile = (name, language) => {
+    if (!name.startsWith(host.getDefaultLibLocation!())) return getSourceFile(name, language);
+    if (!libraries.has(name)) libraries.set(name, getSourceFile(name, language));
+    return libraries.get(name);
+  };
+  const program = ts.createProgram(files, options, host);
+  return ts.getPreEmitDiagnostics(program).map(({ file, messageText }) => {
+    const [line] = ts.flattenDiagnosticMessageText(messageText, "\n").split("\n");
+    return `${file?.fileName.replace(/.*\//, "")}: ${line}`;
+  });
+}
