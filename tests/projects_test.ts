@@ -145,20 +145,18 @@ function printed({ code, stdout, stderr }: Outcome): string[] {
   return stdout.trimEnd().split("\n");
 }
 
-Deno.test("the library in a project", async (t) => {
-  await using served = new Served();
-  for (const project of projects) {
-    await t.step(project.name, async () => {
-      await using made = await Made.make(project, served.host);
-      const { folder: { path } } = made;
-      const expected = project.jpeg ? "espresso" : advice;
-      assertEquals(printed(await made.run()), [...png, expected]);
+for (const project of projects) {
+  Deno.test(`the library in a project ${project.name}`, async () => {
+    await using served = new Served();
+    await using made = await Made.make(project, served.host);
+    const { folder: { path } } = made;
+    const expected = project.jpeg ? "espresso" : advice;
+    assertEquals(printed(await made.run()), [...png, expected]);
 
-      if (!project.way) return;
-      const [, add, config] = /run "deno add (\S+)", or put (.+) into deno\.json;/.exec(advice)!;
-      if (project.way === "config") await made.write("deno.json", `{ ${config} }`);
-      else await output(Deno.execPath(), ["add", "--quiet", add], path);
-      assertEquals(printed(await made.run()), [...png, "espresso"]);
-    });
-  }
-});
+    if (!project.way) return;
+    const [, add, config] = /run "deno add (\S+)", or put (.+) into deno\.json;/.exec(advice)!;
+    if (project.way === "config") await made.write("deno.json", `{ ${config} }`);
+    else await output(Deno.execPath(), ["add", "--quiet", add], path);
+    assertEquals(printed(await made.run()), [...png, "espresso"]);
+  });
+}
