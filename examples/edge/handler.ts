@@ -24,7 +24,7 @@ export interface Parts {
 const isolate = { maxPixels: 1_500_000, maxBytes: 4 * 2 ** 20, maxRequests: 8 };
 
 /** Of the ways to compute, those with the smallest weights. */
-const small = { algorithm: "direct", precision: "int8" } as const;
+const small = { algorithm: "direct", keepPacked: false, precision: "int8" } as const;
 
 /** Makes the handler; nothing is loaded yet. */
 export function edgeHandler(

@@ -39,6 +39,15 @@ export interface BiasOptions {
   readonly bias?: boolean;
 }
 
+/** How a convolution's weights are kept. */
+export interface PackingOptions {
+  /**
+   * Whether a layer that computes directly keeps its weights a second time, laid out for the kernel.
+   * Without that it takes half the memory and lays them out in every forward pass. Default true.
+   */
+  readonly keepPacked?: boolean;
+}
+
 /** With fewer channels the transforms cost more than they save. */
 const winogradChannels = 12;
 
@@ -48,6 +57,7 @@ export abstract class Conv extends FusingLayer {
   override readonly parameters: Readonly<Record<string, Parameter>>;
   /** The shape of the weights, [outChannels, inChannels/groups, (kH,) kW]. */
   protected readonly weightShape: Shape;
+  readonly #keepPacked: boolean;
   /** The weights laid out for the kernel, and the version of them that was. */
   #prepared:
     | { readonly weight: PreparedConv; readonly of: Tensor; readonly version: number }
@@ -66,7 +76,10 @@ export abstract class Conv extends FusingLayer {
     readonly inChannels: number,
     readonly outChannels: number,
     kernel: readonly number[],
-    { groups = 1, bias = true }: BiasOptions & { readonly groups?: number },
+    { groups = 1, bias = true, keepPacked = true }:
+      & BiasOptions
+      & PackingOptions
+      & { readonly groups?: number },
   ) {
     super();
     checkInteger(type, "inChannels", inChannels, 1);
@@ -76,6 +89,7 @@ export abstract class Conv extends FusingLayer {
       const takes = `a divisor of ${inChannels} input and ${outChannels} output channels`;
       throw new ArgumentError(type, "groups", groups, takes);
     }
+    this.#keepPacked = keepPacked;
     const shape = this.weightShape = [outChannels, inChannels / groups, ...kernel];
     const fanIn = elements(shape.slice(1));
     const weight = uniformParameter(shape, fanIn);
@@ -90,7 +104,7 @@ export abstract class Conv extends FusingLayer {
   /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
     const direct = this.algorithmOn(x.backend) === "direct";
-    const weight = direct ? this.prepared() : this.value("weight");
+    const weight = direct && this.#keepPacked ? this.prepared() : this.value("weight");
     const y = this.convolve(x, weight, this.optional("bias"), options);
     this.save(x, ...(options.activation ? [y] : []));
     return y;
@@ -189,7 +203,7 @@ export class Conv2d extends Conv {
     inChannels: number,
     outChannels: number,
     readonly kernelSize: number | readonly [number, number],
-    readonly options: Conv2dOptions & BiasOptions & AlgorithmOptions = {},
+    readonly options: Conv2dOptions & BiasOptions & AlgorithmOptions & PackingOptions = {},
   ) {
     const kernel = checkPerAxis("Conv2d", "kernelSize", kernelSize, 2, 1);
     super("Conv2d", inChannels, outChannels, kernel, options);
@@ -255,7 +269,7 @@ export class Conv1d extends Conv {
     inChannels: number,
     outChannels: number,
     readonly kernelSize: number,
-    readonly options: Conv1dOptions & BiasOptions = {},
+    readonly options: Conv1dOptions & BiasOptions & PackingOptions = {},
   ) {
     const kernel = [checkInteger("Conv1d", "kernelSize", kernelSize, 1)];
     super("Conv1d", inChannels, outChannels, kernel, options);

@@ -16,6 +16,7 @@ import {
   Flatten,
   Linear,
   MaxPool2d,
+  type PackingOptions,
   type PrecisionOptions,
   ReLU,
   Sequential,
@@ -41,6 +42,8 @@ export interface AlexNetOptions extends ClassOptions, PrecisionOptions {
   readonly hiddenFeatures?: number;
   /** How convolutions are computed: see {@linkcode AlgorithmOptions}. */
   readonly algorithm?: AlgorithmOptions["algorithm"];
+  /** Whether convolutions keep their weights laid out, too: see {@linkcode PackingOptions}. */
+  readonly keepPacked?: PackingOptions["keepPacked"];
 }
 
 /**
@@ -76,24 +79,24 @@ export class AlexNet extends Classifier {
 
   /** Describes the network; it has no weights yet. */
   constructor(options: AlexNetOptions = {}) {
-    const { dropout = 0.5, hiddenFeatures = 4096, algorithm, precision } = options;
+    const { dropout = 0.5, hiddenFeatures = 4096, algorithm, keepPacked, precision } = options;
     const { preprocessing = imagenetPreprocessing } = options;
     const [c1, c2, c3, c4, c5] = options.channels ?? [64, 192, 384, 256, 256];
     const classes = classesOf("AlexNet", options, 1000);
     checkInteger("AlexNet", "hiddenFeatures", hiddenFeatures, 1);
     super({
       features: new Sequential([
-        new Conv2d(3, c1, 11, { stride: 4, padding: 2, algorithm }),
+        new Conv2d(3, c1, 11, { stride: 4, padding: 2, algorithm, keepPacked }),
         new ReLU(),
         new MaxPool2d(3, { stride: 2 }),
-        new Conv2d(c1, c2, 5, { padding: 2, algorithm }),
+        new Conv2d(c1, c2, 5, { padding: 2, algorithm, keepPacked }),
         new ReLU(),
         new MaxPool2d(3, { stride: 2 }),
-        new Conv2d(c2, c3, 3, { padding: 1, algorithm }),
+        new Conv2d(c2, c3, 3, { padding: 1, algorithm, keepPacked }),
         new ReLU(),
-        new Conv2d(c3, c4, 3, { padding: 1, algorithm }),
+        new Conv2d(c3, c4, 3, { padding: 1, algorithm, keepPacked }),
         new ReLU(),
-        new Conv2d(c4, c5, 3, { padding: 1, algorithm }),
+        new Conv2d(c4, c5, 3, { padding: 1, algorithm, keepPacked }),
         new ReLU(),
         new MaxPool2d(3, { stride: 2 }),
       ]),

@@ -14,6 +14,7 @@ import {
   type Layer,
   Linear,
   MaxPool2d,
+  type PackingOptions,
   type PrecisionOptions,
   ReLU,
   Sequential,
@@ -69,6 +70,8 @@ export interface AlexNetTinyOptions extends ClassOptions, PrecisionOptions {
   readonly dropout?: number;
   /** How convolutions are computed: see {@linkcode AlgorithmOptions}. */
   readonly algorithm?: AlgorithmOptions["algorithm"];
+  /** Whether convolutions keep their weights laid out, too: see {@linkcode PackingOptions}. */
+  readonly keepPacked?: PackingOptions["keepPacked"];
 }
 
 /**
@@ -93,10 +96,10 @@ export class AlexNetTiny extends Classifier {
 
   /** Describes the network; it has no weights yet. */
   constructor(options: AlexNetTinyOptions = {}) {
-    const { batchNorm = false, dropout = 0.5, algorithm, precision } = options;
+    const { batchNorm = false, dropout = 0.5, algorithm, keepPacked, precision } = options;
     const { preprocessing = alexnetTinyPreprocessing } = options;
     const classes = classesOf("AlexNetTiny", options, 200);
-    const features = new Sequential(convolutions(batchNorm, algorithm));
+    const features = new Sequential(convolutions(batchNorm, { algorithm, keepPacked }));
     const inFeatures = elements(features.outputShape([1, 3, side, side]));
     const sizes = [inFeatures, ...hiddenFeatures, classes.length];
     super({
@@ -109,7 +112,7 @@ export class AlexNetTiny extends Classifier {
 
 function convolutions(
   batchNorm: boolean,
-  algorithm: AlgorithmOptions["algorithm"],
+  options: AlgorithmOptions & PackingOptions,
 ): Layer[] {
   let inChannels = 3;
   return stages.flatMap(({ channels, kernelSize, stride = 1, pool }) => {
@@ -118,7 +121,7 @@ function convolutions(
       stride,
       padding,
       bias: !batchNorm,
-      algorithm,
+      ...options,
     });
     inChannels = channels;
     const norm = batchNorm ? [new BatchNorm2d(channels)] : [];

@@ -113,6 +113,29 @@ testOnEveryBackend("Conv2d by winograd holds its weights once", (backend) => {
   assertEquals(backend.bytesInUse, before);
 });
 
+testOnEveryBackend(
+  "Conv2d and Conv1d hold their weights once without keepPacked, and compute the same",
+  async (backend) => {
+    const options = { padding: 1, algorithm: "direct" } as const;
+    const makers = [
+      (keepPacked?: boolean) => new nn.Conv2d(8, 9, 3, { ...options, keepPacked }),
+      (keepPacked?: boolean) => new nn.Conv1d(8, 9, 3, { padding: 1, keepPacked }),
+    ];
+    for (const [i, make] of makers.entries()) {
+      using keeping = make().init(backend, { seed: 1 });
+      using sparing = make(false).init(backend, { seed: 1 });
+      const shape = i === 0 ? [1, 8, 5, 5] : [1, 8, 25];
+      using x = backend.upload(wave(shape), shape);
+      using out = backend.empty(sparing.outputShape(shape));
+      const before = backend.bytesInUse;
+      sparing.forward(x, { out });
+      assertEquals(backend.bytesInUse, before);
+      using expected = keeping.forward(x);
+      assertEquals(await out.read(), await expected.read());
+    }
+  },
+);
+
 testOnEveryBackend("Sequential of views alone is a view", async (backend) => {
   const net = new nn.Sequential([new nn.Dropout(), new nn.Flatten()]);
   using x = backend.upload(wave([2, 3, 2]), [2, 3, 2]);
