@@ -228,7 +228,7 @@ Deno.test({
     const process = start([...tiny, "--files-from=-"], folder.path);
     const list = process.stdin.getWriter(), answers = process.stdout.getReader();
     const resident: number[] = [];
-    for (let round = 0; round < 20; round++) {
+    for (let round = 0; round < 16; round++) {
       await list.write(new TextEncoder().encode("photos\n".repeat(2)));
       for (let lines = 0; lines < 80;) {
         lines += (await answers.read()).value!.reduce((sum, byte) => sum + Number(byte === 10), 0);

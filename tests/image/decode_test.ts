@@ -198,5 +198,12 @@ Deno.test("preprocess.ts, which models import, reaches no codec", async () => {
   }).output();
   const { modules } = JSON.parse(new TextDecoder().decode(stdout));
   const files = modules.map(({ specifier }: { specifier: string }) => specifier.split("/").pop());
-  assertEquals(files.sort(), ["errors.ts", "kinds.ts", "pixels.ts", "preprocess.ts", "resize.ts"]);
+  assertEquals(files.sort(), [
+    "errors.ts",
+    "kinds.ts",
+    "pixels.ts",
+    "preprocess.ts",
+    "release.ts",
+    "resize.ts",
+  ]);
 });

@@ -6,7 +6,7 @@ import { validate } from "../../weights/recipe/validate.ts";
 import { evaluate } from "../../src/train/mod.ts";
 import { PembrokeError } from "../../src/errors.ts";
 import { assertAlmostEquals, assertEquals, assertRejects } from "../assert.ts";
-import { testOnEveryBackend } from "../backends.ts";
+import { testOnFewBackends } from "../backends.ts";
 
 const recipe = { ...defaultRecipe, epochs: 2, batch: 4, lr: 0.02 };
 
@@ -25,7 +25,7 @@ function noise() {
 const statistics = { mean: [0.5, 0.5, 0.5], std: [0.3, 0.3, 0.3] } as const;
 const data = imageDataset(noise(), { statistics, augmentation: recipe.augmentation });
 
-testOnEveryBackend(
+testOnFewBackends(
   "a run goes on in the middle of an epoch as if it never stopped",
   async (backend) => {
     using whole = createRun(backend, data, 3, recipe);
@@ -50,7 +50,7 @@ testOnEveryBackend(
   },
 );
 
-testOnEveryBackend("weights decay, biases and batch normalisation do not", async (backend) => {
+testOnFewBackends("weights decay, biases and batch normalisation do not", async (backend) => {
   using run = createRun(backend, data, 3, { ...recipe, lr: 0.02, weightDecay: 0.5 });
   using other = createRun(backend, data, 3, { ...recipe, lr: 0.02, weightDecay: 0 });
   await run.trainer.step();
@@ -64,7 +64,7 @@ testOnEveryBackend("weights decay, biases and batch normalisation do not", async
   }
 });
 
-testOnEveryBackend(
+testOnFewBackends(
   "validate() agrees with evaluate(), and mirrored twice is not mirrored",
   async (backend) => {
     using run = createRun(backend, data, 3, recipe);

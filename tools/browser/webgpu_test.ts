@@ -6,14 +6,6 @@ import { executable, launch } from "./chromium.ts";
 
 const cases = new URL("../../tests/cases/", import.meta.url);
 
-const asked = Deno.env.get("PEMBROKE_WEBGPU");
-if (!executable && asked === "required") {
-  throw new Error("WebGPU is required here, but there is no Chromium");
-}
-
-/** Why the suites are left out. */
-const reason = asked === "off" ? "PEMBROKE_WEBGPU is off" : executable ? "" : "there is none here";
-
 /** The page's script, with all that it imports. */
 async function bundle(): Promise<string> {
   const result = await esbuild.build({
@@ -51,25 +43,32 @@ function serve(script: string) {
   return Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, handler);
 }
 
-Deno.test({
-  name: `the suites of the WebGPU backend pass in Chromium${reason && ` (${reason})`}`,
-  ignore: reason !== "",
-  async fn(t) {
-    await using server = serve(await bundle());
-    const browser = await launch("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader");
-    try {
-      const page = await browser.newPage();
-      page.on("pageerror", (error) => console.error(error));
-      await page.goto(`http://127.0.0.1:${server.addr.port}/`);
-      await page.waitForFunction("globalThis.run");
-      for (const [i, name] of (await page.evaluate("names") as string[]).entries()) {
-        await t.step(name, async () => {
-          const error = await page.evaluate(`run(${i})`) as string | null;
-          if (error !== null) throw new Error(error);
-        });
-      }
-    } finally {
-      await browser.close();
-    }
-  },
-});
+/** The page in a browser, which calls out each test by its number. */
+async function open() {
+  if (!executable) throw new Error("WebGPU is required here, but there is no Chromium");
+  const server = serve(await bundle());
+  const browser = await launch("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader");
+  const page = await browser.newPage();
+  page.on("pageerror", (error) => console.error(error));
+  await page.goto(`http://127.0.0.1:${server.addr.port}/`);
+  await page.waitForFunction("globalThis.run");
+  const names = await page.evaluate("names") as string[];
+  const run = async (i: number) => await page.evaluate(`run(${i})`) as string | null;
+  const close = async () => {
+    await browser.close();
+    await server.shutdown();
+  };
+  return { names, run, close };
+}
+
+// SwiftShader computes on the processor, so these are left out as the other tests of WebGPU are
+if (Deno.env.get("PEMBROKE_WEBGPU") === "required") {
+  const { names, run, close } = await open();
+  for (const [i, name] of names.entries()) {
+    Deno.test(`in Chromium, ${name}`, async () => {
+      const error = await run(i);
+      if (error !== null) throw new Error(error);
+    });
+  }
+  Deno.test.afterAll(close);
+}
