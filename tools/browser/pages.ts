@@ -49,8 +49,8 @@ globalThis.refused = await AlexNet.load({ weights: "a.pth" }).catch((error) => e
 
 async function makeWithVite(project: TempFolder): Promise<void> {
   await project.write("index.html", html("/page.js"));
-  // by its command, so that nobody downloads it who has no Chromium
-  const lock = fileURLToPath(new URL("../deno.lock", import.meta.url));
+  // by its command and with a lock of its own: nobody downloads it who has no Chromium
+  const lock = fileURLToPath(new URL("vite.lock", import.meta.url));
   const flags = ["-A", "--quiet", "--frozen", "--node-modules-dir=none", `--lock=${lock}`];
   const vite = ["npm:vite@8.3.8", "build", "--outDir=vite"];
   await output(Deno.execPath(), ["run", ...flags, ...vite], project.path);

@@ -1,0 +1,16 @@
+import { groups, testFiles } from "./groups.ts";
+import { assertEquals } from "./assert.ts";
+
+Deno.test("every file of tests is in one group, and deno task test runs every group", async () => {
+  for (const file of testFiles()) {
+    const names = Object.entries(groups).filter(([, files]) => files.test(file));
+    assertEquals(names.length, 1, `${file} is in ${names.map(([name]) => name)}`);
+  }
+  const started = [...Deno.readDirSync(new URL("groups/", import.meta.url))]
+    .map(({ name }) => name.replace(/\.ts$/, ""));
+  assertEquals(started.sort(), Object.keys(groups).sort());
+  for (const name of started) {
+    const text = await Deno.readTextFile(new URL(`groups/${name}.ts`, import.meta.url));
+    assertEquals(text.includes(`importGroup("${name}")`), true, name);
+  }
+});
