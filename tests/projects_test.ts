@@ -6,6 +6,7 @@
 import { fileURLToPath } from "node:url";
 import { assertEquals } from "./assert.ts";
 import { type Outcome, run, TempFolder } from "./cli/run.ts";
+import { needsRegistry, testWith } from "./needs.ts";
 import { Served } from "./served.ts";
 import { output } from "./tools.ts";
 
@@ -145,8 +146,9 @@ function printed({ code, stdout, stderr }: Outcome): string[] {
   return stdout.trimEnd().split("\n");
 }
 
+const registry = await needsRegistry();
 for (const project of projects) {
-  Deno.test(`the library in a project ${project.name}`, async () => {
+  testWith(registry, `the library in a project ${project.name}`, async () => {
     await using served = new Served();
     await using made = await Made.make(project, served.host);
     const { folder: { path } } = made;

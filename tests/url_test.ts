@@ -5,6 +5,7 @@
 
 import { type Outcome, run, shell, TempFolder } from "./cli/run.ts";
 import { assert, assertEquals } from "./assert.ts";
+import { needsRegistry, testWith } from "./needs.ts";
 import { Server } from "./server.ts";
 import { Served } from "./served.ts";
 import { testWithAdapter } from "./webgpu.ts";
@@ -103,7 +104,7 @@ testWithAdapter("the library by URL: WebGPU", async () => {
   assertEquals(await asked(folder), []);
 });
 
-Deno.test("the command by URL serves, and can be installed", async (t) => {
+testWith(await needsRegistry(), "the command by URL serves, and can be installed", async (t) => {
   await using folder = await TempFolder.make();
   await using served = new Served();
   const { path } = folder, env = { DENO_DIR: `${path}/deno`, DENO_INSTALL_ROOT: `${path}/root` };

@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { AlexNet, createBackend } from "../mod.ts";
 import { assert, assertAlmostEquals, assertEquals, assertMatch } from "../tests/assert.ts";
 import { TempFolder } from "../tests/cli/run.ts";
+import { needsNode, testWith } from "../tests/needs.ts";
 import { output, tool } from "../tests/tools.ts";
 import { executable } from "./browser/chromium.ts";
 import { pages } from "./browser/pages.ts";
@@ -35,7 +36,7 @@ const photo = (name: string) =>
 const coffee = photo("photos/coffee.jpg"), webp = photo("fixtures/image/images/lossy.webp");
 
 /** Why there are no tests of pages. */
-const noChromium = executable ? "" : "there is no Chromium here";
+const noChromium = executable ? "" : " (there is no Chromium here)";
 
 const inNode = 'import { readFile as read } from "node:fs/promises";';
 const inDeno = "const read = Deno.readFile;";
@@ -77,21 +78,20 @@ Deno.test("deno task dist prints sizes, and a page loads at most 150 kB", async 
   assertEquals(Number(loaded) <= 150, true, printed);
 });
 
-Deno.test("the npm package needs nothing but npm install", async (t) => {
+const node = await needsNode();
+
+testWith(node, "the npm package needs nothing but npm install", async (t) => {
   await npmInstall();
   await installed(t, project);
 });
 
-Deno.test({
-  name: `Vite and esbuild bundle the npm package for pages${noChromium && ` (${noChromium})`}`,
-  ignore: noChromium !== "",
-  async fn(t) {
-    await npmInstall();
-    await pages(t, project);
-  },
+const chromium = { missing: node.missing || noChromium };
+testWith(chromium, "Vite and esbuild bundle the npm package for pages", async (t) => {
+  await npmInstall();
+  await pages(t, project);
 });
 
-Deno.test("what deno task dist makes runs in Node and Deno", async (t) => {
+testWith(node, "what deno task dist makes runs in Node and Deno", async (t) => {
   await dist();
   const best = await expected();
 

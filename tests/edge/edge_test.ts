@@ -3,6 +3,7 @@ import { AlexNet } from "../../mod.ts";
 import { decodeImage } from "../../src/image/mod.ts";
 import { assert, assertAlmostEquals, assertEquals } from "../assert.ts";
 import { TempFolder } from "../cli/run.ts";
+import { needsNode, testWith } from "../needs.ts";
 import { tool } from "../tools.ts";
 import { Server } from "../server.ts";
 import { noisyAlexNet } from "./alexnet.ts";
@@ -97,7 +98,8 @@ Deno.test("the edge handler in workerd, compiling from bytes", async (t) => {
   await suite(t, server);
 });
 
-Deno.test("the edge handler in a context that compiles nothing from bytes, as Vercel's", async (t) => {
+const vercel = "the edge handler in a context that compiles nothing from bytes, as Vercel's";
+testWith(await needsNode(), vercel, async (t) => {
   const context = fileURLToPath(new URL("vercel_context.mjs", import.meta.url));
   const args = ["--experimental-vm-modules", context, `${folder.path}/vercel.js`];
   await using server = await Server.start("node", args, /port (\d+)/);
