@@ -5,6 +5,7 @@ import { supportedBuilds, threadedBuilds } from "../src/backend/wasm/binary.ts";
 import { WasmBackend } from "../src/backend/wasm.ts";
 import { WebGpuBackend } from "../src/backend/webgpu.ts";
 import { assertEquals } from "./assert.ts";
+import { beginShapes } from "./backend/harness.ts";
 import { testWithAdapter } from "./webgpu.ts";
 
 /** A number that no loop of the kernels divides evenly. */
@@ -77,7 +78,8 @@ export function testOnFewBackends(name: string, body: Body, options: SuiteOption
 async function run(candidate: Candidate, body: Body, options: SuiteOptions): Promise<void> {
   const shared = candidate.slow && !options.fresh;
   const backend = (shared && waiting.get(candidate)) || await candidate.make();
-  waiting.delete(candidate); // until the test has passed
+  if (shared) waiting.delete(candidate); // until the test has passed
+  beginShapes(backend);
   try {
     await body(backend);
     assertEquals(backend.bytesInUse, 0, "bytes of tensors that were not disposed of");

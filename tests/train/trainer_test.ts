@@ -139,7 +139,9 @@ testOnEveryBackend("many steps leave memory where it was", async (backend) => {
   const trainer = new Trainer(model, data, { batchSize: 4, epochs: 1e6, optimizer });
   for (let i = 0; i < 100; i++) await trainer.step();
   const warm = backend.bytesInUse;
-  for (let i = 0; i < 1000; i++) await trainer.step();
+  // a GPU's answers take their time
+  const steps = backend.device === "webgpu" ? 200 : 1000;
+  for (let i = 0; i < steps; i++) await trainer.step();
   assertEquals(backend.bytesInUse, warm);
 });
 

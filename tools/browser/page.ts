@@ -14,8 +14,20 @@ import "../../tests/backend/webgpu_test.ts";
 /** With the tiles that a GPU gets: Deno's tests have those of a processor that passes for one. */
 adaptersSay(gpuInfo);
 
+/** How many conformance cases of each operation were met. */
+const met = new Map<string, number>();
+
 /** Those that compute with WebGPU, or with nothing. */
-const own = tests.filter(({ name }) => !/\((relaxed )?simd/.test(name));
+const own = tests.filter(({ name }) => {
+  if (/\((relaxed )?simd/.test(name)) return false;
+  // Of each operation's cases every third, the first among them: the browser takes seconds to compile
+  // a convolution, and Deno's tests run them all.
+  const [, op] = /^(\w+) agrees with /.exec(name) ?? [];
+  if (op === undefined) return true;
+  const before = met.get(op) ?? 0;
+  met.set(op, before + 1);
+  return before % 3 === 0;
+});
 
 /** What the driver calls: the tests' names, and one of them, which gives its error. */
 Object.assign(globalThis, {
