@@ -6,7 +6,8 @@
 
 /** Which files each group takes, by their paths below tests/. */
 export const groups = {
-  backend: /^backend\//,
+  backend: /^backend\/(?!conv|winograd)/,
+  convolution: /^backend\/(conv|winograd)/,
   networks: /^(layers|models|ops|reference)\//,
   training: /^(recipe|train)\//,
   command: /^cli\/(?!bulk|pull|serve)/,

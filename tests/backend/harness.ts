@@ -61,12 +61,12 @@ const asked = new WeakMap<Backend, number>();
 
 /**
  * Whether a backend leaves this one of many shapes out: a GPU's driver compiles programs for each,
- * so that of the shapes which a test goes through it gets every eighth, the first among them.
+ * so that of the shapes which a test goes through it gets every sixteenth, the first among them.
  */
 export function leftOut(backend: Backend): boolean {
   const before = asked.get(backend) ?? 0;
   asked.set(backend, before + 1);
-  return backend.device === "webgpu" && before % 8 !== 0;
+  return backend.device === "webgpu" && before % 16 !== 0;
 }
 
 /** Has a test begin with the first of its shapes, whatever other tests did with the backend. */
