@@ -65,7 +65,7 @@ export async function pull(
   const download = `${folder}/${entry.name}-${sha256.slice(0, 16)}.part`;
   if (await isFrom(path, sha256)) {
     // a cache may be for reading only
-    await removeLeftover(download, lockPath(folder, entry.name)).catch(() => {});
+    await removeLeftover(path, download, lockPath(folder, entry.name)).catch(() => {});
     return { path, cached: true };
   }
   return await writing(folder, async () => {
@@ -87,12 +87,17 @@ export async function pull(
   });
 }
 
-/** Deletes what a pull that was killed at its very end has left, unless another pull is under way. */
-async function removeLeftover(download: string, lock: string): Promise<void> {
-  const left = await Promise.allSettled([download, lock].map((path) => Deno.stat(path)));
-  if (left.every(({ status }) => status === "rejected")) return;
-  using taken = await Lock.take(lock);
-  if (taken) await Deno.remove(download);
+/**
+ * Deletes the download of which a cached file was made, and the lock's file: a pull that was killed at
+ * its very end has left them. A younger download belongs to a pull in another precision, which will resume it.
+ */
+async function removeLeftover(path: string, download: string, lock: string): Promise<void> {
+  const time = async (file: string) => (await Deno.stat(file).catch(() => undefined))?.mtime;
+  const [stored, arrived, locked] = await Promise.all([path, download, lock].map(time));
+  const isOld = stored && arrived && arrived <= stored;
+  if (!isOld && !locked) return;
+  using taken = await Lock.take(lock); // giving it back deletes its file
+  if (taken && isOld) await Deno.remove(download);
 }
 
 async function convert(

@@ -283,6 +283,18 @@ Deno.test("two pulls at once fetch once", () => {
   });
 });
 
+Deno.test("what has arrived for another precision stays when a model is in the cache", () =>
+  withServer([{}, { cutAfter: 5 << 20 }, { cutAfter: 0 }, {}], async ({ folder, server, pull }) => {
+    const { path } = await pull({ precision: "int8" });
+    await assertRejects(() => pull({ precision: "f32", retries: 0 }), FileError);
+    const size = async () => (await Deno.stat(`${folder}/tiny-${part}`)).size;
+    const arrived = await size();
+    assertEquals(await pull({ precision: "int8" }), { path, cached: true });
+    assertEquals(await size(), arrived);
+    await assertRejects(() => pull({ precision: "f32", retries: 0 }), FileError);
+    assertEquals(server.asked.at(-1), `bytes=${arrived}-`);
+  }));
+
 Deno.test("a file in the cache that is damaged is fetched again", () =>
   withServer({}, async ({ pull }) => {
     const { path } = await pull();
