@@ -124,7 +124,7 @@ function show(value: unknown): string {
     const first = value.slice(0, mostShown).map(show);
     return `[${[...first, ...value.length > mostShown ? ["…"] : []].join(", ")}]`;
   }
-  if (value instanceof URL) return cut(value.href);
+  if (kindOf(value) === "URL") return cut(String(value));
   // what an object says of itself may be anything, and a million numbers long
   return typeof value === "object" && value !== null ? `[object ${kindOf(value)}]` : String(value);
 }

@@ -95,7 +95,9 @@ const weightsAsModule = [
   () =>
     `export async function bundledInput() {
       const { default: base64 } = await import("./pembroke.weights.js");
-      return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+      const text = atob(base64), bytes = new Uint8Array(text.length);
+      for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i);
+      return bytes;
     }`,
 ] as const;
 

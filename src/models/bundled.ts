@@ -19,6 +19,7 @@ export function bundledWeights(): URL {
 }
 
 /** The same weights, for whatever loads them. The npm package brings them in a module. */
-export function bundledInput(): Promise<URL | Uint8Array> {
-  return Promise.resolve().then(bundledWeights);
+// deno-lint-ignore require-await -- so that an error rejects instead of being thrown
+export async function bundledInput(): Promise<URL | Uint8Array> {
+  return bundledWeights();
 }

@@ -18,6 +18,7 @@ import {
   Linear,
   LocalResponseNorm,
   MaxPool2d,
+  type PackingOptions,
   type PrecisionOptions,
   ReLU,
 } from "../layers/mod.ts";
@@ -28,7 +29,7 @@ import { shownShape } from "../weights/text.ts";
 import type { NodeReader } from "./onnx_node.ts";
 
 /** What the caller decides about layers. */
-export interface LayerOptions extends PrecisionOptions, AlgorithmOptions {
+export interface LayerOptions extends PrecisionOptions, AlgorithmOptions, PackingOptions {
   /** Probability of dropout in training, instead of the file's. */
   readonly dropout?: number;
 }
@@ -76,7 +77,7 @@ export function layerFor(
   return made;
 }
 
-function conv(node: NodeReader, input: Shape, { algorithm }: LayerOptions): Made {
+function conv(node: NodeReader, input: Shape, { algorithm, keepPacked }: LayerOptions): Made {
   const weight = node.tensor(1, "weight"), { shape } = weight.tensor;
   if (input.length !== 4 || shape.length !== 4) {
     throw node.bad(`its weight is ${shownShape(shape)}: only convolutions of images are supported`);
@@ -94,6 +95,7 @@ function conv(node: NodeReader, input: Shape, { algorithm }: LayerOptions): Made
     groups,
     bias,
     algorithm,
+    keepPacked,
   });
   const parameters = { weight: { tensor: weight.name, shape } };
   if (!bias) return { layer, parameters };

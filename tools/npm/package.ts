@@ -17,7 +17,7 @@ import settings from "../../deno.json" with { type: "json" };
  * @returns The packed file; undefined without npm.
  */
 export async function npmPackage(folder: URL, dist: URL, types: string): Promise<URL | undefined> {
-  await Deno.remove(folder, { recursive: true }).catch(() => {}); // what was made before
+  await removeOld(folder);
   await Deno.mkdir(folder, { recursive: true });
   for (const name of [imported, binaries, licences].flatMap(Object.keys)) {
     await Deno.copyFile(new URL(name, dist), new URL(name, folder));
@@ -35,10 +35,23 @@ export async function npmPackage(folder: URL, dist: URL, types: string): Promise
   return await pack(folder);
 }
 
+/** Removes the package that was made before; refuses a folder that holds something else. */
+async function removeOld(folder: URL): Promise<void> {
+  try {
+    const { name } = JSON.parse(await Deno.readTextFile(new URL("package.json", folder)));
+    if (name !== packageName) throw new Error(`${folder} is a package of somebody else's`);
+    await Deno.remove(folder, { recursive: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+const packageName = "pembroke";
+
 function packageJson() {
   const wasm = Object.fromEntries(Object.keys(binaries).map((name) => [`./${name}`, `./${name}`]));
   return {
-    name: "pembroke",
+    name: packageName,
     version: settings.version,
     description: "Convolution kernels in SIMD WebAssembly, and the AlexNet that proves them",
     keywords: [

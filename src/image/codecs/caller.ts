@@ -2,7 +2,7 @@
 
 import { FileError } from "../../errors.ts";
 import type { Decoder } from "../formats/format.ts";
-import { fromRgba, type RgbImage } from "../pixels.ts";
+import { fromRgba, type RgbaImage, type RgbImage } from "../pixels.ts";
 
 /** Decodes with the caller's function, whose failure is the file's. */
 export async function decodeByCaller(
@@ -11,10 +11,12 @@ export async function decodeByCaller(
   format: "JPEG" | "WebP",
   name: string,
 ): Promise<RgbImage> {
+  let image: RgbaImage;
   try {
-    return fromRgba(await decoder(bytes));
+    image = await decoder(bytes);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new FileError(name, `the ${format} cannot be decoded: ${reason}`, { cause });
   }
+  return fromRgba(image);
 }
