@@ -1,4 +1,4 @@
-/** What a test needs that a machine may lack. CI has all of it. */
+/** What a test needs that a machine may lack. Where CI is set, all of it must be there. */
 
 /** Something that may be missing. */
 export interface Need {
@@ -13,18 +13,30 @@ async function need(what: string, isThere: () => Promise<boolean>): Promise<Need
 }
 
 async function succeeds(command: string, args: string[], env = {}): Promise<boolean> {
-  const options = { args, env, stdin: "null", stdout: "null", stderr: "null" } as const;
+  const signal = AbortSignal.timeout(20_000);
+  const options = { args, env, signal, stdin: "null", stdout: "null", stderr: "null" } as const;
   return (await new Deno.Command(command, options).output()).success;
 }
 
 let node: Promise<Need> | undefined, registry: Promise<Need> | undefined;
 
-/** Node with npm. */
+/** Node from 20 on, with npm. */
 export function needsNode(): Promise<Need> {
+  const check = "process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)";
   return node ??= need(
-    "Node with npm",
-    async () => await succeeds("node", ["--version"]) && await succeeds("npm", ["--version"]),
+    "Node from 20 on with npm",
+    async () => await succeeds("node", ["-e", check]) && await succeeds("npm", ["--version"]),
   );
+}
+
+/** Bun. */
+export function needsBun(): Promise<Need> {
+  return need("Bun", () => succeeds("bun", ["--version"]));
+}
+
+/** A Chromium, for whose file somebody has looked. */
+export function needsChromium(executable: string | undefined): Promise<Need> {
+  return need("Chromium", () => Promise.resolve(executable !== undefined));
 }
 
 /** The npm registry, for a Deno that has downloaded nothing yet. */

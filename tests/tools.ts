@@ -15,9 +15,9 @@ export async function tool(name: string, ...args: string[]): Promise<string> {
   );
 }
 
-/** What a program prints that ends well. */
+/** What a program prints that ends well, and before the deadline of the test. */
 export async function output(command: string, args: string[], cwd: string): Promise<string> {
-  const signal = AbortSignal.timeout(120_000);
+  const signal = AbortSignal.timeout(50_000);
   const { code, stdout, stderr } = await new Deno.Command(command, {
     args,
     cwd,

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { AlexNet, createBackend } from "../mod.ts";
 import { assert, assertAlmostEquals, assertEquals, assertMatch } from "../tests/assert.ts";
 import { TempFolder } from "../tests/cli/run.ts";
-import { needsNode, testWith } from "../tests/needs.ts";
+import { needsChromium, needsNode, testWith } from "../tests/needs.ts";
 import { output, tool } from "../tests/tools.ts";
 import { executable } from "./browser/chromium.ts";
 import { pages } from "./browser/pages.ts";
@@ -34,9 +34,6 @@ backend.dispose();
 const photo = (name: string) =>
   JSON.stringify(fileURLToPath(new URL(`../tests/${name}`, import.meta.url)));
 const coffee = photo("photos/coffee.jpg"), webp = photo("fixtures/image/images/lossy.webp");
-
-/** Why there are no tests of pages. */
-const noChromium = executable ? "" : " (there is no Chromium here)";
 
 const inNode = 'import { readFile as read } from "node:fs/promises";';
 const inDeno = "const read = Deno.readFile;";
@@ -85,7 +82,7 @@ testWith(node, "the npm package needs nothing but npm install", async (t) => {
   await installed(t, project);
 });
 
-const chromium = { missing: node.missing || noChromium };
+const chromium = { missing: node.missing || (await needsChromium(executable)).missing };
 testWith(chromium, "Vite and esbuild bundle the npm package for pages", async (t) => {
   await npmInstall();
   await pages(t, project);

@@ -8,6 +8,7 @@ import * as esbuild from "npm:esbuild@0.28.2";
 import ts from "npm:typescript@6.0.3";
 import { assert, assertEquals, assertMatch } from "../../tests/assert.ts";
 import type { TempFolder } from "../../tests/cli/run.ts";
+import { needsBun } from "../../tests/needs.ts";
 import { output } from "../../tests/tools.ts";
 
 /** The programs in the package's README: one for Node, one for a page. */
@@ -41,10 +42,10 @@ export async function installed(t: Deno.TestContext, project: TempFolder): Promi
     assertEquals([lines.length, lines.at(-1)], [6, String(threads)]);
   };
   await t.step("Node", async () => classifies(await output("node", ["node.js"], path)));
-  const bun = await hasBun();
+  const { missing } = await needsBun();
   await t.step({
-    name: `Bun${bun ? "" : " (there is none here)"}`,
-    ignore: !bun,
+    name: `Bun${missing}`,
+    ignore: missing !== "",
     fn: async () => classifies(await output("bun", ["node.js"], path)),
   });
 
@@ -89,16 +90,6 @@ export { best, conv2d };`;
       assert(!text.includes(part), `a bundle of conv2d holds ${part}`);
     }
   });
-}
-
-async function hasBun(): Promise<boolean> {
-  try {
-    return (await new Deno.Command("bun", { args: ["--version"], stdout: "null" }).output())
-      .success;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }
 
 const resolutions: Record<string, ts.CompilerOptions> = {
