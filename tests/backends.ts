@@ -24,7 +24,7 @@ type Body = (backend: Backend) => void | Promise<void>;
 interface Candidate {
   readonly name: string;
   make(): Promise<Backend>;
-  /** Whether it is slow to start, so that the tests of a file share one. */
+  /** Whether it is slow to start, so that tests share one. */
   readonly slow: boolean;
 }
 
@@ -48,7 +48,7 @@ const gpu: Candidate = {
   slow: true,
 };
 
-/** Backends that wait for the file's next test. No test can tell that others had them before. */
+/** Backends that wait for the next test. No test can tell that others had them before. */
 const waiting = new Map<Candidate, Backend>();
 
 /** How a test is run. */

@@ -1,7 +1,8 @@
 /**
  * Files of tests that run together, one after another. Deno takes about half a second to start a file
- * of tests, whatever is in it, and there are a hundred; `deno task test` starts these groups instead,
- * two at a time or as many as there are processors. `deno test -A tests/cli` runs single files as ever.
+ * of tests, whatever is in it, and there are a hundred. So `deno task test` starts these groups, as
+ * many at once as there are processors (DENO_JOBS says otherwise). `deno test -A tests/cli` runs the
+ * files of a folder.
  */
 
 /** Which files each group takes, by their paths below tests/. */

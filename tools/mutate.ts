@@ -64,6 +64,10 @@ const [count = "100", named = ""] = Deno.args;
 const copy = await copyOfRepository();
 const survivors: string[] = [];
 try {
+  // whatever fails here would pass for a test that notices
+  if (!await succeeds("task", "build") || !await passes(["tests/backend"])) {
+    throw new Error("the tests of the kernels fail without any change");
+  }
   for (const mutant of spread(await mutants(), Number(count))) {
     const name =
       `${mutant.file}:${mutant.line}  ${mutant.before.trim()}  →  ${mutant.after.trim()}`;
@@ -121,32 +125,35 @@ async function noticedBy({ file, source }: Mutant): Promise<string | undefined> 
       ...first.map((name) => [`tests/backend/${name}_test.ts`]),
       ["tests/backend", "tests/ops", "tests/layers", "tests/train", "tests/models"],
     ];
-    for (const suite of suites) {
-      const options = ["-A", "--no-check", "--quiet", "--fail-fast", "--parallel"];
-      if (!await succeeds("test", ...options, "--preload", "tests/preload.ts", ...suite)) {
-        return suite[0];
-      }
-    }
+    for (const suite of suites) if (!await passes(suite)) return suite[0];
     return undefined;
   } finally {
     await Deno.writeTextFile(path, original);
   }
 }
 
-/** Runs Deno in the copy. */
+/** Whether tests of the copy pass. */
+function passes(suite: readonly string[]): Promise<boolean> {
+  const options = ["-A", "--no-check", "--quiet", "--fail-fast", "--parallel"];
+  return succeeds("test", ...options, "--preload", "tests/preload.ts", ...suite);
+}
+
+/** Runs Deno in the copy; what hangs has failed. */
 async function succeeds(...args: string[]): Promise<boolean> {
   const env = { PEMBROKE_WEBGPU: "off" };
-  const options = { args, cwd: copy, env, stdout: "null", stderr: "null" } as const;
+  const signal = AbortSignal.timeout(300_000);
+  const options = { args, cwd: copy, env, signal, stdout: "null", stderr: "null" } as const;
   return (await new Deno.Command(Deno.execPath(), options).output()).success;
 }
 
-/** A clone with what is not committed yet. */
+/** A folder with the files of the repository as they are, committed or not. */
 async function copyOfRepository(): Promise<string> {
   const folder = await Deno.makeTempDir({ prefix: "pembroke_mutants_" });
   const list = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
   const { stdout } = await new Deno.Command("git", { args: list, cwd: fileURLToPath(root) })
     .output();
   for (const file of new TextDecoder().decode(stdout).split("\0").filter(Boolean)) {
+    if (!await Deno.stat(new URL(file, root)).catch(() => undefined)) continue; // deleted
     await Deno.mkdir(new URL(`file://${folder}/${file}/..`), { recursive: true });
     await Deno.copyFile(new URL(file, root), `${folder}/${file}`);
   }

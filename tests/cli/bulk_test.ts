@@ -228,7 +228,7 @@ Deno.test({
     const process = start([...tiny, "--files-from=-"], folder.path);
     const list = process.stdin.getWriter(), answers = process.stdout.getReader();
     const resident: number[] = [];
-    for (let round = 0; round < 16; round++) {
+    for (let round = 0; round < 25; round++) {
       await list.write(new TextEncoder().encode("photos\n".repeat(2)));
       for (let lines = 0; lines < 80;) {
         lines += (await answers.read()).value!.reduce((sum, byte) => sum + Number(byte === 10), 0);
@@ -244,7 +244,7 @@ Deno.test({
   },
 });
 
-const photo = fixture("image/images/rgb.png");
+const photo = fixture("models/waves.png");
 
 function start(args: string[], cwd: string): Deno.ChildProcess {
   return new Deno.Command(Deno.execPath(), {

@@ -22,21 +22,24 @@ const config :Workerd.Config = (
   sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "empty")],
 );`;
 
-let folder: TempFolder, workerd: string;
-
-Deno.test.beforeAll(async () => {
-  folder = await TempFolder.make();
-  await folder.write("empty.capnp", empty);
-  await tool("edge", folder.path);
-  workerd = (await tool("workerd")).trim();
-});
+const folder = await TempFolder.make();
 Deno.test.afterAll(async () => {
   await folder[Symbol.asyncDispose]();
 });
 
-function serve(config: string, env: Record<string, string> = {}): Promise<Server> {
-  return Server.start(
-    workerd,
+/** Makes the bundles, once. */
+let made: Promise<unknown> | undefined;
+const bundles = () => made ??= tool("edge", folder.path);
+
+/** Where Cloudflare's runtime lies. */
+let found: Promise<string> | undefined;
+const workerd = () => found ??= tool("workerd");
+
+async function serve(config: string, env: Record<string, string> = {}): Promise<Server> {
+  await bundles();
+  await folder.write("empty.capnp", empty);
+  return await Server.start(
+    (await workerd()).trim(),
     ["serve", `${config}.capnp`, "--socket-addr=http=127.0.0.1:0", "--control-fd=1"],
     /"port":(\d+)/,
     { cwd: folder.path, env },
@@ -100,6 +103,7 @@ Deno.test("the edge handler in workerd, compiling from bytes", async (t) => {
 
 const vercel = "the edge handler in a context that compiles nothing from bytes, as Vercel's";
 testWith(await needsNode(), vercel, async (t) => {
+  await bundles();
   const context = fileURLToPath(new URL("vercel_context.mjs", import.meta.url));
   const args = ["--experimental-vm-modules", context, `${folder.path}/vercel.js`];
   await using server = await Server.start("node", args, /port (\d+)/);
