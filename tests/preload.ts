@@ -20,8 +20,5 @@ function definitionOf(args: readonly unknown[]): Deno.TestDefinition {
 }
 
 const limited = (...args: unknown[]) => test(definitionOf(args));
-Object.assign(limited, test, {
-  ignore: (...args: unknown[]) => test.ignore(definitionOf(args)),
-  only: (...args: unknown[]) => test.only(definitionOf(args)),
-});
+Object.assign(limited, test); // beforeAll, ignore and the others stay as they are
 Object.defineProperty(Deno, "test", { value: limited, configurable: true });
