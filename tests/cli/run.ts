@@ -12,6 +12,10 @@ export const otherWorker = fileURLToPath(new URL("other_worker_program.ts", impo
 /** No cache is there. */
 const emptyCache = fileURLToPath(new URL("../no_cache", import.meta.url));
 
+/** Mesa's drivers for Vulkan complain on standard error without one. */
+const runtimeFolder = Deno.env.get("XDG_RUNTIME_DIR") ??
+  fileURLToPath(new URL("./", import.meta.url));
+
 /** The path of a fixture. */
 export function fixture(name: string): string {
   return fileURLToPath(new URL(`../fixtures/${name}`, import.meta.url));
@@ -58,7 +62,7 @@ async function start(
     args,
     cwd,
     // an empty cache: what its user has pulled must not change what the tests see
-    env: { NO_COLOR: "", PEMBROKE_CACHE: emptyCache, ...env },
+    env: { XDG_RUNTIME_DIR: runtimeFolder, NO_COLOR: "", PEMBROKE_CACHE: emptyCache, ...env },
     stdin: stdin ? "piped" : "null",
     stdout: "piped",
     stderr: "piped",
