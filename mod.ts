@@ -29,8 +29,8 @@
  * @module
  */
 
-export * from "./src/backend.ts";
-export type { Chunks } from "./src/download.ts";
+export * from "./src/backend/mod.ts";
+export type { Chunks } from "./src/io/download.ts";
 export * from "./src/errors.ts";
 export * from "./src/layers/mod.ts";
 export * from "./src/models/mod.ts";

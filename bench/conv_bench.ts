@@ -5,9 +5,9 @@
  * @module
  */
 
-import { type Program, withPrograms } from "./_programs.ts";
-import type { Measured } from "./_results.ts";
-import { entriesFor, type Entry, measure, roundsFor, SEED, type Suite } from "./_suite.ts";
+import { type Program, withPrograms } from "./lib/programs.ts";
+import type { Measured } from "./lib/results.ts";
+import { entriesFor, type Entry, measure, roundsFor, SEED, type Suite } from "./lib/suite.ts";
 import { convolutionMacs, CONVOLUTIONS } from "./peers/architecture.ts";
 import type { ConvPeer, Pass } from "./peers/peer.ts";
 import { randomConvolution } from "./peers/random.ts";

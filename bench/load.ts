@@ -11,7 +11,7 @@
 
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { Server } from "../tests/server.ts";
+import { Server } from "./lib/server.ts";
 
 const { values: options } = parseArgs({
   options: {

@@ -7,11 +7,11 @@
  */
 
 import { cpus } from "node:os";
-import { firstLine, LeftOut } from "./_left_out.ts";
-import { type Arguments, readArguments, USAGE } from "./_options.ts";
-import { report } from "./_report.ts";
-import type { Measured, Run } from "./_results.ts";
-import type { Suite } from "./_suite.ts";
+import { firstLine, LeftOut } from "./lib/left_out.ts";
+import { type Arguments, readArguments, USAGE } from "./lib/options.ts";
+import { report } from "./lib/report.ts";
+import type { Measured, Run } from "./lib/results.ts";
+import type { Suite } from "./lib/suite.ts";
 import { alexnet } from "./alexnet_bench.ts";
 import { conv } from "./conv_bench.ts";
 import { Machine } from "./machine/machine.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { picture } from "./_picture.ts";
+import { picture } from "./lib/picture.ts";
 
 const [from, to] = Deno.args;
 if (to === undefined || Deno.args.length > 2) {

@@ -6,10 +6,10 @@
  * @module
  */
 
-import { createBackend } from "../src/backend.ts";
+import { createBackend } from "../src/backend/mod.ts";
 import { decodeImage } from "../src/image/mod.ts";
 import type { RgbImage } from "../src/image/pixels.ts";
-import { writeFile } from "../src/hub/write_file.ts";
+import { writeFile } from "../src/io/write_file.ts";
 import { bundledWeights } from "../src/models/bundled.ts";
 import { describe } from "../src/models/description.ts";
 import { AlexNet, type Classifier } from "../src/models/mod.ts";
@@ -17,8 +17,8 @@ import { openInput } from "../src/models/load.ts";
 import { Generator } from "../src/random.ts";
 import { convertWeights, type StoredPrecision, storedPrecisions } from "../src/weights/convert.ts";
 import { type TensorToWrite, writeSafetensors } from "../src/weights/mod.ts";
-import { summarise } from "./_stats.ts";
-import { type Column, table } from "./_table.ts";
+import { summarise } from "./lib/stats.ts";
+import { type Column, table } from "./lib/table.ts";
 
 /** Crops of each photograph. */
 const crops = 100;

@@ -8,7 +8,7 @@
 import { fileURLToPath } from "node:url";
 import denoJson from "../deno.json" with { type: "json" };
 import { writeSafetensors } from "../mod.ts";
-import { entriesFor, measure, SEED, type Suite } from "./_suite.ts";
+import { entriesFor, measure, SEED, type Suite } from "./lib/suite.ts";
 import { PARAMETERS } from "./peers/architecture.ts";
 import type { Peer, Work } from "./peers/peer.ts";
 import { randomWeights } from "./peers/random.ts";

@@ -5,9 +5,9 @@
  * @module
  */
 
-import { type Program, withPrograms } from "./_programs.ts";
-import type { Measured } from "./_results.ts";
-import { type Context, entriesFor, measure, roundsFor, SEED, type Suite } from "./_suite.ts";
+import { type Program, withPrograms } from "./lib/programs.ts";
+import type { Measured } from "./lib/results.ts";
+import { type Context, entriesFor, measure, roundsFor, SEED, type Suite } from "./lib/suite.ts";
 import { FORWARD_MACS } from "./peers/architecture.ts";
 import type { AlexNetPeer, AlexNetWeights } from "./peers/peer.ts";
 import { randomImages, randomWeights } from "./peers/random.ts";

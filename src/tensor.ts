@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Backend } from "./backend.ts";
+import type { Backend } from "./backend/mod.ts";
 import { ArgumentError, PembrokeError } from "./errors.ts";
 
 /** Sizes of a tensor's axes, outermost first; activations are N, C, (H,) W. */
@@ -33,7 +33,7 @@ export interface Storage {
  *
  * @example
  * ```ts
- * import { createBackend } from "./backend.ts";
+ * import { createBackend } from "./backend/mod.ts";
  *
  * using backend = await createBackend();
  * using x = backend.upload(new Float32Array([1, 2, 3, 4]), [2, 2]);

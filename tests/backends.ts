@@ -1,6 +1,6 @@
 /** Every backend that the machine can make: suites run over all of them. */
 
-import type { Backend } from "../src/backend.ts";
+import type { Backend } from "../src/backend/mod.ts";
 import { supportedBuilds, threadedBuilds } from "../src/backend/wasm/binary.ts";
 import { WasmBackend } from "../src/backend/wasm.ts";
 import { WebGpuBackend } from "../src/backend/webgpu.ts";

@@ -13,8 +13,8 @@ export const groups = {
   training: /^(recipe|train)\//,
   command: /^cli\/(?!bulk|pull|serve)/,
   many_photos: /^(serve|cli\/(bulk|pull|serve))/,
-  files: /^(hub|image|weights)\//,
-  elsewhere: /^(edge|examples)\/|^\w+_test\.ts$/,
+  files: /^(hub|image|io|weights)\//,
+  elsewhere: /^(bench|edge|examples)\/|^\w+_test\.ts$/,
 } as const;
 
 const tests = new URL("./", import.meta.url);

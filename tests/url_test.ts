@@ -6,7 +6,7 @@
 import { type Outcome, run, shell, TempFolder } from "./cli/run.ts";
 import { assert, assertEquals } from "./assert.ts";
 import { needsRegistry, testWith } from "./needs.ts";
-import { Server } from "./server.ts";
+import { Server } from "../bench/lib/server.ts";
 import { Served } from "./served.ts";
 import { testWithAdapter } from "./webgpu.ts";
 

@@ -1,6 +1,6 @@
 /** Where tests find WebGPU, and what they say where they are left out. */
 
-import { createBackend } from "../src/backend.ts";
+import { createBackend } from "../src/backend/mod.ts";
 
 const asked = Deno.env.get("PEMBROKE_WEBGPU");
 

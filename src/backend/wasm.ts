@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Backend } from "../backend.ts";
+import type { Backend } from "./mod.ts";
 import { PembrokeError } from "../errors.ts";
 import type { Shape, Tensor } from "../tensor.ts";
 import {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Backend } from "../backend.ts";
+import type { Backend } from "./mod.ts";
 import { DeviceLostError, PembrokeError } from "../errors.ts";
 import type { Traits } from "./webgpu/memory.ts";
 import { GpuTraining } from "./webgpu/training.ts";

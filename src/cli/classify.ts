@@ -1,8 +1,8 @@
 /** `cli.ts classify`: the most probable classes of each image. */
 
-import type { Backend } from "../backend.ts";
-import { decodeFor } from "../image/decoded.ts";
-import { Decoders } from "../image/decoders.ts";
+import type { Backend } from "../backend/mod.ts";
+import { decodeFor } from "../image/prepare.ts";
+import { Decoders } from "../image/threads/pool.ts";
 import type { Precision } from "../layers/mod.ts";
 import type { Options } from "./args.ts";
 import { Device } from "./device.ts";

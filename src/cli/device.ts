@@ -1,6 +1,6 @@
 /** What computes, and what takes its place when a GPU fails. */
 
-import { type Backend, createBackend } from "../backend.ts";
+import { type Backend, createBackend } from "../backend/mod.ts";
 import { DeviceLostError, type PembrokeError } from "../errors.ts";
 import type { Options } from "./args.ts";
 import { note, warn } from "./terminal.ts";

@@ -1,7 +1,7 @@
 /** From what stands on the command line to bytes of images. */
 
 import { fileURLToPath } from "node:url";
-import { chunksOf, collect, download, tooLarge } from "../download.ts";
+import { chunksOf, collect, download, tooLarge } from "../io/download.ts";
 import { FileError } from "../errors.ts";
 import { asFileError, isPermissionError } from "./errors.ts";
 import { filesBelow, filesMatching, type Found, isPattern } from "./files.ts";

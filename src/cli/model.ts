@@ -1,6 +1,6 @@
 /** Which network the command runs, and where its weights come from. */
 
-import type { Backend } from "../backend.ts";
+import type { Backend } from "../backend/mod.ts";
 import { network, networkFor } from "../models/alexnet.ts";
 import { bundledWeights } from "../models/bundled.ts";
 import type { Architecture } from "../models/description.ts";

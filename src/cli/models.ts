@@ -1,8 +1,8 @@
 /** `cli.ts models` and `cli.ts rm`: what weights there are, and deleting them. */
 
 import { fileURLToPath } from "node:url";
-import { catalogue } from "../../weights/catalogue.ts";
-import { contentLength, request } from "../download.ts";
+import { catalogue } from "../hub/catalogue.ts";
+import { contentLength, request } from "../io/download.ts";
 import { FileError, PembrokeError } from "../errors.ts";
 import { type CachedModel, cachedModels, removeCached } from "../hub/cache.ts";
 import { bundledWeights } from "../models/bundled.ts";

@@ -1,7 +1,7 @@
 /** What to type when Deno was started without a permission that is needed. */
 
 import { fileURLToPath } from "node:url";
-import { catalogued } from "../../weights/catalogue.ts";
+import { catalogued } from "../hub/catalogue.ts";
 import type { Options } from "./args.ts";
 import type { WeightsArgs } from "./args_weights.ts";
 import { isWebUrl } from "./inputs.ts";

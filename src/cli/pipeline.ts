@@ -1,7 +1,7 @@
 /** From inputs to what came of them: read and decoded ahead, classified in batches, in their order. */
 
-import { ThreadStartError } from "../image/decode_thread.ts";
-import type { Decoded } from "../image/decoded.ts";
+import { ThreadStartError } from "../image/threads/thread.ts";
+import type { Decoded } from "../image/prepare.ts";
 import { release } from "../image/release.ts";
 import type { Prediction } from "../models/mod.ts";
 import { ahead, batches } from "./ahead.ts";

@@ -1,6 +1,6 @@
 /** `cli.ts pull`: published weights, downloaded into the cache. */
 
-import { catalogue, catalogued } from "../../weights/catalogue.ts";
+import { catalogue, catalogued } from "../hub/catalogue.ts";
 import { pull } from "../hub/pull.ts";
 import type { PullArgs } from "./args_weights.ts";
 import { cacheOf } from "./cache.ts";

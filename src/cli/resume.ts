@@ -1,8 +1,8 @@
 /** Going on with a file of results that broke off. */
 
 import { FileError } from "../errors.ts";
-import { Lock } from "../hub/lock.ts";
-import { writeFile } from "../hub/write_file.ts";
+import { Lock } from "../io/lock.ts";
+import { writeFile } from "../io/write_file.ts";
 import { asFileError, asWriteError, isSystemError } from "./errors.ts";
 import { type Input, pathOf } from "./inputs.ts";
 import { linesOf } from "./lines.ts";

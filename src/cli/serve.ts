@@ -1,8 +1,8 @@
 /** `cli.ts serve`: classifies photos that are posted, until it is told to stop. */
 
-import { createBackend } from "../backend.ts";
+import { createBackend } from "../backend/mod.ts";
 import { PembrokeError } from "../errors.ts";
-import { Decoders } from "../image/decoders.ts";
+import { Decoders } from "../image/threads/pool.ts";
 import { PhotoService } from "../serve/mod.ts";
 import type { Options } from "./args.ts";
 import { prepare } from "./classify.ts";

@@ -5,7 +5,7 @@
  */
 
 import { PembrokeError } from "../errors.ts";
-import { locked } from "./lock.ts";
+import { locked } from "../io/lock.ts";
 import { type StoredPrecision, storedPrecisions } from "../weights/convert.ts";
 
 /** A model in the cache. */

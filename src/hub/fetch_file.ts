@@ -5,9 +5,9 @@
  */
 
 import { createHash } from "node:crypto";
-import { type Chunks, contentLength, HttpError, request } from "../download.ts";
+import { type Chunks, contentLength, HttpError, request } from "../io/download.ts";
 import { FileError } from "../errors.ts";
-import { wait } from "./wait.ts";
+import { wait } from "../io/wait.ts";
 
 /** What a file must be, and how to fetch it. */
 export interface FetchFileOptions {

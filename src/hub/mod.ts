@@ -13,11 +13,11 @@
  * @module
  */
 
-export { catalogue, catalogued, type CatalogueEntry } from "../../weights/catalogue.ts";
+export { catalogue, catalogued, type CatalogueEntry } from "./catalogue.ts";
 export { type CachedModel, cachedModels, cacheFolder, modelPath, removeCached } from "./cache.ts";
 export type { FetchFileOptions } from "./fetch_file.ts";
 export type { StoredPrecision } from "../weights/convert.ts";
 export type { Architecture } from "../models/description.ts";
-export type { ClassName } from "../../weights/imagenet_classes.ts";
+export type { ClassName } from "../models/imagenet_classes.ts";
 export type { Preprocessing } from "../image/preprocess.ts";
 export { pull, type Pulled, type PullOptions } from "./pull.ts";

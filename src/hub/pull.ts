@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { CatalogueEntry } from "../../weights/catalogue.ts";
+import type { CatalogueEntry } from "./catalogue.ts";
 import { FileError } from "../errors.ts";
 import { parameterShapes } from "../layers/layer.ts";
 import { network } from "../models/alexnet.ts";
@@ -12,11 +12,11 @@ import { describe } from "../models/description.ts";
 import { checkWeights } from "../weights/check.ts";
 import { convertWeights, type StoredPrecision } from "../weights/convert.ts";
 import { openWeights } from "../weights/open.ts";
-import { fileSource } from "../weights/file_source.ts";
+import { fileSource } from "../weights/io/file_source.ts";
 import { lockPath, modelPath, removeUnfinished } from "./cache.ts";
 import { fetchFile, type FetchFileOptions } from "./fetch_file.ts";
-import { Lock, locked } from "./lock.ts";
-import { writeFile } from "./write_file.ts";
+import { Lock, locked } from "../io/lock.ts";
+import { writeFile } from "../io/write_file.ts";
 
 /** What pulling takes besides the entry and the cache. */
 export interface PullOptions extends

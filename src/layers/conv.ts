@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Backend } from "../backend.ts";
+import type { Backend } from "../backend/mod.ts";
 import { ArgumentError } from "../errors.ts";
 import { checkInteger, checkPerAxis, LIMIT } from "../ops/checks.ts";
 import { conv1d, conv2d } from "../ops/conv.ts";
@@ -178,7 +178,7 @@ export abstract class Conv extends FusingLayer {
  *
  * @example
  * ```ts
- * import { createBackend } from "../backend.ts";
+ * import { createBackend } from "../backend/mod.ts";
  * import { Conv2d } from "./conv.ts";
  *
  * using backend = await createBackend();

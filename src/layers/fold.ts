@@ -24,7 +24,7 @@ import type { Sequential } from "./sequential.ts";
  *
  * @example
  * ```ts
- * import { createBackend } from "../backend.ts";
+ * import { createBackend } from "../backend/mod.ts";
  * import { BatchNorm2d, Conv2d, foldBatchNorm, ReLU, Sequential } from "./mod.ts";
  *
  * using backend = await createBackend();

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Backend, createBackend } from "../backend.ts";
+import { type Backend, createBackend } from "../backend/mod.ts";
 import { ArgumentError, FileError } from "../errors.ts";
 import { checkInteger } from "../ops/checks.ts";
 import type { AlgorithmOptions } from "../ops/prepared_conv.ts";
@@ -22,13 +22,13 @@ import {
   Sequential,
 } from "../layers/mod.ts";
 import type { WeightsFile } from "../weights/mod.ts";
-import { OnnxFile } from "../weights/onnx.ts";
+import { OnnxFile } from "../weights/onnx/reader.ts";
 import { AlexNetTiny } from "./alexnet_tiny.ts";
 import { bundledInput } from "./bundled.ts";
 import { classesOf, Classifier, type ClassOptions } from "./classifier.ts";
 import { type Architecture, readDescription } from "./description.ts";
 import { fill, type LoadOptions, openInput, storedPrecision, type WeightsInput } from "./load.ts";
-import { onnxNetwork } from "./onnx.ts";
+import { onnxNetwork } from "./onnx/network.ts";
 
 /** How an AlexNet differs from the original, with 1000 classes of ImageNet. */
 export interface AlexNetOptions extends ClassOptions, PrecisionOptions {
@@ -53,7 +53,7 @@ export interface AlexNetOptions extends ClassOptions, PrecisionOptions {
  *
  * @example Randomly initialised, as `torch.manual_seed(0); torchvision.models.alexnet()`
  * ```ts
- * import { createBackend } from "../backend.ts";
+ * import { createBackend } from "../backend/mod.ts";
  * import { AlexNet } from "./alexnet.ts";
  *
  * using backend = await createBackend();
@@ -65,7 +65,7 @@ export interface AlexNetOptions extends ClassOptions, PrecisionOptions {
  *
  * @example Fully connected weights in 8 bits: 59 MB for 234
  * ```ts
- * import { createBackend } from "../backend.ts";
+ * import { createBackend } from "../backend/mod.ts";
  * import { AlexNet } from "./alexnet.ts";
  *
  * using backend = await createBackend();

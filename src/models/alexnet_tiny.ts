@@ -80,7 +80,7 @@ export interface AlexNetTinyOptions extends ClassOptions, PrecisionOptions {
  *
  * @example
  * ```ts
- * import { createBackend } from "../backend.ts";
+ * import { createBackend } from "../backend/mod.ts";
  * import { AlexNetTiny } from "./alexnet_tiny.ts";
  *
  * using backend = await createBackend();

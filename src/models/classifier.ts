@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { Backend } from "../backend.ts";
-import type { ClassName } from "../../weights/imagenet_classes.ts";
+import type { Backend } from "../backend/mod.ts";
+import type { ClassName } from "./imagenet_classes.ts";
 import { ArgumentError } from "../errors.ts";
 import { preprocess, type Preprocessing } from "../image/preprocess.ts";
 import { release } from "../image/release.ts";
@@ -29,7 +29,7 @@ export interface ClassifierOptions {
  *
  * @example A classifier of one's own
  * ```ts
- * import { createBackend } from "../backend.ts";
+ * import { createBackend } from "../backend/mod.ts";
  * import { Conv2d, Flatten, Linear, ReLU } from "../layers/mod.ts";
  * import { Classifier } from "./classifier.ts";
  *

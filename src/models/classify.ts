@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type ClassName, imagenetClasses } from "../../weights/imagenet_classes.ts";
+import { type ClassName, imagenetClasses } from "./imagenet_classes.ts";
 import { ArgumentError, PembrokeError } from "../errors.ts";
 import type { Layer } from "../layers/layer.ts";
 import { LinearWeight } from "../layers/linear_weight.ts";

@@ -8,11 +8,11 @@
  * @module
  */
 
-import type { ClassName } from "../../weights/imagenet_classes.ts";
+import type { ClassName } from "./imagenet_classes.ts";
 import { FileError } from "../errors.ts";
 import { channelOrders, type Preprocessing } from "../image/preprocess.ts";
 import { interpolations } from "../image/resize.ts";
-import { shown } from "../weights/text.ts";
+import { shown } from "../weights/io/quote.ts";
 import type { WeightsFile } from "../weights/tensor_file.ts";
 
 /** The name of a network. */

@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { Backend } from "../backend.ts";
-import { bodyOf, contentLength, lentChunksOf, request } from "../download.ts";
+import type { Backend } from "../backend/mod.ts";
+import { bodyOf, contentLength, lentChunksOf, request } from "../io/download.ts";
 import { ArgumentError, FileError } from "../errors.ts";
 import { asBytes, isBlob, kindOf } from "../kinds.ts";
 import { type Layer, parameterShapes } from "../layers/layer.ts";
@@ -22,8 +22,8 @@ import {
   streamSource,
   type WeightsFile,
 } from "../weights/mod.ts";
-import { isSource } from "../weights/source.ts";
-import { OnnxNetwork } from "./onnx.ts";
+import { isSource } from "../weights/io/source.ts";
+import { OnnxNetwork } from "./onnx/network.ts";
 
 /**
  * Where weights come from: a path or file URL (in Deno, Node and Bun), an http or https URL, what

@@ -6,4 +6,4 @@ export { Classifier, type ClassifierOptions, type ClassOptions } from "./classif
 export { classNames, type Prediction } from "./classify.ts";
 export { type LoadOptions, loadWeights, type WeightsInput } from "./load.ts";
 export * from "./summary.ts";
-export type { ClassName } from "../../weights/imagenet_classes.ts";
+export type { ClassName } from "./imagenet_classes.ts";

@@ -30,7 +30,7 @@ export function relu(x: Tensor, options: OutOptions = {}): Tensor {
  *
  * @example
  * ```ts
- * import { createBackend } from "../backend.ts";
+ * import { createBackend } from "../backend/mod.ts";
  * import { softmax } from "./activation.ts";
  *
  * using backend = await createBackend();

@@ -36,7 +36,7 @@ export interface FusedOptions {
  *
  * @example
  * ```ts
- * import { createBackend } from "../backend.ts";
+ * import { createBackend } from "../backend/mod.ts";
  * import { conv2d } from "./conv.ts";
  *
  * using backend = await createBackend();
@@ -69,7 +69,7 @@ export function conv2d(
  *
  * @example
  * ```ts
- * import { createBackend } from "../backend.ts";
+ * import { createBackend } from "../backend/mod.ts";
  * import { conv1d } from "./conv.ts";
  *
  * using backend = await createBackend();

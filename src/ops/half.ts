@@ -18,7 +18,7 @@ import { checkTensor } from "./checks.ts";
  *
  * @example
  * ```ts
- * import { createBackend } from "../backend.ts";
+ * import { createBackend } from "../backend/mod.ts";
  * import { half } from "./half.ts";
  * import { linear } from "./linear.ts";
  *

@@ -29,7 +29,7 @@ import { checkQuantized, QuantizedWeight } from "./quantize.ts";
  *
  * @example
  * ```ts
- * import { createBackend } from "../backend.ts";
+ * import { createBackend } from "../backend/mod.ts";
  * import { linear } from "./linear.ts";
  *
  * using backend = await createBackend();

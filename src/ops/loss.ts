@@ -32,7 +32,7 @@ export interface CrossEntropyOptions {
  *
  * @example
  * ```ts
- * import { createBackend } from "../backend.ts";
+ * import { createBackend } from "../backend/mod.ts";
  * import { crossEntropy } from "./loss.ts";
  *
  * using backend = await createBackend();

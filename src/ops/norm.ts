@@ -36,7 +36,7 @@ export interface LocalResponseNormOptions {
  *
  * @example
  * ```ts
- * import { createBackend } from "../backend.ts";
+ * import { createBackend } from "../backend/mod.ts";
  * import { localResponseNorm } from "./norm.ts";
  *
  * using backend = await createBackend();

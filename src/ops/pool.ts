@@ -50,7 +50,7 @@ export interface MaxPoolResult {
  *
  * @example
  * ```ts
- * import { createBackend } from "../backend.ts";
+ * import { createBackend } from "../backend/mod.ts";
  * import { maxPool2d } from "./pool.ts";
  *
  * using backend = await createBackend();
@@ -120,7 +120,7 @@ export function maxPool1dWithIndices(
  *
  * @example
  * ```ts
- * import { createBackend } from "../backend.ts";
+ * import { createBackend } from "../backend/mod.ts";
  * import { avgPool2d } from "./pool.ts";
  *
  * using backend = await createBackend();

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Backend } from "../backend.ts";
+import type { Backend } from "../backend/mod.ts";
 import type { Shape, Tensor } from "../tensor.ts";
 import { checkShape, checkTensor } from "./checks.ts";
 
@@ -65,7 +65,7 @@ export class QuantizedWeight implements Disposable {
  *
  * @example
  * ```ts
- * import { createBackend } from "../backend.ts";
+ * import { createBackend } from "../backend/mod.ts";
  * import { linear } from "./linear.ts";
  * import { quantizeLinear } from "./quantize.ts";
  *

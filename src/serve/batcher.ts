@@ -30,7 +30,7 @@ interface Waiting {
  *
  * @example
  * ```ts
- * import { createBackend } from "../backend.ts";
+ * import { createBackend } from "../backend/mod.ts";
  * import { AlexNet } from "../models/mod.ts";
  * import { Batcher } from "./batcher.ts";
  *

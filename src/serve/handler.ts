@@ -80,7 +80,7 @@ const defaultTopK = 5;
  *
  * @example
  * ```ts
- * import { createBackend } from "../backend.ts";
+ * import { createBackend } from "../backend/mod.ts";
  * import { AlexNet } from "../models/mod.ts";
  * import { photoHandler } from "./handler.ts";
  *

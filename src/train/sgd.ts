@@ -30,7 +30,7 @@ export interface SGDOptions {
  *
  * @example
  * ```ts
- * import { createBackend } from "../backend.ts";
+ * import { createBackend } from "../backend/mod.ts";
  * import { Linear } from "../layers/mod.ts";
  * import { SGD } from "./sgd.ts";
  *

@@ -75,7 +75,7 @@ export interface TrainerState {
  *
  * @example
  * ```ts
- * import { createBackend } from "../backend.ts";
+ * import { createBackend } from "../backend/mod.ts";
  * import { Linear } from "../layers/mod.ts";
  * import { arrayDataset } from "./dataset.ts";
  * import { SGD } from "./sgd.ts";

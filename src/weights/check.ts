@@ -5,7 +5,7 @@
  */
 
 import { FileError } from "../errors.ts";
-import { shown, shownShape } from "./text.ts";
+import { shown, shownShape } from "./io/quote.ts";
 import { isWeight, weightKinds, type WeightsFile } from "./tensor_file.ts";
 
 /**

@@ -12,11 +12,11 @@ import {
   floatsOnly,
   type Part,
   type TensorOutline,
-} from "./file_writer.ts";
-import { layOutOnnx } from "./onnx_writer.ts";
-import { layOutPth } from "./pth_writer.ts";
+} from "./io/file_writer.ts";
+import { layOutOnnx } from "./onnx/writer.ts";
+import { layOutPth } from "./pth/writer.ts";
 import { quantize, scaleName } from "./quantized.ts";
-import { layOutSafetensors } from "./safetensors_writer.ts";
+import { layOutSafetensors } from "./safetensors/writer.ts";
 import { isWeight, type WeightsFile, type WeightsFormat } from "./tensor_file.ts";
 
 /** The formats that are written. */

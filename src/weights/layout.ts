@@ -6,8 +6,8 @@
 
 import { FileError } from "../errors.ts";
 import { type DType, itemSize } from "./dtype.ts";
-import type { ByteSource } from "./source.ts";
-import { shown, shownShape } from "./text.ts";
+import type { ByteSource } from "./io/source.ts";
+import { shown, shownShape } from "./io/quote.ts";
 
 /** What a file says about one tensor. */
 export interface WeightEntry {

@@ -5,14 +5,14 @@
  */
 
 import { ArgumentError, FileError } from "../errors.ts";
-import { openOnnx } from "./onnx.ts";
-import { openPth } from "./pth.ts";
-import { openPthStream } from "./pth_stream.ts";
-import { openLegacyPth } from "./pth_legacy.ts";
-import { openSafetensors } from "./safetensors.ts";
-import { type ByteSource, isSource, readBytes } from "./source.ts";
+import { openOnnx } from "./onnx/reader.ts";
+import { openPth } from "./pth/zip_format.ts";
+import { openPthStream } from "./pth/stream.ts";
+import { openLegacyPth } from "./pth/legacy_format.ts";
+import { openSafetensors } from "./safetensors/reader.ts";
+import { type ByteSource, isSource, readBytes } from "./io/source.ts";
 import type { WeightsFile } from "./tensor_file.ts";
-import { shown } from "./text.ts";
+import { shown } from "./io/quote.ts";
 
 /**
  * Opens weights: a PyTorch state dict (`.pth`, in both of its formats), safetensors, or the tensors

@@ -11,7 +11,7 @@
 import { ArgumentError, FileError } from "../errors.ts";
 import { isFloat } from "./dtype.ts";
 import type { StoredTensor } from "./layout.ts";
-import { shown, shownShape } from "./text.ts";
+import { shown, shownShape } from "./io/quote.ts";
 
 /** The largest number a quantised weight is stored as; −128 is not used. */
 const LARGEST = 127;

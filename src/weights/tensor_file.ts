@@ -8,8 +8,8 @@ import { ArgumentError, FileError } from "../errors.ts";
 import { isFloat, itemSize, toFloat32 } from "./dtype.ts";
 import { byPlace, type StoredTensor, type WeightEntry } from "./layout.ts";
 import { dequantize } from "./quantized.ts";
-import { type ByteSource, readBytes } from "./source.ts";
-import { shown } from "./text.ts";
+import { type ByteSource, readBytes } from "./io/source.ts";
+import { shown } from "./io/quote.ts";
 
 /** The formats that are read. */
 export type WeightsFormat = "pth" | "pth-legacy" | "safetensors" | "onnx";

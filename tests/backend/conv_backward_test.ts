@@ -1,4 +1,4 @@
-import type { Backend } from "../../src/backend.ts";
+import type { Backend } from "../../src/backend/mod.ts";
 import {
   biasBackward,
   conv1dBackwardInput,

@@ -1,4 +1,4 @@
-import type { Backend } from "../../src/backend.ts";
+import type { Backend } from "../../src/backend/mod.ts";
 import { conv1d, conv2d, type Conv2dOptions, prepareConv } from "../../src/ops/mod.ts";
 import { assertAllClose, assertEquals } from "../assert.ts";
 import { testOnEveryBackend } from "../backends.ts";

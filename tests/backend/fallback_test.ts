@@ -1,6 +1,6 @@
 /** What "auto" takes of the adapters that there may be; none of them is real. */
 
-import { type BackendOptions, createBackend } from "../../src/backend.ts";
+import { type BackendOptions, createBackend } from "../../src/backend/mod.ts";
 import { DeviceLostError, PembrokeError } from "../../src/errors.ts";
 import { assertEquals, assertRejects } from "../assert.ts";
 import { withGpuFiles } from "../webgpu.ts";

@@ -1,6 +1,6 @@
 /** What the suites of the backends share: drawn inputs, guarded outputs, derived tolerances. */
 
-import type { Backend } from "../../src/backend.ts";
+import type { Backend } from "../../src/backend/mod.ts";
 import { Generator } from "../../src/random.ts";
 import { elements, type Shape, type Tensor } from "../../src/tensor.ts";
 import { assert, assertEquals } from "../assert.ts";

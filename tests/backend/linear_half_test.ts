@@ -1,4 +1,4 @@
-import { createBackend } from "../../src/backend.ts";
+import { createBackend } from "../../src/backend/mod.ts";
 import { WasmBackend } from "../../src/backend/wasm.ts";
 import { WebGpuBackend } from "../../src/backend/webgpu.ts";
 import { ArgumentError, PembrokeError } from "../../src/errors.ts";

@@ -1,4 +1,4 @@
-import type { Backend } from "../../src/backend.ts";
+import type { Backend } from "../../src/backend/mod.ts";
 import { supportedBuilds } from "../../src/backend/wasm/binary.ts";
 import { WasmBackend } from "../../src/backend/wasm.ts";
 import { ArgumentError, PembrokeError } from "../../src/errors.ts";

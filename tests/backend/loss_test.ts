@@ -1,4 +1,4 @@
-import type { Backend } from "../../src/backend.ts";
+import type { Backend } from "../../src/backend/mod.ts";
 import { ArgumentError } from "../../src/errors.ts";
 import { crossEntropy } from "../../src/ops/mod.ts";
 import { assert, assertAllClose, assertEquals, assertThrows } from "../assert.ts";

@@ -1,4 +1,4 @@
-import { createBackend } from "../../src/backend.ts";
+import { createBackend } from "../../src/backend/mod.ts";
 import { ArgumentError } from "../../src/errors.ts";
 import { assertEquals, assertRejects } from "../assert.ts";
 

@@ -1,4 +1,4 @@
-import type { Backend } from "../../src/backend.ts";
+import type { Backend } from "../../src/backend/mod.ts";
 import { batchNorm, localResponseNorm } from "../../src/ops/mod.ts";
 import type { Shape } from "../../src/tensor.ts";
 import { assertAllClose, assertEquals } from "../assert.ts";

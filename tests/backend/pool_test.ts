@@ -1,5 +1,5 @@
 import { pool2dGeometry } from "../../src/ops/pool_geometry.ts";
-import type { Backend } from "../../src/backend.ts";
+import type { Backend } from "../../src/backend/mod.ts";
 import * as ops from "../../src/ops/mod.ts";
 import type { Tensor } from "../../src/tensor.ts";
 import { assert, assertAllClose, assertEquals } from "../assert.ts";

@@ -1,8 +1,8 @@
-import { createBackend } from "../../src/backend.ts";
+import { createBackend } from "../../src/backend/mod.ts";
 import { supportedBuilds, threadedBuilds } from "../../src/backend/wasm/binary.ts";
 import { sharedKernels } from "../../src/backend/wasm/threads.ts";
 import { WasmBackend } from "../../src/backend/wasm.ts";
-import type { Backend } from "../../src/backend.ts";
+import type { Backend } from "../../src/backend/mod.ts";
 import { ArgumentError, PembrokeError } from "../../src/errors.ts";
 import { BatchNorm2d, Conv2d, Flatten, Linear } from "../../src/layers/mod.ts";
 import { Dropout, MaxPool2d, ReLU, Sequential } from "../../src/layers/mod.ts";

@@ -1,4 +1,4 @@
-import { createBackend } from "../../src/backend.ts";
+import { createBackend } from "../../src/backend/mod.ts";
 import { WebGpuBackend, type WebGpuOptions } from "../../src/backend/webgpu.ts";
 import { DeviceLostError, PembrokeError } from "../../src/errors.ts";
 import { Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential } from "../../src/layers/mod.ts";

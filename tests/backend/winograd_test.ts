@@ -1,4 +1,4 @@
-import type { Backend } from "../../src/backend.ts";
+import type { Backend } from "../../src/backend/mod.ts";
 import { ArgumentError } from "../../src/errors.ts";
 import { Conv2d } from "../../src/layers/mod.ts";
 import {

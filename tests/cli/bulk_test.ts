@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch } from "../assert.ts";
-import { mortal } from "../image/other_worker.ts";
+import { mortal } from "../image/threads/other_worker.ts";
 import { cli, fixture, otherWorker, run, TempFolder, theError } from "./run.ts";
 
 const tiny = ["-q", "--jsonl", "-k", "1", "-m", "alexnet-tiny"];
@@ -88,7 +88,7 @@ Deno.test("an image that ends the thread that decodes it costs its own line", as
 Deno.test("threads that cannot start end the command with a line", async () => {
   await using folder = await TempFolder.make();
   await fill(folder);
-  const args = ["file:///gone/decode_worker.ts", ...tiny, "--resume=out.jsonl", "photos"];
+  const args = ["file:///gone/threads/worker.ts", ...tiny, "--resume=out.jsonl", "photos"];
   const { code, stdout, stderr } = await run(args, { cwd: folder.path, script: otherWorker });
   assertEquals([code, stdout], [1, ""]);
   // the runtime says something of each worker, too

@@ -1,5 +1,5 @@
 import { pathToFileURL } from "node:url";
-import { imagenetClasses } from "../../weights/imagenet_classes.ts";
+import { imagenetClasses } from "../../src/models/imagenet_classes.ts";
 import { assert, assertAlmostEquals, assertEquals, assertMatch } from "../assert.ts";
 import { fixture, run, TempFolder } from "./run.ts";
 

@@ -1,7 +1,7 @@
 /** The command with another worker to decode images, its first argument. */
 
 import { main } from "../../cli.ts";
-import { decodeWith } from "../image/other_worker.ts";
+import { decodeWith } from "../image/threads/other_worker.ts";
 
 const [script, ...args] = Deno.args;
 using _ = decodeWith(new URL(script));

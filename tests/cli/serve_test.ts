@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch } from "../assert.ts";
 import { hugePng } from "../image/fixtures.ts";
-import { mortal } from "../image/other_worker.ts";
-import { Server } from "../server.ts";
+import { mortal } from "../image/threads/other_worker.ts";
+import { Server } from "../../bench/lib/server.ts";
 import { cli, otherWorker, run, theError } from "./run.ts";
 
 const coffee = await Deno.readFile(new URL("../photos/coffee.jpg", import.meta.url));

@@ -1,4 +1,4 @@
-import { createBackend } from "../../src/backend.ts";
+import { createBackend } from "../../src/backend/mod.ts";
 import { AlexNetTiny } from "../../src/models/mod.ts";
 import { type TensorToWrite, writeSafetensors } from "../../src/weights/mod.ts";
 import { assert, assertEquals, assertMatch } from "../assert.ts";

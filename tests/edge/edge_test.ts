@@ -5,7 +5,7 @@ import { assert, assertAlmostEquals, assertEquals } from "../assert.ts";
 import { TempFolder } from "../cli/run.ts";
 import { needsNode, testWith } from "../needs.ts";
 import { tool } from "../tools.ts";
-import { Server } from "../server.ts";
+import { Server } from "../../bench/lib/server.ts";
 import { noisyAlexNet } from "./alexnet.ts";
 import { coffee, jpegType, suite } from "./suite.ts";
 

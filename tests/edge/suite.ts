@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertMatch } from "../assert.ts";
 import { hugePng } from "../image/fixtures.ts";
-import type { Server } from "../server.ts";
+import type { Server } from "../../bench/lib/server.ts";
 
 const photo = (name: string) => Deno.readFile(new URL(`../${name}`, import.meta.url));
 export const [coffee, chelsea, webp] = await Promise.all(

@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url";
 import { assertEquals } from "../assert.ts";
 import { TempFolder } from "../cli/run.ts";
 import { needsRegistry } from "../needs.ts";
-import { Server } from "../server.ts";
+import { Server } from "../../bench/lib/server.ts";
 
 const { missing } = await needsRegistry();
 const root = fileURLToPath(new URL("../../", import.meta.url));

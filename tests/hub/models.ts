@@ -5,7 +5,7 @@ import { bundledWeights } from "../../src/models/bundled.ts";
 import { readDescription } from "../../src/models/description.ts";
 import { convertWeights } from "../../src/weights/convert.ts";
 import { fileSource, openWeights } from "../../src/weights/mod.ts";
-import type { CatalogueEntry } from "../../weights/catalogue.ts";
+import type { CatalogueEntry } from "../../src/hub/catalogue.ts";
 
 /** A published file of 13 MB, and its entry in a catalogue. */
 export async function published(): Promise<{

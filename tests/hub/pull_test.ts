@@ -1,6 +1,6 @@
 /** Pulling weights from servers good and bad: either the right model is there, or nothing is. */
 
-import { createBackend } from "../../src/backend.ts";
+import { createBackend } from "../../src/backend/mod.ts";
 import { FileError, PembrokeError } from "../../src/errors.ts";
 import {
   cachedModels,

@@ -1,5 +1,5 @@
 import { decodeImage } from "../../src/image/decode.ts";
-import { crc32 } from "../../src/crc32.ts";
+import { crc32 } from "../../src/io/crc32.ts";
 import { ArgumentError, FileError } from "../../src/errors.ts";
 import { assert, assertEquals, assertMatch, assertRejects } from "../assert.ts";
 import { concat, readImage, uint32 } from "./fixtures.ts";

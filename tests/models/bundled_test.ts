@@ -1,11 +1,11 @@
 /** The model that comes with the library: weights/alexnet_tiny.safetensors. */
 
-import { createBackend } from "../../src/backend.ts";
+import { createBackend } from "../../src/backend/mod.ts";
 import { decodeImage, type RgbImage } from "../../src/image/mod.ts";
 import { bundledWeights } from "../../src/models/bundled.ts";
 import { openInput } from "../../src/models/load.ts";
 import { AlexNet, AlexNetTiny, alexnetTinyPreprocessing } from "../../src/models/mod.ts";
-import { imagenetClasses } from "../../weights/imagenet_classes.ts";
+import { imagenetClasses } from "../../src/models/imagenet_classes.ts";
 import { defaultRecipe } from "../../weights/recipe/options.ts";
 import { assert, assertEquals } from "../assert.ts";
 import { testOnEveryBackend } from "../backends.ts";

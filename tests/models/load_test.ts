@@ -1,8 +1,8 @@
 /** Files that say which network they are for, from wherever they come. */
 
 import { runInNewContext } from "node:vm";
-import { type Backend, createBackend } from "../../src/backend.ts";
-import { chunksOf, HttpError } from "../../src/download.ts";
+import { type Backend, createBackend } from "../../src/backend/mod.ts";
+import { chunksOf, HttpError } from "../../src/io/download.ts";
 import { ArgumentError, FileError, PembrokeError } from "../../src/errors.ts";
 import { bundledWeights } from "../../src/models/bundled.ts";
 import { describe } from "../../src/models/description.ts";

@@ -1,4 +1,4 @@
-import type { Backend } from "../../src/backend.ts";
+import type { Backend } from "../../src/backend/mod.ts";
 import { ArgumentError, FileError, PembrokeError } from "../../src/errors.ts";
 import { decodeImage } from "../../src/image/mod.ts";
 import { Dropout, type Layer, Linear, LinearWeight, Sequential } from "../../src/layers/mod.ts";

@@ -1,7 +1,7 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { AlexNet } from "../../src/models/mod.ts";
-import { createBackend } from "../../src/backend.ts";
+import { createBackend } from "../../src/backend/mod.ts";
 import { elements } from "../../src/tensor.ts";
 import { assert, assertEquals } from "../assert.ts";
 

@@ -1,6 +1,6 @@
 /** Tensors without memory: proof that a call was refused before anything was computed. */
 
-import type { Backend } from "../../src/backend.ts";
+import type { Backend } from "../../src/backend/mod.ts";
 import { type Shape, Tensor } from "../../src/tensor.ts";
 
 /** A backend that throws when anything but its name is used: no kernel, no allocation. */

@@ -1,4 +1,4 @@
-import { createBackend } from "../../src/backend.ts";
+import { createBackend } from "../../src/backend/mod.ts";
 import { fill } from "../../src/models/load.ts";
 import { AlexNet, AlexNetTiny } from "../../src/models/mod.ts";
 import { bytesSource, openWeights } from "../../src/weights/mod.ts";

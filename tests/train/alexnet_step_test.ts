@@ -1,4 +1,4 @@
-import { type Backend, createBackend } from "../../src/backend.ts";
+import { type Backend, createBackend } from "../../src/backend/mod.ts";
 import { AlexNet } from "../../src/models/alexnet.ts";
 import { crossEntropy } from "../../src/ops/loss.ts";
 import { SGD } from "../../src/train/mod.ts";

@@ -9,7 +9,7 @@ import {
 } from "../../src/weights/convert.ts";
 import { fromFloat32 } from "../../src/weights/dtype.ts";
 import { openWeights, type WeightsFile, writeSafetensors } from "../../src/weights/mod.ts";
-import { layOutOnnx } from "../../src/weights/onnx_writer.ts";
+import { layOutOnnx } from "../../src/weights/onnx/writer.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "../assert.ts";
 import { arriving, open, openFixture, pth, py, readAll, stateOf, tensor } from "./helpers.ts";
 

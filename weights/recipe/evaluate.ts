@@ -7,7 +7,7 @@
  * @module
  */
 
-import { type Backend, createBackend } from "../../src/backend.ts";
+import { type Backend, createBackend } from "../../src/backend/mod.ts";
 import { asFileError, isSystemError, UsageError } from "../../src/cli/errors.ts";
 import { parseStrictly } from "../../src/cli/parse.ts";
 import { Progress } from "../../src/cli/progress.ts";

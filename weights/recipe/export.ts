@@ -7,7 +7,7 @@
  * @module
  */
 
-import { createBackend } from "../../src/backend.ts";
+import { createBackend } from "../../src/backend/mod.ts";
 import { UsageError } from "../../src/cli/errors.ts";
 import { parseStrictly } from "../../src/cli/parse.ts";
 import { print } from "../../src/cli/terminal.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Backend } from "../../src/backend.ts";
+import type { Backend } from "../../src/backend/mod.ts";
 import { FileError, PembrokeError } from "../../src/errors.ts";
 import { AlexNetTiny } from "../../src/models/mod.ts";
 import {

@@ -2,7 +2,7 @@
 
 import { asFileError, isSystemError, lineOf, UsageError } from "../../src/cli/errors.ts";
 import { complain, print } from "../../src/cli/terminal.ts";
-import { writeFile } from "../../src/hub/write_file.ts";
+import { writeFile } from "../../src/io/write_file.ts";
 
 /** A task of the recipe. */
 export interface Task<Options> {

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { type Backend, createBackend } from "../../src/backend.ts";
+import { type Backend, createBackend } from "../../src/backend/mod.ts";
 import { asFileError, UsageError } from "../../src/cli/errors.ts";
 import { Progress as Bar } from "../../src/cli/progress.ts";
 import { note, print } from "../../src/cli/terminal.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Backend } from "../../backend.ts";
+import type { Backend } from "../mod.ts";
 import { ArgumentError, PembrokeError } from "../../errors.ts";
 import { elements, isShape, type Shape, type Storage, Tensor, type Values } from "../../tensor.ts";
 import { type ArrayType, checkLength } from "../arrays.ts";

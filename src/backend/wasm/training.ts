@@ -1,6 +1,6 @@
 /** The kernels of training: gradients, dropout and optimisers. */
 
-import type { Backend } from "../../backend.ts";
+import type { Backend } from "../mod.ts";
 import { ArgumentError } from "../../errors.ts";
 import type { Tensor } from "../../tensor.ts";
 import type {

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { lentChunksOf } from "../../download.ts";
+import { lentChunksOf } from "../../io/download.ts";
 import { damaged } from "../formats/bytes.ts";
 import type { DecodeContext, Size } from "../formats/format.ts";
 import { chunks } from "../formats/png.ts";

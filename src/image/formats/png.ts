@@ -4,7 +4,7 @@
  * @module
  */
 
-import { crc32 } from "../../crc32.ts";
+import { crc32 } from "../../io/crc32.ts";
 import { type Orientation, readOrientation } from "../orient.ts";
 import { cutOff, damaged, hasText, text, viewOf } from "./bytes.ts";
 import type { Format } from "./format.ts";

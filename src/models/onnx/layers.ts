@@ -1,0 +1,202 @@
+/**
+ * Which layer computes an operation of an ONNX network, and where its parameters lie in the file.
+ *
+ * Source: https://onnx.ai/onnx/operators/ (attributes, their defaults and their old forms)
+ *
+ * @module
+ */
+
+import {
+  AdaptiveAvgPool2d,
+  AvgPool2d,
+  BatchNorm1d,
+  BatchNorm2d,
+  Conv2d,
+  Dropout,
+  Flatten,
+  type Layer,
+  Linear,
+  LocalResponseNorm,
+  MaxPool2d,
+  type PackingOptions,
+  type PrecisionOptions,
+  ReLU,
+} from "../../layers/mod.ts";
+import type { AlgorithmOptions } from "../../ops/prepared_conv.ts";
+import { elements, type Shape } from "../../tensor.ts";
+import type { Arrangement } from "../../weights/onnx/reader.ts";
+import { shownShape } from "../../weights/io/quote.ts";
+import type { NodeReader } from "./node.ts";
+
+/** What the caller decides about layers. */
+export interface LayerOptions extends PrecisionOptions, AlgorithmOptions, PackingOptions {
+  /** Probability of dropout in training, instead of the file's. */
+  readonly dropout?: number;
+}
+
+/** A layer, and where each of its parameters comes from. */
+export interface Made {
+  readonly layer: Layer;
+  readonly parameters?: Readonly<Record<string, Arrangement>>;
+}
+
+/** Makes a layer for an input of this shape; undefined where nothing is to be computed. */
+type Maker = (node: NodeReader, input: Shape, options: LayerOptions) => Made | undefined;
+
+const makers: ReadonlyMap<string, Maker> = new Map<string, Maker>([
+  ["AveragePool", averagePool],
+  ["BatchNormalization", batchNorm],
+  ["Conv", conv],
+  ["Dropout", dropout],
+  ["Flatten", flatten],
+  ["Gemm", gemm],
+  ["GlobalAveragePool", () => ({ layer: new AdaptiveAvgPool2d(1) })],
+  ["Identity", () => undefined],
+  ["LRN", localResponseNorm],
+  ["MaxPool", maxPool],
+  ["Relu", () => ({ layer: new ReLU() })],
+  ["Reshape", reshape],
+]);
+
+/**
+ * The layer that computes a node; undefined when there is nothing to compute.
+ *
+ * @throws {FileError} When no layer does what the node asks for.
+ */
+export function layerFor(
+  node: NodeReader,
+  input: Shape,
+  options: LayerOptions,
+): Made | undefined {
+  const make = makers.get(node.op);
+  if (!make) {
+    throw node.bad(`this operation is not supported, only ${[...makers.keys()].join(", ")}`);
+  }
+  const made = make(node, input, options);
+  node.done();
+  return made;
+}
+
+function conv(node: NodeReader, input: Shape, { algorithm, keepPacked }: LayerOptions): Made {
+  const weight = node.tensor(1, "weight"), { shape } = weight.tensor;
+  if (input.length !== 4 || shape.length !== 4) {
+    throw node.bad(`its weight is ${shownShape(shape)}: only convolutions of images are supported`);
+  }
+  const [outChannels, groupChannels, height, width] = shape;
+  const kernel = node.list("kernel_shape") ?? [height, width];
+  if (kernel.join() !== `${height},${width}`) {
+    throw node.bad(`its kernel_shape is ${shownShape(kernel)}, its weight ${shownShape(shape)}`);
+  }
+  const groups = node.number("group", 1), bias = node.has(2);
+  const layer = new Conv2d(groupChannels * groups, outChannels, [height, width], {
+    stride: node.pair("strides", 1),
+    padding: node.pads(),
+    dilation: node.pair("dilations", 1),
+    groups,
+    bias,
+    algorithm,
+    keepPacked,
+  });
+  const parameters = { weight: { tensor: weight.name, shape } };
+  if (!bias) return { layer, parameters };
+  return { layer, parameters: { ...parameters, bias: vector(node, 2, "bias", outChannels) } };
+}
+
+/** alpha · x · W + beta · C, where W is [in, out] unless it is transposed. */
+function gemm(node: NodeReader, input: Shape, { precision }: LayerOptions): Made {
+  const { name, tensor: { shape } } = node.tensor(1, "weight");
+  if (input.length !== 2 || shape.length !== 2) {
+    throw node.bad(`it multiplies ${shownShape(input)} by ${shownShape(shape)}: no two matrices`);
+  }
+  node.only("transA", 0);
+  const transposed = node.number("transB", 0) === 0;
+  const [outFeatures, inFeatures] = transposed ? [shape[1], shape[0]] : shape;
+  const alpha = node.number("alpha", 1), beta = node.number("beta", 1);
+  const bias = node.has(2) && beta !== 0;
+  const layer = new Linear(inFeatures, outFeatures, { bias, precision });
+  const parameters = {
+    weight: { tensor: name, shape: [outFeatures, inFeatures], transposed, factor: alpha },
+  };
+  if (!bias) return { layer, parameters };
+  const summand = { ...vector(node, 2, "bias", outFeatures), factor: beta };
+  return { layer, parameters: { ...parameters, bias: summand } };
+}
+
+function batchNorm(node: NodeReader, input: Shape): Made {
+  node.only("spatial", 1);
+  node.only("training_mode", 0);
+  const eps = node.number("epsilon", 1e-5), channels = input[1];
+  const layer = input.length === 4
+    ? new BatchNorm2d(channels, { eps })
+    : new BatchNorm1d(channels, { eps });
+  const parameters = {
+    weight: vector(node, 1, "scale", channels),
+    bias: vector(node, 2, "bias", channels),
+    running_mean: vector(node, 3, "mean", channels),
+    running_var: vector(node, 4, "variance", channels),
+  };
+  return { layer, parameters };
+}
+
+/** A parameter of one axis. In the file there may be others, of one element each, before it. */
+function vector(node: NodeReader, index: number, what: string, length: number): Arrangement {
+  const { name, tensor: { shape, count } } = node.tensor(index, what);
+  if (count === length && shape.at(-1) === length) return { tensor: name, shape: [length] };
+  throw node.bad(`its ${what} is ${shownShape(shape)}, only [${length}] is supported`);
+}
+
+function maxPool(node: NodeReader): Made {
+  node.only("storage_order", 0);
+  return {
+    layer: new MaxPool2d(node.pair("kernel_shape", 0), {
+      stride: node.pair("strides", 1),
+      padding: node.pads(),
+      dilation: node.pair("dilations", 1),
+      ceilMode: node.number("ceil_mode", 0) !== 0,
+    }),
+  };
+}
+
+function averagePool(node: NodeReader): Made | undefined {
+  const kernel = node.pair("kernel_shape", 0), stride = node.pair("strides", 1);
+  const padding = node.pads(), dilation = node.pair("dilations", 1);
+  const ceilMode = node.number("ceil_mode", 0) !== 0;
+  const countIncludePad = node.number("count_include_pad", 0) !== 0;
+  if (dilation.join() !== "1,1") throw node.bad("dilations are not supported");
+  // What becomes of AdaptiveAvgPool2d(6) in torchvision's AlexNet, for images of 224×224.
+  if ([...kernel, ...stride].join() === "1,1,1,1" && padding.every((side) => side === 0)) return;
+  return { layer: new AvgPool2d(kernel, { stride, padding, ceilMode, countIncludePad }) };
+}
+
+/** For an odd size as PyTorch's; the layer refuses others. */
+function localResponseNorm(node: NodeReader): Made {
+  const alpha = node.number("alpha", 1e-4), beta = node.number("beta", 0.75);
+  const k = node.number("bias", 1);
+  return { layer: new LocalResponseNorm(node.number("size", 0), { alpha, beta, k }) };
+}
+
+/** Its probability is an attribute, or an input since opset 12; in training mode or not, it is evaluated. */
+function dropout(node: NodeReader, _input: Shape, options: LayerOptions): Made {
+  const attribute = node.number("ratio", 0.5);
+  const [ratio] = node.has(1) ? node.described(1, "ratio") : [attribute];
+  return { layer: new Dropout(options.dropout ?? ratio) };
+}
+
+function flatten(node: NodeReader, input: Shape): Made {
+  const axis = node.number("axis", 1);
+  if (axis === 1 || axis === 1 - input.length) return { layer: new Flatten() };
+  throw node.bad(`axis ${axis} is not supported, only 1`);
+}
+
+/** [N, …] → [N, features] and nothing else; the shape is an input, an attribute before opset 5. */
+function reshape(node: NodeReader, input: Shape): Made {
+  const target = node.list("shape") ?? node.described(1, "shape");
+  const copies = node.number("allowzero", 0) === 0;
+  const features = elements(input.slice(1)), [rows, columns, ...more] = target;
+  const keepsBatch = rows === input[0] || rows === -1 || rows === 0 && copies;
+  const flattens = columns === features || columns === -1 && rows !== -1;
+  if (keepsBatch && flattens && more.length === 0) return { layer: new Flatten() };
+  throw node.bad(
+    `${shownShape(input)} to ${shownShape(target)} is not supported, only [N, ${features}]`,
+  );
+}

@@ -1,0 +1,153 @@
+/**
+ * Bytes of a file on disk, wherever a runtime has files.
+ *
+ * @module
+ */
+
+import { ArgumentError, FileError } from "../../errors.ts";
+import { kindOf } from "../../kinds.ts";
+import { nodeModule } from "../../node.ts";
+import { type ByteSource, checkRange } from "./source.ts";
+
+/**
+ * A source over a file on disk, in Deno, Node and Bun. In Deno it needs `--allow-read` for the path;
+ * what Deno throws when that is not granted passes through untouched.
+ *
+ * @param path The file; symbolic links are followed.
+ * @returns The open source. Whoever holds it closes it.
+ * @throws {FileError} When there is no such file, or it is not a regular file.
+ * @throws {ArgumentError} When it is no path, or the runtime has no files.
+ *
+ * @example
+ * ```ts
+ * import { fileSource } from "./file_source.ts";
+ *
+ * const path = await Deno.makeTempFile();
+ * const source = await fileSource(path);
+ * console.log(source.size); // 0
+ * source.close();
+ * await Deno.remove(path);
+ * ```
+ */
+export async function fileSource(path: string | URL): Promise<ByteSource> {
+  if (typeof path !== "string" && kindOf(path) !== "URL") {
+    throw new ArgumentError("fileSource", "path", path, "a path or a file URL");
+  }
+  const name = String(path);
+  const files = "Deno" in globalThis ? denoFiles : await nodeFiles();
+  if (!files) {
+    const takes = "opened in Deno, Node or Bun; elsewhere load from a URL, " +
+      "new URL(path, location.href), or from bytes";
+    throw new ArgumentError("fileSource", "path", name, takes);
+  }
+  let file: OpenFile;
+  try {
+    // Looked at before it is opened: opening a named pipe would wait for a writer for ever.
+    const kind = files.kindOf(path);
+    if (kind === "directory") throw new FileError(name, "is a directory, not a file");
+    if (kind !== "file") throw new FileError(name, "is not a regular file");
+    file = files.open(path);
+  } catch (cause) {
+    // What Deno was not permitted goes to whoever can ask for the permission.
+    if (cause instanceof FileError || (cause as Error)?.name === "NotCapable") throw cause;
+    throw new FileError(name, reasonOf(cause), { cause });
+  }
+  let open = true;
+  const source: ByteSource = {
+    name,
+    size: file.size,
+    // From the page cache a piece takes less than the hop to a thread and back would.
+    // deno-lint-ignore require-await -- async, so that an error rejects instead of being thrown
+    async read(offset, into) {
+      checkRange(source, offset, into.length);
+      if (!open) throw new FileError(name, "was closed while it was being read");
+      for (let filled = 0; filled < into.length;) {
+        const count = file.read(into.subarray(filled), offset + filled);
+        if (count === 0) throw new FileError(name, "became shorter while it was being read");
+        filled += count;
+      }
+    },
+    close() {
+      if (open) file.close();
+      open = false;
+    },
+  };
+  return source;
+}
+
+/** Why a file cannot be opened, in the words for every runtime. */
+function reasonOf(cause: unknown): string {
+  const { code } = cause as { readonly code?: string };
+  if (code === "ENOENT" || code === "ENOTDIR") return "no such file";
+  if (code === "EACCES" || code === "EPERM") return "not readable (file permissions)";
+  const reason = cause instanceof Error ? cause.message.split("\n")[0] : String(cause);
+  return `cannot be opened: ${reason}`;
+}
+
+/** A file that is open. */
+interface OpenFile {
+  readonly size: number;
+  /** Reads some bytes from a place on, and says how many: 0 at the end. */
+  read(into: Uint8Array, at: number): number;
+  close(): void;
+}
+
+/** The files of a runtime. */
+interface Files {
+  kindOf(path: string | URL): "file" | "directory" | "other";
+  open(path: string | URL): OpenFile;
+}
+
+const denoFiles: Files = {
+  kindOf(path) {
+    const { isFile, isDirectory } = Deno.statSync(path);
+    return isFile ? "file" : isDirectory ? "directory" : "other";
+  },
+  open(path) {
+    const file = Deno.openSync(path);
+    return {
+      size: file.statSync().size,
+      // Without a pause between the two: reads that overlap in time cannot disturb each other.
+      read(into, at) {
+        file.seekSync(at, Deno.SeekMode.Start);
+        return file.readSync(into) ?? 0;
+      },
+      close: () => file.close(),
+    };
+  },
+};
+
+/** What is used of a file's description in Node. */
+interface Stats {
+  readonly size: number;
+  isFile(): boolean;
+  isDirectory(): boolean;
+}
+
+/** The part of `node:fs` that is used. */
+interface NodeFiles {
+  statSync(path: string | URL): Stats;
+  openSync(path: string | URL): number;
+  fstatSync(file: number): Stats;
+  readSync(file: number, into: Uint8Array, start: number, length: number, at: number): number;
+  closeSync(file: number): void;
+}
+
+/** Files in Node and Bun; undefined in a page. */
+async function nodeFiles(): Promise<Files | undefined> {
+  const fs = await nodeModule("node:fs") as NodeFiles | undefined;
+  return fs && {
+    kindOf(path) {
+      const stats = fs.statSync(path);
+      return stats.isFile() ? "file" : stats.isDirectory() ? "directory" : "other";
+    },
+    open(path) {
+      const file = fs.openSync(path);
+      return {
+        size: fs.fstatSync(file).size,
+        read: (into, at) => fs.readSync(file, into, 0, into.length, at),
+        close: () => fs.closeSync(file),
+      };
+    },
+  };
+}

@@ -1,0 +1,177 @@
+/**
+ * The directory of a zip archive whose entries are stored uncompressed, as `torch.save()` writes it;
+ * with the zip64 fields that large archives use.
+ *
+ * Source: PKWARE, APPNOTE.TXT 6.3.10, sections 4.3 to 4.5.
+ *
+ * @module
+ */
+
+import { FileError } from "../../errors.ts";
+import type { Extent } from "../layout.ts";
+import { type ByteSource, readBytes } from "./source.ts";
+import { shown } from "./quote.ts";
+
+interface Entry {
+  readonly name: string;
+  readonly flags: number;
+  readonly method: number;
+  readonly size: number;
+  /** Where its local header is. */
+  readonly header: number;
+  /** Where whatever follows it begins. */
+  limit: number;
+}
+
+const endSignature = 0x06054b50;
+const zip64LocatorSignature = 0x07064b50;
+const zip64EndSignature = 0x06064b50;
+const entrySignature = 0x02014b50;
+export const localSignature = 0x04034b50;
+
+/** Enough for 400 000 entries, and little enough to hold. */
+const maxDirectoryBytes = 64 << 20;
+
+const text = new TextDecoder();
+
+/** An archive whose directory has been read. */
+export class Zip {
+  constructor(readonly source: ByteSource, readonly entries: ReadonlyMap<string, Entry>) {}
+
+  /**
+   * Where the bytes of an entry are; undefined when there is none of this name.
+   *
+   * @throws {FileError} When it is compressed or encrypted, or not where the directory says.
+   */
+  async find(name: string): Promise<Extent | undefined> {
+    const entry = this.entries.get(name);
+    if (!entry) return undefined;
+    const bad = (why: string) => new FileError(this.source.name, `its entry ${shown(name)} ${why}`);
+    const flaw = recordFlaws(entry.flags, entry.method);
+    if (flaw) throw bad(flaw);
+    const local = view(await readBytes(this.source, entry.header, 30));
+    const nameLength = local.getUint16(26, true);
+    const start = entry.header + 30 + nameLength + local.getUint16(28, true);
+    if (local.getUint32(0, true) !== localSignature || start + entry.size > entry.limit) {
+      throw bad("is not where the directory says: damaged");
+    }
+    const localName = text.decode(await readBytes(this.source, entry.header + 30, nameLength));
+    if (localName !== name) throw bad(`is called ${shown(localName)} in its own header: damaged`);
+    return { start, length: entry.size };
+  }
+}
+
+/**
+ * Reads the directory.
+ *
+ * @throws {FileError} When there is none, or it contradicts itself.
+ */
+export async function readZip(source: ByteSource): Promise<Zip> {
+  const bad = (why: string) => new FileError(source.name, why);
+  const { offset, size, end } = await findDirectory(source);
+  if (size > maxDirectoryBytes) throw bad("has a zip directory of more than 64 MiB");
+  if (!(offset + size <= end)) throw bad("has a zip directory outside of the file: damaged");
+  const bytes = await readBytes(source, offset, size), directory = view(bytes);
+
+  const list: Entry[] = [];
+  for (let at = 0; at < size;) {
+    if (at + 46 > size || directory.getUint32(at, true) !== entrySignature) {
+      throw bad("has a damaged zip directory");
+    }
+    const nameLength = directory.getUint16(at + 28, true);
+    const extraLength = directory.getUint16(at + 30, true);
+    const next = at + 46 + nameLength + extraLength + directory.getUint16(at + 32, true);
+    if (next > size) throw bad("has a damaged zip directory");
+    const name = text.decode(bytes.subarray(at + 46, at + 46 + nameLength));
+    const extra = view(bytes.subarray(at + 46 + nameLength, at + 46 + nameLength + extraLength));
+    // Fields that do not fit are all ones here, and follow, in this order, in the zip64 extra field.
+    const wide = zip64Values(extra);
+    const field = (place: number) => {
+      const value = directory.getUint32(at + place, true);
+      return value === 0xffffffff ? wide.shift() ?? NaN : value;
+    };
+    const size64 = field(24), packed = field(20), header = field(42);
+    const method = directory.getUint16(at + 10, true);
+    if (!(header + 30 + nameLength + packed <= offset) || (method === 0 && packed !== size64)) {
+      throw bad(`its entry ${shown(name)} is outside of the archive: damaged`);
+    }
+    const flags = directory.getUint16(at + 8, true);
+    list.push({ name, flags, method, size: packed, header, limit: offset });
+    at = next;
+  }
+
+  list.sort((a, b) => a.header - b.header);
+  const entries = new Map<string, Entry>();
+  for (let i = 0; i < list.length; i++) {
+    const entry = list[i];
+    if (i + 1 < list.length) entry.limit = list[i + 1].header;
+    if (entry.header + 30 + entry.size > entry.limit) {
+      throw bad(`its entry ${shown(entry.name)} overlaps another: damaged`);
+    }
+    if (entries.has(entry.name)) throw bad(`has two entries called ${shown(entry.name)}: damaged`);
+    entries.set(entry.name, entry);
+  }
+  return new Zip(source, entries);
+}
+
+/** Why a record cannot be read where it lies; undefined if it can. */
+export function recordFlaws(flags: number, method: number): string | undefined {
+  if (flags & 1) return "is encrypted";
+  return method === 0
+    ? undefined
+    : "is compressed, which torch.save() never does: save it again with torch.save()";
+}
+
+/** Where the directory is, and the record after it that says so. */
+async function findDirectory(
+  source: ByteSource,
+): Promise<{ offset: number; size: number; end: number }> {
+  // The end record is 22 bytes and a comment of up to 65 535.
+  const tailLength = Math.min(source.size, 22 + 65535);
+  const tailStart = source.size - tailLength;
+  const tail = view(await readBytes(source, tailStart, tailLength));
+  let at = tailLength - 22;
+  while (
+    at >= 0 &&
+    !(tail.getUint32(at, true) === endSignature &&
+      at + 22 + tail.getUint16(at + 20, true) === tailLength)
+  ) at--;
+  if (at < 0) {
+    throw new FileError(source.name, "is a zip archive without its end: truncated or damaged");
+  }
+  const end = tailStart + at;
+  const size = tail.getUint32(at + 12, true), offset = tail.getUint32(at + 16, true);
+  const full = size === 0xffffffff || offset === 0xffffffff ||
+    tail.getUint16(at + 10, true) === 0xffff;
+  if (!full || at < 20 || tail.getUint32(at - 20, true) !== zip64LocatorSignature) {
+    return { offset, size, end };
+  }
+  const recordAt = Number(tail.getBigUint64(at - 12, true));
+  const record = view(await readBytes(source, recordAt, 56));
+  if (record.getUint32(0, true) !== zip64EndSignature) {
+    throw new FileError(source.name, "has a damaged zip64 directory");
+  }
+  return {
+    offset: Number(record.getBigUint64(48, true)),
+    size: Number(record.getBigUint64(40, true)),
+    end: recordAt,
+  };
+}
+
+/** The values in the zip64 extra field (id 1), if there is one. */
+function zip64Values(extra: DataView): number[] {
+  const values: number[] = [];
+  for (let at = 0; at + 4 <= extra.byteLength;) {
+    const id = extra.getUint16(at, true), length = extra.getUint16(at + 2, true);
+    if (id === 1) {
+      const end = Math.min(at + 4 + length, extra.byteLength);
+      for (let i = at + 4; i + 8 <= end; i += 8) values.push(Number(extra.getBigUint64(i, true)));
+    }
+    at += 4 + length;
+  }
+  return values;
+}
+
+function view(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+}

@@ -1,0 +1,308 @@
+/**
+ * An interpreter for the part of Python's pickle format that `torch.save()` writes (protocols 2–4).
+ * It executes nothing: a pickle may only name what its host knows, and what those names mean is the
+ * host's own code. Every instruction takes at least a byte and makes at most one value, nothing
+ * recurses, and the number of instructions is capped, so a hostile pickle costs what its length does.
+ *
+ * Opcodes: CPython, `Lib/pickle.py` and `Lib/pickletools.py`.
+ *
+ * @module
+ */
+
+import { FileError } from "../../errors.ts";
+import { Dict, Global, List, Tuple, type Value } from "./pickle_values.ts";
+import { shown } from "../io/quote.ts";
+
+/** What gives names their meaning. Its methods throw FileError to refuse. */
+export interface PickleHost {
+  /** Whether a pickle may name this, as `module.name`. */
+  allows(name: string): boolean;
+  /** What calling the named thing gives. */
+  call(name: string, args: readonly Value[]): Value;
+  /** What a persistent id stands for. */
+  persistent(id: Value): Value;
+  /** Gives an object its pickled state. */
+  build(object: Value, state: Value): void;
+}
+
+/** Thrown when the bytes end before the pickle does; the caller knows whether there are more. */
+export class PickleEnd extends Error {}
+
+/** Some 60 instructions make a tensor: room for 16 000 of them. */
+const maxInstructions = 1_000_000;
+
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const latin1 = new TextDecoder("latin1");
+
+/**
+ * Interprets the pickle that begins at `start`.
+ *
+ * @param bytes Where the pickle is.
+ * @param start Its first byte.
+ * @param host What its names mean.
+ * @param file What error messages call it.
+ * @returns The value, and where the pickle ends.
+ * @throws {FileError} When it is damaged, or asks for what the host does not give.
+ * @throws {PickleEnd} When `bytes` ends before the pickle does.
+ */
+export function unpickle(
+  bytes: Uint8Array,
+  start: number,
+  host: PickleHost,
+  file: string,
+): { value: Value; end: number } {
+  const machine = new Machine(bytes, start, host, file);
+  return { value: machine.run(), end: machine.at };
+}
+
+class Machine {
+  readonly #view: DataView;
+  readonly #stack: Value[] = [];
+  readonly #marks: number[] = [];
+  readonly #memo = new Map<number, Value>();
+
+  constructor(
+    readonly bytes: Uint8Array,
+    public at: number,
+    readonly host: PickleHost,
+    readonly file: string,
+  ) {
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  }
+
+  run(): Value {
+    for (let count = 0; count < maxInstructions; count++) {
+      const opcode = this.bytes[this.#take(1)];
+      if (opcode === 0x2e) return this.#pop(); // STOP
+      this.#step(opcode);
+    }
+    throw this.#damaged(`has more than ${maxInstructions} instructions`);
+  }
+
+  #step(opcode: number): void {
+    const stack = this.#stack, view = this.#view;
+    switch (opcode) {
+      case 0x80: { // PROTO
+        const protocol = view.getUint8(this.#take(1));
+        if (protocol < 2 || protocol > 5) throw this.#damaged(`claims protocol ${protocol}`);
+        return;
+      }
+      case 0x95: // FRAME: a hint for buffering
+        this.#take(8);
+        return;
+
+      case 0x4e: // NONE
+        return void stack.push(null);
+      case 0x88: // NEWTRUE
+        return void stack.push(true);
+      case 0x89: // NEWFALSE
+        return void stack.push(false);
+      case 0x4a: // BININT
+        return void stack.push(view.getInt32(this.#take(4), true));
+      case 0x4b: // BININT1
+        return void stack.push(view.getUint8(this.#take(1)));
+      case 0x4d: // BININT2
+        return void stack.push(view.getUint16(this.#take(2), true));
+      case 0x8a: // LONG1
+        return void stack.push(this.#long());
+      case 0x47: // BINFLOAT, big-endian
+        return void stack.push(view.getFloat64(this.#take(8)));
+      case 0x58: // BINUNICODE
+        return void stack.push(this.#text(utf8, view.getUint32(this.#take(4), true)));
+      case 0x8c: // SHORT_BINUNICODE
+        return void stack.push(this.#text(utf8, view.getUint8(this.#take(1))));
+      case 0x54: // BINSTRING, the str of Python 2
+        return void stack.push(this.#text(latin1, view.getUint32(this.#take(4), true)));
+      case 0x55: // SHORT_BINSTRING
+        return void stack.push(this.#text(latin1, view.getUint8(this.#take(1))));
+      case 0x42: // BINBYTES
+        return void stack.push(this.#slice(view.getUint32(this.#take(4), true)));
+      case 0x43: // SHORT_BINBYTES
+        return void stack.push(this.#slice(view.getUint8(this.#take(1))));
+
+      case 0x28: // MARK
+        return void this.#marks.push(stack.length);
+      case 0x29: // EMPTY_TUPLE
+        return void stack.push(new Tuple([]));
+      case 0x85: // TUPLE1
+      case 0x86: // TUPLE2
+      case 0x87: { // TUPLE3
+        const items: Value[] = [];
+        for (let i = 0x84; i < opcode; i++) items.unshift(this.#pop());
+        return void stack.push(new Tuple(items));
+      }
+      case 0x74: // TUPLE
+        return void stack.push(new Tuple(this.#sinceMark()));
+      case 0x5d: // EMPTY_LIST
+        return void stack.push(new List());
+      case 0x61: { // APPEND
+        const item = this.#pop();
+        return void this.#top(List).items.push(item);
+      }
+      case 0x65: { // APPENDS
+        const items = this.#sinceMark(), list = this.#top(List).items;
+        for (const item of items) list.push(item);
+        return;
+      }
+      case 0x7d: // EMPTY_DICT
+        return void stack.push(new Dict());
+      case 0x73: { // SETITEM
+        const value = this.#pop(), key = this.#pop();
+        return void this.#top(Dict).map.set(key, value);
+      }
+      case 0x75: { // SETITEMS
+        const items = this.#sinceMark(), dict = this.#top(Dict).map;
+        if (items.length % 2) throw this.#damaged("has a key without a value");
+        for (let i = 0; i < items.length; i += 2) dict.set(items[i], items[i + 1]);
+        return;
+      }
+
+      case 0x71: // BINPUT
+        return this.#remember(view.getUint8(this.#take(1)));
+      case 0x72: // LONG_BINPUT
+        return this.#remember(view.getUint32(this.#take(4), true));
+      case 0x94: // MEMOIZE
+        return this.#remember(this.#memo.size);
+      case 0x68: // BINGET
+        return this.#recall(view.getUint8(this.#take(1)));
+      case 0x6a: // LONG_BINGET
+        return this.#recall(view.getUint32(this.#take(4), true));
+
+      case 0x63: { // GLOBAL
+        const module = this.#line(), name = this.#line();
+        return void stack.push(this.#global(module, name));
+      }
+      case 0x93: { // STACK_GLOBAL
+        const name = this.#pop(), module = this.#pop();
+        return void stack.push(this.#global(module, name));
+      }
+      case 0x52: { // REDUCE
+        const args = this.#pop(), callee = this.#pop();
+        if (!(callee instanceof Global && args instanceof Tuple)) {
+          throw this.#damaged("calls something that cannot be called");
+        }
+        return void stack.push(this.host.call(callee.name, args.items));
+      }
+      case 0x62: { // BUILD
+        const state = this.#pop(), object = this.#pop();
+        this.host.build(object, state);
+        return void stack.push(object);
+      }
+      case 0x51: // BINPERSID
+        return void stack.push(this.host.persistent(this.#pop()));
+    }
+    throw this.#refused(opcode);
+  }
+
+  /** Moves past `length` bytes and says where they began. */
+  #take(length: number): number {
+    const at = this.at;
+    if (at + length > this.bytes.length) throw new PickleEnd();
+    this.at = at + length;
+    return at;
+  }
+
+  #slice(length: number): Uint8Array {
+    const at = this.#take(length);
+    return this.bytes.subarray(at, at + length);
+  }
+
+  #text(decoder: TextDecoder, length: number): string {
+    const bytes = this.#slice(length);
+    try {
+      return decoder.decode(bytes);
+    } catch {
+      throw this.#damaged("has text that is not UTF-8");
+    }
+  }
+
+  /** A line of a GLOBAL: the name of a module, class or function. */
+  #line(): string {
+    const length = this.bytes.subarray(this.at, this.at + 256).indexOf(0x0a);
+    if (length < 0) {
+      this.#take(256);
+      throw this.#damaged("has a name without an end");
+    }
+    const text = this.#text(utf8, length);
+    this.#take(1);
+    return text;
+  }
+
+  /** Little-endian two's complement; a number where that is exact. */
+  #long(): number | bigint {
+    const bytes = this.#slice(this.#view.getUint8(this.#take(1)));
+    let value = 0n;
+    for (const byte of bytes.toReversed()) value = value << 8n | BigInt(byte);
+    value = BigInt.asIntN(8 * bytes.length, value);
+    const number = Number(value);
+    return Number.isSafeInteger(number) ? number : value;
+  }
+
+  #pop(): Value {
+    if (this.#stack.length <= (this.#marks.at(-1) ?? 0)) throw this.#underflow();
+    return this.#stack.pop()!;
+  }
+
+  #sinceMark(): Value[] {
+    const mark = this.#marks.pop();
+    if (mark === undefined) throw this.#underflow();
+    return this.#stack.splice(mark);
+  }
+
+  #top<T extends object>(type: new (...args: never[]) => T): T {
+    const top = this.#stack.length > (this.#marks.at(-1) ?? 0) ? this.#stack.at(-1) : undefined;
+    if (top instanceof type) return top;
+    throw this.#damaged(`puts an item into something that is no ${type.name.toLowerCase()}`);
+  }
+
+  #remember(index: number): void {
+    const value = this.#pop();
+    this.#stack.push(value);
+    this.#memo.set(index, value);
+  }
+
+  #recall(index: number): void {
+    const value = this.#memo.get(index);
+    if (value === undefined) throw this.#damaged(`recalls value ${index}, which it never kept`);
+    this.#stack.push(value);
+  }
+
+  #global(module: Value, name: Value): Global {
+    if (typeof module !== "string" || typeof name !== "string") {
+      throw this.#damaged("names something by what is not text");
+    }
+    const full = `${module}.${name}`;
+    if (this.host.allows(full)) return new Global(full);
+    throw new FileError(
+      this.file,
+      this.#holdsModule()
+        ? `holds a whole pickled model (it names ${shown(full)}), not only weights: ` +
+          `save model.state_dict() instead; nothing was executed`
+        : `the pickle names ${
+          shown(full)
+        }, which weights never need; refused, nothing was executed`,
+    );
+  }
+
+  /** Whether the attributes that every torch.nn.Module has are named anywhere in the bytes. */
+  #holdsModule(): boolean {
+    const text = latin1.decode(this.bytes);
+    return text.includes("_parameters") && text.includes("_buffers") && text.includes("_modules");
+  }
+
+  #refused(opcode: number): FileError {
+    const hex = `0x${opcode.toString(16).padStart(2, "0")}`;
+    return new FileError(
+      this.file,
+      `the pickle uses opcode ${hex}, which weights never need; refused, nothing was executed`,
+    );
+  }
+
+  #underflow(): FileError {
+    return this.#damaged("takes a value from an empty stack");
+  }
+
+  #damaged(what: string): FileError {
+    return new FileError(this.file, `the pickle ${what}: damaged`);
+  }
+}

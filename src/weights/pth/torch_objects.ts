@@ -1,0 +1,212 @@
+/**
+ * What the names in a PyTorch pickle mean: tensors, as a storage, an offset, sizes and strides, and
+ * the few things around them. No data is read here.
+ *
+ * Source: PyTorch, `torch/_utils.py`, `torch/serialization.py` and `torch/storage.py`.
+ *
+ * @module
+ */
+
+import { FileError } from "../../errors.ts";
+import { type DType, itemSize } from "../dtype.ts";
+import type { PickleHost } from "./pickle.ts";
+import { Dict, Global, List, Tuple, type Value } from "./pickle_values.ts";
+import { shown } from "../io/quote.ts";
+
+/** The memory behind one tensor or several. */
+export interface Storage {
+  /** The name of its record in a zip archive, or its number in the old format. */
+  readonly key: string;
+  /** The kind of its elements; U8 when the file leaves that to the tensors. */
+  readonly dtype: DType;
+  readonly byteLength: number;
+}
+
+/** A part of a storage (the whole, except for the views of the old format). */
+export class StorageView {
+  constructor(
+    readonly storage: Storage,
+    readonly byteOffset: number,
+    readonly byteLength: number,
+  ) {}
+}
+
+/** A tensor as it is pickled; nothing about it has been checked. Offset and strides are in elements. */
+export class TorchTensor {
+  constructor(
+    readonly view: StorageView,
+    readonly dtype: DType,
+    readonly offset: Value,
+    readonly size: Value,
+    readonly stride: Value,
+  ) {}
+}
+
+const storageKinds = new Map<string, DType>([
+  ["torch.DoubleStorage", "F64"],
+  ["torch.FloatStorage", "F32"],
+  ["torch.HalfStorage", "F16"],
+  ["torch.BFloat16Storage", "BF16"],
+  ["torch.LongStorage", "I64"],
+  ["torch.IntStorage", "I32"],
+  ["torch.ShortStorage", "I16"],
+  ["torch.CharStorage", "I8"],
+  ["torch.ByteStorage", "U8"],
+  ["torch.BoolStorage", "BOOL"],
+  ["torch.ComplexFloatStorage", "C64"],
+  ["torch.ComplexDoubleStorage", "C128"],
+  ["torch.UntypedStorage", "U8"],
+  ["torch.storage.UntypedStorage", "U8"],
+]);
+
+const dtypes = new Map<string, DType>([
+  ["torch.float64", "F64"],
+  ["torch.float32", "F32"],
+  ["torch.float16", "F16"],
+  ["torch.bfloat16", "BF16"],
+  ["torch.float8_e4m3fn", "F8_E4M3"],
+  ["torch.float8_e5m2", "F8_E5M2"],
+  ["torch.int64", "I64"],
+  ["torch.int32", "I32"],
+  ["torch.int16", "I16"],
+  ["torch.int8", "I8"],
+  ["torch.uint64", "U64"],
+  ["torch.uint32", "U32"],
+  ["torch.uint16", "U16"],
+  ["torch.uint8", "U8"],
+  ["torch.bool", "BOOL"],
+  ["torch.complex64", "C64"],
+  ["torch.complex128", "C128"],
+]);
+
+const callable = new Set([
+  "collections.OrderedDict",
+  "torch.Size",
+  "torch.device",
+  "torch.nn.parameter.Parameter",
+  "torch._utils._rebuild_tensor",
+  "torch._utils._rebuild_tensor_v2",
+  "torch._utils._rebuild_tensor_v3",
+  "torch._utils._rebuild_parameter",
+  "torch._utils._rebuild_parameter_with_state",
+  "torch._tensor._rebuild_from_type_v2",
+]);
+
+/** The host of PyTorch's pickles. */
+export class TorchHost implements PickleHost {
+  /** Every storage that the pickle spoke of, by its key. */
+  readonly storages = new Map<string, Storage>();
+
+  /** @param file What error messages call it. */
+  constructor(readonly file: string) {}
+
+  allows(name: string): boolean {
+    return callable.has(name) || storageKinds.has(name) || dtypes.has(name) ||
+      name === "torch.Tensor";
+  }
+
+  call(name: string, args: readonly Value[]): Value {
+    switch (name) {
+      case "collections.OrderedDict":
+        return this.#dict(args);
+      case "torch.Size":
+        return args[0] instanceof Tuple ? args[0] : new Tuple([]);
+      case "torch.device":
+        return new Tuple(args); // where a tensor once was; nothing looks at it
+      case "torch._utils._rebuild_tensor": // until PyTorch 0.3
+      case "torch._utils._rebuild_tensor_v2":
+        return this.#tensor(args, undefined, args[6]);
+      case "torch._utils._rebuild_tensor_v3": // with a kind that has no storage class of its own
+        return this.#tensor(args, args[6], args[7]);
+      case "torch.nn.parameter.Parameter": // until PyTorch 0.3
+      case "torch._utils._rebuild_parameter":
+      case "torch._utils._rebuild_parameter_with_state":
+        if (args[0] instanceof TorchTensor) return args[0];
+        break;
+      case "torch._tensor._rebuild_from_type_v2": { // a tensor with attributes of its own
+        const [rebuild, type, inner] = args;
+        if (
+          rebuild instanceof Global && rebuild.name.startsWith("torch._utils._rebuild_") &&
+          type instanceof Global && inner instanceof Tuple
+        ) return this.call(rebuild.name, inner.items);
+      }
+    }
+    throw new FileError(
+      this.file,
+      `the pickle calls ${shown(name)} in a way no weights do: damaged`,
+    );
+  }
+
+  persistent(id: Value): Value {
+    const [what, type, key, , count, view] = id instanceof Tuple ? id.items : [];
+    if (what === "module") {
+      throw new FileError(
+        this.file,
+        "holds a whole pickled model, not only weights: save model.state_dict() instead; " +
+          "nothing was executed",
+      );
+    }
+    const dtype = type instanceof Global ? storageKinds.get(type.name) : undefined;
+    if (what !== "storage" || !dtype || typeof key !== "string") throw this.#badStorage();
+    const byteLength = size(count) * itemSize(dtype);
+    const storage = this.storages.get(key) ?? { key, dtype, byteLength };
+    if (!(byteLength <= Number.MAX_SAFE_INTEGER) || storage.byteLength !== byteLength) {
+      throw this.#badStorage();
+    }
+    this.storages.set(key, storage);
+    if (!(view instanceof Tuple)) return new StorageView(storage, 0, byteLength);
+
+    const start = size(view.items[1]) * itemSize(dtype);
+    const length = size(view.items[2]) * itemSize(dtype);
+    if (!(start + length <= byteLength)) throw this.#badStorage();
+    return new StorageView(storage, start, length);
+  }
+
+  build(object: Value, state: Value): void {
+    // An OrderedDict's `_metadata` says which version wrote each module: nothing here depends on it.
+    if (object instanceof Dict) return;
+    // Until PyTorch 0.3, a parameter's state: requires_grad, volatile, hooks.
+    if (object instanceof TorchTensor && state instanceof Tuple && state.items.length === 3) {
+      if (typeof state.items[0] === "boolean") return;
+    }
+    throw new FileError(this.file, "the pickle gives state to something that takes none: damaged");
+  }
+
+  /** OrderedDict(), or as Python 2 wrote it, OrderedDict([[key, value], …]). */
+  #dict(args: readonly Value[]): Dict {
+    const dict = new Dict();
+    const pairs = args[0] instanceof List ? args[0].items : [];
+    for (const pair of pairs) {
+      const items = pair instanceof List || pair instanceof Tuple ? pair.items : [];
+      if (items.length === 2) dict.map.set(items[0], items[1]);
+    }
+    return dict;
+  }
+
+  #tensor(args: readonly Value[], type: Value | undefined, metadata: Value | undefined) {
+    const [view, offset, sizes, stride] = args;
+    const dtype = type instanceof Global
+      ? dtypes.get(type.name)
+      : view instanceof StorageView
+      ? view.storage.dtype
+      : undefined;
+    if (!(view instanceof StorageView) || !dtype || type === null) throw this.#badStorage();
+    if (metadata instanceof Dict && (metadata.map.get("neg") || metadata.map.get("conj"))) {
+      // Its stored numbers are not its values.
+      throw new FileError(
+        this.file,
+        "holds a lazily negated or conjugated tensor: save it again after resolve_neg()",
+      );
+    }
+    return new TorchTensor(view, dtype, offset, sizes, stride);
+  }
+
+  #badStorage(): FileError {
+    return new FileError(this.file, "the pickle describes a storage that cannot be: damaged");
+  }
+}
+
+/** A size out of a pickle; NaN, which is less than nothing and no more either, for what is none. */
+function size(value: Value | undefined): number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : NaN;
+}

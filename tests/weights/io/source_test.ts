@@ -1,0 +1,158 @@
+import { ArgumentError, FileError } from "../../../src/errors.ts";
+import { decodeImage, fromRgba } from "../../../src/image/mod.ts";
+import { loadCheckpoint, type Trainer } from "../../../src/train/mod.ts";
+import {
+  blobSource,
+  bytesSource,
+  fileSource,
+  openWeights,
+  streamSource,
+} from "../../../src/weights/mod.ts";
+import { assertEquals, assertRejects, assertThrows } from "../../assert.ts";
+import { fixture, open } from "../helpers.ts";
+
+const ten = Uint8Array.from({ length: 10 }, (_, i) => i);
+
+async function withFile<T>(content: Uint8Array, use: (path: string) => Promise<T>): Promise<T> {
+  const path = await Deno.makeTempFile();
+  try {
+    await Deno.writeFile(path, content);
+    return await use(path);
+  } finally {
+    await Deno.remove(path);
+  }
+}
+
+async function assertFails(attempt: () => Promise<unknown>, message: string): Promise<void> {
+  assertEquals((await assertRejects(attempt, FileError)).message, message);
+}
+
+Deno.test("every source reads any part, and nothing beyond its end", () =>
+  withFile(ten, async (path) => {
+    for (
+      const source of [bytesSource(ten, "x"), blobSource(new Blob([ten])), await fileSource(path)]
+    ) {
+      assertEquals(source.size, 10);
+      const into = new Uint8Array(3);
+      await source.read(7, into);
+      assertEquals(into, new Uint8Array([7, 8, 9]));
+      await source.read(0, into);
+      assertEquals(into, new Uint8Array([0, 1, 2]));
+      await source.read(10, new Uint8Array());
+      const ends = `${source.name}: ends after 10 bytes, where 11 are needed: truncated or damaged`;
+      await assertFails(() => source.read(8, into), ends);
+      await assertRejects(() => source.read(-1, into), FileError);
+      await assertRejects(() => source.read(NaN, into), FileError);
+      source.close();
+      source.close();
+    }
+  }));
+
+Deno.test("sources are called as the user calls them", () => {
+  assertEquals(blobSource(new File([ten], "a.pth")).name, "a.pth");
+  assertEquals(blobSource(new Blob([ten]), "b.pth").name, "b.pth");
+  assertEquals(bytesSource(ten).name, "weights");
+});
+
+Deno.test("fileSource() says when there is no such file, or it is a directory or device", async () => {
+  const folder = await Deno.makeTempDir();
+  await assertFails(() => fileSource(`${folder}/none.pth`), `${folder}/none.pth: no such file`);
+  await assertFails(() => fileSource(folder), `${folder}: is a directory, not a file`);
+  await Deno.writeFile(`${folder}/file`, ten);
+  await assertFails(() => fileSource(`${folder}/file/x`), `${folder}/file/x: no such file`);
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test({
+  name: "fileSource() refuses what is not a regular file",
+  ignore: Deno.build.os === "windows",
+  fn: () => assertFails(() => fileSource("/dev/null"), "/dev/null: is not a regular file"),
+});
+
+Deno.test({
+  name: "fileSource() lets the error about a permission through",
+  permissions: { read: false },
+  async fn() {
+    await assertRejects(() => fileSource("x.pth"), Deno.errors.NotCapable);
+  },
+});
+
+Deno.test("a file that shrinks or is closed while it is read says so", () =>
+  withFile(ten, async (path) => {
+    const source = await fileSource(path);
+    await Deno.truncate(path, 4);
+    await assertFails(
+      () => source.read(0, new Uint8Array(10)),
+      `${path}: became shorter while it was being read`,
+    );
+    source.close();
+    await assertFails(
+      () => source.read(0, new Uint8Array(1)),
+      `${path}: was closed while it was being read`,
+    );
+  }));
+
+Deno.test("what is no bytes, Blob, path, stream or source is refused", async () => {
+  const wrong: unknown[] = [
+    null,
+    undefined,
+    42,
+    {},
+    [1, 2],
+    Promise.resolve(ten),
+    new Float32Array(4),
+  ];
+  for (const value of wrong as never[]) {
+    assertThrows(() => bytesSource(value), ArgumentError, "bytesSource: bytes is ");
+    assertThrows(() => blobSource(value), ArgumentError, "blobSource: blob is ");
+    await assertRejects(() => fileSource(value), ArgumentError, "fileSource: path is ");
+    await assertRejects(() => streamSource(value), ArgumentError, "streamSource: chunks is ");
+    await assertRejects(() => openWeights(value), ArgumentError, "openWeights: source is ");
+    await assertRejects(() => decodeImage(value), ArgumentError, "decodeImage: bytes is ");
+    const trainer = {} as Trainer;
+    await assertRejects(
+      () => loadCheckpoint(trainer, value),
+      ArgumentError,
+      "loadCheckpoint: bytes",
+    );
+    assertThrows(() => fromRgba(value), ArgumentError, "fromRgba: image is ");
+  }
+  const stream = new Blob([ten]).stream() as never;
+  await assertRejects(() => streamSource(stream), ArgumentError, "[object ReadableStream]");
+});
+
+Deno.test("openWeights() closes the source when it fails, and with the weights", async () => {
+  let closed = 0;
+  const source = (bytes: Uint8Array) => ({
+    ...bytesSource(bytes, "x"),
+    close: () => void closed++,
+  });
+  await assertRejects(() => openWeights(source(ten)), FileError);
+  assertEquals(closed, 1);
+  const file = await openWeights(source(await fixture("model.pth")));
+  file.close();
+  file.close();
+  assertEquals(closed, 2);
+});
+
+Deno.test("openWeights() says what a file is when it is no weights", async () => {
+  const text = (content: string) => open(new TextEncoder().encode(content));
+  await assertFails(() => open(new Uint8Array()), "x: is empty");
+  await assertFails(
+    () => text("version https://git-lfs.github.com/spec/v1\noid sha256:0"),
+    "x: is text, not weights (it begins with “version https://git-lfs.github.com/spec/v1”)",
+  );
+  await assertFails(() => text("{"), "x: is text, not weights (it begins with “{”)");
+  await assertFails(
+    () => text('[1,2,3,4{"a": 1}'),
+    'x: is text, not weights (it begins with “[1,2,3,4{"a": 1}”)',
+  );
+  const neither = "x: is neither a PyTorch .pth file nor safetensors nor ONNX";
+  await assertFails(() => open(new Uint8Array(100)), neither);
+  await assertFails(() => open(ten), neither);
+  await assertFails(() => open(new Uint8Array([0x89, 0x48, 0x44, 0x46, 13, 10, 26, 10])), neither);
+  await assertFails(
+    () => open(new Uint8Array([0x80, 2, 0x7d, 0x2e])),
+    "x: is a pickle, but not one that torch.save() wrote",
+  );
+});

@@ -1,0 +1,120 @@
+/** A small writer of ONNX files that need not be right. */
+
+import { bytes } from "../helpers.ts";
+
+type Code = Uint8Array<ArrayBuffer>;
+
+/** Seven bits to a byte, lowest first; a negative number takes ten. */
+export function varint(value: number | bigint): Code {
+  const out: number[] = [];
+  let rest = BigInt.asUintN(64, BigInt(value));
+  for (; rest > 127n; rest >>= 7n) out.push(Number(rest & 127n) | 128);
+  return bytes([...out, Number(rest)]);
+}
+
+/** A field that is an integer. */
+export function int(field: number, value: number | bigint): Code {
+  return bytes(varint(field * 8), varint(value));
+}
+
+/** A field that is bytes, a text or a message. */
+export function field(number: number, ...content: (ArrayLike<number> | string)[]): Code {
+  const joined = bytes(...content);
+  return bytes(varint(number * 8 + 2), varint(joined.length), joined);
+}
+
+/** A field that is a float32. */
+export function float(number: number, value: number): Code {
+  return bytes(varint(number * 8 + 5), new Uint8Array(new Float32Array([value]).buffer));
+}
+
+/** A TensorProto: its shape, its type's number and the fields that hold its elements. */
+export function tensor(
+  name: string,
+  shape: readonly number[],
+  type: number,
+  ...data: Code[]
+): Code {
+  return bytes(...shape.map((size) => int(1, size)), int(2, type), field(8, name), ...data);
+}
+
+/** raw_data of float32. */
+export function raw(...values: number[]): Code {
+  return field(9, new Uint8Array(new Float32Array(values).buffer));
+}
+
+/** A TensorProto of float32. */
+export function floats(name: string, shape: readonly number[], ...values: number[]): Code {
+  return tensor(name, shape, 1, raw(...values));
+}
+
+/** A TensorProto of float32 that is 0.5 everywhere. */
+export function halves(name: string, ...shape: number[]): Code {
+  const values = new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(0.5);
+  return tensor(name, shape, 1, field(9, new Uint8Array(values.buffer)));
+}
+
+/** A TensorProto of int64. */
+export function integers(name: string, ...values: number[]): Code {
+  return tensor(name, [values.length], 7, field(7, ...values.map(varint)));
+}
+
+/** What an attribute may be here: an integer, a list of them, a float, a text, a tensor. */
+export type Attribute = number | readonly number[] | { readonly float: number } | string | Code;
+
+function attribute(name: string, value: Attribute): Code {
+  const of = (type: number, ...content: Code[]) => bytes(field(1, name), ...content, int(20, type));
+  if (typeof value === "number") return of(2, int(3, value));
+  if (typeof value === "string") return of(3, field(4, value));
+  if (value instanceof Uint8Array) return of(4, field(5, value));
+  if ("float" in value) return of(1, float(2, value.float));
+  return of(7, ...value.map((number) => int(8, number)));
+}
+
+/** A NodeProto. */
+export function node(
+  op: string,
+  inputs: readonly string[],
+  outputs: readonly string[],
+  attributes: Readonly<Record<string, Attribute>> = {},
+  { name = "", domain = "" } = {},
+): Code {
+  return bytes(
+    ...inputs.map((input) => field(1, input)),
+    ...outputs.map((output) => field(2, output)),
+    ...[field(3, name), field(4, op), field(7, domain)],
+    ...Object.entries(attributes).map(([key, value]) => field(5, attribute(key, value))),
+  );
+}
+
+/** A ValueInfoProto of a float tensor; a text stands for a size that is free. */
+export function port(name: string, ...shape: (number | string)[]): Code {
+  const sizes = shape.map((size) =>
+    field(1, typeof size === "number" ? int(1, size) : field(2, size))
+  );
+  return bytes(field(1, name), field(2, field(1, int(1, 1), field(2, ...sizes))));
+}
+
+/** What a file is made of. */
+export interface Parts {
+  readonly nodes?: readonly Code[];
+  readonly tensors?: readonly Code[];
+  readonly inputs?: readonly Code[];
+  readonly outputs?: readonly Code[];
+  /** More fields of the graph. */
+  readonly more?: Code;
+}
+
+/** A ModelProto. */
+export function onnx(
+  { nodes = [], tensors = [], inputs = [], outputs = [], more = bytes() }: Parts,
+): Code {
+  const graph = bytes(
+    ...nodes.map((code) => field(1, code)),
+    ...tensors.map((code) => field(5, code)),
+    ...inputs.map((code) => field(11, code)),
+    ...outputs.map((code) => field(12, code)),
+    more,
+  );
+  return bytes(int(1, 8), field(2, "test"), field(7, graph), field(8, int(2, 13)));
+}

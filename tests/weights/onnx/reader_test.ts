@@ -1,0 +1,208 @@
+import { FileError } from "../../../src/errors.ts";
+import { type ByteSource, bytesSource, openWeights } from "../../../src/weights/mod.ts";
+import { assertAllClose, assertEquals, assertRejects } from "../../assert.ts";
+import { bytes, open, openFixture, readAll } from "../helpers.ts";
+import {
+  field,
+  float,
+  floats,
+  halves,
+  int,
+  integers,
+  node,
+  onnx,
+  port,
+  raw,
+  tensor,
+  varint,
+} from "./helpers.ts";
+
+const fixture = (name: string) => new URL(`../fixtures/onnx/${name}`, import.meta.url);
+
+/** Asserts that a file is refused in these words. */
+async function refused(file: Uint8Array, reason: string): Promise<void> {
+  const error = await assertRejects(() => open(file), FileError);
+  assertEquals(error.message, `x: ${reason}`);
+}
+
+Deno.test("the initialisers of PyTorch's export are the tensors of its state dict", async () => {
+  using expected = await openFixture("../models/narrow_alexnet.pth");
+  for (const name of ["torch.onnx", "torch_training.onnx"]) {
+    using file = await openWeights(bytesSource(await Deno.readFile(fixture(name)), name));
+    assertEquals([file.format, file.name, file.metadata.size], ["onnx", name, 0]);
+    for (const entry of expected.entries.values()) {
+      assertEquals(file.entries.get(entry.name), entry);
+      assertEquals(await readAll(file, entry.name), await readAll(expected, entry.name));
+    }
+  }
+});
+
+Deno.test("tensors are read however their elements are stored", async () => {
+  const values = [1, -2, 0.5, 3];
+  const packed = (number: number, ...list: number[]) => field(number, ...list.map(varint));
+  const stored: Record<string, Uint8Array<ArrayBuffer>> = {
+    raw: floats("raw", [4], ...values),
+    floats: tensor("floats", [4], 1, field(4, new Uint8Array(new Float32Array(values).buffer))),
+    doubles: tensor("doubles", [4], 11, field(10, new Uint8Array(new Float64Array(values).buffer))),
+    halves: tensor("halves", [4], 10, packed(5, 0x3c00, 0xc000, 0x3800, 0x4200)),
+    "one by one": tensor(
+      "one by one",
+      [4],
+      16,
+      ...[0x3f80, 0xc000, 0x3f00, 0x4040].map((bits) => int(5, bits)),
+    ),
+    matrix: bytes(field(1, varint(2), varint(2)), int(2, 1), field(8, "matrix"), raw(...values)),
+  };
+  using file = await open(onnx({ tensors: Object.values(stored) }));
+  for (const name of Object.keys(stored)) assertEquals([...await readAll(file, name)], values);
+  assertEquals(file.entries.get("matrix")!.shape, [2, 2]);
+  assertEquals(
+    file.entries.values().map(({ dtype }) => dtype).toArray(),
+    ["F32", "F32", "F64", "F16", "BF16", "F32"],
+  );
+});
+
+Deno.test("constants are tensors, too: of a node, made from a shape, renamed, cast", async () => {
+  using file = await open(onnx({
+    nodes: [
+      node("Constant", [], ["a"], { value: floats("", [2], 1, 2) }),
+      node("Constant", [], ["b"], { value_float: { float: 0.25 } }),
+      node("ConstantOfShape", ["shape"], ["c"], { value: floats("", [1], 7) }),
+      node("ConstantOfShape", ["shape"], ["zeros"]),
+      node("Identity", ["a"], ["d"]),
+      node("Cast", ["half"], ["e"], { to: 1 }),
+      node("Relu", ["x"], ["y"]),
+      node("Identity", ["y"], ["z"]),
+    ],
+    tensors: [integers("shape", 2, 3), tensor("half", [1], 10, int(5, 0x3800))],
+    inputs: [port("x", 1)],
+  }));
+  assertEquals(
+    file.entries.values().map(({ name, shape }) => [name, ...shape]).toArray(),
+    [["shape", 2], ["half", 1], ["a", 2], ["b"], ["c", 2, 3], ["zeros", 2, 3], ["d", 2], ["e", 1]],
+  );
+  const expected = { a: [1, 2], b: [0.25], c: Array(6).fill(7), zeros: Array(6).fill(0) };
+  for (const [name, values] of Object.entries({ ...expected, d: [1, 2], e: [0.5] })) {
+    assertAllClose(await readAll(file, name), values);
+  }
+});
+
+Deno.test("opening reads descriptions only, forward and a window at a time", async () => {
+  const tensors = Array.from({ length: 5 }, (_, i) => halves(`w${i}`, 300, 300));
+  const whole = onnx({ nodes: [node("Relu", ["x"], ["y"])], tensors, inputs: [port("x", 1)] });
+  const inner = bytesSource(whole);
+  let total = 0;
+  const offsets: number[] = [];
+  const counting: ByteSource = {
+    ...inner,
+    read(offset, into) {
+      total += into.length;
+      offsets.push(offset);
+      return inner.read(offset, into);
+    },
+  };
+  using file = await openWeights(counting);
+  assertEquals([file.entries.size, whole.length > 1.8e6, total < 40_000], [5, true, true]);
+  assertEquals(offsets, offsets.toSorted((a, b) => a - b));
+  assertEquals((await readAll(file, "w4"))[89_999], 0.5);
+});
+
+Deno.test("an ONNX file without its weights is refused", async () => {
+  const location = field(13, field(1, "location"), field(2, "weights.bin"));
+  const elsewhere =
+    "keeps its weights in another file: save it whole (onnx.save without external data)";
+  await refused(onnx({ tensors: [tensor("a", [1], 1, location)] }), elsewhere);
+  await refused(onnx({ tensors: [tensor("a", [1], 1, int(14, 1))] }), elsewhere);
+  await refused(onnx({ nodes: [node("Relu", ["x"], ["y"])] }), "holds no tensors");
+  await refused(onnx({ more: field(15, "") }), "has sparse tensors, which are not read");
+  await refused(bytes(int(1, 8), field(2, "test")), "is ONNX without a graph: damaged");
+});
+
+Deno.test("an ONNX file that contradicts itself is refused", async () => {
+  const one = (code: Uint8Array<ArrayBuffer>) => onnx({ tensors: [code] });
+  await refused(
+    one(floats("a", [3], 1, 2)),
+    "a has 8 bytes where its shape and dtype take 12: damaged",
+  );
+  await refused(
+    one(floats("a", [1e6, 1e6], 1)),
+    "a has 4 bytes where its shape and dtype take 4000000000000: damaged",
+  );
+  await refused(one(floats("a", [-1], 1)), "a has a size that is no count: damaged");
+  await refused(one(floats("a", Array(9).fill(2 ** 31), 1)), "a has an impossible shape: damaged");
+  await refused(
+    one(tensor("a", [2], 10, int(5, 1))),
+    "a has 2 bytes where its shape and dtype take 4: damaged",
+  );
+  await refused(
+    one(tensor("a", [1], 1, float(4, 1))),
+    "has a fixed32 where bytes should be: damaged",
+  );
+  await refused(one(tensor("a", [1], 8, field(6, "text"))), "a has data type 8, which is not read");
+  await refused(
+    one(tensor("a", [1], 1, field(3, int(1, 0)), raw(1))),
+    "has a tensor in segments, which are not read",
+  );
+  await refused(one(floats("", [1], 1)), "has a tensor without a name: damaged");
+  await refused(
+    one(tensor("a", [1], 1, field(8, [0xff]))),
+    "has a name that is not UTF-8: damaged",
+  );
+  await refused(
+    onnx({ tensors: [floats("a", [1], 1), floats("a", [1], 1)] }),
+    "has a twice: damaged",
+  );
+  await refused(
+    onnx({ tensors: [floats("a", [1], 1)], nodes: [node("Identity", ["a"], ["a"])] }),
+    "has a twice: damaged",
+  );
+  await refused(bytes(int(1, 8), field(7), field(7)), "has two graphs: damaged");
+  await refused(
+    bytes(int(1, 8), field(2), int(7, 1)),
+    "has a varint where bytes should be: damaged",
+  );
+  await refused(
+    onnx({ nodes: [node("Constant", [], ["a"], { value: "text" })] }),
+    "a is a constant of no known kind (value)",
+  );
+});
+
+Deno.test("damaged protocol buffers are refused", async () => {
+  const graph = (...content: (string | ArrayLike<number>)[]) =>
+    bytes(int(1, 8), field(7, ...content));
+  await refused(graph([0x2b]), "holds a field of no known kind: damaged"); // a group
+  await refused(graph([0x02, 0]), "holds a field of no known kind: damaged"); // number 0
+  await refused(graph([0x2a, 100]), "ends inside of a field: truncated or damaged");
+  await refused(
+    bytes(graph([0x2a, 5]), "later"),
+    "has a field that is longer than what it is part of: damaged",
+  );
+  await refused(graph([0x2a]), "has a number without an end: truncated or damaged");
+  await refused(
+    graph([0x28], Array(10).fill(0xff), [1]),
+    "has a number without an end: truncated or damaged",
+  );
+  await refused(
+    graph([0x2a], Array(9).fill(0xff), [1]),
+    "ends inside of a field: truncated or damaged",
+  );
+  const numbers = tensor("a", [1], 7, field(7, Array(9).fill(0xff)));
+  await refused(onnx({ tensors: [numbers] }), "has a number without an end: truncated or damaged");
+});
+
+Deno.test("a file that would take much memory or time is refused", async () => {
+  const many = bytes(int(1, 8), field(7, new Uint8Array(600_000).map((_, i) => i % 2 ? 0 : 0x0a)));
+  await refused(many, "has more than 262144 fields");
+  const names = Array(3).fill(node("Relu", ["x".repeat(2e6)], []));
+  await refused(onnx({ nodes: names }), "has more than 4194304 bytes of names and numbers");
+  const made = (...shape: number[]) =>
+    onnx({
+      tensors: [integers("shape", ...shape)],
+      nodes: ["a", "b"].map((name) => node("ConstantOfShape", ["shape"], [name])),
+    });
+  await refused(made(4e7), "makes more than 268435456 bytes of nothing");
+  await refused(made(2 ** 40, 2 ** 40), "a has an impossible shape: damaged");
+  const deep = Array(1000).fill(6).reduce((inner, number) => field(number, inner), bytes());
+  using file = await open(onnx({ nodes: [field(5, deep)], tensors: [floats("a", [1], 1)] }));
+  assertEquals(file.entries.size, 1);
+});
