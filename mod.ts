@@ -36,7 +36,7 @@ export * from "./src/layers/mod.ts";
 export * from "./src/models/mod.ts";
 export * from "./src/ops/mod.ts";
 export * from "./src/random.ts";
-export { type Shape, type Storage, Tensor, type Values } from "./src/tensor.ts";
+export { type Shape, Tensor, type TensorStorage, type Values } from "./src/tensor.ts";
 export * from "./src/train/mod.ts";
 export * from "./src/weights/mod.ts";
 export {

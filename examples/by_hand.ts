@@ -7,6 +7,7 @@
  * @module
  */
 
+import { kernelsOf } from "../src/backend/interface.ts";
 import {
   conv1d,
   conv1dBackwardInput,
@@ -69,7 +70,7 @@ export async function byHand(print: (line: string) => void = () => {}) {
 
   print("\n3. One step down the gradient: w ← w − 0.1·dw\n");
   const moved = kernel;
-  backend.axpby(moved, vector([...dw]), -0.1, 1);
+  kernelsOf(backend).axpby(moved, vector([...dw]), -0.1, 1);
   const stepped = await moved.read();
   show("w before", w);
   show("w after", stepped);

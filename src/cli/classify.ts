@@ -126,7 +126,7 @@ export async function prepare(
 
 /** How a backend holds weights that are to be held in a precision. */
 function heldIn(precision: Precision, backend: Backend): Precision {
-  return precision === "f16" && !backend.emptyHalf ? "f32" : precision;
+  return precision === "f16" && backend.device !== "webgpu" ? "f32" : precision;
 }
 
 /** Prints a result at once, unless it is to be part of a document. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { kernelsOf } from "../backend/interface.ts";
 import { ArgumentError } from "../errors.ts";
 import { checkInteger } from "../ops/checks.ts";
 import {
@@ -128,9 +129,9 @@ export abstract class BatchNorm extends Layer {
     this.#drop();
     const { mean, variance } = this.#statistics = batchNormStatistics(x);
     const share = this.options.momentum ?? 0.1;
-    x.backend.axpby(running[0], mean, share, 1 - share);
+    kernelsOf(x).axpby(running[0], mean, share, 1 - share);
     // the running variance is the unbiased one, as in PyTorch
-    x.backend.axpby(running[1], variance, share * count / (count - 1), 1 - share);
+    kernelsOf(x).axpby(running[1], variance, share * count / (count - 1), 1 - share);
     const y = batchNorm(x, { runningMean: mean, runningVar: variance, ...affine }, { eps, out });
     this.save(x);
     return y;

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { kernelsOf } from "../backend/interface.ts";
 import type { Conv2dGeometry } from "../backend/geometry.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Shape, Tensor } from "../tensor.ts";
@@ -123,11 +124,11 @@ function convolve(
       throw new ArgumentError(op, "algorithm", algorithm, '"direct" with prepared weights');
     }
     const target = { shape, out, reads: [packed, bias] };
-    return produce(op, x, target, (y) => x.backend.conv2d(y, x, packed, bias, g, relu));
+    return produce(op, x, target, (y) => kernelsOf(x).conv2d(y, x, packed, bias, g, relu));
   }
   return produce(op, x, { shape, out, reads: [weight, bias] }, (y) => {
-    if (algorithm === "winograd") return x.backend.winograd(y, x, weight, bias, g, relu);
-    using packed = x.backend.packConv2d(weight, g.groups);
-    x.backend.conv2d(y, x, packed, bias, g, relu);
+    if (algorithm === "winograd") return kernelsOf(x).winograd(y, x, weight, bias, g, relu);
+    using packed = kernelsOf(x).packConv2d(weight, g.groups);
+    kernelsOf(x).conv2d(y, x, packed, bias, g, relu);
   });
 }

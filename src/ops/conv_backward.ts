@@ -4,6 +4,7 @@
  * @module
  */
 
+import { kernelsOf } from "../backend/interface.ts";
 import type { Conv2dGeometry } from "../backend/geometry.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Shape, Tensor } from "../tensor.ts";
@@ -46,7 +47,7 @@ export function conv2dBackwardInput(
     return backwardInput(op, dy, weight, g, inputShape, out);
   }
   const target = { shape: inputShape, out, reads: [weight] };
-  return produce(op, dy, target, (dx) => dy.backend.winogradBackwardInput(dx, dy, weight, g));
+  return produce(op, dy, target, (dx) => kernelsOf(dy).winogradBackwardInput(dx, dy, weight, g));
 }
 
 /**
@@ -71,8 +72,8 @@ export function conv2dBackwardWeight(
   checkAlgorithm(op, algorithm, weightShape, options.stride, options.dilation);
   const compute = (dw: Tensor) =>
     algorithm === "direct"
-      ? dy.backend.conv2dBackwardWeight(dw, dy, x, g)
-      : dy.backend.winogradBackwardWeight(dw, dy, x, g);
+      ? kernelsOf(dy).conv2dBackwardWeight(dw, dy, x, g)
+      : kernelsOf(dy).winogradBackwardWeight(dw, dy, x, g);
   return accumulate(op, dy, weightShape, options, [x], compute);
 }
 
@@ -117,7 +118,7 @@ export function conv1dBackwardWeight(
   checkTensor(op, "x", x, dy);
   const g = conv1dGeometry(op, x.shape, weightShape, options);
   checkTensor(op, "dy", dy, dy, [g.n, g.outC, g.ow]);
-  const compute = (dw: Tensor) => dy.backend.conv2dBackwardWeight(dw, dy, x, g);
+  const compute = (dw: Tensor) => kernelsOf(dy).conv2dBackwardWeight(dw, dy, x, g);
   return accumulate(op, dy, weightShape, options, [x], compute);
 }
 
@@ -131,7 +132,7 @@ export function biasBackward(dy: Tensor, options: AccumulateOptions = {}): Tenso
   const op = "biasBackward";
   checkTensor(op, "dy", dy, dy);
   if (dy.shape.length < 2) throw new ArgumentError(op, "the shape of dy", dy.shape, "[N, C, …]");
-  const compute = (db: Tensor) => dy.backend.biasBackward(db, dy);
+  const compute = (db: Tensor) => kernelsOf(dy).biasBackward(db, dy);
   return accumulate(op, dy, [dy.shape[1]], options, [], compute);
 }
 
@@ -144,7 +145,7 @@ function backwardInput(
   out: Tensor | undefined,
 ): Tensor {
   return produce(op, dy, { shape, out, reads: [weight] }, (dx) => {
-    using packed = dy.backend.packConv2dTransposed(weight, g.groups);
-    dy.backend.conv2dBackwardInput(dx, dy, packed, g);
+    using packed = kernelsOf(dy).packConv2dTransposed(weight, g.groups);
+    kernelsOf(dy).conv2dBackwardInput(dx, dy, packed, g);
   });
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { kernelsOf } from "../backend/interface.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
 import { checkNumber, checkShape, checkTensor, together } from "./checks.ts";
@@ -64,7 +65,7 @@ export function crossEntropy(
   using indices = x.backend.uploadIndices(Int32Array.from(targets), [n]);
   return together(x.backend.empty([1]), (loss) => {
     const gradient = x.backend.empty(x.shape);
-    x.backend.crossEntropy(loss, gradient, x, indices, smoothing);
+    kernelsOf(x).crossEntropy(loss, gradient, x, indices, smoothing);
     return { loss, gradient };
   });
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { kernelsOf } from "../backend/interface.ts";
 import type { BatchNormTensors } from "../backend/geometry.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
@@ -54,7 +55,7 @@ export function localResponseNorm(
   checkTensor(op, "x", x, x);
   const constants = lrnConstants(op, x, size, options);
   const target = { shape: x.shape, out: options.out };
-  return produce(op, x, target, (y) => x.backend.localResponseNorm(y, x, ...constants));
+  return produce(op, x, target, (y) => kernelsOf(x).localResponseNorm(y, x, ...constants));
 }
 
 /**
@@ -85,7 +86,7 @@ export function batchNorm(
   const eps = checkEps(op, options.eps ?? 1e-5);
   const all = { runningMean, runningVar, weight, bias };
   const target = { shape: x.shape, out: options.out, reads: Object.values(all), inPlace: true };
-  return produce(op, x, target, (y) => x.backend.batchNorm(y, x, all, eps));
+  return produce(op, x, target, (y) => kernelsOf(x).batchNorm(y, x, all, eps));
 }
 
 /**
@@ -108,7 +109,7 @@ export function localResponseNormBackward(
   const constants = lrnConstants(op, x, size, options);
   const target = { shape: x.shape, out: options.out, reads: [dy] };
   return produce(op, x, target, (dx) => {
-    x.backend.localResponseNormBackward(dx, dy, x, ...constants);
+    kernelsOf(x).localResponseNormBackward(dx, dy, x, ...constants);
   });
 }
 
@@ -132,7 +133,7 @@ export function batchNormStatistics(x: Tensor): BatchStatistics {
   const channels = [x.shape[1]];
   return together(x.backend.empty(channels), (mean) => {
     const variance = x.backend.empty(channels);
-    x.backend.batchNormStatistics(mean, variance, x);
+    kernelsOf(x).batchNormStatistics(mean, variance, x);
     return { mean, variance };
   });
 }
@@ -181,7 +182,7 @@ export function batchNormBackward(
   }
   const reads = [x, ...Object.values(all)];
   const target = { shape: x.shape, out: options.out, reads, inPlace: true };
-  return produce(op, dy, target, (dx) => x.backend.batchNormBackward(dx, dy, x, all, eps));
+  return produce(op, dy, target, (dx) => kernelsOf(x).batchNormBackward(dx, dy, x, all, eps));
 }
 
 function checkEps(op: string, eps: number): number {

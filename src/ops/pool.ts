@@ -4,6 +4,7 @@
  * @module
  */
 
+import { kernelsOf } from "../backend/interface.ts";
 import type { Pool2dGeometry } from "../backend/geometry.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Shape, Tensor } from "../tensor.ts";
@@ -64,7 +65,7 @@ export function maxPool2d(x: Tensor, options: Pool2dOptions & OutOptions): Tenso
   checkTensor(op, "x", x, x);
   const g = pool2dGeometry(op, x.shape, options);
   const target = { shape: [g.n, g.c, g.oh, g.ow], out: options.out };
-  return produce(op, x, target, (y) => x.backend.maxPool2d(y, null, x, g));
+  return produce(op, x, target, (y) => kernelsOf(x).maxPool2d(y, null, x, g));
 }
 
 /**
@@ -93,7 +94,7 @@ export function maxPool1d(x: Tensor, options: Pool1dOptions & OutOptions): Tenso
   checkTensor(op, "x", x, x);
   const g = pool1dGeometry(op, x.shape, options);
   const target = { shape: [g.n, g.c, g.ow], out: options.out };
-  return produce(op, x, target, (y) => x.backend.maxPool2d(y, null, x, g));
+  return produce(op, x, target, (y) => kernelsOf(x).maxPool2d(y, null, x, g));
 }
 
 /**
@@ -135,7 +136,7 @@ export function avgPool2d(x: Tensor, options: Pool2dOptions & AverageOptions & O
   const g = pool2dGeometry(op, x.shape, options);
   const target = { shape: [g.n, g.c, g.oh, g.ow], out: options.out };
   const countIncludePad = options.countIncludePad ?? true, divisor = divisorOf(op, options);
-  return produce(op, x, target, (y) => x.backend.avgPool2d(y, x, g, countIncludePad, divisor));
+  return produce(op, x, target, (y) => kernelsOf(x).avgPool2d(y, x, g, countIncludePad, divisor));
 }
 
 /**
@@ -150,7 +151,7 @@ export function avgPool1d(x: Tensor, options: Pool1dOptions & AverageOptions & O
   const g = pool1dGeometry(op, x.shape, options);
   const target = { shape: [g.n, g.c, g.ow], out: options.out };
   const countIncludePad = options.countIncludePad ?? true, divisor = divisorOf(op, options);
-  return produce(op, x, target, (y) => x.backend.avgPool2d(y, x, g, countIncludePad, divisor));
+  return produce(op, x, target, (y) => kernelsOf(x).avgPool2d(y, x, g, countIncludePad, divisor));
 }
 
 /**
@@ -172,7 +173,12 @@ export function adaptiveAvgPool2d(
   const [oh, ow] = checkPerAxis(op, "outputSize", outputSize, 2, 1);
   const [n, c, h, w] = x.shape;
   const target = { shape: [n, c, oh, ow], out: options.out };
-  return produce(op, x, target, (y) => x.backend.adaptiveAvgPool2d(y, x, { n, c, h, w, oh, ow }));
+  return produce(
+    op,
+    x,
+    target,
+    (y) => kernelsOf(x).adaptiveAvgPool2d(y, x, { n, c, h, w, oh, ow }),
+  );
 }
 
 /**
@@ -194,7 +200,7 @@ export function adaptiveAvgPool1d(
   const [n, c, w] = x.shape;
   const g = { n, c, h: 1, w, oh: 1, ow };
   const target = { shape: [n, c, ow], out: options.out };
-  return produce(op, x, target, (y) => x.backend.adaptiveAvgPool2d(y, x, g));
+  return produce(op, x, target, (y) => kernelsOf(x).adaptiveAvgPool2d(y, x, g));
 }
 
 /**
@@ -222,7 +228,7 @@ export function maxPoolBackward(
     throw new ArgumentError(op, "inputShape", inputShape, `of ${planes} planes, as dy is`);
   }
   const target = { shape: inputShape, out: options.out };
-  return produce(op, dy, target, (dx) => dy.backend.maxPool2dBackward(dx, dy, indices, planes));
+  return produce(op, dy, target, (dx) => kernelsOf(dy).maxPool2dBackward(dx, dy, indices, planes));
 }
 
 /**
@@ -283,7 +289,7 @@ export function adaptiveAvgPoolBackward(
   checkTensor(op, "dy", dy, dy, [n, c, ...dy.shape.slice(2)]);
   const g = { n, c, h, w, oh, ow };
   const target = { shape: inputShape, out: options.out };
-  return produce(op, dy, target, (dx) => dy.backend.adaptiveAvgPool2dBackward(dx, dy, g));
+  return produce(op, dy, target, (dx) => kernelsOf(dy).adaptiveAvgPool2dBackward(dx, dy, g));
 }
 
 function divisorOf(op: string, { divisorOverride }: AverageOptions): number | null {
@@ -294,7 +300,7 @@ function divisorOf(op: string, { divisorOverride }: AverageOptions): number | nu
 
 function withIndices(op: string, x: Tensor, g: Pool2dGeometry, target: Target): MaxPoolResult {
   return together(x.backend.emptyIndices(target.shape), (indices) => ({
-    output: produce(op, x, target, (y) => x.backend.maxPool2d(y, indices, x, g)),
+    output: produce(op, x, target, (y) => kernelsOf(x).maxPool2d(y, indices, x, g)),
     indices,
   }));
 }
@@ -308,6 +314,6 @@ function averageBackward(
 ): Tensor {
   const countIncludePad = options.countIncludePad ?? true, divisor = divisorOf(op, options);
   return produce(op, dy, { shape, out: options.out }, (dx) => {
-    dy.backend.avgPool2dBackward(dx, dy, g, countIncludePad, divisor);
+    kernelsOf(dy).avgPool2dBackward(dx, dy, g, countIncludePad, divisor);
   });
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { kernelsOf } from "../backend/interface.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Shape, Tensor } from "../tensor.ts";
 import { checkInteger, checkTensor } from "./checks.ts";
@@ -76,7 +77,7 @@ export function prepareConv(weight: Tensor, options: PrepareOptions = {}): Prepa
   if (shape[0] % groups !== 0) {
     throw new ArgumentError(op, "groups", groups, `a divisor of the ${shape[0]} output channels`);
   }
-  return new PreparedConv(shape, backend.packConv2d(weight, groups), { groups });
+  return new PreparedConv(shape, kernelsOf(backend).packConv2d(weight, groups), { groups });
 }
 
 /** Whether "winograd" can compute a convolution with weights of this shape, stride and dilation. */

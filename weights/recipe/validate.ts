@@ -4,6 +4,7 @@
  * @module
  */
 
+import { kernelsOf } from "../../src/backend/interface.ts";
 import type { Layer } from "../../src/layers/mod.ts";
 import { crossEntropy } from "../../src/ops/mod.ts";
 import { ranksOf } from "../../src/train/evaluate.ts";
@@ -42,7 +43,7 @@ export async function validate(
     model.backend.write(x, other.values);
     using otherLogits = model.forward(x);
     const ranks = ranksOf(await logits.read(), batch.labels);
-    model.backend.axpby(otherLogits, logits, 1, 1); // the sum ranks as the mean does
+    kernelsOf(logits).axpby(otherLogits, logits, 1, 1); // the sum ranks as the mean does
     const ranksOfBoth = ranksOf(await otherLogits.read(), batch.labels);
     loss += (await mean.read())[0] * n;
     top1 += ranks.filter((rank) => rank < 1).length;

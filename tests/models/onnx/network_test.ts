@@ -22,8 +22,8 @@ import {
   port,
 } from "../../weights/onnx/helpers.ts";
 
-const fixture = (name: string) => new URL(`../fixtures/onnx/${name}`, import.meta.url);
-const picture = (name: string) => new URL(`../fixtures/models/${name}`, import.meta.url);
+const fixture = (name: string) => new URL(`../../fixtures/onnx/${name}`, import.meta.url);
+const picture = (name: string) => new URL(`../../fixtures/models/${name}`, import.meta.url);
 
 /** The formula of make_expected.ts. */
 function formula(shape: readonly number[], factor: number): Float32Array {
