@@ -18,9 +18,9 @@
  *
  * @example A photo
  * ```ts
- * import { AlexNet, decodeImage } from "./mod.ts";
+ * import { loadModel, decodeImage } from "./mod.ts";
  *
- * using model = await AlexNet.load();
+ * using model = await loadModel();
  * const image = await decodeImage(await Deno.readFile("tests/photos/coffee.jpg"));
  * const [best] = await model.classify(image);
  * console.log(best.label); // espresso

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { AlexNet, createBackend, type WeightsInput } from "../../mod.ts";
+import { createBackend, loadModel, type WeightsInput } from "../../mod.ts";
 import type { CodecModules } from "../../src/image/mod.ts";
 import { photoHandler, type PhotoHandlerOptions } from "../../src/serve/mod.ts";
 
@@ -35,7 +35,7 @@ export function edgeHandler(
     codecs,
     async load() {
       const backend = await createBackend({ module, threads: 1 });
-      return await AlexNet.load({ backend, weights: await weights(), ...small });
+      return await loadModel({ backend, weights: await weights(), ...small });
     },
   });
 }

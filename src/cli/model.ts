@@ -1,7 +1,7 @@
 /** Which network the command runs, and where its weights come from. */
 
 import type { Backend } from "../backend/mod.ts";
-import { network, networkFor } from "../models/alexnet.ts";
+import { createModel, modelFor } from "../models/load_model.ts";
 import { bundledWeights } from "../models/bundled.ts";
 import type { Architecture } from "../models/description.ts";
 import { fill, openInput, storedPrecision } from "../models/load.ts";
@@ -34,7 +34,7 @@ export async function choose(options: Options): Promise<Chosen> {
 }
 
 function random({ model: name = "alexnet", precision = "f32" }: Options, seed: number): Chosen {
-  const model = network(name, { precision });
+  const model = createModel(name, { precision });
   return {
     model,
     name,
@@ -67,7 +67,7 @@ async function fromFile(options: Options): Promise<Chosen> {
   });
   let model: Classifier;
   try {
-    model = networkFor(file, { precision: options.precision }, wanted);
+    model = modelFor(file, { precision: options.precision }, wanted);
   } catch (error) {
     file.close();
     throw error;

@@ -7,7 +7,7 @@
 import type { CatalogueEntry } from "./catalogue.ts";
 import { FileError } from "../errors.ts";
 import { parameterShapes } from "../layers/layer.ts";
-import { network } from "../models/alexnet.ts";
+import { createModel } from "../models/load_model.ts";
 import { describe } from "../models/description.ts";
 import { checkWeights } from "../weights/check.ts";
 import { convertWeights, type StoredPrecision } from "../weights/convert.ts";
@@ -111,7 +111,7 @@ async function convert(
 ): Promise<void> {
   using file = await openWeights(await fileSource(from));
   const { architecture, classes, preprocessing, terms } = entry;
-  using model = network(architecture, { classes, preprocessing });
+  using model = createModel(architecture, { classes, preprocessing });
   checkWeights(file, parameterShapes(model), model.type);
   const metadata = {
     ...describe({ architecture, classes, preprocessing }),

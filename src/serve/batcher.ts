@@ -31,11 +31,11 @@ interface Waiting {
  * @example
  * ```ts
  * import { createBackend } from "../backend/mod.ts";
- * import { AlexNet } from "../models/mod.ts";
+ * import { loadModel } from "../models/mod.ts";
  * import { Batcher } from "./batcher.ts";
  *
  * using backend = await createBackend();
- * using model = await AlexNet.load({ backend });
+ * using model = await loadModel({ backend });
  * const batcher = new Batcher(model, { onBatch: (size) => console.log(size) }); // 3
  * const photos = [10, 120, 230].map((grey) => ({
  *   width: 80,

@@ -81,11 +81,11 @@ const defaultTopK = 5;
  * @example
  * ```ts
  * import { createBackend } from "../backend/mod.ts";
- * import { AlexNet } from "../models/mod.ts";
+ * import { loadModel } from "../models/mod.ts";
  * import { photoHandler } from "./handler.ts";
  *
  * using backend = await createBackend();
- * const handler = photoHandler({ load: () => AlexNet.load({ backend }) });
+ * const handler = photoHandler({ load: () => loadModel({ backend }) });
  * const body = await Deno.readFile("tests/photos/coffee.jpg");
  * const headers = { "content-type": "image/jpeg" };
  * const request = new Request("http://localhost/", { method: "POST", body, headers });

@@ -22,10 +22,10 @@ export interface PhotoServiceOptions extends Omit<PhotoHandlerOptions, "load"> {
  *
  * @example
  * ```ts
- * import { AlexNet } from "../models/mod.ts";
+ * import { loadModel } from "../models/mod.ts";
  * import { PhotoService } from "./service.ts";
  *
- * using model = await AlexNet.load();
+ * using model = await loadModel();
  * const service = new PhotoService(model);
  * const answer = await service.fetch(new Request("http://localhost/healthz"));
  * console.log(await answer.json()); // { status: "ok", model: "AlexNetTiny" }

@@ -9,7 +9,7 @@ import {
   type PullOptions,
   removeCached,
 } from "../../src/hub/mod.ts";
-import { AlexNet } from "../../src/models/mod.ts";
+import { loadModel } from "../../src/models/mod.ts";
 import { assert, assertEquals, assertMatch, assertRejects } from "../assert.ts";
 import { published, sha256 } from "./models.ts";
 import { type Behaviour, type FileServer, serveFile } from "./server.ts";
@@ -60,8 +60,8 @@ async function assertRight(path: string): Promise<void> {
     height: 70,
     data: Uint8Array.from({ length: 80 * 70 * 3 }, (_, i) => 128 + 100 * Math.sin(i * 0.02)),
   };
-  using right = await AlexNet.load({ backend, precision: "f32" });
-  using pulled = await AlexNet.load({ backend, weights: path });
+  using right = await loadModel({ backend, precision: "f32" });
+  using pulled = await loadModel({ backend, weights: path });
   const [expected, found] = [await right.classify(photo), await pulled.classify(photo)];
   assertEquals(found.map(({ label }) => label), expected.map(({ label }) => label));
   for (const [i, { probability }] of found.entries()) {

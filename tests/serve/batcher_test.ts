@@ -1,4 +1,4 @@
-import { AlexNet, createBackend } from "../../mod.ts";
+import { createBackend, loadModel } from "../../mod.ts";
 import { Batcher } from "../../src/serve/mod.ts";
 import { assertAlmostEquals, assertEquals, assertRejects } from "../assert.ts";
 
@@ -10,7 +10,7 @@ const photo = (seed: number) => ({
 
 Deno.test("Batcher answers each photo as the model does alone, in batches that are no larger", async () => {
   using backend = await createBackend({ threads: 1 });
-  using model = await AlexNet.load({ backend });
+  using model = await loadModel({ backend });
   const sizes: number[] = [];
   const batcher = new Batcher(model, { most: 4, onBatch: (size) => sizes.push(size) });
   const photos = Array.from({ length: 10 }, (_, i) => photo(i));
@@ -29,7 +29,7 @@ Deno.test("Batcher answers each photo as the model does alone, in batches that a
 
 Deno.test("Batcher gathers what comes while a batch computes, and takes no memory for it", async () => {
   using backend = await createBackend({ threads: 1 });
-  using model = await AlexNet.load({ backend });
+  using model = await loadModel({ backend });
   const sizes: number[] = [];
   const batcher = new Batcher(model, { onBatch: (size) => sizes.push(size) });
   const first = batcher.classify(photo(1));
@@ -45,7 +45,7 @@ Deno.test("Batcher gathers what comes while a batch computes, and takes no memor
 
 Deno.test("Batcher goes on after a batch that failed", async () => {
   using backend = await createBackend({ threads: 1 });
-  using model = await AlexNet.load({ backend, precision: "f32" });
+  using model = await loadModel({ backend, precision: "f32" });
   const batcher = new Batcher(model);
   model.train();
   await assertRejects(() => batcher.classify(photo(1)));

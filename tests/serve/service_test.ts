@@ -1,4 +1,4 @@
-import { AlexNet } from "../../mod.ts";
+import { loadModel } from "../../mod.ts";
 import { FileError } from "../../src/errors.ts";
 import { PhotoService } from "../../src/serve/mod.ts";
 import { assertEquals, assertMatch, assertStringIncludes } from "../assert.ts";
@@ -13,7 +13,7 @@ const request = (path: string, init?: RequestInit) => new Request(`http://x.test
  */
 async function serviceOf(open: (begun: number) => Promise<void>) {
   let begun = 0;
-  const model = await AlexNet.load();
+  const model = await loadModel();
   const service = new PhotoService(model, {
     residentBytes: () => 4711,
     decode: async (bytes) => {

@@ -30,7 +30,7 @@ const isolating = {
 export async function pages(t: Deno.TestContext, project: TempFolder): Promise<void> {
   const { inPage } = await examples();
   const more = `globalThis.threads = model.backend.threads;
-globalThis.refused = await AlexNet.load({ weights: "a.pth" }).catch((error) => error.message);`;
+globalThis.refused = await loadModel({ weights: "a.pth" }).catch((error) => error.message);`;
   await project.write("page.js", inPage.replace(/^input\.disabled/m, `${more}\n$&`));
   await Promise.all([makeWithVite(project), makeWithEsbuild(project)]);
   const browser = await launch();

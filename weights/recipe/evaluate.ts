@@ -13,7 +13,7 @@ import { parseStrictly } from "../../src/cli/parse.ts";
 import { Progress } from "../../src/cli/progress.ts";
 import { print } from "../../src/cli/terminal.ts";
 import { FileError } from "../../src/errors.ts";
-import { AlexNet, alexnetTinyPreprocessing, type Classifier } from "../../src/models/mod.ts";
+import { alexnetTinyPreprocessing, type Classifier, loadModel } from "../../src/models/mod.ts";
 import { type ClassResult, formatAccuracy, sums } from "./accuracy.ts";
 import { type Images, readClasses, readSheets, type SheetClass } from "./sheets.ts";
 import { runTask, writeWhole } from "./task.ts";
@@ -72,7 +72,7 @@ async function resultsOf(
   classes: readonly SheetClass[],
 ): Promise<ClassResult[]> {
   const name = path ?? "the bundled model";
-  using model = await AlexNet.load({ backend, weights: path }).catch((error) => {
+  using model = await loadModel({ backend, weights: path }).catch((error) => {
     throw isSystemError(error) ? asFileError(name, error) : error;
   });
   const known = new Set(model.classes.map(({ wnid }) => wnid));
