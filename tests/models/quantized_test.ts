@@ -2,12 +2,7 @@ import type { Backend } from "../../src/backend/mod.ts";
 import { ArgumentError, FileError, PembrokeError } from "../../src/errors.ts";
 import { decodeImage } from "../../src/image/mod.ts";
 import { Dropout, type Layer, Linear, LinearWeight, Sequential } from "../../src/layers/mod.ts";
-import {
-  AlexNet,
-  type Classifier,
-  loadWeights,
-  summarize,
-} from "../../src/models/mod.ts";
+import { AlexNet, type Classifier, loadWeights, summarize } from "../../src/models/mod.ts";
 import { arrayDataset, saveCheckpoint, SGD, Trainer } from "../../src/train/mod.ts";
 import { writeSafetensors } from "../../src/weights/mod.ts";
 import { assert, assertAllClose, assertEquals, assertRejects, assertThrows } from "../assert.ts";
