@@ -26,13 +26,21 @@ import {
 import { elements, type Shape, type Tensor } from "../tensor.ts";
 import { type ForwardOptions, Layer, type Parameter, uniformParameter } from "./layer.ts";
 
-/** Options of layers with weights, besides those of their operation. */
+/**
+ * Options of layers with weights, besides those of their operation.
+ *
+ * @internal
+ */
 export interface BiasOptions {
   /** Adds a learned bias to the output. Default true. */
   readonly bias?: boolean;
 }
 
-/** How a convolution's weights are kept. */
+/**
+ * How a convolution's weights are kept.
+ *
+ * @internal
+ */
 export interface PackingOptions {
   /**
    * Whether a layer that computes directly keeps its weights a second time, laid out for the kernel.

@@ -41,7 +41,11 @@ export type WeightsInput =
   | ReadableStream<Uint8Array>
   | ByteSource;
 
-/** How weights are loaded. */
+/**
+ * How weights are loaded.
+ *
+ * @internal
+ */
 export interface LoadOptions {
   /** What computes. Default: what `createBackend()` makes, disposed of together with the model. */
   readonly backend?: Backend;

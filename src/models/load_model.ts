@@ -21,7 +21,11 @@ import {
 } from "./load.ts";
 import { onnxNetwork } from "./onnx/network.ts";
 
-/** What every network takes; each part has a default. */
+/**
+ * What every network takes; each part has a default.
+ *
+ * @internal
+ */
 export type ModelOptions = Omit<AlexNetOptions, "channels" | "hiddenFeatures">;
 
 /** What {@linkcode loadModel} takes; each part has a default. */

@@ -17,7 +17,11 @@ import {
 } from "./conv_geometry.ts";
 import { type AlgorithmOptions, checkAlgorithm, PreparedConv } from "./prepared_conv.ts";
 
-/** What an operation may do besides: fuse a ReLU, write to a tensor that is there. */
+/**
+ * What an operation may do besides: fuse a ReLU, write to a tensor that is there.
+ *
+ * @internal
+ */
 export interface FusedOptions {
   /** Clamps the output at 0 while it is written. */
   readonly activation?: "relu";

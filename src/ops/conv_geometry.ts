@@ -9,13 +9,19 @@ import type { Conv2dGeometry } from "../backend/geometry.ts";
 import type { Shape } from "../tensor.ts";
 import { checkInteger, checkPerAxis, checkShape, LIMIT } from "./checks.ts";
 
-/** Zeros around an axis: as many on both sides, `[before, after]`, or by name as in PyTorch. */
+/**
+ * Zeros around an axis: as many on both sides, `[before, after]`, or by name as in PyTorch.
+ *
+ * @internal
+ */
 export type Padding1d = number | readonly [number] | readonly [number, number] | "same" | "valid";
 
 /**
  * Zeros around the plane: as many on all sides, `[height, width]` as in PyTorch, each side by
  * itself as `[top, left, bottom, right]`, or by name as in PyTorch ("same" keeps the size and
  * takes stride 1, "valid" is 0).
+ *
+ * @internal
  */
 export type Padding2d =
   | number

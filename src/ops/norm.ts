@@ -17,7 +17,11 @@ import {
   together,
 } from "./checks.ts";
 
-/** The constants of local response normalisation, with PyTorch's defaults. */
+/**
+ * The constants of local response normalisation, with PyTorch's defaults.
+ *
+ * @internal
+ */
 export interface LocalResponseNormOptions {
   /** Default 1e-4. */
   readonly alpha?: number;
@@ -113,7 +117,11 @@ export function localResponseNormBackward(
   });
 }
 
-/** Mean and variance of each channel over a batch, [C] each. */
+/**
+ * Mean and variance of each channel over a batch, [C] each.
+ *
+ * @internal
+ */
 export interface BatchStatistics {
   /** The mean. */
   readonly mean: Tensor;
@@ -138,7 +146,11 @@ export function batchNormStatistics(x: Tensor): BatchStatistics {
   });
 }
 
-/** What the gradient of batch normalisation takes besides dy and x. */
+/**
+ * What the gradient of batch normalisation takes besides dy and x.
+ *
+ * @internal
+ */
 export interface BatchNormBackwardOptions extends OutOptions {
   /** Factor of each channel; null for 1. */
   readonly weight?: Tensor | null;

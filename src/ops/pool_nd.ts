@@ -20,7 +20,11 @@ import {
 import { planeShape } from "./conv_geometry.ts";
 import { poolGeometry, type PoolOptions } from "./pool_geometry.ts";
 
-/** What averages are divided by. */
+/**
+ * What averages are divided by.
+ *
+ * @internal
+ */
 export interface AverageOptions {
   /** Counts padding in the divisor. Default true. */
   readonly countIncludePad?: boolean;
@@ -28,7 +32,11 @@ export interface AverageOptions {
   readonly divisorOverride?: number;
 }
 
-/** Maxima and the row-major position of each in its input plane. */
+/**
+ * Maxima and the row-major position of each in its input plane.
+ *
+ * @internal
+ */
 export interface MaxPoolResult {
   /** The maxima, [N, C, oH, oW] or [N, C, oL]. */
   readonly output: Tensor;
