@@ -11,6 +11,7 @@ import {
 } from "./args_weights.ts";
 import { oneOf } from "./choices.ts";
 import { UsageError } from "./errors.ts";
+import type { Shard } from "./inputs.ts";
 import { parseStrictly } from "./parse.ts";
 
 /** What may be asked for. */
@@ -24,6 +25,8 @@ export interface Options {
   readonly filesFrom?: string;
   /** The file of results to go on with. */
   readonly resume?: string;
+  /** The part of the inputs to classify; undefined for all. */
+  readonly shard?: Shard;
   /** The network; undefined for the one that the weights are for. */
   readonly model?: Architecture;
   /** The file of the weights; undefined for the bundled ones. */
@@ -76,6 +79,8 @@ Options:
       --resume FILE  add those lines to a file instead: images whose classes are in it are done,
                      those that failed are tried again
       --files-from F classify what the lines of a file name, too; - reads them from standard input
+      --shard N/M    classify only part N of M: the image at position i (from 0) is in part
+                     (i mod M) + 1, so that M runs over the same inputs share the work
       --host NAME    where serve listens (default 127.0.0.1; 0.0.0.0 for other machines, too)
       --port N       the same (default 8000; 0 for any that is free)
   -q, --quiet        print results and errors only
@@ -123,9 +128,10 @@ export function readArgs(args: readonly string[]): Options {
     }
     const listening = values.host !== undefined || values.port !== undefined;
     if (listening && command !== "serve") throw new UsageError("--host and --port go with serve");
-    const bulk = values["files-from"] !== undefined || values.resume !== undefined;
+    const { "files-from": filesFrom, resume, shard } = values;
+    const bulk = [filesFrom, resume, shard].some((value) => value !== undefined);
     if (bulk && command !== "classify") {
-      throw new UsageError("--files-from and --resume go with classify");
+      throw new UsageError("--files-from, --resume and --shard are only for classify");
     }
     if (values.weights === "") throw new UsageError("--weights is empty, must be a file");
   }
@@ -147,6 +153,7 @@ export function readArgs(args: readonly string[]): Options {
     inputs,
     filesFrom: values["files-from"],
     resume: values.resume,
+    shard: values.shard === undefined ? undefined : shardOf(values.shard),
     model: values.model === undefined ? undefined : oneOf("--model", values.model, architectures),
     weights: values.weights,
     seed: values.random ? seedOf(values.seed) : undefined,
@@ -179,6 +186,7 @@ function parse(args: readonly string[]) {
       "port": { type: "string" },
       "files-from": { type: "string" },
       "resume": { type: "string" },
+      "shard": { type: "string" },
       "json": { type: "boolean", default: false },
       "jsonl": { type: "boolean", default: false },
       "quiet": { type: "boolean", short: "q", default: false },
@@ -200,6 +208,15 @@ function seedOf(text: string | undefined): number {
   const seed = integer("--seed", text, 0);
   if (seed >= 2 ** 32) throw new UsageError(`--seed is "${text}", must be less than 4294967296`);
   return seed;
+}
+
+/** "3/16" is the third of sixteen parts. */
+function shardOf(text: string): Shard {
+  const [, number, count] = /^(\d+)\/(\d+)$/.exec(text)?.map(Number) ?? [];
+  if (1 <= number && number <= count && Number.isSafeInteger(count)) return { number, count };
+  throw new UsageError(
+    `--shard is ${JSON.stringify(text)}, must be N/M with N from 1 to M, such as 3/16`,
+  );
 }
 
 function portOf(text: string): number {

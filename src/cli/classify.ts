@@ -6,7 +6,7 @@ import { Decoders } from "../image/threads/pool.ts";
 import type { Precision } from "../layers/mod.ts";
 import type { Options } from "./args.ts";
 import { Device } from "./device.ts";
-import { expand, type Input, isWebUrl, listedIn } from "./inputs.ts";
+import { expand, type Input, inShard, isWebUrl, listedIn } from "./inputs.ts";
 import { choose, type Chosen } from "./model.ts";
 import { type Result, resultText, timingsText } from "./output.ts";
 import { outcomes, type Stages } from "./pipeline.ts";
@@ -25,8 +25,8 @@ export async function classify(options: Options): Promise<number> {
   using resumed = options.resume === undefined ? undefined : await Resumed.open(options.resume);
   if (resumed?.count && !quiet) note(`${options.resume}: going on after ${resumed.count}`);
   let total: number | undefined;
-  const wanted = resumed?.without(inputsOf(options)) ?? inputsOf(options);
-  const inputs = counted(wanted, (count) => total = count);
+  const requested = inputsOf(options);
+  const inputs = counted(resumed?.without(requested) ?? requested, (count) => total = count);
   const first: Input[] = [];
   // a list is a long one; its first lines need not wait for others
   let many = options.filesFrom !== undefined;
@@ -79,8 +79,13 @@ export async function classify(options: Options): Promise<number> {
   return failures > 0 ? 1 : 0;
 }
 
-/** All that is asked for, in order. */
-async function* inputsOf({ inputs, filesFrom }: Options): AsyncGenerator<Input> {
+/** The requested images in order, or this shard's part of them. */
+function inputsOf(options: Options): AsyncGenerator<Input> {
+  // before images with results are skipped: positions must not depend on them
+  return options.shard ? inShard(allInputs(options), options.shard) : allInputs(options);
+}
+
+async function* allInputs({ inputs, filesFrom }: Options): AsyncGenerator<Input> {
   for (const argument of inputs) yield* expand(argument);
   if (filesFrom !== undefined) yield* listedIn(filesFrom);
 }

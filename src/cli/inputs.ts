@@ -15,6 +15,13 @@ export interface Input {
   read(): Promise<Uint8Array<ArrayBuffer>>;
 }
 
+/** One of `count` equal parts of the inputs. */
+export interface Shard {
+  /** From 1 to `count`. */
+  readonly number: number;
+  readonly count: number;
+}
+
 /** Compressed images larger than this are not read: 256 MiB. */
 const maxBytes = 2 ** 28;
 const imageName = /\.(jpe?g|png|webp|gif|bmp)$/i;
@@ -83,6 +90,18 @@ export async function* listedIn(file: string): AsyncGenerator<Input> {
     }
   } catch (error) {
     throw asFileError(file, error);
+  }
+}
+
+/** Every `count`-th input: those at positions `number - 1`, `number - 1 + count`, and so on. */
+export async function* inShard(
+  inputs: AsyncIterable<Input>,
+  { number, count }: Shard,
+): AsyncGenerator<Input> {
+  let position = 0;
+  for await (const input of inputs) {
+    if (position === number - 1) yield input;
+    position = (position + 1) % count;
   }
 }
 

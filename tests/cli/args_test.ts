@@ -11,6 +11,7 @@ Deno.test("readArgs() has a default for everything but inputs", () => {
     inputs: ["cat.jpg"],
     filesFrom: undefined,
     resume: undefined,
+    shard: undefined,
     model: undefined,
     weights: undefined,
     seed: undefined,
@@ -78,13 +79,28 @@ Deno.test("readArgs() takes a list of inputs and a file to go on with", () => {
     complaint("--json", "--resume=o", "a.png"),
     "--json and --resume exclude each other",
   );
-  const wrongCommand = "--files-from and --resume go with classify";
+  const wrongCommand = "--files-from, --resume and --shard are only for classify";
   assertEquals(complaint("serve", "--resume=o"), wrongCommand);
   assertEquals(complaint("summary", "--files-from=-"), wrongCommand);
   assertEquals(
     complaint("--files-from=-", "-"),
     "- is an image and --files-from - a list: standard input is only one",
   );
+});
+
+Deno.test("readArgs() takes a shard for classify alone", () => {
+  assertEquals(read("a.png", "--shard", "3/16").shard, { number: 3, count: 16 });
+  assertEquals(read("a.png", "--shard=1/1").shard, { number: 1, count: 1 });
+  for (const text of ["0/4", "5/4", "1/0", "-1/4", "1.5/4", "4", "1/", "/4", "1/2/3", "a/b", ""]) {
+    assertEquals(
+      complaint("a.png", `--shard=${text}`),
+      `--shard is "${text}", must be N/M with N from 1 to M, such as 3/16`,
+    );
+  }
+  const wrongCommand = "--files-from, --resume and --shard are only for classify";
+  for (const command of ["serve", "summary"]) {
+    assertEquals(complaint(command, "--shard=1/2"), wrongCommand);
+  }
 });
 
 Deno.test("readArgs() takes what follows -- as inputs, and - as one", () => {
@@ -176,7 +192,7 @@ Deno.test("readArgs() says when an option lacks its value, or has one too many",
 
 Deno.test("the usage names every option, in lines that fit a terminal of 100 columns", () => {
   const names =
-    "model weights random seed top-k backend precision host port json jsonl quiet verbose no-color help version";
+    "model weights random seed top-k backend precision host port json jsonl files-from resume shard quiet verbose no-color help version";
   for (const name of names.split(" ")) assertStringIncludes(usage, `--${name}`);
   for (const line of usage.split("\n")) assert(line.length <= 100, line);
 });

@@ -207,6 +207,52 @@ Deno.test("--resume leaves a file alone that it has not written", async () => {
   assertEquals([code, stderr], [1, "error: no/out.jsonl: its folder does not exist\n"]);
 });
 
+Deno.test("--shard takes every image in exactly one part, whatever the source", async () => {
+  await using folder = await TempFolder.make();
+  const names = await fill(folder);
+  await folder.write("list.txt", `${names[9]}\ngone.png\nphotos/3/6*.png\n`);
+  const args = [...tiny, "photos", names[2], "photos/0/0?.png", "--files-from=list.txt"];
+  const listed = [names[9], "gone.png", ...names.slice(60)];
+  const inputs = [...names, names[2], ...names.slice(0, 10), ...listed];
+  const shards = await Promise.all(
+    [1, 2, 3].map((number) => run([...args, `--shard=${number}/3`], { cwd: folder.path })),
+  );
+  for (const [i, { code, stdout }] of shards.entries()) {
+    assertEquals(code, 1);
+    const expected = inputs.filter((_, position) => position % 3 === i);
+    assertEquals(linesOf(stdout).map(({ input }) => input), expected);
+  }
+});
+
+Deno.test("--shard and --resume work together: a second run only retries errors", async () => {
+  await using folder = await TempFolder.make();
+  const names = await fill(folder);
+  const shard = names.filter((_, i) => i % 4 === 1);
+  const args = ["-q", "-k", "1", "-m", "alexnet-tiny", "--shard=2/4", "--resume=2.jsonl", "photos"];
+  const inputs = async () =>
+    linesOf(await Deno.readTextFile(`${folder.path}/2.jsonl`)).map(({ input }) => input);
+  assertEquals((await run(args, { cwd: folder.path })).code, 1);
+  assertEquals(await inputs(), shard);
+
+  for (const name of names.filter((_, i) => i % 7 === 3)) await folder.write(name, bmp(1));
+  const { code, stdout, stderr } = await run(args, { cwd: folder.path });
+  assertEquals([code, stdout, stderr], [0, "", ""]);
+  assertEquals((await inputs()).sort(), shard);
+});
+
+Deno.test("--shard prints nothing when its part is empty, and rejects bad values", async () => {
+  const image = fixture("models/waves.png");
+  const empty = await run(["-m", "alexnet-tiny", "--shard=2/2", image]);
+  assertEquals(empty, { code: 0, stdout: "", stderr: "" });
+  assertEquals(linesOf((await run([...tiny, "--shard=1/2", image])).stdout).length, 1);
+  const { results } = JSON.parse((await run(["-q", "--json", "--shard=2/2", image])).stdout);
+  assertEquals(results, []);
+  assertEquals(
+    theError(await run([...tiny, "--shard=3/2", image]), 2),
+    '--shard is "3/2", must be N/M with N from 1 to M, such as 3/16',
+  );
+});
+
 Deno.test("a reader of many lines that goes away is no error", async () => {
   await using folder = await TempFolder.make();
   await fill(folder);
