@@ -77,7 +77,7 @@ export class Metrics {
    * @param residentBytes The process's resident memory, if known.
    */
   text(residentBytes?: number): string {
-    const total = "pembroke_requests_total", inFlight = "pembroke_requests_under_way";
+    const total = "pembroke_requests_total", inFlight = "pembroke_requests_in_flight";
     const resident = "process_resident_memory_bytes";
     return [
       ...head(total, "counter", "Responses sent, by status."),

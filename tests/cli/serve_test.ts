@@ -50,7 +50,7 @@ async function metric(server: Server, name: string): Promise<number> {
 /** Waits until this many requests are in progress. */
 async function untilInFlight(server: Server, count: number): Promise<void> {
   const signal = AbortSignal.timeout(20_000);
-  while (await metric(server, "pembroke_requests_under_way") !== count) signal.throwIfAborted();
+  while (await metric(server, "pembroke_requests_in_flight") !== count) signal.throwIfAborted();
 }
 
 Deno.test("serve classifies in batches, reports health and metrics, and rejects bad requests", async () => {

@@ -48,7 +48,7 @@ Deno.test("PhotoService reports metrics in the Prometheus format", async () => {
       'pembroke_requests_total{status="200"} 3',
       'pembroke_requests_total{status="405"} 1',
       'pembroke_requests_total{status="422"} 1',
-      "pembroke_requests_under_way 0",
+      "pembroke_requests_in_flight 0",
       "# TYPE pembroke_batch_photos histogram",
       'pembroke_batch_photos_bucket{le="2"} 0',
       'pembroke_batch_photos_bucket{le="4"} 1',
