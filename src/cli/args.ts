@@ -68,8 +68,8 @@ Commands:
   convert                convert weights to another format or precision
 
 Model options (classify, serve, summary):
-  -m, --model NAME       ${architectures.join(", ")} (default: as the weights
-                         say, or alexnet with --random)
+  -m, --model NAME       ${architectures.join(", ")} (default: as the weights say,
+                         or alexnet with --random)
       --weights FILE     weights to use, a file or a URL: .pth, safetensors or
                          ONNX (default: the model pulled last, or the bundled
                          alexnet-tiny with 200 classes)
@@ -95,8 +95,8 @@ Classify options:
                          already in it, and retry those that failed
 
 Serve options:
-      --host NAME        address to listen on (default 127.0.0.1; 0.0.0.0 for
-                         other machines, too)
+      --host NAME        address to listen on (default 127.0.0.1; 0.0.0.0 allows
+                         other machines)
       --port N           port to listen on (default 8000; 0 for any free port)
 
 ${weightsUsage}
