@@ -93,11 +93,11 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
       const photos = await Promise.all(Array.from({ length: 5 }, () => PartialRequest.to(server)));
       await untilInFlight(server, 5);
       server.process.kill(signal);
-      while (!server.printed.text.includes("stopping")) {
+      while (!server.output.text.includes("stopping")) {
         await new Promise((go) => setTimeout(go, 5));
       }
       for (const photo of photos) assertMatch(await photo.finish(), /^HTTP\/1\.1 200 .*espresso/s);
-      assertEquals((await server.process.status).code, 0, server.printed.text);
+      assertEquals((await server.process.status).code, 0, server.output.text);
     },
   });
 }
