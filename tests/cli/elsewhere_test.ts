@@ -1,7 +1,7 @@
 /** The command from another working directory, and from a URL. */
 
 import { assertEquals, assertMatch } from "../assert.ts";
-import { Served } from "../served.ts";
+import { FileServer } from "../file_server.ts";
 import { fixture, run, TempFolder, theError } from "./run.ts";
 
 /** Deno's folder of npm packages, which tests share to save downloads. */
@@ -31,8 +31,8 @@ Deno.test({
     // random ports would fill the user's cache
     await Deno.mkdir(`${folder.path}/deno`);
     await Deno.symlink(await npmCache(), `${folder.path}/deno/npm`);
-    await using served = new Served();
-    const script = `http://${served.host}/cli.ts`;
+    await using server = new FileServer();
+    const script = `http://${server.host}/cli.ts`;
     const from = { script, cwd: folder.path, env: { DENO_DIR: `${folder.path}/deno` } };
     await folder.write("package.json", "{}"); // another project, whose packages it ignores
 
@@ -55,8 +55,8 @@ Deno.test({
     await using folder = await TempFolder.make();
     await Deno.mkdir(`${folder.path}/deno`);
     await Deno.symlink(await npmCache(), `${folder.path}/deno/npm`);
-    await using served = new Served();
-    const { host } = served;
+    await using server = new FileServer();
+    const { host } = server;
     const from = { cwd: folder.path, env: { DENO_DIR: `${folder.path}/deno` } };
     const args = ["-q", "-k", "1", fixture("models/tiles.png")];
     const here = await run(args);

@@ -1,7 +1,7 @@
 /** The command on a GPU, and its fallback. */
 
 import { assertEquals, assertMatch } from "../assert.ts";
-import { Served } from "../served.ts";
+import { FileServer } from "../file_server.ts";
 import { gpuInfo, testWithAdapter } from "../webgpu.ts";
 import { cli, fixture, type Outcome, run, TempFolder, theError } from "./run.ts";
 
@@ -65,11 +65,11 @@ testWithAdapter("the command falls back to Wasm when the GPU is lost", async () 
 testWithAdapter(
   "weights are downloaded again when the GPU is lost",
   async () => {
-    await using served = new Served();
-    const weights = `http://${served.host}/weights/alexnet_tiny.safetensors`;
+    await using server = new FileServer();
+    const weights = `http://${server.host}/weights/alexnet_tiny.safetensors`;
     const { code, stdout, stderr } = await onGpu(losing(0), photo, "--weights", weights);
     assertEquals([code, stdout], [0, await predictions("--backend", "wasm")], stderr);
-    assertEquals(served.requested.length, 2);
+    assertEquals(server.requested.length, 2);
   },
 );
 
