@@ -147,8 +147,8 @@ Deno.test("--resume completes the results of a killed command", async () => {
   const good = linesOf(before).filter(({ error }) => !error);
   assertEquals(stderr.split("\n")[0], `${out}: resuming after ${good.length} results`);
   const after = await Deno.readTextFile(out);
-  const kept = before.split("\n").filter((line) => line.includes('"predictions"'));
-  assertEquals(after.split("\n").slice(0, kept.length), kept);
+  const results = before.split("\n").filter((line) => line.includes('"predictions"'));
+  assertEquals(after.split("\n").slice(0, results.length), results);
   const whole = await run([...tiny, "photos"], { cwd: folder.path });
   assertEquals(comparable(linesOf(after)).sort(), comparable(linesOf(whole.stdout)).sort());
 

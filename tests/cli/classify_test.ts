@@ -128,7 +128,7 @@ Deno.test("--jsonl prints a line for each image from any source, in order", asyn
     { port: 0, hostname: "127.0.0.1", onListen() {} },
     () => new Response(),
   );
-  const nobody = `http://127.0.0.1:${gone.addr.port}/x.png`;
+  const closedPort = `http://127.0.0.1:${gone.addr.port}/x.png`;
   await gone.shutdown();
 
   const file = pathToFileURL(`${folder.path}/ünï 猫.png`).href;
@@ -152,7 +152,7 @@ Deno.test("--jsonl prints a line for each image from any source, in order", asyn
       `${base}/breaks.png`,
       bad(`${base}/breaks.png`, "error reading a body from connection"),
     ],
-    [nobody, bad(nobody, "tcp connect error: Connection refused")],
+    [closedPort, bad(closedPort, "tcp connect error: Connection refused")],
     ["photos/a/notes.txt", bad("photos/a/notes.txt", `is ${notImage}`)],
     ["-dash.png", good("-dash.png")],
     ["-dash.png", good("-dash.png")],

@@ -35,10 +35,10 @@ async function names(folder: TempFolder, argument: string): Promise<string[]> {
 
 Deno.test("expand() finds the images in a folder and its subfolders, sorted, without hidden ones", async () => {
   await using folder = await folderWith(...photos);
-  const found = ["a/10.jpg", "a/2.JPEG", "a/deep/er/x.webp", "b.png", "c.gif", "é (1)/ß [x]+.bmp"];
-  assertEquals(await names(folder, folder.path), found);
-  assertEquals(await names(folder, `${folder.path}/`), found);
-  assertEquals(await names(folder, `${folder.path}/a`), found.slice(0, 3));
+  const images = ["a/10.jpg", "a/2.JPEG", "a/deep/er/x.webp", "b.png", "c.gif", "é (1)/ß [x]+.bmp"];
+  assertEquals(await names(folder, folder.path), images);
+  assertEquals(await names(folder, `${folder.path}/`), images);
+  assertEquals(await names(folder, `${folder.path}/a`), images.slice(0, 3));
 });
 
 Deno.test("expand() yields an error for a folder without images", async () => {
