@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { assertEquals } from "./assert.ts";
 import { type Outcome, run, TempFolder } from "./cli/run.ts";
 import { needsRegistry, testWith } from "./needs.ts";
-import { Served } from "./served.ts";
+import { FileServer } from "./file_server.ts";
 import { output } from "./tools.ts";
 
 interface Project {
@@ -149,7 +149,7 @@ function printed({ code, stdout, stderr }: Outcome): string[] {
 const registry = await needsRegistry();
 for (const project of projects) {
   testWith(registry, `the library in a project ${project.name}`, async () => {
-    await using served = new Served();
+    await using served = new FileServer();
     await using made = await Made.make(project, served.host);
     const { folder: { path } } = made;
     const expected = project.jpeg ? "espresso" : advice;

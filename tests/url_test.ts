@@ -7,7 +7,7 @@ import { type Outcome, run, shell, TempFolder } from "./cli/run.ts";
 import { assert, assertEquals } from "./assert.ts";
 import { needsRegistry, testWith } from "./needs.ts";
 import { Server } from "../bench/lib/server.ts";
-import { Served } from "./served.ts";
+import { FileServer } from "./file_server.ts";
 import { testWithAdapter } from "./webgpu.ts";
 
 /** What a program of these lines does; `HOST` in them is where the library comes from. */
@@ -70,7 +70,7 @@ const training = (options: string) => `
 
 Deno.test("the library by URL: importing asks for nothing and loads what is needed, once", async () => {
   await using folder = await TempFolder.make();
-  await using served = new Served();
+  await using served = new FileServer();
   const from = { host: served.host, folder };
 
   printed(await program('import "HOST/mod.ts";', from));
@@ -87,7 +87,7 @@ Deno.test("the library by URL: importing asks for nothing and loads what is need
 
 Deno.test("the library by URL: layers, training and threads ask for nothing", async () => {
   await using folder = await TempFolder.make();
-  await using served = new Served();
+  await using served = new FileServer();
   const from = { host: served.host, folder };
 
   const two = training("{ threads: 2 }");
@@ -97,7 +97,7 @@ Deno.test("the library by URL: layers, training and threads ask for nothing", as
 
 testWithAdapter("the library by URL: WebGPU", async () => {
   await using folder = await TempFolder.make();
-  await using served = new Served();
+  await using served = new FileServer();
   const from = { host: served.host, folder };
   const outcome = await program(training('{ device: "webgpu" }'), from);
   assertEquals(printed(outcome), "webgpu 1 true\n");
@@ -106,7 +106,7 @@ testWithAdapter("the library by URL: WebGPU", async () => {
 
 testWith(await needsRegistry(), "the command by URL serves, and can be installed", async (t) => {
   await using folder = await TempFolder.make();
-  await using served = new Served();
+  await using served = new FileServer();
   const { path } = folder, env = { DENO_DIR: `${path}/deno`, DENO_INSTALL_ROOT: `${path}/root` };
   const script = `http://${served.host}/cli.ts`, from = { cwd: path, env };
   const body = await Deno.readFile(new URL("photos/coffee.jpg", import.meta.url));

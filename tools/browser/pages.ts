@@ -9,7 +9,7 @@ import type { Browser } from "npm:playwright-core@1.56.1";
 import * as esbuild from "npm:esbuild@0.28.2";
 import { assertEquals, assertMatch } from "../../tests/assert.ts";
 import type { TempFolder } from "../../tests/cli/run.ts";
-import { Served } from "../../tests/served.ts";
+import { FileServer } from "../../tests/file_server.ts";
 import { output } from "../../tests/tools.ts";
 import { examples, threads } from "../npm/suite.ts";
 import { launch } from "./chromium.ts";
@@ -75,7 +75,7 @@ async function shows(
   bundler: string,
   headers?: typeof isolating,
 ): Promise<void> {
-  await using served = new Served(pathToFileURL(`${project.path}/${bundler}/`), headers);
+  await using served = new FileServer(pathToFileURL(`${project.path}/${bundler}/`), headers);
   await using page = await browser.newPage();
   const wrong: string[] = [];
   const own = new RegExp(`^(http://${served.host}/|blob:http://${served.host}/|data:)`);

@@ -1,4 +1,4 @@
-/** A folder behind a URL, as a web server or a CDN serves it. */
+/** Serves a folder over HTTP, as a web server or a CDN does. */
 
 const repository = new URL("../", import.meta.url);
 const types: Record<string, string> = {
@@ -8,28 +8,33 @@ const types: Record<string, string> = {
   html: "text/html",
 };
 
-/** A folder on loopback, the repository if none is named; under `/bare/` without the weights. */
-export class Served implements AsyncDisposable {
-  /** Paths that were asked for. */
+/** A file server on loopback. Paths under `/bare/` leave out the weights. */
+export class FileServer implements AsyncDisposable {
+  /** The requested paths. */
   readonly requested: string[] = [];
   readonly #server = Deno.serve(
     { port: 0, hostname: "127.0.0.1", onListen() {} },
-    ({ url }) => this.#answer(new URL(url).pathname),
+    ({ url }) => this.#respond(new URL(url).pathname),
   );
 
   readonly #folder: URL;
   readonly #headers: Record<string, string>;
 
-  /** Starts serving, with these headers besides. */
+  /**
+   * Starts the server.
+   *
+   * @param folder The folder to serve. Default: the repository.
+   * @param headers Headers to add to each response.
+   */
   constructor(folder = repository, headers: Record<string, string> = {}) {
     this.#folder = folder;
     this.#headers = headers;
   }
 
-  /** Host and port, as permissions name them. */
+  /** Host and port, as in `--allow-net`. */
   readonly host: string = `127.0.0.1:${this.#server.addr.port}`;
 
-  async #answer(path: string): Promise<Response> {
+  async #respond(path: string): Promise<Response> {
     this.requested.push(path);
     const file = path.replace("/bare/", "/");
     const missing = file !== path && file.endsWith(".safetensors");
