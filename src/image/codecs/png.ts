@@ -8,7 +8,7 @@
 import { lentChunksOf } from "../../io/download.ts";
 import { damaged } from "../formats/bytes.ts";
 import type { DecodeContext, Size } from "../formats/format.ts";
-import { chunks } from "../formats/png.ts";
+import { readChunks } from "../formats/png_chunks.ts";
 import type { RgbImage } from "../pixels.ts";
 import { release } from "../release.ts";
 import { unfilter } from "./png_filter.ts";
@@ -46,7 +46,7 @@ export async function decodePng(bytes: Uint8Array, context: DecodeContext): Prom
   const colour = bytes[25], interlaced = bytes[28] === 1;
   const parts: Uint8Array[] = [];
   let palette: Uint8Array | undefined;
-  for (const { type, start, end } of chunks(bytes, name)) {
+  for (const { type, start, end } of readChunks(bytes, name)) {
     const content = bytes.subarray(start, end);
     if (type === "IDAT") parts.push(content);
     if (type === "PLTE") palette = content;

@@ -6,7 +6,6 @@
 
 import { FileError } from "../../errors.ts";
 import type { DecodeContext } from "../formats/format.ts";
-import { png } from "../formats/png.ts";
 import { fromRgba, type RgbImage } from "../pixels.ts";
 import { decodePng } from "./png.ts";
 
@@ -61,5 +60,5 @@ async function readPixels(bitmap: ImageBitmap, context: DecodeContext): Promise<
   const saved = new Uint8Array(
     await (await canvas.convertToBlob({ type: "image/png" })).arrayBuffer(),
   );
-  return decodePng(saved, { ...context, size: png.readSize(saved, context.name) });
+  return decodePng(saved, { ...context, size: { width, height } });
 }

@@ -6,10 +6,9 @@
 
 import { crc32 } from "../../io/crc32.ts";
 import { type Orientation, readOrientation } from "../orient.ts";
-import { cutOff, damaged, hasText, text, viewOf } from "./bytes.ts";
+import { cutOff, damaged, hasText, viewOf } from "./bytes.ts";
 import type { Format } from "./format.ts";
-
-const SIGNATURE = "\x89PNG\r\n\x1a\n";
+import { readChunks, SIGNATURE } from "./png_chunks.ts";
 
 /** Bits per sample that each colour type allows. */
 const DEPTHS: Readonly<Record<number, readonly number[]>> = {
@@ -19,31 +18,6 @@ const DEPTHS: Readonly<Record<number, readonly number[]>> = {
   4: [8, 16], // grey and alpha
   6: [8, 16], // RGB and alpha
 };
-
-/** A part of the file. */
-export interface Chunk {
-  /** Four letters; a capital first means that the picture cannot be read without it. */
-  readonly type: string;
-  readonly start: number;
-  readonly end: number;
-}
-
-/** The chunks up to and with IEND; content without its checksum. */
-export function* chunks(bytes: Uint8Array, file: string): Generator<Chunk> {
-  const view = viewOf(bytes);
-  let at = SIGNATURE.length;
-  while (true) {
-    if (at + 12 > bytes.length) throw cutOff(file, "PNG");
-    const type = text(bytes, at + 4, 4), start = at + 8, end = start + view.getUint32(at);
-    if (!/^[A-Za-z]{4}$/.test(type)) {
-      throw damaged(file, "PNG", `byte ${at} starts no chunk`);
-    }
-    if (end + 4 > bytes.length) throw cutOff(file, "PNG");
-    yield { type, start, end };
-    if (type === "IEND") return;
-    at = end + 4;
-  }
-}
 
 /** The format, for the register in `mod.ts`. */
 export const png: Format = {
@@ -75,7 +49,7 @@ export const png: Format = {
     const view = viewOf(bytes);
     let orientation: Orientation | undefined;
     let data = false, palette = false;
-    for (const { type, start, end } of chunks(bytes, file)) {
+    for (const { type, start, end } of readChunks(bytes, file)) {
       // Damage to what is not needed for the picture does not matter.
       const needed = type[0] <= "Z";
       if (needed && crc32(bytes.subarray(start - 4, end)) !== view.getUint32(end)) {
