@@ -1,8 +1,8 @@
 /** `cli.ts classify`: the most probable classes of each image. */
 
 import type { Backend } from "../backend/mod.ts";
-import { decodeFor } from "../image/prepare.ts";
-import { Decoders } from "../image/threads/pool.ts";
+import { prepareImage } from "../image/prepare.ts";
+import { DecodePool } from "../image/threads/pool.ts";
 import type { Precision } from "../layers/mod.ts";
 import type { Options } from "./args.ts";
 import { Device } from "./device.ts";
@@ -39,14 +39,14 @@ export async function classify(options: Options): Promise<number> {
   using chosen = await choose(options);
   const { model } = chosen, { preprocessing } = model;
   const processors = navigator.hardwareConcurrency;
-  using decoders = many ? new Decoders(processors, preprocessing) : undefined;
+  using decoders = many ? new DecodePool(processors, preprocessing) : undefined;
   // no result beside the bar
   const apart = format === "json" || resumed !== undefined || !Deno.stdout.isTerminal();
   const progress = new Progress("classifying", !quiet && apart);
   const stages: Stages = {
     decode: (bytes, name) =>
       decoders?.decode(bytes, { name, reuse: !isWebUrl(name) }) ??
-        decodeFor(preprocessing, bytes, { name }),
+        prepareImage(bytes, preprocessing, { name }),
     // a batch that waits, and for every worker one image to decode and one to go on with
     most: many ? batchSize + 2 * processors : 1,
     // only now: an image that cannot be read must not wait for 61 million weights

@@ -1,7 +1,7 @@
 /** From inputs to what came of them: read and decoded ahead, classified in batches, in their order. */
 
 import { ThreadStartError } from "../image/threads/thread.ts";
-import type { Decoded } from "../image/prepare.ts";
+import type { PreparedImage } from "../image/prepare.ts";
 import { release } from "../image/release.ts";
 import type { Prediction } from "../models/mod.ts";
 import { ahead, batches } from "./ahead.ts";
@@ -17,7 +17,7 @@ export interface Outcome {
 
 /** What the steps are, and how many images are in each of them. */
 export interface Stages {
-  readonly decode: (bytes: Uint8Array<ArrayBuffer>, name: string) => Promise<Decoded>;
+  readonly decode: (bytes: Uint8Array<ArrayBuffer>, name: string) => Promise<PreparedImage>;
   /** Images that are read and decoded at a time, or wait to be classified. */
   readonly most: number;
   /** What classifying waits for; its failure is that of the command, not of an image. */
@@ -52,7 +52,7 @@ export async function* outcomes(
 }
 
 /** An image that waits for inference. */
-interface Ready extends Decoded {
+interface Ready extends PreparedImage {
   readonly name: string;
 }
 

@@ -2,7 +2,7 @@
 
 import { createBackend } from "../backend/mod.ts";
 import { PembrokeError } from "../errors.ts";
-import { Decoders } from "../image/threads/pool.ts";
+import { DecodePool } from "../image/threads/pool.ts";
 import { PhotoService } from "../serve/mod.ts";
 import type { Options } from "./args.ts";
 import { prepare } from "./classify.ts";
@@ -16,7 +16,7 @@ export async function serve(options: Options): Promise<number> {
   using backend = await createBackend({ device: options.backend });
   using chosen = await choose(options);
   await prepare(chosen, backend, options);
-  using decoders = new Decoders(navigator.hardwareConcurrency, chosen.model.preprocessing);
+  using decoders = new DecodePool(navigator.hardwareConcurrency, chosen.model.preprocessing);
   const service = new PhotoService(chosen.model, {
     residentBytes: () => Deno.memoryUsage().rss,
     async decode(bytes, options) {

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch } from "../assert.ts";
-import { mortal } from "../image/threads/other_worker.ts";
+import { crashingWorker } from "../image/threads/replace_worker.ts";
 import { cli, fixture, otherWorker, run, TempFolder, theError } from "./run.ts";
 
 const tiny = ["-q", "--jsonl", "-k", "1", "-m", "alexnet-tiny"];
@@ -72,12 +72,12 @@ Deno.test("an image that ends the thread that decodes it costs its own line", as
   await using folder = await TempFolder.make();
   const names = await fill(folder);
   for (const name of [names[5], names[40]]) await folder.write(name, "throw");
-  const args = [mortal.href, ...tiny, "photos"];
+  const args = [crashingWorker.href, ...tiny, "photos"];
   const { code, stdout, stderr } = await run(args, { cwd: folder.path, script: otherWorker });
   assertEquals(code, 1);
   const lines = linesOf(stdout);
   assertEquals(lines.map(({ input }) => input), names);
-  const ended = "a thread that decodes images ended: Uncaught RangeError: out of memory";
+  const ended = "the decoding thread crashed: Uncaught RangeError: out of memory";
   const errors = names.flatMap((name, i) =>
     i === 5 || i === 40 ? `${name}: ${ended}` : i % 7 === 3 ? `${name}: ${notImage}` : []
   );
@@ -94,7 +94,7 @@ Deno.test("threads that cannot start end the command with a line", async () => {
   // the runtime says something of each worker, too
   const [line, ...rest] = stderr.split("\n").filter((line) => !line.includes("(in worker"));
   assertEquals(rest, [""], stderr);
-  assertMatch(line, /^error: threads that decode images cannot start: Module not found ".+"/);
+  assertMatch(line, /^error: cannot start decoding threads: Module not found ".+"/);
 });
 
 Deno.test("--files-from takes a list from a file or from standard input, beside arguments", async () => {
