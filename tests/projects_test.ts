@@ -100,9 +100,9 @@ const program = `
   close();`;
 
 const png = ["4321", "tabby, tabby cat"];
-const advice = "coffee.jpg: the JPEG codec is not among this project's packages; run \"deno add " +
-  'npm:@jsquash/jpeg@1.6.0", or put "nodeModulesDir": "auto" into deno.json; PNG, pixels ' +
-  '(fromRgba) and a decoder of your own (the option "codecs") work without it';
+const advice = 'coffee.jpg: the JPEG codec is not installed in this project; run "deno add ' +
+  'npm:@jsquash/jpeg@1.6.0", or set "nodeModulesDir": "auto" in deno.json. PNG images, pixels ' +
+  '(fromRgba) and your own decoder (the "codecs" option) work without it';
 
 /** A project in a folder. */
 class Made implements AsyncDisposable {
@@ -156,7 +156,7 @@ for (const project of projects) {
     assertEquals(printed(await made.run()), [...png, expected]);
 
     if (!project.way) return;
-    const [, add, config] = /run "deno add (\S+)", or put (.+) into deno\.json;/.exec(advice)!;
+    const [, add, config] = /run "deno add (\S+)", or set (.+) in deno\.json\./.exec(advice)!;
     if (project.way === "config") await made.write("deno.json", `{ ${config} }`);
     else await output(Deno.execPath(), ["add", "--quiet", add], path);
     assertEquals(printed(await made.run()), [...png, "espresso"]);

@@ -127,7 +127,7 @@ for (const photo of photos) console.log((await decodeImage(photo, { codecs })).w
     const [backend, ...images] = lines.trimEnd().split("\n");
     assertMatch(backend, /pass a WebAssembly\.Module as `module`/);
     const without = (format: string) =>
-      `image: the ${format} codec cannot be loaded: pass it, compiled, in the option \`codecs\``;
+      `image: the ${format} codec cannot be loaded: pass the compiled codec in the option \`codecs\``;
     assertEquals(images, [without("JPEG"), without("WebP"), "600", "40"]);
   });
 

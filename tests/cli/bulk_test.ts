@@ -3,7 +3,7 @@ import { crashingWorker } from "../image/threads/replace_worker.ts";
 import { cli, fixture, otherWorker, run, TempFolder, theError } from "./run.ts";
 
 const tiny = ["-q", "--jsonl", "-k", "1", "-m", "alexnet-tiny"];
-const notImage = "is not an image this program reads (JPEG, PNG, WebP, GIF, BMP)";
+const notImage = "is not a supported image (JPEG, PNG, WebP, GIF, BMP)";
 
 /** A BMP of one colour, which is another for each number. */
 function bmp(number: number, side = 8): Uint8Array {

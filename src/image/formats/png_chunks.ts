@@ -5,7 +5,7 @@
  * @module
  */
 
-import { cutOff, damaged, text, viewOf } from "./bytes.ts";
+import { damaged, text, truncated, viewOf } from "./bytes.ts";
 
 /** The first eight bytes of every PNG. */
 export const SIGNATURE = "\x89PNG\r\n\x1a\n";
@@ -23,12 +23,12 @@ export function* readChunks(bytes: Uint8Array, file: string): Generator<Chunk> {
   const view = viewOf(bytes);
   let at = SIGNATURE.length;
   while (true) {
-    if (at + 12 > bytes.length) throw cutOff(file, "PNG");
+    if (at + 12 > bytes.length) throw truncated(file, "PNG");
     const type = text(bytes, at + 4, 4), start = at + 8, end = start + view.getUint32(at);
     if (!/^[A-Za-z]{4}$/.test(type)) {
-      throw damaged(file, "PNG", `byte ${at} starts no chunk`);
+      throw damaged(file, "PNG", `there is no chunk at byte ${at}`);
     }
-    if (end + 4 > bytes.length) throw cutOff(file, "PNG");
+    if (end + 4 > bytes.length) throw truncated(file, "PNG");
     yield { type, start, end };
     if (type === "IEND") return;
     at = end + 4;
