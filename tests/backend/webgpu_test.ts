@@ -7,12 +7,12 @@ import * as ops from "../../src/ops/mod.ts";
 import { arrayDataset, evaluate, SGD, Trainer } from "../../src/train/mod.ts";
 import { assert, assertAllClose, assertEquals, assertRejects, assertThrows } from "../assert.ts";
 import {
-  adaptersSay,
   gpuInfo,
-  replacing,
-  testWhetherWebGpuRuns,
+  overrideAdapterInfo,
+  reportSkippedWebGpuTests,
   testWithAdapter,
   withGpuFiles,
+  withReplaced,
 } from "../webgpu.ts";
 import { Draw, largest, upload } from "./harness.ts";
 
@@ -52,7 +52,7 @@ async function pass(net: Sequential): Promise<Float32Array> {
   return await y.read();
 }
 
-testWhetherWebGpuRuns();
+reportSkippedWebGpuTests();
 
 testWithAdapter("the second forward pass makes nothing anew, and submits once", async () => {
   using backend = await WebGpuBackend.create({ software: true });
@@ -221,7 +221,7 @@ testWithAdapter(
   "createBackend() takes no adapter that computes on the processor",
   () =>
     withGpuFiles(async () => {
-      using _info = adaptersSay({ isFallbackAdapter: true });
+      using _info = overrideAdapterInfo({ isFallbackAdapter: true });
       const reasons: PembrokeError[] = [];
       using backend = await createBackend({ onFallback: (reason) => reasons.push(reason) });
       assertEquals(backend.device, "wasm");
@@ -234,7 +234,7 @@ testWithAdapter(
 
 testWithAdapter("createBackend() takes a GPU, and says which", () =>
   withGpuFiles(async () => {
-    using _info = adaptersSay(gpuInfo);
+    using _info = overrideAdapterInfo(gpuInfo);
     using backend = await createBackend();
     assertEquals([backend.device, backend.name], ["webgpu", "webgpu (a GPU)"]);
     // the tiles that suit it
@@ -248,7 +248,7 @@ const gpu = navigator.gpu && Object.getPrototypeOf(navigator.gpu) as GPU;
 
 testWithAdapter("createBackend() goes on without an adapter", () =>
   withGpuFiles(async () => {
-    await replacing(gpu, "requestAdapter", () => Promise.resolve(null), async () => {
+    await withReplaced(gpu, "requestAdapter", () => Promise.resolve(null), async () => {
       const reasons: PembrokeError[] = [];
       using backend = await createBackend({ onFallback: (reason) => reasons.push(reason) });
       assertEquals(backend.device, "wasm");
@@ -259,7 +259,7 @@ testWithAdapter("createBackend() goes on without an adapter", () =>
   }));
 
 testWithAdapter("an adapter that gives no device is an error of one line", async () => {
-  await replacing(
+  await withReplaced(
     GPUAdapter.prototype,
     "requestDevice",
     () => Promise.reject(new TypeError("too many\ndevices")),

@@ -1,7 +1,7 @@
 /** The command from somewhere else: another working directory, another machine. */
 
 import { assertEquals, assertMatch } from "../assert.ts";
-import { Served } from "../served.ts";
+import { StaticServer } from "../static_server.ts";
 import { fixture, run, TempFolder, theError } from "./run.ts";
 
 /** Where Deno keeps npm packages: the one thing of its cache worth sharing. */
@@ -31,7 +31,7 @@ Deno.test({
     // a port of its own every time would pile up in the user's cache
     await Deno.mkdir(`${folder.path}/deno`);
     await Deno.symlink(await npmCache(), `${folder.path}/deno/npm`);
-    await using served = new Served();
+    await using served = new StaticServer();
     const script = `http://${served.host}/cli.ts`;
     const from = { script, cwd: folder.path, env: { DENO_DIR: `${folder.path}/deno` } };
     await folder.write("package.json", "{}"); // somebody's project, whose packages it does without
@@ -55,7 +55,7 @@ Deno.test({
     await using folder = await TempFolder.make();
     await Deno.mkdir(`${folder.path}/deno`);
     await Deno.symlink(await npmCache(), `${folder.path}/deno/npm`);
-    await using served = new Served();
+    await using served = new StaticServer();
     const { host } = served;
     const from = { cwd: folder.path, env: { DENO_DIR: `${folder.path}/deno` } };
     const args = ["-q", "-k", "1", fixture("models/tiles.png")];

@@ -1,7 +1,7 @@
 /** The command on a GPU, and what it does when that fails. */
 
 import { assertEquals, assertMatch } from "../assert.ts";
-import { Served } from "../served.ts";
+import { StaticServer } from "../static_server.ts";
 import { gpuInfo, testWithAdapter } from "../webgpu.ts";
 import { cli, fixture, type Outcome, run, TempFolder, theError } from "./run.ts";
 
@@ -65,7 +65,7 @@ testWithAdapter("the command goes on with Wasm when the GPU is lost", async () =
 testWithAdapter(
   "weights that came over the network come once more when the GPU is lost",
   async () => {
-    await using served = new Served();
+    await using served = new StaticServer();
     const weights = `http://${served.host}/weights/alexnet_tiny.safetensors`;
     const { code, stdout, stderr } = await onGpu(losing(0), photo, "--weights", weights);
     assertEquals([code, stdout], [0, await predictions("--backend", "wasm")], stderr);

@@ -4,7 +4,7 @@ import { decodeImage } from "../../src/image/mod.ts";
 import { assert, assertAlmostEquals, assertEquals } from "../assert.ts";
 import { TempFolder } from "../cli/run.ts";
 import { needsNode, testWith } from "../needs.ts";
-import { tool } from "../tools.ts";
+import { runTool } from "../tools.ts";
 import { Server } from "../../bench/lib/server.ts";
 import { noisyAlexNet } from "./alexnet.ts";
 import { coffee, jpegType, suite } from "./suite.ts";
@@ -29,11 +29,11 @@ Deno.test.afterAll(async () => {
 
 /** Makes the bundles, once. */
 let made: Promise<unknown> | undefined;
-const bundles = () => made ??= tool("edge", folder.path);
+const bundles = () => made ??= runTool("edge", folder.path);
 
 /** Where Cloudflare's runtime lies. */
 let found: Promise<string> | undefined;
-const workerd = () => found ??= tool("workerd");
+const workerd = () => found ??= runTool("workerd");
 
 async function serve(config: string, env: Record<string, string> = {}): Promise<Server> {
   await bundles();
