@@ -5,7 +5,7 @@ import { createBackend, loadModel } from "../mod.ts";
 import { assert, assertAlmostEquals, assertEquals, assertMatch } from "../tests/assert.ts";
 import { TempFolder } from "../tests/cli/run.ts";
 import { needsChromium, needsNode, testWith } from "../tests/needs.ts";
-import { output, tool } from "../tests/tools.ts";
+import { runProgram, runTool } from "../tests/tools.ts";
 import { executable } from "./browser/chromium.ts";
 import { pages } from "./browser/pages.ts";
 import { install, installed } from "./npm/suite.ts";
@@ -56,7 +56,7 @@ Deno.test.afterAll(async () => {
 
 /** What the tool prints, which runs once for all tests. */
 let made: Promise<string> | undefined;
-const dist = () => made ??= tool("dist", path);
+const dist = () => made ??= runTool("dist", path);
 
 /** Installs the npm package, once. */
 let packed: Promise<void> | undefined;
@@ -102,13 +102,13 @@ testWith(node, "what deno task dist makes runs in Node and Deno", async (t) => {
 
   await t.step("the library runs in Node, on threads", async () => {
     const file = await folder.write("a.mjs", program({ options: "{ threads: 2 }", read: inNode }));
-    agrees(await output("node", [file], path), 2);
+    agrees(await runProgram("node", [file], path), 2);
   });
 
   await t.step("the one without kernels takes a module, in Node", async () => {
     const options = '{ module: new WebAssembly.Module(await read("simd.wasm")) }';
     const text = program({ bundle: "pembroke.module.js", options, read: inNode });
-    agrees(await output("node", [await folder.write("b.mjs", text)], path), 1);
+    agrees(await runProgram("node", [await folder.write("b.mjs", text)], path), 1);
   });
 
   await t.step("the one without kernels and codecs says what it needs, and takes it", async () => {
@@ -123,11 +123,11 @@ for (const photo of photos) {
 const compiled = async (name) => new WebAssembly.Module(await read(name + ".wasm"));
 const codecs = { jpeg: await compiled("jpeg"), webp: await compiled("webp") };
 for (const photo of photos) console.log((await decodeImage(photo, { codecs })).width);`;
-    const lines = await output("node", [await folder.write("c.mjs", text)], path);
+    const lines = await runProgram("node", [await folder.write("c.mjs", text)], path);
     const [backend, ...images] = lines.trimEnd().split("\n");
     assertMatch(backend, /pass a WebAssembly\.Module as `module`/);
     const without = (format: string) =>
-      `image: the ${format} codec cannot be loaded: pass it, compiled, in the option \`codecs\``;
+      `image: the ${format} codec cannot be loaded: pass the compiled codec in the option \`codecs\``;
     assertEquals(images, [without("JPEG"), without("WebP"), "600", "40"]);
   });
 
@@ -139,7 +139,7 @@ const model = await loadModel();
 const [best] = await model.classify(await decodeImage(await read(${coffee})));
 console.log(best.label, (await decodeImage(await read(${webp}))).width);`;
     const file = await folder.write("f.mjs", text);
-    assertEquals(await output("node", [file], path), "espresso 40\n");
+    assertEquals(await runProgram("node", [file], path), "espresso 40\n");
   });
 
   await t.step("in Node it reads files as in Deno, and says what is wrong with them", async () => {
@@ -186,12 +186,12 @@ await said(source.read(0, new Uint8Array(1)));`;
       "",
     ].join("\n");
     for (const args of [[file], [file, "before"]]) {
-      assertEquals(await output("node", args, path), expected);
+      assertEquals(await runProgram("node", args, path), expected);
     }
   });
 
   const deno = (file: string, ...flags: string[]) =>
-    output(Deno.execPath(), ["run", "--quiet", "--no-prompt", ...flags, file], path);
+    runProgram(Deno.execPath(), ["run", "--quiet", "--no-prompt", ...flags, file], path);
 
   await t.step(
     "the library runs in Deno, on threads, without permission for anything",

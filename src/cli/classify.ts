@@ -1,8 +1,8 @@
 /** `cli.ts classify`: prints the most probable classes of each image. */
 
 import type { Backend } from "../backend/mod.ts";
-import { decodeFor } from "../image/prepare.ts";
-import { Decoders } from "../image/threads/pool.ts";
+import { prepareImage } from "../image/prepare.ts";
+import { DecodePool } from "../image/threads/pool.ts";
 import type { Precision } from "../layers/mod.ts";
 import type { Options } from "./args.ts";
 import { Device } from "./device.ts";
@@ -47,14 +47,14 @@ export async function classify(options: Options): Promise<number> {
   using selected = await selectModel(options);
   const { model } = selected, { preprocessing } = model;
   const processors = navigator.hardwareConcurrency;
-  using decoders = bulk ? new Decoders(processors, preprocessing) : undefined;
+  using decoders = bulk ? new DecodePool(processors, preprocessing) : undefined;
   // no bar where results go to the same terminal
   const showsBar = format === "json" || resultFile !== undefined || !Deno.stdout.isTerminal();
   const progress = new Progress("classifying", !quiet && showsBar);
   const stages: Stages = {
     decode: (bytes, name) =>
       decoders?.decode(bytes, { name, reuse: !isWebUrl(name) }) ??
-        decodeFor(preprocessing, bytes, { name }),
+        prepareImage(bytes, preprocessing, { name }),
     // one batch, and two images for each worker: one to decode, and the next
     readAhead: bulk ? batchSize + 2 * processors : 1,
     // not earlier: an unreadable image must not wait for 61 million weights

@@ -1,7 +1,7 @@
 /** Reads and decodes images ahead, and classifies them in batches, in their order. */
 
 import { ThreadStartError } from "../image/threads/thread.ts";
-import type { Decoded } from "../image/prepare.ts";
+import type { PreparedImage } from "../image/prepare.ts";
 import { release } from "../image/release.ts";
 import type { Prediction } from "../models/mod.ts";
 import { batches, mapConcurrently } from "./async_iterators.ts";
@@ -17,7 +17,7 @@ export interface Outcome {
 
 /** The stages of the pipeline, and their sizes. */
 export interface Stages {
-  readonly decode: (bytes: Uint8Array<ArrayBuffer>, name: string) => Promise<Decoded>;
+  readonly decode: (bytes: Uint8Array<ArrayBuffer>, name: string) => Promise<PreparedImage>;
   /** Maximum number of images that are being decoded, or wait for inference. */
   readonly readAhead: number;
   /** Called before inference. If it fails, the command fails, not the image. */
@@ -52,7 +52,7 @@ export async function* outcomes(
 }
 
 /** A decoded image with its name. */
-interface DecodedInput extends Decoded {
+interface DecodedInput extends PreparedImage {
   readonly name: string;
 }
 

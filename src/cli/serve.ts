@@ -2,7 +2,7 @@
 
 import { createBackend } from "../backend/mod.ts";
 import { PembrokeError } from "../errors.ts";
-import { Decoders } from "../image/threads/pool.ts";
+import { DecodePool } from "../image/threads/pool.ts";
 import { PhotoService } from "../serve/mod.ts";
 import type { Options } from "./args.ts";
 import { loadWeights } from "./classify.ts";
@@ -16,7 +16,7 @@ export async function serve(options: Options): Promise<number> {
   using backend = await createBackend({ device: options.backend });
   using selected = await selectModel(options);
   await loadWeights(selected, backend, options);
-  using decoders = new Decoders(navigator.hardwareConcurrency, selected.model.preprocessing);
+  using decoders = new DecodePool(navigator.hardwareConcurrency, selected.model.preprocessing);
   const service = new PhotoService(selected.model, {
     residentBytes: () => Deno.memoryUsage().rss,
     async decode(bytes, options) {

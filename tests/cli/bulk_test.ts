@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertMatch } from "../assert.ts";
-import { mortal } from "../image/threads/other_worker.ts";
+import { crashingWorker } from "../image/threads/replace_worker.ts";
 import { cli, fixture, otherWorker, run, TempFolder, theError } from "./run.ts";
 
 const tiny = ["-q", "--jsonl", "-k", "1", "-m", "alexnet-tiny"];
-const notImage = "is not an image this program reads (JPEG, PNG, WebP, GIF, BMP)";
+const notImage = "is not a supported image (JPEG, PNG, WebP, GIF, BMP)";
 
 /** A BMP of one colour, different for each number. */
 function bmp(number: number, side = 8): Uint8Array {
@@ -72,12 +72,12 @@ Deno.test("an image that crashes its decoding thread fails alone", async () => {
   await using folder = await TempFolder.make();
   const names = await fill(folder);
   for (const name of [names[5], names[40]]) await folder.write(name, "throw");
-  const args = [mortal.href, ...tiny, "photos"];
+  const args = [crashingWorker.href, ...tiny, "photos"];
   const { code, stdout, stderr } = await run(args, { cwd: folder.path, script: otherWorker });
   assertEquals(code, 1);
   const lines = linesOf(stdout);
   assertEquals(lines.map(({ input }) => input), names);
-  const ended = "a thread that decodes images ended: Uncaught RangeError: out of memory";
+  const ended = "the decoding thread crashed: Uncaught RangeError: out of memory";
   const errors = names.flatMap((name, i) =>
     i === 5 || i === 40 ? `${name}: ${ended}` : i % 7 === 3 ? `${name}: ${notImage}` : []
   );
@@ -94,7 +94,7 @@ Deno.test("decoding threads that cannot start end the command with one error", a
   // the runtime prints its own message for each worker
   const [line, ...rest] = stderr.split("\n").filter((line) => !line.includes("(in worker"));
   assertEquals(rest, [""], stderr);
-  assertMatch(line, /^error: threads that decode images cannot start: Module not found ".+"/);
+  assertMatch(line, /^error: cannot start decoding threads: Module not found ".+"/);
 });
 
 Deno.test("--files-from adds inputs from a file or standard input to the arguments", async () => {

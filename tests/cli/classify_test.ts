@@ -134,7 +134,7 @@ Deno.test("--jsonl prints a line for each image from any source, in order", asyn
   const file = pathToFileURL(`${folder.path}/ünï 猫.png`).href;
   const good = (...inputs: string[]) => inputs.map((input) => ({ input }));
   const bad = (input: string, reason: string) => [{ input, error: `${input}: ${reason}` }];
-  const notImage = "not an image this program reads (JPEG, PNG, WebP, GIF, BMP)";
+  const notImage = "not a supported image (JPEG, PNG, WebP, GIF, BMP)";
   const expected: [argument: string, results: { input: string; error?: string }[]][] = [
     ["photos", good("photos/a/z.PNG", "photos/b.png")],
     ["empty", bad("empty", "no images in this folder (JPEG, PNG, WebP, GIF, BMP)")],

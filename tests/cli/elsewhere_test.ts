@@ -1,7 +1,7 @@
 /** The command from another working directory, and from a URL. */
 
 import { assertEquals, assertMatch } from "../assert.ts";
-import { FileServer } from "../file_server.ts";
+import { StaticServer } from "../static_server.ts";
 import { fixture, run, TempFolder, theError } from "./run.ts";
 
 /** Deno's folder of npm packages, which tests share to save downloads. */
@@ -31,7 +31,7 @@ Deno.test({
     // random ports would fill the user's cache
     await Deno.mkdir(`${folder.path}/deno`);
     await Deno.symlink(await npmCache(), `${folder.path}/deno/npm`);
-    await using server = new FileServer();
+    await using server = new StaticServer();
     const script = `http://${server.host}/cli.ts`;
     const from = { script, cwd: folder.path, env: { DENO_DIR: `${folder.path}/deno` } };
     await folder.write("package.json", "{}"); // another project, whose packages it ignores
@@ -55,7 +55,7 @@ Deno.test({
     await using folder = await TempFolder.make();
     await Deno.mkdir(`${folder.path}/deno`);
     await Deno.symlink(await npmCache(), `${folder.path}/deno/npm`);
-    await using server = new FileServer();
+    await using server = new StaticServer();
     const { host } = server;
     const from = { cwd: folder.path, env: { DENO_DIR: `${folder.path}/deno` } };
     const args = ["-q", "-k", "1", fixture("models/tiles.png")];

@@ -29,10 +29,10 @@ Deno.test("each bad image gets one error line, and the others are classified", a
   // root can read everything
   assertEquals(inputs, windows || root ? [...good, "album/09 locked.png"] : good);
   const expected = [
-    "album/01 text.jpg: is not an image",
+    "album/01 text.jpg: is not a supported image",
     "album/02 half.jpg: the JPEG",
     "album/03 half.png: the PNG",
-    "album/04 huge.png: is 30000×30000 pixels, 900 megapixels, more than the 64 allowed",
+    "album/04 huge.png: is 30000×30000 pixels (900 megapixels), larger than the limit of 64 megapixels",
     "album/05 empty.png: is empty",
     "album/08 two\\x0alines.png: is empty",
     ...(windows || root ? [] : ["album/09 locked.png: not readable (file permissions)"]),

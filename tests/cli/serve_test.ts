@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch } from "../assert.ts";
 import { hugePng } from "../image/fixtures.ts";
-import { mortal } from "../image/threads/other_worker.ts";
+import { crashingWorker } from "../image/threads/replace_worker.ts";
 import { Server } from "../../bench/lib/server.ts";
 import { cli, otherWorker, run, theError } from "./run.ts";
 
@@ -118,7 +118,7 @@ Deno.test("serve accepts 128 photos at once and answers 503 to more", async () =
 });
 
 Deno.test("serve continues when photos crash decoding threads", async () => {
-  await using server = await start([otherWorker, mortal.href]);
+  await using server = await start([otherWorker, crashingWorker.href]);
   for (let round = 0; round < 2; round++) {
     const bodies = Array.from({ length: 12 }, (_, i) => i % 4 === 1 ? "throw" : coffee);
     const answers = await Promise.all(bodies.map((body) => server.fetch("/", { ...post, body })));
@@ -128,7 +128,7 @@ Deno.test("serve continues when photos crash decoding threads", async () => {
         [answer.status, predictions?.[0].label],
         i % 4 === 1 ? [500, undefined] : [200, "espresso"],
       );
-      if (error) assertMatch(error, /^a thread that decodes images ended: .*out of memory$/);
+      if (error) assertMatch(error, /^the decoding thread crashed: .*out of memory$/);
     }
   }
 });

@@ -1,7 +1,7 @@
 /** The command on a GPU, and its fallback. */
 
 import { assertEquals, assertMatch } from "../assert.ts";
-import { FileServer } from "../file_server.ts";
+import { StaticServer } from "../static_server.ts";
 import { gpuInfo, testWithAdapter } from "../webgpu.ts";
 import { cli, fixture, type Outcome, run, TempFolder, theError } from "./run.ts";
 
@@ -65,7 +65,7 @@ testWithAdapter("the command falls back to Wasm when the GPU is lost", async () 
 testWithAdapter(
   "weights are downloaded again when the GPU is lost",
   async () => {
-    await using server = new FileServer();
+    await using server = new StaticServer();
     const weights = `http://${server.host}/weights/alexnet_tiny.safetensors`;
     const { code, stdout, stderr } = await onGpu(losing(0), photo, "--weights", weights);
     assertEquals([code, stdout], [0, await predictions("--backend", "wasm")], stderr);

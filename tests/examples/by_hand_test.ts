@@ -3,7 +3,7 @@ import { ArgumentError } from "../../src/errors.ts";
 import { conv1dMatrix } from "../../src/ops/mod.ts";
 import { assert, assertAllClose, assertEquals, assertThrows } from "../assert.ts";
 
-Deno.test("by_hand.ts: the kernels and the matrices agree", async () => {
+Deno.test("by_hand.ts computes the same with kernels and with matrices", async () => {
   const lines: string[] = [];
   const r = await byHand((line) => lines.push(line));
   assertEquals([...r.y], times(r.W, r.x));
@@ -17,7 +17,7 @@ Deno.test("by_hand.ts: the kernels and the matrices agree", async () => {
   assert(lines.length > 30);
 });
 
-Deno.test("by_hand.ts runs as a script, without permissions", async () => {
+Deno.test("by_hand.ts runs as a script, without any permission", async () => {
   const script = new URL("../../examples/by_hand.ts", import.meta.url).href;
   const command = new Deno.Command(Deno.execPath(), { args: ["run", script] });
   const { code, stdout } = await command.output();
@@ -27,7 +27,7 @@ Deno.test("by_hand.ts runs as a script, without permissions", async () => {
   assertEquals(code, 0);
 });
 
-Deno.test("conv1dMatrix() is the band matrix: its first row begins with the middle weight", () => {
+Deno.test("conv1dMatrix() returns a band matrix whose first row starts with the middle weight", () => {
   assertEquals(conv1dMatrix([1, 2, 3], 4), [
     [2, 3, 0, 0],
     [1, 2, 3, 0],

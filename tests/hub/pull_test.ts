@@ -12,7 +12,7 @@ import {
 import { loadModel } from "../../src/models/mod.ts";
 import { assert, assertEquals, assertMatch, assertRejects } from "../assert.ts";
 import { published, sha256 } from "./models.ts";
-import { type Behaviour, type FileServer, serveFile } from "./server.ts";
+import { type Behaviour, serveFile, type StaticServer } from "./server.ts";
 
 const { bytes, entry } = await published();
 const hurried = { backoffMs: 5, retries: 3 };
@@ -22,7 +22,7 @@ async function withServer(
   behaviours: Behaviour | readonly Behaviour[],
   body: (context: {
     readonly folder: string;
-    readonly server: FileServer;
+    readonly server: StaticServer;
     readonly retries: string[];
     pull(options?: PullOptions, changes?: Parameters<typeof entry>[1]): ReturnType<typeof pull>;
   }) => Promise<void>,

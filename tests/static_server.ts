@@ -1,4 +1,4 @@
-/** Serves a folder over HTTP, as a web server or a CDN does. */
+/** Serves a folder over HTTP, like a web server or a CDN. */
 
 const repository = new URL("../", import.meta.url);
 const types: Record<string, string> = {
@@ -8,9 +8,9 @@ const types: Record<string, string> = {
   html: "text/html",
 };
 
-/** A file server on loopback. Paths under `/bare/` leave out the weights. */
-export class FileServer implements AsyncDisposable {
-  /** The requested paths. */
+/** Serves a folder on localhost, by default the repository. Under `/bare/` the weights are missing. */
+export class StaticServer implements AsyncDisposable {
+  /** The paths of all requests so far. */
   readonly requested: string[] = [];
   readonly #server = Deno.serve(
     { port: 0, hostname: "127.0.0.1", onListen() {} },
@@ -20,18 +20,13 @@ export class FileServer implements AsyncDisposable {
   readonly #folder: URL;
   readonly #headers: Record<string, string>;
 
-  /**
-   * Starts the server.
-   *
-   * @param folder The folder to serve. Default: the repository.
-   * @param headers Headers to add to each response.
-   */
+  /** Starts the server. The headers are added to every response. */
   constructor(folder = repository, headers: Record<string, string> = {}) {
     this.#folder = folder;
     this.#headers = headers;
   }
 
-  /** Host and port, as in `--allow-net`. */
+  /** Host and port, in the form that permissions use. */
   readonly host: string = `127.0.0.1:${this.#server.addr.port}`;
 
   async #respond(path: string): Promise<Response> {
