@@ -17,7 +17,7 @@ import {
   varint,
 } from "./helpers.ts";
 
-const fixture = (name: string) => new URL(`../fixtures/onnx/${name}`, import.meta.url);
+const fixture = (name: string) => new URL(`../../fixtures/onnx/${name}`, import.meta.url);
 
 /** Asserts that a file is refused in these words. */
 async function refused(file: Uint8Array, reason: string): Promise<void> {
