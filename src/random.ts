@@ -15,14 +15,14 @@ const M = 397;
  *
  * @example
  * ```ts
- * import { Generator } from "./random.ts";
+ * import { RandomGenerator } from "./random.ts";
  *
  * const values = new Float32Array(2);
- * new Generator(0).uniform(values, 0, 1);
+ * new RandomGenerator(0).uniform(values, 0, 1);
  * console.log(values); // 0.49625659, 0.76822180, as torch.rand(2) after torch.manual_seed(0)
  * ```
  */
-export class Generator {
+export class RandomGenerator {
   readonly #state = new Uint32Array(N);
   #next = N;
 
@@ -32,7 +32,9 @@ export class Generator {
    * @param seed An integer of which 32 bits count.
    */
   constructor(readonly seed: number) {
-    if (!Number.isInteger(seed)) throw new ArgumentError("Generator", "seed", seed, "an integer");
+    if (!Number.isInteger(seed)) {
+      throw new ArgumentError("RandomGenerator", "seed", seed, "an integer");
+    }
     const state = this.#state;
     state[0] = seed;
     for (let i = 1; i < N; i++) {
@@ -67,7 +69,7 @@ export class Generator {
     return Uint32Array.of(...this.#state, this.#next);
   }
 
-  /** Goes on from a state that {@linkcode Generator.getState} gave. */
+  /** Goes on from a state that {@linkcode RandomGenerator.getState} gave. */
   setState(state: Uint32Array): void {
     if (state.length !== N + 1 || state[N] > N) {
       throw new ArgumentError("setState", "state", `of ${state.length} words`, `of ${N + 1} words`);
