@@ -5,14 +5,9 @@
  */
 
 import { FileError } from "../errors.ts";
+import type { ByteSink } from "../io/byte_sink.ts";
 import { elements } from "../tensor.ts";
-import {
-  type ByteSink,
-  FileWriter,
-  floatsOnly,
-  type Part,
-  type TensorOutline,
-} from "./io/file_writer.ts";
+import { FileWriter, floatsOnly, type Part, type TensorOutline } from "./io/file_writer.ts";
 import { layOutOnnx } from "./onnx/writer.ts";
 import { layOutPth } from "./pth/writer.ts";
 import { quantize, scaleName } from "./quantized.ts";

@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { ByteSink } from "../../io/byte_sink.ts";
 import { crc32 } from "../../io/crc32.ts";
 import { ArgumentError } from "../../errors.ts";
 import { elements } from "../../tensor.ts";
@@ -49,12 +50,6 @@ export interface Checksum {
 
 /** A part of a file that is laid out; lengths are in bytes. */
 export type Part = Uint8Array<ArrayBuffer> | Elements | Checksum;
-
-/** A file that is written anywhere. */
-export interface ByteSink {
-  /** Writes all of the bytes from `offset` on; they are only valid during the call. */
-  write(offset: number, bytes: Uint8Array): void;
-}
 
 /** A whole number below 2⁵³ in so many bytes. */
 export function littleEndian(value: number, width: 2 | 4 | 8): Uint8Array<ArrayBuffer> {
