@@ -224,7 +224,7 @@ Deno.test("AlexNet.load() and loadWeights() refuse what weights cannot come from
     assertEquals(error.message, `AlexNet.load: weights is ${shown}, ${takes}`);
     error = await assertRejects(() => loadWeights(model, backend, weights), ArgumentError);
     assertEquals(error.message, `loadWeights: weights is ${shown}, ${takes}`);
-    assertEquals([error.op, error.parameter, error.got], ["loadWeights", "weights", value]);
+    assertEquals([error.op, error.parameter, error.value], ["loadWeights", "weights", value]);
   }
   await assertRejects(
     () => loadWeights(model, backend, undefined as unknown as WeightsInput),
