@@ -1,7 +1,7 @@
 /** From what stands on the command line to bytes of images. */
 
 import { fileURLToPath } from "node:url";
-import { chunksOf, collect, download, tooLarge } from "../io/download.ts";
+import { collect, download, readChunks, tooLarge } from "../io/download.ts";
 import { FileError } from "../errors.ts";
 import { asFileError, isPermissionError } from "./errors.ts";
 import { filesBelow, filesMatching, type Found, isPattern } from "./files.ts";
@@ -39,7 +39,7 @@ export async function* expand(argument: string): AsyncGenerator<Input> {
   if (argument === "-") {
     return yield {
       name: "-",
-      read: () => collect("-", chunksOf(Deno.stdin.readable), maxBytes),
+      read: () => collect("-", readChunks(Deno.stdin.readable), maxBytes),
     };
   }
   if (isWebUrl(argument)) {
@@ -101,7 +101,7 @@ function fileInput({ path, error }: Found): Input {
         const { size, isFile } = await Deno.stat(path);
         if (size > maxBytes) throw tooLarge(path, maxBytes);
         if (isFile) return await Deno.readFile(path);
-        return await collect(path, chunksOf((await Deno.open(path)).readable), maxBytes);
+        return await collect(path, readChunks((await Deno.open(path)).readable), maxBytes);
       } catch (error) {
         throw asFileError(path, error);
       }

@@ -83,7 +83,7 @@ Deno.test("pull says in one line what a server has instead, and no model is ther
   );
   assertMatch(
     await say("--url", silent.url, ...hash, ...once),
-    /^http:.+: no answer for 2 s; 0\.0 MB have arrived, run it again to go on$/,
+    /^http:.+: no data received for 2 s; 0\.0 MB have arrived, run it again to go on$/,
   );
   const narrow = await Deno.readFile(fixture("models/narrow_alexnet.pth"));
   await using small = await serveFile(narrow);

@@ -8,11 +8,11 @@ Deno.test("Lock is one's until it is given back, and its file goes with it", asy
   try {
     await Deno.writeTextFile(path, "left by one that was killed");
     for (let i = 0; i < 2; i++) {
-      using lock = await Lock.take(path);
-      assertEquals([lock === undefined, await Lock.take(path)], [false, undefined]);
+      using lock = await Lock.tryAcquire(path);
+      assertEquals([lock === undefined, await Lock.tryAcquire(path)], [false, undefined]);
     }
     assertEquals(await Array.fromAsync(Deno.readDir(folder)), []);
-    using _ = await Lock.take(path);
+    using _ = await Lock.tryAcquire(path);
     await Deno.remove(path); // somebody tidies up
   } finally {
     await Deno.remove(folder, { recursive: true });
@@ -24,7 +24,7 @@ Deno.test("Lock lets no two in while its file is deleted and made again", async 
   let inside = 0, most = 0, times = 0;
   const competitor = async () => {
     while (times < 300) {
-      using lock = await Lock.take(path);
+      using lock = await Lock.tryAcquire(path);
       if (!lock) continue;
       times++;
       most = Math.max(most, ++inside);

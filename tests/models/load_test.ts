@@ -2,7 +2,7 @@
 
 import { runInNewContext } from "node:vm";
 import { type Backend, createBackend } from "../../src/backend/mod.ts";
-import { chunksOf, HttpError } from "../../src/io/download.ts";
+import { HttpError, readChunks } from "../../src/io/download.ts";
 import { ArgumentError, FileError, PembrokeError } from "../../src/errors.ts";
 import { bundledWeights } from "../../src/models/bundled.ts";
 import { describe } from "../../src/models/description.ts";
@@ -161,7 +161,8 @@ Deno.test("AlexNet.load() says what is wrong with a response", async () => {
   assert(error instanceof HttpError && error.status === 404);
   assert(missing.bodyUsed, "the body was left");
 
-  const again = "weights: the body of the answer was read before: pass a fresh one, or a clone()";
+  const again =
+    "weights: the response body has already been read: pass a new response, or a clone()";
   const used = new Response(bytes);
   await used.bytes();
   await refused(used, again);
@@ -272,7 +273,7 @@ Deno.test("AlexNet.load() makes a backend of the model's own, which goes with th
   await assertRejects(() => loadWeights(model, backend, new Uint8Array(100)), FileError);
   const place = bundledWeights();
   const cut = (await Deno.readFile(place)).slice(0, 3_000_000);
-  const damaged = streamSource(chunksOf(new Blob([cut]).stream()), "cut", undefined);
+  const damaged = streamSource(readChunks(new Blob([cut]).stream()), "cut", undefined);
   await assertRejects(async () => loadWeights(model, backend, await damaged), FileError);
   await loadWeights(model, backend, place);
   assertEquals((await model.classify(photo)).length, 5);

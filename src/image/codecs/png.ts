@@ -5,7 +5,7 @@
  * @module
  */
 
-import { lentChunksOf } from "../../io/download.ts";
+import { readChunks } from "../../io/download.ts";
 import { damaged } from "../formats/bytes.ts";
 import type { DecodeContext, Size } from "../formats/format.ts";
 import { chunks } from "../formats/png.ts";
@@ -100,7 +100,7 @@ async function inflate(
   const out = new Uint8Array(length);
   let filled = 0;
   const { readable, writable } = new DecompressionStream("deflate");
-  const chunks = lentChunksOf(readable);
+  const chunks = readChunks(readable, { reuseBuffer: true });
   void feed(parts, writable.getWriter()).catch(() => {}); // whoever reads is told
   while (filled < length) {
     const chunk = await chunks.next().catch(() => {
