@@ -47,8 +47,8 @@ export class ArgumentError extends PembrokeError {
 }
 
 /**
- * A file, or bytes from elsewhere, that cannot be used: it is missing, damaged, malicious or made for
- * another model.
+ * A file, or bytes from elsewhere, that cannot be used: it is missing, damaged, malicious or made
+ * for another model.
  *
  * @example
  * ```ts
@@ -91,8 +91,8 @@ export class TooLargeError extends FileError {
 
 /**
  * A GPU that was lost or failed to run an operation. The next call on the backend throws it, at the
- * latest the one that reads a result. The backend and its tensors can no longer be used: create a new
- * backend with `device: "wasm"`, load the weights again, and repeat whatever was not read yet.
+ * latest the one that reads a result. The backend and its tensors can no longer be used: create a
+ * new backend with `device: "wasm"`, load the weights again, and repeat whatever was not read yet.
  *
  * @example
  * ```ts

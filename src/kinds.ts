@@ -1,6 +1,6 @@
 /**
- * Type checks by class name. `instanceof` fails for objects from another realm, which Jest and Node's
- * `vm` create.
+ * Type checks by class name. `instanceof` fails for objects from another realm, which Jest and
+ * Node's `vm` create.
  *
  * @module
  */

@@ -10,8 +10,8 @@ const N = 624;
 const M = 397;
 
 /**
- * The Mersenne Twister MT19937 (Matsumoto & Nishimura 1998), used as in PyTorch's CPU generator: with
- * the same seed, `uniform()` returns the numbers of `torch.Tensor.uniform_()`, bit for bit.
+ * The Mersenne Twister MT19937 (Matsumoto & Nishimura 1998), used as in PyTorch's CPU generator:
+ * with the same seed, `uniform()` returns the numbers of `torch.Tensor.uniform_()`, bit for bit.
  *
  * @example
  * ```ts

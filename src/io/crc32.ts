@@ -15,7 +15,9 @@ for (let i = 256; i < tables.length; i++) {
   tables[i] = tables[tables[i - 256] & 0xff] ^ tables[i - 256] >>> 8;
 }
 
-/** The unsigned CRC-32 of bytes, continuing from the `previous` checksum of all bytes before them. */
+/**
+ * The unsigned CRC-32 of bytes, continuing from the `previous` checksum of all bytes before them.
+ */
 export function crc32(bytes: Uint8Array, previous = 0): number {
   let crc = ~previous, i = 0;
   for (const whole = bytes.length - 3; i < whole; i += 4) {

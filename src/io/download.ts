@@ -52,8 +52,8 @@ export interface ReadOptions {
   /** Cancels the stream; `next()` then rejects with the signal's reason. */
   readonly signal?: AbortSignal;
   /**
-   * Reads every chunk into the same memory where the stream supports it, so that none is left to the
-   * garbage collector. Each chunk is valid only until the next one is requested.
+   * Reads every chunk into the same memory where the stream supports it, so that none is left to
+   * the garbage collector. Each chunk is valid only until the next one is requested.
    */
   readonly reuseBuffer?: boolean;
 }
@@ -165,8 +165,8 @@ export async function request(
 }
 
 /**
- * The body of a response that the caller has requested, or undefined if it has none. The body must be
- * read to the end or cancelled. Chunks share memory, as with `reuseBuffer`.
+ * The body of a response that the caller has requested, or undefined if it has none. The body must
+ * be read to the end or cancelled. Chunks share memory, as with `reuseBuffer`.
  *
  * @param name The file name in errors.
  * @throws {HttpError} When the response has an error status.

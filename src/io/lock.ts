@@ -8,8 +8,8 @@ import { wait } from "./wait.ts";
 
 /**
  * A lock that one process holds until it is disposed. The operating system releases it when the
- * process ends, even when it is killed, so a leftover lock file blocks nobody. Disposing deletes the
- * file.
+ * process ends, even when it is killed, so a leftover lock file blocks nobody. Disposing deletes
+ * the file.
  */
 export class Lock implements Disposable {
   readonly #path: string;
