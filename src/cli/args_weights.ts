@@ -1,6 +1,6 @@
 /** The command line of the commands that fetch, list, convert and delete weights. */
 
-import { type StoredPrecision, storedPrecisions, type WrittenFormat } from "../weights/convert.ts";
+import { type OutputFormat, type StoredPrecision, storedPrecisions } from "../weights/convert.ts";
 import { oneOf } from "./choices.ts";
 import { UsageError } from "./errors.ts";
 import { isWebUrl } from "./inputs.ts";
@@ -40,7 +40,7 @@ export interface ConvertArgs {
   readonly from: string;
   readonly to: string;
   /** That of `to`, by its name. */
-  readonly format: WrittenFormat;
+  readonly format: OutputFormat;
   readonly precision: StoredPrecision;
   readonly quiet: boolean;
 }
@@ -150,7 +150,7 @@ export function readWeightsArgs(
 }
 
 /** The format to write, by the end of the file's name. */
-function formatOf(file: string): WrittenFormat {
+function formatOf(file: string): OutputFormat {
   const [, ending] = /\.(safetensors|pth|pt|onnx)$/i.exec(file) ?? [];
   switch (ending?.toLowerCase()) {
     case "safetensors":

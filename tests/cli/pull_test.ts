@@ -79,7 +79,7 @@ Deno.test("pull says in one line what a server has instead, and no model is ther
   assertEquals(await say("--url", other.url), `${other.url}: has 21 bytes, 244408911 are expected`);
   assertMatch(
     await say("--url", other.url, ...hash),
-    /^.+\.part: is text, not weights \(it begins with “<!doctype html>Log in”\)$/,
+    /^.+\.part: is text, not weights \(it starts with “<!doctype html>Log in”\)$/,
   );
   assertMatch(
     await say("--url", silent.url, ...hash, ...once),
@@ -89,7 +89,7 @@ Deno.test("pull says in one line what a server has instead, and no model is ther
   await using small = await serveFile(narrow);
   assertMatch(
     await say("--url", small.url, "--sha256", sha256(narrow)),
-    /features\.0\.weight is \[4, 3, 11, 11\], AlexNet takes \[64, 3, 11, 11\]/,
+    /features\.0\.weight is \[4, 3, 11, 11\], AlexNet expects \[64, 3, 11, 11\]/,
   );
   assert(!(await names(folder.path)).some((name) => name.endsWith(".safetensors")));
 

@@ -74,7 +74,7 @@ testOnEveryBackend("AlexNet.load() refuses options that a file contradicts", asy
   await assertRejects(
     () => AlexNet.load({ backend, weights: bytes, classes: classes.slice(1) }),
     FileError,
-    "classifier.4.weight is [3, 512], AlexNetTiny takes [2, 512]",
+    "classifier.4.weight is [3, 512], AlexNetTiny expects [2, 512]",
   );
   const large = await file(backend, 80);
   large.model.dispose();
@@ -115,7 +115,7 @@ Deno.test("AlexNet.load() fetches weights from a URL", async () => {
   };
   await refused("/b.safetensors", "the server answered 404 Not Found");
   await refused("/page", "is text, not weights");
-  await refused("/half.safetensors", "ends inside of features.8.weight: truncated");
+  await refused("/half.safetensors", "ends inside features.8.weight: truncated");
   await server.shutdown();
   await refused("/a.safetensors", "tcp connect error: Connection refused");
 });
@@ -172,14 +172,14 @@ Deno.test("AlexNet.load() says what is wrong with a response", async () => {
   await refused(new Response(null), "weights: is empty");
   await refused(
     new Response("<!doctype html>"),
-    "weights: is text, not weights (it begins with “<!doctype html>”)",
+    "weights: is text, not weights (it starts with “<!doctype html>”)",
   );
 
   // the header says how many bytes are to come: more than that are never believed
   const headers = { "content-length": "1000" };
   await refused(
     new Response(bytes, { headers }),
-    "weights: ends inside of its header: truncated or damaged",
+    "weights: ends inside its header: truncated or damaged",
   );
   const broken = new ReadableStream({ start: (c) => c.error(new TypeError("reset")) });
   await refused(new Response(broken), "weights: reset");
