@@ -39,7 +39,7 @@ export {
   PembrokeError,
   TooLargeError,
 } from "./src/errors.ts";
-export { Generator } from "./src/random.ts";
+export { RandomGenerator } from "./src/random.ts";
 
 // Operations
 export {

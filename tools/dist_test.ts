@@ -180,9 +180,9 @@ await said(source.read(0, new Uint8Array(1)));`;
       "fileSource: path is 42, must be a path or a file URL",
       "10",
       "done",
-      "ten: became shorter while it was being read",
-      "ten: ends after 10 bytes, where 11 are needed: truncated or damaged",
-      "ten: was closed while it was being read",
+      "ten: became shorter while being read",
+      "ten: ends after 10 bytes, but 11 are needed: truncated or damaged",
+      "ten: was closed while being read",
       "",
     ].join("\n");
     for (const args of [[file], [file, "before"]]) {

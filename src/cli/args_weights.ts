@@ -1,6 +1,6 @@
 /** Parses the arguments of pull, models, rm and convert. */
 
-import { type StoredPrecision, storedPrecisions, type WrittenFormat } from "../weights/convert.ts";
+import { type OutputFormat, type StoredPrecision, storedPrecisions } from "../weights/convert.ts";
 import { oneOf } from "./choices.ts";
 import { UsageError } from "./errors.ts";
 import { isWebUrl } from "./inputs.ts";
@@ -40,7 +40,7 @@ export interface ConvertArgs {
   readonly from: string;
   readonly to: string;
   /** The format of `to`, by its extension. */
-  readonly format: WrittenFormat;
+  readonly format: OutputFormat;
   readonly precision: StoredPrecision;
   readonly quiet: boolean;
 }
@@ -148,7 +148,7 @@ export function readWeightsArgs(
 }
 
 /** The format to write, by the file's extension. */
-function formatOf(file: string): WrittenFormat {
+function formatOf(file: string): OutputFormat {
   const [, extension] = /\.(safetensors|pth|pt|onnx)$/i.exec(file) ?? [];
   switch (extension?.toLowerCase()) {
     case "safetensors":

@@ -1,6 +1,7 @@
 /** `cli.ts convert`: converts weights to another format or precision. */
 
 import { FileError } from "../errors.ts";
+import type { ByteSink } from "../io/byte_sink.ts";
 import { writeFile } from "../io/write_file.ts";
 import { parameterShapes } from "../layers/layer.ts";
 import { describe } from "../models/description.ts";
@@ -8,7 +9,6 @@ import { openInput } from "../models/load.ts";
 import { AlexNet } from "../models/mod.ts";
 import { checkWeights } from "../weights/check.ts";
 import { convertWeights } from "../weights/convert.ts";
-import type { ByteSink } from "../weights/io/file_writer.ts";
 import type { WeightsFile } from "../weights/mod.ts";
 import type { ConvertArgs } from "./args_weights.ts";
 import { asFileError, asWriteError, isSystemError } from "./errors.ts";

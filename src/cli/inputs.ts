@@ -1,7 +1,7 @@
 /** Finds and reads the images that the command line names. */
 
 import { fileURLToPath } from "node:url";
-import { chunksOf, collect, download, tooLarge } from "../io/download.ts";
+import { collect, download, readChunks, tooLarge } from "../io/download.ts";
 import { FileError } from "../errors.ts";
 import { asFileError, isPermissionError } from "./errors.ts";
 import { type FileEntry, filesIn, filesMatching, isPattern } from "./files.ts";
@@ -45,7 +45,7 @@ export async function* expand(argument: string): AsyncGenerator<Input> {
   if (argument === "-") {
     return yield {
       name: "-",
-      read: () => collect("-", chunksOf(Deno.stdin.readable), maxBytes),
+      read: () => collect("-", readChunks(Deno.stdin.readable), maxBytes),
     };
   }
   if (isWebUrl(argument)) {
@@ -119,7 +119,7 @@ function fileInput({ path, error }: FileEntry): Input {
         const { size, isFile } = await Deno.stat(path);
         if (size > maxBytes) throw tooLarge(path, maxBytes);
         if (isFile) return await Deno.readFile(path);
-        return await collect(path, chunksOf((await Deno.open(path)).readable), maxBytes);
+        return await collect(path, readChunks((await Deno.open(path)).readable), maxBytes);
       } catch (error) {
         throw asFileError(path, error);
       }

@@ -43,7 +43,7 @@ export class ResultFile implements Disposable {
         if (error instanceof Deno.errors.NotFound) return pathOf(name);
         throw error;
       });
-      lock = await Lock.take(`${path}.lock`);
+      lock = await Lock.tryAcquire(`${path}.lock`);
       if (!lock) throw new FileError(name, inUse);
       const done = await removeErrors(name, path);
       const file = await Deno.open(path, { append: true, create: true });

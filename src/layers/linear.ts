@@ -5,7 +5,7 @@
  */
 
 import { ArgumentError } from "../errors.ts";
-import type { Generator } from "../random.ts";
+import type { RandomGenerator } from "../random.ts";
 import { checkInteger } from "../ops/checks.ts";
 import { biasBackward } from "../ops/conv_backward.ts";
 import { linear, linearBackwardInput, linearBackwardWeight } from "../ops/linear.ts";
@@ -67,7 +67,7 @@ export class Linear extends Layer {
   }
 
   /** See {@linkcode Layer.train}; refused for weights in fewer bits. */
-  override train(generator?: Generator): this {
+  override train(generator?: RandomGenerator): this {
     this.#weight.checkTrainable();
     return super.train(generator);
   }

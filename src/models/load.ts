@@ -5,7 +5,7 @@
  */
 
 import { type Backend, createBackend } from "../backend/mod.ts";
-import { bodyOf, contentLength, lentChunksOf, request } from "../io/download.ts";
+import { contentLength, readChunks, request, responseChunks } from "../io/download.ts";
 import { ArgumentError, FileError } from "../errors.ts";
 import { asBytes, isBlob, kindOf } from "../kinds.ts";
 import { type Layer, parameterShapes } from "../layers/layer.ts";
@@ -178,7 +178,7 @@ async function sourceOf(
   if (kind === "ReadableStream") {
     const stream = weights as ReadableStream<Uint8Array>;
     if (stream.locked) throw new FileError("weights", "the stream is being read by somebody else");
-    return await streamSource(lentChunksOf(stream, signal));
+    return await streamSource(readChunks(stream, { signal, reuseBuffer: true }));
   }
   if (isSource(weights)) return weights;
   const takes =
@@ -196,7 +196,7 @@ async function sourceAt(place: string, signal?: AbortSignal): Promise<ByteSource
 
 async function sourceOfResponse(response: Response, signal?: AbortSignal): Promise<ByteSource> {
   const name = response.url || "weights";
-  const body = await bodyOf(name, response, signal);
+  const body = await responseChunks(name, response, signal);
   return body ? await streamSource(body, name, contentLength(response)) : bytesSource(none, name);
 }
 

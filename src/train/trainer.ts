@@ -8,7 +8,7 @@ import { PembrokeError } from "../errors.ts";
 import type { Layer } from "../layers/layer.ts";
 import { checkInteger } from "../ops/checks.ts";
 import { crossEntropy } from "../ops/loss.ts";
-import { Generator } from "../random.ts";
+import { RandomGenerator } from "../random.ts";
 import { clipGradNorm } from "./clip.ts";
 import { type Batch, type Dataset, readBatch, shuffled } from "./dataset.ts";
 import { ranksOf } from "./evaluate.ts";
@@ -97,7 +97,7 @@ export class Trainer {
   /** Where the run stands. */
   state: TrainerState = { epoch: 0, batch: 0, seen: 0, loss: 0, right: 0 };
   /** What augmentation and dropout draw from. */
-  readonly generator: Generator;
+  readonly generator: RandomGenerator;
   readonly #batches: number;
   #order: { readonly epoch: number; readonly indices: Uint32Array } | undefined;
   #started = performance.now();
@@ -117,7 +117,7 @@ export class Trainer {
     checkInteger("Trainer", "batchSize", options.batchSize, 1);
     checkInteger("Trainer", "epochs", options.epochs, 0);
     checkInteger("Trainer", "the length of the dataset", dataset.length, 1);
-    this.generator = new Generator(options.seed ?? 0);
+    this.generator = new RandomGenerator(options.seed ?? 0);
     this.#batches = Math.ceil(dataset.length / options.batchSize);
   }
 
@@ -189,7 +189,7 @@ export class Trainer {
   #indices(): Uint32Array {
     const { epoch, batch } = this.state, { batchSize, seed = 0 } = this.options;
     if (this.#order?.epoch !== epoch) {
-      const generator = new Generator(Math.imul(seed, 0x9e3779b1) + epoch + 1);
+      const generator = new RandomGenerator(Math.imul(seed, 0x9e3779b1) + epoch + 1);
       this.#order = { epoch, indices: shuffled(this.dataset.length, generator) };
     }
     return this.#order.indices.subarray(batch * batchSize, (batch + 1) * batchSize);

@@ -85,17 +85,17 @@ Deno.test("pull reports a wrong file in one error, and caches nothing", async ()
   );
   assertMatch(
     await errorOf("--url", other.url, ...hash),
-    /^.+\.part: is text, not weights \(it begins with “<!doctype html>Log in”\)$/,
+    /^.+\.part: is text, not weights \(it starts with “<!doctype html>Log in”\)$/,
   );
   assertMatch(
     await errorOf("--url", silent.url, ...hash, ...once),
-    /^http:.+: no answer for 2 s; 0\.0 MB have arrived, run it again to go on$/,
+    /^http:.+: no data received for 2 s; 0\.0 MB have arrived, run it again to go on$/,
   );
   const narrow = await Deno.readFile(fixture("models/narrow_alexnet.pth"));
   await using small = await serveFile(narrow);
   assertMatch(
     await errorOf("--url", small.url, "--sha256", sha256(narrow)),
-    /features\.0\.weight is \[4, 3, 11, 11\], AlexNet takes \[64, 3, 11, 11\]/,
+    /features\.0\.weight is \[4, 3, 11, 11\], AlexNet expects \[64, 3, 11, 11\]/,
   );
   assert(!(await names(folder.path)).some((name) => name.endsWith(".safetensors")));
 

@@ -41,10 +41,10 @@ Deno.test("invalid weights give one error with the file and the reason", async (
   assertMatch(await say("text.pth", "These are not the weights."), /^is text, not weights/);
   assertMatch(await say("cut.pth", pth.subarray(0, pth.length - 1000)), /truncated|damaged/);
   assertMatch(await say("cut legacy.pth", legacy.subarray(0, 20_000)), /truncated|damaged/);
-  assertEquals(await errorOf(waves), "is neither a PyTorch .pth file nor safetensors nor ONNX");
+  assertEquals(await errorOf(waves), "is not a PyTorch .pth, safetensors or ONNX file");
   assertMatch(
     await say("outside.safetensors", safetensors({ a: entry(0, 400) }, 40)),
-    /ends inside of a: truncated or damaged/,
+    /ends inside a: truncated or damaged/,
   );
   assertMatch(
     await say("overlap.safetensors", safetensors({ a: entry(0, 8), b: entry(4, 12) }, 12)),
@@ -70,7 +70,7 @@ Deno.test({
 Deno.test("weights of another network give an error with the tensor and both shapes", async () => {
   assertEquals(
     await errorOf(fixture("models/narrow_alexnet.pth")),
-    "features.0.weight is [4, 3, 11, 11], AlexNet takes [64, 3, 11, 11] (and 15 more)",
+    "features.0.weight is [4, 3, 11, 11], AlexNet expects [64, 3, 11, 11] (and 15 more)",
   );
   assertMatch(await errorOf(fixture("weights/model.pth")), /not weights for AlexNet$/);
 });

@@ -179,9 +179,9 @@ Deno.test("pull() gives up on a server that falls silent, in one line", () =>
     const error = await assertRejects(() => pull({ retries: 1, stallMs: 1500 }), FileError);
     assertEquals(
       error.message,
-      `${server.url}: no answer for 1.5 s; 0.0 MB have arrived, run it again to go on`,
+      `${server.url}: no data received for 1.5 s; 0.0 MB have arrived, run it again to go on`,
     );
-    assertEquals(retries[0], "no answer for 1.5 s");
+    assertEquals(retries[0], "no data received for 1.5 s");
   }));
 
 Deno.test("pull() says who is not there", async () => {

@@ -2,7 +2,7 @@
 
 import { runInNewContext } from "node:vm";
 import { type Backend, createBackend } from "../../src/backend/mod.ts";
-import { chunksOf, HttpError } from "../../src/io/download.ts";
+import { HttpError, readChunks } from "../../src/io/download.ts";
 import { ArgumentError, FileError, PembrokeError } from "../../src/errors.ts";
 import { bundledWeights } from "../../src/models/bundled.ts";
 import { describe } from "../../src/models/description.ts";
@@ -77,7 +77,7 @@ testOnEveryBackend("loadModel() refuses options that a file contradicts", async 
   await assertRejects(
     () => loadModel({ backend, weights: bytes, classes: classes.slice(1) }),
     FileError,
-    "classifier.4.weight is [3, 512], AlexNetTiny takes [2, 512]",
+    "classifier.4.weight is [3, 512], AlexNetTiny expects [2, 512]",
   );
   const large = await file(backend, 80);
   large.model.dispose();
@@ -133,7 +133,7 @@ Deno.test("loadModel() fetches weights from a URL", async () => {
   };
   await refused("/b.safetensors", "the server answered 404 Not Found");
   await refused("/page", "is text, not weights");
-  await refused("/half.safetensors", "ends inside of features.8.weight: truncated");
+  await refused("/half.safetensors", "ends inside features.8.weight: truncated");
   await server.shutdown();
   await refused("/a.safetensors", "tcp connect error: Connection refused");
 });
@@ -179,7 +179,8 @@ Deno.test("loadModel() says what is wrong with a response", async () => {
   assert(error instanceof HttpError && error.status === 404);
   assert(missing.bodyUsed, "the body was left");
 
-  const again = "weights: the body of the answer was read before: pass a fresh one, or a clone()";
+  const again =
+    "weights: the response body has already been read: pass a new response, or a clone()";
   const used = new Response(bytes);
   await used.bytes();
   await refused(used, again);
@@ -189,14 +190,14 @@ Deno.test("loadModel() says what is wrong with a response", async () => {
   await refused(new Response(null), "weights: is empty");
   await refused(
     new Response("<!doctype html>"),
-    "weights: is text, not weights (it begins with “<!doctype html>”)",
+    "weights: is text, not weights (it starts with “<!doctype html>”)",
   );
 
   // the header says how many bytes are to come: more than that are never believed
   const headers = { "content-length": "1000" };
   await refused(
     new Response(bytes, { headers }),
-    "weights: ends inside of its header: truncated or damaged",
+    "weights: ends inside its header: truncated or damaged",
   );
   const broken = new ReadableStream({ start: (c) => c.error(new TypeError("reset")) });
   await refused(new Response(broken), "weights: reset");
@@ -242,7 +243,7 @@ Deno.test("loadModel() and loadWeights() refuse what weights cannot come from", 
     assertEquals(error.message, `loadModel: weights is ${shown}, ${takes}`);
     error = await assertRejects(() => loadWeights(model, backend, weights), ArgumentError);
     assertEquals(error.message, `loadWeights: weights is ${shown}, ${takes}`);
-    assertEquals([error.op, error.parameter, error.got], ["loadWeights", "weights", value]);
+    assertEquals([error.op, error.parameter, error.value], ["loadWeights", "weights", value]);
   }
   await assertRejects(
     () => loadWeights(model, backend, undefined as unknown as WeightsInput),
@@ -290,7 +291,7 @@ Deno.test("loadModel() makes a backend of the model's own, which goes with the m
   await assertRejects(() => loadWeights(model, backend, new Uint8Array(100)), FileError);
   const place = bundledWeights();
   const cut = (await Deno.readFile(place)).slice(0, 3_000_000);
-  const damaged = streamSource(chunksOf(new Blob([cut]).stream()), "cut", undefined);
+  const damaged = streamSource(readChunks(new Blob([cut]).stream()), "cut", undefined);
   await assertRejects(async () => loadWeights(model, backend, await damaged), FileError);
   await loadWeights(model, backend, place);
   assertEquals((await model.classify(photo)).length, 5);
