@@ -1,7 +1,7 @@
 /** What to type when Deno was started without a permission that is needed. */
 
 import { fileURLToPath } from "node:url";
-import { catalogued } from "../hub/catalogue.ts";
+import { findCatalogueEntry } from "../hub/catalogue.ts";
 import type { Options } from "./args.ts";
 import type { WeightsArgs } from "./args_weights.ts";
 import { isWebUrl } from "./inputs.ts";
@@ -45,7 +45,7 @@ function needs(asked: Asked, script: string): { flags: Set<string>; hosts: Set<s
     case "rm":
       ["--allow-env", "--allow-read", "--allow-write"].forEach((flag) => flags.add(flag));
       if (asked.command === "pull") {
-        hosts.add(new URL(asked.url ?? catalogued(asked.name)?.url ?? script).host);
+        hosts.add(new URL(asked.url ?? findCatalogueEntry(asked.name)?.url ?? script).host);
       }
       break;
     case "models":

@@ -1,6 +1,6 @@
 /** `cli.ts pull`: published weights, downloaded into the cache. */
 
-import { catalogue, catalogued } from "../hub/catalogue.ts";
+import { catalogue, findCatalogueEntry } from "../hub/catalogue.ts";
 import { pull } from "../hub/pull.ts";
 import type { PullArgs } from "./args_weights.ts";
 import { cacheOf } from "./cache.ts";
@@ -11,7 +11,7 @@ import { note, print, warn } from "./terminal.ts";
 
 export async function pullModel(args: PullArgs): Promise<number> {
   const { name, quiet, url, precision } = args;
-  const entry = catalogued(name);
+  const entry = findCatalogueEntry(name);
   if (!entry) {
     const names = catalogue.map(({ name }) => name).join(", ");
     throw new UsageError(`nothing is known of ${JSON.stringify(name)}; pull takes ${names}`);
