@@ -22,7 +22,7 @@ export interface FetchFileOptions {
   readonly signal?: AbortSignal;
   /** Milliseconds without a byte before an attempt times out. Default 30 000. */
   readonly stallMs?: number;
-  /** The number of retries in a row that may fail before the download does. Default 4. */
+  /** The number of retries without progress before the download fails. Default 4. */
   readonly retries?: number;
   /** Milliseconds before the first retry; the wait doubles with each further one. Default 500. */
   readonly backoffMs?: number;

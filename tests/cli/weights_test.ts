@@ -82,7 +82,7 @@ Deno.test("weights that name os.system or eval are refused, and nothing runs", a
     // whatever these start would lack a permission, or write a second line
     const flags = ["--no-prompt", "--allow-read"];
     const line = theError(await run(args, { flags, cwd: folder.path }), 1);
-    assertMatch(line, /the pickle names .*(system|eval).*; refused, nothing was executed$/);
+    assertMatch(line, /the pickle uses .*(system|eval).*: rejected, nothing was executed$/);
   }
   assertEquals(await Array.fromAsync(Deno.readDir(folder.path)), []);
 });

@@ -156,9 +156,9 @@ Deno.test({
       await grow("15m");
       assertMatch(await message(), line); // during the conversion
       await grow("40m");
-      const asked = server.ranges.length;
+      const requests = server.ranges.length;
       assertEquals((await pull(entry(server.url), folder)).cached, false);
-      assertEquals(server.ranges.length, asked); // the download was complete
+      assertEquals(server.ranges.length, requests); // the download was complete
       assertMatch(server.ranges[1]!, /^bytes=[1-9]\d*-$/);
     }),
 });

@@ -145,7 +145,7 @@ export class TorchHost implements PickleHost {
     if (kind === "module") {
       throw new FileError(
         this.file,
-        "holds a whole pickled model, not only weights: save model.state_dict() instead; " +
+        "contains a whole pickled model, not only weights: save model.state_dict() instead; " +
           "nothing was executed",
       );
     }
