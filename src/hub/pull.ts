@@ -104,7 +104,6 @@ async function removeLeftovers(path: string, download: string, lockFile: string)
 }
 
 /** Converts a downloaded file to safetensors with a description of the model. */
-
 async function convert(
   entry: CatalogueEntry,
   url: string,
