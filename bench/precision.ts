@@ -12,7 +12,7 @@ import type { RgbImage } from "../src/image/pixels.ts";
 import { writeFile } from "../src/io/write_file.ts";
 import { bundledWeights } from "../src/models/bundled.ts";
 import { describe } from "../src/models/description.ts";
-import { AlexNet, type Classifier } from "../src/models/mod.ts";
+import { AlexNet, type Classifier, loadModel } from "../src/models/mod.ts";
 import { openInput } from "../src/models/load.ts";
 import { RandomGenerator } from "../src/random.ts";
 import { convertWeights, type StoredPrecision, storedPrecisions } from "../src/weights/convert.ts";
@@ -66,7 +66,7 @@ async function compare(
       size = await convertWeights(file, sink, { precision });
     });
     const backend = stack.use(await createBackend({ threads: 1 }));
-    const model = stack.use(await AlexNet.load({ backend, weights: path }));
+    const model = stack.use(await loadModel({ backend, weights: path }));
     stored.push({ precision, size, model, logits: [], times: [] });
   }
   for (const image of images) {

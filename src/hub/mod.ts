@@ -3,12 +3,12 @@
  *
  * @example Torchvision's AlexNet
  * ```ts ignore
- * import { AlexNet } from "../models/mod.ts";
+ * import { loadModel } from "../models/mod.ts";
  * import { cacheFolder, findCatalogueEntry, pull } from "./mod.ts";
  *
  * const entry = findCatalogueEntry("alexnet")!;
  * const { path } = await pull(entry, cacheFolder()!, { precision: "int8" });
- * using model = await AlexNet.load({ weights: path });
+ * using model = await loadModel({ weights: path });
  * ```
  *
  * @module

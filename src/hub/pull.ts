@@ -8,7 +8,7 @@ import { FileError } from "../errors.ts";
 import { Lock, withLock } from "../io/lock.ts";
 import { writeFile } from "../io/write_file.ts";
 import { parameterShapes } from "../layers/layer.ts";
-import { network } from "../models/alexnet.ts";
+import { createModel } from "../models/load_model.ts";
 import { describe } from "../models/description.ts";
 import { checkWeights } from "../weights/check.ts";
 import { convertWeights, type StoredPrecision } from "../weights/convert.ts";
@@ -115,7 +115,7 @@ async function convert(
 ): Promise<void> {
   using file = await openWeights(await fileSource(from));
   const { architecture, classes, preprocessing, terms } = entry;
-  using model = network(architecture, { classes, preprocessing });
+  using model = createModel(architecture, { classes, preprocessing });
   checkWeights(file, parameterShapes(model), model.type);
   const metadata = {
     ...describe({ architecture, classes, preprocessing }),

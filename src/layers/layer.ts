@@ -6,6 +6,7 @@
 
 import type { Backend } from "../backend/mod.ts";
 import { ArgumentError, PembrokeError } from "../errors.ts";
+import { reluBackward } from "../ops/activation.ts";
 import { RandomGenerator } from "../random.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
 
@@ -270,6 +271,17 @@ export abstract class Layer implements Disposable {
     throw new PembrokeError(
       `${this.type}: backward() follows one forward() in training mode; call train() first`,
     );
+  }
+
+  /**
+   * For layers that fuse a ReLU, and saved their input and, with a ReLU, their output: masks dy where
+   * the ReLU clamped, and passes it on with the saved input.
+   */
+  protected backwardThroughRelu<T>(dy: Tensor, backward: (dy: Tensor, x: Tensor) => T): T {
+    const [x, y] = this.recall();
+    if (!y) return backward(dy, x);
+    using masked = reluBackward(dy, y);
+    return backward(masked, x);
   }
 
   /** A parameter's tensor; throws if the layer has none yet. */

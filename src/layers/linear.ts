@@ -11,13 +11,14 @@ import { biasBackward } from "../ops/conv_backward.ts";
 import { linear, linearBackwardInput, linearBackwardWeight } from "../ops/linear.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
 import type { BiasOptions } from "./conv.ts";
-import { FusingLayer } from "./fusing.ts";
-import { type ForwardOptions, type Parameter, uniform, uniformParameter } from "./layer.ts";
+import { type ForwardOptions, Layer, type Parameter, uniform, uniformParameter } from "./layer.ts";
 import { LinearWeight } from "./linear_weight.ts";
 import type { PrecisionOptions } from "./precision.ts";
 
 /** A fully connected layer, `torch.nn.Linear`: […, inFeatures] → […, outFeatures]. */
-export class Linear extends FusingLayer {
+export class Linear extends Layer {
+  /** It computes a ReLU together with its own output. */
+  override readonly fusesRelu = true;
   /** The name in `torch.nn`. */
   override readonly type = "Linear";
   /** The parameters by name. */
@@ -80,7 +81,7 @@ export class Linear extends FusingLayer {
 
   /** See {@linkcode Layer.backward}. */
   override backward(dy: Tensor): Tensor {
-    return this.throughRelu(dy, (dy, x) => {
+    return this.backwardThroughRelu(dy, (dy, x) => {
       this.#addGradients(dy, x);
       return linearBackwardInput(dy, this.value("weight"));
     });
@@ -88,7 +89,7 @@ export class Linear extends FusingLayer {
 
   /** See {@linkcode Layer.backwardParameters}. */
   override backwardParameters(dy: Tensor): void {
-    this.throughRelu(dy, (dy, x) => this.#addGradients(dy, x));
+    this.backwardThroughRelu(dy, (dy, x) => this.#addGradients(dy, x));
   }
 
   #addGradients(dy: Tensor, x: Tensor): void {

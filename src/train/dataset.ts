@@ -24,7 +24,11 @@ export interface Dataset {
   read(index: number, values: Float32Array, generator?: RandomGenerator): number | Promise<number>;
 }
 
-/** Samples of one batch. */
+/**
+ * Samples of one batch.
+ *
+ * @internal
+ */
 export interface Batch {
   /** Their values, one sample after another. */
   readonly values: Float32Array;

@@ -55,7 +55,11 @@ export interface Progress {
   readonly secondsLeft: number;
 }
 
-/** What a run must remember to go on as if it had never stopped; whole numbers and sums. */
+/**
+ * What a run must remember to go on as if it had never stopped; whole numbers and sums.
+ *
+ * @internal
+ */
 export interface TrainerState {
   /** Epochs done. */
   epoch: number;
@@ -208,13 +212,4 @@ export class Trainer {
       secondsLeft: left / imagesPerSecond,
     };
   }
-}
-
-/** Progress on one line, for a terminal or a log. */
-export function progressText(progress: Progress): string {
-  const { epoch, epochs, batch, batches, loss, accuracy, imagesPerSecond, secondsLeft } = progress;
-  const minutes = Math.floor(secondsLeft / 60), seconds = Math.round(secondsLeft % 60);
-  return `epoch ${epoch + 1}/${epochs}, batch ${batch}/${batches}, loss ${loss.toFixed(4)}, ` +
-    `accuracy ${(accuracy * 100).toFixed(2)} %, ${imagesPerSecond.toFixed(0)} images/s, ` +
-    `${minutes}:${String(seconds).padStart(2, "0")} left`;
 }

@@ -9,7 +9,11 @@ import { type DType, itemSize } from "./dtype.ts";
 import type { ByteRange, ByteSource } from "./io/source.ts";
 import { escapeText, formatShape } from "./io/quote.ts";
 
-/** The description of a tensor in a file. */
+/**
+ * The description of a tensor in a file.
+ *
+ * @internal
+ */
 export interface WeightEntry {
   /** Its name, such as `features.0.weight`. */
   readonly name: string;

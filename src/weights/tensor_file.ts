@@ -11,11 +11,17 @@ import { dequantize } from "./quantized.ts";
 import { type ByteSource, readBytes } from "./io/source.ts";
 import { escapeText } from "./io/quote.ts";
 
-/** The file formats that can be read. */
+/**
+ * The file formats that can be read.
+ *
+ * @internal
+ */
 export type WeightsFormat = "pth" | "pth-legacy" | "safetensors" | "onnx";
 
 /**
  * Receives a chunk of a tensor. `values` is valid only during the call; `offset` is in elements.
+ *
+ * @internal
  */
 export type WeightSink = (values: Float32Array, offset: number) => void;
 

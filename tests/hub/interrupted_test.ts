@@ -7,7 +7,7 @@ import { assert, assertEquals, assertMatch, assertRejects } from "../assert.ts";
 import { TempFolder } from "../cli/run.ts";
 import { killedAfter, type Progress } from "./crash.ts";
 import { testWeights } from "./models.ts";
-import { type FileServer, serveFile } from "./server.ts";
+import { serveFile, type StaticServer } from "./server.ts";
 
 const { bytes, entry } = await testWeights();
 const program = fileURLToPath(new URL("pull_program.ts", import.meta.url));
@@ -33,7 +33,7 @@ async function read(path: string): Promise<Uint8Array | undefined> {
 
 /** Runs with a server of the weights, and the file that a complete pull creates. */
 async function withServer(
-  body: (server: FileServer, expected: Uint8Array) => Promise<void>,
+  body: (server: StaticServer, expected: Uint8Array) => Promise<void>,
 ): Promise<void> {
   await using folder = await TempFolder.make();
   await using server = await serveFile(bytes);

@@ -9,10 +9,10 @@ import {
   type PullOptions,
   removeCached,
 } from "../../src/hub/mod.ts";
-import { AlexNet } from "../../src/models/mod.ts";
+import { loadModel } from "../../src/models/mod.ts";
 import { assert, assertEquals, assertMatch, assertRejects } from "../assert.ts";
 import { sha256, testWeights } from "./models.ts";
-import { type Behaviour, type FileServer, serveFile } from "./server.ts";
+import { type Behaviour, serveFile, type StaticServer } from "./server.ts";
 
 const { bytes, entry } = await testWeights();
 const fastRetries = { backoffMs: 5, retries: 3 };
@@ -24,7 +24,7 @@ async function withServer(
   behaviours: Behaviour | readonly Behaviour[],
   body: (context: {
     readonly folder: string;
-    readonly server: FileServer;
+    readonly server: StaticServer;
     readonly retries: string[];
     pull(options?: PullOptions, changes?: Parameters<typeof entry>[1]): ReturnType<typeof pull>;
   }) => Promise<void>,
@@ -62,8 +62,8 @@ async function assertCorrect(path: string): Promise<void> {
     height: 70,
     data: Uint8Array.from({ length: 80 * 70 * 3 }, (_, i) => 128 + 100 * Math.sin(i * 0.02)),
   };
-  using bundled = await AlexNet.load({ backend, precision: "f32" });
-  using pulled = await AlexNet.load({ backend, weights: path });
+  using bundled = await loadModel({ backend, precision: "f32" });
+  using pulled = await loadModel({ backend, weights: path });
   const [expected, actual] = [await bundled.classify(photo), await pulled.classify(photo)];
   assertEquals(actual.map(({ label }) => label), expected.map(({ label }) => label));
   for (const [i, { probability }] of actual.entries()) {

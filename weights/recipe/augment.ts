@@ -7,8 +7,7 @@
  * @module
  */
 
-import type { Preprocessing } from "../../src/image/preprocess.ts";
-import type { RandomGenerator } from "../../src/random.ts";
+import type { Preprocessing, RandomGenerator } from "../../mod.ts";
 
 /** How much views differ. */
 export interface Augmentation {
