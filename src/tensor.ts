@@ -1,10 +1,9 @@
 /**
- * Tensors: a shape over memory that a backend owns.
+ * Tensors, and the backends whose memory they lie in.
  *
  * @module
  */
 
-import type { Backend } from "./backend/mod.ts";
 import { ArgumentError, PembrokeError } from "./errors.ts";
 
 /** Sizes of a tensor's axes, outermost first; activations are N, C, (H,) W. */
@@ -16,8 +15,12 @@ export type Shape = readonly number[];
  */
 export type Values = Float32Array | Int32Array | Int8Array | Uint16Array;
 
-/** Memory of a backend, shared by all tensors that view it. */
-export interface Storage {
+/**
+ * Memory of a backend, shared by all tensors that view it.
+ *
+ * @internal
+ */
+export interface TensorStorage {
   /** Size in bytes. */
   readonly bytes: number;
   /** True once it was given back; using it then throws. */
@@ -57,7 +60,7 @@ export class Tensor<V extends Values = Float32Array> implements Disposable {
   constructor(
     readonly backend: Backend,
     shape: Shape,
-    readonly storage: Storage,
+    readonly storage: TensorStorage,
     readonly type: new (values: ArrayBuffer) => V,
     private readonly owner = true,
   ) {
@@ -111,6 +114,44 @@ export class Tensor<V extends Values = Float32Array> implements Disposable {
       throw new PembrokeError(`${op}: the tensor [${this.shape.join(", ")}] was disposed before`);
     }
   }
+}
+
+/**
+ * A device with its memory, made by `createBackend()`. Two backends never share anything;
+ * `dispose()` frees all of it.
+ *
+ * Operations return as soon as their work is queued. Only {@linkcode Tensor.read} waits.
+ */
+export interface Backend extends Disposable {
+  /** What computes, for people: "wasm (relaxed simd)", "webgpu (NVIDIA H100)". */
+  readonly name: string;
+  /** What computes, for programs. */
+  readonly device: "wasm" | "webgpu";
+  /** Number of threads it computes with, including the caller's. */
+  readonly threads: number;
+  /** Bytes that live tensors take. */
+  readonly bytesInUse: number;
+
+  /** Makes a tensor with these values, in row-major order. */
+  upload(values: Float32Array | readonly number[], shape: Shape): Tensor;
+  /** Makes a tensor of indices with these values. */
+  uploadIndices(values: Int32Array, shape: Shape): Tensor<Int32Array>;
+  /** Makes a tensor whose values are undefined until something is written to it. */
+  empty(shape: Shape): Tensor;
+  /** Makes a tensor of indices whose values are undefined. */
+  emptyIndices(shape: Shape): Tensor<Int32Array>;
+  /** Makes a tensor of 8-bit integers whose values are undefined. */
+  emptyInt8(shape: Shape): Tensor<Int8Array>;
+  /** Sets every element to `value`. */
+  fill(tensor: Tensor, value: number): void;
+  /** Overwrites the elements from `offset` on. */
+  write(tensor: Tensor, values: Float32Array, offset?: number): void;
+  /** Copies a tensor's elements out, in row-major order. */
+  read<V extends Values>(tensor: Tensor<V>): Promise<V>;
+  /** Frees a tensor's memory. */
+  free(tensor: Tensor<Values>): void;
+  /** Frees everything. The backend and its tensors are unusable from then on. */
+  dispose(): void;
 }
 
 /** Whether every size is a positive integer. */

@@ -79,7 +79,7 @@ const projects: readonly Project[] = [
 
 /** Prints the result of a convolution, and the label of two photos or the error. */
 const program = `
-  import { AlexNet, conv2d, createBackend, decodeImage } from "LIBRARY";
+  import { loadModel, conv2d, createBackend, decodeImage } from "LIBRARY";
 
   using backend = await createBackend({ device: "wasm", threads: 1 });
   using x = backend.upload([1, 2, 3, 4], [1, 1, 2, 2]);
@@ -87,7 +87,7 @@ const program = `
   using y = conv2d(x, w, null);
   console.log(String(await y.read()));
 
-  using model = await AlexNet.load({ backend });
+  using model = await loadModel({ backend });
   for (const name of ["chelsea.png", "coffee.jpg"]) {
     const photo = await fetch(\`HOST/tests/photos/\${name}\`);
     try {

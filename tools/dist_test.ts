@@ -1,7 +1,7 @@
 /** Tests the files of `deno task dist` in their runtimes. They are built once, which takes a while. */
 
 import { fileURLToPath } from "node:url";
-import { AlexNet, createBackend } from "../mod.ts";
+import { createBackend, loadModel } from "../mod.ts";
 import { assert, assertAlmostEquals, assertEquals, assertMatch } from "../tests/assert.ts";
 import { TempFolder } from "../tests/cli/run.ts";
 import { needsChromium, needsNode, testWith } from "../tests/needs.ts";
@@ -17,13 +17,13 @@ const pixel = (_: unknown, i: number) => i * 7 % 251;
 /** A program for any runtime that prints the results of a convolution and of AlexNet. */
 function program({ bundle = "pembroke.js", options = "{}", read = "" }): string {
   return `
-import { AlexNet, conv2d, createBackend } from "./${bundle}";
+import { conv2d, createBackend, loadModel } from "./${bundle}";
 ${read}
 const backend = await createBackend(${options});
 const x = backend.upload([1, 2, 3, 4], [1, 1, 2, 2]);
 const w = backend.upload([1, 10, 100, 1000], [1, 1, 2, 2]);
 const [y] = await conv2d(x, w, null).read();
-const model = await AlexNet.load({ backend, weights: await read("alexnet_tiny.safetensors") });
+const model = await loadModel({ backend, weights: await read("alexnet_tiny.safetensors") });
 const pixel = ${pixel};
 const [best] = await model.classify(${imageSource});
 console.log(JSON.stringify({ threads: backend.threads, y, best }));
@@ -41,7 +41,7 @@ const inDeno = "const read = Deno.readFile;";
 /** The prediction of the library itself. */
 async function expectedPrediction() {
   using backend = await createBackend({ threads: 1 });
-  using model = await AlexNet.load({ backend });
+  using model = await loadModel({ backend });
   const data = Uint8Array.from({ length: 18900 }, pixel);
   const [best] = await model.classify({ width: 90, height: 70, data });
   return best;
@@ -136,8 +136,8 @@ for (const photo of photos) console.log((await decodeImage(photo, { codecs })).w
     async () => {
       const text = `
 import { readFile as read } from "node:fs/promises";
-import { AlexNet, decodeImage } from "./pembroke.js";
-const model = await AlexNet.load();
+import { decodeImage, loadModel } from "./pembroke.js";
+const model = await loadModel();
 const [best] = await model.classify(await decodeImage(await read(${coffee})));
 console.log(best.label, (await decodeImage(await read(${webp}))).width);`;
       const file = await folder.write("f.mjs", text);
@@ -151,14 +151,14 @@ import { truncateSync, writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 const [, , old] = process.argv;
 if (old) process.getBuiltinModule = undefined; // as in Node before 20.16
-const { AlexNet, createBackend, fileSource } = await import("./pembroke.js");
+const { createBackend, fileSource, loadModel } = await import("./pembroke.js");
 const report = (promise) => promise.then(() => console.log("done"), (error) => console.log(error.message));
 const backend = await createBackend({ threads: 2 });
 console.log(backend.threads);
 for (const weights of ["alexnet_tiny.safetensors", pathToFileURL("alexnet_tiny.safetensors")]) {
-  console.log((await AlexNet.load({ backend, weights })).numClasses);
+  console.log((await loadModel({ backend, weights })).numClasses);
 }
-await report(AlexNet.load({ backend, weights: "none.pth" }));
+await report(loadModel({ backend, weights: "none.pth" }));
 await report(fileSource("g.mjs/x"));
 await report(fileSource("."));
 await report(fileSource(42));
@@ -183,9 +183,9 @@ await report(source.read(0, new Uint8Array(1)));`;
       "fileSource: path is 42, must be a path or a file URL",
       "10",
       "done",
-      "ten: became shorter while it was being read",
-      "ten: ends after 10 bytes, where 11 are needed: truncated or damaged",
-      "ten: was closed while it was being read",
+      "ten: became shorter while being read",
+      "ten: ends after 10 bytes, but 11 are needed: truncated or damaged",
+      "ten: was closed while being read",
       "",
     ].join("\n");
     for (const args of [[file], [file, "old"]]) {
@@ -206,11 +206,11 @@ await report(source.read(0, new Uint8Array(1)));`;
 
   await t.step("pembroke.d.ts has the library's types", async () => {
     const head =
-      '// @ts-types="./pembroke.d.ts"\nimport { AlexNet, createBackend, type Prediction }';
+      '// @ts-types="./pembroke.d.ts"\nimport { createBackend, loadModel, type Prediction }';
     const lines = (type: string) =>
       `${head} from "./pembroke.js";
 using backend = await createBackend();
-using model = await AlexNet.load({ backend, weights: "a.pth", precision: "int8" });
+using model = await loadModel({ backend, weights: "a.pth", precision: "int8" });
 const best: ${type}[] = await model.classify(new Float32Array(3));
 console.log(best);`;
     await folder.write("right.ts", lines("Prediction"));

@@ -69,7 +69,11 @@ export interface AxisGeometry {
   readonly inner: number;
 }
 
-/** Statistics and the optional affine map of a batch normalisation, each of shape [C]. */
+/**
+ * Statistics and the optional affine map of a batch normalisation, each of shape [C].
+ *
+ * @internal
+ */
 export interface BatchNormTensors {
   /** Mean of each channel. */
   readonly runningMean: Tensor;

@@ -45,9 +45,9 @@ export interface AdamWStep {
   readonly eps: number;
 }
 
-/** One method for each kernel. */
-export interface Kernels {
-  /** Lays out [outC, inC/groups, (kH,) kW] for {@linkcode Backend.conv2d}. */
+/** The kernels of forward passes. */
+export interface ForwardKernels {
+  /** Lays out [outC, inC/groups, (kH,) kW] for {@linkcode ForwardKernels.conv2d}. */
   packConv2d(weight: Tensor, groups: number): Tensor;
   /** y = x ⋆ packed + bias, clamped at 0 with `relu`. */
   conv2d(
@@ -81,7 +81,28 @@ export interface Kernels {
   adaptiveAvgPool2d(y: Tensor, x: Tensor, g: AdaptiveGeometry): void;
   /** y = x · weightᵀ + bias, clamped at 0 with `relu`. */
   linear(y: Tensor, x: Tensor, weight: Tensor, bias: Tensor | null, relu: boolean): void;
-  /** Memory for [outF, inF] as int8, laid out for {@linkcode Kernels.linearInt8}. */
+  /** y = max(x, 0). */
+  relu(y: Tensor, x: Tensor): void;
+  /** y = softmax of x along an axis. */
+  softmax(y: Tensor, x: Tensor, g: AxisGeometry): void;
+  /** y = log-softmax of x along an axis. */
+  logSoftmax(y: Tensor, x: Tensor, g: AxisGeometry): void;
+  /** y = x normalised by `size` neighbouring channels. */
+  localResponseNorm(
+    y: Tensor,
+    x: Tensor,
+    size: number,
+    alpha: number,
+    beta: number,
+    k: number,
+  ): void;
+  /** y = x normalised by each channel's statistics. */
+  batchNorm(y: Tensor, x: Tensor, tensors: BatchNormTensors, eps: number): void;
+}
+
+/** The kernels of weights in 8 or 16 bits. */
+export interface QuantizedKernels {
+  /** Memory for [outF, inF] as int8, laid out for {@linkcode QuantizedKernels.linearInt8}. */
   emptyLinearInt8(outF: number, inF: number): Tensor<Int8Array>;
   /**
    * Quantises rows of weights, [rows, inF]: the rows of packed and scale from `row` on, a multiple of
@@ -111,25 +132,11 @@ export interface Kernels {
     bias: Tensor | null,
     relu: boolean,
   ): void;
-  /** y = max(x, 0). */
-  relu(y: Tensor, x: Tensor): void;
-  /** y = softmax of x along an axis. */
-  softmax(y: Tensor, x: Tensor, g: AxisGeometry): void;
-  /** y = log-softmax of x along an axis. */
-  logSoftmax(y: Tensor, x: Tensor, g: AxisGeometry): void;
-  /** y = x normalised by `size` neighbouring channels. */
-  localResponseNorm(
-    y: Tensor,
-    x: Tensor,
-    size: number,
-    alpha: number,
-    beta: number,
-    k: number,
-  ): void;
-  /** y = x normalised by each channel's statistics. */
-  batchNorm(y: Tensor, x: Tensor, tensors: BatchNormTensors, eps: number): void;
+}
 
-  /** Lays out [outC, inC/groups, (kH,) kW] for {@linkcode Kernels.conv2dBackwardInput}. */
+/** The kernels of training: gradients, dropout and optimisers. */
+export interface TrainingKernels {
+  /** Lays out [outC, inC/groups, (kH,) kW] for {@linkcode TrainingKernels.conv2dBackwardInput}. */
   packConv2dTransposed(weight: Tensor, groups: number): Tensor;
   /** dx = the columns Wᵀ · dy, each added where its window stood. */
   conv2dBackwardInput(dx: Tensor, dy: Tensor, packed: Tensor, g: Conv2dGeometry): void;
@@ -209,3 +216,6 @@ export interface Kernels {
   /** Σ x². */
   squaredNorm(x: Tensor): Promise<number>;
 }
+
+/** All kernels of a backend. */
+export type Kernels = ForwardKernels & QuantizedKernels & TrainingKernels;

@@ -6,16 +6,14 @@
  */
 
 import { ArgumentError, PembrokeError } from "../errors.ts";
-import type { Kernels } from "./kernels.ts";
-import type { Shape, Tensor, Values } from "../tensor.ts";
+import type { Backend } from "../tensor.ts";
 import { devices } from "./devices.ts";
 import { WasmBackend } from "./wasm.ts";
 import { checkModule } from "./wasm/binary.ts";
 import { processors } from "./wasm/threads.ts";
 
+export type { Backend };
 export { devices };
-
-export type { AdamWStep, Kernels, SgdStep } from "./kernels.ts";
 
 /** What {@linkcode createBackend} takes; every part has a default. */
 export interface BackendOptions {
@@ -42,44 +40,6 @@ export interface BackendOptions {
    * and no GPU.
    */
   readonly module?: WebAssembly.Module;
-}
-
-/**
- * A device with its memory. Two backends never share anything; `dispose()` gives all of it back.
- *
- * The kernels take arguments that the operations in `ops/` have checked, write their first
- * parameter and return at once: only reading waits. Call the operations instead.
- */
-export interface Backend extends Kernels, Disposable {
-  /** What really computes, for people: "wasm (relaxed simd)", "webgpu (NVIDIA H100)". */
-  readonly name: string;
-  /** What really computes, for programs. */
-  readonly device: "wasm" | "webgpu";
-  /** Threads it computes with, the caller's included. */
-  readonly threads: number;
-  /** Bytes that live tensors take. */
-  readonly bytesInUse: number;
-
-  /** A tensor with these values, row by row. */
-  upload(values: Float32Array | readonly number[], shape: Shape): Tensor;
-  /** A tensor whose values are not defined until something is written to it. */
-  empty(shape: Shape): Tensor;
-  /** The same for indices. */
-  emptyIndices(shape: Shape): Tensor<Int32Array>;
-  /** The same for integers of 8 bits. */
-  emptyInt8(shape: Shape): Tensor<Int8Array>;
-  /** A tensor of indices with these values. */
-  uploadIndices(values: Int32Array, shape: Shape): Tensor<Int32Array>;
-  /** Overwrites the elements from `offset` on. */
-  write(tensor: Tensor, values: Float32Array, offset?: number): void;
-  /** Copies a tensor's elements out. */
-  read<V extends Values>(tensor: Tensor<V>): Promise<V>;
-  /** Gives a tensor's memory back. */
-  free(tensor: Tensor<Values>): void;
-  /** Gives everything back; the backend and its tensors are unusable from then on. */
-  dispose(): void;
-  /** Sets every element. */
-  fill(tensor: Tensor, value: number): void;
 }
 
 /**

@@ -4,7 +4,6 @@
  * @module
  */
 
-import type { Backend } from "./mod.ts";
 import { PembrokeError } from "../errors.ts";
 import type { Shape, Tensor } from "../tensor.ts";
 import {
@@ -14,15 +13,21 @@ import {
   instantiate,
   threadedBuilds,
 } from "./wasm/binary.ts";
-import { sharedMemory } from "./wasm/memory.ts";
+import type { Kernels } from "./kernels.ts";
+import { MemoryBackend } from "./memory_backend.ts";
+import { forwardKernels } from "./wasm/forward.ts";
+import { sharedMemory, WasmMemory } from "./wasm/memory.ts";
+import { quantizedKernels } from "./wasm/quantized.ts";
 import { Team, threadBytes } from "./wasm/threads.ts";
-import { WasmTraining } from "./wasm/training.ts";
+import { trainingKernels } from "./wasm/training.ts";
 
 /** Kernels in WebAssembly, on the caller's thread and on workers. */
-export class WasmBackend extends WasmTraining implements Backend {
+export class WasmBackend extends MemoryBackend<WasmMemory> {
   readonly device = "wasm";
-  override readonly name: string;
+  readonly name: string;
   readonly threads: number;
+  readonly kernels: Kernels;
+  protected readonly memory: WasmMemory;
   readonly #team: Team | undefined;
 
   /**
@@ -30,10 +35,17 @@ export class WasmBackend extends WasmTraining implements Backend {
    * @param own What runs on several threads has its memory already.
    */
   constructor(build: Build | undefined = fastestBuild, own = alone(build)) {
-    super(own.memory, own.base, own.kernels);
+    super();
+    this.name = build?.name ? `wasm (${build.name})` : "wasm";
     this.#team = own.team;
     this.threads = own.team?.threads ?? 1;
-    this.name = build?.name ? `wasm (${build.name})` : "wasm";
+    const memory = new WasmMemory(this, own.memory, own.base);
+    this.memory = memory;
+    this.kernels = {
+      ...forwardKernels(memory, own.kernels),
+      ...quantizedKernels(memory, own.kernels),
+      ...trainingKernels(memory, own.kernels),
+    };
   }
 
   /**

@@ -4,10 +4,13 @@
  * @module
  */
 
-import type { Backend } from "./mod.ts";
 import { DeviceLostError, PembrokeError } from "../errors.ts";
-import type { Traits } from "./webgpu/memory.ts";
-import { GpuTraining } from "./webgpu/training.ts";
+import type { Kernels } from "./kernels.ts";
+import { MemoryBackend } from "./memory_backend.ts";
+import { forwardKernels } from "./webgpu/forward.ts";
+import { GpuMemory, type Traits } from "./webgpu/memory.ts";
+import { quantizedKernels } from "./webgpu/quantized.ts";
+import { trainingKernels } from "./webgpu/training.ts";
 
 /** What the WebGPU backend is made of. */
 export interface WebGpuOptions {
@@ -20,14 +23,29 @@ export interface WebGpuOptions {
 }
 
 /** Kernels in WGSL, on one GPU. */
-export class WebGpuBackend extends GpuTraining implements Backend {
+export class WebGpuBackend extends MemoryBackend<GpuMemory> {
   readonly device = "webgpu";
   /** The caller's. */
   readonly threads = 1;
 
+  readonly kernels: Kernels;
+  protected readonly memory: GpuMemory;
+
   /** @param name What computes. */
-  constructor(override readonly name: string, device: GPUDevice, traits: Traits) {
-    super(device, traits);
+  constructor(readonly name: string, device: GPUDevice, traits: Traits) {
+    super();
+    const memory = new GpuMemory(this, device, traits);
+    this.memory = memory;
+    this.kernels = {
+      ...forwardKernels(memory),
+      ...quantizedKernels(memory),
+      ...trainingKernels(memory),
+    };
+  }
+
+  /** Counts pipelines, bind groups, buffers and submissions made so far. */
+  get made(): GpuMemory["made"] {
+    return this.memory.made;
   }
 
   /**

@@ -25,7 +25,11 @@ export interface Preprocessing {
   readonly channels?: ChannelOrder;
 }
 
-/** The order of the colour planes in a tensor. */
+/**
+ * The order of the colour planes in a tensor.
+ *
+ * @internal
+ */
 export type ChannelOrder = "rgb" | "bgr";
 
 /** All channel orders. */

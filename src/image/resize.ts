@@ -13,7 +13,11 @@ import { ArgumentError } from "../errors.ts";
 import { checkPixels, checkSize, type RgbImage } from "./pixels.ts";
 import { release } from "./release.ts";
 
-/** A resizing filter. Bicubic gives sharper results. */
+/**
+ * A resizing filter. Bicubic gives sharper results.
+ *
+ * @internal
+ */
 export type Interpolation = "bilinear" | "bicubic";
 
 /** Each filter's half width in source pixels, before stretching, and its value at x. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { kernelsOf } from "../backend/interface.ts";
 import type { Backend } from "../backend/mod.ts";
 import { ArgumentError, PembrokeError } from "../errors.ts";
 import { emptyQuantized, type QuantizedWeight, quantizeLinear } from "../ops/quantize.ts";
@@ -68,7 +69,7 @@ export class LinearWeight extends Parameter {
   override allocate(backend: Backend): void {
     this.dispose();
     if (this.#precision === "int8") this.#quantized = emptyQuantized(backend, this.shape);
-    else if (this.#precision === "f16") this.#half = backend.emptyHalf?.(this.shape);
+    else if (this.#precision === "f16") this.#half = kernelsOf(backend).emptyHalf?.(this.shape);
     if (!this.#quantized && !this.#half) super.allocate(backend);
   }
 
@@ -136,9 +137,9 @@ export class LinearWeight extends Parameter {
     const there = written - start;
     if (there < rows.size && written < outF * inF) return;
     const { backend } = rows, whole = rows.view([there / inF, inF]);
-    if (this.#half) return backend.packHalf!(this.#half, whole, start);
+    if (this.#half) return kernelsOf(backend).packHalf!(this.#half, whole, start);
     const { packed, scale } = this.#quantized!;
-    backend.packLinearInt8(packed, scale, whole, start / inF);
+    kernelsOf(backend).packLinearInt8(packed, scale, whole, start / inF);
   }
 
   #stopWaiting(): void {

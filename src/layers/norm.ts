@@ -4,6 +4,7 @@
  * @module
  */
 
+import { kernelsOf } from "../backend/interface.ts";
 import { ArgumentError } from "../errors.ts";
 import { checkInteger } from "../ops/checks.ts";
 import {
@@ -53,7 +54,11 @@ export class LocalResponseNorm extends Layer {
   }
 }
 
-/** Options of batch normalisation, with PyTorch's names. */
+/**
+ * Options of batch normalisation, with PyTorch's names.
+ *
+ * @internal
+ */
 export interface BatchNormOptions {
   /** Added to the variance. Default 1e-5. */
   readonly eps?: number;
@@ -63,7 +68,11 @@ export interface BatchNormOptions {
   readonly momentum?: number;
 }
 
-/** What the batch normalisations of all ranks share. */
+/**
+ * What the batch normalisations of all ranks share.
+ *
+ * @internal
+ */
 export abstract class BatchNorm extends Layer {
   /** It may write over its input. */
   override readonly inPlace = true;
@@ -128,9 +137,9 @@ export abstract class BatchNorm extends Layer {
     this.#drop();
     const { mean, variance } = this.#statistics = batchNormStatistics(x);
     const share = this.options.momentum ?? 0.1;
-    x.backend.axpby(running[0], mean, share, 1 - share);
+    kernelsOf(x).axpby(running[0], mean, share, 1 - share);
     // the running variance is the unbiased one, as in PyTorch
-    x.backend.axpby(running[1], variance, share * count / (count - 1), 1 - share);
+    kernelsOf(x).axpby(running[1], variance, share * count / (count - 1), 1 - share);
     const y = batchNorm(x, { runningMean: mean, runningVar: variance, ...affine }, { eps, out });
     this.save(x);
     return y;

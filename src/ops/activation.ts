@@ -4,6 +4,7 @@
  * @module
  */
 
+import { kernelsOf } from "../backend/interface.ts";
 import type { AxisGeometry } from "../backend/geometry.ts";
 import { ArgumentError } from "../errors.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
@@ -18,7 +19,7 @@ import { checkTensor, type OutOptions, produce } from "./checks.ts";
 export function relu(x: Tensor, options: OutOptions = {}): Tensor {
   checkTensor("relu", "x", x, x);
   const target = { shape: x.shape, out: options.out, inPlace: true };
-  return produce("relu", x, target, (y) => x.backend.relu(y, x));
+  return produce("relu", x, target, (y) => kernelsOf(x).relu(y, x));
 }
 
 /**
@@ -43,7 +44,7 @@ export function softmax(x: Tensor, dim: number, options: OutOptions = {}): Tenso
   checkTensor("softmax", "x", x, x);
   const g = axisGeometry("softmax", x.shape, dim);
   const target = { shape: x.shape, out: options.out, inPlace: true };
-  return produce("softmax", x, target, (y) => x.backend.softmax(y, x, g));
+  return produce("softmax", x, target, (y) => kernelsOf(x).softmax(y, x, g));
 }
 
 /**
@@ -57,7 +58,7 @@ export function logSoftmax(x: Tensor, dim: number, options: OutOptions = {}): Te
   checkTensor("logSoftmax", "x", x, x);
   const g = axisGeometry("logSoftmax", x.shape, dim);
   const target = { shape: x.shape, out: options.out, inPlace: true };
-  return produce("logSoftmax", x, target, (y) => x.backend.logSoftmax(y, x, g));
+  return produce("logSoftmax", x, target, (y) => kernelsOf(x).logSoftmax(y, x, g));
 }
 
 /**
@@ -72,7 +73,7 @@ export function reluBackward(dy: Tensor, y: Tensor, options: OutOptions = {}): T
   checkTensor(op, "dy", dy, dy);
   checkTensor(op, "y", y, dy, dy.shape);
   const target = { shape: dy.shape, out: options.out, reads: [y], inPlace: true };
-  return produce(op, dy, target, (dx) => dy.backend.reluBackward(dx, dy, y));
+  return produce(op, dy, target, (dx) => kernelsOf(dy).reluBackward(dx, dy, y));
 }
 
 /**
@@ -94,7 +95,7 @@ export function softmaxBackward(
   checkTensor(op, "y", y, dy, dy.shape);
   const g = axisGeometry(op, dy.shape, dim);
   const target = { shape: dy.shape, out: options.out, reads: [y], inPlace: true };
-  return produce(op, dy, target, (dx) => dy.backend.softmaxBackward(dx, dy, y, g));
+  return produce(op, dy, target, (dx) => kernelsOf(dy).softmaxBackward(dx, dy, y, g));
 }
 
 /**
@@ -116,7 +117,7 @@ export function logSoftmaxBackward(
   checkTensor(op, "y", y, dy, dy.shape);
   const g = axisGeometry(op, dy.shape, dim);
   const target = { shape: dy.shape, out: options.out, reads: [y], inPlace: true };
-  return produce(op, dy, target, (dx) => dy.backend.logSoftmaxBackward(dx, dy, y, g));
+  return produce(op, dy, target, (dx) => kernelsOf(dy).logSoftmaxBackward(dx, dy, y, g));
 }
 
 /**
@@ -125,7 +126,7 @@ export function logSoftmaxBackward(
  *
  * @param x Any shape.
  * @param p The probability of an element to be dropped, from 0 to 1.
- * @param seed 32 bits, such as a {@linkcode Generator} draws.
+ * @param seed 32 bits, such as a {@linkcode RandomGenerator} draws.
  * @param options `out` may be x itself.
  */
 export function dropout(x: Tensor, p: number, seed: number, options: OutOptions = {}): Tensor {
@@ -134,7 +135,7 @@ export function dropout(x: Tensor, p: number, seed: number, options: OutOptions 
   if (!(p >= 0 && p <= 1)) throw new ArgumentError(op, "p", p, "between 0 and 1");
   if (!Number.isInteger(seed)) throw new ArgumentError(op, "seed", seed, "an integer");
   const target = { shape: x.shape, out: options.out, inPlace: true };
-  return produce(op, x, target, (y) => x.backend.dropout(y, x, p, seed));
+  return produce(op, x, target, (y) => kernelsOf(x).dropout(y, x, p, seed));
 }
 
 function axisGeometry(op: string, shape: Shape, dim: number): AxisGeometry {

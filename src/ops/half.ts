@@ -4,6 +4,7 @@
  * @module
  */
 
+import { kernelsOf } from "../backend/interface.ts";
 import { PembrokeError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
 import { checkTensor } from "./checks.ts";
@@ -35,8 +36,8 @@ import { checkTensor } from "./checks.ts";
 export function half(x: Tensor): Tensor<Uint16Array> {
   const op = "half";
   checkTensor(op, "x", x, x);
-  const rounded = x.backend.emptyHalf?.(x.shape);
+  const rounded = kernelsOf(x).emptyHalf?.(x.shape);
   if (!rounded) throw new PembrokeError(`${op}: ${x.backend.name} has no float16, only WebGPU has`);
-  x.backend.packHalf!(rounded, x, 0);
+  kernelsOf(x).packHalf!(rounded, x, 0);
   return rounded;
 }

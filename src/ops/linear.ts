@@ -4,6 +4,7 @@
  * @module
  */
 
+import { kernelsOf } from "../backend/interface.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
 import {
@@ -66,11 +67,11 @@ export function linear(
   };
   return produce(op, x, target, (y) => {
     if (weight instanceof QuantizedWeight) {
-      x.backend.linearInt8(y, x, weight.packed, weight.scale, bias, relu);
+      kernelsOf(x).linearInt8(y, x, weight.packed, weight.scale, bias, relu);
     } else if (isHalf(weight)) {
-      x.backend.linearHalf!(y, x, weight, bias, relu);
+      kernelsOf(x).linearHalf!(y, x, weight, bias, relu);
     } else {
-      x.backend.linear(y, x, weight, bias, relu);
+      kernelsOf(x).linear(y, x, weight, bias, relu);
     }
   });
 }
@@ -101,7 +102,7 @@ export function linearBackwardInput(
   }
   const shape = [...dy.shape.slice(0, -1), inF];
   const target = { shape, out: options.out, reads: [weight] };
-  return produce(op, dy, target, (dx) => dy.backend.linearBackwardInput(dx, dy, weight));
+  return produce(op, dy, target, (dx) => kernelsOf(dy).linearBackwardInput(dx, dy, weight));
 }
 
 /**
@@ -123,6 +124,6 @@ export function linearBackwardWeight(
   if (dy.size / outF !== x.size / inF) {
     throw new ArgumentError(op, "the shape of x", x.shape, `[…, in] as dy is [${dy.shape}]`);
   }
-  const compute = (dw: Tensor) => dy.backend.linearBackwardWeight(dw, dy, x);
+  const compute = (dw: Tensor) => kernelsOf(dy).linearBackwardWeight(dw, dy, x);
   return accumulate(op, dy, [outF, inF], options, [x], compute);
 }

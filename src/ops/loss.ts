@@ -4,6 +4,7 @@
  * @module
  */
 
+import { kernelsOf } from "../backend/interface.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
 import { checkNumber, checkShape, checkTensor, together } from "./checks.ts";
@@ -16,7 +17,11 @@ export interface LossResult {
   readonly gradient: Tensor;
 }
 
-/** Options of {@linkcode crossEntropy}. */
+/**
+ * Options of {@linkcode crossEntropy}.
+ *
+ * @internal
+ */
 export interface CrossEntropyOptions {
   /** The share of probability that is spread over all classes (Szegedy et al. 2016). Default 0. */
   readonly labelSmoothing?: number;
@@ -64,7 +69,7 @@ export function crossEntropy(
   using indices = x.backend.uploadIndices(Int32Array.from(targets), [n]);
   return together(x.backend.empty([1]), (loss) => {
     const gradient = x.backend.empty(x.shape);
-    x.backend.crossEntropy(loss, gradient, x, indices, smoothing);
+    kernelsOf(x).crossEntropy(loss, gradient, x, indices, smoothing);
     return { loss, gradient };
   });
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { kernelsOf } from "../backend/interface.ts";
 import type { BatchNormTensors } from "../backend/geometry.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
@@ -16,7 +17,11 @@ import {
   together,
 } from "./checks.ts";
 
-/** The constants of local response normalisation, with PyTorch's defaults. */
+/**
+ * The constants of local response normalisation, with PyTorch's defaults.
+ *
+ * @internal
+ */
 export interface LocalResponseNormOptions {
   /** Default 1e-4. */
   readonly alpha?: number;
@@ -54,7 +59,7 @@ export function localResponseNorm(
   checkTensor(op, "x", x, x);
   const constants = lrnConstants(op, x, size, options);
   const target = { shape: x.shape, out: options.out };
-  return produce(op, x, target, (y) => x.backend.localResponseNorm(y, x, ...constants));
+  return produce(op, x, target, (y) => kernelsOf(x).localResponseNorm(y, x, ...constants));
 }
 
 /**
@@ -85,7 +90,7 @@ export function batchNorm(
   const eps = checkEps(op, options.eps ?? 1e-5);
   const all = { runningMean, runningVar, weight, bias };
   const target = { shape: x.shape, out: options.out, reads: Object.values(all), inPlace: true };
-  return produce(op, x, target, (y) => x.backend.batchNorm(y, x, all, eps));
+  return produce(op, x, target, (y) => kernelsOf(x).batchNorm(y, x, all, eps));
 }
 
 /**
@@ -108,11 +113,15 @@ export function localResponseNormBackward(
   const constants = lrnConstants(op, x, size, options);
   const target = { shape: x.shape, out: options.out, reads: [dy] };
   return produce(op, x, target, (dx) => {
-    x.backend.localResponseNormBackward(dx, dy, x, ...constants);
+    kernelsOf(x).localResponseNormBackward(dx, dy, x, ...constants);
   });
 }
 
-/** Mean and variance of each channel over a batch, [C] each. */
+/**
+ * Mean and variance of each channel over a batch, [C] each.
+ *
+ * @internal
+ */
 export interface BatchStatistics {
   /** The mean. */
   readonly mean: Tensor;
@@ -132,12 +141,16 @@ export function batchNormStatistics(x: Tensor): BatchStatistics {
   const channels = [x.shape[1]];
   return together(x.backend.empty(channels), (mean) => {
     const variance = x.backend.empty(channels);
-    x.backend.batchNormStatistics(mean, variance, x);
+    kernelsOf(x).batchNormStatistics(mean, variance, x);
     return { mean, variance };
   });
 }
 
-/** What the gradient of batch normalisation takes besides dy and x. */
+/**
+ * What the gradient of batch normalisation takes besides dy and x.
+ *
+ * @internal
+ */
 export interface BatchNormBackwardOptions extends OutOptions {
   /** Factor of each channel; null for 1. */
   readonly weight?: Tensor | null;
@@ -181,7 +194,7 @@ export function batchNormBackward(
   }
   const reads = [x, ...Object.values(all)];
   const target = { shape: x.shape, out: options.out, reads, inPlace: true };
-  return produce(op, dy, target, (dx) => x.backend.batchNormBackward(dx, dy, x, all, eps));
+  return produce(op, dy, target, (dx) => kernelsOf(x).batchNormBackward(dx, dy, x, all, eps));
 }
 
 function checkEps(op: string, eps: number): number {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { kernelsOf } from "../backend/interface.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Shape, Tensor } from "../tensor.ts";
 import { checkInteger, checkTensor } from "./checks.ts";
@@ -17,10 +18,16 @@ import { checkInteger, checkTensor } from "./checks.ts";
  * "winograd" takes square kernels that have 3 or 5 taps for each step of their stride (3×3 and 5×5
  * with stride 1, 11×11 with stride 4), without dilation. An infinity in the input makes all outputs of
  * its tiles NaN.
+ *
+ * @internal
  */
 export type ConvAlgorithm = "direct" | "winograd";
 
-/** A choice between ways to the same result. */
+/**
+ * A choice between ways to the same result.
+ *
+ * @internal
+ */
 export interface AlgorithmOptions {
   /** Default: an operation computes directly, a layer by what is faster for it. */
   readonly algorithm?: ConvAlgorithm;
@@ -32,7 +39,11 @@ export interface PrepareOptions {
   readonly groups?: number;
 }
 
-/** Weights laid out for "direct" by {@linkcode prepareConv}; the caller's to dispose. */
+/**
+ * Weights laid out for "direct" by {@linkcode prepareConv}; the caller's to dispose.
+ *
+ * @internal
+ */
 export class PreparedConv implements Disposable {
   /**
    * See {@linkcode prepareConv}.
@@ -76,7 +87,7 @@ export function prepareConv(weight: Tensor, options: PrepareOptions = {}): Prepa
   if (shape[0] % groups !== 0) {
     throw new ArgumentError(op, "groups", groups, `a divisor of the ${shape[0]} output channels`);
   }
-  return new PreparedConv(shape, backend.packConv2d(weight, groups), { groups });
+  return new PreparedConv(shape, kernelsOf(backend).packConv2d(weight, groups), { groups });
 }
 
 /** Whether "winograd" can compute a convolution with weights of this shape, stride and dilation. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { kernelsOf } from "../backend/interface.ts";
 import type { Backend } from "../backend/mod.ts";
 import type { Shape, Tensor } from "../tensor.ts";
 import { checkShape, checkTensor } from "./checks.ts";
@@ -11,6 +12,8 @@ import { checkShape, checkTensor } from "./checks.ts";
 /**
  * Weights of a fully connected layer as integers of 8 bits with a scale for each row, laid out for a
  * backend's kernel by {@linkcode quantizeLinear}; the caller's to dispose.
+ *
+ * @internal
  */
 export class QuantizedWeight implements Disposable {
   /**
@@ -35,7 +38,7 @@ export class QuantizedWeight implements Disposable {
   async read(): Promise<Int8Array> {
     checkQuantized("read", this, this.scale);
     using values = this.backend.emptyInt8(this.shape);
-    this.backend.unpackLinearInt8(values, this.packed);
+    kernelsOf(this.packed).unpackLinearInt8(values, this.packed);
     return await values.read();
   }
 
@@ -83,13 +86,13 @@ export function quantizeLinear(weight: Tensor): QuantizedWeight {
   checkTensor(op, "weight", weight, weight);
   checkShape(op, "weight", weight.shape, "[out, in]");
   const quantized = emptyQuantized(weight.backend, weight.shape);
-  weight.backend.packLinearInt8(quantized.packed, quantized.scale, weight, 0);
+  kernelsOf(weight).packLinearInt8(quantized.packed, quantized.scale, weight, 0);
   return quantized;
 }
 
 /** Memory for weights [out, in], whose values are not defined yet. */
 export function emptyQuantized(backend: Backend, shape: Shape): QuantizedWeight {
-  const [outF, inF] = shape, packed = backend.emptyLinearInt8(outF, inF);
+  const [outF, inF] = shape, packed = kernelsOf(backend).emptyLinearInt8(outF, inF);
   try {
     return new QuantizedWeight(shape, packed, backend.empty([outF]));
   } catch (error) {

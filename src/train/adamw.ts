@@ -4,6 +4,7 @@
  * @module
  */
 
+import { kernelsOf } from "../backend/interface.ts";
 import { ArgumentError } from "../errors.ts";
 import { checkNumber } from "../ops/checks.ts";
 import type { Tensor } from "../tensor.ts";
@@ -46,7 +47,7 @@ export class AdamW extends Optimizer {
     const { betas: [beta1, beta2], eps, weightDecay } = this.#options;
     const mean = this.state("mean", name, w).tensor;
     const square = this.state("square", name, w).tensor;
-    w.backend.adamwStep(w, dw, mean, square, {
+    kernelsOf(w).adamwStep(w, dw, mean, square, {
       shrink: 1 - this.lr * weightDecay,
       beta1,
       beta2,

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { kernelsOf } from "../backend/interface.ts";
 import { ArgumentError } from "../errors.ts";
 import { Layer } from "../layers/layer.ts";
 import type { Trainable } from "./optimizer.ts";
@@ -19,9 +20,9 @@ export async function clipGradNorm(trainable: Trainable, maxNorm: number): Promi
   if (!(maxNorm > 0)) throw new ArgumentError("clipGradNorm", "maxNorm", maxNorm, "above 0");
   const all = trainable instanceof Layer ? trainable.stateDict() : trainable;
   const gradients = [...all.values()].flatMap(({ grad }) => grad ?? []);
-  const squares = await Promise.all(gradients.map((grad) => grad.backend.squaredNorm(grad)));
+  const squares = await Promise.all(gradients.map((grad) => kernelsOf(grad).squaredNorm(grad)));
   const norm = Math.sqrt(squares.reduce((sum, square) => sum + square, 0));
   const factor = maxNorm / (norm + 1e-6);
-  if (factor < 1) { for (const grad of gradients) grad.backend.axpby(grad, grad, factor, 0); }
+  if (factor < 1) { for (const grad of gradients) kernelsOf(grad).axpby(grad, grad, factor, 0); }
   return norm;
 }

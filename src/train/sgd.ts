@@ -4,6 +4,7 @@
  * @module
  */
 
+import { kernelsOf } from "../backend/interface.ts";
 import { ArgumentError } from "../errors.ts";
 import { checkNumber } from "../ops/checks.ts";
 import type { Shape, Tensor } from "../tensor.ts";
@@ -75,6 +76,6 @@ export class SGD extends Optimizer {
     const velocity = momentum === 0 ? undefined : this.state("velocity", name, w);
     const first = velocity?.isNew ?? false;
     const step = { lr: this.lr, momentum, weightDecay, nesterov, first };
-    w.backend.sgdStep(w, dw, velocity?.tensor ?? null, step);
+    kernelsOf(w).sgdStep(w, dw, velocity?.tensor ?? null, step);
   }
 }

@@ -1,5 +1,6 @@
 /** Ten steps of each optimiser on a small problem beside those of torch.optim. */
 
+import { kernelsOf } from "../../src/backend/interface.ts";
 import { assertAllClose, assertEquals } from "../assert.ts";
 import { testOnEveryBackend } from "../backends.ts";
 
@@ -40,10 +41,10 @@ for (const { optimizer, options, steps } of runs) {
         using dw = backend.upload(gradient, [start.length]);
         if (optimizer === "SGD") {
           const step = { lr, momentum, weightDecay, nesterov, first: t === 1 };
-          backend.sgdStep(w, dw, momentum === 0 ? null : first, step);
+          kernelsOf(backend).sgdStep(w, dw, momentum === 0 ? null : first, step);
         } else {
           const [beta1, beta2] = betas;
-          backend.adamwStep(w, dw, first, second, {
+          kernelsOf(backend).adamwStep(w, dw, first, second, {
             shrink: 1 - lr * weightDecay,
             beta1,
             beta2,

@@ -1,5 +1,6 @@
 /** One step of each optimiser, and the vector operations beside them. */
 
+import { kernelsOf } from "../../src/backend/interface.ts";
 import type { Backend } from "../../src/backend/mod.ts";
 import { assertAllClose, assertEquals } from "../assert.ts";
 import { testOnEveryBackend } from "../backends.ts";
@@ -36,7 +37,7 @@ for (const o of sgd) {
         using gradient = upload(backend, dw);
         const { lr, momentum = 0, weightDecay = 0, nesterov = false } = o;
         const step = { lr, momentum, weightDecay, nesterov, first: t === 1 };
-        backend.sgdStep(w.tensor, gradient, momentum === 0 ? null : v.tensor, step);
+        kernelsOf(backend).sgdStep(w.tensor, gradient, momentum === 0 ? null : v.tensor, step);
         reference.sgdStep(expected, dw.data, velocity, t, o);
         assertEquals(bits(await gradient.read()), bits(dw.data), "the gradient changed");
       }
@@ -70,7 +71,7 @@ for (const o of adamw) {
           const dw = draw.floats([n]);
           using gradient = upload(backend, dw);
           const { lr, betas: [beta1, beta2], eps, weightDecay } = o;
-          backend.adamwStep(w.tensor, gradient, m.tensor, v.tensor, {
+          kernelsOf(backend).adamwStep(w.tensor, gradient, m.tensor, v.tensor, {
             shrink: 1 - lr * weightDecay,
             beta1,
             beta2,
@@ -96,7 +97,7 @@ testOnEveryBackend("axpby() takes every length", async (backend) => {
       const x = draw.floats([n]), y = draw.floats([n]);
       const expected = y.data.map((v, i) => a * x.data[i] + b * v);
       const result = await compute(backend, [x], [n], (y, x) => {
-        backend.axpby(y, x, a, b);
+        kernelsOf(backend).axpby(y, x, a, b);
         return y;
       }, y);
       assertAllClose(result, expected, { abs: 2 ** -22 });
@@ -106,13 +107,13 @@ testOnEveryBackend("axpby() takes every length", async (backend) => {
 
 testOnEveryBackend("axpby() may scale in place, and hands NaN on", async (backend) => {
   using x = backend.upload([1, -2, 3, NaN, 5, Infinity], [6]);
-  backend.axpby(x, x, 0.5, 0.25);
+  kernelsOf(backend).axpby(x, x, 0.5, 0.25);
   assertAllClose(await x.read(), [0.75, -1.5, 2.25, NaN, 3.75, Infinity]);
 });
 
 async function squares(backend: Backend, values: Float32Array): Promise<number> {
   using x = backend.upload(values, [values.length]);
-  return await backend.squaredNorm(x);
+  return await kernelsOf(backend).squaredNorm(x);
 }
 
 testOnEveryBackend("squaredNorm() takes every length", async (backend) => {

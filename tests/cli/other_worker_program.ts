@@ -1,4 +1,4 @@
-/** The command with another worker to decode images, its first argument. */
+/** The command with another worker for decoding, whose URL is the first argument. */
 
 import { main } from "../../cli.ts";
 import { replaceDecodeWorker } from "../image/threads/replace_worker.ts";

@@ -1,5 +1,5 @@
 import { fileURLToPath } from "node:url";
-import { AlexNet } from "../../mod.ts";
+import { loadModel } from "../../mod.ts";
 import { decodeImage } from "../../src/image/mod.ts";
 import { assert, assertAlmostEquals, assertEquals } from "../assert.ts";
 import { TempFolder } from "../cli/run.ts";
@@ -82,7 +82,7 @@ Deno.test("the edge handler works in workerd with AlexNet's weights from storage
     assertEquals([response.status, await response.json()], [500, { error: "unexpected error" }]);
   });
   await t.step("gives concurrent photos the predictions of the library", async () => {
-    using model = await AlexNet.load({ weights, algorithm: "direct" });
+    using model = await loadModel({ weights, algorithm: "direct" });
     const [best] = await model.classify(await decodeImage(coffee));
     for (const response of await Promise.all([post(), post(), post()])) {
       const { model, predictions } = await response.json();

@@ -8,12 +8,12 @@ Deno.test("by_hand.ts computes the same with kernels and with matrices", async (
   const r = await byHand((line) => lines.push(line));
   assertEquals([...r.y], times(r.W, r.x));
   assertEquals([...r.dx], times(transposed(r.W), r.dy));
-  assertEquals([...r.dw], r.shifted);
-  assertAllClose(r.stepped, r.w.map((v, k) => v - 0.1 * r.shifted[k]), { abs: 1e-6 });
+  assertEquals([...r.dw], r.dwByHand);
+  assertAllClose(r.updated, r.w.map((v, k) => v - 0.1 * r.dwByHand[k]), { abs: 1e-6 });
   assertEquals([...r.maxima], times(r.R, r.x));
-  assertEquals([...r.routed], times(transposed(r.R), r.dp));
-  assertEquals([...r.met], [2, 3, 3, 3, 2]);
-  assertEquals([...r.metUnpadded], [1, 2, 3, 2, 1]);
+  assertEquals([...r.dxPool], times(transposed(r.R), r.dp));
+  assertEquals([...r.weightSums], [2, 3, 3, 3, 2]);
+  assertEquals([...r.weightSumsUnpadded], [1, 2, 3, 2, 1]);
   assert(lines.length > 30);
 });
 

@@ -31,7 +31,7 @@ const isolationHeaders = {
 export async function testPages(t: Deno.TestContext, project: TempFolder): Promise<void> {
   const { inPage } = await examples();
   const instrumentation = `globalThis.threads = model.backend.threads;
-globalThis.fileError = await AlexNet.load({ weights: "a.pth" }).catch((error) => error.message);`;
+globalThis.fileError = await loadModel({ weights: "a.pth" }).catch((error) => error.message);`;
   await project.write("page.js", inPage.replace(/^input\.disabled/m, `${instrumentation}\n$&`));
   await Promise.all([bundleWithVite(project), bundleWithEsbuild(project)]);
   const browser = await launch();

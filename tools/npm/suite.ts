@@ -53,10 +53,10 @@ export async function testPackage(t: Deno.TestContext, project: TempFolder): Pro
 
   await t.step("TypeScript", async (t) => {
     const program = (type: string) => `
-import { AlexNet, type Backend, createBackend, decodeImage, type Prediction } from "pembroke";
+import { loadModel, type Backend, createBackend, decodeImage, type Prediction } from "pembroke";
 import { conv2d } from "pembroke/module";
 const backend: Backend = await createBackend();
-const model = await AlexNet.load({ backend, weights: new ArrayBuffer(8), precision: "int8" });
+const model = await loadModel({ backend, weights: new ArrayBuffer(8), precision: "int8" });
 const best: ${type}[] = await model.classify(await decodeImage(new Uint8Array(3)));
 export { best, conv2d };`;
     await project.write("right.ts", program("Prediction"));
@@ -88,7 +88,7 @@ export { best, conv2d };`;
       "pembroke.threads.relaxed.js",
       "pembroke.threads.simd.js",
     ]);
-    for (const part of ["espresso", "AlexNet.load", "safetensors"]) {
+    for (const part of ["espresso", "loadModel", "safetensors"]) {
       assert(!text.includes(part), `a bundle of conv2d contains ${part}`);
     }
   });

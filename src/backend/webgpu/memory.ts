@@ -4,10 +4,9 @@
  * @module
  */
 
-import type { Backend } from "../mod.ts";
-import { ArgumentError, PembrokeError } from "../../errors.ts";
-import { elements, isShape, type Shape, type Storage, Tensor, type Values } from "../../tensor.ts";
-import { type ArrayType, checkLength } from "../arrays.ts";
+import { PembrokeError } from "../../errors.ts";
+import type { Backend, Shape, Tensor, TensorStorage, Values } from "../../tensor.ts";
+import { type ArrayType, TensorMemory } from "../tensor_memory.ts";
 import type { Block } from "./buffers.ts";
 import { type Dispatch, Queue } from "./queue.ts";
 import type { Given, Operand } from "./shader.ts";
@@ -16,7 +15,7 @@ import { fill } from "./shaders/elementwise.ts";
 import { type Part, partsOf } from "./parts.ts";
 
 /** A tensor's buffer. */
-interface GpuStorage extends Storage {
+interface GpuStorage extends TensorStorage {
   readonly block: Block;
   /** No index in it is larger; undefined where there are no indices. */
   largestIndex: number;
@@ -39,38 +38,37 @@ const LANES = 64;
 /** Workgroups along one axis, at most; of more there are several rows. */
 const ACROSS = 65535;
 
-/** The part of the WebGPU backend that holds tensors. */
-export abstract class GpuMemory {
-  /** What computes. */
-  abstract readonly name: string;
+/** The memory of a WebGPU backend, and the dispatches over it. */
+export class GpuMemory extends TensorMemory<GpuStorage> {
   readonly #device: GPUDevice;
   readonly #queue: Queue;
   readonly #traits: Traits;
   #inUse = 0;
-  #disposed = false;
 
   /**
+   * @param owner The backend that the tensors belong to.
    * @param device The device, all of which is used.
-   * @param traits What may be asked of it.
+   * @param traits What the device allows.
    */
-  constructor(device: GPUDevice, traits: Traits) {
+  constructor(owner: Backend, device: GPUDevice, traits: Traits) {
+    super(owner);
     this.#device = device;
     this.#queue = new Queue(device);
     this.#traits = traits;
   }
 
   /** Rows of sums that an invocation of a large product keeps. */
-  protected get tileRows(): TileRows {
+  get tileRows(): TileRows {
     return this.#traits.software ? 16 : 8;
   }
 
   /** Invocations that share a row of weights: as many as read memory together. */
-  protected get split(): number {
+  get split(): number {
     return this.#traits.software ? 8 : 32;
   }
 
   /** Whether shaders know float16. */
-  protected get hasHalf(): boolean {
+  get hasHalf(): boolean {
     return this.#traits.half;
   }
 
@@ -78,99 +76,49 @@ export abstract class GpuMemory {
     return this.#inUse;
   }
 
-  /** Pipelines and bind groups made so far, and submissions. */
+  /** Counts pipelines, bind groups, buffers and submissions made so far. */
   get made(): Readonly<Queue["made"]> {
     return this.#queue.made;
   }
 
-  upload(values: Float32Array | readonly number[], shape: Shape): Tensor {
-    checkLength("upload", values.length, shape);
-    return this.#filled(this.empty(shape), Float32Array.from(values));
-  }
-
-  uploadIndices(values: Int32Array, shape: Shape): Tensor<Int32Array> {
-    checkLength("uploadIndices", values.length, shape);
-    const tensor = this.#filled(this.emptyIndices(shape), values);
+  override uploadIndices(values: Int32Array, shape: Shape): Tensor<Int32Array> {
+    const tensor = super.uploadIndices(values, shape);
     this.noteIndices(tensor, values.reduce((most, i) => Math.max(most, i >>> 0), 0));
     return tensor;
   }
 
-  empty(shape: Shape): Tensor {
-    return this.#tensor(shape, Float32Array);
-  }
-
-  emptyIndices(shape: Shape): Tensor<Int32Array> {
-    return this.#tensor(shape, Int32Array);
-  }
-
-  emptyInt8(shape: Shape): Tensor<Int8Array> {
-    return this.#tensor(shape, Int8Array);
-  }
-
-  emptyHalf(shape: Shape): Tensor<Uint16Array> {
-    return this.#tensor(shape, Uint16Array);
-  }
-
   fill(tensor: Tensor, value: number): void {
-    this.#check("fill", tensor);
-    this.elementwise(fill, { y: this.out(tensor) }, tensor.size, {}, {
-      numbers: { value },
-    });
+    this.assertUsable("fill", tensor);
+    this.elementwise(fill, { y: this.out(tensor) }, tensor.size, {}, { numbers: { value } });
   }
 
-  write(tensor: Tensor, values: Float32Array, offset = 0): void {
-    const { block } = this.#check("write", tensor);
-    if (!Number.isInteger(offset) || offset < 0 || offset + values.length > tensor.size) {
-      const range = `${offset} … ${offset + values.length}`;
-      const takes = `inside the tensor's ${tensor.size} elements`;
-      throw new ArgumentError("write", "the range", range, takes);
-    }
-    const own = tensor.type as Tensor<Values>["type"];
-    this.#queue.write(block, own === Float32Array ? values : Int32Array.from(values), offset * 4);
-    tensor.storage.version++;
-  }
-
-  read<V extends Values>(tensor: Tensor<V>): Promise<V> {
-    const { block } = this.#check("read", tensor);
-    const type = tensor.type as unknown as ArrayType<V>;
-    return this.#queue.read(block, tensor.size * type.BYTES_PER_ELEMENT).then((b) => new type(b));
-  }
-
-  free(tensor: Tensor<Values>): void {
-    this.#assertOwn("free", tensor);
-    const storage = tensor.storage as GpuStorage;
-    if (storage.freed) return;
-    storage.freed = true;
-    if (this.#disposed) return;
-    this.#inUse -= storage.bytes;
-    this.#queue.free(storage.block);
-  }
-
-  dispose(): void {
-    this.#disposed = true;
+  override dispose(): void {
+    super.dispose();
     this.#inUse = 0;
     this.#device.destroy();
   }
 
-  [Symbol.dispose](): void {
-    this.dispose();
+  /** Throws after {@linkcode GpuMemory.dispose}, and when the device was lost. */
+  override assertAlive(): void {
+    super.assertAlive();
+    this.#queue.watch.check();
   }
 
   /** A tensor that is read, as an array of `type`. */
-  protected at(tensor: Tensor<Values>, type = "f32"): Operand {
-    this.#assertAlive();
+  at(tensor: Tensor<Values>, type = "f32"): Operand {
+    this.assertAlive();
     return { block: storageOf(tensor).block, writes: false, type, size: bytesOf(tensor) };
   }
 
   /** A tensor that is written. */
-  protected out(tensor: Tensor<Values>, type = "f32"): Operand {
-    this.#assertAlive();
+  out(tensor: Tensor<Values>, type = "f32"): Operand {
+    this.assertAlive();
     tensor.storage.version++;
     return { block: storageOf(tensor).block, writes: true, type, size: bytesOf(tensor) };
   }
 
   /** Records a dispatch. */
-  protected run(
+  run(
     shader: Dispatch["shader"],
     operands: Dispatch["operands"],
     constants: Dispatch["constants"],
@@ -186,7 +134,7 @@ export abstract class GpuMemory {
    * Records a shader that computes each of `size` elements from those at the same place, in parts
    * that can be bound.
    */
-  protected elementwise(
+  elementwise(
     shader: Dispatch["shader"],
     operands: Readonly<Record<string, Operand>>,
     size: number,
@@ -200,7 +148,7 @@ export abstract class GpuMemory {
   }
 
   /** Records a shader with an invocation for each of `size` elements. */
-  protected perElement(
+  perElement(
     shader: Dispatch["shader"],
     operands: Readonly<Record<string, Operand>>,
     size: number,
@@ -211,7 +159,7 @@ export abstract class GpuMemory {
   }
 
   /** Records a shader with a workgroup for each of `rows`. */
-  protected perRow(
+  perRow(
     shader: Dispatch["shader"],
     operands: Readonly<Record<string, Operand>>,
     rows: number,
@@ -226,66 +174,56 @@ export abstract class GpuMemory {
    * `count` things of at most `bytes` bytes each in any operand, in parts that can be bound, which
    * begin where a binding can begin.
    */
-  protected parts(op: string, count: number, ...bytes: number[]): Part[] {
+  parts(op: string, count: number, ...bytes: number[]): Part[] {
     return partsOf(count, bytes, this.#traits.binding) ??
       this.#tooLarge(op, Math.max(...bytes));
   }
 
   /** Remembers that no index in a tensor is larger. */
-  protected noteIndices(tensor: Tensor<Int32Array>, largest: number): void {
+  noteIndices(tensor: Tensor<Int32Array>, largest: number): void {
     storageOf(tensor).largestIndex = largest;
   }
 
   /** What no index in a tensor is larger than. */
-  protected largestIndex(tensor: Tensor<Int32Array>): number {
+  largestIndex(tensor: Tensor<Int32Array>): number {
     return storageOf(tensor).largestIndex;
+  }
+
+  protected allocate(bytes: number): GpuStorage {
+    if (bytes > this.#traits.buffer) {
+      const [needed, most] = [bytes, this.#traits.buffer].map(sizeText);
+      throw new PembrokeError(
+        `out of memory: ${needed} for one tensor, more than the ${most} that ${this.owner.name} takes`,
+      );
+    }
+    const block = this.#queue.take(bytes);
+    this.#inUse += bytes;
+    return { block, bytes, freed: false, version: 0, largestIndex: 0 };
+  }
+
+  protected release({ block, bytes }: GpuStorage): void {
+    this.#inUse -= bytes;
+    this.#queue.free(block);
+  }
+
+  protected store(tensor: Tensor<Values>, values: ArrayLike<number>, offset: number): void {
+    const { block } = storageOf(tensor);
+    const array = tensor.type === Float32Array ? Float32Array : Int32Array;
+    const typed = values instanceof array ? values : array.from(values);
+    this.#queue.write(block, typed, offset * 4);
+  }
+
+  protected load<V extends Values>(tensor: Tensor<V>): Promise<V> {
+    const type = tensor.type as ArrayType<V>;
+    const bytes = tensor.size * type.BYTES_PER_ELEMENT;
+    return this.#queue.read(storageOf(tensor).block, bytes).then((buffer) => new type(buffer));
   }
 
   #tooLarge(op: string, bytes: number): never {
     const [needed, most] = [bytes, this.#traits.binding].map(sizeText);
     throw new PembrokeError(
-      `${op}: needs ${needed} at a time, more than the ${most} that ${this.name} can bind`,
+      `${op}: needs ${needed} at a time, more than the ${most} that ${this.owner.name} can bind`,
     );
-  }
-
-  #filled<V extends Float32Array | Int32Array>(tensor: Tensor<V>, values: V): Tensor<V> {
-    this.#queue.write(storageOf(tensor).block, values, 0);
-    return tensor;
-  }
-
-  #tensor<V extends Values>(shape: Shape, type: ArrayType<V>): Tensor<V> {
-    this.#assertAlive();
-    if (!isShape(shape)) {
-      throw new ArgumentError("tensor", "shape", shape, "positive integers");
-    }
-    const bytes = elements(shape) * type.BYTES_PER_ELEMENT;
-    if (bytes > this.#traits.buffer) {
-      const [needed, most] = [bytes, this.#traits.buffer].map(sizeText);
-      throw new PembrokeError(
-        `out of memory: ${needed} for one tensor, more than the ${most} that ${this.name} takes`,
-      );
-    }
-    const block = this.#queue.take(bytes);
-    this.#inUse += bytes;
-    const storage: GpuStorage = { block, bytes, freed: false, version: 0, largestIndex: 0 };
-    return new Tensor(this as unknown as Backend, shape, storage, type);
-  }
-
-  #check(op: string, tensor: Tensor<Values>): GpuStorage {
-    this.#assertOwn(op, tensor);
-    tensor.assertAlive(op);
-    this.#assertAlive();
-    return storageOf(tensor);
-  }
-
-  #assertAlive(): void {
-    if (this.#disposed) throw new PembrokeError(`${this.name}: the backend was disposed before`);
-    this.#queue.watch.check();
-  }
-
-  #assertOwn(op: string, tensor: Tensor<Values>): void {
-    if (tensor.backend as unknown === this) return;
-    throw new ArgumentError(op, "tensor", `on ${tensor.backend.name}`, "on this backend");
   }
 }
 

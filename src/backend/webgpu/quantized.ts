@@ -1,8 +1,9 @@
 /** Fully connected layers whose weights are held in 8 or in 16 bits. */
 
-import type { Tensor } from "../../tensor.ts";
-import { GpuForward } from "./forward.ts";
-import { partOf } from "./memory.ts";
+import type { Shape, Tensor } from "../../tensor.ts";
+import type { QuantizedKernels } from "../kernels.ts";
+import { denseProduct } from "./dispatch.ts";
+import { type GpuMemory, partOf } from "./memory.ts";
 import { linearInt8, packInt8, unpackInt8 } from "./shaders/int8.ts";
 import { linear, linearPacked, packHalf, ROWS } from "./shaders/linear.ts";
 
@@ -12,84 +13,90 @@ const BINDING_WORDS = 64;
 const nan = 0x7fc00000;
 
 /**
- * The part of the WebGPU backend with weights in few bits. They are multiplied in float32: what is read
- * from memory is what counts here. So activations are not rounded, unlike in Wasm, where the integers
- * of 8 bits themselves are multiplied; and every adapter can, if need be without `shader-f16`.
+ * The kernels of weights in 8 or 16 bits. They are multiplied in float32, because reading them from
+ * memory is what takes the time. So activations are not rounded, unlike in Wasm, which multiplies the
+ * 8-bit integers themselves. Adapters without `shader-f16` read float16 as integers.
  */
-export abstract class GpuQuantized extends GpuForward {
-  emptyLinearInt8(outF: number, inF: number): Tensor<Int8Array> {
-    return this.emptyInt8([outF, 4 * words(inF)]);
-  }
+export function quantizedKernels(gpu: GpuMemory): QuantizedKernels {
+  return {
+    emptyLinearInt8(outF: number, inF: number): Tensor<Int8Array> {
+      return gpu.emptyOf(Int8Array, [outF, 4 * words(inF)]);
+    },
 
-  packLinearInt8(packed: Tensor<Int8Array>, scale: Tensor, weight: Tensor, row: number): void {
-    const [rows, inF] = weight.shape;
-    const operands = {
-      packed: this.out(packed, "u32"),
-      scale: this.out(scale),
-      w: this.at(weight),
-    };
-    const sizes = { inF, words: words(inF), first: row, nan };
-    this.perRow(packInt8, operands, rows, {}, { sizes });
-  }
-
-  unpackLinearInt8(values: Tensor<Int8Array>, packed: Tensor<Int8Array>): void {
-    const [, inF] = values.shape;
-    const operands = { values: this.out(values, "u32"), packed: this.at(packed, "u32") };
-    const sizes = { count: values.size, inF, words: words(inF) };
-    this.perElement(unpackInt8, operands, Math.ceil(values.size / 4), {}, { sizes });
-  }
-
-  linearInt8(
-    y: Tensor,
-    x: Tensor,
-    packed: Tensor<Int8Array>,
-    scale: Tensor,
-    bias: Tensor | null,
-    relu: boolean,
-  ): void {
-    const outF = scale.size, n = y.size / outF, inF = x.size / n;
-    const operands = {
-      y: this.out(y),
-      x: this.at(x),
-      packed: this.at(packed, "u32"),
-      scale: this.at(scale),
-      bias: this.at(bias ?? scale),
-    };
-    const constants = { BIAS: bias !== null, RELU: relu };
-    const sizes = { inF, outF, words: words(inF), nan };
-    this.run(linearInt8, operands, constants, [Math.ceil(outF / ROWS), n], { sizes });
-  }
-
-  packHalf(half: Tensor<Uint16Array>, values: Tensor, offset: number): void {
-    const words = this.out(half, "u32"), all = this.at(values);
-    for (const part of this.parts("half", values.size, 4)) {
-      const { start, count } = part;
-      // a binding begins at a round address, perhaps before the first word that is written
-      const word = (offset + start) / 2, first = word % BINDING_WORDS, from = word - first;
-      const size = 4 * (first + Math.ceil(count / 2));
+    packLinearInt8(packed: Tensor<Int8Array>, scale: Tensor, weight: Tensor, row: number): void {
+      const [rows, inF] = weight.shape;
       const operands = {
-        half: { ...words, offset: 4 * from, size },
-        values: partOf(all, part, 4),
+        packed: gpu.out(packed, "u32"),
+        scale: gpu.out(scale),
+        w: gpu.at(weight),
       };
-      this.perElement(packHalf, operands, Math.ceil(count / 2), {}, { sizes: { count, first } });
-    }
-  }
+      const sizes = { inF, words: words(inF), first: row, nan };
+      gpu.perRow(packInt8, operands, rows, {}, { sizes });
+    },
 
-  linearHalf(
-    y: Tensor,
-    x: Tensor,
-    weight: Tensor<Uint16Array>,
-    bias: Tensor | null,
-    relu: boolean,
-  ): void {
-    if (this.hasHalf) {
-      const words = { four: "vec4<f16>", one: "f16", bytes: 2 };
-      this.dense(linear, y, x, weight, words, bias, relu);
-    } else {
-      const words = { four: "vec2u", one: "u32", bytes: 2 };
-      this.dense(linearPacked, y, x, weight, words, bias, relu);
-    }
-  }
+    unpackLinearInt8(values: Tensor<Int8Array>, packed: Tensor<Int8Array>): void {
+      const [, inF] = values.shape;
+      const operands = { values: gpu.out(values, "u32"), packed: gpu.at(packed, "u32") };
+      const sizes = { count: values.size, inF, words: words(inF) };
+      gpu.perElement(unpackInt8, operands, Math.ceil(values.size / 4), {}, { sizes });
+    },
+
+    emptyHalf(shape: Shape): Tensor<Uint16Array> {
+      return gpu.emptyOf(Uint16Array, shape);
+    },
+
+    linearInt8(
+      y: Tensor,
+      x: Tensor,
+      packed: Tensor<Int8Array>,
+      scale: Tensor,
+      bias: Tensor | null,
+      relu: boolean,
+    ): void {
+      const outF = scale.size, n = y.size / outF, inF = x.size / n;
+      const operands = {
+        y: gpu.out(y),
+        x: gpu.at(x),
+        packed: gpu.at(packed, "u32"),
+        scale: gpu.at(scale),
+        bias: gpu.at(bias ?? scale),
+      };
+      const constants = { BIAS: bias !== null, RELU: relu };
+      const sizes = { inF, outF, words: words(inF), nan };
+      gpu.run(linearInt8, operands, constants, [Math.ceil(outF / ROWS), n], { sizes });
+    },
+
+    packHalf(half: Tensor<Uint16Array>, values: Tensor, offset: number): void {
+      const words = gpu.out(half, "u32"), all = gpu.at(values);
+      for (const part of gpu.parts("half", values.size, 4)) {
+        const { start, count } = part;
+        // a binding begins at a round address, perhaps before the first word that is written
+        const word = (offset + start) / 2, first = word % BINDING_WORDS, from = word - first;
+        const size = 4 * (first + Math.ceil(count / 2));
+        const operands = {
+          half: { ...words, offset: 4 * from, size },
+          values: partOf(all, part, 4),
+        };
+        gpu.perElement(packHalf, operands, Math.ceil(count / 2), {}, { sizes: { count, first } });
+      }
+    },
+
+    linearHalf(
+      y: Tensor,
+      x: Tensor,
+      weight: Tensor<Uint16Array>,
+      bias: Tensor | null,
+      relu: boolean,
+    ): void {
+      if (gpu.hasHalf) {
+        const words = { four: "vec4<f16>", one: "f16", bytes: 2 };
+        denseProduct(gpu, linear, y, x, weight, words, bias, relu);
+      } else {
+        const words = { four: "vec2u", one: "u32", bytes: 2 };
+        denseProduct(gpu, linearPacked, y, x, weight, words, bias, relu);
+      }
+    },
+  };
 }
 
 /** Words of a packed row. */

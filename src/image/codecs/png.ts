@@ -6,10 +6,10 @@
  * @module
  */
 
-import { lentChunksOf } from "../../io/download.ts";
+import { readChunks } from "../../io/download.ts";
 import { damaged } from "../formats/bytes.ts";
 import type { DecodeContext, Size } from "../formats/format.ts";
-import { readChunks } from "../formats/png_chunks.ts";
+import { readPngChunks } from "../formats/png_chunks.ts";
 import type { RgbImage } from "../pixels.ts";
 import { release } from "../release.ts";
 import { unfilter } from "./png_filter.ts";
@@ -48,7 +48,7 @@ export async function decodePng(bytes: Uint8Array, context: DecodeContext): Prom
   const colour = bytes[25], interlaced = bytes[28] === 1;
   const parts: Uint8Array[] = [];
   let palette: Uint8Array | undefined;
-  for (const { type, start, end } of readChunks(bytes, name)) {
+  for (const { type, start, end } of readPngChunks(bytes, name)) {
     const content = bytes.subarray(start, end);
     if (type === "IDAT") parts.push(content);
     if (type === "PLTE") palette = content;
@@ -102,7 +102,7 @@ async function inflate(
   const out = new Uint8Array(length);
   let filled = 0;
   const { readable, writable } = new DecompressionStream("deflate");
-  const chunks = lentChunksOf(readable);
+  const chunks = readChunks(readable, { reuseBuffer: true });
   void writeParts(parts, writable.getWriter()).catch(() => {}); // reading throws the same error
   while (filled < length) {
     const chunk = await chunks.next().catch(() => {

@@ -8,7 +8,7 @@ import { crc32 } from "../../io/crc32.ts";
 import { type Orientation, readOrientation } from "../orient.ts";
 import { damaged, hasText, truncated, viewOf } from "./bytes.ts";
 import type { Format } from "./format.ts";
-import { readChunks, SIGNATURE } from "./png_chunks.ts";
+import { readPngChunks, SIGNATURE } from "./png_chunks.ts";
 
 /** Bits per sample that each colour type allows. */
 const DEPTHS: Readonly<Record<number, readonly number[]>> = {
@@ -49,7 +49,7 @@ export const png: Format = {
     const view = viewOf(bytes);
     let orientation: Orientation | undefined;
     let data = false, palette = false;
-    for (const { type, start, end } of readChunks(bytes, file)) {
+    for (const { type, start, end } of readPngChunks(bytes, file)) {
       // Damage in optional chunks does not affect the pixels.
       const needed = type[0] <= "Z";
       if (needed && crc32(bytes.subarray(start - 4, end)) !== view.getUint32(end)) {

@@ -19,7 +19,7 @@ export interface Chunk {
 }
 
 /** Yields the chunks up to and including IEND. The content range excludes the checksum. */
-export function* readChunks(bytes: Uint8Array, file: string): Generator<Chunk> {
+export function* readPngChunks(bytes: Uint8Array, file: string): Generator<Chunk> {
   const view = viewOf(bytes);
   let at = SIGNATURE.length;
   while (true) {

@@ -1,0 +1,164 @@
+/**
+ * Dispatches that kernels share: over rows, samples and planes, in parts that a binding can hold.
+ *
+ * @module
+ */
+
+import type { Tensor, Values } from "../../tensor.ts";
+import type { AdaptiveGeometry, AxisGeometry } from "../geometry.ts";
+import { type GpuMemory, partOf } from "./memory.ts";
+import { type Constants, float, type Given, type Operand, type Shader } from "./shader.ts";
+import * as conv from "./shaders/conv2d.ts";
+import { product } from "./shaders/gemm.ts";
+import * as dense from "./shaders/linear.ts";
+
+/** Samples up to which a fully connected layer is computed as products with vectors. */
+const FEW_SAMPLES = 16;
+
+/** y = x · weightᵀ + bias for weights whose elements are words of these types, by these shaders. */
+export function denseProduct(
+  gpu: GpuMemory,
+  shaders: typeof dense.linear,
+  y: Tensor,
+  x: Tensor,
+  weight: Tensor<Values>,
+  { four, one, bytes }: { readonly four: string; readonly one: string; readonly bytes: number },
+  bias: Tensor | null,
+  relu: boolean,
+): void {
+  const [outF, inF] = weight.shape, n = x.size / inF;
+  const few = n <= FEW_SAMPLES, whole = few && inF % 4 === 0;
+  const all = gpu.at(weight, whole ? four : one), output = gpu.out(y);
+  for (const part of gpu.parts("linear", outF, bytes * inF)) {
+    const operands = {
+      y: output,
+      x: gpu.at(x, whole ? "vec4f" : "f32"),
+      weight: partOf(all, part, bytes * inF),
+      bias: gpu.at(bias ?? x),
+    };
+    const constants = { BIAS: bias !== null, RELU: relu }, first = part.start;
+    if (few) {
+      const samples = Math.min(n, dense.SAMPLES), { ROWS, LANES } = dense, SPLIT = gpu.split;
+      const across = Math.ceil(part.count / (LANES / SPLIT * ROWS));
+      gpu.run(
+        whole ? shaders.words : shaders.odd,
+        operands,
+        { ...constants, ROWS, SAMPLES: samples, LANES, SPLIT },
+        [across, Math.ceil(n / samples)],
+        { sizes: { n, count: part.count, words: whole ? inF / 4 : inF, outF, first } },
+      );
+    } else {
+      const { rows, constants: own, sizes, groups } = product(gpu.tileRows, part.count, n, inF);
+      const shader = shaders.batch[rows], given = { ...sizes, outF, first };
+      gpu.run(shader, operands, { ...constants, ...own }, groups, { sizes: given });
+    }
+  }
+}
+
+/** Runs a shader for each row along an axis. */
+export function alongAxis(
+  gpu: GpuMemory,
+  shader: Shader,
+  operands: Readonly<Record<string, Operand>>,
+  { outer, size, inner }: AxisGeometry,
+): void {
+  const bytes = 4 * size * inner;
+  for (const part of gpu.parts(shader.name, outer, bytes)) {
+    const parts = partsOf(operands, Object.keys(operands), part, bytes);
+    gpu.perRow(shader, parts, part.count * inner, {}, { sizes: { length: size, inner } });
+  }
+}
+
+/** Runs a shader for each value of local response normalisation. */
+export function acrossChannels(
+  gpu: GpuMemory,
+  shader: Shader,
+  operands: Readonly<Record<string, Operand>>,
+  x: Tensor,
+  size: number,
+  alpha: number,
+  beta: number,
+  k: number,
+): void {
+  const [n, c] = x.shape, plane = x.size / (n * c);
+  perSample(gpu, shader, operands, Object.keys(operands), n, c * plane, {
+    SCALE: float(alpha / size),
+    BETA: float(beta),
+    BASE: float(k),
+  }, { sizes: { channels: c, plane, half: (size - 1) / 2 } });
+}
+
+/** Runs an elementwise shader for whole samples of `size` values, of which `sliced` are tensors. */
+export function perSample(
+  gpu: GpuMemory,
+  shader: Shader,
+  operands: Readonly<Record<string, Operand>>,
+  sliced: readonly string[],
+  n: number,
+  size: number,
+  constants: Constants,
+  given: Given,
+): void {
+  for (const part of gpu.parts(shader.name, n, 4 * size)) {
+    const parts = partsOf(operands, sliced, part, 4 * size);
+    gpu.perElement(shader, parts, part.count * size, constants, given);
+  }
+}
+
+/** Weights of [groups · m, k] in whole tiles. */
+export function pack(
+  gpu: GpuMemory,
+  shader: Shader,
+  weight: Tensor,
+  groups: number,
+  m: number,
+  k: number,
+  sizes: Given["sizes"] = {},
+): Tensor {
+  const whole = conv.packedSize(m, k);
+  const packed = gpu.empty([groups, whole.deep, whole.wide]);
+  const operands = { packed: gpu.out(packed), w: gpu.at(weight) };
+  const given = { sizes: { m, k, ...whole, ...sizes } };
+  gpu.perElement(shader, operands, packed.size, {}, given);
+  return packed;
+}
+
+/** Runs a shader for each value that is written, whole planes at a time. */
+export function perPlane(
+  gpu: GpuMemory,
+  shader: Shader,
+  operands: Readonly<Record<string, Operand>>,
+  sizes: { readonly planes: number; readonly read: number; readonly written: number },
+  constants: Constants,
+): void {
+  const read = 4 * sizes.read, written = 4 * sizes.written;
+  for (const part of gpu.parts(shader.name, sizes.planes, read, written)) {
+    const parts = Object.entries(operands).map(([name, operand]) => [
+      name,
+      partOf(operand, part, operand.writes ? written : read),
+    ]);
+    gpu.perElement(shader, Object.fromEntries(parts), part.count * sizes.written, constants);
+  }
+}
+
+export function pool2d(
+  gpu: GpuMemory,
+  shader: Shader,
+  operands: Readonly<Record<string, Operand>>,
+  g: AdaptiveGeometry,
+  constants: Constants,
+): void {
+  const sizes = { planes: g.n * g.c, read: g.h * g.w, written: g.oh * g.ow };
+  perPlane(gpu, shader, operands, sizes, constants);
+}
+
+/** The same part of each of the operands named. */
+function partsOf(
+  operands: Readonly<Record<string, Operand>>,
+  sliced: readonly string[],
+  part: Parameters<typeof partOf>[1],
+  bytes: number,
+): Record<string, Operand> {
+  const parts = sliced.map((name) => [name, partOf(operands[name], part, bytes)]);
+  return { ...operands, ...Object.fromEntries(parts) };
+}
