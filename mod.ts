@@ -140,7 +140,7 @@ export { evaluate } from "./src/train/evaluate.ts";
 export { Optimizer } from "./src/train/optimizer.ts";
 export { cosineSchedule, stepSchedule } from "./src/train/schedule.ts";
 export { SGD, type SGDOptions } from "./src/train/sgd.ts";
-export { Trainer, type TrainerOptions } from "./src/train/trainer.ts";
+export { type Progress, Trainer, type TrainerOptions } from "./src/train/trainer.ts";
 
 // Files of weights
 export { fileSource } from "./src/weights/io/file_source.ts";

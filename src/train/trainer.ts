@@ -35,8 +35,6 @@ export interface TrainerOptions {
 
 /**
  * Where a training run stands.
- *
- * @internal
  */
 export interface Progress {
   /** The epoch under way, from 0. */
