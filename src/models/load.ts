@@ -23,6 +23,7 @@ import {
   type WeightsFile,
 } from "../weights/mod.ts";
 import { isSource } from "../weights/io/source.ts";
+import { matchNames } from "../weights/names.ts";
 import type { Classifier } from "./classifier.ts";
 import { OnnxNetwork } from "./onnx/network.ts";
 
@@ -141,8 +142,9 @@ export async function fill(
   let loading = false;
   try {
     const parameters = model.stateDict();
-    const weights = model instanceof OnnxNetwork ? model.weightsIn(file) : file;
     const shapes = parameterShapes(model);
+    const named = model instanceof OnnxNetwork ? model.weightsIn(file) : file;
+    const weights = matchNames(named, shapes.keys());
     checkWeights(weights, shapes, model.type);
 
     loading = true;

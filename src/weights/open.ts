@@ -11,7 +11,7 @@ import { openPthStream } from "./pth/stream.ts";
 import { openLegacyPth } from "./pth/legacy_format.ts";
 import { openSafetensors } from "./safetensors/reader.ts";
 import { type ByteSource, isSource, readBytes } from "./io/source.ts";
-import type { WeightsFile } from "./tensor_file.ts";
+import type { TensorFile, WeightsFile } from "./tensor_file.ts";
 import { escapeText } from "./io/quote.ts";
 
 /**
@@ -46,7 +46,9 @@ export async function openWeights(source: ByteSource): Promise<WeightsFile> {
   }
   try {
     const start = await readBytes(source, 0, Math.min(source.size, 512));
-    return await detectFormat(start, source)(source);
+    const file = await detectFormat(start, source)(source);
+    file.shortenNames();
+    return file;
   } catch (error) {
     source.close();
     throw error;
@@ -57,7 +59,7 @@ export async function openWeights(source: ByteSource): Promise<WeightsFile> {
 function detectFormat(
   start: Uint8Array,
   { name: file, forward }: ByteSource,
-): (source: ByteSource) => Promise<WeightsFile> {
+): (source: ByteSource) => Promise<TensorFile> {
   if (start.length === 0) throw new FileError(file, "is empty");
   if (start[0] === 0x50 && start[1] === 0x4b && start[2] < 9) { // "PK" and a record type
     return forward ? openPthStream : openPth;

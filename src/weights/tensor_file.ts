@@ -7,6 +7,7 @@
 import { ArgumentError, FileError } from "../errors.ts";
 import { isFloat, itemSize, toFloat32 } from "./dtype.ts";
 import { compareFileOrder, type StoredTensor, type WeightEntry } from "./layout.ts";
+import { shortNames } from "./names.ts";
 import { dequantize } from "./quantized.ts";
 import { type ByteSource, readBytes } from "./io/source.ts";
 import { escapeText } from "./io/quote.ts";
@@ -69,12 +70,17 @@ interface Buffers {
   readonly values: Float32Array;
 }
 
+/** The description of a tensor under a name. */
+function toEntry(name: string, { dtype, shape, scale }: StoredTensor): WeightEntry {
+  return scale ? { name, dtype, shape, quantized: true } : { name, dtype, shape };
+}
+
 /** A file whose tensors are located. */
 export class TensorFile implements WeightsFile {
-  readonly entries: ReadonlyMap<string, WeightEntry>;
-  readonly order: readonly string[];
   readonly #source: ByteSource;
-  readonly #tensors: ReadonlyMap<string, StoredTensor>;
+  #tensors: ReadonlyMap<string, StoredTensor>;
+  #entries: ReadonlyMap<string, WeightEntry>;
+  #order: readonly string[];
   #spare: Buffers | undefined;
   #open = true;
 
@@ -86,13 +92,29 @@ export class TensorFile implements WeightsFile {
   ) {
     this.#source = source;
     this.#tensors = tensors;
-    this.entries = new Map(
-      [...tensors].map(([key, { name, dtype, shape, scale }]) => [
-        key,
-        scale ? { name, dtype, shape, quantized: true } : { name, dtype, shape },
-      ]),
+    this.#entries = new Map(tensors.entries().map(([key, tensor]) => [key, toEntry(key, tensor)]));
+    this.#order = [...tensors].sort(([, a], [, b]) => compareFileOrder(a, b)).map(([key]) => key);
+  }
+
+  get entries(): ReadonlyMap<string, WeightEntry> {
+    return this.#entries;
+  }
+
+  get order(): readonly string[] {
+    return this.#order;
+  }
+
+  /** Removes the prefixes that training tools add to all names. */
+  shortenNames(): void {
+    const full = [...this.#tensors.keys()], short = shortNames(this.#entries, isWeight);
+    if (short.every((name, i) => name === full[i])) return;
+    const names = new Map(full.map((name, i) => [name, short[i]]));
+    const tensors = this.#tensors;
+    this.#tensors = new Map(full.map((name, i) => [short[i], tensors.get(name)!]));
+    this.#entries = new Map(
+      this.#tensors.entries().map(([key, tensor]) => [key, toEntry(key, tensor)]),
     );
-    this.order = [...tensors].sort(([, a], [, b]) => compareFileOrder(a, b)).map(([name]) => name);
+    this.#order = this.#order.map((name) => names.get(name)!);
   }
 
   get name(): string {
