@@ -1,7 +1,10 @@
 /** Measures the time and memory of a call. */
 
+import { cpuUsage } from "node:process";
+
 /** What a call took. */
 export interface Cost {
+  /** Processor time, of all threads together. */
   readonly milliseconds: number;
   /** The highest memory of the process during the call minus that before it; 0 if unknown. */
   readonly bytes: number;
@@ -27,9 +30,10 @@ function resetPeak(): boolean {
 /** Runs a call and measures it. Memory is known on Linux only. */
 export async function measure(call: () => unknown): Promise<Cost> {
   const hasMemory = resetPeak(), before = hasMemory ? processMemory("VmRSS") : 0;
-  const start = performance.now();
+  const start = cpuUsage();
   await call();
-  const milliseconds = performance.now() - start;
+  const { user, system } = cpuUsage(start);
+  const milliseconds = (user + system) / 1000;
   const bytes = hasMemory ? 1024 * Math.max(0, processMemory("VmHWM") - before) : 0;
   return { milliseconds, bytes };
 }

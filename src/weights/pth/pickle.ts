@@ -45,7 +45,7 @@ export class TruncatedPickle extends Error {}
 const maxInstructions = 1_000_000;
 
 /** Integers of more bytes are neither sizes nor the number at the start of a legacy file. */
-const maxLongBytes = 32;
+const maxLongBytes = 16;
 
 /** Text of up to so many bytes is decoded without a TextDecoder. */
 const maxShortText = 64;
@@ -55,14 +55,14 @@ export const cost = {
   number: 16,
   text: 32,
   char: 2,
-  tuple: 64,
-  list: 32,
-  dict: 32,
-  item: 16,
+  tuple: 56,
+  list: 48,
+  dict: 48,
+  item: 8,
   entry: 64,
   firstItem: 160,
   firstEntry: 200,
-  object: 128,
+  object: 64,
 } as const;
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -98,6 +98,8 @@ class Machine {
   readonly #memo: Value[] = [];
   /** All other memo entries. */
   readonly #sparseMemo = new Map<number, Value>();
+  /** The allowed names that the pickle uses. There are not many. */
+  readonly #globals = new Map<string, Global>();
 
   constructor(
     readonly bytes: Uint8Array,
@@ -281,16 +283,16 @@ class Machine {
   }
 
   #text(decoder: TextDecoder, length: number): string {
-    const at = this.#take(length), end = at + length;
+    const bytes = this.#slice(length);
     this.#budget.spend(cost.text + cost.char * length);
-    if (length <= maxShortText) { // faster than a TextDecoder
-      let text = "";
-      for (let i = at; i < end && this.bytes[i] < 0x80; i++) {
-        text += String.fromCharCode(this.bytes[i]);
-      }
-      if (text.length === length) return text;
+    return this.#decode(decoder, bytes);
+  }
+
+  #decode(decoder: TextDecoder, bytes: Uint8Array): string {
+    // For short text this is faster than a TextDecoder.
+    if (bytes.length <= maxShortText && bytes.every((byte) => byte < 0x80)) {
+      return String.fromCharCode(...bytes);
     }
-    const bytes = this.bytes.subarray(at, end);
     try {
       return decoder.decode(bytes);
     } catch {
@@ -306,7 +308,7 @@ class Machine {
       this.#take(256);
       throw this.#damaged("has an unterminated name");
     }
-    const text = this.#text(utf8, length);
+    const text = this.#decode(utf8, this.#slice(length)); // of known names, only one copy is kept
     this.#take(1);
     return text;
   }
@@ -316,9 +318,10 @@ class Machine {
     const bytes = this.#slice(length);
     if (length > maxLongBytes) return opaque; // no size or key
     this.#budget.spend(cost.number + length);
-    let digits = "0";
-    for (let i = length - 1; i >= 0; i--) digits += bytes[i].toString(16).padStart(2, "0");
-    const value = BigInt.asIntN(8 * length, BigInt(`0x${digits}`)), number = Number(value);
+    const extended = new Uint8Array(maxLongBytes).fill(bytes[length - 1] & 0x80 ? 0xff : 0);
+    extended.set(bytes);
+    const view = new DataView(extended.buffer), low = view.getBigUint64(0, true);
+    const value = view.getBigInt64(8, true) << 64n | low, number = Number(value);
     return Number.isSafeInteger(number) ? number : value;
   }
 
@@ -397,9 +400,12 @@ class Machine {
       throw this.#damaged("has a global whose name is not text");
     }
     const fullName = `${module}.${name}`;
+    const known = this.#globals.get(fullName);
+    if (known) return known;
     if (this.host.allows(fullName)) {
-      this.#budget.spend(cost.text + cost.char * fullName.length);
-      return new Global(fullName);
+      const global = new Global(fullName);
+      this.#globals.set(fullName, global);
+      return global;
     }
     throw new FileError(
       this.file,

@@ -18,7 +18,7 @@ import { type StorageView, TorchHost } from "./torch_objects.ts";
 import { readZip, type ZipArchive } from "../io/zip.ts";
 
 /** Longer than any pickle of names and shapes. */
-const maxPickleBytes = 64 << 20;
+const maxPickleBytes = 12 << 20;
 
 /**
  * Opens a zip archive that `torch.save()` wrote.
@@ -92,7 +92,7 @@ export async function checkByteOrder(
 async function readPickle(zip: ZipArchive, folder: string, host: TorchHost): Promise<Value> {
   const file = zip.source.name;
   const { start, length } = (await zip.find(`${folder}data.pkl`))!;
-  if (length > maxPickleBytes) throw new FileError(file, "has a pickle of more than 64 MiB");
+  if (length > maxPickleBytes) throw new FileError(file, "has a pickle of more than 12 MiB");
   try {
     return unpickle(await readBytes(zip.source, start, length), 0, host, file).value;
   } catch (error) {
