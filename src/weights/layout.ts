@@ -39,6 +39,8 @@ export interface StoredTensor extends Omit<WeightEntry, "quantized"> {
   readonly span: number;
   /** Strides in elements, outermost first; undefined for contiguous row-major order. */
   readonly strides: readonly number[] | undefined;
+  /** Whether the bytes of every element are in big-endian order. */
+  readonly isBig?: boolean;
   /** The scales of a quantised tensor's rows. */
   readonly scale?: StoredTensor;
   /** A factor for every element of a float tensor. */

@@ -5,7 +5,7 @@
  */
 
 import { ArgumentError, FileError } from "../errors.ts";
-import { isFloat, itemSize, toFloat32 } from "./dtype.ts";
+import { isFloat, itemSize, swapBytes, toFloat32 } from "./dtype.ts";
 import { compareFileOrder, type StoredTensor, type WeightEntry } from "./layout.ts";
 import { shortNames } from "./names.ts";
 import { dequantize } from "./quantized.ts";
@@ -59,10 +59,21 @@ export function isWeight({ dtype, quantized }: WeightEntry): boolean {
 }
 
 /** The types that can be read as float32, for error messages. */
-export const weightTypes = "F32, F16, BF16, F64 or I8 with a scale";
+export const weightTypes = "F32, F16, BF16, F64, F8 or I8 with a scale";
 
 /** 1 MiB of float32, which stays in the L2 cache between the read and the sink. */
 const chunkElements = 1 << 18;
+
+/** Arrays of elements by their size in bytes. */
+const elementArrays: Readonly<
+  Record<number, new (buffer: ArrayBuffer) => Uint8Array | Uint16Array | Uint32Array>
+> = {
+  1: Uint8Array,
+  2: Uint16Array,
+  4: Uint32Array,
+  // Copies elements only, of whatever type.
+  8: Float64Array as never,
+};
 
 /** The buffers of one read: the stored bytes, and the float32 values. */
 interface Buffers {
@@ -169,6 +180,7 @@ export class TensorFile implements WeightsFile {
     for (let done = 0; done < tensor.count;) {
       const count = Math.min(values.length, tensor.count - done);
       await source.read(start + done * bytes, new Uint8Array(raw, 0, count * bytes));
+      if (tensor.isBig) swapBytes(raw, count, bytes);
       if (scale) {
         sink(dequantize(raw, count, done, tensor.count / scale.length, scale, values), done);
       } else if (isFloat(dtype)) sink(multiply(toFloat32(dtype, raw, count, values), tensor), done);
@@ -190,8 +202,7 @@ export class TensorFile implements WeightsFile {
     if (!isFloat(dtype) || !strides) return;
     const bytes = itemSize(dtype);
     const span = await readBytes(source, await offsetOf(tensor), tensor.span);
-    const Elements = bytes === 2 ? Uint16Array : bytes === 4 ? Uint32Array : BigUint64Array;
-    const from = new Elements(span.buffer), to = new Elements(raw);
+    const Elements = elementArrays[bytes], from = new Elements(span.buffer), to = new Elements(raw);
 
     const index = shape.map(() => 0);
     for (let done = 0, at = 0; done < tensor.count;) {
@@ -206,6 +217,7 @@ export class TensorFile implements WeightsFile {
           index[axis] = 0;
         }
       }
+      if (tensor.isBig) swapBytes(raw, count, bytes);
       sink(multiply(toFloat32(dtype, raw, count, values), tensor), done);
       done += count;
     }

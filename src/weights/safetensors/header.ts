@@ -8,7 +8,9 @@
  */
 
 import { FileError } from "../../errors.ts";
+import { MemoryBudget } from "../io/memory_budget.ts";
 import { escapeText } from "../io/quote.ts";
+import { maxDimensions } from "../layout.ts";
 
 /** The description of a tensor. Only its syntax has been checked. */
 export interface HeaderEntry {
@@ -41,15 +43,22 @@ export function parseHeader(bytes: Uint8Array, file: string): Header {
   return new Parser(text, file).header();
 }
 
+/** The memory of a name with its value, or of a third of a tensor, in bytes. */
+const itemBytes = 100;
+
 class Parser {
   #at = 0;
+  readonly #budget: MemoryBudget;
 
-  constructor(readonly text: string, readonly file: string) {}
+  constructor(readonly text: string, readonly file: string) {
+    this.#budget = new MemoryBudget(file, "its header");
+  }
 
   header(): Header {
     const metadata = new Map<string, string>(), entries: HeaderEntry[] = [];
     this.#object((name) => {
       if (name !== "__metadata__") entries.push(this.#entry(name));
+      else if (this.#peek() === "n") this.#word("null"); // as no metadata
       else this.#object((key) => metadata.set(key, this.#string()));
     });
     if (this.#peek() !== "") throw this.#expected("its end");
@@ -78,6 +87,7 @@ class Parser {
     const keys = new Set<string>();
     this.#list("{", "}", () => {
       const key = this.#string();
+      this.#budget.spend(itemBytes);
       if (keys.has(key)) {
         throw new FileError(this.file, `has ${escapeText(key)} twice in its header`);
       }
@@ -89,8 +99,16 @@ class Parser {
 
   #integers(): number[] {
     const values: number[] = [];
-    this.#list("[", "]", () => values.push(this.#integer()));
+    this.#list("[", "]", () => {
+      if (values.length === maxDimensions) throw this.#expected("at most 64 numbers");
+      values.push(this.#integer());
+    });
     return values;
+  }
+
+  #word(word: string): void {
+    if (!this.text.startsWith(word, this.#at)) throw this.#expected(word);
+    this.#at += word.length;
   }
 
   #list(open: string, close: string, item: () => void): void {

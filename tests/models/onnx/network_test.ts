@@ -425,7 +425,7 @@ Deno.test("a weight that is no float is refused", async () => {
   await refused(
     backend,
     parts,
-    "BatchNormalization.weight is I64, OnnxNetwork expects F32, F16, BF16, F64 or I8 with a scale (and 3 more)",
+    "BatchNormalization.weight is I64, OnnxNetwork expects F32, F16, BF16, F64, F8 or I8 with a scale (and 3 more)",
   );
 });
 

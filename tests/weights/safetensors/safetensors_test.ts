@@ -45,7 +45,7 @@ Deno.test("safetensors: all float types are read, other types are only listed", 
   const error = await assertRejects(() => file.read("i64", () => {}), FileError);
   assertEquals(
     error.message,
-    "x: i64 is I64, weights must be F32, F16, BF16, F64 or I8 with a scale",
+    "x: i64 is I64, weights must be F32, F16, BF16, F64, F8 or I8 with a scale",
   );
 });
 
