@@ -8,8 +8,8 @@
  */
 
 import { type DType, itemSize } from "../dtype.ts";
-import { elementCount, type StoredTensor } from "../layout.ts";
-import type { Field, ProtoReader } from "./protobuf.ts";
+import { elementCount, maxDimensions, type StoredTensor } from "../layout.ts";
+import { type Field, IntegerList, type ProtoReader } from "./protobuf.ts";
 import { type ByteRange, type ByteSource, bytesSource, readBytes } from "../io/source.ts";
 import { escapeText } from "../io/quote.ts";
 
@@ -43,6 +43,9 @@ const dtypes: Readonly<Record<number, DType>> = {
 /** The most integers that are read as {@linkcode OnnxTensor.numbers}. */
 const maxNumbers = 64;
 
+/** The memory of a tensor's description, in bytes. */
+export const tensorBytes = 500;
+
 /** The fields of a TensorProto. */
 interface TensorFields {
   name: string;
@@ -51,7 +54,7 @@ interface TensorFields {
   /** raw_data, or float_data or double_data, which have the same encoding. */
   data?: ByteRange;
   /** int32_data, int64_data or uint64_data. */
-  varints: number[];
+  varints: IntegerList;
 }
 
 /**
@@ -63,7 +66,8 @@ export async function readTensor(
   reader: ProtoReader,
   range: ByteRange,
 ): Promise<OnnxTensor> {
-  const fields: TensorFields = { name: "", type: 0, shape: [], varints: [] };
+  reader.budget.spend(tensorBytes);
+  const fields: TensorFields = { name: "", type: 0, shape: [], varints: new IntegerList() };
   for await (const field of reader.fields(range)) await readField(reader, field, fields);
   const tensor = toStoredTensor(reader, fields);
   return { ...tensor, numbers: await readNumbers(reader, tensor) };
@@ -71,12 +75,14 @@ export async function readTensor(
 
 async function readField(reader: ProtoReader, field: Field, fields: TensorFields): Promise<void> {
   const { number } = field;
-  if (number === 1) fields.shape = fields.shape.concat(await reader.integers(field));
-  else if (number === 2) fields.type = reader.integer(field);
+  if (number === 1) {
+    await reader.integers(field, fields.shape);
+    if (fields.shape.length > maxDimensions) throw reader.bad("has an impossible shape: damaged");
+  } else if (number === 2) fields.type = reader.integer(field);
   else if (number === 3) throw reader.bad("has a segmented tensor, which is not supported");
   else if (number === 4 || number === 9 || number === 10) fields.data = reader.range(field);
   else if (number === 5 || number === 7 || number === 11) {
-    fields.varints = fields.varints.concat(await reader.integers(field));
+    await reader.longs(field, fields.varints);
   } else if (number === 8) fields.name = await reader.text(field);
   else if (number === 13 || number === 14 && reader.integer(field) === 1) {
     throw reader.bad(
@@ -89,7 +95,7 @@ function toStoredTensor(reader: ProtoReader, fields: TensorFields): StoredTensor
   const { name, type, shape, data, varints } = fields, dtype = dtypes[type];
   if (!dtype) throw reader.bad(`${escapeText(name)} has data type ${type}, which is not supported`);
   const count = elementCount(shape, name, reader.source.name), span = count * itemSize(dtype);
-  const source = varints.length > 0 ? bytesSource(encodeIntegers(dtype, varints)) : undefined;
+  const source = varints.length > 0 ? bytesSource(varints.bytes(itemSize(dtype))) : undefined;
   const length = source?.size ?? data?.length ?? 0;
   if (length !== span) {
     throw reader.bad(
@@ -109,19 +115,10 @@ export function tensorFromNumbers(
 ): OnnxTensor {
   const bytes = dtype === "F32"
     ? new Uint8Array(Float32Array.from(numbers).buffer)
-    : encodeIntegers(dtype, numbers);
+    : new Uint8Array(BigInt64Array.from(numbers, BigInt).buffer);
   const source = bytesSource(bytes), { length } = numbers;
   const position = { count: length, start: 0, span: bytes.length, strides: undefined };
   return { name, dtype, shape, ...position, source, numbers };
-}
-
-/** Encodes integers, or the bits of F16 and BF16, as in raw_data. */
-function encodeIntegers(dtype: DType, values: readonly number[]): Uint8Array {
-  const size = itemSize(dtype);
-  if (size === 1) return Uint8Array.from(values);
-  if (size === 2) return new Uint8Array(Uint16Array.from(values).buffer);
-  if (size === 4) return new Uint8Array(Uint32Array.from(values).buffer);
-  return new Uint8Array(BigInt64Array.from(values, BigInt).buffer);
 }
 
 /** The value of a tensor if it is short. */

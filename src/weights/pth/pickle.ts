@@ -23,6 +23,7 @@ import {
   type Value,
 } from "./pickle_values.ts";
 import { escapeText } from "../io/quote.ts";
+import { decodeText } from "../io/text.ts";
 
 /** Implements the names in a pickle. Methods throw a FileError to reject. */
 export interface PickleHost {
@@ -47,9 +48,6 @@ const maxInstructions = 1_000_000;
 /** Integers of more bytes are neither sizes nor the number at the start of a legacy file. */
 const maxLongBytes = 16;
 
-/** Text of up to so many bytes is decoded without a TextDecoder. */
-const maxShortText = 64;
-
 /** The memory that values take in V8, in bytes, with what their containers allocate ahead. */
 export const cost = {
   number: 16,
@@ -65,7 +63,6 @@ export const cost = {
   object: 64,
 } as const;
 
-const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const latin1 = new TextDecoder("latin1");
 
 /**
@@ -151,15 +148,15 @@ class Machine {
       case 0x47: // BINFLOAT, big-endian
         return void stack.push(this.#number(view.getFloat64(this.#take(8))));
       case 0x58: // BINUNICODE
-        return void stack.push(this.#text(utf8, view.getUint32(this.#take(4), true)));
+        return void stack.push(this.#text(view.getUint32(this.#take(4), true)));
       case 0x8c: // SHORT_BINUNICODE
-        return void stack.push(this.#text(utf8, view.getUint8(this.#take(1))));
+        return void stack.push(this.#text(view.getUint8(this.#take(1))));
       case 0x54: // BINSTRING, a Python 2 str
-        return void stack.push(this.#text(latin1, view.getUint32(this.#take(4), true)));
+        return void stack.push(this.#text(view.getUint32(this.#take(4), true), latin1));
       case 0x55: // SHORT_BINSTRING
-        return void stack.push(this.#text(latin1, view.getUint8(this.#take(1))));
+        return void stack.push(this.#text(view.getUint8(this.#take(1)), latin1));
       case 0x8d: // BINUNICODE8
-        return void stack.push(this.#text(utf8, this.#length()));
+        return void stack.push(this.#text(this.#length()));
       // Bytes are never names, sizes or tensors.
       case 0x42: // BINBYTES
         return this.#skipBytes(view.getUint32(this.#take(4), true));
@@ -282,19 +279,15 @@ class Machine {
     return this.bytes.subarray(at, at + length);
   }
 
-  #text(decoder: TextDecoder, length: number): string {
+  #text(length: number, decoder?: TextDecoder): string {
     const bytes = this.#slice(length);
     this.#budget.spend(cost.text + cost.char * length);
-    return this.#decode(decoder, bytes);
+    return this.#decode(bytes, decoder);
   }
 
-  #decode(decoder: TextDecoder, bytes: Uint8Array): string {
-    // For short text this is faster than a TextDecoder.
-    if (bytes.length <= maxShortText && bytes.every((byte) => byte < 0x80)) {
-      return String.fromCharCode(...bytes);
-    }
+  #decode(bytes: Uint8Array, decoder?: TextDecoder): string {
     try {
-      return decoder.decode(bytes);
+      return decodeText(bytes, decoder);
     } catch {
       throw this.#damaged("has text that is not UTF-8");
     }
@@ -308,7 +301,7 @@ class Machine {
       this.#take(256);
       throw this.#damaged("has an unterminated name");
     }
-    const text = this.#decode(utf8, this.#slice(length)); // of known names, only one copy is kept
+    const text = this.#decode(this.#slice(length)); // of known names, only one copy is kept
     this.#take(1);
     return text;
   }

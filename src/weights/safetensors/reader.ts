@@ -16,7 +16,7 @@ import { type ByteSource, readBytes, unknownSize } from "../io/source.ts";
 import { TensorFile } from "../tensor_file.ts";
 import { escapeText } from "../io/quote.ts";
 
-/** Enough for the names and shapes of 50 000 tensors. The reference implementation reads 100 MB. */
+/** Enough for the names and shapes of 40 000 tensors. The reference implementation reads 100 MB. */
 const maxHeaderBytes = 8 << 20, possibleHeaderBytes = 100_000_000;
 
 /**
