@@ -111,8 +111,8 @@ export abstract class BatchNorm extends Layer {
   /** See {@linkcode Layer.outputShape}. */
   override outputShape(input: Shape): Shape {
     if (!this.ranks.includes(input.length) || input[1] !== this.numFeatures) {
-      const takes = `[N, ${this.numFeatures}, …] with ${this.ranks.join(" or ")} axes`;
-      throw new ArgumentError(this.type, "the shape of x", input, takes);
+      const expected = `[N, ${this.numFeatures}, …] with ${this.ranks.join(" or ")} axes`;
+      throw new ArgumentError(this.type, "the shape of x", input, expected);
     }
     return input;
   }

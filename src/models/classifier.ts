@@ -146,8 +146,8 @@ export class Classifier extends Sequential {
       const isPreprocessed = image instanceof Float32Array;
       const values = isPreprocessed ? image : this.preprocess(image);
       if (values.length !== size) {
-        const takes = `${size}, for the shape [${this.inputShape().join(", ")}]`;
-        throw new ArgumentError("classify", "the number of values", values.length, takes);
+        const expected = `${size}, for the shape [${this.inputShape().join(", ")}]`;
+        throw new ArgumentError("classify", "the number of values", values.length, expected);
       }
       this.backend.write(x, values, i * values.length);
       if (!isPreprocessed) release(values);

@@ -186,10 +186,10 @@ async function toSource(
     return await streamSource(readChunks(stream, { signal, reuseBuffer: true }));
   }
   if (isSource(weights)) return weights;
-  const takes =
+  const expected =
     "a path, a URL, a Response, a Uint8Array, an ArrayBuffer, a Blob, a ReadableStream " +
     "or a ByteSource";
-  throw new ArgumentError(op, "weights", weights, takes);
+  throw new ArgumentError(op, "weights", weights, expected);
 }
 
 /** Opens a path, or a file, http or https URL. */

@@ -24,7 +24,7 @@ export interface Pool2dOptions {
   /** Distance between the elements of a window. Default 1. */
   readonly dilation?: number | readonly [number, number];
   /**
-   * Rounds the output size up instead of down, unless the last window would start behind the input.
+   * Rounds the output size up instead of down, unless the last window would start after the input.
    * Default false.
    */
   readonly ceilMode?: boolean;
@@ -44,7 +44,7 @@ export interface Pool1dOptions {
   /** Distance between the elements of a window. Default 1. */
   readonly dilation?: number | readonly [number];
   /**
-   * Rounds the output size up instead of down, unless the last window would start behind the input.
+   * Rounds the output size up instead of down, unless the last window would start after the input.
    * Default false.
    */
   readonly ceilMode?: boolean;
@@ -134,15 +134,15 @@ function outputSize(
   const steps = (size + before + after - span) / stride;
   const out = (ceil ? Math.ceil(steps) : Math.floor(steps)) + 1;
   if (out < 1 || span > LIMIT) {
-    const takes = `at least ${span}, the extent of the window`;
-    throw new ArgumentError(op, `the padded ${axis} of x`, size + before + after, takes);
+    const expected = `at least ${span}, the extent of the window`;
+    throw new ArgumentError(op, `the padded ${axis} of x`, size + before + after, expected);
   }
   return ceil && (out - 1) * stride >= size + before ? out - 1 : out;
 }
 
 /**
  * Checks that every window overlaps the input: a window of padding alone has no maximum or mean.
- * Only windows that start before or behind the input can miss it. Without dilation, it is enough to
+ * Only windows that start before or after the input can miss it. Without dilation, it is enough to
  * check the first and the last.
  */
 function checkWindows(
@@ -165,7 +165,7 @@ function checkWindows(
     if (tap >= size || tap > start + (kernel - 1) * dilation) outside = o;
   }
   if (outside === undefined) return;
-  const takes =
+  const expected =
     `such that every window overlaps the input (window ${outside} along the ${axis} does not)`;
-  throw new ArgumentError(op, "padding", padding, takes);
+  throw new ArgumentError(op, "padding", padding, expected);
 }

@@ -54,8 +54,8 @@ export function arrayDataset(
 ): Dataset {
   const size = elements(sampleShape);
   if (values.length !== labels.length * size) {
-    const takes = `${labels.length * size}, ${size} for each of the ${labels.length} labels`;
-    throw new ArgumentError("arrayDataset", "the number of values", values.length, takes);
+    const expected = `${labels.length * size}, ${size} for each of the ${labels.length} labels`;
+    throw new ArgumentError("arrayDataset", "the number of values", values.length, expected);
   }
   return {
     length: labels.length,

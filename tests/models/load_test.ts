@@ -235,14 +235,14 @@ Deno.test("loadModel() and loadWeights() reject values that are no source of wei
     [Object.create(null), "[object Object]"],
     [{ size: 3, read() {} }, "[object Object]"],
   ];
-  const takes = "must be a path, a URL, a Response, a Uint8Array, an ArrayBuffer, a Blob, " +
+  const expected = "must be a path, a URL, a Response, a Uint8Array, an ArrayBuffer, a Blob, " +
     "a ReadableStream or a ByteSource";
   for (const [value, text] of invalid) {
     const weights = value as WeightsInput;
     let error = await assertRejects(() => loadModel({ backend, weights }), ArgumentError);
-    assertEquals(error.message, `loadModel: weights is ${text}, ${takes}`);
+    assertEquals(error.message, `loadModel: weights is ${text}, ${expected}`);
     error = await assertRejects(() => loadWeights(model, backend, weights), ArgumentError);
-    assertEquals(error.message, `loadWeights: weights is ${text}, ${takes}`);
+    assertEquals(error.message, `loadWeights: weights is ${text}, ${expected}`);
     assertEquals([error.op, error.parameter, error.value], ["loadWeights", "weights", value]);
   }
   await assertRejects(

@@ -36,7 +36,7 @@ export interface Maxima {
 }
 
 /**
- * ⌊(L + P − D·(K − 1) − 1) / S⌋ + 1. With ⌈ ⌉, a last window that starts behind the input is
+ * ⌊(L + P − D·(K − 1) − 1) / S⌋ + 1. With ⌈ ⌉, a last window that starts after the input is
  * dropped.
  */
 export function pooledSize(
