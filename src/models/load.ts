@@ -102,10 +102,7 @@ export function storedPrecision({ entries }: WeightsFile): Precision {
   return fullyConnected.some(({ quantized }) => quantized) ? "int8" : "f32";
 }
 
-/**
- * Checks that a model supports the image size that its file asks for. Throws a {@linkcode
- * FileError}.
- */
+/** Throws a {@linkcode FileError} if a model does not support the image size in its file. */
 export function checkInputSize(model: Classifier, file: WeightsFile): void {
   try {
     model.outputShape(model.inputShape());
