@@ -2,6 +2,7 @@
 // running statistics afterwards,
 //   y = (x − mean[c]) / √(var[c] + eps) · weight[c] + bias[c]
 
+import { BatchNormBackwardGeometry, BatchNormGeometry, ChannelGeometry } from "./geometry";
 import { madd, sum4 } from "./inline/lanes";
 import { claim, join, parts, rowsAtOnce } from "./threads";
 
@@ -13,9 +14,9 @@ import { claim, join, parts, rowsAtOnce } from "./threads";
  * @param bias 0 for none
  */
 export function batchNorm(
-  y: usize, x: usize, mean: usize, variance: usize, weight: usize, bias: usize,
-  n: i32, c: i32, plane: i32, eps: f32,
+  y: usize, x: usize, mean: usize, variance: usize, weight: usize, bias: usize, g: BatchNormGeometry,
 ): void {
+  const n = g.n, c = g.c, plane = g.plane, eps = g.eps;
   const rows = rowsAtOnce(plane), items = parts(n * c, rows);
   for (let item = claim(items); item >= 0; item = claim(items)) {
     const last = min(n * c, (item + 1) * rows);
@@ -39,9 +40,8 @@ export function batchNorm(
  * The batch's statistics: mean[c] and the biased variance[c] over samples and plane, written; in two
  * passes, so that a mean far from 0 costs no digits.
  */
-export function batchNormStatistics(
-  mean: usize, variance: usize, x: usize, n: i32, c: i32, plane: i32,
-): void {
+export function batchNormStatistics(mean: usize, variance: usize, x: usize, g: ChannelGeometry): void {
+  const n = g.n, c = g.c, plane = g.plane;
   const count = (n as f64) * (plane as f64), sample = (c * plane) << 2;
   for (let i = claim(c); i >= 0; i = claim(c)) {
     const first = x + ((i * plane) << 2);
@@ -65,9 +65,10 @@ export function batchNormStatistics(
  * @param dbias accumulated; 0 to leave out
  */
 export function batchNormBackward(
-  dx: usize, dweight: usize, dbias: usize, dy: usize, x: usize, mean: usize, variance: usize,
-  weight: usize, n: i32, c: i32, plane: i32, eps: f32,
+  dx: usize, dweight: usize, dbias: usize, dy: usize, x: usize, g: BatchNormBackwardGeometry,
 ): void {
+  const n = g.n, c = g.c, plane = g.plane, eps = g.eps;
+  const mean = g.mean, variance = g.variance, weight = g.weight;
   const count = (n as f32) * (plane as f32), sample = (c * plane) << 2;
   for (let i = claim(c); i >= 0; i = claim(c)) {
     const at = i << 2, m = load<f32>(mean + at);

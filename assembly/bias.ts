@@ -1,3 +1,4 @@
+import { ChannelGeometry } from "./geometry";
 import { sum4 } from "./inline/lanes";
 import { claim, join, parts, rowsAtOnce } from "./threads";
 
@@ -5,7 +6,8 @@ import { claim, join, parts, rowsAtOnce } from "./threads";
  * db[c] += Σ dy over samples and plane: the gradient of a bias, accumulated.
  * @param dy [n, c, plane]; a linear layer's has planes of 1
  */
-export function biasBackward(db: usize, dy: usize, n: i32, c: i32, plane: i32): void {
+export function biasBackward(db: usize, dy: usize, g: ChannelGeometry): void {
+  const n = g.n, c = g.c, plane = g.plane;
   const channels = rowsAtOnce(n * plane), items = parts(c, channels);
   for (let item = claim(items); item >= 0; item = claim(items)) {
     const last = min(c, (item + 1) * channels);

@@ -3,10 +3,13 @@
 // for gemm.ts from a zero-padded copy of the sample, or added back to one.
 
 import { NR } from "./gemm";
+import { Conv2dGeometry } from "./geometry";
 import { lanes4 } from "./inline/lanes";
 
 /** Where each k stands in the padded sample, in bytes from a window's first element. */
-export function fillOffsets(offsets: usize, c: i32, kh: i32, kw: i32, plane: i32, row: i32, step: i32): void {
+export function fillOffsets(offsets: usize, g: Conv2dGeometry): void {
+  const c = g.groupInC, kh = g.kh, kw = g.kw, plane = g.paddedH * g.paddedW;
+  const row = g.dilationH * g.paddedW, step = g.dilationW;
   for (let i = 0; i < c; i++) {
     for (let ky = 0; ky < kh; ky++) {
       for (let kx = 0; kx < kw; kx++, offsets += 4) {
@@ -16,11 +19,10 @@ export function fillOffsets(offsets: usize, c: i32, kh: i32, kw: i32, plane: i32
   }
 }
 
-/** padded[c, top+h+bottom, left+w+right] = x[c, h, w] with zeros around. */
-export function padImage(
-  padded: usize, x: usize, c: i32, h: i32, w: i32, top: i32, left: i32, bottom: i32, right: i32,
-): void {
-  const hp = h + top + bottom, wp = w + left + right;
+/** padded[c, top+h+bottom, left+w+right] = x[c, h, w] with zeros around, c channels of a group. */
+export function padImage(padded: usize, x: usize, g: Conv2dGeometry): void {
+  const c = g.groupInC, h = g.h, w = g.w, top = g.top, left = g.left;
+  const hp = g.paddedH, wp = g.paddedW;
   memory.fill(padded, 0, (c * hp * wp) << 2);
   for (let i = 0; i < c; i++) {
     let to = padded + (((i * hp + top) * wp + left) << 2);
@@ -29,10 +31,9 @@ export function padImage(
 }
 
 /** x[c, h, w] = the inner part of padded[c, top+h+bottom, left+w+right]. */
-export function cropImage(
-  x: usize, padded: usize, c: i32, h: i32, w: i32, top: i32, left: i32, bottom: i32, right: i32,
-): void {
-  const hp = h + top + bottom, wp = w + left + right;
+export function cropImage(x: usize, padded: usize, g: Conv2dGeometry): void {
+  const c = g.groupInC, h = g.h, w = g.w, top = g.top, left = g.left;
+  const hp = g.paddedH, wp = g.paddedW;
   for (let i = 0; i < c; i++) {
     let from = padded + (((i * hp + top) * wp + left) << 2);
     for (let r = 0; r < h; r++, from += wp << 2, x += w << 2) memory.copy(x, from, w << 2);
@@ -51,9 +52,9 @@ function windowAt(image: usize, p: i32, ow: i32, rowStep: i32, columnStep: i32):
  * of 8 pixels. The last panel repeats its last pixel.
  */
 export function packColumns(
-  to: usize, image: usize, offsets: usize, depth: i32, first: i32, columns: i32,
-  ow: i32, rowStep: i32, columnStep: i32,
+  to: usize, image: usize, offsets: usize, depth: i32, first: i32, columns: i32, g: Conv2dGeometry,
 ): void {
+  const ow = g.ow, rowStep = g.strideH * g.paddedW, columnStep = g.strideW;
   const last = first + columns - 1;
   const end = offsets + (depth << 2);
   for (let j = 0; j < columns; j += NR) {
@@ -90,8 +91,9 @@ export function packColumns(
  */
 export function packColumnsTransposed(
   to: usize, panel: usize, image: usize, offsets: usize, columns: i32, first: i32, depth: i32,
-  ow: i32, rowStep: i32, columnStep: i32,
+  g: Conv2dGeometry,
 ): void {
+  const ow = g.ow, rowStep = g.strideH * g.paddedW, columnStep = g.strideW;
   const last = columns - 1;
   for (let j = 0; j < columns; j += NR, to += panel) {
     const k0 = load<i32>(offsets + (j << 2)) as usize;
@@ -126,8 +128,9 @@ export function packColumnsTransposed(
  */
 export function addColumns(
   image: usize, from: usize, ld: i32, offsets: usize, rows: i32, first: i32, columns: i32,
-  ow: i32, rowStep: i32, columnStep: i32,
+  g: Conv2dGeometry,
 ): void {
+  const ow = g.ow, rowStep = g.strideH * g.paddedW, columnStep = g.strideW;
   const end = first + columns;
   for (let r = 0; r < rows; r++, from += ld << 2) {
     const base = image + (load<i32>(offsets + (r << 2)) as usize);

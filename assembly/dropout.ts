@@ -2,15 +2,17 @@
 // training). Whether i is kept is a hash of the seed and i, so the same call on dy is the backward
 // pass, and no mask is stored.
 
+import { DropoutMask } from "./geometry";
 import { claim, join, parts, PIECE } from "./threads";
 
-/** @param keep probability of an element to stay, times 2³² and minus 1, as u32 */
-export function dropout(y: usize, x: usize, n: i32, seed: i32, keep: u32, scale: f32): void {
+/** n elements; y may be x. */
+export function dropout(y: usize, x: usize, n: i32, mask: DropoutMask): void {
+  const seed = mask.seed, keep = mask.keep, scale = mask.scale;
   const items = parts(n, PIECE);
   for (let item = claim(items); item >= 0; item = claim(items)) {
     const end = min(n, (item + 1) * PIECE);
     for (let i = item * PIECE; i < end; i++) {
-      const drawn = hash((seed as u32) + (i as u32) * 0x9e3779b9), at = (i as usize) << 2;
+      const drawn = hash(seed + (i as u32) * 0x9e3779b9), at = (i as usize) << 2;
       store<f32>(y + at, drawn <= keep ? load<f32>(x + at) * scale : 0);
     }
   }

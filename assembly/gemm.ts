@@ -7,7 +7,7 @@
 // One B panel of KC × 8 floats stays in the first-level cache while all of A's rows pass over it.
 
 import { lanes4, madd, relu4 } from "./inline/lanes";
-import { area, EDGE_TILE } from "./threads";
+import { area, EDGE_TILE, PRODUCT } from "./threads";
 
 export const MR: i32 = 4;
 export const NR: i32 = 8;
@@ -75,27 +75,50 @@ function finishRow(c: usize, v0: v128, v1: v128, bias: usize, flags: i32): void 
   v128.store(c, v1, 16);
 }
 
+/** The sizes of a product C[m×n] (+)= A[m×k] · B[k×n], and how its operands lie in memory. */
+@unmanaged
+export class Product {
+  /** Rows of A and of C. */
+  m: i32;
+  /** Columns of B and of C. */
+  n: i32;
+  /** Columns of A, rows of B. */
+  k: i32;
+  /** Floats from one row of C to the next. */
+  ldc: i32;
+  /** Bytes from one panel of A to the next. */
+  aPanel: usize;
+  /** Bytes from one panel of B to the next. */
+  bPanel: usize;
+  /** FIRST, RELU, both or 0. */
+  flags: i32;
+}
+
+/** This thread's product: the caller fills it, gemmBlock and gemmPanels read it. */
+// @ts-ignore: decorator
+@inline
+export function ownProduct(): Product {
+  return changetype<Product>(area + PRODUCT);
+}
+
 /**
- * One block of k: C[m×n] (+)= A[m×kc] · B[kc×n].
+ * One block of k: C[m×n] (+)= A[m×k] · B[k×n], for any m and n. Each panel of B is used on all of A
+ * before the next.
  * @param a the block's first column in A's first panel
- * @param aPanel bytes from one panel of A to the next (a panel holds all of k)
- * @param b the block of B, its panels kc × 8 floats each
  * @param bias m floats, or 0 for none
  */
-export function gemmBlock(
-  c: usize, ldc: i32, a: usize, aPanel: usize, b: usize, bias: usize,
-  m: i32, n: i32, kc: i32, flags: i32,
-): void {
-  const bPanel = (kc as usize) * NR * 4;
+export function gemmBlock(c: usize, a: usize, b: usize, bias: usize, product: Product): void {
+  const m = product.m, n = product.n, k = product.k, ldc = product.ldc, flags = product.flags;
+  const aPanel = product.aPanel, bPanel = product.bPanel;
   for (let j = 0; j < n; j += NR, b += bPanel) {
     let ap = a;
     for (let i = 0; i < m; i += MR, ap += aPanel) {
       const tile = c + (((i * ldc + j) as usize) << 2);
       if (i + MR <= m && j + NR <= n) {
-        gemm4x8(tile, ldc, ap, b, kc, bias ? bias + ((i as usize) << 2) : zeroBias, flags);
+        gemm4x8(tile, ldc, ap, b, k, bias ? bias + ((i as usize) << 2) : zeroBias, flags);
       } else {
         const rows = min(MR, m - i), columns = min(NR, n - j);
-        edge(tile, ldc, ap, b, kc, bias ? bias + ((i as usize) << 2) : 0, rows, columns, flags);
+        edge(tile, ap, b, bias ? bias + ((i as usize) << 2) : 0, rows, columns, product);
       }
     }
   }
@@ -103,10 +126,10 @@ export function gemmBlock(
 
 /** A tile of which only rows × columns lie inside C: computed whole, elsewhere, and copied. */
 function edge(
-  c: usize, ldc: i32, a: usize, b: usize, kc: i32, bias: usize, rows: i32, columns: i32, flags: i32,
+  c: usize, a: usize, b: usize, bias: usize, rows: i32, columns: i32, product: Product,
 ): void {
-  const edgeTile = area + EDGE_TILE;
-  gemm4x8(edgeTile, NR, a, b, kc, zeroBias, FIRST);
+  const ldc = product.ldc, flags = product.flags, edgeTile = area + EDGE_TILE;
+  gemm4x8(edgeTile, NR, a, b, product.k, zeroBias, FIRST);
   for (let i = 0; i < rows; i++) {
     const start = flags & FIRST ? (bias ? load<f32>(bias + (i << 2)) : 0) : 0;
     for (let j = 0; j < columns; j++) {
@@ -114,6 +137,20 @@ function edge(
       let v = load<f32>(edgeTile + ((i * NR + j) << 2)) + (flags & FIRST ? start : load<f32>(at));
       if (flags & RELU && v < 0) v = 0;
       store<f32>(at, v);
+    }
+  }
+}
+
+/**
+ * The same in whole panels, m a multiple of 4 and n of 8, without bias or ReLU. For an A that comes
+ * from far away: each of its panels is used on all of B before the next.
+ */
+export function gemmPanels(c: usize, a: usize, b: usize, product: Product): void {
+  const m = product.m, n = product.n, k = product.k, ldc = product.ldc, flags = product.flags;
+  const aPanel = product.aPanel, bPanel = product.bPanel;
+  for (let i = 0; i < m; i += MR, a += aPanel, c += (MR * ldc) << 2) {
+    for (let j = 0, q = b; j < n; j += NR, q += bPanel) {
+      gemm4x8(c + (j << 2), ldc, a, q, k, zeroBias, flags);
     }
   }
 }
@@ -188,23 +225,6 @@ export function packB(packed: usize, b: usize, rowStep: i32, k: i32, n: i32): vo
           store<f32>(packed + (c << 2), j + c < n ? load<f32>(from + (c << 2)) : 0);
         }
       }
-    }
-  }
-}
-
-/**
- * C[m×n] (+)= A[m×k] · B[k×n] in whole panels and one piece of k: m a multiple of 4, n of 8. For an A
- * that comes from far: each of its panels is used on all of B before the next.
- *
- * @param bPanel bytes from one panel of B to the next
- * @param flags FIRST or 0
- */
-export function gemmPanels(
-  c: usize, ldc: i32, a: usize, aPanel: usize, b: usize, bPanel: usize, m: i32, n: i32, k: i32, flags: i32,
-): void {
-  for (let i = 0; i < m; i += MR, a += aPanel, c += (MR * ldc) << 2) {
-    for (let j = 0, q = b; j < n; j += NR, q += bPanel) {
-      gemm4x8(c + (j << 2), ldc, a, q, k, zeroBias, flags);
     }
   }
 }

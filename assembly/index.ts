@@ -23,7 +23,7 @@ export { adamwStep, axpby, sgdStep, squaredNorm } from "./optimizer";
 export { relu, reluBackward } from "./relu";
 export { crossEntropy, logSoftmax, logSoftmaxBackward, softmax, softmaxBackward } from "./softmax";
 export { enter, setThread } from "./threads";
-export { winograd, winogradScratchSize } from "./winograd";
+export { winograd, winogradBackwardInput, winogradScratchSize } from "./winograd";
 export { winogradBackwardScratchSize, winogradBackwardWeight } from "./winograd_backward";
 
 /** First byte that is free for tensors: behind the kernels' own few hundred bytes. */

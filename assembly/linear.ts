@@ -3,6 +3,7 @@
 // memory. Pairs: two samples · four rows, as fast as it gets while the rows stay in a cache. Where they
 // are read from memory for a handful of samples, linear_batch.ts reads them once.
 
+import { LinearGeometry } from "./geometry";
 import { lanes4, madd, sum4 } from "./inline/lanes";
 import { inPanels, panels, panelScratch } from "./linear_batch";
 import { claim, join, parts, rowsAtOnce } from "./threads";
@@ -11,8 +12,8 @@ import { claim, join, parts, rowsAtOnce } from "./threads";
 const ROWS: i32 = 48;
 
 /** Bytes of scratch that linear needs, in float64. */
-export function linearScratchSize(n: i32, inF: i32): f64 {
-  return panelScratch(inPanels(n), inF);
+export function linearScratchSize(g: LinearGeometry): f64 {
+  return panelScratch(inPanels(g.n), g.inF);
 }
 
 /**
@@ -24,11 +25,11 @@ export function linearScratchSize(n: i32, inF: i32): f64 {
  * @param relu 1 clamps y at 0
  */
 export function linear(
-  y: usize, x: usize, w: usize, bias: usize, scratch: usize, n: i32, inF: i32, outF: i32, relu: i32,
+  y: usize, x: usize, w: usize, bias: usize, scratch: usize, g: LinearGeometry, relu: i32,
 ): void {
-  const row = (inF as usize) << 2;
+  const n = g.n, inF = g.inF, outF = g.outF, row = (inF as usize) << 2;
   const m = inPanels(n);
-  if (m) panels(y, x, w, bias, scratch, m, inF, outF, relu);
+  if (m) panels(y, x, w, bias, scratch, m, g, relu);
   if (m == n) return;
   y += (m * outF) << 2;
   x += (m as usize) * row;
@@ -37,16 +38,16 @@ export function linear(
     const o = i * rows;
     const b = bias ? bias + (o << 2) : 0;
     const from = w + (o as usize) * row;
-    byRows(y + (o << 2), x, from, b, n - m, inF, min(rows, outF - o), outF, relu);
+    byRows(y + (o << 2), x, from, b, n - m, min(rows, outF - o), g, relu);
   }
   join(items);
 }
 
-/** The first `rows` outputs of each sample: a group of rows on all samples before the next group. */
+/** The first `rows` outputs of n samples: a group of rows on all samples before the next group. */
 function byRows(
-  y: usize, x: usize, w: usize, bias: usize, n: i32, inF: i32, rows: i32, outF: i32, relu: i32,
+  y: usize, x: usize, w: usize, bias: usize, n: i32, rows: i32, g: LinearGeometry, relu: i32,
 ): void {
-  const row = (inF as usize) << 2, next = (outF as usize) << 2;
+  const row = (g.inF as usize) << 2, next = (g.outF as usize) << 2;
   for (let o = 0; o < rows;) {
     const group = rows - o >= 12 ? 12 : rows - o >= 4 ? 4 : 1;
     let s = 0, at = x, to = y + (o << 2);

@@ -2,6 +2,7 @@
 // lie, by eight samples, which are packed as xᵀ. The tile takes a float of each row at a time, so that
 // the rows come from memory while it computes.
 
+import { LinearGeometry } from "./geometry";
 import { lanes4, madd, relu4 } from "./inline/lanes";
 import { area, claim, EDGE_TILE, join, parts } from "./threads";
 
@@ -26,10 +27,11 @@ export function panelScratch(n: i32, inF: i32): f64 {
   return (parts(n, NR) * NR * 4) as f64 * (inF as f64);
 }
 
-/** See linear. */
+/** linear for the first n samples. */
 export function panels(
-  y: usize, x: usize, w: usize, bias: usize, scratch: usize, n: i32, inF: i32, outF: i32, relu: i32,
+  y: usize, x: usize, w: usize, bias: usize, scratch: usize, n: i32, g: LinearGeometry, relu: i32,
 ): void {
+  const inF = g.inF, outF = g.outF;
   const row = (inF as usize) << 2, panel = row * NR, panels = parts(n, NR);
 
   const pieces = parts(inF, DEPTH), packs = panels * pieces;

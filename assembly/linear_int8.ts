@@ -7,6 +7,7 @@
 // same sums in every build, in every batch and on any number of threads. A sample that holds NaN or
 // infinity has NaN for its step, and so have all of its outputs; the same goes for a row of weights.
 
+import { LinearGeometry } from "./geometry";
 import { relu4 } from "./inline/lanes";
 import { claim, forThreads, join, ofThread, parts } from "./threads";
 
@@ -30,8 +31,8 @@ function packedColumns(inF: i32): i32 {
 }
 
 /** Bytes that linearInt8Pack writes, in float64. */
-export function linearInt8PackedSize(inF: i32, outF: i32): f64 {
-  return (packedColumns(inF) as f64) * ((parts(outF, ROWS) * ROWS) as f64);
+export function linearInt8PackedSize(g: LinearGeometry): f64 {
+  return (packedColumns(g.inF) as f64) * ((parts(g.outF, ROWS) * ROWS) as f64);
 }
 
 /**
@@ -40,7 +41,8 @@ export function linearInt8PackedSize(inF: i32, outF: i32): f64 {
  * @param scales outF floats
  * @param w [outF, inF]
  */
-export function linearInt8Pack(packed: usize, scales: usize, w: usize, inF: i32, outF: i32): void {
+export function linearInt8Pack(packed: usize, scales: usize, w: usize, g: LinearGeometry): void {
+  const inF = g.inF, outF = g.outF;
   const row = (inF as usize) << 2, panel = (packedColumns(inF) * ROWS) as usize;
   const items = parts(outF, ROWS);
   for (let p = claim(items); p >= 0; p = claim(items)) {
@@ -67,7 +69,8 @@ function packRow(to: usize, w: usize, n: i32, factor: f32): void {
 }
 
 /** The integers row by row, [outF, inF]: what linearInt8Pack made of w before it laid them out. */
-export function linearInt8Unpack(w: usize, packed: usize, inF: i32, outF: i32): void {
+export function linearInt8Unpack(w: usize, packed: usize, g: LinearGeometry): void {
+  const inF = g.inF, outF = g.outF;
   const wide = packedColumns(inF) as usize;
   for (let o = claim(outF); o >= 0; o = claim(outF)) {
     const from = packed + ((o & ~(ROWS - 1)) as usize) * wide + ((o % ROWS) << 3);
@@ -105,8 +108,9 @@ function largest(p: usize, n: i32): f32 {
 }
 
 /** Bytes of scratch that linearInt8 needs, in float64: steps, integers, and sums of each thread. */
-export function linearInt8ScratchSize(n: i32, inF: i32): f64 {
-  return (n as f64) * ((packedColumns(inF) * 2 + 4) as f64) + 16 + forThreads((n as f64) * ROWS * 4);
+export function linearInt8ScratchSize(g: LinearGeometry): f64 {
+  const n = g.n as f64;
+  return n * ((packedColumns(g.inF) * 2 + 4) as f64) + 16 + forThreads(n * ROWS * 4);
 }
 
 /**
@@ -119,9 +123,9 @@ export function linearInt8ScratchSize(n: i32, inF: i32): f64 {
  * @param relu 1 clamps y at 0
  */
 export function linearInt8(
-  y: usize, x: usize, packed: usize, scales: usize, bias: usize, scratch: usize,
-  n: i32, inF: i32, outF: i32, relu: i32,
+  y: usize, x: usize, packed: usize, scales: usize, bias: usize, scratch: usize, g: LinearGeometry, relu: i32,
 ): void {
+  const n = g.n, inF = g.inF, outF = g.outF;
   const wide = packedColumns(inF), sample = (wide as usize) << 1;
   const integers = scratch, steps = integers + (n as usize) * sample;
   const sums = ofThread((steps + (n << 2) + 15) & ~15, (n as f64) * ROWS * 4);
@@ -141,7 +145,7 @@ export function linearInt8(
         addColumns(sums, integers + (c << 1), w + c * ROWS, n, sample, min(COLUMNS, wide - c), c > 0);
       }
       const b = bias ? bias + (o << 2) : 0;
-      finish(y + (o << 2), sums, scales + (o << 2), steps, b, n, min(ROWS, outF - o), outF, relu);
+      finish(y + (o << 2), sums, scales + (o << 2), steps, b, min(ROWS, outF - o), g, relu);
     }
   }
   join(items);
@@ -244,8 +248,9 @@ function put(to: usize, v: v128, adds: bool): void {
 
 /** A panel's sums as what they stand for, with the bias. */
 function finish(
-  y: usize, sums: usize, scales: usize, steps: usize, bias: usize, n: i32, rows: i32, outF: i32, relu: i32,
+  y: usize, sums: usize, scales: usize, steps: usize, bias: usize, rows: i32, g: LinearGeometry, relu: i32,
 ): void {
+  const n = g.n, outF = g.outF;
   for (let s = 0; s < n; s++, sums += ROWS * 4, y += outF << 2) {
     const step = load<f32>(steps + (s << 2));
     let r: usize = 0;

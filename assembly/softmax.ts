@@ -1,9 +1,12 @@
 // Softmax and log-softmax along one axis of [outer, size, inner], shifted by the maximum so that no
 // exponential overflows. NaN in a row makes the whole row NaN, as does a row of −∞ (0/0).
 
+import { AxisGeometry, CrossEntropyGeometry } from "./geometry";
+
 /** y = exp(x) / Σ exp(x) along the axis; y may be x. */
-export function softmax(y: usize, x: usize, outer: i32, size: i32, inner: i32): void {
-  const step = (inner as usize) << 2, span = (size as usize) * step;
+export function softmax(y: usize, x: usize, g: AxisGeometry): void {
+  const outer = g.outer, size = g.size;
+  const step = (g.inner as usize) << 2, span = (size as usize) * step;
   for (let o = 0; o < outer; o++, x += span, y += span) {
     for (let i: usize = 0; i < step; i += 4) {
       const top = maximum(x + i, size, step);
@@ -19,8 +22,9 @@ export function softmax(y: usize, x: usize, outer: i32, size: i32, inner: i32): 
 }
 
 /** y = x − log Σ exp(x) along the axis; y may be x. */
-export function logSoftmax(y: usize, x: usize, outer: i32, size: i32, inner: i32): void {
-  const step = (inner as usize) << 2, span = (size as usize) * step;
+export function logSoftmax(y: usize, x: usize, g: AxisGeometry): void {
+  const outer = g.outer, size = g.size;
+  const step = (g.inner as usize) << 2, span = (size as usize) * step;
   for (let o = 0; o < outer; o++, x += span, y += span) {
     for (let i: usize = 0; i < step; i += 4) {
       const top = maximum(x + i, size, step);
@@ -33,10 +37,8 @@ export function logSoftmax(y: usize, x: usize, outer: i32, size: i32, inner: i32
 }
 
 /** dx = y · (dy − Σ dy·y) along the axis, y = softmax(x); dx may be dy. */
-export function softmaxBackward(
-  dx: usize, dy: usize, y: usize, outer: i32, size: i32, inner: i32,
-): void {
-  const step = (inner as usize) << 2, span = (size as usize) * step;
+export function softmaxBackward(dx: usize, dy: usize, y: usize, g: AxisGeometry): void {
+  const outer = g.outer, step = (g.inner as usize) << 2, span = (g.size as usize) * step;
   for (let o = 0; o < outer; o++, dx += span, dy += span, y += span) {
     for (let i: usize = 0; i < step; i += 4) {
       let sum: f32 = 0;
@@ -49,10 +51,8 @@ export function softmaxBackward(
 }
 
 /** dx = dy − exp(y) · Σ dy along the axis, y = logSoftmax(x); dx may be dy. */
-export function logSoftmaxBackward(
-  dx: usize, dy: usize, y: usize, outer: i32, size: i32, inner: i32,
-): void {
-  const step = (inner as usize) << 2, span = (size as usize) * step;
+export function logSoftmaxBackward(dx: usize, dy: usize, y: usize, g: AxisGeometry): void {
+  const outer = g.outer, step = (g.inner as usize) << 2, span = (g.size as usize) * step;
   for (let o = 0; o < outer; o++, dx += span, dy += span, y += span) {
     for (let i: usize = 0; i < step; i += 4) {
       let sum: f32 = 0;
@@ -75,8 +75,9 @@ export function logSoftmaxBackward(
  * @param targets n int32, each in 0 … c − 1
  */
 export function crossEntropy(
-  loss: usize, dx: usize, x: usize, targets: usize, n: i32, c: i32, smoothing: f32,
+  loss: usize, dx: usize, x: usize, targets: usize, g: CrossEntropyGeometry,
 ): void {
+  const n = g.n, c = g.c, smoothing = g.labelSmoothing;
   const row = (c as usize) << 2;
   const share = smoothing / (c as f32), weight = <f32>1 / (n as f32);
   let total: f64 = 0;

@@ -34,6 +34,7 @@ export let area: usize = memory.data(2048, 16);
 export const EDGE_TILE: usize = 0; // gemm.ts: 4×8 floats, linear_batch.ts: 6×8
 export const HALF_TILE: usize = 256; // winograd*.ts: 8×8 vectors
 export const TAPS: usize = 1280; // winograd*.ts: 5 vectors
+export const PRODUCT: usize = 1408; // gemm.ts: a Product
 
 /** Makes this instance one of several over a memory. */
 export function setThread(

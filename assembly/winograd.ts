@@ -4,10 +4,11 @@
 // For each of the positions the products over channels are a GEMM, M[p] = U[p] · V[p], whose
 // columns are tiles; then y = Aᵀ M A.
 
-import { FIRST, gemmPanels, MR, NR, packedRows, panelled } from "./gemm";
+import { FIRST, gemmPanels, MR, NR, ownProduct, packedRows, panelled } from "./gemm";
+import { Conv2dGeometry } from "./geometry";
 import { relu4 } from "./inline/lanes";
 import { highHalves, interleaveHigh, interleaveLow, lowHalves } from "./inline/transpose";
-import { outputs6, outputs8 } from "./inline/winograd";
+import { evenOutputs8, oddOutputs8, outputs6 } from "./inline/winograd";
 import { area, claim, forThreads, HALF_TILE, join, ofThread, parts, threads, workAlone } from "./threads";
 import {
   boxes, boxInput, enterBox, fillOffsets, fillTargets, gatherInput, inputRow, mostInput, mostTiles,
@@ -27,76 +28,101 @@ const OUTPUTS: i32 = 8;
 /** Bytes that keep the matrices of neighbouring positions from meeting in the same cache sets. */
 const APART: i32 = 64;
 
+/** What is done besides the products. */
+const RELU: i32 = 1; // clamp y at 0
+const TURNED: i32 = 2; // turn the kernels by 180°: the way back to the input
+
 /**
  * Cuts the outputs into boxes, of which threads take whole ones where there are enough: nothing that
  * one thread wrote is then read by another, and none waits for the others.
  * @returns whether they do; otherwise they share each box
  */
-function planBoxes(n: i32, oh: i32, ow: i32, k: i32, stride: i32, c: i32, groups: i32): bool {
+function planBoxes(g: Conv2dGeometry): bool {
+  const c = channels(g);
   if (threads > 1) {
-    plan(n, oh, ow, k, stride, c, OWN_BUDGET);
+    plan(g, c, OWN_BUDGET);
     // fewer, and a thread that comes late would leave the others too much
-    if (boxes * groups >= 4 * threads) return true;
+    if (boxes * g.groups >= 4 * threads) return true;
   }
-  plan(n, oh, ow, k, stride, c, BUDGET);
+  plan(g, c, BUDGET);
   return false;
 }
 
-/** Bytes of scratch that winograd needs, in float64. */
-export function winogradScratchSize(
-  n: i32, inC: i32, outC: i32, oh: i32, ow: i32, k: i32, stride: i32, groups: i32,
-): f64 {
-  const c = inC / groups * stride * stride;
-  const whole = planBoxes(n, oh, ow, k, stride, c, groups), own = ownBytes(c, k);
-  return 64 + (whole ? forThreads(matrixBytes(c) + own) : matrixBytes(c) + forThreads(own));
+/** Input channels of a group, once a stride has turned into channels. */
+// @ts-ignore: decorator
+@inline
+function channels(g: Conv2dGeometry): i32 {
+  return g.groupInC * g.strideH * g.strideH;
+}
+
+/** Bytes of scratch that winograd and winogradBackwardInput need, in float64. */
+export function winogradScratchSize(g: Conv2dGeometry): f64 {
+  const whole = planBoxes(g), matrices = matrixBytes(g), own = ownBytes(g);
+  return 64 + (whole ? forThreads(matrices + own) : matrices + forThreads(own));
 }
 
 /** Bytes of V for the largest box. */
-function matrixBytes(c: i32): f64 {
-  return (positions as f64) * ((panelled(mostTiles) as f64) * (c as f64) * 4 + (APART as f64));
+function matrixBytes(g: Conv2dGeometry): f64 {
+  const c = channels(g) as f64;
+  return (positions as f64) * ((panelled(mostTiles) as f64) * c * 4 + (APART as f64));
 }
 
 /**
  * Bytes that each thread needs for itself: some channels' inputs, where the tiles are, weights as
  * they come, and U and M of some outputs.
  */
-function ownBytes(c: i32, k: i32): f64 {
+function ownBytes(g: Conv2dGeometry): f64 {
   return (mostInput() as f64) * (CHANNELS * 4) + ((mostTiles + 4) as f64) * (4 + TARGET) +
-    ((k * k) as f64) * 16 +
-    (positions as f64) * (OUTPUTS * 4 * ((panelled(mostTiles) as f64) + (c as f64)) + 2 * (APART as f64));
+    ((g.kh * g.kh) as f64) * 16 +
+    (positions as f64) *
+      (OUTPUTS * 4 * ((panelled(mostTiles) as f64) + (channels(g) as f64)) + 2 * (APART as f64));
 }
 
 /**
  * y[n, outC, oh, ow] = x[n, inC, h, w] ⋆ w + b, dilation 1, written.
- * @param weight [outC, inC/groups, k, k]; on the way back [inC, outC/groups, k, k], turned by 180°
+ * @param weight [outC, inC/groups, k, k]
  * @param bias outC floats, or 0 for none
- * @param top, left padding, which may be negative
+ * @param scratch winogradScratchSize bytes
  * @param relu 1 clamps y at 0
- * @param back 1 on the way back
  */
 export function winograd(
-  y: usize, x: usize, weight: usize, bias: usize, scratch: usize,
-  n: i32, inC: i32, h: i32, w: i32, outC: i32, oh: i32, ow: i32, k: i32, stride: i32,
-  top: i32, left: i32, groups: i32, relu: i32, back: i32,
+  y: usize, x: usize, weight: usize, bias: usize, scratch: usize, g: Conv2dGeometry, relu: i32,
 ): void {
-  const c = inC / groups * stride * stride, m = outC / groups;
-  const whole = planBoxes(n, oh, ow, k, stride, c, groups), matrices = matrixBytes(c);
-  const ownSize = ownBytes(c, k);
+  convolve(y, x, weight, bias, scratch, g, relu ? RELU : 0);
+}
+
+/**
+ * dx = dy ⋆ w turned by 180°, stride and dilation 1, written.
+ * @param weight [channels of dy, channels of dx / groups, k, k]
+ * @param scratch winogradScratchSize bytes
+ * @param g the convolution from dy to dx; its padding may be negative
+ */
+export function winogradBackwardInput(
+  dx: usize, dy: usize, weight: usize, scratch: usize, g: Conv2dGeometry,
+): void {
+  convolve(dx, dy, weight, 0, scratch, g, TURNED);
+}
+
+function convolve(
+  y: usize, x: usize, weight: usize, bias: usize, scratch: usize, g: Conv2dGeometry, flags: i32,
+): void {
+  const m = g.groupOutC, inC = g.groupInC;
+  const whole = planBoxes(g), matrices = matrixBytes(g), ownSize = ownBytes(g);
   const first = (scratch + 63) & ~63;
   const v = whole ? ofThread(first, matrices + ownSize) : first;
   const own = whole ? v + (matrices as usize) : ofThread(v + (matrices as usize), ownSize);
 
-  const items = boxes * groups;
+  const items = boxes * g.groups;
   for (let i = 0;; i++) {
     const item = whole ? claim(items) : i < items ? i : -1;
     if (item < 0) break;
     workAlone(whole);
     enterBox(item % boxes);
-    const g = item / boxes;
+    const group = item / boxes;
     computeBox(
-      y + ((g * m * oh * ow) << 2), x + ((inC / groups * g * h * w) << 2),
-      weight + ((g * m * (inC / groups) * k * k) << 2), bias ? bias + ((g * m) << 2) : 0, v, own,
-      c, h, w, (inC * h * w) << 2, m, oh, ow, (outC * oh * ow) << 2, k, stride, top, left, relu, back,
+      y + ((group * m * g.oh * g.ow) << 2), x + ((inC * group * g.h * g.w) << 2),
+      weight + ((group * m * inC * g.kh * g.kh) << 2), bias ? bias + ((group * m) << 2) : 0, v, own,
+      g, flags,
     );
     workAlone(false);
   }
@@ -105,26 +131,21 @@ export function winograd(
 
 /** One group's channels of the box at hand: transform, multiply, transform back. */
 function computeBox(
-  y: usize, x: usize, weight: usize, bias: usize, v: usize, own: usize,
-  c: i32, h: i32, w: i32, sampleX: usize, m: i32, oh: i32, ow: i32, sampleY: usize,
-  k: i32, stride: i32, top: i32, left: i32, relu: i32, back: i32,
+  y: usize, x: usize, weight: usize, bias: usize, v: usize, own: usize, g: Conv2dGeometry, flags: i32,
 ): void {
-  const ld = panelled(tiles), phases = stride * stride;
+  const c = channels(g), m = g.groupOutC, k = g.kh, ld = panelled(tiles), phases = g.strideH * g.strideH;
   const offsets = own, targets = offsets + ((mostTiles + 4) << 2), inputs = targets + (mostTiles + 4) * TARGET;
   const stepV: usize = ((c * ld) << 2) + APART;
   const stepU: usize = ((OUTPUTS * c) << 2) + APART, stepM: usize = ((OUTPUTS * ld) << 2) + APART;
   fillOffsets(offsets, taps - 1);
-  fillTargets(targets, sampleY, oh, ow);
+  fillTargets(targets, g);
 
-  const blocks = parts(c, CHANNELS);
+  const blocks = parts(c, CHANNELS), planeX: usize = (g.h * g.w) << 2;
   for (let block = claim(blocks); block >= 0; block = claim(blocks)) {
     const first = block * CHANNELS, count = min(CHANNELS, c - first);
     for (let i = 0; i < count; i++) {
-      const plane = x + (((first + i) / phases * h * w) << 2), phase = (first + i) % phases;
-      gatherInput(
-        inputs + ((i * boxInput()) << 2), plane, sampleX, h, w, stride, top - phase / stride,
-        left - phase % stride,
-      );
+      const plane = x + (((first + i) / phases) as usize) * planeX;
+      gatherInput(inputs + ((i * boxInput()) << 2), plane, (first + i) % phases, g);
     }
     inputTiles(v + ((first * NR) << 2), (c * NR) << 2, stepV, inputs, offsets, count);
   }
@@ -132,17 +153,26 @@ function computeBox(
 
   const kernels = inputs + mostInput() * (CHANNELS * 4);
   const u = kernels + (k * k << 4), products = u + (positions as usize) * stepU;
+  const product = ownProduct();
+  product.n = ld;
+  product.k = c;
+  product.ldc = ld;
+  product.aPanel = (c * MR) << 2;
+  product.bPanel = (c * NR) << 2;
+  product.flags = FIRST;
   // fewer, where threads would go away empty-handed
   const atOnce = parts(m, OUTPUTS) < 4 * threads ? MR : OUTPUTS, outputs = parts(m, atOnce);
+  const turned = (flags & TURNED) != 0, relu = flags & RELU, planeY: usize = (g.oh * g.ow) << 2;
   for (let item = claim(outputs); item >= 0; item = claim(outputs)) {
-    const first = item * atOnce, count = min(atOnce, m - first), rows = packedRows(count);
-    transformWeights(u, stepU, weight, kernels, first, count, m, c, k, stride, back);
+    const first = item * atOnce, count = min(atOnce, m - first);
+    transformWeights(u, stepU, weight, kernels, first, count, g, turned);
+    product.m = packedRows(count);
     for (let p = 0, a = u, b = v, to = products; p < positions; p++, a += stepU, b += stepV, to += stepM) {
-      gemmPanels(to, ld, a, (c * MR) << 2, b, (c * NR) << 2, rows, ld, c, FIRST);
+      gemmPanels(to, a, b, product);
     }
     for (let o = 0; o < count; o++) {
       outputTiles(
-        y + (((first + o) * oh * ow) << 2), products + ((o * ld) << 2), stepM, targets, ow,
+        y + ((first + o) as usize) * planeY, products + ((o * ld) << 2), stepM, targets, g.ow,
         bias ? v128.load32_splat(bias + ((first + o) << 2)) : f32x4.splat(0), relu,
       );
     }
@@ -178,15 +208,25 @@ function outputTiles(
     for (let h = half, q = products; h < half + line; h += 16, q += step) {
       const p0 = v128.load(q), p1 = v128.load(q + row), p2 = v128.load(q + 2 * row);
       const p3 = v128.load(q + 3 * row), p4 = v128.load(q + 4 * row), p5 = v128.load(q + 5 * row);
-      if (side == 6) outputs6(h, line, p0, p1, p2, p3, p4, p5);
-      else outputs8(h, line, p0, p1, p2, p3, p4, p5, v128.load(q + 6 * row), v128.load(q + 7 * row));
+      if (side == 6) {
+        outputs6(h, line, p0, p1, p2, p3, p4, p5);
+        continue;
+      }
+      const p6 = v128.load(q + 6 * row), p7 = v128.load(q + 7 * row);
+      evenOutputs8(h, line, p0, f32x4.add(p1, p2), f32x4.add(p3, p4), f32x4.add(p5, p6));
+      oddOutputs8(h, line, p7, f32x4.sub(p1, p2), f32x4.sub(p3, p4), f32x4.sub(p5, p6));
     }
     // each row's results take the place of what they were made of
     for (let h = half; h < half + 4 * line; h += line) {
       const p0 = v128.load(h), p1 = v128.load(h, 16), p2 = v128.load(h, 32), p3 = v128.load(h, 48);
       const p4 = v128.load(h, 64), p5 = v128.load(h, 80);
-      if (side == 6) outputs6(h, 16, p0, p1, p2, p3, p4, p5);
-      else outputs8(h, 16, p0, p1, p2, p3, p4, p5, v128.load(h, 96), v128.load(h, 112));
+      if (side == 6) {
+        outputs6(h, 16, p0, p1, p2, p3, p4, p5);
+      } else {
+        const p6 = v128.load(h, 96), p7 = v128.load(h, 112);
+        evenOutputs8(h, 16, p0, f32x4.add(p1, p2), f32x4.add(p3, p4), f32x4.add(p5, p6));
+        oddOutputs8(h, 16, p7, f32x4.sub(p1, p2), f32x4.sub(p3, p4), f32x4.sub(p5, p6));
+      }
       finishRows(h, bias, relu);
     }
     const end = half + (min(4, tiles - j) << 4);

@@ -6,8 +6,9 @@
 // which a kernel of k×k is one of taps × taps with stride 1, taps = ⌈k/s⌉, some of them zero.
 
 import { NR } from "./gemm";
+import { Conv2dGeometry } from "./geometry";
 import { highHalves, interleaveHigh, interleaveLow, lowHalves } from "./inline/transpose";
-import { points6, points8, spread6, spread8 } from "./inline/winograd";
+import { innerPoints8, outerPoint8, points6, spread6, spread8 } from "./inline/winograd";
 import { area, HALF_TILE, parts } from "./threads";
 
 /** Outputs along a tile's side. */
@@ -30,27 +31,23 @@ let countS: i32 = 0, countY: i32 = 0, countX: i32 = 0;
 export let tiles: i32 = 0;
 
 /**
- * Cuts n outputs of oh × ow into boxes of about `floats` numbers, when a tile takes `channels` of
- * them at each position.
+ * Cuts the outputs into boxes of about `floats` numbers, when a tile takes `channels` of them at each
+ * position.
  */
-export function plan(n: i32, oh: i32, ow: i32, k: i32, stride: i32, channels: i32, floats: i32): void {
-  planTaps(k, stride);
+export function plan(g: Conv2dGeometry, channels: i32, floats: i32): void {
+  const n = g.n, stride = g.strideH;
+  taps = (g.kh + stride - 1) / stride;
+  side = OUT + taps - 1;
+  positions = side * side;
   samples = n;
-  down = (oh + OUT - 1) / OUT;
-  across = (ow + OUT - 1) / OUT;
+  down = (g.oh + OUT - 1) / OUT;
+  across = (g.ow + OUT - 1) / OUT;
   const fit = max(4 * NR, floats / (positions * channels) & ~(NR - 1));
   mostX = evenly(across, fit);
   mostY = evenly(down, fit / mostX);
   mostS = evenly(n, fit / (mostX * mostY));
   mostTiles = mostX * mostY * mostS;
   boxes = parts(across, mostX) * parts(down, mostY) * parts(n, mostS);
-}
-
-/** What follows from the kernel alone. */
-export function planTaps(k: i32, stride: i32): void {
-  taps = (k + stride - 1) / stride;
-  side = OUT + taps - 1;
-  positions = side * side;
 }
 
 /** The size of the pieces, at most `most`, when `total` falls into as few as can be. */
@@ -80,46 +77,53 @@ export function boxInput(): i32 {
   return countS * (countY * OUT + taps - 1) * (countX * OUT + taps - 1);
 }
 
-/** Copies what the box's tiles see of one plane of each sample; what lies outside is 0. */
-export function gatherInput(
-  to: usize, x: usize, sample: usize, h: i32, w: i32, stride: i32, top: i32, left: i32,
-): void {
-  gather(
-    to, x + (firstS as usize) * sample, sample, h, w, stride, firstY * OUT * stride - top,
-    firstX * OUT * stride - left, countY * OUT + taps - 1, countX * OUT + taps - 1,
-  );
+/**
+ * Copies what the box's tiles see of one input plane of each sample, zeros where that is padding.
+ * @param phase which of the stride² planes that the plane becomes
+ */
+export function gatherInput(to: usize, x: usize, phase: i32, g: Conv2dGeometry): void {
+  const h = g.h, w = g.w, stride = g.strideH, sample: usize = (g.inC * h * w) << 2;
+  const rows = countY * OUT + taps - 1, columns = countX * OUT + taps - 1;
+  const y0 = firstY * OUT * stride - g.top + phase / stride;
+  const x0 = firstX * OUT * stride - g.left + phase % stride;
+  const begin = min(columns, x0 < 0 ? parts(-x0, stride) : 0);
+  const end = max(begin, min(columns, x0 < w ? parts(w - x0, stride) : 0));
+  x += (firstS as usize) * sample;
+  for (let s = 0; s < countS; s++, x += sample) {
+    for (let i = 0, y = y0; i < rows; i++, y += stride) {
+      if ((y as u32) < (h as u32)) {
+        to = copyRow(to, x + ((y * w + begin * stride + x0) << 2), begin, end, columns, stride);
+      } else {
+        to = zeros(to, columns);
+      }
+    }
+  }
 }
 
 /** Copies the box's outputs, or gradients of them, of one plane of each sample. */
-export function gatherOutput(to: usize, y: usize, sample: usize, oh: i32, ow: i32): void {
-  gather(
-    to, y + (firstS as usize) * sample, sample, oh, ow, 1, firstY * OUT, firstX * OUT, countY * OUT,
-    countX * OUT,
-  );
-}
-
-/** to[s, i, j] = x[s, stride · i + y0, stride · j + x0] */
-function gather(
-  to: usize, x: usize, sample: usize, h: i32, w: i32, stride: i32, y0: i32, x0: i32, rows: i32, columns: i32,
-): void {
-  const begin = min(columns, x0 < 0 ? parts(-x0, stride) : 0);
-  const end = max(begin, min(columns, x0 < w ? parts(w - x0, stride) : 0));
-  for (let s = 0; s < countS; s++, x += sample) {
-    for (let i = 0, sy = y0; i < rows; i++, sy += stride) {
-      if ((sy as u32) >= (h as u32)) {
-        to = zeros(to, columns);
-        continue;
-      }
-      to = zeros(to, begin);
-      let from = x + ((sy * w + begin * stride + x0) << 2);
-      const stop = to + ((end - begin) << 2);
-      if (stride == 1) {
-        for (; to + 16 <= stop; to += 16, from += 16) v128.store(to, v128.load(from));
-      }
-      for (; to < stop; to += 4, from += stride << 2) store<f32>(to, load<f32>(from));
-      to = zeros(to, columns - end);
+export function gatherOutput(to: usize, y: usize, g: Conv2dGeometry): void {
+  const oh = g.oh, ow = g.ow, sample: usize = (g.outC * oh * ow) << 2;
+  const rows = countY * OUT, columns = countX * OUT, end = min(columns, ow - firstX * OUT);
+  y += (firstS as usize) * sample;
+  for (let s = 0; s < countS; s++, y += sample) {
+    for (let i = 0, row = firstY * OUT; i < rows; i++, row++) {
+      if (row < oh) to = copyRow(to, y + ((row * ow + firstX * OUT) << 2), 0, end, columns, 1);
+      else to = zeros(to, columns);
     }
   }
+}
+
+/** to[begin … end − 1] = every stride-th float, zeros before and behind; returns where it ends. */
+// @ts-ignore: decorator
+@inline
+function copyRow(to: usize, from: usize, begin: i32, end: i32, columns: i32, stride: i32): usize {
+  to = zeros(to, begin);
+  const stop = to + ((end - begin) << 2);
+  if (stride == 1) {
+    for (; to + 16 <= stop; to += 16, from += 16) v128.store(to, v128.load(from));
+  }
+  for (; to < stop; to += 4, from += stride << 2) store<f32>(to, load<f32>(from));
+  return zeros(to, columns - end);
 }
 
 function zeros(to: usize, count: i32): usize {
@@ -159,11 +163,12 @@ export function fillOffsets(to: usize, halo: i32): void {
 export const TARGET: i32 = 12;
 
 /** Where each tile of the box goes in a plane of y, in bytes, and how much of it lies inside. */
-export function fillTargets(to: usize, sample: usize, oh: i32, ow: i32): void {
+export function fillTargets(to: usize, g: Conv2dGeometry): void {
+  const oh = g.oh, ow = g.ow, sample = (g.outC * oh * ow) << 2;
   for (let tile = 0; tile < tiles; tile++, to += TARGET) {
     const x = (firstX + tile % countX) * OUT, y = (firstY + tile / countX % countY) * OUT;
     const s = firstS + tile / (countX * countY);
-    store<i32>(to, s * (sample as i32) + ((y * ow + x) << 2));
+    store<i32>(to, s * sample + ((y * ow + x) << 2));
     store<i32>(to, min(OUT, oh - y), 4);
     store<i32>(to, min(OUT, ow - x), 8);
   }
@@ -211,16 +216,18 @@ export function transformInput(
     low23 = interleaveLow(a2, a3);
     high01 = interleaveHigh(a0, a1);
     high23 = interleaveHigh(a2, a3);
-    points8(
-      h, 16, x0, x1, x2, x3, lowHalves(low01, low23), highHalves(low01, low23),
-      lowHalves(high01, high23), highHalves(high01, high23),
-    );
+    const x4 = lowHalves(low01, low23), x5 = highHalves(low01, low23);
+    const x6 = lowHalves(high01, high23), x7 = highHalves(high01, high23);
+    outerPoint8(h, x0, x2, x4, x6);
+    innerPoints8(h, 16, x1, x2, x3, x4, x5, x6);
+    outerPoint8(h + 7 * 16, x7, x5, x3, x1);
   }
   for (let h = half; h < half + 128; h += 16, to += step) {
-    points8(
-      to, 8 * step, v128.load(h), v128.load(h, 128), v128.load(h, 256), v128.load(h, 384),
-      v128.load(h, 512), v128.load(h, 640), v128.load(h, 768), v128.load(h, 896),
-    );
+    const x0 = v128.load(h), x1 = v128.load(h, 128), x2 = v128.load(h, 256), x3 = v128.load(h, 384);
+    const x4 = v128.load(h, 512), x5 = v128.load(h, 640), x6 = v128.load(h, 768), x7 = v128.load(h, 896);
+    outerPoint8(to, x0, x2, x4, x6);
+    innerPoints8(to, 8 * step, x1, x2, x3, x4, x5, x6);
+    outerPoint8(to + 56 * step, x7, x5, x3, x1);
   }
 }
 

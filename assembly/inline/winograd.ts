@@ -55,13 +55,19 @@ export function points6(to: usize, step: usize, d0: v128, d1: v128, d2: v128, d3
   v128.store(to + 5 * step, plus(plus(d5, d3, MINUS_5), d1, FOUR));
 }
 
-/** Bᵀ on 8 inputs. */
+/** Row 0 of Bᵀ on 8 inputs, from the even ones; row 7 from the odd ones backwards. */
 // @ts-ignore: decorator
 @inline
-export function points8(
-  to: usize, step: usize, d0: v128, d1: v128, d2: v128, d3: v128, d4: v128, d5: v128, d6: v128, d7: v128,
-): void {
+export function outerPoint8(to: usize, d0: v128, d2: v128, d4: v128, d6: v128): void {
   v128.store(to, plus(f32x4.sub(d0, d6), f32x4.sub(d4, d2), PLUS_5_25));
+}
+
+/** Rows 1 to 6 of Bᵀ on 8 inputs, of which the first and the last do not count. */
+// @ts-ignore: decorator
+@inline
+export function innerPoints8(
+  to: usize, step: usize, d1: v128, d2: v128, d3: v128, d4: v128, d5: v128, d6: v128,
+): void {
   sumAndDifference(
     to + step, step, plus(f32x4.add(d2, d6), d4, MINUS_4_25), plus(f32x4.add(d1, d5), d3, MINUS_4_25),
   );
@@ -73,7 +79,6 @@ export function points8(
     to + 5 * step, step, plus(plus(d6, d4, MINUS_5), d2, FOUR),
     plus(plus(scaled(d5, HALF), d3, MINUS_2_5), d1, TWO),
   );
-  v128.store(to + 7 * step, plus(f32x4.sub(d7, d1), f32x4.sub(d3, d5), PLUS_5_25));
 }
 
 /** Aᵀ on 6 products. */
@@ -88,19 +93,20 @@ export function outputs6(to: usize, step: usize, m0: v128, m1: v128, m2: v128, m
   v128.store(to + 3 * step, plus(plus(m5, odd1, ONE_3), odd2, TWO_3 + 12));
 }
 
-/** Aᵀ on 8 products. */
+/** Rows 0 and 2 of Aᵀ on 8 products: from the first, and the sums of those at ±1, ±2 and ±½. */
 // @ts-ignore: decorator
 @inline
-export function outputs8(
-  to: usize, step: usize, m0: v128, m1: v128, m2: v128, m3: v128, m4: v128, m5: v128, m6: v128, m7: v128,
-): void {
-  const even1 = f32x4.add(m1, m2), odd1 = f32x4.sub(m1, m2);
-  const even2 = f32x4.add(m3, m4), odd2 = f32x4.sub(m3, m4);
-  const evenHalf = f32x4.add(m5, m6), oddHalf = f32x4.sub(m5, m6);
-  v128.store(to, plus(plus(plus(m0, even1, ONE_5), even2, TWO_5), evenHalf, HALF_5));
-  v128.store(to + step, plus(plus(scaled(odd1, ONE_5), odd2, TWO_5 + 4), oddHalf, HALF_5 + 4));
-  v128.store(to + 2 * step, plus(plus(scaled(even1, ONE_5), even2, TWO_5 + 8), evenHalf, HALF_5 + 8));
-  v128.store(to + 3 * step, plus(plus(plus(m7, odd1, ONE_5), odd2, TWO_5 + 12), oddHalf, HALF_5 + 12));
+export function evenOutputs8(to: usize, step: usize, m0: v128, sum1: v128, sum2: v128, sumHalf: v128): void {
+  v128.store(to, plus(plus(plus(m0, sum1, ONE_5), sum2, TWO_5), sumHalf, HALF_5));
+  v128.store(to + 2 * step, plus(plus(scaled(sum1, ONE_5), sum2, TWO_5 + 8), sumHalf, HALF_5 + 8));
+}
+
+/** Rows 1 and 3: from the last, and the differences of those at ±1, ±2 and ±½. */
+// @ts-ignore: decorator
+@inline
+export function oddOutputs8(to: usize, step: usize, m7: v128, diff1: v128, diff2: v128, diffHalf: v128): void {
+  v128.store(to + step, plus(plus(scaled(diff1, ONE_5), diff2, TWO_5 + 4), diffHalf, HALF_5 + 4));
+  v128.store(to + 3 * step, plus(plus(plus(m7, diff1, ONE_5), diff2, TWO_5 + 12), diffHalf, HALF_5 + 12));
 }
 
 /** a + 4 · b, in additions: they need no factor. */
@@ -157,22 +163,25 @@ export function spread8(to: usize, step: usize, e0: v128, e1: v128, e2: v128, e3
   v128.store(to + 7 * step, e3);
 }
 
-/** Gᵀ, the transpose of taps3: the gradients of 3 taps. */
+/** Gᵀ, the transpose of taps3: the gradients of 3 taps from 6 vectors, `next` bytes apart. */
 // @ts-ignore: decorator
 @inline
-export function collect3(to: usize, step: usize, m0: v128, m1: v128, m2: v128, m3: v128, m4: v128, m5: v128): void {
+export function collect3(to: usize, step: usize, m: usize, next: usize): void {
+  const m0 = v128.load(m), m1 = v128.load(m + next), m2 = v128.load(m + 2 * next);
+  const m3 = v128.load(m + 3 * next), m4 = v128.load(m + 4 * next), m5 = v128.load(m + 5 * next);
   const even1 = f32x4.add(m1, m2), even2 = f32x4.add(m3, m4);
   v128.store(to, f32x4.add(f32x4.add(even1, even2), m0));
   v128.store(to + step, plus(f32x4.sub(m1, m2), f32x4.sub(m3, m4), TWO));
   v128.store(to + 2 * step, plus(f32x4.add(even1, m5), even2, FOUR));
 }
 
-/** Gᵀ, the transpose of taps5: the gradients of 5 taps. */
+/** Gᵀ, the transpose of taps5: the gradients of 5 taps from 8 vectors, `next` bytes apart. */
 // @ts-ignore: decorator
 @inline
-export function collect5(
-  to: usize, step: usize, m0: v128, m1: v128, m2: v128, m3: v128, m4: v128, m5: v128, m6: v128, m7: v128,
-): void {
+export function collect5(to: usize, step: usize, m: usize, next: usize): void {
+  const m0 = v128.load(m), m1 = v128.load(m + next), m2 = v128.load(m + 2 * next);
+  const m3 = v128.load(m + 3 * next), m4 = v128.load(m + 4 * next), m5 = v128.load(m + 5 * next);
+  const m6 = v128.load(m + 6 * next), m7 = v128.load(m + 7 * next);
   const even1 = f32x4.add(m1, m2), odd1 = f32x4.sub(m1, m2);
   const even2 = f32x4.add(m3, m4), odd2 = f32x4.sub(m3, m4);
   const evenHalf = f32x4.add(m5, m6), oddHalf = f32x4.sub(m5, m6);
