@@ -1,5 +1,5 @@
 /**
- * The command: `deno run -A cli.ts photo.jpg` prints what is on a photograph.
+ * The command line: `deno run -A cli.ts photo.jpg` prints the most probable classes of a photo.
  *
  * @module
  */
@@ -20,7 +20,7 @@ export async function main(args: readonly string[]): Promise<number> {
     options = readCommand(args);
     return await run(options);
   } catch (error) {
-    if (error instanceof Deno.errors.BrokenPipe) return 0; // the reader has seen enough
+    if (error instanceof Deno.errors.BrokenPipe) return 0; // the reader closed the pipe
     if (isPermissionError(error) && options) {
       complain(permissionLine(error, import.meta.url, args, options));
       return 2;
@@ -30,7 +30,7 @@ export async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-/** Each command's own modules are loaded when it is the one. */
+/** Runs a command. Its modules are imported only then, for a fast start. */
 async function run(options: Command): Promise<number> {
   switch (options.command) {
     case "help":

@@ -18,9 +18,9 @@
  *
  * @example A photo
  * ```ts
- * import { AlexNet, decodeImage } from "./mod.ts";
+ * import { loadModel, decodeImage } from "./mod.ts";
  *
- * using model = await AlexNet.load();
+ * using model = await loadModel();
  * const image = await decodeImage(await Deno.readFile("tests/photos/coffee.jpg"));
  * const [best] = await model.classify(image);
  * console.log(best.label); // espresso
@@ -29,16 +29,94 @@
  * @module
  */
 
-export * from "./src/backend/mod.ts";
-export type { Chunks } from "./src/io/download.ts";
-export * from "./src/errors.ts";
-export * from "./src/layers/mod.ts";
-export * from "./src/models/mod.ts";
-export * from "./src/ops/mod.ts";
-export * from "./src/random.ts";
-export { type Shape, Tensor, type TensorStorage, type Values } from "./src/tensor.ts";
-export * from "./src/train/mod.ts";
-export * from "./src/weights/mod.ts";
+// Backends and tensors
+export { type BackendOptions, createBackend } from "./src/backend/mod.ts";
+export { type Backend, type Shape, Tensor, type Values } from "./src/tensor.ts";
+export {
+  ArgumentError,
+  DeviceLostError,
+  FileError,
+  PembrokeError,
+  TooLargeError,
+} from "./src/errors.ts";
+export { RandomGenerator } from "./src/random.ts";
+
+// Operations
+export {
+  dropout,
+  logSoftmax,
+  logSoftmaxBackward,
+  relu,
+  reluBackward,
+  softmax,
+  softmaxBackward,
+} from "./src/ops/activation.ts";
+export { conv1d, conv2d } from "./src/ops/conv.ts";
+export { conv1dMatrix } from "./src/ops/conv1d_matrix.ts";
+export {
+  biasBackward,
+  conv1dBackwardInput,
+  conv1dBackwardWeight,
+  conv2dBackwardInput,
+  conv2dBackwardWeight,
+} from "./src/ops/conv_backward.ts";
+export type { Conv1dOptions, Conv2dOptions } from "./src/ops/conv_geometry.ts";
+export { linear, linearBackwardInput, linearBackwardWeight } from "./src/ops/linear.ts";
+export { crossEntropy, type LossResult } from "./src/ops/loss.ts";
+export {
+  batchNorm,
+  batchNormBackward,
+  batchNormStatistics,
+  localResponseNorm,
+  localResponseNormBackward,
+} from "./src/ops/norm.ts";
+export {
+  adaptiveAvgPool1d,
+  adaptiveAvgPool2d,
+  adaptiveAvgPoolBackward,
+  avgPool1d,
+  avgPool1dBackward,
+  avgPool2d,
+  avgPool2dBackward,
+  maxPool1d,
+  maxPool1dWithIndices,
+  maxPool2d,
+  maxPool2dWithIndices,
+  maxPoolBackward,
+} from "./src/ops/pool.ts";
+export type { Pool1dOptions, Pool2dOptions } from "./src/ops/pool_geometry.ts";
+
+// Layers
+export { LogSoftmax, ReLU, Softmax } from "./src/layers/activation.ts";
+export { Conv1d, Conv2d } from "./src/layers/conv.ts";
+export { foldBatchNorm } from "./src/layers/fold.ts";
+export { type ForwardOptions, type InitOptions, Layer, Parameter } from "./src/layers/layer.ts";
+export { Linear } from "./src/layers/linear.ts";
+export { BatchNorm1d, BatchNorm2d, LocalResponseNorm } from "./src/layers/norm.ts";
+export {
+  AdaptiveAvgPool1d,
+  AdaptiveAvgPool2d,
+  AvgPool1d,
+  AvgPool2d,
+  MaxPool1d,
+  MaxPool2d,
+} from "./src/layers/pool.ts";
+export type { Precision } from "./src/layers/precision.ts";
+export { Sequential } from "./src/layers/sequential.ts";
+export { Dropout, Flatten } from "./src/layers/shape.ts";
+
+// Networks
+export { AlexNet, type AlexNetLoadOptions, type AlexNetOptions } from "./src/models/alexnet.ts";
+export { AlexNetTiny } from "./src/models/alexnet_tiny.ts";
+export { Classifier } from "./src/models/classifier.ts";
+export type { Prediction } from "./src/models/classify.ts";
+export type { ClassName } from "./src/models/imagenet_classes.ts";
+export { loadWeights, type WeightsInput } from "./src/models/load.ts";
+export { loadModel, type LoadModelOptions } from "./src/models/load_model.ts";
+export { saveModel } from "./src/models/save_model.ts";
+export { type ModelSummary, summarize } from "./src/models/summary.ts";
+
+// Images
 export {
   type CodecModules,
   decodeImage,
@@ -48,9 +126,28 @@ export {
 export { fromRgba, type RgbaImage, type RgbImage } from "./src/image/pixels.ts";
 export {
   caffePreprocessing,
-  type ChannelOrder,
   imagenetPreprocessing,
   preprocess,
   type Preprocessing,
 } from "./src/image/preprocess.ts";
-export type { Interpolation } from "./src/image/resize.ts";
+
+// Training
+export { AdamW, type AdamWOptions } from "./src/train/adamw.ts";
+export { loadCheckpoint, saveCheckpoint } from "./src/train/checkpoint.ts";
+export { clipGradNorm } from "./src/train/clip.ts";
+export { arrayDataset, type Dataset } from "./src/train/dataset.ts";
+export { evaluate } from "./src/train/evaluate.ts";
+export { Optimizer } from "./src/train/optimizer.ts";
+export { cosineSchedule, stepSchedule } from "./src/train/schedule.ts";
+export { SGD, type SGDOptions } from "./src/train/sgd.ts";
+export { type Progress, Trainer, type TrainerOptions } from "./src/train/trainer.ts";
+
+// Files of weights
+export { fileSource } from "./src/weights/io/file_source.ts";
+export type { TensorToWrite } from "./src/weights/io/file_writer.ts";
+export { type ByteSource, bytesSource } from "./src/weights/io/source.ts";
+export { writeOnnx } from "./src/weights/onnx/writer.ts";
+export { openWeights } from "./src/weights/open.ts";
+export { writePth } from "./src/weights/pth/writer.ts";
+export { writeSafetensors } from "./src/weights/safetensors/writer.ts";
+export type { WeightsFile } from "./src/weights/tensor_file.ts";

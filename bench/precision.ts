@@ -12,9 +12,9 @@ import type { RgbImage } from "../src/image/pixels.ts";
 import { writeFile } from "../src/io/write_file.ts";
 import { bundledWeights } from "../src/models/bundled.ts";
 import { describe } from "../src/models/description.ts";
-import { AlexNet, type Classifier } from "../src/models/mod.ts";
+import { AlexNet, type Classifier, loadModel } from "../src/models/mod.ts";
 import { openInput } from "../src/models/load.ts";
-import { Generator } from "../src/random.ts";
+import { RandomGenerator } from "../src/random.ts";
 import { convertWeights, type StoredPrecision, storedPrecisions } from "../src/weights/convert.ts";
 import { type TensorToWrite, writeSafetensors } from "../src/weights/mod.ts";
 import { summarise } from "./lib/stats.ts";
@@ -66,7 +66,7 @@ async function compare(
       size = await convertWeights(file, sink, { precision });
     });
     const backend = stack.use(await createBackend({ threads: 1 }));
-    const model = stack.use(await AlexNet.load({ backend, weights: path }));
+    const model = stack.use(await loadModel({ backend, weights: path }));
     stored.push({ precision, size, model, logits: [], times: [] });
   }
   for (const image of images) {
@@ -122,7 +122,7 @@ function differences(a: readonly Float32Array[], b: readonly Float32Array[]) {
 
 /** Squares out of photographs, of any place and size. */
 async function photographs(): Promise<RgbImage[]> {
-  const generator = new Generator(1), images: RgbImage[] = [];
+  const generator = new RandomGenerator(1), images: RgbImage[] = [];
   for (const name of ["chelsea.png", "coffee.jpg", "rocket.jpg"]) {
     const photo = await decodeImage(
       await Deno.readFile(new URL(`../tests/photos/${name}`, import.meta.url)),
@@ -132,7 +132,7 @@ async function photographs(): Promise<RgbImage[]> {
   return images;
 }
 
-function crop({ width, height, data }: RgbImage, generator: Generator): RgbImage {
+function crop({ width, height, data }: RgbImage, generator: RandomGenerator): RgbImage {
   const draws = new Float32Array(3);
   generator.uniform(draws, 0, 1);
   const side = Math.floor((0.3 + 0.7 * draws[0]) * Math.min(width, height));

@@ -1,6 +1,6 @@
 /**
- * Convolution and max pooling by hand: each step once as a matrix that can be read, once by the
- * kernels, with what padding does at the border.
+ * Convolution and max pooling by hand: prints each step as a matrix product and as the kernels compute
+ * it, and shows the effect of padding.
  *
  *     deno run examples/by_hand.ts
  *
@@ -28,12 +28,12 @@ export function transposed(matrix: readonly (readonly number[])[]): number[][] {
   return matrix[0].map((_, j) => matrix.map((row) => row[j]));
 }
 
-/** The matrix of 0 and 1 that picks each window's maximum: y = R·x and dx = Rᵀ·dy. */
+/** The matrix R of zeros and ones that selects each window's maximum: y = R·x and dx = Rᵀ·dy. */
 export function routingMatrix(indices: ArrayLike<number>, n: number): number[][] {
   return Array.from(indices, (at) => Array.from({ length: n }, (_, j) => Number(j === at)));
 }
 
-/** Goes through the whole calculation and returns what the kernels gave, to be checked. */
+/** Prints the whole calculation, and returns the results of the kernels for tests. */
 export async function byHand(print: (line: string) => void = () => {}) {
   using backend = await createBackend({ device: "wasm" });
   const vector = (values: readonly number[]) => backend.upload(values, [1, 1, values.length]);
@@ -56,37 +56,40 @@ export async function byHand(print: (line: string) => void = () => {}) {
   show("W·x, by hand", times(W, x));
   show("conv1d(x, w)", y);
 
-  print("\n2. Backward: dy comes from the cost above\n");
+  print("\n2. Backward: dy is the gradient of the loss\n");
   const dy = [1, 0, -1, 2, 1], gradient = vector(dy);
   show("dy", dy);
   showMatrix("Wᵀ", transposed(W));
   const dx = await conv1dBackwardInput(gradient, kernel, [1, 1, 5], padded).read();
   show("Wᵀ·dy, by hand", times(transposed(W), dy));
   show("dx", dx);
-  const shifted = w.map((_, k) => dy.reduce((sum, g, i) => sum + g * (x[i + k - 1] ?? 0), 0));
+  const dwByHand = w.map((_, k) => dy.reduce((sum, g, i) => sum + g * (x[i + k - 1] ?? 0), 0));
   const dw = await conv1dBackwardWeight(gradient, input, [1, 1, 3], padded).read();
-  show("Σ dy[i]·x[i + k − 1]", shifted);
+  show("Σ dy[i]·x[i + k − 1]", dwByHand);
   show("dw", dw);
 
-  print("\n3. One step down the gradient: w ← w − 0.1·dw\n");
-  const moved = kernel;
-  kernelsOf(backend).axpby(moved, vector([...dw]), -0.1, 1);
-  const stepped = await moved.read();
+  print("\n3. One gradient descent step: w ← w − 0.1·dw\n");
+  kernelsOf(backend).axpby(kernel, vector([...dw]), -0.1, 1);
+  const updated = await kernel.read();
   show("w before", w);
-  show("w after", stepped);
+  show("w after", updated);
 
-  print("\n4. Padding: without it the border meets fewer weights, and y is shorter\n");
+  print("\n4. Padding: without it, border elements meet fewer weights, and y is shorter\n");
   const unpadded = await conv1d(input, vector(w), null).read();
   show("padding 1", y);
   show("padding 0", unpadded);
   const ones = vector([1, 1, 1, 1, 1]);
-  const met = await conv1dBackwardInput(ones, vector([1, 1, 1]), [1, 1, 5], padded).read();
-  const metUnpadded = await conv1dBackwardInput(vector([1, 1, 1]), vector([1, 1, 1]), [1, 1, 5])
+  const weightSums = await conv1dBackwardInput(ones, vector([1, 1, 1]), [1, 1, 5], padded).read();
+  const weightSumsUnpadded = await conv1dBackwardInput(vector([1, 1, 1]), vector([1, 1, 1]), [
+    1,
+    1,
+    5,
+  ])
     .read();
-  show("x[j] meets, padding 1", met);
-  show("x[j] meets, padding 0", metUnpadded);
+  show("weights, padding 1", weightSums);
+  show("weights, padding 0", weightSumsUnpadded);
 
-  print("\n5. Max pooling, windows of 3 every 2 positions: each picks one x\n");
+  print("\n5. Max pooling with kernel size 3 and stride 2: each window selects one x\n");
   const { output, indices } = maxPool1dWithIndices(input, { kernelSize: 3, stride: 2 });
   const maxima = await output.read();
   const R = routingMatrix(await indices.read(), x.length);
@@ -95,12 +98,28 @@ export async function byHand(print: (line: string) => void = () => {}) {
   show("R·x, by hand", times(R, x));
   show("maxPool1d(x)", maxima);
   const dp = [10, 1];
-  const routed = await maxPoolBackward(vector(dp), indices, [1, 1, 5]).read();
+  const dxPool = await maxPoolBackward(vector(dp), indices, [1, 1, 5]).read();
   show("dy", dp);
   show("Rᵀ·dy, by hand", times(transposed(R), dp));
-  show("dx", routed);
+  show("dx", dxPool);
 
-  return { x, w, dy, W, y, dx, dw, shifted, stepped, R, maxima, dp, routed, met, metUnpadded };
+  return {
+    x,
+    w,
+    dy,
+    W,
+    y,
+    dx,
+    dw,
+    dwByHand,
+    updated,
+    R,
+    maxima,
+    dp,
+    dxPool,
+    weightSums,
+    weightSumsUnpadded,
+  };
 }
 
 if (import.meta.main) await byHand(console.log);

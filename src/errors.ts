@@ -1,20 +1,20 @@
 /**
- * The errors this library throws on purpose. Every message is one line that names what is wrong
- * and what would be right, so that a command may print it as it is.
+ * The errors that this library throws on purpose. Every message is one line that says what is wrong
+ * and how to fix it, so a command can print it as is.
  *
  * @module
  */
 
 import { kindOf } from "./kinds.ts";
 
-/** Base of every error thrown on purpose; anything else that escapes is a bug. */
+/** The base class of all errors thrown on purpose. Any other error is a bug. */
 export class PembrokeError extends Error {
   /** The class's name. */
   override name = "PembrokeError";
 }
 
 /**
- * A call with an argument it cannot take. Thrown before any kernel runs, so nothing is half-done.
+ * An invalid argument. Thrown before any kernel runs, so no work is half done.
  *
  * @example
  * ```ts
@@ -29,26 +29,26 @@ export class ArgumentError extends PembrokeError {
   override name = "ArgumentError";
 
   /**
-   * Says which argument of which operation is wrong.
+   * Creates an error for an argument.
    *
-   * @param op The operation that was called, by its public name.
-   * @param parameter The parameter that is wrong.
-   * @param got The value it was given.
-   * @param takes What it takes, to follow "must be".
+   * @param op The public name of the function.
+   * @param parameter The name of the parameter.
+   * @param value The value that was passed.
+   * @param expected What is allowed, as the words after "must be".
    */
   constructor(
     readonly op: string,
     readonly parameter: string,
-    readonly got: unknown,
-    readonly takes: string,
+    readonly value: unknown,
+    readonly expected: string,
   ) {
-    super(`${op}: ${parameter} is ${show(got)}, must be ${takes}`);
+    super(`${op}: ${parameter} is ${format(value)}, must be ${expected}`);
   }
 }
 
 /**
- * A file (or bytes from elsewhere) that cannot be used: missing, damaged, hostile, or not for this
- * model.
+ * A file, or bytes from elsewhere, that cannot be used: it is missing, damaged, malicious or made
+ * for another model.
  *
  * @example
  * ```ts
@@ -63,10 +63,10 @@ export class FileError extends PembrokeError {
   override name = "FileError";
 
   /**
-   * Says which file is of no use, and why.
+   * Creates an error for a file.
    *
-   * @param file The path, URL or other name the user knows it by.
-   * @param reason What is wrong with it.
+   * @param file The path, URL or other name that the user knows.
+   * @param reason What is wrong with the file.
    */
   constructor(readonly file: string, readonly reason: string, options?: ErrorOptions) {
     super(`${file}: ${reason}`, options);
@@ -74,7 +74,7 @@ export class FileError extends PembrokeError {
 }
 
 /**
- * A file that is larger than whoever reads it allows: in pixels, or in bytes. It need not be damaged.
+ * A file that exceeds a size limit, in pixels or in bytes. It is not necessarily damaged.
  *
  * @example
  * ```ts
@@ -90,9 +90,9 @@ export class TooLargeError extends FileError {
 }
 
 /**
- * A GPU that is gone, or that failed at what it was asked to do. It is thrown by whatever comes next,
- * at the latest by reading a result. The backend and all tensors on it are of no use any more: make
- * another backend with `device: "wasm"`, load the weights again, and repeat what was not read yet.
+ * A GPU that was lost or failed to run an operation. The next call on the backend throws it, at the
+ * latest the one that reads a result. The backend and its tensors can no longer be used: create a
+ * new backend with `device: "wasm"`, load the weights again, and repeat whatever was not read yet.
  *
  * @example
  * ```ts
@@ -107,32 +107,32 @@ export class DeviceLostError extends PembrokeError {
   override name = "DeviceLostError";
 
   /**
-   * Says what became of the device.
+   * Creates an error for a lost device.
    *
-   * @param reason What the device told.
+   * @param reason What the device reported.
    */
   constructor(readonly reason: string, options?: ErrorOptions) {
     super(`webgpu: ${reason}`, options);
   }
 }
 
-/** A value as an error message shows it: short, on one line. */
-function show(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(cut(value));
-  if (typeof value === "function") return `the function ${cut(value.name)}`.trimEnd();
+/** Formats a value for an error message: short and on one line. */
+function format(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(shorten(value));
+  if (typeof value === "function") return `the function ${shorten(value.name)}`.trimEnd();
   if (Array.isArray(value)) {
-    const first = value.slice(0, mostShown).map(show);
-    return `[${[...first, ...value.length > mostShown ? ["…"] : []].join(", ")}]`;
+    const first = value.slice(0, maxItems).map(format);
+    return `[${[...first, ...value.length > maxItems ? ["…"] : []].join(", ")}]`;
   }
-  if (kindOf(value) === "URL") return cut(String(value));
-  // what an object says of itself may be anything, and a million numbers long
+  if (kindOf(value) === "URL") return shorten(String(value));
+  // An object's own toString() may return anything, even a million numbers.
   return typeof value === "object" && value !== null ? `[object ${kindOf(value)}]` : String(value);
 }
 
-/** Elements of a list that are shown: no shape has more. */
-const mostShown = 8;
+/** The number of list items in a message: no shape has more. */
+const maxItems = 8;
 
-/** Text that may be a whole file. */
-function cut(text: string): string {
+/** Shortens text, which may be a whole file. */
+function shorten(text: string): string {
   return text.length > 200 ? `${text.slice(0, 199)}…` : text;
 }

@@ -1,5 +1,5 @@
 /**
- * Random numbers that are the same everywhere: PyTorch's own generator.
+ * PyTorch's random number generator: the same seed gives the same numbers on every machine.
  *
  * @module
  */
@@ -10,29 +10,32 @@ const N = 624;
 const M = 397;
 
 /**
- * The Mersenne Twister MT19937 (Matsumoto & Nishimura 1998), drawn from as PyTorch's CPU generator
- * does: after the same seed, `uniform` gives the numbers of `torch.Tensor.uniform_`, bit by bit.
+ * The Mersenne Twister MT19937 (Matsumoto & Nishimura 1998), used as in PyTorch's CPU generator:
+ * with the same seed, `uniform()` returns the numbers of `torch.Tensor.uniform_()`, bit for bit.
  *
  * @example
  * ```ts
- * import { Generator } from "./random.ts";
+ * import { RandomGenerator } from "./random.ts";
  *
  * const values = new Float32Array(2);
- * new Generator(0).uniform(values, 0, 1);
- * console.log(values); // 0.49625659, 0.76822180, as torch.rand(2) after torch.manual_seed(0)
+ * new RandomGenerator(0).uniform(values, 0, 1);
+ * console.log(values); // 0.49625659, 0.76822180, like torch.rand(2) after torch.manual_seed(0)
  * ```
  */
-export class Generator {
+export class RandomGenerator {
   readonly #state = new Uint32Array(N);
   #next = N;
 
   /**
-   * Seeds the generator, as `torch.manual_seed` does.
+   * Creates a generator, as `torch.manual_seed()` seeds one.
    *
-   * @param seed An integer of which 32 bits count.
+   * @param seed An integer; only its lowest 32 bits count.
+   * @throws {ArgumentError} When the seed is not an integer.
    */
   constructor(readonly seed: number) {
-    if (!Number.isInteger(seed)) throw new ArgumentError("Generator", "seed", seed, "an integer");
+    if (!Number.isInteger(seed)) {
+      throw new ArgumentError("RandomGenerator", "seed", seed, "an integer");
+    }
     const state = this.#state;
     state[0] = seed;
     for (let i = 1; i < N; i++) {
@@ -41,16 +44,16 @@ export class Generator {
     }
   }
 
-  /** 32 random bits. */
+  /** The next 32 random bits, as an unsigned integer. */
   random(): number {
     if (this.#next === N) this.#twist();
     return temper(this.#state[this.#next++]) >>> 0;
   }
 
-  /** Fills `values` with numbers from [from, to), 24 random bits each. */
+  /** Fills `values` with uniform numbers from [from, to), using 24 random bits each. */
   uniform(values: Float32Array, from: number, to: number): void {
     const low = Math.fround(from), span = Math.fround(Math.fround(to) - low);
-    // All that one state gives at a time: AlexNet asks for 61 million.
+    // Uses up one state per pass of the inner loop, for speed: AlexNet needs 61 million numbers.
     for (let i = 0; i < values.length;) {
       if (this.#next === N) this.#twist();
       const state = this.#state, next = this.#next, count = Math.min(N - next, values.length - i);
@@ -62,16 +65,21 @@ export class Generator {
     }
   }
 
-  /** Everything that the next numbers depend on: 625 words. */
+  /** The state of the generator: 625 words. */
   getState(): Uint32Array {
     return Uint32Array.of(...this.#state, this.#next);
   }
 
-  /** Goes on from a state that {@linkcode Generator.getState} gave. */
+  /**
+   * Restores a state from {@linkcode RandomGenerator.getState}.
+   *
+   * @throws {ArgumentError} When it is not such a state.
+   */
   setState(state: Uint32Array): void {
-    if (state.length !== N + 1 || state[N] > N) {
-      throw new ArgumentError("setState", "state", `of ${state.length} words`, `of ${N + 1} words`);
+    if (state.length !== N + 1) {
+      throw new ArgumentError("setState", "state.length", state.length, `${N + 1}`);
     }
+    if (state[N] > N) throw new ArgumentError("setState", `state[${N}]`, state[N], `at most ${N}`);
     this.#state.set(state.subarray(0, N));
     this.#next = state[N];
   }
@@ -86,7 +94,7 @@ export class Generator {
   }
 }
 
-/** Without a branch: which way it went would be as random as the numbers. */
+/** Branchless, since a branch on random bits cannot be predicted. */
 function mix(u: number, v: number): number {
   return (((u & 0x80000000) | (v & 0x7fffffff)) >>> 1) ^ (-(v & 1) & 0x9908b0df);
 }

@@ -15,7 +15,11 @@ export type Shape = readonly number[];
  */
 export type Values = Float32Array | Int32Array | Int8Array | Uint16Array;
 
-/** Memory of a backend, shared by all tensors that view it. */
+/**
+ * Memory of a backend, shared by all tensors that view it.
+ *
+ * @internal
+ */
 export interface TensorStorage {
   /** Size in bytes. */
   readonly bytes: number;

@@ -1,4 +1,4 @@
-// The part of deno std's assert module that the tests use; the npm mirror carries no types.
+// The part of deno std's assert module that the tests use. The npm package has no types.
 
 // deno-lint-ignore no-explicit-any
 type ErrorClass<E extends Error> = abstract new (...args: any[]) => E;

@@ -1,4 +1,4 @@
-/** Assertions of the Deno standard library, and the one comparison it lacks. */
+/** Assertions of the Deno standard library, and a comparison of arrays with a tolerance. */
 
 // @ts-types="./assert.d.ts"
 export {
@@ -12,8 +12,8 @@ export {
 } from "npm:deno-std@1.4.0/assert/mod.js";
 
 /**
- * Asserts |actual − expected| ≤ abs + rel·|expected| for every element; NaN equals NaN. The message
- * names the first element that differs and how many do.
+ * Asserts |actual − expected| ≤ abs + rel·|expected| for every element. NaN equals NaN. The message
+ * gives the first element that differs, and how many differ.
  */
 export function assertAllClose(
   actual: ArrayLike<number>,

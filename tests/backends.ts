@@ -1,4 +1,4 @@
-/** Every backend that the machine can make: suites run over all of them. */
+/** Runs tests on every backend that this machine supports. */
 
 import type { Backend } from "../src/backend/mod.ts";
 import { supportedBuilds, threadedBuilds } from "../src/backend/wasm/binary.ts";
@@ -8,23 +8,23 @@ import { assertEquals } from "./assert.ts";
 import { beginShapes } from "./backend/harness.ts";
 import { testWithAdapter } from "./webgpu.ts";
 
-/** A number that no loop of the kernels divides evenly. */
+/** A number that divides none of the kernels' loops evenly. */
 const THREADS = 3;
 
 const wasmBuilds = supportedBuilds();
 const wasmThreadedBuilds = await Array.fromAsync(threadedBuilds());
 if (wasmBuilds.length !== 2 || wasmThreadedBuilds.length !== 2) {
-  throw new Error("this engine lacks relaxed SIMD or shared memory: half would go untested");
+  throw new Error("this engine lacks relaxed SIMD or shared memory, so half the builds cannot run");
 }
 
-/** What a suite does with a backend. */
+/** The body of a test. */
 type Body = (backend: Backend) => void | Promise<void>;
 
-/** A backend as suites know it. */
+/** A backend to test. */
 interface Candidate {
   readonly name: string;
   make(): Promise<Backend>;
-  /** Whether it is slow to start, so that tests share one. */
+  /** Whether it is slow to start. Tests share slow backends. */
   readonly slow: boolean;
 }
 
@@ -48,16 +48,16 @@ const gpu: Candidate = {
   slow: true,
 };
 
-/** Backends that wait for the next test. No test can tell that others had them before. */
-const waiting = new Map<Candidate, Backend>();
+/** Idle backends for the next test. Sharing them does not affect the results. */
+const idle = new Map<Candidate, Backend>();
 
-/** How a test is run. */
+/** Options of a test. */
 export interface SuiteOptions {
-  /** Takes a backend of its own, whose memory has never grown. */
+  /** Use a new backend, whose memory has never grown. */
   readonly fresh?: boolean;
 }
 
-/** Runs a test body once on each backend. It must give back all the memory that it takes. */
+/** Registers a test for each backend. The test must free all memory that it allocates. */
 export function testOnEveryBackend(name: string, body: Body, options: SuiteOptions = {}): void {
   for (const candidate of [...wasm, ...threaded]) {
     Deno.test(`${name} (${candidate.name})`, () => run(candidate, body, options));
@@ -66,8 +66,8 @@ export function testOnEveryBackend(name: string, body: Body, options: SuiteOptio
 }
 
 /**
- * Runs a test body on one build with threads and on the GPU: for what takes long, where other tests
- * compare each kernel of every build.
+ * Registers a test for one threaded build and the GPU. For slow tests, if other tests cover the same
+ * kernels on every build.
  */
 export function testOnFewBackends(name: string, body: Body, options: SuiteOptions = {}): void {
   const [candidate] = threaded;
@@ -77,19 +77,19 @@ export function testOnFewBackends(name: string, body: Body, options: SuiteOption
 
 async function run(candidate: Candidate, body: Body, options: SuiteOptions): Promise<void> {
   const shared = candidate.slow && !options.fresh;
-  const backend = (shared && waiting.get(candidate)) || await candidate.make();
-  if (shared) waiting.delete(candidate); // until the test has passed
+  const backend = (shared && idle.get(candidate)) || await candidate.make();
+  if (shared) idle.delete(candidate); // until the test has passed
   beginShapes(backend);
   try {
     await body(backend);
-    assertEquals(backend.bytesInUse, 0, "bytes of tensors that were not disposed of");
-    if (shared && isAlive(backend)) waiting.set(candidate, backend);
+    assertEquals(backend.bytesInUse, 0, "bytes of tensors that were not disposed");
+    if (shared && isAlive(backend)) idle.set(candidate, backend);
   } finally {
-    if (waiting.get(candidate) !== backend) backend.dispose();
+    if (idle.get(candidate) !== backend) backend.dispose();
   }
 }
 
-/** Whether a test has not disposed of it. */
+/** Whether the backend has not been disposed. */
 function isAlive(backend: Backend): boolean {
   try {
     backend.empty([1]).dispose();

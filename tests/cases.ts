@@ -1,18 +1,17 @@
 /**
- * The conformance cases of tests/cases/: numbers that nobody here wrote. Every JSON file of that
- * folder is read, so a set in the same form is run as soon as it lies there; the form is described
- * in its README.
+ * Reads the conformance cases in tests/cases/, whose numbers come from other libraries. Every JSON
+ * file in that folder is read. The README there describes the format.
  */
 
 import { elements, type Shape } from "../src/tensor.ts";
 
-/** A tensor of a case. */
+/** An input or expected output of a case. */
 export interface CaseTensor {
   readonly shape: Shape;
   readonly data: Float32Array;
 }
 
-/** What an operation is given besides tensors; which of them depends on the operation. */
+/** Arguments other than tensors. Each operation uses some of them. */
 export interface Attributes {
   readonly kernel: readonly number[];
   readonly stride: readonly number[];
@@ -33,7 +32,7 @@ export interface Attributes {
   readonly labelSmoothing: number;
 }
 
-/** One call and what comes out of it. */
+/** A call and its expected results. */
 export interface Case {
   readonly id: string;
   readonly op: string;
@@ -42,9 +41,9 @@ export interface Case {
   readonly inputs: Readonly<Record<string, CaseTensor>>;
   /** y, indices, loss, dx, dw, db */
   readonly expected: Readonly<Record<string, CaseTensor>>;
-  /** `largest` counts in the tensor's largest magnitude. */
+  /** Tolerances: absolute, relative, and relative to the tensor's largest magnitude. */
   readonly tol: { readonly abs: number; readonly rel: number; readonly largest?: number };
-  /** What libraries disagree on. */
+  /** The convention that the case depends on, if libraries disagree. */
   readonly policy?: string;
 }
 
@@ -54,7 +53,7 @@ export interface CaseSet {
   readonly cases: readonly Case[];
 }
 
-/** A call that must throw, in TensorFlow.js's layouts, shapes only. */
+/** A call that must throw. Only shapes, in TensorFlow.js's layouts. */
 export interface RejectCase {
   readonly id: string;
   readonly op: string;
@@ -66,19 +65,19 @@ export interface RejectCase {
 const folder = new URL("./cases/", import.meta.url);
 const MUST_REJECT = "must_reject.json";
 
-/** Every set of the folder, by name. */
+/** Reads all sets of cases, sorted by name. */
 export function readCases(): CaseSet[] {
   const files = [...Deno.readDirSync(folder)].map(({ name }) => name);
   return files.filter((name) => name.endsWith(".json") && name !== MUST_REJECT).sort()
     .map((file) => ({ file, cases: parse(file).map((c) => toCase(file, c as RawCase)) }));
 }
 
-/** The calls that must throw. */
+/** Reads the calls that must throw. */
 export function readMustReject(): RejectCase[] {
   return parse(MUST_REJECT) as RejectCase[];
 }
 
-/** A tensor as JSON writes it: non-finite values are strings. */
+/** A tensor in JSON. Non-finite values are strings. */
 interface RawTensor {
   readonly shape: Shape;
   readonly data: readonly (number | "NaN" | "Infinity" | "-Infinity")[];
@@ -91,7 +90,7 @@ interface RawCase extends Omit<Case, "inputs" | "expected"> {
 
 function parse(file: string): unknown[] {
   const { format, cases } = JSON.parse(Deno.readTextFileSync(new URL(file, folder)));
-  if (format !== 1) throw new Error(`${file}: format ${format}, only 1 is known`);
+  if (format !== 1) throw new Error(`${file}: unknown format ${format}, expected 1`);
   return cases;
 }
 
@@ -100,7 +99,7 @@ function toCase(file: string, raw: RawCase): Case {
     Object.fromEntries(
       Object.entries(tensors).map(([name, { shape, data }]) => {
         if (data.length !== elements(shape)) {
-          throw new Error(`${file}: ${raw.id}: ${name} holds ${data.length} values for [${shape}]`);
+          throw new Error(`${file}: ${raw.id}: ${name} has ${data.length} values for [${shape}]`);
         }
         return [name, { shape, data: Float32Array.from(data, Number) }];
       }),

@@ -1,10 +1,10 @@
-/** What the library's modules import, as Deno sees it. */
+/** Checks what the library's modules import, with `deno info`. */
 
 import { assert, assertEquals } from "./assert.ts";
-import { output } from "./tools.ts";
+import { runProgram } from "./tools.ts";
 import { fileURLToPath } from "node:url";
 
-/** A part of what `deno info --json` prints. */
+/** A part of the output of `deno info --json`. */
 interface Graph {
   readonly modules: readonly {
     readonly specifier: string;
@@ -18,31 +18,33 @@ interface Graph {
 const root = new URL("../", import.meta.url);
 const codecs = /^npm:@jsquash\/(jpeg|webp)@[\d.]+\//;
 
-/** The modules of a graph that are not in this repository, and the packages that are imported. */
-async function outside(entry: string) {
-  const text = await output(Deno.execPath(), ["info", "--json", entry], fileURLToPath(root));
+/** The modules that an entry reaches outside this repository, and all non-relative imports. */
+async function externalImports(entry: string) {
+  const text = await runProgram(Deno.execPath(), ["info", "--json", entry], fileURLToPath(root));
   const { modules }: Graph = JSON.parse(text);
   const imports = modules.flatMap(({ dependencies = [] }) => dependencies)
     .filter(({ specifier }) => !specifier.startsWith("."));
   return {
-    modules: modules.map(({ specifier }) => specifier).filter((one) => !one.startsWith(root.href)),
-    fixed: imports.filter(({ isDynamic }) => !isDynamic).map(({ specifier }) => specifier),
+    modules: modules.map(({ specifier }) => specifier).filter((url) => !url.startsWith(root.href)),
+    static: imports.filter(({ isDynamic }) => !isDynamic).map(({ specifier }) => specifier),
     dynamic: imports.filter(({ isDynamic }) => isDynamic).map(({ specifier }) => specifier),
   };
 }
 
-Deno.test("mod.ts leads to nothing outside this repository", async () => {
-  assertEquals(await outside("mod.ts"), { modules: [], fixed: [], dynamic: [] });
+Deno.test("mod.ts imports nothing outside this repository", async () => {
+  assertEquals(await externalImports("mod.ts"), { modules: [], static: [], dynamic: [] });
 });
 
-Deno.test("the entry ./image names the codecs, for deno cache", async () => {
-  const { modules, fixed, dynamic } = await outside("src/image/mod.ts");
-  assertEquals(fixed, []);
-  assertEquals(dynamic.map((name) => codecs.exec(name)?.[1]), ["jpeg", "webp"]);
-  assertEquals(modules.filter((name) => !codecs.test(name.replace("npm:/", "npm:"))), []);
+Deno.test("src/image/mod.ts imports the codecs dynamically, for deno cache", async () => {
+  const imports = await externalImports("src/image/mod.ts");
+  assertEquals(imports.static, []);
+  assertEquals(imports.dynamic.map((name) => codecs.exec(name)?.[1]), ["jpeg", "webp"]);
+  assertEquals(imports.modules.filter((url) => !codecs.test(url.replace("npm:/", "npm:"))), []);
 });
 
-Deno.test("what is outside is seen: the command imports packages, and modules of Node", async () => {
-  const { fixed } = await outside("cli.ts");
-  for (const kind of ["npm:", "node:"]) assert(fixed.some((name) => name.startsWith(kind)), kind);
+Deno.test("cli.ts imports npm packages and Node modules, and this test sees them", async () => {
+  const imports = (await externalImports("cli.ts")).static;
+  for (const kind of ["npm:", "node:"]) {
+    assert(imports.some((name) => name.startsWith(kind)), kind);
+  }
 });

@@ -1,11 +1,10 @@
 /**
- * Files of tests that run together, one after another. Deno takes about half a second to start a file
- * of tests, whatever is in it, and there are a hundred. So `deno task test` starts these groups, as
- * many at once as there are processors (DENO_JOBS says otherwise). `deno test -A tests/cli` runs the
- * files of a folder.
+ * Groups of test files. Deno takes half a second to start a test file, and there are a hundred. So
+ * `deno task test` runs each group as one file, with one group per processor at a time (or DENO_JOBS).
+ * To run the files of one folder, use `deno test -A tests/cli`.
  */
 
-/** Which files each group takes, by their paths below tests/. */
+/** The files in each group, by path relative to tests/. */
 export const groups = {
   backend: /^backend\/(?!conv|winograd)/,
   convolution: /^backend\/(conv|winograd)/,
@@ -19,7 +18,7 @@ export const groups = {
 
 const tests = new URL("./", import.meta.url);
 
-/** Every file of tests, by its path below tests/. */
+/** All test files, by path relative to tests/. */
 export function* testFiles(folder = ""): Generator<string> {
   const entries = [...Deno.readDirSync(new URL(`./${folder}`, tests))];
   for (const { name, isDirectory } of entries.sort((a, b) => a.name < b.name ? -1 : 1)) {

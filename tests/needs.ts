@@ -1,14 +1,14 @@
-/** What a test needs that a machine may lack. Where CI is set, all of it must be there. */
+/** Skips tests if this machine lacks a program or a service that they need. In CI this is an error. */
 
-/** Something that may be missing. */
+/** A requirement of a test. */
 export interface Need {
-  /** What is missing, as a test's name ends with it; empty if it is there. */
+  /** A suffix for the test's name that says what is missing; empty if nothing is. */
   readonly missing: string;
 }
 
-async function need(what: string, isThere: () => Promise<boolean>): Promise<Need> {
-  const missing = await isThere().catch(() => false) ? "" : ` (there is no ${what} here)`;
-  if (missing && Deno.env.get("CI")) throw new Error(`CI lacks ${what}`);
+async function need(what: string, isAvailable: () => Promise<boolean>): Promise<Need> {
+  const missing = await isAvailable().catch(() => false) ? "" : ` (skipped: no ${what})`;
+  if (missing && Deno.env.get("CI")) throw new Error(`the tests need ${what} in CI`);
   return { missing };
 }
 
@@ -20,11 +20,11 @@ async function succeeds(command: string, args: string[], env = {}): Promise<bool
 
 let node: Promise<Need> | undefined, registry: Promise<Need> | undefined;
 
-/** Node from 20 on, with npm. */
+/** Node 20 or later, with npm. */
 export function needsNode(): Promise<Need> {
   const check = "process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)";
   return node ??= need(
-    "Node from 20 on with npm",
+    "Node 20 or later with npm",
     async () => await succeeds("node", ["-e", check]) && await succeeds("npm", ["--version"]),
   );
 }
@@ -34,14 +34,14 @@ export function needsBun(): Promise<Need> {
   return need("Bun", () => succeeds("bun", ["--version"]));
 }
 
-/** A Chromium, for whose file somebody has looked. */
+/** Chromium at this path; undefined if it was not found. */
 export function needsChromium(executable: string | undefined): Promise<Need> {
   return need("Chromium", () => Promise.resolve(executable !== undefined));
 }
 
-/** The npm registry, for a Deno that has downloaded nothing yet. */
+/** The npm registry, reachable by a Deno with an empty cache. */
 export function needsRegistry(): Promise<Need> {
-  return registry ??= need("npm registry", async () => {
+  return registry ??= need("access to the npm registry", async () => {
     const empty = await Deno.makeTempDir();
     try {
       const args = ["cache", "--no-config", "--no-lock", "npm:wasm-feature-detect@1.9.0"];
@@ -52,7 +52,7 @@ export function needsRegistry(): Promise<Need> {
   });
 }
 
-/** Registers a test that is left out, and says why, where something is missing. */
+/** Registers a test. If something is missing, the test is skipped and its name says why. */
 export function testWith(
   { missing }: Need,
   name: string,

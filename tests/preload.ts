@@ -1,9 +1,9 @@
 /**
- * Gives every test a deadline: one that hangs fails and is named. `deno task test` loads this before
- * each file of tests, and before the examples in the documentation.
+ * Gives every test a timeout, so that a test that hangs fails with its name. `deno task test` loads
+ * this before each test file, and before the examples in the documentation.
  */
 
-/** Milliseconds; fewer where this file itself is tested. */
+/** Milliseconds. Shorter in the tests of this file. */
 const timeout = Number(Deno.env.get("PEMBROKE_TEST_MS") ?? 60_000);
 
 const { test } = Deno;
@@ -11,7 +11,7 @@ const { test } = Deno;
 type Options = Omit<Deno.TestDefinition, "fn" | "name">;
 type Body = Deno.TestDefinition["fn"];
 
-/** Every form of `Deno.test()` as the one with a definition. */
+/** Converts the arguments of any form of `Deno.test()` to a definition. */
 function definitionOf(args: readonly unknown[]): Deno.TestDefinition {
   const fn = args.findLast((arg) => typeof arg === "function") as Body | undefined;
   const name = args.find((arg) => typeof arg === "string") ?? fn?.name;
@@ -19,6 +19,6 @@ function definitionOf(args: readonly unknown[]): Deno.TestDefinition {
   return { timeout, name, ...(fn && { fn }), ...options } as Deno.TestDefinition;
 }
 
-const limited = (...args: unknown[]) => test(definitionOf(args));
-Object.assign(limited, test); // beforeAll, ignore and the others stay as they are
-Object.defineProperty(Deno, "test", { value: limited, configurable: true });
+const testWithTimeout = (...args: unknown[]) => test(definitionOf(args));
+Object.assign(testWithTimeout, test); // beforeAll, ignore and so on do not change
+Object.defineProperty(Deno, "test", { value: testWithTimeout, configurable: true });

@@ -4,12 +4,12 @@ import { TempFolder } from "./cli/run.ts";
 
 const preload = fileURLToPath(new URL("preload.ts", import.meta.url));
 
-Deno.test("a test that hangs fails and is named, and the next one runs", async () => {
+Deno.test("a test that hangs fails with its name, and the next one runs", async () => {
   await using folder = await TempFolder.make();
   const file = await folder.write(
     "a_test.ts",
-    `Deno.test("computes for ever", () => { for (;;); });
-Deno.test({ name: "waits for ever", fn: () => new Promise((done) => setTimeout(done, 1e8)) });
+    `Deno.test("computes forever", () => { for (;;); });
+Deno.test({ name: "waits forever", fn: () => new Promise((done) => setTimeout(done, 1e8)) });
 Deno.test("ends", () => {});`,
   );
   const { code, stdout } = await new Deno.Command(Deno.execPath(), {
@@ -19,13 +19,13 @@ Deno.test("ends", () => {});`,
   }).output();
   const text = new TextDecoder().decode(stdout);
   assertEquals(code, 1);
-  for (const name of ["computes for ever", "waits for ever"]) {
+  for (const name of ["computes forever", "waits forever"]) {
     assertMatch(text, new RegExp(`^${name} => .*\nerror: Test timed out after 500ms`, "m"));
   }
   assertMatch(text, /^ends \.\.\. ok/m);
 });
 
-Deno.test("deno task test gives every test a deadline", async () => {
+Deno.test("deno task test gives every test a timeout", async () => {
   const { tasks } = JSON.parse(await Deno.readTextFile(new URL("../deno.json", import.meta.url)));
   assertStringIncludes(tasks.test.command, " --preload tests/preload.ts ");
 });

@@ -1,33 +1,33 @@
 /**
- * Deno projects of every kind import the library by its URL: each in a folder of its own, by a Deno
- * that has never downloaded anything, with no more permissions than it needs.
+ * Imports the library by URL in every kind of Deno project, each in its own folder, with an empty
+ * cache and only the permissions it needs.
  */
 
 import { fileURLToPath } from "node:url";
 import { assertEquals } from "./assert.ts";
 import { type Outcome, run, TempFolder } from "./cli/run.ts";
 import { needsRegistry, testWith } from "./needs.ts";
-import { Served } from "./served.ts";
-import { output } from "./tools.ts";
+import { StaticServer } from "./static_server.ts";
+import { runProgram } from "./tools.ts";
 
 interface Project {
-  /** What is special about it. */
+  /** What distinguishes this project, for the test's name. */
   readonly name: string;
-  /** Its files, but for the program; `HOST` in them is where the library is served. */
+  /** Files besides the program. `HOST` stands for the server of the library. */
   readonly files?: Record<string, string>;
-  /** What the program imports. Default: mod.ts by its URL. */
+  /** The specifier that the program imports. Default: the URL of mod.ts. */
   readonly library?: string;
-  /** What Deno is given. Default: the program. */
+  /** The script that Deno runs. Default: the program. */
   readonly script?: string;
   readonly flags?: readonly string[];
-  /** Whether it has the package that decodes JPEG, or lets Deno download it. */
+  /** Whether the project can decode JPEG: the package is installed, or Deno may download it. */
   readonly jpeg: boolean;
-  /** Which way out of this the test takes: both that the error shows are taken once. */
-  readonly way?: "add" | "config";
+  /** Which of the two fixes in the error message the test tries. */
+  readonly fix?: "add" | "config";
 }
 
 const root = new URL("../", import.meta.url);
-const byPath = fileURLToPath(root);
+const rootPath = fileURLToPath(root);
 
 const projects: readonly Project[] = [
   { name: "without configuration", jpeg: true },
@@ -35,13 +35,13 @@ const projects: readonly Project[] = [
     name: "with a package.json",
     files: { "package.json": "{}" },
     jpeg: false,
-    way: "add",
+    fix: "add",
   },
   {
     name: 'whose nodeModulesDir is "manual"',
     files: { "deno.json": '{ "nodeModulesDir": "manual" }' },
     jpeg: false,
-    way: "config",
+    fix: "config",
   },
   {
     name: 'whose nodeModulesDir is "auto"',
@@ -54,7 +54,7 @@ const projects: readonly Project[] = [
     jpeg: true,
   },
   {
-    name: "that vendors what it imports, by an import map",
+    name: "with vendored imports and an import map",
     files: { "deno.json": '{ "vendor": true, "imports": { "pembroke": "HOST/mod.ts" } }' },
     library: "pembroke",
     jpeg: true,
@@ -69,17 +69,17 @@ const projects: readonly Project[] = [
     jpeg: true,
   },
   {
-    name: "with a package.json, beside a clone",
+    name: "with a package.json that imports a local clone",
     files: { "package.json": "{}" },
     library: new URL("mod.ts", root).href,
-    flags: [`--allow-read=${byPath}`],
+    flags: [`--allow-read=${rootPath}`],
     jpeg: false,
   },
 ];
 
-/** Prints a convolution's value, and for two photos what is on them or why nobody can tell. */
+/** Prints the result of a convolution, and the label of two photos or the error. */
 const program = `
-  import { AlexNet, conv2d, createBackend, decodeImage } from "LIBRARY";
+  import { loadModel, conv2d, createBackend, decodeImage } from "LIBRARY";
 
   using backend = await createBackend({ device: "wasm", threads: 1 });
   using x = backend.upload([1, 2, 3, 4], [1, 1, 2, 2]);
@@ -87,7 +87,7 @@ const program = `
   using y = conv2d(x, w, null);
   console.log(String(await y.read()));
 
-  using model = await AlexNet.load({ backend });
+  using model = await loadModel({ backend });
   for (const name of ["chelsea.png", "coffee.jpg"]) {
     const photo = await fetch(\`HOST/tests/photos/\${name}\`);
     try {
@@ -99,25 +99,25 @@ const program = `
   }
   close();`;
 
-const png = ["4321", "tabby, tabby cat"];
-const advice = "coffee.jpg: the JPEG codec is not among this project's packages; run \"deno add " +
-  'npm:@jsquash/jpeg@1.6.0", or put "nodeModulesDir": "auto" into deno.json; PNG, pixels ' +
-  '(fromRgba) and a decoder of your own (the option "codecs") work without it';
+const output = ["4321", "tabby, tabby cat"];
+const notInstalled = 'coffee.jpg: the JPEG codec is not installed in this project; run "deno add ' +
+  'npm:@jsquash/jpeg@1.6.0", or set "nodeModulesDir": "auto" in deno.json. PNG images, pixels ' +
+  '(fromRgba) and your own decoder (the "codecs" option) work without it';
 
-/** A project in a folder. */
-class Made implements AsyncDisposable {
+/** A project in a temporary folder. */
+class ProjectFolder implements AsyncDisposable {
   private constructor(
     readonly project: Project,
     readonly folder: TempFolder,
     readonly host: string,
   ) {}
 
-  static async make(project: Project, host: string): Promise<Made> {
-    const made = new Made(project, await TempFolder.make(), host);
+  static async make(project: Project, host: string): Promise<ProjectFolder> {
+    const created = new ProjectFolder(project, await TempFolder.make(), host);
     const { files = {}, library = "HOST/mod.ts" } = project;
-    await made.write("program.ts", program.replace("LIBRARY", library));
-    for (const [name, text] of Object.entries(files)) await made.write(name, text);
-    return made;
+    await created.write("program.ts", program.replace("LIBRARY", library));
+    for (const [name, text] of Object.entries(files)) await created.write(name, text);
+    return created;
   }
 
   async write(name: string, text: string): Promise<void> {
@@ -140,25 +140,25 @@ class Made implements AsyncDisposable {
   }
 }
 
-/** What it printed, when it had nothing to complain about. */
-function printed({ code, stdout, stderr }: Outcome): string[] {
+/** Asserts that the program succeeded without warnings, and returns its lines. */
+function linesOf({ code, stdout, stderr }: Outcome): string[] {
   assertEquals([code, stderr], [0, ""]);
   return stdout.trimEnd().split("\n");
 }
 
 const registry = await needsRegistry();
 for (const project of projects) {
-  testWith(registry, `the library in a project ${project.name}`, async () => {
-    await using served = new Served();
-    await using made = await Made.make(project, served.host);
-    const { folder: { path } } = made;
-    const expected = project.jpeg ? "espresso" : advice;
-    assertEquals(printed(await made.run()), [...png, expected]);
+  testWith(registry, `the library works in a project ${project.name}`, async () => {
+    await using server = new StaticServer();
+    await using created = await ProjectFolder.make(project, server.host);
+    const { folder: { path } } = created;
+    const expected = project.jpeg ? "espresso" : notInstalled;
+    assertEquals(linesOf(await created.run()), [...output, expected]);
 
-    if (!project.way) return;
-    const [, add, config] = /run "deno add (\S+)", or put (.+) into deno\.json;/.exec(advice)!;
-    if (project.way === "config") await made.write("deno.json", `{ ${config} }`);
-    else await output(Deno.execPath(), ["add", "--quiet", add], path);
-    assertEquals(printed(await made.run()), [...png, "espresso"]);
+    if (!project.fix) return;
+    const [, add, config] = /run "deno add (\S+)", or set (.+) in deno\.json\./.exec(notInstalled)!;
+    if (project.fix === "config") await created.write("deno.json", `{ ${config} }`);
+    else await runProgram(Deno.execPath(), ["add", "--quiet", add], path);
+    assertEquals(linesOf(await created.run()), [...output, "espresso"]);
   });
 }

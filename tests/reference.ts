@@ -1,9 +1,10 @@
 /**
- * Every operation in float64, as plain loops over its formula: what the kernels are compared with,
- * and the place to read what they compute. Nothing is imported from src/.
+ * Reference implementations of every operation: plain float64 loops that follow the formulas. Tests
+ * compare the kernels with them, and they document what the kernels compute. Nothing is imported from
+ * src/.
  *
- * Options are complete here, no defaults but the neutral ones: pairs are [height, width], padding
- * is [top, left, bottom, right]; in one dimension [size] and [before, after].
+ * Options must be given in full; only neutral values are defaults. Pairs are [height, width], padding
+ * is [top, left, bottom, right]; in one dimension they are [size] and [before, after].
  */
 
 import * as conv from "./reference/conv.ts";
@@ -18,7 +19,7 @@ export * from "./reference/norm.ts";
 export * from "./reference/optimizer.ts";
 export * from "./reference/pool.ts";
 
-// the slowest of them
+// The slowest operations cache their results.
 export const conv2d = remembered(conv.conv2d);
 export const conv2dBackward = remembered(conv.conv2dBackward);
 export const conv1d = remembered(conv.conv1d);

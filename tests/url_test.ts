@@ -1,36 +1,36 @@
 /**
- * The library and the command by URL: a Deno that has never downloaded anything, in a folder of its
- * own, with the permissions that the README names.
+ * Uses the library and the command by URL, with an empty cache, in a temporary folder, and with the
+ * permissions that the README lists.
  */
 
 import { type Outcome, run, shell, TempFolder } from "./cli/run.ts";
 import { assert, assertEquals } from "./assert.ts";
 import { needsRegistry, testWith } from "./needs.ts";
 import { Server } from "../bench/lib/server.ts";
-import { Served } from "./served.ts";
+import { StaticServer } from "./static_server.ts";
 import { testWithAdapter } from "./webgpu.ts";
 
-/** What a program of these lines does; `HOST` in them is where the library comes from. */
-async function program(
-  lines: string,
+/** Runs a program. `HOST` in its source stands for the server of the library. */
+async function runSource(
+  source: string,
   { host, folder }: { host: string; folder: TempFolder },
 ): Promise<Outcome> {
-  const script = await folder.write("program.ts", lines.replaceAll("HOST", `http://${host}`));
+  const script = await folder.write("program.ts", source.replaceAll("HOST", `http://${host}`));
   return await run([], {
     script,
     flags: ["--no-prompt", `--allow-import=${host}`],
     cwd: folder.path,
     env: {
       DENO_DIR: `${folder.path}/deno`,
-      DENO_AUDIT_PERMISSIONS: `${folder.path}/asked.jsonl`,
-      XDG_RUNTIME_DIR: folder.path, // without which Mesa complains
+      DENO_AUDIT_PERMISSIONS: `${folder.path}/permissions.jsonl`,
+      XDG_RUNTIME_DIR: folder.path, // Mesa prints a warning without it
     },
   });
 }
 
-/** What was asked for since the last time, but for importing, as Deno wrote it down. */
-async function asked(folder: TempFolder): Promise<string[]> {
-  const file = `${folder.path}/asked.jsonl`;
+/** The permissions requested since the last call, according to Deno's audit log, except for imports. */
+async function requestedPermissions(folder: TempFolder): Promise<string[]> {
+  const file = `${folder.path}/permissions.jsonl`;
   const text = await Deno.readTextFile(file).catch(() => "");
   await Deno.remove(file).catch(() => {});
   const lines = text.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line));
@@ -38,13 +38,13 @@ async function asked(folder: TempFolder): Promise<string[]> {
     .map(({ permission, value }) => `${permission} ${value}`);
 }
 
-/** What it printed, when it had nothing to complain about. */
-function printed({ code, stdout, stderr }: Outcome): string {
+/** Asserts that the program succeeded without warnings, and returns its output. */
+function outputOf({ code, stdout, stderr }: Outcome): string {
   assertEquals([code, stderr], [0, ""]);
   return stdout;
 }
 
-/** A program that trains a small network on a backend, and says whether it learned. */
+/** A program that trains a small network, and prints whether the loss decreased. */
 const training = (options: string) => `
   import { Conv2d, createBackend, crossEntropy, Flatten, Linear, ReLU, Sequential, SGD }
     from "HOST/mod.ts";
@@ -68,61 +68,61 @@ const training = (options: string) => `
   }
   console.log(backend.device, backend.threads, losses[4] < losses[0])`;
 
-Deno.test("the library by URL: importing asks for nothing and loads what is needed, once", async () => {
+Deno.test("importing the library by URL needs no permission and downloads each module once", async () => {
   await using folder = await TempFolder.make();
-  await using served = new Served();
-  const from = { host: served.host, folder };
+  await using server = new StaticServer();
+  const from = { host: server.host, folder };
 
-  printed(await program('import "HOST/mod.ts";', from));
-  assertEquals(await asked(folder), []);
-  const first = served.requested.splice(0);
+  outputOf(await runSource('import "HOST/mod.ts";', from));
+  assertEquals(await requestedPermissions(folder), []);
+  const first = server.requested.splice(0);
   assertEquals(first.filter((path) => /cli\b|\.wasm|\.safetensors/.test(path)), []);
   assert(first.length > 0, "nothing was downloaded: the cache was not empty");
   assertEquals(await Array.fromAsync(Deno.readDir(`${folder.path}/deno/npm`)), [], "no packages");
-  assertEquals(new Set(first).size, first.length, "a module was asked for twice");
+  assertEquals(new Set(first).size, first.length, "a module was requested twice");
 
-  printed(await program('import "HOST/mod.ts";', from));
-  assertEquals(served.requested, [], "asked for again");
+  outputOf(await runSource('import "HOST/mod.ts";', from));
+  assertEquals(server.requested, [], "a cached module was requested again");
 });
 
-Deno.test("the library by URL: layers, training and threads ask for nothing", async () => {
+Deno.test("layers, training and threads need no permission when imported by URL", async () => {
   await using folder = await TempFolder.make();
-  await using served = new Served();
-  const from = { host: served.host, folder };
+  await using server = new StaticServer();
+  const from = { host: server.host, folder };
 
   const two = training("{ threads: 2 }");
-  assertEquals(printed(await program(two, from)), "wasm 2 true\n");
-  assertEquals(await asked(folder), []);
+  assertEquals(outputOf(await runSource(two, from)), "wasm 2 true\n");
+  assertEquals(await requestedPermissions(folder), []);
 });
 
-testWithAdapter("the library by URL: WebGPU", async () => {
+testWithAdapter("WebGPU needs no permission when imported by URL", async () => {
   await using folder = await TempFolder.make();
-  await using served = new Served();
-  const from = { host: served.host, folder };
-  const outcome = await program(training('{ device: "webgpu" }'), from);
-  assertEquals(printed(outcome), "webgpu 1 true\n");
-  assertEquals(await asked(folder), []);
+  await using server = new StaticServer();
+  const from = { host: server.host, folder };
+  const outcome = await runSource(training('{ device: "webgpu" }'), from);
+  assertEquals(outputOf(outcome), "webgpu 1 true\n");
+  assertEquals(await requestedPermissions(folder), []);
 });
 
-testWith(await needsRegistry(), "the command by URL serves, and can be installed", async (t) => {
+testWith(await needsRegistry(), "the command by URL can be installed, and serves", async (t) => {
   await using folder = await TempFolder.make();
-  await using served = new Served();
+  await using library = new StaticServer();
   const { path } = folder, env = { DENO_DIR: `${path}/deno`, DENO_INSTALL_ROOT: `${path}/root` };
-  const script = `http://${served.host}/cli.ts`, from = { cwd: path, env };
+  const script = `http://${library.host}/cli.ts`, from = { cwd: path, env };
   const body = await Deno.readFile(new URL("photos/coffee.jpg", import.meta.url));
   await folder.write("project/package.json", "{}");
   await folder.write("project/a.jpg", body);
 
   await t.step({
-    name: "installed, it classifies a photo in somebody's project",
-    ignore: Deno.build.os === "windows", // no sh there
+    name: "once installed, it classifies a photo in a project with a package.json",
+    ignore: Deno.build.os === "windows", // has no sh
     fn: async () => {
-      printed(await shell(`deno install --quiet -g -A -n pembroke ${script}`, from));
-      // what was installed starts the Deno that it finds
+      outputOf(await shell(`deno install --quiet -g -A -n pembroke ${script}`, from));
+      // The installed script runs whichever Deno is in the PATH.
       await Deno.mkdir(`${path}/bin`);
       await Deno.symlink(Deno.execPath(), `${path}/bin/deno`);
       const line = `cd project; PATH="$PWD/../bin:$PATH" ../root/bin/pembroke -q --jsonl a.jpg`;
-      const { predictions } = JSON.parse(printed(await shell(line, from)));
+      const { predictions } = JSON.parse(outputOf(await shell(line, from)));
       assertEquals(predictions[0].label, "espresso");
     },
   });
@@ -131,6 +131,6 @@ testWith(await needsRegistry(), "the command by URL serves, and can be installed
   const listening = /listening on http:\/\/127\.0\.0\.1:(\d+)\//;
   await using server = await Server.start(Deno.execPath(), args, listening, from);
   const headers = { "content-type": "image/jpeg" };
-  const answer = await server.fetch("/", { method: "POST", body, headers });
-  assertEquals((await answer.json()).predictions[0].label, "espresso");
+  const response = await server.fetch("/", { method: "POST", body, headers });
+  assertEquals((await response.json()).predictions[0].label, "espresso");
 });

@@ -1,31 +1,33 @@
-/** Where tests find WebGPU, and what they say where they are left out. */
+/** Decides whether tests run on WebGPU, and fakes adapters for them. */
 
 import { createBackend } from "../src/backend/mod.ts";
 
-const asked = Deno.env.get("PEMBROKE_WEBGPU");
+const setting = Deno.env.get("PEMBROKE_WEBGPU");
 
-/** Why tests of WebGPU are left out; undefined where they run. */
-const leftOut = await whyNot();
+/** Why the WebGPU tests are skipped; undefined if they run. */
+const skipReason = await findSkipReason();
 
-if (leftOut && asked === "required") throw new Error(`WebGPU is required here, but ${leftOut}`);
-
-/**
- * Runs a test on WebGPU: on a GPU wherever there is one, and on an adapter that computes on the
- * processor if PEMBROKE_WEBGPU says "required", because some take minutes to compile a shader.
- */
-export function testWithAdapter(name: string, fn: () => void | Promise<void>): void {
-  if (!leftOut) Deno.test(name, fn);
+if (skipReason && setting === "required") {
+  throw new Error(`WebGPU is required, but ${skipReason}`);
 }
 
-/** Says in one line, where they are left out, how to run them. */
-export function testWhetherWebGpuRuns(): void {
-  if (!leftOut) return;
-  const name = `the WebGPU tests are left out: ${leftOut} ` +
+/**
+ * Registers a test that needs WebGPU. It runs if there is a GPU. With PEMBROKE_WEBGPU=required it also
+ * runs on software adapters, some of which take minutes to compile a shader.
+ */
+export function testWithAdapter(name: string, fn: () => void | Promise<void>): void {
+  if (!skipReason) Deno.test(name, fn);
+}
+
+/** If the WebGPU tests are skipped, registers an ignored test whose name says how to run them. */
+export function reportSkippedWebGpuTests(): void {
+  if (!skipReason) return;
+  const name = `WebGPU tests skipped: ${skipReason} ` +
     "(PEMBROKE_WEBGPU=required runs them on any adapter, such as Mesa's llvmpipe)";
   Deno.test({ name, ignore: true, fn() {} });
 }
 
-/** What a GPU says of itself; the adapters that tests find would say that they are none. */
+/** The adapter info of a real GPU. */
 export const gpuInfo = {
   isFallbackAdapter: false,
   description: "a GPU",
@@ -34,44 +36,44 @@ export const gpuInfo = {
   architecture: "",
 };
 
-/** Has all adapters say this of themselves until it is disposed. */
-export function adaptersSay(says: Partial<typeof gpuInfo>): Disposable {
-  const { prototype } = GPUAdapterInfo, before = Object.getOwnPropertyDescriptors(prototype);
-  for (const [key, value] of Object.entries(says)) {
+/** Makes all adapters report this info, until it is disposed. */
+export function overrideAdapterInfo(info: Partial<typeof gpuInfo>): Disposable {
+  const { prototype } = GPUAdapterInfo, original = Object.getOwnPropertyDescriptors(prototype);
+  for (const [key, value] of Object.entries(info)) {
     Object.defineProperty(prototype, key, { get: () => value, configurable: true });
   }
-  return { [Symbol.dispose]: () => void Object.defineProperties(prototype, before) };
+  return { [Symbol.dispose]: () => void Object.defineProperties(prototype, original) };
 }
 
-/** Runs with something of the runtime in another's place. */
-export async function replacing<T, K extends keyof T>(
-  of: T,
+/** Runs a function while a property of an object has another value. */
+export async function withReplaced<T, K extends keyof T>(
+  object: T,
   key: K,
-  by: T[K],
+  value: T[K],
   run: () => Promise<void>,
 ): Promise<void> {
-  const before = of[key];
-  of[key] = by;
+  const original = object[key];
+  object[key] = value;
   try {
     await run();
   } finally {
-    of[key] = before;
+    object[key] = original;
   }
 }
 
-/** Runs as if Linux showed a GPU. */
+/** Runs a function as if Linux had device files for a GPU. */
 export function withGpuFiles(run: () => Promise<void>): Promise<void> {
-  if (!("Deno" in globalThis)) return run(); // in a browser nobody looks
+  if (!("Deno" in globalThis)) return run(); // browsers have no device files
   const { statSync } = Deno;
-  const look: typeof statSync = (path) =>
+  const fake: typeof statSync = (path) =>
     statSync(String(path).startsWith("/dev/") ? "/dev/null" : path);
-  return replacing(Deno, "statSync", look, run);
+  return withReplaced(Deno, "statSync", fake, run);
 }
 
-async function whyNot(): Promise<string | undefined> {
-  if (asked === "off") return "PEMBROKE_WEBGPU is off";
+async function findSkipReason(): Promise<string | undefined> {
+  if (setting === "off") return "PEMBROKE_WEBGPU is off";
   if (!navigator.gpu) return "this runtime has no WebGPU";
-  if (asked === "required") {
+  if (setting === "required") {
     return await navigator.gpu.requestAdapter() ? undefined : "there is no adapter";
   }
   let reason: string | undefined;

@@ -129,5 +129,6 @@ export const noKernels = [
 /** Leaves the binaries of the image codecs out of a bundle: the caller brings them, too. */
 export const noCodecs = [
   /\bcodecs[/\\]\w+_wasm\.js$/,
-  () => `throw new Error("pass it, compiled, in the option \`codecs\`"); export default undefined;`,
+  () =>
+    `throw new Error("pass the compiled codec in the option \`codecs\`"); export default undefined;`,
 ] as const;

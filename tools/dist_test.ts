@@ -1,11 +1,11 @@
 /** What `deno task dist` makes, where it is to run: made once, for it takes a while. */
 
 import { fileURLToPath } from "node:url";
-import { AlexNet, createBackend } from "../mod.ts";
+import { createBackend, loadModel } from "../mod.ts";
 import { assert, assertAlmostEquals, assertEquals, assertMatch } from "../tests/assert.ts";
 import { TempFolder } from "../tests/cli/run.ts";
 import { needsChromium, needsNode, testWith } from "../tests/needs.ts";
-import { output, tool } from "../tests/tools.ts";
+import { runProgram, runTool } from "../tests/tools.ts";
 import { executable } from "./browser/chromium.ts";
 import { pages } from "./browser/pages.ts";
 import { install, installed } from "./npm/suite.ts";
@@ -17,13 +17,13 @@ const drawn = (_: unknown, i: number) => i * 7 % 251;
 /** A program for any runtime: a convolution, and AlexNet from bytes; prints what came of them. */
 function program({ bundle = "pembroke.js", options = "{}", read = "" }): string {
   return `
-import { AlexNet, conv2d, createBackend } from "./${bundle}";
+import { conv2d, createBackend, loadModel } from "./${bundle}";
 ${read}
 const backend = await createBackend(${options});
 const x = backend.upload([1, 2, 3, 4], [1, 1, 2, 2]);
 const w = backend.upload([1, 10, 100, 1000], [1, 1, 2, 2]);
 const [y] = await conv2d(x, w, null).read();
-const model = await AlexNet.load({ backend, weights: await read("alexnet_tiny.safetensors") });
+const model = await loadModel({ backend, weights: await read("alexnet_tiny.safetensors") });
 const drawn = ${drawn};
 const [best] = await model.classify(${drawing});
 console.log(JSON.stringify({ threads: backend.threads, y, best }));
@@ -41,7 +41,7 @@ const inDeno = "const read = Deno.readFile;";
 /** What the library itself says. */
 async function expected() {
   using backend = await createBackend({ threads: 1 });
-  using model = await AlexNet.load({ backend });
+  using model = await loadModel({ backend });
   const data = Uint8Array.from({ length: 18900 }, drawn);
   const [best] = await model.classify({ width: 90, height: 70, data });
   return best;
@@ -56,7 +56,7 @@ Deno.test.afterAll(async () => {
 
 /** What the tool prints, which runs once for all tests. */
 let made: Promise<string> | undefined;
-const dist = () => made ??= tool("dist", path);
+const dist = () => made ??= runTool("dist", path);
 
 /** Installs the npm package, once. */
 let packed: Promise<void> | undefined;
@@ -102,13 +102,13 @@ testWith(node, "what deno task dist makes runs in Node and Deno", async (t) => {
 
   await t.step("the library runs in Node, on threads", async () => {
     const file = await folder.write("a.mjs", program({ options: "{ threads: 2 }", read: inNode }));
-    agrees(await output("node", [file], path), 2);
+    agrees(await runProgram("node", [file], path), 2);
   });
 
   await t.step("the one without kernels takes a module, in Node", async () => {
     const options = '{ module: new WebAssembly.Module(await read("simd.wasm")) }';
     const text = program({ bundle: "pembroke.module.js", options, read: inNode });
-    agrees(await output("node", [await folder.write("b.mjs", text)], path), 1);
+    agrees(await runProgram("node", [await folder.write("b.mjs", text)], path), 1);
   });
 
   await t.step("the one without kernels and codecs says what it needs, and takes it", async () => {
@@ -123,23 +123,23 @@ for (const photo of photos) {
 const compiled = async (name) => new WebAssembly.Module(await read(name + ".wasm"));
 const codecs = { jpeg: await compiled("jpeg"), webp: await compiled("webp") };
 for (const photo of photos) console.log((await decodeImage(photo, { codecs })).width);`;
-    const lines = await output("node", [await folder.write("c.mjs", text)], path);
+    const lines = await runProgram("node", [await folder.write("c.mjs", text)], path);
     const [backend, ...images] = lines.trimEnd().split("\n");
     assertMatch(backend, /pass a WebAssembly\.Module as `module`/);
     const without = (format: string) =>
-      `image: the ${format} codec cannot be loaded: pass it, compiled, in the option \`codecs\``;
+      `image: the ${format} codec cannot be loaded: pass the compiled codec in the option \`codecs\``;
     assertEquals(images, [without("JPEG"), without("WebP"), "600", "40"]);
   });
 
   await t.step("in Node it finds the weights beside it, and decodes images", async () => {
     const text = `
 import { readFile as read } from "node:fs/promises";
-import { AlexNet, decodeImage } from "./pembroke.js";
-const model = await AlexNet.load();
+import { decodeImage, loadModel } from "./pembroke.js";
+const model = await loadModel();
 const [best] = await model.classify(await decodeImage(await read(${coffee})));
 console.log(best.label, (await decodeImage(await read(${webp}))).width);`;
     const file = await folder.write("f.mjs", text);
-    assertEquals(await output("node", [file], path), "espresso 40\n");
+    assertEquals(await runProgram("node", [file], path), "espresso 40\n");
   });
 
   await t.step("in Node it reads files as in Deno, and says what is wrong with them", async () => {
@@ -148,14 +148,14 @@ import { truncateSync, writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 const [, , before] = process.argv;
 if (before) process.getBuiltinModule = undefined; // as in Node before 20.16
-const { AlexNet, createBackend, fileSource } = await import("./pembroke.js");
+const { createBackend, fileSource, loadModel } = await import("./pembroke.js");
 const said = (promise) => promise.then(() => console.log("done"), (error) => console.log(error.message));
 const backend = await createBackend({ threads: 2 });
 console.log(backend.threads);
 for (const weights of ["alexnet_tiny.safetensors", pathToFileURL("alexnet_tiny.safetensors")]) {
-  console.log((await AlexNet.load({ backend, weights })).numClasses);
+  console.log((await loadModel({ backend, weights })).numClasses);
 }
-await said(AlexNet.load({ backend, weights: "none.pth" }));
+await said(loadModel({ backend, weights: "none.pth" }));
 await said(fileSource("g.mjs/x"));
 await said(fileSource("."));
 await said(fileSource(42));
@@ -180,18 +180,18 @@ await said(source.read(0, new Uint8Array(1)));`;
       "fileSource: path is 42, must be a path or a file URL",
       "10",
       "done",
-      "ten: became shorter while it was being read",
-      "ten: ends after 10 bytes, where 11 are needed: truncated or damaged",
-      "ten: was closed while it was being read",
+      "ten: became shorter while being read",
+      "ten: ends after 10 bytes, but 11 are needed: truncated or damaged",
+      "ten: was closed while being read",
       "",
     ].join("\n");
     for (const args of [[file], [file, "before"]]) {
-      assertEquals(await output("node", args, path), expected);
+      assertEquals(await runProgram("node", args, path), expected);
     }
   });
 
   const deno = (file: string, ...flags: string[]) =>
-    output(Deno.execPath(), ["run", "--quiet", "--no-prompt", ...flags, file], path);
+    runProgram(Deno.execPath(), ["run", "--quiet", "--no-prompt", ...flags, file], path);
 
   await t.step(
     "the library runs in Deno, on threads, without permission for anything",
@@ -203,11 +203,11 @@ await said(source.read(0, new Uint8Array(1)));`;
 
   await t.step("the types are those of the library", async () => {
     const head =
-      '// @ts-types="./pembroke.d.ts"\nimport { AlexNet, createBackend, type Prediction }';
+      '// @ts-types="./pembroke.d.ts"\nimport { createBackend, loadModel, type Prediction }';
     const lines = (type: string) =>
       `${head} from "./pembroke.js";
 using backend = await createBackend();
-using model = await AlexNet.load({ backend, weights: "a.pth", precision: "int8" });
+using model = await loadModel({ backend, weights: "a.pth", precision: "int8" });
 const best: ${type}[] = await model.classify(new Float32Array(3));
 console.log(best);`;
     await folder.write("right.ts", lines("Prediction"));

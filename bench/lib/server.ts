@@ -1,21 +1,21 @@
-/** Servers in processes of their own, for tests that speak HTTP with them. */
+/** Starts HTTP servers in child processes, for tests and benchmarks. */
 
 import { assert } from "../../tests/assert.ts";
 
-/** A server that listens on loopback until it is disposed of. */
+/** A server on loopback, killed on disposal. */
 export class Server implements AsyncDisposable {
   private constructor(
     readonly process: Deno.ChildProcess,
     readonly port: number,
-    /** What it has printed, as it grows. */
-    readonly printed: { text: string },
-    readonly ended: Promise<unknown>,
+    /** The output so far, of both streams. */
+    readonly output: { text: string },
+    readonly closed: Promise<unknown>,
   ) {}
 
   /**
-   * Starts a program and waits until it prints its port.
+   * Starts a program, and waits until it prints its port.
    *
-   * @param port What it prints then; the first group is the port.
+   * @param port Matches the output; the first group is the port.
    */
   static async start(
     command: string,
@@ -31,21 +31,24 @@ export class Server implements AsyncDisposable {
       stdout: "piped",
       stderr: "piped",
     }).spawn();
-    const printed = { text: "" };
-    const found = Promise.withResolvers<number>();
+    const output = { text: "" };
+    const listening = Promise.withResolvers<number>();
     const streams = [process.stdout, process.stderr].map(async (stream) => {
       for await (const text of stream.pipeThrough(new TextDecoderStream())) {
-        printed.text += text;
-        const match = port.exec(printed.text);
-        if (match) found.resolve(Number(match[1]));
+        output.text += text;
+        const match = port.exec(output.text);
+        if (match) listening.resolve(Number(match[1]));
       }
     });
-    const ended = Promise.all(streams).then(() =>
-      found.reject(new Error(`it ended and said: ${printed.text}`))
+    const closed = Promise.all(streams).then(() =>
+      listening.reject(new Error(`the server exited: ${output.text}`))
     );
-    const timer = setTimeout(() => found.reject(new Error(`no port in: ${printed.text}`)), 60_000);
+    const timer = setTimeout(
+      () => listening.reject(new Error(`no port in: ${output.text}`)),
+      60_000,
+    );
     try {
-      return new Server(process, await found.promise, printed, ended);
+      return new Server(process, await listening.promise, output, closed);
     } finally {
       clearTimeout(timer);
     }
@@ -57,38 +60,38 @@ export class Server implements AsyncDisposable {
   }
 
   /**
-   * Sends a request's head and then pieces of a body until there is an answer.
+   * Sends the headers of a request, then chunks of a body until a response arrives.
    *
-   * @param piece What is sent again and again; nothing without it.
-   * @returns The answer's first line, and how many bytes of the body were sent.
+   * @param chunk Sent repeatedly; without it, only the headers are sent.
+   * @returns The status line of the response, and the number of body bytes sent.
    */
   async flood(
     head: readonly string[],
-    piece?: Uint8Array,
+    chunk?: Uint8Array,
   ): Promise<{ line: string; sent: number }> {
     using connection = await Deno.connect({ hostname: "127.0.0.1", port: this.port });
     const text = ["POST / HTTP/1.1", "Host: x", ...head, "", ""].join("\r\n");
     await connection.write(new TextEncoder().encode(text));
-    let answer: string | undefined, sent = 0;
+    let response: string | undefined, sent = 0;
     const reading = (async () => {
       const buffer = new Uint8Array(1000);
       const count = await connection.read(buffer);
-      answer = new TextDecoder().decode(buffer.subarray(0, count ?? 0));
+      response = new TextDecoder().decode(buffer.subarray(0, count ?? 0));
     })();
-    while (piece && answer === undefined && sent < 64 * 2 ** 20) {
+    while (chunk && response === undefined && sent < 64 * 2 ** 20) {
       try {
-        sent += await connection.write(piece);
+        sent += await connection.write(chunk);
       } catch {
-        break; // closed at the other end; what was said before can be read
+        break; // closed by the server; its response can still be read
       }
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
     await reading;
-    assert(answer !== undefined && answer !== "", "the connection was closed without an answer");
-    return { line: answer.split("\r\n")[0], sent };
+    assert(response !== undefined && response !== "", "connection closed without a response");
+    return { line: response.split("\r\n")[0], sent };
   }
 
-  /** Bytes of memory that it has taken at most, its program's own pages left out; on Linux. */
+  /** The peak memory of the process in bytes, without file-backed pages; on Linux only. */
   async peakBytes(): Promise<number> {
     const status = await Deno.readTextFile(`/proc/${this.process.pid}/status`);
     const kB = (name: string) =>
@@ -100,9 +103,9 @@ export class Server implements AsyncDisposable {
     try {
       this.process.kill("SIGKILL");
     } catch {
-      // it has ended by itself
+      // already exited
     }
     await this.process.status;
-    await this.ended.catch(() => {});
+    await this.closed.catch(() => {});
   }
 }

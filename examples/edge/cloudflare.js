@@ -1,5 +1,5 @@
 /**
- * For Cloudflare Workers of any age: WebAssembly comes as modules that the runtime has compiled.
+ * For Cloudflare Workers with any compatibility date: the runtime compiles the WebAssembly modules.
  *
  * @module
  */

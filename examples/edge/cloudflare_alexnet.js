@@ -1,7 +1,7 @@
 /**
- * For Cloudflare Workers, with AlexNet's 1000 classes: its 62 MB of weights come from storage when the
- * first photo comes, as a stream of which no more than a MiB is held. `deno run -A cli.ts convert
- * --precision int8 alexnet.pth alexnet.int8.safetensors` makes them.
+ * For Cloudflare Workers, with AlexNet's 1000 classes. The first request streams the 62 MB of weights
+ * from storage, and buffers at most 1 MiB of them. Create them with `deno run -A cli.ts convert
+ * --precision int8 alexnet.pth alexnet.int8.safetensors`.
  *
  * @module
  */
@@ -11,24 +11,29 @@ import webp from "npm:@jsquash/webp@1.5.0/codec/dec/webp_dec.wasm";
 import module from "../../src/backend/wasm/generated/relaxed.wasm";
 import { edgeHandler } from "./handler.ts";
 
-/** What is left beside 80 MB of weights. */
+/** What fits beside 80 MB of weights. */
 const limits = { maxPixels: 640 * 480, maxBytes: 2 ** 20, maxRequests: 4 };
 
-/** The isolate's handler, from the first request on: only those know the worker's bindings. */
+/** Created by the first request, which brings the worker's bindings. */
 let handler;
 
 export default {
   fetch(request, env, context) {
-    handler ??= edgeHandler({ module, codecs: { jpeg, webp }, limits, weights: () => stored(env) });
+    handler ??= edgeHandler({
+      module,
+      codecs: { jpeg, webp },
+      limits,
+      weights: () => fetchWeights(env),
+    });
     const response = handler(request);
-    // who asked first may go before the weights have come, and others wait for them
+    // the first client may disconnect while others wait for the weights
     context.waitUntil(response);
     return response;
   },
 };
 
-/** The weights behind a URL; those in a bucket are `(await env.BUCKET.get(key)).body`. */
-async function stored({ WEIGHTS_URL }) {
+/** Fetches the weights from a URL. From a bucket, use `(await env.BUCKET.get(key)).body`. */
+async function fetchWeights({ WEIGHTS_URL }) {
   const { ok, status, body } = await fetch(WEIGHTS_URL);
   if (!ok) throw new Error(`${WEIGHTS_URL}: ${status}`);
   return body;

@@ -1,6 +1,6 @@
 /**
- * For Cloudflare Workers with a compatibility date from 2025-07-01 on: WebAssembly is part of the
- * file and compiled from bytes while the module starts.
+ * For Cloudflare Workers with a compatibility date of 2025-07-01 or later: the WebAssembly is part of
+ * the file, and compiled from bytes while the module starts.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * For Deno: `deno serve --parallel --allow-read examples/edge/deno.ts`. With `--parallel` there is one
- * of it for each processor.
+ * For Deno: `deno serve --parallel --allow-read examples/edge/deno.ts`. `--parallel` starts one handler
+ * per processor.
  *
  * @module
  */
@@ -10,6 +10,6 @@ import { edgeHandler } from "./handler.ts";
 const weights = new URL("../../weights/alexnet_tiny.safetensors", import.meta.url);
 
 export default {
-  // a process has more memory than an isolate: the library's own limits
+  // a process has more memory than an isolate: use the default limits
   fetch: edgeHandler({ weights: () => weights, limits: {} }),
 } satisfies Deno.ServeDefaultExport;

@@ -1,41 +1,41 @@
 /**
- * The handler of every edge runtime: a posted photo in, its classes as JSON out. The files beside it
- * bring what their runtime has its own ways for: weights, and compiled WebAssembly.
+ * Classifies a posted photo on any edge runtime. The other files in this folder load the weights and
+ * WebAssembly modules in the way of their runtime.
  *
  * @module
  */
 
-import { AlexNet, createBackend, type WeightsInput } from "../../mod.ts";
+import { createBackend, loadModel, type WeightsInput } from "../../mod.ts";
 import type { CodecModules } from "../../src/image/mod.ts";
 import { photoHandler, type PhotoHandlerOptions } from "../../src/serve/mod.ts";
 
-/** What a runtime brings. */
-export interface Parts {
-  /** Where the weights come from: asked for when the first photo comes. */
+/** Options of {@linkcode edgeHandler}. */
+export interface EdgeOptions {
+  /** Loads the weights; called on the first request. */
   readonly weights: () => WeightsInput | Promise<WeightsInput>;
-  /** The kernels, where they may not be compiled from bytes. */
+  /** The compiled kernels, for runtimes that do not compile from bytes. */
   readonly module?: WebAssembly.Module;
-  /** The image codecs, where the runtime does not find them by itself. */
+  /** The compiled image codecs, for runtimes that cannot load them. */
   readonly codecs?: CodecModules;
-  /** What is refused. Default: what does not fit into an isolate's 128 MB beside the model. */
+  /** Limits on photos and requests. Default: what fits into 128 MB beside the model. */
   readonly limits?: Pick<PhotoHandlerOptions, "maxPixels" | "maxBytes" | "maxRequests">;
 }
 
-const isolate = { maxPixels: 1_500_000, maxBytes: 4 * 2 ** 20, maxRequests: 8 };
+const isolateLimits = { maxPixels: 1_500_000, maxBytes: 4 * 2 ** 20, maxRequests: 8 };
 
-/** Of the ways to compute, those with the smallest weights. */
-const small = { algorithm: "direct", keepPacked: false, precision: "int8" } as const;
+/** The options with the smallest weights in memory. */
+const compact = { algorithm: "direct", keepPacked: false, precision: "int8" } as const;
 
-/** Makes the handler; nothing is loaded yet. */
+/** Creates the handler. It loads the model on the first request. */
 export function edgeHandler(
-  { weights, module, codecs, limits = isolate }: Parts,
+  { weights, module, codecs, limits = isolateLimits }: EdgeOptions,
 ): (request: Request) => Promise<Response> {
   return photoHandler({
     ...limits,
     codecs,
     async load() {
       const backend = await createBackend({ module, threads: 1 });
-      return await AlexNet.load({ backend, weights: await weights(), ...small });
+      return await loadModel({ backend, weights: await weights(), ...compact });
     },
   });
 }

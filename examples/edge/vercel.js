@@ -1,5 +1,5 @@
 /**
- * For Vercel's Edge Runtime, which compiles WebAssembly that is imported with `?module` and no other.
+ * For Vercel's Edge Runtime, which compiles only WebAssembly that is imported with `?module`.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import webp from "npm:@jsquash/webp@1.5.0/codec/dec/webp_dec.wasm?module";
 import module from "../../src/backend/wasm/generated/simd.wasm?module";
 import { edgeHandler } from "./handler.ts";
 
-/** Files beside a function are fetched. */
+/** Fetches a file that is deployed with the function. */
 async function weights() {
   const response = await fetch(new URL("./alexnet_tiny.safetensors", import.meta.url));
   return new Uint8Array(await response.arrayBuffer());

@@ -20,7 +20,11 @@ export type {
   WindowGeometry,
 } from "./wasm/generated/geometry.ts";
 
-/** Statistics and the optional affine map of a batch normalisation, each of shape [C]. */
+/**
+ * Statistics and the optional affine map of a batch normalisation, each of shape [C].
+ *
+ * @internal
+ */
 export interface BatchNormTensors {
   /** Mean of each channel. */
   readonly runningMean: Tensor;

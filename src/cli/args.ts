@@ -1,4 +1,4 @@
-/** The command line: what may stand on it, and what it says. */
+/** Parses the command line, and holds the help text. */
 
 import { devices } from "../backend/devices.ts";
 import { precisions } from "../layers/precision.ts";
@@ -11,100 +11,134 @@ import {
 } from "./args_weights.ts";
 import { oneOf } from "./choices.ts";
 import { UsageError } from "./errors.ts";
+import type { Shard } from "./inputs.ts";
 import { parseStrictly } from "./parse.ts";
 
-/** What may be asked for. */
+/** The parsed arguments of any command. */
 export type Command = Options | WeightsArgs;
 
-/** What may be asked for about images and models. */
+/** The parsed arguments of the commands that run a model. */
 export interface Options {
   readonly command: "classify" | "serve" | "summary" | "help" | "version";
   readonly inputs: readonly string[];
-  /** A file that names more of them, a line each; "-" is standard input. */
+  /** A file that lists more inputs, one per line; "-" for standard input. */
   readonly filesFrom?: string;
-  /** The file of results to go on with. */
+  /** The file of results to append to. */
   readonly resume?: string;
-  /** The network; undefined for the one that the weights are for. */
+  /** The part of the inputs to classify; undefined for all. */
+  readonly shard?: Shard;
+  /** The model; undefined for the one that the weights belong to. */
   readonly model?: Architecture;
-  /** The file of the weights; undefined for the bundled ones. */
+  /** The file or URL of the weights; undefined for cached or bundled ones. */
   readonly weights?: string;
   /** The seed of random weights; undefined for weights from a file. */
   readonly seed?: number;
   readonly topK: number;
   readonly backend: typeof devices[number];
-  /** Undefined for that of the weights. */
+  /** Undefined for the precision of the weights. */
   readonly precision?: typeof precisions[number];
   readonly format: "text" | "json" | "jsonl";
-  /** Where a server listens. */
+  /** Address that a server listens on. */
   readonly host: string;
-  /** The same; 0 for any port that is free. */
+  /** Port that a server listens on; 0 for any free port. */
   readonly port: number;
   readonly quiet: boolean;
   readonly verbose: boolean;
 }
 
 export const usage = `\
-Classifies photographs with AlexNet, on a GPU or on WebAssembly.
+Classify photos with AlexNet, on WebAssembly or a GPU.
 
-Usage: deno run -A cli.ts [classify] [options] <image|folder|glob|url|->…
+Usage: deno run -A cli.ts [classify] [options] <image|folder|pattern|URL|->...
        deno run -A cli.ts serve [options]
        deno run -A cli.ts summary [options]
-       deno run -A cli.ts pull alexnet
+       deno run -A cli.ts pull [options] <model>
+       deno run -A cli.ts models [--json]
+       deno run -A cli.ts rm <model>
+       deno run -A cli.ts convert [options] <input> <output>
 
 Commands:
-  classify           print the most probable classes of each image (the default)
-  serve              classify photos that are posted to http://127.0.0.1:8000/, several at a time;
-                     /healthz and /metrics tell how it is. Stops at SIGINT or SIGTERM, when all
-                     that it has accepted is answered
-  summary            print a model's layers, parameters and costs
+  classify               print the most probable classes of each image (default)
+  serve                  classify photos sent with POST to
+                         http://127.0.0.1:8000/; see /healthz and /metrics
+  summary                print a model's layers, parameters and cost
+  pull                   download a model into the cache and use it by default
+  models                 list bundled, cached and downloadable models
+  rm                     delete a model from the cache
+  convert                convert weights to another format or precision
 
-Options:
-      --weights FILE weights, a PyTorch .pth of AlexNet, a safetensors file or an ONNX model, or its
-                     URL (default: those pulled last, or the bundled ones of alexnet-tiny, which
-                     tells 200 classes apart)
-      --random       random weights instead, as PyTorch initialises them
-      --seed N       the seed of --random, as of torch.manual_seed (default: another every time)
-  -m, --model NAME   the model: ${architectures.join(", ")} (default: what the weights are for;
-                     alexnet with --random); alexnet-tiny takes the bundled weights
-  -k, --top-k N      classes to print for each image (default 5)
-      --backend NAME what computes: ${devices.join(", ")} (default auto: a GPU if there is one)
-      --precision P  how fully connected weights are held: f32; f16, in half the memory on a GPU
-                     (Wasm holds them in 32 bits all the same); or int8, in a quarter of the memory
-                     and of the time (default: int8 if they are stored so, f32 otherwise)
-      --json         print one JSON document
-      --jsonl        print one line of JSON for each image, as it is done
-      --resume FILE  add those lines to a file instead: images whose classes are in it are done,
-                     those that failed are tried again
-      --files-from F classify what the lines of a file name, too; - reads them from standard input
-      --host NAME    where serve listens (default 127.0.0.1; 0.0.0.0 for other machines, too)
-      --port N       the same (default 8000; 0 for any that is free)
-  -q, --quiet        print results and errors only
-  -v, --verbose      print milliseconds for each stage
-      --no-color     no colours; the same as NO_COLOR=1
-  -h, --help         print this
-      --version      print the version
+Model options (classify, serve, summary):
+  -m, --model NAME       ${architectures.join(", ")} (default: as the weights say,
+                         or alexnet with --random)
+      --weights FILE     weights to use, a file or a URL: .pth, safetensors or
+                         ONNX (default: the model pulled last, or the bundled
+                         alexnet-tiny with 200 classes)
+      --random           untrained weights, for testing
+      --seed N           seed for --random, as for torch.manual_seed()
+                         (default: a different one each time)
+      --precision P      precision of fully connected layers: f32; f16, half the
+                         memory, on a GPU only; or int8, a quarter of the memory
+                         and time (default: int8 if stored that way, otherwise
+                         f32)
+      --backend NAME     ${devices.join(", ")} (default auto: a GPU if available)
 
-An image is a JPEG, PNG, WebP, GIF or BMP; - reads one from standard input. Of a folder, all images
-in it and below are taken. A pattern (in quotes) knows * ? [abc] {a,b} and ** for any folders. What
-begins with a dash goes after --, or as ./-name. Results go to standard output, everything else to
-standard error. Exits with 0, with 1 if an input failed, with 2 for wrong usage or a missing
-permission.
+Classify options:
+  -k, --top-k N          number of classes to print for each image (default 5)
+      --files-from FILE  also classify the inputs listed in FILE, one per line;
+                         - reads the list from standard input
+      --shard N/M        classify only part N of M: every M-th image, starting
+                         with the N-th. M jobs with the same inputs share the
+                         work
+      --json             print one JSON document
+      --jsonl            print one line of JSON per image, as soon as it is done
+      --resume FILE      append the lines to FILE instead; skip images that are
+                         already in it, and retry those that failed
 
-${weightsUsage}`;
+Serve options:
+      --host NAME        address to listen on (default 127.0.0.1; 0.0.0.0 allows
+                         other machines)
+      --port N           port to listen on (default 8000; 0 for any free port)
 
-/** What may stand before a command, too. */
-const everywhere = ["-q", "--quiet", "--no-color"];
+${weightsUsage}
 
-/** Reads the arguments of any command. */
+General options:
+  -q, --quiet            print only results and errors
+  -v, --verbose          print timings
+      --no-color         print without colours, like NO_COLOR=1
+  -h, --help             print this help
+      --version          print the version
+
+Images are JPEG, PNG, WebP, GIF or BMP files; - reads one from standard input.
+A folder stands for all images in it and its subfolders. Patterns, in quotes,
+support *, ?, [abc], {a,b} and ** (any subfolders). Names that start with a dash
+go after --, or are written ./-name.
+
+Results go to standard output, everything else to standard error. On SIGINT or
+SIGTERM, serve finishes accepted requests and exits.
+
+Models are cached in the folder PEMBROKE_CACHE, by default in the system's cache
+folder.
+
+Exit status: 0 on success, 1 if an input failed, 2 for wrong usage or a missing
+permission.`;
+
+/** Options that may come before the command. */
+const globalOptions = ["-q", "--quiet", "--no-color"];
+
+/** Parses the arguments of any command; throws a {@linkcode UsageError} if they are invalid. */
 export function readCommand(args: readonly string[]): Command {
-  const at = args.findIndex((arg) => !everywhere.includes(arg));
+  const at = args.findIndex((arg) => !globalOptions.includes(arg));
   const command = weightsCommands.find((name) => name === args[at]);
   if (!command) return readArgs(args);
   if (args.includes("--help") || args.includes("-h")) return readArgs(["--help"]);
   return readWeightsArgs(command, args.toSpliced(at, 1));
 }
 
-/** Reads the arguments about images and models; throws a {@linkcode UsageError} that says what is wrong with them. */
+/**
+ * Parses the arguments of the commands that run a model.
+ *
+ * @throws {UsageError} If they are invalid.
+ */
 export function readArgs(args: readonly string[]): Options {
   const { values, positionals } = parse(args);
   const inputs = [...positionals];
@@ -119,44 +153,48 @@ export function readArgs(args: readonly string[]): Options {
     exclude(values, "json", "resume");
     exclude(values, "quiet", "verbose");
     if (values.seed !== undefined && !values.random) {
-      throw new UsageError("--seed goes with --random");
+      throw new UsageError("--seed needs --random");
     }
     const listening = values.host !== undefined || values.port !== undefined;
-    if (listening && command !== "serve") throw new UsageError("--host and --port go with serve");
-    const bulk = values["files-from"] !== undefined || values.resume !== undefined;
-    if (bulk && command !== "classify") {
-      throw new UsageError("--files-from and --resume go with classify");
+    if (listening && command !== "serve") {
+      throw new UsageError("--host and --port are only for serve");
     }
-    if (values.weights === "") throw new UsageError("--weights is empty, must be a file");
+    const { "files-from": filesFrom, resume, shard } = values;
+    const bulk = [filesFrom, resume, shard].some((value) => value !== undefined);
+    if (bulk && command !== "classify") {
+      throw new UsageError("--files-from, --resume and --shard are only for classify");
+    }
+    if (values.weights === "") throw new UsageError("--weights is empty, must be a file or URL");
   }
   if ((command === "summary" || command === "serve") && inputs.length > 0) {
-    throw new UsageError(`${command} takes no input, got ${JSON.stringify(inputs[0])}`);
+    throw new UsageError(`${command} takes no images, got ${JSON.stringify(inputs[0])}`);
   }
   if (command === "classify") {
     const list = values["files-from"];
     if (inputs.length === 0 && list === undefined) {
-      throw new UsageError("no image given; --help shows how");
+      throw new UsageError("no image given; see --help");
     }
     if (inputs.includes("-") && list === "-") {
-      throw new UsageError("- is an image and --files-from - a list: standard input is only one");
+      throw new UsageError("- and --files-from - both read standard input; use only one of them");
     }
-    if (inputs.includes("")) throw new UsageError("an input is empty; a variable without a value?");
+    if (inputs.includes("")) throw new UsageError("an input is empty; is a variable unset?");
   }
   return {
     command,
     inputs,
     filesFrom: values["files-from"],
     resume: values.resume,
+    shard: values.shard === undefined ? undefined : shardOf(values.shard),
     model: values.model === undefined ? undefined : oneOf("--model", values.model, architectures),
     weights: values.weights,
     seed: values.random ? seedOf(values.seed) : undefined,
-    topK: integer("--top-k", values["top-k"], 1),
+    topK: positive("--top-k", values["top-k"]),
     backend: oneOf("--backend", values.backend, devices),
     precision: values.precision === undefined
       ? undefined
       : oneOf("--precision", values.precision, precisions),
     host: values.host ?? "127.0.0.1",
-    port: portOf(values.port ?? "8000"),
+    port: integer("--port", values.port ?? "8000", 2 ** 16 - 1),
     format: values.json ? "json" : values.jsonl || values.resume !== undefined ? "jsonl" : "text",
     quiet: values.quiet,
     verbose: values.verbose,
@@ -179,6 +217,7 @@ function parse(args: readonly string[]) {
       "port": { type: "string" },
       "files-from": { type: "string" },
       "resume": { type: "string" },
+      "shard": { type: "string" },
       "json": { type: "boolean", default: false },
       "jsonl": { type: "boolean", default: false },
       "quiet": { type: "boolean", short: "q", default: false },
@@ -191,25 +230,35 @@ function parse(args: readonly string[]) {
 }
 
 function exclude<K extends string>(values: { readonly [name in K]?: unknown }, a: K, b: K): void {
-  if (values[a] && values[b]) throw new UsageError(`--${a} and --${b} exclude each other`);
+  if (values[a] && values[b]) throw new UsageError(`--${a} and --${b} cannot be combined`);
 }
 
-/** 32 bits count; without one, another every time. */
+/** A seed of 32 bits; a random one by default. */
 function seedOf(text: string | undefined): number {
   if (text === undefined) return crypto.getRandomValues(new Uint32Array(1))[0];
-  const seed = integer("--seed", text, 0);
-  if (seed >= 2 ** 32) throw new UsageError(`--seed is "${text}", must be less than 4294967296`);
-  return seed;
+  return integer("--seed", text, 2 ** 32 - 1);
 }
 
-function portOf(text: string): number {
-  const port = integer("--port", text, 0);
-  if (port < 2 ** 16) return port;
-  throw new UsageError(`--port is "${text}", must be less than 65536`);
+/** "3/16" is the third of sixteen parts. */
+function shardOf(text: string): Shard {
+  const [, number, count] = /^(\d+)\/(\d+)$/.exec(text)?.map(Number) ?? [];
+  if (1 <= number && number <= count && Number.isSafeInteger(count)) return { number, count };
+  throw new UsageError(
+    `--shard is ${JSON.stringify(text)}, must be N/M with N from 1 to M, such as 3/16`,
+  );
 }
 
-function integer(option: string, text: string, least: number): number {
+/** An integer from 0 to `max`. */
+function integer(option: string, text: string, max: number): number {
   const value = Number(text);
-  if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= least) return value;
-  throw new UsageError(`${option} is ${JSON.stringify(text)}, must be an integer from ${least} on`);
+  if (/^\d+$/.test(text) && value <= max) return value;
+  throw new UsageError(
+    `${option} is ${JSON.stringify(text)}, must be an integer from 0 to ${max}`,
+  );
+}
+
+function positive(option: string, text: string): number {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value > 0) return value;
+  throw new UsageError(`${option} is ${JSON.stringify(text)}, must be a positive integer`);
 }

@@ -1,6 +1,6 @@
-/** The command line of the commands that fetch, list, convert and delete weights. */
+/** Parses the arguments of pull, models, rm and convert. */
 
-import { type StoredPrecision, storedPrecisions, type WrittenFormat } from "../weights/convert.ts";
+import { type OutputFormat, type StoredPrecision, storedPrecisions } from "../weights/convert.ts";
 import { oneOf } from "./choices.ts";
 import { UsageError } from "./errors.ts";
 import { isWebUrl } from "./inputs.ts";
@@ -11,11 +11,11 @@ export interface PullArgs {
   readonly command: "pull";
   readonly name: string;
   readonly precision: StoredPrecision;
-  /** Another place of the file. */
+  /** The URL to download from instead of the catalogue's. */
   readonly url?: string;
-  /** The hash of another file. */
+  /** The SHA-256 to expect instead of the catalogue's. */
   readonly sha256?: string;
-  /** Milliseconds without a byte. */
+  /** Milliseconds without data before a retry. */
   readonly stallMs: number;
   readonly retries: number;
   readonly quiet: boolean;
@@ -39,8 +39,8 @@ export interface ConvertArgs {
   readonly command: "convert";
   readonly from: string;
   readonly to: string;
-  /** That of `to`, by its name. */
-  readonly format: WrittenFormat;
+  /** The format of `to`, by its extension. */
+  readonly format: OutputFormat;
   readonly precision: StoredPrecision;
   readonly quiet: boolean;
 }
@@ -50,31 +50,27 @@ export type WeightsArgs = PullArgs | ModelsArgs | RemoveArgs | ConvertArgs;
 export const weightsCommands = ["pull", "models", "rm", "convert"] as const;
 
 export const weightsUsage = `\
-Weights: deno run -A cli.ts pull [options] <name>
-         deno run -A cli.ts models [--json]
-         deno run -A cli.ts rm <name>
-         deno run -A cli.ts convert [options] <in> <out>
+Pull options (the model is alexnet):
+      --precision P      store as f32; f16, half the size, predictions differ in
+                         the fourth digit; or int8, a quarter of the size, in
+                         the second digit (default f16)
+      --url URL          download from another server; the file must be
+                         the same, or match --sha256
+      --sha256 HEX       SHA-256 of the file to expect
+      --timeout S        seconds without data before a retry (default 30)
+      --retries N        retries without new data before giving up (default 4);
+                         run pull again to resume
 
-  pull               download published weights (alexnet) into the cache, verify and convert them;
-                     from then on they are used by default. One that broke off goes on
-  models             list the models that are bundled, in the cache and to be had, with their sizes
-  rm                 delete a model from the cache
-  convert            store weights in another format or precision: from .pth, safetensors or ONNX to
-                     what the second name ends in, .safetensors, .pth, .pt or .onnx
+Convert options (input: .pth, safetensors or ONNX; output: a name that ends in
+.safetensors, .pth, .pt or .onnx):
+      --precision P      f32, f16 or int8, as for pull (default f32; int8 needs
+                         .safetensors)`;
 
-      --precision P  how weights are stored: f32; f16, half as large, with answers that differ in
-                     the fourth digit (the default of pull); or int8, a quarter as large, with
-                     answers that differ in the second, in safetensors only. convert's default is
-                     f32
-      --url URL      where to download from instead; the file must be the same, or have
-      --sha256 HEX   this SHA-256
-      --timeout S    seconds without a byte before another attempt (default 30)
-      --retries N    attempts that bring nothing before giving up (default 4)
-  -q, --quiet        print errors only
-
-The cache is the folder PEMBROKE_CACHE, or pembroke in the system's folder for caches.`;
-
-/** Reads what follows the command's name. */
+/**
+ * Parses the arguments that follow the command's name.
+ *
+ * @throws {UsageError} If they are invalid.
+ */
 export function readWeightsArgs(
   command: typeof weightsCommands[number],
   args: readonly string[],
@@ -104,13 +100,13 @@ export function readWeightsArgs(
       }
       return {
         command,
-        name: single("pull", positionals),
+        name: modelName("pull", positionals),
         precision: oneOf("--precision", values.precision, storedPrecisions),
         url,
         sha256,
         stallMs: 1000 *
-          number("--timeout", values.timeout, /^(?!0+(\.0*)?$)\d+(\.\d+)?$/, "seconds"),
-        retries: number("--retries", values.retries, /^\d+$/, "a count"),
+          number("--timeout", values.timeout, /^(?!0+(\.0*)?$)\d+(\.\d+)?$/, "a number of seconds"),
+        retries: number("--retries", values.retries, /^\d+$/, "a number of retries"),
         quiet: values.quiet,
       };
     }
@@ -127,7 +123,7 @@ export function readWeightsArgs(
         allowPositionals: true,
         options: shared,
       });
-      return { command, name: single("rm", positionals), quiet: values.quiet };
+      return { command, name: modelName("rm", positionals), quiet: values.quiet };
     }
     case "convert": {
       const { values, positionals } = parseStrictly({
@@ -137,22 +133,24 @@ export function readWeightsArgs(
       });
       const [from, to, ...more] = positionals;
       if (!from || !to || more.length > 0) {
-        throw new UsageError("convert takes two files, the one to read and the one to write");
+        throw new UsageError("convert takes two files, the input and the output");
       }
       const precision = oneOf("--precision", values.precision, storedPrecisions);
       const format = formatOf(to);
       if (precision === "int8" && format !== "safetensors") {
-        throw new UsageError(`--precision int8 is for safetensors only, got ${JSON.stringify(to)}`);
+        throw new UsageError(
+          `--precision int8 needs a .safetensors output, got ${JSON.stringify(to)}`,
+        );
       }
       return { command, from, to, format, precision, quiet: values.quiet };
     }
   }
 }
 
-/** The format to write, by the end of the file's name. */
-function formatOf(file: string): WrittenFormat {
-  const [, ending] = /\.(safetensors|pth|pt|onnx)$/i.exec(file) ?? [];
-  switch (ending?.toLowerCase()) {
+/** The format to write, by the file's extension. */
+function formatOf(file: string): OutputFormat {
+  const [, extension] = /\.(safetensors|pth|pt|onnx)$/i.exec(file) ?? [];
+  switch (extension?.toLowerCase()) {
     case "safetensors":
       return "safetensors";
     case "pth":
@@ -162,23 +160,23 @@ function formatOf(file: string): WrittenFormat {
       return "onnx";
     default:
       throw new UsageError(
-        `${JSON.stringify(file)} says no format, must end in .safetensors, .pth, .pt or .onnx`,
+        `unknown format of ${JSON.stringify(file)}, must end in .safetensors, .pth, .pt or .onnx`,
       );
   }
 }
 
-/** Options that all of these commands take. */
+/** Options of all these commands. */
 const shared = {
   "quiet": { type: "boolean", short: "q", default: false },
   "no-color": { type: "boolean", default: false },
 } as const;
 
-function single(command: string, [name, ...more]: readonly string[]): string {
+function modelName(command: string, [name, ...more]: readonly string[]): string {
   if (name && more.length === 0) return name;
-  throw new UsageError(`${command} takes one name; models lists them`);
+  throw new UsageError(`${command} takes one model name; the models command lists them`);
 }
 
-function number(option: string, text: string, form: RegExp, takes: string): number {
-  if (form.test(text) && Number(text) <= 1e6) return Number(text);
-  throw new UsageError(`${option} is ${JSON.stringify(text)}, must be ${takes}`);
+function number(option: string, text: string, syntax: RegExp, expected: string): number {
+  if (syntax.test(text) && Number(text) <= 1e6) return Number(text);
+  throw new UsageError(`${option} is ${JSON.stringify(text)}, must be ${expected}`);
 }

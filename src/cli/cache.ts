@@ -1,32 +1,33 @@
-/** What the command finds in the cache. */
+/** Looks up models in the user's cache. */
 
 import { type CachedModel, cachedModels, cacheFolder, cacheVariables } from "../hub/cache.ts";
 import { PembrokeError } from "../errors.ts";
 import { isSystemError } from "./errors.ts";
 
-/** The folder of the cache; throws if the environment names none. */
-export function cacheOf(): string {
+/** The cache folder; throws if the environment does not define one. */
+export function requireCacheFolder(): string {
   const folder = cacheFolder();
   if (folder !== undefined) return folder;
-  throw new PembrokeError("no folder for the cache: set PEMBROKE_CACHE to one");
+  throw new PembrokeError("no cache folder: set PEMBROKE_CACHE");
 }
 
 /**
- * The models of a name in the cache, the last one pulled first; undefined where it may not look. Nobody
- * who wants the bundled model has to grant a permission for this, or to mend a cache.
+ * The cached models with a name, the last one pulled first; undefined if permissions are missing. It
+ * asks for none, and ignores a broken cache: the bundled model works without.
  */
 export async function findCached(name: string): Promise<CachedModel[] | undefined> {
-  const readable = cacheVariables.filter((variable) => granted({ name: "env", variable }));
+  const readable = cacheVariables.filter((variable) => isGranted({ name: "env", variable }));
   const folder = cacheFolder((variable) =>
     readable.some((name) => name === variable) ? Deno.env.get(variable) : undefined
   );
-  const looks = folder !== undefined && granted({ name: "read", path: folder });
-  const models = looks ? await listed(folder, name) : [];
-  const sawAll = readable.length === cacheVariables.length && (looks || folder === undefined);
-  return models.length > 0 || sawAll ? models : undefined;
+  const searched = folder !== undefined && isGranted({ name: "read", path: folder });
+  const models = searched ? await cachedOrNone(folder, name) : [];
+  const complete = readable.length === cacheVariables.length &&
+    (searched || folder === undefined);
+  return models.length > 0 || complete ? models : undefined;
 }
 
-async function listed(folder: string, name: string): Promise<CachedModel[]> {
+async function cachedOrNone(folder: string, name: string): Promise<CachedModel[]> {
   try {
     return await cachedModels(folder, name);
   } catch (error) {
@@ -35,6 +36,6 @@ async function listed(folder: string, name: string): Promise<CachedModel[]> {
   }
 }
 
-function granted(permission: Deno.PermissionDescriptor): boolean {
+function isGranted(permission: Deno.PermissionDescriptor): boolean {
   return Deno.permissions.querySync(permission).state === "granted";
 }

@@ -1,70 +1,78 @@
-/** `cli.ts classify`: the most probable classes of each image. */
+/** `cli.ts classify`: prints the most probable classes of each image. */
 
 import type { Backend } from "../backend/mod.ts";
-import { decodeFor } from "../image/prepare.ts";
-import { Decoders } from "../image/threads/pool.ts";
+import { prepareImage } from "../image/prepare.ts";
+import { DecodePool } from "../image/threads/pool.ts";
 import type { Precision } from "../layers/mod.ts";
 import type { Options } from "./args.ts";
 import { Device } from "./device.ts";
-import { expand, type Input, isWebUrl, listedIn } from "./inputs.ts";
-import { choose, type Chosen } from "./model.ts";
+import { expand, type Input, inputsFrom, inShard, isWebUrl } from "./inputs.ts";
+import { type SelectedModel, selectModel } from "./model.ts";
 import { type Result, resultText, timingsText } from "./output.ts";
 import { outcomes, type Stages } from "./pipeline.ts";
 import { Progress } from "./progress.ts";
-import { Resumed } from "./resume.ts";
+import { ResultFile } from "./result_file.ts";
 import { complain, note, print, warn } from "./terminal.ts";
 
-/** Threads take 50 ms to start, and save 8 of the 23 that AlexNet takes for an image. */
-const manyImages = 16;
-/** With 16, threads that decode get in the way of those that compute more often: a tenth slower. */
+/** From this many images on, threads pay off: they start in 50 ms, and save 8 ms of 23 per image. */
+const bulkThreshold = 16;
+/** Faster by a tenth than 16: decoding interrupts inference less often. */
 const batchSize = 32;
 
-/** Classifies every input, prints what came of each, and returns the exit code. */
+/** Classifies every input, prints the results, and returns the exit code. */
 export async function classify(options: Options): Promise<number> {
   const { format, quiet, topK } = options;
-  using resumed = options.resume === undefined ? undefined : await Resumed.open(options.resume);
-  if (resumed?.count && !quiet) note(`${options.resume}: going on after ${resumed.count}`);
+  using resultFile = options.resume === undefined
+    ? undefined
+    : await ResultFile.open(options.resume);
+  const { count = 0 } = resultFile ?? {};
+  if (count > 0 && !quiet) {
+    note(`${options.resume}: resuming after ${count} result${count === 1 ? "" : "s"}`);
+  }
   let total: number | undefined;
-  const wanted = resumed?.without(inputsOf(options)) ?? inputsOf(options);
-  const inputs = counted(wanted, (count) => total = count);
+  const requested = inputsOf(options);
+  const inputs = counted(resultFile?.skipDone(requested) ?? requested, (length) => total = length);
   const first: Input[] = [];
-  // a list is a long one; its first lines need not wait for others
-  let many = options.filesFrom !== undefined;
-  for (let next; !many && !(next = await inputs.next()).done; many = first.length === manyImages) {
+  // a list is assumed to be long, so that its first lines do not wait for more
+  let bulk = options.filesFrom !== undefined;
+  while (!bulk) {
+    const next = await inputs.next();
+    if (next.done) break;
     first.push(next.value);
+    bulk = first.length === bulkThreshold;
   }
 
-  const threads = many ? "auto" : 1;
-  using device = await Device.open(options, threads, (on) => prepare(chosen, on, options));
-  using chosen = await choose(options);
-  const { model } = chosen, { preprocessing } = model;
+  const threads = bulk ? "auto" : 1;
+  using device = await Device.open(options, threads, (on) => loadWeights(selected, on, options));
+  using selected = await selectModel(options);
+  const { model } = selected, { preprocessing } = model;
   const processors = navigator.hardwareConcurrency;
-  using decoders = many ? new Decoders(processors, preprocessing) : undefined;
-  // no result beside the bar
-  const apart = format === "json" || resumed !== undefined || !Deno.stdout.isTerminal();
-  const progress = new Progress("classifying", !quiet && apart);
+  using decoders = bulk ? new DecodePool(processors, preprocessing) : undefined;
+  // no bar where results go to the same terminal
+  const showsBar = format === "json" || resultFile !== undefined || !Deno.stdout.isTerminal();
+  const progress = new Progress("classifying", !quiet && showsBar);
   const stages: Stages = {
     decode: (bytes, name) =>
       decoders?.decode(bytes, { name, reuse: !isWebUrl(name) }) ??
-        decodeFor(preprocessing, bytes, { name }),
-    // a batch that waits, and for every worker one image to decode and one to go on with
-    most: many ? batchSize + 2 * processors : 1,
-    // only now: an image that cannot be read must not wait for 61 million weights
+        prepareImage(bytes, preprocessing, { name }),
+    // one batch, and two images for each worker: one to decode, and the next
+    readAhead: bulk ? batchSize + 2 * processors : 1,
+    // not earlier: an unreadable image must not wait for 61 million weights
     async prepare() {
       progress.clear();
       await device.prepare();
     },
     classify: (images) => device.run(() => model.classifyBatch(images, { topK })),
-    batchSize: many ? batchSize : 1,
+    batchSize: bulk ? batchSize : 1,
   };
 
-  const results: Result[] = []; // of a document: lines may be without end
+  const results: Result[] = []; // for --json only: --jsonl has no end
   let done = 0, failures = 0;
   for await (const { result, warnings } of outcomes(chain(first, inputs), stages)) {
     progress.update(++done, total, "images");
     if (warnings.length > 0 || "error" in result || options.verbose) progress.clear();
     if (!quiet) warnings.forEach(warn);
-    report(result, options, (line) => resumed ? resumed.write(line) : print(line));
+    printResult(result, options, (line) => resultFile ? resultFile.write(line) : print(line));
     if ("error" in result) failures++;
     if (format === "json") results.push(result);
   }
@@ -72,20 +80,26 @@ export async function classify(options: Options): Promise<number> {
 
   if (format === "json") {
     const { name, threads } = device.backend;
-    const { name: model, weights } = chosen, precision = heldIn(chosen.precision, device.backend);
+    const { name: model, weights } = selected;
+    const precision = effectivePrecision(selected.precision, device.backend);
     const document = { model, weights, precision, backend: name, threads, results };
     print(JSON.stringify(document, null, 2));
   }
   return failures > 0 ? 1 : 0;
 }
 
-/** All that is asked for, in order. */
-async function* inputsOf({ inputs, filesFrom }: Options): AsyncGenerator<Input> {
-  for (const argument of inputs) yield* expand(argument);
-  if (filesFrom !== undefined) yield* listedIn(filesFrom);
+/** The requested images in order, or this shard's part of them. */
+function inputsOf(options: Options): AsyncGenerator<Input> {
+  // before images with results are skipped: positions must not depend on them
+  return options.shard ? inShard(allInputs(options), options.shard) : allInputs(options);
 }
 
-/** The same items; says how many there were, when that is known. */
+async function* allInputs({ inputs, filesFrom }: Options): AsyncGenerator<Input> {
+  for (const argument of inputs) yield* expand(argument);
+  if (filesFrom !== undefined) yield* inputsFrom(filesFrom);
+}
+
+/** The same items; calls back with their count at the end. */
 async function* counted<T>(
   items: AsyncIterable<T>,
   onEnd: (count: number) => void,
@@ -103,34 +117,34 @@ async function* chain<T>(first: Iterable<T>, rest: AsyncIterable<T>): AsyncGener
   yield* rest;
 }
 
-/** Gives the model its weights, and says what will compute. */
-export async function prepare(
-  { model, weights, precision, hint, prepare }: Chosen,
+/** Loads the weights, and prints the model, the backend and the hint. */
+export async function loadWeights(
+  { model, weights, precision, hint, load }: SelectedModel,
   backend: Backend,
   { quiet, verbose }: Options,
 ): Promise<void> {
   const start = performance.now(), progress = new Progress("loading", !quiet);
   try {
-    await prepare(backend, (done, total) => progress.update(done, total));
+    await load(backend, (done, total) => progress.update(done, total));
   } finally {
     progress.clear();
   }
   if (quiet) return;
-  const took = verbose ? `, ready after ${(performance.now() - start).toFixed(1)} ms` : "";
+  const duration = verbose ? `, ready after ${(performance.now() - start).toFixed(1)} ms` : "";
   const threads = `${backend.threads} thread${backend.threads === 1 ? "" : "s"}`;
-  const held = heldIn(precision, backend);
-  const name = held === "f32" ? model.type : `${model.type} ${held}`;
-  note(`${name}, ${weights}, ${backend.name}, ${threads}${took}`);
+  const actual = effectivePrecision(precision, backend);
+  const name = actual === "f32" ? model.type : `${model.type} ${actual}`;
+  note(`${name}, ${weights}, ${backend.name}, ${threads}${duration}`);
   if (hint) note(hint);
 }
 
-/** How a backend holds weights that are to be held in a precision. */
-function heldIn(precision: Precision, backend: Backend): Precision {
+/** The precision in which a backend holds weights: Wasm has no f16. */
+function effectivePrecision(precision: Precision, backend: Backend): Precision {
   return precision === "f16" && backend.device !== "webgpu" ? "f32" : precision;
 }
 
-/** Prints a result at once, unless it is to be part of a document. */
-function report(
+/** Prints a result, unless it becomes part of a JSON document. */
+function printResult(
   result: Result,
   { format, verbose }: Options,
   printLine: (line: string) => void,

@@ -1,6 +1,7 @@
-/** `cli.ts convert`: weights in another file format or precision. */
+/** `cli.ts convert`: converts weights to another format or precision. */
 
 import { FileError } from "../errors.ts";
+import type { ByteSink } from "../io/byte_sink.ts";
 import { writeFile } from "../io/write_file.ts";
 import { parameterShapes } from "../layers/layer.ts";
 import { describe } from "../models/description.ts";
@@ -8,7 +9,6 @@ import { openInput } from "../models/load.ts";
 import { AlexNet } from "../models/mod.ts";
 import { checkWeights } from "../weights/check.ts";
 import { convertWeights } from "../weights/convert.ts";
-import type { ByteSink } from "../weights/io/file_writer.ts";
 import type { WeightsFile } from "../weights/mod.ts";
 import type { ConvertArgs } from "./args_weights.ts";
 import { asFileError, asWriteError, isSystemError } from "./errors.ts";
@@ -17,7 +17,7 @@ import { megabytes } from "./output.ts";
 import { Progress } from "./progress.ts";
 import { print } from "./terminal.ts";
 
-/** Reads weights in any format and writes them in another, the whole file or none. */
+/** Converts a file and returns the exit code. On an error, the output file stays as it was. */
 export async function convert(args: ConvertArgs): Promise<number> {
   const { from, to, format, precision, quiet } = args;
   using file = await openInput(pathOf(from)).catch((error) => {
@@ -30,7 +30,7 @@ export async function convert(args: ConvertArgs): Promise<number> {
   const write = async (sink: ByteSink) => {
     const onProgress = (done: number, total: number) => progress.update(done, total);
     size = await convertWeights(file, sink, { format, precision, metadata, onProgress });
-    file.close(); // it may be the one that is replaced now
+    file.close(); // the output may replace it
   };
   try {
     await writeFile(path, write);
@@ -43,7 +43,7 @@ export async function convert(args: ConvertArgs): Promise<number> {
   return 0;
 }
 
-/** What to say of a file that says nothing itself, if it holds torchvision's AlexNet. */
+/** The metadata for a file without its own that holds torchvision's AlexNet. */
 function alexnetDescription(file: WeightsFile): Record<string, string> | undefined {
   if (file.metadata.get("format")?.startsWith("pembroke ")) return undefined;
   const model = new AlexNet();

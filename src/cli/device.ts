@@ -1,13 +1,13 @@
-/** What computes, and what takes its place when a GPU fails. */
+/** Runs the model on a backend, and falls back to Wasm when a GPU fails. */
 
 import { type Backend, createBackend } from "../backend/mod.ts";
 import { DeviceLostError, type PembrokeError } from "../errors.ts";
 import type { Options } from "./args.ts";
 import { note, warn } from "./terminal.ts";
 
-/** The backend that the command computes on; with `--backend auto`, Wasm from a GPU's failure on. */
+/** The backend of the command. With `--backend auto`, Wasm replaces a GPU that fails. */
 export class Device implements Disposable {
-  /** What computes. */
+  /** The current backend. */
   backend: Backend;
   readonly #prepare: (backend: Backend) => Promise<void>;
   readonly #options: Options;
@@ -24,9 +24,9 @@ export class Device implements Disposable {
   }
 
   /**
-   * Makes the backend.
+   * Creates the backend.
    *
-   * @param prepare Gives a model its weights there, before the first run and after a failure.
+   * @param prepare Loads the model's weights, before the first run and after a fallback.
    */
   static async open(
     options: Options,
@@ -34,48 +34,48 @@ export class Device implements Disposable {
     prepare: (backend: Backend) => Promise<void>,
   ): Promise<Device> {
     const onFallback = (reason: PembrokeError) => {
-      if (reason instanceof DeviceLostError) sayWhy(reason, options);
-      else if (options.verbose) note(`${reason.message}: wasm computes`);
+      if (reason instanceof DeviceLostError) warnOfFallback(reason, options);
+      else if (options.verbose) note(`${reason.message}; using wasm`);
     };
     const backend = await createBackend({ device: options.backend, threads, onFallback });
     return new Device(backend, options, prepare);
   }
 
-  /** Sees to it that the model has its weights. */
+  /** Loads the weights, unless they are loaded. */
   async prepare(): Promise<void> {
     try {
       await (this.#ready ??= this.#prepare(this.backend));
     } catch (error) {
-      await this.#replace(error);
+      await this.#fallBack(error);
     }
   }
 
-  /** Runs what needs the model; once more, on Wasm, if the GPU fails. */
+  /** Runs the model; if the GPU fails, runs it again on Wasm. */
   async run<T>(work: () => Promise<T>): Promise<T> {
     await this.prepare();
     try {
       return await work();
     } catch (error) {
-      await this.#replace(error);
+      await this.#fallBack(error);
       return await work();
     }
   }
 
-  /** Has Wasm go on after the GPU's failure; throws what is no such failure. */
-  async #replace(error: unknown): Promise<void> {
+  /** Switches to Wasm after a GPU failure; rethrows any other error. */
+  async #fallBack(error: unknown): Promise<void> {
     if (!(error instanceof DeviceLostError && this.#options.backend === "auto")) throw error;
-    sayWhy(error, this.#options);
+    warnOfFallback(error, this.#options);
     this.backend.dispose();
     this.backend = await createBackend({ device: "wasm" });
     await (this.#ready = this.#prepare(this.backend));
   }
 
-  /** Gives the memory back. */
+  /** Frees the memory. */
   [Symbol.dispose](): void {
     this.backend.dispose();
   }
 }
 
-function sayWhy({ message }: DeviceLostError, { quiet }: Options): void {
-  if (!quiet) warn(`${message}: wasm computes instead`);
+function warnOfFallback({ message }: DeviceLostError, { quiet }: Options): void {
+  if (!quiet) warn(`${message}; falling back to wasm`);
 }

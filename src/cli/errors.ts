@@ -1,30 +1,30 @@
-/** What an error becomes on the command line: one line, and how the command exits. */
+/** Turns errors into one-line messages. */
 
 import { FileError, PembrokeError } from "../errors.ts";
 
-/** The command was called wrongly. */
+/** Wrong usage of the command. */
 export class UsageError extends PembrokeError {
   override name = "UsageError";
 }
 
-/** Deno was started without a permission that is needed. */
+/** Whether Deno lacks a permission. */
 export function isPermissionError(error: unknown): error is Deno.errors.NotCapable {
   return error instanceof Deno.errors.NotCapable;
 }
 
-/** The system said no: it is no mistake of this program. */
+/** Whether the operating system reported the error, as opposed to a bug. */
 export function isSystemError(error: unknown): boolean {
-  // a DOMException has a code too: somebody ended it
+  // a DOMException has a code, too: an aborted operation
   return error instanceof Error && "code" in error && !(error instanceof DOMException);
 }
 
-/** An error about a file that names it; a missing permission stays what it is. */
+/** An error that names the file. Missing permissions and this library's errors pass unchanged. */
 export function asFileError(name: string, error: unknown): Error {
   if (isPermissionError(error) || error instanceof PembrokeError) return error;
   return new FileError(name, reasonOf(error), { cause: error });
 }
 
-/** The same of a file that was to be written. */
+/** As {@linkcode asFileError}, for a file to write. */
 export function asWriteError(name: string, error: unknown): Error {
   const missing = error instanceof Deno.errors.NotFound ||
     error instanceof Deno.errors.NotADirectory;
@@ -41,10 +41,7 @@ function reasonOf(error: unknown): string {
   return oneLine(error instanceof Error ? error.message : String(error));
 }
 
-/**
- * The one line that says what went wrong. An error that nobody foresaw is a mistake in this program
- * and tells its place.
- */
+/** The message of an error, on one line. Unexpected errors are bugs, and include their location. */
 export function lineOf(error: unknown): string {
   if (!(error instanceof Error)) return `unexpected ${error}; please report this`;
   if (error instanceof PembrokeError) return error.message;

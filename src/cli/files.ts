@@ -1,29 +1,31 @@
-/** Finding files: all below a folder, or all that a pattern matches. */
+/** Finds files in a folder or by pattern. */
 
-/** A file, or a folder that could not be listed, and why. */
-export interface Found {
+/** A file, or a folder that could not be listed, with the error. */
+export interface FileEntry {
   readonly path: string;
   readonly error?: unknown;
 }
 
-const magic = /[*?[\]{}]/;
+const wildcards = /[*?[\]{}]/;
 const separator = Deno.build.os === "windows" ? /[/\\]/ : /\//;
 
-/** Whether a path holds any of `*?[]{}`. */
+/** Whether a path contains any of `*?[]{}`. */
 export function isPattern(path: string): boolean {
-  return magic.test(path);
+  return wildcards.test(path);
 }
 
 /**
- * Everything in a folder that is no folder, ordered by name, then what is below at the place of the
- * folder's name. Hidden files are left out unless asked for, links to folders are not followed. Each
- * folder is listed when its turn comes: no more is held than names of those on the way.
+ * All files in a folder and its subfolders, in the order of their names. Links to folders are not
+ * followed. Folders are listed one at a time, so that memory does not grow with the number of files.
+ *
+ * @param depth Levels of folders to list; 1 is the folder alone.
+ * @param hidden Whether to include names that start with a dot.
  */
-export async function* filesBelow(
+export async function* filesIn(
   folder: string,
   depth = Infinity,
   hidden = false,
-): AsyncGenerator<Found> {
+): AsyncGenerator<FileEntry> {
   let entries: Deno.DirEntry[];
   try {
     entries = await Array.fromAsync(Deno.readDir(folder || "."));
@@ -33,29 +35,29 @@ export async function* filesBelow(
   entries.sort((a, b) => a.name < b.name ? -1 : 1);
   for (const { name, isDirectory } of entries) {
     if (name.startsWith(".") && !hidden) continue;
-    const path = within(folder, name);
+    const path = joinPath(folder, name);
     if (!isDirectory) yield { path };
-    else if (depth > 1) yield* filesBelow(path, depth - 1, hidden);
+    else if (depth > 1) yield* filesIn(path, depth - 1, hidden);
   }
 }
 
-/** The files that a pattern matches: `*`, `?`, `[…]`, `{…,…}`, and `**` for any folders between. */
-export async function* filesMatching(pattern: string): AsyncGenerator<Found> {
+/** The files that match a pattern of `*`, `?`, `[…]`, `{…,…}`, and `**` for any folders. */
+export async function* filesMatching(pattern: string): AsyncGenerator<FileEntry> {
   const parts = pattern.split(separator);
   const first = parts.findIndex(isPattern);
   const folder = parts.slice(0, first).map((part) => `${part}/`).join("");
   const rest = parts.slice(first);
   const depth = rest.some((part) => part.includes("**")) ? Infinity : rest.length;
   const hidden = rest.some((part) => part.startsWith("."));
-  // imported here: it costs as much as all the rest of the command's start
+  // imported here because it doubles the command's start-up time
   // @ts-types="./std.d.ts"
   const { globToRegExp } = await import("npm:deno-std@1.4.0/path/glob_to_regexp.js");
   const expression = globToRegExp(rest.join("/"), { extended: false });
-  for await (const found of filesBelow(folder, depth, hidden)) {
-    if (found.error !== undefined || expression.test(found.path.slice(folder.length))) yield found;
+  for await (const entry of filesIn(folder, depth, hidden)) {
+    if (entry.error !== undefined || expression.test(entry.path.slice(folder.length))) yield entry;
   }
 }
 
-function within(folder: string, name: string): string {
+function joinPath(folder: string, name: string): string {
   return folder === "" || /[/\\]$/.test(folder) ? folder + name : `${folder}/${name}`;
 }

@@ -1,21 +1,28 @@
-/** From what stands on the command line to bytes of images. */
+/** Finds and reads the images that the command line names. */
 
 import { fileURLToPath } from "node:url";
-import { chunksOf, collect, download, tooLarge } from "../io/download.ts";
+import { collect, download, readChunks, tooLarge } from "../io/download.ts";
 import { FileError } from "../errors.ts";
 import { asFileError, isPermissionError } from "./errors.ts";
-import { filesBelow, filesMatching, type Found, isPattern } from "./files.ts";
+import { type FileEntry, filesIn, filesMatching, isPattern } from "./files.ts";
 import { linesOf } from "./lines.ts";
 
-/** An image that was asked for. */
+/** An image to classify. */
 export interface Input {
-  /** What results and errors call it. */
+  /** Its name in results and errors. */
   readonly name: string;
-  /** Reads its bytes, all of them. */
+  /** Reads all of its bytes. */
   read(): Promise<Uint8Array<ArrayBuffer>>;
 }
 
-/** Compressed images larger than this are not read: 256 MiB. */
+/** One of `count` equal parts of the inputs. */
+export interface Shard {
+  /** From 1 to `count`. */
+  readonly number: number;
+  readonly count: number;
+}
+
+/** Maximum size of an image file: 256 MiB. */
 const maxBytes = 2 ** 28;
 const imageName = /\.(jpe?g|png|webp|gif|bmp)$/i;
 
@@ -24,22 +31,21 @@ export function isWebUrl(argument: string): boolean {
   return /^https?:\/\//i.test(argument) && URL.canParse(argument);
 }
 
-/** A path as Deno takes it, from a path or a file URL. */
+/** The path of a path or file URL. */
 export function pathOf(argument: string): string {
   return /^file:\/\//i.test(argument) ? fileURLToPath(argument) : argument;
 }
 
 /**
- * The images behind an argument: a file, all in a folder and below, all that a pattern matches, a
- * URL, or standard input. They are looked for as they are asked for. What cannot be used becomes an
- * input that says why when it is read, so that the others keep their order. Only a missing permission
- * is thrown.
+ * The images of an argument: a file, a folder and its subfolders, a pattern, a URL, or "-" for standard
+ * input. Finds them lazily. An argument without images becomes an input whose `read()` throws the
+ * reason, so that its error appears in order. Throws only for missing permissions.
  */
 export async function* expand(argument: string): AsyncGenerator<Input> {
   if (argument === "-") {
     return yield {
       name: "-",
-      read: () => collect("-", chunksOf(Deno.stdin.readable), maxBytes),
+      read: () => collect("-", readChunks(Deno.stdin.readable), maxBytes),
     };
   }
   if (isWebUrl(argument)) {
@@ -47,38 +53,38 @@ export async function* expand(argument: string): AsyncGenerator<Input> {
   }
   try {
     if (/^(?!file:)\w{2,}:\/\//i.test(argument)) {
-      throw new FileError(argument, "only http, https and file URLs are read");
+      throw new FileError(argument, "unsupported URL, must be http, https or file");
     }
     const path = pathOf(argument);
     const info = await Deno.stat(path).catch((error) => {
       if (isPermissionError(error) || !isPattern(path)) throw error;
     });
     if (info && !info.isDirectory) return yield fileInput({ path });
-    let none = true;
-    for await (const found of info ? filesBelow(path) : filesMatching(path)) {
-      if (info && !isImage(found)) continue;
-      none = false;
-      yield fileInput(found);
+    let empty = true;
+    for await (const entry of info ? filesIn(path) : filesMatching(path)) {
+      if (info && !isImage(entry)) continue;
+      empty = false;
+      yield fileInput(entry);
     }
-    if (!none) return;
-    const reason = "no image in this folder (JPEG, PNG, WebP, GIF, BMP)";
-    throw new FileError(argument, info ? reason : "matches no file");
+    if (!empty) return;
+    const reason = "no images in this folder (JPEG, PNG, WebP, GIF, BMP)";
+    throw new FileError(argument, info ? reason : "no file matches");
   } catch (error) {
     yield fileInput({ path: argument, error });
   }
 }
 
 /**
- * The images behind the lines of a file, each as {@linkcode expand} takes it; empty lines are none.
+ * The images of a list file. Each line is an argument of {@linkcode expand}; empty lines are skipped.
  *
- * @param file Its path; "-" for standard input.
- * @throws {FileError} When it cannot be read.
+ * @param file The file's path; "-" for standard input.
+ * @throws {FileError} If the file cannot be read.
  */
-export async function* listedIn(file: string): AsyncGenerator<Input> {
+export async function* inputsFrom(file: string): AsyncGenerator<Input> {
   try {
     const { readable } = file === "-" ? Deno.stdin : await Deno.open(pathOf(file));
     for await (const { text } of linesOf(readable)) {
-      // the list may be standard input itself: this is a file of that name
+      // the list may come from standard input: here, "-" is a file
       if (text !== "") yield* expand(text === "-" ? "./-" : text);
     }
   } catch (error) {
@@ -86,12 +92,24 @@ export async function* listedIn(file: string): AsyncGenerator<Input> {
   }
 }
 
-/** By its name; a folder that could not be listed stays, to be complained about. */
-function isImage({ path, error }: Found): boolean {
+/** Every `count`-th input: those at positions `number - 1`, `number - 1 + count`, and so on. */
+export async function* inShard(
+  inputs: AsyncIterable<Input>,
+  { number, count }: Shard,
+): AsyncGenerator<Input> {
+  let position = 0;
+  for await (const input of inputs) {
+    if (position === number - 1) yield input;
+    position = (position + 1) % count;
+  }
+}
+
+/** Whether a file is an image, by its extension; keeps folders that could not be listed. */
+function isImage({ path, error }: FileEntry): boolean {
   return error !== undefined || imageName.test(path);
 }
 
-function fileInput({ path, error }: Found): Input {
+function fileInput({ path, error }: FileEntry): Input {
   if (isPermissionError(error)) throw error;
   return {
     name: path,
@@ -101,7 +119,7 @@ function fileInput({ path, error }: Found): Input {
         const { size, isFile } = await Deno.stat(path);
         if (size > maxBytes) throw tooLarge(path, maxBytes);
         if (isFile) return await Deno.readFile(path);
-        return await collect(path, chunksOf((await Deno.open(path)).readable), maxBytes);
+        return await collect(path, readChunks((await Deno.open(path)).readable), maxBytes);
       } catch (error) {
         throw asFileError(path, error);
       }

@@ -1,13 +1,13 @@
-/** Text, line by line. */
+/** Splits text into lines. */
 
-/** A line without its end. */
+/** A line without its line break. */
 export interface Line {
   readonly text: string;
-  /** Whether it ends as a line does; what a file's last one may not. */
-  readonly whole: boolean;
+  /** Whether it had a line break; the last line of a file may have none. */
+  readonly terminated: boolean;
 }
 
-/** The lines of a text in UTF-8, as they come; they end with a newline, or with CR and newline. */
+/** The lines of UTF-8 text as they arrive. Lines end with LF or CRLF. */
 export async function* linesOf(
   bytes: ReadableStream<Uint8Array<ArrayBuffer>>,
 ): AsyncGenerator<Line> {
@@ -19,7 +19,7 @@ export async function* linesOf(
     }
     const lines = (rest + text).split("\n");
     rest = lines.pop()!;
-    for (const line of lines) yield { text: line.replace(/\r$/, ""), whole: true };
+    for (const line of lines) yield { text: line.replace(/\r$/, ""), terminated: true };
   }
-  if (rest !== "") yield { text: rest, whole: false };
+  if (rest !== "") yield { text: rest, terminated: false };
 }

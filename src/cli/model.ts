@@ -1,7 +1,7 @@
-/** Which network the command runs, and where its weights come from. */
+/** Selects the model that the command runs, and its weights. */
 
 import type { Backend } from "../backend/mod.ts";
-import { network, networkFor } from "../models/alexnet.ts";
+import { createModel, modelFor } from "../models/load_model.ts";
 import { bundledWeights } from "../models/bundled.ts";
 import type { Architecture } from "../models/description.ts";
 import { fill, openInput, storedPrecision } from "../models/load.ts";
@@ -14,78 +14,83 @@ import type { Options } from "./args.ts";
 import { asFileError, isSystemError, UsageError } from "./errors.ts";
 import { pathOf } from "./inputs.ts";
 
-/** A network that waits for its weights. */
-export interface Chosen extends Disposable {
+/** A model whose weights are not loaded yet. */
+export interface SelectedModel extends Disposable {
   readonly model: Classifier;
   readonly name: Architecture | "onnx";
-  /** Where its weights come from, for people. */
+  /** Where the weights come from, as text. */
   readonly weights: string;
-  /** How it is to hold those of fully connected layers; not every backend can. */
+  /** The precision of fully connected layers, where the backend supports it. */
   readonly precision: Precision;
-  /** What else there is to say about them. */
+  /** A hint on getting other weights. */
   readonly hint?: string;
-  /** Gives it its weights. */
-  prepare(backend: Backend, onProgress: (done: number, total: number) => void): Promise<void>;
+  /** Loads the weights. */
+  load(backend: Backend, onProgress: (done: number, total: number) => void): Promise<void>;
 }
 
-/** The network that is asked for. Of a file, only what describes its tensors is read now. */
-export async function choose(options: Options): Promise<Chosen> {
-  return options.seed === undefined ? await fromFile(options) : random(options, options.seed);
+/** Selects the model of the options. Reads only the header of a weights file. */
+export async function selectModel(options: Options): Promise<SelectedModel> {
+  return options.seed === undefined ? await fromFile(options) : untrained(options, options.seed);
 }
 
-function random({ model: name = "alexnet", precision = "f32" }: Options, seed: number): Chosen {
-  const model = network(name, { precision });
+function untrained(
+  { model: name = "alexnet", precision = "f32" }: Options,
+  seed: number,
+): SelectedModel {
+  const model = createModel(name, { precision });
   return {
     model,
     name,
     weights: `random (seed ${seed})`,
     precision,
     // deno-lint-ignore require-await -- async, as it is for files
-    prepare: async (backend) => void model.init(backend, { seed }),
+    load: async (backend) => void model.init(backend, { seed }),
     [Symbol.dispose]: () => model.dispose(),
   };
 }
 
-async function fromFile(options: Options): Promise<Chosen> {
-  const { model: wanted } = options;
-  const looks = options.weights === undefined && wanted !== "alexnet-tiny";
-  const found = looks ? await findCached("alexnet") : [];
-  const weights = options.weights ?? fitting(found, options);
-  if (weights === undefined && wanted === "alexnet") {
-    const why = found ? `no weights of alexnet in the cache; ${pullCommand()} gets them` : unseen;
-    throw new UsageError(why);
+async function fromFile(options: Options): Promise<SelectedModel> {
+  const { model: requested } = options;
+  const usesCache = options.weights === undefined && requested !== "alexnet-tiny";
+  const cached = usesCache ? await findCached("alexnet") : [];
+  const weights = options.weights ?? cachedWeights(cached, options);
+  if (weights === undefined && requested === "alexnet") {
+    const reason = cached
+      ? `alexnet is not in the cache; to download it, run: ${pullCommand()}`
+      : cacheNotSearched;
+    throw new UsageError(reason);
   }
   const bundled = weights === undefined;
   const place = bundled ? bundledWeights() : pathOf(weights);
-  const named = (error: unknown) => {
+  const throwNamed = (error: unknown) => {
     throw isSystemError(error) ? asFileError(weights ?? String(place), error) : error;
   };
-  let file = await openInput(place).catch(named).catch((error) => {
+  let file = await openInput(place).catch(throwNamed).catch((error) => {
     if (options.weights !== undefined || bundled || !(error instanceof FileError)) throw error;
-    const way = `deno run -A ${script()} rm alexnet deletes it, pull alexnet gets it again`;
-    throw new FileError(error.file, `${error.reason}; ${way}`, { cause: error });
+    const remedy = `to replace it, run: deno run -A ${script()} rm alexnet, then pull alexnet`;
+    throw new FileError(error.file, `${error.reason}; ${remedy}`, { cause: error });
   });
   let model: Classifier;
   try {
-    model = networkFor(file, { precision: options.precision }, wanted);
+    model = modelFor(file, { precision: options.precision }, requested);
   } catch (error) {
     file.close();
     throw error;
   }
-  let read = false;
+  let consumed = false;
   return {
     model,
     name: nameOf(model),
     weights: weights ?? "bundled",
     precision: options.precision ?? storedPrecision(file),
-    hint: bundled ? hint(model, found !== undefined) : undefined,
-    async prepare(backend, onProgress) {
-      if (read) { // what came over the network is gone
+    hint: bundled ? hint(model, cached !== undefined) : undefined,
+    async load(backend, onProgress) {
+      if (consumed) { // a download cannot be read twice
         file.close();
-        file = await openInput(place).catch(named);
+        file = await openInput(place).catch(throwNamed);
       }
-      read = true;
-      await fill(model, backend, file, { onProgress }).catch(named);
+      consumed = true;
+      await fill(model, backend, file, { onProgress }).catch(throwNamed);
     },
     [Symbol.dispose]() {
       model.dispose();
@@ -94,25 +99,24 @@ async function fromFile(options: Options): Promise<Chosen> {
   };
 }
 
-/** The weights to take from the cache, if there are any: those of the precision, or the last ones. */
-function fitting(models: CachedModel[] = [], { precision }: Options): string | undefined {
-  const found = precision &&
+/** The cached weights to use, if any: those in the requested precision, or the last ones pulled. */
+function cachedWeights(models: CachedModel[] = [], { precision }: Options): string | undefined {
+  const match = precision &&
     models.find((model) => (model.precision === "int8") === (precision === "int8"));
-  return (found ?? models[0])?.path;
+  return (match ?? models[0])?.path;
 }
 
-/** Said where it may be that weights have been pulled. */
-const unseen = "the cache is not looked at without --allow-env and --allow-read";
+const cacheNotSearched = "cache not searched: needs --allow-env and --allow-read";
 
-function nameOf(model: Classifier): Chosen["name"] {
+function nameOf(model: Classifier): SelectedModel["name"] {
   if (model instanceof AlexNet) return "alexnet";
   return model instanceof AlexNetTiny ? "alexnet-tiny" : "onnx";
 }
 
-/** How to get more than what is bundled. */
-function hint({ numClasses }: Classifier, looked: boolean): string {
-  const more = `it knows ${numClasses} classes; for 1000: ${pullCommand()}`;
-  return looked ? more : `${more} (${unseen})`;
+/** How to get a model with more classes than the bundled one. */
+function hint({ numClasses }: Classifier, searched: boolean): string {
+  const text = `${numClasses} classes; for ImageNet's 1000, run: ${pullCommand()}`;
+  return searched ? text : `${text} (${cacheNotSearched})`;
 }
 
 function pullCommand(): string {

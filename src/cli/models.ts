@@ -1,4 +1,4 @@
-/** `cli.ts models` and `cli.ts rm`: what weights there are, and deleting them. */
+/** `cli.ts models` and `cli.ts rm`: lists models, and deletes cached ones. */
 
 import { fileURLToPath } from "node:url";
 import { catalogue } from "../hub/catalogue.ts";
@@ -9,31 +9,31 @@ import { bundledWeights } from "../models/bundled.ts";
 import { readDescription } from "../models/description.ts";
 import { openInput, storedPrecision } from "../models/load.ts";
 import type { ModelsArgs, RemoveArgs } from "./args_weights.ts";
-import { cacheOf } from "./cache.ts";
+import { requireCacheFolder } from "./cache.ts";
 import { aligned, megabytes } from "./output.ts";
 import { print } from "./terminal.ts";
 
-/** A model that is here, or to be had. */
-interface Listed {
+/** A bundled, cached or downloadable model, as `--json` prints it. */
+interface ModelInfo {
   readonly name: string;
   readonly state: "bundled" | "cached" | "available" | "damaged";
   readonly precision: string;
   readonly bytes: number;
   readonly classes: number;
-  /** A path or a URL. */
+  /** Path or URL. */
   readonly place: string;
-  /** Whether the command takes it if it is told nothing. */
+  /** Whether the command uses it by default. */
   readonly default: boolean;
 }
 
-/** Prints the bundled model, what is in the cache, and what can be pulled. */
+/** Prints the bundled model, the cached models, and those that pull can download. */
 export async function listModels({ json }: ModelsArgs): Promise<number> {
-  const cached = await cachedModels(cacheOf());
-  const first = cached.find(({ name }) => name === "alexnet");
-  const models: Listed[] = [
-    await bundled(!first),
-    ...await Promise.all(cached.map((model) => inCache(model, model === first))),
-    ...catalogue.map(({ name, bytes, classes, url }): Listed => ({
+  const cached = await cachedModels(requireCacheFolder());
+  const latest = cached.find(({ name }) => name === "alexnet");
+  const models: ModelInfo[] = [
+    await bundled(!latest),
+    ...await Promise.all(cached.map((model) => inCache(model, model === latest))),
+    ...catalogue.map(({ name, bytes, classes, url }): ModelInfo => ({
       name,
       state: "available",
       precision: "f32",
@@ -63,7 +63,7 @@ export async function listModels({ json }: ModelsArgs): Promise<number> {
   return 0;
 }
 
-async function bundled(isDefault: boolean): Promise<Listed> {
+async function bundled(isDefault: boolean): Promise<ModelInfo> {
   const place = bundledWeights();
   using file = await openInput(place);
   const { architecture, classes } = readDescription(file)!;
@@ -87,22 +87,22 @@ async function sizeOf(place: URL): Promise<number> {
 async function inCache(
   { name, precision, bytes, path }: CachedModel,
   isDefault: boolean,
-): Promise<Listed> {
-  const listed = { name, precision, bytes, place: path, default: isDefault };
+): Promise<ModelInfo> {
+  const info = { name, precision, bytes, place: path, default: isDefault };
   try {
     using file = await openInput(path);
-    return { ...listed, state: "cached", classes: readDescription(file)?.classes.length ?? 0 };
+    return { ...info, state: "cached", classes: readDescription(file)?.classes.length ?? 0 };
   } catch (error) {
     if (!(error instanceof FileError)) throw error;
-    return { ...listed, state: "damaged", classes: 0 };
+    return { ...info, state: "damaged", classes: 0 };
   }
 }
 
-/** Deletes a model from the cache, in every precision. */
+/** Deletes all precisions of a model from the cache. */
 export async function removeModel({ name, quiet }: RemoveArgs): Promise<number> {
-  const folder = cacheOf();
+  const folder = requireCacheFolder();
   const removed = await removeCached(folder, name);
-  if (removed.length === 0) throw new PembrokeError(`${name}: nothing of it is in ${folder}`);
+  if (removed.length === 0) throw new PembrokeError(`${name}: not in the cache (${folder})`);
   if (!quiet) removed.forEach((path) => print(`deleted ${path}`));
   return 0;
 }

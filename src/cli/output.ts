@@ -1,63 +1,63 @@
-/** How results look: for people, and as JSON. */
+/** Formats results as text. */
 
 // @ts-types="./std.d.ts"
 import { bold, cyan } from "npm:deno-std@1.4.0/fmt/colors.js";
 import type { ModelSummary, Prediction } from "../models/mod.ts";
 import { printable } from "./terminal.ts";
 
-/** Milliseconds of each stage: decoding with reading the file, inference as a share of its batch's. */
+/** Milliseconds per stage. Decoding includes reading the file; inference is the batch's time per image. */
 export interface Timings {
   readonly decodeMs: number;
   readonly preprocessMs: number;
   readonly inferenceMs: number;
 }
 
-/** What came of one image. */
-export type Result = Classified | { readonly input: string; readonly error: string };
+/** The result of one image, as JSON has it. */
+export type Result = Classification | { readonly input: string; readonly error: string };
 
-/** An image and its classes. */
-export interface Classified {
+/** The classes of an image. */
+export interface Classification {
   readonly input: string;
   readonly predictions: readonly Prediction[];
   readonly timings: Timings;
 }
 
-/** Width of the bar for 100 %. */
+/** Characters of a bar for 100 %. */
 const barWidth = 20;
 const eighths = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
 
-/** A result for people: the input's name, then a line with a bar for each class. */
-export function resultText({ input, predictions }: Classified): string {
+/** A result as text: the input's name, then a line with a bar for each class. */
+export function resultText({ input, predictions }: Classification): string {
   const percents = predictions.map(({ probability }) => percent(probability));
   const width = Math.max(8, ...percents.map((text) => text.length));
   const lines = predictions.map(({ probability, label }, i) =>
-    // a label may come out of a file of weights
+    // labels may come from an untrusted weights file
     `  ${percents[i].padStart(width)}  ${cyan(bar(probability))}  ${printable(label)}`
   );
   return [bold(printable(input)), ...lines].join("\n");
 }
 
-/** A share as a bar of a fixed width. */
-export function bar(share: number): string {
-  const steps = Math.round(share * barWidth * 8);
+/** A fraction as a bar of fixed width. */
+export function bar(fraction: number): string {
+  const steps = Math.round(fraction * barWidth * 8);
   return ("█".repeat(steps >> 3) + eighths[steps & 7]).padEnd(barWidth);
 }
 
-/** "89.19 %"; small shares keep two digits that count. */
-export function percent(share: number): string {
-  const value = share * 100;
+/** A fraction as "89.19 %"; small ones keep two significant digits. */
+export function percent(fraction: number): string {
+  const value = fraction * 100;
   return `${value >= 0.1 || value === 0 ? value.toFixed(2) : value.toPrecision(2)} %`;
 }
 
-/** Milliseconds of each stage, for people. */
-export function timingsText({ input, timings }: Classified): string {
+/** The timings of an image as text. */
+export function timingsText({ input, timings }: Classification): string {
   const ms = (value: number) => `${value.toFixed(1)} ms`;
   const { decodeMs, preprocessMs, inferenceMs } = timings;
   return `${input}: decode ${ms(decodeMs)}, preprocess ${ms(preprocessMs)}, ` +
     `inference ${ms(inferenceMs)}`;
 }
 
-/** A model's layers as a table with their sums. */
+/** A model's layers as a table, with totals. */
 export function summaryText(summary: ModelSummary): string {
   const number = (value: number) => value.toLocaleString("en-US");
   const rows = summary.layers.map(({ name, type, outputShape, parameters, macs }) => [
@@ -67,9 +67,9 @@ export function summaryText(summary: ModelSummary): string {
     parameters > 0 ? number(parameters) : "",
     macs > 0 ? number(macs) : "",
   ]);
-  const sums = ["total", "", "", number(summary.parameters), number(summary.macs)];
+  const totals = ["total", "", "", number(summary.parameters), number(summary.macs)];
   const head = ["layer", "type", "output", "parameters", "multiply-adds"];
-  const [first, ...lines] = aligned([head, ...rows, sums], (column) => column >= 3);
+  const [first, ...lines] = aligned([head, ...rows, totals], (column) => column >= 3);
   const { lastLayer, inputShape } = summary;
   return [
     bold(`${summary.model}, input ${inputShape.slice(1).join("×")}`),
@@ -84,7 +84,7 @@ export function summaryText(summary: ModelSummary): string {
   ].join("\n");
 }
 
-/** Rows as lines whose columns stand below each other; numbers end together. */
+/** Formats rows as lines with aligned columns; numbers align right. */
 export function aligned(
   rows: readonly (readonly string[])[],
   isNumber: (column: number) => boolean,

@@ -1,22 +1,22 @@
-/** Command lines as `node:util` reads them, with one line for what is wrong. */
+/** Parses arguments with `node:util`, with one-line errors. */
 
 import { parseArgs, type ParseArgsConfig } from "node:util";
 import { UsageError } from "./errors.ts";
 
-/** Reads options and what stands between them; throws a {@linkcode UsageError}. */
+/** Parses options and positionals; throws a {@linkcode UsageError}. */
 export function parseStrictly<const C extends ParseArgsConfig>(
   config: C,
 ): ReturnType<typeof parseArgs<C>> {
   try {
     return parseArgs(config);
   } catch (error) {
-    // node:util says more than one sentence; the first names the option
+    // the first sentence of node:util's message names the option
     const [sentence] = (error as Error).message.split(/\. |\n/);
-    const lacking = /'(?:-\w, )?(--[\w-]+)[^']*' argument (missing|is ambiguous)/.exec(sentence);
+    const missing = /'(?:-\w, )?(--[\w-]+)[^']*' argument (missing|is ambiguous)/.exec(sentence);
     throw new UsageError(
-      lacking
-        ? `${lacking[1]} takes a value: ${lacking[1]}=VALUE`
-        : `${sentence.replace(/\.$/, "")}; --help lists the options`,
+      missing
+        ? `${missing[1]} needs a value: ${missing[1]}=VALUE`
+        : `${sentence[0].toLowerCase()}${sentence.slice(1).replace(/\.$/, "")}; see --help`,
     );
   }
 }

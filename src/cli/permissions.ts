@@ -1,4 +1,4 @@
-/** What to type when Deno was started without a permission that is needed. */
+/** Builds the command line that grants missing permissions. */
 
 import { fileURLToPath } from "node:url";
 import { catalogued } from "../hub/catalogue.ts";
@@ -6,46 +6,49 @@ import type { Options } from "./args.ts";
 import type { WeightsArgs } from "./args_weights.ts";
 import { isWebUrl } from "./inputs.ts";
 
-/** What was asked for, as far as permissions go. */
-type Asked =
+/** The arguments that decide which permissions a command needs. */
+type CommandArgs =
   | WeightsArgs
   | Pick<Options, "inputs" | "filesFrom" | "resume" | "weights" | "seed"> & {
     readonly command?: Options["command"];
   };
 
 /**
- * The line for a missing permission: the same command again, with all that its arguments need.
+ * The message for a missing permission. It ends with the same command, and all flags that it needs.
  *
  * @param script The command's own URL.
- * @param args The arguments, to be repeated.
- * @param asked What they mean.
+ * @param args The arguments as typed.
+ * @param parsed The parsed arguments.
  */
 export function permissionLine(
   { message }: Deno.errors.NotCapable,
   script: string,
   args: readonly string[],
-  asked: Asked,
+  parsed: CommandArgs,
 ): string {
   const [, kind, what] = /^Requires (\w+) access(?: to "([^"]+)")?/.exec(message) ?? [];
-  const { flags, hosts } = needs(asked, script);
-  // not among the arguments: where one of them redirects to
+  const { flags, hosts } = requiredPermissions(parsed, script);
+  // the target of a redirect is not among the arguments
   if (kind === "net" && what) hosts.add(what.replace(/:(80|443)$/, ""));
   if (hosts.size > 0) flags.add(`--allow-net=${[...hosts].join(",")}`);
   else if (kind) flags.add(`--allow-${kind}`);
   const file = script.startsWith("file:") ? fileURLToPath(script) : script;
-  const line = ["deno", "run", ...flags, file, ...args].map(quoted).join(" ");
+  const line = ["deno", "run", ...flags, file, ...args].map(shellQuote).join(" ");
   return `${message.replace(/, run again.*/s, "")}; run: ${line}`;
 }
 
-/** What a command's arguments need: flags, and hosts to reach. */
-function needs(asked: Asked, script: string): { flags: Set<string>; hosts: Set<string> } {
+/** The permission flags and network hosts that a command needs. */
+function requiredPermissions(
+  parsed: CommandArgs,
+  script: string,
+): { flags: Set<string>; hosts: Set<string> } {
   const flags = new Set<string>(), hosts = new Set<string>();
-  switch (asked.command) {
+  switch (parsed.command) {
     case "pull":
     case "rm":
       ["--allow-env", "--allow-read", "--allow-write"].forEach((flag) => flags.add(flag));
-      if (asked.command === "pull") {
-        hosts.add(new URL(asked.url ?? catalogued(asked.name)?.url ?? script).host);
+      if (parsed.command === "pull") {
+        hosts.add(new URL(parsed.url ?? catalogued(parsed.name)?.url ?? script).host);
       }
       break;
     case "models":
@@ -53,10 +56,10 @@ function needs(asked: Asked, script: string): { flags: Set<string>; hosts: Set<s
       break;
     case "convert":
       ["--allow-read", "--allow-write"].forEach((flag) => flags.add(flag));
-      if (isWebUrl(asked.from)) hosts.add(new URL(asked.from).host);
+      if (isWebUrl(parsed.from)) hosts.add(new URL(parsed.from).host);
       break;
     default: {
-      const { inputs, filesFrom = "-", resume = "-", weights, seed } = asked;
+      const { inputs, filesFrom = "-", resume = "-", weights, seed } = parsed;
       // the bundled weights lie beside the script
       const weightsAt = weights ?? (seed === undefined ? script : "-");
       const files = [...inputs, filesFrom, resume, weightsAt].filter((file) => file !== "-");
@@ -68,7 +71,7 @@ function needs(asked: Asked, script: string): { flags: Set<string>; hosts: Set<s
   return { flags, hosts };
 }
 
-/** A word as a shell takes it. */
-export function quoted(word: string): string {
+/** Quotes a word for a POSIX shell, if it needs quotes. */
+export function shellQuote(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

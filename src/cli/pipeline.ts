@@ -1,62 +1,65 @@
-/** From inputs to what came of them: read and decoded ahead, classified in batches, in their order. */
+/** Reads and decodes images ahead, and classifies them in batches, in their order. */
 
 import { ThreadStartError } from "../image/threads/thread.ts";
-import type { Decoded } from "../image/prepare.ts";
+import type { PreparedImage } from "../image/prepare.ts";
 import { release } from "../image/release.ts";
 import type { Prediction } from "../models/mod.ts";
-import { ahead, batches } from "./ahead.ts";
+import { batches, mapConcurrently } from "./async_iterators.ts";
 import { isPermissionError, lineOf } from "./errors.ts";
 import type { Input } from "./inputs.ts";
 import type { Result } from "./output.ts";
 
-/** What came of an image, and damage that did not prevent it, a line each. */
+/** The result of an image, and warnings about damage that did not prevent it. */
 export interface Outcome {
   readonly result: Result;
   readonly warnings: readonly string[];
 }
 
-/** What the steps are, and how many images are in each of them. */
+/** The stages of the pipeline, and their sizes. */
 export interface Stages {
-  readonly decode: (bytes: Uint8Array<ArrayBuffer>, name: string) => Promise<Decoded>;
-  /** Images that are read and decoded at a time, or wait to be classified. */
-  readonly most: number;
-  /** What classifying waits for; its failure is that of the command, not of an image. */
+  readonly decode: (bytes: Uint8Array<ArrayBuffer>, name: string) => Promise<PreparedImage>;
+  /** Maximum number of images that are being decoded, or wait for inference. */
+  readonly readAhead: number;
+  /** Called before inference. If it fails, the command fails, not the image. */
   readonly prepare: () => Promise<void>;
   readonly classify: (images: readonly Float32Array[]) => Promise<readonly Prediction[][]>;
-  /** Images that are classified at a time. */
+  /** Images per forward pass. */
   readonly batchSize: number;
 }
 
-/** Milliseconds after which what comes slowly is classified in a smaller batch. */
-const patience = 200;
+/** How long a batch waits for more images. */
+const batchDelayMs = 200;
 
-/** What came of each input. Only a missing permission is thrown, and that threads do not start. */
+/** The outcome of each input. Throws only for missing permissions and threads that cannot start. */
 export async function* outcomes(
   inputs: AsyncIterator<Input>,
-  { decode, most, prepare, classify, batchSize }: Stages,
+  { decode, readAhead, prepare, classify, batchSize }: Stages,
 ): AsyncGenerator<Outcome> {
-  const images = ahead(inputs, most, (input) => read(input, decode));
-  for await (const batch of batches(images, batchSize, patience)) {
-    const readable = batch.filter((image) => "values" in image);
+  const images = mapConcurrently(inputs, readAhead, (input) => read(input, decode));
+  for await (const batch of batches(images, batchSize, batchDelayMs)) {
+    const decoded = batch.filter((image) => "values" in image);
     let results: Iterator<Result> | undefined;
     for (const image of batch) {
-      // what cannot be read does not wait for the others
+      // an image that failed does not wait for the others
       if (!("values" in image)) yield { result: image, warnings: [] };
       else {
         await prepare();
-        results ??= (await infer(readable, classify)).values();
+        results ??= (await infer(decoded, classify)).values();
         yield { result: results.next().value!, warnings: image.warnings };
       }
     }
   }
 }
 
-/** An image that waits for inference. */
-interface Ready extends Decoded {
+/** A decoded image with its name. */
+interface DecodedInput extends PreparedImage {
   readonly name: string;
 }
 
-async function read({ name, read }: Input, decode: Stages["decode"]): Promise<Ready | Result> {
+async function read(
+  { name, read }: Input,
+  decode: Stages["decode"],
+): Promise<DecodedInput | Result> {
   try {
     const start = performance.now();
     const bytes = await read();
@@ -64,12 +67,12 @@ async function read({ name, read }: Input, decode: Stages["decode"]): Promise<Re
     const decoded = await decode(bytes, name);
     return { ...decoded, name, decodeMs: readMs + decoded.decodeMs };
   } catch (error) {
-    return failed(name, error);
+    return errorResult(name, error);
   }
 }
 
 async function infer(
-  images: readonly Ready[],
+  images: readonly DecodedInput[],
   classify: Stages["classify"],
 ): Promise<Result[]> {
   try {
@@ -82,12 +85,12 @@ async function infer(
       return { input: name, predictions: classes[i], timings };
     });
   } catch (error) {
-    return images.map(({ name }) => failed(name, error));
+    return images.map(({ name }) => errorResult(name, error));
   }
 }
 
-/** What went wrong with an image, with its name in front. */
-function failed(name: string, error: unknown): Result {
+/** The error of an image as its result; the message starts with the image's name. */
+function errorResult(name: string, error: unknown): Result {
   if (isPermissionError(error) || error instanceof ThreadStartError) throw error;
   const line = lineOf(error);
   return { input: name, error: line.startsWith(`${name}: `) ? line : `${name}: ${line}` };

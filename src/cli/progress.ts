@@ -1,10 +1,10 @@
-/** A progress bar on standard error: only on a terminal, only for what takes long. */
+/** A progress bar on standard error, for slow operations on a terminal. */
 
-/** Shorter work shows no bar. */
-const patienceMs = 500;
+/** Delay before the bar appears. */
+const delayMs = 500;
 const width = 30;
 
-/** One bar; call `update` as often as you like and `clear` at the end. */
+/** A progress bar. Call `update()` as often as you like, and `clear()` at the end. */
 export class Progress {
   readonly #start = performance.now();
   readonly #enabled: boolean;
@@ -12,18 +12,20 @@ export class Progress {
   #length = 0;
   #first: { readonly done: number; readonly at: number } | undefined;
 
-  /** @param label What is under way. */
+  /** @param label The name of the operation. */
   constructor(readonly label: string, enabled: boolean) {
     this.#enabled = enabled && Deno.stderr.isTerminal();
   }
 
   /**
-   * @param total How much there will be; undefined if nobody knows.
-   * @param unit What is counted; shown behind the numbers. "MB" counts bytes, and shows their rate.
+   * Shows progress.
+   *
+   * @param total The final value of `done`; undefined if unknown.
+   * @param unit Shown after the numbers. With "MB", the numbers are bytes, and the rate is shown.
    */
   update(done: number, total: number | undefined, unit = "%"): void {
     const now = performance.now();
-    if (!this.#enabled || now - this.#start < patienceMs || now - this.#drawn < 50) return;
+    if (!this.#enabled || now - this.#start < delayMs || now - this.#drawn < 50) return;
     this.#drawn = now;
     const share = total ? Math.min(done / total, 1) : 0;
     const filled = "█".repeat(Math.round(share * width)).padEnd(width, "░");
@@ -39,7 +41,7 @@ export class Progress {
     this.#length = line.length;
   }
 
-  /** "12.3/244.4 MB, 8.1 MB/s, 29 s left"; what was there at the first call took no time. */
+  /** "12.3/244.4 MB, 8.1 MB/s, 29 s left". The rate excludes bytes from before the first call. */
   #megabytes(done: number, total: number | undefined, now: number): string {
     this.#first ??= { done, at: now };
     const rate = (done - this.#first.done) / (now - this.#first.at) * 1000;
@@ -49,7 +51,7 @@ export class Progress {
       (rate > 0 ? `, ${mb(rate)} MB/s` : "") + left;
   }
 
-  /** Takes the bar off the screen. */
+  /** Removes the bar from the screen. */
   clear(): void {
     if (this.#length > 0) write(`\r${" ".repeat(this.#length)}\r`);
     this.#length = this.#drawn = 0;

@@ -1,27 +1,28 @@
-/** `cli.ts pull`: published weights, downloaded into the cache. */
+/** `cli.ts pull`: downloads published weights into the cache. */
 
 import { catalogue, catalogued } from "../hub/catalogue.ts";
 import { pull } from "../hub/pull.ts";
 import type { PullArgs } from "./args_weights.ts";
-import { cacheOf } from "./cache.ts";
+import { requireCacheFolder } from "./cache.ts";
 import { UsageError } from "./errors.ts";
 import { megabytes } from "./output.ts";
 import { Progress } from "./progress.ts";
 import { note, print, warn } from "./terminal.ts";
 
+/** Downloads, verifies and converts a model, and returns the exit code. */
 export async function pullModel(args: PullArgs): Promise<number> {
   const { name, quiet, url, precision } = args;
   const entry = catalogued(name);
   if (!entry) {
     const names = catalogue.map(({ name }) => name).join(", ");
-    throw new UsageError(`nothing is known of ${JSON.stringify(name)}; pull takes ${names}`);
+    throw new UsageError(`unknown model ${JSON.stringify(name)}; available: ${names}`);
   }
-  const folder = cacheOf();
+  const folder = requireCacheFolder();
   if (!quiet) [entry.title, url ?? entry.url, entry.terms].forEach(note);
   const downloading = new Progress("downloading", !quiet);
   const converting = new Progress("converting", !quiet);
   const clear = () => [downloading, converting].forEach((progress) => progress.clear());
-  const say = (line: string) => {
+  const warnAbove = (line: string) => {
     clear();
     if (!quiet) warn(line);
   };
@@ -33,13 +34,13 @@ export async function pullModel(args: PullArgs): Promise<number> {
         downloading.clear();
         converting.update(done, total);
       },
-      onRetry: (reason) => say(`${reason}; trying again`),
-      onWait: () => say(`${name} is being pulled already; waiting for that`),
+      onRetry: (reason) => warnAbove(`${reason}; retrying`),
+      onWait: () => warnAbove(`waiting for another pull of ${name}`),
     });
     clear();
     const { size } = await Deno.stat(path);
-    const there = cached ? ", which was there already" : "";
-    if (!quiet) print(`${name} ${precision}, ${megabytes(size)}: ${path}${there}`);
+    const note = cached ? " (already in the cache)" : "";
+    if (!quiet) print(`${name} ${precision}, ${megabytes(size)}: ${path}${note}`);
     return 0;
   } finally {
     clear();

@@ -1,23 +1,23 @@
-/** `cli.ts serve`: classifies photos that are posted, until it is told to stop. */
+/** `cli.ts serve`: classifies photos over HTTP. */
 
 import { createBackend } from "../backend/mod.ts";
 import { PembrokeError } from "../errors.ts";
-import { Decoders } from "../image/threads/pool.ts";
+import { DecodePool } from "../image/threads/pool.ts";
 import { PhotoService } from "../serve/mod.ts";
 import type { Options } from "./args.ts";
-import { prepare } from "./classify.ts";
-import { choose } from "./model.ts";
+import { loadWeights } from "./classify.ts";
+import { selectModel } from "./model.ts";
 import { complain, note } from "./terminal.ts";
 import { lineOf } from "./errors.ts";
 
-/** Serves until a signal comes; what was accepted by then is answered. Returns the exit code. */
+/** Serves until SIGINT or SIGTERM, finishes accepted requests, and returns the exit code. */
 export async function serve(options: Options): Promise<number> {
   const { host: hostname, port, quiet } = options;
   using backend = await createBackend({ device: options.backend });
-  using chosen = await choose(options);
-  await prepare(chosen, backend, options);
-  using decoders = new Decoders(navigator.hardwareConcurrency, chosen.model.preprocessing);
-  const service = new PhotoService(chosen.model, {
+  using selected = await selectModel(options);
+  await loadWeights(selected, backend, options);
+  using decoders = new DecodePool(navigator.hardwareConcurrency, selected.model.preprocessing);
+  const service = new PhotoService(selected.model, {
     residentBytes: () => Deno.memoryUsage().rss,
     async decode(bytes, options) {
       const { values: input, ...rest } = await decoders.decode(bytes, options);
@@ -26,15 +26,16 @@ export async function serve(options: Options): Promise<number> {
     onError: (error) => complain(lineOf(error)),
   });
   const onListen = ({ port }: Deno.NetAddr) => {
-    const url = `http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}/`;
-    if (!quiet) note(`listening on ${url}; post a photo: curl -F photo=@photo.jpg ${url}`);
+    const url = `http://${hostAndPort(hostname, port)}/`;
+    if (!quiet) note(`listening on ${url}; try: curl -F photo=@photo.jpg ${url}`);
   };
   const server = listen({ hostname, port, onListen }, (request) => service.fetch(request));
 
   const stop = () => {
-    signals.forEach((signal) => Deno.removeSignalListener(signal, stop)); // the next one ends it
-    if (!quiet) note("stopping: what is under way is answered");
-    // shutting the server down breaks off bodies that are on their way
+    // so that a second signal kills the process
+    signals.forEach((signal) => Deno.removeSignalListener(signal, stop));
+    if (!quiet) note("stopping: finishing accepted requests");
+    // only then: shutdown() aborts requests whose bodies are still arriving
     void service.close().then(() => server.shutdown());
   };
   signals.forEach((signal) => Deno.addSignalListener(signal, stop));
@@ -53,15 +54,21 @@ function listen(
   try {
     return Deno.serve(options, handler);
   } catch (error) {
-    const { hostname, port } = options;
+    const { hostname = "", port = 0 } = options;
     const reason = error instanceof Deno.errors.AddrInUse
-      ? "something else listens there; --port takes another, 0 any that is free"
+      ? "address in use; choose another port with --port"
       : error instanceof Deno.errors.AddrNotAvailable
-      ? "this machine has no such address"
+      ? "this machine does not have that address"
       : error instanceof Deno.errors.PermissionDenied
-      ? "the system does not permit it"
+      ? "permission denied by the system"
       : undefined;
     if (!reason) throw error;
-    throw new PembrokeError(`port ${port} of ${hostname}: ${reason}`, { cause: error });
+    const address = hostAndPort(hostname, port);
+    throw new PembrokeError(`cannot listen on ${address}: ${reason}`, { cause: error });
   }
+}
+
+/** An address as in a URL; IPv6 in brackets. */
+function hostAndPort(host: string, port: number): string {
+  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
 }

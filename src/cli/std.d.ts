@@ -1,4 +1,4 @@
-// The parts of deno std that the command uses; the npm mirror carries no types.
+// Types of the parts of deno std that the command uses; the npm mirror has none.
 
 // fmt/colors
 export function bold(text: string): string;

@@ -1,16 +1,19 @@
-/** `cli.ts summary`: what a model is made of. Needs no weights, unless they are to say which one. */
+/** `cli.ts summary`: prints a model's layers. Reads weights only to find out which model it is. */
 
-import { network } from "../models/alexnet.ts";
+import { createModel } from "../models/load_model.ts";
 import { summarize } from "../models/mod.ts";
 import type { Options } from "./args.ts";
-import { choose } from "./model.ts";
+import { selectModel } from "./model.ts";
 import { summaryText } from "./output.ts";
 import { print } from "./terminal.ts";
 
+/** Prints the layers as a table or as JSON, and returns the exit code. */
 export async function summary(options: Options): Promise<number> {
   const { weights, seed, model: name = "alexnet-tiny" } = options;
-  using chosen = weights !== undefined || seed !== undefined ? await choose(options) : undefined;
-  const model = chosen?.model ?? network(name);
+  using selected = weights !== undefined || seed !== undefined
+    ? await selectModel(options)
+    : undefined;
+  const model = selected?.model ?? createModel(name);
   const result = summarize(model, model.inputShape());
   print(options.format === "text" ? summaryText(result) : JSON.stringify(result));
   return 0;

@@ -1,6 +1,6 @@
 /**
- * Where lines go: results to standard output, everything else to standard error. Colours reach
- * terminals only, and none with --no-color or NO_COLOR.
+ * Prints results to standard output, and everything else to standard error. Colours are for terminals
+ * only, unless --no-color or NO_COLOR turns them off.
  */
 
 // @ts-types="./std.d.ts"
@@ -13,22 +13,22 @@ export function print(text: string): void {
   write(Deno.stdout, text);
 }
 
-/** Says something by the way. */
+/** Prints a note. */
 export function note(text: string): void {
   write(Deno.stderr, dim(printable(text)));
 }
 
-/** Says what is doubtful. */
+/** Prints a warning. */
 export function warn(text: string): void {
   write(Deno.stderr, `${yellow("warning:")} ${printable(text)}`);
 }
 
-/** Says what went wrong. */
+/** Prints an error. */
 export function complain(text: string): void {
   write(Deno.stderr, `${red("error:")} ${printable(text)}`);
 }
 
-/** Text with every control character escaped: a file's name must not steer the terminal. */
+/** Escapes control characters, so that file names cannot control the terminal. */
 export function printable(text: string): string {
   return text.replace(
     /\p{Cc}/gu,

@@ -5,7 +5,7 @@
  */
 
 import { PembrokeError } from "../errors.ts";
-import { locked } from "../io/lock.ts";
+import { withLock } from "../io/lock.ts";
 import { type StoredPrecision, storedPrecisions } from "../weights/convert.ts";
 
 /** A model in the cache. */
@@ -81,7 +81,7 @@ export async function cachedModels(folder: string, name?: string): Promise<Cache
 export async function removeCached(folder: string, name: string): Promise<string[]> {
   const kept = (await names(folder)).filter((entry) => belongs(entry, name));
   if (kept.length === 0) return [];
-  return await locked(lockPath(folder, name), async () => {
+  return await withLock(lockPath(folder, name), async () => {
     const paths = kept.map((entry) => `${folder}/${entry}`);
     for (const path of paths) await Deno.remove(path);
     return paths;

@@ -3,11 +3,11 @@
  *
  * @example Torchvision's AlexNet
  * ```ts ignore
- * import { AlexNet } from "../models/mod.ts";
+ * import { loadModel } from "../models/mod.ts";
  * import { cacheFolder, catalogued, pull } from "./mod.ts";
  *
  * const { path } = await pull(catalogued("alexnet")!, cacheFolder()!, { precision: "int8" });
- * using model = await AlexNet.load({ weights: path });
+ * using model = await loadModel({ weights: path });
  * ```
  *
  * @module

@@ -7,7 +7,7 @@
 import type { CatalogueEntry } from "./catalogue.ts";
 import { FileError } from "../errors.ts";
 import { parameterShapes } from "../layers/layer.ts";
-import { network } from "../models/alexnet.ts";
+import { createModel } from "../models/load_model.ts";
 import { describe } from "../models/description.ts";
 import { checkWeights } from "../weights/check.ts";
 import { convertWeights, type StoredPrecision } from "../weights/convert.ts";
@@ -15,7 +15,7 @@ import { openWeights } from "../weights/open.ts";
 import { fileSource } from "../weights/io/file_source.ts";
 import { lockPath, modelPath, removeUnfinished } from "./cache.ts";
 import { fetchFile, type FetchFileOptions } from "./fetch_file.ts";
-import { Lock, locked } from "../io/lock.ts";
+import { Lock, withLock } from "../io/lock.ts";
 import { writeFile } from "../io/write_file.ts";
 
 /** What pulling takes besides the entry and the cache. */
@@ -70,7 +70,7 @@ export async function pull(
   }
   return await writing(folder, async () => {
     await Deno.mkdir(folder, { recursive: true });
-    return await locked(lockPath(folder, entry.name), async () => {
+    return await withLock(lockPath(folder, entry.name), async () => {
       await removeUnfinished(folder, entry.name);
       if (await isFrom(path, sha256)) return { path, cached: true };
       await fetchFile(url, download, { ...options, sha256, bytes });
@@ -96,7 +96,7 @@ async function removeLeftover(path: string, download: string, lock: string): Pro
   const [stored, arrived, locked] = await Promise.all([path, download, lock].map(time));
   const isOld = stored && arrived && arrived <= stored;
   if (!isOld && !locked) return;
-  using taken = await Lock.take(lock); // giving it back deletes its file
+  using taken = await Lock.tryAcquire(lock); // giving it back deletes its file
   if (taken && isOld) await Deno.remove(download);
 }
 
@@ -111,7 +111,7 @@ async function convert(
 ): Promise<void> {
   using file = await openWeights(await fileSource(from));
   const { architecture, classes, preprocessing, terms } = entry;
-  using model = network(architecture, { classes, preprocessing });
+  using model = createModel(architecture, { classes, preprocessing });
   checkWeights(file, parameterShapes(model), model.type);
   const metadata = {
     ...describe({ architecture, classes, preprocessing }),

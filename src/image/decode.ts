@@ -1,9 +1,9 @@
 /**
- * From a file's bytes to pixels.
+ * Decodes an image file to pixels.
  *
- * The header is read before memory is taken or a codec loaded: a file that promises too many pixels
- * costs nothing. Then the file is walked to its end, because decoders fill what is missing with grey
- * and say nothing.
+ * The header is read before any memory is allocated or a codec loaded, so a file that claims too
+ * many pixels costs nothing. Then the whole file is walked, because decoders silently fill missing
+ * data with grey.
  *
  * @module
  */
@@ -11,7 +11,7 @@
 import { ArgumentError, FileError, TooLargeError } from "../errors.ts";
 import { kindOf } from "../kinds.ts";
 import type { CodecModules, Decoder } from "./formats/format.ts";
-import { recognise } from "./formats/mod.ts";
+import { detectFormat } from "./formats/mod.ts";
 import { applyOrientation } from "./orient.ts";
 import type { RgbImage } from "./pixels.ts";
 import { release } from "./release.ts";
@@ -20,21 +20,21 @@ export type { CodecModules, Decoder };
 
 /** Options of {@linkcode decodeImage}. */
 export interface DecodeOptions {
-  /** What errors call the image: its path or URL. Default: "image". */
+  /** The image's name in errors and warnings, such as its path or URL. Default: "image". */
   readonly name?: string;
-  /** Refuse images of more pixels than this. Default: 64,000,000 (64 megapixels). */
+  /** Reject images with more pixels than this. Default: 64,000,000 (64 megapixels). */
   readonly maxPixels?: number;
   /**
-   * Called with one line, the name included, about damage inside the picture that a viewer would show
-   * as a wrong patch. Default: nothing happens.
+   * Called with a one-line message, which includes the name, if some of the image data is damaged
+   * and the image was decoded anyway. Default: warnings are ignored.
    */
   readonly onWarning?: (message: string) => void;
-  /** Compiled codecs or decoders of one's own, where the runtime cannot load codecs by itself. */
+  /** Compiled codecs or your own decoders, for runtimes that cannot load codecs by themselves. */
   readonly codecs?: CodecModules;
   /**
-   * Keep a codec for the next picture as it is instead of making it as new, which costs as much as
-   * decoding 100×100 pixels. For files that one trusts: a hostile one could spoil those after it. A
-   * codec that has complained about a picture is never kept. Default: false.
+   * Keep the codec's memory for the next image instead of resetting it, which takes as long as
+   * decoding 100×100 pixels. Set `reuse` when you trust the images: a malicious one could corrupt the
+   * images after it. A codec that reported a problem is never reused. Default: false.
    */
   readonly reuse?: boolean;
 }
@@ -42,33 +42,35 @@ export interface DecodeOptions {
 const DEFAULT_MAX_PIXELS = 64_000_000;
 
 /**
- * Decodes a JPEG, PNG, WebP, GIF (its first frame) or BMP to RGB, upright.
+ * Decodes a JPEG, PNG, WebP, GIF (first frame) or BMP to upright RGB pixels.
  *
- * The pixels are those of `Image.open(file).convert("RGB")` in Pillow, bit for bit for JPEG, PNG and
- * WebP, with two exceptions: EXIF orientation is applied, as `ImageOps.exif_transpose` does; and of
- * 16-bit grey the high byte is taken, where Pillow clips at 255 and gives an almost white image.
- * Alpha is dropped, not blended. Colour profiles are ignored.
+ * JPEG, PNG and WebP give the same pixels as `Image.open(file).convert("RGB")` in Pillow, bit for
+ * bit, with two exceptions. EXIF orientation is applied, as by `ImageOps.exif_transpose`. 16-bit grey
+ * keeps the high byte, where Pillow clips at 255 and returns an almost white image. Alpha is dropped,
+ * not blended. Colour profiles are ignored.
  *
- * The format is recognised from the bytes. JPEG and WebP are decoded by a WebAssembly codec that is
- * loaded when the first such image comes; PNG needs none. Deno loads it from npm: a project with a
+ * The format is detected from the bytes. A WebAssembly codec decodes JPEG and WebP; it is loaded with
+ * the first such image. PNG needs no codec. Deno loads the codec from npm. A project with a
  * package.json, or with `"nodeModulesDir": "manual"`, must have `@jsquash/jpeg` or `@jsquash/webp`
- * among its packages, and the error says how to add it. GIF, BMP, animated WebP and JPEGs in CMYK
- * are left to the runtime's `createImageBitmap`; their colours may differ from Pillow's by a few
- * levels, and where the runtime has none they are refused. In Deno nothing of this asks for a
- * permission.
+ * installed; otherwise the error says how to add it.
+ *
+ * The runtime's `createImageBitmap` decodes GIF, BMP, animated WebP and CMYK JPEG. Their colours may
+ * differ from Pillow's by a few levels. Runtimes without it reject these formats.
+ *
+ * Decoding needs no permission in Deno.
  *
  * @param bytes The whole file.
- * @param options What errors call it, how large it may be, codecs to use.
+ * @param options The image's name, its size limit, and the codecs to use.
  * @returns The pixels.
- * @throws {TooLargeError} If the header promises too many pixels.
- * @throws {FileError} If the bytes are no such image, are cut off or damaged.
- * @throws {ArgumentError} If `maxPixels` is not a positive number.
+ * @throws {TooLargeError} If the header states more than `maxPixels` pixels.
+ * @throws {FileError} If the file is not a supported image, or is truncated or damaged.
+ * @throws {ArgumentError} If `bytes` is not a Uint8Array, or `maxPixels` is not positive.
  *
  * @example
  * ```ts
  * import { decodeImage } from "./decode.ts";
  *
- * // A GIF of a single white pixel.
+ * // A GIF with a single white pixel.
  * const bytes = Uint8Array.from(
  *   atob("R0lGODdhAQABAIAAAP///////ywAAAAAAQABAAACAkQBADs="),
  *   (letter) => letter.charCodeAt(0),
@@ -89,17 +91,17 @@ export async function decodeImage(
   if (!(maxPixels > 0)) {
     throw new ArgumentError("decodeImage", "maxPixels", maxPixels, "a positive number");
   }
-  const format = recognise(bytes, name);
+  const format = detectFormat(bytes, name);
   const size = format.readSize(bytes, name);
   const { width, height } = size;
   if (width === 0 || height === 0) {
-    throw new FileError(name, `its header says ${width}×${height} pixels`);
+    throw new FileError(name, `the ${format.name} has a size of ${width}×${height} pixels`);
   }
   if (width * height > maxPixels) {
     throw new TooLargeError(
       name,
-      `is ${width}×${height} pixels, ${megapixels(width * height)} megapixels, ` +
-        `more than the ${megapixels(maxPixels)} allowed`,
+      `is ${width}×${height} pixels (${megapixels(width * height)} megapixels), ` +
+        `larger than the limit of ${megapixels(maxPixels)} megapixels`,
     );
   }
   const orientation = format.check(bytes, name);
@@ -113,7 +115,7 @@ export async function decodeImage(
   if (image.width !== width || image.height !== height) {
     throw new FileError(
       name,
-      `the ${format.name} holds ${image.width}×${image.height} pixels, its header says ` +
+      `the ${format.name} decodes to ${image.width}×${image.height} pixels, but its header says ` +
         `${width}×${height}`,
     );
   }
@@ -122,7 +124,7 @@ export async function decodeImage(
   return upright;
 }
 
-/** Enough digits to tell one pixel too many. */
+/** With all digits, so that an image with one pixel too many does not seem to be within the limit. */
 function megapixels(pixels: number): string {
   return String(pixels / 1e6);
 }

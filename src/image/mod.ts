@@ -1,16 +1,16 @@
 /**
- * Images in and tensors out: decoding, resizing and normalising as PyTorch's torchvision does.
+ * Decodes, resizes and normalises images, with the same results as PyTorch's torchvision.
  *
- * Importing this loads no codec; {@linkcode decodeImage} loads the one it needs. Programs that bring
- * their own pixels call {@linkcode fromRgba} and {@linkcode preprocess}, and never load any. `mod.ts`
- * exports the same function; for a program that imports this module, `deno cache` fetches the codecs
- * ahead.
+ * Importing this module loads no codec: {@linkcode decodeImage} loads a codec when it needs one.
+ * Programs that have pixels already call {@linkcode fromRgba} and {@linkcode preprocess}, and never
+ * load any. The main `mod.ts` exports `decodeImage` too; import this module instead if `deno cache`
+ * should download the codecs ahead of time.
  *
- * Deno and current browsers find the codecs by themselves. Where WebAssembly has to be compiled
- * ahead, as on Cloudflare Workers, import the two files as modules and pass them:
- * `decodeImage(bytes, { codecs: { jpeg, webp } })`.
+ * Deno and current browsers find the codecs by themselves. On runtimes that cannot compile
+ * WebAssembly from bytes, such as Cloudflare Workers, import the two binaries as modules and pass
+ * them: `decodeImage(bytes, { codecs: { jpeg, webp } })`.
  *
- * @example Pixels from a canvas to what AlexNet takes
+ * @example From canvas pixels to AlexNet's input
  * ```ts
  * import { fromRgba, preprocess } from "./mod.ts";
  *
@@ -22,7 +22,7 @@
  * @module
  */
 
-import "./codecs/ahead.js";
+import "./codecs/npm_packages.js";
 
 export { type CodecModules, decodeImage, type DecodeOptions, type Decoder } from "./decode.ts";
 export { fromRgba, type RgbaImage, type RgbImage } from "./pixels.ts";

@@ -1,22 +1,21 @@
 /**
- * EXIF orientation: cameras store the sensor's rows as they come, and a number that says how the
- * picture was held.
+ * EXIF orientation: how to rotate or mirror the stored pixels so that the image is upright.
  *
  * @module
  */
 
 import type { RgbImage } from "./pixels.ts";
 
-/** 1 is upright; 2–4 mirrored or upside down; 5–8 lying on a side, so width and height change. */
+/** 1 is upright, 2–4 are mirrored or upside down, and 5–8 also swap width and height. */
 export type Orientation = 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8;
 
 const ORIENTATION_TAG = 0x0112;
 
 /**
- * Reads the orientation from EXIF data (a TIFF header and its first directory). Malformed data means
- * upright: a picture is not refused for its notes.
+ * Reads the orientation from EXIF data (a TIFF header and its first directory). Malformed data counts
+ * as upright: bad metadata is no reason to reject an image.
  *
- * @param exif The TIFF data, with or without "Exif\0\0" before it.
+ * @param exif The TIFF data, with or without "Exif\0\0" in front.
  */
 export function readOrientation(exif: Uint8Array): Orientation {
   const start = exif[0] === 0x45 && exif[1] === 0x78 ? 6 : 0; // "Ex"
@@ -31,7 +30,7 @@ export function readOrientation(exif: Uint8Array): Orientation {
     for (let i = 0; i < entries; i++) {
       const entry = directory + 2 + i * 12;
       if (view.getUint16(entry, little) !== ORIENTATION_TAG) continue;
-      const type = view.getUint16(entry + 2, little); // 3: 16 bits, as the standard wants; 4: 32
+      const type = view.getUint16(entry + 2, little); // 3: 16 bits, as in the standard; 4: 32 bits
       const value = type === 4
         ? view.getUint32(entry + 8, little)
         : view.getUint16(entry + 8, little);
@@ -43,11 +42,11 @@ export function readOrientation(exif: Uint8Array): Orientation {
   return 1;
 }
 
-/** The picture upright, as `ImageOps.exif_transpose` of Pillow makes it. */
+/** Makes an image upright, like Pillow's `ImageOps.exif_transpose`. */
 export function applyOrientation(image: RgbImage, orientation: Orientation): RgbImage {
   if (orientation === 1) return image;
   const { width: w, height: h, data } = image;
-  // Where the result's first pixel lies in the source, and how far one step right or down leads.
+  // The source position of the result's first pixel, and the source steps for one pixel right or down.
   const [start, right, down] = {
     2: [w - 1, -1, w],
     3: [w * h - 1, -1, -w],

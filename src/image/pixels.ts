@@ -1,5 +1,5 @@
 /**
- * What an image is inside this library: bytes of red, green and blue, and nothing else.
+ * Images in memory: RGB bytes, and conversion from RGBA.
  *
  * @module
  */
@@ -12,27 +12,27 @@ export interface RgbImage {
   readonly width: number;
   /** Rows. */
   readonly height: number;
-  /** `width × height × 3` bytes: red, green, blue of the first pixel, then of its right neighbour. */
+  /** `width × height × 3` bytes: red, green and blue of each pixel. */
   readonly data: Uint8Array | Uint8ClampedArray;
 }
 
-/** Pixels with alpha, 4 bytes each: what a canvas gives. Every `ImageData` is one. */
+/** An image of 8-bit RGBA pixels, 4 bytes each. An `ImageData` from a canvas is one. */
 export interface RgbaImage {
   /** Pixels in a row. */
   readonly width: number;
   /** Rows. */
   readonly height: number;
-  /** `width × height × 4` bytes, alpha last and not premultiplied. */
+  /** `width × height × 4` bytes: red, green, blue and alpha of each pixel, not premultiplied. */
   readonly data: Uint8Array | ImageData["data"];
 }
 
 /**
- * Drops the alpha channel, as `Image.convert("RGB")` of Pillow does: transparent pixels keep the
- * colour stored under them and are not blended with any background.
+ * Drops the alpha channel, like Pillow's `Image.convert("RGB")`. Transparent pixels keep their stored
+ * colour; they are not blended with a background.
  *
- * @param image The pixels, of a canvas for instance (`context.getImageData(…)`).
+ * @param image The pixels, for example from `context.getImageData(…)`.
  * @returns A copy without alpha.
- * @throws {ArgumentError} If the data are not `width × height × 4` bytes.
+ * @throws {ArgumentError} If `data` does not have `width × height × 4` bytes.
  *
  * @example
  * ```ts
@@ -54,28 +54,28 @@ export function fromRgba(image: RgbaImage): RgbImage {
   return { width, height, data };
 }
 
-/** Refuses an image whose size is not a size, or whose data has another length than that size. */
+/** Throws unless the size is valid and the data has the length for it. */
 export function checkPixels(op: string, image: RgbImage | RgbaImage, channels: 3 | 4): void {
   if (!ArrayBuffer.isView(image?.data)) {
     throw new ArgumentError(op, "image", image, "an object with width, height and data");
   }
   checkSize(op, "image.width", image.width);
   checkSize(op, "image.height", image.height);
-  const takes = image.width * image.height * channels;
-  if (image.data.BYTES_PER_ELEMENT !== 1) { // an ImageData of half floats
+  const expected = image.width * image.height * channels;
+  if (image.data.BYTES_PER_ELEMENT !== 1) { // an ImageData can hold half floats
     throw new ArgumentError(op, "image.data", image.data.constructor.name, "bytes");
   }
-  if (image.data.length !== takes) {
+  if (image.data.length !== expected) {
     throw new ArgumentError(
       op,
       "image.data.length",
       image.data.length,
-      `${takes} (${image.width}×${image.height} pixels of ${channels} bytes)`,
+      `${expected} (${image.width}×${image.height} pixels of ${channels} bytes)`,
     );
   }
 }
 
-/** Refuses what is no number of pixels. */
+/** Throws unless the value is a positive integer. */
 export function checkSize(op: string, parameter: string, value: number): void {
   if (!Number.isSafeInteger(value) || value < 1) {
     throw new ArgumentError(op, parameter, value, "a positive integer");

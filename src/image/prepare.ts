@@ -1,5 +1,5 @@
 /**
- * From a file's bytes to what a network takes, in one step and with what it cost.
+ * From a file's bytes to a network's input: decodes, preprocesses and times both steps.
  *
  * @module
  */
@@ -8,33 +8,36 @@ import { decodeImage, type DecodeOptions } from "./decode.ts";
 import { preprocess, type Preprocessing } from "./preprocess.ts";
 import { release } from "./release.ts";
 
-/** An image as a network takes it. */
-export interface Decoded {
+/** An image ready for a network. */
+export interface PreparedImage {
   /** Width of the image in pixels. */
   readonly width: number;
-  /** Its height. */
+  /** Height of the image in pixels. */
   readonly height: number;
-  /** What `preprocess()` makes of it. */
+  /** The network's input: the result of `preprocess()`. */
   readonly values: Float32Array<ArrayBuffer>;
-  /** Damage that did not prevent decoding, a line each. */
+  /** One line for each defect that did not prevent decoding. */
   readonly warnings: readonly string[];
-  /** Milliseconds that decoding took. */
+  /** Milliseconds spent decoding. */
   readonly decodeMs: number;
-  /** Milliseconds that `preprocess()` took. */
+  /** Milliseconds spent in `preprocess()`. */
   readonly preprocessMs: number;
 }
+
+/** Options of {@linkcode prepareImage}. */
+export type PrepareOptions = Pick<DecodeOptions, "name" | "maxPixels" | "reuse">;
 
 /**
  * Decodes an image and preprocesses it.
  *
  * @param bytes The whole file.
- * @throws {FileError} As `decodeImage()` does.
+ * @throws {FileError} If the image cannot be decoded; see `decodeImage()`.
  */
-export async function decodeFor(
-  preprocessing: Preprocessing,
+export async function prepareImage(
   bytes: Uint8Array,
-  options: Pick<DecodeOptions, "name" | "maxPixels" | "reuse"> = {},
-): Promise<Decoded> {
+  preprocessing: Preprocessing,
+  options: PrepareOptions = {},
+): Promise<PreparedImage> {
   const warnings: string[] = [];
   const onWarning = (line: string) => void warnings.push(line);
   const start = performance.now();

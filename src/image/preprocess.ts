@@ -1,6 +1,5 @@
 /**
- * From pixels to the tensor a network takes, as torchvision's transforms make it. Nothing here loads
- * a codec.
+ * Turns pixels into a network's input, like torchvision's transforms. Nothing here loads a codec.
  *
  * @module
  */
@@ -10,29 +9,33 @@ import { checkPixels, checkSize, type RgbImage } from "./pixels.ts";
 import { release } from "./release.ts";
 import { checkInterpolation, type Interpolation, resizeWindow, shorterSideTo } from "./resize.ts";
 
-/** What happens to an image before a network sees it. */
+/** How an image is resized, cropped and normalised for a network. */
 export interface Preprocessing {
   /** The shorter side after resizing, in pixels. */
   readonly resize: number;
-  /** The filter that resizes, antialiased. Default bilinear. */
+  /** The antialiasing filter for resizing. Default: bilinear. */
   readonly interpolation?: Interpolation;
-  /** The side of the square cut from the centre, in pixels. */
+  /** The side of the centre crop, in pixels. */
   readonly crop: number;
-  /** Subtracted from red, green and blue, which run from 0 to 1. */
+  /** Means of red, green and blue, on a scale from 0 to 1. */
   readonly mean: readonly [number, number, number];
-  /** Divides what the subtraction leaves: of red, green and blue again. */
+  /** Standard deviations of red, green and blue, on a scale from 0 to 1. */
   readonly std: readonly [number, number, number];
-  /** The order of the planes in the tensor. Default "rgb". */
+  /** The order of the planes in the tensor. Default: "rgb". */
   readonly channels?: ChannelOrder;
 }
 
-/** The order of the planes of colour in a tensor. */
+/**
+ * The order of the colour planes in a tensor.
+ *
+ * @internal
+ */
 export type ChannelOrder = "rgb" | "bgr";
 
-/** All of them. */
+/** All channel orders. */
 export const channelOrders: readonly ChannelOrder[] = ["rgb", "bgr"];
 
-/** What the ImageNet models of torchvision were trained with. */
+/** The preprocessing of torchvision's ImageNet models. */
 export const imagenetPreprocessing: Preprocessing = {
   resize: 256,
   crop: 224,
@@ -41,11 +44,13 @@ export const imagenetPreprocessing: Preprocessing = {
 };
 
 /**
- * What Caffe's ImageNet models take: blue, green and red from 0 to 255, less their means. The numbers
- * are those of the script by which ONNX's model zoo measures its AlexNet. That script squeezes an image
- * into 224×224, and Caffe's own tools squeeze it into 256×256 and crop; this keeps its proportions.
+ * The preprocessing of Caffe's ImageNet models: blue, green and red from 0 to 255, minus their means.
  *
- * Source: https://github.com/onnx/models, AlexNet's README, and the script it names for its accuracy:
+ * The means are those of the script that measures AlexNet's accuracy in ONNX's model zoo. That script
+ * stretches an image to 224×224, and Caffe's own tools stretch it to 256×256 and crop. This keeps the
+ * aspect ratio.
+ *
+ * Source: https://github.com/onnx/models, the README of AlexNet, and the script it refers to:
  * https://github.com/intel/neural-compressor, examples/onnxrt/image_recognition/onnx_model_zoo/alexnet/quantization/ptq/main.py
  */
 export const caffePreprocessing: Preprocessing = {
@@ -57,12 +62,12 @@ export const caffePreprocessing: Preprocessing = {
 };
 
 /**
- * Cuts a square from the centre, as `torchvision.transforms.CenterCrop(size)` does: an image that is
- * too small is padded with black first, and half a pixel goes to the even side.
+ * Crops a square from the centre, like `torchvision.transforms.CenterCrop(size)`. An image that is too
+ * small is padded with black first. Half a pixel is rounded to the even side.
  *
- * @param image The image; it is not changed.
+ * @param image The image. It is not changed.
  * @param size Side of the square, in pixels.
- * @returns A new image of `size × size`.
+ * @returns A new image of `size × size` pixels.
  * @throws {ArgumentError} If the size is not a positive integer.
  *
  * @example
@@ -80,17 +85,17 @@ export function centerCrop(image: RgbImage, size: number): RgbImage {
 }
 
 /**
- * Resizes the shorter side, crops the centre and normalises: torchvision's
+ * Resizes the shorter side, crops the centre and normalises. The result equals torchvision's
  * `Compose([Resize(resize, interpolation), CenterCrop(crop), ToTensor(), Normalize(mean, std)])`, bit
  * for bit.
  *
- * Only the pixels inside the crop are computed, so a long thin image costs no more than another.
+ * Only the pixels inside the crop are computed, so a long thin image costs no more than any other.
  *
- * @param image The image; it is not changed.
- * @param options Sizes and statistics, ImageNet's unless told otherwise.
- * @returns `3 × crop × crop` floats: the red plane, the green, the blue; or the other way round.
- * @throws {ArgumentError} If a size is not a positive integer, a standard deviation is 0, or the order
- * of channels is unknown.
+ * @param image The image. It is not changed.
+ * @param options Sizes and statistics. Default: those of ImageNet.
+ * @returns `3 × crop × crop` floats: the red, green and blue planes, or blue first with `"bgr"`.
+ * @throws {ArgumentError} If a size is not a positive integer, a mean or standard deviation is not
+ * finite, a standard deviation is 0, or the interpolation or channel order is unknown.
  *
  * @example
  * ```ts
@@ -118,7 +123,7 @@ export function preprocess(
   const area = options.crop * options.crop;
   const tensor = new Float32Array(3 * area);
   for (let c = 0; c < 3; c++) {
-    const values = normalised(options.mean[c], options.std[c]);
+    const values = normalisationTable(options.mean[c], options.std[c]);
     const plane = channels === "rgb" ? c : 2 - c;
     for (let i = 0; i < area; i++) tensor[plane * area + i] = values[data[i * 3 + c]];
   }
@@ -126,8 +131,8 @@ export function preprocess(
   return tensor;
 }
 
-/** What each of the 256 bytes becomes, every step rounded to float32 as PyTorch rounds it. */
-function normalised(mean: number, std: number): Float32Array {
+/** The normalised value of each byte. Every step is rounded to float32, as in PyTorch. */
+function normalisationTable(mean: number, std: number): Float32Array {
   const f32 = Math.fround;
   if (!Number.isFinite(mean)) {
     throw new ArgumentError("preprocess", "mean", mean, "three finite numbers");
@@ -135,14 +140,14 @@ function normalised(mean: number, std: number): Float32Array {
   if (!Number.isFinite(std) || f32(std) === 0) {
     throw new ArgumentError("preprocess", "std", std, "three finite numbers other than 0");
   }
-  const table = new Float32Array(256); // it rounds the last step
+  const table = new Float32Array(256); // storing rounds the last step
   for (let byte = 0; byte < 256; byte++) {
     table[byte] = f32(f32(byte / 255) - f32(mean)) / f32(std);
   }
   return table;
 }
 
-/** The centre `size × size` of the image resized to `width × height`, black where there is none. */
+/** The `size × size` centre of the image resized to `width × height`, padded with black. */
 function resizeAndCrop(
   image: RgbImage,
   width: number,
@@ -173,8 +178,9 @@ function resizeAndCrop(
 }
 
 /**
- * Where the crop begins on an axis; negative: so many pixels of padding. torchvision pads the smaller
- * half first, and crops at Python's `round()`, which takes a half to the even side.
+ * The start of the crop on an axis; if negative, the number of padding pixels in front. torchvision
+ * puts the smaller half of an odd padding first, and crops at Python's `round()`, which rounds a half
+ * to the even number.
  */
 function cropStart(length: number, size: number): number {
   const spare = length - size;

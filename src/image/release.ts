@@ -1,16 +1,16 @@
 /**
- * Giving memory back.
+ * Frees the memory of typed arrays early.
  *
  * @module
  */
 
 /**
- * Gives the memory behind an array back at once, where the engine can: an edge isolate has 128 MB, of
- * which pictures that nobody needs any more would fill 64 before they are collected. The array is
- * empty afterwards.
+ * Frees an array's memory at once, if the engine supports it. The array is empty afterwards.
+ *
+ * An edge isolate has 128 MB. Unused images would fill half of it before they are garbage collected.
  */
 export function release({ buffer, byteLength }: ArrayBufferView): void {
-  // a part of a buffer is not alone there, and what is empty may have been given away before
+  // Skip views of a part of a buffer, which others may use, and arrays that were freed before.
   const whole = byteLength > 0 && byteLength === buffer.byteLength;
   if (whole && buffer instanceof ArrayBuffer) buffer.transfer?.(0);
 }

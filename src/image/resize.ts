@@ -1,10 +1,10 @@
 /**
- * Resizing with Pillow's antialiased filters, to the bit.
+ * Resizes with Pillow's antialiasing filters, bit for bit.
  *
- * The filter (a triangle for bilinear, a piecewise cubic for bicubic) is stretched by the scale when
- * an image shrinks, so that every source pixel counts. Weights are integers of 22 bits and each of the
- * two passes rounds to 8 bits: the pixels are those of `Image.resize(size, Image.BILINEAR)` and
- * `Image.BICUBIC`, described in Pillow's `src/libImaging/Resample.c`.
+ * The filter is a triangle (bilinear) or a piecewise cubic (bicubic). When an image shrinks, the
+ * filter is stretched by the scale, so that every source pixel counts. Weights are fixed-point numbers
+ * with 22 fractional bits, and each of the two passes rounds to 8 bits. The result equals
+ * `Image.resize(size, Image.BILINEAR)` or `Image.BICUBIC`; see Pillow's `src/libImaging/Resample.c`.
  *
  * @module
  */
@@ -13,29 +13,33 @@ import { ArgumentError } from "../errors.ts";
 import { checkPixels, checkSize, type RgbImage } from "./pixels.ts";
 import { release } from "./release.ts";
 
-/** A filter: bicubic keeps more of an image's sharpness. */
+/**
+ * A resizing filter. Bicubic gives sharper results.
+ *
+ * @internal
+ */
 export type Interpolation = "bilinear" | "bicubic";
 
-/** Each filter's half width, in source pixels when an image grows, and its value there. */
+/** Each filter's half width in source pixels, before stretching, and its value at x. */
 const filters: Record<Interpolation, { support: number; at: (x: number) => number }> = {
   bilinear: { support: 1, at: (x) => Math.max(1 - Math.abs(x), 0) },
   bicubic: { support: 2, at: (x) => cubic(Math.abs(x)) },
 };
 
-/** Keys' cubic with a = −1/2. */
+/** Keys' cubic convolution kernel with a = −1/2. */
 function cubic(x: number): number {
   if (x < 1) return (1.5 * x - 2.5) * x * x + 1;
   return x < 2 ? (((x - 5) * x + 8) * x - 4) * -0.5 : 0;
 }
 
-/** The filters' names. */
+/** The names of all filters. */
 export const interpolations = Object.keys(filters) as readonly Interpolation[];
 
-/** Bits after the point in a weight: a sum of weight × pixel stays below 2³¹, inside an int32. */
+/** Fractional bits of a weight. The sum of weight × pixel stays below 2³¹ and fits into an int32. */
 const PRECISION = 22;
 const HALF = 1 << (PRECISION - 1);
 
-/** A rectangle of the resized image: only these pixels are computed. */
+/** A rectangle of the resized image. Only its pixels are computed. */
 export interface Window {
   readonly left: number;
   readonly top: number;
@@ -44,15 +48,16 @@ export interface Window {
 }
 
 /**
- * Resizes to exactly `width × height`, as `Image.resize((width, height), Image.BILINEAR)` of Pillow
- * does (or `Image.BICUBIC`), bit for bit. A side that keeps its size is not filtered.
+ * Resizes to exactly `width × height`, bit for bit like Pillow's
+ * `Image.resize((width, height), Image.BILINEAR)` or `Image.BICUBIC`. A side that keeps its size is
+ * not filtered.
  *
- * @param image The image; it is not changed.
- * @param width Pixels in a row of the result.
- * @param height Rows of the result.
- * @param interpolation The filter. Default bilinear.
+ * @param image The image. It is not changed.
+ * @param width Width of the result in pixels.
+ * @param height Height of the result in pixels.
+ * @param interpolation The filter. Default: bilinear.
  * @returns A new image.
- * @throws {ArgumentError} If a size is not a positive integer, or there is no such filter.
+ * @throws {ArgumentError} If a size is not a positive integer, or the filter is unknown.
  *
  * @example
  * ```ts
@@ -76,11 +81,11 @@ export function resize(
 }
 
 /**
- * Resizes so that the shorter side has `size` pixels, as `torchvision.transforms.Resize(size)` does:
- * the longer side keeps the proportion, rounded down.
+ * Resizes the shorter side to `size` pixels, like `torchvision.transforms.Resize(size)`. The longer
+ * side keeps the aspect ratio, rounded down.
  *
- * @param image The image; it is not changed.
- * @param size Pixels of the shorter side.
+ * @param image The image. It is not changed.
+ * @param size The shorter side of the result, in pixels.
  * @returns A new image.
  * @throws {ArgumentError} If the size is not a positive integer.
  *
@@ -100,21 +105,21 @@ export function resizeShorterSide(image: RgbImage, size: number): RgbImage {
   return resizeWindow(image, width, height, { left: 0, top: 0, width, height });
 }
 
-/** Width and height once the shorter side is `size`: torchvision's `int(size * long / short)`. */
+/** Width and height with a shorter side of `size`. Like torchvision: `int(size * long / short)`. */
 export function shorterSideTo(size: number, { width, height }: RgbImage): [number, number] {
   return width <= height
     ? [size, Math.trunc(size * height / width)]
     : [Math.trunc(size * width / height), size];
 }
 
-/** Refuses a filter that there is not. */
+/** Throws unless the filter exists. */
 export function checkInterpolation(op: string, interpolation: Interpolation): void {
   if (!Object.hasOwn(filters, interpolation)) {
     throw new ArgumentError(op, "interpolation", interpolation, interpolations.join(" or "));
   }
 }
 
-/** The pixels inside `window` of the image resized to `width × height`; the rest costs nothing. */
+/** Resizes to `width × height`, but computes only the pixels inside `window` and returns those. */
 export function resizeWindow(
   image: RgbImage,
   width: number,
@@ -122,10 +127,10 @@ export function resizeWindow(
   window: Window,
   interpolation: Interpolation = "bilinear",
 ): RgbImage {
-  if (image.width === width && image.height === height) return cut(image, window);
+  if (image.width === width && image.height === height) return crop(image, window);
   const across = taps(image.width, width, window.left, window.width, interpolation);
   const down = taps(image.height, height, window.top, window.height, interpolation);
-  // The rows that the window's rows are made of; both ends grow with the row.
+  // The source rows that the window needs. First and last source rows increase with the row.
   const last = window.height - 1;
   const from = down.first[0], to = down.first[last] + down.count[last];
   const rows = resizeRows(image, from, to, across);
@@ -134,8 +139,8 @@ export function resizeWindow(
   return { width: window.width, height: window.height, data };
 }
 
-/** A copy of the pixels inside a window. */
-function cut(image: RgbImage, { left, top, width, height }: Window): RgbImage {
+/** Copies the pixels inside a window. */
+function crop(image: RgbImage, { left, top, width, height }: Window): RgbImage {
   const data = new Uint8ClampedArray(width * height * 3), length = width * 3;
   for (let y = 0; y < height; y++) {
     const from = ((top + y) * image.width + left) * 3;
@@ -144,16 +149,16 @@ function cut(image: RgbImage, { left, top, width, height }: Window): RgbImage {
   return { width, height, data };
 }
 
-/** For each pixel of one axis of the result: the first source pixel, how many, and their weights. */
+/** For each result pixel on one axis: its first source pixel, their number, and their weights. */
 interface Taps {
   readonly first: Int32Array;
   readonly count: Int32Array;
-  /** `stride` of them for each pixel, the first `count` used. */
+  /** `stride` weights for each pixel, of which the first `count` are used. */
   readonly weights: Int32Array;
   readonly stride: number;
 }
 
-/** Taps for pixels `start` to `start + length` of an axis that goes from `size` to `newSize`. */
+/** The taps of pixels `start` to `start + length` on an axis resized from `size` to `newSize`. */
 function taps(
   size: number,
   newSize: number,
@@ -162,13 +167,13 @@ function taps(
   interpolation: Interpolation,
 ): Taps {
   const first = new Int32Array(length), count = new Int32Array(length);
-  if (size === newSize) { // Pillow skips this pass: each pixel is its own only tap.
+  if (size === newSize) { // Pillow skips this pass: the only tap of each pixel is itself
     for (let i = 0; i < length; i++) first[i] = start + i;
     return { first, count: count.fill(1), weights: count.map(() => 2 * HALF), stride: 1 };
   }
   const scale = size / newSize;
   const filter = filters[interpolation];
-  const stretch = Math.max(scale, 1); // it never shrinks below a pixel
+  const stretch = Math.max(scale, 1); // never narrower than the original filter
   const support = filter.support * stretch;
   const stride = Math.ceil(support) * 2 + 1;
   const weights = new Int32Array(length * stride);
@@ -179,7 +184,7 @@ function taps(
     const end = Math.min(Math.trunc(center + support + 0.5), size);
     let sum = 0;
     for (let k = 0; k < end - begin; k++) {
-      // Multiplying by 1/stretch, not dividing: the last bit of a weight depends on it.
+      // Multiply by 1/stretch instead of dividing, as Pillow does: the last bit depends on it.
       exact[k] = filter.at((k + begin - center + 0.5) * (1 / stretch));
       sum += exact[k];
     }
@@ -228,7 +233,7 @@ function resizeColumns(
 ): Uint8ClampedArray {
   const { first, count, weights, stride } = taps;
   const out = new Uint8ClampedArray(first.length * length);
-  const sums = new Int32Array(length); // a whole row at a time: memory is read in order
+  const sums = new Int32Array(length); // one row at a time, to read memory sequentially
   for (let y = 0; y < first.length; y++) {
     sums.fill(HALF);
     for (let k = 0; k < count[y]; k++) {

@@ -1,10 +1,10 @@
 /**
- * The checksum of PNG chunks and of zip archives: CRC-32 of ISO 3309, as zlib computes it.
+ * CRC-32 (ISO 3309), the checksum of PNG chunks and zip archives.
  *
  * @module
  */
 
-/** Four tables of 256: what a byte does to the checksum when 0 to 3 more bytes follow it. */
+/** Four tables of 256 entries: a byte's effect on the checksum when 0 to 3 more bytes follow it. */
 const tables = new Int32Array(4 * 256);
 for (let byte = 0; byte < 256; byte++) {
   let crc = byte;
@@ -15,9 +15,11 @@ for (let i = 256; i < tables.length; i++) {
   tables[i] = tables[tables[i - 256] & 0xff] ^ tables[i - 256] >>> 8;
 }
 
-/** CRC-32 of some bytes, unsigned; with that of all bytes before them, of both together. */
-export function crc32(bytes: Uint8Array, before = 0): number {
-  let crc = ~before, i = 0;
+/**
+ * The unsigned CRC-32 of bytes, continuing from the `previous` checksum of all bytes before them.
+ */
+export function crc32(bytes: Uint8Array, previous = 0): number {
+  let crc = ~previous, i = 0;
   for (const whole = bytes.length - 3; i < whole; i += 4) {
     crc ^= bytes[i] | bytes[i + 1] << 8 | bytes[i + 2] << 16 | bytes[i + 3] << 24;
     crc = tables[768 + (crc & 0xff)] ^ tables[512 + (crc >>> 8 & 0xff)] ^

@@ -1,36 +1,33 @@
 /**
- * Fetching files over HTTP: whole, or piece by piece.
+ * HTTP downloads, as a whole or chunk by chunk.
  *
  * @module
  */
 
 import { FileError, TooLargeError } from "../errors.ts";
 
-/** A server that says nothing for this long is given up. */
-export const defaultStallMs = 30_000;
-
-/** How a file is fetched. */
-export interface FetchOptions {
-  /** Ends it; what is waited for then rejects with the signal's reason. */
+/** Options of {@linkcode request}. */
+export interface RequestOptions {
+  /** Cancels the request and its body, which then reject with the signal's reason. */
   readonly signal?: AbortSignal;
-  /** Milliseconds without a byte after which it is given up. Default 30 000. */
+  /** Milliseconds without a byte before the request times out. Default 30 000. */
   readonly stallMs?: number;
   /** Headers of the request. */
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** A server's answer that is not the file. */
+/** An HTTP response with an error status. */
 export class HttpError extends FileError {
   /** The class's name. */
   override name = "HttpError";
 
   /**
-   * Says what the server answered.
+   * Creates an error for a response.
    *
    * @param file The URL.
-   * @param status The answer's number.
-   * @param statusText What it is called.
-   * @param headers What else the server said.
+   * @param status The status code.
+   * @param statusText The status message.
+   * @param headers The response headers.
    */
   constructor(
     file: string,
@@ -42,88 +39,101 @@ export class HttpError extends FileError {
   }
 }
 
-/** Bytes that arrive piece by piece. */
+/** Bytes that arrive in chunks. */
 export interface Chunks {
-  /** The next piece; undefined at the end. */
+  /** The next chunk; undefined at the end. */
   next(): Promise<Uint8Array | undefined>;
-  /** Takes no more of them. */
+  /** Stops reading. */
   cancel(): Promise<void>;
 }
 
-/** The pieces of a stream; once the signal is aborted, waiting for one rejects with its reason. */
-export function chunksOf(stream: ReadableStream<Uint8Array>, signal?: AbortSignal): Chunks {
-  const reader = stream.getReader(); // not `for await`: Safari's streams are not iterable
-  return untilAborted(reader, async () => (await reader.read()).value, signal);
+/** Options of {@linkcode readChunks}. */
+export interface ReadOptions {
+  /** Cancels the stream; `next()` then rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+  /**
+   * Reads every chunk into the same memory where the stream supports it, so that none is left to
+   * the garbage collector. Each chunk is valid only until the next one is requested.
+   */
+  readonly reuseBuffer?: boolean;
 }
 
-/** Bytes of the pieces that are lent. */
-const lentBytes = 2 ** 17;
+/** Size of a buffer that is reused. */
+const bufferBytes = 2 ** 17;
 
-/**
- * As {@linkcode chunksOf}, each piece to be used before the next is asked for: where the stream lets
- * them, all come in the same memory, and none is left to be collected.
- */
-export function lentChunksOf(stream: ReadableStream<Uint8Array>, signal?: AbortSignal): Chunks {
-  let reader: ReadableStreamBYOBReader;
-  try {
-    reader = stream.getReader({ mode: "byob" });
-  } catch { // its pieces are not bytes to it, but things that somebody made
-    return chunksOf(stream, signal);
+/** The chunks of a stream. */
+export function readChunks(
+  stream: ReadableStream<Uint8Array>,
+  { signal, reuseBuffer = false }: ReadOptions = {},
+): Chunks {
+  const byob = reuseBuffer ? byobReader(stream) : undefined;
+  if (!byob) {
+    const reader = stream.getReader(); // not `for await`: streams are not iterable in Safari
+    return cancelOnAbort(reader, async () => (await reader.read()).value, signal);
   }
-  let buffer = new ArrayBuffer(lentBytes);
-  return untilAborted(reader, async () => {
-    const { done, value } = await reader.read(new Uint8Array(buffer));
+  let buffer = new ArrayBuffer(bufferBytes);
+  return cancelOnAbort(byob, async () => {
+    const { done, value } = await byob.read(new Uint8Array(buffer));
     if (value) buffer = value.buffer;
     return done ? undefined : value;
   }, signal);
 }
 
-function untilAborted(
+/** A reader that fills the caller's buffers; undefined unless it is a byte stream. */
+function byobReader(stream: ReadableStream<Uint8Array>): ReadableStreamBYOBReader | undefined {
+  try {
+    return stream.getReader({ mode: "byob" });
+  } catch {
+    return undefined;
+  }
+}
+
+function cancelOnAbort(
   reader: { cancel(reason?: unknown): Promise<void> },
   read: Chunks["next"],
   signal: AbortSignal | undefined,
 ): Chunks {
-  const aborted = () => void reader.cancel(signal?.reason).catch(() => {});
-  const done = () => signal?.removeEventListener("abort", aborted);
-  signal?.addEventListener("abort", aborted);
+  const onAbort = () => void reader.cancel(signal?.reason).catch(() => {});
+  const stopListening = () => signal?.removeEventListener("abort", onAbort);
+  signal?.addEventListener("abort", onAbort);
   return {
     async next() {
       const chunk = await read().finally(() => signal?.throwIfAborted());
-      if (!chunk) done();
+      if (!chunk) stopListening();
       return chunk;
     },
     cancel() {
-      done();
+      stopListening();
       return reader.cancel();
     },
   };
 }
 
 /**
- * Asks for what is behind an http or https URL. What Deno throws when the host is not permitted passes
- * through untouched.
+ * Requests an http or https URL. If Deno denies access to the host, its own error passes through.
  *
- * @param url What to fetch; errors call the file by it.
- * @returns The answer, and its body. Whoever takes it reads the body to its end or cancels it.
- * @throws {HttpError} When the server answers with anything but success.
- * @throws {FileError} When there is no answer, or, later, no more of the body.
+ * @param url The URL, which is also the file name in errors.
+ * @returns The response and its body. The caller must read the body to the end or cancel it.
+ * @throws {HttpError} When the response has an error status.
+ * @throws {FileError} When no response arrives, or, from `next()`, when the body breaks off.
  */
 export async function request(
   url: string,
-  { signal, stallMs = defaultStallMs, headers }: FetchOptions = {},
+  { signal, stallMs = 30_000, headers }: RequestOptions = {},
 ): Promise<{ readonly response: Response; readonly body: Chunks }> {
   const abort = new AbortController();
-  const cancelled = () => abort.abort(signal?.reason);
-  const stalled = () => abort.abort(new FileError(url, `no answer for ${stallMs / 1000} s`));
+  const onAbort = () => abort.abort(signal?.reason);
+  const onTimeout = () =>
+    abort.abort(new FileError(url, `no data received for ${stallMs / 1000} s`));
   signal?.throwIfAborted();
-  signal?.addEventListener("abort", cancelled);
-  const done = () => signal?.removeEventListener("abort", cancelled);
-  const inTime = async <T>(work: () => Promise<T>): Promise<T> => {
-    const timer = setTimeout(stalled, stallMs);
+  signal?.addEventListener("abort", onAbort);
+  const stopListening = () => signal?.removeEventListener("abort", onAbort);
+  const withTimeout = async <T>(run: () => Promise<T>): Promise<T> => {
+    const timer = setTimeout(onTimeout, stallMs);
     try {
-      return await work();
+      return await run();
     } catch (error) {
-      done();
+      stopListening();
       if (signal?.aborted) throw signal.reason;
       throw networkError(url, abort.signal.aborted ? abort.signal.reason : error);
     } finally {
@@ -131,49 +141,49 @@ export async function request(
     }
   };
 
-  const response = await inTime(() => fetch(url, { signal: abort.signal, headers }));
+  const response = await withTimeout(() => fetch(url, { signal: abort.signal, headers }));
   if (!response.ok || !response.body) {
-    done();
+    stopListening();
     await response.body?.cancel();
     throw new HttpError(url, response.status, response.statusText, response.headers);
   }
-  const chunks = chunksOf(response.body);
+  const chunks = readChunks(response.body);
   return {
     response,
     body: {
       async next() {
-        const chunk = await inTime(chunks.next);
-        if (!chunk) done();
+        const chunk = await withTimeout(chunks.next);
+        if (!chunk) stopListening();
         return chunk;
       },
       async cancel() {
-        done();
-        await chunks.cancel().catch(() => {}); // it may have broken off before
+        stopListening();
+        await chunks.cancel().catch(() => {}); // the connection may have failed before
       },
     },
   };
 }
 
 /**
- * The body of an answer that somebody else has asked for; undefined when there is none. Whoever takes
- * it reads it to its end or cancels it.
+ * The body of a response that the caller has requested, or undefined if it has none. The body must
+ * be read to the end or cancelled. Chunks share memory, as with `reuseBuffer`.
  *
- * @param name What errors call it.
- * @throws {HttpError} When the answer is anything but success.
- * @throws {FileError} When its body cannot be read, or, later, no more of it.
+ * @param name The file name in errors.
+ * @throws {HttpError} When the response has an error status.
+ * @throws {FileError} When the body cannot be read, or, from `next()`, when it breaks off.
  */
-export async function bodyOf(
+export async function responseChunks(
   name: string,
   { ok, status, statusText, headers, type, body, bodyUsed }: Response,
   signal?: AbortSignal,
 ): Promise<Chunks | undefined> {
   if (type === "opaque" || type === "opaqueredirect") {
-    throw new FileError(name, `the answer is ${type}: its bytes are hidden from this page`);
+    throw new FileError(name, `the response is ${type}: its bytes are hidden from this page`);
   }
   if (bodyUsed || body?.locked) {
     throw new FileError(
       name,
-      "the body of the answer was read before: pass a fresh one, or a clone()",
+      "the response body has already been read: pass a new response, or a clone()",
     );
   }
   if (!ok) {
@@ -181,7 +191,7 @@ export async function bodyOf(
     throw new HttpError(name, status, statusText, headers);
   }
   if (!body) return undefined;
-  const chunks = lentChunksOf(body, signal);
+  const chunks = readChunks(body, { signal, reuseBuffer: true });
   return {
     async next() {
       try {
@@ -195,28 +205,28 @@ export async function bodyOf(
   };
 }
 
-/** The bytes of a body, if it says how many there are. */
+/** The size of a response body in bytes, if the headers tell. */
 export function contentLength({ headers }: Response): number | undefined {
   const length = headers.get("content-length");
-  // what was compressed for the way is counted as it was sent
+  // With a content-encoding, the header counts the compressed bytes.
   return length && !headers.has("content-encoding") ? Number(length) : undefined;
 }
 
 /**
- * All bytes behind an http or https URL.
+ * Downloads an http or https URL into memory.
  *
- * @param url What to fetch; errors call the file by it.
- * @param maxBytes Larger files are given up.
- * @throws {FileError} As {@linkcode request} does, or when there are too many of them.
+ * @param url The URL, which is also the file name in errors.
+ * @param maxBytes Larger files are rejected.
+ * @throws {FileError} When the {@linkcode request} fails or the file is too large.
  */
 export async function download(url: string, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
   return await collect(url, (await request(url)).body, maxBytes);
 }
 
 /**
- * All bytes of what arrives piece by piece.
+ * Reads all chunks into memory.
  *
- * @param name What errors call it.
+ * @param name The file name in errors.
  * @throws {FileError} As soon as there are more than `maxBytes`.
  */
 export async function collect(
@@ -235,27 +245,27 @@ export async function collect(
     }
   }
   const bytes = new Uint8Array(size);
-  let at = 0;
+  let offset = 0;
   for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.length;
+    bytes.set(chunk, offset);
+    offset += chunk.length;
   }
   return bytes;
 }
 
-/** Says that a file is not read because of its size. */
+/** The error for a file above the size limit. */
 export function tooLarge(name: string, maxBytes: number): FileError {
   return new TooLargeError(name, `larger than ${maxBytes / 2 ** 20} MiB`);
 }
 
-/** An error that names the URL; a missing permission stays what it is. */
+/** Wraps an error of `fetch()` so that it names the URL; permission errors pass through. */
 function networkError(url: string, error: unknown): unknown {
   const denied = "Deno" in globalThis && error instanceof Deno.errors.NotCapable;
   if (error instanceof FileError || denied) return error;
   return new FileError(url, networkReason(error), { cause: error });
 }
 
-/** `fetch()` says "fetch failed", and why in its cause, where the URL comes once more. */
+/** The reason behind "fetch failed", which is in the error's cause, without the URL it repeats. */
 function networkReason(error: unknown): string {
   const { message } = error instanceof TypeError && error.cause instanceof Error
     ? error.cause

@@ -1,5 +1,5 @@
 /**
- * One at a time, also among processes.
+ * Lock files that exclude other processes.
  *
  * @module
  */
@@ -7,8 +7,9 @@
 import { wait } from "./wait.ts";
 
 /**
- * A lock that one process has until it is disposed. The system gives it back when the process ends,
- * however that comes: a file that a killed process has left is no obstacle. Disposing deletes it.
+ * A lock that one process holds until it is disposed. The operating system releases it when the
+ * process ends, even when it is killed, so a leftover lock file blocks nobody. Disposing deletes
+ * the file.
  */
 export class Lock implements Disposable {
   readonly #path: string;
@@ -20,37 +21,39 @@ export class Lock implements Disposable {
   }
 
   /**
-   * Takes the lock; undefined if somebody else has it.
+   * Acquires the lock, or returns undefined if it is held elsewhere.
    *
-   * @param path The file that stands for the lock; made if need be.
+   * @param path The lock file, created if necessary.
    */
-  static async take(path: string): Promise<Lock | undefined> {
+  static async tryAcquire(path: string): Promise<Lock | undefined> {
     for (;;) {
       using opened = new DisposableStack();
       const file = opened.use(await Deno.open(path, { write: true, create: true }));
       if (!await file.tryLock(true)) return undefined;
-      // whoever had the lock may have deleted this file, and somebody made another
-      if (!isAt(path, file)) continue;
+      // The previous holder may have deleted this file, and another process created a new one.
+      if (!isFileAt(path, file)) continue;
       opened.move();
       return new Lock(path, file);
     }
   }
 
-  /** Gives the lock back. */
+  /** Releases the lock. */
   [Symbol.dispose](): void {
     try {
-      // before others can lock it; Windows cannot tell whether it would be theirs
-      if (Deno.build.os !== "windows" && isAt(this.#path, this.#file)) Deno.removeSync(this.#path);
+      // Delete before others can lock the file. Windows reports no inode to compare.
+      if (Deno.build.os !== "windows" && isFileAt(this.#path, this.#file)) {
+        Deno.removeSync(this.#path);
+      }
     } catch {
-      // a file that stays is no obstacle
+      // A leftover file is harmless.
     } finally {
       this.#file[Symbol.dispose]();
     }
   }
 }
 
-/** Whether an open file is the one that has this path. */
-function isAt(path: string, file: Deno.FsFile): boolean {
+/** Whether the path still leads to this open file. */
+function isFileAt(path: string, file: Deno.FsFile): boolean {
   try {
     const there = Deno.statSync(path), open = file.statSync();
     return there.ino === open.ino && there.dev === open.dev;
@@ -60,26 +63,27 @@ function isAt(path: string, file: Deno.FsFile): boolean {
   }
 }
 
-/** How long until it is tried again. */
-const pauseMs = 100;
+/** How often a waiting process tries again. */
+const retryMs = 100;
 
 /**
- * Runs while no other process has the lock.
+ * Runs a function while holding a lock, after waiting for it if necessary.
  *
- * @param path The file that stands for the lock.
- * @param options What is called if somebody else has it, before waiting, and what ends the waiting.
+ * @param path The lock file.
+ * @param run Runs with the lock held.
+ * @param options `onWait` is called before waiting for another holder; `signal` stops the wait.
  */
-export async function locked<T>(
+export async function withLock<T>(
   path: string,
   run: () => Promise<T>,
   { onWait = () => {}, signal }: { readonly onWait?: () => void; readonly signal?: AbortSignal } =
     {},
 ): Promise<T> {
-  let lock = await Lock.take(path);
+  let lock = await Lock.tryAcquire(path);
   if (!lock) onWait();
   while (!lock) {
-    await wait(pauseMs, signal);
-    lock = await Lock.take(path);
+    await wait(retryMs, signal);
+    lock = await Lock.tryAcquire(path);
   }
   using _ = lock;
   return await run();

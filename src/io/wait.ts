@@ -1,20 +1,20 @@
 /**
- * Waiting.
+ * A delay that an `AbortSignal` can end.
  *
  * @module
  */
 
-/** Waits so many milliseconds; rejects with the signal's reason as soon as it is aborted. */
+/** Waits `ms` milliseconds. Rejects with the signal's reason as soon as it aborts. */
 export async function wait(ms: number, signal?: AbortSignal): Promise<void> {
   signal?.throwIfAborted();
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const timer = setTimeout(resolve, ms);
-  const aborted = () => reject(signal?.reason);
-  signal?.addEventListener("abort", aborted);
+  const onAbort = () => reject(signal?.reason);
+  signal?.addEventListener("abort", onAbort);
   try {
     await promise;
   } finally {
     clearTimeout(timer);
-    signal?.removeEventListener("abort", aborted);
+    signal?.removeEventListener("abort", onAbort);
   }
 }

@@ -1,29 +1,31 @@
 /**
- * Writing a file so that it is whole or not there.
+ * Atomic writes: a file is complete or does not exist.
  *
  * @module
  */
 
-import type { ByteSink } from "../weights/io/file_writer.ts";
+import type { ByteSink } from "./byte_sink.ts";
+
+/** Matches what {@linkcode writeFile} appends to a name while it writes. */
+export const temporarySuffix = /\.[\da-f]{8}\.tmp/;
 
 /**
- * Writes a file under another name first, and gives it its own when all of it is on the disk. What was
- * there under its name stays until then.
+ * Writes a file atomically: first under a temporary name in the same folder, then renamed once all
+ * bytes are on disk. An existing file at the path stays in place until then.
  *
  * @param path The file.
- * @param write Writes it; if it throws, nothing is left.
- * @param temporary The other name, in the same folder; nothing may be there under it.
+ * @param write Writes the contents. If it throws, nothing is left behind.
  */
 export async function writeFile(
   path: string,
   write: (sink: ByteSink) => Promise<void>,
-  temporary = `${path}.${crypto.randomUUID().slice(0, 8)}.tmp`,
 ): Promise<void> {
-  let made = false;
+  const temporary = `${path}.${crypto.randomUUID().slice(0, 8)}.tmp`;
+  let created = false;
   try {
     {
       using file = await Deno.open(temporary, { write: true, createNew: true });
-      made = true;
+      created = true;
       await write({
         write(offset, bytes) {
           file.seekSync(offset, Deno.SeekMode.Start);
@@ -34,7 +36,7 @@ export async function writeFile(
     }
     await Deno.rename(temporary, path);
   } catch (error) {
-    if (made) await Deno.remove(temporary);
+    if (created) await Deno.remove(temporary);
     throw error;
   }
 }

@@ -41,7 +41,11 @@ export class ReLU extends Layer {
   }
 }
 
-/** What softmax and its logarithm share: the axis, and an output that the backward pass needs. */
+/**
+ * What softmax and its logarithm share: the axis, and an output that the backward pass needs.
+ *
+ * @internal
+ */
 export abstract class AlongAxis extends Layer {
   /** It may write over its input. */
   override readonly inPlace = true;

@@ -7,19 +7,13 @@
 import type { Backend } from "../backend/mod.ts";
 import { ArgumentError } from "../errors.ts";
 import { checkInteger, checkPerAxis, LIMIT } from "../ops/checks.ts";
-import { conv1d, conv2d } from "../ops/conv.ts";
+import { conv } from "../ops/conv.ts";
+import { biasBackward, convBackwardInput, convBackwardWeight } from "../ops/conv_backward.ts";
 import {
-  biasBackward,
-  conv1dBackwardInput,
-  conv1dBackwardWeight,
-  conv2dBackwardInput,
-  conv2dBackwardWeight,
-} from "../ops/conv_backward.ts";
-import {
-  conv1dGeometry,
   type Conv1dOptions,
-  conv2dGeometry,
   type Conv2dOptions,
+  convGeometry,
+  type ConvOptions,
 } from "../ops/conv_geometry.ts";
 import {
   type AlgorithmOptions,
@@ -30,16 +24,23 @@ import {
   suitsWinograd,
 } from "../ops/prepared_conv.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
-import { FusingLayer } from "./fusing.ts";
-import { type ForwardOptions, type Parameter, uniformParameter } from "./layer.ts";
+import { type ForwardOptions, Layer, type Parameter, uniformParameter } from "./layer.ts";
 
-/** Options of layers with weights, besides those of their operation. */
+/**
+ * Options of layers with weights, besides those of their operation.
+ *
+ * @internal
+ */
 export interface BiasOptions {
   /** Adds a learned bias to the output. Default true. */
   readonly bias?: boolean;
 }
 
-/** How a convolution's weights are kept. */
+/**
+ * How a convolution's weights are kept.
+ *
+ * @internal
+ */
 export interface PackingOptions {
   /**
    * Whether a layer that computes directly keeps its weights a second time, laid out for the kernel.
@@ -51,13 +52,21 @@ export interface PackingOptions {
 /** With fewer channels the transforms cost more than they save. */
 const winogradChannels = 12;
 
-/** What the convolutions of all ranks share: their parameters, laid out once for a direct kernel. */
-export abstract class Conv extends FusingLayer {
+/**
+ * What convolutions along one axis and two share: their parameters, laid out once for a direct kernel.
+ *
+ * @internal
+ */
+export abstract class Conv extends Layer {
+  /** It computes a ReLU together with its own output. */
+  override readonly fusesRelu = true;
   /** The parameters by name. */
   override readonly parameters: Readonly<Record<string, Parameter>>;
   /** The shape of the weights, [outChannels, inChannels/groups, (kH,) kW]. */
   protected readonly weightShape: Shape;
-  readonly #keepPacked: boolean;
+  /** The options of the operation and the layer. */
+  abstract readonly options: ConvOptions & BiasOptions & AlgorithmOptions & PackingOptions;
+  readonly #axes: 1 | 2;
   /** The weights laid out for the kernel, and the version of them that was. */
   #prepared:
     | { readonly weight: PreparedConv; readonly of: Tensor; readonly version: number }
@@ -76,10 +85,7 @@ export abstract class Conv extends FusingLayer {
     readonly inChannels: number,
     readonly outChannels: number,
     kernel: readonly number[],
-    { groups = 1, bias = true, keepPacked = true }:
-      & BiasOptions
-      & PackingOptions
-      & { readonly groups?: number },
+    { groups = 1, bias = true }: BiasOptions & { readonly groups?: number },
   ) {
     super();
     checkInteger(type, "inChannels", inChannels, 1);
@@ -89,11 +95,16 @@ export abstract class Conv extends FusingLayer {
       const takes = `a divisor of ${inChannels} input and ${outChannels} output channels`;
       throw new ArgumentError(type, "groups", groups, takes);
     }
-    this.#keepPacked = keepPacked;
+    this.#axes = kernel.length === 1 ? 1 : 2;
     const shape = this.weightShape = [outChannels, inChannels / groups, ...kernel];
     const fanIn = elements(shape.slice(1));
     const weight = uniformParameter(shape, fanIn);
     this.parameters = bias ? { weight, bias: uniformParameter([outChannels], fanIn) } : { weight };
+  }
+
+  /** See {@linkcode Layer.outputShape}. */
+  override outputShape(input: Shape): Shape {
+    return convGeometry(this.type, this.#axes, input, this.weightShape, this.options).output;
   }
 
   /** See {@linkcode Layer.macs}. */
@@ -103,43 +114,34 @@ export abstract class Conv extends FusingLayer {
 
   /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
-    const direct = this.algorithmOn(x.backend) === "direct";
-    const weight = direct && this.#keepPacked ? this.prepared() : this.value("weight");
-    const y = this.convolve(x, weight, this.optional("bias"), options);
+    const algorithm = this.#algorithmOn(x.backend), { keepPacked = true } = this.options;
+    const packed = algorithm === "direct" && keepPacked;
+    const weight = packed ? this.#packedWeight() : this.value("weight");
+    const all = { ...this.options, algorithm, ...options };
+    const y = conv(this.#axes, x, weight, this.optional("bias"), all);
     this.save(x, ...(options.activation ? [y] : []));
     return y;
   }
 
   /** See {@linkcode Layer.backward}. */
   override backward(dy: Tensor): Tensor {
-    return this.throughRelu(dy, (dy, x) => {
+    return this.backwardThroughRelu(dy, (dy, x) => {
       this.#addGradients(dy, x);
-      return this.inputGradient(dy, this.value("weight"), x.shape);
+      const options = { ...this.options, algorithm: this.#algorithmOn(dy.backend) };
+      return convBackwardInput(this.#axes, dy, this.value("weight"), x.shape, options);
     });
   }
 
   /** See {@linkcode Layer.backwardParameters}. */
   override backwardParameters(dy: Tensor): void {
-    this.throughRelu(dy, (dy, x) => this.#addGradients(dy, x));
+    this.backwardThroughRelu(dy, (dy, x) => this.#addGradients(dy, x));
   }
-
-  /** The operation of the layer's rank. */
-  protected abstract convolve(
-    x: Tensor,
-    weight: Tensor | PreparedConv,
-    bias: Tensor | null,
-    options: ForwardOptions,
-  ): Tensor;
-
-  /** The gradient of the operation's input. */
-  protected abstract inputGradient(dy: Tensor, weight: Tensor, inputShape: Shape): Tensor;
-
-  /** The gradient of the operation's weights, added to `into`. */
-  protected abstract weightGradient(dy: Tensor, x: Tensor, into: Tensor): void;
 
   #addGradients(dy: Tensor, x: Tensor): void {
     const { weight, bias } = this.parameters;
-    this.weightGradient(dy, x, weight.gradient());
+    const algorithm = this.#algorithmOn(dy.backend), into = weight.gradient();
+    const options = { ...this.options, algorithm, into };
+    convBackwardWeight(this.#axes, dy, x, this.weightShape, options);
     if (bias) biasBackward(dy, { into: bias.gradient() });
   }
 
@@ -150,8 +152,8 @@ export abstract class Conv extends FusingLayer {
     this.#prepared = undefined;
   }
 
-  /** The weights laid out for the kernel, anew after they were written to. */
-  protected prepared(): PreparedConv {
+  /** The weights laid out for the kernel, again after they were written to. */
+  #packedWeight(): PreparedConv {
     const of = this.value("weight"), old = this.#prepared;
     if (old?.of === of && old.version === of.version) return old.weight;
     old?.weight.dispose();
@@ -162,13 +164,18 @@ export abstract class Conv extends FusingLayer {
     return weight;
   }
 
-  /** How it is computed where arithmetic is what takes time. */
+  /** The algorithm that the options name, or else the faster one on Wasm. */
   get algorithm(): ConvAlgorithm {
-    return "direct";
+    const { stride = 1, dilation = 1, algorithm } = this.options;
+    const [outC, groupC] = this.weightShape, [step] = [stride].flat();
+    const channels = groupC * step ** 2, groupOutC = outC * groupC / this.inChannels;
+    const pays = Math.min(channels, groupOutC) >= winogradChannels;
+    return algorithm ??
+      (pays && suitsWinograd(this.weightShape, stride, dilation) ? "winograd" : "direct");
   }
 
-  /** How it is computed there: a GPU would wait for the memory that Winograd's transforms go through. */
-  protected algorithmOn({ device }: Backend): ConvAlgorithm {
+  /** On a GPU, the memory traffic of Winograd's transforms costs more than it saves. */
+  #algorithmOn({ device }: Backend): ConvAlgorithm {
     return device === "webgpu" ? "direct" : this.algorithm;
   }
 }
@@ -210,47 +217,6 @@ export class Conv2d extends Conv {
     this.outputShape([1, inChannels, LIMIT, LIMIT]); // refuses impossible options
     checkAlgorithm("Conv2d", this.algorithm, this.weightShape, options.stride, options.dilation);
   }
-
-  /** The algorithm that the options name, or the faster one. */
-  override get algorithm(): ConvAlgorithm {
-    const { stride = 1, dilation = 1, algorithm } = this.options;
-    const [outC, groupC] = this.weightShape, [step] = [stride].flat();
-    const channels = groupC * step ** 2, groupOutC = outC * groupC / this.inChannels;
-    const pays = Math.min(channels, groupOutC) >= winogradChannels;
-    return algorithm ??
-      (pays && suitsWinograd(this.weightShape, stride, dilation) ? "winograd" : "direct");
-  }
-
-  /** See {@linkcode Layer.outputShape}. */
-  override outputShape(input: Shape): Shape {
-    const g = conv2dGeometry("Conv2d", input, this.weightShape, this.options);
-    return [g.n, g.outC, g.oh, g.ow];
-  }
-
-  /** See {@linkcode Conv.convolve}. */
-  protected override convolve(
-    x: Tensor,
-    weight: Tensor | PreparedConv,
-    bias: Tensor | null,
-    options: ForwardOptions,
-  ): Tensor {
-    const algorithm = this.algorithmOn(x.backend);
-    return conv2d(x, weight, bias, { ...this.options, algorithm, ...options });
-  }
-
-  /** See {@linkcode Conv.inputGradient}. */
-  protected override inputGradient(dy: Tensor, weight: Tensor, inputShape: Shape): Tensor {
-    return conv2dBackwardInput(dy, weight, inputShape, {
-      ...this.options,
-      algorithm: this.algorithmOn(dy.backend),
-    });
-  }
-
-  /** See {@linkcode Conv.weightGradient}. */
-  protected override weightGradient(dy: Tensor, x: Tensor, into: Tensor): void {
-    const algorithm = this.algorithmOn(dy.backend);
-    conv2dBackwardWeight(dy, x, this.weightShape, { ...this.options, algorithm, into });
-  }
 }
 
 /** A 1-D convolution, `torch.nn.Conv1d`: [N, inChannels, L] → [N, outChannels, oL]. */
@@ -274,31 +240,5 @@ export class Conv1d extends Conv {
     const kernel = [checkInteger("Conv1d", "kernelSize", kernelSize, 1)];
     super("Conv1d", inChannels, outChannels, kernel, options);
     this.outputShape([1, inChannels, LIMIT]); // refuses impossible options
-  }
-
-  /** See {@linkcode Layer.outputShape}. */
-  override outputShape(input: Shape): Shape {
-    const g = conv1dGeometry("Conv1d", input, this.weightShape, this.options);
-    return [g.n, g.outC, g.ow];
-  }
-
-  /** See {@linkcode Conv.convolve}. */
-  protected override convolve(
-    x: Tensor,
-    weight: Tensor | PreparedConv,
-    bias: Tensor | null,
-    options: ForwardOptions,
-  ): Tensor {
-    return conv1d(x, weight, bias, { ...this.options, ...options });
-  }
-
-  /** See {@linkcode Conv.inputGradient}. */
-  protected override inputGradient(dy: Tensor, weight: Tensor, inputShape: Shape): Tensor {
-    return conv1dBackwardInput(dy, weight, inputShape, this.options);
-  }
-
-  /** See {@linkcode Conv.weightGradient}. */
-  protected override weightGradient(dy: Tensor, x: Tensor, into: Tensor): void {
-    conv1dBackwardWeight(dy, x, this.weightShape, { ...this.options, into });
   }
 }

@@ -6,7 +6,8 @@
 
 import type { Backend } from "../backend/mod.ts";
 import { ArgumentError, PembrokeError } from "../errors.ts";
-import { Generator } from "../random.ts";
+import { reluBackward } from "../ops/activation.ts";
+import { RandomGenerator } from "../random.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
 
 /** What a forward pass takes besides its input. */
@@ -22,7 +23,7 @@ export interface InitOptions {
   /** The seed, as of `torch.manual_seed`. Default 0. */
   readonly seed?: number;
   /** A generator to go on drawing from, instead of a seed. */
-  readonly generator?: Generator;
+  readonly generator?: RandomGenerator;
 }
 
 /** Floats initialised at a time, so that a large parameter is never held twice. */
@@ -44,7 +45,7 @@ export class Parameter {
    */
   constructor(
     readonly shape: Shape,
-    readonly fill: (values: Float32Array, generator: Generator) => void,
+    readonly fill: (values: Float32Array, generator: RandomGenerator) => void,
     readonly requiresGrad = true,
   ) {}
 
@@ -88,7 +89,7 @@ export class Parameter {
   }
 
   /** Takes memory and fills it with initial values. */
-  init(backend: Backend, generator: Generator): void {
+  init(backend: Backend, generator: RandomGenerator): void {
     this.allocate(backend);
     const size = elements(this.shape), values = new Float32Array(Math.min(CHUNK, size));
     for (let at = 0; at < size; at += CHUNK) {
@@ -129,7 +130,7 @@ export abstract class Layer implements Disposable {
   /** Whether it may write over its input. */
   readonly inPlace: boolean = false;
   /** Where random layers draw from in training; undefined in evaluation, the mode to begin with. */
-  protected generator: Generator | undefined;
+  protected generator: RandomGenerator | undefined;
   #saved: readonly { readonly tensor: Tensor; readonly version: number }[] | undefined;
   #savedShape: Shape | undefined;
 
@@ -170,7 +171,7 @@ export abstract class Layer implements Disposable {
    *
    * @param generator Where dropout draws from.
    */
-  train(generator: Generator = new Generator(0)): this {
+  train(generator: RandomGenerator = new RandomGenerator(0)): this {
     this.generator = generator;
     return this;
   }
@@ -220,7 +221,7 @@ export abstract class Layer implements Disposable {
 
   /** Takes memory on a backend and fills it with the initial values PyTorch would draw. */
   init(backend: Backend, options: InitOptions = {}): this {
-    const generator = options.generator ?? new Generator(options.seed ?? 0);
+    const generator = options.generator ?? new RandomGenerator(options.seed ?? 0);
     for (const parameter of this.stateDict().values()) parameter.init(backend, generator);
     return this;
   }
@@ -270,6 +271,17 @@ export abstract class Layer implements Disposable {
     throw new PembrokeError(
       `${this.type}: backward() follows one forward() in training mode; call train() first`,
     );
+  }
+
+  /**
+   * For layers that fuse a ReLU, and saved their input and, with a ReLU, their output: masks dy where
+   * the ReLU clamped, and passes it on with the saved input.
+   */
+  protected backwardThroughRelu<T>(dy: Tensor, backward: (dy: Tensor, x: Tensor) => T): T {
+    const [x, y] = this.recall();
+    if (!y) return backward(dy, x);
+    using masked = reluBackward(dy, y);
+    return backward(masked, x);
   }
 
   /** A parameter's tensor; throws if the layer has none yet. */

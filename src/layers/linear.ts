@@ -5,19 +5,20 @@
  */
 
 import { ArgumentError } from "../errors.ts";
-import type { Generator } from "../random.ts";
+import type { RandomGenerator } from "../random.ts";
 import { checkInteger } from "../ops/checks.ts";
 import { biasBackward } from "../ops/conv_backward.ts";
 import { linear, linearBackwardInput, linearBackwardWeight } from "../ops/linear.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
 import type { BiasOptions } from "./conv.ts";
-import { FusingLayer } from "./fusing.ts";
-import { type ForwardOptions, type Parameter, uniform, uniformParameter } from "./layer.ts";
+import { type ForwardOptions, Layer, type Parameter, uniform, uniformParameter } from "./layer.ts";
 import { LinearWeight } from "./linear_weight.ts";
 import type { PrecisionOptions } from "./precision.ts";
 
 /** A fully connected layer, `torch.nn.Linear`: […, inFeatures] → […, outFeatures]. */
-export class Linear extends FusingLayer {
+export class Linear extends Layer {
+  /** It computes a ReLU together with its own output. */
+  override readonly fusesRelu = true;
   /** The name in `torch.nn`. */
   override readonly type = "Linear";
   /** The parameters by name. */
@@ -66,7 +67,7 @@ export class Linear extends FusingLayer {
   }
 
   /** See {@linkcode Layer.train}; refused for weights in fewer bits. */
-  override train(generator?: Generator): this {
+  override train(generator?: RandomGenerator): this {
     this.#weight.checkTrainable();
     return super.train(generator);
   }
@@ -80,7 +81,7 @@ export class Linear extends FusingLayer {
 
   /** See {@linkcode Layer.backward}. */
   override backward(dy: Tensor): Tensor {
-    return this.throughRelu(dy, (dy, x) => {
+    return this.backwardThroughRelu(dy, (dy, x) => {
       this.#addGradients(dy, x);
       return linearBackwardInput(dy, this.value("weight"));
     });
@@ -88,7 +89,7 @@ export class Linear extends FusingLayer {
 
   /** See {@linkcode Layer.backwardParameters}. */
   override backwardParameters(dy: Tensor): void {
-    this.throughRelu(dy, (dy, x) => this.#addGradients(dy, x));
+    this.backwardThroughRelu(dy, (dy, x) => this.#addGradients(dy, x));
   }
 
   #addGradients(dy: Tensor, x: Tensor): void {

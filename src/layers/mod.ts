@@ -3,7 +3,6 @@
 export * from "./activation.ts";
 export * from "./conv.ts";
 export * from "./fold.ts";
-export * from "./fusing.ts";
 export {
   type ForwardOptions,
   type InitOptions,

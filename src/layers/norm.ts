@@ -54,7 +54,11 @@ export class LocalResponseNorm extends Layer {
   }
 }
 
-/** Options of batch normalisation, with PyTorch's names. */
+/**
+ * Options of batch normalisation, with PyTorch's names.
+ *
+ * @internal
+ */
 export interface BatchNormOptions {
   /** Added to the variance. Default 1e-5. */
   readonly eps?: number;
@@ -64,7 +68,11 @@ export interface BatchNormOptions {
   readonly momentum?: number;
 }
 
-/** What the batch normalisations of all ranks share. */
+/**
+ * What the batch normalisations of all ranks share.
+ *
+ * @internal
+ */
 export abstract class BatchNorm extends Layer {
   /** It may write over its input. */
   override readonly inPlace = true;

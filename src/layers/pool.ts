@@ -4,35 +4,70 @@
  * @module
  */
 
-import { checkInteger, checkPerAxis, checkShape, LIMIT } from "../ops/checks.ts";
+import { checkPerAxis, checkShape, LIMIT } from "../ops/checks.ts";
 import {
-  adaptiveAvgPool1d,
-  adaptiveAvgPool2d,
+  adaptiveAvgPool,
   adaptiveAvgPoolBackward,
   type AverageOptions,
-  avgPool1d,
-  avgPool1dBackward,
-  avgPool2d,
-  avgPool2dBackward,
-  maxPool1d,
-  maxPool1dWithIndices,
-  maxPool2d,
-  maxPool2dWithIndices,
+  avgPool,
+  avgPoolBackward,
+  maxPool,
   maxPoolBackward,
-  type MaxPoolResult,
-} from "../ops/pool.ts";
+  maxPoolWithIndices,
+} from "../ops/pool_nd.ts";
 import {
-  pool1dGeometry,
   type Pool1dOptions,
-  pool2dGeometry,
   type Pool2dOptions,
+  poolGeometry,
+  type PoolOptions,
 } from "../ops/pool_geometry.ts";
 import type { Shape, Tensor } from "../tensor.ts";
 import { type ForwardOptions, Layer } from "./layer.ts";
 
-/** What the maximum poolings of all ranks share: keeping the positions of the maxima. */
-export abstract class MaxPool extends Layer {
+/**
+ * What poolings with a window share.
+ *
+ * @internal
+ */
+abstract class WindowPool<Options extends PoolOptions> extends Layer {
+  abstract override readonly type: string;
+  /** Axes that the window has. */
+  protected readonly axes: 1 | 2;
+  /** The options of the operation. */
+  protected readonly options: Options;
+
+  constructor(type: string, axes: 1 | 2, options: Options) {
+    super();
+    checkPerAxis(type, "kernelSize", options.kernelSize, axes, 1);
+    this.axes = axes;
+    this.options = options;
+    const largest = [1, 1, ...Array(axes).fill(LIMIT)];
+    poolGeometry(type, axes, largest, options); // refuses impossible options
+  }
+
+  /** See {@linkcode Layer.outputShape}. */
+  override outputShape(input: Shape): Shape {
+    return poolGeometry(this.type, this.axes, input, this.options).output;
+  }
+}
+
+/**
+ * What maximum poolings share. In training they keep the positions of the maxima.
+ *
+ * @internal
+ */
+abstract class MaxPool extends WindowPool<PoolOptions> {
   #indices: Tensor<Int32Array> | undefined;
+
+  /** See {@linkcode Layer.forward}. */
+  override forward(x: Tensor, { out }: ForwardOptions = {}): Tensor {
+    if (!this.training) return maxPool(this.axes, x, { ...this.options, out });
+    const { output, indices } = maxPoolWithIndices(this.axes, x, { ...this.options, out });
+    this.#dropIndices();
+    this.#indices = indices;
+    this.saveShape(x);
+    return output;
+  }
 
   /** See {@linkcode Layer.backward}. */
   override backward(dy: Tensor): Tensor {
@@ -44,25 +79,17 @@ export abstract class MaxPool extends Layer {
 
   /** See {@linkcode Layer.eval}. */
   override eval(): this {
-    this.#drop();
+    this.#dropIndices();
     return super.eval();
   }
 
   /** See {@linkcode Layer.dispose}. */
   override dispose(): void {
-    this.#drop();
+    this.#dropIndices();
     super.dispose();
   }
 
-  /** Keeps the positions for the backward pass and hands on the maxima. */
-  protected keep(x: Tensor, { output, indices }: MaxPoolResult): Tensor {
-    this.#drop();
-    this.#indices = indices;
-    this.saveShape(x);
-    return output;
-  }
-
-  #drop(): void {
+  #dropIndices(): void {
     this.#indices?.dispose();
     this.#indices = undefined;
   }
@@ -82,33 +109,18 @@ export abstract class MaxPool extends Layer {
 export class MaxPool2d extends MaxPool {
   /** The name in `torch.nn`. */
   override readonly type = "MaxPool2d";
-  readonly #options: Pool2dOptions;
 
   /**
-   * Describes the layer; it has no values yet.
+   * Describes the layer; it has no memory.
    *
    * @param kernelSize Height and width of the window.
+   * @throws {ArgumentError} When no input could fit the options.
    */
   constructor(
     kernelSize: Pool2dOptions["kernelSize"],
     options: Omit<Pool2dOptions, "kernelSize"> = {},
   ) {
-    super();
-    checkPerAxis(this.type, "kernelSize", kernelSize, 2, 1);
-    this.#options = { ...options, kernelSize };
-    this.outputShape([1, 1, LIMIT, LIMIT]); // refuses impossible options
-  }
-
-  /** See {@linkcode Layer.outputShape}. */
-  override outputShape(input: Shape): Shape {
-    const g = pool2dGeometry(this.type, input, this.#options);
-    return [g.n, g.c, g.oh, g.ow];
-  }
-
-  /** See {@linkcode Layer.forward}. */
-  override forward(x: Tensor, { out }: ForwardOptions = {}): Tensor {
-    if (!this.training) return maxPool2d(x, { ...this.#options, out });
-    return this.keep(x, maxPool2dWithIndices(x, { ...this.#options, out }));
+    super("MaxPool2d", 2, { ...options, kernelSize });
   }
 }
 
@@ -116,141 +128,102 @@ export class MaxPool2d extends MaxPool {
 export class MaxPool1d extends MaxPool {
   /** The name in `torch.nn`. */
   override readonly type = "MaxPool1d";
-  readonly #options: Pool1dOptions;
 
   /**
-   * Describes the layer; it has no values yet.
+   * Describes the layer; it has no memory.
    *
    * @param kernelSize Length of the window.
+   * @throws {ArgumentError} When no input could fit the options.
    */
   constructor(
     kernelSize: Pool1dOptions["kernelSize"],
     options: Omit<Pool1dOptions, "kernelSize"> = {},
   ) {
-    super();
-    checkPerAxis(this.type, "kernelSize", kernelSize, 1, 1);
-    this.#options = { ...options, kernelSize };
-    this.outputShape([1, 1, LIMIT]); // refuses impossible options
+    super("MaxPool1d", 1, { ...options, kernelSize });
   }
+}
 
-  /** See {@linkcode Layer.outputShape}. */
-  override outputShape(input: Shape): Shape {
-    const g = pool1dGeometry(this.type, input, this.#options);
-    return [g.n, g.c, g.ow];
-  }
-
+/**
+ * What average poolings with a window share.
+ *
+ * @internal
+ */
+abstract class AvgPool extends WindowPool<PoolOptions & AverageOptions> {
   /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, { out }: ForwardOptions = {}): Tensor {
-    if (!this.training) return maxPool1d(x, { ...this.#options, out });
-    return this.keep(x, maxPool1dWithIndices(x, { ...this.#options, out }));
+    this.saveShape(x);
+    return avgPool(this.axes, x, { ...this.options, out });
+  }
+
+  /** See {@linkcode Layer.backward}. */
+  override backward(dy: Tensor): Tensor {
+    return avgPoolBackward(this.axes, dy, this.recallShape(), this.options);
   }
 }
 
 /** Average pooling, `torch.nn.AvgPool2d`: [N, C, H, W] → [N, C, oH, oW]. */
-export class AvgPool2d extends Layer {
+export class AvgPool2d extends AvgPool {
   /** The name in `torch.nn`. */
   override readonly type = "AvgPool2d";
-  readonly #options: Pool2dOptions & AverageOptions;
 
   /**
-   * Describes the layer; it has no values yet.
+   * Describes the layer; it has no memory.
    *
    * @param kernelSize Height and width of the window.
+   * @throws {ArgumentError} When no input could fit the options.
    */
   constructor(
     kernelSize: Pool2dOptions["kernelSize"],
     options: Omit<Pool2dOptions, "kernelSize"> & AverageOptions = {},
   ) {
-    super();
-    checkPerAxis(this.type, "kernelSize", kernelSize, 2, 1);
-    this.#options = { ...options, kernelSize };
-    this.outputShape([1, 1, LIMIT, LIMIT]); // refuses impossible options
-  }
-
-  /** See {@linkcode Layer.outputShape}. */
-  override outputShape(input: Shape): Shape {
-    const g = pool2dGeometry(this.type, input, this.#options);
-    return [g.n, g.c, g.oh, g.ow];
-  }
-
-  /** See {@linkcode Layer.forward}. */
-  override forward(x: Tensor, { out }: ForwardOptions = {}): Tensor {
-    this.saveShape(x);
-    return avgPool2d(x, { ...this.#options, out });
-  }
-
-  /** See {@linkcode Layer.backward}. */
-  override backward(dy: Tensor): Tensor {
-    return avgPool2dBackward(dy, this.recallShape(), this.#options);
+    super("AvgPool2d", 2, { ...options, kernelSize });
   }
 }
 
 /** Average pooling along one axis, `torch.nn.AvgPool1d`: [N, C, L] → [N, C, oL]. */
-export class AvgPool1d extends Layer {
+export class AvgPool1d extends AvgPool {
   /** The name in `torch.nn`. */
   override readonly type = "AvgPool1d";
-  readonly #options: Pool1dOptions & AverageOptions;
 
   /**
-   * Describes the layer; it has no values yet.
+   * Describes the layer; it has no memory.
    *
    * @param kernelSize Length of the window.
+   * @throws {ArgumentError} When no input could fit the options.
    */
   constructor(
     kernelSize: Pool1dOptions["kernelSize"],
     options: Omit<Pool1dOptions, "kernelSize"> & AverageOptions = {},
   ) {
-    super();
-    checkPerAxis(this.type, "kernelSize", kernelSize, 1, 1);
-    this.#options = { ...options, kernelSize };
-    this.outputShape([1, 1, LIMIT]); // refuses impossible options
-  }
-
-  /** See {@linkcode Layer.outputShape}. */
-  override outputShape(input: Shape): Shape {
-    const g = pool1dGeometry(this.type, input, this.#options);
-    return [g.n, g.c, g.ow];
-  }
-
-  /** See {@linkcode Layer.forward}. */
-  override forward(x: Tensor, { out }: ForwardOptions = {}): Tensor {
-    this.saveShape(x);
-    return avgPool1d(x, { ...this.#options, out });
-  }
-
-  /** See {@linkcode Layer.backward}. */
-  override backward(dy: Tensor): Tensor {
-    return avgPool1dBackward(dy, this.recallShape(), this.#options);
+    super("AvgPool1d", 1, { ...options, kernelSize });
   }
 }
 
-/** Average pooling to a given size, `torch.nn.AdaptiveAvgPool2d`. */
-export class AdaptiveAvgPool2d extends Layer {
-  /** The name in `torch.nn`. */
-  override readonly type = "AdaptiveAvgPool2d";
-  readonly #size: readonly [number, number];
+/**
+ * What average poolings to a given size share.
+ *
+ * @internal
+ */
+abstract class AdaptiveAvgPool extends Layer {
+  readonly #axes: 1 | 2;
+  readonly #size: readonly number[];
 
-  /**
-   * Describes the layer; it has no values yet.
-   *
-   * @param outputSize Height and width of the output.
-   */
-  constructor(readonly outputSize: number | readonly [number, number]) {
+  constructor(type: string, axes: 1 | 2, outputSize: number | readonly number[]) {
     super();
-    const [height, width] = checkPerAxis(this.type, "outputSize", outputSize, 2, 1);
-    this.#size = [height, width];
+    this.#axes = axes;
+    this.#size = checkPerAxis(type, "outputSize", outputSize, axes, 1);
   }
 
   /** See {@linkcode Layer.outputShape}. */
   override outputShape(input: Shape): Shape {
-    checkShape(this.type, "x", input, "[N, C, H, W]");
+    checkShape(this.type, "x", input, this.#axes === 1 ? "[N, C, L]" : "[N, C, H, W]");
     return [input[0], input[1], ...this.#size];
   }
 
   /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, { out }: ForwardOptions = {}): Tensor {
     this.saveShape(x);
-    return adaptiveAvgPool2d(x, this.#size, { out });
+    return adaptiveAvgPool(this.#axes, x, this.#size, { out });
   }
 
   /** See {@linkcode Layer.backward}. */
@@ -259,35 +232,32 @@ export class AdaptiveAvgPool2d extends Layer {
   }
 }
 
-/** Average pooling along one axis to a given size, `torch.nn.AdaptiveAvgPool1d`. */
-export class AdaptiveAvgPool1d extends Layer {
+/** Average pooling to a given size, `torch.nn.AdaptiveAvgPool2d`: [N, C, H, W] → [N, C, oH, oW]. */
+export class AdaptiveAvgPool2d extends AdaptiveAvgPool {
+  /** The name in `torch.nn`. */
+  override readonly type = "AdaptiveAvgPool2d";
+
+  /**
+   * Describes the layer; it has no memory.
+   *
+   * @param outputSize Height and width of the output.
+   */
+  constructor(readonly outputSize: number | readonly [number, number]) {
+    super("AdaptiveAvgPool2d", 2, outputSize);
+  }
+}
+
+/** Average pooling along one axis to a given size, `torch.nn.AdaptiveAvgPool1d`: [N, C, L] → [N, C, oL]. */
+export class AdaptiveAvgPool1d extends AdaptiveAvgPool {
   /** The name in `torch.nn`. */
   override readonly type = "AdaptiveAvgPool1d";
 
   /**
-   * Describes the layer; it has no values yet.
+   * Describes the layer; it has no memory.
    *
    * @param outputSize Length of the output.
    */
   constructor(readonly outputSize: number) {
-    super();
-    checkInteger(this.type, "outputSize", outputSize, 1);
-  }
-
-  /** See {@linkcode Layer.outputShape}. */
-  override outputShape(input: Shape): Shape {
-    checkShape(this.type, "x", input, "[N, C, L]");
-    return [input[0], input[1], this.outputSize];
-  }
-
-  /** See {@linkcode Layer.forward}. */
-  override forward(x: Tensor, { out }: ForwardOptions = {}): Tensor {
-    this.saveShape(x);
-    return adaptiveAvgPool1d(x, this.outputSize, { out });
-  }
-
-  /** See {@linkcode Layer.backward}. */
-  override backward(dy: Tensor): Tensor {
-    return adaptiveAvgPoolBackward(dy, this.recallShape());
+    super("AdaptiveAvgPool1d", 1, outputSize);
   }
 }

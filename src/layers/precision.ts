@@ -4,13 +4,21 @@
  * @module
  */
 
-/** How the weights of fully connected layers can be held. */
+/**
+ * How the weights of fully connected layers can be held.
+ *
+ * @internal
+ */
 export const precisions = ["f32", "f16", "int8"] as const;
 
 /** How the weights of a fully connected layer are held: see {@linkcode PrecisionOptions}. */
 export type Precision = typeof precisions[number];
 
-/** Options of layers and networks that can hold weights in fewer bits. */
+/**
+ * Options of layers and networks that can hold weights in fewer bits.
+ *
+ * @internal
+ */
 export interface PrecisionOptions {
   /**
    * How the weights of fully connected layers are held:

@@ -6,7 +6,7 @@
 
 import { produce } from "../ops/checks.ts";
 import { elements, sameShape, type Shape, type Tensor } from "../tensor.ts";
-import { Generator } from "../random.ts";
+import { RandomGenerator } from "../random.ts";
 import { type ForwardOptions, Layer, type Parameter, viewAs } from "./layer.ts";
 
 /** One layer of a network's forward pass, with the tensor it writes to. */
@@ -141,7 +141,7 @@ export class Sequential extends Layer {
   }
 
   /** See {@linkcode Layer.train}. */
-  override train(generator: Generator = new Generator(0)): this {
+  override train(generator: RandomGenerator = new RandomGenerator(0)): this {
     this.#dropPlan();
     try {
       for (const layer of this.children.values()) layer.train(generator);

@@ -4,8 +4,7 @@
  * @module
  */
 
-import { type Backend, createBackend } from "../backend/mod.ts";
-import { ArgumentError, FileError } from "../errors.ts";
+import { FileError } from "../errors.ts";
 import { checkInteger } from "../ops/checks.ts";
 import type { AlgorithmOptions } from "../ops/prepared_conv.ts";
 import { imagenetPreprocessing, type Preprocessing } from "../image/preprocess.ts";
@@ -21,14 +20,17 @@ import {
   ReLU,
   Sequential,
 } from "../layers/mod.ts";
-import type { WeightsFile } from "../weights/mod.ts";
 import { OnnxFile } from "../weights/onnx/reader.ts";
-import { AlexNetTiny } from "./alexnet_tiny.ts";
-import { bundledInput } from "./bundled.ts";
 import { classesOf, Classifier, type ClassOptions } from "./classifier.ts";
-import { type Architecture, readDescription } from "./description.ts";
-import { fill, type LoadOptions, openInput, storedPrecision, type WeightsInput } from "./load.ts";
-import { onnxNetwork } from "./onnx/network.ts";
+import { readDescription } from "./description.ts";
+import {
+  checkInputSize,
+  loadInto,
+  type LoadOptions,
+  openInput,
+  storedPrecision,
+  type WeightsInput,
+} from "./load.ts";
 
 /** How an AlexNet differs from the original, with 1000 classes of ImageNet. */
 export interface AlexNetOptions extends ClassOptions, PrecisionOptions {
@@ -69,7 +71,7 @@ export interface AlexNetOptions extends ClassOptions, PrecisionOptions {
  * import { AlexNet } from "./alexnet.ts";
  *
  * using backend = await createBackend();
- * using model = new AlexNet({ precision: "int8" }).init(backend); // or AlexNet.load({ …, precision: "int8" })
+ * using model = new AlexNet({ precision: "int8" }).init(backend);
  * console.log(backend.bytesInUse); // 68 MB
  * ```
  */
@@ -115,112 +117,40 @@ export class AlexNet extends Classifier {
   }
 
   /**
-   * An AlexNet that knows something. Without weights it is the one that comes with the library:
-   * {@linkcode AlexNetTiny}, which tells 200 classes apart and takes 3.4 MB, read from disk
-   * (`--allow-read`) or, when the library itself was imported from a URL, fetched from there
-   * (`--allow-net`). The npm package imports it from a module of its own.
+   * Makes an AlexNet and loads its weights from a file. {@linkcode loadModel} loads any other network.
    *
-   * Weights go piece by piece from the file, or from the server's answer, to their place in the
-   * backend's memory; no second copy exists at any time.
-   *
-   * @param options Where the weights come from and what computes; `classes` and `preprocessing` go
-   * before what the file says, `precision` before how it holds the fully connected weights.
-   * @throws {FileError} When the file cannot be read or is not for this model.
-   * @throws {ArgumentError} When `weights` is nothing that weights come from.
+   * @throws {FileError} When the file cannot be read or does not hold AlexNet's weights.
+   * @throws {ArgumentError} When `weights` is not a source of weights.
    *
    * @example
-   * ```ts
-   * import { decodeImage } from "../image/mod.ts";
-   * import { AlexNet } from "./alexnet.ts";
-   *
-   * using model = await AlexNet.load(); // AlexNet.load({ weights: "alexnet.pth" }) for 1000 classes
-   * const photo = await Deno.readFile("tests/photos/chelsea.png");
-   * for (const { label, probability } of await model.classify(await decodeImage(photo))) {
-   *   console.log(label, probability); // cats
-   * }
+   * ```ts ignore
+   * using model = await AlexNet.load({ weights: "alexnet.pth" });
    * ```
    */
-  static async load(options: AlexNetLoadOptions = {}): Promise<Classifier> {
-    const { backend, weights = await bundledInput(), signal } = options;
+  static async load(options: AlexNetLoadOptions): Promise<AlexNet> {
+    const { weights, signal } = options;
     using file = await openInput(weights, signal, "AlexNet.load");
-    const model = networkFor(file, options);
-    if (backend) {
-      await fill(model, backend, file, options);
-      return model;
+    const description = readDescription(file);
+    if (description && description.architecture !== "alexnet") {
+      const reason = `is for ${description.architecture}, not AlexNet; loadModel() loads it`;
+      throw new FileError(file.name, reason);
     }
-    const own = await createBackend();
-    try {
-      await fill(model, own, file, options);
-      return model.own(own);
-    } catch (error) {
-      own.dispose();
-      throw error;
+    if (file instanceof OnnxFile && file.graph.nodes.length > 0) {
+      throw new FileError(file.name, "is an ONNX model with layers; loadModel() loads it");
     }
+    const { classes = description?.classes, preprocessing = description?.preprocessing } = options;
+    const { precision = storedPrecision(file) } = options;
+    const model = new AlexNet({ ...options, classes, preprocessing, precision });
+    checkInputSize(model, file);
+    return await loadInto(model, file, options);
   }
 }
 
-/** What {@linkcode AlexNet.load} takes; every part has a default. */
+/** What {@linkcode AlexNet.load} takes. */
 export interface AlexNetLoadOptions extends AlexNetOptions, LoadOptions {
-  /** What computes. Default: what `createBackend()` makes, which is given back with the model. */
-  readonly backend?: Backend;
   /**
-   * A PyTorch `.pth` or a safetensors file: of torchvision's AlexNet, or one that says which network it
-   * is for. Or an ONNX model: torchvision's AlexNet as `torch.onnx` exports it, that of ONNX's model zoo
-   * (bvlcalexnet), or another whose nodes follow each other and are layers that there are. Of those, one
-   * with local response normalisation or grouped convolutions is taken for Caffe's, and images are
-   * prepared as {@linkcode caffePreprocessing} says. Default: the bundled weights.
+   * A PyTorch `.pth` or a safetensors file with the tensors of torchvision's AlexNet, or an ONNX file
+   * with these tensors and no layers.
    */
-  readonly weights?: WeightsInput;
-}
-
-/** The network of this name, without weights. */
-export function network(architecture: Architecture, options: AlexNetOptions = {}): Classifier {
-  if (architecture === "alexnet") return new AlexNet(options);
-  refuseSizes("AlexNetTiny", options);
-  return new AlexNetTiny(options);
-}
-
-/** Refuses the options that only a network of AlexNet's own layout can follow. */
-function refuseSizes(op: string, options: AlexNetOptions): void {
-  for (const option of ["channels", "hiddenFeatures"] as const) {
-    if (options[option] === undefined) continue;
-    throw new ArgumentError(op, option, options[option], "left out");
-  }
-}
-
-/**
- * The network that a file of weights is for, without them: the one it describes, that of an ONNX file
- * (unless it holds tensors alone) as {@linkcode onnxNetwork} makes it, or AlexNet.
- *
- * @param wanted The network to make, whatever the file describes.
- * @throws {FileError} When it describes what cannot be.
- */
-export function networkFor(
-  file: WeightsFile,
-  options: AlexNetOptions = {},
-  wanted?: Architecture,
-): Classifier {
-  const { precision = storedPrecision(file) } = options;
-  if (file instanceof OnnxFile && file.graph.nodes.length > 0 && wanted === undefined) {
-    refuseSizes("OnnxNetwork", options);
-    return onnxNetwork(file, { ...options, precision });
-  }
-  const description = readDescription(file);
-  if (!description || description.architecture !== (wanted ?? description.architecture)) {
-    return network(wanted ?? "alexnet", { ...options, precision });
-  }
-  const { classes = description.classes, preprocessing = description.preprocessing } = options;
-  const made = { ...options, classes, preprocessing, precision };
-  const model = network(description.architecture, made);
-  try {
-    model.outputShape(model.inputShape());
-  } catch (cause) {
-    const side = preprocessing.crop;
-    throw new FileError(
-      file.name,
-      `is for images of ${side}×${side}, which ${model.type} does not take`,
-      { cause },
-    );
-  }
-  return model;
+  readonly weights: WeightsInput;
 }

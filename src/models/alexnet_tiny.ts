@@ -57,7 +57,11 @@ export const alexnetTinyPreprocessing: Preprocessing = {
   std: [0.273, 0.266, 0.2778],
 };
 
-/** How an AlexNetTiny differs from the one that classifies 200 classes. */
+/**
+ * How an AlexNetTiny differs from the one that classifies 200 classes.
+ *
+ * @internal
+ */
 export interface AlexNetTinyOptions extends ClassOptions, PrecisionOptions {
   /** What happens to an image before the first layer. Default: as in training. */
   readonly preprocessing?: Preprocessing;

@@ -12,7 +12,7 @@ export function bundledWeights(): URL {
     return new URL("../../weights/alexnet_tiny.safetensors", import.meta.url);
   } catch { // in a bundle, modules may have no address
     throw new PembrokeError(
-      "AlexNet.load: this bundle has no address to find weights beside; " +
+      "loadModel: this bundle has no address to find weights beside; " +
         "pass those of weights/alexnet_tiny.safetensors, as bytes or by their URL",
     );
   }

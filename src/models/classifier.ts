@@ -16,7 +16,11 @@ import { checkInteger } from "../ops/checks.ts";
 import { elements } from "../tensor.ts";
 import { classNames, type Prediction, topClasses } from "./classify.ts";
 
-/** What a classifier knows besides its layers. */
+/**
+ * What a classifier knows besides its layers.
+ *
+ * @internal
+ */
 export interface ClassifierOptions {
   /** What happens to an image before the first layer. */
   readonly preprocessing: Preprocessing;
@@ -144,7 +148,11 @@ export class Classifier extends Sequential {
   }
 }
 
-/** How many classes, and what they are called. */
+/**
+ * How many classes, and what they are called.
+ *
+ * @internal
+ */
 export interface ClassOptions {
   /** Number of classes. */
   readonly numClasses?: number;

@@ -12,7 +12,7 @@ import type { ClassName } from "./imagenet_classes.ts";
 import { FileError } from "../errors.ts";
 import { channelOrders, type Preprocessing } from "../image/preprocess.ts";
 import { interpolations } from "../image/resize.ts";
-import { shown } from "../weights/io/quote.ts";
+import { escapeText } from "../weights/io/quote.ts";
 import type { WeightsFile } from "../weights/tensor_file.ts";
 
 /** The name of a network. */
@@ -60,11 +60,11 @@ export function readDescription({ name, metadata }: WeightsFile): Description | 
     );
   }
   if (format !== FORMAT) {
-    throw new FileError(name, `has the format ${shown(format)}, this version reads ${FORMAT}`);
+    throw new FileError(name, `has the format ${escapeText(format)}, this version reads ${FORMAT}`);
   }
   const architecture = architectures.find((name) => name === metadata.get("architecture"));
   if (!architecture) {
-    const said = shown(metadata.get("architecture") ?? "none");
+    const said = escapeText(metadata.get("architecture") ?? "none");
     throw new FileError(name, `describes the network ${said}, not ${architectures.join(" or ")}`);
   }
   const json = (key: string): unknown => {

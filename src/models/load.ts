@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { Backend } from "../backend/mod.ts";
-import { bodyOf, contentLength, lentChunksOf, request } from "../io/download.ts";
+import { type Backend, createBackend } from "../backend/mod.ts";
+import { contentLength, readChunks, request, responseChunks } from "../io/download.ts";
 import { ArgumentError, FileError } from "../errors.ts";
 import { asBytes, isBlob, kindOf } from "../kinds.ts";
 import { type Layer, parameterShapes } from "../layers/layer.ts";
@@ -23,6 +23,7 @@ import {
   type WeightsFile,
 } from "../weights/mod.ts";
 import { isSource } from "../weights/io/source.ts";
+import type { Classifier } from "./classifier.ts";
 import { OnnxNetwork } from "./onnx/network.ts";
 
 /**
@@ -40,8 +41,14 @@ export type WeightsInput =
   | ReadableStream<Uint8Array>
   | ByteSource;
 
-/** What loading takes besides. */
+/**
+ * How weights are loaded.
+ *
+ * @internal
+ */
 export interface LoadOptions {
+  /** What computes. Default: what `createBackend()` makes, disposed of together with the model. */
+  readonly backend?: Backend;
   /** Called while reading, with the floats read so far and in all. */
   readonly onProgress?: (done: number, total: number) => void;
   /** Ends the loading, which then rejects with the signal's reason. */
@@ -61,7 +68,7 @@ export async function loadWeights(
   model: Layer,
   backend: Backend,
   weights: WeightsInput,
-  options: LoadOptions = {},
+  options: Omit<LoadOptions, "backend"> = {},
 ): Promise<void> {
   using file = await openInput(weights, options.signal, "loadWeights");
   await fill(model, backend, file, options);
@@ -93,12 +100,43 @@ export function storedPrecision({ entries }: WeightsFile): Precision {
   return fullyConnected.some(({ quantized }) => quantized) ? "int8" : "f32";
 }
 
+/** Throws unless a model takes images of the size that its file asks for. */
+export function checkInputSize(model: Classifier, file: WeightsFile): void {
+  try {
+    model.outputShape(model.inputShape());
+  } catch (cause) {
+    const side = model.preprocessing.crop;
+    const reason = `is for images of ${side}×${side}, which ${model.type} does not take`;
+    throw new FileError(file.name, reason, { cause });
+  }
+}
+
+/** Fills a model that has no memory yet, on the given backend or one of its own. */
+export async function loadInto<M extends Classifier>(
+  model: M,
+  file: WeightsFile,
+  options: LoadOptions,
+): Promise<M> {
+  if (options.backend) {
+    await fill(model, options.backend, file, options);
+    return model;
+  }
+  const backend = await createBackend();
+  try {
+    await fill(model, backend, file, options);
+    return model.own(backend);
+  } catch (error) {
+    backend.dispose();
+    throw error;
+  }
+}
+
 /** As {@linkcode loadWeights}, from an open file. */
 export async function fill(
   model: Layer,
   backend: Backend,
   file: WeightsFile,
-  options: LoadOptions = {},
+  options: Omit<LoadOptions, "backend"> = {},
 ): Promise<void> {
   let loading = false;
   try {
@@ -140,7 +178,7 @@ async function sourceOf(
   if (kind === "ReadableStream") {
     const stream = weights as ReadableStream<Uint8Array>;
     if (stream.locked) throw new FileError("weights", "the stream is being read by somebody else");
-    return await streamSource(lentChunksOf(stream, signal));
+    return await streamSource(readChunks(stream, { signal, reuseBuffer: true }));
   }
   if (isSource(weights)) return weights;
   const takes =
@@ -158,7 +196,7 @@ async function sourceAt(place: string, signal?: AbortSignal): Promise<ByteSource
 
 async function sourceOfResponse(response: Response, signal?: AbortSignal): Promise<ByteSource> {
   const name = response.url || "weights";
-  const body = await bodyOf(name, response, signal);
+  const body = await responseChunks(name, response, signal);
   return body ? await streamSource(body, name, contentLength(response)) : bytesSource(none, name);
 }
 

@@ -9,7 +9,11 @@ import { parameterCount } from "../layers/layer.ts";
 import type { Sequential } from "../layers/sequential.ts";
 import type { Shape } from "../tensor.ts";
 
-/** One layer of a network. */
+/**
+ * One layer of a network.
+ *
+ * @internal
+ */
 export interface LayerSummary {
   /** Its name in the network: "features.0". */
   readonly name: string;

@@ -126,7 +126,7 @@ export function logSoftmaxBackward(
  *
  * @param x Any shape.
  * @param p The probability of an element to be dropped, from 0 to 1.
- * @param seed 32 bits, such as a {@linkcode Generator} draws.
+ * @param seed 32 bits, such as a {@linkcode RandomGenerator} draws.
  * @param options `out` may be x itself.
  */
 export function dropout(x: Tensor, p: number, seed: number, options: OutOptions = {}): Tensor {

@@ -48,13 +48,21 @@ export function checkShape(op: string, parameter: string, shape: Shape, layout: 
   }
 }
 
-/** Where a gradient that is accumulated goes. */
+/**
+ * Where a gradient that is accumulated goes.
+ *
+ * @internal
+ */
 export interface AccumulateOptions {
   /** The gradient to add to; without it a new one is returned. */
   readonly into?: Tensor;
 }
 
-/** Where a result goes. */
+/**
+ * Where a result goes.
+ *
+ * @internal
+ */
 export interface OutOptions {
   /** The tensor to write to; without it a new one is returned. */
   readonly out?: Tensor;

@@ -6,19 +6,22 @@
  */
 
 import { kernelsOf } from "../backend/interface.ts";
-import type { Conv2dGeometry } from "../backend/geometry.ts";
 import { ArgumentError } from "../errors.ts";
-import type { Shape, Tensor } from "../tensor.ts";
+import type { Tensor } from "../tensor.ts";
 import { checkTensor, produce } from "./checks.ts";
 import {
-  conv1dGeometry,
   type Conv1dOptions,
-  conv2dGeometry,
   type Conv2dOptions,
+  convGeometry,
+  type ConvOptions,
 } from "./conv_geometry.ts";
 import { type AlgorithmOptions, checkAlgorithm, PreparedConv } from "./prepared_conv.ts";
 
-/** What an operation may do besides: fuse a ReLU, write to a tensor that is there. */
+/**
+ * What an operation may do besides: fuse a ReLU, write to a tensor that is there.
+ *
+ * @internal
+ */
 export interface FusedOptions {
   /** Clamps the output at 0 while it is written. */
   readonly activation?: "relu";
@@ -53,10 +56,7 @@ export function conv2d(
   bias: Tensor | null,
   options: Conv2dOptions & FusedOptions & AlgorithmOptions = {},
 ): Tensor {
-  const op = "conv2d";
-  checkOperands(op, x, weight);
-  const g = conv2dGeometry(op, x.shape, weight.shape, options);
-  return convolve(op, x, weight, bias, g, [g.n, g.outC, g.oh, g.ow], options);
+  return conv(2, x, weight, bias, options);
 }
 
 /**
@@ -86,10 +86,7 @@ export function conv1d(
   bias: Tensor | null,
   options: Conv1dOptions & FusedOptions = {},
 ): Tensor {
-  const op = "conv1d";
-  checkOperands(op, x, weight);
-  const g = conv1dGeometry(op, x.shape, weight.shape, options);
-  return convolve(op, x, weight, bias, g, [g.n, g.outC, g.ow], options);
+  return conv(1, x, weight, bias, options);
 }
 
 /** Whether to clamp at 0; refuses activations that kernels do not know. */
@@ -98,22 +95,20 @@ export function fusesRelu(op: string, { activation }: FusedOptions): boolean {
   throw new ArgumentError(op, "activation", activation, '"relu"');
 }
 
-function checkOperands(op: string, x: Tensor, weight: Tensor | PreparedConv): void {
-  checkTensor(op, "x", x, x);
-  checkTensor(op, "weight", weight instanceof PreparedConv ? weight.packed : weight, x);
-}
-
-function convolve(
-  op: string,
+/** {@linkcode conv1d} or {@linkcode conv2d}. */
+export function conv(
+  axes: 1 | 2,
   x: Tensor,
   weight: Tensor | PreparedConv,
   bias: Tensor | null,
-  g: Conv2dGeometry,
-  shape: Shape,
-  { activation, out, algorithm = "direct" }: FusedOptions & AlgorithmOptions,
+  options: ConvOptions & FusedOptions & AlgorithmOptions,
 ): Tensor {
+  const op = `conv${axes}d`, { out, algorithm = "direct" } = options;
+  checkTensor(op, "x", x, x);
+  checkTensor(op, "weight", weight instanceof PreparedConv ? weight.packed : weight, x);
+  const { g, output: shape } = convGeometry(op, axes, x.shape, weight.shape, options);
   if (bias) checkTensor(op, "bias", bias, x, [g.outC]);
-  const relu = fusesRelu(op, { activation });
+  const relu = fusesRelu(op, options);
   checkAlgorithm(op, algorithm, weight.shape, [g.strideH, g.strideW], [g.dilationH, g.dilationW]);
   if (weight instanceof PreparedConv) {
     const { packed, options: { groups } } = weight;

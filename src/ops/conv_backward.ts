@@ -5,7 +5,6 @@
  */
 
 import { kernelsOf } from "../backend/interface.ts";
-import type { Conv2dGeometry } from "../backend/geometry.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Shape, Tensor } from "../tensor.ts";
 import {
@@ -16,10 +15,10 @@ import {
   produce,
 } from "./checks.ts";
 import {
-  conv1dGeometry,
   type Conv1dOptions,
-  conv2dGeometry,
   type Conv2dOptions,
+  convGeometry,
+  type ConvOptions,
 } from "./conv_geometry.ts";
 import { type AlgorithmOptions, checkAlgorithm } from "./prepared_conv.ts";
 
@@ -38,16 +37,7 @@ export function conv2dBackwardInput(
   inputShape: Shape,
   options: Conv2dOptions & AlgorithmOptions & OutOptions = {},
 ): Tensor {
-  const op = "conv2dBackwardInput", { algorithm = "direct", out } = options;
-  checkTensor(op, "weight", weight, dy);
-  const g = conv2dGeometry(op, inputShape, weight.shape, options);
-  checkTensor(op, "dy", dy, dy, [g.n, g.outC, g.oh, g.ow]);
-  checkAlgorithm(op, algorithm, weight.shape, options.stride, options.dilation);
-  if (algorithm === "direct" || g.strideH > 1) {
-    return backwardInput(op, dy, weight, g, inputShape, out);
-  }
-  const target = { shape: inputShape, out, reads: [weight] };
-  return produce(op, dy, target, (dx) => kernelsOf(dy).winogradBackwardInput(dx, dy, weight, g));
+  return convBackwardInput(2, dy, weight, inputShape, options);
 }
 
 /**
@@ -65,16 +55,7 @@ export function conv2dBackwardWeight(
   weightShape: Shape,
   options: Conv2dOptions & AlgorithmOptions & AccumulateOptions = {},
 ): Tensor {
-  const op = "conv2dBackwardWeight", { algorithm = "direct" } = options;
-  checkTensor(op, "x", x, dy);
-  const g = conv2dGeometry(op, x.shape, weightShape, options);
-  checkTensor(op, "dy", dy, dy, [g.n, g.outC, g.oh, g.ow]);
-  checkAlgorithm(op, algorithm, weightShape, options.stride, options.dilation);
-  const compute = (dw: Tensor) =>
-    algorithm === "direct"
-      ? kernelsOf(dy).conv2dBackwardWeight(dw, dy, x, g)
-      : kernelsOf(dy).winogradBackwardWeight(dw, dy, x, g);
-  return accumulate(op, dy, weightShape, options, [x], compute);
+  return convBackwardWeight(2, dy, x, weightShape, options);
 }
 
 /**
@@ -92,11 +73,7 @@ export function conv1dBackwardInput(
   inputShape: Shape,
   options: Conv1dOptions & OutOptions = {},
 ): Tensor {
-  const op = "conv1dBackwardInput";
-  checkTensor(op, "weight", weight, dy);
-  const g = conv1dGeometry(op, inputShape, weight.shape, options);
-  checkTensor(op, "dy", dy, dy, [g.n, g.outC, g.ow]);
-  return backwardInput(op, dy, weight, g, inputShape, options.out);
+  return convBackwardInput(1, dy, weight, inputShape, options);
 }
 
 /**
@@ -114,12 +91,7 @@ export function conv1dBackwardWeight(
   weightShape: Shape,
   options: Conv1dOptions & AccumulateOptions = {},
 ): Tensor {
-  const op = "conv1dBackwardWeight";
-  checkTensor(op, "x", x, dy);
-  const g = conv1dGeometry(op, x.shape, weightShape, options);
-  checkTensor(op, "dy", dy, dy, [g.n, g.outC, g.ow]);
-  const compute = (dw: Tensor) => kernelsOf(dy).conv2dBackwardWeight(dw, dy, x, g);
-  return accumulate(op, dy, weightShape, options, [x], compute);
+  return convBackwardWeight(1, dy, x, weightShape, options);
 }
 
 /**
@@ -136,16 +108,44 @@ export function biasBackward(dy: Tensor, options: AccumulateOptions = {}): Tenso
   return accumulate(op, dy, [dy.shape[1]], options, [], compute);
 }
 
-function backwardInput(
-  op: string,
+/** {@linkcode conv1dBackwardInput} or {@linkcode conv2dBackwardInput}. */
+export function convBackwardInput(
+  axes: 1 | 2,
   dy: Tensor,
   weight: Tensor,
-  g: Conv2dGeometry,
-  shape: Shape,
-  out: Tensor | undefined,
+  inputShape: Shape,
+  options: ConvOptions & AlgorithmOptions & OutOptions,
 ): Tensor {
-  return produce(op, dy, { shape, out, reads: [weight] }, (dx) => {
-    using packed = kernelsOf(dy).packConv2dTransposed(weight, g.groups);
-    kernelsOf(dy).conv2dBackwardInput(dx, dy, packed, g);
+  const op = `conv${axes}dBackwardInput`, { algorithm = "direct", out, stride, dilation } = options;
+  checkTensor(op, "weight", weight, dy);
+  const { g, output } = convGeometry(op, axes, inputShape, weight.shape, options);
+  checkTensor(op, "dy", dy, dy, output);
+  checkAlgorithm(op, algorithm, weight.shape, stride, dilation);
+  return produce(op, dy, { shape: inputShape, out, reads: [weight] }, (dx) => {
+    const kernels = kernelsOf(dy);
+    if (algorithm === "winograd" && g.strideH === 1) {
+      return kernels.winogradBackwardInput(dx, dy, weight, g);
+    }
+    using packed = kernels.packConv2dTransposed(weight, g.groups);
+    kernels.conv2dBackwardInput(dx, dy, packed, g);
+  });
+}
+
+/** {@linkcode conv1dBackwardWeight} or {@linkcode conv2dBackwardWeight}. */
+export function convBackwardWeight(
+  axes: 1 | 2,
+  dy: Tensor,
+  x: Tensor,
+  weightShape: Shape,
+  options: ConvOptions & AlgorithmOptions & AccumulateOptions,
+): Tensor {
+  const op = `conv${axes}dBackwardWeight`, { algorithm = "direct", stride, dilation } = options;
+  checkTensor(op, "x", x, dy);
+  const { g, output } = convGeometry(op, axes, x.shape, weightShape, options);
+  checkTensor(op, "dy", dy, dy, output);
+  checkAlgorithm(op, algorithm, weightShape, stride, dilation);
+  return accumulate(op, dy, weightShape, options, [x], (dw) => {
+    if (algorithm === "winograd") kernelsOf(dy).winogradBackwardWeight(dw, dy, x, g);
+    else kernelsOf(dy).conv2dBackwardWeight(dw, dy, x, g);
   });
 }

@@ -9,13 +9,19 @@ import type { Conv2dGeometry } from "../backend/geometry.ts";
 import type { Shape } from "../tensor.ts";
 import { checkInteger, checkPerAxis, checkShape, LIMIT } from "./checks.ts";
 
-/** Zeros around an axis: as many on both sides, `[before, after]`, or by name as in PyTorch. */
+/**
+ * Zeros around an axis: as many on both sides, `[before, after]`, or by name as in PyTorch.
+ *
+ * @internal
+ */
 export type Padding1d = number | readonly [number] | readonly [number, number] | "same" | "valid";
 
 /**
  * Zeros around the plane: as many on all sides, `[height, width]` as in PyTorch, each side by
  * itself as `[top, left, bottom, right]`, or by name as in PyTorch ("same" keeps the size and
  * takes stride 1, "valid" is 0).
+ *
+ * @internal
  */
 export type Padding2d =
   | number
@@ -56,7 +62,7 @@ export interface Conv1dOptions {
  * @param x [N, C, H, W].
  * @param weight [outC, C/groups, kH, kW].
  */
-export function conv2dGeometry(
+function conv2dGeometry(
   op: string,
   x: Shape,
   weight: Shape,
@@ -101,16 +107,41 @@ export function conv2dGeometry(
   };
 }
 
-/** Checks a 1-D convolution: the 2-D one of height 1 that computes it. */
-export function conv1dGeometry(
+/** The options of a convolution along one axis or two. */
+export type ConvOptions = Conv1dOptions | Conv2dOptions;
+
+/** A convolution along one axis or two. */
+export interface Convolution {
+  /** The geometry in two dimensions; one axis has height 1. */
+  readonly g: Conv2dGeometry;
+  /** The shape of the output, of as many axes as the input. */
+  readonly output: Shape;
+}
+
+/**
+ * Checks a convolution's arguments and works out its output.
+ *
+ * @param op The name that errors carry.
+ * @param axes Axes that the kernel has.
+ * @param x [N, C, L] or [N, C, H, W].
+ * @param weight [outC, C/groups, K] or [outC, C/groups, kH, kW].
+ */
+export function convGeometry(
   op: string,
+  axes: 1 | 2,
   x: Shape,
   weight: Shape,
-  options: Conv1dOptions = {},
-): Conv2dGeometry {
+  options: ConvOptions = {},
+): Convolution {
+  if (axes === 2) {
+    const g = conv2dGeometry(op, x, weight, options as Conv2dOptions);
+    return { g, output: [g.n, g.outC, g.oh, g.ow] };
+  }
   checkShape(op, "x", x, "[N, C, L]");
   checkShape(op, "weight", weight, "[outC, C/groups, K]");
-  return conv2dGeometry(op, planeShape(x), planeShape(weight), planeOptions(op, options));
+  const planar = planeOptions(op, options as Conv1dOptions);
+  const g = conv2dGeometry(op, planeShape(x), planeShape(weight), planar);
+  return { g, output: [g.n, g.outC, g.ow] };
 }
 
 /** [N, C, L] as [N, C, 1, L]. */

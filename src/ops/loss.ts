@@ -17,7 +17,11 @@ export interface LossResult {
   readonly gradient: Tensor;
 }
 
-/** Options of {@linkcode crossEntropy}. */
+/**
+ * Options of {@linkcode crossEntropy}.
+ *
+ * @internal
+ */
 export interface CrossEntropyOptions {
   /** The share of probability that is spread over all classes (Szegedy et al. 2016). Default 0. */
   readonly labelSmoothing?: number;

@@ -17,7 +17,11 @@ import {
   together,
 } from "./checks.ts";
 
-/** The constants of local response normalisation, with PyTorch's defaults. */
+/**
+ * The constants of local response normalisation, with PyTorch's defaults.
+ *
+ * @internal
+ */
 export interface LocalResponseNormOptions {
   /** Default 1e-4. */
   readonly alpha?: number;
@@ -111,7 +115,11 @@ export function localResponseNormBackward(
   return produce(op, x, target, (dx) => kernelsOf(x).localResponseNormBackward(dx, dy, x, g));
 }
 
-/** Mean and variance of each channel over a batch, [C] each. */
+/**
+ * Mean and variance of each channel over a batch, [C] each.
+ *
+ * @internal
+ */
 export interface BatchStatistics {
   /** The mean. */
   readonly mean: Tensor;
@@ -136,7 +144,11 @@ export function batchNormStatistics(x: Tensor): BatchStatistics {
   });
 }
 
-/** What the gradient of batch normalisation takes besides dy and x. */
+/**
+ * What the gradient of batch normalisation takes besides dy and x.
+ *
+ * @internal
+ */
 export interface BatchNormBackwardOptions extends OutOptions {
   /** Factor of each channel; null for 1. */
   readonly weight?: Tensor | null;

@@ -38,13 +38,10 @@ export interface Pool1dOptions {
   readonly ceilMode?: boolean;
 }
 
-/**
- * Checks a pooling's arguments and works out its output size.
- *
- * @param op The name that errors carry.
- * @param x [N, C, H, W].
- */
-export function pool2dGeometry(op: string, x: Shape, options: Pool2dOptions): Pool2dGeometry {
+/** The options of a pooling over one axis or two. */
+export type PoolOptions = Pool1dOptions | Pool2dOptions;
+
+function pool2dGeometry(op: string, x: Shape, options: Pool2dOptions): Pool2dGeometry {
   checkShape(op, "x", x, "[N, C, H, W]");
   const [n, c, h, w] = x;
   const [kh, kw] = checkPerAxis(op, "kernelSize", options.kernelSize, 2, 1);
@@ -65,10 +62,34 @@ export function pool2dGeometry(op: string, x: Shape, options: Pool2dOptions): Po
   };
 }
 
-/** Checks a 1-D pooling: the 2-D one of height 1 that computes it. */
-export function pool1dGeometry(op: string, x: Shape, options: Pool1dOptions): Pool2dGeometry {
+/** A pooling over one axis or two. */
+export interface Pooling {
+  /** The geometry in two dimensions; one axis has height 1. */
+  readonly g: Pool2dGeometry;
+  /** The shape of the output, of as many axes as the input. */
+  readonly output: Shape;
+}
+
+/**
+ * Checks a pooling's arguments and works out its output.
+ *
+ * @param op The name that errors carry.
+ * @param axes Axes that the window has.
+ * @param x [N, C, L] or [N, C, H, W].
+ */
+export function poolGeometry(
+  op: string,
+  axes: 1 | 2,
+  x: Shape,
+  options: PoolOptions,
+): Pooling {
+  if (axes === 2) {
+    const g = pool2dGeometry(op, x, options as Pool2dOptions);
+    return { g, output: [g.n, g.c, g.oh, g.ow] };
+  }
   checkShape(op, "x", x, "[N, C, L]");
-  return pool2dGeometry(op, planeShape(x), planePool(op, options));
+  const g = pool2dGeometry(op, planeShape(x), planePool(op, options as Pool1dOptions));
+  return { g, output: [g.n, g.c, g.ow] };
 }
 
 function planePool(op: string, options: Pool1dOptions): Pool2dOptions {

@@ -18,10 +18,16 @@ import { checkInteger, checkTensor } from "./checks.ts";
  * "winograd" takes square kernels that have 3 or 5 taps for each step of their stride (3×3 and 5×5
  * with stride 1, 11×11 with stride 4), without dilation. An infinity in the input makes all outputs of
  * its tiles NaN.
+ *
+ * @internal
  */
 export type ConvAlgorithm = "direct" | "winograd";
 
-/** A choice between ways to the same result. */
+/**
+ * A choice between ways to the same result.
+ *
+ * @internal
+ */
 export interface AlgorithmOptions {
   /** Default: an operation computes directly, a layer by what is faster for it. */
   readonly algorithm?: ConvAlgorithm;
@@ -33,7 +39,11 @@ export interface PrepareOptions {
   readonly groups?: number;
 }
 
-/** Weights laid out for "direct" by {@linkcode prepareConv}; the caller's to dispose. */
+/**
+ * Weights laid out for "direct" by {@linkcode prepareConv}; the caller's to dispose.
+ *
+ * @internal
+ */
 export class PreparedConv implements Disposable {
   /**
    * See {@linkcode prepareConv}.

@@ -12,6 +12,8 @@ import { checkShape, checkTensor } from "./checks.ts";
 /**
  * Weights of a fully connected layer as integers of 8 bits with a scale for each row, laid out for a
  * backend's kernel by {@linkcode quantizeLinear}; the caller's to dispose.
+ *
+ * @internal
  */
 export class QuantizedWeight implements Disposable {
   /**

@@ -1,5 +1,5 @@
 /**
- * Several requests, one pass of the network: what waits while a batch computes is the next batch.
+ * Batches concurrent requests: photos that arrive during one batch form the next.
  *
  * @module
  */
@@ -9,16 +9,16 @@ import type { Classifier } from "../models/classifier.ts";
 import type { Prediction } from "../models/classify.ts";
 import type { PhotoClassifier } from "./handler.ts";
 
-/** What a {@linkcode Batcher} takes besides its model. */
+/** Options of {@linkcode Batcher}. */
 export interface BatcherOptions {
-  /** Photos in a batch at most. Default 16. */
-  readonly most?: number;
-  /** Called after each batch, with the number of its photos. */
+  /** Maximum photos in a batch. Default: 16. */
+  readonly maxBatchSize?: number;
+  /** Called after each batch with its number of photos. */
   readonly onBatch?: (size: number) => void;
 }
 
-/** A photo that waits, and who waits for its classes. */
-interface Waiting {
+/** A queued photo and the promise of its classes. */
+interface PendingPhoto {
   readonly values: Float32Array;
   readonly topK: number;
   readonly resolve: (predictions: Prediction[]) => void;
@@ -26,16 +26,16 @@ interface Waiting {
 }
 
 /**
- * Classifies photos in batches.
+ * Classifies photos in batches: one forward pass serves several requests.
  *
  * @example
  * ```ts
  * import { createBackend } from "../backend/mod.ts";
- * import { AlexNet } from "../models/mod.ts";
+ * import { loadModel } from "../models/mod.ts";
  * import { Batcher } from "./batcher.ts";
  *
  * using backend = await createBackend();
- * using model = await AlexNet.load({ backend });
+ * using model = await loadModel({ backend });
  * const batcher = new Batcher(model, { onBatch: (size) => console.log(size) }); // 3
  * const photos = [10, 120, 230].map((grey) => ({
  *   width: 80,
@@ -49,40 +49,40 @@ export class Batcher implements PhotoClassifier {
   /** The model's name. */
   readonly type: string;
   readonly #model: Classifier;
-  readonly #most: number;
+  readonly #maxBatchSize: number;
   readonly #onBatch: (size: number) => void;
-  readonly #waiting: Waiting[] = [];
+  readonly #queue: PendingPhoto[] = [];
   #running = false;
 
   /**
-   * Puts itself in front of a model.
+   * Creates a batcher.
    *
-   * @param model What classifies; it must hold weights.
+   * @param model The classifier, with its weights loaded.
    */
-  constructor(model: Classifier, { most = 16, onBatch = () => {} }: BatcherOptions = {}) {
+  constructor(model: Classifier, { maxBatchSize = 16, onBatch = () => {} }: BatcherOptions = {}) {
     this.type = model.type;
     this.#model = model;
-    this.#most = most;
+    this.#maxBatchSize = maxBatchSize;
     this.#onBatch = onBatch;
   }
 
-  /** As {@linkcode Classifier.classify}; the answer comes with that of a whole batch. */
+  /** Classifies a photo as {@linkcode Classifier.classify} does, together with others in a batch. */
   classify(
     photo: RgbImage | Float32Array,
     { topK = 5 }: { readonly topK?: number } = {},
   ): Promise<Prediction[]> {
     return new Promise((resolve, reject) => {
       const values = photo instanceof Float32Array ? photo : this.#model.preprocess(photo);
-      this.#waiting.push({ values, topK, resolve, reject });
+      this.#queue.push({ values, topK, resolve, reject });
       if (!this.#running) void this.#run();
     });
   }
 
   async #run(): Promise<void> {
     this.#running = true;
-    while (this.#waiting.length > 0) {
-      await nextTurn();
-      const batch = this.#waiting.splice(0, this.#most);
+    while (this.#queue.length > 0) {
+      await nextTask();
+      const batch = this.#queue.splice(0, this.#maxBatchSize);
       try {
         const classes = await this.#model.classifyBatch(batch.map(({ values }) => values), {
           topK: Math.max(...batch.map(({ topK }) => topK)),
@@ -97,7 +97,7 @@ export class Batcher implements PhotoClassifier {
   }
 }
 
-/** What has arrived meanwhile is decoded first, and is in the batch. */
-function nextTurn(): Promise<void> {
+/** Lets requests that have arrived join the batch. */
+function nextTask(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 0));
 }

@@ -1,5 +1,5 @@
 /**
- * A photo in, its classes out: an HTTP handler for servers and edge runtimes alike.
+ * An HTTP handler that classifies a posted photo, for servers and edge runtimes.
  *
  * @module
  */
@@ -9,15 +9,15 @@ import { type CodecModules, decodeImage, type DecodeOptions, type RgbImage } fro
 import type { Prediction } from "../models/mod.ts";
 import { release } from "../image/release.ts";
 import { readPhoto } from "./body.ts";
-import { Refusal } from "./refusal.ts";
+import { RequestError } from "./request_error.ts";
 
-/** What classifies: a model, or what gathers photos for one. */
+/** A model, or a {@linkcode Batcher} in front of one. */
 export interface PhotoClassifier {
-  /** What answers call it. */
+  /** The model's name, as responses give it. */
   readonly type: string;
   /**
-   * The most probable classes of a photo: of its pixels, or of what was made of them for a network.
-   * Neither is there any more once they are told.
+   * Returns the most probable classes of a photo, given as pixels or as preprocessed values. The
+   * handler frees the photo's memory afterwards.
    */
   classify(
     photo: RgbImage | Float32Array,
@@ -25,67 +25,67 @@ export interface PhotoClassifier {
   ): Promise<Prediction[]>;
 }
 
-/** A photo that was decoded. */
+/** A decoded photo. */
 export interface DecodedPhoto {
-  /** Its width in pixels. */
+  /** Width in pixels. */
   readonly width: number;
-  /** Its height. */
+  /** Height in pixels. */
   readonly height: number;
-  /** What the classifier takes; the handler's from then on, which empties it at the end. */
+  /** The classifier's input. The handler owns it, and frees its memory after classifying. */
   readonly input: RgbImage | Float32Array;
-  /** Damage that did not prevent decoding, a line each. */
+  /** Damage that did not prevent decoding, one line each. */
   readonly warnings: readonly string[];
 }
 
-/** What {@linkcode photoHandler} takes. */
+/** Options of {@linkcode photoHandler}. */
 export interface PhotoHandlerOptions {
-  /** Brings the model, when the first photo comes; when it fails, it is asked again by the next. */
+  /** Loads the model on the first request. If it fails, the next request calls it again. */
   readonly load: () => PhotoClassifier | Promise<PhotoClassifier>;
-  /** Larger bodies are refused. Default: 10 MiB. */
+  /** Maximum body size in bytes; larger bodies get a 413. Default: 10 MiB. */
   readonly maxBytes?: number;
-  /** Images of more pixels are refused. Default: 64,000,000. */
+  /** Maximum pixels of an image; larger ones get a 413. Default: 64,000,000. */
   readonly maxPixels?: number;
-  /** Requests that are under way at most; more are told to come again. Default: 128. */
+  /** Maximum concurrent requests; others get a 503. Default: 128. */
   readonly maxRequests?: number;
-  /** Milliseconds in which a body must be here. Default: 60,000. */
+  /** Maximum time to receive a body, in milliseconds; slower ones get a 408. Default: 60,000. */
   readonly maxMs?: number;
-  /** Compiled image codecs, where the runtime cannot load them by itself. */
+  /** Compiled image codecs, for runtimes that cannot load them. */
   readonly codecs?: CodecModules;
   /**
-   * Decodes a photo; throws a `FileError` when it is damaged, a `TooLargeError` when it has too many
+   * Decodes a photo. Throws a `FileError` if it is damaged, or a `TooLargeError` if it has too many
    * pixels. Default: `decodeImage()`.
    */
   readonly decode?: (
     bytes: Uint8Array<ArrayBuffer>,
     options: Pick<DecodeOptions, "name" | "maxPixels">,
   ) => Promise<DecodedPhoto>;
-  /** Called with what nobody foresaw; whoever sent the request is not told. Default: console.error. */
+  /** Called on unexpected errors, whose details the client does not see. Default: `console.error`. */
   readonly onError?: (error: unknown) => void;
 }
 
-/** Classes in an answer, unless the request asks for another number. */
+/** Classes in a response without `?top=`. */
 const defaultTopK = 5;
 
 /**
- * Makes a handler that classifies a posted photo. The photo is the body, with the content type of an
- * image, or a file in a form. `?top=3` asks for three classes. The answer is JSON:
+ * Creates a handler that classifies a posted photo. The photo is the body, sent with an image content
+ * type, or a file in a form. `?top=3` asks for three classes. The response is JSON:
  *
  *     { "model": "AlexNetTiny", "width": 451, "height": 300,
  *       "predictions": [{ "index": 4, "wnid": "n02123045", "label": "tabby", "probability": 0.9 }],
  *       "warnings": [] }
  *
- * What cannot be done is answered with `{ "error": "…" }` and 400 (no photo), 405 (not posted), 408
- * (too slow), 413 (too many bytes or pixels), 415 (no image), 422 (damaged), 503 with Retry-After
- * (too many at once), or 500.
+ * Errors are `{ "error": "…" }` with status 400 (no photo), 405 (not a POST), 408 (timeout), 413 (too
+ * many bytes or pixels), 415 (not an image), 422 (damaged), 500, or 503 with Retry-After (too many
+ * requests at once).
  *
  * @example
  * ```ts
  * import { createBackend } from "../backend/mod.ts";
- * import { AlexNet } from "../models/mod.ts";
+ * import { loadModel } from "../models/mod.ts";
  * import { photoHandler } from "./handler.ts";
  *
  * using backend = await createBackend();
- * const handler = photoHandler({ load: () => AlexNet.load({ backend }) });
+ * const handler = photoHandler({ load: () => loadModel({ backend }) });
  * const body = await Deno.readFile("tests/photos/coffee.jpg");
  * const headers = { "content-type": "image/jpeg" };
  * const request = new Request("http://localhost/", { method: "POST", body, headers });
@@ -96,9 +96,9 @@ const defaultTopK = 5;
 export function photoHandler(
   options: PhotoHandlerOptions,
 ): (request: Request) => Promise<Response> {
-  const { load, maxPixels, onError = console.error, decode = decodingWith(options) } = options;
+  const { load, maxPixels, onError = console.error, decode = defaultDecode(options) } = options;
   const { maxRequests = 128, maxBytes = 10 * 2 ** 20, maxMs = 60_000 } = options;
-  let underWay = 0;
+  let inFlight = 0;
   let loading: Promise<PhotoClassifier> | undefined;
   const model = () =>
     loading ??= Promise.resolve().then(load).catch((error) => {
@@ -111,7 +111,7 @@ export function photoHandler(
     const photo = await readPhoto(request, { maxBytes, maxMs });
     const decoded = await decode(photo, { name: "photo", maxPixels }).catch((error) => {
       if (!(error instanceof FileError)) throw error;
-      throw new Refusal(error instanceof TooLargeError ? 413 : 422, error.message);
+      throw new RequestError(error instanceof TooLargeError ? 413 : 422, error.message);
     });
     release(photo);
     const { width, height, input, warnings } = decoded;
@@ -123,25 +123,25 @@ export function photoHandler(
 
   return async (request) => {
     if (request.method !== "POST") {
-      return new Refusal(405, `${request.method} is not done here, POST a photo`, { allow: "POST" })
-        .response();
+      const message = "method not allowed: send the photo with POST";
+      return new RequestError(405, message, { allow: "POST" }).response();
     }
-    if (underWay >= maxRequests) return busy().response();
-    underWay++;
+    if (inFlight >= maxRequests) return busy().response();
+    inFlight++;
     try {
       return await classify(request);
     } catch (error) {
-      if (error instanceof Refusal) return error.response();
+      if (error instanceof RequestError) return error.response();
       onError(error);
       const message = error instanceof PembrokeError ? error.message : "unexpected error";
-      return new Refusal(500, message).response();
+      return new RequestError(500, message).response();
     } finally {
-      underWay--;
+      inFlight--;
     }
   };
 }
 
-function decodingWith(
+function defaultDecode(
   { codecs }: PhotoHandlerOptions,
 ): NonNullable<PhotoHandlerOptions["decode"]> {
   return async (bytes, options) => {
@@ -153,13 +153,13 @@ function decodingWith(
   };
 }
 
-function busy(): Refusal {
-  return new Refusal(503, "too many requests at once, come again", { "retry-after": "1" });
+function busy(): RequestError {
+  return new RequestError(503, "server busy, retry later", { "retry-after": "1" });
 }
 
 function topKOf({ url }: Request): number {
   const text = new URL(url).searchParams.get("top");
   if (text === null) return defaultTopK;
   if (/^[1-9]\d{0,3}$/.test(text)) return Number(text);
-  throw new Refusal(400, `top is ${JSON.stringify(text)}, must be an integer from 1 on`);
+  throw new RequestError(400, `top is ${JSON.stringify(text)}, must be an integer from 1 to 9999`);
 }

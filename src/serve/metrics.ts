@@ -1,10 +1,10 @@
 /**
- * Numbers about a server, as Prometheus reads them.
+ * Server metrics in the Prometheus text format.
  *
  * @module
  */
 
-/** Counts how many values are at most as large as each of some bounds. */
+/** A Prometheus histogram: counts the values up to each bound. */
 class Histogram {
   readonly #counts: number[];
   #sum = 0;
@@ -32,12 +32,12 @@ class Histogram {
   }
 }
 
-/** What a server counts. */
+/** The counters of a server. */
 export class Metrics {
-  readonly #answers = new Map<number, number>();
+  readonly #responses = new Map<number, number>();
   readonly #seconds = new Histogram(
     "pembroke_request_seconds",
-    "Seconds from a request's head to its answer.",
+    "Seconds from receiving a request's headers to sending its response.",
     [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
   );
   readonly #batches = new Histogram(
@@ -45,23 +45,23 @@ export class Metrics {
     "Photos in a batch.",
     [1, 2, 4, 8, 16],
   );
-  #underWay = 0;
+  #inFlight = 0;
 
-  /** Requests that wait for their answer. */
-  get underWay(): number {
-    return this.#underWay;
+  /** Requests in progress. */
+  get inFlight(): number {
+    return this.#inFlight;
   }
 
-  /** Counts a request, and what becomes of it. */
-  async request(answer: () => Promise<Response>): Promise<Response> {
+  /** Counts a request, its duration and the status of its response. */
+  async request(respond: () => Promise<Response>): Promise<Response> {
     const start = performance.now();
-    this.#underWay++;
+    this.#inFlight++;
     try {
-      const response = await answer();
-      this.#answers.set(response.status, (this.#answers.get(response.status) ?? 0) + 1);
+      const response = await respond();
+      this.#responses.set(response.status, (this.#responses.get(response.status) ?? 0) + 1);
       return response;
     } finally {
-      this.#underWay--;
+      this.#inFlight--;
       this.#seconds.add((performance.now() - start) / 1000);
     }
   }
@@ -72,18 +72,18 @@ export class Metrics {
   }
 
   /**
-   * All numbers, in the text format of Prometheus.
+   * Returns all metrics in the Prometheus text format.
    *
-   * @param residentBytes The process's memory, where that is known.
+   * @param residentBytes The process's resident memory, if known.
    */
   text(residentBytes?: number): string {
-    const answers = "pembroke_requests_total", underWay = "pembroke_requests_under_way";
+    const total = "pembroke_requests_total", inFlight = "pembroke_requests_in_flight";
     const resident = "process_resident_memory_bytes";
     return [
-      ...head(answers, "counter", "Requests answered, by status."),
-      ...[...this.#answers].sort().map(([status, n]) => `${answers}{status="${status}"} ${n}`),
-      ...head(underWay, "gauge", "Requests that wait for their answer."),
-      `${underWay} ${this.#underWay}`,
+      ...head(total, "counter", "Responses sent, by status."),
+      ...[...this.#responses].sort().map(([status, n]) => `${total}{status="${status}"} ${n}`),
+      ...head(inFlight, "gauge", "Requests in progress."),
+      `${inFlight} ${this.#inFlight}`,
       ...this.#seconds.lines,
       ...this.#batches.lines,
       ...(residentBytes === undefined ? [] : [

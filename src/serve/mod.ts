@@ -1,5 +1,5 @@
 /**
- * Classifying photos over HTTP: one handler for servers and edge runtimes.
+ * Classifies photos over HTTP, on servers and edge runtimes.
  *
  * @module
  */

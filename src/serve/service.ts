@@ -1,5 +1,5 @@
 /**
- * What a server answers: photos, whether it is well, and numbers about it.
+ * A photo server: classification, a health check and metrics.
  *
  * @module
  */
@@ -8,24 +8,25 @@ import type { Classifier } from "../models/classifier.ts";
 import { Batcher } from "./batcher.ts";
 import { photoHandler, type PhotoHandlerOptions } from "./handler.ts";
 import { Metrics } from "./metrics.ts";
-import { Refusal } from "./refusal.ts";
+import { RequestError } from "./request_error.ts";
 
-/** What a {@linkcode PhotoService} takes besides its model. */
+/** Options of {@linkcode PhotoService}. */
 export interface PhotoServiceOptions extends Omit<PhotoHandlerOptions, "load"> {
-  /** The memory of the process in bytes, for `/metrics`. */
+  /** Returns the memory of the process in bytes, for `/metrics`. */
   readonly residentBytes?: () => number;
 }
 
 /**
- * What a server of its own needs: photos are posted to `/` and classified in batches, `/healthz` says
- * whether more are taken, `/metrics` has numbers for Prometheus.
+ * The routes of a photo server. `POST /` classifies a photo, in batches with others. `GET /healthz`
+ * returns 200 while the service accepts photos, and 503 once it is closing. `GET /metrics` returns
+ * metrics for Prometheus.
  *
  * @example
  * ```ts
- * import { AlexNet } from "../models/mod.ts";
+ * import { loadModel } from "../models/mod.ts";
  * import { PhotoService } from "./service.ts";
  *
- * using model = await AlexNet.load();
+ * using model = await loadModel();
  * const service = new PhotoService(model);
  * const answer = await service.fetch(new Request("http://localhost/healthz"));
  * console.log(await answer.json()); // { status: "ok", model: "AlexNetTiny" }
@@ -39,9 +40,9 @@ export class PhotoService {
   #drained: (() => void) | undefined;
 
   /**
-   * Makes a service.
+   * Creates a service.
    *
-   * @param model What classifies; it must hold weights.
+   * @param model The classifier, with its weights loaded.
    */
   constructor(model: Classifier, { residentBytes, ...options }: PhotoServiceOptions = {}) {
     const batcher = new Batcher(model, { onBatch: (photos) => this.#metrics.batch(photos) });
@@ -50,17 +51,18 @@ export class PhotoService {
     this.#residentBytes = residentBytes;
   }
 
-  /** Answers a request. */
+  /** Handles a request. */
   async fetch(request: Request): Promise<Response> {
     const { pathname } = new URL(request.url), { method } = request;
     if (pathname === "/") {
       return this.#drained ? stopping().response() : await this.#photo(request);
     }
     if (pathname !== "/healthz" && pathname !== "/metrics") {
-      return new Refusal(404, `nothing is at ${pathname}; photos are posted to /`).response();
+      return new RequestError(404, `not found: ${pathname}; send photos to / with POST`).response();
     }
     if (method !== "GET" && method !== "HEAD") {
-      return new Refusal(405, `${method} is not done here`, { allow: "GET, HEAD" }).response();
+      const message = "method not allowed: use GET or HEAD";
+      return new RequestError(405, message, { allow: "GET, HEAD" }).response();
     }
     if (pathname === "/healthz") {
       if (this.#drained) return stopping().response();
@@ -74,21 +76,21 @@ export class PhotoService {
     try {
       return await this.#metrics.request(() => this.#classify(request));
     } finally {
-      if (this.#metrics.underWay === 0) this.#drained?.();
+      if (this.#metrics.inFlight === 0) this.#drained?.();
     }
   }
 
-  /** Takes no more photos, and waits until those that were taken are answered. */
+  /** Rejects new photos, and waits until all accepted ones have their response. */
   async close(): Promise<void> {
     await new Promise<void>((resolve) => {
       this.#drained = resolve;
-      if (this.#metrics.underWay === 0) resolve();
+      if (this.#metrics.inFlight === 0) resolve();
     });
   }
 }
 
-function stopping(): Refusal {
-  return new Refusal(503, "this server is about to stop", {
+function stopping(): RequestError {
+  return new RequestError(503, "server is shutting down", {
     "retry-after": "1",
     "connection": "close",
   });

@@ -5,7 +5,7 @@
  */
 
 import { ArgumentError } from "../errors.ts";
-import type { Generator } from "../random.ts";
+import type { RandomGenerator } from "../random.ts";
 import { elements, type Shape } from "../tensor.ts";
 
 /** Labelled samples that can be read in any order. */
@@ -21,10 +21,14 @@ export interface Dataset {
    * @param values Where the values go; as many as the shape has.
    * @param generator For augmentation; undefined where samples are to be taken as they are.
    */
-  read(index: number, values: Float32Array, generator?: Generator): number | Promise<number>;
+  read(index: number, values: Float32Array, generator?: RandomGenerator): number | Promise<number>;
 }
 
-/** Samples of one batch. */
+/**
+ * Samples of one batch.
+ *
+ * @internal
+ */
 export interface Batch {
   /** Their values, one sample after another. */
   readonly values: Float32Array;
@@ -65,7 +69,7 @@ export function arrayDataset(
 export async function readBatch(
   dataset: Dataset,
   indices: ArrayLike<number>,
-  generator?: Generator,
+  generator?: RandomGenerator,
 ): Promise<Batch> {
   const size = elements(dataset.sampleShape), n = indices.length;
   const values = new Float32Array(n * size), labels = new Int32Array(n);
@@ -77,7 +81,7 @@ export async function readBatch(
 }
 
 /** The indices 0 … n − 1 in random order (Fisher & Yates). */
-export function shuffled(n: number, generator: Generator): Uint32Array {
+export function shuffled(n: number, generator: RandomGenerator): Uint32Array {
   const indices = Uint32Array.from({ length: n }, (_, i) => i);
   for (let i = n - 1; i > 0; i--) {
     const j = Math.floor(generator.random() * 2 ** -32 * (i + 1));

@@ -9,7 +9,11 @@ import { checkInteger } from "../ops/checks.ts";
 import { crossEntropy } from "../ops/loss.ts";
 import { type Dataset, readBatch } from "./dataset.ts";
 
-/** How good a classifier is on a dataset. */
+/**
+ * How good a classifier is on a dataset.
+ *
+ * @internal
+ */
 export interface Evaluation {
   /** Mean cross-entropy. */
   readonly loss: number;

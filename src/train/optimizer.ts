@@ -8,7 +8,11 @@ import { FileError } from "../errors.ts";
 import { Layer, type Parameter } from "../layers/layer.ts";
 import { sameShape, type Tensor } from "../tensor.ts";
 
-/** What an optimiser moves: a model, or some of its parameters by name. */
+/**
+ * What an optimiser moves: a model, or some of its parameters by name.
+ *
+ * @internal
+ */
 export type Trainable = Layer | ReadonlyMap<string, Parameter>;
 
 /** Moves parameters along their gradients. */

@@ -6,10 +6,18 @@
 
 import { checkInteger, checkNumber } from "../ops/checks.ts";
 
-/** The learning rate of a step; steps count from 0. */
+/**
+ * The learning rate of a step; steps count from 0.
+ *
+ * @internal
+ */
 export type Schedule = (step: number) => number;
 
-/** What schedules share. */
+/**
+ * What schedules share.
+ *
+ * @internal
+ */
 export interface WarmUp {
   /** The learning rate after warming up. */
   readonly lr: number;

@@ -8,7 +8,7 @@ import { PembrokeError } from "../errors.ts";
 import type { Layer } from "../layers/layer.ts";
 import { checkInteger } from "../ops/checks.ts";
 import { crossEntropy } from "../ops/loss.ts";
-import { Generator } from "../random.ts";
+import { RandomGenerator } from "../random.ts";
 import { clipGradNorm } from "./clip.ts";
 import { type Batch, type Dataset, readBatch, shuffled } from "./dataset.ts";
 import { ranksOf } from "./evaluate.ts";
@@ -55,7 +55,11 @@ export interface Progress {
   readonly secondsLeft: number;
 }
 
-/** What a run must remember to go on as if it had never stopped; whole numbers and sums. */
+/**
+ * What a run must remember to go on as if it had never stopped; whole numbers and sums.
+ *
+ * @internal
+ */
 export interface TrainerState {
   /** Epochs done. */
   epoch: number;
@@ -93,7 +97,7 @@ export class Trainer {
   /** Where the run stands. */
   state: TrainerState = { epoch: 0, batch: 0, seen: 0, loss: 0, right: 0 };
   /** What augmentation and dropout draw from. */
-  readonly generator: Generator;
+  readonly generator: RandomGenerator;
   readonly #batches: number;
   #order: { readonly epoch: number; readonly indices: Uint32Array } | undefined;
   #started = performance.now();
@@ -113,7 +117,7 @@ export class Trainer {
     checkInteger("Trainer", "batchSize", options.batchSize, 1);
     checkInteger("Trainer", "epochs", options.epochs, 0);
     checkInteger("Trainer", "the length of the dataset", dataset.length, 1);
-    this.generator = new Generator(options.seed ?? 0);
+    this.generator = new RandomGenerator(options.seed ?? 0);
     this.#batches = Math.ceil(dataset.length / options.batchSize);
   }
 
@@ -185,7 +189,7 @@ export class Trainer {
   #indices(): Uint32Array {
     const { epoch, batch } = this.state, { batchSize, seed = 0 } = this.options;
     if (this.#order?.epoch !== epoch) {
-      const generator = new Generator(Math.imul(seed, 0x9e3779b1) + epoch + 1);
+      const generator = new RandomGenerator(Math.imul(seed, 0x9e3779b1) + epoch + 1);
       this.#order = { epoch, indices: shuffled(this.dataset.length, generator) };
     }
     return this.#order.indices.subarray(batch * batchSize, (batch + 1) * batchSize);
@@ -208,13 +212,4 @@ export class Trainer {
       secondsLeft: left / imagesPerSecond,
     };
   }
-}
-
-/** Progress on one line, for a terminal or a log. */
-export function progressText(progress: Progress): string {
-  const { epoch, epochs, batch, batches, loss, accuracy, imagesPerSecond, secondsLeft } = progress;
-  const minutes = Math.floor(secondsLeft / 60), seconds = Math.round(secondsLeft % 60);
-  return `epoch ${epoch + 1}/${epochs}, batch ${batch}/${batches}, loss ${loss.toFixed(4)}, ` +
-    `accuracy ${(accuracy * 100).toFixed(2)} %, ${imagesPerSecond.toFixed(0)} images/s, ` +
-    `${minutes}:${String(seconds).padStart(2, "0")} left`;
 }

@@ -1,22 +1,22 @@
 /**
- * Comparing a file with the model that is to take its weights.
+ * Checks that a file of weights fits a model.
  *
  * @module
  */
 
 import { FileError } from "../errors.ts";
-import { shown, shownShape } from "./io/quote.ts";
-import { isWeight, weightKinds, type WeightsFile } from "./tensor_file.ts";
+import { escapeText, formatShape } from "./io/quote.ts";
+import { isWeight, type WeightsFile, weightTypes } from "./tensor_file.ts";
 
 /**
- * Checks that a file holds exactly the tensors of a model, without reading any. Integer tensors that
- * the model does not know (`num_batches_tracked`) are passed over.
+ * Checks that a file has exactly the tensors of a model, without reading their elements. Integer
+ * tensors that the model does not have (`num_batches_tracked`) are ignored.
  *
  * @param file The weights.
- * @param expected The model's parameters: their names and shapes.
- * @param modelName What to call the model.
- * @throws {FileError} Names the first tensor that is missing, of another shape or kind, or too many,
- * and says how many more there are.
+ * @param expected The shapes of the model's parameters, by name.
+ * @param modelName The name of the model in error messages.
+ * @throws {FileError} When a tensor is missing, is unknown to the model, or has another shape or
+ * type. The message names the first such tensor and counts the others.
  *
  * @example
  * ```ts
@@ -30,7 +30,7 @@ import { isWeight, weightKinds, type WeightsFile } from "./tensor_file.ts";
  * try {
  *   checkWeights(file, new Map([["bias", [4]]]), "Tiny");
  * } catch (error) {
- *   console.log(String(error)); // FileError: tiny.safetensors: bias is [3], Tiny takes [4]
+ *   console.log(String(error)); // FileError: tiny.safetensors: bias is [3], Tiny expects [4]
  * }
  * ```
  */
@@ -43,34 +43,41 @@ export function checkWeights(
   const unexpected = [...file.entries.values()].filter((entry) =>
     isWeight(entry) && !expected.has(entry.name)
   );
-  const no = `not weights for ${modelName}`;
+  const notWeights = `not weights for ${modelName}`;
   if (missing.length > 0 && missing.length === expected.size && file.entries.size > 0) {
     const [first] = file.entries.keys();
     throw new FileError(
       file.name,
-      `begins with ${shown(first)}, ${modelName} with ${missing[0]}: ${no}`,
+      `its first tensor is ${escapeText(first)}, ${modelName} starts with ${
+        missing[0]
+      }: ${notWeights}`,
     );
   }
   if (missing.length > 0) {
-    throw new FileError(file.name, `${missing[0]} is missing${more(missing)}: ${no}`);
+    throw new FileError(file.name, `${missing[0]} is missing${andMore(missing)}: ${notWeights}`);
   }
 
   const wrong: string[] = [];
   for (const [name, shape] of expected) {
     const entry = file.entries.get(name)!;
     if (entry.shape.length !== shape.length || shape.some((size, i) => size !== entry.shape[i])) {
-      wrong.push(`${name} is ${shownShape(entry.shape)}, ${modelName} takes ${shownShape(shape)}`);
+      wrong.push(
+        `${name} is ${formatShape(entry.shape)}, ${modelName} expects ${formatShape(shape)}`,
+      );
     } else if (!isWeight(entry)) {
-      wrong.push(`${name} is ${entry.dtype}, ${modelName} takes ${weightKinds}`);
+      wrong.push(`${name} is ${entry.dtype}, ${modelName} expects ${weightTypes}`);
     }
   }
-  if (wrong.length > 0) throw new FileError(file.name, `${wrong[0]}${more(wrong)}`);
+  if (wrong.length > 0) throw new FileError(file.name, `${wrong[0]}${andMore(wrong)}`);
   if (unexpected.length > 0) {
-    const name = shown(unexpected[0].name);
-    throw new FileError(file.name, `${name} is no part of ${modelName}${more(unexpected)}: ${no}`);
+    const name = escapeText(unexpected[0].name);
+    throw new FileError(
+      file.name,
+      `${name} is not a parameter of ${modelName}${andMore(unexpected)}: ${notWeights}`,
+    );
   }
 }
 
-function more(list: readonly unknown[]): string {
+function andMore(list: readonly unknown[]): string {
   return list.length > 1 ? ` (and ${list.length - 1} more)` : "";
 }

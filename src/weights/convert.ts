@@ -1,61 +1,62 @@
 /**
- * From one file of weights to another, a piece at a time.
+ * Converts weights to another file format or precision, in chunks.
  *
  * @module
  */
 
 import { FileError } from "../errors.ts";
+import type { ByteSink } from "../io/byte_sink.ts";
 import { elements } from "../tensor.ts";
-import {
-  type ByteSink,
-  FileWriter,
-  floatsOnly,
-  type Part,
-  type TensorOutline,
-} from "./io/file_writer.ts";
+import { FileWriter, type Part, requireFloats, type TensorOutline } from "./io/file_writer.ts";
 import { layOutOnnx } from "./onnx/writer.ts";
 import { layOutPth } from "./pth/writer.ts";
 import { quantize, scaleName } from "./quantized.ts";
 import { layOutSafetensors } from "./safetensors/writer.ts";
 import { isWeight, type WeightsFile, type WeightsFormat } from "./tensor_file.ts";
 
-/** The formats that are written. */
-export type WrittenFormat = Exclude<WeightsFormat, "pth-legacy">;
+/** The file formats that can be written. */
+export type OutputFormat = Exclude<WeightsFormat, "pth-legacy">;
 
 /**
- * How weights are stored: "f32" as they are, "f16" rounded to half precision, "int8" as integers of 8
- * bits with a scale for each output channel or feature, in safetensors only. What has but one axis (a
- * bias) stays "f32".
+ * The precision of weights in a file:
+ *
+ * - "f32": 32-bit floats.
+ * - "f16": 16-bit floats.
+ * - "int8": 8-bit integers with one scale per output channel or feature, in safetensors only.
+ *
+ * Tensors with fewer than two axes, such as biases, are always stored as "f32".
  */
 export type StoredPrecision = "f32" | "f16" | "int8";
 
-/** All ways to store weights. */
+/** All values of {@linkcode StoredPrecision}. */
 export const storedPrecisions: readonly StoredPrecision[] = ["f32", "f16", "int8"];
 
-/** What converting takes besides. */
+/** Options of {@linkcode convertWeights}. */
 export interface ConvertOptions {
-  /** The format to write. Default "safetensors". */
-  readonly format?: WrittenFormat;
-  /** How the weights are stored. */
+  /** The file format. Default "safetensors". */
+  readonly format?: OutputFormat;
+  /** The precision of the stored weights. */
   readonly precision: StoredPrecision;
-  /** What safetensors say besides; default: what the old file said. */
+  /** The metadata of a safetensors file. Default: the metadata of the input file. */
   readonly metadata?: Readonly<Record<string, string>>;
-  /** Called while converting, with the floats done so far and in all. */
+  /** Called with the number of elements converted so far, and in total. */
   readonly onProgress?: (done: number, total: number) => void;
-  /** Ends it, with the signal's reason. */
+  /** Cancels the conversion, which then rejects with the signal's reason. */
   readonly signal?: AbortSignal;
 }
 
-/** Elements that are rounded together, in whole rows. */
+/** The number of elements that are quantised at a time, in whole rows. */
 const batchElements = 1 << 18;
 
 /**
- * Writes the weights of a file in another format or precision. Tensors of integers
- * (`num_batches_tracked`) are left out. No more than a MiB of it, or one row, is in memory at a time.
+ * Writes the weights of a file in another format or precision. Integer tensors
+ * (`num_batches_tracked`) are left out. At most 1 MiB of weights, or one row, is in memory at a
+ * time.
  *
- * @returns Bytes of the whole file.
- * @throws {FileError} When the file cannot be read, or holds no weights.
- * @throws {ArgumentError} When the format cannot hold them, or what is to be quantised is not finite.
+ * @returns The size of the written file in bytes.
+ * @throws {FileError} When the file cannot be read or has no weights.
+ * @throws {ArgumentError} When the format does not support the precision, or a value to quantise is
+ * not finite.
  */
 export async function convertWeights(
   file: WeightsFile,
@@ -65,10 +66,10 @@ export async function convertWeights(
   const weights = new Map<string, TensorOutline>();
   for (const [name, entry] of file.entries) {
     if (!isWeight(entry)) continue;
-    weights.set(name, { name, shape: entry.shape, dtype: storedAs(entry.shape, precision) });
+    weights.set(name, { name, shape: entry.shape, dtype: storedType(entry.shape, precision) });
   }
-  if (weights.size === 0) throw new FileError(file.name, "holds integers only, no weights");
-  const parts = layOut(
+  if (weights.size === 0) throw new FileError(file.name, "holds only integer tensors, no weights");
+  const parts = layOutFile(
     format,
     [...weights.values()],
     metadata ?? Object.fromEntries(file.metadata),
@@ -91,11 +92,11 @@ export async function convertWeights(
       });
       continue;
     }
-    const count = elements(shape), rows = new Rows(count / shape[0]);
+    const count = elements(shape), batcher = new RowBatcher(count / shape[0]);
     await file.read(name, (values) => {
       step(values);
-      rows.take(values, count, (batch) => {
-        const { stored, scale } = quantize(name, batch, batch.length / rows.length);
+      batcher.add(values, count, (batch) => {
+        const { stored, scale } = quantize(name, batch, batch.length / batcher.rowLength);
         writer.append(name, new Uint8Array(stored.buffer));
         writer.appendFloats(scaleName(name), "F32", scale);
       });
@@ -105,43 +106,44 @@ export async function convertWeights(
   return writer.size;
 }
 
-function layOut(
-  format: WrittenFormat,
+function layOutFile(
+  format: OutputFormat,
   tensors: readonly TensorOutline[],
   metadata: Readonly<Record<string, string>>,
 ): Part[] {
   if (format === "safetensors") return layOutSafetensors(tensors, metadata);
-  const floats = floatsOnly("convertWeights", tensors);
+  const floats = requireFloats("convertWeights", tensors);
   return format === "pth" ? layOutPth(floats) : layOutOnnx(floats);
 }
 
-/** The kind of number that a tensor is stored as. */
-function storedAs(shape: readonly number[], precision: StoredPrecision): "F32" | "F16" | "I8" {
-  // biases are few, and empty tensors have no rows to scale
+/** The type to store a tensor's elements as. */
+function storedType(shape: readonly number[], precision: StoredPrecision): "F32" | "F16" | "I8" {
+  // Biases are small, and empty tensors have no rows to scale.
   if (precision === "f32" || shape.length < 2 || elements(shape) === 0) return "F32";
   return precision === "f16" ? "F16" : "I8";
 }
 
-/** Makes whole rows of the pieces in which a tensor arrives. */
-class Rows {
+/** Collects chunks of a tensor into batches of whole rows. */
+class RowBatcher {
   readonly #batch: Float32Array;
   #filled = 0;
   #done = 0;
 
-  /** @param length Elements of a row. */
-  constructor(readonly length: number) {
-    this.#batch = new Float32Array(length * Math.max(1, Math.floor(batchElements / length)));
+  /** @param rowLength Elements in a row. */
+  constructor(readonly rowLength: number) {
+    const rows = Math.max(1, Math.floor(batchElements / rowLength));
+    this.#batch = new Float32Array(rowLength * rows);
   }
 
-  /** Takes a piece of a tensor of `total` elements; hands on each full batch. */
-  take(values: Float32Array, total: number, full: (batch: Float32Array) => void) {
+  /** Adds the next chunk of a tensor of `total` elements, and passes on every full batch. */
+  add(values: Float32Array, total: number, onBatch: (batch: Float32Array) => void) {
     for (let at = 0; at < values.length;) {
-      const piece = values.subarray(at, at + this.#batch.length - this.#filled);
-      this.#batch.set(piece, this.#filled);
-      this.#filled += piece.length;
-      at += piece.length;
+      const chunk = values.subarray(at, at + this.#batch.length - this.#filled);
+      this.#batch.set(chunk, this.#filled);
+      this.#filled += chunk.length;
+      at += chunk.length;
       if (this.#filled < this.#batch.length && this.#done + this.#filled < total) continue;
-      full(this.#batch.subarray(0, this.#filled));
+      onBatch(this.#batch.subarray(0, this.#filled));
       this.#done += this.#filled;
       this.#filled = 0;
     }

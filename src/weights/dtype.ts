@@ -1,10 +1,10 @@
 /**
- * The kinds of number that files store, and their conversion to and from float32.
+ * The element types of stored tensors, and their conversion to and from float32.
  *
  * @module
  */
 
-/** A kind of number, by the name that safetensors uses. */
+/** An element type, by its safetensors name. */
 export type DType =
   | "F64"
   | "F32"
@@ -24,7 +24,7 @@ export type DType =
   | "F8_E4M3"
   | "F8_E5M2";
 
-/** Bytes per element. */
+/** Bytes per element, by type. */
 export const itemSizes: ReadonlyMap<string, number> = new Map<DType, number>([
   ["F64", 8],
   ["F32", 4],
@@ -45,23 +45,24 @@ export const itemSizes: ReadonlyMap<string, number> = new Map<DType, number>([
   ["F8_E5M2", 1],
 ]);
 
-/** Bytes per element of a kind that is known to exist. */
+/** Bytes per element. */
 export function itemSize(dtype: DType): number {
   return itemSizes.get(dtype)!;
 }
 
-/** The kinds that can be read as float32. */
-export type FloatDType = "F32" | "F16" | "BF16" | "F64";
+/** The types that can be read as float32. */
+type FloatDType = "F32" | "F16" | "BF16" | "F64";
 
-/** Whether elements of this kind can be read as float32. */
+/** Whether elements of this type can be read as float32. */
 export function isFloat(dtype: DType): dtype is FloatDType {
   return dtype === "F32" || dtype === "F16" || dtype === "BF16" || dtype === "F64";
 }
 
 /**
- * The first `count` little-endian elements of `raw` as float32: the same memory for F32, written to
- * `out` for the others. F64 is rounded to nearest. (Every machine that runs WebAssembly is little-
- * endian, so typed arrays read the file's own order.)
+ * Converts the first `count` little-endian elements of `raw` to float32. F32 is returned in the
+ * same memory; other types are written to `out`. F64 is rounded to nearest.
+ *
+ * Typed arrays can read the bytes because every machine that runs WebAssembly is little-endian.
  */
 export function toFloat32(
   dtype: FloatDType,
@@ -85,7 +86,7 @@ export function toFloat32(
 
 let halfValues: Float32Array | undefined;
 
-/** Every half-precision number as float32, by its bits: 256 KiB, made when first needed. */
+/** All half-precision numbers as float32, indexed by their bits: 256 KiB, created on first use. */
 function halfTable(): Float32Array {
   if (halfValues) return halfValues;
   const table = new Float32Array(65536);
@@ -102,7 +103,7 @@ function halfTable(): Float32Array {
   return halfValues = table;
 }
 
-/** Writes float32 values as `dtype`, little-endian, rounding to nearest even. */
+/** Writes float32 values as little-endian `dtype`, rounded to nearest even. */
 export function fromFloat32(dtype: "F16" | "BF16", values: Float32Array, into: DataView): void {
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
   const round = dtype === "F16" ? toHalf : toBFloat16;
@@ -120,12 +121,12 @@ function toHalf(bits: number): number {
   if (magnitude >= 0x47800000) return sign | 0x7c00; // 2^16 and more: infinity
   const exponent = magnitude >>> 23;
   if (exponent < 102) return sign; // less than half of the smallest subnormal
-  // Below 2^-14 a half has no hidden bit and a fixed scale: shift the whole significand further.
+  // Below 2^-14 a half has no hidden bit and a fixed scale: shift the whole significand instead.
   const normal = exponent > 112;
   const significand = normal ? magnitude - (112 << 23) : magnitude & 0x7fffff | 0x800000;
   const shift = normal ? 13 : 126 - exponent;
   const half = significand >>> shift, rest = significand & (1 << shift) - 1;
   const tie = 1 << shift - 1;
-  // A carry out of the fraction goes into the exponent, which is what rounding up means.
+  // A carry out of the fraction increments the exponent, as rounding up should.
   return sign | half + (rest > tie || rest === tie && half & 1 ? 1 : 0);
 }

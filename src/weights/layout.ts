@@ -1,114 +1,123 @@
 /**
- * Where a tensor lies in its file, and whether that can be true.
+ * Positions of tensors in a file, checked against the size of the file.
  *
  * @module
  */
 
 import { FileError } from "../errors.ts";
 import { type DType, itemSize } from "./dtype.ts";
-import type { ByteSource } from "./io/source.ts";
-import { shown, shownShape } from "./io/quote.ts";
+import type { ByteRange, ByteSource } from "./io/source.ts";
+import { escapeText, formatShape } from "./io/quote.ts";
 
-/** What a file says about one tensor. */
+/**
+ * The description of a tensor in a file.
+ *
+ * @internal
+ */
 export interface WeightEntry {
-  /** Its name, as `features.0.weight`. */
+  /** Its name, such as `features.0.weight`. */
   readonly name: string;
-  /** The kind of number it is stored as. */
+  /** The type of its stored elements. */
   readonly dtype: DType;
-  /** Its sizes, outermost first; empty for a scalar. */
+  /** Its shape, outermost axis first; empty for a scalar. */
   readonly shape: readonly number[];
-  /** Whether it is I8 that stands for real numbers, with a factor for each row in the file. */
+  /** Whether it is a quantised I8 tensor, with one scale per row in the file. */
   readonly quantized?: true;
 }
 
-/** A tensor and its place, checked: every element is inside the file. */
+/** A tensor with its position. Every element is inside the file. */
 export interface StoredTensor extends Omit<WeightEntry, "quantized"> {
+  /** Number of elements. */
   readonly count: number;
-  /** Where its first element is, in bytes: in the file, or in a storage that is found later. */
+  /**
+   * Offset of the first element in bytes, from the start of the file or of the `deferred` storage.
+   */
   readonly start: number;
-  /** The storage that `start` counts from, if it is found only when reading comes to it. */
-  readonly later?: LaterStorage;
-  /** From there to the end of its last element, in bytes. */
+  /** The storage of the tensor, if its offset is unknown until it is read. */
+  readonly deferred?: DeferredStorage;
+  /** Bytes from the start of the first element to the end of the last. */
   readonly span: number;
-  /** In elements, outermost first; undefined when the elements follow each other in row-major order. */
+  /** Strides in elements, outermost first; undefined for contiguous row-major order. */
   readonly strides: readonly number[] | undefined;
-  /** The factors of an I8 tensor's rows. */
+  /** The scales of a quantised tensor's rows. */
   readonly scale?: StoredTensor;
-  /** Multiplies every element; for floats. */
+  /** A factor for every element of a float tensor. */
   readonly factor?: number;
-  /** Where its bytes are, when they are not in the file as they are in memory. */
+  /** The source of the elements, if they are not stored in the file as they are in memory. */
   readonly source?: ByteSource;
 }
 
-/** A place for elements, in bytes from the beginning of the file. */
-export interface Extent {
-  readonly start: number;
-  readonly length: number;
-  readonly later?: LaterStorage;
+/** A range of a file that holds elements. */
+export interface StorageRange extends ByteRange {
+  /** The storage that `start` is relative to, if its offset is unknown until it is read. */
+  readonly deferred?: DeferredStorage;
 }
 
-/** A storage in a file that is read from its beginning to its end: nothing says where it is. */
-export interface LaterStorage {
-  /** Its place in the order in which storages follow each other. */
+/** A storage in a stream, whose offset is unknown until reading has reached it. */
+export interface DeferredStorage {
+  /** Its position in the order of storages. */
   readonly rank: number;
-  /** Where it is in the file; goes there. */
+  /** Reads up to the storage and returns its offset in the file. */
   start(): Promise<number>;
 }
 
-/** The order in which tensors lie in their file. */
-export function byPlace(a: StoredTensor, b: StoredTensor): number {
-  // empty ones before whatever begins there
-  return (a.later?.rank ?? 0) - (b.later?.rank ?? 0) || a.start - b.start || a.span - b.span;
+/** Compares tensors by their position in the file. */
+export function compareFileOrder(a: StoredTensor, b: StoredTensor): number {
+  // By span last: an empty tensor comes before the one that starts at the same offset.
+  return (a.deferred?.rank ?? 0) - (b.deferred?.rank ?? 0) || a.start - b.start || a.span - b.span;
 }
 
-/** As many dimensions as PyTorch allows. */
+/** The limit of PyTorch. */
 const maxDimensions = 64;
 
 /**
- * How many elements a shape has.
+ * Counts the elements of a shape.
  *
- * @throws {FileError} When it is no shape, or has more elements than can be counted.
+ * @param shape The sizes, unchecked.
+ * @param name The tensor's name in error messages.
+ * @param file The file's name in error messages.
+ * @throws {FileError} When a size is not a non-negative integer, or there are too many elements.
  */
 export function elementCount(shape: readonly unknown[], name: string, file: string): number {
   let count = 1, extent = 1;
   for (const size of shape) {
     if (typeof size !== "number" || !Number.isSafeInteger(size) || size < 0) {
-      throw new FileError(file, `${shown(name)} has a size that is no count: damaged`);
+      throw new FileError(file, `${escapeText(name)} has an invalid size: damaged`);
     }
     count *= size;
-    extent *= size || 1; // a zero must not hide an overflow beside it
+    extent *= size || 1; // a size of zero must not hide the overflow of another
   }
   if (shape.length > maxDimensions || extent > Number.MAX_SAFE_INTEGER) {
-    throw new FileError(file, `${shown(name)} has an impossible shape: damaged`);
+    throw new FileError(file, `${escapeText(name)} has an impossible shape: damaged`);
   }
   return count;
 }
 
 /**
- * Checks a tensor that is `offset` elements into a storage.
+ * Locates a tensor in a storage.
  *
- * @param entry What the file says about it; the shape unchecked.
- * @param strides In elements, unchecked.
- * @param storage Where the storage is; inside the file.
- * @param offset In elements, unchecked.
- * @param file What error messages call it, and its size in bytes.
- * @throws {FileError} When an element would be outside of the storage.
+ * @param entry The description of the tensor, with an unchecked shape.
+ * @param strides The strides in elements, unchecked.
+ * @param storage The storage, which is inside the file.
+ * @param offset The offset in the storage in elements, unchecked.
+ * @param file The file's name in error messages, and its size in bytes.
+ * @throws {FileError} When an element is outside the storage.
  */
-export function placeTensor(
+export function locateTensor(
   { name, dtype, shape }: WeightEntry,
   strides: readonly unknown[],
-  storage: Extent,
+  storage: StorageRange,
   offset: unknown,
   file: { readonly name: string; readonly size: number },
 ): StoredTensor {
   const count = elementCount(shape, name, file.name);
   const bytes = itemSize(dtype);
-  const bad = (why: string) => new FileError(file.name, `${shown(name)} ${why}: damaged`);
-  if (strides.length !== shape.length) throw bad("has as many strides as no tensor of its shape");
-  if (!isCount(offset) || !strides.every(isCount)) throw bad("has a stride or offset below zero");
-  // A stride of 0 repeats elements without end; no model is larger than its file.
+  const bad = (why: string) => new FileError(file.name, `${escapeText(name)} ${why}: damaged`);
+  if (strides.length !== shape.length) throw bad("has the wrong number of strides for its shape");
+  if (!isCount(offset) || !strides.every(isCount)) throw bad("has an invalid stride or offset");
+  // With a stride of 0, a small storage could claim any shape; no real tensor exceeds its file.
   if (count * bytes > file.size) {
-    throw bad(`claims ${shownShape(shape)}, more than a file of ${file.size} bytes holds`);
+    throw bad(`claims the shape ${formatShape(shape)}, too large for a file of ${file.size} bytes`);
   }
   if (count === 0) return { name, dtype, shape, count, start: 0, span: 0, strides: undefined };
 
@@ -118,7 +127,7 @@ export function placeTensor(
     if (shape[i] !== 1 && strides[i] !== dense) rowMajor = false;
   }
   if (!((offset + last + 1) * bytes <= storage.length)) {
-    throw bad(`reaches beyond its storage of ${storage.length} bytes`);
+    throw bad(`extends beyond its storage of ${storage.length} bytes`);
   }
   return {
     name,
@@ -126,9 +135,9 @@ export function placeTensor(
     shape,
     count,
     start: storage.start + offset * bytes,
-    later: storage.later,
+    deferred: storage.deferred,
     span: (last + 1) * bytes,
-    // Along an axis of size 1 nobody steps, so any stride may stand there, even one beyond counting.
+    // The stride of an axis of size 1 is never used, and may be any number.
     strides: rowMajor ? undefined : strides.map((stride, i) => shape[i] === 1 ? 0 : stride),
   };
 }

@@ -1,5 +1,6 @@
 /**
- * Weights from files: PyTorch `.pth`, safetensors and ONNX, read a piece at a time and never executed.
+ * Reads and writes files of weights: PyTorch `.pth`, safetensors and ONNX. Files are read in
+ * chunks, and nothing in them is executed.
  *
  * @module
  */
@@ -8,12 +9,11 @@ export { checkWeights } from "./check.ts";
 export type { DType } from "./dtype.ts";
 export { fileSource } from "./io/file_source.ts";
 export type { TensorToWrite } from "./io/file_writer.ts";
+export { blobSource, type ByteSource, bytesSource } from "./io/source.ts";
+export { streamSource } from "./io/stream_source.ts";
 export type { WeightEntry } from "./layout.ts";
 export { writeOnnx } from "./onnx/writer.ts";
 export { openWeights } from "./open.ts";
 export { writePth } from "./pth/writer.ts";
 export { writeSafetensors } from "./safetensors/writer.ts";
-export { blobSource, type ByteSource, bytesSource } from "./io/source.ts";
-export type { Chunks } from "../io/download.ts";
-export { streamSource } from "./io/stream_source.ts";
 export type { WeightsFile, WeightsFormat, WeightSink } from "./tensor_file.ts";

@@ -1,5 +1,5 @@
 /**
- * Opening a file of weights, whatever its format.
+ * Opens a file of weights in any supported format.
  *
  * @module
  */
@@ -12,18 +12,17 @@ import { openLegacyPth } from "./pth/legacy_format.ts";
 import { openSafetensors } from "./safetensors/reader.ts";
 import { type ByteSource, isSource, readBytes } from "./io/source.ts";
 import type { WeightsFile } from "./tensor_file.ts";
-import { shown } from "./io/quote.ts";
+import { escapeText } from "./io/quote.ts";
 
 /**
- * Opens weights: a PyTorch state dict (`.pth`, in both of its formats), safetensors, or the tensors
- * of an ONNX model. The format is found from the bytes, never from the name. Only what describes the
- * tensors is read now, their elements when `read()` asks for them, a piece at a time. Nothing in the
+ * Opens weights: a PyTorch state dict (`.pth`, zip or legacy format), a safetensors file, or the
+ * tensors of an ONNX model. The format is detected from the bytes, not from the name. Only the
+ * description of the tensors is read; `read()` then reads the elements in chunks. Nothing in the
  * file is executed.
  *
- * @param source The file. From now on it belongs to the weights: closing those closes it, and so does
- * failing here.
- * @throws {FileError} When it is something else, is damaged, or holds more than weights.
- * @throws {ArgumentError} When it is no source.
+ * @param source The file. It is closed together with the weights, or at once if opening fails.
+ * @throws {FileError} When the file has another format, is damaged, or contains more than weights.
+ * @throws {ArgumentError} When `source` is not a source.
  *
  * @example
  * ```ts
@@ -42,48 +41,49 @@ import { shown } from "./io/quote.ts";
  */
 export async function openWeights(source: ByteSource): Promise<WeightsFile> {
   if (!isSource(source)) {
-    const takes = "a ByteSource, as bytesSource, blobSource, fileSource and streamSource make";
-    throw new ArgumentError("openWeights", "source", source, takes);
+    const expected = "a ByteSource, from bytesSource, blobSource, fileSource or streamSource";
+    throw new ArgumentError("openWeights", "source", source, expected);
   }
   try {
     const start = await readBytes(source, 0, Math.min(source.size, 512));
-    return await detect(start, source)(source);
+    return await detectFormat(start, source)(source);
   } catch (error) {
     source.close();
     throw error;
   }
 }
 
-function detect(
+/** Chooses the function that opens the file, from its first bytes. */
+function detectFormat(
   start: Uint8Array,
   { name: file, forward }: ByteSource,
 ): (source: ByteSource) => Promise<WeightsFile> {
   if (start.length === 0) throw new FileError(file, "is empty");
-  if (start[0] === 0x50 && start[1] === 0x4b && start[2] < 9) { // "PK" and a record
+  if (start[0] === 0x50 && start[1] === 0x4b && start[2] < 9) { // "PK" and a record type
     return forward ? openPthStream : openPth;
   }
   if (start[0] === 0x80 && start[1] >= 2 && start[1] <= 5) return openLegacyPth; // PROTO
-  // Eight bytes of length: text has no zeros there, and no header is long enough to do without.
+  // Eight bytes of length come first: text has no zero bytes, and every valid length has one.
   if (start[8] === 0x7b && start.subarray(0, 8).includes(0)) return openSafetensors;
 
-  // ModelProto's first field, ir_version, and the key of another that may follow.
+  // ModelProto's first field, ir_version, and the key of a field that may follow.
   if (start[0] === 0x08 && start[1] < 0x20 && onnxKeys.includes(start[2])) return openOnnx;
 
   const line = firstLine(start);
   throw new FileError(
     file,
     line === undefined
-      ? "is neither a PyTorch .pth file nor safetensors nor ONNX"
-      : `is text, not weights (it begins with “${line}”)`,
+      ? "is not a PyTorch .pth, safetensors or ONNX file"
+      : `is text, not weights (it starts with “${line}”)`,
   );
 }
 
 /** producer_name, producer_version, domain, model_version, doc_string, graph, opset_import */
 const onnxKeys = [0x12, 0x1a, 0x22, 0x28, 0x32, 0x3a, 0x42];
 
-/** What the first line of a text says, shortened; undefined when the bytes are no text. */
+/** The first line of a text, shortened; undefined if the bytes are not text. */
 function firstLine(start: Uint8Array): string | undefined {
   if (start.some((byte) => byte < 32 && byte !== 9 && byte !== 10 && byte !== 13)) return undefined;
   const line = new TextDecoder().decode(start).trim().split(/\r?\n/, 1)[0];
-  return line.includes("\ufffd") ? undefined : shown(line.slice(0, 48));
+  return line.includes("\ufffd") ? undefined : escapeText(line.slice(0, 48));
 }

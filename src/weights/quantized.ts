@@ -1,9 +1,9 @@
 /**
- * Weights in eight bits: whole numbers from −127 to 127, and a factor for each row.
+ * 8-bit quantised weights: integers from −127 to 127, and one scale per row.
  *
- * In safetensors a tensor `name` of kind I8 and shape [n, …] stands for real numbers when a tensor
- * `name_scale` of n floats is there too: value = stored × scale[row], the row being the outermost
- * index (the output channel of a convolution, the output feature of a linear layer).
+ * In safetensors, an I8 tensor `name` of shape [n, …] is quantised if there is also a tensor
+ * `name_scale` of n floats: value = stored × scale[row]. The row is the outermost index, which is
+ * the output channel of a convolution or the output feature of a linear layer.
  *
  * @module
  */
@@ -11,26 +11,26 @@
 import { ArgumentError, FileError } from "../errors.ts";
 import { isFloat } from "./dtype.ts";
 import type { StoredTensor } from "./layout.ts";
-import { shown, shownShape } from "./io/quote.ts";
+import { escapeText, formatShape } from "./io/quote.ts";
 
-/** The largest number a quantised weight is stored as; −128 is not used. */
-const LARGEST = 127;
+/** The largest stored integer; −128 is not used. */
+const MAX_STORED = 127;
 
-/** What the factors of a tensor are called. */
+/** The name of the tensor with a quantised tensor's scales. */
 export function scaleName(name: string): string {
   return `${name}_scale`;
 }
 
 /**
- * Joins every I8 tensor to its factors, which are then no tensors by themselves.
+ * Attaches the scales to every quantised tensor, and removes them from the list of tensors.
  *
- * @throws {FileError} When factors are there, and are not one float for each row.
+ * @throws {FileError} When the scales are not one float per row.
  */
 export function pairScales(
   tensors: ReadonlyMap<string, StoredTensor>,
   file: string,
 ): Map<string, StoredTensor> {
-  const joined = new Map(tensors);
+  const paired = new Map(tensors);
   for (const [key, tensor] of tensors) {
     const scale = tensor.dtype === "I8" ? tensors.get(scaleName(key)) : undefined;
     if (!scale) continue;
@@ -38,21 +38,22 @@ export function pairScales(
     if (shape.length === 0 || scale.count !== shape[0] || !isFloat(scale.dtype)) {
       throw new FileError(
         file,
-        `${shown(scale.name)} is ${scale.dtype} ${shownShape(scale.shape)}, ` +
-          `${shown(key)} ${shownShape(shape)} takes a float for each row`,
+        `${escapeText(scale.name)} is ${scale.dtype} ${formatShape(scale.shape)}, ` +
+          `but ${escapeText(key)} ${formatShape(shape)} needs one float per row`,
       );
     }
-    joined.delete(scaleName(key));
-    joined.set(key, { ...tensor, scale });
+    paired.delete(scaleName(key));
+    paired.set(key, { ...tensor, scale });
   }
-  return joined;
+  return paired;
 }
 
 /**
- * The nearest quantised weights: the largest of each row becomes ±127.
+ * Quantises weights, so that the value of largest magnitude in each row becomes ±127.
  *
- * @param name What an error calls them.
- * @param values In rows of equal length.
+ * @param name The tensor's name in error messages.
+ * @param values The values, in rows of equal length.
+ * @param rows The number of rows.
  * @throws {ArgumentError} When a value is not finite.
  */
 export function quantize(
@@ -64,30 +65,31 @@ export function quantize(
   const length = values.length / rows;
   for (let row = 0; row < rows; row++) {
     const from = row * length, to = from + length;
-    let largest = 0;
+    let maxMagnitude = 0;
     for (let i = from; i < to; i++) {
       if (!Number.isFinite(values[i])) {
         throw new ArgumentError("quantize", `element ${i} of ${name}`, values[i], "finite");
       }
-      largest = Math.max(largest, Math.abs(values[i]));
+      maxMagnitude = Math.max(maxMagnitude, Math.abs(values[i]));
     }
-    scale[row] = largest / LARGEST;
-    if (scale[row] === 0) continue; // zeros, or too small for float32
+    scale[row] = maxMagnitude / MAX_STORED;
+    if (scale[row] === 0) continue; // all values are zero, or the scale underflows float32
     for (let i = from; i < to; i++) {
       const nearest = Math.round(values[i] / scale[row]);
-      // a scale that was rounded down far below 2⁻¹²⁶ would give more
-      stored[i] = Math.min(Math.max(nearest, -LARGEST), LARGEST);
+      // A scale far below 2⁻¹²⁶ may be rounded down enough to give more than 127.
+      stored[i] = Math.min(Math.max(nearest, -MAX_STORED), MAX_STORED);
     }
   }
   return { stored, scale };
 }
 
 /**
- * Real numbers again: `count` of a tensor's elements, from element `offset` on.
+ * Dequantises `count` elements of a tensor, starting at element `offset`.
  *
- * @param raw As stored, from that element on.
- * @param rowLength Elements of a row.
- * @param out Is written to from its beginning on.
+ * @param raw The stored elements, starting at `offset`.
+ * @param rowLength Elements in a row.
+ * @param scale The scale of each row of the tensor.
+ * @param out Memory for the values.
  */
 export function dequantize(
   raw: ArrayBuffer,
@@ -100,8 +102,8 @@ export function dequantize(
   const stored = new Int8Array(raw, 0, count);
   for (let i = 0; i < count;) {
     const row = Math.floor((offset + i) / rowLength);
-    const end = Math.min(count, (row + 1) * rowLength - offset), factor = scale[row];
-    for (; i < end; i++) out[i] = stored[i] * factor;
+    const end = Math.min(count, (row + 1) * rowLength - offset), rowScale = scale[row];
+    for (; i < end; i++) out[i] = stored[i] * rowScale;
   }
   return out.subarray(0, count);
 }

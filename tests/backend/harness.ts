@@ -1,7 +1,7 @@
 /** What the suites of the backends share: drawn inputs, guarded outputs, derived tolerances. */
 
 import type { Backend } from "../../src/backend/mod.ts";
-import { Generator } from "../../src/random.ts";
+import { RandomGenerator } from "../../src/random.ts";
 import { elements, type Shape, type Tensor } from "../../src/tensor.ts";
 import { assert, assertEquals } from "../assert.ts";
 import type { NumArray } from "../reference.ts";
@@ -13,10 +13,10 @@ export interface Floats extends NumArray {
 
 /** Numbers drawn from a seed: the same on every machine. */
 export class Draw {
-  readonly #generator: Generator;
+  readonly #generator: RandomGenerator;
 
   constructor(seed: number) {
-    this.#generator = new Generator(seed);
+    this.#generator = new RandomGenerator(seed);
   }
 
   /** An integer from `least` to `most`, both included. */

@@ -1,5 +1,5 @@
 import { kernelsOf } from "../../src/backend/interface.ts";
-import { pool2dGeometry } from "../../src/ops/pool_geometry.ts";
+import { poolGeometry } from "../../src/ops/pool_geometry.ts";
 import type { Backend } from "../../src/backend/mod.ts";
 import * as ops from "../../src/ops/mod.ts";
 import type { Tensor } from "../../src/tensor.ts";
@@ -271,7 +271,7 @@ testOnEveryBackend("maxPool2d() writes its indices and nothing around them", asy
       for (const tensor of [front, back]) {
         backend.write(tensor as unknown as Tensor, new Float32Array(tensor.size).fill(-7));
       }
-      const g = pool2dGeometry("maxPool2d", x.shape, spelled(o));
+      const { g } = poolGeometry("maxPool2d", 2, x.shape, spelled(o));
       kernelsOf(backend).maxPool2d(y, back.view(expected.shape), tx, g);
       const [ahead, written] = await Promise.all([front.read(), back.read()]);
       assertAllClose(written.subarray(0, size), expected.data);

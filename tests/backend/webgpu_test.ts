@@ -8,12 +8,12 @@ import * as ops from "../../src/ops/mod.ts";
 import { arrayDataset, evaluate, SGD, Trainer } from "../../src/train/mod.ts";
 import { assert, assertAllClose, assertEquals, assertRejects, assertThrows } from "../assert.ts";
 import {
-  adaptersSay,
   gpuInfo,
-  replacing,
-  testWhetherWebGpuRuns,
+  overrideAdapterInfo,
+  reportSkippedWebGpuTests,
   testWithAdapter,
   withGpuFiles,
+  withReplaced,
 } from "../webgpu.ts";
 import { Draw, largest, upload } from "./harness.ts";
 
@@ -53,7 +53,7 @@ async function pass(net: Sequential): Promise<Float32Array> {
   return await y.read();
 }
 
-testWhetherWebGpuRuns();
+reportSkippedWebGpuTests();
 
 testWithAdapter("the second forward pass makes nothing anew, and submits once", async () => {
   using backend = await WebGpuBackend.create({ software: true });
@@ -222,7 +222,7 @@ testWithAdapter(
   "createBackend() takes no adapter that computes on the processor",
   () =>
     withGpuFiles(async () => {
-      using _info = adaptersSay({ isFallbackAdapter: true });
+      using _info = overrideAdapterInfo({ isFallbackAdapter: true });
       const reasons: PembrokeError[] = [];
       using backend = await createBackend({ onFallback: (reason) => reasons.push(reason) });
       assertEquals(backend.device, "wasm");
@@ -235,7 +235,7 @@ testWithAdapter(
 
 testWithAdapter("createBackend() takes a GPU, and says which", () =>
   withGpuFiles(async () => {
-    using _info = adaptersSay(gpuInfo);
+    using _info = overrideAdapterInfo(gpuInfo);
     using backend = await createBackend();
     assertEquals([backend.device, backend.name], ["webgpu", "webgpu (a GPU)"]);
     // the tiles that suit it
@@ -249,7 +249,7 @@ const gpu = navigator.gpu && Object.getPrototypeOf(navigator.gpu) as GPU;
 
 testWithAdapter("createBackend() goes on without an adapter", () =>
   withGpuFiles(async () => {
-    await replacing(gpu, "requestAdapter", () => Promise.resolve(null), async () => {
+    await withReplaced(gpu, "requestAdapter", () => Promise.resolve(null), async () => {
       const reasons: PembrokeError[] = [];
       using backend = await createBackend({ onFallback: (reason) => reasons.push(reason) });
       assertEquals(backend.device, "wasm");
@@ -260,7 +260,7 @@ testWithAdapter("createBackend() goes on without an adapter", () =>
   }));
 
 testWithAdapter("an adapter that gives no device is an error of one line", async () => {
-  await replacing(
+  await withReplaced(
     GPUAdapter.prototype,
     "requestDevice",
     () => Promise.reject(new TypeError("too many\ndevices")),

@@ -1,11 +1,11 @@
 import { assert, assertEquals, assertMatch } from "../assert.ts";
-import { mortal } from "../image/threads/other_worker.ts";
+import { crashingWorker } from "../image/threads/replace_worker.ts";
 import { cli, fixture, otherWorker, run, TempFolder, theError } from "./run.ts";
 
 const tiny = ["-q", "--jsonl", "-k", "1", "-m", "alexnet-tiny"];
-const notImage = "is not an image this program reads (JPEG, PNG, WebP, GIF, BMP)";
+const notImage = "is not a supported image (JPEG, PNG, WebP, GIF, BMP)";
 
-/** A BMP of one colour, which is another for each number. */
+/** A BMP of one colour, different for each number. */
 function bmp(number: number, side = 8): Uint8Array {
   const bytes = new Uint8Array(54 + side * side * 3), view = new DataView(bytes.buffer);
   bytes.set([0x42, 0x4d]);
@@ -17,7 +17,7 @@ function bmp(number: number, side = 8): Uint8Array {
   return bytes;
 }
 
-/** A folder of 64 images in "photos"; every seventh is none. Returns their names, in order. */
+/** Writes 64 files to "photos", every seventh not an image. Returns their names, in order. */
 async function fill(folder: TempFolder): Promise<string[]> {
   const png = await Deno.readFile(fixture("models/waves.png"));
   const jpeg = await Deno.readFile(fixture("image/images/baseline-420.jpg"));
@@ -39,13 +39,13 @@ interface Line {
 const linesOf = (text: string): Line[] =>
   text.split("\n").slice(0, -1).map((line) => JSON.parse(line));
 
-/** What counts of results: all but how long they took, and the last digits. */
-const essence = (lines: readonly Line[]) =>
+/** Results without timings, and with rounded probabilities, for comparison. */
+const comparable = (lines: readonly Line[]) =>
   lines.map(({ input, error, predictions }) =>
     `${input} ${error ?? predictions!.map((p) => `${p.index} ${p.probability.toFixed(4)}`)}`
   );
 
-Deno.test("a folder becomes a line for each image, in order, whatever is wrong with some", async () => {
+Deno.test("classify prints one line per image of a folder, in order, damaged ones included", async () => {
   await using folder = await TempFolder.make();
   const names = await fill(folder);
   const { code, stdout, stderr } = await run([...tiny, "photos"], { cwd: folder.path });
@@ -59,25 +59,25 @@ Deno.test("a folder becomes a line for each image, in order, whatever is wrong w
   );
   assertEquals(stderr, bad.map((name) => `error: ${name}: ${notImage}\n`).join(""));
 
-  // the same one after the other, as text and as a document
+  // the same one at a time, and as a JSON document
   const few = names.slice(0, 12);
-  const alone = await run([...tiny, ...few], { cwd: folder.path });
-  assertEquals(essence(linesOf(alone.stdout)), essence(lines).slice(0, 12));
+  const single = await run([...tiny, ...few], { cwd: folder.path });
+  assertEquals(comparable(linesOf(single.stdout)), comparable(lines).slice(0, 12));
   const args = ["-q", "--json", "-k", "1", "-m", "alexnet-tiny", "photos"];
   const { results } = JSON.parse((await run(args, { cwd: folder.path })).stdout);
-  assertEquals(essence(results), essence(lines));
+  assertEquals(comparable(results), comparable(lines));
 });
 
-Deno.test("an image that ends the thread that decodes it costs its own line", async () => {
+Deno.test("an image that crashes its decoding thread fails alone", async () => {
   await using folder = await TempFolder.make();
   const names = await fill(folder);
   for (const name of [names[5], names[40]]) await folder.write(name, "throw");
-  const args = [mortal.href, ...tiny, "photos"];
+  const args = [crashingWorker.href, ...tiny, "photos"];
   const { code, stdout, stderr } = await run(args, { cwd: folder.path, script: otherWorker });
   assertEquals(code, 1);
   const lines = linesOf(stdout);
   assertEquals(lines.map(({ input }) => input), names);
-  const ended = "a thread that decodes images ended: Uncaught RangeError: out of memory";
+  const ended = "the decoding thread crashed: Uncaught RangeError: out of memory";
   const errors = names.flatMap((name, i) =>
     i === 5 || i === 40 ? `${name}: ${ended}` : i % 7 === 3 ? `${name}: ${notImage}` : []
   );
@@ -85,19 +85,19 @@ Deno.test("an image that ends the thread that decodes it costs its own line", as
   assertEquals(stderr, errors.map((error) => `error: ${error}\n`).join(""));
 });
 
-Deno.test("threads that cannot start end the command with a line", async () => {
+Deno.test("decoding threads that cannot start end the command with one error", async () => {
   await using folder = await TempFolder.make();
   await fill(folder);
   const args = ["file:///gone/threads/worker.ts", ...tiny, "--resume=out.jsonl", "photos"];
   const { code, stdout, stderr } = await run(args, { cwd: folder.path, script: otherWorker });
   assertEquals([code, stdout], [1, ""]);
-  // the runtime says something of each worker, too
+  // the runtime prints its own message for each worker
   const [line, ...rest] = stderr.split("\n").filter((line) => !line.includes("(in worker"));
   assertEquals(rest, [""], stderr);
-  assertMatch(line, /^error: threads that decode images cannot start: Module not found ".+"/);
+  assertMatch(line, /^error: cannot start decoding threads: Module not found ".+"/);
 });
 
-Deno.test("--files-from takes a list from a file or from standard input, beside arguments", async () => {
+Deno.test("--files-from adds inputs from a file or standard input to the arguments", async () => {
   await using folder = await TempFolder.make();
   const names = await fill(folder);
   const list = new TextEncoder().encode(`${names[4]}\r\n\nphotos/3\ngone.png\n-\n${names[1]}`);
@@ -113,7 +113,7 @@ Deno.test("--files-from takes a list from a file or from standard input, beside 
   assertEquals(theError(gone, 1), "gone.txt: no such file");
 });
 
-Deno.test("--files-from - answers before the list ends", async () => {
+Deno.test("--files-from - prints results before the list ends", async () => {
   await using folder = await TempFolder.make();
   await fill(folder);
   const process = start([...tiny, "--files-from=-"], folder.path);
@@ -127,32 +127,32 @@ Deno.test("--files-from - answers before the list ends", async () => {
   assertEquals([(await reader.read()).done, (await process.status).code], [true, 0]);
 });
 
-Deno.test("--resume after a kill ends with the lines of a run that was not interrupted", async () => {
+Deno.test("--resume completes the results of a killed command", async () => {
   await using folder = await TempFolder.make();
   const names = await fill(folder);
   const out = `${folder.path}/out.jsonl`;
   const process = start([...tiny, "--resume", out, "--files-from=-"], folder.path);
   const writer = process.stdin.getWriter();
   await writer.write(new TextEncoder().encode(names.slice(0, 40).join("\n")));
-  // the list goes on: what has come is classified, and the command waits
+  // the list is still open: the command has classified its lines, and waits
   while (await lengthOf(out) < 30) await new Promise((done) => setTimeout(done, 20));
   process.kill("SIGKILL");
   await Promise.all([process.status, process.stdout.cancel(), writer.abort().catch(() => {})]);
 
   const before = await Deno.readTextFile(out);
-  await Deno.writeTextFile(out, before + '{"input":"photos/3/6'); // cut by a crash
+  await Deno.writeTextFile(out, before + '{"input":"photos/3/6'); // incomplete, as after a crash
   const args = ["--resume", out, "-k", "1", "-m", "alexnet-tiny", "photos"];
   const { code, stdout, stderr } = await run(args, { cwd: folder.path });
   assertEquals([code, stdout], [1, ""]);
   const good = linesOf(before).filter(({ error }) => !error);
-  assertEquals(stderr.split("\n")[0], `${out}: going on after ${good.length}`);
+  assertEquals(stderr.split("\n")[0], `${out}: resuming after ${good.length} results`);
   const after = await Deno.readTextFile(out);
-  const kept = before.split("\n").filter((line) => line.includes('"predictions"'));
-  assertEquals(after.split("\n").slice(0, kept.length), kept);
+  const results = before.split("\n").filter((line) => line.includes('"predictions"'));
+  assertEquals(after.split("\n").slice(0, results.length), results);
   const whole = await run([...tiny, "photos"], { cwd: folder.path });
-  assertEquals(essence(linesOf(after)).sort(), essence(linesOf(whole.stdout)).sort());
+  assertEquals(comparable(linesOf(after)).sort(), comparable(linesOf(whole.stdout)).sort());
 
-  // once more: only what failed is tried again
+  // a second run retries only the errors
   for (const name of names.filter((_, i) => i % 7 === 3)) await folder.write(name, bmp(1));
   const again = await run(args, { cwd: folder.path });
   assertEquals(again.code, 0);
@@ -162,8 +162,8 @@ Deno.test("--resume after a kill ends with the lines of a run that was not inter
 });
 
 Deno.test({
-  name: "--resume refuses a file that another command adds to, until that has ended",
-  ignore: Deno.build.os === "windows", // making a link takes a privilege there
+  name: "--resume rejects a file in use by another command",
+  ignore: Deno.build.os === "windows", // links need a privilege there
   fn: async () => {
     await using folder = await TempFolder.make();
     const [first, second] = await fill(folder);
@@ -178,7 +178,7 @@ Deno.test({
     await Deno.symlink("out.jsonl", `${folder.path}/link.jsonl`);
     for (const name of ["out.jsonl", "link.jsonl"]) {
       const other = await run([...tiny, "--resume", name, second], { cwd: folder.path });
-      const wait = "another command adds to it; wait until that has ended, or name another file";
+      const wait = "in use by another command; wait until it ends, or use another file";
       assertEquals(theError(other, 1), `${name}: ${wait}`);
     }
     assertEquals(await Deno.readTextFile(out), before);
@@ -193,13 +193,13 @@ Deno.test({
   },
 });
 
-Deno.test("--resume leaves a file alone that it has not written", async () => {
+Deno.test("--resume leaves other files unchanged", async () => {
   await using folder = await TempFolder.make();
   const text = '{"input":"a.png","error":"a.png: gone"}\nsomething else\n';
   const path = await folder.write("notes.txt", text);
   const args = [...tiny, "--resume=notes.txt", fixture("models/waves.png")];
   const error = theError(await run(args, { cwd: folder.path }), 1);
-  assertEquals(error, "notes.txt: line 2 is not what --jsonl writes");
+  assertEquals(error, "notes.txt: line 2 is not --jsonl output");
   assertEquals(await Deno.readTextFile(path), text);
   assertEquals((await Array.fromAsync(Deno.readDir(folder.path))).length, 1);
   const nowhere = [...tiny, "--resume=no/out.jsonl", fixture("models/waves.png")];
@@ -207,7 +207,53 @@ Deno.test("--resume leaves a file alone that it has not written", async () => {
   assertEquals([code, stderr], [1, "error: no/out.jsonl: its folder does not exist\n"]);
 });
 
-Deno.test("a reader of many lines that goes away is no error", async () => {
+Deno.test("--shard assigns every image of any source to exactly one part", async () => {
+  await using folder = await TempFolder.make();
+  const names = await fill(folder);
+  await folder.write("list.txt", `${names[9]}\ngone.png\nphotos/3/6*.png\n`);
+  const args = [...tiny, "photos", names[2], "photos/0/0?.png", "--files-from=list.txt"];
+  const listed = [names[9], "gone.png", ...names.slice(60)];
+  const inputs = [...names, names[2], ...names.slice(0, 10), ...listed];
+  const shards = await Promise.all(
+    [1, 2, 3].map((number) => run([...args, `--shard=${number}/3`], { cwd: folder.path })),
+  );
+  for (const [i, { code, stdout }] of shards.entries()) {
+    assertEquals(code, 1);
+    const expected = inputs.filter((_, position) => position % 3 === i);
+    assertEquals(linesOf(stdout).map(({ input }) => input), expected);
+  }
+});
+
+Deno.test("--shard and --resume combine: a second run only retries errors", async () => {
+  await using folder = await TempFolder.make();
+  const names = await fill(folder);
+  const shard = names.filter((_, i) => i % 4 === 1);
+  const args = ["-q", "-k", "1", "-m", "alexnet-tiny", "--shard=2/4", "--resume=2.jsonl", "photos"];
+  const inputs = async () =>
+    linesOf(await Deno.readTextFile(`${folder.path}/2.jsonl`)).map(({ input }) => input);
+  assertEquals((await run(args, { cwd: folder.path })).code, 1);
+  assertEquals(await inputs(), shard);
+
+  for (const name of names.filter((_, i) => i % 7 === 3)) await folder.write(name, bmp(1));
+  const { code, stdout, stderr } = await run(args, { cwd: folder.path });
+  assertEquals([code, stdout, stderr], [0, "", ""]);
+  assertEquals((await inputs()).sort(), shard);
+});
+
+Deno.test("--shard prints nothing for an empty part, and rejects bad values", async () => {
+  const image = fixture("models/waves.png");
+  const empty = await run(["-m", "alexnet-tiny", "--shard=2/2", image]);
+  assertEquals(empty, { code: 0, stdout: "", stderr: "" });
+  assertEquals(linesOf((await run([...tiny, "--shard=1/2", image])).stdout).length, 1);
+  const { results } = JSON.parse((await run(["-q", "--json", "--shard=2/2", image])).stdout);
+  assertEquals(results, []);
+  assertEquals(
+    theError(await run([...tiny, "--shard=3/2", image]), 2),
+    '--shard is "3/2", must be N/M with N from 1 to M, such as 3/16',
+  );
+});
+
+Deno.test("a closed pipe is no error, even with many images", async () => {
   await using folder = await TempFolder.make();
   await fill(folder);
   const process = start([...tiny, ...Array(20).fill("photos/0/00.png"), "photos"], folder.path);
@@ -221,7 +267,7 @@ Deno.test("a reader of many lines that goes away is no error", async () => {
 
 Deno.test({
   name: "memory does not grow with the number of images",
-  ignore: Deno.build.os !== "linux", // where /proc tells
+  ignore: Deno.build.os !== "linux", // needs /proc
   fn: async () => {
     await using folder = await TempFolder.make();
     for (let i = 0; i < 40; i++) await folder.write(`photos/${i}.png`, await Deno.readFile(photo));
@@ -239,8 +285,8 @@ Deno.test({
     await list.close();
     assertEquals([(await answers.read()).done, (await process.status).code], [true, 0]);
     const half = resident.length >> 1;
-    const grown = Math.max(...resident.slice(half)) - Math.max(...resident.slice(0, half));
-    assert(grown < 30, `${resident.map(Math.round)} MiB`);
+    const growth = Math.max(...resident.slice(half)) - Math.max(...resident.slice(0, half));
+    assert(growth < 30, `${resident.map(Math.round)} MiB`);
   },
 });
 
@@ -256,7 +302,7 @@ function start(args: string[], cwd: string): Deno.ChildProcess {
   }).spawn();
 }
 
-/** Lines that a file has; none if there is no file. */
+/** The number of lines of a file; 0 if it does not exist. */
 async function lengthOf(path: string): Promise<number> {
   return (await Deno.readTextFile(path).catch(() => "")).split("\n").length - 1;
 }

@@ -1,4 +1,4 @@
-/** What somebody without any weights gets. */
+/** The command with the bundled model. */
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "../assert.ts";
 import { fixture, run } from "./run.ts";
@@ -14,20 +14,20 @@ async function labels(...photos: string[]): Promise<string[][]> {
   );
 }
 
-Deno.test("a photo of a cat is called a cat, one of an espresso an espresso", async () => {
+Deno.test("the bundled model recognises a cat and an espresso", async () => {
   const [cat, coffee] = await labels("chelsea.png", "coffee.jpg");
   const cats = ["tabby, tabby cat", "Persian cat", "Egyptian cat"];
   assert(cats.includes(cat[0]), cat.join("; "));
   assertEquals(coffee[0], "espresso", coffee.join("; "));
 });
 
-Deno.test("the bundled model is named, and where there are more classes is said in a line", async () => {
+Deno.test("the command names the bundled model, and how to get more classes", async () => {
   const args = ["-k", "2", fixture("image/images/one-pixel.jpg")];
   const { code, stdout, stderr } = await run(args);
   assertEquals([code, stdout.split("\n").length], [0, 4]);
-  const [named, more, end] = stderr.split("\n");
-  assertMatch(named, /^AlexNetTiny int8, bundled, wasm \(.+\), \d+ threads?$/);
-  assertEquals(more, "it knows 200 classes; for 1000: deno run -A cli.ts pull alexnet");
+  const [model, hint, end] = stderr.split("\n");
+  assertMatch(model, /^AlexNetTiny int8, bundled, wasm \(.+\), \d+ threads?$/);
+  assertEquals(hint, "200 classes; for ImageNet's 1000, run: deno run -A cli.ts pull alexnet");
   assertEquals(end, "");
   assertEquals((await run(["-q", ...args])).stderr, "");
 });
@@ -39,7 +39,7 @@ Deno.test("JSON names the bundled model", async () => {
   assertEquals(results[0].predictions.length, 5);
 });
 
-Deno.test("the bundled model's file can be given by name, and its network with random weights", async () => {
+Deno.test("--weights accepts the bundled file, and --random its architecture", async () => {
   const file = new URL("../../weights/alexnet_tiny.safetensors", import.meta.url).pathname;
   const image = photo("chelsea.png");
   const bundled = await run(["-q", image]);
@@ -54,7 +54,7 @@ Deno.test("the bundled model's file can be given by name, and its network with r
   assertMatch(wrong.stderr, /alexnet_tiny\.safetensors: .* not weights for AlexNet\n$/);
 });
 
-Deno.test("the bundled model needs permission to read, nothing else", async () => {
+Deno.test("the bundled model needs only permission to read", async () => {
   const flags = ["--no-prompt", "--allow-read"];
   const { code, stderr } = await run(["-q", photo("rocket.jpg")], { flags });
   assertEquals([code, stderr], [0, ""]);

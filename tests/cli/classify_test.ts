@@ -15,7 +15,7 @@ interface Prediction {
 
 const lines = (text: string) => text.split("\n").filter((line) => line !== "");
 
-/** Asserts that these are the classes of ImageNet, the most probable first. */
+/** Asserts that the predictions are ImageNet classes, the most probable first. */
 function checkPredictions(predictions: Prediction[], count: number): void {
   assertEquals(predictions.length, count);
   for (const [i, { index, ...rest }] of predictions.entries()) {
@@ -26,13 +26,13 @@ function checkPredictions(predictions: Prediction[], count: number): void {
   }
 }
 
-/** Asserts that each stage took some time, and that there is no other. */
+/** Asserts that exactly these stages have timings, above zero. */
 function checkTimings(timings: Record<string, number>): void {
   assertEquals(Object.keys(timings), ["decodeMs", "preprocessMs", "inferenceMs"]);
   for (const ms of Object.values(timings)) assert(ms > 0 && ms < 60_000, `${ms} ms`);
 }
 
-Deno.test("--random prints five classes of about 0.1 % with a bar, the seed deciding which", async () => {
+Deno.test("--random prints five classes of about 0.1 % with bars, which depend on the seed", async () => {
   const classes: string[] = [];
   for (const args of [["--seed=1"], ["--seed", "1", "--backend=wasm"], ["--seed", "2"]]) {
     const { code, stdout, stderr } = await run(["--random", ...args, waves]);
@@ -52,7 +52,7 @@ Deno.test("--random prints five classes of about 0.1 % with a bar, the seed deci
   assert(classes[0] !== classes[2]);
 });
 
-Deno.test("--precision int8 says so and finds the same classes, their shares almost the same", async () => {
+Deno.test("--precision int8 is reported, and finds the same classes with close probabilities", async () => {
   const args = ["--random", "--seed=1", "--json", "-k", "3", waves];
   const [f32, int8] = await Promise.all([run(args), run([...args, "--precision", "int8"])]);
   assertMatch(int8.stderr, /^AlexNet int8, random \(seed 1\), wasm /);
@@ -65,7 +65,7 @@ Deno.test("--precision int8 says so and finds the same classes, their shares alm
   }
 });
 
-Deno.test("--json prints one document of all inputs in their order, failed ones with an error", async () => {
+Deno.test("--json prints one document with all inputs in order, failed ones with an error", async () => {
   const args = ["--random", "--seed", "3", "--json", "-v", "-k", "3", waves, "gone.png", tiles];
   const { code, stdout, stderr } = await run(args);
   assertEquals(code, 1);
@@ -92,13 +92,13 @@ Deno.test("--json prints one document of all inputs in their order, failed ones 
     /^error: gone\.png: no such file$/,
     new RegExp(`tiles\\.png: ${stages}$`),
   ];
-  // -v also says why there is no GPU
-  const said = lines(stderr).filter((line) => !line.startsWith("webgpu: "));
-  assertEquals(said.length, expected.length, stderr);
-  expected.forEach((pattern, i) => assertMatch(said[i], pattern));
+  // -v also prints why no GPU is used
+  const notes = lines(stderr).filter((line) => !line.startsWith("webgpu: "));
+  assertEquals(notes.length, expected.length, stderr);
+  expected.forEach((pattern, i) => assertMatch(notes[i], pattern));
 });
 
-Deno.test("--jsonl prints a line for each image: from anywhere, in the order given", async () => {
+Deno.test("--jsonl prints a line for each image from any source, in order", async () => {
   await using folder = await TempFolder.make();
   const [wave, tile] = [await Deno.readFile(waves), await Deno.readFile(tiles)];
   for (
@@ -128,19 +128,19 @@ Deno.test("--jsonl prints a line for each image: from anywhere, in the order giv
     { port: 0, hostname: "127.0.0.1", onListen() {} },
     () => new Response(),
   );
-  const nobody = `http://127.0.0.1:${gone.addr.port}/x.png`;
+  const closedPort = `http://127.0.0.1:${gone.addr.port}/x.png`;
   await gone.shutdown();
 
   const file = pathToFileURL(`${folder.path}/ünï 猫.png`).href;
   const good = (...inputs: string[]) => inputs.map((input) => ({ input }));
   const bad = (input: string, reason: string) => [{ input, error: `${input}: ${reason}` }];
-  const notImage = "not an image this program reads (JPEG, PNG, WebP, GIF, BMP)";
+  const notImage = "not a supported image (JPEG, PNG, WebP, GIF, BMP)";
   const expected: [argument: string, results: { input: string; error?: string }[]][] = [
     ["photos", good("photos/a/z.PNG", "photos/b.png")],
-    ["empty", bad("empty", "no image in this folder (JPEG, PNG, WebP, GIF, BMP)")],
+    ["empty", bad("empty", "no images in this folder (JPEG, PNG, WebP, GIF, BMP)")],
     ["gone.png", bad("gone.png", "no such file")],
     ["*.png", good("-dash.png", "with space.png", "ünï 猫.png")],
-    ["*.jpg", bad("*.jpg", "matches no file")],
+    ["*.jpg", bad("*.jpg", "no file matches")],
     ["-", good("-")],
     [file, good(`${folder.path}/ünï 猫.png`)],
     [`${base}/good.png`, good(`${base}/good.png`)],
@@ -152,7 +152,7 @@ Deno.test("--jsonl prints a line for each image: from anywhere, in the order giv
       `${base}/breaks.png`,
       bad(`${base}/breaks.png`, "error reading a body from connection"),
     ],
-    [nobody, bad(nobody, "tcp connect error: Connection refused")],
+    [closedPort, bad(closedPort, "tcp connect error: Connection refused")],
     ["photos/a/notes.txt", bad("photos/a/notes.txt", `is ${notImage}`)],
     ["-dash.png", good("-dash.png")],
     ["-dash.png", good("-dash.png")],
@@ -185,12 +185,12 @@ Deno.test("--jsonl prints a line for each image: from anywhere, in the order giv
   assertEquals(code, 1);
 });
 
-Deno.test("-q leaves nothing but results and errors, in text as well", async () => {
+Deno.test("-q prints only results and errors, also as text", async () => {
   const damaged = fixture("image/images/orientation-damaged.jpg");
   const args = ["-q", "-m", "alexnet-tiny", "-k", "2", "gone.png", waves, "gone.jpg", damaged];
   const { code, stdout, stderr } = await run(args);
   assertEquals(code, 1);
   assertEquals(stderr, "error: gone.png: no such file\nerror: gone.jpg: no such file\n");
-  const found = lines(stdout);
-  assertEquals([found.length, found[0], found[3]], [6, waves, damaged]);
+  const printed = lines(stdout);
+  assertEquals([printed.length, printed[0], printed[3]], [6, waves, damaged]);
 });

@@ -1,4 +1,4 @@
-/** `convert`: weights go from format to format, whole or not at all. */
+/** `convert`: conversion between all formats, complete or not at all. */
 
 import { readDescription } from "../../src/models/description.ts";
 import { bundledWeights } from "../../src/models/bundled.ts";
@@ -10,7 +10,7 @@ import { cli, fixture, run, shell, TempFolder, theError } from "./run.ts";
 
 const narrow = fixture("models/narrow_alexnet.pth");
 
-/** All weights of a file, and its format. */
+/** The weights of a file, and its format. */
 async function contents(path: string) {
   using file = await openWeights(await fileSource(path));
   const all: Record<string, Float32Array> = {};
@@ -22,7 +22,7 @@ async function names(folder: string): Promise<string[]> {
   return (await Array.fromAsync(Deno.readDir(folder), ({ name }) => name)).sort();
 }
 
-Deno.test("convert goes to the format that the new name ends in, and to f32 unless told", async () => {
+Deno.test("convert writes the format of the output's extension, in f32 by default", async () => {
   await using folder = await TempFolder.make();
   const { all } = await contents(narrow);
   let from = narrow;
@@ -46,7 +46,7 @@ Deno.test("convert goes to the format that the new name ends in, and to f32 unle
   assertEquals((await contents(`${folder.path}/half.onnx`)).dtype, "F16");
 });
 
-Deno.test("convert onto the file itself, by any name, leaves the same weights", async () => {
+Deno.test("convert can replace its input, by any of its names", async () => {
   await using folder = await TempFolder.make();
   const path = await folder.write("a.pth", await Deno.readFile(narrow));
   const before = await contents(path);
@@ -57,7 +57,7 @@ Deno.test("convert onto the file itself, by any name, leaves the same weights", 
   }
   assertEquals(await contents(path), before);
   assertEquals(await contents(`${folder.path}/b.pth`), before);
-  // the name under which other tools, and pull, write first
+  // a name that other tools and pull use for temporary files
   await Deno.rename(path, `${folder.path}/c.onnx.tmp`);
   assertEquals((await run(["convert", "c.onnx.tmp", "c.onnx"], { cwd: folder.path })).code, 0);
   assertEquals((await contents(`${folder.path}/c.onnx`)).all, before.all);
@@ -65,7 +65,7 @@ Deno.test("convert onto the file itself, by any name, leaves the same weights", 
   assertEquals(await names(folder.path), ["b.pth", "c.onnx", "c.onnx.tmp"]);
 });
 
-Deno.test("convert keeps what safetensors say, and a .pth of the bundled model classifies", async () => {
+Deno.test("convert keeps the metadata of safetensors, and a .pth of the bundled model classifies", async () => {
   await using folder = await TempFolder.make();
   const bundled = String(bundledWeights()), photo = fixture("models/tiles.png");
   const described = `${folder.path}/half.safetensors`, pth = `${folder.path}/tiny.pth`;
@@ -76,14 +76,14 @@ Deno.test("convert keeps what safetensors say, and a .pth of the bundled model c
     using original = await openWeights(await fileSource(bundledWeights()));
     assertEquals(readDescription(file), readDescription(original));
   }
-  // what it says is as probable; what that is called, .pth has no place for
+  // the same prediction, but .pth has no labels
   const args = ["-q", "-k", "1", "--precision", "f32", photo];
-  const [wanted, found] = [
+  const [expected, actual] = [
     await run(args),
     await run(["-m", "alexnet-tiny", "--weights", pth, ...args]),
   ].map(({ stdout }) => stdout.split(/ {2,}/));
-  assertEquals([found.length, found[1]], [4, wanted[1]]);
-  assertEquals([found[3], wanted[3]], ["class 59\n", "abacus\n"]);
+  assertEquals([actual.length, actual[1]], [4, expected[1]]);
+  assertEquals([actual[3], expected[3]], ["class 59\n", "abacus\n"]);
 });
 
 Deno.test("convert reads from a URL", async () => {
@@ -95,31 +95,31 @@ Deno.test("convert reads from a URL", async () => {
   assertEquals((await contents(to)).all, (await contents(narrow)).all);
 });
 
-Deno.test("convert called wrongly exits with 2 and one line", async () => {
-  const say = async (...args: string[]) => theError(await run(["convert", ...args]), 2);
-  const files = "convert takes two files, the one to read and the one to write";
-  assertEquals(await say(), files);
-  assertEquals(await say("a.pth"), files);
-  assertEquals(await say("a.pth", "b.pth", "c.pth"), files);
+Deno.test("wrong usage of convert exits with 2 and one error", async () => {
+  const errorOf = async (...args: string[]) => theError(await run(["convert", ...args]), 2);
+  const files = "convert takes two files, the input and the output";
+  assertEquals(await errorOf(), files);
+  assertEquals(await errorOf("a.pth"), files);
+  assertEquals(await errorOf("a.pth", "b.pth", "c.pth"), files);
   assertEquals(
-    await say("a.pth", "b.bin"),
-    '"b.bin" says no format, must end in .safetensors, .pth, .pt or .onnx',
+    await errorOf("a.pth", "b.bin"),
+    'unknown format of "b.bin", must end in .safetensors, .pth, .pt or .onnx',
   );
   for (const to of ["b.pth", "b.pt", "b.onnx"]) {
     assertEquals(
-      await say("--precision", "int8", "a.pth", to),
-      `--precision int8 is for safetensors only, got "${to}"`,
+      await errorOf("--precision", "int8", "a.pth", to),
+      `--precision int8 needs a .safetensors output, got "${to}"`,
     );
   }
   assertEquals(
-    await say("--precision", "int4", "a.pth", "b.safetensors"),
+    await errorOf("--precision", "int4", "a.pth", "b.safetensors"),
     '--precision is "int4", must be f32, f16 or int8',
   );
 });
 
-Deno.test("convert says in one line what cannot be read or written, and leaves nothing", async () => {
+Deno.test("convert reports unreadable and unwritable files in one error, and leaves no output", async () => {
   await using folder = await TempFolder.make();
-  const say = async (from: string, to: string) =>
+  const errorOf = async (from: string, to: string) =>
     theError(await run(["convert", from, to], { cwd: folder.path }), 1);
   const cut = (await Deno.readFile(narrow)).subarray(0, -1000);
   await folder.write("text.pth", "These are not the weights.");
@@ -127,16 +127,16 @@ Deno.test("convert says in one line what cannot be read or written, and leaves n
   await folder.write("old.pth", "what was there before");
   await folder.write("folder.pth/x", "");
 
-  assertEquals(await say("gone.pth", "old.pth"), "gone.pth: no such file");
-  assertMatch(await say("text.pth", "old.pth"), /^text\.pth: is text, not weights/);
-  assertMatch(await say("cut.pth", "old.pth"), /^cut\.pth: .*(truncated|damaged)/);
-  assertEquals(await say(narrow, "no/a.pth"), "no/a.pth: its folder does not exist");
-  assertEquals(await say(narrow, "old.pth/a.pth"), "old.pth/a.pth: its folder does not exist");
-  assertEquals(await say(narrow, "folder.pth"), "folder.pth: is a folder");
+  assertEquals(await errorOf("gone.pth", "old.pth"), "gone.pth: no such file");
+  assertMatch(await errorOf("text.pth", "old.pth"), /^text\.pth: is text, not weights/);
+  assertMatch(await errorOf("cut.pth", "old.pth"), /^cut\.pth: .*(truncated|damaged)/);
+  assertEquals(await errorOf(narrow, "no/a.pth"), "no/a.pth: its folder does not exist");
+  assertEquals(await errorOf(narrow, "old.pth/a.pth"), "old.pth/a.pth: its folder does not exist");
+  assertEquals(await errorOf(narrow, "folder.pth"), "folder.pth: is a folder");
   assertEquals(await Deno.readTextFile(`${folder.path}/old.pth`), "what was there before");
   assertEquals(await names(folder.path), ["cut.pth", "folder.pth", "old.pth", "text.pth"]);
 
-  // found out when half of it is written
+  // detected after half of it is written
   const data = new Float32Array(600_000).fill(NaN, 599_999);
   const nan = writeSafetensors([{ name: "a", dtype: "F32", shape: [2, 300_000], data }]);
   await folder.write("nan.safetensors", nan);
@@ -148,8 +148,8 @@ Deno.test("convert says in one line what cannot be read or written, and leaves n
 });
 
 Deno.test({
-  name: "convert says which file may not be written",
-  ignore: Deno.build.os === "windows" || Deno.uid() === 0, // root writes wherever it wants
+  name: "convert names a file that is not writable",
+  ignore: Deno.build.os === "windows" || Deno.uid() === 0, // root can write everywhere
   fn: async () => {
     await using folder = await TempFolder.make();
     await Deno.chmod(folder.path, 0o500);
@@ -160,8 +160,8 @@ Deno.test({
 });
 
 Deno.test({
-  name: "without permission convert prints the command that works",
-  ignore: Deno.build.os === "windows", // it is quoted for other shells
+  name: "without permissions, convert prints the command line that works",
+  ignore: Deno.build.os === "windows", // quoted for POSIX shells
   fn: async () => {
     await using folder = await TempFolder.make();
     const args = ["convert", "-q", narrow, "a b.onnx"], where = { cwd: folder.path };

@@ -1,10 +1,10 @@
-/** The command from somewhere else: another working directory, another machine. */
+/** The command from another working directory, and from a URL. */
 
 import { assertEquals, assertMatch } from "../assert.ts";
-import { Served } from "../served.ts";
+import { StaticServer } from "../static_server.ts";
 import { fixture, run, TempFolder, theError } from "./run.ts";
 
-/** Where Deno keeps npm packages: the one thing of its cache worth sharing. */
+/** Deno's folder of npm packages, which tests share to save downloads. */
 async function npmCache(): Promise<string> {
   const { stdout } = await new Deno.Command(Deno.execPath(), { args: ["info", "--json"] }).output();
   return JSON.parse(new TextDecoder().decode(stdout)).npmCache;
@@ -14,7 +14,7 @@ Deno.test("the command runs from another working directory", async () => {
   await using folder = await TempFolder.make();
   await folder.write("a/x.png", await Deno.readFile(fixture("models/tiles.png")));
   await folder.write("a/y.jpg", await Deno.readFile(fixture("image/images/progressive.jpg")));
-  // beside somebody else's project
+  // in another project
   await folder.write("package.json", '{ "type": "commonjs" }');
   await folder.write("deno.json", '{ "imports": { "node:url": "./gone.ts" } }');
   const args = ["-q", "--random", "-k", "1", "a"];
@@ -24,17 +24,17 @@ Deno.test("the command runs from another working directory", async () => {
 });
 
 Deno.test({
-  name: "the command runs from a URL, and names it when a permission is missing",
-  ignore: Deno.build.os === "windows", // making a link takes a privilege there
+  name: "the command runs from a URL, and repeats it when a permission is missing",
+  ignore: Deno.build.os === "windows", // links need a privilege there
   fn: async () => {
     await using folder = await TempFolder.make();
-    // a port of its own every time would pile up in the user's cache
+    // random ports would fill the user's cache
     await Deno.mkdir(`${folder.path}/deno`);
     await Deno.symlink(await npmCache(), `${folder.path}/deno/npm`);
-    await using served = new Served();
-    const script = `http://${served.host}/cli.ts`;
+    await using server = new StaticServer();
+    const script = `http://${server.host}/cli.ts`;
     const from = { script, cwd: folder.path, env: { DENO_DIR: `${folder.path}/deno` } };
-    await folder.write("package.json", "{}"); // somebody's project, whose packages it does without
+    await folder.write("package.json", "{}"); // another project, whose packages it ignores
 
     const jpeg = fixture("image/images/progressive.jpg");
     const webp = fixture("image/images/lossy.webp");
@@ -49,14 +49,14 @@ Deno.test({
 });
 
 Deno.test({
-  name: "from a URL, the command fetches the bundled model from there, or says why not",
+  name: "from a URL, the command fetches the bundled model from there, or reports why it cannot",
   ignore: Deno.build.os === "windows",
   fn: async () => {
     await using folder = await TempFolder.make();
     await Deno.mkdir(`${folder.path}/deno`);
     await Deno.symlink(await npmCache(), `${folder.path}/deno/npm`);
-    await using served = new Served();
-    const { host } = served;
+    await using server = new StaticServer();
+    const { host } = server;
     const from = { cwd: folder.path, env: { DENO_DIR: `${folder.path}/deno` } };
     const args = ["-q", "-k", "1", fixture("models/tiles.png")];
     const here = await run(args);

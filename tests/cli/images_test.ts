@@ -4,7 +4,7 @@ import { fixture, run, TempFolder, theError } from "./run.ts";
 
 const half = (bytes: Uint8Array) => bytes.subarray(0, bytes.length >> 1);
 
-Deno.test("each image that cannot be used is one line that names it, and the others are printed", async () => {
+Deno.test("each bad image gets one error line, and the others are classified", async () => {
   await using folder = await TempFolder.make();
   const png = await Deno.readFile(fixture("models/waves.png"));
   const jpeg = await Deno.readFile(fixture("image/images/progressive.jpg"));
@@ -24,19 +24,19 @@ Deno.test("each image that cannot be used is one line that names it, and the oth
   const args = ["-q", "-m", "alexnet-tiny", "-k", "1", "album", "album/06 folder.jpg", "gone.png"];
   const { code, stdout, stderr } = await run(args, { cwd: folder.path });
   assertEquals(code, 1);
-  const named = stdout.split("\n").filter((line) => /^\S/.test(line));
+  const inputs = stdout.split("\n").filter((line) => /^\S/.test(line));
   const good = ["album/00 good.png", "album/07 good.jpg"];
-  // root reads whatever it wants
-  assertEquals(named, windows || root ? [...good, "album/09 locked.png"] : good);
+  // root can read everything
+  assertEquals(inputs, windows || root ? [...good, "album/09 locked.png"] : good);
   const expected = [
-    "album/01 text.jpg: is not an image",
+    "album/01 text.jpg: is not a supported image",
     "album/02 half.jpg: the JPEG",
     "album/03 half.png: the PNG",
-    "album/04 huge.png: is 30000×30000 pixels, 900 megapixels, more than the 64 allowed",
+    "album/04 huge.png: is 30000×30000 pixels (900 megapixels), larger than the limit of 64 megapixels",
     "album/05 empty.png: is empty",
     "album/08 two\\x0alines.png: is empty",
     ...(windows || root ? [] : ["album/09 locked.png: not readable (file permissions)"]),
-    "album/06 folder.jpg: no image in this folder",
+    "album/06 folder.jpg: no images in this folder",
     "gone.png: no such file",
   ];
   const errors = stderr.trimEnd().split("\n");
@@ -44,7 +44,7 @@ Deno.test("each image that cannot be used is one line that names it, and the oth
   errors.forEach((line, i) => assert(line.startsWith(`error: ${expected[i]}`), line));
 });
 
-Deno.test("when every input fails, text is empty and the JSON document is complete", async () => {
+Deno.test("if every input fails, text output is empty and the JSON document is complete", async () => {
   await using folder = await TempFolder.make();
   const path = await folder.write("empty.png", "");
   assertEquals(theError(await run(["-q", "-m", "alexnet-tiny", path]), 1), `${path}: is empty`);
@@ -61,7 +61,7 @@ Deno.test("when every input fails, text is empty and the JSON document is comple
   assertEquals(code, 1);
   const { results, threads: _, backend: __, ...rest } = JSON.parse(stdout);
   assertEquals(rest, { model: "alexnet-tiny", weights: "random (seed 1)", precision: "f32" });
-  const errors = [`${path}: is empty`, "*.no: matches no file"];
+  const errors = [`${path}: is empty`, "*.no: no file matches"];
   assertEquals(results, [{ input: path, error: errors[0] }, { input: "*.no", error: errors[1] }]);
   assertEquals(stderr, errors.map((error) => `error: ${error}\n`).join(""));
 });

@@ -1,5 +1,5 @@
 import { pathToFileURL } from "node:url";
-import { filesBelow, filesMatching } from "../../src/cli/files.ts";
+import { filesIn, filesMatching } from "../../src/cli/files.ts";
 import { expand } from "../../src/cli/inputs.ts";
 import { FileError } from "../../src/errors.ts";
 import { assertEquals, assertRejects } from "../assert.ts";
@@ -7,7 +7,7 @@ import { TempFolder } from "./run.ts";
 
 const windows = Deno.build.os === "windows";
 
-/** A folder with these empty files. */
+/** A folder with these files. */
 async function folderWith(...names: string[]): Promise<TempFolder> {
   const folder = await TempFolder.make();
   for (const name of names) await folder.write(name, name.endsWith("/") ? "" : name);
@@ -33,21 +33,21 @@ async function names(folder: TempFolder, argument: string): Promise<string[]> {
   return (await inputsOf(argument)).map(({ name }) => name.replace(`${folder.path}/`, ""));
 }
 
-Deno.test("expand() finds the images in a folder and below, sorted, without hidden ones", async () => {
+Deno.test("expand() finds the images in a folder and its subfolders, sorted, without hidden ones", async () => {
   await using folder = await folderWith(...photos);
-  const found = ["a/10.jpg", "a/2.JPEG", "a/deep/er/x.webp", "b.png", "c.gif", "é (1)/ß [x]+.bmp"];
-  assertEquals(await names(folder, folder.path), found);
-  assertEquals(await names(folder, `${folder.path}/`), found);
-  assertEquals(await names(folder, `${folder.path}/a`), found.slice(0, 3));
+  const images = ["a/10.jpg", "a/2.JPEG", "a/deep/er/x.webp", "b.png", "c.gif", "é (1)/ß [x]+.bmp"];
+  assertEquals(await names(folder, folder.path), images);
+  assertEquals(await names(folder, `${folder.path}/`), images);
+  assertEquals(await names(folder, `${folder.path}/a`), images.slice(0, 3));
 });
 
-Deno.test("expand() keeps a folder without images as an input that says so", async () => {
+Deno.test("expand() yields an error for a folder without images", async () => {
   await using folder = await folderWith("a/notes.txt");
   const [input] = await inputsOf(folder.path);
   const { message } = await assertRejects(() => input.read(), FileError);
   assertEquals(
     message,
-    `${folder.path}: no image in this folder (JPEG, PNG, WebP, GIF, BMP)`,
+    `${folder.path}: no images in this folder (JPEG, PNG, WebP, GIF, BMP)`,
   );
 });
 
@@ -65,29 +65,29 @@ Deno.test("expand() matches patterns as a shell does", async () => {
   assertEquals(await match("*"), ["README.md", "b.png", "c.gif"]);
 });
 
-Deno.test("expand() takes a file whose name looks like a pattern as it is", async () => {
+Deno.test("expand() prefers an existing file over a pattern", async () => {
   await using folder = await folderWith("[a].png", "a.png");
   assertEquals(await names(folder, `${folder.path}/[a].png`), ["[a].png"]);
 });
 
-Deno.test("expand() keeps a pattern that matches nothing as an input that says so", async () => {
+Deno.test("expand() yields an error for a pattern that matches nothing", async () => {
   await using folder = await folderWith("a.png");
   const [input] = await inputsOf(`${folder.path}/*.jpg`);
   const { message } = await assertRejects(() => input.read(), FileError);
-  assertEquals(message, `${folder.path}/*.jpg: matches no file`);
+  assertEquals(message, `${folder.path}/*.jpg: no file matches`);
 });
 
-Deno.test("filesMatching() and filesBelow() go no deeper than they must", async () => {
+Deno.test("filesMatching() and filesIn() list no more levels than needed", async () => {
   await using folder = await folderWith("a/b/c/d.png", "a/b.png");
   const paths = async (pattern: string) =>
     (await Array.fromAsync(filesMatching(`${folder.path}/${pattern}`))).map(({ path }) => path);
   assertEquals(await paths("*/*.png"), [`${folder.path}/a/b.png`]);
-  assertEquals(await Array.fromAsync(filesBelow(folder.path, 1)), []);
+  assertEquals(await Array.fromAsync(filesIn(folder.path, 1)), []);
 });
 
 Deno.test({
-  name: "expand() follows links to files, not to folders; what a broken one misses is said",
-  ignore: windows, // making links takes a privilege there
+  name: "expand() follows links to files, not to folders, and reports broken links",
+  ignore: windows, // links need a privilege there
   fn: async () => {
     await using folder = await folderWith("real/a.png");
     await Deno.symlink(folder.path, `${folder.path}/real/loop`);
@@ -101,12 +101,16 @@ Deno.test({
   },
 });
 
-Deno.test("expand() says which URLs are read", async () => {
+Deno.test("expand() rejects other URL schemes", async () => {
   const [input] = await inputsOf("ftp://example.org/cat.jpg");
-  await assertRejects(() => input.read(), FileError, "only http, https and file URLs are read");
+  await assertRejects(
+    () => input.read(),
+    FileError,
+    "unsupported URL, must be http, https or file",
+  );
 });
 
-Deno.test("expand() understands file URLs", async () => {
+Deno.test("expand() accepts file URLs", async () => {
   await using folder = await folderWith("é 1.png");
   const path = `${folder.path}/é 1.png`;
   const [input] = await inputsOf(pathToFileURL(path).href);
@@ -116,7 +120,7 @@ Deno.test("expand() understands file URLs", async () => {
 });
 
 Deno.test({
-  name: "an input without end is given up at 256 MiB",
+  name: "an endless input fails at 256 MiB",
   ignore: windows,
   fn: async () => {
     const [input] = await inputsOf("/dev/zero");
@@ -124,7 +128,7 @@ Deno.test({
   },
 });
 
-Deno.test("a file larger than 256 MiB is not read at all", async () => {
+Deno.test("a file larger than 256 MiB is not read", async () => {
   await using folder = await TempFolder.make();
   const path = await folder.write("large.png", "");
   await Deno.truncate(path, 2 ** 28 + 1); // sparse

@@ -8,7 +8,7 @@ const [waves, tiles] = golden.pictures;
 const pictures = [waves, tiles].map(({ file }) => fixture(`models/${file}`));
 const exported = fixture("onnx/torch.onnx"), caffe = fixture("onnx/caffe_12.onnx");
 
-Deno.test("an ONNX model classifies as PyTorch does with the weights it was made from", async () => {
+Deno.test("an ONNX model gives the predictions of the PyTorch model it was exported from", async () => {
   const { code, stdout, stderr } = await run(["--weights", exported, "--json", ...pictures]);
   assertEquals(code, 0);
   assertEquals(stderr.startsWith(`OnnxNetwork, ${exported}, wasm (`), true, stderr);
@@ -20,7 +20,7 @@ Deno.test("an ONNX model classifies as PyTorch does with the weights it was made
   }
 });
 
-Deno.test("an ONNX model of 1000 classes names ImageNet's, in int8 too", async () => {
+Deno.test("an ONNX model with 1000 classes uses ImageNet's labels, also in int8", async () => {
   for (const precision of ["f32", "int8"]) {
     const args = ["--weights", caffe, "--precision", precision, "--jsonl", "-k", "1"];
     const { code, stdout, stderr } = await run([...args, pictures[0]]);
@@ -37,10 +37,10 @@ Deno.test("summary prints the layers of an ONNX model", async () => {
   assertMatch(stdout, /\nlast layer fc8: 12 → 1000 features\n$/);
 });
 
-Deno.test("--model takes an ONNX file's tensors by name for a network of its own", async () => {
+Deno.test("--model loads the tensors of an ONNX file by name", async () => {
   const line = theError(await run(["--model", "alexnet", "--weights", exported, pictures[0]]), 1);
   assertEquals(
     line,
-    `${exported}: features.0.weight is [4, 3, 11, 11], AlexNet takes [64, 3, 11, 11] (and 15 more)`,
+    `${exported}: features.0.weight is [4, 3, 11, 11], AlexNet expects [64, 3, 11, 11] (and 15 more)`,
   );
 });

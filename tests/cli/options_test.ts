@@ -3,7 +3,7 @@ import { usage } from "../../src/cli/args.ts";
 import { assertEquals, assertMatch } from "../assert.ts";
 import { fixture, run, theError } from "./run.ts";
 
-Deno.test("--help and --version print on standard output and exit with 0", async () => {
+Deno.test("--help and --version print to standard output and exit with 0", async () => {
   for (const option of ["--help", "-h"]) {
     assertEquals(await run([option]), { code: 0, stdout: `${usage}\n`, stderr: "" });
   }
@@ -11,26 +11,26 @@ Deno.test("--help and --version print on standard output and exit with 0", async
   assertEquals(await run(["--version"]), { code: 0, stdout, stderr: "" });
 });
 
-Deno.test("wrong usage exits with 2 and one line", async () => {
-  assertEquals(theError(await run([]), 2), "no image given; --help shows how");
+Deno.test("wrong usage exits with 2 and one error", async () => {
+  assertEquals(theError(await run([]), 2), "no image given; see --help");
   const alexnet = await run(["-m", "alexnet", "x.png"]);
   assertMatch(
     theError(alexnet, 2),
-    /^no weights of alexnet in the cache; deno run -A cli.ts pull alexnet gets them$/,
+    /^alexnet is not in the cache; to download it, run: deno run -A cli.ts pull alexnet$/,
   );
   assertMatch(theError(await run(["--random", "-k", "0", "x.png"]), 2), /^--top-k is "0", must/);
   assertEquals(
     theError(await run(["--colour", "x.png"]), 2),
-    "Unknown option '--colour'; --help lists the options",
+    "unknown option '--colour'; see --help",
   );
 });
 
-Deno.test("summary prints the layers of AlexNet, their parameters and multiply-adds", async () => {
+Deno.test("summary prints the layers of AlexNet with parameters and multiply-adds", async () => {
   const { code, stdout, stderr } = await run(["summary", "--model", "alexnet"]);
   assertEquals([code, stderr], [0, ""]);
   assertEquals((await run(["summary", "--random"])).stdout, stdout);
   const file = await run(["summary", "--weights", fixture("models/narrow_alexnet.pth")]);
-  assertEquals(file.stdout, stdout); // a file that does not say what it is for is taken for AlexNet
+  assertEquals(file.stdout, stdout); // a file without a description is assumed to be AlexNet
   const lines = stdout.split("\n").map((line) => line.trim().replace(/ {2,}/g, " | "));
   assertEquals(lines[0], "AlexNet, input 3×224×224");
   assertEquals(lines[2], "features.0 | Conv2d | 64×55×55 | 23,296 | 70,276,800");
@@ -38,7 +38,7 @@ Deno.test("summary prints the layers of AlexNet, their parameters and multiply-a
   assertEquals(lines.at(-2), "last layer classifier.6: 4096 → 1000 features");
 });
 
-Deno.test("summary prints the layers of the bundled model, unless told otherwise", async () => {
+Deno.test("summary prints the layers of the bundled model by default", async () => {
   const { code, stdout, stderr } = await run(["summary"]);
   assertEquals([code, stderr], [0, ""]);
   const lines = stdout.split("\n");

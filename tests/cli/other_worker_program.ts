@@ -1,8 +1,8 @@
-/** The command with another worker to decode images, its first argument. */
+/** The command with another worker for decoding, whose URL is the first argument. */
 
 import { main } from "../../cli.ts";
-import { decodeWith } from "../image/threads/other_worker.ts";
+import { replaceDecodeWorker } from "../image/threads/replace_worker.ts";
 
 const [script, ...args] = Deno.args;
-using _ = decodeWith(new URL(script));
+using _ = replaceDecodeWorker(new URL(script));
 Deno.exit(await main(args));

@@ -16,38 +16,38 @@ Deno.test("bar() is 20 wide, in steps of an eighth of a character", () => {
   for (let i = 0; i <= 1000; i++) assertEquals([...bar(i / 1000)].length, 20);
 });
 
-Deno.test("percent() shows two decimals, and two digits that count of small shares", () => {
+Deno.test("percent() shows two decimals, or two significant digits of small values", () => {
   assertEquals(
     [1, 0.8919, 0.001, 0.00057, 0.0000123, 0].map(percent),
     ["100.00 %", "89.19 %", "0.10 %", "0.057 %", "0.0012 %", "0.00 %"],
   );
 });
 
-Deno.test("resultText() escapes what a label of untrusted weights would do to the terminal", () => {
+Deno.test("resultText() escapes control characters in labels", () => {
   const predictions = [{ ...prediction(1), label: "cat\x1b[2J\n" }];
   assertMatch(resultText({ input: "x", predictions, timings }), /cat\\x1b\[2J\\x0a$/);
 });
 
-Deno.test("resultText() keeps bars below each other, however small a share", () => {
+Deno.test("resultText() aligns bars, also for tiny probabilities", () => {
   const predictions = [1, 0.5, 0.0000123, 1.5e-12].map(prediction);
   const [name, ...lines] = resultText({ input: "x", predictions, timings }).split("\n");
   assertMatch(name, /^\S*x\S*$/); // perhaps bold
   assertEquals(new Set(lines.map((line) => line.indexOf(" %"))).size, 1);
 });
 
-Deno.test("timingsText() names the image and each stage", () => {
+Deno.test("timingsText() lists the image and each stage", () => {
   assertEquals(
     timingsText({ input: "x.png", predictions: [], timings }),
     "x.png: decode 1.0 ms, preprocess 2.3 ms, inference 60.0 ms",
   );
 });
 
-Deno.test("printable() lets no file name steer the terminal", () => {
+Deno.test("printable() escapes control characters in file names", () => {
   assertEquals(printable("a\x1b[31m\nü 猫.png\x9b"), "a\\x1b[31m\\x0aü 猫.png\\x9b");
 });
 
-Deno.test("lineOf() is one line: as it is if foreseen, otherwise with its place", () => {
+Deno.test("lineOf() returns expected errors as one line, and unexpected ones with their location", () => {
   assertEquals(lineOf(new FileError("x", "is empty")), "x: is empty");
-  const mistake = lineOf(new TypeError("x is not a function"));
-  assertMatch(mistake, /^unexpected TypeError: x is not a function \(at .+:\d+:\d+\); .+$/);
+  const bug = lineOf(new TypeError("x is not a function"));
+  assertMatch(bug, /^unexpected TypeError: x is not a function \(at .+:\d+:\d+\); .+$/);
 });

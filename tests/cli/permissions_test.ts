@@ -1,4 +1,4 @@
-import { permissionLine, quoted } from "../../src/cli/permissions.ts";
+import { permissionLine, shellQuote } from "../../src/cli/permissions.ts";
 import { assert, assertEquals, assertMatch } from "../assert.ts";
 import { cli, fixture, run, shell, TempFolder, theError } from "./run.ts";
 
@@ -7,23 +7,23 @@ const windows = Deno.build.os === "windows";
 const denied = (text: string) =>
   new Deno.errors.NotCapable(`Requires ${text}, run again with the --allow-x flag`);
 
-/** The line of a command with random weights, or with those in a file. */
+/** The message for a command with random weights, or with weights from a file. */
 function line(error: string, inputs: string[], weights?: string): string {
   const options = { inputs, weights, seed: weights === undefined ? 1 : undefined };
   return permissionLine(denied(error), "https://x.test/cli.ts", inputs, options);
 }
 
-Deno.test("quoted() leaves plain words alone and quotes what a shell would take apart", () => {
+Deno.test("shellQuote() quotes only words with special characters", () => {
   for (const word of ["a.png", "--top-k=3", "./a/b_c", "https://x.test:80/a.png", "me@x+y,z"]) {
-    assertEquals(quoted(word), word);
+    assertEquals(shellQuote(word), word);
   }
   assertEquals(
-    ["", "a b", "*.png", "it's", "$HOME", "[::1]", "ü", "a\nb"].map(quoted),
+    ["", "a b", "*.png", "it's", "$HOME", "[::1]", "ü", "a\nb"].map(shellQuote),
     ["''", "'a b'", "'*.png'", `'it'\\''s'`, "'$HOME'", "'[::1]'", "'ü'", "'a\nb'"],
   );
 });
 
-Deno.test("permissionLine() asks for what the inputs need and for nothing else", () => {
+Deno.test("permissionLine() lists exactly the permissions that the inputs need", () => {
   const command = "run: deno run";
   const script = "https://x.test/cli.ts";
   const read = 'read access to "a, b.png"', net = 'net access to "127.0.0.1:80"';
@@ -42,14 +42,14 @@ Deno.test("permissionLine() asks for what the inputs need and for nothing else",
   );
 });
 
-Deno.test("permissionLine() adds the host that an input redirects to", () => {
+Deno.test("permissionLine() adds the host of a redirect", () => {
   assertMatch(
     line('net access to "cdn.test:443"', ["https://a.test/x"]),
     / run --allow-net=a\.test,cdn\.test https/,
   );
 });
 
-Deno.test("permissionLine() asks for the bundled weights, which lie beside the script", () => {
+Deno.test("permissionLine() includes the bundled weights beside the script", () => {
   const flags = (script: string, inputs: string[]) =>
     / run: deno run (.*) \S*cli\.ts /.exec(
       permissionLine(denied('read access to "x"'), script, inputs, { inputs }),
@@ -69,18 +69,18 @@ Deno.test("permissionLine() asks for the bundled weights, which lie beside the s
   );
 });
 
-Deno.test("permissionLine() passes on permissions nobody thought of", () => {
+Deno.test("permissionLine() passes on other permissions", () => {
   assertMatch(line('sys access to "osRelease"', ["-"]), / run --allow-sys https/);
 });
 
-Deno.test("help, version and summary need no permission", async () => {
+Deno.test("help, version and summary need no permissions", async () => {
   for (const args of [["--help"], ["--version"], ["summary"], ["summary", "--json"]]) {
     const { code, stderr } = await run(args, { flags: ["--no-prompt"] });
     assertEquals([code, stderr], [0, ""]);
   }
 });
 
-Deno.test("an image from standard input and random weights need no permission", async () => {
+Deno.test("standard input and random weights need no permissions", async () => {
   const stdin = await Deno.readFile(fixture("image/images/progressive.jpg"));
   const { code, stdout, stderr } = await run(["-q", "-m", "alexnet-tiny", "--random", "-"], {
     flags: ["--no-prompt"],
@@ -91,8 +91,8 @@ Deno.test("an image from standard input and random weights need no permission", 
 });
 
 Deno.test({
-  name: "without permission the command prints the command that works",
-  ignore: windows, // it is quoted for other shells
+  name: "a missing permission prints the command line that works",
+  ignore: windows, // quoted for POSIX shells
   fn: async () => {
     await using folder = await TempFolder.make();
     await folder.write("it's one.png", await Deno.readFile(image));
@@ -110,19 +110,19 @@ Deno.test({
       const error = theError(await run(args, { flags, cwd: folder.path }), 2);
       const [reason, command] = error.split("; run: ");
       assertEquals(reason, `Requires read access to "it's one.png"`);
-      assert(command.startsWith(`deno run --allow-read --allow-net=${host} ${quoted(cli)} `));
+      assert(command.startsWith(`deno run --allow-read --allow-net=${host} ${shellQuote(cli)} `));
       if (flags.length === 0) continue;
 
       const again = await shell(command, { cwd: folder.path });
       assertEquals([again.code, again.stderr], [0, ""]);
-      const found = again.stdout.split("\n").filter((line) => /^\S/.test(line));
-      assertEquals(found, ["it's one.png", "two.webp", url]);
+      const inputs = again.stdout.split("\n").filter((line) => /^\S/.test(line));
+      assertEquals(inputs, ["it's one.png", "two.webp", url]);
     }
   },
 });
 
 Deno.test({
-  name: "without network permission the command prints the one that works, through a redirect too",
+  name: "a missing network permission prints the command line that works, also after a redirect",
   ignore: windows,
   fn: async () => {
     const bytes = await Deno.readFile(image);
@@ -141,7 +141,7 @@ Deno.test({
   },
 });
 
-Deno.test("missing permission for the weights is no error of the weights", async () => {
+Deno.test("a missing permission for the weights is reported as such", async () => {
   const args = ["-q", "--weights", fixture("weights/model.pth"), image];
   const error = theError(await run(args, { flags: [`--allow-read=${image}`] }), 2);
   assertMatch(error, /^Requires read access to ".*model\.pth"; run: deno run --allow-read /);

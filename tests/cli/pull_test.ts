@@ -1,4 +1,4 @@
-/** `pull`, `models`, `rm`, and what is in the cache when images are classified. */
+/** `pull`, `models`, `rm`, and classifying with cached models. */
 
 import { parameterShapes } from "../../src/layers/layer.ts";
 import { AlexNet } from "../../src/models/mod.ts";
@@ -12,8 +12,8 @@ import { cli, fixture, type Outcome, run, shell, TempFolder, theError } from "./
 const photo = fixture("models/tiles.png");
 const catalogued = "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth";
 
-/** A model, as `models --json` lists it. */
-interface Listed {
+/** A model of `models --json`. */
+interface ModelInfo {
   readonly name: string;
   readonly state: string;
   readonly precision: string;
@@ -21,17 +21,17 @@ interface Listed {
   readonly default: boolean;
 }
 
-/** Runs the command with this cache. */
+/** Runs the command with a cache folder. */
 function withCache(path: string, args: readonly string[], flags = ["-A"]): Promise<Outcome> {
   return run(args, { flags, env: { PEMBROKE_CACHE: path } });
 }
 
-/** A cache of files that are no weights: what is chosen is complained about by its name. */
+/** A cache with invalid weights files: the error names the file that the command selects. */
 async function cacheOf(...names: string[]): Promise<TempFolder> {
   const folder = await TempFolder.make();
   for (const [i, name] of names.entries()) {
     const path = await folder.write(name, "no weights");
-    await Deno.utime(path, 1000 + i, 1000 + i); // the last one is the last one pulled
+    await Deno.utime(path, 1000 + i, 1000 + i); // the last one counts as pulled last
   }
   return folder;
 }
@@ -40,13 +40,16 @@ async function names(folder: string): Promise<string[]> {
   return (await Array.fromAsync(Deno.readDir(folder), ({ name }) => name)).sort();
 }
 
-Deno.test("pull and rm called wrongly exit with 2 and one line", async () => {
-  const say = async (...args: string[]) => theError(await run(args), 2);
-  assertEquals(await say("pull"), "pull takes one name; models lists them");
-  assertEquals(await say("pull", "alexnet", "vgg"), "pull takes one name; models lists them");
-  assertEquals(await say("pull", "vgg"), 'nothing is known of "vgg"; pull takes alexnet');
-  assertEquals(await say("rm"), "rm takes one name; models lists them");
-  const pull = (...args: string[]) => say("pull", "alexnet", ...args);
+Deno.test("wrong usage of pull and rm exits with 2 and one error", async () => {
+  const errorOf = async (...args: string[]) => theError(await run(args), 2);
+  assertEquals(await errorOf("pull"), "pull takes one model name; the models command lists them");
+  assertEquals(
+    await errorOf("pull", "alexnet", "vgg"),
+    "pull takes one model name; the models command lists them",
+  );
+  assertEquals(await errorOf("pull", "vgg"), 'unknown model "vgg"; available: alexnet');
+  assertEquals(await errorOf("rm"), "rm takes one model name; the models command lists them");
+  const pull = (...args: string[]) => errorOf("pull", "alexnet", ...args);
   for (const url of ["x.pth", "ftp://a.test/x", "https://"]) {
     assertEquals(await pull("--url", url), `--url is "${url}", must be an http or https URL`);
   }
@@ -56,16 +59,16 @@ Deno.test("pull and rm called wrongly exit with 2 and one line", async () => {
       `--sha256 is "${hash}", must be 64 hexadecimal digits`,
     );
   }
-  assertEquals(await pull("--timeout", "soon"), '--timeout is "soon", must be seconds');
-  assertEquals(await pull("--retries", "1.5"), '--retries is "1.5", must be a count');
+  assertEquals(await pull("--timeout", "soon"), '--timeout is "soon", must be a number of seconds');
+  assertEquals(await pull("--retries", "1.5"), '--retries is "1.5", must be a number of retries');
   assertEquals(
     await pull("--precision", "f8"),
     '--precision is "f8", must be f32, f16 or int8',
   );
-  assertMatch(await say("models", "alexnet"), /^Unexpected argument 'alexnet'/);
+  assertMatch(await errorOf("models", "alexnet"), /^unexpected argument 'alexnet'/);
 });
 
-Deno.test("pull says in one line what a server has instead, and no model is there", async () => {
+Deno.test("pull reports a wrong file in one error, and caches nothing", async () => {
   await using folder = await TempFolder.make();
   const page = new TextEncoder().encode("<!doctype html>Log in");
   await using gone = await serveFile(page, { status: 404 });
@@ -73,33 +76,36 @@ Deno.test("pull says in one line what a server has instead, and no model is ther
   await using silent = await serveFile(page, { stallAfter: 3 });
   const hash = ["--sha256", sha256(page)], once = ["--retries", "0", "--timeout", "2"];
   const pull = (...args: string[]) => withCache(folder.path, ["pull", "-q", "alexnet", ...args]);
-  const say = async (...args: string[]) => theError(await pull(...args), 1);
+  const errorOf = async (...args: string[]) => theError(await pull(...args), 1);
 
-  assertEquals(await say("--url", gone.url), `${gone.url}: the server answered 404 Not Found`);
-  assertEquals(await say("--url", other.url), `${other.url}: has 21 bytes, 244408911 are expected`);
-  assertMatch(
-    await say("--url", other.url, ...hash),
-    /^.+\.part: is text, not weights \(it begins with “<!doctype html>Log in”\)$/,
+  assertEquals(await errorOf("--url", gone.url), `${gone.url}: the server answered 404 Not Found`);
+  assertEquals(
+    await errorOf("--url", other.url),
+    `${other.url}: has 21 bytes, 244408911 are expected`,
   );
   assertMatch(
-    await say("--url", silent.url, ...hash, ...once),
-    /^http:.+: no answer for 2 s; 0\.0 MB have arrived, run it again to go on$/,
+    await errorOf("--url", other.url, ...hash),
+    /^.+\.part: is text, not weights \(it starts with “<!doctype html>Log in”\)$/,
+  );
+  assertMatch(
+    await errorOf("--url", silent.url, ...hash, ...once),
+    /^http:.+: no data received for 2 s; 0\.0 MB have arrived, run it again to go on$/,
   );
   const narrow = await Deno.readFile(fixture("models/narrow_alexnet.pth"));
   await using small = await serveFile(narrow);
   assertMatch(
-    await say("--url", small.url, "--sha256", sha256(narrow)),
-    /features\.0\.weight is \[4, 3, 11, 11\], AlexNet takes \[64, 3, 11, 11\]/,
+    await errorOf("--url", small.url, "--sha256", sha256(narrow)),
+    /features\.0\.weight is \[4, 3, 11, 11\], AlexNet expects \[64, 3, 11, 11\]/,
   );
   assert(!(await names(folder.path)).some((name) => name.endsWith(".safetensors")));
 
   const { stderr } = await withCache(folder.path, ["pull", "alexnet", "--url", gone.url]);
   const lines = stderr.trimEnd().split("\n");
-  assertEquals(lines.length, 4); // what it is, where, on what terms, and the error
+  assertEquals(lines.length, 4); // title, URL, terms and the error
   assertEquals(lines[1], gone.url);
 });
 
-Deno.test("models lists the bundled model and what can be pulled; rm says that nothing is there", async () => {
+Deno.test("models lists bundled and available models; rm fails if nothing is cached", async () => {
   await using folder = await TempFolder.make();
   const list = await withCache(folder.path, ["models"]);
   assertEquals([list.code, list.stderr], [0, ""]);
@@ -114,18 +120,18 @@ Deno.test("models lists the bundled model and what can be pulled; rm says that n
 
   const json = await withCache(folder.path, ["models", "--json"]);
   assertEquals([json.code, json.stderr], [0, ""]);
-  const listed: Listed[] = JSON.parse(json.stdout);
+  const listed: ModelInfo[] = JSON.parse(json.stdout);
   assertEquals(
     listed.map((model) => [model.name, model.state, model.default]),
     [["alexnet-tiny", "bundled", true], ["alexnet", "available", false]],
   );
   for (const name of ["alexnet", "../alexnet", "x"]) {
     const line = theError(await withCache(folder.path, ["rm", name]), 1);
-    assertEquals(line, `${name}: nothing of it is in ${folder.path}`);
+    assertEquals(line, `${name}: not in the cache (${folder.path})`);
   }
 });
 
-Deno.test("models lists a file of the cache that is damaged, and rm deletes it", async () => {
+Deno.test("models lists damaged files in the cache, and rm deletes them", async () => {
   await using folder = await cacheOf("alexnet-f16.safetensors", "alexnet-int8.safetensors", "mine");
   const { stdout } = await withCache(folder.path, ["models", "--json"]);
   const path = (precision: string) => `${folder.path}/alexnet-${precision}.safetensors`;
@@ -146,7 +152,7 @@ Deno.test("models lists a file of the cache that is damaged, and rm deletes it",
   assertEquals(await names(folder.path), ["mine"]);
 });
 
-Deno.test("a cache that is damaged does not stand in the way of the bundled model", async () => {
+Deno.test("a broken cache does not affect the bundled model", async () => {
   await using folder = await cacheOf("a-file");
   const { path } = folder;
   await Deno.symlink(`${path}/nothing`, `${path}/alexnet-f16.safetensors`);
@@ -157,23 +163,23 @@ Deno.test("a cache that is damaged does not stand in the way of the bundled mode
   }
 });
 
-Deno.test("of the cache the last one pulled is taken, or the one of the precision asked for", async () => {
+Deno.test("classify uses the model pulled last, or the one in the requested precision", async () => {
   await using folder = await cacheOf(
     ...["alexnet-int8", "alexnet-f32", "alexnet-f16"].map((name) => `${name}.safetensors`),
   );
-  const taken = async (...args: string[]) => {
+  const selected = async (...args: string[]) => {
     const line = theError(await withCache(folder.path, [...args, photo]), 1);
     return /^.*\/alexnet-(\w+)\.safetensors: is text/.exec(line)?.[1];
   };
-  assertEquals(await taken(), "f16");
-  assertEquals(await taken("-m", "alexnet"), "f16");
-  assertEquals(await taken("--precision", "f32"), "f16"); // as it is stored
-  assertEquals(await taken("--precision", "int8"), "int8");
+  assertEquals(await selected(), "f16");
+  assertEquals(await selected("-m", "alexnet"), "f16");
+  assertEquals(await selected("--precision", "f32"), "f16"); // as it is stored
+  assertEquals(await selected("--precision", "int8"), "int8");
   await Deno.remove(`${folder.path}/alexnet-int8.safetensors`);
-  assertEquals(await taken("--precision", "int8"), "f16"); // to be rounded
+  assertEquals(await selected("--precision", "int8"), "f16"); // to be rounded
 });
 
-Deno.test("the cache is not looked at for other weights, nor without permission", async () => {
+Deno.test("the cache is not searched for other weights, nor without permission", async () => {
   await using folder = await cacheOf("alexnet-int8.safetensors");
   const bundled = await run([photo]);
   assertMatch(bundled.stderr, /^AlexNetTiny int8, bundled, /);
@@ -191,16 +197,16 @@ Deno.test("the cache is not looked at for other weights, nor without permission"
       ...flags,
     ]);
     assertEquals([code, stdout], [0, bundled.stdout]);
-    const unseen = " (the cache is not looked at without --allow-env and --allow-read)";
-    assertEquals(stderr, `${bundled.stderr.trimEnd()}${unseen}\n`);
+    const note = " (cache not searched: needs --allow-env and --allow-read)";
+    assertEquals(stderr, `${bundled.stderr.trimEnd()}${note}\n`);
   }
   const random = await withCache(folder.path, ["-m", "alexnet-tiny", "--random", photo]);
   assertMatch(random.stderr, /^AlexNetTiny, random \(seed \d+\)/);
 });
 
 Deno.test({
-  name: "without permission pull, models and rm print the command that works",
-  ignore: Deno.build.os === "windows", // it is quoted for other shells
+  name: "without permissions, pull, models and rm print the command line that works",
+  ignore: Deno.build.os === "windows", // quoted for POSIX shells
   fn: async () => {
     await using folder = await cacheOf("alexnet-int8.safetensors");
     await using server = await serveFile(new Uint8Array(1), { status: 404 });
@@ -227,7 +233,7 @@ Deno.test({
   },
 });
 
-Deno.test("a pulled alexnet is listed, named, taken by default, and deleted", async () => {
+Deno.test("a pulled model is listed, used by default, and deleted", async () => {
   await using folder = await TempFolder.make();
   const weights = alexnet(), cache = `${folder.path}/new/cache`;
   await using server = await serveFile(weights);
@@ -236,11 +242,11 @@ Deno.test("a pulled alexnet is listed, named, taken by default, and deleted", as
   const pulled = await withCache(cache, [...pull, "--sha256", sha256(weights)]);
   assertEquals([pulled.code, pulled.stdout], [0, `alexnet int8, 61.2 MB: ${path}\n`]);
   const again = await withCache(cache, [...pull, "--sha256", sha256(weights)]);
-  assertEquals(again.stdout, `alexnet int8, 61.2 MB: ${path}, which was there already\n`);
+  assertEquals(again.stdout, `alexnet int8, 61.2 MB: ${path} (already in the cache)\n`);
   assertEquals(server.asked.length, 1);
 
   const { stdout } = await withCache(cache, ["models", "--json"]);
-  const listed: Listed[] = JSON.parse(stdout);
+  const listed: ModelInfo[] = JSON.parse(stdout);
   assertEquals(
     listed.map((model) => [model.state, model.precision, model.classes, model.default]),
     [
@@ -264,11 +270,11 @@ Deno.test("a pulled alexnet is listed, named, taken by default, and deleted", as
   const line = theError(await withCache(cache, ["-m", "alexnet", photo]), 2);
   assertMatch(
     line,
-    /^no weights of alexnet in the cache; deno run -A cli\.ts pull alexnet gets them$/,
+    /^alexnet is not in the cache; to download it, run: deno run -A cli\.ts pull alexnet$/,
   );
 });
 
-/** AlexNet with weights of 8 bits that say nothing: 61 MB. */
+/** AlexNet with constant int8 weights: 61 MB. */
 function alexnet(): Uint8Array {
   const tensors = [...parameterShapes(new AlexNet())].map(([name, shape]): TensorToWrite => {
     const data = new Float32Array(elements(shape)).fill(0.001);

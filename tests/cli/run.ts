@@ -1,18 +1,18 @@
-/** Runs the command as a user does, away from any terminal. */
+/** Runs the command in tests, without a terminal. */
 
 import { fileURLToPath } from "node:url";
 import { assert, assertEquals } from "../assert.ts";
 
-/** The command's file. */
+/** The path of `cli.ts`. */
 export const cli = fileURLToPath(new URL("../../cli.ts", import.meta.url));
 
-/** The command with another worker to decode images, whose URL goes first. */
+/** The path of the command with another decoding worker, whose URL is its first argument. */
 export const otherWorker = fileURLToPath(new URL("other_worker_program.ts", import.meta.url));
 
-/** No cache is there. */
+/** A cache folder that does not exist. */
 const emptyCache = fileURLToPath(new URL("../no_cache", import.meta.url));
 
-/** Mesa's drivers for Vulkan complain on standard error without one. */
+/** Without one, Mesa's Vulkan drivers print warnings. */
 const runtimeFolder = Deno.env.get("XDG_RUNTIME_DIR") ??
   fileURLToPath(new URL("./", import.meta.url));
 
@@ -28,7 +28,7 @@ export interface Outcome {
 }
 
 export interface RunOptions {
-  /** What Deno is given before the script. Default: all permissions. */
+  /** Flags for Deno. Default: all permissions. */
   readonly flags?: readonly string[];
   readonly script?: string;
   readonly stdin?: Uint8Array;
@@ -37,8 +37,8 @@ export interface RunOptions {
 }
 
 /**
- * Runs the command with these arguments, in a process of its own if it is to have other permissions,
- * input or another working directory than this one.
+ * Runs the command: in this process, or in a new one for other permissions, input or another working
+ * directory.
  */
 export function run(args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
   const { env = {}, ...process } = options;
@@ -47,7 +47,7 @@ export function run(args: readonly string[], options: RunOptions = {}): Promise<
   return start(Deno.execPath(), ["run", "--quiet", ...flags, script, ...args], rest);
 }
 
-/** Runs a line of shell in which `deno` is the one that runs this test. */
+/** Runs a shell command in which `deno` is the Deno that runs this test. */
 export function shell(line: string, options: RunOptions = {}): Promise<Outcome> {
   const env = { DENO: Deno.execPath(), ...options.env };
   return start("sh", ["-c", `deno() { "$DENO" "$@"; }\n${line}`], { ...options, env });
@@ -61,7 +61,7 @@ async function start(
   const process = new Deno.Command(command, {
     args,
     cwd,
-    // an empty cache: what its user has pulled must not change what the tests see
+    // an empty cache: tests must not depend on the user's models
     env: { XDG_RUNTIME_DIR: runtimeFolder, NO_COLOR: "", PEMBROKE_CACHE: emptyCache, ...env },
     stdin: stdin ? "piped" : "null",
     stdout: "piped",
@@ -70,7 +70,7 @@ async function start(
   const output = process.output();
   if (stdin) {
     const writer = process.stdin.getWriter();
-    // a command that has enough closes the pipe
+    // the command may close the pipe early
     await writer.write(stdin).then(() => writer.close()).catch(() => {});
   }
   const { code, stdout, stderr } = await output;
@@ -80,15 +80,17 @@ async function start(
 
 let lastHere: Promise<unknown> = Promise.resolve();
 
-/** Runs the command in this process, one after another. */
+/** Runs the command in this process, one call at a time. */
 function runHere(args: readonly string[], env: Record<string, string>): Promise<Outcome> {
   const outcome = lastHere.then(async () => {
     const { main } = await import("../../cli.ts");
-    const stdout = new Captured(), stderr = new Captured();
+    const stdout = new OutputCapture(), stderr = new OutputCapture();
     const variables: Record<string, string> = { PEMBROKE_CACHE: emptyCache, ...env };
     const { get } = Deno.env;
-    using _ = replaced(Deno, { stdout, stderr, stdin: { readable: new Blob().stream() } });
-    using _env = replaced(Deno.env, { get: (name: string) => variables[name] ?? get(name) });
+    using _ = replaceProperties(Deno, { stdout, stderr, stdin: { readable: new Blob().stream() } });
+    using _env = replaceProperties(Deno.env, {
+      get: (name: string) => variables[name] ?? get(name),
+    });
     const code = await main(args);
     return { code, stdout: stdout.text, stderr: stderr.text };
   });
@@ -96,8 +98,8 @@ function runHere(args: readonly string[], env: Record<string, string>): Promise<
   return outcome;
 }
 
-/** An output that is no terminal, and keeps what is written. */
-class Captured {
+/** An output stream that is not a terminal, and stores its text. */
+class OutputCapture {
   readonly #decoder = new TextDecoder();
   text = "";
 
@@ -111,8 +113,8 @@ class Captured {
   }
 }
 
-/** Gives an object other properties until this is disposed of. */
-function replaced(object: object, properties: Record<string, unknown>): Disposable {
+/** Replaces properties of an object until disposed. */
+function replaceProperties(object: object, properties: Record<string, unknown>): Disposable {
   const before = Object.entries(properties).map(([name, value]) => {
     const descriptor = Object.getOwnPropertyDescriptor(object, name)!;
     Object.defineProperty(object, name, { value, configurable: true });
@@ -124,7 +126,7 @@ function replaced(object: object, properties: Record<string, unknown>): Disposab
   };
 }
 
-/** Asserts that a run failed with nothing but one line, and returns it without "error: ". */
+/** Asserts that a run only printed one error, and returns its message. */
 export function theError({ code, stdout, stderr }: Outcome, expectedCode: 1 | 2): string {
   assertEquals(stdout, "");
   const [line, ...rest] = stderr.split("\n");
@@ -134,7 +136,7 @@ export function theError({ code, stdout, stderr }: Outcome, expectedCode: 1 | 2)
   return line.slice("error: ".length);
 }
 
-/** A folder that is removed in the end. */
+/** A temporary folder, deleted on disposal. */
 export class TempFolder implements AsyncDisposable {
   private constructor(readonly path: string) {}
 
@@ -142,7 +144,7 @@ export class TempFolder implements AsyncDisposable {
     return new TempFolder(await Deno.realPath(await Deno.makeTempDir({ prefix: "pembroke_" })));
   }
 
-  /** Writes a file, with the folders above it, and returns its path. */
+  /** Writes a file, creates its parent folders, and returns its path. */
   async write(name: string, content: Uint8Array | string): Promise<string> {
     const path = `${this.path}/${name}`;
     await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true });

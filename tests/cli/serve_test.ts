@@ -1,34 +1,34 @@
 import { assert, assertEquals, assertMatch } from "../assert.ts";
 import { hugePng } from "../image/fixtures.ts";
-import { mortal } from "../image/threads/other_worker.ts";
+import { crashingWorker } from "../image/threads/replace_worker.ts";
 import { Server } from "../../bench/lib/server.ts";
 import { cli, otherWorker, run, theError } from "./run.ts";
 
 const coffee = await Deno.readFile(new URL("../photos/coffee.jpg", import.meta.url));
 const post = { method: "POST", body: coffee, headers: { "content-type": "image/jpeg" } };
 
-/** A server that listens where there is room. */
+/** Starts a server on a free port. */
 function start(script: readonly string[] = [cli]): Promise<Server> {
   const flags = ["run", "--quiet", "--no-prompt", "--allow-read", "--allow-net=127.0.0.1"];
   const command = [...flags, ...script, "serve", "--port=0"];
   return Server.start(Deno.execPath(), command, /listening on http:\/\/127\.0\.0\.1:(\d+)\//);
 }
 
-/** A photo on its way: the first half was sent. */
-class HalfSent {
+/** A request of which only the first part was sent. */
+class PartialRequest {
   private constructor(private readonly connection: Deno.Conn) {}
 
-  static async to({ port }: Server): Promise<HalfSent> {
+  static async to({ port }: Server): Promise<PartialRequest> {
     const connection = await Deno.connect({ hostname: "127.0.0.1", port });
     const head = `POST / HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\n` +
       `Content-Length: ${coffee.length}\r\nConnection: close\r\n\r\n`;
     await connection.write(new TextEncoder().encode(head));
     await connection.write(coffee.subarray(0, 1000));
-    return new HalfSent(connection);
+    return new PartialRequest(connection);
   }
 
-  /** Sends the rest; the answer. */
-  async rest(): Promise<string> {
+  /** Sends the rest and returns the response. */
+  async finish(): Promise<string> {
     for (let sent = 1000; sent < coffee.length;) {
       sent += await this.connection.write(coffee.subarray(sent));
     }
@@ -40,20 +40,20 @@ class HalfSent {
   }
 }
 
-/** A number that the server tells. */
+/** The value of one of the server's metrics. */
 async function metric(server: Server, name: string): Promise<number> {
   const text = await (await server.fetch("/metrics")).text();
   const line = text.split("\n").find((line) => line.startsWith(`${name} `));
   return Number(line?.slice(name.length));
 }
 
-/** Waits until so many requests are under way. */
-async function untilUnderWay(server: Server, count: number): Promise<void> {
+/** Waits until this many requests are in progress. */
+async function untilInFlight(server: Server, count: number): Promise<void> {
   const signal = AbortSignal.timeout(20_000);
-  while (await metric(server, "pembroke_requests_under_way") !== count) signal.throwIfAborted();
+  while (await metric(server, "pembroke_requests_in_flight") !== count) signal.throwIfAborted();
 }
 
-Deno.test("serve classifies in batches, tells how it is, and refuses the rest", async () => {
+Deno.test("serve classifies in batches, reports health and metrics, and rejects bad requests", async () => {
   await using server = await start();
   const answers = await Promise.all(Array.from({ length: 40 }, () => server.fetch("/", post)));
   for (const answer of answers) {
@@ -77,7 +77,7 @@ Deno.test("serve classifies in batches, tells how it is, and refuses the rest", 
 
   const elsewhere = await server.fetch("/photo", post);
   const { error } = await elsewhere.json();
-  assertEquals([elsewhere.status, error], [404, "nothing is at /photo; photos are posted to /"]);
+  assertEquals([elsewhere.status, error], [404, "not found: /photo; send photos to / with POST"]);
   const posted = await server.fetch("/metrics", post);
   assertEquals([posted.status, posted.headers.get("allow")], [405, "GET, HEAD"]);
   await posted.body?.cancel();
@@ -85,40 +85,40 @@ Deno.test("serve classifies in batches, tells how it is, and refuses the rest", 
 
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
   Deno.test({
-    name: `serve answers what it has accepted when ${signal} comes, then ends well`,
+    name: `serve finishes accepted requests on ${signal}, then exits with 0`,
     ignore: Deno.build.os === "windows",
     fn: async () => {
       await using server = await start();
       await (await server.fetch("/", post)).body?.cancel(); // a connection that stays open
-      const photos = await Promise.all(Array.from({ length: 5 }, () => HalfSent.to(server)));
-      await untilUnderWay(server, 5);
+      const photos = await Promise.all(Array.from({ length: 5 }, () => PartialRequest.to(server)));
+      await untilInFlight(server, 5);
       server.process.kill(signal);
-      while (!server.printed.text.includes("stopping")) {
+      while (!server.output.text.includes("stopping")) {
         await new Promise((go) => setTimeout(go, 5));
       }
-      for (const photo of photos) assertMatch(await photo.rest(), /^HTTP\/1\.1 200 .*espresso/s);
-      assertEquals((await server.process.status).code, 0, server.printed.text);
+      for (const photo of photos) assertMatch(await photo.finish(), /^HTTP\/1\.1 200 .*espresso/s);
+      assertEquals((await server.process.status).code, 0, server.output.text);
     },
   });
 }
 
-Deno.test("serve takes 128 photos at once and tells others to come again", async () => {
+Deno.test("serve accepts 128 photos at once and answers 503 to more", async () => {
   await using server = await start();
-  const photos = await Promise.all(Array.from({ length: 128 }, () => HalfSent.to(server)));
-  await untilUnderWay(server, 128);
+  const photos = await Promise.all(Array.from({ length: 128 }, () => PartialRequest.to(server)));
+  await untilInFlight(server, 128);
   const busy = await server.fetch("/", post);
   assertEquals([busy.status, busy.headers.get("retry-after")], [503, "1"]);
   await busy.body?.cancel();
   assertEquals((await server.fetch("/healthz").then((r) => r.json())).status, "ok");
   const [first, ...others] = photos;
-  assertMatch(await first.rest(), /^HTTP\/1\.1 200 /);
+  assertMatch(await first.finish(), /^HTTP\/1\.1 200 /);
   others.forEach((photo) => photo.close());
-  await untilUnderWay(server, 0);
+  await untilInFlight(server, 0);
   assertEquals((await (await server.fetch("/", post)).json()).predictions.length, 5);
 });
 
-Deno.test("serve goes on when photos end the threads that decode them", async () => {
-  await using server = await start([otherWorker, mortal.href]);
+Deno.test("serve continues when photos crash decoding threads", async () => {
+  await using server = await start([otherWorker, crashingWorker.href]);
   for (let round = 0; round < 2; round++) {
     const bodies = Array.from({ length: 12 }, (_, i) => i % 4 === 1 ? "throw" : coffee);
     const answers = await Promise.all(bodies.map((body) => server.fetch("/", { ...post, body })));
@@ -128,19 +128,19 @@ Deno.test("serve goes on when photos end the threads that decode them", async ()
         [answer.status, predictions?.[0].label],
         i % 4 === 1 ? [500, undefined] : [200, "espresso"],
       );
-      if (error) assertMatch(error, /^a thread that decodes images ended: .*out of memory$/);
+      if (error) assertMatch(error, /^the decoding thread crashed: .*out of memory$/);
     }
   }
 });
 
-Deno.test("serve says when it cannot listen", async () => {
-  using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = taken.addr;
+Deno.test("serve reports when it cannot listen", async () => {
+  using other = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = other.addr;
   const line = theError(await run(["serve", "-q", `--port=${port}`]), 1);
-  assertMatch(line, new RegExp(`^port ${port} of 127\\.0\\.0\\.1: something else listens there`));
+  assertMatch(line, new RegExp(`^cannot listen on 127\\.0\\.0\\.1:${port}: address in use`));
 });
 
-Deno.test("serve names the permissions that it lacks", async () => {
+Deno.test("serve names missing permissions", async () => {
   const { stderr, code } = await run(["serve"], { flags: ["--no-prompt", "--allow-read"] });
   assertEquals(code, 2);
   const error = stderr.split("\n").find((line) => line.startsWith("error: "))!;

@@ -1,20 +1,20 @@
 import { assert, assertEquals, assertMatch } from "../assert.ts";
 import { cli, fixture, run, shell, TempFolder, theError } from "./run.ts";
-import { quoted } from "../../src/cli/permissions.ts";
+import { shellQuote } from "../../src/cli/permissions.ts";
 
 const waves = fixture("models/waves.png");
-const args = `-m alexnet-tiny --random --seed 1 -k 2 ${quoted(waves)}`;
+const args = `-m alexnet-tiny --random --seed 1 -k 2 ${shellQuote(waves)}`;
 const escape = "\x1b";
 
-/** Whether there is util-linux's `script`, which runs a command in a terminal. */
+/** Whether util-linux's `script` is installed, which runs a command in a terminal. */
 const hasScript = Deno.build.os === "linux" &&
   await new Deno.Command("script", { args: ["--version"], stdout: "null", stderr: "null" })
     .output().then(({ success }) => success, () => false);
 
-/** Runs the command in a terminal; what comes back is what stood there, both streams of it. */
+/** Runs the command in a terminal, and returns what both streams printed. */
 async function inTerminal(rest: string, env: Record<string, string> = {}) {
   const { code, stdout } = await shell(
-    `script -qec ${quoted(`"$DENO" run -A ${cli} ${rest}`)} /dev/null`,
+    `script -qec ${shellQuote(`"$DENO" run -A ${cli} ${rest}`)} /dev/null`,
     {
       env: { SHELL: "/bin/sh", TERM: "xterm", ...env },
     },
@@ -22,7 +22,7 @@ async function inTerminal(rest: string, env: Record<string, string> = {}) {
   return { code, screen: stdout };
 }
 
-Deno.test("away from a terminal there are no colours and no bars", async () => {
+Deno.test("without a terminal there are no colours and no bars", async () => {
   const { code, stdout, stderr } = await run(["-m", "alexnet-tiny", waves, "gone.png"]);
   assertEquals(code, 1);
   for (const text of [stdout, stderr]) {
@@ -31,7 +31,7 @@ Deno.test("away from a terminal there are no colours and no bars", async () => {
 });
 
 Deno.test({
-  name: "on a terminal results have colours, unless NO_COLOR or --no-color says otherwise",
+  name: "a terminal shows colours, unless NO_COLOR or --no-color is set",
   ignore: !hasScript,
   fn: async () => {
     const { code, screen } = await inTerminal(`${args} gone.png`);
@@ -52,7 +52,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a bar shows how far a long list is, on the terminal only, and goes away",
+  name: "a progress bar appears on the terminal only, and disappears",
   ignore: !hasScript,
   fn: async () => {
     await using folder = await TempFolder.make();
@@ -61,12 +61,12 @@ Deno.test({
     await using server = Deno.serve(
       { port: 0, hostname: "127.0.0.1", onListen() {} },
       async () => {
-        await new Promise((done) => setTimeout(done, 600)); // long enough for a bar to be shown
+        await new Promise((done) => setTimeout(done, 600)); // long enough to show a bar
         return new Response(bytes);
       },
     );
     const slow = `http://127.0.0.1:${server.addr.port}/slow.png`;
-    const line = `${args} ${slow} ${quoted(waves)} gone.png > ${quoted(out)}`;
+    const line = `${args} ${slow} ${shellQuote(waves)} gone.png > ${shellQuote(out)}`;
     const { code, screen } = await inTerminal(line);
     assertEquals(code, 1);
     const written = await Deno.readTextFile(out);
@@ -86,7 +86,7 @@ Deno.test({
   },
 });
 
-Deno.test("a reader that goes away early is no error", async () => {
+Deno.test("a closed pipe is no error", async () => {
   const process = new Deno.Command(Deno.execPath(), {
     args: ["run", "--quiet", "-A", cli, "-q", "-m", "alexnet-tiny", "-k", "200", waves, waves],
     stdin: "null",
@@ -99,10 +99,10 @@ Deno.test("a reader that goes away early is no error", async () => {
 });
 
 Deno.test({
-  name: "a disk that is full is one line",
+  name: "a full disk is one error",
   ignore: Deno.build.os !== "linux",
   fn: async () => {
-    const outcome = await shell(`deno run --quiet -A ${quoted(cli)} -q ${args} > /dev/full`);
+    const outcome = await shell(`deno run --quiet -A ${shellQuote(cli)} -q ${args} > /dev/full`);
     assertMatch(theError(outcome, 1), /No space left on device/);
   },
 });

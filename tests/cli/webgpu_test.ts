@@ -1,16 +1,16 @@
-/** The command on a GPU, and what it does when that fails. */
+/** The command on a GPU, and its fallback. */
 
 import { assertEquals, assertMatch } from "../assert.ts";
-import { Served } from "../served.ts";
+import { StaticServer } from "../static_server.ts";
 import { gpuInfo, testWithAdapter } from "../webgpu.ts";
 import { cli, fixture, type Outcome, run, TempFolder, theError } from "./run.ts";
 
 const photo = fixture("models/tiles.png");
 
-/** In 32 bits: rounded activations would differ in the last digit. */
+/** int8 rounds activations, which would change the last digits. */
 const exact = ["--precision", "f32"];
 
-/** Runs the command in a Deno whose adapters pass for GPUs, with files of devices that say so, after `patch` changed it further. */
+/** Runs the command with adapters and device files that look like a GPU's, after `patch`. */
 async function onGpu(patch: string, ...args: string[]): Promise<Outcome> {
   await using folder = await TempFolder.make();
   const script = await folder.write(
@@ -28,7 +28,7 @@ Deno.exit(await main(Deno.args));
   return await run([...exact, ...args], { script });
 }
 
-/** Loses the device with the submission of this number, counted from 0. */
+/** Loses the device at the submission with this index. */
 const losing = (number: number) =>
   `let submissions = 0;
 const { requestDevice } = GPUAdapter.prototype, { submit } = GPUQueue.prototype;
@@ -44,13 +44,13 @@ GPUQueue.prototype.submit = function (commands) {
 const predictions = async (...args: string[]) =>
   (await run([photo, "-q", ...exact, ...args])).stdout;
 
-testWithAdapter("the command computes on a GPU and says so", async () => {
+testWithAdapter("the command uses a GPU and reports it", async () => {
   const { code, stdout, stderr } = await onGpu("", photo);
   assertEquals([code, stdout], [0, await predictions("--backend", "wasm")]);
   assertMatch(stderr, /^AlexNetTiny, bundled, webgpu \(.+\), 1 thread\n/);
 });
 
-testWithAdapter("the command goes on with Wasm when the GPU is lost", async () => {
+testWithAdapter("the command falls back to Wasm when the GPU is lost", async () => {
   const right = await predictions("--backend", "wasm");
   for (const submission of [0, 1]) {
     const args = submission === 0 ? [photo] : [photo, photo];
@@ -58,22 +58,22 @@ testWithAdapter("the command goes on with Wasm when the GPU is lost", async () =
     assertEquals([code, stdout], [0, right.repeat(args.length)]);
     const warnings = stderr.split("\n").filter((line) => line.startsWith("warning: "));
     assertEquals(warnings.length, 1, stderr);
-    assertMatch(warnings[0], /^warning: webgpu: .+: wasm computes instead$/);
+    assertMatch(warnings[0], /^warning: webgpu: .+; falling back to wasm$/);
   }
 });
 
 testWithAdapter(
-  "weights that came over the network come once more when the GPU is lost",
+  "weights are downloaded again when the GPU is lost",
   async () => {
-    await using served = new Served();
-    const weights = `http://${served.host}/weights/alexnet_tiny.safetensors`;
+    await using server = new StaticServer();
+    const weights = `http://${server.host}/weights/alexnet_tiny.safetensors`;
     const { code, stdout, stderr } = await onGpu(losing(0), photo, "--weights", weights);
     assertEquals([code, stdout], [0, await predictions("--backend", "wasm")], stderr);
-    assertEquals(served.requested.length, 2);
+    assertEquals(server.requested.length, 2);
   },
 );
 
-testWithAdapter("the command says in which precision a GPU holds weights, and Wasm", async () => {
+testWithAdapter("the command reports the precision on a GPU and on Wasm", async () => {
   const half = ["--precision", "f16"];
   assertMatch((await onGpu("", photo, ...half)).stderr, /^AlexNetTiny f16, bundled, webgpu \(/);
   const wasm = (await run([photo, "--backend", "wasm", ...half])).stderr;
@@ -85,21 +85,21 @@ testWithAdapter("a GPU that is lost is an error with --backend webgpu", async ()
   assertMatch(error, /^.*tiles\.png: webgpu: /);
 });
 
-testWithAdapter("the command goes on with Wasm when a shader does not compile", async () => {
+testWithAdapter("the command falls back to Wasm when a shader does not compile", async () => {
   const broken = `const { createShaderModule } = GPUDevice.prototype;
 GPUDevice.prototype.createShaderModule = function ({ code }) {
   return createShaderModule.call(this, { code: code.replace("fn main", "fn main main") });
 };`;
   const { code, stdout, stderr } = await onGpu(broken, photo);
   assertEquals([code, stdout], [0, await predictions("--backend", "wasm")]);
-  assertMatch(stderr, /^warning: webgpu: Shader .+: wasm computes instead$/m);
+  assertMatch(stderr, /^warning: webgpu: Shader .+; falling back to wasm$/m);
 });
 
-testWithAdapter("the command says with -v why there is no GPU", async () => {
+testWithAdapter("-v prints why no GPU is used", async () => {
   const none = `GPU.prototype.requestAdapter = () => Promise.resolve(null);`;
   const { code, stderr } = await onGpu(none, photo, "-v");
   assertEquals(code, 0);
-  assertMatch(stderr, /^webgpu: this machine has no adapter: wasm computes\n/);
+  assertMatch(stderr, /^webgpu: this machine has no adapter; using wasm\n/);
   const error = theError(await onGpu(none, photo, "--backend", "webgpu"), 1);
   assertEquals(error, "webgpu: this machine has no adapter");
 });

@@ -7,14 +7,14 @@ import { fixture, run, TempFolder, theError } from "./run.ts";
 const waves = fixture("models/waves.png");
 const tiles = fixture("models/tiles.png");
 
-/** What the command says about weights that are of no use, without their name. */
-async function complaint(weights: string): Promise<string> {
+/** The error for bad weights, without their name. */
+async function errorOf(weights: string): Promise<string> {
   const line = theError(await run(["--weights", weights, waves]), 1);
   assert(line.startsWith(`${weights}: `), line);
   return line.slice(weights.length + 2);
 }
 
-/** A safetensors file with this header, and this many bytes of data. */
+/** A safetensors file with this header and number of data bytes. */
 function safetensors(header: unknown, size: number, length?: bigint): Uint8Array {
   const json = new TextEncoder().encode(JSON.stringify(header));
   const bytes = new Uint8Array(8 + json.length + size);
@@ -23,10 +23,10 @@ function safetensors(header: unknown, size: number, length?: bigint): Uint8Array
   return bytes;
 }
 
-Deno.test("weights that are no weights are one line that names the file and the reason", async () => {
+Deno.test("invalid weights give one error with the file and the reason", async () => {
   await using folder = await TempFolder.make();
   const say = async (name: string, bytes: Uint8Array | string) =>
-    await complaint(await folder.write(name, bytes));
+    await errorOf(await folder.write(name, bytes));
   const pth = await Deno.readFile(fixture("models/narrow_alexnet.pth"));
   const legacy = await Deno.readFile(fixture("models/narrow_alexnet_legacy.pth"));
   const entry = (begin: number, end: number) => ({
@@ -35,16 +35,16 @@ Deno.test("weights that are no weights are one line that names the file and the 
     data_offsets: [begin, end],
   });
 
-  assertEquals(await complaint(`${folder.path}/gone.pth`), "no such file");
-  assertEquals(await complaint(folder.path), "is a directory, not a file");
+  assertEquals(await errorOf(`${folder.path}/gone.pth`), "no such file");
+  assertEquals(await errorOf(folder.path), "is a directory, not a file");
   assertEquals(await say("empty.pth", ""), "is empty");
   assertMatch(await say("text.pth", "These are not the weights."), /^is text, not weights/);
   assertMatch(await say("cut.pth", pth.subarray(0, pth.length - 1000)), /truncated|damaged/);
   assertMatch(await say("cut legacy.pth", legacy.subarray(0, 20_000)), /truncated|damaged/);
-  assertEquals(await complaint(waves), "is neither a PyTorch .pth file nor safetensors nor ONNX");
+  assertEquals(await errorOf(waves), "is not a PyTorch .pth, safetensors or ONNX file");
   assertMatch(
     await say("outside.safetensors", safetensors({ a: entry(0, 400) }, 40)),
-    /ends inside of a: truncated or damaged/,
+    /ends inside a: truncated or damaged/,
   );
   assertMatch(
     await say("overlap.safetensors", safetensors({ a: entry(0, 8), b: entry(4, 12) }, 12)),
@@ -57,29 +57,29 @@ Deno.test("weights that are no weights are one line that names the file and the 
 });
 
 Deno.test({
-  name: "weights that may not be read are one line",
-  ignore: Deno.build.os === "windows" || Deno.uid() === 0, // root reads whatever it wants
+  name: "unreadable weights give one error",
+  ignore: Deno.build.os === "windows" || Deno.uid() === 0, // root can read everything
   fn: async () => {
     await using folder = await TempFolder.make();
     const path = await folder.write("locked.pth", "");
     await Deno.chmod(path, 0);
-    assertEquals(await complaint(path), "not readable (file permissions)");
+    assertEquals(await errorOf(path), "not readable (file permissions)");
   },
 });
 
-Deno.test("weights for another network name the tensor and both shapes", async () => {
+Deno.test("weights of another network give an error with the tensor and both shapes", async () => {
   assertEquals(
-    await complaint(fixture("models/narrow_alexnet.pth")),
-    "features.0.weight is [4, 3, 11, 11], AlexNet takes [64, 3, 11, 11] (and 15 more)",
+    await errorOf(fixture("models/narrow_alexnet.pth")),
+    "features.0.weight is [4, 3, 11, 11], AlexNet expects [64, 3, 11, 11] (and 15 more)",
   );
-  assertMatch(await complaint(fixture("weights/model.pth")), /not weights for AlexNet$/);
+  assertMatch(await errorOf(fixture("weights/model.pth")), /not weights for AlexNet$/);
 });
 
-Deno.test("weights that name os.system or eval are refused, and nothing runs", async () => {
+Deno.test("weights that name os.system or eval are rejected, and nothing runs", async () => {
   await using folder = await TempFolder.make();
   for (const name of ["evil_system", "evil_eval", "evil_system_legacy", "evil_eval_legacy"]) {
     const args = ["--weights", fixture(`weights/${name}.pth`), waves];
-    // whatever these start would lack a permission, or write a second line
+    // code that runs would lack permissions, or print a second line
     const flags = ["--no-prompt", "--allow-read"];
     const line = theError(await run(args, { flags, cwd: folder.path }), 1);
     assertMatch(line, /the pickle names .*(system|eval).*; refused, nothing was executed$/);
@@ -87,7 +87,7 @@ Deno.test("weights that name os.system or eval are refused, and nothing runs", a
   assertEquals(await Array.fromAsync(Deno.readDir(folder.path)), []);
 });
 
-Deno.test("weights from a file give what the same from a seed give; NaN in them is said", async () => {
+Deno.test("weights from a file predict as the same weights from a seed; NaN is reported", async () => {
   await using folder = await TempFolder.make();
   const bytes = await tinyOfSeed(5);
   const path = await folder.write("seed 5.safetensors", bytes);
@@ -123,7 +123,7 @@ Deno.test("weights from a file give what the same from a seed give; NaN in them 
   }
 
   await Deno.truncate(path, bytes.length - 1000);
-  assertMatch(await complaint(path), /truncated or damaged$/);
+  assertMatch(await errorOf(path), /truncated or damaged$/);
 });
 
 async function tinyOfSeed(seed: number): Promise<Uint8Array> {
@@ -136,7 +136,7 @@ async function tinyOfSeed(seed: number): Promise<Uint8Array> {
   return writeSafetensors(tensors);
 }
 
-/** Puts NaN in the place of a tensor's first element; what it returns puts that back. */
+/** Replaces a tensor's first element with NaN; returns a function that restores it. */
 async function writeNaN(path: string, name: string): Promise<() => Promise<void>> {
   const swap = async (value: Uint8Array<ArrayBuffer>) => {
     using file = await Deno.open(path, { read: true, write: true });

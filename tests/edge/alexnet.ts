@@ -1,12 +1,12 @@
-/** An AlexNet in 8 bits whose weights are noise, as the file that `convert` makes. */
+/** Makes an int8 weights file for AlexNet with random weights, like `convert` does. */
 
-import { AlexNet, Generator, type TensorToWrite, writeSafetensors } from "../../mod.ts";
+import { AlexNet, RandomGenerator, type TensorToWrite, writeSafetensors } from "../../mod.ts";
 import { parameterShapes } from "../../src/layers/layer.ts";
 import { elements } from "../../src/tensor.ts";
 
-/** The bytes of the file, 61 MB. */
-export function noisyAlexNet(): Uint8Array<ArrayBuffer> {
-  const generator = new Generator(1);
+/** Returns a file of 61 MB. */
+export function randomAlexNetFile(): Uint8Array<ArrayBuffer> {
+  const generator = new RandomGenerator(1);
   const tensors = [...parameterShapes(new AlexNet())].map(([name, shape]): TensorToWrite => {
     const data = new Float32Array(elements(shape)); // biases stay 0
     const bound = Math.sqrt(6 * shape[0] / data.length);

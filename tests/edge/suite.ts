@@ -1,4 +1,4 @@
-/** What every edge runtime must do with the example's handler. */
+/** Tests of the example handler that every edge runtime must pass. */
 
 import { assert, assertEquals, assertMatch } from "../assert.ts";
 import { hugePng } from "../image/fixtures.ts";
@@ -11,11 +11,11 @@ export const [coffee, chelsea, webp] = await Promise.all(
 export const jpegType = { "content-type": "image/jpeg" };
 
 /**
- * Sends everything that may come.
+ * Sends all kinds of requests, valid and invalid.
  *
- * @param maxBytes Of a body, as the example says.
+ * @param maxBytes The handler's limit for a request body.
  */
-export async function suite(
+export async function testHandler(
   t: Deno.TestContext,
   server: Server,
   maxBytes = 4 * 2 ** 20,
@@ -27,7 +27,7 @@ export async function suite(
     return (await response.json()).predictions[0].label;
   };
 
-  await t.step("a JPEG", async () => {
+  await t.step("classifies a JPEG", async () => {
     const response = await post(coffee);
     assertEquals(response.status, 200);
     assertMatch(response.headers.get("content-type")!, /^application\/json/);
@@ -37,7 +37,7 @@ export async function suite(
     assertEquals([label, wnid, probability > 0.9], ["espresso", "n07920052", true]);
   });
 
-  await t.step("a PNG in a form, and fewer classes", async () => {
+  await t.step("classifies a PNG in a form, and returns fewer classes", async () => {
     const body = new FormData();
     body.append("photo", new Blob([chelsea]), "chelsea.png");
     const response = await post(body, {}, "/?top=2");
@@ -45,59 +45,59 @@ export async function suite(
     assertEquals([predictions.length, predictions[0].label], [2, "tabby, tabby cat"]);
   });
 
-  await t.step("a WebP", async () => {
+  await t.step("classifies a WebP", async () => {
     assertEquals((await post(webp, { "content-type": "image/webp" })).status, 200);
   });
 
-  await t.step("photos at once, and none spoils another", async () => {
+  await t.step("classifies concurrent photos, some of them damaged", async () => {
     const bodies = Array.from(
       { length: 12 },
       (_, i) => [coffee, chelsea, coffee.slice(0, 9000)][i % 3],
     );
     for (let i = 0; i < bodies.length; i += 3) {
-      const answers = await Promise.all(bodies.slice(i, i + 3).map((body) => post(body)));
-      for (const [k, answer] of answers.entries()) {
-        const label = [/espresso/, /tabby/, /^photo: the JPEG/][k];
-        const { predictions, error } = await answer.json();
-        assertMatch(error ?? predictions[0].label, label);
+      const responses = await Promise.all(bodies.slice(i, i + 3).map((body) => post(body)));
+      for (const [k, response] of responses.entries()) {
+        const expected = [/espresso/, /tabby/, /^photo: the JPEG/][k];
+        const { predictions, error } = await response.json();
+        assertMatch(error ?? predictions[0].label, expected);
       }
     }
   });
 
-  await t.step("what is no photo is answered with what is wrong", async () => {
-    const refusals: [Promise<Response>, number, RegExp][] = [
-      [server.fetch("/"), 405, /GET is not done here, POST a photo/],
-      [server.fetch("/", { method: "DELETE" }), 405, /DELETE/],
-      [post("hello", { "content-type": "text/plain" }), 415, /"text\/plain.*", must be an image/],
+  await t.step("explains what is wrong with a bad request", async () => {
+    const requests: [Promise<Response>, number, RegExp][] = [
+      [server.fetch("/"), 405, /POST/],
+      [server.fetch("/", { method: "DELETE" }), 405, /POST/],
+      [post("hello", { "content-type": "text/plain" }), 415, /text\/plain/],
       [post("hello"), 422, /^photo: /],
       [post(coffee.slice(0, 9000)), 422, /^photo: the JPEG/],
       [post(hugePng()), 413, /^photo: is 30000×30000 pixels/],
       [post(coffee, jpegType, "/?top=x"), 400, /^top is "x", must be/],
     ];
-    for (const [answer, status, line] of refusals) {
-      const response = await answer;
+    for (const [request, status, message] of requests) {
+      const response = await request;
       const { error } = await response.json();
-      assertMatch(error, line);
+      assertMatch(error, message);
       assertEquals(response.status, status);
       if (status === 405) assertEquals(response.headers.get("allow"), "POST");
     }
   });
 
-  await t.step("a body that is too large is not read to its end", async () => {
+  await t.step("stops reading a body that is too large", async () => {
     const type = "Content-Type: image/jpeg";
     const zeros = new Uint8Array(2 ** 16);
-    // one that says so is not begun: nothing but the head is sent
-    const said = await server.flood([type, "Content-Length: 1000000000"]);
-    assertMatch(said.line, /^HTTP\/1\.1 413 /);
+    // If the length is in the header, the handler responds before any of the body is sent.
+    const withLength = await server.flood([type, "Content-Length: 1000000000"]);
+    assertMatch(withLength.line, /^HTTP\/1\.1 413 /);
 
-    const chunked = new Uint8Array([...new TextEncoder().encode("10000\r\n"), ...zeros, 13, 10]);
-    const unsaid = await server.flood([type, "Transfer-Encoding: chunked"], chunked);
-    assertMatch(unsaid.line, /^HTTP\/1\.1 413 /);
-    // what the system holds of a connection comes on top
-    assert(unsaid.sent < maxBytes + 12 * 2 ** 20, `sent ${unsaid.sent}`);
+    const chunk = new Uint8Array([...new TextEncoder().encode("10000\r\n"), ...zeros, 13, 10]);
+    const chunked = await server.flood([type, "Transfer-Encoding: chunked"], chunk);
+    assertMatch(chunked.line, /^HTTP\/1\.1 413 /);
+    // The operating system buffers some megabytes in addition.
+    assert(chunked.sent < maxBytes + 12 * 2 ** 20, `sent ${chunked.sent}`);
   });
 
-  await t.step("and then a JPEG again", async () => {
+  await t.step("still classifies a JPEG after that", async () => {
     assertEquals(await labelOf(await post(coffee)), "espresso");
   });
 }

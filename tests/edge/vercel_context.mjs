@@ -1,5 +1,5 @@
-// Serves a function of Vercel's Edge Runtime under its rule: no WebAssembly from bytes, no eval; what
-// is imported with `?module` comes compiled. Run by Node with --experimental-vm-modules.
+// Serves a Vercel edge function under the rules of Vercel's runtime: no eval, and no WebAssembly from
+// bytes. Imports with `?module` give compiled modules. Run with node --experimental-vm-modules.
 
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
@@ -19,7 +19,7 @@ const bytes = await readFile(new URL("simd.wasm", url));
 context.bytes = new Uint8Array(bytes);
 try {
   vm.runInContext("new WebAssembly.Module(bytes)", context);
-  throw new Error("this context compiles WebAssembly: it proves nothing");
+  throw new Error("this context compiles WebAssembly from bytes, so the test proves nothing");
 } catch (error) {
   if (error.name !== "CompileError") throw error;
 }
@@ -39,9 +39,9 @@ await program.link(async (specifier) => {
 });
 await program.evaluate();
 const { config, default: handler } = program.namespace;
-if (config.runtime !== "edge") throw new Error("is no edge function");
+if (config.runtime !== "edge") throw new Error("not an edge function");
 
-/** What is not read of a body is let go, so that the answer arrives. */
+/** The request body as a stream. If it is cancelled, the rest is discarded, so that the client gets the response. */
 function bodyOf(incoming) {
   return new ReadableStream({
     start(controller) {

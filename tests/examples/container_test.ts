@@ -8,8 +8,8 @@ const { missing } = await needsRegistry();
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
 Deno.test({
-  name: `the container file copies what the server needs, and starts it${missing}`,
-  ignore: missing !== "" || Deno.build.os === "windows", // cp
+  name: `the Containerfile copies everything that the server needs, and starts it${missing}`,
+  ignore: missing !== "" || Deno.build.os === "windows", // has no cp
   fn: async () => {
     await using folder = await TempFolder.make();
     const cwd = `${folder.path}/pembroke`;
@@ -37,7 +37,7 @@ Deno.test({
     await using server = await Server.start(Deno.execPath(), args, listening, { cwd, env });
     const body = await Deno.readFile(`${root}tests/photos/coffee.jpg`);
     const headers = { "content-type": "image/jpeg" };
-    const answer = await server.fetch("/", { method: "POST", body, headers });
-    assertEquals((await answer.json()).predictions[0].label, "espresso");
+    const response = await server.fetch("/", { method: "POST", body, headers });
+    assertEquals((await response.json()).predictions[0].label, "espresso");
   },
 });

@@ -7,7 +7,7 @@ import { assert, assertEquals, assertMatch, assertRejects } from "../assert.ts";
 import { TempFolder } from "../cli/run.ts";
 import { killedAfter, type Progress } from "./crash.ts";
 import { published } from "./models.ts";
-import { type FileServer, serveFile } from "./server.ts";
+import { serveFile, type StaticServer } from "./server.ts";
 
 const { bytes, entry } = await published();
 const program = fileURLToPath(new URL("pull_program.ts", import.meta.url));
@@ -33,7 +33,7 @@ async function read(path: string): Promise<Uint8Array | undefined> {
 
 /** A server of the weights, and the file that a whole pull from there makes. */
 async function withServer(
-  body: (server: FileServer, right: Uint8Array) => Promise<void>,
+  body: (server: StaticServer, right: Uint8Array) => Promise<void>,
 ): Promise<void> {
   await using folder = await TempFolder.make();
   await using server = await serveFile(bytes);

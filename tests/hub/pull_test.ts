@@ -9,10 +9,10 @@ import {
   type PullOptions,
   removeCached,
 } from "../../src/hub/mod.ts";
-import { AlexNet } from "../../src/models/mod.ts";
+import { loadModel } from "../../src/models/mod.ts";
 import { assert, assertEquals, assertMatch, assertRejects } from "../assert.ts";
 import { published, sha256 } from "./models.ts";
-import { type Behaviour, type FileServer, serveFile } from "./server.ts";
+import { type Behaviour, serveFile, type StaticServer } from "./server.ts";
 
 const { bytes, entry } = await published();
 const hurried = { backoffMs: 5, retries: 3 };
@@ -22,7 +22,7 @@ async function withServer(
   behaviours: Behaviour | readonly Behaviour[],
   body: (context: {
     readonly folder: string;
-    readonly server: FileServer;
+    readonly server: StaticServer;
     readonly retries: string[];
     pull(options?: PullOptions, changes?: Parameters<typeof entry>[1]): ReturnType<typeof pull>;
   }) => Promise<void>,
@@ -60,8 +60,8 @@ async function assertRight(path: string): Promise<void> {
     height: 70,
     data: Uint8Array.from({ length: 80 * 70 * 3 }, (_, i) => 128 + 100 * Math.sin(i * 0.02)),
   };
-  using right = await AlexNet.load({ backend, precision: "f32" });
-  using pulled = await AlexNet.load({ backend, weights: path });
+  using right = await loadModel({ backend, precision: "f32" });
+  using pulled = await loadModel({ backend, weights: path });
   const [expected, found] = [await right.classify(photo), await pulled.classify(photo)];
   assertEquals(found.map(({ label }) => label), expected.map(({ label }) => label));
   for (const [i, { probability }] of found.entries()) {
@@ -179,9 +179,9 @@ Deno.test("pull() gives up on a server that falls silent, in one line", () =>
     const error = await assertRejects(() => pull({ retries: 1, stallMs: 1500 }), FileError);
     assertEquals(
       error.message,
-      `${server.url}: no answer for 1.5 s; 0.0 MB have arrived, run it again to go on`,
+      `${server.url}: no data received for 1.5 s; 0.0 MB have arrived, run it again to go on`,
     );
-    assertEquals(retries[0], "no answer for 1.5 s");
+    assertEquals(retries[0], "no data received for 1.5 s");
   }));
 
 Deno.test("pull() says who is not there", async () => {

@@ -28,7 +28,7 @@ export interface Behaviour {
   readonly hold?: Promise<void>;
 }
 
-export interface FileServer extends AsyncDisposable {
+export interface StaticServer extends AsyncDisposable {
   readonly url: string;
   /** The `Range` of each request so far. */
   readonly asked: readonly (string | undefined)[];
@@ -38,7 +38,7 @@ export interface FileServer extends AsyncDisposable {
 export async function serveFile(
   file: Uint8Array,
   ...behaviours: readonly Behaviour[]
-): Promise<FileServer> {
+): Promise<StaticServer> {
   const asked: (string | undefined)[] = [];
   const server = createServer((request, response) => {
     const { range } = request.headers;

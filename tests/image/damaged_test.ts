@@ -4,15 +4,15 @@ import { ArgumentError, FileError } from "../../src/errors.ts";
 import { assert, assertEquals, assertMatch, assertRejects } from "../assert.ts";
 import { concat, readImage, uint32 } from "./fixtures.ts";
 
-/** The message of the FileError that decoding ends in, without the file's name. */
-async function refusal(bytes: Uint8Array): Promise<string> {
+/** Asserts that decoding throws a FileError, and returns its reason. */
+async function failure(bytes: Uint8Array): Promise<string> {
   const error = await assertRejects(() => decodeImage(bytes, { name: "cat" }), FileError);
   assertEquals(error.file, "cat");
   assert(!error.message.includes("\n"), error.message);
   return error.reason;
 }
 
-const CUT = "ends before its last row (cut off while copying or downloading?)";
+const TRUNCATED = "is truncated (incomplete copy or download?)";
 
 for (
   const [format, file] of [
@@ -33,15 +33,16 @@ for (
     ["BMP", "palette.bmp"],
   ]
 ) {
-  Deno.test(`decodeImage() refuses ${file} cut at every tenth, and by one byte`, async () => {
+  Deno.test(`decodeImage() rejects ${file} truncated at every tenth, and by one byte`, async () => {
     const bytes = readImage(file);
-    const cuts = Array.from({ length: 9 }, (_, i) => Math.ceil(bytes.length * (i + 1) / 10));
-    for (const length of [...cuts, bytes.length - 1]) {
-      assertEquals(await refusal(bytes.subarray(0, length)), `the ${format} ${CUT}`, `${length}`);
+    const lengths = Array.from({ length: 9 }, (_, i) => Math.ceil(bytes.length * (i + 1) / 10));
+    for (const length of [...lengths, bytes.length - 1]) {
+      const reason = await failure(bytes.subarray(0, length));
+      assertEquals(reason, `the ${format} ${TRUNCATED}`, `${length}`);
     }
   });
 
-  Deno.test(`decodeImage() ends in pixels or a FileError when bytes of ${file} change`, async () => {
+  Deno.test(`decodeImage() returns pixels or throws a FileError for changed bytes in ${file}`, async () => {
     const bytes = readImage(file);
     for (let i = 0; i < 40; i++) {
       const changed = bytes.slice();
@@ -52,23 +53,23 @@ for (
         assert(error instanceof FileError, String(error));
       }
     }
-    await decodeImage(bytes); // nothing of what was refused stays behind
+    await decodeImage(bytes); // the failures left nothing behind
   });
 }
 
-Deno.test("decodeImage() refuses an empty file", async () => {
-  assertEquals(await refusal(new Uint8Array()), "is empty");
+Deno.test("decodeImage() rejects an empty file", async () => {
+  assertEquals(await failure(new Uint8Array()), "is empty");
 });
 
-const READS = "an image this program reads (JPEG, PNG, WebP, GIF, BMP)";
+const SUPPORTED = "a supported image (JPEG, PNG, WebP, GIF, BMP)";
 
-Deno.test("decodeImage() refuses what is no image", async () => {
+Deno.test("decodeImage() rejects files that are not images", async () => {
   for (const text of ["hello", "B", "BM but not a bitmap at all", "\x89", "\xff\xd8", "RIFF"]) {
-    assertEquals(await refusal(concat(text)), `is not ${READS}`, text);
+    assertEquals(await failure(concat(text)), `is not ${SUPPORTED}`, text);
   }
 });
 
-Deno.test("decodeImage() names well-known files that it does not read", async () => {
+Deno.test("decodeImage() names well-known file types that it does not support", async () => {
   for (
     const [start, what] of [
       ["%PDF-1.7", "a PDF"],
@@ -87,15 +88,15 @@ Deno.test("decodeImage() names well-known files that it does not read", async ()
       ["\n<!DOCTYPE html><title>404</title>", "a web page"],
     ]
   ) {
-    assertEquals(await refusal(concat(start)), `is ${what}, not ${READS}`);
+    assertEquals(await failure(concat(start)), `is ${what}, not ${SUPPORTED}`);
   }
 });
 
-Deno.test("decodeImage() refuses a PNG whose line ends were changed", async () => {
+Deno.test("decodeImage() rejects a PNG with changed line endings", async () => {
   const bytes = readImage("rgb.png");
   assertEquals(
-    await refusal(concat(bytes.subarray(0, 4), "\n\x1a\n", bytes.subarray(8))),
-    "the PNG is damaged: its line ends were changed (transferred as text?)",
+    await failure(concat(bytes.subarray(0, 4), "\n\x1a\n", bytes.subarray(8))),
+    "the PNG is damaged: its line endings were changed (transferred as text?)",
   );
 });
 
@@ -104,7 +105,7 @@ function chunk(type: string, content: Uint8Array | number[]): Uint8Array {
   return concat(uint32(content.length), body, uint32(crc32(body)));
 }
 
-/** A PNG of 8-bit RGB with this size and these bytes, which need not belong together. */
+/** An 8-bit RGB PNG with this size in its header and these raw rows, which need not match. */
 async function pngOf(width: number, height: number, raw: Uint8Array): Promise<Uint8Array> {
   const zlib = new Blob([new Uint8Array(raw)]).stream().pipeThrough(
     new CompressionStream("deflate"),
@@ -117,84 +118,83 @@ async function pngOf(width: number, height: number, raw: Uint8Array): Promise<Ui
   );
 }
 
-Deno.test("decodeImage() refuses a PNG of 30000×30000 before it takes memory", async () => {
+Deno.test("decodeImage() rejects a PNG of 30000×30000 before it allocates memory", async () => {
   const bytes = await pngOf(30000, 30000, new Uint8Array(100));
   const { external } = Deno.memoryUsage();
   assertEquals(
-    await refusal(bytes),
-    "is 30000×30000 pixels, 900 megapixels, more than the 64 allowed",
+    await failure(bytes),
+    "is 30000×30000 pixels (900 megapixels), larger than the limit of 64 megapixels",
   );
   assert(Deno.memoryUsage().external - external < 2 ** 26, "the pixels would take 2.7 GB");
 });
 
-Deno.test("decodeImage() refuses a size of zero in every format", async () => {
-  const edits: [string, (view: DataView) => void][] = [
-    ["rgb.png", (view) => view.setUint32(16, 0)],
-    ["lossy.webp", (view) => view.setUint16(28, 0)],
-    ["24.bmp", (view) => view.setUint32(18, 0)],
+Deno.test("decodeImage() rejects a size of zero in every format", async () => {
+  const edits: [string, string, (view: DataView) => void][] = [
+    ["rgb.png", "PNG has a size of 0×27", (view) => view.setUint32(16, 0)],
+    ["lossy.webp", "WebP has a size of 40×0", (view) => view.setUint16(28, 0)],
+    ["24.bmp", "BMP has a size of 0×27", (view) => view.setUint32(18, 0)],
   ];
-  for (const [file, edit] of edits) {
+  for (const [file, size, edit] of edits) {
     const bytes = readImage(file);
     edit(new DataView(bytes.buffer));
-    const said = file === "lossy.webp" ? "40×0" : "0×27";
-    assertEquals(await refusal(bytes), `its header says ${said} pixels`);
+    assertEquals(await failure(bytes), `the ${size} pixels`);
   }
   const jpeg = readImage("gray.jpg");
   const frame = jpeg.findIndex((byte, i) => byte === 0xff && jpeg[i + 1] === 0xc0);
   jpeg.fill(0, frame + 5, frame + 7);
-  assertEquals(await refusal(jpeg), "its header says 40×0 pixels");
+  assertEquals(await failure(jpeg), "the JPEG has a size of 40×0 pixels");
 });
 
-Deno.test("decodeImage() refuses a PNG with a wrong checksum", async () => {
+Deno.test("decodeImage() rejects a PNG with a wrong checksum", async () => {
   const bytes = readImage("gray-8.png");
   bytes[60] ^= 1;
   assertEquals(
-    await refusal(bytes),
+    await failure(bytes),
     "the PNG is damaged: the IDAT chunk at byte 33 fails its checksum",
   );
 });
 
-Deno.test("decodeImage() refuses a PNG whose data is short, not zlib, or of no filter", async () => {
+Deno.test("decodeImage() rejects a PNG with too little data, no zlib data, or an unknown filter", async () => {
   const [width, height] = [4, 3];
   const raw = new Uint8Array(height * (1 + width * 3));
   await decodeImage(await pngOf(width, height, raw));
-  await decodeImage(await pngOf(width, height, concat(raw, raw))); // too much does no harm
+  await decodeImage(await pngOf(width, height, concat(raw, raw))); // extra data is ignored
   assertEquals(
-    await refusal(await pngOf(width, height, raw.subarray(1))),
-    "the PNG is damaged: its data ends before its last row",
+    await failure(await pngOf(width, height, raw.subarray(1))),
+    "the PNG is damaged: its image data ends too early",
   );
   raw[0] = 5;
   assertEquals(
-    await refusal(await pngOf(width, height, raw)),
-    "the PNG is damaged: a row has a filter that does not exist",
+    await failure(await pngOf(width, height, raw)),
+    "the PNG is damaged: a row uses an unknown filter",
   );
   const header = readImage("rgb.png").subarray(0, 33);
   assertEquals(
-    await refusal(concat(header, chunk("IDAT", [1, 2, 3, 4]), chunk("IEND", []))),
-    "the PNG is damaged: its data cannot be inflated",
+    await failure(concat(header, chunk("IDAT", [1, 2, 3, 4]), chunk("IEND", []))),
+    "the PNG is damaged: its image data cannot be decompressed",
   );
   assertEquals(
-    await refusal(concat(header, chunk("IEND", []))),
-    "the PNG is damaged: it holds no picture data",
+    await failure(concat(header, chunk("IEND", []))),
+    "the PNG is damaged: it has no image data",
   );
 });
 
-Deno.test("decodeImage() refuses a palette PNG without palette", async () => {
+Deno.test("decodeImage() rejects a palette PNG without a palette", async () => {
   const bytes = readImage("gray-8.png");
   bytes[25] = 3;
   bytes.set(uint32(crc32(bytes.subarray(12, 29))), 29);
-  assertEquals(await refusal(bytes), "the PNG is damaged: its palette is missing");
+  assertEquals(await failure(bytes), "the PNG is damaged: its palette is missing");
 });
 
-Deno.test("decodeImage() refuses a JPEG with an end marker but not all of its data", async () => {
+Deno.test("decodeImage() rejects a JPEG with an end marker but missing data", async () => {
   const bytes = readImage("baseline-444.jpg");
   assertEquals(
-    await refusal(concat(bytes.subarray(0, -200), [0xff, 0xd9])),
-    "the JPEG's data ends before its last row (damaged?)",
+    await failure(concat(bytes.subarray(0, -200), [0xff, 0xd9])),
+    "the JPEG is damaged: its image data ends too early",
   );
 });
 
-Deno.test("decodeImage() warns of damage inside a JPEG, and goes on", async () => {
+Deno.test("decodeImage() warns about damage inside a JPEG, and decodes it", async () => {
   const bytes = readImage("baseline-444.jpg");
   const warnings: string[] = [];
   const image = await decodeImage(concat(bytes.subarray(0, -2), [1, 2, 3], [0xff, 0xd9]), {
@@ -209,7 +209,7 @@ Deno.test("decodeImage() warns of damage inside a JPEG, and goes on", async () =
   assertEquals(image, await decodeImage(bytes));
 });
 
-Deno.test("decodeImage() refuses JPEGs without frame, without scan, with two frames", async () => {
+Deno.test("decodeImage() rejects JPEGs with no frame, no scan, two frames or another process", async () => {
   const bytes = readImage("gray.jpg");
   const at = (marker: number) =>
     bytes.findIndex((byte, i) => byte === 0xff && bytes[i + 1] === marker);
@@ -217,44 +217,44 @@ Deno.test("decodeImage() refuses JPEGs without frame, without scan, with two fra
   const frameEnd = frame + 2 + (bytes[frame + 2] << 8 | bytes[frame + 3]);
   const end = [0xff, 0xd9];
   assertEquals(
-    await refusal(concat(bytes.subarray(0, frame), bytes.subarray(frameEnd))),
-    "the JPEG is damaged: it has no frame header, so no size",
+    await failure(concat(bytes.subarray(0, frame), bytes.subarray(frameEnd))),
+    "the JPEG is damaged: it has no frame header",
   );
   assertEquals(
-    await refusal(concat(bytes.subarray(0, scan), end)),
-    "the JPEG is damaged: it holds no picture data",
+    await failure(concat(bytes.subarray(0, scan), end)),
+    "the JPEG is damaged: it has no image data",
   );
   assertEquals(
-    await refusal(concat(bytes.subarray(0, frameEnd), bytes.subarray(frame))),
+    await failure(concat(bytes.subarray(0, frameEnd), bytes.subarray(frame))),
     "the JPEG is damaged: it has 2 frame headers",
   );
   const deep = bytes.slice();
   deep[frame + 4] = 12;
-  assertEquals(await refusal(deep), "is a JPEG of 12 bits per sample, only 8 are read");
+  assertEquals(await failure(deep), "is a JPEG with 12 bits per sample; only 8 are supported");
   const lossless = bytes.slice();
   lossless[frame + 1] = 0xc3;
   assertEquals(
-    await refusal(lossless),
+    await failure(lossless),
     "the JPEG cannot be decoded: Unsupported JPEG process: SOF type 0xc3",
   );
 });
 
-Deno.test("decodeImage() refuses a GIF whose frame is larger than its screen", async () => {
+Deno.test("decodeImage() rejects a GIF with a frame larger than its screen", async () => {
   const bytes = readImage("plain.gif");
   bytes[6] = 39;
   assertEquals(
-    await refusal(bytes),
+    await failure(bytes),
     "the GIF is damaged: its first frame is larger than its screen",
   );
 });
 
-Deno.test("decodeImage() refuses a WebP whose canvas is not its picture's", async () => {
+Deno.test("decodeImage() rejects a WebP whose canvas and image differ in size", async () => {
   const bytes = readImage("lossy-alpha.webp");
-  bytes[24] = 100; // the canvas's width less one
-  assert((await refusal(bytes)).startsWith("the WebP cannot be decoded"));
+  bytes[24] = 100; // canvas width − 1
+  assert((await failure(bytes)).startsWith("the WebP cannot be decoded"));
 });
 
-Deno.test("decodeImage() says what to do where the runtime has no decoder", async () => {
+Deno.test("decodeImage() says what to do when the runtime has no decoder", async () => {
   const original = globalThis.createImageBitmap;
   // deno-lint-ignore no-explicit-any
   (globalThis as any).createImageBitmap = undefined;
@@ -263,9 +263,9 @@ Deno.test("decodeImage() says what to do where the runtime has no decoder", asyn
       const [file, what] of [["plain.gif", "GIF"], ["24.bmp", "BMP"], ["cmyk.jpg", "CMYK JPEG"]]
     ) {
       assertEquals(
-        await refusal(readImage(file)),
+        await failure(readImage(file)),
         `is a ${what}, which this runtime cannot decode (it has no createImageBitmap); ` +
-          `convert it to a PNG or an RGB JPEG`,
+          `convert it to PNG or RGB JPEG`,
       );
     }
   } finally {
@@ -273,7 +273,7 @@ Deno.test("decodeImage() says what to do where the runtime has no decoder", asyn
   }
 });
 
-Deno.test("decodeImage() refuses arguments that make no sense", async () => {
+Deno.test("decodeImage() rejects invalid arguments", async () => {
   const bytes = readImage("rgb.png");
   for (const maxPixels of [0, -1, NaN]) {
     await assertRejects(() => decodeImage(bytes, { maxPixels }), ArgumentError, "maxPixels");

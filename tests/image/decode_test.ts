@@ -7,13 +7,13 @@ interface DecodeCase {
   file: string;
   width: number;
   height: number;
-  /** Levels by which the runtime's decoder may differ; 0 for our own. */
+  /** Levels by which the runtime's decoder may differ. Our own must be exact. */
   tolerance: number;
   pixels: Place;
 }
 
 for (const { file, width, height, tolerance, pixels } of readCases<DecodeCase>("decode.json")) {
-  Deno.test(`decodeImage() gives Pillow's pixels of ${file}`, async () => {
+  Deno.test(`decodeImage() returns the same pixels as Pillow for ${file}`, async () => {
     const image = await decodeImage(readImage(file), {
       name: file,
       onWarning: (message) => assert(false, message),
@@ -23,7 +23,7 @@ for (const { file, width, height, tolerance, pixels } of readCases<DecodeCase>("
   });
 }
 
-Deno.test("decodeImage() reads a view into a larger buffer, and leaves it as it was", async () => {
+Deno.test("decodeImage() reads a view into a larger buffer, and does not change it", async () => {
   const file = readImage("orientation-6.jpg");
   const buffer = concat([1, 2, 3], file, [4, 5, 6]);
   const image = await decodeImage(buffer.subarray(3, 3 + file.length));
@@ -48,7 +48,7 @@ Deno.test("decodeImage() decodes several images at once", async () => {
   }
 });
 
-Deno.test("decodeImage() allows exactly maxPixels", async () => {
+Deno.test("decodeImage() accepts exactly maxPixels, and rejects one more", async () => {
   const image = await decodeImage(readImage("rgb.png"), { maxPixels: 40 * 27 });
   assertEquals(image.width, 40);
   for (
@@ -57,12 +57,12 @@ Deno.test("decodeImage() allows exactly maxPixels", async () => {
     await assertRejects(
       () => decodeImage(readImage(file), { name: file, maxPixels: 40 * 27 - 1 }),
       TooLargeError,
-      `${file}: is 40×27 pixels, 0.00108 megapixels, more than the 0.001079 allowed`,
+      `${file}: is 40×27 pixels (0.00108 megapixels), larger than the limit of 0.001079 megapixels`,
     );
   }
 });
 
-Deno.test("decodeImage() decodes with compiled codecs that the caller brings", async () => {
+Deno.test("decodeImage() decodes with compiled codecs from the caller", async () => {
   const { default: jpeg } = await import("../../src/image/codecs/jpeg_wasm.js");
   const { default: webp } = await import("../../src/image/codecs/webp_wasm.js");
   for (const file of ["gray.jpg", "lossy.webp"]) {
@@ -71,29 +71,27 @@ Deno.test("decodeImage() decodes with compiled codecs that the caller brings", a
   }
 });
 
-Deno.test("decodeImage() keeps a codec, as new for each picture", async () => {
+Deno.test("decodeImage() keeps a codec, and resets it for each image", async () => {
   const { default: jpeg } = await import("../../src/image/codecs/jpeg_wasm.js");
   const photo = await Deno.readFile(new URL("../photos/coffee.jpg", import.meta.url));
-  const pictures = ["gray.jpg", "baseline-420.jpg", "progressive.jpg", "restart.jpg"].map(
-    readImage,
-  );
-  // those of the first two pictures may be new: none is kept before
-  const expected = await Promise.all([photo, ...pictures].map((bytes) => decodeImage(bytes)));
+  const images = ["gray.jpg", "baseline-420.jpg", "progressive.jpg", "restart.jpg"].map(readImage);
+  // Starts codecs; from the second on they are kept.
+  const expected = await Promise.all([photo, ...images].map((bytes) => decodeImage(bytes)));
   for (const options of [{ codecs: { jpeg } }, {}]) {
     using count = countStarts();
-    for (const [i, bytes] of [photo, ...pictures, ...pictures, photo].entries()) {
+    for (const [i, bytes] of [photo, ...images, ...images, photo].entries()) {
       const { data, ...size } = await decodeImage(bytes, options);
-      const { data: pixels, ...its } = expected[i < 5 ? i : i < 9 ? i - 4 : 0];
-      assertEquals(size, its);
-      assertEquals(data, pixels);
+      const { data: expectedData, ...expectedSize } = expected[i < 5 ? i : i < 9 ? i - 4 : 0];
+      assertEquals(size, expectedSize);
+      assertEquals(data, expectedData);
     }
     assertEquals(count.starts, 0);
-    // a picture that breaks a codec takes it along
+    // A codec that failed is discarded.
     const broken = photo.slice();
     broken.fill(0xff, 600, 1200);
     await decodeImage(broken, options).catch(() => {});
     assertEquals((await decodeImage(photo, options)).data, expected[0].data);
-    // so does one that made its memory grow
+    // So is one whose memory has grown.
     const before = count.starts;
     const canvas = new OffscreenCanvas(2600, 2000);
     canvas.getContext("bitmaprenderer");
@@ -104,8 +102,8 @@ Deno.test("decodeImage() keeps a codec, as new for each picture", async () => {
   }
 });
 
-Deno.test("decodeImage() keeps a codec for the next picture if told so, until one is damaged", async () => {
-  // modules of this test alone: none of their codecs waits for a picture yet
+Deno.test("decodeImage() with reuse keeps a codec without a reset, until an image is damaged", async () => {
+  // Clones, so that no other test has codecs of these modules.
   const { default: jpeg } = await import("../../src/image/codecs/jpeg_wasm.js");
   const { default: webp } = await import("../../src/image/codecs/webp_wasm.js");
   const options = { reuse: true, codecs: structuredClone({ jpeg, webp }) };
@@ -119,29 +117,29 @@ Deno.test("decodeImage() keeps a codec for the next picture if told so, until on
   }
   const bytes = readImage("gray.jpg"), expected = await decodeImage(bytes);
   using count = countStarts();
-  const wrong = "the JPEG's data ends before its last row";
-  await assertRejects(() => decodeImage(damaged, options), FileError, wrong);
+  const reason = "the JPEG is damaged: its image data ends too early";
+  await assertRejects(() => decodeImage(damaged, options), FileError, reason);
   assertEquals(count.starts, 0);
   assertEquals(await decodeImage(bytes, options), expected);
   assertEquals(count.starts, 1);
 });
 
-Deno.test("decodeImage() decodes with functions that the caller brings", async () => {
+Deno.test("decodeImage() decodes with custom decoders", async () => {
   const rgba = { width: 40, height: 27, data: new Uint8Array(40 * 27 * 4) };
   rgba.data.set([1, 2, 3, 255]); // the pixel at the top left
   const decoder = () => Promise.resolve(rgba);
   const codecs = { jpeg: decoder, webp: decoder };
-  // also of what compiled codecs leave to the runtime
+  // Including variants that compiled codecs leave to the runtime.
   for (const file of ["baseline-420.jpg", "cmyk.jpg", "lossy.webp", "animated.webp"]) {
     const { data } = await decodeImage(readImage(file), { codecs });
     assertEquals([...data.subarray(0, 4)], [1, 2, 3, 0], file);
   }
-  const turned = await decodeImage(readImage("orientation-6.jpg"), { codecs });
-  assertEquals([turned.width, turned.height], [27, 40]);
-  assertEquals([...turned.data.subarray(26 * 3, 27 * 3)], [1, 2, 3]);
+  const rotated = await decodeImage(readImage("orientation-6.jpg"), { codecs });
+  assertEquals([rotated.width, rotated.height], [27, 40]);
+  assertEquals([...rotated.data.subarray(26 * 3, 27 * 3)], [1, 2, 3]);
 });
 
-Deno.test("decodeImage() says what is wrong with a function that the caller brings", async () => {
+Deno.test("decodeImage() reports errors of custom decoders", async () => {
   const bytes = readImage("lossy.webp"), name = "a.webp";
   const error = await assertRejects(
     () => decodeImage(bytes, { name, codecs: { webp: () => Promise.reject(new Error("no")) } }),
@@ -152,14 +150,14 @@ Deno.test("decodeImage() says what is wrong with a function that the caller brin
   await assertRejects(
     () => decodeImage(bytes, { name, codecs: { webp: () => small } }),
     FileError,
-    "a.webp: the WebP holds 1×1 pixels, its header says 40×27",
+    "a.webp: the WebP decodes to 1×1 pixels, but its header says 40×27",
   );
 });
 
-Deno.test("decodeImage() uses no other codecs than those it is given", async () => {
+Deno.test("decodeImage() uses only the codecs that are passed", async () => {
   const other = new WebAssembly.Module(Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0));
   for (const file of ["gray.jpg", "lossy.webp"]) {
-    // An empty module has no memory to decode into: proof that it is the one that was used.
+    // An empty module has no memory to decode into, so the error proves that it was used.
     await assertRejects(
       () => decodeImage(readImage(file), { codecs: { jpeg: other, webp: other } }),
       Error,
@@ -168,7 +166,7 @@ Deno.test("decodeImage() uses no other codecs than those it is given", async () 
   }
 });
 
-Deno.test("decodeImage() needs no permission but reading the image", async () => {
+Deno.test("decodeImage() needs no permission except to read the image", async () => {
   const folder = new URL("../fixtures/image/images/", import.meta.url).pathname;
   const module = new URL("../../src/image/mod.ts", import.meta.url).href;
   const program = `
@@ -194,7 +192,7 @@ Deno.test("decodeImage() needs no permission but reading the image", async () =>
   assertEquals(new TextDecoder().decode(stdout), "40 27\n".repeat(files.length));
 });
 
-Deno.test("preprocess.ts, which models import, reaches no codec", async () => {
+Deno.test("preprocess.ts, which models import, imports no codec", async () => {
   const entry = new URL("../../src/image/preprocess.ts", import.meta.url).href;
   const { stdout } = await new Deno.Command(Deno.execPath(), {
     args: ["info", "--json", "--no-lock", entry],

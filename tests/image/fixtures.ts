@@ -1,32 +1,32 @@
-/** Reads what tests/fixtures/image/make_image_fixtures.py wrote. */
+/** Reads the fixtures that tests/fixtures/image/make_image_fixtures.py makes. */
 
 const folder = new URL("../fixtures/image/", import.meta.url);
 const expected = Deno.readFileSync(new URL("expected.bin", folder));
 
-/** Where bytes lie in expected.bin: offset and length. */
+/** A range of expected.bin: offset and length. */
 export type Place = [number, number];
 
-/** A list of cases. */
+/** Reads a list of test cases. */
 export function readCases<T>(file: string): T[] {
   return JSON.parse(Deno.readTextFileSync(new URL(file, folder)));
 }
 
-/** The bytes at a place of expected.bin. */
+/** The bytes in a range of expected.bin. */
 export function bytesAt([offset, length]: Place): Uint8Array<ArrayBuffer> {
   return expected.subarray(offset, offset + length);
 }
 
-/** The floats at a place of expected.bin, which the script aligned. */
+/** The floats in a range of expected.bin. */
 export function floatsAt(place: Place): Float32Array {
   return new Float32Array(bytesAt(place).slice().buffer);
 }
 
-/** One of the images. */
+/** Reads an image file. */
 export function readImage(file: string): Uint8Array<ArrayBuffer> {
   return Deno.readFileSync(new URL(`images/${file}`, folder));
 }
 
-/** Pieces one after the other; a string stands for Latin-1 bytes. */
+/** Concatenates bytes; strings are Latin-1. */
 export function concat(...parts: (Uint8Array | number[] | string)[]): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(
     parts.flatMap((part) =>
@@ -35,18 +35,18 @@ export function concat(...parts: (Uint8Array | number[] | string)[]): Uint8Array
   );
 }
 
-/** A PNG that promises 900 megapixels, and has not a single one. */
+/** A PNG whose header states 900 megapixels, without any pixels. */
 export function hugePng(): Uint8Array<ArrayBuffer> {
   const size = [...uint32(30_000), ...uint32(30_000)];
   return concat("\x89PNG\r\n\x1a\n", uint32(13), "IHDR", size, [8, 2, 0, 0, 0], uint32(0));
 }
 
-/** A 32-bit integer, the highest byte first as in PNG. */
+/** A big-endian 32-bit integer, as in PNG. */
 export function uint32(value: number): number[] {
   return [value >>> 24, value >>> 16 & 255, value >>> 8 & 255, value & 255];
 }
 
-/** Counts the codecs that are started until it is disposed. */
+/** Counts the codecs that start, until it is disposed. */
 export function countStarts(): Disposable & { readonly starts: number } {
   const { Instance } = WebAssembly;
   let starts = 0;

@@ -15,7 +15,7 @@ interface PreprocessCase {
   from: [number, number];
   pixels: Place;
   options: Preprocessing;
-  /** Only each so many of the values are stored. */
+  /** Only every nth value is stored. */
   every: number;
   expected: Place;
 }
@@ -23,7 +23,7 @@ interface PreprocessCase {
 for (const item of readCases<PreprocessCase>("preprocess.json")) {
   const { source, from: [width, height], options } = item;
   const name = `${source}, ${width}×${height}, resize ${options.resize}, crop ${options.crop}`;
-  Deno.test(`preprocess() equals torchvision to the bit on ${name}`, () => {
+  Deno.test(`preprocess() equals torchvision bit for bit on ${name}`, () => {
     const image = { width, height, data: bytesAt(item.pixels) };
     const tensor = preprocess(image, options);
     assertEquals(tensor.length, 3 * options.crop ** 2);
@@ -31,7 +31,7 @@ for (const item of readCases<PreprocessCase>("preprocess.json")) {
   });
 }
 
-Deno.test("preprocess() is ImageNet's unless told otherwise", () => {
+Deno.test("preprocess() defaults to ImageNet's preprocessing", () => {
   const image = { width: 5, height: 4, data: Uint8Array.from({ length: 60 }, (_, i) => i * 4) };
   assertEquals(preprocess(image), preprocess(image, imagenetPreprocessing));
 });
@@ -45,13 +45,13 @@ Deno.test('preprocess() with channels "bgr" puts the blue plane first, with its 
   assertEquals(preprocess(image, { ...options, channels: "rgb" }), rgb);
 });
 
-Deno.test("caffePreprocessing leaves bytes without their means", () => {
+Deno.test("caffePreprocessing subtracts the means from bytes", () => {
   const data = Uint8Array.from([255, 0, 1]), image = { width: 1, height: 1, data };
   const values = preprocess(image, { ...caffePreprocessing, resize: 1, crop: 1 });
   assertAllClose(values, [1 - 103.939, 0 - 116.779, 255 - 123.68], { abs: 2e-5 });
 });
 
-Deno.test("preprocess() computes only the crop, and the same as resizing it all", () => {
+Deno.test("preprocess() gives the same crop as resizing the whole image first", () => {
   const data = Uint8Array.from({ length: 61 * 30 * 3 }, (_, i) => i * 7919 % 256);
   const image = { width: 61, height: 30, data };
   const plain: Preprocessing = { resize: 19, crop: 14, mean: [0, 0, 0], std: [1, 1, 1] };
@@ -60,26 +60,26 @@ Deno.test("preprocess() computes only the crop, and the same as resizing it all"
   assertEquals(red, Float32Array.from({ length: 14 * 14 }, (_, i) => whole.data[i * 3] / 255));
 });
 
-Deno.test("preprocess() takes an image of 1×500000 without resizing it all", () => {
+Deno.test("preprocess() handles an image of 1×500000 without resizing all of it", () => {
   const image = { width: 1, height: 500_000, data: new Uint8Array(1_500_000).fill(128) };
-  const values = preprocess(image); // all of it would be 256 × 128,000,000 pixels, 98 GB
+  const values = preprocess(image); // the whole image would be 256 × 128,000,000 pixels, 98 GB
   const { mean, std } = imagenetPreprocessing;
   const gray = [0, 1, 2].map((c) => (128 / 255 - mean[c]) / std[c]);
   assertAllClose(values.filter((_, i) => i % (224 * 224) === 0), gray, { abs: 1e-6 });
   assertEquals(new Set(values).size, 3);
 });
 
-Deno.test("preprocess() refuses options that make no sense", () => {
+Deno.test("preprocess() rejects invalid options", () => {
   const image = { width: 1, height: 1, data: new Uint8Array(3) };
-  const wrong: [Partial<Preprocessing>, string][] = [
+  const invalid: [Partial<Preprocessing>, string][] = [
     [{ resize: 0 }, "preprocess: resize is 0, must be a positive integer"],
     [{ crop: 2.5 }, "preprocess: crop is 2.5, must be a positive integer"],
     [{ mean: [0, NaN, 0] }, "preprocess: mean is NaN, must be three finite numbers"],
     [{ std: [1, 0, 1] }, "preprocess: std is 0, must be three finite numbers other than 0"],
-    // deno-lint-ignore no-explicit-any -- an argument of a caller without types
+    // deno-lint-ignore no-explicit-any -- as untyped code may pass
     [{ channels: "gbr" as any }, 'preprocess: channels is "gbr", must be "rgb" or "bgr"'],
   ];
-  for (const [options, message] of wrong) {
+  for (const [options, message] of invalid) {
     const all = { ...imagenetPreprocessing, ...options };
     assertThrows(() => preprocess(image, all), ArgumentError, message);
   }

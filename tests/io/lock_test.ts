@@ -1,40 +1,40 @@
 import { Lock } from "../../src/io/lock.ts";
 import { assertEquals } from "../assert.ts";
 
-const turn = (ms = 0) => new Promise((resolve) => setTimeout(resolve, ms));
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-Deno.test("Lock is one's until it is given back, and its file goes with it", async () => {
+Deno.test("Lock has one holder at a time, and deletes its file when released", async () => {
   const folder = await Deno.makeTempDir(), path = `${folder}/a.lock`;
   try {
-    await Deno.writeTextFile(path, "left by one that was killed");
+    await Deno.writeTextFile(path, "left behind by a killed process");
     for (let i = 0; i < 2; i++) {
-      using lock = await Lock.take(path);
-      assertEquals([lock === undefined, await Lock.take(path)], [false, undefined]);
+      using lock = await Lock.tryAcquire(path);
+      assertEquals([lock === undefined, await Lock.tryAcquire(path)], [false, undefined]);
     }
     assertEquals(await Array.fromAsync(Deno.readDir(folder)), []);
-    using _ = await Lock.take(path);
-    await Deno.remove(path); // somebody tidies up
+    using _ = await Lock.tryAcquire(path);
+    await Deno.remove(path); // somebody cleans up
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
 });
 
-Deno.test("Lock lets no two in while its file is deleted and made again", async () => {
+Deno.test("Lock never has two holders while its file is deleted and recreated", async () => {
   const folder = await Deno.makeTempDir(), path = `${folder}/a.lock`;
-  let inside = 0, most = 0, times = 0;
+  let holders = 0, maxHolders = 0, times = 0;
   const competitor = async () => {
     while (times < 300) {
-      using lock = await Lock.take(path);
+      using lock = await Lock.tryAcquire(path);
       if (!lock) continue;
       times++;
-      most = Math.max(most, ++inside);
-      await turn(times % 3);
-      inside--;
+      maxHolders = Math.max(maxHolders, ++holders);
+      await sleep(times % 3);
+      holders--;
     }
   };
   try {
     await Promise.all(Array.from({ length: 8 }, competitor));
-    assertEquals(most, 1);
+    assertEquals(maxHolders, 1);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

@@ -1,14 +1,14 @@
 import type { Backend } from "../../src/backend/mod.ts";
 import { PembrokeError } from "../../src/errors.ts";
 import * as nn from "../../src/layers/mod.ts";
-import { Generator } from "../../src/random.ts";
+import { RandomGenerator } from "../../src/random.ts";
 import { elements, type Shape } from "../../src/tensor.ts";
 import { assert, assertAllClose, assertEquals, assertThrows } from "../assert.ts";
 import { testOnEveryBackend } from "../backends.ts";
 
 function random(shape: Shape, seed: number): Float32Array {
   const values = new Float32Array(elements(shape));
-  new Generator(seed).uniform(values, -1, 1);
+  new RandomGenerator(seed).uniform(values, -1, 1);
   return values;
 }
 
@@ -21,7 +21,7 @@ async function cost(
   r: Float32Array,
 ) {
   using input = backend.upload(x, shape);
-  layer.train(new Generator(5)); // the same dropout every time
+  layer.train(new RandomGenerator(5)); // the same dropout every time
   using y = layer.forward(input);
   return (await y.read()).reduce((sum, v, i) => sum + v * r[i], 0);
 }
@@ -91,7 +91,7 @@ for (const [make, shape] of layers) {
       await cost(layer, backend, x, shape, r);
       using input = backend.upload(x, shape);
       using dy = backend.upload(r, layer.outputShape(shape));
-      layer.train(new Generator(5));
+      layer.train(new RandomGenerator(5));
       using _y = layer.forward(input);
       const dx = layer.backward(dy);
       assertEquals(dx.shape, shape);

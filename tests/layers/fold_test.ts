@@ -14,13 +14,13 @@ import {
   Sequential,
 } from "../../src/layers/mod.ts";
 import { AlexNetTiny } from "../../src/models/mod.ts";
-import { Generator } from "../../src/random.ts";
+import { RandomGenerator } from "../../src/random.ts";
 import { assertAllClose, assertEquals, assertRejects } from "../assert.ts";
 import { testOnEveryBackend } from "../backends.ts";
 
 /** Gives every parameter values as training leaves them: no factor is 1, no mean 0. */
 function scramble(model: Layer): void {
-  const generator = new Generator(2);
+  const generator = new RandomGenerator(2);
   for (const [name, { tensor }] of model.stateDict()) {
     if (tensor!.shape.length > 1) continue;
     const values = new Float32Array(tensor!.size);
@@ -35,7 +35,7 @@ async function compare(backend: Backend, trained: Sequential, plain: Sequential,
   scramble(trained);
   await foldBatchNorm(trained, plain);
   const values = new Float32Array(shape.reduce((a, b) => a * b, 1));
-  new Generator(3).uniform(values, -2, 2);
+  new RandomGenerator(3).uniform(values, -2, 2);
   using x = backend.upload(values, shape);
   using expected = trained.forward(x);
   using actual = plain.forward(x);

@@ -4,7 +4,7 @@ import { createBackend } from "../../src/backend/mod.ts";
 import { decodeImage, type RgbImage } from "../../src/image/mod.ts";
 import { bundledWeights } from "../../src/models/bundled.ts";
 import { openInput } from "../../src/models/load.ts";
-import { AlexNet, AlexNetTiny, alexnetTinyPreprocessing } from "../../src/models/mod.ts";
+import { AlexNetTiny, alexnetTinyPreprocessing, loadModel } from "../../src/models/mod.ts";
 import { imagenetClasses } from "../../src/models/imagenet_classes.ts";
 import { defaultRecipe } from "../../weights/recipe/options.ts";
 import { assert, assertEquals } from "../assert.ts";
@@ -12,8 +12,8 @@ import { testOnEveryBackend } from "../backends.ts";
 
 const photo = (name: string) => new URL(`../photos/${name}`, import.meta.url);
 
-testOnEveryBackend("AlexNet.load() gives the bundled model, which knows a cat", async (backend) => {
-  using model = await AlexNet.load({ backend });
+testOnEveryBackend("loadModel() gives the bundled model, which knows a cat", async (backend) => {
+  using model = await loadModel({ backend });
   assert(model instanceof AlexNetTiny);
   const image = await decodeImage(await Deno.readFile(photo("chelsea.png")));
   const [{ label, probability }] = await model.classify(image);
@@ -22,7 +22,7 @@ testOnEveryBackend("AlexNet.load() gives the bundled model, which knows a cat", 
 
 Deno.test("the bundled model has 200 of ImageNet's classes, and the preprocessing of its training", async () => {
   using backend = await createBackend({ threads: 1 });
-  using model = await AlexNet.load({ backend });
+  using model = await loadModel({ backend });
   assertEquals(model.preprocessing, alexnetTinyPreprocessing);
   assertEquals(model.numClasses, 200);
   const names = new Map(imagenetClasses.map(({ wnid, label }) => [wnid, label]));
@@ -35,7 +35,7 @@ Deno.test("the bundled model has 200 of ImageNet's classes, and the preprocessin
 
 Deno.test("the bundled model takes images of any size", async () => {
   using backend = await createBackend({ threads: 1 });
-  using model = await AlexNet.load({ backend });
+  using model = await loadModel({ backend });
   for (const [width, height] of [[1, 1], [64, 64], [3, 500], [2000, 30]]) {
     const data = Uint8Array.from({ length: width * height * 3 }, (_, i) => i % 251);
     const predictions = await model.classify({ width, height, data }, { topK: 1000 });
@@ -67,7 +67,7 @@ function* viewsOf(photo: RgbImage, shares: readonly number[]): Generator<RgbImag
 
 Deno.test("the bundled model knows what is on photos, from whichever part of them", async () => {
   using backend = await createBackend({ threads: 1 });
-  using model = await AlexNet.load({ backend });
+  using model = await loadModel({ backend });
   // In how many of 36 parts the class must be the first, or among the first five. It is in 30, 28
   // and 22.
   const cases = [

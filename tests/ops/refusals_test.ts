@@ -244,7 +244,7 @@ for (const [op, parameter, values, call] of integers) {
       }
       const error = assertThrows(() => call(value), ArgumentError, "", `${parameter} ${value}`);
       assertEquals([error.op, error.parameter], [op, parameter], error.message);
-      assert(Object.is(error.got, value), `${error.message}, but was given ${value}`);
+      assert(Object.is(error.value, value), `${error.message}, but was given ${value}`);
       assert(error.message.startsWith(`${op}: ${parameter} is `), error.message);
       assertEquals(error.message.split("\n").length, 1);
     }

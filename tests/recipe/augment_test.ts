@@ -1,5 +1,5 @@
 import { preprocess } from "../../src/image/preprocess.ts";
-import { Generator } from "../../src/random.ts";
+import { RandomGenerator } from "../../src/random.ts";
 import { drawView, plainView, Renderer, type View } from "../../weights/recipe/augment.ts";
 import { imageDataset } from "../../weights/recipe/dataset.ts";
 import { defaultRecipe } from "../../weights/recipe/options.ts";
@@ -74,7 +74,7 @@ Deno.test("brightness, contrast and saturation are what their names say", () => 
 });
 
 Deno.test("views are inside the image, of the sizes asked for, and half of them mirrored", () => {
-  const { augmentation } = defaultRecipe, generator = new Generator(5), view = plainView(64);
+  const { augmentation } = defaultRecipe, generator = new RandomGenerator(5), view = plainView(64);
   let mirrored = 0, smallest = 1, largest = 0;
   for (let i = 0; i < 2000; i++) {
     drawView(view, 64, augmentation, generator);
@@ -97,16 +97,16 @@ Deno.test("a dataset augments with a generator, the same from the same seed, and
     statistics: bytes,
     augmentation: defaultRecipe.augmentation,
   });
-  const read = async (generator?: Generator) => {
+  const read = async (generator?: RandomGenerator) => {
     const values = new Float32Array(48);
     assertEquals(await data.read(1, values, generator), 7);
     return [...values];
   };
   assertEquals(await read(), rendered({}));
-  const generator = new Generator(1);
+  const generator = new RandomGenerator(1);
   const first = await read(generator), second = await read(generator);
   assert(first.some((value, i) => value !== second[i]), "two readings draw two views");
-  assertEquals(await read(new Generator(1)), first);
+  assertEquals(await read(new RandomGenerator(1)), first);
   assertEquals(await read(), rendered({})); // nothing is left of the views before
   const mirrored = imageDataset(images, { statistics: bytes, mirrored: true });
   const values = new Float32Array(48);

@@ -1,4 +1,4 @@
-import { Generator } from "../../src/random.ts";
+import { RandomGenerator } from "../../src/random.ts";
 import { imageDataset } from "../../weights/recipe/dataset.ts";
 import { defaultRecipe } from "../../weights/recipe/options.ts";
 import { createRun, loadRun, recipeOf, saveRun } from "../../weights/recipe/run.ts";
@@ -12,7 +12,7 @@ const recipe = { ...defaultRecipe, epochs: 2, batch: 4, lr: 0.02 };
 
 /** Ten images of noise in three classes. */
 function noise() {
-  const generator = new Generator(1);
+  const generator = new RandomGenerator(1);
   const pixels = new Uint8Array(10 * 64 * 64 * 3).map(() => generator.random() & 255);
   return {
     size: 64,

@@ -1,7 +1,7 @@
 import { readArgs } from "../../weights/recipe/options.ts";
-import { main } from "../../weights/recipe/train.ts";
+import { main, progressText } from "../../weights/recipe/train.ts";
 import { parseLog } from "../../weights/recipe/log.ts";
-import { UsageError } from "../../src/cli/errors.ts";
+import { UsageError } from "../../weights/recipe/task.ts";
 import { assert, assertEquals, assertMatch, assertThrows } from "../assert.ts";
 
 const data = new URL("../fixtures/recipe", import.meta.url).pathname;
@@ -76,4 +76,22 @@ Deno.test("the task ends with 1 when the data is not there", async () => {
   } finally {
     await Deno.remove(out, { recursive: true });
   }
+});
+
+Deno.test("progressText() fits a line", () => {
+  const text = progressText({
+    epoch: 1,
+    epochs: 10,
+    batch: 5,
+    batches: 40,
+    loss: 1.23456,
+    accuracy: 0.5,
+    lr: 0.1,
+    imagesPerSecond: 99.7,
+    secondsLeft: 125,
+  });
+  assertEquals(
+    text,
+    "epoch 2/10, batch 5/40, loss 1.2346, accuracy 50.00 %, 100 images/s, 2:05 left",
+  );
 });

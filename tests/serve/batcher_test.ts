@@ -1,4 +1,4 @@
-import { AlexNet, createBackend } from "../../mod.ts";
+import { createBackend, loadModel } from "../../mod.ts";
 import { Batcher } from "../../src/serve/mod.ts";
 import { assertAlmostEquals, assertEquals, assertRejects } from "../assert.ts";
 
@@ -8,11 +8,11 @@ const photo = (seed: number) => ({
   data: Uint8Array.from({ length: 70 * 64 * 3 }, (_, i) => (i * (seed + 3)) % 253),
 });
 
-Deno.test("Batcher answers each photo as the model does alone, in batches that are no larger", async () => {
+Deno.test("Batcher gives each photo the model's own result, in batches up to maxBatchSize", async () => {
   using backend = await createBackend({ threads: 1 });
-  using model = await AlexNet.load({ backend });
+  using model = await loadModel({ backend });
   const sizes: number[] = [];
-  const batcher = new Batcher(model, { most: 4, onBatch: (size) => sizes.push(size) });
+  const batcher = new Batcher(model, { maxBatchSize: 4, onBatch: (size) => sizes.push(size) });
   const photos = Array.from({ length: 10 }, (_, i) => photo(i));
   const answers = await Promise.all(
     photos.map((photo, i) => batcher.classify(photo, { topK: 1 + i % 3 })),
@@ -27,9 +27,9 @@ Deno.test("Batcher answers each photo as the model does alone, in batches that a
   }
 });
 
-Deno.test("Batcher gathers what comes while a batch computes, and takes no memory for it", async () => {
+Deno.test("Batcher collects photos that arrive during a batch, without using more memory", async () => {
   using backend = await createBackend({ threads: 1 });
-  using model = await AlexNet.load({ backend });
+  using model = await loadModel({ backend });
   const sizes: number[] = [];
   const batcher = new Batcher(model, { onBatch: (size) => sizes.push(size) });
   const first = batcher.classify(photo(1));
@@ -43,9 +43,9 @@ Deno.test("Batcher gathers what comes while a batch computes, and takes no memor
   assertEquals(backend.bytesInUse, held);
 });
 
-Deno.test("Batcher goes on after a batch that failed", async () => {
+Deno.test("Batcher continues after a failed batch", async () => {
   using backend = await createBackend({ threads: 1 });
-  using model = await AlexNet.load({ backend, precision: "f32" });
+  using model = await loadModel({ backend, precision: "f32" });
   const batcher = new Batcher(model);
   model.train();
   await assertRejects(() => batcher.classify(photo(1)));

@@ -11,7 +11,7 @@ const predictions = [1, 2, 3].map((index) => ({
   probability: 1 / 2 ** index,
 }));
 
-/** A handler whose model always says the same. */
+/** A handler with a model that always returns the same predictions. */
 function handlerOf(options: Partial<PhotoHandlerOptions> = {}) {
   return photoHandler({
     load: () => ({
@@ -36,15 +36,15 @@ const post = (
     headers: { ...(type === "" ? {} : { "content-type": type }), ...headers },
   });
 
-/** The status and the line of a refusal. */
-async function refusal(response: Response): Promise<[number, string]> {
+/** The status and message of an error response. */
+async function errorOf(response: Response): Promise<[number, string]> {
   assertEquals(response.headers.get("content-type"), "application/json");
   const { error, ...rest } = await response.json();
   assertEquals(rest, {});
   return [response.status, error];
 }
 
-Deno.test("photoHandler() classifies a body with the type of an image, or of bytes", async () => {
+Deno.test("photoHandler() classifies a body sent as an image or as bytes", async () => {
   for (const type of ["image/jpeg", "IMAGE/PNG", "application/octet-stream", "image/jpeg; x=y"]) {
     const response = await handlerOf()(post(coffee, type));
     assertEquals(response.status, 200);
@@ -67,103 +67,104 @@ Deno.test("photoHandler() classifies the first file of a form", async () => {
   assertEquals(predictions.length, 1);
 });
 
-Deno.test("photoHandler() refuses what is not posted", async () => {
+Deno.test("photoHandler() allows only POST", async () => {
   for (const method of ["GET", "PUT", "DELETE"]) {
     const response = await handlerOf()(new Request("http://x.test/", { method }));
     assertEquals(response.headers.get("allow"), "POST");
-    assertEquals(await refusal(response), [405, `${method} is not done here, POST a photo`]);
+    assertEquals(await errorOf(response), [405, "method not allowed: send the photo with POST"]);
   }
 });
 
-Deno.test("photoHandler() refuses what is no image and says what it takes", async () => {
+Deno.test("photoHandler() rejects other content types and names the accepted ones", async () => {
   for (const type of ["", "text/plain", "application/x-www-form-urlencoded", "imagine/png"]) {
     const response = await handlerOf()(post(coffee.slice(), type));
     assertMatch(response.headers.get("accept")!, /image\/\*/);
-    const [status, line] = await refusal(response);
+    const [status, line] = await errorOf(response);
     assertEquals(status, 415);
-    assertMatch(line, /^the body was sent .+, must be an image or a form with one$/);
+    assertMatch(line, /^(missing|unsupported) content type.*: send an image, or a form with one$/);
   }
 });
 
-Deno.test("photoHandler() refuses what holds no photo, or a damaged one", async () => {
+Deno.test("photoHandler() rejects a request without a photo or with a damaged one", async () => {
   const form = new FormData();
   form.append("photo", "text");
   const cases: [Request, number, RegExp][] = [
     [post(null), 400, /^the photo is empty$/],
     [post(""), 400, /^the photo is empty$/],
-    [new Request("http://x.test/", { method: "POST", body: form }), 400, /holds no file/],
-    [post(coffee, "multipart/form-data; charset=x"), 400, /cannot be read/],
+    [new Request("http://x.test/", { method: "POST", body: form }), 400, /^the form has no file$/],
+    [post(coffee, "multipart/form-data; charset=x"), 400, /^malformed form data$/],
     [post("hello"), 422, /^photo: /],
-    [post(coffee.slice(0, 5000)), 422, /^photo: .*(end|cut)/],
+    [post(coffee.slice(0, 5000)), 422, /^photo: .*truncated/],
   ];
   for (const [request, status, line] of cases) {
-    const [found, error] = await refusal(await handlerOf()(request));
-    assertEquals(found, status, error);
+    const [actual, error] = await errorOf(await handlerOf()(request));
+    assertEquals(actual, status, error);
     assertMatch(error, line);
   }
 });
 
-Deno.test("photoHandler() refuses a photo of too many pixels as it does a body that is too large", async () => {
-  assertEquals(await refusal(await handlerOf({ maxPixels: 239_999 })(post(coffee))), [
+Deno.test("photoHandler() rejects a photo with too many pixels", async () => {
+  assertEquals(await errorOf(await handlerOf({ maxPixels: 239_999 })(post(coffee))), [
     413,
-    "photo: is 600×400 pixels, 0.24 megapixels, more than the 0.239999 allowed",
+    "photo: is 600×400 pixels (0.24 megapixels), larger than the limit of 0.239999 megapixels",
   ]);
   assertEquals((await handlerOf({ maxPixels: 240_000 })(post(coffee))).status, 200);
 });
 
-Deno.test("photoHandler() refuses a number of classes that is none", async () => {
+Deno.test("photoHandler() rejects an invalid number of classes", async () => {
   for (const top of ["0", "-1", "x", "1.5", "", "99999"]) {
     const request = new Request(`http://x.test/?top=${top}`, post(coffee));
-    const [status, line] = await refusal(await handlerOf()(request));
-    assertEquals([status, line], [400, `top is "${top}", must be an integer from 1 on`]);
+    const [status, line] = await errorOf(await handlerOf()(request));
+    assertEquals([status, line], [400, `top is "${top}", must be an integer from 1 to 9999`]);
   }
 });
 
-/** A body without an end; tells how much of it was taken, and whether it was left. */
+/** An endless body that records the bytes read and whether it was cancelled. */
 function endless(chunk = 1000) {
-  const told = { taken: 0, left: false };
+  const progress = { bytesRead: 0, cancelled: false };
   const stream = new ReadableStream<Uint8Array<ArrayBuffer>>({
     pull(controller) {
       controller.enqueue(new Uint8Array(chunk));
-      told.taken += chunk;
+      progress.bytesRead += chunk;
     },
     cancel() {
-      told.left = true;
+      progress.cancelled = true;
     },
   });
-  return { stream, told };
+  return { stream, progress };
 }
 
-Deno.test("photoHandler() reads no more of a large body than it may", async () => {
+Deno.test("photoHandler() stops reading a body at the limit", async () => {
   const handler = handlerOf({ maxBytes: 10_000 });
-  const said = endless();
+  const declared = endless();
   const length = { "content-length": "10001" };
-  const first = await refusal(await handler(post(said.stream, "image/png", length)));
-  assertEquals(first, [413, "the body is larger than 10000 bytes"]);
-  assert(said.told.left && said.told.taken <= 1000, "a body that says it is too large");
+  const first = await errorOf(await handler(post(declared.stream, "image/png", length)));
+  assertEquals(first, [413, "request body larger than 10000 bytes"]);
+  assert(declared.progress.cancelled && declared.progress.bytesRead <= 1000);
 
-  const unsaid = endless();
-  assertEquals((await refusal(await handler(post(unsaid.stream, "image/png"))))[0], 413);
-  assert(unsaid.told.left && unsaid.told.taken <= 12_000, `${unsaid.told.taken}`);
+  const chunked = endless();
+  assertEquals((await errorOf(await handler(post(chunked.stream, "image/png"))))[0], 413);
+  const { cancelled, bytesRead } = chunked.progress;
+  assert(cancelled && bytesRead <= 12_000, `${bytesRead}`);
 
-  const lying = endless();
-  const lie = { "content-length": "10" };
-  assertEquals((await refusal(await handler(post(lying.stream, "image/png", lie))))[0], 413);
+  const wrong = endless();
+  const tooShort = { "content-length": "10" };
+  assertEquals((await errorOf(await handler(post(wrong.stream, "image/png", tooShort))))[0], 413);
 });
 
-Deno.test("photoHandler() does not wait for ever for a body, nor for one that broke off", async () => {
+Deno.test("photoHandler() times out a slow body and rejects an incomplete one", async () => {
   const never = new ReadableStream({ pull: () => new Promise<void>(() => {}) });
-  const slow = await refusal(await handlerOf({ maxMs: 20 })(post(never)));
-  assertEquals(slow, [408, "the body was not here after 0.02 s"]);
+  const slow = await errorOf(await handlerOf({ maxMs: 20 })(post(never)));
+  assertEquals(slow, [408, "request body timed out after 0.02 s"]);
   const broken = new ReadableStream({
     pull(controller) {
       controller.error(new TypeError("gone"));
     },
   });
-  assertEquals(await refusal(await handlerOf()(post(broken))), [400, "the body broke off"]);
+  assertEquals(await errorOf(await handlerOf()(post(broken))), [400, "request body incomplete"]);
 });
 
-Deno.test("photoHandler() takes so many requests at once and tells others to come again", async () => {
+Deno.test("photoHandler() answers 503 above maxRequests", async () => {
   const open = Promise.withResolvers<void>();
   const handler = handlerOf({
     maxRequests: 2,
@@ -172,16 +173,16 @@ Deno.test("photoHandler() takes so many requests at once and tells others to com
       return { type: "Slow", classify: () => Promise.resolve([]) };
     },
   });
-  const taken = [handler(post(coffee)), handler(post(coffee))];
+  const accepted = [handler(post(coffee)), handler(post(coffee))];
   const third = await handler(post(coffee));
   assertEquals(third.headers.get("retry-after"), "1");
-  assertEquals((await refusal(third))[0], 503);
+  assertEquals(await errorOf(third), [503, "server busy, retry later"]);
   open.resolve();
-  for (const { status } of await Promise.all(taken)) assertEquals(status, 200);
+  for (const { status } of await Promise.all(accepted)) assertEquals(status, 200);
   assertEquals((await handler(post(coffee))).status, 200);
 });
 
-Deno.test("photoHandler() loads the model once, and again when that failed", async () => {
+Deno.test("photoHandler() loads the model once, and retries after a failure", async () => {
   const errors: unknown[] = [];
   let calls = 0;
   const handler = handlerOf({
@@ -193,8 +194,8 @@ Deno.test("photoHandler() loads the model once, and again when that failed", asy
       return { type: "Fake", classify: () => Promise.resolve([]) };
     },
   });
-  assertEquals(await refusal(await handler(post(coffee))), [500, "unexpected error"]);
-  const second = await refusal(await handler(post(coffee)));
+  assertEquals(await errorOf(await handler(post(coffee))), [500, "unexpected error"]);
+  const second = await errorOf(await handler(post(coffee)));
   assertEquals(second, [500, "weights: the server answered 404"]);
   assertEquals(errors.length, 2);
   const both = await Promise.all([handler(post(coffee)), handler(post(coffee))]);

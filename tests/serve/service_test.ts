@@ -1,4 +1,4 @@
-import { AlexNet } from "../../mod.ts";
+import { loadModel } from "../../mod.ts";
 import { FileError } from "../../src/errors.ts";
 import { PhotoService } from "../../src/serve/mod.ts";
 import { assertEquals, assertMatch, assertStringIncludes } from "../assert.ts";
@@ -7,17 +7,17 @@ const post = { method: "POST", body: "photo", headers: { "content-type": "image/
 const request = (path: string, init?: RequestInit) => new Request(`http://x.test${path}`, init);
 
 /**
- * A service that takes any body for a grey photo; the word "bad" for a damaged one.
+ * A service that decodes any body as a grey photo, and the body "bad" as a damaged one.
  *
- * @param open What decoding waits for, told how many photos have begun.
+ * @param gate Awaited by each decoding, with the number of photos so far.
  */
-async function serviceOf(open: (begun: number) => Promise<void>) {
-  let begun = 0;
-  const model = await AlexNet.load();
+async function serviceOf(gate: (count: number) => Promise<void>) {
+  let count = 0;
+  const model = await loadModel();
   const service = new PhotoService(model, {
     residentBytes: () => 4711,
     decode: async (bytes) => {
-      await open(++begun);
+      await gate(++count);
       if (new TextDecoder().decode(bytes) === "bad") throw new FileError("photo", "is bad");
       const input = new Float32Array(3 * 64 * 64);
       return { width: 1, height: 1, input, warnings: ["odd"] };
@@ -26,14 +26,14 @@ async function serviceOf(open: (begun: number) => Promise<void>) {
   return { service, [Symbol.dispose]: () => model.dispose() };
 }
 
-Deno.test("PhotoService counts what it does, as Prometheus reads it", async () => {
+Deno.test("PhotoService reports metrics in the Prometheus format", async () => {
   const three = Promise.withResolvers<void>();
-  using made = await serviceOf((begun) => {
-    if (begun === 3) three.resolve();
+  using fake = await serviceOf((count) => {
+    if (count === 3) three.resolve();
     return three.promise;
   });
-  const { service } = made;
-  // all three are decoded before any of them can be classified
+  const { service } = fake;
+  // all three are decoded before any is classified
   const answers = await Promise.all([1, 2, 3].map(() => service.fetch(request("/", post))));
   assertEquals(answers.map(({ status }) => status), [200, 200, 200]);
   assertEquals((await answers[0].json()).warnings, ["odd"]);
@@ -48,7 +48,7 @@ Deno.test("PhotoService counts what it does, as Prometheus reads it", async () =
       'pembroke_requests_total{status="200"} 3',
       'pembroke_requests_total{status="405"} 1',
       'pembroke_requests_total{status="422"} 1',
-      "pembroke_requests_under_way 0",
+      "pembroke_requests_in_flight 0",
       "# TYPE pembroke_batch_photos histogram",
       'pembroke_batch_photos_bucket{le="2"} 0',
       'pembroke_batch_photos_bucket{le="4"} 1',
@@ -63,22 +63,22 @@ Deno.test("PhotoService counts what it does, as Prometheus reads it", async () =
   }
 });
 
-Deno.test("PhotoService closes when what it has taken is answered, and takes no more", async () => {
+Deno.test("PhotoService.close() rejects new photos and waits for accepted ones", async () => {
   const open = Promise.withResolvers<void>();
-  using made = await serviceOf(() => open.promise);
-  const { service } = made;
-  const taken = service.fetch(request("/", post));
+  using fake = await serviceOf(() => open.promise);
+  const { service } = fake;
+  const accepted = service.fetch(request("/", post));
   const order: string[] = [];
   const closed = service.close().then(() => order.push("closed"));
   const late = await service.fetch(request("/", post));
   assertEquals([late.status, late.headers.get("connection")], [503, "close"]);
   assertEquals((await service.fetch(request("/healthz"))).status, 503);
   assertEquals((await service.fetch(request("/metrics"))).status, 200);
-  const answered = taken.then(() => order.push("answered"));
+  const answered = accepted.then(() => order.push("answered"));
   assertEquals(order, []);
   open.resolve();
   await Promise.all([closed, answered]);
-  assertEquals((await taken).status, 200);
+  assertEquals((await accepted).status, 200);
   assertEquals(order.length, 2);
   await service.close();
 });

@@ -1,6 +1,6 @@
 import { ArgumentError } from "../../src/errors.ts";
 import { Linear } from "../../src/layers/mod.ts";
-import { clipGradNorm, cosineSchedule, progressText, stepSchedule } from "../../src/train/mod.ts";
+import { clipGradNorm, cosineSchedule, stepSchedule } from "../../src/train/mod.ts";
 import {
   assertAllClose,
   assertAlmostEquals,
@@ -36,22 +36,4 @@ testOnEveryBackend("clipGradNorm() scales all gradients to a common norm", async
   assertAllClose(await weight.grad!.read(), [0.6, 0], { abs: 1e-6 });
   assertAllClose(await bias.grad!.read(), [-0.8], { abs: 1e-6 });
   await assertRejects(() => clipGradNorm(layer, 0), ArgumentError, "maxNorm is 0");
-});
-
-Deno.test("progressText() fits a line", () => {
-  const text = progressText({
-    epoch: 1,
-    epochs: 10,
-    batch: 5,
-    batches: 40,
-    loss: 1.23456,
-    accuracy: 0.5,
-    lr: 0.1,
-    imagesPerSecond: 99.7,
-    secondsLeft: 125,
-  });
-  assertEquals(
-    text,
-    "epoch 2/10, batch 5/40, loss 1.2346, accuracy 50.00 %, 100 images/s, 2:05 left",
-  );
 });

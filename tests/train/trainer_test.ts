@@ -10,7 +10,7 @@ import {
   ReLU,
   Sequential,
 } from "../../src/layers/mod.ts";
-import { Generator } from "../../src/random.ts";
+import { RandomGenerator } from "../../src/random.ts";
 import {
   AdamW,
   arrayDataset,
@@ -28,7 +28,7 @@ import { testOnEveryBackend } from "../backends.ts";
 
 /** 64 images of 2×8×8 that are noise, in 4 classes by chance: nothing to learn but by heart. */
 function noise(): Dataset {
-  const generator = new Generator(1);
+  const generator = new RandomGenerator(1);
   const values = new Float32Array(64 * 2 * 8 * 8);
   generator.uniform(values, -1, 1);
   return arrayDataset(values, Array.from({ length: 64 }, () => generator.random() % 4), [2, 8, 8]);

@@ -20,7 +20,7 @@ async function check(shapes: Record<string, number[]>): Promise<string> {
   return assertThrows(() => checkWeights(file, model, "AlexNet"), FileError).message;
 }
 
-Deno.test("checkWeights() takes a state dict with counters beside the weights", async () => {
+Deno.test("checkWeights() ignores integer tensors that the model does not have", async () => {
   using file = await openFixture("model.pth");
   const expected = new Map(
     [...file.entries.values()].filter(({ dtype }) => dtype !== "I64").map((
@@ -31,19 +31,19 @@ Deno.test("checkWeights() takes a state dict with counters beside the weights", 
   checkWeights(file, expected, "the model");
 });
 
-Deno.test("checkWeights() names the first tensor of another shape", async () => {
+Deno.test("checkWeights() names the first tensor with another shape", async () => {
   const right = Object.fromEntries(model);
   assertEquals(
     await check({ ...right, "classifier.weight": [10, 2] }),
-    "x: classifier.weight is [10, 2], AlexNet takes [3, 2]",
+    "x: classifier.weight is [10, 2], AlexNet expects [3, 2]",
   );
   assertEquals(
     await check({ ...right, "features.0.weight": [2], "classifier.weight": [] }),
-    "x: features.0.weight is [2], AlexNet takes [2, 1] (and 1 more)",
+    "x: features.0.weight is [2], AlexNet expects [2, 1] (and 1 more)",
   );
 });
 
-Deno.test("checkWeights() names the first tensor that is missing, or too many", async () => {
+Deno.test("checkWeights() names the first missing or unknown tensor", async () => {
   const right = Object.fromEntries(model);
   assertEquals(
     await check({ "features.0.weight": [2, 1] }),
@@ -51,20 +51,20 @@ Deno.test("checkWeights() names the first tensor that is missing, or too many", 
   );
   assertEquals(
     await check({ ...right, extra: [1] }),
-    "x: extra is no part of AlexNet: not weights for AlexNet",
+    "x: extra is not a parameter of AlexNet: not weights for AlexNet",
   );
 });
 
-Deno.test("checkWeights() shows both names when none is shared", async () => {
+Deno.test("checkWeights() names both first tensors if the file has none of the model's", async () => {
   assertEquals(
     await check({ "conv1.weight": [2, 1], "fc.bias": [2] }),
-    "x: begins with conv1.weight, AlexNet with features.0.weight: not weights for AlexNet",
+    "x: its first tensor is conv1.weight, AlexNet starts with features.0.weight: not weights for AlexNet",
   );
 });
 
-Deno.test("checkWeights() refuses integers where weights belong", async () => {
+Deno.test("checkWeights() rejects integers in place of weights", async () => {
   const entry = { dtype: "I8", shape: [2], data_offsets: [0, 2] };
   using file = await openWeights(bytesSource(safetensors({ a: entry }, [1, 2]), "x"));
   const error = assertThrows(() => checkWeights(file, new Map([["a", [2]]]), "AlexNet"), FileError);
-  assertEquals(error.message, "x: a is I8, AlexNet takes F32, F16, BF16, F64 or I8 with a scale");
+  assertEquals(error.message, "x: a is I8, AlexNet expects F32, F16, BF16, F64 or I8 with a scale");
 });

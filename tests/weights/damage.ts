@@ -1,10 +1,10 @@
-/** Files of weights, damage at seeded places, and what may come of it: values or a PembrokeError. */
+/** Files of weights, seeded damage, and a check that reading ends in values or a PembrokeError. */
 
 import { PembrokeError } from "../../src/errors.ts";
 import { type ByteSource, openWeights, writePth, writeSafetensors } from "../../src/weights/mod.ts";
 import { legacy, pth, py, stateOf, tensor } from "./helpers.ts";
 
-/** mulberry32: small, seeded, good enough to choose places. */
+/** mulberry32, a small seeded generator. */
 export function random(seed: number): (below: number) => number {
   return (below) => {
     seed = seed + 0x6d2b79f5 | 0;
@@ -14,35 +14,36 @@ export function random(seed: number): (below: number) => number {
   };
 }
 
-export function damage(whole: Uint8Array, pick: (below: number) => number): Uint8Array {
-  const bytes = whole.slice(), at = pick(bytes.length);
+/** Damages a copy of a file at a random place. */
+export function damage(file: Uint8Array, pick: (below: number) => number): Uint8Array {
+  const bytes = file.slice(), at = pick(bytes.length);
   switch (pick(6)) {
-    case 0: // one bit
+    case 0: // flip one bit
       bytes[at] ^= 1 << pick(8);
       return bytes;
-    case 1: // one byte
+    case 1: // change one byte
       bytes[at] = pick(256);
       return bytes;
-    case 2: // a number at its largest
+    case 2: // maximise a number
       return bytes.fill(0xff, at, at + 1 + pick(8));
-    case 3: // truncated
+    case 3: // truncate
       return bytes.subarray(0, at);
-    case 4: // a byte lost
+    case 4: // drop a byte
       bytes.copyWithin(at, at + 1);
       return bytes.subarray(0, -1);
-    default: // a piece of itself in another place
+    default: // copy a part to another place
       bytes.copyWithin(at, pick(bytes.length), pick(bytes.length));
       return bytes;
   }
 }
 
 /**
- * Reads all that is in a file, if there is anything.
+ * Reads all tensors of a file.
  *
- * @param most No single read may be longer, in bytes.
- * @throws When something else than a PembrokeError of one short line comes of it.
+ * @param maxBytes The limit of a single read.
+ * @throws When reading fails with anything but a PembrokeError with a message of one short line.
  */
-export async function readEverything(inner: ByteSource, most: number): Promise<void> {
+export async function readEverything(inner: ByteSource, maxBytes: number): Promise<void> {
   const source: ByteSource = {
     name: inner.name,
     get size() {
@@ -50,7 +51,7 @@ export async function readEverything(inner: ByteSource, most: number): Promise<v
     },
     forward: inner.forward,
     read(offset, into) {
-      if (into.length > most) throw new Error(`a read of ${into.length} bytes`);
+      if (into.length > maxBytes) throw new Error(`a read of ${into.length} bytes`);
       return inner.read(offset, into);
     },
     close: () => inner.close(),
@@ -66,7 +67,7 @@ export async function readEverything(inner: ByteSource, most: number): Promise<v
     }
   } catch (error) {
     if (!(error instanceof PembrokeError)) throw error;
-    // deno-lint-ignore no-control-regex -- control characters are what must not be there
+    // deno-lint-ignore no-control-regex -- control characters must not be there
     if (/[\x00-\x1f\x7f]/.test(error.message) || error.message.length > 400) {
       throw new Error(`not one short line: ${JSON.stringify(error.message)}`);
     }
@@ -74,8 +75,8 @@ export async function readEverything(inner: ByteSource, most: number): Promise<v
 }
 
 const data = new Float32Array(6);
-export const made: Record<string, Uint8Array> = {
-  "made.safetensors": writeSafetensors([
+export const smallFiles: Record<string, Uint8Array> = {
+  "small.safetensors": writeSafetensors([
     { name: "a", dtype: "F32", shape: [2, 3], data },
     { name: "b", dtype: "F16", shape: [6], data },
     { name: "c", dtype: "BF16", shape: [3, 2], data },

@@ -1,7 +1,7 @@
 import { fromFloat32, toFloat32 } from "../../src/weights/dtype.ts";
 import { assertEquals } from "../assert.ts";
 
-/** Every pattern of 16 bits as a number, and back. */
+/** Converts all 65 536 bit patterns to numbers and back. */
 function roundTrip(dtype: "F16" | "BF16"): { values: Float32Array; bits: Uint16Array } {
   const all = Uint16Array.from({ length: 65536 }, (_, i) => i);
   const values = toFloat32(dtype, all.buffer as ArrayBuffer, 65536, new Float32Array(65536));
@@ -10,13 +10,13 @@ function roundTrip(dtype: "F16" | "BF16"): { values: Float32Array; bits: Uint16A
   return { values, bits };
 }
 
-Deno.test("toFloat32() reads every half as the engine's own Float16Array does", () => {
+Deno.test("toFloat32() converts every half like the engine's Float16Array", () => {
   const all = Uint16Array.from({ length: 65536 }, (_, i) => i);
   const { values } = roundTrip("F16");
   assertEquals(values, new Float32Array(new Float16Array(all.buffer)));
 });
 
-Deno.test("fromFloat32() gives back every half and bfloat16 that is not NaN, signed zeros too", () => {
+Deno.test("fromFloat32() round-trips every half and bfloat16 except NaN", () => {
   for (const dtype of ["F16", "BF16"] as const) {
     const { values, bits } = roundTrip(dtype);
     for (let i = 0; i < 65536; i++) {
@@ -26,8 +26,8 @@ Deno.test("fromFloat32() gives back every half and bfloat16 that is not NaN, sig
   }
 });
 
-Deno.test("fromFloat32() rounds to nearest even as the engine does", () => {
-  // Around every half: its neighbours' midpoint, and one float32 to either side of that.
+Deno.test("fromFloat32() rounds to the nearest even half like the engine", () => {
+  // The midpoint between neighbouring halves, and the float32 values on both sides of it.
   const { values } = roundTrip("F16");
   const cases: number[] = [NaN, 65519.99, 65520, 1e10, -1e10, 2 ** -25, 2 ** -25 * 1.001, 1e-30];
   const step = new Float32Array(1), bits = new Int32Array(step.buffer);
@@ -38,20 +38,20 @@ Deno.test("fromFloat32() rounds to nearest even as the engine does", () => {
       cases.push(step[0], -step[0]);
     }
   }
-  const given = new Float32Array(cases), got = new Uint16Array(cases.length);
-  fromFloat32("F16", given, new DataView(got.buffer));
-  const expected = new Uint16Array(new Float16Array(given).buffer);
-  assertEquals(got.findIndex((value, i) => value !== expected[i]), -1);
+  const input = new Float32Array(cases), output = new Uint16Array(cases.length);
+  fromFloat32("F16", input, new DataView(output.buffer));
+  const expected = new Uint16Array(new Float16Array(input).buffer);
+  assertEquals(output.findIndex((value, i) => value !== expected[i]), -1);
 });
 
-Deno.test("fromFloat32() rounds to bfloat16: ties to even, overflow to infinity, NaN stays", () => {
-  const given = new Float32Array([1, 1.00390625, 1.01171875, 3.4e38, NaN, -Infinity]);
-  const got = new Uint16Array(6);
-  fromFloat32("BF16", given, new DataView(got.buffer));
-  assertEquals([...got], [0x3f80, 0x3f80, 0x3f82, 0x7f80, 0x7fc0, 0xff80]);
+Deno.test("fromFloat32() rounds to bfloat16: ties to even, overflow to infinity, NaN to NaN", () => {
+  const input = new Float32Array([1, 1.00390625, 1.01171875, 3.4e38, NaN, -Infinity]);
+  const output = new Uint16Array(6);
+  fromFloat32("BF16", input, new DataView(output.buffer));
+  assertEquals([...output], [0x3f80, 0x3f80, 0x3f82, 0x7f80, 0x7fc0, 0xff80]);
 });
 
-Deno.test("toFloat32() hands F32 over as it is, and rounds F64", () => {
+Deno.test("toFloat32() returns F32 without a copy, and rounds F64", () => {
   const raw = new Float32Array([1, 2, 3]);
   const values = toFloat32("F32", raw.buffer, 2, new Float32Array(0));
   assertEquals(values.buffer === raw.buffer, true);

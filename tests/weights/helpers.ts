@@ -1,4 +1,4 @@
-/** Fixtures, and small writers of zip archives and pickles that need not be right. */
+/** Fixtures, and small writers for zip archives and pickles, valid or not. */
 
 import {
   type ByteSource,
@@ -10,7 +10,7 @@ import {
 
 const folder = new URL("../fixtures/weights/", import.meta.url);
 
-/** The bytes of a fixture. */
+/** Reads a fixture. */
 export function fixture(name: string): Promise<Uint8Array<ArrayBuffer>> {
   return Deno.readFile(new URL(name, folder));
 }
@@ -25,15 +25,15 @@ export function open(bytes: Uint8Array): Promise<WeightsFile> {
   return openWeights(bytesSource(bytes, "x"));
 }
 
-/** A source of what arrives in pieces of so many bytes. */
-export function arriving(
+/** A stream source named `x` that delivers bytes in chunks. */
+export function chunkedSource(
   bytes: Uint8Array,
-  { piece = 1000, size }: { piece?: number; size?: number } = {},
+  { chunk = 1000, size }: { chunk?: number; size?: number } = {},
 ): Promise<ByteSource> {
   let at = 0;
   return streamSource(
     {
-      next: () => Promise.resolve(at < bytes.length ? bytes.slice(at, at += piece) : undefined),
+      next: () => Promise.resolve(at < bytes.length ? bytes.slice(at, at += chunk) : undefined),
       cancel: () => Promise.resolve(),
     },
     "x",
@@ -41,7 +41,7 @@ export function arriving(
   );
 }
 
-/** All elements of a tensor. */
+/** Reads all elements of a tensor. */
 export async function readAll(file: WeightsFile, name: string): Promise<Float32Array> {
   const { shape } = file.entries.get(name)!;
   const all = new Float32Array(shape.reduce((count, size) => count * size, 1)).fill(NaN);
@@ -49,7 +49,7 @@ export async function readAll(file: WeightsFile, name: string): Promise<Float32A
   return all;
 }
 
-/** Joins bytes and text. */
+/** Concatenates bytes and text. */
 export function bytes(...parts: (ArrayLike<number> | string)[]): Uint8Array<ArrayBuffer> {
   const encoder = new TextEncoder();
   const list = parts.map((part) => typeof part === "string" ? encoder.encode(part) : part);
@@ -74,7 +74,7 @@ export function floats(...values: number[]): Uint8Array {
   return new Uint8Array(new Float32Array(values).buffer);
 }
 
-/** A safetensors file of any header and data. */
+/** A safetensors file with any header and data. */
 export function safetensors(
   header: unknown,
   data: ArrayLike<number> = [],
@@ -86,37 +86,43 @@ export function safetensors(
 export interface ZipItem {
   name: string;
   data: ArrayLike<number> | string;
-  /** What to write instead of the truth. */
-  lies?: { method?: number; flags?: number; header?: number; localName?: string; size?: number };
+  /** Wrong values to write. */
+  overrides?: {
+    method?: number;
+    flags?: number;
+    header?: number;
+    localName?: string;
+    size?: number;
+  };
 }
 
-/** A zip archive; with `zip64`, every size and offset is in the zip64 fields. */
+/** A zip archive. With `zip64`, all sizes and offsets are in the zip64 fields. */
 export function zip(items: ZipItem[], { zip64 = false, comment = "" } = {}) {
-  const all = 0xffffffff;
+  const inZip64 = 0xffffffff;
   let body = bytes(), directory = bytes();
-  for (const { name, data, lies = {} } of items) {
-    const content = bytes(data), header = lies.header ?? body.length;
-    const size = lies.size ?? content.length;
-    const flags = lies.flags ?? 0, method = lies.method ?? 0;
-    const local = bytes(lies.localName ?? name), called = bytes(name);
-    const padding = [...bytes("FB"), 3, 0, 0x5a, 0x5a, 0x5a]; // as PyTorch aligns its records
+  for (const { name, data, overrides = {} } of items) {
+    const content = bytes(data), header = overrides.header ?? body.length;
+    const size = overrides.size ?? content.length;
+    const flags = overrides.flags ?? 0, method = overrides.method ?? 0;
+    const localName = bytes(overrides.localName ?? name), directoryName = bytes(name);
+    const padding = [...bytes("FB"), 3, 0, 0x5a, 0x5a, 0x5a]; // as PyTorch aligns its entries
     const common = bytes(le(20, 2), le(flags, 2), le(method, 2), le(0, 8));
     const extra = zip64 ? bytes(le(1, 2), le(24, 2), le(size, 8), le(size, 8), le(header, 8)) : [];
-    const [size32, header32] = zip64 ? [all, all] : [size, header];
+    const [size32, header32] = zip64 ? [inZip64, inZip64] : [size, header];
     body = bytes(
       body,
       ...["PK\x03\x04", common, le(size, 4), le(size, 4)],
-      ...[le(local.length, 2), le(padding.length, 2), local, padding, content],
+      ...[le(localName.length, 2), le(padding.length, 2), localName, padding, content],
     );
     directory = bytes(
       directory,
       ...["PK\x01\x02", le(20, 2), common, le(size32, 4), le(size32, 4)],
       ...[
-        le(called.length, 2),
+        le(directoryName.length, 2),
         le(extra.length, 2),
         new Uint8Array(10),
         le(header32, 4),
-        called,
+        directoryName,
         extra,
       ],
     );
@@ -124,7 +130,12 @@ export function zip(items: ZipItem[], { zip64 = false, comment = "" } = {}) {
   const start = body.length, length = directory.length, count = items.length;
   const end = bytes(
     ...["PK\x05\x06", le(0, 4), le(count, 2), le(count, 2)],
-    ...[le(zip64 ? all : length, 4), le(zip64 ? all : start, 4), le(comment.length, 2), comment],
+    ...[
+      le(zip64 ? inZip64 : length, 4),
+      le(zip64 ? inZip64 : start, 4),
+      le(comment.length, 2),
+      comment,
+    ],
   );
   if (!zip64) return bytes(body, directory, end);
   const record = bytes(
@@ -142,7 +153,7 @@ export const py = {
   none: bytes("N"),
   false: bytes([0x89]),
   text: (value: string): Code => bytes("X", le(bytes(value).length, 4), value),
-  /** The str of Python 2. */
+  /** A Python 2 str. */
   oldText: (value: string): Code => bytes("U", [value.length], value),
   int: (value: number | bigint): Code =>
     value >= 0 && value < 2 ** 31
@@ -156,9 +167,9 @@ export const py = {
   pickle: (value: Code): Code => bytes([0x80, 2], value, "."),
 };
 
-const ordered = py.global("collections", "OrderedDict");
+const orderedDict = py.global("collections", "OrderedDict");
 
-/** What a tensor is pickled as, with any part another. */
+/** The pickle of a tensor; every part can be replaced. */
 export function tensor(
   {
     type = py.global("torch", "FloatStorage"),
@@ -177,7 +188,7 @@ export function tensor(
     tuple(text("storage"), type, text(key), text("cpu"), int(count), ...view),
     "Q",
   );
-  const hooks = rebuild === "_rebuild_tensor" ? [] : [py.false, py.call(ordered)];
+  const hooks = rebuild === "_rebuild_tensor" ? [] : [py.false, py.call(orderedDict)];
   return py.call(
     py.global("torch._utils", rebuild),
     ...[storage, int(offset), tuple(...shape.map(int)), tuple(...stride.map(int))],
@@ -185,7 +196,7 @@ export function tensor(
   );
 }
 
-/** A zip `.pth` around a pickled value. */
+/** A `.pth` file in the zip format. */
 export function pth(
   value: Code,
   data: ArrayLike<number> = floats(1, 2, 3, 4),
@@ -199,7 +210,7 @@ export function pth(
   ]);
 }
 
-/** An old `.pth` around a pickled value. */
+/** A `.pth` file in the legacy format. */
 export function legacy(
   value: Code,
   data: ArrayLike<number> = floats(1, 2, 3, 4),
@@ -213,7 +224,7 @@ export function legacy(
   );
 }
 
-/** A state dict of one tensor, `a`. */
+/** A state dict with one tensor, `a`. */
 export function stateOf(code: Code): Code {
   return py.dict([py.text("a"), code]);
 }

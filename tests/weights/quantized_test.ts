@@ -3,10 +3,10 @@ import { bytesSource, checkWeights, openWeights, writeSafetensors } from "../../
 import { assert, assertEquals, assertRejects, assertThrows } from "../assert.ts";
 import { bytes, floats, open, readAll, safetensors } from "./helpers.ts";
 
-const written = (data: Float32Array, shape: number[]) =>
+const openQuantized = (data: Float32Array, shape: number[]) =>
   openWeights(bytesSource(writeSafetensors([{ name: "a", dtype: "I8", shape, data }]), "x"));
 
-/** A quantised tensor [2, 3], and its scale as a header entry says. */
+/** A file with a quantised tensor [2, 3], and scales with this header entry and data. */
 function quantized(scale: Record<string, unknown>, data: Uint8Array) {
   return safetensors({
     a: { dtype: "I8", shape: [2, 3], data_offsets: [0, 6] },
@@ -14,7 +14,7 @@ function quantized(scale: Record<string, unknown>, data: Uint8Array) {
   }, bytes(Uint8Array.of(127, 0, 256 - 127, 1, 256 - 2, 3), data));
 }
 
-Deno.test("I8 with a scale is read as whole numbers times the factor of their row", async () => {
+Deno.test("read() dequantises I8 tensors that have scales", async () => {
   for (const shape of [[2], [2, 1]]) {
     using file = await open(quantized({ dtype: "F32", shape }, floats(0.5, 10)));
     assertEquals([...file.entries.values()], [
@@ -29,55 +29,70 @@ Deno.test("I8 with a scale is read as whole numbers times the factor of their ro
   assertEquals(await readAll(halves, "a"), new Float32Array([127, 0, -127, 2, -4, 6]));
 });
 
-Deno.test("a scale that is not one float for each row is refused", async () => {
-  const refused = async (scale: Record<string, unknown>, data: Uint8Array, is: string) => {
+Deno.test("openWeights() rejects scales that are not one float per row", async () => {
+  const assertRejected = async (
+    scale: Record<string, unknown>,
+    data: Uint8Array,
+    description: string,
+  ) => {
     const error = await assertRejects(() => open(quantized(scale, data)), FileError);
-    assertEquals(error.message, `x: a_scale is ${is}, a [2, 3] takes a float for each row`);
+    assertEquals(
+      error.message,
+      `x: a_scale is ${description}, but a [2, 3] needs one float per row`,
+    );
   };
-  await refused({ dtype: "F32", shape: [3] }, floats(1, 2, 3), "F32 [3]");
-  await refused({ dtype: "F32", shape: [] }, floats(1), "F32 []");
-  await refused({ dtype: "I32", shape: [2] }, new Uint8Array(8), "I32 [2]");
+  await assertRejected({ dtype: "F32", shape: [3] }, floats(1, 2, 3), "F32 [3]");
+  await assertRejected({ dtype: "F32", shape: [] }, floats(1), "F32 []");
+  await assertRejected({ dtype: "I32", shape: [2] }, new Uint8Array(8), "I32 [2]");
   const scalar = {
     a: { dtype: "I8", shape: [], data_offsets: [0, 1] },
     a_scale: { dtype: "F32", shape: [1], data_offsets: [1, 5] },
   };
-  await assertRejects(() => open(safetensors(scalar, new Uint8Array(5))), FileError, "each row");
+  await assertRejects(
+    () => open(safetensors(scalar, new Uint8Array(5))),
+    FileError,
+    "one float per row",
+  );
 });
 
-Deno.test("what is written as I8 comes back to within half a step of its row", async () => {
-  // more than the piece of 2^18 that is read at a time, and rows that do not divide it
+Deno.test("I8 tensors round-trip to within half a quantisation step", async () => {
+  // More than the chunk of 2^18 elements, with rows that do not divide it.
   const rows = 3, length = 100_003;
   const data = Float32Array.from(
     { length: rows * length },
     (_, i) => Math.sin(i) * 10 ** -Math.floor(i / length),
   );
-  using file = await written(data, [rows, length]);
-  const back = await readAll(file, "a");
+  using file = await openQuantized(data, [rows, length]);
+  const values = await readAll(file, "a");
   for (let i = 0; i < data.length; i++) {
     const step = 10 ** -Math.floor(i / length) / 127;
-    assert(Math.abs(back[i] - data[i]) <= step * 0.5001, `${i}: ${data[i]} came back ${back[i]}`);
+    assert(Math.abs(values[i] - data[i]) <= step * 0.5001, `${i}: ${data[i]} became ${values[i]}`);
   }
-  assertEquals(Math.max(...back.subarray(length, 2 * length)).toFixed(6), "0.100000");
+  assertEquals(Math.max(...values.subarray(length, 2 * length)).toFixed(6), "0.100000");
 });
 
-Deno.test("rows of zeros, and numbers below all others, stay what they are", async () => {
+Deno.test("I8 keeps rows of zeros, subnormal values and the largest floats", async () => {
   const data = new Float32Array([0, -0, 2 ** -149, -(2 ** -149), 3e38, -3e38]);
-  using file = await written(data, [3, 2]);
+  using file = await openQuantized(data, [3, 2]);
   assertEquals(
-    await readAll(file, "a").then((back) => back.map((v) => v + 0)),
+    await readAll(file, "a").then((values) => values.map((v) => v + 0)),
     data.map((v, i) => i < 4 ? 0 : v),
   );
-  using none = await written(new Float32Array(), [0, 4]);
-  assertEquals(await readAll(none, "a"), new Float32Array());
+  using empty = await openQuantized(new Float32Array(), [0, 4]);
+  assertEquals(await readAll(empty, "a"), new Float32Array());
 });
 
-Deno.test("writeSafetensors() quantises rows of finite numbers only", () => {
+Deno.test("writeSafetensors() rejects I8 tensors without rows or with non-finite values", () => {
   const write = (shape: number[], ...values: number[]) => () =>
     writeSafetensors([{ name: "a", dtype: "I8", shape, data: new Float32Array(values) }]);
   assertThrows(write([2], 1, NaN), ArgumentError, "element 1 of a is NaN, must be finite");
-  assertThrows(write([], 1), ArgumentError, "shape of a is [], must be one with rows");
-  assertThrows(write([3], 1), ArgumentError, "must be that of 1 elements");
-  const twice = { dtype: "F32", shape: [1], data: new Float32Array(1) } as const;
-  const named = [{ ...twice, name: "a_scale" }, { ...twice, name: "a", dtype: "I8" as const }];
-  assertThrows(() => writeSafetensors(named), ArgumentError, "a name no other tensor has");
+  assertThrows(
+    write([], 1),
+    ArgumentError,
+    "shape of a is [], must be a shape with at least one axis",
+  );
+  assertThrows(write([3], 1), ArgumentError, "must be a shape of 1 elements");
+  const scale = { dtype: "F32", shape: [1], data: new Float32Array(1) } as const;
+  const tensors = [{ ...scale, name: "a_scale" }, { ...scale, name: "a", dtype: "I8" as const }];
+  assertThrows(() => writeSafetensors(tensors), ArgumentError, 'name is "a_scale", must be unique');
 });

@@ -10,21 +10,21 @@ import { fixture, openFixture, pth, py, readAll, safetensors, stateOf, tensor } 
 
 const MiB = 1 << 20;
 
-Deno.test("read() takes a large tensor in pieces of at most 1 MiB, each byte once", async () => {
-  // 32 MiB that exist nowhere: element i is i, made as it is asked for.
+Deno.test("read() reads a large tensor in chunks of at most 1 MiB, and each byte once", async () => {
+  // 32 MiB that are generated on demand: element i is i.
   const count = 8 * MiB;
-  const head = safetensors({ a: { dtype: "F32", shape: [count], data_offsets: [0, 4 * count] } });
+  const header = safetensors({ a: { dtype: "F32", shape: [count], data_offsets: [0, 4 * count] } });
   let largest = 0, total = 0;
   const source: ByteSource = {
     name: "x",
-    size: head.length + 4 * count,
+    size: header.length + 4 * count,
     read(offset, into) {
       largest = Math.max(largest, into.length);
-      if (offset < head.length) into.set(head.subarray(offset, offset + into.length));
+      if (offset < header.length) into.set(header.subarray(offset, offset + into.length));
       else {
         total += into.length;
         const values = new Float32Array(into.buffer, into.byteOffset, into.length / 4);
-        const first = (offset - head.length) / 4;
+        const first = (offset - header.length) / 4;
         for (let i = 0; i < values.length; i++) values[i] = first + i;
       }
       return Promise.resolve();
@@ -46,7 +46,7 @@ Deno.test("read() takes a large tensor in pieces of at most 1 MiB, each byte onc
   assertEquals(buffers.size, 1);
 });
 
-Deno.test("read() converts every kind across the borders of pieces", async () => {
+Deno.test("read() converts every float type across chunk boundaries", async () => {
   const count = (1 << 18) * 2 + 3;
   const data = Float32Array.from({ length: count }, (_, i) => i % 256 - 128);
   for (const dtype of ["F32", "F16", "BF16"] as const) {
@@ -56,7 +56,7 @@ Deno.test("read() converts every kind across the borders of pieces", async () =>
   }
 });
 
-Deno.test("read() transposes a tensor larger than a piece", async () => {
+Deno.test("read() reorders a transposed tensor larger than a chunk", async () => {
   const rows = 700, columns = 900;
   const data = Float32Array.from({ length: rows * columns }, (_, i) => i);
   const code = tensor({ count: data.length, shape: [columns, rows], stride: [1, columns] });
@@ -69,7 +69,7 @@ Deno.test("read() transposes a tensor larger than a piece", async () => {
   assertAllClose(await readAll(file, "a"), expected);
 });
 
-Deno.test("readings that overlap in time do not disturb each other", async () => {
+Deno.test("read() can run concurrently", async () => {
   const shared = py.dict(
     [py.text("a"), tensor()],
     [py.text("b"), tensor({ stride: [1, 2] })],
@@ -93,7 +93,7 @@ Deno.test("readings that overlap in time do not disturb each other", async () =>
   ]]);
 });
 
-Deno.test("an error in the sink stops the reading and leaves the file usable", async () => {
+Deno.test("read() passes on an error of the sink, and the file stays usable", async () => {
   using file = await openFixture("model.pth");
   const stop = new Error("stop");
   const error = await assertRejects(() =>
@@ -105,7 +105,7 @@ Deno.test("an error in the sink stops the reading and leaves the file usable", a
   assertEquals((await readAll(file, "0.weight")).length, 18);
 });
 
-Deno.test("read() refuses a name the file does not have, and a closed file", async () => {
+Deno.test("read() rejects an unknown name and a closed file", async () => {
   const file = await openFixture("model.pth");
   const unknown = await assertRejects(() => file.read("0.scale", () => {}), ArgumentError);
   assertEquals(unknown.message, 'read: name is "0.scale", must be an entry of model.pth');
@@ -114,7 +114,7 @@ Deno.test("read() refuses a name the file does not have, and a closed file", asy
   await assertRejects(() => file.read("0.weight", () => {}), ArgumentError);
 });
 
-Deno.test("openWeights() reads little more than the description of the tensors", async () => {
+Deno.test("openWeights() reads only the descriptions of the tensors", async () => {
   for (const name of ["kinds.pth", "kinds_legacy.pth"]) {
     const bytes = await fixture(name), inner = bytesSource(bytes);
     let total = 0;

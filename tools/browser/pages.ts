@@ -9,8 +9,8 @@ import type { Browser } from "npm:playwright-core@1.56.1";
 import * as esbuild from "npm:esbuild@0.28.2";
 import { assertEquals, assertMatch } from "../../tests/assert.ts";
 import type { TempFolder } from "../../tests/cli/run.ts";
-import { Served } from "../../tests/served.ts";
-import { output } from "../../tests/tools.ts";
+import { StaticServer } from "../../tests/static_server.ts";
+import { runProgram } from "../../tests/tools.ts";
 import { examples, threads } from "../npm/suite.ts";
 import { launch } from "./chromium.ts";
 
@@ -30,7 +30,7 @@ const isolating = {
 export async function pages(t: Deno.TestContext, project: TempFolder): Promise<void> {
   const { inPage } = await examples();
   const more = `globalThis.threads = model.backend.threads;
-globalThis.refused = await AlexNet.load({ weights: "a.pth" }).catch((error) => error.message);`;
+globalThis.refused = await loadModel({ weights: "a.pth" }).catch((error) => error.message);`;
   await project.write("page.js", inPage.replace(/^input\.disabled/m, `${more}\n$&`));
   await Promise.all([makeWithVite(project), makeWithEsbuild(project)]);
   const browser = await launch();
@@ -53,7 +53,7 @@ async function makeWithVite(project: TempFolder): Promise<void> {
   const lock = fileURLToPath(new URL("vite.lock", import.meta.url));
   const flags = ["-A", "--quiet", "--frozen", "--node-modules-dir=none", `--lock=${lock}`];
   const vite = ["npm:vite@8.3.8", "build", "--outDir=vite"];
-  await output(Deno.execPath(), ["run", ...flags, ...vite], project.path);
+  await runProgram(Deno.execPath(), ["run", ...flags, ...vite], project.path);
 }
 
 async function makeWithEsbuild(project: TempFolder): Promise<void> {
@@ -75,7 +75,7 @@ async function shows(
   bundler: string,
   headers?: typeof isolating,
 ): Promise<void> {
-  await using served = new Served(pathToFileURL(`${project.path}/${bundler}/`), headers);
+  await using served = new StaticServer(pathToFileURL(`${project.path}/${bundler}/`), headers);
   await using page = await browser.newPage();
   const wrong: string[] = [];
   const own = new RegExp(`^(http://${served.host}/|blob:http://${served.host}/|data:)`);

@@ -9,7 +9,7 @@ import ts from "npm:typescript@6.0.3";
 import { assert, assertEquals, assertMatch } from "../../tests/assert.ts";
 import type { TempFolder } from "../../tests/cli/run.ts";
 import { needsBun } from "../../tests/needs.ts";
-import { output } from "../../tests/tools.ts";
+import { runProgram } from "../../tests/tools.ts";
 
 /** The programs in the package's README: one for Node, one for a page. */
 export async function examples(): Promise<{ inNode: string; inPage: string }> {
@@ -25,7 +25,7 @@ export const threads = Math.min(navigator.hardwareConcurrency, 16);
 export async function install(project: TempFolder, tarball: string): Promise<void> {
   await project.write("package.json", '{ "type": "module" }');
   const flags = ["--offline", "--no-audit", "--no-fund", "--ignore-scripts"];
-  await output("npm", ["install", ...flags, tarball], project.path);
+  await runProgram("npm", ["install", ...flags, tarball], project.path);
 }
 
 /** Uses the package in the project where it is installed. */
@@ -41,20 +41,20 @@ export async function installed(t: Deno.TestContext, project: TempFolder): Promi
     assertMatch(lines[0], /^espresso 0\.9/);
     assertEquals([lines.length, lines.at(-1)], [6, String(threads)]);
   };
-  await t.step("Node", async () => classifies(await output("node", ["node.js"], path)));
+  await t.step("Node", async () => classifies(await runProgram("node", ["node.js"], path)));
   const { missing } = await needsBun();
   await t.step({
     name: `Bun${missing}`,
     ignore: missing !== "",
-    fn: async () => classifies(await output("bun", ["node.js"], path)),
+    fn: async () => classifies(await runProgram("bun", ["node.js"], path)),
   });
 
   await t.step("TypeScript", async (t) => {
     const program = (type: string) => `
-import { AlexNet, type Backend, createBackend, decodeImage, type Prediction } from "pembroke";
+import { loadModel, type Backend, createBackend, decodeImage, type Prediction } from "pembroke";
 import { conv2d } from "pembroke/module";
 const backend: Backend = await createBackend();
-const model = await AlexNet.load({ backend, weights: new ArrayBuffer(8), precision: "int8" });
+const model = await loadModel({ backend, weights: new ArrayBuffer(8), precision: "int8" });
 const best: ${type}[] = await model.classify(await decodeImage(new Uint8Array(3)));
 export { best, conv2d };`;
     await project.write("right.ts", program("Prediction"));
@@ -86,7 +86,7 @@ export { best, conv2d };`;
       "pembroke.threads.relaxed.js",
       "pembroke.threads.simd.js",
     ]);
-    for (const part of ["espresso", "AlexNet.load", "safetensors"]) {
+    for (const part of ["espresso", "loadModel", "safetensors"]) {
       assert(!text.includes(part), `a bundle of conv2d holds ${part}`);
     }
   });

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { FileError } from "../../src/errors.ts";
+import { FileError } from "../../mod.ts";
 
 /** How many images of a class were there, and how many of them were recognised. */
 export interface ClassResult {

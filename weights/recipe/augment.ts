@@ -7,8 +7,7 @@
  * @module
  */
 
-import type { Preprocessing } from "../../src/image/preprocess.ts";
-import type { Generator } from "../../src/random.ts";
+import type { Preprocessing, RandomGenerator } from "../../mod.ts";
 
 /** How much views differ. */
 export interface Augmentation {
@@ -53,7 +52,12 @@ export function plainView(size: number): View {
 }
 
 /** Draws a view of a `size × size` image; eight numbers of the generator. */
-export function drawView(view: View, size: number, how: Augmentation, generator: Generator): void {
+export function drawView(
+  view: View,
+  size: number,
+  how: Augmentation,
+  generator: RandomGenerator,
+): void {
   const between = (from: number, to: number) => from + (to - from) * generator.random() * 2 ** -32;
   const around = (spread: number) => between(1 - spread, 1 + spread);
   const area = between(...how.scale) * size * size;

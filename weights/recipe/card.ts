@@ -8,12 +8,11 @@
  */
 
 import { fileURLToPath } from "node:url";
-import { asFileError, UsageError } from "../../src/cli/errors.ts";
-import { FileError } from "../../src/errors.ts";
+import { FileError } from "../../mod.ts";
 import { type ClassResult, parseAccuracy, sums } from "./accuracy.ts";
 import { type LogRow, parseLog } from "./log.ts";
 import { defaultRecipe, type Recipe } from "./options.ts";
-import { runTask, writeWhole } from "./task.ts";
+import { readText, runTask, UsageError, writeWhole } from "./task.ts";
 
 const folder = new URL("../", import.meta.url);
 
@@ -39,10 +38,8 @@ export async function readCardFiles(): Promise<CardFiles> {
   };
 }
 
-async function read(name: string): Promise<string> {
-  return await Deno.readTextFile(new URL(name, folder)).catch((error) => {
-    throw asFileError(name, error);
-  });
+function read(name: string): Promise<string> {
+  return readText(new URL(name, folder), name);
 }
 
 /** The card with its numbers of now. */

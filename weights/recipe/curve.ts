@@ -6,10 +6,9 @@
  * @module
  */
 
-import { asFileError, UsageError } from "../../src/cli/errors.ts";
-import { FileError } from "../../src/errors.ts";
+import { FileError } from "../../mod.ts";
 import { type LogRow, parseLog } from "./log.ts";
-import { runTask, writeWhole } from "./task.ts";
+import { readText, runTask, UsageError, writeWhole } from "./task.ts";
 
 /** A curve: its name in the key, its colour, and its value in a row. */
 interface Curve {
@@ -104,10 +103,7 @@ function readArgs(args: readonly string[]): { log: string; picture: string } {
 }
 
 async function run({ log, picture }: { log: string; picture: string }): Promise<void> {
-  const text = await Deno.readTextFile(log).catch((error) => {
-    throw asFileError(log, error);
-  });
-  const rows = parseLog(text, log);
+  const rows = parseLog(await readText(log), log);
   if (rows.length === 0) throw new FileError(log, "holds no epoch yet");
   await writeWhole(picture, drawCurve(rows));
 }

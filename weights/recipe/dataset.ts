@@ -4,8 +4,7 @@
  * @module
  */
 
-import type { Preprocessing } from "../../src/image/preprocess.ts";
-import type { Dataset } from "../../src/train/mod.ts";
+import type { Dataset, Preprocessing } from "../../mod.ts";
 import { type Augmentation, drawView, plainView, Renderer } from "./augment.ts";
 import type { Images } from "./sheets.ts";
 

@@ -7,16 +7,17 @@
  * @module
  */
 
-import { type Backend, createBackend } from "../../src/backend/mod.ts";
-import { asFileError, isSystemError, UsageError } from "../../src/cli/errors.ts";
-import { parseStrictly } from "../../src/cli/parse.ts";
-import { Progress } from "../../src/cli/progress.ts";
-import { print } from "../../src/cli/terminal.ts";
-import { FileError } from "../../src/errors.ts";
-import { AlexNet, alexnetTinyPreprocessing, type Classifier } from "../../src/models/mod.ts";
+import {
+  AlexNetTiny,
+  type Backend,
+  type Classifier,
+  createBackend,
+  FileError,
+  loadModel,
+} from "../../mod.ts";
 import { type ClassResult, formatAccuracy, sums } from "./accuracy.ts";
 import { type Images, readClasses, readSheets, type SheetClass } from "./sheets.ts";
-import { runTask, writeWhole } from "./task.ts";
+import { asFileError, parseOptions, runTask, StatusLine, UsageError, writeWhole } from "./task.ts";
 
 const usage = `\
 Counts how often weights find the class of Tiny ImageNet's validation images.
@@ -46,7 +47,7 @@ export async function main(args: readonly string[]): Promise<number> {
 
 async function evaluate({ data, weights, perClass, tsv }: Options): Promise<void> {
   const classes = await readClasses(data);
-  const size = alexnetTinyPreprocessing.crop;
+  const size = new AlexNetTiny().preprocessing.crop;
   const images = await readSheets(`${data}/val`, classes, { size, perClass });
   using backend = await createBackend({ device: "wasm" });
   let first: number | undefined;
@@ -57,7 +58,7 @@ async function evaluate({ data, weights, perClass, tsv }: Options): Promise<void
     const points = first === undefined ? "" : `, ${signed((top1 - first) / count * 100)} points`;
     first ??= top1;
     const name = path ?? "the bundled model";
-    print(`${name}: top-1 ${share(top1)}, top-5 ${share(top5)} of ${count} images${points}`);
+    console.log(`${name}: top-1 ${share(top1)}, top-5 ${share(top5)} of ${count} images${points}`);
     if (tsv !== undefined && path === weights.at(-1)) {
       await writeWhole(tsv, formatAccuracy(results));
     }
@@ -72,8 +73,8 @@ async function resultsOf(
   classes: readonly SheetClass[],
 ): Promise<ClassResult[]> {
   const name = path ?? "the bundled model";
-  using model = await AlexNet.load({ backend, weights: path }).catch((error) => {
-    throw isSystemError(error) ? asFileError(name, error) : error;
+  using model = await loadModel({ backend, weights: path }).catch((error) => {
+    throw asFileError(name, error);
   });
   const known = new Set(model.classes.map(({ wnid }) => wnid));
   const unknown = classes.find(({ wnid }) => !known.has(wnid));
@@ -86,10 +87,10 @@ async function count(
   { size, length, pixels, labels }: Images,
   classes: readonly SheetClass[],
 ): Promise<ClassResult[]> {
-  const bytes = size * size * 3, bar = new Progress("classifying", true);
+  const bytes = size * size * 3, status = new StatusLine();
   const results = classes.map(({ wnid, label }) => ({ wnid, label, count: 0, top1: 0, top5: 0 }));
   for (let i = 0; i < length; i++) {
-    bar.update(i, length, "images");
+    status.show(`classifying ${i}/${length} images`);
     const data = pixels.subarray(i * bytes, (i + 1) * bytes);
     const found = await model.classify({ width: size, height: size, data }, { topK: 5 });
     const result = results[labels[i]], rank = found.findIndex(({ wnid }) => wnid === result.wnid);
@@ -97,7 +98,7 @@ async function count(
     if (rank === 0) result.top1++;
     if (rank >= 0) result.top5++;
   }
-  bar.clear();
+  status.clear();
   return results;
 }
 
@@ -106,7 +107,7 @@ function signed(value: number): string {
 }
 
 function readArgs(args: readonly string[]): Options | undefined {
-  const { values, positionals } = parseStrictly({
+  const { values, positionals } = parseOptions({
     args: [...args],
     allowPositionals: true,
     options: {

@@ -7,24 +7,17 @@
  * @module
  */
 
-import { createBackend } from "../../src/backend/mod.ts";
-import { UsageError } from "../../src/cli/errors.ts";
-import { parseStrictly } from "../../src/cli/parse.ts";
-import { print } from "../../src/cli/terminal.ts";
-import { FileError } from "../../src/errors.ts";
-import { foldBatchNorm } from "../../src/layers/mod.ts";
-import { describe } from "../../src/models/description.ts";
-import { fill } from "../../src/models/load.ts";
-import { AlexNetTiny } from "../../src/models/mod.ts";
 import {
-  fileSource,
-  openWeights,
+  AlexNetTiny,
+  createBackend,
+  foldBatchNorm,
+  saveModel,
   type TensorToWrite,
-  type WeightsFile,
-  writeSafetensors,
-} from "../../src/weights/mod.ts";
-import { readClasses } from "./sheets.ts";
-import { runTask, writeWhole } from "./task.ts";
+} from "../../mod.ts";
+import { imageDataset } from "./dataset.ts";
+import { createRun, loadRun, recipeOf } from "./run.ts";
+import { blankImage, readClasses } from "./sheets.ts";
+import { asFileError, parseOptions, runTask, UsageError, writeWhole } from "./task.ts";
 
 const usage = `\
 Makes the model that ships from a checkpoint of alexnet-tiny.
@@ -54,55 +47,32 @@ export async function main(args: readonly string[]): Promise<number> {
 async function run(options: Options): Promise<void> {
   const bytes = await exported(options);
   await writeWhole(options.model, bytes);
-  print(`${options.model}: ${bytes.length.toLocaleString("en-US")} bytes`);
+  console.log(`${options.model}: ${bytes.length.toLocaleString("en-US")} bytes`);
 }
 
 async function exported({ data, kind, checkpoint }: Options): Promise<Uint8Array> {
   const classes = await readClasses(data);
-  using file = await openWeights(await fileSource(checkpoint));
+  const bytes = await Deno.readFile(checkpoint).catch((error) => {
+    throw asFileError(checkpoint, error);
+  });
+  const recipe = await recipeOf(bytes, checkpoint, {});
   using backend = await createBackend({ device: "wasm", threads: 1 });
-  using trained = new AlexNetTiny({ classes, batchNorm: true });
-  await fill(trained, backend, withoutOptimizer(file));
+  const unused = imageDataset(blankImage, { statistics: new AlexNetTiny().preprocessing });
+  using trained = createRun(backend, unused, classes.length, recipe);
+  await loadRun(trained, bytes, checkpoint);
   using model = new AlexNetTiny({ classes });
-  await foldBatchNorm(trained, model);
-
-  const tensors: TensorToWrite[] = [];
-  for (const [name, { shape, tensor }] of model.stateDict()) {
-    // biases have one axis, and are few
-    const dtype = shape.length > 1 ? kind : "F32";
-    tensors.push({ name, dtype, shape, data: await tensor!.read() });
-  }
-  const { preprocessing } = model;
-  return writeSafetensors(tensors, {
-    ...describe({ architecture: "alexnet-tiny", classes, preprocessing }),
-    data: "Tiny ImageNet; terms of ImageNet: research and education",
-    recipe: recipeOf(file),
+  await foldBatchNorm(trained.model, model);
+  return await saveModel(model, {
+    dtype: kind,
+    metadata: {
+      data: "Tiny ImageNet; terms of ImageNet: research and education",
+      recipe: JSON.stringify(recipe),
+    },
   });
 }
 
-/** A checkpoint's model: what the optimiser keeps lies beside it. */
-function withoutOptimizer(file: WeightsFile): WeightsFile {
-  const own = [...file.entries].filter(([name]) => !name.startsWith("optimizer."));
-  return {
-    name: file.name,
-    format: file.format,
-    metadata: file.metadata,
-    entries: new Map(own),
-    order: file.order.filter((name) => !name.startsWith("optimizer.")),
-    read: (name, sink) => file.read(name, sink),
-    close: () => file.close(),
-    [Symbol.dispose]: () => file.close(),
-  };
-}
-
-function recipeOf({ name, metadata }: WeightsFile): string {
-  const recipe = metadata.get("recipe");
-  if (!recipe) throw new FileError(name, "is no checkpoint of this recipe");
-  return recipe;
-}
-
 function readArgs(args: readonly string[]): Options | undefined {
-  const { values, positionals } = parseStrictly({
+  const { values, positionals } = parseOptions({
     args: [...args],
     allowPositionals: true,
     options: {

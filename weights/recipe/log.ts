@@ -4,7 +4,7 @@
  * @module
  */
 
-import { FileError } from "../../src/errors.ts";
+import { FileError } from "../../mod.ts";
 
 /** An epoch; shares and losses as in the file, `epoch` from 1. */
 export interface LogRow {

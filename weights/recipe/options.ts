@@ -1,8 +1,7 @@
 /** The recipe's numbers, and the command line that changes them. */
 
-import { UsageError } from "../../src/cli/errors.ts";
-import { parseStrictly } from "../../src/cli/parse.ts";
 import type { Augmentation } from "./augment.ts";
+import { parseOptions, UsageError } from "./task.ts";
 
 /** Everything that the result of a run follows from, besides the data and the build. */
 export interface Recipe {
@@ -116,7 +115,7 @@ const numbers = [
 const leasts: Record<string, number> = { seed: 0, batch: 2 };
 
 function parse(args: readonly string[]) {
-  return parseStrictly({
+  return parseOptions({
     args: [...args],
     options: {
       "data": { type: "string" },

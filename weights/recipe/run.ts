@@ -4,18 +4,20 @@
  * @module
  */
 
-import type { Backend } from "../../src/backend/mod.ts";
-import { FileError, PembrokeError } from "../../src/errors.ts";
-import { AlexNetTiny } from "../../src/models/mod.ts";
 import {
+  AlexNetTiny,
+  type Backend,
+  bytesSource,
   cosineSchedule,
   type Dataset,
+  FileError,
   loadCheckpoint,
+  openWeights,
+  PembrokeError,
   saveCheckpoint,
   SGD,
   Trainer,
-} from "../../src/train/mod.ts";
-import { bytesSource, openWeights } from "../../src/weights/mod.ts";
+} from "../../mod.ts";
 import type { Recipe } from "./options.ts";
 
 /** A run: model, optimiser and trainer, made from a recipe. */

@@ -4,9 +4,9 @@
  * @module
  */
 
-import { asFileError } from "../../src/cli/errors.ts";
-import { FileError } from "../../src/errors.ts";
+import { FileError } from "../../mod.ts";
 import { decodeImage, type RgbImage } from "../../src/image/mod.ts";
+import { asFileError, readText } from "./task.ts";
 
 /** Square images in memory. */
 export interface Images {
@@ -20,6 +20,14 @@ export interface Images {
   readonly labels: Uint16Array;
 }
 
+/** One black image, for a run that only loads a checkpoint. */
+export const blankImage: Images = {
+  size: 64,
+  length: 1,
+  pixels: new Uint8Array(64 * 64 * 3),
+  labels: new Uint16Array(1),
+};
+
 /** A class of the data: its WordNet id, which names the sheets, and its names. */
 export interface SheetClass {
   readonly wnid: string;
@@ -29,9 +37,7 @@ export interface SheetClass {
 /** The classes of a data folder, from the lines of its `classes.tsv`. */
 export async function readClasses(folder: string): Promise<SheetClass[]> {
   const path = `${folder}/classes.tsv`;
-  const text = await Deno.readTextFile(path).catch((error) => {
-    throw asFileError(path, error);
-  });
+  const text = await readText(path);
   const classes = text.split("\n").filter((line) => line !== "").map((line) => {
     const [wnid, label] = line.split("\t");
     return { wnid, label };

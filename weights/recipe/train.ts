@@ -6,19 +6,19 @@
  * @module
  */
 
-import { type Backend, createBackend } from "../../src/backend/mod.ts";
-import { asFileError, UsageError } from "../../src/cli/errors.ts";
-import { Progress as Bar } from "../../src/cli/progress.ts";
-import { note, print } from "../../src/cli/terminal.ts";
-import { PembrokeError } from "../../src/errors.ts";
-import { alexnetTinyPreprocessing } from "../../src/models/mod.ts";
-import { type Progress, progressText } from "../../src/train/mod.ts";
+import {
+  AlexNetTiny,
+  type Backend,
+  createBackend,
+  PembrokeError,
+  type Progress,
+} from "../../mod.ts";
 import { imageDataset } from "./dataset.ts";
 import { formatLog, type LogRow, parseLog } from "./log.ts";
 import { defaultRecipe, type Options, readArgs, usage } from "./options.ts";
 import { createRun, loadRun, recipeOf, type Run, saveRun } from "./run.ts";
 import { type Images, readClasses, readSheets, type SheetClass } from "./sheets.ts";
-import { runTask, writeWhole } from "./task.ts";
+import { asFileError, runTask, StatusLine, UsageError, writeWhole } from "./task.ts";
 import { validate } from "./validate.ts";
 
 /** Runs the task and returns its exit code. */
@@ -41,7 +41,7 @@ async function train(options: Options): Promise<void> {
   const classes = await readClasses(data);
   const training = await readImages("training", `${data}/train`, classes, recipe.perClass);
   const validation = await readImages("validation", `${data}/val`, classes, recipe.perClass);
-  const statistics = alexnetTinyPreprocessing;
+  const { preprocessing: statistics } = new AlexNetTiny();
   const dataset = imageDataset(training, { statistics, augmentation: recipe.augmentation });
   const plain = imageDataset(validation, { statistics });
   const mirrored = imageDataset(validation, { statistics, mirrored: true });
@@ -60,7 +60,7 @@ async function train(options: Options): Promise<void> {
     run.seconds = 0;
     await writeWhole(log, formatLog(rows));
     await writeWhole(checkpoint, await saveRun(run));
-    print(rowText(rows.at(-1)!));
+    console.log(rowText(rows.at(-1)!));
     await signals.check(checkpoint);
   }
 }
@@ -74,7 +74,9 @@ function begin({ recipe, trainer }: Run, backend: Backend, images: Images, resum
     : epoch < recipe.epochs
     ? `going on in epoch ${epoch + 1} behind batch ${batch}`
     : "all of them done";
-  note(`${images.length} images, ${recipe.epochs} epochs, ${backend.name}, ${threads}, ${from}`);
+  console.error(
+    `${images.length} images, ${recipe.epochs} epochs, ${backend.name}, ${threads}, ${from}`,
+  );
 }
 
 /** Trains to the end of the epoch, with checkpoints on the way and when a signal comes. */
@@ -84,13 +86,13 @@ async function trainEpoch(
   checkpoint: string,
   signals: Signals,
 ): Promise<Progress> {
-  const before = run.seconds, begun = performance.now(), status = statusLine();
+  const before = run.seconds, begun = performance.now(), status = new StatusLine();
   let saved = begun;
   try {
     return await run.trainer.trainEpoch(async (progress) => {
       const now = performance.now();
       run.seconds = before + (now - begun) / 1000;
-      status(progressText(progress));
+      status.show(progressText(progress));
       if (progress.batch === progress.batches) return; // the epoch's own checkpoint follows
       const stopping = await signals.came();
       if (!stopping && now - saved < options.every * 60_000) return;
@@ -99,7 +101,7 @@ async function trainEpoch(
       await signals.check(checkpoint);
     });
   } finally {
-    status();
+    status.clear();
   }
 }
 
@@ -158,15 +160,17 @@ async function readImages(
   classes: readonly SheetClass[],
   perClass: number,
 ): Promise<Images> {
-  const bar = new Bar(`Reading ${what} images`, true), begun = performance.now();
+  const status = new StatusLine(), begun = performance.now();
   const images = await readSheets(folder, classes, {
-    size: alexnetTinyPreprocessing.crop,
+    size: new AlexNetTiny().preprocessing.crop,
     perClass: perClass || undefined,
-    onSheet: (done) => bar.update(done, classes.length, "classes"),
+    onSheet: (done) => status.show(`reading ${what} images: ${done}/${classes.length} classes`),
   });
-  bar.clear();
+  status.clear();
   const seconds = ((performance.now() - begun) / 1000).toFixed(1);
-  note(`${images.length} ${what} images of ${classes.length} classes read in ${seconds} s`);
+  console.error(
+    `${images.length} ${what} images of ${classes.length} classes read in ${seconds} s`,
+  );
   return images;
 }
 
@@ -186,20 +190,13 @@ async function readIfThere(path: string): Promise<Uint8Array | undefined> {
   }
 }
 
-/** Shows a changing line: in place on a terminal, once a minute elsewhere. */
-function statusLine(): (text?: string) => void {
-  const terminal = Deno.stderr.isTerminal();
-  let shown = performance.now(), length = 0;
-  return (text) => {
-    const now = performance.now();
-    if (terminal) {
-      Deno.stderr.writeSync(new TextEncoder().encode(`\r${(text ?? "").padEnd(length)}\r`));
-      length = text?.length ?? 0;
-    } else if (text !== undefined && now - shown >= 60_000) {
-      note(text);
-      shown = now;
-    }
-  };
+/** Progress on one line. */
+export function progressText(progress: Progress): string {
+  const { epoch, epochs, batch, batches, loss, accuracy, imagesPerSecond, secondsLeft } = progress;
+  const minutes = Math.floor(secondsLeft / 60), seconds = Math.round(secondsLeft % 60);
+  return `epoch ${epoch + 1}/${epochs}, batch ${batch}/${batches}, loss ${loss.toFixed(4)}, ` +
+    `accuracy ${(accuracy * 100).toFixed(2)} %, ${imagesPerSecond.toFixed(0)} images/s, ` +
+    `${minutes}:${String(seconds).padStart(2, "0")} left`;
 }
 
 if (import.meta.main) Deno.exit(await main(Deno.args));

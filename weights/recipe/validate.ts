@@ -4,13 +4,9 @@
  * @module
  */
 
-import { kernelsOf } from "../../src/backend/interface.ts";
-import type { Layer } from "../../src/layers/mod.ts";
-import { crossEntropy } from "../../src/ops/mod.ts";
-import { ranksOf } from "../../src/train/evaluate.ts";
-import { type Dataset, readBatch } from "../../src/train/mod.ts";
+import { crossEntropy, type Dataset, type Layer } from "../../mod.ts";
 
-/** What validation finds. */
+/** The result of a validation. */
 export interface Validation {
   /** Mean cross-entropy. */
   readonly loss: number;
@@ -33,22 +29,15 @@ export async function validate(
   let loss = 0, top1 = 0, top5 = 0, top1Mirrored = 0;
   for (let start = 0; start < images.length; start += batchSize) {
     const n = Math.min(batchSize, images.length - start);
-    const indices = Array.from({ length: n }, (_, i) => start + i);
-    const batch = await readBatch(images, indices), other = await readBatch(mirrored, indices);
-    using x = model.backend.upload(batch.values, batch.shape);
-    using logits = model.forward(x);
-    const result = crossEntropy(logits, batch.labels);
-    result.gradient.dispose();
-    using mean = result.loss;
-    model.backend.write(x, other.values);
-    using otherLogits = model.forward(x);
-    const ranks = ranksOf(await logits.read(), batch.labels);
-    kernelsOf(logits).axpby(otherLogits, logits, 1, 1); // the sum ranks as the mean does
-    const ranksOfBoth = ranksOf(await otherLogits.read(), batch.labels);
-    loss += (await mean.read())[0] * n;
+    const batch = await readSamples(images, start, n);
+    const plain = await logitsOf(model, batch);
+    const other = await logitsOf(model, await readSamples(mirrored, start, n));
+    const ranks = ranksOf(plain.values, batch.labels);
+    const sum = plain.values.map((value, i) => value + other.values[i]); // ranks as the mean does
+    loss += plain.loss * n;
     top1 += ranks.filter((rank) => rank < 1).length;
     top5 += ranks.filter((rank) => rank < 5).length;
-    top1Mirrored += ranksOfBoth.filter((rank) => rank < 1).length;
+    top1Mirrored += ranksOf(sum, batch.labels).filter((rank) => rank < 1).length;
   }
   const share = (sum: number) => sum / images.length;
   return {
@@ -57,4 +46,42 @@ export async function validate(
     top5: share(top5),
     top1Mirrored: share(top1Mirrored),
   };
+}
+
+/** Samples of a dataset, and their classes. */
+interface Samples {
+  readonly values: Float32Array;
+  readonly shape: readonly number[];
+  readonly labels: Int32Array;
+}
+
+async function readSamples(data: Dataset, start: number, n: number): Promise<Samples> {
+  const size = data.sampleShape.reduce((a, b) => a * b);
+  const values = new Float32Array(n * size), labels = new Int32Array(n);
+  for (let i = 0; i < n; i++) {
+    labels[i] = await data.read(start + i, values.subarray(i * size, (i + 1) * size));
+  }
+  return { values, shape: [n, ...data.sampleShape], labels };
+}
+
+/** The network's output for samples, row by row, and its mean cross-entropy. */
+async function logitsOf(
+  model: Layer,
+  { values, shape, labels }: Samples,
+): Promise<{ values: Float32Array; loss: number }> {
+  using x = model.backend.upload(values, shape);
+  using logits = model.forward(x);
+  const { loss, gradient } = crossEntropy(logits, labels);
+  gradient.dispose();
+  using mean = loss;
+  return { values: await logits.read(), loss: (await mean.read())[0] };
+}
+
+/** For each row, how many classes score higher than its label; the lower index first among equals. */
+function ranksOf(logits: Float32Array, labels: Int32Array): number[] {
+  const classes = logits.length / labels.length;
+  return Array.from(labels, (label, n) => {
+    const row = logits.subarray(n * classes, (n + 1) * classes), own = row[label];
+    return row.reduce((rank, v, c) => rank + Number(v > own || (v === own && c < label)), 0);
+  });
 }

@@ -1,11 +1,11 @@
-/** JPEG through mozjpeg, compiled to WebAssembly by jSquash. */
+/** Decodes JPEG with mozjpeg, compiled to WebAssembly by jSquash. */
 
 import { FileError } from "../../errors.ts";
 import type { DecodeContext } from "../formats/format.ts";
 import type { RgbImage } from "../pixels.ts";
 import { runCodec } from "./jsquash.ts";
 
-/** Decodes a grey, YCbCr or RGB JPEG; its orientation is left as it is. */
+/** Decodes a grey, YCbCr or RGB JPEG. Orientation is not applied. */
 export async function decodeJpeg(
   bytes: Uint8Array,
   context: DecodeContext,
@@ -13,19 +13,19 @@ export async function decodeJpeg(
 ): Promise<RgbImage> {
   const { image, printed } = await runCodec({
     format: "JPEG",
-    // "as string" hides the name from Deno: see ahead.js
+    // "as string" hides the name from Deno; see npm_packages.js
     loadFactory: () => import("npm:@jsquash/jpeg@1.6.0/codec/dec/mozjpeg_dec.js" as string),
     loadModule: () => import("./jpeg_wasm.js"),
     module,
     reuse: context.reuse,
     bytes,
-    options: [false], // preserveOrientation: it would turn the picture, and so do we
+    options: [false], // preserveOrientation: we apply the orientation ourselves
     name: context.name,
   });
   for (const line of printed) {
-    // libjpeg goes on with grey where data is missing, though the end marker is there.
+    // libjpeg fills missing data with grey and goes on. The end marker may be there all the same.
     if (/premature end/i.test(line)) {
-      throw new FileError(context.name, "the JPEG's data ends before its last row (damaged?)");
+      throw new FileError(context.name, "the JPEG is damaged: its image data ends too early");
     }
     context.warn(`the JPEG is damaged: ${line}`);
   }

@@ -1,14 +1,15 @@
 /**
- * Running the codecs of jSquash, which Emscripten made.
+ * Runs jSquash's codecs, which are compiled with Emscripten.
  *
- * Each picture gets an instance that is as new: what a hostile file has broken is gone with that
- * file. The packages' own entry points share one instance for ever, which is why they are not used.
+ * Every image gets a codec instance in its initial state, so that a malicious file cannot affect later
+ * images. The packages' own entry points share one instance forever, so they are not used.
  *
- * Instances of 16 MB that wait to be collected would fill a server's memory. So the second one is kept
- * and made as new after each picture. Most programs need but the first, which is kept only where the
- * compiled codec is passed, as on edge runtimes: they have little memory.
+ * New instances of 16 MB for every image would fill a server's memory before they are garbage
+ * collected. So instances are kept, and their memory is reset after each image. The first instance of
+ * a codec is not kept, because most programs need no other. If the caller passed the compiled codec,
+ * even the first is kept: edge runtimes do this, and have little memory.
  *
- * Whoever decodes many pictures of his own may have one kept as it is, until a picture goes wrong.
+ * With `reuse`, an instance is kept without a reset, until an image fails or prints a warning.
  *
  * @module
  */
@@ -17,95 +18,98 @@ import { FileError } from "../../errors.ts";
 import { fromRgba, type RgbaImage, type RgbImage } from "../pixels.ts";
 import { release } from "../release.ts";
 
-/** What the packages' factories make, once they have started. */
+/** The object that a package's factory returns. */
 interface Codec {
   decode(bytes: Uint8Array, ...options: unknown[]): RgbaImage | null;
 }
 
-/** The default export of a package's `codec/dec/*.js`, whose own types are not to be had. */
+/** The default export of a package's `codec/dec/*.js`, which come without types. */
 type Factory = (overrides: Record<string, unknown>) => Promise<Codec>;
 
-/** A codec that has started. */
-interface Started {
+/** A codec with its memory. */
+interface CodecInstance {
   readonly codec: Codec;
   readonly module: WebAssembly.Module | undefined;
-  /** Lines that it would have printed; whoever runs it takes them. */
+  /** The lines that the codec printed for the current image. */
   printed: string[];
-  /** Makes it as new; false when it has grown and is better left. */
-  renew(): boolean;
-  /** Whether its memory has grown: it never shrinks. */
-  grown(): boolean;
+  /** Restores the initial memory. Returns false if the instance must not be used again. */
+  reset(): boolean;
+  /** Whether the memory has grown. WebAssembly memory never shrinks. */
+  hasGrown(): boolean;
 }
 
-/** Codecs that wait for the next picture, by their modules: made as new, or as the last left them. */
-const renewed = new WeakMap<WebAssembly.Module, Started>();
-const used = new WeakMap<WebAssembly.Module, Started>();
-const startedBefore = new WeakSet<WebAssembly.Module>();
+/** Idle instances by module, after a reset. */
+const resetInstances = new WeakMap<WebAssembly.Module, CodecInstance>();
+/** Idle instances by module, with the memory of earlier images. */
+const reusedInstances = new WeakMap<WebAssembly.Module, CodecInstance>();
+const instantiatedModules = new WeakSet<WebAssembly.Module>();
 /**
- * The glue of Emscripten registers some functions anew after each renewal, which has forgotten that
- * they were: an instance takes no more pictures than this.
+ * Resets before an instance is discarded. After each reset, Emscripten's glue code registers some
+ * functions again, because the memory no longer says that they are registered.
  */
-const mostRenewals = 256;
+const MAX_RESETS = 256;
 
-/** Which codec, and on what. */
-export interface Job {
+/** One image to decode, and the codec for it. */
+export interface CodecJob {
   readonly format: "JPEG" | "WebP";
   /** Imports the package's factory. */
   readonly loadFactory: () => Promise<{ default: unknown }>;
-  /** Imports the binary, unless the caller brings it. */
+  /** Imports the binary. Not called if `module` is set. */
   readonly loadModule: () => Promise<{ default: WebAssembly.Module }>;
+  /** The compiled codec, if the caller passed one. */
   readonly module: WebAssembly.Module | undefined;
-  /** Whether one that other pictures have been through will do. */
+  /** Whether the codec may keep the memory of earlier images. */
   readonly reuse: boolean;
   readonly bytes: Uint8Array;
+  /** Further arguments of the codec's `decode()`. */
   readonly options?: readonly unknown[];
-  /** The file, for errors. */
+  /** The file's name in errors. */
   readonly name: string;
 }
 
-/** Decodes one picture; also returns the lines that the codec would have printed. */
-export async function runCodec(job: Job): Promise<{ image: RgbImage; printed: string[] }> {
+/** Decodes one image. Also returns the lines that the codec printed. */
+export async function runCodec(job: CodecJob): Promise<{ image: RgbImage; printed: string[] }> {
   const { bytes, options = [], format, name, reuse } = job;
-  const started = await start(job).catch((cause) => {
-    throw new FileError(name, notLoaded(format, cause), { cause });
+  const instance = await getInstance(job).catch((cause) => {
+    throw new FileError(name, loadFailure(format, cause), { cause });
   });
-  const { codec, printed } = started;
+  const { codec, printed } = instance;
   let rgba: RgbaImage | null = null, cause: unknown;
   try {
     rgba = codec.decode(bytes, ...options);
   } catch (error) {
-    cause = error; // "exit(1)" or a trap: what was printed before says more
+    cause = error; // "exit(1)" or a trap: the line printed before says more
   }
   if (!rgba) {
-    const reason = printed.at(-1) ?? (cause ? reasonOf(cause) : "its data is wrong");
+    const reason = printed.at(-1) ?? (cause ? reasonOf(cause) : "its data is invalid");
     throw new FileError(name, `the ${format} cannot be decoded: ${reason}`, { cause });
   }
   const image = fromRgba(rgba);
   release(rgba.data);
-  const { module } = started;
+  const { module } = instance;
   if (module && reuse) {
-    if (printed.length === 0 && !started.grown()) used.set(module, started);
-  } else if (module && started.renew()) renewed.set(module, started);
+    if (printed.length === 0 && !instance.hasGrown()) reusedInstances.set(module, instance);
+  } else if (module && instance.reset()) resetInstances.set(module, instance);
   return { image, printed };
 }
 
 /**
- * Why there is no codec. Deno takes packages from node_modules alone where a project has a
- * package.json, or says "nodeModulesDir": "manual".
+ * Why the codec cannot be loaded. In a project with a package.json, or with "nodeModulesDir":
+ * "manual", Deno only uses packages from node_modules.
  */
-function notLoaded(format: string, error: { readonly code?: unknown }): string {
+function loadFailure(format: string, error: { readonly code?: unknown }): string {
   const reason = reasonOf(error);
   const [missing] = error.code === "ERR_MODULE_NOT_FOUND"
     ? /npm:@[^@]+@[\d.]+/.exec(reason) ?? []
     : [];
   if (!missing) return `the ${format} codec cannot be loaded: ${reason}`;
-  return `the ${format} codec is not among this project's packages; run "deno add ${missing}", ` +
-    `or put "nodeModulesDir": "auto" into deno.json; PNG, pixels (fromRgba) and a decoder of your ` +
-    `own (the option "codecs") work without it`;
+  return `the ${format} codec is not installed in this project; run "deno add ${missing}", or set ` +
+    `"nodeModulesDir": "auto" in deno.json. PNG images, pixels (fromRgba) and your own decoder ` +
+    `(the "codecs" option) work without it`;
 }
 
-/** What the codecs return pixels in; without pages, a runtime need not have it. */
-class Pixels {
+/** The codecs return pixels as `ImageData`, which runtimes without web pages may lack. */
+class ImageDataPolyfill {
   constructor(
     readonly data: Uint8ClampedArray,
     readonly width: number,
@@ -113,24 +117,25 @@ class Pixels {
   ) {}
 }
 
-async function start(job: Job): Promise<Started> {
-  if (typeof ImageData === "undefined") Object.assign(globalThis, { ImageData: Pixels });
+/** Takes an idle instance, or makes a new one. */
+async function getInstance(job: CodecJob): Promise<CodecInstance> {
+  if (typeof ImageData === "undefined") Object.assign(globalThis, { ImageData: ImageDataPolyfill });
   const factory = (await job.loadFactory()).default as Factory;
   const module = job.module ?? await job.loadModule().then(
     (loaded) => loaded.default,
     (error) => {
       if (!(error instanceof SyntaxError)) throw error;
-      return undefined; // no source phase imports here: the factory fetches the file beside it
+      return undefined; // no source phase imports here: the factory fetches the binary itself
     },
   );
-  const waiting = job.reuse ? used : renewed;
-  const kept = module && waiting.get(module);
-  if (module && kept) {
-    waiting.delete(module); // until it has done this picture, too
-    kept.printed = [];
-    return kept;
+  const idleInstances = job.reuse ? reusedInstances : resetInstances;
+  const idle = module && idleInstances.get(module);
+  if (module && idle) {
+    idleInstances.delete(module); // until it has decoded this image
+    idle.printed = [];
+    return idle;
   }
-  const print = (line: string) => void started.printed.push(line);
+  const print = (line: string) => void result.printed.push(line);
   let instance: WebAssembly.Instance | undefined;
   const codec = await factory({
     noInitialRun: true,
@@ -144,37 +149,39 @@ async function start(job: Job): Promise<Started> {
       }),
   });
   const memory = instance && memoryOf(instance), buffer = memory?.buffer;
-  const grown = () => memory?.buffer !== buffer;
-  const again = module && !job.reuse && (job.module || startedBefore.has(module));
-  const renew = again && memory ? renewing(memory, job.module !== undefined) : () => false;
-  if (module) startedBefore.add(module);
-  const started: Started = { codec, module, printed: [], renew, grown };
-  return started;
+  const hasGrown = () => memory?.buffer !== buffer;
+  const keep = module && !job.reuse && (job.module || instantiatedModules.has(module));
+  const reset = keep && memory ? memoryReset(memory, job.module !== undefined) : () => false;
+  if (module) instantiatedModules.add(module);
+  const result: CodecInstance = { codec, module, printed: [], reset, hasGrown };
+  return result;
 }
 
 function memoryOf({ exports }: WebAssembly.Instance): WebAssembly.Memory {
-  return Object.values(exports).find((one) => one instanceof WebAssembly.Memory)!;
+  return Object.values(exports).find((value) => value instanceof WebAssembly.Memory)!;
 }
 
 /**
- * Notes what an instance that has just started holds; the function writes that again. To look for the
- * pages that were never used, and leave them so, takes longer than to clear all of them.
+ * Copies the memory of a new instance and returns a function that restores it.
+ *
+ * @param sparing Leaves pages untouched that were never used. This saves memory, but it takes longer
+ * to find them than to clear all pages.
  */
-function renewing(memory: WebAssembly.Memory, sparing: boolean): () => boolean {
+function memoryReset(memory: WebAssembly.Memory, sparing: boolean): () => boolean {
   const { buffer } = memory;
-  const start = new Uint8Array(buffer).slice(0, usedBytes(buffer));
-  let times = 0;
+  const initial = new Uint8Array(buffer).slice(0, usedBytes(buffer));
+  let resets = 0;
   return () => {
-    if (memory.buffer !== buffer) return false; // it has grown, and memory never shrinks
-    if (++times === mostRenewals) return false;
+    if (memory.buffer !== buffer) return false; // grown memory never shrinks
+    if (++resets === MAX_RESETS) return false;
     const bytes = new Uint8Array(buffer);
-    bytes.fill(0, start.length, sparing ? usedBytes(buffer) : bytes.length);
-    bytes.set(start);
+    bytes.fill(0, initial.length, sparing ? usedBytes(buffer) : bytes.length);
+    bytes.set(initial);
     return true;
   };
 }
 
-/** Bytes up to the last that is not 0. */
+/** Bytes up to the last non-zero word. */
 function usedBytes(buffer: ArrayBufferLike): number {
   const words = new BigUint64Array(buffer);
   let end = words.length;

@@ -1,15 +1,15 @@
-/** PNG's row filters: each byte is stored as the difference from a guess made of its neighbours. */
+/** PNG's row filters: each byte is stored as its difference from a prediction by its neighbours. */
 
 /**
  * Undoes the filters in place.
  *
- * @param rows Each row's filter number, then its `length` bytes.
- * @param length Bytes of a row.
- * @param step Bytes from a sample to its left neighbour: a pixel, at least 1.
- * @returns Whether every filter exists.
+ * @param rows For each row the filter's number, then `length` bytes.
+ * @param length Bytes in a row.
+ * @param step Distance in bytes to the left neighbour: the size of a pixel, at least 1.
+ * @returns False if a row uses an unknown filter.
  */
 export function unfilter(rows: Uint8Array, length: number, step: number): boolean {
-  // The row above the first counts as zeros.
+  // The row above the first is all zeros.
   let above = new Uint8Array(length);
   for (let at = 0; at < rows.length; at += 1 + length) {
     const row = rows.subarray(at + 1, at + 1 + length) as Uint8Array<ArrayBuffer>;
@@ -22,11 +22,11 @@ export function unfilter(rows: Uint8Array, length: number, step: number): boolea
       case 2: // above
         for (let i = 0; i < length; i++) row[i] += above[i];
         break;
-      case 3: // their mean
+      case 3: // mean of left and above
         for (let i = 0; i < step && i < length; i++) row[i] += above[i] >> 1;
         for (let i = step; i < length; i++) row[i] += row[i - step] + above[i] >> 1;
         break;
-      case 4:
+      case 4: // Paeth
         for (let i = 0; i < step && i < length; i++) row[i] += above[i];
         for (let i = step; i < length; i++) {
           row[i] += paeth(row[i - step], above[i], above[i - step]);
@@ -40,7 +40,7 @@ export function unfilter(rows: Uint8Array, length: number, step: number): boolea
   return true;
 }
 
-/** Of left, above and above left: the one nearest to left + above − above left. */
+/** Whichever of left, above and above left is nearest to left + above − above left. */
 function paeth(left: number, above: number, aboveLeft: number): number {
   const toLeft = Math.abs(above - aboveLeft);
   const toAbove = Math.abs(left - aboveLeft);

@@ -1,27 +1,29 @@
 /**
- * Decoding by the runtime itself: `createImageBitmap`, which Deno and browsers have.
+ * Decodes with the runtime's `createImageBitmap`, which Deno and browsers have.
  *
  * @module
  */
 
 import { FileError } from "../../errors.ts";
 import type { DecodeContext } from "../formats/format.ts";
-import { png } from "../formats/png.ts";
 import { fromRgba, type RgbImage } from "../pixels.ts";
 import { decodePng } from "./png.ts";
 
-/** Decodes what no codec of ours takes. The bytes must hold no EXIF orientation: it may be applied. */
-export async function decodeByRuntime(
+/**
+ * Decodes an image that none of our codecs supports. The bytes must have no EXIF orientation, because
+ * some runtimes would apply it.
+ */
+export async function decodeWithRuntime(
   bytes: Uint8Array,
-  what: string,
+  format: string,
   context: DecodeContext,
 ): Promise<RgbImage> {
   const { name } = context;
   if (typeof createImageBitmap !== "function" || typeof OffscreenCanvas !== "function") {
     throw new FileError(
       name,
-      `is a ${what}, which this runtime cannot decode (it has no createImageBitmap); ` +
-        `convert it to a PNG or an RGB JPEG`,
+      `is a ${format}, which this runtime cannot decode (it has no createImageBitmap); ` +
+        `convert it to PNG or RGB JPEG`,
     );
   }
   let bitmap: ImageBitmap;
@@ -32,7 +34,7 @@ export async function decodeByRuntime(
     });
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new FileError(name, `the ${what} cannot be decoded: ${reason}`, { cause });
+    throw new FileError(name, `the ${format} cannot be decoded: ${reason}`, { cause });
   }
   try {
     return await readPixels(bitmap, context);
@@ -41,25 +43,25 @@ export async function decodeByRuntime(
   }
 }
 
-/** What is used of a 2d context; Deno's types have none. */
-interface Drawing {
+/** The part of a 2D canvas context used here; Deno has no type for it. */
+interface Context2d {
   drawImage(bitmap: ImageBitmap, x: number, y: number): void;
   getImageData(x: number, y: number, width: number, height: number): ImageData;
 }
 
-/** A bitmap shows its pixels only through a canvas. */
+/** Reads a bitmap's pixels through a canvas, which is the only way. */
 async function readPixels(bitmap: ImageBitmap, context: DecodeContext): Promise<RgbImage> {
   const { width, height } = bitmap;
   const canvas = new OffscreenCanvas(width, height);
-  const drawing = canvas.getContext("2d") as Drawing | null;
-  if (drawing) {
-    drawing.drawImage(bitmap, 0, 0);
-    return fromRgba(drawing.getImageData(0, 0, width, height));
+  const context2d = canvas.getContext("2d") as Context2d | null;
+  if (context2d) {
+    context2d.drawImage(bitmap, 0, 0);
+    return fromRgba(context2d.getImageData(0, 0, width, height));
   }
-  // Deno has no 2d context, but shows a bitmap and saves what it shows.
+  // Deno has no 2D context, but it can render a bitmap and export the canvas as PNG.
   canvas.getContext("bitmaprenderer")!.transferFromImageBitmap(bitmap);
-  const saved = new Uint8Array(
+  const png = new Uint8Array(
     await (await canvas.convertToBlob({ type: "image/png" })).arrayBuffer(),
   );
-  return decodePng(saved, { ...context, size: png.readSize(saved, context.name) });
+  return decodePng(png, { ...context, size: { width, height } });
 }

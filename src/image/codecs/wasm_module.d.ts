@@ -1,3 +1,3 @@
-/** The types of `jpeg_wasm.js` and `webp_wasm.js`. */
+/** Types of `jpeg_wasm.js` and `webp_wasm.js`. */
 declare const module: WebAssembly.Module;
 export default module;

@@ -1,4 +1,4 @@
-/** WebP through libwebp, compiled to WebAssembly by jSquash. */
+/** Decodes WebP with libwebp, compiled to WebAssembly by jSquash. */
 
 import type { DecodeContext } from "../formats/format.ts";
 import type { RgbImage } from "../pixels.ts";
@@ -12,7 +12,7 @@ export async function decodeWebp(
 ): Promise<RgbImage> {
   const { image } = await runCodec({
     format: "WebP",
-    // "as string" hides the name from Deno: see ahead.js
+    // "as string" hides the name from Deno; see npm_packages.js
     loadFactory: () => import("npm:@jsquash/webp@1.5.0/codec/dec/webp_dec.js" as string),
     loadModule: () => import("./webp_wasm.js"),
     module,

@@ -1,5 +1,5 @@
 /**
- * What a file format has to say for itself; `formats/mod.ts` registers each once.
+ * The interface of a file format. `formats/mod.ts` lists all formats.
  *
  * @module
  */
@@ -7,26 +7,26 @@
 import type { Orientation } from "../orient.ts";
 import type { RgbaImage, RgbImage } from "../pixels.ts";
 
-/** Width and height as the file stores them, before its orientation is applied. */
+/** Width and height as stored in the file, before orientation is applied. */
 export interface Size {
   readonly width: number;
   readonly height: number;
 }
 
 /**
- * A decoder of the caller's: it takes the whole file and gives the pixels as the file stores them,
- * without applying the orientation in its EXIF data.
+ * A custom decoder. It takes the whole file and returns the pixels as stored, without applying EXIF
+ * orientation.
  */
 export type Decoder = (bytes: Uint8Array) => RgbaImage | Promise<RgbaImage>;
 
-/** Tells a decoder from a compiled codec. */
+/** Whether this is a custom decoder rather than a compiled codec. */
 export function isDecoder(codec: WebAssembly.Module | Decoder | undefined): codec is Decoder {
   return typeof codec === "function";
 }
 
 /**
- * Codecs that the caller brings, for runtimes and projects that cannot load them by themselves:
- * compiled ones of jSquash, or decoders of the caller's own.
+ * Codecs for runtimes and projects that cannot load them by themselves: compiled jSquash binaries, or
+ * custom decoders.
  */
 export interface CodecModules {
   /** `codec/dec/mozjpeg_dec.wasm` of `@jsquash/jpeg` 1.6.0, or a function. */
@@ -35,29 +35,29 @@ export interface CodecModules {
   readonly webp?: WebAssembly.Module | Decoder;
 }
 
-/** What a decoder is told besides the bytes. */
+/** What a decoder gets besides the bytes. */
 export interface DecodeContext {
-  /** The file, for errors. */
+  /** The file's name in errors. */
   readonly name: string;
-  /** What the header said; pixels of another size are refused. */
+  /** The size in the header. Decoding to any other size is an error. */
   readonly size: Size;
   /** Called with one line about damage that did not prevent decoding. */
   readonly warn: (message: string) => void;
   readonly codecs: CodecModules;
-  /** Whether a codec that other pictures have been through will do. */
+  /** Whether the codec may keep the memory of earlier images; see `DecodeOptions.reuse`. */
   readonly reuse: boolean;
 }
 
-/** One file format. Every method throws a FileError that names the file. */
+/** A file format. Methods throw a FileError that names the file. */
 export interface Format {
-  /** As messages name it, "PNG". */
+  /** The name in messages, such as "PNG". */
   readonly name: string;
-  /** Whether the file starts like one of these. */
+  /** Whether the first bytes are those of this format. */
   matches(bytes: Uint8Array): boolean;
-  /** Reads the size from the header, and nothing that comes after it. */
+  /** Reads the size from the header, and nothing after it. */
   readSize(bytes: Uint8Array, file: string): Size;
-  /** Walks the whole file: refuses one that was cut off, and finds its orientation on the way. */
+  /** Walks the whole file, throws if it is truncated, and returns its EXIF orientation. */
   check(bytes: Uint8Array, file: string): Orientation;
-  /** The pixels as stored, orientation not applied. Only called with bytes that passed `check`. */
+  /** Decodes a file that passed `check`. Orientation is not applied. */
   decode(bytes: Uint8Array, context: DecodeContext): Promise<RgbImage>;
 }

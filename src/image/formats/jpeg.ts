@@ -1,47 +1,49 @@
 /**
- * JPEG (ITU T.81): a chain of segments, each a marker 0xFF.. and, for most, a length.
+ * JPEG (ITU T.81): a sequence of segments. Each starts with a marker 0xFF.., and most have a length.
  *
  * @module
  */
 
 import { FileError } from "../../errors.ts";
 import { type Orientation, readOrientation } from "../orient.ts";
-import { cutOff, damaged, hasText } from "./bytes.ts";
+import { damaged, hasText, truncated } from "./bytes.ts";
 import { type Format, isDecoder } from "./format.ts";
 
 const START_OF_SCAN = 0xda, END_OF_IMAGE = 0xd9, APP1 = 0xe1;
 
 interface Segment {
   readonly marker: number;
-  /** Where its content begins, after marker and length. */
+  /** Offset of the content, after marker and length. */
   readonly start: number;
   readonly end: number;
 }
 
 /**
- * The segments up to the end of the image; what follows that is not looked at (phones and cameras
- * append previews and notes there).
+ * Yields the segments up to the end of the image. Anything after that is ignored: phones and cameras
+ * append previews and metadata there.
  */
 function* segments(bytes: Uint8Array, file: string): Generator<Segment> {
   let at = 2; // after the start-of-image marker
   while (true) {
     at = nextMarker(bytes, at);
-    if (at < 0) throw cutOff(file, "JPEG");
+    if (at < 0) throw truncated(file, "JPEG");
     const marker = bytes[at++];
     if (marker === END_OF_IMAGE) return;
     if (standsAlone(marker)) continue;
-    // A segment is skipped by its length, so a thumbnail's own end marker inside ends nothing.
+    // Segments are skipped by length, so the end marker of an embedded thumbnail is not seen.
     const end = at + (bytes[at] << 8 | bytes[at + 1]);
-    if (at + 2 > bytes.length || end > bytes.length) throw cutOff(file, "JPEG");
-    if (end < at + 2) throw damaged(file, "JPEG", `the segment at byte ${at - 2} has no length`);
+    if (at + 2 > bytes.length || end > bytes.length) throw truncated(file, "JPEG");
+    if (end < at + 2) {
+      throw damaged(file, "JPEG", `the segment at byte ${at - 2} has an invalid length`);
+    }
     yield { marker, start: at + 2, end };
-    at = end; // after a scan's header its data follows: nextMarker() passes over that
+    at = end; // nextMarker() skips the data that follows a scan header
   }
 }
 
 /**
- * Where the next marker's code stands, or −1. In a scan's data 0xFF is followed by a zero that says
- * "no marker", by more 0xFF that fill, or by a restart marker.
+ * The offset of the next marker's code, or −1. In scan data, 0xFF may also be followed by a zero
+ * (an escaped data byte), by more 0xFF (padding) or by a restart marker.
  */
 function nextMarker(bytes: Uint8Array, at: number): number {
   while ((at = bytes.indexOf(0xff, at)) >= 0) {
@@ -56,12 +58,12 @@ function isRestart(marker: number): boolean {
   return marker >= 0xd0 && marker <= 0xd7;
 }
 
-/** Markers without length: a start of image that repeats, and TEM. */
+/** Markers without a length: a repeated start of image, and TEM. */
 function standsAlone(marker: number): boolean {
   return marker === 0xd8 || marker === 0x01;
 }
 
-/** SOF0 to SOF15, but for the tables and reserved markers numbered among them. */
+/** SOF0 to SOF15, except the codes in that range for tables (DHT, DAC) and JPG. */
 function isFrame(marker: number): boolean {
   return marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc;
 }
@@ -70,19 +72,21 @@ function isExif(bytes: Uint8Array, { marker, start, end }: Segment): boolean {
   return marker === APP1 && end - start > 6 && hasText(bytes, start, "Exif\0");
 }
 
-/** The frame header, which gives size, bits per sample and number of colours. */
+/** Finds the frame header: size, bits per sample and number of components. */
 function findFrame(bytes: Uint8Array, file: string): Segment {
   for (const segment of segments(bytes, file)) {
     if (isFrame(segment.marker)) {
-      if (segment.end - segment.start < 6) throw damaged(file, "JPEG", "its frame header is short");
+      if (segment.end - segment.start < 6) {
+        throw damaged(file, "JPEG", "its frame header is too short");
+      }
       return segment;
     }
     if (segment.marker === START_OF_SCAN) break;
   }
-  throw damaged(file, "JPEG", "it has no frame header, so no size");
+  throw damaged(file, "JPEG", "it has no frame header");
 }
 
-/** The format, for the register in `mod.ts`. */
+/** The JPEG format. */
 export const jpeg: Format = {
   name: "JPEG",
 
@@ -92,7 +96,7 @@ export const jpeg: Format = {
     const { start } = findFrame(bytes, file);
     const bits = bytes[start];
     if (bits !== 8) {
-      throw new FileError(file, `is a JPEG of ${bits} bits per sample, only 8 are read`);
+      throw new FileError(file, `is a JPEG with ${bits} bits per sample; only 8 are supported`);
     }
     return {
       height: bytes[start + 1] << 8 | bytes[start + 2],
@@ -111,21 +115,21 @@ export const jpeg: Format = {
       }
     }
     if (frames > 1) throw damaged(file, "JPEG", `it has ${frames} frame headers`);
-    if (scans === 0) throw damaged(file, "JPEG", "it holds no picture data");
+    if (scans === 0) throw damaged(file, "JPEG", "it has no image data");
     return orientation ?? 1;
   },
 
   async decode(bytes, context) {
     const { jpeg: codec } = context.codecs;
     if (isDecoder(codec)) {
-      const { decodeByCaller } = await import("../codecs/caller.ts");
-      return decodeByCaller(codec, bytes, "JPEG", context.name);
+      const { decodeWithCustom } = await import("../codecs/custom.ts");
+      return decodeWithCustom(codec, bytes, "JPEG", context.name);
     }
     const frame = findFrame(bytes, context.name);
-    const colours = bytes[frame.start + 5];
-    if (colours === 4) { // CMYK or YCCK, which mozjpeg does not turn into RGB
-      const { decodeByRuntime } = await import("../codecs/runtime.ts");
-      return decodeByRuntime(withoutExif(bytes, context.name), "CMYK JPEG", context);
+    const components = bytes[frame.start + 5];
+    if (components === 4) { // CMYK or YCCK, which mozjpeg does not convert to RGB
+      const { decodeWithRuntime } = await import("../codecs/runtime.ts");
+      return decodeWithRuntime(withoutExif(bytes, context.name), "CMYK JPEG", context);
     }
     const { decodeJpeg } = await import("../codecs/jpeg.ts");
     return decodeJpeg(bytes, context, codec);
@@ -133,8 +137,8 @@ export const jpeg: Format = {
 };
 
 /**
- * A copy in which no one finds EXIF data. A runtime's decoder applies the orientation of a JPEG by
- * itself and cannot be told not to everywhere; ours would then turn the picture a second time.
+ * A copy with its EXIF data disabled. Runtimes apply a JPEG's orientation by themselves, and not all
+ * can be told not to; we would then rotate the image a second time.
  */
 function withoutExif(bytes: Uint8Array, file: string): Uint8Array {
   const copy = bytes.slice();

@@ -1,5 +1,5 @@
 /**
- * The register of formats, and words for well-known files that are none of them.
+ * The list of supported formats, and format detection.
  *
  * @module
  */
@@ -15,21 +15,19 @@ import { webp } from "./webp.ts";
 
 const formats: readonly Format[] = [jpeg, png, webp, gif, bmp];
 
-/** Finds the format from the first bytes; a file's name proves nothing. */
-export function recognise(bytes: Uint8Array, file: string): Format {
+/** Detects the format from the first bytes; file names can be wrong. */
+export function detectFormat(bytes: Uint8Array, file: string): Format {
   if (bytes.length === 0) throw new FileError(file, "is empty");
   const format = formats.find((format) => format.matches(bytes));
   if (format) return format;
-  const guess = guessOther(bytes), names = formats.map((format) => format.name).join(", ");
+  const other = guessOther(bytes), names = formats.map((format) => format.name).join(", ");
   throw new FileError(
     file,
-    guess
-      ? `is ${guess}, not an image this program reads (${names})`
-      : `is not an image this program reads (${names})`,
+    other ? `is ${other}, not a supported image (${names})` : `is not a supported image (${names})`,
   );
 }
 
-/** What people drop on an image classifier by mistake. */
+/** Names other common file types, for the error message. */
 function guessOther(bytes: Uint8Array): string | undefined {
   if (hasText(bytes, 0, "%PDF")) return "a PDF";
   if (hasText(bytes, 0, "II*\0") || hasText(bytes, 0, "MM\0*")) return "a TIFF";

@@ -1,15 +1,14 @@
 /**
- * PNG (W3C PNG 3): a signature, then chunks of length, four letters, content and checksum.
+ * PNG (W3C PNG 3): a signature, then chunks.
  *
  * @module
  */
 
 import { crc32 } from "../../io/crc32.ts";
 import { type Orientation, readOrientation } from "../orient.ts";
-import { cutOff, damaged, hasText, text, viewOf } from "./bytes.ts";
+import { damaged, hasText, truncated, viewOf } from "./bytes.ts";
 import type { Format } from "./format.ts";
-
-const SIGNATURE = "\x89PNG\r\n\x1a\n";
+import { readPngChunks, SIGNATURE } from "./png_chunks.ts";
 
 /** Bits per sample that each colour type allows. */
 const DEPTHS: Readonly<Record<number, readonly number[]>> = {
@@ -20,53 +19,28 @@ const DEPTHS: Readonly<Record<number, readonly number[]>> = {
   6: [8, 16], // RGB and alpha
 };
 
-/** A part of the file. */
-export interface Chunk {
-  /** Four letters; a capital first means that the picture cannot be read without it. */
-  readonly type: string;
-  readonly start: number;
-  readonly end: number;
-}
-
-/** The chunks up to and with IEND; content without its checksum. */
-export function* chunks(bytes: Uint8Array, file: string): Generator<Chunk> {
-  const view = viewOf(bytes);
-  let at = SIGNATURE.length;
-  while (true) {
-    if (at + 12 > bytes.length) throw cutOff(file, "PNG");
-    const type = text(bytes, at + 4, 4), start = at + 8, end = start + view.getUint32(at);
-    if (!/^[A-Za-z]{4}$/.test(type)) {
-      throw damaged(file, "PNG", `byte ${at} starts no chunk`);
-    }
-    if (end + 4 > bytes.length) throw cutOff(file, "PNG");
-    yield { type, start, end };
-    if (type === "IEND") return;
-    at = end + 4;
-  }
-}
-
-/** The format, for the register in `mod.ts`. */
+/** The PNG format. */
 export const png: Format = {
   name: "PNG",
 
   matches: (bytes) => hasText(bytes, 0, "\x89PNG"),
 
   readSize(bytes, file) {
-    if (bytes.length < SIGNATURE.length) throw cutOff(file, "PNG");
+    if (bytes.length < SIGNATURE.length) throw truncated(file, "PNG");
     if (!hasText(bytes, 0, SIGNATURE)) {
-      throw damaged(file, "PNG", "its line ends were changed (transferred as text?)");
+      throw damaged(file, "PNG", "its line endings were changed (transferred as text?)");
     }
-    if (bytes.length < 33) throw cutOff(file, "PNG");
+    if (bytes.length < 33) throw truncated(file, "PNG");
     const view = viewOf(bytes);
     if (!hasText(bytes, 12, "IHDR") || view.getUint32(8) !== 13) {
-      throw damaged(file, "PNG", "it does not start with a header");
+      throw damaged(file, "PNG", "it does not start with an IHDR chunk");
     }
     const bits = bytes[24], colour = bytes[25];
     if (!DEPTHS[colour]?.includes(bits)) {
-      throw damaged(file, "PNG", `colour type ${colour} with ${bits} bits does not exist`);
+      throw damaged(file, "PNG", `colour type ${colour} with ${bits} bits per sample is invalid`);
     }
     if (bytes[26] !== 0 || bytes[27] !== 0 || bytes[28] > 1) {
-      throw damaged(file, "PNG", "its compression, filter or interlacing method does not exist");
+      throw damaged(file, "PNG", "its compression, filter or interlace method is invalid");
     }
     return { width: view.getUint32(16), height: view.getUint32(20) };
   },
@@ -75,8 +49,8 @@ export const png: Format = {
     const view = viewOf(bytes);
     let orientation: Orientation | undefined;
     let data = false, palette = false;
-    for (const { type, start, end } of chunks(bytes, file)) {
-      // Damage to what is not needed for the picture does not matter.
+    for (const { type, start, end } of readPngChunks(bytes, file)) {
+      // Damage in optional chunks does not affect the pixels.
       const needed = type[0] <= "Z";
       if (needed && crc32(bytes.subarray(start - 4, end)) !== view.getUint32(end)) {
         throw damaged(file, "PNG", `the ${type} chunk at byte ${start - 8} fails its checksum`);
@@ -85,7 +59,7 @@ export const png: Format = {
       if (type === "PLTE") palette = true;
       if (type === "eXIf") orientation ??= readOrientation(bytes.subarray(start, end));
     }
-    if (!data) throw damaged(file, "PNG", "it holds no picture data");
+    if (!data) throw damaged(file, "PNG", "it has no image data");
     if (!palette && bytes[25] === 3) throw damaged(file, "PNG", "its palette is missing");
     return orientation ?? 1;
   },

@@ -1,28 +1,29 @@
 /**
- * Decoding on threads of its own, beside whatever the caller's thread does; in Deno.
+ * A pool of workers that decode images while the calling thread does other work. Deno only.
  *
  * @module
  */
 
-import { DecodeThread, type Job, ThreadEndedError } from "./thread.ts";
-import type { Decoded } from "../prepare.ts";
+import type { PreparedImage, PrepareOptions } from "../prepare.ts";
 import type { Preprocessing } from "../preprocess.ts";
 import { release } from "../release.ts";
+import type { DecodeJob } from "./protocol.ts";
+import { DecodeThread, ThreadCrashError } from "./thread.ts";
 
 /** Workers that decode images and preprocess them for a network. */
-export class Decoders implements Disposable {
+export class DecodePool implements Disposable {
   readonly #preprocessing: Preprocessing;
   readonly #threads: DecodeThread[];
   #started = false;
-  /** The one that has a single image in it. */
-  #apart: DecodeThread | undefined;
-  #lastApart: Promise<unknown> = Promise.resolve();
+  /** The worker that retries one image by itself. */
+  #retryThread: DecodeThread | undefined;
+  #lastRetry: Promise<unknown> = Promise.resolve();
 
   /**
    * Starts the workers.
    *
-   * @param count How many.
-   * @param preprocessing What happens to each image.
+   * @param count Number of workers.
+   * @param preprocessing Applied to every image.
    */
   constructor(count: number, preprocessing: Preprocessing) {
     this.#preprocessing = preprocessing;
@@ -30,55 +31,57 @@ export class Decoders implements Disposable {
   }
 
   /**
-   * Decodes an image and preprocesses it. One that ends a worker is rejected, and no other: a new
-   * worker takes the place, and images that were in the old one are decoded once more.
+   * Decodes an image and preprocesses it.
    *
-   * @param bytes The whole file; it must not change meanwhile, and is empty afterwards.
-   * @throws {FileError} As `decodeImage()` does.
-   * @throws {ThreadEndedError} When the image has ended a worker that had no other.
-   * @throws {ThreadStartError} When workers cannot start.
+   * If an image crashes its worker, only that image is rejected: a new worker takes over, and the
+   * other images of the crashed worker are decoded again.
+   *
+   * @param bytes The whole file. Do not change it while it is being decoded; it is empty afterwards.
+   * @throws {FileError} If the image cannot be decoded; see `decodeImage()`.
+   * @throws {ThreadCrashError} If the image crashes a worker that holds no other image.
+   * @throws {ThreadStartError} If workers cannot start.
    */
   async decode(
     bytes: Uint8Array<ArrayBuffer>,
-    options: Job["options"] = {},
-  ): Promise<Decoded> {
-    const job: Job = { bytes, preprocessing: this.#preprocessing, options };
+    options: PrepareOptions = {},
+  ): Promise<PreparedImage> {
+    const job: DecodeJob = { bytes, preprocessing: this.#preprocessing, options };
     try {
       return await this.#leastBusy().decode(job);
     } catch (error) {
-      if (!(error instanceof ThreadEndedError)) throw error;
-      return await this.#decodeApart(job);
+      if (!(error instanceof ThreadCrashError)) throw error;
+      return await this.#retryAlone(job);
     } finally {
       release(bytes);
     }
   }
 
-  /** A worker has its next image before it has done the last: it need not wait for this thread. */
+  /** Workers queue images, so that none has to wait for this thread between two of them. */
   #leastBusy(): DecodeThread {
     const threads = this.#threads;
     this.#started ||= threads.some(({ started }) => started);
-    // where none has ever started, none would now
-    const ended = this.#started ? threads.findIndex(({ end }) => end) : -1;
-    if (ended >= 0) {
-      threads[ended][Symbol.dispose]();
-      threads[ended] = new DecodeThread();
+    // If no worker ever started, a new one would not either.
+    const crashed = this.#started ? threads.findIndex(({ error }) => error) : -1;
+    if (crashed >= 0) {
+      threads[crashed][Symbol.dispose]();
+      threads[crashed] = new DecodeThread();
     }
     return threads.reduce((a, b) => b.load < a.load ? b : a);
   }
 
-  /** In a worker of its own, one image after the other: whatever ends that one is to blame. */
-  #decodeApart(job: Job): Promise<Decoded> {
-    const decoded = this.#lastApart.then(async () => {
-      using thread = this.#apart = new DecodeThread();
+  /** Decodes in a new worker, one image at a time: if that crashes, this image is the cause. */
+  #retryAlone(job: DecodeJob): Promise<PreparedImage> {
+    const image = this.#lastRetry.then(async () => {
+      using thread = this.#retryThread = new DecodeThread();
       return await thread.decode(job);
     });
-    this.#lastApart = decoded.catch(() => {});
-    return decoded;
+    this.#lastRetry = image.catch(() => {});
+    return image;
   }
 
-  /** Ends the workers. */
+  /** Stops the workers. Pending decodes never settle. */
   [Symbol.dispose](): void {
     for (const thread of this.#threads) thread[Symbol.dispose]();
-    this.#apart?.[Symbol.dispose]();
+    this.#retryThread?.[Symbol.dispose]();
   }
 }

@@ -1,54 +1,45 @@
 /**
- * A worker that decodes images, and who waits for them; in Deno.
+ * One worker that decodes images, and the promises that wait for its results. Deno only.
  *
  * @module
  */
 
 import { FileError, PembrokeError, TooLargeError } from "../../errors.ts";
-import type { Answer, Said } from "./worker.ts";
-import type { DecodeOptions } from "../decode.ts";
-import type { Decoded } from "../prepare.ts";
-import type { Preprocessing } from "../preprocess.ts";
+import type { PreparedImage } from "../prepare.ts";
+import type { DecodeJob, DecodeRequest, DecodeResult, WorkerMessage } from "./protocol.ts";
 
-/** What a worker is told. */
-export interface Job {
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  readonly preprocessing: Preprocessing;
-  readonly options: Pick<DecodeOptions, "name" | "maxPixels" | "reuse">;
-}
-
-/** Who waits for an image. */
-interface Waiting {
-  readonly resolve: (decoded: Decoded) => void;
+/** The two ends of a promise that `decode()` has returned. */
+interface PendingDecode {
+  readonly resolve: (image: PreparedImage) => void;
   readonly reject: (error: unknown) => void;
 }
 
-/** A worker has ended before it had decoded what was in it. */
-export class ThreadEndedError extends PembrokeError {
+/** A worker crashed before it finished its images. */
+export class ThreadCrashError extends PembrokeError {
   /** The class's name. */
-  override name = "ThreadEndedError";
+  override name = "ThreadCrashError";
 }
 
-/** Workers do not even start. */
+/** Workers cannot start at all. */
 export class ThreadStartError extends PembrokeError {
   /** The class's name. */
   override name = "ThreadStartError";
 }
 
-/** A worker, from its start to its end. */
+/** A worker that decodes images. Once it has crashed, it stays unusable. */
 export class DecodeThread implements Disposable {
   readonly #worker: Worker;
-  readonly #waiting = new Map<number, Waiting>();
+  readonly #pending = new Map<number, PendingDecode>();
   #started = false;
-  #end: ThreadEndedError | ThreadStartError | undefined;
-  #number = 0;
+  #error: ThreadCrashError | ThreadStartError | undefined;
+  #nextId = 0;
 
   /** Starts the worker. */
   constructor() {
     this.#worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
-    this.#worker.onmessage = ({ data }: MessageEvent<Said>) => {
+    this.#worker.onmessage = ({ data }: MessageEvent<WorkerMessage>) => {
       if ("started" in data) this.#started = true;
-      else if ("ended" in data) this.#fail(data.ended);
+      else if ("crashed" in data) this.#fail(data.crashed);
       else this.#settle(data);
     };
     this.#worker.onerror = (event) => {
@@ -57,60 +48,60 @@ export class DecodeThread implements Disposable {
     };
   }
 
-  /** Whether it has ever run. */
+  /** Whether the worker has started, even if it has crashed since. */
   get started(): boolean {
     return this.#started;
   }
 
-  /** What has ended it, unless it lives. */
-  get end(): ThreadEndedError | ThreadStartError | undefined {
-    return this.#end;
+  /** Why the worker stopped; undefined while it runs. */
+  get error(): ThreadCrashError | ThreadStartError | undefined {
+    return this.#error;
   }
 
-  /** How many images are in it; one that has ended takes none. */
+  /** Images that this worker has yet to finish; Infinity once it has stopped. */
   get load(): number {
-    return this.#end ? Infinity : this.#waiting.size;
+    return this.#error ? Infinity : this.#pending.size;
   }
 
   /**
    * Decodes an image and preprocesses it.
    *
-   * @throws {FileError} As `decodeImage()` does.
-   * @throws {ThreadEndedError} When the worker ends before, because of this image or of another.
-   * @throws {ThreadStartError} When it cannot start.
+   * @throws {FileError} If the image cannot be decoded; see `decodeImage()`.
+   * @throws {ThreadCrashError} If the worker crashes first, on this image or on another.
+   * @throws {ThreadStartError} If the worker cannot start.
    */
-  decode(job: Job): Promise<Decoded> {
+  decode(job: DecodeJob): Promise<PreparedImage> {
     return new Promise((resolve, reject) => {
-      if (this.#end) throw this.#end;
-      const number = this.#number++;
-      this.#worker.postMessage({ ...job, number });
-      this.#waiting.set(number, { resolve, reject });
+      if (this.#error) throw this.#error;
+      const id = this.#nextId++;
+      this.#worker.postMessage({ ...job, id } satisfies DecodeRequest);
+      this.#pending.set(id, { resolve, reject });
     });
   }
 
-  #settle(answer: Answer): void {
-    const waiting = this.#waiting.get(answer.number);
-    if (!waiting) return; // the end has come before it
-    const { resolve, reject } = waiting;
-    this.#waiting.delete(answer.number);
-    if ("decoded" in answer) resolve(answer.decoded);
-    else if ("file" in answer) {
-      const { file, reason, tooLarge } = answer;
+  #settle(result: DecodeResult): void {
+    const pending = this.#pending.get(result.id);
+    if (!pending) return; // already rejected by a crash
+    const { resolve, reject } = pending;
+    this.#pending.delete(result.id);
+    if ("image" in result) resolve(result.image);
+    else if ("file" in result) {
+      const { file, reason, tooLarge } = result;
       reject(tooLarge ? new TooLargeError(file, reason) : new FileError(file, reason));
-    } else reject(answer.unexpected);
+    } else reject(result.error);
   }
 
   #fail(message: string): void {
     const [reason] = message.split("\n", 1);
-    const end = this.#started
-      ? new ThreadEndedError(`a thread that decodes images ended: ${reason}`)
-      : new ThreadStartError(`threads that decode images cannot start: ${reason}`);
-    this.#end ??= end;
-    for (const { reject } of this.#waiting.values()) reject(end);
-    this.#waiting.clear();
+    const error = this.#started
+      ? new ThreadCrashError(`the decoding thread crashed: ${reason}`)
+      : new ThreadStartError(`cannot start decoding threads: ${reason}`);
+    this.#error ??= error;
+    for (const { reject } of this.#pending.values()) reject(error);
+    this.#pending.clear();
   }
 
-  /** Ends the worker; who waits for an image waits for ever. */
+  /** Stops the worker. Pending decodes never settle. */
   [Symbol.dispose](): void {
     this.#worker.terminate();
   }

@@ -1,60 +1,45 @@
 /**
- * What the worker of a {@linkcode DecodeThread} does: bytes in, a network's input out.
+ * The worker behind a `DecodeThread`: decodes and preprocesses the images it is sent.
  *
  * @module
  */
 
 import { FileError, TooLargeError } from "../../errors.ts";
-import type { Job } from "./thread.ts";
-import { type Decoded, decodeFor } from "../prepare.ts";
+import { prepareImage } from "../prepare.ts";
+import type { DecodeRequest, WorkerMessage } from "./protocol.ts";
 
-/** What a worker says: that it has started, what came of an image, or what ends it. */
-export type Said =
-  | { readonly started: true }
-  | { readonly ended: string }
-  | Answer;
-
-/** What came of an image. */
-export type Answer =
-  & { readonly number: number }
-  & (
-    | { readonly decoded: Decoded }
-    | { readonly file: string; readonly reason: string; readonly tooLarge: boolean }
-    | { readonly unexpected: unknown }
-  );
-
-/** A worker's global scope; packages are not type-checked as workers. */
+/** The worker's global scope. Deno type-checks this file as a document, not as a worker. */
 const scope = globalThis as unknown as {
-  onmessage: (event: MessageEvent<Job & { readonly number: number }>) => void;
-  postMessage(message: Said, transfer: Transferable[]): void;
+  onmessage: (event: MessageEvent<DecodeRequest>) => void;
+  postMessage(message: WorkerMessage, transfer: Transferable[]): void;
   close(): void;
 };
 
 scope.onmessage = async ({ data }) => {
-  const { number, bytes, preprocessing, options } = data;
+  const { id, bytes, preprocessing, options } = data;
   try {
-    const decoded = await decodeFor(preprocessing, bytes, options);
-    say({ number, decoded }, [decoded.values.buffer]);
+    const image = await prepareImage(bytes, preprocessing, options);
+    send({ id, image }, [image.values.buffer]);
   } catch (error) {
     if (error instanceof FileError) {
       const { file, reason } = error;
-      say({ number, file, reason, tooLarge: error instanceof TooLargeError });
-    } else say({ number, unexpected: error });
+      send({ id, file, reason, tooLarge: error instanceof TooLargeError });
+    } else send({ id, error });
   }
 };
 
-// left alone, the runtime would print them with a stack
-globalThis.addEventListener("error", (event) => end(event, event.message));
-globalThis.addEventListener("unhandledrejection", (event) => end(event, event.reason));
+// Report crashes as messages: by default the runtime would print a stack trace.
+globalThis.addEventListener("error", (event) => crash(event, event.message));
+globalThis.addEventListener("unhandledrejection", (event) => crash(event, event.reason));
 
-function end(event: Event, reason: unknown): void {
+function crash(event: Event, reason: unknown): void {
   event.preventDefault();
-  say({ ended: reason instanceof Error ? reason.message : String(reason) });
+  send({ crashed: reason instanceof Error ? reason.message : String(reason) });
   scope.close();
 }
 
-function say(message: Said, transfer: Transferable[] = []): void {
+function send(message: WorkerMessage, transfer: Transferable[] = []): void {
   scope.postMessage(message, transfer);
 }
 
-say({ started: true });
+send({ started: true });

@@ -24,8 +24,8 @@ import {
 } from "../../layers/mod.ts";
 import type { AlgorithmOptions } from "../../ops/prepared_conv.ts";
 import { elements, type Shape } from "../../tensor.ts";
-import type { Arrangement } from "../../weights/onnx/reader.ts";
-import { shownShape } from "../../weights/io/quote.ts";
+import type { ParameterMapping } from "../../weights/onnx/reader.ts";
+import { formatShape } from "../../weights/io/quote.ts";
 import type { NodeReader } from "./node.ts";
 
 /** What the caller decides about layers. */
@@ -37,7 +37,7 @@ export interface LayerOptions extends PrecisionOptions, AlgorithmOptions, Packin
 /** A layer, and where each of its parameters comes from. */
 export interface Made {
   readonly layer: Layer;
-  readonly parameters?: Readonly<Record<string, Arrangement>>;
+  readonly parameters?: Readonly<Record<string, ParameterMapping>>;
 }
 
 /** Makes a layer for an input of this shape; undefined where nothing is to be computed. */
@@ -80,12 +80,14 @@ export function layerFor(
 function conv(node: NodeReader, input: Shape, { algorithm, keepPacked }: LayerOptions): Made {
   const weight = node.tensor(1, "weight"), { shape } = weight.tensor;
   if (input.length !== 4 || shape.length !== 4) {
-    throw node.bad(`its weight is ${shownShape(shape)}: only convolutions of images are supported`);
+    throw node.bad(
+      `its weight is ${formatShape(shape)}: only convolutions of images are supported`,
+    );
   }
   const [outChannels, groupChannels, height, width] = shape;
   const kernel = node.list("kernel_shape") ?? [height, width];
   if (kernel.join() !== `${height},${width}`) {
-    throw node.bad(`its kernel_shape is ${shownShape(kernel)}, its weight ${shownShape(shape)}`);
+    throw node.bad(`its kernel_shape is ${formatShape(kernel)}, its weight ${formatShape(shape)}`);
   }
   const groups = node.number("group", 1), bias = node.has(2);
   const layer = new Conv2d(groupChannels * groups, outChannels, [height, width], {
@@ -106,7 +108,7 @@ function conv(node: NodeReader, input: Shape, { algorithm, keepPacked }: LayerOp
 function gemm(node: NodeReader, input: Shape, { precision }: LayerOptions): Made {
   const { name, tensor: { shape } } = node.tensor(1, "weight");
   if (input.length !== 2 || shape.length !== 2) {
-    throw node.bad(`it multiplies ${shownShape(input)} by ${shownShape(shape)}: no two matrices`);
+    throw node.bad(`it multiplies ${formatShape(input)} by ${formatShape(shape)}: no two matrices`);
   }
   node.only("transA", 0);
   const transposed = node.number("transB", 0) === 0;
@@ -139,10 +141,10 @@ function batchNorm(node: NodeReader, input: Shape): Made {
 }
 
 /** A parameter of one axis. In the file there may be others, of one element each, before it. */
-function vector(node: NodeReader, index: number, what: string, length: number): Arrangement {
+function vector(node: NodeReader, index: number, what: string, length: number): ParameterMapping {
   const { name, tensor: { shape, count } } = node.tensor(index, what);
   if (count === length && shape.at(-1) === length) return { tensor: name, shape: [length] };
-  throw node.bad(`its ${what} is ${shownShape(shape)}, only [${length}] is supported`);
+  throw node.bad(`its ${what} is ${formatShape(shape)}, only [${length}] is supported`);
 }
 
 function maxPool(node: NodeReader): Made {
@@ -197,6 +199,6 @@ function reshape(node: NodeReader, input: Shape): Made {
   const flattens = columns === features || columns === -1 && rows !== -1;
   if (keepsBatch && flattens && more.length === 0) return { layer: new Flatten() };
   throw node.bad(
-    `${shownShape(input)} to ${shownShape(target)} is not supported, only [N, ${features}]`,
+    `${formatShape(input)} to ${formatShape(target)} is not supported, only [N, ${features}]`,
   );
 }

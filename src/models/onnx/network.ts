@@ -13,9 +13,9 @@ import {
 import { Conv2d, type Layer, LocalResponseNorm } from "../../layers/mod.ts";
 import { elements, type Shape } from "../../tensor.ts";
 import type { WeightsFile } from "../../weights/mod.ts";
-import { type Arrangement, OnnxFile } from "../../weights/onnx/reader.ts";
+import { OnnxFile, type ParameterMapping } from "../../weights/onnx/reader.ts";
 import type { OnnxGraph, OnnxNode } from "../../weights/onnx/graph.ts";
-import { shown, shownShape } from "../../weights/io/quote.ts";
+import { escapeText, formatShape } from "../../weights/io/quote.ts";
 import { classesOf, Classifier, type ClassifierOptions, type ClassOptions } from "../classifier.ts";
 import { layerFor, type LayerOptions } from "./layers.ts";
 import { NodeReader } from "./node.ts";
@@ -28,7 +28,7 @@ export interface OnnxOptions extends ClassOptions, LayerOptions {
 /** A network that an ONNX file describes. */
 export class OnnxNetwork extends Classifier {
   override readonly type = "OnnxNetwork";
-  readonly #parameters: ReadonlyMap<string, Arrangement>;
+  readonly #parameters: ReadonlyMap<string, ParameterMapping>;
 
   constructor({ layers, parameters }: Chain, options: ClassifierOptions) {
     super(layers, options);
@@ -37,7 +37,7 @@ export class OnnxNetwork extends Classifier {
 
   /** A file's tensors under the names that its layers give them. */
   weightsIn(file: WeightsFile): WeightsFile {
-    return file instanceof OnnxFile ? file.arranged(this.#parameters) : file;
+    return file instanceof OnnxFile ? file.mapParameters(this.#parameters) : file;
   }
 }
 
@@ -53,7 +53,7 @@ export class OnnxNetwork extends Classifier {
 export function onnxNetwork(file: OnnxFile, options: OnnxOptions = {}): OnnxNetwork {
   const chain = follow(file, options), [, numClasses] = chain.shape;
   if (chain.shape.length !== 2) {
-    throw file.bad(`gives ${shownShape(chain.shape)}, a classifier gives [N, classes]`);
+    throw file.bad(`gives ${formatShape(chain.shape)}, a classifier gives [N, classes]`);
   }
   const agree = (what: string, given: number, found: number) => {
     if (given === found) return;
@@ -73,7 +73,7 @@ export function onnxNetwork(file: OnnxFile, options: OnnxOptions = {}): OnnxNetw
 interface Chain {
   readonly layers: ReadonlyMap<string, Layer>;
   /** Where parameters come from, by the names that the network gives them. */
-  readonly parameters: ReadonlyMap<string, Arrangement>;
+  readonly parameters: ReadonlyMap<string, ParameterMapping>;
   /** Of the images. */
   readonly side: number;
   /** Of the output, for a batch as the file has it. */
@@ -85,14 +85,18 @@ const mostValues = 1 << 26;
 
 function follow(file: OnnxFile, options: OnnxOptions): Chain {
   const { graph } = file, layers = new Map<string, Layer>();
-  const parameters = new Map<string, Arrangement>();
+  const parameters = new Map<string, ParameterMapping>();
   const input = onlyInput(file, options.preprocessing?.crop);
   let { name: value, shape } = input, softmax = "";
   for (const node of graph.nodes) {
     const reader = new NodeReader(node, graph.tensors, file.name), [from = ""] = node.inputs;
-    if (node.domain !== "") throw reader.bad(`of ${shown(node.domain)}, which is not supported`);
+    if (node.domain !== "") {
+      throw reader.bad(`of ${escapeText(node.domain)}, which is not supported`);
+    }
     if (from !== value) {
-      throw reader.bad(`it takes ${shown(from)}, not what comes before: only chains are supported`);
+      throw reader.bad(
+        `it takes ${escapeText(from)}, not what comes before: only chains are supported`,
+      );
     }
     value = node.outputs[0] ?? "";
     if (node.op === "Softmax" || node.op === "LogSoftmax") {
@@ -105,7 +109,7 @@ function follow(file: OnnxFile, options: OnnxOptions): Chain {
     if (softmax) throw reader.bad(`it comes after ${softmax}, which must be the end`);
     shape = attempt(reader, () => made.layer.outputShape(shape));
     if (elements(shape) > mostValues * shape[0]) {
-      throw reader.bad(`it gives ${shownShape(shape)}, too many values`);
+      throw reader.bad(`it gives ${formatShape(shape)}, too many values`);
     }
     const name = nameFor(node, layers);
     layers.set(name, made.layer);
@@ -114,7 +118,9 @@ function follow(file: OnnxFile, options: OnnxOptions): Chain {
     }
   }
   if (value !== graph.outputs[0].name) {
-    throw file.bad(`gives ${shown(graph.outputs[0].name)}, which is not what its last node gives`);
+    throw file.bad(
+      `gives ${escapeText(graph.outputs[0].name)}, which is not what its last node gives`,
+    );
   }
   return { layers, parameters, side: input.shape[2], shape };
 }
@@ -153,7 +159,7 @@ function onlyInput(file: OnnxFile, side?: number): { name: string; shape: Shape 
 function checkSoftmax(reader: NodeReader, shape: Shape): void {
   const axis = reader.number("axis", -1);
   if (shape.length === 2 && (axis === 1 || axis === -1)) return reader.done();
-  throw reader.bad(`axis ${axis} of ${shownShape(shape)} is not supported, only of [N, classes]`);
+  throw reader.bad(`axis ${axis} of ${formatShape(shape)} is not supported, only of [N, classes]`);
 }
 
 /**
@@ -164,7 +170,7 @@ function checkSoftmax(reader: NodeReader, shape: Shape): void {
 function nameFor(node: OnnxNode, taken: ReadonlyMap<string, Layer>): string {
   const fromWeight = /^(.+?)(?:\.weight|_w_0|_w)$/.exec(node.inputs[1] ?? "")?.[1];
   const fromModule = /\/([^/]+)\/[^/]+$/.exec(node.name)?.[1];
-  const name = shown(fromWeight || fromModule || node.name || node.op);
+  const name = escapeText(fromWeight || fromModule || node.name || node.op);
   let unique = name;
   for (let i = 1; taken.has(unique); i++) unique = `${name}_${i}`;
   return unique;

@@ -8,7 +8,7 @@
 import { FileError } from "../../errors.ts";
 import type { OnnxNode } from "../../weights/onnx/graph.ts";
 import type { OnnxTensor } from "../../weights/onnx/tensor.ts";
-import { shown, shownShape } from "../../weights/io/quote.ts";
+import { escapeText, formatShape } from "../../weights/io/quote.ts";
 
 /** Attributes of old versions that say nothing, or what only training needs. */
 const idle = ["consumed_inputs", "is_test", "broadcast", "momentum", "seed"];
@@ -37,7 +37,7 @@ export class NodeReader {
 
   /** A complaint about it. */
   bad(reason: string, options?: ErrorOptions): FileError {
-    const name = `${shown(this.name)} (${shown(this.op)})`;
+    const name = `${escapeText(this.name)} (${escapeText(this.op)})`;
     return new FileError(this.file, `node ${name}: ${reason}`, options);
   }
 
@@ -66,7 +66,7 @@ export class NodeReader {
   pads(): readonly [top: number, left: number, bottom: number, right: number] {
     const auto = this.#read("auto_pad") ?? "NOTSET";
     if (auto !== "NOTSET" && auto !== "VALID") {
-      throw this.bad(`auto_pad ${shown(String(auto))} is not supported, only explicit pads`);
+      throw this.bad(`auto_pad ${escapeText(String(auto))} is not supported, only explicit pads`);
     }
     const [top, left, bottom, right, ...more] = this.list("pads") ?? [0, 0, 0, 0];
     if (right !== undefined && more.length === 0) return [top, left, bottom, right];
@@ -82,7 +82,7 @@ export class NodeReader {
   /** Refuses attributes that nobody has read. */
   done(): void {
     for (const name of this.#unread) {
-      throw this.bad(`its attribute ${shown(name)} is not supported`);
+      throw this.bad(`its attribute ${escapeText(name)} is not supported`);
     }
   }
 
@@ -98,7 +98,7 @@ export class NodeReader {
     throw this.bad(
       name === ""
         ? `it has no ${what}: damaged`
-        : `its ${what} ${shown(name)} is computed or given, not in the file: not supported`,
+        : `its ${what} ${escapeText(name)} is computed or given, not in the file: not supported`,
     );
   }
 
@@ -107,7 +107,9 @@ export class NodeReader {
     const { name, tensor } = this.tensor(index, what);
     if (tensor.numbers) return tensor.numbers;
     const { dtype, shape } = tensor;
-    throw this.bad(`its ${what} ${shown(name)} is ${dtype} ${shownShape(shape)}: not supported`);
+    throw this.bad(
+      `its ${what} ${escapeText(name)} is ${dtype} ${formatShape(shape)}: not supported`,
+    );
   }
 
   #read(name: string) {

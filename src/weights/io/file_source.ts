@@ -1,5 +1,5 @@
 /**
- * Bytes of a file on disk, wherever a runtime has files.
+ * A source over a file on disk, in every runtime that has files.
  *
  * @module
  */
@@ -10,13 +10,13 @@ import { nodeModule } from "../../node.ts";
 import { type ByteSource, checkRange } from "./source.ts";
 
 /**
- * A source over a file on disk, in Deno, Node and Bun. In Deno it needs `--allow-read` for the path;
- * what Deno throws when that is not granted passes through untouched.
+ * Opens a file on disk, in Deno, Node and Bun. Deno needs `--allow-read` for the path; its own
+ * error passes through if that is denied.
  *
- * @param path The file; symbolic links are followed.
- * @returns The open source. Whoever holds it closes it.
- * @throws {FileError} When there is no such file, or it is not a regular file.
- * @throws {ArgumentError} When it is no path, or the runtime has no files.
+ * @param path The file. Symbolic links are followed.
+ * @returns The open source, which the caller must close.
+ * @throws {FileError} When the file does not exist or is not a regular file.
+ * @throws {ArgumentError} When `path` is not a path, or the runtime has no files.
  *
  * @example
  * ```ts
@@ -36,19 +36,19 @@ export async function fileSource(path: string | URL): Promise<ByteSource> {
   const name = String(path);
   const files = "Deno" in globalThis ? denoFiles : await nodeFiles();
   if (!files) {
-    const takes = "opened in Deno, Node or Bun; elsewhere load from a URL, " +
+    const expected = "opened in Deno, Node or Bun; elsewhere load from a URL, " +
       "new URL(path, location.href), or from bytes";
-    throw new ArgumentError("fileSource", "path", name, takes);
+    throw new ArgumentError("fileSource", "path", name, expected);
   }
   let file: OpenFile;
   try {
-    // Looked at before it is opened: opening a named pipe would wait for a writer for ever.
+    // Check before opening: opening a named pipe waits until another process writes to it.
     const kind = files.kindOf(path);
     if (kind === "directory") throw new FileError(name, "is a directory, not a file");
     if (kind !== "file") throw new FileError(name, "is not a regular file");
     file = files.open(path);
   } catch (cause) {
-    // What Deno was not permitted goes to whoever can ask for the permission.
+    // Let the caller ask for the missing permission.
     if (cause instanceof FileError || (cause as Error)?.name === "NotCapable") throw cause;
     throw new FileError(name, reasonOf(cause), { cause });
   }
@@ -56,14 +56,14 @@ export async function fileSource(path: string | URL): Promise<ByteSource> {
   const source: ByteSource = {
     name,
     size: file.size,
-    // From the page cache a piece takes less than the hop to a thread and back would.
+    // Synchronous: reading from the page cache is faster than a trip to another thread.
     // deno-lint-ignore require-await -- async, so that an error rejects instead of being thrown
     async read(offset, into) {
       checkRange(source, offset, into.length);
-      if (!open) throw new FileError(name, "was closed while it was being read");
+      if (!open) throw new FileError(name, "was closed while being read");
       for (let filled = 0; filled < into.length;) {
         const count = file.read(into.subarray(filled), offset + filled);
-        if (count === 0) throw new FileError(name, "became shorter while it was being read");
+        if (count === 0) throw new FileError(name, "became shorter while being read");
         filled += count;
       }
     },
@@ -75,7 +75,7 @@ export async function fileSource(path: string | URL): Promise<ByteSource> {
   return source;
 }
 
-/** Why a file cannot be opened, in the words for every runtime. */
+/** The reason why a file cannot be opened, in the same words for every runtime. */
 function reasonOf(cause: unknown): string {
   const { code } = cause as { readonly code?: string };
   if (code === "ENOENT" || code === "ENOTDIR") return "no such file";
@@ -84,15 +84,15 @@ function reasonOf(cause: unknown): string {
   return `cannot be opened: ${reason}`;
 }
 
-/** A file that is open. */
+/** An open file. */
 interface OpenFile {
   readonly size: number;
-  /** Reads some bytes from a place on, and says how many: 0 at the end. */
+  /** Reads some bytes at an offset and returns their number: 0 at the end. */
   read(into: Uint8Array, at: number): number;
   close(): void;
 }
 
-/** The files of a runtime. */
+/** The file functions of a runtime. */
 interface Files {
   kindOf(path: string | URL): "file" | "directory" | "other";
   open(path: string | URL): OpenFile;
@@ -107,7 +107,7 @@ const denoFiles: Files = {
     const file = Deno.openSync(path);
     return {
       size: file.statSync().size,
-      // Without a pause between the two: reads that overlap in time cannot disturb each other.
+      // Both calls are synchronous, so that concurrent reads cannot interleave.
       read(into, at) {
         file.seekSync(at, Deno.SeekMode.Start);
         return file.readSync(into) ?? 0;
@@ -117,14 +117,14 @@ const denoFiles: Files = {
   },
 };
 
-/** What is used of a file's description in Node. */
+/** The part of Node's `fs.Stats` that is used here. */
 interface Stats {
   readonly size: number;
   isFile(): boolean;
   isDirectory(): boolean;
 }
 
-/** The part of `node:fs` that is used. */
+/** The part of `node:fs` that is used here. */
 interface NodeFiles {
   statSync(path: string | URL): Stats;
   openSync(path: string | URL): number;
@@ -133,7 +133,7 @@ interface NodeFiles {
   closeSync(file: number): void;
 }
 
-/** Files in Node and Bun; undefined in a page. */
+/** Files in Node and Bun; undefined in a web page. */
 async function nodeFiles(): Promise<Files | undefined> {
   const fs = await nodeModule("node:fs") as NodeFiles | undefined;
   return fs && {

@@ -1,10 +1,11 @@
 /**
- * Writing a file of tensors, whatever its format: a format lays it out as parts, from which all places
- * follow; elements then go where they belong, a piece at a time.
+ * Writes files of tensors in chunks. A format first lays the file out as a list of parts, which
+ * fixes all offsets; the elements then follow in any order.
  *
  * @module
  */
 
+import type { ByteSink } from "../../io/byte_sink.ts";
 import { crc32 } from "../../io/crc32.ts";
 import { ArgumentError } from "../../errors.ts";
 import { elements } from "../../tensor.ts";
@@ -12,72 +13,69 @@ import { fromFloat32, itemSize } from "../dtype.ts";
 
 /** A tensor to write. */
 export interface TensorToWrite {
-  /** Its name, as `features.0.weight`; no two may share one. */
+  /** Its unique name, such as `features.0.weight`. */
   readonly name: string;
-  /** What to store it as; I8 takes one more tensor, `name_scale`, and at least one axis. */
+  /** The stored type. I8 needs at least one axis, and adds a tensor `name_scale` to the file. */
   readonly dtype: "F32" | "F16" | "BF16" | "I8";
-  /** Its sizes, outermost first. */
+  /** Its shape, outermost axis first. */
   readonly shape: readonly number[];
   /** Its elements in row-major order. */
   readonly data: Float32Array;
 }
 
-/** A tensor whose elements come later. */
+/** A tensor to write, without its elements. */
 export type TensorOutline = Omit<TensorToWrite, "data">;
 
-/** A kind of float that is written. */
+/** A float type that can be written. */
 export type FloatKind = Exclude<TensorToWrite["dtype"], "I8">;
 
-/** A tensor of floats, which come later. */
+/** A tensor of floats to write, without its elements. */
 export interface FloatOutline extends TensorOutline {
   readonly dtype: FloatKind;
 }
 
-/** The place of a tensor's elements. */
-export interface Elements {
+/** Space for the elements of a tensor. */
+export interface ElementsPart {
   readonly kind: "elements";
   readonly tensor: string;
   readonly length: number;
 }
 
-/** The place of the CRC-32 of a tensor's elements. */
-export interface Checksum {
+/** Space for the CRC-32 of a tensor's elements. */
+interface ChecksumPart {
   readonly kind: "checksum";
   readonly tensor: string;
   readonly length: 4;
 }
 
-/** A part of a file that is laid out; lengths are in bytes. */
-export type Part = Uint8Array<ArrayBuffer> | Elements | Checksum;
+/** A part of a file: bytes, or space of a known `length` in bytes. */
+export type Part = Uint8Array<ArrayBuffer> | ElementsPart | ChecksumPart;
 
-/** A file that is written anywhere. */
-export interface ByteSink {
-  /** Writes all of the bytes from `offset` on; they are only valid during the call. */
-  write(offset: number, bytes: Uint8Array): void;
-}
-
-/** A whole number below 2⁵³ in so many bytes. */
+/** A non-negative integer below 2⁵³ as `width` little-endian bytes. */
 export function littleEndian(value: number, width: 2 | 4 | 8): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(8);
   new DataView(bytes.buffer).setBigUint64(0, BigInt(value), true);
   return bytes.subarray(0, width);
 }
 
-/** Bytes of some parts together. */
-export function lengthOf(parts: readonly Part[]): number {
+/** The length of all parts in bytes. */
+export function totalLength(parts: readonly Part[]): number {
   return parts.reduce((sum, { length }) => sum + length, 0);
 }
 
-/** The place of a tensor's elements. */
-export function elementsOf({ name, dtype, shape }: TensorOutline): Elements {
+/** Space for the elements of a tensor. */
+export function elementsPart({ name, dtype, shape }: TensorOutline): ElementsPart {
   return { kind: "elements", tensor: name, length: elements(shape) * itemSize(dtype) };
 }
 
-/** Throws an {@linkcode ArgumentError} if a name comes twice, or is the one that is `taken`. */
-export function checkNames(op: string, tensors: readonly TensorOutline[], taken?: string): void {
-  const names = new Set([taken]);
+/**
+ * Throws an {@linkcode ArgumentError} if two tensors share a name, or one has the `reserved` name.
+ */
+export function checkNames(op: string, tensors: readonly TensorOutline[], reserved?: string): void {
+  const names = new Set<string>();
   for (const { name } of tensors) {
-    if (names.has(name)) throw new ArgumentError(op, "name", name, "a name no other tensor has");
+    if (name === reserved) throw new ArgumentError(op, "name", name, "a name that is not reserved");
+    if (names.has(name)) throw new ArgumentError(op, "name", name, "unique");
     names.add(name);
   }
 }
@@ -87,61 +85,61 @@ export function checkData(op: string, tensors: readonly TensorToWrite[]): void {
   const bad = tensors.find(({ shape, data }) => elements(shape) !== data.length);
   if (!bad) return;
   const { name, shape, data } = bad;
-  throw new ArgumentError(op, `shape of ${name}`, shape, `that of ${data.length} elements`);
+  throw new ArgumentError(op, `shape of ${name}`, shape, `a shape of ${data.length} elements`);
 }
 
-/** Tensors that have to be floats; throws an {@linkcode ArgumentError} if one is to be I8. */
-export function floatsOnly<T extends TensorOutline>(op: string, tensors: readonly T[]) {
+/** Returns the tensors as floats; throws an {@linkcode ArgumentError} if one is I8. */
+export function requireFloats<T extends TensorOutline>(op: string, tensors: readonly T[]) {
   return tensors.map((tensor): T & FloatOutline => {
-    if (hasFloats(tensor)) return tensor;
-    throw new ArgumentError(op, `dtype of ${tensor.name}`, tensor.dtype, "a float");
+    if (isFloatOutline(tensor)) return tensor;
+    throw new ArgumentError(op, `dtype of ${tensor.name}`, tensor.dtype, '"F32", "F16" or "BF16"');
   });
 }
 
-function hasFloats<T extends TensorOutline>(tensor: T): tensor is T & FloatOutline {
+function isFloatOutline<T extends TensorOutline>(tensor: T): tensor is T & FloatOutline {
   return tensor.dtype !== "I8";
 }
 
-/** Writes a file that was laid out. */
+/** Writes the parts of a file. */
 export class FileWriter {
-  /** Bytes of the whole file. */
+  /** Size of the whole file in bytes. */
   readonly size: number;
   readonly #sink: ByteSink;
-  /** Where the next element of each tensor goes. */
-  readonly #places = new Map<string, number>();
-  /** The checksum so far of each tensor whose file has it. */
+  /** The offset of each tensor's next element. */
+  readonly #offsets = new Map<string, number>();
+  /** The current checksum of each tensor that has one in the file. */
   readonly #checksums = new Map<string, number>();
-  /** Where checksums go. */
-  readonly #checks: { readonly tensor: string; readonly at: number }[] = [];
-  /** Room for a piece that is rounded. */
+  /** The offsets of the checksums. */
+  readonly #checksumParts: { readonly tensor: string; readonly offset: number }[] = [];
+  /** Buffer for rounded elements. */
   #rounded = new Uint8Array(0);
 
-  /** Writes what is known already. */
+  /** Writes the parts that are bytes. */
   constructor(parts: readonly Part[], sink: ByteSink) {
     this.#sink = sink;
-    let at = 0;
+    let offset = 0;
     for (const part of parts) {
-      if (part instanceof Uint8Array) sink.write(at, part);
-      else if (part.kind === "elements") this.#places.set(part.tensor, at);
+      if (part instanceof Uint8Array) sink.write(offset, part);
+      else if (part.kind === "elements") this.#offsets.set(part.tensor, offset);
       else {
-        this.#checksums.set(part.tensor, 0); // that of no bytes
-        this.#checks.push({ tensor: part.tensor, at });
+        this.#checksums.set(part.tensor, 0); // the checksum of no bytes
+        this.#checksumParts.push({ tensor: part.tensor, offset });
       }
-      at += part.length;
+      offset += part.length;
     }
-    this.size = at;
+    this.size = offset;
   }
 
-  /** Writes the next of a tensor's elements, as they will lie there. */
+  /** Appends elements to a tensor, as the bytes to store. */
   append(tensor: string, bytes: Uint8Array): void {
-    const at = this.#places.get(tensor)!;
-    this.#sink.write(at, bytes);
-    this.#places.set(tensor, at + bytes.length);
-    const before = this.#checksums.get(tensor);
-    if (before !== undefined) this.#checksums.set(tensor, crc32(bytes, before));
+    const offset = this.#offsets.get(tensor)!;
+    this.#sink.write(offset, bytes);
+    this.#offsets.set(tensor, offset + bytes.length);
+    const checksum = this.#checksums.get(tensor);
+    if (checksum !== undefined) this.#checksums.set(tensor, crc32(bytes, checksum));
   }
 
-  /** Writes the next of a tensor's elements, rounded to nearest even. */
+  /** Appends elements to a tensor, rounded to nearest even. */
   appendFloats(tensor: string, dtype: FloatKind, values: Float32Array): void {
     const { buffer, byteOffset, byteLength } = values;
     if (dtype === "F32") return this.append(tensor, new Uint8Array(buffer, byteOffset, byteLength));
@@ -151,21 +149,21 @@ export class FileWriter {
     this.append(tensor, this.#rounded.subarray(0, length));
   }
 
-  /** Writes what only all elements together tell. */
+  /** Writes the checksums, once all elements are written. */
   finish(): void {
-    for (const { tensor, at } of this.#checks) {
-      this.#sink.write(at, littleEndian(this.#checksums.get(tensor)!, 4));
+    for (const { tensor, offset } of this.#checksumParts) {
+      this.#sink.write(offset, littleEndian(this.#checksums.get(tensor)!, 4));
     }
   }
 }
 
-/** The bytes of a file that was laid out; `fill` writes all of its elements. */
-export function inMemory(
+/** Writes the parts of a file to memory; `fill` appends all elements. */
+export function writeToMemory(
   parts: readonly Part[],
   fill: (writer: FileWriter) => void,
 ): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(lengthOf(parts));
-  const writer = new FileWriter(parts, { write: (offset, piece) => bytes.set(piece, offset) });
+  const bytes = new Uint8Array(totalLength(parts));
+  const writer = new FileWriter(parts, { write: (offset, chunk) => bytes.set(chunk, offset) });
   fill(writer);
   writer.finish();
   return bytes;

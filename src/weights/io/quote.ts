@@ -1,19 +1,19 @@
 /**
- * Untrusted text and numbers as error messages show them: on one line, and short.
+ * Untrusted text and shapes, made safe for error messages: short and on one line.
  *
  * @module
  */
 
-/** A name out of a file: what a terminal would obey or hide is escaped, and it is cut to 100 characters. */
-export function shown(name: string): string {
-  const cut = name.length > 100 ? `${name.slice(0, 99)}…` : name;
-  return cut.replace(
+/** Escapes invisible and control characters of text from a file, and cuts it to 100 characters. */
+export function escapeText(text: string): string {
+  const short = text.length > 100 ? `${text.slice(0, 99)}…` : text;
+  return short.replace(
     /[\p{C}\p{Zl}\p{Zp}]/gu,
     (char) => `\\u{${char.codePointAt(0)!.toString(16)}}`,
   );
 }
 
-/** A shape, as `[64, 3, 11, 11]`. */
-export function shownShape(shape: readonly number[]): string {
+/** Formats a shape, such as `[64, 3, 11, 11]`. */
+export function formatShape(shape: readonly number[]): string {
   return `[${shape.slice(0, 9).join(", ")}${shape.length > 9 ? ", …" : ""}]`;
 }

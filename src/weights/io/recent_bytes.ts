@@ -1,10 +1,10 @@
 /**
- * Pieces of what has gone by.
+ * Memory for parts of a stream that may be read again.
  *
  * @module
  */
 
-/** Small pieces that follow each other share blocks of 64 KiB. */
+/** Small adjacent chunks share blocks of 64 KiB. */
 const blockBytes = 1 << 16;
 
 interface Block {
@@ -13,13 +13,13 @@ interface Block {
   length: number;
 }
 
-/** Copies of bytes by where they were, added in the order of their places. */
-export class Kept {
-  /** Bytes in all. */
+/** Copies of bytes by their offset. They are added in ascending order. */
+export class RecentBytes {
+  /** Total number of bytes. */
   size = 0;
   readonly #blocks: Block[] = [];
 
-  /** Keeps a copy of bytes that were at `start`. */
+  /** Stores a copy of the bytes at offset `start`. */
   add(start: number, bytes: Uint8Array): void {
     const last = this.#blocks.at(-1);
     const follows = last && last.start + last.length === start &&
@@ -33,12 +33,12 @@ export class Kept {
     this.size += bytes.length;
   }
 
-  /** Forgets the first bytes, in blocks, until no more than so many are left. */
-  shrink(most: number): void {
-    while (this.size > most) this.size -= this.#blocks.shift()!.length;
+  /** Drops the oldest blocks until at most `maxBytes` are left. */
+  shrink(maxBytes: number): void {
+    while (this.size > maxBytes) this.size -= this.#blocks.shift()!.length;
   }
 
-  /** Fills in the bytes from `offset` on, as far as they are there; returns how many. */
+  /** Copies the bytes from `offset` as far as they are stored, and returns how many there were. */
   fill(offset: number, into: Uint8Array): number {
     let filled = 0;
     for (const { start, bytes, length } of this.#blocks) {

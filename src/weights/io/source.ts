@@ -1,5 +1,5 @@
 /**
- * Random access to bytes, so that a file of any size is read a piece at a time and never held whole.
+ * Random access to bytes, so that a file of any size can be read in chunks instead of loaded whole.
  *
  * @module
  */
@@ -7,33 +7,40 @@
 import { ArgumentError, FileError } from "../../errors.ts";
 import { asBytes, isBlob, kindOf } from "../../kinds.ts";
 
-/** Bytes that can be read from anywhere: a file, memory, a Blob. */
+/** Bytes that can be read at any offset: a file, memory or a Blob. */
 export interface ByteSource {
-  /** What the user knows it by; error messages begin with it. */
+  /** The name that the user knows; error messages start with it. */
   readonly name: string;
-  /** How many bytes there are; {@linkcode unknownSize} for a stream that does not say. */
+  /** The size in bytes; 4 GiB for a stream of unknown length. */
   readonly size: number;
-  /** Whether what was read is gone: bytes are best asked for in their order. */
+  /** Whether bytes should be read in order, because they are gone afterwards. */
   readonly forward?: boolean;
   /**
-   * Fills `into` with the bytes from `offset` on.
+   * Fills `into` with the bytes that start at `offset`.
    *
-   * @throws {FileError} When the source ends before `into` is full, or was closed.
+   * @throws {FileError} When the source ends before `into` is full, or is closed.
    */
   read(offset: number, into: Uint8Array): Promise<void>;
-  /** Gives back what the source holds; closing twice does nothing. */
+  /** Releases the source. Closing twice is harmless. */
   close(): void;
 }
 
-/** Nothing that does not say how long it is may claim to be longer: 4 GiB. */
+/** A part of a source, in bytes. */
+export interface ByteRange {
+  readonly start: number;
+  readonly length: number;
+}
+
+/** The `size` of a stream of unknown length, and its limit: 4 GiB. */
 export const unknownSize = 2 ** 32;
 
 /**
- * A source over bytes in memory. They are not copied, so they must stay as they are while it is used.
+ * Creates a source over bytes in memory. They are not copied, so do not change them while it is
+ * used.
  *
  * @param bytes The whole file.
- * @param name What error messages call it.
- * @throws {ArgumentError} When they are no bytes.
+ * @param name The file name in error messages.
+ * @throws {ArgumentError} When `bytes` is not a Uint8Array or ArrayBuffer.
  *
  * @example
  * ```ts
@@ -61,18 +68,19 @@ export function bytesSource(bytes: Uint8Array | ArrayBufferLike, name = "weights
   };
 }
 
-/** Whether a value has what a source needs. */
+/** Whether a value looks like a {@linkcode ByteSource}. */
 export function isSource(value: unknown): value is ByteSource {
   const { read, close, size } = (value ?? {}) as Partial<ByteSource>;
   return typeof read === "function" && typeof close === "function" && typeof size === "number";
 }
 
 /**
- * A source over a Blob, for example a `File` that a page was given; only what is read is loaded.
+ * Creates a source over a Blob, such as a `File` from a web page. Only the parts that are read are
+ * loaded.
  *
  * @param blob The whole file.
- * @param name What error messages call it; a `File` brings its own.
- * @throws {ArgumentError} When it is no Blob.
+ * @param name The file name in error messages. Default: the name of a `File`.
+ * @throws {ArgumentError} When `blob` is not a Blob.
  *
  * @example
  * ```ts
@@ -95,8 +103,8 @@ export function blobSource(
       let bytes: ArrayBuffer;
       try {
         bytes = await blob.slice(offset, offset + into.length).arrayBuffer();
-      } catch (cause) { // a File whose file on disk was changed or removed
-        throw new FileError(name, "cannot be read any more", { cause });
+      } catch (cause) { // the file on disk was changed or removed
+        throw new FileError(name, "can no longer be read", { cause });
       }
       into.set(new Uint8Array(bytes));
     },
@@ -104,19 +112,20 @@ export function blobSource(
   };
 }
 
-/** Longer claims of a stream are believed as far as bytes arrive: 1 MiB. */
-const believedBytes = 1 << 20;
+/** The most that is allocated for a stream before its bytes arrive: 1 MiB. */
+const maxAheadBytes = 1 << 20;
 
-/** A copy of `length` bytes from `offset` on; for headers, and tensors that are needed whole. */
+/**
+ * Reads `length` bytes at `offset` into new memory: for headers, and tensors that are needed whole.
+ */
 export async function readBytes(
   source: ByteSource,
   offset: number,
   length: number,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  // Before the allocation: a length that a damaged file claims must not be believed.
+  // Check before allocating: a damaged file may claim any length.
   checkRange(source, offset, length);
-  const believed = source.forward ? Math.min(length, believedBytes) : length;
-  let bytes = new Uint8Array(believed);
+  let bytes = new Uint8Array(source.forward ? Math.min(length, maxAheadBytes) : length);
   await source.read(offset, bytes);
   while (bytes.length < length) {
     const more = new Uint8Array(Math.min(length, 2 * bytes.length));
@@ -127,18 +136,19 @@ export async function readBytes(
   return bytes;
 }
 
-/** Says that a stream does not do. */
-export function disordered(file: string): FileError {
-  const message =
-    "its tensors lie in an order that cannot be read from a stream: download it first";
-  return new FileError(file, message);
+/** The error for a read that a stream cannot serve. */
+export function needsRandomAccess(file: string): FileError {
+  return new FileError(
+    file,
+    "its tensors are stored in an order that cannot be read from a stream: download it first",
+  );
 }
 
-/** Throws unless a source has these bytes. */
+/** Throws a {@linkcode FileError} unless the source has these bytes. */
 export function checkRange(source: ByteSource, offset: number, length: number): void {
   if (offset >= 0 && length >= 0 && offset + length <= source.size) return;
   throw new FileError(
     source.name,
-    `ends after ${source.size} bytes, where ${offset + length} are needed: truncated or damaged`,
+    `ends after ${source.size} bytes, but ${offset + length} are needed: truncated or damaged`,
   );
 }

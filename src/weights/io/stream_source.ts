@@ -1,32 +1,33 @@
 /**
- * Reading from what arrives once, from its beginning to its end.
+ * A source over a stream, which can be read only once and in order.
  *
  * @module
  */
 
-import type { Chunks } from "../../io/download.ts";
 import { ArgumentError, FileError } from "../../errors.ts";
-import { Kept } from "./recent_bytes.ts";
-import { type ByteSource, checkRange, disordered, unknownSize } from "./source.ts";
+import type { Chunks } from "../../io/download.ts";
+import { RecentBytes } from "./recent_bytes.ts";
+import { type ByteSource, checkRange, needsRandomAccess, unknownSize } from "./source.ts";
 
-/** The beginning stays: formats are found there, and read again from there. */
+/** The first bytes stay in memory: format detection reads them, then the format's reader again. */
 const headBytes = 1 << 20;
 
-/** What was passed over may be asked for later: so much of it is kept. */
-const mostPassed = 16 << 20;
+/** Skipped bytes may be needed later: this many are kept. */
+const maxSkippedBytes = 16 << 20;
 
-/** What is read in pieces no larger than this may say where something is, and be read again soon. */
-const smallBytes = 1 << 13, mostRecent = 1 << 18;
+/** Reads up to 8 KiB are likely headers, which may be read again soon: 256 KiB of them are kept. */
+const smallReadBytes = 1 << 13, maxRecentBytes = 1 << 18;
 
 /**
- * A source over what arrives piece by piece: the body of an answer, a stream. Bytes that were read
- * are gone, but for the first MiB and the last small pieces; what is passed over is kept, as long as it
- * is no more than 16 MiB in all.
+ * Creates a source over a stream, such as a response body. Bytes are gone once they are read,
+ * except for the first MiB and the most recent small reads. Skipped bytes are kept, up to 16 MiB in
+ * total.
  *
- * @param chunks The pieces; cancelled when the source is closed.
- * @param name What error messages call it.
- * @param size How many bytes there will be, if that is known.
- * @throws Whatever the pieces throw; an {@linkcode ArgumentError} when they are no pieces.
+ * @param chunks The stream, which is cancelled when the source is closed.
+ * @param name The file name in error messages.
+ * @param size The number of bytes, if known.
+ * @throws {ArgumentError} When `chunks` is not a {@linkcode Chunks}. Errors of the stream pass
+ * through.
  */
 export async function streamSource(
   chunks: Chunks,
@@ -34,12 +35,12 @@ export async function streamSource(
   size?: number,
 ): Promise<ByteSource> {
   if (typeof chunks?.next !== "function" || typeof chunks.cancel !== "function") {
-    const takes = "Chunks, with next() and cancel() (for a ReadableStream: loadWeights)";
-    throw new ArgumentError("streamSource", "chunks", chunks, takes);
+    const expected = "a Chunks object with next() and cancel() (for a ReadableStream: loadWeights)";
+    throw new ArgumentError("streamSource", "chunks", chunks, expected);
   }
   const source = new StreamSource(chunks, name, size);
   try {
-    await source.begin();
+    await source.readHead();
   } catch (error) {
     source.close();
     throw error;
@@ -47,8 +48,8 @@ export async function streamSource(
   return source;
 }
 
-/** Bytes, and where they were. */
-interface Piece {
+/** Bytes at an offset of the stream. */
+interface Chunk {
   readonly start: number;
   readonly bytes: Uint8Array;
 }
@@ -57,14 +58,14 @@ class StreamSource implements ByteSource {
   readonly forward = true;
   readonly #chunks: Chunks;
   #size: number | undefined;
-  /** What has come and was not read yet, and where it begins. */
-  #rest: Piece = { start: 0, bytes: new Uint8Array(0) };
-  /** The beginning, and what was passed over. */
-  readonly #passed = new Kept();
-  /** Small pieces that were read not long ago. */
-  readonly #recent = new Kept();
-  /** Readings take turns. */
-  #turn: Promise<unknown> = Promise.resolve();
+  /** The bytes that have arrived but are unread. */
+  #rest: Chunk = { start: 0, bytes: new Uint8Array(0) };
+  /** The first MiB, and everything that was skipped. */
+  readonly #skipped = new RecentBytes();
+  /** The most recent small reads. */
+  readonly #recent = new RecentBytes();
+  /** The last read: concurrent reads run one after another. */
+  #lastRead: Promise<unknown> = Promise.resolve();
   #open = true;
 
   constructor(chunks: Chunks, readonly name: string, size: number | undefined) {
@@ -76,76 +77,71 @@ class StreamSource implements ByteSource {
     return this.#size ?? unknownSize;
   }
 
-  /** Waits for the beginning, which a short stream is all of. */
-  async begin(): Promise<void> {
-    while (this.#rest.start < headBytes && await this.#arrived()) {
-      this.#pass(this.#take(headBytes - this.#rest.start));
+  /** Waits for the first MiB, or the end of a shorter stream. */
+  async readHead(): Promise<void> {
+    while (this.#rest.start < headBytes && await this.#fill()) {
+      this.#skip(this.#take(headBytes - this.#rest.start));
     }
   }
 
   read(offset: number, into: Uint8Array): Promise<void> {
-    const read = this.#turn.then(() => this.#read(offset, into));
-    this.#turn = read.catch(() => {});
+    const read = this.#lastRead.then(() => this.#read(offset, into));
+    this.#lastRead = read.catch(() => {});
     return read;
   }
 
   close(): void {
-    if (this.#open) this.#chunks.cancel().catch(() => {}); // nobody waits for more of it
+    if (this.#open) this.#chunks.cancel().catch(() => {}); // no reader is left to tell
     this.#open = false;
   }
 
   async #read(offset: number, into: Uint8Array): Promise<void> {
     checkRange(this, offset, into.length);
-    if (!this.#open) throw new FileError(this.name, "was closed while it was being read");
-    let filled = this.#again(offset, into);
+    if (!this.#open) throw new FileError(this.name, "was closed while being read");
+    let filled = this.#copyKept(offset, into);
     while (filled < into.length) {
-      if (!await this.#arrived()) {
-        const message = `ends after ${this.#rest.start} bytes, where ${
-          offset + into.length
-        } are needed`;
-        throw new FileError(this.name, `${message}: truncated or damaged`);
-      }
+      if (!await this.#fill()) checkRange(this, offset, into.length); // the size is known now
       const missing = offset + filled - this.#rest.start;
       if (missing > 0) {
-        this.#pass(this.#take(missing));
+        this.#skip(this.#take(missing));
         continue;
       }
       const { start, bytes } = this.#take(into.length - filled);
-      if (into.length <= smallBytes) {
+      if (into.length <= smallReadBytes) {
         this.#recent.add(start, bytes);
-        this.#recent.shrink(mostRecent);
+        this.#recent.shrink(maxRecentBytes);
       }
       into.set(bytes, filled);
       filled += bytes.length;
     }
   }
 
-  /** Fills in what was kept, and says how much; what is asked for otherwise must be still to come. */
-  #again(offset: number, into: Uint8Array): number {
+  /** Copies the bytes that were kept and returns their number. All others must be still to come. */
+  #copyKept(offset: number, into: Uint8Array): number {
     let filled = 0;
     for (let more = 1; more > 0 && filled < into.length; filled += more) {
       const rest = into.subarray(filled);
-      more = this.#passed.fill(offset + filled, rest) || this.#recent.fill(offset + filled, rest);
+      more = this.#skipped.fill(offset + filled, rest) || this.#recent.fill(offset + filled, rest);
     }
     if (filled === into.length || offset + filled >= this.#rest.start) return filled;
-    throw disordered(this.name);
+    throw needsRandomAccess(this.name);
   }
 
-  #pass({ start, bytes }: Piece): void {
-    this.#passed.add(start, bytes);
-    if (this.#passed.size > mostPassed) throw disordered(this.name);
+  #skip({ start, bytes }: Chunk): void {
+    this.#skipped.add(start, bytes);
+    if (this.#skipped.size > maxSkippedBytes) throw needsRandomAccess(this.name);
   }
 
-  /** The next bytes of what has come, `most` at most. */
-  #take(most: number): Piece {
+  /** Takes at most `maxBytes` of the bytes that have arrived. */
+  #take(maxBytes: number): Chunk {
     const { start, bytes } = this.#rest;
-    const count = Math.min(most, bytes.length);
+    const count = Math.min(maxBytes, bytes.length);
     this.#rest = { start: start + count, bytes: bytes.subarray(count) };
     return { start, bytes: bytes.subarray(0, count) };
   }
 
-  /** Waits until something is there; false at the end. */
-  async #arrived(): Promise<boolean> {
+  /** Waits until there are unread bytes; false at the end. */
+  async #fill(): Promise<boolean> {
     while (this.#rest.bytes.length === 0) {
       const bytes = await this.#chunks.next();
       if (!bytes) {

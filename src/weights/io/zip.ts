@@ -1,6 +1,6 @@
 /**
- * The directory of a zip archive whose entries are stored uncompressed, as `torch.save()` writes it;
- * with the zip64 fields that large archives use.
+ * Reads the directory of uncompressed zip archives, as `torch.save()` writes them, including the
+ * zip64 fields of large archives.
  *
  * Source: PKWARE, APPNOTE.TXT 6.3.10, sections 4.3 to 4.5.
  *
@@ -8,18 +8,17 @@
  */
 
 import { FileError } from "../../errors.ts";
-import type { Extent } from "../layout.ts";
-import { type ByteSource, readBytes } from "./source.ts";
-import { shown } from "./quote.ts";
+import { type ByteRange, type ByteSource, readBytes } from "./source.ts";
+import { escapeText } from "./quote.ts";
 
 interface Entry {
   readonly name: string;
   readonly flags: number;
   readonly method: number;
   readonly size: number;
-  /** Where its local header is. */
+  /** The offset of its local header. */
   readonly header: number;
-  /** Where whatever follows it begins. */
+  /** The offset of whatever follows the entry. */
   limit: number;
 }
 
@@ -29,26 +28,27 @@ const zip64EndSignature = 0x06064b50;
 const entrySignature = 0x02014b50;
 export const localSignature = 0x04034b50;
 
-/** Enough for 400 000 entries, and little enough to hold. */
+/** Enough for 400 000 entries, and small enough to hold in memory. */
 const maxDirectoryBytes = 64 << 20;
 
 const text = new TextDecoder();
 
-/** An archive whose directory has been read. */
-export class Zip {
+/** A zip archive. */
+export class ZipArchive {
   constructor(readonly source: ByteSource, readonly entries: ReadonlyMap<string, Entry>) {}
 
   /**
-   * Where the bytes of an entry are; undefined when there is none of this name.
+   * Finds the contents of an entry; undefined if there is no entry of this name.
    *
-   * @throws {FileError} When it is compressed or encrypted, or not where the directory says.
+   * @throws {FileError} When it is compressed, encrypted, or not where the directory says.
    */
-  async find(name: string): Promise<Extent | undefined> {
+  async find(name: string): Promise<ByteRange | undefined> {
     const entry = this.entries.get(name);
     if (!entry) return undefined;
-    const bad = (why: string) => new FileError(this.source.name, `its entry ${shown(name)} ${why}`);
-    const flaw = recordFlaws(entry.flags, entry.method);
-    if (flaw) throw bad(flaw);
+    const bad = (why: string) =>
+      new FileError(this.source.name, `its entry ${escapeText(name)} ${why}`);
+    const unsupported = unsupportedReason(entry.flags, entry.method);
+    if (unsupported) throw bad(unsupported);
     const local = view(await readBytes(this.source, entry.header, 30));
     const nameLength = local.getUint16(26, true);
     const start = entry.header + 30 + nameLength + local.getUint16(28, true);
@@ -56,21 +56,23 @@ export class Zip {
       throw bad("is not where the directory says: damaged");
     }
     const localName = text.decode(await readBytes(this.source, entry.header + 30, nameLength));
-    if (localName !== name) throw bad(`is called ${shown(localName)} in its own header: damaged`);
+    if (localName !== name) {
+      throw bad(`is named ${escapeText(localName)} in its own header: damaged`);
+    }
     return { start, length: entry.size };
   }
 }
 
 /**
- * Reads the directory.
+ * Reads the directory of an archive.
  *
- * @throws {FileError} When there is none, or it contradicts itself.
+ * @throws {FileError} When there is none, or it is inconsistent.
  */
-export async function readZip(source: ByteSource): Promise<Zip> {
+export async function readZip(source: ByteSource): Promise<ZipArchive> {
   const bad = (why: string) => new FileError(source.name, why);
   const { offset, size, end } = await findDirectory(source);
   if (size > maxDirectoryBytes) throw bad("has a zip directory of more than 64 MiB");
-  if (!(offset + size <= end)) throw bad("has a zip directory outside of the file: damaged");
+  if (!(offset + size <= end)) throw bad("has a zip directory outside the file: damaged");
   const bytes = await readBytes(source, offset, size), directory = view(bytes);
 
   const list: Entry[] = [];
@@ -84,7 +86,7 @@ export async function readZip(source: ByteSource): Promise<Zip> {
     if (next > size) throw bad("has a damaged zip directory");
     const name = text.decode(bytes.subarray(at + 46, at + 46 + nameLength));
     const extra = view(bytes.subarray(at + 46 + nameLength, at + 46 + nameLength + extraLength));
-    // Fields that do not fit are all ones here, and follow, in this order, in the zip64 extra field.
+    // A field of all ones did not fit: its value is the next one in the zip64 extra field.
     const wide = zip64Values(extra);
     const field = (place: number) => {
       const value = directory.getUint32(at + place, true);
@@ -93,7 +95,7 @@ export async function readZip(source: ByteSource): Promise<Zip> {
     const size64 = field(24), packed = field(20), header = field(42);
     const method = directory.getUint16(at + 10, true);
     if (!(header + 30 + nameLength + packed <= offset) || (method === 0 && packed !== size64)) {
-      throw bad(`its entry ${shown(name)} is outside of the archive: damaged`);
+      throw bad(`its entry ${escapeText(name)} is outside the archive: damaged`);
     }
     const flags = directory.getUint16(at + 8, true);
     list.push({ name, flags, method, size: packed, header, limit: offset });
@@ -106,27 +108,29 @@ export async function readZip(source: ByteSource): Promise<Zip> {
     const entry = list[i];
     if (i + 1 < list.length) entry.limit = list[i + 1].header;
     if (entry.header + 30 + entry.size > entry.limit) {
-      throw bad(`its entry ${shown(entry.name)} overlaps another: damaged`);
+      throw bad(`its entry ${escapeText(entry.name)} overlaps another: damaged`);
     }
-    if (entries.has(entry.name)) throw bad(`has two entries called ${shown(entry.name)}: damaged`);
+    if (entries.has(entry.name)) {
+      throw bad(`has two entries named ${escapeText(entry.name)}: damaged`);
+    }
     entries.set(entry.name, entry);
   }
-  return new Zip(source, entries);
+  return new ZipArchive(source, entries);
 }
 
-/** Why a record cannot be read where it lies; undefined if it can. */
-export function recordFlaws(flags: number, method: number): string | undefined {
+/** The reason why an entry cannot be read in place; undefined if it can. */
+export function unsupportedReason(flags: number, method: number): string | undefined {
   if (flags & 1) return "is encrypted";
   return method === 0
     ? undefined
     : "is compressed, which torch.save() never does: save it again with torch.save()";
 }
 
-/** Where the directory is, and the record after it that says so. */
+/** Finds the directory, and the end record after it. */
 async function findDirectory(
   source: ByteSource,
 ): Promise<{ offset: number; size: number; end: number }> {
-  // The end record is 22 bytes and a comment of up to 65 535.
+  // The end record has 22 bytes, and a comment of up to 65 535 bytes.
   const tailLength = Math.min(source.size, 22 + 65535);
   const tailStart = source.size - tailLength;
   const tail = view(await readBytes(source, tailStart, tailLength));
@@ -137,7 +141,10 @@ async function findDirectory(
       at + 22 + tail.getUint16(at + 20, true) === tailLength)
   ) at--;
   if (at < 0) {
-    throw new FileError(source.name, "is a zip archive without its end: truncated or damaged");
+    throw new FileError(
+      source.name,
+      "is a zip archive without an end record: truncated or damaged",
+    );
   }
   const end = tailStart + at;
   const size = tail.getUint32(at + 12, true), offset = tail.getUint32(at + 16, true);
@@ -158,7 +165,7 @@ async function findDirectory(
   };
 }
 
-/** The values in the zip64 extra field (id 1), if there is one. */
+/** The values in the zip64 extra field (id 1); empty if there is none. */
 function zip64Values(extra: DataView): number[] {
   const values: number[] = [];
   for (let at = 0; at + 4 <= extra.byteLength;) {

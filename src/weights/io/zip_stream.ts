@@ -1,6 +1,5 @@
 /**
- * The records of a zip archive in the order in which they lie there, without its directory, which is
- * at the end.
+ * Reads the entries of a zip archive in file order, without the directory at its end.
  *
  * Source: PKWARE, APPNOTE.TXT 6.3.10, sections 4.3.7 to 4.3.9.
  *
@@ -8,72 +7,74 @@
  */
 
 import { FileError } from "../../errors.ts";
-import type { Extent } from "../layout.ts";
-import { type ByteSource, readBytes } from "./source.ts";
-import { shown } from "./quote.ts";
-import { localSignature, recordFlaws } from "./zip.ts";
+import { type ByteRange, type ByteSource, readBytes } from "./source.ts";
+import { escapeText } from "./quote.ts";
+import { localSignature, unsupportedReason } from "./zip.ts";
 
 const descriptorSignature = 0x08074b50;
 
-/** Records of unknown length are looked through for their end: only short ones. */
-const mostSearched = 1 << 12;
+/** Entries of unknown length are searched for their end only up to this size. */
+const maxSearchBytes = 1 << 12;
 
-/** A record of the archive. */
-export interface ZipRecord extends Extent {
+/** An entry of the archive, and the range of its contents. */
+interface ZipEntry extends ByteRange {
   readonly name: string;
 }
 
-/** How long a record is that `torch.save()` did not know the length of; undefined to look for its end. */
-export type LengthOf = (name: string, start: number) => Promise<number | undefined>;
+/**
+ * Looks up the length of an entry whose header does not have it; undefined to search for its end.
+ */
+type LengthLookup = (name: string, start: number) => Promise<number | undefined>;
 
-/** Goes from record to record. */
+/** Iterates over the entries of an archive. */
 export class ZipStream {
-  /** Where the next header is. */
-  #at: () => Promise<number> = () => Promise.resolve(0);
+  /** Finds the offset of the next header. */
+  #nextHeader: () => Promise<number> = () => Promise.resolve(0);
 
-  constructor(readonly source: ByteSource, readonly lengthOf: LengthOf) {}
+  constructor(readonly source: ByteSource, readonly lookUpLength: LengthLookup) {}
 
   /**
-   * The next record; undefined where the directory begins. Nothing behind its beginning has to be read.
+   * Finds the next entry without reading its contents; undefined where the directory begins.
    *
-   * @throws {FileError} When it is compressed or encrypted, or its length is not what it should be.
+   * @throws {FileError} When it is compressed, encrypted or not as long as it should be.
    */
-  async next(): Promise<ZipRecord | undefined> {
-    const at = await this.#at();
+  async next(): Promise<ZipEntry | undefined> {
+    const at = await this.#nextHeader();
     const header = await this.#view(at, 30);
     if (header.getUint32(0, true) !== localSignature) return undefined;
     const nameLength = header.getUint16(26, true);
     const name = new TextDecoder().decode(await readBytes(this.source, at + 30, nameLength));
     const flags = header.getUint16(6, true), method = header.getUint16(8, true);
-    const flaw = recordFlaws(flags, method);
-    if (flaw) throw this.#bad(name, flaw);
+    const unsupported = unsupportedReason(flags, method);
+    if (unsupported) throw this.#bad(name, unsupported);
 
     const start = at + 30 + nameLength + header.getUint16(28, true);
-    const known = await this.lengthOf(name, start);
+    const known = await this.lookUpLength(name, start);
     if ((flags & 8) === 0) { // no descriptor follows
       const length = header.getUint32(18, true);
       if (length !== (known ?? length)) {
         throw this.#bad(name, `has ${length} bytes, not ${known}: damaged`);
       }
-      this.#at = () => Promise.resolve(start + length);
+      this.#nextHeader = () => Promise.resolve(start + length);
       return { name, start, length };
     }
     const length = known ?? await this.#search(name, start);
-    this.#at = async () => start + length + await this.#descriptor(name, start + length, length);
+    this.#nextHeader = async () =>
+      start + length + await this.#readDescriptor(name, start + length, length);
     return { name, start, length };
   }
 
-  /** How many bytes the descriptor takes that stands behind the content. */
-  async #descriptor(name: string, at: number, length: number): Promise<number> {
+  /** The size of the data descriptor after the contents, which must state their length. */
+  async #readDescriptor(name: string, at: number, length: number): Promise<number> {
     const size = descriptorSize(await this.#view(at, 24), 0, length);
     if (size === 0) throw this.#bad(name, `does not end after ${length} bytes: damaged`);
     return size;
   }
 
-  /** The length of a record, from the descriptor that says the same. */
+  /** Finds the length of an entry by searching for a data descriptor that states it. */
   async #search(name: string, start: number): Promise<number> {
-    for (let most = 64; most <= mostSearched; most *= 4) {
-      const bytes = await this.#view(start, Math.min(most + 24, this.source.size - start));
+    for (let size = 64; size <= maxSearchBytes; size *= 4) {
+      const bytes = await this.#view(start, Math.min(size + 24, this.source.size - start));
       for (let length = 0; length + 24 <= bytes.byteLength; length++) {
         if (descriptorSize(bytes, length, length) > 0) return length;
       }
@@ -86,11 +87,11 @@ export class ZipStream {
   }
 
   #bad(name: string, why: string): FileError {
-    return new FileError(this.source.name, `its entry ${shown(name)} ${why}`);
+    return new FileError(this.source.name, `its entry ${escapeText(name)} ${why}`);
   }
 }
 
-/** 16 or 24 if a descriptor of so many bytes of content stands there, otherwise 0. */
+/** 16 or 24 if there is a data descriptor that states this length, otherwise 0. */
 function descriptorSize(bytes: DataView, at: number, length: number): number {
   if (bytes.getUint32(at, true) !== descriptorSignature) return 0;
   if (bytes.getBigUint64(at + 8, true) === BigInt(length)) return 24;

@@ -1,5 +1,5 @@
 /**
- * Zip archives of uncompressed records.
+ * Lays out uncompressed zip archives.
  *
  * Source: PKWARE, APPNOTE.TXT 6.3.10, sections 4.3 to 4.5.
  *
@@ -7,63 +7,63 @@
  */
 
 import { crc32 } from "../../io/crc32.ts";
-import { type Elements, lengthOf, littleEndian, type Part } from "./file_writer.ts";
+import { type ElementsPart, littleEndian, type Part, totalLength } from "./file_writer.ts";
 
-/** A record to write: bytes, or a tensor's elements. */
-export interface RecordToWrite {
+/** An entry to write: bytes, or space for the elements of a tensor. */
+export interface EntryToWrite {
   readonly name: string;
-  readonly content: Uint8Array<ArrayBuffer> | Elements;
+  readonly content: Uint8Array<ArrayBuffer> | ElementsPart;
 }
 
-/** Version 2.0, the least that anything writes; no flags; stored; midnight of the first of 1980. */
-const common = [20, 0, 0, 0, 0x21].map((value) => littleEndian(value, 2));
+/** Version 2.0, no flags, method "stored", midnight of 1980-01-01. */
+const commonFields = [20, 0, 0, 0, 0x21].map((value) => littleEndian(value, 2));
 
 /**
- * Lays out an archive; what it holds must be below 4 GiB and 2¹⁶ records.
+ * Lays out an archive of less than 4 GiB and 2¹⁶ entries.
  *
- * @param alignment Every record's content begins at a multiple of this.
+ * @param alignment The contents of every entry start at a multiple of this.
  */
-export function layOutZip(records: readonly RecordToWrite[], alignment: number): Part[] {
+export function layOutZip(entries: readonly EntryToWrite[], alignment: number): Part[] {
   const body: Part[] = [], directory: Part[] = [];
-  let at = 0;
-  for (const { name, content } of records) {
-    const called = new TextEncoder().encode(name);
-    const sizes = [
-      checksumOf(content),
+  let offset = 0;
+  for (const { name, content } of entries) {
+    const nameBytes = new TextEncoder().encode(name);
+    const checksumAndSizes = [
+      checksumPart(content),
       littleEndian(content.length, 4),
       littleEndian(content.length, 4),
     ];
-    const padding = paddingOf(at + 30 + called.length, alignment);
+    const padding = paddingField(offset + 30 + nameBytes.length, alignment);
     const local: Part[] = [
       signature("PK\x03\x04"),
-      ...common,
-      ...sizes,
-      littleEndian(called.length, 2),
+      ...commonFields,
+      ...checksumAndSizes,
+      littleEndian(nameBytes.length, 2),
       littleEndian(padding.length, 2),
-      called,
+      nameBytes,
       padding,
       content,
     ];
     body.push(...local);
     directory.push(
       signature("PK\x01\x02"),
-      littleEndian(20, 2), // made by
-      ...common,
-      ...sizes,
-      littleEndian(called.length, 2),
+      littleEndian(20, 2), // "version made by"
+      ...commonFields,
+      ...checksumAndSizes,
+      littleEndian(nameBytes.length, 2),
       new Uint8Array(2 + 2 + 2 + 2 + 4), // no extra field, comment or attributes, on disk 0
-      littleEndian(at, 4),
-      called,
+      littleEndian(offset, 4),
+      nameBytes,
     );
-    at += lengthOf(local);
+    offset += totalLength(local);
   }
   const end = [
     signature("PK\x05\x06"),
     new Uint8Array(2 + 2), // on disk 0
-    littleEndian(records.length, 2),
-    littleEndian(records.length, 2),
-    littleEndian(lengthOf(directory), 4),
-    littleEndian(at, 4),
+    littleEndian(entries.length, 2),
+    littleEndian(entries.length, 2),
+    littleEndian(totalLength(directory), 4),
+    littleEndian(offset, 4),
     new Uint8Array(2), // no comment
   ];
   return [...body, ...directory, ...end];
@@ -73,16 +73,16 @@ function signature(text: string): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(text);
 }
 
-function checksumOf(content: RecordToWrite["content"]): Part {
+function checksumPart(content: EntryToWrite["content"]): Part {
   return content instanceof Uint8Array
     ? littleEndian(crc32(content), 4)
     : { kind: "checksum", tensor: content.tensor, length: 4 };
 }
 
-/** An extra field of no meaning, "FB" as PyTorch calls it, that ends at a multiple of the alignment. */
-function paddingOf(start: number, alignment: number): Uint8Array<ArrayBuffer> {
+/** An extra field without meaning, "FB" as in PyTorch, that ends at a multiple of the alignment. */
+function paddingField(start: number, alignment: number): Uint8Array<ArrayBuffer> {
   let length = (alignment - start % alignment) % alignment;
-  while (length < 4) length += alignment; // its own header
+  while (length < 4) length += alignment; // room for the field's own header
   const field = new Uint8Array(length).fill(0x5a);
   field.set(signature("FB"));
   field.set(littleEndian(length - 4, 2), 2);

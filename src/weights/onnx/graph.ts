@@ -1,108 +1,110 @@
 /**
- * The network in an ONNX file: onnx.proto's ModelProto and what is in it.
+ * Reads the graph of an ONNX file, the ModelProto of onnx.proto.
  *
- * Source: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto (numbers of fields)
+ * Source: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto (field numbers)
  *
  * @module
  */
 
-import type { Extent } from "../layout.ts";
+import type { ByteRange } from "../io/source.ts";
 import { type OnnxTensor, readTensor } from "./tensor.ts";
 import type { Field, ProtoReader } from "./protobuf.ts";
-import { shown } from "../io/quote.ts";
+import { escapeText } from "../io/quote.ts";
 
-/** What an attribute holds; undefined what no layer has (graphs, lists of texts). */
+/** The value of an attribute; undefined for types that no layer uses (graphs, lists of strings). */
 export type OnnxValue = number | string | readonly number[] | OnnxTensor | undefined;
 
-/** One operation; names of tensors connect it with others. */
+/** An operation. The names of its tensors connect it with other nodes. */
 export interface OnnxNode {
   readonly op: string;
   readonly name: string;
-  /** Empty for ONNX's own operations. */
+  /** Empty for the standard operations. */
   readonly domain: string;
-  /** An empty name stands for one that is left out. */
+  /** An empty name stands for an omitted input. */
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly attributes: ReadonlyMap<string, OnnxValue>;
 }
 
-/** An input or output of the network. */
-export interface OnnxPort {
+/** An input or output of the graph. */
+interface OnnxPort {
   readonly name: string;
-  /** Undefined for a size that is known only when it runs. */
+  /** The sizes; undefined for an axis of any size. */
   readonly shape: readonly (number | undefined)[];
 }
 
-/** A network: its operations in order, and its tensors by name. */
+/** A graph: its nodes in order, and its tensors by name. */
 export interface OnnxGraph {
   readonly nodes: OnnxNode[];
   readonly tensors: Map<string, OnnxTensor>;
-  /** In old files also one for each initialiser. */
+  /** In old files these include the initialisers. */
   readonly inputs: OnnxPort[];
   readonly outputs: OnnxPort[];
 }
 
 /**
- * Reads a ModelProto: everything but the elements of its tensors.
+ * Reads a ModelProto, except for the elements of its tensors.
  *
- * @throws {FileError} When it is damaged, or its tensors are not in it.
+ * @throws {FileError} When it is damaged, or its tensors are stored in other files.
  */
 export async function readGraph(reader: ProtoReader): Promise<OnnxGraph> {
   const graph: OnnxGraph = { nodes: [], tensors: new Map(), inputs: [], outputs: [] };
-  let found = false;
+  let hasGraph = false;
   for await (const field of reader.fields({ start: 0, length: reader.source.size })) {
     if (field.number !== 7) continue;
-    if (found) throw reader.bad("has two graphs: damaged");
-    found = true;
-    for await (const part of reader.fields(reader.extent(field))) {
+    if (hasGraph) throw reader.bad("has two graphs: damaged");
+    hasGraph = true;
+    for await (const part of reader.fields(reader.range(field))) {
       await readPart(reader, part, graph);
     }
   }
-  if (!found) throw reader.bad("is ONNX without a graph: damaged");
+  if (!hasGraph) throw reader.bad("is an ONNX file without a graph: damaged");
   return graph;
 }
 
 async function readPart(reader: ProtoReader, field: Field, graph: OnnxGraph): Promise<void> {
-  if (field.number === 1) graph.nodes.push(await readNode(reader, reader.extent(field)));
+  if (field.number === 1) graph.nodes.push(await readNode(reader, reader.range(field)));
   else if (field.number === 5) {
-    const tensor = await readTensor(reader, reader.extent(field)), { name } = tensor;
+    const tensor = await readTensor(reader, reader.range(field)), { name } = tensor;
     if (name === "") throw reader.bad("has a tensor without a name: damaged");
-    if (graph.tensors.has(name)) throw reader.bad(`has ${shown(name)} twice: damaged`);
+    if (graph.tensors.has(name)) {
+      throw reader.bad(`has two tensors named ${escapeText(name)}: damaged`);
+    }
     graph.tensors.set(name, tensor);
-  } else if (field.number === 11) graph.inputs.push(await readPort(reader, reader.extent(field)));
-  else if (field.number === 12) graph.outputs.push(await readPort(reader, reader.extent(field)));
-  else if (field.number === 15) throw reader.bad("has sparse tensors, which are not read");
+  } else if (field.number === 11) graph.inputs.push(await readPort(reader, reader.range(field)));
+  else if (field.number === 12) graph.outputs.push(await readPort(reader, reader.range(field)));
+  else if (field.number === 15) throw reader.bad("has sparse tensors, which are not supported");
 }
 
-async function readNode(reader: ProtoReader, extent: Extent): Promise<OnnxNode> {
+async function readNode(reader: ProtoReader, range: ByteRange): Promise<OnnxNode> {
   const inputs: string[] = [], outputs: string[] = [], attributes = new Map<string, OnnxValue>();
   let name = "", op = "", domain = "";
-  for await (const field of reader.fields(extent)) {
+  for await (const field of reader.fields(range)) {
     if (field.number === 1) inputs.push(await reader.text(field));
     else if (field.number === 2) outputs.push(await reader.text(field));
     else if (field.number === 3) name = await reader.text(field);
     else if (field.number === 4) op = await reader.text(field);
     else if (field.number === 5) {
-      attributes.set(...await readAttribute(reader, reader.extent(field)));
+      attributes.set(...await readAttribute(reader, reader.range(field)));
     } else if (field.number === 7) domain = await reader.text(field);
   }
   return { op, name, domain: domain === "ai.onnx" ? "" : domain, inputs, outputs, attributes };
 }
 
-/** AttributeProto.AttributeType, by what a value is that was left out for being 0 or empty. */
+/** The default value, which a file may omit, by AttributeProto.AttributeType. */
 const emptyValues: Readonly<Record<number, OnnxValue>> = { 1: 0, 2: 0, 3: "", 6: [], 7: [] };
 
-async function readAttribute(reader: ProtoReader, extent: Extent): Promise<[string, OnnxValue]> {
+async function readAttribute(reader: ProtoReader, range: ByteRange): Promise<[string, OnnxValue]> {
   let name = "", type = 0, value: OnnxValue;
   const append = (more: readonly number[]) => {
     value = Array.isArray(value) ? value.concat(more) : more;
   };
-  for await (const field of reader.fields(extent)) {
+  for await (const field of reader.fields(range)) {
     if (field.number === 1) name = await reader.text(field);
     else if (field.number === 2) [value] = await reader.floats(field);
     else if (field.number === 3) value = reader.integer(field);
     else if (field.number === 4) value = await reader.text(field);
-    else if (field.number === 5) value = await readTensor(reader, reader.extent(field));
+    else if (field.number === 5) value = await readTensor(reader, reader.range(field));
     else if (field.number === 7) append(await reader.floats(field));
     else if (field.number === 8) append(await reader.integers(field));
     else if (field.number === 20) type = reader.integer(field);
@@ -110,17 +112,17 @@ async function readAttribute(reader: ProtoReader, extent: Extent): Promise<[stri
   return [name, value ?? emptyValues[type]];
 }
 
-/** ValueInfoProto: a name, and a type that is a tensor's with sizes. */
-async function readPort(reader: ProtoReader, extent: Extent): Promise<OnnxPort> {
+/** Reads a ValueInfoProto: a name, and the shape of a tensor. */
+async function readPort(reader: ProtoReader, range: ByteRange): Promise<OnnxPort> {
   const shape: (number | undefined)[] = [];
   let name = "";
-  for await (const field of reader.fields(extent)) {
+  for await (const field of reader.fields(range)) {
     if (field.number === 1) name = await reader.text(field);
     else if (field.number === 2) {
-      const dimensions = descend(reader, [field], [1, 2, 1]); // tensor_type, shape, dim
+      const dimensions = nestedFields(reader, [field], [1, 2, 1]); // tensor_type, shape, dim
       for await (const dimension of dimensions) {
         let size: number | undefined;
-        for await (const part of reader.fields(reader.extent(dimension))) {
+        for await (const part of reader.fields(reader.range(dimension))) {
           if (part.number === 1) size = reader.integer(part);
         }
         shape.push(size);
@@ -130,17 +132,17 @@ async function readPort(reader: ProtoReader, extent: Extent): Promise<OnnxPort> 
   return { name, shape };
 }
 
-/** The fields that a path of numbers leads to. */
-async function* descend(
+/** The fields at a path of field numbers. */
+async function* nestedFields(
   reader: ProtoReader,
   fields: Iterable<Field> | AsyncIterable<Field>,
   [number, ...path]: readonly number[],
 ): AsyncGenerator<Field> {
   for await (const field of fields) {
-    for await (const inner of reader.fields(reader.extent(field))) {
+    for await (const inner of reader.fields(reader.range(field))) {
       if (inner.number !== number) continue;
       if (path.length === 0) yield inner;
-      else yield* descend(reader, [inner], path);
+      else yield* nestedFields(reader, [inner], path);
     }
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Protocol buffers, as much as it takes to read a message of any size: fields are walked from front
- * to back, a small window at a time, and what is long is passed over and only its place kept.
+ * Reads protocol buffers of any size, front to back and through a small window. Long fields are
+ * skipped, and only their positions are kept.
  *
  * Source: https://protobuf.dev/programming-guides/encoding/
  *
@@ -8,63 +8,62 @@
  */
 
 import { FileError } from "../../errors.ts";
-import type { Extent } from "../layout.ts";
-import { type ByteSource, readBytes } from "../io/source.ts";
+import { type ByteRange, type ByteSource, readBytes } from "../io/source.ts";
 
-/** A field of a message: its number, and what it holds. */
-export interface Field extends Extent {
+/** A field of a message, and the range of its value. */
+export interface Field extends ByteRange {
   readonly number: number;
   readonly kind: "varint" | "fixed32" | "fixed64" | "bytes";
-  /** The number itself, of a varint; whoever knows that it is signed says so. */
+  /** The unsigned value of a varint. */
   readonly value: bigint;
 }
 
-/** Kinds by their number on the wire; 3 and 4 are groups, which nobody writes any more. */
+/** The wire types. 3 and 4 are groups, which are deprecated. */
 const kinds = ["varint", "fixed64", "bytes", undefined, undefined, "fixed32"] as const;
 
-/** Room for the names and numbers of a layer: most fields need no read of their own. */
+/** Large enough for a whole node, so that most fields need no read of their own. */
 const windowBytes = 4096;
 
-/** The largest networks have some ten thousand nodes of some ten fields each. */
+/** The largest networks have about ten thousand nodes with about ten fields each. */
 const maxFields = 1 << 18;
 
-/** Names and lists of numbers that are held in memory, in bytes of the file. */
-const maxHeld = 1 << 22;
+/** The limit of names and number lists in memory, in bytes of the file. */
+const maxDescriptionBytes = 1 << 22;
 
 /** Reads the messages of one file. */
 export class ProtoReader {
   #window = new Uint8Array(0);
   #start = 0;
   #fields = 0;
-  #held = 0;
+  #descriptionBytes = 0;
 
   constructor(readonly source: ByteSource) {}
 
-  /** The fields of the message that lies there, in the order of the file. */
-  async *fields({ start, length }: Extent): AsyncGenerator<Field> {
+  /** The fields of a message, in file order. */
+  async *fields({ start, length }: ByteRange): AsyncGenerator<Field> {
     const end = start + length;
     for (let at = start; at < end;) {
       if (++this.#fields > maxFields) throw this.bad(`has more than ${maxFields} fields`);
       const key = await this.#varint(at, end);
       const number = Number(key.value >> 3n), kind = kinds[Number(key.value & 7n)];
-      if (!kind || number < 1) throw this.bad("holds a field of no known kind: damaged");
-      let place: Extent = { start: key.end, length: kind === "fixed32" ? 4 : 8 }, value = 0n;
+      if (!kind || number < 1) throw this.bad("has a field of an unknown type: damaged");
+      let range: ByteRange = { start: key.end, length: kind === "fixed32" ? 4 : 8 }, value = 0n;
       if (kind === "varint") {
         const varint = await this.#varint(key.end, end);
-        place = { start: key.end, length: varint.end - key.end };
+        range = { start: key.end, length: varint.end - key.end };
         value = varint.value;
       } else if (kind === "bytes") {
         const size = await this.#varint(key.end, end);
-        place = { start: size.end, length: Number(size.value) };
+        range = { start: size.end, length: Number(size.value) };
       }
-      at = place.start + place.length;
-      if (at > this.source.size) throw this.bad("ends inside of a field: truncated or damaged");
-      if (at > end) throw this.bad("has a field that is longer than what it is part of: damaged");
-      yield { number, kind, value, ...place };
+      at = range.start + range.length;
+      if (at > this.source.size) throw this.bad("ends inside a field: truncated or damaged");
+      if (at > end) throw this.bad("has a field that is longer than its message: damaged");
+      yield { number, kind, value, ...range };
     }
   }
 
-  /** The text in a field. */
+  /** Reads a string. */
   async text(field: Field): Promise<string> {
     const bytes = await this.bytes(this.#expect(field, "bytes"));
     try {
@@ -74,64 +73,66 @@ export class ProtoReader {
     }
   }
 
-  /** The signed integers of a field that may be repeated: one, or a list in one piece. */
+  /** Reads the signed integers of a repeated field: a single one, or a packed list. */
   async integers(field: Field): Promise<number[]> {
-    if (field.kind === "varint") return [signed(field.value)];
+    if (field.kind === "varint") return [toSigned(field.value)];
     const bytes = await this.bytes(this.#expect(field, "bytes"));
     const values: number[] = [];
     for (let at = 0; at < bytes.length;) {
       const { value, end } = this.#decode(bytes, at);
-      values.push(signed(value));
+      values.push(toSigned(value));
       at = end;
     }
     return values;
   }
 
-  /** The integer in a field. */
+  /** Reads a signed integer. */
   integer(field: Field): number {
-    return signed(this.#expect(field, "varint").value);
+    return toSigned(this.#expect(field, "varint").value);
   }
 
-  /** The float32 values of a field that may be repeated: one, or a list in one piece. */
+  /** Reads the float32 values of a repeated field: a single one, or a packed list. */
   async floats(field: Field): Promise<number[]> {
     if (field.kind !== "fixed32") this.#expect(field, "bytes");
     const bytes = await this.bytes(field);
-    if (bytes.length % 4 !== 0) throw this.bad("has half of a number: damaged");
+    if (bytes.length % 4 !== 0) throw this.bad("has an incomplete number: damaged");
     return [...new Float32Array(bytes.buffer)];
   }
 
-  /** The place of a message, a list or bytes. */
-  extent(field: Field): Extent {
+  /** The range of a message, a list or bytes. */
+  range(field: Field): ByteRange {
     const { start, length } = this.#expect(field, "bytes");
     return { start, length };
   }
 
-  /** A copy of bytes that describe something; not for tensors. */
-  async bytes({ start, length }: Extent): Promise<Uint8Array<ArrayBuffer>> {
-    this.#held += length;
-    if (this.#held > maxHeld) throw this.bad(`has more than ${maxHeld} bytes of names and numbers`);
-    const ahead = await this.#ahead(start, Math.min(length, windowBytes));
+  /** Reads the bytes of a description; not for the elements of tensors. */
+  async bytes({ start, length }: ByteRange): Promise<Uint8Array<ArrayBuffer>> {
+    this.#descriptionBytes += length;
+    if (this.#descriptionBytes > maxDescriptionBytes) {
+      throw this.bad(`has more than ${maxDescriptionBytes} bytes of names and numbers`);
+    }
+    const ahead = await this.#readAhead(start, Math.min(length, windowBytes));
     if (ahead.length >= length) return ahead.slice(0, length);
     return await readBytes(this.source, start, length);
   }
 
-  /** An error about the file. */
+  /** Creates an error for the file. */
   bad(reason: string): FileError {
     return new FileError(this.source.name, reason);
   }
 
   #expect(field: Field, kind: Field["kind"]): Field {
     if (field.kind === kind) return field;
-    throw this.bad(`has a ${field.kind} where ${kind} should be: damaged`);
+    throw this.bad(`has a ${field.kind} field where a ${kind} field is expected: damaged`);
   }
 
   async #varint(start: number, end: number): Promise<{ value: bigint; end: number }> {
-    const window = await this.#ahead(start, Math.min(10, end - start));
+    const window = await this.#readAhead(start, Math.min(10, end - start));
     const { value, end: length } = this.#decode(window.subarray(0, end - start), 0);
     return { value, end: start + length };
   }
 
-  /** Seven bits to a byte, lowest first, the top bit saying that more follow; ten bytes at most. */
+  /** Decodes a varint: seven bits per byte, lowest first; the top bit says that more follow. */
   #decode(bytes: Uint8Array, at: number): { value: bigint; end: number } {
     let value = 0n;
     for (let shift = 0n; at < bytes.length && shift < 70n; shift += 7n) {
@@ -139,11 +140,11 @@ export class ProtoReader {
       value |= BigInt(byte & 0x7f) << shift;
       if (byte < 0x80) return { value, end: at };
     }
-    throw this.bad("has a number without an end: truncated or damaged");
+    throw this.bad("has an unterminated number: truncated or damaged");
   }
 
-  /** The bytes from `start` on: `length` of them or more, fewer only at the end of the file. */
-  async #ahead(start: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
+  /** Reads at least `length` bytes at `start`, unless the file ends before. */
+  async #readAhead(start: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
     const offset = start - this.#start;
     if (offset < 0 || offset + length > this.#window.length) {
       const size = Math.max(0, Math.min(windowBytes, this.source.size - start));
@@ -155,6 +156,6 @@ export class ProtoReader {
   }
 }
 
-function signed(value: bigint): number {
+function toSigned(value: bigint): number {
   return Number(BigInt.asIntN(64, value));
 }

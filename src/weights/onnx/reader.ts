@@ -1,6 +1,5 @@
 /**
- * ONNX: a network and its weights as one protocol buffer. Only its description is read when it is
- * opened; what it computes is for {@linkcode OnnxFile.graph}'s reader to judge.
+ * Opens ONNX files: a network and its weights in one protocol buffer.
  *
  * @module
  */
@@ -13,19 +12,19 @@ import { ProtoReader } from "./protobuf.ts";
 import { type ByteSource, unknownSize } from "../io/source.ts";
 import { TensorFile, type WeightsFile } from "../tensor_file.ts";
 
-/** How a layer's parameter comes out of a file's tensor. */
-export interface Arrangement {
+/** Where a layer's parameter comes from in a file. */
+export interface ParameterMapping {
   /** The tensor's name in the file. */
   readonly tensor: string;
-  /** The parameter's shape, of as many elements. */
+  /** The parameter's shape, which has as many elements as the tensor. */
   readonly shape: readonly number[];
-  /** Whether the file has the rows of a matrix as columns. */
+  /** Whether the tensor is the transposed matrix of the parameter. */
   readonly transposed?: boolean;
-  /** Multiplies every element. */
+  /** A factor for every element. */
   readonly factor?: number;
 }
 
-/** An open ONNX file: its initialisers and constants as weights, and the network they are for. */
+/** An open ONNX file: its initialisers and constants as weights, and the graph that uses them. */
 export class OnnxFile extends TensorFile {
   readonly #file: ByteSource;
 
@@ -34,36 +33,40 @@ export class OnnxFile extends TensorFile {
     this.#file = source;
   }
 
-  /** An error about the file. */
+  /** Creates an error for the file. */
   bad(reason: string): FileError {
     return new FileError(this.name, reason);
   }
 
   /**
-   * The same file with the names and layouts that a network's layers have. Closing it closes this.
+   * A view of the file with the names and layouts of a network's parameters. Closing it closes the
+   * file.
    *
-   * @param parameters Where each parameter comes from; what the file lacks is left out.
+   * @param parameters The source of each parameter. Those that the file lacks are left out.
    */
-  arranged(parameters: ReadonlyMap<string, Arrangement>): WeightsFile {
+  mapParameters(parameters: ReadonlyMap<string, ParameterMapping>): WeightsFile {
     const tensors = new Map<string, StoredTensor>();
     for (const [name, { tensor, shape, transposed, factor }] of parameters) {
-      const found = this.graph.tensors.get(tensor);
-      if (!found) continue;
+      const stored = this.graph.tensors.get(tensor);
+      if (!stored) continue;
       const strides = transposed ? [1, shape[0]] : undefined;
-      tensors.set(name, { ...found, name, shape, strides, factor });
+      tensors.set(name, { ...stored, name, shape, strides, factor });
     }
     return new TensorFile(this.#file, "onnx", tensors);
   }
 }
 
 /**
- * Opens an ONNX file.
+ * Opens an ONNX file. Only the descriptions of the graph and its tensors are read.
  *
- * @throws {FileError} When it is damaged, keeps its weights elsewhere, or has none.
+ * @throws {FileError} When it is damaged, has no weights, or stores them in another file.
  */
 export async function openOnnx(source: ByteSource): Promise<OnnxFile> {
-  if (source.size === unknownSize) { // it goes on to the end, wherever that is
-    throw new FileError(source.name, "is ONNX from a stream of unknown length: download it first");
+  if (source.size === unknownSize) { // the graph extends to the end of the file
+    throw new FileError(
+      source.name,
+      "ONNX cannot be read from a stream of unknown length: download it first",
+    );
   }
   const reader = new ProtoReader(source);
   const graph = await foldConstants(reader, await readGraph(reader));

@@ -1,21 +1,21 @@
 /**
- * A tensor in an ONNX file: onnx.proto's TensorProto. Its elements stay where they are when they lie
- * there as they are in memory; what is written as varints is short, and decoded.
+ * Reads the description of a tensor in an ONNX file, the TensorProto of onnx.proto. Elements stay
+ * in the file if they are stored as in memory; varints, which are few, are decoded.
  *
- * Source: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto (numbers of fields and of types)
+ * Source: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto (field and type numbers)
  *
  * @module
  */
 
 import { type DType, itemSize } from "../dtype.ts";
-import { elementCount, type Extent, type StoredTensor } from "../layout.ts";
+import { elementCount, type StoredTensor } from "../layout.ts";
 import type { Field, ProtoReader } from "./protobuf.ts";
-import { type ByteSource, bytesSource, readBytes } from "../io/source.ts";
-import { shown } from "../io/quote.ts";
+import { type ByteRange, type ByteSource, bytesSource, readBytes } from "../io/source.ts";
+import { escapeText } from "../io/quote.ts";
 
-/** A tensor and its place, and what it says where it describes something. */
+/** A tensor with its position, and its value if that is short. */
 export interface OnnxTensor extends StoredTensor {
-  /** Its elements, when they are a few integers (a shape) or one float32 (a probability). */
+  /** The elements of a few integers (a shape) or of a single float32 (a dropout rate). */
   readonly numbers?: readonly number[];
 }
 
@@ -40,16 +40,16 @@ const dtypes: Readonly<Record<number, DType>> = {
   19: "F8_E5M2",
 };
 
-/** Integers that may be a shape. */
-const fewNumbers = 64;
+/** The most integers that are read as {@linkcode OnnxTensor.numbers}. */
+const maxNumbers = 64;
 
-/** What a TensorProto holds, as it comes. */
-interface Message {
+/** The fields of a TensorProto. */
+interface TensorFields {
   name: string;
   type: number;
   shape: number[];
-  /** raw_data, or float_data or double_data, which look the same. */
-  place?: Extent;
+  /** raw_data, or float_data or double_data, which have the same encoding. */
+  data?: ByteRange;
   /** int32_data, int64_data or uint64_data. */
   varints: number[];
 }
@@ -57,53 +57,51 @@ interface Message {
 /**
  * Reads a TensorProto.
  *
- * @param name What to call it if it has no name of its own.
- * @throws {FileError} When its elements are not all there, or in another file.
+ * @throws {FileError} When elements are missing, or stored in another file.
  */
 export async function readTensor(
   reader: ProtoReader,
-  extent: Extent,
-  name = "",
+  range: ByteRange,
 ): Promise<OnnxTensor> {
-  const message: Message = { name: "", type: 0, shape: [], varints: [] };
-  for await (const field of reader.fields(extent)) await readField(reader, field, message);
-  const tensor = placed(reader, { ...message, name: message.name || name });
-  return { ...tensor, numbers: await numbersOf(reader, tensor) };
+  const fields: TensorFields = { name: "", type: 0, shape: [], varints: [] };
+  for await (const field of reader.fields(range)) await readField(reader, field, fields);
+  const tensor = toStoredTensor(reader, fields);
+  return { ...tensor, numbers: await readNumbers(reader, tensor) };
 }
 
-async function readField(reader: ProtoReader, field: Field, message: Message): Promise<void> {
+async function readField(reader: ProtoReader, field: Field, fields: TensorFields): Promise<void> {
   const { number } = field;
-  if (number === 1) message.shape = message.shape.concat(await reader.integers(field));
-  else if (number === 2) message.type = reader.integer(field);
-  else if (number === 3) throw reader.bad("has a tensor in segments, which are not read");
-  else if (number === 4 || number === 9 || number === 10) message.place = reader.extent(field);
+  if (number === 1) fields.shape = fields.shape.concat(await reader.integers(field));
+  else if (number === 2) fields.type = reader.integer(field);
+  else if (number === 3) throw reader.bad("has a segmented tensor, which is not supported");
+  else if (number === 4 || number === 9 || number === 10) fields.data = reader.range(field);
   else if (number === 5 || number === 7 || number === 11) {
-    message.varints = message.varints.concat(await reader.integers(field));
-  } else if (number === 8) message.name = await reader.text(field);
+    fields.varints = fields.varints.concat(await reader.integers(field));
+  } else if (number === 8) fields.name = await reader.text(field);
   else if (number === 13 || number === 14 && reader.integer(field) === 1) {
     throw reader.bad(
-      "keeps its weights in another file: save it whole (onnx.save without external data)",
+      "stores its weights in another file: save it as one file (onnx.save without external data)",
     );
   }
 }
 
-function placed(reader: ProtoReader, message: Message): StoredTensor {
-  const { name, type, shape, place, varints } = message, dtype = dtypes[type];
-  if (!dtype) throw reader.bad(`${shown(name)} has data type ${type}, which is not read`);
+function toStoredTensor(reader: ProtoReader, fields: TensorFields): StoredTensor {
+  const { name, type, shape, data, varints } = fields, dtype = dtypes[type];
+  if (!dtype) throw reader.bad(`${escapeText(name)} has data type ${type}, which is not supported`);
   const count = elementCount(shape, name, reader.source.name), span = count * itemSize(dtype);
-  const source = varints.length > 0 ? bytesSource(encoded(dtype, varints)) : undefined;
-  const length = source?.size ?? place?.length ?? 0;
+  const source = varints.length > 0 ? bytesSource(encodeIntegers(dtype, varints)) : undefined;
+  const length = source?.size ?? data?.length ?? 0;
   if (length !== span) {
     throw reader.bad(
-      `${shown(name)} has ${length} bytes where its shape and dtype take ${span}: damaged`,
+      `${escapeText(name)} has ${length} bytes, but its shape and dtype need ${span}: damaged`,
     );
   }
-  const start = source ? 0 : place?.start ?? 0;
+  const start = source ? 0 : data?.start ?? 0;
   return { name, dtype, shape, count, start, span, strides: undefined, source };
 }
 
-/** A tensor that a node holds or makes, from its numbers. */
-export function tensorOf(
+/** Creates a tensor from numbers, for a node that holds or creates one. */
+export function tensorFromNumbers(
   name: string,
   dtype: "F32" | "I64",
   shape: readonly number[],
@@ -111,14 +109,14 @@ export function tensorOf(
 ): OnnxTensor {
   const bytes = dtype === "F32"
     ? new Uint8Array(Float32Array.from(numbers).buffer)
-    : encoded(dtype, numbers);
+    : encodeIntegers(dtype, numbers);
   const source = bytesSource(bytes), { length } = numbers;
-  const place = { count: length, start: 0, span: bytes.length, strides: undefined };
-  return { name, dtype, shape, ...place, source, numbers };
+  const position = { count: length, start: 0, span: bytes.length, strides: undefined };
+  return { name, dtype, shape, ...position, source, numbers };
 }
 
-/** Integers (the bits of F16 and BF16, too) as they would be in raw_data. */
-function encoded(dtype: DType, values: readonly number[]): Uint8Array {
+/** Encodes integers, or the bits of F16 and BF16, as in raw_data. */
+function encodeIntegers(dtype: DType, values: readonly number[]): Uint8Array {
   const size = itemSize(dtype);
   if (size === 1) return Uint8Array.from(values);
   if (size === 2) return new Uint8Array(Uint16Array.from(values).buffer);
@@ -126,14 +124,15 @@ function encoded(dtype: DType, values: readonly number[]): Uint8Array {
   return new Uint8Array(BigInt64Array.from(values, BigInt).buffer);
 }
 
-async function numbersOf(
+/** The value of a tensor if it is short. */
+async function readNumbers(
   reader: ProtoReader,
   { dtype, count, start, span, source }: StoredTensor,
 ): Promise<readonly number[] | undefined> {
-  const wanted = dtype === "F32" ? count === 1 : /^[IUB]/.test(dtype) && count <= fewNumbers;
-  if (!wanted || dtype === "BF16") return undefined;
-  const extent = { start, length: span };
-  const { buffer } = source ? await readBytes(source, start, span) : await reader.bytes(extent);
+  const isShort = dtype === "F32" ? count === 1 : /^[IUB]/.test(dtype) && count <= maxNumbers;
+  if (!isShort || dtype === "BF16") return undefined;
+  const range = { start, length: span };
+  const { buffer } = source ? await readBytes(source, start, span) : await reader.bytes(range);
   switch (dtype) {
     case "F32":
       return [...new Float32Array(buffer)];
@@ -148,8 +147,8 @@ async function numbersOf(
   }
 }
 
-/** One element again and again; it is read from where an element begins. */
-export function repeated(element: Uint8Array, size: number): ByteSource {
+/** A source that repeats one element. Reads must start at an element. */
+export function repeatingSource(element: Uint8Array, size: number): ByteSource {
   return {
     name: "a constant",
     size,

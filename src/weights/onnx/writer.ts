@@ -1,7 +1,7 @@
 /**
- * Writing tensors as ONNX.
+ * Writes tensors as ONNX files.
  *
- * Source: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto (numbers of fields and of types)
+ * Source: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto (field and type numbers)
  *
  * @module
  */
@@ -10,32 +10,32 @@ import { PembrokeError } from "../../errors.ts";
 import {
   checkData,
   checkNames,
-  elementsOf,
+  elementsPart,
   type FloatOutline,
-  floatsOnly,
-  inMemory,
-  lengthOf,
   type Part,
+  requireFloats,
   type TensorToWrite,
+  totalLength,
+  writeToMemory,
 } from "../io/file_writer.ts";
 
 /** TensorProto.DataType */
 const types = { F32: 1, F16: 10, BF16: 16 } as const;
 
-/** The format's version that came with opset 13, the first in which everything may be bfloat16. */
+/** IR version 7 belongs to opset 13, the first in which all operations support bfloat16. */
 const irVersion = 7, opset = 13;
 
-/** Protocol buffers hold less. */
-const mostBytes = 2 ** 31;
+/** The limit of protocol buffers. */
+const maxBytes = 2 ** 31;
 
 /**
- * The bytes of an ONNX file that holds tensors and no operation: a graph whose outputs they are. F16
- * and BF16 are rounded to nearest even.
+ * Writes tensors as an ONNX file in memory. Its graph has no operations, and the tensors are its
+ * outputs. F16 and BF16 are rounded to nearest even.
  *
- * @param tensors What to write.
- * @throws {ArgumentError} When a name comes twice or is empty, data does not fill its shape, or is to
- * be I8, which has no scale there.
- * @throws {PembrokeError} When it would have 2 GiB or more.
+ * @param tensors The tensors to write.
+ * @throws {ArgumentError} When a name is empty or not unique, the data does not fill the shape, or
+ * the type is I8, which ONNX cannot store with a scale.
+ * @throws {PembrokeError} When the file would have 2 GiB or more.
  *
  * @example
  * ```ts
@@ -48,14 +48,14 @@ const mostBytes = 2 ** 31;
  * ```
  */
 export function writeOnnx(tensors: Iterable<TensorToWrite>): Uint8Array<ArrayBuffer> {
-  const all = floatsOnly("writeOnnx", [...tensors]);
+  const all = requireFloats("writeOnnx", [...tensors]);
   checkData("writeOnnx", all);
-  return inMemory(layOutOnnx(all), (writer) => {
+  return writeToMemory(layOutOnnx(all), (writer) => {
     for (const { name, dtype, data } of all) writer.appendFloats(name, dtype, data);
   });
 }
 
-/** Lays out a file. */
+/** Lays out an ONNX file. */
 export function layOutOnnx(tensors: readonly FloatOutline[]): Part[] {
   checkNames("writeOnnx", tensors, "");
   const graph = [
@@ -69,22 +69,22 @@ export function layOutOnnx(tensors: readonly FloatOutline[]): Part[] {
     ...message(7, graph),
     ...message(8, integer(2, opset)),
   ];
-  if (lengthOf(model) < mostBytes) return model;
-  throw new PembrokeError("writeOnnx: ONNX holds less than 2 GiB, safetensors more");
+  if (totalLength(model) < maxBytes) return model;
+  throw new PembrokeError("writeOnnx: an ONNX file must be below 2 GiB; use safetensors instead");
 }
 
-/** dims, data_type, name, raw_data */
+/** TensorProto: dims, data_type, name, raw_data. */
 function tensorProto(tensor: FloatOutline): Part[] {
   const { name, dtype, shape } = tensor;
   return [
     ...shape.flatMap((size) => integer(1, size)),
     ...integer(2, types[dtype]),
     ...message(8, text(name)),
-    ...message(9, [elementsOf(tensor)]),
+    ...message(9, [elementsPart(tensor)]),
   ];
 }
 
-/** name, and type.tensor_type { elem_type, shape { dim { dim_value } … } } */
+/** ValueInfoProto: name, and type.tensor_type { elem_type, shape { dim { dim_value } … } }. */
 function valueInfo({ name, dtype, shape }: FloatOutline): Part[] {
   const dimensions = shape.flatMap((size) => message(1, integer(1, size)));
   const tensor = [...integer(1, types[dtype]), ...message(2, dimensions)];
@@ -96,14 +96,14 @@ function integer(field: number, value: number): Part[] {
 }
 
 function message(field: number, content: readonly Part[]): Part[] {
-  return [varint(field * 8 + 2), varint(lengthOf(content)), ...content];
+  return [varint(field * 8 + 2), varint(totalLength(content)), ...content];
 }
 
 function text(value: string): Part[] {
   return [new TextEncoder().encode(value)];
 }
 
-/** Seven bits to a byte, lowest first, the top bit saying that more follow. */
+/** Encodes a varint: seven bits per byte, lowest first; the top bit says that more follow. */
 function varint(value: number): Uint8Array<ArrayBuffer> {
   const bytes: number[] = [];
   for (; value > 127; value = Math.floor(value / 128)) bytes.push(value % 128 + 128);

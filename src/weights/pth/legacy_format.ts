@@ -1,5 +1,5 @@
 /**
- * PyTorch's `.pth` before version 1.6: five pickles one after the other (a magic number, a version,
+ * Opens the `.pth` format of PyTorch before 1.6: five pickles in a row (a magic number, a version,
  * a description of the machine, the object, the order of the storages), then each storage as an
  * int64 count and its elements.
  *
@@ -10,71 +10,74 @@
 
 import { FileError } from "../../errors.ts";
 import { itemSize } from "../dtype.ts";
-import type { Extent } from "../layout.ts";
-import { PickleEnd, unpickle } from "./pickle.ts";
+import type { StorageRange } from "../layout.ts";
+import { TruncatedPickle, unpickle } from "./pickle.ts";
 import { Dict, List, type Value } from "./pickle_values.ts";
 import { type ByteSource, readBytes } from "../io/source.ts";
-import { placeStateDict } from "./state_dict.ts";
+import { locateStateDict } from "./state_dict.ts";
 import { TensorFile } from "../tensor_file.ts";
-import { shown } from "../io/quote.ts";
+import { escapeText } from "../io/quote.ts";
 import { type Storage, type StorageView, TorchHost } from "./torch_objects.ts";
 
 const magic = 0x1950a86a20f9469cfc6cn;
 const version = 1001;
 
-/** Enough for most models; the next attempt takes four times as much. */
-const firstBytes = 64 << 10;
-/** No pickles of names and shapes are longer. */
+/** Enough for most models; each further attempt reads four times as much. */
+const firstReadBytes = 64 << 10;
+
+/** Longer than any pickle of names and shapes. */
 const maxPickleBytes = 64 << 20;
 
-/** What the five pickles say. */
-interface Head {
+/** The contents of the five pickles. */
+interface Pickles {
+  /** The saved object. */
   readonly value: Value;
   readonly host: TorchHost;
-  /** The keys of the storages, in the order in which they follow. */
-  readonly order: readonly Value[];
-  /** Where they begin. */
+  /** The keys of the storages, in file order. */
+  readonly storageKeys: readonly Value[];
+  /** The offset of the first storage. */
   readonly end: number;
 }
 
 /**
- * Opens a pickle that `torch.save()` wrote before 1.6, or with `_use_new_zipfile_serialization=False`.
+ * Opens a file that `torch.save()` wrote before PyTorch 1.6, or with
+ * `_use_new_zipfile_serialization=False`.
  *
- * @throws {FileError} When it is another pickle, is damaged, or holds more than weights.
+ * @throws {FileError} When it is another pickle, is damaged, or contains more than weights.
  */
 export async function openLegacyPth(source: ByteSource): Promise<TensorFile> {
-  const head = await readHead(source);
-  const extents = await findStorages(source, head);
+  const pickles = await readPickles(source);
+  const storages = await locateStorages(source, pickles);
   const locate = ({ storage }: StorageView, name: string) => {
-    const extent = extents.get(storage.key);
-    if (extent) return extent;
-    const key = shown(storage.key);
-    throw new FileError(source.name, `${shown(name)} needs storage ${key}, which is missing`);
+    const range = storages.get(storage.key);
+    if (range) return range;
+    const key = escapeText(storage.key);
+    throw new FileError(source.name, `${escapeText(name)} needs storage ${key}, which is missing`);
   };
-  return new TensorFile(source, "pth-legacy", await placeStateDict(head.value, locate, source));
+  return new TensorFile(source, "pth-legacy", await locateStateDict(pickles.value, locate, source));
 }
 
-/** Nothing says how long the pickles are: reads more for as long as they go on. */
-async function readHead(source: ByteSource): Promise<Head> {
+/** Reads more and more bytes until the pickles end, because their length is not stored. */
+async function readPickles(source: ByteSource): Promise<Pickles> {
   const limit = Math.min(source.size, maxPickleBytes);
-  for (let length = Math.min(firstBytes, limit);; length = Math.min(4 * length, limit)) {
+  for (let length = Math.min(firstReadBytes, limit);; length = Math.min(4 * length, limit)) {
     const bytes = await readBytes(source, 0, length);
     try {
-      return parseHead(bytes, source.name);
+      return parsePickles(bytes, source.name);
     } catch (error) {
-      if (!(error instanceof PickleEnd)) throw error;
+      if (!(error instanceof TruncatedPickle)) throw error;
       if (length < limit) continue;
       throw new FileError(
         source.name,
         limit < source.size
           ? "has a pickle of more than 64 MiB"
-          : "ends inside of its pickle: truncated or damaged",
+          : "ends inside its pickle: truncated or damaged",
       );
     }
   }
 }
 
-function parseHead(bytes: Uint8Array, file: string): Head {
+function parsePickles(bytes: Uint8Array, file: string): Pickles {
   const host = new TorchHost(file);
   let end = 0;
   const next = () => {
@@ -83,56 +86,59 @@ function parseHead(bytes: Uint8Array, file: string): Head {
     return pickle.value;
   };
   if (next() !== magic) {
-    throw new FileError(file, "is a pickle, but not one that torch.save() wrote");
+    throw new FileError(file, "is a pickle, but torch.save() did not write it");
   }
-  if (next() !== version) throw new FileError(file, "is of an unknown version of PyTorch's format");
+  if (next() !== version) throw new FileError(file, "has an unknown version of PyTorch's format");
   const machine = next();
   if (machine instanceof Dict && machine.map.get("little_endian") === false) {
     throw new FileError(
       file,
-      "was saved big-endian, only little-endian is read: save it again on another machine",
+      "was saved as big-endian: save it again on a little-endian machine",
     );
   }
-  const value = next(), order = next();
-  if (!(order instanceof List)) throw new FileError(file, "has no list of its storages: damaged");
-  return { value, host, order: order.items, end };
+  const value = next(), keys = next();
+  if (!(keys instanceof List)) throw new FileError(file, "has no list of its storages: damaged");
+  return { value, host, storageKeys: keys.items, end };
 }
 
-/** Where storages are; before each stands how many elements it has. */
-async function findStorages(source: ByteSource, head: Head): Promise<Map<string, Extent>> {
-  const extents = new Map<string, Extent>();
-  let at = head.end;
-  for (const [rank, key] of head.order.entries()) {
-    const storage = typeof key === "string" ? head.host.storages.get(key) : undefined;
-    if (!storage || extents.has(storage.key)) {
-      throw new FileError(source.name, "lists a storage that no tensor uses, or twice: damaged");
+/** Locates the storages. Each one starts with its number of elements. */
+async function locateStorages(
+  source: ByteSource,
+  { host, storageKeys, end }: Pickles,
+): Promise<Map<string, StorageRange>> {
+  const ranges = new Map<string, StorageRange>();
+  let offset = end;
+  for (const [rank, key] of storageKeys.entries()) {
+    const storage = typeof key === "string" ? host.storages.get(key) : undefined;
+    if (!storage || ranges.has(storage.key)) {
+      throw new FileError(source.name, "lists a storage twice, or one without a tensor: damaged");
     }
-    const length = storage.byteLength, countAt = at;
-    const start = () => checkCount(source, countAt, storage);
+    const length = storage.byteLength, countOffset = offset;
+    const start = () => checkCount(source, countOffset, storage);
     if (source.forward) {
-      extents.set(storage.key, { start: 0, length, later: { rank, start } });
+      ranges.set(storage.key, { start: 0, length, deferred: { rank, start } });
     } else {
-      extents.set(storage.key, { start: await start(), length });
+      ranges.set(storage.key, { start: await start(), length });
     }
-    at += 8 + length;
-    if (at > source.size) {
+    offset += 8 + length;
+    if (offset > source.size) {
       throw new FileError(source.name, `ends after ${source.size} bytes: truncated or damaged`);
     }
   }
-  return extents;
+  return ranges;
 }
 
-/** Where a storage's elements begin: behind their number, which must be that of its tensors. */
+/** Checks the number of elements at `offset`, and returns the offset of the first element. */
 async function checkCount(
   source: ByteSource,
-  at: number,
+  offset: number,
   { key, dtype, byteLength }: Storage,
 ): Promise<number> {
-  const count = await readBytes(source, at, 8);
+  const count = await readBytes(source, offset, 8);
   const length = Number(new DataView(count.buffer).getBigInt64(0, true)) * itemSize(dtype);
-  if (length === byteLength) return at + 8;
+  if (length === byteLength) return offset + 8;
   throw new FileError(
     source.name,
-    `storage ${shown(key)} has ${length} bytes, its tensors need ${byteLength}: damaged`,
+    `storage ${escapeText(key)} has ${length} bytes, but its tensors need ${byteLength}: damaged`,
   );
 }

@@ -1,8 +1,9 @@
 /**
- * An interpreter for the part of Python's pickle format that `torch.save()` writes (protocols 2–4).
- * It executes nothing: a pickle may only name what its host knows, and what those names mean is the
- * host's own code. Every instruction takes at least a byte and makes at most one value, nothing
- * recurses, and the number of instructions is capped, so a hostile pickle costs what its length does.
+ * A safe interpreter for the part of Python's pickle format that `torch.save()` writes (protocols
+ * 2–4). It executes no code from the file: a pickle may only name classes and functions that the
+ * host allows, and the host implements them itself. Each instruction takes at least one byte and
+ * creates at most one value, nothing recurses, and the number of instructions is limited, so the
+ * cost of a malicious pickle is proportional to its length.
  *
  * Opcodes: CPython, `Lib/pickle.py` and `Lib/pickletools.py`.
  *
@@ -11,39 +12,39 @@
 
 import { FileError } from "../../errors.ts";
 import { Dict, Global, List, Tuple, type Value } from "./pickle_values.ts";
-import { shown } from "../io/quote.ts";
+import { escapeText } from "../io/quote.ts";
 
-/** What gives names their meaning. Its methods throw FileError to refuse. */
+/** Implements the names in a pickle. Methods throw a FileError to reject. */
 export interface PickleHost {
-  /** Whether a pickle may name this, as `module.name`. */
+  /** Whether a pickle may use this name, in the form `module.name`. */
   allows(name: string): boolean;
-  /** What calling the named thing gives. */
+  /** Calls a class or function by name. */
   call(name: string, args: readonly Value[]): Value;
-  /** What a persistent id stands for. */
-  persistent(id: Value): Value;
-  /** Gives an object its pickled state. */
+  /** Resolves a persistent id, like `Unpickler.persistent_load()`. */
+  persistentLoad(id: Value): Value;
+  /** Sets the state of an object, like `__setstate__()`. */
   build(object: Value, state: Value): void;
 }
 
-/** Thrown when the bytes end before the pickle does; the caller knows whether there are more. */
-export class PickleEnd extends Error {}
+/** The bytes end before the pickle does. The caller knows whether there are more. */
+export class TruncatedPickle extends Error {}
 
-/** Some 60 instructions make a tensor: room for 16 000 of them. */
+/** A tensor takes about 60 instructions, so this is enough for 16 000 tensors. */
 const maxInstructions = 1_000_000;
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const latin1 = new TextDecoder("latin1");
 
 /**
- * Interprets the pickle that begins at `start`.
+ * Interprets the pickle at offset `start`.
  *
- * @param bytes Where the pickle is.
- * @param start Its first byte.
- * @param host What its names mean.
- * @param file What error messages call it.
- * @returns The value, and where the pickle ends.
- * @throws {FileError} When it is damaged, or asks for what the host does not give.
- * @throws {PickleEnd} When `bytes` ends before the pickle does.
+ * @param bytes The bytes that contain the pickle.
+ * @param start The offset of its first byte.
+ * @param host Implements the names in the pickle.
+ * @param file The file name in error messages.
+ * @returns The value, and the offset of the pickle's end.
+ * @throws {FileError} When the pickle is damaged, or uses a name that the host does not allow.
+ * @throws {TruncatedPickle} When `bytes` ends before the pickle does.
  */
 export function unpickle(
   bytes: Uint8Array,
@@ -87,7 +88,7 @@ class Machine {
         if (protocol < 2 || protocol > 5) throw this.#damaged(`claims protocol ${protocol}`);
         return;
       }
-      case 0x95: // FRAME: a hint for buffering
+      case 0x95: // FRAME, a hint for buffering
         this.#take(8);
         return;
 
@@ -111,7 +112,7 @@ class Machine {
         return void stack.push(this.#text(utf8, view.getUint32(this.#take(4), true)));
       case 0x8c: // SHORT_BINUNICODE
         return void stack.push(this.#text(utf8, view.getUint8(this.#take(1))));
-      case 0x54: // BINSTRING, the str of Python 2
+      case 0x54: // BINSTRING, a Python 2 str
         return void stack.push(this.#text(latin1, view.getUint32(this.#take(4), true)));
       case 0x55: // SHORT_BINSTRING
         return void stack.push(this.#text(latin1, view.getUint8(this.#take(1))));
@@ -179,7 +180,7 @@ class Machine {
       case 0x52: { // REDUCE
         const args = this.#pop(), callee = this.#pop();
         if (!(callee instanceof Global && args instanceof Tuple)) {
-          throw this.#damaged("calls something that cannot be called");
+          throw this.#damaged("calls something that is not callable");
         }
         return void stack.push(this.host.call(callee.name, args.items));
       }
@@ -189,15 +190,15 @@ class Machine {
         return void stack.push(object);
       }
       case 0x51: // BINPERSID
-        return void stack.push(this.host.persistent(this.#pop()));
+        return void stack.push(this.host.persistentLoad(this.#pop()));
     }
-    throw this.#refused(opcode);
+    throw this.#unsupported(opcode);
   }
 
-  /** Moves past `length` bytes and says where they began. */
+  /** Skips `length` bytes and returns the offset of the first. */
   #take(length: number): number {
     const at = this.at;
-    if (at + length > this.bytes.length) throw new PickleEnd();
+    if (at + length > this.bytes.length) throw new TruncatedPickle();
     this.at = at + length;
     return at;
   }
@@ -216,19 +217,19 @@ class Machine {
     }
   }
 
-  /** A line of a GLOBAL: the name of a module, class or function. */
+  /** Reads a line of a GLOBAL: the name of a module, class or function. */
   #line(): string {
     const length = this.bytes.subarray(this.at, this.at + 256).indexOf(0x0a);
     if (length < 0) {
       this.#take(256);
-      throw this.#damaged("has a name without an end");
+      throw this.#damaged("has an unterminated name");
     }
     const text = this.#text(utf8, length);
     this.#take(1);
     return text;
   }
 
-  /** Little-endian two's complement; a number where that is exact. */
+  /** Reads a little-endian integer in two's complement, as a number if that is exact. */
   #long(): number | bigint {
     const bytes = this.#slice(this.#view.getUint8(this.#take(1)));
     let value = 0n;
@@ -252,7 +253,7 @@ class Machine {
   #top<T extends object>(type: new (...args: never[]) => T): T {
     const top = this.#stack.length > (this.#marks.at(-1) ?? 0) ? this.#stack.at(-1) : undefined;
     if (top instanceof type) return top;
-    throw this.#damaged(`puts an item into something that is no ${type.name.toLowerCase()}`);
+    throw this.#damaged(`adds an item to something that is not a ${type.name.toLowerCase()}`);
   }
 
   #remember(index: number): void {
@@ -263,34 +264,34 @@ class Machine {
 
   #recall(index: number): void {
     const value = this.#memo.get(index);
-    if (value === undefined) throw this.#damaged(`recalls value ${index}, which it never kept`);
+    if (value === undefined) throw this.#damaged(`reads memo entry ${index}, which was never set`);
     this.#stack.push(value);
   }
 
   #global(module: Value, name: Value): Global {
     if (typeof module !== "string" || typeof name !== "string") {
-      throw this.#damaged("names something by what is not text");
+      throw this.#damaged("has a global whose name is not text");
     }
-    const full = `${module}.${name}`;
-    if (this.host.allows(full)) return new Global(full);
+    const fullName = `${module}.${name}`;
+    if (this.host.allows(fullName)) return new Global(fullName);
     throw new FileError(
       this.file,
       this.#holdsModule()
-        ? `holds a whole pickled model (it names ${shown(full)}), not only weights: ` +
+        ? `holds a whole pickled model (it names ${escapeText(fullName)}), not only weights: ` +
           `save model.state_dict() instead; nothing was executed`
         : `the pickle names ${
-          shown(full)
+          escapeText(fullName)
         }, which weights never need; refused, nothing was executed`,
     );
   }
 
-  /** Whether the attributes that every torch.nn.Module has are named anywhere in the bytes. */
+  /** Whether the bytes contain the attribute names that every torch.nn.Module has. */
   #holdsModule(): boolean {
     const text = latin1.decode(this.bytes);
     return text.includes("_parameters") && text.includes("_buffers") && text.includes("_modules");
   }
 
-  #refused(opcode: number): FileError {
+  #unsupported(opcode: number): FileError {
     const hex = `0x${opcode.toString(16).padStart(2, "0")}`;
     return new FileError(
       this.file,

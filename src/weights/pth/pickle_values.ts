@@ -1,5 +1,5 @@
 /**
- * What a pickle can hold.
+ * The values that a pickle can hold.
  *
  * @module
  */
@@ -13,9 +13,9 @@ export class Tuple {
 export class List {
   #items: Value[] | undefined;
 
-  /** The items in their order. */
+  /** The items in order. */
   get items(): Value[] {
-    return this.#items ??= []; // an empty list costs little, however many a hostile pickle makes
+    return this.#items ??= []; // created lazily: a malicious pickle may have millions of lists
   }
 }
 
@@ -23,16 +23,16 @@ export class List {
 export class Dict {
   #map: Map<Value, Value> | undefined;
 
-  /** The items in their order. A Map, in which `__proto__` is a key like any other. */
+  /** The items in order. In a Map, `__proto__` is an ordinary key. */
   get map(): Map<Value, Value> {
-    return this.#map ??= new Map(); // most dicts of a state dict stay empty and need none
+    return this.#map ??= new Map(); // created lazily: most dicts in a state dict stay empty
   }
 }
 
-/** A class or function that the pickle names, and nothing more than its name. */
+/** The name of a Python class or function. */
 export class Global {
   constructor(readonly name: string) {}
 }
 
-/** What a pickle can hold; `object` is whatever the host made. */
+/** A value in a pickle. An `object` was created by the host, or is one of the classes above. */
 export type Value = null | boolean | number | bigint | string | Uint8Array | object;

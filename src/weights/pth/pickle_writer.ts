@@ -1,5 +1,5 @@
 /**
- * Pickles of protocol 2, as far as PyTorch's state dicts need them.
+ * Writes the pickles (protocol 2) of PyTorch's state dicts.
  *
  * Source: Python, `Lib/pickletools.py` (opcodes).
  *
@@ -8,61 +8,64 @@
 
 import { littleEndian } from "../io/file_writer.ts";
 
-/** Instructions that leave one value on the machine's stack. */
-export type Pickled = readonly (string | Uint8Array<ArrayBuffer>)[];
+/** Instructions that push one value onto the stack. */
+export type PickleCode = readonly (string | Uint8Array<ArrayBuffer>)[];
 
 /** A whole pickle: PROTO, a value, STOP. */
-export function pickle(value: Pickled): Uint8Array<ArrayBuffer> {
+export function pickle(value: PickleCode): Uint8Array<ArrayBuffer> {
   const encoder = new TextEncoder();
-  const pieces = [Uint8Array.of(0x80, 2), ...value, "."].map((piece) =>
-    typeof piece === "string" ? encoder.encode(piece) : piece
+  const parts = [Uint8Array.of(0x80, 2), ...value, "."].map((part) =>
+    typeof part === "string" ? encoder.encode(part) : part
   );
-  const bytes = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    bytes.set(piece, at);
-    at += piece.length;
+  const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let offset = 0;
+  for (const part of parts) {
+    bytes.set(part, offset);
+    offset += part.length;
   }
   return bytes;
 }
 
-/** BINUNICODE: a text. */
-export function text(value: string): Pickled {
+/** A string: BINUNICODE. */
+export function text(value: string): PickleCode {
   const bytes = new TextEncoder().encode(value);
   return ["X", littleEndian(bytes.length, 4), bytes];
 }
 
-/** BININT, or LONG1 beyond 31 bits: a whole number from 0 on. */
-export function integer(value: number): Pickled {
+/** A non-negative integer: BININT, or LONG1 for more than 31 bits. */
+export function integer(value: number): PickleCode {
   return value < 2 ** 31
     ? ["J", littleEndian(value, 4)]
     : [Uint8Array.of(0x8a, 8), littleEndian(value, 8)];
 }
 
-/** NEWFALSE */
-export const no: Pickled = [Uint8Array.of(0x89)];
+/** False: NEWFALSE. */
+export const newFalse: PickleCode = [Uint8Array.of(0x89)];
 
-/** GLOBAL: something of Python's by its name. */
-export function global(module: string, name: string): Pickled {
+/** A Python class or function: GLOBAL. */
+export function global(module: string, name: string): PickleCode {
   return [`c${module}\n${name}\n`];
 }
 
-/** MARK, items, TUPLE */
-export function tuple(...items: readonly Pickled[]): Pickled {
+/** A tuple: MARK, items, TUPLE. */
+export function tuple(...items: readonly PickleCode[]): PickleCode {
   return ["(", ...items.flat(), "t"];
 }
 
-/** REDUCE: what something gives for arguments. */
-export function call(callee: Pickled, ...args: readonly Pickled[]): Pickled {
+/** The result of a call: callee, arguments, REDUCE. */
+export function call(callee: PickleCode, ...args: readonly PickleCode[]): PickleCode {
   return [...callee, ...tuple(...args), "R"];
 }
 
-/** BINPERSID: what lies outside of the pickle. */
-export function persistent(id: Pickled): Pickled {
+/** A reference to data outside the pickle: BINPERSID. */
+export function persistentId(id: PickleCode): PickleCode {
   return [...id, "Q"];
 }
 
-/** MARK, keys and values, SETITEMS: a dict, filled. */
-export function filled(dict: Pickled, entries: readonly (readonly [Pickled, Pickled])[]): Pickled {
+/** A dict with entries added: MARK, keys and values, SETITEMS. */
+export function setItems(
+  dict: PickleCode,
+  entries: readonly (readonly [PickleCode, PickleCode])[],
+): PickleCode {
   return [...dict, "(", ...entries.flat(2), "u"];
 }

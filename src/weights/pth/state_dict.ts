@@ -1,51 +1,51 @@
 /**
- * Finding the state dict in what a PyTorch pickle held.
+ * Finds the state dict in the value of a PyTorch pickle.
  *
  * @module
  */
 
 import { FileError } from "../../errors.ts";
-import { type Extent, placeTensor, type StoredTensor } from "../layout.ts";
+import { locateTensor, type StorageRange, type StoredTensor } from "../layout.ts";
 import { Dict, List, Tuple, type Value } from "./pickle_values.ts";
 import type { ByteSource } from "../io/source.ts";
-import { shown } from "../io/quote.ts";
+import { escapeText } from "../io/quote.ts";
 import { type StorageView, TorchTensor } from "./torch_objects.ts";
 
-/** Where training scripts put the state dict when they save more than that. */
-const wrappers = ["state_dict", "model", "model_state_dict"];
+/** The keys under which training scripts save the state dict beside other values. */
+const wrapperKeys = ["state_dict", "model", "model_state_dict"];
 
-/** What DataParallel puts before every name. */
+/** The prefix that DataParallel adds to every name. */
 const parallelPrefix = "module.";
 
 /**
- * The tensors of a state dict by their names, each with its place in the file.
+ * Locates the tensors of a state dict, by name.
  *
- * @param value What the pickle held.
- * @param locate Where a storage is in the file.
+ * @param value The value of the pickle.
+ * @param locate Finds a storage in the file.
  * @param source The file.
- * @throws {FileError} When there is no state dict, or a tensor is not where it should be.
+ * @throws {FileError} When there is no state dict, or a tensor is outside its storage.
  */
-export async function placeStateDict(
+export async function locateStateDict(
   value: Value,
-  locate: (view: StorageView, name: string) => Extent | Promise<Extent>,
+  locate: (view: StorageView, name: string) => StorageRange | Promise<StorageRange>,
   source: ByteSource,
 ): Promise<Map<string, StoredTensor>> {
   const tensors = findTensors(value, source.name);
-  const parallel = tensors.every(([name]) => name.startsWith(parallelPrefix));
-  const placed = new Map<string, StoredTensor>();
+  const isParallel = tensors.every(([name]) => name.startsWith(parallelPrefix));
+  const located = new Map<string, StoredTensor>();
   for (const [fullName, tensor] of tensors) {
-    const name = parallel ? fullName.slice(parallelPrefix.length) : fullName;
+    const name = isParallel ? fullName.slice(parallelPrefix.length) : fullName;
     const { view, dtype, offset, size, stride } = tensor;
     if (!(size instanceof Tuple && stride instanceof Tuple)) {
-      throw new FileError(source.name, `${shown(name)} has no shape: damaged`);
+      throw new FileError(source.name, `${escapeText(name)} has no shape: damaged`);
     }
-    const { start, later } = await locate(view, name);
-    const part = { start: start + view.byteOffset, length: view.byteLength, later };
-    // placeTensor checks that the shape holds nothing but counts.
+    const { start, deferred } = await locate(view, name);
+    const range = { start: start + view.byteOffset, length: view.byteLength, deferred };
+    // locateTensor() checks the sizes.
     const entry = { name, dtype, shape: size.items as number[] };
-    placed.set(name, placeTensor(entry, stride.items, part, offset, source));
+    located.set(name, locateTensor(entry, stride.items, range, offset, source));
   }
-  return placed;
+  return located;
 }
 
 function findTensors(value: Value, file: string): [string, TorchTensor][] {
@@ -55,8 +55,8 @@ function findTensors(value: Value, file: string): [string, TorchTensor][] {
       `holds ${describe(value)}, not a state dict: save model.state_dict() instead`,
     );
   }
-  for (const wrapper of wrappers) {
-    const inner = value.map.get(wrapper);
+  for (const key of wrapperKeys) {
+    const inner = value.map.get(key);
     const tensors = inner instanceof Dict ? namedTensors(inner) : [];
     if (tensors.length > 0) return tensors;
   }
@@ -65,7 +65,7 @@ function findTensors(value: Value, file: string): [string, TorchTensor][] {
   return tensors;
 }
 
-/** Other things live beside tensors (an epoch, `_extra_state`); they are left out. */
+/** The tensors in a dict; other values (an epoch, `_extra_state`) are left out. */
 function namedTensors(dict: Dict): [string, TorchTensor][] {
   const tensors: [string, TorchTensor][] = [];
   for (const [name, tensor] of dict.map) {
@@ -74,6 +74,7 @@ function namedTensors(dict: Dict): [string, TorchTensor][] {
   return tensors;
 }
 
+/** Describes a value that is not a dict, for an error message. */
 function describe(value: Value): string {
   if (value instanceof TorchTensor) return "one tensor";
   if (value instanceof List) return "a list";

@@ -1,7 +1,6 @@
 /**
- * PyTorch's `.pth` since version 1.6, read from its beginning to its end: the first record is the
- * pickle, which ends by itself and says how long the storages are, and those follow in the order of
- * their keys.
+ * Opens the `.pth` format of PyTorch 1.6 and later from a stream. The first entry is the pickle,
+ * which states the sizes of the storages; these follow, ordered by key.
  *
  * Source: PyTorch, `torch/serialization.py` (`_save`).
  *
@@ -9,26 +8,26 @@
  */
 
 import { FileError } from "../../errors.ts";
-import { PickleEnd, unpickle } from "./pickle.ts";
+import { TruncatedPickle, unpickle } from "./pickle.ts";
 import type { Value } from "./pickle_values.ts";
 import { checkByteOrder } from "./zip_format.ts";
 import { type ByteSource, readBytes } from "../io/source.ts";
-import { placeStateDict } from "./state_dict.ts";
+import { locateStateDict } from "./state_dict.ts";
 import { TensorFile } from "../tensor_file.ts";
-import { shown } from "../io/quote.ts";
+import { escapeText } from "../io/quote.ts";
 import { type StorageView, TorchHost } from "./torch_objects.ts";
 import { ZipStream } from "../io/zip_stream.ts";
 
 const pickleName = /^([^/]*\/)?data\.pkl$/;
 
-/** The pickle has to lie within what a stream keeps of its beginning. */
+/** The pickle must be within the first MiB, which a stream keeps in memory. */
 const maxPickleBytes = 1 << 19;
 
 /**
- * Opens a zip archive that `torch.save()` wrote, from a source that is read forward.
+ * Opens a zip archive that `torch.save()` wrote, from a source that must be read in order.
  *
- * @throws {FileError} When it is another archive, is damaged, holds more than weights, or is in another
- * order than that of `torch.save()`.
+ * @throws {FileError} When it is another archive, is damaged, contains more than weights, or has
+ * its entries in another order than `torch.save()` writes.
  */
 export async function openPthStream(source: ByteSource): Promise<TensorFile> {
   const host = new TorchHost(source.name);
@@ -44,46 +43,46 @@ export async function openPthStream(source: ByteSource): Promise<TensorFile> {
   if (!first || !pickle) {
     throw new FileError(
       source.name,
-      "does not begin with a pickle as torch.save() writes it: if PyTorch reads it, download it first",
+      "does not start with a pickle, as torch.save() writes it: " +
+        "if PyTorch can load the file, download it first",
     );
   }
   folder = first.name.slice(0, -"data.pkl".length);
 
-  const found = new Map<string, number>();
+  const starts = new Map<string, number>();
   const locate = async (key: string): Promise<number> => {
     for (;;) {
-      const start = found.get(key);
+      const start = starts.get(key);
       if (start !== undefined) return start;
-      const record = await zip.next();
-      if (!record) {
-        throw new FileError(source.name, `needs storage ${shown(key)}, which is missing`);
+      const entry = await zip.next();
+      if (!entry) {
+        throw new FileError(source.name, `needs storage ${escapeText(key)}, which is missing`);
       }
-      if (record.name === `${folder}byteorder`) await checkByteOrder(source, record);
-      if (record.name.startsWith(`${folder}data/`)) {
-        found.set(record.name.slice(`${folder}data/`.length), record.start);
+      if (entry.name === `${folder}byteorder`) await checkByteOrder(source, entry);
+      if (entry.name.startsWith(`${folder}data/`)) {
+        starts.set(entry.name.slice(`${folder}data/`.length), entry.start);
       }
     }
   };
   const keys = [...host.storages.keys()].sort();
-  const place = ({ storage: { key, byteLength } }: StorageView) => ({
+  const defer = ({ storage: { key, byteLength } }: StorageView) => ({
     start: 0,
     length: byteLength,
-    later: { rank: keys.indexOf(key), start: () => locate(key) },
+    deferred: { rank: keys.indexOf(key), start: () => locate(key) },
   });
-  return new TensorFile(source, "pth", await placeStateDict(pickle.value, place, source));
+  return new TensorFile(source, "pth", await locateStateDict(pickle.value, defer, source));
 }
 
-/** Nothing says how long it is: reads more for as long as it goes on. */
+/** Reads more and more bytes until the pickle ends, because its length is not stored. */
 async function readPickle(source: ByteSource, start: number, host: TorchHost) {
-  for (let most = 1 << 13;; most *= 4) {
-    const length = Math.min(most, source.size - start);
+  for (let maxBytes = 1 << 13;; maxBytes *= 4) {
+    const length = Math.min(maxBytes, source.size - start);
     try {
       return unpickle(await readBytes(source, start, length), 0, host, source.name);
     } catch (error) {
-      if (!(error instanceof PickleEnd)) throw error;
-      if (length === most && 4 * most <= maxPickleBytes) continue;
-      const message =
-        "its pickle ends too early or is too long for a stream: damaged, or download it first";
+      if (!(error instanceof TruncatedPickle)) throw error;
+      if (length === maxBytes && 4 * maxBytes <= maxPickleBytes) continue;
+      const message = "its pickle is truncated, or too long for a stream: download it first";
       throw new FileError(source.name, message);
     }
   }

@@ -1,6 +1,6 @@
 /**
- * What the names in a PyTorch pickle mean: tensors, as a storage, an offset, sizes and strides, and
- * the few things around them. No data is read here.
+ * Implements the names in a PyTorch pickle: tensors, which have a storage, an offset, sizes and
+ * strides, and a few helpers. No elements are read here.
  *
  * Source: PyTorch, `torch/_utils.py`, `torch/serialization.py` and `torch/storage.py`.
  *
@@ -11,18 +11,18 @@ import { FileError } from "../../errors.ts";
 import { type DType, itemSize } from "../dtype.ts";
 import type { PickleHost } from "./pickle.ts";
 import { Dict, Global, List, Tuple, type Value } from "./pickle_values.ts";
-import { shown } from "../io/quote.ts";
+import { escapeText } from "../io/quote.ts";
 
-/** The memory behind one tensor or several. */
+/** The memory of one or more tensors. */
 export interface Storage {
-  /** The name of its record in a zip archive, or its number in the old format. */
+  /** The name of its zip entry, or its number in the legacy format. */
   readonly key: string;
-  /** The kind of its elements; U8 when the file leaves that to the tensors. */
+  /** The element type; U8 if only the tensors define it. */
   readonly dtype: DType;
   readonly byteLength: number;
 }
 
-/** A part of a storage (the whole, except for the views of the old format). */
+/** A part of a storage. Only the legacy format has views that are not the whole storage. */
 export class StorageView {
   constructor(
     readonly storage: Storage,
@@ -31,7 +31,7 @@ export class StorageView {
   ) {}
 }
 
-/** A tensor as it is pickled; nothing about it has been checked. Offset and strides are in elements. */
+/** A tensor from a pickle, unchecked. The offset and strides are in elements. */
 export class TorchTensor {
   constructor(
     readonly view: StorageView,
@@ -42,7 +42,8 @@ export class TorchTensor {
   ) {}
 }
 
-const storageKinds = new Map<string, DType>([
+/** Element types by storage class. */
+const storageTypes = new Map<string, DType>([
   ["torch.DoubleStorage", "F64"],
   ["torch.FloatStorage", "F32"],
   ["torch.HalfStorage", "F16"],
@@ -59,6 +60,7 @@ const storageKinds = new Map<string, DType>([
   ["torch.storage.UntypedStorage", "U8"],
 ]);
 
+/** Element types by `torch.dtype`. */
 const dtypes = new Map<string, DType>([
   ["torch.float64", "F64"],
   ["torch.float32", "F32"],
@@ -79,7 +81,8 @@ const dtypes = new Map<string, DType>([
   ["torch.complex128", "C128"],
 ]);
 
-const callable = new Set([
+/** The names that a pickle may call. */
+const callables = new Set([
   "collections.OrderedDict",
   "torch.Size",
   "torch.device",
@@ -92,16 +95,16 @@ const callable = new Set([
   "torch._tensor._rebuild_from_type_v2",
 ]);
 
-/** The host of PyTorch's pickles. */
+/** The host of a pickle that `torch.save()` wrote. */
 export class TorchHost implements PickleHost {
-  /** Every storage that the pickle spoke of, by its key. */
+  /** Every storage that the pickle has mentioned so far, by key. */
   readonly storages = new Map<string, Storage>();
 
-  /** @param file What error messages call it. */
+  /** @param file The file name in error messages. */
   constructor(readonly file: string) {}
 
   allows(name: string): boolean {
-    return callable.has(name) || storageKinds.has(name) || dtypes.has(name) ||
+    return callables.has(name) || storageTypes.has(name) || dtypes.has(name) ||
       name === "torch.Tensor";
   }
 
@@ -112,18 +115,18 @@ export class TorchHost implements PickleHost {
       case "torch.Size":
         return args[0] instanceof Tuple ? args[0] : new Tuple([]);
       case "torch.device":
-        return new Tuple(args); // where a tensor once was; nothing looks at it
+        return new Tuple(args); // ignored
       case "torch._utils._rebuild_tensor": // until PyTorch 0.3
       case "torch._utils._rebuild_tensor_v2":
         return this.#tensor(args, undefined, args[6]);
-      case "torch._utils._rebuild_tensor_v3": // with a kind that has no storage class of its own
+      case "torch._utils._rebuild_tensor_v3": // for types without a storage class of their own
         return this.#tensor(args, args[6], args[7]);
       case "torch.nn.parameter.Parameter": // until PyTorch 0.3
       case "torch._utils._rebuild_parameter":
       case "torch._utils._rebuild_parameter_with_state":
         if (args[0] instanceof TorchTensor) return args[0];
         break;
-      case "torch._tensor._rebuild_from_type_v2": { // a tensor with attributes of its own
+      case "torch._tensor._rebuild_from_type_v2": { // a tensor with Python attributes
         const [rebuild, type, inner] = args;
         if (
           rebuild instanceof Global && rebuild.name.startsWith("torch._utils._rebuild_") &&
@@ -133,21 +136,21 @@ export class TorchHost implements PickleHost {
     }
     throw new FileError(
       this.file,
-      `the pickle calls ${shown(name)} in a way no weights do: damaged`,
+      `the pickle calls ${escapeText(name)} with unexpected arguments: damaged`,
     );
   }
 
-  persistent(id: Value): Value {
-    const [what, type, key, , count, view] = id instanceof Tuple ? id.items : [];
-    if (what === "module") {
+  persistentLoad(id: Value): Value {
+    const [kind, type, key, , count, view] = id instanceof Tuple ? id.items : [];
+    if (kind === "module") {
       throw new FileError(
         this.file,
         "holds a whole pickled model, not only weights: save model.state_dict() instead; " +
           "nothing was executed",
       );
     }
-    const dtype = type instanceof Global ? storageKinds.get(type.name) : undefined;
-    if (what !== "storage" || !dtype || typeof key !== "string") throw this.#badStorage();
+    const dtype = type instanceof Global ? storageTypes.get(type.name) : undefined;
+    if (kind !== "storage" || !dtype || typeof key !== "string") throw this.#badStorage();
     const byteLength = size(count) * itemSize(dtype);
     const storage = this.storages.get(key) ?? { key, dtype, byteLength };
     if (!(byteLength <= Number.MAX_SAFE_INTEGER) || storage.byteLength !== byteLength) {
@@ -163,16 +166,16 @@ export class TorchHost implements PickleHost {
   }
 
   build(object: Value, state: Value): void {
-    // An OrderedDict's `_metadata` says which version wrote each module: nothing here depends on it.
+    // The `_metadata` of a state dict has the version of each module, which does not matter here.
     if (object instanceof Dict) return;
-    // Until PyTorch 0.3, a parameter's state: requires_grad, volatile, hooks.
+    // The state of a parameter until PyTorch 0.3: requires_grad, volatile, hooks.
     if (object instanceof TorchTensor && state instanceof Tuple && state.items.length === 3) {
       if (typeof state.items[0] === "boolean") return;
     }
-    throw new FileError(this.file, "the pickle gives state to something that takes none: damaged");
+    throw new FileError(this.file, "the pickle sets the state of an object that has none: damaged");
   }
 
-  /** OrderedDict(), or as Python 2 wrote it, OrderedDict([[key, value], …]). */
+  /** OrderedDict(), or as Python 2 writes it, OrderedDict([[key, value], …]). */
   #dict(args: readonly Value[]): Dict {
     const dict = new Dict();
     const pairs = args[0] instanceof List ? args[0].items : [];
@@ -192,7 +195,7 @@ export class TorchHost implements PickleHost {
       : undefined;
     if (!(view instanceof StorageView) || !dtype || type === null) throw this.#badStorage();
     if (metadata instanceof Dict && (metadata.map.get("neg") || metadata.map.get("conj"))) {
-      // Its stored numbers are not its values.
+      // The stored numbers are not the values.
       throw new FileError(
         this.file,
         "holds a lazily negated or conjugated tensor: save it again after resolve_neg()",
@@ -202,11 +205,11 @@ export class TorchHost implements PickleHost {
   }
 
   #badStorage(): FileError {
-    return new FileError(this.file, "the pickle describes a storage that cannot be: damaged");
+    return new FileError(this.file, "the pickle describes an impossible storage: damaged");
   }
 }
 
-/** A size out of a pickle; NaN, which is less than nothing and no more either, for what is none. */
+/** A size from a pickle. Invalid ones become NaN, which fails every comparison. */
 function size(value: Value | undefined): number {
   return typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : NaN;
 }

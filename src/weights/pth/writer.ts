@@ -1,5 +1,5 @@
 /**
- * Writing PyTorch's `.pth`: the zip archive that `torch.save()` writes of a state dict.
+ * Writes `.pth` files: a state dict in a zip archive, like `torch.save()` since PyTorch 1.6.
  *
  * Source: PyTorch, `torch/serialization.py` (`_save`), `torch/_utils.py` (`_rebuild_tensor_v2`).
  *
@@ -11,44 +11,44 @@ import { elements } from "../../tensor.ts";
 import {
   checkData,
   checkNames,
-  elementsOf,
+  elementsPart,
   type FloatOutline,
-  floatsOnly,
-  inMemory,
-  lengthOf,
   type Part,
+  requireFloats,
   type TensorToWrite,
+  totalLength,
+  writeToMemory,
 } from "../io/file_writer.ts";
 import {
   call,
-  filled,
   global,
   integer,
-  no,
-  persistent,
+  newFalse,
+  persistentId,
   pickle,
-  type Pickled,
+  type PickleCode,
+  setItems,
   text,
   tuple,
 } from "./pickle_writer.ts";
-import { layOutZip, type RecordToWrite } from "../io/zip_writer.ts";
+import { type EntryToWrite, layOutZip } from "../io/zip_writer.ts";
 
-/** Where the contents of records begin, so that they can be mapped into memory. */
+/** The alignment of all entries, so that readers can map them into memory. */
 const alignment = 64;
 
-/** A zip archive's fields for sizes and for counts hold less; the three other records count, too. */
-const tooManyBytes = 2 ** 32 - 1, tooManyTensors = 2 ** 16 - 1 - 3;
+/** The limits of a zip archive without zip64. Three entries are not tensors. */
+const byteLimit = 2 ** 32 - 1, tensorLimit = 2 ** 16 - 1 - 3;
 
 const storageNames = { F32: "FloatStorage", F16: "HalfStorage", BF16: "BFloat16Storage" } as const;
 
 /**
- * The bytes of a `.pth` file that holds tensors as a state dict: what `torch.load()` reads, with
- * `weights_only=True` too, for `load_state_dict()`. F16 and BF16 are rounded to nearest even.
+ * Writes tensors as a `.pth` file in memory, with a state dict that `torch.load()` reads, also with
+ * `weights_only=True`. F16 and BF16 are rounded to nearest even.
  *
- * @param tensors What to write.
- * @throws {ArgumentError} When a name comes twice, data does not fill its shape, or is to be I8, which
- * has no scale there.
- * @throws {PembrokeError} When it would have 4 GiB or more, or 65532 tensors.
+ * @param tensors The tensors to write.
+ * @throws {ArgumentError} When a name is not unique, the data does not fill the shape, or the type
+ * is I8, which `.pth` cannot store with a scale.
+ * @throws {PembrokeError} When the file would have 4 GiB or more, or 65532 tensors or more.
  *
  * @example
  * ```ts
@@ -61,51 +61,51 @@ const storageNames = { F32: "FloatStorage", F16: "HalfStorage", BF16: "BFloat16S
  * ```
  */
 export function writePth(tensors: Iterable<TensorToWrite>): Uint8Array<ArrayBuffer> {
-  const all = floatsOnly("writePth", [...tensors]);
+  const all = requireFloats("writePth", [...tensors]);
   checkData("writePth", all);
-  return inMemory(layOutPth(all), (writer) => {
+  return writeToMemory(layOutPth(all), (writer) => {
     for (const { name, dtype, data } of all) writer.appendFloats(name, dtype, data);
   });
 }
 
-/** Lays out a file. */
+/** Lays out a `.pth` file. */
 export function layOutPth(tensors: readonly FloatOutline[]): Part[] {
   checkNames("writePth", tensors);
-  if (tensors.length >= tooManyTensors) {
+  if (tensors.length >= tensorLimit) {
     throw new PembrokeError(
-      `writePth: a .pth is written with less than ${tooManyTensors} tensors; safetensors holds more`,
+      `writePth: a .pth file must have fewer than ${tensorLimit} tensors; use safetensors instead`,
     );
   }
-  const record = (name: string, content: string | RecordToWrite["content"]): RecordToWrite => ({
+  const entry = (name: string, content: string | EntryToWrite["content"]): EntryToWrite => ({
     name: `archive/${name}`,
     content: typeof content === "string" ? new TextEncoder().encode(content) : content,
   });
-  const storages = tensors.map((tensor, key) => record(`data/${key}`, elementsOf(tensor)));
+  const storages = tensors.map((tensor, key) => entry(`data/${key}`, elementsPart(tensor)));
   const archive = layOutZip([
-    record("data.pkl", pickle(stateDict(tensors))),
-    record("byteorder", "little"),
-    ...storages.sort((a, b) => a.name < b.name ? -1 : 1), // as texts: 10 before 2
-    record("version", "3\n"),
+    entry("data.pkl", pickle(stateDict(tensors))),
+    entry("byteorder", "little"),
+    ...storages.sort((a, b) => a.name < b.name ? -1 : 1), // as strings: 10 before 2
+    entry("version", "3\n"),
   ], alignment);
-  if (lengthOf(archive) >= tooManyBytes) {
-    throw new PembrokeError("writePth: a .pth is written below 4 GiB; safetensors holds more");
+  if (totalLength(archive) >= byteLimit) {
+    throw new PembrokeError("writePth: a .pth file must be below 4 GiB; use safetensors instead");
   }
   return archive;
 }
 
-/** OrderedDict of the tensors, the storage of each by its index. */
-function stateDict(tensors: readonly FloatOutline[]): Pickled {
-  return filled(
+/** An OrderedDict of the tensors. The key of each storage is the index of its tensor. */
+function stateDict(tensors: readonly FloatOutline[]): PickleCode {
+  return setItems(
     orderedDict,
-    tensors.map((tensor, key) => [text(tensor.name), rebuilt(tensor, String(key))]),
+    tensors.map((tensor, key) => [text(tensor.name), rebuildTensor(tensor, String(key))]),
   );
 }
 
 const orderedDict = call(global("collections", "OrderedDict"));
 
-/** _rebuild_tensor_v2(storage, offset, size, stride, requires_grad, backward_hooks) */
-function rebuilt({ dtype, shape }: FloatOutline, key: string): Pickled {
-  const storage = persistent(
+/** _rebuild_tensor_v2(storage, offset, size, stride, requires_grad, backward_hooks). */
+function rebuildTensor({ dtype, shape }: FloatOutline, key: string): PickleCode {
+  const storage = persistentId(
     tuple(
       text("storage"),
       global("torch", storageNames[dtype]),
@@ -119,13 +119,13 @@ function rebuilt({ dtype, shape }: FloatOutline, key: string): Pickled {
     storage,
     integer(0),
     tuple(...shape.map(integer)),
-    tuple(...rowMajor(shape).map(integer)),
-    no,
+    tuple(...rowMajorStrides(shape).map(integer)),
+    newFalse,
     orderedDict,
   );
 }
 
-/** Strides of elements that follow each other; an axis without any counts as one of one. */
-function rowMajor(shape: readonly number[]): number[] {
+/** The strides of contiguous elements. As in PyTorch, a size of 0 counts as 1. */
+function rowMajorStrides(shape: readonly number[]): number[] {
   return shape.map((_, axis) => elements(shape.slice(axis + 1).map((size) => size || 1)));
 }

@@ -1,5 +1,6 @@
 /**
- * PyTorch's `.pth` since version 1.6: a zip archive of a pickle and one record per storage.
+ * Opens the `.pth` format of PyTorch 1.6 and later: a zip archive with a pickle and one entry per
+ * storage.
  *
  * Source: PyTorch, `torch/serialization.py` (`_save`, `_load`).
  *
@@ -7,23 +8,22 @@
  */
 
 import { FileError } from "../../errors.ts";
-import type { Extent } from "../layout.ts";
-import { PickleEnd, unpickle } from "./pickle.ts";
+import { TruncatedPickle, unpickle } from "./pickle.ts";
 import type { Value } from "./pickle_values.ts";
-import { type ByteSource, readBytes } from "../io/source.ts";
-import { placeStateDict } from "./state_dict.ts";
+import { type ByteRange, type ByteSource, readBytes } from "../io/source.ts";
+import { locateStateDict } from "./state_dict.ts";
 import { TensorFile } from "../tensor_file.ts";
-import { shown } from "../io/quote.ts";
+import { escapeText } from "../io/quote.ts";
 import { type StorageView, TorchHost } from "./torch_objects.ts";
-import { readZip, type Zip } from "../io/zip.ts";
+import { readZip, type ZipArchive } from "../io/zip.ts";
 
-/** No pickle of names and shapes is longer. */
+/** Longer than any pickle of names and shapes. */
 const maxPickleBytes = 64 << 20;
 
 /**
  * Opens a zip archive that `torch.save()` wrote.
  *
- * @throws {FileError} When it is another archive, is damaged, or holds more than weights.
+ * @throws {FileError} When it is another archive, is damaged, or contains more than weights.
  */
 export async function openPth(source: ByteSource): Promise<TensorFile> {
   const zip = await readZip(source);
@@ -33,30 +33,33 @@ export async function openPth(source: ByteSource): Promise<TensorFile> {
   const host = new TorchHost(source.name);
   const value = await readPickle(zip, folder, host);
 
-  const found = new Map<string, Extent>();
+  const ranges = new Map<string, ByteRange>();
   const locate = async ({ storage }: StorageView, name: string) => {
-    const known = found.get(storage.key);
+    const known = ranges.get(storage.key);
     if (known) return known;
-    const extent = await zip.find(`${folder}data/${storage.key}`);
-    if (!extent) {
-      const key = shown(storage.key);
-      throw new FileError(source.name, `${shown(name)} needs storage ${key}, which is missing`);
-    }
-    if (extent.length !== storage.byteLength) {
+    const range = await zip.find(`${folder}data/${storage.key}`);
+    if (!range) {
+      const key = escapeText(storage.key);
       throw new FileError(
         source.name,
-        `${shown(name)} needs a storage of ${storage.byteLength} bytes, ` +
-          `there are ${extent.length}: damaged`,
+        `${escapeText(name)} needs storage ${key}, which is missing`,
       );
     }
-    found.set(storage.key, extent);
-    return extent;
+    if (range.length !== storage.byteLength) {
+      throw new FileError(
+        source.name,
+        `${escapeText(name)} needs a storage of ${storage.byteLength} bytes, ` +
+          `but it has ${range.length}: damaged`,
+      );
+    }
+    ranges.set(storage.key, range);
+    return range;
   };
-  return new TensorFile(source, "pth", await placeStateDict(value, locate, source));
+  return new TensorFile(source, "pth", await locateStateDict(value, locate, source));
 }
 
-/** The one folder that everything is in, with its slash; it is called as the file once was. */
-function findFolder(zip: Zip): string {
+/** The folder of all entries, with a slash. PyTorch names it after the file. */
+function findFolder(zip: ZipArchive): string {
   const file = zip.source.name;
   for (const name of zip.entries.keys()) {
     if (/^([^/]*\/)?(constants\.pkl$|code\/)/.test(name)) {
@@ -69,30 +72,31 @@ function findFolder(zip: Zip): string {
   }
   const pickles = [...zip.entries.keys()].filter((name) => /^([^/]*\/)?data\.pkl$/.test(name));
   if (pickles.length === 1) return pickles[0].slice(0, -"data.pkl".length);
-  throw new FileError(file, "is a zip archive, but not one that torch.save() wrote");
+  throw new FileError(file, "is a zip archive, but torch.save() did not write it");
 }
 
-/** Throws unless numbers lie as this machine reads them; PyTorch 2 says so, before they always did. */
-export async function checkByteOrder(source: ByteSource, { start, length }: Extent): Promise<void> {
+/** Throws unless the file is little-endian, which it must declare since PyTorch 2. */
+export async function checkByteOrder(
+  source: ByteSource,
+  { start, length }: ByteRange,
+): Promise<void> {
   const bytes = await readBytes(source, start, Math.min(length, 16));
   const order = new TextDecoder().decode(bytes).trim();
   if (order === "little") return;
   throw new FileError(
     source.name,
-    `has byte order "${
-      shown(order)
-    }", only little-endian is read: save it again on another machine`,
+    `has byte order "${escapeText(order)}": save it again on a little-endian machine`,
   );
 }
 
-async function readPickle(zip: Zip, folder: string, host: TorchHost): Promise<Value> {
+async function readPickle(zip: ZipArchive, folder: string, host: TorchHost): Promise<Value> {
   const file = zip.source.name;
-  const extent = (await zip.find(`${folder}data.pkl`))!;
-  if (extent.length > maxPickleBytes) throw new FileError(file, "has a pickle of more than 64 MiB");
+  const { start, length } = (await zip.find(`${folder}data.pkl`))!;
+  if (length > maxPickleBytes) throw new FileError(file, "has a pickle of more than 64 MiB");
   try {
-    return unpickle(await readBytes(zip.source, extent.start, extent.length), 0, host, file).value;
+    return unpickle(await readBytes(zip.source, start, length), 0, host, file).value;
   } catch (error) {
-    if (!(error instanceof PickleEnd)) throw error;
-    throw new FileError(file, "its pickle ends too early: damaged");
+    if (!(error instanceof TruncatedPickle)) throw error;
+    throw new FileError(file, "its pickle is truncated: damaged");
   }
 }

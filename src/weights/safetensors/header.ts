@@ -1,7 +1,6 @@
 /**
- * The JSON at the beginning of safetensors, by a parser that knows nothing but its shape: it refuses
- * what JSON.parse() would let pass (a name that comes twice) or spend 30 times the memory on (a long
- * list of empty objects).
+ * Parses the JSON header of safetensors files. Unlike JSON.parse(), this strict parser rejects
+ * duplicate names, and long lists of empty objects that would take 30 times their size in memory.
  *
  * Source: https://github.com/huggingface/safetensors, README, "Format".
  *
@@ -9,19 +8,19 @@
  */
 
 import { FileError } from "../../errors.ts";
-import { shown } from "../io/quote.ts";
+import { escapeText } from "../io/quote.ts";
 
-/** What the header says about one tensor; nothing but its form has been checked. */
+/** The description of a tensor. Only its syntax has been checked. */
 export interface HeaderEntry {
   readonly name: string;
   readonly dtype: string;
   readonly shape: readonly number[];
-  /** In bytes from the end of the header. */
+  /** Offsets in bytes from the end of the header. */
   readonly begin: number;
   readonly end: number;
 }
 
-/** A whole header. */
+/** A parsed header. */
 export interface Header {
   readonly metadata: ReadonlyMap<string, string>;
   readonly entries: readonly HeaderEntry[];
@@ -30,7 +29,7 @@ export interface Header {
 /**
  * Parses a header.
  *
- * @throws {FileError} When it is of any other form.
+ * @throws {FileError} When it is malformed.
  */
 export function parseHeader(bytes: Uint8Array, file: string): Header {
   let text: string;
@@ -53,7 +52,7 @@ class Parser {
       if (name !== "__metadata__") entries.push(this.#entry(name));
       else this.#object((key) => metadata.set(key, this.#string()));
     });
-    if (this.#peek() !== "") throw this.#expected("nothing more");
+    if (this.#peek() !== "") throw this.#expected("its end");
     return { metadata, entries };
   }
 
@@ -66,20 +65,25 @@ class Parser {
       else throw this.#expected("dtype, shape or data_offsets");
     });
     if (dtype === undefined || !shape || offsets?.length !== 2) {
-      throw new FileError(this.file, `${shown(name)} lacks dtype, shape or data_offsets: damaged`);
+      throw new FileError(
+        this.file,
+        `${escapeText(name)} lacks dtype, shape or data_offsets: damaged`,
+      );
     }
     return { name, dtype, shape, begin: offsets[0], end: offsets[1] };
   }
 
-  /** `{"key": value, …}`, where `value` reads the value of the key it is given. */
-  #object(value: (key: string) => void): void {
+  /** Parses `{"key": value, …}`; `parseValue` parses the value of a key. */
+  #object(parseValue: (key: string) => void): void {
     const keys = new Set<string>();
     this.#list("{", "}", () => {
       const key = this.#string();
-      if (keys.has(key)) throw new FileError(this.file, `has ${shown(key)} twice in its header`);
+      if (keys.has(key)) {
+        throw new FileError(this.file, `has ${escapeText(key)} twice in its header`);
+      }
       keys.add(key);
       this.#take(":");
-      value(key);
+      parseValue(key);
     });
   }
 
@@ -102,7 +106,7 @@ class Parser {
   #integer(): number {
     this.#peek();
     const digits = /^(?:0|[1-9]\d{0,15})(?=[\s,\]])/.exec(this.text.slice(this.#at, this.#at + 17));
-    if (!digits) throw this.#expected("a count");
+    if (!digits) throw this.#expected("a non-negative integer");
     this.#at += digits[0].length;
     return Number(digits[0]);
   }
@@ -110,7 +114,7 @@ class Parser {
   #string(): string {
     if (this.#peek() !== '"') throw this.#expected("a string");
     let end = this.#at + 1;
-    // A loop, as a regular expression runs out of stack on a string of some megabytes.
+    // Not a regular expression, which overflows the stack on a string of several megabytes.
     while (end < this.text.length && this.text[end] !== '"') end += this.text[end] === "\\" ? 2 : 1;
     try {
       const value: string = JSON.parse(this.text.slice(this.#at, end + 1));
@@ -126,7 +130,7 @@ class Parser {
     this.#at++;
   }
 
-  /** The next character that is not white space; "" at the end. */
+  /** Skips white space and returns the next character; "" at the end. */
   #peek(): string {
     while (" \n\r\t".includes(this.text[this.#at] || "x")) this.#at++;
     return this.text[this.#at] ?? "";
@@ -135,7 +139,7 @@ class Parser {
   #expected(what: string): FileError {
     return new FileError(
       this.file,
-      `its header should have ${what} at character ${this.#at}: damaged`,
+      `its header is invalid, expected ${what} at character ${this.#at}: damaged`,
     );
   }
 }

@@ -1,5 +1,6 @@
 /**
- * safetensors: the length of a JSON header, the header, then the elements of every tensor.
+ * Opens safetensors files: the length of a JSON header, the header, then the elements of every
+ * tensor.
  *
  * Source: https://github.com/huggingface/safetensors, README, "Format".
  *
@@ -8,41 +9,43 @@
 
 import { FileError } from "../../errors.ts";
 import { type DType, itemSize, itemSizes } from "../dtype.ts";
-import { byPlace, elementCount, type StoredTensor } from "../layout.ts";
+import { compareFileOrder, elementCount, type StoredTensor } from "../layout.ts";
 import { pairScales } from "../quantized.ts";
 import { type HeaderEntry, parseHeader } from "./header.ts";
 import { type ByteSource, readBytes, unknownSize } from "../io/source.ts";
 import { TensorFile } from "../tensor_file.ts";
-import { shown } from "../io/quote.ts";
+import { escapeText } from "../io/quote.ts";
 
-/** The limit that the reference implementation has. */
+/** The limit of the reference implementation. */
 const maxHeaderBytes = 100_000_000;
 
 /**
  * Opens a safetensors file.
  *
- * @throws {FileError} When its header contradicts itself, the file or the format.
+ * @throws {FileError} When its header is malformed, or does not match the rest of the file.
  */
 export async function openSafetensors(source: ByteSource): Promise<TensorFile> {
   const bad = (why: string) => new FileError(source.name, why);
   const length = new DataView((await readBytes(source, 0, 8)).buffer).getBigUint64(0, true);
   if (length > maxHeaderBytes) throw bad(`claims a header of ${length} bytes: damaged`);
   const dataStart = 8 + Number(length);
-  if (dataStart > source.size) throw bad("ends inside of its header: truncated or damaged");
+  if (dataStart > source.size) throw bad("ends inside its header: truncated or damaged");
   const header = parseHeader(await readBytes(source, 8, Number(length)), source.name);
   const tensors = new Map(
-    header.entries.map((entry) => [entry.name, placeEntry(entry, dataStart, source.name)]),
+    header.entries.map((entry) => [entry.name, toStoredTensor(entry, dataStart, source.name)]),
   );
   if (tensors.size === 0) throw bad("holds no tensors");
 
-  // No byte may belong to two tensors, nor to none.
+  // Every byte must belong to exactly one tensor.
   let at = dataStart;
-  for (const { name, start, span } of [...tensors.values()].sort(byPlace)) {
-    if (start > source.size) throw bad(`has no room for ${shown(name)}: truncated or damaged`);
-    if (start < at) throw bad(`${shown(name)} overlaps another tensor: damaged`);
-    if (start > at) throw bad(`has bytes before ${shown(name)} that belong to no tensor: damaged`);
+  for (const { name, start, span } of [...tensors.values()].sort(compareFileOrder)) {
+    if (start > source.size) throw bad(`ends before ${escapeText(name)}: truncated or damaged`);
+    if (start < at) throw bad(`${escapeText(name)} overlaps another tensor: damaged`);
+    if (start > at) {
+      throw bad(`has bytes before ${escapeText(name)} that belong to no tensor: damaged`);
+    }
     at += span;
-    if (at > source.size) throw bad(`ends inside of ${shown(name)}: truncated or damaged`);
+    if (at > source.size) throw bad(`ends inside ${escapeText(name)}: truncated or damaged`);
   }
   if (at < source.size && source.size !== unknownSize) {
     throw bad("has bytes at its end that belong to no tensor: damaged");
@@ -51,10 +54,10 @@ export async function openSafetensors(source: ByteSource): Promise<TensorFile> {
   return new TensorFile(source, "safetensors", weights, header.metadata);
 }
 
-function placeEntry(entry: HeaderEntry, dataStart: number, file: string): StoredTensor {
+function toStoredTensor(entry: HeaderEntry, dataStart: number, file: string): StoredTensor {
   const { name, shape, begin, end } = entry;
   if (!itemSizes.has(entry.dtype)) {
-    throw new FileError(file, `${shown(name)} has unknown dtype ${shown(entry.dtype)}`);
+    throw new FileError(file, `${escapeText(name)} has unknown dtype ${escapeText(entry.dtype)}`);
   }
   const dtype = entry.dtype as DType;
   const count = elementCount(shape, name, file);
@@ -62,7 +65,7 @@ function placeEntry(entry: HeaderEntry, dataStart: number, file: string): Stored
   if (end - begin !== span) {
     throw new FileError(
       file,
-      `${shown(name)} has ${end - begin} bytes where its shape and dtype take ${span}: damaged`,
+      `${escapeText(name)} has ${end - begin} bytes, but its shape and dtype need ${span}: damaged`,
     );
   }
   return { name, dtype, shape, count, start: dataStart + begin, span, strides: undefined };

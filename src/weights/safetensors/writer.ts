@@ -1,5 +1,5 @@
 /**
- * Writing safetensors.
+ * Writes safetensors files.
  *
  * @module
  */
@@ -9,24 +9,24 @@ import { itemSize } from "../dtype.ts";
 import {
   checkData,
   checkNames,
-  elementsOf,
-  inMemory,
+  elementsPart,
   littleEndian,
   type Part,
   type TensorOutline,
   type TensorToWrite,
+  writeToMemory,
 } from "../io/file_writer.ts";
 import { quantize, scaleName } from "../quantized.ts";
 
 /**
- * The bytes of a safetensors file. F16 and BF16 are rounded to nearest even. I8 is quantised: each
- * outermost row is stored as whole numbers from −127 to 127, which its own float32 in `name_scale`
- * multiplies. Wider kinds come first, so that every tensor is aligned to its element.
+ * Writes tensors as a safetensors file in memory. F16 and BF16 are rounded to nearest even. I8 is
+ * quantised: each outermost row is stored as integers from −127 to 127, with a float32 scale in the
+ * tensor `name_scale`. Wider types come first, so that every tensor is aligned.
  *
- * @param tensors What to write.
- * @param metadata What else to say about them.
- * @throws {ArgumentError} When a name comes twice, data does not fill its shape, or what is to be
- * quantised is not finite.
+ * @param tensors The tensors to write.
+ * @param metadata The `__metadata__` of the file.
+ * @throws {ArgumentError} When a name is not unique, the data does not fill the shape, or a value
+ * to quantise is not finite.
  *
  * @example
  * ```ts
@@ -44,7 +44,7 @@ export function writeSafetensors(
 ): Uint8Array<ArrayBuffer> {
   const all = [...tensors];
   checkData("writeSafetensors", all);
-  return inMemory(layOutSafetensors(all, metadata), (writer) => {
+  return writeToMemory(layOutSafetensors(all, metadata), (writer) => {
     for (const { name, dtype, shape, data } of all) {
       if (dtype !== "I8") writer.appendFloats(name, dtype, data);
       else {
@@ -56,7 +56,7 @@ export function writeSafetensors(
   });
 }
 
-/** Lays out a file; wider kinds come first. What is I8 gets its scale. */
+/** Lays out a safetensors file, with the scales of I8 tensors. */
 export function layOutSafetensors(
   tensors: readonly TensorOutline[],
   metadata?: Readonly<Record<string, string>>,
@@ -65,7 +65,7 @@ export function layOutSafetensors(
   checkNames("writeSafetensors", stored, "__metadata__");
   const entries = new Map<string, unknown>();
   if (metadata) entries.set("__metadata__", metadata);
-  const parts = stored.map(elementsOf);
+  const parts = stored.map(elementsPart);
   let end = 0;
   for (const [i, { name, dtype, shape }] of stored.entries()) {
     const begin = end;
@@ -73,25 +73,25 @@ export function layOutSafetensors(
     entries.set(name, { dtype, shape, data_offsets: [begin, end] });
   }
 
-  // fromEntries() makes own properties of all names, `__proto__` too.
+  // fromEntries() creates own properties, even for the name `__proto__`.
   const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(entries)));
   const header = new Uint8Array(Math.ceil(json.length / 8) * 8).fill(0x20); // padded with spaces
   header.set(json);
   return [littleEndian(header.length, 8), header, ...parts];
 }
 
-/** The wider kind first, so that every tensor is aligned to its element. */
+/** Compares by element width, widest first, so that every tensor is aligned. */
 function byWidth(a: TensorOutline, b: TensorOutline): number {
   return itemSize(b.dtype) - itemSize(a.dtype);
 }
 
-/** What a tensor becomes in the file: itself, or whole numbers and their scale. */
+/** The tensors to store for a tensor: itself, and its scales if it is quantised. */
 function withScale(tensor: TensorOutline): TensorOutline[] {
   const { name, dtype, shape } = tensor;
   if (dtype !== "I8") return [tensor];
   if (shape.length === 0) {
-    const takes = "one with rows, to be quantised";
-    throw new ArgumentError("writeSafetensors", `shape of ${name}`, shape, takes);
+    const expected = "a shape with at least one axis, to be quantised";
+    throw new ArgumentError("writeSafetensors", `shape of ${name}`, shape, expected);
   }
   return [tensor, { name: scaleName(name), dtype: "F32", shape: [shape[0]] }];
 }

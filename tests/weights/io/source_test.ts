@@ -27,7 +27,7 @@ async function assertFails(attempt: () => Promise<unknown>, message: string): Pr
   assertEquals((await assertRejects(attempt, FileError)).message, message);
 }
 
-Deno.test("every source reads any part, and nothing beyond its end", () =>
+Deno.test("every source reads any range, and nothing beyond its end", () =>
   withFile(ten, async (path) => {
     for (
       const source of [bytesSource(ten, "x"), blobSource(new Blob([ten])), await fileSource(path)]
@@ -39,7 +39,7 @@ Deno.test("every source reads any part, and nothing beyond its end", () =>
       await source.read(0, into);
       assertEquals(into, new Uint8Array([0, 1, 2]));
       await source.read(10, new Uint8Array());
-      const ends = `${source.name}: ends after 10 bytes, where 11 are needed: truncated or damaged`;
+      const ends = `${source.name}: ends after 10 bytes, but 11 are needed: truncated or damaged`;
       await assertFails(() => source.read(8, into), ends);
       await assertRejects(() => source.read(-1, into), FileError);
       await assertRejects(() => source.read(NaN, into), FileError);
@@ -48,13 +48,13 @@ Deno.test("every source reads any part, and nothing beyond its end", () =>
     }
   }));
 
-Deno.test("sources are called as the user calls them", () => {
+Deno.test('sources are named after the File, the argument or "weights"', () => {
   assertEquals(blobSource(new File([ten], "a.pth")).name, "a.pth");
   assertEquals(blobSource(new Blob([ten]), "b.pth").name, "b.pth");
   assertEquals(bytesSource(ten).name, "weights");
 });
 
-Deno.test("fileSource() says when there is no such file, or it is a directory or device", async () => {
+Deno.test("fileSource() rejects missing files and directories", async () => {
   const folder = await Deno.makeTempDir();
   await assertFails(() => fileSource(`${folder}/none.pth`), `${folder}/none.pth: no such file`);
   await assertFails(() => fileSource(folder), `${folder}: is a directory, not a file`);
@@ -64,35 +64,35 @@ Deno.test("fileSource() says when there is no such file, or it is a directory or
 });
 
 Deno.test({
-  name: "fileSource() refuses what is not a regular file",
+  name: "fileSource() rejects a device",
   ignore: Deno.build.os === "windows",
   fn: () => assertFails(() => fileSource("/dev/null"), "/dev/null: is not a regular file"),
 });
 
 Deno.test({
-  name: "fileSource() lets the error about a permission through",
+  name: "fileSource() passes on the error about a missing permission",
   permissions: { read: false },
   async fn() {
     await assertRejects(() => fileSource("x.pth"), Deno.errors.NotCapable);
   },
 });
 
-Deno.test("a file that shrinks or is closed while it is read says so", () =>
+Deno.test("read() fails when the file shrinks or is closed", () =>
   withFile(ten, async (path) => {
     const source = await fileSource(path);
     await Deno.truncate(path, 4);
     await assertFails(
       () => source.read(0, new Uint8Array(10)),
-      `${path}: became shorter while it was being read`,
+      `${path}: became shorter while being read`,
     );
     source.close();
     await assertFails(
       () => source.read(0, new Uint8Array(1)),
-      `${path}: was closed while it was being read`,
+      `${path}: was closed while being read`,
     );
   }));
 
-Deno.test("what is no bytes, Blob, path, stream or source is refused", async () => {
+Deno.test("functions reject values that are not bytes, Blobs, paths, streams or sources", async () => {
   const wrong: unknown[] = [
     null,
     undefined,
@@ -121,7 +121,7 @@ Deno.test("what is no bytes, Blob, path, stream or source is refused", async () 
   await assertRejects(() => streamSource(stream), ArgumentError, "[object ReadableStream]");
 });
 
-Deno.test("openWeights() closes the source when it fails, and with the weights", async () => {
+Deno.test("openWeights() closes the source when it fails, and when the weights are closed", async () => {
   let closed = 0;
   const source = (bytes: Uint8Array) => ({
     ...bytesSource(bytes, "x"),
@@ -135,24 +135,24 @@ Deno.test("openWeights() closes the source when it fails, and with the weights",
   assertEquals(closed, 2);
 });
 
-Deno.test("openWeights() says what a file is when it is no weights", async () => {
+Deno.test("openWeights() says what a file is if it is not weights", async () => {
   const text = (content: string) => open(new TextEncoder().encode(content));
   await assertFails(() => open(new Uint8Array()), "x: is empty");
   await assertFails(
     () => text("version https://git-lfs.github.com/spec/v1\noid sha256:0"),
-    "x: is text, not weights (it begins with “version https://git-lfs.github.com/spec/v1”)",
+    "x: is text, not weights (it starts with “version https://git-lfs.github.com/spec/v1”)",
   );
-  await assertFails(() => text("{"), "x: is text, not weights (it begins with “{”)");
+  await assertFails(() => text("{"), "x: is text, not weights (it starts with “{”)");
   await assertFails(
     () => text('[1,2,3,4{"a": 1}'),
-    'x: is text, not weights (it begins with “[1,2,3,4{"a": 1}”)',
+    'x: is text, not weights (it starts with “[1,2,3,4{"a": 1}”)',
   );
-  const neither = "x: is neither a PyTorch .pth file nor safetensors nor ONNX";
+  const neither = "x: is not a PyTorch .pth, safetensors or ONNX file";
   await assertFails(() => open(new Uint8Array(100)), neither);
   await assertFails(() => open(ten), neither);
   await assertFails(() => open(new Uint8Array([0x89, 0x48, 0x44, 0x46, 13, 10, 26, 10])), neither);
   await assertFails(
     () => open(new Uint8Array([0x80, 2, 0x7d, 0x2e])),
-    "x: is a pickle, but not one that torch.save() wrote",
+    "x: is a pickle, but torch.save() did not write it",
   );
 });

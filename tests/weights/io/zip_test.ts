@@ -10,15 +10,15 @@ async function assertFails(bytes: Uint8Array, reason: string): Promise<void> {
   assertEquals(error.message, `x: ${reason}`);
 }
 
-Deno.test("a zip archive is read with and without zip64, folder and comment", async () => {
-  const bare = [{ ...pickle, name: "data.pkl" }, { ...data, name: "data/0" }];
+Deno.test("openWeights() reads zip archives with and without zip64, folder and comment", async () => {
+  const withoutFolder = [{ ...pickle, name: "data.pkl" }, { ...data, name: "data/0" }];
   for (
     const archive of [
       zip([pickle, data]),
       zip([data, pickle]),
       zip([pickle, data], { zip64: true }),
       zip([pickle, data], { comment: "a comment" }),
-      zip(bare),
+      zip(withoutFolder),
     ]
   ) {
     using file = await open(archive);
@@ -26,60 +26,66 @@ Deno.test("a zip archive is read with and without zip64, folder and comment", as
   }
 });
 
-Deno.test("compressed and encrypted entries are refused", async () => {
-  const why = "is compressed, which torch.save() never does: save it again with torch.save()";
-  await assertFails(zip([{ ...pickle, lies: { method: 8 } }, data]), `its entry x/data.pkl ${why}`);
-  await assertFails(zip([pickle, { ...data, lies: { method: 8 } }]), `its entry x/data/0 ${why}`);
+Deno.test("openWeights() rejects compressed and encrypted zip entries", async () => {
+  const reason = "is compressed, which torch.save() never does: save it again with torch.save()";
   await assertFails(
-    zip([pickle, { ...data, lies: { flags: 1 } }]),
+    zip([{ ...pickle, overrides: { method: 8 } }, data]),
+    `its entry x/data.pkl ${reason}`,
+  );
+  await assertFails(
+    zip([pickle, { ...data, overrides: { method: 8 } }]),
+    `its entry x/data/0 ${reason}`,
+  );
+  await assertFails(
+    zip([pickle, { ...data, overrides: { flags: 1 } }]),
     "its entry x/data/0 is encrypted",
   );
 });
 
-Deno.test("entries that overlap, lie outside or go by two names are refused", async () => {
+Deno.test("openWeights() rejects zip entries that overlap, are outside the archive or have two names", async () => {
   const length = zip([pickle]).length;
   await assertFails(
-    zip([pickle, { ...data, lies: { header: 10 } }]),
+    zip([pickle, { ...data, overrides: { header: 10 } }]),
     "its entry x/data.pkl overlaps another: damaged",
   );
   await assertFails(
-    zip([pickle, { ...data, lies: { header: length + 1000 } }]),
-    "its entry x/data/0 is outside of the archive: damaged",
+    zip([pickle, { ...data, overrides: { header: length + 1000 } }]),
+    "its entry x/data/0 is outside the archive: damaged",
   );
   for (const zip64 of [false, true]) {
     await assertFails(
-      zip([pickle, { ...data, lies: { size: 1000 } }], { zip64 }),
-      "its entry x/data/0 is outside of the archive: damaged",
+      zip([pickle, { ...data, overrides: { size: 1000 } }], { zip64 }),
+      "its entry x/data/0 is outside the archive: damaged",
     );
   }
   await assertFails(
-    zip([pickle, { ...data, lies: { localName: "x/data/1" } }]),
-    "its entry x/data/0 is called x/data/1 in its own header: damaged",
+    zip([pickle, { ...data, overrides: { localName: "x/data/1" } }]),
+    "its entry x/data/0 is named x/data/1 in its own header: damaged",
   );
-  await assertFails(zip([pickle, data, data]), "has two entries called x/data/0: damaged");
+  await assertFails(zip([pickle, data, data]), "has two entries named x/data/0: damaged");
 });
 
-Deno.test("a zip archive of something else is refused", async () => {
-  const other = "is a zip archive, but not one that torch.save() wrote";
+Deno.test("openWeights() rejects a zip archive that torch.save() did not write", async () => {
+  const other = "is a zip archive, but torch.save() did not write it";
   await assertFails(zip([{ name: "word/document.xml", data: "<w/>" }]), other);
   await assertFails(zip([pickle, { ...pickle, name: "y/data.pkl" }]), other);
   await assertFails(zip([]), other);
 });
 
-Deno.test("an archive without its end is refused", async () => {
+Deno.test("openWeights() rejects a zip archive without an end record", async () => {
   const archive = zip([pickle, data]);
   await assertFails(
     archive.subarray(0, -5),
-    "is a zip archive without its end: truncated or damaged",
+    "is a zip archive without an end record: truncated or damaged",
   );
 });
 
-Deno.test("a zip64 directory that points nowhere is refused", async () => {
+Deno.test("openWeights() rejects a zip64 directory at a wrong offset", async () => {
   const archive = zip([pickle, data], { zip64: true });
   const locator = archive.length - 22 - 20;
-  const away = archive.slice();
-  away.fill(0x7f, locator + 8, locator + 16);
-  await assertRejects(() => open(away), FileError, "truncated or damaged");
+  const outside = archive.slice();
+  outside.fill(0x7f, locator + 8, locator + 16);
+  await assertRejects(() => open(outside), FileError, "truncated or damaged");
   const wrong = archive.slice();
   wrong[locator + 8] = 0;
   await assertFails(wrong, "has a damaged zip64 directory");

@@ -1,10 +1,10 @@
-/** A small writer of ONNX files that need not be right. */
+/** A small writer for ONNX files, valid or not. */
 
 import { bytes } from "../helpers.ts";
 
 type Code = Uint8Array<ArrayBuffer>;
 
-/** Seven bits to a byte, lowest first; a negative number takes ten. */
+/** A varint: seven bits per byte, lowest first; negative numbers take ten bytes. */
 export function varint(value: number | bigint): Code {
   const out: number[] = [];
   let rest = BigInt.asUintN(64, BigInt(value));
@@ -12,23 +12,23 @@ export function varint(value: number | bigint): Code {
   return bytes([...out, Number(rest)]);
 }
 
-/** A field that is an integer. */
+/** An integer field. */
 export function int(field: number, value: number | bigint): Code {
   return bytes(varint(field * 8), varint(value));
 }
 
-/** A field that is bytes, a text or a message. */
+/** A field of bytes, a string or a message. */
 export function field(number: number, ...content: (ArrayLike<number> | string)[]): Code {
   const joined = bytes(...content);
   return bytes(varint(number * 8 + 2), varint(joined.length), joined);
 }
 
-/** A field that is a float32. */
+/** A float32 field. */
 export function float(number: number, value: number): Code {
   return bytes(varint(number * 8 + 5), new Uint8Array(new Float32Array([value]).buffer));
 }
 
-/** A TensorProto: its shape, its type's number and the fields that hold its elements. */
+/** A TensorProto: its shape, its type number and the fields with its elements. */
 export function tensor(
   name: string,
   shape: readonly number[],
@@ -38,37 +38,38 @@ export function tensor(
   return bytes(...shape.map((size) => int(1, size)), int(2, type), field(8, name), ...data);
 }
 
-/** raw_data of float32. */
+/** raw_data with float32 elements. */
 export function raw(...values: number[]): Code {
   return field(9, new Uint8Array(new Float32Array(values).buffer));
 }
 
-/** A TensorProto of float32. */
+/** A TensorProto with float32 elements. */
 export function floats(name: string, shape: readonly number[], ...values: number[]): Code {
   return tensor(name, shape, 1, raw(...values));
 }
 
-/** A TensorProto of float32 that is 0.5 everywhere. */
+/** A TensorProto whose float32 elements are all 0.5. */
 export function halves(name: string, ...shape: number[]): Code {
   const values = new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(0.5);
   return tensor(name, shape, 1, field(9, new Uint8Array(values.buffer)));
 }
 
-/** A TensorProto of int64. */
+/** A TensorProto with int64 elements. */
 export function integers(name: string, ...values: number[]): Code {
   return tensor(name, [values.length], 7, field(7, ...values.map(varint)));
 }
 
-/** What an attribute may be here: an integer, a list of them, a float, a text, a tensor. */
+/** The value of an attribute: an integer, a list of integers, a float, a string or a tensor. */
 export type Attribute = number | readonly number[] | { readonly float: number } | string | Code;
 
 function attribute(name: string, value: Attribute): Code {
-  const of = (type: number, ...content: Code[]) => bytes(field(1, name), ...content, int(20, type));
-  if (typeof value === "number") return of(2, int(3, value));
-  if (typeof value === "string") return of(3, field(4, value));
-  if (value instanceof Uint8Array) return of(4, field(5, value));
-  if ("float" in value) return of(1, float(2, value.float));
-  return of(7, ...value.map((number) => int(8, number)));
+  const encode = (type: number, ...content: Code[]) =>
+    bytes(field(1, name), ...content, int(20, type));
+  if (typeof value === "number") return encode(2, int(3, value));
+  if (typeof value === "string") return encode(3, field(4, value));
+  if (value instanceof Uint8Array) return encode(4, field(5, value));
+  if ("float" in value) return encode(1, float(2, value.float));
+  return encode(7, ...value.map((number) => int(8, number)));
 }
 
 /** A NodeProto. */
@@ -87,7 +88,7 @@ export function node(
   );
 }
 
-/** A ValueInfoProto of a float tensor; a text stands for a size that is free. */
+/** A ValueInfoProto of a float tensor; a string stands for an axis of any size. */
 export function port(name: string, ...shape: (number | string)[]): Code {
   const sizes = shape.map((size) =>
     field(1, typeof size === "number" ? int(1, size) : field(2, size))
@@ -95,13 +96,13 @@ export function port(name: string, ...shape: (number | string)[]): Code {
   return bytes(field(1, name), field(2, field(1, int(1, 1), field(2, ...sizes))));
 }
 
-/** What a file is made of. */
+/** The parts of a graph. */
 export interface Parts {
   readonly nodes?: readonly Code[];
   readonly tensors?: readonly Code[];
   readonly inputs?: readonly Code[];
   readonly outputs?: readonly Code[];
-  /** More fields of the graph. */
+  /** Other fields of the graph. */
   readonly more?: Code;
 }
 

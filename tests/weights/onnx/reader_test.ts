@@ -19,13 +19,13 @@ import {
 
 const fixture = (name: string) => new URL(`../../fixtures/onnx/${name}`, import.meta.url);
 
-/** Asserts that a file is refused in these words. */
-async function refused(file: Uint8Array, reason: string): Promise<void> {
+/** Asserts that opening a file fails for this reason. */
+async function assertRejected(file: Uint8Array, reason: string): Promise<void> {
   const error = await assertRejects(() => open(file), FileError);
   assertEquals(error.message, `x: ${reason}`);
 }
 
-Deno.test("the initialisers of PyTorch's export are the tensors of its state dict", async () => {
+Deno.test("openWeights() reads the state dict from the initialisers of a PyTorch export", async () => {
   using expected = await openFixture("../models/narrow_alexnet.pth");
   for (const name of ["torch.onnx", "torch_training.onnx"]) {
     using file = await openWeights(bytesSource(await Deno.readFile(fixture(name)), name));
@@ -37,7 +37,7 @@ Deno.test("the initialisers of PyTorch's export are the tensors of its state dic
   }
 });
 
-Deno.test("tensors are read however their elements are stored", async () => {
+Deno.test("read() reads ONNX tensors in every encoding", async () => {
   const values = [1, -2, 0.5, 3];
   const packed = (number: number, ...list: number[]) => field(number, ...list.map(varint));
   const stored: Record<string, Uint8Array<ArrayBuffer>> = {
@@ -62,7 +62,7 @@ Deno.test("tensors are read however their elements are stored", async () => {
   );
 });
 
-Deno.test("constants are tensors, too: of a node, made from a shape, renamed, cast", async () => {
+Deno.test("openWeights() finds constants: held by a node, created from a shape, renamed, cast", async () => {
   using file = await open(onnx({
     nodes: [
       node("Constant", [], ["a"], { value: floats("", [2], 1, 2) }),
@@ -87,7 +87,7 @@ Deno.test("constants are tensors, too: of a node, made from a shape, renamed, ca
   }
 });
 
-Deno.test("opening reads descriptions only, forward and a window at a time", async () => {
+Deno.test("openWeights() reads only the descriptions of an ONNX file, in order and through a window", async () => {
   const tensors = Array.from({ length: 5 }, (_, i) => halves(`w${i}`, 300, 300));
   const whole = onnx({ nodes: [node("Relu", ["x"], ["y"])], tensors, inputs: [port("x", 1)] });
   const inner = bytesSource(whole);
@@ -107,101 +107,116 @@ Deno.test("opening reads descriptions only, forward and a window at a time", asy
   assertEquals((await readAll(file, "w4"))[89_999], 0.5);
 });
 
-Deno.test("an ONNX file without its weights is refused", async () => {
+Deno.test("openWeights() rejects an ONNX file without its weights", async () => {
   const location = field(13, field(1, "location"), field(2, "weights.bin"));
   const elsewhere =
-    "keeps its weights in another file: save it whole (onnx.save without external data)";
-  await refused(onnx({ tensors: [tensor("a", [1], 1, location)] }), elsewhere);
-  await refused(onnx({ tensors: [tensor("a", [1], 1, int(14, 1))] }), elsewhere);
-  await refused(onnx({ nodes: [node("Relu", ["x"], ["y"])] }), "holds no tensors");
-  await refused(onnx({ more: field(15, "") }), "has sparse tensors, which are not read");
-  await refused(bytes(int(1, 8), field(2, "test")), "is ONNX without a graph: damaged");
+    "stores its weights in another file: save it as one file (onnx.save without external data)";
+  await assertRejected(onnx({ tensors: [tensor("a", [1], 1, location)] }), elsewhere);
+  await assertRejected(onnx({ tensors: [tensor("a", [1], 1, int(14, 1))] }), elsewhere);
+  await assertRejected(onnx({ nodes: [node("Relu", ["x"], ["y"])] }), "holds no tensors");
+  await assertRejected(
+    onnx({ more: field(15, "") }),
+    "has sparse tensors, which are not supported",
+  );
+  await assertRejected(
+    bytes(int(1, 8), field(2, "test")),
+    "is an ONNX file without a graph: damaged",
+  );
 });
 
-Deno.test("an ONNX file that contradicts itself is refused", async () => {
+Deno.test("openWeights() rejects an inconsistent ONNX file", async () => {
   const one = (code: Uint8Array<ArrayBuffer>) => onnx({ tensors: [code] });
-  await refused(
+  await assertRejected(
     one(floats("a", [3], 1, 2)),
-    "a has 8 bytes where its shape and dtype take 12: damaged",
+    "a has 8 bytes, but its shape and dtype need 12: damaged",
   );
-  await refused(
+  await assertRejected(
     one(floats("a", [1e6, 1e6], 1)),
-    "a has 4 bytes where its shape and dtype take 4000000000000: damaged",
+    "a has 4 bytes, but its shape and dtype need 4000000000000: damaged",
   );
-  await refused(one(floats("a", [-1], 1)), "a has a size that is no count: damaged");
-  await refused(one(floats("a", Array(9).fill(2 ** 31), 1)), "a has an impossible shape: damaged");
-  await refused(
+  await assertRejected(one(floats("a", [-1], 1)), "a has an invalid size: damaged");
+  await assertRejected(
+    one(floats("a", Array(9).fill(2 ** 31), 1)),
+    "a has an impossible shape: damaged",
+  );
+  await assertRejected(
     one(tensor("a", [2], 10, int(5, 1))),
-    "a has 2 bytes where its shape and dtype take 4: damaged",
+    "a has 2 bytes, but its shape and dtype need 4: damaged",
   );
-  await refused(
+  await assertRejected(
     one(tensor("a", [1], 1, float(4, 1))),
-    "has a fixed32 where bytes should be: damaged",
+    "has a fixed32 field where a bytes field is expected: damaged",
   );
-  await refused(one(tensor("a", [1], 8, field(6, "text"))), "a has data type 8, which is not read");
-  await refused(
+  await assertRejected(
+    one(tensor("a", [1], 8, field(6, "text"))),
+    "a has data type 8, which is not supported",
+  );
+  await assertRejected(
     one(tensor("a", [1], 1, field(3, int(1, 0)), raw(1))),
-    "has a tensor in segments, which are not read",
+    "has a segmented tensor, which is not supported",
   );
-  await refused(one(floats("", [1], 1)), "has a tensor without a name: damaged");
-  await refused(
+  await assertRejected(one(floats("", [1], 1)), "has a tensor without a name: damaged");
+  await assertRejected(
     one(tensor("a", [1], 1, field(8, [0xff]))),
     "has a name that is not UTF-8: damaged",
   );
-  await refused(
+  await assertRejected(
     onnx({ tensors: [floats("a", [1], 1), floats("a", [1], 1)] }),
-    "has a twice: damaged",
+    "has two tensors named a: damaged",
   );
-  await refused(
+  await assertRejected(
     onnx({ tensors: [floats("a", [1], 1)], nodes: [node("Identity", ["a"], ["a"])] }),
-    "has a twice: damaged",
+    "has two tensors named a: damaged",
   );
-  await refused(bytes(int(1, 8), field(7), field(7)), "has two graphs: damaged");
-  await refused(
+  await assertRejected(bytes(int(1, 8), field(7), field(7)), "has two graphs: damaged");
+  await assertRejected(
     bytes(int(1, 8), field(2), int(7, 1)),
-    "has a varint where bytes should be: damaged",
+    "has a varint field where a bytes field is expected: damaged",
   );
-  await refused(
+  await assertRejected(
     onnx({ nodes: [node("Constant", [], ["a"], { value: "text" })] }),
-    "a is a constant of no known kind (value)",
+    "a is an unsupported kind of constant (value)",
   );
 });
 
-Deno.test("damaged protocol buffers are refused", async () => {
+Deno.test("openWeights() rejects damaged protocol buffers", async () => {
   const graph = (...content: (string | ArrayLike<number>)[]) =>
     bytes(int(1, 8), field(7, ...content));
-  await refused(graph([0x2b]), "holds a field of no known kind: damaged"); // a group
-  await refused(graph([0x02, 0]), "holds a field of no known kind: damaged"); // number 0
-  await refused(graph([0x2a, 100]), "ends inside of a field: truncated or damaged");
-  await refused(
+  await assertRejected(graph([0x2b]), "has a field of an unknown type: damaged"); // a group
+  await assertRejected(graph([0x02, 0]), "has a field of an unknown type: damaged"); // number 0
+  await assertRejected(graph([0x2a, 100]), "ends inside a field: truncated or damaged");
+  await assertRejected(
     bytes(graph([0x2a, 5]), "later"),
-    "has a field that is longer than what it is part of: damaged",
+    "has a field that is longer than its message: damaged",
   );
-  await refused(graph([0x2a]), "has a number without an end: truncated or damaged");
-  await refused(
+  await assertRejected(graph([0x2a]), "has an unterminated number: truncated or damaged");
+  await assertRejected(
     graph([0x28], Array(10).fill(0xff), [1]),
-    "has a number without an end: truncated or damaged",
+    "has an unterminated number: truncated or damaged",
   );
-  await refused(
+  await assertRejected(
     graph([0x2a], Array(9).fill(0xff), [1]),
-    "ends inside of a field: truncated or damaged",
+    "ends inside a field: truncated or damaged",
   );
   const numbers = tensor("a", [1], 7, field(7, Array(9).fill(0xff)));
-  await refused(onnx({ tensors: [numbers] }), "has a number without an end: truncated or damaged");
+  await assertRejected(
+    onnx({ tensors: [numbers] }),
+    "has an unterminated number: truncated or damaged",
+  );
 });
 
-Deno.test("a file that would take much memory or time is refused", async () => {
+Deno.test("openWeights() rejects an ONNX file that would take too much memory or time", async () => {
   const many = bytes(int(1, 8), field(7, new Uint8Array(600_000).map((_, i) => i % 2 ? 0 : 0x0a)));
-  await refused(many, "has more than 262144 fields");
+  await assertRejected(many, "has more than 262144 fields");
   const names = Array(3).fill(node("Relu", ["x".repeat(2e6)], []));
-  await refused(onnx({ nodes: names }), "has more than 4194304 bytes of names and numbers");
-  const made = (...shape: number[]) =>
+  await assertRejected(onnx({ nodes: names }), "has more than 4194304 bytes of names and numbers");
+  const constants = (...shape: number[]) =>
     onnx({
       tensors: [integers("shape", ...shape)],
       nodes: ["a", "b"].map((name) => node("ConstantOfShape", ["shape"], [name])),
     });
-  await refused(made(4e7), "makes more than 268435456 bytes of nothing");
-  await refused(made(2 ** 40, 2 ** 40), "a has an impossible shape: damaged");
+  await assertRejected(constants(4e7), "creates more than 268435456 bytes of constants");
+  await assertRejected(constants(2 ** 40, 2 ** 40), "a has an impossible shape: damaged");
   const deep = Array(1000).fill(6).reduce((inner, number) => field(number, inner), bytes());
   using file = await open(onnx({ nodes: [field(5, deep)], tensors: [floats("a", [1], 1)] }));
   assertEquals(file.entries.size, 1);

@@ -11,7 +11,7 @@ const tensor = (name: string, dtype: TensorToWrite["dtype"], shape: number[], da
   data: Float32Array.from(data),
 });
 
-Deno.test("writeOnnx() writes what openWeights() reads", async () => {
+Deno.test("writeOnnx() writes a file that openWeights() reads", async () => {
   const tensors = [
     tensor("features.0.weight", "F32", [2, 3], [1, -2, 3.5, 4, 5, 1e-40]),
     tensor("half", "F16", [3], [0.5, -65504, 2 ** -24]),
@@ -28,7 +28,7 @@ Deno.test("writeOnnx() writes what openWeights() reads", async () => {
   }
 });
 
-Deno.test("writeOnnx() writes a graph whose outputs are its tensors, byte for byte", () => {
+Deno.test("writeOnnx() writes exactly the expected bytes", () => {
   const graph = bytes(
     ...[field(2, "weights"), field(5, floats("a", [2], 1, 2)), field(12, port("a", 2))],
   );
@@ -38,12 +38,18 @@ Deno.test("writeOnnx() writes a graph whose outputs are its tensors, byte for by
   );
 });
 
-Deno.test("writeOnnx() refuses what would be no ONNX", () => {
-  const refused = (message: string, ...tensors: TensorToWrite[]) =>
+Deno.test("writeOnnx() rejects invalid tensors", () => {
+  const assertRejected = (message: string, ...tensors: TensorToWrite[]) =>
     assertEquals(assertThrows(() => writeOnnx(tensors), ArgumentError).message, message);
   const a = tensor("a", "F32", [1], [1]);
-  refused('writeOnnx: name is "a", must be a name no other tensor has', a, a);
-  refused('writeOnnx: name is "", must be a name no other tensor has', { ...a, name: "" });
-  refused("writeOnnx: shape of a is [2], must be that of 1 elements", { ...a, shape: [2] });
-  refused('writeOnnx: dtype of a is "I8", must be a float', { ...a, dtype: "I8" });
+  assertRejected('writeOnnx: name is "a", must be unique', a, a);
+  assertRejected('writeOnnx: name is "", must be a name that is not reserved', { ...a, name: "" });
+  assertRejected("writeOnnx: shape of a is [2], must be a shape of 1 elements", {
+    ...a,
+    shape: [2],
+  });
+  assertRejected('writeOnnx: dtype of a is "I8", must be "F32", "F16" or "BF16"', {
+    ...a,
+    dtype: "I8",
+  });
 });

@@ -1,21 +1,21 @@
 import { FileError } from "../../../src/errors.ts";
-import { PickleEnd, unpickle } from "../../../src/weights/pth/pickle.ts";
+import { TruncatedPickle, unpickle } from "../../../src/weights/pth/pickle.ts";
 import { type Dict, type List, Tuple } from "../../../src/weights/pth/pickle_values.ts";
 import { assertEquals, assertThrows } from "../../assert.ts";
 import { bytes, le, py } from "../helpers.ts";
 
-const nothing = {
+const host = {
   allows: (name: string) => name === "allowed.thing",
   call: (_: string, args: readonly unknown[]) => new Tuple(args as never),
-  persistent: (id: unknown) => id as never,
+  persistentLoad: (id: unknown) => id as never,
   build() {},
 };
 
 function load(code: Uint8Array) {
-  return unpickle(py.pickle(code), 0, nothing, "x").value;
+  return unpickle(py.pickle(code), 0, host, "x").value;
 }
 
-function assertRefused(code: Uint8Array, reason: string): void {
+function assertRejected(code: Uint8Array, reason: string): void {
   const error = assertThrows(() => load(code), FileError);
   assertEquals(error.message, `x: the pickle ${reason}`);
 }
@@ -45,7 +45,7 @@ Deno.test("unpickle() reads text, bytes, frames and the memo", () => {
   );
 });
 
-Deno.test("unpickle() keeps __proto__ as a key like any other", () => {
+Deno.test("unpickle() treats __proto__ as an ordinary key", () => {
   const dict = load(
     py.dict([py.text("__proto__"), py.dict([py.text("polluted"), py.int(1)])]),
   ) as Dict;
@@ -53,40 +53,40 @@ Deno.test("unpickle() keeps __proto__ as a key like any other", () => {
   assertEquals(({} as Record<string, unknown>).polluted, undefined);
 });
 
-Deno.test("unpickle() refuses what it does not know", () => {
+Deno.test("unpickle() rejects unknown opcodes and protocols", () => {
   for (const opcode of [0x81, 0x92, 0x82, 0x69, 0x6f, 0x50, 0x32, 0x30, 0x8b, 0x8f, 0x97, 0xff]) {
     const hex = opcode.toString(16);
-    assertRefused(
+    assertRejected(
       bytes("N", [opcode], "NNNNNNNN"),
       `uses opcode 0x${hex}, which weights never need; refused, nothing was executed`,
     );
   }
-  assertRefused(bytes([0x80, 9]), "claims protocol 9: damaged");
+  assertRejected(bytes([0x80, 9]), "claims protocol 9: damaged");
 });
 
-Deno.test("unpickle() refuses to call what is no allowed name", () => {
-  const wrong = "calls something that cannot be called: damaged";
-  assertRefused(bytes("N)R"), wrong);
-  assertRefused(bytes(py.text("os.system"), ")R"), wrong);
-  assertRefused(bytes(py.global("allowed", "thing"), "NR"), wrong);
-  assertRefused(bytes("NN", [0x93]), "names something by what is not text: damaged");
+Deno.test("unpickle() rejects calls of anything but an allowed name", () => {
+  const notCallable = "calls something that is not callable: damaged";
+  assertRejected(bytes("N)R"), notCallable);
+  assertRejected(bytes(py.text("os.system"), ")R"), notCallable);
+  assertRejected(bytes(py.global("allowed", "thing"), "NR"), notCallable);
+  assertRejected(bytes("NN", [0x93]), "has a global whose name is not text: damaged");
   assertEquals(load(bytes(py.global("allowed", "thing"), ")R")), new Tuple([]));
 });
 
-Deno.test("unpickle() refuses a stack that does not add up", () => {
+Deno.test("unpickle() rejects invalid stacks, memo entries and text", () => {
   const empty = "takes a value from an empty stack: damaged";
   for (const code of ["", "t", "R", "b", "Q", "a", "(R", "N(R", "]N(a", "N(b", "(NR", "q\0"]) {
-    assertRefused(bytes(code), empty);
+    assertRejected(bytes(code), empty);
   }
-  assertRefused(bytes("(Nu"), "puts an item into something that is no dict: damaged");
-  assertRefused(bytes("}(Nu"), "has a key without a value: damaged");
-  assertRefused(bytes("NNa"), "puts an item into something that is no list: damaged");
-  assertRefused(bytes("h", [3]), "recalls value 3, which it never kept: damaged");
-  assertRefused(bytes("X", le(1, 4), [0xff]), "has text that is not UTF-8: damaged");
-  assertRefused(bytes("c", "a".repeat(300)), "has a name without an end: damaged");
+  assertRejected(bytes("(Nu"), "adds an item to something that is not a dict: damaged");
+  assertRejected(bytes("}(Nu"), "has a key without a value: damaged");
+  assertRejected(bytes("NNa"), "adds an item to something that is not a list: damaged");
+  assertRejected(bytes("h", [3]), "reads memo entry 3, which was never set: damaged");
+  assertRejected(bytes("X", le(1, 4), [0xff]), "has text that is not UTF-8: damaged");
+  assertRejected(bytes("c", "a".repeat(300)), "has an unterminated name: damaged");
 });
 
-Deno.test("unpickle() says when the bytes end first, whatever length they claim", () => {
+Deno.test("unpickle() throws TruncatedPickle when the bytes end first, whatever length they claim", () => {
   for (
     const code of [
       bytes("X", le(0xffffffff, 4)),
@@ -95,11 +95,11 @@ Deno.test("unpickle() says when the bytes end first, whatever length they claim"
       bytes("B", le(2 ** 31, 4)),
     ]
   ) {
-    assertThrows(() => unpickle(bytes([0x80, 2], code), 0, nothing, "x"), PickleEnd);
+    assertThrows(() => unpickle(bytes([0x80, 2], code), 0, host, "x"), TruncatedPickle);
   }
 });
 
-Deno.test("unpickle() takes a list that contains itself, and lists nested 400 000 deep", () => {
+Deno.test("unpickle() reads a list that contains itself, and lists nested 400 000 deep", () => {
   const list = load(bytes("]q\0h\0a")) as List;
   assertEquals(list.items[0] === list, true);
   const deep = new Uint8Array(800_000).fill(0x5d, 0, 400_000).fill(0x61, 400_000);
@@ -107,7 +107,7 @@ Deno.test("unpickle() takes a list that contains itself, and lists nested 400 00
 });
 
 Deno.test("unpickle() stops after a million instructions", () => {
-  assertRefused(
+  assertRejected(
     new Uint8Array(1_500_000).fill(0x29),
     "has more than 1000000 instructions: damaged",
   );

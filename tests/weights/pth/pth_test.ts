@@ -23,25 +23,26 @@ const expected: Record<string, Record<string, Expected>> = JSON.parse(
   new TextDecoder().decode(await fixture("expected.json")),
 );
 
-async function assertHolds(name: string, what: string): Promise<void> {
+/** Asserts that a fixture has the tensors that PyTorch wrote to `expected.json`. */
+async function assertContents(name: string, key: string): Promise<void> {
   using file = await openFixture(name);
-  assertEquals([...file.entries.keys()], Object.keys(expected[what]));
-  for (const [key, { dtype, shape, values }] of Object.entries(expected[what])) {
-    assertEquals(file.entries.get(key), { name: key, dtype, shape } as never);
+  assertEquals([...file.entries.keys()], Object.keys(expected[key]));
+  for (const [tensor, { dtype, shape, values }] of Object.entries(expected[key])) {
+    assertEquals(file.entries.get(tensor), { name: tensor, dtype, shape } as never);
     if (dtype === "I64") continue;
-    assertAllClose(await readAll(file, key), values, { name: `${name} ${key}` });
+    assertAllClose(await readAll(file, tensor), values, { name: `${name} ${tensor}` });
   }
 }
 
 for (const format of ["", "_legacy"]) {
-  Deno.test(`kinds${format}.pth: every kind, stride and way of sharing is read as PyTorch reads it`, () =>
-    assertHolds(`kinds${format}.pth`, "kinds"));
+  Deno.test(`kinds${format}.pth: all types, strides and shared storages are read like in PyTorch`, () =>
+    assertContents(`kinds${format}.pth`, "kinds"));
 
   for (
     const name of ["model", "plain_dict", "protocol4", "checkpoint", "wrapped_model", "parallel"]
   ) {
-    Deno.test(`${name}${format}.pth holds the state dict of the model`, () =>
-      assertHolds(`${name}${format}.pth`, "model"));
+    Deno.test(`${name}${format}.pth has the state dict of the model`, () =>
+      assertContents(`${name}${format}.pth`, "model"));
   }
 
   for (
@@ -68,7 +69,7 @@ for (const format of ["", "_legacy"]) {
       ["tensor", "holds one tensor, not a state dict: save model.state_dict() instead"],
     ]
   ) {
-    Deno.test(`${name}${format}.pth is refused with a reason`, () =>
+    Deno.test(`${name}${format}.pth is rejected with a reason`, () =>
       assertFails(() => openFixture(`${name}${format}.pth`), `${name}${format}.pth: ${reason}`));
   }
 }
@@ -78,21 +79,21 @@ async function assertFails(attempt: () => Promise<unknown>, message: string): Pr
   assertEquals(error.message, message);
 }
 
-Deno.test("the format is found from the bytes", async () => {
+Deno.test("openWeights() detects the .pth format from the bytes", async () => {
   using zipped = await openFixture("model.pth");
   using old = await openFixture("model_legacy.pth");
   assertEquals([zipped.format, old.format], ["pth", "pth-legacy"]);
   assertEquals(zipped.metadata.size, 0);
 });
 
-Deno.test("a TorchScript archive is refused", () =>
+Deno.test("openWeights() rejects a TorchScript archive", () =>
   assertFails(
     () => openFixture("torchscript.pt"),
     "torchscript.pt: is a TorchScript archive, a program with its weights: " +
       "save model.state_dict() with torch.save() instead",
   ));
 
-Deno.test("os.system is refused under every name and in every place", async () => {
+Deno.test("openWeights() rejects os.system and the like under any name, anywhere in a pickle", async () => {
   const { call, global, text, dict, list, tuple } = py;
   const system = (module: string, name: string) =>
     call(global(module, name), text("echo executed"));
@@ -118,21 +119,21 @@ Deno.test("os.system is refused under every name and in every place", async () =
       await assertFails(() => open(legacy(value)), reason);
     }
   }
-  // A bare pickle, and the names taken from the stack as protocol 4 does.
+  // In a bare pickle, and with names from the stack as in protocol 4.
   const reason =
     "x: the pickle names os.system, which weights never need; refused, nothing was executed";
   await assertFails(() => open(py.pickle(system("os", "system"))), reason);
   await assertFails(() => open(pth(bytes(text("os"), text("system"), [0x93]))), reason);
 });
 
-Deno.test("a name that would play with the terminal is escaped", () =>
+Deno.test("control characters of a name are escaped in the message", () =>
   assertFails(
     () => open(pth(py.global("o\x1b[2Js", "a".repeat(120)))),
     `x: the pickle names o\\u{1b}[2Js.${"a".repeat(92)}…, which weights never need; ` +
       "refused, nothing was executed",
   ));
 
-Deno.test("files of PyTorch 0.1 to 0.3 are read: Python 2 text, lists of pairs, Parameter", async () => {
+Deno.test("files of PyTorch 0.1 to 0.3 are read: Python 2 str, lists of pairs, Parameter", async () => {
   const { call, global, oldText, tuple, list, none } = py;
   const old = tensor({ rebuild: "_rebuild_tensor" });
   const parameter = bytes(
@@ -159,7 +160,7 @@ Deno.test("files of PyTorch 2 are read: byteorder, untyped storages, tensors wit
     rebuild: "_rebuild_tensor_v3",
     extra: [global("torch", "float32")],
   });
-  const inner = bytes("(", tensor().subarray(tensor().indexOf(0x28) + 1, -1)); // its argument tuple
+  const inner = bytes("(", tensor().subarray(tensor().indexOf(0x28) + 1, -1)); // the tuple of arguments
   const attributes = call(
     global("torch._tensor", "_rebuild_from_type_v2"),
     ...[global("torch._utils", "_rebuild_tensor_v2"), global("torch.nn.parameter", "Parameter")],
@@ -177,51 +178,51 @@ Deno.test("files of PyTorch 2 are read: byteorder, untyped storages, tensors wit
   }
 });
 
-Deno.test("a lazily negated tensor is refused: its stored numbers are not its values", () =>
+Deno.test("openWeights() rejects a lazily negated tensor, whose stored numbers are not its values", () =>
   assertFails(
     () => open(pth(stateOf(tensor({ extra: [py.dict([py.text("neg"), bytes([0x88])])] })))),
     "x: holds a lazily negated or conjugated tensor: save it again after resolve_neg()",
   ));
 
-Deno.test("a view of a storage of the old format begins where the view does", async () => {
+Deno.test("legacy format: a view of a storage starts at the offset of the view", async () => {
   const view = [py.tuple(py.text("v"), py.int(1), py.int(2))];
   using file = await open(legacy(stateOf(tensor({ view, shape: [2], stride: [1] }))));
   assertEquals(await readAll(file, "a"), new Float32Array([2, 3]));
   const beyond = [py.tuple(py.text("v"), py.int(3), py.int(2))];
   await assertFails(
     () => open(legacy(stateOf(tensor({ view: beyond })))),
-    "x: the pickle describes a storage that cannot be: damaged",
+    "x: the pickle describes an impossible storage: damaged",
   );
   await assertFails(
     () => open(legacy(stateOf(tensor({ view })))),
-    "x: a reaches beyond its storage of 8 bytes: damaged",
+    "x: a extends beyond its storage of 8 bytes: damaged",
   );
 });
 
-Deno.test("big-endian files are refused", async () => {
+Deno.test("openWeights() rejects big-endian files", async () => {
   await assertFails(
     () => open(pth(stateOf(tensor()), undefined, [{ name: "x/byteorder", data: "big" }])),
-    'x: has byte order "big", only little-endian is read: save it again on another machine',
+    'x: has byte order "big": save it again on a little-endian machine',
   );
   await assertFails(
     () => open(legacy(stateOf(tensor()), undefined, { little: py.false })),
-    "x: was saved big-endian, only little-endian is read: save it again on another machine",
+    "x: was saved as big-endian: save it again on a little-endian machine",
   );
 });
 
-Deno.test("tensors that cannot be are refused", async () => {
+Deno.test("openWeights() rejects tensors with impossible shapes, strides or offsets", async () => {
   const big = 2 ** 52;
   for (
     const [parts, reason] of [
-      [{ offset: 1 }, "reaches beyond its storage of 16 bytes"],
-      [{ stride: [3, 1] }, "reaches beyond its storage of 16 bytes"],
-      [{ stride: [big, big] }, "reaches beyond its storage of 16 bytes"],
-      [{ offset: -1 }, "has a stride or offset below zero"],
-      [{ stride: [-2, 1] }, "has a stride or offset below zero"],
-      [{ stride: [1n << 62n, 1] }, "has a stride or offset below zero"],
-      [{ stride: [1] }, "has as many strides as no tensor of its shape"],
-      [{ shape: [-2, 2] }, "has a size that is no count"],
-      [{ shape: [1n << 62n, 2] }, "has a size that is no count"],
+      [{ offset: 1 }, "extends beyond its storage of 16 bytes"],
+      [{ stride: [3, 1] }, "extends beyond its storage of 16 bytes"],
+      [{ stride: [big, big] }, "extends beyond its storage of 16 bytes"],
+      [{ offset: -1 }, "has an invalid stride or offset"],
+      [{ stride: [-2, 1] }, "has an invalid stride or offset"],
+      [{ stride: [1n << 62n, 1] }, "has an invalid stride or offset"],
+      [{ stride: [1] }, "has the wrong number of strides for its shape"],
+      [{ shape: [-2, 2] }, "has an invalid size"],
+      [{ shape: [1n << 62n, 2] }, "has an invalid size"],
       [{ shape: [big, big] }, "has an impossible shape"],
       [{ shape: [0, big, big], stride: [1, 1, 1] }, "has an impossible shape"],
       [{ shape: Array(65).fill(1), stride: Array(65).fill(1) }, "has an impossible shape"],
@@ -234,18 +235,18 @@ Deno.test("tensors that cannot be are refused", async () => {
   const endless = pth(stateOf(tensor({ shape: [2 ** 40], stride: [0] })));
   await assertFails(
     () => open(endless),
-    `x: a claims [1099511627776], more than a file of ${endless.length} bytes holds: damaged`,
+    `x: a claims the shape [1099511627776], too large for a file of ${endless.length} bytes: damaged`,
   );
 });
 
-Deno.test("an axis of size 1 may have any stride", async () => {
+Deno.test("read() ignores the stride of an axis of size 1", async () => {
   const odd = tensor({ shape: [1, 2, 2], stride: [2 ** 53 - 1, 1, 2] });
   using file = await open(pth(stateOf(odd)));
   assertEquals(await readAll(file, "a"), new Float32Array([1, 3, 2, 4]));
 });
 
-Deno.test("storages that cannot be are refused", async () => {
-  const impossible = "x: the pickle describes a storage that cannot be: damaged";
+Deno.test("openWeights() rejects impossible, missing and inconsistent storages", async () => {
+  const impossible = "x: the pickle describes an impossible storage: damaged";
   for (const count of [-1, 1n << 62n, 2 ** 53 - 1]) {
     await assertFails(() => open(pth(stateOf(tensor({ count })))), impossible);
   }
@@ -256,15 +257,15 @@ Deno.test("storages that cannot be are refused", async () => {
   await assertFails(() => open(pth(twice)), impossible);
   await assertFails(
     () => open(pth(stateOf(tensor({ count: 5 })))),
-    "x: a needs a storage of 20 bytes, there are 16: damaged",
+    "x: a needs a storage of 20 bytes, but it has 16: damaged",
   );
   await assertFails(
     () => open(legacy(stateOf(tensor({ count: 5 })))),
-    "x: storage 0 has 16 bytes, its tensors need 20: damaged",
+    "x: storage 0 has 16 bytes, but its tensors need 20: damaged",
   );
   await assertFails(
     () => open(legacy(stateOf(tensor()), undefined, { count: -4 })),
-    "x: storage 0 has -16 bytes, its tensors need 16: damaged",
+    "x: storage 0 has -16 bytes, but its tensors need 16: damaged",
   );
   await assertFails(
     () => open(pth(stateOf(tensor({ key: "../7" })))),
@@ -277,30 +278,30 @@ Deno.test("storages that cannot be are refused", async () => {
   for (const keys of [["1"], ["0", "0"]]) {
     await assertFails(
       () => open(legacy(stateOf(tensor()), bytes(floats(1, 2, 3, 4), floats(0, 0)), { keys })),
-      "x: lists a storage that no tensor uses, or twice: damaged",
+      "x: lists a storage twice, or one without a tensor: damaged",
     );
   }
 });
 
-Deno.test("a dict without tensors is no state dict", async () => {
+Deno.test("openWeights() rejects a dict without tensors", async () => {
   for (const value of [py.dict(), stateOf(py.int(1)), py.dict([py.int(1), tensor()])]) {
     await assertFails(() => open(pth(value)), "x: holds no tensors: not a state dict");
   }
 });
 
-Deno.test("names of DataParallel keep their prefix unless all have it", async () => {
+Deno.test("openWeights() removes the prefix of DataParallel only if all names have it", async () => {
   const value = py.dict([py.text("module.a"), tensor()], [py.text("b"), tensor()]);
   using file = await open(pth(value));
   assertEquals([...file.entries.keys()], ["module.a", "b"]);
 });
 
-Deno.test("a pickle longer than the first look is read on", async () => {
+Deno.test("legacy format: a pickle longer than the first read is read", async () => {
   const filler = py.text("x".repeat(100_000));
   using file = await open(legacy(py.dict([py.text("note"), filler], [py.text("a"), tensor()])));
   assertEquals(await readAll(file, "a"), new Float32Array([1, 2, 3, 4]));
 });
 
-Deno.test("a truncated file is refused wherever it was cut", async () => {
+Deno.test("openWeights() rejects a file truncated at any length", async () => {
   for (const name of ["model.pth", "model_legacy.pth"]) {
     const whole = await fixture(name);
     for (let length = 1; length < whole.length; length += 7) {

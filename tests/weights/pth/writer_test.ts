@@ -10,7 +10,7 @@ import {
 import { layOutPth } from "../../../src/weights/pth/writer.ts";
 import { readZip } from "../../../src/weights/io/zip.ts";
 import { assert, assertEquals, assertThrows } from "../../assert.ts";
-import { arriving, bytes, open, py, readAll, tensor as pickled } from "../helpers.ts";
+import { bytes, chunkedSource, open, py, readAll, tensor as pickled } from "../helpers.ts";
 
 const tensor = (name: string, dtype: TensorToWrite["dtype"], shape: number[], data: number[]) => ({
   name,
@@ -19,7 +19,9 @@ const tensor = (name: string, dtype: TensorToWrite["dtype"], shape: number[], da
   data: Float32Array.from(data),
 });
 
-/** Every kind, and more tensors than there are digits: the storages are not in the order of names. */
+/**
+ * All types, and more than ten tensors, so that the storages are not in the order of the tensors.
+ */
 const tensors = [
   tensor("features.0.weight", "F32", [2, 3], [1, -2, 3.5, 4, 5, 1e-40]),
   tensor("half", "F16", [3], [0.5, -65504, 2 ** -24]),
@@ -30,9 +32,9 @@ const tensors = [
   ...Array.from({ length: 8 }, (_, i) => tensor(`${i}`, "F32", [2], [i, -i])),
 ];
 
-Deno.test("writePth() writes what openWeights() reads, from a file and from a stream", async () => {
+Deno.test("writePth() writes a file that openWeights() reads, from memory and from a stream", async () => {
   const written = writePth(tensors);
-  for (const opened of [open(written), openWeights(await arriving(written, { piece: 77 }))]) {
+  for (const opened of [open(written), openWeights(await chunkedSource(written, { chunk: 77 }))]) {
     using file = await opened;
     assertEquals([...file.entries.keys()], tensors.map(({ name }) => name));
     for (const name of file.order) {
@@ -43,7 +45,7 @@ Deno.test("writePth() writes what openWeights() reads, from a file and from a st
   }
 });
 
-Deno.test("writePth() writes an OrderedDict of _rebuild_tensor_v2, byte for byte", async () => {
+Deno.test("writePth() writes exactly the expected pickle", async () => {
   const written = writePth([
     tensor("a", "F32", [2, 2], [1, 2, 3, 4]),
     tensor("b", "F16", [3, 0, 2], []),
@@ -61,13 +63,13 @@ Deno.test("writePth() writes an OrderedDict of _rebuild_tensor_v2, byte for byte
   );
 });
 
-Deno.test("writePth() writes the file that PyTorch was seen to read", () => {
-  // 1.13: torch.load(), with weights_only too, gives these names, shapes, kinds and values
+Deno.test("writePth() writes the bytes that were verified with PyTorch", () => {
+  // PyTorch 1.13: torch.load(), also with weights_only, returns these names, shapes and values.
   const hash = createHash("sha256").update(writePth(tensors)).digest("hex");
   assertEquals(hash, "36d2369149c3e1928e2c2d572763a54a390afa4c3560f8f9345e5797c84bc25a");
 });
 
-Deno.test("writePth() writes records that begin at 64 bytes, with right checksums", async () => {
+Deno.test("writePth() aligns entries to 64 bytes and writes correct checksums", async () => {
   const written = writePth(tensors), view = new DataView(written.buffer);
   const zip = await readZip(bytesSource(written));
   assertEquals(zip.entries.size, tensors.length + 3);
@@ -87,21 +89,27 @@ Deno.test("writePth() writes records that begin at 64 bytes, with right checksum
   assertEquals(directory, sums);
 });
 
-Deno.test("writePth() refuses what would be no state dict", () => {
-  const refused = (message: string, ...tensors: TensorToWrite[]) =>
+Deno.test("writePth() rejects invalid tensors", () => {
+  const assertRejected = (message: string, ...tensors: TensorToWrite[]) =>
     assertEquals(assertThrows(() => writePth(tensors), ArgumentError).message, message);
   const a = tensor("a", "F32", [1], [1]);
-  refused('writePth: name is "a", must be a name no other tensor has', a, a);
-  refused("writePth: shape of a is [2], must be that of 1 elements", { ...a, shape: [2] });
-  refused('writePth: dtype of a is "I8", must be a float', { ...a, dtype: "I8" });
+  assertRejected('writePth: name is "a", must be unique', a, a);
+  assertRejected("writePth: shape of a is [2], must be a shape of 1 elements", {
+    ...a,
+    shape: [2],
+  });
+  assertRejected('writePth: dtype of a is "I8", must be "F32", "F16" or "BF16"', {
+    ...a,
+    dtype: "I8",
+  });
 });
 
-Deno.test("a .pth of 4 GiB or 65532 tensors is refused before anything is written", () => {
+Deno.test("a .pth file of 4 GiB or 65532 tensors is rejected before anything is written", () => {
   const dtype = "F32";
   assert(layOutPth([{ name: "a", dtype, shape: [2 ** 30 - 2 ** 10] }]).length > 0);
   const large = [{ name: "a", dtype, shape: [2 ** 30] }] as const;
   const message = assertThrows(() => layOutPth(large), PembrokeError).message;
-  assertEquals(message, "writePth: a .pth is written below 4 GiB; safetensors holds more");
+  assertEquals(message, "writePth: a .pth file must be below 4 GiB; use safetensors instead");
   const many = Array.from(
     { length: 65532 },
     (_, i) => ({ name: `${i}`, dtype, shape: [] } as const),

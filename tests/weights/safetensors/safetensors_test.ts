@@ -11,7 +11,7 @@ async function assertFails(file: Uint8Array, reason: string): Promise<void> {
   assertEquals(error.message, `x: ${reason}`);
 }
 
-Deno.test("safetensors are read: tensors in any order, metadata, padding, empty tensors", async () => {
+Deno.test("safetensors: tensors in any order, metadata, padding and empty tensors are read", async () => {
   const header = JSON.stringify({
     __metadata__: { format: "pt", __proto__x: "y" },
     b: two(8),
@@ -27,7 +27,7 @@ Deno.test("safetensors are read: tensors in any order, metadata, padding, empty 
   assertEquals(await readAll(file, "empty"), new Float32Array());
 });
 
-Deno.test("safetensors: every float kind is read, the others are listed", async () => {
+Deno.test("safetensors: all float types are read, other types are only listed", async () => {
   const header = {
     f16: { dtype: "F16", shape: [4], data_offsets: [0, 8] },
     bf16: { dtype: "BF16", shape: [2], data_offsets: [8, 12] },
@@ -43,16 +43,19 @@ Deno.test("safetensors: every float kind is read, the others are listed", async 
   assertEquals(await readAll(file, "f64"), new Float32Array([0.1]));
   assertEquals(file.entries.get("i64"), { name: "i64", dtype: "I64", shape: [1] } as never);
   const error = await assertRejects(() => file.read("i64", () => {}), FileError);
-  assertEquals(error.message, "x: i64 is I64, weights are F32, F16, BF16, F64 or I8 with a scale");
+  assertEquals(
+    error.message,
+    "x: i64 is I64, weights must be F32, F16, BF16, F64 or I8 with a scale",
+  );
 });
 
-Deno.test("safetensors: __proto__ is a name like any other", async () => {
+Deno.test("safetensors: __proto__ is an ordinary name", async () => {
   const json = `{"__proto__": ${JSON.stringify(two(0))}}`;
   using file = await open(safetensors(json, data.subarray(0, 8)));
   assertEquals([...file.entries.keys()], ["__proto__"]);
 });
 
-Deno.test("safetensors: a header length that cannot be is refused before it is allocated", async () => {
+Deno.test("safetensors: an impossible header length is rejected before allocating memory", async () => {
   await assertFails(
     bytes(le(1n << 63n, 8), "{}      "),
     "claims a header of 9223372036854775808 bytes: damaged",
@@ -63,16 +66,16 @@ Deno.test("safetensors: a header length that cannot be is refused before it is a
   );
   await assertFails(
     bytes(le(9, 8), "{}      "),
-    "ends inside of its header: truncated or damaged",
+    "ends inside its header: truncated or damaged",
   );
 });
 
-Deno.test("safetensors: a header of any other form is refused, and where it departs is said", async () => {
+Deno.test("safetensors: a malformed header is rejected with the position of the error", async () => {
   const entry = (fields: string) => `{"a":{"dtype":"F32",${fields}}}`;
   for (
     const [header, reason] of [
       ["{,}", "a string at character 1"],
-      ["{}x", "nothing more at character 2"],
+      ["{}x", "its end at character 2"],
       ['{"a', "a string at character 1"],
       ['{"\\q":{}}', "a string at character 1"],
       ['{"a\n":{}}', "a string at character 1"],
@@ -83,12 +86,12 @@ Deno.test("safetensors: a header of any other form is refused, and where it depa
       ['{"__metadata__":{"a":1}}', "a string at character 21"],
       ['{"__metadata__":[]}', "“{” at character 16"],
       [entry('"shape":2'), "“[” at character 28"],
-      [entry('"shape":[-2]'), "a count at character 29"],
-      [entry('"shape":[1.5]'), "a count at character 29"],
-      [entry('"shape":[1e3]'), "a count at character 29"],
-      [entry('"shape":[01]'), "a count at character 29"],
-      [entry('"shape":[12345678901234567]'), "a count at character 29"],
-      [entry('"shape":[2,]'), "a count at character 31"],
+      [entry('"shape":[-2]'), "a non-negative integer at character 29"],
+      [entry('"shape":[1.5]'), "a non-negative integer at character 29"],
+      [entry('"shape":[1e3]'), "a non-negative integer at character 29"],
+      [entry('"shape":[01]'), "a non-negative integer at character 29"],
+      [entry('"shape":[12345678901234567]'), "a non-negative integer at character 29"],
+      [entry('"shape":[2,]'), "a non-negative integer at character 31"],
       [entry('"shape":[2 3]'), "“]” at character 31"],
       [entry('"more":{}'), "dtype, shape or data_offsets at character 27"],
     ]
@@ -97,7 +100,7 @@ Deno.test("safetensors: a header of any other form is refused, and where it depa
       safetensors(header),
       reason === "lacks"
         ? "a lacks dtype, shape or data_offsets: damaged"
-        : `its header should have ${reason}: damaged`,
+        : `its header is invalid, expected ${reason}: damaged`,
     );
   }
   await assertFails(bytes(le(4, 8), "{", [0xff], "} "), "has a header that is not UTF-8: damaged");
@@ -110,12 +113,12 @@ Deno.test("safetensors: a name of a million characters is read", async () => {
   assertEquals(file.entries.has(name), true);
 });
 
-Deno.test("safetensors: a name that comes twice is refused, however it is spelled", async () => {
+Deno.test("safetensors: a duplicate name is rejected, even with another escape", async () => {
   const a = JSON.stringify(two(0)), b = JSON.stringify(two(8));
   await assertFails(safetensors(`{"a":${a},"\\u0061" : ${b}}`, data), "has a twice in its header");
   const inner = '{"dtype":"F32","shape":[2],"dtype":"F16","data_offsets":[0,8]}';
   await assertFails(safetensors(`{"a":${inner}}`, data), "has dtype twice in its header");
-  // The same word as a key of two objects, or as a value, is fine.
+  // The same string may be a key of two objects, or a value.
   using file = await open(safetensors(
     `{"dtype":${a},"b\\"{:":${b},"__metadata__":{"b":"b","x":"\\":{"}}`,
     data,
@@ -123,25 +126,25 @@ Deno.test("safetensors: a name that comes twice is refused, however it is spelle
   assertEquals([...file.entries.keys()], ["dtype", 'b"{:']);
 });
 
-Deno.test("safetensors: an entry that cannot be is refused", async () => {
-  const right = { dtype: "F32", shape: [2], data_offsets: [0, 8] };
+Deno.test("safetensors: an inconsistent entry is rejected", async () => {
+  const valid = { dtype: "F32", shape: [2], data_offsets: [0, 8] };
   for (
     const [entry, reason] of [
       [{ dtype: "F32", shape: [2] }, "a lacks dtype, shape or data_offsets: damaged"],
-      [{ ...right, data_offsets: [0] }, "a lacks dtype, shape or data_offsets: damaged"],
-      [{ ...right, dtype: "F4" }, "a has unknown dtype F4"],
-      [{ ...right, dtype: "constructor" }, "a has unknown dtype constructor"],
-      [{ ...right, shape: [2 ** 30, 2 ** 30] }, "a has an impossible shape: damaged"],
+      [{ ...valid, data_offsets: [0] }, "a lacks dtype, shape or data_offsets: damaged"],
+      [{ ...valid, dtype: "F4" }, "a has unknown dtype F4"],
+      [{ ...valid, dtype: "constructor" }, "a has unknown dtype constructor"],
+      [{ ...valid, shape: [2 ** 30, 2 ** 30] }, "a has an impossible shape: damaged"],
       [
-        { ...right, data_offsets: [8, 0] },
-        "a has -8 bytes where its shape and dtype take 8: damaged",
+        { ...valid, data_offsets: [8, 0] },
+        "a has -8 bytes, but its shape and dtype need 8: damaged",
       ],
-      [{ ...right, shape: [3] }, "a has 8 bytes where its shape and dtype take 12: damaged"],
+      [{ ...valid, shape: [3] }, "a has 8 bytes, but its shape and dtype need 12: damaged"],
     ] as const
   ) await assertFails(safetensors({ a: entry }, data.subarray(0, 8)), reason);
 });
 
-Deno.test("safetensors: every byte belongs to one tensor", async () => {
+Deno.test("safetensors: overlaps, gaps and missing bytes are rejected", async () => {
   await assertFails(
     safetensors({ a: two(0), b: two(4) }, data),
     "b overlaps another tensor: damaged",
@@ -160,11 +163,11 @@ Deno.test("safetensors: every byte belongs to one tensor", async () => {
   );
   await assertFails(
     safetensors({ a: two(0), b: two(8) }, data.subarray(0, 15)),
-    "ends inside of b: truncated or damaged",
+    "ends inside b: truncated or damaged",
   );
 });
 
-Deno.test("writeSafetensors() writes what openWeights() reads", async () => {
+Deno.test("writeSafetensors() writes a file that openWeights() reads", async () => {
   const values = new Float32Array([1, -0.5, 65504, 0]);
   const written = writeSafetensors([
     { name: "half", dtype: "F16", shape: [3], data: values.subarray(0, 3) },
@@ -181,13 +184,13 @@ Deno.test("writeSafetensors() writes what openWeights() reads", async () => {
   assertEquals(Number(new DataView(written.buffer).getBigUint64(0, true)) % 8, 0);
 });
 
-Deno.test("writeSafetensors() refuses a name twice and data that does not fill its shape", () => {
+Deno.test("writeSafetensors() rejects a duplicate name, and data that does not fill its shape", () => {
   const a = { name: "a", dtype: "F32", shape: [2], data: new Float32Array(2) } as const;
   assertThrows(() => writeSafetensors([a, a]), ArgumentError);
   assertThrows(() => writeSafetensors([{ ...a, name: "__metadata__" }]), ArgumentError);
   const error = assertThrows(() => writeSafetensors([{ ...a, shape: [3] }]), ArgumentError);
   assertEquals(
     error.message,
-    "writeSafetensors: shape of a is [3], must be that of 2 elements",
+    "writeSafetensors: shape of a is [3], must be a shape of 2 elements",
   );
 });

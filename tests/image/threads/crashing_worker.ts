@@ -1,4 +1,4 @@
-/** The worker that decodes images, but that some files end it. */
+/** The decode worker, except that files starting with "throw" or "reject" crash it. */
 
 import "../../../src/image/threads/worker.ts";
 

@@ -1,4 +1,4 @@
-/** Going on with a file of results that broke off. */
+/** The file of `--resume`: skips images that have results, and appends new results. */
 
 import { FileError } from "../errors.ts";
 import { Lock } from "../io/lock.ts";
@@ -8,17 +8,17 @@ import { type Input, pathOf } from "./inputs.ts";
 import { linesOf } from "./lines.ts";
 import type { Result } from "./output.ts";
 
-/** Lines of two would mix, and each would do the other's work again. */
-const inUse = "another command adds to it; wait until that has ended, or name another file";
+/** Two commands would mix their lines, and classify the same images. */
+const inUse = "in use by another command; wait until it ends, or use another file";
 
-/** A file of results to which more are added. */
-export class Resumed implements Disposable {
-  /** How often each input is in the file already, with its classes. */
+/** A file of results that a command appends to. */
+export class ResultFile implements Disposable {
+  /** The number of results in the file for each input, less those skipped. */
   readonly #done: Map<string, number>;
   readonly #file: Deno.FsFile;
   readonly #name: string;
   readonly #lock: Lock;
-  /** How many results were there. */
+  /** The number of results at opening. */
   readonly count: number;
 
   private constructor(name: string, file: Deno.FsFile, lock: Lock, done: Map<string, number>) {
@@ -30,32 +30,32 @@ export class Resumed implements Disposable {
   }
 
   /**
-   * Opens the file, or makes one. Results stay in it; errors, which are tried again, go, and so does
-   * a last line that a crash has cut.
+   * Opens or creates the file. Keeps results, and removes errors, so that their images are retried, and
+   * an incomplete last line.
    *
-   * @throws {FileError} If it cannot be read or written, holds anything but lines of `--jsonl`, or
-   * another command adds to it now.
+   * @throws {FileError} If the file cannot be read or written, has lines that `--jsonl` does not write,
+   * or is in use by another command.
    */
-  static async open(name: string): Promise<Resumed> {
+  static async open(name: string): Promise<ResultFile> {
     let lock: Lock | undefined;
     try {
       const path = await Deno.realPath(pathOf(name)).catch((error) => {
         if (error instanceof Deno.errors.NotFound) return pathOf(name);
         throw error;
       });
-      lock = await Lock.take(`${path}.lock`);
+      lock = await Lock.tryAcquire(`${path}.lock`);
       if (!lock) throw new FileError(name, inUse);
-      const done = await keepResults(name, path);
+      const done = await removeErrors(name, path);
       const file = await Deno.open(path, { append: true, create: true });
-      return new Resumed(name, file, lock, done);
+      return new ResultFile(name, file, lock, done);
     } catch (error) {
       lock?.[Symbol.dispose]();
       throw isSystemError(error) ? asWriteError(name, error) : error;
     }
   }
 
-  /** The inputs that are not in the file. */
-  async *without(inputs: AsyncIterable<Input>): AsyncGenerator<Input> {
+  /** The inputs without a result in the file. An input that is listed twice needs two results. */
+  async *skipDone(inputs: AsyncIterable<Input>): AsyncGenerator<Input> {
     for await (const input of inputs) {
       const times = this.#done.get(input.name) ?? 0;
       if (times === 0) yield input;
@@ -64,7 +64,7 @@ export class Resumed implements Disposable {
     }
   }
 
-  /** Adds a line. */
+  /** Appends a line. */
   write(line: string): void {
     try {
       let rest = new TextEncoder().encode(`${line}\n`);
@@ -74,15 +74,15 @@ export class Resumed implements Disposable {
     }
   }
 
-  /** Closes the file; others may add to it. */
+  /** Closes and unlocks the file. */
   [Symbol.dispose](): void {
     this.#file.close();
     this.#lock[Symbol.dispose]();
   }
 }
 
-/** Reduces a file to its results, and counts them by the names of their inputs. */
-async function keepResults(name: string, path: string): Promise<Map<string, number>> {
+/** Removes errors and an incomplete last line, and counts the results of each input. */
+async function removeErrors(name: string, path: string): Promise<Map<string, number>> {
   const done = new Map<string, number>();
   let from: Deno.FsFile;
   try {
@@ -94,11 +94,11 @@ async function keepResults(name: string, path: string): Promise<Map<string, numb
   const encoder = new TextEncoder();
   await writeFile(path, async (sink) => {
     let at = 0, number = 0;
-    for await (const { text, whole } of linesOf(from.readable)) {
-      if (!whole) break;
+    for await (const { text, terminated } of linesOf(from.readable)) {
+      if (!terminated) break;
       number++;
       const result = resultOf(text);
-      if (!result) throw new FileError(name, `line ${number} is not what --jsonl writes`);
+      if (!result) throw new FileError(name, `line ${number} is not --jsonl output`);
       if ("error" in result) continue;
       done.set(result.input, (done.get(result.input) ?? 0) + 1);
       const bytes = encoder.encode(`${text}\n`);
@@ -112,8 +112,8 @@ async function keepResults(name: string, path: string): Promise<Map<string, numb
 function resultOf(line: string): Result | undefined {
   try {
     const value = JSON.parse(line);
-    const known = typeof value.input === "string" && ("predictions" in value || "error" in value);
-    return known ? value : undefined;
+    const valid = typeof value.input === "string" && ("predictions" in value || "error" in value);
+    return valid ? value : undefined;
   } catch {
     return undefined;
   }

@@ -1,4 +1,4 @@
-/** A folder behind a URL, as a web server or a CDN serves it. */
+/** Serves a folder over HTTP, like a web server or a CDN. */
 
 const repository = new URL("../", import.meta.url);
 const types: Record<string, string> = {
@@ -8,28 +8,28 @@ const types: Record<string, string> = {
   html: "text/html",
 };
 
-/** A folder on loopback, the repository if none is named; under `/bare/` without the weights. */
-export class Served implements AsyncDisposable {
-  /** Paths that were asked for. */
+/** Serves a folder on localhost, by default the repository. Under `/bare/` the weights are missing. */
+export class StaticServer implements AsyncDisposable {
+  /** The paths of all requests so far. */
   readonly requested: string[] = [];
   readonly #server = Deno.serve(
     { port: 0, hostname: "127.0.0.1", onListen() {} },
-    ({ url }) => this.#answer(new URL(url).pathname),
+    ({ url }) => this.#respond(new URL(url).pathname),
   );
 
   readonly #folder: URL;
   readonly #headers: Record<string, string>;
 
-  /** Starts serving, with these headers besides. */
+  /** Starts the server. The headers are added to every response. */
   constructor(folder = repository, headers: Record<string, string> = {}) {
     this.#folder = folder;
     this.#headers = headers;
   }
 
-  /** Host and port, as permissions name them. */
+  /** Host and port, in the form that permissions use. */
   readonly host: string = `127.0.0.1:${this.#server.addr.port}`;
 
-  async #answer(path: string): Promise<Response> {
+  async #respond(path: string): Promise<Response> {
     this.requested.push(path);
     const file = path.replace("/bare/", "/");
     const missing = file !== path && file.endsWith(".safetensors");

@@ -1,11 +1,11 @@
-/** Decoding by a function that the caller brings. */
+/** Decodes with a custom decoder, a function passed by the caller. */
 
 import { FileError } from "../../errors.ts";
 import type { Decoder } from "../formats/format.ts";
 import { fromRgba, type RgbaImage, type RgbImage } from "../pixels.ts";
 
-/** Decodes with the caller's function, whose failure is the file's. */
-export async function decodeByCaller(
+/** Decodes with a custom decoder. Any error it throws becomes a FileError. */
+export async function decodeWithCustom(
   decoder: Decoder,
   bytes: Uint8Array,
   format: "JPEG" | "WebP",

@@ -1,21 +1,21 @@
 /**
- * Requests that are answered with an error: what went wrong as JSON, `{ "error": "…" }`.
+ * Errors that a request is answered with, as JSON: `{ "error": "…" }`.
  *
  * @module
  */
 
 import { PembrokeError } from "../errors.ts";
 
-/** Why a request is not done, for whoever sent it. */
-export class Refusal extends PembrokeError {
+/** A request that cannot be answered; the client sees the message. */
+export class RequestError extends PembrokeError {
   /** The class's name. */
-  override name = "Refusal";
+  override name = "RequestError";
 
   /**
-   * Says what the request should have been.
+   * Creates an error.
    *
    * @param status The HTTP status.
-   * @param headers What goes with the status: `Allow`, `Retry-After`.
+   * @param headers Response headers, such as `Allow` or `Retry-After`.
    */
   constructor(
     readonly status: number,
@@ -25,7 +25,7 @@ export class Refusal extends PembrokeError {
     super(message);
   }
 
-  /** The answer. */
+  /** The error as an HTTP response. */
   response(): Response {
     const { status, headers, message } = this;
     return Response.json({ error: message }, { status, headers });

@@ -1,2 +1,2 @@
-/** The types of `ahead.js`. */
+/** Types of `npm_packages.js`. */
 export const packages: () => Promise<unknown>[];

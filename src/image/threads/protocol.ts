@@ -1,0 +1,37 @@
+/**
+ * The messages between a `DecodeThread` and its worker.
+ *
+ * @module
+ */
+
+import type { PreparedImage, PrepareOptions } from "../prepare.ts";
+import type { Preprocessing } from "../preprocess.ts";
+
+/** An image to decode. */
+export interface DecodeJob {
+  /** The whole file. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly preprocessing: Preprocessing;
+  readonly options: PrepareOptions;
+}
+
+/** A job as the worker receives it. */
+export interface DecodeRequest extends DecodeJob {
+  /** Pairs the request with its result. */
+  readonly id: number;
+}
+
+/** The result of one request: the image, a bad file, or an unexpected error. */
+export type DecodeResult =
+  & { readonly id: number }
+  & (
+    | { readonly image: PreparedImage }
+    | { readonly file: string; readonly reason: string; readonly tooLarge: boolean }
+    | { readonly error: unknown }
+  );
+
+/** Everything a worker sends: that it has started, that it crashed and why, or a result. */
+export type WorkerMessage =
+  | { readonly started: true }
+  | { readonly crashed: string }
+  | DecodeResult;

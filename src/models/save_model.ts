@@ -1,0 +1,71 @@
+/**
+ * Saving a classifier as one file that says which network it is.
+ *
+ * @module
+ */
+
+import { PembrokeError } from "../errors.ts";
+import type { TensorToWrite } from "../weights/io/file_writer.ts";
+import { writeSafetensors } from "../weights/safetensors/writer.ts";
+import { AlexNet } from "./alexnet.ts";
+import { AlexNetTiny } from "./alexnet_tiny.ts";
+import type { Classifier } from "./classifier.ts";
+import { type Architecture, describe } from "./description.ts";
+
+/**
+ * How {@linkcode saveModel} stores a model.
+ *
+ * @internal
+ */
+export interface SaveModelOptions {
+  /** How weights are stored; biases are always float32. Default "F32". */
+  readonly dtype?: TensorToWrite["dtype"];
+  /** Texts to store beside the weights: where they come from, their licence. */
+  readonly metadata?: Readonly<Record<string, string>>;
+}
+
+/**
+ * Writes an {@linkcode AlexNet} or {@linkcode AlexNetTiny} of the standard sizes as a safetensors file
+ * with its class names and preprocessing. {@linkcode loadModel} reads it back.
+ *
+ * @throws {PembrokeError} When the model is another network, has no values, or holds weights in fewer
+ * than 32 bits.
+ *
+ * @example
+ * ```ts
+ * import { createBackend } from "../backend/mod.ts";
+ * import { AlexNetTiny, loadModel } from "./mod.ts";
+ * import { saveModel } from "./save_model.ts";
+ *
+ * using backend = await createBackend();
+ * const classes = [{ wnid: "", label: "ant" }, { wnid: "", label: "bee" }];
+ * using model = new AlexNetTiny({ classes }).init(backend, { seed: 1 });
+ * const file = await saveModel(model, { dtype: "F16" });
+ * using same = await loadModel({ backend, weights: file });
+ * console.log(same.classes[1].label); // bee
+ * ```
+ */
+export async function saveModel(
+  model: Classifier,
+  { dtype = "F32", metadata = {} }: SaveModelOptions = {},
+): Promise<Uint8Array<ArrayBuffer>> {
+  const architecture = architectureOf(model), { classes, preprocessing } = model;
+  const tensors: TensorToWrite[] = [];
+  for (const [name, { shape, tensor }] of model.stateDict()) {
+    if (!tensor) {
+      throw new PembrokeError(
+        `saveModel: ${name} has no float32 values; load or init() them first`,
+      );
+    }
+    const stored = shape.length > 1 ? dtype : "F32";
+    tensors.push({ name, dtype: stored, shape, data: await tensor.read() });
+  }
+  const description = describe({ architecture, classes, preprocessing });
+  return writeSafetensors(tensors, { ...description, ...metadata, ...description });
+}
+
+function architectureOf(model: Classifier): Architecture {
+  if (model instanceof AlexNet) return "alexnet";
+  if (model instanceof AlexNetTiny) return "alexnet-tiny";
+  throw new PembrokeError(`saveModel: cannot save ${model.type}; it takes AlexNet and AlexNetTiny`);
+}

@@ -1,0 +1,227 @@
+/**
+ * Measures the structure of the code: public exports, file sizes, argument lists, and imports that
+ * form cycles or point the wrong way.
+ *
+ *     deno task structure
+ *
+ * @module
+ */
+
+import ts from "npm:typescript@6.0.3";
+
+/** What no change may exceed. */
+export const limits = {
+  /** Names that mod.ts exports. */
+  exports: 125,
+  /** Lines of a source file. */
+  lines: 320,
+  /** Lines of a test file. */
+  testLines: 480,
+  /** Arguments of a call or parameters of a function. */
+  arguments: 8,
+  /** Import cycles, `import type` included. */
+  cycles: 0,
+  /** Imports that the layers forbid. */
+  wrongImports: 0,
+};
+
+/** The measured structure; each figure with where it was found. */
+export interface Structure {
+  readonly exports: readonly string[];
+  readonly largestFile: Place;
+  readonly largestTest: Place;
+  readonly longestArguments: Place;
+  readonly cycles: readonly (readonly string[])[];
+  readonly wrongImports: readonly string[];
+}
+
+/** A figure, and the file or line it belongs to. */
+interface Place {
+  readonly count: number;
+  readonly where: string;
+}
+
+const root = new URL("../", import.meta.url);
+
+/** Folders and files whose code is measured. */
+const sources = [
+  "assembly",
+  "bench",
+  "cli.ts",
+  "examples",
+  "mod.ts",
+  "src",
+  "tests",
+  "tools",
+  "weights",
+];
+
+/** Files that are data, or written by a program. */
+const data = /\/generated\/|imagenet_classes\.ts$|\/(dist|fixtures|cases)\//;
+
+/** Who may not import whom: paths of the importing file, and of the imported one. */
+const forbidden: readonly (readonly [importer: RegExp, imported: RegExp])[] = [
+  [/^src\//, /^(weights|bench|tests|tools|examples|cli\.ts|mod\.ts)/],
+  [/^bench\//, /^tests\//],
+  [/^weights\/recipe\//, /^src\/(?!(image|hub|serve)\/mod\.ts$)/],
+  [/^src\/(?!cli\/)/, /^src\/cli\//],
+  [/^src\/(tensor|errors|random)\.ts$/, /^src\/\w+\//],
+  [/^src\/io\//, /^src\/(?!io\/)\w+\//],
+  [/^src\/backend\//, /^src\/(?!backend\/)\w+\//],
+  [/^src\/ops\//, /^src\/(?!ops\/|backend\/)\w+\//],
+  [/^src\/layers\//, /^src\/(?!layers\/|ops\/|backend\/)\w+\//],
+];
+
+/** Measures the working tree. */
+export function measureStructure(): Structure {
+  const files = sources.flatMap((path) => [...typeScriptFiles(path)]);
+  const imports = new Map<string, string[]>();
+  const sizes: Place[] = [], argumentLists: Place[] = [];
+  for (const path of files) {
+    const text = Deno.readTextFileSync(new URL(path, root));
+    const file = ts.createSourceFile(path, text, ts.ScriptTarget.Latest);
+    sizes.push({ count: text.split("\n").length - 1, where: path });
+    imports.set(path, importsOf(file, path));
+    argumentLists.push(...argumentListsOf(file));
+  }
+  return {
+    exports: publicNames(files),
+    largestFile: largest(sizes.filter(({ where }) => !where.startsWith("tests/"))),
+    largestTest: largest(sizes.filter(({ where }) => where.startsWith("tests/"))),
+    longestArguments: largest(argumentLists),
+    cycles: cyclesOf(imports),
+    wrongImports: [...imports].flatMap(([importer, all]) =>
+      all
+        .filter((imported) => forbidden.some(([a, b]) => a.test(importer) && b.test(imported)))
+        .map((imported) => `${importer} imports ${imported}`)
+    ),
+  };
+}
+
+/** The figures that exceed their limits, a line each. */
+export function violations(structure: Structure): string[] {
+  const { largestFile, largestTest, longestArguments, cycles, wrongImports } = structure;
+  const over = (what: string, { count, where }: Place, limit: number) =>
+    count > limit ? [`${what}: ${count} in ${where}, at most ${limit}`] : [];
+  return [
+    ...over("exports", { count: structure.exports.length, where: "mod.ts" }, limits.exports),
+    ...over("lines", largestFile, limits.lines),
+    ...over("lines of a test", largestTest, limits.testLines),
+    ...over("arguments", longestArguments, limits.arguments),
+    ...(cycles.length > limits.cycles ? cycles.map((c) => `cycle: ${c.join(" → ")}`) : []),
+    ...(wrongImports.length > limits.wrongImports ? wrongImports : []),
+  ];
+}
+
+function* typeScriptFiles(path: string): Generator<string> {
+  if (path.endsWith(".ts")) {
+    if (!data.test(path) && !path.endsWith(".d.ts")) yield path;
+    return;
+  }
+  for (const { name, isDirectory } of Deno.readDirSync(new URL(path, root))) {
+    const below = `${path}/${name}`;
+    if (isDirectory ? !data.test(`${below}/`) : name.endsWith(".ts")) yield* typeScriptFiles(below);
+  }
+}
+
+/** Paths of the files that a file imports or re-exports: types, and dynamic imports of literals too. */
+function importsOf(file: ts.SourceFile, path: string): string[] {
+  const specifiers: string[] = [];
+  const visit = (node: ts.Node): void => {
+    let target: ts.Node | undefined;
+    if (ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) target = node.moduleSpecifier;
+    else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
+      target = node.arguments[0];
+    } else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) {
+      target = node.argument.literal;
+    }
+    if (target && ts.isStringLiteral(target)) specifiers.push(target.text);
+    ts.forEachChild(node, visit);
+  };
+  visit(file);
+  const local = specifiers.filter((specifier) => specifier.startsWith("."));
+  return local.map((specifier) => {
+    const found = new URL(specifier, new URL(path, root)).href.slice(root.href.length);
+    return path.startsWith("assembly/") ? `${found}.ts` : found; // as AssemblyScript writes it
+  });
+}
+
+/** Every call and every list of parameters. */
+function argumentListsOf(file: ts.SourceFile): Place[] {
+  const lists: Place[] = [];
+  const visit = (node: ts.Node): void => {
+    const list = ts.isCallExpression(node) || ts.isNewExpression(node)
+      ? node.arguments
+      : ts.isFunctionLike(node)
+      ? node.parameters
+      : undefined;
+    if (list) {
+      const line = file.getLineAndCharacterOfPosition(node.getStart(file)).line + 1;
+      lists.push({ count: list.length, where: `${file.fileName}:${line}` });
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(file);
+  return lists;
+}
+
+/** The names that mod.ts exports. */
+function publicNames(files: readonly string[]): string[] {
+  const known = new Set(files.map((path) => new URL(path, root).pathname));
+  const program = ts.createProgram([new URL("mod.ts", root).pathname], {
+    allowImportingTsExtensions: true,
+    noEmit: true,
+    noLib: true,
+    noResolve: false,
+    module: ts.ModuleKind.ESNext,
+    moduleResolution: ts.ModuleResolutionKind.Bundler,
+    types: [],
+  });
+  const entry = program.getSourceFiles().find(({ fileName }) =>
+    fileName.endsWith("/mod.ts") &&
+    fileName === new URL("mod.ts", root).pathname && known.has(fileName)
+  );
+  const checker = program.getTypeChecker();
+  const symbol = entry && checker.getSymbolAtLocation(entry);
+  if (!symbol) throw new Error("mod.ts has no exports");
+  return checker.getExportsOfModule(symbol).map(({ name }) => name).sort();
+}
+
+/** Strongly connected components of more than one file, each from its first file on. */
+function cyclesOf(imports: ReadonlyMap<string, readonly string[]>): string[][] {
+  // Tarjan's algorithm
+  const cycles: string[][] = [], stack: string[] = [];
+  const order = new Map<string, number>(), low = new Map<string, number>();
+  const connect = (file: string): void => {
+    order.set(file, order.size);
+    low.set(file, order.get(file)!);
+    stack.push(file);
+    for (const next of imports.get(file) ?? []) {
+      if (!imports.has(next)) continue;
+      if (!order.has(next)) connect(next);
+      if (stack.includes(next)) low.set(file, Math.min(low.get(file)!, low.get(next)!));
+    }
+    if (low.get(file) !== order.get(file)) return;
+    const component = stack.splice(stack.indexOf(file));
+    if (component.length > 1 || imports.get(file)!.includes(file)) cycles.push(component);
+  };
+  for (const file of imports.keys()) if (!order.has(file)) connect(file);
+  return cycles;
+}
+
+function largest(places: readonly Place[]): Place {
+  return places.reduce((a, b) => b.count > a.count ? b : a);
+}
+
+if (import.meta.main) {
+  const structure = measureStructure();
+  const { largestFile, largestTest, longestArguments, cycles, wrongImports } = structure;
+  console.log(`exports of mod.ts      ${structure.exports.length}`);
+  console.log(`largest file           ${largestFile.count} lines, ${largestFile.where}`);
+  console.log(`largest test           ${largestTest.count} lines, ${largestTest.where}`);
+  console.log(`longest argument list  ${longestArguments.count}, ${longestArguments.where}`);
+  console.log(`import cycles          ${cycles.length}`);
+  console.log(`forbidden imports      ${wrongImports.length}`);
+  for (const line of violations(structure)) console.error(`error: ${line}`);
+  if (violations(structure).length > 0) Deno.exit(1);
+}
