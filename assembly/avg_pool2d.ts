@@ -6,13 +6,13 @@ import { strided4 } from "./inline/lanes";
 import { endTap, firstTap, innerBegin, innerEnd } from "./inline/window";
 
 /**
- * The divisor is the window's area inside input and padding with countIncludePad, inside the input
- * without. (A window that ceilMode lets run over the padding's end is cut there, as in PyTorch.)
+ * Each sum is divided by the area of its window: inside the input, or inside input and padding with
+ * countIncludePad. (Windows that run over the padding's end with ceilMode are cut there, as in PyTorch.)
  *
  * @param y [planes, oh, ow], written
  * @param x [planes, h, w]
  * @param countIncludePad 1 or 0
- * @param divisor divides every sum instead of the area; 0 for none
+ * @param divisor replaces the area; 0 for none
  */
 export function avgPool2d(
   y: usize, x: usize, g: Pool2dGeometry, countIncludePad: i32, divisor: i32,
@@ -59,7 +59,7 @@ export function avgPool2d(
   }
 }
 
-/** dx = each window's dy, divided as in avgPool2d, spread over the window; written. */
+/** dx = the dy of each window, divided as in avgPool2d, added to all of the window's inputs; written. */
 export function avgPool2dBackward(
   dx: usize, dy: usize, g: Pool2dGeometry, countIncludePad: i32, divisor: i32,
 ): void {
@@ -115,7 +115,7 @@ export function adaptiveAvgPool2d(y: usize, x: usize, g: AdaptiveGeometry): void
   }
 }
 
-/** dx = each window's dy over its area, spread over the window; written. */
+/** dx = the dy of each window, divided by its area, added to all of its inputs; written. */
 export function adaptiveAvgPool2dBackward(dx: usize, dy: usize, g: AdaptiveGeometry): void {
   const planes = g.n * g.c, h = g.h, w = g.w, oh = g.oh, ow = g.ow;
   if (h == oh && w == ow) {
@@ -140,7 +140,7 @@ export function adaptiveAvgPool2dBackward(dx: usize, dy: usize, g: AdaptiveGeome
   }
 }
 
-// i64: index · size passes 2³¹ from 46341 positions on.
+// i64, because index · size exceeds 2³¹ from 46341 positions on
 
 // @ts-ignore: decorator
 @inline

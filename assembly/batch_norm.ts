@@ -1,10 +1,10 @@
-// Batch normalisation (Ioffe & Szegedy 2015): with the statistics of the batch in training, with
-// running statistics afterwards,
+// Batch normalisation (Ioffe & Szegedy 2015), with the statistics of the batch in training and with
+// running statistics afterwards:
 //   y = (x − mean[c]) / √(var[c] + eps) · weight[c] + bias[c]
 
 import { BatchNormBackwardGeometry, BatchNormGeometry, ChannelGeometry } from "./geometry";
 import { madd, sum4 } from "./inline/lanes";
-import { claim, join, parts, rowsAtOnce } from "./threads";
+import { ceilDiv, claim, join, rowsPerItem } from "./threads";
 
 /**
  * @param y [n, c, plane], written; may be x
@@ -17,7 +17,7 @@ export function batchNorm(
   y: usize, x: usize, mean: usize, variance: usize, weight: usize, bias: usize, g: BatchNormGeometry,
 ): void {
   const n = g.n, c = g.c, plane = g.plane, eps = g.eps;
-  const rows = rowsAtOnce(plane), items = parts(n * c, rows);
+  const rows = rowsPerItem(plane), items = ceilDiv(n * c, rows);
   for (let item = claim(items); item >= 0; item = claim(items)) {
     const last = min(n * c, (item + 1) * rows);
     for (let r = item * rows; r < last; r++) {
@@ -37,8 +37,8 @@ export function batchNorm(
 }
 
 /**
- * The batch's statistics: mean[c] and the biased variance[c] over samples and plane, written; in two
- * passes, so that a mean far from 0 costs no digits.
+ * The statistics of a batch: mean[c] and the biased variance[c] over samples and planes, written. Two
+ * passes, so that a mean far from 0 does not cost digits.
  */
 export function batchNormStatistics(mean: usize, variance: usize, x: usize, g: ChannelGeometry): void {
   const n = g.n, c = g.c, plane = g.plane;
@@ -57,12 +57,12 @@ export function batchNormStatistics(mean: usize, variance: usize, x: usize, g: C
 }
 
 /**
- * Through statistics that are the batch's own: with x̂ = (x − mean) / √(var + eps),
+ * The gradient when the statistics are those of the batch: with x̂ = (x − mean) / √(var + eps),
  *   dbias += Σ dy,  dweight += Σ dy·x̂,  dx = weight/√(var + eps) · (dy − Σdy/N − x̂ · Σ(dy·x̂)/N).
  *
  * @param dx written; may be dy
- * @param dweight accumulated; 0 to leave out
- * @param dbias accumulated; 0 to leave out
+ * @param dweight added to; 0 for none
+ * @param dbias added to; 0 for none
  */
 export function batchNormBackward(
   dx: usize, dweight: usize, dbias: usize, dy: usize, x: usize, g: BatchNormBackwardGeometry,
@@ -100,6 +100,7 @@ export function batchNormBackward(
   join(c);
 }
 
+/** Σ x */
 function planeSum(x: usize, n: i32): f32 {
   let sum4s = f32x4.splat(0);
   const end = x + ((n as usize) << 2);

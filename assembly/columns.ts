@@ -1,12 +1,13 @@
-// The column matrix of a convolution: a row for each k = (c, ky, kx), a column for each output
-// pixel, holding what the window's tap k sees. It never exists as a whole; blocks of it are packed
-// for gemm.ts from a zero-padded copy of the sample, or added back to one.
+// The column matrix of a convolution ("im2col"). It has a row for each weight k = (c, ky, kx) and a
+// column for each output pixel; an element is the input value that this weight multiplies for that
+// pixel. The matrix never exists as a whole: blocks of it are packed for gemm.ts from a zero-padded copy
+// of the sample, or added back to one.
 
 import { NR } from "./gemm";
 import { Conv2dGeometry } from "./geometry";
 import { lanes4 } from "./inline/lanes";
 
-/** Where each k stands in the padded sample, in bytes from a window's first element. */
+/** Offset of each k in the padded sample, in bytes from the first element of a window. */
 export function fillOffsets(offsets: usize, g: Conv2dGeometry): void {
   const c = g.groupInC, kh = g.kh, kw = g.kw, plane = g.paddedH * g.paddedW;
   const row = g.dilationH * g.paddedW, step = g.dilationW;
@@ -30,7 +31,7 @@ export function padImage(padded: usize, x: usize, g: Conv2dGeometry): void {
   }
 }
 
-/** x[c, h, w] = the inner part of padded[c, top+h+bottom, left+w+right]. */
+/** x[c, h, w] = padded[c, top+h+bottom, left+w+right] without the padding. */
 export function cropImage(x: usize, padded: usize, g: Conv2dGeometry): void {
   const c = g.groupInC, h = g.h, w = g.w, top = g.top, left = g.left;
   const hp = g.paddedH, wp = g.paddedW;
@@ -40,7 +41,7 @@ export function cropImage(x: usize, padded: usize, g: Conv2dGeometry): void {
   }
 }
 
-/** Address of the first element of output pixel p's window; steps in floats. */
+/** Address of the first element of the window of output pixel p; steps count floats. */
 // @ts-ignore: decorator
 @inline
 function windowAt(image: usize, p: i32, ow: i32, rowStep: i32, columnStep: i32): usize {
@@ -48,7 +49,7 @@ function windowAt(image: usize, p: i32, ow: i32, rowStep: i32, columnStep: i32):
 }
 
 /**
- * Packs `depth` rows of the column matrix, for the pixels first … first + columns − 1, as B: panels
+ * Packs `depth` rows of the column matrix for the pixels first … first + columns − 1 as B, in panels
  * of 8 pixels. The last panel repeats its last pixel.
  */
 export function packColumns(
@@ -84,7 +85,7 @@ export function packColumns(
 }
 
 /**
- * Packs the same block transposed, as B with a row for each pixel: panels of 8 k's. The last panel
+ * Packs such a block transposed: as B with a row for each pixel, in panels of 8 k's. The last panel
  * repeats its last k.
  *
  * @param panel bytes from one panel to the next
@@ -121,8 +122,8 @@ export function packColumnsTransposed(
 }
 
 /**
- * Adds `rows` rows of the column matrix, for the pixels first … first + columns − 1, to the image
- * that they were seen in.
+ * Adds `rows` rows of the column matrix, for the pixels first … first + columns − 1, to the image:
+ * each element to the position that it belongs to ("col2im").
  *
  * @param from row-major, ld floats from one row to the next
  */

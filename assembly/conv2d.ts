@@ -1,18 +1,19 @@
-// 2-D convolution (cross-correlation, as in every deep-learning library) through packing and GEMM:
+// 2-D convolution (cross-correlation, as in every deep-learning library) as a matrix product:
 //   y[n, o, :] = W[o, k] · columns(x[n])[k, :] + b[o],   k = (c, ky, kx), a column per output pixel
-// The column matrix (columns.ts) is packed in blocks, KC deep and NC wide, right before they are
+// Each block of the column matrix (columns.ts), KC deep and NC wide, is packed right before it is
 // multiplied. A 1-D convolution has height 1.
 
 import { addColumns, cropImage, fillOffsets, packColumns, packColumnsTransposed, padImage } from "./columns";
 import {
-  FIRST, gemmBlock, KC, MR, NR, ownProduct, packA, packB, packedRows, packTransposedA, panelled, RELU,
+  FIRST, gemmBlock, KC, MR, NR, packA, packB, packedColumns, packedRows, packTransposedA, RELU,
+  threadProduct,
 } from "./gemm";
 import { Conv2dGeometry, FilterGeometry } from "./geometry";
-import { claim, forThreads, join, ofThread, parts, threads } from "./threads";
+import { bytesForThreads, ceilDiv, claim, join, threads, threadScratch } from "./threads";
 
 /** Columns packed at a time: with KC rows a block takes 1.1 MB. */
 const NC: i32 = 736;
-/** Rows of columns computed at a time on the way back to the input: 565 KB with NC. */
+/** Rows of the column matrix that conv2dBackwardInput computes at a time: 565 KB with NC. */
 const RC: i32 = 192;
 
 /** Floats that conv2dPack writes, in float64. */
@@ -28,13 +29,13 @@ export function conv2dPack(packed: usize, w: usize, g: FilterGeometry): void {
   }
 }
 
-/** Bytes of scratch that conv2d needs. In float64, so that a size beyond 32 bits arrives as what it is. */
+/** Bytes of scratch memory that conv2d needs. In float64, which can hold more than 32 bits. */
 export function conv2dScratchSize(g: Conv2dGeometry): f64 {
-  return forThreads(ownBytes(g));
+  return bytesForThreads(threadBytes(g));
 }
 
-/** What each thread needs of it: the offsets of k, a padded group of channels, a block of columns. */
-function ownBytes(g: Conv2dGeometry): f64 {
+/** Bytes for each thread: the offsets of k, a padded group of channels, a block of columns. */
+function threadBytes(g: Conv2dGeometry): f64 {
   const padded = g.isPadded ? paddedFloats(g) : 0;
   return (padded + filterFloats(g) + (KC * NC) as f64) * 4 + 16;
 }
@@ -51,14 +52,14 @@ function filterFloats(g: Conv2dGeometry): f64 {
   return (g.groupInC as f64) * (g.kh as f64) * (g.kw as f64);
 }
 
-/** Columns that a thread computes at a time: few enough for all threads to have some. */
-function columnsAtOnce(images: i32, pixels: i32): i32 {
-  const each = parts(pixels, parts(4 * threads, images));
+/** Columns that make an item: few enough for every thread to get some. */
+function columnsPerItem(images: i32, pixels: i32): i32 {
+  const each = ceilDiv(pixels, ceilDiv(4 * threads, images));
   return threads > 1 ? min(NC, max(8 * NR, (each + NR - 1) & ~(NR - 1))) : NC;
 }
 
 /**
- * y[n, outC, oh, ow] = x[n, inC, h, w] ⋆ w + b, written, not accumulated.
+ * y[n, outC, oh, ow] = x[n, inC, h, w] ⋆ w + b, written.
  * @param packed weights from conv2dPack
  * @param bias outC floats, or 0 for none
  * @param scratch conv2dScratchSize bytes
@@ -70,20 +71,21 @@ export function conv2d(
   const c = g.groupInC, m = g.groupOutC, k = g.filterSize, pixels = g.oh * g.ow, groups = g.groups;
   const pad = g.isPadded, inputSize = c * g.h * g.w, paddedSize = c * g.paddedH * g.paddedW;
 
-  const padded = ofThread(scratch, ownBytes(g));
+  const padded = threadScratch(scratch, threadBytes(g));
   const offsets = padded + ((pad ? paddedSize as usize : 0) << 2);
   const block = (offsets + (k << 2) + 15) & ~15;
   fillOffsets(offsets, g);
 
-  const product = ownProduct();
+  const product = threadProduct();
   product.m = m;
   product.ldc = pixels;
   product.aPanel = (MR * k) << 2;
 
-  const images = g.n * groups, atOnce = columnsAtOnce(images, pixels), blocks = parts(pixels, atOnce);
+  const images = g.n * groups, blockColumns = columnsPerItem(images, pixels);
+  const blocks = ceilDiv(pixels, blockColumns);
   let paddedImage = -1;
   for (let item = claim(images * blocks); item >= 0; item = claim(images * blocks)) {
-    const s = item / blocks, j = item % blocks * atOnce, columns = min(atOnce, pixels - j);
+    const s = item / blocks, j = item % blocks * blockColumns, columns = min(blockColumns, pixels - j);
     const group = s % groups;
     const a = packed + ((group * packedRows(m) * k) << 2);
     const out = y + ((s * m * pixels) << 2);
@@ -107,31 +109,31 @@ export function conv2d(
   join(images * blocks);
 }
 
-/** Bytes of scratch that conv2dBackwardWeight and conv2dBackwardInput need, in float64. */
+/** Bytes of scratch memory that conv2dBackwardWeight and conv2dBackwardInput need, in float64. */
 export function conv2dBackwardScratchSize(g: Conv2dGeometry): f64 {
-  return forThreads(backwardOwnBytes(g));
+  return bytesForThreads(backwardThreadBytes(g));
 }
 
-/** What each thread needs of it. */
-function backwardOwnBytes(g: Conv2dGeometry): f64 {
+/** Bytes for each thread. */
+function backwardThreadBytes(g: Conv2dGeometry): f64 {
   const outputs = g.groupOutC, m = packedRows(outputs) as f64;
   const padded = g.isPadded ? paddedFloats(g) : 0;
-  const samples = samplesAtOnce(g.n, g.oh * g.ow) as f64;
+  const samples = samplesPerBlock(g.n, g.oh * g.ow) as f64;
   const dy = max(m * (KC as f64), (outputs as f64) * (NC as f64));
   const columns = max(KC, RC) * NC;
   return (padded * samples + filterFloats(g) + dy + (columns as f64)) * 4 + 16;
 }
 
-/** How many samples' pixels make one block of depth. */
+/** Samples whose pixels make one block of depth. */
 // @ts-ignore: decorator
 @inline
-function samplesAtOnce(n: i32, pixels: i32): i32 {
+function samplesPerBlock(n: i32, pixels: i32): i32 {
   return min(n, max(1, KC / min(KC, pixels)));
 }
 
 /**
- * dw[outC, inC/groups, kh, kw] += Σ over samples and pixels of dy · column, i.e. dy · columnsᵀ,
- * accumulated. Where an image has few pixels, several samples make one block of depth.
+ * dw[outC, inC/groups, kh, kw] += dy · columnsᵀ: the sum over samples and pixels, added. Small images
+ * share a block of depth.
  *
  * @param dy [n, outC, oh, ow]
  * @param x [n, inC, h, w]
@@ -142,24 +144,24 @@ export function conv2dBackwardWeight(
   const n = g.n, inC = g.inC, outC = g.outC, groups = g.groups;
   const c = g.groupInC, m = g.groupOutC, k = g.filterSize, pixels = g.oh * g.ow;
   const pad = g.isPadded, plane = g.h * g.w, paddedSize = c * g.paddedH * g.paddedW;
-  const samples = samplesAtOnce(n, pixels);
+  const samples = samplesPerBlock(n, pixels);
 
-  const padded = ofThread(scratch, backwardOwnBytes(g));
+  const padded = threadScratch(scratch, backwardThreadBytes(g));
   const offsets = padded + ((pad ? (paddedSize * samples) as usize : 0) << 2);
   const a = (offsets + (k << 2) + 15) & ~15;
   const block = a + ((packedRows(m) * KC) << 2);
   fillOffsets(offsets, g);
 
-  const product = ownProduct();
+  const product = threadProduct();
   product.m = m;
   product.ldc = k;
   product.flags = 0;
 
-  // a thread computes some columns of dw, over all samples
-  const atOnce = min(NC, panelled(parts(k, threads > 1 ? 2 * threads : 1)));
-  const blocks = parts(k, atOnce);
+  // an item is some columns of dw, over all samples
+  const blockColumns = min(NC, packedColumns(ceilDiv(k, threads > 1 ? 2 * threads : 1)));
+  const blocks = ceilDiv(k, blockColumns);
   for (let item = claim(groups * blocks); item >= 0; item = claim(groups * blocks)) {
-    const group = item / blocks, j = item % blocks * atOnce, columns = min(atOnce, k - j);
+    const group = item / blocks, j = item % blocks * blockColumns, columns = min(blockColumns, k - j);
     product.n = columns;
     for (let s = 0; s < n; s += samples) {
       const count = min(samples, n - s);
@@ -191,7 +193,7 @@ export function conv2dBackwardWeight(
   join(groups * blocks);
 }
 
-/** Lays out weights [outC, k] for conv2dBackwardInput, group by group: Wᵀ in panels of 4 k's. */
+/** Lays out weights [outC, k] for conv2dBackwardInput, group by group, as Wᵀ in panels of 4 k's. */
 export function conv2dPackTransposed(packed: usize, w: usize, g: FilterGeometry): void {
   const groups = g.groups, k = g.filterSize, m = g.outC / groups;
   for (let i = 0; i < groups; i++) {
@@ -205,7 +207,7 @@ export function conv2dPackedTransposedSize(g: FilterGeometry): f64 {
 }
 
 /**
- * dx[n, inC, h, w] = the columns Wᵀ · dy, each added where its window stood; written.
+ * dx[n, inC, h, w] = the columns Wᵀ · dy, each added to the positions of its window; written.
  *
  * @param dy [n, outC, oh, ow]
  * @param packed weights from conv2dPackTransposed
@@ -217,13 +219,13 @@ export function conv2dBackwardInput(
   const pad = g.isPadded, inputSize = c * g.h * g.w, paddedSize = c * g.paddedH * g.paddedW;
   const items = g.n * groups;
 
-  const padded = ofThread(scratch, backwardOwnBytes(g));
+  const padded = threadScratch(scratch, backwardThreadBytes(g));
   const offsets = padded + ((pad ? paddedSize as usize : 0) << 2);
   const b = (offsets + (k << 2) + 15) & ~15;
   const columns = b + ((m * NC) << 2);
   fillOffsets(offsets, g);
 
-  const product = ownProduct();
+  const product = threadProduct();
   product.aPanel = (m * MR) << 2;
 
   for (let s = claim(items); s >= 0; s = claim(items)) {
@@ -232,7 +234,7 @@ export function conv2dBackwardInput(
     const image = pad ? padded : sample;
     memory.fill(image, 0, paddedSize << 2);
     for (let j = 0; j < pixels; j += NC) {
-      const count = min(NC, pixels - j), ld = panelled(count);
+      const count = min(NC, pixels - j), ld = packedColumns(count);
       product.n = ld;
       product.ldc = ld;
       for (let l = 0; l < m; l += KC) {

@@ -1,5 +1,5 @@
-// Local response normalisation across channels (Krizhevsky et al. 2012, section 3.3, with
-// PyTorch's mean in place of the sum):
+// Local response normalisation across channels (Krizhevsky et al. 2012, section 3.3; like PyTorch, with
+// the mean instead of the sum):
 //   y[c] = x[c] / (k + alpha/size · Σ x[j]²)^beta,  j from c − ⌊size/2⌋ to c + ⌊(size−1)/2⌋
 
 import { LocalResponseNormGeometry } from "./geometry";
@@ -47,7 +47,7 @@ export function localResponseNorm(y: usize, x: usize, g: LocalResponseNormGeomet
 /**
  * With s = k + alpha/size · Σ x², y = x · s^−beta:
  *   dx[j] = dy[j] · s[j]^−beta − 2·alpha·beta/size · x[j] · Σ dy[i]·x[i]·s[i]^(−beta−1),
- * i over the channels whose window holds j; written.
+ * i over the channels whose window contains j; written.
  *
  * @param scratch 2 · c · plane floats
  */

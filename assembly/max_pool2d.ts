@@ -1,25 +1,25 @@
 // Max pooling: y[oy, ox] = max over the window's taps that lie inside the input.
-// The maximum starts at −∞, so padding never wins; a NaN in the window gives NaN; ties go to the
-// first maximum, row by row (all as in PyTorch). A 1-D pooling has height 1.
+// The maximum starts at −∞, so padding never wins. A NaN in the window gives NaN. Of equal values the first
+// wins, row by row. (All as in PyTorch.) A 1-D pooling has height 1.
 //
-// Four neighbouring outputs are computed at a time where all of their windows lie inside the row.
+// Four neighbouring outputs are computed at a time where their windows lie inside the row.
 
 import { MaxPositionGeometry, Pool2dGeometry } from "./geometry";
 import { strided4 } from "./inline/lanes";
 import { endTap, firstTap, innerBegin, innerEnd } from "./inline/window";
-import { claim, join, parts, rowsAtOnce } from "./threads";
+import { ceilDiv, claim, join, rowsPerItem } from "./threads";
 
 /**
  * @param y [planes, oh, ow], written
- * @param indices [planes, oh, ow] int32, position iy·w + ix of each maximum in its plane; 0 for none
+ * @param indices [planes, oh, ow] int32, the position iy·w + ix of each maximum in its plane; 0 for none
  * @param x [planes, h, w]
  */
 export function maxPool2d(y: usize, indices: usize, x: usize, g: Pool2dGeometry): void {
   const planes = g.n * g.c, size = g.h * g.w, out = g.oh * g.ow;
-  const atOnce = rowsAtOnce(size), items = parts(planes, atOnce);
+  const planesPerItem = rowsPerItem(size), items = ceilDiv(planes, planesPerItem);
   for (let i = claim(items); i >= 0; i = claim(items)) {
-    const first = i * atOnce, to: usize = (first * out) << 2, from: usize = (first * size) << 2;
-    maxPoolPlanes(y + to, indices ? indices + to : 0, x + from, min(atOnce, planes - first), g);
+    const first = i * planesPerItem, to: usize = (first * out) << 2, from: usize = (first * size) << 2;
+    maxPoolPlanes(y + to, indices ? indices + to : 0, x + from, min(planesPerItem, planes - first), g);
   }
   join(items);
 }
@@ -38,13 +38,15 @@ function maxPoolPlanes(y: usize, indices: usize, x: usize, planes: i32, g: Pool2
       const row = (iy + ky0 * dilationH) * w; // the first one inside the plane
       for (let ox = 0; ox < ow; ox++) {
         if (ox == begin) ox = end;
-        if (ox < ow) one(y + (ox << 2), indices ? indices + (ox << 2) : 0, x, row, rows, ox * strideW - left, g);
+        if (ox == ow) break;
+        const at = indices ? indices + (ox << 2) : 0;
+        maxOne(y + (ox << 2), at, x, row, rows, ox * strideW - left, g);
       }
       if (end > begin) {
         const to = y + (begin << 2), position = row + begin * strideW - left, from = x + (position << 2);
-        if (indices) foursWithIndices(to, indices + (begin << 2), x, position, rows, end - begin, g);
-        else if (three) foursOfThree(to, from, rows, end - begin, g);
-        else fours(to, from, rows, end - begin, g);
+        if (indices) maxFoursWithIndices(to, indices + (begin << 2), x, position, rows, end - begin, g);
+        else if (three) maxFoursOf3(to, from, rows, end - begin, g);
+        else maxFours(to, from, rows, end - begin, g);
       }
       if (indices) indices += ow << 2;
     }
@@ -52,10 +54,10 @@ function maxPoolPlanes(y: usize, indices: usize, x: usize, planes: i32, g: Pool2
 }
 
 /**
- * The maximum of one window, wherever it hangs over.
- * @param row where the first of its rows begins in x
+ * The maximum of one window, any part of which can lie in the padding.
+ * @param row position in x where the first row of taps begins
  */
-function one(y: usize, indices: usize, x: usize, row: i32, rows: i32, ix: i32, g: Pool2dGeometry): void {
+function maxOne(y: usize, indices: usize, x: usize, row: i32, rows: i32, ix: i32, g: Pool2dGeometry): void {
   const dilationW = g.dilationW, step = g.dilationH * g.w;
   const kx0 = firstTap(ix, dilationW), kx1 = endTap(ix, dilationW, g.kw, g.w);
   let best: f32 = -Infinity as f32;
@@ -74,7 +76,7 @@ function one(y: usize, indices: usize, x: usize, row: i32, rows: i32, ix: i32, g
   if (indices) store<i32>(indices, at);
 }
 
-/** Where the next four of `count` outputs begin; the last four overlap those before. */
+/** Where the next four of `count` outputs begin. The last four can overlap those before. */
 // @ts-ignore: decorator
 @inline
 function nextFour(i: i32, count: i32): i32 {
@@ -82,12 +84,12 @@ function nextFour(i: i32, count: i32): i32 {
 }
 
 /**
- * The maxima of `count` ≥ 4 neighbouring windows, four at a time. f32x4.max would hand NaN through, in
- * eight instructions on x86; pmax is one, and NaN is looked for beside it.
+ * The maxima of `count` ≥ 4 neighbouring windows, four at a time. f32x4.max would keep NaN, but takes
+ * eight instructions on x86. pmax is one; a comparison beside it finds NaN.
  * @param x the first tap of the first window
  * @param rows rows of taps
  */
-function fours(y: usize, x: usize, rows: i32, count: i32, g: Pool2dGeometry): void {
+function maxFours(y: usize, x: usize, rows: i32, count: i32, g: Pool2dGeometry): void {
   const kw = g.kw, stride: usize = g.strideW << 2, dilation: usize = g.dilationW << 2;
   const step: usize = (g.dilationH * g.w) << 2;
   for (let i = 0; i < count; i = nextFour(i, count)) {
@@ -99,16 +101,16 @@ function fours(y: usize, x: usize, rows: i32, count: i32, g: Pool2dGeometry): vo
         nan = v128.or(nan, f32x4.ne(v, v));
       }
     }
-    v128.store(y + (i << 2), v128.or(best, nan)); // all bits set is a NaN
+    v128.store(y + (i << 2), v128.or(best, nan)); // all bits set: a NaN
   }
 }
 
 /**
- * The same for windows that are three wide and two apart. Four of them see nine columns, a0 … a8: first
- * the maximum down each column, then even | odd | even
+ * The same for windows of width 3 and stride 2. Four of them cover nine columns, a0 … a8. First comes the
+ * maximum of each column, then that of even, odd and next even columns:
  *   a0 a2 a4 a6 | a1 a3 a5 a7 | a2 a4 a6 a8
  */
-function foursOfThree(y: usize, x: usize, rows: i32, count: i32, g: Pool2dGeometry): void {
+function maxFoursOf3(y: usize, x: usize, rows: i32, count: i32, g: Pool2dGeometry): void {
   const step: usize = (g.dilationH * g.w) << 2;
   for (let i = 0; i < count; i = nextFour(i, count)) {
     let low = f32x4.splat(-Infinity as f32), high = low, last = low, nan = f32x4.splat(0);
@@ -121,7 +123,7 @@ function foursOfThree(y: usize, x: usize, rows: i32, count: i32, g: Pool2dGeomet
       nan = v128.or(nan, v128.or(f32x4.ne(a, a), v128.or(f32x4.ne(b, b), f32x4.ne(c, c))));
     }
     if (v128.any_true(nan)) {
-      fours(y + (i << 2), first, rows, 4, g);
+      maxFours(y + (i << 2), first, rows, 4, g);
       continue;
     }
     const even = i32x4.shuffle(low, high, 0, 2, 4, 6), odd = i32x4.shuffle(low, high, 1, 3, 5, 7);
@@ -134,7 +136,7 @@ function foursOfThree(y: usize, x: usize, rows: i32, count: i32, g: Pool2dGeomet
  * The same with the position of each maximum.
  * @param first position of the first tap of the first window
  */
-function foursWithIndices(
+function maxFoursWithIndices(
   y: usize, indices: usize, x: usize, first: i32, rows: i32, count: i32, g: Pool2dGeometry,
 ): void {
   const kw = g.kw, stride = g.strideW, dilation = g.dilationW, step = g.dilationH * g.w;
@@ -156,8 +158,8 @@ function foursWithIndices(
 }
 
 /**
- * dx[i] = Σ dy over the windows whose maximum stands at i; written. Windows that overlap add up.
- * Every index must lie inside its plane: maxIndex tells.
+ * dx[i] = Σ dy over the windows whose maximum is at i; written. Every index must lie inside its plane:
+ * callers check with maxIndex.
  * @param dx [planes, size]
  * @param dy [planes, outSize]
  * @param indices [planes, outSize] int32 from maxPool2d
@@ -166,9 +168,9 @@ export function maxPool2dBackward(
   dx: usize, dy: usize, indices: usize, g: MaxPositionGeometry,
 ): void {
   const planes = g.planes, size = g.size, outSize = g.outSize;
-  const atOnce = rowsAtOnce(size), items = parts(planes, atOnce);
+  const planesPerItem = rowsPerItem(size), items = ceilDiv(planes, planesPerItem);
   for (let item = claim(items); item >= 0; item = claim(items)) {
-    const first = item * atOnce, count = min(atOnce, planes - first);
+    const first = item * planesPerItem, count = min(planesPerItem, planes - first);
     let to = dx + ((first * size) << 2), from: usize = (first * outSize) << 2;
     memory.fill(to, 0, (count * size) << 2);
     for (let p = 0; p < count; p++, to += size << 2) {
@@ -181,7 +183,7 @@ export function maxPool2dBackward(
   join(items);
 }
 
-/** The largest of n int32, as unsigned. */
+/** The largest of n integers, read as uint32. */
 export function maxIndex(indices: usize, n: i32): f64 {
   const end = indices + ((n as usize) << 2);
   let most4 = i32x4.splat(0), most: u32 = 0;

@@ -1,8 +1,8 @@
-// One step of each optimiser over one parameter, and what gradient clipping needs.
+// One step of each optimiser for one parameter, and the kernels of gradient clipping.
 
 import { AdamWStep, SgdStep } from "./geometry";
 import { madd, sum4 } from "./inline/lanes";
-import { claim, join, parts, PIECE } from "./threads";
+import { ceilDiv, CHUNK, claim, join } from "./threads";
 
 /**
  * Stochastic gradient descent as in PyTorch: with g = dw + decay·w and, with momentum,
@@ -12,15 +12,15 @@ import { claim, join, parts, PIECE } from "./threads";
  * @param v as large as w; 0 without momentum
  */
 export function sgdStep(w: usize, dw: usize, v: usize, n: i32, step: SgdStep): void {
-  const items = parts(n, PIECE);
+  const items = ceilDiv(n, CHUNK);
   for (let i = claim(items); i >= 0; i = claim(items)) {
-    const at: usize = (i * PIECE) << 2, part = min(PIECE, n - i * PIECE);
-    sgdPiece(w + at, dw + at, v ? v + at : 0, part, step);
+    const at: usize = (i * CHUNK) << 2, part = min(CHUNK, n - i * CHUNK);
+    sgdChunk(w + at, dw + at, v ? v + at : 0, part, step);
   }
   join(items);
 }
 
-function sgdPiece(w: usize, dw: usize, v: usize, n: i32, step: SgdStep): void {
+function sgdChunk(w: usize, dw: usize, v: usize, n: i32, step: SgdStep): void {
   const lr = step.lr, momentum = step.momentum, decay = step.weightDecay;
   const nesterov = step.nesterov, first = step.first;
   const end = w + ((n as usize) << 2);
@@ -54,15 +54,15 @@ function sgdPiece(w: usize, dw: usize, v: usize, n: i32, step: SgdStep): void {
  * m = β₁m + (1−β₁)dw, v = β₂v + (1−β₂)dw², w −= step · m / (√v / root + eps).
  */
 export function adamwStep(w: usize, dw: usize, m: usize, v: usize, n: i32, step: AdamWStep): void {
-  const items = parts(n, PIECE);
+  const items = ceilDiv(n, CHUNK);
   for (let i = claim(items); i >= 0; i = claim(items)) {
-    const at: usize = (i * PIECE) << 2, part = min(PIECE, n - i * PIECE);
-    adamwPiece(w + at, dw + at, m + at, v + at, part, step);
+    const at: usize = (i * CHUNK) << 2, part = min(CHUNK, n - i * CHUNK);
+    adamwChunk(w + at, dw + at, m + at, v + at, part, step);
   }
   join(items);
 }
 
-function adamwPiece(w: usize, dw: usize, m: usize, v: usize, n: i32, g: AdamWStep): void {
+function adamwChunk(w: usize, dw: usize, m: usize, v: usize, n: i32, g: AdamWStep): void {
   const beta1 = g.beta1, rest1 = g.rest1, beta2 = g.beta2, rest2 = g.rest2;
   const shrink = g.shrink, step = g.step, root = g.root, eps = g.eps;
   const end = w + ((n as usize) << 2);
@@ -90,7 +90,7 @@ function adamwPiece(w: usize, dw: usize, m: usize, v: usize, n: i32, g: AdamWSte
   }
 }
 
-/** Σ x²; in float64 between stretches, so that millions of terms keep their digits. */
+/** Σ x². Partial sums are added in float64, so that millions of terms keep their digits. */
 export function squaredNorm(x: usize, n: i32): f64 {
   const end = x + ((n as usize) << 2);
   let total: f64 = 0;

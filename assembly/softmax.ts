@@ -1,5 +1,5 @@
-// Softmax and log-softmax along one axis of [outer, size, inner], shifted by the maximum so that no
-// exponential overflows. NaN in a row makes the whole row NaN, as does a row of −∞ (0/0).
+// Softmax and log-softmax along one axis of [outer, size, inner]. The maximum is subtracted first, so
+// that no exponential overflows. A row with a NaN becomes NaN, as does a row of −∞ (0/0).
 
 import { AxisGeometry, CrossEntropyGeometry } from "./geometry";
 
@@ -9,7 +9,7 @@ export function softmax(y: usize, x: usize, g: AxisGeometry): void {
   const step = (g.inner as usize) << 2, span = (size as usize) * step;
   for (let o = 0; o < outer; o++, x += span, y += span) {
     for (let i: usize = 0; i < step; i += 4) {
-      const top = maximum(x + i, size, step);
+      const top = maxAlong(x + i, size, step);
       let sum: f32 = 0;
       for (let k: usize = i; k < span; k += step) {
         const e = Mathf.exp(load<f32>(x + k) - top);
@@ -27,7 +27,7 @@ export function logSoftmax(y: usize, x: usize, g: AxisGeometry): void {
   const step = (g.inner as usize) << 2, span = (size as usize) * step;
   for (let o = 0; o < outer; o++, x += span, y += span) {
     for (let i: usize = 0; i < step; i += 4) {
-      const top = maximum(x + i, size, step);
+      const top = maxAlong(x + i, size, step);
       let sum: f32 = 0;
       for (let k: usize = i; k < span; k += step) sum += Mathf.exp(load<f32>(x + k) - top);
       const shift = Mathf.log(sum);
@@ -65,9 +65,9 @@ export function logSoftmaxBackward(dx: usize, dy: usize, y: usize, g: AxisGeomet
 }
 
 /**
- * Cross-entropy with its gradient: log-softmax and negative log-likelihood in one,
+ * Cross-entropy and its gradient, log-softmax and negative log-likelihood in one:
  *   loss = mean over n of −Σ q[c] · log p[c],   dx = (p − q) / n,   p = softmax(x),
- * q being 1 − smoothing on the target and smoothing/c on every class besides.
+ * where q is smoothing/c for every class, and 1 − smoothing more for the target.
  *
  * @param loss one float, written
  * @param dx [n, c], written; may be x
@@ -83,7 +83,7 @@ export function crossEntropy(
   let total: f64 = 0;
   for (let s = 0; s < n; s++, x += row, dx += row, targets += 4) {
     const target = (load<i32>(targets) as usize) << 2;
-    const top = maximum(x, c, 4);
+    const top = maxAlong(x, c, 4);
     let sum: f32 = 0, rest: f32 = 0;
     const chosen = load<f32>(x + target) - top;
     for (let k: usize = 0; k < row; k += 4) {
@@ -94,7 +94,7 @@ export function crossEntropy(
       rest += v;
     }
     const log = Mathf.log(sum);
-    // a class that is impossible (−∞) makes only a smoothed loss infinite
+    // an impossible class (−∞) makes the loss infinite only with smoothing
     const spread: f32 = share > 0 ? share * (rest - (c as f32) * log) : 0;
     total -= ((1 - smoothing) * (chosen - log) + spread) as f64;
     for (let k: usize = 0; k < row; k += 4) {
@@ -105,8 +105,8 @@ export function crossEntropy(
   store<f32>(loss, (total / (n as f64)) as f32);
 }
 
-/** The largest of `size` floats `step` bytes apart; NaN if one is NaN. */
-function maximum(x: usize, size: i32, step: usize): f32 {
+/** The largest of `size` floats, `step` bytes apart; NaN if one is NaN. */
+function maxAlong(x: usize, size: i32, step: usize): f32 {
   let top: f32 = -Infinity as f32;
   for (let k = 0; k < size; k++, x += step) top = max(top, load<f32>(x));
   return top;

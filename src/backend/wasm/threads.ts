@@ -72,7 +72,7 @@ export class Team {
       led[name] = (...args: number[]) => {
         this.#begin(number, args);
         try {
-          kernels.enter();
+          kernels.beginKernel();
           kernel(...args);
         } catch (error) {
           Atomics.store(this.#shared, words.failed, 1);

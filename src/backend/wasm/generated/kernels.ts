@@ -11,6 +11,7 @@ export const kernels = [
   "batchNorm",
   "batchNormBackward",
   "batchNormStatistics",
+  "beginKernel",
   "biasBackward",
   "conv2d",
   "conv2dBackwardInput",
@@ -23,7 +24,6 @@ export const kernels = [
   "conv2dScratchSize",
   "crossEntropy",
   "dropout",
-  "enter",
   "heapBase",
   "linear",
   "linearBackwardInput",
@@ -94,6 +94,7 @@ export interface Exports {
   batchNorm(y: number, x: number, mean: number, variance: number, weight: number, bias: number, g: number): void;
   batchNormBackward(dx: number, dweight: number, dbias: number, dy: number, x: number, g: number): void;
   batchNormStatistics(mean: number, variance: number, x: number, g: number): void;
+  beginKernel(): void;
   biasBackward(db: number, dy: number, g: number): void;
   conv2d(y: number, x: number, packed: number, bias: number, scratch: number, g: number, relu: number): void;
   conv2dBackwardInput(dx: number, dy: number, packed: number, scratch: number, g: number): void;
@@ -106,7 +107,6 @@ export interface Exports {
   conv2dScratchSize(g: number): number;
   crossEntropy(loss: number, dx: number, x: number, targets: number, g: number): void;
   dropout(y: number, x: number, n: number, mask: number): void;
-  enter(): void;
   heapBase(): number;
   linear(y: number, x: number, w: number, bias: number, scratch: number, g: number, relu: number): void;
   linearBackwardInput(dx: number, dy: number, w: number, g: number): void;
@@ -127,7 +127,7 @@ export interface Exports {
   maxPool2dBackward(dx: number, dy: number, indices: number, g: number): void;
   relu(y: number, x: number, n: number): void;
   reluBackward(dx: number, dy: number, y: number, n: number): void;
-  setThread(number: number, count: number, shared: number, own: number, sleeps: number): void;
+  setThread(number: number, count: number, shared: number, ownMemory: number, sleeps: number): void;
   sgdStep(w: number, dw: number, v: number, n: number, step: number): void;
   softmax(y: number, x: number, g: number): void;
   softmaxBackward(dx: number, dy: number, y: number, g: number): void;
