@@ -1,7 +1,5 @@
 /** Starts HTTP servers in child processes, for tests and benchmarks. */
 
-import { assert } from "../../tests/assert.ts";
-
 /** A server on loopback, killed on disposal. */
 export class Server implements AsyncDisposable {
   private constructor(
@@ -87,7 +85,7 @@ export class Server implements AsyncDisposable {
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
     await reading;
-    assert(response !== undefined && response !== "", "connection closed without a response");
+    if (!response) throw new Error("connection closed without a response");
     return { line: response.split("\r\n")[0], sent };
   }
 

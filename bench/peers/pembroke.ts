@@ -14,10 +14,10 @@ import {
   conv2dBackwardWeight,
   createBackend,
   crossEntropy,
-  prepareConv,
   SGD,
   type Tensor,
 } from "../../mod.ts";
+import { prepareConv } from "../../src/ops/prepared_conv.ts";
 import type {
   AlexNetPeer,
   AlexNetWeights,

@@ -5,14 +5,8 @@
  */
 
 import denoJson from "../../deno.json" with { type: "json" };
-import {
-  type Backend,
-  conv2d,
-  createBackend,
-  linear,
-  prepareConv,
-  type Tensor,
-} from "../../mod.ts";
+import { type Backend, conv2d, createBackend, linear, type Tensor } from "../../mod.ts";
+import { prepareConv } from "../../src/ops/prepared_conv.ts";
 import { ALEXNET, CONVOLUTIONS } from "./architecture.ts";
 import type { Peer, Work } from "./peer.ts";
 
