@@ -8,42 +8,16 @@
 
 import type { Shape, Tensor } from "../tensor.ts";
 import type {
+  AdamWStep,
   AdaptiveGeometry,
   AxisGeometry,
   BatchNormTensors,
   Conv2dGeometry,
+  DropoutMask,
+  LocalResponseNormGeometry,
   Pool2dGeometry,
+  SgdStep,
 } from "./geometry.ts";
-
-/** The numbers of one step of stochastic gradient descent. */
-export interface SgdStep {
-  /** Learning rate. */
-  readonly lr: number;
-  /** Share of the last step that is kept; takes a velocity. */
-  readonly momentum: number;
-  /** Share of the weights that is added to the gradient. */
-  readonly weightDecay: number;
-  /** Looks ahead along the velocity. */
-  readonly nesterov: boolean;
-  /** The velocity is written for the first time. */
-  readonly first: boolean;
-}
-
-/** The numbers of one step of AdamW. */
-export interface AdamWStep {
-  /** What the weights are multiplied by: 1 − lr · weight decay. */
-  readonly shrink: number;
-  /** Share of the mean gradient that is kept. */
-  readonly beta1: number;
-  /** Share of the mean squared gradient that is kept. */
-  readonly beta2: number;
-  /** lr / (1 − β₁ᵗ). */
-  readonly step: number;
-  /** √(1 − β₂ᵗ). */
-  readonly root: number;
-  /** Added to the divisor. */
-  readonly eps: number;
-}
 
 /** The kernels of forward passes. */
 export interface ForwardKernels {
@@ -87,15 +61,8 @@ export interface ForwardKernels {
   softmax(y: Tensor, x: Tensor, g: AxisGeometry): void;
   /** y = log-softmax of x along an axis. */
   logSoftmax(y: Tensor, x: Tensor, g: AxisGeometry): void;
-  /** y = x normalised by `size` neighbouring channels. */
-  localResponseNorm(
-    y: Tensor,
-    x: Tensor,
-    size: number,
-    alpha: number,
-    beta: number,
-    k: number,
-  ): void;
+  /** y = x normalised by neighbouring channels. */
+  localResponseNorm(y: Tensor, x: Tensor, g: LocalResponseNormGeometry): void;
   /** y = x normalised by each channel's statistics. */
   batchNorm(y: Tensor, x: Tensor, tensors: BatchNormTensors, eps: number): void;
 }
@@ -183,10 +150,7 @@ export interface TrainingKernels {
     dx: Tensor,
     dy: Tensor,
     x: Tensor,
-    size: number,
-    alpha: number,
-    beta: number,
-    k: number,
+    g: LocalResponseNormGeometry,
   ): void;
   /** mean and variance of each channel of x. */
   batchNormStatistics(mean: Tensor, variance: Tensor, x: Tensor): void;
@@ -204,8 +168,8 @@ export interface TrainingKernels {
     },
     eps: number,
   ): void;
-  /** y = x with elements dropped by seed. */
-  dropout(y: Tensor, x: Tensor, p: number, seed: number): void;
+  /** y = x with the elements scaled that a mask keeps, 0 for the others. */
+  dropout(y: Tensor, x: Tensor, mask: DropoutMask): void;
 
   /** Moves w along its gradient; the velocity too, if there is one. */
   sgdStep(w: Tensor, dw: Tensor, velocity: Tensor | null, step: SgdStep): void;

@@ -47,7 +47,9 @@ for (const { optimizer, options, steps } of runs) {
           kernelsOf(backend).adamwStep(w, dw, first, second, {
             shrink: 1 - lr * weightDecay,
             beta1,
+            rest1: 1 - beta1,
             beta2,
+            rest2: 1 - beta2,
             step: lr / (1 - beta1 ** t),
             root: Math.sqrt(1 - beta2 ** t),
             eps,

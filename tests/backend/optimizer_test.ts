@@ -74,7 +74,9 @@ for (const o of adamw) {
           kernelsOf(backend).adamwStep(w.tensor, gradient, m.tensor, v.tensor, {
             shrink: 1 - lr * weightDecay,
             beta1,
+            rest1: 1 - beta1,
             beta2,
+            rest2: 1 - beta2,
             step: lr / (1 - beta1 ** t),
             root: Math.sqrt(1 - beta2 ** t),
             eps,

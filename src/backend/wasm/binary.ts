@@ -6,7 +6,7 @@
 import { ArgumentError, PembrokeError } from "../../errors.ts";
 import { kindOf } from "../../kinds.ts";
 import { bytesOf } from "./carried.ts";
-import { kernels } from "./generated/kernels.ts";
+import { type Exports, kernels } from "./generated/kernels.ts";
 import relaxed from "./generated/relaxed.ts";
 import simd from "./generated/simd.ts";
 
@@ -21,8 +21,7 @@ export interface Build {
   readonly module: WebAssembly.Module;
 }
 
-/** Exported functions: numbers in, numbers out. */
-export type Exports = Record<typeof kernels[number], (...args: number[]) => number>;
+export type { Exports };
 
 /** The same for several threads, loaded when they are asked for. */
 const threadedBinaries = {
@@ -85,7 +84,8 @@ function abort(): never {
 /** Instantiates kernels over a memory. */
 export function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): Exports {
   try {
-    return new WebAssembly.Instance(module, { env: { memory, abort } }).exports as Exports;
+    return new WebAssembly.Instance(module, { env: { memory, abort } })
+      .exports as unknown as Exports;
   } catch (cause) {
     if (!(cause instanceof WebAssembly.LinkError)) throw cause;
     const takes = "kernels for one thread, simd.wasm or relaxed.wasm";

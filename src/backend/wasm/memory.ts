@@ -7,6 +7,7 @@
 import type { Backend, Tensor, TensorStorage, Values } from "../../tensor.ts";
 import { type ArrayType, TensorMemory } from "../tensor_memory.ts";
 import { Allocator } from "./allocator.ts";
+import { Block, type Layout } from "./block.ts";
 
 /** A block of the memory. */
 interface WasmStorage extends TensorStorage {
@@ -17,6 +18,7 @@ interface WasmStorage extends TensorStorage {
 export class WasmMemory extends TensorMemory<WasmStorage> {
   readonly #memory: WebAssembly.Memory;
   readonly #allocator: Allocator;
+  readonly #block: Block;
   /** Working memory of the kernels, grown to the largest need; no call leaves anything in it. */
   #scratch = { address: 0, bytes: 0 };
 
@@ -28,7 +30,8 @@ export class WasmMemory extends TensorMemory<WasmStorage> {
   constructor(owner: Backend, memory: WebAssembly.Memory, base: number) {
     super(owner);
     this.#memory = memory;
-    this.#allocator = new Allocator(memory, base);
+    this.#block = new Block(memory, base);
+    this.#allocator = new Allocator(memory, base + Block.bytes);
   }
 
   get bytesInUse(): number {
@@ -51,6 +54,12 @@ export class WasmMemory extends TensorMemory<WasmStorage> {
   out(tensor: Tensor<Values> | null): number {
     if (tensor) tensor.storage.version++;
     return this.at(tensor);
+  }
+
+  /** Fills the block of numbers that the next kernel takes, and returns its address. */
+  block<T>(layout: Layout<T>, values: T): number {
+    this.#block.write(layout, values);
+    return this.#block.address;
   }
 
   /** The address of at least so many bytes of working memory. */

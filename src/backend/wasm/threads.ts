@@ -4,34 +4,9 @@
  */
 
 import { nodeModule } from "../../node.ts";
-import type { Build, Exports } from "./binary.ts";
+import type { Build } from "./binary.ts";
+import { type Exports, sharedKernels } from "./generated/kernels.ts";
 import { open, type Start, words, work } from "./worker.ts";
-
-/** The kernels that hand out their work; the others run on the caller's thread alone. */
-export const sharedKernels = [
-  "adamwStep",
-  "batchNorm",
-  "batchNormBackward",
-  "batchNormStatistics",
-  "biasBackward",
-  "conv2d",
-  "conv2dBackwardInput",
-  "conv2dBackwardWeight",
-  "dropout",
-  "linear",
-  "linearBackwardInput",
-  "linearBackwardWeight",
-  "linearInt8",
-  "linearInt8Pack",
-  "linearInt8Unpack",
-  "maxPool2d",
-  "maxPool2dBackward",
-  "relu",
-  "reluBackward",
-  "sgdStep",
-  "winograd",
-  "winogradBackwardWeight",
-] as const satisfies readonly (keyof Exports)[];
 
 /** Bytes that the threads talk through, and bytes for each of them alone. */
 const CONTROL = 512, OWN = 2048;
@@ -91,14 +66,14 @@ export class Team {
 
   /** The caller's kernels, where those that share their work call the others in. */
   lead(kernels: Exports): Exports {
-    const led = { ...kernels };
+    const led: Exports = { ...kernels };
     for (const [number, name] of sharedKernels.entries()) {
-      const kernel = kernels[name];
-      led[name] = (...args) => {
+      const kernel = kernels[name] as (...args: number[]) => void;
+      led[name] = (...args: number[]) => {
         this.#begin(number, args);
         try {
-          kernels.enter();
-          return kernel(...args);
+          kernels.beginKernel();
+          kernel(...args);
         } catch (error) {
           Atomics.store(this.#shared, words.failed, 1);
           throw error;

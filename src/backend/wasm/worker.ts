@@ -87,7 +87,7 @@ export function work(start: Start, ready: () => void): void {
     calls = Atomics.load(shared, words.calls);
     if (!enter()) continue;
     try {
-      exports.enter();
+      exports.beginKernel();
       exports[kernels[shared[words.kernel]]](...args.subarray(0, shared[words.argumentCount]));
     } catch {
       Atomics.store(shared, words.failed, 1);

@@ -5,7 +5,7 @@
  */
 
 import type { Tensor, Values } from "../../tensor.ts";
-import type { AdaptiveGeometry, AxisGeometry } from "../geometry.ts";
+import type { AdaptiveGeometry, AxisGeometry, LocalResponseNormGeometry } from "../geometry.ts";
 import { type GpuMemory, partOf } from "./memory.ts";
 import { type Constants, float, type Given, type Operand, type Shader } from "./shader.ts";
 import * as conv from "./shaders/conv2d.ts";
@@ -74,13 +74,8 @@ export function acrossChannels(
   gpu: GpuMemory,
   shader: Shader,
   operands: Readonly<Record<string, Operand>>,
-  x: Tensor,
-  size: number,
-  alpha: number,
-  beta: number,
-  k: number,
+  { n, c, plane, size, alpha, beta, k }: LocalResponseNormGeometry,
 ): void {
-  const [n, c] = x.shape, plane = x.size / (n * c);
   perSample(gpu, shader, operands, Object.keys(operands), n, c * plane, {
     SCALE: float(alpha / size),
     BETA: float(beta),

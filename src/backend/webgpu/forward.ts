@@ -10,6 +10,7 @@ import type {
   AxisGeometry,
   BatchNormTensors,
   Conv2dGeometry,
+  LocalResponseNormGeometry,
   Pool2dGeometry,
 } from "../geometry.ts";
 import type { ForwardKernels } from "../kernels.ts";
@@ -126,16 +127,9 @@ export function forwardKernels(gpu: GpuMemory): ForwardKernels {
       alongAxis(gpu, axis.logSoftmax, { y: gpu.out(y), x: gpu.at(x) }, g);
     },
 
-    localResponseNorm(
-      y: Tensor,
-      x: Tensor,
-      size: number,
-      alpha: number,
-      beta: number,
-      k: number,
-    ): void {
+    localResponseNorm(y: Tensor, x: Tensor, g: LocalResponseNormGeometry): void {
       const operands = { y: gpu.out(y), x: gpu.at(x) };
-      acrossChannels(gpu, norm.localResponseNorm, operands, x, size, alpha, beta, k);
+      acrossChannels(gpu, norm.localResponseNorm, operands, g);
     },
 
     batchNorm(y: Tensor, x: Tensor, tensors: BatchNormTensors, eps: number): void {

@@ -3,12 +3,16 @@
 import { ArgumentError } from "../../errors.ts";
 import type { Tensor } from "../../tensor.ts";
 import type {
+  AdamWStep,
   AdaptiveGeometry,
   AxisGeometry,
   Conv2dGeometry,
+  DropoutMask,
+  LocalResponseNormGeometry,
   Pool2dGeometry,
+  SgdStep,
 } from "../geometry.ts";
-import type { AdamWStep, SgdStep, TrainingKernels } from "../kernels.ts";
+import type { TrainingKernels } from "../kernels.ts";
 import { acrossChannels, alongAxis, pack, perPlane } from "./dispatch.ts";
 import { type GpuMemory, partOf } from "./memory.ts";
 import { float } from "./shader.ts";
@@ -202,13 +206,10 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
       dx: Tensor,
       dy: Tensor,
       x: Tensor,
-      size: number,
-      alpha: number,
-      beta: number,
-      k: number,
+      g: LocalResponseNormGeometry,
     ): void {
       const operands = { dx: gpu.out(dx), dy: gpu.at(dy), x: gpu.at(x) };
-      acrossChannels(gpu, norm.localResponseNormBackward, operands, x, size, alpha, beta, k);
+      acrossChannels(gpu, norm.localResponseNormBackward, operands, g);
     },
 
     batchNormStatistics(mean: Tensor, variance: Tensor, x: Tensor): void {
@@ -239,15 +240,13 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
       perChannel(gpu, norm.batchNormBackward, operands, x, constants);
     },
 
-    dropout(y: Tensor, x: Tensor, p: number, seed: number): void {
-      const keep = Math.round((1 - p) * 2 ** 32) - 1;
-      if (keep < 0) return gpu.fill(y, 0);
+    dropout(y: Tensor, x: Tensor, { seed, keep, scale }: DropoutMask): void {
       const operands = { y: gpu.out(y), x: gpu.at(x) };
       for (const part of gpu.parts("dropout", x.size, 4)) {
         const parts = { y: partOf(operands.y, part, 4), x: partOf(operands.x, part, 4) };
         gpu.perElement(elementwise.dropout, parts, part.count, {}, {
           sizes: { seed, first: part.start, keep },
-          numbers: { scale: 1 / (1 - p) },
+          numbers: { scale },
         });
       }
     },
@@ -264,8 +263,7 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
 
     adamwStep(w: Tensor, dw: Tensor, m: Tensor, v: Tensor, step: AdamWStep): void {
       const operands = { w: gpu.out(w), m: gpu.out(m), v: gpu.out(v), dw: gpu.at(dw) };
-      const numbers = { ...step, rest1: 1 - step.beta1, rest2: 1 - step.beta2 };
-      gpu.elementwise(elementwise.adamw, operands, w.size, {}, { numbers });
+      gpu.elementwise(elementwise.adamw, operands, w.size, {}, { numbers: { ...step } });
     },
 
     axpby(y: Tensor, x: Tensor, a: number, b: number): void {
