@@ -42,6 +42,7 @@ export {
 export { RandomGenerator } from "./src/random.ts";
 
 // Operations
+export { add, mul } from "./src/ops/arithmetic.ts";
 export {
   dropout,
   logSoftmax,

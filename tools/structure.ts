@@ -63,7 +63,7 @@ const data = /\/generated\/|imagenet_classes\.ts$|\/(dist|fixtures|cases)\//;
 const forbidden: readonly (readonly [importer: RegExp, imported: RegExp])[] = [
   [/^src\//, /^(weights|bench|tests|tools|examples|cli\.ts|mod\.ts)/],
   [/^bench\//, /^tests\//],
-  [/^weights\/recipe\//, /^src\/(?!(image|hub|serve)\/mod\.ts$)/],
+  [/^(examples|weights\/recipe)\//, /^src\/(?!(image|hub|serve)\/mod\.ts$)/],
   [/^src\/(?!cli\/)/, /^src\/cli\//],
   [/^src\/(tensor|errors|random)\.ts$/, /^src\/\w+\//],
   [/^src\/io\//, /^src\/(?!io\/)\w+\//],
