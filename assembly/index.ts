@@ -2,6 +2,7 @@
 // block of numbers (geometry.ts). The callers in src/ops have checked every argument, so kernels check
 // nothing. Gradients are called d…; each kernel's comment says whether it writes or adds.
 
+export { add, mul } from "./arithmetic";
 export {
   adaptiveAvgPool2d, adaptiveAvgPool2dBackward, avgPool2d, avgPool2dBackward,
 } from "./avg_pool2d";

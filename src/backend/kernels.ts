@@ -54,6 +54,10 @@ export interface ForwardKernels {
   adaptiveAvgPool2d(y: Tensor, x: Tensor, g: AdaptiveGeometry): void;
   /** y = x · weightᵀ + bias, clamped at 0 with `relu`. */
   linear(y: Tensor, x: Tensor, weight: Tensor, bias: Tensor | null, relu: boolean): void;
+  /** y = a + alpha · b, element by element; y may be a or b. */
+  add(y: Tensor, a: Tensor, b: Tensor, alpha: number): void;
+  /** y = a · b, element by element; y may be a or b. */
+  mul(y: Tensor, a: Tensor, b: Tensor): void;
   /** y = max(x, 0). */
   relu(y: Tensor, x: Tensor): void;
   /** y = softmax of x along an axis. */

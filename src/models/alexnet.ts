@@ -146,7 +146,11 @@ export class AlexNet extends Classifier {
   }
 }
 
-/** What {@linkcode AlexNet.load} takes. */
+/**
+ * What {@linkcode AlexNet.load} takes.
+ *
+ * @internal
+ */
 export interface AlexNetLoadOptions extends AlexNetOptions, LoadOptions {
   /**
    * A PyTorch `.pth` or a safetensors file with the tensors of torchvision's AlexNet, or an ONNX file

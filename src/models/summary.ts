@@ -27,7 +27,11 @@ export interface LayerSummary {
   readonly macs: number;
 }
 
-/** A network's layers and their sums. */
+/**
+ * A network's layers and their sums.
+ *
+ * @internal
+ */
 export interface ModelSummary {
   /** The network's name. */
   readonly model: string;

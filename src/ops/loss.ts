@@ -9,7 +9,11 @@ import { ArgumentError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
 import { checkNumber, checkShape, checkTensor, together } from "./checks.ts";
 
-/** A loss and its gradient; both are the caller's to dispose. */
+/**
+ * A loss and its gradient; both are the caller's to dispose.
+ *
+ * @internal
+ */
 export interface LossResult {
   /** The loss, averaged over the batch: one element. */
   readonly loss: Tensor;

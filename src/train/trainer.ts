@@ -33,7 +33,9 @@ export interface TrainerOptions {
   readonly seed?: number;
 }
 
-/** Where a training run stands. */
+/**
+ * Where a training run stands.
+ */
 export interface Progress {
   /** The epoch under way, from 0. */
   readonly epoch: number;

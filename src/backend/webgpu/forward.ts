@@ -115,6 +115,16 @@ export function forwardKernels(gpu: GpuMemory): ForwardKernels {
       denseProduct(gpu, dense.linear, y, x, weight, words, bias, relu);
     },
 
+    add(y: Tensor, a: Tensor, b: Tensor, alpha: number): void {
+      const operands = { y: gpu.out(y), a: gpu.at(a), b: gpu.at(b) };
+      gpu.elementwise(elementwise.add, operands, y.size, {}, { f32: { alpha } });
+    },
+
+    mul(y: Tensor, a: Tensor, b: Tensor): void {
+      const operands = { y: gpu.out(y), a: gpu.at(a), b: gpu.at(b) };
+      gpu.elementwise(elementwise.mul, operands, y.size);
+    },
+
     relu(y: Tensor, x: Tensor): void {
       gpu.elementwise(elementwise.relu, { y: gpu.out(y), x: gpu.at(x) }, x.size);
     },

@@ -5,6 +5,7 @@ export const kernels = [
   "adamwStep",
   "adaptiveAvgPool2d",
   "adaptiveAvgPool2dBackward",
+  "add",
   "avgPool2d",
   "avgPool2dBackward",
   "axpby",
@@ -42,6 +43,7 @@ export const kernels = [
   "maxIndex",
   "maxPool2d",
   "maxPool2dBackward",
+  "mul",
   "relu",
   "reluBackward",
   "setThread",
@@ -59,6 +61,7 @@ export const kernels = [
 /** The kernels that hand out their work to threads. */
 export const sharedKernels = [
   "adamwStep",
+  "add",
   "batchNorm",
   "batchNormBackward",
   "batchNormStatistics",
@@ -75,6 +78,7 @@ export const sharedKernels = [
   "linearInt8Unpack",
   "maxPool2d",
   "maxPool2dBackward",
+  "mul",
   "relu",
   "reluBackward",
   "sgdStep",
@@ -88,6 +92,7 @@ export interface Exports {
   adamwStep(w: number, dw: number, m: number, v: number, n: number, step: number): void;
   adaptiveAvgPool2d(y: number, x: number, g: number): void;
   adaptiveAvgPool2dBackward(dx: number, dy: number, g: number): void;
+  add(y: number, a: number, b: number, n: number, alpha: number): void;
   avgPool2d(y: number, x: number, g: number, countIncludePad: number, divisor: number): void;
   avgPool2dBackward(dx: number, dy: number, g: number, countIncludePad: number, divisor: number): void;
   axpby(y: number, x: number, n: number, a: number, b: number): void;
@@ -125,6 +130,7 @@ export interface Exports {
   maxIndex(indices: number, n: number): number;
   maxPool2d(y: number, indices: number, x: number, g: number): void;
   maxPool2dBackward(dx: number, dy: number, indices: number, g: number): void;
+  mul(y: number, a: number, b: number, n: number): void;
   relu(y: number, x: number, n: number): void;
   reluBackward(dx: number, dy: number, y: number, n: number): void;
   setThread(number: number, count: number, shared: number, ownMemory: number, sleeps: number): void;

@@ -23,6 +23,12 @@ ${body}
 /** y = value */
 export const fill = each("fill", "y", "  y[i] = uniforms.value;");
 
+/** y = a + alpha · b */
+export const add = each("add", "y", "  y[i] = a[i] + uniforms.alpha * b[i];");
+
+/** y = a · b */
+export const mul = each("mul", "y", "  y[i] = a[i] * b[i];");
+
 /** y = max(x, 0). NaN stays NaN, which WGSL does not guarantee for max(). */
 export const relu = each(
   "relu",
