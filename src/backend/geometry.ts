@@ -1,6 +1,6 @@
 /**
- * What kernels are told about sizes and settings: checked numbers, worked out by the operations in
- * ops/. Their fields are declared in assembly/geometry.ts.
+ * The sizes and settings that kernels take. The operations in ops/ check and compute them. Their fields are
+ * declared in assembly/geometry.ts.
  *
  * @module
  */
@@ -32,6 +32,6 @@ export interface BatchNormTensors {
   readonly runningVar: Tensor;
   /** Factor of each channel; null for 1. */
   readonly weight?: Tensor | null;
-  /** Summand of each channel; null for 0. */
+  /** Offset of each channel; null for 0. */
   readonly bias?: Tensor | null;
 }

@@ -57,13 +57,13 @@ for (const [name, fallback] of Object.entries(fallbacks)) {
       const { device, told: [reason, ...more] } = await taken();
       assertEquals([device, more], ["wasm", []]);
       assertEquals(reason instanceof PembrokeError, true);
-      assertEquals(reason.message, `webgpu: its adapter (${name}) computes on the processor`);
+      assertEquals(reason.message, `webgpu: the adapter (${name}) is a software adapter`);
 
       const error = await assertRejects(
         () => createBackend({ device: "webgpu" }),
         DeviceLostError,
       );
-      assertEquals(error.message, `webgpu: ${name} gives no device (not real)`);
+      assertEquals(error.message, `webgpu: ${name} provides no device (not real)`);
     }));
 }
 
@@ -76,7 +76,7 @@ Deno.test('"auto" takes a GPU, whose name may hold that of another driver', asyn
       // it was asked for a device, which no fallback adapter is
       const name = description || "unnamed";
       assertEquals(told.map(String), [
-        `DeviceLostError: webgpu: ${name} gives no device (not real)`,
+        `DeviceLostError: webgpu: ${name} provides no device (not real)`,
       ]);
     });
   }
@@ -85,12 +85,12 @@ Deno.test('"auto" takes a GPU, whose name may hold that of another driver', asyn
 Deno.test('"auto" goes on with Wasm where no adapter can be had', async () => {
   const failures: [() => unknown, string][] = [
     [() => Promise.resolve(null), "webgpu: this machine has no adapter"],
-    [() => Promise.reject(new Error("lost\nit")), "webgpu: no adapter can be had (lost)"],
+    [() => Promise.reject(new Error("lost\nit")), "webgpu: requesting an adapter failed (lost)"],
     [
       () => {
         throw new TypeError("not now");
       },
-      "webgpu: no adapter can be had (not now)",
+      "webgpu: requesting an adapter failed (not now)",
     ],
   ];
   for (const [requestAdapter, message] of failures) {

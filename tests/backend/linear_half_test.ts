@@ -61,12 +61,12 @@ testWithAdapter("half() rounds to nearest even, infinities, NaN and subnormals t
 testWithAdapter("linear() takes weights in float16, of every shape", async () => {
   const draw = new Draw(1);
   for (
-    const [without, mostBound] of [[false, Infinity], [false, 32768], [true, Infinity]] as const
+    const [without, maxBinding] of [[false, Infinity], [false, 32768], [true, Infinity]] as const
   ) {
     const found = (await navigator.gpu.requestAdapter())!;
     const adapter = without ? withoutFeatures(found) : found;
-    using backend = await WebGpuBackend.create({ software: true, adapter, mostBound });
-    const shapes = mostBound === Infinity
+    using backend = await WebGpuBackend.create({ software: true, adapter, maxBinding });
+    const shapes = maxBinding === Infinity
       ? [[1, 1], [2, 3], [3, 2], [4, 4], [5, 7], [8, 9], [9, 16], [17, 33], [64, 40], [65, 131]]
       : [[300, 64], [300, 63]];
     for (const [outF, inF] of shapes) {
@@ -93,7 +93,7 @@ testWithAdapter("linear() takes weights in float16, of every shape", async () =>
 testWithAdapter(
   "a layer rounds its weights while they are written, in pieces of any size",
   async () => {
-    using backend = await WebGpuBackend.create({ software: true, mostBound: 4096 });
+    using backend = await WebGpuBackend.create({ software: true, maxBinding: 4096 });
     const draw = new Draw(2), w = draw.floats([21, 33]), x = draw.floats([2, 33]);
     for (const piece of [1, 7, 33, 100, 693]) {
       using layer = new Linear(33, 21, { precision: "f16", bias: false });

@@ -58,24 +58,24 @@ reportSkippedWebGpuTests();
 testWithAdapter("the second forward pass makes nothing anew, and submits once", async () => {
   using backend = await WebGpuBackend.create({ software: true });
   using net = network().init(backend, { seed: 1 });
-  const first = await pass(net), before = { ...backend.made };
+  const first = await pass(net), before = { ...backend.counts };
   assertEquals(await pass(net), first);
-  assertEquals(backend.made, { ...before, submissions: before.submissions + 1 });
+  assertEquals(backend.counts, { ...before, submissions: before.submissions + 1 });
 });
 
 testWithAdapter("a thousand forward passes leave the memory as it was", async () => {
   using backend = await WebGpuBackend.create({ software: true });
   using net = network().init(backend, { seed: 1 });
   await pass(net);
-  const { bytesInUse } = backend, { buffers, bindGroups } = backend.made;
+  const { bytesInUse } = backend, { buffers, bindGroups } = backend.counts;
   for (let i = 0; i < 1000; i++) {
     using x = backend.upload(new Float32Array(64), [1, 1, 8, 8]);
     using _y = net.forward(x);
   }
   await pass(net);
   assertEquals(backend.bytesInUse, bytesInUse);
-  assert(backend.made.buffers - buffers <= 2, `${backend.made.buffers - buffers} new buffers`);
-  assert(backend.made.bindGroups - bindGroups <= 4, "bind groups are made again and again");
+  assert(backend.counts.buffers - buffers <= 2, `${backend.counts.buffers - buffers} new buffers`);
+  assert(backend.counts.bindGroups - bindGroups <= 4, "bind groups are made again and again");
 });
 
 testWithAdapter("large tensors are destroyed when they are disposed of", async () => {
@@ -102,7 +102,7 @@ testWithAdapter("large tensors are destroyed when they are disposed of", async (
 });
 
 testWithAdapter("AlexNet's logits are those of Wasm", async () => {
-  using backend = await WebGpuBackend.create({ software: true, mostBound: 64 * 2 ** 20 });
+  using backend = await WebGpuBackend.create({ software: true, maxBinding: 64 * 2 ** 20 });
   using wasm = await createBackend({ device: "wasm" });
   const image = new Draw(2).floats([1, 3, 224, 224], -2, 2), logits: Float32Array[] = [];
   for (const on of [backend, wasm]) {
@@ -137,7 +137,7 @@ testWithAdapter("a small network learns as much as on Wasm", async () => {
 });
 
 testWithAdapter("tensors that cannot be bound whole are computed with in parts", async () => {
-  using limited = await WebGpuBackend.create({ software: true, mostBound: 8192 });
+  using limited = await WebGpuBackend.create({ software: true, maxBinding: 8192 });
   using wasm = await createBackend({ device: "wasm" });
   const results: Float32Array[][] = [];
   for (const backend of [limited, wasm]) {
@@ -175,7 +175,7 @@ testWithAdapter("tensors that cannot be bound whole are computed with in parts",
 });
 
 testWithAdapter("what no part of can be bound is refused in a line", async () => {
-  using backend = await WebGpuBackend.create({ software: true, mostBound: 1024 });
+  using backend = await WebGpuBackend.create({ software: true, maxBinding: 1024 });
   using x = backend.empty([1, 1, 32, 32]);
   const error = assertThrows(() => ops.maxPool2d(x, { kernelSize: 2 }), PembrokeError);
   assertEquals(error.message.split("\n").length, 1);
@@ -227,7 +227,7 @@ testWithAdapter(
       using backend = await createBackend({ onFallback: (reason) => reasons.push(reason) });
       assertEquals(backend.device, "wasm");
       assertEquals(reasons.length, 1);
-      assert(/^webgpu: its adapter \(.*\) computes on the processor$/.test(reasons[0].message));
+      assert(/^webgpu: the adapter \(.*\) is a software adapter$/.test(reasons[0].message));
       using forced = await createBackend({ device: "webgpu" });
       assertEquals(forced.device, "webgpu");
     }),
@@ -266,7 +266,7 @@ testWithAdapter("an adapter that gives no device is an error of one line", async
     () => Promise.reject(new TypeError("too many\ndevices")),
     async () => {
       const create = () => createBackend({ device: "webgpu" });
-      const error = await assertRejects(create, DeviceLostError, "gives no device");
+      const error = await assertRejects(create, DeviceLostError, "provides no device");
       assertEquals(error.message.split("\n").length, 1);
     },
   );

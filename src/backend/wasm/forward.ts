@@ -1,5 +1,5 @@
 /**
- * The kernels of forward passes: each passes its tensors' addresses and a block of numbers to the
+ * The kernels of forward passes. Each passes the addresses of its tensors and a block of numbers to the
  * function of the same name in assembly/.
  */
 

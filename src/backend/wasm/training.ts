@@ -191,7 +191,7 @@ export function trainingKernels(memory: WasmMemory, exports: Exports): TrainingK
   };
 }
 
-/** The convolution of stride and dilation 1 that leads from dy back to dx. */
+/** The convolution that computes dx from dy, for a forward one with stride and dilation 1. */
 function transposed(g: Conv2dGeometry): Conv2dGeometry {
   return {
     ...g,

@@ -1,5 +1,5 @@
 /**
- * The kernels of forward passes: each chooses a shader and passes it its sizes.
+ * The kernels of forward passes. Each chooses a shader and passes it operands and sizes.
  *
  * @module
  */
@@ -64,12 +64,12 @@ export function forwardKernels(gpu: GpuMemory): ForwardKernels {
             RELU: relu,
           },
           groups,
-          { sizes: { ...sizes, ...conv.packedSize(m, k) } },
+          { u32: { ...sizes, ...conv.packedSize(m, k) } },
         );
       }
     },
 
-    /** Winograd's transforms are not worth their memory traffic here: the direct kernel. */
+    /** Runs the direct kernel: on a GPU the transforms cost more memory traffic than they save. */
     winograd(
       y: Tensor,
       x: Tensor,
@@ -86,7 +86,7 @@ export function forwardKernels(gpu: GpuMemory): ForwardKernels {
       const operands = { y: gpu.out(y), x: gpu.at(x) };
       if (indices === null) return pool2d(gpu, pool.maxPool2d, operands, g, windowConstants(g));
       const both = { ...operands, indices: gpu.out(indices, "i32") };
-      gpu.noteIndices(indices, g.h * g.w - 1);
+      gpu.setLargestIndex(indices, g.h * g.w - 1);
       pool2d(gpu, pool.maxPool2dWithIndices, both, g, windowConstants(g));
     },
 
@@ -157,7 +157,7 @@ export function forwardKernels(gpu: GpuMemory): ForwardKernels {
         EPS: float(eps),
         WEIGHT: weight !== null,
         BIAS: bias !== null,
-      }, { sizes: { channels: c, plane } });
+      }, { u32: { channels: c, plane } });
     },
   };
   return kernels;
