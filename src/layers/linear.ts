@@ -17,7 +17,7 @@ import type { PrecisionOptions } from "./precision.ts";
 
 /** A fully connected layer, `torch.nn.Linear`: […, inFeatures] → […, outFeatures]. */
 export class Linear extends Layer {
-  /** It computes a ReLU together with its own output. */
+  /** The kernel computes a following ReLU, too. */
   override readonly fusesRelu = true;
   /** The name in `torch.nn`. */
   override readonly type = "Linear";
@@ -26,10 +26,11 @@ export class Linear extends Layer {
   readonly #weight: LinearWeight;
 
   /**
-   * Describes the layer; it has no values yet.
+   * Creates the layer without values: call {@linkcode Layer.init} or load weights.
    *
    * @param inFeatures Size of the input's last axis.
    * @param outFeatures Size of the output's last axis.
+   * @throws {ArgumentError} When an option is invalid.
    */
   constructor(
     readonly inFeatures: number,
@@ -66,7 +67,7 @@ export class Linear extends Layer {
     return y;
   }
 
-  /** See {@linkcode Layer.train}; refused for weights in fewer bits. */
+  /** See {@linkcode Layer.train}. */
   override train(generator?: RandomGenerator): this {
     this.#weight.checkTrainable();
     return super.train(generator);

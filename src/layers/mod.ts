@@ -1,4 +1,4 @@
-/** Layers, in the manner of `torch.nn`. */
+/** Layers like those of `torch.nn`. */
 
 export * from "./activation.ts";
 export * from "./conv.ts";

@@ -213,7 +213,7 @@ testOnEveryBackend("a disposed tensor is refused wherever it turns up", (backend
   ];
   const before = backend.bytesInUse;
   for (const use of uses) {
-    assertThrows(use, PembrokeError, "was disposed before", String(use));
+    assertThrows(use, PembrokeError, "was already disposed", String(use));
     assertEquals(backend.bytesInUse, before, String(use));
   }
 });

@@ -129,7 +129,7 @@ testOnEveryBackend("AlexNet reads back what was written as safetensors", async (
 });
 
 Deno.test("AlexNet without weights says so", () => {
-  assertThrows(() => new AlexNet().backend, PembrokeError, "init() it or load weights");
+  assertThrows(() => new AlexNet().backend, PembrokeError, "call init() or load weights");
 });
 
 Deno.test("summarize() counts what torchvision's alexnet counts", () => {

@@ -98,10 +98,10 @@ testOnEveryBackend("int8 weights are written in order, and no more of them", (ba
     const { weight } = layer.parameters;
     weight.allocate(backend);
     const write = (at: number, n: number) => weight.write(new Float32Array(n), at);
-    assertThrows(() => write(4, 4), ArgumentError, "from 0 on, of 40: int8 weights are written in");
+    assertThrows(() => write(4, 4), ArgumentError, "0 … at most 40: int8 weights are written in");
     write(0, 6);
-    assertThrows(() => write(4, 4), ArgumentError, 'the range is "4 … 8", must be from 6 on');
-    assertThrows(() => write(6, 35), ArgumentError, "from 6 on, of 40");
+    assertThrows(() => write(4, 4), ArgumentError, 'the range is "4 … 8", must be 6 … at most');
+    assertThrows(() => write(6, 35), ArgumentError, "must be 6 … at most 40");
     write(0, 1); // begins anew
     write(1, 39);
   }

@@ -117,7 +117,7 @@ export function forwardKernels(gpu: GpuMemory): ForwardKernels {
 
     add(y: Tensor, a: Tensor, b: Tensor, alpha: number): void {
       const operands = { y: gpu.out(y), a: gpu.at(a), b: gpu.at(b) };
-      gpu.elementwise(elementwise.add, operands, y.size, {}, { numbers: { alpha } });
+      gpu.elementwise(elementwise.add, operands, y.size, {}, { f32: { alpha } });
     },
 
     mul(y: Tensor, a: Tensor, b: Tensor): void {

@@ -283,7 +283,7 @@ Deno.test("what no layer does is refused, and the node is named", async () => {
   await conv({ group: [1] }, "its group is no number: damaged");
   await conv(
     { pads: [-1, 0, 0, 0] },
-    'Conv2d: padding is [-1, 0, 0, 0], must be integers that are not negative: [height, width], [top, left, bottom, right], "same" or "valid"',
+    'Conv2d: padding is [-1, 0, 0, 0], must be non-negative integers: [height, width], [top, left, bottom, right], "same" or "valid"',
   );
   await conv(
     { pads: [30000, 30000, 30000, 30000] },
