@@ -105,7 +105,7 @@ function createParts(build: Build | undefined): WasmParts {
   if (!build) {
     throw new PembrokeError(
       "cannot compile the kernels: this engine lacks WebAssembly SIMD, or forbids compiling " +
-        "(pass a compiled module as `module`)",
+        "(pass a WebAssembly.Module as `module`)",
     );
   }
   const memory = new WebAssembly.Memory({ initial: 16 });

@@ -4,33 +4,34 @@
  * @module
  */
 
-import { blockBytes } from "./generated/geometry.ts";
-
 /** How the fields of a block are stored, in their order in memory, four bytes each. */
 export type Layout<T> = { readonly [Field in keyof T]-?: "i32" | "f32" };
 
-/** A block of a memory, which each call fills anew: kernels run one after the other. */
+/** A block of memory. Each call overwrites it, because kernels run one after the other. */
 export class Block {
-  /** Bytes that it takes. */
-  static readonly bytes = blockBytes;
   /** Its address, which kernels are passed. */
   readonly address: number;
   readonly #memory: WebAssembly.Memory;
+  readonly #fields: number;
   #integers: Int32Array<ArrayBufferLike> = new Int32Array();
   #floats: Float32Array<ArrayBufferLike> = new Float32Array();
 
-  /** @param address Where {@linkcode Block.bytes} bytes of the memory are free. */
-  constructor(memory: WebAssembly.Memory, address: number) {
+  /**
+   * @param address Where the block begins in the memory.
+   * @param bytes The size of the largest layout.
+   */
+  constructor(memory: WebAssembly.Memory, address: number, bytes: number) {
     this.#memory = memory;
     this.address = address;
+    this.#fields = bytes / 4;
   }
 
   /** Writes the fields of a layout. */
   write<T>(layout: Layout<T>, values: T): void {
     const { buffer } = this.#memory;
-    if (this.#integers.buffer !== buffer) { // the first time, and when the memory has grown
-      this.#integers = new Int32Array(buffer, this.address, Block.bytes / 4);
-      this.#floats = new Float32Array(buffer, this.address, Block.bytes / 4);
+    if (this.#integers.buffer !== buffer) { // at first, and when the memory has grown
+      this.#integers = new Int32Array(buffer, this.address, this.#fields);
+      this.#floats = new Float32Array(buffer, this.address, this.#fields);
     }
     let i = 0;
     for (const field in layout) {

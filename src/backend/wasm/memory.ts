@@ -8,6 +8,7 @@ import type { Backend, Tensor, TensorStorage, Values } from "../../tensor.ts";
 import { type ArrayType, TensorMemory } from "../tensor_memory.ts";
 import { Allocator } from "./allocator.ts";
 import { Block, type Layout } from "./block.ts";
+import { blockBytes } from "./generated/geometry.ts";
 
 /** The memory of a tensor: a block at an address. */
 interface WasmStorage extends TensorStorage {
@@ -30,8 +31,8 @@ export class WasmMemory extends TensorMemory<WasmStorage> {
   constructor(owner: Backend, memory: WebAssembly.Memory, base: number) {
     super(owner);
     this.#memory = memory;
-    this.#block = new Block(memory, base);
-    this.#allocator = new Allocator(memory, base + Block.bytes);
+    this.#block = new Block(memory, base, blockBytes);
+    this.#allocator = new Allocator(memory, base + blockBytes);
   }
 
   get bytesInUse(): number {
@@ -56,7 +57,7 @@ export class WasmMemory extends TensorMemory<WasmStorage> {
     return this.at(tensor);
   }
 
-  /** Fills the block of numbers that the next kernel takes, and returns its address. */
+  /** Fills the block of numbers for the next kernel, and returns its address. */
   block<T>(layout: Layout<T>, values: T): number {
     this.#block.write(layout, values);
     return this.#block.address;
