@@ -1,4 +1,4 @@
-/** Operations on tensors, in the manner of `torch.nn.functional`. */
+/** Operations on tensors, like those of `torch.nn.functional`. */
 
 export type * from "../backend/geometry.ts";
 export * from "./activation.ts";

@@ -1,5 +1,5 @@
 /**
- * Normalisation: over neighbouring channels, and by statistics of each channel.
+ * Local response normalisation and batch normalisation.
  *
  * @module
  */
@@ -12,9 +12,9 @@ import {
   checkInteger,
   checkNumber,
   checkTensor,
+  disposeOnError,
   type OutOptions,
   produce,
-  together,
 } from "./checks.ts";
 
 /**
@@ -23,21 +23,23 @@ import {
  * @internal
  */
 export interface LocalResponseNormOptions {
-  /** Default 1e-4. */
+  /** The factor of the mean square. Default 1e-4. */
   readonly alpha?: number;
-  /** Default 0.75. */
+  /** The exponent. Default 0.75. */
   readonly beta?: number;
-  /** Default 1. */
+  /** The summand. Default 1. */
   readonly k?: number;
 }
 
 /**
- * y[c] = x[c] / (k + alpha/size · Σ x[j]²)^beta, j over the `size` channels around c
- * (Krizhevsky et al. 2012, section 3.3; as PyTorch, the mean instead of the sum).
+ * Computes y[c] = x[c] / (k + alpha/size · Σ x[j]²)^beta, with j over the `size` channels around c
+ * (Krizhevsky et al. 2012, section 3.3). Like PyTorch, it uses the mean of the squares where the
+ * paper uses the sum.
  *
  * @param x [N, C, …], at least three axes.
- * @param size Channels in the window, odd: it is centred on its channel.
- * @throws {ArgumentError} when x has too few axes, or a number is out of range.
+ * @param size The number of channels in the window, odd.
+ * @returns The shape of x.
+ * @throws {ArgumentError} When x has fewer than three axes, or an option is invalid.
  *
  * @example
  * ```ts
@@ -63,13 +65,14 @@ export function localResponseNorm(
 }
 
 /**
- * y = (x − mean) / √(var + eps) · weight + bias for each channel, with running statistics
- * (Ioffe & Szegedy 2015).
+ * Computes y = (x − mean) / √(var + eps) · weight + bias for each channel, with the given
+ * statistics (Ioffe & Szegedy 2015).
  *
  * @param x [N, C, …].
- * @param tensors Statistics and affine map, [C] each.
- * @param options `eps` is added to the variance, default 1e-5; `out` may be x itself.
- * @throws {ArgumentError} when the shapes do not fit together.
+ * @param tensors The statistics, weight and bias, [C] each.
+ * @param options `eps` is added to the variance, default 1e-5. `out` may be x.
+ * @returns The shape of x.
+ * @throws {ArgumentError} When the shapes do not fit together, or `eps` is negative.
  */
 export function batchNorm(
   x: Tensor,
@@ -94,12 +97,14 @@ export function batchNorm(
 }
 
 /**
- * The gradient of {@linkcode localResponseNorm}.
+ * Computes the gradient of {@linkcode localResponseNorm}.
  *
  * @param dy [N, C, …].
- * @param x The input of the forward pass.
- * @param size Channels in the window, odd.
- * @returns dx, of x's shape.
+ * @param x The input of the forward pass, in the shape of dy.
+ * @param size The number of channels in the window, odd.
+ * @param options Those of the forward pass.
+ * @returns dx, in the shape of x.
+ * @throws {ArgumentError} When the shapes differ, or an option is invalid.
  */
 export function localResponseNormBackward(
   dy: Tensor,
@@ -116,28 +121,30 @@ export function localResponseNormBackward(
 }
 
 /**
- * Mean and variance of each channel over a batch, [C] each.
+ * The mean and variance of each channel of a batch, [C] each.
  *
  * @internal
  */
 export interface BatchStatistics {
   /** The mean. */
   readonly mean: Tensor;
-  /** The biased variance: divided by the count, as normalisation uses it. */
+  /** The biased variance: the sum of squares divided by the count. */
   readonly variance: Tensor;
 }
 
 /**
- * The statistics of a batch, as batch normalisation uses them in training.
+ * Computes the mean and variance of each channel of a batch, for batch normalisation in training.
  *
  * @param x [N, C, …].
+ * @returns The statistics, [C] each. The caller disposes of them.
+ * @throws {ArgumentError} When x has fewer than two axes.
  */
 export function batchNormStatistics(x: Tensor): BatchStatistics {
   const op = "batchNormStatistics";
   checkTensor(op, "x", x, x);
   if (x.shape.length < 2) throw new ArgumentError(op, "the shape of x", x.shape, "[N, C, …]");
   const channels = [x.shape[1]];
-  return together(x.backend.empty(channels), (mean) => {
+  return disposeOnError(x.backend.empty(channels), (mean) => {
     const variance = x.backend.empty(channels);
     kernelsOf(x).batchNormStatistics(mean, variance, x);
     return { mean, variance };
@@ -145,29 +152,31 @@ export function batchNormStatistics(x: Tensor): BatchStatistics {
 }
 
 /**
- * What the gradient of batch normalisation takes besides dy and x.
+ * Options of {@linkcode batchNormBackward}.
  *
  * @internal
  */
 export interface BatchNormBackwardOptions extends OutOptions {
-  /** Factor of each channel; null for 1. */
+  /** The weight of the forward pass, [C]. Null means 1. */
   readonly weight?: Tensor | null;
-  /** The gradient of weight, added to; null to leave out. */
+  /** The gradient of the weight to add to, [C]. Null skips it. */
   readonly dweight?: Tensor | null;
-  /** The gradient of bias, added to; null to leave out. */
+  /** The gradient of the bias to add to, [C]. Null skips it. */
   readonly dbias?: Tensor | null;
-  /** Was added to the variance. Default 1e-5. */
+  /** The `eps` of the forward pass. Default 1e-5. */
   readonly eps?: number;
 }
 
 /**
- * The gradient of {@linkcode batchNorm} by a batch's own statistics, which depend on x too
- * (Ioffe & Szegedy 2015, section 3).
+ * Computes the gradient of {@linkcode batchNorm} with the statistics of the batch, which depend on
+ * x, too (Ioffe & Szegedy 2015, section 3).
  *
  * @param dy [N, C, …].
- * @param x The input of the forward pass.
- * @param statistics Those of x.
- * @returns dx, of x's shape; `out` may be dy.
+ * @param x The input of the forward pass, in the shape of dy.
+ * @param statistics The result of {@linkcode batchNormStatistics} for x.
+ * @param options `out` may be dy.
+ * @returns dx, in the shape of x.
+ * @throws {ArgumentError} When the shapes do not fit together, or `eps` is negative.
  */
 export function batchNormBackward(
   dy: Tensor,
@@ -197,7 +206,7 @@ export function batchNormBackward(
 
 function checkEps(op: string, eps: number): number {
   if (checkNumber(op, "eps", eps) >= 0) return eps;
-  throw new ArgumentError(op, "eps", eps, "a number that is not negative");
+  throw new ArgumentError(op, "eps", eps, "a non-negative number");
 }
 
 function lrnGeometry(

@@ -202,7 +202,7 @@ testOnEveryBackend("quantised weights of the wrong shape are refused", async (ba
       () => quantizeLinear(packed),
     ],
     [
-      "linear: the shape of x is [2, 9], must be […, 10], as weight takes",
+      "linear: the shape of x is [2, 9], must be […, 10] to match weight",
       () => linear(narrow, quantized, null),
     ],
     [
@@ -223,7 +223,7 @@ testOnEveryBackend("quantised weights of the wrong shape are refused", async (ba
   }
   const gone = quantizeLinear(w);
   gone.dispose();
-  assertThrows(() => linear(x, gone, null), PembrokeError, "disposed before");
+  assertThrows(() => linear(x, gone, null), PembrokeError, "already disposed");
   let failed: unknown;
   await gone.read().catch((error) => failed = error);
   assert(failed instanceof PembrokeError);

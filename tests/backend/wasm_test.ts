@@ -216,7 +216,7 @@ testOnEveryBackend("every operation refuses a disposed tensor", (backend) => {
   ];
   const before = backend.bytesInUse;
   for (const use of uses) {
-    assertThrows(use, PembrokeError, "was disposed before", String(use));
+    assertThrows(use, PembrokeError, "was already disposed", String(use));
     assertEquals(backend.bytesInUse, before, String(use));
   }
 });
