@@ -58,12 +58,12 @@ const softwareAdapters: Record<string, object> = {
 };
 
 for (const [name, softwareAdapter] of Object.entries(softwareAdapters)) {
-  Deno.test(`"auto" refuses a software fakeAdapter, "webgpu" accepts it: ${name}`, () =>
+  Deno.test(`"auto" refuses a software adapter, "webgpu" accepts it: ${name}`, () =>
     withRequestAdapter(() => Promise.resolve(softwareAdapter), async () => {
       const { device, reasons: [reason, ...more] } = await createAuto();
       assertEquals([device, more], ["wasm", []]);
       assertEquals(reason instanceof PembrokeError, true);
-      assertEquals(reason.message, `webgpu: the fakeAdapter (${name}) is a software fakeAdapter`);
+      assertEquals(reason.message, `webgpu: the adapter (${name}) is a software adapter`);
 
       const error = await assertRejects(
         () => createBackend({ device: "webgpu" }),
@@ -88,7 +88,7 @@ Deno.test('"auto" accepts a GPU whose name contains that of a software driver', 
   }
 });
 
-Deno.test('"auto" falls back to Wasm without an fakeAdapter', async () => {
+Deno.test('"auto" falls back to Wasm without an adapter', async () => {
   const failures: [() => unknown, string][] = [
     [() => Promise.resolve(null), "webgpu: this machine has no adapter"],
     [() => Promise.reject(new Error("lost\nit")), "webgpu: requesting an adapter failed (lost)"],
