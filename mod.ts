@@ -42,6 +42,7 @@ export {
 export { RandomGenerator } from "./src/random.ts";
 
 // Operations
+export { add, mul } from "./src/ops/arithmetic.ts";
 export {
   dropout,
   logSoftmax,
@@ -62,7 +63,7 @@ export {
 } from "./src/ops/conv_backward.ts";
 export type { Conv1dOptions, Conv2dOptions } from "./src/ops/conv_geometry.ts";
 export { linear, linearBackwardInput, linearBackwardWeight } from "./src/ops/linear.ts";
-export { crossEntropy, type LossResult } from "./src/ops/loss.ts";
+export { crossEntropy } from "./src/ops/loss.ts";
 export {
   batchNorm,
   batchNormBackward,
@@ -90,7 +91,8 @@ export type { Pool1dOptions, Pool2dOptions } from "./src/ops/pool_geometry.ts";
 export { LogSoftmax, ReLU, Softmax } from "./src/layers/activation.ts";
 export { Conv1d, Conv2d } from "./src/layers/conv.ts";
 export { foldBatchNorm } from "./src/layers/fold.ts";
-export { type ForwardOptions, type InitOptions, Layer, Parameter } from "./src/layers/layer.ts";
+export { type ForwardOptions, type InitOptions, Layer } from "./src/layers/layer.ts";
+export { Parameter } from "./src/layers/parameter.ts";
 export { Linear } from "./src/layers/linear.ts";
 export { BatchNorm1d, BatchNorm2d, LocalResponseNorm } from "./src/layers/norm.ts";
 export {
@@ -106,7 +108,7 @@ export { Sequential } from "./src/layers/sequential.ts";
 export { Dropout, Flatten } from "./src/layers/shape.ts";
 
 // Networks
-export { AlexNet, type AlexNetLoadOptions, type AlexNetOptions } from "./src/models/alexnet.ts";
+export { AlexNet, type AlexNetOptions } from "./src/models/alexnet.ts";
 export { AlexNetTiny } from "./src/models/alexnet_tiny.ts";
 export { Classifier } from "./src/models/classifier.ts";
 export type { Prediction } from "./src/models/classify.ts";
@@ -114,7 +116,7 @@ export type { ClassName } from "./src/models/imagenet_classes.ts";
 export { loadWeights, type WeightsInput } from "./src/models/load.ts";
 export { loadModel, type LoadModelOptions } from "./src/models/load_model.ts";
 export { saveModel } from "./src/models/save_model.ts";
-export { type ModelSummary, summarize } from "./src/models/summary.ts";
+export { summarize } from "./src/models/summary.ts";
 
 // Images
 export {
@@ -123,7 +125,7 @@ export {
   type DecodeOptions,
   type Decoder,
 } from "./src/image/decode.ts";
-export { fromRgba, type RgbaImage, type RgbImage } from "./src/image/pixels.ts";
+export { fromRgba, type RgbImage } from "./src/image/pixels.ts";
 export {
   caffePreprocessing,
   imagenetPreprocessing,

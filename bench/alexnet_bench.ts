@@ -5,13 +5,13 @@
  */
 
 import { type Program, withPrograms } from "./lib/programs.ts";
-import type { Measured } from "./lib/results.ts";
+import type { Measurement } from "./lib/results.ts";
 import { entriesFor, measure, roundsFor, SEED, type Suite } from "./lib/suite.ts";
 import { FORWARD_MACS } from "./peers/architecture.ts";
 import type { AlexNetPeer, AlexNetWeights } from "./peers/peer.ts";
 import { randomImages, randomWeights } from "./peers/random.ts";
 
-/** The first that runs is the reference for the answers. */
+/** The first program that runs is the reference for the outputs. */
 const PROGRAMS: readonly Program<AlexNetPeer, AlexNetWeights>[] = [{
   name: "pembroke",
   async create(weights, options) {
@@ -55,19 +55,19 @@ const PROGRAMS: readonly Program<AlexNetPeer, AlexNetWeights>[] = [{
 export const alexnet: Suite = {
   programs: [...new Set(PROGRAMS.map(({ name }) => name))],
   run(context) {
-    const { options, machine, leftOut } = context;
+    const { options, machine, skipped } = context;
     return withPrograms(PROGRAMS, randomWeights(SEED), context, async (peers) => {
       const gauges = [...machine.gauges("arithmetic"), ...machine.gauges("streaming")];
-      const measured: Measured[] = [];
+      const measurements: Measurement[] = [];
       for (const batch of options.batches ?? [1, 8]) {
         const images = randomImages(batch, SEED), flops = 2 * FORWARD_MACS * batch;
         const task = { section: "AlexNet, forward", name: `batch ${batch}`, flops };
         const work = (peer: AlexNetPeer) => peer.forward(images, batch);
-        const entries = await entriesFor(task, peers, work, leftOut);
+        const entries = await entriesFor(task, peers, work, skipped);
         const rounds = roundsFor(batch, options);
-        measured.push(...await measure(`batch ${batch}`, rounds, entries, gauges, leftOut));
+        measurements.push(...await measure(`batch ${batch}`, rounds, entries, gauges, skipped));
       }
-      return measured;
+      return measurements;
     });
   },
 };

@@ -1,18 +1,17 @@
 /**
- * AlexNet's five convolutions by themselves: forward, and the gradients of input (dx) and weights
- * (dw).
+ * AlexNet's five convolutions: forward, and the gradients of the input (dx) and the weights (dw).
  *
  * @module
  */
 
 import { type Program, withPrograms } from "./lib/programs.ts";
-import type { Measured } from "./lib/results.ts";
+import type { Measurement } from "./lib/results.ts";
 import { entriesFor, type Entry, measure, roundsFor, SEED, type Suite } from "./lib/suite.ts";
 import { convolutionMacs, CONVOLUTIONS } from "./peers/architecture.ts";
 import type { ConvPeer, Pass } from "./peers/peer.ts";
 import { randomConvolution } from "./peers/random.ts";
 
-/** The first that runs is the reference for the answers. */
+/** The first program that runs is the reference for the outputs. */
 const PROGRAMS: readonly Program<ConvPeer, void>[] = [{
   name: "pembroke",
   async create(_, options) {
@@ -62,7 +61,7 @@ const PROGRAMS: readonly Program<ConvPeer, void>[] = [{
 
 const PASSES: readonly Pass[] = ["forward", "dx", "dw"];
 
-/** The convolution that slow programs run unless all were asked for. */
+/** The only convolution that slow programs run without --all-peers. */
 const FOR_SLOW = "conv3";
 
 const LAYERS = CONVOLUTIONS.map((convolution, i) => ({ name: `conv${i + 1}`, ...convolution }));
@@ -70,14 +69,14 @@ const LAYERS = CONVOLUTIONS.map((convolution, i) => ({ name: `conv${i + 1}`, ...
 export const conv: Suite = {
   programs: [...new Set(PROGRAMS.map(({ name }) => name))],
   run(context) {
-    const { options, machine, leftOut } = context;
+    const { options, machine, skipped } = context;
     return withPrograms(PROGRAMS, undefined, context, async (peers) => {
-      const measured: Measured[] = [];
+      const measurements: Measurement[] = [];
       for (const batch of options.batches ?? [8]) {
         for (const { name, ...convolution } of LAYERS) {
           const running = peers.filter(({ name: program, slow }) => {
             if (!slow || options.allPeers || name === FOR_SLOW) return true;
-            leftOut.add(`${program}, all but ${FOR_SLOW}`, "takes minutes; see --all-peers");
+            skipped.add(`${program}, all but ${FOR_SLOW}`, "takes minutes; see --all-peers");
             return false;
           });
           const problem = randomConvolution(convolution, batch, SEED);
@@ -89,15 +88,15 @@ export const conv: Suite = {
               flops: 2 * convolutionMacs(convolution) * batch,
             };
             const work = (peer: ConvPeer) => peer.convolve(pass, problem);
-            entries.push(...await entriesFor(task, running, work, leftOut, pass));
+            entries.push(...await entriesFor(task, running, work, skipped, pass));
           }
-          // A program's passes follow each other, so that their ratio holds on a noisy machine.
+          // Run each program's passes one after another, so that their ratio is reliable under noise.
           const byPeer = running.flatMap((peer) => entries.filter((entry) => entry.peer === peer));
           const rounds = roundsFor(batch, options), gauges = machine.gauges("arithmetic");
-          measured.push(...await measure(name, rounds, byPeer, gauges, leftOut));
+          measurements.push(...await measure(name, rounds, byPeer, gauges, skipped));
         }
       }
-      return measured;
+      return measurements;
     });
   },
 };

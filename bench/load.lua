@@ -1,9 +1,9 @@
--- For wrk: posts the files named behind --, one after another, and prints what came of them as JSON.
+-- A wrk script: posts the files listed after --, one after another, and prints a summary as JSON.
 
 local threads = {}
 local requests = {}
 local at = 0
-answered = {}
+statuses = {}
 
 function setup(thread)
   table.insert(threads, thread)
@@ -26,24 +26,24 @@ end
 
 function response(status)
   local key = tostring(status)
-  answered[key] = (answered[key] or 0) + 1
+  statuses[key] = (statuses[key] or 0) + 1
 end
 
 function done(summary, latency)
   local counts = {}
   for _, thread in ipairs(threads) do
-    for status, count in pairs(thread:get("answered")) do
+    for status, count in pairs(thread:get("statuses")) do
       counts[status] = (counts[status] or 0) + count
     end
   end
-  local answers = {}
+  local responses = {}
   for status, count in pairs(counts) do
-    table.insert(answers, string.format('"%s": %d', status, count))
+    table.insert(responses, string.format('"%s": %d', status, count))
   end
   local e = summary.errors
   io.write(string.format(
-    '{"seconds": %f, "answers": {%s}, "p50": %f, "p99": %f, "broken": %d}\n',
-    summary.duration / 1e6, table.concat(answers, ", "),
+    '{"seconds": %f, "responses": {%s}, "p50": %f, "p99": %f, "errors": %d}\n',
+    summary.duration / 1e6, table.concat(responses, ", "),
     latency:percentile(50) / 1000, latency:percentile(99) / 1000,
     e.connect + e.read + e.write + e.timeout))
 end

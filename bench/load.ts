@@ -1,7 +1,7 @@
 /**
- * A server under load, for long: `cli.ts serve` and wrk on the same machine, photos of which every
- * tenth is damaged, and the memory that the server takes meanwhile. Then the bulk command on the same
- * photos, for comparison.
+ * Load-tests the server: runs `cli.ts serve` and wrk on the same machine, with photos of which every
+ * tenth is damaged, and records the server's memory. Then it classifies the same photos with the bulk
+ * command, for comparison.
  *
  *     deno task load
  *     deno task load --connections 64 --minutes 1 --weights alexnet.safetensors --photos FOLDER
@@ -26,21 +26,23 @@ const lua = fileURLToPath(new URL("load.lua", import.meta.url));
 const seconds = Math.max(1, Math.round(Number(options.minutes) * 60));
 const network = options.weights ? ["--weights", options.weights] : ["-m", "alexnet-tiny"];
 
-/** What wrk says at its end, by the script beside this file; milliseconds. */
-interface Outcome {
+/** The summary that load.lua prints at the end of a run. */
+interface Summary {
   readonly seconds: number;
-  readonly answers: Readonly<Record<string, number>>;
+  /** Number of responses by status. */
+  readonly responses: Readonly<Record<string, number>>;
+  /** Latency in milliseconds. */
   readonly p50: number;
   readonly p99: number;
-  readonly broken: number;
+  readonly errors: number;
 }
 
 const folder = await Deno.makeTempDir();
 try {
-  const files = await mixture(options.photos, folder);
-  console.log(`${files.length} photos of ${options.photos}, one in ten of them cut; ${network[1]}`);
+  const files = await makePhotos(options.photos, folder);
+  console.log(`${files.length} photos from ${options.photos}, one in ten truncated; ${network[1]}`);
   console.log(
-    "connections  requests/s   p50 ms   p99 ms   answers; memory in MB, by tenths of the time",
+    "connections  requests/s   p50 ms   p99 ms   responses; peak memory in MB for each tenth of the time",
   );
   let last = 0;
   for (const connections of options.connections.split(",").map(Number)) {
@@ -48,17 +50,17 @@ try {
   }
   const bulk = await bulkRate(files, folder);
   console.log(
-    `bulk         ${rate(bulk)}   the last row is ${(100 * last / bulk).toFixed(0)} % of it`,
+    `bulk         ${rate(bulk)}   the last row reaches ${(100 * last / bulk).toFixed(0)} % of this`,
   );
 } finally {
   await Deno.remove(folder, { recursive: true });
 }
 
-/** The photos of a folder, each several times, every tenth cut in the middle. */
-async function mixture(photos: string, folder: string): Promise<string[]> {
+/** Lists the photos of a folder ten times, with every tenth photo truncated in the middle. */
+async function makePhotos(photos: string, folder: string): Promise<string[]> {
   const names = [...Deno.readDirSync(photos)].map(({ name }) => name)
     .filter((name) => /\.(jpe?g|png)$/.test(name)).sort();
-  if (names.length === 0) throw new Error(`${photos} has no photos`);
+  if (names.length === 0) throw new Error(`no photos in ${photos}`);
   const files: string[] = [];
   for (let i = 0; i < 10 * names.length; i++) {
     const name = names[i % names.length], whole = `${photos}/${name}`;
@@ -66,14 +68,14 @@ async function mixture(photos: string, folder: string): Promise<string[]> {
       files.push(whole);
       continue;
     }
-    const bytes = await Deno.readFile(whole), cut = `${folder}/${i}-${name}`;
-    await Deno.writeFile(cut, bytes.subarray(0, bytes.length / 2));
-    files.push(cut);
+    const bytes = await Deno.readFile(whole), truncated = `${folder}/${i}-${name}`;
+    await Deno.writeFile(truncated, bytes.subarray(0, bytes.length / 2));
+    files.push(truncated);
   }
   return files;
 }
 
-/** Serves so many connections, prints what came of it, and returns requests per second. */
+/** Load-tests with this many connections, prints a row, and returns the requests per second. */
 async function load(files: readonly string[], connections: number): Promise<number> {
   const args = ["run", "-A", cli, "serve", "--port=0", ...network];
   await using server = await Server.start(Deno.execPath(), args, /http:\/\/127\.0\.0\.1:(\d+)/);
@@ -98,19 +100,16 @@ async function load(files: readonly string[], connections: number): Promise<numb
     ]);
     const text = new TextDecoder().decode(stdout);
     if (!success) throw new Error(`wrk: ${text}${new TextDecoder().decode(stderr)}`);
-    const outcome: Outcome = JSON.parse(text.trim().split("\n").at(-1)!);
+    const summary: Summary = JSON.parse(text.trim().split("\n").at(-1)!);
     clearInterval(sampling);
-    const answered = Object.values(outcome.answers).reduce((a, b) => a + b, 0);
-    const perSecond = answered / outcome.seconds;
-    const answers = Object.entries(outcome.answers).map(([status, n]) => `${n} × ${status}`);
-    if (outcome.broken > 0) answers.push(`${outcome.broken} broken off`);
+    const total = Object.values(summary.responses).reduce((a, b) => a + b, 0);
+    const perSecond = total / summary.seconds;
+    const responses = Object.entries(summary.responses).map(([status, n]) => `${n} × ${status}`);
+    if (summary.errors > 0) responses.push(`${summary.errors} connection errors`);
     const ms = (value: number) => value.toFixed(1).padStart(9);
-    console.log(
-      `${String(connections).padStart(11)}  ${rate(perSecond)}${ms(outcome.p50)}${
-        ms(outcome.p99)
-      }   ` +
-        `${answers.join(", ")}; ${tenths(memory)}`,
-    );
+    const row = [String(connections).padStart(11), "  ", rate(perSecond), ms(summary.p50)];
+    row.push(ms(summary.p99), "   ", `${responses.join(", ")}; ${peaks(memory)}`);
+    console.log(row.join(""));
     await stop(server, files[0]);
     return perSecond;
   } finally {
@@ -123,11 +122,11 @@ async function wrk(args: string[]): Promise<Deno.CommandOutput> {
     return await new Deno.Command("wrk", { args }).output();
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
-    throw new Error("wrk is not there; systems have a package of that name", { cause: error });
+    throw new Error("wrk is not installed; install your system's package wrk", { cause: error });
   }
 }
 
-/** Tells the server to stop while it has requests: each is answered. */
+/** Stops the server during requests, and checks that each of them gets a response. */
 async function stop(server: Server, file: string): Promise<void> {
   const body = await Deno.readFile(file);
   const headers = { "content-type": file.endsWith("png") ? "image/png" : "image/jpeg" };
@@ -141,15 +140,16 @@ async function stop(server: Server, file: string): Promise<void> {
   );
   await new Promise((resolve) => setTimeout(resolve, 50));
   server.process.kill("SIGTERM");
-  const outcomes = await Promise.all(requests.map((request) => request.catch(String)));
+  const results = await Promise.all(requests.map((request) => request.catch(String)));
   const { code } = await server.process.status;
-  const lost = outcomes.filter((status) => status !== 200 && status !== 503);
+  const lost = results.filter((status) => status !== 200 && status !== 503);
   if (lost.length > 0 || code !== 0) {
-    throw new Error(`stopped with ${code}; of 32 requests ${lost.length} were lost: ${lost[0]}`);
+    const reason = `${lost.length} of 32 requests were lost: ${lost[0]}`;
+    throw new Error(`the server stopped with code ${code}; ${reason}`);
   }
 }
 
-/** Photos per second of the bulk command, on some thousands of the same. */
+/** Photos per second of the bulk command, on several thousand of the same photos. */
 async function bulkRate(files: readonly string[], folder: string): Promise<number> {
   const count = Math.ceil(6000 / files.length) * files.length;
   const list = Array.from({ length: count }, (_, i) => files[i % files.length]);
@@ -161,7 +161,9 @@ async function bulkRate(files: readonly string[], folder: string): Promise<numbe
     stderr: "null",
   }).output();
   const lines = new TextDecoder().decode(stdout).trim().split("\n").length;
-  if (lines !== count) throw new Error(`bulk: ${lines} lines for ${count} photos`);
+  if (lines !== count) {
+    throw new Error(`the bulk command printed ${lines} lines for ${count} photos`);
+  }
   return count / (performance.now() - start) * 1000;
 }
 
@@ -169,9 +171,9 @@ function rate(perSecond: number): string {
   return perSecond.toFixed(1).padStart(10);
 }
 
-/** The largest of each tenth. */
-function tenths(memory: readonly number[]): string {
-  const most = (i: number) =>
+/** The largest value in each tenth. */
+function peaks(memory: readonly number[]): string {
+  const peak = (i: number) =>
     Math.max(...memory.slice(memory.length * i / 10, memory.length * (i + 1) / 10));
-  return Array.from({ length: 10 }, (_, i) => most(i).toFixed(0)).join(" ");
+  return Array.from({ length: 10 }, (_, i) => peak(i).toFixed(0)).join(" ");
 }

@@ -1,16 +1,16 @@
 /**
- * This library beside its peers: `deno task bench`. All of them get the same weights and inputs, and
- * before a clock starts all must give the same answer; one that does not is named, and its timings
- * are not shown.
+ * Benchmarks this library and its peers: `deno task bench`. All programs get the same weights and
+ * inputs. Before anything is timed, their outputs are compared. A program with wrong outputs is
+ * reported, and its times are not shown.
  *
  * @module
  */
 
 import { cpus } from "node:os";
-import { firstLine, LeftOut } from "./lib/left_out.ts";
+import { firstLine, SkippedPrograms } from "./lib/skipped.ts";
 import { type Arguments, readArguments, USAGE } from "./lib/options.ts";
 import { report } from "./lib/report.ts";
-import type { Measured, Run } from "./lib/results.ts";
+import type { Measurement, Run } from "./lib/results.ts";
 import type { Suite } from "./lib/suite.ts";
 import { alexnet } from "./alexnet_bench.ts";
 import { conv } from "./conv_bench.ts";
@@ -36,7 +36,11 @@ async function main(args: string[]): Promise<number> {
   try {
     options = readArguments(args, { suites: Object.keys(SUITES), programs, cores });
     suites = options.suites.filter((name) => takesPart(SUITES[name], options.only));
-    if (suites.length === 0) throw new Error(`${options.only} takes no part in ${options.suites}`);
+    if (suites.length === 0) {
+      throw new Error(
+        `no suite of ${options.suites.join(", ")} runs ${options.only?.join(" or ")}`,
+      );
+    }
   } catch (error) {
     console.error(`error: ${firstLine(error)}`);
     return 2;
@@ -50,32 +54,32 @@ async function main(args: string[]): Promise<number> {
     return 0;
   }
 
-  const leftOut = new LeftOut(), measured: Measured[] = [];
+  const skipped = new SkippedPrograms(), measurements: Measurement[] = [];
   using machine = await Machine.start(options.threads);
   for (const name of suites) {
-    measured.push(...await SUITES[name].run({ options, machine, leftOut }));
+    measurements.push(...await SUITES[name].run({ options, machine, skipped }));
   }
   const run: Run = {
     processor: cpus()[0]?.model ?? "unknown processor",
     cores,
     runtime: `Deno ${Deno.version.deno}`,
     threads: options.threads,
-    measured,
-    leftOut: leftOut.entries,
+    measured: measurements,
+    leftOut: skipped.entries,
   };
   const json = JSON.stringify(run, null, 2);
   console.log(options.json ? json : report(run));
   if (options.save !== undefined) await Deno.writeTextFile(options.save, `${json}\n`);
-  return succeeded(measured) ? 0 : 1;
+  return succeeded(measurements) ? 0 : 1;
 }
 
-/** Whether any of the programs asked for is in a suite. */
+/** Whether a suite runs any of the selected programs. */
 function takesPart({ programs }: Suite, only: readonly string[] | undefined): boolean {
   return !only || only.some((name) => programs.includes(name));
 }
 
-/** Whether anything was timed and nothing was wrong. */
-function succeeded(measured: readonly Measured[]): boolean {
-  const results = measured.flatMap(({ results }) => results);
+/** Whether there are results, and all of them are correct. */
+function succeeded(measurements: readonly Measurement[]): boolean {
+  const results = measurements.flatMap(({ results }) => results);
   return results.length > 0 && results.every(({ ms }) => ms !== null);
 }

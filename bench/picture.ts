@@ -1,5 +1,5 @@
 /**
- * Draws a run of the bench: `deno task bench:picture bench/results.json bench/results.svg`.
+ * Draws a chart of a saved run: `deno task bench:picture bench/results.json bench/results.svg`.
  *
  * @module
  */

@@ -1,7 +1,10 @@
 /**
- * What storing weights in fewer bits costs and saves: `deno task precision [FILE…]`. Files hold weights
- * in 32 bits; without any, the bundled model (what its 8 bits stand for) and AlexNet as
- * `torch.manual_seed(0)` initialises it are taken. Images are crops of the photographs in tests/photos.
+ * Compares weights stored as f32, f16 and int8, in size, speed and accuracy:
+ * `deno task precision [FILE…]`.
+ *
+ * The files hold f32 weights. Without any, it uses the bundled model (its int8 weights expanded to
+ * f32), and AlexNet with the weights that PyTorch initialises after `torch.manual_seed(0)`. The images
+ * are crops of the photos in tests/photos.
  *
  * @module
  */
@@ -20,21 +23,21 @@ import { type TensorToWrite, writeSafetensors } from "../src/weights/mod.ts";
 import { summarise } from "./lib/stats.ts";
 import { type Column, table } from "./lib/table.ts";
 
-/** Crops of each photograph. */
+/** Crops of each photo. */
 const crops = 100;
 
 if (import.meta.main) await main(Deno.args);
 
 async function main(files: readonly string[]): Promise<void> {
-  const folder = await Deno.makeTempDir(), images = await photographs();
+  const folder = await Deno.makeTempDir(), images = await randomCrops();
   const columns: Column[] = [
     { title: "stored as", align: "left" },
     { title: "file\nMB", align: "right" },
     { title: "in memory\nMB", align: "right" },
-    { title: "an image\nms", align: "right" },
+    { title: "per image\nms", align: "right" },
     { title: "same\ntop-1", align: "right" },
-    { title: "logits differ by\n% of the largest", align: "right" },
-    { title: "\nat most", align: "right" },
+    { title: "logit error in %\nmean", align: "right" },
+    { title: "\nlargest", align: "right" },
   ];
   try {
     const models = files.length > 0 ? files.map((file) => ({ name: file, weights: file })) : [
@@ -51,14 +54,14 @@ async function main(files: readonly string[]): Promise<void> {
   }
 }
 
-/** A row for each precision, the first being what the others are compared with. */
+/** Returns a row for each precision. The first precision is the reference for the others. */
 async function compare(
   weights: string | URL,
   images: readonly RgbImage[],
   path: string,
 ): Promise<string[][]> {
   using stack = new DisposableStack();
-  const stored: Stored[] = [];
+  const stored: StoredModel[] = [];
   for (const precision of storedPrecisions) {
     let size = 0;
     using file = await openInput(weights);
@@ -71,7 +74,7 @@ async function compare(
   }
   for (const image of images) {
     const values = stored[0].model.preprocess(image);
-    for (const { model, logits, times } of stored) { // in turns: the machine has moods
+    for (const { model, logits, times } of stored) { // in turns, because the machine's speed varies
       const start = performance.now();
       using x = model.backend.upload(values, model.inputShape());
       using y = model.forward(x);
@@ -80,26 +83,26 @@ async function compare(
     }
   }
   return stored.map(({ precision, size, model, logits, times }) => {
-    const { agreeing, mean, most } = differences(stored[0].logits, logits);
-    const compared = precision === "f32" ? ["", "", ""] : [
-      `${(100 * agreeing).toFixed(1)} %`,
+    const { sameTop1, mean, largest } = differences(stored[0].logits, logits);
+    const comparison = precision === "f32" ? ["", "", ""] : [
+      `${(100 * sameTop1).toFixed(1)} %`,
       (100 * mean).toPrecision(2),
-      (100 * most).toPrecision(2),
+      (100 * largest).toPrecision(2),
     ];
     return [
       precision,
       (size / 1e6).toFixed(1),
       (model.backend.bytesInUse / 1e6).toFixed(1),
       summarise(times).median.toFixed(1),
-      ...compared,
+      ...comparison,
     ];
   });
 }
 
-/** A model in one precision, and what it has said. */
-interface Stored {
+/** A model in one precision, with its results so far. */
+interface StoredModel {
   readonly precision: StoredPrecision;
-  /** Bytes of its file. */
+  /** Size of the file in bytes. */
   readonly size: number;
   readonly model: Classifier;
   readonly logits: Float32Array[];
@@ -107,21 +110,25 @@ interface Stored {
   readonly times: number[];
 }
 
-/** How many have the same largest logit, and how far logits are apart, of each image's largest. */
-function differences(a: readonly Float32Array[], b: readonly Float32Array[]) {
-  let agreeing = 0, sum = 0, most = 0;
-  for (const [i, of] of a.entries()) {
-    const other = b[i], largest = Math.max(...of.map(Math.abs));
-    if (of.indexOf(Math.max(...of)) === other.indexOf(Math.max(...other))) agreeing++;
-    const apart = of.map((value, j) => Math.abs(value - other[j]) / largest);
-    sum += apart.reduce((total, value) => total + value, 0) / apart.length;
-    most = Math.max(most, ...apart);
+/**
+ * Compares logits, one array for each image: the share of images with the same top class, and the mean
+ * and largest error relative to the largest logit of the image.
+ */
+function differences(reference: readonly Float32Array[], logits: readonly Float32Array[]) {
+  let sameTop1 = 0, sum = 0, largest = 0;
+  for (const [i, expected] of reference.entries()) {
+    const actual = logits[i], scale = Math.max(...expected.map(Math.abs));
+    const top1 = (values: Float32Array) => values.indexOf(Math.max(...values));
+    if (top1(expected) === top1(actual)) sameTop1++;
+    const errors = expected.map((value, j) => Math.abs(value - actual[j]) / scale);
+    sum += errors.reduce((total, value) => total + value, 0) / errors.length;
+    largest = Math.max(largest, ...errors);
   }
-  return { agreeing: agreeing / a.length, mean: sum / a.length, most };
+  return { sameTop1: sameTop1 / reference.length, mean: sum / reference.length, largest };
 }
 
-/** Squares out of photographs, of any place and size. */
-async function photographs(): Promise<RgbImage[]> {
+/** Square crops of the photos, at random positions and sizes. */
+async function randomCrops(): Promise<RgbImage[]> {
   const generator = new RandomGenerator(1), images: RgbImage[] = [];
   for (const name of ["chelsea.png", "coffee.jpg", "rocket.jpg"]) {
     const photo = await decodeImage(
@@ -145,7 +152,7 @@ function crop({ width, height, data }: RgbImage, generator: RandomGenerator): Rg
   return { width: side, height: side, data: pixels };
 }
 
-/** A file of the weights that PyTorch would draw. */
+/** Writes a file with AlexNet's initial weights in PyTorch. */
 async function randomAlexNet(folder: string): Promise<string> {
   using backend = await createBackend({ threads: 1 });
   using model = new AlexNet().init(backend, { seed: 0 });

@@ -1,6 +1,6 @@
 /**
- * Starting: from `deno run` to the first result of the command, as a user waits for it. Modules are
- * in Deno's cache and files in the system's, as on every start but the first.
+ * Start-up time: from `deno run` to the command's first result. Modules are in Deno's cache, and files
+ * in the operating system's, as on every start except the first.
  *
  * @module
  */
@@ -18,11 +18,11 @@ const ROUNDS = 7;
 const PROGRAM: Peer = {
   name: "pembroke",
   version: denoJson.version,
-  threads: 1, // of a whole process nobody counts them
+  threads: 1, // not meaningful for a whole process
   dispose() {},
 };
 
-/** The command for a photograph of the tests. */
+/** Arguments that classify a photo of the tests. */
 const CLASSIFY = [
   "run",
   "-A",
@@ -33,7 +33,7 @@ const CLASSIFY = [
 
 export const startUp: Suite = {
   programs: [PROGRAM.name],
-  async run({ options, leftOut }) {
+  async run({ options, skipped }) {
     const file = await Deno.makeTempFile({ suffix: ".safetensors" });
     try {
       await writeWeights(file);
@@ -46,9 +46,9 @@ export const startUp: Suite = {
       ];
       const entries = await Promise.all(tasks.map(({ name, args }) => {
         const task = { section, name, process: true };
-        return entriesFor(task, [PROGRAM], () => firstLine(args), leftOut);
+        return entriesFor(task, [PROGRAM], () => firstLine(args), skipped);
       }));
-      return await measure("start-up", options.rounds ?? ROUNDS, entries.flat(), [], leftOut);
+      return await measure("start-up", options.rounds ?? ROUNDS, entries.flat(), [], skipped);
     } finally {
       await Deno.remove(file);
     }
@@ -63,7 +63,7 @@ async function writeWeights(file: string): Promise<void> {
   await Deno.writeFile(file, bytes);
 }
 
-/** A process, timed until it has printed something; what it prints is a number or a result. */
+/** Times a process until its first output, which is a number or a JSON result. */
 function firstLine(args: string[]): Work {
   let stdout: string;
   return {
@@ -75,7 +75,7 @@ function firstLine(args: string[]): Work {
         stdout: "piped",
         stderr: "piped",
       }).spawn();
-      const complaints = new Response(process.stderr).text();
+      const errors = new Response(process.stderr).text();
       let ms: number | undefined;
       stdout = "";
       for await (const text of process.stdout.pipeThrough(new TextDecoderStream())) {
@@ -83,10 +83,10 @@ function firstLine(args: string[]): Work {
         stdout += text;
       }
       const { success } = await process.status;
-      if (!success || ms === undefined) throw new Error(await complaints);
+      if (!success || ms === undefined) throw new Error(await errors);
       return ms;
     },
-    answer() {
+    output() {
       const printed = JSON.parse(stdout);
       const predictions: { probability: number }[] = printed.predictions ?? [{ probability: 1 }];
       return Promise.resolve(Float32Array.from(predictions, ({ probability }) => probability));

@@ -1,18 +1,18 @@
 /**
- * AlexNet's forward pass on one adapter of WebGPU: a GPU, or what passes for one. Software adapters
- * show the ratio of the programs, not what a GPU does.
+ * AlexNet's forward pass on a WebGPU adapter. A software adapter shows how the programs compare, but
+ * not how fast they are on a GPU.
  *
  * @module
  */
 
 import { type Program, withPrograms } from "./lib/programs.ts";
-import type { Measured } from "./lib/results.ts";
+import type { Measurement } from "./lib/results.ts";
 import { type Context, entriesFor, measure, roundsFor, SEED, type Suite } from "./lib/suite.ts";
 import { FORWARD_MACS } from "./peers/architecture.ts";
 import type { AlexNetPeer, AlexNetWeights } from "./peers/peer.ts";
 import { randomImages, randomWeights } from "./peers/random.ts";
 
-/** The first is the reference for the answers: what the Wasm kernels say. */
+/** The first program, on the Wasm kernels, is the reference for the outputs. */
 const PROGRAMS: readonly Program<AlexNetPeer, AlexNetWeights>[] = [{
   name: "pembroke",
   once: true,
@@ -53,27 +53,27 @@ const PROGRAMS: readonly Program<AlexNetPeer, AlexNetWeights>[] = [{
 export const webgpu: Suite = {
   programs: [...new Set(PROGRAMS.map(({ name }) => name))],
   run(context) {
-    const { options, leftOut } = context;
+    const { options, skipped } = context;
     return withPrograms(PROGRAMS, randomWeights(SEED), context, async (peers) => {
-      const measured: Measured[] = [];
+      const measurements: Measurement[] = [];
       for (const batch of options.batches ?? [1]) {
         const images = randomImages(batch, SEED), flops = 2 * FORWARD_MACS * batch;
         const task = { section: "AlexNet on WebGPU, forward", name: `batch ${batch}`, flops };
         const work = (peer: AlexNetPeer) => peer.forward(images, batch);
-        const entries = await entriesFor(task, peers, work, leftOut);
+        const entries = await entriesFor(task, peers, work, skipped);
         const rounds = roundsFor(batch, options);
-        measured.push(...await measure(`webgpu, batch ${batch}`, rounds, entries, [], leftOut));
+        measurements.push(...await measure(`webgpu, batch ${batch}`, rounds, entries, [], skipped));
       }
       if (peers.some(({ name }) => name === "pembroke-webgpu")) {
-        measured.push(...await measureLayers(context));
+        measurements.push(...await measureLayers(context));
       }
-      return measured;
+      return measurements;
     });
   },
 };
 
-/** Each shader's time, with its arithmetic and the bytes that it moves at least. */
-async function measureLayers({ options, leftOut }: Context): Promise<Measured[]> {
+/** Times each layer's shader. Its name shows its operations, and the bytes that it must transfer. */
+async function measureLayers({ options, skipped }: Context): Promise<Measurement[]> {
   const { createLayers } = await import("./peers/webgpu_layers.ts");
   const { peer, layers } = await createLayers();
   try {
@@ -85,7 +85,7 @@ async function measureLayers({ options, leftOut }: Context): Promise<Measured[]>
         task: { section: "Layers on WebGPU", name: `${name}, ${costs}`, flops },
       };
     });
-    return await measure("layers on WebGPU", options.rounds ?? 5, entries, [], leftOut);
+    return await measure("layers on WebGPU", options.rounds ?? 5, entries, [], skipped);
   } finally {
     await peer.dispose();
   }

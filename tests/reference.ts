@@ -11,6 +11,7 @@ import * as conv from "./reference/conv.ts";
 import { memoize } from "./reference/memoize.ts";
 
 export * from "./reference/activation.ts";
+export * from "./reference/arithmetic.ts";
 export * from "./reference/array.ts";
 export * from "./reference/conv.ts";
 export * from "./reference/linear.ts";

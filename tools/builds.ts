@@ -1,17 +1,24 @@
 /**
- * The files of which `deno task dist` makes the library for browsers, Node and bundlers.
+ * The bundles and files that `deno task dist` makes for browsers, Node and bundlers.
  *
  * @module
  */
 
 import { Buffer } from "node:buffer";
 import { pathToFileURL } from "node:url";
-import { type BundleOptions, noCodecs, noKernels, packageFolder } from "./bundle.ts";
+import {
+  type BundleOptions,
+  type External,
+  noCodecs,
+  noKernels,
+  packageFolder,
+  type Replacement,
+} from "./bundle.ts";
 
-/** Where the repository lies. */
+/** The folder of the repository. */
 export const root = new URL("../", import.meta.url);
 
-/** The library's door. */
+/** The library's entry module. */
 export const entry = new URL("mod.ts", root);
 
 const generated = new URL("src/backend/wasm/generated/", root);
@@ -19,13 +26,13 @@ const generated = new URL("src/backend/wasm/generated/", root);
 /** The bundled weights. */
 export const weightsFile = new URL("weights/alexnet_tiny.safetensors", root);
 
-/** A file of a codec's package, which Deno keeps. */
+/** A file of an npm package in Deno's cache. */
 async function inPackage(name: string, file: string): Promise<URL> {
   return pathToFileURL(`${await packageFolder(name)}/${file}`);
 }
 const jpegPackage = "@jsquash/jpeg@1.6.0", webpPackage = "@jsquash/webp@1.5.0";
 
-/** Binaries that are compiled ahead, by the names that they have in `dist/`. */
+/** The WebAssembly binaries, by their names in `dist/`. */
 export const binaries: Readonly<Record<string, URL>> = {
   "simd.wasm": new URL("simd.wasm", generated),
   "relaxed.wasm": new URL("relaxed.wasm", generated),
@@ -33,7 +40,7 @@ export const binaries: Readonly<Record<string, URL>> = {
   "webp.wasm": await inPackage(webpPackage, "codec/dec/webp_dec.wasm"),
 };
 
-/** The terms of everything that is in the files, by the names that they have in `dist/`. */
+/** The licences of everything in the files, by their names in `dist/`. */
 export const licences: Readonly<Record<string, URL>> = {
   "LICENSE": new URL("LICENSE", root),
   "LICENSE.jsquash": await inPackage(jpegPackage, "LICENSE"),
@@ -41,56 +48,56 @@ export const licences: Readonly<Record<string, URL>> = {
   "LICENSE.libwebp": await inPackage(webpPackage, "codec/LICENSE.codec.md"),
 };
 
-/** A binary as a character for each byte: base64 would hide from gzip what repeats itself in it. */
+/** A binary as text, with one character for each byte. It compresses better than base64. */
 async function textOf(file: URL): Promise<string> {
   return Buffer.from(await Deno.readFile(file)).toString("latin1");
 }
-const bytesFromText = [
-  /\bwasm[/\\]carried\.ts$/,
+const bytesFromText: Replacement = [
+  /\bwasm[/\\]embedded_binary\.ts$/,
   () =>
-    `export function bytesOf(text) {
+    `export function decodeBinary(text) {
       const bytes = new Uint8Array(text.length);
       for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i);
       return bytes;
     }`,
-] as const;
+];
 
 /**
- * The two binaries for one thread are much alike. Pieces of them take turns, for gzip looks no further
- * back than 32 kB.
+ * The two single-threaded binaries are similar. Their pieces are interleaved, because gzip only finds
+ * repetitions within 32 kB.
  */
-const pieces = 6;
+const pieceCount = 6;
 const [relaxed, simd] = await Promise.all(
   ["relaxed.wasm", "simd.wasm"].map((name) => textOf(binaries[name])),
 );
-const woven = Array.from({ length: pieces * 2 }, (_, i) => {
+const interleaved = Array.from({ length: pieceCount * 2 }, (_, i) => {
   const text = i % 2 === 0 ? relaxed : simd, end = (i >> 1) + 1;
-  const at = (n: number) => Math.round(text.length * n / pieces);
+  const at = (n: number) => Math.round(text.length * n / pieceCount);
   return text.slice(at(end - 1), at(end));
 });
-const kernels = [
+const kernels: Replacement[] = [
   [
     /\bgenerated[/\\]relaxed\.ts$/,
     () =>
-      `export const woven = ${JSON.stringify(woven)};
-      export default woven.filter((_, i) => i % 2 === 0).join("");`,
+      `export const pieces = ${JSON.stringify(interleaved)};
+      export default pieces.filter((_, i) => i % 2 === 0).join("");`,
   ],
   [
     /\bgenerated[/\\]simd\.ts$/,
     () =>
-      `import { woven } from "./relaxed.ts";
-      export default woven.filter((_, i) => i % 2 === 1).join("");`,
+      `import { pieces } from "./relaxed.ts";
+      export default pieces.filter((_, i) => i % 2 === 1).join("");`,
   ],
   bytesFromText,
-] as const;
+];
 
-/** On a server the weights lie beside the library. */
-const weightsAsFile = [
+/** On a server, the weights are a file next to the library. */
+const weightsAsFile: Replacement = [
   /\bmodels[/\\]bundled\.ts$/,
-  (source: string) => source.replace("../../weights/", "./"),
-] as const;
-/** In the npm package they are a module: of files, bundlers know nothing unless they are told. */
-const weightsAsModule = [
+  (source) => source.replace("../../weights/", "./"),
+];
+/** In the npm package, the weights are a module, because bundlers do not include other files. */
+const weightsAsModule: Replacement = [
   /\bmodels[/\\]bundled\.ts$/,
   () =>
     `export async function bundledInput() {
@@ -99,55 +106,55 @@ const weightsAsModule = [
       for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i);
       return bytes;
     }`,
-] as const;
+];
 
-/** The module that {@linkcode npmBuilds} import weights from: in base64, which no bundler makes longer. */
+/** The module with the weights for the npm package, in base64, which bundlers do not escape. */
 export async function weightsModule(): Promise<string> {
   return `export default "${Buffer.from(await Deno.readFile(weightsFile)).toString("base64")}";\n`;
 }
 
-// What is imported when it is needed lies in a file of its own.
-const threadsBeside = [
+// Modules that are imported when needed are separate files.
+const externalThreads: External = [
   /\bgenerated\/\w+_threads\.ts$/,
-  (path: string) => path.replace(/.*\/(\w+)_threads\.ts$/, "./pembroke.threads.$1.js"),
-] as const;
-const codecsBeside = [
+  (path) => path.replace(/.*\/(\w+)_threads\.ts$/, "./pembroke.threads.$1.js"),
+];
+const externalCodecs: External = [
   /^npm:@jsquash\//,
-  (path: string) => path.replace(/^npm:@jsquash\/(\w+).*/, "./pembroke.$1.js"),
-] as const;
-const codecBinariesBeside = [
+  (path) => path.replace(/^npm:@jsquash\/(\w+).*/, "./pembroke.$1.js"),
+];
+const externalCodecBinaries: External = [
   /\/\w+_wasm\.js$/,
-  (path: string) => path.replace(/.*\/(\w+)_wasm\.js$/, "./pembroke.$1.wasm.js"),
-] as const;
-const weightsBeside = [/^\.\/pembroke\.weights\.js$/, (path: string) => path] as const;
+  (path) => path.replace(/.*\/(\w+)_wasm\.js$/, "./pembroke.$1.wasm.js"),
+];
+const externalWeights: External = [/^\.\/pembroke\.weights\.js$/, (path) => path];
 
-/** Kernels for threads. */
+/** The kernels for threads. */
 async function threads(name: string): Promise<BundleOptions> {
   const text = JSON.stringify(await textOf(new URL(`${name}_threads.wasm`, generated)));
   const entry = new URL(`${name}_threads.ts`, generated);
-  return { entry, instead: [[/_threads\.ts$/, () => `export default ${text};`]] };
+  return { entry, replacements: [[/_threads\.ts$/, () => `export default ${text};`]] };
 }
 
-/** Emscripten's script, which must not name a file that bundlers would look for. */
+/** Emscripten's script, without the name of the binary, which bundlers would try to find. */
 async function codecScript(name: string, file: string): Promise<BundleOptions> {
-  const glue = /new URL\("\w+\.wasm",import\.meta\.url\)\.href/;
+  const binaryUrl = /new URL\("\w+\.wasm",import\.meta\.url\)\.href/;
   return {
     entry: await inPackage(name, file),
-    instead: [[/_dec\.js$/, (source) => source.replace(glue, '""')]],
+    replacements: [[/_dec\.js$/, (source) => source.replace(binaryUrl, '""')]],
   };
 }
 
-/** A codec's binary, compiled. */
+/** A module that compiles a codec's binary. */
 async function codecBinary(name: string): Promise<BundleOptions> {
   const text = JSON.stringify(await textOf(binaries[`${name}.wasm`]));
   return {
     entry: new URL(`src/image/codecs/${name}_wasm.js`, root),
-    instead: [
+    replacements: [
       [
         /_wasm\.js$/,
         () =>
-          `import { bytesOf } from "../../backend/wasm/carried.ts";
-          export default new WebAssembly.Module(bytesOf(${text}));`,
+          `import { decodeBinary } from "../../backend/wasm/embedded_binary.ts";
+          export default new WebAssembly.Module(decodeBinary(${text}));`,
       ],
       bytesFromText,
     ],
@@ -156,17 +163,17 @@ async function codecBinary(name: string): Promise<BundleOptions> {
 
 const library: BundleOptions = {
   entry,
-  instead: [weightsAsFile, ...kernels],
-  beside: [threadsBeside, codecsBeside, codecBinariesBeside],
+  replacements: [weightsAsFile, ...kernels],
+  externals: [externalThreads, externalCodecs, externalCodecBinaries],
 };
 const withoutBinaries: BundleOptions = {
   entry,
-  instead: [weightsAsFile, noKernels, noCodecs],
-  beside: [threadsBeside, codecsBeside],
+  replacements: [weightsAsFile, noKernels, noCodecs],
+  externals: [externalThreads, externalCodecs],
 };
 
-/** What is imported when it is needed: the same for servers and in the npm package. */
-export const imported: Readonly<Record<string, BundleOptions>> = {
+/** The files that the library imports when needed, in `dist/` and in the npm package. */
+export const lazyBundles: Readonly<Record<string, BundleOptions>> = {
   "pembroke.threads.relaxed.js": await threads("relaxed"),
   "pembroke.threads.simd.js": await threads("simd"),
   "pembroke.jpeg.js": await codecScript(jpegPackage, "codec/dec/mozjpeg_dec.js"),
@@ -175,18 +182,21 @@ export const imported: Readonly<Record<string, BundleOptions>> = {
   "pembroke.webp.wasm.js": await codecBinary("webp"),
 };
 
-/** What a page, or Node, imports first. */
-export const first: Readonly<Record<string, BundleOptions>> = {
+/** The entry files in `dist/`. */
+export const entryBundles: Readonly<Record<string, BundleOptions>> = {
   "pembroke.js": library,
   "pembroke.module.js": withoutBinaries,
 };
 
-/** The same in the npm package. */
-export const firstInPackage: Readonly<Record<string, BundleOptions>> = Object.fromEntries(
-  Object.entries(first).map(([name, { entry, instead = [], beside = [] }]) => [name, {
-    entry,
-    instead: [weightsAsModule, ...instead],
-    beside: [weightsBeside, ...beside],
-    readable: true,
-  }]),
+/** The entry files in the npm package. */
+export const packageBundles: Readonly<Record<string, BundleOptions>> = Object.fromEntries(
+  Object.entries(entryBundles).map(([name, { entry, replacements = [], externals = [] }]) => [
+    name,
+    {
+      entry,
+      replacements: [weightsAsModule, ...replacements],
+      externals: [externalWeights, ...externals],
+      readable: true,
+    },
+  ]),
 );

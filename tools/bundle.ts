@@ -1,5 +1,5 @@
 /**
- * Programs as one JavaScript file each, by esbuild.
+ * Bundles a program into one JavaScript file with esbuild.
  *
  * @module
  */
@@ -7,40 +7,48 @@
 import { fileURLToPath } from "node:url";
 import * as esbuild from "npm:esbuild@0.28.2";
 
-/** What goes into a bundle, and what does not. */
+/** Replaces the source of modules whose path matches. */
+export type Replacement = readonly [path: RegExp, replace: (source: string) => string];
+
+/** Keeps imports of matching specifiers as imports, with a new specifier. */
+export type External = readonly [specifier: RegExp, rename: (specifier: string) => string];
+
+/** Options of {@linkcode bundle}. */
 export interface BundleOptions {
-  /** The program's first module. */
+  /** The entry module. */
   readonly entry: URL;
-  /** Sources that are changed, by what the path of a module ends with. */
-  readonly instead?: readonly (readonly [end: RegExp, change: (source: string) => string])[];
-  /** Imports that stay imports, by what the path of a module ends with, and from where. */
-  readonly beside?: readonly (readonly [end: RegExp, from: (path: string) => string])[];
-  /** For other bundlers, which minify it themselves and leave out what is not used. */
+  /** Modules whose source is replaced. */
+  readonly replacements?: readonly Replacement[];
+  /** Imports that are not bundled. */
+  readonly externals?: readonly External[];
+  /** Do not minify. For packages, because bundlers minify them and remove unused code. */
   readonly readable?: boolean;
 }
 
-/** `using` is rewritten for engines without it, which lack the symbol that classes need for it. */
+/** esbuild rewrites `using` for older engines, but their classes also need this symbol. */
 const disposeSymbol = 'Symbol.dispose??=Symbol.for("Symbol.dispose");';
 
-/** Bundles a program; throws what esbuild complains about. */
-export async function bundle({ entry, instead = [], beside = [], readable }: BundleOptions) {
-  const kept = new Set<string>();
+/** Bundles a program. Throws if esbuild reports an error. */
+export async function bundle(
+  { entry, replacements = [], externals = [], readable }: BundleOptions,
+) {
+  const renamed = new Set<string>();
   const plugin: esbuild.Plugin = {
-    name: "instead and beside",
+    name: "replacements and externals",
     setup({ onLoad, onResolve }) {
-      for (const [filter, change] of instead) {
+      for (const [filter, replace] of replacements) {
         onLoad({ filter }, async ({ path }) => {
           const loader = path.endsWith(".ts") ? "ts" : "js";
-          return { contents: change(await Deno.readTextFile(path)), loader };
+          return { contents: replace(await Deno.readTextFile(path)), loader };
         });
       }
       onLoad({ filter: /[/\\]src[/\\].*\.ts$/ }, async ({ path }) => {
-        return { contents: withoutWaiting(await Deno.readTextFile(path)), loader: "ts" };
+        return { contents: withStaticImports(await Deno.readTextFile(path)), loader: "ts" };
       });
-      for (const [filter, from] of beside) {
+      for (const [filter, rename] of externals) {
         onResolve({ filter }, ({ path }) => {
-          const name = from(path);
-          kept.add(name);
+          const name = rename(path);
+          renamed.add(name);
           return { path: name, external: true };
         });
       }
@@ -63,8 +71,8 @@ export async function bundle({ entry, instead = [], beside = [], readable }: Bun
       metafile: true,
     });
     const imports = Object.values(metafile.outputs).flatMap((output) => output.imports);
-    const foreign = imports.find(({ path, external }) => external && !kept.has(path));
-    if (foreign) throw new Error(`the bundle of ${entry} imports ${foreign.path}`);
+    const unexpected = imports.find(({ path, external }) => external && !renamed.has(path));
+    if (unexpected) throw new Error(`the bundle of ${entry} still imports ${unexpected.path}`);
     return contents;
   } finally {
     await esbuild.stop();
@@ -72,10 +80,10 @@ export async function bundle({ entry, instead = [], beside = [], readable }: Bun
 }
 
 /**
- * What one file holds need not be waited for: such imports would only keep bundlers from leaving out
- * what nobody uses.
+ * Turns dynamic imports of local modules into static ones. In a single file they gain nothing, and
+ * they would keep other bundlers from removing unused code.
  */
-function withoutWaiting(source: string): string {
+function withStaticImports(source: string): string {
   const imports = new Set<string>();
   const changed = source.replace(
     /\bconst (\{ \w+ \}) = await import\(("\.[^"]+")\);/g,
@@ -87,7 +95,7 @@ function withoutWaiting(source: string): string {
   return [...imports, changed].join("\n");
 }
 
-/** Finds what users import from npm where Deno keeps it. */
+/** Resolves npm packages to their folders in Deno's cache. */
 const npmPackages: esbuild.Plugin = {
   name: "npm",
   setup({ onResolve, resolve }) {
@@ -99,35 +107,30 @@ const npmPackages: esbuild.Plugin = {
   },
 };
 
-/** Where Deno keeps a package that users import, `name@version`. */
+/** The folder in Deno's cache of a package that users import, `name@version`. */
 export async function packageFolder(name: string): Promise<string> {
-  const { npmPackages } = await graph();
+  const { npmPackages } = await (moduleGraph ??= readModuleGraph());
   if (name in npmPackages) return npmPackages[name].localPath;
-  throw new Error(`${name} is not among what cli.ts imports from npm`);
+  throw new Error(`cli.ts does not import ${name} from npm`);
 }
 
-/** Asked for once: Deno takes half a second. */
-let asked: ReturnType<typeof askGraph> | undefined;
+/** Read only once, because it takes Deno half a second. */
+let moduleGraph: ReturnType<typeof readModuleGraph> | undefined;
 
-/** What Deno knows of all that users can import. */
-function graph() {
-  return asked ??= askGraph();
-}
-
-async function askGraph(): Promise<{ npmPackages: Record<string, { localPath: string }> }> {
+async function readModuleGraph(): Promise<{ npmPackages: Record<string, { localPath: string }> }> {
   const args = ["info", "--json", "cli.ts"], cwd = new URL("../", import.meta.url);
   const { stdout } = await new Deno.Command(Deno.execPath(), { args, cwd }).output();
   return JSON.parse(new TextDecoder().decode(stdout));
 }
 
-/** Leaves the kernels out of a bundle: the caller brings them. */
-export const noKernels = [
+/** Leaves the kernels out of a bundle. The caller passes them. */
+export const noKernels: Replacement = [
   /\bgenerated[/\\](relaxed|simd)(_threads)?\.ts$/,
   () => 'export default "";',
-] as const;
+];
 
-/** Leaves the binaries of the image codecs out of a bundle: the caller brings them, too. */
-export const noCodecs = [
+/** Leaves the binaries of the image codecs out of a bundle. The caller passes them. */
+export const noCodecs: Replacement = [
   /\bcodecs[/\\]\w+_wasm\.js$/,
   () =>
     `throw new Error("pass the compiled codec in the option \`codecs\`"); export default undefined;`,

@@ -1,5 +1,5 @@
 /**
- * The types of a module and all behind it in one file, by rollup and TypeScript.
+ * Bundles the types of a module and its imports into one file, with rollup and TypeScript.
  *
  * @module
  */
@@ -10,9 +10,9 @@ import { dts } from "npm:rollup-plugin-dts@6.5.1";
 import ts from "npm:typescript@6.0.3";
 
 /**
- * The text of a `.d.ts`.
+ * Returns the text of a `.d.ts` file.
  *
- * @param name What examples in it import from.
+ * @param name The specifier that its examples import.
  */
 export async function declarations(entry: URL, name: string): Promise<string> {
   const types = dts({

@@ -1,14 +1,17 @@
 /**
- * Makes what browsers, Node and edge runtimes take, in dist/ or a folder that is named:
+ * Builds the library for browsers, Node and edge runtimes, in dist/ or in the given folder:
  *
  *     deno task dist
  *     deno task dist FOLDER
  *
- * `pembroke.js` is the library with its kernels. Those for threads lie beside it and are imported
- * when there can be threads, the codecs when the first JPEG or WebP arrives. `pembroke.module.js` has
- * no kernels and takes a `WebAssembly.Module`, `simd.wasm` or `relaxed.wasm`, and compiled codecs.
- * `npm/` is the npm package, and `pembroke-VERSION.tgz` the same as one file, where there is npm.
- * Fails when they are larger than they may be.
+ * - `pembroke.js`: the library with its kernels. It imports the files for threads and image codecs next
+ *   to it when they are needed.
+ * - `pembroke.module.js`: the library without binaries. It takes the kernels (`simd.wasm` or
+ *   `relaxed.wasm`) and the codecs as `WebAssembly.Module`s.
+ * - `npm/`: the npm package.
+ * - `pembroke-VERSION.tgz`: the packed npm package, if npm is installed.
+ *
+ * Fails if the size limit is exceeded.
  *
  * @module
  */
@@ -16,19 +19,19 @@
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { gzipSync } from "node:zlib";
-import { binaries, entry, first, imported, licences, weightsFile } from "./builds.ts";
+import { binaries, entry, entryBundles, lazyBundles, licences, weightsFile } from "./builds.ts";
 import { bundle } from "./bundle.ts";
 import { declarations } from "./declarations.ts";
 import { npmPackage } from "./npm/package.ts";
 
-/** Bytes that a page may load, compressed: without weights and image codecs. */
-const most = 150_000;
+/** The size limit for a page: compressed bytes, without weights and image codecs. */
+const maxBytes = 150_000;
 
 const folder = pathToFileURL(`${resolve(Deno.args[0] ?? "dist")}/`);
 await Deno.mkdir(folder, { recursive: true });
 
 const compressed: Record<string, number> = {};
-for (const [name, options] of Object.entries({ ...first, ...imported })) {
+for (const [name, options] of Object.entries({ ...entryBundles, ...lazyBundles })) {
   const contents = await bundle(options);
   await Deno.writeFile(new URL(name, folder), contents);
   compressed[name] = gzipSync(contents, { level: 9 }).length;
@@ -43,7 +46,7 @@ for (const [name, from] of Object.entries(copied)) {
   await Deno.copyFile(from, new URL(name, folder));
 }
 
-// Node before 20.19 takes a .js for CommonJS unless it is told otherwise
+// Node before 20.19 treats .js files as CommonJS without this.
 await Deno.writeTextFile(new URL("package.json", folder), '{ "type": "module" }\n');
 
 const packed = await npmPackage(new URL("npm/", folder), folder, types);
@@ -51,15 +54,17 @@ if (packed) {
   const { size } = await Deno.stat(packed);
   console.log(`${packed.pathname.replace(/.*\//, "").padEnd(28)} ${kB(size)}`);
 } else {
-  console.log("npm/                         not packed: there is no npm");
+  console.log("npm/                         not packed: npm is not installed");
 }
 
-// of the kernels for threads, an engine takes one
+// An engine loads only one of the threaded kernels.
 const threads = ["relaxed", "simd"].map((name) => compressed[`pembroke.threads.${name}.js`]);
 const loaded = compressed["pembroke.js"] + Math.max(...threads);
-console.log(`${"what a page loads at most".padEnd(42)} ${kB(loaded)} gzipped`);
-if (loaded > most) {
-  console.error(`error: a page may load ${kB(most)}`);
+console.log(`${"largest download of a page".padEnd(42)} ${kB(loaded)} gzipped`);
+if (loaded > maxBytes) {
+  console.error(
+    `error: the largest download of a page exceeds the limit of ${kB(maxBytes).trim()}`,
+  );
   Deno.exit(1);
 }
 

@@ -1,4 +1,4 @@
-/** What `deno task dist` makes, where it is to run: made once, for it takes a while. */
+/** Tests the files of `deno task dist` in their runtimes. They are built once, which takes a while. */
 
 import { fileURLToPath } from "node:url";
 import { createBackend, loadModel } from "../mod.ts";
@@ -7,14 +7,14 @@ import { TempFolder } from "../tests/cli/run.ts";
 import { needsChromium, needsNode, testWith } from "../tests/needs.ts";
 import { runProgram, runTool } from "../tests/tools.ts";
 import { executable } from "./browser/chromium.ts";
-import { pages } from "./browser/pages.ts";
-import { install, installed } from "./npm/suite.ts";
+import { testPages } from "./browser/pages.ts";
+import { install, testPackage } from "./npm/suite.ts";
 
-/** An image that any program can draw. */
-const drawing = "{ width: 90, height: 70, data: Uint8Array.from({ length: 18900 }, drawn) }";
-const drawn = (_: unknown, i: number) => i * 7 % 251;
+/** The source of an image. */
+const imageSource = "{ width: 90, height: 70, data: Uint8Array.from({ length: 18900 }, pixel) }";
+const pixel = (_: unknown, i: number) => i * 7 % 251;
 
-/** A program for any runtime: a convolution, and AlexNet from bytes; prints what came of them. */
+/** A program for any runtime that prints the results of a convolution and of AlexNet. */
 function program({ bundle = "pembroke.js", options = "{}", read = "" }): string {
   return `
 import { conv2d, createBackend, loadModel } from "./${bundle}";
@@ -24,8 +24,8 @@ const x = backend.upload([1, 2, 3, 4], [1, 1, 2, 2]);
 const w = backend.upload([1, 10, 100, 1000], [1, 1, 2, 2]);
 const [y] = await conv2d(x, w, null).read();
 const model = await loadModel({ backend, weights: await read("alexnet_tiny.safetensors") });
-const drawn = ${drawn};
-const [best] = await model.classify(${drawing});
+const pixel = ${pixel};
+const [best] = await model.classify(${imageSource});
 console.log(JSON.stringify({ threads: backend.threads, y, best }));
 backend.dispose();
 `;
@@ -38,11 +38,11 @@ const coffee = photo("photos/coffee.jpg"), webp = photo("fixtures/image/images/l
 const inNode = 'import { readFile as read } from "node:fs/promises";';
 const inDeno = "const read = Deno.readFile;";
 
-/** What the library itself says. */
-async function expected() {
+/** The prediction of the library itself. */
+async function expectedPrediction() {
   using backend = await createBackend({ threads: 1 });
   using model = await loadModel({ backend });
-  const data = Uint8Array.from({ length: 18900 }, drawn);
+  const data = Uint8Array.from({ length: 18900 }, pixel);
   const [best] = await model.classify({ width: 90, height: 70, data });
   return best;
 }
@@ -54,64 +54,64 @@ Deno.test.afterAll(async () => {
   await project[Symbol.asyncDispose]();
 });
 
-/** What the tool prints, which runs once for all tests. */
-let made: Promise<string> | undefined;
-const dist = () => made ??= runTool("dist", path);
+/** The output of `deno task dist`, which runs once for all tests. */
+let output: Promise<string> | undefined;
+const dist = () => output ??= runTool("dist", path);
 
-/** Installs the npm package, once. */
-let packed: Promise<void> | undefined;
-const npmInstall = () => packed ??= dist().then((printed) => installFrom(printed));
+/** Installs the npm package on the first call. */
+let installation: Promise<void> | undefined;
+const npmInstall = () => installation ??= dist().then((text) => installFrom(text));
 
-async function installFrom(printed: string): Promise<void> {
-  const tarball = /^pembroke-\d\S+\.tgz/m.exec(printed)?.[0];
-  assert(tarball, printed);
+async function installFrom(text: string): Promise<void> {
+  const tarball = /^pembroke-\d\S+\.tgz/m.exec(text)?.[0];
+  assert(tarball, text);
   await install(project, `${path}/${tarball}`);
 }
 
-Deno.test("deno task dist prints sizes, and a page loads at most 150 kB", async () => {
-  const printed = await dist();
-  assertMatch(printed, /^pembroke\.js .+ gzipped$/m);
-  const loaded = /^what a page loads at most +([\d.]+) kB gzipped$/m.exec(printed)?.[1];
-  assertEquals(Number(loaded) <= 150, true, printed);
+Deno.test("deno task dist prints sizes, and a page downloads at most 150 kB", async () => {
+  const text = await dist();
+  assertMatch(text, /^pembroke\.js .+ gzipped$/m);
+  const size = /^largest download of a page +([\d.]+) kB gzipped$/m.exec(text)?.[1];
+  assertEquals(Number(size) <= 150, true, text);
 });
 
 const node = await needsNode();
 
-testWith(node, "the npm package needs nothing but npm install", async (t) => {
+testWith(node, "the npm package works after npm install", async (t) => {
   await npmInstall();
-  await installed(t, project);
+  await testPackage(t, project);
 });
 
 const chromium = { missing: node.missing || (await needsChromium(executable)).missing };
 testWith(chromium, "Vite and esbuild bundle the npm package for pages", async (t) => {
   await npmInstall();
-  await pages(t, project);
+  await testPages(t, project);
 });
 
-testWith(node, "what deno task dist makes runs in Node and Deno", async (t) => {
+testWith(node, "the files of deno task dist run in Node and Deno", async (t) => {
   await dist();
-  const best = await expected();
+  const expected = await expectedPrediction();
 
-  function agrees(text: string, threads: number) {
-    const found = JSON.parse(text);
-    assertEquals([found.threads, found.y], [threads, 4321]);
-    assertEquals(found.best.label, best.label);
-    // another build may have computed it: fused multiplications and additions round once
-    assertAlmostEquals(found.best.probability, best.probability, 1e-4);
+  function assertResults(text: string, threads: number) {
+    const actual = JSON.parse(text);
+    assertEquals([actual.threads, actual.y], [threads, 4321]);
+    assertEquals(actual.best.label, expected.label);
+    // Builds with relaxed SIMD round differently: a fused multiply-add rounds once.
+    assertAlmostEquals(actual.best.probability, expected.probability, 1e-4);
   }
 
-  await t.step("the library runs in Node, on threads", async () => {
+  await t.step("pembroke.js runs in Node, on threads", async () => {
     const file = await folder.write("a.mjs", program({ options: "{ threads: 2 }", read: inNode }));
-    agrees(await runProgram("node", [file], path), 2);
+    assertResults(await runProgram("node", [file], path), 2);
   });
 
-  await t.step("the one without kernels takes a module, in Node", async () => {
+  await t.step("pembroke.module.js takes a module, in Node", async () => {
     const options = '{ module: new WebAssembly.Module(await read("simd.wasm")) }';
     const text = program({ bundle: "pembroke.module.js", options, read: inNode });
-    agrees(await runProgram("node", [await folder.write("b.mjs", text)], path), 1);
+    assertResults(await runProgram("node", [await folder.write("b.mjs", text)], path), 1);
   });
 
-  await t.step("the one without kernels and codecs says what it needs, and takes it", async () => {
+  await t.step("pembroke.module.js says which modules it needs, and takes them", async () => {
     const text = `
 import { readFile as read } from "node:fs/promises";
 import { createBackend, decodeImage } from "./pembroke.module.js";
@@ -131,44 +131,47 @@ for (const photo of photos) console.log((await decodeImage(photo, { codecs })).w
     assertEquals(images, [without("JPEG"), without("WebP"), "600", "40"]);
   });
 
-  await t.step("in Node it finds the weights beside it, and decodes images", async () => {
-    const text = `
+  await t.step(
+    "pembroke.js finds the weights in its folder and decodes images, in Node",
+    async () => {
+      const text = `
 import { readFile as read } from "node:fs/promises";
 import { decodeImage, loadModel } from "./pembroke.js";
 const model = await loadModel();
 const [best] = await model.classify(await decodeImage(await read(${coffee})));
 console.log(best.label, (await decodeImage(await read(${webp}))).width);`;
-    const file = await folder.write("f.mjs", text);
-    assertEquals(await runProgram("node", [file], path), "espresso 40\n");
-  });
+      const file = await folder.write("f.mjs", text);
+      assertEquals(await runProgram("node", [file], path), "espresso 40\n");
+    },
+  );
 
-  await t.step("in Node it reads files as in Deno, and says what is wrong with them", async () => {
+  await t.step("pembroke.js reads files and reports their errors in Node, as in Deno", async () => {
     const text = `
 import { truncateSync, writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
-const [, , before] = process.argv;
-if (before) process.getBuiltinModule = undefined; // as in Node before 20.16
+const [, , old] = process.argv;
+if (old) process.getBuiltinModule = undefined; // as in Node before 20.16
 const { createBackend, fileSource, loadModel } = await import("./pembroke.js");
-const said = (promise) => promise.then(() => console.log("done"), (error) => console.log(error.message));
+const report = (promise) => promise.then(() => console.log("done"), (error) => console.log(error.message));
 const backend = await createBackend({ threads: 2 });
 console.log(backend.threads);
 for (const weights of ["alexnet_tiny.safetensors", pathToFileURL("alexnet_tiny.safetensors")]) {
   console.log((await loadModel({ backend, weights })).numClasses);
 }
-await said(loadModel({ backend, weights: "none.pth" }));
-await said(fileSource("g.mjs/x"));
-await said(fileSource("."));
-await said(fileSource(42));
+await report(loadModel({ backend, weights: "none.pth" }));
+await report(fileSource("g.mjs/x"));
+await report(fileSource("."));
+await report(fileSource(42));
 writeFileSync("ten", new Uint8Array(10));
 const source = await fileSource("ten");
 console.log(source.size);
 truncateSync("ten", 4);
-await said(source.read(0, new Uint8Array(4)));
-await said(source.read(0, new Uint8Array(10)));
-await said(source.read(8, new Uint8Array(3)));
+await report(source.read(0, new Uint8Array(4)));
+await report(source.read(0, new Uint8Array(10)));
+await report(source.read(8, new Uint8Array(3)));
 source.close();
 source.close();
-await said(source.read(0, new Uint8Array(1)));`;
+await report(source.read(0, new Uint8Array(1)));`;
     const file = await folder.write("g.mjs", text);
     const expected = [
       "2",
@@ -185,7 +188,7 @@ await said(source.read(0, new Uint8Array(1)));`;
       "ten: was closed while being read",
       "",
     ].join("\n");
-    for (const args of [[file], [file, "before"]]) {
+    for (const args of [[file], [file, "old"]]) {
       assertEquals(await runProgram("node", args, path), expected);
     }
   });
@@ -194,14 +197,14 @@ await said(source.read(0, new Uint8Array(1)));`;
     runProgram(Deno.execPath(), ["run", "--quiet", "--no-prompt", ...flags, file], path);
 
   await t.step(
-    "the library runs in Deno, on threads, without permission for anything",
+    "pembroke.js runs in Deno, on threads, without permissions",
     async () => {
       const file = await folder.write("d.js", program({ options: "{ threads: 2 }", read: inDeno }));
-      agrees(await deno(file, "--allow-read"), 2);
+      assertResults(await deno(file, "--allow-read"), 2);
     },
   );
 
-  await t.step("the types are those of the library", async () => {
+  await t.step("pembroke.d.ts has the library's types", async () => {
     const head =
       '// @ts-types="./pembroke.d.ts"\nimport { createBackend, loadModel, type Prediction }';
     const lines = (type: string) =>
@@ -222,11 +225,11 @@ console.log(best);`;
     assertEquals(places, ["wrong.ts:5:7"]);
   });
 
-  await t.step("without the kernels for threads there is one thread", async () => {
+  await t.step("pembroke.js uses one thread if the threaded kernels are missing", async () => {
     for (const name of ["relaxed", "simd"]) {
       await Deno.remove(`${path}/pembroke.threads.${name}.js`);
     }
     const file = await folder.write("e.js", program({ options: "{ threads: 2 }", read: inDeno }));
-    agrees(await deno(file, "--allow-read"), 1);
+    assertResults(await deno(file, "--allow-read"), 1);
   });
 });

@@ -1,5 +1,5 @@
 /**
- * Makes what edge runtimes take of examples/edge, in dist/edge/ or a folder that is named:
+ * Bundles examples/edge for edge runtimes, in dist/edge/ or in the given folder:
  *
  *     deno task edge
  *     deno task edge FOLDER
@@ -9,21 +9,24 @@
 
 import { resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { bundle, noCodecs, noKernels, packageFolder } from "./bundle.ts";
+import { bundle, type External, noCodecs, noKernels, packageFolder } from "./bundle.ts";
 
 const root = new URL("../", import.meta.url);
 const folder = pathToFileURL(`${resolve(Deno.args[0] ?? "dist/edge")}/`);
 
-const beside = (path: string) => path.replace(/.*\//, "./");
-const weightsBeside = [/\.safetensors$/, beside] as const;
-const wasmBeside = [/\.wasm(\?module)?$/, beside] as const;
+const sameFolder = (path: string) => path.replace(/.*\//, "./");
+const externalWeights: External = [/\.safetensors$/, sameFolder];
+const externalWasm: External = [/\.wasm(\?module)?$/, sameFolder];
 
-const modules = { instead: [noCodecs, noKernels], beside: [weightsBeside, wasmBeside] };
+const withoutBinaries = {
+  replacements: [noCodecs, noKernels],
+  externals: [externalWeights, externalWasm],
+};
 const builds = {
-  "cloudflare.js": modules,
-  "cloudflare_alexnet.js": modules,
-  "cloudflare_bytes.js": { instead: [noCodecs], beside: [weightsBeside] },
-  "vercel.js": modules,
+  "cloudflare.js": withoutBinaries,
+  "cloudflare_alexnet.js": withoutBinaries,
+  "cloudflare_bytes.js": { replacements: [noCodecs], externals: [externalWeights] },
+  "vercel.js": withoutBinaries,
 };
 
 await Deno.mkdir(folder, { recursive: true });

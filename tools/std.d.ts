@@ -1,2 +1,2 @@
-// The part of deno std that the build uses; the npm mirror carries no types.
+// The part of deno std that the build uses. The npm package has no types.
 export function encodeBase64(data: ArrayBuffer | Uint8Array | string): string;

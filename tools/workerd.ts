@@ -1,5 +1,5 @@
 /**
- * Prints where Cloudflare's runtime lies: `deno run -A --lock=tools/deno.lock tools/workerd.ts`.
+ * Prints the path of Cloudflare's runtime: `deno run -A --lock=tools/deno.lock tools/workerd.ts`.
  *
  * @module
  */

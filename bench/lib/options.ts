@@ -1,27 +1,27 @@
 import { parseArgs } from "node:util";
 
-/** What every suite is told. */
+/** Options for every suite. */
 export interface Options {
-  /** Undefined: what the suite deserves. */
+  /** Batch sizes. Undefined: the suite's default. */
   readonly batches: readonly number[] | undefined;
-  /** Undefined: as many as the batch size deserves. */
+  /** Timed rounds. Undefined: depends on the batch size. */
   readonly rounds: number | undefined;
-  /** The numbers of threads to run with, the smallest first. */
+  /** Numbers of threads to run with, in ascending order. */
   readonly threads: readonly number[];
-  /** Names of the programs to run; undefined: all. */
+  /** Names of the programs to run. Undefined: all. */
   readonly only: readonly string[] | undefined;
-  /** Whether those that take minutes run everything, too. */
+  /** Whether slow programs run everything too. */
   readonly allPeers: boolean;
 }
 
-/** What the command line says. */
+/** The parsed command line. */
 export interface Arguments extends Options {
-  /** Names of the suites to run, in their order. */
+  /** Names of the suites to run, in order. */
   readonly suites: readonly string[];
   readonly json: boolean;
-  /** Where to write the document, too. */
+  /** The file to save the results to. */
   readonly save: string | undefined;
-  /** A document to print the table of, instead of running anything. */
+  /** A file with saved results to print, instead of running anything. */
   readonly from: string | undefined;
   readonly help: boolean;
 }
@@ -29,27 +29,28 @@ export interface Arguments extends Options {
 export const USAGE = `\
 Usage: deno task bench [suite ...] [options]
 
-Times this library and its peers in turn, after checking that all give the same answer, and what
-the machine can do in the same rounds.
+Times this library and its peers in turns, after checking that their outputs agree. Also measures the
+machine's peak performance in the same rounds.
 
+Suites (default: all):
   alexnet            AlexNet's forward pass
-  training           one step of training it, on one batch
-  conv               its five convolutions: forward, and both gradients
-  start-up           from \`deno run\` to the first result of the command
-  webgpu             AlexNet's forward pass on an adapter of WebGPU
-                     without a name: all of them
+  training           one training step of AlexNet
+  conv               AlexNet's five convolutions, forward and backward
+  start-up           from \`deno run\` to the command's first result
+  webgpu             AlexNet's forward pass on WebGPU
 
-  --threads 1,2      numbers of threads that each may use; not all of them can (1,2)
-  --batch 1,8        batch sizes (1 and 8 for alexnet, 8 for the others)
-  --rounds N         turns that each of them gets (15 for one image, at least 5 for more)
-  --only name,name   run these programs alone
-  --all-peers        run jax-js on all five convolutions, which takes minutes, not on one
-  --json             print a JSON document instead of the table
-  --save FILE        write the JSON document to a file, too
-  --from FILE        print the table of such a file and run nothing
-  --help             print this`;
+Options:
+  --threads 1,2      numbers of threads to run with; some programs have only one (default: 1,2)
+  --batch 1,8        batch sizes (default: 1,8 for alexnet, 1 for webgpu, otherwise 8)
+  --rounds N         timed rounds (default: 15 for one image, at least 5 for larger batches)
+  --only NAME,NAME   run only these programs
+  --all-peers        run jax-js on all five convolutions, which takes minutes
+  --json             print JSON instead of a table
+  --save FILE        also save the JSON to a file
+  --from FILE        print the table of a saved file without running anything
+  --help             print this help`;
 
-/** Reads the arguments; throws an error of one line that says what is wrong with them. */
+/** Parses the arguments. Throws an error with a one-line message if they are invalid. */
 export function readArguments(
   args: string[],
   known: {
@@ -74,8 +75,8 @@ export function readArguments(
     },
   });
   const only = values.only?.split(",");
-  for (const name of only ?? []) mustBeOneOf("--only takes", known.programs, name);
-  for (const name of positionals) mustBeOneOf("the suites are", known.suites, name);
+  for (const name of only ?? []) checkKnown("program", known.programs, name);
+  for (const name of positionals) checkKnown("suite", known.suites, name);
   return {
     suites: known.suites.filter((name) => positionals.length === 0 || positionals.includes(name)),
     batches: list("--batch", values.batch),
@@ -91,9 +92,9 @@ export function readArguments(
   };
 }
 
-function mustBeOneOf(what: string, names: readonly string[], name: string): void {
+function checkKnown(kind: string, names: readonly string[], name: string): void {
   if (names.includes(name)) return;
-  throw new Error(`${what} ${names.join(", ")}; not ${JSON.stringify(name)}`);
+  throw new Error(`unknown ${kind} ${JSON.stringify(name)}; choose from ${names.join(", ")}`);
 }
 
 function list(option: string, text: string | undefined): number[] | undefined {
@@ -103,5 +104,5 @@ function list(option: string, text: string | undefined): number[] | undefined {
 function positive(option: string, text: string): number {
   const value = Number(text);
   if (Number.isInteger(value) && value > 0) return value;
-  throw new Error(`${option} takes positive whole numbers, not ${JSON.stringify(text)}`);
+  throw new Error(`${option} is ${JSON.stringify(text)}, must be a positive integer`);
 }

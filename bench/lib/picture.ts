@@ -1,23 +1,23 @@
 /**
- * A run's picture: bars of AlexNet's times, a column for each task, a block for each number of
+ * Draws a bar chart of AlexNet's times, with a column for each task and a block for each number of
  * threads.
  *
  * @module
  */
 
-import { best, type Measured, OURS, type Result, type Run } from "./results.ts";
+import { best, type Measurement, OURS, type Result, type Run } from "./results.ts";
 
-/** What the picture shows of a run: the sections whose names begin so. */
+/** The chart shows the sections whose names have this prefix. */
 const SUBJECT = "AlexNet, ";
 
-/** Programs outside of WebAssembly. */
+/** Programs that run native code instead of WebAssembly. */
 const NATIVE = ["pytorch", "onnxruntime-node"];
 
-// Everything in pixels.
+// In pixels.
 const MARGIN = 24, NAMES = 190, COLUMN = 236, BAR = 14, ROW = 22, NUMBERS = 122;
 const HEAD = 92, BLOCK_HEAD = 30, BLOCK_GAP = 14, FOOT = 60;
 
-/** Colours: paper and what is on it. */
+/** Colours of the chart. */
 interface Palette {
   readonly paper: string;
   readonly line: string;
@@ -53,17 +53,17 @@ const FONT = `text { font: 13px system-ui, -apple-system, "Segoe UI", Roboto, sa
 .bold { font-weight: 600; }
 .title { font-size: 18px; font-weight: 600; }`;
 
-/** Spelt out: not every program that draws SVG knows variables. */
+/** Without CSS variables, which not every SVG viewer supports. */
 function rules({ paper, line, ink, soft, ours, peer, pale }: Palette): string {
   return `.paper { fill: ${paper}; stroke: ${line}; } .line { stroke: ${line}; }
 text { fill: ${ink}; } .soft { fill: ${soft}; }
 .ours { fill: ${ours}; } .peer { fill: ${peer}; } .pale { fill: ${pale}; }`;
 }
 
-/** An SVG document; its colours follow the reader's. */
+/** Returns an SVG document. It follows the viewer's light or dark mode. */
 export function picture(run: Run): string {
   const columns = run.measured.filter(({ task }) => task.section.startsWith(SUBJECT));
-  if (columns.length === 0) throw new Error("nothing of AlexNet was measured");
+  if (columns.length === 0) throw new Error("the run has no results for AlexNet");
   const programs = rowsOf(columns);
   const blockHeight = BLOCK_HEAD + programs.length * ROW + BLOCK_GAP;
   const width = 2 * MARGIN + NAMES + columns.length * COLUMN;
@@ -88,25 +88,25 @@ export function picture(run: Run): string {
   ].join("\n");
 }
 
-/** A row of the picture: one program, or one of our ways. */
+/** A row of the chart: a program, or one of its variants. */
 interface Bars {
   readonly program: string;
   readonly variant: string | undefined;
 }
 
-/** Ours and its variants, then the others, each in the order in which they come. */
-function rowsOf(columns: readonly Measured[]): Bars[] {
-  const found = new Map<string, Bars>();
+/** Our variants first, then the other programs, in their order in the results. */
+function rowsOf(columns: readonly Measurement[]): Bars[] {
+  const byName = new Map<string, Bars>();
   for (const { program, variant } of columns.flatMap(({ results }) => results)) {
-    found.set(`${program} ${variant}`, { program, variant });
+    byName.set(`${program} ${variant}`, { program, variant });
   }
   const ours = ({ program }: Bars) => program === OURS;
-  const all = [...found.values()];
+  const all = [...byName.values()];
   return [...all.filter(ours), ...all.filter((bars) => !ours(bars))];
 }
 
 function block(
-  columns: readonly Measured[],
+  columns: readonly Measurement[],
   programs: readonly Bars[],
   threads: number,
   top: number,
@@ -128,8 +128,8 @@ function block(
   return elements;
 }
 
-/** One bar and its numbers. */
-function bar(column: Measured, bars: Bars, threads: number, x: number, y: number): string[] {
+/** A bar, its time and its ratio to ours. */
+function bar(column: Measurement, bars: Bars, threads: number, x: number, y: number): string[] {
   const shown = resultOf(column, bars, threads);
   if (!shown?.ms) return [text(x, y + 12, "–", "soft small")];
   const ours = resultOf(column, { program: OURS, variant: undefined }, threads)?.ms?.median;
@@ -144,9 +144,9 @@ function bar(column: Measured, bars: Bars, threads: number, x: number, y: number
   ];
 }
 
-/** A peer's best with as many threads or fewer, but our own with as many. */
+/** A peer's best result with at most this many threads; ours with exactly this many. */
 function resultOf(
-  { results }: Measured,
+  { results }: Measurement,
   { program, variant }: Bars,
   threads: number,
 ): Result | undefined {
@@ -156,8 +156,8 @@ function resultOf(
     : best(own, program, threads);
 }
 
-/** The time that fills a column. */
-function longestOf({ results }: Measured): number {
+/** The time that fills the width of a column. */
+function longestOf({ results }: Measurement): number {
   return Math.max(...results.filter(({ once }) => !once).map(({ ms }) => ms?.median ?? 0));
 }
 

@@ -1,5 +1,5 @@
 /**
- * Starting the programs that a suite compares.
+ * Starts and stops the programs that a suite compares.
  *
  * @module
  */
@@ -8,23 +8,23 @@ import { progress } from "./progress.ts";
 import type { Context } from "./suite.ts";
 import type { Peer, PeerOptions } from "../peers/peer.ts";
 
-/** A program that can take part, as soon as it is given what all of them are given. */
-export interface Program<P extends Peer, Given> {
-  /** As in the bench's lists. */
+/** A program to compare. All programs of a suite are created with the same input. */
+export interface Program<P extends Peer, Input> {
+  /** The name in results. */
   readonly name: string;
-  /** Started once, with the first number of threads: it cannot choose, or not twice. */
+  /** Started once, with the first number of threads, because it cannot choose how many it uses. */
   readonly once?: boolean;
-  create(given: Given, options: PeerOptions): Promise<P>;
+  create(input: Input, options: PeerOptions): Promise<P>;
 }
 
 /**
- * Starts every program that was asked for and can run here, once for each number of threads that it
- * really uses; runs `use` and stops all of them.
+ * Starts every selected program that runs on this machine, once for each number of threads that it
+ * really uses. Then calls `use`, and stops the programs.
  */
-export async function withPrograms<P extends Peer, Given, R>(
-  programs: readonly Program<P, Given>[],
-  given: Given,
-  { options: { threads, only }, leftOut }: Context,
+export async function withPrograms<P extends Peer, Input, R>(
+  programs: readonly Program<P, Input>[],
+  input: Input,
+  { options: { threads, only }, skipped }: Context,
   use: (peers: readonly P[]) => Promise<R>,
 ): Promise<R> {
   const peers: P[] = [];
@@ -34,13 +34,13 @@ export async function withPrograms<P extends Peer, Given, R>(
       for (const count of once ? threads.slice(0, 1) : threads) {
         progress(`starting ${name}`);
         try {
-          const peer = await create(given, { threads: count });
+          const peer = await create(input, { threads: count });
           if (peers.some((other) => isSame(peer, other))) {
-            leftOut.add(`${name} with ${count} threads`, `it has ${peer.threads} here`);
+            skipped.add(`${name} with ${count} threads`, `it uses ${peer.threads} here`);
             await peer.dispose();
           } else peers.push(peer);
         } catch (error) {
-          leftOut.add(name, error);
+          skipped.add(name, error);
         }
       }
     }

@@ -1,22 +1,30 @@
 /**
- * The table of a run.
+ * Prints a run as a table.
  *
  * @module
  */
 
-import { best, machineRate, type Measured, OURS, rate, type Result, type Run } from "./results.ts";
+import {
+  best,
+  machineRate,
+  type Measurement,
+  OURS,
+  rate,
+  type Result,
+  type Run,
+} from "./results.ts";
 import { type Column, type Row, table } from "./table.ts";
 import { WEIGHT_BYTES } from "../peers/architecture.ts";
 
-/** What stands where there is no number. */
+/** Shown instead of a missing number. */
 const NONE = "–";
 const WRONG = "wrong";
-/** The part of its threads' cores that a machine should give. */
-const BUSY = 0.85;
-/** Of the notes. */
+/** If threads get a smaller share of their cores than this, the machine was busy. */
+const MIN_CORE_SHARE = 0.85;
+/** The width of the notes, in characters. */
 const WIDTH = 110;
 
-/** A table of all that was measured, what ran it in front and notes behind. */
+/** Returns a description of the machine, the table of all results, and notes. */
 export function report(run: Run): string {
   const { processor, cores, runtime, measured, threads } = run;
   const others = columnsOf(run);
@@ -44,26 +52,26 @@ export function report(run: Run): string {
   ].join("\n");
 }
 
-/** A row for each of our ways to do it; one without our times where we did not take part. */
+/** A row for each of our variants, or a single row without our times if we did not run. */
 function taskRows(
-  measured: Measured,
+  measured: Measurement,
   threads: number | undefined,
   others: readonly string[],
 ): Row[] {
   const { task, results, machine } = measured;
   const ours = results.filter(({ program }) => program === OURS);
-  const here = ours.filter((result) => threads === undefined || result.threads === threads);
-  return (here.length > 0 ? here : [undefined]).map((result) => {
+  const shown = ours.filter((result) => threads === undefined || result.threads === threads);
+  return (shown.length > 0 ? shown : [undefined]).map((result) => {
     const ms = result?.ms?.median;
-    const alone = ours.find((other) => other.threads === 1 && other.variant === result?.variant);
-    const peak = machine.find((gauged) =>
-      gauged.what === "arithmetic" && gauged.threads === result?.threads
+    const single = ours.find((other) => other.threads === 1 && other.variant === result?.variant);
+    const peak = machine.find((gauge) =>
+      gauge.what === "arithmetic" && gauge.threads === result?.threads
     );
     const gflops = task.flops && ms && task.flops / ms / 1e6;
     return [
       `  ${[task.name, result?.variant].filter(Boolean).join(", ")}`,
       result ? msText(result) : NONE,
-      alone?.ms && ms && alone !== result ? times(alone.ms.median / ms) : "",
+      single?.ms && ms && single !== result ? times(single.ms.median / ms) : "",
       gflops ? gflops.toFixed(1) : "",
       gflops && peak ? percent(gflops / rate(peak)) : "",
       ...others.map((program) => peerText(best(results, program, threads ?? Infinity), ms)),
@@ -71,7 +79,7 @@ function taskRows(
   });
 }
 
-/** What the machine can do with so many threads; nothing where it was not measured. */
+/** Rows for the machine's peak with this many threads, if it was measured. */
 function machineRows(run: Run, threads: number, others: readonly string[]): Row[] {
   const gflops = machineRate(run, "arithmetic", threads);
   const gbs = machineRate(run, "streaming", threads);
@@ -85,7 +93,7 @@ function machineRows(run: Run, threads: number, others: readonly string[]): Row[
   return rows.length > 0 ? ["", `The machine, ${threadsText(threads)}`, ...rows] : [];
 }
 
-/** Reads: what the columns mean, whose answers were compared, what has no column. */
+/** Notes on versions, the meaning of the columns, the outputs' errors, and skipped programs. */
 function notes(run: Run): string[] {
   const results = run.measured.flatMap(({ results }) => results);
   const others = columnsOf(run),
@@ -101,36 +109,38 @@ function notes(run: Run): string[] {
     ...busy(run),
     ...(others.length > 0
       ? [
-        "2.00×: takes twice our time; with as many threads, or fewer where that is faster" +
-        (single.length > 0 ? ` (${single.join(", ")}: one).` : "."),
+        "2.00×: twice our time, with the same number of threads, or fewer if that is faster" +
+        (single.length > 0 ? ` (${single.join(", ")}: one thread).` : "."),
       ]
       : []),
-    "Speed-up: over our time with one thread.",
-    "Of peak: GFLOP/s, of two operations for each multiply-accumulate of the direct computation, " +
-    "over those of the micro-kernel on data in the first-level cache in the same rounds. Winograd's " +
-    "filtering needs fewer operations, so that it can pass 100 %.",
-    `${megabytes(WEIGHT_BYTES)} MB: all weights once from memory, as each forward pass reads them.`,
-    ...agreement(run),
+    "Speed-up: relative to our time with one thread.",
+    "Of peak: GFLOP/s relative to the micro-kernel on data in the first-level cache in the same " +
+    "rounds. Each multiply-accumulate of the direct computation counts as two operations. Winograd " +
+    "needs fewer, so it can exceed 100 %.",
+    `${
+      megabytes(WEIGHT_BYTES)
+    } MB: reading all weights from memory once, as each forward pass does.`,
+    ...errors(run),
     ...slow(run),
     ...reasons.entries().map(([reason, left]) =>
-      `Left out: ${left.map(({ name }) => name).join(", ")}: ${reason}`
+      `Skipped: ${left.map(({ name }) => name).join(", ")}: ${reason}`
     ),
   ].map((note) => wrap(note, WIDTH));
 }
 
-/** Says so if several threads did not have a core each. */
+/** A note if several threads did not get a core each. */
 function busy(run: Run): string[] {
   const one = machineRate(run, "arithmetic", 1) ?? NaN;
   return run.threads.flatMap((count) => {
     const gain = (machineRate(run, "arithmetic", count) ?? NaN) / one;
-    if (!(gain < BUSY * count)) return [];
-    return `The machine was busy: its micro-kernel did ${gain.toFixed(2)} times as much with ` +
-      `${threadsText(count)} as with one.`;
+    if (!(gain < MIN_CORE_SHARE * count)) return [];
+    return `The machine was busy: with ${threadsText(count)}, the micro-kernel was only ` +
+      `${gain.toFixed(2)} times as fast as with one.`;
   });
 }
 
-/** How far answers are from ours, and whose are wrong. */
-function agreement(run: Run): string[] {
+/** The largest errors of the outputs, and the programs whose outputs are wrong. */
+function errors(run: Run): string[] {
   const compared = run.measured.flatMap(({ task, results }) =>
     results.filter(({ reference }) => !reference).map((result) => ({ ...result, task }))
   );
@@ -138,10 +148,10 @@ function agreement(run: Run): string[] {
   const tolerances = Map.groupBy(right, ({ tolerance }) => tolerance);
   return [
     ...tolerances.entries().map(([tolerance, results]) => {
-      const most = Math.max(...results.map(({ error }) => error!)).toExponential(0);
-      const whose = tolerances.size > 1 ? ` of ${namesOf(results)}` : "";
-      return `Answers${whose}: at most ${most} of the largest from the reference's; ` +
-        `${tolerance} would pass.`;
+      const largest = Math.max(...results.map(({ error }) => error!)).toExponential(0);
+      const programs = tolerances.size > 1 ? ` of ${namesOf(results)}` : "";
+      return `Largest error${programs}: ${largest} of the reference's largest value ` +
+        `(tolerance ${tolerance}).`;
     }),
     ...wrong.map(({ program, variant, task, error }) =>
       `WRONG: ${nameOf({ program, variant })}, ${task.section}, ${task.name}: ` +
@@ -150,17 +160,17 @@ function agreement(run: Run): string[] {
   ];
 }
 
-/** Those that had one turn take no column of their own. */
+/** Programs that were timed once, which have no column. */
 function slow({ measured }: Run): string[] {
   return measured.flatMap(({ task, results }) => {
     const ours = results.find(({ program, ms }) => program === OURS && ms)?.ms?.median;
     return results.filter(({ once }) => once).map((result) =>
-      `${result.program}, once: ${task.name} ${peerText(result, ours).trim()}`
+      `${result.program}, timed once: ${task.name} ${peerText(result, ours).trim()}`
     );
   });
 }
 
-/** The programs that have a column: all but ours and the slow ones, in the order of their turns. */
+/** The programs that have a column: all except ours and slow ones, in their order in the results. */
 function columnsOf({ measured }: Run): string[] {
   const results = measured.flatMap(({ results }) => results).filter(({ once }) => !once);
   return [...new Set(results.map(({ program }) => program))].filter((name) => name !== OURS);
@@ -174,7 +184,7 @@ function nameOf({ program, variant }: Pick<Result, "program" | "variant">): stri
   return variant ? `${program} (${variant})` : program;
 }
 
-/** Breaks a text into lines; what follows the first is indented. */
+/** Wraps a text. All lines except the first are indented. */
 function wrap(text: string, width: number): string {
   const lines = [""];
   for (const word of text.split(" ")) {
@@ -199,7 +209,7 @@ function megabytes(bytes: number): string {
   return (bytes / 1e6).toFixed(0);
 }
 
-/** Three digits or a tenth. */
+/** Three digits, or one decimal. */
 function fixed(value: number): string {
   return value.toFixed(value < 99.95 ? 1 : 0);
 }

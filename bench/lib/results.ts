@@ -1,13 +1,12 @@
 /**
- * What a run of the bench finds out, as `--json` prints it. The table and the picture are made of
- * this alone.
+ * The results of a run, in the form that `--json` prints. The table and the chart use nothing else.
  *
  * @module
  */
 
 import type { Summary } from "./stats.ts";
 
-/** Whose times the others' are divided by. */
+/** The program that the others are compared with. */
 export const OURS = "pembroke";
 
 /** A whole run. */
@@ -15,83 +14,83 @@ export interface Run {
   readonly processor: string;
   readonly cores: number;
   readonly runtime: string;
-  /** The numbers of threads that programs were given. */
+  /** The numbers of threads that programs ran with. */
   readonly threads: readonly number[];
-  readonly measured: readonly Measured[];
-  /** Who did not take part in what, and why. */
+  readonly measured: readonly Measurement[];
+  /** The programs that were skipped, and why. */
   readonly leftOut: readonly { readonly name: string; readonly reason: string }[];
 }
 
-/** Something that programs are timed at. */
+/** A task that programs are timed on. */
 export interface Task {
-  /** What it belongs to: "AlexNet forward". */
+  /** The section in the table, such as "AlexNet, forward". */
   readonly section: string;
-  /** Which of it: "batch 1". */
+  /** The row in the section, such as "batch 1". */
   readonly name: string;
   /**
-   * Operations: two for each multiply-accumulate of the direct computation, however it is computed.
-   * Undefined where arithmetic is not what it is about.
+   * Operations: two for each multiply-accumulate of the direct computation, whatever the algorithm.
+   * Undefined if the task is not about arithmetic.
    */
   readonly flops?: number;
-  /** Whether it makes no sense to count threads: a whole process. */
+  /** Whether the task is a whole process, for which threads are not counted. */
   readonly process?: boolean;
 }
 
-/** A task's times, and what the machine could do in the same rounds. */
-export interface Measured {
+/** A task's times, and the machine's peak in the same rounds. */
+export interface Measurement {
   readonly task: Task;
   readonly rounds: number;
   readonly results: readonly Result[];
-  readonly machine: readonly Gauged[];
+  readonly machine: readonly GaugeResult[];
 }
 
-/** One program's times. */
+/** The times of one program. */
 export interface Result {
   readonly program: string;
-  /** One of several ways in which the program can do it. */
+  /** The variant, if the program has several. */
   readonly variant?: string;
   readonly version: string;
-  /** How many threads it really used. */
+  /** The number of threads that it really used. */
   readonly threads: number;
-  /** Whether the others' answers were compared with this one's. */
+  /** Whether this output is the reference for the others. */
   readonly reference: boolean;
-  /** How far its answer is from the reference's: see relativeError(). Null: not a number. */
+  /** The relativeError() of its output. Null if it is not finite. */
   readonly error: number | null;
-  /** How far it may be. */
+  /** The largest error that counts as correct. */
   readonly tolerance: number;
-  /** So slow that it had one turn. */
+  /** Whether it was timed only once, because it is slow. */
   readonly once?: boolean;
-  /** Milliseconds. Null where the answer was wrong: its speed is no result. */
+  /** Milliseconds. Null if the output was wrong. */
   readonly ms: Summary | null;
 }
 
-/** What the machine did in between: see machine/machine.ts. */
-export interface Gauged {
+/** A measurement of the machine's peak; see machine/machine.ts. */
+export interface GaugeResult {
   readonly what: "arithmetic" | "streaming";
   readonly threads: number;
-  /** Operations or bytes of a turn. */
+  /** Operations or bytes per run. */
   readonly amount: number;
   readonly ms: Summary;
 }
 
-/** What a gauge shows, in 10⁹ operations or bytes a second. */
-export function rate({ amount, ms }: Gauged): number {
+/** The measured rate in 10⁹ operations or bytes per second. */
+export function rate({ amount, ms }: GaugeResult): number {
   return amount / ms.median / 1e6;
 }
 
-/** What the machine did with so many threads, over a whole run: the median of its medians. */
+/** The machine's rate with this many threads: the median over all tasks of a run. */
 export function machineRate(
   run: Run,
-  what: Gauged["what"],
+  what: GaugeResult["what"],
   threads: number,
 ): number | undefined {
   const rates = run.measured.flatMap(({ machine }) => machine)
-    .filter((gauged) => gauged.what === what && gauged.threads === threads)
+    .filter((gauge) => gauge.what === what && gauge.threads === threads)
     .map(rate).sort((a, b) => a - b);
   return rates[rates.length >> 1];
 }
 
-/** A program's best with at most so many threads; wrong answers count last. */
+/** A program's fastest result with at most this many threads. Wrong results come last. */
 export function best(
   results: readonly Result[],
   program: string,

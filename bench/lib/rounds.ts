@@ -1,26 +1,27 @@
-/** One of the programs that a bench compares: does its work once and says how long it took. */
+/** Something to time. */
 export interface Contender {
   readonly name: string;
-  /** So slow that it gets one turn, in the first round that counts. */
+  /** Whether it is so slow that it runs only in the first timed round. */
   readonly once?: boolean;
-  /** Milliseconds until the next one's turn: some threads keep a core busy after their work. */
+  /** Milliseconds to wait after each run, because its threads keep a core busy for a while. */
   readonly rest?: number;
+  /** Runs once, and returns the time in milliseconds. */
   run(): Promise<number>;
 }
 
 export interface RoundsOptions {
-  /** Rounds before any is counted: compilers and caches warm up, memory grows. */
+  /** Untimed rounds at the start, in which compilers and caches warm up and memory grows. */
   readonly warmUp: number;
-  /** Rounds that count. */
+  /** Timed rounds. */
   readonly rounds: number;
-  /** Told before each turn, for whoever watches. */
+  /** Called before each run. */
   readonly progress?: (turn: string) => void;
 }
 
 /**
- * Runs A, B, C, A, B, C, … so that whatever else the machine is doing slows all of them alike: a
- * ratio between two columns of the same run holds on a noisy machine, where milliseconds do not.
- * Returns the timings in the order of the contenders.
+ * Runs A, B, C, A, B, C, … so that other load on the machine slows all of them equally. On a noisy
+ * machine, ratios within a run are reliable, even though milliseconds are not. Returns the timings in
+ * the order of the contenders.
  */
 export async function interleave(
   contenders: readonly Contender[],
@@ -40,7 +41,7 @@ export async function interleave(
   return timings;
 }
 
-/** Waits without sleeping: a core that rests clocks down, and the next one's turn would pay for it. */
+/** Waits without sleeping: an idle core clocks down, which would slow the next run. */
 function spin(ms: number): void {
   const end = performance.now() + ms;
   while (performance.now() < end);

@@ -1,4 +1,4 @@
-/** What a bench says about a list of timings. */
+/** Quantiles of a list of timings. */
 export interface Summary {
   readonly min: number;
   readonly p25: number;
@@ -7,7 +7,7 @@ export interface Summary {
   readonly max: number;
 }
 
-/** Sorts a copy of the timings and reads the five off it. */
+/** Computes the quantiles. Does not change the list. */
 export function summarise(timings: readonly number[]): Summary {
   const sorted = [...timings].sort((a, b) => a - b);
   return {
@@ -19,7 +19,7 @@ export function summarise(timings: readonly number[]): Summary {
   };
 }
 
-/** Between two values, the point in proportion. `sorted` is ascending and not empty. */
+/** Interpolates linearly between values. `sorted` is in ascending order and not empty. */
 function quantile(sorted: readonly number[], q: number): number {
   const at = q * (sorted.length - 1);
   const low = Math.floor(at), high = Math.ceil(at);

@@ -1,62 +1,62 @@
 /**
- * What the suites share: comparing the programs' answers, and timing those that agree.
+ * Shared by all suites: compares the programs' outputs, and times those that agree.
  *
  * @module
  */
 
 import { relativeError } from "./agreement.ts";
-import type { LeftOut } from "./left_out.ts";
+import type { SkippedPrograms } from "./skipped.ts";
 import type { Options } from "./options.ts";
 import { progress } from "./progress.ts";
-import type { Measured, Result, Task } from "./results.ts";
+import type { Measurement, Result, Task } from "./results.ts";
 import { interleave } from "./rounds.ts";
 import { summarise } from "./stats.ts";
 import type { Gauge, Machine } from "../machine/machine.ts";
 import type { Peer, Work } from "../peers/peer.ts";
 
-/** Answers may differ by this part of the largest: Winograd rounds more than direct sums do. */
+/** Allowed relative error. Winograd has larger rounding errors than direct sums. */
 const TOLERANCE = 1e-3;
 
 const WARM_UP = 2;
 
-/** Onnxruntime's threads look for work for some 50 ms before they sleep. */
+/** ONNX Runtime's threads spin for about 50 ms before they sleep. */
 const REST_MS = 100;
 
-/** What every suite starts its random numbers from. */
+/** The seed of all random numbers. */
 export const SEED = 2012;
 
-/** A part of the bench. */
+/** A part of the benchmark. */
 export interface Suite {
-  /** The programs that take part, in the order of their turns. */
+  /** The programs that it runs, in order. */
   readonly programs: readonly string[];
-  run(context: Context): Promise<Measured[]>;
+  run(context: Context): Promise<Measurement[]>;
 }
 
-/** What a suite runs in. */
+/** What a suite needs to run. */
 export interface Context {
   readonly options: Options;
   readonly machine: Machine;
-  readonly leftOut: LeftOut;
+  readonly skipped: SkippedPrograms;
 }
 
-/** Rounds that a batch of so many images gets. */
+/** The number of timed rounds for a batch size. */
 export function roundsFor(batch: number, { rounds }: Options): number {
   return rounds ?? Math.max(5, Math.ceil(15 / batch));
 }
 
-/** Work of one program; the answers of all entries with the same task are compared. */
+/** The work of one program on a task. The outputs of all entries with the same task are compared. */
 export interface Entry {
   readonly peer: Peer;
   readonly task: Task;
   readonly work: Work;
 }
 
-/** Asks every program for its work on a task; who has none is left out, under the name given. */
+/** Prepares every program's work on a task. A program that fails is skipped, and listed by `name`. */
 export async function entriesFor<P extends Peer>(
   task: Task,
   peers: readonly P[],
   prepare: (peer: P) => Work | undefined | Promise<Work | undefined>,
-  leftOut: LeftOut,
+  skipped: SkippedPrograms,
   name = task.name,
 ): Promise<Entry[]> {
   const entries: Entry[] = [];
@@ -65,51 +65,51 @@ export async function entriesFor<P extends Peer>(
       const work = await prepare(peer);
       if (work) entries.push({ peer, task, work });
     } catch (error) {
-      leftOut.add(`${peer.name} ${name}`, error);
+      skipped.add(`${peer.name} ${name}`, error);
     }
   }
   return entries;
 }
 
 /**
- * Compares the answers, then times the entries that agree, and the machine between them. The first
- * of a task that answers is the reference. Those that cannot answer have no result. All work is
- * disposed of in the end.
+ * Compares the outputs, then times the entries that agree, in turns with the machine's gauges. The
+ * reference is the first entry of a task that runs. Entries that fail have no result. All work is
+ * disposed at the end.
  */
 export async function measure(
   label: string,
   rounds: number,
   entries: readonly Entry[],
   gauges: readonly Gauge[],
-  leftOut: LeftOut,
-): Promise<Measured[]> {
+  skipped: SkippedPrograms,
+): Promise<Measurement[]> {
   try {
-    const errors = await compare(label, entries, leftOut);
+    const errors = await compare(label, entries, skipped);
     return await time(label, rounds, entries, errors, gauges);
   } finally {
     for (const { work } of entries) work.dispose?.();
   }
 }
 
-/** How far the answers of those that answer are from the reference's, which stands first. */
+/** The errors of all entries that run. The first of each task is the reference. */
 async function compare(
   label: string,
   entries: readonly Entry[],
-  leftOut: LeftOut,
+  skipped: SkippedPrograms,
 ): Promise<Map<Entry, number>> {
   const references = new Map<Task, Float32Array>();
   const errors = new Map<Entry, number>();
   for (const entry of entries) {
     const { peer, task, work } = entry;
-    progress(`${label}, comparing answers: ${peer.name} ${task.name}`);
+    progress(`${label}, comparing outputs: ${peer.name} ${task.name}`);
     try {
       await work.run();
-      const values = await work.answer();
-      // A copy: a program may hand out the memory that it will write next time.
+      const values = await work.output();
+      // A copy, because a program may reuse the memory of its output.
       if (!references.has(task)) references.set(task, values.slice());
       errors.set(entry, relativeError(values, references.get(task)!));
     } catch (error) {
-      leftOut.add(`${peer.name} ${task.name}`, error);
+      skipped.add(`${peer.name} ${task.name}`, error);
     }
   }
   return errors;
@@ -121,7 +121,7 @@ async function time(
   entries: readonly Entry[],
   errors: ReadonlyMap<Entry, number>,
   gauges: readonly Gauge[],
-): Promise<Measured[]> {
+): Promise<Measurement[]> {
   const valid = [...errors].filter(([{ peer: { tolerance = TOLERANCE } }, error]) =>
     error <= tolerance
   ).map(([entry]) => entry);

@@ -1,13 +1,13 @@
-/** A column of a table: its heading, of one or more lines, and to which side its cells go. */
+/** A column of a table. The heading may have several lines. */
 export interface Column {
   readonly title: string;
   readonly align: "left" | "right";
 }
 
-/** A row's cells, or a line of its own above the rows of a section. */
+/** The cells of a row, or a line of text such as a section's heading. */
 export type Row = readonly string[] | string;
 
-/** Lines of equal columns, two spaces between them, headings first. */
+/** Formats a table with aligned columns, two spaces apart. */
 export function table(columns: readonly Column[], rows: readonly Row[]): string {
   const titles = columns.map(({ title }) => title.split("\n"));
   const height = Math.max(...titles.map(({ length }) => length));

@@ -1,34 +1,34 @@
 /**
- * What the machine can do, measured by the code that everything else rests on: the micro-kernel on
- * data in the first-level cache, and loads and additions over more memory than any cache holds.
+ * Measures the machine's peak performance: arithmetic with the micro-kernel on data in the first-level
+ * cache, and streaming with loads and additions over more memory than fits into any cache.
  *
  * @module
  */
 
 import { builds, compile } from "../../tools/compile.ts";
 import { instantiate } from "./kernels.ts";
-import type { Start, Turn } from "./worker.ts";
+import type { Start, TimingRequest } from "./worker.ts";
 
-/** Something that the machine can do, and how it is measured: with some threads at once. */
+/** A measurement of the machine with some number of threads. */
 export interface Gauge {
-  readonly what: Turn["what"];
+  readonly what: TimingRequest["what"];
   readonly threads: number;
-  /** Floating-point operations or bytes of one turn. */
+  /** Floating-point operations or bytes per run. */
   readonly amount: number;
-  /** Takes a turn. Returns milliseconds. */
+  /** Runs once. Returns milliseconds. */
   run(): Promise<number>;
 }
 
-/** Tiles of one turn: about 10 ms. */
+/** Tiles per run, which take about 10 ms. */
 const TILES = 12_000;
-/** Bytes that each thread reads in one turn. */
+/** Bytes that each thread reads per run. */
 const BYTES = 2 ** 28;
-/** Turns that count as one, the fastest of them: what the machine can do, not what came between. */
+/** Each run is the fastest of this many, to find the peak in spite of other load. */
 const TRIES = 3;
-/** Until then the engine has compiled its best code for sure. */
+/** After this time the engine has compiled its fastest code. */
 const WARM_UP_MS = 500;
 
-/** Threads with kernels of their own; they wait when nothing is measured. */
+/** Worker threads, each with its own kernels and memory. They sleep between measurements. */
 export class Machine implements Disposable {
   readonly #workers: readonly Worker[];
   readonly #operations: number;
@@ -40,7 +40,7 @@ export class Machine implements Disposable {
     this.#threads = threads;
   }
 
-  /** @param threads The numbers of threads to measure with. */
+  /** Starts the workers. `threads` lists the numbers of threads to measure with. */
   static async start(threads: readonly number[]): Promise<Machine> {
     const module = await compileKernels();
     const operations = instantiate(module).kernels.operations();
@@ -50,11 +50,11 @@ export class Machine implements Disposable {
       return worker;
     });
     const machine = new Machine(workers, operations, threads);
-    for (let ms = 0; ms < WARM_UP_MS;) ms += await machine.#turn("arithmetic", workers.length);
+    for (let ms = 0; ms < WARM_UP_MS;) ms += await machine.#run("arithmetic", workers.length);
     return machine;
   }
 
-  /** One gauge for each number of threads. */
+  /** Returns a gauge for each number of threads. */
   gauges(what: Gauge["what"]): Gauge[] {
     const amount = what === "arithmetic" ? TILES * this.#operations : BYTES;
     return this.#threads.map((threads) => ({
@@ -62,9 +62,9 @@ export class Machine implements Disposable {
       threads,
       amount: threads * amount,
       run: async () => {
-        let least = Infinity;
-        for (let i = 0; i < TRIES; i++) least = Math.min(least, await this.#turn(what, threads));
-        return least;
+        let fastest = Infinity;
+        for (let i = 0; i < TRIES; i++) fastest = Math.min(fastest, await this.#run(what, threads));
+        return fastest;
       },
     }));
   }
@@ -73,20 +73,21 @@ export class Machine implements Disposable {
     for (const worker of this.#workers) worker.terminate();
   }
 
-  /** All at once; the slowest counts. */
-  async #turn(what: Turn["what"], threads: number): Promise<number> {
+  /** Runs all threads at once, and returns the time of the slowest. */
+  async #run(what: TimingRequest["what"], threads: number): Promise<number> {
     const times = this.#workers.slice(0, threads).map((worker) =>
       new Promise<number>((resolve, reject) => {
         worker.onmessage = ({ data }) => resolve(data);
-        worker.onerror = ({ message }) => reject(new Error(`a thread of the bench: ${message}`));
-        worker.postMessage({ what, tiles: TILES } satisfies Turn);
+        worker.onerror = ({ message }) =>
+          reject(new Error(`a benchmark thread failed: ${message}`));
+        worker.postMessage({ what, tiles: TILES } satisfies TimingRequest);
       })
     );
     return Math.max(...await Promise.all(times));
   }
 }
 
-/** Compiled on the spot, with the best instructions that this engine takes. */
+/** Compiles the kernels with the best instructions that this engine supports. */
 async function compileKernels(): Promise<WebAssembly.Module> {
   for (const features of [builds.relaxed, builds.simd]) {
     const binary = await compile("machine.ts", features);

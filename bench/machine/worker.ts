@@ -1,21 +1,22 @@
-/** One thread of machine.ts: times what it is told to do, in an instance and a memory of its own. */
+/** A thread of machine.ts. It times kernels in its own instance and memory. */
 
 import { instantiate } from "./kernels.ts";
 
-/** What a worker is told first: the kernels, and how much it is to read from memory. */
+/** The first message to a worker. */
 export interface Start {
   readonly module: WebAssembly.Module;
+  /** Bytes to read from memory in each streaming run. */
   readonly bytes: number;
 }
 
-/** What it is told then, each time there is something to time; it answers with milliseconds. */
-export interface Turn {
+/** A request to time something. The worker replies with milliseconds. */
+export interface TimingRequest {
   readonly what: "arithmetic" | "streaming";
-  /** Tiles to compute; memory is always read once. */
+  /** Tiles to compute in an arithmetic run. */
   readonly tiles: number;
 }
 
-/** A worker's global scope, of which the types of a document's know nothing. */
+/** The worker's global scope, which the types of a document lack. */
 declare const self: {
   onmessage: (event: MessageEvent) => void;
   postMessage(ms: number): void;
@@ -27,8 +28,8 @@ self.onmessage = ({ data: { module, bytes } }: MessageEvent<Start>) => {
   const { memory, kernels } = instantiate(module);
   kernels.prepare();
   let from = 0;
-  self.onmessage = ({ data: { what, tiles } }: MessageEvent<Turn>) => {
-    if (what === "streaming" && from === 0) { // only now: it may never be asked for
+  self.onmessage = ({ data: { what, tiles } }: MessageEvent<TimingRequest>) => {
+    if (what === "streaming" && from === 0) { // allocate on first use
       from = memory.grow(Math.ceil(bytes / PAGE)) * PAGE;
       kernels.touch(from, bytes);
     }

@@ -1,6 +1,6 @@
 /**
- * AlexNet as a list, torchvision's single tower, for the adapters that have to spell the network
- * out in another program's words.
+ * The layers of AlexNet in torchvision's version with a single tower. Adapters build the network from
+ * this list in other libraries.
  *
  * @module
  */
@@ -33,8 +33,8 @@ export interface Linear {
 const pool: Pooling = { op: "pool" };
 
 /**
- * The layers in order. At 224×224 the adaptive average pool before the first linear layer maps 6×6
- * to 6×6 and dropout does nothing when a network is not being trained, so neither is here.
+ * The layers in order. The adaptive average pool is left out, because it maps 6×6 to 6×6 for images of
+ * 224×224. Dropout is left out, because it does nothing in inference.
  */
 export const ALEXNET: readonly (Convolution | Pooling | Linear)[] = [
   conv("features.0", 3, 64, 11, 4, 2),
@@ -50,14 +50,14 @@ export const ALEXNET: readonly (Convolution | Pooling | Linear)[] = [
   linear("classifier.6", 4096, 1000, false),
 ];
 
-/** A convolution of the network and the side of the square planes that it reads and writes. */
+/** A convolution with the side lengths of its square input and output planes. */
 export interface SizedConvolution {
   readonly layer: Convolution;
   readonly size: number;
   readonly outSize: number;
 }
 
-/** The five convolutions as they meet images of 224×224. */
+/** The five convolutions with their sizes for images of 224×224. */
 export const CONVOLUTIONS: readonly SizedConvolution[] = sized(224);
 
 /** Multiply-accumulates of a convolution of one image. */
@@ -71,10 +71,10 @@ export const FORWARD_MACS: number = [
   ...ALEXNET.map((layer) => layer.op === "linear" ? layer.inFeatures * layer.outFeatures : 0),
 ].reduce((a, b) => a + b);
 
-/** And of a step of training: each layer's two gradients, but nobody asks for the image's. */
+/** Multiply-accumulates of a training step: forward, and both gradients of each layer except the image's. */
 export const TRAINING_MACS: number = 3 * FORWARD_MACS - convolutionMacs(CONVOLUTIONS[0]);
 
-/** What the pooled features are before they are flattened, in PyTorch's order. */
+/** The shape of the pooled features before they are flattened, in PyTorch's order. */
 export const FEATURES = { channels: 256, height: 6, width: 6 };
 
 /** The shape of one input image. */
@@ -82,10 +82,11 @@ export const IMAGE: readonly [number, number, number] = [3, 224, 224];
 
 export const CLASSES = 1000;
 
-/** Every parameter: its name, its shape, and over how many inputs one output sums. */
+/** A parameter of the network. */
 export interface Parameter {
   readonly name: string;
   readonly shape: readonly number[];
+  /** The number of inputs that one output sums over. */
   readonly fanIn: number;
 }
 
@@ -102,7 +103,7 @@ export const PARAMETERS: readonly Parameter[] = ALEXNET.flatMap((layer) => {
   ];
 });
 
-/** Bytes that all parameters take. */
+/** Size of all parameters in bytes. */
 export const WEIGHT_BYTES: number = PARAMETERS.reduce(
   (sum, { shape }) => sum + 4 * shape.reduce((a, b) => a * b),
   0,
@@ -124,15 +125,15 @@ function linear(name: string, inFeatures: number, outFeatures: number, relu: boo
 }
 
 function sized(size: number): SizedConvolution[] {
-  const found: SizedConvolution[] = [];
+  const convolutions: SizedConvolution[] = [];
   for (const layer of ALEXNET) {
     if (layer.op === "linear") break;
     const { kernel, stride, padding } = layer.op === "pool"
       ? { kernel: 3, stride: 2, padding: 0 }
       : layer;
     const outSize = Math.floor((size + 2 * padding - kernel) / stride) + 1;
-    if (layer.op === "conv") found.push({ layer, size, outSize });
+    if (layer.op === "conv") convolutions.push({ layer, size, outSize });
     size = outSize;
   }
-  return found;
+  return convolutions;
 }

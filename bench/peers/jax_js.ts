@@ -1,6 +1,6 @@
 /**
- * jax-js on its WebAssembly backend, which generates a kernel for every expression. Gradients are
- * its own, from vjp(), and everything is compiled by its jit().
+ * jax-js on its WebAssembly backend, which generates a kernel for every expression. Gradients come from
+ * its vjp(), and everything is compiled with its jit().
  *
  * @module
  */
@@ -25,7 +25,7 @@ export async function createConv({ threads }: PeerOptions): Promise<ConvPeer> {
         ]]);
       const gradient = (f: (of: JaxArray) => JaxArray, at: JaxArray, dy: JaxArray) => {
         const [y, pullBack] = jax.vjp(f, [at]);
-        y.dispose(); // never computed: jit() leaves out what nobody reads
+        y.dispose(); // never computed, because jit() drops unused results
         return pullBack(dy)[0];
       };
       const passes = {
@@ -43,11 +43,11 @@ export async function createConv({ threads }: PeerOptions): Promise<ConvPeer> {
         async run() {
           result?.dispose();
           const start = performance.now();
-          // What a function is given is its own; ref keeps a share for the next time.
+          // A function consumes its arguments; ref keeps them alive for the next run.
           result = await jax.blockUntilReady(compute(...operands.map((operand) => operand.ref)));
           return performance.now() - start;
         },
-        answer: async () => await result!.ref.data() as Float32Array,
+        output: async () => await result!.ref.data() as Float32Array,
         dispose() {
           for (const operand of operands) operand.dispose();
           result?.dispose();
@@ -58,7 +58,7 @@ export async function createConv({ threads }: PeerOptions): Promise<ConvPeer> {
   };
 }
 
-/** It starts as many workers as it is told that there are processors. */
+/** Starts jax-js, which starts one worker for each of `navigator.hardwareConcurrency`. */
 async function start(threads: number) {
   const processors = Object.getOwnPropertyDescriptor(navigator, "hardwareConcurrency");
   Object.defineProperty(navigator, "hardwareConcurrency", { value: threads, configurable: true });

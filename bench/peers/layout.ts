@@ -1,5 +1,5 @@
 /**
- * Between PyTorch's layouts (NCHW, OIHW) and TensorFlow's (NHWC, HWIO).
+ * Converts between the layouts of PyTorch (NCHW, OIHW) and TensorFlow (NHWC, HWIO).
  *
  * @module
  */

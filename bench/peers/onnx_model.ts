@@ -1,7 +1,6 @@
 /**
- * Networks as the bytes of ONNX models, written by hand: protobuf needs little more than a varint and
- * a length, and so the bench needs neither Python nor a download to ask ONNX Runtime.
- * Field numbers are those of onnx.proto (ONNX 1.x).
+ * Writes networks as ONNX models, so that ONNX Runtime needs neither Python nor a download. Field
+ * numbers are those of onnx.proto (ONNX 1.x).
  *
  * @module
  */
@@ -10,20 +9,20 @@ import { ALEXNET, CLASSES, type Convolution, IMAGE, PARAMETERS } from "./archite
 import type { AlexNetWeights, ConvProblem } from "./peer.ts";
 import { bytes, integer, join, message, type Pieces, text } from "./protobuf.ts";
 
-/** Names of a model's one input and one output. */
+/** The names of a model's input and output. */
 export const INPUT = "input", OUTPUT = "output";
 
-/** A network: operations one after another, on tensors of any batch. */
+/** A sequence of operations on tensors of any batch size. */
 interface Network {
   readonly name: string;
   readonly nodes: readonly Node[];
   readonly weights: readonly Weight[];
-  /** The shapes of the input and the output, without the batch. */
+  /** The shapes of the input and the output, without the batch dimension. */
   readonly input: readonly number[];
   readonly output: readonly number[];
 }
 
-/** An operation: of what the one before it gave, and of weights by name. */
+/** An operation on the previous output, and on weights by name. */
 interface Node {
   readonly op: string;
   readonly weights?: readonly string[];
@@ -38,7 +37,7 @@ interface Weight {
 
 const models = new WeakMap<AlexNetWeights, Uint8Array<ArrayBuffer>>();
 
-/** AlexNet with these weights, made once: 244 MB are shared by the peers that read ONNX. */
+/** AlexNet with these weights. The 244 MB are made once, and shared by all peers that read ONNX. */
 export function alexNetModel(weights: AlexNetWeights): Uint8Array<ArrayBuffer> {
   let model = models.get(weights);
   if (model === undefined) models.set(weights, model = onnxModel(alexNet(weights)));
@@ -118,7 +117,7 @@ function graph({ name, nodes, weights, input, output }: Network): Pieces {
 /** onnx.proto's TensorProto.DataType.FLOAT */
 const FLOAT = 1;
 
-/** TensorProto. Its raw_data is little-endian, as every machine that Deno runs on. */
+/** TensorProto. Its raw_data is little-endian, like every machine that Deno runs on. */
 function tensor({ name, shape, values }: Weight): Pieces {
   return [
     ...shape.flatMap((size) => integer(1, size)), // dims
@@ -131,7 +130,7 @@ function tensor({ name, shape, values }: Weight): Pieces {
 /** ValueInfoProto of a float tensor of any batch: name, type.tensor_type { FLOAT, shape }. */
 function valueInfo(name: string, shape: readonly number[]): Pieces {
   const dimensions = [
-    ...message(1, text(2, "batch")), // dim_param: known only when it runs
+    ...message(1, text(2, "batch")), // dim_param: any size
     ...shape.flatMap((size) => message(1, integer(1, size))),
   ];
   const tensor = [...integer(1, FLOAT), ...message(2, dimensions)];

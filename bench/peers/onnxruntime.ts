@@ -1,9 +1,10 @@
 /**
- * ONNX Runtime three times: its WebAssembly build as it runs in Deno, on one thread (more are offered
- * and refused, because its worker threads do not start there), the same on WebGPU, and its native build, which is what the
- * same machine does outside of WebAssembly with every instruction the processor has. The native
- * build's npm package ships the library for the CPU; the install script that Deno leaves out only
- * fetches the one for CUDA.
+ * ONNX Runtime in three builds.
+ *
+ * - WebAssembly, with one thread, because its worker threads do not start in Deno.
+ * - The same on WebGPU.
+ * - Native, for comparison with code that uses every instruction of the processor. Its npm package
+ *   includes the CPU library. The install script, which Deno skips, only downloads the CUDA library.
  *
  * @module
  */
@@ -14,7 +15,7 @@ import type { AlexNetPeer, AlexNetWeights, ConvPeer, PeerOptions, Values, Work }
 
 const VERSION = "1.30.0";
 
-/** What the two builds have in common and the bench needs. */
+/** The part of the API that is used here. It is the same in all builds. */
 interface Session {
   run(feeds: Record<string, unknown>): Promise<{ readonly [name: string]: { data: unknown } }>;
   release(): Promise<void>;
@@ -27,7 +28,7 @@ interface Runtime {
   tensor(values: Values, shape: readonly number[]): unknown;
 }
 
-/** The WebAssembly build, or what it does on WebGPU. */
+/** The WebAssembly build, on the CPU or on WebGPU. */
 export async function web(device: "wasm" | "webgpu"): Promise<Runtime> {
   const ort = device === "wasm"
     ? await import("npm:onnxruntime-web@1.30.0")
@@ -37,7 +38,7 @@ export async function web(device: "wasm" | "webgpu"): Promise<Runtime> {
     name: device === "wasm" ? "onnxruntime-web" : "onnxruntime-webgpu",
     threads: 1,
     async open(model) {
-      // Its Emscripten takes Deno for Node and replaces the global Worker, which others need.
+      // Its Emscripten code mistakes Deno for Node and replaces the global Worker, which others need.
       const { Worker } = globalThis;
       try {
         return await ort.InferenceSession.create(model, {
@@ -83,7 +84,7 @@ export async function createAlexNet(
   };
 }
 
-/** Forward only. Its tensors live in ordinary memory: copying them in and out is part of a run. */
+/** Forward only. Tensors are in ordinary memory, so a run includes copying them in and out. */
 export function createConv(runtime: Runtime): ConvPeer {
   const sessions: Session[] = [];
   return {
@@ -111,6 +112,6 @@ function work(runtime: Runtime, session: Session, x: Values, shape: readonly num
       data = outputs[OUTPUT].data as Float32Array;
       return performance.now() - start;
     },
-    answer: () => Promise.resolve(data),
+    output: () => Promise.resolve(data),
   };
 }

@@ -1,67 +1,66 @@
 /**
- * What the bench asks of every program that it times: one adapter per program beside this file, each
- * importing its program only when it is started, so that one that is not installed takes no other
- * down with it.
+ * The interface of the programs in the benchmark. Each has an adapter in this folder, which imports
+ * the program only when it starts. So a program that is not installed does not affect the others.
  *
  * @module
  */
 
 import type { Convolution } from "./architecture.ts";
 
-/** A list of numbers as programs take them. */
+/** The values of a tensor. */
 export type Values = Float32Array<ArrayBuffer>;
 
-/** A program that runs. */
+/** A running program. */
 export interface Peer {
-  /** As in the bench's lists. */
+  /** The name in results. */
   readonly name: string;
-  /** Which of several ways it goes, where it has more than one. */
+  /** The variant, if the program has several. */
   readonly variant?: string;
   readonly version: string;
-  /** How many threads it really uses, which can be fewer than it was offered. */
+  /** The number of threads that it really uses, which may be fewer than it was offered. */
   readonly threads: number;
-  /** Takes seconds where the others take milliseconds: timed once. */
+  /** Whether it takes seconds where others take milliseconds. Then it is timed once. */
   readonly slow?: boolean;
-  /** How far its answers may be from the others', if that is not what rounding allows. */
+  /** The allowed error of its outputs. Default: enough for rounding. */
   readonly tolerance?: number;
   dispose(): void | Promise<void>;
 }
 
-/** What a peer was asked to do, as often as it is asked. */
+/** A piece of work that can run any number of times. */
 export interface Work {
-  /** Does it once. Returns milliseconds. */
+  /** Runs once. Returns milliseconds. */
   run(): Promise<number>;
-  /** What the last run gave, in PyTorch's layout: to be compared, never timed. */
-  answer(): Promise<Float32Array>;
-  /** Gives operands and results back; most peers wait for their own end with that. */
+  /** The result of the last run in PyTorch's layout, for comparison. Never timed. */
+  output(): Promise<Float32Array>;
+  /** Frees operands and results. Peers without it free them in their own dispose(). */
   dispose?(): void;
 }
 
-/** How a program may run. */
+/** Options for starting a program. */
 export interface PeerOptions {
-  /** How many threads it may use. */
+  /** The number of threads that it may use. */
   readonly threads: number;
 }
 
-/** The parameters by torchvision's names ("features.0.weight"), OIHW and [out, in]. */
+/** Parameters by torchvision's names, such as "features.0.weight"; OIHW and [out, in]. */
 export interface AlexNetWeights {
   get(name: string): Values;
 }
 
-/** A program holding AlexNet. */
+/** A program that runs AlexNet. */
 export interface AlexNetPeer extends Peer {
   /**
-   * A forward pass of `x`, [batch, 3, 224, 224], to logits. Timed from an input in the layout the
-   * program prefers, in ordinary memory, to logits in ordinary memory. Laying the input out is not in
-   * it, and neither is the pipe to another process.
+   * A forward pass of `x`, [batch, 3, 224, 224], to logits. Timed from an input in ordinary memory, in
+   * the program's preferred layout, to logits in ordinary memory. The time does not include the
+   * conversion of the layout, or the pipe to another process.
    */
   forward(x: Values, batch: number): Work | Promise<Work>;
 }
 
-/** A convolution, and the two gradients that its backward pass needs. */
+/** The forward pass of a convolution, or one of its gradients: of the input (dx) or weights (dw). */
 export type Pass = "forward" | "dx" | "dw";
 
-/** A convolution of given numbers, without a bias. */
+/** A convolution without bias, and its operands. */
 export interface ConvProblem {
   readonly layer: Convolution;
   /** [N, C, H, W] */
@@ -76,17 +75,17 @@ export interface ConvProblem {
   readonly dy: Values;
 }
 
-/** A program that convolves. */
+/** A program that computes convolutions. */
 export interface ConvPeer extends Peer {
   /**
-   * One pass, with its operands laid out as the program prefers and, where it allows that, in its own
-   * memory, where the result stays too. Undefined where a variant is no other than the main one.
-   * Throws the reason where the program has no such pass.
+   * One pass. Operands are in the program's preferred layout and, if possible, in its own memory,
+   * where the result stays too. Returns undefined if this variant is the same as the main one. Throws
+   * if the program does not support the pass.
    */
   convolve(pass: Pass, problem: ConvProblem): Work | undefined | Promise<Work>;
 }
 
-/** The numbers of stochastic gradient descent. */
+/** Settings of stochastic gradient descent. */
 export interface TrainingOptions {
   readonly lr: number;
   readonly momentum: number;
@@ -96,9 +95,9 @@ export interface TrainingOptions {
 /** A program that trains AlexNet. */
 export interface TrainingPeer extends Peer {
   /**
-   * Steps on one batch: forward, cross-entropy, backward, update; no dropout. Timed from images in
-   * ordinary memory to the loss. The first starts from the weights that the peer was made with, each
-   * other from what the one before has learned.
+   * Training steps on one batch, without dropout: forward, cross-entropy, backward and update. Timed
+   * from images in ordinary memory to the loss. The first step starts with the peer's initial weights,
+   * and each later one with the result of the step before.
    */
   steps(x: Values, targets: readonly number[], options: TrainingOptions): Work | Promise<Work>;
 }

@@ -1,5 +1,5 @@
 /**
- * This library, through its public door.
+ * This library, through its public API.
  *
  * @module
  */
@@ -36,7 +36,7 @@ export function createAlexNet(
   return alexNetPeer(new AlexNet(), weights, options);
 }
 
-/** The same with fully connected weights in 8 bits, which are rounded: its logits are, too. */
+/** AlexNet with fully connected weights in int8. Rounding them changes the logits. */
 export async function createInt8AlexNet(
   weights: AlexNetWeights,
   options: PeerOptions,
@@ -45,12 +45,12 @@ export async function createInt8AlexNet(
   return { ...peer, variant: "int8", tolerance: 0.01 };
 }
 
-/** AlexNet on the GPU, or what passes for one. */
+/** AlexNet on WebGPU. */
 export function createGpuAlexNet(weights: AlexNetWeights): Promise<AlexNetPeer> {
   return alexNetPeer(new AlexNet(), weights, { threads: 1 }, "webgpu");
 }
 
-/** The same with fully connected weights in half precision. */
+/** AlexNet on WebGPU with fully connected weights in f16. */
 export async function createHalfGpuAlexNet(weights: AlexNetWeights): Promise<AlexNetPeer> {
   const model = new AlexNet({ precision: "f16" });
   const peer = await alexNetPeer(model, weights, { threads: 1 }, "webgpu");
@@ -77,18 +77,18 @@ async function alexNetPeer(
           logits = await y.read();
           return performance.now() - start;
         },
-        answer: () => Promise.resolve(logits),
+        output: () => Promise.resolve(logits),
       };
     },
   };
 }
 
-/** Convolutions as the layers compute them: by Winograd's minimal filtering where it pays. */
+/** Convolutions as the layers compute them, with Winograd where it is faster. */
 export function createConv(options: PeerOptions): Promise<ConvPeer> {
   return convPeer(options);
 }
 
-/** The forward passes of the same without Winograd: through the column matrix and one large GEMM. */
+/** Forward passes without Winograd: im2col and one large GEMM. */
 export function createDirectConv(options: PeerOptions): Promise<ConvPeer> {
   return convPeer(options, "direct");
 }
@@ -135,7 +135,7 @@ async function convPeer(options: PeerOptions, variant?: "direct"): Promise<ConvP
           result = compute();
           return Promise.resolve(performance.now() - start);
         },
-        answer: () => result!.read(),
+        output: () => result!.read(),
         dispose() {
           for (const tensor of operands) tensor.dispose();
           result?.dispose();
@@ -187,7 +187,7 @@ async function start(
   return { backend, peer };
 }
 
-/** The parameters, over what training made of them. */
+/** Writes the initial weights, over the result of any training. */
 function write(model: AlexNet, backend: Backend, weights: AlexNetWeights): void {
   for (const [name, parameter] of model.stateDict()) {
     if (!parameter.backend) parameter.allocate(backend);

@@ -1,11 +1,11 @@
 /**
- * Protocol buffers, as much as it takes to write one: a field is a key (number · 8 + wire type), then
- * a varint (type 0), or a length and that many bytes (type 2).
+ * A minimal protobuf writer. A field is a key (number · 8 + wire type), followed by a varint (type 0),
+ * or by a length and that many bytes (type 2).
  *
  * @module
  */
 
-/** A message as pieces, so that large contents are copied once, by {@linkcode join}. */
+/** A message in pieces, so that large contents are copied only once, by {@linkcode join}. */
 export type Pieces = Uint8Array[];
 
 export function integer(field: number, value: number): Pieces {
@@ -34,7 +34,7 @@ export function join(pieces: Pieces): Uint8Array<ArrayBuffer> {
   return all;
 }
 
-/** Seven bits to a byte, lowest first, the top bit saying that more follow. */
+/** Seven bits per byte, lowest first. The top bit is set if more bytes follow. */
 function varint(value: number): Uint8Array {
   const out: number[] = [];
   for (; value > 127; value = Math.floor(value / 128)) out.push(value % 128 + 128);

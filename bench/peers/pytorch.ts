@@ -1,5 +1,5 @@
 /**
- * PyTorch, natively and with everything it has, in a process of its own.
+ * Native PyTorch, in a separate process.
  *
  * @module
  */
@@ -29,7 +29,7 @@ export async function createAlexNet(
       await torch.tensor("x", [batch, ...IMAGE], x);
       return {
         run: async () => (await torch.call("forward")).ms,
-        answer: () => torch.result(),
+        output: () => torch.result(),
       };
     },
   };
@@ -50,7 +50,7 @@ export async function createConv(options: PeerOptions): Promise<ConvPeer> {
       const { stride, padding } = problem.layer;
       return {
         run: async () => (await torch.call(`conv ${pass}`, { stride, padding })).ms,
-        answer: () => torch.result(),
+        output: () => torch.result(),
       };
     },
   };
@@ -67,7 +67,7 @@ export async function createTraining(
       await send(torch, weights);
       await torch.tensor("x", [targets.length, ...IMAGE], x);
       const parameters = PARAMETERS.map(({ name }) => name);
-      await torch.call("learn", { parameters, lr, momentum, weight_decay: weightDecay });
+      await torch.call("train", { parameters, lr, momentum, weight_decay: weightDecay });
       return trainingWork(async () => {
         const { ms } = await torch.call("step", { targets });
         const [loss] = await torch.result();
@@ -77,7 +77,7 @@ export async function createTraining(
   };
 }
 
-/** The parameters, over what training made of them. */
+/** Sends the initial weights, over the result of any training. */
 async function send(torch: PyTorch, weights: AlexNetWeights): Promise<void> {
   for (const { name, shape } of PARAMETERS) await torch.tensor(name, shape, weights.get(name));
 }

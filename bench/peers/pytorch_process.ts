@@ -1,6 +1,6 @@
 /**
- * A Python with PyTorch at the other end of two pipes: /usr/bin/python3, or what the environment
- * variable PYTHON names. See pytorch_server.py for the messages.
+ * Runs PyTorch in a Python process and talks to it through pipes. The interpreter is /usr/bin/python3,
+ * or the one in the environment variable PYTHON. See pytorch_server.py for the messages.
  *
  * @module
  */
@@ -8,11 +8,11 @@
 import { fileURLToPath } from "node:url";
 import type { Values } from "./peer.ts";
 
-/** Tensors by name, and functions of them; the clock runs in there. */
+/** A Python process that stores tensors by name, and times functions of them. */
 export class PyTorch {
   readonly #python: string;
   readonly #child: Deno.ChildProcess;
-  readonly #complaints: Promise<string>;
+  readonly #stderr: Promise<string>;
   readonly #stdin: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
   readonly #stdout: PipeReader;
 
@@ -24,32 +24,32 @@ export class PyTorch {
       stdout: "piped",
       stderr: "piped",
     }).spawn();
-    this.#complaints = new Response(this.#child.stderr).text();
+    this.#stderr = new Response(this.#child.stderr).text();
     this.#stdin = this.#child.stdin.getWriter();
     this.#stdout = new PipeReader(this.#child.stdout);
   }
 
-  /** Calls a function of the server by name. Returns what it says. */
+  /** Calls a function of the server by name, and returns its reply. */
   // deno-lint-ignore no-explicit-any -- JSON
   call(command: string, options: Record<string, unknown> = {}): Promise<any> {
-    return this.#orLastWords(async () => {
+    return this.#withStderr(async () => {
       await this.#send({ command, ...options });
       return JSON.parse(await this.#stdout.line());
     });
   }
 
-  /** Puts a tensor there. */
+  /** Sends a tensor. */
   tensor(name: string, shape: readonly number[], values: Values): Promise<void> {
-    return this.#orLastWords(async () => {
+    return this.#withStderr(async () => {
       await this.#send({ command: "tensor", name, shape });
       await this.#stdin.write(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
     });
   }
 
-  /** Reads the result of the last function that made a tensor. */
+  /** Reads the result of the last timed function. */
   async result(): Promise<Float32Array> {
     const { bytes } = await this.call("read");
-    return this.#orLastWords(async () => new Float32Array(await this.#stdout.bytes(bytes)));
+    return this.#withStderr(async () => new Float32Array(await this.#stdout.bytes(bytes)));
   }
 
   async dispose(): Promise<void> {
@@ -62,22 +62,22 @@ export class PyTorch {
     return this.#stdin.write(new TextEncoder().encode(JSON.stringify(message) + "\n"));
   }
 
-  /** Both directions fail alike when Python is gone, and only its last words say why. */
-  async #orLastWords<T>(work: () => Promise<T>): Promise<T> {
+  /** If Python has crashed, both pipes fail. Only the last line of its stderr says why. */
+  async #withStderr<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {
       this.#stdin.abort().catch(() => {});
-      const last = (await this.#complaints).trim().split("\n").at(-1);
+      const last = (await this.#stderr).trim().split("\n").at(-1);
       throw new Error(last ? `${this.#python}: ${last}` : `${this.#python}: ${error}`);
     }
   }
 }
 
-/** Takes a pipe apart into lines and runs of bytes, however it was cut. */
+/** Reads lines and byte ranges from a pipe, whatever the size of its chunks. */
 class PipeReader {
   #reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
-  #left: Uint8Array<ArrayBuffer>[] = [];
+  #pending: Uint8Array<ArrayBuffer>[] = [];
   #size = 0;
 
   constructor(pipe: ReadableStream<Uint8Array<ArrayBuffer>>) {
@@ -86,7 +86,7 @@ class PipeReader {
 
   async line(): Promise<string> {
     const newline = "\n".charCodeAt(0);
-    while (!this.#left.some((piece) => piece.includes(newline))) await this.#more();
+    while (!this.#pending.some((piece) => piece.includes(newline))) await this.#more();
     const all = this.#joined();
     return new TextDecoder().decode(await this.bytes(all.indexOf(newline) + 1));
   }
@@ -94,7 +94,7 @@ class PipeReader {
   async bytes(count: number): Promise<ArrayBuffer> {
     while (this.#size < count) await this.#more();
     const all = this.#joined();
-    this.#left = [all.subarray(count)];
+    this.#pending = [all.subarray(count)];
     this.#size -= count;
     return all.slice(0, count).buffer;
   }
@@ -105,20 +105,20 @@ class PipeReader {
 
   async #more(): Promise<void> {
     const { value, done } = await this.#reader.read();
-    if (done) throw new Error("ended without an answer");
-    this.#left.push(value);
+    if (done) throw new Error("ended without a reply");
+    this.#pending.push(value);
     this.#size += value.length;
   }
 
-  /** The pieces that were read as one. */
+  /** The pending pieces in one array. */
   #joined(): Uint8Array<ArrayBuffer> {
     const all = new Uint8Array(this.#size);
     let at = 0;
-    for (const piece of this.#left) {
+    for (const piece of this.#pending) {
       all.set(piece, at);
       at += piece.length;
     }
-    this.#left = [all];
+    this.#pending = [all];
     return all;
   }
 }

@@ -1,10 +1,10 @@
-"""PyTorch for pytorch_process.ts, which starts this and talks to it over its pipes.
+"""Runs PyTorch for pytorch_process.ts, which starts this script and talks to it through pipes.
 
-In:  lines of JSON, { command, … }: a function below and its arguments, tensors by name.
-     After { command: "tensor", name, shape } follow its float32 values; there is no answer to it.
-Out: to every other line one line of JSON, { ms } from functions that were timed.
-     After the { bytes } that answer "read" follow the values of the last result.
-All numbers in the machine's byte order.
+stdin:  Lines of JSON, { command, … }: the name of a function below, and its arguments.
+        { command: "tensor", name, shape } is followed by float32 values, and has no reply.
+stdout: One line of JSON for every other command. Timed functions reply with { ms }.
+        The reply { bytes } to "read" is followed by the values of the last result.
+All values are in the machine's byte order.
 """
 import json
 import sys
@@ -28,7 +28,7 @@ def start(threads, layers):
 
 
 def slow_blas():
-    """Whether it multiplies matrices with Netlib's BLAS, as Debian's does until another is there."""
+    """Whether PyTorch uses Netlib's slow BLAS, the default on Debian."""
     try:
         with open("/proc/self/maps") as maps:
             loaded = maps.read()
@@ -42,7 +42,7 @@ def read_tensor(name, shape):
     size = 4 * int(numpy.prod(shape))
     data = sys.stdin.buffer.read(size)
     if len(data) != size:
-        raise EOFError("the bench stopped in the middle of a message")
+        raise EOFError("the benchmark ended in the middle of a message")
     values = numpy.frombuffer(data, numpy.float32).copy()
     tensors[name] = torch.from_numpy(values.reshape(shape))
 
@@ -52,7 +52,7 @@ def read():
 
 
 def timed(work):
-    """A command that answers how long it took and leaves its result to be read."""
+    """Makes a command that replies with its time, and stores its result for "read"."""
 
     def command(**options):
         global result
@@ -104,10 +104,10 @@ def conv_dw(stride, padding):
     return torch.nn.grad.conv2d_weight(x, weight.shape, dy, stride, padding)
 
 
-def learn(parameters, **options):
+def train(parameters, **options):
     global optimizer
-    learned = [tensors[name].requires_grad_() for name in parameters]
-    optimizer = torch.optim.SGD(learned, **options)
+    trained = [tensors[name].requires_grad_() for name in parameters]
+    optimizer = torch.optim.SGD(trained, **options)
     return {}
 
 
@@ -127,7 +127,7 @@ COMMANDS = {
     "conv forward": conv_forward,
     "conv dx": conv_dx,
     "conv dw": conv_dw,
-    "learn": learn,
+    "train": train,
     "step": step,
 }
 
@@ -137,8 +137,8 @@ while line := sys.stdin.buffer.readline():
     if command == "tensor":
         read_tensor(**options)
         continue
-    answer = COMMANDS[command](**options)
-    sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n")
+    reply = COMMANDS[command](**options)
+    sys.stdout.buffer.write(json.dumps(reply).encode() + b"\n")
     if command == "read":
         sys.stdout.buffer.write(result.contiguous().numpy().tobytes())
     sys.stdout.buffer.flush()

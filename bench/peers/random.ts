@@ -1,5 +1,5 @@
 /**
- * Weights and inputs, the same on every machine and in every run.
+ * Random weights and inputs, the same on every machine and in every run.
  *
  * @module
  */
@@ -8,29 +8,29 @@ import { IMAGE, PARAMETERS, type SizedConvolution } from "./architecture.ts";
 import type { AlexNetWeights, ConvProblem, Values } from "./peer.ts";
 
 /**
- * Seeded weights, kept once for all peers: uniform in ±1 / √fanIn, biases too, as PyTorch starts
- * these layers. Leaving out one of the first convolution's 192 planes still moves the logits by
- * 1 % of the largest, so comparing logits does compare the whole network.
+ * Weights and biases uniform in ±1 / √fanIn, as PyTorch initialises these layers. All peers share
+ * them. Comparing logits checks the whole network: without one of the first convolution's 192 kernel
+ * planes, the logits change by 1 % of the largest.
  */
 export function randomWeights(seed: number): AlexNetWeights {
-  const made = new Map(PARAMETERS.map(({ name, shape, fanIn }, index) => {
+  const parameters = new Map(PARAMETERS.map(({ name, shape, fanIn }, index) => {
     return [name, uniform(product(shape), 1 / Math.sqrt(fanIn), seed + index)];
   }));
   return {
     get(name) {
-      const values = made.get(name);
+      const values = parameters.get(name);
       if (values === undefined) throw new Error(`AlexNet has no parameter ${name}`);
       return values;
     },
   };
 }
 
-/** [batch, 3, 224, 224], spread like normalised photos. */
+/** [batch, 3, 224, 224], with about the range of normalised photos. */
 export function randomImages(batch: number, seed: number): Values {
   return uniform(batch * product(IMAGE), 2, seed);
 }
 
-/** A convolution of the network with numbers that make outputs of about 1. */
+/** A convolution of the network, with random values that give outputs of about 1. */
 export function randomConvolution(
   { layer, size, outSize }: SizedConvolution,
   batch: number,
@@ -55,11 +55,11 @@ function product(sizes: readonly number[]): number {
   return sizes.reduce((a, b) => a * b);
 }
 
-/** `size` values in ±limit from the mulberry32 generator: 61 million of them in under a second. */
+/** `size` values in ±limit from the mulberry32 generator, 61 million in less than a second. */
 function uniform(size: number, limit: number, seed: number): Values {
   const values = new Float32Array(size);
   const scale = 2 * limit / 2 ** 32;
-  // Neighbouring seeds are moved far apart: the generator only ever adds a constant to its state.
+  // Move consecutive seeds far apart, because the generator only adds a constant to its state.
   let state = Math.imul(seed + 1, 0x9e3779b1);
   for (let i = 0; i < size; i++) {
     state = (state + 0x6d2b79f5) | 0;

@@ -1,18 +1,18 @@
 import type { Work } from "./peer.ts";
 
-/** So much more than the loss itself counts what the first step takes off it: 0.004 of 6.9. */
-const WEIGHT_OF_DROP = 1000;
+/** The first step lowers the loss by only 0.004 of 6.9. This factor makes that count in comparisons. */
+const DROP_FACTOR = 1000;
 
-/** One step of training. */
+/** One training step. */
 export interface Step {
   readonly ms: number;
-  /** Before the step. */
+  /** The loss before the step. */
   readonly loss: number;
 }
 
 /**
- * Work of step after step. The answer is the first loss, and how far the second is below it: the
- * losses alone would agree without any learning.
+ * Work that runs one step after another. Its output is the first loss, and how much lower the second
+ * is: losses alone would agree even if nothing were learned.
  */
 export function trainingWork(step: () => Promise<Step>, dispose?: () => void): Work {
   const losses: number[] = [];
@@ -23,10 +23,10 @@ export function trainingWork(step: () => Promise<Step>, dispose?: () => void): W
   };
   return {
     run,
-    async answer() {
+    async output() {
       await run();
       const [first, second] = losses;
-      return Float32Array.of(first, WEIGHT_OF_DROP * (first - second));
+      return Float32Array.of(first, DROP_FACTOR * (first - second));
     },
     dispose,
   };

@@ -1,7 +1,7 @@
 /**
- * TensorFlow.js on its WebAssembly backend (XNNPACK, SIMD), with one thread: it starts more only in
- * browsers; and on its WebGPU backend. Convolution, bias and ReLU are one fused call, as its own
- * converter makes them.
+ * TensorFlow.js on its WebAssembly backend (XNNPACK, SIMD) and on its WebGPU backend. WebAssembly has
+ * one thread, because it starts more only in browsers. Convolution, bias and ReLU are one fused call,
+ * as in the output of its own converter.
  *
  * @module
  */
@@ -12,11 +12,11 @@ import { ALEXNET, FEATURES, IMAGE } from "./architecture.ts";
 import { reverseAxes, swapInner } from "./layout.ts";
 import type { AlexNetPeer, AlexNetWeights, ConvPeer, Peer } from "./peer.ts";
 
-/** How many pixels one channel has where the convolutions end. */
+/** Pixels per channel after the last convolution and pooling. */
 const PIXELS = FEATURES.height * FEATURES.width;
 
-/** Bytes that a shader sees of a buffer, by default. */
-const LARGEST_BOUND = 2 ** 27;
+/** WebGPU's default limit for a buffer binding, in bytes. */
+const MAX_BINDING_BYTES = 2 ** 27;
 
 export async function createAlexNet(
   weights: AlexNetWeights,
@@ -33,13 +33,13 @@ export async function createAlexNet(
       const shape: [number, number, number, number] = [kernel, kernel, inChannels, outChannels];
       return { ...layer, bias, weight: tf.tensor4d(filter, shape) };
     }
-    // [out, in] to [in, out]. The first one's inputs are pooled features that PyTorch flattens as
-    // channels, rows, columns and TensorFlow as rows, columns, channels.
+    // [out, in] to [in, out]. The first linear layer takes the pooled features, which PyTorch flattens
+    // as channels, rows, columns, and TensorFlow as rows, columns, channels.
     const { inFeatures, outFeatures } = layer;
     const pixels = inFeatures === FEATURES.channels * PIXELS ? PIXELS : 1;
     const matrix = reverseAxes(values, outFeatures, inFeatures / pixels, pixels);
-    // On WebGPU it binds tensors whole, and computes zeros where that fails.
-    const count = device === "webgpu" ? Math.ceil(4 * matrix.length / LARGEST_BOUND) : 1;
+    // On WebGPU it binds whole tensors, and computes zeros if they are too large.
+    const count = device === "webgpu" ? Math.ceil(4 * matrix.length / MAX_BINDING_BYTES) : 1;
     const width = outFeatures / count;
     const parts = Array.from({ length: count }, (_, part) => {
       const columns = new Float32Array(inFeatures * width);
@@ -97,7 +97,7 @@ export async function createAlexNet(
           output.dispose();
           return ms;
         },
-        answer: () => Promise.resolve(logits),
+        output: () => Promise.resolve(logits),
       };
     },
   };
@@ -162,7 +162,7 @@ export async function createConv(): Promise<ConvPeer> {
           result = compute();
           return Promise.resolve(performance.now() - start);
         },
-        async answer() {
+        async output() {
           const data = await result!.data() as Float32Array;
           if (pass === "forward") return swapInner(data, batch, outHeight * outWidth, outChannels);
           if (pass === "dx") return swapInner(data, batch, height * width, inChannels);
@@ -185,18 +185,18 @@ async function start(device: keyof typeof backends) {
     name: `tfjs-${device}`,
     version: tf.version_core,
     threads: 1,
-    // The backend goes with all tensors; unlike after removeBackend(), it can be set again.
+    // Frees the backend and all tensors. Unlike after removeBackend(), it can be started again.
     dispose: () => tf.engine().reset(),
   };
   return { tf, peer };
 }
 
-/** What makes each backend known. */
+/** Imports each backend, which registers itself. */
 const backends = {
   async wasm() {
     const { env } = await import("npm:@tensorflow/tfjs-core@4.22.0");
     const wasm = await import("npm:@tensorflow/tfjs-backend-wasm@4.22.0");
-    // Its binaries lie in the npm package; resolving any file there says where that is.
+    // Its binaries are in the npm package. Resolve one of them to find the folder.
     const binary = "npm:@tensorflow/tfjs-backend-wasm@4.22.0/dist/tfjs-backend-wasm-simd.wasm";
     wasm.setWasmPaths(fileURLToPath(new URL(".", import.meta.resolve(binary))));
     if (!await env().getAsync("WASM_HAS_SIMD_SUPPORT")) throw new Error("it finds no SIMD");

@@ -1,5 +1,5 @@
 /**
- * AlexNet's layers on WebGPU one by one: what each shader computes and moves.
+ * AlexNet's layers on WebGPU one by one, to time each shader.
  *
  * @module
  */
@@ -10,20 +10,20 @@ import { prepareConv } from "../../src/ops/prepared_conv.ts";
 import { ALEXNET, CONVOLUTIONS } from "./architecture.ts";
 import type { Peer, Work } from "./peer.ts";
 
-/** A layer, and what a pass of one sample costs. */
+/** A layer, and the cost of a forward pass of one image. */
 export interface LayerWork {
   readonly name: string;
   /** Operations: two for each multiply-accumulate. */
   readonly flops: number;
-  /** Bytes of input, weights and output: what must be moved at least. */
+  /** Bytes of input, weights and output: the least that must be transferred. */
   readonly bytes: number;
   readonly work: Work;
 }
 
-/** Passes of which the time is taken together: Deno looks for results every 10 ms. */
+/** Passes that are timed together, because Deno polls the GPU only every 10 ms. */
 const PASSES = 16;
 
-/** The adapter's program, and its layers. */
+/** Starts a backend, and prepares its layers. */
 export async function createLayers(): Promise<{ peer: Peer; layers: LayerWork[] }> {
   const backend = await createBackend({ device: "webgpu" });
   const peer: Peer = {
@@ -68,7 +68,7 @@ export async function createLayers(): Promise<{ peer: Peer; layers: LayerWork[] 
   return { peer, layers };
 }
 
-/** Milliseconds of one pass, and its output. */
+/** Times several passes, and returns the time of one. */
 function repeated(backend: Backend, pass: () => Tensor): Work {
   const one = backend.empty([1]);
   let y: Tensor | undefined;
@@ -85,7 +85,7 @@ function repeated(backend: Backend, pass: () => Tensor): Work {
       await y!.view([1]).read();
       return Math.max(0, performance.now() - start - waiting) / PASSES;
     },
-    answer: () => y!.read(),
+    output: () => y!.read(),
     dispose: () => y?.dispose(),
   };
 }

@@ -1,7 +1,7 @@
 /** Builds the command line that grants missing permissions. */
 
 import { fileURLToPath } from "node:url";
-import { catalogued } from "../hub/catalogue.ts";
+import { findCatalogueEntry } from "../hub/catalogue.ts";
 import type { Options } from "./args.ts";
 import type { WeightsArgs } from "./args_weights.ts";
 import { isWebUrl } from "./inputs.ts";
@@ -48,7 +48,7 @@ function requiredPermissions(
     case "rm":
       ["--allow-env", "--allow-read", "--allow-write"].forEach((flag) => flags.add(flag));
       if (parsed.command === "pull") {
-        hosts.add(new URL(parsed.url ?? catalogued(parsed.name)?.url ?? script).host);
+        hosts.add(new URL(parsed.url ?? findCatalogueEntry(parsed.name)?.url ?? script).host);
       }
       break;
     case "models":

@@ -4,7 +4,11 @@
 const delayMs = 500;
 const width = 30;
 
-/** A progress bar. Call `update()` as often as you like, and `clear()` at the end. */
+/**
+ * A progress bar. Call `update()` as often as you like, and `clear()` at the end.
+ *
+ * @internal
+ */
 export class Progress {
   readonly #start = performance.now();
   readonly #enabled: boolean;

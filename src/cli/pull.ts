@@ -1,6 +1,6 @@
 /** `cli.ts pull`: downloads published weights into the cache. */
 
-import { catalogue, catalogued } from "../hub/catalogue.ts";
+import { catalogue, findCatalogueEntry } from "../hub/catalogue.ts";
 import { pull } from "../hub/pull.ts";
 import type { PullArgs } from "./args_weights.ts";
 import { requireCacheFolder } from "./cache.ts";
@@ -12,7 +12,7 @@ import { note, print, warn } from "./terminal.ts";
 /** Downloads, verifies and converts a model, and returns the exit code. */
 export async function pullModel(args: PullArgs): Promise<number> {
   const { name, quiet, url, precision } = args;
-  const entry = catalogued(name);
+  const entry = findCatalogueEntry(name);
   if (!entry) {
     const names = catalogue.map(({ name }) => name).join(", ");
     throw new UsageError(`unknown model ${JSON.stringify(name)}; available: ${names}`);

@@ -1,28 +1,29 @@
 /**
- * Where pulled weights are kept.
+ * The cache of downloaded models.
  *
  * @module
  */
 
 import { PembrokeError } from "../errors.ts";
 import { withLock } from "../io/lock.ts";
+import { temporarySuffix } from "../io/write_file.ts";
 import { type StoredPrecision, storedPrecisions } from "../weights/convert.ts";
 
 /** A model in the cache. */
 export interface CachedModel {
-  /** What the catalogue calls it. */
+  /** Its name in the catalogue. */
   readonly name: string;
-  /** How its weights are stored. */
+  /** The precision of its weights. */
   readonly precision: StoredPrecision;
-  /** The file. */
+  /** The path of the file. */
   readonly path: string;
-  /** Its size. */
+  /** The size of the file in bytes. */
   readonly bytes: number;
-  /** When it was pulled. */
+  /** When it was downloaded. */
   readonly time: Date;
 }
 
-/** The variables that say where the cache is, on any system. */
+/** The environment variables that determine the folder of the cache, on all systems. */
 export const cacheVariables = [
   "PEMBROKE_CACHE",
   "XDG_CACHE_HOME",
@@ -31,10 +32,11 @@ export const cacheVariables = [
 ] as const;
 
 /**
- * The folder of the cache: PEMBROKE_CACHE, or where the system keeps such things. It need not exist.
- * Undefined where the environment says nothing of either.
+ * The folder of the cache: PEMBROKE_CACHE, or the cache folder of the system. It may not exist yet.
+ * Undefined if no environment variable determines it.
  *
- * @param env Reads a variable of the environment.
+ * @param env Reads an environment variable.
+ * @param os The operating system.
  */
 export function cacheFolder(
   env: (name: string) => string | undefined = Deno.env.get,
@@ -46,72 +48,75 @@ export function cacheFolder(
     ? [env("LOCALAPPDATA"), "pembroke"]
     : os === "darwin"
     ? [env("HOME"), "Library", "Caches", "pembroke"]
-    : env("XDG_CACHE_HOME")?.startsWith("/") // a relative one is to be ignored, its standard says
+    : env("XDG_CACHE_HOME")?.startsWith("/") // its specification says to ignore relative paths
     ? [env("XDG_CACHE_HOME"), "pembroke"]
     : [env("HOME"), ".cache", "pembroke"];
   return base ? [base, ...below].join(os === "windows" ? "\\" : "/") : undefined;
 }
 
-/** Where a model is, or would be. */
+/** The path of a model in the cache, whether it exists or not. */
 export function modelPath(folder: string, name: string, precision: StoredPrecision): string {
   return `${folder}/${name}-${precision}.safetensors`;
 }
 
-/** The models in a cache, the last one pulled first; those of one name only, if it is given. */
+/** Lists the models in a cache, newest first; only those of one name if it is given. */
 export async function cachedModels(folder: string, name?: string): Promise<CachedModel[]> {
   const models: CachedModel[] = [];
-  for (const entry of await names(folder)) {
-    const [, found, said] = /^(.+)-(\w+)\.safetensors$/.exec(entry) ?? [];
-    const precision = storedPrecisions.find((precision) => precision === said);
-    if (!precision || found !== (name ?? found)) continue;
-    const path = modelPath(folder, found, precision);
-    const info = await Deno.stat(path).catch(() => undefined); // gone by now, or a link to nothing
+  for (const fileName of await fileNames(folder)) {
+    const [, model, suffix] = /^(.+)-(\w+)\.safetensors$/.exec(fileName) ?? [];
+    const precision = storedPrecisions.find((precision) => precision === suffix);
+    if (!precision || model !== (name ?? model)) continue;
+    const path = modelPath(folder, model, precision);
+    const info = await Deno.stat(path).catch(() => undefined); // deleted, or a broken link
     if (!info?.isFile) continue;
     const { size, mtime } = info;
-    models.push({ name: found, precision, path, bytes: size, time: mtime ?? new Date(0) });
+    models.push({ name: model, precision, path, bytes: size, time: mtime ?? new Date(0) });
   }
   return models.sort((a, b) => Number(b.time) - Number(a.time) || (a.path < b.path ? -1 : 1));
 }
 
 /**
- * Deletes all that is kept of a model, downloads that broke off too; returns the paths.
+ * Deletes all files of a model, including interrupted downloads.
  *
- * @throws {PembrokeError} While it is being pulled.
+ * @returns The paths of the deleted files.
+ * @throws {PembrokeError} While the model is being downloaded.
  */
 export async function removeCached(folder: string, name: string): Promise<string[]> {
-  const kept = (await names(folder)).filter((entry) => belongs(entry, name));
-  if (kept.length === 0) return [];
+  const files = (await fileNames(folder)).filter((fileName) => belongsTo(name, fileName));
+  if (files.length === 0) return [];
   return await withLock(lockPath(folder, name), async () => {
-    const paths = kept.map((entry) => `${folder}/${entry}`);
+    const paths = files.map((fileName) => `${folder}/${fileName}`);
     for (const path of paths) await Deno.remove(path);
     return paths;
   }, {
     onWait: () => {
-      throw new PembrokeError(`${name} is being pulled; end that first`);
+      throw new PembrokeError(`${name} is being downloaded: wait for that, or stop it first`);
     },
   });
 }
 
-/** Deletes what pulls that were killed left unfinished; for whoever has the lock. */
-export async function removeUnfinished(folder: string, name: string): Promise<void> {
-  for (const entry of await names(folder)) {
-    if (belongs(entry, name) && entry.endsWith(".tmp")) await Deno.remove(`${folder}/${entry}`);
+/** Deletes the temporary files of killed processes. The caller must hold the lock of the model. */
+export async function removeTemporary(folder: string, name: string): Promise<void> {
+  for (const fileName of await fileNames(folder)) {
+    if (belongsTo(name, fileName) && fileName.endsWith(".tmp")) {
+      await Deno.remove(`${folder}/${fileName}`);
+    }
   }
 }
 
-/** The file that two pulls of a model compete for. */
+/** The path of a model's lock file, which a process holds while it downloads the model. */
 export function lockPath(folder: string, name: string): string {
   return `${folder}/${name}.lock`;
 }
 
-/** Whether a file in the cache is a model's: stored, half stored, or half downloaded. */
-function belongs(entry: string, name: string): boolean {
-  if (!entry.startsWith(`${name}-`)) return false;
-  const stored = `(${storedPrecisions.join("|")})\\.safetensors(\\.[\\da-f]{8}\\.tmp)?`;
-  return new RegExp(`^(${stored}|[\\da-f]{1,64}\\.part)$`).test(entry.slice(name.length + 1));
+/** Whether a file is a model's: its weights, finished or temporary, or an interrupted download. */
+function belongsTo(name: string, fileName: string): boolean {
+  if (!fileName.startsWith(`${name}-`)) return false;
+  const weights = `(${storedPrecisions.join("|")})\\.safetensors(${temporarySuffix.source})?`;
+  return new RegExp(`^(${weights}|[\\da-f]{1,64}\\.part)$`).test(fileName.slice(name.length + 1));
 }
 
-async function names(folder: string): Promise<string[]> {
+async function fileNames(folder: string): Promise<string[]> {
   try {
     return (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name).sort();
   } catch (error) {

@@ -1,5 +1,5 @@
 /**
- * Weights that others have published: where they are, and how to know that they are the right ones.
+ * The catalogue of published weights, with their addresses and checksums.
  *
  * @module
  */
@@ -10,35 +10,35 @@ import { type ClassName, imagenetClasses } from "../models/imagenet_classes.ts";
 
 /** Published weights. */
 export interface CatalogueEntry {
-  /** What they are called here. */
+  /** The name for `pull`. */
   readonly name: string;
-  /** The network they are for. */
+  /** The network that uses them. */
   readonly architecture: Architecture;
-  /** What they are, for people. */
+  /** A description in words. */
   readonly title: string;
-  /** Where they are. */
+  /** The address of the file. */
   readonly url: string;
-  /** How many bytes there are. */
+  /** The size of the file in bytes. */
   readonly bytes: number;
-  /** Their SHA-256 in hexadecimal digits. */
+  /** The SHA-256 of the file in hexadecimal digits. */
   readonly sha256: string;
-  /** What may be done with them. */
+  /** The licence and terms of use. */
   readonly terms: string;
   /** The names of the classes, by index. */
   readonly classes: readonly ClassName[];
-  /** What happens to an image before the first layer. */
+  /** The preprocessing of images. */
   readonly preprocessing: Preprocessing;
 }
 
-/** All that `pull` knows. */
+/** All weights that `pull` can download. */
 export const catalogue: readonly CatalogueEntry[] = [
   {
     name: "alexnet",
     architecture: "alexnet",
-    title: "torchvision's AlexNet_Weights.IMAGENET1K_V1: 56.5 % of ImageNet at the first guess",
+    title: "torchvision's AlexNet_Weights.IMAGENET1K_V1: 56.5 % top-1 accuracy on ImageNet",
     url: "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
     bytes: 244_408_911,
-    // PyTorch checks the first eight digits, which stand in the file's name
+    // PyTorch checks the first eight digits, which are part of the file name.
     sha256: "7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
     terms: "BSD 3-Clause, torchvision; trained on ImageNet, for research and education",
     classes: imagenetClasses,
@@ -46,7 +46,7 @@ export const catalogue: readonly CatalogueEntry[] = [
   },
 ];
 
-/** The entry of this name, if there is one. */
-export function catalogued(name: string): CatalogueEntry | undefined {
+/** Finds an entry by name. */
+export function findCatalogueEntry(name: string): CatalogueEntry | undefined {
   return catalogue.find((entry) => entry.name === name);
 }

@@ -1,48 +1,51 @@
 /**
- * Downloading a large file so that nothing that arrived is fetched twice.
+ * Resumable, verified downloads of large files.
  *
  * @module
  */
 
 import { createHash } from "node:crypto";
-import { type Chunks, contentLength, HttpError, request } from "../io/download.ts";
 import { FileError } from "../errors.ts";
+import { type Chunks, contentLength, HttpError, request } from "../io/download.ts";
 import { wait } from "../io/wait.ts";
 
-/** What a file must be, and how to fetch it. */
+/** Options of a download. */
 export interface FetchFileOptions {
-  /** SHA-256 of the file in hexadecimal digits. */
+  /** The SHA-256 of the file in hexadecimal digits. */
   readonly sha256: string;
-  /** How many bytes it has, if that is known. */
+  /** The size of the file in bytes, if known. */
   readonly bytes?: number;
-  /** Ends it, with the signal's reason; what has arrived stays. */
+  /**
+   * Cancels the download, which then rejects with the signal's reason. The bytes that have arrived
+   * are kept.
+   */
   readonly signal?: AbortSignal;
-  /** Milliseconds without a byte after which an attempt is given up. Default 30 000. */
+  /** Milliseconds without a byte before an attempt times out. Default 30 000. */
   readonly stallMs?: number;
-  /** Attempts after the first that bring next to nothing before all is given up. Default 4. */
+  /** The number of retries without progress before the download fails. Default 4. */
   readonly retries?: number;
-  /** Milliseconds before the second attempt; each further one waits twice as long. Default 500. */
+  /** Milliseconds before the first retry; the wait doubles with each further one. Default 500. */
   readonly backoffMs?: number;
-  /** Called with the bytes that are there and, if that is known, how many there will be. */
+  /** Called with the number of bytes so far and, if known, in total. */
   readonly onProgress?: (done: number, total: number | undefined) => void;
-  /** Called with a line that says why there is another attempt. */
+  /** Called before each retry, with the reason in one line. */
   readonly onRetry?: (reason: string) => void;
 }
 
-/** No server may ask for more patience than a minute. */
-const mostPatience = 60_000;
+/** The longest wait that a server may ask for. */
+const maxRetryDelayMs = 60_000;
 
-/** An attempt that brings less than this has failed: 1 MiB. */
-const worthwhile = 2 ** 20;
+/** An attempt that downloads less than 1 MiB counts as failed. */
+const minProgressBytes = 2 ** 20;
 
-/** No weights are larger: 8 GiB. */
-const mostBytes = 2 ** 33;
+/** The limit of a file of unknown size: 8 GiB. */
+const maxBytes = 2 ** 33;
 
 /**
- * Downloads a file to a path, going on with what is there already. It is verified at the end; a file
- * that is not what it should be is deleted.
+ * Downloads a file, resuming an interrupted download at the same path. The file is verified at the
+ * end, and deleted if it is wrong.
  *
- * @throws {FileError} When the server does not have it, gives up too often, or has another one.
+ * @throws {FileError} When the server does not have the file, fails too often, or has another file.
  */
 export async function fetchFile(
   url: string,
@@ -51,152 +54,157 @@ export async function fetchFile(
 ): Promise<void> {
   const { sha256, bytes, signal, onRetry } = options;
   using file = await Deno.open(path, { read: true, write: true, create: true });
-  for (let again = false;; again = true) {
-    const began = (await file.stat()).size;
-    if (began > (bytes ?? began)) await file.truncate(0);
-    const pieces = await fetchAll(url, file, options);
-    const found = await hashOf(file, signal);
-    if (found === sha256.toLowerCase()) return;
+  for (let isRetry = false;; isRetry = true) {
+    const startSize = (await file.stat()).size;
+    if (startSize > (bytes ?? startSize)) await file.truncate(0);
+    const attempts = await fetchAll(url, file, options);
+    const actual = await hashOf(file, signal);
+    if (actual === sha256.toLowerCase()) return;
     await file.truncate(0);
-    // pieces of two files may have met; one that came whole will not be another the next time
-    if (again || (began === 0 && pieces === 1)) {
+    // A resumed download may mix two versions of the file. A download in one piece cannot.
+    if (isRetry || (startSize === 0 && attempts === 1)) {
       await Deno.remove(path);
-      throw new FileError(url, `is not the file wanted: its SHA-256 is ${found}, not ${sha256}`);
+      throw new FileError(url, `is not the expected file: its SHA-256 is ${actual}, not ${sha256}`);
     }
-    onRetry?.("the pieces do not make the file wanted");
+    onRetry?.("the resumed file has the wrong SHA-256");
   }
 }
 
-/** Attempts until all has arrived; returns how many it took. */
+/** Retries until the whole file has arrived, and returns the number of attempts. */
 async function fetchAll(
   url: string,
   file: Deno.FsFile,
   options: FetchFileOptions,
 ): Promise<number> {
   const { retries = 4, backoffMs = 500, signal, bytes } = options;
-  for (let pieces = 1, failures = 0, most = 0;; pieces++) {
+  for (let attempts = 1, failures = 0, maxSize = 0;; attempts++) {
     const before = (await file.stat()).size;
-    if (before === bytes) return pieces;
+    if (before === bytes) return attempts;
     try {
       await fetchRest(url, file, before, options);
-      return pieces;
+      return attempts;
     } catch (error) {
-      if (!passes(error)) throw error;
+      if (!isRetryable(error)) throw error;
       const { size } = await file.stat();
-      // more than there ever was: a server without ranges begins anew each time
-      failures = size - Math.max(before, most) >= worthwhile ? 1 : failures + 1;
-      most = Math.max(most, size);
-      if (failures > retries) throw givenUp(error, size);
+      // Compare with the largest size so far: a server without ranges starts over each time.
+      failures = size - Math.max(before, maxSize) >= minProgressBytes ? 1 : failures + 1;
+      maxSize = Math.max(maxSize, size);
+      if (failures > retries) throw finalError(error, size);
       options.onRetry?.(error.reason);
-      await wait(patience(error, backoffMs * 2 ** (failures - 1)), signal);
+      await wait(retryDelay(error, backoffMs * 2 ** (failures - 1)), signal);
     }
   }
 }
 
-/** One attempt: asks for what is missing, and writes what comes. */
+/** Makes one attempt to download the missing bytes. */
 async function fetchRest(
   url: string,
   file: Deno.FsFile,
-  have: number,
+  offset: number,
   options: FetchFileOptions,
 ): Promise<void> {
   const { bytes, signal, stallMs, onProgress } = options;
   const headers: Record<string, string> = { "accept-encoding": "identity" };
-  if (have > 0) headers.range = `bytes=${have}-`;
-  let answer;
+  if (offset > 0) headers.range = `bytes=${offset}-`;
+  let result;
   try {
-    answer = await request(url, { signal, stallMs, headers });
+    result = await request(url, { signal, stallMs, headers });
   } catch (error) {
-    // the server has no more than that: either all is there, or the hash will not be right
-    if (error instanceof HttpError && error.status === 416 && have > 0) return;
+    // There are no more bytes: either the file is complete, or its hash will be wrong.
+    if (error instanceof HttpError && error.status === 416 && offset > 0) return;
     throw error;
   }
-  const { response, body } = answer;
+  const { response, body } = result;
   try {
     if (response.headers.has("content-encoding")) {
-      throw new WrongFile(url, "is sent compressed, though it was asked for as it is");
+      throw new WrongFileError(url, "was sent compressed, although the request forbids it");
     }
-    const { from, total = bytes } = partOf(response);
-    if (from !== have) await file.truncate(0);
-    if (from !== have && from !== 0) {
-      throw new FileError(url, `was asked for from byte ${have} on, and sends something else`);
+    const { start, total = bytes } = contentRange(response);
+    if (start !== offset) await file.truncate(0);
+    if (start !== offset && start !== 0) {
+      throw new FileError(url, `the server ignored the request to start at byte ${offset}`);
     }
-    if (total !== (bytes ?? total) || (total ?? 0) > mostBytes) {
-      throw new WrongFile(
+    if (total !== (bytes ?? total) || (total ?? 0) > maxBytes) {
+      throw new WrongFileError(
         url,
-        `has ${total} bytes, ${bytes ?? `at most ${mostBytes}`} are expected`,
+        `has ${total} bytes, expected ${bytes ?? `at most ${maxBytes}`}`,
       );
     }
-    await writeAll(url, file, body, from, total, onProgress);
+    await writeAll(url, file, body, start, total, onProgress);
   } finally {
     await body.cancel();
   }
 }
 
-/** Writes a body from a place on. */
+/** Writes a response body to the file, starting at an offset. */
 async function writeAll(
   url: string,
   file: Deno.FsFile,
   body: Chunks,
-  from: number,
+  start: number,
   total: number | undefined,
   onProgress: FetchFileOptions["onProgress"],
 ): Promise<void> {
-  let at = from;
-  await file.seek(from, Deno.SeekMode.Start);
+  let size = start;
+  await file.seek(start, Deno.SeekMode.Start);
   for (let chunk; (chunk = await body.next());) {
     for (let rest = chunk; rest.length > 0;) rest = rest.subarray(await file.write(rest));
-    at += chunk.length;
-    if (at > (total ?? mostBytes)) {
-      throw new WrongFile(url, `sends more than ${total ?? mostBytes} bytes`);
+    size += chunk.length;
+    if (size > (total ?? maxBytes)) {
+      throw new WrongFileError(url, `has more than ${total ?? maxBytes} bytes`);
     }
-    onProgress?.(at, total);
+    onProgress?.(size, total);
   }
-  if (at < (total ?? at)) throw new FileError(url, `broke off after ${at} of ${total} bytes`);
+  if (size < (total ?? size)) {
+    throw new FileError(url, `the connection was lost after ${size} of ${total} bytes`);
+  }
 }
 
-/** A server that has another file: to ask again is of no use. */
-class WrongFile extends FileError {}
+/** The server has another file, so a retry is pointless. */
+class WrongFileError extends FileError {}
 
-/** Where in the file an answer begins (undefined if it does not say), and how long the file is. */
-function partOf(response: Response): { from?: number; total?: number } {
-  if (response.status !== 206) return { from: 0, total: contentLength(response) };
+/** The offset at which a response starts, and the size of the whole file, if the headers tell. */
+function contentRange(response: Response): { start?: number; total?: number } {
+  if (response.status !== 206) return { start: 0, total: contentLength(response) };
   const range = response.headers.get("content-range") ?? "";
-  const [, from, total] = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(range) ?? [];
+  const [, start, total] = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(range) ?? [];
   return {
-    from: from === undefined ? undefined : Number(from),
+    start: start === undefined ? undefined : Number(start),
     total: total === undefined || total === "*" ? undefined : Number(total),
   };
 }
 
-/** Whether another attempt may go better. */
-function passes(error: unknown): error is FileError {
+/** Whether another attempt may succeed. */
+function isRetryable(error: unknown): error is FileError {
   if (error instanceof HttpError) {
     return error.status >= 500 || [408, 425, 429].includes(error.status);
   }
-  return error instanceof FileError && !(error instanceof WrongFile);
+  return error instanceof FileError && !(error instanceof WrongFileError);
 }
 
-function givenUp(error: FileError, size: number): FileError {
-  const kept = size > 0
-    ? `; ${(size / 1e6).toFixed(1)} MB have arrived, run it again to go on`
+/** The error after the last attempt. */
+function finalError(error: FileError, size: number): FileError {
+  const hint = size > 0
+    ? `; ${(size / 1e6).toFixed(1)} MB were downloaded, run it again to resume`
     : "";
-  return new FileError(error.file, error.reason + kept, { cause: error });
+  return new FileError(error.file, error.reason + hint, { cause: error });
 }
 
-/** How long to wait: as long as the server asks for, or twice as long each time. */
-function patience(error: FileError, backoff: number): number {
-  const asked = error instanceof HttpError ? Number(error.headers.get("retry-after")) * 1000 : 0;
-  return Math.min(Math.max(asked || 0, backoff), mostPatience);
+/** Milliseconds before the next attempt: as long as the server asks for, or the backoff. */
+function retryDelay(error: FileError, backoff: number): number {
+  const retryAfter = error instanceof HttpError
+    ? Number(error.headers.get("retry-after")) * 1000
+    : 0;
+  return Math.min(Math.max(retryAfter || 0, backoff), maxRetryDelayMs);
 }
 
-/** SHA-256 of a file that is open. */
+/** Computes the SHA-256 of an open file. */
 async function hashOf(file: Deno.FsFile, signal: AbortSignal | undefined): Promise<string> {
-  const hash = createHash("sha256"), piece = new Uint8Array(1 << 20);
+  const hash = createHash("sha256"), buffer = new Uint8Array(1 << 20);
   await file.seek(0, Deno.SeekMode.Start);
-  for (let count; (count = await file.read(piece)) !== null;) {
+  for (let count; (count = await file.read(buffer)) !== null;) {
     signal?.throwIfAborted();
-    hash.update(piece.subarray(0, count));
+    hash.update(buffer.subarray(0, count));
   }
   return hash.digest("hex");
 }

@@ -16,7 +16,11 @@ export interface RgbImage {
   readonly data: Uint8Array | Uint8ClampedArray;
 }
 
-/** An image of 8-bit RGBA pixels, 4 bytes each. An `ImageData` from a canvas is one. */
+/**
+ * An image of 8-bit RGBA pixels, 4 bytes each. An `ImageData` from a canvas is one.
+ *
+ * @internal
+ */
 export interface RgbaImage {
   /** Pixels in a row. */
   readonly width: number;

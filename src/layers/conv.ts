@@ -24,7 +24,8 @@ import {
   supportsWinograd,
 } from "../ops/prepared_conv.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
-import { type ForwardOptions, Layer, type Parameter, uniformParameter } from "./layer.ts";
+import { type ForwardOptions, Layer } from "./layer.ts";
+import { type Parameter, uniformParameter } from "./parameter.ts";
 
 /**
  * The bias of a layer with weights.

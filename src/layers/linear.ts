@@ -11,7 +11,8 @@ import { biasBackward } from "../ops/conv_backward.ts";
 import { linear, linearBackwardInput, linearBackwardWeight } from "../ops/linear.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
 import type { BiasOptions } from "./conv.ts";
-import { type ForwardOptions, Layer, type Parameter, uniform, uniformParameter } from "./layer.ts";
+import { type ForwardOptions, Layer } from "./layer.ts";
+import { type Parameter, uniform, uniformParameter } from "./parameter.ts";
 import { LinearWeight } from "./linear_weight.ts";
 import type { PrecisionOptions } from "./precision.ts";
 

@@ -9,7 +9,7 @@ import type { Backend } from "../backend/mod.ts";
 import { ArgumentError, PembrokeError } from "../errors.ts";
 import { emptyQuantized, type QuantizedWeight, quantizeLinear } from "../ops/quantize.ts";
 import type { Tensor } from "../tensor.ts";
-import { Parameter } from "./layer.ts";
+import { Parameter } from "./parameter.ts";
 import { type Precision, precisions } from "./precision.ts";
 
 /** Rows rounded at a time while weights are written: a panel of the int8 kernel. */

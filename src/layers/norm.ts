@@ -17,7 +17,8 @@ import {
   type LocalResponseNormOptions,
 } from "../ops/norm.ts";
 import type { Shape, Tensor } from "../tensor.ts";
-import { constantParameter, type ForwardOptions, Layer, type Parameter } from "./layer.ts";
+import { type ForwardOptions, Layer } from "./layer.ts";
+import { constantParameter, type Parameter } from "./parameter.ts";
 
 /** Normalisation over neighbouring channels, `torch.nn.LocalResponseNorm`, of [N, C, …]. */
 export class LocalResponseNorm extends Layer {

@@ -7,7 +7,8 @@
 import { produce } from "../ops/checks.ts";
 import { elements, sameShape, type Shape, type Tensor } from "../tensor.ts";
 import { RandomGenerator } from "../random.ts";
-import { type ForwardOptions, Layer, type Parameter, viewAs } from "./layer.ts";
+import { type ForwardOptions, Layer, viewAs } from "./layer.ts";
+import type { Parameter } from "./parameter.ts";
 
 /** A layer, and the ReLU after it if the layer computes that, too. */
 interface FusedLayer {

@@ -157,7 +157,11 @@ export class AlexNet extends Classifier {
   }
 }
 
-/** Options of {@linkcode AlexNet.load}. */
+/**
+ * Options of {@linkcode AlexNet.load}.
+ *
+ * @internal
+ */
 export interface AlexNetLoadOptions extends AlexNetOptions, LoadOptions {
   /**
    * The tensors of torchvision's AlexNet, as a PyTorch `.pth` file, a safetensors file, or an ONNX

@@ -27,7 +27,11 @@ export interface LayerSummary {
   readonly macs: number;
 }
 
-/** The summary of a network. */
+/**
+ * The summary of a network.
+ *
+ * @internal
+ */
 export interface ModelSummary {
   /** The type of network, such as "AlexNet". */
   readonly model: string;

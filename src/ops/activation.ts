@@ -149,7 +149,11 @@ export function dropout(x: Tensor, p: number, seed: number, options: OutOptions 
   if (!(p >= 0 && p <= 1)) throw new ArgumentError(op, "p", p, "between 0 and 1");
   if (!Number.isInteger(seed)) throw new ArgumentError(op, "seed", seed, "an integer");
   const target = { shape: x.shape, out: options.out, inPlace: true };
-  return produce(op, x, target, (y) => kernelsOf(x).dropout(y, x, p, seed));
+  const keep = Math.round((1 - p) * 2 ** 32) - 1, scale = 1 / (1 - p);
+  return produce(op, x, target, (y) => {
+    if (keep < 0) x.backend.fill(y, 0);
+    else kernelsOf(x).dropout(y, x, { seed, keep, scale });
+  });
 }
 
 function axisGeometry(op: string, shape: Shape, dim: number): AxisGeometry {

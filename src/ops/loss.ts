@@ -9,7 +9,11 @@ import { ArgumentError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
 import { checkNumber, checkShape, checkTensor, disposeOnError } from "./checks.ts";
 
-/** A loss and its gradient. The caller disposes of both. */
+/**
+ * A loss and its gradient. The caller disposes of both.
+ *
+ * @internal
+ */
 export interface LossResult {
   /** The mean loss of the batch, [1]. */
   readonly loss: Tensor;

@@ -5,7 +5,7 @@
  */
 
 import { kernelsOf } from "../backend/interface.ts";
-import type { BatchNormTensors } from "../backend/geometry.ts";
+import type { BatchNormTensors, LocalResponseNormGeometry } from "../backend/geometry.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
 import {
@@ -59,9 +59,9 @@ export function localResponseNorm(
 ): Tensor {
   const op = "localResponseNorm";
   checkTensor(op, "x", x, x);
-  const constants = lrnConstants(op, x, size, options);
+  const g = lrnGeometry(op, x, size, options);
   const target = { shape: x.shape, out: options.out };
-  return produce(op, x, target, (y) => kernelsOf(x).localResponseNorm(y, x, ...constants));
+  return produce(op, x, target, (y) => kernelsOf(x).localResponseNorm(y, x, g));
 }
 
 /**
@@ -115,11 +115,9 @@ export function localResponseNormBackward(
   const op = "localResponseNormBackward";
   checkTensor(op, "x", x, x);
   checkTensor(op, "dy", dy, x, x.shape);
-  const constants = lrnConstants(op, x, size, options);
+  const g = lrnGeometry(op, x, size, options);
   const target = { shape: x.shape, out: options.out, reads: [dy] };
-  return produce(op, x, target, (dx) => {
-    kernelsOf(x).localResponseNormBackward(dx, dy, x, ...constants);
-  });
+  return produce(op, x, target, (dx) => kernelsOf(x).localResponseNormBackward(dx, dy, x, g));
 }
 
 /**
@@ -211,12 +209,12 @@ function checkEps(op: string, eps: number): number {
   throw new ArgumentError(op, "eps", eps, "a non-negative number");
 }
 
-function lrnConstants(
+function lrnGeometry(
   op: string,
   x: Tensor,
   size: number,
   options: LocalResponseNormOptions,
-): [size: number, alpha: number, beta: number, k: number] {
+): LocalResponseNormGeometry {
   if (x.shape.length < 3) {
     throw new ArgumentError(op, "the shape of x", x.shape, "[N, C, …] with at least three axes");
   }
@@ -224,5 +222,7 @@ function lrnConstants(
   if (size % 2 === 0) throw new ArgumentError(op, "size", size, "odd");
   const alpha = checkNumber(op, "alpha", options.alpha ?? 1e-4);
   const beta = checkNumber(op, "beta", options.beta ?? 0.75);
-  return [size, alpha, beta, checkNumber(op, "k", options.k ?? 1)];
+  const k = checkNumber(op, "k", options.k ?? 1);
+  const [n, c] = x.shape;
+  return { n, c, plane: x.size / (n * c), size, alpha, beta, k };
 }

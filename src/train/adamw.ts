@@ -51,7 +51,9 @@ export class AdamW extends Optimizer {
     kernelsOf(w).adamwStep(w, dw, mean, square, {
       shrink: 1 - this.lr * weightDecay,
       beta1,
+      rest1: 1 - beta1,
       beta2,
+      rest2: 1 - beta2,
       step: this.lr / (1 - beta1 ** this.steps),
       root: Math.sqrt(1 - beta2 ** this.steps),
       eps,

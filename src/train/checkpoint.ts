@@ -6,7 +6,7 @@
 
 import { ArgumentError, FileError } from "../errors.ts";
 import { asBytes } from "../kinds.ts";
-import type { Parameter } from "../layers/layer.ts";
+import type { Parameter } from "../layers/parameter.ts";
 import type { Tensor } from "../tensor.ts";
 import {
   bytesSource,

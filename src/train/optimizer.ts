@@ -5,7 +5,8 @@
  */
 
 import { FileError } from "../errors.ts";
-import { Layer, type Parameter } from "../layers/layer.ts";
+import { Layer } from "../layers/layer.ts";
+import type { Parameter } from "../layers/parameter.ts";
 import { sameShape, type Tensor } from "../tensor.ts";
 
 /**

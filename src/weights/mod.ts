@@ -6,14 +6,12 @@
  */
 
 export { checkWeights } from "./check.ts";
-export type { DType } from "./dtype.ts";
 export { fileSource } from "./io/file_source.ts";
 export type { TensorToWrite } from "./io/file_writer.ts";
 export { blobSource, type ByteSource, bytesSource } from "./io/source.ts";
 export { streamSource } from "./io/stream_source.ts";
-export type { WeightEntry } from "./layout.ts";
 export { writeOnnx } from "./onnx/writer.ts";
 export { openWeights } from "./open.ts";
 export { writePth } from "./pth/writer.ts";
 export { writeSafetensors } from "./safetensors/writer.ts";
-export type { WeightsFile, WeightsFormat, WeightSink } from "./tensor_file.ts";
+export type { WeightsFile } from "./tensor_file.ts";

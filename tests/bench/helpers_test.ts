@@ -11,7 +11,7 @@ Deno.test("relativeError() is the largest difference over the largest reference 
   assertEquals(relativeError(floats(1, 2), floats(1, 2)), 0);
 });
 
-Deno.test("relativeError() is infinite where nothing can be compared", () => {
+Deno.test("relativeError() is infinite if values cannot be compared", () => {
   assertEquals(relativeError(floats(1), floats(1, 2)), Infinity);
   assertEquals(relativeError(floats(0), floats(0)), Infinity);
   assertEquals(relativeError(floats(1, NaN), floats(1, 2)), Infinity);
@@ -19,7 +19,7 @@ Deno.test("relativeError() is infinite where nothing can be compared", () => {
   assertEquals(relativeError(floats(Infinity), floats(1)), Infinity);
 });
 
-Deno.test("summarise() reads quantiles off timings in any order, which stay as they are", () => {
+Deno.test("summarise() returns the quantiles of unsorted timings, and does not change them", () => {
   const timings = [9, 1, 5, 3, 7];
   assertEquals(summarise(timings), { min: 1, p25: 3, median: 5, p75: 7, max: 9 });
   assertEquals(timings, [9, 1, 5, 3, 7]);
@@ -30,7 +30,7 @@ Deno.test("summarise() interpolates between timings", () => {
   assertEquals(summarise([4]), { min: 4, p25: 4, median: 4, p75: 4, max: 4 });
 });
 
-Deno.test("table() aligns every column to its side", () => {
+Deno.test("table() aligns columns left or right", () => {
   const columns = [{ title: "peer", align: "left" }, { title: "ms", align: "right" }] as const;
   assertEquals(
     table(columns, [["a", "1.5"], ["longer", "–"]]),
@@ -38,15 +38,15 @@ Deno.test("table() aligns every column to its side", () => {
   );
 });
 
-Deno.test("table() takes headings of several lines, and lines between the rows", () => {
+Deno.test("table() supports headings of several lines, and lines of text between rows", () => {
   const columns = [{ title: "a", align: "left" }, { title: "two\nlines", align: "right" }] as const;
   assertEquals(
-    table(columns, ["a section of its own", ["b", "1"]]),
-    ["     two", "a  lines", "a section of its own", "b      1"].join("\n"),
+    table(columns, ["a section heading", ["b", "1"]]),
+    ["     two", "a  lines", "a section heading", "b      1"].join("\n"),
   );
 });
 
-Deno.test("interleave() gives turns in a circle and counts those after the warm-up", async () => {
+Deno.test("interleave() runs all contenders in turns, and counts the rounds after the warm-up", async () => {
   const turns: string[] = [];
   const contender = (name: string): Contender => ({
     name,
@@ -57,7 +57,7 @@ Deno.test("interleave() gives turns in a circle and counts those after the warm-
   assertEquals(timings, [[3, 5], [4, 6]]);
 });
 
-Deno.test("interleave() gives a slow contender one turn, and tells what it does", async () => {
+Deno.test("interleave() runs a slow contender once, and reports progress", async () => {
   const labels: string[] = [];
   const contenders = [
     { name: "fast", run: () => Promise.resolve(1) },
@@ -74,7 +74,7 @@ Deno.test("interleave() gives a slow contender one turn, and tells what it does"
   ]);
 });
 
-Deno.test("readArguments() takes suites in their order, and refuses names it does not know", () => {
+Deno.test("readArguments() sorts the suites, and rejects unknown names", () => {
   const known = { suites: ["one", "two"], programs: ["a", "b"], cores: 4 };
   assertEquals(readArguments([], known).suites, ["one", "two"]);
   const { suites, batches, only } = readArguments(
@@ -85,12 +85,20 @@ Deno.test("readArguments() takes suites in their order, and refuses names it doe
   assertEquals(readArguments([], known).threads, [1, 2]);
   assertEquals(readArguments([], { ...known, cores: 1 }).threads, [1]);
   assertEquals(readArguments(["--threads", "4,1"], known).threads, [1, 4]);
-  assertThrows(() => readArguments(["three"], known), Error, 'one, two; not "three"');
-  assertThrows(() => readArguments(["--only", "c"], known), Error, 'a, b; not "c"');
+  assertThrows(
+    () => readArguments(["three"], known),
+    Error,
+    'unknown suite "three"; choose from one, two',
+  );
+  assertThrows(
+    () => readArguments(["--only", "c"], known),
+    Error,
+    'unknown program "c"; choose from a, b',
+  );
   assertThrows(() => readArguments(["--rounds", "0"], known), Error, "--rounds");
 });
 
-Deno.test("convModel() is an ONNX model of one convolution with its weights", () => {
+Deno.test("convModel() returns an ONNX model of one convolution with its weights", () => {
   const weight = new Float32Array(200 * 3 * 5 * 5).map((_, i) => i);
   const model = fields(convModel({
     layer: {
@@ -137,9 +145,9 @@ function floats(...values: number[]): Float32Array<ArrayBuffer> {
 
 type Field = readonly [number: number, value: number | Uint8Array];
 
-/** A protobuf message's fields; those that it contains are bytes. */
+/** Parses a protobuf message. Nested messages are bytes. */
 function fields(bytes: number | Uint8Array): Field[] {
-  assert(bytes instanceof Uint8Array, "a message is bytes");
+  assert(bytes instanceof Uint8Array, "not a message");
   let at = 0;
   const varint = () => {
     let value = 0;
@@ -148,14 +156,14 @@ function fields(bytes: number | Uint8Array): Field[] {
       if (bytes[at++] < 128) return value;
     }
   };
-  const found: Field[] = [];
+  const result: Field[] = [];
   while (at < bytes.length) {
     const key = varint(), value = varint();
-    if (key % 8 === 0) found.push([key >> 3, value]);
-    else found.push([key >> 3, bytes.subarray(at, at += value)]);
+    if (key % 8 === 0) result.push([key >> 3, value]);
+    else result.push([key >> 3, bytes.subarray(at, at += value)]);
   }
   assertEquals(at, bytes.length);
-  return found;
+  return result;
 }
 
 function all(message: readonly Field[], number: number): (number | Uint8Array)[] {

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "../assert.ts";
 import { Machine } from "../../bench/machine/machine.ts";
 
-Deno.test("Machine takes its turns with as many threads as it was told", async () => {
+Deno.test("Machine measures with each number of threads", async () => {
   using machine = await Machine.start([1, 2]);
   for (const what of ["arithmetic", "streaming"] as const) {
     const [one, two] = machine.gauges(what);

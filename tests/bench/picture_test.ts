@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "../assert.ts";
 import { picture } from "../../bench/lib/picture.ts";
-import type { Measured, Result, Run } from "../../bench/lib/results.ts";
+import type { Measurement, Result, Run } from "../../bench/lib/results.ts";
 
 function result(program: string, threads: number, ms: number, variant?: string): Result {
   return {
@@ -17,27 +17,27 @@ function result(program: string, threads: number, ms: number, variant?: string):
 
 function run(name: string, results: readonly Result[]): Run {
   const [section, task] = name.split(": ");
-  const measured: Measured = {
+  const measurement: Measurement = {
     task: { section, name: task },
     rounds: 1,
     results,
     machine: [],
   };
   const machine = { processor: "A & B", cores: 2, runtime: "Deno" };
-  return { ...machine, threads: [1, 2], measured: [measured], leftOut: [] };
+  return { ...machine, threads: [1, 2], measured: [measurement], leftOut: [] };
 }
 
-/** What stands in a picture, in its order. */
+/** The texts in a chart, in order. */
 function texts(svg: string): string[] {
   return [...svg.matchAll(/<text [^>]*>([^<]*)<\/text>/g)].map(([, text]) => text);
 }
 
 function bars(svg: string, look: string): number[] {
-  const found = svg.matchAll(new RegExp(`<rect class="${look}"[^>]* width="([^"]*)"`, "g"));
-  return [...found].map(([, width]) => Number(width));
+  const matches = svg.matchAll(new RegExp(`<rect class="${look}"[^>]* width="([^"]*)"`, "g"));
+  return [...matches].map(([, width]) => Number(width));
 }
 
-Deno.test("picture() has a bar for each program and number of threads, ours first", () => {
+Deno.test("picture() draws a bar for each program and number of threads, ours first", () => {
   const svg = picture(run("AlexNet, forward: batch 1", [
     result("web", 1, 40),
     result("pembroke", 1, 20),
@@ -54,15 +54,15 @@ Deno.test("picture() has a bar for each program and number of threads, ours firs
   const [longest] = bars(svg, "peer");
   assertEquals(bars(svg, "pale"), [longest]);
   assertEquals(bars(svg, "ours"), [longest / 2, longest * 0.4, longest / 4]);
-  assert(svg.includes("A &amp; B"), "text is not escaped");
+  assert(svg.includes("A &amp; B"), "text must be escaped");
 });
 
-Deno.test("picture() shows our times with two threads, even where one was faster", () => {
+Deno.test("picture() shows our times with two threads, even if one thread was faster", () => {
   const results = [result("pembroke", 1, 10), result("pembroke", 2, 20)];
   const shown = texts(picture(run("AlexNet, forward: batch 1", results)));
   assertEquals(shown.filter((text) => text.endsWith(" ms")), ["10.0 ms", "20.0 ms"]);
 });
 
-Deno.test("picture() needs something of AlexNet", () => {
-  assertThrows(() => picture(run("Convolutions: conv1", [])), Error, "nothing of AlexNet");
+Deno.test("picture() throws if there are no results for AlexNet", () => {
+  assertThrows(() => picture(run("Convolutions: conv1", [])), Error, "no results for AlexNet");
 });

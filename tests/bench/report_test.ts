@@ -3,12 +3,12 @@ import { report } from "../../bench/lib/report.ts";
 import {
   best,
   machineRate,
-  type Measured,
+  type Measurement,
   type Result,
   type Run,
 } from "../../bench/lib/results.ts";
 
-/** A result whose every time is `ms`. */
+/** A result in which every run took `ms`. */
 function result(program: string, threads: number, ms: number, rest: Partial<Result> = {}): Result {
   const summary = { min: ms, p25: ms, median: ms, p75: ms, max: ms };
   return {
@@ -24,7 +24,7 @@ function result(program: string, threads: number, ms: number, rest: Partial<Resu
 }
 
 /** 10 GFLOP/s with one thread, 20 with two; 1 GB/s. */
-function machine(): Measured["machine"] {
+function machine(): Measurement["machine"] {
   const ms = { min: 1, p25: 1, median: 1, p75: 1, max: 1 };
   return [
     { what: "arithmetic", threads: 1, amount: 10e6, ms },
@@ -33,7 +33,7 @@ function machine(): Measured["machine"] {
   ];
 }
 
-function run(results: readonly Result[], rest: Partial<Measured> = {}): Run {
+function run(results: readonly Result[], rest: Partial<Measurement> = {}): Run {
   return {
     processor: "A processor",
     cores: 2,
@@ -46,17 +46,17 @@ function run(results: readonly Result[], rest: Partial<Measured> = {}): Run {
       machine: machine(),
       ...rest,
     }],
-    leftOut: [{ name: "somebody", reason: "is ill" }],
+    leftOut: [{ name: "a program", reason: "not installed" }],
   };
 }
 
-/** The cells of the rows that begin with a text, blanks made single. */
+/** The rows that start with a text, with single spaces between cells. */
 function rows(text: string, start: string): string[] {
   return text.split("\n").map((line) => line.trim().replace(/ +/g, " "))
     .filter((line) => line.startsWith(start));
 }
 
-Deno.test("best() takes the faster of a program's results with as many threads or fewer", () => {
+Deno.test("best() returns a program's fastest result with at most that many threads", () => {
   const results = [result("a", 1, 5), result("a", 2, 3), result("b", 1, 1), result("a", 4, 1)];
   assertEquals(best(results, "a", 1), results[0]);
   assertEquals(best(results, "a", 2), results[1]);
@@ -65,7 +65,7 @@ Deno.test("best() takes the faster of a program's results with as many threads o
   assertEquals(best([wrong, ...results], "a", 1), results[0]);
 });
 
-Deno.test("machineRate() is the median over all tasks", () => {
+Deno.test("machineRate() returns the median over all tasks", () => {
   const { measured: [first], ...rest } = run([]);
   const slower = { ...first, machine: first.machine.map((g) => ({ ...g, amount: g.amount / 2 })) };
   const all = { ...rest, measured: [first, slower, first] };
@@ -73,7 +73,7 @@ Deno.test("machineRate() is the median over all tasks", () => {
   assertEquals(machineRate(all, "streaming", 2), undefined);
 });
 
-Deno.test("report() gives each task a row for each number of threads, with every peer's ratio", () => {
+Deno.test("report() has a row for each task and number of threads, with every peer's ratio", () => {
   const text = report(run([
     result("pembroke", 1, 200, { reference: true, error: 0 }),
     result("pembroke", 2, 100),
@@ -94,11 +94,11 @@ Deno.test("report() gives each task a row for each number of threads, with every
     "the 4×8 micro-kernel 10.0 100 %",
     "the 4×8 micro-kernel 20.0 100 %",
   ]);
-  assertStringIncludes(text, "Answers: at most 1e-6 of the largest");
-  assertStringIncludes(text, "Left out: somebody: is ill");
+  assertStringIncludes(text, "Largest error: 1e-6 of the reference's largest value");
+  assertStringIncludes(text, "Skipped: a program: not installed");
 });
 
-Deno.test("report() gives our variants rows of their own, beside the same times of peers", () => {
+Deno.test("report() has a row for each of our variants, next to the same times of peers", () => {
   const text = report(run([
     result("pembroke", 1, 20, { reference: true, error: 0 }),
     result("pembroke", 1, 10, { variant: "int8", tolerance: 0.05, error: 0.01 }),
@@ -108,10 +108,10 @@ Deno.test("report() gives our variants rows of their own, beside the same times 
     "batch 1 20.0 50.0 500 % 40.0 2.00×",
     "batch 1, int8 10.0 100.0 1000 % 40.0 4.00×",
   ]);
-  assertStringIncludes(text, "Answers of pembroke (int8): at most 1e-2 of the largest");
+  assertStringIncludes(text, "Largest error of pembroke (int8): 1e-2 of the reference's largest");
 });
 
-Deno.test("report() shows no time of a wrong answer, and says whose it was", () => {
+Deno.test("report() shows no time for a wrong output, and names the program", () => {
   const text = report(run([
     result("pembroke", 1, 20, { reference: true, error: 0 }),
     result("web", 1, 0, { ms: null, error: 0.5 }),
@@ -120,22 +120,20 @@ Deno.test("report() shows no time of a wrong answer, and says whose it was", () 
   assertStringIncludes(text, "WRONG: web, AlexNet, forward, batch 1: 5e-1");
 });
 
-Deno.test("report() has a row where our times are lacking, and no column for a slow program", () => {
+Deno.test("report() has a row even without our times, and no column for a slow program", () => {
   const text = report(run([result("web", 1, 40), result("snail", 1, 9000, { once: true })]));
   assertEquals(rows(text, "batch 1"), ["batch 1 – 40.0", "batch 1 – 40.0"]);
-  assertEquals(rows(text, "snail"), ["snail, once: batch 1 9000"]);
+  assertEquals(rows(text, "snail"), ["snail, timed once: batch 1 9000"]);
 });
 
-Deno.test("report() says so if the machine had no core for each thread", () => {
-  const busy = machine().map((gauged) =>
-    gauged.threads === 2 ? { ...gauged, amount: 12e6 } : gauged
-  );
-  const text = (machine: Measured["machine"]) => report(run([result("web", 1, 1)], { machine }));
-  assertStringIncludes(text(busy), "did 1.20 times as much with 2 threads as with one");
-  assert(!text(machine()).includes("busy"), "two cores for two threads are no news");
+Deno.test("report() notes if the machine had no free core for each thread", () => {
+  const busy = machine().map((gauge) => gauge.threads === 2 ? { ...gauge, amount: 12e6 } : gauge);
+  const text = (machine: Measurement["machine"]) => report(run([result("web", 1, 1)], { machine }));
+  assertStringIncludes(text(busy), "with 2 threads, the micro-kernel was only 1.20 times as fast");
+  assert(!text(machine()).includes("busy"), "the machine was not busy");
 });
 
-Deno.test("report() counts no threads of whole processes", () => {
+Deno.test("report() does not count the threads of whole processes", () => {
   const task = { section: "Start-up", name: "nothing", process: true };
   const text = report(run([result("pembroke", 1, 30)], { task, machine: [] }));
   assertEquals(rows(text, "Start-up"), ["Start-up"]);

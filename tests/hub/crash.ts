@@ -1,28 +1,28 @@
-/** A process that is killed, as the file system sees it: from some moment on nothing is changed. */
+/** Simulates a killed process: from some call on, no change reaches the file system. */
 
-/** What a killed process throws in place of all that it would have changed. */
+/** Thrown instead of every change after the process was killed. */
 export class Killed extends Error {
   override name = "Killed";
 }
 
-/** How much of a call is done: nothing, or the half of what it was to write. */
+/** How much the last call does: nothing, or half of a write. */
 export type Progress = "before" | "halfway";
 
 type Call = (...args: unknown[]) => unknown;
 
 const writeNow = Deno.FsFile.prototype.writeSync;
 
-/** The functions through which the library changes files. */
-const changing: readonly (readonly [owner: object, names: readonly string[]])[] = [
+/** The functions with which the library changes files. */
+const changeFunctions: readonly (readonly [owner: object, names: readonly string[]])[] = [
   [Deno, ["open", "mkdir", "remove", "removeSync", "rename", "truncate", "writeFile"]],
   [Deno.FsFile.prototype, ["write", "writeSync", "truncate", "sync"]],
 ];
 
 /**
- * Runs something whose changes to files end at a call: this one and all after it throw. What the
- * system does for a killed process still happens: its files are closed, its locks given back.
+ * Runs a function in which the calls that change files throw after the first few. Files are closed
+ * and locks released, as the operating system does for a killed process.
  *
- * @param last How many calls succeed.
+ * @param last The number of calls that succeed.
  * @returns The names of the calls that succeeded.
  */
 export async function killedAfter(
@@ -32,7 +32,7 @@ export async function killedAfter(
 ): Promise<string[]> {
   const calls: string[] = [], restore: (() => void)[] = [];
   let killed = false;
-  for (const [owner, names] of changing) {
+  for (const [owner, names] of changeFunctions) {
     for (const name of names) {
       const original = Reflect.get(owner, name) as Call;
       const call = function (this: unknown, ...args: unknown[]): unknown {
@@ -56,7 +56,7 @@ export async function killedAfter(
   } catch (error) {
     if (!(error instanceof Killed)) throw error;
   } finally {
-    restore.forEach((back) => back());
+    restore.forEach((undo) => undo());
   }
   return calls;
 }

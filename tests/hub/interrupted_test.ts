@@ -1,4 +1,4 @@
-/** Pulls that are killed, compete, or find no room: never a wrong model, and the next one finishes. */
+/** Tests pulls that are killed, run concurrently or fill the disk: the next pull recovers. */
 
 import { fileURLToPath } from "node:url";
 import { FileError } from "../../src/errors.ts";
@@ -6,10 +6,10 @@ import { modelPath, pull } from "../../src/hub/mod.ts";
 import { assert, assertEquals, assertMatch, assertRejects } from "../assert.ts";
 import { TempFolder } from "../cli/run.ts";
 import { killedAfter, type Progress } from "./crash.ts";
-import { published } from "./models.ts";
+import { testWeights } from "./models.ts";
 import { serveFile, type StaticServer } from "./server.ts";
 
-const { bytes, entry } = await published();
+const { bytes, entry } = await testWeights();
 const program = fileURLToPath(new URL("pull_program.ts", import.meta.url));
 
 function start(url: string, folder: string, stop = ""): Deno.ChildProcess {
@@ -23,7 +23,7 @@ async function outcome(process: Deno.ChildProcess): Promise<string> {
     new TextDecoder().decode(stderr);
 }
 
-/** A file's bytes; undefined where there is none. */
+/** Reads a file; undefined if it does not exist. */
 async function read(path: string): Promise<Uint8Array | undefined> {
   return await Deno.readFile(path).catch((error) => {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
@@ -31,9 +31,9 @@ async function read(path: string): Promise<Uint8Array | undefined> {
   });
 }
 
-/** A server of the weights, and the file that a whole pull from there makes. */
+/** Runs with a server of the weights, and the file that a complete pull creates. */
 async function withServer(
-  body: (server: StaticServer, right: Uint8Array) => Promise<void>,
+  body: (server: StaticServer, expected: Uint8Array) => Promise<void>,
 ): Promise<void> {
   await using folder = await TempFolder.make();
   await using server = await serveFile(bytes);
@@ -41,13 +41,16 @@ async function withServer(
   await body(server, await Deno.readFile(path));
 }
 
-/** The model is right or not there; and the next pull finishes, and leaves nothing else. */
-async function assertRecovers(url: string, folder: string, right: Uint8Array, when: string) {
+/** Asserts that the model is correct or missing, and that the next pull leaves only the model. */
+async function assertRecovers(url: string, folder: string, expected: Uint8Array, when: string) {
   const path = modelPath(folder, "tiny", "int8");
-  const found = await read(path);
-  assert(!found || equalBytes(found, right), `another model ${when}`);
+  const actual = await read(path);
+  assert(!actual || equalBytes(actual, expected), `wrong model ${when}`);
   await pull(entry(url), folder, { precision: "int8" });
-  assert(equalBytes((await read(path))!, right), `another model after one that ended ${when}`);
+  assert(
+    equalBytes((await read(path))!, expected),
+    `wrong model after the pull that ended ${when}`,
+  );
   const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
   assertEquals(names, ["tiny-int8.safetensors"], when);
 }
@@ -55,8 +58,8 @@ async function assertRecovers(url: string, folder: string, right: Uint8Array, wh
 const equalBytes = (a: Uint8Array, b: Uint8Array) =>
   a.length === b.length && a.every((byte, i) => byte === b[i]);
 
-Deno.test("a pull that ends at any change of a file leaves the right model or none", () =>
-  withServer(async (server, right) => {
+Deno.test("pull() leaves the correct model or none when killed at any change of a file", () =>
+  withServer(async (server, expected) => {
     const pullUntil = (last: number, progress: Progress, folder: string) =>
       killedAfter(last, progress, () => pull(entry(server.url), folder, { precision: "int8" }));
     let calls: string[];
@@ -64,7 +67,7 @@ Deno.test("a pull that ends at any change of a file leaves the right model or no
       await using folder = await TempFolder.make();
       calls = await pullUntil(Infinity, "before", folder.path);
     }
-    // of many writes that follow each other, the first two, one in the middle and the last
+    // Of a long series of writes, test the first two, one in the middle and the last.
     const moments = calls.keys().filter((i) => {
       const isWrite = (j: number) => calls[j]?.startsWith("write");
       if (!isWrite(i) || !isWrite(i - 1) || !isWrite(i - 2) || !isWrite(i + 1)) return true;
@@ -79,38 +82,40 @@ Deno.test("a pull that ends at any change of a file leaves the right model or no
         await using folder = await TempFolder.make();
         await pullUntil(last, progress, folder.path);
         const when = `${progress} ${calls[last]}, call ${last}`;
-        await assertRecovers(server.url, folder.path, right, when);
+        await assertRecovers(server.url, folder.path, expected, when);
       }
     }
   }));
 
 for (const stage of ["download", "convert"] as const) {
-  Deno.test(`a process that is killed while it does the ${stage} leaves the right model or none`, () =>
-    withServer(async (server, right) => {
+  Deno.test(`pull() leaves the correct model or none when its process is killed (${stage})`, () =>
+    withServer(async (server, expected) => {
       await using folder = await TempFolder.make();
       const process = start(server.url, folder.path, stage);
       const lines = process.stdout.pipeThrough(new TextDecoderStream()).getReader();
-      for (let said = ""; !said.includes(`${stage} has begun`);) said += (await lines.read()).value;
+      for (let output = ""; !output.includes(`${stage} started`);) {
+        output += (await lines.read()).value;
+      }
       process.kill("SIGKILL");
       await Promise.all([process.status, process.stderr.cancel(), lines.cancel()]);
-      await assertRecovers(server.url, folder.path, right, `in the ${stage}`);
+      await assertRecovers(server.url, folder.path, expected, `during ${stage}`);
     }));
 }
 
-Deno.test("of two processes that pull the same, one waits for the other", async () => {
+Deno.test("pull() waits for another process that pulls the same model", async () => {
   const folder = await Deno.makeTempDir();
   await using server = await serveFile(bytes, { pauseMs: 5 });
   try {
     const both = await Promise.all([0, 1].map(() => outcome(start(server.url, folder))));
     assertEquals(both.sort(), ["cached", "pulled"]);
-    assertEquals(server.asked.length, 1);
+    assertEquals(server.ranges.length, 1);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
 });
 
-/** Runs in a file system of its own, or says why it cannot. */
-async function mounted(options: string, body: (folder: string) => Promise<void>): Promise<void> {
+/** Runs with a temporary file system. */
+async function withTmpfs(options: string, body: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir();
   const args = ["-t", "tmpfs", "-o", options, "tmpfs", folder];
   await new Deno.Command("mount", { args }).output();
@@ -122,11 +127,11 @@ async function mounted(options: string, body: (folder: string) => Promise<void>)
   }
 }
 
-/** Mounting takes the right to, on Linux. */
+/** Mounting needs root permissions on Linux. */
 const canMount = await (async () => {
   if (Deno.build.os !== "linux" || Deno.uid() !== 0) return false;
   let works = false;
-  await mounted("size=1m", async (folder) => {
+  await withTmpfs("size=1m", async (folder) => {
     const { stdout } = await new Deno.Command("findmnt", { args: ["-n", folder] }).output();
     works = stdout.length > 0;
   });
@@ -134,34 +139,35 @@ const canMount = await (async () => {
 })();
 
 Deno.test({
-  name: "a full disk is named, and when there is room again the pull goes on (mounts a tmpfs)",
+  name: "pull() reports a full disk, and resumes once there is space (mounts a tmpfs)",
   ignore: !canMount,
   fn: () =>
-    mounted("size=8m", async (folder) => {
+    withTmpfs("size=8m", async (folder) => {
       await using server = await serveFile(bytes);
-      const line = /: the cache cannot be written: no space left.*; PEMBROKE_CACHE names another/;
+      const line =
+        /: cannot write to the cache: no space left.*; set PEMBROKE_CACHE to use another/;
       const grow = async (size: string) => {
         const args = ["-o", `remount,size=${size}`, folder];
         await new Deno.Command("mount", { args }).output();
       };
       const message = async () =>
         (await assertRejects(() => pull(entry(server.url), folder), FileError)).message;
-      assertMatch(await message(), line); // while it is downloaded
+      assertMatch(await message(), line); // during the download
       await grow("15m");
-      assertMatch(await message(), line); // while it is stored
+      assertMatch(await message(), line); // during the conversion
       await grow("40m");
-      const asked = server.asked.length;
+      const requests = server.ranges.length;
       assertEquals((await pull(entry(server.url), folder)).cached, false);
-      assertEquals(server.asked.length, asked); // all had arrived before
-      assertMatch(server.asked[1]!, /^bytes=[1-9]\d*-$/);
+      assertEquals(server.ranges.length, requests); // the download was complete
+      assertMatch(server.ranges[1]!, /^bytes=[1-9]\d*-$/);
     }),
 });
 
 Deno.test({
-  name: "a cache for reading only gives what is in it (mounts a tmpfs)",
+  name: "pull() reads from a read-only cache (mounts a tmpfs)",
   ignore: !canMount,
   fn: () =>
-    mounted("size=40m", async (folder) => {
+    withTmpfs("size=40m", async (folder) => {
       await using server = await serveFile(bytes);
       const { path } = await pull(entry(server.url), folder);
       await new Deno.Command("mount", { args: ["-o", "remount,ro", folder] }).output();
@@ -170,14 +176,14 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a cache that cannot be written is named (mounts a tmpfs)",
+  name: "pull() reports a cache that it cannot write (mounts a tmpfs)",
   ignore: !canMount,
   fn: () =>
-    mounted("size=1m,ro", async (folder) => {
+    withTmpfs("size=1m,ro", async (folder) => {
       await assertRejects(
         () => pull(entry("http://127.0.0.1:9/"), `${folder}/cache`),
         FileError,
-        `${folder}/cache: the cache cannot be written: read-only file system; PEMBROKE_CACHE names`,
+        `${folder}/cache: cannot write to the cache: read-only file system; set PEMBROKE_CACHE`,
       );
     }),
 });

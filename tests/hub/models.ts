@@ -1,4 +1,4 @@
-/** Weights to pull: alexnet-tiny's, as if somebody had published them. */
+/** Weights to pull in tests: those of alexnet-tiny, with a catalogue entry. */
 
 import { createHash } from "node:crypto";
 import { bundledWeights } from "../../src/models/bundled.ts";
@@ -7,26 +7,26 @@ import { convertWeights } from "../../src/weights/convert.ts";
 import { fileSource, openWeights } from "../../src/weights/mod.ts";
 import type { CatalogueEntry } from "../../src/hub/catalogue.ts";
 
-/** A published file of 13 MB, and its entry in a catalogue. */
-export async function published(): Promise<{
+/** A file of 13 MB, and a function that creates its catalogue entry. */
+export async function testWeights(): Promise<{
   readonly bytes: Uint8Array<ArrayBuffer>;
   entry(url: string, changes?: Partial<CatalogueEntry>): CatalogueEntry;
 }> {
   using file = await openWeights(await fileSource(bundledWeights()));
   const bytes = new Uint8Array(1 << 24);
-  const sink = { write: (offset: number, piece: Uint8Array) => bytes.set(piece, offset) };
+  const sink = { write: (offset: number, chunk: Uint8Array) => bytes.set(chunk, offset) };
   const size = await convertWeights(file, sink, { precision: "f32", metadata: {} });
   const { classes, preprocessing } = readDescription(file)!;
-  const whole = bytes.slice(0, size);
+  const fileBytes = bytes.slice(0, size);
   return {
-    bytes: whole,
+    bytes: fileBytes,
     entry: (url, changes) => ({
       name: "tiny",
       architecture: "alexnet-tiny",
       title: "alexnet-tiny",
       url,
-      bytes: whole.length,
-      sha256: sha256(whole),
+      bytes: fileBytes.length,
+      sha256: sha256(fileBytes),
       terms: "free",
       classes,
       preprocessing,

@@ -1,21 +1,21 @@
 /**
- * Pulls alexnet-tiny from a URL into a folder: a process that a test can kill. It stops for ever once
- * the stage that is named has begun.
+ * Pulls alexnet-tiny from a URL into a folder, in a process that a test can kill. It hangs once the
+ * given stage ("download" or "convert") has started.
  */
 
 import { pull } from "../../src/hub/mod.ts";
-import { published } from "./models.ts";
+import { testWeights } from "./models.ts";
 
-const [url, folder, stop] = Deno.args;
-const { entry } = await published();
-const stopAt = (stage: string) => () => {
-  if (stage !== stop) return;
-  console.log(`${stage} has begun`);
+const [url, folder, hangStage] = Deno.args;
+const { entry } = await testWeights();
+const hangAt = (stage: string) => () => {
+  if (stage !== hangStage) return;
+  console.log(`${stage} started`);
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
 };
 const { cached } = await pull(entry(url), folder, {
   precision: "int8",
-  onProgress: stopAt("download"),
-  onConvert: stopAt("convert"),
+  onProgress: hangAt("download"),
+  onConvert: hangAt("convert"),
 });
 console.log(cached ? "cached" : "pulled");

@@ -13,7 +13,7 @@ Deno.test("Lock has one holder at a time, and deletes its file when released", a
     }
     assertEquals(await Array.fromAsync(Deno.readDir(folder)), []);
     using _ = await Lock.tryAcquire(path);
-    await Deno.remove(path); // somebody cleans up
+    await Deno.remove(path); // someone cleans up
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

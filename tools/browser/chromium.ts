@@ -1,12 +1,12 @@
 /**
- * A headless Chromium, where the machine has one.
+ * Finds and starts a headless Chromium.
  *
  * @module
  */
 
 import { type Browser, chromium } from "npm:playwright-core@1.56.1";
 
-/** Where Debian and others put it; undefined where there is none. */
+/** The path of Chromium, or undefined if it is not installed. */
 export const executable = [
   "/usr/bin/chromium",
   "/usr/bin/chromium-browser",
@@ -20,7 +20,7 @@ export const executable = [
     }
   });
 
-/** Starts it with these flags; whoever does closes it. */
+/** Starts Chromium with these flags. The caller must close it. */
 export async function launch(...flags: string[]): Promise<Browser> {
   return await chromium.launch({
     executablePath: executable,

@@ -1,25 +1,25 @@
 /**
- * What the tests use of Deno, for a page: registering a test, and reading the cases that the page's
- * server has.
+ * Replaces Deno in a page, as far as the tests use it: registers tests, and reads test cases from the
+ * page's server.
  *
  * @module
  */
 
-/** A test as the suites register it. */
-interface Registered {
+/** A registered test. */
+interface TestDefinition {
   readonly name: string;
   readonly ignore?: boolean;
   readonly fn: () => void | Promise<void>;
 }
 
-/** The tests of all suites that were imported. */
-export const tests: Registered[] = [];
+/** All registered tests. */
+export const tests: TestDefinition[] = [];
 
-function test(first: string | Registered, fn?: () => void | Promise<void>): void {
+function test(first: string | TestDefinition, fn?: () => void | Promise<void>): void {
   tests.push(typeof first === "string" ? { name: first, fn: fn! } : first);
 }
 
-/** As browsers have it, and Deno does not. */
+/** A browser API that Deno has no type for. */
 declare const XMLHttpRequest: new () => {
   readonly status: number;
   readonly responseText: string;
@@ -27,7 +27,7 @@ declare const XMLHttpRequest: new () => {
   send(): void;
 };
 
-/** A file, at once: modules read cases while they are evaluated. */
+/** Reads a file synchronously, because modules read test cases during evaluation. */
 function read(url: URL): string {
   const request = new XMLHttpRequest();
   request.open("GET", url, false);

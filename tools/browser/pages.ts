@@ -1,5 +1,6 @@
 /**
- * Pages that bundlers make of the installed npm package by their default settings, in Chromium.
+ * Bundles pages with the installed npm package, and tests them in Chromium. The bundlers have their
+ * default settings.
  *
  * @module
  */
@@ -21,25 +22,25 @@ const html = (script: string) =>
 <script type="module" src="${script}"></script>
 `;
 
-const isolating = {
+const isolationHeaders = {
   "cross-origin-opener-policy": "same-origin",
   "cross-origin-embedder-policy": "require-corp",
 };
 
-/** Makes pages in the project where the package is installed, and opens them. */
-export async function pages(t: Deno.TestContext, project: TempFolder): Promise<void> {
+/** Bundles pages in a project where the package is installed, and opens them. */
+export async function testPages(t: Deno.TestContext, project: TempFolder): Promise<void> {
   const { inPage } = await examples();
-  const more = `globalThis.threads = model.backend.threads;
-globalThis.refused = await loadModel({ weights: "a.pth" }).catch((error) => error.message);`;
-  await project.write("page.js", inPage.replace(/^input\.disabled/m, `${more}\n$&`));
-  await Promise.all([makeWithVite(project), makeWithEsbuild(project)]);
+  const instrumentation = `globalThis.threads = model.backend.threads;
+globalThis.fileError = await loadModel({ weights: "a.pth" }).catch((error) => error.message);`;
+  await project.write("page.js", inPage.replace(/^input\.disabled/m, `${instrumentation}\n$&`));
+  await Promise.all([bundleWithVite(project), bundleWithEsbuild(project)]);
   const browser = await launch();
   try {
     for (const bundler of ["vite", "esbuild"]) {
-      await t.step(`by ${bundler}`, () => shows(browser, project, bundler));
+      await t.step(`bundled by ${bundler}`, () => testPage(browser, project, bundler));
       await t.step(
-        `by ${bundler}, cross-origin isolated`,
-        () => shows(browser, project, bundler, isolating),
+        `bundled by ${bundler}, cross-origin isolated`,
+        () => testPage(browser, project, bundler, isolationHeaders),
       );
     }
   } finally {
@@ -47,16 +48,16 @@ globalThis.refused = await loadModel({ weights: "a.pth" }).catch((error) => erro
   }
 }
 
-async function makeWithVite(project: TempFolder): Promise<void> {
+async function bundleWithVite(project: TempFolder): Promise<void> {
   await project.write("index.html", html("/page.js"));
-  // by its command and with a lock of its own: nobody downloads it who has no Chromium
+  // As a command with its own lock file, so that it is downloaded only if Chromium is installed.
   const lock = fileURLToPath(new URL("vite.lock", import.meta.url));
   const flags = ["-A", "--quiet", "--frozen", "--node-modules-dir=none", `--lock=${lock}`];
   const vite = ["npm:vite@8.3.8", "build", "--outDir=vite"];
   await runProgram(Deno.execPath(), ["run", ...flags, ...vite], project.path);
 }
 
-async function makeWithEsbuild(project: TempFolder): Promise<void> {
+async function bundleWithEsbuild(project: TempFolder): Promise<void> {
   await project.write("esbuild/index.html", html("page.js"));
   await esbuild.build({
     entryPoints: [`${project.path}/page.js`],
@@ -68,32 +69,34 @@ async function makeWithEsbuild(project: TempFolder): Promise<void> {
   await esbuild.stop();
 }
 
-/** Opens a page, which classifies photos on as many threads as it may have. */
-async function shows(
+/** Opens a page, classifies photos in it, and checks its number of threads. */
+async function testPage(
   browser: Browser,
   project: TempFolder,
   bundler: string,
-  headers?: typeof isolating,
+  headers?: typeof isolationHeaders,
 ): Promise<void> {
-  await using served = new StaticServer(pathToFileURL(`${project.path}/${bundler}/`), headers);
+  await using server = new StaticServer(pathToFileURL(`${project.path}/${bundler}/`), headers);
   await using page = await browser.newPage();
-  const wrong: string[] = [];
-  const own = new RegExp(`^(http://${served.host}/|blob:http://${served.host}/|data:)`);
-  page.on("pageerror", (error) => wrong.push(String(error)));
-  page.on("request", (request) => own.test(request.url()) || wrong.push(request.url()));
-  page.on("response", (answer) => answer.ok() || wrong.push(`${answer.status()} ${answer.url()}`));
+  const problems: string[] = [];
+  const allowed = new RegExp(`^(http://${server.host}/|blob:http://${server.host}/|data:)`);
+  page.on("pageerror", (error) => problems.push(String(error)));
+  page.on("request", (request) => allowed.test(request.url()) || problems.push(request.url()));
+  page.on("response", (response) => {
+    if (!response.ok()) problems.push(`${response.status()} ${response.url()}`);
+  });
 
-  await page.goto(`http://${served.host}/`);
+  await page.goto(`http://${server.host}/`);
   await page.waitForSelector("input:enabled");
   for (const [photo, label] of [["coffee.jpg", "espresso"], ["chelsea.png", "tabby, tabby cat"]]) {
     const path = fileURLToPath(new URL(`../../tests/photos/${photo}`, import.meta.url));
     await page.setInputFiles("input", path);
     await page.waitForSelector(`output:text-is("${label}")`, { state: "attached" });
   }
-  const [isolated, used, refused] = await page.evaluate(
-    "[crossOriginIsolated, threads, refused]",
+  const [isolated, used, fileError] = await page.evaluate(
+    "[crossOriginIsolated, threads, fileError]",
   ) as [boolean, number, string];
   assertEquals([isolated, used], headers ? [true, threads] : [false, 1]);
-  assertMatch(refused, /^fileSource: path is "a\.pth", must be opened in Deno, Node or Bun; .+$/);
-  assertEquals(wrong, []);
+  assertMatch(fileError, /^fileSource: path is "a\.pth", must be opened in Deno, Node or Bun; .+$/);
+  assertEquals(problems, []);
 }

@@ -1,4 +1,4 @@
-/** The suites of the WebGPU backend in headless Chromium, on SwiftShader. */
+/** Runs the tests of the WebGPU backend in headless Chromium, on SwiftShader. */
 
 import { fileURLToPath } from "node:url";
 import * as esbuild from "npm:esbuild@0.28.2";
@@ -6,7 +6,7 @@ import { executable, launch } from "./chromium.ts";
 
 const cases = new URL("../../tests/cases/", import.meta.url);
 
-/** The page's script, with all that it imports. */
+/** Bundles the page's script. */
 async function bundle(): Promise<string> {
   const result = await esbuild.build({
     entryPoints: [fileURLToPath(new URL("page.ts", import.meta.url))],
@@ -26,7 +26,7 @@ async function bundle(): Promise<string> {
   return result.outputFiles[0].text;
 }
 
-/** Serves a page with the script, and the cases. */
+/** Serves a page with the script, and the test cases. */
 function serve(script: string) {
   const files = [...Deno.readDirSync(cases)].map(({ name }) => ({ name }));
   const handler = async ({ url }: Request) => {
@@ -43,9 +43,9 @@ function serve(script: string) {
   return Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, handler);
 }
 
-/** The page in a browser, which calls out each test by its number. */
+/** Opens the page in a browser. Tests are run by number. */
 async function open() {
-  if (!executable) throw new Error("WebGPU is required here, but there is no Chromium");
+  if (!executable) throw new Error("WebGPU is required, but Chromium is not installed");
   const server = serve(await bundle());
   const browser = await launch("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader");
   const page = await browser.newPage();
@@ -61,7 +61,7 @@ async function open() {
   return { names, run, close };
 }
 
-// SwiftShader computes on the processor, so these are left out as the other tests of WebGPU are
+// SwiftShader is a software adapter, so these tests run only if WebGPU is required.
 if (Deno.env.get("PEMBROKE_WEBGPU") === "required") {
   const { names, run, close } = await open();
   for (const [i, name] of names.entries()) {

@@ -1,32 +1,32 @@
 /**
- * The npm package, from what `deno task dist` has made.
+ * Makes the npm package from the files of `deno task dist`.
  *
  * @module
  */
 
 import { fileURLToPath } from "node:url";
-import { binaries, firstInPackage, imported, licences, root, weightsModule } from "../builds.ts";
+import { binaries, lazyBundles, licences, packageBundles, root, weightsModule } from "../builds.ts";
 import { bundle } from "../bundle.ts";
 import settings from "../../deno.json" with { type: "json" };
 
 /**
- * Makes the package in a folder, and packs it into the folder above where there is npm.
+ * Makes the package in a folder. If npm is installed, packs it into the parent folder.
  *
- * @param dist Where the other files lie.
- * @param types The text of the library's `.d.ts`.
- * @returns The packed file; undefined without npm.
+ * @param dist The folder with the files of `deno task dist`.
+ * @param types The text of the library's `.d.ts` file.
+ * @returns The packed file, or undefined if npm is not installed.
  */
 export async function npmPackage(folder: URL, dist: URL, types: string): Promise<URL | undefined> {
   await removeOld(folder);
   await Deno.mkdir(folder, { recursive: true });
-  for (const name of [imported, binaries, licences].flatMap(Object.keys)) {
+  for (const name of [lazyBundles, binaries, licences].flatMap(Object.keys)) {
     await Deno.copyFile(new URL(name, dist), new URL(name, folder));
   }
-  for (const [name, options] of Object.entries(firstInPackage)) {
+  for (const [name, options] of Object.entries(packageBundles)) {
     await Deno.writeFile(new URL(name, folder), await bundle(options));
   }
   await Deno.writeTextFile(new URL("pembroke.weights.js", folder), await weightsModule());
-  // so that a program need not say what it is for
+  // So that programs need not set "lib" in their TypeScript settings.
   const libraries = '/// <reference lib="esnext" />\n/// <reference lib="dom" />\n';
   await Deno.writeTextFile(new URL("pembroke.d.ts", folder), libraries + types);
   await Deno.copyFile(new URL("tools/npm/README.md", root), new URL("README.md", folder));
@@ -35,11 +35,11 @@ export async function npmPackage(folder: URL, dist: URL, types: string): Promise
   return await pack(folder);
 }
 
-/** Removes the package that was made before; refuses a folder that holds something else. */
+/** Removes an earlier version of the package. Throws if the folder holds something else. */
 async function removeOld(folder: URL): Promise<void> {
   try {
     const { name } = JSON.parse(await Deno.readTextFile(new URL("package.json", folder)));
-    if (name !== packageName) throw new Error(`${folder} is a package of somebody else's`);
+    if (name !== packageName) throw new Error(`${folder} contains another package, ${name}`);
     await Deno.remove(folder, { recursive: true });
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
@@ -53,7 +53,7 @@ function packageJson() {
   return {
     name: packageName,
     version: settings.version,
-    description: "Convolution kernels in SIMD WebAssembly, and the AlexNet that proves them",
+    description: "Convolution kernels in SIMD WebAssembly, with AlexNet on top",
     keywords: [
       "alexnet",
       "convolution",

@@ -1,5 +1,5 @@
 /**
- * What the npm package must do once it is installed: nothing but that is done for it here.
+ * Tests of the installed npm package.
  *
  * @module
  */
@@ -11,42 +11,44 @@ import type { TempFolder } from "../../tests/cli/run.ts";
 import { needsBun } from "../../tests/needs.ts";
 import { runProgram } from "../../tests/tools.ts";
 
-/** The programs in the package's README: one for Node, one for a page. */
+/** The programs in the package's README, for Node and for a page. */
 export async function examples(): Promise<{ inNode: string; inPage: string }> {
   const readme = await Deno.readTextFile(new URL("README.md", import.meta.url));
   const [inNode, inPage] = [...readme.matchAll(/^```js\n([^]*?)^```/gm)].map(([, code]) => code);
   return { inNode, inPage };
 }
 
-/** Threads of a backend that nobody has told how many. */
+/** The default number of threads of a backend. */
 export const threads = Math.min(navigator.hardwareConcurrency, 16);
 
-/** Installs the packed package in an empty project. */
+/** Installs the packed package into an empty project. */
 export async function install(project: TempFolder, tarball: string): Promise<void> {
   await project.write("package.json", '{ "type": "module" }');
   const flags = ["--offline", "--no-audit", "--no-fund", "--ignore-scripts"];
   await runProgram("npm", ["install", ...flags, tarball], project.path);
 }
 
-/** Uses the package in the project where it is installed. */
-export async function installed(t: Deno.TestContext, project: TempFolder): Promise<void> {
+/** Tests the package in a project where it is installed. */
+export async function testPackage(t: Deno.TestContext, project: TempFolder): Promise<void> {
   const { path } = project;
   const photo = new URL("../../tests/photos/coffee.jpg", import.meta.url);
   await Deno.copyFile(photo, `${path}/photo.jpg`);
   const { inNode } = await examples();
-  const more = "console.log(model.backend.threads);";
-  await project.write("node.js", inNode.replace(/^model\.dispose/m, `${more}\n$&`));
-  const classifies = (text: string) => {
+  const printThreads = "console.log(model.backend.threads);";
+  await project.write("node.js", inNode.replace(/^model\.dispose/m, `${printThreads}\n$&`));
+  const assertClassified = (text: string) => {
     const lines = text.trimEnd().split("\n");
     assertMatch(lines[0], /^espresso 0\.9/);
     assertEquals([lines.length, lines.at(-1)], [6, String(threads)]);
   };
-  await t.step("Node", async () => classifies(await runProgram("node", ["node.js"], path)));
+  await t.step("Node", async () => {
+    assertClassified(await runProgram("node", ["node.js"], path));
+  });
   const { missing } = await needsBun();
   await t.step({
     name: `Bun${missing}`,
     ignore: missing !== "",
-    fn: async () => classifies(await runProgram("bun", ["node.js"], path)),
+    fn: async () => assertClassified(await runProgram("bun", ["node.js"], path)),
   });
 
   await t.step("TypeScript", async (t) => {
@@ -61,14 +63,14 @@ export { best, conv2d };`;
     await project.write("wrong.ts", program("string"));
     for (const [name, resolution] of Object.entries(resolutions)) {
       await t.step(name, () => {
-        const found = complaints([`${path}/right.ts`, `${path}/wrong.ts`], resolution);
-        const not = "wrong.ts: Type 'Prediction[]' is not assignable to type 'string[]'.";
-        assertEquals(found, [not]);
+        const errors = typeErrors([`${path}/right.ts`, `${path}/wrong.ts`], resolution);
+        const expected = "wrong.ts: Type 'Prediction[]' is not assignable to type 'string[]'.";
+        assertEquals(errors, [expected]);
       });
     }
   });
 
-  await t.step("a bundle holds what is used of it", async () => {
+  await t.step("a bundle contains only what is used", async () => {
     const contents = 'export { conv2d, createBackend } from "pembroke";';
     const { outputFiles: [{ text }], metafile } = await esbuild.build({
       stdin: { contents, resolveDir: path },
@@ -80,14 +82,14 @@ export { best, conv2d };`;
     });
     await esbuild.stop();
     const [{ inputs }] = Object.values(metafile.outputs);
-    const held = Object.keys(inputs).filter((path) => inputs[path].bytesInOutput > 0);
-    assertEquals(held.map((path) => path.replace(/.*\//, "")).sort(), [
+    const files = Object.keys(inputs).filter((path) => inputs[path].bytesInOutput > 0);
+    assertEquals(files.map((path) => path.replace(/.*\//, "")).sort(), [
       "pembroke.js",
       "pembroke.threads.relaxed.js",
       "pembroke.threads.simd.js",
     ]);
     for (const part of ["espresso", "loadModel", "safetensors"]) {
-      assert(!text.includes(part), `a bundle of conv2d holds ${part}`);
+      assert(!text.includes(part), `a bundle of conv2d contains ${part}`);
     }
   });
 }
@@ -103,11 +105,11 @@ const resolutions: Record<string, ts.CompilerOptions> = {
   },
 };
 
-/** What both ways read of TypeScript's own. */
+/** TypeScript's own libraries, parsed once for all resolutions. */
 const libraries = new Map<string, ts.SourceFile | undefined>();
 
-/** What `tsc --noEmit --strict` says of these files. */
-function complaints(files: string[], resolution: ts.CompilerOptions): string[] {
+/** The errors of `tsc --noEmit --strict` in these files. */
+function typeErrors(files: string[], resolution: ts.CompilerOptions): string[] {
   const options = { ...resolution, noEmit: true, strict: true, skipDefaultLibCheck: true };
   const host = ts.createCompilerHost(options);
   const { getSourceFile } = host;

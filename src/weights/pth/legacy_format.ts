@@ -17,7 +17,7 @@ import { type ByteSource, readBytes } from "../io/source.ts";
 import { locateStateDict } from "./state_dict.ts";
 import { TensorFile } from "../tensor_file.ts";
 import { escapeText } from "../io/quote.ts";
-import { type Storage, type StorageView, TorchHost } from "./torch_objects.ts";
+import { type StorageView, TorchHost, type TorchStorage } from "./torch_objects.ts";
 
 const magic = 0x1950a86a20f9469cfc6cn;
 const version = 1001;
@@ -132,7 +132,7 @@ async function locateStorages(
 async function checkCount(
   source: ByteSource,
   offset: number,
-  { key, dtype, byteLength }: Storage,
+  { key, dtype, byteLength }: TorchStorage,
 ): Promise<number> {
   const count = await readBytes(source, offset, 8);
   const length = Number(new DataView(count.buffer).getBigInt64(0, true)) * itemSize(dtype);

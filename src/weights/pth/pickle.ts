@@ -277,11 +277,11 @@ class Machine {
     throw new FileError(
       this.file,
       this.#holdsModule()
-        ? `holds a whole pickled model (it names ${escapeText(fullName)}), not only weights: ` +
+        ? `contains a whole pickled model (it uses ${escapeText(fullName)}), not only weights: ` +
           `save model.state_dict() instead; nothing was executed`
-        : `the pickle names ${
+        : `the pickle uses ${
           escapeText(fullName)
-        }, which weights never need; refused, nothing was executed`,
+        }, which weights never need: rejected, nothing was executed`,
     );
   }
 
@@ -295,12 +295,12 @@ class Machine {
     const hex = `0x${opcode.toString(16).padStart(2, "0")}`;
     return new FileError(
       this.file,
-      `the pickle uses opcode ${hex}, which weights never need; refused, nothing was executed`,
+      `the pickle uses opcode ${hex}, which weights never need: rejected, nothing was executed`,
     );
   }
 
   #underflow(): FileError {
-    return this.#damaged("takes a value from an empty stack");
+    return this.#damaged("pops from an empty stack");
   }
 
   #damaged(what: string): FileError {

@@ -14,7 +14,7 @@ import { Dict, Global, List, Tuple, type Value } from "./pickle_values.ts";
 import { escapeText } from "../io/quote.ts";
 
 /** The memory of one or more tensors. */
-export interface Storage {
+export interface TorchStorage {
   /** The name of its zip entry, or its number in the legacy format. */
   readonly key: string;
   /** The element type; U8 if only the tensors define it. */
@@ -25,7 +25,7 @@ export interface Storage {
 /** A part of a storage. Only the legacy format has views that are not the whole storage. */
 export class StorageView {
   constructor(
-    readonly storage: Storage,
+    readonly storage: TorchStorage,
     readonly byteOffset: number,
     readonly byteLength: number,
   ) {}
@@ -98,7 +98,7 @@ const callables = new Set([
 /** The host of a pickle that `torch.save()` wrote. */
 export class TorchHost implements PickleHost {
   /** Every storage that the pickle has mentioned so far, by key. */
-  readonly storages = new Map<string, Storage>();
+  readonly storages = new Map<string, TorchStorage>();
 
   /** @param file The file name in error messages. */
   constructor(readonly file: string) {}
@@ -145,7 +145,7 @@ export class TorchHost implements PickleHost {
     if (kind === "module") {
       throw new FileError(
         this.file,
-        "holds a whole pickled model, not only weights: save model.state_dict() instead; " +
+        "contains a whole pickled model, not only weights: save model.state_dict() instead; " +
           "nothing was executed",
       );
     }

@@ -58,7 +58,7 @@ Deno.test("unpickle() rejects unknown opcodes and protocols", () => {
     const hex = opcode.toString(16);
     assertRejected(
       bytes("N", [opcode], "NNNNNNNN"),
-      `uses opcode 0x${hex}, which weights never need; refused, nothing was executed`,
+      `uses opcode 0x${hex}, which weights never need: rejected, nothing was executed`,
     );
   }
   assertRejected(bytes([0x80, 9]), "claims protocol 9: damaged");
@@ -74,7 +74,7 @@ Deno.test("unpickle() rejects calls of anything but an allowed name", () => {
 });
 
 Deno.test("unpickle() rejects invalid stacks, memo entries and text", () => {
-  const empty = "takes a value from an empty stack: damaged";
+  const empty = "pops from an empty stack: damaged";
   for (const code of ["", "t", "R", "b", "Q", "a", "(R", "N(R", "]N(a", "N(b", "(NR", "q\0"]) {
     assertRejected(bytes(code), empty);
   }

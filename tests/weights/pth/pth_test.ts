@@ -49,20 +49,20 @@ for (const format of ["", "_legacy"]) {
     const [name, reason] of [
       [
         "evil_system",
-        "the pickle names posix.system, which weights never need; refused, nothing was executed",
+        "the pickle uses posix.system, which weights never need: rejected, nothing was executed",
       ],
       [
         "evil_eval",
-        "the pickle names builtins.eval, which weights never need; refused, nothing was executed",
+        "the pickle uses builtins.eval, which weights never need: rejected, nothing was executed",
       ],
       [
         "whole_net",
-        "holds a whole pickled model (it names __main__.Net), not only weights: " +
+        "contains a whole pickled model (it uses __main__.Net), not only weights: " +
         "save model.state_dict() instead; nothing was executed",
       ],
       [
         "whole_sequential",
-        "holds a whole pickled model (it names torch.nn.modules.container.Sequential), not only " +
+        "contains a whole pickled model (it uses torch.nn.modules.container.Sequential), not only " +
         "weights: save model.state_dict() instead; nothing was executed",
       ],
       ["list", "holds a list, not a state dict: save model.state_dict() instead"],
@@ -112,8 +112,8 @@ Deno.test("openWeights() rejects os.system and the like under any name, anywhere
     ]
   ) {
     const evil = system(module, name);
-    const reason = `x: the pickle names ${module}.${name}, which weights never need; ` +
-      "refused, nothing was executed";
+    const reason = `x: the pickle uses ${module}.${name}, which weights never need: ` +
+      "rejected, nothing was executed";
     for (const value of [evil, stateOf(evil), list(tuple(evil)), dict([evil, py.none])]) {
       await assertFails(() => open(pth(value)), reason);
       await assertFails(() => open(legacy(value)), reason);
@@ -121,7 +121,7 @@ Deno.test("openWeights() rejects os.system and the like under any name, anywhere
   }
   // In a bare pickle, and with names from the stack as in protocol 4.
   const reason =
-    "x: the pickle names os.system, which weights never need; refused, nothing was executed";
+    "x: the pickle uses os.system, which weights never need: rejected, nothing was executed";
   await assertFails(() => open(py.pickle(system("os", "system"))), reason);
   await assertFails(() => open(pth(bytes(text("os"), text("system"), [0x93]))), reason);
 });
@@ -129,8 +129,8 @@ Deno.test("openWeights() rejects os.system and the like under any name, anywhere
 Deno.test("control characters of a name are escaped in the message", () =>
   assertFails(
     () => open(pth(py.global("o\x1b[2Js", "a".repeat(120)))),
-    `x: the pickle names o\\u{1b}[2Js.${"a".repeat(92)}…, which weights never need; ` +
-      "refused, nothing was executed",
+    `x: the pickle uses o\\u{1b}[2Js.${"a".repeat(92)}…, which weights never need: ` +
+      "rejected, nothing was executed",
   ));
 
 Deno.test("files of PyTorch 0.1 to 0.3 are read: Python 2 str, lists of pairs, Parameter", async () => {

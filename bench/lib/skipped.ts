@@ -1,5 +1,5 @@
-/** Who did not take part in what, and why: each reason once. */
-export class LeftOut {
+/** The programs that were skipped, and why. Equal entries are kept once. */
+export class SkippedPrograms {
   readonly entries: { readonly name: string; readonly reason: string }[] = [];
 
   add(name: string, reason: unknown): void {
@@ -9,7 +9,7 @@ export class LeftOut {
   }
 }
 
-/** The first line of what an error says. */
+/** The first line of an error's message. */
 export function firstLine(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
   return message.trim().split("\n")[0];
