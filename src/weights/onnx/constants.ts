@@ -15,7 +15,7 @@ import { escapeText } from "../io/quote.ts";
  * The total size of all ConstantOfShape tensors, which take no space in the file. It is a little
  * more than the 244 MB of AlexNet.
  */
-const maxConstantBytes = 1 << 28;
+export const maxConstantBytes = 1 << 28;
 
 /** TensorProto.DataType.FLOAT */
 const FLOAT = 1;

@@ -8,6 +8,7 @@
 
 import type { ByteRange } from "../io/source.ts";
 import { maxDimensions } from "../layout.ts";
+import { readPair } from "./pair.ts";
 import { type OnnxTensor, readTensor } from "./tensor.ts";
 import type { Field, ProtoReader } from "./protobuf.ts";
 import { escapeText } from "../io/quote.ts";
@@ -44,6 +45,8 @@ export interface OnnxGraph {
   /** In old files these include the initialisers. */
   readonly inputs: OnnxPort[];
   readonly outputs: OnnxPort[];
+  /** The metadata_props of the model. */
+  readonly metadata: Map<string, string>;
 }
 
 /**
@@ -52,9 +55,13 @@ export interface OnnxGraph {
  * @throws {FileError} When it is damaged, or its tensors are stored in other files.
  */
 export async function readGraph(reader: ProtoReader): Promise<OnnxGraph> {
-  const graph: OnnxGraph = { nodes: [], tensors: new Map(), inputs: [], outputs: [] };
+  const graph: OnnxGraph = {
+    ...{ nodes: [], tensors: new Map(), inputs: [], outputs: [] },
+    metadata: new Map(),
+  };
   let hasGraph = false;
   for await (const field of reader.fields({ start: 0, length: reader.source.size })) {
+    if (field.number === 14) graph.metadata.set(...await readPair(reader, reader.range(field)));
     if (field.number !== 7) continue;
     if (hasGraph) throw reader.bad("has two graphs: damaged");
     hasGraph = true;

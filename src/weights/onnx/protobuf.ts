@@ -9,6 +9,7 @@
 
 import { FileError } from "../../errors.ts";
 import { MemoryBudget } from "../io/memory_budget.ts";
+import type { RelatedFiles } from "../io/related_files.ts";
 import { type ByteRange, type ByteSource, readBytes } from "../io/source.ts";
 import { decodeText } from "../io/text.ts";
 
@@ -56,7 +57,11 @@ export class ProtoReader {
   /** The memory of everything that is read, except for the elements of tensors. */
   readonly budget: MemoryBudget;
 
-  constructor(readonly source: ByteSource) {
+  /**
+   * @param source The file.
+   * @param files Opens the files with external data.
+   */
+  constructor(readonly source: ByteSource, readonly files: RelatedFiles) {
     this.budget = new MemoryBudget(source.name, "its graph");
   }
 

@@ -8,7 +8,9 @@
  */
 
 import { type DType, itemSize } from "../dtype.ts";
+import { FileError } from "../../errors.ts";
 import { elementCount, maxDimensions, type StoredTensor } from "../layout.ts";
+import { readPair } from "./pair.ts";
 import { type Field, IntegerList, type ProtoReader } from "./protobuf.ts";
 import { type ByteRange, type ByteSource, bytesSource, readBytes } from "../io/source.ts";
 import { escapeText } from "../io/quote.ts";
@@ -46,6 +48,9 @@ const maxNumbers = 64;
 /** The memory of a tensor's description, in bytes. */
 export const tensorBytes = 500;
 
+/** The memory of an entry of external_data, in bytes. */
+const externalBytes = 200;
+
 /** The fields of a TensorProto. */
 interface TensorFields {
   name: string;
@@ -55,6 +60,9 @@ interface TensorFields {
   data?: ByteRange;
   /** int32_data, int64_data or uint64_data. */
   varints: IntegerList;
+  /** external_data: location, offset and length. */
+  readonly external: Map<string, string>;
+  isExternal: boolean;
 }
 
 /**
@@ -67,9 +75,12 @@ export async function readTensor(
   range: ByteRange,
 ): Promise<OnnxTensor> {
   reader.budget.spend(tensorBytes);
-  const fields: TensorFields = { name: "", type: 0, shape: [], varints: new IntegerList() };
+  const fields: TensorFields = {
+    ...{ name: "", type: 0, shape: [], varints: new IntegerList() },
+    ...{ external: new Map(), isExternal: false },
+  };
   for await (const field of reader.fields(range)) await readField(reader, field, fields);
-  const tensor = toStoredTensor(reader, fields);
+  const tensor = await toStoredTensor(reader, fields);
   return { ...tensor, numbers: await readNumbers(reader, tensor) };
 }
 
@@ -84,17 +95,47 @@ async function readField(reader: ProtoReader, field: Field, fields: TensorFields
   else if (number === 5 || number === 7 || number === 11) {
     await reader.longs(field, fields.varints);
   } else if (number === 8) fields.name = await reader.text(field);
-  else if (number === 13 || number === 14 && reader.integer(field) === 1) {
-    throw reader.bad(
-      "stores its weights in another file: save it as one file (onnx.save without external data)",
-    );
-  }
+  else if (number === 13) {
+    reader.budget.spend(externalBytes);
+    fields.external.set(...await readPair(reader, reader.range(field)));
+  } else if (number === 14) fields.isExternal = reader.integer(field) === 1;
 }
 
-function toStoredTensor(reader: ProtoReader, fields: TensorFields): StoredTensor {
+/** Locates a tensor whose elements are in another file. */
+async function locateExternal(
+  reader: ProtoReader,
+  { name, external }: TensorFields,
+  span: number,
+): Promise<{ source: ByteSource; start: number }> {
+  const location = external.get("location");
+  if (location === undefined) throw reader.bad(`${escapeText(name)} has no location: damaged`);
+  const source = await reader.files.open(location);
+  const [start, length] = [["offset", 0], ["length", span]].map(([key, value]) => {
+    const text = external.get(String(key));
+    return text === undefined ? Number(value) : /^\d{1,15}$/.test(text) ? Number(text) : NaN;
+  });
+  if (length !== span) {
+    throw reader.bad(
+      `${escapeText(name)} has ${length} bytes, but its shape and dtype need ${span}: damaged`,
+    );
+  }
+  if (!(start + span <= source.size)) {
+    throw new FileError(
+      source.name,
+      `ends after ${source.size} bytes, before ${escapeText(name)}: truncated or damaged`,
+    );
+  }
+  return { source, start };
+}
+
+async function toStoredTensor(reader: ProtoReader, fields: TensorFields): Promise<StoredTensor> {
   const { name, type, shape, data, varints } = fields, dtype = dtypes[type];
   if (!dtype) throw reader.bad(`${escapeText(name)} has data type ${type}, which is not supported`);
   const count = elementCount(shape, name, reader.source.name), span = count * itemSize(dtype);
+  if (fields.isExternal || fields.external.size > 0) {
+    const external = await locateExternal(reader, fields, span);
+    return { name, dtype, shape, count, span, strides: undefined, ...external };
+  }
   const source = varints.length > 0 ? bytesSource(varints.bytes(itemSize(dtype))) : undefined;
   const length = source?.size ?? data?.length ?? 0;
   if (length !== span) {

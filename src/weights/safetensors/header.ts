@@ -34,17 +34,29 @@ export interface Header {
  * @throws {FileError} When it is malformed.
  */
 export function parseHeader(bytes: Uint8Array, file: string): Header {
-  let text: string;
+  return new Parser(decode(bytes, file), file).header();
+}
+
+function decode(bytes: Uint8Array, file: string): string {
   try {
-    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch (cause) {
     throw new FileError(file, "has a header that is not UTF-8: damaged", { cause });
   }
-  return new Parser(text, file).header();
 }
 
 /** The memory of a name with its value, or of a third of a tensor, in bytes. */
 const itemBytes = 100;
+
+/**
+ * Parses the index of sharded weights.
+ *
+ * @returns The file of every tensor.
+ * @throws {FileError} When it is malformed.
+ */
+export function parseIndex(bytes: Uint8Array, file: string): Map<string, string> {
+  return new Parser(decode(bytes, file), file).index();
+}
 
 class Parser {
   #at = 0;
@@ -63,6 +75,33 @@ class Parser {
     });
     if (this.#peek() !== "") throw this.#expected("its end");
     return { metadata, entries };
+  }
+
+  index(): Map<string, string> {
+    const files = new Map<string, string>();
+    this.#object((name) => {
+      if (name === "weight_map") this.#object((tensor) => files.set(tensor, this.#string()));
+      else this.#skipValue();
+    });
+    if (this.#peek() !== "") throw this.#expected("its end");
+    return files;
+  }
+
+  /** Skips a JSON value of any kind. Only its brackets and strings are checked. */
+  #skipValue(): void {
+    let depth = 0;
+    do {
+      const char = this.#peek();
+      if (char === '"') this.#string();
+      else if (char === "") throw this.#expected("a value");
+      else {
+        this.#at++;
+        if (char === "{" || char === "[") depth++;
+        else if (char === "}" || char === "]") depth--;
+        else if (depth === 0) { while (!",}]".includes(this.#peek())) this.#at++; }
+      }
+    } while (depth > 0);
+    if (depth < 0) throw this.#expected("a value");
   }
 
   #entry(name: string): HeaderEntry {

@@ -44,12 +44,14 @@ Deno.test("unsupported nodes give an error that names the node", async () => {
   };
   await assertUnsupported(
     backend,
-    { nodes: [node("Sigmoid\n", ["x"], ["y"])], tensors },
-    "node y (Sigmoid\\u{a}): this operation is not supported, only AveragePool, " +
+    {
+      nodes: [node("Sigmoid\n", ["x"], ["y"]), node("Add", ["y"], ["z"], {}, { domain: "com.x" })],
+      tensors,
+    },
+    "uses operations that are not supported: Sigmoid\\u{a}, com.x.Add (supported: AveragePool, " +
       "BatchNormalization, Conv, Dropout, Flatten, Gemm, GlobalAveragePool, Identity, LRN, MaxPool, " +
-      "Relu, Reshape",
+      "Relu, Reshape, Softmax at the end)",
   );
-  await check("Relu", [], {}, "operations of com.microsoft are not supported", "com.microsoft");
   await check("Relu", [], { slope: 2 }, "its attribute slope is not supported");
 
   const conv = (attributes: Record<string, Attribute>, reason: string) =>
