@@ -34,14 +34,14 @@ export interface Header {
  * @throws {FileError} When it is malformed.
  */
 export function parseHeader(bytes: Uint8Array, file: string): Header {
-  return new Parser(decode(bytes, file), file).header();
+  return new Parser(decode(bytes, file, "a header"), file, "header").header();
 }
 
-function decode(bytes: Uint8Array, file: string): string {
+function decode(bytes: Uint8Array, file: string, what: string): string {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch (cause) {
-    throw new FileError(file, "has a header that is not UTF-8: damaged", { cause });
+    throw new FileError(file, `has ${what} that is not UTF-8: damaged`, { cause });
   }
 }
 
@@ -55,15 +55,15 @@ const itemBytes = 100;
  * @throws {FileError} When it is malformed.
  */
 export function parseIndex(bytes: Uint8Array, file: string): Map<string, string> {
-  return new Parser(decode(bytes, file), file).index();
+  return new Parser(decode(bytes, file, "an index"), file, "index").index();
 }
 
 class Parser {
   #at = 0;
   readonly #budget: MemoryBudget;
 
-  constructor(readonly text: string, readonly file: string) {
-    this.#budget = new MemoryBudget(file, "its header");
+  constructor(readonly text: string, readonly file: string, readonly what: string) {
+    this.#budget = new MemoryBudget(file, `its ${what}`);
   }
 
   header(): Header {
@@ -128,7 +128,7 @@ class Parser {
       const key = this.#string();
       this.#budget.spend(itemBytes);
       if (keys.has(key)) {
-        throw new FileError(this.file, `has ${escapeText(key)} twice in its header`);
+        throw new FileError(this.file, `has ${escapeText(key)} twice in its ${this.what}`);
       }
       keys.add(key);
       this.#take(":");
@@ -196,7 +196,7 @@ class Parser {
   #expected(what: string): FileError {
     return new FileError(
       this.file,
-      `its header is invalid, expected ${what} at character ${this.#at}: damaged`,
+      `its ${this.what} is invalid, expected ${what} at character ${this.#at}: damaged`,
     );
   }
 }
