@@ -177,6 +177,12 @@ Deno.test("openWeights() rejects an inconsistent ONNX file", async () => {
     onnx({ nodes: [node("Constant", [], ["a"], { value: "text" })] }),
     "a is an unsupported kind of constant (value)",
   );
+  for (const [key, value] of [["value", { float: 0.5 }], ["value_int", { float: 0.5 }]] as const) {
+    await assertRejected(
+      onnx({ nodes: [node("Constant", [], ["a"], { [key]: value })] }),
+      `a is an unsupported kind of constant (${key})`,
+    );
+  }
 });
 
 Deno.test("openWeights() rejects damaged protocol buffers", async () => {
