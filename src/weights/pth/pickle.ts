@@ -12,6 +12,8 @@
 
 import { FileError } from "../../errors.ts";
 import type { MemoryBudget } from "../io/memory_budget.ts";
+import { cost, latin1, PickleInput } from "./pickle_input.ts";
+import { Memo } from "./pickle_memo.ts";
 import {
   Dict,
   emptyTuple,
@@ -23,7 +25,6 @@ import {
   type Value,
 } from "./pickle_values.ts";
 import { escapeText } from "../io/quote.ts";
-import { decodeText } from "../io/text.ts";
 
 /** Implements the names in a pickle. Methods throw a FileError to reject. */
 export interface PickleHost {
@@ -39,31 +40,8 @@ export interface PickleHost {
   build(object: Value, state: Value): void;
 }
 
-/** The bytes end before the pickle does. The caller knows whether there are more. */
-export class TruncatedPickle extends Error {}
-
 /** A tensor takes about 60 instructions, so this is enough for 16 000 tensors. */
 const maxInstructions = 1_000_000;
-
-/** Integers of more bytes are neither sizes nor the number at the start of a legacy file. */
-const maxLongBytes = 16;
-
-/** The memory that values take in V8, in bytes, with what their containers allocate ahead. */
-export const cost = {
-  number: 16,
-  text: 32,
-  char: 2,
-  tuple: 56,
-  list: 48,
-  dict: 48,
-  item: 8,
-  entry: 64,
-  firstItem: 160,
-  firstEntry: 200,
-  object: 64,
-} as const;
-
-const latin1 = new TextDecoder("latin1");
 
 /**
  * Interprets the pickle at offset `start`.
@@ -82,35 +60,28 @@ export function unpickle(
   host: PickleHost,
   file: string,
 ): { value: Value; end: number } {
-  const machine = new Machine(bytes, start, host, file);
-  return { value: machine.run(), end: machine.at };
+  const input = new PickleInput(bytes, start, file, host.budget);
+  return { value: new Machine(input, host, file).run(), end: input.at };
 }
 
 class Machine {
-  readonly #view: DataView;
+  readonly #input: PickleInput;
   readonly #budget: MemoryBudget;
   readonly #stack: Value[] = [];
   readonly #marks: number[] = [];
-  /** Memo entries in the order of their numbers, as Python assigns them. */
-  readonly #memo: Value[] = [];
-  /** All other memo entries. */
-  readonly #sparseMemo = new Map<number, Value>();
+  readonly #memo: Memo;
   /** The allowed names that the pickle uses. There are not many. */
   readonly #globals = new Map<string, Global>();
 
-  constructor(
-    readonly bytes: Uint8Array,
-    public at: number,
-    readonly host: PickleHost,
-    readonly file: string,
-  ) {
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  constructor(input: PickleInput, readonly host: PickleHost, readonly file: string) {
+    this.#input = input;
     this.#budget = host.budget;
+    this.#memo = new Memo(host.budget);
   }
 
   run(): Value {
     for (let count = 0; count < maxInstructions; count++) {
-      const opcode = this.bytes[this.#take(1)];
+      const opcode = this.#input.uint8();
       if (opcode === 0x2e) return this.#pop(); // STOP
       this.#step(opcode);
     }
@@ -118,15 +89,15 @@ class Machine {
   }
 
   #step(opcode: number): void {
-    const stack = this.#stack, view = this.#view;
+    const stack = this.#stack, input = this.#input;
     switch (opcode) {
       case 0x80: { // PROTO
-        const protocol = view.getUint8(this.#take(1));
+        const protocol = input.uint8();
         if (protocol < 2 || protocol > 5) throw this.#damaged(`claims protocol ${protocol}`);
         return;
       }
       case 0x95: // FRAME, a hint for buffering
-        this.#take(8);
+        input.skip(8);
         return;
 
       case 0x4e: // NONE
@@ -136,35 +107,35 @@ class Machine {
       case 0x89: // NEWFALSE
         return void stack.push(false);
       case 0x4a: // BININT
-        return void stack.push(this.#number(view.getInt32(this.#take(4), true)));
+        return void stack.push(input.int32());
       case 0x4b: // BININT1
-        return void stack.push(view.getUint8(this.#take(1)));
+        return void stack.push(input.uint8());
       case 0x4d: // BININT2
-        return void stack.push(view.getUint16(this.#take(2), true));
+        return void stack.push(input.uint16());
       case 0x8a: // LONG1
-        return void stack.push(this.#long(view.getUint8(this.#take(1))));
+        return void stack.push(input.long(input.uint8()));
       case 0x8b: // LONG4
-        return void stack.push(this.#long(view.getUint32(this.#take(4), true)));
+        return void stack.push(input.long(input.uint32()));
       case 0x47: // BINFLOAT, big-endian
-        return void stack.push(this.#number(view.getFloat64(this.#take(8))));
+        return void stack.push(input.float64());
       case 0x58: // BINUNICODE
-        return void stack.push(this.#text(view.getUint32(this.#take(4), true)));
+        return void stack.push(input.text(input.uint32()));
       case 0x8c: // SHORT_BINUNICODE
-        return void stack.push(this.#text(view.getUint8(this.#take(1))));
+        return void stack.push(input.text(input.uint8()));
       case 0x54: // BINSTRING, a Python 2 str
-        return void stack.push(this.#text(view.getUint32(this.#take(4), true), latin1));
+        return void stack.push(input.text(input.uint32(), latin1));
       case 0x55: // SHORT_BINSTRING
-        return void stack.push(this.#text(view.getUint8(this.#take(1)), latin1));
+        return void stack.push(input.text(input.uint8(), latin1));
       case 0x8d: // BINUNICODE8
-        return void stack.push(this.#text(this.#length()));
+        return void stack.push(input.text(input.uint64()));
       // Bytes are never names, sizes or tensors.
       case 0x42: // BINBYTES
-        return this.#skipBytes(view.getUint32(this.#take(4), true));
+        return this.#skipBytes(input.uint32());
       case 0x43: // SHORT_BINBYTES
-        return this.#skipBytes(view.getUint8(this.#take(1)));
+        return this.#skipBytes(input.uint8());
       case 0x8e: // BINBYTES8
       case 0x96: // BYTEARRAY8
-        return this.#skipBytes(this.#length());
+        return this.#skipBytes(input.uint64());
 
       case 0x28: // MARK
         return void this.#marks.push(stack.length);
@@ -221,18 +192,18 @@ class Machine {
         return void stack.push(opaque);
 
       case 0x71: // BINPUT
-        return this.#remember(view.getUint8(this.#take(1)));
+        return this.#remember(input.uint8());
       case 0x72: // LONG_BINPUT
-        return this.#remember(view.getUint32(this.#take(4), true));
+        return this.#remember(input.uint32());
       case 0x94: // MEMOIZE
-        return this.#remember(this.#memo.length + this.#sparseMemo.size);
+        return this.#remember(this.#memo.size);
       case 0x68: // BINGET
-        return this.#recall(view.getUint8(this.#take(1)));
+        return this.#recall(input.uint8());
       case 0x6a: // LONG_BINGET
-        return this.#recall(view.getUint32(this.#take(4), true));
+        return this.#recall(input.uint32());
 
       case 0x63: { // GLOBAL
-        const module = this.#line(), name = this.#line();
+        const module = input.line(), name = input.line();
         return void stack.push(this.#global(module, name));
       }
       case 0x93: { // STACK_GLOBAL
@@ -256,71 +227,9 @@ class Machine {
     throw this.#unsupported(opcode);
   }
 
-  /** Skips `length` bytes and returns the offset of the first. */
-  #take(length: number): number {
-    const at = this.at;
-    if (at + length > this.bytes.length) throw new TruncatedPickle();
-    this.at = at + length;
-    return at;
-  }
-
-  /** Reads a length of eight bytes. */
-  #length(): number {
-    return Number(this.#view.getBigUint64(this.#take(8), true));
-  }
-
   #skipBytes(length: number): void {
-    this.#take(length);
+    this.#input.skip(length);
     this.#stack.push(opaque);
-  }
-
-  #slice(length: number): Uint8Array {
-    const at = this.#take(length);
-    return this.bytes.subarray(at, at + length);
-  }
-
-  #text(length: number, decoder?: TextDecoder): string {
-    const bytes = this.#slice(length);
-    this.#budget.spend(cost.text + cost.char * length);
-    return this.#decode(bytes, decoder);
-  }
-
-  #decode(bytes: Uint8Array, decoder?: TextDecoder): string {
-    try {
-      return decodeText(bytes, decoder);
-    } catch {
-      throw this.#damaged("has text that is not UTF-8");
-    }
-  }
-
-  /** Reads a line of a GLOBAL: the name of a module, class or function. */
-  #line(): string {
-    let length = 0;
-    while (length < 256 && this.bytes[this.at + length] !== 0x0a) length++;
-    if (length === 256) {
-      this.#take(256);
-      throw this.#damaged("has an unterminated name");
-    }
-    const text = this.#decode(this.#slice(length)); // of known names, only one copy is kept
-    this.#take(1);
-    return text;
-  }
-
-  /** Reads a little-endian integer in two's complement, as a number if that is exact. */
-  #long(length: number): number | bigint | Opaque {
-    const bytes = this.#slice(length);
-    if (length > maxLongBytes) return opaque; // no size or key
-    this.#budget.spend(cost.number + length);
-    const extended = new Uint8Array(maxLongBytes).fill(bytes[length - 1] & 0x80 ? 0xff : 0);
-    extended.set(bytes);
-    const view = new DataView(extended.buffer), low = view.getBigUint64(0, true);
-    const value = view.getBigInt64(8, true) << 64n | low, number = Number(value);
-    return Number.isSafeInteger(number) ? number : value;
-  }
-
-  #number(value: number): number {
-    this.#budget.spend(cost.number);
-    return value;
   }
 
   #pushTuple(items: Value[]): void {
@@ -374,16 +283,11 @@ class Machine {
   #remember(index: number): void {
     const value = this.#pop();
     this.#stack.push(value);
-    if (index < this.#memo.length) this.#memo[index] = value;
-    else if (index === this.#memo.length) this.#memo.push(value);
-    else {
-      this.#budget.spend(cost.entry);
-      this.#sparseMemo.set(index, value);
-    }
+    this.#memo.set(index, value);
   }
 
   #recall(index: number): void {
-    const value = index < this.#memo.length ? this.#memo[index] : this.#sparseMemo.get(index);
+    const value = this.#memo.get(index);
     if (value === undefined) throw this.#damaged(`reads memo entry ${index}, which was never set`);
     this.#stack.push(value);
   }
@@ -413,7 +317,7 @@ class Machine {
 
   /** Whether the bytes contain the attribute names that every torch.nn.Module has. */
   #holdsModule(): boolean {
-    const text = latin1.decode(this.bytes);
+    const text = latin1.decode(this.#input.bytes);
     return text.includes("_parameters") && text.includes("_buffers") && text.includes("_modules");
   }
 
@@ -430,6 +334,6 @@ class Machine {
   }
 
   #damaged(what: string): FileError {
-    return new FileError(this.file, `the pickle ${what}: damaged`);
+    return this.#input.damaged(what);
   }
 }
