@@ -1,6 +1,6 @@
 /**
  * For Cloudflare Workers, with AlexNet's 1000 classes. The first request streams the 62 MB of weights
- * from storage, and buffers at most 1 MiB of them. Create them with `deno run -A cli.ts convert
+ * from storage, and buffers a few MiB of them. Create them with `deno run -A cli.ts convert
  * --precision int8 alexnet.pth alexnet.int8.safetensors`.
  *
  * @module

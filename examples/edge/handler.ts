@@ -5,8 +5,7 @@
  * @module
  */
 
-import { createBackend, loadModel, type WeightsInput } from "../../mod.ts";
-import type { CodecModules } from "../../src/image/mod.ts";
+import { type CodecModules, createBackend, loadModel, type WeightsInput } from "../../mod.ts";
 import { photoHandler, type PhotoHandlerOptions } from "../../src/serve/mod.ts";
 
 /** Options of {@linkcode edgeHandler}. */

@@ -72,14 +72,13 @@ Model options (classify, serve, summary):
                          or alexnet with --random)
       --weights FILE     weights to use, a file or a URL: .pth, safetensors or
                          ONNX (default: the model pulled last, or the bundled
-                         alexnet-tiny with 200 classes)
+                         alexnet-tiny; for summary always alexnet-tiny)
       --random           untrained weights, for testing
       --seed N           seed for --random, as for torch.manual_seed()
                          (default: a different one each time)
       --precision P      precision of fully connected layers: f32; f16, half the
                          memory, on a GPU only; or int8, a quarter of the memory
-                         and time (default: int8 if stored that way, otherwise
-                         f32)
+                         (default: int8 if stored that way, otherwise f32)
       --backend NAME     ${devices.join(", ")} (default auto: a GPU if available)
 
 Classify options:

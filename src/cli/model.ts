@@ -4,7 +4,7 @@ import type { Backend } from "../backend/mod.ts";
 import { createModel, modelFor } from "../models/load_model.ts";
 import { bundledWeights } from "../models/bundled.ts";
 import type { Architecture } from "../models/description.ts";
-import { fill, openInput, storedPrecision } from "../models/load.ts";
+import { loadTensors, openInput, storedPrecision } from "../models/load.ts";
 import type { Precision } from "../layers/precision.ts";
 import { AlexNet, AlexNetTiny, type Classifier } from "../models/mod.ts";
 import { FileError } from "../errors.ts";
@@ -90,7 +90,7 @@ async function fromFile(options: Options): Promise<SelectedModel> {
         file = await openInput(place).catch(throwNamed);
       }
       consumed = true;
-      await fill(model, backend, file, { onProgress }).catch(throwNamed);
+      await loadTensors(model, backend, file, { onProgress }).catch(throwNamed);
     },
     [Symbol.dispose]() {
       model.dispose();

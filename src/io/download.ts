@@ -48,7 +48,7 @@ export interface Chunks {
 }
 
 /** Options of {@linkcode readChunks}. */
-export interface ReadOptions {
+interface ReadOptions {
   /** Cancels the stream; `next()` then rejects with the signal's reason. */
   readonly signal?: AbortSignal;
   /**

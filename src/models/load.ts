@@ -57,8 +57,8 @@ export interface LoadOptions {
 
 /**
  * Loads weights into a model from a PyTorch `.pth`, safetensors or ONNX file. The file must have
- * exactly the tensors of the model, in the same shapes. They are copied to the backend in chunks,
- * so there is never a second copy.
+ * exactly the tensors of the model, in the same shapes. They are copied to the backend in chunks;
+ * only tensors that are stored in another element order are read whole.
  *
  * @throws {FileError} When the file does not match the model: the model keeps its present weights.
  * Or when reading fails: the model is left without weights.
@@ -71,7 +71,7 @@ export async function loadWeights(
   options: Omit<LoadOptions, "backend"> = {},
 ): Promise<void> {
   using file = await openInput(weights, options.signal, "loadWeights");
-  await fill(model, backend, file, options);
+  await loadTensors(model, backend, file, options);
 }
 
 /**
@@ -120,12 +120,12 @@ export async function loadInto<M extends Classifier>(
   options: LoadOptions,
 ): Promise<M> {
   if (options.backend) {
-    await fill(model, options.backend, file, options);
+    await loadTensors(model, options.backend, file, options);
     return model;
   }
   const backend = await createBackend();
   try {
-    await fill(model, backend, file, options);
+    await loadTensors(model, backend, file, options);
     return model.own(backend);
   } catch (error) {
     backend.dispose();
@@ -134,7 +134,7 @@ export async function loadInto<M extends Classifier>(
 }
 
 /** Loads weights from an open file; see {@linkcode loadWeights}. */
-export async function fill(
+export async function loadTensors(
   model: Layer,
   backend: Backend,
   file: WeightsFile,

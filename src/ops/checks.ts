@@ -100,7 +100,7 @@ export function checkTensor(
 }
 
 /** The tensor that an operation writes to. */
-export interface Target {
+interface Target {
   /** The shape of the result. */
   readonly shape: Shape;
   /** The caller's tensor. Default: a new one. */

@@ -50,7 +50,7 @@ const instantiatedModules = new WeakSet<WebAssembly.Module>();
 const MAX_RESETS = 256;
 
 /** One image to decode, and the codec for it. */
-export interface CodecJob {
+interface CodecJob {
   readonly format: "JPEG" | "WebP";
   /** Imports the package's factory. */
   readonly loadFactory: () => Promise<{ default: unknown }>;
