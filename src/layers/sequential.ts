@@ -4,7 +4,15 @@
  * @module
  */
 
-import { produce } from "../ops/checks.ts";
+import { ArgumentError } from "../errors.ts";
+import { kindOf } from "../kinds.ts";
+import {
+  checkAnyShape,
+  checkOptions,
+  checkTensor,
+  disposeOnError,
+  produce,
+} from "../ops/checks.ts";
 import { elements, sameShape, type Shape, type Tensor } from "../tensor.ts";
 import { RandomGenerator } from "../random.ts";
 import { type ForwardOptions, Layer, viewAs } from "./layer.ts";
@@ -79,11 +87,24 @@ export class Sequential extends Layer {
     layers: readonly Layer[] | Readonly<Record<string, Layer>> | ReadonlyMap<string, Layer>,
   ) {
     super();
-    this.children = new Map(layers instanceof Map ? layers : Object.entries(layers));
+    const kind = kindOf(layers);
+    if (!["Array", "Map", "Object"].includes(kind)) {
+      throw new ArgumentError("Sequential", "layers", layers, "a list, an object or a map");
+    }
+    const children = new Map<string, Layer>(
+      kind === "Map" ? layers as ReadonlyMap<string, Layer> : Object.entries(layers),
+    );
+    for (const [name, layer] of children) {
+      if (!(layer instanceof Layer)) {
+        throw new ArgumentError("Sequential", `layer "${String(name)}"`, layer, "a Layer");
+      }
+    }
+    this.children = children;
   }
 
   /** See {@linkcode Layer.outputShape}. */
   override outputShape(input: Shape): Shape {
+    checkAnyShape(this.type, input);
     return this.leaves().reduce((shape, [, layer]) => layer.outputShape(shape), input);
   }
 
@@ -116,6 +137,8 @@ export class Sequential extends Layer {
 
   /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
+    checkTensor(this.type, "x", x, x);
+    checkOptions(this.type, options);
     if (this.training) return this.#trainingForward(x, options);
     const { steps } = this.#planFor(x);
     const shape = steps.at(-1)?.shape ?? x.shape;
@@ -131,22 +154,34 @@ export class Sequential extends Layer {
 
   /** See {@linkcode Layer.backward}. */
   override backward(dy: Tensor): Tensor {
-    const layers = this.#layers();
-    const dx = backpropagate(layers, dy);
-    this.#disposeActivations();
-    return dx;
+    return this.#finish(() => backpropagate(this.#layers(), dy));
   }
 
   /** See {@linkcode Layer.backwardParameters}. */
   override backwardParameters(dy: Tensor): void {
-    const layers = this.#layers();
-    const first = layers.findIndex((layer) => layer.stateDict().size > 0);
-    if (first >= 0) {
+    this.#finish(() => {
+      const layers = this.#layers();
+      const first = layers.findIndex((layer) => layer.stateDict().size > 0);
+      if (first < 0) return;
       const dx = backpropagate(layers.slice(first + 1), dy);
-      layers[first].backwardParameters(dx);
-      if (dx !== dy) dx.dispose();
+      try {
+        layers[first].backwardParameters(dx);
+      } finally {
+        if (dx !== dy) dx.dispose();
+      }
+    });
+  }
+
+  /** Runs a backward pass, and frees what the forward pass saved for it. */
+  #finish<T>(backward: () => T): T {
+    try {
+      return backward();
+    } catch (error) {
+      for (const [, layer] of this.leaves()) layer.forget();
+      throw error;
+    } finally {
+      this.#disposeActivations();
     }
-    this.#disposeActivations();
   }
 
   /** See {@linkcode Layer.train}. */
@@ -175,6 +210,13 @@ export class Sequential extends Layer {
     return super.eval();
   }
 
+  /** See {@linkcode Layer.forget}. */
+  override forget(): void {
+    for (const layer of this.children.values()) layer.forget();
+    this.#disposeActivations();
+    super.forget();
+  }
+
   /** See {@linkcode Layer.dispose}. */
   override dispose(): void {
     for (const layer of this.children.values()) layer.dispose();
@@ -197,12 +239,18 @@ export class Sequential extends Layer {
     const layers = this.#fusedLayers();
     const last = layers.findLastIndex(({ layer }) => !layer.aliases);
     let y = x, result: Tensor | undefined;
-    for (const [i, { layer, activation }] of layers.entries()) {
-      y = layer.forward(y, { activation, out: i === last ? out : undefined });
-      if (i === last) result = y;
-      else if (!layer.aliases) this.#activations.push(y);
+    try {
+      for (const [i, { layer, activation }] of layers.entries()) {
+        y = layer.forward(y, { activation, out: i === last ? out : undefined });
+        if (i === last) result = y;
+        else if (!layer.aliases) this.#activations.push(y);
+      }
+      return result?.adopt(y.shape) ?? y;
+    } catch (error) {
+      if (!out) result?.dispose();
+      this.forget();
+      throw error;
     }
-    return result?.adopt(y.shape) ?? y;
   }
 
   /** Returns the plan for an input, from the last pass if that had the same shape. */
@@ -236,13 +284,30 @@ function fuseRelus(layers: readonly Layer[]): FusedLayer[] {
 /** Computes the gradient of the first layer's input, and disposes of the gradients in between. */
 function backpropagate(layers: readonly Layer[], dy: Tensor): Tensor {
   let gradient = dy, owned: Tensor | undefined;
-  for (const layer of layers.toReversed()) {
-    gradient = layer.backward(gradient);
-    if (layer.aliases) continue; // a view of `owned`
+  try {
+    for (const layer of layers.toReversed()) {
+      gradient = layer.backward(gradient);
+      if (layer.aliases) continue; // a view of `owned`
+      owned?.dispose();
+      owned = gradient;
+    }
+    return owned?.adopt(gradient.shape) ?? gradient;
+  } catch (error) {
     owned?.dispose();
-    owned = gradient;
+    throw error;
   }
-  return owned?.adopt(gradient.shape) ?? gradient;
+}
+
+/** Allocates both blocks of memory, or none. A block of size 0 needs no memory. */
+function allocateArena(
+  backend: Tensor["backend"],
+  [first, second]: number[],
+): readonly (Tensor | undefined)[] {
+  if (first === 0) return [];
+  return disposeOnError(
+    backend.empty([first]),
+    (block) => [block, second > 0 ? backend.empty([second]) : undefined],
+  );
 }
 
 /** Plans a forward pass: which of two blocks of memory each step writes to, and their sizes. */
@@ -259,7 +324,7 @@ function createPlan(layers: readonly FusedLayer[], x: Tensor): Plan {
     }
     return { ...fused, shape, block, usesBlock: !fused.layer.aliases && i < last };
   });
-  const arena = sizes.map((size) => size > 0 ? x.backend.empty([size]) : undefined);
+  const arena = allocateArena(x.backend, sizes);
   const steps = outputs.map(({ layer, activation, shape, block, usesBlock }) => ({
     layer,
     activation,

@@ -7,7 +7,7 @@
 import { ArgumentError } from "../errors.ts";
 import type { Pool2dGeometry } from "../backend/geometry.ts";
 import type { Shape } from "../tensor.ts";
-import { checkPerAxis, checkShape, LIMIT } from "./checks.ts";
+import { checkBoolean, checkOptions, checkPerAxis, checkShape, LIMIT } from "./checks.ts";
 import { checkPadding, to2dShape } from "./conv_geometry.ts";
 
 /** Options of 2-D pooling. Pairs are `[height, width]`. */
@@ -62,7 +62,7 @@ function pool2dGeometry(op: string, x: Shape, options: Pool2dOptions): Pool2dGeo
   const layout = "[height, width] or [top, left, bottom, right]";
   const sides = checkPadding(op, options.padding ?? 0, [2, 4], layout);
   const [top, left, bottom = top, right = left] = sides;
-  const ceil = options.ceilMode ?? false;
+  const ceil = checkBoolean(op, "ceilMode", options.ceilMode ?? false);
   const spanH = dilationH * (kh - 1) + 1, spanW = dilationW * (kw - 1) + 1;
   const oh = outputSize(op, "height", h, spanH, strideH, top, bottom, ceil);
   const ow = outputSize(op, "width", w, spanW, strideW, left, right, ceil);
@@ -95,6 +95,7 @@ export function poolGeometry(
   x: Shape,
   options: PoolOptions,
 ): Pooling {
+  checkOptions(op, options);
   if (axes === 2) {
     const g = pool2dGeometry(op, x, options as Pool2dOptions);
     return { g, output: [g.n, g.c, g.oh, g.ow] };

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { checkInteger, checkNumber } from "../ops/checks.ts";
+import { checkInteger, checkNumber, checkOptions } from "../ops/checks.ts";
 
 /**
  * The learning rate of a step; steps count from 0.
@@ -41,6 +41,7 @@ export interface WarmUp {
 export function cosineSchedule(
   options: WarmUp & { readonly steps: number; readonly minLr?: number },
 ): Schedule {
+  checkOptions("cosineSchedule", options);
   const { lr, steps, warmUp = 0, minLr = 0 } = options;
   checkInteger("cosineSchedule", "steps", steps, 1);
   checkNumber("cosineSchedule", "minLr", minLr);
@@ -58,6 +59,7 @@ export function cosineSchedule(
 export function stepSchedule(
   options: WarmUp & { readonly every: number; readonly gamma?: number },
 ): Schedule {
+  checkOptions("stepSchedule", options);
   const { lr, every, gamma = 0.1 } = options;
   checkInteger("stepSchedule", "every", every, 1);
   checkNumber("stepSchedule", "gamma", gamma);

@@ -5,7 +5,7 @@
  */
 
 import type { Backend, Tensor, TensorStorage, Values } from "../../tensor.ts";
-import { type ArrayType, TensorMemory } from "../tensor_memory.ts";
+import { type ArrayType, checkFloats, TensorMemory } from "../tensor_memory.ts";
 import { Allocator } from "./allocator.ts";
 import { Block, type BlockWriter } from "./block.ts";
 import { blockBytes } from "./generated/geometry.ts";
@@ -47,6 +47,7 @@ export class WasmMemory extends TensorMemory<WasmStorage> {
 
   fill(tensor: Tensor, value: number): void {
     this.assertUsable("fill", tensor);
+    checkFloats("fill", tensor, value);
     this.#view(tensor).fill(value);
     tensor.storage.version++;
   }
