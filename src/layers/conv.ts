@@ -99,8 +99,8 @@ export abstract class Conv extends Layer {
     checkInteger(type, "outChannels", outChannels, 1);
     checkInteger(type, "groups", groups, 1);
     if (inChannels % groups !== 0 || outChannels % groups !== 0) {
-      const takes = `a divisor of ${inChannels} input and ${outChannels} output channels`;
-      throw new ArgumentError(type, "groups", groups, takes);
+      const expected = `a divisor of ${inChannels} input and ${outChannels} output channels`;
+      throw new ArgumentError(type, "groups", groups, expected);
     }
     this.#axes = kernel.length === 1 ? 1 : 2;
     const shape = this.weightShape = [outChannels, inChannels / groups, ...kernel];

@@ -98,8 +98,8 @@ export class LinearWeight extends Parameter {
     const { rows, written } = this.#pending;
     if (offset !== written || offset + values.length > total) {
       const range = `${offset} … ${offset + values.length}`, precision = this.#precision;
-      const takes = `${written} … at most ${total}: ${precision} weights are written in order`;
-      throw new ArgumentError("write", "the range", range, takes);
+      const expected = `${written} … at most ${total}: ${precision} weights are written in order`;
+      throw new ArgumentError("write", "the range", range, expected);
     }
     for (let at = 0; at < values.length;) {
       const start = this.#pending.written, inPanel = start % rows.size;

@@ -128,8 +128,8 @@ export abstract class BatchNorm extends Layer {
   override outputShape(input: Shape): Shape {
     checkAnyShape(this.type, input);
     if (!this.ranks.includes(input.length) || input[1] !== this.numFeatures) {
-      const takes = `[N, ${this.numFeatures}, …] with ${this.ranks.join(" or ")} axes`;
-      throw new ArgumentError(this.type, "the shape of x", input, takes);
+      const expected = `[N, ${this.numFeatures}, …] with ${this.ranks.join(" or ")} axes`;
+      throw new ArgumentError(this.type, "the shape of x", input, expected);
     }
     return input;
   }

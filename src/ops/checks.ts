@@ -9,8 +9,8 @@ export const LIMIT = 2 ** 29;
 /** Checks an integer of at least `least`. */
 export function checkInteger(op: string, parameter: string, value: unknown, least: number): number {
   if (!Number.isInteger(value) || (value as number) < least || (value as number) > LIMIT) {
-    const takes = least === 1 ? "a positive integer" : `an integer of at least ${least}`;
-    throw new ArgumentError(op, parameter, value, takes);
+    const expected = least === 1 ? "a positive integer" : `an integer of at least ${least}`;
+    throw new ArgumentError(op, parameter, value, expected);
   }
   return value as number;
 }
@@ -28,8 +28,8 @@ export function checkPerAxis(
     values.every((v) => Number.isInteger(v) && v >= least && v <= LIMIT);
   if (!ok) {
     const what = least === 1 ? "positive integer" : "non-negative integer";
-    const takes = axes === 1 ? `one ${what}` : `one ${what}, or one for each of ${axes} axes`;
-    throw new ArgumentError(op, parameter, value, takes);
+    const expected = axes === 1 ? `one ${what}` : `one ${what}, or one for each of ${axes} axes`;
+    throw new ArgumentError(op, parameter, value, expected);
   }
   return values;
 }
@@ -113,8 +113,8 @@ export function checkTensor(
   if (!(tensor instanceof Tensor)) throw new ArgumentError(op, parameter, tensor, "a Tensor");
   tensor.assertAlive(op);
   if (tensor.type !== type) {
-    const takes = `a tensor of ${elementNames.get(type)}`;
-    throw new ArgumentError(op, parameter, `a tensor of ${tensor.type.name}`, takes);
+    const expected = `a tensor of ${elementNames.get(type)}`;
+    throw new ArgumentError(op, parameter, `a tensor of ${tensor.type.name}`, expected);
   }
   if (tensor.backend !== x.backend) {
     throw new ArgumentError(op, parameter, `on ${tensor.backend.name}`, "on the backend of x");

@@ -78,8 +78,10 @@ function conv2dGeometry(
     throw new ArgumentError(op, "groups", groups, `a divisor of the ${inC} input channels`);
   }
   if (inC !== groupC * groups) {
-    const takes = `[outC, ${inC / groups}, kH, kW] for x [${x.join(", ")}] in ${groups} group(s)`;
-    throw new ArgumentError(op, "the shape of weight", weight, takes);
+    const expected = `[outC, ${inC / groups}, kH, kW] for x [${
+      x.join(", ")
+    }] in ${groups} group(s)`;
+    throw new ArgumentError(op, "the shape of weight", weight, expected);
   }
   if (outC % groups !== 0) {
     throw new ArgumentError(op, "groups", groups, `a divisor of the ${outC} output channels`);
@@ -91,12 +93,12 @@ function conv2dGeometry(
   ]);
   const roomH = h + top + bottom - spanH, roomW = w + left + right - spanW;
   if (roomH < 0 || roomW < 0) {
-    const takes = `at least ${spanH}×${spanW}, the extent of the kernel`;
+    const expected = `at least ${spanH}×${spanW}, the extent of the kernel`;
     throw new ArgumentError(
       op,
       "the padded input",
       `${h + top + bottom}×${w + left + right}`,
-      takes,
+      expected,
     );
   }
   const oh = Math.floor(roomH / strideH) + 1, ow = Math.floor(roomW / strideW) + 1;
@@ -209,8 +211,8 @@ export function checkPadding(
 ): readonly number[] {
   const sides = Array.isArray(padding) ? [...padding] as number[] : Array(lengths[0]).fill(padding);
   if (lengths.includes(sides.length) && sides.every(isSide)) return sides;
-  const takes = `non-negative integers: ${layout}`;
-  throw new ArgumentError(op, "padding", padding, takes);
+  const expected = `non-negative integers: ${layout}`;
+  throw new ArgumentError(op, "padding", padding, expected);
 }
 
 function isSide(side: unknown): boolean {

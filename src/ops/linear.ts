@@ -130,8 +130,8 @@ export function linearBackwardWeight(
   checkOptions(op, options);
   const outF = dy.shape.at(-1) ?? 1, inF = x.shape.at(-1) ?? 1;
   if (dy.size / outF !== x.size / inF) {
-    const takes = `[…, in] with as many rows as dy ${formatShape(dy.shape)}`;
-    throw new ArgumentError(op, "the shape of x", x.shape, takes);
+    const expected = `[…, in] with as many rows as dy ${formatShape(dy.shape)}`;
+    throw new ArgumentError(op, "the shape of x", x.shape, expected);
   }
   const compute = (dw: Tensor) => kernelsOf(dy).linearBackwardWeight(dw, dy, x);
   return accumulate(op, dy, [outF, inF], options, [x], compute);

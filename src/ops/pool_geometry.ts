@@ -24,7 +24,7 @@ export interface Pool2dOptions {
   /** Distance between the elements of a window. Default 1. */
   readonly dilation?: number | readonly [number, number];
   /**
-   * Rounds the output size up instead of down, unless the last window would start behind the input.
+   * Rounds the output size up instead of down, unless the last window would start after the input.
    * Default false.
    */
   readonly ceilMode?: boolean;
@@ -44,7 +44,7 @@ export interface Pool1dOptions {
   /** Distance between the elements of a window. Default 1. */
   readonly dilation?: number | readonly [number];
   /**
-   * Rounds the output size up instead of down, unless the last window would start behind the input.
+   * Rounds the output size up instead of down, unless the last window would start after the input.
    * Default false.
    */
   readonly ceilMode?: boolean;
@@ -135,8 +135,8 @@ function outputSize(
   const steps = (size + before + after - span) / stride;
   const out = (ceil ? Math.ceil(steps) : Math.floor(steps)) + 1;
   if (out < 1 || span > LIMIT) {
-    const takes = `at least ${span}, the extent of the window`;
-    throw new ArgumentError(op, `the padded ${axis} of x`, size + before + after, takes);
+    const expected = `at least ${span}, the extent of the window`;
+    throw new ArgumentError(op, `the padded ${axis} of x`, size + before + after, expected);
   }
   return ceil && (out - 1) * stride >= size + before ? out - 1 : out;
 }
@@ -164,9 +164,9 @@ function checkWindows(
   if (stepsOver !== undefined && stepsOver < early) outside = stepsOver;
   if (early > 0 && (kernel - 1) * dilation < before) outside = 0;
   if (outside === undefined) return;
-  const takes =
+  const expected =
     `such that every window overlaps the input (window ${outside} along the ${axis} does not)`;
-  throw new ArgumentError(op, "padding", padding, takes);
+  throw new ArgumentError(op, "padding", padding, expected);
 }
 
 /**

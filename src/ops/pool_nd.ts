@@ -147,8 +147,8 @@ export function maxPoolBackward(
   checkShape(op, "the input", inputShape, layout);
   const planes = dy.shape[0] * dy.shape[1];
   if (inputShape[0] * inputShape[1] !== planes) {
-    const takes = `a shape with ${planes} planes (N · C), like dy`;
-    throw new ArgumentError(op, "inputShape", inputShape, takes);
+    const expected = `a shape with ${planes} planes (N · C), like dy`;
+    throw new ArgumentError(op, "inputShape", inputShape, expected);
   }
   const target = { shape: inputShape, out: options.out };
   return produce(op, dy, target, (dx) => kernelsOf(dy).maxPool2dBackward(dx, dy, indices, planes));

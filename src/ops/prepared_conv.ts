@@ -121,6 +121,6 @@ export function checkAlgorithm(
   }
   if (supportsWinograd(weightShape, stride, dilation)) return;
   const actual = `${formatShape(weightShape)} with stride ${stride} and dilation ${dilation}`;
-  const takes = "square with 3 or 5 taps (kernel size / stride) and dilation 1 for winograd";
-  throw new ArgumentError(op, "the shape of weight", actual, takes);
+  const expected = "square with 3 or 5 taps (kernel size / stride) and dilation 1 for winograd";
+  throw new ArgumentError(op, "the shape of weight", actual, expected);
 }

@@ -1,5 +1,5 @@
 /**
- * Checkpoints: a training run in one safetensors file.
+ * Saving and loading a training run as one safetensors file.
  *
  * @module
  */
@@ -20,7 +20,7 @@ import { Trainer, type TrainerState } from "./trainer.ts";
 
 const FORMAT = "pembroke checkpoint 1";
 
-/** What a checkpoint holds besides tensors. */
+/** The state of a run besides its tensors, stored as JSON in the metadata. */
 interface Header {
   readonly state: TrainerState;
   readonly steps: number;
@@ -29,11 +29,12 @@ interface Header {
 }
 
 /**
- * Everything a run needs to go on as if it had never stopped: parameters (with their names in the
- * model), optimiser state, random state, and where it stood. The result is a safetensors file; a
- * model can be loaded from it too.
+ * Saves a training run: parameters, optimiser state, random state and progress. A run that
+ * continues from it gives the same results as one that never stopped.
  *
- * @param metadata What else the file shall say, in its own metadata.
+ * @param metadata Additional metadata for the file.
+ * @returns The bytes of a safetensors file. Parameters have their names in the model.
+ * @throws {FileError} When a parameter has no values, or is stored in fewer than 32 bits.
  *
  * @example
  * ```ts ignore
@@ -54,7 +55,7 @@ export async function saveCheckpoint(
     generator: [...generator.getState()],
   };
   const tensors: [string, Tensor][] = [
-    ...[...model.stateDict()].map(([name, p]): [string, Tensor] => [name, valueOf(name, p)]),
+    ...[...model.stateDict()].map(([name, p]): [string, Tensor] => [name, tensorOf(name, p)]),
     ...[...optimizer.stateDict()].map(([name, t]): [string, Tensor] => [stateName(name), t]),
   ];
   const entries = await Promise.all(tensors.map(async ([name, tensor]) => ({
@@ -67,11 +68,13 @@ export async function saveCheckpoint(
 }
 
 /**
- * Continues a run from a checkpoint: the trainer must have been made with the same model, dataset
- * and options.
+ * Loads a checkpoint into a trainer, which must have the same model, dataset and options as the
+ * saved one.
  *
- * @throws {FileError} When the file is no checkpoint, or not of this model.
- * @throws {ArgumentError} When it is no bytes.
+ * @param bytes The checkpoint.
+ * @param name The name of the checkpoint in error messages.
+ * @throws {FileError} When the bytes are not a checkpoint, or it is for another model.
+ * @throws {ArgumentError} When `bytes` is neither a Uint8Array nor an ArrayBuffer.
  */
 export async function loadCheckpoint(
   trainer: Trainer,
@@ -85,7 +88,7 @@ export async function loadCheckpoint(
   if (typeof name !== "string") throw new ArgumentError("loadCheckpoint", "name", name, "a string");
   const { model, generator, options: { optimizer } } = trainer;
   using file = await openWeights(bytesSource(bytes, name));
-  const header = headerOf(file);
+  const header = readHeader(file);
   const parameters = model.stateDict();
   const shapes = new Map([...parameters].map(([key, { shape }]) => [key, shape]));
   const states = [...file.entries.keys()].filter(isStateName).map((key) =>
@@ -100,7 +103,7 @@ export async function loadCheckpoint(
   const read = (key: string, into: Tensor) =>
     file.read(key, (values, offset) => into.backend.write(into, values, offset));
   // what can fail comes first, so that a run goes on unharmed
-  const into = [...parameters].map(([key, parameter]) => [key, valueOf(key, parameter)] as const);
+  const into = [...parameters].map(([key, parameter]) => [key, tensorOf(key, parameter)] as const);
   await optimizer.loadStateDict(states, (key, into) => read(stateName(key), into), name);
   for (const [key, tensor] of into) await read(key, tensor);
   optimizer.steps = header.steps;
@@ -123,12 +126,13 @@ function isStateName(name: string): boolean {
   return name.startsWith(PREFIX);
 }
 
-function valueOf(name: string, { tensor, backend }: Parameter): Tensor {
+/** Returns the float32 values of a parameter. */
+function tensorOf(name: string, { tensor, backend }: Parameter): Tensor {
   if (tensor) return tensor;
   if (backend) {
     throw new FileError("checkpoint", `${name} is in fewer than 32 bits, which cannot be trained`);
   }
-  throw new FileError("checkpoint", `${name} has no values; init() the model first`);
+  throw new FileError("checkpoint", `${name} has no values; call init() on the model first`);
 }
 
 /** Whether a generator can take these numbers. */
@@ -141,21 +145,22 @@ function isGeneratorState(numbers: readonly number[]): boolean {
   }
 }
 
-function headerOf(file: WeightsFile): Header {
-  const no = (reason: string) => new FileError(file.name, `no checkpoint of a run: ${reason}`);
-  if (file.metadata.get("format") !== FORMAT) throw no(`its format is not "${FORMAT}"`);
+/** Reads and checks the header of a checkpoint. */
+function readHeader(file: WeightsFile): Header {
+  if (file.metadata.get("format") !== FORMAT) {
+    throw new FileError(file.name, `is not a checkpoint: its format is not "${FORMAT}"`);
+  }
+  const damaged = new FileError(file.name, "its header is damaged");
   let header: Header;
   try {
     header = JSON.parse(file.metadata.get("run") ?? "");
   } catch {
-    throw no("its header is damaged");
+    throw damaged;
   }
   const { state, steps, lr, generator } = header ?? {};
   const counts = [state?.epoch, state?.batch, state?.seen, state?.right, steps];
-  const whole = counts.every((n) => Number.isInteger(n) && n >= 0);
-  const random = Array.isArray(generator) && isGeneratorState(generator);
-  if (!whole || !Number.isFinite(state.loss) || !Number.isFinite(lr) || !random) {
-    throw no("its header is damaged");
-  }
+  const areCounts = counts.every((n) => Number.isInteger(n) && n >= 0);
+  const areNumbers = Number.isFinite(state?.loss) && Number.isFinite(lr);
+  if (!areCounts || !areNumbers || !isGeneratorState(generator)) throw damaged;
   return header;
 }

@@ -39,7 +39,7 @@ testOnEveryBackend("add() and mul() keep NaN, infinity and zero", async (backend
 });
 
 testOnEveryBackend(
-  "add() and mul() write over either operand, and take one twice",
+  "add() and mul() may overwrite an operand, and accept the same operand twice",
   async (backend) => {
     const draw = new Draw(2), shape = [3, 5, 7];
     const a = draw.floats(shape), b = draw.floats(shape);
@@ -60,7 +60,7 @@ testOnEveryBackend(
   { fresh: true },
 );
 
-Deno.test("add() and mul() refuse other shapes and numbers that are not finite", async () => {
+Deno.test("add() and mul() refuse different shapes, and numbers that are not finite", async () => {
   using backend = await createBackend({ device: "wasm", threads: 1 });
   using a = backend.upload([1, 2, 3, 4], [2, 2]), b = backend.upload([1, 2, 3, 4], [4]);
   assertThrows(() => add(a, b), ArgumentError, "add: the shape of b is [4], must be [2, 2]");

@@ -1,4 +1,4 @@
-/** Ten steps of each optimiser on a small problem beside those of torch.optim. */
+/** Compares ten steps of each optimiser on a small problem with torch.optim. */
 
 import { kernelsOf } from "../../src/backend/interface.ts";
 import { assertAllClose, assertEquals } from "../assert.ts";
@@ -55,7 +55,7 @@ for (const { optimizer, options, steps } of runs) {
             eps,
           });
         }
-        // float32 weights: a rounding of 2 a step
+        // float32 weights up to 2: one rounding per step
         assertAllClose(await w.read(), steps[t - 1], { abs: t * 2 ** -22, name: `step ${t}` });
       }
     },

@@ -119,7 +119,7 @@ for (const { file, cases } of readCases()) {
   const policies = cases.filter((c) => c.policy).length;
   const withGradients = cases.filter((c) => "dx" in c.expected || "dw" in c.expected).length;
   Deno.test(
-    `${file} has unique ids (${cases.length} cases, ${withGradients} gradients, ${policies} policy)`,
+    `${file} has unique ids (${cases.length} cases, ${withGradients} gradients, ${policies} policies)`,
     () => assertEquals(new Set(cases.map((c) => c.id)).size, cases.length, "duplicate id"),
   );
 }
