@@ -56,8 +56,7 @@ Deno.test("the constructors of layers refuse arguments of every wrong type", asy
     !tested.has(name)
   );
   assertEquals(untested, []);
-  const succeeded = await checkHostile(backend, constructors, []);
-  if (Deno.env.get("SHOW")) console.log(succeeded.join("\n"));
+  await checkHostile(backend, constructors, []);
 });
 
 Deno.test("the methods of layers refuse arguments of every wrong type", async () => {
@@ -169,10 +168,9 @@ Deno.test("optimisers, trainers and schedules refuse arguments of every wrong ty
       "file",
     ]],
   ];
-  const succeeded = await checkHostile(
+  await checkHostile(
     backend,
     calls,
     [...model.stateDict().values()].map(({ tensor }) => tensor!),
   );
-  if (Deno.env.get("SHOW")) console.log(succeeded.join("\n"));
 });
