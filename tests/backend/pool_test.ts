@@ -272,11 +272,8 @@ testOnEveryBackend("maxPool2d() writes its indices and nothing around them", asy
       // there is no `out` for indices, so this calls the kernel, with views of larger tensors
       using tx = upload(backend, x);
       using y = backend.empty(expected.shape);
-      using front = backend.emptyIndices([64]);
-      using back = backend.emptyIndices([size + 64]);
-      for (const tensor of [front, back]) {
-        backend.write(tensor as unknown as Tensor, new Float32Array(tensor.size).fill(-7));
-      }
+      using front = backend.uploadIndices(new Int32Array(64).fill(-7), [64]);
+      using back = backend.uploadIndices(new Int32Array(size + 64).fill(-7), [size + 64]);
       const { g } = poolGeometry("maxPool2d", 2, x.shape, spelled(o));
       kernelsOf(backend).maxPool2d(y, back.view(expected.shape), tx, g);
       const [ahead, written] = await Promise.all([front.read(), back.read()]);
