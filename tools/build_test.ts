@@ -27,12 +27,13 @@ export class StepGeometry extends SizeGeometry {
 }
 `;
 
-Deno.test("geometryModule() declares an interface and a layout for each class", () => {
+Deno.test("geometryModule() declares an interface and a writer for each class", () => {
   assertEquals(
     geometryModule(source),
     `// Made by \`deno task build\` from assembly/geometry.ts.
 
-import type { Layout } from "../block.ts";
+type Integers = Int32Array<ArrayBufferLike>;
+type Floats = Float32Array<ArrayBufferLike>;
 
 /** Bytes of the largest block. */
 export const blockBytes = 12;
@@ -43,10 +44,10 @@ export interface SizeGeometry {
   readonly n: number;
 }
 
-/** The layout of {@linkcode SizeGeometry}. */
-export const sizeLayout: Layout<SizeGeometry> = {
-  n: "i32",
-};
+/** Writes a {@linkcode SizeGeometry}. */
+export function writeSize(integers: Integers, _floats: Floats, g: SizeGeometry): void {
+  integers[0] = g.n;
+}
 
 /** One step. */
 export interface StepGeometry extends SizeGeometry {
@@ -56,12 +57,12 @@ export interface StepGeometry extends SizeGeometry {
   readonly first: boolean;
 }
 
-/** The layout of {@linkcode StepGeometry}. */
-export const stepLayout: Layout<StepGeometry> = {
-  ...sizeLayout,
-  lr: "f32",
-  first: "i32",
-};
+/** Writes a {@linkcode StepGeometry}. */
+export function writeStep(integers: Integers, floats: Floats, g: StepGeometry): void {
+  integers[0] = g.n;
+  floats[1] = g.lr;
+  integers[2] = Number(g.first);
+}
 `,
   );
 });

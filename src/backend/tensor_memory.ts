@@ -5,6 +5,7 @@
  */
 
 import { ArgumentError, PembrokeError } from "../errors.ts";
+import { kindOf } from "../kinds.ts";
 import {
   type Backend,
   elements,
@@ -68,7 +69,7 @@ export abstract class TensorMemory<S extends TensorStorage> {
   /** A tensor of this type whose values are undefined. */
   emptyOf<V extends Values>(type: ArrayType<V>, shape: Shape): Tensor<V> {
     this.assertAlive();
-    if (!isShape(shape)) throw new ArgumentError("tensor", "shape", shape, "positive integers");
+    checkShape("tensor", shape);
     const storage = this.allocate(elements(shape) * type.BYTES_PER_ELEMENT);
     return new Tensor(this.owner, shape, storage, type);
   }
@@ -76,7 +77,12 @@ export abstract class TensorMemory<S extends TensorStorage> {
   /** See {@linkcode Backend.write}. */
   write(tensor: Tensor, values: Float32Array, offset = 0): void {
     this.assertUsable("write", tensor);
-    if (!Number.isInteger(offset) || offset < 0 || offset + values.length > tensor.size) {
+    checkFloats("write", tensor);
+    checkValues("write", Float32Array, values);
+    if (!Number.isInteger(offset)) {
+      throw new ArgumentError("write", "offset", offset, "a non-negative integer");
+    }
+    if (offset < 0 || offset + values.length > tensor.size) {
       const range = `${offset} … ${offset + values.length}`;
       const takes = `inside the tensor's ${tensor.size} elements`;
       throw new ArgumentError("write", "the range", range, takes);
@@ -124,17 +130,48 @@ export abstract class TensorMemory<S extends TensorStorage> {
     values: ArrayLike<number>,
     shape: Shape,
   ): Tensor<V> {
+    checkShape(op, shape);
+    checkValues(op, type, values);
     if (values.length !== elements(shape)) {
       const takes = `${elements(shape)}, as the shape [${shape.join(", ")}] says`;
       throw new ArgumentError(op, "the number of values", values.length, takes);
     }
     const tensor = this.emptyOf(type, shape);
-    this.store(tensor, values, 0);
+    try {
+      this.store(tensor, values, 0);
+    } catch (error) {
+      tensor.dispose();
+      throw error;
+    }
     return tensor;
   }
 
   #assertOwn(op: string, tensor: Tensor<Values>): void {
+    if (!(tensor instanceof Tensor)) throw new ArgumentError(op, "tensor", tensor, "a Tensor");
     if (tensor.backend === this.owner) return;
     throw new ArgumentError(op, "tensor", `on ${tensor.backend.name}`, "on this backend");
   }
+}
+
+/** Checks that a tensor holds float32, and a value to write to it is a number. */
+export function checkFloats(op: string, tensor: Tensor<Values>, value: unknown = 0): void {
+  if (tensor.type !== Float32Array) {
+    throw new ArgumentError(op, "tensor", `a tensor of ${tensor.type.name}`, "a tensor of float32");
+  }
+  if (typeof value !== "number") throw new ArgumentError(op, "value", value, "a number");
+}
+
+function checkShape(op: string, shape: unknown): void {
+  if (!isShape(shape)) throw new ArgumentError(op, "shape", shape, "positive integers");
+}
+
+/** Checks values to copy: an array of the type or, for float32, a list of numbers. */
+function checkValues(op: string, { name }: ArrayType<Values>, values: unknown): void {
+  if (kindOf(values) === name) return;
+  const takes = name === "Float32Array" ? "a Float32Array or numbers" : `an ${name}`;
+  if (name !== "Float32Array" || !Array.isArray(values)) {
+    throw new ArgumentError(op, "values", values, takes);
+  }
+  const wrong = values.findIndex((value) => typeof value !== "number");
+  if (wrong >= 0) throw new ArgumentError(op, `values[${wrong}]`, values[wrong], "a number");
 }

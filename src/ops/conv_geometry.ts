@@ -209,7 +209,7 @@ export function checkPadding(
   lengths: readonly number[],
   layout: string,
 ): readonly number[] {
-  const sides = Array.isArray(padding) ? padding as number[] : Array(lengths[0]).fill(padding);
+  const sides = Array.isArray(padding) ? [...padding] as number[] : Array(lengths[0]).fill(padding);
   if (lengths.includes(sides.length) && sides.every(isSide)) return sides;
   const expected = `non-negative integers: ${layout}`;
   throw new ArgumentError(op, "padding", padding, expected);
