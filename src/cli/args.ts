@@ -42,8 +42,22 @@ export interface Options {
   readonly host: string;
   /** Port that a server listens on; 0 for any free port. */
   readonly port: number;
+  /** Limits of a server; undefined for other commands. */
+  readonly serve?: ServeLimits;
   readonly quiet: boolean;
   readonly verbose: boolean;
+}
+
+/** Limits of a server; undefined for the defaults. */
+export interface ServeLimits {
+  /** Maximum pixels of a photo. */
+  readonly maxPixels?: number;
+  /** Maximum bytes of a photo. */
+  readonly maxBytes?: number;
+  /** Memory in bytes for all photos at once. */
+  readonly memory?: number;
+  /** Origin whose pages may post photos. */
+  readonly cors?: string;
 }
 
 export const usage = `\
@@ -98,6 +112,13 @@ Serve options:
       --host NAME        address to listen on (default 127.0.0.1; 0.0.0.0 allows
                          other machines)
       --port N           port to listen on (default 8000; 0 for any free port)
+      --max-bytes N      largest photo in bytes, or with a unit: 500KB, 20MB
+                         (default 10MiB)
+      --max-pixels N     largest photo in pixels (default 64000000)
+      --memory N         memory for all photos at once; others wait (default
+                         512MB)
+      --cors ORIGIN      let pages of this origin post photos, such as
+                         https://example.org; * for all
 
 ${weightsUsage}
 
@@ -121,6 +142,9 @@ folder.
 
 Exit status: 0 on success, 1 if an input failed, 2 for wrong usage or a missing
 permission.`;
+
+/** Options of serve only. */
+const serveOptions = ["max-bytes", "max-pixels", "memory", "cors"] as const;
 
 /** Options that may come before the command. */
 const globalOptions = ["-q", "--quiet", "--no-color"];
@@ -159,6 +183,8 @@ export function readArgs(args: readonly string[]): Options {
     if (listening && command !== "serve") {
       throw new UsageError("--host and --port are only for serve");
     }
+    const serving = serveOptions.find((name) => values[name] !== undefined);
+    if (serving && command !== "serve") throw new UsageError(`--${serving} is only for serve`);
     const { "files-from": filesFrom, resume, shard } = values;
     const bulk = [filesFrom, resume, shard].some((value) => value !== undefined);
     if (bulk && command !== "classify") {
@@ -195,6 +221,7 @@ export function readArgs(args: readonly string[]): Options {
       : oneOf("--precision", values.precision, precisions),
     host: values.host ?? "127.0.0.1",
     port: integer("--port", values.port ?? "8000", 2 ** 16 - 1),
+    ...command === "serve" && { serve: serveLimits(values) },
     format: values.json ? "json" : values.jsonl || values.resume !== undefined ? "jsonl" : "text",
     quiet: values.quiet,
     verbose: values.verbose,
@@ -215,6 +242,10 @@ function parse(args: readonly string[]) {
       "precision": { type: "string" },
       "host": { type: "string" },
       "port": { type: "string" },
+      "max-bytes": { type: "string" },
+      "max-pixels": { type: "string" },
+      "memory": { type: "string" },
+      "cors": { type: "string" },
       "files-from": { type: "string" },
       "resume": { type: "string" },
       "shard": { type: "string" },
@@ -261,4 +292,44 @@ function positive(option: string, text: string): number {
   const value = Number(text);
   if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value > 0) return value;
   throw new UsageError(`${option} is ${JSON.stringify(text)}, must be a positive integer`);
+}
+
+function serveLimits(values: ReturnType<typeof parse>["values"]): ServeLimits {
+  const { "max-pixels": maxPixels, "max-bytes": maxBytes, memory, cors } = values;
+  return {
+    maxPixels: maxPixels === undefined ? undefined : positive("--max-pixels", maxPixels),
+    maxBytes: maxBytes === undefined ? undefined : bytesOf("--max-bytes", maxBytes),
+    memory: memory === undefined ? undefined : bytesOf("--memory", memory),
+    cors: cors === undefined ? undefined : originOf(cors),
+  };
+}
+
+const units: Readonly<Record<string, number>> = {
+  "": 1,
+  "kb": 1e3,
+  "mb": 1e6,
+  "gb": 1e9,
+  "kib": 2 ** 10,
+  "mib": 2 ** 20,
+  "gib": 2 ** 30,
+};
+
+/** A number of bytes, with or without a unit. */
+function bytesOf(option: string, text: string): number {
+  const [, digits, unit] = /^(\d+(?:\.\d+)?) ?([kmg]i?b)?$/i.exec(text) ?? [];
+  const bytes = Math.floor(Number(digits) * units[unit?.toLowerCase() ?? ""]);
+  if (Number.isSafeInteger(bytes) && bytes > 0) return bytes;
+  throw new UsageError(
+    `${option} is ${JSON.stringify(text)}, must be a number of bytes, such as 20MB`,
+  );
+}
+
+/** The origin of --cors, without the path of a URL. */
+function originOf(text: string): string {
+  if (text === "*") return text;
+  const origin = URL.canParse(text) ? new URL(text).origin : "null";
+  if (origin !== "null" && (text === origin || text === `${origin}/`)) return origin;
+  throw new UsageError(
+    `--cors is ${JSON.stringify(text)}, must be * or an origin, such as https://example.org`,
+  );
 }
