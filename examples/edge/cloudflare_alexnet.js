@@ -16,7 +16,7 @@ const limits = {
   maxPixels: 640 * 480,
   maxBytes: 2 ** 20,
   maxRequests: 4,
-  maxUploadBytes: 4 * 2 ** 20,
+  maxUploadBytes: 2 * 2 ** 20,
 };
 
 /** Created by the first request, which brings the worker's bindings. */

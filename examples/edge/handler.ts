@@ -30,8 +30,7 @@ const isolateLimits = {
   maxPixels: 1_500_000,
   maxBytes: 4 * 2 ** 20,
   maxRequests: 8,
-  // one photo is decoded at a time; the others wait as files
-  maxUploadBytes: 32 * 2 ** 20,
+  maxUploadBytes: 8 * 2 ** 20,
 };
 
 /** The options with the smallest weights in memory. */

@@ -58,7 +58,7 @@ export interface PhotoHandlerOptions {
   readonly maxDecodes?: number;
   /** Maximum bodies in transit. Above it, the slowest gets a 408, or the new one a 503. Default: 1024. */
   readonly maxUploads?: number;
-  /** Maximum bytes of all bodies in memory, limited like `maxUploads`. Default: 128 MiB. */
+  /** Maximum bytes of all bodies in memory; above it, they wait. Default: 128 MiB. */
   readonly maxUploadBytes?: number;
   /** Maximum time to receive a body, in milliseconds; slower ones get a 408. Default: 60,000. */
   readonly maxMs?: number;

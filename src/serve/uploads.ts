@@ -35,7 +35,9 @@ export interface Upload {
 /** The rate is measured in this many steps. */
 const steps = 5;
 /** When space is short, an upload below this rate makes room, in bytes per second. */
-const fastBytesPerSecond = 2 ** 16;
+const fastBytesPerSecond = 2 ** 13;
+/** How often an upload that waits for room looks again, in milliseconds. */
+const pollMs = 5;
 /** Chunks allowed in addition to one per 16 bytes. */
 const freeChunks = 1024;
 
@@ -44,6 +46,8 @@ export class Uploads {
   readonly #limits: UploadLimits;
   readonly #inTransit = new Set<Transfer>();
   #bytes = 0;
+  /** Bytes of bodies that are complete, and will be released. */
+  #arrived = 0;
 
   /**
    * Creates a reader of bodies.
@@ -81,7 +85,8 @@ export class Uploads {
     const transfer = new Transfer(body, claimed, this.#limits);
     try {
       if (claimed > this.#limits.maxBytes) throw tooLarge(this.#limits);
-      if (this.#inTransit.size >= this.#limits.maxUploads) this.#stopSlow(1, () => 1, transfer);
+      const isFull = this.#inTransit.size >= this.#limits.maxUploads;
+      if (isFull && !this.#stopSlow(1, () => 1, transfer)) throw busy();
       this.#inTransit.add(transfer);
       await transfer.receive((added) => this.#take(transfer, added));
     } catch (error) {
@@ -93,12 +98,13 @@ export class Uploads {
     } finally {
       this.#inTransit.delete(transfer);
     }
-    const { capacity } = transfer;
-    let held = capacity;
+    let held = transfer.capacity;
+    this.#arrived += held;
     return {
       bytes: transfer.bytes,
       release: () => {
         this.#bytes -= held;
+        this.#arrived -= held;
         held = 0;
       },
     };
@@ -109,24 +115,35 @@ export class Uploads {
     for (const transfer of this.#inTransit) transfer.stop(error);
   }
 
-  /** Counts bytes before they are allocated. */
-  #take(transfer: Transfer, added: number): void {
-    const missing = this.#bytes + added - this.#limits.maxUploadBytes;
-    if (missing > 0) this.#stopSlow(missing, ({ capacity }) => capacity, transfer);
+  /**
+   * Counts bytes before they are allocated, and waits until there is room for them. The first upload has
+   * room once only uploads that wait for it hold the rest.
+   */
+  async #take(transfer: Transfer, added: number): Promise<void> {
+    for (;;) {
+      const missing = this.#bytes + added - this.#limits.maxUploadBytes;
+      const isFirst = () => this.#inTransit.values().next().value === transfer;
+      if (missing <= 0 || this.#arrived === 0 && isFirst()) break;
+      if (this.#stopSlow(missing, ({ capacity }) => capacity, transfer)) break;
+      // by polling: on edge runtimes, one request cannot wake another
+      await transfer.pause(pollMs);
+      if (transfer.stopped) return;
+    }
     this.#bytes += added;
+    transfer.capacity += added;
   }
 
   /**
-   * Makes room for an upload: stops the slowest others.
+   * Makes room for an upload: stops the slowest others, if all that are slow have enough.
    *
    * @param missing The room to make, in the unit of `roomOf`.
-   * @throws {RequestError} If those that are slow do not have this much.
+   * @returns Whether there is room now.
    */
-  #stopSlow(missing: number, roomOf: (transfer: Transfer) => number, upload: Transfer): void {
+  #stopSlow(missing: number, roomOf: (transfer: Transfer) => number, upload: Transfer): boolean {
     const slow = [...this.#inTransit].filter((other) =>
       other !== upload && other.rate < fastBytesPerSecond
     ).sort((a, b) => a.rate - b.rate || b.capacity - a.capacity);
-    if (slow.reduce((sum, other) => sum + roomOf(other), 0) < missing) throw busy();
+    if (slow.reduce((sum, other) => sum + roomOf(other), 0) < missing) return false;
     for (const other of slow) {
       if (missing <= 0) break;
       missing -= roomOf(other);
@@ -135,6 +152,7 @@ export class Uploads {
       other.drop();
       other.stop(new RequestError(408, "request body too slow for a busy server", closing));
     }
+    return true;
   }
 }
 
@@ -155,7 +173,7 @@ class Transfer {
   rate = Infinity;
   readonly #limits: UploadLimits;
   readonly #claimed: number;
-  readonly #reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
+  readonly #reader: ChunkReader;
   #error: unknown;
 
   constructor(
@@ -163,10 +181,19 @@ class Transfer {
     claimed: number,
     limits: UploadLimits,
   ) {
-    this.#reader = body.getReader();
+    this.#reader = chunkReader(body);
     this.#claimed = claimed;
     this.#limits = limits;
   }
+
+  /** Waits for room. The rate is not measured meanwhile. */
+  async pause(ms: number): Promise<void> {
+    this.#paused = true;
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    this.#paused = false;
+  }
+
+  #paused = false;
 
   /** Frees what has arrived. */
   drop(): void {
@@ -194,23 +221,23 @@ class Transfer {
   /**
    * Receives the whole body.
    *
-   * @param onGrow Called with the number of bytes before they are allocated.
+   * @param reserve Adds to `capacity` before bytes are allocated, and may wait.
    */
-  async receive(onGrow: (added: number) => void): Promise<void> {
+  async receive(reserve: (added: number) => Promise<void>): Promise<void> {
     const { maxBytes } = this.#limits;
     // A timer that ends the read, and no race of promises: that would add a reaction per chunk.
     const stopTimers = this.#startTimers();
     let filled = 0, chunks = 0;
-    const resize = (length: number) => {
-      onGrow(length - this.capacity);
-      this.capacity = length;
+    const resize = async (length: number) => {
+      await reserve(length - this.capacity);
+      if (this.stopped) throw this.#error;
       this.bytes = resized(this.bytes, filled, length);
     };
     try {
       for (;;) {
-        const { done, value } = await this.#reader.read();
+        const value = await this.#reader.read();
         if (this.stopped) throw this.#error;
-        if (done) break;
+        if (!value) break;
         const end = filled + value.length;
         if (end > maxBytes) throw tooLarge(this.#limits);
         if (++chunks > freeChunks + end / 16) {
@@ -219,10 +246,9 @@ class Transfer {
         if (end > this.capacity) {
           // never the claimed length at once: at most twice what has arrived
           const most = this.#claimed >= end ? this.#claimed : maxBytes;
-          resize(Math.min(Math.max(end, 2 * this.capacity), most));
+          await resize(Math.min(Math.max(end, 2 * this.capacity), most));
         }
         this.bytes.set(value, filled);
-        release(value);
         this.#received += end - filled;
         filled = end;
       }
@@ -231,7 +257,7 @@ class Transfer {
     }
     // Some streams end early without an error.
     if (filled < this.#claimed) throw new RequestError(400, "request body incomplete", closing);
-    resize(filled);
+    await resize(filled);
   }
 
   /** Bytes that arrived in the current step. */
@@ -241,12 +267,22 @@ class Transfer {
   #startTimers(): () => void {
     const { maxMs, minBytesPerSecond, rateMs } = this.#limits;
     const timeout = setTimeout(() => {
-      this.stop(new RequestError(408, `request body timed out after ${maxMs / 1000} s`, closing));
+      const reason = `request body timed out after ${maxMs / 1000} s`;
+      this.stop(this.#paused ? busy() : new RequestError(408, reason, closing));
     }, maxMs);
     const stepMs = rateMs / steps, recent: number[] = [];
+    let before = performance.now();
     const step = () => {
       if (this.stopped) return void this.#reader.cancel(this.#error).catch(() => {});
       nextStep = setTimeout(step, stepMs);
+      const now = performance.now(), late = now - before > 1.5 * stepMs;
+      before = now;
+      // not the client's fault: no room here, or no time
+      if (this.#paused || late) {
+        recent.length = this.#received = 0;
+        this.rate = Infinity;
+        return;
+      }
       this.rate = this.#received * 1000 / stepMs;
       recent.push(this.#received);
       this.#received = 0;
@@ -264,6 +300,44 @@ class Transfer {
       clearTimeout(nextStep);
     };
   }
+}
+
+/** Reads chunks; each is valid until the next is read. */
+interface ChunkReader {
+  read(): Promise<Uint8Array | undefined>;
+  cancel(reason: unknown): Promise<void>;
+}
+
+/** Size of the chunks that byte streams are read in. */
+const chunkBytes = 2 ** 16;
+/** Less for the first: clients may never send any. */
+const firstChunkBytes = 2 ** 12;
+
+/** Byte streams, as those of servers are, fill the same memory again and again. */
+function chunkReader(body: ReadableStream<Uint8Array<ArrayBuffer>>): ChunkReader {
+  let reader: ReadableStreamBYOBReader;
+  try {
+    reader = body.getReader({ mode: "byob" });
+  } catch {
+    const reader = body.getReader();
+    let last: Uint8Array | undefined;
+    return {
+      async read() {
+        if (last) release(last);
+        return last = (await reader.read()).value;
+      },
+      cancel: (reason) => reader.cancel(reason),
+    };
+  }
+  let buffer = new ArrayBuffer(firstChunkBytes);
+  return {
+    async read() {
+      const { done, value } = await reader.read(new Uint8Array(buffer));
+      buffer = value?.buffer.byteLength === chunkBytes ? value.buffer : new ArrayBuffer(chunkBytes);
+      return done ? undefined : value;
+    },
+    cancel: (reason) => reader.cancel(reason),
+  };
 }
 
 /** The first `filled` bytes of an array in one of another length; frees the old one. */

@@ -290,15 +290,57 @@ Deno.test("photoHandler() bounds the bodies in transit: slow ones make room", as
   assertEquals(await errorOf(await Promise.race(slow)), [408, reason]);
 });
 
-Deno.test("photoHandler() bounds the bytes of all bodies", async () => {
+Deno.test("photoHandler() bounds the bytes of all bodies: others wait", async () => {
+  const size = coffee.length, limits = { maxBytes: 2 * size, maxUploadBytes: 2 * size };
+  let decoding = 0, open = Promise.withResolvers<void>();
+  const handler = handlerOf({
+    ...limits,
+    async decode() {
+      decoding++;
+      await open.promise;
+      return { width: 1, height: 1, input: new Float32Array(1), warnings: [] };
+    },
+  });
+  const answers = Array.from({ length: 6 }, () => handler(post(coffee)));
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  assertEquals(decoding, 2);
+  open.resolve();
+  for (const { status } of await Promise.all(answers)) assertEquals(status, 200);
+  open = Promise.withResolvers();
+  open.resolve();
+});
+
+Deno.test("photoHandler() never blocks bodies that wait for each other", async () => {
+  const size = coffee.length, limits = { maxBytes: size, maxUploadBytes: size };
+  const handler = handlerOf(limits);
+  const halves = () =>
+    new ReadableStream<Uint8Array<ArrayBuffer>>({
+      async start(controller) {
+        controller.enqueue(coffee.slice(0, size >> 1));
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        controller.enqueue(coffee.slice(size >> 1));
+        controller.close();
+      },
+    });
+  const answers = await Promise.all(Array.from({ length: 8 }, () => handler(post(halves()))));
+  assertEquals(answers.map(({ status }) => status), Array(8).fill(200));
+});
+
+Deno.test("photoHandler() stops a slow body that others wait for", async () => {
   const limits = { maxBytes: 2 * coffee.length, maxUploadBytes: 2 * coffee.length };
-  const handler = handlerOf({ ...limits, rateMs: 2000, minBytesPerSecond: 1 });
+  const handler = handlerOf({ ...limits, rateMs: 100, minBytesPerSecond: 1, maxMs: 20_000 });
   const half = new Uint8Array(Math.ceil(1.5 * coffee.length));
-  const body = new ReadableStream({ start: (controller) => controller.enqueue(half) });
+  const body = new ReadableStream({
+    start: (controller) => controller.enqueue(half),
+    async pull(controller) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      controller.enqueue(new Uint8Array(1));
+    },
+  });
   const slow = handler(post(body));
-  assertEquals((await handler(post(coffee))).status, 503);
-  await postUntilAccepted(handler);
-  assertEquals((await slow).status, 408);
+  assertEquals((await handler(post(coffee))).status, 200);
+  const reason = "request body too slow for a busy server";
+  assertEquals(await errorOf(await slow), [408, reason]);
   // all of it is free again
   for (let i = 0; i < 4; i++) assertEquals((await handler(post(coffee))).status, 200);
 });
