@@ -31,6 +31,8 @@ export interface Options {
   readonly model?: Architecture;
   /** The file or URL of the weights; undefined for cached or bundled ones. */
   readonly weights?: string;
+  /** A file of class names, one per line; undefined for the model's own. */
+  readonly classes?: string;
   /** The seed of random weights; undefined for weights from a file. */
   readonly seed?: number;
   readonly topK: number;
@@ -87,6 +89,8 @@ Model options (classify, serve, summary):
       --weights FILE     weights to use, a file or a URL: .pth, safetensors or
                          ONNX (default: the model pulled last, or the bundled
                          alexnet-tiny with 200 classes)
+      --classes FILE     names of the classes, one per line (default: those of the
+                         weights)
       --random           untrained weights, for testing
       --seed N           seed for --random, as for torch.manual_seed()
                          (default: a different one each time)
@@ -129,8 +133,9 @@ General options:
   -h, --help             print this help
       --version          print the version
 
-Images are JPEG, PNG, WebP, GIF or BMP files; - reads one from standard input.
-A folder stands for all images in it and its subfolders. Patterns, in quotes,
+Images are JPEG, PNG, WebP, GIF or BMP files, or data URLs; - reads one from
+standard input. A folder stands for all images in it and its subfolders, also
+linked ones. Patterns, in quotes,
 support *, ?, [abc], {a,b} and ** (any subfolders). Names that start with a dash
 go after --, or are written ./-name.
 
@@ -190,6 +195,7 @@ export function readArgs(args: readonly string[]): Options {
     if (bulk && command !== "classify") {
       throw new UsageError("--files-from, --resume and --shard are only for classify");
     }
+    if (values.classes === "") throw new UsageError("--classes is empty, must be a file");
     if (values.weights === "") throw new UsageError("--weights is empty, must be a file or URL");
   }
   if ((command === "summary" || command === "serve") && inputs.length > 0) {
@@ -221,6 +227,7 @@ export function readArgs(args: readonly string[]): Options {
       : oneOf("--precision", values.precision, precisions),
     host: values.host ?? "127.0.0.1",
     port: integer("--port", values.port ?? "8000", 2 ** 16 - 1),
+    ...values.classes !== undefined && { classes: values.classes },
     ...command === "serve" && { serve: serveLimits(values) },
     format: values.json ? "json" : values.jsonl || values.resume !== undefined ? "jsonl" : "text",
     quiet: values.quiet,
@@ -235,6 +242,7 @@ function parse(args: readonly string[]) {
     options: {
       "model": { type: "string", short: "m" },
       "weights": { type: "string" },
+      "classes": { type: "string" },
       "random": { type: "boolean", default: false },
       "seed": { type: "string" },
       "top-k": { type: "string", short: "k", default: "5" },
