@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { collect, download, readChunks, tooLarge } from "../io/download.ts";
 import { FileError } from "../errors.ts";
 import { crc32 } from "../io/crc32.ts";
-import { redactUrls } from "../io/redact.ts";
+import { redactUrl } from "../io/redact.ts";
 import { asFileError, isPermissionError } from "./errors.ts";
 import { type FileEntry, filesIn, filesMatching, isPattern } from "./files.ts";
 import { linesOf } from "./lines.ts";
@@ -56,7 +56,7 @@ export async function* expand(
     };
   }
   if (isWebUrl(argument)) {
-    return yield { name: redactUrls(argument), read: () => download(argument, maxBytes) };
+    return yield { name: redactUrl(argument), read: () => download(argument, maxBytes) };
   }
   if (/^data:[^,]*,/i.test(argument)) {
     const name = dataName(argument);
@@ -65,7 +65,7 @@ export async function* expand(
   try {
     if (/^(?!file:)[a-z][a-z\d+.-]+:\/\//i.test(argument)) {
       throw new FileError(
-        redactUrls(argument),
+        redactUrl(argument),
         "unsupported URL, must be http, https, data or file",
       );
     }
@@ -87,7 +87,7 @@ export async function* expand(
     const reason = "no images in this folder (JPEG, PNG, WebP, GIF, BMP)";
     throw new FileError(argument, info ? reason : "no file matches");
   } catch (error) {
-    yield fileInput({ path: redactUrls(argument), error });
+    yield fileInput({ path: redactUrl(argument), error });
   }
 }
 

@@ -12,7 +12,7 @@ import type { CachedModel } from "../hub/cache.ts";
 import { findCached } from "./cache.ts";
 import type { Options } from "./args.ts";
 import { type CheckedSource, checkedSource } from "../hub/checksum.ts";
-import { redactUrls } from "../io/redact.ts";
+import { redactUrl } from "../io/redact.ts";
 import type { ClassName } from "../models/imagenet_classes.ts";
 import { fileSource } from "../weights/io/file_source.ts";
 import type { WeightsFile } from "../weights/mod.ts";
@@ -132,7 +132,7 @@ async function fromFile(
   return {
     model,
     name: nameOf(model),
-    weights: redactUrls(weights ?? "bundled"),
+    weights: redactUrl(weights ?? "bundled"),
     precision: options.precision ?? storedPrecision(file),
     hint: bundled ? hint(model, cached !== undefined) : undefined,
     async load(backend, onProgress) {

@@ -7,7 +7,7 @@
 import { createHash } from "node:crypto";
 import { FileError } from "../errors.ts";
 import { type Chunks, contentLength, HttpError, request } from "../io/download.ts";
-import { redactUrls } from "../io/redact.ts";
+import { redactUrl } from "../io/redact.ts";
 import { wait } from "../io/wait.ts";
 
 /** Options of a download. */
@@ -90,7 +90,7 @@ async function fetchInto(
   options: FetchFileOptions,
 ): Promise<void> {
   const { sha256, bytes, signal, onRetry } = options;
-  const name = redactUrls(url);
+  const name = redactUrl(url);
   for (let isRetry = false;; isRetry = true) {
     const startSize = (await file.stat()).size;
     if (startSize > (bytes ?? startSize)) await file.truncate(0);
@@ -143,7 +143,7 @@ async function fetchRest(
   options: FetchFileOptions,
 ): Promise<void> {
   const { bytes, signal, stallMs, onProgress } = options;
-  const name = redactUrls(url);
+  const name = redactUrl(url);
   const headers: Record<string, string> = { "accept-encoding": "identity" };
   if (offset > 0) headers.range = `bytes=${offset}-`;
   let result;

@@ -14,7 +14,7 @@ import { checkWeights } from "../weights/check.ts";
 import { convertWeights, type StoredPrecision } from "../weights/convert.ts";
 import { openWeights } from "../weights/open.ts";
 import { fileSource } from "../weights/io/file_source.ts";
-import { redactUrls } from "../io/redact.ts";
+import { redactUrl } from "../io/redact.ts";
 import { lockPath, modelPath, removeTemporary } from "./cache.ts";
 import type { CatalogueEntry } from "./catalogue.ts";
 import { checksumKey, emptyChecksum, verify, writeChecksum } from "./checksum.ts";
@@ -122,7 +122,7 @@ async function convert(
   checkWeights(file, parameterShapes(model), model.type);
   const metadata = {
     ...describe({ architecture, classes, preprocessing }),
-    source: redactUrls(url),
+    source: redactUrl(url),
     source_sha256: sha256,
     terms,
     [checksumKey]: emptyChecksum,

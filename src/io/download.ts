@@ -5,7 +5,7 @@
  */
 
 import { FileError, TooLargeError } from "../errors.ts";
-import { redactUrls } from "./redact.ts";
+import { redactUrl } from "./redact.ts";
 
 /** Options of {@linkcode request}. */
 export interface RequestOptions {
@@ -127,7 +127,7 @@ export async function request(
   url: string,
   { signal, stallMs = 30_000, minBytesPerSecond = 1024, headers }: RequestOptions = {},
 ): Promise<{ readonly response: Response; readonly body: Chunks }> {
-  const name = redactUrls(url);
+  const name = redactUrl(url);
   const abort = new AbortController();
   const onAbort = () => abort.abort(signal?.reason);
   const onTimeout = () =>
@@ -242,7 +242,7 @@ export function contentLength({ headers }: Response): number | undefined {
  * @throws {FileError} When the {@linkcode request} fails or the file is too large.
  */
 export async function download(url: string, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
-  return await collect(redactUrls(url), (await request(url)).body, maxBytes);
+  return await collect(redactUrl(url), (await request(url)).body, maxBytes);
 }
 
 /**

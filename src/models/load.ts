@@ -6,7 +6,7 @@
 
 import { type Backend, createBackend } from "../backend/mod.ts";
 import { contentLength, readChunks, request, responseChunks } from "../io/download.ts";
-import { redactUrls } from "../io/redact.ts";
+import { redactUrl } from "../io/redact.ts";
 import { ArgumentError, FileError } from "../errors.ts";
 import { asBytes, isBlob, kindOf } from "../kinds.ts";
 import { type Layer, parameterShapes } from "../layers/layer.ts";
@@ -192,11 +192,11 @@ async function sourceAt(place: string, signal?: AbortSignal): Promise<ByteSource
   if (/^file:/i.test(place)) return await fileSource(new URL(place));
   if (!/^https?:/i.test(place)) return await fileSource(place);
   const { response, body } = await request(place, { signal });
-  return await streamSource(body, redactUrls(place), contentLength(response));
+  return await streamSource(body, redactUrl(place), contentLength(response));
 }
 
 async function sourceOfResponse(response: Response, signal?: AbortSignal): Promise<ByteSource> {
-  const name = redactUrls(response.url) || "weights";
+  const name = redactUrl(response.url) || "weights";
   const body = await responseChunks(name, response, signal);
   return body ? await streamSource(body, name, contentLength(response)) : bytesSource(none, name);
 }
