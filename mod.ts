@@ -42,6 +42,7 @@ export {
 export { RandomGenerator } from "./src/random.ts";
 
 // Operations
+export { add, mul } from "./src/ops/arithmetic.ts";
 export {
   dropout,
   logSoftmax,
@@ -90,7 +91,8 @@ export type { Pool1dOptions, Pool2dOptions } from "./src/ops/pool_geometry.ts";
 export { LogSoftmax, ReLU, Softmax } from "./src/layers/activation.ts";
 export { Conv1d, Conv2d } from "./src/layers/conv.ts";
 export { foldBatchNorm } from "./src/layers/fold.ts";
-export { type ForwardOptions, type InitOptions, Layer, Parameter } from "./src/layers/layer.ts";
+export { type ForwardOptions, type InitOptions, Layer } from "./src/layers/layer.ts";
+export { Parameter } from "./src/layers/parameter.ts";
 export { Linear } from "./src/layers/linear.ts";
 export { BatchNorm1d, BatchNorm2d, LocalResponseNorm } from "./src/layers/norm.ts";
 export {

@@ -1,22 +1,25 @@
 // Average pooling with windows of one size, and adaptive average pooling to a given output size.
 // A 1-D pooling has height 1.
 
+import { AdaptiveGeometry, Pool2dGeometry } from "./geometry";
 import { strided4 } from "./inline/lanes";
 import { endTap, firstTap, innerBegin, innerEnd } from "./inline/window";
 
 /**
- * The divisor is the window's area inside input and padding with countIncludePad, inside the input
- * without. (A window that ceilMode lets run over the padding's end is cut there, as in PyTorch.)
+ * Each sum is divided by the area of its window: inside the input, or inside input and padding with
+ * countIncludePad. (Windows that run over the padding's end with ceilMode are cut there, as in PyTorch.)
  *
  * @param y [planes, oh, ow], written
  * @param x [planes, h, w]
- * @param divisor divides every sum instead of the area; 0 for none
+ * @param countIncludePad 1 or 0
+ * @param divisor replaces the area; 0 for none
  */
 export function avgPool2d(
-  y: usize, x: usize, planes: i32, h: i32, w: i32, oh: i32, ow: i32,
-  kh: i32, kw: i32, strideH: i32, strideW: i32, top: i32, left: i32, bottom: i32, right: i32,
-  dilationH: i32, dilationW: i32, countIncludePad: i32, divisor: i32,
+  y: usize, x: usize, g: Pool2dGeometry, countIncludePad: i32, divisor: i32,
 ): void {
+  const planes = g.n * g.c, h = g.h, w = g.w, oh = g.oh, ow = g.ow, kh = g.kh, kw = g.kw;
+  const strideH = g.strideH, strideW = g.strideW, dilationH = g.dilationH, dilationW = g.dilationW;
+  const top = g.top, left = g.left, bottom = g.bottom, right = g.right;
   const begin = innerBegin(left, strideW, ow);
   const end = innerEnd(left, strideW, (kw - 1) * dilationW + 1, w, begin, ow);
   const end4 = begin + ((end - begin) & ~3);
@@ -56,12 +59,13 @@ export function avgPool2d(
   }
 }
 
-/** dx = each window's dy, divided as in avgPool2d, spread over the window; written. */
+/** dx = the dy of each window, divided as in avgPool2d, added to all of the window's inputs; written. */
 export function avgPool2dBackward(
-  dx: usize, dy: usize, planes: i32, h: i32, w: i32, oh: i32, ow: i32,
-  kh: i32, kw: i32, strideH: i32, strideW: i32, top: i32, left: i32, bottom: i32, right: i32,
-  dilationH: i32, dilationW: i32, countIncludePad: i32, divisor: i32,
+  dx: usize, dy: usize, g: Pool2dGeometry, countIncludePad: i32, divisor: i32,
 ): void {
+  const planes = g.n * g.c, h = g.h, w = g.w, oh = g.oh, ow = g.ow, kh = g.kh, kw = g.kw;
+  const strideH = g.strideH, strideW = g.strideW, dilationH = g.dilationH, dilationW = g.dilationW;
+  const top = g.top, left = g.left, bottom = g.bottom, right = g.right;
   memory.fill(dx, 0, (planes * h * w) << 2);
   for (let p = 0; p < planes; p++, dx += (h * w) << 2) {
     for (let oy = 0; oy < oh; oy++) {
@@ -90,9 +94,8 @@ export function avgPool2dBackward(
  * @param y [planes, oh, ow], written
  * @param x [planes, h, w]
  */
-export function adaptiveAvgPool2d(
-  y: usize, x: usize, planes: i32, h: i32, w: i32, oh: i32, ow: i32,
-): void {
+export function adaptiveAvgPool2d(y: usize, x: usize, g: AdaptiveGeometry): void {
+  const planes = g.n * g.c, h = g.h, w = g.w, oh = g.oh, ow = g.ow;
   if (h == oh && w == ow) {
     memory.copy(y, x, ((planes * h * w) as usize) << 2);
     return;
@@ -112,10 +115,9 @@ export function adaptiveAvgPool2d(
   }
 }
 
-/** dx = each window's dy over its area, spread over the window; written. */
-export function adaptiveAvgPool2dBackward(
-  dx: usize, dy: usize, planes: i32, h: i32, w: i32, oh: i32, ow: i32,
-): void {
+/** dx = the dy of each window, divided by its area, added to all of its inputs; written. */
+export function adaptiveAvgPool2dBackward(dx: usize, dy: usize, g: AdaptiveGeometry): void {
+  const planes = g.n * g.c, h = g.h, w = g.w, oh = g.oh, ow = g.ow;
   if (h == oh && w == ow) {
     memory.copy(dx, dy, ((planes * h * w) as usize) << 2);
     return;
@@ -138,7 +140,7 @@ export function adaptiveAvgPool2dBackward(
   }
 }
 
-// i64: index · size passes 2³¹ from 46341 positions on.
+// i64, because index · size exceeds 2³¹ from 46341 positions on
 
 // @ts-ignore: decorator
 @inline

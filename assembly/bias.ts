@@ -1,12 +1,14 @@
+import { ChannelGeometry } from "./geometry";
 import { sum4 } from "./inline/lanes";
-import { claim, join, parts, rowsAtOnce } from "./threads";
+import { ceilDiv, claim, join, rowsPerItem } from "./threads";
 
 /**
- * db[c] += Σ dy over samples and plane: the gradient of a bias, accumulated.
- * @param dy [n, c, plane]; a linear layer's has planes of 1
+ * db[c] += Σ dy over samples and planes: the gradient of a bias.
+ * @param dy [n, c, plane]; planes of 1 for a linear layer
  */
-export function biasBackward(db: usize, dy: usize, n: i32, c: i32, plane: i32): void {
-  const channels = rowsAtOnce(n * plane), items = parts(c, channels);
+export function biasBackward(db: usize, dy: usize, g: ChannelGeometry): void {
+  const n = g.n, c = g.c, plane = g.plane;
+  const channels = rowsPerItem(n * plane), items = ceilDiv(c, channels);
   for (let item = claim(items); item >= 0; item = claim(items)) {
     const last = min(c, (item + 1) * channels);
     for (let s = 0; s < n; s++) {

@@ -1,12 +1,16 @@
-// The column matrix of a convolution: a row for each k = (c, ky, kx), a column for each output
-// pixel, holding what the window's tap k sees. It never exists as a whole; blocks of it are packed
-// for gemm.ts from a zero-padded copy of the sample, or added back to one.
+// The column matrix of a convolution ("im2col"). It has a row for each weight k = (c, ky, kx) and a
+// column for each output pixel; an element is the input value that this weight multiplies for that
+// pixel. The matrix never exists as a whole: blocks of it are packed for gemm.ts from a zero-padded copy
+// of the sample, or added back to one.
 
 import { NR } from "./gemm";
+import { Conv2dGeometry } from "./geometry";
 import { lanes4 } from "./inline/lanes";
 
-/** Where each k stands in the padded sample, in bytes from a window's first element. */
-export function fillOffsets(offsets: usize, c: i32, kh: i32, kw: i32, plane: i32, row: i32, step: i32): void {
+/** Offset of each k in the padded sample, in bytes from the first element of a window. */
+export function fillOffsets(offsets: usize, g: Conv2dGeometry): void {
+  const c = g.groupInC, kh = g.kh, kw = g.kw, plane = g.paddedH * g.paddedW;
+  const row = g.dilationH * g.paddedW, step = g.dilationW;
   for (let i = 0; i < c; i++) {
     for (let ky = 0; ky < kh; ky++) {
       for (let kx = 0; kx < kw; kx++, offsets += 4) {
@@ -16,11 +20,10 @@ export function fillOffsets(offsets: usize, c: i32, kh: i32, kw: i32, plane: i32
   }
 }
 
-/** padded[c, top+h+bottom, left+w+right] = x[c, h, w] with zeros around. */
-export function padImage(
-  padded: usize, x: usize, c: i32, h: i32, w: i32, top: i32, left: i32, bottom: i32, right: i32,
-): void {
-  const hp = h + top + bottom, wp = w + left + right;
+/** padded[c, top+h+bottom, left+w+right] = x[c, h, w] with zeros around, c channels of a group. */
+export function padImage(padded: usize, x: usize, g: Conv2dGeometry): void {
+  const c = g.groupInC, h = g.h, w = g.w, top = g.top, left = g.left;
+  const hp = g.paddedH, wp = g.paddedW;
   memory.fill(padded, 0, (c * hp * wp) << 2);
   for (let i = 0; i < c; i++) {
     let to = padded + (((i * hp + top) * wp + left) << 2);
@@ -28,18 +31,17 @@ export function padImage(
   }
 }
 
-/** x[c, h, w] = the inner part of padded[c, top+h+bottom, left+w+right]. */
-export function cropImage(
-  x: usize, padded: usize, c: i32, h: i32, w: i32, top: i32, left: i32, bottom: i32, right: i32,
-): void {
-  const hp = h + top + bottom, wp = w + left + right;
+/** x[c, h, w] = padded[c, top+h+bottom, left+w+right] without the padding. */
+export function cropImage(x: usize, padded: usize, g: Conv2dGeometry): void {
+  const c = g.groupInC, h = g.h, w = g.w, top = g.top, left = g.left;
+  const hp = g.paddedH, wp = g.paddedW;
   for (let i = 0; i < c; i++) {
     let from = padded + (((i * hp + top) * wp + left) << 2);
     for (let r = 0; r < h; r++, from += wp << 2, x += w << 2) memory.copy(x, from, w << 2);
   }
 }
 
-/** Address of the first element of output pixel p's window; steps in floats. */
+/** Address of the first element of the window of output pixel p; steps count floats. */
 // @ts-ignore: decorator
 @inline
 function windowAt(image: usize, p: i32, ow: i32, rowStep: i32, columnStep: i32): usize {
@@ -47,13 +49,13 @@ function windowAt(image: usize, p: i32, ow: i32, rowStep: i32, columnStep: i32):
 }
 
 /**
- * Packs `depth` rows of the column matrix, for the pixels first … first + columns − 1, as B: panels
+ * Packs `depth` rows of the column matrix for the pixels first … first + columns − 1 as B, in panels
  * of 8 pixels. The last panel repeats its last pixel.
  */
 export function packColumns(
-  to: usize, image: usize, offsets: usize, depth: i32, first: i32, columns: i32,
-  ow: i32, rowStep: i32, columnStep: i32,
+  to: usize, image: usize, offsets: usize, depth: i32, first: i32, columns: i32, g: Conv2dGeometry,
 ): void {
+  const ow = g.ow, rowStep = g.strideH * g.paddedW, columnStep = g.strideW;
   const last = first + columns - 1;
   const end = offsets + (depth << 2);
   for (let j = 0; j < columns; j += NR) {
@@ -83,15 +85,16 @@ export function packColumns(
 }
 
 /**
- * Packs the same block transposed, as B with a row for each pixel: panels of 8 k's. The last panel
+ * Packs such a block transposed: as B with a row for each pixel, in panels of 8 k's. The last panel
  * repeats its last k.
  *
  * @param panel bytes from one panel to the next
  */
 export function packColumnsTransposed(
   to: usize, panel: usize, image: usize, offsets: usize, columns: i32, first: i32, depth: i32,
-  ow: i32, rowStep: i32, columnStep: i32,
+  g: Conv2dGeometry,
 ): void {
+  const ow = g.ow, rowStep = g.strideH * g.paddedW, columnStep = g.strideW;
   const last = columns - 1;
   for (let j = 0; j < columns; j += NR, to += panel) {
     const k0 = load<i32>(offsets + (j << 2)) as usize;
@@ -119,15 +122,16 @@ export function packColumnsTransposed(
 }
 
 /**
- * Adds `rows` rows of the column matrix, for the pixels first … first + columns − 1, to the image
- * that they were seen in.
+ * Adds `rows` rows of the column matrix, for the pixels first … first + columns − 1, to the image:
+ * each element to the position that it belongs to ("col2im").
  *
  * @param from row-major, ld floats from one row to the next
  */
 export function addColumns(
   image: usize, from: usize, ld: i32, offsets: usize, rows: i32, first: i32, columns: i32,
-  ow: i32, rowStep: i32, columnStep: i32,
+  g: Conv2dGeometry,
 ): void {
+  const ow = g.ow, rowStep = g.strideH * g.paddedW, columnStep = g.strideW;
   const end = first + columns;
   for (let r = 0; r < rows; r++, from += ld << 2) {
     const base = image + (load<i32>(offsets + (r << 2)) as usize);

@@ -1,23 +1,25 @@
 // Dropout: y[i] = x[i] / (1 − p) with probability 1 − p, else 0 (Srivastava et al. 2014, scaled in
-// training). Whether i is kept is a hash of the seed and i, so the same call on dy is the backward
-// pass, and no mask is stored.
+// training). A hash of the seed and i decides whether i is kept. So no mask is stored, and the same call
+// on dy gives the gradient.
 
-import { claim, join, parts, PIECE } from "./threads";
+import { DropoutMask } from "./geometry";
+import { ceilDiv, CHUNK, claim, join } from "./threads";
 
-/** @param keep probability of an element to stay, times 2³² and minus 1, as u32 */
-export function dropout(y: usize, x: usize, n: i32, seed: i32, keep: u32, scale: f32): void {
-  const items = parts(n, PIECE);
+/** Drops some of n elements; y may be x. */
+export function dropout(y: usize, x: usize, n: i32, mask: DropoutMask): void {
+  const seed = mask.seed, keep = mask.keep, scale = mask.scale;
+  const items = ceilDiv(n, CHUNK);
   for (let item = claim(items); item >= 0; item = claim(items)) {
-    const end = min(n, (item + 1) * PIECE);
-    for (let i = item * PIECE; i < end; i++) {
-      const drawn = hash((seed as u32) + (i as u32) * 0x9e3779b9), at = (i as usize) << 2;
+    const end = min(n, (item + 1) * CHUNK);
+    for (let i = item * CHUNK; i < end; i++) {
+      const drawn = hash(seed + (i as u32) * 0x9e3779b9), at = (i as usize) << 2;
       store<f32>(y + at, drawn <= keep ? load<f32>(x + at) * scale : 0);
     }
   }
   join(items);
 }
 
-/** "lowbias32" of Chris Wellons' hash prospector: every input bit moves every output bit. */
+/** "lowbias32" of Chris Wellons' hash prospector: every input bit affects every output bit. */
 // @ts-ignore: decorator
 @inline
 function hash(h: u32): u32 {

@@ -1,32 +1,32 @@
-// C[m×n] (+)= A[m×k] · B[k×n], both operands packed into panels so that the inner loop reads
-// straight ahead (Goto & van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008).
+// C[m×n] (+)= A[m×k] · B[k×n]. Both operands are packed into panels, so that the inner loop reads
+// memory in order (Goto & van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008).
 //
 //   A: panels of MR rows,    A[panel][k][MR]   rows beyond m are zero
-//   B: panels of NR columns, B[panel][k][NR]   columns beyond n hold anything finite or not: unused
+//   B: panels of NR columns, B[panel][k][NR]   columns beyond n can hold anything and are not used
 //
-// One B panel of KC × 8 floats stays in the first-level cache while all of A's rows pass over it.
+// A panel of B, KC × 8 floats, stays in the first-level cache while all rows of A are multiplied by it.
 
 import { lanes4, madd, relu4 } from "./inline/lanes";
-import { area, EDGE_TILE } from "./threads";
+import { EDGE_TILE, PRODUCT, threadMemory } from "./threads";
 
 export const MR: i32 = 4;
 export const NR: i32 = 8;
-/** Depth of a block: a B panel of KC × NR floats takes 12 KB, A's rows for it stay in level two. */
+/** Depth of a block. A panel of B takes 12 KB then; the matching part of A stays in the second level. */
 export const KC: i32 = 384;
 
-/** What a tile does with its sums. FIRST and LAST block of k can be the same. */
-export const FIRST: i32 = 1; // start from the bias (or 0), do not read C
-export const RELU: i32 = 2; // clamp at 0 when storing; only with the last block
+/** Flags: what to do with the sums of a tile. */
+export const FIRST: i32 = 1; // first block of k: start from the bias or 0, not from C
+export const RELU: i32 = 2; // last block of k: clamp at 0
 
 const zeroBias: usize = memory.data(4 * 4, 16);
 
 /**
  * One whole tile: C[4×8] (+)= A[4×k] · B[k×8].
  *
- * Engines that check each access against the memory's size, as Deno's does, spend three instructions
- * on every load. So A's four rows come in one vector, and each is spread over the lanes from there:
- * 3 loads for 8 multiply-adds. 8 accumulators are as many as the adders' latency asks for; a tile of
- * 4×8 with a broadcasting load for each row is a quarter slower.
+ * Engines that check the bounds of each access, as Deno's does, spend three instructions on a load.
+ * So one load fetches A's four rows, and shuffles broadcast each of them: 3 loads for 8 multiply-adds.
+ * 8 accumulators are enough to hide the latency of the adders. A broadcasting load for each row
+ * instead makes the tile a quarter slower.
  *
  * @param ldc floats from one row of C to the next
  * @param bias 4 floats, read with FIRST
@@ -55,7 +55,7 @@ export function gemm4x8(c: usize, ldc: i32, a: usize, b: usize, k: i32, bias: us
   finishRow(c + 3 * row, c30, c31, bias + 12, flags);
 }
 
-/** Adds the bias or what C holds, clamps, stores one row of a tile. */
+/** Adds the bias or the old values of C to one row of a tile, clamps, and stores it. */
 // @ts-ignore: decorator
 @inline
 function finishRow(c: usize, v0: v128, v1: v128, bias: usize, flags: i32): void {
@@ -75,38 +75,61 @@ function finishRow(c: usize, v0: v128, v1: v128, bias: usize, flags: i32): void 
   v128.store(c, v1, 16);
 }
 
+/** The sizes of a product C[m×n] (+)= A[m×k] · B[k×n], and how its operands lie in memory. */
+@unmanaged
+export class Product {
+  /** Rows of A and of C. */
+  m: i32;
+  /** Columns of B and of C. */
+  n: i32;
+  /** Columns of A, rows of B. */
+  k: i32;
+  /** Floats from one row of C to the next. */
+  ldc: i32;
+  /** Bytes from one panel of A to the next. */
+  aPanel: usize;
+  /** Bytes from one panel of B to the next. */
+  bPanel: usize;
+  /** FIRST, RELU, both or 0. */
+  flags: i32;
+}
+
+/** This thread's product, for gemmBlock and gemmPanels. The caller fills it in. */
+// @ts-ignore: decorator
+@inline
+export function threadProduct(): Product {
+  return changetype<Product>(threadMemory + PRODUCT);
+}
+
 /**
- * One block of k: C[m×n] (+)= A[m×kc] · B[kc×n].
+ * One block of k: C[m×n] (+)= A[m×k] · B[k×n], for any m and n. Each panel of B is used on all of A
+ * before the next.
  * @param a the block's first column in A's first panel
- * @param aPanel bytes from one panel of A to the next (a panel holds all of k)
- * @param b the block of B, its panels kc × 8 floats each
  * @param bias m floats, or 0 for none
  */
-export function gemmBlock(
-  c: usize, ldc: i32, a: usize, aPanel: usize, b: usize, bias: usize,
-  m: i32, n: i32, kc: i32, flags: i32,
-): void {
-  const bPanel = (kc as usize) * NR * 4;
+export function gemmBlock(c: usize, a: usize, b: usize, bias: usize, product: Product): void {
+  const m = product.m, n = product.n, k = product.k, ldc = product.ldc, flags = product.flags;
+  const aPanel = product.aPanel, bPanel = product.bPanel;
   for (let j = 0; j < n; j += NR, b += bPanel) {
     let ap = a;
     for (let i = 0; i < m; i += MR, ap += aPanel) {
       const tile = c + (((i * ldc + j) as usize) << 2);
       if (i + MR <= m && j + NR <= n) {
-        gemm4x8(tile, ldc, ap, b, kc, bias ? bias + ((i as usize) << 2) : zeroBias, flags);
+        gemm4x8(tile, ldc, ap, b, k, bias ? bias + ((i as usize) << 2) : zeroBias, flags);
       } else {
         const rows = min(MR, m - i), columns = min(NR, n - j);
-        edge(tile, ldc, ap, b, kc, bias ? bias + ((i as usize) << 2) : 0, rows, columns, flags);
+        gemmEdge(tile, ap, b, bias ? bias + ((i as usize) << 2) : 0, rows, columns, product);
       }
     }
   }
 }
 
-/** A tile of which only rows × columns lie inside C: computed whole, elsewhere, and copied. */
-function edge(
-  c: usize, ldc: i32, a: usize, b: usize, kc: i32, bias: usize, rows: i32, columns: i32, flags: i32,
+/** A tile of which only rows × columns lie inside C: computed elsewhere as a whole, then copied. */
+function gemmEdge(
+  c: usize, a: usize, b: usize, bias: usize, rows: i32, columns: i32, product: Product,
 ): void {
-  const edgeTile = area + EDGE_TILE;
-  gemm4x8(edgeTile, NR, a, b, kc, zeroBias, FIRST);
+  const ldc = product.ldc, flags = product.flags, edgeTile = threadMemory + EDGE_TILE;
+  gemm4x8(edgeTile, NR, a, b, product.k, zeroBias, FIRST);
   for (let i = 0; i < rows; i++) {
     const start = flags & FIRST ? (bias ? load<f32>(bias + (i << 2)) : 0) : 0;
     for (let j = 0; j < columns; j++) {
@@ -118,22 +141,36 @@ function edge(
   }
 }
 
-/** Rows of an A of m rows once it is packed: whole panels. */
+/**
+ * The same for whole panels, m a multiple of 4 and n of 8, without bias or ReLU. Each panel of A is
+ * used on all of B before the next, for when A comes from a slower cache than B.
+ */
+export function gemmPanels(c: usize, a: usize, b: usize, product: Product): void {
+  const m = product.m, n = product.n, k = product.k, ldc = product.ldc, flags = product.flags;
+  const aPanel = product.aPanel, bPanel = product.bPanel;
+  for (let i = 0; i < m; i += MR, a += aPanel, c += (MR * ldc) << 2) {
+    for (let j = 0, q = b; j < n; j += NR, q += bPanel) {
+      gemm4x8(c + (j << 2), ldc, a, q, k, zeroBias, flags);
+    }
+  }
+}
+
+/** Rows of A[m×k] once it is packed, in whole panels. */
 // @ts-ignore: decorator
 @inline
 export function packedRows(m: i32): i32 {
   return ((m + MR - 1) / MR) * MR;
 }
 
-/** Columns of a B of n columns once it is packed. */
+/** Columns of B[k×n] once it is packed, in whole panels. */
 // @ts-ignore: decorator
 @inline
-export function panelled(n: i32): i32 {
+export function packedColumns(n: i32): i32 {
   return (n + NR - 1) & ~(NR - 1);
 }
 
 /**
- * Packs A[m×k] into panels of 4 rows; the last panel is filled up with zeros.
+ * Packs A[m×k] into panels of 4 rows. Zeros fill up the last panel.
  *
  * @param rowStep floats from one row to the next
  * @param panel bytes from one panel to the next
@@ -156,7 +193,7 @@ export function packA(packed: usize, panel: usize, a: usize, rowStep: i32, m: i3
   }
 }
 
-/** Packs the transpose of a row-major W[k×m] as A[m×k]: panels of 4 columns of W. */
+/** Packs the transpose of a row-major W[k×m] as A[m×k], in panels of 4 columns of W. */
 export function packTransposedA(packed: usize, w: usize, m: i32, k: i32): void {
   const step = (m as usize) << 2;
   for (let i = 0; i < m; i += MR, w += MR * 4) {
@@ -173,8 +210,9 @@ export function packTransposedA(packed: usize, w: usize, m: i32, k: i32): void {
 }
 
 /**
- * Packs B[k×n], its rows `rowStep` floats apart, into panels of 8 columns; the last panel is filled
- * up with zeros.
+ * Packs B[k×n] into panels of 8 columns. Zeros fill up the last panel.
+ *
+ * @param rowStep floats from one row to the next
  */
 export function packB(packed: usize, b: usize, rowStep: i32, k: i32, n: i32): void {
   const step = (rowStep as usize) << 2;
@@ -188,23 +226,6 @@ export function packB(packed: usize, b: usize, rowStep: i32, k: i32, n: i32): vo
           store<f32>(packed + (c << 2), j + c < n ? load<f32>(from + (c << 2)) : 0);
         }
       }
-    }
-  }
-}
-
-/**
- * C[m×n] (+)= A[m×k] · B[k×n] in whole panels and one piece of k: m a multiple of 4, n of 8. For an A
- * that comes from far: each of its panels is used on all of B before the next.
- *
- * @param bPanel bytes from one panel of B to the next
- * @param flags FIRST or 0
- */
-export function gemmPanels(
-  c: usize, ldc: i32, a: usize, aPanel: usize, b: usize, bPanel: usize, m: i32, n: i32, k: i32, flags: i32,
-): void {
-  for (let i = 0; i < m; i += MR, a += aPanel, c += (MR * ldc) << 2) {
-    for (let j = 0, q = b; j < n; j += NR, q += bPanel) {
-      gemm4x8(c + (j << 2), ldc, a, q, k, zeroBias, flags);
     }
   }
 }

@@ -1,7 +1,8 @@
-// What the binary exports. Pointers are byte addresses, sizes count floats; the caller has checked
-// every argument (src/ops), so nothing is checked here. Gradients are called d…; whether a kernel
-// writes or accumulates stands in its comment.
+// What the binary exports. A kernel takes addresses: outputs first, then inputs, scratch memory, and a
+// block of numbers (geometry.ts). The callers in src/ops have checked every argument, so kernels check
+// nothing. Gradients are called d…; each kernel's comment says whether it writes or adds.
 
+export { add, mul } from "./arithmetic";
 export {
   adaptiveAvgPool2d, adaptiveAvgPool2dBackward, avgPool2d, avgPool2dBackward,
 } from "./avg_pool2d";
@@ -22,11 +23,11 @@ export { maxIndex, maxPool2d, maxPool2dBackward } from "./max_pool2d";
 export { adamwStep, axpby, sgdStep, squaredNorm } from "./optimizer";
 export { relu, reluBackward } from "./relu";
 export { crossEntropy, logSoftmax, logSoftmaxBackward, softmax, softmaxBackward } from "./softmax";
-export { enter, setThread } from "./threads";
-export { winograd, winogradScratchSize } from "./winograd";
+export { beginKernel, setThread } from "./threads";
+export { winograd, winogradBackwardInput, winogradScratchSize } from "./winograd";
 export { winogradBackwardScratchSize, winogradBackwardWeight } from "./winograd_backward";
 
-/** First byte that is free for tensors: behind the kernels' own few hundred bytes. */
+/** The first byte that is free for tensors, behind the kernels' own few hundred bytes. */
 export function heapBase(): usize {
   return __heap_base;
 }

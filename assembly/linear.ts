@@ -1,18 +1,19 @@
-// y[n, o] = x[n, :] · w[o, :] + b[o].
-// Weights are used where they lie. A single sample: twelve rows at a time, as fast as they come from
-// memory. Pairs: two samples · four rows, as fast as it gets while the rows stay in a cache. Where they
-// are read from memory for a handful of samples, linear_batch.ts reads them once.
+// y[n, o] = x[n, :] · w[o, :] + b[o], with weights that are not packed.
+// A single sample takes twelve rows of weights at a time, as fast as memory delivers them. Two samples
+// take four rows at a time, which is fastest while the rows stay in a cache. For a small batch whose
+// weights come from memory, linear_batch.ts reads each of them once.
 
+import { LinearGeometry } from "./geometry";
 import { lanes4, madd, sum4 } from "./inline/lanes";
-import { inPanels, panels, panelScratch } from "./linear_batch";
-import { claim, join, parts, rowsAtOnce } from "./threads";
+import { linearPanels, panelSamples, panelScratchSize } from "./linear_batch";
+import { ceilDiv, claim, join, rowsPerItem } from "./threads";
 
-/** Rows of w that make an item, a multiple of 12; more where rows are short. */
+/** Rows of w that make an item, a multiple of 12; more if rows are short. */
 const ROWS: i32 = 48;
 
-/** Bytes of scratch that linear needs, in float64. */
-export function linearScratchSize(n: i32, inF: i32): f64 {
-  return panelScratch(inPanels(n), inF);
+/** Bytes of scratch memory that linear needs, in float64. */
+export function linearScratchSize(g: LinearGeometry): f64 {
+  return panelScratchSize(panelSamples(g.n), g.inF);
 }
 
 /**
@@ -24,29 +25,29 @@ export function linearScratchSize(n: i32, inF: i32): f64 {
  * @param relu 1 clamps y at 0
  */
 export function linear(
-  y: usize, x: usize, w: usize, bias: usize, scratch: usize, n: i32, inF: i32, outF: i32, relu: i32,
+  y: usize, x: usize, w: usize, bias: usize, scratch: usize, g: LinearGeometry, relu: i32,
 ): void {
-  const row = (inF as usize) << 2;
-  const m = inPanels(n);
-  if (m) panels(y, x, w, bias, scratch, m, inF, outF, relu);
+  const n = g.n, inF = g.inF, outF = g.outF, row = (inF as usize) << 2;
+  const m = panelSamples(n);
+  if (m) linearPanels(y, x, w, bias, scratch, m, g, relu);
   if (m == n) return;
   y += (m * outF) << 2;
   x += (m as usize) * row;
-  const rows = max(ROWS, parts(rowsAtOnce(inF), 12) * 12), items = parts(outF, rows);
+  const rows = max(ROWS, ceilDiv(rowsPerItem(inF), 12) * 12), items = ceilDiv(outF, rows);
   for (let i = claim(items); i >= 0; i = claim(items)) {
     const o = i * rows;
     const b = bias ? bias + (o << 2) : 0;
     const from = w + (o as usize) * row;
-    byRows(y + (o << 2), x, from, b, n - m, inF, min(rows, outF - o), outF, relu);
+    byRows(y + (o << 2), x, from, b, n - m, min(rows, outF - o), g, relu);
   }
   join(items);
 }
 
-/** The first `rows` outputs of each sample: a group of rows on all samples before the next group. */
+/** The first `rows` outputs of n samples. Each group of rows is used on all samples before the next. */
 function byRows(
-  y: usize, x: usize, w: usize, bias: usize, n: i32, inF: i32, rows: i32, outF: i32, relu: i32,
+  y: usize, x: usize, w: usize, bias: usize, n: i32, rows: i32, g: LinearGeometry, relu: i32,
 ): void {
-  const row = (inF as usize) << 2, next = (outF as usize) << 2;
+  const row = (g.inF as usize) << 2, next = (g.outF as usize) << 2;
   for (let o = 0; o < rows;) {
     const group = rows - o >= 12 ? 12 : rows - o >= 4 ? 4 : 1;
     let s = 0, at = x, to = y + (o << 2);
@@ -73,8 +74,8 @@ function byRows(
 }
 
 /**
- * x · twelve rows of w. Each row is read in whole cache lines, and x, which does not stay in the
- * first-level cache beside them, once for twelve.
+ * x · twelve rows of w. Rows are read in whole cache lines. x, which does not fit in the first-level
+ * cache beside them, is read once for all twelve.
  */
 function rows12(y: usize, x: usize, w: usize, row: usize): void {
   const w1 = w + row, w2 = w1 + row, w3 = w2 + row, w4 = w3 + row, w5 = w4 + row, w6 = w5 + row;
@@ -112,7 +113,7 @@ function rows12(y: usize, x: usize, w: usize, row: usize): void {
   v128.store(y, a8, 32);
 }
 
-/** a + one cache line of w · x's. */
+/** a + the products of one cache line of w with s, t, u and v. */
 // @ts-ignore: decorator
 @inline
 function line(a: v128, w: usize, s: v128, t: v128, u: v128, v: v128): v128 {
@@ -141,7 +142,7 @@ function rows4(x: usize, w: usize, row: usize): v128 {
   return sums;
 }
 
-/** Two samples · four rows of w, for which w is read once. `next` is from one sample of y to the other. */
+/** Two samples · four rows of w. `next` is the distance between two samples of y. */
 function rows4x2(y: usize, next: usize, x: usize, w: usize, row: usize): void {
   const x1 = x + row, w1 = w + row, w2 = w1 + row, w3 = w2 + row;
   let a0 = f32x4.splat(0), a1 = a0, a2 = a0, a3 = a0, c0 = a0, c1 = a0, c2 = a0, c3 = a0;
@@ -171,7 +172,7 @@ function rows4x2(y: usize, next: usize, x: usize, w: usize, row: usize): void {
   v128.store(y + next, sums1);
 }
 
-/** The sum of each vector's lanes, in one vector. */
+/** The sums of the lanes of four vectors, as one vector. */
 // @ts-ignore: decorator
 @inline
 function sums4(a: v128, b: v128, c: v128, d: v128): v128 {
@@ -179,6 +180,7 @@ function sums4(a: v128, b: v128, c: v128, d: v128): v128 {
   return f32x4.replace_lane(v, 3, sum4(d));
 }
 
+/** x · one row of w. */
 function row1(x: usize, w: usize, row: usize): f32 {
   let a = f32x4.splat(0);
   let i: usize = 0;

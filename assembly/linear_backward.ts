@@ -1,27 +1,29 @@
 // The gradients of y[n, o] = x[n, :] · w[o, :] + b[o].
 
-import { gemmBlock, MR, NR, packB, packedRows, packTransposedA } from "./gemm";
+import { gemmBlock, MR, NR, packB, packedRows, packTransposedA, threadProduct } from "./gemm";
+import { LinearGeometry } from "./geometry";
 import { madd } from "./inline/lanes";
-import { claim, join, parts, rowsAtOnce, threads } from "./threads";
+import { ceilDiv, claim, join, rowsPerItem, threads } from "./threads";
 
 /** Rows of dw that make an item: whole panels. */
 const ROWS: i32 = 48;
 
-/** Bytes of scratch that linearBackwardWeight needs, in float64. */
-export function linearBackwardScratchSize(n: i32, inF: i32, outF: i32): f64 {
-  return (n as f64) * ((packedRows(outF) as f64) + (inF as f64) + 8) * 4;
+/** Bytes of scratch memory that linearBackwardWeight needs, in float64. */
+export function linearBackwardScratchSize(g: LinearGeometry): f64 {
+  return (g.n as f64) * ((packedRows(g.outF) as f64) + (g.inF as f64) + 8) * 4;
 }
 
 /**
- * dw[outF, inF] += dyᵀ · x, accumulated.
+ * dw[outF, inF] += dyᵀ · x.
  * @param dy [n, outF]
  * @param x [n, inF]
  */
 export function linearBackwardWeight(
-  dw: usize, dy: usize, x: usize, scratch: usize, n: i32, inF: i32, outF: i32,
+  dw: usize, dy: usize, x: usize, scratch: usize, g: LinearGeometry,
 ): void {
+  const n = g.n, inF = g.inF, outF = g.outF;
   const b = scratch + ((packedRows(outF) * n) << 2);
-  const wide = max(1, rowsAtOnce(n) / NR) * NR, packs = 1 + parts(inF, wide);
+  const wide = max(1, rowsPerItem(n) / NR) * NR, packs = 1 + ceilDiv(inF, wide);
   for (let i = claim(packs); i >= 0; i = claim(packs)) {
     const c = (i - 1) * wide;
     if (i == 0) packTransposedA(scratch, dy, outF, n);
@@ -29,12 +31,19 @@ export function linearBackwardWeight(
   }
   join(packs);
 
-  // panel by panel, so that dw is walked row by row
-  const items = parts(outF, ROWS);
+  const product = threadProduct();
+  product.n = inF;
+  product.k = n;
+  product.ldc = inF;
+  product.bPanel = (n * NR) << 2;
+  product.flags = 0;
+  // panel by panel, so that dw is written in order
+  const items = ceilDiv(outF, ROWS);
   for (let i = claim(items); i >= 0; i = claim(items)) {
     for (let o = i * ROWS, end = min(o + ROWS, outF); o < end; o += MR) {
       const to = dw + (((o as usize) * (inF as usize)) << 2);
-      gemmBlock(to, inF, scratch + ((o * n) << 2), 0, b, 0, min(MR, outF - o), inF, n, 0);
+      product.m = min(MR, outF - o);
+      gemmBlock(to, scratch + ((o * n) << 2), b, 0, product);
     }
   }
   join(items);
@@ -44,24 +53,24 @@ export function linearBackwardWeight(
 const WAYS: i32 = 8;
 
 /**
- * dx[n, inF] = dy · w, written. Each thread takes columns of w; a thread alone takes all of them, for
- * whole rows come faster from memory.
+ * dx[n, inF] = dy · w, written. Each thread takes some columns of w. A single thread takes them all,
+ * because memory delivers whole rows faster.
  * @param dy [n, outF]
  * @param w [outF, inF]
  */
-export function linearBackwardInput(
-  dx: usize, dy: usize, w: usize, n: i32, inF: i32, outF: i32,
-): void {
-  const wide = threads == 1 ? inF : parts(inF, threads * 2 * 16) * 16, items = parts(inF, wide);
+export function linearBackwardInput(dx: usize, dy: usize, w: usize, g: LinearGeometry): void {
+  const inF = g.inF;
+  const wide = threads == 1 ? inF : ceilDiv(inF, threads * 2 * 16) * 16, items = ceilDiv(inF, wide);
   for (let i = claim(items); i >= 0; i = claim(items)) {
     const c = i * wide;
-    columns(dx + (c << 2), dy, w + (c << 2), n, min(wide, inF - c), inF, outF);
+    columns(dx + (c << 2), dy, w + (c << 2), min(wide, inF - c), g);
   }
   join(items);
 }
 
 /** The first `wide` columns of dx from those of w. */
-function columns(dx: usize, dy: usize, w: usize, n: i32, wide: i32, inF: i32, outF: i32): void {
+function columns(dx: usize, dy: usize, w: usize, wide: i32, g: LinearGeometry): void {
+  const n = g.n, inF = g.inF, outF = g.outF;
   const row = (inF as usize) << 2, end = (wide as usize) << 2;
   for (let s = 0; s < n; s++) memory.fill(dx + (s as usize) * row, 0, end);
   for (let o = 0; o < outF; o += WAYS, w += (WAYS as usize) * row) {
@@ -76,7 +85,7 @@ function columns(dx: usize, dy: usize, w: usize, n: i32, wide: i32, inF: i32, ou
   }
 }
 
-/** Four samples' dx[i] += Σ dy[r] · w[r, i] over `rows` rows, 8 columns at a time. */
+/** dx[i] += Σ dy[r] · w[r, i] over `rows` rows, for four samples, 8 columns at a time. */
 function addRows4(
   dx: usize, dy: usize, w: usize, row: usize, end: usize, outF: i32, rows: i32,
 ): void {
@@ -119,6 +128,7 @@ function addRows4(
   }
 }
 
+/** The same for one sample, 4 columns at a time. */
 function addRows1(dx: usize, dy: usize, w: usize, row: usize, end: usize, rows: i32): void {
   let i: usize = 0;
   for (const whole = end & ~15; i < whole; i += 16) {
@@ -131,7 +141,7 @@ function addRows1(dx: usize, dy: usize, w: usize, row: usize, end: usize, rows: 
   addTail(dx, dy, w, row, i, end, rows);
 }
 
-/** The columns from byte i on that fill no vector. */
+/** The columns from byte i on, which do not fill a vector. */
 function addTail(
   dx: usize, dy: usize, w: usize, row: usize, i: usize, end: usize, rows: i32,
 ): void {

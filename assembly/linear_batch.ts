@@ -1,47 +1,49 @@
-// y[n, o] = x[n, :] · w[o, :] + b[o] for a batch: a product in tiles of six rows of w, used where they
-// lie, by eight samples, which are packed as xᵀ. The tile takes a float of each row at a time, so that
-// the rows come from memory while it computes.
+// y[n, o] = x[n, :] · w[o, :] + b[o] for a small batch. A tile is six rows of w, which are not packed, by
+// eight samples, which are packed as xᵀ. The tile uses one float of each row at a time, so that the rows
+// arrive from memory while it computes.
 
+import { LinearGeometry } from "./geometry";
 import { lanes4, madd, relu4 } from "./inline/lanes";
-import { area, claim, EDGE_TILE, join, parts } from "./threads";
+import { ceilDiv, claim, EDGE_TILE, join, threadMemory } from "./threads";
 
 /** Rows of w and samples of a tile. */
 const MR: i32 = 6;
 const NR: i32 = 8;
-/** A rest of fewer samples is left to linear.ts; so are more than MANY, for which w stays in a cache. */
-const FEW: i32 = 7;
-const MANY: i32 = 24;
-/** Depth that one item packs, and that one sum runs over: short sums round less. */
+/** linear.ts computes a rest of fewer samples, and batches of more, for which w stays in a cache. */
+const MIN_REST: i32 = 7;
+const MAX_SAMPLES: i32 = 24;
+/** Depth that an item packs, and that is summed up at a time: short sums lose fewer digits. */
 const DEPTH: i32 = 1024;
 /** Rows of w that make an item. */
 const ROWS: i32 = 48;
 
-/** How many of n samples are computed in panels. */
-export function inPanels(n: i32): i32 {
-  return n > MANY ? 0 : n % NR < FEW ? n - n % NR : n;
+/** How many of n samples linearPanels computes. */
+export function panelSamples(n: i32): i32 {
+  return n > MAX_SAMPLES ? 0 : n % NR < MIN_REST ? n - n % NR : n;
 }
 
-/** Bytes of scratch that panels needs, in float64. */
-export function panelScratch(n: i32, inF: i32): f64 {
-  return (parts(n, NR) * NR * 4) as f64 * (inF as f64);
+/** Bytes of scratch memory that linearPanels needs, in float64. */
+export function panelScratchSize(n: i32, inF: i32): f64 {
+  return (ceilDiv(n, NR) * NR * 4) as f64 * (inF as f64);
 }
 
-/** See linear. */
-export function panels(
-  y: usize, x: usize, w: usize, bias: usize, scratch: usize, n: i32, inF: i32, outF: i32, relu: i32,
+/** The first n samples of linear. */
+export function linearPanels(
+  y: usize, x: usize, w: usize, bias: usize, scratch: usize, n: i32, g: LinearGeometry, relu: i32,
 ): void {
-  const row = (inF as usize) << 2, panel = row * NR, panels = parts(n, NR);
+  const inF = g.inF, outF = g.outF;
+  const row = (inF as usize) << 2, panel = row * NR, panels = ceilDiv(n, NR);
 
-  const pieces = parts(inF, DEPTH), packs = panels * pieces;
+  const blocks = ceilDiv(inF, DEPTH), packs = panels * blocks;
   for (let i = claim(packs); i >= 0; i = claim(packs)) {
-    const s = i / pieces, l = (i % pieces) * DEPTH;
+    const s = i / blocks, l = (i % blocks) * DEPTH;
     const to = scratch + (s as usize) * panel + ((l * NR) << 2);
     const from = x + ((s * NR) as usize) * row + (l << 2);
     pack(to, from, row, min(NR, n - s * NR), min(DEPTH, inF - l));
   }
   join(packs);
 
-  const items = parts(outF, ROWS);
+  const items = ceilDiv(outF, ROWS);
   for (let i = claim(items); i >= 0; i = claim(items)) {
     for (let o = i * ROWS, end = min(o + ROWS, outF); o < end; o += MR) {
       const from = w + (o as usize) * row, rows = min(MR, outF - o), b = bias ? bias + (o << 2) : 0;
@@ -56,7 +58,7 @@ export function panels(
   join(items);
 }
 
-/** Packs x[samples, k] as its transpose [k, 8]; what lies in the columns beyond is not used. */
+/** Packs x[samples, k] transposed, as [k, 8]. Columns beyond the samples are not used. */
 function pack(to: usize, x: usize, row: usize, samples: i32, k: i32): void {
   const last = x + ((samples - 1) as usize) * row, end = (k as usize) << 2;
   const x1 = min(x + row, last), x2 = min(x1 + row, last), x3 = min(x2 + row, last);
@@ -68,8 +70,8 @@ function pack(to: usize, x: usize, row: usize, samples: i32, k: i32): void {
 }
 
 /**
- * This thread's edge tile (+)= w[6×k] · xᵀ[k×8]: 12 accumulators, 2 vectors of xᵀ and a broadcast of
- * w fill 15 of 16 registers. Rows of w beyond `rows` are the last again, and are not used.
+ * This thread's edge tile (+)= w[6×k] · xᵀ[k×8]. 12 accumulators, 2 vectors of xᵀ and a broadcast of w
+ * fill 15 of 16 registers. Rows of w beyond `rows` repeat the last one and are not used.
  */
 function tile6x8(w: usize, row: usize, rows: i32, b: usize, k: i32, adds: bool): void {
   const last = w + ((rows - 1) as usize) * row;
@@ -119,26 +121,26 @@ function tile6x8(w: usize, row: usize, rows: i32, b: usize, k: i32, adds: bool):
     s = v128.load32_splat(w5), c50 = madd(c50, s, b0), c51 = madd(c51, s, b1);
     w += 4, w1 += 4, w2 += 4, w3 += 4, w4 += 4, w5 += 4;
   }
-  const to = area + EDGE_TILE;
-  put(to, c00, c01, adds);
-  put(to + 32, c10, c11, adds);
-  put(to + 64, c20, c21, adds);
-  put(to + 96, c30, c31, adds);
-  put(to + 128, c40, c41, adds);
-  put(to + 160, c50, c51, adds);
+  const to = threadMemory + EDGE_TILE;
+  storeRow(to, c00, c01, adds);
+  storeRow(to + 32, c10, c11, adds);
+  storeRow(to + 64, c20, c21, adds);
+  storeRow(to + 96, c30, c31, adds);
+  storeRow(to + 128, c40, c41, adds);
+  storeRow(to + 160, c50, c51, adds);
 }
 
 /** One row of the tile. */
 // @ts-ignore: decorator
 @inline
-function put(to: usize, v0: v128, v1: v128, adds: bool): void {
+function storeRow(to: usize, v0: v128, v1: v128, adds: bool): void {
   v128.store(to, adds ? f32x4.add(v0, v128.load(to)) : v0);
   v128.store(to, adds ? f32x4.add(v1, v128.load(to, 16)) : v1, 16);
 }
 
-/** Writes a tile's sums to y, sample by sample, with the bias. */
+/** Adds the bias to a tile's sums, and stores them in y, sample by sample. */
 function finish(y: usize, outF: i32, bias: usize, rows: i32, samples: i32, relu: i32): void {
-  let from = area + EDGE_TILE;
+  let from = threadMemory + EDGE_TILE;
   for (let s = 0; s < samples; s++, from += 4, y += outF << 2) {
     let r = 0;
     if (rows >= 4) {

@@ -1,25 +1,26 @@
-// y[n, o] = x[n, :] · w[o, :] + b[o] with weights in 8 bits: a quarter of what comes from memory.
+// y[n, o] = x[n, :] · w[o, :] + b[o] with weights in 8 bits, a quarter of the memory traffic of float32.
 //
 //   w[o, i] ≈ scales[o] · q[o, i],  q an integer of ±127, scales[o] = max |w[o, :]| / 127
-//   x[s, i] ≈ step[s] · k[s, i],    k an integer of ±32767, found for each sample when it comes
+//   x[s, i] ≈ step[s] · k[s, i],    k an integer of ±32767, computed for each sample
 //
-// Products of integers are added up in int32 as long as that holds them, and then in float32: the
-// same sums in every build, in every batch and on any number of threads. A sample that holds NaN or
-// infinity has NaN for its step, and so have all of its outputs; the same goes for a row of weights.
+// Integer products are added in int32 for as long as it can hold the sums, then in float32. So every
+// build, every batch size and any number of threads give the same sums. If a sample holds NaN or
+// infinity, its step and all of its outputs are NaN; so are the outputs of such a row of weights.
 
+import { LinearGeometry } from "./geometry";
 import { relu4 } from "./inline/lanes";
-import { claim, forThreads, join, ofThread, parts } from "./threads";
+import { bytesForThreads, ceilDiv, claim, join, threadScratch } from "./threads";
 
 /**
- * Rows of w lie in panels of 8, one behind the other in the order in which they are read:
- * packed[panel][i / 8][8 rows][8 columns], columns filled up with zeros to a multiple of 16.
+ * Rows of w are packed in panels of 8, in the order in which they are read:
+ * packed[panel][i / 8][8 rows][8 columns]. Zeros fill up the columns to a multiple of 16.
  */
 const ROWS: i32 = 8;
 /** Panels that make an item. */
 const PANELS: i32 = 8;
-/** Columns whose products int32 holds: 2048 / 4 lanes · 32767 · 128 < 2³¹. */
+/** Columns whose products fit in int32: 2048 / 4 lanes · 32767 · 128 < 2³¹. */
 const COLUMNS: i32 = 2048;
-/** A largest value below this counts as this, so that dividing by it is safe. */
+/** The least divisor: a smaller maximum is raised to this. */
 const TINY: f32 = 7.888609052210118e-31; // 2⁻¹⁰⁰
 
 /** Columns of a packed row. */
@@ -30,8 +31,8 @@ function packedColumns(inF: i32): i32 {
 }
 
 /** Bytes that linearInt8Pack writes, in float64. */
-export function linearInt8PackedSize(inF: i32, outF: i32): f64 {
-  return (packedColumns(inF) as f64) * ((parts(outF, ROWS) * ROWS) as f64);
+export function linearInt8PackedSize(g: LinearGeometry): f64 {
+  return (packedColumns(g.inF) as f64) * ((ceilDiv(g.outF, ROWS) * ROWS) as f64);
 }
 
 /**
@@ -40,14 +41,15 @@ export function linearInt8PackedSize(inF: i32, outF: i32): f64 {
  * @param scales outF floats
  * @param w [outF, inF]
  */
-export function linearInt8Pack(packed: usize, scales: usize, w: usize, inF: i32, outF: i32): void {
+export function linearInt8Pack(packed: usize, scales: usize, w: usize, g: LinearGeometry): void {
+  const inF = g.inF, outF = g.outF;
   const row = (inF as usize) << 2, panel = (packedColumns(inF) * ROWS) as usize;
-  const items = parts(outF, ROWS);
+  const items = ceilDiv(outF, ROWS);
   for (let p = claim(items); p >= 0; p = claim(items)) {
     const to = packed + (p as usize) * panel;
     memory.fill(to, 0, panel);
     for (let o = p * ROWS, end = min(o + ROWS, outF); o < end; o++) {
-      const from = w + (o as usize) * row, top = largest(from, inF);
+      const from = w + (o as usize) * row, top = maxMagnitude(from, inF);
       store<f32>(scales + (o << 2), top / 127);
       packRow(to + ((o % ROWS) << 3), from, inF, 127 / top);
     }
@@ -55,7 +57,7 @@ export function linearInt8Pack(packed: usize, scales: usize, w: usize, inF: i32,
   join(items);
 }
 
-/** One row of a panel, which goes on every 64 bytes. */
+/** Packs one row of a panel: 8 bytes of every 64. */
 function packRow(to: usize, w: usize, n: i32, factor: f32): void {
   const by = f32x4.splat(factor);
   const end = w + (n << 2);
@@ -66,8 +68,9 @@ function packRow(to: usize, w: usize, n: i32, factor: f32): void {
   for (; w < end; w += 4, to++) store<i8>(to, nearest1(w, factor) as i8);
 }
 
-/** The integers row by row, [outF, inF]: what linearInt8Pack made of w before it laid them out. */
-export function linearInt8Unpack(w: usize, packed: usize, inF: i32, outF: i32): void {
+/** Copies the integers of packed weights back to rows, [outF, inF]. */
+export function linearInt8Unpack(w: usize, packed: usize, g: LinearGeometry): void {
+  const inF = g.inF, outF = g.outF;
   const wide = packedColumns(inF) as usize;
   for (let o = claim(outF); o >= 0; o = claim(outF)) {
     const from = packed + ((o & ~(ROWS - 1)) as usize) * wide + ((o % ROWS) << 3);
@@ -77,7 +80,7 @@ export function linearInt8Unpack(w: usize, packed: usize, inF: i32, outF: i32): 
   join(outF);
 }
 
-/** Four floats · by as the nearest integers; NaN as 0. */
+/** Four floats · by, rounded to integers; NaN becomes 0. */
 // @ts-ignore: decorator
 @inline
 function nearest4(p: usize, by: v128): v128 {
@@ -91,8 +94,8 @@ function nearest1(p: usize, factor: f32): i32 {
   return isNaN(v) ? 0 : v as i32;
 }
 
-/** The largest magnitude; NaN if there is NaN or infinity. */
-function largest(p: usize, n: i32): f32 {
+/** The largest magnitude; NaN if a value is NaN or infinite. */
+function maxMagnitude(p: usize, n: i32): f32 {
   let v = f32x4.splat(TINY);
   const end = p + (n << 2);
   for (const whole = p + ((n & ~3) << 2); p < whole; p += 16) v = f32x4.max(v, f32x4.abs(v128.load(p)));
@@ -104,36 +107,37 @@ function largest(p: usize, n: i32): f32 {
   return top < Infinity ? top : NaN;
 }
 
-/** Bytes of scratch that linearInt8 needs, in float64: steps, integers, and sums of each thread. */
-export function linearInt8ScratchSize(n: i32, inF: i32): f64 {
-  return (n as f64) * ((packedColumns(inF) * 2 + 4) as f64) + 16 + forThreads((n as f64) * ROWS * 4);
+/** Bytes of scratch memory that linearInt8 needs, in float64: integers, steps, and sums of each thread. */
+export function linearInt8ScratchSize(g: LinearGeometry): f64 {
+  const n = g.n as f64;
+  return n * ((packedColumns(g.inF) * 2 + 4) as f64) + 16 + bytesForThreads(n * ROWS * 4);
 }
 
 /**
  * @param y [n, outF], written
  * @param x [n, inF]
  * @param packed weights from linearInt8Pack
- * @param scales outF floats, from there too
+ * @param scales outF floats from linearInt8Pack
  * @param bias outF floats, or 0 for none
  * @param scratch linearInt8ScratchSize bytes
  * @param relu 1 clamps y at 0
  */
 export function linearInt8(
-  y: usize, x: usize, packed: usize, scales: usize, bias: usize, scratch: usize,
-  n: i32, inF: i32, outF: i32, relu: i32,
+  y: usize, x: usize, packed: usize, scales: usize, bias: usize, scratch: usize, g: LinearGeometry, relu: i32,
 ): void {
+  const n = g.n, inF = g.inF, outF = g.outF;
   const wide = packedColumns(inF), sample = (wide as usize) << 1;
   const integers = scratch, steps = integers + (n as usize) * sample;
-  const sums = ofThread((steps + (n << 2) + 15) & ~15, (n as f64) * ROWS * 4);
+  const sums = threadScratch((steps + (n << 2) + 15) & ~15, (n as f64) * ROWS * 4);
 
   for (let s = claim(n); s >= 0; s = claim(n)) {
-    const from = x + ((s as usize) * (inF as usize) << 2), top = largest(from, inF);
+    const from = x + ((s as usize) * (inF as usize) << 2), top = maxMagnitude(from, inF);
     store<f32>(steps + (s << 2), top / 32767);
     toInt16(integers + (s as usize) * sample, from, inF, 32767 / top);
   }
   join(n);
 
-  const panels = parts(outF, ROWS), items = parts(panels, PANELS);
+  const panels = ceilDiv(outF, ROWS), items = ceilDiv(panels, PANELS);
   for (let i = claim(items); i >= 0; i = claim(items)) {
     for (let p = i * PANELS, end = min(p + PANELS, panels); p < end; p++) {
       const o = p * ROWS, w = packed + (o as usize) * (wide as usize);
@@ -141,13 +145,13 @@ export function linearInt8(
         addColumns(sums, integers + (c << 1), w + c * ROWS, n, sample, min(COLUMNS, wide - c), c > 0);
       }
       const b = bias ? bias + (o << 2) : 0;
-      finish(y + (o << 2), sums, scales + (o << 2), steps, b, n, min(ROWS, outF - o), outF, relu);
+      finish(y + (o << 2), sums, scales + (o << 2), steps, b, min(ROWS, outF - o), g, relu);
     }
   }
   join(items);
 }
 
-/** A sample · factor in 16 bits, filled up with zeros to whole vectors of a packed row. */
+/** A sample · factor as 16-bit integers. Zeros fill it up to the columns of a packed row. */
 function toInt16(to: usize, x: usize, n: i32, factor: f32): void {
   const by = f32x4.splat(factor);
   const end = x + (n << 2), last = to + (packedColumns(n) << 1);
@@ -158,7 +162,7 @@ function toInt16(to: usize, x: usize, n: i32, factor: f32): void {
   memory.fill(to, 0, last - to);
 }
 
-/** sums[n][8] = or += the samples · a panel, over at most COLUMNS columns. */
+/** sums[n][8] (+)= the samples · a panel, over at most COLUMNS columns. */
 function addColumns(
   sums: usize, x: usize, w: usize, n: i32, sample: usize, columns: i32, adds: bool,
 ): void {
@@ -193,8 +197,8 @@ function rows8(sums: usize, x: usize, w: usize, columns: i32, adds: bool): void 
     a6 = dot(a6, v128.load8x8_s(w, 112), u);
     a7 = dot(a7, v128.load8x8_s(w, 120), u);
   }
-  put(sums, sums4(a0, a1, a2, a3), adds);
-  put(sums + 16, sums4(a4, a5, a6, a7), adds);
+  storeSums(sums, sums4(a0, a1, a2, a3), adds);
+  storeSums(sums + 16, sums4(a4, a5, a6, a7), adds);
 }
 
 /** Two samples · half a panel, 16 columns at a time. */
@@ -212,18 +216,18 @@ function rows4x2(sums: usize, x: usize, sample: usize, w: usize, columns: i32, a
     t = v128.load8x8_s(w, 80), a2 = dot(a2, t, u), c2 = dot(c2, t, v);
     t = v128.load8x8_s(w, 88), a3 = dot(a3, t, u), c3 = dot(c3, t, v);
   }
-  put(sums, sums4(a0, a1, a2, a3), adds);
-  put(sums + 32, sums4(c0, c1, c2, c3), adds);
+  storeSums(sums, sums4(a0, a1, a2, a3), adds);
+  storeSums(sums + 32, sums4(c0, c1, c2, c3), adds);
 }
 
-/** acc + the products of eight integers of w with eight of x, two in each lane. */
+/** acc + the products of eight integers of w and of x, two in each lane. */
 // @ts-ignore: decorator
 @inline
 function dot(acc: v128, w: v128, x: v128): v128 {
   return i32x4.add(acc, i32x4.dot_i16x8_s(w, x));
 }
 
-/** The sum of each vector's lanes, as floats in one vector: int32 would not hold it. */
+/** The sums of the lanes of four vectors, as floats: int32 could overflow. */
 // @ts-ignore: decorator
 @inline
 function sums4(a: v128, b: v128, c: v128, d: v128): v128 {
@@ -238,14 +242,15 @@ function sums4(a: v128, b: v128, c: v128, d: v128): v128 {
 
 // @ts-ignore: decorator
 @inline
-function put(to: usize, v: v128, adds: bool): void {
+function storeSums(to: usize, v: v128, adds: bool): void {
   v128.store(to, adds ? f32x4.add(v, v128.load(to)) : v);
 }
 
-/** A panel's sums as what they stand for, with the bias. */
+/** Scales a panel's sums, adds the bias, and stores them in y. */
 function finish(
-  y: usize, sums: usize, scales: usize, steps: usize, bias: usize, n: i32, rows: i32, outF: i32, relu: i32,
+  y: usize, sums: usize, scales: usize, steps: usize, bias: usize, rows: i32, g: LinearGeometry, relu: i32,
 ): void {
+  const n = g.n, outF = g.outF;
   for (let s = 0; s < n; s++, sums += ROWS * 4, y += outF << 2) {
     const step = load<f32>(steps + (s << 2));
     let r: usize = 0;

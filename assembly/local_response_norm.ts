@@ -1,18 +1,18 @@
-// Local response normalisation across channels (Krizhevsky et al. 2012, section 3.3, with
-// PyTorch's mean in place of the sum):
+// Local response normalisation across channels (Krizhevsky et al. 2012, section 3.3; like PyTorch, with
+// the mean instead of the sum):
 //   y[c] = x[c] / (k + alpha/size · Σ x[j]²)^beta,  j from c − ⌊size/2⌋ to c + ⌊(size−1)/2⌋
 
+import { LocalResponseNormGeometry } from "./geometry";
 import { madd } from "./inline/lanes";
 
 /**
  * @param y [n, c, plane], written; may not be x
  * @param x [n, c, plane]
  */
-export function localResponseNorm(
-  y: usize, x: usize, n: i32, c: i32, plane: i32, size: i32, alpha: f32, beta: f32, k: f32,
-): void {
-  const step = (plane as usize) << 2;
-  const scale = alpha / (size as f32);
+export function localResponseNorm(y: usize, x: usize, g: LocalResponseNormGeometry): void {
+  const n = g.n, c = g.c, size = g.size, beta = g.beta, k = g.k;
+  const step = (g.plane as usize) << 2;
+  const scale = g.alpha / (size as f32);
   for (let s = 0; s < n; s++, x += (c as usize) * step) {
     for (let i = 0; i < c; i++, y += step) {
       const first = max(0, i - size / 2), last = min(c - 1, i + (size - 1) / 2);
@@ -47,16 +47,16 @@ export function localResponseNorm(
 /**
  * With s = k + alpha/size · Σ x², y = x · s^−beta:
  *   dx[j] = dy[j] · s[j]^−beta − 2·alpha·beta/size · x[j] · Σ dy[i]·x[i]·s[i]^(−beta−1),
- * i over the channels whose window holds j; written.
+ * i over the channels whose window contains j; written.
  *
  * @param scratch 2 · c · plane floats
  */
 export function localResponseNormBackward(
-  dx: usize, dy: usize, x: usize, scratch: usize,
-  n: i32, c: i32, plane: i32, size: i32, alpha: f32, beta: f32, k: f32,
+  dx: usize, dy: usize, x: usize, scratch: usize, g: LocalResponseNormGeometry,
 ): void {
-  const step = (plane as usize) << 2, sample = (c as usize) * step;
-  const scale = alpha / (size as f32), half = size / 2;
+  const n = g.n, c = g.c, size = g.size, beta = g.beta, k = g.k;
+  const step = (g.plane as usize) << 2, sample = (c as usize) * step;
+  const scale = g.alpha / (size as f32), half = size / 2;
   const direct = scratch, through = scratch + sample;
   for (let s = 0; s < n; s++, x += sample, dy += sample, dx += sample) {
     for (let i = 0; i < c; i++) {

@@ -1,23 +1,23 @@
-// What the machine can do, for the bench: arithmetic on data in the first-level cache, and reading
-// from memory. Compiled by bench/machine, no part of the binary that ships.
+// Measures the machine for the benchmark: arithmetic on data in the first-level cache, and reading from
+// memory. bench/machine compiles this file; it is not part of the library.
 
 import { FIRST, gemm4x8, KC, MR, NR } from "./gemm";
 
-// Exported, so that the compiler leaves it a function of its own, as in the binary that ships.
+// Exported so that the compiler does not inline it, as in the binaries of the library.
 export { gemm4x8 };
 
-/** One deep tile's operands, one after the other: A[KC][4], B[KC][8], C[4][8] and 4 biases; 18 KB. */
+/** The operands of one deep tile: A[KC][4], B[KC][8], C[4][8] and 4 biases, 18 KB. */
 const a: usize = memory.data((KC * MR + KC * NR + MR * NR + MR) * 4, 64);
 const b: usize = a + ((KC * MR) << 2);
 const c: usize = b + ((KC * NR) << 2);
 const bias: usize = c + ((MR * NR) << 2);
 
-/** Fills the tile's operands with numbers that are neither zero nor tiny. */
+/** Fills the operands with numbers that are neither zero nor tiny. */
 export function prepare(): void {
   for (let i = a; i < c; i += 4) store<f32>(i, ((i & 63) as f32) / 64 + 0.5);
 }
 
-/** Computes the tile, over and over. */
+/** Computes the tile `times` times. */
 export function multiply(times: i32): void {
   for (let i = 0; i < times; i++) gemm4x8(c, NR, a, b, KC, bias, FIRST);
 }
@@ -27,17 +27,17 @@ export function operations(): f64 {
   return 2 * MR * NR * (KC as f64);
 }
 
-/** First byte that is free. */
+/** The first free byte. */
 export function heapBase(): usize {
   return __heap_base;
 }
 
-/** Writes to memory, so that it is there: the system shares one empty page among all untouched. */
+/** Writes to memory so that the system really allocates it: untouched pages are one shared page. */
 export function touch(p: usize, bytes: i32): void {
   memory.fill(p, 1, bytes);
 }
 
-/** Reads memory once and adds it up; `bytes` is a multiple of 128. */
+/** Reads memory once and returns its sum; `bytes` is a multiple of 128. */
 export function sum(p: usize, bytes: i32): f32 {
   let s0 = f32x4.splat(0), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0;
   for (const end = p + (bytes as usize); p < end; p += 128) {

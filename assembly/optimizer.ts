@@ -1,7 +1,8 @@
-// One step of each optimiser over one parameter, and what gradient clipping needs.
+// One step of each optimiser for one parameter, and the kernels of gradient clipping.
 
+import { AdamWStep, SgdStep } from "./geometry";
 import { madd, sum4 } from "./inline/lanes";
-import { claim, join, parts, PIECE } from "./threads";
+import { ceilDiv, CHUNK, claim, join } from "./threads";
 
 /**
  * Stochastic gradient descent as in PyTorch: with g = dw + decay·w and, with momentum,
@@ -10,20 +11,18 @@ import { claim, join, parts, PIECE } from "./threads";
  *
  * @param v as large as w; 0 without momentum
  */
-export function sgdStep(
-  w: usize, dw: usize, v: usize, n: i32, lr: f32, momentum: f32, decay: f32, nesterov: i32, first: i32,
-): void {
-  const items = parts(n, PIECE);
+export function sgdStep(w: usize, dw: usize, v: usize, n: i32, step: SgdStep): void {
+  const items = ceilDiv(n, CHUNK);
   for (let i = claim(items); i >= 0; i = claim(items)) {
-    const at: usize = (i * PIECE) << 2, part = min(PIECE, n - i * PIECE);
-    sgdPiece(w + at, dw + at, v ? v + at : 0, part, lr, momentum, decay, nesterov, first);
+    const at: usize = (i * CHUNK) << 2, part = min(CHUNK, n - i * CHUNK);
+    sgdChunk(w + at, dw + at, v ? v + at : 0, part, step);
   }
   join(items);
 }
 
-function sgdPiece(
-  w: usize, dw: usize, v: usize, n: i32, lr: f32, momentum: f32, decay: f32, nesterov: i32, first: i32,
-): void {
+function sgdChunk(w: usize, dw: usize, v: usize, n: i32, step: SgdStep): void {
+  const lr = step.lr, momentum = step.momentum, decay = step.weightDecay;
+  const nesterov = step.nesterov, first = step.first;
   const end = w + ((n as usize) << 2);
   const step4 = f32x4.splat(-lr), momentum4 = f32x4.splat(momentum), decay4 = f32x4.splat(decay);
   for (; w + 16 <= end; w += 16, dw += 16) {
@@ -53,29 +52,19 @@ function sgdPiece(
 /**
  * AdamW (Loshchilov & Hutter 2019) as in PyTorch: w −= lr·decay·w, then
  * m = β₁m + (1−β₁)dw, v = β₂v + (1−β₂)dw², w −= step · m / (√v / root + eps).
- *
- * @param rest1 1 − β₁; in float32 the subtraction would cost digits, as would that of β₂
- * @param step lr / (1 − β₁ᵗ)
- * @param root √(1 − β₂ᵗ)
  */
-export function adamwStep(
-  w: usize, dw: usize, m: usize, v: usize, n: i32,
-  shrink: f32, beta1: f32, rest1: f32, beta2: f32, rest2: f32, step: f32, root: f32, eps: f32,
-): void {
-  const items = parts(n, PIECE);
+export function adamwStep(w: usize, dw: usize, m: usize, v: usize, n: i32, step: AdamWStep): void {
+  const items = ceilDiv(n, CHUNK);
   for (let i = claim(items); i >= 0; i = claim(items)) {
-    const at: usize = (i * PIECE) << 2, part = min(PIECE, n - i * PIECE);
-    adamwPiece(
-      w + at, dw + at, m + at, v + at, part, shrink, beta1, rest1, beta2, rest2, step, root, eps,
-    );
+    const at: usize = (i * CHUNK) << 2, part = min(CHUNK, n - i * CHUNK);
+    adamwChunk(w + at, dw + at, m + at, v + at, part, step);
   }
   join(items);
 }
 
-function adamwPiece(
-  w: usize, dw: usize, m: usize, v: usize, n: i32,
-  shrink: f32, beta1: f32, rest1: f32, beta2: f32, rest2: f32, step: f32, root: f32, eps: f32,
-): void {
+function adamwChunk(w: usize, dw: usize, m: usize, v: usize, n: i32, g: AdamWStep): void {
+  const beta1 = g.beta1, rest1 = g.rest1, beta2 = g.beta2, rest2 = g.rest2;
+  const shrink = g.shrink, step = g.step, root = g.root, eps = g.eps;
   const end = w + ((n as usize) << 2);
   const keep1 = f32x4.splat(beta1), take1 = f32x4.splat(rest1);
   const keep2 = f32x4.splat(beta2), take2 = f32x4.splat(rest2);
@@ -101,7 +90,7 @@ function adamwPiece(
   }
 }
 
-/** Σ x²; in float64 between stretches, so that millions of terms keep their digits. */
+/** Σ x². Partial sums are added in float64, so that millions of terms keep their digits. */
 export function squaredNorm(x: usize, n: i32): f64 {
   const end = x + ((n as usize) << 2);
   let total: f64 = 0;

@@ -1,17 +1,17 @@
 import { relu4 } from "./inline/lanes";
-import { claim, join, parts, PIECE } from "./threads";
+import { ceilDiv, CHUNK, claim, join } from "./threads";
 
-/** y[i] = max(x[i], 0), NaN stays NaN; y may be x. */
+/** y[i] = max(x[i], 0); NaN stays NaN. y may be x. */
 export function relu(y: usize, x: usize, n: i32): void {
-  const items = parts(n, PIECE);
+  const items = ceilDiv(n, CHUNK);
   for (let i = claim(items); i >= 0; i = claim(items)) {
-    const at: usize = (i * PIECE) << 2;
-    reluPiece(y + at, x + at, min(PIECE, n - i * PIECE));
+    const at: usize = (i * CHUNK) << 2;
+    reluChunk(y + at, x + at, min(CHUNK, n - i * CHUNK));
   }
   join(items);
 }
 
-function reluPiece(y: usize, x: usize, n: i32): void {
+function reluChunk(y: usize, x: usize, n: i32): void {
   const end = x + ((n as usize) << 2);
   for (; x + 16 <= end; x += 16, y += 16) v128.store(y, relu4(v128.load(x)));
   for (; x < end; x += 4, y += 4) {
@@ -20,17 +20,17 @@ function reluPiece(y: usize, x: usize, n: i32): void {
   }
 }
 
-/** dx[i] = dy[i] where y = relu(x) is above 0 or NaN, 0 elsewhere; dx may be dy. */
+/** dx[i] = dy[i] where y = relu(x) is positive or NaN, 0 elsewhere. dx may be dy. */
 export function reluBackward(dx: usize, dy: usize, y: usize, n: i32): void {
-  const items = parts(n, PIECE);
+  const items = ceilDiv(n, CHUNK);
   for (let i = claim(items); i >= 0; i = claim(items)) {
-    const at: usize = (i * PIECE) << 2;
-    reluBackwardPiece(dx + at, dy + at, y + at, min(PIECE, n - i * PIECE));
+    const at: usize = (i * CHUNK) << 2;
+    reluBackwardChunk(dx + at, dy + at, y + at, min(CHUNK, n - i * CHUNK));
   }
   join(items);
 }
 
-function reluBackwardPiece(dx: usize, dy: usize, y: usize, n: i32): void {
+function reluBackwardChunk(dx: usize, dy: usize, y: usize, n: i32): void {
   const end = dy + ((n as usize) << 2);
   const zero = f32x4.splat(0);
   for (; dy + 16 <= end; dx += 16, dy += 16, y += 16) {

@@ -1,12 +1,15 @@
-// Softmax and log-softmax along one axis of [outer, size, inner], shifted by the maximum so that no
-// exponential overflows. NaN in a row makes the whole row NaN, as does a row of −∞ (0/0).
+// Softmax and log-softmax along one axis of [outer, size, inner]. The maximum is subtracted first, so
+// that no exponential overflows. A row with a NaN becomes NaN, as does a row of −∞ (0/0).
+
+import { AxisGeometry, CrossEntropyGeometry } from "./geometry";
 
 /** y = exp(x) / Σ exp(x) along the axis; y may be x. */
-export function softmax(y: usize, x: usize, outer: i32, size: i32, inner: i32): void {
-  const step = (inner as usize) << 2, span = (size as usize) * step;
+export function softmax(y: usize, x: usize, g: AxisGeometry): void {
+  const outer = g.outer, size = g.size;
+  const step = (g.inner as usize) << 2, span = (size as usize) * step;
   for (let o = 0; o < outer; o++, x += span, y += span) {
     for (let i: usize = 0; i < step; i += 4) {
-      const top = maximum(x + i, size, step);
+      const top = maxAlong(x + i, size, step);
       let sum: f32 = 0;
       for (let k: usize = i; k < span; k += step) {
         const e = Mathf.exp(load<f32>(x + k) - top);
@@ -19,11 +22,12 @@ export function softmax(y: usize, x: usize, outer: i32, size: i32, inner: i32): 
 }
 
 /** y = x − log Σ exp(x) along the axis; y may be x. */
-export function logSoftmax(y: usize, x: usize, outer: i32, size: i32, inner: i32): void {
-  const step = (inner as usize) << 2, span = (size as usize) * step;
+export function logSoftmax(y: usize, x: usize, g: AxisGeometry): void {
+  const outer = g.outer, size = g.size;
+  const step = (g.inner as usize) << 2, span = (size as usize) * step;
   for (let o = 0; o < outer; o++, x += span, y += span) {
     for (let i: usize = 0; i < step; i += 4) {
-      const top = maximum(x + i, size, step);
+      const top = maxAlong(x + i, size, step);
       let sum: f32 = 0;
       for (let k: usize = i; k < span; k += step) sum += Mathf.exp(load<f32>(x + k) - top);
       const shift = Mathf.log(sum);
@@ -33,10 +37,8 @@ export function logSoftmax(y: usize, x: usize, outer: i32, size: i32, inner: i32
 }
 
 /** dx = y · (dy − Σ dy·y) along the axis, y = softmax(x); dx may be dy. */
-export function softmaxBackward(
-  dx: usize, dy: usize, y: usize, outer: i32, size: i32, inner: i32,
-): void {
-  const step = (inner as usize) << 2, span = (size as usize) * step;
+export function softmaxBackward(dx: usize, dy: usize, y: usize, g: AxisGeometry): void {
+  const outer = g.outer, step = (g.inner as usize) << 2, span = (g.size as usize) * step;
   for (let o = 0; o < outer; o++, dx += span, dy += span, y += span) {
     for (let i: usize = 0; i < step; i += 4) {
       let sum: f32 = 0;
@@ -49,10 +51,8 @@ export function softmaxBackward(
 }
 
 /** dx = dy − exp(y) · Σ dy along the axis, y = logSoftmax(x); dx may be dy. */
-export function logSoftmaxBackward(
-  dx: usize, dy: usize, y: usize, outer: i32, size: i32, inner: i32,
-): void {
-  const step = (inner as usize) << 2, span = (size as usize) * step;
+export function logSoftmaxBackward(dx: usize, dy: usize, y: usize, g: AxisGeometry): void {
+  const outer = g.outer, step = (g.inner as usize) << 2, span = (g.size as usize) * step;
   for (let o = 0; o < outer; o++, dx += span, dy += span, y += span) {
     for (let i: usize = 0; i < step; i += 4) {
       let sum: f32 = 0;
@@ -65,9 +65,9 @@ export function logSoftmaxBackward(
 }
 
 /**
- * Cross-entropy with its gradient: log-softmax and negative log-likelihood in one,
+ * Cross-entropy and its gradient, log-softmax and negative log-likelihood in one:
  *   loss = mean over n of −Σ q[c] · log p[c],   dx = (p − q) / n,   p = softmax(x),
- * q being 1 − smoothing on the target and smoothing/c on every class besides.
+ * where q is smoothing/c for every class, and 1 − smoothing more for the target.
  *
  * @param loss one float, written
  * @param dx [n, c], written; may be x
@@ -75,14 +75,15 @@ export function logSoftmaxBackward(
  * @param targets n int32, each in 0 … c − 1
  */
 export function crossEntropy(
-  loss: usize, dx: usize, x: usize, targets: usize, n: i32, c: i32, smoothing: f32,
+  loss: usize, dx: usize, x: usize, targets: usize, g: CrossEntropyGeometry,
 ): void {
+  const n = g.n, c = g.c, smoothing = g.labelSmoothing;
   const row = (c as usize) << 2;
   const share = smoothing / (c as f32), weight = <f32>1 / (n as f32);
   let total: f64 = 0;
   for (let s = 0; s < n; s++, x += row, dx += row, targets += 4) {
     const target = (load<i32>(targets) as usize) << 2;
-    const top = maximum(x, c, 4);
+    const top = maxAlong(x, c, 4);
     let sum: f32 = 0, rest: f32 = 0;
     const chosen = load<f32>(x + target) - top;
     for (let k: usize = 0; k < row; k += 4) {
@@ -93,7 +94,7 @@ export function crossEntropy(
       rest += v;
     }
     const log = Mathf.log(sum);
-    // a class that is impossible (−∞) makes only a smoothed loss infinite
+    // an impossible class (−∞) makes the loss infinite only with smoothing
     const spread: f32 = share > 0 ? share * (rest - (c as f32) * log) : 0;
     total -= ((1 - smoothing) * (chosen - log) + spread) as f64;
     for (let k: usize = 0; k < row; k += 4) {
@@ -104,8 +105,8 @@ export function crossEntropy(
   store<f32>(loss, (total / (n as f64)) as f32);
 }
 
-/** The largest of `size` floats `step` bytes apart; NaN if one is NaN. */
-function maximum(x: usize, size: i32, step: usize): f32 {
+/** The largest of `size` floats, `step` bytes apart; NaN if one is NaN. */
+function maxAlong(x: usize, size: i32, step: usize): f32 {
   let top: f32 = -Infinity as f32;
   for (let k = 0; k < size; k++, x += step) top = max(top, load<f32>(x));
   return top;

@@ -1,148 +1,183 @@
-// Convolution with kernels of 3×3 or 5×5 by Winograd's minimal filtering, stride 1, and with larger
-// kernels of a stride that leaves as many taps (AlexNet's 11×11 with stride 4 are 3×3 on 16 times
-// the channels). A tile of 4×4 outputs takes 36 products instead of 144, or 64 instead of 400.
-// For each of the positions the products over channels are a GEMM, M[p] = U[p] · V[p], whose
-// columns are tiles; then y = Aᵀ M A.
+// Convolution by Winograd's minimal filtering, with kernels of 3×3 or 5×5 and stride 1. Larger kernels
+// with a stride are turned into these: AlexNet's 11×11 with stride 4 becomes 3×3 on 16 times the
+// channels. A tile of 4×4 outputs takes 36 products instead of 144, or 64 instead of 400.
+//
+// Weights and input tiles are transformed to U and V. At each position p of a tile, the sums over
+// channels are a matrix product M[p] = U[p] · V[p], with a column for each tile. Then y = Aᵀ M A.
 
-import { FIRST, gemmPanels, MR, NR, packedRows, panelled } from "./gemm";
+import { FIRST, gemmPanels, MR, NR, packedColumns, packedRows, threadProduct } from "./gemm";
+import { Conv2dGeometry } from "./geometry";
 import { relu4 } from "./inline/lanes";
 import { highHalves, interleaveHigh, interleaveLow, lowHalves } from "./inline/transpose";
-import { outputs6, outputs8 } from "./inline/winograd";
-import { area, claim, forThreads, HALF_TILE, join, ofThread, parts, threads, workAlone } from "./threads";
+import { outputTransform6, outputTransform8Even, outputTransform8Odd } from "./inline/winograd";
 import {
-  boxes, boxInput, enterBox, fillOffsets, fillTargets, gatherInput, inputRow, mostInput, mostTiles,
-  OUT, plan, positions, side, TARGET, taps, tiles, transformInput,
+  bytesForThreads, ceilDiv, claim, HALF_TILE, join, setSolo, threadMemory, threads, threadScratch,
+} from "./threads";
+import {
+  boxes, boxInputSize, fillOffsets, fillTargets, gatherInput, inputRowBytes, inputSide, maxInputSize,
+  maxTiles, plan, positions, selectBox, taps, TARGET, TILE, tiles, transformInput,
 } from "./winograd_tiles";
 import { transformWeights } from "./winograd_weights";
 
-/** Floats of V: 4 MB, or 2 MB for each thread that has its own. */
-const BUDGET: i32 = 1 << 20, OWN_BUDGET: i32 = 1 << 19;
+/** Floats of V: 4 MB, or 2 MB for each thread that has a V of its own. */
+const BOX_FLOATS: i32 = 1 << 20, THREAD_BOX_FLOATS: i32 = 1 << 19;
 
-/** Channels that are transformed together: their rows of a panel share cache lines. */
-const CHANNELS: i32 = 4;
+/** Input channels that are transformed together, because their rows share cache lines. */
+const CHANNEL_BLOCK: i32 = 4;
 
 /** Output channels whose weights are transformed and used together, in the second-level cache. */
-const OUTPUTS: i32 = 8;
+const OUTPUT_BLOCK: i32 = 8;
 
-/** Bytes that keep the matrices of neighbouring positions from meeting in the same cache sets. */
-const APART: i32 = 64;
+/** Bytes between matrices of neighbouring positions, so that they do not share cache sets. */
+const STAGGER: i32 = 64;
+
+/** Flags. */
+const RELU: i32 = 1; // clamp y at 0
+const TURNED: i32 = 2; // turn the kernels by 180°, for the gradient of the input
 
 /**
- * Cuts the outputs into boxes, of which threads take whole ones where there are enough: nothing that
- * one thread wrote is then read by another, and none waits for the others.
- * @returns whether they do; otherwise they share each box
+ * Cuts the outputs into boxes. Where there are enough of them, each thread computes whole boxes: then no
+ * thread reads what another wrote, or waits for it.
+ * @returns whether threads compute whole boxes; otherwise they share each box
  */
-function planBoxes(n: i32, oh: i32, ow: i32, k: i32, stride: i32, c: i32, groups: i32): bool {
+function planBoxes(g: Conv2dGeometry): bool {
+  const c = channels(g);
   if (threads > 1) {
-    plan(n, oh, ow, k, stride, c, OWN_BUDGET);
-    // fewer, and a thread that comes late would leave the others too much
-    if (boxes * groups >= 4 * threads) return true;
+    plan(g, c, THREAD_BOX_FLOATS);
+    // with fewer boxes, a late thread would keep the others waiting
+    if (boxes * g.groups >= 4 * threads) return true;
   }
-  plan(n, oh, ow, k, stride, c, BUDGET);
+  plan(g, c, BOX_FLOATS);
   return false;
 }
 
-/** Bytes of scratch that winograd needs, in float64. */
-export function winogradScratchSize(
-  n: i32, inC: i32, outC: i32, oh: i32, ow: i32, k: i32, stride: i32, groups: i32,
-): f64 {
-  const c = inC / groups * stride * stride;
-  const whole = planBoxes(n, oh, ow, k, stride, c, groups), own = ownBytes(c, k);
-  return 64 + (whole ? forThreads(matrixBytes(c) + own) : matrixBytes(c) + forThreads(own));
+/** Input channels of a group, after the stride was turned into channels. */
+// @ts-ignore: decorator
+@inline
+function channels(g: Conv2dGeometry): i32 {
+  return g.groupInC * g.strideH * g.strideH;
+}
+
+/** Bytes of scratch memory that winograd and winogradBackwardInput need, in float64. */
+export function winogradScratchSize(g: Conv2dGeometry): f64 {
+  const wholeBoxes = planBoxes(g), matrices = matrixBytes(g), threadSize = threadBytes(g);
+  return 64 + (wholeBoxes ? bytesForThreads(matrices + threadSize) : matrices + bytesForThreads(threadSize));
 }
 
 /** Bytes of V for the largest box. */
-function matrixBytes(c: i32): f64 {
-  return (positions as f64) * ((panelled(mostTiles) as f64) * (c as f64) * 4 + (APART as f64));
+function matrixBytes(g: Conv2dGeometry): f64 {
+  const c = channels(g) as f64;
+  return (positions as f64) * ((packedColumns(maxTiles) as f64) * c * 4 + (STAGGER as f64));
 }
 
 /**
- * Bytes that each thread needs for itself: some channels' inputs, where the tiles are, weights as
- * they come, and U and M of some outputs.
+ * Bytes for each thread: the inputs of a block of channels, offsets and targets of tiles, weights before
+ * the transform, and U and M of a block of outputs.
  */
-function ownBytes(c: i32, k: i32): f64 {
-  return (mostInput() as f64) * (CHANNELS * 4) + ((mostTiles + 4) as f64) * (4 + TARGET) +
-    ((k * k) as f64) * 16 +
-    (positions as f64) * (OUTPUTS * 4 * ((panelled(mostTiles) as f64) + (c as f64)) + 2 * (APART as f64));
+function threadBytes(g: Conv2dGeometry): f64 {
+  return (maxInputSize() as f64) * (CHANNEL_BLOCK * 4) + ((maxTiles + 4) as f64) * (4 + TARGET) +
+    ((g.kh * g.kh) as f64) * 16 +
+    (positions as f64) *
+      (OUTPUT_BLOCK * 4 * ((packedColumns(maxTiles) as f64) + (channels(g) as f64)) + 2 * (STAGGER as f64));
 }
 
 /**
- * y[n, outC, oh, ow] = x[n, inC, h, w] ⋆ w + b, dilation 1, written.
- * @param weight [outC, inC/groups, k, k]; on the way back [inC, outC/groups, k, k], turned by 180°
+ * y[n, outC, oh, ow] = x[n, inC, h, w] ⋆ w + b, dilation 1; written.
+ * @param weight [outC, inC/groups, k, k]
  * @param bias outC floats, or 0 for none
- * @param top, left padding, which may be negative
+ * @param scratch winogradScratchSize bytes
  * @param relu 1 clamps y at 0
- * @param back 1 on the way back
  */
 export function winograd(
-  y: usize, x: usize, weight: usize, bias: usize, scratch: usize,
-  n: i32, inC: i32, h: i32, w: i32, outC: i32, oh: i32, ow: i32, k: i32, stride: i32,
-  top: i32, left: i32, groups: i32, relu: i32, back: i32,
+  y: usize, x: usize, weight: usize, bias: usize, scratch: usize, g: Conv2dGeometry, relu: i32,
 ): void {
-  const c = inC / groups * stride * stride, m = outC / groups;
-  const whole = planBoxes(n, oh, ow, k, stride, c, groups), matrices = matrixBytes(c);
-  const ownSize = ownBytes(c, k);
-  const first = (scratch + 63) & ~63;
-  const v = whole ? ofThread(first, matrices + ownSize) : first;
-  const own = whole ? v + (matrices as usize) : ofThread(v + (matrices as usize), ownSize);
-
-  const items = boxes * groups;
-  for (let i = 0;; i++) {
-    const item = whole ? claim(items) : i < items ? i : -1;
-    if (item < 0) break;
-    workAlone(whole);
-    enterBox(item % boxes);
-    const g = item / boxes;
-    computeBox(
-      y + ((g * m * oh * ow) << 2), x + ((inC / groups * g * h * w) << 2),
-      weight + ((g * m * (inC / groups) * k * k) << 2), bias ? bias + ((g * m) << 2) : 0, v, own,
-      c, h, w, (inC * h * w) << 2, m, oh, ow, (outC * oh * ow) << 2, k, stride, top, left, relu, back,
-    );
-    workAlone(false);
-  }
-  if (whole) join(items);
+  convolve(y, x, weight, bias, scratch, g, relu ? RELU : 0);
 }
 
-/** One group's channels of the box at hand: transform, multiply, transform back. */
-function computeBox(
-  y: usize, x: usize, weight: usize, bias: usize, v: usize, own: usize,
-  c: i32, h: i32, w: i32, sampleX: usize, m: i32, oh: i32, ow: i32, sampleY: usize,
-  k: i32, stride: i32, top: i32, left: i32, relu: i32, back: i32,
+/**
+ * dx = dy ⋆ w turned by 180°, stride and dilation 1; written.
+ * @param weight [channels of dy, channels of dx / groups, k, k]
+ * @param scratch winogradScratchSize bytes
+ * @param g the convolution from dy to dx; its padding may be negative
+ */
+export function winogradBackwardInput(
+  dx: usize, dy: usize, weight: usize, scratch: usize, g: Conv2dGeometry,
 ): void {
-  const ld = panelled(tiles), phases = stride * stride;
-  const offsets = own, targets = offsets + ((mostTiles + 4) << 2), inputs = targets + (mostTiles + 4) * TARGET;
-  const stepV: usize = ((c * ld) << 2) + APART;
-  const stepU: usize = ((OUTPUTS * c) << 2) + APART, stepM: usize = ((OUTPUTS * ld) << 2) + APART;
-  fillOffsets(offsets, taps - 1);
-  fillTargets(targets, sampleY, oh, ow);
+  convolve(dx, dy, weight, 0, scratch, g, TURNED);
+}
 
-  const blocks = parts(c, CHANNELS);
+function convolve(
+  y: usize, x: usize, weight: usize, bias: usize, scratch: usize, g: Conv2dGeometry, flags: i32,
+): void {
+  const m = g.groupOutC, inC = g.groupInC;
+  const wholeBoxes = planBoxes(g), matrices = matrixBytes(g), threadSize = threadBytes(g);
+  const first = (scratch + 63) & ~63;
+  const v = wholeBoxes ? threadScratch(first, matrices + threadSize) : first;
+  const threadArea = wholeBoxes ? v + (matrices as usize) : threadScratch(v + (matrices as usize), threadSize);
+
+  const items = boxes * g.groups;
+  for (let i = 0;; i++) {
+    const item = wholeBoxes ? claim(items) : i < items ? i : -1;
+    if (item < 0) break;
+    setSolo(wholeBoxes);
+    selectBox(item % boxes);
+    const group = item / boxes;
+    computeBox(
+      y + ((group * m * g.oh * g.ow) << 2), x + ((inC * group * g.h * g.w) << 2),
+      weight + ((group * m * inC * g.kh * g.kh) << 2), bias ? bias + ((group * m) << 2) : 0, v, threadArea,
+      g, flags,
+    );
+    setSolo(false);
+  }
+  if (wholeBoxes) join(items);
+}
+
+/** Computes one group of channels of the current box: transform, multiply, transform back. */
+function computeBox(
+  y: usize, x: usize, weight: usize, bias: usize, v: usize, threadArea: usize, g: Conv2dGeometry, flags: i32,
+): void {
+  const c = channels(g), m = g.groupOutC, k = g.kh, ld = packedColumns(tiles), phases = g.strideH * g.strideH;
+  const offsets = threadArea, targets = offsets + ((maxTiles + 4) << 2);
+  const inputs = targets + (maxTiles + 4) * TARGET;
+  const stepV: usize = ((c * ld) << 2) + STAGGER;
+  const stepU: usize = ((OUTPUT_BLOCK * c) << 2) + STAGGER, stepM: usize = ((OUTPUT_BLOCK * ld) << 2) + STAGGER;
+  fillOffsets(offsets, taps - 1);
+  fillTargets(targets, g);
+
+  const blocks = ceilDiv(c, CHANNEL_BLOCK), planeX: usize = (g.h * g.w) << 2;
   for (let block = claim(blocks); block >= 0; block = claim(blocks)) {
-    const first = block * CHANNELS, count = min(CHANNELS, c - first);
+    const first = block * CHANNEL_BLOCK, count = min(CHANNEL_BLOCK, c - first);
     for (let i = 0; i < count; i++) {
-      const plane = x + (((first + i) / phases * h * w) << 2), phase = (first + i) % phases;
-      gatherInput(
-        inputs + ((i * boxInput()) << 2), plane, sampleX, h, w, stride, top - phase / stride,
-        left - phase % stride,
-      );
+      const plane = x + (((first + i) / phases) as usize) * planeX;
+      gatherInput(inputs + ((i * boxInputSize()) << 2), plane, (first + i) % phases, g);
     }
     inputTiles(v + ((first * NR) << 2), (c * NR) << 2, stepV, inputs, offsets, count);
   }
   join(blocks);
 
-  const kernels = inputs + mostInput() * (CHANNELS * 4);
+  const kernels = inputs + maxInputSize() * (CHANNEL_BLOCK * 4);
   const u = kernels + (k * k << 4), products = u + (positions as usize) * stepU;
-  // fewer, where threads would go away empty-handed
-  const atOnce = parts(m, OUTPUTS) < 4 * threads ? MR : OUTPUTS, outputs = parts(m, atOnce);
+  const product = threadProduct();
+  product.n = ld;
+  product.k = c;
+  product.ldc = ld;
+  product.aPanel = (c * MR) << 2;
+  product.bPanel = (c * NR) << 2;
+  product.flags = FIRST;
+  // small items where there would be too few for all threads
+  const outputsPerItem = ceilDiv(m, OUTPUT_BLOCK) < 4 * threads ? MR : OUTPUT_BLOCK;
+  const outputs = ceilDiv(m, outputsPerItem);
+  const turned = (flags & TURNED) != 0, relu = flags & RELU, planeY: usize = (g.oh * g.ow) << 2;
   for (let item = claim(outputs); item >= 0; item = claim(outputs)) {
-    const first = item * atOnce, count = min(atOnce, m - first), rows = packedRows(count);
-    transformWeights(u, stepU, weight, kernels, first, count, m, c, k, stride, back);
+    const first = item * outputsPerItem, count = min(outputsPerItem, m - first);
+    transformWeights(u, stepU, weight, kernels, first, count, g, turned);
+    product.m = packedRows(count);
     for (let p = 0, a = u, b = v, to = products; p < positions; p++, a += stepU, b += stepV, to += stepM) {
-      gemmPanels(to, ld, a, (c * MR) << 2, b, (c * NR) << 2, rows, ld, c, FIRST);
+      gemmPanels(to, a, b, product);
     }
     for (let o = 0; o < count; o++) {
       outputTiles(
-        y + (((first + o) * oh * ow) << 2), products + ((o * ld) << 2), stepM, targets, ow,
+        y + ((first + o) as usize) * planeY, products + ((o * ld) << 2), stepM, targets, g.ow,
         bias ? v128.load32_splat(bias + ((first + o) << 2)) : f32x4.splat(0), relu,
       );
     }
@@ -150,11 +185,11 @@ function computeBox(
   join(outputs);
 }
 
-/** Some channels of V, as rows of each panel of 8 tiles, a matrix for each position. */
+/** Transforms a block of channels to rows of V, in panels of 8 tiles, a matrix for each position. */
 function inputTiles(
   v: usize, panel: usize, step: usize, inputs: usize, offsets: usize, channels: i32,
 ): void {
-  const row = inputRow(), plane = boxInput() << 2;
+  const row = inputRowBytes(), plane = boxInputSize() << 2;
   for (let j = 0; j < tiles; j += 4, offsets += 16) {
     let d0 = inputs + load<i32>(offsets), d1 = inputs + load<i32>(offsets, 4);
     let d2 = inputs + load<i32>(offsets, 8), d3 = inputs + load<i32>(offsets, 12);
@@ -169,24 +204,34 @@ function inputTiles(
   }
 }
 
-/** y = Aᵀ M A + bias of one channel; what hangs over the edge is cut off. */
+/** y = Aᵀ M A + bias for one channel. Outputs beyond the edge are dropped. */
 function outputTiles(
   y: usize, products: usize, step: usize, targets: usize, ow: i32, bias: v128, relu: i32,
 ): void {
-  const half = area + HALF_TILE, line = (side as usize) << 4, row = (side as usize) * step;
+  const half = threadMemory + HALF_TILE, line = (inputSide as usize) << 4, row = (inputSide as usize) * step;
   for (let j = 0; j < tiles; j += 4, products += 16) {
     for (let h = half, q = products; h < half + line; h += 16, q += step) {
       const p0 = v128.load(q), p1 = v128.load(q + row), p2 = v128.load(q + 2 * row);
       const p3 = v128.load(q + 3 * row), p4 = v128.load(q + 4 * row), p5 = v128.load(q + 5 * row);
-      if (side == 6) outputs6(h, line, p0, p1, p2, p3, p4, p5);
-      else outputs8(h, line, p0, p1, p2, p3, p4, p5, v128.load(q + 6 * row), v128.load(q + 7 * row));
+      if (inputSide == 6) {
+        outputTransform6(h, line, p0, p1, p2, p3, p4, p5);
+        continue;
+      }
+      const p6 = v128.load(q + 6 * row), p7 = v128.load(q + 7 * row);
+      outputTransform8Even(h, line, p0, f32x4.add(p1, p2), f32x4.add(p3, p4), f32x4.add(p5, p6));
+      outputTransform8Odd(h, line, p7, f32x4.sub(p1, p2), f32x4.sub(p3, p4), f32x4.sub(p5, p6));
     }
-    // each row's results take the place of what they were made of
+    // in place: each row's results replace its values
     for (let h = half; h < half + 4 * line; h += line) {
       const p0 = v128.load(h), p1 = v128.load(h, 16), p2 = v128.load(h, 32), p3 = v128.load(h, 48);
       const p4 = v128.load(h, 64), p5 = v128.load(h, 80);
-      if (side == 6) outputs6(h, 16, p0, p1, p2, p3, p4, p5);
-      else outputs8(h, 16, p0, p1, p2, p3, p4, p5, v128.load(h, 96), v128.load(h, 112));
+      if (inputSide == 6) {
+        outputTransform6(h, 16, p0, p1, p2, p3, p4, p5);
+      } else {
+        const p6 = v128.load(h, 96), p7 = v128.load(h, 112);
+        outputTransform8Even(h, 16, p0, f32x4.add(p1, p2), f32x4.add(p3, p4), f32x4.add(p5, p6));
+        outputTransform8Odd(h, 16, p7, f32x4.sub(p1, p2), f32x4.sub(p3, p4), f32x4.sub(p5, p6));
+      }
       finishRows(h, bias, relu);
     }
     const end = half + (min(4, tiles - j) << 4);
@@ -194,7 +239,7 @@ function outputTiles(
       const rows = load<i32>(targets, 4), columns = load<i32>(targets, 8);
       let to = y + load<i32>(targets), from = h;
       for (let r = 0; r < rows; r++, to += ow << 2, from += line) {
-        if (columns == OUT) {
+        if (columns == TILE) {
           v128.store(to, v128.load(from));
         } else {
           for (let i = 0; i < columns; i++) store<f32>(to + (i << 2), load<f32>(from + (i << 2)));
@@ -204,7 +249,7 @@ function outputTiles(
   }
 }
 
-/** Four columns of four tiles, in place, become a row for each tile, with bias and ReLU. */
+/** Transposes four columns of four tiles, in place, to a row for each tile, with bias and ReLU. */
 // @ts-ignore: decorator
 @inline
 function finishRows(h: usize, bias: v128, relu: i32): void {

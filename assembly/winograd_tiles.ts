@@ -1,125 +1,131 @@
-// How Winograd's kernels cut their work: the output falls into tiles of 4×4, tiles into boxes of
-// some samples, some rows and some columns of tiles, so that what a box needs stays near the core.
-// A tile's input is side × side, side = 4 + taps − 1.
+// How Winograd's kernels cut their work. The output is cut into tiles of 4×4. A box is some samples,
+// some rows and some columns of tiles, small enough for its matrices to stay in a cache. The input of a
+// tile has inputSide × inputSide values, inputSide = 4 + taps − 1.
 //
-// A stride s turns into channels: input plane c becomes the s² planes x[c, s·i + py, s·j + px], on
-// which a kernel of k×k is one of taps × taps with stride 1, taps = ⌈k/s⌉, some of them zero.
+// A stride s is turned into channels: input plane c becomes the s² planes x[c, s·i + py, s·j + px]. On
+// them, a kernel of k×k acts as one of taps × taps with stride 1, taps = ⌈k/s⌉, padded with zeros.
 
 import { NR } from "./gemm";
+import { Conv2dGeometry } from "./geometry";
 import { highHalves, interleaveHigh, interleaveLow, lowHalves } from "./inline/transpose";
-import { points6, points8, spread6, spread8 } from "./inline/winograd";
-import { area, HALF_TILE, parts } from "./threads";
+import {
+  gradientTransform6, gradientTransform8, inputTransform6, inputTransform8Inner, inputTransform8Outer,
+} from "./inline/winograd";
+import { ceilDiv, HALF_TILE, threadMemory } from "./threads";
 
-/** Outputs along a tile's side. */
-export const OUT: i32 = 4;
+/** Rows and columns of outputs in a tile. */
+export const TILE: i32 = 4;
 
 export let taps: i32 = 0;
-export let side: i32 = 0;
-/** side², the products that a tile takes instead of taps² · 16. */
+export let inputSide: i32 = 0;
+/** inputSide²: products for a tile, instead of taps² · 16. */
 export let positions: i32 = 0;
 
-let samples: i32 = 0, down: i32 = 0, across: i32 = 0;
+let samples: i32 = 0, tileRows: i32 = 0, tileColumns: i32 = 0;
 /** The largest box. */
-let mostS: i32 = 0, mostY: i32 = 0, mostX: i32 = 0;
-export let mostTiles: i32 = 0;
+let maxSamples: i32 = 0, maxRows: i32 = 0, maxColumns: i32 = 0;
+export let maxTiles: i32 = 0;
 export let boxes: i32 = 0;
 
-/** The box at hand: its first sample, row and column of tiles, and how many of each. */
-export let firstS: i32 = 0, firstY: i32 = 0, firstX: i32 = 0;
-let countS: i32 = 0, countY: i32 = 0, countX: i32 = 0;
+/** The current box: its first sample, row and column of tiles, and how many of each it has. */
+export let firstSample: i32 = 0, firstRow: i32 = 0, firstColumn: i32 = 0;
+let boxSamples: i32 = 0, boxRows: i32 = 0, boxColumns: i32 = 0;
 export let tiles: i32 = 0;
 
 /**
- * Cuts n outputs of oh × ow into boxes of about `floats` numbers, when a tile takes `channels` of
- * them at each position.
+ * Cuts the outputs into boxes that take about `floats` numbers each, when a tile takes `channels`
+ * numbers at each position.
  */
-export function plan(n: i32, oh: i32, ow: i32, k: i32, stride: i32, channels: i32, floats: i32): void {
-  planTaps(k, stride);
+export function plan(g: Conv2dGeometry, channels: i32, floats: i32): void {
+  const n = g.n, stride = g.strideH;
+  taps = ceilDiv(g.kh, stride);
+  inputSide = TILE + taps - 1;
+  positions = inputSide * inputSide;
   samples = n;
-  down = (oh + OUT - 1) / OUT;
-  across = (ow + OUT - 1) / OUT;
+  tileRows = ceilDiv(g.oh, TILE);
+  tileColumns = ceilDiv(g.ow, TILE);
   const fit = max(4 * NR, floats / (positions * channels) & ~(NR - 1));
-  mostX = evenly(across, fit);
-  mostY = evenly(down, fit / mostX);
-  mostS = evenly(n, fit / (mostX * mostY));
-  mostTiles = mostX * mostY * mostS;
-  boxes = parts(across, mostX) * parts(down, mostY) * parts(n, mostS);
+  maxColumns = evenSize(tileColumns, fit);
+  maxRows = evenSize(tileRows, fit / maxColumns);
+  maxSamples = evenSize(n, fit / (maxColumns * maxRows));
+  maxTiles = maxColumns * maxRows * maxSamples;
+  boxes = ceilDiv(tileColumns, maxColumns) * ceilDiv(tileRows, maxRows) * ceilDiv(n, maxSamples);
 }
 
-/** What follows from the kernel alone. */
-export function planTaps(k: i32, stride: i32): void {
-  taps = (k + stride - 1) / stride;
-  side = OUT + taps - 1;
-  positions = side * side;
+/** Cuts `total` into as few parts as possible, of similar sizes and at most `limit`. Returns their size. */
+function evenSize(total: i32, limit: i32): i32 {
+  return ceilDiv(total, ceilDiv(total, max(1, min(total, limit))));
 }
 
-/** The size of the pieces, at most `most`, when `total` falls into as few as can be. */
-function evenly(total: i32, most: i32): i32 {
-  return parts(total, parts(total, max(1, min(total, most))));
+/** Makes a box the current one. */
+export function selectBox(index: i32): void {
+  const boxesAcross = ceilDiv(tileColumns, maxColumns), boxesDown = ceilDiv(tileRows, maxRows);
+  firstColumn = index % boxesAcross * maxColumns;
+  firstRow = index / boxesAcross % boxesDown * maxRows;
+  firstSample = index / (boxesAcross * boxesDown) * maxSamples;
+  boxColumns = min(maxColumns, tileColumns - firstColumn);
+  boxRows = min(maxRows, tileRows - firstRow);
+  boxSamples = min(maxSamples, samples - firstSample);
+  tiles = boxColumns * boxRows * boxSamples;
 }
 
-/** Turns to a box. */
-export function enterBox(index: i32): void {
-  const acrossBoxes = parts(across, mostX), downBoxes = parts(down, mostY);
-  firstX = index % acrossBoxes * mostX;
-  firstY = index / acrossBoxes % downBoxes * mostY;
-  firstS = index / (acrossBoxes * downBoxes) * mostS;
-  countX = min(mostX, across - firstX);
-  countY = min(mostY, down - firstY);
-  countS = min(mostS, samples - firstS);
-  tiles = countX * countY * countS;
+/** Floats of the inputs of one channel for the largest box. */
+export function maxInputSize(): i32 {
+  return maxSamples * (maxRows * TILE + taps - 1) * (maxColumns * TILE + taps - 1);
 }
 
-/** Floats of one channel's inputs for the largest box. */
-export function mostInput(): i32 {
-  return mostS * (mostY * OUT + taps - 1) * (mostX * OUT + taps - 1);
+/** Floats of the inputs of one channel for the current box. */
+export function boxInputSize(): i32 {
+  return boxSamples * (boxRows * TILE + taps - 1) * (boxColumns * TILE + taps - 1);
 }
 
-/** Floats of one channel's inputs for this box. */
-export function boxInput(): i32 {
-  return countS * (countY * OUT + taps - 1) * (countX * OUT + taps - 1);
-}
-
-/** Copies what the box's tiles see of one plane of each sample; what lies outside is 0. */
-export function gatherInput(
-  to: usize, x: usize, sample: usize, h: i32, w: i32, stride: i32, top: i32, left: i32,
-): void {
-  gather(
-    to, x + (firstS as usize) * sample, sample, h, w, stride, firstY * OUT * stride - top,
-    firstX * OUT * stride - left, countY * OUT + taps - 1, countX * OUT + taps - 1,
-  );
-}
-
-/** Copies the box's outputs, or gradients of them, of one plane of each sample. */
-export function gatherOutput(to: usize, y: usize, sample: usize, oh: i32, ow: i32): void {
-  gather(
-    to, y + (firstS as usize) * sample, sample, oh, ow, 1, firstY * OUT, firstX * OUT, countY * OUT,
-    countX * OUT,
-  );
-}
-
-/** to[s, i, j] = x[s, stride · i + y0, stride · j + x0] */
-function gather(
-  to: usize, x: usize, sample: usize, h: i32, w: i32, stride: i32, y0: i32, x0: i32, rows: i32, columns: i32,
-): void {
-  const begin = min(columns, x0 < 0 ? parts(-x0, stride) : 0);
-  const end = max(begin, min(columns, x0 < w ? parts(w - x0, stride) : 0));
-  for (let s = 0; s < countS; s++, x += sample) {
-    for (let i = 0, sy = y0; i < rows; i++, sy += stride) {
-      if ((sy as u32) >= (h as u32)) {
+/**
+ * Copies the inputs of the box's tiles from one plane of each sample, with zeros for the padding.
+ * @param phase which of the stride² planes that the plane is turned into
+ */
+export function gatherInput(to: usize, x: usize, phase: i32, g: Conv2dGeometry): void {
+  const h = g.h, w = g.w, stride = g.strideH, sample: usize = (g.inC * h * w) << 2;
+  const rows = boxRows * TILE + taps - 1, columns = boxColumns * TILE + taps - 1;
+  const y0 = firstRow * TILE * stride - g.top + phase / stride;
+  const x0 = firstColumn * TILE * stride - g.left + phase % stride;
+  const begin = min(columns, x0 < 0 ? ceilDiv(-x0, stride) : 0);
+  const end = max(begin, min(columns, x0 < w ? ceilDiv(w - x0, stride) : 0));
+  x += (firstSample as usize) * sample;
+  for (let s = 0; s < boxSamples; s++, x += sample) {
+    for (let i = 0, y = y0; i < rows; i++, y += stride) {
+      if ((y as u32) < (h as u32)) {
+        to = copyRow(to, x + ((y * w + begin * stride + x0) << 2), begin, end, columns, stride);
+      } else {
         to = zeros(to, columns);
-        continue;
       }
-      to = zeros(to, begin);
-      let from = x + ((sy * w + begin * stride + x0) << 2);
-      const stop = to + ((end - begin) << 2);
-      if (stride == 1) {
-        for (; to + 16 <= stop; to += 16, from += 16) v128.store(to, v128.load(from));
-      }
-      for (; to < stop; to += 4, from += stride << 2) store<f32>(to, load<f32>(from));
-      to = zeros(to, columns - end);
     }
   }
+}
+
+/** Copies the gradients of the box's outputs from one plane of each sample. */
+export function gatherOutput(to: usize, y: usize, g: Conv2dGeometry): void {
+  const oh = g.oh, ow = g.ow, sample: usize = (g.outC * oh * ow) << 2;
+  const rows = boxRows * TILE, columns = boxColumns * TILE, end = min(columns, ow - firstColumn * TILE);
+  y += (firstSample as usize) * sample;
+  for (let s = 0; s < boxSamples; s++, y += sample) {
+    for (let i = 0, row = firstRow * TILE; i < rows; i++, row++) {
+      if (row < oh) to = copyRow(to, y + ((row * ow + firstColumn * TILE) << 2), 0, end, columns, 1);
+      else to = zeros(to, columns);
+    }
+  }
+}
+
+/** to[begin … end − 1] = every stride-th float, zeros around it; returns the address behind the row. */
+// @ts-ignore: decorator
+@inline
+function copyRow(to: usize, from: usize, begin: i32, end: i32, columns: i32, stride: i32): usize {
+  to = zeros(to, begin);
+  const stop = to + ((end - begin) << 2);
+  if (stride == 1) {
+    for (; to + 16 <= stop; to += 16, from += 16) v128.store(to, v128.load(from));
+  }
+  for (; to < stop; to += 4, from += stride << 2) store<f32>(to, load<f32>(from));
+  return zeros(to, columns - end);
 }
 
 function zeros(to: usize, count: i32): usize {
@@ -129,68 +135,70 @@ function zeros(to: usize, count: i32): usize {
   return end;
 }
 
-/** Bytes from one row of the box's gathered inputs to the next. */
+/** Bytes from one row of gathered inputs to the next. */
 // @ts-ignore: decorator
 @inline
-export function inputRow(): usize {
-  return (countX * OUT + taps - 1) << 2;
+export function inputRowBytes(): usize {
+  return (boxColumns * TILE + taps - 1) << 2;
 }
 
-/** Bytes from one row of the box's gathered outputs to the next. */
+/** Bytes from one row of gathered outputs to the next. */
 // @ts-ignore: decorator
 @inline
-export function outputRow(): usize {
-  return (countX * OUT) << 2;
+export function outputRowBytes(): usize {
+  return (boxColumns * TILE) << 2;
 }
 
 /**
- * Where each tile of the box begins in what was gathered, in bytes, `halo` floats wider and higher
- * than its outputs; up to a multiple of four tiles, the last one again.
+ * Offset of each tile of the box among gathered values, in bytes. The last tile is repeated up to a
+ * multiple of four.
+ * @param halo floats by which gathered rows and columns exceed the outputs
  */
 export function fillOffsets(to: usize, halo: i32): void {
-  const row = countX * OUT + halo, plane = (countY * OUT + halo) * row;
+  const row = boxColumns * TILE + halo, plane = (boxRows * TILE + halo) * row;
   for (let j = 0; j < ((tiles + 3) & ~3); j++, to += 4) {
-    const tile = min(j, tiles - 1), x = tile % countX, y = tile / countX % countY;
-    store<i32>(to, (tile / (countX * countY) * plane + (y * row + x) * OUT) << 2);
+    const tile = min(j, tiles - 1), x = tile % boxColumns, y = tile / boxColumns % boxRows;
+    store<i32>(to, (tile / (boxColumns * boxRows) * plane + (y * row + x) * TILE) << 2);
   }
 }
 
-/** Bytes of an entry that fillTargets writes: an address, rows and columns. */
+/** Bytes of an entry that fillTargets writes: an offset, rows and columns. */
 export const TARGET: i32 = 12;
 
-/** Where each tile of the box goes in a plane of y, in bytes, and how much of it lies inside. */
-export function fillTargets(to: usize, sample: usize, oh: i32, ow: i32): void {
+/** Offset of each tile of the box in a plane of y, in bytes, and its rows and columns inside the plane. */
+export function fillTargets(to: usize, g: Conv2dGeometry): void {
+  const oh = g.oh, ow = g.ow, sample = (g.outC * oh * ow) << 2;
   for (let tile = 0; tile < tiles; tile++, to += TARGET) {
-    const x = (firstX + tile % countX) * OUT, y = (firstY + tile / countX % countY) * OUT;
-    const s = firstS + tile / (countX * countY);
-    store<i32>(to, s * (sample as i32) + ((y * ow + x) << 2));
-    store<i32>(to, min(OUT, oh - y), 4);
-    store<i32>(to, min(OUT, ow - x), 8);
+    const x = (firstColumn + tile % boxColumns) * TILE, y = (firstRow + tile / boxColumns % boxRows) * TILE;
+    const s = firstSample + tile / (boxColumns * boxRows);
+    store<i32>(to, s * sample + ((y * ow + x) << 2));
+    store<i32>(to, min(TILE, oh - y), 4);
+    store<i32>(to, min(TILE, ow - x), 8);
   }
 }
 
 /**
- * V = Bᵀ d B of four tiles, in the lanes; position p goes to to + p · step.
+ * V = Bᵀ d B of four tiles, one in each lane. Position p is stored at to + p · step.
  * @param row bytes from one row of the tiles to the next
  */
 export function transformInput(
   to: usize, step: usize, d0: usize, d1: usize, d2: usize, d3: usize, row: usize,
 ): void {
-  const half = area + HALF_TILE;
-  if (side == 6) {
+  const half = threadMemory + HALF_TILE;
+  if (inputSide == 6) {
     for (let h = half; h < half + 6 * 96; h += 96, d0 += row, d1 += row, d2 += row, d3 += row) {
       const a0 = v128.load(d0), a1 = v128.load(d1), a2 = v128.load(d2), a3 = v128.load(d3);
       const low01 = interleaveLow(a0, a1), low23 = interleaveLow(a2, a3);
       const high01 = interleaveHigh(a0, a1), high23 = interleaveHigh(a2, a3);
       const last01 = interleaveLow(v128.load64_zero(d0, 16), v128.load64_zero(d1, 16));
       const last23 = interleaveLow(v128.load64_zero(d2, 16), v128.load64_zero(d3, 16));
-      points6(
+      inputTransform6(
         h, 16, lowHalves(low01, low23), highHalves(low01, low23), lowHalves(high01, high23),
         highHalves(high01, high23), lowHalves(last01, last23), highHalves(last01, last23),
       );
     }
     for (let h = half; h < half + 96; h += 16, to += step) {
-      points6(
+      inputTransform6(
         to, 6 * step, v128.load(h), v128.load(h, 96), v128.load(h, 192), v128.load(h, 288),
         v128.load(h, 384), v128.load(h, 480),
       );
@@ -211,27 +219,29 @@ export function transformInput(
     low23 = interleaveLow(a2, a3);
     high01 = interleaveHigh(a0, a1);
     high23 = interleaveHigh(a2, a3);
-    points8(
-      h, 16, x0, x1, x2, x3, lowHalves(low01, low23), highHalves(low01, low23),
-      lowHalves(high01, high23), highHalves(high01, high23),
-    );
+    const x4 = lowHalves(low01, low23), x5 = highHalves(low01, low23);
+    const x6 = lowHalves(high01, high23), x7 = highHalves(high01, high23);
+    inputTransform8Outer(h, x0, x2, x4, x6);
+    inputTransform8Inner(h, 16, x1, x2, x3, x4, x5, x6);
+    inputTransform8Outer(h + 7 * 16, x7, x5, x3, x1);
   }
   for (let h = half; h < half + 128; h += 16, to += step) {
-    points8(
-      to, 8 * step, v128.load(h), v128.load(h, 128), v128.load(h, 256), v128.load(h, 384),
-      v128.load(h, 512), v128.load(h, 640), v128.load(h, 768), v128.load(h, 896),
-    );
+    const x0 = v128.load(h), x1 = v128.load(h, 128), x2 = v128.load(h, 256), x3 = v128.load(h, 384);
+    const x4 = v128.load(h, 512), x5 = v128.load(h, 640), x6 = v128.load(h, 768), x7 = v128.load(h, 896);
+    inputTransform8Outer(to, x0, x2, x4, x6);
+    inputTransform8Inner(to, 8 * step, x1, x2, x3, x4, x5, x6);
+    inputTransform8Outer(to + 56 * step, x7, x5, x3, x1);
   }
 }
 
 /**
- * A dy Aᵀ of one tile of four channels, in the lanes; position p goes to to + p · step.
+ * A dy Aᵀ of one tile of four channels, one in each lane. Position p is stored at to + p · step.
  * @param row bytes from one row of the tile to the next
  */
 export function transformGradient(
   to: usize, step: usize, d0: usize, d1: usize, d2: usize, d3: usize, row: usize,
 ): void {
-  const half = area + HALF_TILE, line = (side as usize) << 4;
+  const half = threadMemory + HALF_TILE, line = (inputSide as usize) << 4;
   for (let h = half; h < half + 4 * line; h += line, d0 += row, d1 += row, d2 += row, d3 += row) {
     const a0 = v128.load(d0), a1 = v128.load(d1), a2 = v128.load(d2), a3 = v128.load(d3);
     const low01 = interleaveLow(a0, a1), low23 = interleaveLow(a2, a3);
@@ -243,7 +253,7 @@ export function transformGradient(
   }
   for (let h = half; h < half + line; h += 16, to += step) {
     gradientPoints(
-      to, (side as usize) * step, v128.load(h), v128.load(h + line), v128.load(h + 2 * line),
+      to, (inputSide as usize) * step, v128.load(h), v128.load(h + line), v128.load(h + 2 * line),
       v128.load(h + 3 * line),
     );
   }
@@ -253,6 +263,6 @@ export function transformGradient(
 // @ts-ignore: decorator
 @inline
 function gradientPoints(to: usize, step: usize, e0: v128, e1: v128, e2: v128, e3: v128): void {
-  if (side == 6) spread6(to, step, e0, e1, e2, e3);
-  else spread8(to, step, e0, e1, e2, e3);
+  if (inputSide == 6) gradientTransform6(to, step, e0, e1, e2, e3);
+  else gradientTransform8(to, step, e0, e1, e2, e3);
 }

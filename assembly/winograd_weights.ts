@@ -1,45 +1,62 @@
-// Winograd's transform of the weights, U = G g Gᵀ, made anew wherever it is used: it holds 36 floats for
-// 9, and reading those from memory takes about as long as making them. Four output channels at a time,
-// in the lanes.
+// Winograd's transform of the weights, U = G g Gᵀ. It is computed at each use: U has 36 floats for 9
+// weights, and reading them from memory would take about as long. The lanes are four output channels.
 
 import { MR } from "./gemm";
+import { Conv2dGeometry } from "./geometry";
 import { highHalves, interleaveHigh, interleaveLow, lowHalves } from "./inline/transpose";
-import { plusFour, taps3, taps5 } from "./inline/winograd";
-import { area, HALF_TILE, TAPS } from "./threads";
-import { side, taps } from "./winograd_tiles";
+import { addFourTimes, weightTransform3, weightTransform5 } from "./inline/winograd";
+import { HALF_TILE, TAPS, threadMemory } from "./threads";
+import { inputSide, taps } from "./winograd_tiles";
 
 /**
- * U of `count` output channels of one group, from `first` on, a matrix for each position, laid out
- * for gemm.ts. The last panel repeats its last channel.
+ * U of `count` output channels of one group, from `first` on: a matrix for each position, in panels for
+ * gemm.ts. The last panel repeats its last channel.
  * @param step bytes from one position to the next
- * @param weight [m, c / stride², k, k]; on the way back [c, m, k, k], to be turned by 180°
+ * @param weight [m, inC / groups, k, k]; turned, [inC / groups, m, k, k]
  * @param kernels room for k² vectors
+ * @param turned whether to turn the kernels by 180°, which takes stride 1
  */
 export function transformWeights(
-  u: usize, step: usize, weight: usize, kernels: usize, first: i32, count: i32,
-  m: i32, c: i32, k: i32, stride: i32, back: i32,
+  u: usize, step: usize, weight: usize, kernels: usize, first: i32, count: i32, g: Conv2dGeometry, turned: bool,
 ): void {
-  const planes = c / (stride * stride), kernel: usize = (k * k) << 2;
-  const row = back ? kernel : (planes as usize) * kernel, next = back ? (m as usize) * kernel : kernel;
-  for (let o = first; o < first + count; o += MR, u += (c * MR) << 2) {
-    const w0 = weight + (o as usize) * row, w1 = weight + (min(o + 1, m - 1) as usize) * row;
-    const w2 = weight + (min(o + 2, m - 1) as usize) * row, w3 = weight + (min(o + 3, m - 1) as usize) * row;
-    if (k == 3) kernels3x3(u, step, w0, w1, w2, w3, next, planes, back);
-    else if (stride == 1) kernels5x5(u, step, w0, w1, w2, w3, next, planes, back);
-    else strided(u, step, w0, w1, w2, w3, next, planes, k, stride, kernels);
+  const row = channelStep(g, turned), last = weight + ((g.groupOutC - 1) as usize) * row;
+  const panel = (g.groupInC * g.strideH * g.strideH * MR) << 2;
+  for (let o = first; o < first + count; o += MR, u += panel) {
+    const w = weight + (o as usize) * row;
+    if (g.kh == 3) kernels3x3(u, step, w, last, g, turned);
+    else if (g.strideH == 1) kernels5x5(u, step, w, last, g, turned);
+    else strided(u, step, w, last, kernels, g);
   }
 }
 
-/** Kernels of 3×3: nothing is stored between the weights and U. */
+/** Bytes from one output channel's kernels to the next one's. */
+// @ts-ignore: decorator
+@inline
+function channelStep(g: Conv2dGeometry, turned: bool): usize {
+  const channels = turned ? 1 : g.groupInC;
+  return (channels * g.kh * g.kh) << 2;
+}
+
+/** Bytes from the kernel of one input channel to that of the next. */
+// @ts-ignore: decorator
+@inline
+function kernelStep(g: Conv2dGeometry, turned: bool): usize {
+  const channels = turned ? g.groupOutC : 1;
+  return (channels * g.kh * g.kh) << 2;
+}
+
+/** Kernels of 3×3, transformed in registers. */
 function kernels3x3(
-  u: usize, step: usize, w0: usize, w1: usize, w2: usize, w3: usize, next: usize, planes: i32, back: i32,
+  u: usize, step: usize, w0: usize, last: usize, g: Conv2dGeometry, turned: bool,
 ): void {
-  for (const end = u + ((planes * MR) << 2); u < end; u += MR << 2) {
+  const row = channelStep(g, turned), next = kernelStep(g, turned), positionRow = step * 6;
+  let w1 = min(w0 + row, last), w2 = min(w1 + row, last), w3 = min(w2 + row, last);
+  for (const end = u + ((g.groupInC * MR) << 2); u < end; u += MR << 2) {
     let a0 = v128.load(w0), a1 = v128.load(w1), a2 = v128.load(w2), a3 = v128.load(w3);
     let low01 = interleaveLow(a0, a1), low23 = interleaveLow(a2, a3);
     let high01 = interleaveHigh(a0, a1), high23 = interleaveHigh(a2, a3);
-    const g0 = lowHalves(low01, low23), g1 = highHalves(low01, low23);
-    const g2 = lowHalves(high01, high23), g3 = highHalves(high01, high23);
+    let g0 = lowHalves(low01, low23), g1 = highHalves(low01, low23);
+    let g2 = lowHalves(high01, high23), g3 = highHalves(high01, high23);
     a0 = v128.load(w0, 16);
     a1 = v128.load(w1, 16);
     a2 = v128.load(w2, 16);
@@ -48,14 +65,33 @@ function kernels3x3(
     low23 = interleaveLow(a2, a3);
     high01 = interleaveHigh(a0, a1);
     high23 = interleaveHigh(a2, a3);
-    const g4 = lowHalves(low01, low23), g5 = highHalves(low01, low23);
-    const g6 = lowHalves(high01, high23), g7 = highHalves(high01, high23);
-    // 5 to 8, so that nothing behind the last weight is read
+    const g4 = lowHalves(low01, low23);
+    let g5 = highHalves(low01, low23), g6 = lowHalves(high01, high23), g7 = highHalves(high01, high23);
+    // weights 5 to 8, so that nothing behind the last one is read
     high01 = interleaveHigh(v128.load(w0, 20), v128.load(w1, 20));
     high23 = interleaveHigh(v128.load(w2, 20), v128.load(w3, 20));
-    const g8 = highHalves(high01, high23);
-    if (back) points3x3(u, step, g8, g7, g6, g5, g4, g3, g2, g1, g0);
-    else points3x3(u, step, g0, g1, g2, g3, g4, g5, g6, g7, g8);
+    let g8 = highHalves(high01, high23);
+    if (turned) {
+      const t0 = g0, t1 = g1, t2 = g2, t3 = g3;
+      g0 = g8;
+      g1 = g7;
+      g2 = g6;
+      g3 = g5;
+      g5 = t3;
+      g6 = t2;
+      g7 = t1;
+      g8 = t0;
+    }
+    // G on the columns, as in weightTransform3, then on the rows
+    weightTransform3(u, step, g0, g1, g2);
+    const e0 = f32x4.add(g0, g6), e1 = f32x4.add(g1, g7), e2 = f32x4.add(g2, g8);
+    weightTransform3(u + positionRow, step, f32x4.add(e0, g3), f32x4.add(e1, g4), f32x4.add(e2, g5));
+    weightTransform3(u + 2 * positionRow, step, f32x4.sub(e0, g3), f32x4.sub(e1, g4), f32x4.sub(e2, g5));
+    const f0 = addFourTimes(g0, g6), f1 = addFourTimes(g1, g7), f2 = addFourTimes(g2, g8);
+    const h0 = f32x4.add(g3, g3), h1 = f32x4.add(g4, g4), h2 = f32x4.add(g5, g5);
+    weightTransform3(u + 3 * positionRow, step, f32x4.add(f0, h0), f32x4.add(f1, h1), f32x4.add(f2, h2));
+    weightTransform3(u + 4 * positionRow, step, f32x4.sub(f0, h0), f32x4.sub(f1, h1), f32x4.sub(f2, h2));
+    weightTransform3(u + 5 * positionRow, step, g6, g7, g8);
     w0 += next;
     w1 += next;
     w2 += next;
@@ -63,45 +99,30 @@ function kernels3x3(
   }
 }
 
-/** G g Gᵀ of 3×3 taps, the columns as in taps3. */
-// @ts-ignore: decorator
-@inline
-function points3x3(
-  u: usize, step: usize, g0: v128, g1: v128, g2: v128, g3: v128, g4: v128, g5: v128, g6: v128, g7: v128, g8: v128,
-): void {
-  const row = step * 6;
-  taps3(u, step, g0, g1, g2);
-  const e0 = f32x4.add(g0, g6), e1 = f32x4.add(g1, g7), e2 = f32x4.add(g2, g8);
-  taps3(u + row, step, f32x4.add(e0, g3), f32x4.add(e1, g4), f32x4.add(e2, g5));
-  taps3(u + 2 * row, step, f32x4.sub(e0, g3), f32x4.sub(e1, g4), f32x4.sub(e2, g5));
-  const f0 = plusFour(g0, g6), f1 = plusFour(g1, g7), f2 = plusFour(g2, g8);
-  const h0 = f32x4.add(g3, g3), h1 = f32x4.add(g4, g4), h2 = f32x4.add(g5, g5);
-  taps3(u + 3 * row, step, f32x4.add(f0, h0), f32x4.add(f1, h1), f32x4.add(f2, h2));
-  taps3(u + 4 * row, step, f32x4.sub(f0, h0), f32x4.sub(f1, h1), f32x4.sub(f2, h2));
-  taps3(u + 5 * row, step, g6, g7, g8);
-}
-
 /** Kernels of 5×5. */
 function kernels5x5(
-  u: usize, step: usize, w0: usize, w1: usize, w2: usize, w3: usize, next: usize, planes: i32, back: i32,
+  u: usize, step: usize, w0: usize, last: usize, g: Conv2dGeometry, turned: bool,
 ): void {
-  const half = area + HALF_TILE, line = 8 << 4, row: i32 = back ? -20 : 20, first = back ? 80 : 0;
-  for (const end = u + ((planes * MR) << 2); u < end; u += MR << 2) {
-    for (let h = half, at: usize = first; h < half + 5 * line; h += line, at += row) {
+  const row = channelStep(g, turned), next = kernelStep(g, turned);
+  let w1 = min(w0 + row, last), w2 = min(w1 + row, last), w3 = min(w2 + row, last);
+  const half = threadMemory + HALF_TILE, line = 8 << 4;
+  const rowStep: i32 = turned ? -20 : 20, first = turned ? 80 : 0;
+  for (const end = u + ((g.groupInC * MR) << 2); u < end; u += MR << 2) {
+    for (let h = half, at: usize = first; h < half + 5 * line; h += line, at += rowStep) {
       const p0 = w0 + at, p1 = w1 + at, p2 = w2 + at, p3 = w3 + at;
       const a0 = v128.load(p0), a1 = v128.load(p1), a2 = v128.load(p2), a3 = v128.load(p3);
       const low01 = interleaveLow(a0, a1), low23 = interleaveLow(a2, a3);
       const high01 = interleaveHigh(a0, a1), high23 = interleaveHigh(a2, a3);
       const g0 = lowHalves(low01, low23), g1 = highHalves(low01, low23);
       const g2 = lowHalves(high01, high23), g3 = highHalves(high01, high23);
-      // 1 to 4, so that nothing behind the last weight is read
+      // weights 1 to 4, so that nothing behind the last one is read
       const last01 = interleaveHigh(v128.load(p0, 4), v128.load(p1, 4));
       const last23 = interleaveHigh(v128.load(p2, 4), v128.load(p3, 4));
       const g4 = highHalves(last01, last23);
-      if (back) taps5(h, 16, g4, g3, g2, g1, g0);
-      else taps5(h, 16, g0, g1, g2, g3, g4);
+      if (turned) weightTransform5(h, 16, g4, g3, g2, g1, g0);
+      else weightTransform5(h, 16, g0, g1, g2, g3, g4);
     }
-    columns(u, step);
+    transformColumns(u, step);
     w0 += next;
     w1 += next;
     w2 += next;
@@ -109,23 +130,25 @@ function kernels5x5(
   }
 }
 
-/** Kernels of which a stride makes several planes, with 3 or 5 taps on each axis; some of them 0. */
+/** Kernels with a stride, turned into stride² planes of 3 or 5 taps on each axis, some of them 0. */
 function strided(
-  u: usize, step: usize, w0: usize, w1: usize, w2: usize, w3: usize, next: usize,
-  planes: i32, k: i32, stride: i32, kernels: usize,
+  u: usize, step: usize, w0: usize, last: usize, kernels: usize, g: Conv2dGeometry,
 ): void {
-  const half = area + HALF_TILE, line = side << 4, g = area + TAPS;
+  const k = g.kh, stride = g.strideH, planes = g.groupInC;
+  const row = channelStep(g, false), next = kernelStep(g, false);
+  let w1 = min(w0 + row, last), w2 = min(w1 + row, last), w3 = min(w2 + row, last);
+  const half = threadMemory + HALF_TILE, line = inputSide << 4, vectors = threadMemory + TAPS;
   for (let i = 0; i < planes; i++) {
-    sideBySide(kernels, w0, w1, w2, w3, (k * k) << 2);
+    interleaveKernels(kernels, w0, w1, w2, w3, next);
     for (let phase = 0; phase < stride * stride; phase++, u += MR << 2) {
       const y0 = phase / stride, x0 = phase % stride;
       for (let y = y0, h = half; y < taps * stride; y += stride, h += line) {
-        for (let x = x0, to = g; x < taps * stride; x += stride, to += 16) {
+        for (let x = x0, to = vectors; x < taps * stride; x += stride, to += 16) {
           v128.store(to, y < k && x < k ? v128.load(kernels + ((y * k + x) << 4)) : f32x4.splat(0));
         }
-        tapPoints(h, 16, g, 16);
+        transformTaps(h, 16, vectors, 16);
       }
-      columns(u, step);
+      transformColumns(u, step);
     }
     w0 += next;
     w1 += next;
@@ -134,8 +157,8 @@ function strided(
   }
 }
 
-/** Four kernels of so many bytes, a vector for each tap. */
-function sideBySide(to: usize, w0: usize, w1: usize, w2: usize, w3: usize, bytes: usize): void {
+/** Interleaves four kernels of `bytes` bytes: a vector for each tap. */
+function interleaveKernels(to: usize, w0: usize, w1: usize, w2: usize, w3: usize, bytes: usize): void {
   for (let at: usize = 0;; at = min(at + 16, bytes - 16)) {
     const a0 = v128.load(w0 + at), a1 = v128.load(w1 + at), a2 = v128.load(w2 + at), a3 = v128.load(w3 + at);
     const low01 = interleaveLow(a0, a1), low23 = interleaveLow(a2, a3);
@@ -149,17 +172,18 @@ function sideBySide(to: usize, w0: usize, w1: usize, w2: usize, w3: usize, bytes
   }
 }
 
-/** U from what G makes of each row of taps. */
-function columns(u: usize, step: usize): void {
-  const half = area + HALF_TILE, line = (side as usize) << 4;
-  for (let h = half; h < half + line; h += 16, u += step) tapPoints(u, (side as usize) * step, h, line);
+/** Applies G to the columns, after the rows. */
+function transformColumns(u: usize, step: usize): void {
+  const half = threadMemory + HALF_TILE, line = (inputSide as usize) << 4;
+  const row = (inputSide as usize) * step;
+  for (let h = half; h < half + line; h += 16, u += step) transformTaps(u, row, h, line);
 }
 
 /** G on 3 or 5 vectors, `next` bytes apart. */
 // @ts-ignore: decorator
 @inline
-function tapPoints(to: usize, step: usize, g: usize, next: usize): void {
+function transformTaps(to: usize, step: usize, g: usize, next: usize): void {
   const g0 = v128.load(g), g1 = v128.load(g + next), g2 = v128.load(g + 2 * next);
-  if (taps == 3) taps3(to, step, g0, g1, g2);
-  else taps5(to, step, g0, g1, g2, v128.load(g + 3 * next), v128.load(g + 4 * next));
+  if (taps == 3) weightTransform3(to, step, g0, g1, g2);
+  else weightTransform5(to, step, g0, g1, g2, v128.load(g + 3 * next), v128.load(g + 4 * next));
 }

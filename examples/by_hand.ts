@@ -7,8 +7,8 @@
  * @module
  */
 
-import { kernelsOf } from "../src/backend/interface.ts";
 import {
+  add,
   conv1d,
   conv1dBackwardInput,
   conv1dBackwardWeight,
@@ -69,7 +69,7 @@ export async function byHand(print: (line: string) => void = () => {}) {
   show("dw", dw);
 
   print("\n3. One gradient descent step: w ← w − 0.1·dw\n");
-  kernelsOf(backend).axpby(kernel, vector([...dw]), -0.1, 1);
+  add(kernel, vector([...dw]), { alpha: -0.1, out: kernel });
   const updated = await kernel.read();
   show("w before", w);
   show("w after", updated);

@@ -1,38 +1,38 @@
 /**
- * Tensors, and the backends whose memory they lie in.
+ * Tensors, and the interface of the backends that hold them.
  *
  * @module
  */
 
 import { ArgumentError, PembrokeError } from "./errors.ts";
 
-/** Sizes of a tensor's axes, outermost first; activations are N, C, (H,) W. */
+/** Sizes of a tensor's axes, outermost first. Activations are [N, C, H, W] or [N, C, L]. */
 export type Shape = readonly number[];
 
 /**
- * What a tensor's elements are read as: float32, int32 for the indices of maxima, int8 for quantised
- * weights, uint16 for the bits of float16.
+ * The array type that a tensor is read into: float32 by default, int32 for the indices of maxima,
+ * int8 for quantised weights, uint16 for the bits of float16.
  */
 export type Values = Float32Array | Int32Array | Int8Array | Uint16Array;
 
 /**
- * Memory of a backend, shared by all tensors that view it.
+ * A block of a backend's memory, shared by a tensor and its views.
  *
  * @internal
  */
 export interface TensorStorage {
   /** Size in bytes. */
   readonly bytes: number;
-  /** True once it was given back; using it then throws. */
+  /** True after the memory was freed; using it then throws. */
   freed: boolean;
-  /** Counts the writes, so that what was prepared from the values knows when it is stale. */
+  /** Grows with every write, so that caches of the values notice changes. */
   version: number;
 }
 
 /**
- * A dense row-major tensor in a backend's memory, made by {@linkcode Backend.upload} or
- * {@linkcode Backend.empty} or returned by an operation. Its memory is not garbage collected:
- * `dispose()` it, or declare it with `using`.
+ * A dense, row-major tensor in a backend's memory. {@linkcode Backend.upload} and
+ * {@linkcode Backend.empty} create one, and operations return one. The memory is not garbage
+ * collected: call `dispose()`, or declare the tensor with `using`.
  *
  * @example
  * ```ts
@@ -44,18 +44,19 @@ export interface TensorStorage {
  * ```
  */
 export class Tensor<V extends Values = Float32Array> implements Disposable {
-  /** Its shape; a copy, which nobody can change. */
+  /** The sizes of its axes: a frozen copy. */
   readonly shape: Shape;
   /** Number of elements. */
   readonly size: number;
+
   /**
-   * Backends call this; see {@linkcode Backend.upload} instead.
+   * For backends. Use {@linkcode Backend.upload} to create a tensor.
    *
-   * @param backend The backend whose memory it is.
-   * @param shape Its shape; every size is at least 1.
-   * @param storage Where its elements lie, from the first byte on.
-   * @param type The array its elements are read into.
-   * @param owner Whether disposing it frees the storage; a view does not.
+   * @param backend The backend that holds the elements.
+   * @param shape The sizes of its axes, each at least 1.
+   * @param storage The memory of the elements, which start at its first byte.
+   * @param type The array type that elements are read into.
+   * @param owner Whether `dispose()` frees the storage. False for views.
    */
   constructor(
     readonly backend: Backend,
@@ -68,29 +69,34 @@ export class Tensor<V extends Values = Float32Array> implements Disposable {
     this.size = elements(shape);
   }
 
-  /** Counts the writes to its memory, through this tensor or any other. */
+  /** The number of writes to its memory, through this tensor or a view of the same memory. */
   get version(): number {
     return this.storage.version;
   }
 
-  /** Copies the elements out, in row-major order. */
+  /** Copies the elements to an array, in row-major order. */
   read(): Promise<V> {
     this.assertAlive("read");
     return this.backend.read(this);
   }
 
-  /** The same memory under another shape, of as many elements or fewer (the first ones). */
+  /**
+   * Returns a tensor of another shape that shares this tensor's memory. If it has fewer elements,
+   * it covers the first ones.
+   *
+   * @throws {ArgumentError} When the shape has more elements than this tensor.
+   */
   view(shape: Shape): Tensor<V> {
     this.assertAlive("view");
     if (!isShape(shape) || elements(shape) > this.size) {
-      throw new ArgumentError("view", "shape", shape, `of at most ${this.size} elements`);
+      throw new ArgumentError("view", "shape", shape, `a shape of at most ${this.size} elements`);
     }
     return new Tensor(this.backend, shape, this.storage, this.type, false);
   }
 
   /**
-   * The same memory under another shape of as many elements, owned as this tensor owned it: it takes
-   * this tensor's place, which is not to be used any more.
+   * Returns a tensor of another shape with the same number of elements, which takes over the
+   * memory. Do not use this tensor afterwards.
    */
   adopt(shape: Shape): Tensor<V> {
     if (sameShape(shape, this.shape)) return this;
@@ -98,73 +104,79 @@ export class Tensor<V extends Values = Float32Array> implements Disposable {
     return new Tensor(this.backend, shape, this.storage, this.type, this.owner);
   }
 
-  /** Gives the memory back, if this tensor owns it and has not done so before. */
+  /** Frees the memory if this tensor owns it. Further calls do nothing. */
   dispose(): void {
     if (this.owner && !this.storage.freed) this.backend.free(this);
   }
 
-  /** What `using` calls at the end of the block: {@linkcode Tensor.dispose}. */
+  /** Calls {@linkcode Tensor.dispose}. `using` calls it at the end of the block. */
   [Symbol.dispose](): void {
     this.dispose();
   }
 
-  /** Throws unless the memory is still there. */
+  /**
+   * Checks that the memory was not freed.
+   *
+   * @param op The name of the function in the error message.
+   * @throws {PembrokeError} When the tensor was disposed.
+   */
   assertAlive(op: string): void {
     if (this.storage.freed) {
-      throw new PembrokeError(`${op}: the tensor [${this.shape.join(", ")}] was disposed before`);
+      throw new PembrokeError(`${op}: the tensor [${this.shape.join(", ")}] was already disposed`);
     }
   }
 }
 
 /**
- * A device with its memory, made by `createBackend()`. Two backends never share anything;
- * `dispose()` frees all of it.
+ * A device and its memory, created by `createBackend()`. Backends share nothing with each other.
+ * `dispose()` frees all memory.
  *
- * Operations return as soon as their work is queued. Only {@linkcode Tensor.read} waits.
+ * Operations return as soon as their work is queued. Only {@linkcode Tensor.read} waits for
+ * results.
  */
 export interface Backend extends Disposable {
-  /** What computes, for people: "wasm (relaxed simd)", "webgpu (NVIDIA H100)". */
+  /** The device in words: "wasm (relaxed simd)", "webgpu (NVIDIA H100)". */
   readonly name: string;
-  /** What computes, for programs. */
+  /** The kind of device. */
   readonly device: "wasm" | "webgpu";
-  /** Number of threads it computes with, including the caller's. */
+  /** Number of threads that compute, including the caller's. */
   readonly threads: number;
-  /** Bytes that live tensors take. */
+  /** Bytes that tensors occupy at the moment. */
   readonly bytesInUse: number;
 
-  /** Makes a tensor with these values, in row-major order. */
+  /** Creates a tensor with these values, in row-major order. */
   upload(values: Float32Array | readonly number[], shape: Shape): Tensor;
-  /** Makes a tensor of indices with these values. */
+  /** Creates a tensor of indices with these values. */
   uploadIndices(values: Int32Array, shape: Shape): Tensor<Int32Array>;
-  /** Makes a tensor whose values are undefined until something is written to it. */
+  /** Creates an uninitialised tensor. */
   empty(shape: Shape): Tensor;
-  /** Makes a tensor of indices whose values are undefined. */
+  /** Creates an uninitialised tensor of indices. */
   emptyIndices(shape: Shape): Tensor<Int32Array>;
-  /** Makes a tensor of 8-bit integers whose values are undefined. */
+  /** Creates an uninitialised tensor of 8-bit integers. */
   emptyInt8(shape: Shape): Tensor<Int8Array>;
   /** Sets every element to `value`. */
   fill(tensor: Tensor, value: number): void;
   /** Overwrites the elements from `offset` on. */
   write(tensor: Tensor, values: Float32Array, offset?: number): void;
-  /** Copies a tensor's elements out, in row-major order. */
+  /** Copies a tensor's elements to an array, in row-major order. */
   read<V extends Values>(tensor: Tensor<V>): Promise<V>;
   /** Frees a tensor's memory. */
   free(tensor: Tensor<Values>): void;
-  /** Frees everything. The backend and its tensors are unusable from then on. */
+  /** Frees all memory. The backend and its tensors cannot be used afterwards. */
   dispose(): void;
 }
 
-/** Whether every size is a positive integer. */
+/** Returns whether every size is a positive integer. */
 export function isShape(shape: Shape): boolean {
   return shape.every((size) => Number.isInteger(size) && size >= 1);
 }
 
-/** The number of elements of a shape. */
+/** Returns the number of elements of a shape. */
 export function elements(shape: Shape): number {
   return shape.reduce((product, size) => product * size, 1);
 }
 
-/** Whether two shapes are equal. */
+/** Returns whether two shapes are equal. */
 export function sameShape(a: Shape, b: Shape): boolean {
   return a.length === b.length && a.every((size, i) => size === b[i]);
 }

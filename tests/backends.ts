@@ -5,7 +5,7 @@ import { supportedBuilds, threadedBuilds } from "../src/backend/wasm/binary.ts";
 import { WasmBackend } from "../src/backend/wasm.ts";
 import { WebGpuBackend } from "../src/backend/webgpu.ts";
 import { assertEquals } from "./assert.ts";
-import { beginShapes } from "./backend/harness.ts";
+import { resetShapes } from "./backend/harness.ts";
 import { testWithAdapter } from "./webgpu.ts";
 
 /** A number that divides none of the kernels' loops evenly. */
@@ -79,7 +79,7 @@ async function run(candidate: Candidate, body: Body, options: SuiteOptions): Pro
   const shared = candidate.slow && !options.fresh;
   const backend = (shared && idle.get(candidate)) || await candidate.make();
   if (shared) idle.delete(candidate); // until the test has passed
-  beginShapes(backend);
+  resetShapes(backend);
   try {
     await body(backend);
     assertEquals(backend.bytesInUse, 0, "bytes of tensors that were not disposed");

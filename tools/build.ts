@@ -1,6 +1,10 @@
 /**
- * Compiles assembly/ into src/backend/wasm/generated/: one .wasm for each build and a .ts that holds it as base64,
- * so that importing the library from a URL needs no permission and no second request.
+ * Compiles assembly/ into src/backend/wasm/generated/:
+ *
+ * - a .wasm for each build, and a .ts that holds it as base64, so that importing the library from a
+ *   URL needs no permission and no second request;
+ * - kernels.ts, what the binaries export, and which of it runs on several threads;
+ * - geometry.ts, the blocks of numbers that kernels take.
  *
  *     deno task build           writes the files
  *     deno task build --check   compares them with what is committed, byte by byte
@@ -11,9 +15,49 @@
 import { instantiateSync } from "npm:@assemblyscript/loader@0.28.20";
 // @ts-types="./std.d.ts"
 import { encodeBase64 } from "npm:deno-std@1.4.0/encoding/base64.js";
-import { builds, compile } from "./compile.ts";
+import { builds, compile, compileText } from "./compile.ts";
+import { exportsModule, exportsOf } from "./exports.ts";
+import { geometryModule } from "./geometry.ts";
 
 const generated = new URL("../src/backend/wasm/generated/", import.meta.url);
+const geometry = new URL("../assembly/geometry.ts", import.meta.url);
+const check = Deno.args.includes("--check");
+
+const text = await compileText("index.ts", builds.simd_threads);
+put("kernels.ts", encode(exportsModule(text)));
+put("geometry.ts", encode(geometryModule(Deno.readTextFileSync(geometry))));
+const expected = [...exportsOf(text).keys()].sort().join();
+for (const [name, features] of Object.entries(builds)) {
+  const binary = await compile("index.ts", features);
+  if (namesOf(binary, features.includes("threads")) !== expected) {
+    throw new Error(`${name} exports other functions than kernels.ts lists`);
+  }
+  put(`${name}.wasm`, binary);
+  put(`${name}.ts`, encode(carrier(binary)));
+  console.log(`${name}: ${binary.length} bytes${check ? ", as committed" : ""}`);
+}
+
+/** Writes a file, or compares it with the committed one. */
+function put(file: string, contents: Uint8Array): void {
+  const url = new URL(file, generated);
+  if (!check) {
+    Deno.writeFileSync(url, contents);
+  } else if (differs(url, contents)) {
+    console.error(
+      `error: generated/${file} differs from what assembly/ gives: run deno task build`,
+    );
+    Deno.exit(1);
+  }
+}
+
+function differs(file: URL, contents: Uint8Array): boolean {
+  const old = Deno.readFileSync(file);
+  return old.length !== contents.length || contents.some((byte, i) => byte !== old[i]);
+}
+
+function encode(source: string): Uint8Array {
+  return new TextEncoder().encode(source);
+}
 
 /** The module that carries a binary inside a program's own source. */
 function carrier(binary: Uint8Array): string {
@@ -22,38 +66,12 @@ function carrier(binary: Uint8Array): string {
   }";\n`;
 }
 
-function differs(file: URL, contents: Uint8Array): boolean {
-  const old = Deno.readFileSync(file);
-  return old.length !== contents.length || contents.some((byte, i) => byte !== old[i]);
-}
-
 /**
- * The names of what a binary exports, for the types and to tell a foreign module. AssemblyScript's
- * own loader starts it, so that a binary which cannot start is never written.
+ * The names of what a binary exports. AssemblyScript's own loader starts it, so that a binary which
+ * cannot start is never written.
  */
-function names(binary: Uint8Array<ArrayBuffer>, shared: boolean): string {
+function namesOf(binary: Uint8Array<ArrayBuffer>, shared: boolean): string {
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared });
   const { instance } = instantiateSync(binary, { env: { memory } });
-  const list = Object.keys(instance.exports).map((name) => `  "${name}",\n`).sort().join("");
-  return `// Made by \`deno task build\` from assembly/.\nexport const kernels = [\n${list}] as const;\n`;
-}
-
-const check = Deno.args.includes("--check");
-for (const [name, features] of Object.entries(builds)) {
-  const binary = await compile("index.ts", features);
-  const files: [string, Uint8Array][] = [
-    [`${name}.wasm`, binary],
-    [`${name}.ts`, new TextEncoder().encode(carrier(binary))],
-    ["kernels.ts", new TextEncoder().encode(names(binary, features.includes("threads")))],
-  ];
-  for (const [file, contents] of files) {
-    const url = new URL(file, generated);
-    if (!check) {
-      Deno.writeFileSync(url, contents);
-    } else if (differs(url, contents)) {
-      console.error(`error: generated/${file} is not what assembly/ compiles to; deno task build`);
-      Deno.exit(1);
-    }
-  }
-  console.log(`${name}: ${binary.length} bytes${check ? ", as committed" : ""}`);
+  return Object.keys(instance.exports).sort().join();
 }

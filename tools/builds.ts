@@ -53,9 +53,9 @@ async function textOf(file: URL): Promise<string> {
   return Buffer.from(await Deno.readFile(file)).toString("latin1");
 }
 const bytesFromText: Replacement = [
-  /\bwasm[/\\]carried\.ts$/,
+  /\bwasm[/\\]embedded_binary\.ts$/,
   () =>
-    `export function bytesOf(text) {
+    `export function decodeBinary(text) {
       const bytes = new Uint8Array(text.length);
       for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i);
       return bytes;
@@ -153,8 +153,8 @@ async function codecBinary(name: string): Promise<BundleOptions> {
       [
         /_wasm\.js$/,
         () =>
-          `import { bytesOf } from "../../backend/wasm/carried.ts";
-          export default new WebAssembly.Module(bytesOf(${text}));`,
+          `import { decodeBinary } from "../../backend/wasm/embedded_binary.ts";
+          export default new WebAssembly.Module(decodeBinary(${text}));`,
       ],
       bytesFromText,
     ],

@@ -19,13 +19,35 @@ const MAXIMUM_PAGES = 65536;
 
 const assembly = new URL("../assembly/", import.meta.url);
 
-/** Compiles a file of assembly/ and what it imports; throws what the compiler complains about. */
+/**
+ * Compiles a file of assembly/ and what it imports.
+ *
+ * @throws {Error} With the compiler's messages, warnings included.
+ */
 export async function compile(
   entry: string,
   features: readonly string[],
 ): Promise<Uint8Array<ArrayBuffer>> {
-  let binary: Uint8Array<ArrayBuffer> | undefined;
-  const args = [entry, "--outFile", "kernels.wasm", "--runtime", "stub", "--noAssert", "-O3"];
+  return await run(entry, features, ["-O3", "--outFile", "kernels.wasm"]);
+}
+
+/**
+ * Compiles to WebAssembly's text format, unoptimised: every function is there under its name, but for
+ * those that are always inlined.
+ *
+ * @throws {Error} With the compiler's messages, warnings included.
+ */
+export async function compileText(entry: string, features: readonly string[]): Promise<string> {
+  return await run(entry, features, ["-O0", "--debug", "--textFile", "kernels.wat"]);
+}
+
+async function run<Output>(
+  entry: string,
+  features: readonly string[],
+  options: readonly string[],
+): Promise<Output> {
+  let output: Output | undefined;
+  const args = [entry, ...options, "--runtime", "stub", "--noAssert"];
   args.push("--importMemory", "--noExportMemory", "--memoryBase", "16");
   args.push("--enable", features.join(","));
   if (features.includes("threads")) {
@@ -41,10 +63,10 @@ export async function compile(
         return null;
       }
     },
-    writeFile: (_name, contents) => void (binary = contents as Uint8Array<ArrayBuffer>),
+    writeFile: (_name, contents) => void (output = contents as Output),
     listFiles: () => null,
   });
   const messages = stderr.toString();
-  if (error || messages || !binary) throw new Error(messages || String(error));
-  return binary;
+  if (error || messages || output === undefined) throw new Error(messages || String(error));
+  return output;
 }

@@ -1,6 +1,6 @@
-// Helpers on four float32 lanes. Everything here is inlined: no call is left in the binary.
+// Helpers on four float32 lanes. All of them are inlined.
 
-/** acc + a · b, in one rounding where the build has relaxed SIMD, in two otherwise. */
+/** acc + a · b. Rounds once in builds with relaxed SIMD, twice otherwise. */
 // @ts-ignore: decorator
 @inline
 export function madd(acc: v128, a: v128, b: v128): v128 {
@@ -8,7 +8,7 @@ export function madd(acc: v128, a: v128, b: v128): v128 {
   return f32x4.add(acc, f32x4.mul(a, b));
 }
 
-/** max(x, 0) per lane. pmax is one instruction and, with x first, hands a NaN through. */
+/** max(x, 0) per lane. pmax is one instruction, and keeps a NaN when x is its first operand. */
 // @ts-ignore: decorator
 @inline
 export function relu4(x: v128): v128 {
@@ -23,7 +23,7 @@ export function sum4(v: v128): f32 {
   return f32x4.extract_lane(pairs, 0) + f32x4.extract_lane(pairs, 1);
 }
 
-/** Four floats from four places. */
+/** Four floats from four addresses. */
 // @ts-ignore: decorator
 @inline
 export function lanes4(p0: usize, p1: usize, p2: usize, p3: usize): v128 {
@@ -33,7 +33,7 @@ export function lanes4(p0: usize, p1: usize, p2: usize, p3: usize): v128 {
   return v128.load_lane<f32>(p3, v, 3);
 }
 
-/** Four floats that stand `step` bytes apart, from `p` on; reads nothing behind the last. */
+/** Four floats `step` bytes apart, the first at `p`. Reads nothing behind the last. */
 // @ts-ignore: decorator
 @inline
 export function strided4(p: usize, step: usize): v128 {

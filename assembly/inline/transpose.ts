@@ -1,4 +1,4 @@
-// Four vectors seen as the rows of a 4×4 matrix, and its columns.
+// Shuffles that transpose a 4×4 matrix held in four vectors.
 
 /** a0 b0 a1 b1 */
 // @ts-ignore: decorator

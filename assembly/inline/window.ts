@@ -1,4 +1,4 @@
-// A pooling window runs over positions start, start + dilation, … of which some can lie in the padding.
+// The taps of a pooling window are at start, start + dilation, …; some of them can lie in the padding.
 
 /** First tap k ≥ 0 with start + k·dilation ≥ 0. */
 // @ts-ignore: decorator
@@ -14,7 +14,7 @@ export function endTap(start: i32, dilation: i32, kernel: i32, size: i32): i32 {
   return min(kernel, (size - start + dilation - 1) / dilation);
 }
 
-/** First output whose window starts inside the input: ⌈before / stride⌉. */
+/** First output whose window starts inside the input: ⌈before / stride⌉, `before` being the padding. */
 // @ts-ignore: decorator
 @inline
 export function innerBegin(before: i32, stride: i32, out: i32): i32 {

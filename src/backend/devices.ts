@@ -1,5 +1,5 @@
 /**
- * The devices that `createBackend` knows; "auto" takes the fastest there is.
+ * The devices of `createBackend()`; "auto" selects the fastest one available.
  *
  * @internal
  */

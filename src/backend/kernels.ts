@@ -1,49 +1,22 @@
 /**
- * The kernels that a device offers: one method for each operation and each gradient. Arguments were
- * checked by the operations in ops/. Unless a comment says otherwise, the first parameter is written
- * whole.
+ * The kernels of a device: one function for each operation and each gradient. The operations in ops/ have
+ * checked the arguments. Unless a comment says otherwise, a kernel writes all of its first parameter.
  *
  * @module
  */
 
 import type { Shape, Tensor } from "../tensor.ts";
 import type {
+  AdamWStep,
   AdaptiveGeometry,
   AxisGeometry,
   BatchNormTensors,
   Conv2dGeometry,
+  DropoutMask,
+  LocalResponseNormGeometry,
   Pool2dGeometry,
+  SgdStep,
 } from "./geometry.ts";
-
-/** The numbers of one step of stochastic gradient descent. */
-export interface SgdStep {
-  /** Learning rate. */
-  readonly lr: number;
-  /** Share of the last step that is kept; takes a velocity. */
-  readonly momentum: number;
-  /** Share of the weights that is added to the gradient. */
-  readonly weightDecay: number;
-  /** Looks ahead along the velocity. */
-  readonly nesterov: boolean;
-  /** The velocity is written for the first time. */
-  readonly first: boolean;
-}
-
-/** The numbers of one step of AdamW. */
-export interface AdamWStep {
-  /** What the weights are multiplied by: 1 − lr · weight decay. */
-  readonly shrink: number;
-  /** Share of the mean gradient that is kept. */
-  readonly beta1: number;
-  /** Share of the mean squared gradient that is kept. */
-  readonly beta2: number;
-  /** lr / (1 − β₁ᵗ). */
-  readonly step: number;
-  /** √(1 − β₂ᵗ). */
-  readonly root: number;
-  /** Added to the divisor. */
-  readonly eps: number;
-}
 
 /** The kernels of forward passes. */
 export interface ForwardKernels {
@@ -67,9 +40,9 @@ export interface ForwardKernels {
     g: Conv2dGeometry,
     relu: boolean,
   ): void;
-  /** y and, unless null, indices = the windows' maxima and their positions. */
+  /** y = the maxima of the windows; indices, unless null = their positions. */
   maxPool2d(y: Tensor, indices: Tensor<Int32Array> | null, x: Tensor, g: Pool2dGeometry): void;
-  /** y = the windows' sums over their area, or over `divisor`. */
+  /** y = the sums of the windows, divided by their area, or by `divisor`. */
   avgPool2d(
     y: Tensor,
     x: Tensor,
@@ -77,39 +50,36 @@ export interface ForwardKernels {
     countIncludePad: boolean,
     divisor: number | null,
   ): void;
-  /** y = means over the windows that give y's size. */
+  /** y = the means of the windows that follow from the sizes of x and y. */
   adaptiveAvgPool2d(y: Tensor, x: Tensor, g: AdaptiveGeometry): void;
   /** y = x · weightᵀ + bias, clamped at 0 with `relu`. */
   linear(y: Tensor, x: Tensor, weight: Tensor, bias: Tensor | null, relu: boolean): void;
+  /** y = a + alpha · b, element by element; y may be a or b. */
+  add(y: Tensor, a: Tensor, b: Tensor, alpha: number): void;
+  /** y = a · b, element by element; y may be a or b. */
+  mul(y: Tensor, a: Tensor, b: Tensor): void;
   /** y = max(x, 0). */
   relu(y: Tensor, x: Tensor): void;
   /** y = softmax of x along an axis. */
   softmax(y: Tensor, x: Tensor, g: AxisGeometry): void;
   /** y = log-softmax of x along an axis. */
   logSoftmax(y: Tensor, x: Tensor, g: AxisGeometry): void;
-  /** y = x normalised by `size` neighbouring channels. */
-  localResponseNorm(
-    y: Tensor,
-    x: Tensor,
-    size: number,
-    alpha: number,
-    beta: number,
-    k: number,
-  ): void;
-  /** y = x normalised by each channel's statistics. */
+  /** y = x normalised by neighbouring channels. */
+  localResponseNorm(y: Tensor, x: Tensor, g: LocalResponseNormGeometry): void;
+  /** y = x normalised by the statistics of each channel. */
   batchNorm(y: Tensor, x: Tensor, tensors: BatchNormTensors, eps: number): void;
 }
 
 /** The kernels of weights in 8 or 16 bits. */
 export interface QuantizedKernels {
-  /** Memory for [outF, inF] as int8, laid out for {@linkcode QuantizedKernels.linearInt8}. */
+  /** An empty tensor for packed weights [outF, inF] of {@linkcode QuantizedKernels.linearInt8}. */
   emptyLinearInt8(outF: number, inF: number): Tensor<Int8Array>;
   /**
-   * Quantises rows of weights, [rows, inF]: the rows of packed and scale from `row` on, a multiple of
-   * 8. Fewer rows than a multiple of 8 are the last ones.
+   * Quantises rows of weights, [rows, inF], to packed and scale, from row `row` on. `row` is a multiple
+   * of 8, and so is the number of rows, except for the last ones.
    */
   packLinearInt8(packed: Tensor<Int8Array>, scale: Tensor, weight: Tensor, row: number): void;
-  /** values = the integers of packed, row by row, [outF, inF]. */
+  /** values = the integers of packed, as rows, [outF, inF]. */
   unpackLinearInt8(values: Tensor<Int8Array>, packed: Tensor<Int8Array>): void;
   /** y = x · (scale · packed)ᵀ + bias, clamped at 0 with `relu`. */
   linearInt8(
@@ -120,9 +90,9 @@ export interface QuantizedKernels {
     bias: Tensor | null,
     relu: boolean,
   ): void;
-  /** Memory for float16 values. A backend has this and the next two, or none of them. */
+  /** An empty tensor for float16 values. A backend has this and the next two, or none of them. */
   emptyHalf?(shape: Shape): Tensor<Uint16Array>;
-  /** half = values rounded to nearest even, from the element `offset` on, which is even. */
+  /** half = values, rounded to nearest even, from element `offset` on, an even number. */
   packHalf?(half: Tensor<Uint16Array>, values: Tensor, offset: number): void;
   /** y = x · weightᵀ + bias, clamped at 0 with `relu`. */
   linearHalf?(
@@ -138,7 +108,7 @@ export interface QuantizedKernels {
 export interface TrainingKernels {
   /** Lays out [outC, inC/groups, (kH,) kW] for {@linkcode TrainingKernels.conv2dBackwardInput}. */
   packConv2dTransposed(weight: Tensor, groups: number): Tensor;
-  /** dx = the columns Wᵀ · dy, each added where its window stood. */
+  /** dx = the columns Wᵀ · dy, each added to the positions of its window. */
   conv2dBackwardInput(dx: Tensor, dy: Tensor, packed: Tensor, g: Conv2dGeometry): void;
   /** dw += dy · columnsᵀ. */
   conv2dBackwardWeight(dw: Tensor, dy: Tensor, x: Tensor, g: Conv2dGeometry): void;
@@ -148,9 +118,9 @@ export interface TrainingKernels {
   winogradBackwardWeight(dw: Tensor, dy: Tensor, x: Tensor, g: Conv2dGeometry): void;
   /** db += Σ dy over all axes but the second. */
   biasBackward(db: Tensor, dy: Tensor): void;
-  /** dx = dy added where the maxima stood, plane by plane. */
+  /** dx = dy, added at the positions of the maxima, plane by plane. */
   maxPool2dBackward(dx: Tensor, dy: Tensor, indices: Tensor<Int32Array>, planes: number): void;
-  /** dx = dy spread over the windows, divided as in the forward pass. */
+  /** dx = dy, added to all inputs of its window, divided as in the forward pass. */
   avgPool2dBackward(
     dx: Tensor,
     dy: Tensor,
@@ -158,7 +128,7 @@ export interface TrainingKernels {
     countIncludePad: boolean,
     divisor: number | null,
   ): void;
-  /** dx = dy spread over the windows of an adaptive pooling. */
+  /** dx = dy, added to all inputs of its window of an adaptive pooling, divided by its area. */
   adaptiveAvgPool2dBackward(dx: Tensor, dy: Tensor, g: AdaptiveGeometry): void;
   /** dx = dy · weight. */
   linearBackwardInput(dx: Tensor, dy: Tensor, weight: Tensor): void;
@@ -183,14 +153,11 @@ export interface TrainingKernels {
     dx: Tensor,
     dy: Tensor,
     x: Tensor,
-    size: number,
-    alpha: number,
-    beta: number,
-    k: number,
+    g: LocalResponseNormGeometry,
   ): void;
   /** mean and variance of each channel of x. */
   batchNormStatistics(mean: Tensor, variance: Tensor, x: Tensor): void;
-  /** dx, and dweight and dbias added to, through the batch's own statistics. */
+  /** dx = the gradient by the statistics of the batch; dweight += … and dbias += …, unless null. */
   batchNormBackward(
     dx: Tensor,
     dy: Tensor,
@@ -204,12 +171,12 @@ export interface TrainingKernels {
     },
     eps: number,
   ): void;
-  /** y = x with elements dropped by seed. */
-  dropout(y: Tensor, x: Tensor, p: number, seed: number): void;
+  /** y = x · scale for the elements that the mask keeps, 0 for the others. */
+  dropout(y: Tensor, x: Tensor, mask: DropoutMask): void;
 
-  /** Moves w along its gradient; the velocity too, if there is one. */
+  /** Updates w and, unless null, its velocity by a step along the gradient. */
   sgdStep(w: Tensor, dw: Tensor, velocity: Tensor | null, step: SgdStep): void;
-  /** Moves w along its gradient; the means m of dw and v of dw² too. */
+  /** Updates w, the mean m of dw and the mean v of dw² by a step along the gradient. */
   adamwStep(w: Tensor, dw: Tensor, m: Tensor, v: Tensor, step: AdamWStep): void;
   /** y = a·x + b·y. */
   axpby(y: Tensor, x: Tensor, a: number, b: number): void;

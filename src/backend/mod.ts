@@ -1,6 +1,5 @@
 /**
- * What computes: memory for tensors and one method for each kernel. Layers and operations are
- * written once, against this interface.
+ * Backends: devices that hold tensors and compute with them. Layers and operations run on any of them.
  *
  * @module
  */
@@ -15,36 +14,36 @@ import { processors } from "./wasm/threads.ts";
 export type { Backend };
 export { devices };
 
-/** What {@linkcode createBackend} takes; every part has a default. */
+/** Options of {@linkcode createBackend}. All of them have defaults. */
 export interface BackendOptions {
   /**
-   * Which device computes: "wasm"; "webgpu", even where its adapter is none but the processor; or
-   * "auto", the default, a GPU where there is one and otherwise Wasm. "auto" never takes an adapter
-   * that computes on the processor.
+   * The device to compute on. Default "auto": the GPU if there is one, otherwise Wasm. "webgpu" also
+   * accepts software adapters, which compute on the CPU; "auto" never does.
    */
   readonly device?: typeof devices[number];
   /**
-   * Told why "auto" took Wasm: a {@linkcode DeviceLostError} if there is a GPU that failed, and
-   * another {@linkcode PembrokeError} where there is none, or only an adapter that computes on the
-   * processor, which it names.
+   * Called with the reason when "auto" falls back to Wasm: a {@linkcode DeviceLostError} if the GPU
+   * failed, another {@linkcode PembrokeError} if there is no GPU or only a software adapter.
    */
   readonly onFallback?: (reason: PembrokeError) => void;
   /**
-   * Threads to compute with, the caller's included; "auto" takes as many as the machine has,
-   * 16 at most, which is the default. Where there is no shared memory (a page that is not cross-origin isolated, an edge
-   * runtime) it is one: `backend.threads` tells.
+   * The number of threads of Wasm, the caller's included. Default "auto": one for each processor, at most
+   * 16. Without shared memory (a page that is not cross-origin isolated, an edge runtime) there is one;
+   * see `backend.threads`.
    */
   readonly threads?: number | "auto";
   /**
-   * Kernels compiled by the caller, where compiling WebAssembly from bytes is forbidden: one thread,
-   * and no GPU.
+   * The compiled kernels, for runtimes that forbid compiling WebAssembly from bytes. The backend has one
+   * thread then, and uses no GPU.
    */
   readonly module?: WebAssembly.Module;
 }
 
 /**
- * Makes a backend: the device asked for, or with "auto" the fastest there is. What was really made
- * stands in its `name`.
+ * Creates a backend on the requested device. Its `name` tells which device it uses.
+ *
+ * @throws {ArgumentError} If an option is invalid.
+ * @throws {PembrokeError} If the device is not available.
  *
  * @example
  * ```ts
@@ -61,19 +60,19 @@ export async function createBackend(options: BackendOptions = {}): Promise<Backe
     throw new ArgumentError("createBackend", "device", device, names);
   }
   if (
-    threads !== "auto" && !(Number.isInteger(threads) && threads >= 1 && threads <= mostThreads)
+    threads !== "auto" && !(Number.isInteger(threads) && threads >= 1 && threads <= MAX_THREADS)
   ) {
-    const takes = `"auto" or a whole number from 1 to ${mostThreads}`;
+    const takes = `"auto" or a whole number from 1 to ${MAX_THREADS}`;
     throw new ArgumentError("createBackend", "threads", threads, takes);
   }
-  if (device === "webgpu") return await gpu(true);
+  if (device === "webgpu") return await createGpuBackend(true);
   if (module !== undefined) {
     checkModule(module);
     return new WasmBackend({ name: "", module });
   }
   if (device === "auto") {
     try {
-      return await gpu(false);
+      return await createGpuBackend(false);
     } catch (error) {
       if (!(error instanceof PembrokeError)) throw error;
       onFallback?.(error);
@@ -84,8 +83,8 @@ export async function createBackend(options: BackendOptions = {}): Promise<Backe
   return threaded ?? new WasmBackend();
 }
 
-/** The GPU; its code is loaded where WebGPU is asked for, or may be there. */
-async function gpu(software: boolean): Promise<Backend> {
+/** Creates a WebGPU backend. Its code is loaded only where there may be a GPU. */
+async function createGpuBackend(software: boolean): Promise<Backend> {
   const { navigator } = globalThis as { readonly navigator?: { readonly gpu?: unknown } };
   if (!navigator?.gpu) throw new PembrokeError("webgpu: this runtime has no navigator.gpu");
   if (!software && lacksGpu()) throw new PembrokeError("webgpu: this machine has no GPU");
@@ -94,8 +93,8 @@ async function gpu(software: boolean): Promise<Backend> {
 }
 
 /**
- * Whether Linux shows no GPU, where Deno lets one look. To ask for adapters would take time there, and
- * tens of megabytes for a driver that computes on the processor.
+ * Whether there is certainly no GPU: Deno on Linux can look for its device files. Requesting an adapter
+ * would take time, and tens of megabytes for a software driver.
  */
 function lacksGpu(): boolean {
   if (!("Deno" in globalThis) || Deno.build?.os !== "linux") return false;
@@ -110,10 +109,10 @@ function lacksGpu(): boolean {
   });
 }
 
-/** More do not pay: a layer's work falls into a few dozen pieces. */
-const mostThreads = 64;
+/** More threads would not help, because a layer has only a few dozen items of work. */
+const MAX_THREADS = 64;
 
-/** As many as the machine has processors, within reason. */
+/** The number of processors, at most 16. */
 async function availableThreads(): Promise<number> {
   return Math.min(await processors(), 16);
 }

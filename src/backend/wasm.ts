@@ -18,42 +18,41 @@ import { MemoryBackend } from "./memory_backend.ts";
 import { forwardKernels } from "./wasm/forward.ts";
 import { sharedMemory, WasmMemory } from "./wasm/memory.ts";
 import { quantizedKernels } from "./wasm/quantized.ts";
-import { Team, threadBytes } from "./wasm/threads.ts";
+import { threadBytes, ThreadPool } from "./wasm/threads.ts";
 import { trainingKernels } from "./wasm/training.ts";
 
-/** Kernels in WebAssembly, on the caller's thread and on workers. */
+/** Kernels in WebAssembly, on one or more threads. */
 export class WasmBackend extends MemoryBackend<WasmMemory> {
   readonly device = "wasm";
   readonly name: string;
   readonly threads: number;
   readonly kernels: Kernels;
   protected readonly memory: WasmMemory;
-  readonly #team: Team | undefined;
+  readonly #pool: ThreadPool | undefined;
 
   /**
-   * @param build Compiled kernels; without them the fastest build that this engine takes.
-   * @param own What runs on several threads has its memory already.
+   * @param build The kernels. Default: the fastest build that this engine supports.
+   * @param parts An instance over a memory. Default: a new one, for one thread.
    */
-  constructor(build: Build | undefined = fastestBuild, own = alone(build)) {
+  constructor(build: Build | undefined = fastestBuild, parts = createParts(build)) {
     super();
     this.name = build?.name ? `wasm (${build.name})` : "wasm";
-    this.#team = own.team;
-    this.threads = own.team?.threads ?? 1;
-    const memory = new WasmMemory(this, own.memory, own.base);
+    this.#pool = parts.pool;
+    this.threads = parts.pool?.threads ?? 1;
+    const memory = new WasmMemory(this, parts.memory, parts.base);
     this.memory = memory;
     this.kernels = {
-      ...forwardKernels(memory, own.kernels),
-      ...quantizedKernels(memory, own.kernels),
-      ...trainingKernels(memory, own.kernels),
+      ...forwardKernels(memory, parts.kernels),
+      ...quantizedKernels(memory, parts.kernels),
+      ...trainingKernels(memory, parts.kernels),
     };
   }
 
   /**
-   * A backend that computes with so many threads; undefined where there is no shared memory, or no
-   * worker starts.
+   * Creates a backend with several threads.
    *
-   * @param build Kernels for threads; without them the fastest build that this engine takes, which is
-   * loaded only now.
+   * @param build Kernels for threads. Default: the fastest build that this engine supports.
+   * @returns undefined if there is no shared memory, or no worker starts.
    */
   static async withThreads(threads: number, build?: Build): Promise<WasmBackend | undefined> {
     const memory = sharedMemory();
@@ -61,51 +60,52 @@ export class WasmBackend extends MemoryBackend<WasmMemory> {
     if (!memory || !build) return undefined;
     const kernels = instantiate(build.module, memory);
     const address = Math.ceil(kernels.heapBase() / 64) * 64;
-    const team = await Team.start(build, memory, address, threads, kernels);
-    if (team.threads === 1) return undefined;
+    const pool = await ThreadPool.start(build, memory, address, threads, kernels);
+    if (pool.threads === 1) return undefined;
     const base = address + threadBytes(threads);
-    const backend = new WasmBackend(build, { memory, base, kernels: team.lead(kernels), team });
-    forgotten?.register(backend, team);
+    const backend = new WasmBackend(build, { memory, base, kernels: pool.wrap(kernels), pool });
+    undisposed?.register(backend, pool);
     return backend;
   }
 
-  /** What is uploaded is computed with next: the workers wake while it is copied. */
+  /** Wakes the workers while it copies, because uploaded values are computed with next. */
   override upload(values: Float32Array | readonly number[], shape: Shape): Tensor {
-    this.#team?.wake();
+    this.#pool?.wake();
     return super.upload(values, shape);
   }
 
   override dispose(): void {
     super.dispose();
-    this.#team?.dispose();
+    this.#pool?.dispose();
   }
 }
 
-/** The fastest build for several threads; a bundle may lie somewhere without the modules for it. */
+/** The fastest build for several threads. Undefined if its module is missing beside a bundle. */
 async function threadedBuild(): Promise<Build | undefined> {
   const first = await threadedBuilds().next().catch(() => undefined);
   return first?.done ? undefined : first?.value;
 }
 
-/** Ends the workers of a backend that nobody disposed of; old edge runtimes have neither of the two. */
-const forgotten = typeof FinalizationRegistry === "undefined"
+/** Ends the workers of backends that were garbage collected without dispose(). Old edge runtimes lack it. */
+const undisposed = typeof FinalizationRegistry === "undefined"
   ? undefined
-  : new FinalizationRegistry<Team>((team) => team.dispose());
+  : new FinalizationRegistry<ThreadPool>((pool) => pool.dispose());
 
-/** What a backend computes with. */
-interface Own {
+/** What a backend is made of. */
+interface WasmParts {
   readonly memory: WebAssembly.Memory;
   /** The first address that is free. */
   readonly base: number;
   readonly kernels: Exports;
-  readonly team?: Team;
+  readonly pool?: ThreadPool;
 }
 
-function alone(build: Build | undefined): Own {
+/** The parts of a backend with one thread. */
+function createParts(build: Build | undefined): WasmParts {
   if (!build) {
     throw new PembrokeError(
-      "this engine cannot compile the kernels: it lacks WebAssembly SIMD, or forbids compiling " +
-        "from bytes (pass a WebAssembly.Module as `module` then)",
+      "cannot compile the kernels: this engine lacks WebAssembly SIMD, or forbids compiling " +
+        "(pass a WebAssembly.Module as `module`)",
     );
   }
   const memory = new WebAssembly.Memory({ initial: 16 });

@@ -12,26 +12,26 @@ import { GpuMemory, type Traits } from "./webgpu/memory.ts";
 import { quantizedKernels } from "./webgpu/quantized.ts";
 import { trainingKernels } from "./webgpu/training.ts";
 
-/** What the WebGPU backend is made of. */
+/** Options of {@linkcode WebGpuBackend.create}. */
 export interface WebGpuOptions {
-  /** Takes a fallback adapter, too: one that computes on the processor. */
+  /** Accepts software adapters, which compute on the CPU. */
   readonly software?: boolean;
-  /** The adapter; without it the one that the runtime prefers. */
+  /** The adapter. Default: the one that the runtime prefers. */
   readonly adapter?: GPUAdapter;
-  /** Binds at most so many bytes of a buffer, if that is less than the device allows. */
-  readonly mostBound?: number;
+  /** Limits a binding to so many bytes, if the device allows more. */
+  readonly maxBinding?: number;
 }
 
 /** Kernels in WGSL, on one GPU. */
 export class WebGpuBackend extends MemoryBackend<GpuMemory> {
   readonly device = "webgpu";
-  /** The caller's. */
+  /** The GPU's own threads do not count. */
   readonly threads = 1;
 
   readonly kernels: Kernels;
   protected readonly memory: GpuMemory;
 
-  /** @param name What computes. */
+  /** @param name The name of the backend. */
   constructor(readonly name: string, device: GPUDevice, traits: Traits) {
     super();
     const memory = new GpuMemory(this, device, traits);
@@ -43,38 +43,40 @@ export class WebGpuBackend extends MemoryBackend<GpuMemory> {
     };
   }
 
-  /** Counts pipelines, bind groups, buffers and submissions made so far. */
-  get made(): GpuMemory["made"] {
-    return this.memory.made;
+  /** Counts pipelines, bind groups, buffers and submissions so far. */
+  get counts(): GpuMemory["counts"] {
+    return this.memory.counts;
   }
 
   /**
-   * A backend on a device of its own.
+   * Creates a backend on a device of its own.
    *
-   * @throws {PembrokeError} When there is no adapter, or only one that is not taken.
-   * @throws {DeviceLostError} When the adapter gives no device.
+   * @throws {PembrokeError} If there is no adapter, or only a software adapter without `software`.
+   * @throws {DeviceLostError} If the adapter provides no device.
    */
   static async create(options: WebGpuOptions = {}): Promise<WebGpuBackend> {
-    const { software = false, mostBound = Infinity } = options;
+    const { software = false, maxBinding = Infinity } = options;
     const adapter = options.adapter ?? await findAdapter();
-    const computer = nameOf(adapter), fallback = isSoftware(adapter);
+    const adapterName = nameOf(adapter), fallback = isSoftware(adapter);
     if (fallback && !software) {
-      throw new PembrokeError(`webgpu: its adapter (${computer}) computes on the processor`);
+      throw new PembrokeError(`webgpu: the adapter (${adapterName}) is a software adapter`);
     }
     const half = adapter.features.has("shader-f16");
     let device: GPUDevice;
     try {
-      // with the limits that every adapter has
+      // with the default limits, which every adapter supports
       device = await adapter.requestDevice({ requiredFeatures: half ? ["shader-f16"] : [] });
     } catch (cause) {
-      throw new DeviceLostError(`${computer} gives no device (${reasonOf(cause)})`, { cause });
+      throw new DeviceLostError(`${adapterName} provides no device (${reasonOf(cause)})`, {
+        cause,
+      });
     }
     const { maxBufferSize, maxStorageBufferBindingSize } = device.limits;
-    return new WebGpuBackend(`webgpu (${computer})`, device, {
+    return new WebGpuBackend(`webgpu (${adapterName})`, device, {
       software: fallback,
       half,
       buffer: maxBufferSize,
-      binding: Math.min(mostBound, maxStorageBufferBindingSize),
+      binding: Math.min(maxBinding, maxStorageBufferBindingSize),
     });
   }
 }
@@ -84,7 +86,7 @@ async function findAdapter(): Promise<GPUAdapter> {
   try {
     adapter = await navigator.gpu.requestAdapter({ powerPreference: "high-performance" });
   } catch (cause) {
-    throw new PembrokeError(`webgpu: no adapter can be had (${reasonOf(cause)})`, { cause });
+    throw new PembrokeError(`webgpu: requesting an adapter failed (${reasonOf(cause)})`, { cause });
   }
   if (!adapter) throw new PembrokeError("webgpu: this machine has no adapter");
   return adapter;
@@ -94,22 +96,25 @@ function reasonOf(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).split("\n")[0];
 }
 
-/** What an adapter may say of itself; older browsers have no `info`, and say the rest elsewhere. */
-type Told = { readonly info?: Partial<GPUAdapterInfo>; readonly isFallbackAdapter?: boolean };
+/** What adapters report about themselves. Older browsers have `isFallbackAdapter` instead of `info`. */
+type AdapterDetails = {
+  readonly info?: Partial<GPUAdapterInfo>;
+  readonly isFallbackAdapter?: boolean;
+};
 
-/** Drivers that compute on the processor: Mesa's, Google's and Microsoft's. */
+/** Software drivers of Mesa, Google and Microsoft. */
 const softwareDrivers =
   /llvmpipe|lavapipe|softpipe|swrast|swiftshader|microsoft basic render|\bwarp\b/i;
 
-/** Whether an adapter computes on the processor. Not every driver that does admits it. */
-function isSoftware({ info = {}, isFallbackAdapter = false }: Told): boolean {
+/** Whether an adapter computes on the CPU. Not every software driver reports it. */
+function isSoftware({ info = {}, isFallbackAdapter = false }: AdapterDetails): boolean {
   const { description, device, vendor, architecture } = info;
   return (info.isFallbackAdapter ?? isFallbackAdapter) ||
     softwareDrivers.test([description, device, vendor, architecture].join(" "));
 }
 
-/** Browsers hide what might tell people apart. */
-function nameOf({ info = {} }: Told): string {
+/** The name of an adapter. Browsers hide details that could identify people. */
+function nameOf({ info = {} }: AdapterDetails): string {
   const { description, device, vendor = "", architecture = "" } = info;
   return description || device || `${vendor} ${architecture}`.trim() || "unnamed";
 }

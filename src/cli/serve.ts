@@ -10,6 +10,11 @@ import { selectModel } from "./model.ts";
 import { complain, note } from "./terminal.ts";
 import { lineOf } from "./errors.ts";
 
+/** Memory in bytes for all photos that are decoded at once. */
+const defaultMemory = 512e6;
+/** Maximum bytes of all bodies in memory. */
+const maxUploadBytes = 128e6;
+
 /** Time for accepted requests after a signal, in milliseconds. */
 const drainMs = 8000;
 /** Time for sending their responses. */
@@ -18,12 +23,14 @@ const flushMs = 1000;
 /** Serves until SIGINT or SIGTERM, finishes accepted requests, and returns the exit code. */
 export async function serve(options: Options): Promise<number> {
   const { host: hostname, port, quiet } = options;
-  const { maxPixels, maxBytes, cors } = options.serve ?? {};
+  const { maxPixels, maxBytes, cors, memory = defaultMemory } = options.serve ?? {};
   using device = await Device.open(options, "auto", (on) => loadWeights(selected, on, options));
   using selected = await selectModel(options);
   await device.prepare();
   const { model } = selected;
-  using decoders = new DecodePool(navigator.hardwareConcurrency, model.preprocessing);
+  using decoders = new DecodePool(navigator.hardwareConcurrency, model.preprocessing, {
+    memoryBytes: memory,
+  });
   const classifier = {
     type: model.type,
     preprocess: model.preprocess.bind(model),
@@ -34,6 +41,7 @@ export async function serve(options: Options): Promise<number> {
   const service = new PhotoService(classifier, {
     maxPixels,
     maxBytes,
+    maxUploadBytes: Math.ceil(Math.min(memory / 4, maxUploadBytes)),
     cors,
     residentBytes: () => Deno.memoryUsage().rss,
     async decode(bytes, options) {

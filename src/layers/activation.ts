@@ -1,5 +1,5 @@
 /**
- * Activations.
+ * Activation layers.
  *
  * @module
  */
@@ -15,11 +15,11 @@ import {
 import type { Shape, Tensor } from "../tensor.ts";
 import { type ForwardOptions, Layer } from "./layer.ts";
 
-/** max(x, 0), `torch.nn.ReLU`. */
+/** The rectified linear unit max(x, 0), `torch.nn.ReLU`. */
 export class ReLU extends Layer {
   /** The name in `torch.nn`. */
   override readonly type = "ReLU";
-  /** It may write over its input. */
+  /** The forward pass may overwrite its input. */
   override readonly inPlace = true;
 
   /** See {@linkcode Layer.outputShape}. */
@@ -42,29 +42,29 @@ export class ReLU extends Layer {
 }
 
 /**
- * What softmax and its logarithm share: the axis, and an output that the backward pass needs.
+ * The base class of softmax and log-softmax. The backward pass needs the output only.
  *
  * @internal
  */
-export abstract class AlongAxis extends Layer {
-  /** It may write over its input. */
+export abstract class AxisActivation extends Layer {
+  /** The forward pass may overwrite its input. */
   override readonly inPlace = true;
 
   /**
-   * Describes the layer.
+   * Creates the layer.
    *
-   * @param dim The axis; a negative one counts from the end.
+   * @param dim The axis. Negative values count from the last axis.
    */
   constructor(readonly dim: number = -1) {
     super();
   }
 
-  /** The input's own shape. */
+  /** See {@linkcode Layer.outputShape}. */
   override outputShape(input: Shape): Shape {
     return input;
   }
 
-  /** The function along the axis; `out` may be x. */
+  /** See {@linkcode Layer.forward}. `out` may be x. */
   override forward(x: Tensor, { out }: ForwardOptions = {}): Tensor {
     const y = this.compute(x, out);
     this.save(y);
@@ -77,15 +77,15 @@ export abstract class AlongAxis extends Layer {
     return this.gradient(dy, y);
   }
 
-  /** The operation. */
+  /** Computes the output. */
   protected abstract compute(x: Tensor, out: Tensor | undefined): Tensor;
 
-  /** The gradient of its input, from those of its output and the output itself. */
+  /** Computes dx from dy and the output. */
   protected abstract gradient(dy: Tensor, y: Tensor): Tensor;
 }
 
 /** Softmax along an axis, `torch.nn.Softmax`. */
-export class Softmax extends AlongAxis {
+export class Softmax extends AxisActivation {
   /** The name in `torch.nn`. */
   override readonly type = "Softmax";
 
@@ -100,8 +100,8 @@ export class Softmax extends AlongAxis {
   }
 }
 
-/** Logarithm of the softmax along an axis, `torch.nn.LogSoftmax`. */
-export class LogSoftmax extends AlongAxis {
+/** The logarithm of the softmax along an axis, `torch.nn.LogSoftmax`. */
+export class LogSoftmax extends AxisActivation {
   /** The name in `torch.nn`. */
   override readonly type = "LogSoftmax";
 

@@ -21,13 +21,14 @@ import {
   type ConvAlgorithm,
   prepareConv,
   type PreparedConv,
-  suitsWinograd,
+  supportsWinograd,
 } from "../ops/prepared_conv.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
-import { type ForwardOptions, Layer, type Parameter, uniformParameter } from "./layer.ts";
+import { type ForwardOptions, Layer } from "./layer.ts";
+import { type Parameter, uniformParameter } from "./parameter.ts";
 
 /**
- * Options of layers with weights, besides those of their operation.
+ * The bias of a layer with weights.
  *
  * @internal
  */
@@ -37,28 +38,35 @@ export interface BiasOptions {
 }
 
 /**
- * How a convolution's weights are kept.
+ * How a convolution stores its weights.
  *
  * @internal
  */
 export interface PackingOptions {
   /**
-   * Whether a layer that computes directly keeps its weights a second time, laid out for the kernel.
-   * Without that it takes half the memory and lays them out in every forward pass. Default true.
+   * Keeps a second copy of the weights, packed for the direct kernel. False halves the memory, but
+   * every forward pass packs the weights again. Default true.
    */
   readonly keepPacked?: boolean;
 }
 
-/** With fewer channels the transforms cost more than they save. */
-const winogradChannels = 12;
+/** With fewer channels than this, Winograd's transforms cost more than they save. */
+const minWinogradChannels = 12;
+
+/** Weights packed for the direct kernel, and the version of the weights that was packed. */
+interface PackedWeight {
+  readonly prepared: PreparedConv;
+  readonly source: Tensor;
+  readonly version: number;
+}
 
 /**
- * What convolutions along one axis and two share: their parameters, laid out once for a direct kernel.
+ * The base class of 1-D and 2-D convolutions.
  *
  * @internal
  */
 export abstract class Conv extends Layer {
-  /** It computes a ReLU together with its own output. */
+  /** The kernel computes a following ReLU, too. */
   override readonly fusesRelu = true;
   /** The parameters by name. */
   override readonly parameters: Readonly<Record<string, Parameter>>;
@@ -67,18 +75,16 @@ export abstract class Conv extends Layer {
   /** The options of the operation and the layer. */
   abstract readonly options: ConvOptions & BiasOptions & AlgorithmOptions & PackingOptions;
   readonly #axes: 1 | 2;
-  /** The weights laid out for the kernel, and the version of them that was. */
-  #prepared:
-    | { readonly weight: PreparedConv; readonly of: Tensor; readonly version: number }
-    | undefined;
+  #packed: PackedWeight | undefined;
 
   /**
-   * Describes the layer; it has no values yet.
+   * Creates the layer without values.
    *
-   * @param type The name that errors carry.
+   * @param type The name of the layer in error messages.
    * @param inChannels Channels of the input.
    * @param outChannels Channels of the output.
    * @param kernel The size of the kernel on each axis.
+   * @throws {ArgumentError} When the numbers of channels and groups do not fit together.
    */
   constructor(
     type: string,
@@ -92,8 +98,8 @@ export abstract class Conv extends Layer {
     checkInteger(type, "outChannels", outChannels, 1);
     checkInteger(type, "groups", groups, 1);
     if (inChannels % groups !== 0 || outChannels % groups !== 0) {
-      const takes = `a divisor of ${inChannels} input and ${outChannels} output channels`;
-      throw new ArgumentError(type, "groups", groups, takes);
+      const expected = `a divisor of ${inChannels} input and ${outChannels} output channels`;
+      throw new ArgumentError(type, "groups", groups, expected);
     }
     this.#axes = kernel.length === 1 ? 1 : 2;
     const shape = this.weightShape = [outChannels, inChannels / groups, ...kernel];
@@ -115,8 +121,8 @@ export abstract class Conv extends Layer {
   /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
     const algorithm = this.#algorithmOn(x.backend), { keepPacked = true } = this.options;
-    const packed = algorithm === "direct" && keepPacked;
-    const weight = packed ? this.#packedWeight() : this.value("weight");
+    const usePacked = algorithm === "direct" && keepPacked;
+    const weight = usePacked ? this.#packedWeight() : this.value("weight");
     const all = { ...this.options, algorithm, ...options };
     const y = conv(this.#axes, x, weight, this.optional("bias"), all);
     this.save(x, ...(options.activation ? [y] : []));
@@ -148,33 +154,35 @@ export abstract class Conv extends Layer {
   /** See {@linkcode Layer.dispose}. */
   override dispose(): void {
     super.dispose();
-    this.#prepared?.weight.dispose();
-    this.#prepared = undefined;
+    this.#packed?.prepared.dispose();
+    this.#packed = undefined;
   }
 
-  /** The weights laid out for the kernel, again after they were written to. */
+  /** Returns the packed weights. Packs them again if they were written to. */
   #packedWeight(): PreparedConv {
-    const of = this.value("weight"), old = this.#prepared;
-    if (old?.of === of && old.version === of.version) return old.weight;
-    old?.weight.dispose();
-    this.#prepared = undefined;
+    const source = this.value("weight"), old = this.#packed;
+    if (old?.source === source && old.version === source.version) return old.prepared;
+    old?.prepared.dispose();
+    this.#packed = undefined;
     const groups = this.inChannels / this.weightShape[1];
-    const weight = prepareConv(of, { groups });
-    this.#prepared = { weight, of, version: of.version };
-    return weight;
+    const prepared = prepareConv(source, { groups });
+    this.#packed = { prepared, source, version: source.version };
+    return prepared;
   }
 
-  /** The algorithm that the options name, or else the faster one on Wasm. */
+  /** The algorithm on Wasm: the one in the options, by default the faster one. */
   get algorithm(): ConvAlgorithm {
     const { stride = 1, dilation = 1, algorithm } = this.options;
     const [outC, groupC] = this.weightShape, [step] = [stride].flat();
     const channels = groupC * step ** 2, groupOutC = outC * groupC / this.inChannels;
-    const pays = Math.min(channels, groupOutC) >= winogradChannels;
+    const isFaster = Math.min(channels, groupOutC) >= minWinogradChannels;
     return algorithm ??
-      (pays && suitsWinograd(this.weightShape, stride, dilation) ? "winograd" : "direct");
+      (isFaster && supportsWinograd(this.weightShape, stride, dilation) ? "winograd" : "direct");
   }
 
-  /** On a GPU, the memory traffic of Winograd's transforms costs more than it saves. */
+  /**
+   * On WebGPU always direct: the memory traffic of Winograd's transforms costs more than it saves.
+   */
   #algorithmOn({ device }: Backend): ConvAlgorithm {
     return device === "webgpu" ? "direct" : this.algorithm;
   }
@@ -200,11 +208,12 @@ export class Conv2d extends Conv {
   override readonly type = "Conv2d";
 
   /**
-   * Describes the layer; it has no values yet.
+   * Creates the layer without values: call {@linkcode Layer.init} or load weights.
    *
    * @param inChannels Channels of the input.
    * @param outChannels Channels of the output.
    * @param kernelSize Height and width of the kernel.
+   * @throws {ArgumentError} When an option is invalid, or no input could fit the options.
    */
   constructor(
     inChannels: number,
@@ -214,7 +223,7 @@ export class Conv2d extends Conv {
   ) {
     const kernel = checkPerAxis("Conv2d", "kernelSize", kernelSize, 2, 1);
     super("Conv2d", inChannels, outChannels, kernel, options);
-    this.outputShape([1, inChannels, LIMIT, LIMIT]); // refuses impossible options
+    this.outputShape([1, inChannels, LIMIT, LIMIT]); // checks the options
     checkAlgorithm("Conv2d", this.algorithm, this.weightShape, options.stride, options.dilation);
   }
 }
@@ -225,11 +234,12 @@ export class Conv1d extends Conv {
   override readonly type = "Conv1d";
 
   /**
-   * Describes the layer; it has no values yet.
+   * Creates the layer without values: call {@linkcode Layer.init} or load weights.
    *
    * @param inChannels Channels of the input.
    * @param outChannels Channels of the output.
    * @param kernelSize Length of the kernel.
+   * @throws {ArgumentError} When an option is invalid, or no input could fit the options.
    */
   constructor(
     inChannels: number,
@@ -239,6 +249,6 @@ export class Conv1d extends Conv {
   ) {
     const kernel = [checkInteger("Conv1d", "kernelSize", kernelSize, 1)];
     super("Conv1d", inChannels, outChannels, kernel, options);
-    this.outputShape([1, inChannels, LIMIT]); // refuses impossible options
+    this.outputShape([1, inChannels, LIMIT]); // checks the options
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Batch normalisation, folded away after training.
+ * Folding batch normalisation into convolutions after training.
  *
  * @module
  */
@@ -12,15 +12,17 @@ import { BatchNorm } from "./norm.ts";
 import type { Sequential } from "./sequential.ts";
 
 /**
- * Fills a network without batch normalisation so that it computes what a trained one computes in
- * evaluation. Each convolution takes in the normalisation behind it: the factor goes into its
- * weights, the rest into its bias.
+ * Folds the batch normalisations of a trained network into its convolutions. The result is a faster
+ * network with the same outputs in evaluation mode, up to rounding.
  *
- * @param trained The network that was trained; it is not changed.
- * @param plain The same network without the normalisations, and with a bias in the convolutions
- * that had one behind them. It gets memory on the same backend.
- * @throws {ArgumentError} When a normalisation is not behind a convolution, or the networks differ
- * otherwise.
+ * A batch normalisation after a convolution is a factor and a summand per channel: the factor goes
+ * into the convolution's weights, the summand into its bias.
+ *
+ * @param trained The trained network. It is not changed.
+ * @param plain The same network without batch normalisation, and with a bias in each convolution
+ * that is followed by one. It receives the folded weights, on the same backend.
+ * @throws {ArgumentError} When a batch normalisation does not follow a convolution, or the networks
+ * differ in any other way.
  *
  * @example
  * ```ts
@@ -36,29 +38,28 @@ import type { Sequential } from "./sequential.ts";
  */
 export async function foldBatchNorm(trained: Sequential, plain: Sequential): Promise<void> {
   const layers = trained.leaves(), targets = plain.leaves();
-  const kept = layers.filter(([, layer]) => !(layer instanceof BatchNorm));
-  if (kept.length !== targets.length) {
-    const takes = `${kept.length}, those of the trained network but for its normalisations`;
+  const sources = layers.filter(([, layer]) => !(layer instanceof BatchNorm));
+  if (sources.length !== targets.length) {
     throw new ArgumentError(
       "foldBatchNorm",
       "the number of layers of plain",
       targets.length,
-      takes,
+      `${sources.length}, as in trained without batch normalisation`,
     );
   }
   for (const [i, [name, layer]] of layers.entries()) {
     if (!(layer instanceof BatchNorm) || layers[i - 1]?.[1] instanceof Conv) continue;
     const before = layers[i - 1]?.[1].type ?? "nothing";
-    throw new ArgumentError("foldBatchNorm", `what lies before ${name}`, before, "a convolution");
+    throw new ArgumentError("foldBatchNorm", `the layer before ${name}`, before, "a convolution");
   }
-  const pairs = kept.map(([, layer], i) => {
+  const pairs = sources.map(([, layer], i) => {
     const next = layers[layers.findIndex(([, other]) => other === layer) + 1]?.[1];
     const norm = next instanceof BatchNorm ? next : undefined;
     checkPair(targets[i], layer, norm);
     return { layer, target: targets[i][1], norm };
   });
   for (const { layer, target, norm } of pairs) {
-    const values = norm ? await folded(layer, norm) : await valuesOf(layer);
+    const values = norm ? await foldParameters(layer, norm) : await readParameters(layer);
     for (const [name, parameter] of Object.entries(target.parameters)) {
       parameter.allocate(trained.backend);
       parameter.write(values[name]);
@@ -66,6 +67,7 @@ export async function foldBatchNorm(trained: Sequential, plain: Sequential): Pro
   }
 }
 
+/** Checks that a layer of the plain network can take the values of a trained one. */
 function checkPair(
   [name, target]: readonly [string, Layer],
   layer: Layer,
@@ -74,36 +76,36 @@ function checkPair(
   const parametersOf = (layer: Layer) =>
     Object.entries(layer.parameters).map(([key, { shape }]) => `${key} [${shape.join(", ")}]`);
   const { weight, bias } = target.parameters;
-  const fits = norm
+  const matches = norm
     ? bias !== undefined && sameShape(weight.shape, layer.parameters.weight.shape)
     : parametersOf(target).join() === parametersOf(layer).join();
-  if (target.type === layer.type && fits) return;
-  const got = [target.type, ...parametersOf(target)].join(" ");
-  const wanted = [layer.type, ...parametersOf(layer), norm ? "and a bias" : ""].join(" ").trim();
-  throw new ArgumentError("foldBatchNorm", `${name} of plain`, got, wanted);
+  if (target.type === layer.type && matches) return;
+  const actual = [target.type, ...parametersOf(target)].join(" ");
+  const expected = [layer.type, ...parametersOf(layer), norm ? "with a bias" : ""].join(" ");
+  throw new ArgumentError("foldBatchNorm", `layer ${name} of plain`, actual, expected.trim());
 }
 
-/** y = γ·(w·x + b − μ)/√(σ² + ε) + β, as weights and a bias. */
-async function folded(conv: Layer, norm: BatchNorm): Promise<Record<string, Float32Array>> {
-  const { weight, bias } = await valuesOf(conv);
-  const { running_mean: mean, running_var: variance, ...affine } = await valuesOf(norm);
+/** y = γ·(w·x + b − μ)/√(σ² + ε) + β as the weights and bias of one convolution. */
+async function foldParameters(conv: Layer, norm: BatchNorm): Promise<Record<string, Float32Array>> {
+  const { weight, bias } = await readParameters(conv);
+  const { running_mean: mean, running_var: variance, ...affine } = await readParameters(norm);
   const factor = Array.from(
     variance,
     (v, c) => (affine.weight?.[c] ?? 1) / Math.sqrt(v + (norm.options.eps ?? 1e-5)),
   );
-  const size = weight.length / factor.length; // of one output channel
+  const size = weight.length / factor.length; // weights of one output channel
   return {
     weight: weight.map((w, i) => w * factor[Math.floor(i / size)]),
     bias: mean.map((m, c) => (affine.bias?.[c] ?? 0) + ((bias?.[c] ?? 0) - m) * factor[c]),
   };
 }
 
-async function valuesOf(layer: Layer): Promise<Record<string, Float32Array>> {
+async function readParameters(layer: Layer): Promise<Record<string, Float32Array>> {
   const values: Record<string, Float32Array> = {};
   for (const [name, { tensor, backend }] of Object.entries(layer.parameters)) {
     if (!tensor) {
-      const state = backend ? "rounded to fewer bits" : "empty";
-      throw new ArgumentError("foldBatchNorm", `${layer.type}.${name}`, state, "f32 values");
+      const state = backend ? "stored in fewer than 32 bits" : "uninitialised";
+      throw new ArgumentError("foldBatchNorm", `${layer.type}.${name}`, state, "float32 values");
     }
     values[name] = await tensor.read();
   }

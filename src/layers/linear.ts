@@ -11,13 +11,14 @@ import { biasBackward } from "../ops/conv_backward.ts";
 import { linear, linearBackwardInput, linearBackwardWeight } from "../ops/linear.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
 import type { BiasOptions } from "./conv.ts";
-import { type ForwardOptions, Layer, type Parameter, uniform, uniformParameter } from "./layer.ts";
+import { type ForwardOptions, Layer } from "./layer.ts";
+import { type Parameter, uniform, uniformParameter } from "./parameter.ts";
 import { LinearWeight } from "./linear_weight.ts";
 import type { PrecisionOptions } from "./precision.ts";
 
 /** A fully connected layer, `torch.nn.Linear`: […, inFeatures] → […, outFeatures]. */
 export class Linear extends Layer {
-  /** It computes a ReLU together with its own output. */
+  /** The kernel computes a following ReLU, too. */
   override readonly fusesRelu = true;
   /** The name in `torch.nn`. */
   override readonly type = "Linear";
@@ -26,10 +27,11 @@ export class Linear extends Layer {
   readonly #weight: LinearWeight;
 
   /**
-   * Describes the layer; it has no values yet.
+   * Creates the layer without values: call {@linkcode Layer.init} or load weights.
    *
    * @param inFeatures Size of the input's last axis.
    * @param outFeatures Size of the output's last axis.
+   * @throws {ArgumentError} When an option is invalid.
    */
   constructor(
     readonly inFeatures: number,
@@ -66,7 +68,7 @@ export class Linear extends Layer {
     return y;
   }
 
-  /** See {@linkcode Layer.train}; refused for weights in fewer bits. */
+  /** See {@linkcode Layer.train}. */
   override train(generator?: RandomGenerator): this {
     this.#weight.checkTrainable();
     return super.train(generator);

@@ -9,29 +9,37 @@ import type { Backend } from "../backend/mod.ts";
 import { ArgumentError, PembrokeError } from "../errors.ts";
 import { emptyQuantized, type QuantizedWeight, quantizeLinear } from "../ops/quantize.ts";
 import type { Tensor } from "../tensor.ts";
-import { Parameter } from "./layer.ts";
+import { Parameter } from "./parameter.ts";
 import { type Precision, precisions } from "./precision.ts";
 
-/** Rows that are rounded at a time, on their way from a file: a panel of the int8 kernel, and even. */
+/** Rows rounded at a time while weights are written: a panel of the int8 kernel. */
 const ROWS = 8;
 
+/** Rows on their way to a rounded weight. */
+interface PendingRows {
+  /** The rows of the panel that is not complete yet. */
+  readonly rows: Tensor;
+  /** The number of values written so far, of all rows. */
+  written: number;
+}
+
 /**
- * The weights of a fully connected layer, [out, in]: float32 in `tensor`, float16 in
- * {@linkcode LinearWeight.half}, or int8 with a scale for each row in
- * {@linkcode LinearWeight.quantized}. Name and shape are the same.
+ * The weights of a fully connected layer, [out, in]. The precision decides where the values are:
+ * float32 in `tensor`, float16 in {@linkcode LinearWeight.half}, int8 with a scale for each row in
+ * {@linkcode LinearWeight.quantized}.
  */
 export class LinearWeight extends Parameter {
   #precision: Precision;
   #quantized: QuantizedWeight | undefined;
   #half: Tensor<Uint16Array> | undefined;
-  /** Rows that are not complete, or not a whole panel yet, and how many values were written. */
-  #waiting: { readonly rows: Tensor; written: number } | undefined;
+  #pending: PendingRows | undefined;
 
   /**
-   * Describes the weights; they have no memory yet.
+   * Creates weights without memory.
    *
-   * @param fill Writes initial values to a piece.
-   * @param precision How they will be held.
+   * @param fill Writes initial values to a chunk.
+   * @param precision How the values will be stored.
+   * @throws {ArgumentError} When the precision is unknown.
    */
   constructor(
     override readonly shape: readonly [number, number],
@@ -45,17 +53,17 @@ export class LinearWeight extends Parameter {
     this.#precision = precision;
   }
 
-  /** How the values are held, or will be. */
+  /** How the values are stored, or will be. */
   get precision(): Precision {
     return this.#precision;
   }
 
-  /** The values as int8, if that is how they are held; `tensor` is undefined then. */
+  /** The int8 values, if the precision is "int8". `tensor` is undefined then. */
   get quantized(): QuantizedWeight | undefined {
     return this.#quantized;
   }
 
-  /** The values as float16, if that is how they are held; `tensor` is undefined then. */
+  /** The float16 values, if the precision is "f16" on WebGPU. `tensor` is undefined then. */
   get half(): Tensor<Uint16Array> | undefined {
     return this.#half;
   }
@@ -73,34 +81,43 @@ export class LinearWeight extends Parameter {
     if (!this.#quantized && !this.#half) super.allocate(backend);
   }
 
-  /** See {@linkcode Parameter.write}. What is rounded must come in order, from the first value on. */
+  /**
+   * See {@linkcode Parameter.write}. Weights in fewer than 32 bits must be written in order, from
+   * the first value on.
+   *
+   * @throws {ArgumentError} When they are not.
+   */
   override write(values: Float32Array, offset = 0): void {
     const rounded = this.#quantized ?? this.#half;
     if (!rounded) return super.write(values, offset);
-    const { backend } = rounded, [outF, inF] = this.shape, all = outF * inF;
-    if (offset === 0) this.#stopWaiting();
-    this.#waiting ??= { rows: backend.empty([Math.min(ROWS, outF), inF]), written: 0 };
-    const { rows, written } = this.#waiting;
-    if (offset !== written || offset + values.length > all) {
+    const { backend } = rounded, [outF, inF] = this.shape, total = outF * inF;
+    if (offset === 0) this.#disposePending();
+    this.#pending ??= { rows: backend.empty([Math.min(ROWS, outF), inF]), written: 0 };
+    const { rows, written } = this.#pending;
+    if (offset !== written || offset + values.length > total) {
       const range = `${offset} … ${offset + values.length}`, precision = this.#precision;
-      const takes = `from ${written} on, of ${all}: ${precision} weights are written in order`;
-      throw new ArgumentError("write", "the range", range, takes);
+      const expected = `${written} … at most ${total}: ${precision} weights are written in order`;
+      throw new ArgumentError("write", "the range", range, expected);
     }
     for (let at = 0; at < values.length;) {
-      const start = this.#waiting.written, inPanel = start % rows.size;
-      const piece = values.subarray(at, at + rows.size - inPanel);
-      backend.write(rows, piece, inPanel);
-      at += piece.length;
-      this.#waiting.written += piece.length;
-      this.#roundWhole(rows, start - inPanel);
+      const start = this.#pending.written, inPanel = start % rows.size;
+      const chunk = values.subarray(at, at + rows.size - inPanel);
+      backend.write(rows, chunk, inPanel);
+      at += chunk.length;
+      this.#pending.written += chunk.length;
+      this.#roundRows(rows, start - inPanel);
     }
-    if (this.#waiting.written === all) this.#stopWaiting();
+    if (this.#pending.written === total) this.#disposePending();
   }
 
-  /** Rounds the values to 8 bits, now if there are any, and whatever is loaded later. */
+  /**
+   * Rounds the values to 8 bits: the present ones, and all that are written later.
+   *
+   * @throws {PembrokeError} When they are stored in float16.
+   */
   quantize(): void {
     if (this.#half) {
-      throw new PembrokeError(`quantize: the weights are f16 already; ${reload("int8")}`);
+      throw new PembrokeError(`quantize: the weights are f16 already; ${advice("int8")}`);
     }
     this.#precision = "int8";
     if (!this.tensor) return;
@@ -115,39 +132,44 @@ export class LinearWeight extends Parameter {
     return super.gradient();
   }
 
-  /** Throws unless the values are those of training. */
+  /**
+   * Checks that the values are stored in float32.
+   *
+   * @throws {PembrokeError} When they are not.
+   */
   checkTrainable(): void {
     if (this.#precision === "f32") return;
-    const why = `its weights are ${this.#precision}, which cannot be trained`;
-    throw new PembrokeError(`Linear: ${why}; ${reload("f32")}`);
+    throw new PembrokeError(
+      `Linear: its weights are ${this.#precision}, which cannot be trained; ${advice("f32")}`,
+    );
   }
 
   /** See {@linkcode Parameter.dispose}. */
   override dispose(): void {
     super.dispose();
-    this.#stopWaiting();
+    this.#disposePending();
     this.#quantized?.dispose();
     this.#half?.dispose();
     this.#quantized = this.#half = undefined;
   }
 
-  /** Rounds the waiting rows, of which the first value is number `start`, if they are all there. */
-  #roundWhole(rows: Tensor, start: number): void {
-    const { written } = this.#waiting!, [outF, inF] = this.shape;
-    const there = written - start;
-    if (there < rows.size && written < outF * inF) return;
-    const { backend } = rows, whole = rows.view([there / inF, inF]);
+  /** Rounds the pending rows if they are complete. Their first value has the index `start`. */
+  #roundRows(rows: Tensor, start: number): void {
+    const { written } = this.#pending!, [outF, inF] = this.shape;
+    const count = written - start;
+    if (count < rows.size && written < outF * inF) return;
+    const { backend } = rows, whole = rows.view([count / inF, inF]);
     if (this.#half) return kernelsOf(backend).packHalf!(this.#half, whole, start);
     const { packed, scale } = this.#quantized!;
     kernelsOf(backend).packLinearInt8(packed, scale, whole, start / inF);
   }
 
-  #stopWaiting(): void {
-    this.#waiting?.rows.dispose();
-    this.#waiting = undefined;
+  #disposePending(): void {
+    this.#pending?.rows.dispose();
+    this.#pending = undefined;
   }
 }
 
-function reload(precision: Precision): string {
-  return `make or load the network with precision "${precision}"`;
+function advice(precision: Precision): string {
+  return `create or load the network with precision "${precision}"`;
 }

@@ -1,15 +1,10 @@
-/** Layers, in the manner of `torch.nn`. */
+/** Layers like those of `torch.nn`. */
 
 export * from "./activation.ts";
 export * from "./conv.ts";
 export * from "./fold.ts";
-export {
-  type ForwardOptions,
-  type InitOptions,
-  Layer,
-  Parameter,
-  parameterCount,
-} from "./layer.ts";
+export { type ForwardOptions, type InitOptions, Layer, parameterCount } from "./layer.ts";
+export { Parameter } from "./parameter.ts";
 export * from "./linear.ts";
 export { LinearWeight } from "./linear_weight.ts";
 export * from "./norm.ts";

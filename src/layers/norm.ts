@@ -1,5 +1,5 @@
 /**
- * Normalising layers.
+ * Normalisation layers.
  *
  * @module
  */
@@ -17,17 +17,19 @@ import {
   type LocalResponseNormOptions,
 } from "../ops/norm.ts";
 import type { Shape, Tensor } from "../tensor.ts";
-import { constantParameter, type ForwardOptions, Layer, type Parameter } from "./layer.ts";
+import { type ForwardOptions, Layer } from "./layer.ts";
+import { constantParameter, type Parameter } from "./parameter.ts";
 
-/** Normalisation over neighbouring channels, `torch.nn.LocalResponseNorm`. */
+/** Normalisation over neighbouring channels, `torch.nn.LocalResponseNorm`, of [N, C, …]. */
 export class LocalResponseNorm extends Layer {
   /** The name in `torch.nn`. */
   override readonly type = "LocalResponseNorm";
 
   /**
-   * Describes the layer; it has no values yet.
+   * Creates the layer.
    *
    * @param size Channels in the window, odd.
+   * @throws {ArgumentError} When the size is not a positive odd integer.
    */
   constructor(readonly size: number, readonly options: LocalResponseNormOptions = {}) {
     super();
@@ -60,40 +62,41 @@ export class LocalResponseNorm extends Layer {
  * @internal
  */
 export interface BatchNormOptions {
-  /** Added to the variance. Default 1e-5. */
+  /** Added to the variance to avoid division by 0. Default 1e-5. */
   readonly eps?: number;
-  /** Learns a factor and a summand for each channel. Default true. */
+  /** Learns a weight and a bias for each channel. Default true. */
   readonly affine?: boolean;
-  /** The share of a batch's statistics in the running ones. Default 0.1. */
+  /** The weight of each batch in the running statistics. Default 0.1. */
   readonly momentum?: number;
 }
 
 /**
- * What the batch normalisations of all ranks share.
+ * The base class of batch normalisation layers.
  *
  * @internal
  */
 export abstract class BatchNorm extends Layer {
-  /** It may write over its input. */
+  /** The forward pass may overwrite its input. */
   override readonly inPlace = true;
   /** The parameters by name. */
   override readonly parameters: Readonly<Record<string, Parameter>>;
-  /** Axes that it takes, batch and channels included. */
+  /** The numbers of axes that an input may have. */
   protected abstract readonly ranks: readonly number[];
-  /** Those of the last batch, for the backward pass. */
+  /** The statistics of the last batch, for the backward pass. */
   #statistics: BatchStatistics | undefined;
 
   /**
-   * Describes the layer; it has no values yet.
+   * Creates the layer without values: call {@linkcode Layer.init} or load weights.
    *
    * @param numFeatures Channels of the input.
+   * @throws {ArgumentError} When an option is invalid.
    */
   constructor(readonly numFeatures: number, readonly options: BatchNormOptions = {}) {
     super();
     const shape = [checkInteger("BatchNorm", "numFeatures", numFeatures, 1)];
     const { eps = 1e-5, momentum = 0.1 } = options;
     if (!(eps >= 0)) {
-      throw new ArgumentError("BatchNorm", "eps", eps, "a number that is not negative");
+      throw new ArgumentError("BatchNorm", "eps", eps, "a non-negative number");
     }
     if (!(momentum >= 0 && momentum <= 1)) {
       throw new ArgumentError("BatchNorm", "momentum", momentum, "between 0 and 1");
@@ -109,8 +112,8 @@ export abstract class BatchNorm extends Layer {
   /** See {@linkcode Layer.outputShape}. */
   override outputShape(input: Shape): Shape {
     if (!this.ranks.includes(input.length) || input[1] !== this.numFeatures) {
-      const takes = `[N, ${this.numFeatures}, …] with ${this.ranks.join(" or ")} axes`;
-      throw new ArgumentError(this.type, "the shape of x", input, takes);
+      const expected = `[N, ${this.numFeatures}, …] with ${this.ranks.join(" or ")} axes`;
+      throw new ArgumentError(this.type, "the shape of x", input, expected);
     }
     return input;
   }
@@ -131,14 +134,14 @@ export abstract class BatchNorm extends Layer {
         this.type,
         "the shape of x",
         x.shape,
-        "more than one value a channel",
+        "more than one value per channel",
       );
     }
-    this.#drop();
+    this.#disposeStatistics();
     const { mean, variance } = this.#statistics = batchNormStatistics(x);
     const share = this.options.momentum ?? 0.1;
     kernelsOf(x).axpby(running[0], mean, share, 1 - share);
-    // the running variance is the unbiased one, as in PyTorch
+    // PyTorch keeps the unbiased variance.
     kernelsOf(x).axpby(running[1], variance, share * count / (count - 1), 1 - share);
     const y = batchNorm(x, { runningMean: mean, runningVar: variance, ...affine }, { eps, out });
     this.save(x);
@@ -155,23 +158,23 @@ export abstract class BatchNorm extends Layer {
       dbias: bias?.gradient(),
       eps: this.options.eps,
     });
-    this.#drop();
+    this.#disposeStatistics();
     return dx;
   }
 
   /** See {@linkcode Layer.eval}. */
   override eval(): this {
-    this.#drop();
+    this.#disposeStatistics();
     return super.eval();
   }
 
   /** See {@linkcode Layer.dispose}. */
   override dispose(): void {
-    this.#drop();
+    this.#disposeStatistics();
     super.dispose();
   }
 
-  #drop(): void {
+  #disposeStatistics(): void {
     this.#statistics?.mean.dispose();
     this.#statistics?.variance.dispose();
     this.#statistics = undefined;
@@ -182,7 +185,7 @@ export abstract class BatchNorm extends Layer {
 export class BatchNorm1d extends BatchNorm {
   /** The name in `torch.nn`. */
   override readonly type = "BatchNorm1d";
-  /** Numbers of axes that it takes. */
+  /** The numbers of axes that an input may have. */
   protected override readonly ranks = [2, 3];
 }
 
@@ -190,6 +193,6 @@ export class BatchNorm1d extends BatchNorm {
 export class BatchNorm2d extends BatchNorm {
   /** The name in `torch.nn`. */
   override readonly type = "BatchNorm2d";
-  /** Numbers of axes that it takes. */
+  /** The numbers of axes that an input may have. */
   protected override readonly ranks = [4];
 }

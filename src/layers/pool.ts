@@ -25,13 +25,13 @@ import type { Shape, Tensor } from "../tensor.ts";
 import { type ForwardOptions, Layer } from "./layer.ts";
 
 /**
- * What poolings with a window share.
+ * The base class of pooling layers with a window.
  *
  * @internal
  */
 abstract class WindowPool<Options extends PoolOptions> extends Layer {
   abstract override readonly type: string;
-  /** Axes that the window has. */
+  /** The number of axes of the window. */
   protected readonly axes: 1 | 2;
   /** The options of the operation. */
   protected readonly options: Options;
@@ -42,7 +42,7 @@ abstract class WindowPool<Options extends PoolOptions> extends Layer {
     this.axes = axes;
     this.options = options;
     const largest = [1, 1, ...Array(axes).fill(LIMIT)];
-    poolGeometry(type, axes, largest, options); // refuses impossible options
+    poolGeometry(type, axes, largest, options); // checks the options
   }
 
   /** See {@linkcode Layer.outputShape}. */
@@ -52,7 +52,7 @@ abstract class WindowPool<Options extends PoolOptions> extends Layer {
 }
 
 /**
- * What maximum poolings share. In training they keep the positions of the maxima.
+ * The base class of max pooling layers. In training mode they save the positions of the maxima.
  *
  * @internal
  */
@@ -63,7 +63,7 @@ abstract class MaxPool extends WindowPool<PoolOptions> {
   override forward(x: Tensor, { out }: ForwardOptions = {}): Tensor {
     if (!this.training) return maxPool(this.axes, x, { ...this.options, out });
     const { output, indices } = maxPoolWithIndices(this.axes, x, { ...this.options, out });
-    this.#dropIndices();
+    this.#disposeIndices();
     this.#indices = indices;
     this.saveShape(x);
     return output;
@@ -79,24 +79,24 @@ abstract class MaxPool extends WindowPool<PoolOptions> {
 
   /** See {@linkcode Layer.eval}. */
   override eval(): this {
-    this.#dropIndices();
+    this.#disposeIndices();
     return super.eval();
   }
 
   /** See {@linkcode Layer.dispose}. */
   override dispose(): void {
-    this.#dropIndices();
+    this.#disposeIndices();
     super.dispose();
   }
 
-  #dropIndices(): void {
+  #disposeIndices(): void {
     this.#indices?.dispose();
     this.#indices = undefined;
   }
 }
 
 /**
- * Maximum pooling, `torch.nn.MaxPool2d`: [N, C, H, W] → [N, C, oH, oW].
+ * Max pooling, `torch.nn.MaxPool2d`: [N, C, H, W] → [N, C, oH, oW].
  *
  * @example
  * ```ts
@@ -111,10 +111,10 @@ export class MaxPool2d extends MaxPool {
   override readonly type = "MaxPool2d";
 
   /**
-   * Describes the layer; it has no memory.
+   * Creates the layer.
    *
    * @param kernelSize Height and width of the window.
-   * @throws {ArgumentError} When no input could fit the options.
+   * @throws {ArgumentError} When an option is invalid, or no input could fit the options.
    */
   constructor(
     kernelSize: Pool2dOptions["kernelSize"],
@@ -124,16 +124,16 @@ export class MaxPool2d extends MaxPool {
   }
 }
 
-/** Maximum pooling along one axis, `torch.nn.MaxPool1d`: [N, C, L] → [N, C, oL]. */
+/** Max pooling along one axis, `torch.nn.MaxPool1d`: [N, C, L] → [N, C, oL]. */
 export class MaxPool1d extends MaxPool {
   /** The name in `torch.nn`. */
   override readonly type = "MaxPool1d";
 
   /**
-   * Describes the layer; it has no memory.
+   * Creates the layer.
    *
    * @param kernelSize Length of the window.
-   * @throws {ArgumentError} When no input could fit the options.
+   * @throws {ArgumentError} When an option is invalid, or no input could fit the options.
    */
   constructor(
     kernelSize: Pool1dOptions["kernelSize"],
@@ -144,7 +144,7 @@ export class MaxPool1d extends MaxPool {
 }
 
 /**
- * What average poolings with a window share.
+ * The base class of average pooling layers with a window.
  *
  * @internal
  */
@@ -167,10 +167,10 @@ export class AvgPool2d extends AvgPool {
   override readonly type = "AvgPool2d";
 
   /**
-   * Describes the layer; it has no memory.
+   * Creates the layer.
    *
    * @param kernelSize Height and width of the window.
-   * @throws {ArgumentError} When no input could fit the options.
+   * @throws {ArgumentError} When an option is invalid, or no input could fit the options.
    */
   constructor(
     kernelSize: Pool2dOptions["kernelSize"],
@@ -186,10 +186,10 @@ export class AvgPool1d extends AvgPool {
   override readonly type = "AvgPool1d";
 
   /**
-   * Describes the layer; it has no memory.
+   * Creates the layer.
    *
    * @param kernelSize Length of the window.
-   * @throws {ArgumentError} When no input could fit the options.
+   * @throws {ArgumentError} When an option is invalid, or no input could fit the options.
    */
   constructor(
     kernelSize: Pool1dOptions["kernelSize"],
@@ -200,7 +200,7 @@ export class AvgPool1d extends AvgPool {
 }
 
 /**
- * What average poolings to a given size share.
+ * The base class of average pooling layers with a given output size.
  *
  * @internal
  */
@@ -232,30 +232,37 @@ abstract class AdaptiveAvgPool extends Layer {
   }
 }
 
-/** Average pooling to a given size, `torch.nn.AdaptiveAvgPool2d`: [N, C, H, W] → [N, C, oH, oW]. */
+/**
+ * Average pooling to a given output size, `torch.nn.AdaptiveAvgPool2d`: [N, C, H, W] → [N, C, oH,
+ * oW].
+ */
 export class AdaptiveAvgPool2d extends AdaptiveAvgPool {
   /** The name in `torch.nn`. */
   override readonly type = "AdaptiveAvgPool2d";
 
   /**
-   * Describes the layer; it has no memory.
+   * Creates the layer.
    *
    * @param outputSize Height and width of the output.
+   * @throws {ArgumentError} When the output size is invalid.
    */
   constructor(readonly outputSize: number | readonly [number, number]) {
     super("AdaptiveAvgPool2d", 2, outputSize);
   }
 }
 
-/** Average pooling along one axis to a given size, `torch.nn.AdaptiveAvgPool1d`: [N, C, L] → [N, C, oL]. */
+/**
+ * Average pooling to a given output length, `torch.nn.AdaptiveAvgPool1d`: [N, C, L] → [N, C, oL].
+ */
 export class AdaptiveAvgPool1d extends AdaptiveAvgPool {
   /** The name in `torch.nn`. */
   override readonly type = "AdaptiveAvgPool1d";
 
   /**
-   * Describes the layer; it has no memory.
+   * Creates the layer.
    *
    * @param outputSize Length of the output.
+   * @throws {ArgumentError} When the output size is invalid.
    */
   constructor(readonly outputSize: number) {
     super("AdaptiveAvgPool1d", 1, outputSize);

@@ -1,5 +1,5 @@
 /**
- * Layers one after another.
+ * Sequences of layers.
  *
  * @module
  */
@@ -7,31 +7,40 @@
 import { produce } from "../ops/checks.ts";
 import { elements, sameShape, type Shape, type Tensor } from "../tensor.ts";
 import { RandomGenerator } from "../random.ts";
-import { type ForwardOptions, Layer, type Parameter, viewAs } from "./layer.ts";
+import { type ForwardOptions, Layer, viewAs } from "./layer.ts";
+import type { Parameter } from "./parameter.ts";
 
-/** One layer of a network's forward pass, with the tensor it writes to. */
-interface Step {
+/** A layer, and the ReLU after it if the layer computes that, too. */
+interface FusedLayer {
   readonly layer: Layer;
   readonly activation?: "relu";
+}
+
+/** One step of a forward pass. */
+interface Step extends FusedLayer {
+  /** The shape of the output. */
   readonly shape: Shape;
-  /** Undefined for the last step, which writes to the result, and for views. */
+  /**
+   * The tensor to write to. Undefined for views, and for the last step, which writes the result.
+   */
   readonly out?: Tensor;
 }
 
-/** The steps for one input shape, and the memory that their outputs share. */
+/** The steps of a forward pass for one input shape. */
 interface Plan {
   readonly input: Tensor["shape"];
   readonly backend: Tensor["backend"];
   readonly steps: readonly Step[];
+  /** The memory that the outputs of the steps share. */
   readonly arena: readonly Tensor[];
 }
 
 /**
- * A network of layers one after another, `torch.nn.Sequential`.
+ * A sequence of layers, `torch.nn.Sequential`.
  *
- * The forward pass is planned once for each input shape: activations alternate between two blocks
- * of memory, a ReLU behind a convolution or linear layer is computed with it, and only the result
- * is a new tensor (none with `out`).
+ * The forward pass is planned once per input shape. Activations alternate between two blocks of
+ * memory. A ReLU after a convolution or linear layer is computed by that layer's kernel. In
+ * evaluation mode, a pass allocates only its result, or nothing with `out`.
  *
  * @example
  * ```ts
@@ -54,17 +63,17 @@ interface Plan {
 export class Sequential extends Layer {
   /** The name in `torch.nn`. */
   override readonly type: string = "Sequential";
-  /** The layers by name; those of a list are called "0", "1", … */
+  /** The layers by name. The layers of a list are named "0", "1", … */
   readonly children: ReadonlyMap<string, Layer>;
   #plan: Plan | undefined;
-  /** In training, what layers gave each other: kept until the backward pass. */
+  /** In training mode, the outputs of all layers but the last: the backward pass needs them. */
   #activations: Tensor[] = [];
 
   /**
-   * Puts layers one after another.
+   * Creates a sequence.
    *
-   * @param layers The layers in order, in a list or by name (in a map, if names are numbers: objects
-   * sort those).
+   * @param layers The layers in order, as a list, an object or a map. Use a map if the names are
+   * numbers, because objects sort them.
    */
   constructor(
     layers: readonly Layer[] | Readonly<Record<string, Layer>> | ReadonlyMap<string, Layer>,
@@ -88,7 +97,7 @@ export class Sequential extends Layer {
     return sum;
   }
 
-  /** The layers that are not sequences themselves, with names such as "features.0". */
+  /** The layers in order, with nested sequences expanded. Names are like "features.0". */
   leaves(): [string, Layer][] {
     return [...this.children].flatMap(([name, layer]): [string, Layer][] =>
       layer instanceof Sequential
@@ -108,7 +117,7 @@ export class Sequential extends Layer {
   /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
     if (this.training) return this.#trainingForward(x, options);
-    const { steps } = this.#plannedFor(x);
+    const { steps } = this.#planFor(x);
     const shape = steps.at(-1)?.shape ?? x.shape;
     if (steps.every(({ layer }) => layer.aliases)) return viewAs(this.type, x, shape, options);
     return produce(this.type, x, { shape, out: options.out }, (result) => {
@@ -123,8 +132,8 @@ export class Sequential extends Layer {
   /** See {@linkcode Layer.backward}. */
   override backward(dy: Tensor): Tensor {
     const layers = this.#layers();
-    const dx = backwardThrough(layers, dy);
-    this.#dropActivations();
+    const dx = backpropagate(layers, dy);
+    this.#disposeActivations();
     return dx;
   }
 
@@ -133,20 +142,20 @@ export class Sequential extends Layer {
     const layers = this.#layers();
     const first = layers.findIndex((layer) => layer.stateDict().size > 0);
     if (first >= 0) {
-      const dx = backwardThrough(layers.slice(first + 1), dy);
+      const dx = backpropagate(layers.slice(first + 1), dy);
       layers[first].backwardParameters(dx);
       if (dx !== dy) dx.dispose();
     }
-    this.#dropActivations();
+    this.#disposeActivations();
   }
 
   /** See {@linkcode Layer.train}. */
   override train(generator: RandomGenerator = new RandomGenerator(0)): this {
-    this.#dropPlan();
+    this.#disposePlan();
     try {
       for (const layer of this.children.values()) layer.train(generator);
     } catch (error) {
-      this.eval(); // all or none of them
+      this.eval(); // all layers must be in the same mode
       throw error;
     }
     return super.train(generator);
@@ -162,26 +171,30 @@ export class Sequential extends Layer {
   /** See {@linkcode Layer.eval}. */
   override eval(): this {
     for (const layer of this.children.values()) layer.eval();
-    this.#dropActivations();
+    this.#disposeActivations();
     return super.eval();
   }
 
   /** See {@linkcode Layer.dispose}. */
   override dispose(): void {
     for (const layer of this.children.values()) layer.dispose();
-    this.#dropPlan();
-    this.#dropActivations();
+    this.#disposePlan();
+    this.#disposeActivations();
   }
 
-  /** The layers in order, without the ReLUs that are computed with the layer before them. */
+  /** The layers in order, without fused ReLUs. */
   #layers(): Layer[] {
-    return fuse(this.leaves().map(([, layer]) => layer)).map(({ layer }) => layer);
+    return this.#fusedLayers().map(({ layer }) => layer);
   }
 
-  /** Every layer's output is kept; only the last is the caller's. */
+  #fusedLayers(): FusedLayer[] {
+    return fuseRelus(this.leaves().map(([, layer]) => layer));
+  }
+
+  /** Saves the output of every layer but the last, which is returned. */
   #trainingForward(x: Tensor, { out }: ForwardOptions): Tensor {
-    this.#dropActivations();
-    const layers = fuse(this.leaves().map(([, layer]) => layer));
+    this.#disposeActivations();
+    const layers = this.#fusedLayers();
     const last = layers.findLastIndex(({ layer }) => !layer.aliases);
     let y = x, result: Tensor | undefined;
     for (const [i, { layer, activation }] of layers.entries()) {
@@ -192,26 +205,27 @@ export class Sequential extends Layer {
     return result?.adopt(y.shape) ?? y;
   }
 
-  #plannedFor(x: Tensor): Plan {
+  /** Returns the plan for an input, from the last pass if that had the same shape. */
+  #planFor(x: Tensor): Plan {
     const old = this.#plan;
     if (old?.backend === x.backend && sameShape(old.input, x.shape)) return old;
-    this.#dropPlan();
-    return this.#plan = plan(this.leaves().map(([, layer]) => layer), x);
+    this.#disposePlan();
+    return this.#plan = createPlan(this.#fusedLayers(), x);
   }
 
-  #dropPlan(): void {
+  #disposePlan(): void {
     for (const tensor of this.#plan?.arena ?? []) tensor.dispose();
     this.#plan = undefined;
   }
 
-  #dropActivations(): void {
+  #disposeActivations(): void {
     for (const tensor of this.#activations) tensor.dispose();
     this.#activations = [];
   }
 }
 
-/** Layers in order, each with the ReLU behind it that it computes. */
-function fuse(layers: readonly Layer[]): { layer: Layer; activation?: "relu" }[] {
+/** Joins each ReLU to the layer before it, if that can compute it. */
+function fuseRelus(layers: readonly Layer[]): FusedLayer[] {
   return layers.flatMap((layer, i) => {
     if (layer.type === "ReLU" && layers[i - 1]?.fusesRelu) return [];
     const activation = layer.fusesRelu && layers[i + 1]?.type === "ReLU" ? "relu" : undefined;
@@ -219,39 +233,38 @@ function fuse(layers: readonly Layer[]): { layer: Layer; activation?: "relu" }[]
   });
 }
 
-/** The gradient of the first layer's input; every gradient on the way is given back. */
-function backwardThrough(layers: readonly Layer[], dy: Tensor): Tensor {
+/** Computes the gradient of the first layer's input, and disposes of the gradients in between. */
+function backpropagate(layers: readonly Layer[], dy: Tensor): Tensor {
   let gradient = dy, owned: Tensor | undefined;
   for (const layer of layers.toReversed()) {
     gradient = layer.backward(gradient);
-    if (layer.aliases) continue; // a view: what it looks at is still needed
+    if (layer.aliases) continue; // a view of `owned`
     owned?.dispose();
     owned = gradient;
   }
   return owned?.adopt(gradient.shape) ?? gradient;
 }
 
-function plan(layers: readonly Layer[], x: Tensor): Plan {
-  const fused = fuse(layers);
-  const last = fused.findLastIndex(({ layer }) => !layer.aliases);
+/** Plans a forward pass: which of two blocks of memory each step writes to, and their sizes. */
+function createPlan(layers: readonly FusedLayer[], x: Tensor): Plan {
+  const last = layers.findLastIndex(({ layer }) => !layer.aliases);
 
-  // First the sizes: which of the two blocks each step writes to. Block −1 is the caller's input.
   const sizes = [0, 0];
-  let block = -1, shape = x.shape;
-  const placed = fused.map((step, i) => {
-    shape = step.layer.outputShape(shape);
-    if (!step.layer.aliases && i !== last) {
-      if (!(step.layer.inPlace && block >= 0)) block = block === 0 ? 1 : 0;
+  let block = -1, shape = x.shape; // block −1 is the caller's input
+  const outputs = layers.map((fused, i) => {
+    shape = fused.layer.outputShape(shape);
+    if (!fused.layer.aliases && i !== last) {
+      if (!(fused.layer.inPlace && block >= 0)) block = block === 0 ? 1 : 0;
       sizes[block] = Math.max(sizes[block], elements(shape));
     }
-    return { ...step, shape, block, placed: !step.layer.aliases && i < last };
+    return { ...fused, shape, block, usesBlock: !fused.layer.aliases && i < last };
   });
   const arena = sizes.map((size) => size > 0 ? x.backend.empty([size]) : undefined);
-  const steps = placed.map(({ layer, activation, shape, block, placed }) => ({
+  const steps = outputs.map(({ layer, activation, shape, block, usesBlock }) => ({
     layer,
     activation,
     shape,
-    out: placed ? arena[block]!.view(shape) : undefined,
+    out: usesBlock ? arena[block]!.view(shape) : undefined,
   }));
   return {
     input: x.shape,

@@ -1,5 +1,5 @@
 /**
- * Layers without parameters that regroup or drop values.
+ * Flatten and dropout.
  *
  * @module
  */
@@ -9,12 +9,14 @@ import { dropout } from "../ops/activation.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
 import { type ForwardOptions, Layer, viewAs } from "./layer.ts";
 
-/** All axes but the first as one, `torch.nn.Flatten`: [N, …] → [N, features]. The result is a view. */
+/**
+ * Joins all axes but the first, `torch.nn.Flatten`: [N, …] → [N, features]. The result is a view.
+ */
 export class Flatten extends Layer {
   /** The name in `torch.nn`. */
   override readonly type = "Flatten";
 
-  /** Nothing is computed. */
+  /** Always true: the output is a view of the input. */
   override get aliases(): boolean {
     return true;
   }
@@ -37,8 +39,8 @@ export class Flatten extends Layer {
 }
 
 /**
- * Dropout, `torch.nn.Dropout`: in training every element is 0 with probability p, and divided by
- * 1 − p otherwise; in evaluation the result is a view of the input.
+ * Dropout, `torch.nn.Dropout`. In training mode, each element is set to 0 with probability p and
+ * divided by 1 − p otherwise. In evaluation mode, the output is a view of the input.
  */
 export class Dropout extends Layer {
   /** The name in `torch.nn`. */
@@ -46,16 +48,17 @@ export class Dropout extends Layer {
   #seed: number | undefined;
 
   /**
-   * Describes the layer; it has no values yet.
+   * Creates the layer.
    *
-   * @param p The probability of an element to be zeroed in training.
+   * @param p The probability of zeroing an element in training mode.
+   * @throws {ArgumentError} When p is not between 0 and 1.
    */
   constructor(readonly p = 0.5) {
     super();
     if (!(p >= 0 && p <= 1)) throw new ArgumentError("Dropout", "p", p, "between 0 and 1");
   }
 
-  /** Nothing is computed in evaluation, or where nothing is dropped. */
+  /** Whether the output is a view of the input: in evaluation mode, or with p = 0. */
   override get aliases(): boolean {
     return !this.training || this.p === 0;
   }
@@ -76,7 +79,7 @@ export class Dropout extends Layer {
   /** See {@linkcode Layer.backward}. */
   override backward(dy: Tensor): Tensor {
     this.recallShape();
-    // the same seed drops the same elements
+    // The same seed drops the same elements.
     return this.aliases ? dy.view(dy.shape) : dropout(dy, this.p, this.#seed!);
   }
 }

@@ -32,28 +32,34 @@ import {
   type WeightsInput,
 } from "./load.ts";
 
-/** How an AlexNet differs from the original, with 1000 classes of ImageNet. */
+/** Options of {@linkcode AlexNet}. The defaults are those of torchvision. */
 export interface AlexNetOptions extends ClassOptions, PrecisionOptions {
-  /** What happens to an image before the first layer. Default: as torchvision's. */
+  /** The preprocessing of images. Default: {@linkcode imagenetPreprocessing}. */
   readonly preprocessing?: Preprocessing;
-  /** Probability of dropout in training. Default 0.5. */
+  /** The probability of dropout in training mode. Default 0.5. */
   readonly dropout?: number;
   /** Output channels of the five convolutions. Default 64, 192, 384, 256, 256. */
   readonly channels?: readonly [number, number, number, number, number];
   /** Features of the two hidden fully connected layers. Default 4096. */
   readonly hiddenFeatures?: number;
-  /** How convolutions are computed: see {@linkcode AlgorithmOptions}. */
+  /**
+   * How convolutions are computed. "winograd" is faster for many kernels, but rounds more. Default:
+   * the faster one in each layer.
+   */
   readonly algorithm?: AlgorithmOptions["algorithm"];
-  /** Whether convolutions keep their weights laid out, too: see {@linkcode PackingOptions}. */
+  /**
+   * Keeps a second copy of the convolution weights, packed for the direct kernel. False saves the
+   * memory, but every forward pass packs the weights again. Default true.
+   */
   readonly keepPacked?: PackingOptions["keepPacked"];
 }
 
 /**
  * The single-tower AlexNet ("One weird trick for parallelizing convolutional neural networks",
  * Krizhevsky 2014), `torchvision.models.alexnet`: [N, 3, 224, 224] → [N, numClasses] logits. Any
- * height and width from 63 on will do.
+ * height and width of at least 63 works.
  *
- * @example Randomly initialised, as `torch.manual_seed(0); torchvision.models.alexnet()`
+ * @example Random weights, like `torch.manual_seed(0); torchvision.models.alexnet()`
  * ```ts
  * import { createBackend } from "../backend/mod.ts";
  * import { AlexNet } from "./alexnet.ts";
@@ -62,10 +68,10 @@ export interface AlexNetOptions extends ClassOptions, PrecisionOptions {
  * using model = new AlexNet().init(backend, { seed: 0 });
  * const gray = { width: 256, height: 256, data: new Uint8Array(256 * 256 * 3).fill(128) };
  * const [best] = await model.classify(gray);
- * console.log(best.probability); // about 0.001, as all 1000 of them
+ * console.log(best.probability); // about 0.001, like all 1000 classes
  * ```
  *
- * @example Fully connected weights in 8 bits: 59 MB for 234
+ * @example Fully connected weights in 8 bits: 59 MB instead of 234 MB
  * ```ts
  * import { createBackend } from "../backend/mod.ts";
  * import { AlexNet } from "./alexnet.ts";
@@ -79,7 +85,11 @@ export class AlexNet extends Classifier {
   /** The name in `torchvision.models`. */
   override readonly type = "AlexNet";
 
-  /** Describes the network; it has no weights yet. */
+  /**
+   * Creates the network without weights: call {@linkcode Layer.init} or load weights.
+   *
+   * @throws {ArgumentError} When an option is invalid.
+   */
   constructor(options: AlexNetOptions = {}) {
     const { dropout = 0.5, hiddenFeatures = 4096, algorithm, keepPacked, precision } = options;
     const { preprocessing = imagenetPreprocessing } = options;
@@ -117,10 +127,11 @@ export class AlexNet extends Classifier {
   }
 
   /**
-   * Makes an AlexNet and loads its weights from a file. {@linkcode loadModel} loads any other network.
+   * Creates an AlexNet and loads its weights from a file. Use {@linkcode loadModel} for other
+   * networks.
    *
-   * @throws {FileError} When the file cannot be read or does not hold AlexNet's weights.
-   * @throws {ArgumentError} When `weights` is not a source of weights.
+   * @throws {FileError} When the file cannot be read, or holds the weights of another network.
+   * @throws {ArgumentError} When an option is invalid.
    *
    * @example
    * ```ts ignore
@@ -132,11 +143,11 @@ export class AlexNet extends Classifier {
     using file = await openInput(weights, signal, "AlexNet.load");
     const description = readDescription(file);
     if (description && description.architecture !== "alexnet") {
-      const reason = `is for ${description.architecture}, not AlexNet; loadModel() loads it`;
+      const reason = `holds ${description.architecture}, not AlexNet; load it with loadModel()`;
       throw new FileError(file.name, reason);
     }
     if (file instanceof OnnxFile && file.graph.nodes.length > 0) {
-      throw new FileError(file.name, "is an ONNX model with layers; loadModel() loads it");
+      throw new FileError(file.name, "is an ONNX model with layers; load it with loadModel()");
     }
     const { classes = description?.classes, preprocessing = description?.preprocessing } = options;
     const { precision = storedPrecision(file) } = options;
@@ -147,14 +158,14 @@ export class AlexNet extends Classifier {
 }
 
 /**
- * What {@linkcode AlexNet.load} takes.
+ * Options of {@linkcode AlexNet.load}.
  *
  * @internal
  */
 export interface AlexNetLoadOptions extends AlexNetOptions, LoadOptions {
   /**
-   * A PyTorch `.pth` or a safetensors file with the tensors of torchvision's AlexNet, or an ONNX file
-   * with these tensors and no layers.
+   * The tensors of torchvision's AlexNet, as a PyTorch `.pth` file, a safetensors file, or an ONNX
+   * file without layers.
    */
   readonly weights: WeightsInput;
 }

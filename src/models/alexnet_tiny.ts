@@ -1,5 +1,5 @@
 /**
- * AlexNet for small images and few classes.
+ * A small AlexNet for 64×64 images.
  *
  * @module
  */
@@ -22,16 +22,16 @@ import {
 import { elements } from "../tensor.ts";
 import { classesOf, Classifier, type ClassOptions } from "./classifier.ts";
 
-/** A convolution of the network, with the ReLU and the pooling behind it. */
+/** A convolution, a ReLU, and optionally a max pooling. */
 interface Stage {
   readonly channels: number;
   readonly kernelSize: number;
   readonly stride?: number;
-  /** Halves height and width. */
+  /** Adds a max pooling that halves height and width. */
   readonly pool?: boolean;
 }
 
-/** The whole layout: five convolutions, then hidden fully connected layers. */
+/** The five convolutions. The comments give the output sizes. */
 const stages: readonly Stage[] = [
   { channels: 48, kernelSize: 5, stride: 2 }, // → 32×32
   { channels: 96, kernelSize: 3, pool: true }, // → 16×16
@@ -39,15 +39,16 @@ const stages: readonly Stage[] = [
   { channels: 256, kernelSize: 3 },
   { channels: 256, kernelSize: 3, pool: true }, // → 4×4
 ];
+/** The features of the hidden fully connected layers. */
 const hiddenFeatures: readonly number[] = [512];
 
-/** Side of the images it takes. */
+/** Height and width of the input images. */
 const side = 64;
 
 /**
- * What happens to an image before alexnet-tiny. Its training images were the squares in the middle of
- * photographs, too; they had been made smaller without antialiasing, so of the filters that do better
- * the sharper one suits it. The statistics are those of these images.
+ * The preprocessing of alexnet-tiny. The mean and deviation are those of its training images. These
+ * are center crops of photos, too, but were resized without antialiasing: the sharper bicubic
+ * filter comes closest to them.
  */
 export const alexnetTinyPreprocessing: Preprocessing = {
   resize: side,
@@ -58,29 +59,35 @@ export const alexnetTinyPreprocessing: Preprocessing = {
 };
 
 /**
- * How an AlexNetTiny differs from the one that classifies 200 classes.
+ * Options of {@linkcode AlexNetTiny}.
  *
  * @internal
  */
 export interface AlexNetTinyOptions extends ClassOptions, PrecisionOptions {
-  /** What happens to an image before the first layer. Default: as in training. */
+  /** The preprocessing of images. Default: as in training. */
   readonly preprocessing?: Preprocessing;
   /**
-   * Batch normalisation behind each convolution, which then has no bias. It speeds up learning;
-   * {@linkcode foldBatchNorm} takes it away afterwards. Default false.
+   * Adds a batch normalisation after each convolution, which then has no bias. It speeds up
+   * training. {@linkcode foldBatchNorm} removes it afterwards. Default false.
    */
   readonly batchNorm?: boolean;
-  /** Probability of dropout before each fully connected layer, in training. Default 0.5. */
+  /** The probability of dropout before each fully connected layer, in training. Default 0.5. */
   readonly dropout?: number;
-  /** How convolutions are computed: see {@linkcode AlgorithmOptions}. */
+  /**
+   * How convolutions are computed. "winograd" is faster for many kernels, but rounds more. Default:
+   * the faster one in each layer.
+   */
   readonly algorithm?: AlgorithmOptions["algorithm"];
-  /** Whether convolutions keep their weights laid out, too: see {@linkcode PackingOptions}. */
+  /**
+   * Keeps a second copy of the convolution weights, packed for the direct kernel. False saves the
+   * memory, but every forward pass packs the weights again. Default true.
+   */
   readonly keepPacked?: PackingOptions["keepPacked"];
 }
 
 /**
- * AlexNet's shape for 64×64 images: five convolutions, three max poolings and a fully connected
- * head, [N, 3, 64, 64] → [N, numClasses] logits.
+ * A small AlexNet for 64×64 images: five convolutions, three max poolings and two fully connected
+ * layers, [N, 3, 64, 64] → [N, numClasses] logits. The bundled model is one with 200 classes.
  *
  * @example
  * ```ts
@@ -98,7 +105,11 @@ export class AlexNetTiny extends Classifier {
   /** The name of the network. */
   override readonly type = "AlexNetTiny";
 
-  /** Describes the network; it has no weights yet. */
+  /**
+   * Creates the network without weights: call {@linkcode Layer.init} or load weights.
+   *
+   * @throws {ArgumentError} When an option is invalid.
+   */
   constructor(options: AlexNetTinyOptions = {}) {
     const { batchNorm = false, dropout = 0.5, algorithm, keepPacked, precision } = options;
     const { preprocessing = alexnetTinyPreprocessing } = options;

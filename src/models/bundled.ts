@@ -1,25 +1,25 @@
 /**
- * The model that comes with the library.
+ * The weights of the bundled model.
  *
  * @module
  */
 
 import { PembrokeError } from "../errors.ts";
 
-/** Where alexnet-tiny's weights lie: beside this module, on disk or on the server it came from. */
+/** Returns the URL of the bundled weights: a file on disk, or on the server of this module. */
 export function bundledWeights(): URL {
   try {
     return new URL("../../weights/alexnet_tiny.safetensors", import.meta.url);
-  } catch { // in a bundle, modules may have no address
+  } catch { // a bundler may remove import.meta.url
     throw new PembrokeError(
-      "loadModel: this bundle has no address to find weights beside; " +
-        "pass those of weights/alexnet_tiny.safetensors, as bytes or by their URL",
+      "loadModel: this bundle does not know its URL and cannot find the bundled weights; " +
+        "pass `weights`: the bytes or the URL of weights/alexnet_tiny.safetensors",
     );
   }
 }
 
-/** The same weights, for whatever loads them. The npm package brings them in a module. */
-// deno-lint-ignore require-await -- so that an error rejects instead of being thrown
+/** Returns the bundled weights as an input. The npm package replaces this function by a module. */
+// deno-lint-ignore require-await -- async, so that an error rejects instead of throwing
 export async function bundledInput(): Promise<URL | Uint8Array> {
   return bundledWeights();
 }

@@ -1,5 +1,5 @@
 /**
- * A network that says what is on an image.
+ * Networks that classify images.
  *
  * @module
  */
@@ -17,21 +17,21 @@ import { elements } from "../tensor.ts";
 import { classNames, type Prediction, topClasses } from "./classify.ts";
 
 /**
- * What a classifier knows besides its layers.
+ * Options of {@linkcode Classifier}.
  *
  * @internal
  */
 export interface ClassifierOptions {
-  /** What happens to an image before the first layer. */
+  /** The preprocessing of images. */
   readonly preprocessing: Preprocessing;
-  /** A name for each number that the last layer gives. */
+  /** The names of the classes, one for each output of the last layer. */
   readonly classes: readonly ClassName[];
 }
 
 /**
- * Layers, what happens to an image before them, and the names of what comes out.
+ * A sequence of layers with the preprocessing of its images and the names of its classes.
  *
- * @example A classifier of one's own
+ * @example Your own classifier
  * ```ts
  * import { createBackend } from "../backend/mod.ts";
  * import { Conv2d, Flatten, Linear, ReLU } from "../layers/mod.ts";
@@ -53,17 +53,17 @@ export interface ClassifierOptions {
 export class Classifier extends Sequential {
   /** The name of the network. */
   override readonly type: string = "Classifier";
-  /** What happens to an image before the first layer. */
+  /** The preprocessing of images. */
   readonly preprocessing: Preprocessing;
   /** The names of the classes, by index. */
   readonly classes: readonly ClassName[];
-  #own: Backend | undefined;
+  #ownBackend: Backend | undefined;
 
   /**
-   * Puts layers one after another.
+   * Creates the network without weights: call {@linkcode Layer.init} or load weights.
    *
-   * @param layers The layers in order, from [N, 3, crop, crop] to [N, classes] logits; in a list or
-   * by name.
+   * @param layers The layers in order, from [N, 3, crop, crop] to [N, classes] logits, as a list,
+   * an object or a map.
    */
   constructor(
     layers: readonly Layer[] | Readonly<Record<string, Layer>> | ReadonlyMap<string, Layer>,
@@ -74,17 +74,17 @@ export class Classifier extends Sequential {
     this.classes = classes;
   }
 
-  /** Takes over a backend that was made for it alone: {@linkcode Classifier.dispose} disposes of it. */
+  /** Takes ownership of a backend: {@linkcode Classifier.dispose} disposes of it, too. */
   own(backend: Backend): this {
-    this.#own = backend;
+    this.#ownBackend = backend;
     return this;
   }
 
-  /** See {@linkcode Sequential.dispose}. */
+  /** Frees the memory of the parameters, and disposes of the backend if the model owns it. */
   override dispose(): void {
     super.dispose();
-    this.#own?.dispose();
-    this.#own = undefined;
+    this.#ownBackend?.dispose();
+    this.#ownBackend = undefined;
   }
 
   /** Number of classes. */
@@ -92,24 +92,29 @@ export class Classifier extends Sequential {
     return this.classes.length;
   }
 
-  /** The shape of a batch of its inputs. */
+  /** Returns the input shape for a batch of images, [batch, 3, crop, crop]. */
   inputShape(batch = 1): [number, number, number, number] {
     return [batch, 3, this.preprocessing.crop, this.preprocessing.crop];
   }
 
   /**
-   * Resizes, crops and normalises an image of any size: the values of a [3, crop, crop] tensor, as
-   * torchvision computes them.
+   * Resizes, crops and normalises an image of any size, like torchvision.
+   *
+   * @returns The values of a [3, crop, crop] tensor.
    */
   preprocess(image: RgbImage): Float32Array {
     return preprocess(image, this.preprocessing);
   }
 
   /**
-   * The most probable classes of an image, the most probable first.
+   * Classifies an image.
    *
-   * @param image Its pixels, or what {@linkcode Classifier.preprocess} made of them.
-   * @throws {PembrokeError} When the weights make the output not a number.
+   * @param image The image, or the result of {@linkcode Classifier.preprocess}.
+   * @param options `topK` is the number of classes to return, by default 5.
+   * @returns The most probable classes, the most probable first.
+   * @throws {ArgumentError} When `topK` or the number of values is invalid.
+   * @throws {PembrokeError} When the model has no weights or is in training mode, or its output is
+   * not a number.
    */
   async classify(
     image: RgbImage | Float32Array,
@@ -120,12 +125,15 @@ export class Classifier extends Sequential {
   }
 
   /**
-   * The most probable classes of each of several images, in one pass of the network: faster than
-   * one after the other. Their probabilities are those of {@linkcode Classifier.classify} to the
-   * rounding of float32.
+   * Classifies a batch of images in one forward pass, which is faster than one pass each. The
+   * probabilities match those of {@linkcode Classifier.classify} up to float32 rounding.
    *
-   * @param images Pixels, or what {@linkcode Classifier.preprocess} made of them, of one image or more.
-   * @throws {PembrokeError} When the weights make the output not a number.
+   * @param images The images, or the results of {@linkcode Classifier.preprocess}.
+   * @param options `topK` is the number of classes to return, by default 5.
+   * @returns The most probable classes of each image, the most probable first.
+   * @throws {ArgumentError} When `topK` or the number of values is invalid.
+   * @throws {PembrokeError} When the model has no weights or is in training mode, or its output is
+   * not a number.
    */
   async classifyBatch(
     images: readonly (RgbImage | Float32Array)[],
@@ -135,41 +143,49 @@ export class Classifier extends Sequential {
     const shape = this.inputShape(images.length), size = elements(this.inputShape());
     using x = this.backend.empty(shape);
     for (const [i, image] of images.entries()) {
-      const given = image instanceof Float32Array;
-      const values = given ? image : this.preprocess(image);
+      const isPreprocessed = image instanceof Float32Array;
+      const values = isPreprocessed ? image : this.preprocess(image);
       if (values.length !== size) {
-        const takes = `${size}, as the shape [${this.inputShape().join(", ")}] says`;
-        throw new ArgumentError("classify", "the number of values", values.length, takes);
+        const expected = `${size}, for the shape [${this.inputShape().join(", ")}]`;
+        throw new ArgumentError("classify", "the number of values", values.length, expected);
       }
       this.backend.write(x, values, i * values.length);
-      if (!given) release(values);
+      if (!isPreprocessed) release(values);
     }
     return await topClasses(this, x, this.classes, options.topK ?? 5);
   }
 }
 
 /**
- * How many classes, and what they are called.
+ * The classes of a network.
  *
  * @internal
  */
 export interface ClassOptions {
-  /** Number of classes. */
+  /** Number of classes. Default: that of `classes`, or of the network's usual data. */
   readonly numClasses?: number;
-  /** Their names; ImageNet's for 1000, bare numbers otherwise. */
+  /**
+   * The names of the classes. Default: ImageNet's for 1000 classes, else "class 0", "class 1", …
+   */
   readonly classes?: readonly ClassName[];
 }
 
-/** The names of a network's classes, from its options. */
+/**
+ * Returns the names of a network's classes.
+ *
+ * @param op The name of the network in error messages.
+ * @param count The default number of classes.
+ * @throws {ArgumentError} When the options contradict each other.
+ */
 export function classesOf(
   op: string,
   { numClasses, classes }: ClassOptions,
   count: number,
 ): readonly ClassName[] {
   const names = classes ?? classNames(checkInteger(op, "numClasses", numClasses ?? count, 1));
-  if (names.length === 0) throw new ArgumentError(op, "classes", "empty", "a name for each class");
+  if (names.length === 0) throw new ArgumentError(op, "classes", names, "a non-empty list");
   if (names.length !== (numClasses ?? names.length)) {
-    throw new ArgumentError(op, "numClasses", numClasses, `${names.length}, as many as classes`);
+    throw new ArgumentError(op, "numClasses", numClasses, `${names.length}, the number of classes`);
   }
   return names;
 }

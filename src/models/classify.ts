@@ -1,5 +1,5 @@
 /**
- * From pixels to the classes a model finds most probable.
+ * Predictions of a classifier.
  *
  * @module
  */
@@ -12,27 +12,29 @@ import type { Sequential } from "../layers/sequential.ts";
 import { softmax } from "../ops/activation.ts";
 import type { Tensor } from "../tensor.ts";
 
-/** A class and how probable the model holds it. */
+/** A class and its probability. */
 export interface Prediction extends ClassName {
-  /** The class's number in the model. */
+  /** The index of the class in the model. */
   readonly index: number;
-  /** From 0 to 1; all classes together give 1. */
+  /** The softmax of the logits: from 0 to 1, and the sum over all classes is 1. */
   readonly probability: number;
 }
 
-/** The names of a model's classes when nothing else names them: ImageNet's for 1000, or numbers. */
+/** Returns the default names of classes: ImageNet's for 1000, else "class 0", "class 1", … */
 export function classNames(numClasses: number): readonly ClassName[] {
   if (numClasses === imagenetClasses.length) return imagenetClasses;
   return Array.from({ length: numClasses }, (_, i) => ({ wnid: "", label: `class ${i}` }));
 }
 
 /**
- * Runs a classifier and picks the `topK` most probable classes of every sample, the lower index
- * first among equals.
+ * Runs a classifier and returns the `topK` most probable classes of every sample. Of equally
+ * probable classes, the lower index comes first.
  *
  * @param x A batch of preprocessed images, [N, 3, H, W].
- * @param classes A name for every class.
- * @throws {PembrokeError} When the output is not a number, naming the parameter that holds NaN.
+ * @param classes The names of the classes.
+ * @throws {ArgumentError} When `topK` is not a positive integer.
+ * @throws {PembrokeError} When the model is in training mode, or its output is NaN. The message
+ * names the parameter that holds NaN.
  */
 export async function topClasses(
   model: Sequential,
@@ -44,21 +46,19 @@ export async function topClasses(
     throw new ArgumentError("classify", "topK", topK, "a positive integer");
   }
   if (model.training) {
-    throw new PembrokeError(
-      `${model.type}: in training mode classes are random; call eval() first`,
-    );
+    throw new PembrokeError(`${model.type}: cannot classify in training mode; call eval() first`);
   }
   using logits = model.forward(x);
   softmax(logits, -1, { out: logits });
   const probabilities = await logits.read();
   if (probabilities.some(Number.isNaN)) {
-    const culprit = await findNonFinite(model);
-    const reason = culprit ? `${culprit} holds NaN or infinity` : "its values overflow float32";
+    const parameter = await findNonFinite(model);
+    const reason = parameter ? `${parameter} holds NaN or infinity` : "its values overflow float32";
     throw new PembrokeError(`the output of ${model.type} is not a number: ${reason}`);
   }
   return Array.from({ length: logits.shape[0] }, (_, n) => {
     const row = probabilities.subarray(n * classes.length, (n + 1) * classes.length);
-    return largest(row, topK).map((index) => ({
+    return largestIndices(row, topK).map((index) => ({
       index,
       ...classes[index],
       probability: row[index],
@@ -66,10 +66,7 @@ export async function topClasses(
   });
 }
 
-/**
- * The first parameter that holds NaN or infinity, by name: what to blame for an output that is not
- * a number. Undefined if there is none.
- */
+/** Returns the name of the first parameter that holds NaN or infinity, if there is one. */
 async function findNonFinite(model: Layer): Promise<string | undefined> {
   for (const [name, parameter] of model.stateDict()) {
     const { quantized, half } = parameter instanceof LinearWeight ? parameter : {};
@@ -81,7 +78,7 @@ async function findNonFinite(model: Layer): Promise<string | undefined> {
   return undefined;
 }
 
-/** The indices of the k largest values, the lower index first among equals. */
-function largest(values: Float32Array, k: number): number[] {
+/** Returns the indices of the k largest values. Of equal values, the lower index comes first. */
+function largestIndices(values: Float32Array, k: number): number[] {
   return Array.from(values.keys()).sort((a, b) => values[b] - values[a] || a - b).slice(0, k);
 }

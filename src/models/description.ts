@@ -1,9 +1,9 @@
 /**
- * What a file of weights says about its network, so that nobody has to be told.
+ * The description of a network in the metadata of its safetensors file.
  *
- * In the metadata of safetensors, whose values are texts: `format` is "pembroke model 1",
- * `architecture` the network's name, `classes` a JSON list of pairs of WordNet id and label,
- * `preprocessing` JSON of {@linkcode Preprocessing}. What else is there is for people.
+ * All values are text: `format` is "pembroke model 1", `architecture` the name of the network,
+ * `classes` a JSON list of [WordNet id, label] pairs, and `preprocessing` a
+ * {@linkcode Preprocessing} as JSON. Other keys are ignored.
  *
  * @module
  */
@@ -18,10 +18,10 @@ import type { WeightsFile } from "../weights/tensor_file.ts";
 /** The name of a network. */
 export type Architecture = "alexnet" | "alexnet-tiny";
 
-/** The networks that a file may describe. */
+/** The names of all networks. */
 export const architectures: readonly Architecture[] = ["alexnet", "alexnet-tiny"];
 
-/** What a file says about its network. */
+/** The description of a network in a file. */
 export interface Description {
   readonly architecture: Architecture;
   readonly classes: readonly ClassName[];
@@ -30,10 +30,10 @@ export interface Description {
 
 const FORMAT = "pembroke model 1";
 
-/** Sides of images beyond this are no preprocessing but an attempt on the memory. */
-const largestSide = 4096;
+/** The largest side of preprocessed images. Hostile files could exhaust the memory with more. */
+const maxSide = 4096;
 
-/** A description as metadata. */
+/** Converts a description to metadata. */
 export function describe(
   { architecture, classes, preprocessing }: Description,
 ): Record<string, string> {
@@ -46,9 +46,9 @@ export function describe(
 }
 
 /**
- * The description in a file; undefined when it holds nothing but weights.
+ * Reads the description in a file. Returns undefined if there is none.
  *
- * @throws {FileError} When it holds a description that cannot be used.
+ * @throws {FileError} When the description is damaged, or of an unsupported version or network.
  */
 export function readDescription({ name, metadata }: WeightsFile): Description | undefined {
   const format = metadata.get("format");
@@ -56,30 +56,33 @@ export function readDescription({ name, metadata }: WeightsFile): Description | 
   if (format.startsWith("pembroke checkpoint ")) {
     throw new FileError(
       name,
-      "is a checkpoint of a training run: for alexnet-tiny, `deno task export` makes a model of it",
+      "is a training checkpoint, not a model; for alexnet-tiny, `deno task export` converts it",
     );
   }
   if (format !== FORMAT) {
-    throw new FileError(name, `has the format ${escapeText(format)}, this version reads ${FORMAT}`);
+    throw new FileError(name, `has format ${escapeText(format)}, but this version reads ${FORMAT}`);
   }
   const architecture = architectures.find((name) => name === metadata.get("architecture"));
   if (!architecture) {
-    const said = escapeText(metadata.get("architecture") ?? "none");
-    throw new FileError(name, `describes the network ${said}, not ${architectures.join(" or ")}`);
+    const unknown = escapeText(metadata.get("architecture") ?? "none");
+    throw new FileError(
+      name,
+      `has the architecture ${unknown}, must be ${architectures.join(" or ")}`,
+    );
   }
-  const json = (key: string): unknown => {
+  const parse = (key: string): unknown => {
     try {
       return JSON.parse(metadata.get(key) ?? "");
     } catch (cause) {
-      throw new FileError(name, `its metadata holds no readable ${key}: damaged`, { cause });
+      throw new FileError(name, `its metadata key ${key} is not valid JSON: damaged`, { cause });
     }
   };
-  const classes = json("classes"), preprocessing = json("preprocessing");
-  if (!areClasses(classes)) {
-    throw new FileError(name, "its classes are not a list of pairs of texts: damaged");
+  const classes = parse("classes"), preprocessing = parse("preprocessing");
+  if (!isClassList(classes)) {
+    throw new FileError(name, "its classes are not a list of [id, label] pairs: damaged");
   }
   if (!isPreprocessing(preprocessing)) {
-    throw new FileError(name, "its preprocessing is not one of images: damaged");
+    throw new FileError(name, "its preprocessing has missing or invalid values: damaged");
   }
   const { resize, interpolation = "bilinear", crop, mean, std, channels } = preprocessing;
   return {
@@ -89,7 +92,7 @@ export function readDescription({ name, metadata }: WeightsFile): Description | 
   };
 }
 
-function areClasses(value: unknown): value is [wnid: string, label: string][] {
+function isClassList(value: unknown): value is [wnid: string, label: string][] {
   return Array.isArray(value) && value.length > 0 &&
     value.every((pair) =>
       Array.isArray(pair) && pair.length === 2 && pair.every((text) => typeof text === "string")
@@ -100,11 +103,11 @@ function isPreprocessing(value: unknown): value is Preprocessing {
   const fields = (value ?? {}) as Record<string, unknown>;
   const { resize, interpolation, crop, mean, std, channels } = fields;
   const isSide = (side: unknown) =>
-    Number.isInteger(side) && Number(side) >= 1 && Number(side) <= largestSide;
-  const areThree = (list: unknown): list is number[] =>
+    Number.isInteger(side) && Number(side) >= 1 && Number(side) <= maxSide;
+  const isColor = (list: unknown): list is number[] =>
     Array.isArray(list) && list.length === 3 && list.every(Number.isFinite);
   const isFilter = interpolation === undefined || interpolations.some((f) => f === interpolation);
   const isOrder = channels === undefined || channelOrders.some((order) => order === channels);
-  return isFilter && isOrder && isSide(resize) && isSide(crop) && areThree(mean) && areThree(std) &&
+  return isFilter && isOrder && isSide(resize) && isSide(crop) && isColor(mean) && isColor(std) &&
     std.every((deviation) => deviation > 0);
 }

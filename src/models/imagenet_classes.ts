@@ -1,20 +1,19 @@
 /**
- * The 1000 classes of ImageNet (ILSVRC 2012) in the order that torchvision's models number them:
- * WordNet id and names, separated by a tab.
+ * The 1000 classes of ImageNet (ILSVRC 2012), in the order of torchvision's models.
  *
  * @module
  */
 
-/** A class that a model tells apart. */
+/** The name of a class. */
 export interface ClassName {
-  /** Its id in WordNet 3.0, "n02113023". */
+  /** The WordNet 3.0 id, such as "n02113023". Empty for classes without one. */
   readonly wnid: string;
-  /** Its names, the most common first, separated by commas. */
+  /** The English names, separated by commas. The most common comes first. */
   readonly label: string;
 }
 
-/** The classes by index. */
-export const imagenetClasses: readonly ClassName[] = /* @__PURE__ */ classesIn(`\
+/** ImageNet's classes by index. */
+export const imagenetClasses: readonly ClassName[] = /* @__PURE__ */ parseClasses(`\
 n01440764	tench, Tinca tinca
 n01443537	goldfish, Carassius auratus
 n01484850	great white shark, white shark, man-eater, man-eating shark, Carcharodon carcharias
@@ -1016,8 +1015,8 @@ n13054560	bolete
 n13133613	ear, spike, capitulum
 n15075141	toilet tissue, toilet paper, bathroom tissue`);
 
-/** A function, so that bundlers can leave the names out where nobody needs them. */
-function classesIn(lines: string): readonly ClassName[] {
+/** Parses lines of id, tab and label. As a pure call, bundlers can drop it with the list. */
+function parseClasses(lines: string): readonly ClassName[] {
   return lines.split("\n").map((line) => {
     const [wnid, label] = line.split("\t");
     return { wnid, label };

@@ -1,12 +1,12 @@
 /**
- * From a file of weights into a model's memory on a backend.
+ * Loading weights into a model.
  *
  * @module
  */
 
 import { type Backend, createBackend } from "../backend/mod.ts";
-import { contentLength, readChunks, request, responseChunks } from "../io/download.ts";
 import { redactUrl } from "../io/redact.ts";
+import { contentLength, readChunks, request, responseChunks } from "../io/download.ts";
 import { ArgumentError, FileError } from "../errors.ts";
 import { asBytes, isBlob, kindOf } from "../kinds.ts";
 import { type Layer, parameterShapes } from "../layers/layer.ts";
@@ -28,9 +28,9 @@ import type { Classifier } from "./classifier.ts";
 import { OnnxNetwork } from "./onnx/network.ts";
 
 /**
- * Where weights come from: a path or file URL (in Deno, Node and Bun), an http or https URL, what
- * `fetch()` gave, bytes, a Blob, a stream of bytes, or anything that reads. What is behind a URL is
- * fetched every time, and goes from the answer straight to its place.
+ * A source of weights: a path or file URL (in Deno, Node and Bun), an http or https URL, a response
+ * of `fetch()`, bytes, a Blob, a stream of bytes, or a {@linkcode ByteSource}. Downloads are
+ * streamed to the backend and not cached.
  */
 export type WeightsInput =
   | string
@@ -43,27 +43,27 @@ export type WeightsInput =
   | ByteSource;
 
 /**
- * How weights are loaded.
+ * Options of loading weights.
  *
  * @internal
  */
 export interface LoadOptions {
-  /** What computes. Default: what `createBackend()` makes, disposed of together with the model. */
+  /** The backend. Default: a new one, which the model disposes of. */
   readonly backend?: Backend;
-  /** Called while reading, with the floats read so far and in all. */
+  /** Called after each chunk with the number of floats read, and the total. */
   readonly onProgress?: (done: number, total: number) => void;
-  /** Ends the loading, which then rejects with the signal's reason. */
+  /** Cancels loading, which then rejects with the reason of the signal. */
   readonly signal?: AbortSignal;
 }
 
 /**
- * Fills a model with weights from a PyTorch `.pth`, a safetensors or an ONNX file. The file must
- * hold exactly the model's tensors, in its shapes; they go piece by piece to the backend, so that no
- * second copy exists.
+ * Loads weights into a model from a PyTorch `.pth`, safetensors or ONNX file. The file must have
+ * exactly the tensors of the model, in the same shapes. They are copied to the backend in chunks,
+ * so there is never a second copy.
  *
- * @throws {FileError} When the file is not for this model, which then stays as it was, or breaks
- * off, which leaves the model without weights.
- * @throws {ArgumentError} When `weights` is nothing that weights come from.
+ * @throws {FileError} When the file does not match the model: the model keeps its present weights.
+ * Or when reading fails: the model is left without weights.
+ * @throws {ArgumentError} When `weights` is not a source of weights.
  */
 export async function loadWeights(
   model: Layer,
@@ -76,9 +76,11 @@ export async function loadWeights(
 }
 
 /**
- * Opens weights, wherever they come from.
+ * Opens any source of weights.
  *
- * @param op What errors about the argument name.
+ * @param op The name of the function in error messages.
+ * @throws {FileError} When the source cannot be read, or is not in a known format.
+ * @throws {ArgumentError} When `weights` is not a source of weights.
  */
 export async function openInput(
   weights: WeightsInput,
@@ -86,33 +88,33 @@ export async function openInput(
   op = "openInput",
 ): Promise<WeightsFile> {
   signal?.throwIfAborted();
-  return await openWeights(await sourceOf(op, weights, signal));
+  return await openWeights(await toSource(op, weights, signal));
 }
 
-/** Gives the memory of weights back, not a backend that may be the model's own. */
-function giveBack(model: Layer): void {
+/** Disposes of a model's weights, but not of the backend that it may own. */
+function disposeWeights(model: Layer): void {
   if (!(model instanceof Sequential)) return model.dispose();
   for (const [, layer] of model.leaves()) layer.dispose();
 }
 
-/** How a network holds the weights of a file if nobody says: int8 if the file does, else f32. */
+/** Returns the default precision for a file: "int8" if its weights are int8, else "f32". */
 export function storedPrecision({ entries }: WeightsFile): Precision {
   const fullyConnected = [...entries.values()].filter(({ shape }) => shape.length === 2);
   return fullyConnected.some(({ quantized }) => quantized) ? "int8" : "f32";
 }
 
-/** Throws unless a model takes images of the size that its file asks for. */
+/** Throws a {@linkcode FileError} if a model does not support the image size in its file. */
 export function checkInputSize(model: Classifier, file: WeightsFile): void {
   try {
     model.outputShape(model.inputShape());
   } catch (cause) {
     const side = model.preprocessing.crop;
-    const reason = `is for images of ${side}×${side}, which ${model.type} does not take`;
+    const reason = `is for images of ${side}×${side}, which ${model.type} does not support`;
     throw new FileError(file.name, reason, { cause });
   }
 }
 
-/** Fills a model that has no memory yet, on the given backend or one of its own. */
+/** Loads weights into a new model, on the given backend or on a new one that the model owns. */
 export async function loadInto<M extends Classifier>(
   model: M,
   file: WeightsFile,
@@ -132,7 +134,7 @@ export async function loadInto<M extends Classifier>(
   }
 }
 
-/** As {@linkcode loadWeights}, from an open file. */
+/** Loads weights from an open file; see {@linkcode loadWeights}. */
 export async function fill(
   model: Layer,
   backend: Backend,
@@ -142,7 +144,7 @@ export async function fill(
   let loading = false;
   try {
     const parameters = model.stateDict();
-    const weights = model instanceof OnnxNetwork ? model.weightsIn(file) : file;
+    const weights = model instanceof OnnxNetwork ? model.mapWeights(file) : file;
     const shapes = parameterShapes(model);
     checkWeights(weights, shapes, model.type);
 
@@ -151,7 +153,7 @@ export async function fill(
     let done = 0;
     for (const name of weights.order) {
       const parameter = parameters.get(name);
-      if (!parameter) continue; // an integer that the model does without
+      if (!parameter) continue; // an integer such as num_batches_tracked
       parameter.allocate(backend);
       await weights.read(name, (values, offset) => {
         options.signal?.throwIfAborted();
@@ -160,46 +162,46 @@ export async function fill(
       });
     }
   } catch (error) {
-    if (loading) giveBack(model);
+    if (loading) disposeWeights(model);
     throw error;
   }
 }
 
-async function sourceOf(
+async function toSource(
   op: string,
   weights: WeightsInput,
   signal?: AbortSignal,
 ): Promise<ByteSource> {
   const kind = kindOf(weights);
-  if (kind === "String" || kind === "URL") return await sourceAt(String(weights), signal);
+  if (kind === "String" || kind === "URL") return await openPlace(String(weights), signal);
   const bytes = asBytes(weights);
   if (bytes) return bytesSource(bytes);
   if (isBlob(weights)) return blobSource(weights);
-  if (kind === "Response") return await sourceOfResponse(weights as Response, signal);
+  if (kind === "Response") return await responseSource(weights as Response, signal);
   if (kind === "ReadableStream") {
     const stream = weights as ReadableStream<Uint8Array>;
-    if (stream.locked) throw new FileError("weights", "the stream is being read by somebody else");
+    if (stream.locked) throw new FileError("weights", "the stream is locked by another reader");
     return await streamSource(readChunks(stream, { signal, reuseBuffer: true }));
   }
   if (isSource(weights)) return weights;
-  const takes =
+  const expected =
     "a path, a URL, a Response, a Uint8Array, an ArrayBuffer, a Blob, a ReadableStream " +
     "or a ByteSource";
-  throw new ArgumentError(op, "weights", weights, takes);
+  throw new ArgumentError(op, "weights", weights, expected);
 }
 
-async function sourceAt(place: string, signal?: AbortSignal): Promise<ByteSource> {
+/** Opens a path, or a file, http or https URL. */
+async function openPlace(place: string, signal?: AbortSignal): Promise<ByteSource> {
   if (/^file:/i.test(place)) return await fileSource(new URL(place));
   if (!/^https?:/i.test(place)) return await fileSource(place);
   const { response, body } = await request(place, { signal });
   return await streamSource(body, redactUrl(place), contentLength(response));
 }
 
-async function sourceOfResponse(response: Response, signal?: AbortSignal): Promise<ByteSource> {
+async function responseSource(response: Response, signal?: AbortSignal): Promise<ByteSource> {
   const name = redactUrl(response.url) || "weights";
   const body = await responseChunks(name, response, signal);
-  return body ? await streamSource(body, name, contentLength(response)) : bytesSource(none, name);
+  return body
+    ? await streamSource(body, name, contentLength(response))
+    : bytesSource(new Uint8Array(0), name);
 }
-
-/** The body of an answer that has none. */
-const none = new Uint8Array(0);

@@ -1,5 +1,5 @@
 /**
- * Loading a network from whatever file it is in.
+ * Loading a network and its weights from a file.
  *
  * @module
  */
@@ -22,40 +22,40 @@ import {
 import { onnxNetwork } from "./onnx/network.ts";
 
 /**
- * What every network takes; each part has a default.
+ * Options of every network.
  *
  * @internal
  */
 export type ModelOptions = Omit<AlexNetOptions, "channels" | "hiddenFeatures">;
 
-/** What {@linkcode loadModel} takes; each part has a default. */
+/** Options of {@linkcode loadModel}. */
 export interface LoadModelOptions extends ModelOptions, LoadOptions {
   /**
-   * A PyTorch `.pth`, a safetensors file or an ONNX model. A safetensors file may name its network;
-   * an ONNX model is one. Other files must hold the tensors of torchvision's AlexNet. Default: the
-   * bundled weights.
+   * A PyTorch `.pth` file, a safetensors file or an ONNX model. A safetensors file may describe its
+   * network, and an ONNX model contains it. Other files must hold the tensors of torchvision's
+   * AlexNet. Default: the bundled weights.
    */
   readonly weights?: WeightsInput;
 }
 
 /**
- * Loads a classifier. The file decides which network it is, its classes and its preprocessing.
+ * Loads a classifier. The file decides on the network, its classes and its preprocessing.
  *
- * Without `weights`, it is the bundled {@linkcode AlexNetTiny}, which knows 200 classes in 3.4 MB. It
- * is read from disk (`--allow-read`), or fetched from where the library was imported
- * (`--allow-net`). The npm package imports it from a module.
+ * Without `weights`, it loads the bundled {@linkcode AlexNetTiny} with 200 classes (3.4 MB), from
+ * disk (`--allow-read`) or from the server that the library was imported from (`--allow-net`). In
+ * the npm package, the weights are a module.
  *
- * Weights go piece by piece from the file, or from the server's response, to the backend's memory.
- * There is never a second copy.
+ * Weights are copied to the backend in chunks, from a file or a download, so there is never a
+ * second copy.
  *
- * ONNX: any sequential graph of supported layers. One with local response normalisation or grouped
- * convolutions is taken for Caffe's, whose images are prepared as {@linkcode caffePreprocessing}
- * says.
+ * An ONNX model can be any sequential graph of supported layers. If it has local response
+ * normalisation or grouped convolutions, it is assumed to come from Caffe and uses
+ * {@linkcode caffePreprocessing}.
  *
- * @param options `classes` and `preprocessing` replace what the file says; `precision` replaces how
- * it stores the fully connected weights.
- * @throws {FileError} When the file cannot be read or holds no network that is supported.
- * @throws {ArgumentError} When `weights` is not a source of weights.
+ * @param options `classes`, `preprocessing` and `precision` override those of the file.
+ * @throws {FileError} When the file cannot be read, or its network is not supported.
+ * @throws {ArgumentError} When `weights` is not a source of weights, or an option contradicts the
+ * file.
  *
  * @example
  * ```ts
@@ -75,7 +75,7 @@ export async function loadModel(options: LoadModelOptions = {}): Promise<Classif
   return await loadInto(modelFor(file, options), file, options);
 }
 
-/** Makes the network of this name, without weights. */
+/** Creates a network by name, without weights. */
 export function createModel(
   architecture: Architecture,
   options: ModelOptions = {},
@@ -84,24 +84,24 @@ export function createModel(
 }
 
 /**
- * Makes the network that a file is for, without weights: the one it describes, the graph of an ONNX
- * file, or AlexNet.
+ * Creates the network for a file, without weights: the one that the file describes, the graph of an
+ * ONNX file, or else AlexNet.
  *
- * @param wanted The network to make, whatever the file describes.
- * @throws {FileError} When the file describes a network that cannot exist.
+ * @param architecture The network to create, instead of the one in the file.
+ * @throws {FileError} When the network in the file is invalid or not supported.
  */
 export function modelFor(
   file: WeightsFile,
   options: ModelOptions = {},
-  wanted?: Architecture,
+  architecture?: Architecture,
 ): Classifier {
   const { precision = storedPrecision(file) } = options;
-  if (file instanceof OnnxFile && file.graph.nodes.length > 0 && wanted === undefined) {
+  if (file instanceof OnnxFile && file.graph.nodes.length > 0 && architecture === undefined) {
     return onnxNetwork(file, { ...options, precision });
   }
   const description = readDescription(file);
-  if (!description || description.architecture !== (wanted ?? description.architecture)) {
-    return createModel(wanted ?? "alexnet", { ...options, precision });
+  if (!description || description.architecture !== (architecture ?? description.architecture)) {
+    return createModel(architecture ?? "alexnet", { ...options, precision });
   }
   const { classes = description.classes, preprocessing = description.preprocessing } = options;
   const all = { ...options, classes, preprocessing, precision };

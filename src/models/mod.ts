@@ -1,4 +1,4 @@
-/** Networks, what they are made of, and running them. */
+/** Networks: creating, loading, running, summarising and saving them. */
 
 export { AlexNet, type AlexNetLoadOptions, type AlexNetOptions } from "./alexnet.ts";
 export * from "./alexnet_tiny.ts";

@@ -1,5 +1,5 @@
 /**
- * Saving a classifier as one file that says which network it is.
+ * Saving a classifier as a safetensors file.
  *
  * @module
  */
@@ -13,22 +13,24 @@ import type { Classifier } from "./classifier.ts";
 import { type Architecture, describe } from "./description.ts";
 
 /**
- * How {@linkcode saveModel} stores a model.
+ * Options of {@linkcode saveModel}.
  *
  * @internal
  */
 export interface SaveModelOptions {
-  /** How weights are stored; biases are always float32. Default "F32". */
+  /** The type of the stored weights. Biases are always float32. Default "F32". */
   readonly dtype?: TensorToWrite["dtype"];
-  /** Texts to store beside the weights: where they come from, their licence. */
+  /** Additional metadata for the file, such as the origin and licence of the weights. */
   readonly metadata?: Readonly<Record<string, string>>;
 }
 
 /**
- * Writes an {@linkcode AlexNet} or {@linkcode AlexNetTiny} of the standard sizes as a safetensors file
- * with its class names and preprocessing. {@linkcode loadModel} reads it back.
+ * Saves an {@linkcode AlexNet} or {@linkcode AlexNetTiny} as a safetensors file with its class
+ * names and preprocessing. {@linkcode loadModel} reads it back, if the channels and hidden features
+ * are the default ones.
  *
- * @throws {PembrokeError} When the model is another network, has no values, or holds weights in fewer
+ * @returns The bytes of the file.
+ * @throws {PembrokeError} When the model is another network, has no values, or has weights in fewer
  * than 32 bits.
  *
  * @example
@@ -54,7 +56,7 @@ export async function saveModel(
   for (const [name, { shape, tensor }] of model.stateDict()) {
     if (!tensor) {
       throw new PembrokeError(
-        `saveModel: ${name} has no float32 values; load or init() them first`,
+        `saveModel: ${name} has no float32 values; call init() or load weights in f32 first`,
       );
     }
     const stored = shape.length > 1 ? dtype : "F32";
@@ -67,5 +69,5 @@ export async function saveModel(
 function architectureOf(model: Classifier): Architecture {
   if (model instanceof AlexNet) return "alexnet";
   if (model instanceof AlexNetTiny) return "alexnet-tiny";
-  throw new PembrokeError(`saveModel: cannot save ${model.type}; it takes AlexNet and AlexNetTiny`);
+  throw new PembrokeError(`saveModel: cannot save ${model.type}, only AlexNet and AlexNetTiny`);
 }

@@ -1,5 +1,5 @@
 /**
- * What a network is made of, and what it costs.
+ * The layers of a network and their costs.
  *
  * @module
  */
@@ -10,52 +10,55 @@ import type { Sequential } from "../layers/sequential.ts";
 import type { Shape } from "../tensor.ts";
 
 /**
- * One layer of a network.
+ * A layer in a summary.
  *
  * @internal
  */
 export interface LayerSummary {
-  /** Its name in the network: "features.0". */
+  /** The name in the network, such as "features.0". */
   readonly name: string;
-  /** Its kind: "Conv2d". */
+  /** The type of layer, such as "Conv2d". */
   readonly type: string;
-  /** What it makes of the input. */
+  /** The shape of its output. */
   readonly outputShape: Shape;
-  /** Number of its parameters. */
+  /** Number of parameters. */
   readonly parameters: number;
   /** Multiply-accumulates of one forward pass. */
   readonly macs: number;
 }
 
 /**
- * A network's layers and their sums.
+ * The summary of a network.
  *
  * @internal
  */
 export interface ModelSummary {
-  /** The network's name. */
+  /** The type of network, such as "AlexNet". */
   readonly model: string;
-  /** The input that shapes and costs are for. */
+  /** The input shape. */
   readonly inputShape: Shape;
   /** The layers in order. */
   readonly layers: readonly LayerSummary[];
-  /** Parameters of all layers. */
+  /** Number of parameters of all layers. */
   readonly parameters: number;
-  /** Multiply-accumulates of all layers. */
+  /** Multiply-accumulates of one forward pass. */
   readonly macs: number;
   /** The last fully connected layer, if there is one. */
   readonly lastLayer?: {
-    /** Its name in the network. */
+    /** The name in the network. */
     readonly name: string;
-    /** Features it takes. */
+    /** Features of its input. */
     readonly inFeatures: number;
-    /** Features it gives. */
+    /** Features of its output. */
     readonly outFeatures: number;
   };
 }
 
 /**
- * Describes a network for an input shape. Needs no weights and no backend.
+ * Summarises a network: the output shape, parameters and costs of each layer. It needs no weights
+ * and no backend.
+ *
+ * @throws {ArgumentError} When the network does not support the input shape.
  *
  * @example
  * ```ts

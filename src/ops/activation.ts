@@ -1,5 +1,5 @@
 /**
- * Functions of single values, and of the values along one axis.
+ * Activation functions and dropout.
  *
  * @module
  */
@@ -11,10 +11,12 @@ import { elements, type Shape, type Tensor } from "../tensor.ts";
 import { checkTensor, type OutOptions, produce } from "./checks.ts";
 
 /**
- * max(x, 0) of every element; NaN stays NaN.
+ * Computes max(x, 0) of every element. NaN stays NaN.
  *
  * @param x Any shape.
- * @param options `out` may be x itself.
+ * @param options `out` may be x.
+ * @returns The shape of x.
+ * @throws {ArgumentError} When `out` has another shape.
  */
 export function relu(x: Tensor, options: OutOptions = {}): Tensor {
   checkTensor("relu", "x", x, x);
@@ -23,11 +25,13 @@ export function relu(x: Tensor, options: OutOptions = {}): Tensor {
 }
 
 /**
- * exp(x) / Σ exp(x) along an axis, computed without overflow.
+ * Computes exp(x) / Σ exp(x) along an axis, without overflow.
  *
  * @param x Any shape.
- * @param dim The axis; a negative one counts from the end.
- * @param options `out` may be x itself.
+ * @param dim The axis. Negative values count from the last axis.
+ * @param options `out` may be x.
+ * @returns The shape of x.
+ * @throws {ArgumentError} When `dim` is not an axis of x, or `out` has another shape.
  *
  * @example
  * ```ts
@@ -48,11 +52,13 @@ export function softmax(x: Tensor, dim: number, options: OutOptions = {}): Tenso
 }
 
 /**
- * x − log Σ exp(x) along an axis, computed without overflow.
+ * Computes x − log Σ exp(x) along an axis, without overflow.
  *
  * @param x Any shape.
- * @param dim The axis; a negative one counts from the end.
- * @param options `out` may be x itself.
+ * @param dim The axis. Negative values count from the last axis.
+ * @param options `out` may be x.
+ * @returns The shape of x.
+ * @throws {ArgumentError} When `dim` is not an axis of x, or `out` has another shape.
  */
 export function logSoftmax(x: Tensor, dim: number, options: OutOptions = {}): Tensor {
   checkTensor("logSoftmax", "x", x, x);
@@ -62,11 +68,13 @@ export function logSoftmax(x: Tensor, dim: number, options: OutOptions = {}): Te
 }
 
 /**
- * The gradient of {@linkcode relu}: dy where y is not 0, 0 elsewhere.
+ * Computes the gradient of {@linkcode relu}: dx = dy where y is not 0, and 0 elsewhere.
  *
  * @param dy Any shape.
- * @param y The output of the forward pass.
- * @param options `out` may be dy itself.
+ * @param y The output of the forward pass, in the shape of dy.
+ * @param options `out` may be dy.
+ * @returns dx, in the shape of dy.
+ * @throws {ArgumentError} When the shapes differ.
  */
 export function reluBackward(dy: Tensor, y: Tensor, options: OutOptions = {}): Tensor {
   const op = "reluBackward";
@@ -77,12 +85,14 @@ export function reluBackward(dy: Tensor, y: Tensor, options: OutOptions = {}): T
 }
 
 /**
- * The gradient of {@linkcode softmax}: y · (dy − Σ dy·y).
+ * Computes the gradient of {@linkcode softmax}: dx = y · (dy − Σ dy·y).
  *
  * @param dy Any shape.
- * @param y The output of the forward pass.
+ * @param y The output of the forward pass, in the shape of dy.
  * @param dim The axis of the forward pass.
- * @param options `out` may be dy itself.
+ * @param options `out` may be dy.
+ * @returns dx, in the shape of dy.
+ * @throws {ArgumentError} When the shapes differ, or `dim` is not an axis of dy.
  */
 export function softmaxBackward(
   dy: Tensor,
@@ -99,12 +109,14 @@ export function softmaxBackward(
 }
 
 /**
- * The gradient of {@linkcode logSoftmax}: dy − exp(y) · Σ dy.
+ * Computes the gradient of {@linkcode logSoftmax}: dx = dy − exp(y) · Σ dy.
  *
  * @param dy Any shape.
- * @param y The output of the forward pass.
+ * @param y The output of the forward pass, in the shape of dy.
  * @param dim The axis of the forward pass.
- * @param options `out` may be dy itself.
+ * @param options `out` may be dy.
+ * @returns dx, in the shape of dy.
+ * @throws {ArgumentError} When the shapes differ, or `dim` is not an axis of dy.
  */
 export function logSoftmaxBackward(
   dy: Tensor,
@@ -121,13 +133,15 @@ export function logSoftmaxBackward(
 }
 
 /**
- * Dropout: every element is 0 with probability p, and divided by 1 − p otherwise. The same seed
- * drops the same elements: called with dy it gives the gradient.
+ * Sets each element to 0 with probability p, and divides it by 1 − p otherwise. The same seed drops
+ * the same elements, so the gradient is `dropout(dy, p, seed)`.
  *
  * @param x Any shape.
- * @param p The probability of an element to be dropped, from 0 to 1.
- * @param seed 32 bits, such as a {@linkcode RandomGenerator} draws.
- * @param options `out` may be x itself.
+ * @param p The probability of dropping an element, from 0 to 1.
+ * @param seed An integer of 32 bits, such as {@linkcode RandomGenerator.random} returns.
+ * @param options `out` may be x.
+ * @returns The shape of x.
+ * @throws {ArgumentError} When p or the seed is invalid, or `out` has another shape.
  */
 export function dropout(x: Tensor, p: number, seed: number, options: OutOptions = {}): Tensor {
   const op = "dropout";
@@ -135,7 +149,11 @@ export function dropout(x: Tensor, p: number, seed: number, options: OutOptions 
   if (!(p >= 0 && p <= 1)) throw new ArgumentError(op, "p", p, "between 0 and 1");
   if (!Number.isInteger(seed)) throw new ArgumentError(op, "seed", seed, "an integer");
   const target = { shape: x.shape, out: options.out, inPlace: true };
-  return produce(op, x, target, (y) => kernelsOf(x).dropout(y, x, p, seed));
+  const keep = Math.round((1 - p) * 2 ** 32) - 1, scale = 1 / (1 - p);
+  return produce(op, x, target, (y) => {
+    if (keep < 0) x.backend.fill(y, 0);
+    else kernelsOf(x).dropout(y, x, { seed, keep, scale });
+  });
 }
 
 function axisGeometry(op: string, shape: Shape, dim: number): AxisGeometry {

@@ -1,21 +1,21 @@
-/** The checks that operations share. Each throws an {@linkcode ArgumentError} or returns. */
+/** The argument checks of all operations. Each throws an {@linkcode ArgumentError} or returns. */
 
 import { ArgumentError } from "../errors.ts";
 import { sameShape, type Shape, Tensor, type Values } from "../tensor.ts";
 
-/** The largest size or option: kernels count in int32, in which a sum of three must fit. */
+/** The largest size or option. Kernels count in int32, and the sum of three must not overflow. */
 export const LIMIT = 2 ** 29;
 
-/** An integer of at least `least`. */
+/** Checks an integer of at least `least`. */
 export function checkInteger(op: string, parameter: string, value: unknown, least: number): number {
   if (!Number.isInteger(value) || (value as number) < least || (value as number) > LIMIT) {
-    const takes = least === 1 ? "a positive integer" : `an integer of at least ${least}`;
-    throw new ArgumentError(op, parameter, value, takes);
+    const expected = least === 1 ? "a positive integer" : `an integer of at least ${least}`;
+    throw new ArgumentError(op, parameter, value, expected);
   }
   return value as number;
 }
 
-/** One integer for every axis, or one each: PyTorch's `int or tuple`. */
+/** Checks one integer for all axes, or one for each axis, and returns one for each axis. */
 export function checkPerAxis(
   op: string,
   parameter: string,
@@ -27,20 +27,20 @@ export function checkPerAxis(
   const ok = values.length === axes &&
     values.every((v) => Number.isInteger(v) && v >= least && v <= LIMIT);
   if (!ok) {
-    const what = least === 1 ? "positive integer" : "integer that is not negative";
-    const takes = axes === 1 ? `one ${what}` : `one ${what}, or one for each of ${axes} axes`;
-    throw new ArgumentError(op, parameter, value, takes);
+    const what = least === 1 ? "positive integer" : "non-negative integer";
+    const expected = axes === 1 ? `one ${what}` : `one ${what}, or one for each of ${axes} axes`;
+    throw new ArgumentError(op, parameter, value, expected);
   }
   return values as number[];
 }
 
-/** A finite number. */
+/** Checks a finite number. */
 export function checkNumber(op: string, parameter: string, value: unknown): number {
   if (!Number.isFinite(value)) throw new ArgumentError(op, parameter, value, "a finite number");
   return value as number;
 }
 
-/** A shape with one size of at least 1 for each axis of `layout`, which reads like "[N, C, L]". */
+/** Checks a shape: one size of at least 1 for each axis of `layout`, such as "[N, C, L]". */
 export function checkShape(op: string, parameter: string, shape: Shape, layout: string): void {
   const rank = layout.split(",").length;
   if (shape.length !== rank || shape.some((s) => !Number.isInteger(s) || s < 1 || s > LIMIT)) {
@@ -49,26 +49,26 @@ export function checkShape(op: string, parameter: string, shape: Shape, layout: 
 }
 
 /**
- * Where a gradient that is accumulated goes.
+ * The target of an accumulated gradient.
  *
  * @internal
  */
 export interface AccumulateOptions {
-  /** The gradient to add to; without it a new one is returned. */
+  /** The gradient to add to. Default: a new tensor of zeros. */
   readonly into?: Tensor;
 }
 
 /**
- * Where a result goes.
+ * The target of a result.
  *
  * @internal
  */
 export interface OutOptions {
-  /** The tensor to write to; without it a new one is returned. */
+  /** The tensor to write the result to. Default: a new tensor. */
   readonly out?: Tensor;
 }
 
-/** What errors call the elements of a tensor. */
+/** The names of element types in error messages. */
 const elementNames = new Map<Tensor<Values>["type"], string>([
   [Float32Array, "float32"],
   [Int32Array, "int32 indices"],
@@ -76,7 +76,7 @@ const elementNames = new Map<Tensor<Values>["type"], string>([
   [Uint16Array, "float16"],
 ]);
 
-/** A live tensor of the same backend as `x`, with this shape if one is given. */
+/** Checks that a tensor is alive, on the backend of `x`, and of the given type and shape. */
 export function checkTensor(
   op: string,
   parameter: string,
@@ -88,30 +88,32 @@ export function checkTensor(
   if (!(tensor instanceof Tensor)) throw new ArgumentError(op, parameter, tensor, "a Tensor");
   tensor.assertAlive(op);
   if (tensor.type !== type) {
-    const takes = `a tensor of ${elementNames.get(type)}`;
-    throw new ArgumentError(op, parameter, `a tensor of ${tensor.type.name}`, takes);
+    const expected = `a tensor of ${elementNames.get(type)}`;
+    throw new ArgumentError(op, parameter, `a tensor of ${tensor.type.name}`, expected);
   }
   if (tensor.backend !== x.backend) {
     throw new ArgumentError(op, parameter, `on ${tensor.backend.name}`, "on the backend of x");
   }
   if (shape && !sameShape(tensor.shape, shape)) {
-    throw new ArgumentError(op, `the shape of ${parameter}`, tensor.shape, show(shape));
+    throw new ArgumentError(op, `the shape of ${parameter}`, tensor.shape, formatShape(shape));
   }
 }
 
-/** What an operation writes to, and what it may not be. */
+/** The tensor that an operation writes to. */
 export interface Target {
   /** The shape of the result. */
   readonly shape: Shape;
-  /** The caller's tensor; without it a new one is made. */
+  /** The caller's tensor. Default: a new one. */
   readonly out?: Tensor;
-  /** Tensors read while the result is written, besides x. */
+  /**
+   * The tensors, besides x, that the operation reads while it writes. `out` must not overlap them.
+   */
   readonly reads?: readonly (Tensor<Values> | null | undefined)[];
-  /** Whether the result may be written over x. */
+  /** Whether `out` may be x. */
   readonly inPlace?: boolean;
 }
 
-/** Computes into the caller's tensor, once it was checked, or a new one, given back on failure. */
+/** Checks `out`, or creates a tensor, and computes into it. Disposes of a new tensor on errors. */
 export function produce(
   op: string,
   x: Tensor,
@@ -120,8 +122,8 @@ export function produce(
 ): Tensor {
   if (out !== undefined) {
     checkTensor(op, "out", out, x, shape);
-    const taken = inPlace ? reads : [x, ...reads];
-    if (taken.some((tensor) => tensor?.storage === out.storage)) {
+    const inputs = inPlace ? reads : [x, ...reads];
+    if (inputs.some((tensor) => tensor?.storage === out.storage)) {
       throw new ArgumentError(op, "out", "the memory of an input", "another tensor");
     }
   }
@@ -135,7 +137,7 @@ export function produce(
   return y;
 }
 
-/** Adds to the caller's gradient, once it was checked, or to a new one that starts at 0. */
+/** Checks `into`, or creates a gradient of zeros, and adds to it. */
 export function accumulate(
   op: string,
   dy: Tensor,
@@ -150,16 +152,17 @@ export function accumulate(
   });
 }
 
-/** Makes a second result beside a first, which is given back if that fails. */
-export function together<T extends Tensor<Values>, R>(first: T, second: (first: T) => R): R {
+/** Calls a function with a tensor, and disposes of the tensor if the function throws. */
+export function disposeOnError<T extends Tensor<Values>, R>(tensor: T, use: (tensor: T) => R): R {
   try {
-    return second(first);
+    return use(tensor);
   } catch (error) {
-    first.dispose();
+    tensor.dispose();
     throw error;
   }
 }
 
-function show(shape: Shape): string {
+/** Formats a shape for an error message. */
+export function formatShape(shape: Shape): string {
   return `[${shape.join(", ")}]`;
 }

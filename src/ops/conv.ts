@@ -1,6 +1,6 @@
 /**
- * Convolution in one and two dimensions: cross-correlation without kernel flip, as in every
- * deep-learning library.
+ * Convolution in one and two dimensions. As in every deep-learning library, the kernel is not
+ * flipped: it is a cross-correlation.
  *
  * @module
  */
@@ -18,25 +18,26 @@ import {
 import { type AlgorithmOptions, checkAlgorithm, PreparedConv } from "./prepared_conv.ts";
 
 /**
- * What an operation may do besides: fuse a ReLU, write to a tensor that is there.
+ * Options of operations that can fuse a ReLU.
  *
  * @internal
  */
 export interface FusedOptions {
-  /** Clamps the output at 0 while it is written. */
+  /** Applies a ReLU to the result. */
   readonly activation?: "relu";
-  /** The tensor to write to; without it a new one is returned. */
+  /** The tensor to write the result to. Default: a new tensor. */
   readonly out?: Tensor;
 }
 
 /**
+ * Computes a 2-D convolution,
  * y[n, o, i, j] = Σ x[n, c, i·stride + k·dilation − padding, …] · weight[o, c, k, l] + bias[o].
  *
  * @param x [N, C, H, W].
- * @param weight [outC, C/groups, kH, kW], or the same prepared for "direct".
- * @param bias [outC], or null for none.
+ * @param weight [outC, C/groups, kH, kW], or the result of `prepareConv()`.
+ * @param bias [outC], or null.
  * @returns [N, outC, oH, oW].
- * @throws {ArgumentError} when shapes and options do not fit together.
+ * @throws {ArgumentError} When an option is invalid, or the shapes do not fit together.
  *
  * @example
  * ```ts
@@ -60,13 +61,14 @@ export function conv2d(
 }
 
 /**
+ * Computes a 1-D convolution,
  * y[n, o, i] = Σ x[n, c, i·stride + k·dilation − padding] · weight[o, c, k] + bias[o].
  *
  * @param x [N, C, L].
- * @param weight [outC, C/groups, K].
- * @param bias [outC], or null for none.
+ * @param weight [outC, C/groups, K], or the result of `prepareConv()`.
+ * @param bias [outC], or null.
  * @returns [N, outC, oL].
- * @throws {ArgumentError} when shapes and options do not fit together.
+ * @throws {ArgumentError} When an option is invalid, or the shapes do not fit together.
  *
  * @example
  * ```ts
@@ -89,13 +91,13 @@ export function conv1d(
   return conv(1, x, weight, bias, options);
 }
 
-/** Whether to clamp at 0; refuses activations that kernels do not know. */
-export function fusesRelu(op: string, { activation }: FusedOptions): boolean {
+/** Checks the option `activation`, and returns whether it is a ReLU. */
+export function checkActivation(op: string, { activation }: FusedOptions): boolean {
   if (activation === undefined || activation === "relu") return activation === "relu";
   throw new ArgumentError(op, "activation", activation, '"relu"');
 }
 
-/** {@linkcode conv1d} or {@linkcode conv2d}. */
+/** Computes {@linkcode conv1d} or {@linkcode conv2d}. */
 export function conv(
   axes: 1 | 2,
   x: Tensor,
@@ -108,12 +110,12 @@ export function conv(
   checkTensor(op, "weight", weight instanceof PreparedConv ? weight.packed : weight, x);
   const { g, output: shape } = convGeometry(op, axes, x.shape, weight.shape, options);
   if (bias) checkTensor(op, "bias", bias, x, [g.outC]);
-  const relu = fusesRelu(op, options);
+  const relu = checkActivation(op, options);
   checkAlgorithm(op, algorithm, weight.shape, [g.strideH, g.strideW], [g.dilationH, g.dilationW]);
   if (weight instanceof PreparedConv) {
     const { packed, options: { groups } } = weight;
     if (groups !== g.groups) {
-      throw new ArgumentError(op, "groups", g.groups, `${groups}, as prepared`);
+      throw new ArgumentError(op, "groups", g.groups, `${groups}, as in prepareConv()`);
     }
     if (algorithm !== "direct") {
       throw new ArgumentError(op, "algorithm", algorithm, '"direct" with prepared weights');

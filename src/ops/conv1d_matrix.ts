@@ -1,5 +1,5 @@
 /**
- * The 1-D convolution as the matrix it is.
+ * The matrix of a 1-D convolution.
  *
  * @module
  */
@@ -8,13 +8,13 @@ import { ArgumentError } from "../errors.ts";
 import { checkInteger } from "./checks.ts";
 
 /**
- * The n×n band matrix W with W·x = conv1d(x, w) for zero padding that keeps the length:
- * `W[i][j] = w[j − i + (K − 1)/2]`. Its transpose takes gradients back, dx = Wᵀ·dy.
+ * Returns the n×n band matrix W with W·x = conv1d(x, w) for "same" padding:
+ * `W[i][j] = w[j − i + (K − 1)/2]`. The gradient is dx = Wᵀ·dy.
  *
  * @param w The kernel, of odd length K.
  * @param n The length of x.
  * @returns The rows of W.
- * @throws {ArgumentError} When K is even.
+ * @throws {ArgumentError} When K is even, or n is not a positive integer.
  *
  * @example
  * ```ts

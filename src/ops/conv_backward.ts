@@ -23,13 +23,15 @@ import {
 import { type AlgorithmOptions, checkAlgorithm } from "./prepared_conv.ts";
 
 /**
- * The gradient of {@linkcode conv2d} with respect to its input: Wᵀ·dy, each column added where its
- * window stood. With a stride above 1 it is always computed directly.
+ * Computes the gradient of {@linkcode conv2d} with respect to its input: Wᵀ·dy, with each column
+ * added to the elements of its window. With a stride above 1, the algorithm is always "direct".
  *
  * @param dy [N, outC, oH, oW].
  * @param weight [outC, C/groups, kH, kW].
  * @param inputShape [N, C, H, W] of the forward pass.
+ * @param options Those of the forward pass.
  * @returns dx, [N, C, H, W].
+ * @throws {ArgumentError} When an option is invalid, or the shapes do not fit together.
  */
 export function conv2dBackwardInput(
   dy: Tensor,
@@ -41,13 +43,15 @@ export function conv2dBackwardInput(
 }
 
 /**
- * The gradient of {@linkcode conv2d} with respect to its weights, accumulated:
+ * Adds up the gradient of {@linkcode conv2d} with respect to its weights:
  * dw[o, c, k, l] += Σ dy[n, o, i, j] · x[n, c, i·stride + k·dilation − padding, …].
  *
  * @param dy [N, outC, oH, oW].
  * @param x [N, C, H, W], the input of the forward pass.
  * @param weightShape [outC, C/groups, kH, kW].
+ * @param options Those of the forward pass. `into` is the gradient to add to.
  * @returns dw, [outC, C/groups, kH, kW].
+ * @throws {ArgumentError} When an option is invalid, or the shapes do not fit together.
  */
 export function conv2dBackwardWeight(
   dy: Tensor,
@@ -59,13 +63,15 @@ export function conv2dBackwardWeight(
 }
 
 /**
- * The gradient of {@linkcode conv1d} with respect to its input; see
+ * Computes the gradient of {@linkcode conv1d} with respect to its input, like
  * {@linkcode conv2dBackwardInput}.
  *
  * @param dy [N, outC, oL].
  * @param weight [outC, C/groups, K].
  * @param inputShape [N, C, L] of the forward pass.
+ * @param options Those of the forward pass.
  * @returns dx, [N, C, L].
+ * @throws {ArgumentError} When an option is invalid, or the shapes do not fit together.
  */
 export function conv1dBackwardInput(
   dy: Tensor,
@@ -77,13 +83,15 @@ export function conv1dBackwardInput(
 }
 
 /**
- * The gradient of {@linkcode conv1d} with respect to its weights, accumulated; see
+ * Adds up the gradient of {@linkcode conv1d} with respect to its weights, like
  * {@linkcode conv2dBackwardWeight}.
  *
  * @param dy [N, outC, oL].
  * @param x [N, C, L], the input of the forward pass.
  * @param weightShape [outC, C/groups, K].
+ * @param options Those of the forward pass. `into` is the gradient to add to.
  * @returns dw, [outC, C/groups, K].
+ * @throws {ArgumentError} When an option is invalid, or the shapes do not fit together.
  */
 export function conv1dBackwardWeight(
   dy: Tensor,
@@ -95,10 +103,12 @@ export function conv1dBackwardWeight(
 }
 
 /**
- * The gradient of a bias, accumulated: db[c] += Σ dy over all axes but the second.
+ * Adds up the gradient of a bias: db[c] += Σ dy over all axes but the second.
  *
- * @param dy [N, C, …], of a convolution or a linear layer.
+ * @param dy [N, C, …], the gradient of a convolution's or linear layer's output.
+ * @param options `into` is the gradient to add to.
  * @returns db, [C].
+ * @throws {ArgumentError} When dy has fewer than two axes, or `into` another shape.
  */
 export function biasBackward(dy: Tensor, options: AccumulateOptions = {}): Tensor {
   const op = "biasBackward";
@@ -108,7 +118,7 @@ export function biasBackward(dy: Tensor, options: AccumulateOptions = {}): Tenso
   return accumulate(op, dy, [dy.shape[1]], options, [], compute);
 }
 
-/** {@linkcode conv1dBackwardInput} or {@linkcode conv2dBackwardInput}. */
+/** Computes {@linkcode conv1dBackwardInput} or {@linkcode conv2dBackwardInput}. */
 export function convBackwardInput(
   axes: 1 | 2,
   dy: Tensor,
@@ -131,7 +141,7 @@ export function convBackwardInput(
   });
 }
 
-/** {@linkcode conv1dBackwardWeight} or {@linkcode conv2dBackwardWeight}. */
+/** Computes {@linkcode conv1dBackwardWeight} or {@linkcode conv2dBackwardWeight}. */
 export function convBackwardWeight(
   axes: 1 | 2,
   dy: Tensor,

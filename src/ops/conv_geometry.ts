@@ -1,5 +1,5 @@
 /**
- * What a convolution's numbers mean together: checked, and with the output's size.
+ * The options of convolutions: types, checks and output sizes.
  *
  * @module
  */
@@ -10,16 +10,16 @@ import type { Shape } from "../tensor.ts";
 import { checkInteger, checkPerAxis, checkShape, LIMIT } from "./checks.ts";
 
 /**
- * Zeros around an axis: as many on both sides, `[before, after]`, or by name as in PyTorch.
+ * Zeros added to an axis: one number for both ends, `[before, after]`, or PyTorch's "same" (keeps
+ * the size, needs stride 1) or "valid" (0).
  *
  * @internal
  */
 export type Padding1d = number | readonly [number] | readonly [number, number] | "same" | "valid";
 
 /**
- * Zeros around the plane: as many on all sides, `[height, width]` as in PyTorch, each side by
- * itself as `[top, left, bottom, right]`, or by name as in PyTorch ("same" keeps the size and
- * takes stride 1, "valid" is 0).
+ * Zeros added around the plane: one number for all sides, PyTorch's `[height, width]`, `[top, left,
+ * bottom, right]`, or PyTorch's "same" (keeps the size, needs stride 1) or "valid" (0).
  *
  * @internal
  */
@@ -30,35 +30,35 @@ export type Padding2d =
   | "same"
   | "valid";
 
-/** How a 2-D convolution moves over its input; a pair is `[height, width]`. */
+/** Options of 2-D convolutions. Pairs are `[height, width]`. */
 export interface Conv2dOptions {
-  /** Step between windows. Default 1. */
+  /** Distance between windows. Default 1. */
   readonly stride?: number | readonly [number, number];
-  /** Zeros around the input. Default 0. */
+  /** Zeros added around the input. Default 0. */
   readonly padding?: Padding2d;
-  /** Distance between the taps of the kernel. Default 1. */
+  /** Distance between the elements of a window. Default 1. */
   readonly dilation?: number | readonly [number, number];
-  /** Groups that input and output channels are split into. Default 1. */
+  /** Number of groups that the channels are split into. Default 1. */
   readonly groups?: number;
 }
 
-/** How a 1-D convolution moves over its input. */
+/** Options of 1-D convolutions. */
 export interface Conv1dOptions {
-  /** Step between windows. Default 1. */
+  /** Distance between windows. Default 1. */
   readonly stride?: number | readonly [number];
-  /** Zeros around the input. Default 0. */
+  /** Zeros added around the input. Default 0. */
   readonly padding?: Padding1d;
-  /** Distance between the taps of the kernel. Default 1. */
+  /** Distance between the elements of a window. Default 1. */
   readonly dilation?: number | readonly [number];
-  /** Groups that input and output channels are split into. Default 1. */
+  /** Number of groups that the channels are split into. Default 1. */
   readonly groups?: number;
 }
 
 /**
- * Checks a convolution's arguments and works out its output,
+ * Checks the arguments of a convolution and computes the size of its output,
  * `⌊(size + padding − dilation·(kernel − 1) − 1) / stride⌋ + 1` on each axis.
  *
- * @param op The name that errors carry.
+ * @param op The name of the operation in error messages.
  * @param x [N, C, H, W].
  * @param weight [outC, C/groups, kH, kW].
  */
@@ -78,8 +78,10 @@ function conv2dGeometry(
     throw new ArgumentError(op, "groups", groups, `a divisor of the ${inC} input channels`);
   }
   if (inC !== groupC * groups) {
-    const takes = `[outC, ${inC / groups}, kH, kW] for x [${x.join(", ")}] in ${groups} group(s)`;
-    throw new ArgumentError(op, "the shape of weight", weight, takes);
+    const expected = `[outC, ${inC / groups}, kH, kW] for x [${
+      x.join(", ")
+    }] in ${groups} group(s)`;
+    throw new ArgumentError(op, "the shape of weight", weight, expected);
   }
   if (outC % groups !== 0) {
     throw new ArgumentError(op, "groups", groups, `a divisor of the ${outC} output channels`);
@@ -91,12 +93,12 @@ function conv2dGeometry(
   ]);
   const roomH = h + top + bottom - spanH, roomW = w + left + right - spanW;
   if (roomH < 0 || roomW < 0) {
-    const takes = `at least ${spanH}×${spanW}, the extent of the kernel`;
+    const expected = `at least ${spanH}×${spanW}, the extent of the kernel`;
     throw new ArgumentError(
       op,
       "the padded input",
       `${h + top + bottom}×${w + left + right}`,
-      takes,
+      expected,
     );
   }
   const oh = Math.floor(roomH / strideH) + 1, ow = Math.floor(roomW / strideW) + 1;
@@ -107,22 +109,22 @@ function conv2dGeometry(
   };
 }
 
-/** The options of a convolution along one axis or two. */
+/** Options of 1-D and 2-D convolutions. */
 export type ConvOptions = Conv1dOptions | Conv2dOptions;
 
-/** A convolution along one axis or two. */
+/** The geometry and output shape of a 1-D or 2-D convolution. */
 export interface Convolution {
-  /** The geometry in two dimensions; one axis has height 1. */
+  /** The geometry in two dimensions. A 1-D convolution has height 1. */
   readonly g: Conv2dGeometry;
-  /** The shape of the output, of as many axes as the input. */
+  /** The shape of the output, with as many axes as the input. */
   readonly output: Shape;
 }
 
 /**
- * Checks a convolution's arguments and works out its output.
+ * Checks the arguments of a convolution and computes the shape of its output.
  *
- * @param op The name that errors carry.
- * @param axes Axes that the kernel has.
+ * @param op The name of the operation in error messages.
+ * @param axes The number of axes of the kernel.
  * @param x [N, C, L] or [N, C, H, W].
  * @param weight [outC, C/groups, K] or [outC, C/groups, kH, kW].
  */
@@ -139,24 +141,25 @@ export function convGeometry(
   }
   checkShape(op, "x", x, "[N, C, L]");
   checkShape(op, "weight", weight, "[outC, C/groups, K]");
-  const planar = planeOptions(op, options as Conv1dOptions);
-  const g = conv2dGeometry(op, planeShape(x), planeShape(weight), planar);
+  const options2d = to2dOptions(op, options as Conv1dOptions);
+  const g = conv2dGeometry(op, to2dShape(x), to2dShape(weight), options2d);
   return { g, output: [g.n, g.outC, g.ow] };
 }
 
-/** [N, C, L] as [N, C, 1, L]. */
-export function planeShape([n, c, l]: Shape): Shape {
+/** Converts [N, C, L] to [N, C, 1, L]. */
+export function to2dShape([n, c, l]: Shape): Shape {
   return [n, c, 1, l];
 }
 
-function planeOptions(op: string, options: Conv1dOptions): Conv2dOptions {
+/** Converts the options of a 1-D convolution to those of a 2-D convolution of height 1. */
+function to2dOptions(op: string, options: Conv1dOptions): Conv2dOptions {
   const { padding = 0, groups } = options;
   const [stride] = checkPerAxis(op, "stride", options.stride ?? 1, 1, 1);
   const [dilation] = checkPerAxis(op, "dilation", options.dilation ?? 1, 1, 1);
   if (typeof padding === "string") {
     return { stride: [1, stride], dilation: [1, dilation], padding, groups };
   }
-  const sides = sidesOf(op, padding, [1, 2], '[before, after], "same" or "valid"');
+  const sides = checkPadding(op, padding, [1, 2], '[before, after], "same" or "valid"');
   const [before, after = before] = sides;
   return {
     stride: [1, stride],
@@ -166,6 +169,7 @@ function planeOptions(op: string, options: Conv1dOptions): Conv2dOptions {
   };
 }
 
+/** Returns the padding of a 2-D convolution as [top, left, bottom, right]. */
 function padding2d(
   op: string,
   padding: Padding2d,
@@ -178,13 +182,13 @@ function padding2d(
     if (stride[0] !== 1 || stride[1] !== 1) {
       throw new ArgumentError(op, "stride", stride, '1 with padding "same"');
     }
-    // an odd zero goes behind, as in PyTorch
+    // As in PyTorch, an odd zero goes to the bottom and the right.
     const top = Math.floor((spanH - 1) / 2), left = Math.floor((spanW - 1) / 2);
     const sides = [top, left, spanH - 1 - top, spanW - 1 - left];
     if (sides.every(isSide)) return sides;
     throw new ArgumentError(op, "padding", sides, `at most ${LIMIT}`);
   }
-  const sides = sidesOf(
+  const sides = checkPadding(
     op,
     padding,
     [2, 4],
@@ -193,8 +197,13 @@ function padding2d(
   return sides.length === 4 ? sides : [...sides, ...sides];
 }
 
-/** Padding as a list; a single number stands for the shortest list. */
-export function sidesOf(
+/**
+ * Checks padding given as a number or a list, and returns a list.
+ *
+ * @param lengths The lengths that a list may have. A number is repeated to the first one.
+ * @param layout The accepted forms in words, for the error message.
+ */
+export function checkPadding(
   op: string,
   padding: unknown,
   lengths: readonly number[],
@@ -202,8 +211,8 @@ export function sidesOf(
 ): readonly number[] {
   const sides = Array.isArray(padding) ? padding as number[] : Array(lengths[0]).fill(padding);
   if (lengths.includes(sides.length) && sides.every(isSide)) return sides;
-  const takes = `integers that are not negative: ${layout}`;
-  throw new ArgumentError(op, "padding", padding, takes);
+  const expected = `non-negative integers: ${layout}`;
+  throw new ArgumentError(op, "padding", padding, expected);
 }
 
 function isSide(side: unknown): boolean {

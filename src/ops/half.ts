@@ -1,5 +1,5 @@
 /**
- * Weights in half precision.
+ * Rounding weights to half precision.
  *
  * @module
  */
@@ -10,12 +10,12 @@ import type { Tensor } from "../tensor.ts";
 import { checkTensor } from "./checks.ts";
 
 /**
- * Rounds values to float16 (nearest, ties to even), as `torch.Tensor.half` does: what {@linkcode linear}
- * takes as weights in half the memory. Beyond 65504 they become infinite, below 2⁻²⁵ zero. A tensor
- * of float16 reads as its bits.
+ * Rounds values to float16 (to nearest, ties to even), like `torch.Tensor.half`. {@linkcode linear}
+ * accepts the result as weights, in half the memory. Values beyond 65504 become infinite, and below
+ * 2⁻²⁵ zero. `read()` of the result returns the bits.
  *
- * @returns The same shape; the caller's to dispose.
- * @throws {PembrokeError} On Wasm, which has no kernels for it.
+ * @returns The shape of x. The caller disposes of it.
+ * @throws {PembrokeError} On Wasm, which has no float16 kernels.
  *
  * @example
  * ```ts

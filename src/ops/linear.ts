@@ -1,5 +1,5 @@
 /**
- * Fully connected layers.
+ * The linear map of fully connected layers.
  *
  * @module
  */
@@ -12,21 +12,21 @@ import {
   type AccumulateOptions,
   checkShape,
   checkTensor,
+  formatShape,
   type OutOptions,
   produce,
 } from "./checks.ts";
-import { type FusedOptions, fusesRelu } from "./conv.ts";
+import { checkActivation, type FusedOptions } from "./conv.ts";
 import { checkQuantized, QuantizedWeight } from "./quantize.ts";
 
 /**
- * y[…, o] = Σ x[…, i] · weight[o, i] + bias[o].
+ * Computes y[…, o] = Σ x[…, i] · weight[o, i] + bias[o].
  *
  * @param x […, in], at least one axis.
- * @param weight [out, in], or the same in 8 bits by {@linkcode quantizeLinear}, or in 16 by
- * {@linkcode half}.
- * @param bias [out], or null for none.
+ * @param weight [out, in], in 32 bits, in 16 bits by `half()` or in 8 bits by `quantizeLinear()`.
+ * @param bias [out], or null.
  * @returns […, out].
- * @throws {ArgumentError} when the shapes do not fit together.
+ * @throws {ArgumentError} When an option is invalid, or the shapes do not fit together.
  *
  * @example
  * ```ts
@@ -56,10 +56,10 @@ export function linear(
   }
   const [outF, inF] = weight.shape;
   if (x.shape.at(-1) !== inF) {
-    throw new ArgumentError(op, "the shape of x", x.shape, `[…, ${inF}], as weight takes`);
+    throw new ArgumentError(op, "the shape of x", x.shape, `[…, ${inF}] to match weight`);
   }
   if (bias) checkTensor(op, "bias", bias, x, [outF]);
-  const relu = fusesRelu(op, options);
+  const relu = checkActivation(op, options);
   const target = {
     shape: [...x.shape.slice(0, -1), outF],
     out: options.out,
@@ -81,11 +81,12 @@ function isHalf(weight: Tensor | Tensor<Uint16Array>): weight is Tensor<Uint16Ar
 }
 
 /**
- * The gradient of {@linkcode linear} with respect to its input: dy · weight.
+ * Computes the gradient of {@linkcode linear} with respect to its input: dx = dy · weight.
  *
  * @param dy […, out].
- * @param weight [out, in].
+ * @param weight [out, in], in 32 bits.
  * @returns dx, […, in].
+ * @throws {ArgumentError} When the shapes do not fit together.
  */
 export function linearBackwardInput(
   dy: Tensor,
@@ -98,7 +99,7 @@ export function linearBackwardInput(
   checkShape(op, "weight", weight.shape, "[out, in]");
   const [outF, inF] = weight.shape;
   if (dy.shape.at(-1) !== outF) {
-    throw new ArgumentError(op, "the shape of dy", dy.shape, `[…, ${outF}], as weight gives`);
+    throw new ArgumentError(op, "the shape of dy", dy.shape, `[…, ${outF}] to match weight`);
   }
   const shape = [...dy.shape.slice(0, -1), inF];
   const target = { shape, out: options.out, reads: [weight] };
@@ -106,11 +107,13 @@ export function linearBackwardInput(
 }
 
 /**
- * The gradient of {@linkcode linear} with respect to its weights, accumulated: dw += dyᵀ · x.
+ * Adds up the gradient of {@linkcode linear} with respect to its weights: dw += dyᵀ · x.
  *
  * @param dy […, out].
  * @param x […, in], the input of the forward pass.
+ * @param options `into` is the gradient to add to.
  * @returns dw, [out, in].
+ * @throws {ArgumentError} When the shapes do not fit together.
  */
 export function linearBackwardWeight(
   dy: Tensor,
@@ -122,7 +125,8 @@ export function linearBackwardWeight(
   checkTensor(op, "x", x, dy);
   const outF = dy.shape.at(-1) ?? 1, inF = x.shape.at(-1) ?? 1;
   if (dy.size / outF !== x.size / inF) {
-    throw new ArgumentError(op, "the shape of x", x.shape, `[…, in] as dy is [${dy.shape}]`);
+    const expected = `[…, in] with as many rows as dy ${formatShape(dy.shape)}`;
+    throw new ArgumentError(op, "the shape of x", x.shape, expected);
   }
   const compute = (dw: Tensor) => kernelsOf(dy).linearBackwardWeight(dw, dy, x);
   return accumulate(op, dy, [outF, inF], options, [x], compute);

@@ -1,5 +1,5 @@
 /**
- * Losses: a value, and the gradient that training starts from.
+ * Loss functions and their gradients.
  *
  * @module
  */
@@ -7,17 +7,17 @@
 import { kernelsOf } from "../backend/interface.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
-import { checkNumber, checkShape, checkTensor, together } from "./checks.ts";
+import { checkNumber, checkShape, checkTensor, disposeOnError } from "./checks.ts";
 
 /**
- * A loss and its gradient; both are the caller's to dispose.
+ * A loss and its gradient. The caller disposes of both.
  *
  * @internal
  */
 export interface LossResult {
-  /** The loss, averaged over the batch: one element. */
+  /** The mean loss of the batch, [1]. */
   readonly loss: Tensor;
-  /** Its gradient with respect to the input, of the input's shape. */
+  /** The gradient with respect to the input, in the input's shape. */
   readonly gradient: Tensor;
 }
 
@@ -27,17 +27,21 @@ export interface LossResult {
  * @internal
  */
 export interface CrossEntropyOptions {
-  /** The share of probability that is spread over all classes (Szegedy et al. 2016). Default 0. */
+  /**
+   * The share of the target probability spread over all classes (Szegedy et al. 2016). Default 0.
+   */
   readonly labelSmoothing?: number;
 }
 
 /**
- * Cross-entropy of class scores, `torch.nn.functional.cross_entropy`: log-softmax and negative
- * log-likelihood in one, averaged over the batch, with its gradient (softmax(x) − target) / N.
+ * Computes the cross-entropy of logits and its gradient, `torch.nn.functional.cross_entropy`. The
+ * loss is the mean negative log-likelihood of the log-softmax. The gradient is
+ * (softmax(x) − target) / N.
  *
  * @param x Logits, [N, C].
  * @param targets N class indices.
- * @throws {ArgumentError} When a target is not a class.
+ * @throws {ArgumentError} When the targets are not N class indices, or `labelSmoothing` is not
+ * between 0 and 1.
  *
  * @example
  * ```ts
@@ -60,18 +64,18 @@ export function crossEntropy(
   checkShape(op, "x", x.shape, "[N, C]");
   const [n, c] = x.shape;
   if (targets.length !== n) {
-    throw new ArgumentError(op, "the number of targets", targets.length, `${n}, as x has rows`);
+    throw new ArgumentError(op, "the number of targets", targets.length, `${n}, the rows of x`);
   }
-  const wrong = Array.from(targets).find((t) => !Number.isInteger(t) || t < 0 || t >= c);
-  if (wrong !== undefined) {
-    throw new ArgumentError(op, "a target", wrong, `a class from 0 to ${c - 1}`);
+  const invalid = Array.from(targets).find((t) => !Number.isInteger(t) || t < 0 || t >= c);
+  if (invalid !== undefined) {
+    throw new ArgumentError(op, "a target", invalid, `a class from 0 to ${c - 1}`);
   }
   const smoothing = checkNumber(op, "labelSmoothing", options.labelSmoothing ?? 0);
   if (smoothing < 0 || smoothing > 1) {
     throw new ArgumentError(op, "labelSmoothing", smoothing, "between 0 and 1");
   }
   using indices = x.backend.uploadIndices(Int32Array.from(targets), [n]);
-  return together(x.backend.empty([1]), (loss) => {
+  return disposeOnError(x.backend.empty([1]), (loss) => {
     const gradient = x.backend.empty(x.shape);
     kernelsOf(x).crossEntropy(loss, gradient, x, indices, smoothing);
     return { loss, gradient };

@@ -1,7 +1,8 @@
-/** Operations on tensors, in the manner of `torch.nn.functional`. */
+/** Operations on tensors, like those of `torch.nn.functional`. */
 
 export type * from "../backend/geometry.ts";
 export * from "./activation.ts";
+export { add, mul } from "./arithmetic.ts";
 export type { AccumulateOptions, OutOptions } from "./checks.ts";
 export * from "./conv1d_matrix.ts";
 export { conv1d, conv2d, type FusedOptions } from "./conv.ts";

@@ -1,20 +1,20 @@
 /**
- * Normalisation: over neighbouring channels, and by statistics of each channel.
+ * Local response normalisation and batch normalisation.
  *
  * @module
  */
 
 import { kernelsOf } from "../backend/interface.ts";
-import type { BatchNormTensors } from "../backend/geometry.ts";
+import type { BatchNormTensors, LocalResponseNormGeometry } from "../backend/geometry.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
 import {
   checkInteger,
   checkNumber,
   checkTensor,
+  disposeOnError,
   type OutOptions,
   produce,
-  together,
 } from "./checks.ts";
 
 /**
@@ -23,21 +23,23 @@ import {
  * @internal
  */
 export interface LocalResponseNormOptions {
-  /** Default 1e-4. */
+  /** The factor of the mean square. Default 1e-4. */
   readonly alpha?: number;
-  /** Default 0.75. */
+  /** The exponent. Default 0.75. */
   readonly beta?: number;
-  /** Default 1. */
+  /** The summand. Default 1. */
   readonly k?: number;
 }
 
 /**
- * y[c] = x[c] / (k + alpha/size · Σ x[j]²)^beta, j over the `size` channels around c
- * (Krizhevsky et al. 2012, section 3.3; as PyTorch, the mean instead of the sum).
+ * Computes y[c] = x[c] / (k + alpha/size · Σ x[j]²)^beta, with j over the `size` channels around c
+ * (Krizhevsky et al. 2012, section 3.3). Like PyTorch, it uses the mean of the squares where the
+ * paper uses the sum.
  *
  * @param x [N, C, …], at least three axes.
- * @param size Channels in the window, odd: it is centred on its channel.
- * @throws {ArgumentError} when x has too few axes, or a number is out of range.
+ * @param size The number of channels in the window, odd.
+ * @returns The shape of x.
+ * @throws {ArgumentError} When x has fewer than three axes, or an option is invalid.
  *
  * @example
  * ```ts
@@ -57,19 +59,20 @@ export function localResponseNorm(
 ): Tensor {
   const op = "localResponseNorm";
   checkTensor(op, "x", x, x);
-  const constants = lrnConstants(op, x, size, options);
+  const g = lrnGeometry(op, x, size, options);
   const target = { shape: x.shape, out: options.out };
-  return produce(op, x, target, (y) => kernelsOf(x).localResponseNorm(y, x, ...constants));
+  return produce(op, x, target, (y) => kernelsOf(x).localResponseNorm(y, x, g));
 }
 
 /**
- * y = (x − mean) / √(var + eps) · weight + bias for each channel, with running statistics
- * (Ioffe & Szegedy 2015).
+ * Computes y = (x − mean) / √(var + eps) · weight + bias for each channel, with the given
+ * statistics (Ioffe & Szegedy 2015).
  *
  * @param x [N, C, …].
- * @param tensors Statistics and affine map, [C] each.
- * @param options `eps` is added to the variance, default 1e-5; `out` may be x itself.
- * @throws {ArgumentError} when the shapes do not fit together.
+ * @param tensors The statistics, weight and bias, [C] each.
+ * @param options `eps` is added to the variance, default 1e-5. `out` may be x.
+ * @returns The shape of x.
+ * @throws {ArgumentError} When the shapes do not fit together, or `eps` is negative.
  */
 export function batchNorm(
   x: Tensor,
@@ -94,12 +97,14 @@ export function batchNorm(
 }
 
 /**
- * The gradient of {@linkcode localResponseNorm}.
+ * Computes the gradient of {@linkcode localResponseNorm}.
  *
  * @param dy [N, C, …].
- * @param x The input of the forward pass.
- * @param size Channels in the window, odd.
- * @returns dx, of x's shape.
+ * @param x The input of the forward pass, in the shape of dy.
+ * @param size The number of channels in the window, odd.
+ * @param options Those of the forward pass.
+ * @returns dx, in the shape of x.
+ * @throws {ArgumentError} When the shapes differ, or an option is invalid.
  */
 export function localResponseNormBackward(
   dy: Tensor,
@@ -110,36 +115,36 @@ export function localResponseNormBackward(
   const op = "localResponseNormBackward";
   checkTensor(op, "x", x, x);
   checkTensor(op, "dy", dy, x, x.shape);
-  const constants = lrnConstants(op, x, size, options);
+  const g = lrnGeometry(op, x, size, options);
   const target = { shape: x.shape, out: options.out, reads: [dy] };
-  return produce(op, x, target, (dx) => {
-    kernelsOf(x).localResponseNormBackward(dx, dy, x, ...constants);
-  });
+  return produce(op, x, target, (dx) => kernelsOf(x).localResponseNormBackward(dx, dy, x, g));
 }
 
 /**
- * Mean and variance of each channel over a batch, [C] each.
+ * The mean and variance of each channel of a batch, [C] each.
  *
  * @internal
  */
 export interface BatchStatistics {
   /** The mean. */
   readonly mean: Tensor;
-  /** The biased variance: divided by the count, as normalisation uses it. */
+  /** The biased variance: the sum of squares divided by the count. */
   readonly variance: Tensor;
 }
 
 /**
- * The statistics of a batch, as batch normalisation uses them in training.
+ * Computes the mean and variance of each channel of a batch, for batch normalisation in training.
  *
  * @param x [N, C, …].
+ * @returns The statistics, [C] each. The caller disposes of them.
+ * @throws {ArgumentError} When x has fewer than two axes.
  */
 export function batchNormStatistics(x: Tensor): BatchStatistics {
   const op = "batchNormStatistics";
   checkTensor(op, "x", x, x);
   if (x.shape.length < 2) throw new ArgumentError(op, "the shape of x", x.shape, "[N, C, …]");
   const channels = [x.shape[1]];
-  return together(x.backend.empty(channels), (mean) => {
+  return disposeOnError(x.backend.empty(channels), (mean) => {
     const variance = x.backend.empty(channels);
     kernelsOf(x).batchNormStatistics(mean, variance, x);
     return { mean, variance };
@@ -147,29 +152,31 @@ export function batchNormStatistics(x: Tensor): BatchStatistics {
 }
 
 /**
- * What the gradient of batch normalisation takes besides dy and x.
+ * Options of {@linkcode batchNormBackward}.
  *
  * @internal
  */
 export interface BatchNormBackwardOptions extends OutOptions {
-  /** Factor of each channel; null for 1. */
+  /** The weight of the forward pass, [C]. Null means 1. */
   readonly weight?: Tensor | null;
-  /** The gradient of weight, added to; null to leave out. */
+  /** The gradient of the weight to add to, [C]. Null skips it. */
   readonly dweight?: Tensor | null;
-  /** The gradient of bias, added to; null to leave out. */
+  /** The gradient of the bias to add to, [C]. Null skips it. */
   readonly dbias?: Tensor | null;
-  /** Was added to the variance. Default 1e-5. */
+  /** The `eps` of the forward pass. Default 1e-5. */
   readonly eps?: number;
 }
 
 /**
- * The gradient of {@linkcode batchNorm} by a batch's own statistics, which depend on x too
- * (Ioffe & Szegedy 2015, section 3).
+ * Computes the gradient of {@linkcode batchNorm} with the statistics of the batch, which depend on
+ * x, too (Ioffe & Szegedy 2015, section 3).
  *
  * @param dy [N, C, …].
- * @param x The input of the forward pass.
- * @param statistics Those of x.
- * @returns dx, of x's shape; `out` may be dy.
+ * @param x The input of the forward pass, in the shape of dy.
+ * @param statistics The result of {@linkcode batchNormStatistics} for x.
+ * @param options `out` may be dy.
+ * @returns dx, in the shape of x.
+ * @throws {ArgumentError} When the shapes do not fit together, or `eps` is negative.
  */
 export function batchNormBackward(
   dy: Tensor,
@@ -199,15 +206,15 @@ export function batchNormBackward(
 
 function checkEps(op: string, eps: number): number {
   if (checkNumber(op, "eps", eps) >= 0) return eps;
-  throw new ArgumentError(op, "eps", eps, "a number that is not negative");
+  throw new ArgumentError(op, "eps", eps, "a non-negative number");
 }
 
-function lrnConstants(
+function lrnGeometry(
   op: string,
   x: Tensor,
   size: number,
   options: LocalResponseNormOptions,
-): [size: number, alpha: number, beta: number, k: number] {
+): LocalResponseNormGeometry {
   if (x.shape.length < 3) {
     throw new ArgumentError(op, "the shape of x", x.shape, "[N, C, …] with at least three axes");
   }
@@ -215,5 +222,7 @@ function lrnConstants(
   if (size % 2 === 0) throw new ArgumentError(op, "size", size, "odd");
   const alpha = checkNumber(op, "alpha", options.alpha ?? 1e-4);
   const beta = checkNumber(op, "beta", options.beta ?? 0.75);
-  return [size, alpha, beta, checkNumber(op, "k", options.k ?? 1)];
+  const k = checkNumber(op, "k", options.k ?? 1);
+  const [n, c] = x.shape;
+  return { n, c, plane: x.size / (n * c), size, alpha, beta, k };
 }

@@ -1,5 +1,5 @@
 /**
- * Pooling in one and two dimensions: maxima, averages, and averages to a given output size.
+ * Max, average and adaptive average pooling in one and two dimensions.
  *
  * @module
  */
@@ -25,11 +25,12 @@ export {
 } from "./pool_nd.ts";
 
 /**
- * The maximum of each window. Padding never wins, NaN in a window gives NaN, as in PyTorch.
+ * Computes the maximum of each window. Padding is ignored, and NaN in a window gives NaN, as in
+ * PyTorch.
  *
  * @param x [N, C, H, W].
  * @returns [N, C, oH, oW].
- * @throws {ArgumentError} when shapes and options do not fit together.
+ * @throws {ArgumentError} When an option is invalid, or does not fit the shape of x.
  *
  * @example
  * ```ts
@@ -47,9 +48,12 @@ export function maxPool2d(x: Tensor, options: Pool2dOptions & OutOptions): Tenso
 }
 
 /**
- * {@linkcode maxPool2d} together with the position of each maximum, the first one among equals.
+ * Computes {@linkcode maxPool2d} and the position of each maximum. Of equal maxima, the first
+ * counts.
  *
  * @param x [N, C, H, W].
+ * @returns The maxima and their positions, [N, C, oH, oW] each. The caller disposes of both.
+ * @throws {ArgumentError} When an option is invalid, or does not fit the shape of x.
  */
 export function maxPool2dWithIndices(
   x: Tensor,
@@ -59,19 +63,23 @@ export function maxPool2dWithIndices(
 }
 
 /**
- * The maximum of each window along one axis; see {@linkcode maxPool2d}.
+ * Computes the maximum of each window along one axis, like {@linkcode maxPool2d}.
  *
  * @param x [N, C, L].
  * @returns [N, C, oL].
+ * @throws {ArgumentError} When an option is invalid, or does not fit the shape of x.
  */
 export function maxPool1d(x: Tensor, options: Pool1dOptions & OutOptions): Tensor {
   return maxPool(1, x, options);
 }
 
 /**
- * {@linkcode maxPool1d} together with the position of each maximum, the first one among equals.
+ * Computes {@linkcode maxPool1d} and the position of each maximum. Of equal maxima, the first
+ * counts.
  *
  * @param x [N, C, L].
+ * @returns The maxima and their positions, [N, C, oL] each. The caller disposes of both.
+ * @throws {ArgumentError} When an option is invalid, or does not fit the shape of x.
  */
 export function maxPool1dWithIndices(
   x: Tensor,
@@ -81,11 +89,11 @@ export function maxPool1dWithIndices(
 }
 
 /**
- * The mean of each window; by default padding counts as zeros, as in PyTorch.
+ * Computes the mean of each window. As in PyTorch, padding counts as zeros by default.
  *
  * @param x [N, C, H, W].
  * @returns [N, C, oH, oW].
- * @throws {ArgumentError} when shapes and options do not fit together.
+ * @throws {ArgumentError} When an option is invalid, or does not fit the shape of x.
  *
  * @example
  * ```ts
@@ -103,22 +111,24 @@ export function avgPool2d(x: Tensor, options: Pool2dOptions & AverageOptions & O
 }
 
 /**
- * The mean of each window along one axis; see {@linkcode avgPool2d}.
+ * Computes the mean of each window along one axis, like {@linkcode avgPool2d}.
  *
  * @param x [N, C, L].
  * @returns [N, C, oL].
+ * @throws {ArgumentError} When an option is invalid, or does not fit the shape of x.
  */
 export function avgPool1d(x: Tensor, options: Pool1dOptions & AverageOptions & OutOptions): Tensor {
   return avgPool(1, x, options);
 }
 
 /**
- * Averages over windows chosen so that the output has the size asked for: window i covers
- * ⌊i·size/out⌋ … ⌈(i+1)·size/out⌉ − 1, as in PyTorch.
+ * Computes the means of windows that give an output of the given size. As in PyTorch, window i
+ * covers ⌊i·size/out⌋ … ⌈(i+1)·size/out⌉ − 1.
  *
  * @param x [N, C, H, W].
  * @param outputSize Height and width of the output.
  * @returns [N, C, oH, oW].
+ * @throws {ArgumentError} When x does not have four axes, or the output size is invalid.
  */
 export function adaptiveAvgPool2d(
   x: Tensor,
@@ -129,11 +139,12 @@ export function adaptiveAvgPool2d(
 }
 
 /**
- * {@linkcode adaptiveAvgPool2d} along one axis.
+ * Computes {@linkcode adaptiveAvgPool2d} along one axis.
  *
  * @param x [N, C, L].
  * @param outputSize Length of the output.
  * @returns [N, C, oL].
+ * @throws {ArgumentError} When x does not have three axes, or the output size is invalid.
  */
 export function adaptiveAvgPool1d(
   x: Tensor,
@@ -144,11 +155,14 @@ export function adaptiveAvgPool1d(
 }
 
 /**
- * The gradient of {@linkcode avgPool2d}: every dy, divided as there, spread over its window.
+ * Computes the gradient of {@linkcode avgPool2d}: each element of dy, divided by its window's
+ * divisor, is added to all elements of its window.
  *
  * @param dy [N, C, oH, oW].
  * @param inputShape [N, C, H, W] of the forward pass.
+ * @param options Those of the forward pass.
  * @returns dx, [N, C, H, W].
+ * @throws {ArgumentError} When an option is invalid, or the shapes do not fit together.
  */
 export function avgPool2dBackward(
   dy: Tensor,
@@ -159,11 +173,13 @@ export function avgPool2dBackward(
 }
 
 /**
- * The gradient of {@linkcode avgPool1d}; see {@linkcode avgPool2dBackward}.
+ * Computes the gradient of {@linkcode avgPool1d}, like {@linkcode avgPool2dBackward}.
  *
  * @param dy [N, C, oL].
  * @param inputShape [N, C, L] of the forward pass.
+ * @param options Those of the forward pass.
  * @returns dx, [N, C, L].
+ * @throws {ArgumentError} When an option is invalid, or the shapes do not fit together.
  */
 export function avgPool1dBackward(
   dy: Tensor,

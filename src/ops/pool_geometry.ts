@@ -1,5 +1,5 @@
 /**
- * What a pooling's numbers mean together: checked, and with the output's size.
+ * The options of pooling: types, checks and output sizes.
  *
  * @module
  */
@@ -8,37 +8,49 @@ import { ArgumentError } from "../errors.ts";
 import type { Pool2dGeometry } from "../backend/geometry.ts";
 import type { Shape } from "../tensor.ts";
 import { checkPerAxis, checkShape, LIMIT } from "./checks.ts";
-import { planeShape, sidesOf } from "./conv_geometry.ts";
+import { checkPadding, to2dShape } from "./conv_geometry.ts";
 
-/** A pair is `[height, width]`, four paddings are `[top, left, bottom, right]`. */
+/** Options of 2-D pooling. Pairs are `[height, width]`. */
 export interface Pool2dOptions {
   /** Size of the window. */
   readonly kernelSize: number | readonly [number, number];
-  /** Step between windows. Default: the window's own size. */
+  /** Distance between windows. Default: the kernel size. */
   readonly stride?: number | readonly [number, number];
-  /** Positions around the input; every window must still meet the input. Default 0. */
+  /**
+   * Positions added around the input: one number for all sides, `[height, width]`, or
+   * `[top, left, bottom, right]`. Every window must still overlap the input. Default 0.
+   */
   readonly padding?: number | readonly [number, number] | readonly [number, number, number, number];
-  /** Distance between the taps of the window. Default 1. */
+  /** Distance between the elements of a window. Default 1. */
   readonly dilation?: number | readonly [number, number];
-  /** Rounds the output size up; a last window starts inside the input or its leading padding. */
+  /**
+   * Rounds the output size up instead of down, unless the last window would start after the input.
+   * Default false.
+   */
   readonly ceilMode?: boolean;
 }
 
-/** The same along one axis; two paddings are `[before, after]`. */
+/** Options of 1-D pooling. */
 export interface Pool1dOptions {
   /** Size of the window. */
   readonly kernelSize: number | readonly [number];
-  /** Step between windows. Default: the window's own size. */
+  /** Distance between windows. Default: the kernel size. */
   readonly stride?: number | readonly [number];
-  /** Positions around the input; every window must still meet the input. Default 0. */
+  /**
+   * Positions added at the ends of the input: one number for both, or `[before, after]`. Every
+   * window must still overlap the input. Default 0.
+   */
   readonly padding?: number | readonly [number] | readonly [number, number];
-  /** Distance between the taps of the window. Default 1. */
+  /** Distance between the elements of a window. Default 1. */
   readonly dilation?: number | readonly [number];
-  /** Rounds the output size up; a last window starts inside the input or its leading padding. */
+  /**
+   * Rounds the output size up instead of down, unless the last window would start after the input.
+   * Default false.
+   */
   readonly ceilMode?: boolean;
 }
 
-/** The options of a pooling over one axis or two. */
+/** Options of 1-D and 2-D pooling. */
 export type PoolOptions = Pool1dOptions | Pool2dOptions;
 
 function pool2dGeometry(op: string, x: Shape, options: Pool2dOptions): Pool2dGeometry {
@@ -48,12 +60,12 @@ function pool2dGeometry(op: string, x: Shape, options: Pool2dOptions): Pool2dGeo
   const [strideH, strideW] = checkPerAxis(op, "stride", options.stride ?? [kh, kw], 2, 1);
   const [dilationH, dilationW] = checkPerAxis(op, "dilation", options.dilation ?? 1, 2, 1);
   const layout = "[height, width] or [top, left, bottom, right]";
-  const sides = sidesOf(op, options.padding ?? 0, [2, 4], layout);
+  const sides = checkPadding(op, options.padding ?? 0, [2, 4], layout);
   const [top, left, bottom = top, right = left] = sides;
   const ceil = options.ceilMode ?? false;
   const spanH = dilationH * (kh - 1) + 1, spanW = dilationW * (kw - 1) + 1;
-  const oh = pooledSize(op, "height", h, spanH, strideH, top, bottom, ceil);
-  const ow = pooledSize(op, "width", w, spanW, strideW, left, right, ceil);
+  const oh = outputSize(op, "height", h, spanH, strideH, top, bottom, ceil);
+  const ow = outputSize(op, "width", w, spanW, strideW, left, right, ceil);
   checkWindows(op, "height", h, oh, kh, strideH, dilationH, [top, bottom]);
   checkWindows(op, "width", w, ow, kw, strideW, dilationW, [left, right]);
   // deno-fmt-ignore
@@ -62,19 +74,19 @@ function pool2dGeometry(op: string, x: Shape, options: Pool2dOptions): Pool2dGeo
   };
 }
 
-/** A pooling over one axis or two. */
+/** The geometry and output shape of a 1-D or 2-D pooling. */
 export interface Pooling {
-  /** The geometry in two dimensions; one axis has height 1. */
+  /** The geometry in two dimensions. A 1-D pooling has height 1. */
   readonly g: Pool2dGeometry;
-  /** The shape of the output, of as many axes as the input. */
+  /** The shape of the output, with as many axes as the input. */
   readonly output: Shape;
 }
 
 /**
- * Checks a pooling's arguments and works out its output.
+ * Checks the arguments of a pooling and computes the shape of its output.
  *
- * @param op The name that errors carry.
- * @param axes Axes that the window has.
+ * @param op The name of the operation in error messages.
+ * @param axes The number of axes of the window.
  * @param x [N, C, L] or [N, C, H, W].
  */
 export function poolGeometry(
@@ -88,15 +100,16 @@ export function poolGeometry(
     return { g, output: [g.n, g.c, g.oh, g.ow] };
   }
   checkShape(op, "x", x, "[N, C, L]");
-  const g = pool2dGeometry(op, planeShape(x), planePool(op, options as Pool1dOptions));
+  const g = pool2dGeometry(op, to2dShape(x), to2dOptions(op, options as Pool1dOptions));
   return { g, output: [g.n, g.c, g.ow] };
 }
 
-function planePool(op: string, options: Pool1dOptions): Pool2dOptions {
+/** Converts the options of a 1-D pooling to those of a 2-D pooling of height 1. */
+function to2dOptions(op: string, options: Pool1dOptions): Pool2dOptions {
   const [kernel] = checkPerAxis(op, "kernelSize", options.kernelSize, 1, 1);
   const [stride] = checkPerAxis(op, "stride", options.stride ?? kernel, 1, 1);
   const [dilation] = checkPerAxis(op, "dilation", options.dilation ?? 1, 1, 1);
-  const sides = sidesOf(op, options.padding ?? 0, [1, 2], "[before, after]");
+  const sides = checkPadding(op, options.padding ?? 0, [1, 2], "[before, after]");
   const [before, after = before] = sides;
   return {
     kernelSize: [1, kernel],
@@ -107,7 +120,8 @@ function planePool(op: string, options: Pool1dOptions): Pool2dOptions {
   };
 }
 
-function pooledSize(
+/** Checks that the window fits an axis, and computes the size of the output. */
+function outputSize(
   op: string,
   axis: string,
   size: number,
@@ -120,15 +134,16 @@ function pooledSize(
   const steps = (size + before + after - span) / stride;
   const out = (ceil ? Math.ceil(steps) : Math.floor(steps)) + 1;
   if (out < 1 || span > LIMIT) {
-    const takes = `at least ${span}, the extent of the window`;
-    throw new ArgumentError(op, `the padded ${axis} of x`, size + before + after, takes);
+    const expected = `at least ${span}, the extent of the window`;
+    throw new ArgumentError(op, `the padded ${axis} of x`, size + before + after, expected);
   }
   return ceil && (out - 1) * stride >= size + before ? out - 1 : out;
 }
 
 /**
- * A window that lies in the padding alone has no maximum and no mean. Windows that start inside the
- * input meet it; of those before it, the first is the one to miss it, unless taps stand apart.
+ * Checks that every window overlaps the input: a window of padding alone has no maximum or mean.
+ * Only windows that start before or after the input can miss it. Without dilation, it is enough to
+ * check the first and the last.
  */
 function checkWindows(
   op: string,
@@ -143,14 +158,14 @@ function checkWindows(
   const [before] = padding;
   const last = (out - 1) * stride - before;
   const early = Math.min(out, Math.ceil(before / stride), dilation === 1 ? 1 : Infinity);
-  let missing = last >= size ? out - 1 : undefined;
+  let outside = last >= size ? out - 1 : undefined;
   for (let o = early - 1; o >= 0; o--) {
     const start = o * stride - before;
     const tap = start + Math.ceil(-start / dilation) * dilation;
-    if (tap >= size || tap > start + (kernel - 1) * dilation) missing = o;
+    if (tap >= size || tap > start + (kernel - 1) * dilation) outside = o;
   }
-  if (missing === undefined) return;
-  const takes =
-    `such that every window meets the input (window ${missing} along the ${axis} does not)`;
-  throw new ArgumentError(op, "padding", padding, takes);
+  if (outside === undefined) return;
+  const expected =
+    `such that every window overlaps the input (window ${outside} along the ${axis} does not)`;
+  throw new ArgumentError(op, "padding", padding, expected);
 }

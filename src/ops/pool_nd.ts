@@ -1,5 +1,5 @@
 /**
- * Poolings over one axis or two, for the operations and layers of both.
+ * Pooling for one or two axes: the shared code of the 1-D and 2-D operations and layers.
  *
  * @module
  */
@@ -13,38 +13,38 @@ import {
   checkPerAxis,
   checkShape,
   checkTensor,
+  disposeOnError,
   type OutOptions,
   produce,
-  together,
 } from "./checks.ts";
-import { planeShape } from "./conv_geometry.ts";
+import { to2dShape } from "./conv_geometry.ts";
 import { poolGeometry, type PoolOptions } from "./pool_geometry.ts";
 
 /**
- * What averages are divided by.
+ * The divisor of average pooling.
  *
  * @internal
  */
 export interface AverageOptions {
   /** Counts padding in the divisor. Default true. */
   readonly countIncludePad?: boolean;
-  /** Divides every sum by this instead of the window's area. */
+  /** The divisor of all windows. Default: the number of elements in the window. */
   readonly divisorOverride?: number;
 }
 
 /**
- * Maxima and the row-major position of each in its input plane.
+ * The result of max pooling with indices.
  *
  * @internal
  */
 export interface MaxPoolResult {
   /** The maxima, [N, C, oH, oW] or [N, C, oL]. */
   readonly output: Tensor;
-  /** Their positions, iy·W + ix, of the same shape. */
+  /** Their positions in the input plane, iy·W + ix, in the same shape. */
   readonly indices: Tensor<Int32Array>;
 }
 
-/** {@linkcode maxPool1d} or {@linkcode maxPool2d}. */
+/** Computes {@linkcode maxPool1d} or {@linkcode maxPool2d}. */
 export function maxPool(
   axes: 1 | 2,
   x: Tensor,
@@ -57,7 +57,7 @@ export function maxPool(
   return produce(op, x, target, (y) => kernelsOf(x).maxPool2d(y, null, x, g));
 }
 
-/** {@linkcode maxPool1dWithIndices} or {@linkcode maxPool2dWithIndices}. */
+/** Computes {@linkcode maxPool1dWithIndices} or {@linkcode maxPool2dWithIndices}. */
 export function maxPoolWithIndices(
   axes: 1 | 2,
   x: Tensor,
@@ -67,13 +67,13 @@ export function maxPoolWithIndices(
   checkTensor(op, "x", x, x);
   const { g, output } = poolGeometry(op, axes, x.shape, options);
   const target = { shape: output, out: options.out };
-  return together(x.backend.emptyIndices(output), (indices) => ({
+  return disposeOnError(x.backend.emptyIndices(output), (indices) => ({
     output: produce(op, x, target, (y) => kernelsOf(x).maxPool2d(y, indices, x, g)),
     indices,
   }));
 }
 
-/** {@linkcode avgPool1d} or {@linkcode avgPool2d}. */
+/** Computes {@linkcode avgPool1d} or {@linkcode avgPool2d}. */
 export function avgPool(
   axes: 1 | 2,
   x: Tensor,
@@ -87,7 +87,7 @@ export function avgPool(
   return produce(op, x, target, (y) => kernelsOf(x).avgPool2d(y, x, g, countIncludePad, divisor));
 }
 
-/** {@linkcode avgPool1dBackward} or {@linkcode avgPool2dBackward}. */
+/** Computes {@linkcode avgPool1dBackward} or {@linkcode avgPool2dBackward}. */
 export function avgPoolBackward(
   axes: 1 | 2,
   dy: Tensor,
@@ -103,7 +103,7 @@ export function avgPoolBackward(
   });
 }
 
-/** {@linkcode adaptiveAvgPool1d} or {@linkcode adaptiveAvgPool2d}. */
+/** Computes {@linkcode adaptiveAvgPool1d} or {@linkcode adaptiveAvgPool2d}. */
 export function adaptiveAvgPool(
   axes: 1 | 2,
   x: Tensor,
@@ -120,12 +120,13 @@ export function adaptiveAvgPool(
 }
 
 /**
- * The gradient of max pooling: every dy goes to where its maximum stood; windows that overlap add up.
+ * Computes the gradient of max pooling: each element of dy is added at the position of its maximum.
  *
  * @param dy [N, C, oH, oW] or [N, C, oL].
- * @param indices The positions of the maxima, of dy's shape.
+ * @param indices The positions of the maxima, in the shape of dy.
  * @param inputShape The shape of the forward pass's input.
- * @returns dx, of that shape.
+ * @returns dx, in the shape of the input.
+ * @throws {ArgumentError} When the shapes do not fit together.
  */
 export function maxPoolBackward(
   dy: Tensor,
@@ -141,18 +142,21 @@ export function maxPoolBackward(
   checkShape(op, "the input", inputShape, layout);
   const planes = dy.shape[0] * dy.shape[1];
   if (inputShape[0] * inputShape[1] !== planes) {
-    throw new ArgumentError(op, "inputShape", inputShape, `of ${planes} planes, as dy is`);
+    const expected = `a shape with ${planes} planes (N · C), like dy`;
+    throw new ArgumentError(op, "inputShape", inputShape, expected);
   }
   const target = { shape: inputShape, out: options.out };
   return produce(op, dy, target, (dx) => kernelsOf(dy).maxPool2dBackward(dx, dy, indices, planes));
 }
 
 /**
- * The gradient of adaptive average pooling: every dy over its window's area, spread over the window.
+ * Computes the gradient of adaptive average pooling: each element of dy, divided by the number of
+ * elements in its window, is added to all of them.
  *
  * @param dy [N, C, oH, oW] or [N, C, oL].
  * @param inputShape The shape of the forward pass's input.
- * @returns dx, of that shape.
+ * @returns dx, in the shape of the input.
+ * @throws {ArgumentError} When the shapes do not fit together.
  */
 export function adaptiveAvgPoolBackward(
   dy: Tensor,
@@ -170,10 +174,10 @@ export function adaptiveAvgPoolBackward(
   return produce(op, dy, target, (dx) => kernelsOf(dy).adaptiveAvgPool2dBackward(dx, dy, g));
 }
 
-/** Planes of one axis have height 1. */
+/** The geometry in two dimensions. A 1-D pooling has height 1. */
 function adaptiveGeometry(input: Shape, output: Shape): AdaptiveGeometry {
-  const [n, c, h, w] = input.length === 3 ? planeShape(input) : input;
-  const [, , oh, ow] = output.length === 3 ? planeShape(output) : output;
+  const [n, c, h, w] = input.length === 3 ? to2dShape(input) : input;
+  const [, , oh, ow] = output.length === 3 ? to2dShape(output) : output;
   return { n, c, h, w, oh, ow };
 }
 

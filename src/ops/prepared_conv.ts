@@ -1,5 +1,5 @@
 /**
- * Convolutions' weights laid out for a kernel.
+ * Convolution algorithms, and weights packed for the direct one.
  *
  * @module
  */
@@ -7,50 +7,54 @@
 import { kernelsOf } from "../backend/interface.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Shape, Tensor } from "../tensor.ts";
-import { checkInteger, checkTensor } from "./checks.ts";
+import { checkInteger, checkTensor, formatShape } from "./checks.ts";
 
 /**
- * How a convolution is computed: "direct" through the column matrix, "winograd" by minimal filtering
- * (Lavin & Gray, "Fast Algorithms for Convolutional Neural Networks", 2016), which takes less than
- * half the time and rounds more: it differs from "direct" by up to 10⁻⁵ of the largest output for
- * 3×3 kernels and 10⁻⁴ for 5×5.
+ * How a convolution is computed.
  *
- * "winograd" takes square kernels that have 3 or 5 taps for each step of their stride (3×3 and 5×5
- * with stride 1, 11×11 with stride 4), without dilation. An infinity in the input makes all outputs of
- * its tiles NaN.
+ * "direct" multiplies the weights by the column matrix of the input.
+ *
+ * "winograd" uses minimal filtering (Lavin & Gray, "Fast Algorithms for Convolutional Neural
+ * Networks", 2016). It takes less than half the time, but rounds more: results differ from "direct"
+ * by up to 3·10⁻⁵ of the largest output for 3 taps, and 10⁻⁴ for 5. The taps are kernel size /
+ * stride, rounded up. It needs a square kernel with 3 or 5 taps (3×3 and 5×5 with stride 1, 11×11
+ * with stride 4) and no dilation. An infinity in the input makes all outputs of its tiles NaN.
  *
  * @internal
  */
 export type ConvAlgorithm = "direct" | "winograd";
 
 /**
- * A choice between ways to the same result.
+ * The choice of a convolution algorithm.
  *
  * @internal
  */
 export interface AlgorithmOptions {
-  /** Default: an operation computes directly, a layer by what is faster for it. */
+  /**
+   * How convolutions are computed. "winograd" is faster for many 3×3 and 5×5 kernels, but rounds
+   * more. Default: "direct" in operations, the faster one in layers.
+   */
   readonly algorithm?: ConvAlgorithm;
 }
 
-/** What weights are laid out for. */
+/** Options of {@linkcode prepareConv}. */
 export interface PrepareOptions {
-  /** Groups that input and output channels are split into. Default 1. */
+  /** Number of groups that the channels are split into. Default 1. */
   readonly groups?: number;
 }
 
 /**
- * Weights laid out for "direct" by {@linkcode prepareConv}; the caller's to dispose.
+ * Weights packed for the direct kernel by {@linkcode prepareConv}. The caller disposes of them.
  *
  * @internal
  */
 export class PreparedConv implements Disposable {
   /**
-   * See {@linkcode prepareConv}.
+   * For {@linkcode prepareConv}.
    *
-   * @param shape The weights' own shape, [outC, inC/groups, (kH,) kW].
+   * @param shape The shape of the weights, [outC, inC/groups, (kH,) kW].
    * @param packed The packed values.
-   * @param options What they were laid out for.
+   * @param options The options they were packed with.
    */
   constructor(
     readonly shape: Shape,
@@ -58,22 +62,23 @@ export class PreparedConv implements Disposable {
     readonly options: Required<PrepareOptions>,
   ) {}
 
-  /** Gives their memory back. */
+  /** Frees the memory. */
   dispose(): void {
     this.packed.dispose();
   }
 
-  /** What `using` calls at the end of the block: {@linkcode PreparedConv.dispose}. */
+  /** Calls {@linkcode PreparedConv.dispose}. `using` calls it at the end of the block. */
   [Symbol.dispose](): void {
     this.dispose();
   }
 }
 
 /**
- * Lays weights out for {@linkcode conv1d} or {@linkcode conv2d}, so that many direct calls share the
- * work; "winograd" takes them as they are.
+ * Packs weights once for many calls of {@linkcode conv1d} or {@linkcode conv2d} with the algorithm
+ * "direct".
  *
  * @param weight [outC, inC/groups, K] or [outC, inC/groups, kH, kW].
+ * @throws {ArgumentError} When weight has another number of axes, or the groups do not divide outC.
  */
 export function prepareConv(weight: Tensor, options: PrepareOptions = {}): PreparedConv {
   const op = "prepareConv";
@@ -90,8 +95,8 @@ export function prepareConv(weight: Tensor, options: PrepareOptions = {}): Prepa
   return new PreparedConv(shape, kernelsOf(backend).packConv2d(weight, groups), { groups });
 }
 
-/** Whether "winograd" can compute a convolution with weights of this shape, stride and dilation. */
-export function suitsWinograd(
+/** Returns whether "winograd" supports this shape of weights, stride and dilation. */
+export function supportsWinograd(
   [, , kh, kw]: Shape,
   stride: number | readonly number[] = 1,
   dilation: number | readonly number[] = 1,
@@ -101,7 +106,7 @@ export function suitsWinograd(
     (taps === 3 || taps === 5);
 }
 
-/** Throws unless the algorithm exists and can compute such a convolution. */
+/** Checks that the algorithm exists and supports the convolution. */
 export function checkAlgorithm(
   op: string,
   algorithm: ConvAlgorithm,
@@ -113,8 +118,8 @@ export function checkAlgorithm(
   if (algorithm !== "winograd") {
     throw new ArgumentError(op, "algorithm", algorithm, '"direct" or "winograd"');
   }
-  if (suitsWinograd(weightShape, stride, dilation)) return;
-  const steps = `${weightShape} with stride ${stride} and dilation ${dilation}`;
-  const takes = "3 or 5 taps (k / stride) on both axes and dilation 1 for winograd";
-  throw new ArgumentError(op, "the shape of weight", steps, takes);
+  if (supportsWinograd(weightShape, stride, dilation)) return;
+  const actual = `${formatShape(weightShape)} with stride ${stride} and dilation ${dilation}`;
+  const expected = "square with 3 or 5 taps (kernel size / stride) and dilation 1 for winograd";
+  throw new ArgumentError(op, "the shape of weight", actual, expected);
 }

@@ -1,5 +1,5 @@
 /**
- * Weights in 8 bits.
+ * Rounding weights to 8 bits.
  *
  * @module
  */
@@ -10,18 +10,18 @@ import type { Shape, Tensor } from "../tensor.ts";
 import { checkShape, checkTensor } from "./checks.ts";
 
 /**
- * Weights of a fully connected layer as integers of 8 bits with a scale for each row, laid out for a
- * backend's kernel by {@linkcode quantizeLinear}; the caller's to dispose.
+ * The weights of a fully connected layer as 8-bit integers with a scale for each row, packed for
+ * the backend's kernel by {@linkcode quantizeLinear}. The caller disposes of them.
  *
  * @internal
  */
 export class QuantizedWeight implements Disposable {
   /**
-   * See {@linkcode quantizeLinear}.
+   * For {@linkcode quantizeLinear}.
    *
-   * @param shape The weights' own shape, [out, in].
-   * @param packed The integers, in an order that the backend knows.
-   * @param scale What an integer of each row stands for, [out].
+   * @param shape The shape of the weights, [out, in].
+   * @param packed The integers, in the order of the backend's kernel.
+   * @param scale The factor of each row's integers, [out].
    */
   constructor(
     readonly shape: Shape,
@@ -29,12 +29,12 @@ export class QuantizedWeight implements Disposable {
     readonly scale: Tensor,
   ) {}
 
-  /** The backend whose memory it is. */
+  /** The backend that holds the values. */
   get backend(): Backend {
     return this.packed.backend;
   }
 
-  /** Copies the integers out, row by row, [out, in]: weight[o, i] ≈ scale[o] · values[o, i]. */
+  /** Copies the integers to an array, [out, in]: weight[o, i] ≈ scale[o] · values[o, i]. */
   async read(): Promise<Int8Array> {
     checkQuantized("read", this, this.scale);
     using values = this.backend.emptyInt8(this.shape);
@@ -42,13 +42,13 @@ export class QuantizedWeight implements Disposable {
     return await values.read();
   }
 
-  /** Gives their memory back. */
+  /** Frees the memory. */
   dispose(): void {
     this.packed.dispose();
     this.scale.dispose();
   }
 
-  /** What `using` calls at the end of the block: {@linkcode QuantizedWeight.dispose}. */
+  /** Calls {@linkcode QuantizedWeight.dispose}. `using` calls it at the end of the block. */
   [Symbol.dispose](): void {
     this.dispose();
   }
@@ -56,15 +56,16 @@ export class QuantizedWeight implements Disposable {
 
 /**
  * Rounds the weights of a fully connected layer to 8 bits for {@linkcode linear}: a quarter of the
- * memory, and of the time at batch 1. Each row has a scale, its largest magnitude / 127.
+ * memory, and of the time at batch size 1. Each row has a scale, its largest magnitude / 127.
  *
- * Activations are rounded to 16 bits on the way, by the largest magnitude of each sample; their
- * products are added up exactly in blocks of 2048, and the blocks in float32. What is lost is the
- * rounding of the weights, half a scale each: AlexNet's logits move by up to 0.3 % of the largest with
- * weights as they are initialised, by 2 % with normally distributed ones. A sample that holds NaN or infinity has NaN for all its outputs, a row of
- * weights that does for its own.
+ * The kernel rounds activations to 16 bits, with a scale for each sample. It adds up the products
+ * exactly in blocks of 2048, and the blocks in float32. So the error is that of the weights, up to
+ * half a scale each. AlexNet's logits change by up to 0.3 % of the largest with its initial
+ * weights, and by 2 % with normally distributed ones. If a sample contains NaN or infinity, all its
+ * outputs are NaN. If a row of weights does, its outputs are NaN.
  *
- * @param weight [out, in]; it is not changed and not needed any more.
+ * @param weight [out, in]. It is not changed, and can be disposed afterwards.
+ * @throws {ArgumentError} When weight does not have two axes.
  *
  * @example
  * ```ts
@@ -90,7 +91,7 @@ export function quantizeLinear(weight: Tensor): QuantizedWeight {
   return quantized;
 }
 
-/** Memory for weights [out, in], whose values are not defined yet. */
+/** Allocates uninitialised memory for weights, [out, in]. */
 export function emptyQuantized(backend: Backend, shape: Shape): QuantizedWeight {
   const [outF, inF] = shape, packed = kernelsOf(backend).emptyLinearInt8(outF, inF);
   try {
@@ -101,7 +102,7 @@ export function emptyQuantized(backend: Backend, shape: Shape): QuantizedWeight 
   }
 }
 
-/** Quantised weights on the backend of `x`. */
+/** Checks that quantised weights are alive and on the backend of `x`. */
 export function checkQuantized(op: string, weight: QuantizedWeight, x: Tensor): void {
   checkTensor(op, "weight", weight.packed, x, undefined, Int8Array);
   checkTensor(op, "the scale of weight", weight.scale, x, [weight.shape[0]]);

@@ -14,22 +14,23 @@ import { Optimizer, type Trainable } from "./optimizer.ts";
 export interface AdamWOptions {
   /** Learning rate. Default 1e-3. */
   readonly lr?: number;
-  /** Shares of the means of gradient and squared gradient that are kept. Default [0.9, 0.999]. */
+  /** Decay rates of the running means of the gradient and its square. Default [0.9, 0.999]. */
   readonly betas?: readonly [number, number];
-  /** Added to the divisor. Default 1e-8. */
+  /** Added to the divisor to avoid division by 0. Default 1e-8. */
   readonly eps?: number;
-  /** Share of the weights that a step of lr 1 takes away. Default 0.01. */
+  /** Weight decay: each step multiplies the weights by 1 − lr · weightDecay. Default 0.01. */
   readonly weightDecay?: number;
 }
 
-/** `torch.optim.AdamW` (Loshchilov & Hutter 2019). */
+/** Adam with decoupled weight decay, `torch.optim.AdamW` (Loshchilov & Hutter 2019). */
 export class AdamW extends Optimizer {
   readonly #options: Required<AdamWOptions>;
 
   /**
-   * Takes the parameters that require gradients.
+   * Creates an optimiser of all parameters that require gradients.
    *
    * @param trainable A model, or parameters by name.
+   * @throws {ArgumentError} When an option is invalid.
    */
   constructor(trainable: Trainable, options: AdamWOptions = {}) {
     const { lr = 1e-3, betas = [0.9, 0.999], eps = 1e-8, weightDecay = 0.01 } = options;
@@ -50,7 +51,9 @@ export class AdamW extends Optimizer {
     kernelsOf(w).adamwStep(w, dw, mean, square, {
       shrink: 1 - this.lr * weightDecay,
       beta1,
+      rest1: 1 - beta1,
       beta2,
+      rest2: 1 - beta2,
       step: this.lr / (1 - beta1 ** this.steps),
       root: Math.sqrt(1 - beta2 ** this.steps),
       eps,

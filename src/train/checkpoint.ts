@@ -1,12 +1,12 @@
 /**
- * Checkpoints: a training run in one safetensors file.
+ * Saving and loading a training run as one safetensors file.
  *
  * @module
  */
 
 import { ArgumentError, FileError } from "../errors.ts";
 import { asBytes } from "../kinds.ts";
-import type { Parameter } from "../layers/layer.ts";
+import type { Parameter } from "../layers/parameter.ts";
 import type { Tensor } from "../tensor.ts";
 import {
   bytesSource,
@@ -19,7 +19,7 @@ import type { Trainer, TrainerState } from "./trainer.ts";
 
 const FORMAT = "pembroke checkpoint 1";
 
-/** What a checkpoint holds besides tensors. */
+/** The state of a run besides its tensors, stored as JSON in the metadata. */
 interface Header {
   readonly state: TrainerState;
   readonly steps: number;
@@ -28,11 +28,12 @@ interface Header {
 }
 
 /**
- * Everything a run needs to go on as if it had never stopped: parameters (with their names in the
- * model), optimiser state, random state, and where it stood. The result is a safetensors file; a
- * model can be loaded from it too.
+ * Saves a training run: parameters, optimiser state, random state and progress. A run that
+ * continues from it gives the same results as one that never stopped.
  *
- * @param metadata What else the file shall say, in its own metadata.
+ * @param metadata Additional metadata for the file.
+ * @returns The bytes of a safetensors file. Parameters have their names in the model.
+ * @throws {FileError} When a parameter has no values, or is stored in fewer than 32 bits.
  *
  * @example
  * ```ts ignore
@@ -52,7 +53,7 @@ export async function saveCheckpoint(
     generator: [...generator.getState()],
   };
   const tensors: [string, Tensor][] = [
-    ...[...model.stateDict()].map(([name, p]): [string, Tensor] => [name, valueOf(name, p)]),
+    ...[...model.stateDict()].map(([name, p]): [string, Tensor] => [name, tensorOf(name, p)]),
     ...[...optimizer.stateDict()].map(([name, t]): [string, Tensor] => [stateName(name), t]),
   ];
   const entries = await Promise.all(tensors.map(async ([name, tensor]) => ({
@@ -65,11 +66,13 @@ export async function saveCheckpoint(
 }
 
 /**
- * Continues a run from a checkpoint: the trainer must have been made with the same model, dataset
- * and options.
+ * Loads a checkpoint into a trainer, which must have the same model, dataset and options as the
+ * saved one.
  *
- * @throws {FileError} When the file is no checkpoint, or not of this model.
- * @throws {ArgumentError} When it is no bytes.
+ * @param bytes The checkpoint.
+ * @param name The name of the checkpoint in error messages.
+ * @throws {FileError} When the bytes are not a checkpoint, or it is for another model.
+ * @throws {ArgumentError} When `bytes` is neither a Uint8Array nor an ArrayBuffer.
  */
 export async function loadCheckpoint(
   trainer: Trainer,
@@ -81,7 +84,7 @@ export async function loadCheckpoint(
   }
   const { model, generator, options: { optimizer } } = trainer;
   using file = await openWeights(bytesSource(bytes, name));
-  const header = headerOf(file);
+  const header = readHeader(file);
   const parameters = model.stateDict();
   const shapes = new Map([...parameters].map(([key, { shape }]) => [key, shape]));
   const states = [...file.entries.keys()].filter(isStateName).map((key) =>
@@ -95,7 +98,7 @@ export async function loadCheckpoint(
 
   const read = (key: string, into: Tensor) =>
     file.read(key, (values, offset) => into.backend.write(into, values, offset));
-  for (const [key, parameter] of parameters) await read(key, valueOf(key, parameter));
+  for (const [key, parameter] of parameters) await read(key, tensorOf(key, parameter));
   await optimizer.loadStateDict(states, (key, into) => read(stateName(key), into), name);
   optimizer.steps = header.steps;
   optimizer.lr = header.lr;
@@ -113,28 +116,31 @@ function isStateName(name: string): boolean {
   return name.startsWith(PREFIX);
 }
 
-function valueOf(name: string, { tensor, backend }: Parameter): Tensor {
+/** Returns the float32 values of a parameter. */
+function tensorOf(name: string, { tensor, backend }: Parameter): Tensor {
   if (tensor) return tensor;
   if (backend) {
     throw new FileError("checkpoint", `${name} is in fewer than 32 bits, which cannot be trained`);
   }
-  throw new FileError("checkpoint", `${name} has no values; init() the model first`);
+  throw new FileError("checkpoint", `${name} has no values; call init() on the model first`);
 }
 
-function headerOf(file: WeightsFile): Header {
-  const no = (reason: string) => new FileError(file.name, `no checkpoint of a run: ${reason}`);
-  if (file.metadata.get("format") !== FORMAT) throw no(`its format is not "${FORMAT}"`);
+/** Reads and checks the header of a checkpoint. */
+function readHeader(file: WeightsFile): Header {
+  if (file.metadata.get("format") !== FORMAT) {
+    throw new FileError(file.name, `is not a checkpoint: its format is not "${FORMAT}"`);
+  }
+  const damaged = new FileError(file.name, "its header is damaged");
   let header: Header;
   try {
     header = JSON.parse(file.metadata.get("run") ?? "");
   } catch {
-    throw no("its header is damaged");
+    throw damaged;
   }
   const { state, steps, lr, generator } = header ?? {};
   const counts = [state?.epoch, state?.batch, state?.seen, state?.right, steps];
-  const whole = counts.every((n) => Number.isInteger(n) && n >= 0);
-  if (!whole || !Number.isFinite(state.loss) || !Number.isFinite(lr) || !Array.isArray(generator)) {
-    throw no("its header is damaged");
-  }
+  const areCounts = counts.every((n) => Number.isInteger(n) && n >= 0);
+  const areNumbers = Number.isFinite(state?.loss) && Number.isFinite(lr);
+  if (!areCounts || !areNumbers || !Array.isArray(generator)) throw damaged;
   return header;
 }

@@ -10,11 +10,12 @@ import { Layer } from "../layers/layer.ts";
 import type { Trainable } from "./optimizer.ts";
 
 /**
- * Scales all gradients so that their common norm is at most `maxNorm`,
+ * Scales all gradients so that the norm of all of them together is at most `maxNorm`,
  * `torch.nn.utils.clip_grad_norm_` (Pascanu et al. 2013).
  *
  * @param trainable A model, or parameters by name.
- * @returns The norm before.
+ * @returns The norm before scaling.
+ * @throws {ArgumentError} When `maxNorm` is not above 0.
  */
 export async function clipGradNorm(trainable: Trainable, maxNorm: number): Promise<number> {
   if (!(maxNorm > 0)) throw new ArgumentError("clipGradNorm", "maxNorm", maxNorm, "above 0");

@@ -1,5 +1,5 @@
 /**
- * Labelled samples, and batches of them.
+ * Datasets of labelled samples, and batches.
  *
  * @module
  */
@@ -12,38 +12,40 @@ import { elements, type Shape } from "../tensor.ts";
 export interface Dataset {
   /** Number of samples. */
   readonly length: number;
-  /** Shape of one sample, without the batch: [3, 64, 64]. */
+  /** The shape of one sample without the batch axis, such as [3, 64, 64]. */
   readonly sampleShape: Shape;
   /**
-   * Writes a sample's values and returns its class.
+   * Reads a sample.
    *
    * @param index From 0 to length − 1.
-   * @param values Where the values go; as many as the shape has.
-   * @param generator For augmentation; undefined where samples are to be taken as they are.
+   * @param values The array to write the sample to, with as many elements as the shape.
+   * @param generator The random numbers for augmentation. Without it, the sample is not augmented.
+   * @returns The class of the sample.
    */
   read(index: number, values: Float32Array, generator?: RandomGenerator): number | Promise<number>;
 }
 
 /**
- * Samples of one batch.
+ * A batch of samples.
  *
  * @internal
  */
 export interface Batch {
-  /** Their values, one sample after another. */
+  /** The values, sample by sample. */
   readonly values: Float32Array;
-  /** [N, …]. */
+  /** The shape of the values, [N, …]. */
   readonly shape: Shape;
-  /** Their classes. */
+  /** The classes of the samples. */
   readonly labels: Int32Array;
 }
 
 /**
- * A dataset of samples in memory.
+ * Creates a dataset from arrays in memory.
  *
- * @param values All samples' values, one after another.
- * @param labels Their classes.
- * @param sampleShape Shape of one sample.
+ * @param values The values of all samples, one after another.
+ * @param labels The classes of the samples.
+ * @param sampleShape The shape of one sample.
+ * @throws {ArgumentError} When the number of values does not match the labels and the shape.
  */
 export function arrayDataset(
   values: Float32Array,
@@ -52,8 +54,8 @@ export function arrayDataset(
 ): Dataset {
   const size = elements(sampleShape);
   if (values.length !== labels.length * size) {
-    const takes = `${labels.length * size}: ${size} for each of ${labels.length} labels`;
-    throw new ArgumentError("arrayDataset", "the number of values", values.length, takes);
+    const expected = `${labels.length * size}, ${size} for each of the ${labels.length} labels`;
+    throw new ArgumentError("arrayDataset", "the number of values", values.length, expected);
   }
   return {
     length: labels.length,
@@ -65,7 +67,7 @@ export function arrayDataset(
   };
 }
 
-/** Reads the samples with these indices. */
+/** Reads the samples with these indices as a batch. */
 export async function readBatch(
   dataset: Dataset,
   indices: ArrayLike<number>,
@@ -80,8 +82,8 @@ export async function readBatch(
   return { values, shape: [n, ...dataset.sampleShape], labels };
 }
 
-/** The indices 0 … n − 1 in random order (Fisher & Yates). */
-export function shuffled(n: number, generator: RandomGenerator): Uint32Array {
+/** Returns the indices 0 … n − 1 in random order (Fisher & Yates). */
+export function shuffledIndices(n: number, generator: RandomGenerator): Uint32Array {
   const indices = Uint32Array.from({ length: n }, (_, i) => i);
   for (let i = n - 1; i > 0; i--) {
     const j = Math.floor(generator.random() * 2 ** -32 * (i + 1));

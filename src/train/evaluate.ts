@@ -1,5 +1,5 @@
 /**
- * How good a classifier is.
+ * Measuring the accuracy of a classifier.
  *
  * @module
  */
@@ -10,25 +10,26 @@ import { crossEntropy } from "../ops/loss.ts";
 import { type Dataset, readBatch } from "./dataset.ts";
 
 /**
- * How good a classifier is on a dataset.
+ * The loss and accuracy of a classifier on a dataset.
  *
  * @internal
  */
 export interface Evaluation {
   /** Mean cross-entropy. */
   readonly loss: number;
-  /** Share of samples whose class was found most probable. */
+  /** Top-1 accuracy: the share of samples whose class is the most probable, from 0 to 1. */
   readonly accuracy: number;
-  /** Share of samples whose class was among the five most probable. */
+  /** Top-5 accuracy: the share of samples whose class is one of the five most probable. */
   readonly top5: number;
 }
 
 /**
- * Runs a classifier in evaluation mode over a dataset. A model in training mode is left in
- * evaluation mode.
+ * Measures the loss and accuracy of a classifier on a dataset. The model is in evaluation mode
+ * afterwards.
  *
- * @param model From [N, …sample] to [N, classes].
+ * @param model A model from [N, …sampleShape] to [N, classes].
  * @param options `batchSize` is 64 by default.
+ * @throws {ArgumentError} When `batchSize` is not a positive integer.
  */
 export async function evaluate(
   model: Layer,
@@ -55,11 +56,14 @@ export async function evaluate(
   return { loss: loss / length, accuracy: top1 / length, top5: top5 / length };
 }
 
-/** For each row, how many classes score higher than its label; the lower index first among equals. */
+/**
+ * Returns the rank of each row's label: the number of classes with a higher score. Of equal scores,
+ * the lower index ranks first.
+ */
 export function ranksOf(logits: Float32Array, labels: ArrayLike<number>): number[] {
   const classes = logits.length / labels.length;
   return Array.from(labels, (label, n) => {
-    const row = logits.subarray(n * classes, (n + 1) * classes), own = row[label];
-    return row.reduce((rank, v, c) => rank + Number(v > own || (v === own && c < label)), 0);
+    const row = logits.subarray(n * classes, (n + 1) * classes), score = row[label];
+    return row.reduce((rank, v, c) => rank + Number(v > score || (v === score && c < label)), 0);
   });
 }

@@ -1,4 +1,4 @@
-/** Training: optimisers, learning rates, the loop, checkpoints. */
+/** Training: optimisers, schedules, the training loop and checkpoints. */
 
 export * from "./adamw.ts";
 export * from "./checkpoint.ts";

@@ -1,41 +1,44 @@
 /**
- * What optimisers share: parameters, a learning rate, and state beside each parameter.
+ * The base class of optimisers.
  *
  * @module
  */
 
 import { FileError } from "../errors.ts";
-import { Layer, type Parameter } from "../layers/layer.ts";
+import { Layer } from "../layers/layer.ts";
+import type { Parameter } from "../layers/parameter.ts";
 import { sameShape, type Tensor } from "../tensor.ts";
 
 /**
- * What an optimiser moves: a model, or some of its parameters by name.
+ * The parameters of an optimiser: a model, or parameters by name.
  *
  * @internal
  */
 export type Trainable = Layer | ReadonlyMap<string, Parameter>;
 
-/** Moves parameters along their gradients. */
+/** The base class of optimisers, which update parameters by their gradients. */
 export abstract class Optimizer implements Disposable {
-  /** Steps taken so far. */
+  /** Number of steps so far. */
   steps = 0;
-  /** The parameters it moves, by name. */
+  /** The parameters to update, by name. */
   readonly parameters: ReadonlyMap<string, Parameter>;
-  /** State tensors by name, "velocity.features.0.weight". */
+  /** State tensors by name, such as "velocity.features.0.weight". */
   readonly #state = new Map<string, Tensor>();
 
   /**
-   * Takes the parameters that require gradients.
+   * Creates an optimiser of all parameters that require gradients.
    *
    * @param trainable A model, or parameters by name.
-   * @param lr The learning rate; a schedule may change it between steps.
+   * @param lr The learning rate. It can change between steps.
    */
   constructor(trainable: Trainable, public lr: number) {
     const all = trainable instanceof Layer ? trainable.stateDict() : trainable;
     this.parameters = new Map([...all].filter(([, { requiresGrad }]) => requiresGrad));
   }
 
-  /** Moves every parameter that has a gradient once. Gradients stay; zero them before the next. */
+  /**
+   * Updates all parameters that have a gradient. Call `zeroGrad()` before the next backward pass.
+   */
   step(): void {
     this.steps++;
     for (const [name, { tensor, grad }] of this.parameters) {
@@ -43,22 +46,23 @@ export abstract class Optimizer implements Disposable {
     }
   }
 
-  /** Sets the gradients of its parameters to 0. */
+  /** Sets the gradients of all parameters to 0. */
   zeroGrad(): void {
     for (const parameter of this.parameters.values()) parameter.zeroGrad();
   }
 
-  /** Its state by name, for a checkpoint. */
+  /** The state tensors by name, for a checkpoint. */
   stateDict(): ReadonlyMap<string, Tensor> {
     return this.#state;
   }
 
   /**
-   * Takes state from a checkpoint.
+   * Loads state tensors from a checkpoint.
    *
    * @param names The names of the state tensors.
-   * @param read Reads a tensor's values.
-   * @param file What errors call the checkpoint.
+   * @param read Reads the values of a tensor.
+   * @param file The name of the checkpoint in error messages.
+   * @throws {FileError} When a name does not match a parameter.
    */
   async loadStateDict(
     names: Iterable<string>,
@@ -69,28 +73,28 @@ export abstract class Optimizer implements Disposable {
     for (const name of names) {
       const [, parameter] = /^\w+\.(.*)$/.exec(name) ?? [];
       const tensor = this.parameters.get(parameter)?.tensor;
-      if (!tensor) throw new FileError(file, `${name} belongs to no parameter of the model`);
+      if (!tensor) throw new FileError(file, `${name} does not match a parameter of the model`);
       const state = tensor.backend.empty(tensor.shape);
       this.#state.set(name, state);
       await read(name, state);
     }
   }
 
-  /** Gives the memory of its state back. */
+  /** Frees the memory of the state. */
   dispose(): void {
     for (const tensor of this.#state.values()) tensor.dispose();
     this.#state.clear();
   }
 
-  /** What `using` calls at the end of the block: {@linkcode Optimizer.dispose}. */
+  /** Calls {@linkcode Optimizer.dispose}. `using` calls it at the end of the block. */
   [Symbol.dispose](): void {
     this.dispose();
   }
 
-  /** Moves one parameter. */
+  /** Updates one parameter. */
   protected abstract update(name: string, w: Tensor, dw: Tensor): void;
 
-  /** A state tensor beside a parameter, and whether it was made just now (as zeros). */
+  /** Returns a state tensor of a parameter. If it is new, it holds zeros. */
   protected state(kind: string, name: string, w: Tensor): { tensor: Tensor; isNew: boolean } {
     const key = `${kind}.${name}`, old = this.#state.get(key);
     if (old && sameShape(old.shape, w.shape)) return { tensor: old, isNew: false };

@@ -1,5 +1,5 @@
 /**
- * Learning rates that change with the step.
+ * Learning rate schedules.
  *
  * @module
  */
@@ -7,28 +7,30 @@
 import { checkInteger, checkNumber } from "../ops/checks.ts";
 
 /**
- * The learning rate of a step; steps count from 0.
+ * Returns the learning rate of a step. Steps count from 0.
  *
  * @internal
  */
 export type Schedule = (step: number) => number;
 
 /**
- * What schedules share.
+ * The warm-up of a schedule.
  *
  * @internal
  */
-export interface WarmUp {
-  /** The learning rate after warming up. */
+export interface WarmUpOptions {
+  /** The learning rate after the warm-up. */
   readonly lr: number;
-  /** Steps in which it grows in a straight line, from lr/(warmUp + 1). Default 0. */
+  /** Number of steps in which the rate grows linearly from lr/(warmUp + 1) to lr. Default 0. */
   readonly warmUp?: number;
 }
 
 /**
- * Half a cosine from lr down to `minLr` (Loshchilov & Hutter 2017), behind the warm-up.
+ * Creates a schedule that decays from `lr` to `minLr` along half a cosine (Loshchilov & Hutter
+ * 2017), after a warm-up.
  *
- * @param options `steps` counts all steps, those of the warm-up included.
+ * @param options `steps` is the number of all steps, the warm-up included. `minLr` is 0 by default.
+ * @throws {ArgumentError} When an option is invalid.
  *
  * @example
  * ```ts
@@ -39,32 +41,35 @@ export interface WarmUp {
  * ```
  */
 export function cosineSchedule(
-  options: WarmUp & { readonly steps: number; readonly minLr?: number },
+  options: WarmUpOptions & { readonly steps: number; readonly minLr?: number },
 ): Schedule {
   const { lr, steps, warmUp = 0, minLr = 0 } = options;
   checkInteger("cosineSchedule", "steps", steps, 1);
   checkNumber("cosineSchedule", "minLr", minLr);
-  return warmedUp("cosineSchedule", options, (step) => {
+  return withWarmUp("cosineSchedule", options, (step) => {
     const share = Math.min(1, (step - warmUp) / Math.max(1, steps - warmUp));
     return minLr + (lr - minLr) * (1 + Math.cos(Math.PI * share)) / 2;
   });
 }
 
 /**
- * lr · gammaⁿ after n times `every` steps, `torch.optim.lr_scheduler.StepLR`, behind the warm-up.
+ * Creates a schedule that multiplies the rate by `gamma` every `every` steps,
+ * `torch.optim.lr_scheduler.StepLR`, with a warm-up.
  *
- * @param options `every` counts steps from the first one on; `gamma` is 0.1 by default.
+ * @param options `every` counts from the first step, the warm-up included. `gamma` is 0.1 by
+ * default.
+ * @throws {ArgumentError} When an option is invalid.
  */
 export function stepSchedule(
-  options: WarmUp & { readonly every: number; readonly gamma?: number },
+  options: WarmUpOptions & { readonly every: number; readonly gamma?: number },
 ): Schedule {
   const { lr, every, gamma = 0.1 } = options;
   checkInteger("stepSchedule", "every", every, 1);
   checkNumber("stepSchedule", "gamma", gamma);
-  return warmedUp("stepSchedule", options, (step) => lr * gamma ** Math.floor(step / every));
+  return withWarmUp("stepSchedule", options, (step) => lr * gamma ** Math.floor(step / every));
 }
 
-function warmedUp(name: string, { lr, warmUp = 0 }: WarmUp, after: Schedule): Schedule {
+function withWarmUp(name: string, { lr, warmUp = 0 }: WarmUpOptions, after: Schedule): Schedule {
   checkNumber(name, "lr", lr);
   checkInteger(name, "warmUp", warmUp, 0);
   return (step) => step < warmUp ? lr * (step + 1) / (warmUp + 1) : after(step);

@@ -14,20 +14,20 @@ import { Optimizer, type Trainable } from "./optimizer.ts";
 export interface SGDOptions {
   /** Learning rate. */
   readonly lr: number;
-  /** Share of the last step that is kept. Default 0. */
+  /** The share of the velocity that the next step keeps. Default 0. */
   readonly momentum?: number;
   /**
-   * Share of the weights added to the gradient: one for all parameters, or by their names and
-   * shapes (what PyTorch calls parameter groups). Default 0.
+   * The factor of the weights that is added to the gradient. A function returns it for each
+   * parameter, like PyTorch's parameter groups. Default 0.
    */
   readonly weightDecay?: number | ((name: string, shape: Shape) => number);
-  /** Looks ahead along the velocity (Sutskever et al. 2013). Default false. */
+  /** Uses Nesterov momentum (Sutskever et al. 2013). Default false. */
   readonly nesterov?: boolean;
 }
 
 /**
- * `torch.optim.SGD`: with g = dw + weightDecay·w and v = momentum·v + g, the step is w −= lr·v, or
- * lr·(g + momentum·v) with Nesterov.
+ * Stochastic gradient descent, `torch.optim.SGD`. With g = dw + weightDecay·w and v = momentum·v +
+ * g, a step is w −= lr·v, or w −= lr·(g + momentum·v) with Nesterov momentum.
  *
  * @example
  * ```ts
@@ -48,13 +48,14 @@ export interface SGDOptions {
  * ```
  */
 export class SGD extends Optimizer {
-  /** Weight decay by parameter. */
+  /** The weight decay of each parameter. */
   readonly #decays = new Map<string, number>();
 
   /**
-   * Takes the parameters that require gradients.
+   * Creates an optimiser of all parameters that require gradients.
    *
    * @param trainable A model, or parameters by name.
+   * @throws {ArgumentError} When an option is invalid.
    */
   constructor(trainable: Trainable, readonly options: SGDOptions) {
     super(trainable, checkNumber("SGD", "lr", options.lr));

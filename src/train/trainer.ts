@@ -10,74 +10,72 @@ import { checkInteger } from "../ops/checks.ts";
 import { crossEntropy } from "../ops/loss.ts";
 import { RandomGenerator } from "../random.ts";
 import { clipGradNorm } from "./clip.ts";
-import { type Batch, type Dataset, readBatch, shuffled } from "./dataset.ts";
+import { type Batch, type Dataset, readBatch, shuffledIndices } from "./dataset.ts";
 import { ranksOf } from "./evaluate.ts";
 import type { Optimizer } from "./optimizer.ts";
 import type { Schedule } from "./schedule.ts";
 
-/** How a model is trained. */
+/** Options of {@linkcode Trainer}. */
 export interface TrainerOptions {
-  /** What moves the parameters. */
+  /** The optimiser of the model's parameters. */
   readonly optimizer: Optimizer;
-  /** Samples of a step. The last step of an epoch takes what is left. */
+  /** Number of samples in a batch. The last batch of an epoch may be smaller. */
   readonly batchSize: number;
-  /** Passes over the dataset. */
+  /** Number of passes over the dataset. */
   readonly epochs: number;
-  /** Learning rates by step; without one the optimiser's own. */
+  /** The learning rate by step. Default: the rate of the optimiser. */
   readonly schedule?: Schedule;
-  /** The largest norm of all gradients together; larger ones are scaled down. */
+  /** The largest norm of all gradients together. Larger gradients are scaled down. */
   readonly clipNorm?: number;
-  /** The share of probability that the loss spreads over all classes. Default 0. */
+  /** The share of the target probability spread over all classes. Default 0. */
   readonly labelSmoothing?: number;
-  /** Seed of the order of samples, of augmentation and dropout. Default 0. */
+  /** The seed of shuffling, augmentation and dropout. Default 0. */
   readonly seed?: number;
 }
 
-/**
- * Where a training run stands.
- */
+/** The progress of a training run. */
 export interface Progress {
-  /** The epoch under way, from 0. */
+  /** The current epoch, from 0. */
   readonly epoch: number;
-  /** Epochs in all. */
+  /** Number of epochs of the run. */
   readonly epochs: number;
-  /** Batches done in this epoch. */
+  /** Number of finished batches in this epoch. */
   readonly batch: number;
-  /** Batches of an epoch. */
+  /** Number of batches in an epoch. */
   readonly batches: number;
-  /** Mean loss of this epoch so far. */
+  /** The mean loss in this epoch so far. */
   readonly loss: number;
-  /** Share of samples classified right in this epoch so far. */
+  /** The share of correctly classified samples in this epoch so far. */
   readonly accuracy: number;
   /** The learning rate of the last step. */
   readonly lr: number;
-  /** Samples a second since the run was started or resumed. */
+  /** Samples per second since the start of the epoch, or since the run was resumed. */
   readonly imagesPerSecond: number;
-  /** Seconds that the remaining epochs take at this speed. */
+  /** The estimated number of seconds until the end of the run. */
   readonly secondsLeft: number;
 }
 
 /**
- * What a run must remember to go on as if it had never stopped; whole numbers and sums.
+ * The position of a training run, for checkpoints.
  *
  * @internal
  */
 export interface TrainerState {
-  /** Epochs done. */
+  /** Number of finished epochs. */
   epoch: number;
-  /** Batches done of the next epoch. */
+  /** Number of finished batches in the current epoch. */
   batch: number;
-  /** Samples seen in that epoch. */
+  /** Number of samples in these batches. */
   seen: number;
-  /** Sum of their losses. */
+  /** The sum of their losses. */
   loss: number;
-  /** How many of them were right. */
+  /** The number of correctly classified samples. */
   right: number;
 }
 
 /**
- * Trains a classifier with cross-entropy. Everything random follows from the seed, so that the same
- * run gives the same numbers on the same build.
+ * Trains a classifier with the cross-entropy loss. The same seed gives the same results on the same
+ * build.
  *
  * @example
  * ```ts
@@ -96,9 +94,9 @@ export interface TrainerState {
  * ```
  */
 export class Trainer {
-  /** Where the run stands. */
+  /** The position of the run. */
   state: TrainerState = { epoch: 0, batch: 0, seen: 0, loss: 0, right: 0 };
-  /** What augmentation and dropout draw from. */
+  /** The random numbers of augmentation and dropout. */
   readonly generator: RandomGenerator;
   readonly #batches: number;
   #order: { readonly epoch: number; readonly indices: Uint32Array } | undefined;
@@ -106,10 +104,11 @@ export class Trainer {
   #samplesSinceStart = 0;
 
   /**
-   * Prepares a run; nothing is trained yet.
+   * Creates a training run.
    *
-   * @param model From [N, …sample] to [N, classes]; must hold values.
-   * @param dataset What it learns from.
+   * @param model A model with values, from [N, …sampleShape] to [N, classes].
+   * @param dataset The training samples.
+   * @throws {ArgumentError} When an option is invalid, or the dataset is empty.
    */
   constructor(
     readonly model: Layer,
@@ -124,17 +123,20 @@ export class Trainer {
   }
 
   /**
-   * Trains, and hands out where it stands after each epoch. Between two, the model may be evaluated
-   * and a checkpoint written.
+   * Trains to the end of the run, and yields the progress after each epoch. Between epochs, you can
+   * evaluate the model and save a checkpoint.
+   *
+   * @throws {PembrokeError} When the loss is not finite.
    */
   async *[Symbol.asyncIterator](): AsyncGenerator<Progress> {
     while (this.state.epoch < this.options.epochs) yield await this.trainEpoch();
   }
 
   /**
-   * Trains to the end of the epoch under way.
+   * Trains to the end of the current epoch.
    *
-   * @param onStep Called after each step; a checkpoint may be written in it.
+   * @param onStep Called after each step. It may save a checkpoint.
+   * @throws {PembrokeError} When the loss is not finite.
    */
   async trainEpoch(onStep?: (progress: Progress) => void | Promise<void>): Promise<Progress> {
     this.#started = performance.now();
@@ -144,18 +146,24 @@ export class Trainer {
     return progress;
   }
 
-  /** Trains one batch. */
+  /**
+   * Trains one batch.
+   *
+   * @param onStep Called after the step. It may save a checkpoint.
+   * @throws {PembrokeError} When the loss is not finite.
+   */
   async step(onStep?: (progress: Progress) => void | Promise<void>): Promise<Progress> {
     const { optimizer, schedule, clipNorm } = this.options;
     const { model, state } = this;
     model.train(this.generator);
-    const batch = await readBatch(this.dataset, this.#indices(), this.generator);
+    const batch = await readBatch(this.dataset, this.#nextIndices(), this.generator);
 
     optimizer.zeroGrad();
-    const { loss, right } = await this.#pass(batch);
+    const { loss, right } = await this.#computeGradients(batch);
     if (!Number.isFinite(loss)) {
       throw new PembrokeError(
-        `the loss is ${loss} in step ${optimizer.steps}: lower the learning rate or clip gradients`,
+        `Trainer: the loss is ${loss} in step ${optimizer.steps}; lower the learning rate or set ` +
+          "clipNorm",
       );
     }
     if (clipNorm !== undefined) await clipGradNorm(optimizer.parameters, clipNorm);
@@ -175,8 +183,10 @@ export class Trainer {
     return progress;
   }
 
-  /** Forward and backward; gradients are added up in the parameters. */
-  async #pass({ values, shape, labels }: Batch): Promise<{ loss: number; right: number }> {
+  /** Runs the forward and backward pass of a batch. */
+  async #computeGradients(
+    { values, shape, labels }: Batch,
+  ): Promise<{ loss: number; right: number }> {
     const { labelSmoothing } = this.options;
     using x = this.model.backend.upload(values, shape);
     using logits = this.model.forward(x);
@@ -187,12 +197,12 @@ export class Trainer {
     return { loss: (await loss.read())[0], right: ranks.filter((rank) => rank === 0).length };
   }
 
-  /** The samples of the next batch. Every epoch's order follows from the seed and its number. */
-  #indices(): Uint32Array {
+  /** Returns the indices of the next batch. The seed and the epoch determine the order. */
+  #nextIndices(): Uint32Array {
     const { epoch, batch } = this.state, { batchSize, seed = 0 } = this.options;
     if (this.#order?.epoch !== epoch) {
       const generator = new RandomGenerator(Math.imul(seed, 0x9e3779b1) + epoch + 1);
-      this.#order = { epoch, indices: shuffled(this.dataset.length, generator) };
+      this.#order = { epoch, indices: shuffledIndices(this.dataset.length, generator) };
     }
     return this.#order.indices.subarray(batch * batchSize, (batch + 1) * batchSize);
   }
@@ -201,7 +211,7 @@ export class Trainer {
     const { epoch, batch, seen, loss, right } = this.state, { epochs, optimizer } = this.options;
     const seconds = (performance.now() - this.#started) / 1000;
     const imagesPerSecond = this.#samplesSinceStart / seconds;
-    const left = (epochs - epoch) * this.dataset.length - seen;
+    const remaining = (epochs - epoch) * this.dataset.length - seen;
     return {
       epoch,
       epochs,
@@ -211,7 +221,7 @@ export class Trainer {
       accuracy: right / seen,
       lr: optimizer.lr,
       imagesPerSecond,
-      secondsLeft: left / imagesPerSecond,
+      secondsLeft: remaining / imagesPerSecond,
     };
   }
 }

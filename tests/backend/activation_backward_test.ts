@@ -7,7 +7,7 @@ import { bits, compute, Draw, floats, upload } from "./harness.ts";
 
 const lengths = [1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 31, 32, 33];
 
-testOnEveryBackend("reluBackward() takes every length", async (backend) => {
+testOnEveryBackend("reluBackward() works at every length", async (backend) => {
   const draw = new Draw(1);
   for (const n of lengths) {
     const dy = draw.floats([n]), y = draw.coarse([n], [0, -0, 0, 1e-45, 1, 2]);
@@ -22,7 +22,7 @@ testOnEveryBackend("reluBackward() takes every length", async (backend) => {
 });
 
 testOnEveryBackend(
-  "reluBackward() hands NaN through where y is NaN or positive, and only there",
+  "reluBackward() propagates NaN where y is NaN or positive, and only there",
   async (backend) => {
     for (let shift = 0; shift < 8; shift++) {
       const front = Array(shift).fill(1);
@@ -50,7 +50,7 @@ for (
     ],
   ] as const
 ) {
-  testOnEveryBackend(`${name}() takes every axis of every rank`, async (backend) => {
+  testOnEveryBackend(`${name}() works on each axis of each rank`, async (backend) => {
     const draw = new Draw(2);
     for (const shape of [[1], [7], [3, 4], [2, 5, 3], [2, 3, 4, 5], [1, 1000]]) {
       for (let dim = -shape.length; dim < shape.length; dim++) {
@@ -64,14 +64,14 @@ for (
           (out, dy, y) => op(dy, y, dim, { out }),
         );
         const size = shape.at(dim < 0 ? dim : dim - shape.length)!;
-        // the sum is rounded once an element, and taken from dy
+        // the sum is rounded once per element, and subtracted from dy
         const abs = 4 * Math.sqrt(size) * 2 ** -23;
         assertAllClose(dx, expected.data, { abs, rel: 1e-6, name: `[${shape}] dim ${dim}` });
       }
     }
   });
 
-  testOnEveryBackend(`${name}() keeps NaN to its row`, async (backend) => {
+  testOnEveryBackend(`${name}() limits NaN to its row`, async (backend) => {
     const draw = new Draw(3);
     for (const dim of [0, 1]) {
       const x = draw.floats([3, 5]), dy = draw.floats([3, 5]);
@@ -83,7 +83,7 @@ for (
   });
 }
 
-testOnEveryBackend("the gradients of activations may be written over dy", async (backend) => {
+testOnEveryBackend("gradients of activations may overwrite dy", async (backend) => {
   const draw = new Draw(4);
   const y = draw.floats([3, 7], 0, 1), dy = draw.floats([3, 7]);
   using ty = upload(backend, y);

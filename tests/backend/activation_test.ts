@@ -6,7 +6,7 @@ import { bits, compute, Draw, floats, upload } from "./harness.ts";
 
 const lengths = [1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 31, 32, 33];
 
-testOnEveryBackend("relu() takes every length", async (backend) => {
+testOnEveryBackend("relu() works at every length", async (backend) => {
   const draw = new Draw(1);
   for (const n of lengths) {
     const x = draw.floats([n]);
@@ -15,17 +15,20 @@ testOnEveryBackend("relu() takes every length", async (backend) => {
   }
 });
 
-testOnEveryBackend("relu() keeps NaN and infinity, in vectors and behind them", async (backend) => {
-  const special = [NaN, Infinity, -Infinity, 0, -0, 1e-45, -1e-45, 3.4e38, -3.4e38];
-  for (let shift = 0; shift < 8; shift++) {
-    const x = floats([9 + shift], [...Array(shift).fill(-1), ...special]);
-    const y = await compute(backend, [x], x.shape, (out, x) => relu(x, { out }));
-    assertAllClose(y, reference.relu(x).data);
-  }
-});
+testOnEveryBackend(
+  "relu() keeps NaN and infinity, in vectors and in the remainder",
+  async (backend) => {
+    const special = [NaN, Infinity, -Infinity, 0, -0, 1e-45, -1e-45, 3.4e38, -3.4e38];
+    for (let shift = 0; shift < 8; shift++) {
+      const x = floats([9 + shift], [...Array(shift).fill(-1), ...special]);
+      const y = await compute(backend, [x], x.shape, (out, x) => relu(x, { out }));
+      assertAllClose(y, reference.relu(x).data);
+    }
+  },
+);
 
 testOnEveryBackend(
-  "relu() takes any shape, scalars too, and may write in place",
+  "relu() works with any shape, also scalars, and may write in place",
   async (backend) => {
     for (const shape of [[], [1], [3, 5], [1, 2, 2, 1, 1], [2, 1, 3, 1, 2, 2]]) {
       const x = new Draw(2).floats(shape);
@@ -44,10 +47,10 @@ for (
     ["logSoftmax", logSoftmax, reference.logSoftmax],
   ] as const
 ) {
-  // exp and log are right to about an ulp, and their sum to one rounding an element
+  // exp and log are correct to about an ulp; their sum is rounded once per element
   const tolerance = (size: number) => ({ abs: size * 2 ** -23, rel: 8 * 2 ** -23 });
 
-  testOnEveryBackend(`${name}() takes every axis of every rank`, async (backend) => {
+  testOnEveryBackend(`${name}() works on each axis of each rank`, async (backend) => {
     const draw = new Draw(3);
     for (const shape of [[1], [7], [3, 4], [2, 5, 3], [2, 3, 4, 5], [1, 1000]]) {
       for (let dim = -shape.length; dim < shape.length; dim++) {
@@ -60,7 +63,7 @@ for (
     }
   });
 
-  testOnEveryBackend(`${name}() takes every length`, async (backend) => {
+  testOnEveryBackend(`${name}() works at every length`, async (backend) => {
     const draw = new Draw(4);
     for (const n of lengths) {
       const x = draw.floats([3, n], -20, 20);
@@ -69,7 +72,7 @@ for (
     }
   });
 
-  testOnEveryBackend(`${name}() neither overflows nor underflows`, async (backend) => {
+  testOnEveryBackend(`${name}() does not overflow or underflow`, async (backend) => {
     const rows = [
       [1000, 1000, 999],
       [-1000, -1000, -1001],

@@ -16,7 +16,7 @@ import {
   Draw,
   type Floats,
   floats,
-  leftOut,
+  skipsShape,
   sum,
   sumTolerance,
   upload,
@@ -31,9 +31,9 @@ interface Case {
   readonly groups?: number;
 }
 
-/** Draws inputs for a case and compares dx, and dw added to what is there, with the loops. */
+/** Draws inputs for a case and compares dx and the updated dw with the reference. */
 async function check(backend: Backend, c: Case, draw = new Draw(1)): Promise<void> {
-  if (leftOut(backend)) return;
+  if (skipsShape(backend)) return;
   const x = draw.floats(c.x), w = draw.floats(c.w);
   const { x: _x, w: _w, ...options } = c;
   const dy = draw.floats(reference.conv2d(x, w, null, options).shape);
@@ -73,9 +73,9 @@ async function compare(
 }
 
 testOnEveryBackend(
-  "conv2dBackward…() are right on each side of every edge of a 4×8 tile",
+  "conv2dBackward…() are correct around the edges of a 4×8 tile",
   async (backend) => {
-    // dw is outC × k and dx k × pixels, k being the channels here
+    // dw is outC × k, dx is k × pixels; here k is the number of channels
     for (const rows of [1, 2, 3, 4, 5, 7, 8, 9]) {
       for (const columns of [1, 2, 7, 8, 9, 16, 17]) {
         await check(backend, { x: [1, columns, 1, 5], w: [rows, columns, 1, 1] });
@@ -86,9 +86,9 @@ testOnEveryBackend(
 );
 
 testOnEveryBackend(
-  "conv2dBackwardWeight() adds up pixels on each side of 192 and 384, over samples too",
+  "conv2dBackwardWeight() sums around 192 and 384 pixels, of one or more samples",
   async (backend) => {
-    // up to 192 pixels, ⌊384 / pixels⌋ samples make one block of depth
+    // up to 192 pixels, ⌊384 / pixels⌋ samples share a block of depth
     for (const pixels of [127, 128, 129, 191, 192, 193, 383, 384, 385, 767, 768, 769]) {
       for (const n of [1, 2, 3, 4]) {
         await check(backend, { x: [n, 3, 1, pixels], w: [7, 3, 1, 1] });
@@ -102,7 +102,7 @@ testOnEveryBackend(
 );
 
 testOnEveryBackend(
-  "conv2dBackwardWeight() takes every batch from 1 to 9, with and without padding",
+  "conv2dBackwardWeight() works with batches of 1 to 9, with and without padding",
   async (backend) => {
     for (let n = 1; n <= 9; n++) {
       await check(backend, { x: [n, 4, 9, 11], w: [6, 2, 2, 3], groups: 2 }); // 72 pixels: 5 samples
@@ -113,7 +113,7 @@ testOnEveryBackend(
 );
 
 testOnEveryBackend(
-  "conv2dBackwardWeight() goes through blocks of k on each side of 736",
+  "conv2dBackwardWeight() works with blocks of k around 736",
   async (backend) => {
     for (const k of [735, 736, 737, 1471, 1472, 1473]) {
       await check(backend, { x: [2, k, 1, 3], w: [7, k, 1, 1] });
@@ -123,7 +123,7 @@ testOnEveryBackend(
 );
 
 testOnEveryBackend(
-  "conv2dBackwardInput() adds up output channels on each side of 384",
+  "conv2dBackwardInput() sums output channels around 384",
   async (backend) => {
     for (const outC of [1, 2, 383, 384, 385, 767, 768, 769]) {
       await check(backend, { x: [1, 2, 2, 5], w: [outC, 2, 1, 2] });
@@ -133,7 +133,7 @@ testOnEveryBackend(
 );
 
 testOnEveryBackend(
-  "conv2dBackwardInput() goes through blocks of pixels on each side of 736",
+  "conv2dBackwardInput() works with blocks of pixels around 736",
   async (backend) => {
     for (const pixels of [735, 736, 737, 1471, 1472, 1473]) {
       await check(backend, { x: [1, 2, 1, pixels], w: [3, 2, 1, 1] });
@@ -145,7 +145,7 @@ testOnEveryBackend(
 );
 
 testOnEveryBackend(
-  "conv2dBackwardInput() goes through blocks of k on each side of 192",
+  "conv2dBackwardInput() works with blocks of k around 192",
   async (backend) => {
     for (const k of [191, 192, 193, 383, 384, 385]) {
       await check(backend, { x: [1, k, 1, 9], w: [7, k, 1, 1] });
@@ -155,7 +155,7 @@ testOnEveryBackend(
 );
 
 testOnEveryBackend(
-  "conv2dBackward…() are right where blocks of every kind end together",
+  "conv2dBackward…() are correct where blocks of all kinds end together",
   async (backend) => {
     await check(backend, { x: [1, 193, 1, 737], w: [7, 193, 1, 1] });
     await check(backend, { x: [1, 193, 1, 17], w: [385, 193, 1, 1] });
@@ -165,7 +165,7 @@ testOnEveryBackend(
 );
 
 testOnEveryBackend(
-  "conv2dBackward…() take rows of every width, at every stride and dilation",
+  "conv2dBackward…() work with all widths, strides and dilations",
   async (backend) => {
     for (let width = 1; width <= 18; width++) {
       for (const [stride, dilation] of [[1, 1], [2, 1], [1, 2], [3, 2]] as const) {
@@ -220,7 +220,7 @@ for (const [what, c] of pairs) {
 }
 
 testOnEveryBackend(
-  "conv2dBackward…() agree with the loops on 150 drawn shapes",
+  "conv2dBackward…() agree with the reference on 150 random shapes",
   async (backend) => {
     const draw = new Draw(20);
     for (let i = 0; i < 150; i++) {
@@ -245,42 +245,48 @@ testOnEveryBackend(
   },
 );
 
-testOnEveryBackend("conv1dBackward…() agree with the loops on 80 drawn shapes", async (backend) => {
-  const draw = new Draw(21);
-  for (let i = 0; i < 80; i++) {
-    const groups = draw.pick([1, 1, 2, 3]);
-    const groupC = draw.integer(1, 5), kernel = draw.integer(1, 6), dilation = draw.integer(1, 3);
-    const padding = [draw.integer(0, 3), draw.integer(0, 3)] as const;
-    const least = Math.max(1, dilation * (kernel - 1) + 1 - padding[0] - padding[1]);
-    const x = draw.floats([draw.integer(1, 5), groups * groupC, least + draw.integer(0, 30)]);
-    const w = draw.floats([groups * draw.integer(1, 8), groupC, kernel]);
-    const stride = [draw.integer(1, 3)] as const;
-    const options = { stride, padding, dilation: [dilation], groups } as const;
-    const dy = draw.floats(reference.conv1d(x, w, null, options).shape);
-    const expected = reference.conv1dBackward(dy, x, w, options);
-    const dx = await compute(
-      backend,
-      [dy, w],
-      x.shape,
-      (out, dy, w) => conv1dBackwardInput(dy, w, x.shape, { ...options, out }),
-    );
-    const name = `x [${x.shape}] w [${w.shape}] ${JSON.stringify(options)}`;
-    const terms = w.shape[0] / groups * kernel;
-    assertAllClose(dx, expected.dx.data, { ...sumTolerance(terms, dy, w), name: `dx of ${name}` });
-    const start = draw.floats(w.shape);
-    const dw = await compute(
-      backend,
-      [dy, x],
-      w.shape,
-      (into, dy, x) => conv1dBackwardWeight(dy, x, w.shape, { ...options, into }),
-      start,
-    );
-    const tolerance = sumTolerance(dy.shape[0] * dy.shape[2], dy, x);
-    assertAllClose(dw, sum(expected.dw, start), { ...tolerance, name: `dw of ${name}` });
-  }
-});
+testOnEveryBackend(
+  "conv1dBackward…() agree with the reference on 80 random shapes",
+  async (backend) => {
+    const draw = new Draw(21);
+    for (let i = 0; i < 80; i++) {
+      const groups = draw.pick([1, 1, 2, 3]);
+      const groupC = draw.integer(1, 5), kernel = draw.integer(1, 6), dilation = draw.integer(1, 3);
+      const padding = [draw.integer(0, 3), draw.integer(0, 3)] as const;
+      const least = Math.max(1, dilation * (kernel - 1) + 1 - padding[0] - padding[1]);
+      const x = draw.floats([draw.integer(1, 5), groups * groupC, least + draw.integer(0, 30)]);
+      const w = draw.floats([groups * draw.integer(1, 8), groupC, kernel]);
+      const stride = [draw.integer(1, 3)] as const;
+      const options = { stride, padding, dilation: [dilation], groups } as const;
+      const dy = draw.floats(reference.conv1d(x, w, null, options).shape);
+      const expected = reference.conv1dBackward(dy, x, w, options);
+      const dx = await compute(
+        backend,
+        [dy, w],
+        x.shape,
+        (out, dy, w) => conv1dBackwardInput(dy, w, x.shape, { ...options, out }),
+      );
+      const name = `x [${x.shape}] w [${w.shape}] ${JSON.stringify(options)}`;
+      const terms = w.shape[0] / groups * kernel;
+      assertAllClose(dx, expected.dx.data, {
+        ...sumTolerance(terms, dy, w),
+        name: `dx of ${name}`,
+      });
+      const start = draw.floats(w.shape);
+      const dw = await compute(
+        backend,
+        [dy, x],
+        w.shape,
+        (into, dy, x) => conv1dBackwardWeight(dy, x, w.shape, { ...options, into }),
+        start,
+      );
+      const tolerance = sumTolerance(dy.shape[0] * dy.shape[2], dy, x);
+      assertAllClose(dw, sum(expected.dw, start), { ...tolerance, name: `dw of ${name}` });
+    }
+  },
+);
 
-testOnEveryBackend("conv2dBackward…() take padding in every form", async (backend) => {
+testOnEveryBackend("conv2dBackward…() accept all forms of padding", async (backend) => {
   const draw = new Draw(4);
   const x = draw.floats([1, 2, 6, 7]), w = draw.floats([3, 2, 3, 4]);
   const forms = [
@@ -301,7 +307,7 @@ testOnEveryBackend("conv2dBackward…() take padding in every form", async (back
 });
 
 testOnEveryBackend(
-  "new gradients start from 0 whatever the memory held, and have the same bits",
+  "new gradients start from 0 and have the same bits, whatever the memory contained",
   async (backend) => {
     const draw = new Draw(5);
     const x = draw.floats([2, 3, 6, 6]), w = draw.floats([5, 3, 3, 3]);
@@ -333,9 +339,9 @@ testOnEveryBackend(
 );
 
 testOnEveryBackend(
-  "conv2dBackward…() keep NaN and infinities to the elements they reach",
+  "conv2dBackward…() propagate NaN and infinities to the affected elements only",
   async (backend) => {
-    // zeros fill up edge tiles and must not turn an infinity beside them into NaN
+    // zeros pad edge tiles; they must not turn a neighbouring infinity into NaN
     const draw = new Draw(6);
     for (const bad of [NaN, Infinity, -Infinity]) {
       const x = draw.floats([2, 2, 5, 6]), w = draw.floats([7, 2, 2, 2], 0.5, 1);
@@ -344,7 +350,7 @@ testOnEveryBackend(
       await compare(backend, dy, x, w, {}, draw);
       x.data[17] = 1;
       w.data[9] = bad;
-      // a GPU's implicit product multiplies weights by the zeros around dy, as cuDNN's does
+      // on a GPU the implicit product also multiplies weights by the zeros around dy, as cuDNN does
       if (backend.device === "wasm") await compare(backend, dy, x, w, {}, draw);
       w.data[9] = 1;
       dy.data[30] = bad;
@@ -354,9 +360,9 @@ testOnEveryBackend(
 );
 
 testOnEveryBackend(
-  "conv2dBackward…() need memory for the samples there are, not for a full block",
+  "conv2dBackward…() need memory for the actual samples, not for a full block",
   (backend) => {
-    // 1 pixel: 384 samples would make a block, of 6 GB
+    // 1 pixel: a full block would be 384 samples, 6 GB
     using x = backend.empty([1, 16, 500, 500]);
     using dy = backend.upload([2], [1, 1, 1, 1]);
     using w = backend.upload(new Float32Array(16).fill(1), [1, 16, 1, 1]);
@@ -367,7 +373,7 @@ testOnEveryBackend(
 );
 
 testOnEveryBackend(
-  "biasBackward() takes planes of every size, and 2 to 4 axes",
+  "biasBackward() works with planes of all sizes and 2 to 4 axes",
   async (backend) => {
     const draw = new Draw(7);
     for (const plane of [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33]) {

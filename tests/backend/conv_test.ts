@@ -10,7 +10,7 @@ import {
   Draw,
   type Floats,
   floats,
-  leftOut,
+  skipsShape,
   sumTolerance,
   upload,
 } from "./harness.ts";
@@ -26,9 +26,9 @@ interface Case {
   readonly groups?: number;
 }
 
-/** Draws inputs for a case and compares the backend with the loops. */
+/** Draws inputs for a case and compares the backend with the reference. */
 async function check(backend: Backend, c: Case, draw = new Draw(1)): Promise<void> {
-  if (leftOut(backend)) return;
+  if (skipsShape(backend)) return;
   const x = draw.floats(c.x), w = draw.floats(c.w);
   const bias = c.bias === false ? null : draw.floats([c.w[0]]);
   await compare(backend, x, w, bias, c);
@@ -57,7 +57,7 @@ async function compare(
 }
 
 testOnEveryBackend(
-  "conv2d() is right on each side of every edge of a 4×8 tile",
+  "conv2d() is correct around the edges of a 4×8 tile",
   async (backend) => {
     for (const rows of [1, 2, 3, 4, 5, 7, 8, 9, 12, 13]) {
       for (const columns of [1, 2, 7, 8, 9, 15, 16, 17, 24, 25]) {
@@ -67,17 +67,20 @@ testOnEveryBackend(
   },
 );
 
-testOnEveryBackend("conv2d() fills edge tiles with and without bias and relu", async (backend) => {
-  for (const [rows, columns] of [[4, 8], [5, 8], [4, 9], [3, 7], [13, 17]]) {
-    for (const bias of [true, false]) {
-      for (const relu of [true, false]) {
-        await check(backend, { x: [2, 2, 1, columns], w: [rows, 2, 1, 1], bias, relu });
+testOnEveryBackend(
+  "conv2d() computes edge tiles with and without bias and relu",
+  async (backend) => {
+    for (const [rows, columns] of [[4, 8], [5, 8], [4, 9], [3, 7], [13, 17]]) {
+      for (const bias of [true, false]) {
+        for (const relu of [true, false]) {
+          await check(backend, { x: [2, 2, 1, columns], w: [rows, 2, 1, 1], bias, relu });
+        }
       }
     }
-  }
-});
+  },
+);
 
-testOnEveryBackend("conv2d() adds up blocks of k on each side of 384", async (backend) => {
+testOnEveryBackend("conv2d() sums blocks of k around 384", async (backend) => {
   for (const k of [1, 2, 3, 383, 384, 385, 767, 768, 769, 800]) {
     for (const [rows, columns] of [[5, 9], [4, 8]]) {
       await check(backend, { x: [1, k, 1, columns], w: [rows, k, 1, 1], relu: k % 2 === 1 });
@@ -86,7 +89,7 @@ testOnEveryBackend("conv2d() adds up blocks of k on each side of 384", async (ba
 });
 
 testOnEveryBackend(
-  "conv2d() adds up deep kernels whose blocks end inside a window",
+  "conv2d() sums deep kernels whose blocks end inside a window",
   async (backend) => {
     // 11·5·7 = 385 and 32·5·5 = 800 taps: 384 falls between two taps of one window
     await check(backend, { x: [1, 11, 7, 9], w: [7, 11, 5, 7], padding: [2, 3, 2, 3], relu: true });
@@ -106,7 +109,7 @@ testOnEveryBackend(
 );
 
 testOnEveryBackend(
-  "conv2d() goes through blocks of columns on each side of 736",
+  "conv2d() works with blocks of columns around 736",
   async (backend) => {
     for (const pixels of [728, 735, 736, 737, 744, 1471, 1472, 1473, 1500]) {
       await check(backend, { x: [1, 2, 1, pixels], w: [7, 2, 1, 1] });
@@ -118,7 +121,7 @@ testOnEveryBackend(
 );
 
 testOnEveryBackend(
-  "conv2d() is right where blocks of k and of columns end together",
+  "conv2d() is correct where blocks of k and of columns end together",
   async (backend) => {
     await check(backend, { x: [1, 385, 1, 737], w: [7, 385, 1, 1], relu: true });
     await check(backend, { x: [1, 800, 1, 740], w: [7, 800, 1, 1], bias: false });
@@ -126,7 +129,7 @@ testOnEveryBackend(
 );
 
 testOnEveryBackend(
-  "conv2d() takes rows of every width, at every stride and dilation",
+  "conv2d() works with all widths, strides and dilations",
   async (backend) => {
     for (let width = 1; width <= 18; width++) {
       for (const [stride, dilation] of [[1, 1], [2, 1], [1, 2], [3, 2]] as const) {
@@ -170,7 +173,7 @@ for (const [what, c] of pairs) {
   testOnEveryBackend(`conv2d() takes ${what}`, (backend) => check(backend, c));
 }
 
-testOnEveryBackend("conv2d() agrees with the loops on 200 drawn shapes", async (backend) => {
+testOnEveryBackend("conv2d() agrees with the reference on 200 random shapes", async (backend) => {
   const draw = new Draw(20);
   for (let i = 0; i < 200; i++) {
     const groups = draw.pick([1, 1, 1, 2, 3]);
@@ -195,7 +198,7 @@ testOnEveryBackend("conv2d() agrees with the loops on 200 drawn shapes", async (
   }
 });
 
-testOnEveryBackend("conv2d() hands NaN and infinities through, with relu too", async (backend) => {
+testOnEveryBackend("conv2d() propagates NaN and infinities, also with relu", async (backend) => {
   const draw = new Draw(3);
   const x = draw.floats([1, 2, 5, 9]), w = draw.floats([7, 2, 2, 2], 0.5, 1);
   x.data.set([NaN, Infinity, -Infinity], 40);
@@ -205,16 +208,16 @@ testOnEveryBackend("conv2d() hands NaN and infinities through, with relu too", a
 });
 
 testOnEveryBackend(
-  "conv2d() keeps the NaN of a zero weight on an infinity to its own element",
+  "conv2d() limits the NaN of zero weight times infinity to its element",
   async (backend) => {
-    // a tile's unused rows are zeros too: their NaN must not reach a neighbour
+    // the unused rows of a tile are zeros, whose NaN must not reach a neighbour
     const x = floats([1, 1, 1, 9], [1, 1, 1, Infinity, 1, 1, 1, 1, -Infinity]);
     await compare(backend, x, floats([7, 1, 1, 1], [0, 1, 2, 3, 4, 5, 6]), null, {});
   },
 );
 
 testOnEveryBackend(
-  "conv2d() with relu gives 0 where every sum is negative",
+  "conv2d() with relu gives 0 for negative sums",
   async (backend) => {
     const x = floats([1, 1, 3, 3], Array(9).fill(1)), w = floats([7, 1, 2, 2], Array(28).fill(-1));
     const y = await compute(
@@ -228,11 +231,11 @@ testOnEveryBackend(
 );
 
 testOnEveryBackend(
-  "conv2d() takes padding as a number, a pair, four sides and by name",
+  "conv2d() accepts padding as a number, a pair, four sides or a name",
   async (backend) => {
     const draw = new Draw(4);
     const x = draw.floats([1, 2, 6, 7]), w = draw.floats([3, 2, 3, 4]);
-    // an even extent has an odd zero: behind, as in PyTorch
+    // with an even extent, the extra zero comes last, as in PyTorch
     const forms: [Conv2dOptions, Sides][] = [
       [{ padding: 2 }, [2, 2, 2, 2]],
       [{ padding: [1, 2] }, [1, 2, 1, 2]],
@@ -279,7 +282,7 @@ testOnEveryBackend(
 );
 
 testOnEveryBackend(
-  "prepareConv() changes no bit of the result, however often it is used",
+  "prepareConv() does not change a bit of the result, used once or more often",
   async (backend) => {
     const draw = new Draw(6);
     for (const groups of [1, 2]) {
@@ -300,7 +303,7 @@ testOnEveryBackend(
   },
 );
 
-testOnEveryBackend("prepareConv() takes the weights of conv1d() too", async (backend) => {
+testOnEveryBackend("prepareConv() accepts the weights of conv1d()", async (backend) => {
   const draw = new Draw(8);
   using x = upload(backend, draw.floats([2, 4, 9]));
   using w = upload(backend, draw.floats([6, 2, 3]));
@@ -329,7 +332,7 @@ testOnEveryBackend(
   },
 );
 
-testOnEveryBackend("conv1d() agrees with the loops on 100 drawn shapes", async (backend) => {
+testOnEveryBackend("conv1d() agrees with the reference on 100 random shapes", async (backend) => {
   const draw = new Draw(21);
   for (let i = 0; i < 100; i++) {
     const groups = draw.pick([1, 1, 2, 3]);

@@ -5,19 +5,22 @@ import { bits, compute, Draw, floats, upload } from "./harness.ts";
 
 const ones = (n: number) => floats([n], Array(n).fill(1));
 
-testOnEveryBackend("dropout() takes every length, and scales what it keeps", async (backend) => {
-  const draw = new Draw(1);
-  for (const n of [1, 2, 3, 4, 5, 7, 8, 9, 16, 33]) {
-    for (const p of [0.25, 0.5, 0.9]) {
-      const x = draw.floats([n], 1, 2), seed = draw.integer(0, 2 ** 31);
-      const y = await compute(backend, [x], [n], (out, x) => dropout(x, p, seed, { out }));
-      const expected = y.map((v, i) => v === 0 ? 0 : Math.fround(1 / (1 - p)) * x.data[i]);
-      assertAllClose(y, expected, { rel: 2 ** -23 });
+testOnEveryBackend(
+  "dropout() works at every length, and scales the elements that it keeps",
+  async (backend) => {
+    const draw = new Draw(1);
+    for (const n of [1, 2, 3, 4, 5, 7, 8, 9, 16, 33]) {
+      for (const p of [0.25, 0.5, 0.9]) {
+        const x = draw.floats([n], 1, 2), seed = draw.integer(0, 2 ** 31);
+        const y = await compute(backend, [x], [n], (out, x) => dropout(x, p, seed, { out }));
+        const expected = y.map((v, i) => v === 0 ? 0 : Math.fround(1 / (1 - p)) * x.data[i]);
+        assertAllClose(y, expected, { rel: 2 ** -23 });
+      }
     }
-  }
-});
+  },
+);
 
-testOnEveryBackend("dropout() keeps a share of 1 − p, whichever seed", async (backend) => {
+testOnEveryBackend("dropout() keeps a share of 1 − p with any seed", async (backend) => {
   const n = 100_000;
   using x = upload(backend, ones(n));
   for (const p of [0.01, 0.1, 0.5, 0.9, 0.99]) {
@@ -31,7 +34,7 @@ testOnEveryBackend("dropout() keeps a share of 1 − p, whichever seed", async (
 });
 
 testOnEveryBackend(
-  "dropout() drops the same elements for the same seed, so it is its own gradient",
+  "dropout() drops the same elements for the same seed, so that it computes its own gradient",
   async (backend) => {
     const draw = new Draw(2);
     const x = draw.floats([3, 5, 41], 1, 2), dy = draw.floats([3, 5, 41], 1, 2);
@@ -44,7 +47,7 @@ testOnEveryBackend(
 );
 
 testOnEveryBackend(
-  "dropout() drops independently, by seed and from place to place",
+  "dropout() drops elements independently of each other and of other seeds",
   async (backend) => {
     const n = 100_000, p = 0.5;
     using x = upload(backend, ones(n));
@@ -78,7 +81,7 @@ testOnEveryBackend(
 );
 
 testOnEveryBackend(
-  "dropout() with p = 0 changes no bit, with p = 1 leaves zeros",
+  "dropout() with p = 0 does not change a bit, with p = 1 gives zeros",
   async (backend) => {
     // for this seed the first element's hash is the largest of all
     const draw = new Draw(3), unlucky = 3302271166;

@@ -1,4 +1,4 @@
-/** What the suites of the backends share: drawn inputs, guarded outputs, derived tolerances. */
+/** What the tests of backends share: random inputs, guarded outputs, derived tolerances. */
 
 import type { Backend } from "../../src/backend/mod.ts";
 import { RandomGenerator } from "../../src/random.ts";
@@ -11,7 +11,7 @@ export interface Floats extends NumArray {
   readonly data: Float32Array;
 }
 
-/** Numbers drawn from a seed: the same on every machine. */
+/** Random numbers from a seed, the same on every machine. */
 export class Draw {
   readonly #generator: RandomGenerator;
 
@@ -36,7 +36,7 @@ export class Draw {
     return { shape, data };
   }
 
-  /** Few different values, both signs, zeros and −0 among them: full of ties. */
+  /** Few different values of both signs, with zeros and −0: many ties. */
   coarse(shape: Shape, values: readonly number[] = [-2, -1, -0, 0, 1, 2]): Floats {
     const data = new Float32Array(elements(shape));
     for (let i = 0; i < data.length; i++) data[i] = this.pick(values);
@@ -52,41 +52,41 @@ export function upload(backend: Backend, x: Floats): Tensor {
   return backend.upload(x.data, x.shape);
 }
 
-/** Whatever else: not a value that a kernel computes, and not NaN, which hides in comparisons. */
+/** Fills the memory around outputs. No kernel computes it; NaN would be harder to compare. */
 const guard = Math.fround(-12345.678);
 const MARGIN = 64;
 
-/** How many shapes a backend has been asked about in the test under way. */
-const asked = new WeakMap<Backend, number>();
+/** How many shapes each backend has counted in the current test. */
+const shapeCounts = new WeakMap<Backend, number>();
 
 /**
- * Whether a backend leaves this one of many shapes out: a GPU's driver compiles programs for each,
- * so that of the shapes which a test goes through it gets every sixteenth, the first among them.
+ * Whether to skip this one of many shapes. A GPU's driver compiles programs for each shape, so WebGPU
+ * backends get only the first and every sixteenth.
  */
-export function leftOut(backend: Backend): boolean {
-  const before = asked.get(backend) ?? 0;
-  asked.set(backend, before + 1);
+export function skipsShape(backend: Backend): boolean {
+  const before = shapeCounts.get(backend) ?? 0;
+  shapeCounts.set(backend, before + 1);
   return backend.device === "webgpu" && before % 16 !== 0;
 }
 
-/** Has a test begin with the first of its shapes, whatever other tests did with the backend. */
-export function beginShapes(backend: Backend): void {
-  asked.delete(backend);
+/** Starts counting shapes anew, at the start of a test. */
+export function resetShapes(backend: Backend): void {
+  shapeCounts.delete(backend);
 }
 
-/** Inputs as the operation sees them. */
+/** The tensors that an operation gets for its inputs. */
 type Tensors<T> = { -readonly [K in keyof T]: null extends T[K] ? Tensor | null : Tensor };
 
-/** A tensor right between two guards. */
+/** A tensor between two guards. */
 export interface Guarded extends Disposable {
   readonly tensor: Tensor;
-  /** Its values, after checking that nothing beside it was written. */
+  /** Returns its values, after checking that the guards are unchanged. */
   read(): Promise<Float32Array>;
 }
 
 /**
- * A tensor between two guards, NaN wherever no values are given. (A tensor of its own would end on a
- * cache line; a view of a larger one ends where its shape ends.)
+ * Creates a tensor between two guards, filled with NaN if there are no values. It is a view of a larger
+ * tensor, because memory of its own would be padded to a cache line.
  */
 export function guarded(backend: Backend, shape: Shape, values?: Float32Array): Guarded {
   const size = elements(shape);
@@ -105,9 +105,10 @@ export function guarded(backend: Backend, shape: Shape, values?: Float32Array): 
 }
 
 /**
- * Runs an operation on arrays and returns what it wrote, after checking that it wrote all of its
- * output, nothing else, and changed no input. The output starts as NaN, or as the values given to
- * an operation that adds to it.
+ * Runs an operation on arrays and returns its output. Checks that it wrote all of the output and nothing
+ * else, and changed no input.
+ *
+ * @param start The old values of the output, for operations that add to it. Default: NaN.
  */
 export async function compute<const T extends readonly (Floats | null)[]>(
   backend: Backend,
@@ -122,7 +123,7 @@ export async function compute<const T extends readonly (Floats | null)[]>(
   try {
     const y = run(out, ...tensors as unknown as Tensors<T>);
     assert(y === out, "the operation returns the tensor it was given");
-    // all at once: a runtime may look only every few milliseconds whether a GPU has answered
+    // all at once, because some runtimes poll a GPU only every few milliseconds
     const [written, ...after] = await Promise.all([read(), ...tensors.map((x) => x?.read())]);
     for (const [i, values] of after.entries()) {
       if (values) assertEquals(bits(values), bits(inputs[i]!.data), "an input changed");
@@ -135,15 +136,14 @@ export async function compute<const T extends readonly (Floats | null)[]>(
   }
 }
 
-/** Float32 values as integers: equal when every bit is, NaN and −0 included. */
+/** The bits of float32 values: they also compare NaN and −0. */
 export function bits(values: Float32Array): Int32Array {
   return new Int32Array(values.buffer, values.byteOffset, values.length);
 }
 
 /**
- * How far float32 may be from float64 for a sum of k products: each product and each addition
- * rounds by 2⁻²⁴ of sums that grow like √k, and the roundings add up like √k: k · 2⁻²⁴ · max|x| ·
- * max|w|, doubled.
+ * The tolerance between float32 and float64 for a sum of k products. Each product and each addition rounds
+ * by 2⁻²⁴ of sums that grow like √k, and the errors grow like √k: k · 2⁻²⁴ · max|x| · max|w|, doubled.
  */
 export function sumTolerance(k: number, x: NumArray, w: NumArray): { abs: number; rel: number } {
   return { abs: (k + 1) * 2 ** -23 * largest(x) * largest(w), rel: 2 ** -23 };
@@ -159,7 +159,7 @@ export function largest({ data }: NumArray): number {
   return top;
 }
 
-/** a + b, element by element: what a gradient is once b was added to it. */
+/** a + b, element by element: a gradient a that was added to b. */
 export function sum(a: NumArray, b: NumArray): Float64Array {
   return Float64Array.from(a.data, (v, i) => v + b.data[i]);
 }

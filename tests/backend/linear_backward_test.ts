@@ -6,7 +6,7 @@ import { testOnEveryBackend } from "../backends.ts";
 import * as reference from "../reference.ts";
 import { bits, compute, Draw, type Floats, sum, sumTolerance, upload } from "./harness.ts";
 
-/** Draws dy, x and w and compares dx, and dw added to what is there, with the loops. */
+/** Draws dy, x and w and compares dx and the updated dw with the reference. */
 async function check(backend: Backend, draw: Draw, lead: Shape, inF: number, outF: number) {
   const dy = draw.floats([...lead, outF]), x = draw.floats([...lead, inF]);
   await compare(backend, dy, x, draw.floats([outF, inF]), draw);
@@ -35,7 +35,7 @@ async function compare(backend: Backend, dy: Floats, x: Floats, w: Floats, draw:
 }
 
 testOnEveryBackend(
-  "linearBackward…() are right on each side of every edge of their blocks",
+  "linearBackward…() are correct around the edges of their blocks",
   async (backend) => {
     const draw = new Draw(1);
     for (const inF of [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33]) {
@@ -46,13 +46,13 @@ testOnEveryBackend(
   },
 );
 
-testOnEveryBackend("linearBackward…() take batches on each side of four", async (backend) => {
+testOnEveryBackend("linearBackward…() work with batches around four", async (backend) => {
   const draw = new Draw(2);
   for (let n = 1; n <= 13; n++) await check(backend, draw, [n], 37, 19);
 });
 
 testOnEveryBackend(
-  "linearBackward…() are right on each side of the pieces they hand out",
+  "linearBackward…() are correct around the size of their items",
   async (backend) => {
     const draw = new Draw(7);
     for (const outF of [47, 48, 49, 95, 96, 97]) await check(backend, draw, [3], 21, outF);
@@ -60,7 +60,7 @@ testOnEveryBackend(
   },
 );
 
-testOnEveryBackend("linearBackward…() add up thousands of products", async (backend) => {
+testOnEveryBackend("linearBackward…() sum thousands of products", async (backend) => {
   const draw = new Draw(3);
   await check(backend, draw, [5], 9, 4097); // dx over outputs
   await check(backend, draw, [4097], 9, 7); // dw over samples
@@ -68,13 +68,13 @@ testOnEveryBackend("linearBackward…() add up thousands of products", async (ba
   await check(backend, draw, [3], 1000, 129);
 });
 
-testOnEveryBackend("linearBackward…() take x of any rank", async (backend) => {
+testOnEveryBackend("linearBackward…() accept x of any rank", async (backend) => {
   const draw = new Draw(4);
   for (const lead of [[], [1], [2, 3], [2, 1, 3]]) await check(backend, draw, lead, 10, 6);
 });
 
 testOnEveryBackend(
-  "linearBackward…() keep NaN and infinities to the elements they reach",
+  "linearBackward…() propagate NaN and infinities to the affected elements only",
   async (backend) => {
     const draw = new Draw(5);
     for (const bad of [NaN, Infinity, -Infinity]) {

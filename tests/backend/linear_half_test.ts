@@ -11,20 +11,20 @@ import * as reference from "../reference.ts";
 import { testWithAdapter } from "../webgpu.ts";
 import { bits, Draw, type Floats, guarded, largest, sumTolerance, upload } from "./harness.ts";
 
-/** The bits of float32 values in float16, as files hold them. */
+/** The bits of float32 values in float16, as in files. */
 function halves(values: Float32Array): Uint16Array<ArrayBuffer> {
   const bytes = new ArrayBuffer(2 * values.length);
   fromFloat32("F16", values, new DataView(bytes));
   return new Uint16Array(bytes);
 }
 
-/** The values that are left of others in float16. */
-function rounded({ shape, data }: Floats): Floats {
+/** Rounds values to float16. */
+function roundToHalf({ shape, data }: Floats): Floats {
   const { buffer } = halves(data);
   return { shape, data: toFloat32("F16", buffer, data.length, new Float32Array(data.length)) };
 }
 
-/** An adapter without `shader-f16`: two values come as a word there. */
+/** An adapter without `shader-f16`, where shaders read two values in a word. */
 function withoutFeatures(adapter: GPUAdapter): GPUAdapter {
   return new Proxy(adapter, {
     get(target, key) {
@@ -35,45 +35,48 @@ function withoutFeatures(adapter: GPUAdapter): GPUAdapter {
   });
 }
 
-testWithAdapter("half() rounds to nearest even, infinities, NaN and subnormals too", async () => {
-  using backend = await WebGpuBackend.create({ software: true });
-  const all = Uint16Array.from({ length: 65536 }, (_, i) => i);
-  const exact = toFloat32("F16", all.buffer, all.length, new Float32Array(all.length));
-  const values = new Float32Array(4 * all.length + 1);
-  for (const [i, v] of exact.entries()) {
-    // itself, halfway to the next, and a little to each side of that
-    const tie = (v + exact[(i + 1) % exact.length]) / 2;
-    values.set([v, tie, tie * (1 + 2 ** -20), tie * (1 - 2 ** -20)], 4 * i);
-  }
-  values[values.length - 1] = 65520; // an odd number of them
-  using x = backend.upload(values, [values.length]);
-  using y = half(x);
-  const [got, expected] = [await y.read(), halves(values)];
-  for (let i = 0; i < got.length; i++) {
-    // WGSL lets subnormals of float32 be zeros
-    const zero = Math.abs(values[i]) < 2 ** -126 ? expected[i] & 0x8000 : expected[i];
-    const ok = got[i] === expected[i] || got[i] === zero ||
-      Number.isNaN(values[i]) && (got[i] & 0x7fff) > 0x7c00;
-    assert(ok, `${values[i]} is ${got[i].toString(16)}, not ${expected[i].toString(16)}`);
-  }
-});
+testWithAdapter(
+  "half() rounds to nearest even, and converts infinities, NaN and subnormals",
+  async () => {
+    using backend = await WebGpuBackend.create({ software: true });
+    const all = Uint16Array.from({ length: 65536 }, (_, i) => i);
+    const exact = toFloat32("F16", all.buffer, all.length, new Float32Array(all.length));
+    const values = new Float32Array(4 * all.length + 1);
+    for (const [i, v] of exact.entries()) {
+      // the value, halfway to the next one, and a little below and above that
+      const tie = (v + exact[(i + 1) % exact.length]) / 2;
+      values.set([v, tie, tie * (1 + 2 ** -20), tie * (1 - 2 ** -20)], 4 * i);
+    }
+    values[values.length - 1] = 65520; // an odd number of values
+    using x = backend.upload(values, [values.length]);
+    using y = half(x);
+    const [got, expected] = [await y.read(), halves(values)];
+    for (let i = 0; i < got.length; i++) {
+      // WGSL allows float32 subnormals to become zeros
+      const zero = Math.abs(values[i]) < 2 ** -126 ? expected[i] & 0x8000 : expected[i];
+      const ok = got[i] === expected[i] || got[i] === zero ||
+        Number.isNaN(values[i]) && (got[i] & 0x7fff) > 0x7c00;
+      assert(ok, `${values[i]} is ${got[i].toString(16)}, not ${expected[i].toString(16)}`);
+    }
+  },
+);
 
-testWithAdapter("linear() takes weights in float16, of every shape", async () => {
+testWithAdapter("linear() works with float16 weights of all shapes", async () => {
   const draw = new Draw(1);
   for (
-    const [without, mostBound] of [[false, Infinity], [false, 32768], [true, Infinity]] as const
+    const [without, maxBinding] of [[false, Infinity], [false, 32768], [true, Infinity]] as const
   ) {
-    const found = (await navigator.gpu.requestAdapter())!;
-    const adapter = without ? withoutFeatures(found) : found;
-    using backend = await WebGpuBackend.create({ software: true, adapter, mostBound });
-    const shapes = mostBound === Infinity
+    const realAdapter = (await navigator.gpu.requestAdapter())!;
+    const adapter = without ? withoutFeatures(realAdapter) : realAdapter;
+    using backend = await WebGpuBackend.create({ software: true, adapter, maxBinding });
+    const shapes = maxBinding === Infinity
       ? [[1, 1], [2, 3], [3, 2], [4, 4], [5, 7], [8, 9], [9, 16], [17, 33], [64, 40], [65, 131]]
       : [[300, 64], [300, 63]];
     for (const [outF, inF] of shapes) {
       for (const n of [1, 3, 4, 5, 16, 17]) {
         const x = draw.floats([n, inF]), w = draw.floats([outF, inF]);
         const bias = n % 2 === 0 ? null : draw.floats([outF]), relu = n > 4;
-        const plain = reference.linear(x, rounded(w), bias);
+        const plain = reference.linear(x, roundToHalf(w), bias);
         const expected = relu ? reference.relu(plain) : plain;
         using tx = upload(backend, x);
         using tw = upload(backend, w);
@@ -91,9 +94,9 @@ testWithAdapter("linear() takes weights in float16, of every shape", async () =>
 });
 
 testWithAdapter(
-  "a layer rounds its weights while they are written, in pieces of any size",
+  "a layer rounds its weights while they are written, in chunks of any size",
   async () => {
-    using backend = await WebGpuBackend.create({ software: true, mostBound: 4096 });
+    using backend = await WebGpuBackend.create({ software: true, maxBinding: 4096 });
     const draw = new Draw(2), w = draw.floats([21, 33]), x = draw.floats([2, 33]);
     for (const piece of [1, 7, 33, 100, 693]) {
       using layer = new Linear(33, 21, { precision: "f16", bias: false });
@@ -104,7 +107,7 @@ testWithAdapter(
       }
       using tx = upload(backend, x);
       using y = layer.forward(tx);
-      const expected = reference.linear(x, rounded(w), null);
+      const expected = reference.linear(x, roundToHalf(w), null);
       assertAllClose(await y.read(), expected.data, {
         ...sumTolerance(33, x, w),
         name: `${piece}`,
@@ -116,7 +119,7 @@ testWithAdapter(
   },
 );
 
-testWithAdapter("AlexNet in float16 takes half the memory and says almost the same", async () => {
+testWithAdapter("AlexNet in float16 takes half the memory and gives similar results", async () => {
   using backend = await WebGpuBackend.create({ software: true });
   const narrow = { channels: [8, 12, 16, 16, 8], hiddenFeatures: 256 } as const;
   const image = new Draw(3).floats([1, 3, 224, 224], -2, 2);
@@ -134,7 +137,7 @@ testWithAdapter("AlexNet in float16 takes half the memory and says almost the sa
 });
 
 testWithAdapter(
-  "weights in float16 are not trained, nor rounded again, and NaN is found",
+  "float16 weights cannot be trained or rounded again, and NaN is found",
   async () => {
     using backend = await WebGpuBackend.create({ software: true });
     using layer = new Linear(4, 3, { precision: "f16" }).init(backend, { seed: 1 });
@@ -153,7 +156,7 @@ testWithAdapter(
   },
 );
 
-Deno.test("Wasm holds what is to be float16 in 32 bits, and has no half()", async () => {
+Deno.test("Wasm keeps float16 weights in 32 bits, and has no half()", async () => {
   using backend = new WasmBackend();
   const outputs: Float32Array[] = [];
   for (const precision of ["f32", "f16"] as const) {

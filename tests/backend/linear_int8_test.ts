@@ -9,7 +9,7 @@ import { testOnEveryBackend } from "../backends.ts";
 import * as reference from "../reference.ts";
 import { bits, Draw, type Floats, floats, guarded, upload } from "./harness.ts";
 
-/** Computes with quantised weights, between guards, and returns what they stand for, too. */
+/** Computes with quantised weights between guards. Also returns the dequantised weights. */
 async function run(backend: Backend, x: Floats, w: Floats, bias: Floats | null, relu = false) {
   const before = backend.bytesInUse;
   try {
@@ -30,8 +30,8 @@ async function run(backend: Backend, x: Floats, w: Floats, bias: Floats | null, 
 }
 
 /**
- * Compares with the loops over the rounded weights: what is left is half a step of each activation,
- * and the rounding of a few sums in float32.
+ * Compares with the reference on the rounded weights. The remaining error is half a step of each
+ * activation, and the rounding of a few sums in float32.
  */
 async function compare(backend: Backend, x: Floats, w: Floats, bias: Floats | null, relu: boolean) {
   const { y, rounded } = await run(backend, x, w, bias, relu);
@@ -56,7 +56,7 @@ async function check(backend: Backend, draw: Draw, lead: Shape, inF: number, out
 }
 
 testOnEveryBackend("quantizeLinear() rounds each row by its own scale", async (backend) => {
-  // WGSL's quotients may be off by 2.5 units in the last place
+  // quotients in WGSL have an error of up to 2.5 units in the last place
   const draw = new Draw(1), quotient = backend.device === "webgpu" ? 2.5 * 2 ** -23 : 0;
   for (const inF of [1, 3, 7, 8, 9, 15, 16, 17, 33, 100]) {
     for (const outF of [1, 7, 8, 9, 17]) {
@@ -76,7 +76,7 @@ testOnEveryBackend("quantizeLinear() rounds each row by its own scale", async (b
 });
 
 testOnEveryBackend(
-  "linear() in 8 bits is right on each side of every edge of its panels",
+  "linear() in 8 bits is correct around the edges of its panels",
   async (backend) => {
     const draw = new Draw(2);
     for (const inF of [1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 100]) {
@@ -89,7 +89,7 @@ testOnEveryBackend(
 );
 
 testOnEveryBackend(
-  "linear() in 8 bits is right on each side of the pieces it adds up and hands out",
+  "linear() in 8 bits is correct around the sizes of its sums and items",
   async (backend) => {
     const draw = new Draw(3);
     for (const inF of [2047, 2048, 2049, 2064, 4096, 4099]) {
@@ -100,7 +100,7 @@ testOnEveryBackend(
   },
 );
 
-Deno.test("linear() in 8 bits gives the same bits alone, in a batch and in every build", async () => {
+Deno.test("linear() in 8 bits gives the same bits for a sample and a batch, in every build", async () => {
   const draw = new Draw(4), n = 5, inF = 4500, outF = 21;
   const x = draw.floats([n, inF]), w = draw.floats([outF, inF]), bias = draw.floats([outF]);
   const results: Int32Array[] = [];
@@ -118,7 +118,7 @@ Deno.test("linear() in 8 bits gives the same bits alone, in a batch and in every
   for (const result of results) assertEquals(result, results[0]);
 });
 
-testOnEveryBackend("linear() in 8 bits holds the largest sums there can be", async (backend) => {
+testOnEveryBackend("linear() in 8 bits can hold the largest possible sums", async (backend) => {
   for (const inF of [2048, 4096, 9216]) {
     const x = floats([3, inF], new Float32Array(3 * inF).fill(1).fill(-1, inF, 2 * inF));
     const w = floats([9, inF], new Float32Array(9 * inF).fill(0.5).fill(-0.5, inF, 2 * inF));
@@ -129,7 +129,7 @@ testOnEveryBackend("linear() in 8 bits holds the largest sums there can be", asy
 });
 
 testOnEveryBackend(
-  "linear() in 8 bits gives NaN for a sample or a row that is not finite, and only there",
+  "linear() in 8 bits gives NaN for samples and rows that are not finite, and only there",
   async (backend) => {
     const draw = new Draw(5);
     for (const relu of [false, true]) {
@@ -154,7 +154,7 @@ testOnEveryBackend(
   },
 );
 
-testOnEveryBackend("linear() in 8 bits takes zeros, tiny and huge values", async (backend) => {
+testOnEveryBackend("linear() in 8 bits works with zeros, tiny and huge values", async (backend) => {
   const draw = new Draw(6), bias = draw.floats([10]);
   const zeros = { shape: [3, 20], data: new Float32Array(60) };
   const w = draw.floats([10, 20]);
@@ -180,7 +180,7 @@ testOnEveryBackend("quantised weights take a quarter of the memory", (backend) =
   assertEquals(backend.bytesInUse - float, float / 4 + 64 * 4);
 });
 
-testOnEveryBackend("quantised weights that do not fit are refused in a line", async (backend) => {
+testOnEveryBackend("quantised weights of the wrong shape are refused", async (backend) => {
   using w = backend.upload(new Draw(7).floats([6, 10]).data, [6, 10]);
   using x = backend.empty([2, 10]);
   using other = new WasmBackend();
@@ -202,7 +202,7 @@ testOnEveryBackend("quantised weights that do not fit are refused in a line", as
       () => quantizeLinear(packed),
     ],
     [
-      "linear: the shape of x is [2, 9], must be […, 10], as weight takes",
+      "linear: the shape of x is [2, 9], must be […, 10] to match weight",
       () => linear(narrow, quantized, null),
     ],
     [
@@ -223,7 +223,7 @@ testOnEveryBackend("quantised weights that do not fit are refused in a line", as
   }
   const gone = quantizeLinear(w);
   gone.dispose();
-  assertThrows(() => linear(x, gone, null), PembrokeError, "disposed before");
+  assertThrows(() => linear(x, gone, null), PembrokeError, "already disposed");
   let failed: unknown;
   await gone.read().catch((error) => failed = error);
   assert(failed instanceof PembrokeError);

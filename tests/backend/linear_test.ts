@@ -6,7 +6,7 @@ import { testOnEveryBackend } from "../backends.ts";
 import * as reference from "../reference.ts";
 import { bits, compute, Draw, type Floats, sumTolerance } from "./harness.ts";
 
-/** Draws x, w, perhaps a bias and a ReLU, and compares the result with the loops. */
+/** Draws x, w, perhaps a bias and a ReLU, and compares the result with the reference. */
 async function check(backend: Backend, draw: Draw, lead: Shape, inF: number, outF: number) {
   const x = draw.floats([...lead, inF]), w = draw.floats([outF, inF]);
   await compare(backend, x, w, draw.pick([null, draw.floats([outF])]), draw.pick([true, false]));
@@ -32,7 +32,7 @@ function run(backend: Backend, x: Floats, w: Floats, bias: Floats | null, relu =
 }
 
 testOnEveryBackend(
-  "linear() is right on each side of every edge of its vectors",
+  "linear() is correct around the edges of its vectors",
   async (backend) => {
     const draw = new Draw(1);
     for (const inF of [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 49, 100]) {
@@ -43,14 +43,14 @@ testOnEveryBackend(
   },
 );
 
-testOnEveryBackend("linear() takes batches on each side of its panels", async (backend) => {
+testOnEveryBackend("linear() works with batches around the size of its panels", async (backend) => {
   const draw = new Draw(2);
   for (let n = 1; n <= 34; n++) {
     for (const outF of [11, 12, 18]) await check(backend, draw, [n], 37, outF);
   }
 });
 
-testOnEveryBackend("linear() is right on each side of the pieces it hands out", async (backend) => {
+testOnEveryBackend("linear() is correct around the size of its items", async (backend) => {
   const draw = new Draw(3);
   for (const n of [1, 2, 3, 8]) {
     for (const outF of [47, 48, 49, 59, 95, 96, 97, 150]) {
@@ -60,18 +60,18 @@ testOnEveryBackend("linear() is right on each side of the pieces it hands out", 
   }
 });
 
-testOnEveryBackend("linear() takes x of any rank", async (backend) => {
+testOnEveryBackend("linear() accepts x of any rank", async (backend) => {
   const draw = new Draw(4);
   for (const lead of [[], [1], [2, 3], [2, 1, 3], [4, 2]]) await check(backend, draw, lead, 10, 6);
 });
 
-testOnEveryBackend("linear() adds up thousands of products", async (backend) => {
+testOnEveryBackend("linear() sums thousands of products", async (backend) => {
   const draw = new Draw(5);
   for (const n of [1, 2, 8, 25]) await check(backend, draw, [n], 4097, 13);
 });
 
 testOnEveryBackend(
-  "linear() hands NaN and infinities to the outputs they reach, with relu too",
+  "linear() propagates NaN and infinities to the affected outputs, also with relu",
   async (backend) => {
     const draw = new Draw(6);
     for (const n of [1, 3, 8, 15]) {
@@ -94,7 +94,7 @@ testOnEveryBackend(
   },
 );
 
-testOnEveryBackend("linear() of zeros is the bias to the bit", async (backend) => {
+testOnEveryBackend("linear() of zeros is exactly the bias", async (backend) => {
   const bias = new Draw(7).floats([25]);
   for (const n of [1, 2, 8]) {
     const x = { shape: [n, 70], data: new Float32Array(n * 70) };

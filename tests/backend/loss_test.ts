@@ -6,7 +6,7 @@ import { testOnEveryBackend } from "../backends.ts";
 import * as reference from "../reference.ts";
 import { bits, Draw, type Floats, floats, upload } from "./harness.ts";
 
-/** Loss and gradient against the loops, the logits left as they were. */
+/** Compares loss and gradient with the reference, and checks that the logits are unchanged. */
 async function check(backend: Backend, x: Floats, targets: number[], labelSmoothing?: number) {
   const expected = reference.crossEntropy(x, targets, labelSmoothing);
   const before = backend.bytesInUse;
@@ -15,7 +15,7 @@ async function check(backend: Backend, x: Floats, targets: number[], labelSmooth
   assertEquals([loss.shape, gradient.shape], [[1], x.shape]);
   const name = `x [${x.shape}] smoothing ${labelSmoothing}`;
   assertAllClose(await loss.read(), [expected.loss], { abs: 2e-6, rel: 2e-6, name });
-  // the sum of exponentials is rounded once a class
+  // the sum of exponentials is rounded once per class
   const abs = (8 + Math.sqrt(x.shape[1])) * 2 ** -23 / x.shape[0];
   assertAllClose(await gradient.read(), expected.dx.data, { abs, name: `dx of ${name}` });
   assertEquals(bits(await tx.read()), bits(x.data));
@@ -23,17 +23,20 @@ async function check(backend: Backend, x: Floats, targets: number[], labelSmooth
   assertEquals(backend.bytesInUse, before);
 }
 
-testOnEveryBackend("crossEntropy() takes batches and classes of every size", async (backend) => {
-  const draw = new Draw(1);
-  for (const classes of [1, 2, 3, 4, 5, 8, 9, 33, 1000]) {
-    for (const n of [1, 2, 3, 5, 8]) {
-      const targets = Array.from({ length: n }, () => draw.integer(0, classes - 1));
-      await check(backend, draw.floats([n, classes], -6, 6), targets);
+testOnEveryBackend(
+  "crossEntropy() works with all numbers of samples and classes",
+  async (backend) => {
+    const draw = new Draw(1);
+    for (const classes of [1, 2, 3, 4, 5, 8, 9, 33, 1000]) {
+      for (const n of [1, 2, 3, 5, 8]) {
+        const targets = Array.from({ length: n }, () => draw.integer(0, classes - 1));
+        await check(backend, draw.floats([n, classes], -6, 6), targets);
+      }
     }
-  }
-});
+  },
+);
 
-testOnEveryBackend("crossEntropy() smooths labels by any share", async (backend) => {
+testOnEveryBackend("crossEntropy() smooths labels", async (backend) => {
   const draw = new Draw(2);
   for (const smoothing of [0, 0.1, 0.5, 1]) {
     const targets = Array.from({ length: 4 }, () => draw.integer(0, 9));
@@ -41,7 +44,7 @@ testOnEveryBackend("crossEntropy() smooths labels by any share", async (backend)
   }
 });
 
-testOnEveryBackend("crossEntropy() neither overflows nor underflows", async (backend) => {
+testOnEveryBackend("crossEntropy() does not overflow or underflow", async (backend) => {
   for (const scale of [1, 1e2, 1e4, 1e30]) {
     const x = floats([2, 3], [1, -2, 3, -1, -5, 2].map((v) => v * scale));
     for (const targets of [[0, 1], [2, 2], [1, 0]]) {
@@ -57,12 +60,15 @@ testOnEveryBackend("crossEntropy() neither overflows nor underflows", async (bac
   await check(backend, floats([1, 3], [-1e4, -1e4 - 1, -1e4 + 1]), [1], 0.1);
 });
 
-testOnEveryBackend("crossEntropy() takes classes that −∞ rules out", async (backend) => {
-  await check(backend, floats([2, 3], [0, -Infinity, 1, 2, 3, -Infinity]), [0, 1]);
-  await check(backend, floats([1, 2], [0, -Infinity]), [1]); // an infinite loss
-});
+testOnEveryBackend(
+  "crossEntropy() accepts impossible classes, with a logit of −∞",
+  async (backend) => {
+    await check(backend, floats([2, 3], [0, -Infinity, 1, 2, 3, -Infinity]), [0, 1]);
+    await check(backend, floats([1, 2], [0, -Infinity]), [1]); // an infinite loss
+  },
+);
 
-testOnEveryBackend("crossEntropy() keeps NaN to its row of the gradient", async (backend) => {
+testOnEveryBackend("crossEntropy() limits NaN to its row of the gradient", async (backend) => {
   const x = new Draw(3).floats([3, 4]);
   x.data[5] = NaN;
   using tx = upload(backend, x);
@@ -81,7 +87,7 @@ testOnEveryBackend(
   },
 );
 
-testOnEveryBackend("crossEntropy() refuses targets that are no class", (backend) => {
+testOnEveryBackend("crossEntropy() refuses targets that are not classes", (backend) => {
   using x = backend.upload([1, 2, 3, 4, 5, 6], [2, 3]);
   const before = backend.bytesInUse;
   for (const wrong of [-1, 3, 1.5, NaN, Infinity, 2 ** 32]) {

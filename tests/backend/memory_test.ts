@@ -10,14 +10,14 @@ function make(pages = 1, maximum?: number): Allocator {
   return new Allocator(new WebAssembly.Memory({ initial: pages, maximum }), BASE);
 }
 
-Deno.test("Allocator hands out whole cache lines, the first behind its base", () => {
+Deno.test("Allocator allocates whole cache lines, from its base on", () => {
   const allocator = make();
   const blocks = [1, 64, 65, 0].map((bytes) => allocator.alloc(bytes));
   assertEquals(blocks, [128, 192, 256, 384]);
   assertEquals(allocator.inUse, 64 + 64 + 128 + 64);
 });
 
-Deno.test("Allocator hands out again what came back", () => {
+Deno.test("Allocator reuses freed blocks", () => {
   const allocator = make();
   const [first, second] = [allocator.alloc(256), allocator.alloc(256)];
   allocator.free(first, 256);
@@ -26,17 +26,17 @@ Deno.test("Allocator hands out again what came back", () => {
   assertEquals(allocator.alloc(64), second + 256);
 });
 
-Deno.test("Allocator merges neighbours, in whichever order they come back", () => {
+Deno.test("Allocator merges neighbours, whatever the order in which they are freed", () => {
   for (const order of [[0, 1, 2], [2, 1, 0], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1]]) {
     const allocator = make();
     const blocks = [0, 1, 2].map(() => allocator.alloc(64));
-    allocator.alloc(64); // keeps them from the end
+    allocator.alloc(64); // separates them from the end
     for (const i of order) allocator.free(blocks[i], 64);
     assertEquals(allocator.alloc(192), blocks[0], `order ${order}`);
   }
 });
 
-Deno.test("Allocator takes back the end, so that a larger block fits in its place", () => {
+Deno.test("Allocator frees the end, so that a larger block fits in its place", () => {
   const allocator = make();
   const kept = allocator.alloc(64), last = allocator.alloc(64);
   allocator.free(last, 64);
@@ -46,7 +46,7 @@ Deno.test("Allocator takes back the end, so that a larger block fits in its plac
   assertEquals(allocator.alloc(2048), kept);
 });
 
-Deno.test("Allocator grows the memory by what is missing and keeps what is in it", () => {
+Deno.test("Allocator grows the memory as needed and keeps its contents", () => {
   const allocator = make();
   const first = allocator.alloc(64);
   new Float32Array(allocator.memory.buffer, first, 4).set([1, 2, 3, 4]);
@@ -56,7 +56,7 @@ Deno.test("Allocator grows the memory by what is missing and keeps what is in it
   assert(second + 3 * PAGE <= allocator.memory.buffer.byteLength, "the block lies in the memory");
 });
 
-Deno.test("Allocator does not grow for a block that ends with the memory", () => {
+Deno.test("Allocator does not grow the memory for a block that ends with it", () => {
   const allocator = make(2);
   allocator.alloc(2 * PAGE - 128);
   assertEquals(allocator.memory.buffer.byteLength, 2 * PAGE);
@@ -64,7 +64,7 @@ Deno.test("Allocator does not grow for a block that ends with the memory", () =>
   assertEquals(allocator.memory.buffer.byteLength, 3 * PAGE);
 });
 
-Deno.test("Allocator is as it was after it ran out of memory", () => {
+Deno.test("Allocator is unchanged after it ran out of memory", () => {
   const allocator = make(1, 2);
   const first = allocator.alloc(1000);
   for (const bytes of [2 * PAGE, 2 ** 32, 2 ** 33, 1e300, Infinity]) {
@@ -76,12 +76,12 @@ Deno.test("Allocator is as it was after it ran out of memory", () => {
   allocator.alloc(PAGE);
 });
 
-Deno.test("Allocator's message says how much was asked for", () => {
+Deno.test("Allocator's error message tells the requested size", () => {
   const error = assertThrows(() => make(1, 2).alloc(5 * 2 ** 20), PembrokeError);
   assertStringIncludes(error.message, "5 MiB");
 });
 
-Deno.test("Allocator never hands out overlapping blocks, and ends with nothing in use", () => {
+Deno.test("Allocator never returns overlapping blocks, and ends with nothing in use", () => {
   const draw = new Draw(1);
   const allocator = make();
   const live: { start: number; bytes: number }[] = [];

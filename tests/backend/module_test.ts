@@ -4,7 +4,7 @@ import { assertEquals, assertRejects } from "../assert.ts";
 
 const generated = new URL("../../src/backend/wasm/generated/", import.meta.url);
 
-Deno.test("createBackend() takes the kernels as a module", async () => {
+Deno.test("createBackend() accepts the kernels as a module", async () => {
   const module = await WebAssembly.compile(await Deno.readFile(new URL("simd.wasm", generated)));
   using backend = await createBackend({ module });
   assertEquals(backend.name, "wasm");
@@ -12,7 +12,7 @@ Deno.test("createBackend() takes the kernels as a module", async () => {
   assertEquals([...await x.read()], [1, 2]);
 });
 
-Deno.test("createBackend() refuses what are not these kernels, in a line", async () => {
+Deno.test("createBackend() refuses other modules", async () => {
   const empty = new WebAssembly.Module(Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0));
   await assertRejects(() => createBackend({ module: empty }), ArgumentError, "one without");
   const threaded = await WebAssembly.compile(

@@ -21,23 +21,26 @@ async function checkLrn(backend: Backend, draw: Draw, x: Floats, o: reference.Lr
     x.shape,
     (out, dy, x) => localResponseNormBackward(dy, x, size, { alpha, beta, k, out }),
   );
-  // the own term and its neighbours' cancel: relative to the largest
+  // terms cancel, so the tolerance is relative to the largest value
   const abs = 32 * 2 ** -24 * largest(expected);
   assertAllClose(dx, expected.data, { abs, name: `x [${x.shape}] ${JSON.stringify(o)}` });
 }
 
-testOnEveryBackend("localResponseNormBackward() takes planes of every size", async (backend) => {
-  const draw = new Draw(1);
-  for (const plane of planes) {
-    for (const beta of [0.75, 0.5, 1]) {
-      const x = draw.floats([2, 5, plane], -3, 3);
-      await checkLrn(backend, draw, x, { size: 3, alpha: 0.9, beta, k: 1 });
+testOnEveryBackend(
+  "localResponseNormBackward() works with planes of all sizes",
+  async (backend) => {
+    const draw = new Draw(1);
+    for (const plane of planes) {
+      for (const beta of [0.75, 0.5, 1]) {
+        const x = draw.floats([2, 5, plane], -3, 3);
+        await checkLrn(backend, draw, x, { size: 3, alpha: 0.9, beta, k: 1 });
+      }
     }
-  }
-});
+  },
+);
 
 testOnEveryBackend(
-  "localResponseNormBackward() takes any window and constants",
+  "localResponseNormBackward() works with any window and constants",
   async (backend) => {
     const draw = new Draw(2);
     for (const channels of [1, 2, 3, 5, 8]) {
@@ -54,7 +57,7 @@ testOnEveryBackend(
 );
 
 testOnEveryBackend(
-  "localResponseNormBackward() keeps NaN among its neighbours",
+  "localResponseNormBackward() limits NaN to its neighbours",
   async (backend) => {
     const draw = new Draw(3), x = draw.floats([2, 7, 9]);
     x.data[30] = NaN;
@@ -62,7 +65,7 @@ testOnEveryBackend(
   },
 );
 
-testOnEveryBackend("localResponseNormBackward() has PyTorch's constants by default", async (b) => {
+testOnEveryBackend("localResponseNormBackward() defaults to PyTorch's constants", async (b) => {
   const draw = new Draw(4), x = draw.floats([1, 6, 7], -50, 50), dy = draw.floats([1, 6, 7]);
   using tx = upload(b, x), tdy = upload(b, dy);
   using dx = localResponseNormBackward(tdy, tx, 5);
@@ -72,7 +75,7 @@ testOnEveryBackend("localResponseNormBackward() has PyTorch's constants by defau
   });
 });
 
-testOnEveryBackend("batchNormStatistics() takes planes of every size", async (backend) => {
+testOnEveryBackend("batchNormStatistics() works with planes of all sizes", async (backend) => {
   const draw = new Draw(5);
   for (const plane of planes) {
     for (const n of [1, 2, 5]) {
@@ -92,7 +95,7 @@ testOnEveryBackend("batchNormStatistics() takes planes of every size", async (ba
 });
 
 testOnEveryBackend(
-  "batchNormStatistics() lose no digits to a mean far from 0, nor to many elements",
+  "batchNormStatistics() keeps its digits with a mean far from 0 and with many elements",
   async (backend) => {
     const draw = new Draw(6);
     for (const [from, to] of [[999, 1001], [-1e4 - 1, -1e4 + 1], [0, 1]]) {
@@ -107,7 +110,7 @@ testOnEveryBackend(
   },
 );
 
-/** All three gradients; dweight and dbias added to what is there. */
+/** Computes all three gradients; dweight and dbias are added to old values. */
 async function checkBatchNorm(
   backend: Backend,
   draw: Draw,
@@ -128,7 +131,7 @@ async function checkBatchNorm(
     (out, dy, x, weight) => batchNormBackward(dy, x, statistics, { weight, eps, out }),
   );
   const scale = largest(expected.dx);
-  // what cancels is as large as weight / √(variance + eps)
+  // terms as large as weight / √(variance + eps) cancel
   const { variance } = reference.batchNormStatistics(x);
   const factor = Math.max(...variance.data.map((v) => 1 / Math.sqrt(v + eps)));
   assertAllClose(dx, expected.dx.data, { abs: tolerance * Math.max(scale, factor), name });
@@ -151,7 +154,7 @@ async function checkBatchNorm(
   statistics.variance.dispose();
 }
 
-testOnEveryBackend("batchNormBackward() takes planes of every size", async (backend) => {
+testOnEveryBackend("batchNormBackward() works with planes of all sizes", async (backend) => {
   const draw = new Draw(7);
   for (const plane of planes) {
     await checkBatchNorm(backend, draw, draw.floats([3, 4, plane], -1, 2), draw.floats([4]));
@@ -159,7 +162,7 @@ testOnEveryBackend("batchNormBackward() takes planes of every size", async (back
 });
 
 testOnEveryBackend(
-  "batchNormBackward() takes two to five axes, with and without weight, any eps",
+  "batchNormBackward() works with two to five axes, with and without weight, with any eps",
   async (backend) => {
     const draw = new Draw(8);
     for (const shape of [[3, 4], [2, 5, 3], [2, 3, 4, 5], [1, 2, 2, 3, 3], [9, 1], [1, 1, 1, 2]]) {
@@ -173,7 +176,7 @@ testOnEveryBackend(
 );
 
 testOnEveryBackend("batchNormBackward() keeps its digits far from 0", async (backend) => {
-  // mirrored around 1000, so that the mean is a float32 to the last digit
+  // mirrored around 1000, so that float32 holds the mean exactly
   const draw = new Draw(9), x = draw.floats([4, 2, 34]);
   for (let i = 0; i < x.data.length; i += 2) {
     const away = draw.integer(1, 999) / 1024;
@@ -188,14 +191,14 @@ testOnEveryBackend("batchNormBackward() sums over many samples and pixels", asyn
 });
 
 testOnEveryBackend(
-  "batchNormBackward() gives one element per channel no gradient",
+  "batchNormBackward() gives 0 for one element per channel",
   async (backend) => {
     const draw = new Draw(11);
     await checkBatchNorm(backend, draw, draw.floats([1, 3, 1]), null);
   },
 );
 
-testOnEveryBackend("batchNormBackward() keeps NaN to its channel", async (backend) => {
+testOnEveryBackend("batchNormBackward() limits NaN to its channel", async (backend) => {
   const draw = new Draw(12), x = draw.floats([2, 3, 5]), dy = draw.floats([2, 3, 5]);
   dy.data[7] = NaN;
   const expected = reference.batchNormBackward(dy, x, null, 1e-5);
@@ -206,7 +209,7 @@ testOnEveryBackend("batchNormBackward() keeps NaN to its channel", async (backen
   assertAllClose(await dx.read(), expected.dx.data, { abs: 1e-5 });
 });
 
-testOnEveryBackend("batchNormBackward() may write over dy", async (backend) => {
+testOnEveryBackend("batchNormBackward() may overwrite dy", async (backend) => {
   const draw = new Draw(13);
   using x = upload(backend, draw.floats([2, 3, 7]));
   using dy = upload(backend, draw.floats([2, 3, 7]));
@@ -217,12 +220,15 @@ testOnEveryBackend("batchNormBackward() may write over dy", async (backend) => {
   assertEquals(bits(await dy.read()), bits(await fresh.read()));
 });
 
-testOnEveryBackend("batchNorm() by a batch's statistics has mean 0 and variance 1", async (b) => {
-  using x = upload(b, new Draw(14).floats([4, 3, 50], 5, 9));
-  const { mean, variance } = batchNormStatistics(x);
-  using _mean = mean, _variance = variance;
-  using y = batchNorm(x, { runningMean: mean, runningVar: variance }, { eps: 0 });
-  const after = reference.batchNormStatistics({ shape: y.shape, data: await y.read() });
-  assertAllClose(after.mean.data, [0, 0, 0], { abs: 1e-5 });
-  assertAllClose(after.variance.data, [1, 1, 1], { abs: 1e-5 });
-});
+testOnEveryBackend(
+  "batchNorm() with the statistics of a batch has mean 0 and variance 1",
+  async (b) => {
+    using x = upload(b, new Draw(14).floats([4, 3, 50], 5, 9));
+    const { mean, variance } = batchNormStatistics(x);
+    using _mean = mean, _variance = variance;
+    using y = batchNorm(x, { runningMean: mean, runningVar: variance }, { eps: 0 });
+    const after = reference.batchNormStatistics({ shape: y.shape, data: await y.read() });
+    assertAllClose(after.mean.data, [0, 0, 0], { abs: 1e-5 });
+    assertAllClose(after.variance.data, [1, 1, 1], { abs: 1e-5 });
+  },
+);

@@ -8,7 +8,7 @@ import { bits, compute, Draw, type Floats, floats, upload } from "./harness.ts";
 
 const planes = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33];
 
-/** `rel` covers the power: beta roundings of the sum, and pow itself. */
+/** `rel` covers the error of the power: beta times that of the sum, and that of pow. */
 async function checkLrn(backend: Backend, x: Floats, o: reference.Lrn, rel = 16 * 2 ** -24) {
   const { size, alpha, beta, k } = o;
   const y = await compute(
@@ -21,7 +21,7 @@ async function checkLrn(backend: Backend, x: Floats, o: reference.Lrn, rel = 16 
   assertAllClose(y, reference.localResponseNorm(x, o).data, { abs: 1e-37, rel, name });
 }
 
-testOnEveryBackend("localResponseNorm() takes planes of every size", async (backend) => {
+testOnEveryBackend("localResponseNorm() works with planes of all sizes", async (backend) => {
   const draw = new Draw(1);
   for (const plane of planes) {
     for (const beta of [0.75, 0.5, 1]) {
@@ -32,7 +32,7 @@ testOnEveryBackend("localResponseNorm() takes planes of every size", async (back
 });
 
 testOnEveryBackend(
-  "localResponseNorm() takes windows as large as the channels, and larger",
+  "localResponseNorm() works with windows as large as the channels, and larger",
   async (backend) => {
     const draw = new Draw(2);
     for (const channels of [1, 2, 3, 5, 8]) {
@@ -44,7 +44,7 @@ testOnEveryBackend(
   },
 );
 
-testOnEveryBackend("localResponseNorm() takes any constants", async (backend) => {
+testOnEveryBackend("localResponseNorm() works with any constants", async (backend) => {
   const draw = new Draw(3);
   const constants = [[1e-4, 0.75, 1], [1e-4, 0.75, 2], [0, 0.75, 1], [2, 0, 1], [2, 2, 0.5], [
     1,
@@ -56,7 +56,7 @@ testOnEveryBackend("localResponseNorm() takes any constants", async (backend) =>
   }
 });
 
-testOnEveryBackend("localResponseNorm() has PyTorch's constants by default", async (backend) => {
+testOnEveryBackend("localResponseNorm() defaults to PyTorch's constants", async (backend) => {
   const x = new Draw(4).floats([1, 6, 7], -50, 50);
   using tensor = upload(backend, x);
   using y = localResponseNorm(tensor, 5);
@@ -65,7 +65,7 @@ testOnEveryBackend("localResponseNorm() has PyTorch's constants by default", asy
 });
 
 testOnEveryBackend(
-  "localResponseNorm() keeps NaN and zeros among their neighbours",
+  "localResponseNorm() limits NaN to its neighbours, and keeps zeros",
   async (backend) => {
     const x = new Draw(5).floats([1, 5, 9]);
     x.data[3] = NaN;
@@ -90,7 +90,7 @@ async function checkBatchNorm(backend: Backend, x: Floats, s: Statistics, eps = 
     (out, x, runningMean, runningVar, weight, bias) =>
       batchNorm(x, { runningMean, runningVar, weight, bias }, { eps, out }),
   );
-  // scale and shift are rounded once each, and cancel where x is near the mean
+  // scale and shift are each rounded once; they cancel where x is near the mean
   const abs = 8 * 2 ** -23, rel = 4 * 2 ** -23;
   const expected = reference.batchNorm(x, s, eps);
   assertAllClose(y, expected.data, { abs, rel, name: `x [${x.shape}]` });
@@ -105,7 +105,7 @@ function drawStatistics(draw: Draw, channels: number, weight = true, bias = true
   };
 }
 
-testOnEveryBackend("batchNorm() takes planes of every size", async (backend) => {
+testOnEveryBackend("batchNorm() works with planes of all sizes", async (backend) => {
   const draw = new Draw(6);
   for (const plane of planes) {
     await checkBatchNorm(backend, draw.floats([2, 3, plane]), drawStatistics(draw, 3));
@@ -113,7 +113,7 @@ testOnEveryBackend("batchNorm() takes planes of every size", async (backend) => 
 });
 
 testOnEveryBackend(
-  "batchNorm() takes two to five axes, with and without weight and bias",
+  "batchNorm() works with two to five axes, with and without weight and bias",
   async (backend) => {
     const draw = new Draw(7);
     const shapes: Shape[] = [[3, 4], [2, 5, 3], [2, 3, 4, 5], [1, 2, 2, 3, 3], [1, 1, 1, 1]];
@@ -140,7 +140,7 @@ testOnEveryBackend("batchNorm() adds eps to the variance", async (backend) => {
   for (const eps of [0.5, 1]) await checkBatchNorm(backend, x, s, eps);
 });
 
-testOnEveryBackend("batchNorm() keeps NaN and infinity where they are", async (backend) => {
+testOnEveryBackend("batchNorm() limits NaN and infinity to their positions", async (backend) => {
   const draw = new Draw(9);
   const x = draw.floats([1, 2, 9]);
   x.data.set([NaN, Infinity, -Infinity], 6);

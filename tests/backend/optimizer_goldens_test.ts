@@ -1,4 +1,4 @@
-/** Ten steps of each optimiser on a small problem beside those of torch.optim. */
+/** Compares ten steps of each optimiser on a small problem with torch.optim. */
 
 import { kernelsOf } from "../../src/backend/interface.ts";
 import { assertAllClose, assertEquals } from "../assert.ts";
@@ -47,13 +47,15 @@ for (const { optimizer, options, steps } of runs) {
           kernelsOf(backend).adamwStep(w, dw, first, second, {
             shrink: 1 - lr * weightDecay,
             beta1,
+            rest1: 1 - beta1,
             beta2,
+            rest2: 1 - beta2,
             step: lr / (1 - beta1 ** t),
             root: Math.sqrt(1 - beta2 ** t),
             eps,
           });
         }
-        // float32 weights: a rounding of 2 a step
+        // float32 weights up to 2: one rounding per step
         assertAllClose(await w.read(), steps[t - 1], { abs: t * 2 ** -22, name: `step ${t}` });
       }
     },

@@ -1,4 +1,4 @@
-/** One step of each optimiser, and the vector operations beside them. */
+/** Single steps of the optimisers, and their vector operations. */
 
 import { kernelsOf } from "../../src/backend/interface.ts";
 import type { Backend } from "../../src/backend/mod.ts";
@@ -10,7 +10,7 @@ import { bits, compute, Draw, floats, guarded, upload } from "./harness.ts";
 const lengths = [1, 2, 3, 4, 5, 6, 7, 8, 9, 33];
 const STEPS = 5;
 
-/** float32 rounds every step by 2⁻²⁴ of the weights, a few times. */
+/** In float32, each step rounds a few times by 2⁻²⁴ of the weights. */
 const close = { abs: STEPS * 4 * 2 ** -24, rel: STEPS * 2 ** -23 };
 
 const sgd: reference.Sgd[] = [
@@ -29,7 +29,7 @@ for (const o of sgd) {
     for (const n of lengths) {
       const start = draw.floats([n]);
       using w = guarded(backend, [n], start.data);
-      // of a first step the velocity is written, not read
+      // the first step writes the velocity without reading it
       using v = guarded(backend, [n]);
       const expected = Float64Array.from(start.data), velocity = new Float64Array(n);
       for (let t = 1; t <= STEPS; t++) {
@@ -74,7 +74,9 @@ for (const o of adamw) {
           kernelsOf(backend).adamwStep(w.tensor, gradient, m.tensor, v.tensor, {
             shrink: 1 - lr * weightDecay,
             beta1,
+            rest1: 1 - beta1,
             beta2,
+            rest2: 1 - beta2,
             step: lr / (1 - beta1 ** t),
             root: Math.sqrt(1 - beta2 ** t),
             eps,
@@ -90,7 +92,7 @@ for (const o of adamw) {
   );
 }
 
-testOnEveryBackend("axpby() takes every length", async (backend) => {
+testOnEveryBackend("axpby() works at every length", async (backend) => {
   const draw = new Draw(3);
   for (const n of lengths) {
     for (const [a, b] of [[2, 3], [-0.5, 1], [0.25, 0], [0, 0.25], [1, 1]]) {
@@ -105,7 +107,7 @@ testOnEveryBackend("axpby() takes every length", async (backend) => {
   }
 });
 
-testOnEveryBackend("axpby() may scale in place, and hands NaN on", async (backend) => {
+testOnEveryBackend("axpby() may scale in place, and propagates NaN", async (backend) => {
   using x = backend.upload([1, -2, 3, NaN, 5, Infinity], [6]);
   kernelsOf(backend).axpby(x, x, 0.5, 0.25);
   assertAllClose(await x.read(), [0.75, -1.5, 2.25, NaN, 3.75, Infinity]);
@@ -116,7 +118,7 @@ async function squares(backend: Backend, values: Float32Array): Promise<number> 
   return await kernelsOf(backend).squaredNorm(x);
 }
 
-testOnEveryBackend("squaredNorm() takes every length", async (backend) => {
+testOnEveryBackend("squaredNorm() works at every length", async (backend) => {
   const draw = new Draw(4);
   for (const n of [...lengths, 1022, 1023, 1024, 1025, 1028, 2047, 2048, 2049, 5000]) {
     const x = draw.floats([n]);
@@ -129,12 +131,12 @@ testOnEveryBackend("squaredNorm() keeps its digits over millions of elements", a
   const n = 4_000_003;
   assertEquals(await squares(backend, new Float32Array(n).fill(1)), n);
   const values = new Float32Array(n).fill(1e-3);
-  values[0] = 1000; // beside it, the others are below a float32's last digit
+  values[0] = 1000; // the others are below its last digit in float32
   const expected = 1e6 + (n - 1) * Math.fround(1e-3) ** 2;
   assertAllClose([await squares(backend, values)], [expected], { rel: 1e-7 });
 });
 
-testOnEveryBackend("squaredNorm() is NaN of NaN, infinite of infinity", async (backend) => {
+testOnEveryBackend("squaredNorm() of NaN is NaN, of infinity infinite", async (backend) => {
   const base = new Draw(5).floats([21]).data;
   for (let i = 0; i < 21; i++) {
     assertEquals(await squares(backend, base.with(i, NaN)), NaN);

@@ -4,20 +4,20 @@ import { assertAllClose, assertEquals, assertThrows } from "../assert.ts";
 import { testOnEveryBackend } from "../backends.ts";
 import * as reference from "../reference.ts";
 import type { Pair } from "../reference.ts";
-import { compute, Draw, type Floats, floats, leftOut, sumTolerance, upload } from "./harness.ts";
+import { compute, Draw, type Floats, floats, skipsShape, sumTolerance, upload } from "./harness.ts";
 
 type Options = reference.Pool2d;
 
 const one = floats([1], [1]);
 
-/** The reference's options as the library spells them. */
+/** Converts the reference's options to those of the library. */
 function spelled<T extends { readonly kernel: unknown }>({ kernel, ...o }: T) {
   return { kernelSize: kernel as T["kernel"], ...o };
 }
 
-/** From x on: the backend finds the maxima, and sends dy back to them. */
+/** Runs maxPool2d() and its gradient, and compares both with the reference. */
 async function checkMax(backend: Backend, x: Floats, o: Options, draw: Draw): Promise<void> {
-  if (leftOut(backend)) return;
+  if (skipsShape(backend)) return;
   const maxima = reference.maxPool2d(x, o);
   const dy = draw.floats(maxima.y.shape);
   const expected = reference.maxPoolBackward(dy, maxima.indices, x.shape);
@@ -30,7 +30,7 @@ async function checkMax(backend: Backend, x: Floats, o: Options, draw: Draw): Pr
     x.shape,
     (out, dy) => ops.maxPoolBackward(dy, indices, x.shape, { out }),
   );
-  assertAllClose(await indices.read(), maxima.indices.data, { name: "indices are left alone" });
+  assertAllClose(await indices.read(), maxima.indices.data, { name: "the indices changed" });
   indices.dispose();
   const name = `x [${x.shape}] ${JSON.stringify(o)}`;
   assertAllClose(dx, expected.data, { ...sumTolerance(o.kernel[0] * o.kernel[1], dy, one), name });
@@ -42,7 +42,7 @@ async function checkAverage(
   o: Options & reference.Average,
   draw: Draw,
 ): Promise<void> {
-  if (leftOut(backend)) return;
+  if (skipsShape(backend)) return;
   const { divisor: divisorOverride, ...options } = o;
   const dy = draw.floats(reference.avgPool2d(floats(shape, Array(count(shape))), o).shape);
   const expected = reference.avgPool2dBackward(dy, shape, o);
@@ -60,7 +60,7 @@ function count(shape: readonly number[]): number {
   return shape.reduce((a, b) => a * b, 1);
 }
 
-/** Draws a pooling whose windows all meet the input. */
+/** Draws a random pooling in which every window overlaps the input. */
 function drawPool(draw: Draw): { shape: [number, number, number, number]; o: Options } {
   while (true) {
     const kernel = [draw.integer(1, 4), draw.integer(1, 4)] as const;
@@ -81,19 +81,19 @@ function drawPool(draw: Draw): { shape: [number, number, number, number]; o: Opt
 }
 
 testOnEveryBackend(
-  "maxPoolBackward() agrees with the loops on 100 drawn poolings",
+  "maxPoolBackward() agrees with the reference on 100 random poolings",
   async (backend) => {
     const draw = new Draw(1);
     for (let i = 0; i < 100; i++) {
       const { shape, o } = drawPool(draw);
-      // every other input is full of ties
+      // every other input has many ties
       await checkMax(backend, i % 2 ? draw.coarse(shape) : draw.floats(shape), o, draw);
     }
   },
 );
 
 testOnEveryBackend(
-  "maxPoolBackward() adds up windows that overlap, and gives the first of equals all",
+  "maxPoolBackward() sums overlapping windows, and takes the first of equal maxima",
   async (backend) => {
     const draw = new Draw(2);
     for (const stride of [1, 2, 3]) {
@@ -106,15 +106,18 @@ testOnEveryBackend(
   },
 );
 
-testOnEveryBackend("maxPoolBackward() sends a gradient where the NaN stood", async (backend) => {
-  const draw = new Draw(3), x = draw.floats([1, 2, 6, 9]);
-  for (const i of [0, 17, 30, 80, 107]) x.data[i] = NaN;
-  for (const stride of [1, 2]) {
-    await checkMax(backend, x, { kernel: [2, 3], stride: [stride, stride] }, draw);
-  }
-});
+testOnEveryBackend(
+  "maxPoolBackward() adds the gradient at the position of the NaN",
+  async (backend) => {
+    const draw = new Draw(3), x = draw.floats([1, 2, 6, 9]);
+    for (const i of [0, 17, 30, 80, 107]) x.data[i] = NaN;
+    for (const stride of [1, 2]) {
+      await checkMax(backend, x, { kernel: [2, 3], stride: [stride, stride] }, draw);
+    }
+  },
+);
 
-testOnEveryBackend("maxPoolBackward() hands NaN and infinity on in dy", async (backend) => {
+testOnEveryBackend("maxPoolBackward() propagates NaN and infinity of dy", async (backend) => {
   const dy = floats([1, 2, 3], [NaN, 1, Infinity, 2, -Infinity, 4]);
   const positions = [1, 1, 3, 0, 2, 2];
   const at = { shape: [1, 2, 3], data: positions };
@@ -128,7 +131,7 @@ testOnEveryBackend("maxPoolBackward() hands NaN and infinity on in dy", async (b
   assertAllClose(dx, reference.maxPoolBackward(dy, at, [1, 2, 4]).data);
 });
 
-testOnEveryBackend("maxPoolBackward() takes one axis", async (backend) => {
+testOnEveryBackend("maxPoolBackward() works with one axis", async (backend) => {
   const draw = new Draw(4);
   for (let i = 0; i < 40; i++) {
     const kernel = [draw.integer(1, 5)] as const, stride = [draw.integer(1, 4)] as const;
@@ -152,7 +155,7 @@ testOnEveryBackend("maxPoolBackward() takes one axis", async (backend) => {
 });
 
 testOnEveryBackend(
-  "maxPoolBackward() refuses indices of a larger input, and writes nothing outside",
+  "maxPoolBackward() refuses indices beyond the input, and writes nothing outside",
   async (backend) => {
     using dy = backend.upload([7, 7], [1, 1, 2]);
     using dx = backend.upload(Array(16).fill(1), [1, 1, 16]);
@@ -166,7 +169,7 @@ testOnEveryBackend(
 );
 
 testOnEveryBackend(
-  "avgPool2dBackward() agrees with the loops on 100 drawn poolings",
+  "avgPool2dBackward() agrees with the reference on 100 random poolings",
   async (backend) => {
     const draw = new Draw(5);
     for (let i = 0; i < 100; i++) {
@@ -179,7 +182,7 @@ testOnEveryBackend(
 );
 
 testOnEveryBackend(
-  "avgPool2dBackward() divides as the forward pass does where ceilMode cuts a window",
+  "avgPool2dBackward() divides like the forward pass where ceilMode cuts a window",
   async (backend) => {
     const draw = new Draw(6);
     const o = { kernel: [3, 3], stride: [2, 2], ceilMode: true } as const;
@@ -192,7 +195,7 @@ testOnEveryBackend(
   },
 );
 
-testOnEveryBackend("avgPool1dBackward() agrees with the loops", async (backend) => {
+testOnEveryBackend("avgPool1dBackward() agrees with the reference", async (backend) => {
   const draw = new Draw(7);
   for (let i = 0; i < 40; i++) {
     const kernel = [draw.integer(2, 5)] as const, stride = [draw.integer(1, 4)] as const;
@@ -215,7 +218,7 @@ testOnEveryBackend("avgPool1dBackward() agrees with the loops", async (backend) 
 });
 
 testOnEveryBackend(
-  "adaptiveAvgPoolBackward() takes every size, larger and smaller, in both dimensions",
+  "adaptiveAvgPoolBackward() works with larger and smaller outputs, on one and two axes",
   async (backend) => {
     const draw = new Draw(8);
     for (const [h, w] of [[7, 5], [1, 1], [6, 6], [13, 9]]) {

@@ -6,18 +6,18 @@ import type { Tensor } from "../../src/tensor.ts";
 import { assert, assertAllClose, assertEquals } from "../assert.ts";
 import { testOnEveryBackend } from "../backends.ts";
 import * as reference from "../reference.ts";
-import { compute, Draw, type Floats, floats, largest, leftOut, upload } from "./harness.ts";
+import { compute, Draw, type Floats, floats, largest, skipsShape, upload } from "./harness.ts";
 
 type Options = reference.Pool2d;
 
-/** The reference's options as the library spells them. */
+/** Converts the reference's options to those of the library. */
 function spelled({ kernel, stride, padding, dilation, ceilMode }: Options) {
   return { kernelSize: kernel, stride, padding, dilation, ceilMode };
 }
 
-/** Maxima with and without indices, equal to the loops'. */
+/** Checks that maxima, with and without indices, equal the reference. */
 async function checkMax(backend: Backend, x: Floats, o: Options): Promise<void> {
-  if (leftOut(backend)) return;
+  if (skipsShape(backend)) return;
   const { y: maxima, indices: positions } = reference.maxPool2d(x, o);
   const name = `x [${x.shape}] ${JSON.stringify(o)}`;
   const y = await compute(
@@ -37,13 +37,13 @@ async function checkMax(backend: Backend, x: Floats, o: Options): Promise<void> 
   indices.dispose();
 }
 
-/** Averages equal to the loops' but for the roundings of the sum. */
+/** Checks that averages equal the reference, up to the rounding of the sum. */
 async function checkAverage(
   backend: Backend,
   x: Floats,
   o: Options & reference.Average,
 ): Promise<void> {
-  if (leftOut(backend)) return;
+  if (skipsShape(backend)) return;
   const expected = reference.avgPool2d(x, o);
   const { countIncludePad, divisor: divisorOverride } = o;
   const y = await compute(
@@ -58,7 +58,7 @@ async function checkAverage(
   assertAllClose(y, expected.data, { abs, rel: 2 ** -22, name });
 }
 
-/** Draws a pooling whose windows all meet the input. */
+/** Draws a random pooling in which every window overlaps the input. */
 function drawPool(draw: Draw): { shape: [number, number, number, number]; options: Options } {
   while (true) {
     const kernel = [draw.integer(1, 4), draw.integer(1, 5)] as const;
@@ -97,7 +97,7 @@ function meetsInput([, , h, w]: readonly number[], o: Options): boolean {
   });
 }
 
-testOnEveryBackend("maxPool2d() and avgPool2d() take rows of every width", async (backend) => {
+testOnEveryBackend("maxPool2d() and avgPool2d() work with all widths", async (backend) => {
   const draw = new Draw(1);
   for (let width = 1; width <= 33; width++) {
     for (const stride of [1, 2, 3]) {
@@ -177,7 +177,7 @@ for (const [what, shape, options] of shapes) {
 }
 
 testOnEveryBackend(
-  "maxPool2d() agrees with the loops on 200 drawn shapes full of ties",
+  "maxPool2d() agrees with the reference on 200 random shapes with many ties",
   async (backend) => {
     const draw = new Draw(30);
     for (let i = 0; i < 200; i++) {
@@ -188,21 +188,27 @@ testOnEveryBackend(
   },
 );
 
-testOnEveryBackend("avgPool2d() agrees with the loops on 200 drawn shapes", async (backend) => {
-  const draw = new Draw(31);
-  for (let i = 0; i < 200; i++) {
-    const { shape, options } = drawPool(draw);
-    const countIncludePad = draw.pick([true, false]);
-    const divisor = draw.pick([undefined, undefined, 1, 2, 7]);
-    await checkAverage(backend, draw.floats(shape), { ...options, countIncludePad, divisor });
-  }
-});
+testOnEveryBackend(
+  "avgPool2d() agrees with the reference on 200 random shapes",
+  async (backend) => {
+    const draw = new Draw(31);
+    for (let i = 0; i < 200; i++) {
+      const { shape, options } = drawPool(draw);
+      const countIncludePad = draw.pick([true, false]);
+      const divisor = draw.pick([undefined, undefined, 1, 2, 7]);
+      await checkAverage(backend, draw.floats(shape), { ...options, countIncludePad, divisor });
+    }
+  },
+);
 
 const padded = { kernel: [3, 3], stride: [1, 1], padding: [1, 1, 1, 1] } as const;
 
-testOnEveryBackend("maxPool2d() of negatives is never the padding's 0", async (backend) => {
-  await checkMax(backend, new Draw(3).floats([1, 2, 6, 11], -2, -1), padded);
-});
+testOnEveryBackend(
+  "maxPool2d() of negative values is never 0 because of padding",
+  async (backend) => {
+    await checkMax(backend, new Draw(3).floats([1, 2, 6, 11], -2, -1), padded);
+  },
+);
 
 testOnEveryBackend(
   "maxPool2d() of zeros is 0 at the first position of each window",
@@ -214,19 +220,19 @@ testOnEveryBackend(
 );
 
 testOnEveryBackend(
-  "maxPool2d() of −∞ alone is −∞ at the first position inside the input",
+  "maxPool2d() of −∞ is −∞, at the first position inside the input",
   async (backend) => {
     await checkMax(backend, floats([1, 1, 6, 11], Array(66).fill(-Infinity)), padded);
   },
 );
 
-testOnEveryBackend("maxPool2d() of the smallest numbers there are is right", async (backend) => {
+testOnEveryBackend("maxPool2d() is correct for subnormal numbers", async (backend) => {
   const values = [1e-45, -1e-45, 1.2e-38, -1.2e-38, -3.4e38];
   await checkMax(backend, new Draw(4).coarse([1, 2, 6, 11], values), padded);
 });
 
 testOnEveryBackend(
-  "maxPool2d() gives NaN for every window that holds one, wherever",
+  "maxPool2d() gives NaN for every window that contains one, at any position",
   async (backend) => {
     for (let at = 0; at < 55; at++) {
       const x = new Draw(5).floats([1, 1, 5, 11]);
@@ -238,7 +244,7 @@ testOnEveryBackend(
 );
 
 testOnEveryBackend(
-  "maxPool2d() points at the last NaN of a window, as PyTorch does",
+  "the index of maxPool2d() is that of the last NaN of a window, as in PyTorch",
   async (backend) => {
     const x = new Draw(6).coarse([1, 2, 8, 19], [NaN, 1, 2, NaN, Infinity]);
     await checkMax(backend, x, padded);
@@ -246,7 +252,7 @@ testOnEveryBackend(
   },
 );
 
-testOnEveryBackend("maxPool2d() takes the first of equals, row by row", async (backend) => {
+testOnEveryBackend("maxPool2d() takes the first of equal values, row by row", async (backend) => {
   using x = backend.upload([5, 1, 5, 5, 5, 1, 5, 1, 5], [1, 1, 3, 3]);
   const { output, indices } = ops.maxPool2dWithIndices(x, { kernelSize: 2, stride: 1 });
   using _output = output, _indices = indices;
@@ -263,7 +269,7 @@ testOnEveryBackend("maxPool2d() writes its indices and nothing around them", asy
       const o = { kernel: [2, 2], stride: [1, stride] } as const;
       const { indices: expected } = reference.maxPool2d(x, o);
       const size = expected.data.length;
-      // indices have no `out`: the kernel itself is called, with views of larger tensors
+      // there is no `out` for indices, so this calls the kernel, with views of larger tensors
       using tx = upload(backend, x);
       using y = backend.empty(expected.shape);
       using front = backend.emptyIndices([64]);
@@ -283,7 +289,7 @@ testOnEveryBackend("maxPool2d() writes its indices and nothing around them", asy
 });
 
 testOnEveryBackend(
-  "avgPool2d() hands NaN and infinities to their windows only",
+  "avgPool2d() propagates NaN and infinities to their windows only",
   async (backend) => {
     const x = new Draw(8).floats([1, 1, 6, 14]);
     x.data.set([NaN, 1, 1, Infinity, 1, 1, -Infinity], 17);
@@ -294,7 +300,7 @@ testOnEveryBackend(
 );
 
 testOnEveryBackend(
-  "avgPool2d() counts padding by default, and not beyond it in ceilMode",
+  "avgPool2d() counts padding by default, but not what ceilMode adds to it",
   async (backend) => {
     using x = backend.upload([1, 2, 3, 4], [1, 1, 2, 2]);
     const read = async (y: Tensor) => {
@@ -305,14 +311,14 @@ testOnEveryBackend(
     assertEquals(await read(ops.avgPool2d(x, options)), [0.25, 0.5, 0.75, 1]);
     const alone = ops.avgPool2d(x, { ...options, countIncludePad: false });
     assertEquals(await read(alone), [1, 2, 3, 4]);
-    // padded it is 4×4: windows start at −1 and 2, and the second is cut at 3, so it has one row
+    // the padded input is 4×4: windows start at −1 and 2; the second is cut at 3 and has one row
     const cut = { kernelSize: 3, stride: 2, padding: [0, 0, 1, 1], ceilMode: true } as const;
     assertEquals(await read(ops.avgPool2d(x, cut)), [10 / 9].map(Math.fround));
   },
 );
 
 testOnEveryBackend(
-  "pooling along one axis agrees with the loops on 100 drawn shapes",
+  "pooling along one axis agrees with the reference on 100 random shapes",
   async (backend) => {
     const draw = new Draw(32);
     for (let i = 0; i < 100; i++) {
@@ -361,24 +367,27 @@ testOnEveryBackend(
   },
 );
 
-testOnEveryBackend("adaptiveAvgPool2d() gives every size from every other", async (backend) => {
-  const draw = new Draw(9);
-  for (const [h, w] of [[1, 1], [2, 3], [6, 6], [7, 5], [13, 9]]) {
-    for (const [oh, ow] of [[1, 1], [2, 2], [3, 5], [6, 6], [7, 5], [8, 17], [13, 1]] as const) {
-      const x = draw.floats([2, 2, h, w]);
-      const expected = reference.adaptiveAvgPool2d(x, [oh, ow]);
-      const y = await compute(
-        backend,
-        [x],
-        expected.shape,
-        (out, x) => ops.adaptiveAvgPool2d(x, [oh, ow], { out }),
-      );
-      assertAllClose(y, expected.data, { abs: (h * w + 1) * 2 ** -24, rel: 2 ** -22 });
+testOnEveryBackend(
+  "adaptiveAvgPool2d() computes any output size from any input size",
+  async (backend) => {
+    const draw = new Draw(9);
+    for (const [h, w] of [[1, 1], [2, 3], [6, 6], [7, 5], [13, 9]]) {
+      for (const [oh, ow] of [[1, 1], [2, 2], [3, 5], [6, 6], [7, 5], [8, 17], [13, 1]] as const) {
+        const x = draw.floats([2, 2, h, w]);
+        const expected = reference.adaptiveAvgPool2d(x, [oh, ow]);
+        const y = await compute(
+          backend,
+          [x],
+          expected.shape,
+          (out, x) => ops.adaptiveAvgPool2d(x, [oh, ow], { out }),
+        );
+        assertAllClose(y, expected.data, { abs: (h * w + 1) * 2 ** -24, rel: 2 ** -22 });
+      }
     }
-  }
-});
+  },
+);
 
-testOnEveryBackend("adaptiveAvgPool1d() is the same along one axis", async (backend) => {
+testOnEveryBackend("adaptiveAvgPool1d() does the same along one axis", async (backend) => {
   const x = new Draw(10).floats([2, 3, 11]);
   for (const out of [1, 2, 3, 4, 5, 10, 11, 12, 30]) {
     const expected = reference.adaptiveAvgPool1d(x, out);
@@ -393,7 +402,7 @@ testOnEveryBackend("adaptiveAvgPool1d() is the same along one axis", async (back
 });
 
 testOnEveryBackend(
-  "adaptiveAvgPool1d() finds its windows where index · size passes 2³¹",
+  "adaptiveAvgPool1d() is correct where index · size exceeds 2³¹",
   async (backend) => {
     const size = 50000, x = floats([1, 1, size], Array.from({ length: size }, (_, i) => i % 7));
     const expected = reference.adaptiveAvgPool1d(x, 49999);

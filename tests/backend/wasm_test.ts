@@ -10,14 +10,14 @@ import { bits, Draw, sumTolerance, upload } from "./harness.ts";
 
 const values = (tensor: Tensor) => tensor.read().then((v) => Array.from(v));
 
-Deno.test("createBackend() makes the fastest build and says which", async () => {
+Deno.test("createBackend() uses the fastest build, and names it", async () => {
   using backend = await createBackend();
   assertEquals(backend.name, "wasm (relaxed simd)");
   assertEquals(backend.device, "wasm");
   assertEquals(backend.threads, Math.min(navigator.hardwareConcurrency, 16));
 });
 
-Deno.test("createBackend() takes a module that the caller compiled", async () => {
+Deno.test("createBackend() accepts a module that the caller compiled", async () => {
   const url = new URL("../../src/backend/wasm/generated/simd.wasm", import.meta.url);
   using backend = await createBackend({ module: new WebAssembly.Module(await Deno.readFile(url)) });
   using x = backend.upload([-1, 2], [2]);
@@ -25,7 +25,7 @@ Deno.test("createBackend() takes a module that the caller compiled", async () =>
   assertEquals(await values(y), [0, 2]);
 });
 
-Deno.test("createBackend() refuses a device it does not know", async () => {
+Deno.test("createBackend() refuses an unknown device", async () => {
   // deno-lint-ignore no-explicit-any
   const error = await assertRejects(() => createBackend({ device: "cuda" as any }), ArgumentError);
   assertEquals(
@@ -63,18 +63,21 @@ testOnEveryBackend("upload() and read() keep every bit", async (backend) => {
   assertEquals(bits(await tensor.read()), bits(x), "what was read is a copy");
 });
 
-testOnEveryBackend("write() overwrites a part and refuses what lies outside", async (backend) => {
-  using x = backend.upload([1, 2, 3, 4], [4]);
-  backend.write(x, new Float32Array([7, 8]), 1);
-  assertEquals(await values(x), [1, 7, 8, 4]);
-  backend.write(x, new Float32Array(0), 4);
-  for (const offset of [-1, 3, 0.5, NaN, Infinity, 2 ** 32]) {
-    assertThrows(() => backend.write(x, new Float32Array(2), offset), ArgumentError, "write: ");
-  }
-  assertEquals(await values(x), [1, 7, 8, 4]);
-});
+testOnEveryBackend(
+  "write() overwrites a part, and refuses ranges outside the tensor",
+  async (backend) => {
+    using x = backend.upload([1, 2, 3, 4], [4]);
+    backend.write(x, new Float32Array([7, 8]), 1);
+    assertEquals(await values(x), [1, 7, 8, 4]);
+    backend.write(x, new Float32Array(0), 4);
+    for (const offset of [-1, 3, 0.5, NaN, Infinity, 2 ** 32]) {
+      assertThrows(() => backend.write(x, new Float32Array(2), offset), ArgumentError, "write: ");
+    }
+    assertEquals(await values(x), [1, 7, 8, 4]);
+  },
+);
 
-testOnEveryBackend("upload() refuses values that do not fill the shape", (backend) => {
+testOnEveryBackend("upload() refuses values whose number does not match the shape", (backend) => {
   const error = assertThrows(() => backend.upload([1, 2, 3], [2, 2]), ArgumentError);
   assertEquals(
     error.message,
@@ -83,7 +86,7 @@ testOnEveryBackend("upload() refuses values that do not fill the shape", (backen
   assertEquals(backend.bytesInUse, 0);
 });
 
-testOnEveryBackend("empty() refuses shapes that no tensor has", (backend) => {
+testOnEveryBackend("empty() refuses invalid shapes", (backend) => {
   for (const shape of [[0], [2, 0, 3], [-1], [-2, -3], [1.5], [NaN], [Infinity]]) {
     assertThrows(() => backend.empty(shape), ArgumentError, "shape is [");
     assertThrows(() => backend.emptyIndices(shape), ArgumentError, "shape is [");
@@ -101,13 +104,13 @@ testOnEveryBackend("bytesInUse goes back to 0 when every tensor is disposed", (b
     const { output, indices } = ops.maxPool2dWithIndices(x, { kernelSize: 2 });
     output.dispose();
     indices.dispose();
-    indices.dispose(); // a second time changes nothing
+    indices.dispose(); // the second call has no effect
   }
   assertEquals(backend.bytesInUse, 0);
 });
 
 testOnEveryBackend(
-  "tensors keep their values while the memory grows around them",
+  "tensors keep their values when the memory grows",
   async (backend) => {
     const draw = new Draw(2);
     const held: [Tensor, Float32Array][] = [];
@@ -125,7 +128,7 @@ testOnEveryBackend(
 );
 
 testOnEveryBackend(
-  "an operation is right though its own scratch makes the memory grow",
+  "an operation is correct when its scratch memory makes the memory grow",
   async (backend) => {
     const x = new Draw(3).floats([1, 2, 400, 400]);
     using tx = upload(backend, x);
@@ -138,7 +141,7 @@ testOnEveryBackend(
 );
 
 testOnEveryBackend(
-  "a view shares memory, is never larger, and does not free it",
+  "a view shares memory, cannot be larger, and does not free it",
   async (backend) => {
     using x = backend.upload([1, 2, 3, 4, 5, 6], [2, 3]);
     const view = x.view([3, 2]);
@@ -154,7 +157,7 @@ testOnEveryBackend(
 );
 
 testOnEveryBackend(
-  "whatever writes to a tensor moves its version, through views too",
+  "every write to a tensor increases its version, also through views",
   (backend) => {
     using x = backend.upload([1, 2, 3, 4], [1, 1, 4]);
     using w = backend.upload([1], [1, 1, 1]);
@@ -178,7 +181,7 @@ testOnEveryBackend(
   },
 );
 
-testOnEveryBackend("a disposed tensor is refused wherever it turns up", (backend) => {
+testOnEveryBackend("every operation refuses a disposed tensor", (backend) => {
   using x = backend.upload([1, 2, 3, 4], [1, 1, 2, 2]);
   using w = backend.upload([1], [1, 1, 1, 1]);
   using b = backend.upload([1], [1]);
@@ -213,13 +216,13 @@ testOnEveryBackend("a disposed tensor is refused wherever it turns up", (backend
   ];
   const before = backend.bytesInUse;
   for (const use of uses) {
-    assertThrows(use, PembrokeError, "was disposed before", String(use));
+    assertThrows(use, PembrokeError, "was already disposed", String(use));
     assertEquals(backend.bytesInUse, before, String(use));
   }
 });
 
 testOnEveryBackend(
-  "a disposed backend refuses everything, quietly forgets its tensors",
+  "a disposed backend refuses every operation, but lets tensors be disposed",
   (backend) => {
     const x = backend.upload([1, 2], [2]);
     backend.dispose();
@@ -249,7 +252,7 @@ testOnEveryBackend(
 );
 
 testOnEveryBackend(
-  "two backends share nothing and refuse each other's tensors",
+  "backends share nothing, and refuse each other's tensors",
   async (backend) => {
     using other = new WasmBackend();
     using mine = backend.upload([1, 2], [1, 1, 1, 2]);
@@ -279,7 +282,7 @@ testOnEveryBackend(
 );
 
 testOnEveryBackend(
-  "running out of memory is one line, leaks nothing, and spares the rest",
+  "running out of memory is a one-line error that leaks nothing",
   async (backend) => {
     using x = backend.upload([1, 2, 3, 4], [1, 1, 2, 2]);
     using w = backend.upload([1, 1, 1, 1], [1, 1, 2, 2]);
@@ -287,12 +290,12 @@ testOnEveryBackend(
     const before = backend.bytesInUse;
     const uses: (() => unknown)[] = [
       () => backend.empty([2 ** 29, 2 ** 10]),
-      () => backend.empty([2 ** 30]), // 4 GiB to the byte
+      () => backend.empty([2 ** 30]), // exactly 4 GiB
       () => backend.empty([2 ** 40, 2 ** 40, 2 ** 40]),
       () => ops.adaptiveAvgPool2d(x, 2 ** 20),
       () => ops.conv2d(x, w, null, { padding: 1e6 }),
     ];
-    if (backend.device === "wasm") { // 3 × 3, but of a vast padded input, which a GPU never writes down
+    if (backend.device === "wasm") { // 3 × 3 outputs of a huge padded input, which only Wasm stores
       uses.push(() => ops.conv2d(x, w, null, { padding: 1e6, stride: 1e6 }));
       uses.push(() => ops.conv1d(row, row, null, { padding: 2 ** 29, stride: 2 ** 29 }));
     }
@@ -307,7 +310,7 @@ testOnEveryBackend(
 );
 
 Deno.test({
-  name: "createBackend() asks for no adapter where Linux shows no GPU",
+  name: "createBackend() requests no adapter on Linux without a GPU",
   ignore: Deno.build.os !== "linux",
   async fn() {
     const { statSync } = Deno, gpu = Object.getPrototypeOf(navigator.gpu), { requestAdapter } = gpu;

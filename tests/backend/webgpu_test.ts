@@ -17,7 +17,7 @@ import {
 } from "../webgpu.ts";
 import { Draw, largest, upload } from "./harness.ts";
 
-/** A backend, and the device that it computes on. */
+/** A backend with its device. */
 async function make(options: WebGpuOptions = {}) {
   const adapter = (await navigator.gpu.requestAdapter())!;
   let device: GPUDevice | undefined;
@@ -46,7 +46,7 @@ function network(): Sequential {
   ]);
 }
 
-/** A forward pass of a network of 8×8 pixels, from values to values. */
+/** Runs a forward pass of a network for 8×8 pixels. */
 async function pass(net: Sequential): Promise<Float32Array> {
   using x = net.backend.upload(new Draw(1).floats([64]).data, [1, 1, 8, 8]);
   using y = net.forward(x);
@@ -55,30 +55,30 @@ async function pass(net: Sequential): Promise<Float32Array> {
 
 reportSkippedWebGpuTests();
 
-testWithAdapter("the second forward pass makes nothing anew, and submits once", async () => {
+testWithAdapter("the second forward pass creates nothing, and submits once", async () => {
   using backend = await WebGpuBackend.create({ software: true });
   using net = network().init(backend, { seed: 1 });
-  const first = await pass(net), before = { ...backend.made };
+  const first = await pass(net), before = { ...backend.counts };
   assertEquals(await pass(net), first);
-  assertEquals(backend.made, { ...before, submissions: before.submissions + 1 });
+  assertEquals(backend.counts, { ...before, submissions: before.submissions + 1 });
 });
 
-testWithAdapter("a thousand forward passes leave the memory as it was", async () => {
+testWithAdapter("a thousand forward passes do not leak memory", async () => {
   using backend = await WebGpuBackend.create({ software: true });
   using net = network().init(backend, { seed: 1 });
   await pass(net);
-  const { bytesInUse } = backend, { buffers, bindGroups } = backend.made;
+  const { bytesInUse } = backend, { buffers, bindGroups } = backend.counts;
   for (let i = 0; i < 1000; i++) {
     using x = backend.upload(new Float32Array(64), [1, 1, 8, 8]);
     using _y = net.forward(x);
   }
   await pass(net);
   assertEquals(backend.bytesInUse, bytesInUse);
-  assert(backend.made.buffers - buffers <= 2, `${backend.made.buffers - buffers} new buffers`);
-  assert(backend.made.bindGroups - bindGroups <= 4, "bind groups are made again and again");
+  assert(backend.counts.buffers - buffers <= 2, `${backend.counts.buffers - buffers} new buffers`);
+  assert(backend.counts.bindGroups - bindGroups <= 4, "bind groups are created again and again");
 });
 
-testWithAdapter("large tensors are destroyed when they are disposed of", async () => {
+testWithAdapter("large buffers are destroyed when their tensors are disposed", async () => {
   const { backend, device } = await make();
   using _backend = backend;
   let destroyed = 0;
@@ -101,8 +101,8 @@ testWithAdapter("large tensors are destroyed when they are disposed of", async (
   assertEquals(destroyed, 2, "the tensor's, and the one it was read through");
 });
 
-testWithAdapter("AlexNet's logits are those of Wasm", async () => {
-  using backend = await WebGpuBackend.create({ software: true, mostBound: 64 * 2 ** 20 });
+testWithAdapter("AlexNet's logits match those of Wasm", async () => {
+  using backend = await WebGpuBackend.create({ software: true, maxBinding: 64 * 2 ** 20 });
   using wasm = await createBackend({ device: "wasm" });
   const image = new Draw(2).floats([1, 3, 224, 224], -2, 2), logits: Float32Array[] = [];
   for (const on of [backend, wasm]) {
@@ -115,9 +115,9 @@ testWithAdapter("AlexNet's logits are those of Wasm", async () => {
   assertAllClose(logits[0], logits[1], { abs });
 });
 
-testWithAdapter("a small network learns as much as on Wasm", async () => {
+testWithAdapter("a small network learns as well as on Wasm", async () => {
   const draw = new Draw(3), images = draw.floats([128, 1, 8, 8]);
-  const labels = Array.from({ length: 128 }, (_, i) => { // the brighter half
+  const labels = Array.from({ length: 128 }, (_, i) => { // which half is brighter
     const half = (from: number) =>
       images.data.subarray(i * 64 + from, i * 64 + from + 32).reduce((a, b) => a + b, 0);
     return half(0) > half(32) ? 1 : 0;
@@ -136,8 +136,8 @@ testWithAdapter("a small network learns as much as on Wasm", async () => {
   assertAllClose([accuracies[0]], [accuracies[1]], { abs: 0.01 });
 });
 
-testWithAdapter("tensors that cannot be bound whole are computed with in parts", async () => {
-  using limited = await WebGpuBackend.create({ software: true, mostBound: 8192 });
+testWithAdapter("tensors too large for a binding are processed in parts", async () => {
+  using limited = await WebGpuBackend.create({ software: true, maxBinding: 8192 });
   using wasm = await createBackend({ device: "wasm" });
   const results: Float32Array[][] = [];
   for (const backend of [limited, wasm]) {
@@ -174,15 +174,15 @@ testWithAdapter("tensors that cannot be bound whole are computed with in parts",
   }
 });
 
-testWithAdapter("what no part of can be bound is refused in a line", async () => {
-  using backend = await WebGpuBackend.create({ software: true, mostBound: 1024 });
+testWithAdapter("tensors whose parts do not fit a binding are refused", async () => {
+  using backend = await WebGpuBackend.create({ software: true, maxBinding: 1024 });
   using x = backend.empty([1, 1, 32, 32]);
   const error = assertThrows(() => ops.maxPool2d(x, { kernelSize: 2 }), PembrokeError);
   assertEquals(error.message.split("\n").length, 1);
   assert(/^maxPool2d: needs .* more than the .* can bind$/.test(error.message), error.message);
 });
 
-testWithAdapter("a device that is lost before, during or after a run is told of", async () => {
+testWithAdapter("the loss of a device before, during or after a run is reported", async () => {
   for (const when of ["before", "during", "after"]) {
     const { backend, device } = await make();
     using _backend = backend;
@@ -191,7 +191,7 @@ testWithAdapter("a device that is lost before, during or after a run is told of"
     const running = when === "during" ? pass(net) : undefined;
     device.destroy();
     if (running) {
-      // what was submitted may still have been computed, and then it is right
+      // submitted work may still finish, and then it is correct
       const outcome = await running.catch((error) => error);
       assert(
         outcome instanceof Float32Array || outcome instanceof DeviceLostError,
@@ -206,7 +206,7 @@ testWithAdapter("a device that is lost before, during or after a run is told of"
   }
 });
 
-testWithAdapter("a shader that does not compile is an error, not a wrong answer", async () => {
+testWithAdapter("a shader that does not compile is an error, not a wrong result", async () => {
   const { backend, device } = await make();
   using _backend = backend;
   const { createShaderModule } = device;
@@ -219,7 +219,7 @@ testWithAdapter("a shader that does not compile is an error, not a wrong answer"
 });
 
 testWithAdapter(
-  "createBackend() takes no adapter that computes on the processor",
+  "createBackend() refuses software adapters",
   () =>
     withGpuFiles(async () => {
       using _info = overrideAdapterInfo({ isFallbackAdapter: true });
@@ -227,18 +227,18 @@ testWithAdapter(
       using backend = await createBackend({ onFallback: (reason) => reasons.push(reason) });
       assertEquals(backend.device, "wasm");
       assertEquals(reasons.length, 1);
-      assert(/^webgpu: its adapter \(.*\) computes on the processor$/.test(reasons[0].message));
+      assert(/^webgpu: the adapter \(.*\) is a software adapter$/.test(reasons[0].message));
       using forced = await createBackend({ device: "webgpu" });
       assertEquals(forced.device, "webgpu");
     }),
 );
 
-testWithAdapter("createBackend() takes a GPU, and says which", () =>
+testWithAdapter("createBackend() uses a GPU, and names it", () =>
   withGpuFiles(async () => {
     using _info = overrideAdapterInfo(gpuInfo);
     using backend = await createBackend();
     assertEquals([backend.device, backend.name], ["webgpu", "webgpu (a GPU)"]);
-    // the tiles that suit it
+    // with its tile size
     using net = network().init(backend, { seed: 1 });
     using wasm = await createBackend({ device: "wasm" });
     using same = network().init(wasm, { seed: 1 });
@@ -247,26 +247,34 @@ testWithAdapter("createBackend() takes a GPU, and says which", () =>
 
 const gpu = navigator.gpu && Object.getPrototypeOf(navigator.gpu) as GPU;
 
-testWithAdapter("createBackend() goes on without an adapter", () =>
-  withGpuFiles(async () => {
-    await withReplaced(gpu, "requestAdapter", () => Promise.resolve(null), async () => {
-      const reasons: PembrokeError[] = [];
-      using backend = await createBackend({ onFallback: (reason) => reasons.push(reason) });
-      assertEquals(backend.device, "wasm");
-      assertEquals(reasons.map(({ message }) => message), ["webgpu: this machine has no adapter"]);
-      const forced = await assertRejects(() => createBackend({ device: "webgpu" }), PembrokeError);
-      assertEquals(forced.message, "webgpu: this machine has no adapter");
-    });
-  }));
+testWithAdapter(
+  "createBackend() falls back to Wasm without an adapter",
+  () =>
+    withGpuFiles(async () => {
+      await withReplaced(gpu, "requestAdapter", () => Promise.resolve(null), async () => {
+        const reasons: PembrokeError[] = [];
+        using backend = await createBackend({ onFallback: (reason) => reasons.push(reason) });
+        assertEquals(backend.device, "wasm");
+        assertEquals(reasons.map(({ message }) => message), [
+          "webgpu: this machine has no adapter",
+        ]);
+        const forced = await assertRejects(
+          () => createBackend({ device: "webgpu" }),
+          PembrokeError,
+        );
+        assertEquals(forced.message, "webgpu: this machine has no adapter");
+      });
+    }),
+);
 
-testWithAdapter("an adapter that gives no device is an error of one line", async () => {
+testWithAdapter("an adapter without a device is a one-line error", async () => {
   await withReplaced(
     GPUAdapter.prototype,
     "requestDevice",
     () => Promise.reject(new TypeError("too many\ndevices")),
     async () => {
       const create = () => createBackend({ device: "webgpu" });
-      const error = await assertRejects(create, DeviceLostError, "gives no device");
+      const error = await assertRejects(create, DeviceLostError, "provides no device");
       assertEquals(error.message.split("\n").length, 1);
     },
   );

@@ -14,7 +14,7 @@ import { assert, assertAllClose, assertEquals, assertThrows } from "../assert.ts
 import { testOnEveryBackend } from "../backends.ts";
 import * as reference from "../reference.ts";
 import type { Sides } from "../reference.ts";
-import { compute, Draw, largest, leftOut, sum, upload } from "./harness.ts";
+import { compute, Draw, largest, skipsShape, sum, upload } from "./harness.ts";
 
 interface Case {
   readonly x: readonly [number, number, number, number];
@@ -27,9 +27,8 @@ interface Case {
 }
 
 /**
- * How far it may be from float64, as a part of the largest value that may be expected of its sums:
- * the transforms' factors (5 on the way in, 8 on the way out) cost digits that a direct sum keeps,
- * those of 5 taps more than those of 3.
+ * The tolerance relative to the largest value that the sums can be expected to have. The factors of the
+ * transforms (5 for inputs, 8 for outputs) cost digits that a direct sum keeps, more so for 5 taps.
  */
 const TOLERANCE = { 3: 3e-5, 5: 1e-4 };
 
@@ -38,9 +37,9 @@ function tolerance(c: Case, values: reference.NumArray, terms: number): { abs: n
   return { abs: TOLERANCE[taps] * Math.max(largest(values), Math.sqrt(terms)) };
 }
 
-/** Draws inputs for a case and compares y, dx, and dw added to what is there, with the loops. */
+/** Draws inputs for a case and compares y, dx and the updated dw with the reference. */
 async function check(backend: Backend, c: Case, draw = new Draw(1)): Promise<void> {
-  if (leftOut(backend)) return;
+  if (skipsShape(backend)) return;
   const { padding, groups = 1, relu = false, stride = 1 } = c;
   const x = draw.floats(c.x), w = draw.floats(c.w);
   const bias = c.bias === false ? null : draw.floats([c.w[0]]);
@@ -87,7 +86,7 @@ async function check(backend: Backend, c: Case, draw = new Draw(1)): Promise<voi
   });
 }
 
-testOnEveryBackend("winograd is right on each side of every edge of a tile", async (backend) => {
+testOnEveryBackend("winograd is correct around the edges of a tile", async (backend) => {
   for (const k of [3, 5]) {
     for (const oh of [1, 2, 3, 4, 5, 7, 8, 9]) {
       for (const ow of [1, 2, 3, 4, 5, 6, 8, 13]) {
@@ -101,16 +100,19 @@ testOnEveryBackend("winograd is right on each side of every edge of a tile", asy
   }
 });
 
-testOnEveryBackend("winograd is right on each side of a panel of channels", async (backend) => {
-  for (const outC of [1, 3, 4, 5, 7, 8, 9, 12, 13, 17]) {
-    for (const inC of [1, 2, 7, 9, 16]) {
-      await check(backend, { x: [1, inC, 6, 7], w: [outC, inC, 3, 3], padding: [1, 1, 1, 1] });
-      await check(backend, { x: [1, inC, 6, 7], w: [outC, inC, 5, 5], bias: false });
+testOnEveryBackend(
+  "winograd is correct around the edges of a panel of channels",
+  async (backend) => {
+    for (const outC of [1, 3, 4, 5, 7, 8, 9, 12, 13, 17]) {
+      for (const inC of [1, 2, 7, 9, 16]) {
+        await check(backend, { x: [1, inC, 6, 7], w: [outC, inC, 3, 3], padding: [1, 1, 1, 1] });
+        await check(backend, { x: [1, inC, 6, 7], w: [outC, inC, 5, 5], bias: false });
+      }
     }
-  }
-});
+  },
+);
 
-testOnEveryBackend("winograd takes more tiles than fit at once", async (backend) => {
+testOnEveryBackend("winograd works with more tiles than fit into a box", async (backend) => {
   // 4 MB hold 36 matrices of 4848 tiles of 6 channels, 64 of 2728, or 36 of 32 tiles of 900
   const padding: Sides = [1, 1, 1, 1];
   await check(backend, { x: [1, 2, 300, 301], w: [3, 2, 3, 3], padding });
@@ -120,7 +122,7 @@ testOnEveryBackend("winograd takes more tiles than fit at once", async (backend)
   await check(backend, { x: [3, 900, 13, 13], w: [6, 900, 3, 3], padding });
 });
 
-testOnEveryBackend("winograd takes a stride that leaves 3 or 5 taps", async (backend) => {
+testOnEveryBackend("winograd works with strides that leave 3 or 5 taps", async (backend) => {
   for (const [k, stride] of [[5, 2], [6, 2], [7, 3], [9, 3], [11, 4], [9, 2], [10, 2]]) {
     for (const more of [0, 1, stride, 4 * stride - 1, 4 * stride, 9 * stride + 1]) {
       await check(backend, {
@@ -134,17 +136,20 @@ testOnEveryBackend("winograd takes a stride that leaves 3 or 5 taps", async (bac
   await check(backend, { x: [3, 4, 30, 41], w: [6, 2, 11, 11], stride: 4, groups: 2, relu: true });
 });
 
-testOnEveryBackend("winograd takes batches, groups and padding on each side", async (backend) => {
-  const paddings: Sides[] = [[0, 0, 0, 0], [1, 0, 2, 3], [4, 5, 0, 1], [0, 7, 6, 0]];
-  for (const padding of paddings) {
-    for (const k of [3, 5]) {
-      await check(backend, { x: [3, 6, 7, 9], w: [4, 3, k, k], padding, groups: 2, relu: true });
-      await check(backend, { x: [2, 4, 9, 6], w: [8, 1, k, k], padding, groups: 4 });
+testOnEveryBackend(
+  "winograd works with batches, groups and padding on each side",
+  async (backend) => {
+    const paddings: Sides[] = [[0, 0, 0, 0], [1, 0, 2, 3], [4, 5, 0, 1], [0, 7, 6, 0]];
+    for (const padding of paddings) {
+      for (const k of [3, 5]) {
+        await check(backend, { x: [3, 6, 7, 9], w: [4, 3, k, k], padding, groups: 2, relu: true });
+        await check(backend, { x: [2, 4, 9, 6], w: [8, 1, k, k], padding, groups: 4 });
+      }
     }
-  }
-});
+  },
+);
 
-testOnEveryBackend("winograd is right for shapes drawn at random", async (backend) => {
+testOnEveryBackend("winograd is correct for random shapes", async (backend) => {
   const draw = new Draw(4);
   for (let i = 0; i < 60; i++) {
     const k = draw.pick([3, 5]), groups = draw.integer(1, 3);
@@ -160,7 +165,7 @@ testOnEveryBackend("winograd is right for shapes drawn at random", async (backen
   }
 });
 
-testOnEveryBackend("winograd hands NaN to every output that sees it", async (backend) => {
+testOnEveryBackend("winograd propagates NaN to every affected output", async (backend) => {
   using x = backend.upload(Float32Array.from({ length: 81 }, (_, i) => i === 40 ? NaN : 1), [
     1,
     1,
@@ -175,7 +180,7 @@ testOnEveryBackend("winograd hands NaN to every output that sees it", async (bac
   }
 });
 
-testOnEveryBackend("winograd is refused where it cannot be used", (backend) => {
+testOnEveryBackend("winograd is refused where it does not apply", (backend) => {
   using w = backend.upload(new Float32Array(9), [1, 1, 3, 3]);
   using wide = backend.upload(new Float32Array(15), [1, 1, 3, 5]);
   using x = backend.upload(new Float32Array(81), [1, 1, 9, 9]);
@@ -197,28 +202,31 @@ testOnEveryBackend("winograd is refused where it cannot be used", (backend) => {
   assertThrows(() => conv2d(x, w, null, unknown), ArgumentError, '"direct" or "winograd"');
 });
 
-testOnEveryBackend("Conv2d takes winograd where it pays, direct when told", async (backend) => {
-  const draw = new Draw(9), shape = [2, 16, 10, 10] as const;
-  const values = draw.floats(shape), gradient = draw.floats(shape);
-  using x = upload(backend, values);
-  using dy = upload(backend, gradient);
-  const run = async (algorithm?: "direct") => {
-    using conv = new Conv2d(16, 16, 3, { padding: 1, algorithm }).init(backend, { seed: 1 });
-    using y = conv.forward(x);
-    using trained = conv.train().forward(x);
-    assertEquals(await trained.read(), await y.read());
-    using dx = conv.backward(dy);
-    return [await y.read(), await dx.read(), await conv.parameters.weight.grad!.read()];
-  };
-  const exact = await run("direct"), fast = await run();
-  for (const [i, values] of fast.entries()) {
-    const name = ["y", "dx", "dw"][i], top = largest({ shape: [], data: exact[i] });
-    assertAllClose(values, exact[i], { abs: TOLERANCE[3] * top, name });
-    const same = values.every((v, j) => v === exact[i][j]);
-    assertEquals(
-      same,
-      backend.device === "webgpu",
-      `${name} on a GPU, which has one kernel for both`,
-    );
-  }
-});
+testOnEveryBackend(
+  "Conv2d selects winograd where it is faster, and direct on request",
+  async (backend) => {
+    const draw = new Draw(9), shape = [2, 16, 10, 10] as const;
+    const values = draw.floats(shape), gradient = draw.floats(shape);
+    using x = upload(backend, values);
+    using dy = upload(backend, gradient);
+    const run = async (algorithm?: "direct") => {
+      using conv = new Conv2d(16, 16, 3, { padding: 1, algorithm }).init(backend, { seed: 1 });
+      using y = conv.forward(x);
+      using trained = conv.train().forward(x);
+      assertEquals(await trained.read(), await y.read());
+      using dx = conv.backward(dy);
+      return [await y.read(), await dx.read(), await conv.parameters.weight.grad!.read()];
+    };
+    const exact = await run("direct"), fast = await run();
+    for (const [i, values] of fast.entries()) {
+      const name = ["y", "dx", "dw"][i], top = largest({ shape: [], data: exact[i] });
+      assertAllClose(values, exact[i], { abs: TOLERANCE[3] * top, name });
+      const same = values.every((v, j) => v === exact[i][j]);
+      assertEquals(
+        same,
+        backend.device === "webgpu",
+        `${name} on a GPU, which has one kernel for both`,
+      );
+    }
+  },
+);

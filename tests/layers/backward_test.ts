@@ -12,7 +12,7 @@ function random(shape: Shape, seed: number): Float32Array {
   return values;
 }
 
-/** C = Σ r·y, whose gradient with respect to y is r: in float64, from the layer's own output. */
+/** Computes C = Σ r·y in float64. Its gradient with respect to y is r. */
 async function cost(
   layer: nn.Layer,
   backend: Backend,
@@ -27,9 +27,9 @@ async function cost(
 }
 
 /**
- * Compares a gradient with central differences at a few places. float32 leaves about three digits:
- * enough to see a wrong formula, a forgotten term, or a saved tensor mixed up. The kernels'
- * precision is the subject of tests/ops.
+ * Compares a gradient with central differences at about twelve elements. float32 leaves three
+ * digits: enough to find a wrong formula, a missing term, or a mix-up of saved tensors. The tests
+ * in tests/backend check the precision of the kernels.
  */
 async function assertGradient(
   gradient: Float32Array,
@@ -50,7 +50,7 @@ async function assertGradient(
   }
 }
 
-/** Smooth enough for differences: max pooling and ReLU get inputs without ties near 0. */
+/** Layers whose functions are smooth, and input shapes. */
 const layers: [() => nn.Layer, Shape][] = [
   [() => new nn.Conv1d(2, 3, 3, { stride: 2, padding: [1, 0] }), [2, 2, 9]],
   [() => new nn.Conv2d(4, 6, [3, 2], { groups: 2, dilation: [1, 2], padding: 1 }), [2, 4, 6, 6]],
@@ -84,7 +84,7 @@ const layers: [() => nn.Layer, Shape][] = [
 for (const [make, shape] of layers) {
   const { type } = make();
   testOnEveryBackend(
-    `${type} of [${shape}] has the gradient of its differences`,
+    `the gradient of ${type} for [${shape}] matches finite differences`,
     async (backend) => {
       using layer = make().init(backend, { seed: 2 });
       const x = random(shape, 11), r = random(layer.outputShape(shape), 12);
@@ -96,7 +96,7 @@ for (const [make, shape] of layers) {
       const dx = layer.backward(dy);
       assertEquals(dx.shape, shape);
       await assertGradient(await dx.read(), x, () => cost(layer, backend, x, shape, r), "dx");
-      assertEquals(await dy.read(), r); // left as it was
+      assertEquals(await dy.read(), r); // not changed
       dx.dispose();
 
       for (const [name, { tensor, grad, requiresGrad }] of layer.stateDict()) {
@@ -143,7 +143,7 @@ testOnEveryBackend("gradients accumulate until they are zeroed", async (backend)
 });
 
 testOnEveryBackend(
-  "ReLU computed with its layer has the gradient of one by itself",
+  "a fused ReLU has the gradient of a separate one",
   async (backend) => {
     const values = random([3, 6], 4);
     using x = backend.upload(values, [3, 6]);
@@ -162,17 +162,20 @@ testOnEveryBackend(
   },
 );
 
-testOnEveryBackend("overlapping windows add up, the first of equals gets all", async (backend) => {
-  const pool = new nn.MaxPool1d(3, { stride: 1 }).train();
-  using x = backend.upload([1, 5, 2, 5, 5], [1, 1, 5]);
-  using y = pool.forward(x);
-  assertEquals([...await y.read()], [5, 5, 5]);
-  using dy = backend.upload([1, 10, 100], [1, 1, 3]);
-  using dx = pool.backward(dy);
-  assertEquals([...await dx.read()], [0, 11, 0, 100, 0]);
-});
+testOnEveryBackend(
+  "MaxPool1d adds up overlapping windows, and ties go to the first",
+  async (backend) => {
+    const pool = new nn.MaxPool1d(3, { stride: 1 }).train();
+    using x = backend.upload([1, 5, 2, 5, 5], [1, 1, 5]);
+    using y = pool.forward(x);
+    assertEquals([...await y.read()], [5, 5, 5]);
+    using dy = backend.upload([1, 10, 100], [1, 1, 3]);
+    using dx = pool.backward(dy);
+    assertEquals([...await dx.read()], [0, 11, 0, 100, 0]);
+  },
+);
 
-testOnEveryBackend("training keeps what backward needs, evaluation nothing", (backend) => {
+testOnEveryBackend("eval() frees the memory that training mode saved", (backend) => {
   using net = new nn.Sequential([
     new nn.Conv2d(2, 3, 3),
     new nn.BatchNorm2d(3),
@@ -189,14 +192,14 @@ testOnEveryBackend("training keeps what backward needs, evaluation nothing", (ba
     net.eval();
     return [training, backend.bytesInUse];
   };
-  const [training, afterwards] = trainOnce(); // weights laid out for the kernel stay
+  const [training, afterwards] = trainOnce(); // packed weights stay
   assert(training > afterwards);
   assertEquals(trainOnce(), [training, afterwards]);
   using dy = backend.empty([2, 12]);
   assertThrows(() => net.backward(dy), PembrokeError, "call train() first");
 });
 
-testOnEveryBackend("BatchNorm keeps running statistics as PyTorch does", async (backend) => {
+testOnEveryBackend("BatchNorm1d updates its running statistics like PyTorch", async (backend) => {
   using norm = new nn.BatchNorm1d(1).init(backend).train();
   using x = backend.upload([1, 2, 3, 6], [4, 1]);
   norm.forward(x).dispose();
@@ -209,10 +212,10 @@ testOnEveryBackend("BatchNorm keeps running statistics as PyTorch does", async (
   assertAllClose(await y.read(), expected, { abs: 1e-5 });
 });
 
-testOnEveryBackend("backward() notices that its input was written to", (backend) => {
+testOnEveryBackend("backward() throws if its input was overwritten", (backend) => {
   using layer = new nn.Linear(1, 1).init(backend).train();
   using x = backend.upload([1], [1, 1]);
   using y = layer.forward(x);
   backend.write(x, new Float32Array([9]));
-  assertThrows(() => layer.backward(y), PembrokeError, "written to after forward()");
+  assertThrows(() => layer.backward(y), PembrokeError, "overwritten after forward()");
 });

@@ -18,8 +18,8 @@ import { RandomGenerator } from "../../src/random.ts";
 import { assertAllClose, assertEquals, assertRejects } from "../assert.ts";
 import { testOnEveryBackend } from "../backends.ts";
 
-/** Gives every parameter values as training leaves them: no factor is 1, no mean 0. */
-function scramble(model: Layer): void {
+/** Gives biases, factors and statistics random values, as if after training. */
+function randomize(model: Layer): void {
   const generator = new RandomGenerator(2);
   for (const [name, { tensor }] of model.stateDict()) {
     if (tensor!.shape.length > 1) continue;
@@ -30,9 +30,15 @@ function scramble(model: Layer): void {
   }
 }
 
-async function compare(backend: Backend, trained: Sequential, plain: Sequential, shape: number[]) {
+/** Asserts that a folded network has the outputs of the trained one. */
+async function assertFoldKeepsOutput(
+  backend: Backend,
+  trained: Sequential,
+  plain: Sequential,
+  shape: number[],
+) {
   trained.init(backend, { seed: 1 });
-  scramble(trained);
+  randomize(trained);
   await foldBatchNorm(trained, plain);
   const values = new Float32Array(shape.reduce((a, b) => a * b, 1));
   new RandomGenerator(3).uniform(values, -2, 2);
@@ -46,7 +52,7 @@ async function compare(backend: Backend, trained: Sequential, plain: Sequential,
   plain.dispose();
 }
 
-testOnEveryBackend("foldBatchNorm() leaves what the network computes", async (backend) => {
+testOnEveryBackend("foldBatchNorm() keeps the output of the network", async (backend) => {
   const network = (norm: boolean) =>
     new Sequential({
       features: new Sequential([
@@ -54,41 +60,53 @@ testOnEveryBackend("foldBatchNorm() leaves what the network computes", async (ba
         ...(norm ? [new BatchNorm2d(8, { eps: 0.01 })] : []),
         new ReLU(),
         new MaxPool2d(2),
-        new Conv2d(8, 6, 3, { groups: 2 }), // has a bias of its own
+        new Conv2d(8, 6, 3, { groups: 2 }), // with a bias before folding
         ...(norm ? [new BatchNorm2d(6)] : []),
-        new Conv2d(6, 6, 1), // nothing behind it
+        new Conv2d(6, 6, 1), // without normalisation
         new ReLU(),
       ]),
       flatten: new Flatten(),
       classifier: new Linear(6 * 4, 5),
     });
-  await compare(backend, network(true), network(false), [2, 3, 8, 8]);
+  await assertFoldKeepsOutput(backend, network(true), network(false), [2, 3, 8, 8]);
   const plain1d = new Sequential([new Conv1d(2, 4, 3)]);
   const trained1d = new Sequential([new Conv1d(2, 4, 3), new BatchNorm1d(4, { affine: false })]);
-  await compare(backend, trained1d, plain1d, [2, 2, 9]);
+  await assertFoldKeepsOutput(backend, trained1d, plain1d, [2, 2, 9]);
   assertEquals(backend.bytesInUse, 0);
 });
 
-testOnEveryBackend("AlexNetTiny computes the same folded", async (backend) => {
+testOnEveryBackend("foldBatchNorm() keeps the output of AlexNetTiny", async (backend) => {
   const trained = new AlexNetTiny({ batchNorm: true }), plain = new AlexNetTiny();
-  await compare(backend, trained, plain, [1, 3, 64, 64]);
+  await assertFoldKeepsOutput(backend, trained, plain, [1, 3, 64, 64]);
 });
 
-testOnEveryBackend("foldBatchNorm() refuses networks that are not the same", async (backend) => {
-  const refused = async (layers: Layer[], plain: Layer[], message: string) => {
+testOnEveryBackend("foldBatchNorm() rejects networks that do not match", async (backend) => {
+  const assertMismatch = async (layers: Layer[], plain: Layer[], message: string) => {
     using trained = new Sequential(layers).init(backend);
     const fold = () => foldBatchNorm(trained, new Sequential(plain));
     await assertRejects(fold, ArgumentError, message);
   };
   const conv = () => new Conv2d(1, 2, 3), norm = () => new BatchNorm2d(2);
-  await refused([conv(), norm()], [conv(), new ReLU()], "the number of layers of plain is 2");
-  await refused([conv(), norm()], [new Conv2d(1, 2, 3, { bias: false })], "0 of plain is");
-  await refused([conv(), norm()], [new Conv2d(1, 2, 5)], "weight [2, 1, 5, 5] bias [2]");
-  await refused(
+  await assertMismatch(
+    [conv(), norm()],
+    [conv(), new ReLU()],
+    "the number of layers of plain is 2",
+  );
+  await assertMismatch(
+    [conv(), norm()],
+    [new Conv2d(1, 2, 3, { bias: false })],
+    "layer 0 of plain is",
+  );
+  await assertMismatch([conv(), norm()], [new Conv2d(1, 2, 5)], "weight [2, 1, 5, 5] bias [2]");
+  await assertMismatch(
     [conv(), new ReLU(), norm()],
     [conv(), new ReLU()],
-    'what lies before 2 is "ReLU", must be a convolution',
+    'the layer before 2 is "ReLU", must be a convolution',
   );
-  await refused([conv(), norm(), new ReLU()], [conv(), new Flatten()], "1 of plain is");
-  await refused([new BatchNorm2d(1), conv()], [conv()], 'what lies before 0 is "nothing"');
+  await assertMismatch(
+    [conv(), norm(), new ReLU()],
+    [conv(), new Flatten()],
+    "layer 1 of plain is",
+  );
+  await assertMismatch([new BatchNorm2d(1), conv()], [conv()], 'the layer before 0 is "nothing"');
 });

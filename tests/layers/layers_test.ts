@@ -8,7 +8,7 @@ import { testOnEveryBackend } from "../backends.ts";
 const wave = (shape: Shape, phase = 0.7) =>
   Float32Array.from({ length: elements(shape) }, (_, i) => Math.sin(i * phase + 1));
 
-/** Each layer with an input it takes; what it makes of it has the shape it foretells. */
+/** Layers, and a valid input shape for each. */
 const layers: [nn.Layer, Shape][] = [
   [new nn.Conv1d(2, 3, 3, { stride: 2, padding: [1, 0] }), [2, 2, 9]],
   [new nn.Conv2d(4, 6, [3, 2], { groups: 2, dilation: [1, 2], padding: [1, 0, 2, 1] }), [
@@ -37,7 +37,7 @@ const layers: [nn.Layer, Shape][] = [
 
 for (const [layer, shape] of layers) {
   testOnEveryBackend(
-    `${layer.type} makes of [${shape}] the shape it foretells`,
+    `outputShape() of ${layer.type} is the shape of its output for [${shape}]`,
     async (backend) => {
       using _ = layer.init(backend);
       using x = backend.upload(wave(shape), shape);
@@ -48,12 +48,12 @@ for (const [layer, shape] of layers) {
   );
 }
 
-testOnEveryBackend("Sequential computes what its layers compute one by one", async (backend) => {
+testOnEveryBackend("Sequential gives the results of its layers in sequence", async (backend) => {
   const conv1 = new nn.Conv2d(3, 5, 3, { padding: 1 }), conv2 = new nn.Conv2d(5, 4, 3);
   const fc = new nn.Linear(4 * 9, 7);
   using net = new nn.Sequential({
     body: new nn.Sequential([
-      new nn.ReLU(), // in place it may not be: the input is the caller's
+      new nn.ReLU(), // must not overwrite the caller's input
       conv1,
       new nn.ReLU(),
       new nn.MaxPool2d(2),
@@ -73,7 +73,7 @@ testOnEveryBackend("Sequential computes what its layers compute one by one", asy
     "head.bias",
   ]);
 
-  for (const n of [2, 1, 3]) { // the plan follows the batch
+  for (const n of [2, 1, 3]) { // each batch size needs a new plan
     const shape = [n, 3, 10, 10], values = wave(shape);
     using x = backend.upload(values, shape);
     using y = net.forward(x);
@@ -91,21 +91,24 @@ testOnEveryBackend("Sequential computes what its layers compute one by one", asy
   }
 });
 
-testOnEveryBackend("Sequential writes to `out` and takes no memory once warm", (backend) => {
-  using net = new nn.Sequential([new nn.Conv2d(1, 2, 3), new nn.ReLU(), new nn.Flatten()])
-    .init(backend);
-  using x = backend.upload(wave([1, 1, 5, 5]), [1, 1, 5, 5]);
-  using out = backend.empty([1, 18]);
-  net.forward(x, { out });
-  const warm = backend.bytesInUse;
-  assertEquals(net.forward(x, { out }), out);
-  assertEquals(backend.bytesInUse, warm);
-});
+testOnEveryBackend(
+  "Sequential writes to `out` and allocates nothing after the first pass",
+  (backend) => {
+    using net = new nn.Sequential([new nn.Conv2d(1, 2, 3), new nn.ReLU(), new nn.Flatten()])
+      .init(backend);
+    using x = backend.upload(wave([1, 1, 5, 5]), [1, 1, 5, 5]);
+    using out = backend.empty([1, 18]);
+    net.forward(x, { out });
+    const warm = backend.bytesInUse;
+    assertEquals(net.forward(x, { out }), out);
+    assertEquals(backend.bytesInUse, warm);
+  },
+);
 
-testOnEveryBackend("Conv2d by winograd holds its weights once", (backend) => {
+testOnEveryBackend("Conv2d stores its weights once with winograd", (backend) => {
   using conv = new nn.Conv2d(16, 16, 3, { padding: 1 }).init(backend);
   assertEquals(conv.algorithm, "winograd");
-  if (backend.device !== "wasm") return; // a GPU computes directly, from weights laid out for that
+  if (backend.device !== "wasm") return; // WebGPU uses the direct algorithm and packed weights
   using x = backend.upload(wave([1, 16, 5, 5]), [1, 16, 5, 5]);
   using out = backend.empty(x.shape);
   const before = backend.bytesInUse;
@@ -114,7 +117,7 @@ testOnEveryBackend("Conv2d by winograd holds its weights once", (backend) => {
 });
 
 testOnEveryBackend(
-  "Conv2d and Conv1d hold their weights once without keepPacked, and compute the same",
+  "keepPacked: false stores the weights once, and gives the same results",
   async (backend) => {
     const options = { padding: 1, algorithm: "direct" } as const;
     const makers = [
@@ -122,21 +125,21 @@ testOnEveryBackend(
       (keepPacked?: boolean) => new nn.Conv1d(8, 9, 3, { padding: 1, keepPacked }),
     ];
     for (const [i, make] of makers.entries()) {
-      using keeping = make().init(backend, { seed: 1 });
-      using sparing = make(false).init(backend, { seed: 1 });
+      using packed = make().init(backend, { seed: 1 });
+      using unpacked = make(false).init(backend, { seed: 1 });
       const shape = i === 0 ? [1, 8, 5, 5] : [1, 8, 25];
       using x = backend.upload(wave(shape), shape);
-      using out = backend.empty(sparing.outputShape(shape));
+      using out = backend.empty(unpacked.outputShape(shape));
       const before = backend.bytesInUse;
-      sparing.forward(x, { out });
+      unpacked.forward(x, { out });
       assertEquals(backend.bytesInUse, before);
-      using expected = keeping.forward(x);
+      using expected = packed.forward(x);
       assertEquals(await out.read(), await expected.read());
     }
   },
 );
 
-testOnEveryBackend("Sequential of views alone is a view", async (backend) => {
+testOnEveryBackend("Sequential of layers that return views returns a view", async (backend) => {
   const net = new nn.Sequential([new nn.Dropout(), new nn.Flatten()]);
   using x = backend.upload(wave([2, 3, 2]), [2, 3, 2]);
   const y = net.forward(x);
@@ -145,7 +148,7 @@ testOnEveryBackend("Sequential of views alone is a view", async (backend) => {
   assertEquals(await x.read(), wave([2, 3, 2]));
 });
 
-testOnEveryBackend("Conv2d notices that its weights were written to", async (backend) => {
+testOnEveryBackend("Conv2d uses new weights after a write", async (backend) => {
   using conv = new nn.Conv2d(1, 1, 1, { bias: false }).init(backend);
   using x = backend.upload([3], [1, 1, 1, 1]);
   for (const factor of [2, -5]) {
@@ -155,12 +158,16 @@ testOnEveryBackend("Conv2d notices that its weights were written to", async (bac
   }
 });
 
-testOnEveryBackend("a layer without values says so", (backend) => {
+testOnEveryBackend("forward() of a layer without values throws", (backend) => {
   using x = backend.upload([1], [1, 1, 1, 1]);
-  assertThrows(() => new nn.Conv2d(1, 1, 1).forward(x), PembrokeError, "init() it or load weights");
+  assertThrows(
+    () => new nn.Conv2d(1, 1, 1).forward(x),
+    PembrokeError,
+    "call init() or load weights first",
+  );
 });
 
-Deno.test("layers refuse impossible options when they are made", () => {
+Deno.test("constructors of layers reject invalid options", () => {
   assertThrows(() => new nn.Conv2d(3, 4, 3, { groups: 2 }), ArgumentError, "groups is 2");
   assertThrows(() => new nn.Conv2d(0, 4, 3), ArgumentError, "inChannels is 0");
   assertThrows(() => new nn.Linear(2, 1.5), ArgumentError, "outFeatures is 1.5");
@@ -174,7 +181,7 @@ Deno.test("layers refuse impossible options when they are made", () => {
   assertThrows(() => new nn.Linear(2, 3).outputShape([4, 5]), ArgumentError, "[…, 2]");
 });
 
-testOnEveryBackend("a tensor's shape is its own, whatever becomes of the caller's", (backend) => {
+testOnEveryBackend("a tensor copies and freezes its shape", (backend) => {
   const shape = [1, 2];
   using x = backend.upload([3, 4], shape);
   shape[1] = 2_000_000;
@@ -183,7 +190,7 @@ testOnEveryBackend("a tensor's shape is its own, whatever becomes of the caller'
 });
 
 testOnEveryBackend(
-  "Sequential refuses an `out` that does not fit, and leaks nothing",
+  "Sequential rejects an `out` of another shape without a leak",
   (backend) => {
     using net = new nn.Sequential([new nn.Flatten(), new nn.Linear(4, 2)]).init(backend);
     using x = backend.upload(wave([1, 4]), [1, 4]);
@@ -192,7 +199,7 @@ testOnEveryBackend(
     assertThrows(() => new nn.Flatten().forward(x, { out: wrong }), ArgumentError, "view of x");
     const empty = new nn.Sequential([new nn.Flatten(), new nn.Linear(4, 2000)]);
     const before = backend.bytesInUse;
-    assertThrows(() => empty.forward(x), PembrokeError, "init() it");
+    assertThrows(() => empty.forward(x), PembrokeError, "call init()");
     assertEquals(backend.bytesInUse, before);
   },
 );

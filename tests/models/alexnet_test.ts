@@ -15,7 +15,7 @@ const sum = (values: Float32Array) => values.reduce((a, b) => a + b, 0);
 
 for (const file of ["narrow_alexnet.pth", "narrow_alexnet_legacy.pth"]) {
   testOnEveryBackend(
-    `AlexNet from ${file} gives PyTorch's tensors, logits, classes`,
+    `AlexNet from ${file} gives PyTorch's inputs, logits and predictions`,
     async (backend) => {
       using model = await AlexNet.load({ backend, weights: fixture(file), ...narrow });
       for (const picture of golden.pictures) {
@@ -40,7 +40,7 @@ for (const file of ["narrow_alexnet.pth", "narrow_alexnet_legacy.pth"]) {
 }
 
 testOnEveryBackend(
-  "AlexNet.init(seed 0) draws what torch.manual_seed(0) draws",
+  "AlexNet.init() with seed 0 gives the weights of torch.manual_seed(0)",
   async (backend) => {
     using model = new AlexNet(narrow).init(backend, { seed: 0 });
     const drawn: Record<string, number> = golden.drawn;
@@ -51,14 +51,14 @@ testOnEveryBackend(
 );
 
 testOnEveryBackend(
-  "AlexNet gives each sample of a batch what it gives it alone",
+  "AlexNet gives the same results for a batch and for single samples",
   async (backend) => {
     using model = new AlexNet(narrow).init(backend, { seed: 3 });
     const size = elements(model.inputShape());
     const values = Float32Array.from({ length: 3 * size }, (_, i) => Math.sin(i * 0.37));
     using batch = backend.upload(values, model.inputShape(3));
-    using together = model.forward(batch);
-    const all = await together.read();
+    using logits = model.forward(batch);
+    const all = await logits.read();
     for (let n = 0; n < 3; n++) {
       using x = backend.upload(values.subarray(n * size, (n + 1) * size), model.inputShape());
       using y = model.forward(x);
@@ -67,7 +67,7 @@ testOnEveryBackend(
   },
 );
 
-testOnEveryBackend("AlexNet takes other heights and widths", (backend) => {
+testOnEveryBackend("AlexNet supports other heights and widths", (backend) => {
   using model = new AlexNet(narrow).init(backend);
   using x = backend.upload(new Float32Array(3 * 63 * 200), [1, 3, 63, 200]);
   using y = model.forward(x);
@@ -76,7 +76,7 @@ testOnEveryBackend("AlexNet takes other heights and widths", (backend) => {
   assertThrows(() => model.forward(small), ArgumentError, "at least");
 });
 
-testOnEveryBackend("AlexNet leaves memory where it was", async (backend) => {
+testOnEveryBackend("classify() leaks no memory", async (backend) => {
   const model = new AlexNet(narrow).init(backend);
   const image = { width: 300, height: 300, data: new Uint8Array(300 * 300 * 3).fill(99) };
   await model.classify(image);
@@ -87,7 +87,7 @@ testOnEveryBackend("AlexNet leaves memory where it was", async (backend) => {
   assertEquals(backend.bytesInUse, 0);
 });
 
-testOnEveryBackend("AlexNet with NaN weights names the tensor", async (backend) => {
+testOnEveryBackend("classify() names the weights that are NaN", async (backend) => {
   using model = new AlexNet(narrow).init(backend);
   backend.write(model.stateDict().get("features.6.bias")!.tensor!, new Float32Array([NaN]), 3);
   const image = { width: 256, height: 256, data: new Uint8Array(256 * 256 * 3) };
@@ -95,7 +95,7 @@ testOnEveryBackend("AlexNet with NaN weights names the tensor", async (backend) 
 });
 
 testOnEveryBackend(
-  "AlexNet.load refuses weights of another shape and names one",
+  "AlexNet.load() rejects weights of another shape, and names one",
   async (backend) => {
     await assertRejects(
       () =>
@@ -112,27 +112,30 @@ testOnEveryBackend(
   },
 );
 
-testOnEveryBackend("AlexNet reads back what was written as safetensors", async (backend) => {
-  using model = new AlexNet(narrow).init(backend, { seed: 5 });
-  const tensors = await Promise.all(
-    model.stateDict().entries().map(async ([name, { shape, tensor }]) => ({
-      name,
-      dtype: "F32" as const,
-      shape: [...shape],
-      data: await tensor!.read(),
-    })),
-  );
-  using copy = await AlexNet.load({ backend, weights: writeSafetensors(tensors), ...narrow });
-  for (const { name, data } of tensors) {
-    assertEquals(await copy.stateDict().get(name)!.tensor!.read(), data);
-  }
+testOnEveryBackend(
+  "AlexNet.load() reads weights written by writeSafetensors()",
+  async (backend) => {
+    using model = new AlexNet(narrow).init(backend, { seed: 5 });
+    const tensors = await Promise.all(
+      model.stateDict().entries().map(async ([name, { shape, tensor }]) => ({
+        name,
+        dtype: "F32" as const,
+        shape: [...shape],
+        data: await tensor!.read(),
+      })),
+    );
+    using copy = await AlexNet.load({ backend, weights: writeSafetensors(tensors), ...narrow });
+    for (const { name, data } of tensors) {
+      assertEquals(await copy.stateDict().get(name)!.tensor!.read(), data);
+    }
+  },
+);
+
+Deno.test("AlexNet without weights has no backend", () => {
+  assertThrows(() => new AlexNet().backend, PembrokeError, "call init() or load weights");
 });
 
-Deno.test("AlexNet without weights says so", () => {
-  assertThrows(() => new AlexNet().backend, PembrokeError, "init() it or load weights");
-});
-
-Deno.test("summarize() counts what torchvision's alexnet counts", () => {
+Deno.test("summarize() counts the parameters and costs of torchvision's alexnet", () => {
   const summary = summarize(new AlexNet(), [1, 3, 224, 224]);
   assertEquals(summary.parameters, 61100840);
   assertEquals(summary.macs, 714188480);
@@ -146,7 +149,7 @@ Deno.test("summarize() counts what torchvision's alexnet counts", () => {
   assert(summary.layers.every(({ name }) => name !== ""));
 });
 
-testOnEveryBackend("AlexNet does not classify while it is trained", async (backend) => {
+testOnEveryBackend("classify() throws in training mode", async (backend) => {
   using model = new AlexNet(narrow).init(backend).train();
   const image = { width: 256, height: 256, data: new Uint8Array(256 * 256 * 3) };
   await assertRejects(() => model.classify(image), PembrokeError, "call eval() first");

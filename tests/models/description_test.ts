@@ -15,48 +15,48 @@ const description = {
   },
 } as const;
 
-/** The description in a file with this metadata. */
+/** Reads the description of a file with this metadata. */
 async function read(metadata: Record<string, string>) {
   const tensors = [{ name: "a", dtype: "F32", shape: [1], data: new Float32Array(1) }] as const;
   using file = await openWeights(bytesSource(writeSafetensors(tensors, metadata), "x"));
   return readDescription(file);
 }
 
-Deno.test("readDescription() reads what describe() wrote, whatever else is there", async () => {
+Deno.test("readDescription() reads the metadata of describe() and ignores other keys", async () => {
   assertEquals(await read({ ...describe(description), more: "text" }), description);
 });
 
-Deno.test("a description without a filter means the bilinear one", async () => {
+Deno.test("a description without interpolation means bilinear", async () => {
   const { interpolation: _, ...preprocessing } = description.preprocessing;
-  const found = await read(describe({ ...description, preprocessing }));
-  assertEquals(found?.preprocessing, { ...preprocessing, interpolation: "bilinear" });
+  const actual = await read(describe({ ...description, preprocessing }));
+  assertEquals(actual?.preprocessing, { ...preprocessing, interpolation: "bilinear" });
 });
 
-Deno.test("a description keeps the order of channels", async () => {
+Deno.test("a description keeps the channel order", async () => {
   const preprocessing = { ...description.preprocessing, channels: "bgr" } as const;
-  const found = await read(describe({ ...description, preprocessing }));
-  assertEquals(found?.preprocessing, preprocessing);
+  const actual = await read(describe({ ...description, preprocessing }));
+  assertEquals(actual?.preprocessing, preprocessing);
 });
 
-Deno.test("files without a description, or with another program's format, have none", async () => {
+Deno.test("readDescription() returns undefined for files of other programs", async () => {
   assertEquals(await read({}), undefined);
   assertEquals(await read({ format: "pt", classes: "[]" }), undefined);
 });
 
-Deno.test("a description that cannot be used is refused, and what is wrong is said", async () => {
-  const refused = async (changes: Record<string, string>, reason: string) => {
+Deno.test("readDescription() says what is wrong with invalid metadata", async () => {
+  const assertInvalid = async (changes: Record<string, string>, reason: string) => {
     const metadata = { ...describe(description), ...changes };
     const error = await assertRejects(() => read(metadata), FileError);
     assertEquals(error.message.slice(0, 3 + reason.length), `x: ${reason}`);
   };
-  await refused({ format: "pembroke model 2" }, "has the format pembroke model 2, this version");
-  await refused({ format: "pembroke checkpoint 1" }, "is a checkpoint of a training run: ");
-  await refused({ architecture: "vgg\n" }, "describes the network vgg\\u{a}, not alexnet or");
+  await assertInvalid({ format: "pembroke model 2" }, "has format pembroke model 2, but this");
+  await assertInvalid({ format: "pembroke checkpoint 1" }, "is a training checkpoint, not a model");
+  await assertInvalid({ architecture: "vgg\n" }, "has the architecture vgg\\u{a}, must be alexnet");
   for (const classes of ["", "[", "[]", "{}", "null", '["a"]', '[["a"]]', '[["a", 1]]']) {
     const reason = /^\[?$/.test(classes)
-      ? "its metadata holds no readable classes: damaged"
-      : "its classes are not a list of pairs of texts: damaged";
-    await refused({ classes }, reason);
+      ? "its metadata key classes is not valid JSON: damaged"
+      : "its classes are not a list of [id, label] pairs: damaged";
+    await assertInvalid({ classes }, reason);
   }
   const sides = { resize: [0, 1.5, -1, "64", 1e9], crop: [0, null, 4097, {}] };
   const others = {
@@ -65,12 +65,14 @@ Deno.test("a description that cannot be used is refused, and what is wrong is sa
     mean: [[1, 2], [1, 2, "3"], 0],
     std: [[1, 1, 0], [1, 1, -1], null],
   };
+  const invalid = "its preprocessing has missing or invalid values: damaged";
   for (const [key, values] of Object.entries({ ...sides, ...others })) {
     for (const value of values) {
       const preprocessing = JSON.stringify({ ...description.preprocessing, [key]: value });
-      await refused({ preprocessing }, "its preprocessing is not one of images: damaged");
+      await assertInvalid({ preprocessing }, invalid);
     }
   }
-  await refused({ preprocessing: "null" }, "its preprocessing is not one of images: damaged");
-  await refused({ preprocessing: "x" }, "its metadata holds no readable preprocessing: damaged");
+  await assertInvalid({ preprocessing: "null" }, invalid);
+  const text = "its metadata key preprocessing is not valid JSON: damaged";
+  await assertInvalid({ preprocessing: "x" }, text);
 });

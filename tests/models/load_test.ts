@@ -1,4 +1,4 @@
-/** Files that say which network they are for, from wherever they come. */
+/** loadModel() and loadWeights() with every kind of source. */
 
 import { runInNewContext } from "node:vm";
 import { type Backend, createBackend } from "../../src/backend/mod.ts";
@@ -31,8 +31,8 @@ const photo = {
 
 const layersOnnx = new URL("../fixtures/onnx/layers.onnx", import.meta.url);
 
-/** An alexnet-tiny of three classes, as a file that says so. */
-async function file(
+/** Creates an alexnet-tiny with three classes, and a file of it with a description. */
+async function createFile(
   backend: Backend,
   crop = 64,
 ): Promise<{ model: AlexNetTiny; bytes: Uint8Array<ArrayBuffer> }> {
@@ -48,65 +48,65 @@ async function file(
 }
 
 testOnEveryBackend(
-  "loadModel() makes the network that a file describes, with its classes and preprocessing",
+  "loadModel() creates the network that a file describes, with its classes and preprocessing",
   async (backend) => {
-    const { model, bytes } = await file(backend);
+    const { model, bytes } = await createFile(backend);
     using expected = model;
-    using found = await loadModel({ backend, weights: bytes });
-    assert(found instanceof AlexNetTiny);
-    assertEquals(found.preprocessing, expected.preprocessing);
-    assertEquals([found.classes, found.numClasses], [classes, 3]);
-    assertEquals(await found.classify(photo), await expected.classify(photo));
-    assertEquals((await found.classify(photo)).length, 3);
+    using actual = await loadModel({ backend, weights: bytes });
+    assert(actual instanceof AlexNetTiny);
+    assertEquals(actual.preprocessing, expected.preprocessing);
+    assertEquals([actual.classes, actual.numClasses], [classes, 3]);
+    assertEquals(await actual.classify(photo), await expected.classify(photo));
+    assertEquals((await actual.classify(photo)).length, 3);
 
-    const named = classes.map(({ wnid, label }) => ({ wnid, label: label.toUpperCase() }));
-    using other = await loadModel({ backend, weights: bytes, classes: named });
+    const otherNames = classes.map(({ wnid, label }) => ({ wnid, label: label.toUpperCase() }));
+    using other = await loadModel({ backend, weights: bytes, classes: otherNames });
     const [best] = await other.classify(photo, { topK: 1 });
     assertEquals(best.label, (await expected.classify(photo))[0].label.toUpperCase());
   },
 );
 
-testOnEveryBackend("loadModel() refuses options that a file contradicts", async (backend) => {
-  const { model, bytes } = await file(backend);
+testOnEveryBackend("loadModel() rejects options that contradict the file", async (backend) => {
+  const { model, bytes } = await createFile(backend);
   model.dispose();
   await assertRejects(
     () => loadModel({ backend, weights: bytes, numClasses: 1000 }),
     ArgumentError,
-    "AlexNetTiny: numClasses is 1000, must be 3, as many as classes",
+    "AlexNetTiny: numClasses is 1000, must be 3, the number of classes",
   );
   await assertRejects(
     () => loadModel({ backend, weights: bytes, classes: classes.slice(1) }),
     FileError,
     "classifier.4.weight is [3, 512], AlexNetTiny expects [2, 512]",
   );
-  const large = await file(backend, 80);
+  const large = await createFile(backend, 80);
   large.model.dispose();
   await assertRejects(
     () => loadModel({ backend, weights: large.bytes }),
     FileError,
-    "weights: is for images of 80×80, which AlexNetTiny does not take",
+    "weights: is for images of 80×80, which AlexNetTiny does not support",
   );
 });
 
-testOnEveryBackend("AlexNet.load() refuses the weights of other networks", async (backend) => {
-  const { model, bytes } = await file(backend);
+testOnEveryBackend("AlexNet.load() rejects the weights of other networks", async (backend) => {
+  const { model, bytes } = await createFile(backend);
   model.dispose();
   await assertRejects(
     () => AlexNet.load({ backend, weights: bytes }),
     FileError,
-    "weights: is for alexnet-tiny, not AlexNet; loadModel() loads it",
+    "weights: holds alexnet-tiny, not AlexNet; load it with loadModel()",
   );
   await assertRejects(
     () => AlexNet.load({ backend, weights: layersOnnx }),
     FileError,
-    "is an ONNX model with layers; loadModel() loads it",
+    "is an ONNX model with layers; load it with loadModel()",
   );
   assertEquals(backend.bytesInUse, 0);
 });
 
-Deno.test("loadModel() fetches weights from a URL", async () => {
+Deno.test("loadModel() downloads weights from a URL", async () => {
   using backend = await createBackend({ threads: 1 });
-  const { model, bytes } = await file(backend);
+  const { model, bytes } = await createFile(backend);
   using expected = model;
   await using server = Deno.serve(
     { port: 0, hostname: "127.0.0.1", onListen() {} },
@@ -120,10 +120,10 @@ Deno.test("loadModel() fetches weights from a URL", async () => {
   );
   const base = `http://127.0.0.1:${server.addr.port}`;
   for (const place of [`${base}/a.safetensors`, new URL(`${base}/a.safetensors`)]) {
-    using found = await loadModel({ backend, weights: place });
-    assertEquals(await found.classify(photo), await expected.classify(photo));
+    using actual = await loadModel({ backend, weights: place });
+    assertEquals(await actual.classify(photo), await expected.classify(photo));
   }
-  const refused = async (path: string, reason: string) => {
+  const assertError = async (path: string, reason: string) => {
     const error = await assertRejects(
       () => loadModel({ backend, weights: `${base}${path}` }),
       FileError,
@@ -131,16 +131,16 @@ Deno.test("loadModel() fetches weights from a URL", async () => {
     assertEquals(error.message.slice(0, base.length + path.length + 2), `${base}${path}: `);
     assert(error.reason.startsWith(reason), error.message);
   };
-  await refused("/b.safetensors", "the server answered 404 Not Found");
-  await refused("/page", "is text, not weights");
-  await refused("/half.safetensors", "ends inside features.8.weight: truncated");
+  await assertError("/b.safetensors", "the server answered 404 Not Found");
+  await assertError("/page", "is text, not weights");
+  await assertError("/half.safetensors", "ends inside features.8.weight: truncated");
   await server.shutdown();
-  await refused("/a.safetensors", "tcp connect error: Connection refused");
+  await assertError("/a.safetensors", "tcp connect error: Connection refused");
 });
 
-Deno.test("loadModel() takes bytes in every form, and what fetch() gave", async () => {
+Deno.test("loadModel() accepts bytes, blobs, streams and responses", async () => {
   using backend = await createBackend({ threads: 1 });
-  const { model, bytes } = await file(backend);
+  const { model, bytes } = await createFile(backend);
   using expected = model;
   const shared = new Uint8Array(new SharedArrayBuffer(bytes.length));
   shared.set(bytes);
@@ -155,74 +155,74 @@ Deno.test("loadModel() takes bytes in every form, and what fetch() gave", async 
     new Response(bytes),
     new Response(new Blob([bytes]).stream(), { headers: { "content-length": `${bytes.length}` } }),
     bytesSource(bytes),
-    runInNewContext("new Uint8Array(bytes)", { bytes }), // of another realm, as Jest's are
+    runInNewContext("new Uint8Array(bytes)", { bytes }), // from another realm, as in Jest
     runInNewContext("new Uint8Array(bytes).buffer", { bytes }),
   ];
   for (const weights of forms) {
-    using found = await loadModel({ backend, weights });
-    assertEquals(await found.classify(photo), await expected.classify(photo));
-    await loadWeights(found, backend, bytes.buffer);
+    using actual = await loadModel({ backend, weights });
+    assertEquals(await actual.classify(photo), await expected.classify(photo));
+    await loadWeights(actual, backend, bytes.buffer);
   }
 });
 
 Deno.test("loadModel() says what is wrong with a response", async () => {
   using backend = await createBackend({ threads: 1 });
-  const { model, bytes } = await file(backend);
+  const { model, bytes } = await createFile(backend);
   model.dispose();
-  const refused = async (weights: Response, message: string) => {
+  const assertError = async (weights: Response, message: string) => {
     const error = await assertRejects(() => loadModel({ backend, weights }), FileError);
     assertEquals(error.message, message);
     return error;
   };
   const missing = new Response("no", { status: 404, statusText: "Not Found" });
-  const error = await refused(missing, "weights: the server answered 404 Not Found");
+  const error = await assertError(missing, "weights: the server answered 404 Not Found");
   assert(error instanceof HttpError && error.status === 404);
-  assert(missing.bodyUsed, "the body was left");
+  assert(missing.bodyUsed, "the body was not cancelled");
 
-  const again =
+  const alreadyRead =
     "weights: the response body has already been read: pass a new response, or a clone()";
   const used = new Response(bytes);
   await used.bytes();
-  await refused(used, again);
+  await assertError(used, alreadyRead);
   const locked = new Response(bytes);
   locked.body!.getReader();
-  await refused(locked, again);
-  await refused(new Response(null), "weights: is empty");
-  await refused(
+  await assertError(locked, alreadyRead);
+  await assertError(new Response(null), "weights: is empty");
+  await assertError(
     new Response("<!doctype html>"),
     "weights: is text, not weights (it starts with “<!doctype html>”)",
   );
 
-  // the header says how many bytes are to come: more than that are never believed
+  // A content-length limits the bytes that are read.
   const headers = { "content-length": "1000" };
-  await refused(
+  await assertError(
     new Response(bytes, { headers }),
     "weights: ends inside its header: truncated or damaged",
   );
   const broken = new ReadableStream({ start: (c) => c.error(new TypeError("reset")) });
-  await refused(new Response(broken), "weights: reset");
+  await assertError(new Response(broken), "weights: reset");
 
   await using server = Deno.serve(
     { port: 0, hostname: "127.0.0.1", onListen() {} },
     () => new Response("busy", { status: 503 }),
   );
   const url = `http://127.0.0.1:${server.addr.port}/a.pth`;
-  await refused(await fetch(url), `${url}: the server answered 503 Service Unavailable`);
+  await assertError(await fetch(url), `${url}: the server answered 503 Service Unavailable`);
 
   const stream = new Blob([bytes]).stream();
   stream.getReader();
   await assertRejects(
     () => loadModel({ backend, weights: stream }),
     FileError,
-    "weights: the stream is being read by somebody else",
+    "weights: the stream is locked by another reader",
   );
   assertEquals(backend.bytesInUse, 0);
 });
 
-Deno.test("loadModel() and loadWeights() refuse what weights cannot come from", async () => {
+Deno.test("loadModel() and loadWeights() reject values that are no source of weights", async () => {
   using backend = await createBackend({ threads: 1 });
   using model = new AlexNetTiny();
-  const wrong: [unknown, string][] = [
+  const invalid: [unknown, string][] = [
     [null, "null"],
     [42, "42"],
     [true, "true"],
@@ -235,14 +235,14 @@ Deno.test("loadModel() and loadWeights() refuse what weights cannot come from", 
     [Object.create(null), "[object Object]"],
     [{ size: 3, read() {} }, "[object Object]"],
   ];
-  const takes = "must be a path, a URL, a Response, a Uint8Array, an ArrayBuffer, a Blob, " +
+  const expected = "must be a path, a URL, a Response, a Uint8Array, an ArrayBuffer, a Blob, " +
     "a ReadableStream or a ByteSource";
-  for (const [value, shown] of wrong) {
+  for (const [value, text] of invalid) {
     const weights = value as WeightsInput;
     let error = await assertRejects(() => loadModel({ backend, weights }), ArgumentError);
-    assertEquals(error.message, `loadModel: weights is ${shown}, ${takes}`);
+    assertEquals(error.message, `loadModel: weights is ${text}, ${expected}`);
     error = await assertRejects(() => loadWeights(model, backend, weights), ArgumentError);
-    assertEquals(error.message, `loadWeights: weights is ${shown}, ${takes}`);
+    assertEquals(error.message, `loadWeights: weights is ${text}, ${expected}`);
     assertEquals([error.op, error.parameter, error.value], ["loadWeights", "weights", value]);
   }
   await assertRejects(
@@ -252,20 +252,21 @@ Deno.test("loadModel() and loadWeights() refuse what weights cannot come from", 
   );
 });
 
-Deno.test("loadModel() reads a stream, says how far it is, and ends with the signal", async () => {
+Deno.test("loadModel() reads a stream, reports progress, and stops at the signal", async () => {
   using backend = await createBackend({ threads: 1 });
-  const { model, bytes } = await file(backend);
+  const { model, bytes } = await createFile(backend);
   using expected = model;
-  const seen: number[] = [];
-  const onProgress = (done: number, total: number) => seen.push(done / total);
+  const shares: number[] = [];
+  const onProgress = (done: number, total: number) => shares.push(done / total);
   const weights = new Blob([bytes]).stream();
-  using found = await loadModel({ backend, weights, onProgress });
-  assertEquals(await found.classify(photo), await expected.classify(photo));
-  assertEquals(seen.at(-1), 1);
-  assert(seen.length > 10 && seen.every((share, i) => i === 0 || share > seen[i - 1]));
+  using actual = await loadModel({ backend, weights, onProgress });
+  assertEquals(await actual.classify(photo), await expected.classify(photo));
+  assertEquals(shares.at(-1), 1);
+  assert(shares.length > 10 && shares.every((share, i) => i === 0 || share > shares[i - 1]));
 
   const inUse = backend.bytesInUse;
-  const ended = async (weights: ReadableStream<Uint8Array> | Uint8Array, abortAt: number) => {
+  /** Aborts at a share of the weights, or after 20 ms if it is negative. */
+  const abort = async (weights: ReadableStream<Uint8Array> | Uint8Array, abortAt: number) => {
     const controller = new AbortController(), { signal } = controller;
     if (abortAt < 0) setTimeout(() => controller.abort(), 20);
     const onProgress = (done: number, total: number) => {
@@ -276,18 +277,18 @@ Deno.test("loadModel() reads a stream, says how far it is, and ends with the sig
     assertEquals(error.name, "AbortError");
     assertEquals(backend.bytesInUse, inUse);
   };
-  await ended(bytes, 0.5);
-  await ended(new Blob([bytes]).stream(), 0.5);
-  await ended(new ReadableStream(), -1); // one that says nothing
-  const silent = new ReadableStream({ start: (c) => c.enqueue(bytes.slice(0, 2 << 20)) });
-  await ended(silent, -1);
+  await abort(bytes, 0.5);
+  await abort(new Blob([bytes]).stream(), 0.5);
+  await abort(new ReadableStream(), -1); // never sends anything
+  const stalled = new ReadableStream({ start: (c) => c.enqueue(bytes.slice(0, 2 << 20)) });
+  await abort(stalled, -1);
 });
 
-Deno.test("loadModel() makes a backend of the model's own, which goes with the model", async () => {
+Deno.test("loadModel() creates a backend that the model owns and disposes of", async () => {
   const model = await loadModel();
   const { backend } = model;
   assertEquals((await model.classify(photo)).length, 5);
-  // a failed attempt to load something else takes neither the backend nor the way to try again
+  // After a failed load, the backend still works, and weights can be loaded again.
   await assertRejects(() => loadWeights(model, backend, new Uint8Array(100)), FileError);
   const place = bundledWeights();
   const cut = (await Deno.readFile(place)).slice(0, 3_000_000);

@@ -13,13 +13,13 @@ import golden from "../fixtures/models/golden.json" with { type: "json" };
 const narrow = { channels: [4, 6, 8, 6, 6], hiddenFeatures: 16, numClasses: 10 } as const;
 const fixture = (name: string) => new URL(`../fixtures/models/${name}`, import.meta.url);
 
-/** The integers and scales of every quantised weight, by name. */
-async function held(model: Layer): Promise<[string, Int8Array, Int32Array][]> {
+/** Reads the integers and scales of every quantised weight, by name. */
+async function readQuantized(model: Layer): Promise<[string, Int8Array, Int32Array][]> {
   const weights = [...model.stateDict()].flatMap(([name, parameter]) =>
     parameter instanceof LinearWeight ? [[name, parameter] as const] : []
   );
   return await Promise.all(weights.map(async ([name, { tensor, quantized }]) => {
-    assertEquals(tensor, undefined, `${name} is still there as float32`);
+    assertEquals(tensor, undefined, `${name} still has float32 values`);
     return [name, await quantized!.read(), bits(await quantized!.scale.read())] as const;
   })) as [string, Int8Array, Int32Array][];
 }
@@ -30,7 +30,7 @@ async function logits(model: Classifier, values: Float32Array): Promise<Float32A
   return await y.read();
 }
 
-testOnEveryBackend("AlexNet in int8 stays within 1 % of PyTorch's logits", async (backend) => {
+testOnEveryBackend("AlexNet in int8 is within 1 % of PyTorch's logits", async (backend) => {
   const options = { ...narrow, precision: "int8" } as const;
   using model = await AlexNet.load({ backend, weights: fixture("narrow_alexnet.pth"), ...options });
   for (const picture of golden.pictures) {
@@ -41,75 +41,78 @@ testOnEveryBackend("AlexNet in int8 stays within 1 % of PyTorch's logits", async
   }
 });
 
-testOnEveryBackend("a large AlexNet in int8 stays within 0.5 % of f32", async (backend) => {
-  using model = new AlexNet({ hiddenFeatures: 1024, numClasses: 100 }).init(backend, { seed: 1 });
-  const image = await decodeImage(await Deno.readFile("tests/photos/chelsea.png"));
-  const values = model.preprocess(image);
-  const before = await logits(model, values), bytes = backend.bytesInUse;
-  const weights = (9216 * 1024 + 1024 * 1024 + 1024 * 100) * 4, scales = (1024 + 1024 + 100) * 4;
-  model.quantize();
-  assert(bytes - backend.bytesInUse >= weights * 0.75 - scales - 8192, "memory is given back");
-  const after = await logits(model, values), largest = Math.max(...before.map(Math.abs));
-  assertAllClose(after, before, { abs: 0.005 * largest });
-  assert(after.some((v, i) => v !== before[i]));
-});
+testOnEveryBackend(
+  "quantize() of a large AlexNet frees memory, and logits change by less than 0.5 %",
+  async (backend) => {
+    using model = new AlexNet({ hiddenFeatures: 1024, numClasses: 100 }).init(backend, { seed: 1 });
+    const image = await decodeImage(await Deno.readFile("tests/photos/chelsea.png"));
+    const values = model.preprocess(image);
+    const before = await logits(model, values), bytes = backend.bytesInUse;
+    const weights = (9216 * 1024 + 1024 * 1024 + 1024 * 100) * 4, scales = (1024 + 1024 + 100) * 4;
+    model.quantize();
+    assert(bytes - backend.bytesInUse >= weights * 0.75 - scales - 8192, "memory was not freed");
+    const after = await logits(model, values), largest = Math.max(...before.map(Math.abs));
+    assertAllClose(after, before, { abs: 0.005 * largest });
+    assert(after.some((v, i) => v !== before[i]));
+  },
+);
 
-testOnEveryBackend("loading, initialising and quantising give the same int8", async (backend) => {
+testOnEveryBackend("load(), init() and quantize() give the same int8 weights", async (backend) => {
   const file = fixture("narrow_alexnet.pth");
   using loaded = await AlexNet.load({ backend, weights: file, ...narrow, precision: "int8" });
   using later = (await AlexNet.load({ backend, weights: file, ...narrow })).quantize();
-  assertEquals(await held(loaded), await held(later));
+  assertEquals(await readQuantized(loaded), await readQuantized(later));
   using again = new AlexNet(narrow).quantize();
   await loadWeights(again, backend, file);
-  assertEquals(await held(again), await held(later));
+  assertEquals(await readQuantized(again), await readQuantized(later));
 
   using drawn = new AlexNet({ ...narrow, precision: "int8" }).init(backend, { seed: 4 });
   using rounded = new AlexNet(narrow).init(backend, { seed: 4 }).quantize().quantize();
-  assertEquals(await held(drawn), await held(rounded));
+  assertEquals(await readQuantized(drawn), await readQuantized(rounded));
 });
 
 testOnEveryBackend(
-  "int8 weights are rounded row by row while they are written",
+  "int8 weights can be written in chunks of any size",
   async (backend) => {
     for (const [inF, outF] of [[5, 3], [7, 8], [6, 9], [9, 16], [4, 17]] as const) {
       const values = Float32Array.from({ length: inF * outF }, (_, i) => Math.sin(i + inF));
       using whole = new Linear(inF, outF).init(backend);
       whole.parameters.weight.write(values);
-      const expected = await held(whole.quantize());
-      for (const piece of [1, 3, inF, 8 * inF, 8 * inF + 1, 1000]) {
-        using pieces = new Linear(inF, outF, { precision: "int8" });
-        const { weight } = pieces.parameters;
+      const expected = await readQuantized(whole.quantize());
+      for (const size of [1, 3, inF, 8 * inF, 8 * inF + 1, 1000]) {
+        using layer = new Linear(inF, outF, { precision: "int8" });
+        const { weight } = layer.parameters;
         weight.allocate(backend);
-        for (const _ of [1, 2]) { // a second time over the first
-          for (let at = 0; at < values.length; at += piece) {
-            weight.write(values.subarray(at, at + piece), at);
+        for (const _ of [1, 2]) { // the second time overwrites the first
+          for (let at = 0; at < values.length; at += size) {
+            weight.write(values.subarray(at, at + size), at);
           }
         }
-        assertEquals(await held(pieces), expected, `pieces of ${piece}`);
+        assertEquals(await readQuantized(layer), expected, `chunks of ${size}`);
       }
     }
   },
 );
 
-testOnEveryBackend("int8 weights are written in order, and no more of them", (backend) => {
+testOnEveryBackend("int8 weights must be written in order and within the shape", (backend) => {
   const before = backend.bytesInUse;
   {
     using layer = new Linear(4, 10, { precision: "int8" });
     const { weight } = layer.parameters;
     weight.allocate(backend);
     const write = (at: number, n: number) => weight.write(new Float32Array(n), at);
-    assertThrows(() => write(4, 4), ArgumentError, "from 0 on, of 40: int8 weights are written in");
+    assertThrows(() => write(4, 4), ArgumentError, "0 … at most 40: int8 weights are written in");
     write(0, 6);
-    assertThrows(() => write(4, 4), ArgumentError, 'the range is "4 … 8", must be from 6 on');
-    assertThrows(() => write(6, 35), ArgumentError, "from 6 on, of 40");
-    write(0, 1); // begins anew
+    assertThrows(() => write(4, 4), ArgumentError, 'the range is "4 … 8", must be 6 … at most');
+    assertThrows(() => write(6, 35), ArgumentError, "must be 6 … at most 40");
+    write(0, 1); // starts over
     write(1, 39);
   }
   assertEquals(backend.bytesInUse, before);
 });
 
-testOnEveryBackend("a file that breaks off leaves no int8 weights behind", async (backend) => {
-  using model = new Linear(30000, 70, { precision: "int8", bias: false }); // more than a reading
+testOnEveryBackend("a failed load leaves no int8 weights behind", async (backend) => {
+  using model = new Linear(30000, 70, { precision: "int8", bias: false }); // needs several reads
   const bytes = writeSafetensors([
     { name: "weight", dtype: "F32", shape: [70, 30000], data: new Float32Array(2100000) },
   ]);
@@ -126,10 +129,10 @@ testOnEveryBackend("a file that breaks off leaves no int8 weights behind", async
   await assertRejects(() => loadWeights(model, backend, source), FileError);
   assertEquals(backend.bytesInUse, 0);
   await loadWeights(model, backend, bytes);
-  assertEquals((await held(model))[0][1].length, 2100000);
+  assertEquals((await readQuantized(model))[0][1].length, 2100000);
 });
 
-testOnEveryBackend("a quantised model keeps names, shapes and counts", (backend) => {
+testOnEveryBackend("quantize() keeps names, shapes and counts", (backend) => {
   const plain = new AlexNet(narrow),
     shapes = (model: AlexNet) =>
       [...model.stateDict()].map(([name, { shape }]) => [name, ...shape]);
@@ -141,7 +144,7 @@ testOnEveryBackend("a quantised model keeps names, shapes and counts", (backend)
   assertEquals(linear.backend, backend);
 });
 
-testOnEveryBackend("a quantised model is not trained, and stays as it is", async (backend) => {
+testOnEveryBackend("train() of a quantised model throws and changes nothing", async (backend) => {
   using model = new Sequential([new Dropout(), new Linear(4, 3)]).init(backend).quantize();
   using x = backend.upload(new Float32Array([1, 2, 3, 4]), [1, 4]);
   using before = model.forward(x);
@@ -166,11 +169,11 @@ testOnEveryBackend("a quantised model is not trained, and stays as it is", async
 
   using training = new Linear(4, 3).init(backend).train();
   assertThrows(() => training.quantize(), PembrokeError, "call eval() first");
-  using untouched = new Sequential([new Linear(4, 3)]).init(backend).train();
-  assertThrows(() => untouched.quantize(), PembrokeError, "call eval() first");
+  using sequence = new Sequential([new Linear(4, 3)]).init(backend).train();
+  assertThrows(() => sequence.quantize(), PembrokeError, "call eval() first");
 });
 
-testOnEveryBackend("AlexNet in int8 with NaN weights names the tensor", async (backend) => {
+testOnEveryBackend("classify() in int8 names the weights that are NaN", async (backend) => {
   using model = new AlexNet(narrow).init(backend);
   model.stateDict().get("classifier.4.weight")!.write(new Float32Array([NaN]), 17);
   model.quantize();
@@ -178,7 +181,7 @@ testOnEveryBackend("AlexNet in int8 with NaN weights names the tensor", async (b
   await assertRejects(() => model.classify(image), PembrokeError, "classifier.4.weight holds NaN");
 });
 
-testOnEveryBackend("AlexNet in int8 leaves memory where it was", async (backend: Backend) => {
+testOnEveryBackend("classify() in int8 leaks no memory", async (backend: Backend) => {
   const model = new AlexNet({ ...narrow, precision: "int8" }).init(backend);
   const image = { width: 300, height: 300, data: new Uint8Array(300 * 300 * 3).fill(99) };
   await model.classify(image);
@@ -189,8 +192,8 @@ testOnEveryBackend("AlexNet in int8 leaves memory where it was", async (backend:
   assertEquals(backend.bytesInUse, 0);
 });
 
-Deno.test("an unknown precision is refused", () => {
-  // deno-lint-ignore no-explicit-any -- an argument of a caller without types
+Deno.test("Linear rejects an unknown precision", () => {
+  // deno-lint-ignore no-explicit-any -- plain JavaScript has no types
   const call = () => new Linear(2, 2, { precision: "int4" as any });
   assertEquals(
     assertThrows(call, ArgumentError).message,

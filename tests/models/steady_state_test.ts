@@ -5,8 +5,8 @@ import { createBackend } from "../../src/backend/mod.ts";
 import { elements } from "../../src/tensor.ts";
 import { assert, assertEquals } from "../assert.ts";
 
-/** Collects garbage, in a function that engines hide unless asked for it. */
-const collect = (() => {
+/** Runs the garbage collector. */
+const collectGarbage = (() => {
   setFlagsFromString("--expose-gc");
   return runInNewContext("gc") as () => void;
 })();
@@ -14,7 +14,7 @@ const collect = (() => {
 const WARM_UP = 20, PASSES = 100;
 
 for (const threads of [1, 2]) {
-  Deno.test(`AlexNet's forward pass takes no memory once it is warm (threads: ${threads})`, async () => {
+  Deno.test(`forward() allocates no memory once warm (threads: ${threads})`, async () => {
     using backend = await createBackend({ threads });
     using model = new AlexNet({
       channels: [4, 6, 8, 6, 6],
@@ -35,35 +35,35 @@ for (const threads of [1, 2]) {
     };
     using memory = countGrowth();
     await passes(WARM_UP);
-    assert(memory.grown > 0, "growing memory is not noticed");
-    collect();
-    const before = heap(), bytes = backend.bytesInUse, grown = memory.grown;
+    assert(memory.count > 0, "growing memory was not counted");
+    collectGarbage();
+    const before = heap(), bytes = backend.bytesInUse, growths = memory.count;
     await passes(PASSES);
     const after = heap();
-    collect();
+    collectGarbage();
     const kept = heap();
 
     assertEquals(backend.bytesInUse, bytes);
-    assertEquals(memory.grown, grown, "the Wasm memory grew");
-    // Short-lived objects for 20 layers, 13 KB where the engine has compiled them and 46 KB elsewhere;
-    // what is kept is the engine's own, which goes on compiling.
+    assertEquals(memory.count, growths, "the Wasm memory grew");
+    // A pass of 20 layers creates 13 KB of short-lived objects if the engine compiled it, and 46 KB
+    // otherwise. Kept bytes belong to the engine, which continues to compile.
     const garbage = (after - before) / PASSES;
-    assert(garbage < 100_000, `${garbage} bytes of garbage each time`);
-    assert(kept - before < 100_000, `${kept - before} bytes are kept`);
+    assert(garbage < 100_000, `${garbage} bytes of garbage per pass`);
+    assert(kept - before < 100_000, `${kept - before} bytes leaked`);
   });
 }
 
-/** Counts how often any Wasm memory grows. */
-function countGrowth(): { readonly grown: number } & Disposable {
+/** Counts the calls of `WebAssembly.Memory.grow()`. */
+function countGrowth(): { readonly count: number } & Disposable {
   const { prototype } = WebAssembly.Memory, { grow } = prototype;
-  let grown = 0;
+  let count = 0;
   prototype.grow = function (pages) {
-    grown++;
+    count++;
     return grow.call(this, pages);
   };
   return {
-    get grown() {
-      return grown;
+    get count() {
+      return count;
     },
     [Symbol.dispose]() {
       prototype.grow = grow;

@@ -1,4 +1,4 @@
-/** Runs every case of tests/cases/ on every backend: values, and gradients where a case has dy. */
+/** Runs every case in tests/cases/ on every backend: results, and gradients if the case has dy. */
 
 import * as ops from "../../src/ops/mod.ts";
 import type { Tensor, Values } from "../../src/tensor.ts";
@@ -7,21 +7,21 @@ import { testOnEveryBackend } from "../backends.ts";
 import { largest } from "../backend/harness.ts";
 import { type Attributes, type Case, readCases } from "../cases.ts";
 
-/** The operations' inputs; which of them a case has depends on its operation. */
+/** The inputs of a case. Each operation uses some of them. */
 type Inputs = Readonly<Record<"x" | "w" | "b" | "mean" | "var" | "dy", Tensor>>;
 type Outputs = Readonly<Record<string, Tensor<Values>>>;
 type Axis = readonly [number];
 type Pair = readonly [number, number];
 type Sides = readonly [number, number, number, number];
 
-/** What each operation of the cases is called here. */
+/** The function for each operation name in the cases. */
 const operations: Record<string, (t: Inputs, attrs: Partial<Attributes>) => Outputs> = {
-  conv1d: ({ x, w, b }, a) => ({ y: ops.conv1d(x, w, b ?? null, moves1d(a)) }),
-  conv2d: ({ x, w, b }, a) => ({ y: ops.conv2d(x, w, b ?? null, moves2d(a)) }),
-  maxpool1d: ({ x }, a) => maxima(ops.maxPool1dWithIndices(x, windows1d(a))),
-  maxpool2d: ({ x }, a) => maxima(ops.maxPool2dWithIndices(x, windows2d(a))),
-  avgpool1d: ({ x }, a) => ({ y: ops.avgPool1d(x, { ...windows1d(a), ...divisor(a) }) }),
-  avgpool2d: ({ x }, a) => ({ y: ops.avgPool2d(x, { ...windows2d(a), ...divisor(a) }) }),
+  conv1d: ({ x, w, b }, a) => ({ y: ops.conv1d(x, w, b ?? null, convOptions1d(a)) }),
+  conv2d: ({ x, w, b }, a) => ({ y: ops.conv2d(x, w, b ?? null, convOptions2d(a)) }),
+  maxpool1d: ({ x }, a) => maxPoolOutputs(ops.maxPool1dWithIndices(x, poolOptions1d(a))),
+  maxpool2d: ({ x }, a) => maxPoolOutputs(ops.maxPool2dWithIndices(x, poolOptions2d(a))),
+  avgpool1d: ({ x }, a) => ({ y: ops.avgPool1d(x, { ...poolOptions1d(a), ...averageOptions(a) }) }),
+  avgpool2d: ({ x }, a) => ({ y: ops.avgPool2d(x, { ...poolOptions2d(a), ...averageOptions(a) }) }),
   adaptiveavgpool1d: ({ x }, a) => ({ y: ops.adaptiveAvgPool1d(x, a.outputSize![0]) }),
   adaptiveavgpool2d: ({ x }, a) => ({ y: ops.adaptiveAvgPool2d(x, a.outputSize as Pair) }),
   relu: ({ x }) => ({ y: ops.relu(x) }),
@@ -40,25 +40,27 @@ const operations: Record<string, (t: Inputs, attrs: Partial<Attributes>) => Outp
   },
 };
 
-/** The gradients of each operation. */
+/** The gradients of each operation in the cases. */
 const gradients: Record<string, (t: Inputs, attrs: Partial<Attributes>) => Outputs> = {
   conv1d: ({ x, w, dy }, a) => ({
-    dx: ops.conv1dBackwardInput(dy, w, x.shape, moves1d(a)),
-    dw: ops.conv1dBackwardWeight(dy, x, w.shape, moves1d(a)),
+    dx: ops.conv1dBackwardInput(dy, w, x.shape, convOptions1d(a)),
+    dw: ops.conv1dBackwardWeight(dy, x, w.shape, convOptions1d(a)),
     db: ops.biasBackward(dy),
   }),
   conv2d: ({ x, w, dy }, a) => ({
-    dx: ops.conv2dBackwardInput(dy, w, x.shape, moves2d(a)),
-    dw: ops.conv2dBackwardWeight(dy, x, w.shape, moves2d(a)),
+    dx: ops.conv2dBackwardInput(dy, w, x.shape, convOptions2d(a)),
+    dw: ops.conv2dBackwardWeight(dy, x, w.shape, convOptions2d(a)),
     db: ops.biasBackward(dy),
   }),
-  maxpool1d: ({ x, dy }, a) => chosen(ops.maxPool1dWithIndices(x, windows1d(a)), x, dy),
-  maxpool2d: ({ x, dy }, a) => chosen(ops.maxPool2dWithIndices(x, windows2d(a)), x, dy),
+  maxpool1d: ({ x, dy }, a) =>
+    maxPoolGradient(ops.maxPool1dWithIndices(x, poolOptions1d(a)), x, dy),
+  maxpool2d: ({ x, dy }, a) =>
+    maxPoolGradient(ops.maxPool2dWithIndices(x, poolOptions2d(a)), x, dy),
   avgpool1d: ({ x, dy }, a) => ({
-    dx: ops.avgPool1dBackward(dy, x.shape, { ...windows1d(a), ...divisor(a) }),
+    dx: ops.avgPool1dBackward(dy, x.shape, { ...poolOptions1d(a), ...averageOptions(a) }),
   }),
   avgpool2d: ({ x, dy }, a) => ({
-    dx: ops.avgPool2dBackward(dy, x.shape, { ...windows2d(a), ...divisor(a) }),
+    dx: ops.avgPool2dBackward(dy, x.shape, { ...poolOptions2d(a), ...averageOptions(a) }),
   }),
   adaptiveavgpool1d: ({ x, dy }) => ({ dx: ops.adaptiveAvgPoolBackward(dy, x.shape) }),
   adaptiveavgpool2d: ({ x, dy }) => ({ dx: ops.adaptiveAvgPoolBackward(dy, x.shape) }),
@@ -91,14 +93,16 @@ const gradients: Record<string, (t: Inputs, attrs: Partial<Attributes>) => Outpu
   },
 };
 
-/** Where libraries disagree this one follows PyTorch: what it gives there, and why. */
+/**
+ * PyTorch's results for the cases in which other libraries differ. This library follows PyTorch.
+ */
 const pytorch: Record<string, { reason: string } & Record<string, string | number[]>> = {
   "tfjs-maxpool-x-3-3-1-f-2-2-s-1-ignores-nans": {
-    reason: "PyTorch hands NaN on, TensorFlow.js skips it",
+    reason: "PyTorch returns NaN, TensorFlow.js skips it",
     y: [5, 6, NaN, NaN],
   },
   "tfjs-maxpoolwithargmax-x-1-3-3-1-f-2-2-s-1-ignores-nans": {
-    reason: "PyTorch hands NaN on and points at it, TensorFlow.js skips it",
+    reason: "PyTorch returns NaN and its index, TensorFlow.js skips it",
     y: [NaN, 5, 7, 9],
     indices: [0, 5, 7, 8],
   },
@@ -106,17 +110,17 @@ const pytorch: Record<string, { reason: string } & Record<string, string | numbe
 
 for (const { file, cases } of readCases()) {
   for (const c of cases) {
-    const why = pytorch[c.id]?.reason ?? c.policy;
+    const reason = pytorch[c.id]?.reason ?? c.policy;
     testOnEveryBackend(
-      `${c.op} agrees with ${c.id}${why ? ` [policy: ${why}]` : ""}`,
+      `${c.op} agrees with ${c.id}${reason ? ` [policy: ${reason}]` : ""}`,
       (backend) => check(backend, c),
     );
   }
   const policies = cases.filter((c) => c.policy).length;
-  const learning = cases.filter((c) => "dx" in c.expected || "dw" in c.expected).length;
+  const withGradients = cases.filter((c) => "dx" in c.expected || "dw" in c.expected).length;
   Deno.test(
-    `${file}: ${cases.length} cases run, ${learning} of them gradients, ${policies} policy`,
-    () => assertEquals(new Set(cases.map((c) => c.id)).size, cases.length, "an id comes twice"),
+    `${file} has unique ids (${cases.length} cases, ${withGradients} gradients, ${policies} policies)`,
+    () => assertEquals(new Set(cases.map((c) => c.id)).size, cases.length, "duplicate id"),
   );
 }
 
@@ -126,7 +130,7 @@ async function check(backend: Tensor["backend"], c: Case): Promise<void> {
   );
   const outputs: Record<string, Tensor<Values>> = {};
   const run = (table: typeof operations) => {
-    assert(table[c.op], `no operation is known as ${c.op}`);
+    assert(table[c.op], `unknown operation ${c.op}`);
     Object.assign(outputs, table[c.op](inputs as Inputs, c.attrs));
   };
   if ("dy" in inputs) run(gradients);
@@ -140,22 +144,22 @@ async function check(backend: Tensor["backend"], c: Case): Promise<void> {
     assertAllClose(await outputs[name].read(), expected, { ...tolerance, name });
   }
   for (const tensor of Object.values({ ...inputs, ...outputs })) tensor.dispose();
-  assertEquals(backend.bytesInUse, 0, "bytes in use afterwards");
+  assertEquals(backend.bytesInUse, 0, "memory leak");
 }
 
-/** The gradient of a max pooling, from the maxima that it found. */
-function chosen({ output, indices }: ops.MaxPoolResult, x: Tensor, dy: Tensor): Outputs {
+/** Computes the gradient of max pooling from the result of its forward pass. */
+function maxPoolGradient({ output, indices }: ops.MaxPoolResult, x: Tensor, dy: Tensor): Outputs {
   output.dispose();
   const dx = ops.maxPoolBackward(dy, indices, x.shape);
   indices.dispose();
   return { dx };
 }
 
-function maxima({ output, indices }: ops.MaxPoolResult): Outputs {
+function maxPoolOutputs({ output, indices }: ops.MaxPoolResult): Outputs {
   return { y: output, indices };
 }
 
-function moves1d({ stride, pads, dilation, groups }: Partial<Attributes>) {
+function convOptions1d({ stride, pads, dilation, groups }: Partial<Attributes>) {
   return {
     stride: stride as Axis,
     padding: pads as Pair,
@@ -164,7 +168,7 @@ function moves1d({ stride, pads, dilation, groups }: Partial<Attributes>) {
   };
 }
 
-function moves2d({ stride, pads, dilation, groups }: Partial<Attributes>) {
+function convOptions2d({ stride, pads, dilation, groups }: Partial<Attributes>) {
   return {
     stride: stride as Pair,
     padding: pads as Sides,
@@ -173,14 +177,14 @@ function moves2d({ stride, pads, dilation, groups }: Partial<Attributes>) {
   };
 }
 
-function windows1d(a: Partial<Attributes>) {
-  return { ...moves1d(a), kernelSize: a.kernel as Axis, ceilMode: a.ceilMode };
+function poolOptions1d(a: Partial<Attributes>) {
+  return { ...convOptions1d(a), kernelSize: a.kernel as Axis, ceilMode: a.ceilMode };
 }
 
-function windows2d(a: Partial<Attributes>) {
-  return { ...moves2d(a), kernelSize: a.kernel as Pair, ceilMode: a.ceilMode };
+function poolOptions2d(a: Partial<Attributes>) {
+  return { ...convOptions2d(a), kernelSize: a.kernel as Pair, ceilMode: a.ceilMode };
 }
 
-function divisor({ countIncludePad, divisorOverride }: Partial<Attributes>) {
+function averageOptions({ countIncludePad, divisorOverride }: Partial<Attributes>) {
   return { countIncludePad, divisorOverride };
 }

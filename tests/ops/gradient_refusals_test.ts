@@ -1,6 +1,6 @@
 /**
- * What the gradients refuse, and in which words. The tensors have no memory: a call that reached a
- * kernel, or allocated, would fail with another error.
+ * The error messages of gradients for invalid arguments. The tensors have no memory: a call that
+ * reaches a kernel or allocates fails with another error.
  */
 
 import { ArgumentError, PembrokeError } from "../../src/errors.ts";
@@ -8,22 +8,22 @@ import * as ops from "../../src/ops/mod.ts";
 import { type Shape, Tensor } from "../../src/tensor.ts";
 import { assertEquals, assertThrows } from "../assert.ts";
 import { testOnEveryBackend } from "../backends.ts";
-import { untouched, untouchedBackend } from "./untouched.ts";
+import { fakeBackend, fakeTensor } from "./fake_tensor.ts";
 
-const x = untouched([2, 4, 6, 5]), w = untouched([8, 4, 3, 3]), dy = untouched([2, 8, 4, 3]);
-const row = untouched([2, 4, 9]), rowW = untouched([8, 4, 3]), rowDy = untouched([2, 8, 7]);
-const matrix = untouched([3, 5]), vector = untouched([4]), flat = untouched([2, 3]);
-const foreign = untouched([2, 8, 4, 3], untouchedBackend());
+const x = fakeTensor([2, 4, 6, 5]), w = fakeTensor([8, 4, 3, 3]), dy = fakeTensor([2, 8, 4, 3]);
+const row = fakeTensor([2, 4, 9]), rowW = fakeTensor([8, 4, 3]), rowDy = fakeTensor([2, 8, 7]);
+const matrix = fakeTensor([3, 5]), vector = fakeTensor([4]), flat = fakeTensor([2, 3]);
+const foreign = fakeTensor([2, 8, 4, 3], fakeBackend());
 const positions = indices([2, 8, 4, 3]);
 const statistics = { mean: vector, variance: vector };
 
 function indices(shape: Shape): Tensor<Int32Array> {
-  const { backend, storage } = untouched(shape);
+  const { backend, storage } = fakeTensor(shape);
   return new Tensor(backend, shape, storage, Int32Array);
 }
 
-/** Calls by the message they throw. */
-const refused: [string, () => unknown][] = [
+/** Error messages, and the calls that throw them. */
+const invalidCalls: [string, () => unknown][] = [
   [
     "conv2dBackwardInput: the shape of dy is [2, 4, 6, 5], must be [2, 8, 4, 3]",
     () => ops.conv2dBackwardInput(x, w, x.shape),
@@ -42,10 +42,10 @@ const refused: [string, () => unknown][] = [
   ],
   [
     "conv2dBackwardInput: the shape of out is [2, 8, 4, 3], must be [2, 4, 6, 5]",
-    () => ops.conv2dBackwardInput(dy, w, x.shape, { out: untouched(dy.shape) }),
+    () => ops.conv2dBackwardInput(dy, w, x.shape, { out: fakeTensor(dy.shape) }),
   ],
   [
-    'conv2dBackwardInput: weight is "on untouched", must be on the backend of x',
+    'conv2dBackwardInput: weight is "on fake", must be on the backend of x',
     () => ops.conv2dBackwardInput(foreign, w, x.shape),
   ],
   [
@@ -58,7 +58,7 @@ const refused: [string, () => unknown][] = [
   ],
   [
     "conv2dBackwardWeight: the shape of out is [8, 4, 3, 2], must be [8, 4, 3, 3]",
-    () => ops.conv2dBackwardWeight(dy, x, w.shape, { into: untouched([8, 4, 3, 2]) }),
+    () => ops.conv2dBackwardWeight(dy, x, w.shape, { into: fakeTensor([8, 4, 3, 2]) }),
   ],
   [
     "conv2dBackwardWeight: stride is 0, must be one positive integer, or one for each of 2 axes",
@@ -85,7 +85,7 @@ const refused: [string, () => unknown][] = [
     () => ops.biasBackward(dy, { into: vector }),
   ],
   [
-    "linearBackwardInput: the shape of dy is [4], must be […, 3], as weight gives",
+    "linearBackwardInput: the shape of dy is [4], must be […, 3] to match weight",
     () => ops.linearBackwardInput(vector, matrix),
   ],
   [
@@ -93,7 +93,7 @@ const refused: [string, () => unknown][] = [
     () => ops.linearBackwardInput(matrix, vector),
   ],
   [
-    "linearBackwardWeight: the shape of x is [3, 5], must be […, in] as dy is [2,3]",
+    "linearBackwardWeight: the shape of x is [3, 5], must be […, in] with as many rows as dy [2, 3]",
     () => ops.linearBackwardWeight(flat, matrix),
   ],
   [
@@ -105,7 +105,7 @@ const refused: [string, () => unknown][] = [
     () => ops.maxPoolBackward(row, positions, row.shape),
   ],
   [
-    "maxPoolBackward: inputShape is [2, 4, 6, 5], must be of 16 planes, as dy is",
+    "maxPoolBackward: inputShape is [2, 4, 6, 5], must be a shape with 16 planes (N · C), like dy",
     () => ops.maxPoolBackward(dy, positions, x.shape),
   ],
   [
@@ -135,7 +135,7 @@ const refused: [string, () => unknown][] = [
   [
     "avgPool2dBackward: divisorOverride is 0, must be a positive integer",
     () =>
-      ops.avgPool2dBackward(untouched([2, 4, 3, 2]), x.shape, {
+      ops.avgPool2dBackward(fakeTensor([2, 4, 3, 2]), x.shape, {
         kernelSize: 2,
         divisorOverride: 0,
       }),
@@ -150,7 +150,7 @@ const refused: [string, () => unknown][] = [
   ],
   [
     "adaptiveAvgPoolBackward: the shape of dy is [1, 1, 2, 2, 3], must be [N, C, H, W], each at least 1",
-    () => ops.adaptiveAvgPoolBackward(untouched([1, 1, 2, 2, 3]), [1, 1, 4, 4]),
+    () => ops.adaptiveAvgPoolBackward(fakeTensor([1, 1, 2, 2, 3]), [1, 1, 4, 4]),
   ],
   [
     "reluBackward: the shape of y is [3, 5], must be [2, 3]",
@@ -158,7 +158,7 @@ const refused: [string, () => unknown][] = [
   ],
   [
     "softmaxBackward: dim is 2, must be an axis of x [2, 3]",
-    () => ops.softmaxBackward(flat, untouched([2, 3]), 2),
+    () => ops.softmaxBackward(flat, fakeTensor([2, 3]), 2),
   ],
   [
     "logSoftmaxBackward: the shape of y is [3, 5], must be [2, 3]",
@@ -189,7 +189,7 @@ const refused: [string, () => unknown][] = [
     () => ops.batchNormBackward(x, x, statistics, { dweight: matrix }),
   ],
   [
-    "batchNormBackward: eps is -1, must be a number that is not negative",
+    "batchNormBackward: eps is -1, must be a non-negative number",
     () => ops.batchNormBackward(x, x, statistics, { eps: -1 }),
   ],
   ["dropout: p is 1.5, must be between 0 and 1", () => ops.dropout(x, 1.5, 1)],
@@ -198,18 +198,18 @@ const refused: [string, () => unknown][] = [
   ["dropout: seed is NaN, must be an integer", () => ops.dropout(x, 0.5, NaN)],
 ];
 
-for (const [message, call] of refused) {
+for (const [message, call] of invalidCalls) {
   Deno.test(message, () => {
     assertEquals(assertThrows(call, ArgumentError).message, message);
   });
 }
 
-Deno.test("a gradient over memory that is still read is refused", () => {
-  const square = untouched([2, 2]), other = untouched([2, 2]);
-  const image = untouched([2, 2, 1, 1]), kernel = untouched([2, 2, 1, 1]);
-  const line = untouched([2, 2, 1]), pooled = untouched([1, 2, 2, 2]);
-  const channel = { mean: untouched([2]), variance: untouched([2]) };
-  // the first axes of a larger tensor's memory
+Deno.test("a gradient that overlaps an input is rejected", () => {
+  const square = fakeTensor([2, 2]), other = fakeTensor([2, 2]);
+  const image = fakeTensor([2, 2, 1, 1]), kernel = fakeTensor([2, 2, 1, 1]);
+  const line = fakeTensor([2, 2, 1]), pooled = fakeTensor([1, 2, 2, 2]);
+  const channel = { mean: fakeTensor([2]), variance: fakeTensor([2]) };
+  // the first elements of a larger tensor's memory
   const part = new Tensor(pooled.backend, [2], pooled.storage, Float32Array);
   const calls: (() => unknown)[] = [
     () => ops.conv2dBackwardInput(image, kernel, image.shape, { out: image }),
@@ -227,28 +227,31 @@ Deno.test("a gradient over memory that is still read is refused", () => {
     () => ops.reluBackward(square, other, { out: other }),
     () => ops.softmaxBackward(square, other, 1, { out: other }),
     () => ops.logSoftmaxBackward(square, other, 1, { out: other }),
-    () => ops.localResponseNormBackward(line, untouched(line.shape), 1, { out: line }),
+    () => ops.localResponseNormBackward(line, fakeTensor(line.shape), 1, { out: line }),
     () => ops.batchNormBackward(square, other, channel, { out: other }),
-    () => ops.batchNormBackward(pooled, untouched(pooled.shape), channel, { dbias: part }),
-    () => ops.batchNormBackward(untouched(pooled.shape), pooled, channel, { dweight: part }),
+    () => ops.batchNormBackward(pooled, fakeTensor(pooled.shape), channel, { dbias: part }),
+    () => ops.batchNormBackward(fakeTensor(pooled.shape), pooled, channel, { dweight: part }),
   ];
   for (const call of calls) {
     assertThrows(call, ArgumentError, "the memory of an input", String(call));
   }
 });
 
-testOnEveryBackend("operations of two results leak neither when memory runs out", (backend) => {
+testOnEveryBackend("crossEntropy() leaks no memory when an allocation fails", (backend) => {
   using x = backend.empty([1, 1]);
-  // a tensor of a shape that no memory holds: the second allocation is what fails
-  const vast = new Tensor(backend, [2, 2 ** 29], x.storage, Float32Array);
+  // Too large for any memory: the loss is allocated, and the gradient is not.
+  const huge = new Tensor(backend, [2, 2 ** 29], x.storage, Float32Array);
   const before = backend.bytesInUse;
-  assertThrows(() => ops.crossEntropy(vast, [0, 0]), PembrokeError, "out of memory");
+  assertThrows(() => ops.crossEntropy(huge, [0, 0]), PembrokeError, "out of memory");
   assertEquals(backend.bytesInUse, before);
 });
 
-testOnEveryBackend("uploadIndices() refuses values that do not fill the shape", (backend) => {
-  for (const values of [[], [1], [1, 2, 3, 4]]) {
-    assertThrows(() => backend.uploadIndices(Int32Array.from(values), [3]), ArgumentError);
-    assertEquals(backend.bytesInUse, 0);
-  }
-});
+testOnEveryBackend(
+  "uploadIndices() rejects a number of values that does not fit the shape",
+  (backend) => {
+    for (const values of [[], [1], [1, 2, 3, 4]]) {
+      assertThrows(() => backend.uploadIndices(Int32Array.from(values), [3]), ArgumentError);
+      assertEquals(backend.bytesInUse, 0);
+    }
+  },
+);

@@ -1,6 +1,6 @@
 /**
- * The calls that TensorFlow.js's own tests expect to throw, put into this library's terms: NHWC and
- * HWIO become NCHW and OIHW, a missing batch becomes 1, a wrong rank stays wrong.
+ * The calls that must throw according to TensorFlow.js's own tests. Shapes are converted from NHWC
+ * and HWIO to NCHW and OIHW. A missing batch axis becomes 1, and a wrong rank stays wrong.
  */
 
 import { WasmBackend } from "../../src/backend/wasm.ts";
@@ -11,15 +11,15 @@ import { assertAllClose, assertEquals, assertStringIncludes, assertThrows } from
 import { testOnEveryBackend } from "../backends.ts";
 import { readMustReject, type RejectCase } from "../cases.ts";
 import * as reference from "../reference.ts";
-import { untouched } from "./untouched.ts";
+import { fakeTensor } from "./fake_tensor.ts";
 
 const cases = readMustReject();
 
-/** Restrictions of TensorFlow.js alone: such calls are right here, as in PyTorch. */
-const accepted = cases.filter((c) => c.policy?.startsWith("tfjs-only restriction"));
+/** Calls that only TensorFlow.js rejects. They are valid here, as in PyTorch. */
+const validCases = cases.filter((c) => c.policy?.startsWith("tfjs-only restriction"));
 
-/** The parameter that each refusal must name, by the words of the case's id. */
-const named: [string, string][] = [
+/** Parts of case ids, and the parameter that the error must name. */
+const expectedParameters: [string, string][] = [
   ["x-is-not-rank", "the shape of x"],
   ["weights-is-not-rank", "the shape of weight"],
   ["depth-does-not-match", "the shape of weight"],
@@ -29,7 +29,7 @@ const named: [string, string][] = [
   ["invalid-radius", "size"],
 ];
 
-/** NWC to NCW, NHWC to NCHW; HWC to 1CHW. */
+/** Converts NWC to NCW, NHWC to NCHW and HWC to 1CHW. */
 function activation(shape: Shape, op: string): Shape {
   if (op === "conv1d" && shape.length === 3) return [shape[0], shape[2], shape[1]];
   if (op === "conv1d" || op.startsWith("maxPool")) return shape;
@@ -37,21 +37,21 @@ function activation(shape: Shape, op: string): Shape {
   return shape.length < 3 ? shape : [n, c, h, w];
 }
 
-/** WIO to OIW, HWIO to OIHW. */
+/** Converts WIO to OIW and HWIO to OIHW. */
 function weight(shape: Shape, op: string): Shape {
   const rank = op === "conv1d" ? 3 : 4;
   return shape.length === rank ? [shape[rank - 1], shape[rank - 2], ...shape.slice(0, -2)] : shape;
 }
 
-/** A number, a name, or [before, after] of every axis. */
+/** Converts padding: a number, a name, or a list of [before, after]. */
 function padding(pad: unknown): number | "same" {
   return Array.isArray(pad) ? 0 : pad as number | "same";
 }
 
 function call({ op, attrs, inputs }: RejectCase): unknown {
   const nchw = attrs.dataFormat === "NCHW";
-  const x = untouched(nchw ? [1, ...inputs.x.shape] : activation(inputs.x.shape, op));
-  const w = inputs.w && untouched(weight(inputs.w.shape, op));
+  const x = fakeTensor(nchw ? [1, ...inputs.x.shape] : activation(inputs.x.shape, op));
+  const w = inputs.w && fakeTensor(weight(inputs.w.shape, op));
   const options = {
     stride: attrs.stride as number,
     dilation: attrs.dilation as number | undefined,
@@ -69,25 +69,25 @@ function call({ op, attrs, inputs }: RejectCase): unknown {
     case "localResponseNormalization":
       return ops.localResponseNorm(x, 2 * (attrs.depthRadius as number) + 1);
   }
-  throw new Error(`no operation is known as ${op}`);
+  throw new Error(`unknown operation ${op}`);
 }
 
-for (const c of cases.filter((c) => !accepted.includes(c))) {
-  Deno.test(`${c.op} refuses ${c.id} before anything is computed`, () => {
+for (const c of cases.filter((c) => !validCases.includes(c))) {
+  Deno.test(`${c.op} rejects ${c.id} before it computes anything`, () => {
     const error = assertThrows(() => call(c), ArgumentError);
-    const [, parameter] = named.find(([words]) => c.id.includes(words))!;
+    const [, parameter] = expectedParameters.find(([part]) => c.id.includes(part))!;
     assertEquals(error.parameter, parameter, error.message);
     assertEquals(error.message.split("\n").length, 1);
   });
 }
 
-Deno.test("must_reject.json: 17 of 19 calls are refused, 2 are TensorFlow.js's own limits", () => {
+Deno.test("must_reject.json has 17 invalid calls and 2 that only TensorFlow.js rejects", () => {
   assertEquals(cases.length, 19);
-  assertEquals(accepted.map((c) => c.op), ["softmax", "depthwiseConv2d"]);
+  assertEquals(validCases.map((c) => c.op), ["softmax", "depthwiseConv2d"]);
 });
 
 testOnEveryBackend(
-  "softmax() along axis 0, which TensorFlow.js refuses, is right",
+  "softmax() supports axis 0, which TensorFlow.js rejects",
   async (backend) => {
     const x = { shape: [2, 3], data: Float32Array.of(1, 2, 3, 4, 0, -6) };
     using tx = backend.upload(x.data, x.shape);
@@ -97,7 +97,7 @@ testOnEveryBackend(
 );
 
 testOnEveryBackend(
-  "a depthwise convolution with dilation, which TensorFlow.js refuses, is right",
+  "conv2d() supports depthwise convolution with dilation, which TensorFlow.js rejects",
   async (backend) => {
     // x NHWC [2, 2, 2, 3] and w HWIO [2, 2, 3, 2] are [2, 3, 2, 2] and [6, 1, 2, 2] in 3 groups
     const wave = (n: number) => Float32Array.from({ length: n }, (_, i) => Math.sin(i + 1));
@@ -114,8 +114,8 @@ testOnEveryBackend(
   },
 );
 
-Deno.test("an output of width 0, of which TensorFlow.js's Wasm dies, is refused", () => {
-  const x = untouched([1, 1, 4, 2]), w = untouched([1, 1, 3, 3]);
+Deno.test("an output of width 0, which crashes TensorFlow.js's Wasm, is rejected", () => {
+  const x = fakeTensor([1, 1, 4, 2]), w = fakeTensor([1, 1, 3, 3]);
   const conv = assertThrows(() => ops.conv2d(x, w, null), ArgumentError);
   assertStringIncludes(conv.message, "conv2d: the padded input is ");
   const pool = { kernelSize: 3, stride: 1 };

@@ -1,26 +1,26 @@
 /**
- * What operations refuse, and in which words. The tensors have no memory: a call that reached a
- * kernel, or allocated, would fail with another error.
+ * The error messages of operations for invalid arguments. The tensors have no memory: a call that
+ * reaches a kernel or allocates fails with another error.
  */
 
 import { ArgumentError } from "../../src/errors.ts";
 import * as ops from "../../src/ops/mod.ts";
 import type { Tensor } from "../../src/tensor.ts";
 import { assert, assertEquals, assertThrows } from "../assert.ts";
-import { untouched, untouchedBackend } from "./untouched.ts";
+import { fakeBackend, fakeTensor } from "./fake_tensor.ts";
 
-const x = untouched([2, 4, 6, 5]), w = untouched([8, 4, 3, 3]), bias = untouched([8]);
-const row = untouched([2, 4, 9]), rowW = untouched([8, 4, 3]);
-const foreign = untouched([8, 4, 3, 3], untouchedBackend());
-const prepared = new ops.PreparedConv([8, 2, 3, 3], untouched([999]), { groups: 2 });
-const vector = untouched([4]), matrix = untouched([3, 5]);
+const x = fakeTensor([2, 4, 6, 5]), w = fakeTensor([8, 4, 3, 3]), bias = fakeTensor([8]);
+const row = fakeTensor([2, 4, 9]), rowW = fakeTensor([8, 4, 3]);
+const foreign = fakeTensor([8, 4, 3, 3], fakeBackend());
+const prepared = new ops.PreparedConv([8, 2, 3, 3], fakeTensor([999]), { groups: 2 });
+const vector = fakeTensor([4]), matrix = fakeTensor([3, 5]);
 
-/** A value that only plain JavaScript can pass. */
+/** Passes a value of a wrong type, as plain JavaScript can. */
 // deno-lint-ignore no-explicit-any
 const any = (value: unknown) => value as any;
 
-/** Calls by the message they throw. */
-const refused: [string, () => unknown][] = [
+/** Error messages, and the calls that throw them. */
+const invalidCalls: [string, () => unknown][] = [
   // shapes
   [
     "conv2d: the shape of x is [2, 4, 9], must be [N, C, H, W], each at least 1",
@@ -57,12 +57,12 @@ const refused: [string, () => unknown][] = [
     () => ops.linear(matrix, vector, null),
   ],
   [
-    "linear: the shape of x is [4], must be […, 5], as weight takes",
+    "linear: the shape of x is [4], must be […, 5] to match weight",
     () => ops.linear(vector, matrix, null),
   ],
   [
     "linear: the shape of bias is [4], must be [3]",
-    () => ops.linear(untouched([2, 5]), matrix, vector),
+    () => ops.linear(fakeTensor([2, 5]), matrix, vector),
   ],
   [
     "maxPool2d: the shape of x is [2, 4, 9], must be [N, C, H, W], each at least 1",
@@ -96,15 +96,15 @@ const refused: [string, () => unknown][] = [
   // groups
   [
     "conv2d: groups is 3, must be a divisor of the 4 input channels",
-    () => ops.conv2d(x, untouched([9, 1, 3, 3]), null, { groups: 3 }),
+    () => ops.conv2d(x, fakeTensor([9, 1, 3, 3]), null, { groups: 3 }),
   ],
   [
     "conv2d: groups is 2, must be a divisor of the 7 output channels",
-    () => ops.conv2d(x, untouched([7, 2, 3, 3]), null, { groups: 2 }),
+    () => ops.conv2d(x, fakeTensor([7, 2, 3, 3]), null, { groups: 2 }),
   ],
   [
-    "conv2d: groups is 4, must be 2, as prepared",
-    () => ops.conv2d(untouched([2, 8, 6, 5]), prepared, null, { groups: 4 }),
+    "conv2d: groups is 4, must be 2, as in prepareConv()",
+    () => ops.conv2d(fakeTensor([2, 8, 6, 5]), prepared, null, { groups: 4 }),
   ],
   [
     "prepareConv: groups is 3, must be a divisor of the 8 output channels",
@@ -113,7 +113,7 @@ const refused: [string, () => unknown][] = [
 
   // numbers and names
   [
-    'conv2d: padding is [0, -1], must be integers that are not negative: [height, width], [top, left, bottom, right], "same" or "valid"',
+    'conv2d: padding is [0, -1], must be non-negative integers: [height, width], [top, left, bottom, right], "same" or "valid"',
     () => ops.conv2d(x, w, null, { padding: [0, -1] }),
   ],
   [
@@ -126,14 +126,14 @@ const refused: [string, () => unknown][] = [
   ],
   [
     'linear: activation is "gelu", must be "relu"',
-    () => ops.linear(untouched([2, 5]), matrix, null, { activation: any("gelu") }),
+    () => ops.linear(fakeTensor([2, 5]), matrix, null, { activation: any("gelu") }),
   ],
   [
-    "maxPool2d: padding is [2, 2], must be such that every window meets the input (window 0 along the height does not)",
+    "maxPool2d: padding is [2, 2], must be such that every window overlaps the input (window 0 along the height does not)",
     () => ops.maxPool2d(x, { kernelSize: 2, padding: 2 }),
   ],
   [
-    "maxPool1d: padding is [0, 3], must be such that every window meets the input (window 5 along the width does not)",
+    "maxPool1d: padding is [0, 3], must be such that every window overlaps the input (window 5 along the width does not)",
     () => ops.maxPool1d(row, { kernelSize: 2, stride: 2, padding: [0, 3] }),
   ],
   [
@@ -147,30 +147,30 @@ const refused: [string, () => unknown][] = [
     () => ops.localResponseNorm(x, 5, { beta: NaN }),
   ],
   [
-    "batchNorm: eps is -1, must be a number that is not negative",
+    "batchNorm: eps is -1, must be a non-negative number",
     () => ops.batchNorm(x, { runningMean: vector, runningVar: vector }, { eps: -1 }),
   ],
 
   // tensors
   [
-    'conv2d: weight is "on untouched", must be on the backend of x',
+    'conv2d: weight is "on fake", must be on the backend of x',
     () => ops.conv2d(x, foreign, null),
   ],
   [
-    'relu: out is "on untouched", must be on the backend of x',
-    () => ops.relu(untouched([8, 4, 3, 3]), { out: foreign }),
+    'relu: out is "on fake", must be on the backend of x',
+    () => ops.relu(fakeTensor([8, 4, 3, 3]), { out: foreign }),
   ],
   ["conv2d: weight is null, must be a Tensor", () => ops.conv2d(x, any(null), null)],
   ["conv1d: x is undefined, must be a Tensor", () => ops.conv1d(any(undefined), rowW, null)],
   ["maxPool2d: x is 5, must be a Tensor", () => ops.maxPool2d(any(5), { kernelSize: 1 })],
 ];
-for (const [message, call] of refused) {
-  Deno.test(`${message.slice(0, message.indexOf(", must be"))}: refused`, () => {
+for (const [message, call] of invalidCalls) {
+  Deno.test(`${message.slice(0, message.indexOf(", must be"))}: rejected`, () => {
     assertEquals(assertThrows(call, ArgumentError).message, message);
   });
 }
 
-/** Numbers that no size, stride, dilation, … can be. */
+/** Values that are not positive integers. */
 const notPositive = [
   0,
   -1,
@@ -186,10 +186,10 @@ const notPositive = [
   [1, 2, 3],
   {},
 ];
-/** The same for paddings, which may be 0. */
+/** Values that are not padding. */
 const notPadding = [-1, 0.5, NaN, Infinity, 2 ** 31, 1e300, "full", {}, [], [1, 2, 3], [0, -1]];
 
-/** Every parameter that takes an integer, with a call that passes it. */
+/** Integer parameters: operation, parameter, invalid values and a call. */
 const integers: [string, string, readonly unknown[], (value: unknown) => unknown][] = [
   ["conv2d", "padding", notPadding, (v) => ops.conv2d(x, w, bias, { padding: any(v) })],
   ["conv1d", "padding", notPadding, (v) => ops.conv1d(row, rowW, bias, { padding: any(v) })],
@@ -199,8 +199,12 @@ const integers: [string, string, readonly unknown[], (value: unknown) => unknown
       ["conv1d", name, notPositive, (v) => ops.conv1d(row, rowW, bias, { [name]: v })],
     ] as [string, string, unknown[], (value: unknown) => unknown][]
   ),
-  ...[ops.maxPool2d, ops.maxPool2dWithIndices, ops.avgPool2d].flatMap((op) => poolings(op, x)),
-  ...[ops.maxPool1d, ops.maxPool1dWithIndices, ops.avgPool1d].flatMap((op) => poolings(op, row)),
+  ...[ops.maxPool2d, ops.maxPool2dWithIndices, ops.avgPool2d].flatMap((op) =>
+    poolParameters(op, x)
+  ),
+  ...[ops.maxPool1d, ops.maxPool1dWithIndices, ops.avgPool1d].flatMap((op) =>
+    poolParameters(op, row)
+  ),
   [
     "avgPool2d",
     "divisorOverride",
@@ -215,7 +219,7 @@ const integers: [string, string, readonly unknown[], (value: unknown) => unknown
   ["logSoftmax", "dim", [4, -5, 0.5, NaN, "0", null], (v) => ops.logSoftmax(x, any(v))],
 ];
 
-function poolings(
+function poolParameters(
   op:
     | typeof ops.maxPool2d
     | typeof ops.maxPool2dWithIndices
@@ -236,23 +240,23 @@ function poolings(
 }
 
 for (const [op, parameter, values, call] of integers) {
-  Deno.test(`${op}() refuses a ${parameter} that is no such number, and says so in a line`, () => {
+  Deno.test(`${op}() rejects invalid values of ${parameter} with one line`, () => {
     for (const value of values) {
-      // null is a missing option: the default
+      // null stands for a missing option
       if (value === null && !["dim", "outputSize", "size", "kernelSize"].includes(parameter)) {
         continue;
       }
       const error = assertThrows(() => call(value), ArgumentError, "", `${parameter} ${value}`);
       assertEquals([error.op, error.parameter], [op, parameter], error.message);
-      assert(Object.is(error.value, value), `${error.message}, but was given ${value}`);
+      assert(Object.is(error.value, value), `${error.message}, but the value was ${value}`);
       assert(error.message.startsWith(`${op}: ${parameter} is `), error.message);
       assertEquals(error.message.split("\n").length, 1);
     }
   });
 }
 
-Deno.test("sizes whose sums would pass 32 bits are refused, not wrapped around", () => {
-  const tiny = untouched([1, 1, 3, 3]), line = untouched([1, 1, 3]);
+Deno.test("sizes whose sums overflow 32 bits are rejected", () => {
+  const tiny = fakeTensor([1, 1, 3, 3]), line = fakeTensor([1, 1, 3]);
   const huge = 2 ** 31 - 1;
   const calls: (() => unknown)[] = [
     () => ops.conv2d(tiny, tiny, null, { padding: [2 ** 30, 0, 2 ** 30, 0], stride: 2 ** 29 }),
@@ -266,9 +270,9 @@ Deno.test("sizes whose sums would pass 32 bits are refused, not wrapped around",
   for (const call of calls) assertThrows(call, ArgumentError, " is ", String(call));
 });
 
-Deno.test("an output over memory that is still read is refused", () => {
-  const square = untouched([2, 2]), plane = untouched([1, 1, 1, 1]), statistics = untouched([1]);
-  const other = untouched([2, 2]), otherPlane = untouched([1, 1, 1, 1]);
+Deno.test("an output that overlaps an input is rejected", () => {
+  const square = fakeTensor([2, 2]), plane = fakeTensor([1, 1, 1, 1]), statistics = fakeTensor([1]);
+  const other = fakeTensor([2, 2]), otherPlane = fakeTensor([1, 1, 1, 1]);
   const calls: (() => unknown)[] = [
     () => ops.linear(square, other, null, { out: square }),
     () => ops.linear(square, other, null, { out: other }),

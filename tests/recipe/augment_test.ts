@@ -8,47 +8,49 @@ import { assert, assertAllClose, assertEquals } from "../assert.ts";
 const bytes = { mean: [0, 0, 0], std: [1 / 255, 1 / 255, 1 / 255] } as const; // values stay bytes
 const statistics = { mean: [0.5, 0.4, 0.3], std: [0.3, 0.25, 0.2] } as const;
 
-/** Two 4×4 images: of the second, red is 10·row + column, green 100 more, blue grows by columns. */
+/** Two 4×4 images. In the second, red is 10·row + column, green is red + 100, blue is 60·column. */
 function pixels(): Uint8Array {
-  const one = Array.from({ length: 16 }, (_, i) => {
+  const second = Array.from({ length: 16 }, (_, i) => {
     const row = i >> 2, column = i & 3;
     return [10 * row + column, 100 + 10 * row + column, 60 * column];
   });
-  return Uint8Array.from([...new Array(48).fill(255), ...one.flat()]);
+  return Uint8Array.from([...new Array(48).fill(255), ...second.flat()]);
 }
 
-function rendered(view: Partial<View>, statistics: Renderer["statistics"] = bytes): number[] {
+/** Renders a view of the second image. */
+function render(view: Partial<View>, statistics: Renderer["statistics"] = bytes): number[] {
   const out = new Float32Array(48);
   new Renderer(4, statistics).render(pixels(), 48, { ...plainView(4), ...view }, out);
   return [...out];
 }
 
-const red = (values: readonly number[]) =>
+/** Returns the rows of the red plane. */
+const redRows = (values: readonly number[]) =>
   Array.from({ length: 4 }, (_, y) => values.slice(4 * y, 4 * y + 4));
 
-Deno.test("the plain view is what preprocess() makes of the image", () => {
+Deno.test("the plain view equals the result of preprocess()", () => {
   const image = { width: 4, height: 4, data: pixels().subarray(48) };
   const expected = preprocess(image, { resize: 4, crop: 4, ...statistics });
-  assertAllClose(rendered({}, statistics), expected, { abs: 1e-6 });
+  assertAllClose(render({}, statistics), expected, { abs: 1e-6 });
 });
 
-Deno.test("a mirrored view exchanges left and right of every plane", () => {
-  const plain = rendered({}), mirrored = rendered({ mirrored: true });
+Deno.test("a mirrored view swaps left and right in every plane", () => {
+  const plain = render({}), mirrored = render({ mirrored: true });
   const expected = plain.map((_, i) => plain[i - i % 4 + 3 - i % 4]);
   assertAllClose(mirrored, expected, { abs: 1e-4 });
 });
 
-Deno.test("a crop is stretched between its pixels, and its border pixels go on", () => {
-  // the right upper quarter: columns 2 and 3 of rows 0 and 1, at ¼, ¾, … between their centres
-  const values = red(rendered({ left: 2, top: 0, width: 2, height: 2 }));
+Deno.test("a crop is resized with bilinear interpolation, and repeats the border", () => {
+  // The upper right quarter: columns 2 and 3 of rows 0 and 1, at ¼, ¾, … between pixel centres.
+  const values = redRows(render({ left: 2, top: 0, width: 2, height: 2 }));
   const columns = [1.75, 2.25, 2.75, 3], rows = [0, 0.25, 0.75, 1.25];
   for (const [y, row] of rows.entries()) {
     assertAllClose(values[y], columns.map((column) => 10 * row + column), { abs: 1e-4 });
   }
 });
 
-Deno.test("brightness, contrast and saturation are what their names say", () => {
-  const plain = rendered({}, statistics);
+Deno.test("brightness, contrast and saturation change colours by their formulas", () => {
+  const plain = render({}, statistics);
   const colour = (values: readonly number[], c: number, i: number) =>
     values[16 * c + i] * statistics.std[c] + statistics.mean[c];
   const greys = Array.from(
@@ -56,7 +58,7 @@ Deno.test("brightness, contrast and saturation are what their names say", () => 
     (_, i) =>
       0.299 * colour(plain, 0, i) + 0.587 * colour(plain, 1, i) + 0.114 * colour(plain, 2, i),
   );
-  const changed = (view: Partial<View>) => rendered(view, statistics);
+  const changed = (view: Partial<View>) => render(view, statistics);
   const bright = changed({ brightness: 1.5 }), flat = changed({ contrast: 0.5 });
   const pale = changed({ saturation: 0.25 }),
     all = changed({ brightness: 0.8, contrast: 1.2, saturation: 0.5 });
@@ -73,7 +75,7 @@ Deno.test("brightness, contrast and saturation are what their names say", () => 
   }
 });
 
-Deno.test("views are inside the image, of the sizes asked for, and half of them mirrored", () => {
+Deno.test("random views are inside the image, in the ranges, and half of them mirrored", () => {
   const { augmentation } = defaultRecipe, generator = new RandomGenerator(5), view = plainView(64);
   let mirrored = 0, smallest = 1, largest = 0;
   for (let i = 0; i < 2000; i++) {
@@ -86,12 +88,12 @@ Deno.test("views are inside the image, of the sizes asked for, and half of them 
     largest = Math.max(largest, width * height / 4096);
   }
   assert(mirrored > 900 && mirrored < 1100, `${mirrored} of 2000 mirrored`);
-  const [least] = augmentation.scale;
-  assert(smallest > least - 0.01 && smallest < least + 0.02, `${smallest}`);
+  const [minimum] = augmentation.scale;
+  assert(smallest > minimum - 0.01 && smallest < minimum + 0.02, `${smallest}`);
   assert(largest > 0.95 && largest <= 1, `${largest}`);
 });
 
-Deno.test("a dataset augments with a generator, the same from the same seed, and not without", async () => {
+Deno.test("a dataset augments only with a generator, the same for the same seed", async () => {
   const images = { size: 4, length: 2, pixels: pixels(), labels: Uint16Array.of(0, 7) };
   const data = imageDataset(images, {
     statistics: bytes,
@@ -102,14 +104,14 @@ Deno.test("a dataset augments with a generator, the same from the same seed, and
     assertEquals(await data.read(1, values, generator), 7);
     return [...values];
   };
-  assertEquals(await read(), rendered({}));
+  assertEquals(await read(), render({}));
   const generator = new RandomGenerator(1);
   const first = await read(generator), second = await read(generator);
-  assert(first.some((value, i) => value !== second[i]), "two readings draw two views");
+  assert(first.some((value, i) => value !== second[i]), "two reads must have different views");
   assertEquals(await read(new RandomGenerator(1)), first);
-  assertEquals(await read(), rendered({})); // nothing is left of the views before
+  assertEquals(await read(), render({})); // random views have no effect on later reads
   const mirrored = imageDataset(images, { statistics: bytes, mirrored: true });
   const values = new Float32Array(48);
   await mirrored.read(1, values);
-  assertEquals([...values], rendered({ mirrored: true }));
+  assertEquals([...values], render({ mirrored: true }));
 });

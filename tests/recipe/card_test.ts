@@ -26,17 +26,17 @@ const card = ["accuracy", "classes", "recipe", "log"].map((name) =>
   `About ${name}:\n\n<!-- ${name} -->\n\nold\n\n<!-- /${name} -->\n`
 ).join("\n");
 
-Deno.test("the card's numbers are those of the log and of the evaluation", () => {
+Deno.test("renderCard() fills in the numbers of the log and the evaluation", () => {
   const text = renderCard({ card, log: [{ ...row, epoch: 1, top1: 0.2 }, row], results });
   assertEquals(text.includes("old"), false);
   for (
     const line of [
       "| 1,500 validation images |   top-1 |   top-5 |",
-      "| the file as it ships    | 29.00 % | 80.00 % |",
-      "| as trained, in float32  | 45.12 % | 70.00 % |",
-      "| class 29        |  58 % | class 0          |   0 % |",
-      "| class 20        |  40 % | class 9          |  18 % |",
-      "|     1 | 3.210 |           3.000 | 45.12 % | 70.00 % |             123 |    10.0 |",
+      "| bundled file, int8      | 29.00 % | 80.00 % |",
+      "| after training, float32 | 45.12 % | 70.00 % |",
+      "| class 29     |  58 % | class 0       |   0 % |",
+      "| class 20     |  40 % | class 9       |  18 % |",
+      "|     1 | 3.210 |           3.000 | 45.12 % | 70.00 % |      123 |    10.0 |",
     ]
   ) assertStringIncludes(text, line);
   const { epochs, batch } = defaultRecipe;
@@ -44,12 +44,12 @@ Deno.test("the card's numbers are those of the log and of the evaluation", () =>
   assertEquals(renderCard({ card: text, log: [{ ...row, top1: 0.2 }, row], results }), text);
 });
 
-Deno.test("a card without a place for a table is refused", () => {
+Deno.test("renderCard() rejects a card without a block", () => {
   const files = { card: card.replace("<!-- /log -->", ""), log: [row], results };
-  assertThrows(() => renderCard(files), FileError, "README.md: has no place <!-- log -->");
+  assertThrows(() => renderCard(files), FileError, "README.md: has no block <!-- log -->");
 });
 
-Deno.test("table() puts numbers to the right and texts to the left", () => {
+Deno.test("table() aligns numbers to the right and text to the left", () => {
   assertEquals(
     table([["name", "%"], ["a", "1.5 %"], ["longer", "20 %"]]),
     [
@@ -61,7 +61,7 @@ Deno.test("table() puts numbers to the right and texts to the left", () => {
   );
 });
 
-Deno.test("the card that ships has the numbers of the files that ship", async () => {
+Deno.test("weights/README.md is up to date", async () => {
   const files = await readCardFiles();
-  assertEquals(files.card, renderCard(files), "deno task card brings it up to date");
+  assertEquals(files.card, renderCard(files), "run: deno task card");
 });

@@ -2,7 +2,7 @@ import { createBackend } from "../../src/backend/mod.ts";
 import { fill } from "../../src/models/load.ts";
 import { AlexNetTiny, loadModel } from "../../src/models/mod.ts";
 import { bytesSource, openWeights } from "../../src/weights/mod.ts";
-import { formatAccuracy, parseAccuracy, sums } from "../../weights/recipe/accuracy.ts";
+import { formatAccuracy, parseAccuracy, sumResults } from "../../weights/recipe/accuracy.ts";
 import { imageDataset } from "../../weights/recipe/dataset.ts";
 import { defaultRecipe } from "../../weights/recipe/options.ts";
 import { createRun, saveRun } from "../../weights/recipe/run.ts";
@@ -13,7 +13,7 @@ import { TempFolder } from "../cli/run.ts";
 const data = new URL("../fixtures/recipe", import.meta.url).pathname;
 
 /** Runs a task of the recipe. */
-async function task(name: string, ...args: string[]) {
+async function runTask(name: string, ...args: string[]) {
   const script = new URL(`../../weights/recipe/${name}.ts`, import.meta.url).href;
   const command = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", script, ...args],
@@ -24,40 +24,40 @@ async function task(name: string, ...args: string[]) {
   return { code, stdout: text(stdout), stderr: text(stderr) };
 }
 
-/** A checkpoint after some steps on the fixtures' images, and the logits of those. */
-async function trained() {
+/** Trains a few steps on the fixtures. Returns the checkpoint, and the images with their logits. */
+async function trainCheckpoint() {
   const classes = await readClasses(data);
   const images = await readSheets(`${data}/val`, classes, { size: 64 });
   const statistics = new AlexNetTiny().preprocessing;
   using backend = await createBackend({ threads: 1 });
-  const set = imageDataset(images, { statistics });
-  using run = createRun(backend, set, 2, { ...defaultRecipe, batch: 4, lr: 0.02, epochs: 4 });
+  const dataset = imageDataset(images, { statistics });
+  using run = createRun(backend, dataset, 2, { ...defaultRecipe, batch: 4, lr: 0.02, epochs: 4 });
   for (let i = 0; i < 6; i++) await run.trainer.step();
   const checkpoint = await saveRun(run);
-  const values = new Float32Array(set.length * 3 * 64 * 64);
-  for (let i = 0; i < set.length; i++) {
-    set.read(i, values.subarray(i * 12288, (i + 1) * 12288), undefined);
+  const { length } = dataset, values = new Float32Array(length * 3 * 64 * 64);
+  for (let i = 0; i < length; i++) {
+    dataset.read(i, values.subarray(i * 12288, (i + 1) * 12288), undefined);
   }
-  using x = backend.upload(values, [set.length, 3, 64, 64]);
+  using x = backend.upload(values, [length, 3, 64, 64]);
   using logits = run.model.eval().forward(x);
-  return { checkpoint, values, logits: await logits.read(), length: set.length, images };
+  return { checkpoint, values, logits: await logits.read(), length, images };
 }
 
-Deno.test("a model is exported that gives what the trained one gave, as far as its kind allows", async () => {
+Deno.test("exported models give the logits and accuracy of the trained network", async () => {
   await using folder = await TempFolder.make();
-  const { checkpoint, values, logits, length, images } = await trained();
+  const { checkpoint, values, logits, length, images } = await trainCheckpoint();
   const source = await folder.write("checkpoint.safetensors", checkpoint);
   const largest = Math.max(...logits.map(Math.abs));
   using backend = await createBackend({ threads: 1 });
   const sizes: Record<string, number> = {};
   const files: string[] = [];
-  for (const [kind, tolerance] of [["f32", 1e-4], ["f16", 5e-3], ["i8", 0.05]] as const) {
-    const path = `${folder.path}/${kind}.safetensors`;
-    const args = kind === "i8" ? [] : ["--weights", kind];
-    const { code, stdout, stderr } = await task("export", "--data", data, ...args, source, path);
+  for (const [dtype, tolerance] of [["f32", 1e-4], ["f16", 5e-3], ["i8", 0.05]] as const) {
+    const path = `${folder.path}/${dtype}.safetensors`;
+    const args = dtype === "i8" ? [] : ["--weights", dtype];
+    const { code, stdout, stderr } = await runTask("export", "--data", data, ...args, source, path);
     assertEquals([code, stderr], [0, ""]);
-    sizes[kind] = (await Deno.stat(path)).size;
-    assertEquals(stdout, `${path}: ${sizes[kind].toLocaleString("en-US")} bytes\n`);
+    sizes[dtype] = (await Deno.stat(path)).size;
+    assertEquals(stdout, `${path}: ${sizes[dtype].toLocaleString("en-US")} bytes\n`);
     files.push(path);
 
     using model = await loadModel({ backend, weights: path });
@@ -72,15 +72,22 @@ Deno.test("a model is exported that gives what the trained one gave, as far as i
   using file = await openWeights(bytesSource(await Deno.readFile(files[2]), "x"));
   assertEquals(JSON.parse(file.metadata.get("recipe")!).lr, 0.02);
 
-  // the same files, evaluated
+  // Evaluate these files.
   const tsv = `${folder.path}/accuracy.tsv`;
-  const { code, stdout, stderr } = await task("evaluate", "--data", data, "--tsv", tsv, ...files);
+  const { code, stdout, stderr } = await runTask(
+    "evaluate",
+    "--data",
+    data,
+    "--tsv",
+    tsv,
+    ...files,
+  );
   assertEquals([code, stderr], [0, ""]);
-  let right = 0;
+  let correct = 0;
   for (let i = 0; i < length; i++) {
-    right += Number(Number(logits[2 * i + 1] > logits[2 * i]) === images.labels[i]);
+    correct += Number(Number(logits[2 * i + 1] > logits[2 * i]) === images.labels[i]);
   }
-  const share = `${(right / length * 100).toFixed(2)} %`;
+  const share = `${(correct / length * 100).toFixed(2)} %`;
   const [first, second, third, last] = stdout.split("\n");
   assertEquals(first, `${files[0]}: top-1 ${share}, top-5 100.00 % of ${length} images`);
   assertEquals(
@@ -91,23 +98,23 @@ Deno.test("a model is exported that gives what the trained one gave, as far as i
   assertEquals(last, "");
   const results = parseAccuracy(await Deno.readTextFile(tsv), tsv);
   assertEquals(results.map(({ wnid }) => wnid), ["n00000001", "n00000002"]);
-  assertEquals(sums(results).count, length);
-  assert(third.includes(`top-1 ${(sums(results).top1 / length * 100).toFixed(2)} %`), third);
+  assertEquals(sumResults(results).count, length);
+  assert(third.includes(`top-1 ${(sumResults(results).top1 / length * 100).toFixed(2)} %`), third);
 });
 
-Deno.test("export and evaluate say in a line what is wrong", async () => {
+Deno.test("export and evaluate report errors in one line", async () => {
   await using folder = await TempFolder.make();
-  const { checkpoint } = await trained();
+  const { checkpoint } = await trainCheckpoint();
   const source = await folder.write("run.safetensors", checkpoint);
-  const refused = async (code: number, reason: RegExp, ...args: string[]) => {
-    const outcome = await task(args[0], ...args.slice(1));
+  const assertError = async (code: number, reason: RegExp, ...args: string[]) => {
+    const outcome = await runTask(args[0], ...args.slice(1));
     assertMatch(outcome.stderr, reason);
     assertEquals([outcome.code, outcome.stderr.trimEnd().split("\n").length], [code, 1]);
   };
-  await refused(2, /^error: usage: deno task export/, "export", "--data", data, source);
-  await refused(
+  await assertError(2, /^error: usage: deno task export/, "export", "--data", data, source);
+  await assertError(
     2,
-    /--weights is "i4", must be i8 or f16 or f32/,
+    /--weights is "i4", must be i8, f16 or f32/,
     "export",
     "--data",
     data,
@@ -115,7 +122,7 @@ Deno.test("export and evaluate say in a line what is wrong", async () => {
     "b",
     "--weights=i4",
   );
-  await refused(
+  await assertError(
     1,
     /gone\.safetensors: no such file/,
     "export",
@@ -124,45 +131,45 @@ Deno.test("export and evaluate say in a line what is wrong", async () => {
     "gone.safetensors",
     "b",
   );
-  await refused(1, /classes\.tsv: no such file/, "export", "--data", folder.path, source, "b");
-  await refused(2, /no data given/, "evaluate");
-  await refused(2, /--per-class is "0"/, "evaluate", "--data", data, "--per-class", "0");
-  await refused(
+  await assertError(1, /classes\.tsv: no such file/, "export", "--data", folder.path, source, "b");
+  await assertError(2, /--data FOLDER is missing/, "evaluate");
+  await assertError(2, /--per-class is "0"/, "evaluate", "--data", data, "--per-class", "0");
+  await assertError(
     1,
-    /run\.safetensors: is a checkpoint of a training run/,
+    /run\.safetensors: is a training checkpoint, not a model/,
     "evaluate",
     "--data",
     data,
     source,
   );
-  await refused(
+  await assertError(
     1,
-    /the bundled model: does not know the class n00000001/,
+    /the bundled model: does not have the class n00000001/,
     "evaluate",
     "--data",
     data,
   );
 });
 
-Deno.test("a checkpoint's optimiser is no part of the model that is exported", async () => {
-  const { checkpoint } = await trained();
+Deno.test("a checkpoint has optimiser state, so a model cannot load it", async () => {
+  const { checkpoint } = await trainCheckpoint();
   using file = await openWeights(bytesSource(checkpoint, "run"));
   assert([...file.entries.keys()].some((name) => name.startsWith("optimizer.")));
   using backend = await createBackend({ threads: 1 });
   using model = new AlexNetTiny({ numClasses: 2, batchNorm: true });
   const error = await fill(model, backend, file).then(() => "", String);
-  assertMatch(error, /optimizer\..* is not a parameter of AlexNetTiny/); // unless it is left out
+  assertMatch(error, /optimizer\..* is not a parameter of AlexNetTiny/);
 });
 
-Deno.test("parseAccuracy() reads what formatAccuracy() wrote, and refuses other files", () => {
+Deno.test("parseAccuracy() parses the text of formatAccuracy(), and rejects other text", () => {
   const results = [
     { wnid: "n1", label: "a cat, a tabby", count: 25, top1: 10, top5: 20 },
     { wnid: "n2", label: "a dog", count: 25, top1: 0, top5: 25 },
   ];
   const text = formatAccuracy(results);
   assertEquals(parseAccuracy(text, "x"), results);
-  assertEquals(sums(results), { count: 50, top1: 10, top5: 45 });
-  assertThrows(() => parseAccuracy("a\tb\n", "x"), Error, "x: its first line names other columns");
+  assertEquals(sumResults(results), { count: 50, top1: 10, top5: 45 });
+  assertThrows(() => parseAccuracy("a\tb\n", "x"), Error, "x: is not an accuracy table");
   for (
     const line of ["n1\ta\t25\t10", "n1\ta\t25\t10\tten", "n1\ta\t25\t26\t20", "n1\ta\t5\t1\t6"]
   ) {
@@ -170,7 +177,7 @@ Deno.test("parseAccuracy() reads what formatAccuracy() wrote, and refuses other 
     assertThrows(
       () => parseAccuracy(damaged, "x"),
       Error,
-      "x: line 2 is not a class and three counts",
+      "x: line 2 must be a class and three counts",
     );
   }
 });

@@ -16,20 +16,28 @@ const row = (epoch: number): LogRow => ({
   seconds: 1600,
 });
 
-Deno.test("parseLog() reads what formatLog() wrote", () => {
+Deno.test("parseLog() parses the text of formatLog()", () => {
   const rows = [row(1), row(2)];
   assertEquals(parseLog(formatLog(rows), "log.tsv"), rows);
   assertEquals(parseLog(formatLog([]), "log.tsv"), []);
 });
 
-Deno.test("parseLog() refuses other files, and lines that are no numbers", () => {
-  assertThrows(() => parseLog("a\tb\n1\t2\n", "x.tsv"), FileError, "x.tsv: is no training log");
+Deno.test("parseLog() rejects other text and invalid lines", () => {
+  assertThrows(() => parseLog("a\tb\n1\t2\n", "x.tsv"), FileError, "x.tsv: is not a training log");
   const text = formatLog([row(1), row(2)]);
-  assertThrows(() => parseLog(text.slice(0, -40), "x.tsv"), FileError, "line 3 is not 10 numbers");
-  assertThrows(() => parseLog(text.replace("60.5", "fast"), "x.tsv"), FileError, "line 2 is not");
+  assertThrows(
+    () => parseLog(text.slice(0, -40), "x.tsv"),
+    FileError,
+    "line 3 must have 10 numbers",
+  );
+  assertThrows(
+    () => parseLog(text.replace("60.5", "fast"), "x.tsv"),
+    FileError,
+    "line 2 must have",
+  );
 });
 
-Deno.test("drawCurve() puts larger values higher and later epochs to the right", () => {
+Deno.test("drawCurve() draws larger values higher, and later epochs further right", () => {
   const svg = drawCurve([row(1), row(2), row(3)]);
   const curves = [...svg.matchAll(/<polyline points="([^"]*)"/g)].map(([, points]) =>
     points.split(" ").map((point) => point.split(",").map(Number))
@@ -38,12 +46,12 @@ Deno.test("drawCurve() puts larger values higher and later epochs to the right",
   const [, validationLoss, , top1] = curves;
   const [[x1, y1], [x2, y2], [x3, y3]] = top1;
   assertEquals(x3 - x2 > 0 && Math.abs(x3 - x2 - (x2 - x1)) < 0.2, true);
-  // the axis begins at 0 and the picture's y runs down: 20, 40, 60 % lie on a line
+  // 20, 40 and 60 % are on a line. The y of SVG points down.
   assertEquals(y2 < y1 && Math.abs(y3 - y2 - (y2 - y1)) < 0.2, true);
   assertEquals(validationLoss[0][1] < validationLoss[2][1], true);
   assertStringIncludes(svg, ">Accuracy, %</text>");
 });
 
-Deno.test("drawCurve() can draw a single epoch", () => {
+Deno.test("drawCurve() draws a single epoch", () => {
   assertEquals(/NaN|Infinity|undefined/.test(drawCurve([row(1)])), false);
 });

@@ -2,12 +2,12 @@ import { FileError } from "../../src/errors.ts";
 import { copyTile, readClasses, readSheets } from "../../weights/recipe/sheets.ts";
 import { assert, assertEquals, assertRejects } from "../assert.ts";
 
-/** Two classes; a training sheet has two rows of three tiles, each of one grey: JPEG keeps those. */
+/** Two classes. A training sheet has two rows of three tiles of uniform grey, which JPEG keeps. */
 const folder = new URL("../fixtures/recipe", import.meta.url).pathname;
 const train = `${folder}/train`;
 
 Deno.test("copyTile() counts tiles row by row", () => {
-  // three tiles across and two down, 2×2 pixels each; every byte is the number of its tile
+  // Three tiles across and two down, 2×2 pixels each. Every byte is the index of its tile.
   const data = new Uint8Array(6 * 4 * 3).map((_, i) => {
     const x = Math.floor(i / 3) % 6, y = Math.floor(i / 18);
     return Math.floor(y / 2) * 3 + Math.floor(x / 2);
@@ -35,7 +35,7 @@ Deno.test("readSheets() reads every tile of every class, with its label", async 
   assertEquals([...images.labels], [0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1]);
   for (let i = 0; i < 12; i++) {
     const tile = images.pixels.subarray(i * 12288, (i + 1) * 12288);
-    const grey = Math.floor(i / 6) * 120 + 20 * (i % 6); // as make_recipe_fixtures.py drew them
+    const grey = Math.floor(i / 6) * 120 + 20 * (i % 6); // see make_recipe_fixtures.py
     assert(tile.every((byte) => Math.abs(byte - grey) <= 1), `image ${i}: ${tile[0]}, not ${grey}`);
   }
   const few = await readSheets(train, classes, { size: 64, perClass: 2 });
@@ -43,7 +43,7 @@ Deno.test("readSheets() reads every tile of every class, with its label", async 
   assertEquals(few.pixels.subarray(2 * 12288), images.pixels.subarray(6 * 12288, 8 * 12288));
 });
 
-Deno.test("a folder that is no data is refused in a line that names the file", async () => {
+Deno.test("readClasses() and readSheets() name the file that is missing or invalid", async () => {
   await assertRejects(
     () => readClasses("/nowhere"),
     FileError,
@@ -55,6 +55,6 @@ Deno.test("a folder that is no data is refused in a line that names the file", a
   await assertRejects(
     () => readSheets(train, classes, { size: 48 }),
     FileError,
-    "n00000001.jpg: is 192×128 pixels, no sheet of 48×48 images",
+    "n00000001.jpg: is 192×128 pixels, must be made of 48×48 images",
   );
 });

@@ -45,7 +45,7 @@ export function logSoftmaxBackward(dy: NumArray, y: NumArray, dim: number): NumA
   });
 }
 
-/** Applies a function to the vectors that lie along an axis of each array, at one place. */
+/** Applies a function to the vectors along an axis, those of each array at the same position. */
 function alongAxis(
   arrays: readonly NumArray[],
   dim: number,

@@ -4,7 +4,7 @@ export interface NumArray {
   readonly data: ArrayLike<number>;
 }
 
-/** The same with values to write. */
+/** An array of writable values. */
 export interface NumArray64 extends NumArray {
   readonly data: Float64Array;
 }
@@ -13,18 +13,18 @@ export type Pair = readonly [number, number];
 /** [top, left, bottom, right] */
 export type Sides = readonly [number, number, number, number];
 
-/** An array of zeros. */
+/** Creates an array of zeros. */
 export function zeros(shape: readonly number[]): NumArray64 {
   return { shape, data: new Float64Array(shape.reduce((product, size) => product * size, 1)) };
 }
 
-/** [N, C, L] as [N, C, 1, L]: one dimension is two of height 1. */
+/** Reshapes [N, C, L] to [N, C, 1, L]. */
 export function plane<T extends NumArray>(x: T): T {
   const [n, c, l] = x.shape;
   return { ...x, shape: [n, c, 1, l] };
 }
 
-/** [N, C, 1, L] as [N, C, L]. */
+/** Reshapes [N, C, 1, L] to [N, C, L]. */
 export function row<T extends NumArray>(x: T): T {
   const [n, c, , l] = x.shape;
   return { ...x, shape: [n, c, l] };

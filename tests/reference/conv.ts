@@ -7,7 +7,7 @@ export interface Conv2d {
   readonly groups?: number;
 }
 
-/** y[n, o, i, j] = b[o] + Σ x[n, c, i·S + k·D − P, j·S + l·D − P] · w[o, c, k, l], x = 0 outside. */
+/** y[n, o, i, j] = b[o] + Σ x[n, c, i·S + k·D − P, j·S + l·D − P] · w[o, c, k, l], 0 outside x. */
 export function conv2d(x: NumArray, w: NumArray, b: NumArray | null, o: Conv2d = {}): NumArray64 {
   const { stride: [sh, sw] = [1, 1], dilation: [dh, dw] = [1, 1], groups = 1 } = o;
   const [top, left, bottom, right] = o.padding ?? [0, 0, 0, 0];
@@ -42,14 +42,14 @@ export function conv2d(x: NumArray, w: NumArray, b: NumArray | null, o: Conv2d =
   return y;
 }
 
-/** The gradients of a sum of products y = x · w + b. */
+/** The gradients of y = x · w + b. */
 export interface Gradients {
   readonly dx: NumArray64;
   readonly dw: NumArray64;
   readonly db: NumArray64;
 }
 
-/** Every product x · w in y gives dx += dy · w and dw += dy · x; db[o] = Σ dy. */
+/** For every product x · w in y: dx += dy · w and dw += dy · x. db[o] = Σ dy. */
 export function conv2dBackward(
   dy: NumArray,
   x: NumArray,
@@ -95,7 +95,7 @@ export interface Conv1d {
   readonly groups?: number;
 }
 
-/** y[n, o, i] = b[o] + Σ x[n, c, i·S + k·D − P] · w[o, c, k], x = 0 outside. */
+/** y[n, o, i] = b[o] + Σ x[n, c, i·S + k·D − P] · w[o, c, k], 0 outside x. */
 export function conv1d(x: NumArray, w: NumArray, b: NumArray | null, o: Conv1d = {}): NumArray64 {
   const { stride: [s] = [1], dilation: [d] = [1], groups = 1 } = o;
   const [before, after] = o.padding ?? [0, 0];

@@ -1,6 +1,6 @@
 /**
- * The gradients among the references against central differences of the values, all in float64:
- * whatever formula is wrong shows here, before a kernel is compared with it.
+ * Compares the gradients of the reference implementations with central differences in float64. This
+ * finds wrong formulas before kernels are compared with them.
  */
 
 import { assertAllClose } from "../assert.ts";
@@ -8,8 +8,8 @@ import { Draw } from "../backend/harness.ts";
 import * as reference from "../reference.ts";
 import type { NumArray, NumArray64, Pair } from "../reference.ts";
 
-/** A function of its inputs, and the gradient of Σ dy·y for each of them. */
-interface Subject {
+/** A function of some inputs, and the gradients of Σ dy·y with respect to them. */
+interface Differentiable {
   readonly inputs: readonly NumArray64[];
   readonly forward: () => NumArray;
   readonly backward: (dy: NumArray64) => readonly NumArray[];
@@ -17,22 +17,22 @@ interface Subject {
 
 const STEP = 1e-5;
 
-/** Compares every element of every gradient, to 10⁻⁷ of its tensor's largest. */
-function check(draw: Draw, { inputs, forward, backward }: Subject, name?: string): void {
+/** Asserts that all elements of all gradients are within 10⁻⁷ of the largest in their tensor. */
+function check(draw: Draw, { inputs, forward, backward }: Differentiable, name?: string): void {
   const dy = numbers(draw, forward().shape);
   const cost = () => {
     const y = forward().data;
     return dy.data.reduce((sum, r, i) => sum + r * y[i], 0);
   };
   for (const [index, gradient] of backward(dy).entries()) {
-    const numeric = differences(inputs[index].data, cost);
-    const top = numeric.reduce((top, v) => Math.max(top, Math.abs(v)), 1e-3);
-    const what = `${name}: gradient ${index}`;
-    assertAllClose(gradient.data, numeric, { abs: 1e-7 * top, name: what });
+    const expected = differences(inputs[index].data, cost);
+    const largest = expected.reduce((largest, v) => Math.max(largest, Math.abs(v)), 1e-3);
+    const gradientName = `${name}: gradient ${index}`;
+    assertAllClose(gradient.data, expected, { abs: 1e-7 * largest, name: gradientName });
   }
 }
 
-/** ∂cost/∂at[i] for every i. */
+/** Computes ∂cost/∂at[i] for every i. */
 function differences(at: Float64Array, cost: () => number): Float64Array {
   return at.map((value, i) => {
     at[i] = value + STEP;
@@ -66,7 +66,7 @@ const conv1d: [x: readonly number[], w: readonly number[], o: reference.Conv1d][
   [[2, 4, 6], [8, 1, 2], { groups: 4, padding: [1, 0] }],
 ];
 
-Deno.test("the references' conv2dBackward() and conv1dBackward() are the differences", () => {
+Deno.test("the reference conv2dBackward() and conv1dBackward() match finite differences", () => {
   const draw = new Draw(1);
   for (const [shape, weight, o] of conv2d) {
     const x = numbers(draw, shape), w = numbers(draw, weight), b = numbers(draw, [weight[0]]);
@@ -88,7 +88,7 @@ Deno.test("the references' conv2dBackward() and conv1dBackward() are the differe
   }
 });
 
-Deno.test("the references' linearBackward() is the differences", () => {
+Deno.test("the reference linearBackward() matches finite differences", () => {
   const draw = new Draw(2);
   for (const lead of [[], [4], [2, 3]]) {
     const x = numbers(draw, [...lead, 5]), w = numbers(draw, [3, 5]), b = numbers(draw, [3]);
@@ -109,10 +109,10 @@ const pools: reference.Pool2d[] = [
   { kernel: [3, 3], stride: [2, 3], padding: [1, 1, 1, 1], ceilMode: true },
 ];
 
-Deno.test("the references' maxPoolBackward() is the differences", () => {
+Deno.test("the reference maxPoolBackward() matches finite differences", () => {
   const draw = new Draw(3);
   for (const o of pools) {
-    const x = numbers(draw, [2, 2, 6, 7]); // without ties, where there is no derivative
+    const x = numbers(draw, [2, 2, 6, 7]); // random values have no ties
     const backward = (dy: NumArray) => [
       reference.maxPoolBackward(dy, reference.maxPool2d(x, o).indices, x.shape),
     ];
@@ -125,7 +125,7 @@ Deno.test("the references' maxPoolBackward() is the differences", () => {
   check(draw, { inputs: [x], forward: () => reference.maxPool1d(x, o).y, backward });
 });
 
-Deno.test("the references' avgPool2dBackward() and avgPool1dBackward() are the differences", () => {
+Deno.test("the reference avgPool2dBackward() and 1d match finite differences", () => {
   const draw = new Draw(4);
   for (const o of pools) {
     for (const extra of [{}, { countIncludePad: false }, { divisor: 5 }]) {
@@ -143,7 +143,7 @@ Deno.test("the references' avgPool2dBackward() and avgPool1dBackward() are the d
   check(draw, { inputs: [x], forward, backward });
 });
 
-Deno.test("the references' adaptiveAvgPool2dBackward() and 1d are the differences", () => {
+Deno.test("the reference adaptiveAvgPool2dBackward() and 1d match finite differences", () => {
   const draw = new Draw(5);
   for (const size of [[3, 2], [7, 5], [1, 1], [9, 4]] as Pair[]) {
     const x = numbers(draw, [1, 2, 7, 5]);
@@ -157,7 +157,7 @@ Deno.test("the references' adaptiveAvgPool2dBackward() and 1d are the difference
   check(draw, { inputs: [x], forward, backward });
 });
 
-Deno.test("the references' relu and softmax gradients are the differences", () => {
+Deno.test("the reference gradients of relu and softmax match finite differences", () => {
   const draw = new Draw(6);
   const x = numbers(draw, [3, 4, 2], -3, 3);
   const relu = () => reference.relu(x);
@@ -181,17 +181,17 @@ Deno.test("the references' relu and softmax gradients are the differences", () =
   }
 });
 
-Deno.test("the reference's crossEntropy() has the gradient of its differences", () => {
+Deno.test("the gradient of the reference crossEntropy() matches finite differences", () => {
   const draw = new Draw(7);
   for (const smoothing of [0, 0.1, 0.7, 1]) {
     const x = numbers(draw, [4, 5], -4, 4), targets = [3, 0, 4, 3];
     const loss = () => reference.crossEntropy(x, targets, smoothing);
-    const numeric = differences(x.data, () => loss().loss);
-    assertAllClose(loss().dx.data, numeric, { abs: 1e-9, name: `smoothing ${smoothing}` });
+    const expected = differences(x.data, () => loss().loss);
+    assertAllClose(loss().dx.data, expected, { abs: 1e-9, name: `smoothing ${smoothing}` });
   }
 });
 
-Deno.test("the reference's localResponseNormBackward() is the differences", () => {
+Deno.test("the reference localResponseNormBackward() matches finite differences", () => {
   const draw = new Draw(8);
   const constants: [size: number, alpha: number, beta: number, k: number][] = [
     [1, 0.5, 0.75, 1],
@@ -207,7 +207,7 @@ Deno.test("the reference's localResponseNormBackward() is the differences", () =
   }
 });
 
-Deno.test("the reference's batchNormBackward() is the differences", () => {
+Deno.test("the reference batchNormBackward() matches finite differences", () => {
   const draw = new Draw(9);
   for (const shape of [[5, 3], [2, 3, 4], [2, 2, 3, 3], [1, 2, 4]]) {
     for (const eps of [1e-5, 0.3]) {
@@ -224,8 +224,8 @@ Deno.test("the reference's batchNormBackward() is the differences", () => {
   }
 });
 
-Deno.test("the references' optimisers take the steps that were worked out by hand", () => {
-  // plain: w − lr·(dw + decay·w); then v = 0.5·g + g' with momentum 0.5
+Deno.test("the reference optimisers give steps calculated by hand", () => {
+  // First w − lr·(dw + decay·w), then v = 0.5·v + g with momentum 0.5.
   const w = Float64Array.of(1), v = Float64Array.of(99);
   reference.sgdStep(w, [2], v, 1, { lr: 0.1, momentum: 0.5, weightDecay: 1 });
   assertAllClose([w[0], v[0]], [0.7, 3], { abs: 1e-15 });
@@ -233,7 +233,7 @@ Deno.test("the references' optimisers take the steps that were worked out by han
   assertAllClose([w[0], v[0]], [0.7 - 0.42, 4.2], { abs: 1e-15 });
   reference.sgdStep(w, [1], v, 3, { lr: 0.1, momentum: 0.5, nesterov: true });
   assertAllClose([w[0], v[0]], [0.28 - 0.1 * (1 + 0.5 * 3.1), 3.1], { abs: 1e-15 });
-  // AdamW's first step is lr in the direction of the gradient, whatever its size
+  // The first step of AdamW is ±lr by the sign of the gradient.
   const a = Float64Array.of(1, 1), m = new Float64Array(2), s = new Float64Array(2);
   const o = { lr: 0.01, betas: [0.9, 0.999], eps: 0, weightDecay: 0.5 } as const;
   reference.adamwStep(a, [1e-6, -50], m, s, 1, o);

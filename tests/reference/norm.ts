@@ -70,7 +70,7 @@ export function batchNorm(x: NumArray, s: Statistics, eps: number): NumArray64 {
   return y;
 }
 
-/** mean[c] and the biased variance[c], over samples and plane. */
+/** The mean and biased variance of each channel. */
 export function batchNormStatistics(x: NumArray): Record<"mean" | "variance", NumArray64> {
   const channels = x.shape[1], count = x.data.length / channels;
   const mean = zeros([channels]), variance = zeros([channels]);
@@ -80,7 +80,7 @@ export function batchNormStatistics(x: NumArray): Record<"mean" | "variance", Nu
 }
 
 /**
- * Through the batch's own statistics: with x̂ = (x − mean) / √(variance + eps), dbias = Σ dy,
+ * With the statistics of the batch and x̂ = (x − mean) / √(variance + eps): dbias = Σ dy,
  * dweight = Σ dy·x̂, dx = weight / √(variance + eps) · (dy − (dbias + x̂ · dweight) / N).
  */
 export function batchNormBackward(
@@ -99,8 +99,8 @@ export function batchNormBackward(
     dbias.data[c] += dy.data[at];
   });
   forEachChannel(x, (at, c) => {
-    const away = (dbias.data[c] + normal(at, c) * dweight.data[c]) / count;
-    dx.data[at] = (weight ? weight.data[c] : 1) / deviation[c] * (dy.data[at] - away);
+    const mean = (dbias.data[c] + normal(at, c) * dweight.data[c]) / count;
+    dx.data[at] = (weight ? weight.data[c] : 1) / deviation[c] * (dy.data[at] - mean);
   });
   return { dx, dweight, dbias };
 }

@@ -1,4 +1,4 @@
-/** One step of each optimiser, in place, as PyTorch's documentation states them. */
+/** One step of each optimiser, in place, by the formulas in PyTorch's documentation. */
 
 export interface Sgd {
   readonly lr: number;

@@ -29,13 +29,16 @@ export interface Average {
   readonly divisor?: number;
 }
 
-/** Maxima and where they stand, iy·W + ix. */
+/** Maxima and their positions, iy·W + ix. */
 export interface Maxima {
   readonly y: NumArray64;
   readonly indices: NumArray64;
 }
 
-/** ⌊(L + P − D·(K − 1) − 1) / S⌋ + 1; ⌈ ⌉ drops a last window that starts behind the input. */
+/**
+ * ⌊(L + P − D·(K − 1) − 1) / S⌋ + 1. With ⌈ ⌉, a last window that starts after the input is
+ * dropped.
+ */
 export function pooledSize(
   size: number,
   [before, after]: Pair,
@@ -50,8 +53,8 @@ export function pooledSize(
 }
 
 /**
- * y[n, c, i, j] = max x[n, c, i·S + k·D − P, …] over the taps inside the input. It starts at −∞, a
- * NaN beats everything, and the first of equals wins, row by row.
+ * y[n, c, i, j] = max x[n, c, i·S + k·D − P, …] over the taps inside the input. NaN wins over all
+ * numbers. Of equal values, the first one row by row wins.
  */
 export function maxPool2d(x: NumArray, o: Pool2d): Maxima {
   const g = geometry(x, o);
@@ -68,13 +71,13 @@ export function maxPool2d(x: NumArray, o: Pool2d): Maxima {
   return { y, indices };
 }
 
-/** The same along one axis. */
+/** {@linkcode maxPool2d} along one axis. */
 export function maxPool1d(x: NumArray, o: Pool1d): Maxima {
-  const { y, indices } = maxPool2d(plane(x), lift(o));
+  const { y, indices } = maxPool2d(plane(x), to2dOptions(o));
   return { y: row(y), indices: row(indices) };
 }
 
-/** dx = every dy, added where its maximum stood in its plane. */
+/** Adds each dy to dx at the position of its maximum in the plane. */
 export function maxPoolBackward(
   dy: NumArray,
   indices: NumArray,
@@ -89,8 +92,8 @@ export function maxPoolBackward(
 }
 
 /**
- * y = Σ of the taps inside the input / divisor. Without a given one it is the number of taps
- * inside the input, or with countIncludePad inside the padded input.
+ * y = Σ of the taps inside the input / divisor. The default divisor is the number of taps inside
+ * the padded input, or without countIncludePad inside the input.
  */
 export function avgPool2d(x: NumArray, o: Pool2d & Average): NumArray64 {
   const { countIncludePad = true, divisor } = o;
@@ -104,12 +107,12 @@ export function avgPool2d(x: NumArray, o: Pool2d & Average): NumArray64 {
   return y;
 }
 
-/** The same along one axis. */
+/** {@linkcode avgPool2d} along one axis. */
 export function avgPool1d(x: NumArray, o: Pool1d & Average): NumArray64 {
-  return row(avgPool2d(plane(x), { ...o, ...lift(o) }));
+  return row(avgPool2d(plane(x), { ...o, ...to2dOptions(o) }));
 }
 
-/** dx = every dy over the same divisor, added to each tap inside the input. */
+/** Adds each dy, divided by its divisor, to dx at every tap inside the input. */
 export function avgPool2dBackward(
   dy: NumArray,
   inputShape: readonly number[],
@@ -124,16 +127,16 @@ export function avgPool2dBackward(
   return dx;
 }
 
-/** The same along one axis. */
+/** {@linkcode avgPool2dBackward} along one axis. */
 export function avgPool1dBackward(
   dy: NumArray,
   [n, c, l]: readonly number[],
   o: Pool1d & Average,
 ): NumArray64 {
-  return row(avgPool2dBackward(plane(dy), [n, c, 1, l], { ...o, ...lift(o) }));
+  return row(avgPool2dBackward(plane(dy), [n, c, 1, l], { ...o, ...to2dOptions(o) }));
 }
 
-/** y[i, j] = the mean over the rows ⌊i·h/oh⌋ … ⌈(i+1)·h/oh⌉ − 1 and the columns likewise. */
+/** y[i, j] = the mean of the rows ⌊i·h/oh⌋ … ⌈(i+1)·h/oh⌉ − 1 and the same range of columns. */
 export function adaptiveAvgPool2d(x: NumArray, [oh, ow]: Pair): NumArray64 {
   const [n, c] = x.shape;
   const y = zeros([n, c, oh, ow]);
@@ -143,12 +146,12 @@ export function adaptiveAvgPool2d(x: NumArray, [oh, ow]: Pair): NumArray64 {
   return y;
 }
 
-/** The same along one axis. */
+/** {@linkcode adaptiveAvgPool2d} along one axis. */
 export function adaptiveAvgPool1d(x: NumArray, out: number): NumArray64 {
   return row(adaptiveAvgPool2d(plane(x), [1, out]));
 }
 
-/** dx = every dy over its window's area, added to each position of it. */
+/** Adds each dy, divided by the area of its window, to dx at every position of the window. */
 export function adaptiveAvgPool2dBackward(
   dy: NumArray,
   inputShape: readonly number[],
@@ -160,7 +163,7 @@ export function adaptiveAvgPool2dBackward(
   return dx;
 }
 
-/** The same along one axis. */
+/** {@linkcode adaptiveAvgPool2dBackward} along one axis. */
 export function adaptiveAvgPool1dBackward(
   dy: NumArray,
   [n, c, l]: readonly number[],
@@ -168,7 +171,7 @@ export function adaptiveAvgPool1dBackward(
   return row(adaptiveAvgPool2dBackward(plane(dy), [n, c, 1, l]));
 }
 
-/** Visits every output with the positions of its window in x. */
+/** Calls `visit` for every output, with the positions of its window in x. */
 function forEachAdaptiveWindow(
   [n, c, h, w]: readonly number[],
   [oh, ow]: Pair,
@@ -201,7 +204,7 @@ function geometry(x: NumArray, o: Pool2d) {
   return { n, c, h, w, oh, ow, kh, kw, sh, sw, dh, dw, top, left, bottom, right };
 }
 
-/** Visits every output with its window's positions in the plane, and their number with padding. */
+/** Calls `visit` for every output, with its taps inside the plane and their number with padding. */
 function forEachWindow(
   g: Geometry,
   visit: (at: number, firstOfPlane: number, taps: number[], tapsInPadded: number) => void,
@@ -225,7 +228,10 @@ function forEachWindow(
   }
 }
 
-function lift({ kernel, stride = kernel, padding = [0, 0], dilation = [1], ceilMode }: Pool1d) {
+/** Converts 1-D options to 2-D options of height 1. */
+function to2dOptions(
+  { kernel, stride = kernel, padding = [0, 0], dilation = [1], ceilMode }: Pool1d,
+) {
   return {
     kernel: [1, ...kernel],
     stride: [1, ...stride],

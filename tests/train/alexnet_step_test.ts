@@ -13,7 +13,9 @@ interface Digest {
   values: number[];
 }
 
-/** Within 1e-3 of the tensor's largest value, sampled, and its norm within 1e-3. */
+/**
+ * Asserts that samples of a tensor are within 1e-3 of its largest value, and its norm within 1e-3.
+ */
 async function assertDigest(tensor: Tensor, expected: Digest, name: string): Promise<void> {
   const values = await tensor.read();
   assertEquals(Math.ceil(values.length / expected.step), expected.values.length, name);
@@ -32,8 +34,8 @@ function norm(values: Float32Array): number {
 const gradients: Record<string, Digest> = golden.gradients;
 const weights: Record<string, Digest> = golden.weights;
 
-/** One pass forward and back of a network as torch.manual_seed(0) makes it. */
-async function pass(backend: Backend, algorithm?: "direct"): Promise<AlexNet> {
+/** Computes the gradients of the network of torch.manual_seed(0). */
+async function computeGradients(backend: Backend, algorithm?: "direct"): Promise<AlexNet> {
   const model = new AlexNet({ dropout: 0, algorithm }).init(backend, { seed: 0 }).train();
   const values = Float32Array.from(
     { length: 4 * 3 * 224 * 224 },
@@ -49,23 +51,26 @@ async function pass(backend: Backend, algorithm?: "direct"): Promise<AlexNet> {
   return model;
 }
 
-testOnFewBackends("a training step of AlexNet is PyTorch's", async (backend) => {
-  using model = await pass(backend, "direct");
-  for (const [name, { grad }] of model.stateDict()) {
-    await assertDigest(grad!, gradients[name], `the gradient of ${name}`);
-  }
-  using optimizer = new SGD(model, { lr: 0.05, momentum: 0.9, weightDecay: 1e-3 });
-  optimizer.step();
-  for (const [name, { tensor }] of model.stateDict()) {
-    await assertDigest(tensor!, weights[name], name);
-  }
-});
+testOnFewBackends(
+  "a training step of AlexNet gives PyTorch's gradients and weights",
+  async (backend) => {
+    using model = await computeGradients(backend, "direct");
+    for (const [name, { grad }] of model.stateDict()) {
+      await assertDigest(grad!, gradients[name], `the gradient of ${name}`);
+    }
+    using optimizer = new SGD(model, { lr: 0.05, momentum: 0.9, weightDecay: 1e-3 });
+    optimizer.step();
+    for (const [name, { tensor }] of model.stateDict()) {
+      await assertDigest(tensor!, weights[name], name);
+    }
+  },
+);
 
-Deno.test("by winograd, its gradients have PyTorch's size", async () => {
-  using backend = await createBackend({ device: "wasm" }); // a GPU computes directly
-  // Not value for value: rounding turns a few near ties of the poolings, whose gradients then go to
-  // the neighbour. tests/backend/winograd_test.ts compares each convolution's by itself.
-  using model = await pass(backend);
+Deno.test("the gradients of AlexNet with winograd have the norms of PyTorch's", async () => {
+  using backend = await createBackend({ device: "wasm" }); // WebGPU has no winograd
+  // Single values may differ: rounding changes the maxima of near ties in max pooling, and their
+  // gradients go to a neighbour. tests/backend/winograd_test.ts compares the values of each layer.
+  using model = await computeGradients(backend);
   for (const [name, { grad }] of model.stateDict()) {
     const size = norm(await grad!.read());
     assertAllClose([size], [gradients[name].norm], { rel: 1e-2, name: `the gradient of ${name}` });

@@ -26,17 +26,19 @@ import {
 import { assert, assertEquals, assertRejects } from "../assert.ts";
 import { testOnEveryBackend } from "../backends.ts";
 
-/** 64 images of 2×8×8 that are noise, in 4 classes by chance: nothing to learn but by heart. */
-function noise(): Dataset {
+/**
+ * 64 random images of 2×8×8 with random labels from 4 classes. A network can only memorise them.
+ */
+function randomDataset(): Dataset {
   const generator = new RandomGenerator(1);
   const values = new Float32Array(64 * 2 * 8 * 8);
   generator.uniform(values, -1, 1);
   return arrayDataset(values, Array.from({ length: 64 }, () => generator.random() % 4), [2, 8, 8]);
 }
 
-/** The same with random noise added at every reading. */
-function augmented(): Dataset {
-  const data = noise();
+/** The same dataset with an augmentation: each read adds noise. */
+function augmentedDataset(): Dataset {
+  const data = randomDataset();
   return {
     ...data,
     async read(index, values, generator) {
@@ -63,21 +65,21 @@ function network(backend: Backend, dropout = 0): Sequential {
   ]).init(backend, { seed: 3 });
 }
 
-const options = { batchSize: 24, epochs: 40 } as const; // the last batch is smaller
+const options = { batchSize: 24, epochs: 40 } as const; // the last batch has 16 samples
 
-testOnEveryBackend("a small network learns 64 images by heart", async (backend) => {
+testOnEveryBackend("Trainer fits a small network to 64 random images", async (backend) => {
   const losses: number[][] = [];
   for (let run = 0; run < 2; run++) {
     using model = network(backend);
     using optimizer = new SGD(model, { lr: 0.03, momentum: 0.9, nesterov: true });
-    const trainer = new Trainer(model, noise(), { ...options, optimizer, clipNorm: 5 });
+    const trainer = new Trainer(model, randomDataset(), { ...options, optimizer, clipNorm: 5 });
     losses.push([]);
     for await (const { loss } of trainer) losses[run].push(loss);
-    const { accuracy, top5, loss } = await evaluate(model, noise(), { batchSize: 10 });
+    const { accuracy, top5, loss } = await evaluate(model, randomDataset(), { batchSize: 10 });
     assertEquals([accuracy, top5], [1, 1]);
     assert(loss < 0.1, `loss ${loss}`);
   }
-  assertEquals(losses[0], losses[1]); // the same seed, the same numbers
+  assertEquals(losses[0], losses[1]); // the same seed gives the same results
   assertEquals(backend.bytesInUse, 0);
 });
 
@@ -88,12 +90,12 @@ const optimizers = {
 
 for (const [name, make] of Object.entries(optimizers)) {
   testOnEveryBackend(
-    `a ${name} run that was stopped goes on as if it never was`,
+    `a ${name} run resumed from checkpoints gives the losses of an uninterrupted run`,
     async (backend) => {
       const schedule = cosineSchedule({ lr: 0.05, steps: 12, warmUp: 2 });
-      const start = () => {
+      const createRun = () => {
         const model = network(backend, 0.3), optimizer = make(model);
-        const trainer = new Trainer(model, augmented(), {
+        const trainer = new Trainer(model, augmentedDataset(), {
           ...options,
           epochs: 4,
           optimizer,
@@ -102,14 +104,14 @@ for (const [name, make] of Object.entries(optimizers)) {
         });
         return { model, optimizer, trainer };
       };
-      const whole = start();
+      const whole = createRun();
       const expected: number[] = [];
       while (whole.trainer.state.epoch < 4) expected.push((await whole.trainer.step()).loss);
 
       const losses: number[] = [];
       let bytes: Uint8Array | undefined;
       for (const steps of [3, 4, 1, 4]) { // at the end of an epoch, and in the middle
-        const { model, optimizer, trainer } = start();
+        const { model, optimizer, trainer } = createRun();
         if (bytes) await loadCheckpoint(trainer, bytes);
         for (let i = 0; i < steps; i++) losses.push((await trainer.step()).loss);
         bytes = await saveCheckpoint(trainer);
@@ -124,7 +126,7 @@ for (const [name, make] of Object.entries(optimizers)) {
   );
 }
 
-testOnEveryBackend("many steps leave memory where it was", async (backend) => {
+testOnEveryBackend("training steps leak no memory", async (backend) => {
   using model = new Sequential([
     new Conv2d(1, 2, 3),
     new ReLU(),
@@ -139,31 +141,34 @@ testOnEveryBackend("many steps leave memory where it was", async (backend) => {
   const trainer = new Trainer(model, data, { batchSize: 4, epochs: 1e6, optimizer });
   for (let i = 0; i < 100; i++) await trainer.step();
   const warm = backend.bytesInUse;
-  // a GPU's answers take their time
+  // Reading from a GPU is slow.
   const steps = backend.device === "webgpu" ? 200 : 1000;
   for (let i = 0; i < steps; i++) await trainer.step();
   assertEquals(backend.bytesInUse, warm);
 });
 
-testOnEveryBackend("a loss that is not a number ends the run", async (backend) => {
+testOnEveryBackend("Trainer throws when the loss is not finite", async (backend) => {
   using model = network(backend);
   using optimizer = new SGD(model, { lr: 1e30 });
-  const trainer = new Trainer(model, noise(), { ...options, optimizer });
+  const trainer = new Trainer(model, randomDataset(), { ...options, optimizer });
   await assertRejects(() => Array.fromAsync(trainer), PembrokeError, "lower the learning rate");
 });
 
-testOnEveryBackend("a checkpoint of another model is refused", async (backend) => {
-  const start = (model: Sequential, options: Partial<TrainerOptions> = {}) =>
-    new Trainer(model, noise(), {
-      batchSize: 8,
-      epochs: 1,
-      optimizer: new SGD(model, { lr: 1 }),
-      ...options,
-    });
-  using model = network(backend);
-  using other = new Sequential([new Flatten(), new Linear(128, 4)]).init(backend);
-  const bytes = await saveCheckpoint(start(model));
-  await assertRejects(() => loadCheckpoint(start(other), bytes), FileError, "1.weight");
-  const cut = bytes.subarray(0, bytes.length / 2);
-  await assertRejects(() => loadCheckpoint(start(model), cut), FileError);
-});
+testOnEveryBackend(
+  "loadCheckpoint() rejects checkpoints of other models and truncated ones",
+  async (backend) => {
+    const createTrainer = (model: Sequential, options: Partial<TrainerOptions> = {}) =>
+      new Trainer(model, randomDataset(), {
+        batchSize: 8,
+        epochs: 1,
+        optimizer: new SGD(model, { lr: 1 }),
+        ...options,
+      });
+    using model = network(backend);
+    using other = new Sequential([new Flatten(), new Linear(128, 4)]).init(backend);
+    const bytes = await saveCheckpoint(createTrainer(model));
+    await assertRejects(() => loadCheckpoint(createTrainer(other), bytes), FileError, "1.weight");
+    const cut = bytes.subarray(0, bytes.length / 2);
+    await assertRejects(() => loadCheckpoint(createTrainer(model), cut), FileError);
+  },
+);

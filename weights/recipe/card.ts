@@ -1,6 +1,6 @@
 /**
- * Brings the numbers in the model card up to date: what stands there between `<!-- name -->` and
- * `<!-- /name -->` is made anew from the recipe, the training log and what the evaluation found.
+ * Updates the numbers in the model card: the blocks between `<!-- name -->` and `<!-- /name -->`
+ * come from the recipe, the training log and the evaluation.
  *
  *     deno task card
  *
@@ -9,24 +9,24 @@
 
 import { fileURLToPath } from "node:url";
 import { FileError } from "../../mod.ts";
-import { type ClassResult, parseAccuracy, sums } from "./accuracy.ts";
+import { type ClassResult, parseAccuracy, sumResults } from "./accuracy.ts";
 import { type LogRow, parseLog } from "./log.ts";
 import { defaultRecipe, type Recipe } from "./options.ts";
-import { readText, runTask, UsageError, writeWhole } from "./task.ts";
+import { readText, runTask, UsageError, writeAtomically } from "./task.ts";
 
 const folder = new URL("../", import.meta.url);
 
-/** Classes named at either end of the list. */
-const shownClasses = 10;
+/** Number of best and worst classes in the card. */
+const classCount = 10;
 
-/** What the card is made from, and the card. */
+/** The card, and the data for its blocks. */
 export interface CardFiles {
   readonly card: string;
   readonly log: readonly LogRow[];
   readonly results: readonly ClassResult[];
 }
 
-/** Reads the files that lie beside the model. */
+/** Reads the card and its data from the folder of the model. */
 export async function readCardFiles(): Promise<CardFiles> {
   const [card, log, results] = await Promise.all(
     ["README.md", "alexnet_tiny.log.tsv", "alexnet_tiny.accuracy.tsv"].map(read),
@@ -42,7 +42,7 @@ function read(name: string): Promise<string> {
   return readText(new URL(name, folder), name);
 }
 
-/** The card with its numbers of now. */
+/** Returns the card with updated blocks. */
 export function renderCard({ card, log, results }: CardFiles): string {
   const blocks = {
     accuracy: accuracyTable(log, results),
@@ -50,31 +50,34 @@ export function renderCard({ card, log, results }: CardFiles): string {
     recipe: recipeList(defaultRecipe),
     log: logTable(log),
   };
-  return Object.entries(blocks).reduce((text, [name, block]) => replace(text, name, block), card);
+  return Object.entries(blocks).reduce(
+    (text, [name, block]) => replaceBlock(text, name, block),
+    card,
+  );
 }
 
-function replace(card: string, name: string, block: string): string {
+function replaceBlock(card: string, name: string, block: string): string {
   const [begin, end] = [`<!-- ${name} -->`, `<!-- /${name} -->`];
   const from = card.indexOf(begin), to = card.indexOf(end);
-  if (from < 0 || to < from) throw new FileError("README.md", `has no place ${begin} … ${end}`);
+  if (from < 0 || to < from) throw new FileError("README.md", `has no block ${begin} … ${end}`);
   return `${card.slice(0, from + begin.length)}\n\n${block}\n\n${card.slice(to)}`;
 }
 
 function accuracyTable(log: readonly LogRow[], results: readonly ClassResult[]): string {
-  const { count, top1, top5 } = sums(results), trained = log.at(-1)!;
+  const { count, top1, top5 } = sumResults(results), lastEpoch = log.at(-1)!;
   const images = `${count.toLocaleString("en-US")} validation images`;
   return table([
     [images, "top-1", "top-5"],
-    ["the file as it ships", percent(top1 / count), percent(top5 / count)],
-    ["as trained, in float32", percent(trained.top1), percent(trained.top5)],
+    ["bundled file, int8", percent(top1 / count), percent(top5 / count)],
+    ["after training, float32", percent(lastEpoch.top1), percent(lastEpoch.top5)],
   ]);
 }
 
-/** The classes it knows best, and those it knows worst, side by side. */
+/** The classes with the best and the worst accuracy, side by side. */
 function classesTable(results: readonly ClassResult[]): string {
   const share = ({ top1, count }: ClassResult) => top1 / count;
   const sorted = results.toSorted((a, b) => share(b) - share(a) || b.top5 - a.top5);
-  const rows = sorted.slice(0, shownClasses).map((best, i) => {
+  const rows = sorted.slice(0, classCount).map((best, i) => {
     const worst = sorted[sorted.length - 1 - i];
     const cells = (result: ClassResult) => [
       result.label.split(",")[0],
@@ -82,23 +85,25 @@ function classesTable(results: readonly ClassResult[]): string {
     ];
     return [...cells(best), ...cells(worst)];
   });
-  return table([["recognised best", "top-1", "recognised worst", "top-1"], ...rows]);
+  return table([["best classes", "top-1", "worst classes", "top-1"], ...rows]);
 }
 
 function recipeList(recipe: Recipe): string {
   const { epochs, batch, lr, warmUp, momentum, weightDecay, labelSmoothing, dropout } = recipe;
-  const { scale: [least], ratio: [narrowest, widest], ...colours } = recipe.augmentation;
-  const { flip, brightness, contrast, saturation } = colours;
+  const { scale: [minArea], ratio: [minRatio, maxRatio], ...others } = recipe.augmentation;
+  const { flip, brightness, contrast, saturation } = others;
   const share = (value: number) => `${Math.round(value * 100)} %`;
   const lines = [
     `${epochs} epochs in batches of ${batch}; SGD with Nesterov momentum ${momentum}`,
-    `learning rate up to ${lr} within ${warmUp} epochs, then along half a cosine to 0`,
+    `learning rate: warm-up to ${lr} in ${warmUp} epochs, then half a cosine down to 0`,
     `weight decay ${weightDecay}, label smoothing ${labelSmoothing}, dropout ${dropout}`,
-    `crops of ${share(least)} of the image and more, ${narrowest.toFixed(2)} to ` +
-    `${widest.toFixed(2)} times as wide as high`,
-    `mirrored with probability ${flip}`,
-    `brightness changed by up to ${share(brightness)}, contrast by ${share(contrast)}, ` +
-    `saturation by ${share(saturation)}`,
+    `random crops of at least ${
+      share(minArea)
+    } of the image, with a ratio of width to height from ` +
+    `${minRatio.toFixed(2)} to ${maxRatio.toFixed(2)}`,
+    `random mirroring with probability ${flip}`,
+    `random changes of brightness by up to ${share(brightness)}, contrast by ${share(contrast)} ` +
+    `and saturation by ${share(saturation)}`,
   ];
   return lines.map((line) => `- ${line}`).join("\n");
 }
@@ -113,7 +118,7 @@ function logTable(log: readonly LogRow[]): string {
     row.imagesPerSecond.toFixed(0),
     (row.seconds / 60).toFixed(1),
   ]);
-  const head = "epoch,loss,validation loss,top-1,top-5,images a second,minutes".split(",");
+  const head = "epoch,loss,validation loss,top-1,top-5,images/s,minutes".split(",");
   return table([head, ...rows]);
 }
 
@@ -121,7 +126,7 @@ function percent(share: number): string {
   return `${(share * 100).toFixed(2)} %`;
 }
 
-/** A table as `deno fmt` writes it: columns that hold a number stand to the right. */
+/** Formats a Markdown table like `deno fmt`. Columns of numbers are aligned to the right. */
 export function table(rows: readonly (readonly string[])[]): string {
   const [head, ...body] = rows;
   const right = head.map((_, i) => body.every((row) => /^[\d.]+( %)?$/.test(row[i])));
@@ -150,7 +155,7 @@ function readArgs(args: readonly string[]): Record<string, never> {
 
 async function run(): Promise<void> {
   const text = renderCard(await readCardFiles());
-  await writeWhole(fileURLToPath(new URL("README.md", folder)), text);
+  await writeAtomically(fileURLToPath(new URL("README.md", folder)), text);
 }
 
 if (import.meta.main) Deno.exit(await main(Deno.args));

@@ -1,5 +1,5 @@
 /**
- * Draws a training log: losses on the left, accuracies on the right.
+ * Draws a training log as SVG: losses on the left, accuracies on the right.
  *
  *     deno task curve runs/alexnet-tiny/log.tsv curve.svg
  *
@@ -8,9 +8,9 @@
 
 import { FileError } from "../../mod.ts";
 import { type LogRow, parseLog } from "./log.ts";
-import { readText, runTask, UsageError, writeWhole } from "./task.ts";
+import { readText, runTask, UsageError, writeAtomically } from "./task.ts";
 
-/** A curve: its name in the key, its colour, and its value in a row. */
+/** A curve: its name in the legend, its colour, and its value for a row of the log. */
 interface Curve {
   readonly name: string;
   readonly colour: string;
@@ -27,10 +27,10 @@ const accuracies: readonly Curve[] = [
   { name: "validation, top-5", colour: "#00798c", value: (row) => 100 * row.top5 },
 ];
 
-/** Sizes of the picture and of one of its two panels. */
+/** The size of the picture, and of each of its two panels. */
 const width = 900, height = 350, panel = { width: 360, height: 240, top: 60 } as const;
 
-/** The picture of a log with at least one row. */
+/** Draws a log of at least one row as SVG. */
 export function drawCurve(rows: readonly LogRow[]): string {
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" ` +
@@ -79,7 +79,7 @@ function drawPanel(
   return lines;
 }
 
-/** A round distance that divides 0 … highest into four to ten. */
+/** Returns a round distance between ticks, for four to ten ticks from 0 to `highest`. */
 function tickStep(highest: number): number {
   const power = 10 ** Math.floor(Math.log10(Math.max(highest, 1e-6) / 4));
   return [1, 2, 5, 10].map((n) => n * power).find((step) => highest / step <= 8)!;
@@ -104,8 +104,8 @@ function readArgs(args: readonly string[]): { log: string; picture: string } {
 
 async function run({ log, picture }: { log: string; picture: string }): Promise<void> {
   const rows = parseLog(await readText(log), log);
-  if (rows.length === 0) throw new FileError(log, "holds no epoch yet");
-  await writeWhole(picture, drawCurve(rows));
+  if (rows.length === 0) throw new FileError(log, "has no epochs yet");
+  await writeAtomically(picture, drawCurve(rows));
 }
 
 if (import.meta.main) Deno.exit(await main(Deno.args));

@@ -1,5 +1,5 @@
 /**
- * Images in memory as a dataset: as they are, or another view at each reading.
+ * A dataset of images in memory, with optional augmentation.
  *
  * @module
  */
@@ -8,28 +8,29 @@ import type { Dataset, Preprocessing } from "../../mod.ts";
 import { type Augmentation, drawView, plainView, Renderer } from "./augment.ts";
 import type { Images } from "./sheets.ts";
 
-/** How images are shown. */
+/** Options of {@linkcode imageDataset}. */
 export interface ImageDatasetOptions {
-  /** Mean and deviation of the colours. */
+  /** The mean and deviation of the colours. */
   readonly statistics: Pick<Preprocessing, "mean" | "std">;
-  /** Views for training; without it images are always shown as they are. */
+  /** The augmentation for reads with a random generator. Default: none. */
   readonly augmentation?: Augmentation;
-  /** Shows them mirrored, where nothing is drawn. Default false. */
+  /** Mirrors images that are not augmented. Default false. */
   readonly mirrored?: boolean;
 }
 
-/** A dataset of normalised images, [3, size, size]. */
+/** Creates a dataset of normalised images, [3, size, size]. */
 export function imageDataset(images: Images, options: ImageDatasetOptions): Dataset {
   const { size, pixels, labels, length } = images, { augmentation, mirrored = false } = options;
   const renderer = new Renderer(size, options.statistics);
-  const plain = { ...plainView(size), mirrored }, drawn = plainView(size);
+  const fixedView = { ...plainView(size), mirrored }, randomView = plainView(size);
   return {
     length,
     sampleShape: [3, size, size],
     read(index, values, generator) {
-      const drawing = augmentation !== undefined && generator !== undefined;
-      if (drawing) drawView(drawn, size, augmentation, generator);
-      renderer.render(pixels, index * size * size * 3, drawing ? drawn : plain, values);
+      const augments = augmentation !== undefined && generator !== undefined;
+      if (augments) drawView(randomView, size, augmentation, generator);
+      const view = augments ? randomView : fixedView;
+      renderer.render(pixels, index * size * size * 3, view, values);
       return labels[index];
     },
   };

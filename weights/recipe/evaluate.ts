@@ -1,6 +1,6 @@
 /**
- * How good a file of weights is on images it never learned from. Each image goes the way that a
- * photograph goes: {@linkcode Classifier.classify}, one at a time.
+ * Measures the accuracy of weights on the validation images. Images are classified one by one with
+ * {@linkcode Classifier.classify}, like photos.
  *
  *     deno task evaluate --data tiny-imagenet
  *
@@ -15,23 +15,29 @@ import {
   FileError,
   loadModel,
 } from "../../mod.ts";
-import { type ClassResult, formatAccuracy, sums } from "./accuracy.ts";
+import { type ClassResult, formatAccuracy, sumResults } from "./accuracy.ts";
 import { type Images, readClasses, readSheets, type SheetClass } from "./sheets.ts";
-import { asFileError, parseOptions, runTask, StatusLine, UsageError, writeWhole } from "./task.ts";
+import {
+  parseOptions,
+  runTask,
+  StatusLine,
+  toFileError,
+  UsageError,
+  writeAtomically,
+} from "./task.ts";
 
 const usage = `\
-Counts how often weights find the class of Tiny ImageNet's validation images.
+Measures the accuracy of weights on the validation images of Tiny ImageNet.
 
 Usage: deno task evaluate --data FOLDER [options] [WEIGHTS…]
 
-Without WEIGHTS, the model that comes with the library. Of several, the second and later are also
-compared with the first.
+Without WEIGHTS, it evaluates the bundled model. Several files are each compared with the first.
 
 Options:
-      --data FOLDER  holds classes.tsv, and val/ with a sheet <wnid>.jpg for each class
-      --per-class N  take only N images of each class, to try things out
-      --tsv FILE     write each class's share here (of the last weights)
-  -h, --help         print this`;
+      --data FOLDER  the data: classes.tsv, and a sheet <wnid>.jpg per class in val/
+      --per-class N  use only N images per class, for a quick test
+      --tsv FILE     write the accuracy of each class to FILE (for the last weights)
+  -h, --help         print this help`;
 
 interface Options {
   readonly data: string;
@@ -50,23 +56,27 @@ async function evaluate({ data, weights, perClass, tsv }: Options): Promise<void
   const size = new AlexNetTiny().preprocessing.crop;
   const images = await readSheets(`${data}/val`, classes, { size, perClass });
   using backend = await createBackend({ device: "wasm" });
-  let first: number | undefined;
+  let firstTop1: number | undefined;
   for (const path of weights) {
-    const results = await resultsOf(path, backend, images, classes);
-    const { count, top1, top5 } = sums(results);
-    const share = (right: number) => `${(right / count * 100).toFixed(2)} %`;
-    const points = first === undefined ? "" : `, ${signed((top1 - first) / count * 100)} points`;
-    first ??= top1;
+    const results = await evaluateWeights(path, backend, images, classes);
+    const { count, top1, top5 } = sumResults(results);
+    const percent = (correct: number) => `${(correct / count * 100).toFixed(2)} %`;
+    const difference = firstTop1 === undefined
+      ? ""
+      : `, ${formatSigned((top1 - firstTop1) / count * 100)} points`;
+    firstTop1 ??= top1;
     const name = path ?? "the bundled model";
-    console.log(`${name}: top-1 ${share(top1)}, top-5 ${share(top5)} of ${count} images${points}`);
+    console.log(
+      `${name}: top-1 ${percent(top1)}, top-5 ${percent(top5)} of ${count} images${difference}`,
+    );
     if (tsv !== undefined && path === weights.at(-1)) {
-      await writeWhole(tsv, formatAccuracy(results));
+      await writeAtomically(tsv, formatAccuracy(results));
     }
   }
 }
 
 /** Classifies all images with the weights in a file, or with the bundled model. */
-async function resultsOf(
+async function evaluateWeights(
   path: string | undefined,
   backend: Backend,
   images: Images,
@@ -74,15 +84,15 @@ async function resultsOf(
 ): Promise<ClassResult[]> {
   const name = path ?? "the bundled model";
   using model = await loadModel({ backend, weights: path }).catch((error) => {
-    throw asFileError(name, error);
+    throw toFileError(name, error);
   });
-  const known = new Set(model.classes.map(({ wnid }) => wnid));
-  const unknown = classes.find(({ wnid }) => !known.has(wnid));
-  if (unknown) throw new FileError(name, `does not know the class ${unknown.wnid}`);
-  return await count(model, images, classes);
+  const wnids = new Set(model.classes.map(({ wnid }) => wnid));
+  const missing = classes.find(({ wnid }) => !wnids.has(wnid));
+  if (missing) throw new FileError(name, `does not have the class ${missing.wnid}`);
+  return await countCorrect(model, images, classes);
 }
 
-async function count(
+async function countCorrect(
   model: Classifier,
   { size, length, pixels, labels }: Images,
   classes: readonly SheetClass[],
@@ -92,8 +102,9 @@ async function count(
   for (let i = 0; i < length; i++) {
     status.show(`classifying ${i}/${length} images`);
     const data = pixels.subarray(i * bytes, (i + 1) * bytes);
-    const found = await model.classify({ width: size, height: size, data }, { topK: 5 });
-    const result = results[labels[i]], rank = found.findIndex(({ wnid }) => wnid === result.wnid);
+    const predictions = await model.classify({ width: size, height: size, data }, { topK: 5 });
+    const result = results[labels[i]];
+    const rank = predictions.findIndex(({ wnid }) => wnid === result.wnid);
     result.count++;
     if (rank === 0) result.top1++;
     if (rank >= 0) result.top5++;
@@ -102,7 +113,7 @@ async function count(
   return results;
 }
 
-function signed(value: number): string {
+function formatSigned(value: number): string {
   return `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(2)}`;
 }
 
@@ -118,7 +129,7 @@ function readArgs(args: readonly string[]): Options | undefined {
     },
   });
   if (values.help) return undefined;
-  if (!values.data) throw new UsageError("no data given; add --data FOLDER, --help shows more");
+  if (!values.data) throw new UsageError("--data FOLDER is missing; --help lists the options");
   const perClass = values["per-class"];
   if (perClass !== undefined && !/^[1-9]\d{0,5}$/.test(perClass)) {
     throw new UsageError(`--per-class is ${JSON.stringify(perClass)}, must be a positive integer`);

@@ -1,6 +1,6 @@
 /**
- * Makes the model that ships from a checkpoint of its training: batch normalisation folded away,
- * weights quantised, and in the metadata what a program needs to know about it.
+ * Converts a checkpoint to the bundled model: folds batch normalisation, quantises the weights, and
+ * adds a description of the network.
  *
  *     deno task export --data tiny-imagenet runs/alexnet-tiny/checkpoint.safetensors model.safetensors
  *
@@ -15,26 +15,26 @@ import {
   type TensorToWrite,
 } from "../../mod.ts";
 import { imageDataset } from "./dataset.ts";
-import { createRun, loadRun, recipeOf } from "./run.ts";
+import { createRun, loadRun, readRecipe } from "./run.ts";
 import { blankImage, readClasses } from "./sheets.ts";
-import { asFileError, parseOptions, runTask, UsageError, writeWhole } from "./task.ts";
+import { parseOptions, runTask, toFileError, UsageError, writeAtomically } from "./task.ts";
 
 const usage = `\
-Makes the model that ships from a checkpoint of alexnet-tiny.
+Converts a training checkpoint of alexnet-tiny to a model file.
 
 Usage: deno task export --data FOLDER [options] CHECKPOINT MODEL
 
 Options:
-      --data FOLDER  holds classes.tsv, the names of the classes that it was trained on
-      --weights KIND how the weights are stored: i8 (the default), f16 or f32
-  -h, --help         print this`;
+      --data FOLDER   the training data: the names of the classes come from its classes.tsv
+      --weights TYPE  type of the stored weights: i8, f16 or f32 (default i8)
+  -h, --help          print this help`;
 
-/** How weights may be stored. */
-const kinds = { i8: "I8", f16: "F16", f32: "F32" } as const;
+/** The types of stored weights. */
+const dtypes = { i8: "I8", f16: "F16", f32: "F32" } as const;
 
 interface Options {
   readonly data: string;
-  readonly kind: TensorToWrite["dtype"];
+  readonly dtype: TensorToWrite["dtype"];
   readonly checkpoint: string;
   readonly model: string;
 }
@@ -45,25 +45,25 @@ export async function main(args: readonly string[]): Promise<number> {
 }
 
 async function run(options: Options): Promise<void> {
-  const bytes = await exported(options);
-  await writeWhole(options.model, bytes);
+  const bytes = await exportModel(options);
+  await writeAtomically(options.model, bytes);
   console.log(`${options.model}: ${bytes.length.toLocaleString("en-US")} bytes`);
 }
 
-async function exported({ data, kind, checkpoint }: Options): Promise<Uint8Array> {
+async function exportModel({ data, dtype, checkpoint }: Options): Promise<Uint8Array> {
   const classes = await readClasses(data);
   const bytes = await Deno.readFile(checkpoint).catch((error) => {
-    throw asFileError(checkpoint, error);
+    throw toFileError(checkpoint, error);
   });
-  const recipe = await recipeOf(bytes, checkpoint, {});
+  const recipe = await readRecipe(bytes, checkpoint, {});
   using backend = await createBackend({ device: "wasm", threads: 1 });
-  const unused = imageDataset(blankImage, { statistics: new AlexNetTiny().preprocessing });
-  using trained = createRun(backend, unused, classes.length, recipe);
-  await loadRun(trained, bytes, checkpoint);
+  const placeholder = imageDataset(blankImage, { statistics: new AlexNetTiny().preprocessing });
+  using run = createRun(backend, placeholder, classes.length, recipe);
+  await loadRun(run, bytes, checkpoint);
   using model = new AlexNetTiny({ classes });
-  await foldBatchNorm(trained.model, model);
+  await foldBatchNorm(run.model, model);
   return await saveModel(model, {
-    dtype: kind,
+    dtype,
     metadata: {
       data: "Tiny ImageNet; terms of ImageNet: research and education",
       recipe: JSON.stringify(recipe),
@@ -86,11 +86,9 @@ function readArgs(args: readonly string[]): Options | undefined {
   if (!values.data || !model || more.length > 0) {
     throw new UsageError("usage: deno task export --data FOLDER CHECKPOINT MODEL");
   }
-  const kind = Object.entries(kinds).find(([name]) => name === values.weights)?.[1];
-  if (kind) return { data: values.data, kind, checkpoint, model };
-  throw new UsageError(
-    `--weights is ${JSON.stringify(values.weights)}, must be ${Object.keys(kinds).join(" or ")}`,
-  );
+  const dtype = Object.entries(dtypes).find(([name]) => name === values.weights)?.[1];
+  if (dtype) return { data: values.data, dtype, checkpoint, model };
+  throw new UsageError(`--weights is ${JSON.stringify(values.weights)}, must be i8, f16 or f32`);
 }
 
 if (import.meta.main) Deno.exit(await main(Deno.args));

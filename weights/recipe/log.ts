@@ -1,36 +1,36 @@
 /**
- * The training log: a line of tab-separated numbers for each epoch.
+ * The training log, a file of tab-separated values with a line for each epoch.
  *
  * @module
  */
 
 import { FileError } from "../../mod.ts";
 
-/** An epoch; shares and losses as in the file, `epoch` from 1. */
+/** An epoch in the log. Accuracies are from 0 to 1. */
 export interface LogRow {
-  /** Epochs done. */
+  /** The epoch, from 1. */
   readonly epoch: number;
-  /** Mean loss over the epoch's augmented images, label smoothing included. */
+  /** Mean training loss, on augmented images and with label smoothing. */
   readonly loss: number;
-  /** Share of them classified right. */
+  /** Training accuracy, on augmented images. */
   readonly accuracy: number;
-  /** Mean loss over the validation images, without smoothing. */
+  /** Mean validation loss, without label smoothing. */
   readonly valLoss: number;
-  /** Share of validation images whose class was found most probable. */
+  /** Top-1 validation accuracy. */
   readonly top1: number;
-  /** … whose class was among the five most probable. */
+  /** Top-5 validation accuracy. */
   readonly top5: number;
-  /** As top1, when each image is also shown mirrored. */
+  /** Top-1 validation accuracy for the mean logits of each image and its mirror image. */
   readonly top1Mirrored: number;
-  /** The last step's learning rate. */
+  /** Learning rate of the last step. */
   readonly lr: number;
-  /** Training images a second. */
+  /** Training images per second. */
   readonly imagesPerSecond: number;
   /** Seconds of training. */
   readonly seconds: number;
 }
 
-/** A column's name, its field, and the digits behind the point. */
+/** The columns: name, field and number of decimals. */
 const columns: readonly (readonly [string, keyof LogRow, number])[] = [
   ["epoch", "epoch", 0],
   ["loss", "loss", 5],
@@ -44,7 +44,7 @@ const columns: readonly (readonly [string, keyof LogRow, number])[] = [
   ["seconds", "seconds", 0],
 ];
 
-/** The log as a file's text. */
+/** Formats a log as the text of a file. */
 export function formatLog(rows: readonly LogRow[]): string {
   const lines = rows.map((row) =>
     columns.map(([, field, digits]) => row[field].toFixed(digits)).join("\t")
@@ -52,16 +52,16 @@ export function formatLog(rows: readonly LogRow[]): string {
   return [columns.map(([name]) => name).join("\t"), ...lines, ""].join("\n");
 }
 
-/** The rows of a log. */
+/** Parses the text of a log. Throws a {@linkcode FileError}. */
 export function parseLog(text: string, name: string): LogRow[] {
   const [header, ...lines] = text.trimEnd().split("\n");
   if (header !== formatLog([]).trimEnd()) {
-    throw new FileError(name, "is no training log: its first line names other columns");
+    throw new FileError(name, "is not a training log: unexpected columns");
   }
   return lines.map((line, i) => {
     const values = line.split("\t").map(Number);
     if (values.length !== columns.length || values.some(Number.isNaN)) {
-      throw new FileError(name, `line ${i + 2} is not ${columns.length} numbers`);
+      throw new FileError(name, `line ${i + 2} must have ${columns.length} numbers`);
     }
     return Object.fromEntries(
       columns.map(([, field], c) => [field, values[c]]),

@@ -1,28 +1,28 @@
-/** The recipe's numbers, and the command line that changes them. */
+/** The hyperparameters of the recipe, and the options of the training task. */
 
 import type { Augmentation } from "./augment.ts";
 import { parseOptions, UsageError } from "./task.ts";
 
-/** Everything that the result of a run follows from, besides the data and the build. */
+/** All hyperparameters. With the same data and build, they determine the result of a run. */
 export interface Recipe {
   readonly epochs: number;
   readonly batch: number;
-  /** The largest learning rate: it grows to it, then falls along half a cosine. */
+  /** The highest learning rate, after the warm-up. */
   readonly lr: number;
-  /** Epochs in which it grows. */
+  /** Epochs of warm-up. */
   readonly warmUp: number;
   readonly momentum: number;
-  /** Of weights; biases and batch normalisation are left alone. */
+  /** Weight decay of weights. Biases and batch normalisation have none. */
   readonly weightDecay: number;
   readonly labelSmoothing: number;
   readonly dropout: number;
   readonly seed: number;
-  /** Images taken of each class; 0 takes all. */
+  /** Images per class. 0 means all. */
   readonly perClass: number;
   readonly augmentation: Augmentation;
 }
 
-/** What the shipped weights were trained with. */
+/** The recipe of the bundled weights. */
 export const defaultRecipe: Recipe = {
   epochs: 7,
   batch: 64,
@@ -44,67 +44,69 @@ export const defaultRecipe: Recipe = {
   },
 };
 
-/** How a run is done; none of it changes the numbers. */
+/** The options of a run. Except for `overrides`, they do not change its result. */
 export interface Options {
   readonly data: string;
   readonly out: string;
   readonly threads: number | "auto";
   readonly resume: boolean;
-  /** The run ends after so many epochs, though the schedule is for more. */
+  /** The run stops after this epoch, even if the schedule has more. */
   readonly stop: number;
   /** Minutes between checkpoints within an epoch. */
   readonly every: number;
-  /** The numbers of the recipe that were given. */
-  readonly given: Partial<Recipe>;
+  /** The hyperparameters set on the command line. */
+  readonly overrides: Partial<Recipe>;
 }
 
 export const usage = `\
-Trains alexnet-tiny on sheets of Tiny ImageNet, through this library's own kernels.
+Trains alexnet-tiny on Tiny ImageNet, with this library's own kernels.
 
 Usage: deno task train --data FOLDER [options]
 
 Options:
-      --data FOLDER  holds classes.tsv, and train/ and val/ with a sheet <wnid>.jpg for each class
-      --out FOLDER   where checkpoint.safetensors and log.tsv go (default runs/alexnet-tiny)
-      --resume       go on with the checkpoint in that folder, if there is one
-      --threads N    threads that compute; auto takes all (the default)
-      --stop N       end after epoch N, though the learning rate is planned for all of them
+      --data FOLDER  the data: classes.tsv, and a sheet <wnid>.jpg per class in train/ and val/
+      --out FOLDER   folder for checkpoint.safetensors and log.tsv (default runs/alexnet-tiny)
+      --resume       continue from the checkpoint in the --out folder, if there is one
+      --threads N    number of threads, or auto for all processors (default auto)
+      --stop N       stop after epoch N; the learning rate follows the schedule of all epochs
       --every N      minutes between checkpoints (default 5); each epoch ends with one, too
 
-The recipe, which a resumed run takes from its checkpoint:
+Recipe (a resumed run takes it from its checkpoint):
       --epochs N     passes over the data (default ${defaultRecipe.epochs})
-      --batch N      images of a step (default ${defaultRecipe.batch})
-      --lr X         the largest learning rate (default ${defaultRecipe.lr})
-      --seed N       seed of everything random (default ${defaultRecipe.seed})
+      --batch N      images per step (default ${defaultRecipe.batch})
+      --lr X         highest learning rate (default ${defaultRecipe.lr})
+      --seed N       random seed (default ${defaultRecipe.seed})
       --dropout X    probability of dropout (default ${defaultRecipe.dropout})
-      --per-class N  take only N images of each class from both, to try things out
-  -h, --help         print this`;
+      --per-class N  use only N images per class, for a quick test
+  -h, --help         print this help`;
 
-/** Reads the arguments; undefined when help was asked for. */
+/** Reads the arguments. Returns undefined for --help. */
 export function readArgs(args: readonly string[]): Options | undefined {
   const values = parse(args);
   if (values.help) return undefined;
-  if (!values.data) throw new UsageError("no data given; add --data FOLDER, --help shows more");
-  const given: Record<string, number> = {};
-  for (const [field, option] of numbers) {
+  if (!values.data) throw new UsageError("--data FOLDER is missing; --help lists the options");
+  const overrides: Record<string, number> = {};
+  for (const [field, option] of recipeOptions) {
     const text = values[option];
     if (text === undefined) continue;
-    const whole = option !== "lr" && option !== "dropout";
-    given[field] = whole ? integer(option, text, leasts[option] ?? 1) : share(option, text);
+    const isInteger = option !== "lr" && option !== "dropout";
+    overrides[field] = isInteger
+      ? parseInteger(option, text, minimums[option] ?? 1)
+      : parseFraction(option, text);
   }
   return {
     data: values.data,
     out: values.out,
-    threads: values.threads === "auto" ? "auto" : integer("threads", values.threads, 1),
+    threads: values.threads === "auto" ? "auto" : parseInteger("threads", values.threads, 1),
     resume: values.resume,
-    stop: values.stop === undefined ? Infinity : integer("stop", values.stop, 1),
-    every: integer("every", values.every, 1),
-    given,
+    stop: values.stop === undefined ? Infinity : parseInteger("stop", values.stop, 1),
+    every: parseInteger("every", values.every, 1),
+    overrides,
   };
 }
 
-/** Numbers of the recipe and their options. */
-const numbers = [
+/** The hyperparameters with an option. */
+const recipeOptions = [
   ["epochs", "epochs"],
   ["batch", "batch"],
   ["lr", "lr"],
@@ -112,7 +114,8 @@ const numbers = [
   ["dropout", "dropout"],
   ["perClass", "per-class"],
 ] as const;
-const leasts: Record<string, number> = { seed: 0, batch: 2 };
+/** The least values of integer options, if not 1. */
+const minimums: Record<string, number> = { seed: 0, batch: 2 };
 
 function parse(args: readonly string[]) {
   return parseOptions({
@@ -135,15 +138,15 @@ function parse(args: readonly string[]) {
   }).values;
 }
 
-function integer(option: string, text: string, least: number): number {
+function parseInteger(option: string, text: string, minimum: number): number {
   const value = Number(text);
-  if (/^\d+$/.test(text) && value >= least && value < 2 ** 32) return value;
+  if (/^\d+$/.test(text) && value >= minimum && value < 2 ** 32) return value;
   throw new UsageError(
-    `--${option} is ${JSON.stringify(text)}, must be an integer from ${least} on`,
+    `--${option} is ${JSON.stringify(text)}, must be an integer of at least ${minimum}`,
   );
 }
 
-function share(option: string, text: string): number {
+function parseFraction(option: string, text: string): number {
   const value = Number(text);
   if (/^[\d.]+(e-?\d+)?$/i.test(text) && value >= 0 && value <= 1) return value;
   throw new UsageError(`--${option} is ${JSON.stringify(text)}, must be a number from 0 to 1`);

@@ -1,5 +1,5 @@
 /**
- * A training run of alexnet-tiny: what it is made of, and its checkpoint.
+ * A training run of alexnet-tiny and its checkpoints.
  *
  * @module
  */
@@ -20,16 +20,16 @@ import {
 } from "../../mod.ts";
 import type { Recipe } from "./options.ts";
 
-/** A run: model, optimiser and trainer, made from a recipe. */
+/** A training run. */
 export interface Run extends Disposable {
   readonly recipe: Recipe;
   readonly model: AlexNetTiny;
   readonly trainer: Trainer;
-  /** Seconds of training in the epoch under way, those before a stop included. */
+  /** Seconds of training in the current epoch, including those before an interruption. */
   seconds: number;
 }
 
-/** Makes a run that has not begun. */
+/** Creates the model, optimiser and trainer of a recipe. */
 export function createRun(
   backend: Backend,
   data: Dataset,
@@ -42,7 +42,7 @@ export function createRun(
     lr,
     momentum,
     nesterov: true,
-    // weights have two axes and more; biases and batch normalisation have one
+    // Biases and the parameters of batch normalisation have one axis.
     weightDecay: (_name, shape) => shape.length > 1 ? weightDecay : 0,
   });
   const perEpoch = Math.ceil(data.length / batch);
@@ -65,7 +65,7 @@ export function createRun(
   return { recipe, model, trainer, seconds: 0, [Symbol.dispose]: dispose };
 }
 
-/** The run as a checkpoint, with its recipe and its clock. */
+/** Saves a run as a checkpoint with its recipe and training time. */
 export async function saveRun({ recipe, trainer, seconds }: Run): Promise<Uint8Array> {
   return await saveCheckpoint(trainer, {
     recipe: JSON.stringify(recipe),
@@ -73,28 +73,32 @@ export async function saveRun({ recipe, trainer, seconds }: Run): Promise<Uint8A
   });
 }
 
-/** Brings a run to where a checkpoint stands. */
+/** Loads a checkpoint into a run. */
 export async function loadRun(run: Run, bytes: Uint8Array, name: string): Promise<void> {
   await loadCheckpoint(run.trainer, bytes, name);
   using file = await openWeights(bytesSource(bytes, name));
   run.seconds = Number(file.metadata.get("seconds"));
 }
 
-/** The recipe that a checkpoint was made with; what was given besides must agree. */
-export async function recipeOf(
+/**
+ * Reads the recipe of a checkpoint.
+ *
+ * @param overrides Options of the command line, which must equal those of the checkpoint.
+ */
+export async function readRecipe(
   bytes: Uint8Array,
   name: string,
-  given: Partial<Recipe>,
+  overrides: Partial<Recipe>,
 ): Promise<Recipe> {
   using file = await openWeights(bytesSource(bytes, name));
   const text = file.metadata.get("recipe");
-  if (!text) throw new FileError(name, "no checkpoint of this recipe");
+  if (!text) throw new FileError(name, "is not a checkpoint of this recipe");
   const recipe = JSON.parse(text) as Recipe;
-  for (const [key, value] of Object.entries(given)) {
-    const before = recipe[key as keyof Recipe];
-    if (before === value) continue;
+  for (const [key, value] of Object.entries(overrides)) {
+    const saved = recipe[key as keyof Recipe];
+    if (saved === value) continue;
     throw new PembrokeError(
-      `${name}: the run has ${key} ${before}, not ${value}; leave it out, or begin in another --out`,
+      `${name}: its run has ${key} ${saved}, not ${value}; remove the option or use another --out`,
     );
   }
   return recipe;

@@ -1,26 +1,26 @@
 /**
- * Labelled images from sheets: one JPEG for each class, cut into square tiles.
+ * Reads labelled images from sheets: one JPEG for each class, made of square tiles.
  *
  * @module
  */
 
 import { FileError } from "../../mod.ts";
 import { decodeImage, type RgbImage } from "../../src/image/mod.ts";
-import { asFileError, readText } from "./task.ts";
+import { readText, toFileError } from "./task.ts";
 
 /** Square images in memory. */
 export interface Images {
-  /** Pixels on each side. */
+  /** Height and width of the images. */
   readonly size: number;
   /** Number of images. */
   readonly length: number;
-  /** Bytes of red, green and blue, row by row, one image after another. */
+  /** Red, green and blue of each pixel, row by row, image by image. */
   readonly pixels: Uint8Array;
-  /** Their classes. */
+  /** The classes of the images. */
   readonly labels: Uint16Array;
 }
 
-/** One black image, for a run that only loads a checkpoint. */
+/** A black image, for runs that only load a checkpoint. */
 export const blankImage: Images = {
   size: 64,
   length: 1,
@@ -28,13 +28,15 @@ export const blankImage: Images = {
   labels: new Uint16Array(1),
 };
 
-/** A class of the data: its WordNet id, which names the sheets, and its names. */
+/** A class of the data. */
 export interface SheetClass {
+  /** The WordNet id, which is the file name of its sheets. */
   readonly wnid: string;
+  /** The names of the class. */
   readonly label: string;
 }
 
-/** The classes of a data folder, from the lines of its `classes.tsv`. */
+/** Reads the classes of a data folder from its `classes.tsv`. */
 export async function readClasses(folder: string): Promise<SheetClass[]> {
   const path = `${folder}/classes.tsv`;
   const text = await readText(path);
@@ -42,24 +44,23 @@ export async function readClasses(folder: string): Promise<SheetClass[]> {
     const [wnid, label] = line.split("\t");
     return { wnid, label };
   });
-  const wrong = classes.findIndex(({ wnid, label }) => !/^n\d+$/.test(wnid) || !label);
-  if (wrong >= 0 || classes.length === 0) {
-    throw new FileError(path, `line ${wrong + 1} is not a WordNet id, a tab and names`);
-  }
-  return classes;
+  if (classes.length === 0) throw new FileError(path, "has no classes");
+  const invalid = classes.findIndex(({ wnid, label }) => !/^n\d+$/.test(wnid) || !label);
+  if (invalid < 0) return classes;
+  throw new FileError(path, `line ${invalid + 1} must be a WordNet id, a tab and names`);
 }
 
 /** Options of {@linkcode readSheets}. */
 export interface SheetOptions {
-  /** Pixels on each side of a tile. */
+  /** Height and width of a tile. */
   readonly size: number;
-  /** Images taken of each class, from the first on; all of them by default. */
+  /** The number of images to read of each class. Default: all. */
   readonly perClass?: number;
   /** Called after each sheet with the number of sheets read. */
   readonly onSheet?: (done: number) => void;
 }
 
-/** Reads `<folder>/<wnid>.jpg` of every class; the sheets must be of one size. */
+/** Reads `<folder>/<wnid>.jpg` of every class. All sheets need as many tiles as the first. */
 export async function readSheets(
   folder: string,
   classes: readonly SheetClass[],
@@ -70,12 +71,12 @@ export async function readSheets(
   for (const [label, { wnid }] of classes.entries()) {
     const path = `${folder}/${wnid}.jpg`;
     const sheet = await readSheet(path);
-    const tiles = tilesOf(path, sheet, size);
+    const tiles = countTiles(path, sheet, size);
     if (label === 0) {
       count = Math.min(tiles, perClass);
       pixels = new Uint8Array(classes.length * count * tile);
     }
-    if (tiles < count) throw new FileError(path, `holds ${tiles} images, the first sheet ${count}`);
+    if (tiles < count) throw new FileError(path, `has ${tiles} images, must be at least ${count}`);
     for (let i = 0; i < count; i++) {
       copyTile(sheet, i, size, pixels.subarray((label * count + i) * tile));
     }
@@ -86,7 +87,7 @@ export async function readSheets(
   return { size, length, pixels, labels };
 }
 
-/** Copies the tile with this number, counted row by row, to the beginning of `into`. */
+/** Copies a tile to the start of `into`. Tiles are counted row by row. */
 export function copyTile(sheet: RgbImage, index: number, size: number, into: Uint8Array): void {
   const across = sheet.width / size;
   const left = (index % across) * size, top = Math.floor(index / across) * size;
@@ -98,12 +99,12 @@ export function copyTile(sheet: RgbImage, index: number, size: number, into: Uin
 
 async function readSheet(path: string): Promise<RgbImage> {
   const bytes = await Deno.readFile(path).catch((error) => {
-    throw asFileError(path, error);
+    throw toFileError(path, error);
   });
   return await decodeImage(bytes, { name: path });
 }
 
-function tilesOf(path: string, { width, height }: RgbImage, size: number): number {
+function countTiles(path: string, { width, height }: RgbImage, size: number): number {
   if (width % size === 0 && height % size === 0) return width * height / size ** 2;
-  throw new FileError(path, `is ${width}×${height} pixels, no sheet of ${size}×${size} images`);
+  throw new FileError(path, `is ${width}×${height} pixels, must be made of ${size}×${size} images`);
 }

@@ -1,29 +1,30 @@
-/** What the recipe's tasks share: the command line, files, and lines on the terminal. */
+/** Shared code of the tasks: the command line, files and progress. */
 
 import { parseArgs, type ParseArgsConfig } from "node:util";
 import { FileError, PembrokeError } from "../../mod.ts";
 
-/** The task was called with wrong arguments. */
+/** An error in the arguments of a task. */
 export class UsageError extends PembrokeError {
   override name = "UsageError";
 }
 
 /** A task of the recipe. */
 export interface Task<Options> {
-  /** What --help prints. */
+  /** The text of --help. */
   readonly usage: string;
-  /** Reads the arguments; undefined when --help was given. */
+  /** Reads the arguments. Returns undefined for --help. */
   readArgs(args: readonly string[]): Options | undefined;
   run(options: Options): Promise<void>;
 }
 
-/** Runs a task and returns its exit code: 0, 1 for a failure, 2 for wrong arguments. */
+/** Runs a task and returns its exit code: 0, 1 for a failure, 2 for invalid arguments. */
 export async function runTask<Options>(
   { usage, readArgs, run }: Task<Options>,
   args: readonly string[],
 ): Promise<number> {
   try {
-    const options = readArgs(args[0] === "--" ? args.slice(1) : args); // as `deno task x -- …` passes
+    // `deno task x -- …` passes the "--" on.
+    const options = readArgs(args[0] === "--" ? args.slice(1) : args);
     if (options) await run(options);
     else console.log(usage);
     return 0;
@@ -33,7 +34,7 @@ export async function runTask<Options>(
   }
 }
 
-/** Parses arguments as `node:util` does; throws a {@linkcode UsageError} of one line. */
+/** Parses arguments with `parseArgs()` of `node:util`. Throws a {@linkcode UsageError}. */
 export function parseOptions<const C extends ParseArgsConfig>(
   config: C,
 ): ReturnType<typeof parseArgs<C>> {
@@ -45,8 +46,10 @@ export function parseOptions<const C extends ParseArgsConfig>(
   }
 }
 
-/** An error of the file system as a {@linkcode FileError}; other errors stay what they are. */
-export function asFileError(name: string, error: unknown): unknown {
+/**
+ * Converts an error of the file system to a {@linkcode FileError}. Returns other errors unchanged.
+ */
+export function toFileError(name: string, error: unknown): unknown {
   if (error instanceof Deno.errors.NotFound) {
     return new FileError(name, "no such file", { cause: error });
   }
@@ -54,15 +57,15 @@ export function asFileError(name: string, error: unknown): unknown {
   return isSystemError ? new FileError(name, error.message, { cause: error }) : error;
 }
 
-/** Reads a text file; throws a {@linkcode FileError}. */
+/** Reads a text file. Throws a {@linkcode FileError}. */
 export async function readText(path: string | URL, name = String(path)): Promise<string> {
   return await Deno.readTextFile(path).catch((error) => {
-    throw asFileError(name, error);
+    throw toFileError(name, error);
   });
 }
 
-/** Writes a file under another name and renames it, so that it is never half-written. */
-export async function writeWhole(path: string, content: Uint8Array | string): Promise<void> {
+/** Writes a temporary file and renames it, so that the file is never incomplete. */
+export async function writeAtomically(path: string, content: Uint8Array | string): Promise<void> {
   const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
   const temporary = `${path}.${crypto.randomUUID()}.part`;
   try {
@@ -70,14 +73,14 @@ export async function writeWhole(path: string, content: Uint8Array | string): Pr
     await Deno.rename(temporary, path);
   } catch (error) {
     await Deno.remove(temporary).catch(() => {});
-    throw asFileError(path, error);
+    throw toFileError(path, error);
   }
 }
 
-/** A line on standard error that overwrites itself. Off a terminal it shows once a minute. */
+/** A status line on standard error. Without a terminal, it prints a line once a minute. */
 export class StatusLine {
   readonly #terminal = Deno.stderr.isTerminal();
-  #shown = performance.now();
+  #lastPrint = performance.now();
   #length = 0;
 
   /** Shows a text in place of the last one. */
@@ -86,9 +89,9 @@ export class StatusLine {
     if (this.#terminal) {
       Deno.stderr.writeSync(new TextEncoder().encode(`\r${text.padEnd(this.#length)}`));
       this.#length = text.length;
-    } else if (now - this.#shown >= 60_000) {
+    } else if (now - this.#lastPrint >= 60_000) {
       console.error(text);
-      this.#shown = now;
+      this.#lastPrint = now;
     }
   }
 

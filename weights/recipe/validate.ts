@@ -1,24 +1,24 @@
 /**
- * How good the network is on images it never learned from.
+ * Measures the loss and accuracy of the network on the validation images.
  *
  * @module
  */
 
 import { crossEntropy, type Dataset, type Layer } from "../../mod.ts";
 
-/** The result of a validation. */
+/** The result of a validation. Accuracies are from 0 to 1. */
 export interface Validation {
   /** Mean cross-entropy. */
   readonly loss: number;
-  /** Share of images whose class was found most probable. */
+  /** Top-1 accuracy: the share of images whose class is the most probable. */
   readonly top1: number;
-  /** Share of images whose class was among the five most probable. */
+  /** Top-5 accuracy: the share of images whose class is one of the five most probable. */
   readonly top5: number;
-  /** As `top1`, for the mean of an image's logits and those of its mirror image. */
+  /** Top-1 accuracy for the mean logits of each image and its mirror image. */
   readonly top1Mirrored: number;
 }
 
-/** Runs the network in evaluation mode over images and over the same images mirrored. */
+/** Runs the network in evaluation mode on images and on the same images mirrored. */
 export async function validate(
   model: Layer,
   images: Dataset,
@@ -30,25 +30,25 @@ export async function validate(
   for (let start = 0; start < images.length; start += batchSize) {
     const n = Math.min(batchSize, images.length - start);
     const batch = await readSamples(images, start, n);
-    const plain = await logitsOf(model, batch);
-    const other = await logitsOf(model, await readSamples(mirrored, start, n));
+    const plain = await computeLogits(model, batch);
+    const other = await computeLogits(model, await readSamples(mirrored, start, n));
     const ranks = ranksOf(plain.values, batch.labels);
-    const sum = plain.values.map((value, i) => value + other.values[i]); // ranks as the mean does
+    const sum = plain.values.map((value, i) => value + other.values[i]); // ranks equal the mean's
     loss += plain.loss * n;
     top1 += ranks.filter((rank) => rank < 1).length;
     top5 += ranks.filter((rank) => rank < 5).length;
     top1Mirrored += ranksOf(sum, batch.labels).filter((rank) => rank < 1).length;
   }
-  const share = (sum: number) => sum / images.length;
+  const mean = (sum: number) => sum / images.length;
   return {
-    loss: share(loss),
-    top1: share(top1),
-    top5: share(top5),
-    top1Mirrored: share(top1Mirrored),
+    loss: mean(loss),
+    top1: mean(top1),
+    top5: mean(top5),
+    top1Mirrored: mean(top1Mirrored),
   };
 }
 
-/** Samples of a dataset, and their classes. */
+/** A batch of samples. */
 interface Samples {
   readonly values: Float32Array;
   readonly shape: readonly number[];
@@ -64,8 +64,8 @@ async function readSamples(data: Dataset, start: number, n: number): Promise<Sam
   return { values, shape: [n, ...data.sampleShape], labels };
 }
 
-/** The network's output for samples, row by row, and its mean cross-entropy. */
-async function logitsOf(
+/** Computes the logits of a batch, and their mean cross-entropy. */
+async function computeLogits(
   model: Layer,
   { values, shape, labels }: Samples,
 ): Promise<{ values: Float32Array; loss: number }> {
@@ -77,11 +77,14 @@ async function logitsOf(
   return { values: await logits.read(), loss: (await mean.read())[0] };
 }
 
-/** For each row, how many classes score higher than its label; the lower index first among equals. */
+/**
+ * Returns the rank of each row's label: the number of classes with a higher score. Of equal scores,
+ * the lower index ranks first.
+ */
 function ranksOf(logits: Float32Array, labels: Int32Array): number[] {
   const classes = logits.length / labels.length;
   return Array.from(labels, (label, n) => {
-    const row = logits.subarray(n * classes, (n + 1) * classes), own = row[label];
-    return row.reduce((rank, v, c) => rank + Number(v > own || (v === own && c < label)), 0);
+    const row = logits.subarray(n * classes, (n + 1) * classes), score = row[label];
+    return row.reduce((rank, v, c) => rank + Number(v > score || (v === score && c < label)), 0);
   });
 }

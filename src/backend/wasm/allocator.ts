@@ -1,14 +1,14 @@
 /**
- * The allocator over a WebAssembly memory: first fit from a list of free blocks, neighbours
- * merged. Bookkeeping lives outside the memory, so tensors lie densely on cache lines.
+ * An allocator for a WebAssembly memory: first fit from a list of free blocks, which are merged with
+ * their neighbours. The list is kept outside the memory, so tensors lie densely on cache lines.
  */
 
 import { PembrokeError } from "../../errors.ts";
 
 const PAGE = 65536;
-/** A cache line: blocks start and end on one. */
+/** A cache line. Blocks start and end at multiples of it. */
 const ALIGN = 64;
-/** 32-bit addresses end here. */
+/** The end of 32-bit addresses. */
 const MAX_BYTES = 65536 * PAGE;
 
 interface Block {
@@ -16,20 +16,24 @@ interface Block {
   end: number;
 }
 
-/** Hands out blocks of a memory and grows it as needed. */
+/** Allocates blocks of a memory, and grows it as needed. */
 export class Allocator {
-  /** Bytes handed out. */
+  /** Bytes that are allocated. */
   inUse = 0;
-  /** Free blocks by address; the memory behind the last one was never used. */
+  /** Free blocks by address. */
   #free: Block[] = [];
   #top: number;
 
-  /** @param base The first address that may be handed out. */
+  /** @param base The first address that may be allocated. */
   constructor(readonly memory: WebAssembly.Memory, base: number) {
     this.#top = align(base);
   }
 
-  /** The address of a block of at least `bytes` bytes. */
+  /**
+   * Allocates a block and returns its address.
+   *
+   * @throws {PembrokeError} If the memory cannot grow any more.
+   */
   alloc(bytes: number): number {
     const size = align(Math.max(bytes, 1));
     const index = this.#free.findIndex((block) => block.end - block.start >= size);
@@ -42,7 +46,7 @@ export class Allocator {
     return start;
   }
 
-  /** Takes back a block of `bytes` bytes. */
+  /** Frees a block of `bytes` bytes. */
   free(start: number, bytes: number): void {
     const end = start + align(Math.max(bytes, 1));
     this.inUse -= end - start;
@@ -58,7 +62,7 @@ export class Allocator {
     }
   }
 
-  /** A block at the end, for which the memory may have to grow. */
+  /** Allocates a block at the end, where the memory may have to grow. */
   #extend(size: number): number {
     const start = this.#top, end = start + size;
     const missing = end - this.memory.buffer.byteLength;
@@ -77,7 +81,7 @@ export class Allocator {
     return start;
   }
 
-  /** Joins a free block with the one behind it if they touch. */
+  /** Merges a free block with the next one if they touch. */
   #merge(index: number): void {
     const block = this.#free[index], next = this.#free[index + 1];
     if (!block || !next || block.end !== next.start) return;

@@ -1,30 +1,28 @@
 /**
- * The binary: which build this engine takes, and what it exports (see assembly/index.ts for what
- * each function does).
+ * The binaries of the kernels: which of them this engine supports, and how to instantiate one.
  */
 
 import { ArgumentError, PembrokeError } from "../../errors.ts";
 import { kindOf } from "../../kinds.ts";
-import { bytesOf } from "./carried.ts";
-import { kernels } from "./generated/kernels.ts";
+import { decodeBinary } from "./embedded_binary.ts";
+import { type Exports, kernels } from "./generated/kernels.ts";
 import relaxed from "./generated/relaxed.ts";
 import simd from "./generated/simd.ts";
 
 /** The builds by name, the fastest first. */
 const binaries = { "relaxed simd": relaxed, "simd": simd };
 
-/** A build of the kernels that can be instantiated. */
+/** A compiled build of the kernels. */
 export interface Build {
-  /** The instructions it uses; empty where nobody knows. */
+  /** The instructions that it uses; empty if unknown. */
   readonly name: string;
   /** The compiled binary. */
   readonly module: WebAssembly.Module;
 }
 
-/** Exported functions: numbers in, numbers out. */
-export type Exports = Record<typeof kernels[number], (...args: number[]) => number>;
+export type { Exports };
 
-/** The same for several threads, loaded when they are asked for. */
+/** The builds for several threads, loaded when needed. */
 const threadedBinaries = {
   "relaxed simd": () => import("./generated/relaxed_threads.ts"),
   "simd": () => import("./generated/simd_threads.ts"),
@@ -33,12 +31,12 @@ const threadedBinaries = {
 type Name = keyof typeof binaries;
 const names = Object.keys(binaries) as Name[];
 
-/** Every build for one thread that this engine takes, the fastest first. */
+/** The builds for one thread that this engine supports, the fastest first. */
 export function supportedBuilds(): Build[] {
   return names.flatMap((name) => compile(name, binaries[name]) ?? []);
 }
 
-/** Every build for several threads that this engine takes, the fastest first. */
+/** The builds for several threads that this engine supports, the fastest first. */
 export async function* threadedBuilds(): AsyncGenerator<Build> {
   for (const name of names) {
     const { default: binary } = await threadedBinaries[name]();
@@ -48,23 +46,27 @@ export async function* threadedBuilds(): AsyncGenerator<Build> {
 }
 
 /**
- * The fastest build this engine takes. Compiled when this module is first evaluated, because edge
- * runtimes forbid it later, and some forbid it altogether: undefined there.
+ * The fastest build that this engine supports. It is compiled when this module is loaded, because edge
+ * runtimes forbid it later. Undefined where compiling is forbidden altogether.
  */
 export const fastestBuild: Build | undefined = compile("relaxed simd", relaxed) ??
   compile("simd", simd);
 
 function compile(name: Name, binary: string): Build | undefined {
-  const bytes = bytesOf(binary);
+  const bytes = decodeBinary(binary);
   try {
     if (WebAssembly.validate(bytes)) return { name, module: new WebAssembly.Module(bytes) };
   } catch {
-    // forbidden: the caller passes a module instead
+    // compiling is forbidden: the caller has to pass a module
   }
   return undefined;
 }
 
-/** Throws unless a caller's module, of whatever realm, holds these kernels. */
+/**
+ * Checks that a module, of any realm, exports these kernels.
+ *
+ * @throws {ArgumentError} If it does not.
+ */
 export function checkModule(module: WebAssembly.Module): void {
   if (kindOf(module) !== "WebAssembly.Module") {
     throw new ArgumentError("createBackend", "module", module, "a WebAssembly.Module");
@@ -85,7 +87,8 @@ function abort(): never {
 /** Instantiates kernels over a memory. */
 export function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): Exports {
   try {
-    return new WebAssembly.Instance(module, { env: { memory, abort } }).exports as Exports;
+    return new WebAssembly.Instance(module, { env: { memory, abort } })
+      .exports as unknown as Exports;
   } catch (cause) {
     if (!(cause instanceof WebAssembly.LinkError)) throw cause;
     const takes = "kernels for one thread, simd.wasm or relaxed.wasm";

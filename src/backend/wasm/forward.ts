@@ -1,6 +1,6 @@
 /**
- * The kernels of forward passes: each passes its tensors' addresses and sizes to the function of the
- * same name in assembly/.
+ * The kernels of forward passes. Each passes the addresses of its tensors and a block of numbers to the
+ * function of the same name in assembly/.
  */
 
 import type { Tensor } from "../../tensor.ts";
@@ -9,19 +9,21 @@ import type {
   AxisGeometry,
   BatchNormTensors,
   Conv2dGeometry,
+  LocalResponseNormGeometry,
   Pool2dGeometry,
 } from "../geometry.ts";
-import type { Exports } from "./binary.ts";
 import type { ForwardKernels } from "../kernels.ts";
+import type { Exports } from "./generated/kernels.ts";
+import * as layouts from "./generated/geometry.ts";
 import type { WasmMemory } from "./memory.ts";
 
 /** The forward kernels over a memory, from what the binary exports. */
 export function forwardKernels(memory: WasmMemory, exports: Exports): ForwardKernels {
   return {
     packConv2d(weight: Tensor, groups: number): Tensor {
-      const [outC] = weight.shape, k = weight.size / outC;
-      const packed = memory.empty([exports.conv2dPackedSize(outC, k, groups)]);
-      exports.conv2dPack(memory.out(packed), memory.at(weight), outC, k, groups);
+      const block = memory.block(layouts.filterLayout, filterGeometry(weight, groups));
+      const packed = memory.empty([exports.conv2dPackedSize(block)]);
+      exports.conv2dPack(memory.out(packed), memory.at(weight), block);
       return packed;
     },
 
@@ -33,14 +35,17 @@ export function forwardKernels(memory: WasmMemory, exports: Exports): ForwardKer
       g: Conv2dGeometry,
       relu: boolean,
     ): void {
-      const sides = [g.top, g.left, g.bottom, g.right] as const;
-      const bytes = exports.conv2dScratchSize(g.inC, g.h, g.w, g.kh, g.kw, ...sides, g.groups);
-      const scratch = memory.scratch(bytes);
-      // deno-fmt-ignore
+      const block = memory.block(layouts.conv2dLayout, g);
+      const scratch = memory.scratch(exports.conv2dScratchSize(block));
       exports.conv2d(
-      memory.out(y), memory.at(x), memory.at(packed), memory.at(bias), scratch, ...sizesOf(g),
-      Number(relu),
-    );
+        memory.out(y),
+        memory.at(x),
+        memory.at(packed),
+        memory.at(bias),
+        scratch,
+        block,
+        Number(relu),
+      );
     },
 
     winograd(
@@ -51,23 +56,22 @@ export function forwardKernels(memory: WasmMemory, exports: Exports): ForwardKer
       g: Conv2dGeometry,
       relu: boolean,
     ): void {
-      // deno-fmt-ignore
-      const scratch = memory.scratch(exports.winogradScratchSize(
-      g.n, g.inC, g.outC, g.oh, g.ow, g.kh, g.strideH, g.groups,
-    ));
-      // deno-fmt-ignore
+      const block = memory.block(layouts.conv2dLayout, g);
+      const scratch = memory.scratch(exports.winogradScratchSize(block));
       exports.winograd(
-      memory.out(y), memory.at(x), memory.at(weight), memory.at(bias), scratch, g.n, g.inC, g.h, g.w,
-      g.outC, g.oh, g.ow, g.kh, g.strideH, g.top, g.left, g.groups, Number(relu), 0,
-    );
+        memory.out(y),
+        memory.at(x),
+        memory.at(weight),
+        memory.at(bias),
+        scratch,
+        block,
+        Number(relu),
+      );
     },
 
     maxPool2d(y: Tensor, indices: Tensor<Int32Array> | null, x: Tensor, g: Pool2dGeometry): void {
-      // deno-fmt-ignore
-      exports.maxPool2d(
-      memory.out(y), memory.out(indices), memory.at(x), g.n * g.c, g.h, g.w, g.oh, g.ow,
-      g.kh, g.kw, g.strideH, g.strideW, g.top, g.left, g.dilationH, g.dilationW,
-    );
+      const block = memory.block(layouts.pool2dLayout, g);
+      exports.maxPool2d(memory.out(y), memory.out(indices), memory.at(x), block);
     },
 
     avgPool2d(
@@ -77,25 +81,36 @@ export function forwardKernels(memory: WasmMemory, exports: Exports): ForwardKer
       countIncludePad: boolean,
       divisor: number | null,
     ): void {
-      // deno-fmt-ignore
-      exports.avgPool2d(
-      memory.out(y), memory.at(x), g.n * g.c, g.h, g.w, g.oh, g.ow, g.kh, g.kw, g.strideH, g.strideW,
-      g.top, g.left, g.bottom, g.right, g.dilationH, g.dilationW, Number(countIncludePad),
-      divisor ?? 0,
-    );
+      const block = memory.block(layouts.pool2dLayout, g), padded = Number(countIncludePad);
+      exports.avgPool2d(memory.out(y), memory.at(x), block, padded, divisor ?? 0);
     },
 
     adaptiveAvgPool2d(y: Tensor, x: Tensor, g: AdaptiveGeometry): void {
-      exports.adaptiveAvgPool2d(memory.out(y), memory.at(x), g.n * g.c, g.h, g.w, g.oh, g.ow);
+      const block = memory.block(layouts.adaptiveLayout, g);
+      exports.adaptiveAvgPool2d(memory.out(y), memory.at(x), block);
     },
 
     linear(y: Tensor, x: Tensor, weight: Tensor, bias: Tensor | null, relu: boolean): void {
       const [outF, inF] = weight.shape, n = x.size / inF;
-      const scratch = memory.scratch(exports.linearScratchSize(n, inF));
-      // deno-fmt-ignore
+      const block = memory.block(layouts.linearLayout, { n, inF, outF });
+      const scratch = memory.scratch(exports.linearScratchSize(block));
       exports.linear(
-      memory.out(y), memory.at(x), memory.at(weight), memory.at(bias), scratch, n, inF, outF, Number(relu),
-    );
+        memory.out(y),
+        memory.at(x),
+        memory.at(weight),
+        memory.at(bias),
+        scratch,
+        block,
+        Number(relu),
+      );
+    },
+
+    add(y: Tensor, a: Tensor, b: Tensor, alpha: number): void {
+      exports.add(memory.out(y), memory.at(a), memory.at(b), y.size, alpha);
+    },
+
+    mul(y: Tensor, a: Tensor, b: Tensor): void {
+      exports.mul(memory.out(y), memory.at(a), memory.at(b), y.size);
     },
 
     relu(y: Tensor, x: Tensor): void {
@@ -103,42 +118,43 @@ export function forwardKernels(memory: WasmMemory, exports: Exports): ForwardKer
     },
 
     softmax(y: Tensor, x: Tensor, g: AxisGeometry): void {
-      exports.softmax(memory.out(y), memory.at(x), g.outer, g.size, g.inner);
+      const block = memory.block(layouts.axisLayout, g);
+      exports.softmax(memory.out(y), memory.at(x), block);
     },
 
     logSoftmax(y: Tensor, x: Tensor, g: AxisGeometry): void {
-      exports.logSoftmax(memory.out(y), memory.at(x), g.outer, g.size, g.inner);
+      const block = memory.block(layouts.axisLayout, g);
+      exports.logSoftmax(memory.out(y), memory.at(x), block);
     },
 
-    localResponseNorm(
-      y: Tensor,
-      x: Tensor,
-      size: number,
-      alpha: number,
-      beta: number,
-      k: number,
-    ): void {
-      const [n, c] = x.shape, plane = x.size / (n * c);
-      exports.localResponseNorm(memory.out(y), memory.at(x), n, c, plane, size, alpha, beta, k);
+    localResponseNorm(y: Tensor, x: Tensor, g: LocalResponseNormGeometry): void {
+      const block = memory.block(layouts.localResponseNormLayout, g);
+      exports.localResponseNorm(memory.out(y), memory.at(x), block);
     },
 
     batchNorm(y: Tensor, x: Tensor, tensors: BatchNormTensors, eps: number): void {
       const { runningMean, runningVar, weight = null, bias = null } = tensors;
-      const [n, c] = x.shape, plane = x.size / (n * c);
-      // deno-fmt-ignore
+      const block = memory.block(layouts.batchNormLayout, { ...channelGeometry(x), eps });
       exports.batchNorm(
-      memory.out(y), memory.at(x), memory.at(runningMean), memory.at(runningVar), memory.at(weight),
-      memory.at(bias), n, c, plane, eps,
-    );
+        memory.out(y),
+        memory.at(x),
+        memory.at(runningMean),
+        memory.at(runningVar),
+        memory.at(weight),
+        memory.at(bias),
+        block,
+      );
     },
   };
 }
 
-/** A convolution's sizes in the order that its kernels take them. */
-export function sizesOf(g: Conv2dGeometry): number[] {
-  // deno-fmt-ignore
-  return [
-    g.n, g.inC, g.h, g.w, g.outC, g.oh, g.ow, g.kh, g.kw, g.strideH, g.strideW,
-    g.top, g.left, g.bottom, g.right, g.dilationH, g.dilationW, g.groups,
-  ];
+/** The sizes of a convolution's weights, [outC, inC/groups, (kH,) kW]. */
+export function filterGeometry(weight: Tensor, groups: number): layouts.FilterGeometry {
+  const [outC] = weight.shape;
+  return { outC, filterSize: weight.size / outC, groups };
+}
+
+/** The sizes of a tensor [N, C, …]. */
+export function channelGeometry({ shape: [n, c], size }: Tensor): layouts.ChannelGeometry {
+  return { n, c, plane: size / (n * c) };
 }

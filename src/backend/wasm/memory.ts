@@ -7,8 +7,10 @@
 import type { Backend, Tensor, TensorStorage, Values } from "../../tensor.ts";
 import { type ArrayType, TensorMemory } from "../tensor_memory.ts";
 import { Allocator } from "./allocator.ts";
+import { Block, type Layout } from "./block.ts";
+import { blockBytes } from "./generated/geometry.ts";
 
-/** A block of the memory. */
+/** The memory of a tensor: a block at an address. */
 interface WasmStorage extends TensorStorage {
   readonly address: number;
 }
@@ -17,18 +19,20 @@ interface WasmStorage extends TensorStorage {
 export class WasmMemory extends TensorMemory<WasmStorage> {
   readonly #memory: WebAssembly.Memory;
   readonly #allocator: Allocator;
-  /** Working memory of the kernels, grown to the largest need; no call leaves anything in it. */
+  readonly #block: Block;
+  /** Scratch memory of the kernels, as large as the largest so far. It keeps nothing between calls. */
   #scratch = { address: 0, bytes: 0 };
 
   /**
    * @param owner The backend that the tensors belong to.
-   * @param memory The memory, all of which is used.
+   * @param memory The memory, which this class owns.
    * @param base The first address that is free.
    */
   constructor(owner: Backend, memory: WebAssembly.Memory, base: number) {
     super(owner);
     this.#memory = memory;
-    this.#allocator = new Allocator(memory, base);
+    this.#block = new Block(memory, base, blockBytes);
+    this.#allocator = new Allocator(memory, base + blockBytes);
   }
 
   get bytesInUse(): number {
@@ -53,7 +57,13 @@ export class WasmMemory extends TensorMemory<WasmStorage> {
     return this.at(tensor);
   }
 
-  /** The address of at least so many bytes of working memory. */
+  /** Fills the block of numbers for the next kernel, and returns its address. */
+  block<T>(layout: Layout<T>, values: T): number {
+    this.#block.write(layout, values);
+    return this.#block.address;
+  }
+
+  /** Returns the address of at least so many bytes of scratch memory. */
   scratch(bytes: number): number {
     if (this.#scratch.bytes < bytes) {
       const { address: old, bytes: oldBytes } = this.#scratch;
@@ -82,7 +92,7 @@ export class WasmMemory extends TensorMemory<WasmStorage> {
     return Promise.resolve(this.#view(tensor).slice() as V);
   }
 
-  /** A tensor's elements in place. Memory that grows leaves the view behind: never keep one. */
+  /** A view of a tensor's elements. It becomes invalid when the memory grows, so never keep one. */
   #view<V extends Values>(tensor: Tensor<V>): V {
     const { address } = tensor.storage as WasmStorage;
     const type = tensor.type as ArrayType<V>;
@@ -90,14 +100,14 @@ export class WasmMemory extends TensorMemory<WasmStorage> {
   }
 }
 
-/** A memory for several threads; undefined where the engine has none. */
+/** Creates a shared memory; undefined if the engine does not support it. */
 export function sharedMemory(): WebAssembly.Memory | undefined {
   if (typeof SharedArrayBuffer === "undefined") return undefined;
   for (const maximum of [65536, 32768, 16384]) {
     try {
       return new WebAssembly.Memory({ initial: 16, maximum, shared: true });
     } catch {
-      // so many addresses cannot be reserved
+      // try again with a smaller maximum
     }
   }
   return undefined;

@@ -1,71 +1,50 @@
 /**
- * Threads that share the kernels' work: module workers over one shared memory, the caller's thread
- * working too.
+ * Threads that share the work of kernels: workers over one shared memory, and the caller's thread.
  */
 
 import { nodeModule } from "../../node.ts";
-import type { Build, Exports } from "./binary.ts";
-import { open, type Start, words, work } from "./worker.ts";
+import type { Build } from "./binary.ts";
+import { type Exports, sharedKernels } from "./generated/kernels.ts";
+import { gateOpen, runWorker, words, type WorkerStart } from "./worker.ts";
 
-/** The kernels that hand out their work; the others run on the caller's thread alone. */
-export const sharedKernels = [
-  "adamwStep",
-  "batchNorm",
-  "batchNormBackward",
-  "batchNormStatistics",
-  "biasBackward",
-  "conv2d",
-  "conv2dBackwardInput",
-  "conv2dBackwardWeight",
-  "dropout",
-  "linear",
-  "linearBackwardInput",
-  "linearBackwardWeight",
-  "linearInt8",
-  "linearInt8Pack",
-  "linearInt8Unpack",
-  "maxPool2d",
-  "maxPool2dBackward",
-  "relu",
-  "reluBackward",
-  "sgdStep",
-  "winograd",
-  "winogradBackwardWeight",
-] as const satisfies readonly (keyof Exports)[];
-
-/** Bytes that the threads talk through, and bytes for each of them alone. */
-const CONTROL = 512, OWN = 2048;
+/** Bytes of the words that threads share, rounded up, and bytes of memory for each thread alone. */
+const CONTROL_BYTES = 128, THREAD_BYTES = 2048;
 
 /** Bytes of memory that so many threads need. */
 export function threadBytes(threads: number): number {
-  return CONTROL + threads * OWN;
+  return CONTROL_BYTES + threads * THREAD_BYTES;
 }
 
-/** A worker of any runtime, reduced to its end. */
-interface Running {
-  end(): void;
+/** A worker of any runtime. */
+interface WorkerHandle {
+  terminate(): void;
 }
 
-/** The workers of one backend. */
-export class Team {
-  /** The caller's thread and the workers that started. */
+/** The threads of one backend. */
+export class ThreadPool {
+  /** The number of threads: the caller's, and the workers that started. */
   readonly threads: number;
   readonly #shared: Int32Array;
   readonly #args: Float64Array;
-  readonly #workers: readonly Running[];
-  readonly #maySleep = maySleep();
+  readonly #workers: readonly WorkerHandle[];
+  readonly #canSleep = canSleep();
 
-  private constructor(workers: readonly Running[], memory: WebAssembly.Memory, address: number) {
+  private constructor(
+    workers: readonly WorkerHandle[],
+    memory: WebAssembly.Memory,
+    address: number,
+  ) {
     this.#workers = workers;
     this.threads = workers.length + 1;
     this.#shared = new Int32Array(memory.buffer, address, words.arguments);
-    this.#args = new Float64Array(memory.buffer, address + words.arguments * 4, 32);
+    const count = (words.length - words.arguments) / 2;
+    this.#args = new Float64Array(memory.buffer, address + words.arguments * 4, count);
   }
 
   /**
-   * Starts threads − 1 workers; those that do not start are done without.
+   * Starts threads − 1 workers. The pool goes without those that fail to start.
    *
-   * @param address Where threadBytes() bytes of the memory are free; they must be 0.
+   * @param address Where threadBytes() bytes of the memory are free, and 0.
    * @param caller The caller's instance of the kernels.
    */
   static async start(
@@ -74,31 +53,31 @@ export class Team {
     address: number,
     threads: number,
     caller: Exports,
-  ): Promise<Team> {
-    const own = (number: number) => address + CONTROL + number * OWN;
+  ): Promise<ThreadPool> {
+    const memoryOf = (number: number) => address + CONTROL_BYTES + number * THREAD_BYTES;
     const starts = Array.from({ length: threads - 1 }, async (_, i) => {
-      const number = i + 1, control = address;
+      const number = i + 1, control = address, ownMemory = memoryOf(number);
       return await startWorker({
-        ...{ module, memory, number, threads, control, own: own(number) },
-        ...{ kernels: sharedKernels, words, open },
+        ...{ module, memory, number, threads, control, ownMemory },
+        ...{ kernels: sharedKernels, words, gateOpen },
       });
     });
-    const started = await Promise.allSettled(starts);
-    const workers = started.flatMap((one) => one.status === "fulfilled" ? [one.value] : []);
-    caller.setThread(0, threads, address, own(0), Number(maySleep()));
-    return new Team(workers, memory, address);
+    const results = await Promise.allSettled(starts);
+    const workers = results.flatMap((one) => one.status === "fulfilled" ? [one.value] : []);
+    caller.setThread(0, threads, address, memoryOf(0), Number(canSleep()));
+    return new ThreadPool(workers, memory, address);
   }
 
-  /** The caller's kernels, where those that share their work call the others in. */
-  lead(kernels: Exports): Exports {
-    const led = { ...kernels };
+  /** Wraps the caller's kernels: those that share their work run on all threads. */
+  wrap(kernels: Exports): Exports {
+    const wrapped: Exports = { ...kernels };
     for (const [number, name] of sharedKernels.entries()) {
-      const kernel = kernels[name];
-      led[name] = (...args) => {
+      const kernel = kernels[name] as (...args: number[]) => void;
+      wrapped[name] = (...args: number[]) => {
         this.#begin(number, args);
         try {
-          kernels.enter();
-          return kernel(...args);
+          kernels.beginKernel();
+          kernel(...args);
         } catch (error) {
           Atomics.store(this.#shared, words.failed, 1);
           throw error;
@@ -107,10 +86,10 @@ export class Team {
         }
       };
     }
-    return led;
+    return wrapped;
   }
 
-  /** Wakes the workers that sleep, for a kernel that comes soon. */
+  /** Wakes sleeping workers, because a kernel will follow soon. */
   wake(): void {
     if (Atomics.load(this.#shared, words.sleepers) === 0) return;
     Atomics.add(this.#shared, words.calls, 1);
@@ -125,19 +104,19 @@ export class Team {
     Atomics.store(shared, words.tickets, 0);
     Atomics.store(shared, words.done, 0);
     Atomics.store(shared, words.failed, 0);
-    Atomics.store(shared, words.gate, open);
+    Atomics.store(shared, words.gate, gateOpen);
     Atomics.add(shared, words.calls, 1);
     if (Atomics.load(shared, words.sleepers) > 0) Atomics.notify(shared, words.calls);
   }
 
-  /** Closes the gate and waits for those behind it: nothing is left to do there but to leave. */
+  /** Closes the gate, and waits until the workers inside have left: all items are finished. */
   #finish(): void {
-    Atomics.sub(this.#shared, words.gate, open);
+    Atomics.sub(this.#shared, words.gate, gateOpen);
     for (let turn = 1;; turn++) {
       const inside = Atomics.load(this.#shared, words.gate);
       if (inside === 0) return;
-      // with more threads than processors, one of them may have to give way
-      if (turn > 1000 && this.#maySleep) Atomics.wait(this.#shared, words.gate, inside, 1);
+      // with more threads than processors, this one may have to make room for another
+      if (turn > 1000 && this.#canSleep) Atomics.wait(this.#shared, words.gate, inside, 1);
     }
   }
 
@@ -146,12 +125,12 @@ export class Team {
     Atomics.store(this.#shared, words.stop, 1);
     Atomics.add(this.#shared, words.calls, 1);
     Atomics.notify(this.#shared, words.calls);
-    for (const worker of this.#workers) worker.end();
+    for (const worker of this.#workers) worker.terminate();
   }
 }
 
-/** Whether the engine lets the caller's thread sleep; a page's does not. */
-function maySleep(): boolean {
+/** Whether the engine lets the caller's thread sleep. Pages may not. */
+function canSleep(): boolean {
   try {
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 0);
     return true;
@@ -160,7 +139,7 @@ function maySleep(): boolean {
   }
 }
 
-/** How many processors the machine has: Node 20 has no navigator. */
+/** The number of processors. Node 20 has no navigator. */
 export async function processors(): Promise<number> {
   const count = globalThis.navigator?.hardwareConcurrency;
   if (count) return count;
@@ -168,25 +147,25 @@ export async function processors(): Promise<number> {
   return os?.availableParallelism?.() ?? 1;
 }
 
-/** The part of `node:worker_threads` that is used. */
+/** The part of `node:worker_threads` that is used here. */
 interface NodeThreads {
-  readonly Worker: new (url: URL, options: { workerData: Start; env: object }) => {
+  readonly Worker: new (url: URL, options: { workerData: WorkerStart; env: object }) => {
     once(event: string, listener: (value: unknown) => void): void;
     unref(): void;
   };
 }
 
-/** Bundlers that keep the names of functions wrap them in this, which a script of its own lacks. */
-const head = "const __name = (f) => f;\n";
+/** Bundlers that keep function names wrap functions in this helper, which a separate script lacks. */
+const prologue = "const __name = (f) => f;\n";
 
-async function startWorker(start: Start): Promise<Running> {
-  // in Node, Deno and Bun: these workers, unlike a page's, let a program end
+async function startWorker(start: WorkerStart): Promise<WorkerHandle> {
+  // Node, Deno and Bun have these workers, which, unlike web workers, let a program end
   const threads = await nodeModule("node:worker_threads") as NodeThreads | undefined;
   if (threads) {
-    const script = `${head}import { parentPort, workerData } from "node:worker_threads";
-(${work})(workerData, () => parentPort.postMessage("ready"));`;
+    const script = `${prologue}import { parentPort, workerData } from "node:worker_threads";
+(${runWorker})(workerData, () => parentPort.postMessage("ready"));`;
     const url = new URL(`data:text/javascript,${encodeURIComponent(script)}`);
-    // a worker that is to see the environment asks Deno for the permission
+    // without `env`, Deno would ask for the permission to read the environment
     const worker = new threads.Worker(url, { workerData: start, env: {} });
     await new Promise((resolve, reject) => {
       worker.once("message", resolve);
@@ -194,10 +173,10 @@ async function startWorker(start: Start): Promise<Running> {
       worker.once("exit", reject);
     });
     worker.unref();
-    return { end() {} }; // it ends when its program does
+    return { terminate() {} }; // the `stop` word ends it, and the end of the program
   }
-  const script = `${head}onmessage = ({ data }) => {
-  (${work})(data, () => postMessage("ready"));
+  const script = `${prologue}onmessage = ({ data }) => {
+  (${runWorker})(data, () => postMessage("ready"));
   close();
 };`;
   const url = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
@@ -209,7 +188,7 @@ async function startWorker(start: Start): Promise<Running> {
       worker!.onmessage = resolve;
       worker!.onerror = reject;
     });
-    return { end: () => worker!.terminate() };
+    return { terminate: () => worker!.terminate() };
   } catch (error) {
     worker?.terminate();
     throw error;

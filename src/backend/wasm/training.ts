@@ -3,87 +3,73 @@
 import { ArgumentError } from "../../errors.ts";
 import type { Tensor } from "../../tensor.ts";
 import type {
+  AdamWStep,
   AdaptiveGeometry,
   AxisGeometry,
   Conv2dGeometry,
+  DropoutMask,
+  LocalResponseNormGeometry,
   Pool2dGeometry,
+  SgdStep,
 } from "../geometry.ts";
-import type { AdamWStep, SgdStep, TrainingKernels } from "../kernels.ts";
-import type { Exports } from "./binary.ts";
-import { sizesOf } from "./forward.ts";
+import type { TrainingKernels } from "../kernels.ts";
+import { channelGeometry, filterGeometry } from "./forward.ts";
+import type { Exports } from "./generated/kernels.ts";
+import * as layouts from "./generated/geometry.ts";
 import type { WasmMemory } from "./memory.ts";
 
 /** The training kernels over a memory, from what the binary exports. */
 export function trainingKernels(memory: WasmMemory, exports: Exports): TrainingKernels {
-  /** The address of working memory for a convolution's gradients. */
-  const backwardScratch = (g: Conv2dGeometry): number => {
-    // deno-fmt-ignore
-    return memory.scratch(exports.conv2dBackwardScratchSize(
-      g.n, g.inC, g.h, g.w, g.outC, g.oh, g.ow, g.kh, g.kw, g.top, g.left, g.bottom, g.right, g.groups,
-    ));
-  };
-
   return {
     packConv2dTransposed(weight: Tensor, groups: number): Tensor {
-      const [outC] = weight.shape, k = weight.size / outC;
-      const packed = memory.empty([exports.conv2dPackedTransposedSize(outC, k)]);
-      exports.conv2dPackTransposed(memory.out(packed), memory.at(weight), outC, k, groups);
+      const block = memory.block(layouts.filterLayout, filterGeometry(weight, groups));
+      const packed = memory.empty([exports.conv2dPackedTransposedSize(block)]);
+      exports.conv2dPackTransposed(memory.out(packed), memory.at(weight), block);
       return packed;
     },
 
     conv2dBackwardInput(dx: Tensor, dy: Tensor, packed: Tensor, g: Conv2dGeometry): void {
-      // deno-fmt-ignore
-      exports.conv2dBackwardInput(
-      memory.out(dx), memory.at(dy), memory.at(packed), backwardScratch(g), ...sizesOf(g),
-    );
+      const block = memory.block(layouts.conv2dLayout, g);
+      const scratch = memory.scratch(exports.conv2dBackwardScratchSize(block));
+      const addresses = [memory.out(dx), memory.at(dy), memory.at(packed)] as const;
+      exports.conv2dBackwardInput(...addresses, scratch, block);
     },
 
     conv2dBackwardWeight(dw: Tensor, dy: Tensor, x: Tensor, g: Conv2dGeometry): void {
-      // deno-fmt-ignore
-      exports.conv2dBackwardWeight(
-      memory.out(dw), memory.at(dy), memory.at(x), backwardScratch(g), ...sizesOf(g),
-    );
+      const block = memory.block(layouts.conv2dLayout, g);
+      const scratch = memory.scratch(exports.conv2dBackwardScratchSize(block));
+      const addresses = [memory.out(dw), memory.at(dy), memory.at(x)] as const;
+      exports.conv2dBackwardWeight(...addresses, scratch, block);
     },
 
     winogradBackwardInput(dx: Tensor, dy: Tensor, weight: Tensor, g: Conv2dGeometry): void {
-      // deno-fmt-ignore
-      const scratch = memory.scratch(exports.winogradScratchSize(
-      g.n, g.outC, g.inC, g.h, g.w, g.kh, 1, g.groups,
-    ));
-      // deno-fmt-ignore
-      exports.winograd(
-      memory.out(dx), memory.at(dy), memory.at(weight), 0, scratch, g.n, g.outC, g.oh, g.ow, g.inC, g.h,
-      g.w, g.kh, 1, g.kh - 1 - g.top, g.kh - 1 - g.left, g.groups, 0, 1,
-    );
+      const block = memory.block(layouts.conv2dLayout, transposed(g));
+      const scratch = memory.scratch(exports.winogradScratchSize(block));
+      const addresses = [memory.out(dx), memory.at(dy), memory.at(weight)] as const;
+      exports.winogradBackwardInput(...addresses, scratch, block);
     },
 
     winogradBackwardWeight(dw: Tensor, dy: Tensor, x: Tensor, g: Conv2dGeometry): void {
-      // deno-fmt-ignore
-      const scratch = memory.scratch(exports.winogradBackwardScratchSize(
-      g.n, g.inC, g.outC, g.oh, g.ow, g.kh, g.strideH, g.groups,
-    ));
-      // deno-fmt-ignore
-      exports.winogradBackwardWeight(
-      memory.out(dw), memory.at(dy), memory.at(x), scratch, g.n, g.inC, g.h, g.w, g.outC, g.oh, g.ow,
-      g.kh, g.strideH, g.top, g.left, g.groups,
-    );
+      const block = memory.block(layouts.conv2dLayout, g);
+      const scratch = memory.scratch(exports.winogradBackwardScratchSize(block));
+      const addresses = [memory.out(dw), memory.at(dy), memory.at(x)] as const;
+      exports.winogradBackwardWeight(...addresses, scratch, block);
     },
 
     biasBackward(db: Tensor, dy: Tensor): void {
-      const [n, c] = dy.shape;
-      exports.biasBackward(memory.out(db), memory.at(dy), n, c, dy.size / (n * c));
+      const block = memory.block(layouts.channelLayout, channelGeometry(dy));
+      exports.biasBackward(memory.out(db), memory.at(dy), block);
     },
 
     maxPool2dBackward(dx: Tensor, dy: Tensor, indices: Tensor<Int32Array>, planes: number): void {
-      const size = dx.size / planes, most = exports.maxIndex(memory.at(indices), indices.size);
-      if (most >= size) {
+      const size = dx.size / planes, outSize = dy.size / planes;
+      const largest = exports.maxIndex(memory.at(indices), indices.size);
+      if (largest >= size) {
         const takes = `below ${size}, the size of a plane of the input`;
-        throw new ArgumentError("maxPoolBackward", "an index", most | 0, takes);
+        throw new ArgumentError("maxPoolBackward", "an index", largest | 0, takes);
       }
-      // deno-fmt-ignore
-      exports.maxPool2dBackward(
-      memory.out(dx), memory.at(dy), memory.at(indices), planes, size, dy.size / planes,
-    );
+      const block = memory.block(layouts.maxPositionLayout, { planes, size, outSize });
+      exports.maxPool2dBackward(memory.out(dx), memory.at(dy), memory.at(indices), block);
     },
 
     avgPool2dBackward(
@@ -93,36 +79,27 @@ export function trainingKernels(memory: WasmMemory, exports: Exports): TrainingK
       countIncludePad: boolean,
       divisor: number | null,
     ): void {
-      // deno-fmt-ignore
-      exports.avgPool2dBackward(
-      memory.out(dx), memory.at(dy), g.n * g.c, g.h, g.w, g.oh, g.ow, g.kh, g.kw,
-      g.strideH, g.strideW, g.top, g.left, g.bottom, g.right, g.dilationH, g.dilationW,
-      Number(countIncludePad), divisor ?? 0,
-    );
+      const block = memory.block(layouts.pool2dLayout, g), padded = Number(countIncludePad);
+      exports.avgPool2dBackward(memory.out(dx), memory.at(dy), block, padded, divisor ?? 0);
     },
 
     adaptiveAvgPool2dBackward(dx: Tensor, dy: Tensor, g: AdaptiveGeometry): void {
-      // deno-fmt-ignore
-      exports.adaptiveAvgPool2dBackward(
-      memory.out(dx), memory.at(dy), g.n * g.c, g.h, g.w, g.oh, g.ow,
-    );
+      const block = memory.block(layouts.adaptiveLayout, g);
+      exports.adaptiveAvgPool2dBackward(memory.out(dx), memory.at(dy), block);
     },
 
     linearBackwardInput(dx: Tensor, dy: Tensor, weight: Tensor): void {
-      const [outF, inF] = weight.shape;
-      // deno-fmt-ignore
-      exports.linearBackwardInput(
-      memory.out(dx), memory.at(dy), memory.at(weight), dy.size / outF, inF, outF,
-    );
+      const [outF, inF] = weight.shape, n = dy.size / outF;
+      const block = memory.block(layouts.linearLayout, { n, inF, outF });
+      exports.linearBackwardInput(memory.out(dx), memory.at(dy), memory.at(weight), block);
     },
 
     linearBackwardWeight(dw: Tensor, dy: Tensor, x: Tensor): void {
       const [outF, inF] = dw.shape, n = dy.size / outF;
-      const scratch = memory.scratch(exports.linearBackwardScratchSize(n, inF, outF));
-      // deno-fmt-ignore
-      exports.linearBackwardWeight(
-      memory.out(dw), memory.at(dy), memory.at(x), scratch, n, inF, outF,
-    );
+      const block = memory.block(layouts.linearLayout, { n, inF, outF });
+      const scratch = memory.scratch(exports.linearBackwardScratchSize(block));
+      const addresses = [memory.out(dw), memory.at(dy), memory.at(x)] as const;
+      exports.linearBackwardWeight(...addresses, scratch, block);
     },
 
     reluBackward(dx: Tensor, dy: Tensor, y: Tensor): void {
@@ -130,13 +107,13 @@ export function trainingKernels(memory: WasmMemory, exports: Exports): TrainingK
     },
 
     softmaxBackward(dx: Tensor, dy: Tensor, y: Tensor, g: AxisGeometry): void {
-      const { outer, size, inner } = g;
-      exports.softmaxBackward(memory.out(dx), memory.at(dy), memory.at(y), outer, size, inner);
+      const block = memory.block(layouts.axisLayout, g);
+      exports.softmaxBackward(memory.out(dx), memory.at(dy), memory.at(y), block);
     },
 
     logSoftmaxBackward(dx: Tensor, dy: Tensor, y: Tensor, g: AxisGeometry): void {
-      const { outer, size, inner } = g;
-      exports.logSoftmaxBackward(memory.out(dx), memory.at(dy), memory.at(y), outer, size, inner);
+      const block = memory.block(layouts.axisLayout, g);
+      exports.logSoftmaxBackward(memory.out(dx), memory.at(dy), memory.at(y), block);
     },
 
     crossEntropy(
@@ -147,39 +124,26 @@ export function trainingKernels(memory: WasmMemory, exports: Exports): TrainingK
       labelSmoothing: number,
     ): void {
       const [n, c] = x.shape;
-      // deno-fmt-ignore
-      exports.crossEntropy(
-      memory.out(loss), memory.out(dx), memory.at(x), memory.at(targets), n, c, labelSmoothing,
-    );
+      const block = memory.block(layouts.crossEntropyLayout, { n, c, labelSmoothing });
+      const inputs = [memory.at(x), memory.at(targets)] as const;
+      exports.crossEntropy(memory.out(loss), memory.out(dx), ...inputs, block);
     },
 
     localResponseNormBackward(
       dx: Tensor,
       dy: Tensor,
       x: Tensor,
-      size: number,
-      alpha: number,
-      beta: number,
-      k: number,
+      g: LocalResponseNormGeometry,
     ): void {
-      const [n, c] = x.shape, plane = x.size / (n * c);
-      const scratch = memory.scratch(2 * c * plane * 4);
-      // deno-fmt-ignore
-      exports.localResponseNormBackward(
-      memory.out(dx), memory.at(dy), memory.at(x), scratch, n, c, plane, size, alpha, beta, k,
-    );
+      const block = memory.block(layouts.localResponseNormLayout, g);
+      const scratch = memory.scratch(2 * g.c * g.plane * 4);
+      const addresses = [memory.out(dx), memory.at(dy), memory.at(x)] as const;
+      exports.localResponseNormBackward(...addresses, scratch, block);
     },
 
     batchNormStatistics(mean: Tensor, variance: Tensor, x: Tensor): void {
-      const [n, c] = x.shape, plane = x.size / (n * c);
-      exports.batchNormStatistics(
-        memory.out(mean),
-        memory.out(variance),
-        memory.at(x),
-        n,
-        c,
-        plane,
-      );
+      const block = memory.block(layouts.channelLayout, channelGeometry(x));
+      exports.batchNormStatistics(memory.out(mean), memory.out(variance), memory.at(x), block);
     },
 
     batchNormBackward(
@@ -190,34 +154,31 @@ export function trainingKernels(memory: WasmMemory, exports: Exports): TrainingK
       eps: number,
     ): void {
       const { mean, variance, weight, dweight, dbias } = tensors;
-      const [n, c] = x.shape, plane = x.size / (n * c);
-      // deno-fmt-ignore
-      exports.batchNormBackward(
-      memory.out(dx), memory.out(dweight), memory.out(dbias), memory.at(dy), memory.at(x),
-      memory.at(mean), memory.at(variance), memory.at(weight), n, c, plane, eps,
-    );
+      const block = memory.block(layouts.batchNormBackwardLayout, {
+        ...channelGeometry(x),
+        eps,
+        mean: memory.at(mean),
+        variance: memory.at(variance),
+        weight: memory.at(weight),
+      });
+      const gradients = [memory.out(dx), memory.out(dweight), memory.out(dbias)] as const;
+      exports.batchNormBackward(...gradients, memory.at(dy), memory.at(x), block);
     },
 
-    dropout(y: Tensor, x: Tensor, p: number, seed: number): void {
-      const keep = Math.round((1 - p) * 2 ** 32) - 1;
-      if (keep < 0) return memory.fill(y, 0);
-      exports.dropout(memory.out(y), memory.at(x), x.size, seed, keep, 1 / (1 - p));
+    dropout(y: Tensor, x: Tensor, mask: DropoutMask): void {
+      const block = memory.block(layouts.dropoutMaskLayout, mask);
+      exports.dropout(memory.out(y), memory.at(x), x.size, block);
     },
 
     sgdStep(w: Tensor, dw: Tensor, velocity: Tensor | null, step: SgdStep): void {
-      // deno-fmt-ignore
-      exports.sgdStep(
-      memory.out(w), memory.at(dw), memory.out(velocity), w.size, step.lr, step.momentum,
-      step.weightDecay, Number(step.nesterov), Number(step.first),
-    );
+      const block = memory.block(layouts.sgdStepLayout, step);
+      exports.sgdStep(memory.out(w), memory.at(dw), memory.out(velocity), w.size, block);
     },
 
     adamwStep(w: Tensor, dw: Tensor, m: Tensor, v: Tensor, step: AdamWStep): void {
-      // deno-fmt-ignore
-      exports.adamwStep(
-      memory.out(w), memory.at(dw), memory.out(m), memory.out(v), w.size, step.shrink, step.beta1,
-      1 - step.beta1, step.beta2, 1 - step.beta2, step.step, step.root, step.eps,
-    );
+      const block = memory.block(layouts.adamWStepLayout, step);
+      const means = [memory.out(m), memory.out(v)] as const;
+      exports.adamwStep(memory.out(w), memory.at(dw), ...means, w.size, block);
     },
 
     axpby(y: Tensor, x: Tensor, a: number, b: number): void {
@@ -227,5 +188,22 @@ export function trainingKernels(memory: WasmMemory, exports: Exports): TrainingK
     squaredNorm(x: Tensor): Promise<number> {
       return Promise.resolve(exports.squaredNorm(memory.at(x), x.size));
     },
+  };
+}
+
+/** The convolution that computes dx from dy, for a forward one with stride and dilation 1. */
+function transposed(g: Conv2dGeometry): Conv2dGeometry {
+  return {
+    ...g,
+    inC: g.outC,
+    h: g.oh,
+    w: g.ow,
+    outC: g.inC,
+    oh: g.h,
+    ow: g.w,
+    top: g.kh - 1 - g.top,
+    left: g.kw - 1 - g.left,
+    bottom: g.kh - 1 - g.bottom,
+    right: g.kw - 1 - g.right,
   };
 }

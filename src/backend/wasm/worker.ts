@@ -1,76 +1,84 @@
 /**
- * What a worker thread does: it waits for the caller's thread to begin a kernel and runs it too, in
- * an instance of its own over the same memory. The kernels hand out their work among all who run
- * them (assembly/threads.ts).
+ * The program of a worker thread. It waits until the caller's thread begins a kernel, and runs the same
+ * kernel in its own instance over the same memory. The kernels divide the work among all threads that
+ * run them (assembly/threads.ts).
  */
 
-/** Words of the memory that the threads share, from `Start.control` on; assembly/threads.ts knows some. */
+/** Most parameters that an exported function has; tools/exports.ts checks it. */
+const MAX_ARGUMENTS = 8;
+
+/** Indices of the words that threads share, from `WorkerStart.control` on. assembly/threads.ts uses some. */
 export const words = {
-  /** Counts the kernels begun; whoever waits, waits for it to change. */
+  /** Counts kernels. Waiting threads wait for it to change. */
   calls: 0,
-  /** How many workers are in the kernel under way, and `open` while more may come. */
+  /** The number of workers inside the current kernel, plus `gateOpen` while more may enter. */
   gate: 1,
-  /** Items of work handed out, and finished: the kernels count them. */
+  /** Items of work that were claimed; kernels count them. */
   tickets: 2,
+  /** Items of work that are finished; kernels count them. */
   done: 3,
   /** Workers that sleep. */
   sleepers: 4,
-  /** Set at the end. */
+  /** Not 0 once the workers are to end. */
   stop: 5,
-  /** Which kernel. */
+  /** The number of the kernel. */
   kernel: 6,
-  /** Its arguments, float64, with how many there are before them. */
+  /** The number of its arguments. */
   argumentCount: 7,
-  /** Set when a thread's kernel threw: the others must not wait for its share. */
+  /** Not 0 once a thread's kernel has thrown, so that the others stop waiting for it. */
   failed: 8,
+  /** Its arguments, float64. */
   arguments: 10,
+  /** The number of all words. */
+  length: 10 + 2 * MAX_ARGUMENTS,
 } as const;
 
 /** Added to the gate while workers may enter. */
-export const open = 1 << 30;
+export const gateOpen = 1 << 30;
 
-/** What a worker is told. */
-export interface Start {
+/** What a worker gets to start. */
+export interface WorkerStart {
   readonly module: WebAssembly.Module;
   readonly memory: WebAssembly.Memory;
-  /** Its number; 0 is the caller's thread. */
+  /** The thread's number; 0 is the caller's thread. */
   readonly number: number;
-  /** How many there can be, the caller's included. */
+  /** The number of threads, the caller's included. */
   readonly threads: number;
   /** The address of the words. */
   readonly control: number;
   /** The address of memory for this thread alone. */
-  readonly own: number;
+  readonly ownMemory: number;
   /** The kernels' names by number. */
   readonly kernels: readonly string[];
   readonly words: typeof words;
-  readonly open: number;
+  readonly gateOpen: number;
 }
 
 /**
- * The worker's program. Its text becomes a script of its own, in whatever bundle it stands, so it
- * uses nothing from outside.
+ * Runs a worker until it is stopped. The source of this function becomes a script of its own, even in a
+ * bundle. So it uses nothing from outside.
  *
- * @param ready Called when it waits for the first kernel.
+ * @param ready Called once the worker waits for kernels.
  */
-export function work(start: Start, ready: () => void): void {
-  const { module, memory, number, threads, control, own, kernels, words, open } = start;
+export function runWorker(start: WorkerStart, ready: () => void): void {
+  const { module, memory, number, threads, control, ownMemory, kernels, words, gateOpen } = start;
   const abort = () => {
     throw new Error("a kernel aborted");
   };
   const instance = new WebAssembly.Instance(module, { env: { memory, abort } });
   const exports = instance.exports as Record<string, (...args: number[]) => void>;
-  exports.setThread(number, threads, control, own, 1);
+  exports.setThread(number, threads, control, ownMemory, 1);
   const shared = new Int32Array(memory.buffer, control, words.arguments);
-  const args = new Float64Array(memory.buffer, control + words.arguments * 4, 32);
-  /** How long it looks for the next kernel before it sleeps, in milliseconds. */
-  const patience = 0.2;
+  const argumentsAt = control + words.arguments * 4;
+  const args = new Float64Array(memory.buffer, argumentsAt, (words.length - words.arguments) / 2);
+  /** Milliseconds for which it looks for the next kernel before it sleeps. */
+  const spinMs = 0.2;
 
-  const enter = () => {
-    for (let seen = Atomics.load(shared, words.gate); seen & open;) {
-      const now = Atomics.compareExchange(shared, words.gate, seen, seen + 1);
-      if (now === seen) return true;
-      seen = now;
+  const enterGate = () => {
+    for (let seen = Atomics.load(shared, words.gate); seen & gateOpen;) {
+      const current = Atomics.compareExchange(shared, words.gate, seen, seen + 1);
+      if (current === seen) return true;
+      seen = current;
     }
     return false;
   };
@@ -79,15 +87,15 @@ export function work(start: Start, ready: () => void): void {
   for (let calls = 0; !Atomics.load(shared, words.stop);) {
     const since = performance.now();
     for (let turn = 1; Atomics.load(shared, words.calls) === calls; turn++) {
-      if (turn % 256 || performance.now() - since < patience) continue;
+      if (turn % 256 || performance.now() - since < spinMs) continue;
       Atomics.add(shared, words.sleepers, 1);
       Atomics.wait(shared, words.calls, calls);
       Atomics.sub(shared, words.sleepers, 1);
     }
     calls = Atomics.load(shared, words.calls);
-    if (!enter()) continue;
+    if (!enterGate()) continue;
     try {
-      exports.enter();
+      exports.beginKernel();
       exports[kernels[shared[words.kernel]]](...args.subarray(0, shared[words.argumentCount]));
     } catch {
       Atomics.store(shared, words.failed, 1);

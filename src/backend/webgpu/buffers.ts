@@ -1,59 +1,59 @@
 /**
- * Buffers of a device: small ones are kept when they come back and handed out again, so that a
- * forward pass finds the buffers, and the bind groups that name them, of the pass before it.
+ * A pool of GPU buffers. Small buffers are kept when they are freed and handed out again. So a forward
+ * pass finds the buffers of the pass before it, and the bind groups that refer to them.
  */
 
-/** A buffer, and who knows it. */
-export interface Block {
+/** A buffer of the pool. */
+export interface PooledBuffer {
   readonly buffer: GPUBuffer;
-  /** Size in bytes, at least what was asked for. */
+  /** Its size in bytes, at least what was asked for. */
   readonly bytes: number;
-  /** Different for each buffer that a device ever had. */
+  /** Its number, unique on its device. */
   readonly id: number;
-  /** The submission that names it last; commands of the one being recorded are not submitted yet. */
+  /** The last submission whose commands use it; it may still be in recording. */
   submission: number;
-  /** The keys of the bind groups that name it. */
+  /** The keys of the bind groups that refer to it. */
   readonly bindGroups: Set<string>;
 }
 
-/** Sizes are multiples of this: few different ones, so that more of them come again. */
-const GRAIN = 256;
+/** Sizes are multiples of this: fewer different sizes, so that buffers are reused more often. */
+const SIZE_STEP = 256;
 /** Larger buffers are not kept. */
-const LARGEST_KEPT = 8 * 2 ** 20;
-/** All that are kept at a time. */
-const MOST_KEPT = 64 * 2 ** 20;
+const MAX_CACHED_BUFFER = 8 * 2 ** 20;
+/** Bytes that are kept at most. */
+const MAX_CACHED_TOTAL = 64 * 2 ** 20;
 
-/** The buffers that tensors live in. */
-export class Buffers {
+/** The buffers of tensors. */
+export class BufferPool {
   readonly #device: GPUDevice;
-  readonly #free = new Map<number, Block[]>();
-  #kept = 0;
-  #made = 0;
+  readonly #free = new Map<number, PooledBuffer[]>();
+  #cachedBytes = 0;
+  #nextId = 0;
 
   constructor(device: GPUDevice) {
     this.#device = device;
   }
 
-  /** A buffer of at least so many bytes, whose values are not defined. */
-  take(bytes: number): Block {
-    const size = Math.ceil(bytes / GRAIN) * GRAIN;
-    const kept = this.#free.get(size)?.pop();
-    if (kept) {
-      this.#kept -= size;
-      return kept;
+  /** Returns a buffer of at least this size. Its values are undefined. */
+  acquire(bytes: number): PooledBuffer {
+    const size = Math.ceil(bytes / SIZE_STEP) * SIZE_STEP;
+    const cached = this.#free.get(size)?.pop();
+    if (cached) {
+      this.#cachedBytes -= size;
+      return cached;
     }
     const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
     const buffer = this.#device.createBuffer({ size, usage });
-    return { buffer, bytes: size, id: this.#made++, submission: -1, bindGroups: new Set() };
+    return { buffer, bytes: size, id: this.#nextId++, submission: -1, bindGroups: new Set() };
   }
 
-  /** Takes a buffer back; returns false if it is not kept, and so to be destroyed. */
-  keep(block: Block): boolean {
+  /** Takes a buffer back. Returns false if the caller must destroy it. */
+  release(block: PooledBuffer): boolean {
     const { bytes } = block;
-    if (bytes > LARGEST_KEPT || this.#kept + bytes > MOST_KEPT) return false;
-    this.#kept += bytes;
-    const same = this.#free.get(bytes);
-    if (same) same.push(block);
+    if (bytes > MAX_CACHED_BUFFER || this.#cachedBytes + bytes > MAX_CACHED_TOTAL) return false;
+    this.#cachedBytes += bytes;
+    const sameSize = this.#free.get(bytes);
+    if (sameSize) sameSize.push(block);
     else this.#free.set(bytes, [block]);
     return true;
   }

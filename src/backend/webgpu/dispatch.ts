@@ -1,21 +1,21 @@
 /**
- * Dispatches that kernels share: over rows, samples and planes, in parts that a binding can hold.
+ * Dispatches that kernels share: over rows, samples and planes, in parts that fit a binding.
  *
  * @module
  */
 
 import type { Tensor, Values } from "../../tensor.ts";
-import type { AdaptiveGeometry, AxisGeometry } from "../geometry.ts";
+import type { AdaptiveGeometry, AxisGeometry, LocalResponseNormGeometry } from "../geometry.ts";
 import { type GpuMemory, partOf } from "./memory.ts";
-import { type Constants, float, type Given, type Operand, type Shader } from "./shader.ts";
+import { type Constants, float, type Operand, type Shader, type Uniforms } from "./shader.ts";
 import * as conv from "./shaders/conv2d.ts";
 import { product } from "./shaders/gemm.ts";
 import * as dense from "./shaders/linear.ts";
 
-/** Samples up to which a fully connected layer is computed as products with vectors. */
+/** Up to so many samples, a fully connected layer is computed as matrix-vector products. */
 const FEW_SAMPLES = 16;
 
-/** y = x · weightᵀ + bias for weights whose elements are words of these types, by these shaders. */
+/** y = x · weightᵀ + bias, by shaders for weights that are read as words of these types. */
 export function denseProduct(
   gpu: GpuMemory,
   shaders: typeof dense.linear,
@@ -45,12 +45,12 @@ export function denseProduct(
         operands,
         { ...constants, ROWS, SAMPLES: samples, LANES, SPLIT },
         [across, Math.ceil(n / samples)],
-        { sizes: { n, count: part.count, words: whole ? inF / 4 : inF, outF, first } },
+        { u32: { n, count: part.count, words: whole ? inF / 4 : inF, outF, first } },
       );
     } else {
       const { rows, constants: own, sizes, groups } = product(gpu.tileRows, part.count, n, inF);
-      const shader = shaders.batch[rows], given = { ...sizes, outF, first };
-      gpu.run(shader, operands, { ...constants, ...own }, groups, { sizes: given });
+      const shader = shaders.batch[rows], uniforms = { ...sizes, outF, first };
+      gpu.run(shader, operands, { ...constants, ...own }, groups, { u32: uniforms });
     }
   }
 }
@@ -65,7 +65,7 @@ export function alongAxis(
   const bytes = 4 * size * inner;
   for (const part of gpu.parts(shader.name, outer, bytes)) {
     const parts = partsOf(operands, Object.keys(operands), part, bytes);
-    gpu.perRow(shader, parts, part.count * inner, {}, { sizes: { length: size, inner } });
+    gpu.perRow(shader, parts, part.count * inner, {}, { u32: { length: size, inner } });
   }
 }
 
@@ -74,21 +74,16 @@ export function acrossChannels(
   gpu: GpuMemory,
   shader: Shader,
   operands: Readonly<Record<string, Operand>>,
-  x: Tensor,
-  size: number,
-  alpha: number,
-  beta: number,
-  k: number,
+  { n, c, plane, size, alpha, beta, k }: LocalResponseNormGeometry,
 ): void {
-  const [n, c] = x.shape, plane = x.size / (n * c);
   perSample(gpu, shader, operands, Object.keys(operands), n, c * plane, {
     SCALE: float(alpha / size),
     BETA: float(beta),
     BASE: float(k),
-  }, { sizes: { channels: c, plane, half: (size - 1) / 2 } });
+  }, { u32: { channels: c, plane, half: (size - 1) / 2 } });
 }
 
-/** Runs an elementwise shader for whole samples of `size` values, of which `sliced` are tensors. */
+/** Runs an elementwise shader on whole samples of `size` values. `sliced` names the operands of samples. */
 export function perSample(
   gpu: GpuMemory,
   shader: Shader,
@@ -97,15 +92,15 @@ export function perSample(
   n: number,
   size: number,
   constants: Constants,
-  given: Given,
+  uniforms: Uniforms,
 ): void {
   for (const part of gpu.parts(shader.name, n, 4 * size)) {
     const parts = partsOf(operands, sliced, part, 4 * size);
-    gpu.perElement(shader, parts, part.count * size, constants, given);
+    gpu.perElement(shader, parts, part.count * size, constants, uniforms);
   }
 }
 
-/** Weights of [groups · m, k] in whole tiles. */
+/** Packs weights [groups · m, k] into whole tiles. */
 export function pack(
   gpu: GpuMemory,
   shader: Shader,
@@ -113,17 +108,17 @@ export function pack(
   groups: number,
   m: number,
   k: number,
-  sizes: Given["sizes"] = {},
+  sizes: Uniforms["u32"] = {},
 ): Tensor {
   const whole = conv.packedSize(m, k);
   const packed = gpu.empty([groups, whole.deep, whole.wide]);
   const operands = { packed: gpu.out(packed), w: gpu.at(weight) };
-  const given = { sizes: { m, k, ...whole, ...sizes } };
-  gpu.perElement(shader, operands, packed.size, {}, given);
+  const uniforms = { u32: { m, k, ...whole, ...sizes } };
+  gpu.perElement(shader, operands, packed.size, {}, uniforms);
   return packed;
 }
 
-/** Runs a shader for each value that is written, whole planes at a time. */
+/** Runs a shader for each output value, whole planes at a time. */
 export function perPlane(
   gpu: GpuMemory,
   shader: Shader,
@@ -141,6 +136,7 @@ export function perPlane(
   }
 }
 
+/** Runs a shader for each output value of a pooling. */
 export function pool2d(
   gpu: GpuMemory,
   shader: Shader,
@@ -152,7 +148,7 @@ export function pool2d(
   perPlane(gpu, shader, operands, sizes, constants);
 }
 
-/** The same part of each of the operands named. */
+/** The operands, with the named ones cut to a part. */
 function partsOf(
   operands: Readonly<Record<string, Operand>>,
   sliced: readonly string[],

@@ -1,5 +1,5 @@
 /**
- * The kernels of forward passes: each chooses a shader and passes it its sizes.
+ * The kernels of forward passes. Each chooses a shader and passes it operands and sizes.
  *
  * @module
  */
@@ -10,6 +10,7 @@ import type {
   AxisGeometry,
   BatchNormTensors,
   Conv2dGeometry,
+  LocalResponseNormGeometry,
   Pool2dGeometry,
 } from "../geometry.ts";
 import type { ForwardKernels } from "../kernels.ts";
@@ -63,12 +64,12 @@ export function forwardKernels(gpu: GpuMemory): ForwardKernels {
             RELU: relu,
           },
           groups,
-          { sizes: { ...sizes, ...conv.packedSize(m, k) } },
+          { u32: { ...sizes, ...conv.packedSize(m, k) } },
         );
       }
     },
 
-    /** Winograd's transforms are not worth their memory traffic here: the direct kernel. */
+    /** Runs the direct kernel: on a GPU the transforms cost more memory traffic than they save. */
     winograd(
       y: Tensor,
       x: Tensor,
@@ -85,7 +86,7 @@ export function forwardKernels(gpu: GpuMemory): ForwardKernels {
       const operands = { y: gpu.out(y), x: gpu.at(x) };
       if (indices === null) return pool2d(gpu, pool.maxPool2d, operands, g, windowConstants(g));
       const both = { ...operands, indices: gpu.out(indices, "i32") };
-      gpu.noteIndices(indices, g.h * g.w - 1);
+      gpu.setLargestIndex(indices, g.h * g.w - 1);
       pool2d(gpu, pool.maxPool2dWithIndices, both, g, windowConstants(g));
     },
 
@@ -114,6 +115,16 @@ export function forwardKernels(gpu: GpuMemory): ForwardKernels {
       denseProduct(gpu, dense.linear, y, x, weight, words, bias, relu);
     },
 
+    add(y: Tensor, a: Tensor, b: Tensor, alpha: number): void {
+      const operands = { y: gpu.out(y), a: gpu.at(a), b: gpu.at(b) };
+      gpu.elementwise(elementwise.add, operands, y.size, {}, { f32: { alpha } });
+    },
+
+    mul(y: Tensor, a: Tensor, b: Tensor): void {
+      const operands = { y: gpu.out(y), a: gpu.at(a), b: gpu.at(b) };
+      gpu.elementwise(elementwise.mul, operands, y.size);
+    },
+
     relu(y: Tensor, x: Tensor): void {
       gpu.elementwise(elementwise.relu, { y: gpu.out(y), x: gpu.at(x) }, x.size);
     },
@@ -126,16 +137,9 @@ export function forwardKernels(gpu: GpuMemory): ForwardKernels {
       alongAxis(gpu, axis.logSoftmax, { y: gpu.out(y), x: gpu.at(x) }, g);
     },
 
-    localResponseNorm(
-      y: Tensor,
-      x: Tensor,
-      size: number,
-      alpha: number,
-      beta: number,
-      k: number,
-    ): void {
+    localResponseNorm(y: Tensor, x: Tensor, g: LocalResponseNormGeometry): void {
       const operands = { y: gpu.out(y), x: gpu.at(x) };
-      acrossChannels(gpu, norm.localResponseNorm, operands, x, size, alpha, beta, k);
+      acrossChannels(gpu, norm.localResponseNorm, operands, g);
     },
 
     batchNorm(y: Tensor, x: Tensor, tensors: BatchNormTensors, eps: number): void {
@@ -153,7 +157,7 @@ export function forwardKernels(gpu: GpuMemory): ForwardKernels {
         EPS: float(eps),
         WEIGHT: weight !== null,
         BIAS: bias !== null,
-      }, { sizes: { channels: c, plane } });
+      }, { u32: { channels: c, plane } });
     },
   };
   return kernels;

@@ -7,36 +7,36 @@
 import { PembrokeError } from "../../errors.ts";
 import type { Backend, Shape, Tensor, TensorStorage, Values } from "../../tensor.ts";
 import { type ArrayType, TensorMemory } from "../tensor_memory.ts";
-import type { Block } from "./buffers.ts";
+import type { PooledBuffer } from "./buffers.ts";
 import { type Dispatch, Queue } from "./queue.ts";
-import type { Given, Operand } from "./shader.ts";
+import type { Operand, Uniforms } from "./shader.ts";
 import type { TileRows } from "./shaders/gemm.ts";
 import { fill } from "./shaders/elementwise.ts";
 import { type Part, partsOf } from "./parts.ts";
 
-/** A tensor's buffer. */
+/** The memory of a tensor: a buffer. */
 interface GpuStorage extends TensorStorage {
-  readonly block: Block;
-  /** No index in it is larger; undefined where there are no indices. */
+  readonly block: PooledBuffer;
+  /** An upper bound for the indices in it. */
   largestIndex: number;
 }
 
-/** What a device allows, and what suits it. */
+/** What a device allows, and which kernels suit it. */
 export interface Traits {
-  /** Whether it computes on the processor, where loads cost more than registers. */
+  /** Whether it computes on the CPU, where loads are expensive. */
   readonly software: boolean;
-  /** Whether shaders know float16: `shader-f16`. */
+  /** Whether shaders support float16: `shader-f16`. */
   readonly half: boolean;
-  /** Bytes of the largest buffer. */
+  /** Bytes of the largest possible buffer. */
   readonly buffer: number;
-  /** Bytes of a buffer that one dispatch can see. */
+  /** Bytes of a buffer that one binding can hold. */
   readonly binding: number;
 }
 
-/** Invocations of a workgroup that computes a value each. */
+/** Invocations of a workgroup in which each computes one value. */
 const LANES = 64;
-/** Workgroups along one axis, at most; of more there are several rows. */
-const ACROSS = 65535;
+/** Workgroups in a row of the grid, as many as WebGPU allows. */
+const GRID_WIDTH = 65535;
 
 /** The memory of a WebGPU backend, and the dispatches over it. */
 export class GpuMemory extends TensorMemory<GpuStorage> {
@@ -47,7 +47,7 @@ export class GpuMemory extends TensorMemory<GpuStorage> {
 
   /**
    * @param owner The backend that the tensors belong to.
-   * @param device The device, all of which is used.
+   * @param device The device, which the memory owns.
    * @param traits What the device allows.
    */
   constructor(owner: Backend, device: GPUDevice, traits: Traits) {
@@ -57,17 +57,17 @@ export class GpuMemory extends TensorMemory<GpuStorage> {
     this.#traits = traits;
   }
 
-  /** Rows of sums that an invocation of a large product keeps. */
+  /** Rows of sums that an invocation of a large product computes. */
   get tileRows(): TileRows {
     return this.#traits.software ? 16 : 8;
   }
 
-  /** Invocations that share a row of weights: as many as read memory together. */
+  /** Invocations that share a row of weights: as many as access memory together. */
   get split(): number {
     return this.#traits.software ? 8 : 32;
   }
 
-  /** Whether shaders know float16. */
+  /** Whether shaders support float16. */
   get hasHalf(): boolean {
     return this.#traits.half;
   }
@@ -76,20 +76,20 @@ export class GpuMemory extends TensorMemory<GpuStorage> {
     return this.#inUse;
   }
 
-  /** Counts pipelines, bind groups, buffers and submissions made so far. */
-  get made(): Readonly<Queue["made"]> {
-    return this.#queue.made;
+  /** Counts pipelines, bind groups, buffers and submissions so far. */
+  get counts(): Readonly<Queue["counts"]> {
+    return this.#queue.counts;
   }
 
   override uploadIndices(values: Int32Array, shape: Shape): Tensor<Int32Array> {
     const tensor = super.uploadIndices(values, shape);
-    this.noteIndices(tensor, values.reduce((most, i) => Math.max(most, i >>> 0), 0));
+    this.setLargestIndex(tensor, values.reduce((most, i) => Math.max(most, i >>> 0), 0));
     return tensor;
   }
 
   fill(tensor: Tensor, value: number): void {
     this.assertUsable("fill", tensor);
-    this.elementwise(fill, { y: this.out(tensor) }, tensor.size, {}, { numbers: { value } });
+    this.elementwise(fill, { y: this.out(tensor) }, tensor.size, {}, { f32: { value } });
   }
 
   override dispose(): void {
@@ -104,13 +104,13 @@ export class GpuMemory extends TensorMemory<GpuStorage> {
     this.#queue.watch.check();
   }
 
-  /** A tensor that is read, as an array of `type`. */
+  /** The operand for a tensor that is read, as an array of `type`. */
   at(tensor: Tensor<Values>, type = "f32"): Operand {
     this.assertAlive();
     return { block: storageOf(tensor).block, writes: false, type, size: bytesOf(tensor) };
   }
 
-  /** A tensor that is written. */
+  /** The operand for a tensor that is written. */
   out(tensor: Tensor<Values>, type = "f32"): Operand {
     this.assertAlive();
     tensor.storage.version++;
@@ -123,27 +123,27 @@ export class GpuMemory extends TensorMemory<GpuStorage> {
     operands: Dispatch["operands"],
     constants: Dispatch["constants"],
     groups: Dispatch["groups"],
-    given?: Dispatch["given"],
+    uniforms?: Dispatch["uniforms"],
   ): void {
     const largest = Math.max(...Object.values(operands).map(({ size }) => size));
     if (largest > this.#traits.binding) this.#tooLarge(shader.name, largest);
-    this.#queue.dispatch({ shader, operands, constants, groups, given });
+    this.#queue.dispatch({ shader, operands, constants, groups, uniforms });
   }
 
   /**
-   * Records a shader that computes each of `size` elements from those at the same place, in parts
-   * that can be bound.
+   * Records a shader that computes each of `size` elements from those at the same index, in parts that
+   * fit a binding.
    */
   elementwise(
     shader: Dispatch["shader"],
     operands: Readonly<Record<string, Operand>>,
     size: number,
     constants: Dispatch["constants"] = {},
-    given?: Dispatch["given"],
+    uniforms?: Dispatch["uniforms"],
   ): void {
     for (const part of this.parts(shader.name, size, 4)) {
       const parts = Object.entries(operands).map(([name, o]) => [name, partOf(o, part, 4)]);
-      this.perElement(shader, Object.fromEntries(parts), part.count, constants, given);
+      this.perElement(shader, Object.fromEntries(parts), part.count, constants, uniforms);
     }
   }
 
@@ -153,9 +153,15 @@ export class GpuMemory extends TensorMemory<GpuStorage> {
     operands: Readonly<Record<string, Operand>>,
     size: number,
     constants: Dispatch["constants"] = {},
-    given?: Dispatch["given"],
+    uniforms?: Dispatch["uniforms"],
   ): void {
-    this.run(shader, operands, { ...constants, ACROSS }, spread(Math.ceil(size / LANES)), given);
+    this.run(
+      shader,
+      operands,
+      { ...constants, GRID_WIDTH },
+      gridOf(Math.ceil(size / LANES)),
+      uniforms,
+    );
   }
 
   /** Records a shader with a workgroup for each of `rows`. */
@@ -164,27 +170,30 @@ export class GpuMemory extends TensorMemory<GpuStorage> {
     operands: Readonly<Record<string, Operand>>,
     rows: number,
     constants: Dispatch["constants"],
-    given: Given,
+    uniforms: Uniforms,
   ): void {
-    const sizes = { rows, ...given.sizes };
-    this.run(shader, operands, { ...constants, ACROSS }, spread(rows), { ...given, sizes });
+    const u32 = { rows, ...uniforms.u32 };
+    this.run(shader, operands, { ...constants, GRID_WIDTH }, gridOf(rows), { ...uniforms, u32 });
   }
 
   /**
-   * `count` things of at most `bytes` bytes each in any operand, in parts that can be bound, which
-   * begin where a binding can begin.
+   * Splits `count` items into parts that fit a binding.
+   *
+   * @param op The name for the error message.
+   * @param bytes The size of an item in each operand.
+   * @throws {PembrokeError} If not even the smallest part fits.
    */
   parts(op: string, count: number, ...bytes: number[]): Part[] {
     return partsOf(count, bytes, this.#traits.binding) ??
       this.#tooLarge(op, Math.max(...bytes));
   }
 
-  /** Remembers that no index in a tensor is larger. */
-  noteIndices(tensor: Tensor<Int32Array>, largest: number): void {
+  /** Stores an upper bound for the indices in a tensor. */
+  setLargestIndex(tensor: Tensor<Int32Array>, largest: number): void {
     storageOf(tensor).largestIndex = largest;
   }
 
-  /** What no index in a tensor is larger than. */
+  /** The upper bound for the indices in a tensor. */
   largestIndex(tensor: Tensor<Int32Array>): number {
     return storageOf(tensor).largestIndex;
   }
@@ -196,14 +205,14 @@ export class GpuMemory extends TensorMemory<GpuStorage> {
         `out of memory: ${needed} for one tensor, more than the ${most} that ${this.owner.name} takes`,
       );
     }
-    const block = this.#queue.take(bytes);
+    const block = this.#queue.acquire(bytes);
     this.#inUse += bytes;
     return { block, bytes, freed: false, version: 0, largestIndex: 0 };
   }
 
   protected release({ block, bytes }: GpuStorage): void {
     this.#inUse -= bytes;
-    this.#queue.free(block);
+    this.#queue.release(block);
   }
 
   protected store(tensor: Tensor<Values>, values: ArrayLike<number>, offset: number): void {
@@ -227,18 +236,18 @@ export class GpuMemory extends TensorMemory<GpuStorage> {
   }
 }
 
-/** A part of an operand of things of `bytes` bytes each. */
+/** A part of an operand whose items have `bytes` bytes each. */
 export function partOf(operand: Operand, { start, count }: Part, bytes: number): Operand {
   const size = Math.ceil(count * bytes / 4) * 4;
   return { ...operand, offset: start * bytes, size };
 }
 
-/** Workgroups in rows of ACROSS. */
-function spread(groups: number): [across: number, down: number] {
-  return [Math.min(groups, ACROSS), Math.ceil(groups / ACROSS)];
+/** The grid for so many workgroups, in rows of GRID_WIDTH. */
+function gridOf(groups: number): [across: number, down: number] {
+  return [Math.min(groups, GRID_WIDTH), Math.ceil(groups / GRID_WIDTH)];
 }
 
-/** Bytes of a tensor, in whole words. */
+/** Bytes of a tensor, rounded up to whole words. */
 function bytesOf({ size, type }: Tensor<Values>): number {
   const { BYTES_PER_ELEMENT } = type as unknown as ArrayType<Values>;
   return Math.ceil(size * BYTES_PER_ELEMENT / 4) * 4;

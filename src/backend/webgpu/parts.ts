@@ -1,17 +1,22 @@
-/** Parts of tensors: a dispatch sees at most so many bytes of a buffer, from a round address on. */
+/**
+ * Splits tensors into parts. A binding holds a limited number of bytes, and begins at a multiple of 256
+ * bytes.
+ */
 
 /** Bindings begin at multiples of this. */
-const ROUND = 256;
+const BINDING_ALIGNMENT = 256;
 
-/** Neighbouring things. */
+/** A range of items, such as samples, planes or rows. */
 export interface Part {
   readonly start: number;
   readonly count: number;
 }
 
 /**
- * `count` things, of which each operand has `bytes` bytes each, in parts that fit a binding of
- * `limit` bytes in every operand; undefined if there is no such part.
+ * Splits `count` items into parts that fit a binding of `limit` bytes.
+ *
+ * @param bytes The size of an item in each operand.
+ * @returns The parts; undefined if not even the smallest one fits.
  */
 export function partsOf(
   count: number,
@@ -20,13 +25,16 @@ export function partsOf(
 ): Part[] | undefined {
   const largest = Math.max(...bytes);
   if (count * largest <= limit) return [{ start: 0, count }];
-  // things until all operands are at a round address again
-  const step = bytes.reduce((step, b) => leastCommonMultiple(step, ROUND / divisor(b, ROUND)), 1);
-  const most = Math.floor(limit / largest / step) * step;
-  if (most === 0) return undefined;
-  return Array.from({ length: Math.ceil(count / most) }, (_, i) => {
-    const start = i * most;
-    return { start, count: Math.min(most, count - start) };
+  // after so many items, all operands are aligned again
+  const step = bytes.reduce(
+    (step, b) => leastCommonMultiple(step, BINDING_ALIGNMENT / divisor(b, BINDING_ALIGNMENT)),
+    1,
+  );
+  const size = Math.floor(limit / largest / step) * step;
+  if (size === 0) return undefined;
+  return Array.from({ length: Math.ceil(count / size) }, (_, i) => {
+    const start = i * size;
+    return { start, count: Math.min(size, count - start) };
   });
 }
 
@@ -34,6 +42,7 @@ function leastCommonMultiple(a: number, b: number): number {
   return a / divisor(a, b) * b;
 }
 
+/** The greatest common divisor. */
 function divisor(a: number, b: number): number {
   return b === 0 ? a : divisor(b, a % b);
 }

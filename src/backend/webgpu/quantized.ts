@@ -1,4 +1,4 @@
-/** Fully connected layers whose weights are held in 8 or in 16 bits. */
+/** Fully connected layers with weights in 8 or 16 bits. */
 
 import type { Shape, Tensor } from "../../tensor.ts";
 import type { QuantizedKernels } from "../kernels.ts";
@@ -9,13 +9,13 @@ import { linear, linearPacked, packHalf, ROWS } from "./shaders/linear.ts";
 
 /** Bindings begin at multiples of so many words. */
 const BINDING_WORDS = 64;
-/** The bits of a float32 that is not a number. */
+/** The bits of a NaN in float32. */
 const nan = 0x7fc00000;
 
 /**
- * The kernels of weights in 8 or 16 bits. They are multiplied in float32, because reading them from
- * memory is what takes the time. So activations are not rounded, unlike in Wasm, which multiplies the
- * 8-bit integers themselves. Adapters without `shader-f16` read float16 as integers.
+ * The kernels of weights in 8 or 16 bits. The products are computed in float32, because reading the
+ * weights takes most of the time. So activations are not rounded, unlike in Wasm, which multiplies 8-bit
+ * integers. Without `shader-f16`, shaders read float16 as integers.
  */
 export function quantizedKernels(gpu: GpuMemory): QuantizedKernels {
   return {
@@ -31,14 +31,14 @@ export function quantizedKernels(gpu: GpuMemory): QuantizedKernels {
         w: gpu.at(weight),
       };
       const sizes = { inF, words: words(inF), first: row, nan };
-      gpu.perRow(packInt8, operands, rows, {}, { sizes });
+      gpu.perRow(packInt8, operands, rows, {}, { u32: sizes });
     },
 
     unpackLinearInt8(values: Tensor<Int8Array>, packed: Tensor<Int8Array>): void {
       const [, inF] = values.shape;
       const operands = { values: gpu.out(values, "u32"), packed: gpu.at(packed, "u32") };
       const sizes = { count: values.size, inF, words: words(inF) };
-      gpu.perElement(unpackInt8, operands, Math.ceil(values.size / 4), {}, { sizes });
+      gpu.perElement(unpackInt8, operands, Math.ceil(values.size / 4), {}, { u32: sizes });
     },
 
     emptyHalf(shape: Shape): Tensor<Uint16Array> {
@@ -63,21 +63,21 @@ export function quantizedKernels(gpu: GpuMemory): QuantizedKernels {
       };
       const constants = { BIAS: bias !== null, RELU: relu };
       const sizes = { inF, outF, words: words(inF), nan };
-      gpu.run(linearInt8, operands, constants, [Math.ceil(outF / ROWS), n], { sizes });
+      gpu.run(linearInt8, operands, constants, [Math.ceil(outF / ROWS), n], { u32: sizes });
     },
 
     packHalf(half: Tensor<Uint16Array>, values: Tensor, offset: number): void {
       const words = gpu.out(half, "u32"), all = gpu.at(values);
       for (const part of gpu.parts("half", values.size, 4)) {
         const { start, count } = part;
-        // a binding begins at a round address, perhaps before the first word that is written
+        // a binding begins at an aligned address, which can lie before the first written word
         const word = (offset + start) / 2, first = word % BINDING_WORDS, from = word - first;
         const size = 4 * (first + Math.ceil(count / 2));
         const operands = {
           half: { ...words, offset: 4 * from, size },
           values: partOf(all, part, 4),
         };
-        gpu.perElement(packHalf, operands, Math.ceil(count / 2), {}, { sizes: { count, first } });
+        gpu.perElement(packHalf, operands, Math.ceil(count / 2), {}, { u32: { count, first } });
       }
     },
 

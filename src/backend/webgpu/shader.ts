@@ -1,61 +1,64 @@
 /**
- * From an operation's WGSL text to a whole program: its operands and sizes are declared in front
- * of it.
+ * Turns the WGSL text of an operation into a whole program, by declaring its operands, uniforms and
+ * constants in front of it.
  *
  * @module
  */
 
-import type { Block } from "./buffers.ts";
+import type { PooledBuffer } from "./buffers.ts";
 
-/** A text in WGSL that finds its operands and sizes under their names; `main` is the entry point. */
+/** WGSL that uses its operands, uniforms and constants by name; `main` is the entry point. */
 export interface Shader {
-  /** Its name; no other text has it. */
+  /** Its name, unique among all shaders. */
   readonly name: string;
-  /** The text. */
+  /** The WGSL. */
   readonly text: string;
 }
 
-/** An array that a shader reads or writes. */
+/** An array in a buffer that a shader reads or writes. */
 export interface Operand {
-  readonly block: Block;
+  readonly block: PooledBuffer;
   readonly writes: boolean;
-  /** What it is an array of. */
+  /** The WGSL type of its elements. */
   readonly type: string;
-  /** Where it begins in the block, in bytes; at the first unless given. */
+  /** Its first byte in the buffer. Default 0. */
   readonly offset?: number;
   /** Its size in bytes. */
   readonly size: number;
 }
 
-/** Numbers that are constants of the program; those that are no integers are given as WGSL. */
+/** Constants of the program by name. Numbers that are no integers are strings of WGSL. */
 export type Constants = Readonly<Record<string, number | boolean | string>>;
 
 /**
- * Numbers that are handed in with each call, by name: what changes from call to call, and sizes that
- * no index is divided by for every value. Constants would make a program of each.
+ * Numbers that are passed with each call, by name: those that change from call to call, and sizes that
+ * are not divided by in inner loops. Each value of a constant would compile another program.
  */
-export interface Given {
-  /** What the text knows as u32. */
-  readonly sizes?: Readonly<Record<string, number>>;
-  /** What it knows as f32. */
-  readonly numbers?: Readonly<Record<string, number>>;
+export interface Uniforms {
+  /** The fields of type u32. */
+  readonly u32?: Readonly<Record<string, number>>;
+  /** The fields of type f32. */
+  readonly f32?: Readonly<Record<string, number>>;
 }
 
-/** How many numbers can be given. */
-export const MOST_GIVEN = 16;
+/** How many numbers a call can pass. */
+export const MAX_UNIFORMS = 16;
 
-/** A float as WGSL writes it. */
+/** A float as a WGSL literal. */
 export function float(value: number): string {
   const text = String(Math.fround(value));
   return /[.e]/.test(text) ? text : `${text}.0`;
 }
 
-/** The whole program, which knows what is `given`. An operand that lies in another's memory is read through that one. */
+/**
+ * The whole program. An operand that shares the memory of a written one is read through that one,
+ * because no two bindings may overlap then.
+ */
 export function program(
   { text }: Shader,
   operands: Readonly<Record<string, Operand>>,
   constants: Constants,
-  given: Given | undefined,
+  uniforms: Uniforms | undefined,
 ): string {
   const distinct = Object.entries(distinctOperands(operands));
   const declared = distinct.map(([name, { writes, type }], i) =>
@@ -63,22 +66,24 @@ export function program(
       writes ? "read_write" : "read"
     }> ${name}: array<${type}>;`
   );
-  if (given) {
-    const { sizes = {}, numbers = {} } = given;
+  if (uniforms) {
+    const { u32 = {}, f32 = {} } = uniforms;
     const fields = [
-      ...Object.keys(sizes).map((name) => `${name}: u32`),
-      ...Object.keys(numbers).map((name) => `${name}: f32`),
+      ...Object.keys(u32).map((name) => `${name}: u32`),
+      ...Object.keys(f32).map((name) => `${name}: f32`),
     ];
-    declared.push(`struct Given { ${fields.join(", ")} }`);
-    declared.push(`@group(0) @binding(${distinct.length}) var<uniform> given: Given;`);
+    declared.push(`struct Uniforms { ${fields.join(", ")} }`);
+    declared.push(`@group(0) @binding(${distinct.length}) var<uniform> uniforms: Uniforms;`);
   }
-  const sizes = Object.entries(constants).map(([name, value]) => `const ${name} = ${value};`);
+  const declaredConstants = Object.entries(constants).map(([name, value]) =>
+    `const ${name} = ${value};`
+  );
   const half = distinct.some(([, { type }]) => type.includes("f16"));
   const enabled = half ? ["enable f16;"] : [];
-  return [...enabled, ...declared, ...sizes, inPlace(text, operands)].join("\n");
+  return [...enabled, ...declared, ...declaredConstants, inPlace(text, operands)].join("\n");
 }
 
-/** Operands without those that lie in the memory of another that is written: no two may name it. */
+/** The operands that get a binding: all but those that share the memory of a written one. */
 export function distinctOperands(
   operands: Readonly<Record<string, Operand>>,
 ): Record<string, Operand> {
@@ -87,7 +92,7 @@ export function distinctOperands(
   return Object.fromEntries(kept);
 }
 
-/** The text with operands that lie in the memory of a written one under that one's name. */
+/** Renames operands that share the memory of a written one to that one. */
 function inPlace(text: string, operands: Readonly<Record<string, Operand>>): string {
   const entries = Object.entries(operands);
   for (const [name, operand] of entries) {
@@ -97,6 +102,7 @@ function inPlace(text: string, operands: Readonly<Record<string, Operand>>): str
   return text;
 }
 
+/** The written operand that shares the memory of this one. */
 function writtenAs(
   name: string,
   { block, writes }: Operand,

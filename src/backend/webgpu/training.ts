@@ -3,19 +3,23 @@
 import { ArgumentError } from "../../errors.ts";
 import type { Tensor } from "../../tensor.ts";
 import type {
+  AdamWStep,
   AdaptiveGeometry,
   AxisGeometry,
   Conv2dGeometry,
+  DropoutMask,
+  LocalResponseNormGeometry,
   Pool2dGeometry,
+  SgdStep,
 } from "../geometry.ts";
-import type { AdamWStep, SgdStep, TrainingKernels } from "../kernels.ts";
+import type { TrainingKernels } from "../kernels.ts";
 import { acrossChannels, alongAxis, pack, perPlane } from "./dispatch.ts";
 import { type GpuMemory, partOf } from "./memory.ts";
 import { float } from "./shader.ts";
 import { constantsOf, packConv2dTransposed, packedSize } from "./shaders/conv2d.ts";
 import * as conv from "./shaders/conv2d_backward.ts";
 import * as elementwise from "./shaders/elementwise.ts";
-import { product, stretches } from "./shaders/gemm.ts";
+import { chunks, product } from "./shaders/gemm.ts";
 import * as dense from "./shaders/linear_backward.ts";
 import * as losses from "./shaders/loss.ts";
 import * as norm from "./shaders/norm.ts";
@@ -23,8 +27,8 @@ import * as pool from "./shaders/pool_backward.ts";
 import * as axis from "./shaders/rows.ts";
 import { windowConstants } from "./shaders/window.ts";
 
-/** Elements whose squares are added up in float32. */
-const STRETCH = 256;
+/** Elements whose squares are summed up in float32. */
+const SUM_CHUNK = 256;
 
 /** The training kernels over a GPU's memory. */
 export function trainingKernels(gpu: GpuMemory): TrainingKernels {
@@ -48,9 +52,9 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
           dy: partOf(all.dy, part, bytes[1]),
           packed: gpu.at(packed, "vec4f"),
         };
-        const given = { sizes: { ...sizes, ...packedSize(m, k) } };
+        const uniforms = { u32: { ...sizes, ...packedSize(m, k) } };
         const both = { ...constants, ...constantsOf(g) };
-        gpu.run(conv.conv2dBackwardInput[rows], operands, both, groups, given);
+        gpu.run(conv.conv2dBackwardInput[rows], operands, both, groups, uniforms);
       }
     },
 
@@ -67,9 +71,9 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
           x: partOf(all.x, part, bytes[1]),
         };
         const both = { ...constants, ...constantsOf(g) };
-        for (const stretch of stretches(k)) {
-          const given = { sizes: { ...sizes, ...stretch } };
-          gpu.run(conv.conv2dBackwardWeight[rows], operands, both, groups, given);
+        for (const chunk of chunks(k)) {
+          const uniforms = { u32: { ...sizes, ...chunk } };
+          gpu.run(conv.conv2dBackwardWeight[rows], operands, both, groups, uniforms);
         }
       }
     },
@@ -89,7 +93,7 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
       for (const part of gpu.parts("biasBackward", n, bytes)) {
         const operands = { db: all.db, dy: partOf(all.dy, part, bytes) };
         const sizes = { n: part.count, channels: c, plane, length: 1, inner: 1 };
-        gpu.perRow(conv.biasBackward, operands, c, {}, { sizes });
+        gpu.perRow(conv.biasBackward, operands, c, {}, { u32: sizes });
       }
     },
 
@@ -107,9 +111,9 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
           dy: partOf(all.dy, part, 4 * outputs),
           indices: partOf(all.indices, part, 4 * outputs),
         };
-        for (const stretch of stretches(outputs)) {
-          const given = { sizes: { planes: part.count, size, outputs, ...stretch } };
-          gpu.perElement(pool.maxPool2dBackward, operands, part.count, {}, given);
+        for (const chunk of chunks(outputs)) {
+          const uniforms = { u32: { planes: part.count, size, outputs, ...chunk } };
+          gpu.perElement(pool.maxPool2dBackward, operands, part.count, {}, uniforms);
         }
       }
     },
@@ -143,8 +147,8 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
       for (const { start, count } of gpu.parts("linearBackwardInput", outF, 4 * inF)) {
         const operands = { ...all, weight: partOf(all.weight, { start, count }, 4 * inF) };
         const { rows, constants, sizes, groups } = product(gpu.tileRows, inF, n, count);
-        const given = { sizes: { ...sizes, outF, first: start } };
-        gpu.run(dense.linearBackwardInput[rows], operands, constants, groups, given);
+        const uniforms = { u32: { ...sizes, outF, first: start } };
+        gpu.run(dense.linearBackwardInput[rows], operands, constants, groups, uniforms);
       }
     },
 
@@ -154,9 +158,9 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
       for (const { start, count } of gpu.parts("linearBackwardWeight", outF, 4 * inF)) {
         const operands = { ...all, dw: partOf(all.dw, { start, count }, 4 * inF) };
         const { rows, constants, sizes, groups } = product(gpu.tileRows, count, inF, n);
-        for (const stretch of stretches(n)) {
-          const given = { sizes: { ...sizes, ...stretch, outF, first: start } };
-          gpu.run(dense.linearBackwardWeight[rows], operands, constants, groups, given);
+        for (const chunk of chunks(n)) {
+          const uniforms = { u32: { ...sizes, ...chunk, outF, first: start } };
+          gpu.run(dense.linearBackwardWeight[rows], operands, constants, groups, uniforms);
         }
       }
     },
@@ -192,8 +196,8 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
         targets: gpu.at(targets, "i32"),
       };
       gpu.perRow(losses.crossEntropy, operands, n, {}, {
-        sizes: { length: c, inner: 1 },
-        numbers: { share: labelSmoothing / c, rest: 1 - labelSmoothing },
+        u32: { length: c, inner: 1 },
+        f32: { share: labelSmoothing / c, rest: 1 - labelSmoothing },
       });
       gpu.run(losses.mean, { y: gpu.out(loss), x: gpu.at(each) }, {}, [1]);
     },
@@ -202,13 +206,10 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
       dx: Tensor,
       dy: Tensor,
       x: Tensor,
-      size: number,
-      alpha: number,
-      beta: number,
-      k: number,
+      g: LocalResponseNormGeometry,
     ): void {
       const operands = { dx: gpu.out(dx), dy: gpu.at(dy), x: gpu.at(x) };
-      acrossChannels(gpu, norm.localResponseNormBackward, operands, x, size, alpha, beta, k);
+      acrossChannels(gpu, norm.localResponseNormBackward, operands, g);
     },
 
     batchNormStatistics(mean: Tensor, variance: Tensor, x: Tensor): void {
@@ -239,15 +240,13 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
       perChannel(gpu, norm.batchNormBackward, operands, x, constants);
     },
 
-    dropout(y: Tensor, x: Tensor, p: number, seed: number): void {
-      const keep = Math.round((1 - p) * 2 ** 32) - 1;
-      if (keep < 0) return gpu.fill(y, 0);
+    dropout(y: Tensor, x: Tensor, { seed, keep, scale }: DropoutMask): void {
       const operands = { y: gpu.out(y), x: gpu.at(x) };
       for (const part of gpu.parts("dropout", x.size, 4)) {
         const parts = { y: partOf(operands.y, part, 4), x: partOf(operands.x, part, 4) };
         gpu.perElement(elementwise.dropout, parts, part.count, {}, {
-          sizes: { seed, first: part.start, keep },
-          numbers: { scale: 1 / (1 - p) },
+          u32: { seed, first: part.start, keep },
+          f32: { scale },
         });
       }
     },
@@ -259,25 +258,24 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
       const shader = velocity ? elementwise.sgdWithMomentum : elementwise.sgd;
       const constants = { NESTEROV: nesterov, FIRST_STEP: first };
       const numbers = { lr: step.lr, momentum: step.momentum, decay: step.weightDecay };
-      gpu.elementwise(shader, both, w.size, constants, { numbers });
+      gpu.elementwise(shader, both, w.size, constants, { f32: numbers });
     },
 
     adamwStep(w: Tensor, dw: Tensor, m: Tensor, v: Tensor, step: AdamWStep): void {
       const operands = { w: gpu.out(w), m: gpu.out(m), v: gpu.out(v), dw: gpu.at(dw) };
-      const numbers = { ...step, rest1: 1 - step.beta1, rest2: 1 - step.beta2 };
-      gpu.elementwise(elementwise.adamw, operands, w.size, {}, { numbers });
+      gpu.elementwise(elementwise.adamw, operands, w.size, {}, { f32: { ...step } });
     },
 
     axpby(y: Tensor, x: Tensor, a: number, b: number): void {
       gpu.elementwise(elementwise.axpby, { y: gpu.out(y), x: gpu.at(x) }, x.size, {}, {
-        numbers: { a, b },
+        f32: { a, b },
       });
     },
 
     async squaredNorm(x: Tensor): Promise<number> {
       let total = 0;
       for (const part of gpu.parts("squaredNorm", x.size, 4)) {
-        using sums = gpu.empty([Math.ceil(part.count / STRETCH)]);
+        using sums = gpu.empty([Math.ceil(part.count / SUM_CHUNK)]);
         const operands = { y: gpu.out(sums), x: partOf(gpu.at(x), part, 4) };
         gpu.perElement(elementwise.squaredNorm, operands, sums.size);
         total += (await sums.read()).reduce((sum, v) => sum + v, 0);
@@ -297,5 +295,5 @@ function perChannel(
 ): void {
   const [n, c] = x.shape, plane = x.size / (n * c);
   const sizes = { channels: c, plane, count: n * plane, length: 1, inner: 1 };
-  gpu.perRow(shader, operands, c, constants, { sizes });
+  gpu.perRow(shader, operands, c, constants, { u32: sizes });
 }

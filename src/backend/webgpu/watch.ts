@@ -1,16 +1,16 @@
 /**
- * What goes wrong on a device is told later: kept here until somebody waits for a result.
+ * Watches a device for errors. WebGPU reports them later; they are kept until a result is awaited.
  *
  * @module
  */
 
 import { DeviceLostError } from "../../errors.ts";
 
-/** The first thing that went wrong with a device. */
+/** Keeps the first error of a device. */
 export class DeviceWatch {
   readonly #device: GPUDevice;
   #failure: string | undefined;
-  /** Answers to "did anything go wrong" that have not come yet. */
+  /** Error scopes that have not reported yet. */
   #pending: Promise<void>[] = [];
 
   constructor(device: GPUDevice) {
@@ -24,40 +24,48 @@ export class DeviceWatch {
     });
   }
 
-  /** Throws if anything is known to have gone wrong. */
+  /**
+   * Checks the errors reported so far.
+   *
+   * @throws {DeviceLostError} If there was one.
+   */
   check(): void {
     if (this.#failure !== undefined) throw new DeviceLostError(this.#failure);
   }
 
-  /** Calls the device; whether it was wrong is known later. */
-  scoped<T>(call: () => T): T {
+  /** Calls the device in an error scope, which reports later. */
+  checked<T>(call: () => T): T {
     this.#device.pushErrorScope("validation");
     try {
       return call();
     } finally {
-      const told = this.#device.popErrorScope().then(
+      const report = this.#device.popErrorScope().then(
         (error) => error ? this.#fail(error.message) : undefined,
-        () => {}, // a lost device tells nothing more
+        () => {}, // a lost device reports nothing more
       );
-      this.#pending.push(told);
+      this.#pending.push(report);
     }
   }
 
-  /** Waits for a device's answer; throws if anything before it went wrong. */
-  async settled<T>(answer: Promise<T>): Promise<T> {
+  /**
+   * Waits for a result of the device.
+   *
+   * @throws {DeviceLostError} If anything before it failed.
+   */
+  async resultOf<T>(promise: Promise<T>): Promise<T> {
     const pending = this.#pending;
     this.#pending = [];
-    const came = answer.then((value) => ({ value }), (error) => ({ error }));
+    const outcome = promise.then((value) => ({ value }), (error) => ({ error }));
     await Promise.all(pending);
     this.check();
-    const result = await came;
+    const result = await outcome;
     this.check();
     if ("value" in result) return result.value;
-    // Buffers of a lost device fail to be read before the loss itself is told.
+    // reading from a lost device fails before the loss is reported
     throw new DeviceLostError(`the device was lost (${firstLine(String(result.error))})`);
   }
 
-  /** The first failure is the cause of those behind it. */
+  /** Keeps the first failure, which is the cause of those after it. */
   #fail(message: string): void {
     this.#failure ??= firstLine(message);
   }

@@ -1,35 +1,59 @@
 /**
- * GIF 87a and 89a: a screen descriptor, then blocks up to a trailer. Only the first frame is used.
+ * GIF 87a and 89a: a screen descriptor, then blocks. Only the first frame is used, and what follows
+ * it is not read.
  *
  * @module
  */
 
 import { damaged, hasText, truncated, viewOf } from "./bytes.ts";
-import type { Format } from "./format.ts";
+import type { Format, Size } from "./format.ts";
 
-const EXTENSION = 0x21, FRAME = 0x2c, TRAILER = 0x3b;
+const EXTENSION = 0x21, FRAME = 0x2c, TRAILER = 0x3b, GRAPHIC_CONTROL = 0xf9;
 
-/** Yields the offset of each frame's descriptor. Throws if the file ends before the trailer. */
-function* frames(bytes: Uint8Array, file: string): Generator<number> {
-  let at = 13 + colourTable(bytes[10]);
-  while (true) {
-    switch (bytes[at]) {
-      case TRAILER:
-        return;
-      case EXTENSION:
-        at = skipBlocks(bytes, at + 2);
-        break;
-      case FRAME:
-        yield at;
-        // The descriptor, a local colour table, the minimum LZW code size, the data.
-        at = skipBlocks(bytes, at + 10 + colourTable(bytes[at + 9]) + 1);
-        break;
-      case undefined:
-        throw truncated(file, "GIF");
-      default:
-        throw damaged(file, "GIF", `there is no block at byte ${at}`);
+/** The first frame: where it lies on the screen, and how it is stored. */
+export interface GifFrame extends Size {
+  readonly x: number;
+  readonly y: number;
+  readonly interlaced: boolean;
+  /** RGB colours, or undefined if the frame has none and its values are grey levels. */
+  readonly palette: Uint8Array | undefined;
+  /** The index of the transparent colour, if there is one. */
+  readonly transparent: number | undefined;
+  /** Offset of the minimum LZW code size, after which the data blocks follow. */
+  readonly dataStart: number;
+}
+
+/** Reads the descriptor of the first frame. Like Pillow, skips bytes that start no block. */
+export function readFirstFrame(bytes: Uint8Array, file: string): GifFrame {
+  const view = viewOf(bytes);
+  const globalTable = colourTable(bytes[10]);
+  let at = 13 + globalTable, transparent: number | undefined;
+  while (bytes[at] !== FRAME) {
+    if (at >= bytes.length) throw truncated(file, "GIF");
+    if (bytes[at] === TRAILER) throw damaged(file, "GIF", "it has no image data");
+    if (bytes[at] !== EXTENSION) {
+      at++;
+      continue;
     }
+    // Label, length, flags, delay in two bytes, transparent colour.
+    if (bytes[at + 1] === GRAPHIC_CONTROL && bytes[at + 2] >= 4 && bytes[at + 3] & 1) {
+      transparent = bytes[at + 6];
+    }
+    at = skipBlocks(bytes, at + 2);
   }
+  if (at + 11 > bytes.length) throw truncated(file, "GIF");
+  const flags = bytes[at + 9], localTable = colourTable(flags);
+  const [start, length] = localTable > 0 ? [at + 10, localTable] : [13, globalTable];
+  return {
+    x: view.getUint16(at + 1, true),
+    y: view.getUint16(at + 3, true),
+    width: view.getUint16(at + 5, true),
+    height: view.getUint16(at + 7, true),
+    interlaced: (flags & 0x40) !== 0,
+    palette: length > 0 ? bytes.subarray(start, start + length) : undefined,
+    transparent,
+    dataStart: at + 10 + localTable,
+  };
 }
 
 /** Skips blocks of up to 255 bytes, each preceded by its length; a block of length 0 ends them. */
@@ -53,25 +77,25 @@ export const gif: Format = {
     if (bytes.length < 13) throw truncated(file, "GIF");
     const view = viewOf(bytes);
     const size = { width: view.getUint16(6, true), height: view.getUint16(8, true) };
-    const [first] = frames(bytes, file);
-    if (first === undefined) throw damaged(file, "GIF", "it has no image data");
-    if (first + 10 > bytes.length) throw truncated(file, "GIF");
-    if (
-      view.getUint16(first + 1, true) + view.getUint16(first + 5, true) > size.width ||
-      view.getUint16(first + 3, true) + view.getUint16(first + 7, true) > size.height
-    ) {
+    const frame = readFirstFrame(bytes, file);
+    if (frame.x + frame.width > size.width || frame.y + frame.height > size.height) {
       throw damaged(file, "GIF", "its first frame is larger than its screen");
+    }
+    if (frame.width === 0 || frame.height === 0) {
+      throw damaged(file, "GIF", "its first frame has no pixels");
     }
     return size;
   },
 
-  check(bytes, file) {
-    for (const _ of frames(bytes, file)); // throws unless the trailer is there
-    return 1; // GIF has no EXIF
-  },
+  readOrientation: () => 1, // GIF has no EXIF
+
+  // An index and a colour for each pixel.
+  memory: (_bytes, _file, { width, height }) => width * height * 4,
+
+  check() {}, // decoding notices whatever is missing
 
   async decode(bytes, context) {
-    const { decodeWithRuntime } = await import("../codecs/runtime.ts");
-    return decodeWithRuntime(bytes, "GIF", context);
+    const { decodeGif } = await import("../codecs/gif.ts");
+    return decodeGif(bytes, context);
   },
 };

@@ -4,8 +4,9 @@
  * @module
  */
 
-import { type Orientation, readOrientation } from "../orient.ts";
+import { readOrientation } from "../orient.ts";
 import { damaged, hasText, text, truncated, viewOf } from "./bytes.ts";
+import { wasmMemory } from "./codec_memory.ts";
 import { type Format, isDecoder, type Size } from "./format.ts";
 
 interface Chunk {
@@ -16,10 +17,20 @@ interface Chunk {
 
 /** Yields the chunks. Throws unless they fit into the container, and the container into the file. */
 function* chunks(bytes: Uint8Array, file: string): Generator<Chunk> {
-  const view = viewOf(bytes);
-  const end = 8 + view.getUint32(4, true);
+  const end = 8 + viewOf(bytes).getUint32(4, true);
   if (end > bytes.length) throw truncated(file, "WebP");
-  for (let at = 12; at + 8 <= end;) {
+  yield* chunksIn(bytes, file, 12, end);
+}
+
+/** Yields the chunks between two offsets. */
+function* chunksIn(
+  bytes: Uint8Array,
+  file: string,
+  from: number,
+  end: number,
+): Generator<Chunk> {
+  const view = viewOf(bytes);
+  for (let at = from; at + 8 <= end;) {
     const start = at + 8, length = view.getUint32(at + 4, true);
     if (start + length > end) {
       throw damaged(file, "WebP", `the chunk at byte ${at} is longer than the file`);
@@ -29,11 +40,87 @@ function* chunks(bytes: Uint8Array, file: string): Generator<Chunk> {
   }
 }
 
-// Flags of the extended header (VP8X), at byte 20.
-const ANIMATED = 0x02, HAS_EXIF = 0x08;
+const ANIMATED = 0x02, HAS_ALPHA = 0x10; // flags of the extended header (VP8X), at byte 20
 
 function isAnimated(bytes: Uint8Array): boolean {
   return hasText(bytes, 12, "VP8X") && (bytes[20] & ANIMATED) !== 0;
+}
+
+/** The first frame of an animation. */
+export interface WebpFrame extends Size {
+  /** Position on the canvas. */
+  readonly x: number;
+  readonly y: number;
+  readonly alpha: Chunk | undefined;
+  readonly image: Chunk;
+}
+
+/** Finds the first frame of an animation, and checks that it lies on the canvas. */
+export function readFirstFrame(bytes: Uint8Array, file: string): WebpFrame {
+  const { start, end } = firstChunk(bytes, file, "ANMF");
+  if (end - start < 16) throw damaged(file, "WebP", "its first frame is too short");
+  // Half the position, then width − 1, height − 1 and duration in 24 bits each, and flags.
+  const x = 2 * uint24(bytes, start), y = 2 * uint24(bytes, start + 3);
+  const width = uint24(bytes, start + 6) + 1, height = uint24(bytes, start + 9) + 1;
+  const canvas = webp.readSize(bytes, file);
+  if (x + width > canvas.width || y + height > canvas.height) {
+    throw damaged(file, "WebP", "its first frame is larger than its canvas");
+  }
+  let alpha: Chunk | undefined;
+  for (const chunk of chunksIn(bytes, file, start + 16, end)) {
+    if (chunk.type === "ALPH") alpha = chunk;
+    if (chunk.type === "VP8 " || chunk.type === "VP8L") {
+      return { x, y, width, height, alpha, image: chunk };
+    }
+  }
+  throw damaged(file, "WebP", "its first frame has no image data");
+}
+
+function firstChunk(bytes: Uint8Array, file: string, type: string): Chunk {
+  for (const chunk of chunks(bytes, file)) {
+    if (chunk.type === type) return chunk;
+  }
+  throw damaged(file, "WebP", "it has no image data");
+}
+
+/** The frame as a file of its own, a still image. */
+export function frameFile(bytes: Uint8Array, frame: WebpFrame): Uint8Array {
+  const { alpha, image, width, height } = frame;
+  const parts: [type: string, content: Uint8Array][] = [];
+  if (alpha) {
+    const header = new Uint8Array(10), view = viewOf(header);
+    header[0] = HAS_ALPHA;
+    view.setUint32(4, width - 1, true);
+    view.setUint16(7, height - 1, true);
+    header[9] = height - 1 >> 16;
+    parts.push(["VP8X", header], ["ALPH", bytes.subarray(alpha.start, alpha.end)]);
+  }
+  parts.push([image.type, bytes.subarray(image.start, image.end)]);
+  const length = parts.reduce((sum, [, { length }]) => sum + 8 + length + length % 2, 4);
+  const file = new Uint8Array(8 + length), view = viewOf(file);
+  const write = (at: number, letters: string, size: number) => {
+    for (let i = 0; i < 4; i++) file[at + i] = letters.charCodeAt(i);
+    view.setUint32(at + 4, size, true);
+  };
+  write(0, "RIFF", length);
+  write(8, "WEBP", 0);
+  let at = 12;
+  for (const [type, content] of parts) {
+    write(at, type, content.length);
+    file.set(content, at + 8);
+    at += 8 + content.length + content.length % 2;
+  }
+  return file;
+}
+
+function uint24(bytes: Uint8Array, at: number): number {
+  return bytes[at] | bytes[at + 1] << 8 | bytes[at + 2] << 16;
+}
+
+/** The memory that decoding a still image takes. */
+function imageMemory(pixels: number, fileBytes: number, lossless: boolean, alpha: boolean): number {
+  // A lossless image is decoded to other pixels first; so is the alpha channel of a lossy one.
+  return wasmMemory(pixels, fileBytes) + pixels * (lossless || alpha ? 4 : 0);
 }
 
 /** The WebP format. */
@@ -65,12 +152,30 @@ export const webp: Format = {
     throw damaged(file, "WebP", "its header is invalid");
   },
 
-  check(bytes, file) {
-    let orientation: Orientation | undefined;
+  readOrientation(bytes, file) {
     for (const { type, start, end } of chunks(bytes, file)) {
-      if (type === "EXIF") orientation ??= readOrientation(bytes.subarray(start, end));
+      if (type === "EXIF") return readOrientation(bytes.subarray(start, end));
     }
-    return orientation ?? 1;
+    return 1;
+  },
+
+  memory(bytes, file, { width, height }) {
+    if (isAnimated(bytes)) {
+      const frame = readFirstFrame(bytes, file), fileBytes = 2 * bytes.length;
+      const lossless = frame.image.type === "VP8L", alpha = frame.alpha !== undefined;
+      return imageMemory(frame.width * frame.height, fileBytes, lossless, alpha) +
+        width * height * 3;
+    }
+    let lossless = false, alpha = false;
+    for (const { type } of chunks(bytes, file)) {
+      lossless ||= type === "VP8L";
+      alpha ||= type === "ALPH";
+    }
+    return imageMemory(width * height, bytes.length, lossless, alpha);
+  },
+
+  check(bytes, file) {
+    for (const _ of chunks(bytes, file)); // throws if the file is truncated
   },
 
   async decode(bytes, context) {
@@ -79,21 +184,9 @@ export const webp: Format = {
       const { decodeWithCustom } = await import("../codecs/custom.ts");
       return decodeWithCustom(codec, bytes, "WebP", context.name);
     }
-    if (isAnimated(bytes)) { // libwebp's simple decoder reads still images only
-      const { decodeWithRuntime } = await import("../codecs/runtime.ts");
-      return decodeWithRuntime(withoutExif(bytes, context.name), "animated WebP", context);
-    }
-    const { decodeWebp } = await import("../codecs/webp.ts");
-    return decodeWebp(bytes, context, codec);
+    const { decodeAnimatedWebp, decodeWebp } = await import("../codecs/webp.ts");
+    return isAnimated(bytes)
+      ? decodeAnimatedWebp(bytes, context, codec)
+      : decodeWebp(bytes, context, codec);
   },
 };
-
-/** A copy with its EXIF data disabled, for the reason in `jpeg.ts`. The file must have a VP8X header. */
-function withoutExif(bytes: Uint8Array, file: string): Uint8Array {
-  const copy = bytes.slice();
-  copy[20] &= ~HAS_EXIF;
-  for (const { type, start } of chunks(bytes, file)) {
-    if (type === "EXIF") copy.set([0x58, 0x58, 0x58, 0x58], start - 8); // "XXXX"
-  }
-  return copy;
-}

@@ -1,7 +1,7 @@
 /**
- * Which layer computes an operation of an ONNX network, and where its parameters lie in the file.
+ * Converts ONNX operations to layers, and finds their parameters in the file.
  *
- * Source: https://onnx.ai/onnx/operators/ (attributes, their defaults and their old forms)
+ * Source: https://onnx.ai/onnx/operators/ (attributes and their defaults in all versions)
  *
  * @module
  */
@@ -28,22 +28,26 @@ import type { ParameterMapping } from "../../weights/onnx/reader.ts";
 import { formatShape } from "../../weights/io/quote.ts";
 import type { NodeReader } from "./node.ts";
 
-/** What the caller decides about layers. */
+/** Options of the layers. */
 export interface LayerOptions extends PrecisionOptions, AlgorithmOptions, PackingOptions {
-  /** Probability of dropout in training, instead of the file's. */
+  /** The probability of dropout in training mode, instead of the one in the file. */
   readonly dropout?: number;
 }
 
-/** A layer, and where each of its parameters comes from. */
-export interface Made {
+/** A layer, and the source of each of its parameters in the file. */
+export interface MappedLayer {
   readonly layer: Layer;
   readonly parameters?: Readonly<Record<string, ParameterMapping>>;
 }
 
-/** Makes a layer for an input of this shape; undefined where nothing is to be computed. */
-type Maker = (node: NodeReader, input: Shape, options: LayerOptions) => Made | undefined;
+/** Creates the layer of a node for an input shape. Returns undefined if the node does nothing. */
+type LayerFactory = (
+  node: NodeReader,
+  input: Shape,
+  options: LayerOptions,
+) => MappedLayer | undefined;
 
-const makers: ReadonlyMap<string, Maker> = new Map<string, Maker>([
+const factories: ReadonlyMap<string, LayerFactory> = new Map<string, LayerFactory>([
   ["AveragePool", averagePool],
   ["BatchNormalization", batchNorm],
   ["Conv", conv],
@@ -59,35 +63,41 @@ const makers: ReadonlyMap<string, Maker> = new Map<string, Maker>([
 ]);
 
 /**
- * The layer that computes a node; undefined when there is nothing to compute.
+ * Creates the layer of a node. Returns undefined if the node does nothing.
  *
- * @throws {FileError} When no layer does what the node asks for.
+ * @throws {FileError} When the operation or an attribute is not supported.
  */
 export function layerFor(
   node: NodeReader,
   input: Shape,
   options: LayerOptions,
-): Made | undefined {
-  const make = makers.get(node.op);
-  if (!make) {
-    throw node.bad(`this operation is not supported, only ${[...makers.keys()].join(", ")}`);
+): MappedLayer | undefined {
+  const create = factories.get(node.op);
+  if (!create) {
+    throw node.bad(`this operation is not supported, only ${[...factories.keys()].join(", ")}`);
   }
-  const made = make(node, input, options);
-  node.done();
-  return made;
+  const mapped = create(node, input, options);
+  node.checkUnread();
+  return mapped;
 }
 
-function conv(node: NodeReader, input: Shape, { algorithm, keepPacked }: LayerOptions): Made {
+function conv(
+  node: NodeReader,
+  input: Shape,
+  { algorithm, keepPacked }: LayerOptions,
+): MappedLayer {
   const weight = node.tensor(1, "weight"), { shape } = weight.tensor;
   if (input.length !== 4 || shape.length !== 4) {
     throw node.bad(
-      `its weight is ${formatShape(shape)}: only convolutions of images are supported`,
+      `its weight is ${formatShape(shape)}: only 2-D convolutions are supported`,
     );
   }
   const [outChannels, groupChannels, height, width] = shape;
   const kernel = node.list("kernel_shape") ?? [height, width];
   if (kernel.join() !== `${height},${width}`) {
-    throw node.bad(`its kernel_shape is ${formatShape(kernel)}, its weight ${formatShape(shape)}`);
+    throw node.bad(
+      `its kernel_shape ${formatShape(kernel)} does not match its weight ${formatShape(shape)}`,
+    );
   }
   const groups = node.number("group", 1), bias = node.has(2);
   const layer = new Conv2d(groupChannels * groups, outChannels, [height, width], {
@@ -104,13 +114,15 @@ function conv(node: NodeReader, input: Shape, { algorithm, keepPacked }: LayerOp
   return { layer, parameters: { ...parameters, bias: vector(node, 2, "bias", outChannels) } };
 }
 
-/** alpha · x · W + beta · C, where W is [in, out] unless it is transposed. */
-function gemm(node: NodeReader, input: Shape, { precision }: LayerOptions): Made {
+/** alpha · x · W + beta · C. W is [in, out], or [out, in] with transB. */
+function gemm(node: NodeReader, input: Shape, { precision }: LayerOptions): MappedLayer {
   const { name, tensor: { shape } } = node.tensor(1, "weight");
   if (input.length !== 2 || shape.length !== 2) {
-    throw node.bad(`it multiplies ${formatShape(input)} by ${formatShape(shape)}: no two matrices`);
+    throw node.bad(
+      `it multiplies ${formatShape(input)} by ${formatShape(shape)}: both must be matrices`,
+    );
   }
-  node.only("transA", 0);
+  node.expect("transA", 0);
   const transposed = node.number("transB", 0) === 0;
   const [outFeatures, inFeatures] = transposed ? [shape[1], shape[0]] : shape;
   const alpha = node.number("alpha", 1), beta = node.number("beta", 1);
@@ -124,9 +136,9 @@ function gemm(node: NodeReader, input: Shape, { precision }: LayerOptions): Made
   return { layer, parameters: { ...parameters, bias: summand } };
 }
 
-function batchNorm(node: NodeReader, input: Shape): Made {
-  node.only("spatial", 1);
-  node.only("training_mode", 0);
+function batchNorm(node: NodeReader, input: Shape): MappedLayer {
+  node.expect("spatial", 1);
+  node.expect("training_mode", 0);
   const eps = node.number("epsilon", 1e-5), channels = input[1];
   const layer = input.length === 4
     ? new BatchNorm2d(channels, { eps })
@@ -140,15 +152,15 @@ function batchNorm(node: NodeReader, input: Shape): Made {
   return { layer, parameters };
 }
 
-/** A parameter of one axis. In the file there may be others, of one element each, before it. */
+/** Maps a parameter of one axis. In the file, axes of size 1 may come before it. */
 function vector(node: NodeReader, index: number, what: string, length: number): ParameterMapping {
   const { name, tensor: { shape, count } } = node.tensor(index, what);
   if (count === length && shape.at(-1) === length) return { tensor: name, shape: [length] };
-  throw node.bad(`its ${what} is ${formatShape(shape)}, only [${length}] is supported`);
+  throw node.bad(`its ${what} is ${formatShape(shape)}, must be [${length}]`);
 }
 
-function maxPool(node: NodeReader): Made {
-  node.only("storage_order", 0);
+function maxPool(node: NodeReader): MappedLayer {
+  node.expect("storage_order", 0);
   return {
     layer: new MaxPool2d(node.pair("kernel_shape", 0), {
       stride: node.pair("strides", 1),
@@ -159,43 +171,43 @@ function maxPool(node: NodeReader): Made {
   };
 }
 
-function averagePool(node: NodeReader): Made | undefined {
+function averagePool(node: NodeReader): MappedLayer | undefined {
   const kernel = node.pair("kernel_shape", 0), stride = node.pair("strides", 1);
   const padding = node.pads(), dilation = node.pair("dilations", 1);
   const ceilMode = node.number("ceil_mode", 0) !== 0;
   const countIncludePad = node.number("count_include_pad", 0) !== 0;
   if (dilation.join() !== "1,1") throw node.bad("dilations are not supported");
-  // What becomes of AdaptiveAvgPool2d(6) in torchvision's AlexNet, for images of 224×224.
+  // PyTorch exports AlexNet's AdaptiveAvgPool2d(6) like this for images of 224×224.
   if ([...kernel, ...stride].join() === "1,1,1,1" && padding.every((side) => side === 0)) return;
   return { layer: new AvgPool2d(kernel, { stride, padding, ceilMode, countIncludePad }) };
 }
 
-/** For an odd size as PyTorch's; the layer refuses others. */
-function localResponseNorm(node: NodeReader): Made {
+/** For odd sizes, ONNX and PyTorch agree. The layer rejects even ones. */
+function localResponseNorm(node: NodeReader): MappedLayer {
   const alpha = node.number("alpha", 1e-4), beta = node.number("beta", 0.75);
   const k = node.number("bias", 1);
   return { layer: new LocalResponseNorm(node.number("size", 0), { alpha, beta, k }) };
 }
 
-/** Its probability is an attribute, or an input since opset 12; in training mode or not, it is evaluated. */
-function dropout(node: NodeReader, _input: Shape, options: LayerOptions): Made {
+/** The probability is an attribute, or an input since opset 12. training_mode is ignored. */
+function dropout(node: NodeReader, _input: Shape, options: LayerOptions): MappedLayer {
   const attribute = node.number("ratio", 0.5);
-  const [ratio] = node.has(1) ? node.described(1, "ratio") : [attribute];
+  const [ratio] = node.has(1) ? node.constant(1, "ratio") : [attribute];
   return { layer: new Dropout(options.dropout ?? ratio) };
 }
 
-function flatten(node: NodeReader, input: Shape): Made {
+function flatten(node: NodeReader, input: Shape): MappedLayer {
   const axis = node.number("axis", 1);
   if (axis === 1 || axis === 1 - input.length) return { layer: new Flatten() };
   throw node.bad(`axis ${axis} is not supported, only 1`);
 }
 
-/** [N, …] → [N, features] and nothing else; the shape is an input, an attribute before opset 5. */
-function reshape(node: NodeReader, input: Shape): Made {
-  const target = node.list("shape") ?? node.described(1, "shape");
-  const copies = node.number("allowzero", 0) === 0;
+/** Only [N, …] → [N, features]. The shape is an input, or an attribute before opset 5. */
+function reshape(node: NodeReader, input: Shape): MappedLayer {
+  const target = node.list("shape") ?? node.constant(1, "shape");
+  const zeroCopies = node.number("allowzero", 0) === 0;
   const features = elements(input.slice(1)), [rows, columns, ...more] = target;
-  const keepsBatch = rows === input[0] || rows === -1 || rows === 0 && copies;
+  const keepsBatch = rows === input[0] || rows === -1 || rows === 0 && zeroCopies;
   const flattens = columns === features || columns === -1 && rows !== -1;
   if (keepsBatch && flattens && more.length === 0) return { layer: new Flatten() };
   throw node.bad(

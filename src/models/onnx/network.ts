@@ -1,5 +1,5 @@
 /**
- * An ONNX file as a network: its nodes, which must follow each other, as layers.
+ * Converts a sequential ONNX graph to a network.
  *
  * @module
  */
@@ -20,82 +20,89 @@ import { classesOf, Classifier, type ClassifierOptions, type ClassOptions } from
 import { layerFor, type LayerOptions } from "./layers.ts";
 import { NodeReader } from "./node.ts";
 
-/** What the file does not say, or is not to decide. */
+/** Options that complete or override the file. */
 export interface OnnxOptions extends ClassOptions, LayerOptions {
   readonly preprocessing?: Preprocessing;
 }
 
-/** A network that an ONNX file describes. */
+/** The network of an ONNX file. */
 export class OnnxNetwork extends Classifier {
   override readonly type = "OnnxNetwork";
   readonly #parameters: ReadonlyMap<string, ParameterMapping>;
 
-  constructor({ layers, parameters }: Chain, options: ClassifierOptions) {
+  constructor({ layers, parameters }: LayerSequence, options: ClassifierOptions) {
     super(layers, options);
     this.#parameters = parameters;
   }
 
-  /** A file's tensors under the names that its layers give them. */
-  weightsIn(file: WeightsFile): WeightsFile {
+  /**
+   * Returns a view of an ONNX file with this network's parameters. Returns other files unchanged.
+   */
+  mapWeights(file: WeightsFile): WeightsFile {
     return file instanceof OnnxFile ? file.mapParameters(this.#parameters) : file;
   }
 }
 
 /**
- * The network that a file describes, without weights. A softmax at its end is left out: a classifier
- * gives logits.
+ * Creates the network of an ONNX file, without weights. A softmax at the end is left out, because a
+ * classifier returns logits.
  *
- * With local response normalisation or convolutions in groups it is of Caffe's family, as the model
- * zoo's AlexNet, and takes {@linkcode caffePreprocessing}; any other takes torchvision's.
+ * A network with local response normalisation or grouped convolutions is assumed to come from
+ * Caffe, like the AlexNet of the ONNX model zoo, and uses {@linkcode caffePreprocessing}. Others
+ * use that of torchvision.
  *
- * @throws {FileError} When it is no chain of layers that there are, from images to classes.
+ * @throws {FileError} When the graph is not a sequence of supported layers from images to classes.
+ * @throws {ArgumentError} When an option contradicts the file.
  */
 export function onnxNetwork(file: OnnxFile, options: OnnxOptions = {}): OnnxNetwork {
-  const chain = follow(file, options), [, numClasses] = chain.shape;
-  if (chain.shape.length !== 2) {
-    throw file.bad(`gives ${formatShape(chain.shape)}, a classifier gives [N, classes]`);
+  const sequence = readSequence(file, options), [, numClasses] = sequence.shape;
+  if (sequence.shape.length !== 2) {
+    throw file.bad(`its output is ${formatShape(sequence.shape)}, must be [N, classes]`);
   }
-  const agree = (what: string, given: number, found: number) => {
-    if (given === found) return;
-    throw new ArgumentError("OnnxNetwork", what, given, `${found}, as ${file.name} has`);
+  const checkOption = (name: string, value: number, fileValue: number) => {
+    if (value === fileValue) return;
+    throw new ArgumentError("OnnxNetwork", name, value, `${fileValue}, as in ${file.name}`);
   };
   const classes = classesOf("OnnxNetwork", options, numClasses);
-  agree("the number of classes", classes.length, numClasses);
-  const family = [...chain.layers.values()].some(isCaffes)
+  checkOption("the number of classes", classes.length, numClasses);
+  const usual = [...sequence.layers.values()].some(isCaffeLayer)
     ? caffePreprocessing
     : imagenetPreprocessing;
-  const { preprocessing = scaled(family, chain.side) } = options;
-  agree("preprocessing.crop", preprocessing.crop, chain.side);
-  return new OnnxNetwork(chain, { preprocessing, classes });
+  const { preprocessing = scalePreprocessing(usual, sequence.side) } = options;
+  checkOption("preprocessing.crop", preprocessing.crop, sequence.side);
+  return new OnnxNetwork(sequence, { preprocessing, classes });
 }
 
-/** Layers by name, and what there is to know about them together. */
-interface Chain {
+/** The layers of a graph. */
+interface LayerSequence {
+  /** The layers by name, in order. */
   readonly layers: ReadonlyMap<string, Layer>;
-  /** Where parameters come from, by the names that the network gives them. */
+  /** The sources of the parameters in the file, by their names in the network. */
   readonly parameters: ReadonlyMap<string, ParameterMapping>;
-  /** Of the images. */
+  /** Height and width of the input images. */
   readonly side: number;
-  /** Of the output, for a batch as the file has it. */
+  /** The shape of the output, with the batch size in the file. */
   readonly shape: Shape;
 }
 
-/** Values that a layer may give for one image: 256 MB, a hundred times what AlexNet's give. */
-const mostValues = 1 << 26;
+/** The most values in a layer's output per image: 256 MB, a hundred times more than in AlexNet. */
+const maxValues = 1 << 26;
 
-function follow(file: OnnxFile, options: OnnxOptions): Chain {
+/** Converts the nodes of a graph to layers. Each node must use the output of the node before it. */
+function readSequence(file: OnnxFile, options: OnnxOptions): LayerSequence {
   const { graph } = file, layers = new Map<string, Layer>();
   const parameters = new Map<string, ParameterMapping>();
-  const input = onlyInput(file, options.preprocessing?.crop);
+  const input = readInput(file, options.preprocessing?.crop);
   let { name: value, shape } = input, softmax = "";
   for (const node of graph.nodes) {
     const reader = new NodeReader(node, graph.tensors, file.name), [from = ""] = node.inputs;
     if (node.domain !== "") {
-      throw reader.bad(`of ${escapeText(node.domain)}, which is not supported`);
+      throw reader.bad(`operations of ${escapeText(node.domain)} are not supported`);
     }
     if (from !== value) {
       throw reader.bad(
-        `it takes ${escapeText(from)}, not what comes before: only chains are supported`,
+        `its input ${escapeText(from)} is not the output of the node before: ` +
+          "only sequential graphs are supported",
       );
     }
     value = node.outputs[0] ?? "";
@@ -104,42 +111,46 @@ function follow(file: OnnxFile, options: OnnxOptions): Chain {
       softmax = node.op;
       continue;
     }
-    const made = attempt(reader, () => layerFor(reader, shape, options));
-    if (!made) continue;
-    if (softmax) throw reader.bad(`it comes after ${softmax}, which must be the end`);
-    shape = attempt(reader, () => made.layer.outputShape(shape));
-    if (elements(shape) > mostValues * shape[0]) {
-      throw reader.bad(`it gives ${formatShape(shape)}, too many values`);
+    const mapped = toFileError(reader, () => layerFor(reader, shape, options));
+    if (!mapped) continue;
+    if (softmax) throw reader.bad(`it follows ${softmax}, which must be the last operation`);
+    shape = toFileError(reader, () => mapped.layer.outputShape(shape));
+    if (elements(shape) > maxValues * shape[0]) {
+      throw reader.bad(`its output ${formatShape(shape)} is too large`);
     }
     const name = nameFor(node, layers);
-    layers.set(name, made.layer);
-    for (const [parameter, from] of Object.entries(made.parameters ?? {})) {
-      parameters.set(`${name}.${parameter}`, from);
+    layers.set(name, mapped.layer);
+    for (const [parameter, source] of Object.entries(mapped.parameters ?? {})) {
+      parameters.set(`${name}.${parameter}`, source);
     }
   }
   if (value !== graph.outputs[0].name) {
     throw file.bad(
-      `gives ${escapeText(graph.outputs[0].name)}, which is not what its last node gives`,
+      `its output ${escapeText(graph.outputs[0].name)} is not the output of the last node`,
     );
   }
   return { layers, parameters, side: input.shape[2], shape };
 }
 
-/** Refused by a layer is refused by the file. */
-function attempt<T>(reader: NodeReader, make: () => T): T {
+/** Converts an {@linkcode ArgumentError} of a layer to an error of the node. */
+function toFileError<T>(reader: NodeReader, call: () => T): T {
   try {
-    return make();
+    return call();
   } catch (cause) {
     if (cause instanceof ArgumentError) throw reader.bad(cause.message, { cause });
     throw cause;
   }
 }
 
-/** Sides of images beyond this are not meant. */
-const largestSide = 4096;
+/** The largest height and width of images. */
+const maxSide = 4096;
 
-/** The one input, which must be images; `side` for those whose size is free. */
-function onlyInput(file: OnnxFile, side?: number): { name: string; shape: Shape } {
+/**
+ * Reads the input of a graph, which must be images.
+ *
+ * @param side The size of images, if the file leaves it open.
+ */
+function readInput(file: OnnxFile, side?: number): { name: string; shape: Shape } {
   const { inputs, outputs, tensors }: OnnxGraph = file.graph;
   const [input, ...more] = inputs.filter(({ name }) => !tensors.has(name));
   if (!input || more.length > 0 || outputs.length !== 1) {
@@ -148,41 +159,44 @@ function onlyInput(file: OnnxFile, side?: number): { name: string; shape: Shape 
   }
   const [batch = 1, channels, height, width] = input.shape;
   const h = height ?? width ?? side ?? imagenetPreprocessing.crop, w = width ?? h;
-  const fits = input.shape.length === 4 && channels === 3 && h === w && h <= largestSide;
-  if (!fits || h < 1 || batch < 1) {
+  const isSquareImage = input.shape.length === 4 && channels === 3 && h === w && h <= maxSide;
+  if (!isSquareImage || h < 1 || batch < 1) {
     const shape = input.shape.map((size) => size ?? "any").join(", ");
-    throw file.bad(`takes [${shape}], only square images are supported: [N, 3, side, side]`);
+    throw file.bad(`its input is [${shape}], must be square images [N, 3, side, side]`);
   }
   return { name: input.name, shape: [batch, 3, h, w] };
 }
 
 function checkSoftmax(reader: NodeReader, shape: Shape): void {
   const axis = reader.number("axis", -1);
-  if (shape.length === 2 && (axis === 1 || axis === -1)) return reader.done();
-  throw reader.bad(`axis ${axis} of ${formatShape(shape)} is not supported, only of [N, classes]`);
+  if (shape.length === 2 && (axis === 1 || axis === -1)) return reader.checkUnread();
+  throw reader.bad(
+    `axis ${axis} of ${formatShape(shape)} is not supported, only the last of [N, classes]`,
+  );
 }
 
 /**
- * A name for a layer that no other has: that of its weights ("features.0.weight", Caffe2's "conv1_w_0"),
- * of the module that PyTorch made the node from ("/features/features.1/Relu"), of the node, or of the
+ * Returns a unique name for the layer of a node: that of its weights ("features.0.weight", Caffe2's
+ * "conv1_w_0"), of its PyTorch module ("/features/features.1/Relu"), of the node, or of the
  * operation.
  */
-function nameFor(node: OnnxNode, taken: ReadonlyMap<string, Layer>): string {
+function nameFor(node: OnnxNode, layers: ReadonlyMap<string, Layer>): string {
   const fromWeight = /^(.+?)(?:\.weight|_w_0|_w)$/.exec(node.inputs[1] ?? "")?.[1];
   const fromModule = /\/([^/]+)\/[^/]+$/.exec(node.name)?.[1];
   const name = escapeText(fromWeight || fromModule || node.name || node.op);
   let unique = name;
-  for (let i = 1; taken.has(unique); i++) unique = `${name}_${i}`;
+  for (let i = 1; layers.has(unique); i++) unique = `${name}_${i}`;
   return unique;
 }
 
-function isCaffes(layer: Layer): boolean {
+/** Returns whether a layer is typical of networks from Caffe. */
+function isCaffeLayer(layer: Layer): boolean {
   return layer instanceof LocalResponseNorm ||
     layer instanceof Conv2d && (layer.options.groups ?? 1) > 1;
 }
 
-/** The same share of an image, for images of another size. */
-function scaled(preprocessing: Preprocessing, side: number): Preprocessing {
+/** Scales the resize and crop of a preprocessing to another image size. */
+function scalePreprocessing(preprocessing: Preprocessing, side: number): Preprocessing {
   const { resize, crop } = preprocessing;
   return { ...preprocessing, resize: Math.round(resize * side / crop), crop: side };
 }

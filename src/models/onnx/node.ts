@@ -1,6 +1,5 @@
 /**
- * An operation of an ONNX network as a layer is made from it: its attributes and tensors, each asked
- * for by name, so that none is passed over.
+ * Reads the attributes and constant inputs of an ONNX node.
  *
  * @module
  */
@@ -10,10 +9,10 @@ import type { OnnxNode } from "../../weights/onnx/graph.ts";
 import type { OnnxTensor } from "../../weights/onnx/tensor.ts";
 import { escapeText, formatShape } from "../../weights/io/quote.ts";
 
-/** Attributes of old versions that say nothing, or what only training needs. */
-const idle = ["consumed_inputs", "is_test", "broadcast", "momentum", "seed"];
+/** Attributes without effect on inference: of old versions, or for training. */
+const ignoredAttributes = ["consumed_inputs", "is_test", "broadcast", "momentum", "seed"];
 
-/** Reads one node; every complaint names it. */
+/** Reads one node. It remembers which attributes were read, so that none is ignored by mistake. */
 export class NodeReader {
   readonly op: string;
   readonly #node: OnnxNode;
@@ -27,42 +26,42 @@ export class NodeReader {
     this.op = node.op;
     this.#node = node;
     this.#unread = new Set(node.attributes.keys());
-    for (const name of idle) this.#unread.delete(name);
+    for (const name of ignoredAttributes) this.#unread.delete(name);
   }
 
-  /** What people know it by: its name, or that of what it gives. */
+  /** The name of the node, or of its output. */
   get name(): string {
     return this.#node.name || this.#node.outputs[0] || "";
   }
 
-  /** A complaint about it. */
+  /** Creates an error that names the node. */
   bad(reason: string, options?: ErrorOptions): FileError {
     const name = `${escapeText(this.name)} (${escapeText(this.op)})`;
     return new FileError(this.file, `node ${name}: ${reason}`, options);
   }
 
-  /** A number, or what it is when it is left out. */
-  number(name: string, otherwise: number): number {
-    const value = this.#read(name) ?? otherwise;
+  /** Reads an attribute that is a number. */
+  number(name: string, defaultValue: number): number {
+    const value = this.#read(name) ?? defaultValue;
     if (typeof value === "number") return value;
-    throw this.bad(`its ${name} is no number: damaged`);
+    throw this.bad(`its attribute ${name} is not a number: damaged`);
   }
 
-  /** A list of numbers, if it is there. */
+  /** Reads an attribute that is a list of numbers. */
   list(name: string): readonly number[] | undefined {
     const value = this.#read(name);
     if (value === undefined || Array.isArray(value)) return value;
-    throw this.bad(`its ${name} is no list of numbers: damaged`);
+    throw this.bad(`its attribute ${name} is not a list of numbers: damaged`);
   }
 
-  /** A number for each of height and width, or this one for both. */
-  pair(name: string, otherwise: number): readonly [height: number, width: number] {
-    const [height, width, ...more] = this.list(name) ?? [otherwise, otherwise];
+  /** Reads an attribute with a number each for height and width. */
+  pair(name: string, defaultValue: number): readonly [height: number, width: number] {
+    const [height, width, ...more] = this.list(name) ?? [defaultValue, defaultValue];
     if (width !== undefined && more.length === 0) return [height, width];
-    throw this.bad(`its ${name} are not for height and width: not supported`);
+    throw this.bad(`its attribute ${name} must have 2 numbers, for height and width`);
   }
 
-  /** Padding; what is to be worked out from the input's size is refused. */
+  /** Reads the padding. Padding that depends on the input's size is not supported. */
   pads(): readonly [top: number, left: number, bottom: number, right: number] {
     const auto = this.#read("auto_pad") ?? "NOTSET";
     if (auto !== "NOTSET" && auto !== "VALID") {
@@ -70,40 +69,44 @@ export class NodeReader {
     }
     const [top, left, bottom, right, ...more] = this.list("pads") ?? [0, 0, 0, 0];
     if (right !== undefined && more.length === 0) return [top, left, bottom, right];
-    throw this.bad("its pads are not for height and width: not supported");
+    throw this.bad("its attribute pads must have 4 numbers, for top, left, bottom and right");
   }
 
-  /** Refuses any value of an attribute but this. */
-  only(name: string, value: number): void {
-    const got = this.number(name, value);
-    if (got !== value) throw this.bad(`${name} ${got} is not supported, only ${value}`);
+  /** Checks that an attribute has its only supported value. */
+  expect(name: string, value: number): void {
+    const actual = this.number(name, value);
+    if (actual !== value) throw this.bad(`${name} ${actual} is not supported, only ${value}`);
   }
 
-  /** Refuses attributes that nobody has read. */
-  done(): void {
+  /** Checks that every attribute was read. */
+  checkUnread(): void {
     for (const name of this.#unread) {
       throw this.bad(`its attribute ${escapeText(name)} is not supported`);
     }
   }
 
-  /** Whether an input is there. */
+  /** Returns whether the node has an input with this index. */
   has(index: number): boolean {
     return (this.#node.inputs[index] ?? "") !== "";
   }
 
-  /** An input that is a tensor of the file, for a layer's parameter called so. */
+  /**
+   * Returns an input that is a tensor in the file.
+   *
+   * @param what The role of the input in error messages, such as "weight".
+   */
   tensor(index: number, what: string): { readonly name: string; readonly tensor: OnnxTensor } {
     const name = this.#node.inputs[index] ?? "", tensor = this.tensors.get(name);
     if (tensor) return { name, tensor };
     throw this.bad(
       name === ""
         ? `it has no ${what}: damaged`
-        : `its ${what} ${escapeText(name)} is computed or given, not in the file: not supported`,
+        : `its ${what} ${escapeText(name)} is not a constant in the file: not supported`,
     );
   }
 
-  /** The numbers of an input that describes something. */
-  described(index: number, what: string): readonly number[] {
+  /** Returns the values of a small constant input, such as a shape. */
+  constant(index: number, what: string): readonly number[] {
     const { name, tensor } = this.tensor(index, what);
     if (tensor.numbers) return tensor.numbers;
     const { dtype, shape } = tensor;

@@ -1,14 +1,18 @@
 // Made by `deno task build` from assembly/.
+
+/** What the binaries export. */
 export const kernels = [
   "adamwStep",
   "adaptiveAvgPool2d",
   "adaptiveAvgPool2dBackward",
+  "add",
   "avgPool2d",
   "avgPool2dBackward",
   "axpby",
   "batchNorm",
   "batchNormBackward",
   "batchNormStatistics",
+  "beginKernel",
   "biasBackward",
   "conv2d",
   "conv2dBackwardInput",
@@ -21,7 +25,6 @@ export const kernels = [
   "conv2dScratchSize",
   "crossEntropy",
   "dropout",
-  "enter",
   "heapBase",
   "linear",
   "linearBackwardInput",
@@ -40,6 +43,7 @@ export const kernels = [
   "maxIndex",
   "maxPool2d",
   "maxPool2dBackward",
+  "mul",
   "relu",
   "reluBackward",
   "setThread",
@@ -48,7 +52,95 @@ export const kernels = [
   "softmaxBackward",
   "squaredNorm",
   "winograd",
+  "winogradBackwardInput",
   "winogradBackwardScratchSize",
   "winogradBackwardWeight",
   "winogradScratchSize",
 ] as const;
+
+/** The kernels that hand out their work to threads. */
+export const sharedKernels = [
+  "adamwStep",
+  "add",
+  "batchNorm",
+  "batchNormBackward",
+  "batchNormStatistics",
+  "biasBackward",
+  "conv2d",
+  "conv2dBackwardInput",
+  "conv2dBackwardWeight",
+  "dropout",
+  "linear",
+  "linearBackwardInput",
+  "linearBackwardWeight",
+  "linearInt8",
+  "linearInt8Pack",
+  "linearInt8Unpack",
+  "maxPool2d",
+  "maxPool2dBackward",
+  "mul",
+  "relu",
+  "reluBackward",
+  "sgdStep",
+  "winograd",
+  "winogradBackwardInput",
+  "winogradBackwardWeight",
+] as const;
+
+/** The functions of an instance. Tensors, scratch memory and blocks are addresses. */
+export interface Exports {
+  adamwStep(w: number, dw: number, m: number, v: number, n: number, step: number): void;
+  adaptiveAvgPool2d(y: number, x: number, g: number): void;
+  adaptiveAvgPool2dBackward(dx: number, dy: number, g: number): void;
+  add(y: number, a: number, b: number, n: number, alpha: number): void;
+  avgPool2d(y: number, x: number, g: number, countIncludePad: number, divisor: number): void;
+  avgPool2dBackward(dx: number, dy: number, g: number, countIncludePad: number, divisor: number): void;
+  axpby(y: number, x: number, n: number, a: number, b: number): void;
+  batchNorm(y: number, x: number, mean: number, variance: number, weight: number, bias: number, g: number): void;
+  batchNormBackward(dx: number, dweight: number, dbias: number, dy: number, x: number, g: number): void;
+  batchNormStatistics(mean: number, variance: number, x: number, g: number): void;
+  beginKernel(): void;
+  biasBackward(db: number, dy: number, g: number): void;
+  conv2d(y: number, x: number, packed: number, bias: number, scratch: number, g: number, relu: number): void;
+  conv2dBackwardInput(dx: number, dy: number, packed: number, scratch: number, g: number): void;
+  conv2dBackwardScratchSize(g: number): number;
+  conv2dBackwardWeight(dw: number, dy: number, x: number, scratch: number, g: number): void;
+  conv2dPack(packed: number, w: number, g: number): void;
+  conv2dPackTransposed(packed: number, w: number, g: number): void;
+  conv2dPackedSize(g: number): number;
+  conv2dPackedTransposedSize(g: number): number;
+  conv2dScratchSize(g: number): number;
+  crossEntropy(loss: number, dx: number, x: number, targets: number, g: number): void;
+  dropout(y: number, x: number, n: number, mask: number): void;
+  heapBase(): number;
+  linear(y: number, x: number, w: number, bias: number, scratch: number, g: number, relu: number): void;
+  linearBackwardInput(dx: number, dy: number, w: number, g: number): void;
+  linearBackwardScratchSize(g: number): number;
+  linearBackwardWeight(dw: number, dy: number, x: number, scratch: number, g: number): void;
+  linearInt8(y: number, x: number, packed: number, scales: number, bias: number, scratch: number, g: number, relu: number): void;
+  linearInt8Pack(packed: number, scales: number, w: number, g: number): void;
+  linearInt8PackedSize(g: number): number;
+  linearInt8ScratchSize(g: number): number;
+  linearInt8Unpack(w: number, packed: number, g: number): void;
+  linearScratchSize(g: number): number;
+  localResponseNorm(y: number, x: number, g: number): void;
+  localResponseNormBackward(dx: number, dy: number, x: number, scratch: number, g: number): void;
+  logSoftmax(y: number, x: number, g: number): void;
+  logSoftmaxBackward(dx: number, dy: number, y: number, g: number): void;
+  maxIndex(indices: number, n: number): number;
+  maxPool2d(y: number, indices: number, x: number, g: number): void;
+  maxPool2dBackward(dx: number, dy: number, indices: number, g: number): void;
+  mul(y: number, a: number, b: number, n: number): void;
+  relu(y: number, x: number, n: number): void;
+  reluBackward(dx: number, dy: number, y: number, n: number): void;
+  setThread(number: number, count: number, shared: number, ownMemory: number, sleeps: number): void;
+  sgdStep(w: number, dw: number, v: number, n: number, step: number): void;
+  softmax(y: number, x: number, g: number): void;
+  softmaxBackward(dx: number, dy: number, y: number, g: number): void;
+  squaredNorm(x: number, n: number): number;
+  winograd(y: number, x: number, weight: number, bias: number, scratch: number, g: number, relu: number): void;
+  winogradBackwardInput(dx: number, dy: number, weight: number, scratch: number, g: number): void;
+  winogradBackwardScratchSize(g: number): number;
+  winogradBackwardWeight(dw: number, dy: number, x: number, scratch: number, g: number): void;
+  winogradScratchSize(g: number): number;
+}

@@ -1,5 +1,5 @@
 /**
- * Functions of the values at one place.
+ * Elementwise shaders.
  *
  * @module
  */
@@ -7,12 +7,12 @@
 import type { Shader } from "../shader.ts";
 import { special } from "./special.ts";
 
-/** A shader that runs `body` at each place `i` of an operand, in a grid of rows of ACROSS workgroups. */
+/** A shader that runs `body` for each element `i` of the operand `over`, in rows of GRID_WIDTH workgroups. */
 export function each(name: string, over: string, body: string, functions = ""): Shader {
   const text = /* wgsl */ `${functions}
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let i = (group.y * ACROSS + group.x) * 64 + lane;
+  let i = (group.y * GRID_WIDTH + group.x) * 64 + lane;
   if (i >= arrayLength(&${over})) { return; }
 ${body}
 }
@@ -21,9 +21,15 @@ ${body}
 }
 
 /** y = value */
-export const fill = each("fill", "y", "  y[i] = given.value;");
+export const fill = each("fill", "y", "  y[i] = uniforms.value;");
 
-/** y = max(x, 0); NaN stays NaN, which max() would not promise. */
+/** y = a + alpha · b */
+export const add = each("add", "y", "  y[i] = a[i] + uniforms.alpha * b[i];");
+
+/** y = a · b */
+export const mul = each("mul", "y", "  y[i] = a[i] * b[i];");
+
+/** y = max(x, 0). NaN stays NaN, which WGSL does not guarantee for max(). */
 export const relu = each(
   "relu",
   "y",
@@ -38,13 +44,13 @@ export const reluBackward = each(
   "  dx[i] = select(dy[i], 0.0, y[i] == 0.0);",
 );
 
-/** y = x with elements dropped: the same that assembly/dropout.ts drops; y[0] is number `first`. */
+/** y = x with the same elements dropped as in assembly/dropout.ts. y[0] is element `first` of the tensor. */
 export const dropout = each(
   "dropout",
   "y",
   /* wgsl */ `
-  let drawn = hash(given.seed + (given.first + i) * 0x9e3779b9);
-  y[i] = select(0.0, x[i] * given.scale, drawn <= given.keep);
+  let drawn = hash(uniforms.seed + (uniforms.first + i) * 0x9e3779b9);
+  y[i] = select(0.0, x[i] * uniforms.scale, drawn <= uniforms.keep);
 `,
   /* wgsl */ `
 // "lowbias32" of Chris Wellons' hash prospector
@@ -63,7 +69,7 @@ fn hash(seed: u32) -> u32 {
 export const sgd = each(
   "sgd",
   "w",
-  "  w[i] -= given.lr * (dw[i] + given.decay * w[i]);",
+  "  w[i] -= uniforms.lr * (dw[i] + uniforms.decay * w[i]);",
 );
 
 /** The same with a velocity. */
@@ -71,10 +77,10 @@ export const sgdWithMomentum = each(
   "sgdWithMomentum",
   "w",
   /* wgsl */ `
-  let g = dw[i] + given.decay * w[i];
-  let v = select(g + given.momentum * velocity[i], g, FIRST_STEP);
+  let g = dw[i] + uniforms.decay * w[i];
+  let v = select(g + uniforms.momentum * velocity[i], g, FIRST_STEP);
   velocity[i] = v;
-  w[i] -= given.lr * select(v, g + given.momentum * v, NESTEROV);
+  w[i] -= uniforms.lr * select(v, g + uniforms.momentum * v, NESTEROV);
 `,
 );
 
@@ -84,11 +90,11 @@ export const adamw = each(
   "w",
   /* wgsl */ `
   let g = dw[i];
-  let m1 = m[i] * given.beta1 + g * given.rest1;
-  let v1 = v[i] * given.beta2 + g * g * given.rest2;
+  let m1 = m[i] * uniforms.beta1 + g * uniforms.rest1;
+  let v1 = v[i] * uniforms.beta2 + g * g * uniforms.rest2;
   m[i] = m1;
   v[i] = v1;
-  w[i] = w[i] * given.shrink - given.step * m1 / (sqrt(v1) / given.root + given.eps);
+  w[i] = w[i] * uniforms.shrink - uniforms.step * m1 / (sqrt(v1) / uniforms.root + uniforms.eps);
 `,
 );
 
@@ -96,10 +102,10 @@ export const adamw = each(
 export const axpby = each(
   "axpby",
   "y",
-  "  y[i] = given.a * x[i] + given.b * y[i];",
+  "  y[i] = uniforms.a * x[i] + uniforms.b * y[i];",
 );
 
-/** y[i] = Σ x² of every so-manieth place; their sum is taken in float64 elsewhere. */
+/** y[i] = Σ x² over some of the elements. The caller adds the sums in float64. */
 export const squaredNorm = each(
   "squaredNorm",
   "y",

@@ -1,6 +1,6 @@
 /**
- * The tiled product that convolutions and fully connected layers are: what the factors are and
- * where the result goes is up to the operation's own text.
+ * The tiled matrix product behind convolutions and fully connected layers. Each operation adds WGSL that
+ * reads the factors and stores the result.
  *
  * @module
  */
@@ -8,22 +8,22 @@
 import type { Constants, Shader } from "../shader.ts";
 
 /**
- * Rows of sums that an invocation keeps in registers, of 8 columns each: 8, or 16 where loads cost
- * more than registers, or 4 where there is little to compute.
+ * Rows of sums that an invocation keeps in registers, 8 columns each: 8 as a rule, 16 if loads are
+ * expensive, 4 for small products.
  */
 export type TileRows = 4 | 8 | 16;
 
-/** An operation's shader for each height of tiles. */
+/** The shaders of an operation, by rows of sums. */
 export type Tiled = Readonly<Record<TileRows, Shader>>;
 
 /**
- * Σₖ a(k, m) · b(k, n) for m, n and k below those given, k from `start` on. The operation's text
- * defines, for part z of the grid,
+ * Shaders for Σₖ a(k, m) · b(k, n), k from `start` on, with the sizes m, n and k as uniforms. The text of
+ * the operation defines, for layer z of the grid,
  *
  * - `a4(z, k, m)`: the first factor at m … m + 3, 0 behind the last k;
- * - `columns(z, n)`: what the second factor at n … n + 3 has to know whatever k is, a `Columns`;
+ * - `columns(z, n)`: a `Columns` with what does not depend on k for the second factor at n … n + 3;
  * - `b4(z, k, columns)`: the second factor there, 0 behind the last k;
- * - `put(z, m, n, sum)`, called once for each m and n.
+ * - `put(z, m, n, sum)`, which stores a result; called once for each m and n.
  */
 export function tiled(name: string, text: string): Tiled {
   const shader = (rows: TileRows) => ({ name: `${name}${rows}`, text: text + gemm(rows) });
@@ -31,8 +31,8 @@ export function tiled(name: string, text: string): Tiled {
 }
 
 /**
- * Both factors go through workgroup memory in tiles: TILE_M × DEPTH and DEPTH × TILE_N. Sums are
- * variables of their own, written out here: an array of so many would not be kept in registers.
+ * Copies both factors to workgroup memory in tiles, TILE_M × DEPTH and DEPTH × TILE_N. Each sum is a
+ * variable of its own, because compilers do not keep so large an array in registers.
  */
 function gemm(rows: TileRows): string {
   const all = Array.from({ length: rows }, (_, r) => r);
@@ -60,7 +60,7 @@ fn main(
   let own = columns(z, n0 + lane % ROW_B * 4);
 ${lines((r) => `  var left${r} = vec4f();\n  var right${r} = vec4f();`)}
 
-  for (var k0 = given.start; k0 < given.k; k0 += DEPTH) {
+  for (var k0 = uniforms.start; k0 < uniforms.k; k0 += DEPTH) {
     for (var i = lane; i < DEPTH * ROW_A; i += LANES) {
       aTile[i] = a4(z, k0 + i / ROW_A, m0 + i % ROW_A * 4);
     }
@@ -87,49 +87,49 @@ ${
 ${lines((r) => `  sums[${2 * r}] = left${r};\n  sums[${2 * r + 1}] = right${r};`)}
   let m = m0 + at.y * ${rows};
   let n = n0 + at.x * 8;
-  if (m >= given.m) { return; }
-  for (var i = 0u; i < min(${2 * rows}u, (given.m - m) * 2); i++) {
+  if (m >= uniforms.m) { return; }
+  for (var i = 0u; i < min(${2 * rows}u, (uniforms.m - m) * 2); i++) {
     put4(z, m + i / 2, n + i % 2 * 4, sums[i]);
   }
 }
 
 fn put4(z: u32, m: u32, n: u32, sums: vec4f) {
-  if (n < given.n) { put(z, m, n, sums.x); }
-  if (n + 1 < given.n) { put(z, m, n + 1, sums.y); }
-  if (n + 2 < given.n) { put(z, m, n + 2, sums.z); }
-  if (n + 3 < given.n) { put(z, m, n + 3, sums.w); }
+  if (n < uniforms.n) { put(z, m, n, sums.x); }
+  if (n + 1 < uniforms.n) { put(z, m, n + 1, sums.y); }
+  if (n + 2 < uniforms.n) { put(z, m, n + 2, sums.z); }
+  if (n + 3 < uniforms.n) { put(z, m, n + 3, sums.w); }
 }
 `;
 }
 
 /** Depth of the tiles. */
 export const DEPTH = 16;
-/** Rows of a workgroup's tile; factors filled up with zeros to whole tiles need no checks. */
+/** Rows of a workgroup's tile. Factors padded with zeros to whole tiles need no bounds checks. */
 export const TILE_ROWS = 64;
-/** Loops that go on for longer are cut off by Mesa's llvmpipe, and by the watchdogs of some GPUs. */
-const MOST_STEPS = 16384;
+/** Longer loops are cut off by Mesa's llvmpipe, and by the watchdogs of some GPUs. */
+const MAX_STEPS = 16384;
 
-/** Parts of a long sum that are added to each other. */
-export function* stretches(k: number): Generator<{ readonly start: number; readonly k: number }> {
-  for (let start = 0; start < k; start += MOST_STEPS) {
-    yield { start, k: Math.min(k, start + MOST_STEPS) };
+/** Splits a long sum into chunks, which are dispatched one after the other. */
+export function* chunks(k: number): Generator<{ readonly start: number; readonly k: number }> {
+  for (let start = 0; start < k; start += MAX_STEPS) {
+    yield { start, k: Math.min(k, start + MAX_STEPS) };
   }
 }
 
-/** So few workgroups have more invocations each. */
+/** Up to so many workgroups get more invocations each. */
 const FEW_TILES = 4;
-/** Invocations of a workgroup in a row, which compute 8 columns each. */
+/** Invocations in a row of a workgroup. Each computes 8 columns. */
 const WIDTH = 8;
 
-/** What a product is told of its sizes, and the workgroups that compute it. */
-export function product(most: TileRows, m: number, n: number, k: number, z = 1): {
+/** The shader, constants, uniforms and grid for a product of this size. */
+export function product(maxRows: TileRows, m: number, n: number, k: number, z = 1): {
   readonly rows: TileRows;
   readonly constants: Constants;
   readonly sizes: Readonly<Record<"m" | "n" | "k" | "start", number>>;
   readonly groups: readonly [number, number, number];
 } {
   const groups = [Math.ceil(n / (8 * WIDTH)), Math.ceil(m / TILE_ROWS), z] as const;
-  const rows = groups[0] * groups[1] * z <= FEW_TILES ? 4 : most;
+  const rows = groups[0] * groups[1] * z <= FEW_TILES ? 4 : maxRows;
   return {
     rows,
     constants: { DEPTH, WIDTH, HEIGHT: TILE_ROWS / rows },

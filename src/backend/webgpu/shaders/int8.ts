@@ -1,5 +1,5 @@
 /**
- * Fully connected weights in 8 bits: rows of whole words of four integers, and a scale for each.
+ * Fully connected layers with weights in 8 bits. A row is whole words of four integers, and has a scale.
  *
  * @module
  */
@@ -9,64 +9,64 @@ import { each } from "./elementwise.ts";
 import { ROWS } from "./linear.ts";
 import { reductions } from "./rows.ts";
 
-/** A largest value below this counts as this, as in assembly/linear_int8.ts: 2⁻¹⁰⁰. */
+/** The least divisor, as in assembly/linear_int8.ts: 2⁻¹⁰⁰. */
 const TINY = "7.888609052210118e-31";
 
-/** NaN or infinity. */
+/** Tests for NaN and infinity. */
 const notFinite = /* wgsl */ `
 fn notFinite(v: f32) -> bool {
   return (bitcast<u32>(v) & 0x7f800000) == 0x7f800000;
 }
 
-// WGSL cannot write it
+// WGSL has no literal for it
 fn notANumber() -> f32 {
-  return bitcast<f32>(given.nan);
+  return bitcast<f32>(uniforms.nan);
 }
 `;
 
-/** packed and scale of the rows from `first` on: a workgroup for each row of w. */
+/** Quantises rows of w to packed and scale, from row `first` on, with a workgroup for each row. */
 export const packInt8: Shader = {
   name: "packInt8",
   text: /* wgsl */ `${reductions}${notFinite}
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let row = group.y * ACROSS + group.x;
-  if (row >= given.rows) { return; }
-  var most = ${TINY};
+  let row = group.y * GRID_WIDTH + group.x;
+  if (row >= uniforms.rows) { return; }
+  var top = ${TINY};
   var bad = 0.0;
-  for (var i = lane; i < given.inF; i += 64) {
-    let v = w[row * given.inF + i];
-    most = max(most, abs(v));
+  for (var i = lane; i < uniforms.inF; i += 64) {
+    let v = w[row * uniforms.inF + i];
+    top = max(top, abs(v));
     if (notFinite(v)) { bad = 1; }
   }
-  most = largest(most, lane);
+  top = largest(top, lane);
   bad = largest(bad, lane);
-  if (lane == 0) { scale[given.first + row] = select(most / 127, notANumber(), bad > 0); }
-  let factor = 127 / most;
-  for (var i = lane; i < given.words; i += 64) {
+  if (lane == 0) { scale[uniforms.first + row] = select(top / 127, notANumber(), bad > 0); }
+  let factor = 127 / top;
+  for (var i = lane; i < uniforms.words; i += 64) {
     var word = 0u;
     for (var j = 0u; j < 4; j++) {
       let column = i * 4 + j;
-      let v = w[row * given.inF + min(column, given.inF - 1)];
-      let q = select(round(v * factor), 0.0, bad > 0 || column >= given.inF);
+      let v = w[row * uniforms.inF + min(column, uniforms.inF - 1)];
+      let q = select(round(v * factor), 0.0, bad > 0 || column >= uniforms.inF);
       word |= (u32(i32(q)) & 0xff) << (8 * j);
     }
-    packed[(given.first + row) * given.words + i] = word;
+    packed[(uniforms.first + row) * uniforms.words + i] = word;
   }
 }
 `,
 };
 
-/** values = the integers of packed row by row, four to a word whatever the row's length. */
+/** values = the integers of packed, row by row without padding, four in a word. */
 export const unpackInt8: Shader = each(
   "unpackInt8",
   "values",
   /* wgsl */ `
   var word = 0u;
   for (var j = 0u; j < 4; j++) {
-    let at = min(i * 4 + j, given.count - 1);
-    let column = at % given.inF;
-    let old = packed[at / given.inF * given.words + column / 4];
+    let at = min(i * 4 + j, uniforms.count - 1);
+    let column = at % uniforms.inF;
+    let old = packed[at / uniforms.inF * uniforms.words + column / 4];
     word |= ((old >> (8 * (column % 4))) & 0xff) << (8 * j);
   }
   values[i] = word;
@@ -74,8 +74,8 @@ export const unpackInt8: Shader = each(
 );
 
 /**
- * y[s, o] = relu?(Σ x[s, i] · scale[o] · packed[o, i] + bias[o]) for a few outputs and one sample,
- * as linear() computes it; NaN for a sample that is not finite.
+ * y[s, o] = relu?(Σ x[s, i] · scale[o] · packed[o, i] + bias[o]) for a few outputs and one sample. The
+ * outputs of a sample with NaN or infinity are NaN.
  */
 export const linearInt8: Shader = {
   name: "linearInt8",
@@ -88,16 +88,16 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let s = group.y;
   var mine: array<f32, ${ROWS}>;
   var bad = 0.0;
-  for (var i = lane; i < given.words; i += 64) {
+  for (var i = lane; i < uniforms.words; i += 64) {
     var v = vec4f();
     for (var j = 0u; j < 4; j++) {
       let column = i * 4 + j;
-      if (column < given.inF) { v[j] = x[s * given.inF + column]; }
+      if (column < uniforms.inF) { v[j] = x[s * uniforms.inF + column]; }
       if (notFinite(v[j])) { bad = 1; }
     }
     for (var r = 0u; r < ${ROWS}; r++) {
-      let o = min(row + r, given.outF - 1);
-      let word = packed[o * given.words + i];
+      let o = min(row + r, uniforms.outF - 1);
+      let word = packed[o * uniforms.words + i];
       let q = vec4f(vec4i(vec4u(word << 24, word << 16, word << 8, word)) >> vec4u(24));
       mine[r] += dot(q * scale[o], v);
     }
@@ -106,13 +106,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   bad = largest(bad, lane);
 
   let o = row + lane;
-  if (lane >= ${ROWS} || o >= given.outF) { return; }
+  if (lane >= ${ROWS} || o >= uniforms.outF) { return; }
   var v = 0.0;
   for (var i = 0u; i < 64; i++) { v += sums[lane * 64 + i]; }
   if (BIAS) { v += bias[o]; }
   v = select(v, 0.0, RELU && v < 0.0);
   if (bad > 0 || notFinite(scale[o])) { v = notANumber(); }
-  y[s * given.outF + o] = v;
+  y[s * uniforms.outF + o] = v;
 }
 `,
 };

@@ -1,6 +1,6 @@
 /**
- * Fully connected layers: a few samples as products of the matrix with vectors, whose sums are
- * split over the invocations of a workgroup; many as one product of matrices.
+ * Fully connected layers. A few samples are matrix-vector products, whose sums are split among the
+ * invocations of a workgroup. Many samples are a matrix product.
  *
  * @module
  */
@@ -8,14 +8,14 @@
 import type { Shader } from "../shader.ts";
 import { type Tiled, tiled } from "./gemm.ts";
 
-/** Rows of weights that an invocation reads, and samples that it keeps sums for, at most. */
+/** Rows of weights and samples for which an invocation computes sums. */
 export const ROWS = 4, SAMPLES = 4;
 /** Invocations of a workgroup. */
 export const LANES = 64;
 
 /**
- * How weights lie in memory: float32, float16, or float16 of which two make a word. Either way
- * `weightAt(i)` is number i, `weightsAt(i)` four of them.
+ * How weights are stored: as float32 or float16, or as two float16 in a word. `weightAt(i)` is weight i,
+ * `weightsAt(i)` is a vector of four weights.
  */
 const storages = {
   whole: {
@@ -34,9 +34,9 @@ fn weightsAt(i: u32) -> vec4f {
 };
 
 /**
- * y[s, o] = relu?(Σ x[s, i] · weight[o, i] + bias[o]). SPLIT neighbouring invocations share ROWS
- * outputs o of SAMPLES samples s: each adds up every so-manieth word of the rows, four values where
- * rows are made of such.
+ * y[s, o] = relu?(Σ x[s, i] · weight[o, i] + bias[o]). SPLIT neighbouring invocations share ROWS outputs
+ * of SAMPLES samples: each sums up every SPLIT-th word of the rows. A word is four values if the length
+ * of rows is a multiple of four.
  */
 function matrixVector(name: string, word: "vec4f" | "f32", storage: string): Shader {
   const at = word === "f32" ? "weightAt" : "weightsAt";
@@ -48,11 +48,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let row = (group.x * (LANES / SPLIT) + lane / SPLIT) * ROWS;
   let sample = group.y * SAMPLES;
   var sums: array<array<${word}, SAMPLES>, ROWS>;
-  for (var i = lane % SPLIT; i < given.words; i += SPLIT) {
+  for (var i = lane % SPLIT; i < uniforms.words; i += SPLIT) {
     var v: array<${word}, SAMPLES>;
-    for (var s = 0u; s < SAMPLES; s++) { v[s] = x[min(sample + s, given.n - 1) * given.words + i]; }
+    for (var s = 0u; s < SAMPLES; s++) { v[s] = x[min(sample + s, uniforms.n - 1) * uniforms.words + i]; }
     for (var r = 0u; r < ROWS; r++) {
-      let w = ${at}(min(row + r, given.count - 1) * given.words + i);
+      let w = ${at}(min(row + r, uniforms.count - 1) * uniforms.words + i);
       for (var s = 0u; s < SAMPLES; s++) { sums[r][s] += w * v[s]; }
     }
   }
@@ -69,47 +69,47 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let s = sample + i % SAMPLES;
     var v = 0.0;
     for (var k = 0u; k < SPLIT; k++) { v += parts[i * LANES + lane / SPLIT * SPLIT + k]; }
-    if (o < given.count && s < given.n) { put(s, given.first + o, v); }
+    if (o < uniforms.count && s < uniforms.n) { put(s, uniforms.first + o, v); }
   }
 }
 
 fn put(s: u32, o: u32, sum: f32) {
   var v = sum;
   if (BIAS) { v += bias[o]; }
-  y[s * given.outF + o] = select(v, 0.0, RELU && v < 0.0);
+  y[s * uniforms.outF + o] = select(v, 0.0, RELU && v < 0.0);
 }
 `;
   return { name, text };
 }
 
-/** The same for many samples: rows are outputs, columns samples. */
+/** The same for many samples, as a matrix product: rows are outputs, columns are samples. */
 function matrices(name: string, storage: string): Tiled {
   return tiled(
     name,
     /* wgsl */ `${storage}
 fn a4(z: u32, k: u32, first: u32) -> vec4f {
-  let m = min(first + vec4u(0, 1, 2, 3), vec4u(given.m - 1));
-  let at = m * given.k + min(k, given.k - 1);
+  let m = min(first + vec4u(0, 1, 2, 3), vec4u(uniforms.m - 1));
+  let at = m * uniforms.k + min(k, uniforms.k - 1);
   let w = vec4f(weightAt(at.x), weightAt(at.y), weightAt(at.z), weightAt(at.w));
-  return select(vec4f(), w, k < given.k);
+  return select(vec4f(), w, k < uniforms.k);
 }
 
-// Where four samples begin in x.
+// where four samples begin in x
 struct Columns { at: vec4u }
 
 fn columns(z: u32, first: u32) -> Columns {
-  return Columns(min(first + vec4u(0, 1, 2, 3), vec4u(given.n - 1)) * given.k);
+  return Columns(min(first + vec4u(0, 1, 2, 3), vec4u(uniforms.n - 1)) * uniforms.k);
 }
 
 fn b4(z: u32, k: u32, c: Columns) -> vec4f {
-  let at = c.at + min(k, given.k - 1);
-  return select(vec4f(), vec4f(x[at.x], x[at.y], x[at.z], x[at.w]), k < given.k);
+  let at = c.at + min(k, uniforms.k - 1);
+  return select(vec4f(), vec4f(x[at.x], x[at.y], x[at.z], x[at.w]), k < uniforms.k);
 }
 
 fn put(z: u32, m: u32, n: u32, sum: f32) {
   var v = sum;
-  if (BIAS) { v += bias[given.first + m]; }
-  y[n * given.outF + given.first + m] = select(v, 0.0, RELU && v < 0.0);
+  if (BIAS) { v += bias[uniforms.first + m]; }
+  y[n * uniforms.outF + uniforms.first + m] = select(v, 0.0, RELU && v < 0.0);
 }
 `,
   );
@@ -127,12 +127,12 @@ function shaders(name: string, { one, four }: typeof storages.whole) {
   };
 }
 
-/** For weights in float32, or in float16 where there is `shader-f16`. */
+/** For weights in float32, and for float16 with `shader-f16`. */
 export const linear = shaders("linear", storages.whole);
-/** For weights in float16 without. */
+/** For weights in float16 without `shader-f16`. */
 export const linearPacked = shaders("linearPacked", storages.packed);
 
-/** half = values in float16, two to a word from `first` on, rounded to nearest even. */
+/** half = values in float16, rounded to nearest even, two in a word, from word `first` on. */
 export const packHalf: Shader = {
   name: "packHalf",
   text: /* wgsl */ `
@@ -142,20 +142,20 @@ fn bitsOf(v: f32) -> u32 {
   let magnitude = bits & 0x7fffffff;
   if (magnitude > 0x7f800000) { return sign | 0x7e00; } // NaN
   if (magnitude >= 0x47800000) { return sign | 0x7c00; } // 2¹⁶ and more: infinity
-  // below 2⁻¹⁴ all are multiples of 2⁻²⁴
+  // below 2⁻¹⁴: multiples of 2⁻²⁴
   if (magnitude < 0x38800000) { return sign | u32(round(abs(v) * 16777216)); }
-  // a carry out of the fraction goes into the exponent, which is what rounding up means
+  // a carry from the fraction raises the exponent, as it should
   let odd = (magnitude >> 13) & 1;
   return sign | ((magnitude - 0x38000000 + 0xfff + odd) >> 13);
 }
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let i = ((group.y * ACROSS + group.x) * 64 + lane) * 2;
-  if (i >= given.count) { return; }
+  let i = ((group.y * GRID_WIDTH + group.x) * 64 + lane) * 2;
+  if (i >= uniforms.count) { return; }
   var word = bitsOf(values[i]);
-  if (i + 1 < given.count) { word |= bitsOf(values[i + 1]) << 16; }
-  half[given.first + i / 2] = word;
+  if (i + 1 < uniforms.count) { word |= bitsOf(values[i + 1]) << 16; }
+  half[uniforms.first + i / 2] = word;
 }
 `,
 };

@@ -7,61 +7,61 @@
 import { tiled } from "./gemm.ts";
 
 /**
- * dx = dy · weight, or added to what the rows of weights before FIRST gave: rows are inputs, columns
- * samples, the depth outputs.
+ * dx = dy · weight, added to dx if `first` is not 0: rows are inputs, columns are samples, and the depth
+ * runs over outputs.
  */
 export const linearBackwardInput = tiled(
   "linearBackwardInput",
   /* wgsl */ `
 fn a4(z: u32, k: u32, first: u32) -> vec4f {
-  let m = min(first + vec4u(0, 1, 2, 3), vec4u(given.m - 1));
-  let at = min(k, given.k - 1) * given.m + m;
-  return select(vec4f(), vec4f(weight[at.x], weight[at.y], weight[at.z], weight[at.w]), k < given.k);
+  let m = min(first + vec4u(0, 1, 2, 3), vec4u(uniforms.m - 1));
+  let at = min(k, uniforms.k - 1) * uniforms.m + m;
+  return select(vec4f(), vec4f(weight[at.x], weight[at.y], weight[at.z], weight[at.w]), k < uniforms.k);
 }
 
-// Where the rows of four samples begin in dy.
+// where the rows of four samples begin in dy
 struct Columns { at: vec4u }
 
 fn columns(z: u32, first: u32) -> Columns {
-  return Columns(min(first + vec4u(0, 1, 2, 3), vec4u(given.n - 1)) * given.outF + given.first);
+  return Columns(min(first + vec4u(0, 1, 2, 3), vec4u(uniforms.n - 1)) * uniforms.outF + uniforms.first);
 }
 
 fn b4(z: u32, k: u32, c: Columns) -> vec4f {
-  let at = c.at + min(k, given.k - 1);
-  return select(vec4f(), vec4f(dy[at.x], dy[at.y], dy[at.z], dy[at.w]), k < given.k);
+  let at = c.at + min(k, uniforms.k - 1);
+  return select(vec4f(), vec4f(dy[at.x], dy[at.y], dy[at.z], dy[at.w]), k < uniforms.k);
 }
 
 fn put(z: u32, m: u32, n: u32, sum: f32) {
-  let before = select(0.0, dx[n * given.m + m], given.first > 0);
-  dx[n * given.m + m] = before + sum;
+  let before = select(0.0, dx[n * uniforms.m + m], uniforms.first > 0);
+  dx[n * uniforms.m + m] = before + sum;
 }
 `,
 );
 
-/** dw += dyᵀ · x: rows are outputs from FIRST on, columns inputs, the depth samples. */
+/** dw += dyᵀ · x: rows are outputs from `first` on, columns are inputs, the depth runs over samples. */
 export const linearBackwardWeight = tiled(
   "linearBackwardWeight",
   /* wgsl */ `
 fn a4(z: u32, k: u32, first: u32) -> vec4f {
-  let m = min(first + vec4u(0, 1, 2, 3), vec4u(given.m - 1));
-  let at = min(k, given.k - 1) * given.outF + given.first + m;
-  return select(vec4f(), vec4f(dy[at.x], dy[at.y], dy[at.z], dy[at.w]), k < given.k);
+  let m = min(first + vec4u(0, 1, 2, 3), vec4u(uniforms.m - 1));
+  let at = min(k, uniforms.k - 1) * uniforms.outF + uniforms.first + m;
+  return select(vec4f(), vec4f(dy[at.x], dy[at.y], dy[at.z], dy[at.w]), k < uniforms.k);
 }
 
-// Four inputs.
+// four inputs
 struct Columns { at: vec4u }
 
 fn columns(z: u32, first: u32) -> Columns {
-  return Columns(min(first + vec4u(0, 1, 2, 3), vec4u(given.n - 1)));
+  return Columns(min(first + vec4u(0, 1, 2, 3), vec4u(uniforms.n - 1)));
 }
 
 fn b4(z: u32, k: u32, c: Columns) -> vec4f {
-  let at = min(k, given.k - 1) * given.n + c.at;
-  return select(vec4f(), vec4f(x[at.x], x[at.y], x[at.z], x[at.w]), k < given.k);
+  let at = min(k, uniforms.k - 1) * uniforms.n + c.at;
+  return select(vec4f(), vec4f(x[at.x], x[at.y], x[at.z], x[at.w]), k < uniforms.k);
 }
 
 fn put(z: u32, m: u32, n: u32, sum: f32) {
-  dw[m * given.n + n] += sum;
+  dw[m * uniforms.n + n] += sum;
 }
 `,
 );

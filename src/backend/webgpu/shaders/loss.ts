@@ -1,5 +1,5 @@
 /**
- * Cross-entropy with its gradient, as in assembly/softmax.ts.
+ * Cross-entropy and its gradient, as in assembly/softmax.ts.
  *
  * @module
  */
@@ -13,12 +13,12 @@ export const crossEntropy: Shader = eachRow(
   /* wgsl */ `
   let target_at = first + u32(targets[row]);
   var top = x[first];
-  for (var k = lane; k < given.length; k += 64) { top = max(top, x[first + k]); }
+  for (var k = lane; k < uniforms.length; k += 64) { top = max(top, x[first + k]); }
   top = largest(top, lane);
   let chosen = x[target_at] - top;
   var sum = 0.0;
   var rest = 0.0;
-  for (var k = lane; k < given.length; k += 64) {
+  for (var k = lane; k < uniforms.length; k += 64) {
     let v = x[first + k] - top;
     sum += expOf(v);
     rest += v;
@@ -26,13 +26,13 @@ export const crossEntropy: Shader = eachRow(
   sum = total(sum, lane);
   rest = total(rest, lane);
   let shift = logOf(sum);
-  // a class that is impossible (−∞) makes only a smoothed loss infinite
+  // an impossible class (−∞) makes the loss infinite only with smoothing
   var spread = 0.0;
-  if (given.share > 0) { spread = given.share * (rest - f32(given.length) * shift); }
-  if (lane == 0) { losses[row] = -(given.rest * (chosen - shift) + spread); }
-  for (var k = lane; k < given.length; k += 64) {
-    let q = given.share + select(0.0, given.rest, first + k == target_at);
-    dx[first + k] = (expOf(x[first + k] - top) / sum - q) / f32(given.rows);
+  if (uniforms.share > 0) { spread = uniforms.share * (rest - f32(uniforms.length) * shift); }
+  if (lane == 0) { losses[row] = -(uniforms.rest * (chosen - shift) + spread); }
+  for (var k = lane; k < uniforms.length; k += 64) {
+    let q = uniforms.share + select(0.0, uniforms.rest, first + k == target_at);
+    dx[first + k] = (expOf(x[first + k] - top) / sum - q) / f32(uniforms.rows);
   }
 `,
 );

@@ -12,15 +12,15 @@ import { eachRow } from "./rows.ts";
 const window = /* wgsl */ `
 fn scaleAt(i: u32, c: u32) -> f32 {
   var sum = 0.0;
-  let first = max(c, given.half) - given.half;
-  for (var j = first; j <= min(c + given.half, given.channels - 1); j++) {
-    let v = x[i - c * given.plane + j * given.plane];
+  let first = max(c, uniforms.half) - uniforms.half;
+  for (var j = first; j <= min(c + uniforms.half, uniforms.channels - 1); j++) {
+    let v = x[i - c * uniforms.plane + j * uniforms.plane];
     sum += v * v;
   }
   return BASE + SCALE * sum;
 }
 
-// s^BETA; AlexNet's exponent by roots, which are exact. pow() knows neither infinity nor NaN.
+// s^BETA; 0.75, as in AlexNet, by square roots, which are more exact. pow() may fail for infinity and NaN.
 fn power(s: f32) -> f32 {
   if (BETA > 0 && (bitcast<u32>(s) & 0x7f800000) == 0x7f800000) { return s; }
   if (BETA == 0.75) {
@@ -35,7 +35,7 @@ fn power(s: f32) -> f32 {
 export const localResponseNorm: Shader = each(
   "localResponseNorm",
   "y",
-  "  y[i] = x[i] / power(scaleAt(i, i / given.plane % given.channels));",
+  "  y[i] = x[i] / power(scaleAt(i, i / uniforms.plane % uniforms.channels));",
   window,
 );
 
@@ -44,10 +44,10 @@ export const localResponseNormBackward: Shader = each(
   "localResponseNormBackward",
   "dx",
   /* wgsl */ `
-  let c = i / given.plane % given.channels;
+  let c = i / uniforms.plane % uniforms.channels;
   var sum = 0.0;
-  for (var j = max(c, given.half) - given.half; j <= min(c + given.half, given.channels - 1); j++) {
-    let at = i - c * given.plane + j * given.plane;
+  for (var j = max(c, uniforms.half) - uniforms.half; j <= min(c + uniforms.half, uniforms.channels - 1); j++) {
+    let at = i - c * uniforms.plane + j * uniforms.plane;
     let s = scaleAt(at, j);
     sum += dy[at] / power(s) * x[at] / s;
   }
@@ -61,7 +61,7 @@ export const batchNorm: Shader = each(
   "batchNorm",
   "y",
   /* wgsl */ `
-  let c = i / given.plane % given.channels;
+  let c = i / uniforms.plane % uniforms.channels;
   var scale = 1 / sqrt(variance[c] + EPS);
   if (WEIGHT) { scale *= weight[c]; }
   var shift = -mean[c] * scale;
@@ -70,36 +70,36 @@ export const batchNorm: Shader = each(
 `,
 );
 
-/** Where value i of channel c lies: `count` are as many as a channel has in all samples. */
+/** The index of value i of channel c, which has `count` values in all samples. */
 const channel = /* wgsl */ `
-fn placeIn(c: u32, i: u32) -> u32 {
-  return (i / given.plane * given.channels + c) * given.plane + i % given.plane;
+fn indexOf(c: u32, i: u32) -> u32 {
+  return (i / uniforms.plane * uniforms.channels + c) * uniforms.plane + i % uniforms.plane;
 }
 `;
 
-/** mean and variance of each channel: a row is a channel. */
+/** mean and variance of each channel, with a row for each channel. */
 export const batchNormStatistics: Shader = eachRow(
   "batchNormStatistics",
   /* wgsl */ `
   var sum = 0.0;
-  for (var i = lane; i < given.count; i += 64) { sum += x[placeIn(row, i)]; }
-  let center = total(sum, lane) / f32(given.count);
-  // in a second pass, so that a mean far from 0 costs no digits
+  for (var i = lane; i < uniforms.count; i += 64) { sum += x[indexOf(row, i)]; }
+  let center = total(sum, lane) / f32(uniforms.count);
+  // in a second pass, so that a mean far from 0 does not cost digits
   var squares = 0.0;
-  for (var i = lane; i < given.count; i += 64) {
-    let v = x[placeIn(row, i)] - center;
+  for (var i = lane; i < uniforms.count; i += 64) {
+    let v = x[indexOf(row, i)] - center;
     squares += v * v;
   }
   squares = total(squares, lane);
   if (lane == 0) {
     mean[row] = center;
-    variance[row] = squares / f32(given.count);
+    variance[row] = squares / f32(uniforms.count);
   }
 `,
   channel,
 );
 
-/** dx, dweight += Σ dy·x̂ and dbias += Σ dy: a row is a channel. */
+/** dx, dweight += Σ dy·x̂ and dbias += Σ dy, with a row for each channel. */
 export const batchNormBackward: Shader = eachRow(
   "batchNormBackward",
   /* wgsl */ `
@@ -107,8 +107,8 @@ export const batchNormBackward: Shader = eachRow(
   let inverse = 1 / sqrt(variance[row] + EPS);
   var sum = 0.0;
   var dot = 0.0;
-  for (var i = lane; i < given.count; i += 64) {
-    let at = placeIn(row, i);
+  for (var i = lane; i < uniforms.count; i += 64) {
+    let at = indexOf(row, i);
     sum += dy[at];
     dot += dy[at] * (x[at] - center);
   }
@@ -121,10 +121,10 @@ export const batchNormBackward: Shader = eachRow(
   // dx = a·dy + b·(x − mean) + d
   var a = inverse;
   if (WEIGHT) { a *= weight[row]; }
-  let b = -a * inverse * dot / f32(given.count);
-  let d = -a * sum / f32(given.count);
-  for (var i = lane; i < given.count; i += 64) {
-    let at = placeIn(row, i);
+  let b = -a * inverse * dot / f32(uniforms.count);
+  let d = -a * sum / f32(uniforms.count);
+  for (var i = lane; i < uniforms.count; i += 64) {
+    let at = indexOf(row, i);
     dx[at] = a * dy[at] + b * (x[at] - center) + d;
   }
 `,

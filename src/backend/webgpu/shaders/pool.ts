@@ -1,5 +1,5 @@
 /**
- * Pooling: an invocation for each value that is written.
+ * Pooling, with an invocation for each output.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import type { Shader } from "../shader.ts";
 import { each } from "./elementwise.ts";
 import { special } from "./special.ts";
 
-/** The first tap of a window that starts at `start` to lie at 0 or behind, and the first behind `size`. */
+/** The range of taps that lie inside, for a window that begins at `start`. */
 const taps = /* wgsl */ `
 fn firstTap(start: i32, dilation: i32) -> i32 {
   return select((dilation - 1 - start) / dilation, 0, start >= 0);
@@ -19,7 +19,7 @@ fn endTap(start: i32, dilation: i32, taps: i32, size: i32) -> i32 {
 }
 `;
 
-/** best, and where it stands (at): the first of the largest values, NaN above all. */
+/** The first of the largest values (best) and its position (at); NaN counts as the largest. */
 const maximum = /* wgsl */ `
   let iy = i32(i / OW % OH * STRIDE_H) - TOP;
   let ix = i32(i % OW * STRIDE_W) - LEFT;
@@ -45,7 +45,7 @@ const maximum = /* wgsl */ `
 /** y = the largest value of each window. */
 export const maxPool2d: Shader = each("maxPool2d", "y", maximum, special + taps);
 
-/** The same, and indices = where in its plane it stands. */
+/** The same, and indices = the position of the maximum in its plane. */
 export const maxPool2dWithIndices: Shader = each(
   "maxPool2dWithIndices",
   "y",
@@ -53,7 +53,10 @@ export const maxPool2dWithIndices: Shader = each(
   special + taps,
 );
 
-/** The divisor of the window that starts at iy, ix: its area inside the input, or with PADDED the padding. */
+/**
+ * The divisor of the window that begins at iy, ix: DIVISOR, or its area inside the input; with PADDED,
+ * inside input and padding.
+ */
 export const area = /* wgsl */ `${taps}
 fn area(iy: i32, ix: i32) -> f32 {
   if (DIVISOR > 0) { return f32(DIVISOR); }
@@ -95,7 +98,7 @@ export const avgPool2d: Shader = each(
 
 /** Rows and columns of adaptive windows: ⌊o · size / out⌋ … ⌈(o + 1) · size / out⌉. */
 export const adaptive = /* wgsl */ `
-// without o · size, which 32 bits may not hold
+// without o · size, which can exceed 32 bits
 fn begin(o: u32, size: u32, out: u32) -> u32 {
   return o * (size / out) + o * (size % out) / out;
 }

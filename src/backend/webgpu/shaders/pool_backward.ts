@@ -1,5 +1,5 @@
 /**
- * The gradients of pooling: each value of dx is gathered from the windows that hold it.
+ * The gradients of pooling. Each value of dx is the sum over the windows that contain it.
  *
  * @module
  */
@@ -8,17 +8,17 @@ import type { Shader } from "../shader.ts";
 import { each } from "./elementwise.ts";
 import { adaptive, area } from "./pool.ts";
 
-/** dx += dy where the maxima stood; an invocation for each plane, in which windows may overlap. */
+/** dx += dy at the maxima, with an invocation for each plane, because windows can overlap. */
 export const maxPool2dBackward: Shader = {
   name: "maxPool2dBackward",
   text: /* wgsl */ `
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let plane = (group.y * ACROSS + group.x) * 64 + lane;
-  if (plane >= given.planes) { return; }
-  for (var k = given.start; k < given.k; k++) {
-    let i = plane * given.outputs + k;
-    dx[plane * given.size + u32(indices[i])] += dy[i];
+  let plane = (group.y * GRID_WIDTH + group.x) * 64 + lane;
+  if (plane >= uniforms.planes) { return; }
+  for (var k = uniforms.start; k < uniforms.k; k++) {
+    let i = plane * uniforms.outputs + k;
+    dx[plane * uniforms.size + u32(indices[i])] += dy[i];
   }
 }
 `,
@@ -56,7 +56,7 @@ export const adaptiveAvgPool2dBackward: Shader = each(
   let iy = i / W % H;
   let ix = i % W;
   let plane = i / (W * H) * (OH * OW);
-  // the windows that hold a row are those that end behind it and begin before the next
+  // a row lies in the windows that end behind it and begin before the next row
   var sum = 0.0;
   for (var oy = begin(iy, OH, H); oy < end(iy, OH, H); oy++) {
     for (var ox = begin(ix, OW, W); ox < end(ix, OW, W); ox++) {

@@ -1,4 +1,4 @@
-/** What WGSL leaves open about NaN and the numbers next to 0: told by their bits. */
+/** Functions that handle NaN and signs by bits, because WGSL does not guarantee how operators do. */
 export const special = /* wgsl */ `
 fn isNan(v: f32) -> bool {
   return (bitcast<u32>(v) & 0x7fffffff) > 0x7f800000;
@@ -8,7 +8,7 @@ fn isNegative(v: f32) -> bool {
   return bitcast<i32>(v) < 0 && !isNan(v);
 }
 
-// exp() and log() of NaN may be anything
+// WGSL leaves exp() and log() of NaN undefined
 fn expOf(v: f32) -> f32 {
   return select(exp(v), v, isNan(v));
 }

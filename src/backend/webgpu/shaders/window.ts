@@ -1,5 +1,5 @@
 /**
- * What convolutions and poolings know of their windows.
+ * The constants that convolutions and poolings share.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import type { WindowGeometry } from "../../geometry.ts";
 import type { Constants } from "../shader.ts";
 
-/** The sizes and steps of windows under their names. */
+/** The sizes and strides of windows as constants. */
 export function windowConstants(g: WindowGeometry): Constants {
   return {
     H: g.h,

@@ -1,15 +1,15 @@
 import type { NumArray } from "./array.ts";
 
 /**
- * A function of arrays that computes once for equal arguments: a test goes through the same shapes
- * and values on every backend. Do not write to the results.
+ * Caches the results of a function of arrays by its arguments, because tests use the same values on
+ * every backend. Do not write to the results.
  */
-export function remembered<A extends readonly unknown[], R>(compute: (...args: A) => R) {
+export function memoize<A extends readonly unknown[], R>(compute: (...args: A) => R) {
   const results = new Map<string, R>();
   return (...args: A): R => {
     const key = JSON.stringify(args, (_, value) => isArray(value) ? digest(value) : value);
-    const known = results.get(key);
-    if (known !== undefined) return known;
+    const cached = results.get(key);
+    if (cached !== undefined) return cached;
     const result = compute(...args);
     results.set(key, result);
     return result;
@@ -20,14 +20,14 @@ function isArray(value: unknown): value is NumArray {
   return typeof value === "object" && value !== null && "data" in value;
 }
 
-/** The shape and two hashes of the bits, in place of the values. */
+/** Returns the shape and two hashes of the bits, as a short key for an array. */
 function digest({ shape, data }: NumArray): string {
   const values = data instanceof Float32Array ? data : Float64Array.from(data);
   const words = new Int32Array(values.buffer, values.byteOffset, values.byteLength / 4);
   return `${shape} ${words.length} ${hash(words, 1)} ${hash(words, 2)}`;
 }
 
-/** MurmurHash3's steps, from a seed: every bit, the sign's too, changes all of them. */
+/** MurmurHash3 with a seed. It includes the sign bit of zeros. */
 function hash(words: Int32Array, seed: number): number {
   let state = seed;
   for (let i = 0; i < words.length; i++) {

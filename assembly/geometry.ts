@@ -1,0 +1,254 @@
+// The arguments of kernels that are numbers rather than addresses: sizes, strides, rates. Each class is
+// a block of memory that the caller fills before the call. Its fields take four bytes each, one after
+// the other, those of the class that it extends first.
+//
+// The fields are declared here and nowhere else. `deno task build` turns them into TypeScript
+// (src/backend/wasm/generated/geometry.ts); both backends and all operations use that.
+
+/** A truth value: 0 or 1 in memory, a boolean in TypeScript. */
+type Flag = i32;
+
+/** Planes that become planes of another size. */
+@unmanaged
+export class PlaneGeometry {
+  /** Samples. */
+  n: i32;
+  /** Height of the input. */
+  h: i32;
+  /** Width of the input. */
+  w: i32;
+  /** Height of the output. */
+  oh: i32;
+  /** Width of the output. */
+  ow: i32;
+}
+
+/** Windows that move over padded planes. */
+@unmanaged
+export class WindowGeometry extends PlaneGeometry {
+  /** Height of the kernel. */
+  kh: i32;
+  /** Width of the kernel. */
+  kw: i32;
+  /** Step between rows of windows. */
+  strideH: i32;
+  /** Step between columns of windows. */
+  strideW: i32;
+  /** Padding above. */
+  top: i32;
+  /** Padding to the left. */
+  left: i32;
+  /** Padding below. */
+  bottom: i32;
+  /** Padding to the right. */
+  right: i32;
+  /** Distance between taps of the kernel in a column. */
+  dilationH: i32;
+  /** Distance between taps of the kernel in a row. */
+  dilationW: i32;
+
+  /** Whether there is any padding. */
+  @inline
+  get isPadded(): bool {
+    return (this.top | this.left | this.bottom | this.right) != 0;
+  }
+
+  /** Height of the padded input. */
+  @inline
+  get paddedH(): i32 {
+    return this.h + this.top + this.bottom;
+  }
+
+  /** Width of the padded input. */
+  @inline
+  get paddedW(): i32 {
+    return this.w + this.left + this.right;
+  }
+}
+
+/** A 2-D convolution; a 1-D one has height 1. */
+@unmanaged
+export class Conv2dGeometry extends WindowGeometry {
+  /** Input channels. */
+  inC: i32;
+  /** Output channels. */
+  outC: i32;
+  /** Groups of channels. */
+  groups: i32;
+
+  /** Input channels of a group. */
+  @inline
+  get groupInC(): i32 {
+    return this.inC / this.groups;
+  }
+
+  /** Output channels of a group. */
+  @inline
+  get groupOutC(): i32 {
+    return this.outC / this.groups;
+  }
+
+  /** Weights of one output channel: rows of the column matrix. */
+  @inline
+  get filterSize(): i32 {
+    return this.inC / this.groups * this.kh * this.kw;
+  }
+}
+
+/** The filters of a convolution, to be packed. */
+@unmanaged
+export class FilterGeometry {
+  /** Filters, one for each output channel. */
+  outC: i32;
+  /** Weights of a filter: input channels of a group · kernel height · kernel width. */
+  filterSize: i32;
+  /** Groups of channels. */
+  groups: i32;
+}
+
+/** A 2-D pooling; a 1-D one has height 1. */
+@unmanaged
+export class Pool2dGeometry extends WindowGeometry {
+  /** Channels. */
+  c: i32;
+}
+
+/** An adaptive pooling: its windows follow from the sizes of input and output. */
+@unmanaged
+export class AdaptiveGeometry extends PlaneGeometry {
+  /** Channels. */
+  c: i32;
+}
+
+/** Planes whose maxima are known by their positions. */
+@unmanaged
+export class MaxPositionGeometry {
+  /** Planes: samples · channels. */
+  planes: i32;
+  /** Elements of a plane of the input. */
+  size: i32;
+  /** Elements of a plane of the output. */
+  outSize: i32;
+}
+
+/** A fully connected layer. */
+@unmanaged
+export class LinearGeometry {
+  /** Samples. */
+  n: i32;
+  /** Features of the input. */
+  inF: i32;
+  /** Features of the output. */
+  outF: i32;
+}
+
+/** A tensor seen along one axis. */
+@unmanaged
+export class AxisGeometry {
+  /** Elements before the axis. */
+  outer: i32;
+  /** Elements on the axis. */
+  size: i32;
+  /** Elements behind the axis. */
+  inner: i32;
+}
+
+/** A tensor [n, c, …] seen as planes of channels. */
+@unmanaged
+export class ChannelGeometry {
+  /** Samples. */
+  n: i32;
+  /** Channels. */
+  c: i32;
+  /** Elements of a plane: all axes behind the channels. */
+  plane: i32;
+}
+
+/** A batch normalisation. */
+@unmanaged
+export class BatchNormGeometry extends ChannelGeometry {
+  /** Added to the variance. */
+  eps: f32;
+}
+
+/** The gradient of a batch normalisation, with the addresses for which a call has no room. */
+@unmanaged
+export class BatchNormBackwardGeometry extends BatchNormGeometry {
+  /** Address of the mean of each channel. */
+  mean: usize;
+  /** Address of the variance of each channel. */
+  variance: usize;
+  /** Address of the factor of each channel; 0 for 1. */
+  weight: usize;
+}
+
+/** A local response normalisation: x / (k + alpha/size · Σ x²)^beta over neighbouring channels. */
+@unmanaged
+export class LocalResponseNormGeometry extends ChannelGeometry {
+  /** Channels in a window. */
+  size: i32;
+  /** Factor of the mean square. */
+  alpha: f32;
+  /** Exponent. */
+  beta: f32;
+  /** Summand. */
+  k: f32;
+}
+
+/** A mean cross-entropy of logits [n, c]. */
+@unmanaged
+export class CrossEntropyGeometry {
+  /** Samples. */
+  n: i32;
+  /** Classes. */
+  c: i32;
+  /** Share of the target that is spread over all classes. */
+  labelSmoothing: f32;
+}
+
+/** Which elements a dropout keeps, and how it scales them. */
+@unmanaged
+export class DropoutMask {
+  /** Seed of the hash that decides. */
+  seed: u32;
+  /** Largest hash that keeps an element: the probability to keep it · 2³² − 1. */
+  keep: u32;
+  /** Factor of the elements that are kept: 1 / the probability to keep them. */
+  scale: f32;
+}
+
+/** One step of stochastic gradient descent. */
+@unmanaged
+export class SgdStep {
+  /** Learning rate. */
+  lr: f32;
+  /** Share of the velocity that is kept; above 0 it takes a velocity. */
+  momentum: f32;
+  /** Share of the weights that is added to the gradient. */
+  weightDecay: f32;
+  /** Looks ahead along the velocity. */
+  nesterov: Flag;
+  /** The velocity is written for the first time. */
+  first: Flag;
+}
+
+/** One step of AdamW. */
+@unmanaged
+export class AdamWStep {
+  /** Factor of the weights: 1 − lr · weight decay. */
+  shrink: f32;
+  /** β₁, the share of the mean gradient that is kept. */
+  beta1: f32;
+  /** 1 − β₁; in float32 the subtraction would lose digits. */
+  rest1: f32;
+  /** β₂, the share of the mean squared gradient that is kept. */
+  beta2: f32;
+  /** 1 − β₂; in float32 the subtraction would lose digits. */
+  rest2: f32;
+  /** lr / (1 − β₁ᵗ). */
+  step: f32;
+  /** √(1 − β₂ᵗ). */
+  root: f32;
+  /** Added to the divisor. */
+  eps: f32;
+}

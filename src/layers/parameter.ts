@@ -1,0 +1,112 @@
+/**
+ * The parameters of layers, and their initial values.
+ *
+ * @module
+ */
+
+import type { Backend } from "../backend/mod.ts";
+import { PembrokeError } from "../errors.ts";
+import type { RandomGenerator } from "../random.ts";
+import { elements, type Shape, type Tensor } from "../tensor.ts";
+
+/** Floats initialised at a time, to avoid a second copy of a large parameter. */
+const CHUNK = 1 << 18;
+
+/** A parameter of a layer: learned weights, or a running statistic. */
+export class Parameter {
+  /** The values. Undefined until the layer is initialised or loaded. */
+  tensor: Tensor | undefined;
+  /** The sum of the gradients of all backward passes. Undefined before the first one. */
+  grad: Tensor | undefined;
+
+  /**
+   * Creates a parameter without memory.
+   *
+   * @param shape The shape of its tensor.
+   * @param fill Writes initial values to a chunk of it.
+   * @param requiresGrad Whether optimisers update it. False for running statistics.
+   */
+  constructor(
+    readonly shape: Shape,
+    readonly fill: (values: Float32Array, generator: RandomGenerator) => void,
+    readonly requiresGrad = true,
+  ) {}
+
+  /** The backend that holds the values. Undefined without values. */
+  get backend(): Backend | undefined {
+    return this.tensor?.backend;
+  }
+
+  /** Allocates uninitialised memory on a backend, in place of the present values. */
+  allocate(backend: Backend): void {
+    this.dispose();
+    this.tensor = backend.empty(this.shape);
+  }
+
+  /**
+   * Overwrites the values from `offset` on.
+   *
+   * @throws {PembrokeError} When the parameter has no memory.
+   */
+  write(values: Float32Array, offset = 0): void {
+    if (!this.tensor) {
+      throw new PembrokeError("write: the parameter has no memory; call allocate() first");
+    }
+    this.tensor.backend.write(this.tensor, values, offset);
+  }
+
+  /**
+   * Returns `grad`, and creates it with zeros if it is missing.
+   *
+   * @throws {PembrokeError} When the parameter has no values.
+   */
+  gradient(): Tensor {
+    if (!this.tensor) {
+      throw new PembrokeError("gradient: the parameter has no values; call init() or load weights");
+    }
+    if (!this.grad) {
+      this.grad = this.tensor.backend.empty(this.shape);
+      this.zeroGrad();
+    }
+    return this.grad;
+  }
+
+  /** Sets the gradient to 0. */
+  zeroGrad(): void {
+    this.grad?.backend.fill(this.grad, 0);
+  }
+
+  /** Frees the memory of the values and the gradient. */
+  dispose(): void {
+    this.tensor?.dispose();
+    this.grad?.dispose();
+    this.tensor = this.grad = undefined;
+  }
+
+  /** Allocates memory and fills it with initial values. */
+  init(backend: Backend, generator: RandomGenerator): void {
+    this.allocate(backend);
+    const size = elements(this.shape), values = new Float32Array(Math.min(CHUNK, size));
+    for (let at = 0; at < size; at += CHUNK) {
+      const chunk = values.subarray(0, Math.min(CHUNK, size - at));
+      this.fill(chunk, generator);
+      this.write(chunk, at);
+    }
+  }
+}
+
+/** PyTorch's default initial values: uniform within ±1/√fanIn, its `kaiming_uniform_(a=√5)`. */
+export function uniform(fanIn: number): Parameter["fill"] {
+  const bound = 1 / Math.sqrt(fanIn);
+  return (values, generator) => generator.uniform(values, -bound, bound);
+}
+
+/** A parameter with uniform initial values. */
+export function uniformParameter(shape: Shape, fanIn: number): Parameter {
+  return new Parameter(shape, uniform(fanIn));
+}
+
+/** A parameter with the same initial value everywhere. */
+export function constantParameter(shape: Shape, value: number, requiresGrad = true): Parameter {
+  return new Parameter(shape, (values) => values.fill(value), requiresGrad);
+}

@@ -1,0 +1,13 @@
+/** Fixtures, and small ONNX models made of nodes. */
+
+import { onnx, type Parts, port } from "../../weights/onnx/helpers.ts";
+
+/** Returns the URL of an ONNX fixture. */
+export function fixture(name: string): URL {
+  return new URL(`../../fixtures/onnx/${name}`, import.meta.url);
+}
+
+/** Creates an ONNX file with the input x [1, 3, 4, 4] and the output y, by default. */
+export function smallModel(parts: Parts): Uint8Array<ArrayBuffer> {
+  return onnx({ inputs: [port("x", 1, 3, 4, 4)], outputs: [port("y")], ...parts });
+}

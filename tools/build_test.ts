@@ -1,0 +1,127 @@
+import { assertEquals, assertThrows } from "../tests/assert.ts";
+import { exportsModule, exportsOf } from "./exports.ts";
+import { geometryModule } from "./geometry.ts";
+
+const source = `// Blocks.
+
+/** Sizes. */
+@unmanaged
+export class SizeGeometry {
+  /** Samples. */
+  n: i32;
+
+  /** Twice as many. */
+  @inline
+  get twice(): i32 {
+    return this.n * 2;
+  }
+}
+
+/** One step. */
+@unmanaged
+export class StepGeometry extends SizeGeometry {
+  /** Rate. */
+  lr: f32;
+  /** The first one. */
+  first: Flag;
+}
+`;
+
+Deno.test("geometryModule() declares an interface and a layout for each class", () => {
+  assertEquals(
+    geometryModule(source),
+    `// Made by \`deno task build\` from assembly/geometry.ts.
+
+import type { Layout } from "../block.ts";
+
+/** Bytes of the largest block. */
+export const blockBytes = 12;
+
+/** Sizes. */
+export interface SizeGeometry {
+  /** Samples. */
+  readonly n: number;
+}
+
+/** The layout of {@linkcode SizeGeometry}. */
+export const sizeLayout: Layout<SizeGeometry> = {
+  n: "i32",
+};
+
+/** One step. */
+export interface StepGeometry extends SizeGeometry {
+  /** Rate. */
+  readonly lr: number;
+  /** The first one. */
+  readonly first: boolean;
+}
+
+/** The layout of {@linkcode StepGeometry}. */
+export const stepLayout: Layout<StepGeometry> = {
+  ...sizeLayout,
+  lr: "f32",
+  first: "i32",
+};
+`,
+  );
+});
+
+Deno.test("geometryModule() refuses what is no field of four bytes", () => {
+  for (const line of ["  n: i64;", "  n: bool;", "  n: i32 = 1;", "  double(): i32 {"]) {
+    const changed = source.replace("  n: i32;", line);
+    assertThrows(() => geometryModule(changed), Error, "assembly/geometry.ts:7: not a four-byte");
+  }
+});
+
+/** A module in text format: `conv` shares its work in a function that it calls, `size` does not. */
+const module = (parameters: string) =>
+  `(module
+ (export "size" (func $a/size))
+ (export "conv" (func $a/conv))
+ (func $a/size (param $g i32) (result f64)
+  (call $a/round)
+ )
+ (func $a/round
+ )
+ (func $a/conv ${parameters}
+  (call $a/part
+   (local.get $y)
+  )
+ )
+ (func $a/part (param $y i32)
+  (call $a/part)
+  (drop (call $threads/claim))
+ )
+)`;
+
+Deno.test("exportsModule() tells which kernels hand out their work", () => {
+  const text = module("(param $y i32) (param $eps f32)");
+  assertEquals([...exportsOf(text)], [["size", "a/size"], ["conv", "a/conv"]]);
+  assertEquals(
+    exportsModule(text),
+    `// Made by \`deno task build\` from assembly/.
+
+/** What the binaries export. */
+export const kernels = [
+  "conv",
+  "size",
+] as const;
+
+/** The kernels that hand out their work to threads. */
+export const sharedKernels = [
+  "conv",
+] as const;
+
+/** The functions of an instance. Tensors, scratch memory and blocks are addresses. */
+export interface Exports {
+  conv(y: number, eps: number): void;
+  size(g: number): number;
+}
+`,
+  );
+});
+
+Deno.test("exportsModule() refuses a function of nine parameters", () => {
+  const parameters = Array.from({ length: 9 }, (_, i) => `(param $p${i} i32)`).join(" ");
+  assertThrows(() => exportsModule(module(parameters)), Error, "a/conv takes 9 parameters");
+});

@@ -1,0 +1,88 @@
+/**
+ * What a binary exports, read from WebAssembly's text format: signatures, and which kernels hand out
+ * their work to threads.
+ *
+ * @module
+ */
+
+/** A function of the module. */
+interface Func {
+  readonly parameters: readonly string[];
+  readonly returns: boolean;
+  /** The functions that it calls. */
+  readonly calls: readonly string[];
+}
+
+/** More would be hard to read at a call: numbers belong in a block of assembly/geometry.ts. */
+const MOST_PARAMETERS = 8;
+
+/** What a kernel calls to share its work (assembly/threads.ts). */
+const sharing = ["threads/claim", "threads/join"];
+
+/** The exported names of a module in text format. */
+export function exportsOf(text: string): Map<string, string> {
+  const pairs = text.matchAll(/^ \(export "(\w+)" \(func \$(\S+?)\)\)/gm);
+  return new Map([...pairs].map(([, name, func]) => [name, func]));
+}
+
+/**
+ * The module that declares what the binaries export.
+ *
+ * @param text The kernels, unoptimised, so that no call is inlined.
+ * @throws {Error} When a function has more parameters than a person can follow.
+ */
+export function exportsModule(text: string): string {
+  const funcs = readFuncs(text);
+  for (const [name, { parameters }] of funcs) {
+    if (parameters.length > MOST_PARAMETERS && !name.startsWith("~lib/")) {
+      throw new Error(
+        `${name} takes ${parameters.length} parameters, more than ${MOST_PARAMETERS}`,
+      );
+    }
+  }
+  const exported = [...exportsOf(text)].sort(([a], [b]) => a < b ? -1 : 1);
+  const names = exported.map(([name]) => name);
+  const shared = exported.filter(([, func]) => reaches(funcs, func)).map(([name]) => name);
+  const signatures = exported.map(([name, func]) => {
+    const { parameters, returns } = funcs.get(func)!;
+    const list = parameters.map((parameter) => `${parameter}: number`).join(", ");
+    return `  ${name}(${list}): ${returns ? "number" : "void"};\n`;
+  });
+  return [
+    "// Made by `deno task build` from assembly/.",
+    listOf("What the binaries export.", "kernels", names),
+    listOf("The kernels that hand out their work to threads.", "sharedKernels", shared),
+    "/** The functions of an instance. Tensors, scratch memory and blocks are addresses. */\n" +
+    `export interface Exports {\n${signatures.join("")}}`,
+  ].join("\n\n") + "\n";
+}
+
+function listOf(doc: string, name: string, values: readonly string[]): string {
+  const lines = values.map((value) => `  "${value}",\n`);
+  return `/** ${doc} */\nexport const ${name} = [\n${lines.join("")}] as const;`;
+}
+
+function readFuncs(text: string): Map<string, Func> {
+  const funcs = new Map<string, Func>();
+  for (const part of text.split("\n (func $").slice(1)) {
+    const [head] = part.split("\n", 1);
+    funcs.set(head.split(" ", 1)[0], {
+      parameters: [...head.matchAll(/\(param \$(\w+) /g)].map(([, name]) => name),
+      returns: head.includes("(result "),
+      calls: [...part.matchAll(/\bcall \$([^\s()]+)/g)].map(([, name]) => name),
+    });
+  }
+  return funcs;
+}
+
+/** Whether a function shares its work, or calls one that does. */
+function reaches(funcs: ReadonlyMap<string, Func>, from: string): boolean {
+  const seen = new Set<string>(), next = [from];
+  for (let name = next.pop(); name !== undefined; name = next.pop()) {
+    if (sharing.includes(name)) return true;
+    if (seen.has(name)) continue;
+    seen.add(name);
+    next.push(...funcs.get(name)?.calls ?? []);
+  }
+  return false;
+}
