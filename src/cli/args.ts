@@ -89,8 +89,8 @@ Model options (classify, serve, summary):
       --weights FILE     weights to use, a file or a URL: .pth, safetensors or
                          ONNX (default: the model pulled last, or the bundled
                          alexnet-tiny with 200 classes)
-      --classes FILE     names of the classes, one per line (default: the names in
-                         the weights)
+      --classes FILE     names of the classes, one per line (default: the names
+                         in the weights)
       --random           untrained weights, for testing
       --seed N           seed for --random, as for torch.manual_seed()
                          (default: a different one each time)

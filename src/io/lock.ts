@@ -44,10 +44,10 @@ export class Lock implements Disposable {
       if (!await file.tryLock(true)) return undefined;
       // The previous holder may have deleted this file, and another process created a new one.
       if (!isFileAt(path, file)) continue;
-      // Incomplete: this process created it, or one that was killed.
-      const length = markedBytes(file);
-      if (length === undefined) throw notOurs(path);
       try {
+        // Incomplete: this process created it, or one that was killed.
+        const length = markedBytes(file);
+        if (length === undefined) throw notOurs(path);
         if (length < marker.length) mark(file);
       } catch (error) {
         if (created) Deno.removeSync(path);
@@ -63,7 +63,7 @@ export class Lock implements Disposable {
     try {
       // Delete before others can lock the file. Windows reports no inode to compare.
       const isOurs = Deno.build.os !== "windows" && isFileAt(this.#path, this.#file);
-      if (isOurs && markedBytes(this.#file) === marker.length) Deno.removeSync(this.#path);
+      if (isOurs && isUnchanged(this.#file)) Deno.removeSync(this.#path);
     } catch {
       // A leftover file is harmless.
     } finally {
@@ -98,6 +98,15 @@ function markedBytes(file: Deno.FsFile): number | undefined {
   const count = file.readSync(bytes) ?? 0;
   const isOurs = bytes.subarray(0, count).every((byte, i) => byte === marker[i]);
   return isOurs ? count : undefined;
+}
+
+/** Whether a file that was a lock file still is one. */
+function isUnchanged(file: Deno.FsFile): boolean {
+  try {
+    return markedBytes(file) === marker.length;
+  } catch {
+    return file.statSync().size === marker.length; // not readable any more
+  }
 }
 
 function mark(file: Deno.FsFile): void {

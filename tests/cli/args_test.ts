@@ -215,7 +215,7 @@ Deno.test("readArgs() rejects missing and unexpected option values", () => {
 
 Deno.test("the help text lists every option, in lines of up to 80 columns", () => {
   const names =
-    "model weights random seed top-k backend precision host port json jsonl files-from resume shard quiet verbose no-color help version";
+    "model weights random seed top-k backend precision host port json jsonl files-from resume shard classes max-bytes max-pixels memory cors quiet verbose no-color help version";
   for (const name of names.split(" ")) assertStringIncludes(usage, `--${name}`);
   for (const line of usage.split("\n")) assert(line.length <= 80, line);
 });
