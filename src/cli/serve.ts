@@ -1,10 +1,10 @@
 /** `cli.ts serve`: classifies photos over HTTP. */
 
 import { PembrokeError } from "../errors.ts";
-import { DecodePool } from "../image/threads/pool.ts";
 import { PhotoService } from "../serve/mod.ts";
 import type { Options } from "./args.ts";
 import { loadWeights } from "./classify.ts";
+import { Decoders } from "./decoders.ts";
 import { Device } from "./device.ts";
 import { selectModel } from "./model.ts";
 import { complain, note } from "./terminal.ts";
@@ -28,9 +28,7 @@ export async function serve(options: Options): Promise<number> {
   using selected = await selectModel(options);
   await device.prepare();
   const { model } = selected;
-  using decoders = new DecodePool(navigator.hardwareConcurrency, model.preprocessing, {
-    memoryBytes: memory,
-  });
+  using decoders = new Decoders(model.preprocessing, memory);
   const classifier = {
     type: model.type,
     preprocess: model.preprocess.bind(model),
@@ -44,10 +42,7 @@ export async function serve(options: Options): Promise<number> {
     maxUploadBytes: Math.ceil(Math.min(memory / 4, maxUploadBytes)),
     cors,
     residentBytes: () => Deno.memoryUsage().rss,
-    async decode(bytes, options) {
-      const { values: input, ...rest } = await decoders.decode(bytes, options);
-      return { ...rest, input };
-    },
+    decode: (bytes, options) => decoders.decode(bytes, options),
     onError: (error) => complain(lineOf(error)),
   });
   const onListen = ({ port }: Deno.NetAddr) => {
