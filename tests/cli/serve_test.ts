@@ -173,8 +173,9 @@ Deno.test("serve has options for its limits and for pages of other origins", asy
 
 Deno.test("serve continues when photos crash decoding threads", async () => {
   await using server = await start([otherWorker, crashingWorker.href]);
+  const crashing = new Blob([coffee, "throw"]);
   for (let round = 0; round < 2; round++) {
-    const bodies = Array.from({ length: 12 }, (_, i) => i % 4 === 1 ? "throw" : coffee);
+    const bodies = Array.from({ length: 12 }, (_, i) => i % 4 === 1 ? crashing : coffee);
     const answers = await Promise.all(bodies.map((body) => server.fetch("/", { ...post, body })));
     for (const [i, answer] of answers.entries()) {
       const { error, predictions } = await answer.json();
