@@ -9,11 +9,12 @@ import type { Tensor } from "../tensor.ts";
 import { checkNumber, checkTensor, type OutOptions, produce } from "./checks.ts";
 
 /**
- * a + alpha · b, element by element, `torch.add`. The gradient of a is dy, that of b is alpha · dy.
+ * Computes a + alpha · b of each pair of elements, `torch.add`. The gradient of a is dy, and that of b
+ * is alpha · dy.
  *
  * @param a Any shape.
  * @param b A tensor of the same shape.
- * @param options `alpha` is 1 by default; `out` may be a or b.
+ * @param options `alpha` is 1 by default. `out` may be a or b.
  * @returns A tensor of that shape.
  * @throws {ArgumentError} When the shapes differ, or alpha is not finite.
  *
@@ -43,7 +44,8 @@ export function add(
 }
 
 /**
- * a · b, element by element, `torch.mul`. The gradient of a is `mul(dy, b)`, that of b `mul(dy, a)`.
+ * Computes a · b of each pair of elements, `torch.mul`. The gradient of a is `mul(dy, b)`, and that of
+ * b is `mul(dy, a)`.
  *
  * @param a Any shape.
  * @param b A tensor of the same shape.

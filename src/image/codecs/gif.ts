@@ -6,7 +6,7 @@
 
 import { damaged, truncated } from "../formats/bytes.ts";
 import type { DecodeContext } from "../formats/format.ts";
-import { readFirstFrame } from "../formats/gif.ts";
+import { readFirstFrame } from "../formats/gif_frame.ts";
 import type { RgbImage } from "../pixels.ts";
 
 /** Codes have up to 12 bits. */

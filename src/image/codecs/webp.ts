@@ -2,7 +2,7 @@
 
 import { FileError } from "../../errors.ts";
 import type { DecodeContext } from "../formats/format.ts";
-import { frameFile, readFirstFrame } from "../formats/webp.ts";
+import { frameFile, readFirstFrame } from "../formats/webp_chunks.ts";
 import type { RgbImage } from "../pixels.ts";
 import { release } from "../release.ts";
 import { runCodec } from "./jsquash.ts";
