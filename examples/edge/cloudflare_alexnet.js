@@ -12,7 +12,12 @@ import module from "../../src/backend/wasm/generated/relaxed.wasm";
 import { edgeHandler } from "./handler.ts";
 
 /** What fits beside 80 MB of weights. */
-const limits = { maxPixels: 640 * 480, maxBytes: 2 ** 20, maxRequests: 4 };
+const limits = {
+  maxPixels: 640 * 480,
+  maxBytes: 2 ** 20,
+  maxRequests: 4,
+  maxUploadBytes: 2 * 2 ** 20,
+};
 
 /** Created by the first request, which brings the worker's bindings. */
 let handler;

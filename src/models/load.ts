@@ -5,6 +5,7 @@
  */
 
 import { type Backend, createBackend } from "../backend/mod.ts";
+import { redactUrl } from "../io/redact.ts";
 import { contentLength, readChunks, request, responseChunks } from "../io/download.ts";
 import { ArgumentError, FileError } from "../errors.ts";
 import { asBytes, isBlob, kindOf } from "../kinds.ts";
@@ -194,11 +195,11 @@ async function openPlace(place: string, signal?: AbortSignal): Promise<ByteSourc
   if (/^file:/i.test(place)) return await fileSource(new URL(place));
   if (!/^https?:/i.test(place)) return await fileSource(place);
   const { response, body } = await request(place, { signal });
-  return await streamSource(body, place, contentLength(response));
+  return await streamSource(body, redactUrl(place), contentLength(response));
 }
 
 async function responseSource(response: Response, signal?: AbortSignal): Promise<ByteSource> {
-  const name = response.url || "weights";
+  const name = redactUrl(response.url) || "weights";
   const body = await responseChunks(name, response, signal);
   return body
     ? await streamSource(body, name, contentLength(response))

@@ -14,6 +14,7 @@ const files = {
   gif: () => import("./gif.ts"),
   jpeg: () => import("./jpeg.ts"),
   webp: () => import("./webp.ts"),
+  http: () => import("./http.ts"),
 } satisfies Record<string, () => Promise<{ default: Fuzzer }>>;
 
 /** The name of a fuzzer. */
