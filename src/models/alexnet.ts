@@ -140,7 +140,7 @@ export class AlexNet extends Classifier {
    */
   static async load(options: AlexNetLoadOptions): Promise<AlexNet> {
     const { weights, signal } = options;
-    using file = await openInput(weights, signal, "AlexNet.load");
+    using file = await openInput(weights, signal, "AlexNet.load", options.files);
     const description = readDescription(file);
     if (description && description.architecture !== "alexnet") {
       const reason = `holds ${description.architecture}, not AlexNet; load it with loadModel()`;

@@ -24,6 +24,7 @@ import {
   type WeightsFile,
 } from "../weights/mod.ts";
 import { isSource } from "../weights/io/source.ts";
+import { matchNames } from "../weights/names.ts";
 import type { Classifier } from "./classifier.ts";
 import { OnnxNetwork } from "./onnx/network.ts";
 
@@ -50,6 +51,12 @@ export type WeightsInput =
 export interface LoadOptions {
   /** The backend. Default: a new one, which the model disposes of. */
   readonly backend?: Backend;
+  /**
+   * The other files of weights that consist of several, by name: the shards of a
+   * `model.safetensors.index.json`, or the external data of an ONNX model. Default: those in the
+   * folder of the file, if it is on disk.
+   */
+  readonly files?: Readonly<Record<string, WeightsInput>>;
   /** Called after each chunk with the number of floats read, and the total. */
   readonly onProgress?: (done: number, total: number) => void;
   /** Cancels loading, which then rejects with the reason of the signal. */
@@ -71,7 +78,7 @@ export async function loadWeights(
   weights: WeightsInput,
   options: Omit<LoadOptions, "backend"> = {},
 ): Promise<void> {
-  using file = await openInput(weights, options.signal, "loadWeights");
+  using file = await openInput(weights, options.signal, "loadWeights", options.files);
   await loadTensors(model, backend, file, options);
 }
 
@@ -79,6 +86,7 @@ export async function loadWeights(
  * Opens any source of weights.
  *
  * @param op The name of the function in error messages.
+ * @param files The other files of weights that consist of several.
  * @throws {FileError} When the source cannot be read, or is not in a known format.
  * @throws {ArgumentError} When `weights` is not a source of weights.
  */
@@ -86,9 +94,19 @@ export async function openInput(
   weights: WeightsInput,
   signal?: AbortSignal,
   op = "openInput",
+  files: LoadOptions["files"] = {},
 ): Promise<WeightsFile> {
   signal?.throwIfAborted();
-  return await openWeights(await toSource(op, weights, signal));
+  const sources: Record<string, ByteSource> = {};
+  try {
+    for (const [name, input] of Object.entries(files)) {
+      sources[name] = await toSource(`${op}: files`, input, signal);
+    }
+    return await openWeights(await toSource(op, weights, signal), { files: sources });
+  } catch (error) {
+    for (const source of Object.values(sources)) source.close();
+    throw error;
+  }
 }
 
 /** Disposes of a model's weights, but not of the backend that it may own. */
@@ -144,8 +162,9 @@ export async function loadTensors(
   let loading = false;
   try {
     const parameters = model.stateDict();
-    const weights = model instanceof OnnxNetwork ? model.mapWeights(file) : file;
     const shapes = parameterShapes(model);
+    const named = model instanceof OnnxNetwork ? model.mapWeights(file) : file;
+    const weights = matchNames(named, shapes.keys());
     checkWeights(weights, shapes, model.type);
 
     loading = true;

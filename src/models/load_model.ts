@@ -71,7 +71,7 @@ export interface LoadModelOptions extends ModelOptions, LoadOptions {
  */
 export async function loadModel(options: LoadModelOptions = {}): Promise<Classifier> {
   const { weights = await bundledInput(), signal } = options;
-  using file = await openInput(weights, signal, "loadModel");
+  using file = await openInput(weights, signal, "loadModel", options.files);
   return await loadInto(modelFor(file, options), file, options);
 }
 

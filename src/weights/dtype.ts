@@ -51,11 +51,12 @@ export function itemSize(dtype: DType): number {
 }
 
 /** The types that can be read as float32. */
-type FloatDType = "F32" | "F16" | "BF16" | "F64";
+type FloatDType = "F32" | "F16" | "BF16" | "F64" | "F8_E4M3" | "F8_E5M2";
 
 /** Whether elements of this type can be read as float32. */
 export function isFloat(dtype: DType): dtype is FloatDType {
-  return dtype === "F32" || dtype === "F16" || dtype === "BF16" || dtype === "F64";
+  return dtype === "F32" || dtype === "F16" || dtype === "BF16" || dtype === "F64" ||
+    dtype === "F8_E4M3" || dtype === "F8_E5M2";
 }
 
 /**
@@ -75,6 +76,13 @@ export function toFloat32(
   else if (dtype === "F16") {
     const halves = new Uint16Array(raw, 0, count), table = halfTable();
     for (let i = 0; i < count; i++) out[i] = table[halves[i]];
+  } else if (dtype === "F8_E4M3") {
+    const bytes = new Uint8Array(raw, 0, count), table = e4m3Table();
+    for (let i = 0; i < count; i++) out[i] = table[bytes[i]];
+  } else if (dtype === "F8_E5M2") {
+    // E5M2 is the upper half of a float16.
+    const bytes = new Uint8Array(raw, 0, count), table = halfTable();
+    for (let i = 0; i < count; i++) out[i] = table[bytes[i] << 8];
   } else {
     // bfloat16 is the upper half of a float32.
     const halves = new Uint16Array(raw, 0, count);
@@ -101,6 +109,38 @@ function halfTable(): Float32Array {
     table[bits + 32768] = -value;
   }
   return halfValues = table;
+}
+
+let e4m3Values: Float32Array | undefined;
+
+/**
+ * All E4M3 numbers as float32, indexed by their bits: an exponent of 4 bits with bias 7, and 3 bits
+ * of fraction. There is no infinity; all ones are NaN.
+ *
+ * Source: Micikevicius et al., FP8 Formats for Deep Learning, https://arxiv.org/abs/2209.05433
+ */
+function e4m3Table(): Float32Array {
+  if (e4m3Values) return e4m3Values;
+  const table = new Float32Array(256);
+  for (let bits = 0; bits < 128; bits++) {
+    const exponent = bits >> 3, fraction = bits & 7;
+    const value = exponent === 0 ? fraction * 2 ** -9 : (8 + fraction) * 2 ** (exponent - 10);
+    table[bits] = bits === 127 ? NaN : value;
+    table[bits + 128] = -table[bits];
+  }
+  return e4m3Values = table;
+}
+
+/** Reverses the bytes of `count` elements in place. */
+export function swapBytes(raw: ArrayBuffer, count: number, itemSize: number): void {
+  const bytes = new Uint8Array(raw);
+  for (let at = 0, end = count * itemSize; at < end; at += itemSize) {
+    for (let low = at, high = at + itemSize - 1; low < high; low++, high--) {
+      const byte = bytes[low];
+      bytes[low] = bytes[high];
+      bytes[high] = byte;
+    }
+  }
 }
 
 /** Writes float32 values as little-endian `dtype`, rounded to nearest even. */

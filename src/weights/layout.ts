@@ -39,6 +39,8 @@ export interface StoredTensor extends Omit<WeightEntry, "quantized"> {
   readonly span: number;
   /** Strides in elements, outermost first; undefined for contiguous row-major order. */
   readonly strides: readonly number[] | undefined;
+  /** Whether the bytes of every element are in big-endian order. */
+  readonly isBig?: boolean;
   /** The scales of a quantised tensor's rows. */
   readonly scale?: StoredTensor;
   /** A factor for every element of a float tensor. */
@@ -68,7 +70,7 @@ export function compareFileOrder(a: StoredTensor, b: StoredTensor): number {
 }
 
 /** The limit of PyTorch. */
-const maxDimensions = 64;
+export const maxDimensions = 64;
 
 /**
  * Counts the elements of a shape.
@@ -79,6 +81,10 @@ const maxDimensions = 64;
  * @throws {FileError} When a size is not a non-negative integer, or there are too many elements.
  */
 export function elementCount(shape: readonly unknown[], name: string, file: string): number {
+  const impossible = () =>
+    new FileError(file, `${escapeText(name)} has an impossible shape: damaged`);
+  // First: many tensors may share one shape of a million sizes.
+  if (shape.length > maxDimensions) throw impossible();
   let count = 1, extent = 1;
   for (const size of shape) {
     if (typeof size !== "number" || !Number.isSafeInteger(size) || size < 0) {
@@ -87,9 +93,7 @@ export function elementCount(shape: readonly unknown[], name: string, file: stri
     count *= size;
     extent *= size || 1; // a size of zero must not hide the overflow of another
   }
-  if (shape.length > maxDimensions || extent > Number.MAX_SAFE_INTEGER) {
-    throw new FileError(file, `${escapeText(name)} has an impossible shape: damaged`);
-  }
+  if (extent > Number.MAX_SAFE_INTEGER) throw impossible();
   return count;
 }
 
@@ -115,10 +119,6 @@ export function locateTensor(
   const bad = (why: string) => new FileError(file.name, `${escapeText(name)} ${why}: damaged`);
   if (strides.length !== shape.length) throw bad("has the wrong number of strides for its shape");
   if (!isCount(offset) || !strides.every(isCount)) throw bad("has an invalid stride or offset");
-  // With a stride of 0, a small storage could claim any shape; no real tensor exceeds its file.
-  if (count * bytes > file.size) {
-    throw bad(`claims the shape ${formatShape(shape)}, too large for a file of ${file.size} bytes`);
-  }
   if (count === 0) return { name, dtype, shape, count, start: 0, span: 0, strides: undefined };
 
   let last = 0, rowMajor = true;
@@ -144,4 +144,37 @@ export function locateTensor(
 
 function isCount(value: unknown): value is number {
   return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+}
+
+/** How much larger than their file all tensors together may be, in bytes: 64 MiB. */
+const maxSharedBytes = 64 << 20;
+
+/**
+ * Limits how often tensors share elements: with a stride of 0 (an expanded tensor), or as views of
+ * one storage, a small file could claim tensors of any size.
+ */
+export class SharedElements {
+  #bytes = 0;
+
+  /** @param file The file's name in error messages, and its size in bytes. */
+  constructor(readonly file: { readonly name: string; readonly size: number }) {}
+
+  /**
+   * Counts a tensor.
+   *
+   * @throws {FileError} When the tensors have more than four times as many bytes as the file, and
+   * 64 MiB.
+   */
+  add({ name, dtype, shape, count, strides }: StoredTensor): void {
+    this.#bytes += count * itemSize(dtype);
+    if (this.#bytes <= 4 * this.file.size + maxSharedBytes) return;
+    const kind = strides?.some((stride, axis) => stride === 0 && shape[axis] > 1)
+      ? "is an expanded tensor (stride 0)"
+      : "shares its elements with other tensors";
+    throw new FileError(
+      this.file.name,
+      `${escapeText(name)} ${formatShape(shape)} ${kind}, too large for a file of ` +
+        `${this.file.size} bytes: save it after clone()`,
+    );
+  }
 }

@@ -9,16 +9,31 @@ import { openOnnx } from "./onnx/reader.ts";
 import { openPth } from "./pth/zip_format.ts";
 import { openPthStream } from "./pth/stream.ts";
 import { openLegacyPth } from "./pth/legacy_format.ts";
+import { openIndex } from "./safetensors/index_file.ts";
 import { openSafetensors } from "./safetensors/reader.ts";
+import { RelatedFiles } from "./io/related_files.ts";
 import { type ByteSource, isSource, readBytes } from "./io/source.ts";
-import type { WeightsFile } from "./tensor_file.ts";
+import type { TensorFile, WeightsFile } from "./tensor_file.ts";
 import { escapeText } from "./io/quote.ts";
+
+/** Options of {@linkcode openWeights}. */
+export interface OpenOptions {
+  /**
+   * The other files of weights that consist of several, by name: the shards of an index, or the
+   * external data of an ONNX model. By default they are read from the folder of the file on disk.
+   * They are closed together with the weights.
+   */
+  readonly files?: Readonly<Record<string, ByteSource>>;
+}
 
 /**
  * Opens weights: a PyTorch state dict (`.pth`, zip or legacy format), a safetensors file, or the
  * tensors of an ONNX model. The format is detected from the bytes, not from the name. Only the
  * description of the tensors is read; `read()` then reads the elements in chunks. Nothing in the
  * file is executed.
+ *
+ * The index of sharded weights (`model.safetensors.index.json`) and an ONNX model with external data
+ * need other files: from their own folder on disk, or from `files`.
  *
  * @param source The file. It is closed together with the weights, or at once if opening fails.
  * @throws {FileError} When the file has another format, is damaged, or contains more than weights.
@@ -39,25 +54,47 @@ import { escapeText } from "./io/quote.ts";
  * }
  * ```
  */
-export async function openWeights(source: ByteSource): Promise<WeightsFile> {
+export async function openWeights(
+  source: ByteSource,
+  { files: passed }: OpenOptions = {},
+): Promise<WeightsFile> {
   if (!isSource(source)) {
     const expected = "a ByteSource, from bytesSource, blobSource, fileSource or streamSource";
     throw new ArgumentError("openWeights", "source", source, expected);
   }
+  const files = new RelatedFiles(source, passed);
   try {
     const start = await readBytes(source, 0, Math.min(source.size, 512));
-    return await detectFormat(start, source)(source);
+    if (isIndex(start)) return await openIndex(source, files, (shard) => openFile(shard, files));
+    const file = await openFile(source, files);
+    if (file.format !== "onnx") files.close(); // only ONNX refers to others
+    file.shortenNames();
+    return file;
   } catch (error) {
     source.close();
+    files.close();
     throw error;
   }
 }
+
+/** Opens one file, which is not an index. */
+async function openFile(source: ByteSource, files: RelatedFiles): Promise<TensorFile> {
+  const start = await readBytes(source, 0, Math.min(source.size, 512));
+  return await detectFormat(start, source)(source, files);
+}
+
+/** Whether a file starts like the index of sharded weights. */
+function isIndex(start: Uint8Array): boolean {
+  return start.length > 0 && /^\s*\{\s*"(?:metadata|weight_map)"\s*:/.test(latin1.decode(start));
+}
+
+const latin1 = new TextDecoder("latin1");
 
 /** Chooses the function that opens the file, from its first bytes. */
 function detectFormat(
   start: Uint8Array,
   { name: file, forward }: ByteSource,
-): (source: ByteSource) => Promise<WeightsFile> {
+): (source: ByteSource, files: RelatedFiles) => Promise<TensorFile> {
   if (start.length === 0) throw new FileError(file, "is empty");
   if (start[0] === 0x50 && start[1] === 0x4b && start[2] < 9) { // "PK" and a record type
     return forward ? openPthStream : openPth;

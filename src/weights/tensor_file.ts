@@ -5,8 +5,9 @@
  */
 
 import { ArgumentError, FileError } from "../errors.ts";
-import { isFloat, itemSize, toFloat32 } from "./dtype.ts";
+import { isFloat, itemSize, swapBytes, toFloat32 } from "./dtype.ts";
 import { compareFileOrder, type StoredTensor, type WeightEntry } from "./layout.ts";
+import { shortNames } from "./names.ts";
 import { dequantize } from "./quantized.ts";
 import { type ByteSource, readBytes } from "./io/source.ts";
 import { escapeText } from "./io/quote.ts";
@@ -58,10 +59,21 @@ export function isWeight({ dtype, quantized }: WeightEntry): boolean {
 }
 
 /** The types that can be read as float32, for error messages. */
-export const weightTypes = "F32, F16, BF16, F64 or I8 with a scale";
+export const weightTypes = "F32, F16, BF16, F64, F8 or I8 with a scale";
 
 /** 1 MiB of float32, which stays in the L2 cache between the read and the sink. */
 const chunkElements = 1 << 18;
+
+/** Arrays of elements by their size in bytes. */
+const elementArrays: Readonly<
+  Record<number, new (buffer: ArrayBuffer) => Uint8Array | Uint16Array | Uint32Array>
+> = {
+  1: Uint8Array,
+  2: Uint16Array,
+  4: Uint32Array,
+  // Copies elements only, of whatever type.
+  8: Float64Array as never,
+};
 
 /** The buffers of one read: the stored bytes, and the float32 values. */
 interface Buffers {
@@ -69,12 +81,17 @@ interface Buffers {
   readonly values: Float32Array;
 }
 
+/** The description of a tensor under a name. */
+function toEntry(name: string, { dtype, shape, scale }: StoredTensor): WeightEntry {
+  return scale ? { name, dtype, shape, quantized: true } : { name, dtype, shape };
+}
+
 /** A file whose tensors are located. */
 export class TensorFile implements WeightsFile {
-  readonly entries: ReadonlyMap<string, WeightEntry>;
-  readonly order: readonly string[];
   readonly #source: ByteSource;
-  readonly #tensors: ReadonlyMap<string, StoredTensor>;
+  #tensors: ReadonlyMap<string, StoredTensor>;
+  #entries: ReadonlyMap<string, WeightEntry>;
+  #order: readonly string[];
   #spare: Buffers | undefined;
   #open = true;
 
@@ -86,13 +103,29 @@ export class TensorFile implements WeightsFile {
   ) {
     this.#source = source;
     this.#tensors = tensors;
-    this.entries = new Map(
-      [...tensors].map(([key, { name, dtype, shape, scale }]) => [
-        key,
-        scale ? { name, dtype, shape, quantized: true } : { name, dtype, shape },
-      ]),
+    this.#entries = new Map(tensors.entries().map(([key, tensor]) => [key, toEntry(key, tensor)]));
+    this.#order = [...tensors].sort(([, a], [, b]) => compareFileOrder(a, b)).map(([key]) => key);
+  }
+
+  get entries(): ReadonlyMap<string, WeightEntry> {
+    return this.#entries;
+  }
+
+  get order(): readonly string[] {
+    return this.#order;
+  }
+
+  /** Removes the prefixes that training tools add to all names. */
+  shortenNames(): void {
+    const full = [...this.#tensors.keys()], short = shortNames(this.#entries, isWeight);
+    if (short.every((name, i) => name === full[i])) return;
+    const names = new Map(full.map((name, i) => [name, short[i]]));
+    const tensors = this.#tensors;
+    this.#tensors = new Map(full.map((name, i) => [short[i], tensors.get(name)!]));
+    this.#entries = new Map(
+      this.#tensors.entries().map(([key, tensor]) => [key, toEntry(key, tensor)]),
     );
-    this.order = [...tensors].sort(([, a], [, b]) => compareFileOrder(a, b)).map(([name]) => name);
+    this.#order = this.#order.map((name) => names.get(name)!);
   }
 
   get name(): string {
@@ -147,6 +180,7 @@ export class TensorFile implements WeightsFile {
     for (let done = 0; done < tensor.count;) {
       const count = Math.min(values.length, tensor.count - done);
       await source.read(start + done * bytes, new Uint8Array(raw, 0, count * bytes));
+      if (tensor.isBig) swapBytes(raw, count, bytes);
       if (scale) {
         sink(dequantize(raw, count, done, tensor.count / scale.length, scale, values), done);
       } else if (isFloat(dtype)) sink(multiply(toFloat32(dtype, raw, count, values), tensor), done);
@@ -168,8 +202,7 @@ export class TensorFile implements WeightsFile {
     if (!isFloat(dtype) || !strides) return;
     const bytes = itemSize(dtype);
     const span = await readBytes(source, await offsetOf(tensor), tensor.span);
-    const Elements = bytes === 2 ? Uint16Array : bytes === 4 ? Uint32Array : BigUint64Array;
-    const from = new Elements(span.buffer), to = new Elements(raw);
+    const Elements = elementArrays[bytes], from = new Elements(span.buffer), to = new Elements(raw);
 
     const index = shape.map(() => 0);
     for (let done = 0, at = 0; done < tensor.count;) {
@@ -184,6 +217,7 @@ export class TensorFile implements WeightsFile {
           index[axis] = 0;
         }
       }
+      if (tensor.isBig) swapBytes(raw, count, bytes);
       sink(multiply(toFloat32(dtype, raw, count, values), tensor), done);
       done += count;
     }

@@ -66,5 +66,8 @@ Deno.test("checkWeights() rejects integers in place of weights", async () => {
   const entry = { dtype: "I8", shape: [2], data_offsets: [0, 2] };
   using file = await openWeights(bytesSource(safetensors({ a: entry }, [1, 2]), "x"));
   const error = assertThrows(() => checkWeights(file, new Map([["a", [2]]]), "AlexNet"), FileError);
-  assertEquals(error.message, "x: a is I8, AlexNet expects F32, F16, BF16, F64 or I8 with a scale");
+  assertEquals(
+    error.message,
+    "x: a is I8, AlexNet expects F32, F16, BF16, F64, F8 or I8 with a scale",
+  );
 });

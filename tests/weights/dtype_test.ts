@@ -62,3 +62,27 @@ Deno.test("toFloat32() returns F32 without a copy, and rounds F64", () => {
     new Float32Array([0.1, Infinity]),
   );
 });
+
+Deno.test("toFloat32() converts 8-bit floats as PyTorch does", () => {
+  const all = Uint8Array.from({ length: 256 }, (_, i) => i).buffer;
+  const e4m3 = toFloat32("F8_E4M3", all, 256, new Float32Array(256));
+  const e5m2 = toFloat32("F8_E5M2", all, 256, new Float32Array(256));
+  // Bits, E4M3, E5M2: the smallest, the largest subnormal, the smallest normal, one, the largest.
+  for (
+    const [bits, value4, value5] of [
+      [0x00, 0, 0],
+      [0x01, 2 ** -9, 2 ** -16],
+      [0x07, 7 * 2 ** -9, 1.75 * 2 ** -14],
+      [0x08, 2 ** -6, 2 ** -13],
+      [0x38, 1, 0.5],
+      [0x3c, 1.5, 1],
+      [0x7b, 352, 57344],
+      [0x7c, 384, Infinity],
+      [0x7e, 448, NaN],
+      [0x7f, NaN, NaN],
+    ]
+  ) {
+    assertEquals([e4m3[bits], e5m2[bits]], [value4, value5]);
+    assertEquals([e4m3[bits + 128], e5m2[bits + 128]], [-value4, -value5]);
+  }
+});

@@ -62,6 +62,9 @@ const factories: ReadonlyMap<string, LayerFactory> = new Map<string, LayerFactor
   ["Reshape", reshape],
 ]);
 
+/** The operations that are supported. */
+export const supportedOperations: readonly string[] = [...factories.keys()];
+
 /**
  * Creates the layer of a node. Returns undefined if the node does nothing.
  *
@@ -73,8 +76,13 @@ export function layerFor(
   options: LayerOptions,
 ): MappedLayer | undefined {
   const create = factories.get(node.op);
-  if (!create) {
-    throw node.bad(`this operation is not supported, only ${[...factories.keys()].join(", ")}`);
+  if (!create) throw node.bad("this operation is not supported");
+  if (node.outputCount > 1 && node.op !== "MaxPool" && node.op !== "Dropout") {
+    throw node.bad(
+      node.op === "BatchNormalization"
+        ? "it outputs the statistics of a batch, as in training mode: export the model after eval()"
+        : `it has ${node.outputCount} outputs, only one is supported`,
+    );
   }
   const mapped = create(node, input, options);
   node.checkUnread();
@@ -139,6 +147,7 @@ function gemm(node: NodeReader, input: Shape, { precision }: LayerOptions): Mapp
 function batchNorm(node: NodeReader, input: Shape): MappedLayer {
   node.expect("spatial", 1);
   node.expect("training_mode", 0);
+  node.expect("is_test", 1); // before opset 7
   const eps = node.number("epsilon", 1e-5), channels = input[1];
   const layer = input.length === 4
     ? new BatchNorm2d(channels, { eps })

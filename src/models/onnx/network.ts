@@ -11,13 +11,15 @@ import {
   type Preprocessing,
 } from "../../image/preprocess.ts";
 import { Conv2d, type Layer, LocalResponseNorm } from "../../layers/mod.ts";
+import { parameterCount } from "../../layers/layer.ts";
 import { elements, type Shape } from "../../tensor.ts";
 import type { WeightsFile } from "../../weights/mod.ts";
 import { OnnxFile, type ParameterMapping } from "../../weights/onnx/reader.ts";
 import type { OnnxGraph, OnnxNode } from "../../weights/onnx/graph.ts";
 import { escapeText, formatShape } from "../../weights/io/quote.ts";
 import { classesOf, Classifier, type ClassifierOptions, type ClassOptions } from "../classifier.ts";
-import { layerFor, type LayerOptions } from "./layers.ts";
+import { readClassNames } from "./class_names.ts";
+import { layerFor, type LayerOptions, supportedOperations } from "./layers.ts";
 import { NodeReader } from "./node.ts";
 
 /** Options that complete or override the file. */
@@ -63,7 +65,12 @@ export function onnxNetwork(file: OnnxFile, options: OnnxOptions = {}): OnnxNetw
     if (value === fileValue) return;
     throw new ArgumentError("OnnxNetwork", name, value, `${fileValue}, as in ${file.name}`);
   };
-  const classes = classesOf("OnnxNetwork", options, numClasses);
+  const names = options.numClasses === undefined && readClassNames(file.metadata, numClasses);
+  const classes = classesOf(
+    "OnnxNetwork",
+    { ...(names && { classes: names }), ...options },
+    numClasses,
+  );
   checkOption("the number of classes", classes.length, numClasses);
   const usual = [...sequence.layers.values()].some(isCaffeLayer)
     ? caffePreprocessing
@@ -88,17 +95,23 @@ interface LayerSequence {
 /** The most values in a layer's output per image: 256 MB, a hundred times more than in AlexNet. */
 const maxValues = 1 << 26;
 
+/**
+ * Layers may use a tensor of the file more than once. All together may have so many elements per
+ * stored byte, and 64 MB more.
+ */
+const elementsPerByte = 2, maxExtraElements = 1 << 24;
+
 /** Converts the nodes of a graph to layers. Each node must use the output of the node before it. */
 function readSequence(file: OnnxFile, options: OnnxOptions): LayerSequence {
   const { graph } = file, layers = new Map<string, Layer>();
   const parameters = new Map<string, ParameterMapping>();
+  checkOperations(file);
   const input = readInput(file, options.preprocessing?.crop);
+  let elementsLeft = elementsPerByte * file.storedBytes + maxExtraElements;
+  const suffixes = new Map<string, number>();
   let { name: value, shape } = input, softmax = "";
   for (const node of graph.nodes) {
     const reader = new NodeReader(node, graph.tensors, file.name), [from = ""] = node.inputs;
-    if (node.domain !== "") {
-      throw reader.bad(`operations of ${escapeText(node.domain)} are not supported`);
-    }
     if (from !== value) {
       throw reader.bad(
         `its input ${escapeText(from)} is not the output of the node before: ` +
@@ -118,8 +131,10 @@ function readSequence(file: OnnxFile, options: OnnxOptions): LayerSequence {
     if (elements(shape) > maxValues * shape[0]) {
       throw reader.bad(`its output ${formatShape(shape)} is too large`);
     }
-    const name = nameFor(node, layers);
+    const name = nameFor(node, layers, suffixes);
     layers.set(name, mapped.layer);
+    elementsLeft -= parameterCount(mapped.layer);
+    if (elementsLeft < 0) throw reader.bad("the graph uses its weights too many times");
     for (const [parameter, source] of Object.entries(mapped.parameters ?? {})) {
       parameters.set(`${name}.${parameter}`, source);
     }
@@ -130,6 +145,26 @@ function readSequence(file: OnnxFile, options: OnnxOptions): LayerSequence {
     );
   }
   return { layers, parameters, side: input.shape[2], shape };
+}
+
+/** Error messages name at most so many operations. */
+const maxNames = 10;
+
+/** Throws when there are operations that no layer computes. The message names all of them. */
+function checkOperations(file: OnnxFile): void {
+  const unsupported = new Set<string>();
+  for (const { op, domain } of file.graph.nodes) {
+    const isSupported = domain === "" &&
+      (supportedOperations.includes(op) || op === "Softmax" || op === "LogSoftmax");
+    if (!isSupported) unsupported.add(domain === "" ? op : `${domain}.${op}`);
+  }
+  if (unsupported.size === 0) return;
+  const names = [...unsupported].slice(0, maxNames).map(escapeText);
+  const more = unsupported.size > maxNames ? ` and ${unsupported.size - maxNames} more` : "";
+  throw file.bad(
+    `uses operations that are not supported: ${names.join(", ")}${more} ` +
+      `(supported: ${supportedOperations.join(", ")}, Softmax at the end)`,
+  );
 }
 
 /** Converts an {@linkcode ArgumentError} of a layer to an error of the node. */
@@ -161,7 +196,7 @@ function readInput(file: OnnxFile, side?: number): { name: string; shape: Shape 
   const h = height ?? width ?? side ?? imagenetPreprocessing.crop, w = width ?? h;
   const isSquareImage = input.shape.length === 4 && channels === 3 && h === w && h <= maxSide;
   if (!isSquareImage || h < 1 || batch < 1) {
-    const shape = input.shape.map((size) => size ?? "any").join(", ");
+    const shape = input.shape.slice(0, 9).map((size) => size ?? "any").join(", ");
     throw file.bad(`its input is [${shape}], must be square images [N, 3, side, side]`);
   }
   return { name: input.name, shape: [batch, 3, h, w] };
@@ -179,13 +214,20 @@ function checkSoftmax(reader: NodeReader, shape: Shape): void {
  * Returns a unique name for the layer of a node: that of its weights ("features.0.weight", Caffe2's
  * "conv1_w_0"), of its PyTorch module ("/features/features.1/Relu"), of the node, or of the
  * operation.
+ *
+ * @param suffixes The last number that was appended to each name.
  */
-function nameFor(node: OnnxNode, layers: ReadonlyMap<string, Layer>): string {
+function nameFor(
+  node: OnnxNode,
+  layers: ReadonlyMap<string, Layer>,
+  suffixes: Map<string, number>,
+): string {
   const fromWeight = /^(.+?)(?:\.weight|_w_0|_w)$/.exec(node.inputs[1] ?? "")?.[1];
   const fromModule = /\/([^/]+)\/[^/]+$/.exec(node.name)?.[1];
   const name = escapeText(fromWeight || fromModule || node.name || node.op);
-  let unique = name;
-  for (let i = 1; layers.has(unique); i++) unique = `${name}_${i}`;
+  let unique = name, suffix = suffixes.get(name) ?? 0;
+  while (layers.has(unique)) unique = `${name}_${++suffix}`;
+  suffixes.set(name, suffix);
   return unique;
 }
 

@@ -34,6 +34,11 @@ export class NodeReader {
     return this.#node.name || this.#node.outputs[0] || "";
   }
 
+  /** The number of outputs, up to the last that has a name. */
+  get outputCount(): number {
+    return this.#node.outputs.findLastIndex((name) => name !== "") + 1;
+  }
+
   /** Creates an error that names the node. */
   bad(reason: string, options?: ErrorOptions): FileError {
     const name = `${escapeText(this.name)} (${escapeText(this.op)})`;

@@ -7,6 +7,7 @@
 import { ArgumentError, FileError } from "../../errors.ts";
 import { kindOf } from "../../kinds.ts";
 import { nodeModule } from "../../node.ts";
+import { escapeText } from "./quote.ts";
 import { type ByteSource, checkRange } from "./source.ts";
 
 /**
@@ -67,12 +68,38 @@ export async function fileSource(path: string | URL): Promise<ByteSource> {
         filled += count;
       }
     },
+    async sibling(other) {
+      const place = siblingPlace(path, other);
+      const found = await fileSource(place);
+      try {
+        // A link may lead to where the file itself is, as in the cache of huggingface_hub.
+        const folders = [path, place].map((at) => parentOf(files.realPath(at)));
+        if (folders[0] === folders[1]) return found;
+      } catch (cause) {
+        found.close();
+        throw new FileError(String(place), reasonOf(cause), { cause });
+      }
+      found.close();
+      throw new FileError(name, `needs ${escapeText(other)}, which is a link to another folder`);
+    },
     close() {
       if (open) file.close();
       open = false;
     },
   };
   return source;
+}
+
+/** The path or URL of another file in the folder of a file. */
+function siblingPlace(path: string | URL, name: string): string | URL {
+  if (typeof path !== "string") return new URL(encodeURIComponent(name), path);
+  const folder = /^.*[/\\]/s.exec(path)?.[0] ?? "";
+  return folder + name;
+}
+
+/** The folder of an absolute path. */
+function parentOf(path: string): string {
+  return path.replace(/[/\\][^/\\]*$/, "");
 }
 
 /** The reason why a file cannot be opened, in the same words for every runtime. */
@@ -96,6 +123,8 @@ interface OpenFile {
 interface Files {
   kindOf(path: string | URL): "file" | "directory" | "other";
   open(path: string | URL): OpenFile;
+  /** The path without links. */
+  realPath(path: string | URL): string;
 }
 
 const denoFiles: Files = {
@@ -115,6 +144,7 @@ const denoFiles: Files = {
       close: () => file.close(),
     };
   },
+  realPath: (path) => Deno.realPathSync(path),
 };
 
 /** The part of Node's `fs.Stats` that is used here. */
@@ -131,6 +161,7 @@ interface NodeFiles {
   fstatSync(file: number): Stats;
   readSync(file: number, into: Uint8Array, start: number, length: number, at: number): number;
   closeSync(file: number): void;
+  realpathSync(path: string | URL): string;
 }
 
 /** Files in Node and Bun; undefined in a web page. */
@@ -149,5 +180,6 @@ async function nodeFiles(): Promise<Files | undefined> {
         close: () => fs.closeSync(file),
       };
     },
+    realPath: (path) => fs.realpathSync(path),
   };
 }

@@ -21,6 +21,13 @@ export interface ByteSource {
    * @throws {FileError} When the source ends before `into` is full, or is closed.
    */
   read(offset: number, into: Uint8Array): Promise<void>;
+  /**
+   * Opens another file in the same folder, for weights that consist of several files.
+   *
+   * @param name A file name without folders.
+   * @throws {FileError} When there is no such file, or it is a link to another folder.
+   */
+  sibling?(name: string): Promise<ByteSource>;
   /** Releases the source. Closing twice is harmless. */
   close(): void;
 }

@@ -8,6 +8,7 @@
  */
 
 import { FileError } from "../../errors.ts";
+import { MemoryBudget } from "./memory_budget.ts";
 import { type ByteRange, type ByteSource, readBytes } from "./source.ts";
 import { escapeText } from "./quote.ts";
 
@@ -28,8 +29,11 @@ const zip64EndSignature = 0x06064b50;
 const entrySignature = 0x02014b50;
 export const localSignature = 0x04034b50;
 
-/** Enough for 400 000 entries, and small enough to hold in memory. */
-const maxDirectoryBytes = 64 << 20;
+/** Enough for 100 000 entries, and small enough to hold in memory. */
+const maxDirectoryBytes = 8 << 20;
+
+/** The memory of an entry besides its name, in bytes. */
+const entryBytes = 200;
 
 const text = new TextDecoder();
 
@@ -71,11 +75,11 @@ export class ZipArchive {
 export async function readZip(source: ByteSource): Promise<ZipArchive> {
   const bad = (why: string) => new FileError(source.name, why);
   const { offset, size, end } = await findDirectory(source);
-  if (size > maxDirectoryBytes) throw bad("has a zip directory of more than 64 MiB");
+  if (size > maxDirectoryBytes) throw bad("has a zip directory of more than 8 MiB");
   if (!(offset + size <= end)) throw bad("has a zip directory outside the file: damaged");
   const bytes = await readBytes(source, offset, size), directory = view(bytes);
 
-  const list: Entry[] = [];
+  const list: Entry[] = [], budget = new MemoryBudget(source.name, "its zip directory");
   for (let at = 0; at < size;) {
     if (at + 46 > size || directory.getUint32(at, true) !== entrySignature) {
       throw bad("has a damaged zip directory");
@@ -84,6 +88,7 @@ export async function readZip(source: ByteSource): Promise<ZipArchive> {
     const extraLength = directory.getUint16(at + 30, true);
     const next = at + 46 + nameLength + extraLength + directory.getUint16(at + 32, true);
     if (next > size) throw bad("has a damaged zip directory");
+    budget.spend(entryBytes + 2 * nameLength);
     const name = text.decode(bytes.subarray(at + 46, at + 46 + nameLength));
     const extra = view(bytes.subarray(at + 46 + nameLength, at + 46 + nameLength + extraLength));
     // A field of all ones did not fit: its value is the next one in the zip64 extra field.

@@ -7,7 +7,7 @@
 import { isFloat, itemSize } from "../dtype.ts";
 import { elementCount } from "../layout.ts";
 import type { OnnxGraph, OnnxNode, OnnxValue } from "./graph.ts";
-import { type OnnxTensor, repeatingSource, tensorFromNumbers } from "./tensor.ts";
+import { type OnnxTensor, repeatingSource, tensorBytes, tensorFromNumbers } from "./tensor.ts";
 import type { ProtoReader } from "./protobuf.ts";
 import { escapeText } from "../io/quote.ts";
 
@@ -15,7 +15,7 @@ import { escapeText } from "../io/quote.ts";
  * The total size of all ConstantOfShape tensors, which take no space in the file. It is a little
  * more than the 244 MB of AlexNet.
  */
-const maxConstantBytes = 1 << 28;
+export const maxConstantBytes = 1 << 28;
 
 /** TensorProto.DataType.FLOAT */
 const FLOAT = 1;
@@ -32,6 +32,7 @@ export async function foldConstants(reader: ProtoReader, graph: OnnxGraph): Prom
     const [output] = node.outputs;
     const isStandard = node.domain === "" && output !== undefined;
     const tensor = isStandard ? await foldNode(reader, node, output, tensors) : undefined;
+    if (tensor) reader.budget.spend(tensorBytes);
     if (!tensor) nodes.push(node);
     else if (tensors.has(output)) {
       throw reader.bad(`has two tensors named ${escapeText(output)}: damaged`);

@@ -7,6 +7,8 @@
  */
 
 import type { ByteRange } from "../io/source.ts";
+import { maxDimensions } from "../layout.ts";
+import { readPair } from "./pair.ts";
 import { type OnnxTensor, readTensor } from "./tensor.ts";
 import type { Field, ProtoReader } from "./protobuf.ts";
 import { escapeText } from "../io/quote.ts";
@@ -26,6 +28,9 @@ export interface OnnxNode {
   readonly attributes: ReadonlyMap<string, OnnxValue>;
 }
 
+/** The memory of the parts of a graph, in bytes. */
+const cost = { node: 400, attribute: 100, port: 200 } as const;
+
 /** An input or output of the graph. */
 interface OnnxPort {
   readonly name: string;
@@ -40,6 +45,8 @@ export interface OnnxGraph {
   /** In old files these include the initialisers. */
   readonly inputs: OnnxPort[];
   readonly outputs: OnnxPort[];
+  /** The metadata_props of the model. */
+  readonly metadata: Map<string, string>;
 }
 
 /**
@@ -48,9 +55,13 @@ export interface OnnxGraph {
  * @throws {FileError} When it is damaged, or its tensors are stored in other files.
  */
 export async function readGraph(reader: ProtoReader): Promise<OnnxGraph> {
-  const graph: OnnxGraph = { nodes: [], tensors: new Map(), inputs: [], outputs: [] };
+  const graph: OnnxGraph = {
+    ...{ nodes: [], tensors: new Map(), inputs: [], outputs: [] },
+    metadata: new Map(),
+  };
   let hasGraph = false;
   for await (const field of reader.fields({ start: 0, length: reader.source.size })) {
+    if (field.number === 14) graph.metadata.set(...await readPair(reader, reader.range(field)));
     if (field.number !== 7) continue;
     if (hasGraph) throw reader.bad("has two graphs: damaged");
     hasGraph = true;
@@ -77,6 +88,7 @@ async function readPart(reader: ProtoReader, field: Field, graph: OnnxGraph): Pr
 }
 
 async function readNode(reader: ProtoReader, range: ByteRange): Promise<OnnxNode> {
+  reader.budget.spend(cost.node);
   const inputs: string[] = [], outputs: string[] = [], attributes = new Map<string, OnnxValue>();
   let name = "", op = "", domain = "";
   for await (const field of reader.fields(range)) {
@@ -95,25 +107,25 @@ async function readNode(reader: ProtoReader, range: ByteRange): Promise<OnnxNode
 const emptyValues: Readonly<Record<number, OnnxValue>> = { 1: 0, 2: 0, 3: "", 6: [], 7: [] };
 
 async function readAttribute(reader: ProtoReader, range: ByteRange): Promise<[string, OnnxValue]> {
+  reader.budget.spend(cost.attribute);
   let name = "", type = 0, value: OnnxValue;
-  const append = (more: readonly number[]) => {
-    value = Array.isArray(value) ? value.concat(more) : more;
-  };
+  const list: number[] = [];
   for await (const field of reader.fields(range)) {
     if (field.number === 1) name = await reader.text(field);
-    else if (field.number === 2) [value] = await reader.floats(field);
+    else if (field.number === 2) value = await reader.float(field);
     else if (field.number === 3) value = reader.integer(field);
     else if (field.number === 4) value = await reader.text(field);
     else if (field.number === 5) value = await readTensor(reader, reader.range(field));
-    else if (field.number === 7) append(await reader.floats(field));
-    else if (field.number === 8) append(await reader.integers(field));
+    else if (field.number === 7) await reader.floats(field, list);
+    else if (field.number === 8) await reader.integers(field, list);
     else if (field.number === 20) type = reader.integer(field);
   }
-  return [name, value ?? emptyValues[type]];
+  return [name, list.length > 0 ? list : value ?? emptyValues[type]];
 }
 
 /** Reads a ValueInfoProto: a name, and the shape of a tensor. */
 async function readPort(reader: ProtoReader, range: ByteRange): Promise<OnnxPort> {
+  reader.budget.spend(cost.port);
   const shape: (number | undefined)[] = [];
   let name = "";
   for await (const field of reader.fields(range)) {
@@ -126,6 +138,7 @@ async function readPort(reader: ProtoReader, range: ByteRange): Promise<OnnxPort
           if (part.number === 1) size = reader.integer(part);
         }
         shape.push(size);
+        if (shape.length > maxDimensions) throw reader.bad("has an impossible shape: damaged");
       }
     }
   }

@@ -8,14 +8,26 @@
  */
 
 import { FileError } from "../../errors.ts";
+import { MemoryBudget } from "../io/memory_budget.ts";
+import type { RelatedFiles } from "../io/related_files.ts";
 import { type ByteRange, type ByteSource, readBytes } from "../io/source.ts";
+import { decodeText } from "../io/text.ts";
 
 /** A field of a message, and the range of its value. */
 export interface Field extends ByteRange {
   readonly number: number;
   readonly kind: "varint" | "fixed32" | "fixed64" | "bytes";
-  /** The unsigned value of a varint. */
-  readonly value: bigint;
+  /** The lower and upper 32 bits of a varint, unsigned. */
+  readonly low: number;
+  readonly high: number;
+}
+
+/** A decoded varint. */
+interface Varint {
+  readonly low: number;
+  readonly high: number;
+  /** The offset of what follows. */
+  readonly end: number;
 }
 
 /** The wire types. 3 and 4 are groups, which are deprecated. */
@@ -24,8 +36,14 @@ const kinds = ["varint", "fixed64", "bytes", undefined, undefined, "fixed32"] as
 /** Large enough for a whole node, so that most fields need no read of their own. */
 const windowBytes = 4096;
 
+/** The longest varint in bytes. */
+const maxVarint = 10;
+
 /** The largest networks have about ten thousand nodes with about ten fields each. */
 const maxFields = 1 << 18;
+
+/** The memory of a string besides its characters, in bytes. */
+const textBytes = 32;
 
 /** The limit of names and number lists in memory, in bytes of the file. */
 const maxDescriptionBytes = 1 << 22;
@@ -36,67 +54,103 @@ export class ProtoReader {
   #start = 0;
   #fields = 0;
   #descriptionBytes = 0;
+  /** The memory of everything that is read, except for the elements of tensors. */
+  readonly budget: MemoryBudget;
 
-  constructor(readonly source: ByteSource) {}
+  /**
+   * @param source The file.
+   * @param files Opens the files with external data.
+   */
+  constructor(readonly source: ByteSource, readonly files: RelatedFiles) {
+    this.budget = new MemoryBudget(source.name, "its graph");
+  }
 
   /** The fields of a message, in file order. */
   async *fields({ start, length }: ByteRange): AsyncGenerator<Field> {
     const end = start + length;
     for (let at = start; at < end;) {
       if (++this.#fields > maxFields) throw this.bad(`has more than ${maxFields} fields`);
-      const key = await this.#varint(at, end);
-      const number = Number(key.value >> 3n), kind = kinds[Number(key.value & 7n)];
+      // Waiting costs more than reading, so only wait for bytes that are not there yet.
+      if (!this.#isAhead(at, end)) await this.#readAhead(at, Math.min(2 * maxVarint, end - at));
+      const key = this.#varint(at, end), number = key.high * 2 ** 29 + (key.low >>> 3);
+      const kind = kinds[key.low & 7];
       if (!kind || number < 1) throw this.bad("has a field of an unknown type: damaged");
-      let range: ByteRange = { start: key.end, length: kind === "fixed32" ? 4 : 8 }, value = 0n;
+      let start = key.end, length = kind === "fixed32" ? 4 : 8, low = 0, high = 0;
       if (kind === "varint") {
-        const varint = await this.#varint(key.end, end);
-        range = { start: key.end, length: varint.end - key.end };
-        value = varint.value;
+        const varint = this.#varint(start, end);
+        length = varint.end - start;
+        ({ low, high } = varint);
       } else if (kind === "bytes") {
-        const size = await this.#varint(key.end, end);
-        range = { start: size.end, length: Number(size.value) };
+        const size = this.#varint(start, end);
+        start = size.end;
+        length = size.high * 2 ** 32 + size.low;
       }
-      at = range.start + range.length;
+      at = start + length;
       if (at > this.source.size) throw this.bad("ends inside a field: truncated or damaged");
       if (at > end) throw this.bad("has a field that is longer than its message: damaged");
-      yield { number, kind, value, ...range };
+      yield { number, kind, low, high, start, length };
     }
   }
 
   /** Reads a string. */
   async text(field: Field): Promise<string> {
-    const bytes = await this.bytes(this.#expect(field, "bytes"));
+    const { start, length } = this.#expect(field, "bytes"), offset = start - this.#start;
+    this.budget.spend(textBytes + 2 * length);
+    const isAhead = offset >= 0 && offset + length <= this.#window.length;
+    const bytes = isAhead
+      ? this.#window.subarray(offset, offset + length)
+      : await this.bytes(field);
     try {
-      return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+      return decodeText(bytes);
     } catch (cause) {
       throw new FileError(this.source.name, "has a name that is not UTF-8: damaged", { cause });
     }
   }
 
-  /** Reads the signed integers of a repeated field: a single one, or a packed list. */
-  async integers(field: Field): Promise<number[]> {
-    if (field.kind === "varint") return [toSigned(field.value)];
+  /** Adds the signed integers of a repeated field to `values`: a single one, or a packed list. */
+  async integers(field: Field, values: number[]): Promise<void> {
+    if (field.kind === "varint") {
+      values.push(toSigned(field));
+      return;
+    }
     const bytes = await this.bytes(this.#expect(field, "bytes"));
-    const values: number[] = [];
+    this.budget.spend(8 * bytes.length);
     for (let at = 0; at < bytes.length;) {
-      const { value, end } = this.#decode(bytes, at);
-      values.push(toSigned(value));
+      const varint = this.#decode(bytes, at);
+      values.push(toSigned(varint));
+      at = varint.end;
+    }
+  }
+
+  /** Adds the integers of a repeated field to `values`, exactly. */
+  async longs(field: Field, values: IntegerList): Promise<void> {
+    if (field.kind === "varint") return values.push(field.low, field.high);
+    const bytes = await this.bytes(this.#expect(field, "bytes"));
+    for (let at = 0; at < bytes.length;) {
+      const { low, high, end } = this.#decode(bytes, at);
+      values.push(low, high);
       at = end;
     }
-    return values;
   }
 
   /** Reads a signed integer. */
   integer(field: Field): number {
-    return toSigned(this.#expect(field, "varint").value);
+    return toSigned(this.#expect(field, "varint"));
   }
 
-  /** Reads the float32 values of a repeated field: a single one, or a packed list. */
-  async floats(field: Field): Promise<number[]> {
+  /** Reads a float32 value. */
+  async float(field: Field): Promise<number> {
+    const bytes = await this.bytes(this.#expect(field, "fixed32"));
+    return new DataView(bytes.buffer).getFloat32(0, true);
+  }
+
+  /** Adds the float32 values of a repeated field to `values`: a single one, or a packed list. */
+  async floats(field: Field, values: number[]): Promise<void> {
     if (field.kind !== "fixed32") this.#expect(field, "bytes");
     const bytes = await this.bytes(field);
+    this.budget.spend(2 * bytes.length);
     if (bytes.length % 4 !== 0) throw this.bad("has an incomplete number: damaged");
-    return [...new Float32Array(bytes.buffer)];
+    for (const value of new Float32Array(bytes.buffer)) values.push(value);
   }
 
   /** The range of a message, a list or bytes. */
@@ -126,19 +180,30 @@ export class ProtoReader {
     throw this.bad(`has a ${field.kind} field where a ${kind} field is expected: damaged`);
   }
 
-  async #varint(start: number, end: number): Promise<{ value: bigint; end: number }> {
-    const window = await this.#readAhead(start, Math.min(10, end - start));
-    const { value, end: length } = this.#decode(window.subarray(0, end - start), 0);
-    return { value, end: start + length };
+  /** Whether the window has a key and a varint at `start`, or all bytes before `end`. */
+  #isAhead(start: number, end: number): boolean {
+    return start >= this.#start &&
+      Math.min(start + 2 * maxVarint, end) <= this.#start + this.#window.length;
+  }
+
+  /** Decodes a varint in the window. */
+  #varint(start: number, end: number): Varint {
+    const last = Math.min(end - this.#start, this.#window.length);
+    const varint = this.#decode(this.#window, start - this.#start, last);
+    return { ...varint, end: this.#start + varint.end };
   }
 
   /** Decodes a varint: seven bits per byte, lowest first; the top bit says that more follow. */
-  #decode(bytes: Uint8Array, at: number): { value: bigint; end: number } {
-    let value = 0n;
-    for (let shift = 0n; at < bytes.length && shift < 70n; shift += 7n) {
-      const byte = bytes[at++];
-      value |= BigInt(byte & 0x7f) << shift;
-      if (byte < 0x80) return { value, end: at };
+  #decode(bytes: Uint8Array, start: number, end = bytes.length): Varint {
+    let low = 0, high = 0;
+    for (let i = 0; i < maxVarint && start + i < end; i++) {
+      const byte = bytes[start + i], bits = byte & 0x7f, shift = 7 * i;
+      if (shift < 28) low |= bits << shift;
+      else if (shift === 28) {
+        low |= bits << 28;
+        high = bits >>> 4;
+      } else high |= bits << shift - 32;
+      if (byte < 0x80) return { low: low >>> 0, high: high >>> 0, end: start + i + 1 };
     }
     throw this.bad("has an unterminated number: truncated or damaged");
   }
@@ -156,6 +221,34 @@ export class ProtoReader {
   }
 }
 
-function toSigned(value: bigint): number {
-  return Number(BigInt.asIntN(64, value));
+/** The value of 64 bits in two's complement, rounded to a double. */
+function toSigned({ low, high }: { readonly low: number; readonly high: number }): number {
+  return (high | 0) * 2 ** 32 + low;
+}
+
+/** 64-bit integers, in memory that grows with them. */
+export class IntegerList {
+  length = 0;
+  #words = new Uint32Array(32);
+
+  push(low: number, high: number): void {
+    if (2 * this.length === this.#words.length) {
+      const words = new Uint32Array(2 * this.#words.length);
+      words.set(this.#words);
+      this.#words = words;
+    }
+    this.#words[2 * this.length] = low;
+    this.#words[2 * this.length + 1] = high;
+    this.length++;
+  }
+
+  /** The lowest `itemSize` bytes of each integer, little-endian. */
+  bytes(itemSize: number): Uint8Array {
+    const { length } = this, words = this.#words;
+    if (itemSize === 8) return new Uint8Array(words.buffer, 0, 8 * length);
+    const Items = itemSize === 1 ? Uint8Array : itemSize === 2 ? Uint16Array : Uint32Array;
+    const items = new Items(length);
+    for (let i = 0; i < length; i++) items[i] = words[2 * i];
+    return new Uint8Array(items.buffer);
+  }
 }

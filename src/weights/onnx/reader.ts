@@ -5,8 +5,9 @@
  */
 
 import { FileError } from "../../errors.ts";
-import type { StoredTensor } from "../layout.ts";
-import { foldConstants } from "./constants.ts";
+import type { RelatedFiles } from "../io/related_files.ts";
+import { SharedElements, type StoredTensor } from "../layout.ts";
+import { foldConstants, maxConstantBytes } from "./constants.ts";
 import { type OnnxGraph, readGraph } from "./graph.ts";
 import { ProtoReader } from "./protobuf.ts";
 import { type ByteSource, unknownSize } from "../io/source.ts";
@@ -27,10 +28,22 @@ export interface ParameterMapping {
 /** An open ONNX file: its initialisers and constants as weights, and the graph that uses them. */
 export class OnnxFile extends TensorFile {
   readonly #file: ByteSource;
+  readonly #files: RelatedFiles;
 
-  constructor(source: ByteSource, readonly graph: OnnxGraph) {
-    super(source, "onnx", graph.tensors);
+  constructor(source: ByteSource, readonly graph: OnnxGraph, files: RelatedFiles) {
+    super(source, "onnx", graph.tensors, graph.metadata);
     this.#file = source;
+    this.#files = files;
+  }
+
+  override close(): void {
+    super.close();
+    this.#files.close();
+  }
+
+  /** Bytes of all tensors. */
+  get storedBytes(): number {
+    return this.graph.tensors.values().reduce((sum, { span }) => sum + span, 0);
   }
 
   /** Creates an error for the file. */
@@ -59,17 +72,20 @@ export class OnnxFile extends TensorFile {
 /**
  * Opens an ONNX file. Only the descriptions of the graph and its tensors are read.
  *
- * @throws {FileError} When it is damaged, has no weights, or stores them in another file.
+ * @throws {FileError} When it is damaged or has no weights, or a file with external data is missing.
  */
-export async function openOnnx(source: ByteSource): Promise<OnnxFile> {
+export async function openOnnx(source: ByteSource, files: RelatedFiles): Promise<OnnxFile> {
   if (source.size === unknownSize) { // the graph extends to the end of the file
     throw new FileError(
       source.name,
       "ONNX cannot be read from a stream of unknown length: download it first",
     );
   }
-  const reader = new ProtoReader(source);
+  const reader = new ProtoReader(source, files);
   const graph = await foldConstants(reader, await readGraph(reader));
   if (graph.tensors.size === 0) throw new FileError(source.name, "holds no tensors");
-  return new OnnxFile(source, graph);
+  const size = source.size + files.size + maxConstantBytes;
+  const shared = new SharedElements({ name: source.name, size });
+  for (const tensor of graph.tensors.values()) shared.add(tensor);
+  return new OnnxFile(source, graph, files);
 }

@@ -8,8 +8,10 @@
  */
 
 import { type DType, itemSize } from "../dtype.ts";
-import { elementCount, type StoredTensor } from "../layout.ts";
-import type { Field, ProtoReader } from "./protobuf.ts";
+import { FileError } from "../../errors.ts";
+import { elementCount, maxDimensions, type StoredTensor } from "../layout.ts";
+import { readPair } from "./pair.ts";
+import { type Field, IntegerList, type ProtoReader } from "./protobuf.ts";
 import { type ByteRange, type ByteSource, bytesSource, readBytes } from "../io/source.ts";
 import { escapeText } from "../io/quote.ts";
 
@@ -43,6 +45,12 @@ const dtypes: Readonly<Record<number, DType>> = {
 /** The most integers that are read as {@linkcode OnnxTensor.numbers}. */
 const maxNumbers = 64;
 
+/** The memory of a tensor's description, in bytes. */
+export const tensorBytes = 500;
+
+/** The memory of an entry of external_data, in bytes. */
+const externalBytes = 200;
+
 /** The fields of a TensorProto. */
 interface TensorFields {
   name: string;
@@ -51,7 +59,10 @@ interface TensorFields {
   /** raw_data, or float_data or double_data, which have the same encoding. */
   data?: ByteRange;
   /** int32_data, int64_data or uint64_data. */
-  varints: number[];
+  varints: IntegerList;
+  /** external_data: location, offset and length. */
+  readonly external: Map<string, string>;
+  isExternal: boolean;
 }
 
 /**
@@ -63,33 +74,69 @@ export async function readTensor(
   reader: ProtoReader,
   range: ByteRange,
 ): Promise<OnnxTensor> {
-  const fields: TensorFields = { name: "", type: 0, shape: [], varints: [] };
+  reader.budget.spend(tensorBytes);
+  const fields: TensorFields = {
+    ...{ name: "", type: 0, shape: [], varints: new IntegerList() },
+    ...{ external: new Map(), isExternal: false },
+  };
   for await (const field of reader.fields(range)) await readField(reader, field, fields);
-  const tensor = toStoredTensor(reader, fields);
+  const tensor = await toStoredTensor(reader, fields);
   return { ...tensor, numbers: await readNumbers(reader, tensor) };
 }
 
 async function readField(reader: ProtoReader, field: Field, fields: TensorFields): Promise<void> {
   const { number } = field;
-  if (number === 1) fields.shape = fields.shape.concat(await reader.integers(field));
-  else if (number === 2) fields.type = reader.integer(field);
+  if (number === 1) {
+    await reader.integers(field, fields.shape);
+    if (fields.shape.length > maxDimensions) throw reader.bad("has an impossible shape: damaged");
+  } else if (number === 2) fields.type = reader.integer(field);
   else if (number === 3) throw reader.bad("has a segmented tensor, which is not supported");
   else if (number === 4 || number === 9 || number === 10) fields.data = reader.range(field);
   else if (number === 5 || number === 7 || number === 11) {
-    fields.varints = fields.varints.concat(await reader.integers(field));
+    await reader.longs(field, fields.varints);
   } else if (number === 8) fields.name = await reader.text(field);
-  else if (number === 13 || number === 14 && reader.integer(field) === 1) {
-    throw reader.bad(
-      "stores its weights in another file: save it as one file (onnx.save without external data)",
-    );
-  }
+  else if (number === 13) {
+    reader.budget.spend(externalBytes);
+    fields.external.set(...await readPair(reader, reader.range(field)));
+  } else if (number === 14) fields.isExternal = reader.integer(field) === 1;
 }
 
-function toStoredTensor(reader: ProtoReader, fields: TensorFields): StoredTensor {
+/** Locates a tensor whose elements are in another file. */
+async function locateExternal(
+  reader: ProtoReader,
+  { name, external }: TensorFields,
+  span: number,
+): Promise<{ source: ByteSource; start: number }> {
+  const location = external.get("location");
+  if (location === undefined) throw reader.bad(`${escapeText(name)} has no location: damaged`);
+  const source = await reader.files.open(location);
+  const [start, length] = [["offset", 0], ["length", span]].map(([key, value]) => {
+    const text = external.get(String(key));
+    return text === undefined ? Number(value) : /^\d{1,15}$/.test(text) ? Number(text) : NaN;
+  });
+  if (length !== span) {
+    throw reader.bad(
+      `${escapeText(name)} has ${length} bytes, but its shape and dtype need ${span}: damaged`,
+    );
+  }
+  if (!(start + span <= source.size)) {
+    throw new FileError(
+      source.name,
+      `ends after ${source.size} bytes, before ${escapeText(name)}: truncated or damaged`,
+    );
+  }
+  return { source, start };
+}
+
+async function toStoredTensor(reader: ProtoReader, fields: TensorFields): Promise<StoredTensor> {
   const { name, type, shape, data, varints } = fields, dtype = dtypes[type];
   if (!dtype) throw reader.bad(`${escapeText(name)} has data type ${type}, which is not supported`);
   const count = elementCount(shape, name, reader.source.name), span = count * itemSize(dtype);
-  const source = varints.length > 0 ? bytesSource(encodeIntegers(dtype, varints)) : undefined;
+  if (fields.isExternal || fields.external.size > 0) {
+    const external = await locateExternal(reader, fields, span);
+    return { name, dtype, shape, count, span, strides: undefined, ...external };
+  }
+  const source = varints.length > 0 ? bytesSource(varints.bytes(itemSize(dtype))) : undefined;
   const length = source?.size ?? data?.length ?? 0;
   if (length !== span) {
     throw reader.bad(
@@ -109,19 +156,10 @@ export function tensorFromNumbers(
 ): OnnxTensor {
   const bytes = dtype === "F32"
     ? new Uint8Array(Float32Array.from(numbers).buffer)
-    : encodeIntegers(dtype, numbers);
+    : new Uint8Array(BigInt64Array.from(numbers, BigInt).buffer);
   const source = bytesSource(bytes), { length } = numbers;
   const position = { count: length, start: 0, span: bytes.length, strides: undefined };
   return { name, dtype, shape, ...position, source, numbers };
-}
-
-/** Encodes integers, or the bits of F16 and BF16, as in raw_data. */
-function encodeIntegers(dtype: DType, values: readonly number[]): Uint8Array {
-  const size = itemSize(dtype);
-  if (size === 1) return Uint8Array.from(values);
-  if (size === 2) return new Uint8Array(Uint16Array.from(values).buffer);
-  if (size === 4) return new Uint8Array(Uint32Array.from(values).buffer);
-  return new Uint8Array(BigInt64Array.from(values, BigInt).buffer);
 }
 
 /** The value of a tensor if it is short. */

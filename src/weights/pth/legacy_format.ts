@@ -22,11 +22,11 @@ import { type StorageView, TorchHost, type TorchStorage } from "./torch_objects.
 const magic = 0x1950a86a20f9469cfc6cn;
 const version = 1001;
 
-/** Enough for most models; each further attempt reads four times as much. */
+/** Enough for most models; each further attempt reads 16 times as much. */
 const firstReadBytes = 64 << 10;
 
 /** Longer than any pickle of names and shapes. */
-const maxPickleBytes = 64 << 20;
+const maxPickleBytes = 12 << 20;
 
 /** The contents of the five pickles. */
 interface Pickles {
@@ -60,7 +60,7 @@ export async function openLegacyPth(source: ByteSource): Promise<TensorFile> {
 /** Reads more and more bytes until the pickles end, because their length is not stored. */
 async function readPickles(source: ByteSource): Promise<Pickles> {
   const limit = Math.min(source.size, maxPickleBytes);
-  for (let length = Math.min(firstReadBytes, limit);; length = Math.min(4 * length, limit)) {
+  for (let length = Math.min(firstReadBytes, limit);; length = Math.min(16 * length, limit)) {
     const bytes = await readBytes(source, 0, length);
     try {
       return parsePickles(bytes, source.name);
@@ -70,7 +70,7 @@ async function readPickles(source: ByteSource): Promise<Pickles> {
       throw new FileError(
         source.name,
         limit < source.size
-          ? "has a pickle of more than 64 MiB"
+          ? "has a pickle of more than 12 MiB"
           : "ends inside its pickle: truncated or damaged",
       );
     }

@@ -9,9 +9,15 @@ export class Tuple {
   constructor(readonly items: readonly Value[]) {}
 }
 
+export const emptyTuple = new Tuple([]);
+
 /** A Python list. */
 export class List {
   #items: Value[] | undefined;
+
+  get isEmpty(): boolean {
+    return this.#items === undefined;
+  }
 
   /** The items in order. */
   get items(): Value[] {
@@ -19,15 +25,34 @@ export class List {
   }
 }
 
-/** A Python dict, ordered or plain. */
+/** A Python dict, ordered or plain. Only items with a key that is text are kept. */
 export class Dict {
-  #map: Map<Value, Value> | undefined;
+  #map: Map<string, Value> | undefined;
+
+  get isEmpty(): boolean {
+    return this.#map === undefined;
+  }
 
   /** The items in order. In a Map, `__proto__` is an ordinary key. */
-  get map(): Map<Value, Value> {
-    return this.#map ??= new Map(); // created lazily: most dicts in a state dict stay empty
+  get map(): ReadonlyMap<string, Value> {
+    return this.#map ?? noItems;
+  }
+
+  /** Sets an item. The map is created here: most dicts in a state dict stay empty. */
+  set(key: Value, value: Value): void {
+    if (typeof key === "string") (this.#map ??= new Map()).set(key, value);
   }
 }
+
+const noItems: ReadonlyMap<string, Value> = new Map();
+
+/** A value that takes no part in finding tensors: bytes, a set, a NumPy scalar, a path. */
+export class Opaque {
+  readonly kind = "opaque";
+}
+
+/** All opaque values are one. */
+export const opaque = new Opaque();
 
 /** The name of a Python class or function. */
 export class Global {
@@ -35,4 +60,4 @@ export class Global {
 }
 
 /** A value in a pickle. An `object` was created by the host, or is one of the classes above. */
-export type Value = null | boolean | number | bigint | string | Uint8Array | object;
+export type Value = null | boolean | number | bigint | string | object;

@@ -5,17 +5,20 @@
  */
 
 import { FileError } from "../../errors.ts";
-import { locateTensor, type StorageRange, type StoredTensor } from "../layout.ts";
+import { locateTensor, SharedElements, type StorageRange, type StoredTensor } from "../layout.ts";
 import { Dict, List, Tuple, type Value } from "./pickle_values.ts";
 import type { ByteSource } from "../io/source.ts";
 import { escapeText } from "../io/quote.ts";
 import { type StorageView, TorchTensor } from "./torch_objects.ts";
 
-/** The keys under which training scripts save the state dict beside other values. */
+/** The keys under which most training scripts save the state dict beside other values. */
 const wrapperKeys = ["state_dict", "model", "model_state_dict"];
 
-/** The prefix that DataParallel adds to every name. */
-const parallelPrefix = "module.";
+/** The limits of the search for a nested state dict. */
+const maxDepth = 8, maxDicts = 10_000;
+
+/** Error messages name at most so many state dicts. */
+const maxNames = 4;
 
 /**
  * Locates the tensors of a state dict, by name.
@@ -30,11 +33,8 @@ export async function locateStateDict(
   locate: (view: StorageView, name: string) => StorageRange | Promise<StorageRange>,
   source: ByteSource,
 ): Promise<Map<string, StoredTensor>> {
-  const tensors = findTensors(value, source.name);
-  const isParallel = tensors.every(([name]) => name.startsWith(parallelPrefix));
-  const located = new Map<string, StoredTensor>();
-  for (const [fullName, tensor] of tensors) {
-    const name = isParallel ? fullName.slice(parallelPrefix.length) : fullName;
+  const located = new Map<string, StoredTensor>(), shared = new SharedElements(source);
+  for (const [name, tensor] of findTensors(value, source.name)) {
     const { view, dtype, offset, size, stride } = tensor;
     if (!(size instanceof Tuple && stride instanceof Tuple)) {
       throw new FileError(source.name, `${escapeText(name)} has no shape: damaged`);
@@ -43,7 +43,9 @@ export async function locateStateDict(
     const range = { start: start + view.byteOffset, length: view.byteLength, deferred };
     // locateTensor() checks the sizes.
     const entry = { name, dtype, shape: size.items as number[] };
-    located.set(name, locateTensor(entry, stride.items, range, offset, source));
+    const stored = locateTensor(entry, stride.items, range, offset, source);
+    shared.add(stored);
+    located.set(name, stored);
   }
   return located;
 }
@@ -57,21 +59,75 @@ function findTensors(value: Value, file: string): [string, TorchTensor][] {
   }
   for (const key of wrapperKeys) {
     const inner = value.map.get(key);
-    const tensors = inner instanceof Dict ? namedTensors(inner) : [];
+    if (inner instanceof Dict && isStateDict(inner)) return namedTensors(inner);
+  }
+  if (isStateDict(value)) return namedTensors(value);
+  const nested = nestedStateDicts(value);
+  if (nested.size === 1) {
+    const [[dict]] = nested;
+    return namedTensors(dict);
+  }
+  if (nested.size > 1) {
+    const names = [...nested.values()].map(escapeText);
+    const more = names.length > maxNames ? ` and ${names.length - maxNames} more` : "";
+    throw new FileError(
+      file,
+      `holds several state dicts (${names.slice(0, maxNames).join(", ")}${more}): ` +
+        "save only one of them",
+    );
+  }
+  for (const dict of [...wrapperKeys.map((key) => value.map.get(key)), value]) {
+    const tensors = dict instanceof Dict ? namedTensors(dict) : [];
     if (tensors.length > 0) return tensors;
   }
-  const tensors = namedTensors(value);
-  if (tensors.length === 0) throw new FileError(file, "holds no tensors: not a state dict");
-  return tensors;
+  throw new FileError(file, "holds no tensors: not a state dict");
 }
 
 /** The tensors in a dict; other values (an epoch, `_extra_state`) are left out. */
 function namedTensors(dict: Dict): [string, TorchTensor][] {
   const tensors: [string, TorchTensor][] = [];
   for (const [name, tensor] of dict.map) {
-    if (typeof name === "string" && tensor instanceof TorchTensor) tensors.push([name, tensor]);
+    if (tensor instanceof TorchTensor) tensors.push([name, tensor]);
   }
   return tensors;
+}
+
+/** Whether a dict has a tensor that is more than a single number, such as a loss. */
+function isStateDict(dict: Dict): boolean {
+  for (const value of dict.map.values()) {
+    if (
+      value instanceof TorchTensor && !(value.size instanceof Tuple && !value.size.items.length)
+    ) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/** Whether a dict is the state of an optimizer, whose tensors are no weights. */
+function isOptimizer(dict: Dict): boolean {
+  return dict.map.has("state") && dict.map.has("param_groups");
+}
+
+/** The state dicts inside other dicts, with their keys joined by dots. */
+function nestedStateDicts(root: Dict): Map<Dict, string> {
+  const found = new Map<Dict, string>(), seen = new Set([root]);
+  let level: [Dict, string][] = [[root, ""]];
+  for (let depth = 0; depth < maxDepth && level.length > 0; depth++) {
+    const next: [Dict, string][] = [];
+    for (const [dict, path] of level) {
+      for (const [key, value] of dict.map) {
+        if (!(value instanceof Dict) || seen.has(value) || isOptimizer(value)) continue;
+        if (seen.size === maxDicts) return found;
+        seen.add(value);
+        const name = path === "" ? key : `${path}.${key}`;
+        if (isStateDict(value)) found.set(value, name);
+        else next.push([value, name]);
+      }
+    }
+    level = next;
+  }
+  return found;
 }
 
 /** Describes a value that is not a dict, for an error message. */

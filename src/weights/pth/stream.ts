@@ -10,7 +10,7 @@
 import { FileError } from "../../errors.ts";
 import { TruncatedPickle, unpickle } from "./pickle.ts";
 import type { Value } from "./pickle_values.ts";
-import { checkByteOrder } from "./zip_format.ts";
+import { notLittle, readByteOrder } from "./zip_format.ts";
 import { type ByteSource, readBytes } from "../io/source.ts";
 import { locateStateDict } from "./state_dict.ts";
 import { TensorFile } from "../tensor_file.ts";
@@ -19,6 +19,9 @@ import { type StorageView, TorchHost } from "./torch_objects.ts";
 import { ZipStream } from "../io/zip_stream.ts";
 
 const pickleName = /^([^/]*\/)?data\.pkl$/;
+
+/** `torch.save()` writes about five. */
+const maxOtherEntries = 100;
 
 /** The pickle must be within the first MiB, which a stream keeps in memory. */
 const maxPickleBytes = 1 << 19;
@@ -50,6 +53,7 @@ export async function openPthStream(source: ByteSource): Promise<TensorFile> {
   folder = first.name.slice(0, -"data.pkl".length);
 
   const starts = new Map<string, number>();
+  let others = 0;
   const locate = async (key: string): Promise<number> => {
     for (;;) {
       const start = starts.get(key);
@@ -58,17 +62,25 @@ export async function openPthStream(source: ByteSource): Promise<TensorFile> {
       if (!entry) {
         throw new FileError(source.name, `needs storage ${escapeText(key)}, which is missing`);
       }
-      if (entry.name === `${folder}byteorder`) await checkByteOrder(source, entry);
-      if (entry.name.startsWith(`${folder}data/`)) {
-        starts.set(entry.name.slice(`${folder}data/`.length), entry.start);
+      if (entry.name === `${folder}byteorder`) {
+        if (await readByteOrder(source, entry) === "big") throw notLittle(source);
+      }
+      const prefix = `${folder}data/`, found = entry.name.slice(prefix.length);
+      if (entry.name.startsWith(prefix) && host.storages.has(found)) {
+        starts.set(found, entry.start);
+      } else if (++others > maxOtherEntries) {
+        throw new FileError(
+          source.name,
+          `has more than ${maxOtherEntries} entries that are not tensors`,
+        );
       }
     }
   };
-  const keys = [...host.storages.keys()].sort();
+  const ranks = new Map([...host.storages.keys()].sort().map((key, rank) => [key, rank]));
   const defer = ({ storage: { key, byteLength } }: StorageView) => ({
     start: 0,
     length: byteLength,
-    deferred: { rank: keys.indexOf(key), start: () => locate(key) },
+    deferred: { rank: ranks.get(key)!, start: () => locate(key) },
   });
   return new TensorFile(source, "pth", await locateStateDict(pickle.value, defer, source));
 }

@@ -9,8 +9,19 @@
 
 import { FileError } from "../../errors.ts";
 import { type DType, itemSize } from "../dtype.ts";
-import type { PickleHost } from "./pickle.ts";
-import { Dict, Global, List, Tuple, type Value } from "./pickle_values.ts";
+import { MemoryBudget } from "../io/memory_budget.ts";
+import { dictClasses, opaqueClasses } from "./data_classes.ts";
+import { cost, type PickleHost } from "./pickle.ts";
+import {
+  Dict,
+  emptyTuple,
+  Global,
+  List,
+  Opaque,
+  opaque,
+  Tuple,
+  type Value,
+} from "./pickle_values.ts";
 import { escapeText } from "../io/quote.ts";
 
 /** The memory of one or more tensors. */
@@ -83,9 +94,7 @@ const dtypes = new Map<string, DType>([
 
 /** The names that a pickle may call. */
 const callables = new Set([
-  "collections.OrderedDict",
   "torch.Size",
-  "torch.device",
   "torch.nn.parameter.Parameter",
   "torch._utils._rebuild_tensor",
   "torch._utils._rebuild_tensor_v2",
@@ -100,22 +109,24 @@ export class TorchHost implements PickleHost {
   /** Every storage that the pickle has mentioned so far, by key. */
   readonly storages = new Map<string, TorchStorage>();
 
+  readonly budget: MemoryBudget;
+
   /** @param file The file name in error messages. */
-  constructor(readonly file: string) {}
+  constructor(readonly file: string) {
+    this.budget = new MemoryBudget(file, "its pickle");
+  }
 
   allows(name: string): boolean {
     return callables.has(name) || storageTypes.has(name) || dtypes.has(name) ||
-      name === "torch.Tensor";
+      name === "torch.Tensor" || dictClasses.has(name) || opaqueClasses.has(name);
   }
 
   call(name: string, args: readonly Value[]): Value {
+    if (dictClasses.has(name)) return this.#dict(args);
+    if (opaqueClasses.has(name)) return opaque;
     switch (name) {
-      case "collections.OrderedDict":
-        return this.#dict(args);
       case "torch.Size":
-        return args[0] instanceof Tuple ? args[0] : new Tuple([]);
-      case "torch.device":
-        return new Tuple(args); // ignored
+        return args[0] instanceof Tuple ? args[0] : emptyTuple;
       case "torch._utils._rebuild_tensor": // until PyTorch 0.3
       case "torch._utils._rebuild_tensor_v2":
         return this.#tensor(args, undefined, args[6]);
@@ -157,6 +168,7 @@ export class TorchHost implements PickleHost {
       throw this.#badStorage();
     }
     this.storages.set(key, storage);
+    this.budget.spend(cost.entry + 2 * cost.object);
     if (!(view instanceof Tuple)) return new StorageView(storage, 0, byteLength);
 
     const start = size(view.items[1]) * itemSize(dtype);
@@ -167,7 +179,7 @@ export class TorchHost implements PickleHost {
 
   build(object: Value, state: Value): void {
     // The `_metadata` of a state dict has the version of each module, which does not matter here.
-    if (object instanceof Dict) return;
+    if (object instanceof Dict || object instanceof Opaque) return;
     // The state of a parameter until PyTorch 0.3: requires_grad, volatile, hooks.
     if (object instanceof TorchTensor && state instanceof Tuple && state.items.length === 3) {
       if (typeof state.items[0] === "boolean") return;
@@ -175,13 +187,21 @@ export class TorchHost implements PickleHost {
     throw new FileError(this.file, "the pickle sets the state of an object that has none: damaged");
   }
 
-  /** OrderedDict(), or as Python 2 writes it, OrderedDict([[key, value], …]). */
+  /**
+   * OrderedDict(), Counter({…}), defaultdict(list, {…}), or as Python 2 writes it,
+   * OrderedDict([[key, value], …]).
+   */
   #dict(args: readonly Value[]): Dict {
+    this.budget.spend(cost.dict);
     const dict = new Dict();
-    const pairs = args[0] instanceof List ? args[0].items : [];
-    for (const pair of pairs) {
-      const items = pair instanceof List || pair instanceof Tuple ? pair.items : [];
-      if (items.length === 2) dict.map.set(items[0], items[1]);
+    for (const arg of args) {
+      const pairs = arg instanceof Dict ? arg.map : arg instanceof List ? arg.items : [];
+      for (const pair of pairs) {
+        const items = pair instanceof List || pair instanceof Tuple ? pair.items : pair;
+        if (!Array.isArray(items) || items.length !== 2) continue;
+        this.budget.spend(cost.entry + (dict.isEmpty ? cost.firstEntry : 0));
+        dict.set(items[0], items[1]);
+      }
     }
     return dict;
   }
@@ -201,6 +221,7 @@ export class TorchHost implements PickleHost {
         "holds a lazily negated or conjugated tensor: save it again after resolve_neg()",
       );
     }
+    this.budget.spend(cost.object);
     return new TorchTensor(view, dtype, offset, sizes, stride);
   }
 

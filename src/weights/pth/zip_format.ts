@@ -18,7 +18,7 @@ import { type StorageView, TorchHost } from "./torch_objects.ts";
 import { readZip, type ZipArchive } from "../io/zip.ts";
 
 /** Longer than any pickle of names and shapes. */
-const maxPickleBytes = 64 << 20;
+const maxPickleBytes = 12 << 20;
 
 /**
  * Opens a zip archive that `torch.save()` wrote.
@@ -29,7 +29,7 @@ export async function openPth(source: ByteSource): Promise<TensorFile> {
   const zip = await readZip(source);
   const folder = findFolder(zip);
   const byteOrder = await zip.find(`${folder}byteorder`);
-  if (byteOrder) await checkByteOrder(source, byteOrder);
+  const isBig = byteOrder !== undefined && await readByteOrder(source, byteOrder) === "big";
   const host = new TorchHost(source.name);
   const value = await readPickle(zip, folder, host);
 
@@ -55,7 +55,9 @@ export async function openPth(source: ByteSource): Promise<TensorFile> {
     ranges.set(storage.key, range);
     return range;
   };
-  return new TensorFile(source, "pth", await locateStateDict(value, locate, source));
+  const tensors = await locateStateDict(value, locate, source);
+  if (isBig) { for (const [name, tensor] of tensors) tensors.set(name, { ...tensor, isBig }); }
+  return new TensorFile(source, "pth", tensors);
 }
 
 /** The folder of all entries, with a slash. PyTorch names it after the file. */
@@ -75,24 +77,29 @@ function findFolder(zip: ZipArchive): string {
   throw new FileError(file, "is a zip archive, but torch.save() did not write it");
 }
 
-/** Throws unless the file is little-endian, which it must declare since PyTorch 2. */
-export async function checkByteOrder(
+/** The order of the bytes in every element, which a file declares since PyTorch 2. */
+export async function readByteOrder(
   source: ByteSource,
   { start, length }: ByteRange,
-): Promise<void> {
+): Promise<"little" | "big"> {
   const bytes = await readBytes(source, start, Math.min(length, 16));
   const order = new TextDecoder().decode(bytes).trim();
-  if (order === "little") return;
-  throw new FileError(
+  if (order === "little" || order === "big") return order;
+  throw new FileError(source.name, `has the unknown byte order "${escapeText(order)}": damaged`);
+}
+
+/** The error for a big-endian file that is read from a stream. */
+export function notLittle(source: ByteSource): FileError {
+  return new FileError(
     source.name,
-    `has byte order "${escapeText(order)}": save it again on a little-endian machine`,
+    "is big-endian, which cannot be read from a stream: download it first",
   );
 }
 
 async function readPickle(zip: ZipArchive, folder: string, host: TorchHost): Promise<Value> {
   const file = zip.source.name;
   const { start, length } = (await zip.find(`${folder}data.pkl`))!;
-  if (length > maxPickleBytes) throw new FileError(file, "has a pickle of more than 64 MiB");
+  if (length > maxPickleBytes) throw new FileError(file, "has a pickle of more than 12 MiB");
   try {
     return unpickle(await readBytes(zip.source, start, length), 0, host, file).value;
   } catch (error) {

@@ -8,7 +8,9 @@
  */
 
 import { FileError } from "../../errors.ts";
+import { MemoryBudget } from "../io/memory_budget.ts";
 import { escapeText } from "../io/quote.ts";
+import { maxDimensions } from "../layout.ts";
 
 /** The description of a tensor. Only its syntax has been checked. */
 export interface HeaderEntry {
@@ -32,28 +34,74 @@ export interface Header {
  * @throws {FileError} When it is malformed.
  */
 export function parseHeader(bytes: Uint8Array, file: string): Header {
-  let text: string;
+  return new Parser(decode(bytes, file, "a header"), file, "header").header();
+}
+
+function decode(bytes: Uint8Array, file: string, what: string): string {
   try {
-    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch (cause) {
-    throw new FileError(file, "has a header that is not UTF-8: damaged", { cause });
+    throw new FileError(file, `has ${what} that is not UTF-8: damaged`, { cause });
   }
-  return new Parser(text, file).header();
+}
+
+/** The memory of a name with its value, or of a third of a tensor, in bytes. */
+const itemBytes = 100;
+
+/**
+ * Parses the index of sharded weights.
+ *
+ * @returns The file of every tensor.
+ * @throws {FileError} When it is malformed.
+ */
+export function parseIndex(bytes: Uint8Array, file: string): Map<string, string> {
+  return new Parser(decode(bytes, file, "an index"), file, "index").index();
 }
 
 class Parser {
   #at = 0;
+  readonly #budget: MemoryBudget;
 
-  constructor(readonly text: string, readonly file: string) {}
+  constructor(readonly text: string, readonly file: string, readonly what: string) {
+    this.#budget = new MemoryBudget(file, `its ${what}`);
+  }
 
   header(): Header {
     const metadata = new Map<string, string>(), entries: HeaderEntry[] = [];
     this.#object((name) => {
       if (name !== "__metadata__") entries.push(this.#entry(name));
+      else if (this.#peek() === "n") this.#word("null"); // as no metadata
       else this.#object((key) => metadata.set(key, this.#string()));
     });
     if (this.#peek() !== "") throw this.#expected("its end");
     return { metadata, entries };
+  }
+
+  index(): Map<string, string> {
+    const files = new Map<string, string>();
+    this.#object((name) => {
+      if (name === "weight_map") this.#object((tensor) => files.set(tensor, this.#string()));
+      else this.#skipValue();
+    });
+    if (this.#peek() !== "") throw this.#expected("its end");
+    return files;
+  }
+
+  /** Skips a JSON value of any kind. Only its brackets and strings are checked. */
+  #skipValue(): void {
+    let depth = 0;
+    do {
+      const char = this.#peek();
+      if (char === '"') this.#string();
+      else if (char === "") throw this.#expected("a value");
+      else {
+        this.#at++;
+        if (char === "{" || char === "[") depth++;
+        else if (char === "}" || char === "]") depth--;
+        else if (depth === 0) { while (!",}]".includes(this.#peek())) this.#at++; }
+      }
+    } while (depth > 0);
+    if (depth < 0) throw this.#expected("a value");
   }
 
   #entry(name: string): HeaderEntry {
@@ -78,8 +126,9 @@ class Parser {
     const keys = new Set<string>();
     this.#list("{", "}", () => {
       const key = this.#string();
+      this.#budget.spend(itemBytes);
       if (keys.has(key)) {
-        throw new FileError(this.file, `has ${escapeText(key)} twice in its header`);
+        throw new FileError(this.file, `has ${escapeText(key)} twice in its ${this.what}`);
       }
       keys.add(key);
       this.#take(":");
@@ -89,8 +138,16 @@ class Parser {
 
   #integers(): number[] {
     const values: number[] = [];
-    this.#list("[", "]", () => values.push(this.#integer()));
+    this.#list("[", "]", () => {
+      if (values.length === maxDimensions) throw this.#expected("at most 64 numbers");
+      values.push(this.#integer());
+    });
     return values;
+  }
+
+  #word(word: string): void {
+    if (!this.text.startsWith(word, this.#at)) throw this.#expected(word);
+    this.#at += word.length;
   }
 
   #list(open: string, close: string, item: () => void): void {
@@ -139,7 +196,7 @@ class Parser {
   #expected(what: string): FileError {
     return new FileError(
       this.file,
-      `its header is invalid, expected ${what} at character ${this.#at}: damaged`,
+      `its ${this.what} is invalid, expected ${what} at character ${this.#at}: damaged`,
     );
   }
 }

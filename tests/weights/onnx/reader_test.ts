@@ -206,8 +206,12 @@ Deno.test("openWeights() rejects damaged protocol buffers", async () => {
 });
 
 Deno.test("openWeights() rejects an ONNX file that would take too much memory or time", async () => {
-  const many = bytes(int(1, 8), field(7, new Uint8Array(600_000).map((_, i) => i % 2 ? 0 : 0x0a)));
-  await assertRejected(many, "has more than 262144 fields");
+  const many = (key: number) =>
+    bytes(int(1, 8), field(7, new Uint8Array(600_000).map((_, i) => i % 2 ? 0 : key)));
+  await assertRejected(many(0x52), "has more than 262144 fields");
+  for (const key of [0x0a, 0x5a]) { // nodes and inputs
+    await assertRejected(many(key), "its graph takes more than 16 MiB of memory");
+  }
   const names = Array(3).fill(node("Relu", ["x".repeat(2e6)], []));
   await assertRejected(onnx({ nodes: names }), "has more than 4194304 bytes of names and numbers");
   const constants = (...shape: number[]) =>

@@ -1,7 +1,7 @@
 import { ArgumentError, FileError } from "../../../src/errors.ts";
 import { bytesSource, openWeights, writeSafetensors } from "../../../src/weights/mod.ts";
 import { assertEquals, assertRejects, assertThrows } from "../../assert.ts";
-import { bytes, floats, le, open, readAll, safetensors } from "../helpers.ts";
+import { bytes, floats, le, open, openFixture, readAll, safetensors } from "../helpers.ts";
 
 const two = (begin: number) => ({ dtype: "F32", shape: [2], data_offsets: [begin, begin + 8] });
 const data = floats(1, 2, 3, 4);
@@ -45,7 +45,7 @@ Deno.test("safetensors: all float types are read, other types are only listed", 
   const error = await assertRejects(() => file.read("i64", () => {}), FileError);
   assertEquals(
     error.message,
-    "x: i64 is I64, weights must be F32, F16, BF16, F64 or I8 with a scale",
+    "x: i64 is I64, weights must be F32, F16, BF16, F64, F8 or I8 with a scale",
   );
 });
 
@@ -192,5 +192,22 @@ Deno.test("writeSafetensors() rejects a duplicate name, and data that does not f
   assertEquals(
     error.message,
     "writeSafetensors: shape of a is [3], must be a shape of 2 elements",
+  );
+});
+
+Deno.test("safetensors: 8-bit floats and metadata that is null are read", async () => {
+  using eight = await openFixture("faults/st_f8.safetensors");
+  assertEquals(eight.entries.get("w")!.dtype, "F8_E4M3");
+  assertEquals(await readAll(eight, "w"), new Float32Array([1, 2, -1, 448]));
+  using none = await openFixture("faults/st_meta_null.safetensors");
+  assertEquals(await readAll(none, "w"), new Float32Array([0, 1, 2, 3, 4, 5]));
+  assertEquals(none.metadata.size, 0);
+  const header =
+    '{ "a": {"dtype":"F8_E5M2","shape":[2],"data_offsets":[0,2]},"__metadata__" : null}';
+  using last = await open(safetensors(header, [0x3c, 0xbc]));
+  assertEquals(await readAll(last, "a"), new Float32Array([1, -1]));
+  await assertFails(
+    safetensors('{"__metadata__":nul}'),
+    "its header is invalid, expected null at character 16: damaged",
   );
 });

@@ -1,0 +1,73 @@
+/**
+ * The prefixes that training tools add to the names of weights.
+ *
+ * @module
+ */
+
+import type { WeightsFile } from "./tensor_file.ts";
+
+/** Of Lightning, `torch.compile()`, and `DataParallel` or `AveragedModel`. */
+const prefixes = ["model.", "_orig_mod.", "module."];
+
+/** More of them in a row are not removed. */
+const maxPrefixes = 8;
+
+/** What `torch.compile()` adds to the names of a compiled layer, anywhere in a name. */
+const compiledLayer = /(?<=\.)_orig_mod\./g;
+
+/**
+ * Removes the prefixes that all weights of a file share, in any combination, such as
+ * `module._orig_mod.`. A file that would then have a name twice keeps its names.
+ *
+ * @param tensors The tensors by name.
+ * @param isWeight Whether a tensor has weights. Others, such as `n_averaged` of an averaged model,
+ * need not have the prefixes.
+ * @returns The short names in the order of the full names.
+ */
+export function shortNames<T>(
+  tensors: ReadonlyMap<string, T>,
+  isWeight: (tensor: T) => boolean,
+): string[] {
+  const full = [...tensors.keys()];
+  const prefix = sharedPrefix(full.filter((name) => isWeight(tensors.get(name)!)));
+  const short = full.map((name) =>
+    (name.startsWith(prefix) ? name.slice(prefix.length) : name).replace(compiledLayer, "")
+  );
+  return new Set(short).size === short.length ? short : full;
+}
+
+/** The longest sequence of prefixes that all names start with, followed by something. */
+function sharedPrefix(names: readonly string[]): string {
+  let shared = "";
+  for (let i = 0; i < maxPrefixes; i++) {
+    const prefix = prefixes.find((prefix) => names[0]?.startsWith(prefix, shared.length));
+    if (prefix === undefined) break;
+    const longer = shared + prefix;
+    if (!names.every((name) => name.startsWith(longer) && name.length > longer.length)) break;
+    shared = longer;
+  }
+  return shared;
+}
+
+/**
+ * A view of a file for a model whose own names start with such prefixes, which were removed from
+ * the file's. Closing it closes the file.
+ */
+export function matchNames(file: WeightsFile, expected: Iterable<string>): WeightsFile {
+  const prefix = sharedPrefix([...expected]);
+  const names = [...file.entries.keys()];
+  if (prefix === "" || names.some((name) => name.startsWith(prefix))) return file;
+  return {
+    ...{ name: file.name, format: file.format, metadata: file.metadata },
+    entries: new Map(
+      file.entries.values().map((entry) => {
+        const name = prefix + entry.name;
+        return [name, { ...entry, name }];
+      }),
+    ),
+    order: file.order.map((name) => prefix + name),
+    read: (name, sink) => file.read(name.slice(prefix.length), sink),
+    close: () => file.close(),
+    [Symbol.dispose]: () => file.close(),
+  };
+}

@@ -1,0 +1,119 @@
+/**
+ * Opens weights in several files ("shards"), through the JSON file that lists their tensors:
+ * `model.safetensors.index.json`, or `pytorch_model.bin.index.json`.
+ *
+ * Source: huggingface_hub, `save_torch_state_dict()`.
+ *
+ * @module
+ */
+
+import { ArgumentError, FileError } from "../../errors.ts";
+import { escapeText } from "../io/quote.ts";
+import type { RelatedFiles } from "../io/related_files.ts";
+import { type ByteSource, readBytes } from "../io/source.ts";
+import type { WeightEntry } from "../layout.ts";
+import { shortNames } from "../names.ts";
+import { scaleName } from "../quantized.ts";
+import { isWeight, type WeightsFile, type WeightsFormat, type WeightSink } from "../tensor_file.ts";
+import { parseIndex } from "./header.ts";
+
+/** Longer than any index. */
+const maxIndexBytes = 8 << 20;
+
+/** Where a tensor is. */
+interface Place {
+  readonly shard: WeightsFile;
+  /** Its name in the shard. */
+  readonly name: string;
+}
+
+/** Weights in several files. */
+class ShardedFile implements WeightsFile {
+  readonly metadata: ReadonlyMap<string, string>;
+  readonly format: WeightsFormat;
+  readonly entries: ReadonlyMap<string, WeightEntry>;
+  readonly order: readonly string[];
+  readonly #places: ReadonlyMap<string, Place>;
+  #open = true;
+
+  constructor(
+    readonly name: string,
+    readonly shards: readonly WeightsFile[],
+    readonly files: RelatedFiles,
+  ) {
+    const all = new Map<string, WeightEntry>(), places = new Map<string, Place>();
+    for (const shard of shards) {
+      for (const name of shard.order) {
+        all.set(name, shard.entries.get(name)!);
+        places.set(name, { shard, name });
+      }
+    }
+    const full = [...all.keys()], short = shortNames(all, isWeight);
+    this.order = short;
+    this.entries = new Map(short.map((name, i) => [name, { ...all.get(full[i])!, name }]));
+    this.#places = new Map(short.map((name, i) => [name, places.get(full[i])!]));
+    this.format = shards[0].format;
+    this.metadata = shards[0].metadata;
+  }
+
+  async read(name: string, sink: WeightSink): Promise<void> {
+    if (!this.#open) throw new ArgumentError("read", "file", "closed", "open");
+    const place = this.#places.get(name);
+    if (!place) throw new ArgumentError("read", "name", name, `an entry of ${this.name}`);
+    await place.shard.read(place.name, sink);
+  }
+
+  close(): void {
+    this.#open = false;
+    for (const shard of this.shards) shard.close();
+    this.files.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/**
+ * Opens all shards of an index. The index itself is closed.
+ *
+ * @param openShard Opens a shard, whose names stay as they are.
+ * @throws {FileError} When the index is malformed, or does not match the shards.
+ */
+export async function openIndex(
+  index: ByteSource,
+  files: RelatedFiles,
+  openShard: (source: ByteSource) => Promise<WeightsFile>,
+): Promise<WeightsFile> {
+  const bad = (reason: string) => new FileError(index.name, reason);
+  if (index.size > maxIndexBytes) throw bad("is an index of more than 8 MiB, or not an index");
+  const shardOf = parseIndex(await readBytes(index, 0, index.size), index.name);
+  if (shardOf.size === 0) throw bad("lists no tensors");
+  const shards = new Map<string, WeightsFile>();
+  try {
+    for (const shard of new Set(shardOf.values())) {
+      shards.set(shard, await openShard(await files.open(shard)));
+    }
+    for (const [name, shard] of shardOf) {
+      const { entries } = shards.get(shard)!;
+      if (entries.has(name)) continue;
+      const scaled = /^(.*)_scale$/s.exec(name)?.[1];
+      if (scaled !== undefined && entries.get(scaled)?.quantized) continue;
+      throw bad(`${escapeText(name)} is not in ${escapeText(shard)}: damaged`);
+    }
+    for (const [file, { entries }] of shards) {
+      for (const { name, quantized } of entries.values()) {
+        const isListed = [name, ...quantized ? [scaleName(name)] : []].every((name) =>
+          shardOf.get(name) === file
+        );
+        if (!isListed) throw bad(`does not list ${escapeText(name)} of ${escapeText(file)}`);
+      }
+    }
+    return new ShardedFile(index.name, [...shards.values()], files);
+  } catch (error) {
+    for (const shard of shards.values()) shard.close();
+    throw error;
+  } finally {
+    index.close();
+  }
+}
