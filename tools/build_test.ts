@@ -67,7 +67,7 @@ export function writeStep(integers: Integers, floats: Floats, g: StepGeometry): 
   );
 });
 
-Deno.test("geometryModule() refuses what is no field of four bytes", () => {
+Deno.test("geometryModule() rejects lines that are not four-byte fields", () => {
   for (const line of ["  n: i64;", "  n: bool;", "  n: i32 = 1;", "  double(): i32 {"]) {
     const changed = source.replace("  n: i32;", line);
     assertThrows(() => geometryModule(changed), Error, "assembly/geometry.ts:7: not a four-byte");
@@ -95,7 +95,7 @@ const module = (parameters: string) =>
  )
 )`;
 
-Deno.test("exportsModule() tells which kernels hand out their work", () => {
+Deno.test("exportsModule() lists the kernels that share their work among threads", () => {
   const text = module("(param $y i32) (param $eps f32)");
   assertEquals([...exportsOf(text)], [["size", "a/size"], ["conv", "a/conv"]]);
   assertEquals(
@@ -122,7 +122,7 @@ export interface Exports {
   );
 });
 
-Deno.test("exportsModule() refuses a function of nine parameters", () => {
+Deno.test("exportsModule() rejects a function with nine parameters", () => {
   const parameters = Array.from({ length: 9 }, (_, i) => `(param $p${i} i32)`).join(" ");
   assertThrows(() => exportsModule(module(parameters)), Error, "a/conv takes 9 parameters");
 });
