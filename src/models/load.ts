@@ -24,7 +24,7 @@ import {
   type WeightsFile,
 } from "../weights/mod.ts";
 import { isSource } from "../weights/io/source.ts";
-import { matchNames } from "../weights/names.ts";
+import { matchNames } from "../weights/match_names.ts";
 import type { Classifier } from "./classifier.ts";
 import { OnnxNetwork } from "./onnx/network.ts";
 

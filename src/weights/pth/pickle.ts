@@ -12,7 +12,10 @@
 
 import { FileError } from "../../errors.ts";
 import type { MemoryBudget } from "../io/memory_budget.ts";
+import { damagedPickle, PickleBytes } from "./pickle_bytes.ts";
+import { PickleStack } from "./pickle_stack.ts";
 import {
+  cost,
   Dict,
   emptyTuple,
   Global,
@@ -23,7 +26,6 @@ import {
   type Value,
 } from "./pickle_values.ts";
 import { escapeText } from "../io/quote.ts";
-import { decodeText } from "../io/text.ts";
 
 /** Implements the names in a pickle. Methods throw a FileError to reject. */
 export interface PickleHost {
@@ -39,29 +41,8 @@ export interface PickleHost {
   build(object: Value, state: Value): void;
 }
 
-/** The bytes end before the pickle does. The caller knows whether there are more. */
-export class TruncatedPickle extends Error {}
-
 /** A tensor takes about 60 instructions, so this is enough for 16 000 tensors. */
 const maxInstructions = 1_000_000;
-
-/** Integers of more bytes are neither sizes nor the number at the start of a legacy file. */
-const maxLongBytes = 16;
-
-/** The memory that values take in V8, in bytes, with what their containers allocate ahead. */
-export const cost = {
-  number: 16,
-  text: 32,
-  char: 2,
-  tuple: 56,
-  list: 48,
-  dict: 48,
-  item: 8,
-  entry: 64,
-  firstItem: 160,
-  firstEntry: 200,
-  object: 64,
-} as const;
 
 const latin1 = new TextDecoder("latin1");
 
@@ -87,46 +68,47 @@ export function unpickle(
 }
 
 class Machine {
-  readonly #view: DataView;
+  readonly #input: PickleBytes;
   readonly #budget: MemoryBudget;
-  readonly #stack: Value[] = [];
-  readonly #marks: number[] = [];
-  /** Memo entries in the order of their numbers, as Python assigns them. */
-  readonly #memo: Value[] = [];
-  /** All other memo entries. */
-  readonly #sparseMemo = new Map<number, Value>();
+  readonly #stack: PickleStack;
   /** The allowed names that the pickle uses. There are not many. */
   readonly #globals = new Map<string, Global>();
 
   constructor(
     readonly bytes: Uint8Array,
-    public at: number,
+    start: number,
     readonly host: PickleHost,
     readonly file: string,
   ) {
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     this.#budget = host.budget;
+    this.#input = new PickleBytes(bytes, start, host.budget, file);
+    this.#stack = new PickleStack(host.budget, file);
+  }
+
+  /** The offset of the next byte. */
+  get at(): number {
+    return this.#input.at;
   }
 
   run(): Value {
     for (let count = 0; count < maxInstructions; count++) {
-      const opcode = this.bytes[this.#take(1)];
-      if (opcode === 0x2e) return this.#pop(); // STOP
+      const opcode = this.bytes[this.#input.take(1)];
+      if (opcode === 0x2e) return this.#stack.pop(); // STOP
       this.#step(opcode);
     }
     throw this.#damaged(`has more than ${maxInstructions} instructions`);
   }
 
   #step(opcode: number): void {
-    const stack = this.#stack, view = this.#view;
+    const stack = this.#stack, input = this.#input, view = input.view;
     switch (opcode) {
       case 0x80: { // PROTO
-        const protocol = view.getUint8(this.#take(1));
+        const protocol = view.getUint8(input.take(1));
         if (protocol < 2 || protocol > 5) throw this.#damaged(`claims protocol ${protocol}`);
         return;
       }
       case 0x95: // FRAME, a hint for buffering
-        this.#take(8);
+        input.take(8);
         return;
 
       case 0x4e: // NONE
@@ -136,186 +118,126 @@ class Machine {
       case 0x89: // NEWFALSE
         return void stack.push(false);
       case 0x4a: // BININT
-        return void stack.push(this.#number(view.getInt32(this.#take(4), true)));
+        return void stack.push(this.#number(view.getInt32(input.take(4), true)));
       case 0x4b: // BININT1
-        return void stack.push(view.getUint8(this.#take(1)));
+        return void stack.push(view.getUint8(input.take(1)));
       case 0x4d: // BININT2
-        return void stack.push(view.getUint16(this.#take(2), true));
+        return void stack.push(view.getUint16(input.take(2), true));
       case 0x8a: // LONG1
-        return void stack.push(this.#long(view.getUint8(this.#take(1))));
+        return void stack.push(input.long(view.getUint8(input.take(1))));
       case 0x8b: // LONG4
-        return void stack.push(this.#long(view.getUint32(this.#take(4), true)));
+        return void stack.push(input.long(view.getUint32(input.take(4), true)));
       case 0x47: // BINFLOAT, big-endian
-        return void stack.push(this.#number(view.getFloat64(this.#take(8))));
+        return void stack.push(this.#number(view.getFloat64(input.take(8))));
       case 0x58: // BINUNICODE
-        return void stack.push(this.#text(view.getUint32(this.#take(4), true)));
+        return void stack.push(input.text(view.getUint32(input.take(4), true)));
       case 0x8c: // SHORT_BINUNICODE
-        return void stack.push(this.#text(view.getUint8(this.#take(1))));
+        return void stack.push(input.text(view.getUint8(input.take(1))));
       case 0x54: // BINSTRING, a Python 2 str
-        return void stack.push(this.#text(view.getUint32(this.#take(4), true), latin1));
+        return void stack.push(input.text(view.getUint32(input.take(4), true), latin1));
       case 0x55: // SHORT_BINSTRING
-        return void stack.push(this.#text(view.getUint8(this.#take(1)), latin1));
+        return void stack.push(input.text(view.getUint8(input.take(1)), latin1));
       case 0x8d: // BINUNICODE8
-        return void stack.push(this.#text(this.#length()));
+        return void stack.push(input.text(input.length()));
       // Bytes are never names, sizes or tensors.
       case 0x42: // BINBYTES
-        return this.#skipBytes(view.getUint32(this.#take(4), true));
+        return this.#skipBytes(view.getUint32(input.take(4), true));
       case 0x43: // SHORT_BINBYTES
-        return this.#skipBytes(view.getUint8(this.#take(1)));
+        return this.#skipBytes(view.getUint8(input.take(1)));
       case 0x8e: // BINBYTES8
       case 0x96: // BYTEARRAY8
-        return this.#skipBytes(this.#length());
+        return this.#skipBytes(input.length());
 
       case 0x28: // MARK
-        return void this.#marks.push(stack.length);
+        return stack.mark();
       case 0x31: // POP_MARK
-        return void this.#sinceMark();
+        return void stack.sinceMark();
       case 0x30: // POP
-        // A mark is an item of Python's stack, too.
-        if (this.#marks.at(-1) === stack.length) this.#marks.pop();
-        else this.#pop();
-        return;
+        return stack.popItem();
       case 0x32: { // DUP
-        const value = this.#pop();
+        const value = stack.pop();
         return void stack.push(value, value);
       }
       case 0x29: // EMPTY_TUPLE
         return void stack.push(emptyTuple);
       case 0x85: // TUPLE1
-        return this.#pushTuple([this.#pop()]);
+        return this.#pushTuple([stack.pop()]);
       case 0x86: { // TUPLE2
-        const second = this.#pop();
-        return this.#pushTuple([this.#pop(), second]);
+        const second = stack.pop();
+        return this.#pushTuple([stack.pop(), second]);
       }
       case 0x87: { // TUPLE3
-        const third = this.#pop(), second = this.#pop();
-        return this.#pushTuple([this.#pop(), second, third]);
+        const third = stack.pop(), second = stack.pop();
+        return this.#pushTuple([stack.pop(), second, third]);
       }
       case 0x74: // TUPLE
-        return this.#pushTuple(this.#sinceMark());
+        return this.#pushTuple(stack.sinceMark());
       case 0x5d: // EMPTY_LIST
         this.#budget.spend(cost.list);
         return void stack.push(new List());
       case 0x61: { // APPEND
-        const item = this.#pop();
+        const item = stack.pop();
         return this.#append([item]);
       }
       case 0x65: // APPENDS
-        return this.#append(this.#sinceMark());
+        return this.#append(stack.sinceMark());
       case 0x7d: // EMPTY_DICT
         this.#budget.spend(cost.dict);
         return void stack.push(new Dict());
       case 0x73: { // SETITEM
-        const value = this.#pop(), key = this.#pop();
+        const value = stack.pop(), key = stack.pop();
         return this.#setItems([key, value]);
       }
       case 0x75: // SETITEMS
-        return this.#setItems(this.#sinceMark());
+        return this.#setItems(stack.sinceMark());
       case 0x8f: // EMPTY_SET
         return void stack.push(opaque);
       case 0x90: // ADDITEMS
-        this.#sinceMark();
-        return void this.#top(Opaque);
+        stack.sinceMark();
+        return void stack.top(Opaque);
       case 0x91: // FROZENSET
-        this.#sinceMark();
+        stack.sinceMark();
         return void stack.push(opaque);
 
       case 0x71: // BINPUT
-        return this.#remember(view.getUint8(this.#take(1)));
+        return stack.remember(view.getUint8(input.take(1)));
       case 0x72: // LONG_BINPUT
-        return this.#remember(view.getUint32(this.#take(4), true));
+        return stack.remember(view.getUint32(input.take(4), true));
       case 0x94: // MEMOIZE
-        return this.#remember(this.#memo.length + this.#sparseMemo.size);
+        return stack.remember(stack.memoSize);
       case 0x68: // BINGET
-        return this.#recall(view.getUint8(this.#take(1)));
+        return stack.recall(view.getUint8(input.take(1)));
       case 0x6a: // LONG_BINGET
-        return this.#recall(view.getUint32(this.#take(4), true));
+        return stack.recall(view.getUint32(input.take(4), true));
 
       case 0x63: { // GLOBAL
-        const module = this.#line(), name = this.#line();
+        const module = input.line(), name = input.line();
         return void stack.push(this.#global(module, name));
       }
       case 0x93: { // STACK_GLOBAL
-        const name = this.#pop(), module = this.#pop();
+        const name = stack.pop(), module = stack.pop();
         return void stack.push(this.#global(module, name));
       }
       case 0x92: // NEWOBJ_EX, with keyword arguments
-        this.#pop();
+        stack.pop();
         return this.#call();
       case 0x52: // REDUCE
       case 0x81: // NEWOBJ
         return this.#call();
       case 0x62: { // BUILD
-        const state = this.#pop(), object = this.#pop();
+        const state = stack.pop(), object = stack.pop();
         this.host.build(object, state);
         return void stack.push(object);
       }
       case 0x51: // BINPERSID
-        return void stack.push(this.host.persistentLoad(this.#pop()));
+        return void stack.push(this.host.persistentLoad(stack.pop()));
     }
     throw this.#unsupported(opcode);
   }
 
-  /** Skips `length` bytes and returns the offset of the first. */
-  #take(length: number): number {
-    const at = this.at;
-    if (at + length > this.bytes.length) throw new TruncatedPickle();
-    this.at = at + length;
-    return at;
-  }
-
-  /** Reads a length of eight bytes. */
-  #length(): number {
-    return Number(this.#view.getBigUint64(this.#take(8), true));
-  }
-
   #skipBytes(length: number): void {
-    this.#take(length);
+    this.#input.take(length);
     this.#stack.push(opaque);
-  }
-
-  #slice(length: number): Uint8Array {
-    const at = this.#take(length);
-    return this.bytes.subarray(at, at + length);
-  }
-
-  #text(length: number, decoder?: TextDecoder): string {
-    const bytes = this.#slice(length);
-    this.#budget.spend(cost.text + cost.char * length);
-    return this.#decode(bytes, decoder);
-  }
-
-  #decode(bytes: Uint8Array, decoder?: TextDecoder): string {
-    try {
-      return decodeText(bytes, decoder);
-    } catch {
-      throw this.#damaged("has text that is not UTF-8");
-    }
-  }
-
-  /** Reads a line of a GLOBAL: the name of a module, class or function. */
-  #line(): string {
-    let length = 0;
-    while (length < 256 && this.bytes[this.at + length] !== 0x0a) length++;
-    if (length === 256) {
-      this.#take(256);
-      throw this.#damaged("has an unterminated name");
-    }
-    const text = this.#decode(this.#slice(length)); // of known names, only one copy is kept
-    this.#take(1);
-    return text;
-  }
-
-  /** Reads a little-endian integer in two's complement, as a number if that is exact. */
-  #long(length: number): number | bigint | Opaque {
-    const bytes = this.#slice(length);
-    if (length > maxLongBytes) return opaque; // no size or key
-    this.#budget.spend(cost.number + length);
-    const extended = new Uint8Array(maxLongBytes).fill(bytes[length - 1] & 0x80 ? 0xff : 0);
-    extended.set(bytes);
-    const view = new DataView(extended.buffer), low = view.getBigUint64(0, true);
-    const value = view.getBigInt64(8, true) << 64n | low, number = Number(value);
-    return Number.isSafeInteger(number) ? number : value;
   }
 
   #number(value: number): number {
@@ -329,14 +251,14 @@ class Machine {
   }
 
   #append(items: readonly Value[]): void {
-    const list = this.#top(List);
+    const list = this.#stack.top(List);
     if (list instanceof Opaque) return;
     this.#budget.spend((list.isEmpty ? cost.firstItem : 0) + cost.item * items.length);
     for (const item of items) list.items.push(item);
   }
 
   #setItems(items: readonly Value[]): void {
-    const dict = this.#top(Dict);
+    const dict = this.#stack.top(Dict);
     if (items.length % 2) throw this.#damaged("has a key without a value");
     if (dict instanceof Opaque) return;
     this.#budget.spend((dict.isEmpty ? cost.firstEntry : 0) + cost.entry * items.length / 2);
@@ -345,47 +267,11 @@ class Machine {
 
   /** Calls the class or function on the stack with the tuple above it. */
   #call(): void {
-    const args = this.#pop(), callee = this.#pop();
+    const args = this.#stack.pop(), callee = this.#stack.pop();
     if (!(callee instanceof Global && args instanceof Tuple)) {
       throw this.#damaged("calls something that is not callable");
     }
     this.#stack.push(this.host.call(callee.name, args.items));
-  }
-
-  #pop(): Value {
-    if (this.#stack.length <= (this.#marks.at(-1) ?? 0)) throw this.#underflow();
-    return this.#stack.pop()!;
-  }
-
-  #sinceMark(): Value[] {
-    const mark = this.#marks.pop();
-    if (mark === undefined) throw this.#underflow();
-    return this.#stack.splice(mark);
-  }
-
-  /** The value on top of the stack, which must be of this type, or opaque. */
-  #top<T extends object>(type: new () => T): T | Opaque {
-    const top = this.#stack.length > (this.#marks.at(-1) ?? 0) ? this.#stack.at(-1) : undefined;
-    if (top instanceof type || top instanceof Opaque) return top;
-    const name = type.name === "Opaque" ? "set" : type.name.toLowerCase();
-    throw this.#damaged(`adds an item to something that is not a ${name}`);
-  }
-
-  #remember(index: number): void {
-    const value = this.#pop();
-    this.#stack.push(value);
-    if (index < this.#memo.length) this.#memo[index] = value;
-    else if (index === this.#memo.length) this.#memo.push(value);
-    else {
-      this.#budget.spend(cost.entry);
-      this.#sparseMemo.set(index, value);
-    }
-  }
-
-  #recall(index: number): void {
-    const value = index < this.#memo.length ? this.#memo[index] : this.#sparseMemo.get(index);
-    if (value === undefined) throw this.#damaged(`reads memo entry ${index}, which was never set`);
-    this.#stack.push(value);
   }
 
   #global(module: Value, name: Value): Global {
@@ -425,11 +311,7 @@ class Machine {
     );
   }
 
-  #underflow(): FileError {
-    return this.#damaged("pops from an empty stack");
-  }
-
   #damaged(what: string): FileError {
-    return new FileError(this.file, `the pickle ${what}: damaged`);
+    return damagedPickle(this.file, what);
   }
 }

@@ -8,7 +8,8 @@
  */
 
 import { FileError } from "../../errors.ts";
-import { TruncatedPickle, unpickle } from "./pickle.ts";
+import { unpickle } from "./pickle.ts";
+import { TruncatedPickle } from "./pickle_bytes.ts";
 import type { Value } from "./pickle_values.ts";
 import { notLittle, readByteOrder } from "./zip_format.ts";
 import { type ByteSource, readBytes } from "../io/source.ts";

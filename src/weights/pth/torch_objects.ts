@@ -11,7 +11,8 @@ import { FileError } from "../../errors.ts";
 import { type DType, itemSize } from "../dtype.ts";
 import { MemoryBudget } from "../io/memory_budget.ts";
 import { dictClasses, opaqueClasses } from "./data_classes.ts";
-import { cost, type PickleHost } from "./pickle.ts";
+import { type PickleHost } from "./pickle.ts";
+import { cost } from "./pickle_values.ts";
 import {
   Dict,
   emptyTuple,

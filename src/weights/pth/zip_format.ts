@@ -8,7 +8,8 @@
  */
 
 import { FileError } from "../../errors.ts";
-import { TruncatedPickle, unpickle } from "./pickle.ts";
+import { unpickle } from "./pickle.ts";
+import { TruncatedPickle } from "./pickle_bytes.ts";
 import type { Value } from "./pickle_values.ts";
 import { type ByteRange, type ByteSource, readBytes } from "../io/source.ts";
 import { locateStateDict } from "./state_dict.ts";
