@@ -33,7 +33,7 @@ const types: Readonly<Record<string, readonly [type: string, array: string]>> = 
 /**
  * The module that declares the blocks of an AssemblyScript source.
  *
- * @throws {Error} When a line is none that a class of four-byte fields and getters has.
+ * @throws {Error} When a line is neither a four-byte field nor a getter.
  */
 export function geometryModule(source: string): string {
   const blocks = readBlocks(source);

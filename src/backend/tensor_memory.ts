@@ -1,5 +1,5 @@
 /**
- * What the memories of all backends share: making tensors, and checking what goes in and out.
+ * The common part of the backends' memories: creates tensors, and checks what is written and read.
  *
  * @module
  */
@@ -22,7 +22,7 @@ export interface ArrayType<V> {
   readonly BYTES_PER_ELEMENT: number;
 }
 
-/** Makes tensors for a backend. Subclasses say where the bytes lie. */
+/** Creates tensors for a backend. Subclasses store the bytes. */
 export abstract class TensorMemory<S extends TensorStorage> {
   /** The backend that the tensors belong to. */
   protected readonly owner: Backend;
@@ -33,20 +33,20 @@ export abstract class TensorMemory<S extends TensorStorage> {
     this.owner = owner;
   }
 
-  /** Bytes that live tensors take. */
+  /** The size of all live tensors. */
   abstract readonly bytesInUse: number;
   /** Sets every element of a tensor. */
   abstract fill(tensor: Tensor, value: number): void;
-  /** Takes so many bytes. */
+  /** Allocates memory. */
   protected abstract allocate(bytes: number): S;
-  /** Takes bytes back. */
+  /** Frees memory. */
   protected abstract release(storage: S): void;
-  /** Writes values to a tensor, from the element `offset` on. */
+  /** Writes values to a tensor, starting at the element `offset`. */
   protected abstract store(tensor: Tensor<Values>, values: ArrayLike<number>, offset: number): void;
-  /** Copies a tensor's elements out. */
+  /** Returns a copy of a tensor's elements. */
   protected abstract load<V extends Values>(tensor: Tensor<V>): Promise<V>;
 
-  /** Whether everything was freed. */
+  /** Whether {@linkcode TensorMemory.dispose} was called. */
   get disposed(): boolean {
     return this.#disposed;
   }
@@ -106,7 +106,7 @@ export abstract class TensorMemory<S extends TensorStorage> {
     if (!this.#disposed) this.release(storage as S);
   }
 
-  /** Frees everything. Tensors that are left refuse to be used. */
+  /** Frees everything. Tensors can no longer be used. */
   dispose(): void {
     this.#disposed = true;
   }

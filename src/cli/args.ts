@@ -31,6 +31,8 @@ export interface Options {
   readonly model?: Architecture;
   /** The file or URL of the weights; undefined for cached or bundled ones. */
   readonly weights?: string;
+  /** A file of class names, one per line; undefined for the model's own. */
+  readonly classes?: string;
   /** The seed of random weights; undefined for weights from a file. */
   readonly seed?: number;
   readonly topK: number;
@@ -42,8 +44,22 @@ export interface Options {
   readonly host: string;
   /** Port that a server listens on; 0 for any free port. */
   readonly port: number;
+  /** Limits of a server; undefined for other commands. */
+  readonly serve?: ServeLimits;
   readonly quiet: boolean;
   readonly verbose: boolean;
+}
+
+/** Limits of a server; undefined for the defaults. */
+export interface ServeLimits {
+  /** Maximum pixels of a photo. */
+  readonly maxPixels?: number;
+  /** Maximum bytes of a photo. */
+  readonly maxBytes?: number;
+  /** Memory in bytes for all photos at once. */
+  readonly memory?: number;
+  /** Origin whose pages may post photos. */
+  readonly cors?: string;
 }
 
 export const usage = `\
@@ -72,14 +88,15 @@ Model options (classify, serve, summary):
                          or alexnet with --random)
       --weights FILE     weights to use, a file or a URL: .pth, safetensors or
                          ONNX (default: the model pulled last, or the bundled
-                         alexnet-tiny with 200 classes)
+                         alexnet-tiny; for summary always alexnet-tiny)
+      --classes FILE     names of the classes, one per line (default: the names
+                         in the weights)
       --random           untrained weights, for testing
       --seed N           seed for --random, as for torch.manual_seed()
                          (default: a different one each time)
       --precision P      precision of fully connected layers: f32; f16, half the
                          memory, on a GPU only; or int8, a quarter of the memory
-                         and time (default: int8 if stored that way, otherwise
-                         f32)
+                         (default: int8 if stored that way, otherwise f32)
       --backend NAME     ${devices.join(", ")} (default auto: a GPU if available)
 
 Classify options:
@@ -98,6 +115,13 @@ Serve options:
       --host NAME        address to listen on (default 127.0.0.1; 0.0.0.0 allows
                          other machines)
       --port N           port to listen on (default 8000; 0 for any free port)
+      --max-bytes N      largest photo in bytes, or with a unit: 500KB, 20MB
+                         (default 10MiB)
+      --max-pixels N     largest photo in pixels (default 64000000)
+      --memory N         memory for all photos at once; others wait (default
+                         512MB)
+      --cors ORIGIN      let pages of this origin post photos, such as
+                         https://example.org; * for all
 
 ${weightsUsage}
 
@@ -108,8 +132,9 @@ General options:
   -h, --help             print this help
       --version          print the version
 
-Images are JPEG, PNG, WebP, GIF or BMP files; - reads one from standard input.
-A folder stands for all images in it and its subfolders. Patterns, in quotes,
+Images are JPEG, PNG, WebP, GIF or BMP files, or data URLs; - reads one from
+standard input. A folder stands for all images in it and its subfolders, also
+linked ones. Patterns, in quotes,
 support *, ?, [abc], {a,b} and ** (any subfolders). Names that start with a dash
 go after --, or are written ./-name.
 
@@ -121,6 +146,9 @@ folder.
 
 Exit status: 0 on success, 1 if an input failed, 2 for wrong usage or a missing
 permission.`;
+
+/** Options of serve only. */
+const serveOptions = ["max-bytes", "max-pixels", "memory", "cors"] as const;
 
 /** Options that may come before the command. */
 const globalOptions = ["-q", "--quiet", "--no-color"];
@@ -159,11 +187,14 @@ export function readArgs(args: readonly string[]): Options {
     if (listening && command !== "serve") {
       throw new UsageError("--host and --port are only for serve");
     }
+    const serving = serveOptions.find((name) => values[name] !== undefined);
+    if (serving && command !== "serve") throw new UsageError(`--${serving} is only for serve`);
     const { "files-from": filesFrom, resume, shard } = values;
     const bulk = [filesFrom, resume, shard].some((value) => value !== undefined);
     if (bulk && command !== "classify") {
       throw new UsageError("--files-from, --resume and --shard are only for classify");
     }
+    if (values.classes === "") throw new UsageError("--classes is empty, must be a file");
     if (values.weights === "") throw new UsageError("--weights is empty, must be a file or URL");
   }
   if ((command === "summary" || command === "serve") && inputs.length > 0) {
@@ -195,6 +226,8 @@ export function readArgs(args: readonly string[]): Options {
       : oneOf("--precision", values.precision, precisions),
     host: values.host ?? "127.0.0.1",
     port: integer("--port", values.port ?? "8000", 2 ** 16 - 1),
+    ...values.classes !== undefined && { classes: values.classes },
+    ...command === "serve" && { serve: serveLimits(values) },
     format: values.json ? "json" : values.jsonl || values.resume !== undefined ? "jsonl" : "text",
     quiet: values.quiet,
     verbose: values.verbose,
@@ -208,6 +241,7 @@ function parse(args: readonly string[]) {
     options: {
       "model": { type: "string", short: "m" },
       "weights": { type: "string" },
+      "classes": { type: "string" },
       "random": { type: "boolean", default: false },
       "seed": { type: "string" },
       "top-k": { type: "string", short: "k", default: "5" },
@@ -215,6 +249,10 @@ function parse(args: readonly string[]) {
       "precision": { type: "string" },
       "host": { type: "string" },
       "port": { type: "string" },
+      "max-bytes": { type: "string" },
+      "max-pixels": { type: "string" },
+      "memory": { type: "string" },
+      "cors": { type: "string" },
       "files-from": { type: "string" },
       "resume": { type: "string" },
       "shard": { type: "string" },
@@ -261,4 +299,44 @@ function positive(option: string, text: string): number {
   const value = Number(text);
   if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value > 0) return value;
   throw new UsageError(`${option} is ${JSON.stringify(text)}, must be a positive integer`);
+}
+
+function serveLimits(values: ReturnType<typeof parse>["values"]): ServeLimits {
+  const { "max-pixels": maxPixels, "max-bytes": maxBytes, memory, cors } = values;
+  return {
+    maxPixels: maxPixels === undefined ? undefined : positive("--max-pixels", maxPixels),
+    maxBytes: maxBytes === undefined ? undefined : bytesOf("--max-bytes", maxBytes),
+    memory: memory === undefined ? undefined : bytesOf("--memory", memory),
+    cors: cors === undefined ? undefined : originOf(cors),
+  };
+}
+
+const units: Readonly<Record<string, number>> = {
+  "": 1,
+  "kb": 1e3,
+  "mb": 1e6,
+  "gb": 1e9,
+  "kib": 2 ** 10,
+  "mib": 2 ** 20,
+  "gib": 2 ** 30,
+};
+
+/** A number of bytes, with or without a unit. */
+function bytesOf(option: string, text: string): number {
+  const [, digits, unit] = /^(\d+(?:\.\d+)?) ?([kmg]i?b)?$/i.exec(text) ?? [];
+  const bytes = Math.floor(Number(digits) * units[unit?.toLowerCase() ?? ""]);
+  if (Number.isSafeInteger(bytes) && bytes > 0) return bytes;
+  throw new UsageError(
+    `${option} is ${JSON.stringify(text)}, must be a number of bytes, such as 20MB`,
+  );
+}
+
+/** The origin of --cors, without the path of a URL. */
+function originOf(text: string): string {
+  if (text === "*") return text;
+  const origin = URL.canParse(text) ? new URL(text).origin : "null";
+  if (origin !== "null" && (text === origin || text === `${origin}/`)) return origin;
+  throw new UsageError(
+    `--cors is ${JSON.stringify(text)}, must be * or an origin, such as https://example.org`,
+  );
 }

@@ -71,7 +71,7 @@ export function logSoftmax(x: Tensor, dim: number, options: OutOptions = {}): Te
 }
 
 /**
- * Computes the gradient of {@linkcode relu}: dx = dy where y is not 0, and 0 elsewhere.
+ * Computes the gradient of {@linkcode relu}: dx = dy where y is positive or NaN, 0 elsewhere.
  *
  * @param dy Any shape.
  * @param y The output of the forward pass, in the shape of dy.

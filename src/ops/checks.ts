@@ -138,7 +138,7 @@ export function checkOptionalTensor(
 }
 
 /** The tensor that an operation writes to. */
-export interface Target {
+interface Target {
   /** The shape of the result. */
   readonly shape: Shape;
   /** The caller's tensor. Default: a new one. */

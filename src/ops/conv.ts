@@ -34,7 +34,7 @@ export interface FusedOptions {
  * y[n, o, i, j] = Σ x[n, c, i·stride + k·dilation − padding, …] · weight[o, c, k, l] + bias[o].
  *
  * @param x [N, C, H, W].
- * @param weight [outC, C/groups, kH, kW], or the result of `prepareConv()`.
+ * @param weight [outC, C/groups, kH, kW]. (Layers pass weights that they have packed.)
  * @param bias [outC], or null.
  * @returns [N, outC, oH, oW].
  * @throws {ArgumentError} When an option is invalid, or the shapes do not fit together.
@@ -65,7 +65,7 @@ export function conv2d(
  * y[n, o, i] = Σ x[n, c, i·stride + k·dilation − padding] · weight[o, c, k] + bias[o].
  *
  * @param x [N, C, L].
- * @param weight [outC, C/groups, K], or the result of `prepareConv()`.
+ * @param weight [outC, C/groups, K]. (Layers pass weights that they have packed.)
  * @param bias [outC], or null.
  * @returns [N, outC, oL].
  * @throws {ArgumentError} When an option is invalid, or the shapes do not fit together.

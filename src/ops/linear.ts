@@ -25,7 +25,7 @@ import { checkQuantized, QuantizedWeight } from "./quantize.ts";
  * Computes y[…, o] = Σ x[…, i] · weight[o, i] + bias[o].
  *
  * @param x […, in], at least one axis.
- * @param weight [out, in], in 32 bits, in 16 bits by `half()` or in 8 bits by `quantizeLinear()`.
+ * @param weight [out, in]. (Layers also pass weights that they have rounded to 16 or 8 bits.)
  * @param bias [out], or null.
  * @returns […, out].
  * @throws {ArgumentError} When an option is invalid, or the shapes do not fit together.

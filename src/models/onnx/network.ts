@@ -21,7 +21,7 @@ import { layerFor, type LayerOptions } from "./layers.ts";
 import { NodeReader } from "./node.ts";
 
 /** Options that complete or override the file. */
-export interface OnnxOptions extends ClassOptions, LayerOptions {
+interface OnnxOptions extends ClassOptions, LayerOptions {
   readonly preprocessing?: Preprocessing;
 }
 

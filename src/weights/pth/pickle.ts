@@ -1,6 +1,6 @@
 /**
  * A safe interpreter for the part of Python's pickle format that `torch.save()` writes (protocols
- * 2–4). It executes no code from the file: a pickle may only name classes and functions that the
+ * 2–5). It executes no code from the file: a pickle may only name classes and functions that the
  * host allows, and the host implements them itself. Each instruction takes at least one byte and
  * creates at most one value, nothing recurses, and the number of instructions is limited, so the
  * cost of a malicious pickle is proportional to its length.
