@@ -23,9 +23,9 @@ export function checkPerAxis(
   axes: number,
   least: number,
 ): number[] {
-  const values = Array.isArray(value) ? [...value] as number[] : Array(axes).fill(value);
+  const values = Array.isArray(value) ? value as number[] : Array(axes).fill(value);
   const ok = values.length === axes &&
-    values.every((v) => Number.isInteger(v) && v >= least && v <= LIMIT);
+    values.findIndex((v) => !Number.isInteger(v) || v < least || v > LIMIT) < 0;
   if (!ok) {
     const what = least === 1 ? "positive integer" : "non-negative integer";
     const expected = axes === 1 ? `one ${what}` : `one ${what}, or one for each of ${axes} axes`;
