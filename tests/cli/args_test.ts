@@ -1,4 +1,5 @@
-import { type Options, readArgs, usage } from "../../src/cli/args.ts";
+import { type Options, readArgs } from "../../src/cli/args.ts";
+import { usage } from "../../src/cli/usage.ts";
 import { UsageError } from "../../src/cli/errors.ts";
 import {
   assert,
