@@ -5,7 +5,8 @@
  */
 
 import denoJson from "./deno.json" with { type: "json" };
-import { type Command, readCommand, usage } from "./src/cli/args.ts";
+import { type Command, readCommand } from "./src/cli/args.ts";
+import { usage } from "./src/cli/usage.ts";
 import { isPermissionError, lineOf, UsageError } from "./src/cli/errors.ts";
 import { permissionLine } from "./src/cli/permissions.ts";
 import { complain, print } from "./src/cli/terminal.ts";

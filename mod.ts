@@ -1,9 +1,9 @@
 /**
  * Convolution kernels for Deno, browsers and edge runtimes: AssemblyScript compiled to SIMD
- * WebAssembly, and the AlexNet that proves them.
+ * WebAssembly, with layers, training and AlexNet on top.
  *
- * Operations are functions of tensors, in the manner of `torch.nn.functional`; layers carry their
- * parameters, in the manner of `torch.nn`. Tensors are N, C, H, W and weights O, I, kH, kW.
+ * Operations are functions of tensors, as in `torch.nn.functional`. Layers hold their parameters, as in
+ * `torch.nn`. Tensors are [N, C, H, W], weights [O, I, kH, kW].
  *
  * @example A layer
  * ```ts

@@ -39,8 +39,8 @@ export function avgPool2d(
               sum = f32x4.add(sum, strided4(from, strideW << 2));
             }
           }
-          const area = divisor ? divisor : rows * kw;
-          v128.store(y, f32x4.div(sum, f32x4.splat(area as f32)));
+          const area = divisor ? divisor as f32 : areaOf(rows, kw);
+          v128.store(y, f32x4.div(sum, f32x4.splat(area)));
           ox += 3;
           y += 12;
           continue;
@@ -52,8 +52,7 @@ export function avgPool2d(
           const from = x + (((iy + ky * dilationH) * w + ix) << 2);
           for (let kx = kx0; kx < kx1; kx++) sum += load<f32>(from + ((kx * dilationW) << 2));
         }
-        const area = divisor ? divisor : rows * columns;
-        store<f32>(y, sum / (area as f32));
+        store<f32>(y, sum / (divisor ? divisor as f32 : areaOf(rows, columns)));
       }
     }
   }
@@ -76,7 +75,7 @@ export function avgPool2dBackward(
         const ix = ox * strideW - left;
         const kx0 = firstTap(ix, dilationW), kx1 = endTap(ix, dilationW, kw, w);
         const columns = countIncludePad ? endTap(ix, dilationW, kw, w + right) : kx1 - kx0;
-        const share = load<f32>(dy) / ((divisor ? divisor : rows * columns) as f32);
+        const share = load<f32>(dy) / (divisor ? divisor as f32 : areaOf(rows, columns));
         for (let ky = ky0; ky < ky1; ky++) {
           const to = dx + (((iy + ky * dilationH) * w + ix) << 2);
           for (let kx = kx0; kx < kx1; kx++) {
@@ -109,7 +108,7 @@ export function adaptiveAvgPool2d(y: usize, x: usize, g: AdaptiveGeometry): void
         for (let iy = y0; iy < y1; iy++) {
           for (let ix = x0; ix < x1; ix++) sum += load<f32>(x + ((iy * w + ix) << 2));
         }
-        store<f32>(y, sum / (((y1 - y0) * (x1 - x0)) as f32));
+        store<f32>(y, sum / areaOf(y1 - y0, x1 - x0));
       }
     }
   }
@@ -128,7 +127,7 @@ export function adaptiveAvgPool2dBackward(dx: usize, dy: usize, g: AdaptiveGeome
       const y0 = adaptiveBegin(oy, h, oh), y1 = adaptiveEnd(oy, h, oh);
       for (let ox = 0; ox < ow; ox++, dy += 4) {
         const x0 = adaptiveBegin(ox, w, ow), x1 = adaptiveEnd(ox, w, ow);
-        const share = load<f32>(dy) / (((y1 - y0) * (x1 - x0)) as f32);
+        const share = load<f32>(dy) / areaOf(y1 - y0, x1 - x0);
         for (let iy = y0; iy < y1; iy++) {
           for (let ix = x0; ix < x1; ix++) {
             const at = dx + ((iy * w + ix) << 2);
@@ -138,6 +137,13 @@ export function adaptiveAvgPool2dBackward(dx: usize, dy: usize, g: AdaptiveGeome
       }
     }
   }
+}
+
+/** The area of a window. In float64, because padding can make it exceed 32 bits. */
+// @ts-ignore: decorator
+@inline
+function areaOf(rows: i32, columns: i32): f32 {
+  return ((rows as f64) * (columns as f64)) as f32;
 }
 
 // i64, because index · size exceeds 2³¹ from 46341 positions on

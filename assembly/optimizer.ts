@@ -96,7 +96,7 @@ export function squaredNorm(x: usize, n: i32): f64 {
   let total: f64 = 0;
   while (x + 16 <= end) {
     let sum = f32x4.splat(0);
-    for (const stop = min(x + 4096, end - 15); x < stop; x += 16) {
+    for (const stop = x + (min(end - x, 4096) & ~15); x < stop; x += 16) { // x + 4096 could wrap
       const v = v128.load(x);
       sum = madd(sum, v, v);
     }

@@ -28,7 +28,7 @@ export let maxTiles: i32 = 0;
 export let boxes: i32 = 0;
 
 /** The current box: its first sample, row and column of tiles, and how many of each it has. */
-export let firstSample: i32 = 0, firstRow: i32 = 0, firstColumn: i32 = 0;
+let firstSample: i32 = 0, firstRow: i32 = 0, firstColumn: i32 = 0;
 let boxSamples: i32 = 0, boxRows: i32 = 0, boxColumns: i32 = 0;
 export let tiles: i32 = 0;
 

@@ -6,11 +6,19 @@
  *     deno task load
  *     deno task load --connections 64 --minutes 1 --weights alexnet.safetensors --photos FOLDER
  *
+ * With `--hostile`, every tenth request is an attack instead: a small file that claims many pixels or
+ * scans, a body that trickles in or never comes, a client that leaves. Needs no wrk. It fails if the
+ * server uses more memory than `--memory` plus 300 MB, if the 99th percentile of the good photos is
+ * above 3 s, or if the server stops.
+ *
+ *     deno task load --hostile --minutes 10 --connections 8
+ *
  * @module
  */
 
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { hostileLoad } from "./lib/hostile_load.ts";
 import { Server } from "./lib/server.ts";
 
 const { values: options } = parseArgs({
@@ -19,6 +27,8 @@ const { values: options } = parseArgs({
     minutes: { type: "string", default: "10" },
     photos: { type: "string", default: fileURLToPath(new URL("../tests/photos", import.meta.url)) },
     weights: { type: "string" },
+    hostile: { type: "boolean", default: false },
+    memory: { type: "string", default: "512MB" },
   },
 });
 const cli = fileURLToPath(new URL("../cli.ts", import.meta.url));
@@ -37,6 +47,11 @@ interface Summary {
   readonly errors: number;
 }
 
+if (options.hostile) {
+  const connections = Number(options.connections === "1,8,64" ? 8 : options.connections);
+  const { memory, photos } = options;
+  Deno.exit(await hostileLoad({ cli, network, photos, connections, seconds, memory }) ? 0 : 1);
+}
 const folder = await Deno.makeTempDir();
 try {
   const files = await makePhotos(options.photos, folder);

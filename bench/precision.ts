@@ -14,12 +14,10 @@ import { decodeImage } from "../src/image/mod.ts";
 import type { RgbImage } from "../src/image/pixels.ts";
 import { writeFile } from "../src/io/write_file.ts";
 import { bundledWeights } from "../src/models/bundled.ts";
-import { describe } from "../src/models/description.ts";
-import { AlexNet, type Classifier, loadModel } from "../src/models/mod.ts";
+import { AlexNet, type Classifier, loadModel, saveModel } from "../src/models/mod.ts";
 import { openInput } from "../src/models/load.ts";
 import { RandomGenerator } from "../src/random.ts";
 import { convertWeights, type StoredPrecision, storedPrecisions } from "../src/weights/convert.ts";
-import { type TensorToWrite, writeSafetensors } from "../src/weights/mod.ts";
 import { summarise } from "./lib/stats.ts";
 import { type Column, table } from "./lib/table.ts";
 
@@ -156,12 +154,7 @@ function crop({ width, height, data }: RgbImage, generator: RandomGenerator): Rg
 async function randomAlexNet(folder: string): Promise<string> {
   using backend = await createBackend({ threads: 1 });
   using model = new AlexNet().init(backend, { seed: 0 });
-  const tensors: TensorToWrite[] = [];
-  for (const [name, { shape, tensor }] of model.stateDict()) {
-    tensors.push({ name, dtype: "F32", shape, data: await tensor!.read() });
-  }
-  const { classes, preprocessing } = model, path = `${folder}/alexnet.safetensors`;
-  const description = describe({ architecture: "alexnet", classes, preprocessing });
-  await Deno.writeFile(path, writeSafetensors(tensors, description));
+  const path = `${folder}/alexnet.safetensors`;
+  await Deno.writeFile(path, await saveModel(model));
   return path;
 }

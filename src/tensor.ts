@@ -97,10 +97,15 @@ export class Tensor<V extends Values = Float32Array> implements Disposable {
   /**
    * Returns a tensor of another shape with the same number of elements, which takes over the
    * memory. Do not use this tensor afterwards.
+   *
+   * @throws {ArgumentError} When the shape has another number of elements.
    */
   adopt(shape: Shape): Tensor<V> {
-    if (sameShape(shape, this.shape)) return this;
     this.assertAlive("adopt");
+    if (!isShape(shape) || elements(shape) !== this.size) {
+      throw new ArgumentError("adopt", "shape", shape, `a shape of ${this.size} elements`);
+    }
+    if (sameShape(shape, this.shape)) return this;
     return new Tensor(this.backend, shape, this.storage, this.type, this.owner);
   }
 
@@ -166,9 +171,10 @@ export interface Backend extends Disposable {
   dispose(): void;
 }
 
-/** Returns whether every size is a positive integer. */
-export function isShape(shape: Shape): boolean {
-  return shape.every((size) => Number.isInteger(size) && size >= 1);
+/** Returns whether a value is a list of positive integers. */
+export function isShape(shape: unknown): shape is Shape {
+  return Array.isArray(shape) &&
+    shape.findIndex((size) => !Number.isInteger(size) || size < 1) < 0; // every() skips holes
 }
 
 /** Returns the number of elements of a shape. */

@@ -6,6 +6,7 @@ import { WasmBackend } from "../src/backend/wasm.ts";
 import { WebGpuBackend } from "../src/backend/webgpu.ts";
 import { assertEquals } from "./assert.ts";
 import { resetShapes } from "./backend/harness.ts";
+import { highMemoryBackend } from "./backend/high_memory.ts";
 import { testWithAdapter } from "./webgpu.ts";
 
 /** A number that divides none of the kernels' loops evenly. */
@@ -42,6 +43,12 @@ const threaded: readonly Candidate[] = wasmThreadedBuilds.map((build) => ({
   },
   slow: true,
 }));
+/** Where addresses are about to wrap. */
+const highMemory: Candidate = {
+  name: `${wasmBuilds[0].name}, end of 4 GiB`,
+  make: () => Promise.resolve(highMemoryBackend(wasmBuilds[0])),
+  slow: true,
+};
 const gpu: Candidate = {
   name: "webgpu",
   make: () => WebGpuBackend.create({ software: true }),
@@ -59,7 +66,7 @@ export interface SuiteOptions {
 
 /** Registers a test for each backend. The test must free all memory that it allocates. */
 export function testOnEveryBackend(name: string, body: Body, options: SuiteOptions = {}): void {
-  for (const candidate of [...wasm, ...threaded]) {
+  for (const candidate of [...wasm, ...threaded, highMemory]) {
     Deno.test(`${name} (${candidate.name})`, () => run(candidate, body, options));
   }
   testWithAdapter(`${name} (${gpu.name})`, () => run(gpu, body, options));

@@ -11,7 +11,7 @@ export const groups = {
   networks: /^(layers|models|ops|reference)\//,
   training: /^(recipe|train)\//,
   command: /^cli\/(?!bulk|pull|serve)/,
-  many_photos: /^(serve|cli\/(bulk|pull|serve))/,
+  many_photos: /^(faults|serve|cli\/(bulk|pull|serve))/,
   files: /^(hub|image|io|weights)\//,
   elsewhere: /^(bench|edge|examples)\/|^\w+_test\.ts$/,
 } as const;

@@ -27,12 +27,13 @@ export class StepGeometry extends SizeGeometry {
 }
 `;
 
-Deno.test("geometryModule() declares an interface and a layout for each class", () => {
+Deno.test("geometryModule() declares an interface and a writer for each class", () => {
   assertEquals(
     geometryModule(source),
     `// Made by \`deno task build\` from assembly/geometry.ts.
 
-import type { Layout } from "../block.ts";
+type Integers = Int32Array<ArrayBufferLike>;
+type Floats = Float32Array<ArrayBufferLike>;
 
 /** Bytes of the largest block. */
 export const blockBytes = 12;
@@ -43,10 +44,10 @@ export interface SizeGeometry {
   readonly n: number;
 }
 
-/** The layout of {@linkcode SizeGeometry}. */
-export const sizeLayout: Layout<SizeGeometry> = {
-  n: "i32",
-};
+/** Writes a {@linkcode SizeGeometry}. */
+export function writeSize(integers: Integers, _floats: Floats, g: SizeGeometry): void {
+  integers[0] = g.n;
+}
 
 /** One step. */
 export interface StepGeometry extends SizeGeometry {
@@ -56,17 +57,17 @@ export interface StepGeometry extends SizeGeometry {
   readonly first: boolean;
 }
 
-/** The layout of {@linkcode StepGeometry}. */
-export const stepLayout: Layout<StepGeometry> = {
-  ...sizeLayout,
-  lr: "f32",
-  first: "i32",
-};
+/** Writes a {@linkcode StepGeometry}. */
+export function writeStep(integers: Integers, floats: Floats, g: StepGeometry): void {
+  integers[0] = g.n;
+  floats[1] = g.lr;
+  integers[2] = Number(g.first);
+}
 `,
   );
 });
 
-Deno.test("geometryModule() refuses what is no field of four bytes", () => {
+Deno.test("geometryModule() rejects lines that are not four-byte fields", () => {
   for (const line of ["  n: i64;", "  n: bool;", "  n: i32 = 1;", "  double(): i32 {"]) {
     const changed = source.replace("  n: i32;", line);
     assertThrows(() => geometryModule(changed), Error, "assembly/geometry.ts:7: not a four-byte");
@@ -94,7 +95,7 @@ const module = (parameters: string) =>
  )
 )`;
 
-Deno.test("exportsModule() tells which kernels hand out their work", () => {
+Deno.test("exportsModule() lists the kernels that share their work among threads", () => {
   const text = module("(param $y i32) (param $eps f32)");
   assertEquals([...exportsOf(text)], [["size", "a/size"], ["conv", "a/conv"]]);
   assertEquals(
@@ -121,7 +122,7 @@ export interface Exports {
   );
 });
 
-Deno.test("exportsModule() refuses a function of nine parameters", () => {
+Deno.test("exportsModule() rejects a function with nine parameters", () => {
   const parameters = Array.from({ length: 9 }, (_, i) => `(param $p${i} i32)`).join(" ");
   assertThrows(() => exportsModule(module(parameters)), Error, "a/conv takes 9 parameters");
 });

@@ -6,7 +6,7 @@
 
 import asc from "npm:assemblyscript@0.28.20/asc";
 
-/** The instructions each build may use; the source is the same. */
+/** The features that each build of the same source may use. */
 export const builds = {
   simd: ["simd"],
   relaxed: ["simd", "relaxed-simd"],
@@ -14,7 +14,7 @@ export const builds = {
   relaxed_threads: ["simd", "relaxed-simd", "threads"],
 };
 
-/** All that 32 bits address; who makes the memory may allow it less. */
+/** 4 GiB, the 32-bit limit; the memory's creator may set a lower one. */
 const MAXIMUM_PAGES = 65536;
 
 const assembly = new URL("../assembly/", import.meta.url);
@@ -32,8 +32,8 @@ export async function compile(
 }
 
 /**
- * Compiles to WebAssembly's text format, unoptimised: every function is there under its name, but for
- * those that are always inlined.
+ * Compiles to WebAssembly's text format, unoptimised: it has every function under its name, except those
+ * that are always inlined.
  *
  * @throws {Error} With the compiler's messages, warnings included.
  */

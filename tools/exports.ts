@@ -1,6 +1,6 @@
 /**
- * What a binary exports, read from WebAssembly's text format: signatures, and which kernels hand out
- * their work to threads.
+ * Reads the exports of a binary from WebAssembly's text format: their signatures, and which kernels share
+ * their work among threads.
  *
  * @module
  */
@@ -13,23 +13,23 @@ interface Func {
   readonly calls: readonly string[];
 }
 
-/** More would be hard to read at a call: numbers belong in a block of assembly/geometry.ts. */
+/** Calls with more arguments are hard to read: pass a block of assembly/geometry.ts instead. */
 const MOST_PARAMETERS = 8;
 
-/** What a kernel calls to share its work (assembly/threads.ts). */
+/** The functions that a kernel calls to share its work (assembly/threads.ts). */
 const sharing = ["threads/claim", "threads/join"];
 
-/** The exported names of a module in text format. */
+/** The exported functions of a module in text format: their internal names by exported name. */
 export function exportsOf(text: string): Map<string, string> {
   const pairs = text.matchAll(/^ \(export "(\w+)" \(func \$(\S+?)\)\)/gm);
   return new Map([...pairs].map(([, name, func]) => [name, func]));
 }
 
 /**
- * The module that declares what the binaries export.
+ * Returns the TypeScript module that declares the exports of the binaries.
  *
  * @param text The kernels, unoptimised, so that no call is inlined.
- * @throws {Error} When a function has more parameters than a person can follow.
+ * @throws {Error} When a function has more than eight parameters.
  */
 export function exportsModule(text: string): string {
   const funcs = readFuncs(text);

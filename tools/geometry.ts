@@ -1,6 +1,6 @@
 /**
  * Reads the classes of assembly/geometry.ts, and writes them as TypeScript: an interface for each, and
- * the layout of its fields in memory.
+ * a function that writes its fields to memory.
  *
  * @module
  */
@@ -21,33 +21,32 @@ interface Block {
   readonly fields: Field[];
 }
 
-/** What the types of fields are in TypeScript, and how they lie in memory. */
-const types: Readonly<Record<string, readonly [type: string, stored: string]>> = {
-  i32: ["number", "i32"],
-  u32: ["number", "i32"],
-  usize: ["number", "i32"],
-  f32: ["number", "f32"],
-  Flag: ["boolean", "i32"],
+/** What the types of fields are in TypeScript, and the array through which they are written. */
+const types: Readonly<Record<string, readonly [type: string, array: string]>> = {
+  i32: ["number", "integers"],
+  u32: ["number", "integers"],
+  usize: ["number", "integers"],
+  f32: ["number", "floats"],
+  Flag: ["boolean", "integers"],
 };
 
 /**
  * The module that declares the blocks of an AssemblyScript source.
  *
- * @throws {Error} When a line is none that a class of four-byte fields and getters has.
+ * @throws {Error} When a line is neither a four-byte field nor a getter.
  */
 export function geometryModule(source: string): string {
   const blocks = readBlocks(source);
-  const sizeOf = ({ base, fields }: Block): number => {
+  const fieldsOf = ({ base, fields }: Block): Field[] => {
     const before = blocks.find(({ name }) => name === base);
-    return fields.length * 4 + (before ? sizeOf(before) : 0);
+    return [...before ? fieldsOf(before) : [], ...fields];
   };
+  const bytes = Math.max(...blocks.map((block) => fieldsOf(block).length * 4));
   return [
     "// Made by `deno task build` from assembly/geometry.ts.",
-    'import type { Layout } from "../block.ts";',
-    `/** Bytes of the largest block. */\nexport const blockBytes = ${
-      Math.max(...blocks.map(sizeOf))
-    };`,
-    ...blocks.flatMap((block) => [interfaceOf(block), layoutOf(block)]),
+    "type Integers = Int32Array<ArrayBufferLike>;\ntype Floats = Float32Array<ArrayBufferLike>;",
+    `/** Bytes of the largest block. */\nexport const blockBytes = ${bytes};`,
+    ...blocks.flatMap((block) => [interfaceOf(block), writerOf(block.name, fieldsOf(block))]),
   ].join("\n\n") + "\n";
 }
 
@@ -59,18 +58,21 @@ function interfaceOf({ doc, name, base, fields }: Block): string {
   return `${doc}\nexport interface ${name}${heritage} {\n${members.join("")}}`;
 }
 
-function layoutOf({ name, base, fields }: Block): string {
-  const entries = fields.map((field) => `  ${field.name}: "${types[field.type][1]}",\n`);
-  const before = base ? `  ...${layoutName(base)},\n` : "";
-  return `/** The layout of {@linkcode ${name}}. */\nexport const ${
-    layoutName(name)
-  }: Layout<${name}> =` +
-    ` {\n${before}${entries.join("")}};`;
+function writerOf(block: string, fields: readonly Field[]): string {
+  const lines = fields.map(({ name, type }, i) => {
+    const [typescript, array] = types[type];
+    return `  ${array}[${i}] = ${typescript === "boolean" ? `Number(g.${name})` : `g.${name}`};\n`;
+  });
+  const floats = fields.some(({ type }) => types[type][1] === "floats") ? "floats" : "_floats";
+  const parameters = `integers: Integers, ${floats}: Floats, g: ${block}`;
+  const integers = lines.some((line) => line.includes("integers")) ? "integers" : "_integers";
+  return `/** Writes a {@linkcode ${block}}. */\nexport function ${writerName(block)}(` +
+    `${parameters.replace("integers", integers)}): void {\n${lines.join("")}}`;
 }
 
-/** `Conv2dGeometry` is laid out by `conv2dLayout`. */
-function layoutName(name: string): string {
-  return name[0].toLowerCase() + name.slice(1).replace(/Geometry$/, "") + "Layout";
+/** `Conv2dGeometry` is written by `writeConv2d`. */
+function writerName(name: string): string {
+  return `write${name.replace(/Geometry$/, "")}`;
 }
 
 function readBlocks(source: string): Block[] {

@@ -9,7 +9,7 @@
 
 import ts from "npm:typescript@6.0.3";
 
-/** What no change may exceed. */
+/** The limits that no change may exceed. */
 export const limits = {
   /** Names that mod.ts exports. */
   exports: 125,
@@ -25,7 +25,7 @@ export const limits = {
   wrongImports: 0,
 };
 
-/** The measured structure; each figure with where it was found. */
+/** The measured structure, with the place of each figure. */
 export interface Structure {
   readonly exports: readonly string[];
   readonly largestFile: Place;
@@ -56,10 +56,10 @@ const sources = [
   "weights",
 ];
 
-/** Files that are data, or written by a program. */
+/** Files that are data, or generated. */
 const data = /\/generated\/|imagenet_classes\.ts$|\/(dist|fixtures|cases)\//;
 
-/** Who may not import whom: paths of the importing file, and of the imported one. */
+/** Forbidden imports: paths of the importing file, and of the imported one. */
 const forbidden: readonly (readonly [importer: RegExp, imported: RegExp])[] = [
   [/^src\//, /^(weights|bench|tests|tools|examples|cli\.ts|mod\.ts)/],
   [/^bench\//, /^tests\//],
@@ -98,7 +98,7 @@ export function measureStructure(): Structure {
   };
 }
 
-/** The figures that exceed their limits, a line each. */
+/** The figures that exceed their limits, one line each. */
 export function violations(structure: Structure): string[] {
   const { largestFile, largestTest, longestArguments, cycles, wrongImports } = structure;
   const over = (what: string, { count, where }: Place, limit: number) =>
@@ -124,7 +124,7 @@ function* typeScriptFiles(path: string): Generator<string> {
   }
 }
 
-/** Paths of the files that a file imports or re-exports: types, and dynamic imports of literals too. */
+/** The files that a file imports or re-exports, including types and dynamic imports of literals. */
 function importsOf(file: ts.SourceFile, path: string): string[] {
   const specifiers: string[] = [];
   const visit = (node: ts.Node): void => {
@@ -142,7 +142,7 @@ function importsOf(file: ts.SourceFile, path: string): string[] {
   const local = specifiers.filter((specifier) => specifier.startsWith("."));
   return local.map((specifier) => {
     const found = new URL(specifier, new URL(path, root)).href.slice(root.href.length);
-    return path.startsWith("assembly/") ? `${found}.ts` : found; // as AssemblyScript writes it
+    return path.startsWith("assembly/") ? `${found}.ts` : found; // AssemblyScript omits the extension
   });
 }
 
@@ -174,7 +174,7 @@ function isInstruction(node: ts.Node): boolean {
   );
 }
 
-/** The names that mod.ts exports, each of which it lists. */
+/** The names that mod.ts exports. It must list each of them. */
 function publicNames(): string[] {
   const text = Deno.readTextFileSync(new URL("mod.ts", root));
   const file = ts.createSourceFile("mod.ts", text, ts.ScriptTarget.Latest);
@@ -186,7 +186,7 @@ function publicNames(): string[] {
   });
 }
 
-/** Strongly connected components of more than one file, each from its first file on. */
+/** Strongly connected components of several files, and files that import themselves. */
 export function cyclesOf(imports: ReadonlyMap<string, readonly string[]>): string[][] {
   // Tarjan's algorithm
   const cycles: string[][] = [], stack: string[] = [];

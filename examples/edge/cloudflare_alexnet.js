@@ -1,6 +1,6 @@
 /**
  * For Cloudflare Workers, with AlexNet's 1000 classes. The first request streams the 62 MB of weights
- * from storage, and buffers at most 1 MiB of them. Create them with `deno run -A cli.ts convert
+ * from storage, and buffers a few MiB of them. Create them with `deno run -A cli.ts convert
  * --precision int8 alexnet.pth alexnet.int8.safetensors`.
  *
  * @module
@@ -12,7 +12,12 @@ import module from "../../src/backend/wasm/generated/relaxed.wasm";
 import { edgeHandler } from "./handler.ts";
 
 /** What fits beside 80 MB of weights. */
-const limits = { maxPixels: 640 * 480, maxBytes: 2 ** 20, maxRequests: 4 };
+const limits = {
+  maxPixels: 640 * 480,
+  maxBytes: 2 ** 20,
+  maxRequests: 4,
+  maxUploadBytes: 2 * 2 ** 20,
+};
 
 /** Created by the first request, which brings the worker's bindings. */
 let handler;

@@ -15,4 +15,11 @@ const handler = edgeHandler({
   weights: () => new Uint8Array(weights),
 });
 
-export default { fetch: (request) => handler(request) };
+export default {
+  fetch(request, _env, context) {
+    const response = handler(request);
+    // a client that disconnects must not stop the handler halfway
+    context.waitUntil(response);
+    return response;
+  },
+};

@@ -5,8 +5,7 @@
  * @module
  */
 
-import { createBackend, loadModel, type WeightsInput } from "../../mod.ts";
-import type { CodecModules } from "../../src/image/mod.ts";
+import { type CodecModules, createBackend, loadModel, type WeightsInput } from "../../mod.ts";
 import { photoHandler, type PhotoHandlerOptions } from "../../src/serve/mod.ts";
 
 /** Options of {@linkcode edgeHandler}. */
@@ -18,21 +17,32 @@ export interface EdgeOptions {
   /** The compiled image codecs, for runtimes that cannot load them. */
   readonly codecs?: CodecModules;
   /** Limits on photos and requests. Default: what fits into 128 MB beside the model. */
-  readonly limits?: Pick<PhotoHandlerOptions, "maxPixels" | "maxBytes" | "maxRequests">;
+  readonly limits?: Pick<
+    PhotoHandlerOptions,
+    "maxPixels" | "maxBytes" | "maxRequests" | "maxUploadBytes"
+  >;
+  /** Origin whose pages may use the handler, or "*" for all. Default: none. */
+  readonly cors?: string;
 }
 
-const isolateLimits = { maxPixels: 1_500_000, maxBytes: 4 * 2 ** 20, maxRequests: 8 };
+const isolateLimits = {
+  maxPixels: 1_500_000,
+  maxBytes: 4 * 2 ** 20,
+  maxRequests: 8,
+  maxUploadBytes: 8 * 2 ** 20,
+};
 
 /** The options with the smallest weights in memory. */
 const compact = { algorithm: "direct", keepPacked: false, precision: "int8" } as const;
 
 /** Creates the handler. It loads the model on the first request. */
 export function edgeHandler(
-  { weights, module, codecs, limits = isolateLimits }: EdgeOptions,
+  { weights, module, codecs, cors, limits = isolateLimits }: EdgeOptions,
 ): (request: Request) => Promise<Response> {
   return photoHandler({
     ...limits,
     codecs,
+    cors,
     async load() {
       const backend = await createBackend({ module, threads: 1 });
       return await loadModel({ backend, weights: await weights(), ...compact });

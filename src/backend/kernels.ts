@@ -134,7 +134,7 @@ export interface TrainingKernels {
   linearBackwardInput(dx: Tensor, dy: Tensor, weight: Tensor): void;
   /** dw += dyᵀ · x. */
   linearBackwardWeight(dw: Tensor, dy: Tensor, x: Tensor): void;
-  /** dx = dy where y is not 0. */
+  /** dx = dy where y, the output of relu, is positive or NaN; 0 elsewhere. */
   reluBackward(dx: Tensor, dy: Tensor, y: Tensor): void;
   /** dx = y · (dy − Σ dy·y). */
   softmaxBackward(dx: Tensor, dy: Tensor, y: Tensor, g: AxisGeometry): void;

@@ -54,6 +54,9 @@ export interface BackendOptions {
  * ```
  */
 export async function createBackend(options: BackendOptions = {}): Promise<Backend> {
+  if (typeof options !== "object" || options === null) {
+    throw new ArgumentError("createBackend", "options", options, "an object");
+  }
   const { device = "auto", module, threads = "auto", onFallback } = options;
   if (!devices.includes(device)) {
     const names = devices.map((d) => `"${d}"`).join(" or ");
@@ -64,6 +67,9 @@ export async function createBackend(options: BackendOptions = {}): Promise<Backe
   ) {
     const takes = `"auto" or a whole number from 1 to ${MAX_THREADS}`;
     throw new ArgumentError("createBackend", "threads", threads, takes);
+  }
+  if (onFallback !== undefined && typeof onFallback !== "function") {
+    throw new ArgumentError("createBackend", "onFallback", onFallback, "a function");
   }
   if (device === "webgpu") return await createGpuBackend(true);
   if (module !== undefined) {

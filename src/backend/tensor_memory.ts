@@ -1,10 +1,11 @@
 /**
- * What the memories of all backends share: making tensors, and checking what goes in and out.
+ * The common part of the backends' memories: creates tensors, and checks what is written and read.
  *
  * @module
  */
 
 import { ArgumentError, PembrokeError } from "../errors.ts";
+import { kindOf } from "../kinds.ts";
 import {
   type Backend,
   elements,
@@ -21,7 +22,7 @@ export interface ArrayType<V> {
   readonly BYTES_PER_ELEMENT: number;
 }
 
-/** Makes tensors for a backend. Subclasses say where the bytes lie. */
+/** Creates tensors for a backend. Subclasses store the bytes. */
 export abstract class TensorMemory<S extends TensorStorage> {
   /** The backend that the tensors belong to. */
   protected readonly owner: Backend;
@@ -32,20 +33,20 @@ export abstract class TensorMemory<S extends TensorStorage> {
     this.owner = owner;
   }
 
-  /** Bytes that live tensors take. */
+  /** The size of all live tensors. */
   abstract readonly bytesInUse: number;
   /** Sets every element of a tensor. */
   abstract fill(tensor: Tensor, value: number): void;
-  /** Takes so many bytes. */
+  /** Allocates memory. */
   protected abstract allocate(bytes: number): S;
-  /** Takes bytes back. */
+  /** Frees memory. */
   protected abstract release(storage: S): void;
-  /** Writes values to a tensor, from the element `offset` on. */
+  /** Writes values to a tensor, starting at the element `offset`. */
   protected abstract store(tensor: Tensor<Values>, values: ArrayLike<number>, offset: number): void;
-  /** Copies a tensor's elements out. */
+  /** Returns a copy of a tensor's elements. */
   protected abstract load<V extends Values>(tensor: Tensor<V>): Promise<V>;
 
-  /** Whether everything was freed. */
+  /** Whether {@linkcode TensorMemory.dispose} was called. */
   get disposed(): boolean {
     return this.#disposed;
   }
@@ -68,7 +69,7 @@ export abstract class TensorMemory<S extends TensorStorage> {
   /** A tensor of this type whose values are undefined. */
   emptyOf<V extends Values>(type: ArrayType<V>, shape: Shape): Tensor<V> {
     this.assertAlive();
-    if (!isShape(shape)) throw new ArgumentError("tensor", "shape", shape, "positive integers");
+    checkShape("tensor", shape);
     const storage = this.allocate(elements(shape) * type.BYTES_PER_ELEMENT);
     return new Tensor(this.owner, shape, storage, type);
   }
@@ -76,7 +77,12 @@ export abstract class TensorMemory<S extends TensorStorage> {
   /** See {@linkcode Backend.write}. */
   write(tensor: Tensor, values: Float32Array, offset = 0): void {
     this.assertUsable("write", tensor);
-    if (!Number.isInteger(offset) || offset < 0 || offset + values.length > tensor.size) {
+    checkFloats("write", tensor);
+    checkValues("write", Float32Array, values);
+    if (!Number.isInteger(offset)) {
+      throw new ArgumentError("write", "offset", offset, "a non-negative integer");
+    }
+    if (offset < 0 || offset + values.length > tensor.size) {
       const range = `${offset} … ${offset + values.length}`;
       const takes = `inside the tensor's ${tensor.size} elements`;
       throw new ArgumentError("write", "the range", range, takes);
@@ -100,7 +106,7 @@ export abstract class TensorMemory<S extends TensorStorage> {
     if (!this.#disposed) this.release(storage as S);
   }
 
-  /** Frees everything. Tensors that are left refuse to be used. */
+  /** Frees everything. Tensors can no longer be used. */
   dispose(): void {
     this.#disposed = true;
   }
@@ -124,17 +130,48 @@ export abstract class TensorMemory<S extends TensorStorage> {
     values: ArrayLike<number>,
     shape: Shape,
   ): Tensor<V> {
+    checkShape(op, shape);
+    checkValues(op, type, values);
     if (values.length !== elements(shape)) {
       const takes = `${elements(shape)}, as the shape [${shape.join(", ")}] says`;
       throw new ArgumentError(op, "the number of values", values.length, takes);
     }
     const tensor = this.emptyOf(type, shape);
-    this.store(tensor, values, 0);
+    try {
+      this.store(tensor, values, 0);
+    } catch (error) {
+      tensor.dispose();
+      throw error;
+    }
     return tensor;
   }
 
   #assertOwn(op: string, tensor: Tensor<Values>): void {
+    if (!(tensor instanceof Tensor)) throw new ArgumentError(op, "tensor", tensor, "a Tensor");
     if (tensor.backend === this.owner) return;
     throw new ArgumentError(op, "tensor", `on ${tensor.backend.name}`, "on this backend");
   }
+}
+
+/** Checks that a tensor holds float32, and a value to write to it is a number. */
+export function checkFloats(op: string, tensor: Tensor<Values>, value: unknown = 0): void {
+  if (tensor.type !== Float32Array) {
+    throw new ArgumentError(op, "tensor", `a tensor of ${tensor.type.name}`, "a tensor of float32");
+  }
+  if (typeof value !== "number") throw new ArgumentError(op, "value", value, "a number");
+}
+
+function checkShape(op: string, shape: unknown): void {
+  if (!isShape(shape)) throw new ArgumentError(op, "shape", shape, "positive integers");
+}
+
+/** Checks values to copy: an array of the type or, for float32, a list of numbers. */
+function checkValues(op: string, { name }: ArrayType<Values>, values: unknown): void {
+  if (kindOf(values) === name) return;
+  const takes = name === "Float32Array" ? "a Float32Array or numbers" : `an ${name}`;
+  if (name !== "Float32Array" || !Array.isArray(values)) {
+    throw new ArgumentError(op, "values", values, takes);
+  }
+  const wrong = values.findIndex((value) => typeof value !== "number");
+  if (wrong >= 0) throw new ArgumentError(op, `values[${wrong}]`, values[wrong], "a number");
 }

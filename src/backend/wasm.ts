@@ -13,6 +13,7 @@ import {
   instantiate,
   threadedBuilds,
 } from "./wasm/binary.ts";
+import type { Allocator } from "./wasm/allocator.ts";
 import type { Kernels } from "./kernels.ts";
 import { MemoryBackend } from "./memory_backend.ts";
 import { forwardKernels } from "./wasm/forward.ts";
@@ -34,12 +35,12 @@ export class WasmBackend extends MemoryBackend<WasmMemory> {
    * @param build The kernels. Default: the fastest build that this engine supports.
    * @param parts An instance over a memory. Default: a new one, for one thread.
    */
-  constructor(build: Build | undefined = fastestBuild, parts = createParts(build)) {
+  constructor(build: Build | undefined = fastestBuild, parts: WasmParts = createParts(build)) {
     super();
     this.name = build?.name ? `wasm (${build.name})` : "wasm";
     this.#pool = parts.pool;
     this.threads = parts.pool?.threads ?? 1;
-    const memory = new WasmMemory(this, parts.memory, parts.base);
+    const memory = new WasmMemory(this, parts.memory, parts.base, parts.allocator);
     this.memory = memory;
     this.kernels = {
       ...forwardKernels(memory, parts.kernels),
@@ -98,6 +99,8 @@ interface WasmParts {
   readonly base: number;
   readonly kernels: Exports;
   readonly pool?: ThreadPool;
+  /** Default: one that fills the memory from its beginning. */
+  readonly allocator?: Allocator;
 }
 
 /** The parts of a backend with one thread. */

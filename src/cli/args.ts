@@ -1,14 +1,9 @@
-/** Parses the command line, and holds the help text. */
+/** Parses the command line. */
 
 import { devices } from "../backend/devices.ts";
 import { precisions } from "../layers/precision.ts";
 import { type Architecture, architectures } from "../models/description.ts";
-import {
-  readWeightsArgs,
-  type WeightsArgs,
-  weightsCommands,
-  weightsUsage,
-} from "./args_weights.ts";
+import { readWeightsArgs, type WeightsArgs, weightsCommands } from "./args_weights.ts";
 import { oneOf } from "./choices.ts";
 import { UsageError } from "./errors.ts";
 import type { Shard } from "./inputs.ts";
@@ -31,6 +26,8 @@ export interface Options {
   readonly model?: Architecture;
   /** The file or URL of the weights; undefined for cached or bundled ones. */
   readonly weights?: string;
+  /** A file of class names, one per line; undefined for the model's own. */
+  readonly classes?: string;
   /** The seed of random weights; undefined for weights from a file. */
   readonly seed?: number;
   readonly topK: number;
@@ -42,85 +39,26 @@ export interface Options {
   readonly host: string;
   /** Port that a server listens on; 0 for any free port. */
   readonly port: number;
+  /** Limits of a server; undefined for other commands. */
+  readonly serve?: ServeLimits;
   readonly quiet: boolean;
   readonly verbose: boolean;
 }
 
-export const usage = `\
-Classify photos with AlexNet, on WebAssembly or a GPU.
+/** Limits of a server; undefined for the defaults. */
+export interface ServeLimits {
+  /** Maximum pixels of a photo. */
+  readonly maxPixels?: number;
+  /** Maximum bytes of a photo. */
+  readonly maxBytes?: number;
+  /** Memory in bytes for all photos at once. */
+  readonly memory?: number;
+  /** Origin whose pages may post photos. */
+  readonly cors?: string;
+}
 
-Usage: deno run -A cli.ts [classify] [options] <image|folder|pattern|URL|->...
-       deno run -A cli.ts serve [options]
-       deno run -A cli.ts summary [options]
-       deno run -A cli.ts pull [options] <model>
-       deno run -A cli.ts models [--json]
-       deno run -A cli.ts rm <model>
-       deno run -A cli.ts convert [options] <input> <output>
-
-Commands:
-  classify               print the most probable classes of each image (default)
-  serve                  classify photos sent with POST to
-                         http://127.0.0.1:8000/; see /healthz and /metrics
-  summary                print a model's layers, parameters and cost
-  pull                   download a model into the cache and use it by default
-  models                 list bundled, cached and downloadable models
-  rm                     delete a model from the cache
-  convert                convert weights to another format or precision
-
-Model options (classify, serve, summary):
-  -m, --model NAME       ${architectures.join(", ")} (default: as the weights say,
-                         or alexnet with --random)
-      --weights FILE     weights to use, a file or a URL: .pth, safetensors or
-                         ONNX (default: the model pulled last, or the bundled
-                         alexnet-tiny with 200 classes)
-      --random           untrained weights, for testing
-      --seed N           seed for --random, as for torch.manual_seed()
-                         (default: a different one each time)
-      --precision P      precision of fully connected layers: f32; f16, half the
-                         memory, on a GPU only; or int8, a quarter of the memory
-                         and time (default: int8 if stored that way, otherwise
-                         f32)
-      --backend NAME     ${devices.join(", ")} (default auto: a GPU if available)
-
-Classify options:
-  -k, --top-k N          number of classes to print for each image (default 5)
-      --files-from FILE  also classify the inputs listed in FILE, one per line;
-                         - reads the list from standard input
-      --shard N/M        classify only part N of M: every M-th image, starting
-                         with the N-th. M jobs with the same inputs share the
-                         work
-      --json             print one JSON document
-      --jsonl            print one line of JSON per image, as soon as it is done
-      --resume FILE      append the lines to FILE instead; skip images that are
-                         already in it, and retry those that failed
-
-Serve options:
-      --host NAME        address to listen on (default 127.0.0.1; 0.0.0.0 allows
-                         other machines)
-      --port N           port to listen on (default 8000; 0 for any free port)
-
-${weightsUsage}
-
-General options:
-  -q, --quiet            print only results and errors
-  -v, --verbose          print timings
-      --no-color         print without colours, like NO_COLOR=1
-  -h, --help             print this help
-      --version          print the version
-
-Images are JPEG, PNG, WebP, GIF or BMP files; - reads one from standard input.
-A folder stands for all images in it and its subfolders. Patterns, in quotes,
-support *, ?, [abc], {a,b} and ** (any subfolders). Names that start with a dash
-go after --, or are written ./-name.
-
-Results go to standard output, everything else to standard error. On SIGINT or
-SIGTERM, serve finishes accepted requests and exits.
-
-Models are cached in the folder PEMBROKE_CACHE, by default in the system's cache
-folder.
-
-Exit status: 0 on success, 1 if an input failed, 2 for wrong usage or a missing
-permission.`;
+/** Options of serve only. */
+const serveOptions = ["max-bytes", "max-pixels", "memory", "cors"] as const;
 
 /** Options that may come before the command. */
 const globalOptions = ["-q", "--quiet", "--no-color"];
@@ -159,11 +97,14 @@ export function readArgs(args: readonly string[]): Options {
     if (listening && command !== "serve") {
       throw new UsageError("--host and --port are only for serve");
     }
+    const serving = serveOptions.find((name) => values[name] !== undefined);
+    if (serving && command !== "serve") throw new UsageError(`--${serving} is only for serve`);
     const { "files-from": filesFrom, resume, shard } = values;
     const bulk = [filesFrom, resume, shard].some((value) => value !== undefined);
     if (bulk && command !== "classify") {
       throw new UsageError("--files-from, --resume and --shard are only for classify");
     }
+    if (values.classes === "") throw new UsageError("--classes is empty, must be a file");
     if (values.weights === "") throw new UsageError("--weights is empty, must be a file or URL");
   }
   if ((command === "summary" || command === "serve") && inputs.length > 0) {
@@ -195,6 +136,8 @@ export function readArgs(args: readonly string[]): Options {
       : oneOf("--precision", values.precision, precisions),
     host: values.host ?? "127.0.0.1",
     port: integer("--port", values.port ?? "8000", 2 ** 16 - 1),
+    ...values.classes !== undefined && { classes: values.classes },
+    ...command === "serve" && { serve: serveLimits(values) },
     format: values.json ? "json" : values.jsonl || values.resume !== undefined ? "jsonl" : "text",
     quiet: values.quiet,
     verbose: values.verbose,
@@ -208,6 +151,7 @@ function parse(args: readonly string[]) {
     options: {
       "model": { type: "string", short: "m" },
       "weights": { type: "string" },
+      "classes": { type: "string" },
       "random": { type: "boolean", default: false },
       "seed": { type: "string" },
       "top-k": { type: "string", short: "k", default: "5" },
@@ -215,6 +159,10 @@ function parse(args: readonly string[]) {
       "precision": { type: "string" },
       "host": { type: "string" },
       "port": { type: "string" },
+      "max-bytes": { type: "string" },
+      "max-pixels": { type: "string" },
+      "memory": { type: "string" },
+      "cors": { type: "string" },
       "files-from": { type: "string" },
       "resume": { type: "string" },
       "shard": { type: "string" },
@@ -261,4 +209,44 @@ function positive(option: string, text: string): number {
   const value = Number(text);
   if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value > 0) return value;
   throw new UsageError(`${option} is ${JSON.stringify(text)}, must be a positive integer`);
+}
+
+function serveLimits(values: ReturnType<typeof parse>["values"]): ServeLimits {
+  const { "max-pixels": maxPixels, "max-bytes": maxBytes, memory, cors } = values;
+  return {
+    maxPixels: maxPixels === undefined ? undefined : positive("--max-pixels", maxPixels),
+    maxBytes: maxBytes === undefined ? undefined : bytesOf("--max-bytes", maxBytes),
+    memory: memory === undefined ? undefined : bytesOf("--memory", memory),
+    cors: cors === undefined ? undefined : originOf(cors),
+  };
+}
+
+const units: Readonly<Record<string, number>> = {
+  "": 1,
+  "kb": 1e3,
+  "mb": 1e6,
+  "gb": 1e9,
+  "kib": 2 ** 10,
+  "mib": 2 ** 20,
+  "gib": 2 ** 30,
+};
+
+/** A number of bytes, with or without a unit. */
+function bytesOf(option: string, text: string): number {
+  const [, digits, unit] = /^(\d+(?:\.\d+)?) ?([kmg]i?b)?$/i.exec(text) ?? [];
+  const bytes = Math.floor(Number(digits) * units[unit?.toLowerCase() ?? ""]);
+  if (Number.isSafeInteger(bytes) && bytes > 0) return bytes;
+  throw new UsageError(
+    `${option} is ${JSON.stringify(text)}, must be a number of bytes, such as 20MB`,
+  );
+}
+
+/** The origin of --cors, without the path of a URL. */
+function originOf(text: string): string {
+  if (text === "*") return text;
+  const origin = URL.canParse(text) ? new URL(text).origin : "null";
+  if (origin !== "null" && (text === origin || text === `${origin}/`)) return origin;
+  throw new UsageError(
+    `--cors is ${JSON.stringify(text)}, must be * or an origin, such as https://example.org`,
+  );
 }

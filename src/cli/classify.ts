@@ -30,7 +30,8 @@ export async function classify(options: Options): Promise<number> {
     note(`${options.resume}: resuming after ${count} result${count === 1 ? "" : "s"}`);
   }
   let total: number | undefined;
-  const requested = inputsOf(options);
+  let skipped = 0;
+  const requested = inputsOf(options, () => skipped++);
   const inputs = counted(resultFile?.skipDone(requested) ?? requested, (length) => total = length);
   const first: Input[] = [];
   // a list is assumed to be long, so that its first lines do not wait for more
@@ -77,6 +78,9 @@ export async function classify(options: Options): Promise<number> {
     if (format === "json") results.push(result);
   }
   progress.clear();
+  if (skipped > 0 && !quiet) {
+    note(`skipped ${skipped} file${skipped === 1 ? "" : "s"} without an image's extension`);
+  }
 
   if (format === "json") {
     const { name, threads } = device.backend;
@@ -89,14 +93,18 @@ export async function classify(options: Options): Promise<number> {
 }
 
 /** The requested images in order, or this shard's part of them. */
-function inputsOf(options: Options): AsyncGenerator<Input> {
+function inputsOf(options: Options, onSkip: () => void): AsyncGenerator<Input> {
   // before images with results are skipped: positions must not depend on them
-  return options.shard ? inShard(allInputs(options), options.shard) : allInputs(options);
+  const inputs = allInputs(options, onSkip);
+  return options.shard ? inShard(inputs, options.shard) : inputs;
 }
 
-async function* allInputs({ inputs, filesFrom }: Options): AsyncGenerator<Input> {
-  for (const argument of inputs) yield* expand(argument);
-  if (filesFrom !== undefined) yield* inputsFrom(filesFrom);
+async function* allInputs(
+  { inputs, filesFrom }: Options,
+  onSkip: () => void,
+): AsyncGenerator<Input> {
+  for (const argument of inputs) yield* expand(argument, onSkip);
+  if (filesFrom !== undefined) yield* inputsFrom(filesFrom, onSkip);
 }
 
 /** The same items; calls back with their count at the end. */

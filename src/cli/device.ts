@@ -67,7 +67,10 @@ export class Device implements Disposable {
     warnOfFallback(error, this.#options);
     this.backend.dispose();
     this.backend = await createBackend({ device: "wasm" });
-    await (this.#ready = this.#prepare(this.backend));
+    this.#ready = this.#prepare(this.backend);
+    // a server tries again with the next photo
+    this.#ready.catch(() => this.#ready = undefined);
+    await this.#ready;
   }
 
   /** Frees the memory. */

@@ -14,17 +14,34 @@ export function isPattern(path: string): boolean {
   return wildcards.test(path);
 }
 
+/** How {@linkcode filesIn} lists a folder. */
+export interface FolderOptions {
+  /** Levels of folders to list; 1 is the folder alone. Default: all. */
+  readonly depth?: number;
+  /** Whether to include names that start with a dot. Default: false. */
+  readonly hidden?: boolean;
+  /** Whether to follow links to folders, each folder once. Default: false. */
+  readonly links?: boolean;
+}
+
 /**
- * All files in a folder and its subfolders, in the order of their names. Links to folders are not
- * followed. Folders are listed one at a time, so that memory does not grow with the number of files.
- *
- * @param depth Levels of folders to list; 1 is the folder alone.
- * @param hidden Whether to include names that start with a dot.
+ * All files in a folder and its subfolders, in the order of their names. Folders are listed one at a
+ * time, so that memory does not grow with the number of files.
  */
 export async function* filesIn(
   folder: string,
-  depth = Infinity,
-  hidden = false,
+  { depth = Infinity, hidden = false, links = false }: FolderOptions = {},
+): AsyncGenerator<FileEntry> {
+  const followed = links ? new FollowedLinks() : undefined;
+  await followed?.add(folder || ".").catch(() => {});
+  yield* listed(folder, depth, hidden, followed);
+}
+
+async function* listed(
+  folder: string,
+  depth: number,
+  hidden: boolean,
+  followed: FollowedLinks | undefined,
 ): AsyncGenerator<FileEntry> {
   let entries: Deno.DirEntry[];
   try {
@@ -33,11 +50,44 @@ export async function* filesIn(
     return yield { path: folder, error };
   }
   entries.sort((a, b) => a.name < b.name ? -1 : 1);
-  for (const { name, isDirectory } of entries) {
+  for (const { name, isDirectory, isSymlink } of entries) {
     if (name.startsWith(".") && !hidden) continue;
     const path = joinPath(folder, name);
-    if (!isDirectory) yield { path };
-    else if (depth > 1) yield* filesIn(path, depth - 1, hidden);
+    const isFolder = isDirectory || isSymlink && await leadsToFolder(path);
+    if (!isFolder) yield { path };
+    else if (depth > 1 && (!isSymlink || await followed?.add(path))) {
+      // a linked folder may contain one that was listed before
+      if (!isSymlink && await followed?.has(path)) continue;
+      yield* listed(path, depth - 1, hidden, followed);
+    }
+  }
+}
+
+/** The folders that links led to. Each is listed once, so that there are no loops. */
+class FollowedLinks {
+  readonly #roots: string[] = [];
+
+  /** Adds a folder; returns false if it is part of one that is listed anyway. */
+  async add(path: string): Promise<boolean> {
+    const real = `${await Deno.realPath(path)}/`;
+    if (this.#roots.some((root) => real.startsWith(root))) return false;
+    this.#roots.push(real);
+    return true;
+  }
+
+  /** Whether a folder was added. */
+  async has(path: string): Promise<boolean> {
+    return this.#roots.length > 1 && this.#roots.includes(`${await Deno.realPath(path)}/`);
+  }
+}
+
+/** Whether a link leads to a folder. A broken link counts as a file, which cannot be read. */
+async function leadsToFolder(path: string): Promise<boolean> {
+  try {
+    return (await Deno.stat(path)).isDirectory;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) throw error;
+    return false;
   }
 }
 
@@ -53,7 +103,7 @@ export async function* filesMatching(pattern: string): AsyncGenerator<FileEntry>
   // @ts-types="./std.d.ts"
   const { globToRegExp } = await import("npm:deno-std@1.4.0/path/glob_to_regexp.js");
   const expression = globToRegExp(rest.join("/"), { extended: false });
-  for await (const entry of filesIn(folder, depth, hidden)) {
+  for await (const entry of filesIn(folder, { depth, hidden })) {
     if (entry.error !== undefined || expression.test(entry.path.slice(folder.length))) yield entry;
   }
 }

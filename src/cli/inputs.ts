@@ -3,6 +3,8 @@
 import { fileURLToPath } from "node:url";
 import { collect, download, readChunks, tooLarge } from "../io/download.ts";
 import { FileError } from "../errors.ts";
+import { crc32 } from "../io/crc32.ts";
+import { redactUrl } from "../io/redact.ts";
 import { asFileError, isPermissionError } from "./errors.ts";
 import { type FileEntry, filesIn, filesMatching, isPattern } from "./files.ts";
 import { linesOf } from "./lines.ts";
@@ -24,7 +26,7 @@ export interface Shard {
 
 /** Maximum size of an image file: 256 MiB. */
 const maxBytes = 2 ** 28;
-const imageName = /\.(jpe?g|png|webp|gif|bmp)$/i;
+const imageName = /\.(jpe?g|jpe|jfif|mpo|a?png|webp|gif|bmp)$/i;
 
 /** Whether an argument is a URL to download from. */
 export function isWebUrl(argument: string): boolean {
@@ -33,15 +35,20 @@ export function isWebUrl(argument: string): boolean {
 
 /** The path of a path or file URL. */
 export function pathOf(argument: string): string {
-  return /^file:\/\//i.test(argument) ? fileURLToPath(argument) : argument;
+  return /^file:\//i.test(argument) ? fileURLToPath(argument) : argument;
 }
 
 /**
  * The images of an argument: a file, a folder and its subfolders, a pattern, a URL, or "-" for standard
  * input. Finds them lazily. An argument without images becomes an input whose `read()` throws the
  * reason, so that its error appears in order. Throws only for missing permissions.
+ *
+ * @param onSkip Called for each file in a folder that is not an image.
  */
-export async function* expand(argument: string): AsyncGenerator<Input> {
+export async function* expand(
+  argument: string,
+  onSkip: () => void = () => {},
+): AsyncGenerator<Input> {
   if (argument === "-") {
     return yield {
       name: "-",
@@ -49,11 +56,18 @@ export async function* expand(argument: string): AsyncGenerator<Input> {
     };
   }
   if (isWebUrl(argument)) {
-    return yield { name: argument, read: () => download(argument, maxBytes) };
+    return yield { name: redactUrl(argument), read: () => download(argument, maxBytes) };
+  }
+  if (/^data:[^,]*,/i.test(argument)) {
+    const name = dataName(argument);
+    return yield { name, read: () => readDataUrl(name, argument) };
   }
   try {
-    if (/^(?!file:)\w{2,}:\/\//i.test(argument)) {
-      throw new FileError(argument, "unsupported URL, must be http, https or file");
+    if (/^(?!file:)[a-z][a-z\d+.-]+:\/\//i.test(argument)) {
+      throw new FileError(
+        redactUrl(argument),
+        "unsupported URL, must be http, https, data or file",
+      );
     }
     const path = pathOf(argument);
     const info = await Deno.stat(path).catch((error) => {
@@ -61,8 +75,11 @@ export async function* expand(argument: string): AsyncGenerator<Input> {
     });
     if (info && !info.isDirectory) return yield fileInput({ path });
     let empty = true;
-    for await (const entry of info ? filesIn(path) : filesMatching(path)) {
-      if (info && !isImage(entry)) continue;
+    for await (const entry of info ? filesIn(path, { links: true }) : filesMatching(path)) {
+      if (info && !isImage(entry)) {
+        onSkip();
+        continue;
+      }
       empty = false;
       yield fileInput(entry);
     }
@@ -70,7 +87,22 @@ export async function* expand(argument: string): AsyncGenerator<Input> {
     const reason = "no images in this folder (JPEG, PNG, WebP, GIF, BMP)";
     throw new FileError(argument, info ? reason : "no file matches");
   } catch (error) {
-    yield fileInput({ path: argument, error });
+    yield fileInput({ path: redactUrl(argument), error });
+  }
+}
+
+/** A short name of a data URL, different for different data. */
+function dataName(url: string): string {
+  const [type] = /^data:[^,;]*/i.exec(url)!;
+  const checksum = crc32(new TextEncoder().encode(url)).toString(16).padStart(8, "0");
+  return `${type.slice(0, 40)} (${url.length} characters, ${checksum})`;
+}
+
+async function readDataUrl(name: string, url: string): Promise<Uint8Array<ArrayBuffer>> {
+  try {
+    return await (await fetch(url)).bytes();
+  } catch (cause) {
+    throw new FileError(name, "is not a valid data URL", { cause });
   }
 }
 
@@ -80,12 +112,12 @@ export async function* expand(argument: string): AsyncGenerator<Input> {
  * @param file The file's path; "-" for standard input.
  * @throws {FileError} If the file cannot be read.
  */
-export async function* inputsFrom(file: string): AsyncGenerator<Input> {
+export async function* inputsFrom(file: string, onSkip?: () => void): AsyncGenerator<Input> {
   try {
     const { readable } = file === "-" ? Deno.stdin : await Deno.open(pathOf(file));
     for await (const { text } of linesOf(readable)) {
       // the list may come from standard input: here, "-" is a file
-      if (text !== "") yield* expand(text === "-" ? "./-" : text);
+      if (text !== "") yield* expand(text === "-" ? "./-" : text, onSkip);
     }
   } catch (error) {
     throw asFileError(file, error);

@@ -4,15 +4,21 @@ import type { Backend } from "../backend/mod.ts";
 import { createModel, modelFor } from "../models/load_model.ts";
 import { bundledWeights } from "../models/bundled.ts";
 import type { Architecture } from "../models/description.ts";
-import { fill, openInput, storedPrecision } from "../models/load.ts";
+import { loadTensors, openInput, storedPrecision } from "../models/load.ts";
 import type { Precision } from "../layers/precision.ts";
 import { AlexNet, AlexNetTiny, type Classifier } from "../models/mod.ts";
 import { FileError } from "../errors.ts";
 import type { CachedModel } from "../hub/cache.ts";
 import { findCached } from "./cache.ts";
 import type { Options } from "./args.ts";
+import { type CheckedSource, checkedSource } from "../hub/checksum.ts";
+import { redactUrl } from "../io/redact.ts";
+import type { ClassName } from "../models/imagenet_classes.ts";
+import { fileSource } from "../weights/io/file_source.ts";
+import type { WeightsFile } from "../weights/mod.ts";
 import { asFileError, isSystemError, UsageError } from "./errors.ts";
-import { pathOf } from "./inputs.ts";
+import { isWebUrl, pathOf } from "./inputs.ts";
+import { readLabels } from "./labels.ts";
 
 /** A model whose weights are not loaded yet. */
 export interface SelectedModel extends Disposable {
@@ -30,14 +36,38 @@ export interface SelectedModel extends Disposable {
 
 /** Selects the model of the options. Reads only the header of a weights file. */
 export async function selectModel(options: Options): Promise<SelectedModel> {
-  return options.seed === undefined ? await fromFile(options) : untrained(options, options.seed);
+  const labels = options.classes === undefined ? undefined : await readLabels(options.classes);
+  return options.seed === undefined
+    ? await fromFile(options, labels)
+    : untrained(options, options.seed, labels);
+}
+
+/** Makes a model with other class names, if there are any. */
+function withLabels<M extends Classifier>(
+  { classes }: Options,
+  labels: readonly ClassName[] | undefined,
+  make: (classes?: readonly ClassName[]) => M,
+): M {
+  const model = make();
+  if (!labels || classes === undefined) return model;
+  const { numClasses } = model;
+  model.dispose();
+  if (labels.length === numClasses) return make(labels);
+  const names = `${labels.length} name${labels.length === 1 ? "" : "s"}`;
+  throw new FileError(classes, `has ${names}, but the model has ${numClasses} classes`);
 }
 
 function untrained(
-  { model: name = "alexnet", precision = "f32" }: Options,
+  options: Options,
   seed: number,
+  labels: readonly ClassName[] | undefined,
 ): SelectedModel {
-  const model = createModel(name, { precision });
+  const { model: name = "alexnet", precision = "f32" } = options;
+  const model = withLabels(
+    options,
+    labels,
+    (classes) => createModel(name, { precision, classes }),
+  );
   return {
     model,
     name,
@@ -49,7 +79,10 @@ function untrained(
   };
 }
 
-async function fromFile(options: Options): Promise<SelectedModel> {
+async function fromFile(
+  options: Options,
+  labels: readonly ClassName[] | undefined,
+): Promise<SelectedModel> {
   const { model: requested } = options;
   const usesCache = options.weights === undefined && requested !== "alexnet-tiny";
   const cached = usesCache ? await findCached("alexnet") : [];
@@ -65,14 +98,32 @@ async function fromFile(options: Options): Promise<SelectedModel> {
   const throwNamed = (error: unknown) => {
     throw isSystemError(error) ? asFileError(weights ?? String(place), error) : error;
   };
-  let file = await openInput(place).catch(throwNamed).catch((error) => {
-    if (options.weights !== undefined || bundled || !(error instanceof FileError)) throw error;
+  const withRemedy = (error: unknown) => {
+    const isOwn = options.weights === undefined && !bundled;
+    if (!isOwn || !(error instanceof FileError)) throw error;
     const remedy = `to replace it, run: deno run -A ${script()} rm alexnet, then pull alexnet`;
     throw new FileError(error.file, `${error.reason}; ${remedy}`, { cause: error });
-  });
+  };
+  const isLocal = typeof place === "string" && !isWebUrl(place);
+  let source: CheckedSource | undefined;
+  const open = async (): Promise<WeightsFile> => {
+    source = isLocal ? await checkedSource(await fileSource(place)) : undefined;
+    try {
+      return await openInput(source ?? place);
+    } catch (error) {
+      source?.close();
+      throw error;
+    }
+  };
+  let file = await open().catch(throwNamed).catch(withRemedy);
   let model: Classifier;
   try {
-    model = modelFor(file, { precision: options.precision }, requested);
+    const { precision } = options;
+    model = withLabels(
+      options,
+      labels,
+      (classes) => modelFor(file, { precision, ...classes && { classes } }, requested),
+    );
   } catch (error) {
     file.close();
     throw error;
@@ -81,16 +132,17 @@ async function fromFile(options: Options): Promise<SelectedModel> {
   return {
     model,
     name: nameOf(model),
-    weights: weights ?? "bundled",
+    weights: redactUrl(weights ?? "bundled"),
     precision: options.precision ?? storedPrecision(file),
     hint: bundled ? hint(model, cached !== undefined) : undefined,
     async load(backend, onProgress) {
       if (consumed) { // a download cannot be read twice
         file.close();
-        file = await openInput(place).catch(throwNamed);
+        file = await open().catch(throwNamed);
       }
       consumed = true;
-      await fill(model, backend, file, { onProgress }).catch(throwNamed);
+      await loadTensors(model, backend, file, { onProgress }).catch(throwNamed);
+      await source?.finish().catch(withRemedy);
     },
     [Symbol.dispose]() {
       model.dispose();

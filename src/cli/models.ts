@@ -8,6 +8,8 @@ import { type CachedModel, cachedModels, removeCached } from "../hub/cache.ts";
 import { bundledWeights } from "../models/bundled.ts";
 import { readDescription } from "../models/description.ts";
 import { openInput, storedPrecision } from "../models/load.ts";
+import { fileSource } from "../weights/io/file_source.ts";
+import { verify } from "../hub/checksum.ts";
 import type { ModelsArgs, RemoveArgs } from "./args_weights.ts";
 import { requireCacheFolder } from "./cache.ts";
 import { aligned, megabytes } from "./output.ts";
@@ -90,7 +92,9 @@ async function inCache(
 ): Promise<ModelInfo> {
   const info = { name, precision, bytes, place: path, default: isDefault };
   try {
-    using file = await openInput(path);
+    const source = await fileSource(path);
+    using file = await openInput(source);
+    await verify(source);
     return { ...info, state: "cached", classes: readDescription(file)?.classes.length ?? 0 };
   } catch (error) {
     if (!(error instanceof FileError)) throw error;

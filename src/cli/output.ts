@@ -6,7 +6,7 @@ import type { ModelSummary, Prediction } from "../models/mod.ts";
 import { printable } from "./terminal.ts";
 
 /** Milliseconds per stage. Decoding includes reading the file; inference is the batch's time per image. */
-export interface Timings {
+interface Timings {
   readonly decodeMs: number;
   readonly preprocessMs: number;
   readonly inferenceMs: number;
@@ -16,7 +16,7 @@ export interface Timings {
 export type Result = Classification | { readonly input: string; readonly error: string };
 
 /** The classes of an image. */
-export interface Classification {
+interface Classification {
   readonly input: string;
   readonly predictions: readonly Prediction[];
   readonly timings: Timings;

@@ -9,7 +9,7 @@ import { isWebUrl } from "./inputs.ts";
 /** The arguments that decide which permissions a command needs. */
 type CommandArgs =
   | WeightsArgs
-  | Pick<Options, "inputs" | "filesFrom" | "resume" | "weights" | "seed"> & {
+  | Pick<Options, "inputs" | "filesFrom" | "resume" | "weights" | "seed" | "classes"> & {
     readonly command?: Options["command"];
   };
 
@@ -59,10 +59,12 @@ function requiredPermissions(
       if (isWebUrl(parsed.from)) hosts.add(new URL(parsed.from).host);
       break;
     default: {
-      const { inputs, filesFrom = "-", resume = "-", weights, seed } = parsed;
+      const { inputs, filesFrom = "-", resume = "-", weights, seed, classes = "-" } = parsed;
       // the bundled weights lie beside the script
       const weightsAt = weights ?? (seed === undefined ? script : "-");
-      const files = [...inputs, filesFrom, resume, weightsAt].filter((file) => file !== "-");
+      const files = [...inputs, filesFrom, resume, weightsAt, classes].filter((file) =>
+        file !== "-" && !/^data:/i.test(file)
+      );
       if (files.some((file) => !isWebUrl(file))) flags.add("--allow-read");
       if (resume !== "-") flags.add("--allow-write");
       files.filter(isWebUrl).forEach((url) => hosts.add(new URL(url).host));

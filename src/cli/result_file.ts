@@ -1,7 +1,7 @@
 /** The file of `--resume`: skips images that have results, and appends new results. */
 
 import { FileError } from "../errors.ts";
-import { Lock } from "../io/lock.ts";
+import { Lock, lockPathOf } from "../io/lock.ts";
 import { writeFile } from "../io/write_file.ts";
 import { asFileError, asWriteError, isSystemError } from "./errors.ts";
 import { type Input, pathOf } from "./inputs.ts";
@@ -43,7 +43,7 @@ export class ResultFile implements Disposable {
         if (error instanceof Deno.errors.NotFound) return pathOf(name);
         throw error;
       });
-      lock = await Lock.tryAcquire(`${path}.lock`);
+      lock = await Lock.tryAcquire(lockPathOf(path));
       if (!lock) throw new FileError(name, inUse);
       const done = await removeErrors(name, path);
       const file = await Deno.open(path, { append: true, create: true });

@@ -1,46 +1,91 @@
 /** `cli.ts serve`: classifies photos over HTTP. */
 
-import { createBackend } from "../backend/mod.ts";
 import { PembrokeError } from "../errors.ts";
-import { DecodePool } from "../image/threads/pool.ts";
 import { PhotoService } from "../serve/mod.ts";
 import type { Options } from "./args.ts";
 import { loadWeights } from "./classify.ts";
+import { Decoders } from "./decoders.ts";
+import { Device } from "./device.ts";
 import { selectModel } from "./model.ts";
 import { complain, note } from "./terminal.ts";
 import { lineOf } from "./errors.ts";
 
+/** Memory in bytes for all photos that are decoded at once. */
+const defaultMemory = 512e6;
+/** Maximum bytes of all bodies in memory. */
+const maxUploadBytes = 128e6;
+
+/** Time for accepted requests after a signal, in milliseconds. */
+const drainMs = 8000;
+/** Time for sending their responses. */
+const flushMs = 1000;
+
 /** Serves until SIGINT or SIGTERM, finishes accepted requests, and returns the exit code. */
 export async function serve(options: Options): Promise<number> {
   const { host: hostname, port, quiet } = options;
-  using backend = await createBackend({ device: options.backend });
+  const { maxPixels, maxBytes, cors, memory = defaultMemory } = options.serve ?? {};
+  using device = await Device.open(options, "auto", (on) => loadWeights(selected, on, options));
   using selected = await selectModel(options);
-  await loadWeights(selected, backend, options);
-  using decoders = new DecodePool(navigator.hardwareConcurrency, selected.model.preprocessing);
-  const service = new PhotoService(selected.model, {
+  await device.prepare();
+  const { model } = selected;
+  using decoders = new Decoders(model.preprocessing, memory);
+  const classifier = {
+    type: model.type,
+    preprocess: model.preprocess.bind(model),
+    // a lost GPU is replaced by Wasm, and the batch repeated
+    classifyBatch: (...args: Parameters<typeof model.classifyBatch>) =>
+      device.run(() => model.classifyBatch(...args)),
+  };
+  const service = new PhotoService(classifier, {
+    maxPixels,
+    maxBytes,
+    maxUploadBytes: Math.ceil(Math.min(memory / 4, maxUploadBytes)),
+    cors,
     residentBytes: () => Deno.memoryUsage().rss,
-    async decode(bytes, options) {
-      const { values: input, ...rest } = await decoders.decode(bytes, options);
-      return { ...rest, input };
-    },
+    decode: (bytes, options) => decoders.decode(bytes, options),
     onError: (error) => complain(lineOf(error)),
   });
   const onListen = ({ port }: Deno.NetAddr) => {
     const url = `http://${hostAndPort(hostname, port)}/`;
     if (!quiet) note(`listening on ${url}; try: curl -F photo=@photo.jpg ${url}`);
   };
+  using _ = withoutAbortNotice();
   const server = listen({ hostname, port, onListen }, (request) => service.fetch(request));
 
-  const stop = () => {
+  const stopped = Promise.withResolvers<void>();
+  const stop = async () => {
     // so that a second signal kills the process
     signals.forEach((signal) => Deno.removeSignalListener(signal, stop));
     if (!quiet) note("stopping: finishing accepted requests");
     // only then: shutdown() aborts requests whose bodies are still arriving
-    void service.close().then(() => server.shutdown());
+    await within(drainMs, service.close());
+    // does not end while a client sends the rest of a body that was answered
+    await within(flushMs, server.shutdown());
+    stopped.resolve();
   };
   signals.forEach((signal) => Deno.addSignalListener(signal, stop));
-  await server.finished;
+  await Promise.race([server.finished, stopped.promise]);
   return 0;
+}
+
+/** Waits for a promise, but no longer than this. */
+async function within(ms: number, promise: Promise<unknown>): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const timeout = new Promise((resolve) => timer = setTimeout(resolve, ms));
+  await Promise.race([promise, timeout]);
+  clearTimeout(timer);
+}
+
+/**
+ * Hides a notice that Deno prints with the first response: that a request's signal, which tells of
+ * clients that disconnect, aborts after every response, too.
+ */
+function withoutAbortNotice(): Disposable {
+  const { warn } = console;
+  console.warn = (...args: unknown[]) => {
+    if (!String(args[0]).startsWith("Deno.serve: request.signal aborts")) warn(...args);
+  };
+  return { [Symbol.dispose]: () => void (console.warn = warn) };
 }
 
 const signals: readonly Deno.Signal[] = Deno.build.os === "windows"

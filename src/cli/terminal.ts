@@ -6,6 +6,8 @@
 // @ts-types="./std.d.ts"
 import { dim, red, stripAnsiCode, yellow } from "npm:deno-std@1.4.0/fmt/colors.js";
 
+import { redactUrls } from "../io/redact.ts";
+
 const plain = Deno.noColor || Deno.args.includes("--no-color");
 
 /** Prints a result. */
@@ -37,7 +39,8 @@ export function printable(text: string): string {
 }
 
 function write(stream: typeof Deno.stdout | typeof Deno.stderr, text: string): void {
-  const line = plain || !stream.isTerminal() ? stripAnsiCode(text) : text;
+  const safe = redactUrls(text);
+  const line = plain || !stream.isTerminal() ? stripAnsiCode(safe) : safe;
   let rest = new TextEncoder().encode(`${line}\n`);
   while (rest.length > 0) rest = rest.subarray(stream.writeSync(rest));
 }

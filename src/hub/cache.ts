@@ -5,7 +5,7 @@
  */
 
 import { PembrokeError } from "../errors.ts";
-import { withLock } from "../io/lock.ts";
+import { lockPathOf, withLock } from "../io/lock.ts";
 import { temporarySuffix } from "../io/write_file.ts";
 import { type StoredPrecision, storedPrecisions } from "../weights/convert.ts";
 
@@ -106,7 +106,7 @@ export async function removeTemporary(folder: string, name: string): Promise<voi
 
 /** The path of a model's lock file, which a process holds while it downloads the model. */
 export function lockPath(folder: string, name: string): string {
-  return `${folder}/${name}.lock`;
+  return lockPathOf(`${folder}/${name}`);
 }
 
 /** Whether a file is a model's: its weights, finished or temporary, or an interrupted download. */

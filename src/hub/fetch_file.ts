@@ -7,6 +7,7 @@
 import { createHash } from "node:crypto";
 import { FileError } from "../errors.ts";
 import { type Chunks, contentLength, HttpError, request } from "../io/download.ts";
+import { redactUrl } from "../io/redact.ts";
 import { wait } from "../io/wait.ts";
 
 /** Options of a download. */
@@ -52,8 +53,44 @@ export async function fetchFile(
   path: string,
   options: FetchFileOptions,
 ): Promise<void> {
+  using file = await openOwn(path);
+  try {
+    await fetchInto(url, file, options);
+  } catch (error) {
+    const { size } = await file.stat();
+    // Bytes that the next call can use are kept, and nothing else.
+    if (size === 0 || !(isRetryable(error) || isAbort(error, options.signal))) {
+      await Deno.remove(path).catch(() => {});
+    }
+    throw error;
+  }
+}
+
+/**
+ * Opens or creates a file that belongs to this library alone. A link to another file is replaced, not
+ * followed.
+ */
+async function openOwn(path: string): Promise<Deno.FsFile> {
+  const info = await Deno.lstat(path).catch((error) => {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  });
+  const isOwn = info?.isFile && (info.nlink ?? 1) === 1;
+  if (info && !isOwn) await Deno.remove(path);
+  return await Deno.open(path, { read: true, write: true, createNew: !isOwn });
+}
+
+function isAbort(error: unknown, signal: AbortSignal | undefined): boolean {
+  return signal?.aborted === true && error === signal.reason;
+}
+
+/** Downloads a file into an open one, and verifies it. */
+async function fetchInto(
+  url: string,
+  file: Deno.FsFile,
+  options: FetchFileOptions,
+): Promise<void> {
   const { sha256, bytes, signal, onRetry } = options;
-  using file = await Deno.open(path, { read: true, write: true, create: true });
+  const name = redactUrl(url);
   for (let isRetry = false;; isRetry = true) {
     const startSize = (await file.stat()).size;
     if (startSize > (bytes ?? startSize)) await file.truncate(0);
@@ -63,8 +100,10 @@ export async function fetchFile(
     await file.truncate(0);
     // A resumed download may mix two versions of the file. A download in one piece cannot.
     if (isRetry || (startSize === 0 && attempts === 1)) {
-      await Deno.remove(path);
-      throw new FileError(url, `is not the expected file: its SHA-256 is ${actual}, not ${sha256}`);
+      throw new WrongFileError(
+        name,
+        `is not the expected file: its SHA-256 is ${actual}, not ${sha256}`,
+      );
     }
     onRetry?.("the resumed file has the wrong SHA-256");
   }
@@ -104,6 +143,7 @@ async function fetchRest(
   options: FetchFileOptions,
 ): Promise<void> {
   const { bytes, signal, stallMs, onProgress } = options;
+  const name = redactUrl(url);
   const headers: Record<string, string> = { "accept-encoding": "identity" };
   if (offset > 0) headers.range = `bytes=${offset}-`;
   let result;
@@ -117,20 +157,20 @@ async function fetchRest(
   const { response, body } = result;
   try {
     if (response.headers.has("content-encoding")) {
-      throw new WrongFileError(url, "was sent compressed, although the request forbids it");
+      throw new WrongFileError(name, "was sent compressed, although the request forbids it");
     }
     const { start, total = bytes } = contentRange(response);
     if (start !== offset) await file.truncate(0);
     if (start !== offset && start !== 0) {
-      throw new FileError(url, `the server ignored the request to start at byte ${offset}`);
+      throw new FileError(name, `the server ignored the request to start at byte ${offset}`);
     }
     if (total !== (bytes ?? total) || (total ?? 0) > maxBytes) {
       throw new WrongFileError(
-        url,
+        name,
         `has ${total} bytes, expected ${bytes ?? `at most ${maxBytes}`}`,
       );
     }
-    await writeAll(url, file, body, start, total, onProgress);
+    await writeAll(name, file, body, start, total, onProgress);
   } finally {
     await body.cancel();
   }
@@ -138,7 +178,7 @@ async function fetchRest(
 
 /** Writes a response body to the file, starting at an offset. */
 async function writeAll(
-  url: string,
+  name: string,
   file: Deno.FsFile,
   body: Chunks,
   start: number,
@@ -151,12 +191,12 @@ async function writeAll(
     for (let rest = chunk; rest.length > 0;) rest = rest.subarray(await file.write(rest));
     size += chunk.length;
     if (size > (total ?? maxBytes)) {
-      throw new WrongFileError(url, `has more than ${total ?? maxBytes} bytes`);
+      throw new WrongFileError(name, `has more than ${total ?? maxBytes} bytes`);
     }
     onProgress?.(size, total);
   }
   if (size < (total ?? size)) {
-    throw new FileError(url, `the connection was lost after ${size} of ${total} bytes`);
+    throw new FileError(name, `the connection was lost after ${size} of ${total} bytes`);
   }
 }
 

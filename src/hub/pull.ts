@@ -14,8 +14,10 @@ import { checkWeights } from "../weights/check.ts";
 import { convertWeights, type StoredPrecision } from "../weights/convert.ts";
 import { openWeights } from "../weights/open.ts";
 import { fileSource } from "../weights/io/file_source.ts";
+import { redactUrl } from "../io/redact.ts";
 import { lockPath, modelPath, removeTemporary } from "./cache.ts";
 import type { CatalogueEntry } from "./catalogue.ts";
+import { checksumKey, emptyChecksum, verify, writeChecksum } from "./checksum.ts";
 import { fetchFile, type FetchFileOptions } from "./fetch_file.ts";
 
 /** Options of {@linkcode pull}. */
@@ -64,7 +66,8 @@ export async function pull(
   const bytes = sha256 === entry.sha256.toLowerCase() ? entry.bytes : undefined;
   const path = modelPath(folder, entry.name, precision);
   const download = `${folder}/${entry.name}-${sha256.slice(0, 16)}.part`;
-  if (await wasMadeFrom(sha256, path)) {
+  const onDamage = () => options.onRetry?.("the cached file is damaged");
+  if (await wasMadeFrom(sha256, path, onDamage)) {
     // The cache may be read-only.
     await removeLeftovers(path, download, lockPath(folder, entry.name)).catch(() => {});
     return { path, cached: true };
@@ -78,11 +81,11 @@ export async function pull(
       try {
         await convert(entry, url, sha256, download, path, precision, options);
       } catch (error) {
-        // The file is verified but unusable: it would be the same the next time.
-        if (error instanceof FileError) await Deno.remove(download);
+        // It would fail the same way the next time, or the disk is full.
+        if (!signal?.aborted) await Deno.remove(download).catch(() => {});
         throw error;
       }
-      await Deno.remove(download);
+      await Deno.remove(download).catch(ignoreMissing);
       return { path, cached: false };
     }, { onWait, signal });
   });
@@ -119,24 +122,39 @@ async function convert(
   checkWeights(file, parameterShapes(model), model.type);
   const metadata = {
     ...describe({ architecture, classes, preprocessing }),
-    source: url,
+    source: redactUrl(url),
     source_sha256: sha256,
     terms,
+    [checksumKey]: emptyChecksum,
   };
   await writeFile(to, async (sink) => {
     await convertWeights(file, sink, { precision, metadata, signal, onProgress: onConvert });
-  });
+  }, writeChecksum);
 }
 
-/** Whether a file exists, is complete, and was converted from the download with this hash. */
-async function wasMadeFrom(sha256: string, path: string): Promise<boolean> {
+/** Whether a file exists, is undamaged, and was converted from the download with this hash. */
+async function wasMadeFrom(
+  sha256: string,
+  path: string,
+  onDamage: () => void = () => {},
+): Promise<boolean> {
+  let exists = false;
   try {
-    using file = await openWeights(await fileSource(path));
-    return file.metadata.get("source_sha256") === sha256;
+    const source = await fileSource(path);
+    exists = true;
+    using file = await openWeights(source);
+    if (file.metadata.get("source_sha256") !== sha256) return false;
+    await verify(source);
+    return true;
   } catch (error) {
-    if (error instanceof FileError) return false;
-    throw error;
+    if (!(error instanceof FileError)) throw error;
+    if (exists) onDamage();
+    return false;
   }
+}
+
+function ignoreMissing(error: unknown): void {
+  if (!(error instanceof Deno.errors.NotFound)) throw error;
 }
 
 /** Turns errors of the operating system into errors that name the cache. */

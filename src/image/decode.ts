@@ -8,10 +8,10 @@
  * @module
  */
 
-import { ArgumentError, FileError, TooLargeError } from "../errors.ts";
-import { kindOf } from "../kinds.ts";
+import { FileError } from "../errors.ts";
 import type { CodecModules, Decoder } from "./formats/format.ts";
-import { detectFormat } from "./formats/mod.ts";
+import { type ImageHeader, readHeader } from "./header.ts";
+import type { MemoryBudget } from "./memory_budget.ts";
 import { applyOrientation } from "./orient.ts";
 import type { RgbImage } from "./pixels.ts";
 import { release } from "./release.ts";
@@ -37,32 +37,41 @@ export interface DecodeOptions {
    * images after it. A codec that reported a problem is never reused. Default: false.
    */
   readonly reuse?: boolean;
+  /**
+   * Memory that images share: the image waits until its share is free. An image that needs more than
+   * the whole budget is rejected before it is decoded. Default: no limit.
+   */
+  readonly memory?: MemoryBudget;
+  /**
+   * Stops waiting for memory, or decoding a PNG; the promise then rejects with the signal's reason.
+   * Codecs cannot be interrupted.
+   */
+  readonly signal?: AbortSignal;
 }
 
-const DEFAULT_MAX_PIXELS = 64_000_000;
-
 /**
- * Decodes a JPEG, PNG, WebP, GIF (first frame) or BMP to upright RGB pixels.
+ * Decodes a JPEG, PNG, WebP, GIF or BMP to upright RGB pixels; of an animation, the first frame.
  *
- * JPEG, PNG and WebP give the same pixels as `Image.open(file).convert("RGB")` in Pillow, bit for
+ * JPEG, PNG, WebP and GIF give the same pixels as `Image.open(file).convert("RGB")` in Pillow, bit for
  * bit, with two exceptions. EXIF orientation is applied, as by `ImageOps.exif_transpose`. 16-bit grey
  * keeps the high byte, where Pillow clips at 255 and returns an almost white image. Alpha is dropped,
  * not blended. Colour profiles are ignored.
  *
  * The format is detected from the bytes. A WebAssembly codec decodes JPEG and WebP; it is loaded with
- * the first such image. PNG needs no codec. Deno loads the codec from npm. A project with a
+ * the first such image. PNG and GIF need no codec. Deno loads the codec from npm. A project with a
  * package.json, or with `"nodeModulesDir": "manual"`, must have `@jsquash/jpeg` or `@jsquash/webp`
  * installed; otherwise the error says how to add it.
  *
- * The runtime's `createImageBitmap` decodes GIF, BMP, animated WebP and CMYK JPEG. Their colours may
- * differ from Pillow's by a few levels. Runtimes without it reject these formats.
+ * The runtime's `createImageBitmap` decodes BMP and CMYK JPEG. Their colours may differ from Pillow's by
+ * a few levels. Runtimes without it reject these formats.
  *
  * Decoding needs no permission in Deno.
  *
  * @param bytes The whole file.
  * @param options The image's name, its size limit, and the codecs to use.
  * @returns The pixels.
- * @throws {TooLargeError} If the header states more than `maxPixels` pixels.
+ * @throws {TooLargeError} If the header states more than `maxPixels` pixels, if the image needs more
+ * memory than `memory` has, or if a JPEG has far more scans than its size justifies.
  * @throws {FileError} If the file is not a supported image, or is truncated or damaged.
  * @throws {ArgumentError} If `bytes` is not a Uint8Array, or `maxPixels` is not positive.
  *
@@ -83,48 +92,34 @@ export async function decodeImage(
   bytes: Uint8Array,
   options: DecodeOptions = {},
 ): Promise<RgbImage> {
-  const { name = "image", maxPixels = DEFAULT_MAX_PIXELS, onWarning } = options;
-  const { codecs = {}, reuse = false } = options;
-  if (kindOf(bytes) !== "Uint8Array") {
-    throw new ArgumentError("decodeImage", "bytes", bytes, "a Uint8Array");
+  options.signal?.throwIfAborted();
+  const header = readHeader(bytes, options);
+  const { memory, name, signal } = options;
+  if (!memory) return await decodeWithHeader(bytes, header, options);
+  const share = await memory.acquire(header.memory, { name, signal });
+  try {
+    return await decodeWithHeader(bytes, header, options);
+  } finally {
+    share.release();
   }
-  if (!(maxPixels > 0)) {
-    throw new ArgumentError("decodeImage", "maxPixels", maxPixels, "a positive number");
-  }
-  const format = detectFormat(bytes, name);
-  const size = format.readSize(bytes, name);
-  const { width, height } = size;
-  if (width === 0 || height === 0) {
-    throw new FileError(name, `the ${format.name} has a size of ${width}×${height} pixels`);
-  }
-  if (width * height > maxPixels) {
-    throw new TooLargeError(
-      name,
-      `is ${width}×${height} pixels (${megapixels(width * height)} megapixels), ` +
-        `larger than the limit of ${megapixels(maxPixels)} megapixels`,
-    );
-  }
-  const orientation = format.check(bytes, name);
-  const image = await format.decode(bytes, {
-    name,
-    size,
-    warn: (message) => onWarning?.(`${name}: ${message}`),
-    codecs,
-    reuse,
-  });
-  if (image.width !== width || image.height !== height) {
+}
+
+async function decodeWithHeader(
+  bytes: Uint8Array,
+  { format, size, orientation }: ImageHeader,
+  { name = "image", onWarning, codecs = {}, reuse = false, signal }: DecodeOptions,
+): Promise<RgbImage> {
+  const warn = (message: string) => onWarning?.(`${name}: ${message}`);
+  format.check(bytes, name, warn);
+  const image = await format.decode(bytes, { name, size, warn, codecs, reuse, signal });
+  if (image.width !== size.width || image.height !== size.height) {
     throw new FileError(
       name,
       `the ${format.name} decodes to ${image.width}×${image.height} pixels, but its header says ` +
-        `${width}×${height}`,
+        `${size.width}×${size.height}`,
     );
   }
   const upright = applyOrientation(image, orientation);
   if (upright !== image) release(image.data);
   return upright;
-}
-
-/** With all digits, so that an image with one pixel too many does not seem to be within the limit. */
-function megapixels(pixels: number): string {
-  return String(pixels / 1e6);
 }

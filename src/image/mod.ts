@@ -25,6 +25,8 @@
 import "./codecs/npm_packages.js";
 
 export { type CodecModules, decodeImage, type DecodeOptions, type Decoder } from "./decode.ts";
+export { type HeaderOptions, imageMemory } from "./header.ts";
+export { type AcquireOptions, MemoryBudget, type MemoryShare } from "./memory_budget.ts";
 export { fromRgba, type RgbaImage, type RgbImage } from "./pixels.ts";
 export {
   caffePreprocessing,

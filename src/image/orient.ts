@@ -10,6 +10,8 @@ import type { RgbImage } from "./pixels.ts";
 export type Orientation = 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8;
 
 const ORIENTATION_TAG = 0x0112;
+/** The type that the standard requires: an integer of 16 bits. */
+const SHORT = 3;
 
 /**
  * Reads the orientation from EXIF data (a TIFF header and its first directory). Malformed data counts
@@ -30,11 +32,10 @@ export function readOrientation(exif: Uint8Array): Orientation {
     for (let i = 0; i < entries; i++) {
       const entry = directory + 2 + i * 12;
       if (view.getUint16(entry, little) !== ORIENTATION_TAG) continue;
-      const type = view.getUint16(entry + 2, little); // 3: 16 bits, as in the standard; 4: 32 bits
-      const value = type === 4
-        ? view.getUint32(entry + 8, little)
-        : view.getUint16(entry + 8, little);
-      return value >= 1 && value <= 8 ? value as Orientation : 1;
+      const type = view.getUint16(entry + 2, little), count = view.getUint32(entry + 4, little);
+      const value = view.getUint16(entry + 8, little);
+      const valid = type === SHORT && count === 1 && value >= 1 && value <= 8;
+      return valid ? value as Orientation : 1;
     }
   } catch (error) {
     if (!(error instanceof RangeError)) throw error; // an offset beyond the data

@@ -40,7 +40,7 @@ const PRECISION = 22;
 const HALF = 1 << (PRECISION - 1);
 
 /** A rectangle of the resized image. Only its pixels are computed. */
-export interface Window {
+interface Window {
   readonly left: number;
   readonly top: number;
   readonly width: number;

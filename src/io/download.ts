@@ -5,13 +5,19 @@
  */
 
 import { FileError, TooLargeError } from "../errors.ts";
+import { redactUrl } from "./redact.ts";
 
 /** Options of {@linkcode request}. */
 export interface RequestOptions {
   /** Cancels the request and its body, which then reject with the signal's reason. */
   readonly signal?: AbortSignal;
-  /** Milliseconds without a byte before the request times out. Default 30 000. */
+  /**
+   * Milliseconds without a byte before the request times out. Default 30 000. The rate of the body is
+   * measured over the same time.
+   */
   readonly stallMs?: number;
+  /** Bytes per second below which a body is too slow. Default 1024. */
+  readonly minBytesPerSecond?: number;
   /** Headers of the request. */
   readonly headers?: Readonly<Record<string, string>>;
 }
@@ -48,7 +54,7 @@ export interface Chunks {
 }
 
 /** Options of {@linkcode readChunks}. */
-export interface ReadOptions {
+interface ReadOptions {
   /** Cancels the stream; `next()` then rejects with the signal's reason. */
   readonly signal?: AbortSignal;
   /**
@@ -112,19 +118,20 @@ function cancelOnAbort(
 /**
  * Requests an http or https URL. If Deno denies access to the host, its own error passes through.
  *
- * @param url The URL, which is also the file name in errors.
+ * @param url The URL. Without its password, it is also the file name in errors.
  * @returns The response and its body. The caller must read the body to the end or cancel it.
  * @throws {HttpError} When the response has an error status.
  * @throws {FileError} When no response arrives, or, from `next()`, when the body breaks off.
  */
 export async function request(
   url: string,
-  { signal, stallMs = 30_000, headers }: RequestOptions = {},
+  { signal, stallMs = 30_000, minBytesPerSecond = 1024, headers }: RequestOptions = {},
 ): Promise<{ readonly response: Response; readonly body: Chunks }> {
+  const name = redactUrl(url);
   const abort = new AbortController();
   const onAbort = () => abort.abort(signal?.reason);
   const onTimeout = () =>
-    abort.abort(new FileError(url, `no data received for ${stallMs / 1000} s`));
+    abort.abort(new FileError(name, `no data received for ${stallMs / 1000} s`));
   signal?.throwIfAborted();
   signal?.addEventListener("abort", onAbort);
   const stopListening = () => signal?.removeEventListener("abort", onAbort);
@@ -135,7 +142,7 @@ export async function request(
     } catch (error) {
       stopListening();
       if (signal?.aborted) throw signal.reason;
-      throw networkError(url, abort.signal.aborted ? abort.signal.reason : error);
+      throw networkError(name, abort.signal.aborted ? abort.signal.reason : error);
     } finally {
       clearTimeout(timer);
     }
@@ -145,15 +152,30 @@ export async function request(
   if (!response.ok || !response.body) {
     stopListening();
     await response.body?.cancel();
-    throw new HttpError(url, response.status, response.statusText, response.headers);
+    throw new HttpError(name, response.status, response.statusText, response.headers);
   }
   const chunks = readChunks(response.body);
+  let waitedMs = 0, received = 0;
+  /** Counts only the time spent waiting: the caller may be slower than the server. */
+  const checkRate = (chunk: Uint8Array, ms: number) => {
+    waitedMs += ms;
+    received += chunk.length;
+    if (waitedMs < stallMs) return;
+    if (received * 1000 < minBytesPerSecond * waitedMs) {
+      const reason = `the server sends less than ${minBytesPerSecond} bytes per second`;
+      abort.abort(new FileError(name, reason));
+      throw abort.signal.reason;
+    }
+    waitedMs = received = 0;
+  };
   return {
     response,
     body: {
       async next() {
+        const start = performance.now();
         const chunk = await withTimeout(chunks.next);
-        if (!chunk) stopListening();
+        if (chunk) checkRate(chunk, performance.now() - start);
+        else stopListening();
         return chunk;
       },
       async cancel() {
@@ -215,12 +237,12 @@ export function contentLength({ headers }: Response): number | undefined {
 /**
  * Downloads an http or https URL into memory.
  *
- * @param url The URL, which is also the file name in errors.
+ * @param url The URL. Without its password, it is also the file name in errors.
  * @param maxBytes Larger files are rejected.
  * @throws {FileError} When the {@linkcode request} fails or the file is too large.
  */
 export async function download(url: string, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
-  return await collect(url, (await request(url)).body, maxBytes);
+  return await collect(redactUrl(url), (await request(url)).body, maxBytes);
 }
 
 /**

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { ArgumentError } from "../errors.ts";
 import {
   logSoftmax,
   logSoftmaxBackward,
@@ -12,8 +13,9 @@ import {
   softmax,
   softmaxBackward,
 } from "../ops/activation.ts";
+import { checkAnyShape } from "../ops/checks.ts";
 import type { Shape, Tensor } from "../tensor.ts";
-import { type ForwardOptions, Layer } from "./layer.ts";
+import { checkForward, type ForwardOptions, Layer } from "./layer.ts";
 
 /** The rectified linear unit max(x, 0), `torch.nn.ReLU`. */
 export class ReLU extends Layer {
@@ -24,11 +26,13 @@ export class ReLU extends Layer {
 
   /** See {@linkcode Layer.outputShape}. */
   override outputShape(input: Shape): Shape {
+    checkAnyShape(this.type, input);
     return input;
   }
 
   /** See {@linkcode Layer.forward}. */
-  override forward(x: Tensor, { out }: ForwardOptions = {}): Tensor {
+  override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
+    const out = checkForward(this.type, x, options);
     const y = relu(x, { out });
     this.save(y);
     return y;
@@ -57,15 +61,18 @@ export abstract class AxisActivation extends Layer {
    */
   constructor(readonly dim: number = -1) {
     super();
+    if (!Number.isInteger(dim)) throw new ArgumentError("Softmax", "dim", dim, "an integer");
   }
 
   /** See {@linkcode Layer.outputShape}. */
   override outputShape(input: Shape): Shape {
+    checkAnyShape(this.type, input);
     return input;
   }
 
   /** See {@linkcode Layer.forward}. `out` may be x. */
-  override forward(x: Tensor, { out }: ForwardOptions = {}): Tensor {
+  override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
+    const out = checkForward(this.type, x, options);
     const y = this.compute(x, out);
     this.save(y);
     return y;

@@ -6,7 +6,7 @@
 
 import type { Backend } from "../backend/mod.ts";
 import { ArgumentError } from "../errors.ts";
-import { checkInteger, checkPerAxis, LIMIT } from "../ops/checks.ts";
+import { checkBoolean, checkInteger, checkOptions, checkPerAxis, LIMIT } from "../ops/checks.ts";
 import { conv } from "../ops/conv.ts";
 import { biasBackward, convBackwardInput, convBackwardWeight } from "../ops/conv_backward.ts";
 import {
@@ -24,7 +24,7 @@ import {
   supportsWinograd,
 } from "../ops/prepared_conv.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
-import { type ForwardOptions, Layer } from "./layer.ts";
+import { checkForward, type ForwardOptions, Layer } from "./layer.ts";
 import { type Parameter, uniformParameter } from "./parameter.ts";
 
 /**
@@ -94,6 +94,7 @@ export abstract class Conv extends Layer {
     { groups = 1, bias = true }: BiasOptions & { readonly groups?: number },
   ) {
     super();
+    checkBoolean(type, "bias", bias);
     checkInteger(type, "inChannels", inChannels, 1);
     checkInteger(type, "outChannels", outChannels, 1);
     checkInteger(type, "groups", groups, 1);
@@ -120,6 +121,7 @@ export abstract class Conv extends Layer {
 
   /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
+    checkForward(this.type, x, options);
     const algorithm = this.#algorithmOn(x.backend), { keepPacked = true } = this.options;
     const usePacked = algorithm === "direct" && keepPacked;
     const weight = usePacked ? this.#packedWeight() : this.value("weight");
@@ -221,6 +223,8 @@ export class Conv2d extends Conv {
     readonly kernelSize: number | readonly [number, number],
     readonly options: Conv2dOptions & BiasOptions & AlgorithmOptions & PackingOptions = {},
   ) {
+    checkOptions("Conv2d", options);
+    checkBoolean("Conv2d", "keepPacked", options.keepPacked ?? true);
     const kernel = checkPerAxis("Conv2d", "kernelSize", kernelSize, 2, 1);
     super("Conv2d", inChannels, outChannels, kernel, options);
     this.outputShape([1, inChannels, LIMIT, LIMIT]); // checks the options
@@ -247,6 +251,8 @@ export class Conv1d extends Conv {
     readonly kernelSize: number,
     readonly options: Conv1dOptions & BiasOptions & PackingOptions = {},
   ) {
+    checkOptions("Conv1d", options);
+    checkBoolean("Conv1d", "keepPacked", options.keepPacked ?? true);
     const kernel = [checkInteger("Conv1d", "kernelSize", kernelSize, 1)];
     super("Conv1d", inChannels, outChannels, kernel, options);
     this.outputShape([1, inChannels, LIMIT]); // checks the options

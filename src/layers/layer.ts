@@ -7,6 +7,7 @@
 import type { Backend } from "../backend/mod.ts";
 import { ArgumentError, PembrokeError } from "../errors.ts";
 import { reluBackward } from "../ops/activation.ts";
+import { checkBackend, checkOptions, checkTensor } from "../ops/checks.ts";
 import { RandomGenerator } from "../random.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
 import type { Parameter } from "./parameter.ts";
@@ -101,6 +102,7 @@ export abstract class Layer implements Disposable {
    * @throws {PembrokeError} When weights are stored in fewer than 32 bits.
    */
   train(generator: RandomGenerator = new RandomGenerator(0)): this {
+    checkGenerator(this.type, generator);
     this.generator = generator;
     return this;
   }
@@ -108,8 +110,17 @@ export abstract class Layer implements Disposable {
   /** Enters evaluation mode and drops what the last forward pass saved. */
   eval(): this {
     this.generator = undefined;
-    this.#saved = this.#savedShape = undefined;
+    this.forget();
     return this;
+  }
+
+  /**
+   * Drops what the last forward pass in training mode saved, and frees its memory.
+   *
+   * @internal
+   */
+  forget(): void {
+    this.#saved = this.#savedShape = undefined;
   }
 
   /** Sets the gradients of all parameters to 0. */
@@ -155,17 +166,28 @@ export abstract class Layer implements Disposable {
     return this;
   }
 
-  /** Allocates memory on a backend and fills it with the initial values that PyTorch would draw. */
+  /**
+   * Allocates memory on a backend and fills it with the initial values that PyTorch would draw. If
+   * that fails, the layer has no values.
+   */
   init(backend: Backend, options: InitOptions = {}): this {
+    checkBackend(this.type, backend);
+    checkOptions(this.type, options);
     const generator = options.generator ?? new RandomGenerator(options.seed ?? 0);
-    for (const parameter of this.stateDict().values()) parameter.init(backend, generator);
+    checkGenerator(this.type, generator);
+    try {
+      for (const parameter of this.stateDict().values()) parameter.init(backend, generator);
+    } catch (error) {
+      for (const parameter of this.stateDict().values()) parameter.dispose();
+      throw error;
+    }
     return this;
   }
 
   /** Frees the memory of the parameters. */
   dispose(): void {
     for (const parameter of this.stateDict().values()) parameter.dispose();
-    this.#saved = this.#savedShape = undefined;
+    this.forget();
   }
 
   /** Calls {@linkcode Layer.dispose}. `using` calls it at the end of the block. */
@@ -218,6 +240,7 @@ export abstract class Layer implements Disposable {
    * input, and with a ReLU its output, too. Where the ReLU clamped, dy is set to 0.
    */
   protected backwardThroughRelu<T>(dy: Tensor, backward: (dy: Tensor, x: Tensor) => T): T {
+    checkTensor(this.type, "dy", dy, dy);
     const [x, y] = this.recall();
     if (!y) return backward(dy, x);
     using masked = reluBackward(dy, y);
@@ -245,6 +268,18 @@ export function parameterCount(layer: Layer): number {
 /** Returns the shapes of all parameters, by name. */
 export function parameterShapes(layer: Layer): Map<string, Shape> {
   return new Map([...layer.stateDict()].map(([name, { shape }]) => [name, shape]));
+}
+
+function checkGenerator(type: string, generator: unknown): void {
+  if (generator instanceof RandomGenerator) return;
+  throw new ArgumentError(type, "generator", generator, "a RandomGenerator");
+}
+
+/** Checks the arguments of a forward pass, and returns where its result goes. */
+export function checkForward(type: string, x: Tensor, options: ForwardOptions): Tensor | undefined {
+  checkTensor(type, "x", x, x);
+  checkOptions(type, options);
+  return options.out;
 }
 
 /** Returns a view of the input, for layers that compute nothing. They cannot write to `out`. */

@@ -6,12 +6,12 @@
 
 import { ArgumentError } from "../errors.ts";
 import type { RandomGenerator } from "../random.ts";
-import { checkInteger } from "../ops/checks.ts";
+import { checkAnyShape, checkBoolean, checkInteger, checkOptions } from "../ops/checks.ts";
 import { biasBackward } from "../ops/conv_backward.ts";
 import { linear, linearBackwardInput, linearBackwardWeight } from "../ops/linear.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
 import type { BiasOptions } from "./conv.ts";
-import { type ForwardOptions, Layer } from "./layer.ts";
+import { checkForward, type ForwardOptions, Layer } from "./layer.ts";
 import { type Parameter, uniform, uniformParameter } from "./parameter.ts";
 import { LinearWeight } from "./linear_weight.ts";
 import type { PrecisionOptions } from "./precision.ts";
@@ -41,7 +41,9 @@ export class Linear extends Layer {
     super();
     checkInteger("Linear", "inFeatures", inFeatures, 1);
     checkInteger("Linear", "outFeatures", outFeatures, 1);
+    checkOptions("Linear", options);
     const { bias = true, precision = "f32" } = options;
+    checkBoolean("Linear", "bias", bias);
     const weight = this.#weight = new LinearWeight(
       [outFeatures, inFeatures],
       uniform(inFeatures),
@@ -54,6 +56,7 @@ export class Linear extends Layer {
 
   /** See {@linkcode Layer.outputShape}. */
   override outputShape(input: Shape): Shape {
+    checkAnyShape("Linear", input, 1);
     if (input.at(-1) !== this.inFeatures) {
       throw new ArgumentError("Linear", "the shape of x", input, `[…, ${this.inFeatures}]`);
     }
@@ -62,6 +65,7 @@ export class Linear extends Layer {
 
   /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
+    checkForward(this.type, x, options);
     const { quantized, half } = this.#weight, weight = quantized ?? half ?? this.value("weight");
     const y = linear(x, weight, this.optional("bias"), options);
     this.save(x, ...(options.activation ? [y] : []));

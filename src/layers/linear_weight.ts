@@ -7,6 +7,7 @@
 import { kernelsOf } from "../backend/interface.ts";
 import type { Backend } from "../backend/mod.ts";
 import { ArgumentError, PembrokeError } from "../errors.ts";
+import { checkBackend } from "../ops/checks.ts";
 import { emptyQuantized, type QuantizedWeight, quantizeLinear } from "../ops/quantize.ts";
 import type { Tensor } from "../tensor.ts";
 import { Parameter } from "./parameter.ts";
@@ -75,6 +76,7 @@ export class LinearWeight extends Parameter {
 
   /** See {@linkcode Parameter.allocate}. */
   override allocate(backend: Backend): void {
+    checkBackend("allocate", backend);
     this.dispose();
     if (this.#precision === "int8") this.#quantized = emptyQuantized(backend, this.shape);
     else if (this.#precision === "f16") this.#half = kernelsOf(backend).emptyHalf?.(this.shape);
@@ -119,9 +121,9 @@ export class LinearWeight extends Parameter {
     if (this.#half) {
       throw new PembrokeError(`quantize: the weights are f16 already; ${advice("int8")}`);
     }
+    const quantized = this.tensor && quantizeLinear(this.tensor);
     this.#precision = "int8";
-    if (!this.tensor) return;
-    const quantized = quantizeLinear(this.tensor);
+    if (!quantized) return;
     super.dispose();
     this.#quantized = quantized;
   }

@@ -6,7 +6,13 @@
 
 import { kernelsOf } from "../backend/interface.ts";
 import { ArgumentError } from "../errors.ts";
-import { checkInteger } from "../ops/checks.ts";
+import {
+  checkAnyShape,
+  checkBoolean,
+  checkInteger,
+  checkNumber,
+  checkOptions,
+} from "../ops/checks.ts";
 import {
   batchNorm,
   batchNormBackward,
@@ -17,7 +23,7 @@ import {
   type LocalResponseNormOptions,
 } from "../ops/norm.ts";
 import type { Shape, Tensor } from "../tensor.ts";
-import { type ForwardOptions, Layer } from "./layer.ts";
+import { checkForward, type ForwardOptions, Layer } from "./layer.ts";
 import { constantParameter, type Parameter } from "./parameter.ts";
 
 /** Normalisation over neighbouring channels, `torch.nn.LocalResponseNorm`, of [N, C, …]. */
@@ -33,17 +39,24 @@ export class LocalResponseNorm extends Layer {
    */
   constructor(readonly size: number, readonly options: LocalResponseNormOptions = {}) {
     super();
+    checkOptions(this.type, options);
     checkInteger(this.type, "size", size, 1);
     if (size % 2 === 0) throw new ArgumentError(this.type, "size", size, "odd");
+    const { alpha = 1e-4, beta = 0.75, k = 1 } = options;
+    for (const [name, value] of Object.entries({ alpha, beta, k })) {
+      checkNumber(this.type, name, value);
+    }
   }
 
   /** See {@linkcode Layer.outputShape}. */
   override outputShape(input: Shape): Shape {
+    checkAnyShape(this.type, input, 3);
     return input;
   }
 
   /** See {@linkcode Layer.forward}. */
-  override forward(x: Tensor, { out }: ForwardOptions = {}): Tensor {
+  override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
+    const out = checkForward(this.type, x, options);
     const y = localResponseNorm(x, this.size, { ...this.options, out });
     this.save(x);
     return y;
@@ -94,16 +107,18 @@ export abstract class BatchNorm extends Layer {
   constructor(readonly numFeatures: number, readonly options: BatchNormOptions = {}) {
     super();
     const shape = [checkInteger("BatchNorm", "numFeatures", numFeatures, 1)];
-    const { eps = 1e-5, momentum = 0.1 } = options;
-    if (!(eps >= 0)) {
+    checkOptions("BatchNorm", options);
+    const { eps = 1e-5, momentum = 0.1, affine: learns = true } = options;
+    checkBoolean("BatchNorm", "affine", learns);
+    if (checkNumber("BatchNorm", "eps", eps) < 0) {
       throw new ArgumentError("BatchNorm", "eps", eps, "a non-negative number");
     }
-    if (!(momentum >= 0 && momentum <= 1)) {
+    if (typeof momentum !== "number" || !(momentum >= 0 && momentum <= 1)) {
       throw new ArgumentError("BatchNorm", "momentum", momentum, "between 0 and 1");
     }
     const affine = { weight: constantParameter(shape, 1), bias: constantParameter(shape, 0) };
     this.parameters = {
-      ...(options.affine ?? true ? affine : {}),
+      ...(learns ? affine : {}),
       running_mean: constantParameter(shape, 0, false),
       running_var: constantParameter(shape, 1, false),
     };
@@ -111,6 +126,7 @@ export abstract class BatchNorm extends Layer {
 
   /** See {@linkcode Layer.outputShape}. */
   override outputShape(input: Shape): Shape {
+    checkAnyShape(this.type, input);
     if (!this.ranks.includes(input.length) || input[1] !== this.numFeatures) {
       const expected = `[N, ${this.numFeatures}, …] with ${this.ranks.join(" or ")} axes`;
       throw new ArgumentError(this.type, "the shape of x", input, expected);
@@ -119,7 +135,8 @@ export abstract class BatchNorm extends Layer {
   }
 
   /** See {@linkcode Layer.forward}. */
-  override forward(x: Tensor, { out }: ForwardOptions = {}): Tensor {
+  override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
+    const out = checkForward(this.type, x, options);
     this.outputShape(x.shape);
     const affine = { weight: this.optional("weight"), bias: this.optional("bias") };
     const running = [this.value("running_mean"), this.value("running_var")];
@@ -137,13 +154,20 @@ export abstract class BatchNorm extends Layer {
         "more than one value per channel",
       );
     }
-    this.#disposeStatistics();
+    this.forget();
     const { mean, variance } = this.#statistics = batchNormStatistics(x);
+    let y: Tensor;
+    try {
+      y = batchNorm(x, { runningMean: mean, runningVar: variance, ...affine }, { eps, out });
+    } catch (error) {
+      this.forget();
+      throw error;
+    }
+    // Only now, so that a failed pass leaves the running statistics alone.
     const share = this.options.momentum ?? 0.1;
     kernelsOf(x).axpby(running[0], mean, share, 1 - share);
     // PyTorch keeps the unbiased variance.
     kernelsOf(x).axpby(running[1], variance, share * count / (count - 1), 1 - share);
-    const y = batchNorm(x, { runningMean: mean, runningVar: variance, ...affine }, { eps, out });
     this.save(x);
     return y;
   }
@@ -152,26 +176,22 @@ export abstract class BatchNorm extends Layer {
   override backward(dy: Tensor): Tensor {
     const [x] = this.recall();
     const { weight, bias } = this.parameters;
-    const dx = batchNormBackward(dy, x, this.#statistics!, {
-      weight: this.optional("weight"),
-      dweight: weight?.gradient(),
-      dbias: bias?.gradient(),
-      eps: this.options.eps,
-    });
-    this.#disposeStatistics();
-    return dx;
+    try {
+      return batchNormBackward(dy, x, this.#statistics!, {
+        weight: this.optional("weight"),
+        dweight: weight?.gradient(),
+        dbias: bias?.gradient(),
+        eps: this.options.eps,
+      });
+    } finally {
+      this.#disposeStatistics();
+    }
   }
 
-  /** See {@linkcode Layer.eval}. */
-  override eval(): this {
+  /** See {@linkcode Layer.forget}. */
+  override forget(): void {
     this.#disposeStatistics();
-    return super.eval();
-  }
-
-  /** See {@linkcode Layer.dispose}. */
-  override dispose(): void {
-    this.#disposeStatistics();
-    super.dispose();
+    super.forget();
   }
 
   #disposeStatistics(): void {

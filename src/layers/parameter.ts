@@ -6,6 +6,7 @@
 
 import type { Backend } from "../backend/mod.ts";
 import { PembrokeError } from "../errors.ts";
+import { checkBackend, disposeOnError } from "../ops/checks.ts";
 import type { RandomGenerator } from "../random.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
 
@@ -39,6 +40,7 @@ export class Parameter {
 
   /** Allocates uninitialised memory on a backend, in place of the present values. */
   allocate(backend: Backend): void {
+    checkBackend("allocate", backend);
     this.dispose();
     this.tensor = backend.empty(this.shape);
   }
@@ -65,8 +67,11 @@ export class Parameter {
       throw new PembrokeError("gradient: the parameter has no values; call init() or load weights");
     }
     if (!this.grad) {
-      this.grad = this.tensor.backend.empty(this.shape);
-      this.zeroGrad();
+      const { backend } = this.tensor;
+      this.grad = disposeOnError(backend.empty(this.shape), (grad) => {
+        backend.fill(grad, 0);
+        return grad;
+      });
     }
     return this.grad;
   }

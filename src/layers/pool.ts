@@ -4,7 +4,7 @@
  * @module
  */
 
-import { checkPerAxis, checkShape, LIMIT } from "../ops/checks.ts";
+import { checkOptions, checkPerAxis, checkShape, LIMIT } from "../ops/checks.ts";
 import {
   adaptiveAvgPool,
   adaptiveAvgPoolBackward,
@@ -22,7 +22,13 @@ import {
   type PoolOptions,
 } from "../ops/pool_geometry.ts";
 import type { Shape, Tensor } from "../tensor.ts";
-import { type ForwardOptions, Layer } from "./layer.ts";
+import { checkForward, type ForwardOptions, Layer } from "./layer.ts";
+
+/** Checks the options of a layer, and adds the size of the window. */
+function windowOptions<T, K>(type: string, options: T, kernelSize: K): T & { kernelSize: K } {
+  checkOptions(type, options);
+  return { ...options, kernelSize };
+}
 
 /**
  * The base class of pooling layers with a window.
@@ -60,7 +66,8 @@ abstract class MaxPool extends WindowPool<PoolOptions> {
   #indices: Tensor<Int32Array> | undefined;
 
   /** See {@linkcode Layer.forward}. */
-  override forward(x: Tensor, { out }: ForwardOptions = {}): Tensor {
+  override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
+    const out = checkForward(this.type, x, options);
     if (!this.training) return maxPool(this.axes, x, { ...this.options, out });
     const { output, indices } = maxPoolWithIndices(this.axes, x, { ...this.options, out });
     this.#disposeIndices();
@@ -77,16 +84,10 @@ abstract class MaxPool extends WindowPool<PoolOptions> {
     return maxPoolBackward(dy, indices, shape);
   }
 
-  /** See {@linkcode Layer.eval}. */
-  override eval(): this {
+  /** See {@linkcode Layer.forget}. */
+  override forget(): void {
     this.#disposeIndices();
-    return super.eval();
-  }
-
-  /** See {@linkcode Layer.dispose}. */
-  override dispose(): void {
-    this.#disposeIndices();
-    super.dispose();
+    super.forget();
   }
 
   #disposeIndices(): void {
@@ -120,7 +121,7 @@ export class MaxPool2d extends MaxPool {
     kernelSize: Pool2dOptions["kernelSize"],
     options: Omit<Pool2dOptions, "kernelSize"> = {},
   ) {
-    super("MaxPool2d", 2, { ...options, kernelSize });
+    super("MaxPool2d", 2, windowOptions("MaxPool2d", options, kernelSize));
   }
 }
 
@@ -139,7 +140,7 @@ export class MaxPool1d extends MaxPool {
     kernelSize: Pool1dOptions["kernelSize"],
     options: Omit<Pool1dOptions, "kernelSize"> = {},
   ) {
-    super("MaxPool1d", 1, { ...options, kernelSize });
+    super("MaxPool1d", 1, windowOptions("MaxPool1d", options, kernelSize));
   }
 }
 
@@ -150,7 +151,8 @@ export class MaxPool1d extends MaxPool {
  */
 abstract class AvgPool extends WindowPool<PoolOptions & AverageOptions> {
   /** See {@linkcode Layer.forward}. */
-  override forward(x: Tensor, { out }: ForwardOptions = {}): Tensor {
+  override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
+    const out = checkForward(this.type, x, options);
     this.saveShape(x);
     return avgPool(this.axes, x, { ...this.options, out });
   }
@@ -176,7 +178,7 @@ export class AvgPool2d extends AvgPool {
     kernelSize: Pool2dOptions["kernelSize"],
     options: Omit<Pool2dOptions, "kernelSize"> & AverageOptions = {},
   ) {
-    super("AvgPool2d", 2, { ...options, kernelSize });
+    super("AvgPool2d", 2, windowOptions("AvgPool2d", options, kernelSize));
   }
 }
 
@@ -195,7 +197,7 @@ export class AvgPool1d extends AvgPool {
     kernelSize: Pool1dOptions["kernelSize"],
     options: Omit<Pool1dOptions, "kernelSize"> & AverageOptions = {},
   ) {
-    super("AvgPool1d", 1, { ...options, kernelSize });
+    super("AvgPool1d", 1, windowOptions("AvgPool1d", options, kernelSize));
   }
 }
 
@@ -221,7 +223,8 @@ abstract class AdaptiveAvgPool extends Layer {
   }
 
   /** See {@linkcode Layer.forward}. */
-  override forward(x: Tensor, { out }: ForwardOptions = {}): Tensor {
+  override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
+    const out = checkForward(this.type, x, options);
     this.saveShape(x);
     return adaptiveAvgPool(this.#axes, x, this.#size, { out });
   }

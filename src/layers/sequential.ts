@@ -4,36 +4,14 @@
  * @module
  */
 
-import { produce } from "../ops/checks.ts";
-import { elements, sameShape, type Shape, type Tensor } from "../tensor.ts";
+import { ArgumentError } from "../errors.ts";
+import { kindOf } from "../kinds.ts";
+import { checkAnyShape, checkOptions, checkTensor, produce } from "../ops/checks.ts";
+import { sameShape, type Shape, type Tensor } from "../tensor.ts";
 import { RandomGenerator } from "../random.ts";
 import { type ForwardOptions, Layer, viewAs } from "./layer.ts";
 import type { Parameter } from "./parameter.ts";
-
-/** A layer, and the ReLU after it if the layer computes that, too. */
-interface FusedLayer {
-  readonly layer: Layer;
-  readonly activation?: "relu";
-}
-
-/** One step of a forward pass. */
-interface Step extends FusedLayer {
-  /** The shape of the output. */
-  readonly shape: Shape;
-  /**
-   * The tensor to write to. Undefined for views, and for the last step, which writes the result.
-   */
-  readonly out?: Tensor;
-}
-
-/** The steps of a forward pass for one input shape. */
-interface Plan {
-  readonly input: Tensor["shape"];
-  readonly backend: Tensor["backend"];
-  readonly steps: readonly Step[];
-  /** The memory that the outputs of the steps share. */
-  readonly arena: readonly Tensor[];
-}
+import { createPlan, type FusedLayer, fuseRelus, type Plan } from "./plan.ts";
 
 /**
  * A sequence of layers, `torch.nn.Sequential`.
@@ -79,11 +57,24 @@ export class Sequential extends Layer {
     layers: readonly Layer[] | Readonly<Record<string, Layer>> | ReadonlyMap<string, Layer>,
   ) {
     super();
-    this.children = new Map(layers instanceof Map ? layers : Object.entries(layers));
+    const kind = kindOf(layers);
+    if (!["Array", "Map", "Object"].includes(kind)) {
+      throw new ArgumentError("Sequential", "layers", layers, "a list, an object or a map");
+    }
+    const children = new Map<string, Layer>(
+      kind === "Map" ? layers as ReadonlyMap<string, Layer> : Object.entries(layers),
+    );
+    for (const [name, layer] of children) {
+      if (!(layer instanceof Layer)) {
+        throw new ArgumentError("Sequential", `layer "${String(name)}"`, layer, "a Layer");
+      }
+    }
+    this.children = children;
   }
 
   /** See {@linkcode Layer.outputShape}. */
   override outputShape(input: Shape): Shape {
+    checkAnyShape(this.type, input);
     return this.leaves().reduce((shape, [, layer]) => layer.outputShape(shape), input);
   }
 
@@ -116,6 +107,8 @@ export class Sequential extends Layer {
 
   /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
+    checkTensor(this.type, "x", x, x);
+    checkOptions(this.type, options);
     if (this.training) return this.#trainingForward(x, options);
     const { steps } = this.#planFor(x);
     const shape = steps.at(-1)?.shape ?? x.shape;
@@ -131,22 +124,34 @@ export class Sequential extends Layer {
 
   /** See {@linkcode Layer.backward}. */
   override backward(dy: Tensor): Tensor {
-    const layers = this.#layers();
-    const dx = backpropagate(layers, dy);
-    this.#disposeActivations();
-    return dx;
+    return this.#finish(() => backpropagate(this.#layers(), dy));
   }
 
   /** See {@linkcode Layer.backwardParameters}. */
   override backwardParameters(dy: Tensor): void {
-    const layers = this.#layers();
-    const first = layers.findIndex((layer) => layer.stateDict().size > 0);
-    if (first >= 0) {
+    this.#finish(() => {
+      const layers = this.#layers();
+      const first = layers.findIndex((layer) => layer.stateDict().size > 0);
+      if (first < 0) return;
       const dx = backpropagate(layers.slice(first + 1), dy);
-      layers[first].backwardParameters(dx);
-      if (dx !== dy) dx.dispose();
+      try {
+        layers[first].backwardParameters(dx);
+      } finally {
+        if (dx !== dy) dx.dispose();
+      }
+    });
+  }
+
+  /** Runs a backward pass, and frees what the forward pass saved for it. */
+  #finish<T>(backward: () => T): T {
+    try {
+      return backward();
+    } catch (error) {
+      for (const [, layer] of this.leaves()) layer.forget();
+      throw error;
+    } finally {
+      this.#disposeActivations();
     }
-    this.#disposeActivations();
   }
 
   /** See {@linkcode Layer.train}. */
@@ -175,6 +180,13 @@ export class Sequential extends Layer {
     return super.eval();
   }
 
+  /** See {@linkcode Layer.forget}. */
+  override forget(): void {
+    for (const layer of this.children.values()) layer.forget();
+    this.#disposeActivations();
+    super.forget();
+  }
+
   /** See {@linkcode Layer.dispose}. */
   override dispose(): void {
     for (const layer of this.children.values()) layer.dispose();
@@ -197,12 +209,18 @@ export class Sequential extends Layer {
     const layers = this.#fusedLayers();
     const last = layers.findLastIndex(({ layer }) => !layer.aliases);
     let y = x, result: Tensor | undefined;
-    for (const [i, { layer, activation }] of layers.entries()) {
-      y = layer.forward(y, { activation, out: i === last ? out : undefined });
-      if (i === last) result = y;
-      else if (!layer.aliases) this.#activations.push(y);
+    try {
+      for (const [i, { layer, activation }] of layers.entries()) {
+        y = layer.forward(y, { activation, out: i === last ? out : undefined });
+        if (i === last) result = y;
+        else if (!layer.aliases) this.#activations.push(y);
+      }
+      return result?.adopt(y.shape) ?? y;
+    } catch (error) {
+      if (!out) result?.dispose();
+      this.forget();
+      throw error;
     }
-    return result?.adopt(y.shape) ?? y;
   }
 
   /** Returns the plan for an input, from the last pass if that had the same shape. */
@@ -224,52 +242,19 @@ export class Sequential extends Layer {
   }
 }
 
-/** Joins each ReLU to the layer before it, if that can compute it. */
-function fuseRelus(layers: readonly Layer[]): FusedLayer[] {
-  return layers.flatMap((layer, i) => {
-    if (layer.type === "ReLU" && layers[i - 1]?.fusesRelu) return [];
-    const activation = layer.fusesRelu && layers[i + 1]?.type === "ReLU" ? "relu" : undefined;
-    return [{ layer, activation } as const];
-  });
-}
-
 /** Computes the gradient of the first layer's input, and disposes of the gradients in between. */
 function backpropagate(layers: readonly Layer[], dy: Tensor): Tensor {
   let gradient = dy, owned: Tensor | undefined;
-  for (const layer of layers.toReversed()) {
-    gradient = layer.backward(gradient);
-    if (layer.aliases) continue; // a view of `owned`
-    owned?.dispose();
-    owned = gradient;
-  }
-  return owned?.adopt(gradient.shape) ?? gradient;
-}
-
-/** Plans a forward pass: which of two blocks of memory each step writes to, and their sizes. */
-function createPlan(layers: readonly FusedLayer[], x: Tensor): Plan {
-  const last = layers.findLastIndex(({ layer }) => !layer.aliases);
-
-  const sizes = [0, 0];
-  let block = -1, shape = x.shape; // block −1 is the caller's input
-  const outputs = layers.map((fused, i) => {
-    shape = fused.layer.outputShape(shape);
-    if (!fused.layer.aliases && i !== last) {
-      if (!(fused.layer.inPlace && block >= 0)) block = block === 0 ? 1 : 0;
-      sizes[block] = Math.max(sizes[block], elements(shape));
+  try {
+    for (const layer of layers.toReversed()) {
+      gradient = layer.backward(gradient);
+      if (layer.aliases) continue; // a view of `owned`
+      owned?.dispose();
+      owned = gradient;
     }
-    return { ...fused, shape, block, usesBlock: !fused.layer.aliases && i < last };
-  });
-  const arena = sizes.map((size) => size > 0 ? x.backend.empty([size]) : undefined);
-  const steps = outputs.map(({ layer, activation, shape, block, usesBlock }) => ({
-    layer,
-    activation,
-    shape,
-    out: usesBlock ? arena[block]!.view(shape) : undefined,
-  }));
-  return {
-    input: x.shape,
-    backend: x.backend,
-    steps,
-    arena: arena.filter((tensor) => tensor !== undefined),
-  };
+    return owned?.adopt(gradient.shape) ?? gradient;
+  } catch (error) {
+    owned?.dispose();
+    throw error;
+  }
 }

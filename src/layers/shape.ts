@@ -6,8 +6,9 @@
 
 import { ArgumentError } from "../errors.ts";
 import { dropout } from "../ops/activation.ts";
+import { checkAnyShape, checkTensor } from "../ops/checks.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
-import { type ForwardOptions, Layer, viewAs } from "./layer.ts";
+import { checkForward, type ForwardOptions, Layer, viewAs } from "./layer.ts";
 
 /**
  * Joins all axes but the first, `torch.nn.Flatten`: [N, …] → [N, features]. The result is a view.
@@ -23,17 +24,20 @@ export class Flatten extends Layer {
 
   /** See {@linkcode Layer.outputShape}. */
   override outputShape(input: Shape): Shape {
+    checkAnyShape(this.type, input, 1);
     return [input[0], elements(input.slice(1))];
   }
 
   /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
+    checkForward(this.type, x, options);
     this.saveShape(x);
     return viewAs(this.type, x, this.outputShape(x.shape), options);
   }
 
   /** See {@linkcode Layer.backward}. */
   override backward(dy: Tensor): Tensor {
+    checkTensor(this.type, "dy", dy, dy);
     return dy.view(this.recallShape());
   }
 }
@@ -55,7 +59,9 @@ export class Dropout extends Layer {
    */
   constructor(readonly p = 0.5) {
     super();
-    if (!(p >= 0 && p <= 1)) throw new ArgumentError("Dropout", "p", p, "between 0 and 1");
+    if (typeof p !== "number" || !(p >= 0 && p <= 1)) {
+      throw new ArgumentError("Dropout", "p", p, "between 0 and 1");
+    }
   }
 
   /** Whether the output is a view of the input: in evaluation mode, or with p = 0. */
@@ -65,11 +71,13 @@ export class Dropout extends Layer {
 
   /** See {@linkcode Layer.outputShape}. */
   override outputShape(input: Shape): Shape {
+    checkAnyShape(this.type, input);
     return input;
   }
 
   /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
+    checkForward(this.type, x, options);
     this.saveShape(x);
     if (this.aliases) return viewAs(this.type, x, x.shape, options);
     this.#seed = this.generator!.random();
@@ -78,7 +86,7 @@ export class Dropout extends Layer {
 
   /** See {@linkcode Layer.backward}. */
   override backward(dy: Tensor): Tensor {
-    this.recallShape();
+    checkTensor(this.type, "dy", dy, dy, this.recallShape());
     // The same seed drops the same elements.
     return this.aliases ? dy.view(dy.shape) : dropout(dy, this.p, this.#seed!);
   }

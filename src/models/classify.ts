@@ -4,13 +4,13 @@
  * @module
  */
 
+import { kernelsOf } from "../backend/interface.ts";
 import { type ClassName, imagenetClasses } from "./imagenet_classes.ts";
 import { ArgumentError, PembrokeError } from "../errors.ts";
 import type { Layer } from "../layers/layer.ts";
 import { LinearWeight } from "../layers/linear_weight.ts";
 import type { Sequential } from "../layers/sequential.ts";
-import { softmax } from "../ops/activation.ts";
-import type { Tensor } from "../tensor.ts";
+import type { Tensor, Values } from "../tensor.ts";
 
 /** A class and its probability. */
 export interface Prediction extends ClassName {
@@ -33,8 +33,8 @@ export function classNames(numClasses: number): readonly ClassName[] {
  * @param x A batch of preprocessed images, [N, 3, H, W].
  * @param classes The names of the classes.
  * @throws {ArgumentError} When `topK` is not a positive integer.
- * @throws {PembrokeError} When the model is in training mode, or its output is NaN. The message
- * names the parameter that holds NaN.
+ * @throws {PembrokeError} When the model is in training mode, or an output is not finite. The
+ * message names the parameter that is not finite.
  */
 export async function topClasses(
   model: Sequential,
@@ -48,14 +48,21 @@ export async function topClasses(
   if (model.training) {
     throw new PembrokeError(`${model.type}: cannot classify in training mode; call eval() first`);
   }
-  using logits = model.forward(x);
-  softmax(logits, -1, { out: logits });
-  const probabilities = await logits.read();
-  if (probabilities.some(Number.isNaN)) {
-    const parameter = await findNonFinite(model);
-    const reason = parameter ? `${parameter} holds NaN or infinity` : "its values overflow float32";
-    throw new PembrokeError(`the output of ${model.type} is not a number: ${reason}`);
+  // Before the pass, because ReLU and softmax hide −∞: it would only make other outputs wrong.
+  const parameter = await findNonFinite(model);
+  if (parameter) {
+    throw new PembrokeError(
+      `the output of ${model.type} is not finite: ${parameter} holds NaN or infinity`,
+    );
   }
+  using logits = model.forward(x);
+  const scores = await logits.read();
+  if (!scores.every(Number.isFinite)) {
+    throw new PembrokeError(
+      `the output of ${model.type} is not finite: its values overflow float32`,
+    );
+  }
+  const probabilities = softmax(scores, logits.shape[0]);
   return Array.from({ length: logits.shape[0] }, (_, n) => {
     const row = probabilities.subarray(n * classes.length, (n + 1) * classes.length);
     return largestIndices(row, topK).map((index) => ({
@@ -66,16 +73,49 @@ export async function topClasses(
   });
 }
 
-/** Returns the name of the first parameter that holds NaN or infinity, if there is one. */
+/** Returns the softmax of each row of scores. Here, because the scores were read to check them. */
+function softmax(scores: Float32Array, rows: number): Float32Array {
+  const size = scores.length / rows, probabilities = new Float32Array(scores.length);
+  for (let start = 0; start < scores.length; start += size) {
+    const row = scores.subarray(start, start + size);
+    const largest = row.reduce((a, b) => Math.max(a, b), -Infinity);
+    const exponentials = Float64Array.from(row, (score) => Math.exp(score - largest));
+    const sum = exponentials.reduce((a, b) => a + b, 0);
+    probabilities.set(exponentials.map((value) => value / sum), start);
+  }
+  return probabilities;
+}
+
+/** The versions of the tensors that are known to be finite. */
+const finiteVersions = new WeakMap<Tensor<Values>, number>();
+
+/**
+ * Returns the name of the first parameter that holds NaN or infinity, if there is one. A parameter is
+ * read once, and again after each change.
+ */
 async function findNonFinite(model: Layer): Promise<string | undefined> {
   for (const [name, parameter] of model.stateDict()) {
     const { quantized, half } = parameter instanceof LinearWeight ? parameter : {};
-    const values = await (parameter.tensor ?? quantized?.scale)?.read();
-    if (values?.some((value) => !Number.isFinite(value))) return name;
-    const bits = await half?.read();
-    if (bits?.some((value) => (value & 0x7c00) === 0x7c00)) return name;
+    const tensor = parameter.tensor ?? quantized?.scale ?? half;
+    if (!tensor) continue;
+    const { version } = tensor;
+    if (finiteVersions.get(tensor) === version) continue;
+    if (!await (tensor === half ? isFiniteHalf(half) : isFiniteFloat(tensor as Tensor))) {
+      return name;
+    }
+    finiteVersions.set(tensor, version);
   }
   return undefined;
+}
+
+/** Whether all values are finite. Their squares show it without a copy, unless they overflow. */
+async function isFiniteFloat(tensor: Tensor): Promise<boolean> {
+  if (Number.isFinite(await kernelsOf(tensor).squaredNorm(tensor))) return true;
+  return (await tensor.read()).every(Number.isFinite);
+}
+
+async function isFiniteHalf(tensor: Tensor<Uint16Array>): Promise<boolean> {
+  return (await tensor.read()).every((bits) => (bits & 0x7c00) !== 0x7c00);
 }
 
 /** Returns the indices of the k largest values. Of equal values, the lower index comes first. */

@@ -5,6 +5,7 @@
  */
 
 import { type Backend, createBackend } from "../backend/mod.ts";
+import { redactUrl } from "../io/redact.ts";
 import { contentLength, readChunks, request, responseChunks } from "../io/download.ts";
 import { ArgumentError, FileError } from "../errors.ts";
 import { asBytes, isBlob, kindOf } from "../kinds.ts";
@@ -23,7 +24,7 @@ import {
   type WeightsFile,
 } from "../weights/mod.ts";
 import { isSource } from "../weights/io/source.ts";
-import { matchNames } from "../weights/names.ts";
+import { matchNames } from "../weights/match_names.ts";
 import type { Classifier } from "./classifier.ts";
 import { OnnxNetwork } from "./onnx/network.ts";
 
@@ -64,8 +65,8 @@ export interface LoadOptions {
 
 /**
  * Loads weights into a model from a PyTorch `.pth`, safetensors or ONNX file. The file must have
- * exactly the tensors of the model, in the same shapes. They are copied to the backend in chunks,
- * so there is never a second copy.
+ * exactly the tensors of the model, in the same shapes. They are copied to the backend in chunks;
+ * only tensors that are stored in another element order are read whole.
  *
  * @throws {FileError} When the file does not match the model: the model keeps its present weights.
  * Or when reading fails: the model is left without weights.
@@ -78,7 +79,7 @@ export async function loadWeights(
   options: Omit<LoadOptions, "backend"> = {},
 ): Promise<void> {
   using file = await openInput(weights, options.signal, "loadWeights", options.files);
-  await fill(model, backend, file, options);
+  await loadTensors(model, backend, file, options);
 }
 
 /**
@@ -138,12 +139,12 @@ export async function loadInto<M extends Classifier>(
   options: LoadOptions,
 ): Promise<M> {
   if (options.backend) {
-    await fill(model, options.backend, file, options);
+    await loadTensors(model, options.backend, file, options);
     return model;
   }
   const backend = await createBackend();
   try {
-    await fill(model, backend, file, options);
+    await loadTensors(model, backend, file, options);
     return model.own(backend);
   } catch (error) {
     backend.dispose();
@@ -152,7 +153,7 @@ export async function loadInto<M extends Classifier>(
 }
 
 /** Loads weights from an open file; see {@linkcode loadWeights}. */
-export async function fill(
+export async function loadTensors(
   model: Layer,
   backend: Backend,
   file: WeightsFile,
@@ -213,11 +214,11 @@ async function openPlace(place: string, signal?: AbortSignal): Promise<ByteSourc
   if (/^file:/i.test(place)) return await fileSource(new URL(place));
   if (!/^https?:/i.test(place)) return await fileSource(place);
   const { response, body } = await request(place, { signal });
-  return await streamSource(body, place, contentLength(response));
+  return await streamSource(body, redactUrl(place), contentLength(response));
 }
 
 async function responseSource(response: Response, signal?: AbortSignal): Promise<ByteSource> {
-  const name = response.url || "weights";
+  const name = redactUrl(response.url) || "weights";
   const body = await responseChunks(name, response, signal);
   return body
     ? await streamSource(body, name, contentLength(response))

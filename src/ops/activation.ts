@@ -8,7 +8,7 @@ import { kernelsOf } from "../backend/interface.ts";
 import type { AxisGeometry } from "../backend/geometry.ts";
 import { ArgumentError } from "../errors.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
-import { checkTensor, type OutOptions, produce } from "./checks.ts";
+import { checkOptions, checkTensor, type OutOptions, produce } from "./checks.ts";
 
 /**
  * Computes max(x, 0) of every element. NaN stays NaN.
@@ -20,6 +20,7 @@ import { checkTensor, type OutOptions, produce } from "./checks.ts";
  */
 export function relu(x: Tensor, options: OutOptions = {}): Tensor {
   checkTensor("relu", "x", x, x);
+  checkOptions("relu", options);
   const target = { shape: x.shape, out: options.out, inPlace: true };
   return produce("relu", x, target, (y) => kernelsOf(x).relu(y, x));
 }
@@ -46,6 +47,7 @@ export function relu(x: Tensor, options: OutOptions = {}): Tensor {
  */
 export function softmax(x: Tensor, dim: number, options: OutOptions = {}): Tensor {
   checkTensor("softmax", "x", x, x);
+  checkOptions("softmax", options);
   const g = axisGeometry("softmax", x.shape, dim);
   const target = { shape: x.shape, out: options.out, inPlace: true };
   return produce("softmax", x, target, (y) => kernelsOf(x).softmax(y, x, g));
@@ -62,13 +64,14 @@ export function softmax(x: Tensor, dim: number, options: OutOptions = {}): Tenso
  */
 export function logSoftmax(x: Tensor, dim: number, options: OutOptions = {}): Tensor {
   checkTensor("logSoftmax", "x", x, x);
+  checkOptions("logSoftmax", options);
   const g = axisGeometry("logSoftmax", x.shape, dim);
   const target = { shape: x.shape, out: options.out, inPlace: true };
   return produce("logSoftmax", x, target, (y) => kernelsOf(x).logSoftmax(y, x, g));
 }
 
 /**
- * Computes the gradient of {@linkcode relu}: dx = dy where y is not 0, and 0 elsewhere.
+ * Computes the gradient of {@linkcode relu}: dx = dy where y is positive or NaN, 0 elsewhere.
  *
  * @param dy Any shape.
  * @param y The output of the forward pass, in the shape of dy.
@@ -80,6 +83,7 @@ export function reluBackward(dy: Tensor, y: Tensor, options: OutOptions = {}): T
   const op = "reluBackward";
   checkTensor(op, "dy", dy, dy);
   checkTensor(op, "y", y, dy, dy.shape);
+  checkOptions(op, options);
   const target = { shape: dy.shape, out: options.out, reads: [y], inPlace: true };
   return produce(op, dy, target, (dx) => kernelsOf(dy).reluBackward(dx, dy, y));
 }
@@ -103,6 +107,7 @@ export function softmaxBackward(
   const op = "softmaxBackward";
   checkTensor(op, "dy", dy, dy);
   checkTensor(op, "y", y, dy, dy.shape);
+  checkOptions(op, options);
   const g = axisGeometry(op, dy.shape, dim);
   const target = { shape: dy.shape, out: options.out, reads: [y], inPlace: true };
   return produce(op, dy, target, (dx) => kernelsOf(dy).softmaxBackward(dx, dy, y, g));
@@ -127,6 +132,7 @@ export function logSoftmaxBackward(
   const op = "logSoftmaxBackward";
   checkTensor(op, "dy", dy, dy);
   checkTensor(op, "y", y, dy, dy.shape);
+  checkOptions(op, options);
   const g = axisGeometry(op, dy.shape, dim);
   const target = { shape: dy.shape, out: options.out, reads: [y], inPlace: true };
   return produce(op, dy, target, (dx) => kernelsOf(dy).logSoftmaxBackward(dx, dy, y, g));
@@ -146,7 +152,10 @@ export function logSoftmaxBackward(
 export function dropout(x: Tensor, p: number, seed: number, options: OutOptions = {}): Tensor {
   const op = "dropout";
   checkTensor(op, "x", x, x);
-  if (!(p >= 0 && p <= 1)) throw new ArgumentError(op, "p", p, "between 0 and 1");
+  checkOptions(op, options);
+  if (typeof p !== "number" || !(p >= 0 && p <= 1)) {
+    throw new ArgumentError(op, "p", p, "between 0 and 1");
+  }
   if (!Number.isInteger(seed)) throw new ArgumentError(op, "seed", seed, "an integer");
   const target = { shape: x.shape, out: options.out, inPlace: true };
   const keep = Math.round((1 - p) * 2 ** 32) - 1, scale = 1 / (1 - p);

@@ -6,7 +6,7 @@
 
 import { kernelsOf } from "../backend/interface.ts";
 import type { Tensor } from "../tensor.ts";
-import { checkNumber, checkTensor, type OutOptions, produce } from "./checks.ts";
+import { checkNumber, checkOptions, checkTensor, type OutOptions, produce } from "./checks.ts";
 
 /**
  * Computes a + alpha · b of each pair of elements, `torch.add`. The gradient of a is dy, and that of b
@@ -38,6 +38,7 @@ export function add(
   const op = "add";
   checkTensor(op, "a", a, a);
   checkTensor(op, "b", b, a, a.shape);
+  checkOptions(op, options);
   const alpha = checkNumber(op, "alpha", options.alpha ?? 1);
   const target = { shape: a.shape, out: options.out, inPlace: true };
   return produce(op, a, target, (y) => kernelsOf(a).add(y, a, b, alpha));
@@ -68,6 +69,7 @@ export function mul(a: Tensor, b: Tensor, options: OutOptions = {}): Tensor {
   const op = "mul";
   checkTensor(op, "a", a, a);
   checkTensor(op, "b", b, a, a.shape);
+  checkOptions(op, options);
   const target = { shape: a.shape, out: options.out, inPlace: true };
   return produce(op, a, target, (y) => kernelsOf(a).mul(y, a, b));
 }

@@ -1,7 +1,7 @@
 /** The argument checks of all operations. Each throws an {@linkcode ArgumentError} or returns. */
 
 import { ArgumentError } from "../errors.ts";
-import { sameShape, type Shape, Tensor, type Values } from "../tensor.ts";
+import { type Backend, isShape, sameShape, type Shape, Tensor, type Values } from "../tensor.ts";
 
 /** The largest size or option. Kernels count in int32, and the sum of three must not overflow. */
 export const LIMIT = 2 ** 29;
@@ -23,15 +23,33 @@ export function checkPerAxis(
   axes: number,
   least: number,
 ): number[] {
-  const values = Array.isArray(value) ? value as readonly number[] : Array(axes).fill(value);
+  const values = Array.isArray(value) ? value as number[] : Array(axes).fill(value);
   const ok = values.length === axes &&
-    values.every((v) => Number.isInteger(v) && v >= least && v <= LIMIT);
+    values.findIndex((v) => !Number.isInteger(v) || v < least || v > LIMIT) < 0;
   if (!ok) {
     const what = least === 1 ? "positive integer" : "non-negative integer";
     const expected = axes === 1 ? `one ${what}` : `one ${what}, or one for each of ${axes} axes`;
     throw new ArgumentError(op, parameter, value, expected);
   }
-  return values as number[];
+  return values;
+}
+
+/** Checks that options are an object. */
+export function checkOptions(op: string, options: unknown, parameter = "options"): void {
+  if (typeof options === "object" && options !== null && !Array.isArray(options)) return;
+  throw new ArgumentError(op, parameter, options, "an object");
+}
+
+/** Checks that a value is a backend. */
+export function checkBackend(op: string, backend: unknown): void {
+  if (typeof (backend as Partial<Backend> | null)?.empty === "function") return;
+  throw new ArgumentError(op, "backend", backend, "a Backend");
+}
+
+/** Checks a truth value. */
+export function checkBoolean(op: string, parameter: string, value: unknown): boolean {
+  if (typeof value !== "boolean") throw new ArgumentError(op, parameter, value, "true or false");
+  return value;
 }
 
 /** Checks a finite number. */
@@ -43,9 +61,16 @@ export function checkNumber(op: string, parameter: string, value: unknown): numb
 /** Checks a shape: one size of at least 1 for each axis of `layout`, such as "[N, C, L]". */
 export function checkShape(op: string, parameter: string, shape: Shape, layout: string): void {
   const rank = layout.split(",").length;
-  if (shape.length !== rank || shape.some((s) => !Number.isInteger(s) || s < 1 || s > LIMIT)) {
+  if (!isShape(shape) || shape.length !== rank || shape.some((size) => size > LIMIT)) {
     throw new ArgumentError(op, `the shape of ${parameter}`, shape, `${layout}, each at least 1`);
   }
+}
+
+/** Checks a shape of any number of axes, at least `least`. */
+export function checkAnyShape(op: string, shape: Shape, least = 0): void {
+  if (isShape(shape) && shape.length >= least) return;
+  const takes = least > 0 ? `at least ${least} positive integers` : "positive integers";
+  throw new ArgumentError(op, "the shape of x", shape, takes);
 }
 
 /**
@@ -99,8 +124,21 @@ export function checkTensor(
   }
 }
 
+/** Checks a tensor that may be missing, and returns null then. */
+export function checkOptionalTensor(
+  op: string,
+  parameter: string,
+  tensor: Tensor | null | undefined,
+  x: Tensor,
+  shape: Shape,
+): Tensor | null {
+  if (tensor === null || tensor === undefined) return null;
+  checkTensor(op, parameter, tensor, x, shape);
+  return tensor;
+}
+
 /** The tensor that an operation writes to. */
-export interface Target {
+interface Target {
   /** The shape of the result. */
   readonly shape: Shape;
   /** The caller's tensor. Default: a new one. */
@@ -152,12 +190,12 @@ export function accumulate(
   });
 }
 
-/** Calls a function with a tensor, and disposes of the tensor if the function throws. */
-export function disposeOnError<T extends Tensor<Values>, R>(tensor: T, use: (tensor: T) => R): R {
+/** Calls a function with a tensor or the like, and disposes of it if the function throws. */
+export function disposeOnError<T extends Disposable, R>(resource: T, use: (resource: T) => R): R {
   try {
-    return use(tensor);
+    return use(resource);
   } catch (error) {
-    tensor.dispose();
+    resource[Symbol.dispose]();
     throw error;
   }
 }

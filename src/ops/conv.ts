@@ -8,7 +8,7 @@
 import { kernelsOf } from "../backend/interface.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
-import { checkTensor, produce } from "./checks.ts";
+import { checkOptionalTensor, checkOptions, checkTensor, produce } from "./checks.ts";
 import {
   type Conv1dOptions,
   type Conv2dOptions,
@@ -34,7 +34,7 @@ export interface FusedOptions {
  * y[n, o, i, j] = Σ x[n, c, i·stride + k·dilation − padding, …] · weight[o, c, k, l] + bias[o].
  *
  * @param x [N, C, H, W].
- * @param weight [outC, C/groups, kH, kW], or the result of `prepareConv()`.
+ * @param weight [outC, C/groups, kH, kW]. (Layers pass weights that they have packed.)
  * @param bias [outC], or null.
  * @returns [N, outC, oH, oW].
  * @throws {ArgumentError} When an option is invalid, or the shapes do not fit together.
@@ -65,7 +65,7 @@ export function conv2d(
  * y[n, o, i] = Σ x[n, c, i·stride + k·dilation − padding] · weight[o, c, k] + bias[o].
  *
  * @param x [N, C, L].
- * @param weight [outC, C/groups, K], or the result of `prepareConv()`.
+ * @param weight [outC, C/groups, K]. (Layers pass weights that they have packed.)
  * @param bias [outC], or null.
  * @returns [N, outC, oL].
  * @throws {ArgumentError} When an option is invalid, or the shapes do not fit together.
@@ -105,11 +105,13 @@ export function conv(
   bias: Tensor | null,
   options: ConvOptions & FusedOptions & AlgorithmOptions,
 ): Tensor {
-  const op = `conv${axes}d`, { out, algorithm = "direct" } = options;
+  const op = `conv${axes}d`;
+  checkOptions(op, options);
+  const { out, algorithm = "direct" } = options;
   checkTensor(op, "x", x, x);
   checkTensor(op, "weight", weight instanceof PreparedConv ? weight.packed : weight, x);
   const { g, output: shape } = convGeometry(op, axes, x.shape, weight.shape, options);
-  if (bias) checkTensor(op, "bias", bias, x, [g.outC]);
+  bias = checkOptionalTensor(op, "bias", bias, x, [g.outC]);
   const relu = checkActivation(op, options);
   checkAlgorithm(op, algorithm, weight.shape, [g.strideH, g.strideW], [g.dilationH, g.dilationW]);
   if (weight instanceof PreparedConv) {

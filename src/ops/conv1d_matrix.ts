@@ -7,6 +7,9 @@
 import { ArgumentError } from "../errors.ts";
 import { checkInteger } from "./checks.ts";
 
+/** The largest number of rows: 512 MB of numbers. */
+const LARGEST = 8192;
+
 /**
  * Returns the n×n band matrix W with W·x = conv1d(x, w) for "same" padding:
  * `W[i][j] = w[j − i + (K − 1)/2]`. The gradient is dx = Wᵀ·dy.
@@ -14,7 +17,7 @@ import { checkInteger } from "./checks.ts";
  * @param w The kernel, of odd length K.
  * @param n The length of x.
  * @returns The rows of W.
- * @throws {ArgumentError} When K is even, or n is not a positive integer.
+ * @throws {ArgumentError} When K is even, or n is not an integer from 1 to 8192.
  *
  * @example
  * ```ts
@@ -25,10 +28,14 @@ import { checkInteger } from "./checks.ts";
  * ```
  */
 export function conv1dMatrix(w: ArrayLike<number>, n: number): number[][] {
-  if (w.length % 2 === 0) {
-    throw new ArgumentError("conv1dMatrix", "the length of w", w.length, "odd");
+  const op = "conv1dMatrix";
+  if (typeof w !== "object" || w === null) {
+    throw new ArgumentError(op, "w", w, "a list of numbers");
   }
-  checkInteger("conv1dMatrix", "n", n, 1);
+  if (!(w.length % 2 === 1)) throw new ArgumentError(op, "the length of w", w.length, "odd");
+  if (checkInteger(op, "n", n, 1) > LARGEST) {
+    throw new ArgumentError(op, "n", n, `at most ${LARGEST}: the matrix has n² numbers`);
+  }
   const padding = (w.length - 1) / 2;
   return Array.from(
     { length: n },

@@ -10,6 +10,7 @@ import type { Shape, Tensor } from "../tensor.ts";
 import {
   accumulate,
   type AccumulateOptions,
+  checkOptions,
   checkTensor,
   type OutOptions,
   produce,
@@ -113,6 +114,7 @@ export function conv1dBackwardWeight(
 export function biasBackward(dy: Tensor, options: AccumulateOptions = {}): Tensor {
   const op = "biasBackward";
   checkTensor(op, "dy", dy, dy);
+  checkOptions(op, options);
   if (dy.shape.length < 2) throw new ArgumentError(op, "the shape of dy", dy.shape, "[N, C, …]");
   const compute = (db: Tensor) => kernelsOf(dy).biasBackward(db, dy);
   return accumulate(op, dy, [dy.shape[1]], options, [], compute);
@@ -126,7 +128,10 @@ export function convBackwardInput(
   inputShape: Shape,
   options: ConvOptions & AlgorithmOptions & OutOptions,
 ): Tensor {
-  const op = `conv${axes}dBackwardInput`, { algorithm = "direct", out, stride, dilation } = options;
+  const op = `conv${axes}dBackwardInput`;
+  checkOptions(op, options);
+  const { algorithm = "direct", out, stride, dilation } = options;
+  checkTensor(op, "dy", dy, dy);
   checkTensor(op, "weight", weight, dy);
   const { g, output } = convGeometry(op, axes, inputShape, weight.shape, options);
   checkTensor(op, "dy", dy, dy, output);
@@ -149,7 +154,10 @@ export function convBackwardWeight(
   weightShape: Shape,
   options: ConvOptions & AlgorithmOptions & AccumulateOptions,
 ): Tensor {
-  const op = `conv${axes}dBackwardWeight`, { algorithm = "direct", stride, dilation } = options;
+  const op = `conv${axes}dBackwardWeight`;
+  checkOptions(op, options);
+  const { algorithm = "direct", stride, dilation } = options;
+  checkTensor(op, "dy", dy, dy);
   checkTensor(op, "x", x, dy);
   const { g, output } = convGeometry(op, axes, x.shape, weightShape, options);
   checkTensor(op, "dy", dy, dy, output);

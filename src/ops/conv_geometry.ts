@@ -185,7 +185,7 @@ function padding2d(
     // As in PyTorch, an odd zero goes to the bottom and the right.
     const top = Math.floor((spanH - 1) / 2), left = Math.floor((spanW - 1) / 2);
     const sides = [top, left, spanH - 1 - top, spanW - 1 - left];
-    if (sides.every(isSide)) return sides;
+    if (sides.findIndex((side) => !isSide(side)) < 0) return sides;
     throw new ArgumentError(op, "padding", sides, `at most ${LIMIT}`);
   }
   const sides = checkPadding(
@@ -210,7 +210,7 @@ export function checkPadding(
   layout: string,
 ): readonly number[] {
   const sides = Array.isArray(padding) ? padding as number[] : Array(lengths[0]).fill(padding);
-  if (lengths.includes(sides.length) && sides.every(isSide)) return sides;
+  if (lengths.includes(sides.length) && sides.findIndex((side) => !isSide(side)) < 0) return sides;
   const expected = `non-negative integers: ${layout}`;
   throw new ArgumentError(op, "padding", padding, expected);
 }

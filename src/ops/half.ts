@@ -7,7 +7,7 @@
 import { kernelsOf } from "../backend/interface.ts";
 import { PembrokeError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
-import { checkTensor } from "./checks.ts";
+import { checkTensor, disposeOnError } from "./checks.ts";
 
 /**
  * Rounds values to float16 (to nearest, ties to even), like `torch.Tensor.half`. {@linkcode linear}
@@ -38,6 +38,8 @@ export function half(x: Tensor): Tensor<Uint16Array> {
   checkTensor(op, "x", x, x);
   const rounded = kernelsOf(x).emptyHalf?.(x.shape);
   if (!rounded) throw new PembrokeError(`${op}: ${x.backend.name} has no float16, only WebGPU has`);
-  kernelsOf(x).packHalf!(rounded, x, 0);
-  return rounded;
+  return disposeOnError(rounded, () => {
+    kernelsOf(x).packHalf!(rounded, x, 0);
+    return rounded;
+  });
 }

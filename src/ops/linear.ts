@@ -10,6 +10,8 @@ import type { Tensor } from "../tensor.ts";
 import {
   accumulate,
   type AccumulateOptions,
+  checkOptionalTensor,
+  checkOptions,
   checkShape,
   checkTensor,
   formatShape,
@@ -23,7 +25,7 @@ import { checkQuantized, QuantizedWeight } from "./quantize.ts";
  * Computes y[…, o] = Σ x[…, i] · weight[o, i] + bias[o].
  *
  * @param x […, in], at least one axis.
- * @param weight [out, in], in 32 bits, in 16 bits by `half()` or in 8 bits by `quantizeLinear()`.
+ * @param weight [out, in]. (Layers also pass weights that they have rounded to 16 or 8 bits.)
  * @param bias [out], or null.
  * @returns […, out].
  * @throws {ArgumentError} When an option is invalid, or the shapes do not fit together.
@@ -48,6 +50,7 @@ export function linear(
 ): Tensor {
   const op = "linear";
   checkTensor(op, "x", x, x);
+  checkOptions(op, options);
   if (weight instanceof QuantizedWeight) {
     checkQuantized(op, weight, x);
   } else {
@@ -58,7 +61,7 @@ export function linear(
   if (x.shape.at(-1) !== inF) {
     throw new ArgumentError(op, "the shape of x", x.shape, `[…, ${inF}] to match weight`);
   }
-  if (bias) checkTensor(op, "bias", bias, x, [outF]);
+  bias = checkOptionalTensor(op, "bias", bias, x, [outF]);
   const relu = checkActivation(op, options);
   const target = {
     shape: [...x.shape.slice(0, -1), outF],
@@ -77,7 +80,7 @@ export function linear(
 }
 
 function isHalf(weight: Tensor | Tensor<Uint16Array>): weight is Tensor<Uint16Array> {
-  return weight.type === Uint16Array;
+  return weight?.type === Uint16Array;
 }
 
 /**
@@ -96,6 +99,7 @@ export function linearBackwardInput(
   const op = "linearBackwardInput";
   checkTensor(op, "dy", dy, dy);
   checkTensor(op, "weight", weight, dy);
+  checkOptions(op, options);
   checkShape(op, "weight", weight.shape, "[out, in]");
   const [outF, inF] = weight.shape;
   if (dy.shape.at(-1) !== outF) {
@@ -123,6 +127,7 @@ export function linearBackwardWeight(
   const op = "linearBackwardWeight";
   checkTensor(op, "dy", dy, dy);
   checkTensor(op, "x", x, dy);
+  checkOptions(op, options);
   const outF = dy.shape.at(-1) ?? 1, inF = x.shape.at(-1) ?? 1;
   if (dy.size / outF !== x.size / inF) {
     const expected = `[…, in] with as many rows as dy ${formatShape(dy.shape)}`;

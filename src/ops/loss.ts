@@ -7,7 +7,7 @@
 import { kernelsOf } from "../backend/interface.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
-import { checkNumber, checkShape, checkTensor, disposeOnError } from "./checks.ts";
+import { checkNumber, checkOptions, checkShape, checkTensor, disposeOnError } from "./checks.ts";
 
 /**
  * A loss and its gradient. The caller disposes of both.
@@ -62,7 +62,11 @@ export function crossEntropy(
   const op = "crossEntropy";
   checkTensor(op, "x", x, x);
   checkShape(op, "x", x.shape, "[N, C]");
+  checkOptions(op, options);
   const [n, c] = x.shape;
+  if (typeof targets !== "object" || targets === null) {
+    throw new ArgumentError(op, "targets", targets, "a list of classes");
+  }
   if (targets.length !== n) {
     throw new ArgumentError(op, "the number of targets", targets.length, `${n}, the rows of x`);
   }
@@ -75,9 +79,12 @@ export function crossEntropy(
     throw new ArgumentError(op, "labelSmoothing", smoothing, "between 0 and 1");
   }
   using indices = x.backend.uploadIndices(Int32Array.from(targets), [n]);
-  return disposeOnError(x.backend.empty([1]), (loss) => {
-    const gradient = x.backend.empty(x.shape);
-    kernelsOf(x).crossEntropy(loss, gradient, x, indices, smoothing);
-    return { loss, gradient };
-  });
+  return disposeOnError(
+    x.backend.empty([1]),
+    (loss) =>
+      disposeOnError(x.backend.empty(x.shape), (gradient) => {
+        kernelsOf(x).crossEntropy(loss, gradient, x, indices, smoothing);
+        return { loss, gradient };
+      }),
+  );
 }

@@ -11,6 +11,8 @@ import type { Tensor } from "../tensor.ts";
 import {
   checkInteger,
   checkNumber,
+  checkOptionalTensor,
+  checkOptions,
   checkTensor,
   disposeOnError,
   type OutOptions,
@@ -59,6 +61,7 @@ export function localResponseNorm(
 ): Tensor {
   const op = "localResponseNorm";
   checkTensor(op, "x", x, x);
+  checkOptions(op, options);
   const g = lrnGeometry(op, x, size, options);
   const target = { shape: x.shape, out: options.out };
   return produce(op, x, target, (y) => kernelsOf(x).localResponseNorm(y, x, g));
@@ -84,12 +87,14 @@ export function batchNorm(
   if (x.shape.length < 2) {
     throw new ArgumentError(op, "the shape of x", x.shape, "[N, C, …]");
   }
+  checkOptions(op, tensors, "tensors");
+  checkOptions(op, options);
   const channels = [x.shape[1]];
-  const { runningMean, runningVar, weight = null, bias = null } = tensors;
+  const { runningMean, runningVar } = tensors;
   checkTensor(op, "runningMean", runningMean, x, channels);
   checkTensor(op, "runningVar", runningVar, x, channels);
-  if (weight) checkTensor(op, "weight", weight, x, channels);
-  if (bias) checkTensor(op, "bias", bias, x, channels);
+  const weight = checkOptionalTensor(op, "weight", tensors.weight, x, channels);
+  const bias = checkOptionalTensor(op, "bias", tensors.bias, x, channels);
   const eps = checkEps(op, options.eps ?? 1e-5);
   const all = { runningMean, runningVar, weight, bias };
   const target = { shape: x.shape, out: options.out, reads: Object.values(all), inPlace: true };
@@ -115,6 +120,7 @@ export function localResponseNormBackward(
   const op = "localResponseNormBackward";
   checkTensor(op, "x", x, x);
   checkTensor(op, "dy", dy, x, x.shape);
+  checkOptions(op, options);
   const g = lrnGeometry(op, x, size, options);
   const target = { shape: x.shape, out: options.out, reads: [dy] };
   return produce(op, x, target, (dx) => kernelsOf(x).localResponseNormBackward(dx, dy, x, g));
@@ -144,11 +150,14 @@ export function batchNormStatistics(x: Tensor): BatchStatistics {
   checkTensor(op, "x", x, x);
   if (x.shape.length < 2) throw new ArgumentError(op, "the shape of x", x.shape, "[N, C, …]");
   const channels = [x.shape[1]];
-  return disposeOnError(x.backend.empty(channels), (mean) => {
-    const variance = x.backend.empty(channels);
-    kernelsOf(x).batchNormStatistics(mean, variance, x);
-    return { mean, variance };
-  });
+  return disposeOnError(
+    x.backend.empty(channels),
+    (mean) =>
+      disposeOnError(x.backend.empty(channels), (variance) => {
+        kernelsOf(x).batchNormStatistics(mean, variance, x);
+        return { mean, variance };
+      }),
+  );
 }
 
 /**
@@ -187,11 +196,18 @@ export function batchNormBackward(
   const op = "batchNormBackward";
   checkTensor(op, "dy", dy, dy);
   checkTensor(op, "x", x, dy, dy.shape);
+  if (x.shape.length < 2) throw new ArgumentError(op, "the shape of x", x.shape, "[N, C, …]");
+  checkOptions(op, statistics, "statistics");
+  checkOptions(op, options);
   const channels = [x.shape[1]];
   const { weight = null, dweight = null, dbias = null, eps = 1e-5 } = options;
   const all = { ...statistics, weight, dweight, dbias };
-  for (const [name, tensor] of Object.entries(all)) {
-    if (tensor) checkTensor(op, name, tensor, dy, channels);
+  const { mean, variance } = all;
+  for (const [name, tensor] of Object.entries({ mean, variance })) {
+    checkTensor(op, name, tensor, dy, channels);
+  }
+  for (const [name, tensor] of Object.entries({ weight, dweight, dbias })) {
+    checkOptionalTensor(op, name, tensor, dy, channels);
   }
   checkEps(op, eps);
   for (const gradient of [dweight, dbias]) {

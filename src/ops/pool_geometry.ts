@@ -7,7 +7,7 @@
 import { ArgumentError } from "../errors.ts";
 import type { Pool2dGeometry } from "../backend/geometry.ts";
 import type { Shape } from "../tensor.ts";
-import { checkPerAxis, checkShape, LIMIT } from "./checks.ts";
+import { checkBoolean, checkOptions, checkPerAxis, checkShape, LIMIT } from "./checks.ts";
 import { checkPadding, to2dShape } from "./conv_geometry.ts";
 
 /** Options of 2-D pooling. Pairs are `[height, width]`. */
@@ -62,7 +62,7 @@ function pool2dGeometry(op: string, x: Shape, options: Pool2dOptions): Pool2dGeo
   const layout = "[height, width] or [top, left, bottom, right]";
   const sides = checkPadding(op, options.padding ?? 0, [2, 4], layout);
   const [top, left, bottom = top, right = left] = sides;
-  const ceil = options.ceilMode ?? false;
+  const ceil = checkBoolean(op, "ceilMode", options.ceilMode ?? false);
   const spanH = dilationH * (kh - 1) + 1, spanW = dilationW * (kw - 1) + 1;
   const oh = outputSize(op, "height", h, spanH, strideH, top, bottom, ceil);
   const ow = outputSize(op, "width", w, spanW, strideW, left, right, ceil);
@@ -95,6 +95,7 @@ export function poolGeometry(
   x: Shape,
   options: PoolOptions,
 ): Pooling {
+  checkOptions(op, options);
   if (axes === 2) {
     const g = pool2dGeometry(op, x, options as Pool2dOptions);
     return { g, output: [g.n, g.c, g.oh, g.ow] };
@@ -142,8 +143,7 @@ function outputSize(
 
 /**
  * Checks that every window overlaps the input: a window of padding alone has no maximum or mean.
- * Only windows that start before or after the input can miss it. Without dilation, it is enough to
- * check the first and the last.
+ * The error names the first window that does not.
  */
 function checkWindows(
   op: string,
@@ -156,16 +156,53 @@ function checkWindows(
   padding: readonly [before: number, after: number],
 ): void {
   const [before] = padding;
-  const last = (out - 1) * stride - before;
-  const early = Math.min(out, Math.ceil(before / stride), dilation === 1 ? 1 : Infinity);
-  let outside = last >= size ? out - 1 : undefined;
-  for (let o = early - 1; o >= 0; o--) {
-    const start = o * stride - before;
-    const tap = start + Math.ceil(-start / dilation) * dilation;
-    if (tap >= size || tap > start + (kernel - 1) * dilation) outside = o;
-  }
+  // windows that start in the padding; the first one reaches least far into the input
+  const early = Math.min(out, Math.ceil(before / stride));
+  let outside: number | undefined;
+  if ((out - 1) * stride - before >= size) outside = out - 1;
+  const stepsOver = firstStepOver(size, stride, dilation, before);
+  if (stepsOver !== undefined && stepsOver < early) outside = stepsOver;
+  if (early > 0 && (kernel - 1) * dilation < before) outside = 0;
   if (outside === undefined) return;
   const expected =
     `such that every window overlaps the input (window ${outside} along the ${axis} does not)`;
   throw new ArgumentError(op, "padding", padding, expected);
+}
+
+/**
+ * Returns the first window that starts in the padding and steps over the whole input: its first tap
+ * at or behind the input's beginning, (window · stride − before) mod dilation, is behind its end.
+ */
+function firstStepOver(
+  size: number,
+  stride: number,
+  dilation: number,
+  before: number,
+): number | undefined {
+  if (dilation <= size) return undefined;
+  const first = (dilation - before % dilation) % dilation;
+  if (first >= size) return 0;
+  return firstMultipleWithin(stride, dilation, size - first, dilation - 1 - first);
+}
+
+/**
+ * Returns the smallest k with low ≤ k · step mod modulus ≤ high, in as many steps as Euclid's
+ * algorithm. 0 < low ≤ high < modulus.
+ */
+function firstMultipleWithin(
+  step: number,
+  modulus: number,
+  low: number,
+  high: number,
+): number | undefined {
+  step %= modulus;
+  if (step === 0) return undefined;
+  const k = Math.ceil(low / step);
+  if (k * step <= high) return k;
+  // no multiple below the modulus fits: k · step = value + turns · modulus, so look for the turns
+  const remainder = (value: number) => (step - value % step) % step;
+  const turns = firstMultipleWithin(modulus, step, remainder(high), remainder(low));
+  if (turns === undefined) return undefined;
+  // in integers, because the product can exceed 2⁵³
+  return Number((BigInt(low) + BigInt(turns) * BigInt(modulus) - 1n) / BigInt(step) + 1n);
 }

@@ -9,7 +9,9 @@ import { kernelsOf } from "../backend/interface.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Shape, Tensor } from "../tensor.ts";
 import {
+  checkBoolean,
   checkInteger,
+  checkOptions,
   checkPerAxis,
   checkShape,
   checkTensor,
@@ -82,7 +84,7 @@ export function avgPool(
   const op = `avgPool${axes}d`;
   checkTensor(op, "x", x, x);
   const { g, output } = poolGeometry(op, axes, x.shape, options);
-  const countIncludePad = options.countIncludePad ?? true, divisor = divisorOf(op, options);
+  const countIncludePad = countsPadding(op, options), divisor = divisorOf(op, options);
   const target = { shape: output, out: options.out };
   return produce(op, x, target, (y) => kernelsOf(x).avgPool2d(y, x, g, countIncludePad, divisor));
 }
@@ -95,9 +97,10 @@ export function avgPoolBackward(
   options: PoolOptions & AverageOptions & OutOptions,
 ): Tensor {
   const op = `avgPool${axes}dBackward`;
+  checkTensor(op, "dy", dy, dy);
   const { g, output } = poolGeometry(op, axes, inputShape, options);
   checkTensor(op, "dy", dy, dy, output);
-  const countIncludePad = options.countIncludePad ?? true, divisor = divisorOf(op, options);
+  const countIncludePad = countsPadding(op, options), divisor = divisorOf(op, options);
   return produce(op, dy, { shape: inputShape, out: options.out }, (dx) => {
     kernelsOf(dy).avgPool2dBackward(dx, dy, g, countIncludePad, divisor);
   });
@@ -112,6 +115,7 @@ export function adaptiveAvgPool(
 ): Tensor {
   const op = `adaptiveAvgPool${axes}d`;
   checkTensor(op, "x", x, x);
+  checkOptions(op, options);
   checkShape(op, "x", x.shape, axes === 1 ? "[N, C, L]" : "[N, C, H, W]");
   const size = checkPerAxis(op, "outputSize", outputSize, axes, 1);
   const shape = [...x.shape.slice(0, 2), ...size];
@@ -137,6 +141,7 @@ export function maxPoolBackward(
   const op = "maxPoolBackward";
   checkTensor(op, "dy", dy, dy);
   checkTensor(op, "indices", indices, dy, dy.shape, Int32Array);
+  checkOptions(op, options);
   const layout = dy.shape.length === 3 ? "[N, C, L]" : "[N, C, H, W]";
   checkShape(op, "dy", dy.shape, layout);
   checkShape(op, "the input", inputShape, layout);
@@ -165,6 +170,7 @@ export function adaptiveAvgPoolBackward(
 ): Tensor {
   const op = "adaptiveAvgPoolBackward";
   checkTensor(op, "dy", dy, dy);
+  checkOptions(op, options);
   const layout = dy.shape.length === 3 ? "[N, C, L]" : "[N, C, H, W]";
   checkShape(op, "dy", dy.shape, layout);
   checkShape(op, "the input", inputShape, layout);
@@ -179,6 +185,10 @@ function adaptiveGeometry(input: Shape, output: Shape): AdaptiveGeometry {
   const [n, c, h, w] = input.length === 3 ? to2dShape(input) : input;
   const [, , oh, ow] = output.length === 3 ? to2dShape(output) : output;
   return { n, c, h, w, oh, ow };
+}
+
+function countsPadding(op: string, { countIncludePad = true }: AverageOptions): boolean {
+  return checkBoolean(op, "countIncludePad", countIncludePad);
 }
 
 function divisorOf(op: string, { divisorOverride }: AverageOptions): number | null {

@@ -7,7 +7,7 @@
 import { kernelsOf } from "../backend/interface.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Shape, Tensor } from "../tensor.ts";
-import { checkInteger, checkTensor, formatShape } from "./checks.ts";
+import { checkInteger, checkOptions, checkTensor, formatShape } from "./checks.ts";
 
 /**
  * How a convolution is computed.
@@ -82,6 +82,7 @@ export class PreparedConv implements Disposable {
  */
 export function prepareConv(weight: Tensor, options: PrepareOptions = {}): PreparedConv {
   const op = "prepareConv";
+  checkOptions(op, options);
   const { groups = 1 } = options;
   checkTensor(op, "weight", weight, weight);
   const { shape, backend } = weight;

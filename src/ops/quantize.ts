@@ -7,7 +7,7 @@
 import { kernelsOf } from "../backend/interface.ts";
 import type { Backend } from "../backend/mod.ts";
 import type { Shape, Tensor } from "../tensor.ts";
-import { checkShape, checkTensor } from "./checks.ts";
+import { checkShape, checkTensor, disposeOnError } from "./checks.ts";
 
 /**
  * The weights of a fully connected layer as 8-bit integers with a scale for each row, packed for
@@ -86,20 +86,16 @@ export function quantizeLinear(weight: Tensor): QuantizedWeight {
   const op = "quantizeLinear";
   checkTensor(op, "weight", weight, weight);
   checkShape(op, "weight", weight.shape, "[out, in]");
-  const quantized = emptyQuantized(weight.backend, weight.shape);
-  kernelsOf(weight).packLinearInt8(quantized.packed, quantized.scale, weight, 0);
-  return quantized;
+  return disposeOnError(emptyQuantized(weight.backend, weight.shape), (quantized) => {
+    kernelsOf(weight).packLinearInt8(quantized.packed, quantized.scale, weight, 0);
+    return quantized;
+  });
 }
 
 /** Allocates uninitialised memory for weights, [out, in]. */
 export function emptyQuantized(backend: Backend, shape: Shape): QuantizedWeight {
   const [outF, inF] = shape, packed = kernelsOf(backend).emptyLinearInt8(outF, inF);
-  try {
-    return new QuantizedWeight(shape, packed, backend.empty([outF]));
-  } catch (error) {
-    packed.dispose();
-    throw error;
-  }
+  return disposeOnError(packed, () => new QuantizedWeight(shape, packed, backend.empty([outF])));
 }
 
 /** Checks that quantised weights are alive and on the backend of `x`. */

@@ -4,16 +4,20 @@
  * @module
  */
 
+import { ArgumentError } from "../errors.ts";
 import type { RgbImage } from "../image/pixels.ts";
 import type { Classifier } from "../models/classifier.ts";
 import type { Prediction } from "../models/classify.ts";
 import type { PhotoClassifier } from "./handler.ts";
 
+/** What {@linkcode Batcher} needs of a model. */
+export type BatchClassifier = Pick<Classifier, "type" | "preprocess" | "classifyBatch">;
+
 /** Options of {@linkcode Batcher}. */
 export interface BatcherOptions {
   /** Maximum photos in a batch. Default: 16. */
   readonly maxBatchSize?: number;
-  /** Called after each batch with its number of photos. */
+  /** Called after each batch with its number of photos. What it throws is ignored. */
   readonly onBatch?: (size: number) => void;
 }
 
@@ -21,6 +25,7 @@ export interface BatcherOptions {
 interface PendingPhoto {
   readonly values: Float32Array;
   readonly topK: number;
+  readonly signal?: AbortSignal;
   readonly resolve: (predictions: Prediction[]) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -48,7 +53,7 @@ interface PendingPhoto {
 export class Batcher implements PhotoClassifier {
   /** The model's name. */
   readonly type: string;
-  readonly #model: Classifier;
+  readonly #model: BatchClassifier;
   readonly #maxBatchSize: number;
   readonly #onBatch: (size: number) => void;
   readonly #queue: PendingPhoto[] = [];
@@ -58,22 +63,37 @@ export class Batcher implements PhotoClassifier {
    * Creates a batcher.
    *
    * @param model The classifier, with its weights loaded.
+   * @throws {ArgumentError} If `maxBatchSize` is not a positive integer.
    */
-  constructor(model: Classifier, { maxBatchSize = 16, onBatch = () => {} }: BatcherOptions = {}) {
+  constructor(
+    model: BatchClassifier,
+    { maxBatchSize = 16, onBatch = () => {} }: BatcherOptions = {},
+  ) {
+    if (!Number.isSafeInteger(maxBatchSize) || maxBatchSize < 1) {
+      throw new ArgumentError("Batcher", "maxBatchSize", maxBatchSize, "a positive integer");
+    }
     this.type = model.type;
     this.#model = model;
     this.#maxBatchSize = maxBatchSize;
     this.#onBatch = onBatch;
   }
 
-  /** Classifies a photo as {@linkcode Classifier.classify} does, together with others in a batch. */
-  classify(
+  /**
+   * Classifies a photo as {@linkcode Classifier.classify} does, together with others in a batch. A
+   * photo whose signal aborts before its batch starts is dropped, and rejected with the reason.
+   *
+   * @throws {ArgumentError} If `topK` is not a positive integer.
+   */
+  async classify(
     photo: RgbImage | Float32Array,
-    { topK = 5 }: { readonly topK?: number } = {},
+    { topK = 5, signal }: { readonly topK?: number; readonly signal?: AbortSignal } = {},
   ): Promise<Prediction[]> {
-    return new Promise((resolve, reject) => {
-      const values = photo instanceof Float32Array ? photo : this.#model.preprocess(photo);
-      this.#queue.push({ values, topK, resolve, reject });
+    if (!Number.isSafeInteger(topK) || topK < 1) {
+      throw new ArgumentError("Batcher.classify", "topK", topK, "a positive integer");
+    }
+    const values = photo instanceof Float32Array ? photo : this.#model.preprocess(photo);
+    return await new Promise((resolve, reject) => {
+      this.#queue.push({ values, topK, signal, resolve, reject });
       if (!this.#running) void this.#run();
     });
   }
@@ -82,18 +102,41 @@ export class Batcher implements PhotoClassifier {
     this.#running = true;
     while (this.#queue.length > 0) {
       await nextTask();
-      const batch = this.#queue.splice(0, this.#maxBatchSize);
-      try {
-        const classes = await this.#model.classifyBatch(batch.map(({ values }) => values), {
-          topK: Math.max(...batch.map(({ topK }) => topK)),
-        });
-        batch.forEach(({ topK, resolve }, i) => resolve(classes[i].slice(0, topK)));
-      } catch (error) {
-        batch.forEach(({ reject }) => reject(error));
+      const batch: PendingPhoto[] = [];
+      while (batch.length < this.#maxBatchSize && this.#queue.length > 0) {
+        const photo = this.#queue.shift()!;
+        if (photo.signal?.aborted) photo.reject(photo.signal.reason);
+        else batch.push(photo);
       }
-      this.#onBatch(batch.length);
+      if (batch.length === 0) continue;
+      await this.#classifyBatch(batch);
+      this.#report(batch.length);
     }
     this.#running = false;
+  }
+
+  async #classifyBatch(batch: readonly PendingPhoto[]): Promise<void> {
+    try {
+      const classes = await this.#model.classifyBatch(batch.map(({ values }) => values), {
+        topK: Math.max(...batch.map(({ topK }) => topK)),
+      });
+      batch.forEach(({ topK, resolve }, i) => resolve(classes[i].slice(0, topK)));
+    } catch (error) {
+      if (error instanceof ArgumentError && batch.length > 1) {
+        // the fault of one photo is not that of the others
+        for (const photo of batch) await this.#classifyBatch([photo]);
+      } else batch.forEach(({ reject }) => reject(error));
+    }
+  }
+
+  /** Calls back. Neither an error nor a rejected promise may stop the queue. */
+  #report(size: number): void {
+    const onBatch: (size: number) => unknown = this.#onBatch;
+    try {
+      Promise.resolve(onBatch(size)).catch(() => {});
+    } catch {
+      // the caller's own
+    }
   }
 }
 

@@ -4,12 +4,16 @@
  * @module
  */
 
-import { FileError, PembrokeError, TooLargeError } from "../errors.ts";
+import { ArgumentError, FileError, TooLargeError } from "../errors.ts";
 import { type CodecModules, decodeImage, type DecodeOptions, type RgbImage } from "../image/mod.ts";
 import type { Prediction } from "../models/mod.ts";
 import { release } from "../image/release.ts";
-import { readPhoto } from "./body.ts";
-import { RequestError } from "./request_error.ts";
+import { photoIn } from "./body.ts";
+import { checkOrigin, withCors } from "./cors.ts";
+import { checkLimit } from "./limits.ts";
+import { busy, RequestError } from "./request_error.ts";
+import { Turns } from "./turns.ts";
+import { Uploads } from "./uploads.ts";
 
 /** A model, or a {@linkcode Batcher} in front of one. */
 export interface PhotoClassifier {
@@ -21,7 +25,7 @@ export interface PhotoClassifier {
    */
   classify(
     photo: RgbImage | Float32Array,
-    options: { readonly topK: number },
+    options: { readonly topK: number; readonly signal?: AbortSignal },
   ): Promise<Prediction[]>;
 }
 
@@ -45,21 +49,39 @@ export interface PhotoHandlerOptions {
   readonly maxBytes?: number;
   /** Maximum pixels of an image; larger ones get a 413. Default: 64,000,000. */
   readonly maxPixels?: number;
-  /** Maximum concurrent requests; others get a 503. Default: 128. */
+  /** Maximum photos that are decoded or classified, or wait for that; others get a 503. Default: 128. */
   readonly maxRequests?: number;
+  /**
+   * Maximum photos that are decoded and classified at once; others wait. Default: one, or with your own
+   * `decode` as many as there are requests.
+   */
+  readonly maxDecodes?: number;
+  /** Maximum bodies in transit. Above it, the slowest gets a 408, or the new one a 503. Default: 1024. */
+  readonly maxUploads?: number;
+  /** Maximum bytes of all bodies in memory; above it, they wait. Default: 128 MiB. */
+  readonly maxUploadBytes?: number;
   /** Maximum time to receive a body, in milliseconds; slower ones get a 408. Default: 60,000. */
   readonly maxMs?: number;
+  /** Minimum rate of a body in bytes per second; slower ones get a 408. Default: 1024. */
+  readonly minBytesPerSecond?: number;
+  /** Time over which the rate is measured, in milliseconds. Default: 5000. */
+  readonly rateMs?: number;
+  /** Origin whose pages may use the handler, or "*" for all (CORS). Default: none. */
+  readonly cors?: string;
   /** Compiled image codecs, for runtimes that cannot load them. */
   readonly codecs?: CodecModules;
   /**
    * Decodes a photo. Throws a `FileError` if it is damaged, or a `TooLargeError` if it has too many
-   * pixels. Default: `decodeImage()`.
+   * pixels. `signal` aborts when the client has disconnected. Default: `decodeImage()`.
    */
   readonly decode?: (
     bytes: Uint8Array<ArrayBuffer>,
-    options: Pick<DecodeOptions, "name" | "maxPixels">,
+    options: Pick<DecodeOptions, "name" | "maxPixels"> & { readonly signal?: AbortSignal },
   ) => Promise<DecodedPhoto>;
-  /** Called on unexpected errors, whose details the client does not see. Default: `console.error`. */
+  /**
+   * Called on unexpected errors, whose details the client does not see. What it throws is ignored.
+   * Default: `console.error`.
+   */
   readonly onError?: (error: unknown) => void;
 }
 
@@ -74,9 +96,14 @@ const defaultTopK = 5;
  *       "predictions": [{ "index": 4, "wnid": "n02123045", "label": "tabby", "probability": 0.9 }],
  *       "warnings": [] }
  *
- * Errors are `{ "error": "…" }` with status 400 (no photo), 405 (not a POST), 408 (timeout), 413 (too
+ * Errors are `{ "error": "…" }` with status 400 (no photo), 405 (not a POST), 408 (too slow), 413 (too
  * many bytes or pixels), 415 (not an image), 422 (damaged), 500, or 503 with Retry-After (too many
- * requests at once).
+ * requests at once). A 500 says no more than "unexpected error": see `onError`.
+ *
+ * A photo whose client has disconnected is dropped. The runtime has to report that with the request's
+ * `signal`.
+ *
+ * @throws {ArgumentError} If an option is invalid.
  *
  * @example
  * ```ts
@@ -96,9 +123,37 @@ const defaultTopK = 5;
 export function photoHandler(
   options: PhotoHandlerOptions,
 ): (request: Request) => Promise<Response> {
+  return createPhotoHandler(options).handle;
+}
+
+/** A handler of photos and the state of its requests. */
+export interface PhotoHandler {
+  /** Answers a request. */
+  readonly handle: (request: Request) => Promise<Response>;
+  /** Answers all requests whose bodies are in transit with an error. */
+  rejectUploads(error: RequestError): void;
+}
+
+/** Does the work of {@linkcode photoHandler}. */
+export function createPhotoHandler(options: PhotoHandlerOptions): PhotoHandler {
+  const op = "photoHandler";
   const { load, maxPixels, onError = console.error, decode = defaultDecode(options) } = options;
-  const { maxRequests = 128, maxBytes = 10 * 2 ** 20, maxMs = 60_000 } = options;
-  let inFlight = 0;
+  const { maxRequests = 128, maxBytes = 10 * 2 ** 20, cors } = options;
+  const { maxDecodes = options.decode ? Infinity : 1 } = options;
+  checkLimit(op, "maxRequests", maxRequests);
+  checkLimit(op, "maxDecodes", maxDecodes);
+  if (maxPixels !== undefined && !(maxPixels > 0)) {
+    throw new ArgumentError(op, "maxPixels", maxPixels, "a positive number");
+  }
+  const uploads = new Uploads(op, {
+    maxBytes,
+    maxUploads: options.maxUploads ?? 1024,
+    maxUploadBytes: options.maxUploadBytes ?? Math.max(128 * 2 ** 20, maxBytes),
+    maxMs: options.maxMs ?? 60_000,
+    minBytesPerSecond: options.minBytesPerSecond ?? 1024,
+    rateMs: options.rateMs ?? 5000,
+  });
+  const slots = new Slots(maxRequests), turns = new Turns(maxDecodes);
   let loading: Promise<PhotoClassifier> | undefined;
   const model = () =>
     loading ??= Promise.resolve().then(load).catch((error) => {
@@ -107,42 +162,123 @@ export function photoHandler(
     });
 
   async function classify(request: Request): Promise<Response> {
-    const topK = topKOf(request);
-    const photo = await readPhoto(request, { maxBytes, maxMs });
-    const decoded = await decode(photo, { name: "photo", maxPixels }).catch((error) => {
-      if (!(error instanceof FileError)) throw error;
-      throw new RequestError(error instanceof TooLargeError ? 413 : 422, error.message);
-    });
-    release(photo);
-    const { width, height, input, warnings } = decoded;
-    const classifier = await model();
-    const predictions = await classifier.classify(input, { topK });
-    release("data" in input ? input.data : input);
-    return Response.json({ model: classifier.type, width, height, predictions, warnings });
+    const topK = topKOf(request), photoOf = photoIn(request);
+    // Not yet taken: a client that sends no body must not block others.
+    if (slots.full) throw busy();
+    const upload = await uploads.read(request);
+    try {
+      using _ = slots.take();
+      const check = () => throwIfGone(request);
+      check();
+      const classifier = await model();
+      return await turns.run(async () => {
+        const { width, height, input, warnings } = await decodePhoto(photoOf(upload), request);
+        upload.release();
+        check();
+        const { signal } = request;
+        const predictions = await classifier.classify(input, { topK, signal });
+        release("data" in input ? input.data : input);
+        return Response.json({ model: classifier.type, width, height, predictions, warnings });
+      }, check);
+    } finally {
+      release(upload.bytes);
+      upload.release();
+    }
   }
 
-  return async (request) => {
+  async function decodePhoto(
+    photo: Uint8Array<ArrayBuffer>,
+    { signal }: Request,
+  ): Promise<DecodedPhoto> {
+    try {
+      return await decode(photo, { name: "photo", maxPixels, signal });
+    } catch (error) {
+      if (!(error instanceof FileError) || isServerFault(error)) throw error;
+      throw new RequestError(error instanceof TooLargeError ? 413 : 422, error.message);
+    } finally {
+      release(photo);
+    }
+  }
+
+  async function handle(request: Request): Promise<Response> {
     if (request.method !== "POST") {
       const message = "method not allowed: send the photo with POST";
       return new RequestError(405, message, { allow: "POST" }).response();
     }
-    if (inFlight >= maxRequests) return busy().response();
-    inFlight++;
     try {
       return await classify(request);
     } catch (error) {
       if (error instanceof RequestError) return error.response();
-      onError(error);
-      const message = error instanceof PembrokeError ? error.message : "unexpected error";
-      return new RequestError(500, message).response();
-    } finally {
-      inFlight--;
+      if (request.signal?.aborted) return gone().response();
+      report(onError, error);
+      return new RequestError(500, "unexpected error").response();
     }
+  }
+  return {
+    handle: cors === undefined ? handle : withCors(handle, checkOrigin(op, "cors", cors)),
+    rejectUploads: (error) => uploads.rejectAll(error),
   };
 }
 
-function defaultDecode(
-  { codecs }: PhotoHandlerOptions,
+/** Calls a callback. Neither what it throws nor a promise that it rejects may stop the server. */
+function report(onError: (error: unknown) => unknown, error: unknown): void {
+  (async () => await onError(error))().catch(() => {});
+}
+
+/** Whether a photo failed for a reason that the client cannot change, such as a missing codec. */
+function isServerFault({ reason }: FileError): boolean {
+  return /^the \w+ codec (cannot be loaded|is not installed)/.test(reason);
+}
+
+/** Slots for photos that are being decoded or classified. */
+class Slots {
+  readonly #max: number;
+  #taken: Slot[] = [];
+
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  get full(): boolean {
+    return this.#taken.length >= this.#max && this.#live().length >= this.#max;
+  }
+
+  /** @throws {RequestError} If there is none. */
+  take(): Disposable {
+    if (this.full) throw busy();
+    const slot: Slot = { since: Date.now() };
+    this.#taken.push(slot);
+    return {
+      [Symbol.dispose]: () => void (this.#taken = this.#taken.filter((other) => other !== slot)),
+    };
+  }
+
+  /** Edge runtimes end requests without notice; their slots are free again after some time. */
+  #live(): Slot[] {
+    const oldest = Date.now() - slotMs;
+    return this.#taken = this.#taken.filter(({ since }) => since >= oldest);
+  }
+}
+
+interface Slot {
+  readonly since: number;
+}
+
+/** No request takes this long once its body has arrived. */
+const slotMs = 120_000;
+
+function throwIfGone({ signal }: Request): void {
+  if (signal?.aborted) throw gone(); // some runtimes have no signal
+}
+
+/** The error for a client that has disconnected; nobody sees it but the metrics. */
+function gone(): RequestError {
+  return new RequestError(499, "client disconnected");
+}
+
+/** Decodes on the calling thread. */
+export function defaultDecode(
+  { codecs }: Pick<PhotoHandlerOptions, "codecs">,
 ): NonNullable<PhotoHandlerOptions["decode"]> {
   return async (bytes, options) => {
     const warnings: string[] = [];
@@ -153,13 +289,12 @@ function defaultDecode(
   };
 }
 
-function busy(): RequestError {
-  return new RequestError(503, "server busy, retry later", { "retry-after": "1" });
-}
-
 function topKOf({ url }: Request): number {
   const text = new URL(url).searchParams.get("top");
   if (text === null) return defaultTopK;
   if (/^[1-9]\d{0,3}$/.test(text)) return Number(text);
-  throw new RequestError(400, `top is ${JSON.stringify(text)}, must be an integer from 1 to 9999`);
+  throw new RequestError(
+    400,
+    `top is ${JSON.stringify(text.slice(0, 200))}, must be an integer from 1 to 9999`,
+  );
 }

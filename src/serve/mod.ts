@@ -4,7 +4,7 @@
  * @module
  */
 
-export { Batcher, type BatcherOptions } from "./batcher.ts";
+export { type BatchClassifier, Batcher, type BatcherOptions } from "./batcher.ts";
 export {
   type DecodedPhoto,
   type PhotoClassifier,

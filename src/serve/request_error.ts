@@ -31,3 +31,8 @@ export class RequestError extends PembrokeError {
     return Response.json({ error: message }, { status, headers });
   }
 }
+
+/** The error for a request above a limit on all of them. */
+export function busy(): RequestError {
+  return new RequestError(503, "server busy, retry later", { "retry-after": "1" });
+}

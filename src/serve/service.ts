@@ -4,9 +4,18 @@
  * @module
  */
 
-import type { Classifier } from "../models/classifier.ts";
-import { Batcher } from "./batcher.ts";
-import { photoHandler, type PhotoHandlerOptions } from "./handler.ts";
+import type { Prediction } from "../models/classify.ts";
+import type { RgbImage } from "../image/pixels.ts";
+import { type BatchClassifier, Batcher } from "./batcher.ts";
+import {
+  createPhotoHandler,
+  defaultDecode,
+  type PhotoClassifier,
+  type PhotoHandler,
+  type PhotoHandlerOptions,
+} from "./handler.ts";
+import { Health } from "./health.ts";
+import { checkMs } from "./limits.ts";
 import { Metrics } from "./metrics.ts";
 import { RequestError } from "./request_error.ts";
 
@@ -14,12 +23,14 @@ import { RequestError } from "./request_error.ts";
 export interface PhotoServiceOptions extends Omit<PhotoHandlerOptions, "load"> {
   /** Returns the memory of the process in bytes, for `/metrics`. */
   readonly residentBytes?: () => number;
+  /** Milliseconds that `/healthz` waits for an inference. Default: 5000. */
+  readonly healthMs?: number;
 }
 
 /**
  * The routes of a photo server. `POST /` classifies a photo, in batches with others. `GET /healthz`
- * returns 200 while the service accepts photos, and 503 once it is closing. `GET /metrics` returns
- * metrics for Prometheus.
+ * returns 200 if an inference succeeded in the last ten seconds, and tries one otherwise. It returns
+ * 503 if that fails, and once the service is closing. `GET /metrics` returns metrics for Prometheus.
  *
  * @example
  * ```ts
@@ -35,7 +46,8 @@ export interface PhotoServiceOptions extends Omit<PhotoHandlerOptions, "load"> {
 export class PhotoService {
   readonly #model: string;
   readonly #metrics = new Metrics();
-  readonly #classify: (request: Request) => Promise<Response>;
+  readonly #photos: PhotoHandler;
+  readonly #health: Health;
   readonly #residentBytes: (() => number) | undefined;
   #drained: (() => void) | undefined;
 
@@ -43,11 +55,24 @@ export class PhotoService {
    * Creates a service.
    *
    * @param model The classifier, with its weights loaded.
+   * @throws {ArgumentError} If an option is invalid.
    */
-  constructor(model: Classifier, { residentBytes, ...options }: PhotoServiceOptions = {}) {
+  constructor(
+    model: BatchClassifier,
+    { residentBytes, healthMs = 5000, ...options }: PhotoServiceOptions = {},
+  ) {
     const batcher = new Batcher(model, { onBatch: (photos) => this.#metrics.batch(photos) });
+    const decode = options.decode ?? defaultDecode(options);
+    const health = this.#health = new Health({
+      probe: async () => {
+        const { input } = await decode(probePicture.slice(), { name: "probe" });
+        await batcher.classify(input, { topK: 1 });
+      },
+      timeoutMs: checkMs("PhotoService", "healthMs", healthMs),
+    });
+    const classifier = new Watched(batcher, health);
     this.#model = model.type;
-    this.#classify = photoHandler({ ...options, load: () => batcher });
+    this.#photos = createPhotoHandler({ ...options, load: () => classifier });
     this.#residentBytes = residentBytes;
   }
 
@@ -58,36 +83,84 @@ export class PhotoService {
       return this.#drained ? stopping().response() : await this.#photo(request);
     }
     if (pathname !== "/healthz" && pathname !== "/metrics") {
-      return new RequestError(404, `not found: ${pathname}; send photos to / with POST`).response();
+      const path = pathname.slice(0, 200);
+      return new RequestError(404, `not found: ${path}; send photos to / with POST`).response();
     }
     if (method !== "GET" && method !== "HEAD") {
       const message = "method not allowed: use GET or HEAD";
       return new RequestError(405, message, { allow: "GET, HEAD" }).response();
     }
-    if (pathname === "/healthz") {
-      if (this.#drained) return stopping().response();
-      return Response.json({ status: "ok", model: this.#model });
-    }
+    if (pathname === "/healthz") return await this.#healthz();
     const headers = { "content-type": "text/plain; version=0.0.4" };
     return new Response(this.#metrics.text(this.#residentBytes?.()), { headers });
   }
 
+  async #healthz(): Promise<Response> {
+    if (!this.#drained && await this.#health.check()) {
+      return Response.json({ status: "ok", model: this.#model });
+    }
+    if (this.#drained) return stopping().response();
+    return Response.json({
+      status: "failing",
+      model: this.#model,
+      error: "no photo could be classified; see the server's log",
+    }, { status: 503 });
+  }
+
   async #photo(request: Request): Promise<Response> {
     try {
-      return await this.#metrics.request(() => this.#classify(request));
+      return await this.#metrics.request(() => this.#photos.handle(request));
     } finally {
       if (this.#metrics.inFlight === 0) this.#drained?.();
     }
   }
 
-  /** Rejects new photos, and waits until all accepted ones have their response. */
-  async close(): Promise<void> {
+  /**
+   * Rejects new photos, and waits until all accepted ones have their response.
+   *
+   * @param uploadMs Milliseconds after which bodies that have not arrived are rejected, too. Default:
+   * 4000.
+   */
+  async close({ uploadMs = 4000 }: { readonly uploadMs?: number } = {}): Promise<void> {
+    const timer = setTimeout(() => this.#photos.rejectUploads(stopping()), uploadMs);
     await new Promise<void>((resolve) => {
       this.#drained = resolve;
       if (this.#metrics.inFlight === 0) resolve();
     });
+    clearTimeout(timer);
   }
 }
+
+/** A classifier that reports to the health check. */
+class Watched implements PhotoClassifier {
+  readonly type: string;
+
+  constructor(readonly inner: PhotoClassifier, readonly health: Health) {
+    this.type = inner.type;
+  }
+
+  async classify(
+    photo: RgbImage | Float32Array,
+    options: { readonly topK: number; readonly signal?: AbortSignal },
+  ): Promise<Prediction[]> {
+    try {
+      const predictions = await this.inner.classify(photo, options);
+      this.health.succeeded();
+      return predictions;
+    } catch (error) {
+      if (!options.signal?.aborted) this.health.failed();
+      throw error;
+    }
+  }
+}
+
+/** A grey PNG of one pixel. */
+const probePicture = Uint8Array.from(
+  atob(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg==",
+  ),
+  (letter) => letter.charCodeAt(0),
+);
 
 function stopping(): RequestError {
   return new RequestError(503, "server is shutting down", {

@@ -6,7 +6,7 @@
 
 import { kernelsOf } from "../backend/interface.ts";
 import { ArgumentError } from "../errors.ts";
-import { checkNumber } from "../ops/checks.ts";
+import { checkNumber, checkOptions } from "../ops/checks.ts";
 import type { Tensor } from "../tensor.ts";
 import { Optimizer, type Trainable } from "./optimizer.ts";
 
@@ -33,14 +33,22 @@ export class AdamW extends Optimizer {
    * @throws {ArgumentError} When an option is invalid.
    */
   constructor(trainable: Trainable, options: AdamWOptions = {}) {
+    checkOptions("AdamW", options);
     const { lr = 1e-3, betas = [0.9, 0.999], eps = 1e-8, weightDecay = 0.01 } = options;
     super(trainable, checkNumber("AdamW", "lr", lr));
-    if (betas.length !== 2 || betas.some((beta) => !(beta >= 0 && beta < 1))) {
+    const isShare = (beta: unknown) => typeof beta === "number" && beta >= 0 && beta < 1;
+    if (!Array.isArray(betas) || betas.length !== 2 || ![...betas].every(isShare)) {
       throw new ArgumentError("AdamW", "betas", betas, "two numbers from 0 to below 1");
     }
     checkNumber("AdamW", "eps", eps);
     checkNumber("AdamW", "weightDecay", weightDecay);
     this.#options = { lr, betas, eps, weightDecay };
+  }
+
+  /** See {@linkcode Optimizer.prepare}. */
+  protected override prepare(name: string, w: Tensor): void {
+    this.state("mean", name, w);
+    this.state("square", name, w);
   }
 
   /** See {@linkcode Optimizer.update}. */

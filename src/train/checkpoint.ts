@@ -7,6 +7,7 @@
 import { ArgumentError, FileError } from "../errors.ts";
 import { asBytes } from "../kinds.ts";
 import type { Parameter } from "../layers/parameter.ts";
+import { RandomGenerator } from "../random.ts";
 import type { Tensor } from "../tensor.ts";
 import {
   bytesSource,
@@ -15,7 +16,7 @@ import {
   type WeightsFile,
   writeSafetensors,
 } from "../weights/mod.ts";
-import type { Trainer, TrainerState } from "./trainer.ts";
+import { Trainer, type TrainerState } from "./trainer.ts";
 
 const FORMAT = "pembroke checkpoint 1";
 
@@ -45,6 +46,7 @@ export async function saveCheckpoint(
   trainer: Trainer,
   metadata: Readonly<Record<string, string>> = {},
 ): Promise<Uint8Array> {
+  checkTrainer("saveCheckpoint", trainer);
   const { model, generator, state, options: { optimizer } } = trainer;
   const header: Header = {
     state,
@@ -82,6 +84,8 @@ export async function loadCheckpoint(
   if (!asBytes(bytes)) {
     throw new ArgumentError("loadCheckpoint", "bytes", bytes, "a Uint8Array or an ArrayBuffer");
   }
+  checkTrainer("loadCheckpoint", trainer);
+  if (typeof name !== "string") throw new ArgumentError("loadCheckpoint", "name", name, "a string");
   const { model, generator, options: { optimizer } } = trainer;
   using file = await openWeights(bytesSource(bytes, name));
   const header = readHeader(file);
@@ -98,12 +102,18 @@ export async function loadCheckpoint(
 
   const read = (key: string, into: Tensor) =>
     file.read(key, (values, offset) => into.backend.write(into, values, offset));
-  for (const [key, parameter] of parameters) await read(key, tensorOf(key, parameter));
+  // what can fail comes first, so that a run goes on unharmed
+  const into = [...parameters].map(([key, parameter]) => [key, tensorOf(key, parameter)] as const);
   await optimizer.loadStateDict(states, (key, into) => read(stateName(key), into), name);
+  for (const [key, tensor] of into) await read(key, tensor);
   optimizer.steps = header.steps;
   optimizer.lr = header.lr;
   generator.setState(Uint32Array.from(header.generator));
   trainer.state = header.state;
+}
+
+function checkTrainer(op: string, trainer: unknown): void {
+  if (!(trainer instanceof Trainer)) throw new ArgumentError(op, "trainer", trainer, "a Trainer");
 }
 
 const PREFIX = "optimizer.";
@@ -125,6 +135,16 @@ function tensorOf(name: string, { tensor, backend }: Parameter): Tensor {
   throw new FileError("checkpoint", `${name} has no values; call init() on the model first`);
 }
 
+/** Whether a generator can take these numbers. */
+function isGeneratorState(numbers: readonly number[]): boolean {
+  try {
+    new RandomGenerator(0).setState(Uint32Array.from(numbers));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Reads and checks the header of a checkpoint. */
 function readHeader(file: WeightsFile): Header {
   if (file.metadata.get("format") !== FORMAT) {
@@ -141,6 +161,6 @@ function readHeader(file: WeightsFile): Header {
   const counts = [state?.epoch, state?.batch, state?.seen, state?.right, steps];
   const areCounts = counts.every((n) => Number.isInteger(n) && n >= 0);
   const areNumbers = Number.isFinite(state?.loss) && Number.isFinite(lr);
-  if (!areCounts || !areNumbers || !Array.isArray(generator)) throw damaged;
+  if (!areCounts || !areNumbers || !isGeneratorState(generator)) throw damaged;
   return header;
 }

@@ -6,8 +6,7 @@
 
 import { kernelsOf } from "../backend/interface.ts";
 import { ArgumentError } from "../errors.ts";
-import { Layer } from "../layers/layer.ts";
-import type { Trainable } from "./optimizer.ts";
+import { parametersOf, type Trainable } from "./optimizer.ts";
 
 /**
  * Scales all gradients so that the norm of all of them together is at most `maxNorm`,
@@ -18,8 +17,10 @@ import type { Trainable } from "./optimizer.ts";
  * @throws {ArgumentError} When `maxNorm` is not above 0.
  */
 export async function clipGradNorm(trainable: Trainable, maxNorm: number): Promise<number> {
-  if (!(maxNorm > 0)) throw new ArgumentError("clipGradNorm", "maxNorm", maxNorm, "above 0");
-  const all = trainable instanceof Layer ? trainable.stateDict() : trainable;
+  if (typeof maxNorm !== "number" || !(maxNorm > 0)) {
+    throw new ArgumentError("clipGradNorm", "maxNorm", maxNorm, "above 0");
+  }
+  const all = parametersOf("clipGradNorm", trainable);
   const gradients = [...all.values()].flatMap(({ grad }) => grad ?? []);
   const squares = await Promise.all(gradients.map((grad) => kernelsOf(grad).squaredNorm(grad)));
   const norm = Math.sqrt(squares.reduce((sum, square) => sum + square, 0));

@@ -5,8 +5,10 @@
  */
 
 import { ArgumentError } from "../errors.ts";
+import { checkInteger, checkOptions } from "../ops/checks.ts";
+import { kindOf } from "../kinds.ts";
 import type { RandomGenerator } from "../random.ts";
-import { elements, type Shape } from "../tensor.ts";
+import { elements, isShape, type Shape } from "../tensor.ts";
 
 /** Labelled samples that can be read in any order. */
 export interface Dataset {
@@ -52,6 +54,15 @@ export function arrayDataset(
   labels: ArrayLike<number>,
   sampleShape: Shape,
 ): Dataset {
+  if (!isShape(sampleShape)) {
+    throw new ArgumentError("arrayDataset", "sampleShape", sampleShape, "positive integers");
+  }
+  if (kindOf(values) !== "Float32Array") {
+    throw new ArgumentError("arrayDataset", "values", values, "a Float32Array");
+  }
+  if (typeof labels !== "object" || labels === null) {
+    throw new ArgumentError("arrayDataset", "labels", labels, "a list of classes");
+  }
   const size = elements(sampleShape);
   if (values.length !== labels.length * size) {
     const expected = `${labels.length * size}, ${size} for each of the ${labels.length} labels`;
@@ -67,6 +78,18 @@ export function arrayDataset(
   };
 }
 
+/** Checks a dataset: its length, the shape of its samples, and that it can be read. */
+export function checkDataset(op: string, dataset: Dataset): void {
+  checkOptions(op, dataset, "dataset");
+  checkInteger(op, "the length of the dataset", dataset.length, 1);
+  if (!isShape(dataset.sampleShape)) {
+    throw new ArgumentError(op, "sampleShape", dataset.sampleShape, "positive integers");
+  }
+  if (typeof dataset.read !== "function") {
+    throw new ArgumentError(op, "read", dataset.read, "a function");
+  }
+}
+
 /** Reads the samples with these indices as a batch. */
 export async function readBatch(
   dataset: Dataset,
@@ -74,6 +97,7 @@ export async function readBatch(
   generator?: RandomGenerator,
 ): Promise<Batch> {
   const size = elements(dataset.sampleShape), n = indices.length;
+  checkInteger("readBatch", "the number of values in a batch", n * size, 1);
   const values = new Float32Array(n * size), labels = new Int32Array(n);
   for (let i = 0; i < n; i++) {
     const into = values.subarray(i * size, (i + 1) * size);

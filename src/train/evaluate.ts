@@ -4,10 +4,11 @@
  * @module
  */
 
-import type { Layer } from "../layers/layer.ts";
-import { checkInteger } from "../ops/checks.ts";
+import { ArgumentError } from "../errors.ts";
+import { Layer } from "../layers/layer.ts";
+import { checkInteger, checkOptions } from "../ops/checks.ts";
 import { crossEntropy } from "../ops/loss.ts";
-import { type Dataset, readBatch } from "./dataset.ts";
+import { checkDataset, type Dataset, readBatch } from "./dataset.ts";
 
 /**
  * The loss and accuracy of a classifier on a dataset.
@@ -36,6 +37,9 @@ export async function evaluate(
   dataset: Dataset,
   options: { readonly batchSize?: number } = {},
 ): Promise<Evaluation> {
+  checkModel("evaluate", model);
+  checkDataset("evaluate", dataset);
+  checkOptions("evaluate", options);
   const batchSize = checkInteger("evaluate", "batchSize", options.batchSize ?? 64, 1);
   model.eval();
   let loss = 0, top1 = 0, top5 = 0;
@@ -54,6 +58,11 @@ export async function evaluate(
   }
   const { length } = dataset;
   return { loss: loss / length, accuracy: top1 / length, top5: top5 / length };
+}
+
+/** Checks that a model is a layer. */
+export function checkModel(op: string, model: unknown): void {
+  if (!(model instanceof Layer)) throw new ArgumentError(op, "model", model, "a Layer");
 }
 
 /**

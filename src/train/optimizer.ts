@@ -4,9 +4,11 @@
  * @module
  */
 
-import { FileError } from "../errors.ts";
+import { ArgumentError, FileError } from "../errors.ts";
+import { kindOf } from "../kinds.ts";
 import { Layer } from "../layers/layer.ts";
-import type { Parameter } from "../layers/parameter.ts";
+import { Parameter } from "../layers/parameter.ts";
+import { checkNumber, disposeOnError } from "../ops/checks.ts";
 import { sameShape, type Tensor } from "../tensor.ts";
 
 /**
@@ -15,6 +17,19 @@ import { sameShape, type Tensor } from "../tensor.ts";
  * @internal
  */
 export type Trainable = Layer | ReadonlyMap<string, Parameter>;
+
+/**
+ * Returns all parameters by name.
+ *
+ * @throws {ArgumentError} When `trainable` is neither a model nor a map of parameters.
+ */
+export function parametersOf(op: string, trainable: Trainable): ReadonlyMap<string, Parameter> {
+  if (trainable instanceof Layer) return trainable.stateDict();
+  if (kindOf(trainable) === "Map" && [...trainable.values()].every((p) => p instanceof Parameter)) {
+    return trainable;
+  }
+  throw new ArgumentError(op, "trainable", trainable, "a model or a map of parameters");
+}
 
 /** The base class of optimisers, which update parameters by their gradients. */
 export abstract class Optimizer implements Disposable {
@@ -32,7 +47,8 @@ export abstract class Optimizer implements Disposable {
    * @param lr The learning rate. It can change between steps.
    */
   constructor(trainable: Trainable, public lr: number) {
-    const all = trainable instanceof Layer ? trainable.stateDict() : trainable;
+    const all = parametersOf("Optimizer", trainable);
+    checkNumber("Optimizer", "lr", lr);
     this.parameters = new Map([...all].filter(([, { requiresGrad }]) => requiresGrad));
   }
 
@@ -40,6 +56,9 @@ export abstract class Optimizer implements Disposable {
    * Updates all parameters that have a gradient. Call `zeroGrad()` before the next backward pass.
    */
   step(): void {
+    for (const [name, { tensor, grad }] of this.parameters) {
+      if (tensor && grad) this.prepare(name, tensor);
+    }
     this.steps++;
     for (const [name, { tensor, grad }] of this.parameters) {
       if (tensor && grad) this.update(name, tensor, grad);
@@ -69,15 +88,23 @@ export abstract class Optimizer implements Disposable {
     read: (name: string, into: Tensor) => Promise<void>,
     file = "checkpoint",
   ): Promise<void> {
-    this.dispose();
-    for (const name of names) {
-      const [, parameter] = /^\w+\.(.*)$/.exec(name) ?? [];
-      const tensor = this.parameters.get(parameter)?.tensor;
-      if (!tensor) throw new FileError(file, `${name} does not match a parameter of the model`);
-      const state = tensor.backend.empty(tensor.shape);
-      this.#state.set(name, state);
-      await read(name, state);
+    const loaded = new Map<string, Tensor>();
+    try {
+      for (const name of names) {
+        const [, parameter] = /^\w+\.(.*)$/.exec(name) ?? [];
+        const tensor = this.parameters.get(parameter)?.tensor;
+        if (!tensor) throw new FileError(file, `${name} does not match a parameter of the model`);
+        const state = tensor.backend.empty(tensor.shape);
+        loaded.get(name)?.dispose();
+        loaded.set(name, state);
+        await read(name, state);
+      }
+    } catch (error) {
+      for (const state of loaded.values()) state.dispose();
+      throw error;
     }
+    this.dispose();
+    for (const [name, state] of loaded) this.#state.set(name, state);
   }
 
   /** Frees the memory of the state. */
@@ -91,6 +118,9 @@ export abstract class Optimizer implements Disposable {
     this.dispose();
   }
 
+  /** Allocates the state of a parameter, so that running out of memory leaves all of them alone. */
+  protected prepare(_name: string, _w: Tensor): void {}
+
   /** Updates one parameter. */
   protected abstract update(name: string, w: Tensor, dw: Tensor): void;
 
@@ -98,8 +128,11 @@ export abstract class Optimizer implements Disposable {
   protected state(kind: string, name: string, w: Tensor): { tensor: Tensor; isNew: boolean } {
     const key = `${kind}.${name}`, old = this.#state.get(key);
     if (old && sameShape(old.shape, w.shape)) return { tensor: old, isNew: false };
-    const tensor = w.backend.empty(w.shape);
-    w.backend.fill(tensor, 0);
+    const tensor = disposeOnError(w.backend.empty(w.shape), (tensor) => {
+      w.backend.fill(tensor, 0);
+      return tensor;
+    });
+    old?.dispose();
     this.#state.set(key, tensor);
     return { tensor, isNew: true };
   }

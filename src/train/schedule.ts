@@ -4,7 +4,7 @@
  * @module
  */
 
-import { checkInteger, checkNumber } from "../ops/checks.ts";
+import { checkInteger, checkNumber, checkOptions } from "../ops/checks.ts";
 
 /**
  * Returns the learning rate of a step. Steps count from 0.
@@ -43,6 +43,7 @@ export interface WarmUpOptions {
 export function cosineSchedule(
   options: WarmUpOptions & { readonly steps: number; readonly minLr?: number },
 ): Schedule {
+  checkOptions("cosineSchedule", options);
   const { lr, steps, warmUp = 0, minLr = 0 } = options;
   checkInteger("cosineSchedule", "steps", steps, 1);
   checkNumber("cosineSchedule", "minLr", minLr);
@@ -63,6 +64,7 @@ export function cosineSchedule(
 export function stepSchedule(
   options: WarmUpOptions & { readonly every: number; readonly gamma?: number },
 ): Schedule {
+  checkOptions("stepSchedule", options);
   const { lr, every, gamma = 0.1 } = options;
   checkInteger("stepSchedule", "every", every, 1);
   checkNumber("stepSchedule", "gamma", gamma);

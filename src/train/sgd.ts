@@ -6,7 +6,7 @@
 
 import { kernelsOf } from "../backend/interface.ts";
 import { ArgumentError } from "../errors.ts";
-import { checkNumber } from "../ops/checks.ts";
+import { checkBoolean, checkNumber, checkOptions } from "../ops/checks.ts";
 import type { Shape, Tensor } from "../tensor.ts";
 import { Optimizer, type Trainable } from "./optimizer.ts";
 
@@ -58,8 +58,10 @@ export class SGD extends Optimizer {
    * @throws {ArgumentError} When an option is invalid.
    */
   constructor(trainable: Trainable, readonly options: SGDOptions) {
+    checkOptions("SGD", options);
     super(trainable, checkNumber("SGD", "lr", options.lr));
     const { momentum = 0, weightDecay = 0, nesterov = false } = options;
+    checkBoolean("SGD", "nesterov", nesterov);
     checkNumber("SGD", "momentum", momentum);
     for (const [name, { shape }] of this.parameters) {
       const decay = typeof weightDecay === "function" ? weightDecay(name, shape) : weightDecay;
@@ -70,13 +72,19 @@ export class SGD extends Optimizer {
     }
   }
 
+  /** See {@linkcode Optimizer.prepare}. */
+  protected override prepare(name: string, w: Tensor): void {
+    const { momentum = 0 } = this.options;
+    if (momentum !== 0) this.state("velocity", name, w);
+  }
+
   /** See {@linkcode Optimizer.update}. */
   protected override update(name: string, w: Tensor, dw: Tensor): void {
     const { momentum = 0, nesterov = false } = this.options;
     const weightDecay = this.#decays.get(name)!;
-    const velocity = momentum === 0 ? undefined : this.state("velocity", name, w);
-    const first = velocity?.isNew ?? false;
-    const step = { lr: this.lr, momentum, weightDecay, nesterov, first };
-    kernelsOf(w).sgdStep(w, dw, velocity?.tensor ?? null, step);
+    // a new velocity is 0, so the first step needs no treatment of its own
+    const velocity = momentum === 0 ? null : this.state("velocity", name, w).tensor;
+    const step = { lr: this.lr, momentum, weightDecay, nesterov, first: false };
+    kernelsOf(w).sgdStep(w, dw, velocity, step);
   }
 }

@@ -4,15 +4,15 @@
  * @module
  */
 
-import { PembrokeError } from "../errors.ts";
+import { ArgumentError, PembrokeError } from "../errors.ts";
 import type { Layer } from "../layers/layer.ts";
-import { checkInteger } from "../ops/checks.ts";
+import { checkInteger, checkNumber, checkOptions } from "../ops/checks.ts";
 import { crossEntropy } from "../ops/loss.ts";
 import { RandomGenerator } from "../random.ts";
 import { clipGradNorm } from "./clip.ts";
-import { type Batch, type Dataset, readBatch, shuffledIndices } from "./dataset.ts";
-import { ranksOf } from "./evaluate.ts";
-import type { Optimizer } from "./optimizer.ts";
+import { type Batch, checkDataset, type Dataset, readBatch, shuffledIndices } from "./dataset.ts";
+import { checkModel, ranksOf } from "./evaluate.ts";
+import { Optimizer } from "./optimizer.ts";
 import type { Schedule } from "./schedule.ts";
 
 /** Options of {@linkcode Trainer}. */
@@ -73,6 +73,28 @@ export interface TrainerState {
   right: number;
 }
 
+/** Checks the options of a trainer. */
+function checkTrainerOptions(options: TrainerOptions): void {
+  const op = "Trainer";
+  checkOptions(op, options);
+  const { optimizer, schedule, clipNorm, labelSmoothing = 0, seed = 0 } = options;
+  if (!(optimizer instanceof Optimizer)) {
+    throw new ArgumentError(op, "optimizer", optimizer, "an Optimizer");
+  }
+  checkInteger(op, "batchSize", options.batchSize, 1);
+  checkInteger(op, "epochs", options.epochs, 0);
+  if (schedule !== undefined && typeof schedule !== "function") {
+    throw new ArgumentError(op, "schedule", schedule, "a function of the step");
+  }
+  if (clipNorm !== undefined && !(typeof clipNorm === "number" && clipNorm > 0)) {
+    throw new ArgumentError(op, "clipNorm", clipNorm, "above 0");
+  }
+  if (!(checkNumber(op, "labelSmoothing", labelSmoothing) >= 0 && labelSmoothing <= 1)) {
+    throw new ArgumentError(op, "labelSmoothing", labelSmoothing, "between 0 and 1");
+  }
+  if (!Number.isSafeInteger(seed)) throw new ArgumentError(op, "seed", seed, "an integer");
+}
+
 /**
  * Trains a classifier with the cross-entropy loss. The same seed gives the same results on the same
  * build.
@@ -115,9 +137,9 @@ export class Trainer {
     readonly dataset: Dataset,
     readonly options: TrainerOptions,
   ) {
-    checkInteger("Trainer", "batchSize", options.batchSize, 1);
-    checkInteger("Trainer", "epochs", options.epochs, 0);
-    checkInteger("Trainer", "the length of the dataset", dataset.length, 1);
+    checkModel("Trainer", model);
+    checkDataset("Trainer", dataset);
+    checkTrainerOptions(options);
     this.generator = new RandomGenerator(options.seed ?? 0);
     this.#batches = Math.ceil(dataset.length / options.batchSize);
   }
@@ -147,17 +169,40 @@ export class Trainer {
   }
 
   /**
-   * Trains one batch.
+   * Trains one batch. After an error the step can be repeated, with the same random numbers.
    *
    * @param onStep Called after the step. It may save a checkpoint.
    * @throws {PembrokeError} When the loss is not finite.
    */
   async step(onStep?: (progress: Progress) => void | Promise<void>): Promise<Progress> {
-    const { optimizer, schedule, clipNorm } = this.options;
-    const { model, state } = this;
+    const { model, state } = this, random = this.generator.getState();
     model.train(this.generator);
-    const batch = await readBatch(this.dataset, this.#nextIndices(), this.generator);
+    let labels: Batch["labels"], result: { readonly loss: number; readonly right: number };
+    try {
+      const batch = await readBatch(this.dataset, this.#nextIndices(), this.generator);
+      labels = batch.labels;
+      result = await this.#update(batch);
+    } catch (error) {
+      this.generator.setState(random);
+      throw error;
+    }
 
+    state.batch++;
+    state.seen += labels.length;
+    state.loss += result.loss * labels.length;
+    state.right += result.right;
+    this.#samplesSinceStart += labels.length;
+    const progress = this.#progress();
+    if (state.batch === this.#batches) {
+      this.state = { epoch: state.epoch + 1, batch: 0, seen: 0, loss: 0, right: 0 };
+    }
+    await onStep?.(progress);
+    return progress;
+  }
+
+  /** Computes the gradients of a batch, and moves the parameters. */
+  async #update(batch: Batch): Promise<{ loss: number; right: number }> {
+    const { optimizer, schedule, clipNorm } = this.options;
     optimizer.zeroGrad();
     const { loss, right } = await this.#computeGradients(batch);
     if (!Number.isFinite(loss)) {
@@ -169,18 +214,7 @@ export class Trainer {
     if (clipNorm !== undefined) await clipGradNorm(optimizer.parameters, clipNorm);
     if (schedule) optimizer.lr = schedule(optimizer.steps);
     optimizer.step();
-
-    state.batch++;
-    state.seen += batch.labels.length;
-    state.loss += loss * batch.labels.length;
-    state.right += right;
-    this.#samplesSinceStart += batch.labels.length;
-    const progress = this.#progress();
-    if (state.batch === this.#batches) {
-      this.state = { epoch: state.epoch + 1, batch: 0, seen: 0, loss: 0, right: 0 };
-    }
-    await onStep?.(progress);
-    return progress;
+    return { loss, right };
   }
 
   /** Runs the forward and backward pass of a batch. */

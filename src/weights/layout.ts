@@ -56,7 +56,7 @@ export interface StorageRange extends ByteRange {
 }
 
 /** A storage in a stream, whose offset is unknown until reading has reached it. */
-export interface DeferredStorage {
+interface DeferredStorage {
   /** Its position in the order of storages. */
   readonly rank: number;
   /** Reads up to the storage and returns its offset in the file. */

@@ -4,8 +4,6 @@
  * @module
  */
 
-import type { WeightsFile } from "./tensor_file.ts";
-
 /** Of Lightning, `torch.compile()`, and `DataParallel` or `AveragedModel`. */
 const prefixes = ["model.", "_orig_mod.", "module."];
 
@@ -37,7 +35,7 @@ export function shortNames<T>(
 }
 
 /** The longest sequence of prefixes that all names start with, followed by something. */
-function sharedPrefix(names: readonly string[]): string {
+export function sharedPrefix(names: readonly string[]): string {
   let shared = "";
   for (let i = 0; i < maxPrefixes; i++) {
     const prefix = prefixes.find((prefix) => names[0]?.startsWith(prefix, shared.length));
@@ -47,27 +45,4 @@ function sharedPrefix(names: readonly string[]): string {
     shared = longer;
   }
   return shared;
-}
-
-/**
- * A view of a file for a model whose own names start with such prefixes, which were removed from
- * the file's. Closing it closes the file.
- */
-export function matchNames(file: WeightsFile, expected: Iterable<string>): WeightsFile {
-  const prefix = sharedPrefix([...expected]);
-  const names = [...file.entries.keys()];
-  if (prefix === "" || names.some((name) => name.startsWith(prefix))) return file;
-  return {
-    ...{ name: file.name, format: file.format, metadata: file.metadata },
-    entries: new Map(
-      file.entries.values().map((entry) => {
-        const name = prefix + entry.name;
-        return [name, { ...entry, name }];
-      }),
-    ),
-    order: file.order.map((name) => prefix + name),
-    read: (name, sink) => file.read(name.slice(prefix.length), sink),
-    close: () => file.close(),
-    [Symbol.dispose]: () => file.close(),
-  };
 }

@@ -16,7 +16,11 @@ import { type ByteSource, isSource, readBytes } from "./io/source.ts";
 import type { TensorFile, WeightsFile } from "./tensor_file.ts";
 import { escapeText } from "./io/quote.ts";
 
-/** Options of {@linkcode openWeights}. */
+/**
+ * Options of {@linkcode openWeights}.
+ *
+ * @internal
+ */
 export interface OpenOptions {
   /**
    * The other files of weights that consist of several, by name: the shards of an index, or the

@@ -272,11 +272,8 @@ testOnEveryBackend("maxPool2d() writes its indices and nothing around them", asy
       // there is no `out` for indices, so this calls the kernel, with views of larger tensors
       using tx = upload(backend, x);
       using y = backend.empty(expected.shape);
-      using front = backend.emptyIndices([64]);
-      using back = backend.emptyIndices([size + 64]);
-      for (const tensor of [front, back]) {
-        backend.write(tensor as unknown as Tensor, new Float32Array(tensor.size).fill(-7));
-      }
+      using front = backend.uploadIndices(new Int32Array(64).fill(-7), [64]);
+      using back = backend.uploadIndices(new Int32Array(size + 64).fill(-7), [size + 64]);
       const { g } = poolGeometry("maxPool2d", 2, x.shape, spelled(o));
       kernelsOf(backend).maxPool2d(y, back.view(expected.shape), tx, g);
       const [ahead, written] = await Promise.all([front.read(), back.read()]);
@@ -409,5 +406,68 @@ testOnEveryBackend(
     using tx = upload(backend, x);
     using y = ops.adaptiveAvgPool1d(tx, 49999);
     assertAllClose(await y.read(), expected.data, { rel: 2 ** -22 });
+  },
+);
+
+// Windows of padding whose area exceeds 2³¹ and 2³², where 32 bits give another sign or size
+const vast: [what: string, kernel: [number, number], padding: Options["padding"]][] = [
+  ["past 2³¹", [46341, 46341], [23170, 23170, 23170, 23170]],
+  ["past 2³²", [65537, 65537], [32768, 32768, 32768, 32768]],
+  ["2³² exactly", [65536, 65536], [32767, 32767, 32768, 32768]],
+  ["past 2⁵⁷ on one row", [2 ** 29, 2 ** 29 - 3], [2 ** 28, 2 ** 28, 2 ** 28, 2 ** 28]],
+];
+for (const [what, kernelSize, [top, left, bottom, right] = [0, 0, 0, 0]] of vast) {
+  testOnEveryBackend(`avgPool2d() divides by an area ${what}`, async (backend) => {
+    const area = kernelSize[0] * kernelSize[1];
+    const x = new Draw(5).floats([1, 2, 3, 9], 1, 2), [, , h, w] = x.shape;
+    using tx = upload(backend, x);
+    const options = { kernelSize, stride: 1, padding: [top, left, bottom, right] } as const;
+    const oh = h + top + bottom - kernelSize[0] + 1, ow = w + left + right - kernelSize[1] + 1;
+    const sums = [0, 1].map((p) => x.data.subarray(p * 27, p * 27 + 27).reduce((a, b) => a + b));
+    // every window holds the whole plane
+    using y = ops.avgPool2d(tx, options);
+    assertEquals(y.shape, [1, 2, oh, ow]);
+    const expected = Float64Array.from(
+      { length: 2 * oh * ow },
+      (_, i) => sums[Math.floor(i / (oh * ow))] / area,
+    );
+    assertAllClose(await y.read(), expected, { rel: 1e-6 });
+    using dx = ops.avgPool2dBackward(y, x.shape, options);
+    const gradients = Float64Array.from(
+      { length: 54 },
+      (_, i) => oh * ow * sums[Math.floor(i / 27)] / area / area,
+    );
+    assertAllClose(await dx.read(), gradients, { rel: 1e-5 });
+    using inside = ops.avgPool2d(tx, { ...options, countIncludePad: false });
+    assertAllClose(await inside.read(), expected.map((v) => v * area / 27), { rel: 1e-6 });
+  });
+}
+
+testOnEveryBackend("avgPool2d() divides rows of padding times columns inside", async (backend) => {
+  // 1 × 4 outputs whose windows lie inside the row, with 2²⁹ rows of padding
+  using x = backend.upload(new Float32Array(16).fill(1), [1, 1, 1, 16]);
+  const options = { kernelSize: [2 ** 29, 13], stride: 1, padding: [2 ** 28, 0] } as const;
+  using y = ops.avgPool2d(x, options);
+  assertEquals(y.shape, [1, 1, 2, 4]);
+  assertAllClose(await y.read(), new Float32Array(8).fill(2 ** -29), { rel: 1e-6 });
+  using dx = ops.avgPool2dBackward(y, x.shape, options);
+  const [first, second] = await dx.read();
+  assertAllClose([first, second], [2 / 13, 4 / 13].map((v) => v * 2 ** -58), { rel: 1e-6 });
+});
+
+testOnEveryBackend(
+  "adaptiveAvgPool1d() finds its windows where index · remainder passes 2³²",
+  async (backend) => {
+    const x = new Draw(33).floats([1, 1, 139_999]), out = 70_000;
+    const expected = reference.adaptiveAvgPool1d(x, out);
+    using tx = upload(backend, x);
+    using y = ops.adaptiveAvgPool1d(tx, out);
+    assertAllClose(await y.read(), expected.data, { abs: 1e-6 });
+    const dy = new Draw(34).floats([1, 1, out]);
+    using ty = upload(backend, dy);
+    using dx = ops.adaptiveAvgPoolBackward(ty, x.shape);
+    assertAllClose(await dx.read(), reference.adaptiveAvgPool1dBackward(dy, x.shape).data, {
+      abs: 1e-5,
+    });
   },
 );

@@ -279,3 +279,59 @@ testWithAdapter("an adapter without a device is a one-line error", async () => {
     },
   );
 });
+
+/** Makes dispatch number n, from 1 on, fail. */
+function failDispatch(n: number, fail: () => void): Disposable & { readonly failed: boolean } {
+  const { prototype } = GPUComputePassEncoder, { dispatchWorkgroups } = prototype;
+  let count = 0;
+  prototype.dispatchWorkgroups = function (...groups) {
+    if (++count === n) fail();
+    return dispatchWorkgroups.apply(this, groups);
+  };
+  return {
+    get failed() {
+      return count >= n;
+    },
+    [Symbol.dispose]: () => void (prototype.dispatchWorkgroups = dispatchWorkgroups),
+  };
+}
+
+const losses: Record<string, (device: GPUDevice) => void> = {
+  "loses the device": (device) => device.destroy(),
+  "throws": () => {
+    throw new TypeError("the device is gone");
+  },
+};
+for (const [what, lose] of Object.entries(losses)) {
+  testWithAdapter(`a pass or a training step in which a dispatch ${what} says so`, async () => {
+    const dataset = arrayDataset(new Draw(2).floats([128]).data, [1, 2], [1, 8, 8]);
+    const works: Record<string, (net: Sequential) => Promise<unknown>> = {
+      pass,
+      step: async (net) => {
+        using optimizer = new SGD(net, { lr: 0.1, momentum: 0.9 });
+        const trainer = new Trainer(net, dataset, { optimizer, batchSize: 2, epochs: 1 });
+        await trainer.step();
+        return await net.stateDict().get("0.weight")!.tensor!.read();
+      },
+    };
+    for (const [name, work] of Object.entries(works)) {
+      for (let n = 1;; n++) {
+        const { backend, device } = await make();
+        using _ = backend;
+        const net = network().init(backend, { seed: 1 });
+        using fault = failDispatch(n, () => lose(device));
+        const outcome = await work(net).then(() => "done", (error) => error);
+        fault[Symbol.dispose]();
+        if (!fault.failed) {
+          assertEquals(outcome, "done");
+          assert(n > 3, "there are several dispatches");
+          break;
+        }
+        assert(outcome instanceof DeviceLostError, `${name}, dispatch ${n}: ${outcome}`);
+        await assertRejects(async () => await pass(net), DeviceLostError);
+        net.dispose();
+        assertEquals(backend.bytesInUse, 0, `${name}, dispatch ${n}`);
+      }
+    }
+  });
+}

@@ -1,6 +1,13 @@
-import { type Options, readArgs, usage } from "../../src/cli/args.ts";
+import { type Options, readArgs } from "../../src/cli/args.ts";
+import { usage } from "../../src/cli/usage.ts";
 import { UsageError } from "../../src/cli/errors.ts";
-import { assert, assertEquals, assertStringIncludes, assertThrows } from "../assert.ts";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertStringIncludes,
+  assertThrows,
+} from "../assert.ts";
 
 const usageError = (...args: string[]) => assertThrows(() => readArgs(args), UsageError).message;
 const read = (...args: string[]): Options => readArgs(["--random", ...args]);
@@ -66,6 +73,21 @@ Deno.test("readArgs() accepts --host and --port for serve only", () => {
   assertEquals([command, host, port], ["serve", "0.0.0.0", 0]);
   assertEquals(readArgs(["serve", "--weights=a.pth", "--precision=int8"]).weights, "a.pth");
   assertEquals(usageError("a.png", "--port=1"), "--host and --port are only for serve");
+  assertEquals(usageError("a.png", "--memory=1GB"), "--memory is only for serve");
+  const { serve } = readArgs(
+    ["serve", "--max-bytes=1.5MiB", "--max-pixels=9", "--memory=2gb", "--cors=https://a.org/"],
+  );
+  const limits = { maxBytes: 1572864, maxPixels: 9, memory: 2e9, cors: "https://a.org" };
+  assertEquals(serve, limits);
+  for (const text of ["0", "-1", "1TB", "x", "", "1e9"]) {
+    assertEquals(
+      usageError("serve", `--memory=${text}`),
+      `--memory is "${text}", must be a number of bytes, such as 20MB`,
+    );
+  }
+  for (const text of ["", "a.org", "https://a.org/b", "null", "file:///a"]) {
+    assertMatch(usageError("serve", `--cors=${text}`), /^--cors is ".*", must be \* or an origin/);
+  }
   assertEquals(usageError("serve", "a.png"), 'serve takes no images, got "a.png"');
   assertEquals(
     usageError("serve", "--port=65536"),
@@ -194,7 +216,7 @@ Deno.test("readArgs() rejects missing and unexpected option values", () => {
 
 Deno.test("the help text lists every option, in lines of up to 80 columns", () => {
   const names =
-    "model weights random seed top-k backend precision host port json jsonl files-from resume shard quiet verbose no-color help version";
+    "model weights random seed top-k backend precision host port json jsonl files-from resume shard classes max-bytes max-pixels memory cors quiet verbose no-color help version";
   for (const name of names.split(" ")) assertStringIncludes(usage, `--${name}`);
   for (const line of usage.split("\n")) assert(line.length <= 80, line);
 });

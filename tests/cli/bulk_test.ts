@@ -207,6 +207,31 @@ Deno.test("--resume leaves other files unchanged", async () => {
   assertEquals([code, stderr], [1, "error: no/out.jsonl: its folder does not exist\n"]);
 });
 
+Deno.test({
+  name: "--resume changes no lock file of others, and keeps the permissions of its own file",
+  ignore: Deno.build.os === "windows",
+  fn: async () => {
+    await using folder = await TempFolder.make();
+    const image = fixture("models/waves.png");
+    const others = ["deno.lock", "package.lock", "out.jsonl.lock"];
+    for (const name of others) await folder.write(name, '{"version":"5"}');
+    await folder.write("empty.lock", "");
+    for (const name of ["deno", "package", "out.jsonl", "empty"]) {
+      assertEquals((await run([...tiny, "--resume", name, image], { cwd: folder.path })).code, 0);
+      const out = `${folder.path}/${name}`;
+      await Deno.chmod(out, 0o600);
+      assertEquals((await run([...tiny, "--resume", name, image], { cwd: folder.path })).code, 0);
+      assertEquals((await Deno.stat(out)).mode! & 0o777, 0o600);
+    }
+    for (const name of others) {
+      assertEquals(await Deno.readTextFile(`${folder.path}/${name}`), '{"version":"5"}');
+    }
+    assertEquals((await Deno.stat(`${folder.path}/empty.lock`)).size, 0);
+    const names = await Array.fromAsync(Deno.readDir(folder.path), ({ name }) => name);
+    assertEquals(names.length, 8);
+  },
+});
+
 Deno.test("--shard assigns every image of any source to exactly one part", async () => {
   await using folder = await TempFolder.make();
   const names = await fill(folder);

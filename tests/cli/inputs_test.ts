@@ -2,7 +2,7 @@ import { pathToFileURL } from "node:url";
 import { filesIn, filesMatching } from "../../src/cli/files.ts";
 import { expand } from "../../src/cli/inputs.ts";
 import { FileError } from "../../src/errors.ts";
-import { assertEquals, assertRejects } from "../assert.ts";
+import { assertEquals, assertMatch, assertRejects } from "../assert.ts";
 import { TempFolder } from "./run.ts";
 
 const windows = Deno.build.os === "windows";
@@ -82,11 +82,11 @@ Deno.test("filesMatching() and filesIn() list no more levels than needed", async
   const paths = async (pattern: string) =>
     (await Array.fromAsync(filesMatching(`${folder.path}/${pattern}`))).map(({ path }) => path);
   assertEquals(await paths("*/*.png"), [`${folder.path}/a/b.png`]);
-  assertEquals(await Array.fromAsync(filesIn(folder.path, 1)), []);
+  assertEquals(await Array.fromAsync(filesIn(folder.path, { depth: 1 })), []);
 });
 
 Deno.test({
-  name: "expand() follows links to files, not to folders, and reports broken links",
+  name: "expand() follows links to files and folders, without loops, and reports broken links",
   ignore: windows, // links need a privilege there
   fn: async () => {
     await using folder = await folderWith("real/a.png");
@@ -98,7 +98,60 @@ Deno.test({
     assertEquals(await b.read(), await a.read());
     const { message } = await assertRejects(() => c.read(), FileError);
     assertEquals(message, `${folder.path}/real/c.png: no such file`);
+
+    // another folder, which leads back, and is linked twice
+    await using other = await folderWith("x/d.png", "e.png");
+    await Deno.symlink(other.path, `${folder.path}/linked`);
+    await Deno.symlink(`${other.path}/x`, `${folder.path}/part`);
+    await Deno.symlink(folder.path, `${other.path}/x/back`);
+    assertEquals(await names(folder, folder.path), [
+      "linked/e.png",
+      "linked/x/d.png",
+      "real/a.png",
+      "real/b.png",
+      "real/c.png",
+    ]);
   },
+});
+
+Deno.test({
+  name: "expand() lists a folder once that a link leads around",
+  ignore: windows,
+  fn: async () => {
+    await using folder = await folderWith("top/photos/a.png", "top/b.png");
+    await Deno.symlink("..", `${folder.path}/top/photos/up`);
+    assertEquals(await names(folder, `${folder.path}/top/photos`), [
+      "top/photos/a.png",
+      "top/photos/up/b.png",
+    ]);
+  },
+});
+
+Deno.test("expand() finds images by all their extensions, and counts other files", async () => {
+  const images = ["a.jfif", "b.JPE", "c.mpo", "d.apng", "e.jpeg", "f.jpg", "g.png"];
+  await using folder = await folderWith(...images, "notes.txt", "x/README", "x/.hidden");
+  let skipped = 0;
+  const inputs = await Array.fromAsync(expand(folder.path, () => skipped++));
+  assertEquals(inputs.map(({ name }) => name.slice(folder.path.length + 1)), images);
+  assertEquals(skipped, 2);
+});
+
+Deno.test("expand() accepts data URLs, with short names", async () => {
+  const [base64] = await inputsOf("data:image/png;base64,aGk=");
+  assertEquals(new TextDecoder().decode(await base64.read()), "hi");
+  assertMatch(base64.name, /^data:image\/png \(26 characters, [\da-f]{8}\)$/);
+  const [text] = await inputsOf("data:,a%20b");
+  assertEquals(new TextDecoder().decode(await text.read()), "a b");
+  const [bad] = await inputsOf("data:image/png;base64,%%%");
+  await assertRejects(() => bad.read(), FileError, "is not a valid data URL");
+});
+
+Deno.test("expand() shows no password", async () => {
+  for (const scheme of ["http", "ftp"]) {
+    const [input] = await inputsOf(`${scheme}://ada:secret@127.0.0.1:9/a.png`);
+    const { message } = await assertRejects(() => input.read(), FileError);
+    assertEquals(`${input.name} ${message}`.includes("secret"), false, message);
+  }
 });
 
 Deno.test("expand() rejects other URL schemes", async () => {
@@ -106,7 +159,7 @@ Deno.test("expand() rejects other URL schemes", async () => {
   await assertRejects(
     () => input.read(),
     FileError,
-    "unsupported URL, must be http, https or file",
+    "unsupported URL, must be http, https, data or file",
   );
 });
 
@@ -115,6 +168,8 @@ Deno.test("expand() accepts file URLs", async () => {
   const path = `${folder.path}/é 1.png`;
   const [input] = await inputsOf(pathToFileURL(path).href);
   assertEquals(new TextDecoder().decode(await input.read()), "é 1.png");
+  const [short] = await inputsOf(pathToFileURL(path).href.replace("file://", "file:"));
+  assertEquals(new TextDecoder().decode(await short.read()), "é 1.png");
   const [bad] = await inputsOf("file:///%00.png");
   await assertRejects(() => bad.read(), FileError, "file:///%00.png: ");
 });

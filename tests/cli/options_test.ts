@@ -1,5 +1,5 @@
 import denoJson from "../../deno.json" with { type: "json" };
-import { usage } from "../../src/cli/args.ts";
+import { usage } from "../../src/cli/usage.ts";
 import { assertEquals, assertMatch } from "../assert.ts";
 import { fixture, run, theError } from "./run.ts";
 

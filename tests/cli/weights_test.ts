@@ -117,7 +117,7 @@ Deno.test("weights from a file predict as the same weights from a seed; NaN is r
     const line = theError(await run(["-q", ...tiny, "--weights", path, waves]), 1);
     assertEquals(
       line,
-      `${waves}: the output of AlexNetTiny is not a number: ${name} holds NaN or infinity`,
+      `${waves}: the output of AlexNetTiny is not finite: ${name} holds NaN or infinity`,
     );
     await restore();
   }

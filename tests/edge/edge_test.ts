@@ -2,6 +2,7 @@ import { fileURLToPath } from "node:url";
 import { loadModel } from "../../mod.ts";
 import { decodeImage } from "../../src/image/mod.ts";
 import { assert, assertAlmostEquals, assertEquals } from "../assert.ts";
+import { hugePng } from "../image/fixtures.ts";
 import { TempFolder } from "../cli/run.ts";
 import { needsNode, testWith } from "../needs.ts";
 import { runTool } from "../tools.ts";
@@ -63,6 +64,19 @@ async function testMemory(t: Deno.TestContext, server: Server): Promise<void> {
 Deno.test("the edge handler works in workerd with compiled modules", async (t) => {
   await using server = await serve("workerd");
   await testHandler(t, server);
+  await t.step("classifies eight photos of the maximum size at once, again and again", async () => {
+    const large = new Uint8Array(4 * 2 ** 20);
+    large.set(coffee);
+    const bodies = [large, large, large, hugePng(), large, large, large, large];
+    for (let round = 0; round < 4; round++) {
+      const answers = await Promise.all(bodies.map(async (body) => {
+        const response = await server.fetch("/", { method: "POST", body, headers: jpegType });
+        await response.body?.cancel();
+        return response.status;
+      }));
+      assertEquals(answers, bodies.map((body) => body === large ? 200 : 413));
+    }
+  });
   await testMemory(t, server);
 });
 

@@ -139,7 +139,7 @@ const canMount = await (async () => {
 })();
 
 Deno.test({
-  name: "pull() reports a full disk, and resumes once there is space (mounts a tmpfs)",
+  name: "pull() reports a full disk, and leaves nothing there (mounts a tmpfs)",
   ignore: !canMount,
   fn: () =>
     withTmpfs("size=8m", async (folder) => {
@@ -152,14 +152,13 @@ Deno.test({
       };
       const message = async () =>
         (await assertRejects(() => pull(entry(server.url), folder), FileError)).message;
-      assertMatch(await message(), line); // during the download
-      await grow("15m");
-      assertMatch(await message(), line); // during the conversion
+      for (const size of ["8m", "15m"]) { // during the download, and during the conversion
+        await grow(size);
+        assertMatch(await message(), line);
+        assertEquals(await Array.fromAsync(Deno.readDir(folder)), []);
+      }
       await grow("40m");
-      const requests = server.ranges.length;
       assertEquals((await pull(entry(server.url), folder)).cached, false);
-      assertEquals(server.ranges.length, requests); // the download was complete
-      assertMatch(server.ranges[1]!, /^bytes=[1-9]\d*-$/);
     }),
 });
 

@@ -9,8 +9,11 @@ import {
   type PullOptions,
   removeCached,
 } from "../../src/hub/mod.ts";
+import { checkedSource } from "../../src/hub/checksum.ts";
 import { loadModel } from "../../src/models/mod.ts";
+import { bytesSource, fileSource, openWeights } from "../../src/weights/mod.ts";
 import { assert, assertEquals, assertMatch, assertRejects } from "../assert.ts";
+import { TempFolder } from "../cli/run.ts";
 import { sha256, testWeights } from "./models.ts";
 import { type Behaviour, serveFile, type StaticServer } from "./server.ts";
 
@@ -158,7 +161,7 @@ Deno.test("pull() rejects a file of a wrong size before downloading it", () =>
   withServer([{ bytes: bytes.slice(0, -1) }], async ({ folder, server, pull }) => {
     const message = `has ${bytes.length - 1} bytes, expected ${bytes.length}`;
     await assertRejects(() => pull(), FileError, `${server.url}: ${message}`);
-    assertEquals([await filesIn(folder), server.ranges.length], [[`tiny-${part}`], 1]);
+    assertEquals([await filesIn(folder), server.ranges.length], [[], 1]);
   }));
 
 const part = `${sha256(bytes).slice(0, 16)}.part`;
@@ -309,4 +312,95 @@ Deno.test("pull() replaces a damaged file in the cache", () =>
     await Deno.truncate(path, 1 << 20);
     assertEquals(await pull(), { path, cached: false });
     await assertCorrect(path);
+  }));
+
+Deno.test("pull() replaces a cached file with a flipped bit, wherever it is", () =>
+  withServer({}, async ({ retries, pull }) => {
+    const { path } = await pull();
+    const good = await Deno.readFile(path);
+    for (const share of [0, 0.001, 0.3, 0.9999999]) {
+      const bad = good.slice(), at = Math.max(16, Math.floor(share * bad.length));
+      bad[at] ^= 1;
+      await Deno.writeFile(path, bad);
+      const { cached } = await pull();
+      assertEquals(cached, false, `${at}`);
+      assertEquals(retries.pop(), "the cached file is damaged");
+      assert((await Deno.readFile(path)).every((byte, i) => byte === good[i]));
+    }
+    assertEquals((await pull()).cached, true);
+  }));
+
+Deno.test("checkedSource() finds a flipped bit while a file is loaded", () =>
+  withServer({}, async ({ pull }) => {
+    const { path } = await pull();
+    const good = await Deno.readFile(path);
+    const check = async (bytes: Uint8Array) => {
+      const source = await checkedSource(bytesSource(bytes, "model"));
+      using file = await openWeights(source);
+      for (const name of [...file.order].reverse()) await file.read(name, () => {});
+      await source.finish();
+    };
+    await check(good);
+    const bad = good.slice();
+    bad[bad.length - 5] ^= 64;
+    await assertRejects(() => check(bad), FileError, "model: is damaged: its checksum is wrong");
+  }));
+
+Deno.test({
+  name: "pull() does not follow links in the cache",
+  ignore: Deno.build.os === "windows",
+  fn: async () => {
+    for (const link of [Deno.symlink, Deno.link]) {
+      await withServer({}, async ({ folder, pull }) => {
+        await using other = await TempFolder.make();
+        const victim = await other.write("victim", "precious");
+        await link(victim, `${folder}/tiny-${part}`);
+        await assertCorrect((await pull()).path);
+        assertEquals(await Deno.readTextFile(victim), "precious");
+        assertEquals((await filesIn(folder)).length, 1);
+      });
+    }
+    await withServer({}, async ({ folder, pull }) => {
+      await Deno.symlink(`${folder}/elsewhere`, `${folder}/tiny-${part}`);
+      await pull();
+      assertEquals((await filesIn(folder)).length, 1);
+    });
+  },
+});
+
+Deno.test("pull() leaves no file when the server has none", async () => {
+  for (const behaviours of [[{ status: 404 }], [{ cutAfter: 5 << 20 }, { status: 404 }]]) {
+    await withServer(behaviours, async ({ folder, pull }) => {
+      await assertRejects(() => pull(), FileError, "404");
+      assertEquals(await filesIn(folder), []);
+    });
+  }
+  await withServer([{ status: 416 }], async ({ folder, pull }) => {
+    await assertRejects(() => pull(), FileError, "416");
+    assertEquals(await filesIn(folder), []);
+  });
+  await withServer([{ status: 503 }], async ({ folder, pull }) => {
+    await assertRejects(() => pull({ retries: 0 }), FileError, "503");
+    assertEquals(await filesIn(folder), []);
+  });
+});
+
+Deno.test("pull() fails when a server sends a byte now and then", () =>
+  withServer([{ trickleMs: 5 }], async ({ retries, pull }) => {
+    await assertRejects(
+      () => pull({ retries: 1, stallMs: 200 }),
+      FileError,
+      "the server sends less than 1024 bytes per second",
+    );
+    assertEquals(retries, ["the server sends less than 1024 bytes per second"]);
+  }));
+
+Deno.test("pull() shows no password, and stores none", () =>
+  withServer([{}, { status: 404 }], async ({ server, pull }) => {
+    const url = server.url.replace("http://", "http://ada:secret@");
+    const { path } = await pull({ url });
+    using file = await openWeights(await fileSource(path));
+    assertEquals(file.metadata.get("source"), server.url.replace("http://", "http://***@"));
+    const { message } = await assertRejects(() => pull({ url, precision: "f32" }), FileError);
+    assert(!message.includes("secret") && message.includes("***@"), message);
   }));

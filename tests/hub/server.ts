@@ -24,6 +24,8 @@ export interface Behaviour {
   readonly chunked?: boolean;
   /** Milliseconds between chunks of 256 KiB. */
   readonly pauseMs?: number;
+  /** Sends one byte at a time, this many milliseconds apart. */
+  readonly trickleMs?: number;
   /** Waits for this after the first chunk. */
   readonly hold?: Promise<void>;
 }
@@ -78,6 +80,11 @@ async function answer(
     response.setHeader("content-range", `bytes ${start}-${bytes.length - 1}/${bytes.length}`);
   }
   response.writeHead(isPartial ? 206 : 200);
+  for (let at = start; behaviour.trickleMs && !response.destroyed && at < bytes.length; at++) {
+    response.write(bytes.subarray(at, at + 1));
+    await pause(behaviour.trickleMs);
+  }
+  if (behaviour.trickleMs) return;
   const end = Math.min(bytes.length, start + cutAfter, start + stallAfter);
   for (let at = start; at < end && !response.destroyed; at += 1 << 18) {
     if (pauseMs) await pause(pauseMs);

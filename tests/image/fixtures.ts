@@ -1,4 +1,6 @@
-/** Reads the fixtures that tests/fixtures/image/make_image_fixtures.py makes. */
+/** Reads the fixtures that the scripts in tests/fixtures/image make. */
+
+import { crc32 } from "../../src/io/crc32.ts";
 
 const folder = new URL("../fixtures/image/", import.meta.url);
 const expected = Deno.readFileSync(new URL("expected.bin", folder));
@@ -26,6 +28,11 @@ export function readImage(file: string): Uint8Array<ArrayBuffer> {
   return Deno.readFileSync(new URL(`images/${file}`, folder));
 }
 
+/** Reads a damaged or unusual image. */
+export function readFault(file: string): Uint8Array<ArrayBuffer> {
+  return Deno.readFileSync(new URL(`faults/${file}`, folder));
+}
+
 /** Concatenates bytes; strings are Latin-1. */
 export function concat(...parts: (Uint8Array | number[] | string)[]): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(
@@ -44,6 +51,12 @@ export function hugePng(): Uint8Array<ArrayBuffer> {
 /** A big-endian 32-bit integer, as in PNG. */
 export function uint32(value: number): number[] {
   return [value >>> 24, value >>> 16 & 255, value >>> 8 & 255, value & 255];
+}
+
+/** A chunk of a PNG. */
+export function pngChunk(type: string, content: Uint8Array | number[]): Uint8Array<ArrayBuffer> {
+  const body = concat(type, content);
+  return concat(uint32(content.length), body, uint32(crc32(body)));
 }
 
 /** Counts the codecs that start, until it is disposed. */

@@ -3,7 +3,14 @@ import { decodeImage } from "../../src/image/mod.ts";
 import { ArgumentError, FileError, PembrokeError } from "../../src/errors.ts";
 import { elements } from "../../src/tensor.ts";
 import { writeSafetensors } from "../../src/weights/mod.ts";
-import { assert, assertAllClose, assertEquals, assertRejects, assertThrows } from "../assert.ts";
+import {
+  assert,
+  assertAllClose,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "../assert.ts";
 import { testOnEveryBackend } from "../backends.ts";
 import golden from "../fixtures/models/golden.json" with { type: "json" };
 
@@ -153,4 +160,20 @@ testOnEveryBackend("classify() throws in training mode", async (backend) => {
   using model = new AlexNet(narrow).init(backend).train();
   const image = { width: 256, height: 256, data: new Uint8Array(256 * 256 * 3) };
   await assertRejects(() => model.classify(image), PembrokeError, "call eval() first");
+});
+
+testOnEveryBackend("classify() names any parameter that is not finite", async (backend) => {
+  using model = new AlexNet(narrow).init(backend);
+  const image = { width: 256, height: 256, data: new Uint8Array(256 * 256 * 3).fill(99) };
+  await model.classify(image);
+  for (const [name, parameter] of model.stateDict()) {
+    const [before] = await parameter.tensor!.read();
+    for (const value of [NaN, Infinity, -Infinity]) {
+      parameter.write(new Float32Array([value]));
+      const error = await assertRejects(() => model.classify(image), PembrokeError);
+      assertStringIncludes(error.message, `is not finite: ${name} holds NaN or infinity`);
+    }
+    parameter.write(new Float32Array([before]));
+  }
+  await model.classify(image);
 });

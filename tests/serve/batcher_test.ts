@@ -1,6 +1,13 @@
 import { createBackend, loadModel } from "../../mod.ts";
 import { Batcher } from "../../src/serve/mod.ts";
-import { assertAlmostEquals, assertEquals, assertRejects } from "../assert.ts";
+import { ArgumentError } from "../../src/errors.ts";
+import {
+  assert,
+  assertAlmostEquals,
+  assertEquals,
+  assertRejects,
+  assertThrows,
+} from "../assert.ts";
 
 const photo = (seed: number) => ({
   width: 70,
@@ -51,4 +58,80 @@ Deno.test("Batcher continues after a failed batch", async () => {
   await assertRejects(() => batcher.classify(photo(1)));
   model.eval();
   assertEquals((await batcher.classify(photo(1))).length, 5);
+});
+
+/** A model whose predictions are the first value of each photo. */
+const fake = {
+  type: "Fake",
+  preprocess: () => new Float32Array(1),
+  classifyBatch(images: readonly unknown[]) {
+    const values = images.map((image) => image as Float32Array);
+    if (values.some((image) => image.length !== 1)) {
+      throw new ArgumentError("classify", "the number of values", 2, "1");
+    }
+    return Promise.resolve(
+      values.map(([index]) => [{ index, wnid: "", label: "", probability: 1 }]),
+    );
+  },
+};
+
+Deno.test("Batcher rejects an invalid maxBatchSize or topK", async () => {
+  for (const maxBatchSize of [0, -1, NaN, 1.5, Infinity, "4" as unknown as number]) {
+    assertThrows(() => new Batcher(fake, { maxBatchSize }), ArgumentError, "maxBatchSize");
+  }
+  const batcher = new Batcher(fake);
+  const good = batcher.classify(Float32Array.of(7));
+  for (const topK of [0, -1, NaN, 1.5]) {
+    await assertRejects(
+      () => batcher.classify(Float32Array.of(1), { topK }),
+      ArgumentError,
+      "topK",
+    );
+  }
+  assertEquals((await good)[0].index, 7);
+});
+
+Deno.test("Batcher survives callbacks that throw, reject or never end", async () => {
+  const callbacks: (() => unknown)[] = [
+    () => {
+      throw new Error("from onBatch");
+    },
+    () => Promise.reject(new Error("from onBatch")),
+    () => new Promise(() => {}),
+  ];
+  for (const onBatch of callbacks) {
+    const batcher = new Batcher(fake, { onBatch: onBatch as () => void });
+    for (let i = 0; i < 3; i++) {
+      assertEquals((await batcher.classify(Float32Array.of(i)))[0].index, i);
+    }
+  }
+});
+
+Deno.test("Batcher rejects only the photo at fault", async () => {
+  const batcher = new Batcher(fake);
+  const results = await Promise.allSettled(
+    [1, 2, 3].map((length) => batcher.classify(new Float32Array(length))),
+  );
+  assertEquals(results.map(({ status }) => status), ["fulfilled", "rejected", "rejected"]);
+});
+
+Deno.test("Batcher drops photos whose signal has aborted", async () => {
+  const sizes: number[] = [];
+  const batcher = new Batcher(fake, { maxBatchSize: 2, onBatch: (size) => sizes.push(size) });
+  const abort = new AbortController();
+  const { signal } = abort;
+  const results = Promise.allSettled(
+    [0, 1, 2, 3, 4].map((i) => batcher.classify(Float32Array.of(i), i < 3 ? { signal } : {})),
+  );
+  abort.abort("gone");
+  const settled = await results;
+  assertEquals(settled.map((result) => result.status === "rejected" && result.reason), [
+    "gone",
+    "gone",
+    "gone",
+    false,
+    false,
+  ]);
+  assertEquals(sizes, [2]);
+  assert((await batcher.classify(Float32Array.of(1))).length === 1);
 });

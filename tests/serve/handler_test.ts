@@ -1,6 +1,6 @@
-import { PembrokeError } from "../../src/errors.ts";
+import { ArgumentError, FileError, PembrokeError } from "../../src/errors.ts";
 import { photoHandler, type PhotoHandlerOptions } from "../../src/serve/mod.ts";
-import { assert, assertEquals, assertMatch } from "../assert.ts";
+import { assert, assertEquals, assertMatch, assertThrows } from "../assert.ts";
 
 const photos = new URL("../photos/", import.meta.url);
 const coffee = await Deno.readFile(new URL("coffee.jpg", photos));
@@ -196,8 +196,277 @@ Deno.test("photoHandler() loads the model once, and retries after a failure", as
   });
   assertEquals(await errorOf(await handler(post(coffee))), [500, "unexpected error"]);
   const second = await errorOf(await handler(post(coffee)));
-  assertEquals(second, [500, "weights: the server answered 404"]);
+  assertEquals(second, [500, "unexpected error"]);
   assertEquals(errors.length, 2);
   const both = await Promise.all([handler(post(coffee)), handler(post(coffee))]);
   assertEquals([...both.map(({ status }) => status), calls], [200, 200, 3]);
+});
+
+Deno.test("photoHandler() rejects invalid options", () => {
+  const names = ["maxBytes", "maxRequests", "maxDecodes", "maxUploads", "maxUploadBytes"] as const;
+  for (const name of [...names, "maxMs", "minBytesPerSecond", "rateMs", "maxPixels"] as const) {
+    for (const value of [0, -1, NaN]) {
+      assertThrows(() => handlerOf({ [name]: value }), ArgumentError, name);
+    }
+  }
+  for (const cors of ["", "example.org", "https://example.org/", "null"]) {
+    assertThrows(() => handlerOf({ cors }), ArgumentError, "cors");
+  }
+});
+
+/** A body that never ends, sent as this many bytes every so many milliseconds. */
+function trickle(bytes: number, everyMs: number): ReadableStream<Uint8Array<ArrayBuffer>> {
+  let timer: ReturnType<typeof setInterval>;
+  return new ReadableStream({
+    start(controller) {
+      timer = setInterval(() => controller.enqueue(new Uint8Array(bytes)), everyMs);
+    },
+    cancel: () => clearInterval(timer),
+  });
+}
+
+Deno.test("photoHandler() cuts off a body below the minimum rate", async () => {
+  const handler = handlerOf({ rateMs: 50, minBytesPerSecond: 10_000 });
+  for (const body of [trickle(1, 2), new ReadableStream()]) {
+    const response = await handler(post(body));
+    assertEquals(response.headers.get("connection"), "close");
+    const reason = "request body too slow: below 10000 bytes per second";
+    assertEquals(await errorOf(response), [408, reason]);
+  }
+});
+
+Deno.test("photoHandler() rejects a body of very many small chunks", async () => {
+  const body = endless(1);
+  const reason = "request body in too many small chunks";
+  assertEquals(await errorOf(await handlerOf()(post(body.stream))), [400, reason]);
+  assert(body.progress.cancelled && body.progress.bytesRead < 2000);
+});
+
+Deno.test("photoHandler() never allocates the claimed length before bytes arrive", async () => {
+  const handler = handlerOf({ maxBytes: 2 ** 28, maxUploadBytes: 2 ** 29, maxMs: 50 });
+  const before = Deno.memoryUsage().external;
+  const length = { "content-length": String(2 ** 28) };
+  const waiting = Array.from({ length: 8 }, () => {
+    const body = new ReadableStream({
+      start: (controller) => controller.enqueue(new Uint8Array(10)),
+    });
+    return handler(post(body, "image/png", length));
+  });
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  assert(Deno.memoryUsage().external - before < 2 ** 24);
+  for (const response of await Promise.all(waiting)) assertEquals(response.status, 408);
+});
+
+Deno.test("photoHandler() rejects a body that ends before its length", async () => {
+  const short = post("abc", "image/png", { "content-length": "5" });
+  assertEquals(await errorOf(await handlerOf()(short)), [400, "request body incomplete"]);
+});
+
+Deno.test("photoHandler() takes no slot before the body has arrived", async () => {
+  const handler = handlerOf({ maxRequests: 1, maxMs: 50 });
+  const silent = Array.from({ length: 20 }, () => handler(post(new ReadableStream())));
+  assertEquals((await handler(post(coffee))).status, 200);
+  for (const response of await Promise.all(silent)) assertEquals(response.status, 408);
+});
+
+/** Posts a photo until it is classified. */
+async function postUntilAccepted(handler: ReturnType<typeof handlerOf>): Promise<void> {
+  const timeout = AbortSignal.timeout(20_000);
+  for (let status = 0; status !== 200;) {
+    timeout.throwIfAborted();
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    ({ status } = await handler(post(coffee)));
+    assert(status === 200 || status === 503, `${status}`);
+  }
+}
+
+Deno.test("photoHandler() bounds the bodies in transit: slow ones make room", async () => {
+  const handler = handlerOf({ maxUploads: 2, rateMs: 2000, minBytesPerSecond: 1 });
+  const slow = [0, 1].map(() => handler(post(trickle(1, 5))));
+  // nobody is known to be slow yet
+  assertEquals(await errorOf(await handler(post(coffee))), [503, "server busy, retry later"]);
+  await postUntilAccepted(handler);
+  const reason = "request body too slow for a busy server";
+  assertEquals(await errorOf(await Promise.race(slow)), [408, reason]);
+});
+
+Deno.test("photoHandler() bounds the bytes of all bodies: others wait", async () => {
+  const size = coffee.length, limits = { maxBytes: 2 * size, maxUploadBytes: 2 * size };
+  let decoding = 0, open = Promise.withResolvers<void>();
+  const handler = handlerOf({
+    ...limits,
+    async decode() {
+      decoding++;
+      await open.promise;
+      return { width: 1, height: 1, input: new Float32Array(1), warnings: [] };
+    },
+  });
+  const answers = Array.from({ length: 6 }, () => handler(post(coffee)));
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  assertEquals(decoding, 2);
+  open.resolve();
+  for (const { status } of await Promise.all(answers)) assertEquals(status, 200);
+  open = Promise.withResolvers();
+  open.resolve();
+});
+
+Deno.test("photoHandler() never blocks bodies that wait for each other", async () => {
+  const size = coffee.length, limits = { maxBytes: size, maxUploadBytes: size };
+  const handler = handlerOf(limits);
+  const halves = () =>
+    new ReadableStream<Uint8Array<ArrayBuffer>>({
+      async start(controller) {
+        controller.enqueue(coffee.slice(0, size >> 1));
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        controller.enqueue(coffee.slice(size >> 1));
+        controller.close();
+      },
+    });
+  const answers = await Promise.all(Array.from({ length: 8 }, () => handler(post(halves()))));
+  assertEquals(answers.map(({ status }) => status), Array(8).fill(200));
+});
+
+Deno.test("photoHandler() stops a slow body that others wait for", async () => {
+  const limits = { maxBytes: 2 * coffee.length, maxUploadBytes: 2 * coffee.length };
+  const handler = handlerOf({ ...limits, rateMs: 100, minBytesPerSecond: 1, maxMs: 20_000 });
+  const half = new Uint8Array(Math.ceil(1.5 * coffee.length));
+  const body = new ReadableStream({
+    start: (controller) => controller.enqueue(half),
+    async pull(controller) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      controller.enqueue(new Uint8Array(1));
+    },
+  });
+  const slow = handler(post(body));
+  assertEquals((await handler(post(coffee))).status, 200);
+  const reason = "request body too slow for a busy server";
+  assertEquals(await errorOf(await slow), [408, reason]);
+  // all of it is free again
+  for (let i = 0; i < 4; i++) assertEquals((await handler(post(coffee))).status, 200);
+});
+
+Deno.test("photoHandler() decodes one photo at a time by default", async () => {
+  let decoding = 0, most = 0;
+  const handler = handlerOf({
+    maxDecodes: 2,
+    decode: async () => {
+      most = Math.max(most, ++decoding);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      decoding--;
+      return { width: 1, height: 1, input: new Float32Array(1), warnings: [] };
+    },
+  });
+  const answers = await Promise.all(Array.from({ length: 9 }, () => handler(post(coffee))));
+  assertEquals([most, ...answers.map(({ status }) => status)], [2, ...Array(9).fill(200)]);
+});
+
+Deno.test("photoHandler() drops a photo whose client has disconnected", async () => {
+  let decoded = 0;
+  const client = new AbortController(), decoding = Promise.withResolvers<void>();
+  const handler = handlerOf({
+    maxDecodes: 1,
+    decode: async (_, { signal }) => {
+      decoded++;
+      decoding.resolve();
+      await new Promise((_, reject) => {
+        signal!.addEventListener("abort", () => reject(signal!.reason));
+      });
+      throw new Error("never");
+    },
+  });
+  const request = () => new Request(post(coffee), { signal: client.signal });
+  const answers = [handler(request()), handler(request())];
+  await decoding.promise;
+  client.abort();
+  for (const { status } of await Promise.all(answers)) assertEquals(status, 499);
+  assertEquals(decoded, 1);
+});
+
+Deno.test("photoHandler() answers 500 when a codec is missing, without paths", async () => {
+  const errors: unknown[] = [];
+  const handler = handlerOf({
+    onError: (error) => errors.push(error),
+    decode: () => {
+      const reason = "the JPEG codec cannot be loaded: Import 'https://x.test/secret.js' failed";
+      throw new FileError("photo", reason, { cause: new TypeError("x") });
+    },
+  });
+  assertEquals(await errorOf(await handler(post(coffee))), [500, "unexpected error"]);
+  assertEquals(errors.length, 1);
+});
+
+Deno.test("photoHandler() survives onError callbacks that fail", async () => {
+  const callbacks: (() => unknown)[] = [
+    () => {
+      throw new Error("from onError");
+    },
+    () => Promise.reject(new Error("from onError")),
+    () => new Promise(() => {}),
+  ];
+  for (const onError of callbacks) {
+    const handler = handlerOf({
+      onError: onError as () => void,
+      load: () => Promise.reject(new Error("no model")),
+    });
+    assertEquals(await errorOf(await handler(post(coffee))), [500, "unexpected error"]);
+  }
+});
+
+Deno.test("photoHandler() answers pages of one origin, if asked to", async () => {
+  const preflight = (handler: ReturnType<typeof handlerOf>) =>
+    handler(
+      new Request("http://x.test/", {
+        method: "OPTIONS",
+        headers: { origin: "https://a.org", "access-control-request-method": "POST" },
+      }),
+    );
+  assertEquals((await preflight(handlerOf())).status, 405);
+  for (const cors of ["*", "https://a.org"]) {
+    const handler = handlerOf({ cors });
+    const { status, headers } = await preflight(handler);
+    assertEquals([status, headers.get("access-control-allow-origin")], [204, cors]);
+    assertEquals(headers.get("access-control-allow-headers"), "content-type");
+    for (const body of [coffee, "no photo"]) {
+      const { headers } = await handler(post(body));
+      assertEquals(headers.get("access-control-allow-origin"), cors);
+      assertEquals(headers.get("vary"), cors === "*" ? null : "origin");
+    }
+  }
+  const plain = await handlerOf()(post(coffee));
+  assertEquals(plain.headers.get("access-control-allow-origin"), null);
+});
+
+Deno.test("photoHandler() reads forms as other servers do", async () => {
+  const b = "x+1";
+  const part = (head: string, body: string) => `--${b}\r\n${head}\r\n\r\n${body}\r\n`;
+  const file = 'Content-Disposition: form-data; name="photo"; filename="a.jpg"';
+  const text = 'Content-Disposition: form-data; name="note"';
+  const decode: PhotoHandlerOptions["decode"] = (bytes) => {
+    const line = new TextDecoder().decode(bytes);
+    return Promise.resolve({ width: 1, height: 1, input: new Float32Array(1), warnings: [line] });
+  };
+  const send = async (body: string, boundary = b) => {
+    const type = `multipart/form-data; boundary=${boundary}`;
+    const response = await handlerOf({ decode })(post(body, type));
+    const { warnings, error } = await response.json();
+    return warnings?.[0] ?? error;
+  };
+  const end = `--${b}--\r\n`;
+  assertEquals(await send(part(file, "one") + end), "one");
+  assertEquals(await send(part(file, "one") + end, `"${b}"`), "one");
+  assertEquals(await send(`preamble\r\n${part(text, "t")}${part(file, "two")}${end}`), "two");
+  assertEquals(await send(part(text, "") + part(file, `x--${b}\r\n--x`) + end), `x--${b}\r\n--x`);
+  assertEquals(await send(part(file.replace("filename", "filename*"), "3") + end), "3");
+  assertEquals(await send(part(file, "") + end), "the photo is empty");
+  assertEquals(await send(part(text, "t") + end), "the form has no file");
+  assertEquals(await send(end), "the form has no file");
+  for (
+    const body of ["", "x", `--${b}`, part(file, "cut"), `--${b}\r\n${file}`, `--${b}\r\n\r\n`]
+  ) {
+    assertMatch(await send(body), /^(malformed form data|the photo is empty)$/);
+  }
+  assertEquals(await send(end, ""), "malformed form data");
+  assertEquals(await send(part(text, "").repeat(100) + part(file, "last") + end), "last");
+  const many = part(text, "").repeat(50_000) + part(file, "last") + end;
+  assertEquals(await send(many), "the form has too many parts");
 });

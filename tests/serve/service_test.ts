@@ -1,5 +1,5 @@
 import { loadModel } from "../../mod.ts";
-import { FileError } from "../../src/errors.ts";
+import { DeviceLostError, FileError } from "../../src/errors.ts";
 import { PhotoService } from "../../src/serve/mod.ts";
 import { assertEquals, assertMatch, assertStringIncludes } from "../assert.ts";
 
@@ -81,4 +81,71 @@ Deno.test("PhotoService.close() rejects new photos and waits for accepted ones",
   assertEquals((await accepted).status, 200);
   assertEquals(order.length, 2);
   await service.close();
+});
+
+/** A model that fails as long as it is told to, or never answers. */
+class FragileModel {
+  readonly type = "Fragile";
+  state: "works" | "fails" | "hangs" = "works";
+  calls = 0;
+
+  preprocess(): Float32Array {
+    return new Float32Array(1);
+  }
+
+  classifyBatch(images: readonly unknown[]) {
+    this.calls++;
+    if (this.state === "fails") return Promise.reject(new DeviceLostError("gone: /secret/path"));
+    if (this.state === "hangs") return new Promise<never>(() => {});
+    return Promise.resolve(images.map(() => [{ index: 1, wnid: "", label: "", probability: 1 }]));
+  }
+}
+
+/** A decoder that needs no picture. */
+const decode = () =>
+  Promise.resolve({ width: 1, height: 1, input: new Float32Array(1), warnings: [] });
+
+Deno.test("PhotoService reports its health by a recent inference", async () => {
+  const model = new FragileModel();
+  const service = new PhotoService(model, { decode, healthMs: 50, onError: () => {} });
+  const health = async () => {
+    const answer = await service.fetch(request("/healthz"));
+    return [answer.status, (await answer.json()).status];
+  };
+  assertEquals(await health(), [200, "ok"]);
+  assertEquals(model.calls, 1); // it tried
+  assertEquals(await health(), [200, "ok"]);
+  assertEquals(model.calls, 1); // the last one is recent
+  model.state = "fails";
+  const failure = await service.fetch(request("/", post));
+  assertEquals([failure.status, await failure.json()], [500, { error: "unexpected error" }]);
+  assertEquals(await health(), [503, "failing"]);
+  assertEquals((await Promise.all([health(), health()]))[1], [503, "failing"]);
+  model.state = "works";
+  assertEquals(await health(), [200, "ok"]);
+  model.state = "fails";
+  await (await service.fetch(request("/", post))).body?.cancel();
+  model.state = "hangs";
+  assertEquals(await health(), [503, "failing"]);
+});
+
+Deno.test("PhotoService reports failing when pictures cannot be decoded", async () => {
+  for (const decode of [() => new Promise<never>(() => {}), () => Promise.reject(new Error("x"))]) {
+    const service = new PhotoService(new FragileModel(), { decode, healthMs: 20 });
+    assertEquals((await service.fetch(request("/healthz"))).status, 503);
+  }
+});
+
+Deno.test("PhotoService.close() rejects bodies that do not arrive", async () => {
+  const service = new PhotoService(new FragileModel(), { decode });
+  const body = new ReadableStream({ pull: () => new Promise<void>(() => {}) });
+  const waiting = service.fetch(request("/", { ...post, body }));
+  await service.close({ uploadMs: 10 });
+  assertEquals((await waiting).status, 503);
+});
+
+Deno.test("PhotoService works without options, for real pictures", async () => {
+  using model = await loadModel();
+  const service = new PhotoService(model);
+  assertEquals((await service.fetch(request("/healthz"))).status, 200);
 });

@@ -8,8 +8,11 @@ import { PembrokeError } from "../../errors.ts";
 const PAGE = 65536;
 /** A cache line. Blocks start and end at multiples of it. */
 const ALIGN = 64;
-/** The end of 32-bit addresses. */
-const MAX_BYTES = 65536 * PAGE;
+/**
+ * The end of what is allocated. The last cache line before 4 GiB stays free, so that the address
+ * behind a block, and one vector further, never wraps to 0.
+ */
+export const ADDRESS_LIMIT = 65536 * PAGE - ALIGN;
 
 interface Block {
   start: number;
@@ -68,7 +71,7 @@ export class Allocator {
     const missing = end - this.memory.buffer.byteLength;
     if (missing > 0) {
       try {
-        if (end > MAX_BYTES) throw new RangeError("32-bit addresses end at 4 GiB");
+        if (end > ADDRESS_LIMIT) throw new RangeError("32-bit addresses end at 4 GiB");
         this.memory.grow(Math.ceil(missing / PAGE));
       } catch (cause) {
         const mb = (bytes: number) => `${Math.ceil(bytes / 2 ** 20)} MiB`;

@@ -2,7 +2,7 @@
  * The binaries of the kernels: which of them this engine supports, and how to instantiate one.
  */
 
-import { ArgumentError, PembrokeError } from "../../errors.ts";
+import { ArgumentError } from "../../errors.ts";
 import { kindOf } from "../../kinds.ts";
 import { decodeBinary } from "./embedded_binary.ts";
 import { type Exports, kernels } from "./generated/kernels.ts";
@@ -80,15 +80,10 @@ export function checkModule(module: WebAssembly.Module): void {
   }
 }
 
-function abort(): never {
-  throw new PembrokeError("a kernel aborted");
-}
-
 /** Instantiates kernels over a memory. */
 export function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): Exports {
   try {
-    return new WebAssembly.Instance(module, { env: { memory, abort } })
-      .exports as unknown as Exports;
+    return new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as Exports;
   } catch (cause) {
     if (!(cause instanceof WebAssembly.LinkError)) throw cause;
     const takes = "kernels for one thread, simd.wasm or relaxed.wasm";

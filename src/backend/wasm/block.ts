@@ -4,8 +4,15 @@
  * @module
  */
 
-/** How the fields of a block are stored, in their order in memory, four bytes each. */
-export type Layout<T> = { readonly [Field in keyof T]-?: "i32" | "f32" };
+/**
+ * Writes the fields of a block, four bytes each, in their order in memory. A function for each kind
+ * of block is several times as fast as a loop over a list of fields.
+ */
+export type BlockWriter<T> = (
+  integers: Int32Array<ArrayBufferLike>,
+  floats: Float32Array<ArrayBufferLike>,
+  values: T,
+) => void;
 
 /** A block of memory. Each call overwrites it, because kernels run one after the other. */
 export class Block {
@@ -18,7 +25,7 @@ export class Block {
 
   /**
    * @param address Where the block begins in the memory.
-   * @param bytes The size of the largest layout.
+   * @param bytes The size of the largest kind of block.
    */
   constructor(memory: WebAssembly.Memory, address: number, bytes: number) {
     this.#memory = memory;
@@ -26,17 +33,13 @@ export class Block {
     this.#fields = bytes / 4;
   }
 
-  /** Writes the fields of a layout. */
-  write<T>(layout: Layout<T>, values: T): void {
-    const { buffer } = this.#memory;
-    if (this.#integers.buffer !== buffer) { // at first, and when the memory has grown
+  /** Writes the fields of a block. */
+  write<T>(write: BlockWriter<T>, values: T): void {
+    if (this.#integers.length === 0) { // at first, and when the memory has grown
+      const { buffer } = this.#memory;
       this.#integers = new Int32Array(buffer, this.address, this.#fields);
       this.#floats = new Float32Array(buffer, this.address, this.#fields);
     }
-    let i = 0;
-    for (const field in layout) {
-      const array = layout[field] === "f32" ? this.#floats : this.#integers;
-      array[i++] = Number(values[field]);
-    }
+    write(this.#integers, this.#floats, values);
   }
 }

@@ -14,14 +14,14 @@ import type {
 } from "../geometry.ts";
 import type { ForwardKernels } from "../kernels.ts";
 import type { Exports } from "./generated/kernels.ts";
-import * as layouts from "./generated/geometry.ts";
+import * as blocks from "./generated/geometry.ts";
 import type { WasmMemory } from "./memory.ts";
 
 /** The forward kernels over a memory, from what the binary exports. */
 export function forwardKernels(memory: WasmMemory, exports: Exports): ForwardKernels {
   return {
     packConv2d(weight: Tensor, groups: number): Tensor {
-      const block = memory.block(layouts.filterLayout, filterGeometry(weight, groups));
+      const block = memory.block(blocks.writeFilter, filterGeometry(weight, groups));
       const packed = memory.empty([exports.conv2dPackedSize(block)]);
       exports.conv2dPack(memory.out(packed), memory.at(weight), block);
       return packed;
@@ -35,7 +35,7 @@ export function forwardKernels(memory: WasmMemory, exports: Exports): ForwardKer
       g: Conv2dGeometry,
       relu: boolean,
     ): void {
-      const block = memory.block(layouts.conv2dLayout, g);
+      const block = memory.block(blocks.writeConv2d, g);
       const scratch = memory.scratch(exports.conv2dScratchSize(block));
       exports.conv2d(
         memory.out(y),
@@ -56,7 +56,7 @@ export function forwardKernels(memory: WasmMemory, exports: Exports): ForwardKer
       g: Conv2dGeometry,
       relu: boolean,
     ): void {
-      const block = memory.block(layouts.conv2dLayout, g);
+      const block = memory.block(blocks.writeConv2d, g);
       const scratch = memory.scratch(exports.winogradScratchSize(block));
       exports.winograd(
         memory.out(y),
@@ -70,7 +70,7 @@ export function forwardKernels(memory: WasmMemory, exports: Exports): ForwardKer
     },
 
     maxPool2d(y: Tensor, indices: Tensor<Int32Array> | null, x: Tensor, g: Pool2dGeometry): void {
-      const block = memory.block(layouts.pool2dLayout, g);
+      const block = memory.block(blocks.writePool2d, g);
       exports.maxPool2d(memory.out(y), memory.out(indices), memory.at(x), block);
     },
 
@@ -81,18 +81,18 @@ export function forwardKernels(memory: WasmMemory, exports: Exports): ForwardKer
       countIncludePad: boolean,
       divisor: number | null,
     ): void {
-      const block = memory.block(layouts.pool2dLayout, g), padded = Number(countIncludePad);
+      const block = memory.block(blocks.writePool2d, g), padded = Number(countIncludePad);
       exports.avgPool2d(memory.out(y), memory.at(x), block, padded, divisor ?? 0);
     },
 
     adaptiveAvgPool2d(y: Tensor, x: Tensor, g: AdaptiveGeometry): void {
-      const block = memory.block(layouts.adaptiveLayout, g);
+      const block = memory.block(blocks.writeAdaptive, g);
       exports.adaptiveAvgPool2d(memory.out(y), memory.at(x), block);
     },
 
     linear(y: Tensor, x: Tensor, weight: Tensor, bias: Tensor | null, relu: boolean): void {
       const [outF, inF] = weight.shape, n = x.size / inF;
-      const block = memory.block(layouts.linearLayout, { n, inF, outF });
+      const block = memory.block(blocks.writeLinear, { n, inF, outF });
       const scratch = memory.scratch(exports.linearScratchSize(block));
       exports.linear(
         memory.out(y),
@@ -118,23 +118,23 @@ export function forwardKernels(memory: WasmMemory, exports: Exports): ForwardKer
     },
 
     softmax(y: Tensor, x: Tensor, g: AxisGeometry): void {
-      const block = memory.block(layouts.axisLayout, g);
+      const block = memory.block(blocks.writeAxis, g);
       exports.softmax(memory.out(y), memory.at(x), block);
     },
 
     logSoftmax(y: Tensor, x: Tensor, g: AxisGeometry): void {
-      const block = memory.block(layouts.axisLayout, g);
+      const block = memory.block(blocks.writeAxis, g);
       exports.logSoftmax(memory.out(y), memory.at(x), block);
     },
 
     localResponseNorm(y: Tensor, x: Tensor, g: LocalResponseNormGeometry): void {
-      const block = memory.block(layouts.localResponseNormLayout, g);
+      const block = memory.block(blocks.writeLocalResponseNorm, g);
       exports.localResponseNorm(memory.out(y), memory.at(x), block);
     },
 
     batchNorm(y: Tensor, x: Tensor, tensors: BatchNormTensors, eps: number): void {
       const { runningMean, runningVar, weight = null, bias = null } = tensors;
-      const block = memory.block(layouts.batchNormLayout, { ...channelGeometry(x), eps });
+      const block = memory.block(blocks.writeBatchNorm, { ...channelGeometry(x), eps });
       exports.batchNorm(
         memory.out(y),
         memory.at(x),
@@ -149,12 +149,12 @@ export function forwardKernels(memory: WasmMemory, exports: Exports): ForwardKer
 }
 
 /** The sizes of a convolution's weights, [outC, inC/groups, (kH,) kW]. */
-export function filterGeometry(weight: Tensor, groups: number): layouts.FilterGeometry {
+export function filterGeometry(weight: Tensor, groups: number): blocks.FilterGeometry {
   const [outC] = weight.shape;
   return { outC, filterSize: weight.size / outC, groups };
 }
 
 /** The sizes of a tensor [N, C, …]. */
-export function channelGeometry({ shape: [n, c], size }: Tensor): layouts.ChannelGeometry {
+export function channelGeometry({ shape: [n, c], size }: Tensor): blocks.ChannelGeometry {
   return { n, c, plane: size / (n * c) };
 }

@@ -5,9 +5,9 @@
  */
 
 import type { Backend, Tensor, TensorStorage, Values } from "../../tensor.ts";
-import { type ArrayType, TensorMemory } from "../tensor_memory.ts";
+import { type ArrayType, checkFloats, TensorMemory } from "../tensor_memory.ts";
 import { Allocator } from "./allocator.ts";
-import { Block, type Layout } from "./block.ts";
+import { Block, type BlockWriter } from "./block.ts";
 import { blockBytes } from "./generated/geometry.ts";
 
 /** The memory of a tensor: a block at an address. */
@@ -27,12 +27,18 @@ export class WasmMemory extends TensorMemory<WasmStorage> {
    * @param owner The backend that the tensors belong to.
    * @param memory The memory, which this class owns.
    * @param base The first address that is free.
+   * @param allocator Allocates the memory behind the first `blockBytes` bytes.
    */
-  constructor(owner: Backend, memory: WebAssembly.Memory, base: number) {
+  constructor(
+    owner: Backend,
+    memory: WebAssembly.Memory,
+    base: number,
+    allocator: Allocator = new Allocator(memory, base + blockBytes),
+  ) {
     super(owner);
     this.#memory = memory;
     this.#block = new Block(memory, base, blockBytes);
-    this.#allocator = new Allocator(memory, base + blockBytes);
+    this.#allocator = allocator;
   }
 
   get bytesInUse(): number {
@@ -41,6 +47,7 @@ export class WasmMemory extends TensorMemory<WasmStorage> {
 
   fill(tensor: Tensor, value: number): void {
     this.assertUsable("fill", tensor);
+    checkFloats("fill", tensor, value);
     this.#view(tensor).fill(value);
     tensor.storage.version++;
   }
@@ -58,8 +65,8 @@ export class WasmMemory extends TensorMemory<WasmStorage> {
   }
 
   /** Fills the block of numbers for the next kernel, and returns its address. */
-  block<T>(layout: Layout<T>, values: T): number {
-    this.#block.write(layout, values);
+  block<T>(write: BlockWriter<T>, values: T): number {
+    this.#block.write(write, values);
     return this.#block.address;
   }
 

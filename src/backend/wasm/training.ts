@@ -15,49 +15,49 @@ import type {
 import type { TrainingKernels } from "../kernels.ts";
 import { channelGeometry, filterGeometry } from "./forward.ts";
 import type { Exports } from "./generated/kernels.ts";
-import * as layouts from "./generated/geometry.ts";
+import * as blocks from "./generated/geometry.ts";
 import type { WasmMemory } from "./memory.ts";
 
 /** The training kernels over a memory, from what the binary exports. */
 export function trainingKernels(memory: WasmMemory, exports: Exports): TrainingKernels {
   return {
     packConv2dTransposed(weight: Tensor, groups: number): Tensor {
-      const block = memory.block(layouts.filterLayout, filterGeometry(weight, groups));
+      const block = memory.block(blocks.writeFilter, filterGeometry(weight, groups));
       const packed = memory.empty([exports.conv2dPackedTransposedSize(block)]);
       exports.conv2dPackTransposed(memory.out(packed), memory.at(weight), block);
       return packed;
     },
 
     conv2dBackwardInput(dx: Tensor, dy: Tensor, packed: Tensor, g: Conv2dGeometry): void {
-      const block = memory.block(layouts.conv2dLayout, g);
+      const block = memory.block(blocks.writeConv2d, g);
       const scratch = memory.scratch(exports.conv2dBackwardScratchSize(block));
       const addresses = [memory.out(dx), memory.at(dy), memory.at(packed)] as const;
       exports.conv2dBackwardInput(...addresses, scratch, block);
     },
 
     conv2dBackwardWeight(dw: Tensor, dy: Tensor, x: Tensor, g: Conv2dGeometry): void {
-      const block = memory.block(layouts.conv2dLayout, g);
+      const block = memory.block(blocks.writeConv2d, g);
       const scratch = memory.scratch(exports.conv2dBackwardScratchSize(block));
       const addresses = [memory.out(dw), memory.at(dy), memory.at(x)] as const;
       exports.conv2dBackwardWeight(...addresses, scratch, block);
     },
 
     winogradBackwardInput(dx: Tensor, dy: Tensor, weight: Tensor, g: Conv2dGeometry): void {
-      const block = memory.block(layouts.conv2dLayout, transposed(g));
+      const block = memory.block(blocks.writeConv2d, transposed(g));
       const scratch = memory.scratch(exports.winogradScratchSize(block));
       const addresses = [memory.out(dx), memory.at(dy), memory.at(weight)] as const;
       exports.winogradBackwardInput(...addresses, scratch, block);
     },
 
     winogradBackwardWeight(dw: Tensor, dy: Tensor, x: Tensor, g: Conv2dGeometry): void {
-      const block = memory.block(layouts.conv2dLayout, g);
+      const block = memory.block(blocks.writeConv2d, g);
       const scratch = memory.scratch(exports.winogradBackwardScratchSize(block));
       const addresses = [memory.out(dw), memory.at(dy), memory.at(x)] as const;
       exports.winogradBackwardWeight(...addresses, scratch, block);
     },
 
     biasBackward(db: Tensor, dy: Tensor): void {
-      const block = memory.block(layouts.channelLayout, channelGeometry(dy));
+      const block = memory.block(blocks.writeChannel, channelGeometry(dy));
       exports.biasBackward(memory.out(db), memory.at(dy), block);
     },
 
@@ -68,7 +68,7 @@ export function trainingKernels(memory: WasmMemory, exports: Exports): TrainingK
         const takes = `below ${size}, the size of a plane of the input`;
         throw new ArgumentError("maxPoolBackward", "an index", largest | 0, takes);
       }
-      const block = memory.block(layouts.maxPositionLayout, { planes, size, outSize });
+      const block = memory.block(blocks.writeMaxPosition, { planes, size, outSize });
       exports.maxPool2dBackward(memory.out(dx), memory.at(dy), memory.at(indices), block);
     },
 
@@ -79,24 +79,24 @@ export function trainingKernels(memory: WasmMemory, exports: Exports): TrainingK
       countIncludePad: boolean,
       divisor: number | null,
     ): void {
-      const block = memory.block(layouts.pool2dLayout, g), padded = Number(countIncludePad);
+      const block = memory.block(blocks.writePool2d, g), padded = Number(countIncludePad);
       exports.avgPool2dBackward(memory.out(dx), memory.at(dy), block, padded, divisor ?? 0);
     },
 
     adaptiveAvgPool2dBackward(dx: Tensor, dy: Tensor, g: AdaptiveGeometry): void {
-      const block = memory.block(layouts.adaptiveLayout, g);
+      const block = memory.block(blocks.writeAdaptive, g);
       exports.adaptiveAvgPool2dBackward(memory.out(dx), memory.at(dy), block);
     },
 
     linearBackwardInput(dx: Tensor, dy: Tensor, weight: Tensor): void {
       const [outF, inF] = weight.shape, n = dy.size / outF;
-      const block = memory.block(layouts.linearLayout, { n, inF, outF });
+      const block = memory.block(blocks.writeLinear, { n, inF, outF });
       exports.linearBackwardInput(memory.out(dx), memory.at(dy), memory.at(weight), block);
     },
 
     linearBackwardWeight(dw: Tensor, dy: Tensor, x: Tensor): void {
       const [outF, inF] = dw.shape, n = dy.size / outF;
-      const block = memory.block(layouts.linearLayout, { n, inF, outF });
+      const block = memory.block(blocks.writeLinear, { n, inF, outF });
       const scratch = memory.scratch(exports.linearBackwardScratchSize(block));
       const addresses = [memory.out(dw), memory.at(dy), memory.at(x)] as const;
       exports.linearBackwardWeight(...addresses, scratch, block);
@@ -107,12 +107,12 @@ export function trainingKernels(memory: WasmMemory, exports: Exports): TrainingK
     },
 
     softmaxBackward(dx: Tensor, dy: Tensor, y: Tensor, g: AxisGeometry): void {
-      const block = memory.block(layouts.axisLayout, g);
+      const block = memory.block(blocks.writeAxis, g);
       exports.softmaxBackward(memory.out(dx), memory.at(dy), memory.at(y), block);
     },
 
     logSoftmaxBackward(dx: Tensor, dy: Tensor, y: Tensor, g: AxisGeometry): void {
-      const block = memory.block(layouts.axisLayout, g);
+      const block = memory.block(blocks.writeAxis, g);
       exports.logSoftmaxBackward(memory.out(dx), memory.at(dy), memory.at(y), block);
     },
 
@@ -124,7 +124,7 @@ export function trainingKernels(memory: WasmMemory, exports: Exports): TrainingK
       labelSmoothing: number,
     ): void {
       const [n, c] = x.shape;
-      const block = memory.block(layouts.crossEntropyLayout, { n, c, labelSmoothing });
+      const block = memory.block(blocks.writeCrossEntropy, { n, c, labelSmoothing });
       const inputs = [memory.at(x), memory.at(targets)] as const;
       exports.crossEntropy(memory.out(loss), memory.out(dx), ...inputs, block);
     },
@@ -135,14 +135,14 @@ export function trainingKernels(memory: WasmMemory, exports: Exports): TrainingK
       x: Tensor,
       g: LocalResponseNormGeometry,
     ): void {
-      const block = memory.block(layouts.localResponseNormLayout, g);
+      const block = memory.block(blocks.writeLocalResponseNorm, g);
       const scratch = memory.scratch(2 * g.c * g.plane * 4);
       const addresses = [memory.out(dx), memory.at(dy), memory.at(x)] as const;
       exports.localResponseNormBackward(...addresses, scratch, block);
     },
 
     batchNormStatistics(mean: Tensor, variance: Tensor, x: Tensor): void {
-      const block = memory.block(layouts.channelLayout, channelGeometry(x));
+      const block = memory.block(blocks.writeChannel, channelGeometry(x));
       exports.batchNormStatistics(memory.out(mean), memory.out(variance), memory.at(x), block);
     },
 
@@ -154,7 +154,7 @@ export function trainingKernels(memory: WasmMemory, exports: Exports): TrainingK
       eps: number,
     ): void {
       const { mean, variance, weight, dweight, dbias } = tensors;
-      const block = memory.block(layouts.batchNormBackwardLayout, {
+      const block = memory.block(blocks.writeBatchNormBackward, {
         ...channelGeometry(x),
         eps,
         mean: memory.at(mean),
@@ -166,17 +166,17 @@ export function trainingKernels(memory: WasmMemory, exports: Exports): TrainingK
     },
 
     dropout(y: Tensor, x: Tensor, mask: DropoutMask): void {
-      const block = memory.block(layouts.dropoutMaskLayout, mask);
+      const block = memory.block(blocks.writeDropoutMask, mask);
       exports.dropout(memory.out(y), memory.at(x), x.size, block);
     },
 
     sgdStep(w: Tensor, dw: Tensor, velocity: Tensor | null, step: SgdStep): void {
-      const block = memory.block(layouts.sgdStepLayout, step);
+      const block = memory.block(blocks.writeSgdStep, step);
       exports.sgdStep(memory.out(w), memory.at(dw), memory.out(velocity), w.size, block);
     },
 
     adamwStep(w: Tensor, dw: Tensor, m: Tensor, v: Tensor, step: AdamWStep): void {
-      const block = memory.block(layouts.adamWStepLayout, step);
+      const block = memory.block(blocks.writeAdamWStep, step);
       const means = [memory.out(m), memory.out(v)] as const;
       exports.adamwStep(memory.out(w), memory.at(dw), ...means, w.size, block);
     },

@@ -62,10 +62,7 @@ export interface WorkerStart {
  */
 export function runWorker(start: WorkerStart, ready: () => void): void {
   const { module, memory, number, threads, control, ownMemory, kernels, words, gateOpen } = start;
-  const abort = () => {
-    throw new Error("a kernel aborted");
-  };
-  const instance = new WebAssembly.Instance(module, { env: { memory, abort } });
+  const instance = new WebAssembly.Instance(module, { env: { memory } });
   const exports = instance.exports as Record<string, (...args: number[]) => void>;
   exports.setThread(number, threads, control, ownMemory, 1);
   const shared = new Int32Array(memory.buffer, control, words.arguments);

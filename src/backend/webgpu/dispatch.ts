@@ -112,10 +112,15 @@ export function pack(
 ): Tensor {
   const whole = conv.packedSize(m, k);
   const packed = gpu.empty([groups, whole.deep, whole.wide]);
-  const operands = { packed: gpu.out(packed), w: gpu.at(weight) };
   const uniforms = { u32: { m, k, ...whole, ...sizes } };
-  gpu.perElement(shader, operands, packed.size, {}, uniforms);
-  return packed;
+  try {
+    const operands = { packed: gpu.out(packed), w: gpu.at(weight) };
+    gpu.perElement(shader, operands, packed.size, {}, uniforms);
+    return packed;
+  } catch (error) {
+    packed.dispose();
+    throw error;
+  }
 }
 
 /** Runs a shader for each output value, whole planes at a time. */

@@ -6,7 +6,7 @@
 
 import { PembrokeError } from "../../errors.ts";
 import type { Backend, Shape, Tensor, TensorStorage, Values } from "../../tensor.ts";
-import { type ArrayType, TensorMemory } from "../tensor_memory.ts";
+import { type ArrayType, checkFloats, TensorMemory } from "../tensor_memory.ts";
 import type { PooledBuffer } from "./buffers.ts";
 import { type Dispatch, Queue } from "./queue.ts";
 import type { Operand, Uniforms } from "./shader.ts";
@@ -89,6 +89,7 @@ export class GpuMemory extends TensorMemory<GpuStorage> {
 
   fill(tensor: Tensor, value: number): void {
     this.assertUsable("fill", tensor);
+    checkFloats("fill", tensor, value);
     this.elementwise(fill, { y: this.out(tensor) }, tensor.size, {}, { f32: { value } });
   }
 

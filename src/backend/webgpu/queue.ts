@@ -74,7 +74,7 @@ export class Queue {
 
   /** Returns a buffer of at least this size. */
   acquire(bytes: number): PooledBuffer {
-    const block = this.#buffers.acquire(bytes);
+    const block = this.watch.guarded(() => this.#buffers.acquire(bytes));
     this.counts.buffers = Math.max(this.counts.buffers, block.id + 1);
     return block;
   }
@@ -93,16 +93,22 @@ export class Queue {
     const { buffer, byteOffset, byteLength } = values;
     for (let at = 0; at < byteLength; at += WRITE_CHUNK) {
       const chunk = new Uint8Array(buffer, byteOffset + at, Math.min(WRITE_CHUNK, byteLength - at));
-      this.#device.queue.writeBuffer(
-        block.buffer,
-        offset + at,
-        chunk as Uint8Array<ArrayBuffer>,
+      this.watch.guarded(() =>
+        this.#device.queue.writeBuffer(
+          block.buffer,
+          offset + at,
+          chunk as Uint8Array<ArrayBuffer>,
+        )
       );
     }
   }
 
   /** Records a dispatch. */
-  dispatch({ shader, operands, constants, groups, uniforms }: Dispatch): void {
+  dispatch(dispatch: Dispatch): void {
+    this.watch.guarded(() => this.#record(dispatch));
+  }
+
+  #record({ shader, operands, constants, groups, uniforms }: Dispatch): void {
     if (uniforms && this.#usedSlots === SLOT_COUNT || this.#recorded >= MAX_RECORDED) this.submit();
     const distinct = Object.values(distinctOperands(operands));
     const compiled = this.#pipeline(shader, operands, constants, uniforms);
@@ -120,14 +126,17 @@ export class Queue {
   async read(block: PooledBuffer, bytes: number): Promise<ArrayBuffer> {
     const size = Math.ceil(bytes / 4) * 4;
     const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
-    const staging = this.#device.createBuffer({ size, usage });
+    const { watch } = this;
+    const staging = watch.guarded(() => this.#device.createBuffer({ size, usage }));
     try {
-      const encoder = this.#encode();
-      this.#endPass();
-      encoder.copyBufferToBuffer(block.buffer, 0, staging, 0, size);
-      this.submit();
-      await this.watch.resultOf(staging.mapAsync(GPUMapMode.READ));
-      return staging.getMappedRange().slice(0, bytes);
+      watch.guarded(() => {
+        const encoder = this.#encode();
+        this.#endPass();
+        encoder.copyBufferToBuffer(block.buffer, 0, staging, 0, size);
+        this.submit();
+      });
+      await watch.resultOf(watch.guarded(() => staging.mapAsync(GPUMapMode.READ)));
+      return watch.guarded(() => staging.getMappedRange().slice(0, bytes));
     } finally {
       staging.destroy();
     }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { DeviceLostError } from "../../errors.ts";
+import { DeviceLostError, PembrokeError } from "../../errors.ts";
 
 /** Keeps the first error of a device. */
 export class DeviceWatch {
@@ -31,6 +31,21 @@ export class DeviceWatch {
    */
   check(): void {
     if (this.#failure !== undefined) throw new DeviceLostError(this.#failure);
+  }
+
+  /**
+   * Calls the device. A runtime may throw what others report later.
+   *
+   * @throws {DeviceLostError} If the call throws.
+   */
+  guarded<T>(call: () => T): T {
+    try {
+      return call();
+    } catch (error) {
+      if (!(error instanceof PembrokeError)) this.#fail(String(error));
+      this.check();
+      throw error;
+    }
   }
 
   /** Calls the device in an error scope, which reports later. */

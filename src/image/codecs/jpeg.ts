@@ -5,6 +5,15 @@ import type { DecodeContext } from "../formats/format.ts";
 import type { RgbImage } from "../pixels.ts";
 import { runCodec } from "./jsquash.ts";
 
+// "as string" hides the name from Deno; see npm_packages.js
+const loadFactory = () => import("npm:@jsquash/jpeg@1.6.0/codec/dec/mozjpeg_dec.js" as string);
+const loadModule = () => import("./jpeg_wasm.js");
+
+/** Loads the codec in advance. */
+export async function loadJpegCodec(): Promise<void> {
+  await Promise.all([loadFactory(), loadModule()]);
+}
+
 /** Decodes a grey, YCbCr or RGB JPEG. Orientation is not applied. */
 export async function decodeJpeg(
   bytes: Uint8Array,
@@ -13,9 +22,8 @@ export async function decodeJpeg(
 ): Promise<RgbImage> {
   const { image, printed } = await runCodec({
     format: "JPEG",
-    // "as string" hides the name from Deno; see npm_packages.js
-    loadFactory: () => import("npm:@jsquash/jpeg@1.6.0/codec/dec/mozjpeg_dec.js" as string),
-    loadModule: () => import("./jpeg_wasm.js"),
+    loadFactory,
+    loadModule,
     module,
     reuse: context.reuse,
     bytes,

@@ -15,8 +15,8 @@
  */
 
 import { FileError } from "../../errors.ts";
-import { fromRgba, type RgbaImage, type RgbImage } from "../pixels.ts";
-import { release } from "../release.ts";
+import type { RgbaImage, RgbImage } from "../pixels.ts";
+import { markOwned } from "../release.ts";
 
 /** The object that a package's factory returns. */
 interface Codec {
@@ -50,7 +50,7 @@ const instantiatedModules = new WeakSet<WebAssembly.Module>();
 const MAX_RESETS = 256;
 
 /** One image to decode, and the codec for it. */
-export interface CodecJob {
+interface CodecJob {
   readonly format: "JPEG" | "WebP";
   /** Imports the package's factory. */
   readonly loadFactory: () => Promise<{ default: unknown }>;
@@ -84,13 +84,27 @@ export async function runCodec(job: CodecJob): Promise<{ image: RgbImage; printe
     const reason = printed.at(-1) ?? (cause ? reasonOf(cause) : "its data is invalid");
     throw new FileError(name, `the ${format} cannot be decoded: ${reason}`, { cause });
   }
-  const image = fromRgba(rgba);
-  release(rgba.data);
+  const image = dropAlpha(rgba);
   const { module } = instance;
   if (module && reuse) {
     if (printed.length === 0 && !instance.hasGrown()) reusedInstances.set(module, instance);
   } else if (module && instance.reset()) resetInstances.set(module, instance);
   return { image, printed };
+}
+
+/**
+ * Drops the alpha channel like `fromRgba()`, but in place: the pixels are the codec's copy, and large
+ * images should not need another.
+ */
+function dropAlpha({ width, height, data }: RgbaImage): RgbImage {
+  for (let from = 0, to = 0; from < data.length; from += 4, to += 3) {
+    data[to] = data[from];
+    data[to + 1] = data[from + 1];
+    data[to + 2] = data[from + 2];
+  }
+  const rgb = new Uint8Array(data.buffer, data.byteOffset, width * height * 3);
+  markOwned(rgb);
+  return { width, height, data: rgb };
 }
 
 /**

@@ -3,18 +3,20 @@
  * This is faster than a WebAssembly codec, and there is nothing to load, to keep in memory, or to be
  * corrupted by a malicious file.
  *
+ * Rows become RGB pixels as they arrive, so decoding takes little more memory than the result.
+ *
  * @module
  */
 
-import { readChunks } from "../../io/download.ts";
-import { damaged } from "../formats/bytes.ts";
-import type { DecodeContext, Size } from "../formats/format.ts";
+import { damaged, truncated } from "../formats/bytes.ts";
+import type { DecodeContext } from "../formats/format.ts";
 import { readPngChunks } from "../formats/png_chunks.ts";
+import { INPUT_BYTES, passesOf, samplesOf } from "../formats/png_layout.ts";
 import type { RgbImage } from "../pixels.ts";
-import { release } from "../release.ts";
+import { Inflater } from "./inflate.ts";
 import { unfilter } from "./png_filter.ts";
 
-/** The pixel format in the header. */
+/** How the samples of a row become pixels. */
 interface PixelFormat {
   /** Bits per sample. */
   readonly bits: number;
@@ -23,119 +25,70 @@ interface PixelFormat {
   readonly palette: Uint8Array | undefined;
 }
 
-/** Pixels stored together: the whole image, or one of the seven passes of an interlaced image. */
-interface Pass extends Size {
-  readonly x: number;
-  readonly y: number;
-  readonly stepX: number;
-  readonly stepY: number;
-}
-
-/** Adam7 interlacing: for each pass the first column and row, and the distances between them. */
-const ADAM7 = [
-  [0, 0, 8, 8],
-  [4, 0, 8, 8],
-  [0, 4, 4, 8],
-  [2, 0, 4, 4],
-  [0, 2, 2, 4],
-  [1, 0, 2, 2],
-  [0, 1, 1, 2],
-] as const;
-
 /** Decodes a PNG that passed `png.check()`. Drops alpha, and the low bytes of 16-bit samples. */
 export async function decodePng(bytes: Uint8Array, context: DecodeContext): Promise<RgbImage> {
-  const { name, size } = context;
-  const colour = bytes[25], interlaced = bytes[28] === 1;
-  const parts: Uint8Array[] = [];
-  let palette: Uint8Array | undefined;
-  for (const { type, start, end } of readPngChunks(bytes, name)) {
-    const content = bytes.subarray(start, end);
-    if (type === "IDAT") parts.push(content);
-    if (type === "PLTE") palette = content;
-  }
-  const samples = [1, 0, 3, 1, 2, 0, 4][colour];
-  const format = { bits: bytes[24], samples, palette: colour === 3 ? palette : undefined };
-  const passes = interlaced ? interlacedPasses(size) : [wholePass(size)];
-  const rowBytes = (pass: Pass) => Math.ceil(pass.width * samples * format.bits / 8);
-  const total = passes.reduce((sum, pass) => sum + pass.height * (1 + rowBytes(pass)), 0);
-  const raw = await inflate(parts, total, name);
-
+  const { name, size, signal } = context;
+  const header = { colour: bytes[25], bits: bytes[24], interlaced: bytes[28] === 1 };
+  const { palette, dataBytes, complete } = readParts(bytes, name);
+  const samples = samplesOf(header.colour), { bits } = header;
+  const format = { bits, samples, palette: header.colour === 3 ? palette : undefined };
+  const step = Math.max(1, samples * bits / 8);
   const data = new Uint8Array(size.width * size.height * 3);
-  const step = Math.max(1, samples * format.bits / 8);
-  let at = 0;
-  for (const pass of passes) {
-    const length = rowBytes(pass);
-    const end = at + pass.height * (1 + length);
-    if (!unfilter(raw.subarray(at, end), length, step)) {
-      throw damaged(name, "PNG", "a row uses an unknown filter");
+  const inflater = new Inflater(dataParts(bytes, name), INPUT_BYTES);
+  const next = async (rows: Uint8Array) => {
+    const filled = await inflater.fill(rows).catch(() => {
+      if (!complete && inflater.ended) return false;
+      throw damaged(name, "PNG", "its image data cannot be decompressed");
+    });
+    if (filled) return;
+    throw complete ? damaged(name, "PNG", "its image data ends too early") : truncated(name, "PNG");
+  };
+  try {
+    for (const pass of passesOf(size, header)) {
+      const { rowBytes, bandRows } = pass, stride = 1 + rowBytes;
+      const band = new Uint8Array(bandRows * stride);
+      const above = new Uint8Array(rowBytes); // the row above the first is all zeros
+      for (let y = 0; y < pass.height;) {
+        const count = Math.min(bandRows, pass.height - y);
+        const rows = band.subarray(0, count * stride);
+        await next(rows);
+        signal?.throwIfAborted();
+        if (!unfilter(rows, above, step)) {
+          throw damaged(name, "PNG", "a row uses an unknown filter");
+        }
+        for (let row = 0; row < count; row++, y++) {
+          const to = ((pass.y + y * pass.stepY) * size.width + pass.x) * 3;
+          const values = rows.subarray(row * stride + 1, (row + 1) * stride);
+          writeRow(values, pass.width, format, data, to, pass.stepX * 3);
+        }
+        if (y < pass.height) above.set(rows.subarray(rows.length - rowBytes));
+      }
     }
-    for (let row = 0; row < pass.height; row++, at += 1 + length) {
-      const to = ((pass.y + row * pass.stepY) * size.width + pass.x) * 3;
-      writeRow(raw.subarray(at + 1, at + 1 + length), pass.width, format, data, to, pass.stepX * 3);
+    // A few bytes too many are common, and change no pixel. Nothing needs as many again.
+    if (dataBytes > 2 * inflater.bytesIn + INPUT_BYTES) {
+      throw damaged(name, "PNG", "its image data goes on long after its last row");
     }
+  } finally {
+    inflater.cancel();
   }
-  release(raw);
   return { ...size, data };
 }
 
-function wholePass(size: Size): Pass {
-  return { ...size, x: 0, y: 0, stepX: 1, stepY: 1 };
-}
-
-function interlacedPasses({ width, height }: Size): Pass[] {
-  return ADAM7.map(([x, y, stepX, stepY]) => ({
-    x,
-    y,
-    stepX,
-    stepY,
-    width: Math.ceil((width - x) / stepX),
-    height: Math.ceil((height - y) / stepY),
-  })).filter((pass) => pass.width > 0 && pass.height > 0);
-}
-
-/** Inflates exactly `length` bytes of a zlib stream, and never more, however long the stream is. */
-async function inflate(
-  parts: readonly Uint8Array[],
-  length: number,
-  name: string,
-): Promise<Uint8Array> {
-  const out = new Uint8Array(length);
-  let filled = 0;
-  const { readable, writable } = new DecompressionStream("deflate");
-  const chunks = readChunks(readable, { reuseBuffer: true });
-  void writeParts(parts, writable.getWriter()).catch(() => {}); // reading throws the same error
-  while (filled < length) {
-    const chunk = await chunks.next().catch(() => {
-      throw damaged(name, "PNG", "its image data cannot be decompressed");
-    });
-    if (!chunk) throw damaged(name, "PNG", "its image data ends too early");
-    out.set(chunk.subarray(0, length - filled), filled);
-    filled += chunk.length;
+/** The palette, the length of the compressed data, and whether the file has its last chunk. */
+function readParts(bytes: Uint8Array, name: string) {
+  let palette: Uint8Array | undefined, dataBytes = 0, complete = false;
+  for (const { type, start, end } of readPngChunks(bytes, name)) {
+    if (type === "PLTE") palette = bytes.subarray(start, end);
+    if (type === "IDAT") dataBytes += end - start;
+    if (type === "IEND") complete = true;
   }
-  // Errors after the last row change no pixel.
-  chunks.cancel().catch(() => {});
-  return out;
+  return { palette, dataBytes, complete };
 }
 
-/** Bytes written at a time. The stream buffers all that they inflate to. */
-const WRITE_BYTES = 2 ** 16;
-
-async function writeParts(
-  parts: readonly Uint8Array[],
-  writer: WritableStreamDefaultWriter<BufferSource>,
-): Promise<void> {
-  for (const part of parts) {
-    for (let at = 0; at < part.length; at += WRITE_BYTES) {
-      const piece = part.subarray(at, at + WRITE_BYTES);
-      // Streams reject shared memory.
-      await writer.write(isUnshared(piece) ? piece : piece.slice());
-    }
+function* dataParts(bytes: Uint8Array, name: string): Generator<Uint8Array> {
+  for (const { type, start, end } of readPngChunks(bytes, name)) {
+    if (type === "IDAT") yield bytes.subarray(start, end);
   }
-  await writer.close();
-}
-
-function isUnshared(bytes: Uint8Array): bytes is Uint8Array<ArrayBuffer> {
-  return bytes.buffer instanceof ArrayBuffer;
 }
 
 /** Writes a row's pixels as RGB, with `stride` bytes from one pixel to the next. */

@@ -3,14 +3,13 @@
 /**
  * Undoes the filters in place.
  *
- * @param rows For each row the filter's number, then `length` bytes.
- * @param length Bytes in a row.
+ * @param rows For each row the filter's number, then its bytes.
+ * @param above The row above the first, whose filter is undone.
  * @param step Distance in bytes to the left neighbour: the size of a pixel, at least 1.
  * @returns False if a row uses an unknown filter.
  */
-export function unfilter(rows: Uint8Array, length: number, step: number): boolean {
-  // The row above the first is all zeros.
-  let above = new Uint8Array(length);
+export function unfilter(rows: Uint8Array, above: Uint8Array, step: number): boolean {
+  const { length } = above;
   for (let at = 0; at < rows.length; at += 1 + length) {
     const row = rows.subarray(at + 1, at + 1 + length) as Uint8Array<ArrayBuffer>;
     switch (rows[at]) {

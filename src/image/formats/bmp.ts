@@ -5,6 +5,7 @@
  */
 
 import { damaged, hasText, truncated, viewOf } from "./bytes.ts";
+import { runtimeMemory } from "./codec_memory.ts";
 import type { Format } from "./format.ts";
 
 const CORE_HEADER = 12; // OS/2's header stores sizes in 16 bits, every other in 32
@@ -29,6 +30,10 @@ export const bmp: Format = {
     return { width, height: Math.abs(view.getInt32(22, true)) }; // negative means top row first
   },
 
+  readOrientation: () => 1, // BMP has no EXIF
+
+  memory: (bytes, _file, { width, height }) => runtimeMemory(width * height, bytes.length),
+
   check(bytes, file) {
     const view = viewOf(bytes);
     const core = view.getUint32(14, true) === CORE_HEADER;
@@ -42,7 +47,6 @@ export const bmp: Format = {
       end = view.getUint32(10, true) + row * height;
     }
     if (end > bytes.length) throw truncated(file, "BMP");
-    return 1; // BMP has no EXIF
   },
 
   async decode(bytes, context) {

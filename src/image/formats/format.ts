@@ -46,6 +46,8 @@ export interface DecodeContext {
   readonly codecs: CodecModules;
   /** Whether the codec may keep the memory of earlier images; see `DecodeOptions.reuse`. */
   readonly reuse: boolean;
+  /** Stops decoding between two steps. */
+  readonly signal?: AbortSignal;
 }
 
 /** A file format. Methods throw a FileError that names the file. */
@@ -56,8 +58,19 @@ export interface Format {
   matches(bytes: Uint8Array): boolean;
   /** Reads the size from the header, and nothing after it. */
   readSize(bytes: Uint8Array, file: string): Size;
-  /** Walks the whole file, throws if it is truncated, and returns its EXIF orientation. */
-  check(bytes: Uint8Array, file: string): Orientation;
+  /** Reads the EXIF orientation. Not called before `readSize`. */
+  readOrientation(bytes: Uint8Array, file: string): Orientation;
+  /**
+   * The memory in bytes that decoding takes at most, including the pixels but not `bytes` and the
+   * codec itself. Estimated from the headers. Not called before `readSize`.
+   */
+  memory(bytes: Uint8Array, file: string, size: Size): number;
+  /**
+   * Walks the whole file. Throws if it is truncated, or would take too long to decode.
+   *
+   * @param warn Called with one line about damage that does not prevent decoding.
+   */
+  check(bytes: Uint8Array, file: string, warn: (message: string) => void): void;
   /** Decodes a file that passed `check`. Orientation is not applied. */
   decode(bytes: Uint8Array, context: DecodeContext): Promise<RgbImage>;
 }

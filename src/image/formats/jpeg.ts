@@ -4,9 +4,10 @@
  * @module
  */
 
-import { FileError } from "../../errors.ts";
-import { type Orientation, readOrientation } from "../orient.ts";
+import { FileError, TooLargeError } from "../../errors.ts";
+import { readOrientation } from "../orient.ts";
 import { damaged, hasText, truncated } from "./bytes.ts";
+import { runtimeMemory, wasmMemory } from "./codec_memory.ts";
 import { type Format, isDecoder } from "./format.ts";
 
 const START_OF_SCAN = 0xda, END_OF_IMAGE = 0xd9, APP1 = 0xe1;
@@ -26,7 +27,12 @@ function* segments(bytes: Uint8Array, file: string): Generator<Segment> {
   let at = 2; // after the start-of-image marker
   while (true) {
     at = nextMarker(bytes, at);
-    if (at < 0) throw truncated(file, "JPEG");
+    if (at < 0) {
+      throw new FileError(
+        file,
+        "the JPEG is truncated: its end marker (EOI) is missing, and maybe data before it",
+      );
+    }
     const marker = bytes[at++];
     if (marker === END_OF_IMAGE) return;
     if (standsAlone(marker)) continue;
@@ -86,6 +92,71 @@ function findFrame(bytes: Uint8Array, file: string): Segment {
   throw damaged(file, "JPEG", "it has no frame header");
 }
 
+/** One colour channel of the image. */
+interface Component {
+  readonly id: number;
+  /** Coefficients, including those that pad the image to whole blocks. */
+  readonly samples: number;
+}
+
+/** Reads the components in a frame header. */
+function readComponents(bytes: Uint8Array, { start, end }: Segment): Component[] {
+  const height = bytes[start + 1] << 8 | bytes[start + 2];
+  const width = bytes[start + 3] << 8 | bytes[start + 4];
+  // An identifier, sampling factors in 4 bits each, a table number. Factors are 1 to 4.
+  const factors: { id: number; x: number; y: number }[] = [];
+  for (let at = start + 6; at + 3 <= end; at += 3) {
+    const x = bytes[at + 1] >> 4, y = bytes[at + 1] & 15;
+    factors.push({ id: bytes[at], x: Math.min(x || 1, 4), y: Math.min(y || 1, 4) });
+  }
+  const maxX = Math.max(...factors.map(({ x }) => x));
+  const maxY = Math.max(...factors.map(({ y }) => y));
+  const across = Math.ceil(width / (8 * maxX)), down = Math.ceil(height / (8 * maxY));
+  return factors.map(({ id, x, y }) => ({ id, samples: across * x * down * y * 64 }));
+}
+
+/** How often the scans visit a coefficient, at least: more is no image that anyone would store. */
+const MIN_VISITS = 1e9;
+/** Regular progressive images visit each coefficient 5 to 10 times. */
+const MAX_VISITS_EACH = 24;
+/** Starting a scan takes as long as visiting some thousand coefficients. */
+const SCAN_VISITS = 2 ** 14;
+
+/** Counts how often scans visit coefficients, and throws when they take too long. */
+class ScanCounter {
+  #scans = 0;
+  #visits = 0;
+
+  constructor(readonly file: string, readonly components: readonly Component[]) {}
+
+  /** Counts the scan with this header. */
+  add(bytes: Uint8Array, { start, end }: Segment): void {
+    const { components, file } = this;
+    this.#scans++;
+    this.#visits += SCAN_VISITS;
+    for (let i = 0, at = start + 1; i < bytes[start] && at < end; i++, at += 2) {
+      this.#visits += components.find(({ id }) => id === bytes[at])?.samples ?? 0;
+    }
+    const total = totalSamples(components);
+    if (this.#visits > Math.max(MIN_VISITS, MAX_VISITS_EACH * total)) {
+      throw new TooLargeError(
+        file,
+        `the JPEG has too many scans for its size (${this.#scans} or more), and would take too ` +
+          "long to decode",
+      );
+    }
+  }
+}
+
+function totalSamples(components: readonly Component[]): number {
+  return components.reduce((sum, { samples }) => sum + samples, 0);
+}
+
+/** Whether a frame is progressive: SOF2, or one of its rare variants. */
+function isProgressive(marker: number): boolean {
+  return (marker & 3) === 2;
+}
+
 /** The JPEG format. */
 export const jpeg: Format = {
   name: "JPEG",
@@ -104,19 +175,46 @@ export const jpeg: Format = {
     };
   },
 
+  readOrientation(bytes, file) {
+    for (const segment of segments(bytes, file)) {
+      if (isExif(bytes, segment)) {
+        return readOrientation(bytes.subarray(segment.start, segment.end));
+      }
+      if (segment.marker === START_OF_SCAN) break; // as in Pillow
+    }
+    return 1;
+  },
+
+  memory(bytes, file, { width, height }) {
+    let coefficients = 0, channels = 0;
+    for (const { marker, start, end } of segments(bytes, file)) {
+      if (isFrame(marker)) {
+        const components = readComponents(bytes, { marker, start, end });
+        channels = components.length;
+        coefficients = totalSamples(components);
+        if (isProgressive(marker)) break;
+      }
+      if (marker === START_OF_SCAN) {
+        // Decoders store no coefficients if a single scan has them all.
+        if (bytes[start] >= channels) coefficients = 0;
+        break;
+      }
+    }
+    const memory = channels === 4 ? runtimeMemory : wasmMemory;
+    return memory(width * height, bytes.length) + 2 * coefficients;
+  },
+
   check(bytes, file) {
-    let orientation: Orientation | undefined;
-    let frames = 0, scans = 0;
+    let frames = 0, scans: ScanCounter | undefined;
     for (const segment of segments(bytes, file)) {
       if (isFrame(segment.marker)) frames++;
-      if (segment.marker === START_OF_SCAN) scans++;
-      if (isExif(bytes, segment)) {
-        orientation ??= readOrientation(bytes.subarray(segment.start, segment.end));
+      if (segment.marker === START_OF_SCAN) {
+        scans ??= new ScanCounter(file, readComponents(bytes, findFrame(bytes, file)));
+        scans.add(bytes, segment);
       }
     }
     if (frames > 1) throw damaged(file, "JPEG", `it has ${frames} frame headers`);
-    if (scans === 0) throw damaged(file, "JPEG", "it has no image data");
-    return orientation ?? 1;
+    if (!scans) throw damaged(file, "JPEG", "it has no image data");
   },
 
   async decode(bytes, context) {

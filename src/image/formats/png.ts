@@ -5,10 +5,11 @@
  */
 
 import { crc32 } from "../../io/crc32.ts";
-import { type Orientation, readOrientation } from "../orient.ts";
+import { readOrientation } from "../orient.ts";
 import { damaged, hasText, truncated, viewOf } from "./bytes.ts";
 import type { Format } from "./format.ts";
 import { readPngChunks, SIGNATURE } from "./png_chunks.ts";
+import { pngMemory } from "./png_layout.ts";
 
 /** Bits per sample that each colour type allows. */
 const DEPTHS: Readonly<Record<number, readonly number[]>> = {
@@ -45,23 +46,43 @@ export const png: Format = {
     return { width: view.getUint32(16), height: view.getUint32(20) };
   },
 
-  check(bytes, file) {
-    const view = viewOf(bytes);
-    let orientation: Orientation | undefined;
-    let data = false, palette = false;
+  readOrientation(bytes, file) {
     for (const { type, start, end } of readPngChunks(bytes, file)) {
+      if (type === "eXIf") return readOrientation(bytes.subarray(start, end));
+    }
+    return 1;
+  },
+
+  memory(bytes, _file, size) {
+    const format = { colour: bytes[25], bits: bytes[24], interlaced: bytes[28] === 1 };
+    return pngMemory(size, format, bytes.length);
+  },
+
+  check(bytes, file, warn) {
+    const view = viewOf(bytes);
+    let last = "", data = false, palette = false, intact = true;
+    for (const { type, start, end, cutOff } of readPngChunks(bytes, file)) {
       // Damage in optional chunks does not affect the pixels.
       const needed = type[0] <= "Z";
-      if (needed && crc32(bytes.subarray(start - 4, end)) !== view.getUint32(end)) {
-        throw damaged(file, "PNG", `the ${type} chunk at byte ${start - 8} fails its checksum`);
+      if (needed && !cutOff && crc32(bytes.subarray(start - 4, end)) !== view.getUint32(end)) {
+        const reason = `the ${type} chunk at byte ${start - 8} fails its checksum`;
+        // As in Pillow. A wrong size or palette would change every pixel.
+        if (type !== "IDAT" && type !== "IEND") throw damaged(file, "PNG", reason);
+        if (intact) warn(`the PNG is damaged: ${reason}`);
+        intact = false;
       }
-      if (type === "IDAT") data = true;
+      if (type === "IDAT") {
+        if (data && last !== "IDAT") {
+          throw damaged(file, "PNG", "other chunks interrupt its image data (IDAT)");
+        }
+        data = true;
+      }
       if (type === "PLTE") palette = true;
-      if (type === "eXIf") orientation ??= readOrientation(bytes.subarray(start, end));
+      last = type;
     }
     if (!data) throw damaged(file, "PNG", "it has no image data");
     if (!palette && bytes[25] === 3) throw damaged(file, "PNG", "its palette is missing");
-    return orientation ?? 1;
+    if (last !== "IEND") warn("the PNG is damaged: it ends without an IEND chunk");
   },
 
   async decode(bytes, context) {

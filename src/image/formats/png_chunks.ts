@@ -16,21 +16,37 @@ export interface Chunk {
   readonly type: string;
   readonly start: number;
   readonly end: number;
+  /** Whether the file ends before the chunk's checksum does. Only IDAT chunks may be cut off. */
+  readonly cutOff: boolean;
 }
 
-/** Yields the chunks up to and including IEND. The content range excludes the checksum. */
+/**
+ * Yields the chunks up to and including IEND. The content range excludes the checksum.
+ *
+ * Image data may end with the file, because a decoder may have all rows by then. Damage after the
+ * image data ends the chunks without an error, since it changes no pixel.
+ */
 export function* readPngChunks(bytes: Uint8Array, file: string): Generator<Chunk> {
   const view = viewOf(bytes);
-  let at = SIGNATURE.length;
+  let at = SIGNATURE.length, hasData = false;
   while (true) {
-    if (at + 12 > bytes.length) throw truncated(file, "PNG");
+    if (at + 8 > bytes.length) {
+      if (hasData) return;
+      throw truncated(file, "PNG");
+    }
     const type = text(bytes, at + 4, 4), start = at + 8, end = start + view.getUint32(at);
     if (!/^[A-Za-z]{4}$/.test(type)) {
+      if (hasData) return;
       throw damaged(file, "PNG", `there is no chunk at byte ${at}`);
     }
-    if (end + 4 > bytes.length) throw truncated(file, "PNG");
-    yield { type, start, end };
-    if (type === "IEND") return;
+    const cutOff = end + 4 > bytes.length;
+    if (type === "IDAT") hasData = true;
+    else if (cutOff) {
+      if (hasData) return;
+      throw truncated(file, "PNG");
+    }
+    yield { type, start, end: Math.min(end, bytes.length), cutOff };
+    if (cutOff || type === "IEND") return;
     at = end + 4;
   }
 }

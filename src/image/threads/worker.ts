@@ -5,6 +5,7 @@
  */
 
 import { FileError, TooLargeError } from "../../errors.ts";
+import { detectFormat } from "../formats/mod.ts";
 import { prepareImage } from "../prepare.ts";
 import type { DecodeRequest, WorkerMessage } from "./protocol.ts";
 
@@ -15,8 +16,19 @@ const scope = globalThis as unknown as {
   close(): void;
 };
 
-scope.onmessage = async ({ data }) => {
-  const { id, bytes, preprocessing, options } = data;
+/** Ends when all requests so far are done. */
+let queue = Promise.resolve();
+
+scope.onmessage = ({ data }) => {
+  // One at a time, so that the time an image takes is its own.
+  queue = queue.then(() => handle(data));
+};
+
+async function handle(request: DecodeRequest): Promise<void> {
+  const { id, bytes, preprocessing, options, cancelled } = request;
+  if (cancelled && Atomics.load(cancelled, 0) === 1) return send({ id, cancelled: true });
+  await loadCodec(bytes).catch(() => {}); // decoding reports the same error
+  send({ begins: id });
   try {
     const image = await prepareImage(bytes, preprocessing, options);
     send({ id, image }, [image.values.buffer]);
@@ -26,7 +38,15 @@ scope.onmessage = async ({ data }) => {
       send({ id, file, reason, tooLarge: error instanceof TooLargeError });
     } else send({ id, error });
   }
-};
+}
+
+/** Loads the codec of an image in advance: a download does not count as the image's time. */
+async function loadCodec(bytes: Uint8Array): Promise<void> {
+  const { name } = detectFormat(bytes, "image");
+  if (name !== "JPEG" && name !== "WebP") return;
+  const { loadCodecs } = await import("../codecs/load.ts");
+  await loadCodecs(name);
+}
 
 // Report crashes as messages: by default the runtime would print a stack trace.
 globalThis.addEventListener("error", (event) => crash(event, event.message));

@@ -35,7 +35,7 @@ export interface LayerOptions extends PrecisionOptions, AlgorithmOptions, Packin
 }
 
 /** A layer, and the source of each of its parameters in the file. */
-export interface MappedLayer {
+interface MappedLayer {
   readonly layer: Layer;
   readonly parameters?: Readonly<Record<string, ParameterMapping>>;
 }

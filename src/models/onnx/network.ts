@@ -23,7 +23,7 @@ import { layerFor, type LayerOptions, supportedOperations } from "./layers.ts";
 import { NodeReader } from "./node.ts";
 
 /** Options that complete or override the file. */
-export interface OnnxOptions extends ClassOptions, LayerOptions {
+interface OnnxOptions extends ClassOptions, LayerOptions {
   readonly preprocessing?: Preprocessing;
 }
 

@@ -27,7 +27,7 @@ export interface TensorToWrite {
 export type TensorOutline = Omit<TensorToWrite, "data">;
 
 /** A float type that can be written. */
-export type FloatKind = Exclude<TensorToWrite["dtype"], "I8">;
+type FloatKind = Exclude<TensorToWrite["dtype"], "I8">;
 
 /** A tensor of floats to write, without its elements. */
 export interface FloatOutline extends TensorOutline {

@@ -12,7 +12,7 @@ import { FileError } from "../../errors.ts";
 import { itemSize } from "../dtype.ts";
 import type { StorageRange } from "../layout.ts";
 import { unpickle } from "./pickle.ts";
-import { TruncatedPickle } from "./pickle_input.ts";
+import { TruncatedPickle } from "./pickle_bytes.ts";
 import { Dict, List, type Value } from "./pickle_values.ts";
 import { type ByteSource, readBytes } from "../io/source.ts";
 import { locateStateDict } from "./state_dict.ts";

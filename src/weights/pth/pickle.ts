@@ -1,6 +1,6 @@
 /**
  * A safe interpreter for the part of Python's pickle format that `torch.save()` writes (protocols
- * 2–4). It executes no code from the file: a pickle may only name classes and functions that the
+ * 2–5). It executes no code from the file: a pickle may only name classes and functions that the
  * host allows, and the host implements them itself. Nothing recurses, the number of instructions is
  * limited, and every value that is created or copied counts towards a budget, so the cost of a
  * malicious pickle is bounded.
@@ -12,9 +12,10 @@
 
 import { FileError } from "../../errors.ts";
 import type { MemoryBudget } from "../io/memory_budget.ts";
-import { cost, latin1, PickleInput } from "./pickle_input.ts";
-import { Memo } from "./pickle_memo.ts";
+import { damagedPickle, PickleBytes } from "./pickle_bytes.ts";
+import { PickleStack } from "./pickle_stack.ts";
 import {
+  cost,
   Dict,
   emptyTuple,
   Global,
@@ -43,6 +44,8 @@ export interface PickleHost {
 /** A tensor takes about 60 instructions, so this is enough for 16 000 tensors. */
 const maxInstructions = 1_000_000;
 
+const latin1 = new TextDecoder("latin1");
+
 /**
  * Interprets the pickle at offset `start`.
  *
@@ -60,44 +63,52 @@ export function unpickle(
   host: PickleHost,
   file: string,
 ): { value: Value; end: number } {
-  const input = new PickleInput(bytes, start, file, host.budget);
-  return { value: new Machine(input, host, file).run(), end: input.at };
+  const machine = new Machine(bytes, start, host, file);
+  return { value: machine.run(), end: machine.at };
 }
 
 class Machine {
-  readonly #input: PickleInput;
+  readonly #input: PickleBytes;
   readonly #budget: MemoryBudget;
-  readonly #stack: Value[] = [];
-  readonly #marks: number[] = [];
-  readonly #memo: Memo;
+  readonly #stack: PickleStack;
   /** The allowed names that the pickle uses. There are not many. */
   readonly #globals = new Map<string, Global>();
 
-  constructor(input: PickleInput, readonly host: PickleHost, readonly file: string) {
-    this.#input = input;
+  constructor(
+    readonly bytes: Uint8Array,
+    start: number,
+    readonly host: PickleHost,
+    readonly file: string,
+  ) {
     this.#budget = host.budget;
-    this.#memo = new Memo(host.budget);
+    this.#input = new PickleBytes(bytes, start, host.budget, file);
+    this.#stack = new PickleStack(host.budget, file);
+  }
+
+  /** The offset of the next byte. */
+  get at(): number {
+    return this.#input.at;
   }
 
   run(): Value {
     for (let count = 0; count < maxInstructions; count++) {
-      const opcode = this.#input.uint8();
-      if (opcode === 0x2e) return this.#pop(); // STOP
+      const opcode = this.bytes[this.#input.take(1)];
+      if (opcode === 0x2e) return this.#stack.pop(); // STOP
       this.#step(opcode);
     }
     throw this.#damaged(`has more than ${maxInstructions} instructions`);
   }
 
   #step(opcode: number): void {
-    const stack = this.#stack, input = this.#input;
+    const stack = this.#stack, input = this.#input, view = input.view;
     switch (opcode) {
       case 0x80: { // PROTO
-        const protocol = input.uint8();
+        const protocol = view.getUint8(input.take(1));
         if (protocol < 2 || protocol > 5) throw this.#damaged(`claims protocol ${protocol}`);
         return;
       }
       case 0x95: // FRAME, a hint for buffering
-        input.skip(8);
+        input.take(8);
         return;
 
       case 0x4e: // NONE
@@ -107,129 +118,131 @@ class Machine {
       case 0x89: // NEWFALSE
         return void stack.push(false);
       case 0x4a: // BININT
-        return void stack.push(input.int32());
+        return void stack.push(this.#number(view.getInt32(input.take(4), true)));
       case 0x4b: // BININT1
-        return void stack.push(input.uint8());
+        return void stack.push(view.getUint8(input.take(1)));
       case 0x4d: // BININT2
-        return void stack.push(input.uint16());
+        return void stack.push(view.getUint16(input.take(2), true));
       case 0x8a: // LONG1
-        return void stack.push(input.long(input.uint8()));
+        return void stack.push(input.long(view.getUint8(input.take(1))));
       case 0x8b: // LONG4
-        return void stack.push(input.long(input.uint32()));
+        return void stack.push(input.long(view.getUint32(input.take(4), true)));
       case 0x47: // BINFLOAT, big-endian
-        return void stack.push(input.float64());
+        return void stack.push(this.#number(view.getFloat64(input.take(8))));
       case 0x58: // BINUNICODE
-        return void stack.push(input.text(input.uint32()));
+        return void stack.push(input.text(view.getUint32(input.take(4), true)));
       case 0x8c: // SHORT_BINUNICODE
-        return void stack.push(input.text(input.uint8()));
+        return void stack.push(input.text(view.getUint8(input.take(1))));
       case 0x54: // BINSTRING, a Python 2 str
-        return void stack.push(input.text(input.uint32(), latin1));
+        return void stack.push(input.text(view.getUint32(input.take(4), true), latin1));
       case 0x55: // SHORT_BINSTRING
-        return void stack.push(input.text(input.uint8(), latin1));
+        return void stack.push(input.text(view.getUint8(input.take(1)), latin1));
       case 0x8d: // BINUNICODE8
-        return void stack.push(input.text(input.uint64()));
+        return void stack.push(input.text(input.length()));
       // Bytes are never names, sizes or tensors.
       case 0x42: // BINBYTES
-        return this.#skipBytes(input.uint32());
+        return this.#skipBytes(view.getUint32(input.take(4), true));
       case 0x43: // SHORT_BINBYTES
-        return this.#skipBytes(input.uint8());
+        return this.#skipBytes(view.getUint8(input.take(1)));
       case 0x8e: // BINBYTES8
       case 0x96: // BYTEARRAY8
-        return this.#skipBytes(input.uint64());
+        return this.#skipBytes(input.length());
 
       case 0x28: // MARK
-        return void this.#marks.push(stack.length);
+        return stack.mark();
       case 0x31: // POP_MARK
-        return void this.#sinceMark();
+        return void stack.sinceMark();
       case 0x30: // POP
-        // A mark is an item of Python's stack, too.
-        if (this.#marks.at(-1) === stack.length) this.#marks.pop();
-        else this.#pop();
-        return;
+        return stack.popItem();
       case 0x32: { // DUP
-        const value = this.#pop();
+        const value = stack.pop();
         return void stack.push(value, value);
       }
       case 0x29: // EMPTY_TUPLE
         return void stack.push(emptyTuple);
       case 0x85: // TUPLE1
-        return this.#pushTuple([this.#pop()]);
+        return this.#pushTuple([stack.pop()]);
       case 0x86: { // TUPLE2
-        const second = this.#pop();
-        return this.#pushTuple([this.#pop(), second]);
+        const second = stack.pop();
+        return this.#pushTuple([stack.pop(), second]);
       }
       case 0x87: { // TUPLE3
-        const third = this.#pop(), second = this.#pop();
-        return this.#pushTuple([this.#pop(), second, third]);
+        const third = stack.pop(), second = stack.pop();
+        return this.#pushTuple([stack.pop(), second, third]);
       }
       case 0x74: // TUPLE
-        return this.#pushTuple(this.#sinceMark());
+        return this.#pushTuple(stack.sinceMark());
       case 0x5d: // EMPTY_LIST
         this.#budget.spend(cost.list);
         return void stack.push(new List());
       case 0x61: { // APPEND
-        const item = this.#pop();
+        const item = stack.pop();
         return this.#append([item]);
       }
       case 0x65: // APPENDS
-        return this.#append(this.#sinceMark());
+        return this.#append(stack.sinceMark());
       case 0x7d: // EMPTY_DICT
         this.#budget.spend(cost.dict);
         return void stack.push(new Dict());
       case 0x73: { // SETITEM
-        const value = this.#pop(), key = this.#pop();
+        const value = stack.pop(), key = stack.pop();
         return this.#setItems([key, value]);
       }
       case 0x75: // SETITEMS
-        return this.#setItems(this.#sinceMark());
+        return this.#setItems(stack.sinceMark());
       case 0x8f: // EMPTY_SET
         return void stack.push(opaque);
       case 0x90: // ADDITEMS
-        this.#sinceMark();
-        return void this.#top(Opaque);
+        stack.sinceMark();
+        return void stack.top(Opaque);
       case 0x91: // FROZENSET
-        this.#sinceMark();
+        stack.sinceMark();
         return void stack.push(opaque);
 
       case 0x71: // BINPUT
-        return this.#remember(input.uint8());
+        return stack.remember(view.getUint8(input.take(1)));
       case 0x72: // LONG_BINPUT
-        return this.#remember(input.uint32());
+        return stack.remember(view.getUint32(input.take(4), true));
       case 0x94: // MEMOIZE
-        return this.#remember(this.#memo.size);
+        return stack.remember(stack.memoSize);
       case 0x68: // BINGET
-        return this.#recall(input.uint8());
+        return stack.recall(view.getUint8(input.take(1)));
       case 0x6a: // LONG_BINGET
-        return this.#recall(input.uint32());
+        return stack.recall(view.getUint32(input.take(4), true));
 
       case 0x63: { // GLOBAL
         const module = input.line(), name = input.line();
         return void stack.push(this.#global(module, name));
       }
       case 0x93: { // STACK_GLOBAL
-        const name = this.#pop(), module = this.#pop();
+        const name = stack.pop(), module = stack.pop();
         return void stack.push(this.#global(module, name));
       }
       case 0x92: // NEWOBJ_EX, with keyword arguments
-        this.#pop();
+        stack.pop();
         return this.#call();
       case 0x52: // REDUCE
       case 0x81: // NEWOBJ
         return this.#call();
       case 0x62: { // BUILD
-        const state = this.#pop(), object = this.#pop();
+        const state = stack.pop(), object = stack.pop();
         this.host.build(object, state);
         return void stack.push(object);
       }
       case 0x51: // BINPERSID
-        return void stack.push(this.host.persistentLoad(this.#pop()));
+        return void stack.push(this.host.persistentLoad(stack.pop()));
     }
     throw this.#unsupported(opcode);
   }
 
   #skipBytes(length: number): void {
-    this.#input.skip(length);
+    this.#input.take(length);
     this.#stack.push(opaque);
+  }
+
+  #number(value: number): number {
+    this.#budget.spend(cost.number);
+    return value;
   }
 
   #pushTuple(items: Value[]): void {
@@ -238,14 +251,14 @@ class Machine {
   }
 
   #append(items: readonly Value[]): void {
-    const list = this.#top(List);
+    const list = this.#stack.top(List);
     if (list instanceof Opaque) return;
     this.#budget.spend((list.isEmpty ? cost.firstItem : 0) + cost.item * items.length);
     for (const item of items) list.items.push(item);
   }
 
   #setItems(items: readonly Value[]): void {
-    const dict = this.#top(Dict);
+    const dict = this.#stack.top(Dict);
     if (items.length % 2) throw this.#damaged("has a key without a value");
     if (dict instanceof Opaque) return;
     this.#budget.spend((dict.isEmpty ? cost.firstEntry : 0) + cost.entry * items.length / 2);
@@ -254,42 +267,11 @@ class Machine {
 
   /** Calls the class or function on the stack with the tuple above it. */
   #call(): void {
-    const args = this.#pop(), callee = this.#pop();
+    const args = this.#stack.pop(), callee = this.#stack.pop();
     if (!(callee instanceof Global && args instanceof Tuple)) {
       throw this.#damaged("calls something that is not callable");
     }
     this.#stack.push(this.host.call(callee.name, args.items));
-  }
-
-  #pop(): Value {
-    if (this.#stack.length <= (this.#marks.at(-1) ?? 0)) throw this.#underflow();
-    return this.#stack.pop()!;
-  }
-
-  #sinceMark(): Value[] {
-    const mark = this.#marks.pop();
-    if (mark === undefined) throw this.#underflow();
-    return this.#stack.splice(mark);
-  }
-
-  /** The value on top of the stack, which must be of this type, or opaque. */
-  #top<T extends object>(type: new () => T): T | Opaque {
-    const top = this.#stack.length > (this.#marks.at(-1) ?? 0) ? this.#stack.at(-1) : undefined;
-    if (top instanceof type || top instanceof Opaque) return top;
-    const name = type.name === "Opaque" ? "set" : type.name.toLowerCase();
-    throw this.#damaged(`adds an item to something that is not a ${name}`);
-  }
-
-  #remember(index: number): void {
-    const value = this.#pop();
-    this.#stack.push(value);
-    this.#memo.set(index, value);
-  }
-
-  #recall(index: number): void {
-    const value = this.#memo.get(index);
-    if (value === undefined) throw this.#damaged(`reads memo entry ${index}, which was never set`);
-    this.#stack.push(value);
   }
 
   #global(module: Value, name: Value): Global {
@@ -317,7 +299,7 @@ class Machine {
 
   /** Whether the bytes contain the attribute names that every torch.nn.Module has. */
   #holdsModule(): boolean {
-    const text = latin1.decode(this.#input.bytes);
+    const text = latin1.decode(this.bytes);
     return text.includes("_parameters") && text.includes("_buffers") && text.includes("_modules");
   }
 
@@ -329,11 +311,7 @@ class Machine {
     );
   }
 
-  #underflow(): FileError {
-    return this.#damaged("pops from an empty stack");
-  }
-
   #damaged(what: string): FileError {
-    return this.#input.damaged(what);
+    return damagedPickle(this.file, what);
   }
 }

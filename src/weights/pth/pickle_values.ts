@@ -61,3 +61,18 @@ export class Global {
 
 /** A value in a pickle. An `object` was created by the host, or is one of the classes above. */
 export type Value = null | boolean | number | bigint | string | object;
+
+/** The memory that values take in V8, in bytes, with what their containers allocate ahead. */
+export const cost = {
+  number: 16,
+  text: 32,
+  char: 2,
+  tuple: 56,
+  list: 48,
+  dict: 48,
+  item: 8,
+  entry: 64,
+  firstItem: 160,
+  firstEntry: 200,
+  object: 64,
+} as const;

@@ -12,7 +12,7 @@ import { type DType, itemSize } from "../dtype.ts";
 import { MemoryBudget } from "../io/memory_budget.ts";
 import { dictClasses, opaqueClasses } from "./data_classes.ts";
 import type { PickleHost } from "./pickle.ts";
-import { cost } from "./pickle_input.ts";
+import { cost } from "./pickle_values.ts";
 import {
   Dict,
   emptyTuple,

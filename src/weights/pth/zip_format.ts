@@ -9,7 +9,7 @@
 
 import { FileError } from "../../errors.ts";
 import { unpickle } from "./pickle.ts";
-import { TruncatedPickle } from "./pickle_input.ts";
+import { TruncatedPickle } from "./pickle_bytes.ts";
 import type { Value } from "./pickle_values.ts";
 import { type ByteRange, type ByteSource, readBytes } from "../io/source.ts";
 import { locateStateDict } from "./state_dict.ts";

@@ -3,6 +3,9 @@
 /** A worker that throws on files starting with "throw", and rejects on "reject". */
 export const crashingWorker = new URL("crashing_worker.ts", import.meta.url);
 
+/** A worker that never finishes a PNG. */
+export const hangingWorker = new URL("hanging_worker.ts", import.meta.url);
+
 /** Makes decode threads run this script until disposed, and counts how often it starts. */
 export function replaceDecodeWorker(script: URL): Disposable & { readonly starts: number } {
   const Original = Worker;

@@ -2,7 +2,7 @@
 
 import { FileError } from "../../../src/errors.ts";
 import { bytesSource, openWeights, writeSafetensors } from "../../../src/weights/mod.ts";
-import { matchNames } from "../../../src/weights/names.ts";
+import { matchNames } from "../../../src/weights/match_names.ts";
 import { assertEquals, assertRejects } from "../../assert.ts";
 import {
   bytes,

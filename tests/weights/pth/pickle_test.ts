@@ -1,6 +1,6 @@
 import { FileError } from "../../../src/errors.ts";
 import { unpickle } from "../../../src/weights/pth/pickle.ts";
-import { TruncatedPickle } from "../../../src/weights/pth/pickle_input.ts";
+import { TruncatedPickle } from "../../../src/weights/pth/pickle_bytes.ts";
 import { type Dict, type List, opaque, Tuple } from "../../../src/weights/pth/pickle_values.ts";
 import { assertEquals, assertThrows } from "../../assert.ts";
 import { MemoryBudget } from "../../../src/weights/io/memory_budget.ts";

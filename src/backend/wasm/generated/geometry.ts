@@ -1,6 +1,7 @@
 // Made by `deno task build` from assembly/geometry.ts.
 
-import type { Layout } from "../block.ts";
+type Integers = Int32Array<ArrayBufferLike>;
+type Floats = Float32Array<ArrayBufferLike>;
 
 /** Bytes of the largest block. */
 export const blockBytes = 72;
@@ -19,14 +20,14 @@ export interface PlaneGeometry {
   readonly ow: number;
 }
 
-/** The layout of {@linkcode PlaneGeometry}. */
-export const planeLayout: Layout<PlaneGeometry> = {
-  n: "i32",
-  h: "i32",
-  w: "i32",
-  oh: "i32",
-  ow: "i32",
-};
+/** Writes a {@linkcode PlaneGeometry}. */
+export function writePlane(integers: Integers, _floats: Floats, g: PlaneGeometry): void {
+  integers[0] = g.n;
+  integers[1] = g.h;
+  integers[2] = g.w;
+  integers[3] = g.oh;
+  integers[4] = g.ow;
+}
 
 /** Windows that move over padded planes. */
 export interface WindowGeometry extends PlaneGeometry {
@@ -52,20 +53,24 @@ export interface WindowGeometry extends PlaneGeometry {
   readonly dilationW: number;
 }
 
-/** The layout of {@linkcode WindowGeometry}. */
-export const windowLayout: Layout<WindowGeometry> = {
-  ...planeLayout,
-  kh: "i32",
-  kw: "i32",
-  strideH: "i32",
-  strideW: "i32",
-  top: "i32",
-  left: "i32",
-  bottom: "i32",
-  right: "i32",
-  dilationH: "i32",
-  dilationW: "i32",
-};
+/** Writes a {@linkcode WindowGeometry}. */
+export function writeWindow(integers: Integers, _floats: Floats, g: WindowGeometry): void {
+  integers[0] = g.n;
+  integers[1] = g.h;
+  integers[2] = g.w;
+  integers[3] = g.oh;
+  integers[4] = g.ow;
+  integers[5] = g.kh;
+  integers[6] = g.kw;
+  integers[7] = g.strideH;
+  integers[8] = g.strideW;
+  integers[9] = g.top;
+  integers[10] = g.left;
+  integers[11] = g.bottom;
+  integers[12] = g.right;
+  integers[13] = g.dilationH;
+  integers[14] = g.dilationW;
+}
 
 /** A 2-D convolution; a 1-D one has height 1. */
 export interface Conv2dGeometry extends WindowGeometry {
@@ -77,13 +82,27 @@ export interface Conv2dGeometry extends WindowGeometry {
   readonly groups: number;
 }
 
-/** The layout of {@linkcode Conv2dGeometry}. */
-export const conv2dLayout: Layout<Conv2dGeometry> = {
-  ...windowLayout,
-  inC: "i32",
-  outC: "i32",
-  groups: "i32",
-};
+/** Writes a {@linkcode Conv2dGeometry}. */
+export function writeConv2d(integers: Integers, _floats: Floats, g: Conv2dGeometry): void {
+  integers[0] = g.n;
+  integers[1] = g.h;
+  integers[2] = g.w;
+  integers[3] = g.oh;
+  integers[4] = g.ow;
+  integers[5] = g.kh;
+  integers[6] = g.kw;
+  integers[7] = g.strideH;
+  integers[8] = g.strideW;
+  integers[9] = g.top;
+  integers[10] = g.left;
+  integers[11] = g.bottom;
+  integers[12] = g.right;
+  integers[13] = g.dilationH;
+  integers[14] = g.dilationW;
+  integers[15] = g.inC;
+  integers[16] = g.outC;
+  integers[17] = g.groups;
+}
 
 /** The filters of a convolution, to be packed. */
 export interface FilterGeometry {
@@ -95,12 +114,12 @@ export interface FilterGeometry {
   readonly groups: number;
 }
 
-/** The layout of {@linkcode FilterGeometry}. */
-export const filterLayout: Layout<FilterGeometry> = {
-  outC: "i32",
-  filterSize: "i32",
-  groups: "i32",
-};
+/** Writes a {@linkcode FilterGeometry}. */
+export function writeFilter(integers: Integers, _floats: Floats, g: FilterGeometry): void {
+  integers[0] = g.outC;
+  integers[1] = g.filterSize;
+  integers[2] = g.groups;
+}
 
 /** A 2-D pooling; a 1-D one has height 1. */
 export interface Pool2dGeometry extends WindowGeometry {
@@ -108,11 +127,25 @@ export interface Pool2dGeometry extends WindowGeometry {
   readonly c: number;
 }
 
-/** The layout of {@linkcode Pool2dGeometry}. */
-export const pool2dLayout: Layout<Pool2dGeometry> = {
-  ...windowLayout,
-  c: "i32",
-};
+/** Writes a {@linkcode Pool2dGeometry}. */
+export function writePool2d(integers: Integers, _floats: Floats, g: Pool2dGeometry): void {
+  integers[0] = g.n;
+  integers[1] = g.h;
+  integers[2] = g.w;
+  integers[3] = g.oh;
+  integers[4] = g.ow;
+  integers[5] = g.kh;
+  integers[6] = g.kw;
+  integers[7] = g.strideH;
+  integers[8] = g.strideW;
+  integers[9] = g.top;
+  integers[10] = g.left;
+  integers[11] = g.bottom;
+  integers[12] = g.right;
+  integers[13] = g.dilationH;
+  integers[14] = g.dilationW;
+  integers[15] = g.c;
+}
 
 /** An adaptive pooling: its windows follow from the sizes of input and output. */
 export interface AdaptiveGeometry extends PlaneGeometry {
@@ -120,11 +153,15 @@ export interface AdaptiveGeometry extends PlaneGeometry {
   readonly c: number;
 }
 
-/** The layout of {@linkcode AdaptiveGeometry}. */
-export const adaptiveLayout: Layout<AdaptiveGeometry> = {
-  ...planeLayout,
-  c: "i32",
-};
+/** Writes a {@linkcode AdaptiveGeometry}. */
+export function writeAdaptive(integers: Integers, _floats: Floats, g: AdaptiveGeometry): void {
+  integers[0] = g.n;
+  integers[1] = g.h;
+  integers[2] = g.w;
+  integers[3] = g.oh;
+  integers[4] = g.ow;
+  integers[5] = g.c;
+}
 
 /** Planes whose maxima are known by their positions. */
 export interface MaxPositionGeometry {
@@ -136,12 +173,12 @@ export interface MaxPositionGeometry {
   readonly outSize: number;
 }
 
-/** The layout of {@linkcode MaxPositionGeometry}. */
-export const maxPositionLayout: Layout<MaxPositionGeometry> = {
-  planes: "i32",
-  size: "i32",
-  outSize: "i32",
-};
+/** Writes a {@linkcode MaxPositionGeometry}. */
+export function writeMaxPosition(integers: Integers, _floats: Floats, g: MaxPositionGeometry): void {
+  integers[0] = g.planes;
+  integers[1] = g.size;
+  integers[2] = g.outSize;
+}
 
 /** A fully connected layer. */
 export interface LinearGeometry {
@@ -153,12 +190,12 @@ export interface LinearGeometry {
   readonly outF: number;
 }
 
-/** The layout of {@linkcode LinearGeometry}. */
-export const linearLayout: Layout<LinearGeometry> = {
-  n: "i32",
-  inF: "i32",
-  outF: "i32",
-};
+/** Writes a {@linkcode LinearGeometry}. */
+export function writeLinear(integers: Integers, _floats: Floats, g: LinearGeometry): void {
+  integers[0] = g.n;
+  integers[1] = g.inF;
+  integers[2] = g.outF;
+}
 
 /** A tensor seen along one axis. */
 export interface AxisGeometry {
@@ -170,12 +207,12 @@ export interface AxisGeometry {
   readonly inner: number;
 }
 
-/** The layout of {@linkcode AxisGeometry}. */
-export const axisLayout: Layout<AxisGeometry> = {
-  outer: "i32",
-  size: "i32",
-  inner: "i32",
-};
+/** Writes a {@linkcode AxisGeometry}. */
+export function writeAxis(integers: Integers, _floats: Floats, g: AxisGeometry): void {
+  integers[0] = g.outer;
+  integers[1] = g.size;
+  integers[2] = g.inner;
+}
 
 /** A tensor [n, c, …] seen as planes of channels. */
 export interface ChannelGeometry {
@@ -187,12 +224,12 @@ export interface ChannelGeometry {
   readonly plane: number;
 }
 
-/** The layout of {@linkcode ChannelGeometry}. */
-export const channelLayout: Layout<ChannelGeometry> = {
-  n: "i32",
-  c: "i32",
-  plane: "i32",
-};
+/** Writes a {@linkcode ChannelGeometry}. */
+export function writeChannel(integers: Integers, _floats: Floats, g: ChannelGeometry): void {
+  integers[0] = g.n;
+  integers[1] = g.c;
+  integers[2] = g.plane;
+}
 
 /** A batch normalisation. */
 export interface BatchNormGeometry extends ChannelGeometry {
@@ -200,11 +237,13 @@ export interface BatchNormGeometry extends ChannelGeometry {
   readonly eps: number;
 }
 
-/** The layout of {@linkcode BatchNormGeometry}. */
-export const batchNormLayout: Layout<BatchNormGeometry> = {
-  ...channelLayout,
-  eps: "f32",
-};
+/** Writes a {@linkcode BatchNormGeometry}. */
+export function writeBatchNorm(integers: Integers, floats: Floats, g: BatchNormGeometry): void {
+  integers[0] = g.n;
+  integers[1] = g.c;
+  integers[2] = g.plane;
+  floats[3] = g.eps;
+}
 
 /** The gradient of a batch normalisation, with the addresses for which a call has no room. */
 export interface BatchNormBackwardGeometry extends BatchNormGeometry {
@@ -216,13 +255,16 @@ export interface BatchNormBackwardGeometry extends BatchNormGeometry {
   readonly weight: number;
 }
 
-/** The layout of {@linkcode BatchNormBackwardGeometry}. */
-export const batchNormBackwardLayout: Layout<BatchNormBackwardGeometry> = {
-  ...batchNormLayout,
-  mean: "i32",
-  variance: "i32",
-  weight: "i32",
-};
+/** Writes a {@linkcode BatchNormBackwardGeometry}. */
+export function writeBatchNormBackward(integers: Integers, floats: Floats, g: BatchNormBackwardGeometry): void {
+  integers[0] = g.n;
+  integers[1] = g.c;
+  integers[2] = g.plane;
+  floats[3] = g.eps;
+  integers[4] = g.mean;
+  integers[5] = g.variance;
+  integers[6] = g.weight;
+}
 
 /** A local response normalisation: x / (k + alpha/size · Σ x²)^beta over neighbouring channels. */
 export interface LocalResponseNormGeometry extends ChannelGeometry {
@@ -236,14 +278,16 @@ export interface LocalResponseNormGeometry extends ChannelGeometry {
   readonly k: number;
 }
 
-/** The layout of {@linkcode LocalResponseNormGeometry}. */
-export const localResponseNormLayout: Layout<LocalResponseNormGeometry> = {
-  ...channelLayout,
-  size: "i32",
-  alpha: "f32",
-  beta: "f32",
-  k: "f32",
-};
+/** Writes a {@linkcode LocalResponseNormGeometry}. */
+export function writeLocalResponseNorm(integers: Integers, floats: Floats, g: LocalResponseNormGeometry): void {
+  integers[0] = g.n;
+  integers[1] = g.c;
+  integers[2] = g.plane;
+  integers[3] = g.size;
+  floats[4] = g.alpha;
+  floats[5] = g.beta;
+  floats[6] = g.k;
+}
 
 /** A mean cross-entropy of logits [n, c]. */
 export interface CrossEntropyGeometry {
@@ -255,12 +299,12 @@ export interface CrossEntropyGeometry {
   readonly labelSmoothing: number;
 }
 
-/** The layout of {@linkcode CrossEntropyGeometry}. */
-export const crossEntropyLayout: Layout<CrossEntropyGeometry> = {
-  n: "i32",
-  c: "i32",
-  labelSmoothing: "f32",
-};
+/** Writes a {@linkcode CrossEntropyGeometry}. */
+export function writeCrossEntropy(integers: Integers, floats: Floats, g: CrossEntropyGeometry): void {
+  integers[0] = g.n;
+  integers[1] = g.c;
+  floats[2] = g.labelSmoothing;
+}
 
 /** Which elements a dropout keeps, and how it scales them. */
 export interface DropoutMask {
@@ -272,12 +316,12 @@ export interface DropoutMask {
   readonly scale: number;
 }
 
-/** The layout of {@linkcode DropoutMask}. */
-export const dropoutMaskLayout: Layout<DropoutMask> = {
-  seed: "i32",
-  keep: "i32",
-  scale: "f32",
-};
+/** Writes a {@linkcode DropoutMask}. */
+export function writeDropoutMask(integers: Integers, floats: Floats, g: DropoutMask): void {
+  integers[0] = g.seed;
+  integers[1] = g.keep;
+  floats[2] = g.scale;
+}
 
 /** One step of stochastic gradient descent. */
 export interface SgdStep {
@@ -293,14 +337,14 @@ export interface SgdStep {
   readonly first: boolean;
 }
 
-/** The layout of {@linkcode SgdStep}. */
-export const sgdStepLayout: Layout<SgdStep> = {
-  lr: "f32",
-  momentum: "f32",
-  weightDecay: "f32",
-  nesterov: "i32",
-  first: "i32",
-};
+/** Writes a {@linkcode SgdStep}. */
+export function writeSgdStep(integers: Integers, floats: Floats, g: SgdStep): void {
+  floats[0] = g.lr;
+  floats[1] = g.momentum;
+  floats[2] = g.weightDecay;
+  integers[3] = Number(g.nesterov);
+  integers[4] = Number(g.first);
+}
 
 /** One step of AdamW. */
 export interface AdamWStep {
@@ -322,14 +366,14 @@ export interface AdamWStep {
   readonly eps: number;
 }
 
-/** The layout of {@linkcode AdamWStep}. */
-export const adamWStepLayout: Layout<AdamWStep> = {
-  shrink: "f32",
-  beta1: "f32",
-  rest1: "f32",
-  beta2: "f32",
-  rest2: "f32",
-  step: "f32",
-  root: "f32",
-  eps: "f32",
-};
+/** Writes a {@linkcode AdamWStep}. */
+export function writeAdamWStep(_integers: Integers, floats: Floats, g: AdamWStep): void {
+  floats[0] = g.shrink;
+  floats[1] = g.beta1;
+  floats[2] = g.rest1;
+  floats[3] = g.beta2;
+  floats[4] = g.rest2;
+  floats[5] = g.step;
+  floats[6] = g.root;
+  floats[7] = g.eps;
+}

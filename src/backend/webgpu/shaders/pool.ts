@@ -98,13 +98,27 @@ export const avgPool2d: Shader = each(
 
 /** Rows and columns of adaptive windows: ⌊o · size / out⌋ … ⌈(o + 1) · size / out⌉. */
 export const adaptive = /* wgsl */ `
-// without o · size, which can exceed 32 bits
+// ⌊o · rest / out⌋ in x, and the remainder in y; o ≤ out and rest < out
+fn divided(o: u32, rest: u32, out: u32) -> vec2u {
+  if (out <= 0xffff) { return vec2u(o * rest / out, o * rest % out); }
+  // the product can exceed 32 bits: multiply and divide bit by bit
+  var q = vec2u();
+  for (var bit = 1u << 30; bit > 0; bit >>= 1) {
+    q *= 2u;
+    if (q.y >= out) { q += vec2u(1, 0) - vec2u(0, out); }
+    if ((o & bit) != 0) { q.y += rest; }
+    if (q.y >= out) { q += vec2u(1, 0) - vec2u(0, out); }
+  }
+  return q;
+}
+
 fn begin(o: u32, size: u32, out: u32) -> u32 {
-  return o * (size / out) + o * (size % out) / out;
+  return o * (size / out) + divided(o, size % out, out).x;
 }
 
 fn end(o: u32, size: u32, out: u32) -> u32 {
-  return (o + 1) * (size / out) + ((o + 1) * (size % out) + out - 1) / out;
+  let rest = divided(o + 1, size % out, out);
+  return (o + 1) * (size / out) + rest.x + u32(rest.y > 0);
 }
 `;
 
@@ -124,7 +138,7 @@ export const adaptiveAvgPool2d: Shader = each(
   for (var iy = y0; iy < y1; iy++) {
     for (var ix = x0; ix < x1; ix++) { sum += x[plane + iy * W + ix]; }
   }
-  y[i] = sum / f32((y1 - y0) * (x1 - x0));
+  y[i] = sum / (f32(y1 - y0) * f32(x1 - x0));
 `,
   adaptive,
 );

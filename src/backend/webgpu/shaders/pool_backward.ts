@@ -24,28 +24,34 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 `,
 };
 
-/** dx = dy of each window over its area. */
+/** dx = dy of each window over its area. The loops run over windows, of which there may be fewer than taps. */
 export const avgPool2dBackward: Shader = each(
   "avgPool2dBackward",
   "dx",
   /* wgsl */ `
   let plane = i / (W * H) * (OH * OW);
+  let y = i32(i / W % H) + TOP;
+  let x = i32(i % W) + LEFT;
+  let oy1 = min(OH - 1, y / STRIDE_H);
+  let ox1 = min(OW - 1, x / STRIDE_W);
   var sum = 0.0;
-  for (var ky = 0; ky < KH; ky++) {
-    let y = i32(i / W % H) + TOP - ky * DILATION_H;
-    let oy = y / STRIDE_H;
-    if (y < 0 || oy * STRIDE_H != y || oy >= OH) { continue; }
-    for (var kx = 0; kx < KW; kx++) {
-      let x = i32(i % W) + LEFT - kx * DILATION_W;
-      let ox = x / STRIDE_W;
-      if (x < 0 || ox * STRIDE_W != x || ox >= OW) { continue; }
+  for (var oy = firstWindow(y, (KH - 1) * DILATION_H, STRIDE_H); oy <= oy1; oy++) {
+    if ((y - oy * STRIDE_H) % DILATION_H != 0) { continue; }
+    for (var ox = firstWindow(x, (KW - 1) * DILATION_W, STRIDE_W); ox <= ox1; ox++) {
+      if ((x - ox * STRIDE_W) % DILATION_W != 0) { continue; }
       let share = dy[plane + u32(oy * OW + ox)];
       sum += share / area(oy * STRIDE_H - TOP, ox * STRIDE_W - LEFT);
     }
   }
   dx[i] = sum;
 `,
-  area,
+  /* wgsl */ `${area}
+
+// The first window whose last tap does not lie before the position
+fn firstWindow(position: i32, reach: i32, stride: i32) -> i32 {
+  return max(0, (position - reach + stride - 1) / stride);
+}
+`,
 );
 
 /** dx = dy of each adaptive window over its area. */
@@ -62,7 +68,7 @@ export const adaptiveAvgPool2dBackward: Shader = each(
     for (var ox = begin(ix, OW, W); ox < end(ix, OW, W); ox++) {
       let rows = end(oy, H, OH) - begin(oy, H, OH);
       let columns = end(ox, W, OW) - begin(ox, W, OW);
-      sum += dy[plane + oy * OW + ox] / f32(rows * columns);
+      sum += dy[plane + oy * OW + ox] / (f32(rows) * f32(columns));
     }
   }
   dx[i] = sum;

@@ -1,0 +1,33 @@
+/** Reads the file of `--classes`: the names of a model's classes. */
+
+import { FileError } from "../errors.ts";
+import { tooLarge } from "../io/download.ts";
+import type { ClassName } from "../models/imagenet_classes.ts";
+import { asFileError } from "./errors.ts";
+import { pathOf } from "./inputs.ts";
+
+/** Maximum size of the file: 16 MiB. */
+const maxBytes = 2 ** 24;
+
+/**
+ * The class names of a UTF-8 text file with one on each line, in the order of the classes.
+ *
+ * @throws {FileError} If the file cannot be read, or a line is empty.
+ */
+export async function readLabels(file: string): Promise<ClassName[]> {
+  try {
+    const path = pathOf(file);
+    if ((await Deno.stat(path)).size > maxBytes) throw tooLarge(file, maxBytes);
+    const bytes = await Deno.readFile(path);
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    const lines = text.split(/\r?\n/).map((line) => line.trim());
+    while (lines.at(-1) === "") lines.pop();
+    if (lines.length === 0) throw new FileError(file, "has no class names");
+    const empty = lines.indexOf("");
+    if (empty >= 0) throw new FileError(file, `line ${empty + 1} is empty, must be a class name`);
+    return lines.map((label) => ({ wnid: "", label }));
+  } catch (error) {
+    if (error instanceof TypeError) throw new FileError(file, "is not UTF-8 text");
+    throw asFileError(file, error);
+  }
+}

@@ -1,0 +1,89 @@
+/** The help text. */
+
+import { weightsUsage } from "./args_weights.ts";
+
+/** What --help prints. */
+export const usage = `\
+Classify photos with AlexNet, on WebAssembly or a GPU.
+
+Usage: deno run -A cli.ts [classify] [options] <image|folder|pattern|URL|->...
+       deno run -A cli.ts serve [options]
+       deno run -A cli.ts summary [options]
+       deno run -A cli.ts pull [options] <model>
+       deno run -A cli.ts models [--json]
+       deno run -A cli.ts rm <model>
+       deno run -A cli.ts convert [options] <input> <output>
+
+Commands:
+  classify               print the most probable classes of each image (default)
+  serve                  classify photos sent with POST to
+                         http://127.0.0.1:8000/; see /healthz and /metrics
+  summary                print a model's layers, parameters and cost
+  pull                   download a model into the cache and use it by default
+  models                 list bundled, cached and downloadable models
+  rm                     delete a model from the cache
+  convert                convert weights to another format or precision
+
+Model options (classify, serve, summary):
+  -m, --model NAME       ${architectures.join(", ")} (default: as the weights say,
+                         or alexnet with --random)
+      --weights FILE     weights to use, a file or a URL: .pth, safetensors or
+                         ONNX (default: the model pulled last, or the bundled
+                         alexnet-tiny; for summary always alexnet-tiny)
+      --classes FILE     names of the classes, one per line (default: the names
+                         in the weights)
+      --random           untrained weights, for testing
+      --seed N           seed for --random, as for torch.manual_seed()
+                         (default: a different one each time)
+      --precision P      precision of fully connected layers: f32; f16, half the
+                         memory, on a GPU only; or int8, a quarter of the memory
+                         (default: int8 if stored that way, otherwise f32)
+      --backend NAME     ${devices.join(", ")} (default auto: a GPU if available)
+
+Classify options:
+  -k, --top-k N          number of classes to print for each image (default 5)
+      --files-from FILE  also classify the inputs listed in FILE, one per line;
+                         - reads the list from standard input
+      --shard N/M        classify only part N of M: every M-th image, starting
+                         with the N-th. M jobs with the same inputs share the
+                         work
+      --json             print one JSON document
+      --jsonl            print one line of JSON per image, as soon as it is done
+      --resume FILE      append the lines to FILE instead; skip images that are
+                         already in it, and retry those that failed
+
+Serve options:
+      --host NAME        address to listen on (default 127.0.0.1; 0.0.0.0 allows
+                         other machines)
+      --port N           port to listen on (default 8000; 0 for any free port)
+      --max-bytes N      largest photo in bytes, or with a unit: 500KB, 20MB
+                         (default 10MiB)
+      --max-pixels N     largest photo in pixels (default 64000000)
+      --memory N         memory for all photos at once; others wait (default
+                         512MB)
+      --cors ORIGIN      let pages of this origin post photos, such as
+                         https://example.org; * for all
+
+${weightsUsage}
+
+General options:
+  -q, --quiet            print only results and errors
+  -v, --verbose          print timings
+      --no-color         print without colours, like NO_COLOR=1
+  -h, --help             print this help
+      --version          print the version
+
+Images are JPEG, PNG, WebP, GIF or BMP files, or data URLs; - reads one from
+standard input. A folder stands for all images in it and its subfolders, also
+linked ones. Patterns, in quotes,
+support *, ?, [abc], {a,b} and ** (any subfolders). Names that start with a dash
+go after --, or are written ./-name.
+
+Results go to standard output, everything else to standard error. On SIGINT or
+SIGTERM, serve finishes accepted requests and exits.
+
+Models are cached in the folder PEMBROKE_CACHE, by default in the system's cache
+folder.
+
+Exit status: 0 on success, 1 if an input failed, 2 for wrong usage or a missing
+permission.`;

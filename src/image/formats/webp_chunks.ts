@@ -1,0 +1,143 @@
+/**
+ * The chunks of a WebP file (RFC 9649): each is a four-letter type, a length and content. The first
+ * frame of an animation is a chunk that contains others.
+ *
+ * @module
+ */
+
+import { damaged, hasText, text, truncated, viewOf } from "./bytes.ts";
+import type { Size } from "./format.ts";
+
+/** One chunk: its type, and where its content lies in the file. */
+export interface Chunk {
+  readonly type: string;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Yields the chunks. Throws unless they fit into the container, and the container into the file. */
+export function* chunks(bytes: Uint8Array, file: string): Generator<Chunk> {
+  const end = 8 + viewOf(bytes).getUint32(4, true);
+  if (end > bytes.length) throw truncated(file, "WebP");
+  yield* chunksIn(bytes, file, 12, end);
+}
+
+/** Yields the chunks between two offsets. */
+function* chunksIn(
+  bytes: Uint8Array,
+  file: string,
+  from: number,
+  end: number,
+): Generator<Chunk> {
+  const view = viewOf(bytes);
+  for (let at = from; at + 8 <= end;) {
+    const start = at + 8, length = view.getUint32(at + 4, true);
+    if (start + length > end) {
+      throw damaged(file, "WebP", `the chunk at byte ${at} is longer than the file`);
+    }
+    yield { type: text(bytes, at, 4), start, end: start + length };
+    at = start + length + length % 2; // padded to even
+  }
+}
+
+const ANIMATED = 0x02, HAS_ALPHA = 0x10; // flags of the extended header (VP8X), at byte 20
+
+/** Whether the file is an animation. */
+export function isAnimated(bytes: Uint8Array): boolean {
+  return hasText(bytes, 12, "VP8X") && (bytes[20] & ANIMATED) !== 0;
+}
+
+/** The first frame of an animation. */
+export interface WebpFrame extends Size {
+  /** Position on the canvas. */
+  readonly x: number;
+  readonly y: number;
+  readonly alpha: Chunk | undefined;
+  readonly image: Chunk;
+}
+
+/** Finds the first frame of an animation, and checks that it lies on the canvas. */
+export function readFirstFrame(bytes: Uint8Array, file: string): WebpFrame {
+  const { start, end } = firstChunk(bytes, file, "ANMF");
+  if (end - start < 16) throw damaged(file, "WebP", "its first frame is too short");
+  // Half the position, then width − 1, height − 1 and duration in 24 bits each, and flags.
+  const x = 2 * uint24(bytes, start), y = 2 * uint24(bytes, start + 3);
+  const width = uint24(bytes, start + 6) + 1, height = uint24(bytes, start + 9) + 1;
+  const canvas = readCanvas(bytes, file);
+  if (x + width > canvas.width || y + height > canvas.height) {
+    throw damaged(file, "WebP", "its first frame is larger than its canvas");
+  }
+  let alpha: Chunk | undefined;
+  for (const chunk of chunksIn(bytes, file, start + 16, end)) {
+    if (chunk.type === "ALPH") alpha = chunk;
+    if (chunk.type === "VP8 " || chunk.type === "VP8L") {
+      return { x, y, width, height, alpha, image: chunk };
+    }
+  }
+  throw damaged(file, "WebP", "its first frame has no image data");
+}
+
+function firstChunk(bytes: Uint8Array, file: string, type: string): Chunk {
+  for (const chunk of chunks(bytes, file)) {
+    if (chunk.type === type) return chunk;
+  }
+  throw damaged(file, "WebP", "it has no image data");
+}
+
+/** The frame as a file of its own, a still image. */
+export function frameFile(bytes: Uint8Array, frame: WebpFrame): Uint8Array {
+  const { alpha, image, width, height } = frame;
+  const parts: [type: string, content: Uint8Array][] = [];
+  if (alpha) {
+    const header = new Uint8Array(10), view = viewOf(header);
+    header[0] = HAS_ALPHA;
+    view.setUint32(4, width - 1, true);
+    view.setUint16(7, height - 1, true);
+    header[9] = height - 1 >> 16;
+    parts.push(["VP8X", header], ["ALPH", bytes.subarray(alpha.start, alpha.end)]);
+  }
+  parts.push([image.type, bytes.subarray(image.start, image.end)]);
+  const length = parts.reduce((sum, [, { length }]) => sum + 8 + length + length % 2, 4);
+  const file = new Uint8Array(8 + length), view = viewOf(file);
+  const write = (at: number, letters: string, size: number) => {
+    for (let i = 0; i < 4; i++) file[at + i] = letters.charCodeAt(i);
+    view.setUint32(at + 4, size, true);
+  };
+  write(0, "RIFF", length);
+  write(8, "WEBP", 0);
+  let at = 12;
+  for (const [type, content] of parts) {
+    write(at, type, content.length);
+    file.set(content, at + 8);
+    at += 8 + content.length + content.length % 2;
+  }
+  return file;
+}
+
+function uint24(bytes: Uint8Array, at: number): number {
+  return bytes[at] | bytes[at + 1] << 8 | bytes[at + 2] << 16;
+}
+
+/** Reads the size of the image, or of the canvas of an animation. */
+export function readCanvas(bytes: Uint8Array, file: string): Size {
+  if (bytes.length < 30) throw truncated(file, "WebP");
+  const view = viewOf(bytes);
+  const type = text(bytes, 12, 4);
+  if (type === "VP8X") { // flags, three zero bytes, then width − 1 and height − 1 in 24 bits each
+    return {
+      width: (view.getUint32(24, true) & 0xffffff) + 1,
+      height: (view.getUint32(26, true) >>> 8) + 1,
+    };
+  }
+  if (type === "VP8L" && bytes[20] === 0x2f) { // width − 1 and height − 1 in 14 bits each
+    const bits = view.getUint32(21, true);
+    return { width: (bits & 0x3fff) + 1, height: (bits >>> 14 & 0x3fff) + 1 };
+  }
+  if (type === "VP8 " && bytes[23] === 0x9d && bytes[24] === 0x01 && bytes[25] === 0x2a) {
+    return { // the top two bits are a scaling hint
+      width: view.getUint16(26, true) & 0x3fff,
+      height: view.getUint16(28, true) & 0x3fff,
+    };
+  }
+  throw damaged(file, "WebP", "its header is invalid");
+}

@@ -1,0 +1,38 @@
+/**
+ * Hides passwords in URLs.
+ *
+ * @module
+ */
+
+/** A URL in which the user name and password are replaced by `***`; other text unchanged. */
+export function redactUrl(url: string): string {
+  const [scheme] = /^[a-z][a-z\d+.-]{0,30}:\/\//i.exec(url) ?? [];
+  if (!scheme) return url;
+  const end = url.slice(scheme.length).search(/[/?#]/);
+  const authority = end < 0 ? url : url.slice(0, scheme.length + end);
+  // A password with a slash makes the URL invalid, but must not be shown either.
+  const secret = URL.canParse(url) ? authority : url;
+  const at = secret.lastIndexOf("@");
+  return at < scheme.length ? url : `${scheme}***@${url.slice(at + 1)}`;
+}
+
+/** Text in which the user name and password of every URL are replaced by `***`. */
+export function redactUrls(text: string): string {
+  if (!text.includes("://")) return text;
+  return text.replace(/[^\s"'<>]+/g, (word) => word.includes("@") ? redactWord(word) : word);
+}
+
+/** As {@linkcode redactUrl}, for a word that may have other text before its URLs. */
+function redactWord(word: string): string {
+  // each part but the first is what follows a "://"
+  const parts = word.split("://");
+  if (parts.length > 100) return "***";
+  let result = parts[0];
+  for (const part of parts.slice(1)) {
+    const [scheme] = /[a-z][a-z\d+.-]{0,30}$/i.exec(result.slice(-31)) ?? [];
+    result = scheme === undefined
+      ? `${result}://${part}`
+      : result.slice(0, result.length - scheme.length) + redactUrl(`${scheme}://${part}`);
+  }
+  return result;
+}

@@ -1,0 +1,45 @@
+/** `--classes`: other names for a model's classes. */
+
+import { assertEquals, assertMatch } from "../assert.ts";
+import { fixture, run, TempFolder, theError } from "./run.ts";
+
+const photo = fixture("models/waves.png");
+const names = Array.from({ length: 200 }, (_, i) => `class ${i}`);
+
+Deno.test("--classes names the classes", async () => {
+  await using folder = await TempFolder.make();
+  const contents = [
+    names.join("\n"),
+    `\ufeff${names.join("\r\n")}\r\n\n`,
+    names.map((name) => `  ${name}\t`).join("\n"),
+  ];
+  for (const content of contents) {
+    const file = await folder.write("labels.txt", content);
+    const { code, stdout } = await run(["-q", "--json", "-k", "1", "--classes", file, photo]);
+    const [{ predictions: [{ index, label, wnid }] }] = JSON.parse(stdout).results;
+    assertEquals([code, label, wnid], [0, `class ${index}`, ""]);
+  }
+  const random = ["-q", "--random", "-m", "alexnet-tiny", "--classes", `${folder.path}/labels.txt`];
+  assertMatch((await run([...random, photo])).stdout, /class \d+\n/);
+});
+
+Deno.test("--classes rejects a file that does not fit the model", async () => {
+  await using folder = await TempFolder.make();
+  const cases: [string | Uint8Array, string][] = [
+    [names.slice(1).join("\n"), "has 199 names, but the model has 200 classes"],
+    ["one", "has 1 name, but the model has 200 classes"],
+    ["", "has no class names"],
+    ["a\n\nb", "line 2 is empty, must be a class name"],
+    [Uint8Array.of(0xff, 0xfe, 0x00), "is not UTF-8 text"],
+  ];
+  for (const [content, reason] of cases) {
+    const file = await folder.write("labels.txt", content);
+    assertEquals(theError(await run(["--classes", file, photo]), 1), `${file}: ${reason}`);
+  }
+  const missing = `${folder.path}/none.txt`;
+  assertEquals(theError(await run(["--classes", missing, photo]), 1), `${missing}: no such file`);
+  assertEquals(
+    theError(await run(["--classes=", photo]), 2),
+    "--classes is empty, must be a file",
+  );
+});

@@ -1,0 +1,180 @@
+/** Files that are damaged or unusual, but which other tools read. */
+
+import { FileError, TooLargeError } from "../../src/errors.ts";
+import { decodeImage } from "../../src/image/decode.ts";
+import { assert, assertEquals, assertMatch, assertRejects } from "../assert.ts";
+import { concat, pngChunk, readCases, readFault, readImage } from "./fixtures.ts";
+import { scansJpeg } from "./hostile.ts";
+
+interface FaultCase {
+  file: string;
+  width: number;
+  height: number;
+  sha256: string;
+}
+
+/** Decodes an image, and returns it with its warnings. */
+async function decodeWithWarnings(bytes: Uint8Array) {
+  const warnings: string[] = [];
+  const image = await decodeImage(bytes, { onWarning: (line) => warnings.push(line) });
+  return { image, warnings };
+}
+
+for (const { file, width, height, sha256 } of readCases<FaultCase>("faults.json")) {
+  Deno.test(`decodeImage() returns the same pixels as Pillow for ${file}`, async () => {
+    const { image, warnings } = await decodeWithWarnings(readFault(file));
+    assertEquals([image.width, image.height], [width, height]);
+    const digest = await crypto.subtle.digest("SHA-256", new Uint8Array(image.data));
+    assertEquals(new Uint8Array(digest).toHex(), sha256);
+    const damaged = file.endsWith(".png");
+    assertEquals(warnings.length > 0, damaged, warnings.join());
+  });
+}
+
+Deno.test("decodeImage() says what is wrong with a PNG that it decodes all the same", async () => {
+  const warningsOf = async (file: string) => (await decodeWithWarnings(readFault(file))).warnings;
+  assertEquals(await warningsOf("bad_crc.png"), [
+    "image: the PNG is damaged: the IDAT chunk at byte 33 fails its checksum",
+  ]);
+  assertEquals(await warningsOf("no_iend.png"), [
+    "image: the PNG is damaged: it ends without an IEND chunk",
+  ]);
+});
+
+Deno.test("decodeImage() warns once about the checksums of a PNG", async () => {
+  const bytes = readImage("rgb.png"); // has five IDAT chunks
+  const view = new DataView(bytes.buffer);
+  for (let at = 33; at < bytes.length; at += 12 + view.getUint32(at)) {
+    bytes[at + 8 + view.getUint32(at)] ^= 1;
+  }
+  const { warnings } = await decodeWithWarnings(bytes);
+  assertEquals(warnings.length, 1);
+});
+
+Deno.test("decodeImage() rejects a PNG whose header or palette has a wrong checksum", async () => {
+  const bytes = readImage("palette-8.png");
+  for (const [type, at] of [["IHDR", 8], ["PLTE", 33]] as const) {
+    const changed = bytes.slice();
+    changed[at + 8 + new DataView(bytes.buffer).getUint32(at)] ^= 1;
+    await assertRejects(
+      () => decodeImage(changed),
+      FileError,
+      `the PNG is damaged: the ${type} chunk at byte ${at} fails its checksum`,
+    );
+  }
+});
+
+Deno.test("decodeImage() rejects a PNG whose image data is interrupted", async () => {
+  const bytes = readImage("rgb.png");
+  const second = 33 + 12 + new DataView(bytes.buffer).getUint32(33);
+  for (const type of ["tEXt", "IDaT", "PLTE"]) {
+    const other = pngChunk(type, [1, 2, 3]);
+    const changed = concat(bytes.subarray(0, second), other, bytes.subarray(second));
+    await assertRejects(
+      () => decodeImage(changed),
+      FileError,
+      "the PNG is damaged: other chunks interrupt its image data (IDAT)",
+    );
+  }
+  await assertRejects(() => decodeImage(readFault("x_consecutive_idat.png")), FileError, "IDAT");
+});
+
+Deno.test("decodeImage() says that a JPEG has no end marker", async () => {
+  const gray = readImage("gray.jpg");
+  for (const bytes of [readFault("no_eoi.jpg"), gray.slice(0, -1), gray.slice(0, -2)]) {
+    await assertRejects(() => decodeImage(bytes), FileError, "its end marker (EOI) is missing");
+  }
+});
+
+Deno.test("decodeImage() ignores an EXIF orientation that is not one SHORT", async () => {
+  const { image } = await decodeWithWarnings(readFault("exif_le_type1.jpg"));
+  assertEquals([image.width, image.height], [64, 48]);
+  const bytes = readImage("orientation-6.jpg");
+  const tag = bytes.findIndex((byte, i) => byte === 1 && bytes[i + 1] === 0x12); // big-endian
+  const size = async (changes: Record<number, number>) => {
+    const changed = bytes.slice();
+    for (const [offset, value] of Object.entries(changes)) changed[tag + Number(offset)] = value;
+    const { width, height } = await decodeImage(changed);
+    return [width, height];
+  };
+  assertEquals(await size({}), [27, 40]);
+  for (let type = 0; type <= 13; type++) {
+    assertEquals(await size({ 3: type }), type === 3 ? [27, 40] : [40, 27], `${type}`);
+  }
+  for (const count of [0, 2]) {
+    assertEquals(await size({ 7: count }), [40, 27], `count ${count}`);
+  }
+});
+
+Deno.test("decodeImage() rejects a GIF whose first frame ends too early or is damaged", async () => {
+  const bytes = readFault("partial.gif"); // its frame has 20×20 pixels, its codes start at byte 36
+  const reason = async (change: (copy: Uint8Array) => void) => {
+    const copy = bytes.slice();
+    change(copy);
+    return (await assertRejects(() => decodeImage(copy), FileError)).reason;
+  };
+  assertEquals(
+    await reason((gif) => gif[30] = 40),
+    "the GIF is damaged: its image data ends too early",
+  );
+  assertEquals(
+    await reason((gif) => gif[30] = 0),
+    "the GIF is damaged: its first frame has no pixels",
+  );
+  assertEquals(
+    await reason((gif) => gif[35] = 12),
+    "the GIF is damaged: its codes start with 12 bits",
+  );
+  assertMatch(
+    await reason((gif) => gif.fill(0xff, 38, 50)),
+    /^the GIF is damaged: its image data /,
+  );
+});
+
+Deno.test("decodeImage() rejects an animated WebP whose first frame is missing or misplaced", async () => {
+  const bytes = readFault("animated-lossy.webp");
+  const frame = bytes.findIndex((_, i) =>
+    String.fromCharCode(...bytes.subarray(i, i + 4)) === "ANMF"
+  );
+  const reason = async (change: (copy: Uint8Array) => void) => {
+    const copy = bytes.slice();
+    change(copy);
+    return (await assertRejects(() => decodeImage(copy), FileError)).reason;
+  };
+  assertEquals(
+    await reason((webp) => webp[frame + 8] = 50),
+    "the WebP is damaged: its first frame is larger than its canvas",
+  );
+  assertEquals(
+    await reason((webp) => webp[frame + 14]--),
+    "the first frame of the WebP decodes to 40×27 pixels, but its header says 39×27",
+  );
+  assertEquals(
+    await reason((webp) => webp[frame + 24] = 88),
+    "the WebP is damaged: its first frame has no image data",
+  );
+});
+
+Deno.test("decodeImage() decodes a progressive JPEG with many scans, if it is small", async () => {
+  const { width } = await decodeImage(scansJpeg(100, 80, 882));
+  assertEquals(width, 100);
+});
+
+Deno.test("decodeImage() rejects a JPEG with too many scans for its size, before it decodes any", async () => {
+  for (
+    const [width, height, scans] of [
+      [4000, 4000, 882],
+      [2000, 2000, 882],
+      [8000, 8000, 100],
+      [65535, 900, 40],
+    ]
+  ) {
+    const bytes = scansJpeg(width, height, scans), start = performance.now();
+    await assertRejects(
+      () => decodeImage(bytes, { name: "a.jpg" }),
+      TooLargeError,
+      "a.jpg: the JPEG has too many scans for its size",
+    );
+    assert(performance.now() - start < 1000);
+  }
+});

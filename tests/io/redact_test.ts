@@ -1,0 +1,24 @@
+import { redactUrls } from "../../src/io/redact.ts";
+import { assertEquals } from "../assert.ts";
+
+Deno.test("redactUrls() hides user names and passwords", () => {
+  const cases = [
+    ["https://ada:secret@example.org/a.png", "https://***@example.org/a.png"],
+    ["https://secret@example.org:8443/a?b=c@d", "https://***@example.org:8443/a?b=c@d"],
+    ["HTTP://a:b%40c@x.test/", "HTTP://***@x.test/"],
+    ["https://a:b@c@x.test/", "https://***@x.test/"],
+    ["https://ada:sec/ret@x.test/a.png: no such file", "https://***@x.test/a.png: no such file"],
+    [
+      '{"url":"ftp://a:b@x.test/","b":"s3://c:d@e/"}',
+      '{"url":"ftp://***@x.test/","b":"s3://***@e/"}',
+    ],
+    ["https://x.test/@scope/a@1.png", "https://x.test/@scope/a@1.png"],
+    ["https://x.test/a.png mail@x.test", "https://x.test/a.png mail@x.test"],
+    ["no URL", "no URL"],
+  ];
+  for (const [text, expected] of cases) assertEquals(redactUrls(text), expected);
+});
+
+Deno.test("redactUrls() takes linear time", () => {
+  for (const text of ["a.".repeat(1e5), "a://".repeat(1e5), "a://@".repeat(1e4)]) redactUrls(text);
+});

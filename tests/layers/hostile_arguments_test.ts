@@ -1,0 +1,176 @@
+/** Layers, parameters and everything of training with arguments of wrong types. */
+
+import { WasmBackend } from "../../src/backend/wasm.ts";
+import * as layers from "../../src/layers/mod.ts";
+import { RandomGenerator } from "../../src/random.ts";
+import * as training from "../../src/train/mod.ts";
+import { assertEquals } from "../assert.ts";
+import { type Call, checkHostile } from "../ops/hostile_arguments.ts";
+
+/** The constructor of a class as a function. */
+// deno-lint-ignore no-explicit-any
+const create = (Class: any) => (...args: any[]) => new Class(...args);
+
+const pool = { stride: 2, padding: 0, dilation: 1, ceilMode: false };
+
+const constructors: Call[] = [
+  ["ReLU", create(layers.ReLU), []],
+  ["Softmax", create(layers.Softmax), [1]],
+  ["LogSoftmax", create(layers.LogSoftmax), [1]],
+  ["Conv2d", create(layers.Conv2d), [4, 4, 3, {
+    stride: 1,
+    padding: 1,
+    dilation: 1,
+    groups: 2,
+    bias: true,
+    algorithm: "direct",
+    keepPacked: true,
+  }]],
+  ["Conv1d", create(layers.Conv1d), [4, 4, 3, { stride: 1, padding: [1, 1], groups: 2 }]],
+  ["Linear", create(layers.Linear), [4, 4, { bias: true, precision: "f32" }]],
+  ["LinearWeight", create(layers.LinearWeight), [[2, 3], () => {}, "f32"]],
+  ["BatchNorm2d", create(layers.BatchNorm2d), [4, { eps: 1, momentum: 0.1, affine: true }]],
+  ["BatchNorm1d", create(layers.BatchNorm1d), [4, {}]],
+  ["LocalResponseNorm", create(layers.LocalResponseNorm), [3, { alpha: 1, beta: 1, k: 1 }]],
+  ["MaxPool2d", create(layers.MaxPool2d), [2, pool]],
+  ["MaxPool1d", create(layers.MaxPool1d), [2, pool]],
+  ["AvgPool2d", create(layers.AvgPool2d), [2, {
+    ...pool,
+    countIncludePad: true,
+    divisorOverride: 2,
+  }]],
+  ["AvgPool1d", create(layers.AvgPool1d), [2, { ...pool, countIncludePad: true }]],
+  ["AdaptiveAvgPool2d", create(layers.AdaptiveAvgPool2d), [[2, 2]]],
+  ["AdaptiveAvgPool1d", create(layers.AdaptiveAvgPool1d), [2]],
+  ["Flatten", create(layers.Flatten), []],
+  ["Dropout", create(layers.Dropout), [0.5]],
+  ["Sequential", create(layers.Sequential), [[new layers.ReLU()]]],
+  ["Parameter", create(layers.Parameter), [[2, 3], () => {}, true]],
+];
+
+Deno.test("the constructors of layers refuse arguments of every wrong type", async () => {
+  using backend = new WasmBackend();
+  const tested = new Set(constructors.map(([name]) => name));
+  const untested = Object.keys(layers).filter((name) =>
+    /^[A-Z]/.test(name) && !/^(Layer|Conv|BatchNorm|AxisActivation|QuantizedWeight)$/.test(name) &&
+    !tested.has(name)
+  );
+  assertEquals(untested, []);
+  await checkHostile(backend, constructors, []);
+});
+
+Deno.test("the methods of layers refuse arguments of every wrong type", async () => {
+  using backend = new WasmBackend();
+  const ones = (shape: number[]) =>
+    backend.upload(new Float32Array(shape.reduce((a, b) => a * b)).fill(1), shape);
+  const x = ones([2, 4, 4, 4]), row = ones([2, 4, 4]), matrix = ones([2, 4]);
+  const kinds: [layers.Layer, typeof x][] = [
+    [new layers.ReLU(), x],
+    [new layers.Softmax(1), x],
+    [new layers.Conv2d(4, 4, 3, { padding: 1 }), x],
+    [new layers.Conv1d(4, 4, 3, { padding: 1 }), row],
+    [new layers.Linear(4, 4), matrix],
+    [new layers.BatchNorm2d(4), x],
+    [new layers.LocalResponseNorm(3), x],
+    [new layers.MaxPool2d(2), x],
+    [new layers.AvgPool2d(2), x],
+    [new layers.AdaptiveAvgPool2d(2), x],
+    [new layers.Flatten(), x],
+    [new layers.Dropout(0.5), x],
+    [
+      new layers.Sequential([
+        new layers.Conv2d(4, 4, 3, { padding: 1 }),
+        new layers.ReLU(),
+        new layers.MaxPool2d(2),
+        new layers.Flatten(),
+        new layers.Linear(16, 3),
+      ]),
+      x,
+    ],
+  ];
+  for (const [layer, input] of kinds) {
+    layer.init(backend);
+    layer.forward(input).dispose(); // packs weights, and plans
+    const calls: Call[] = [
+      [`${layer.type}.forward`, (...args) => layer.forward(...args as [typeof x]), [input, {}]],
+      [`${layer.type}.outputShape`, (shape) => layer.outputShape(shape), [[...input.shape]]],
+      [`${layer.type}.macs`, (shape) => layer.macs(shape), [[...input.shape]]],
+    ];
+    // a plan belongs to the last shape that a network was given
+    if (layer.type === "Sequential") calls.shift();
+    await checkHostile(backend, calls, [x, row, matrix]);
+    const dy = layer.forward(input);
+    const backward: Call = [`${layer.type}.backward`, (gradient) => {
+      layer.train();
+      using _ = layer.forward(input);
+      try {
+        return layer.backward(gradient);
+      } finally {
+        layer.zeroGrad();
+        layer.eval();
+        for (const { grad } of layer.stateDict().values()) grad?.dispose();
+        for (const parameter of layer.stateDict().values()) parameter.grad = undefined;
+      }
+    }, [dy]];
+    layer.train().eval(); // drops the plan
+    await checkHostile(backend, [backward], [x, row, matrix, dy]);
+    const init: Call = [`${layer.type}.init`, (...args) => {
+      return new layers.Linear(2, 2).init(...args as [WasmBackend]);
+    }, [backend, { seed: 1, generator: undefined }]];
+    const train: Call = ["train", (...args) => {
+      try {
+        layer.train(...args as []);
+      } finally {
+        layer.eval();
+      }
+    }, [new RandomGenerator(1)]];
+    await checkHostile(backend, layer.type === "Linear" ? [init, train] : [train], []);
+    dy.dispose();
+  }
+});
+
+Deno.test("optimisers, trainers and schedules refuse arguments of every wrong type", async () => {
+  using backend = new WasmBackend();
+  using model = new layers.Linear(2, 2).init(backend);
+  const data = training.arrayDataset(new Float32Array([1, 0, 0, 1]), [0, 1], [2]);
+  Object.setPrototypeOf(data, Object.create(Object.prototype)); // its members stay as they are
+  const optimizer = new training.SGD(model, { lr: 0.1 });
+  const sgd = { lr: 0.1, momentum: 0.9, weightDecay: 0.1, nesterov: true };
+  const adamw = { lr: 0.1, betas: [0.9, 0.99], eps: 1e-8, weightDecay: 0.1 };
+  const trainer = {
+    optimizer,
+    batchSize: 2,
+    epochs: 1,
+    schedule: undefined,
+    clipNorm: 1,
+    labelSmoothing: 0.1,
+    seed: 1,
+  };
+  const calls: Call[] = [
+    ["SGD", create(training.SGD), [model, sgd]],
+    ["AdamW", create(training.AdamW), [model, adamw]],
+    ["Trainer", create(training.Trainer), [model, data, trainer]],
+    ["cosineSchedule", (o) => training.cosineSchedule(o), [
+      { lr: 0.1, steps: 10, warmUp: 2, minLr: 0.01 },
+    ]],
+    ["stepSchedule", (o) => training.stepSchedule(o), [
+      { lr: 0.1, every: 10, warmUp: 2, gamma: 0.1 },
+    ]],
+    ["clipGradNorm", (m, norm) => training.clipGradNorm(m, norm), [model, 1]],
+    ["arrayDataset", training.arrayDataset as Call[1], [new Float32Array(4), [0, 1], [2]]],
+    ["evaluate", training.evaluate as Call[1], [model, data, { batchSize: 2 }]],
+    ["saveCheckpoint", (t) => training.saveCheckpoint(t), [
+      new training.Trainer(model, data, trainer as training.TrainerOptions),
+    ]],
+    ["loadCheckpoint", training.loadCheckpoint as Call[1], [
+      new training.Trainer(model, data, trainer as training.TrainerOptions),
+      new Uint8Array(10),
+      "file",
+    ]],
+  ];
+  await checkHostile(
+    backend,
+    calls,
+    [...model.stateDict().values()].map(({ tensor }) => tensor!),
+  );
+});

@@ -1,0 +1,83 @@
+/** Every operation with valid arguments, for tests that disturb the calls. */
+
+import type { Backend } from "../../src/backend/mod.ts";
+import * as ops from "../../src/ops/mod.ts";
+import type { Tensor, Values } from "../../src/tensor.ts";
+import type { Call } from "./hostile_arguments.ts";
+
+/** The operations, and the tensors that they read. */
+export interface OperationCalls {
+  readonly calls: readonly Call[];
+  readonly kept: readonly Tensor<Values>[];
+}
+
+/** Creates arguments on a backend, and returns a call of each operation. */
+export function operationCalls(backend: Backend): OperationCalls {
+  const ones = (shape: number[]) =>
+    backend.upload(new Float32Array(shape.reduce((a, b) => a * b)).fill(1), shape);
+  const x = ones([2, 4, 4, 4]), w = ones([4, 2, 3, 3]), bias = ones([4]), dy = ones([2, 4, 4, 4]);
+  const row = ones([2, 4, 6]), rowW = ones([4, 4, 3]), matrix = ones([2, 4]), dense = ones([3, 4]);
+  const three = ones([2, 3]), kernel = ones([3]);
+  const positions = backend.uploadIndices(new Int32Array(2 * 4 * 2 * 2), [2, 4, 2, 2]);
+  const small = ones([2, 4, 2, 2]), rowOut = ones([2, 4, 6]);
+  const prepared = ops.prepareConv(w, { groups: 2 }), quantized = ops.quantizeLinear(dense);
+  const statistics = ops.batchNormStatistics(x);
+  const conv = { stride: 1, padding: 1, dilation: 1, groups: 2, algorithm: "direct" };
+  const conv1 = { stride: 1, padding: [1, 1], dilation: 1, groups: 1 };
+  const pool = { kernelSize: 2, stride: 2, padding: 0, dilation: 1, ceilMode: false };
+  const average = { ...pool, countIncludePad: true, divisorOverride: 3 };
+  const lrn = { alpha: 1, beta: 0.5, k: 1 };
+  const xShape = [2, 4, 4, 4], rowShape = [2, 4, 6];
+  const calls: Call[] = [
+    ["add", ops.add, [x, dy, { alpha: 1 }]],
+    ["mul", ops.mul, [x, dy, {}]],
+    ["relu", ops.relu, [x, {}]],
+    ["reluBackward", ops.reluBackward, [dy, x, {}]],
+    ["softmax", ops.softmax, [x, 1, {}]],
+    ["logSoftmax", ops.logSoftmax, [x, 1, {}]],
+    ["softmaxBackward", ops.softmaxBackward, [dy, x, 1, {}]],
+    ["logSoftmaxBackward", ops.logSoftmaxBackward, [dy, x, 1, {}]],
+    ["dropout", ops.dropout, [x, 0.5, 7, {}]],
+    ["conv2d", ops.conv2d, [x, w, bias, { ...conv, activation: "relu" }]],
+    ["conv2d prepared", ops.conv2d, [x, prepared, bias, conv]],
+    ["conv1d", ops.conv1d, [row, rowW, bias, conv1]],
+    ["prepareConv", ops.prepareConv, [w, { groups: 2 }]],
+    ["conv2dBackwardInput", ops.conv2dBackwardInput, [dy, w, xShape, conv]],
+    ["conv1dBackwardInput", ops.conv1dBackwardInput, [rowOut, rowW, rowShape, conv1]],
+    ["conv2dBackwardWeight", ops.conv2dBackwardWeight, [dy, x, [4, 2, 3, 3], conv]],
+    ["conv1dBackwardWeight", ops.conv1dBackwardWeight, [rowOut, row, [4, 4, 3], conv1]],
+    ["biasBackward", ops.biasBackward, [dy, {}]],
+    ["conv1dMatrix", ops.conv1dMatrix, [[1, 2, 3], 6]],
+    ["linear", ops.linear, [matrix, dense, kernel, { activation: "relu" }]],
+    ["linear int8", ops.linear, [matrix, quantized, kernel, {}]],
+    ["linearBackwardInput", ops.linearBackwardInput, [three, dense, {}]],
+    ["linearBackwardWeight", ops.linearBackwardWeight, [three, matrix, {}]],
+    ["quantizeLinear", ops.quantizeLinear, [dense]],
+    ["half", ops.half, [dense]],
+    ["crossEntropy", ops.crossEntropy, [three, [0, 2], { labelSmoothing: 0.1 }]],
+    ["maxPool2d", ops.maxPool2d, [x, pool]],
+    ["maxPool1d", ops.maxPool1d, [row, pool]],
+    ["maxPool2dWithIndices", ops.maxPool2dWithIndices, [x, pool]],
+    ["maxPool1dWithIndices", ops.maxPool1dWithIndices, [row, pool]],
+    ["maxPoolBackward", ops.maxPoolBackward, [small, positions, xShape, {}]],
+    ["avgPool2d", ops.avgPool2d, [x, average]],
+    ["avgPool1d", ops.avgPool1d, [row, average]],
+    ["avgPool2dBackward", ops.avgPool2dBackward, [small, xShape, average]],
+    ["avgPool1dBackward", ops.avgPool1dBackward, [rowOut, rowShape, { kernelSize: 1 }]],
+    ["adaptiveAvgPool2d", ops.adaptiveAvgPool2d, [x, [2, 2], {}]],
+    ["adaptiveAvgPool1d", ops.adaptiveAvgPool1d, [row, 2, {}]],
+    ["adaptiveAvgPoolBackward", ops.adaptiveAvgPoolBackward, [small, xShape, {}]],
+    ["localResponseNorm", ops.localResponseNorm, [x, 3, lrn]],
+    ["localResponseNormBackward", ops.localResponseNormBackward, [dy, x, 3, lrn]],
+    ["batchNorm", ops.batchNorm, [x, { runningMean: bias, runningVar: bias }, { eps: 1 }]],
+    ["batchNormStatistics", ops.batchNormStatistics, [x]],
+    ["batchNormBackward", ops.batchNormBackward, [dy, x, statistics, {
+      weight: bias,
+      dweight: null,
+      dbias: null,
+      eps: 1,
+    }]],
+  ];
+  const kept = [x, w, bias, dy, row, rowW, matrix, dense, three, kernel, small, rowOut, positions];
+  return { calls, kept };
+}
