@@ -15,6 +15,10 @@ const files = {
   jpeg: () => import("./jpeg.ts"),
   webp: () => import("./webp.ts"),
   http: () => import("./http.ts"),
+  pickle: () => import("./pickle.ts"),
+  zip: () => import("./zip.ts"),
+  onnx: () => import("./onnx.ts"),
+  safetensors: () => import("./safetensors.ts"),
 } satisfies Record<string, () => Promise<{ default: Fuzzer }>>;
 
 /** The name of a fuzzer. */

@@ -126,6 +126,8 @@ const files: Record<string, () => Uint8Array> = {
     graph(field(5, repeat(130_000, int(1, 1)), int(2, 1), field(8, "w"))),
   "ONNX: 250 000 values": () =>
     graph(field(5, int(1, 250_000), int(2, 7), field(8, "w"), repeat(250_000, int(7, 1)))),
+  "ONNX: values in many packed fields": () =>
+    graph(field(5, int(2, 7), field(8, "w"), repeat(90_000, field(7, repeat(40, bytes("\x01")))))),
   "ONNX: packed values": () =>
     onnx({ tensors: [onnxTensor("w", [4e6], 7, field(7, repeat(4e6, bytes("\x01"))))] }),
   "ONNX: floats of an attribute": () => attribute(repeat(120_000, float(7, 1))),

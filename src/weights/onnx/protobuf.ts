@@ -234,9 +234,10 @@ export class IntegerList {
   length = 0;
   #words = new Uint32Array(32);
 
-  /** Makes room for `count` more integers, and not for others. */
+  /** Makes room for `count` more integers: exactly, if they are most of all. */
   reserve(count: number): void {
-    if (this.length + count > this.#words.length / 2) this.#resize(this.length + count);
+    const length = this.length + count;
+    if (2 * length > this.#words.length) this.#resize(Math.max(length, 2 * this.length));
   }
 
   push(low: number, high: number): void {
