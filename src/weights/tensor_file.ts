@@ -64,6 +64,9 @@ export const weightTypes = "F32, F16, BF16, F64, F8 or I8 with a scale";
 /** 1 MiB of float32, which stays in the L2 cache between the read and the sink. */
 const chunkElements = 1 << 18;
 
+/** The largest span of few elements that is read whole: 16 MiB. */
+const maxSparseSpan = 1 << 24;
+
 /** Arrays of elements by their size in bytes. */
 const elementArrays: Readonly<
   Record<number, new (buffer: ArrayBuffer) => Uint8Array | Uint16Array | Uint32Array>
@@ -196,19 +199,26 @@ export class TensorFile implements WeightsFile {
     return toFloat32(dtype, buffer, count, new Float32Array(dtype === "F32" ? 0 : count));
   }
 
-  /** Reads elements in any other order, while their whole span is in memory. */
+  /**
+   * Reads elements in any other order, while their whole span is in memory. If they are few and far
+   * between, reads each of them.
+   */
   async #readStrided(tensor: StoredTensor, { raw, values }: Buffers, sink: WeightSink) {
     const { dtype, shape, strides, source = this.#source } = tensor;
     if (!isFloat(dtype) || !strides) return;
     const bytes = itemSize(dtype);
-    const span = await readBytes(source, await offsetOf(tensor), tensor.span);
-    const Elements = elementArrays[bytes], from = new Elements(span.buffer), to = new Elements(raw);
+    const start = await offsetOf(tensor);
+    const isSparse = tensor.span > maxSparseSpan && tensor.span > 8 * tensor.count * bytes;
+    const span = isSparse ? undefined : await readBytes(source, start, tensor.span);
+    const Elements = elementArrays[bytes], to = new Elements(raw);
+    const from = new Elements(span?.buffer ?? new ArrayBuffer(0));
 
     const index = shape.map(() => 0);
     for (let done = 0, at = 0; done < tensor.count;) {
       const count = Math.min(values.length, tensor.count - done);
       for (let i = 0; i < count; i++) {
-        to[i] = from[at];
+        if (span) to[i] = from[at];
+        else await source.read(start + at * bytes, new Uint8Array(raw, i * bytes, bytes));
         // Advance the index like an odometer, and `at` with it.
         for (let axis = shape.length - 1; axis >= 0; axis--) {
           at += strides[axis];

@@ -130,3 +130,31 @@ Deno.test("openWeights() reads only the descriptions of the tensors", async () =
     assertEquals(total < 3 * bytes.length, true);
   }
 });
+
+Deno.test("read() does not read all of a storage for a few elements far apart", async () => {
+  const count = 5e6, data = new Float32Array(count).map((_, i) => i);
+  const sparse = tensor({ count, shape: [2, 3], stride: [2_400_000, 1_000] });
+  const inner = bytesSource(pth(stateOf(sparse), new Uint8Array(data.buffer)), "x");
+  let longest = 0;
+  using file = await openWeights({
+    ...inner,
+    read(offset, into) {
+      longest = Math.max(longest, into.length);
+      return inner.read(offset, into);
+    },
+  });
+  const values = await readAll(file, "a");
+  assertEquals([...values], [0, 1000, 2000, 2_400_000, 2_401_000, 2_402_000]);
+  const few = tensor({ count, shape: [2], stride: [4_999_999] });
+  const largest = bytesSource(pth(stateOf(few), new Uint8Array(data.buffer)), "x");
+  longest = 0;
+  using other = await openWeights({
+    ...largest,
+    read(offset, into) {
+      longest = Math.max(longest, into.length);
+      return largest.read(offset, into);
+    },
+  });
+  assertEquals([...await readAll(other, "a")], [0, 4_999_999]);
+  assertEquals(longest < 1e6, true);
+});
