@@ -84,9 +84,13 @@ function constantTensor(
   value: OnnxValue,
 ): OnnxTensor {
   if (isTensor(value)) return { ...value, name };
-  const dtype = key === "value_float" || key === "value_floats" ? "F32" : "I64";
-  if (typeof value === "number") return tensorFromNumbers(name, dtype, [], [value]);
-  if (Array.isArray(value)) return tensorFromNumbers(name, dtype, [value.length], value);
+  const holdsFloats = key === "value_float" || key === "value_floats";
+  const holdsIntegers = key === "value_int" || key === "value_ints";
+  const numbers = typeof value === "number" ? [value] : Array.isArray(value) ? value : undefined;
+  if (numbers && (holdsFloats || holdsIntegers && numbers.every(Number.isInteger))) {
+    const shape = typeof value === "number" ? [] : [numbers.length];
+    return tensorFromNumbers(name, holdsFloats ? "F32" : "I64", shape, numbers);
+  }
   throw reader.bad(`${escapeText(name)} is an unsupported kind of constant (${escapeText(key)})`);
 }
 

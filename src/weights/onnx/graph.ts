@@ -29,7 +29,7 @@ export interface OnnxNode {
 }
 
 /** The memory of the parts of a graph, in bytes. */
-const cost = { node: 400, attribute: 100, port: 200 } as const;
+const cost = { node: 600, attribute: 200, port: 200 } as const;
 
 /** An input or output of the graph. */
 interface OnnxPort {
@@ -87,9 +87,12 @@ async function readPart(reader: ProtoReader, field: Field, graph: OnnxGraph): Pr
   else if (field.number === 15) throw reader.bad("has sparse tensors, which are not supported");
 }
 
+const noAttributes: ReadonlyMap<string, OnnxValue> = new Map();
+
 async function readNode(reader: ProtoReader, range: ByteRange): Promise<OnnxNode> {
   reader.budget.spend(cost.node);
-  const inputs: string[] = [], outputs: string[] = [], attributes = new Map<string, OnnxValue>();
+  const inputs: string[] = [], outputs: string[] = [];
+  let attributes: Map<string, OnnxValue> | undefined;
   let name = "", op = "", domain = "";
   for await (const field of reader.fields(range)) {
     if (field.number === 1) inputs.push(await reader.text(field));
@@ -97,10 +100,13 @@ async function readNode(reader: ProtoReader, range: ByteRange): Promise<OnnxNode
     else if (field.number === 3) name = await reader.text(field);
     else if (field.number === 4) op = await reader.text(field);
     else if (field.number === 5) {
-      attributes.set(...await readAttribute(reader, reader.range(field)));
+      (attributes ??= new Map()).set(...await readAttribute(reader, reader.range(field)));
     } else if (field.number === 7) domain = await reader.text(field);
   }
-  return { op, name, domain: domain === "ai.onnx" ? "" : domain, inputs, outputs, attributes };
+  return {
+    ...{ op, name, domain: domain === "ai.onnx" ? "" : domain, inputs, outputs },
+    attributes: attributes ?? noAttributes,
+  };
 }
 
 /** The default value, which a file may omit, by AttributeProto.AttributeType. */

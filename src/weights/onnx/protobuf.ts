@@ -126,6 +126,9 @@ export class ProtoReader {
   async longs(field: Field, values: IntegerList): Promise<void> {
     if (field.kind === "varint") return values.push(field.low, field.high);
     const bytes = await this.bytes(this.#expect(field, "bytes"));
+    let count = 0;
+    for (const byte of bytes) if (byte < 0x80) count++;
+    values.reserve(count);
     for (let at = 0; at < bytes.length;) {
       const { low, high, end } = this.#decode(bytes, at);
       values.push(low, high);
@@ -231,15 +234,22 @@ export class IntegerList {
   length = 0;
   #words = new Uint32Array(32);
 
+  /** Makes room for `count` more integers, and not for others. */
+  reserve(count: number): void {
+    if (this.length + count > this.#words.length / 2) this.#resize(this.length + count);
+  }
+
   push(low: number, high: number): void {
-    if (2 * this.length === this.#words.length) {
-      const words = new Uint32Array(2 * this.#words.length);
-      words.set(this.#words);
-      this.#words = words;
-    }
+    if (2 * this.length === this.#words.length) this.#resize(2 * this.length);
     this.#words[2 * this.length] = low;
     this.#words[2 * this.length + 1] = high;
     this.length++;
+  }
+
+  #resize(length: number): void {
+    const words = new Uint32Array(2 * length);
+    words.set(this.#words.subarray(0, 2 * this.length));
+    this.#words = words;
   }
 
   /** The lowest `itemSize` bytes of each integer, little-endian. */

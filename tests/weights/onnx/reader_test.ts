@@ -109,10 +109,14 @@ Deno.test("openWeights() reads only the descriptions of an ONNX file, in order a
 
 Deno.test("openWeights() rejects an ONNX file without its weights", async () => {
   const location = field(13, field(1, "location"), field(2, "weights.bin"));
-  const elsewhere =
-    "stores its weights in another file: save it as one file (onnx.save without external data)";
-  await assertRejected(onnx({ tensors: [tensor("a", [1], 1, location)] }), elsewhere);
-  await assertRejected(onnx({ tensors: [tensor("a", [1], 1, int(14, 1))] }), elsewhere);
+  await assertRejected(
+    onnx({ tensors: [tensor("a", [1], 1, location)] }),
+    'needs the file weights.bin: pass it as files: { "weights.bin": … }',
+  );
+  await assertRejected(
+    onnx({ tensors: [tensor("a", [1], 1, int(14, 1))] }),
+    "a has no location: damaged",
+  );
   await assertRejected(onnx({ nodes: [node("Relu", ["x"], ["y"])] }), "holds no tensors");
   await assertRejected(
     onnx({ more: field(15, "") }),
@@ -177,6 +181,12 @@ Deno.test("openWeights() rejects an inconsistent ONNX file", async () => {
     onnx({ nodes: [node("Constant", [], ["a"], { value: "text" })] }),
     "a is an unsupported kind of constant (value)",
   );
+  for (const [key, value] of [["value", { float: 0.5 }], ["value_int", { float: 0.5 }]] as const) {
+    await assertRejected(
+      onnx({ nodes: [node("Constant", [], ["a"], { [key]: value })] }),
+      `a is an unsupported kind of constant (${key})`,
+    );
+  }
 });
 
 Deno.test("openWeights() rejects damaged protocol buffers", async () => {
