@@ -86,7 +86,7 @@ export async function bundle(
 function withStaticImports(source: string): string {
   const imports = new Set<string>();
   const changed = source.replace(
-    /\bconst (\{ \w+ \}) = await import\(("\.[^"]+")\);/g,
+    /\bconst (\{ \w+(?:, \w+)* \}) = await import\(("\.[^"]+")\);/g,
     (_, names, from) => {
       imports.add(`import ${names} from ${from};`);
       return "";

@@ -1,5 +1,7 @@
 /** The help text. */
 
+import { devices } from "../backend/devices.ts";
+import { architectures } from "../models/description.ts";
 import { weightsUsage } from "./args_weights.ts";
 
 /** What --help prints. */

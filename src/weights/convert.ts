@@ -75,7 +75,7 @@ export async function convertWeights(
     metadata ?? Object.fromEntries(file.metadata),
   );
   const writer = new FileWriter(parts, sink);
-  const total = weights.values().reduce((sum, { shape }) => sum + elements(shape), 0);
+  const total = [...weights.values()].reduce((sum, { shape }) => sum + elements(shape), 0);
   let done = 0;
   for (const name of file.order) {
     const weight = weights.get(name);

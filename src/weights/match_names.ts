@@ -18,7 +18,7 @@ export function matchNames(file: WeightsFile, expected: Iterable<string>): Weigh
   return {
     ...{ name: file.name, format: file.format, metadata: file.metadata },
     entries: new Map(
-      file.entries.values().map((entry) => {
+      [...file.entries.values()].map((entry) => {
         const name = prefix + entry.name;
         return [name, { ...entry, name }];
       }),

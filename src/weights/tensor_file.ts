@@ -106,7 +106,7 @@ export class TensorFile implements WeightsFile {
   ) {
     this.#source = source;
     this.#tensors = tensors;
-    this.#entries = new Map(tensors.entries().map(([key, tensor]) => [key, toEntry(key, tensor)]));
+    this.#entries = new Map([...tensors].map(([key, tensor]) => [key, toEntry(key, tensor)]));
     this.#order = [...tensors].sort(([, a], [, b]) => compareFileOrder(a, b)).map(([key]) => key);
   }
 
@@ -126,7 +126,7 @@ export class TensorFile implements WeightsFile {
     const tensors = this.#tensors;
     this.#tensors = new Map(full.map((name, i) => [short[i], tensors.get(name)!]));
     this.#entries = new Map(
-      this.#tensors.entries().map(([key, tensor]) => [key, toEntry(key, tensor)]),
+      [...this.#tensors].map(([key, tensor]) => [key, toEntry(key, tensor)]),
     );
     this.#order = this.#order.map((name) => names.get(name)!);
   }

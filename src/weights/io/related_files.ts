@@ -50,7 +50,7 @@ export class RelatedFiles {
 
   /** The size of all opened files in bytes. */
   get size(): number {
-    return this.#opened.values().reduce((sum, { size }) => sum + size, 0);
+    return [...this.#opened.values()].reduce((sum, { size }) => sum + size, 0);
   }
 
   /** Closes all files except for the main one, also those that were passed but never opened. */

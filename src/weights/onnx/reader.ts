@@ -43,7 +43,7 @@ export class OnnxFile extends TensorFile {
 
   /** Bytes of all tensors. */
   get storedBytes(): number {
-    return this.graph.tensors.values().reduce((sum, { span }) => sum + span, 0);
+    return [...this.graph.tensors.values()].reduce((sum, { span }) => sum + span, 0);
   }
 
   /** Creates an error for the file. */
