@@ -93,6 +93,41 @@ export class TooLargeError extends FileError {
 }
 
 /**
+ * An image whose codec cannot be loaded. The image itself may be good.
+ *
+ * @internal
+ */
+export class CodecError extends FileError {
+  /** The class's name. */
+  override name = "CodecError";
+}
+
+/** The errors about a file, by name: what a worker sends instead of the class. */
+const fileErrors = { FileError, TooLargeError, CodecError };
+
+/** A {@linkcode FileError} as a message to another thread. */
+export interface FileErrorMessage {
+  readonly file: string;
+  readonly reason: string;
+  readonly type: keyof typeof fileErrors;
+}
+
+/** Converts an error to a message. */
+export function toMessage(error: FileError): FileErrorMessage {
+  const { file, reason, name } = error;
+  return {
+    file,
+    reason,
+    type: name in fileErrors ? name as FileErrorMessage["type"] : "FileError",
+  };
+}
+
+/** Converts a message to the error. */
+export function fromMessage({ file, reason, type }: FileErrorMessage): FileError {
+  return new fileErrors[type](file, reason);
+}
+
+/**
  * A GPU that was lost or failed to run an operation. The next call on the backend throws it, at the
  * latest the one that reads a result. The backend and its tensors can no longer be used: create a
  * new backend with `device: "wasm"`, load the weights again, and repeat whatever was not read yet.

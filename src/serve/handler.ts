@@ -4,7 +4,7 @@
  * @module
  */
 
-import { ArgumentError, FileError, TooLargeError } from "../errors.ts";
+import { ArgumentError, CodecError, FileError, TooLargeError } from "../errors.ts";
 import { type CodecModules, decodeImage, type DecodeOptions, type RgbImage } from "../image/mod.ts";
 import type { Prediction } from "../models/mod.ts";
 import { release } from "../image/release.ts";
@@ -193,7 +193,8 @@ export function createPhotoHandler(options: PhotoHandlerOptions): PhotoHandler {
     try {
       return await decode(photo, { name: "photo", maxPixels, signal });
     } catch (error) {
-      if (!(error instanceof FileError) || isServerFault(error)) throw error;
+      // a missing codec is no fault of the client
+      if (!(error instanceof FileError) || error instanceof CodecError) throw error;
       throw new RequestError(error instanceof TooLargeError ? 413 : 422, error.message);
     } finally {
       release(photo);
@@ -223,11 +224,6 @@ export function createPhotoHandler(options: PhotoHandlerOptions): PhotoHandler {
 /** Calls a callback. Neither what it throws nor a promise that it rejects may stop the server. */
 function report(onError: (error: unknown) => unknown, error: unknown): void {
   (async () => await onError(error))().catch(() => {});
-}
-
-/** Whether a photo failed for a reason that the client cannot change, such as a missing codec. */
-function isServerFault({ reason }: FileError): boolean {
-  return /^the \w+ codec (cannot be loaded|is not installed)/.test(reason);
 }
 
 /** Slots for photos that are being decoded or classified. */

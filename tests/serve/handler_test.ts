@@ -1,4 +1,4 @@
-import { ArgumentError, FileError, PembrokeError } from "../../src/errors.ts";
+import { ArgumentError, CodecError, PembrokeError } from "../../src/errors.ts";
 import { photoHandler, type PhotoHandlerOptions } from "../../src/serve/mod.ts";
 import { assert, assertEquals, assertMatch, assertThrows } from "../assert.ts";
 
@@ -388,7 +388,7 @@ Deno.test("photoHandler() answers 500 when a codec is missing, without paths", a
     onError: (error) => errors.push(error),
     decode: () => {
       const reason = "the JPEG codec cannot be loaded: Import 'https://x.test/secret.js' failed";
-      throw new FileError("photo", reason, { cause: new TypeError("x") });
+      throw new CodecError("photo", reason, { cause: new TypeError("x") });
     },
   });
   assertEquals(await errorOf(await handler(post(coffee))), [500, "unexpected error"]);

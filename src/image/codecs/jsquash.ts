@@ -14,7 +14,7 @@
  * @module
  */
 
-import { FileError } from "../../errors.ts";
+import { CodecError, FileError } from "../../errors.ts";
 import type { RgbaImage, RgbImage } from "../pixels.ts";
 import { markOwned } from "../release.ts";
 
@@ -71,7 +71,7 @@ interface CodecJob {
 export async function runCodec(job: CodecJob): Promise<{ image: RgbImage; printed: string[] }> {
   const { bytes, options = [], format, name, reuse } = job;
   const instance = await getInstance(job).catch((cause) => {
-    throw new FileError(name, loadFailure(format, cause), { cause });
+    throw new CodecError(name, loadFailure(format, cause), { cause });
   });
   const { codec, printed } = instance;
   let rgba: RgbaImage | null = null, cause: unknown;

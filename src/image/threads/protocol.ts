@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { FileErrorMessage } from "../../errors.ts";
 import type { PreparedImage, PrepareOptions } from "../prepare.ts";
 import type { Preprocessing } from "../preprocess.ts";
 
@@ -32,7 +33,7 @@ export type DecodeResult =
   & (
     | { readonly image: PreparedImage }
     | { readonly cancelled: true }
-    | { readonly file: string; readonly reason: string; readonly tooLarge: boolean }
+    | { readonly fileError: FileErrorMessage }
     | { readonly error: unknown }
   );
 

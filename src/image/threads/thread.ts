@@ -4,7 +4,7 @@
  * @module
  */
 
-import { FileError, PembrokeError, TooLargeError } from "../../errors.ts";
+import { FileError, fromMessage, PembrokeError } from "../../errors.ts";
 import type { PreparedImage } from "../prepare.ts";
 import type { DecodeJob, DecodeRequest, DecodeResult, WorkerMessage } from "./protocol.ts";
 
@@ -126,10 +126,8 @@ export class DecodeThread implements Disposable {
     clearTimeout(this.#timer);
     if ("image" in result) resolve(result.image);
     else if ("cancelled" in result) reject(cancelledError);
-    else if ("file" in result) {
-      const { file, reason, tooLarge } = result;
-      reject(tooLarge ? new TooLargeError(file, reason) : new FileError(file, reason));
-    } else reject(result.error);
+    else if ("fileError" in result) reject(fromMessage(result.fileError));
+    else reject(result.error);
   }
 
   #startTimer(id: number): void {

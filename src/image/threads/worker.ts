@@ -4,7 +4,7 @@
  * @module
  */
 
-import { FileError, TooLargeError } from "../../errors.ts";
+import { FileError, toMessage } from "../../errors.ts";
 import { detectFormat } from "../formats/mod.ts";
 import { prepareImage } from "../prepare.ts";
 import type { DecodeRequest, WorkerMessage } from "./protocol.ts";
@@ -33,10 +33,8 @@ async function handle(request: DecodeRequest): Promise<void> {
     const image = await prepareImage(bytes, preprocessing, options);
     send({ id, image }, [image.values.buffer]);
   } catch (error) {
-    if (error instanceof FileError) {
-      const { file, reason } = error;
-      send({ id, file, reason, tooLarge: error instanceof TooLargeError });
-    } else send({ id, error });
+    if (error instanceof FileError) send({ id, fileError: toMessage(error) });
+    else send({ id, error });
   }
 }
 
