@@ -86,6 +86,48 @@ export abstract class Layer implements Disposable {
   abstract backward(dy: Tensor): Tensor;
 
   /**
+   * The shape of the output for the shapes of all inputs. Graphs call this, not `outputShape`.
+   *
+   * @internal
+   */
+  outputShapeOf(inputs: readonly Shape[]): Shape {
+    return this.outputShape(this.#only(inputs));
+  }
+
+  /**
+   * Computes the output from all inputs. Graphs call this, not `forward`.
+   *
+   * @internal
+   */
+  forwardFrom(inputs: readonly Tensor[], options: ForwardOptions = {}): Tensor {
+    return this.forward(this.#only(inputs), options);
+  }
+
+  /**
+   * Computes the gradient of each input, as `backward` does. Graphs call this, not `backward`. An
+   * entry may be dy itself where the gradient is the same.
+   *
+   * @internal
+   */
+  backwardInto(dy: Tensor): readonly Tensor[] {
+    return [this.backward(dy)];
+  }
+
+  /**
+   * Multiply-accumulates of a forward pass for the shapes of all inputs.
+   *
+   * @internal
+   */
+  macsOf(inputs: readonly Shape[]): number {
+    return this.macs(this.#only(inputs));
+  }
+
+  #only<T>(inputs: readonly T[]): T {
+    if (inputs.length === 1) return inputs[0];
+    throw new ArgumentError(this.type, "the number of inputs", inputs.length, "1");
+  }
+
+  /**
    * Computes the gradients of the parameters only. It is faster than {@linkcode Layer.backward} and
    * throws the same errors.
    */

@@ -1,0 +1,49 @@
+/**
+ * The base class of layers with several inputs.
+ *
+ * @module
+ */
+
+import { ArgumentError } from "../errors.ts";
+import type { Shape, Tensor } from "../tensor.ts";
+import { type ForwardOptions, Layer } from "./layer.ts";
+
+/**
+ * The base class of layers with several inputs, such as {@linkcode Add}. They take a list of
+ * tensors. Use them in a {@linkcode Graph}.
+ *
+ * @internal
+ */
+export abstract class MergeLayer extends Layer {
+  /** See {@linkcode Layer.outputShape}. It takes the shapes of all inputs. */
+  override outputShape(inputs: Shape | readonly Shape[]): Shape {
+    return this.outputShapeOf(listOf<Shape>(this.type, "shapes", inputs));
+  }
+
+  /** See {@linkcode Layer.forward}. It takes all inputs. */
+  override forward(inputs: Tensor | readonly Tensor[], options: ForwardOptions = {}): Tensor {
+    return this.forwardFrom(listOf<Tensor>(this.type, "inputs", inputs), options);
+  }
+
+  /**
+   * Not supported, because there is one gradient for each input: use
+   * {@linkcode MergeLayer.backwardInto}.
+   */
+  override backward(_dy: Tensor): Tensor {
+    throw new ArgumentError(this.type, "backward()", "one gradient", "backwardInto()");
+  }
+
+  abstract override outputShapeOf(inputs: readonly Shape[]): Shape;
+  abstract override forwardFrom(inputs: readonly Tensor[], options?: ForwardOptions): Tensor;
+  abstract override backwardInto(dy: Tensor): readonly Tensor[];
+
+  /** See {@linkcode Layer.macs}. */
+  override macsOf(_inputs: readonly Shape[]): number {
+    return 0;
+  }
+}
+
+function listOf<T>(type: string, what: string, inputs: unknown): readonly T[] {
+  if (Array.isArray(inputs)) return inputs as T[];
+  throw new ArgumentError(type, what, inputs, "a list, one for each input");
+}
