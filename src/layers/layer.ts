@@ -6,8 +6,9 @@
 
 import type { Backend } from "../backend/mod.ts";
 import { ArgumentError, PembrokeError } from "../errors.ts";
-import { reluBackward } from "../ops/activation.ts";
+import { reluBackward } from "../ops/activation_backward.ts";
 import { checkBackend, checkOptions, checkTensor } from "../ops/checks.ts";
+import type { FusedActivation } from "../ops/fused.ts";
 import { RandomGenerator } from "../random.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
 import type { Parameter } from "./parameter.ts";
@@ -39,6 +40,8 @@ export abstract class Layer implements Disposable {
   readonly parameters: Readonly<Record<string, Parameter>> = {};
   /** Whether the forward pass supports the option `activation`. */
   readonly fusesRelu: boolean = false;
+  /** The option `activation` of another layer's forward pass that computes this layer, too. */
+  readonly fusedAs?: FusedActivation;
   /** Whether the forward pass may overwrite its input. */
   readonly inPlace: boolean = false;
   /** The random numbers of dropout in training mode. Undefined in evaluation mode, the default. */

@@ -2,7 +2,8 @@
 
 export type * from "../backend/geometry.ts";
 export * from "./activation.ts";
-export { add, mul } from "./arithmetic.ts";
+export * from "./activation_backward.ts";
+export * from "./arithmetic.ts";
 export type { AccumulateOptions, OutOptions } from "./checks.ts";
 export * from "./conv1d_matrix.ts";
 export { conv1d, conv2d, type FusedOptions } from "./conv.ts";
@@ -14,6 +15,8 @@ export {
   conv2dBackwardWeight,
 } from "./conv_backward.ts";
 export type { Conv1dOptions, Conv2dOptions, Padding1d, Padding2d } from "./conv_geometry.ts";
+export * from "./dropout.ts";
+export type { FusedActivation } from "./fused.ts";
 export { half } from "./half.ts";
 export * from "./linear.ts";
 export * from "./loss.ts";
@@ -27,4 +30,6 @@ export {
   PreparedConv,
   type PrepareOptions,
 } from "./prepared_conv.ts";
+export * from "./prelu.ts";
 export { QuantizedWeight, quantizeLinear } from "./quantize.ts";
+export * from "./softmax.ts";
