@@ -196,13 +196,13 @@ function hardswishBackward(dy: v128, x: v128): v128 {
   return v128.andnot(above, f32x4.lt(x, f32x4.splat(-3)));
 }
 
-/** With u = x · (a + b·x²) and s = sigmoid(u), the slope of x·s: s · (1 + x · (1 − s) · (a + 3b·x²)) */
+/** With u = x · (a + b·x²) and s = sigmoid(u), the slope of x·s: s + x·s · (1 − s) · (a + 3b·x²) */
 // @ts-ignore: decorator
 @inline
 function siluSlope(x: v128, a: v128, b: v128): v128 {
   const one = f32x4.splat(1), s = sigmoid4(f32x4.mul(x, quadratic(x, a, b)));
   const du = quadratic(x, a, f32x4.mul(b, f32x4.splat(3)));
-  return f32x4.mul(s, madd(one, f32x4.mul(x, f32x4.sub(one, s)), du));
+  return madd(s, f32x4.mul(f32x4.mul(x, s), f32x4.sub(one, s)), du); // no product overflows
 }
 
 /** a + b·x². The limit keeps 0 · ∞ away from b = 0. */

@@ -118,7 +118,7 @@ export const activationBackward: Shader = each(
     case tanhKind: { slope = 1 - v * v; }
     case siluKind: {
       let s = sigmoid(v * quadratic(v, 1));
-      slope = s * (1 + v * (1 - s) * quadratic(v, 3));
+      slope = s + v * s * (1 - s) * quadratic(v, 3);
     }
     case geluKind: {
       let e = bell(v);
