@@ -36,8 +36,8 @@ export interface Plan {
 /** Joins each ReLU to the layer before it, if that can compute it. */
 export function fuseRelus(layers: readonly Layer[]): FusedLayer[] {
   return layers.flatMap((layer, i) => {
-    if (layer.type === "ReLU" && layers[i - 1]?.fusesRelu) return [];
-    const activation = layer.fusesRelu && layers[i + 1]?.type === "ReLU" ? "relu" : undefined;
+    if (layer.type === "ReLU" && layers[i - 1]?.fusesActivation) return [];
+    const activation = layer.fusesActivation && layers[i + 1]?.type === "ReLU" ? "relu" : undefined;
     return [{ layer, activation } as const];
   });
 }
