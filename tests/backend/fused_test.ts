@@ -21,6 +21,7 @@ import {
   Draw,
   type Floats,
   floats,
+  largest,
   skipsShape,
   sumTolerance,
   upload,
@@ -72,9 +73,11 @@ async function check(backend: Backend, c: Case): Promise<void> {
     stride: [stride, stride],
   });
   const residual = draw.floats(plain.shape, -4, 4);
-  const { abs } = sumTolerance(c.w[1] * c.w[2] * c.w[3], x, w);
-  // winograd rounds more; hardswish multiplies errors by 1 + (y + 3) / 6
-  const tolerance = { abs: abs * (algorithm === "winograd" ? 20 : 4), rel: 1e-6 };
+  // hardswish multiplies errors by 1.5 at most; winograd rounds more, as winograd_test.ts says
+  const { abs } = algorithm === "winograd"
+    ? { abs: 1e-4 * largest(plain) }
+    : sumTolerance(c.w[1] * c.w[2] * c.w[3], x, w);
+  const tolerance = { abs: 1.5 * abs, rel: 1e-6 };
   for (const name of activations) {
     const message = `${name} of x [${c.x}] w [${c.w}] ${JSON.stringify(options)}`;
     const activation = optionOf(name);
@@ -113,9 +116,10 @@ testOnEveryBackend("conv2d() fuses activations and residuals", async (backend) =
 });
 
 testOnEveryBackend("winograd fuses activations and residuals", async (backend) => {
+  if (backend.device === "webgpu") return; // it computes directly
   const algorithm = "winograd";
   await check(backend, { x: [2, 3, 9, 7], w: [5, 3, 3, 3], algorithm });
-  await check(backend, { x: [1, 4, 8, 8], w: [9, 2, 5, 5], algorithm, groups: 2, bias: false });
+  await check(backend, { x: [1, 4, 8, 8], w: [10, 2, 5, 5], algorithm, groups: 2, bias: false });
   await check(backend, { x: [1, 2, 17, 18], w: [4, 2, 6, 6], algorithm, stride: 2 });
 });
 
@@ -205,8 +209,6 @@ testOnEveryBackend("activations keep NaN and infinities as their formulas do", a
   const values = [NaN, Infinity, -Infinity, -0, 6, 6.5, -3, -3.5, 3, 1e30, -1e30, 2];
   const x = floats([1, 1, 3, 4], values), one = floats([5, 1, 1, 1], Array(5).fill(1));
   const zero = floats([1], [0]), unit = floats([1], [1]), square = floats([12, 1], values);
-  const three = floats([1, 1, 3, 3], [0, 0, 0, 0, 1, 0, 0, 0, 0]);
-  const finite = floats([1, 1, 3, 4], values.map((v) => Number.isFinite(v) ? v : 1));
   for (const name of activations) {
     const expected = values.map(formulas[name]), activation = optionOf(name);
     const tolerance = { abs: 1e-6, rel: 1e-6, name };
@@ -222,20 +224,24 @@ testOnEveryBackend("activations keep NaN and infinities as their formulas do", a
       return batchNorm(x, { runningMean: mean, runningVar: one }, { eps: 0, activation, out });
     });
     assertAllClose(normal, expected, tolerance);
-    // through the residual, which no transform of winograd spreads
-    using residual = upload(backend, x), input = upload(backend, finite);
-    using w = upload(backend, three),
-      zeros = upload(backend, floats([1, 1, 3, 4], Array(12).fill(0)));
-    using winograd = conv2d(zeros, w, null, {
-      padding: 1,
-      algorithm: "winograd",
-      residual,
-      activation,
-    });
-    assertAllClose(await winograd.read(), expected, tolerance);
-    input.dispose();
   }
 });
+
+testOnEveryBackend(
+  "winograd keeps NaN and infinities of a residual to themselves",
+  async (backend) => {
+    if (backend.device === "webgpu") return; // it computes directly
+    const values = [NaN, Infinity, -Infinity, -0, 6.5, -3.5, 3, 2, -2];
+    using residual = upload(backend, floats([1, 1, 3, 3], values));
+    using x = backend.upload(Array(9).fill(0), [1, 1, 3, 3]);
+    for (const name of activations) {
+      const activation = optionOf(name);
+      using y = conv2d(x, x, null, { padding: 1, algorithm: "winograd", residual, activation });
+      const expected = values.map(formulas[name]);
+      assertAllClose(await y.read(), expected, { abs: 1e-6, rel: 1e-6, name });
+    }
+  },
+);
 
 testOnEveryBackend(
   "a residual must have the output's shape and may only overlap `out`",
@@ -251,22 +257,9 @@ testOnEveryBackend(
     assertThrows(
       () => conv2d(x, w, null, { residual: x, out: x }),
       ArgumentError,
-      "conv2d: out is the memory of an input",
+      'conv2d: out is "the memory of an input"',
     );
     using y = conv2d(x, w, bias, { residual: x }); // x may be both
     assertEquals(y.shape, [1, 1, 3, 3]);
   },
 );
-
-testOnEveryBackend("a residual stays inside its tensor", async (backend) => {
-  const draw = new Draw(10);
-  using x = upload(backend, draw.floats([1, 3, 5, 6])),
-    w = upload(backend, draw.floats([5, 3, 3, 3]));
-  for (const algorithm of ["direct", "winograd"] as const) {
-    using residual = guarded(backend, [1, 5, 5, 6], draw.floats([1, 5, 5, 6]).data);
-    using y = conv2d(x, w, null, { padding: 1, algorithm, residual: residual.tensor });
-    const values = await y.read();
-    assertEquals(values.some(Number.isNaN), false);
-    await residual.read();
-  }
-});
