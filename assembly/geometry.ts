@@ -200,6 +200,13 @@ export class BatchNormBackwardGeometry extends BatchNormGeometry {
   weight: usize;
 }
 
+/** A batch normalisation that is folded into filters [c, plane], with its addresses. */
+@unmanaged
+export class BatchNormFoldGeometry extends BatchNormBackwardGeometry {
+  /** Address of the offset of each channel; 0 for 0. */
+  bias: usize;
+}
+
 /** A local response normalisation: x / (k + alpha/size · Σ x²)^beta over neighbouring channels. */
 @unmanaged
 export class LocalResponseNormGeometry extends ChannelGeometry {

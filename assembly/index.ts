@@ -6,7 +6,7 @@ export { add, mul } from "./arithmetic";
 export {
   adaptiveAvgPool2d, adaptiveAvgPool2dBackward, avgPool2d, avgPool2dBackward,
 } from "./avg_pool2d";
-export { batchNorm, batchNormBackward, batchNormStatistics } from "./batch_norm";
+export { batchNorm, batchNormBackward, batchNormStatistics, foldBatchNorm } from "./batch_norm";
 export { biasBackward } from "./bias";
 export {
   conv2d, conv2dBackwardInput, conv2dBackwardScratchSize, conv2dBackwardWeight, conv2dPack,

@@ -26,6 +26,14 @@ export interface Epilogue {
   readonly activation: number;
 }
 
+/** The filters and bias of a convolution. */
+export interface Filters {
+  /** [outC, inC/groups, (kH,) kW]. */
+  readonly weight: Tensor;
+  /** [outC]. */
+  readonly bias: Tensor;
+}
+
 /** The kernels of forward passes. `activation` is a code of assembly/inline/activate.ts. */
 export interface ForwardKernels {
   /** Lays out [outC, inC/groups, (kH,) kW] for {@linkcode ForwardKernels.conv2d}. */
@@ -81,6 +89,14 @@ export interface ForwardKernels {
     tensors: BatchNormTensors,
     eps: number,
     activation: number,
+  ): void;
+  /** folded = weight and bias of a convolution, so that it normalises its output, too. */
+  foldBatchNorm(
+    folded: Filters,
+    weight: Tensor,
+    bias: Tensor | null,
+    tensors: BatchNormTensors,
+    eps: number,
   ): void;
 }
 

@@ -6,6 +6,7 @@ export { add, mul } from "./arithmetic.ts";
 export type { AccumulateOptions, OutOptions } from "./checks.ts";
 export * from "./conv1d_matrix.ts";
 export { conv1d, conv2d } from "./conv.ts";
+export { foldConv } from "./fold.ts";
 export type { ActivationOptions, FusedActivation, FusedOptions } from "./fused.ts";
 export {
   biasBackward,

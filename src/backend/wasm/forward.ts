@@ -12,7 +12,7 @@ import type {
   LocalResponseNormGeometry,
   Pool2dGeometry,
 } from "../geometry.ts";
-import type { Epilogue, ForwardKernels } from "../kernels.ts";
+import type { Epilogue, Filters, ForwardKernels } from "../kernels.ts";
 import type { Exports } from "./generated/kernels.ts";
 import * as blocks from "./generated/geometry.ts";
 import type { WasmMemory } from "./memory.ts";
@@ -145,6 +145,28 @@ export function forwardKernels(memory: WasmMemory, exports: Exports): ForwardKer
         memory.at(bias),
         block,
       );
+    },
+
+    foldBatchNorm(
+      folded: Filters,
+      weight: Tensor,
+      bias: Tensor | null,
+      tensors: BatchNormTensors,
+      eps: number,
+    ): void {
+      const [c] = weight.shape;
+      const block = memory.block(blocks.writeBatchNormFold, {
+        n: 1,
+        c,
+        plane: weight.size / c,
+        eps,
+        mean: memory.at(tensors.runningMean),
+        variance: memory.at(tensors.runningVar),
+        weight: memory.at(tensors.weight ?? null),
+        bias: memory.at(tensors.bias ?? null),
+      });
+      const results = [memory.out(folded.weight), memory.out(folded.bias)] as const;
+      exports.foldBatchNorm(...results, memory.at(weight), memory.at(bias), block);
     },
   };
 }

@@ -13,7 +13,7 @@ import type {
   LocalResponseNormGeometry,
   Pool2dGeometry,
 } from "../geometry.ts";
-import type { Epilogue, ForwardKernels } from "../kernels.ts";
+import type { Epilogue, Filters, ForwardKernels } from "../kernels.ts";
 import { acrossChannels, alongAxis, denseProduct, pack, perSample, pool2d } from "./dispatch.ts";
 import { type GpuMemory, partOf } from "./memory.ts";
 import { float } from "./shader.ts";
@@ -165,6 +165,30 @@ export function forwardKernels(gpu: GpuMemory): ForwardKernels {
         WEIGHT: weight !== null,
         BIAS: bias !== null,
       }, { u32: { channels: c, plane, activation } });
+    },
+
+    foldBatchNorm(
+      folded: Filters,
+      weight: Tensor,
+      bias: Tensor | null,
+      tensors: BatchNormTensors,
+      eps: number,
+    ): void {
+      const { runningMean, runningVar, weight: factor = null, bias: offset = null } = tensors;
+      const [c] = weight.shape;
+      const operands = {
+        filters: gpu.out(folded.weight),
+        biases: gpu.out(folded.bias),
+        w: gpu.at(weight),
+        b: gpu.at(bias ?? runningMean),
+        mean: gpu.at(runningMean),
+        variance: gpu.at(runningVar),
+        weight: gpu.at(factor ?? runningMean),
+        bias: gpu.at(offset ?? runningMean),
+      };
+      const constants = { B: bias !== null, WEIGHT: factor !== null, BIAS: offset !== null };
+      const sizes = { plane: weight.size / c, length: 1, inner: 1 };
+      gpu.perRow(norm.foldBatchNorm, operands, c, constants, { u32: sizes, f32: { eps } });
     },
   };
   return kernels;

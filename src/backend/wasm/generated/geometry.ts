@@ -316,6 +316,24 @@ export function writeBatchNormBackward(integers: Integers, floats: Floats, g: Ba
   integers[6] = g.weight;
 }
 
+/** A batch normalisation that is folded into filters [c, plane], with its addresses. */
+export interface BatchNormFoldGeometry extends BatchNormBackwardGeometry {
+  /** Address of the offset of each channel; 0 for 0. */
+  readonly bias: number;
+}
+
+/** Writes a {@linkcode BatchNormFoldGeometry}. */
+export function writeBatchNormFold(integers: Integers, floats: Floats, g: BatchNormFoldGeometry): void {
+  integers[0] = g.n;
+  integers[1] = g.c;
+  integers[2] = g.plane;
+  floats[3] = g.eps;
+  integers[4] = g.mean;
+  integers[5] = g.variance;
+  integers[6] = g.weight;
+  integers[7] = g.bias;
+}
+
 /** A local response normalisation: x / (k + alpha/size · Σ x²)^beta over neighbouring channels. */
 export interface LocalResponseNormGeometry extends ChannelGeometry {
   /** Channels in a window. */

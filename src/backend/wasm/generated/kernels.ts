@@ -25,6 +25,7 @@ export const kernels = [
   "conv2dScratchSize",
   "crossEntropy",
   "dropout",
+  "foldBatchNorm",
   "heapBase",
   "linear",
   "linearBackwardInput",
@@ -112,6 +113,7 @@ export interface Exports {
   conv2dScratchSize(g: number): number;
   crossEntropy(loss: number, dx: number, x: number, targets: number, g: number): void;
   dropout(y: number, x: number, n: number, mask: number): void;
+  foldBatchNorm(filters: number, biases: number, w: number, b: number, g: number): void;
   heapBase(): number;
   linear(y: number, x: number, w: number, bias: number, scratch: number, g: number, activation: number): void;
   linearBackwardInput(dx: number, dy: number, w: number, g: number): void;
