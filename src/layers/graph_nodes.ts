@@ -10,7 +10,11 @@ import type { Shape } from "../tensor.ts";
 import { graphInput, type GraphNode } from "./graph_builder.ts";
 import { Layer } from "./layer.ts";
 
-/** A layer of a graph that contains no graph itself. */
+/**
+ * A layer of a graph that contains no graph itself.
+ *
+ * @internal
+ */
 export interface LeafNode {
   /** The name in the outermost graph, such as "layer1.0.conv1". */
   readonly name: string;
@@ -19,7 +23,11 @@ export interface LeafNode {
   readonly inputs: readonly number[];
 }
 
-/** The nodes of a graph in order, and which of them computes the output. */
+/**
+ * The nodes of a graph in order, and which of them computes the output.
+ *
+ * @internal
+ */
 export interface LeafGraph {
   readonly nodes: readonly LeafNode[];
   /** −1 if the output is the input. */
