@@ -33,12 +33,16 @@ export abstract class Layer implements Disposable {
   abstract readonly type: string;
   /** The layer's own parameters by name, in PyTorch's order. */
   readonly parameters: Readonly<Record<string, Parameter>> = {};
-  /** Whether the forward pass supports the option `activation`. */
+  /** Whether the forward pass supports the option `activation`. In training mode only a ReLU. */
   readonly fusesActivation: boolean = false;
-  /** Whether the forward pass supports the option `residual`. */
+  /** Whether the forward pass in evaluation mode supports the option `residual`. */
   readonly fusesResidual: boolean = false;
-  /** The name of this layer as an `activation` of the layer before it. */
+  /** Whether the forward pass in evaluation mode supports the option `norm`. */
+  readonly fusesNorm: boolean = false;
+  /** The activation that the layer is, if kernels of other layers can compute it. */
   readonly fusedAs?: FusedActivation;
+  /** Whether the layer is the sum of its inputs. */
+  readonly addsTwo: boolean = false;
   /** Whether the forward pass may overwrite its input. */
   readonly inPlace: boolean = false;
   /** The random numbers of dropout in training mode. Undefined in evaluation mode, the default. */
