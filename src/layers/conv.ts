@@ -69,6 +69,8 @@ export abstract class Conv extends Layer {
   override readonly fusesActivation = true;
   /** See {@linkcode Layer.fusesResidual}. */
   override readonly fusesResidual = true;
+  /** See {@linkcode Layer.fusesNorm}. */
+  override readonly fusesNorm = true;
   /** The parameters by name. */
   override readonly parameters: Readonly<Record<string, Parameter>>;
   /** The shape of the weights, [outChannels, inChannels/groups, (kH,) kW]. */
