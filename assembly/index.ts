@@ -12,6 +12,10 @@ export {
   conv2d, conv2dBackwardInput, conv2dBackwardScratchSize, conv2dBackwardWeight, conv2dPack,
   conv2dPackedSize, conv2dPackedTransposedSize, conv2dPackTransposed, conv2dScratchSize,
 } from "./conv2d";
+export {
+  depthwise, depthwiseBackwardInput, depthwiseBackwardInputScratchSize, depthwiseScratchSize,
+} from "./depthwise";
+export { depthwiseBackwardWeight } from "./depthwise_backward";
 export { dropout } from "./dropout";
 export { linear, linearScratchSize } from "./linear";
 export { linearBackwardInput, linearBackwardScratchSize, linearBackwardWeight } from "./linear_backward";

@@ -100,6 +100,23 @@ export interface ForwardKernels {
   ): void;
 }
 
+/** The kernels of depthwise convolutions, which have groups = inC. Weights are [outC, 1, (kH,) kW]. */
+export interface DepthwiseKernels {
+  /** As conv2d, with weights that are not packed. */
+  depthwise(
+    y: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | null,
+    g: Conv2dGeometry,
+    epilogue: Epilogue,
+  ): void;
+  /** As conv2dBackwardInput, with weights that are not packed. */
+  depthwiseBackwardInput(dx: Tensor, dy: Tensor, weight: Tensor, g: Conv2dGeometry): void;
+  /** As conv2dBackwardWeight: dw += dy · columnsᵀ. */
+  depthwiseBackwardWeight(dw: Tensor, dy: Tensor, x: Tensor, g: Conv2dGeometry): void;
+}
+
 /** The kernels of weights in 8 or 16 bits. */
 export interface QuantizedKernels {
   /** An empty tensor for packed weights [outF, inF] of {@linkcode QuantizedKernels.linearInt8}. */
@@ -215,4 +232,4 @@ export interface TrainingKernels {
 }
 
 /** All kernels of a backend. */
-export type Kernels = ForwardKernels & QuantizedKernels & TrainingKernels;
+export type Kernels = ForwardKernels & DepthwiseKernels & QuantizedKernels & TrainingKernels;

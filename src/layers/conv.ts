@@ -19,6 +19,7 @@ import {
   type AlgorithmOptions,
   checkAlgorithm,
   type ConvAlgorithm,
+  isDepthwise,
   supportsWinograd,
 } from "../ops/prepared_conv.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
@@ -127,11 +128,12 @@ export abstract class Conv extends Layer {
     checkForward(this.type, x, options);
     if (this.training) checkTrainingForward(this.type, options);
     const { keepPacked = true } = this.options, algorithm = this.#algorithmOn(x.backend);
+    const groups = this.inChannels / this.weightShape[1];
     const plain = { weight: this.value("weight"), bias: this.optional("bias") };
     const { weight, bias } = this.#prepared.prepare(plain, {
       norm: this.#checkNorm(options.norm),
-      pack: keepPacked && algorithm === "direct",
-      groups: this.inChannels / this.weightShape[1],
+      pack: keepPacked && algorithm === "direct" && !isDepthwise(this.weightShape, groups),
+      groups,
     });
     try {
       const y = conv(this.#axes, x, weight, bias, { ...this.options, algorithm, ...options });

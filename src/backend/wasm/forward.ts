@@ -19,14 +19,6 @@ import type { WasmMemory } from "./memory.ts";
 
 /** The forward kernels over a memory, from what the binary exports. */
 export function forwardKernels(memory: WasmMemory, exports: Exports): ForwardKernels {
-  /** The geometry of a convolution, with its epilogue. */
-  const fused = (y: Tensor, g: Conv2dGeometry, { residual, activation }: Epilogue) => ({
-    ...g,
-    addsResidual: residual !== null,
-    residual: residual ? memory.at(residual) - memory.at(y) : 0,
-    activation,
-  });
-
   return {
     packConv2d(weight: Tensor, groups: number): Tensor {
       const block = memory.block(blocks.writeFilter, filterGeometry(weight, groups));
@@ -43,7 +35,7 @@ export function forwardKernels(memory: WasmMemory, exports: Exports): ForwardKer
       g: Conv2dGeometry,
       epilogue: Epilogue,
     ): void {
-      const block = memory.block(blocks.writeFusedConv2d, fused(y, g, epilogue));
+      const block = memory.block(blocks.writeFusedConv2d, fusedGeometry(memory, y, g, epilogue));
       const scratch = memory.scratch(exports.conv2dScratchSize(block));
       const inputs = [memory.at(x), memory.at(packed), memory.at(bias)] as const;
       exports.conv2d(memory.out(y), ...inputs, scratch, block);
@@ -57,7 +49,7 @@ export function forwardKernels(memory: WasmMemory, exports: Exports): ForwardKer
       g: Conv2dGeometry,
       epilogue: Epilogue,
     ): void {
-      const block = memory.block(blocks.writeFusedConv2d, fused(y, g, epilogue));
+      const block = memory.block(blocks.writeFusedConv2d, fusedGeometry(memory, y, g, epilogue));
       const scratch = memory.scratch(exports.winogradScratchSize(block));
       const inputs = [memory.at(x), memory.at(weight), memory.at(bias)] as const;
       exports.winograd(memory.out(y), ...inputs, scratch, block);
@@ -168,6 +160,21 @@ export function forwardKernels(memory: WasmMemory, exports: Exports): ForwardKer
       const results = [memory.out(folded.weight), memory.out(folded.bias)] as const;
       exports.foldBatchNorm(...results, memory.at(weight), memory.at(bias), block);
     },
+  };
+}
+
+/** The geometry of a convolution and its epilogue. */
+export function fusedGeometry(
+  memory: WasmMemory,
+  y: Tensor,
+  g: Conv2dGeometry,
+  { residual, activation }: Epilogue,
+): blocks.FusedConv2dGeometry {
+  return {
+    ...g,
+    addsResidual: residual !== null,
+    residual: residual ? memory.at(residual) - memory.at(y) : 0,
+    activation,
   };
 }
 

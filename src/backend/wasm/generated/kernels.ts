@@ -24,6 +24,11 @@ export const kernels = [
   "conv2dPackedTransposedSize",
   "conv2dScratchSize",
   "crossEntropy",
+  "depthwise",
+  "depthwiseBackwardInput",
+  "depthwiseBackwardInputScratchSize",
+  "depthwiseBackwardWeight",
+  "depthwiseScratchSize",
   "dropout",
   "foldBatchNorm",
   "heapBase",
@@ -70,6 +75,9 @@ export const sharedKernels = [
   "conv2d",
   "conv2dBackwardInput",
   "conv2dBackwardWeight",
+  "depthwise",
+  "depthwiseBackwardInput",
+  "depthwiseBackwardWeight",
   "dropout",
   "linear",
   "linearBackwardInput",
@@ -112,6 +120,11 @@ export interface Exports {
   conv2dPackedTransposedSize(g: number): number;
   conv2dScratchSize(g: number): number;
   crossEntropy(loss: number, dx: number, x: number, targets: number, g: number): void;
+  depthwise(y: number, x: number, weight: number, bias: number, scratch: number, g: number): void;
+  depthwiseBackwardInput(dx: number, dy: number, weight: number, scratch: number, g: number): void;
+  depthwiseBackwardInputScratchSize(g: number): number;
+  depthwiseBackwardWeight(dw: number, dy: number, x: number, scratch: number, g: number): void;
+  depthwiseScratchSize(g: number): number;
   dropout(y: number, x: number, n: number, mask: number): void;
   foldBatchNorm(filters: number, biases: number, w: number, b: number, g: number): void;
   heapBase(): number;
