@@ -4,6 +4,7 @@
 // Each kind has its own loop, in which its function is inlined.
 
 import { ActivationKind } from "./geometry";
+import { activate4, HARDSWISH } from "./inline/activate";
 import { exp4, expm14, log1p4, normal4, sigmoid4, tanh4 } from "./inline/exp";
 import { madd, relu4 } from "./inline/lanes";
 import { ceilDiv, CHUNK, claim, EDGE_TILE, join, threadMemory } from "./threads";
@@ -61,7 +62,7 @@ function forward(y: usize, x: usize, end: usize, kind: i32, a: v128, b: v128): v
       for (; x < end; x += 16, y += 16) v128.store(y, hardsigmoid(v128.load(x), a, b));
       break;
     case ActivationKind.hardswish:
-      for (; x < end; x += 16, y += 16) v128.store(y, hardswish(v128.load(x)));
+      for (; x < end; x += 16, y += 16) v128.store(y, activate4(v128.load(x), HARDSWISH));
       break;
     case ActivationKind.sigmoid:
       for (; x < end; x += 16, y += 16) v128.store(y, sigmoid4(v128.load(x)));
@@ -178,13 +179,6 @@ function clamp(x: v128, a: v128, b: v128): v128 {
 @inline
 function hardsigmoid(x: v128, a: v128, b: v128): v128 {
   return clamp(madd(b, x, a), f32x4.splat(0), f32x4.splat(1));
-}
-
-/** x · hardsigmoid(x) */
-// @ts-ignore: decorator
-@inline
-function hardswish(x: v128): v128 {
-  return f32x4.mul(x, hardsigmoid(x, f32x4.splat(1 / 6), f32x4.splat(0.5)));
 }
 
 /** 0 below −3, dy from 3 on, dy · (x/3 + 1/2) between. */

@@ -95,6 +95,17 @@ export class Conv2dGeometry extends WindowGeometry {
   }
 }
 
+/** A convolution, and what it does with its result before it stores it. */
+@unmanaged
+export class FusedConv2dGeometry extends Conv2dGeometry {
+  /** Whether another tensor is added before the activation. */
+  addsResidual: Flag;
+  /** Bytes from y to that tensor; 0 for y itself. */
+  residual: i32;
+  /** Code of the activation (inline/activate.ts). */
+  activation: i32;
+}
+
 /** The filters of a convolution, to be packed. */
 @unmanaged
 export class FilterGeometry {
@@ -171,6 +182,13 @@ export class BatchNormGeometry extends ChannelGeometry {
   eps: f32;
 }
 
+/** A batch normalisation with an activation. */
+@unmanaged
+export class FusedBatchNormGeometry extends BatchNormGeometry {
+  /** Code of the activation (inline/activate.ts). */
+  activation: i32;
+}
+
 /** The gradient of a batch normalisation, with the addresses for which a call has no room. */
 @unmanaged
 export class BatchNormBackwardGeometry extends BatchNormGeometry {
@@ -180,6 +198,13 @@ export class BatchNormBackwardGeometry extends BatchNormGeometry {
   variance: usize;
   /** Address of the factor of each channel; 0 for 1. */
   weight: usize;
+}
+
+/** A batch normalisation that is folded into filters [c, plane], with its addresses. */
+@unmanaged
+export class BatchNormFoldGeometry extends BatchNormBackwardGeometry {
+  /** Address of the offset of each channel; 0 for 0. */
+  bias: usize;
 }
 
 /** A local response normalisation: x / (k + alpha/size · Σ x²)^beta over neighbouring channels. */
@@ -274,7 +299,7 @@ export enum ActivationKind {
   hardtanh,
   /** min(max(a·x + b, 0), 1) */
   hardsigmoid,
-  /** x · min(max(x/6 + 1/2, 0), 1) */
+  /** x · min(max(x + 3, 0), 6) / 6 */
   hardswish,
   /** 1 / (1 + exp(−x)) */
   sigmoid,

@@ -7,12 +7,16 @@ export { add, mul, prelu, sumProducts } from "./arithmetic";
 export {
   adaptiveAvgPool2d, adaptiveAvgPool2dBackward, avgPool2d, avgPool2dBackward,
 } from "./avg_pool2d";
-export { batchNorm, batchNormBackward, batchNormStatistics } from "./batch_norm";
+export { batchNorm, batchNormBackward, batchNormStatistics, foldBatchNorm } from "./batch_norm";
 export { biasBackward } from "./bias";
 export {
   conv2d, conv2dBackwardInput, conv2dBackwardScratchSize, conv2dBackwardWeight, conv2dPack,
   conv2dPackedSize, conv2dPackedTransposedSize, conv2dPackTransposed, conv2dScratchSize,
 } from "./conv2d";
+export {
+  depthwise, depthwiseBackwardInput, depthwiseBackwardInputScratchSize, depthwiseScratchSize,
+} from "./depthwise";
+export { depthwiseBackwardWeight } from "./depthwise_backward";
 export { dropout } from "./dropout";
 export { linear, linearScratchSize } from "./linear";
 export { linearBackwardInput, linearBackwardScratchSize, linearBackwardWeight } from "./linear_backward";

@@ -66,10 +66,15 @@ export interface SuiteOptions {
 
 /** Registers a test for each backend. The test must free all memory that it allocates. */
 export function testOnEveryBackend(name: string, body: Body, options: SuiteOptions = {}): void {
+  testOnWasm(name, body, options);
+  testWithAdapter(`${name} (${gpu.name})`, () => run(gpu, body, options));
+}
+
+/** Registers a test for each backend but WebGPU. For algorithms that only Wasm has. */
+export function testOnWasm(name: string, body: Body, options: SuiteOptions = {}): void {
   for (const candidate of [...wasm, ...threaded, highMemory]) {
     Deno.test(`${name} (${candidate.name})`, () => run(candidate, body, options));
   }
-  testWithAdapter(`${name} (${gpu.name})`, () => run(gpu, body, options));
 }
 
 /**
@@ -77,9 +82,14 @@ export function testOnEveryBackend(name: string, body: Body, options: SuiteOptio
  * kernels on every build.
  */
 export function testOnFewBackends(name: string, body: Body, options: SuiteOptions = {}): void {
+  testWithThreads(name, body, options);
+  testWithAdapter(`${name} (${gpu.name})`, () => run(gpu, body, options));
+}
+
+/** Registers a test for one threaded build. For tests that concern no kernel. */
+export function testWithThreads(name: string, body: Body, options: SuiteOptions = {}): void {
   const [candidate] = threaded;
   Deno.test(`${name} (${candidate.name})`, () => run(candidate, body, options));
-  testWithAdapter(`${name} (${gpu.name})`, () => run(gpu, body, options));
 }
 
 async function run(candidate: Candidate, body: Body, options: SuiteOptions): Promise<void> {

@@ -65,6 +65,8 @@ export abstract class ElementwiseMerge extends MergeLayer {
 export class Add extends ElementwiseMerge {
   /** The name in `torch`. */
   override readonly type = "Add";
+  /** See {@linkcode Layer.addsTwo}. */
+  override readonly addsTwo = true;
   #shapes: readonly Shape[] = [];
 
   /** See {@linkcode MergeLayer.backwardInto}. The gradient is dy itself for inputs of its shape. */

@@ -17,7 +17,10 @@ export {
 } from "./activation.ts";
 export * from "./conv.ts";
 export * from "./fold.ts";
+export { Graph, type GraphOptions } from "./graph.ts";
+export { GraphBuilder, type GraphNode } from "./graph_builder.ts";
 export { type ForwardOptions, type InitOptions, Layer, parameterCount } from "./layer.ts";
+export { MergeLayer } from "./merge_layer.ts";
 export * from "./merge.ts";
 export { Parameter } from "./parameter.ts";
 export * from "./linear.ts";
@@ -26,6 +29,6 @@ export * from "./norm.ts";
 export * from "./pool.ts";
 export * from "./precision.ts";
 export { PReLU } from "./prelu.ts";
-export * from "./sequential.ts";
+export { type Layers, Sequential } from "./sequential.ts";
 export * from "./shape.ts";
 export * from "./softmax.ts";

@@ -6,7 +6,9 @@ export * from "./activation_backward.ts";
 export * from "./arithmetic.ts";
 export type { AccumulateOptions, OutOptions } from "./checks.ts";
 export * from "./conv1d_matrix.ts";
-export { conv1d, conv2d, type FusedOptions } from "./conv.ts";
+export { conv1d, conv2d } from "./conv.ts";
+export { foldConv } from "./fold.ts";
+export type { ActivationOptions, FusedActivation, FusedOptions } from "./fused.ts";
 export {
   biasBackward,
   conv1dBackwardInput,
@@ -16,7 +18,6 @@ export {
 } from "./conv_backward.ts";
 export type { Conv1dOptions, Conv2dOptions, Padding1d, Padding2d } from "./conv_geometry.ts";
 export * from "./dropout.ts";
-export type { FusedActivation } from "./fused.ts";
 export { half } from "./half.ts";
 export * from "./linear.ts";
 export * from "./loss.ts";

@@ -68,6 +68,7 @@ export function operationCalls(backend: Backend): OperationCalls {
     ["conv2d prepared", ops.conv2d, [x, prepared, bias, conv]],
     ["conv1d", ops.conv1d, [row, rowW, bias, conv1]],
     ["prepareConv", ops.prepareConv, [w, { groups: 2 }]],
+    ["foldConv", ops.foldConv, [w, bias, { runningMean: bias, runningVar: bias }, { eps: 1 }]],
     ["conv2dBackwardInput", ops.conv2dBackwardInput, [dy, w, xShape, conv]],
     ["conv1dBackwardInput", ops.conv1dBackwardInput, [rowOut, rowW, rowShape, conv1]],
     ["conv2dBackwardWeight", ops.conv2dBackwardWeight, [dy, x, [4, 2, 3, 3], conv]],

@@ -26,7 +26,13 @@ export const kernels = [
   "conv2dPackedTransposedSize",
   "conv2dScratchSize",
   "crossEntropy",
+  "depthwise",
+  "depthwiseBackwardInput",
+  "depthwiseBackwardInputScratchSize",
+  "depthwiseBackwardWeight",
+  "depthwiseScratchSize",
   "dropout",
+  "foldBatchNorm",
   "heapBase",
   "linear",
   "linearBackwardInput",
@@ -73,6 +79,9 @@ export const sharedKernels = [
   "conv2d",
   "conv2dBackwardInput",
   "conv2dBackwardWeight",
+  "depthwise",
+  "depthwiseBackwardInput",
+  "depthwiseBackwardWeight",
   "dropout",
   "linear",
   "linearBackwardInput",
@@ -107,7 +116,7 @@ export interface Exports {
   batchNormStatistics(mean: number, variance: number, x: number, g: number): void;
   beginKernel(): void;
   biasBackward(db: number, dy: number, g: number): void;
-  conv2d(y: number, x: number, packed: number, bias: number, scratch: number, g: number, relu: number): void;
+  conv2d(y: number, x: number, packed: number, bias: number, scratch: number, g: number): void;
   conv2dBackwardInput(dx: number, dy: number, packed: number, scratch: number, g: number): void;
   conv2dBackwardScratchSize(g: number): number;
   conv2dBackwardWeight(dw: number, dy: number, x: number, scratch: number, g: number): void;
@@ -117,13 +126,19 @@ export interface Exports {
   conv2dPackedTransposedSize(g: number): number;
   conv2dScratchSize(g: number): number;
   crossEntropy(loss: number, dx: number, x: number, targets: number, g: number): void;
+  depthwise(y: number, x: number, weight: number, bias: number, scratch: number, g: number): void;
+  depthwiseBackwardInput(dx: number, dy: number, weight: number, scratch: number, g: number): void;
+  depthwiseBackwardInputScratchSize(g: number): number;
+  depthwiseBackwardWeight(dw: number, dy: number, x: number, scratch: number, g: number): void;
+  depthwiseScratchSize(g: number): number;
   dropout(y: number, x: number, n: number, mask: number): void;
+  foldBatchNorm(filters: number, biases: number, w: number, b: number, g: number): void;
   heapBase(): number;
-  linear(y: number, x: number, w: number, bias: number, scratch: number, g: number, relu: number): void;
+  linear(y: number, x: number, w: number, bias: number, scratch: number, g: number, activation: number): void;
   linearBackwardInput(dx: number, dy: number, w: number, g: number): void;
   linearBackwardScratchSize(g: number): number;
   linearBackwardWeight(dw: number, dy: number, x: number, scratch: number, g: number): void;
-  linearInt8(y: number, x: number, packed: number, scales: number, bias: number, scratch: number, g: number, relu: number): void;
+  linearInt8(y: number, x: number, packed: number, scales: number, bias: number, scratch: number, g: number, activation: number): void;
   linearInt8Pack(packed: number, scales: number, w: number, g: number): void;
   linearInt8PackedSize(g: number): number;
   linearInt8ScratchSize(g: number): number;
@@ -144,7 +159,7 @@ export interface Exports {
   softmaxBackward(dx: number, dy: number, y: number, g: number): void;
   squaredNorm(x: number, n: number): number;
   sumProducts(db: number, dy: number, a: number, g: number, most: number): void;
-  winograd(y: number, x: number, weight: number, bias: number, scratch: number, g: number, relu: number): void;
+  winograd(y: number, x: number, weight: number, bias: number, scratch: number, g: number): void;
   winogradBackwardInput(dx: number, dy: number, weight: number, scratch: number, g: number): void;
   winogradBackwardScratchSize(g: number): number;
   winogradBackwardWeight(dw: number, dy: number, x: number, scratch: number, g: number): void;

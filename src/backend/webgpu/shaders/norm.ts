@@ -5,6 +5,7 @@
  */
 
 import type { Shader } from "../shader.ts";
+import { activate } from "./activate.ts";
 import { each } from "./elementwise.ts";
 import { eachRow } from "./rows.ts";
 
@@ -56,7 +57,7 @@ export const localResponseNormBackward: Shader = each(
   window,
 );
 
-/** y = (x − mean) / √(var + eps) · weight + bias. */
+/** y = activation((x − mean) / √(var + eps) · weight + bias). */
 export const batchNorm: Shader = each(
   "batchNorm",
   "y",
@@ -66,7 +67,26 @@ export const batchNorm: Shader = each(
   if (WEIGHT) { scale *= weight[c]; }
   var shift = -mean[c] * scale;
   if (BIAS) { shift += bias[c]; }
-  y[i] = x[i] * scale + shift;
+  y[i] = activate(x[i] * scale + shift);
+`,
+  activate,
+);
+
+/** The filters w · f and the bias (b − mean) · f + bias, f = weight / √(var + eps), with a row for each. */
+export const foldBatchNorm: Shader = eachRow(
+  "foldBatchNorm",
+  /* wgsl */ `
+  var factor = 1 / sqrt(variance[row] + uniforms.eps);
+  if (WEIGHT) { factor *= weight[row]; }
+  for (var i = lane; i < uniforms.plane; i += 64) {
+    filters[row * uniforms.plane + i] = w[row * uniforms.plane + i] * factor;
+  }
+  if (lane > 0) { return; }
+  var v = -mean[row];
+  if (B) { v += b[row]; }
+  v *= factor;
+  if (BIAS) { v += bias[row]; }
+  biases[row] = v;
 `,
 );
 
