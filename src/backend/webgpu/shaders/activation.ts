@@ -73,7 +73,7 @@ export const activation: Shader = each(
     case leakyReluKind: { f = select(v * uniforms.a, v, v > 0); }
     case hardtanhKind: { f = min(max(v, uniforms.a), uniforms.b); }
     case hardsigmoidKind: { f = clamp(uniforms.a * v + uniforms.b, 0.0, 1.0); }
-    case hardswishKind: { f = v * clamp(v + 3, 0.0, 6.0) / 6; }
+    case hardswishKind: { f = v * (clamp(v + 3, 0.0, 6.0) / 6); }
     case sigmoidKind: { f = sigmoid(v); }
     case tanhKind: {
       let m = expm1(-2 * abs(v));
