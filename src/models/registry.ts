@@ -8,7 +8,7 @@ import { ArgumentError } from "../errors.ts";
 import { AlexNet } from "./alexnet.ts";
 import { AlexNetTiny } from "./alexnet_tiny.ts";
 import type { Classifier } from "./classifier.ts";
-import type { NetworkInfo, NetworkOptions } from "./network.ts";
+import type { NetworkInfo, NetworkOptions } from "./network_options.ts";
 
 const table = {
   "alexnet": { create: (options) => new AlexNet(options) },
