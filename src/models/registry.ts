@@ -9,16 +9,7 @@ import { imagenetPreprocessing } from "../image/preprocess.ts";
 import { AlexNet } from "./alexnet.ts";
 import { AlexNetTiny, alexnetTinyPreprocessing } from "./alexnet_tiny.ts";
 import type { Classifier } from "./classifier.ts";
-import { densenets } from "./densenet.ts";
-import { efficientnets } from "./efficientnet.ts";
-import { googlenets } from "./googlenet.ts";
-import { mnasnets } from "./mnasnet.ts";
-import { mobilenetsV2 } from "./mobilenet_v2.ts";
-import { mobilenetsV3 } from "./mobilenet_v3.ts";
 import type { NetworkInfo, NetworkOptions } from "./network_options.ts";
-import { resnets } from "./resnet.ts";
-import { shufflenetsV2 } from "./shufflenet_v2.ts";
-import { squeezenets } from "./squeezenet.ts";
 import { vggs } from "./vgg.ts";
 
 const table = {
@@ -31,15 +22,6 @@ const table = {
     preprocessing: alexnetTinyPreprocessing,
   },
   ...vggs,
-  ...squeezenets,
-  ...resnets,
-  ...densenets,
-  ...googlenets,
-  ...mobilenetsV2,
-  ...mobilenetsV3,
-  ...shufflenetsV2,
-  ...mnasnets,
-  ...efficientnets,
 } satisfies Record<string, NetworkInfo>;
 
 /** The name of a network: torchvision's, where torchvision has it. */
