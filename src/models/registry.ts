@@ -12,7 +12,12 @@ import type { Classifier } from "./classifier.ts";
 import type { NetworkInfo, NetworkOptions } from "./network_options.ts";
 import { vggs } from "./vgg.ts";
 
-const table = {
+/**
+ * All networks.
+ *
+ * @internal
+ */
+export const table = {
   "alexnet": {
     create: (options) => new AlexNet(options),
     preprocessing: imagenetPreprocessing,
@@ -27,7 +32,7 @@ const table = {
 /** The name of a network: torchvision's, where torchvision has it. */
 export type NetworkName = keyof typeof table;
 
-/** All networks by name. */
+/** All networks, to look up a name. */
 export const networks: ReadonlyMap<string, NetworkInfo> = new Map(Object.entries(table));
 
 /** The names of all networks. */
