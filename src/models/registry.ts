@@ -12,12 +12,20 @@ import type { Classifier } from "./classifier.ts";
 import type { NetworkInfo, NetworkOptions } from "./network_options.ts";
 import { vggs } from "./vgg.ts";
 
-/**
- * All networks.
- *
- * @internal
- */
-export const table = {
+/** The name of a network: torchvision's, where torchvision has it. */
+export type NetworkName =
+  | "alexnet"
+  | "alexnet-tiny"
+  | "vgg11"
+  | "vgg11_bn"
+  | "vgg13"
+  | "vgg13_bn"
+  | "vgg16"
+  | "vgg16_bn"
+  | "vgg19"
+  | "vgg19_bn";
+
+const table: Readonly<Record<NetworkName, NetworkInfo>> = {
   "alexnet": {
     create: (options) => new AlexNet(options),
     preprocessing: imagenetPreprocessing,
@@ -27,10 +35,7 @@ export const table = {
     preprocessing: alexnetTinyPreprocessing,
   },
   ...vggs,
-} satisfies Record<string, NetworkInfo>;
-
-/** The name of a network: torchvision's, where torchvision has it. */
-export type NetworkName = keyof typeof table;
+};
 
 /** All networks, to look up a name. */
 export const networks: ReadonlyMap<string, NetworkInfo> = new Map(Object.entries(table));
