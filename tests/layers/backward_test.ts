@@ -60,6 +60,7 @@ const layers: [() => nn.Layer, Shape][] = [
   [() => new nn.AvgPool2d([2, 3], { countIncludePad: false, padding: 1 }), [1, 2, 6, 6]],
   [() => new nn.AdaptiveAvgPool1d(3), [1, 2, 7]],
   [() => new nn.AdaptiveAvgPool2d([2, 5]), [1, 2, 7, 4]],
+  [() => new nn.PReLU(3), [2, 3, 2, 2]],
   [() => new nn.Softmax(), [3, 4]],
   [() => new nn.LogSoftmax(0), [3, 4]],
   [() => new nn.Dropout(0.4), [3, 7]],
