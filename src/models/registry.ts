@@ -9,7 +9,12 @@ import { imagenetPreprocessing } from "../image/preprocess.ts";
 import { AlexNet } from "./alexnet.ts";
 import { AlexNetTiny, alexnetTinyPreprocessing } from "./alexnet_tiny.ts";
 import type { Classifier } from "./classifier.ts";
+import { efficientnets } from "./efficientnet.ts";
+import { mnasnets } from "./mnasnet.ts";
+import { mobilenetsV2 } from "./mobilenet_v2.ts";
+import { mobilenetsV3 } from "./mobilenet_v3.ts";
 import type { NetworkInfo, NetworkOptions } from "./network_options.ts";
+import { resnets } from "./resnet.ts";
 import { vggs } from "./vgg.ts";
 
 /** The name of a network: torchvision's, where torchvision has it. */
@@ -23,7 +28,23 @@ export type NetworkName =
   | "vgg16"
   | "vgg16_bn"
   | "vgg19"
-  | "vgg19_bn";
+  | "vgg19_bn"
+  | "resnet18"
+  | "resnet34"
+  | "resnet50"
+  | "resnet101"
+  | "resnet152"
+  | "resnext50_32x4d"
+  | "wide_resnet50_2"
+  | "mobilenet_v2"
+  | "mobilenet_v3_large"
+  | "mobilenet_v3_small"
+  | "mnasnet0_5"
+  | "mnasnet1_0"
+  | "efficientnet_b0"
+  | "efficientnet_b1"
+  | "efficientnet_b2"
+  | "efficientnet_b3";
 
 const table: Readonly<Record<NetworkName, NetworkInfo>> = {
   "alexnet": {
@@ -35,6 +56,11 @@ const table: Readonly<Record<NetworkName, NetworkInfo>> = {
     preprocessing: alexnetTinyPreprocessing,
   },
   ...vggs,
+  ...resnets,
+  ...mobilenetsV2,
+  ...mobilenetsV3,
+  ...mnasnets,
+  ...efficientnets,
 };
 
 /** All networks, to look up a name. */
