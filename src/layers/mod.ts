@@ -32,3 +32,4 @@ export { PReLU } from "./prelu.ts";
 export { type Layers, Sequential } from "./sequential.ts";
 export * from "./shape.ts";
 export * from "./softmax.ts";
+export { StochasticDepth } from "./stochastic_depth.ts";

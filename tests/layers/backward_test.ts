@@ -64,6 +64,7 @@ const layers: [() => nn.Layer, Shape][] = [
   [() => new nn.Softmax(), [3, 4]],
   [() => new nn.LogSoftmax(0), [3, 4]],
   [() => new nn.Dropout(0.4), [3, 7]],
+  [() => new nn.StochasticDepth(0.4), [5, 2, 3]],
   [() => new nn.Flatten(), [3, 4, 2, 2]],
   [() => new nn.LocalResponseNorm(3, { alpha: 1, k: 2 }), [2, 7, 3, 3]],
   [() => new nn.BatchNorm1d(4), [5, 4]],

@@ -58,6 +58,7 @@ const constructors: Call[] = [
   ["AdaptiveAvgPool1d", create(layers.AdaptiveAvgPool1d), [2]],
   ["Flatten", create(layers.Flatten), []],
   ["Dropout", create(layers.Dropout), [0.5]],
+  ["StochasticDepth", create(layers.StochasticDepth), [0.5]],
   ["Sequential", create(layers.Sequential), [[new layers.ReLU()]]],
   ["Graph", create(layers.Graph), [[{ name: "relu", layer: new layers.ReLU() }], {}]],
   ["Parameter", create(layers.Parameter), [[2, 3], () => {}, true]],
@@ -96,6 +97,7 @@ Deno.test("the methods of layers refuse arguments of every wrong type", async ()
     [new layers.AdaptiveAvgPool2d(2), x],
     [new layers.Flatten(), x],
     [new layers.Dropout(0.5), x],
+    [new layers.StochasticDepth(0.5), x],
     [
       new layers.Sequential([
         new layers.Conv2d(4, 4, 3, { padding: 1 }),
