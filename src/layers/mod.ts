@@ -33,3 +33,4 @@ export { type Layers, Sequential } from "./sequential.ts";
 export * from "./shape.ts";
 export * from "./softmax.ts";
 export { StochasticDepth } from "./stochastic_depth.ts";
+export { View } from "./view.ts";
