@@ -116,7 +116,8 @@ function combineConstant(
     const y = channels(node, build, ordered, kind, operand);
     return build.permute(node, y, [0, ...axes.slice(1).map((axis) => axis + 1), 1]);
   }
-  if (elements(own) === elements(shape.slice(1)) && own.length <= rank) { // one for each element
+  const missing = Array<number>(Math.max(0, rank - own.length)).fill(1);
+  if (sameShape([...missing, ...own], shape.with(0, 1))) { // one for each element
     const flat = build.view(node, x, [shape[0], elements(own)]);
     return build.view(node, channels(node, build, flat, kind, operand), shape);
   }
