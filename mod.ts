@@ -52,6 +52,7 @@ export {
   softmax,
   softmaxBackward,
 } from "./src/ops/activation.ts";
+export { cat, slice, sliceBackward } from "./src/ops/concat.ts";
 export { conv1d, conv2d } from "./src/ops/conv.ts";
 export { conv1dMatrix } from "./src/ops/conv1d_matrix.ts";
 export {
@@ -71,6 +72,8 @@ export {
   localResponseNorm,
   localResponseNormBackward,
 } from "./src/ops/norm.ts";
+export { pad } from "./src/ops/pad.ts";
+export { channelShuffle, inversePermutation, permute } from "./src/ops/permute.ts";
 export {
   adaptiveAvgPool1d,
   adaptiveAvgPool2d,
@@ -89,12 +92,15 @@ export type { Pool1dOptions, Pool2dOptions } from "./src/ops/pool_geometry.ts";
 
 // Layers
 export { LogSoftmax, ReLU, Softmax } from "./src/layers/activation.ts";
+export { Concat, Slice } from "./src/layers/concat.ts";
 export { Conv1d, Conv2d } from "./src/layers/conv.ts";
 export { foldBatchNorm } from "./src/layers/fold.ts";
 export { type ForwardOptions, type InitOptions, Layer } from "./src/layers/layer.ts";
 export { Parameter } from "./src/layers/parameter.ts";
 export { Linear } from "./src/layers/linear.ts";
 export { BatchNorm1d, BatchNorm2d, LocalResponseNorm } from "./src/layers/norm.ts";
+export { ConstantPad2d, ZeroPad2d } from "./src/layers/pad.ts";
+export { ChannelShuffle, Permute } from "./src/layers/permute.ts";
 export {
   AdaptiveAvgPool1d,
   AdaptiveAvgPool2d,

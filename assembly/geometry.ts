@@ -164,6 +164,45 @@ export class ChannelGeometry {
   plane: i32;
 }
 
+/** A copy along five axes, of which the outer ones can have size 1. */
+@unmanaged
+export class CopyGeometry {
+  /** Size of axis 0 (outermost). */
+  n0: i32;
+  /** Size of axis 1. */
+  n1: i32;
+  /** Size of axis 2. */
+  n2: i32;
+  /** Size of axis 3. */
+  n3: i32;
+  /** Size of axis 4 (innermost). */
+  n4: i32;
+  /** Elements between neighbours along axis 0 of the output. */
+  y0: i32;
+  /** Elements between neighbours along axis 1 of the output. */
+  y1: i32;
+  /** Elements between neighbours along axis 2 of the output. */
+  y2: i32;
+  /** Elements between neighbours along axis 3 of the output. */
+  y3: i32;
+  /** Elements between neighbours along axis 4 of the output. */
+  y4: i32;
+  /** Elements between neighbours along axis 0 of the input. */
+  x0: i32;
+  /** Elements between neighbours along axis 1 of the input. */
+  x1: i32;
+  /** Elements between neighbours along axis 2 of the input. */
+  x2: i32;
+  /** Elements between neighbours along axis 3 of the input. */
+  x3: i32;
+  /** Elements between neighbours along axis 4 of the input. */
+  x4: i32;
+  /** Index of the first element written. */
+  yAt: i32;
+  /** Index of the first element read. */
+  xAt: i32;
+}
+
 /** A batch normalisation. */
 @unmanaged
 export class BatchNormGeometry extends ChannelGeometry {

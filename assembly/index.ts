@@ -12,6 +12,7 @@ export {
   conv2d, conv2dBackwardInput, conv2dBackwardScratchSize, conv2dBackwardWeight, conv2dPack,
   conv2dPackedSize, conv2dPackedTransposedSize, conv2dPackTransposed, conv2dScratchSize,
 } from "./conv2d";
+export { stridedCopy } from "./copy";
 export { dropout } from "./dropout";
 export { linear, linearScratchSize } from "./linear";
 export { linearBackwardInput, linearBackwardScratchSize, linearBackwardWeight } from "./linear_backward";

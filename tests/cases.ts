@@ -30,6 +30,11 @@ export interface Attributes {
   readonly outputSize: readonly number[];
   readonly targets: readonly number[];
   readonly labelSmoothing: number;
+  readonly dims: readonly number[];
+  readonly start: number;
+  readonly end: number;
+  readonly step: number;
+  readonly value: number;
 }
 
 /** A call and its expected results. */

@@ -13,6 +13,7 @@ export type {
   AxisGeometry,
   ChannelGeometry,
   Conv2dGeometry,
+  CopyGeometry,
   DropoutMask,
   LocalResponseNormGeometry,
   Pool2dGeometry,

@@ -12,6 +12,7 @@ import type {
   AxisGeometry,
   BatchNormTensors,
   Conv2dGeometry,
+  CopyGeometry,
   DropoutMask,
   LocalResponseNormGeometry,
   Pool2dGeometry,
@@ -184,5 +185,11 @@ export interface TrainingKernels {
   squaredNorm(x: Tensor): Promise<number>;
 }
 
+/** The kernels that move values, forward and backward. */
+export interface LayoutKernels {
+  /** Copies elements of x to other places of y, and leaves the rest of y as it is. */
+  stridedCopy(y: Tensor, x: Tensor, g: CopyGeometry): void;
+}
+
 /** All kernels of a backend. */
-export type Kernels = ForwardKernels & QuantizedKernels & TrainingKernels;
+export type Kernels = ForwardKernels & QuantizedKernels & TrainingKernels & LayoutKernels;

@@ -17,6 +17,7 @@ import type { Allocator } from "./wasm/allocator.ts";
 import type { Kernels } from "./kernels.ts";
 import { MemoryBackend } from "./memory_backend.ts";
 import { forwardKernels } from "./wasm/forward.ts";
+import { layoutKernels } from "./wasm/layout.ts";
 import { sharedMemory, WasmMemory } from "./wasm/memory.ts";
 import { quantizedKernels } from "./wasm/quantized.ts";
 import { threadBytes, ThreadPool } from "./wasm/threads.ts";
@@ -46,6 +47,7 @@ export class WasmBackend extends MemoryBackend<WasmMemory> {
       ...forwardKernels(memory, parts.kernels),
       ...quantizedKernels(memory, parts.kernels),
       ...trainingKernels(memory, parts.kernels),
+      ...layoutKernels(memory, parts.kernels),
     };
   }
 

@@ -8,6 +8,7 @@ import { DeviceLostError, PembrokeError } from "../errors.ts";
 import type { Kernels } from "./kernels.ts";
 import { MemoryBackend } from "./memory_backend.ts";
 import { forwardKernels } from "./webgpu/forward.ts";
+import { layoutKernels } from "./webgpu/layout.ts";
 import { GpuMemory, type Traits } from "./webgpu/memory.ts";
 import { quantizedKernels } from "./webgpu/quantized.ts";
 import { trainingKernels } from "./webgpu/training.ts";
@@ -40,6 +41,7 @@ export class WebGpuBackend extends MemoryBackend<GpuMemory> {
       ...forwardKernels(memory),
       ...quantizedKernels(memory),
       ...trainingKernels(memory),
+      ...layoutKernels(memory),
     };
   }
 

@@ -2,12 +2,15 @@
 
 export * from "./activation.ts";
 export * from "./conv.ts";
+export * from "./concat.ts";
 export * from "./fold.ts";
 export { type ForwardOptions, type InitOptions, Layer, parameterCount } from "./layer.ts";
 export { Parameter } from "./parameter.ts";
 export * from "./linear.ts";
 export { LinearWeight } from "./linear_weight.ts";
 export * from "./norm.ts";
+export * from "./pad.ts";
+export * from "./permute.ts";
 export * from "./pool.ts";
 export * from "./precision.ts";
 export * from "./sequential.ts";

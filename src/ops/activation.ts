@@ -8,7 +8,7 @@ import { kernelsOf } from "../backend/interface.ts";
 import type { AxisGeometry } from "../backend/geometry.ts";
 import { ArgumentError } from "../errors.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
-import { checkOptions, checkTensor, type OutOptions, produce } from "./checks.ts";
+import { checkAxis, checkOptions, checkTensor, type OutOptions, produce } from "./checks.ts";
 
 /**
  * Computes max(x, 0) of every element. NaN stays NaN.
@@ -166,11 +166,7 @@ export function dropout(x: Tensor, p: number, seed: number, options: OutOptions 
 }
 
 function axisGeometry(op: string, shape: Shape, dim: number): AxisGeometry {
-  const rank = shape.length;
-  if (!Number.isInteger(dim) || dim < -rank || dim >= rank) {
-    throw new ArgumentError(op, "dim", dim, `an axis of x [${shape.join(", ")}]`);
-  }
-  const axis = dim < 0 ? dim + rank : dim;
+  const axis = checkAxis(op, dim, shape);
   return {
     outer: elements(shape.slice(0, axis)),
     size: shape[axis],

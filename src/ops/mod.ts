@@ -4,6 +4,7 @@ export type * from "../backend/geometry.ts";
 export * from "./activation.ts";
 export { add, mul } from "./arithmetic.ts";
 export type { AccumulateOptions, OutOptions } from "./checks.ts";
+export { cat, slice, sliceBackward } from "./concat.ts";
 export * from "./conv1d_matrix.ts";
 export { conv1d, conv2d, type FusedOptions } from "./conv.ts";
 export {
@@ -18,6 +19,8 @@ export { half } from "./half.ts";
 export * from "./linear.ts";
 export * from "./loss.ts";
 export * from "./norm.ts";
+export { pad } from "./pad.ts";
+export { channelShuffle, inversePermutation, permute } from "./permute.ts";
 export * from "./pool.ts";
 export type { Pool1dOptions, Pool2dOptions } from "./pool_geometry.ts";
 export {

@@ -43,6 +43,12 @@ const constructors: Call[] = [
   ["AdaptiveAvgPool2d", create(layers.AdaptiveAvgPool2d), [[2, 2]]],
   ["AdaptiveAvgPool1d", create(layers.AdaptiveAvgPool1d), [2]],
   ["Flatten", create(layers.Flatten), []],
+  ["Concat", create(layers.Concat), [1]],
+  ["Slice", create(layers.Slice), [1, 0, 2, { step: 1 }]],
+  ["ChannelShuffle", create(layers.ChannelShuffle), [2]],
+  ["Permute", create(layers.Permute), [[0, 2, 1]]],
+  ["ConstantPad2d", create(layers.ConstantPad2d), [[1, 1, 1, 1], 0]],
+  ["ZeroPad2d", create(layers.ZeroPad2d), [1]],
   ["Dropout", create(layers.Dropout), [0.5]],
   ["Sequential", create(layers.Sequential), [[new layers.ReLU()]]],
   ["Parameter", create(layers.Parameter), [[2, 3], () => {}, true]],
@@ -76,6 +82,10 @@ Deno.test("the methods of layers refuse arguments of every wrong type", async ()
     [new layers.AvgPool2d(2), x],
     [new layers.AdaptiveAvgPool2d(2), x],
     [new layers.Flatten(), x],
+    [new layers.Slice(1, 1, 3), x],
+    [new layers.ChannelShuffle(2), x],
+    [new layers.Permute([0, 2, 3, 1]), x],
+    [new layers.ZeroPad2d(1), x],
     [new layers.Dropout(0.5), x],
     [
       new layers.Sequential([

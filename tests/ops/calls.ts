@@ -31,6 +31,13 @@ export function operationCalls(backend: Backend): OperationCalls {
   const calls: Call[] = [
     ["add", ops.add, [x, dy, { alpha: 1 }]],
     ["mul", ops.mul, [x, dy, {}]],
+    ["cat", ops.cat, [[x, dy], 1, {}]],
+    ["slice", ops.slice, [x, 1, 0, 2, { step: 1 }]],
+    ["sliceBackward", ops.sliceBackward, [dy, [2, 6, 4, 4], 1, 1, 5, { step: 1 }]],
+    ["permute", ops.permute, [x, [0, 2, 3, 1], {}]],
+    ["inversePermutation", ops.inversePermutation, [[2, 0, 1]]],
+    ["channelShuffle", ops.channelShuffle, [x, 2, {}]],
+    ["pad", ops.pad, [x, [1, 1, 0, 0], { value: 1 }]],
     ["relu", ops.relu, [x, {}]],
     ["reluBackward", ops.reluBackward, [dy, x, {}]],
     ["softmax", ops.softmax, [x, 1, {}]],

@@ -231,6 +231,65 @@ export function writeChannel(integers: Integers, _floats: Floats, g: ChannelGeom
   integers[2] = g.plane;
 }
 
+/** A copy along five axes, of which the outer ones can have size 1. */
+export interface CopyGeometry {
+  /** Size of axis 0 (outermost). */
+  readonly n0: number;
+  /** Size of axis 1. */
+  readonly n1: number;
+  /** Size of axis 2. */
+  readonly n2: number;
+  /** Size of axis 3. */
+  readonly n3: number;
+  /** Size of axis 4 (innermost). */
+  readonly n4: number;
+  /** Elements between neighbours along axis 0 of the output. */
+  readonly y0: number;
+  /** Elements between neighbours along axis 1 of the output. */
+  readonly y1: number;
+  /** Elements between neighbours along axis 2 of the output. */
+  readonly y2: number;
+  /** Elements between neighbours along axis 3 of the output. */
+  readonly y3: number;
+  /** Elements between neighbours along axis 4 of the output. */
+  readonly y4: number;
+  /** Elements between neighbours along axis 0 of the input. */
+  readonly x0: number;
+  /** Elements between neighbours along axis 1 of the input. */
+  readonly x1: number;
+  /** Elements between neighbours along axis 2 of the input. */
+  readonly x2: number;
+  /** Elements between neighbours along axis 3 of the input. */
+  readonly x3: number;
+  /** Elements between neighbours along axis 4 of the input. */
+  readonly x4: number;
+  /** Index of the first element written. */
+  readonly yAt: number;
+  /** Index of the first element read. */
+  readonly xAt: number;
+}
+
+/** Writes a {@linkcode CopyGeometry}. */
+export function writeCopy(integers: Integers, _floats: Floats, g: CopyGeometry): void {
+  integers[0] = g.n0;
+  integers[1] = g.n1;
+  integers[2] = g.n2;
+  integers[3] = g.n3;
+  integers[4] = g.n4;
+  integers[5] = g.y0;
+  integers[6] = g.y1;
+  integers[7] = g.y2;
+  integers[8] = g.y3;
+  integers[9] = g.y4;
+  integers[10] = g.x0;
+  integers[11] = g.x1;
+  integers[12] = g.x2;
+  integers[13] = g.x3;
+  integers[14] = g.x4;
+  integers[15] = g.yAt;
+  integers[16] = g.xAt;
+}
+
 /** A batch normalisation. */
 export interface BatchNormGeometry extends ChannelGeometry {
   /** Added to the variance. */

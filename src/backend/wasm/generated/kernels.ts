@@ -51,6 +51,7 @@ export const kernels = [
   "softmax",
   "softmaxBackward",
   "squaredNorm",
+  "stridedCopy",
   "winograd",
   "winogradBackwardInput",
   "winogradBackwardScratchSize",
@@ -82,6 +83,7 @@ export const sharedKernels = [
   "relu",
   "reluBackward",
   "sgdStep",
+  "stridedCopy",
   "winograd",
   "winogradBackwardInput",
   "winogradBackwardWeight",
@@ -138,6 +140,7 @@ export interface Exports {
   softmax(y: number, x: number, g: number): void;
   softmaxBackward(dx: number, dy: number, y: number, g: number): void;
   squaredNorm(x: number, n: number): number;
+  stridedCopy(y: number, x: number, g: number): void;
   winograd(y: number, x: number, weight: number, bias: number, scratch: number, g: number, relu: number): void;
   winogradBackwardInput(dx: number, dy: number, weight: number, scratch: number, g: number): void;
   winogradBackwardScratchSize(g: number): number;

@@ -1,0 +1,21 @@
+/**
+ * The kernels that move values, forward and backward.
+ *
+ * @module
+ */
+
+import type { Tensor } from "../../tensor.ts";
+import type { CopyGeometry } from "../geometry.ts";
+import type { LayoutKernels } from "../kernels.ts";
+import type { Exports } from "./generated/kernels.ts";
+import * as blocks from "./generated/geometry.ts";
+import type { WasmMemory } from "./memory.ts";
+
+/** The layout kernels over a memory, from what the binary exports. */
+export function layoutKernels(memory: WasmMemory, exports: Exports): LayoutKernels {
+  return {
+    stridedCopy(y: Tensor, x: Tensor, g: CopyGeometry): void {
+      exports.stridedCopy(memory.out(y), memory.at(x), memory.block(blocks.writeCopy, g));
+    },
+  };
+}

@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+"""Writes pytorch_spatial.json: results and gradients of operations that move, resample and normalise.
+
+    python3 tests/cases/make_pytorch_spatial.py
+
+The file in the repository was made with PyTorch 1.13 (Debian's python3-torch). Inputs are drawn from
+a seed, rounded to three decimals and then to float32; everything behind that is float64.
+"""
+
+import json
+import pathlib
+
+import torch
+import torch.nn.functional as F
+
+torch.manual_seed(22)
+torch.set_num_threads(1)
+cases = []
+
+# of the largest element of each tensor: float32 sums, some of which cancel
+TOLERANCE = 1e-5
+
+
+def tensor(values, form):
+    def number(v):
+        short = float(f"{v:{form}}")
+        return int(short) if short.is_integer() else short
+
+    flat = values.detach().reshape(-1).tolist()
+    return {"shape": list(values.shape), "data": [number(v) for v in flat]}
+
+
+def uniform(*shape, scale=1000):
+    """Three decimals from [-1, 1], as float32 has them."""
+    return (torch.randint(-scale, scale + 1, shape).double() / 1000).float().double()
+
+
+def case(name, op, attrs, inputs, f, call, extra={}):
+    """f of inputs gives y; dy is drawn."""
+    leaves = {k: v.clone().requires_grad_() for k, v in inputs.items() if v is not None}
+    y = f(*[leaves.get(k) for k in inputs])
+    dy = uniform(*y.shape)
+    y.backward(dy)
+    expected = {"y": tensor(y, ".7g"), **{k: tensor(v, ".7g") for k, v in extra.items()}}
+    for key, leaf in leaves.items():
+        expected[f"d{key}"] = tensor(leaf.grad, ".7g")
+    given = {k: tensor(v, ".3f") for k, v in inputs.items() if v is not None}
+    cases.append({
+        "id": f"pytorch-spatial-{op}-{name}",
+        "source": f"PyTorch {torch.__version__}, float64: {call}, and backward",
+        "op": op,
+        "attrs": attrs,
+        "inputs": {**given, "dy": tensor(dy, ".3f")},
+        "expected": expected,
+        "tol": {"abs": 0, "rel": 0, "largest": TOLERANCE},
+    })
+
+
+def shape_name(shape):
+    return "x".join(str(v) for v in shape)
+
+
+for axis in (0, 1, -1):
+    parts = [[2, 3, 5] for _ in range(3)]
+    for part, size in zip(parts, (2, 1, 4)):
+        part[axis] = size
+    inputs = dict(zip("xwb", (uniform(*part) for part in parts)))
+    case(f"axis-{axis}", "cat", {"axis": axis}, inputs, lambda *t: torch.cat(t, axis), "torch.cat")
+
+for axis, start, end, step in [(1, 1, 3, 1), (-1, -4, -1, 1), (2, 0, 5, 2)]:
+    index = [slice(None)] * 3
+    index[axis] = slice(start, end, step)
+    case(f"axis-{axis}-{start}-{end}-{step}", "slice",
+         {"axis": axis, "start": start, "end": end, "step": step}, {"x": uniform(2, 4, 6)},
+         lambda x: x[tuple(index)], "x[start:end:step]")
+
+for dims in [(0, 2, 3, 1), (0, 3, 1, 2), (3, 1, 0, 2), (-1, 1, -2, 0)]:
+    case(shape_name(dims), "permute", {"dims": dims}, {"x": uniform(2, 3, 4, 5)},
+         lambda x: x.permute(dims), "Tensor.permute")
+
+for channels, groups in [(6, 2), (12, 3)]:
+    # channel_shuffle of PyTorch 1.13 has no gradient
+    def shuffle(x):
+        n, c, h, w = x.shape
+        y = x.reshape(n, groups, c // groups, h, w).transpose(1, 2).reshape(x.shape)
+        assert torch.equal(y, F.channel_shuffle(x.detach(), groups))
+        return y
+
+    case(f"{channels}-in-{groups}", "channelshuffle", {"groups": groups},
+         {"x": uniform(2, channels, 2, 3)}, shuffle, "F.channel_shuffle")
+
+for pads, value in [((1, 2), 0), ((1, 0, 2, 3), 0.5), ((-1, 2, 1, -2), -1), ((0, -2, -1, 0, 1, 1), 0)]:
+    case(shape_name(pads), "pad", {"pads": pads, "value": value}, {"x": uniform(2, 3, 4, 5)},
+         lambda x: F.pad(x, pads, value=value), "F.pad")
+
+meta = {"source": f"PyTorch {torch.__version__}", "how": "tests/cases/make_pytorch_spatial.py"}
+lines = ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases)
+path = pathlib.Path(__file__).with_name("pytorch_spatial.json")
+path.write_text(f'{{"format":1,"meta":{json.dumps(meta)},"cases":[\n{lines}\n]}}\n')
+print(f"{path.name}: {len(cases)} cases, {path.stat().st_size} bytes")

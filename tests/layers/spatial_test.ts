@@ -1,0 +1,53 @@
+/** Layers that move, resample and normalise values. */
+
+import * as nn from "../../src/layers/mod.ts";
+import { ArgumentError, PembrokeError } from "../../src/errors.ts";
+import { assertEquals, assertThrows } from "../assert.ts";
+import { testOnEveryBackend } from "../backends.ts";
+import { testGradients } from "./differences.ts";
+
+testGradients([
+  [() => new nn.Slice(2, 1, -1, { step: 2 }), [2, 2, 6, 3]],
+  [() => new nn.ChannelShuffle(3), [2, 6, 2, 2]],
+  [() => new nn.Permute([2, 0, 3, 1]), [2, 3, 4, 2]],
+  [() => new nn.ConstantPad2d([1, 2, -1, 0], 3), [2, 2, 3, 4]],
+]);
+
+testOnEveryBackend("Concat gives each input its part of the gradient", async (backend) => {
+  const layer = new nn.Concat().train();
+  using a = backend.upload([1, 2, 3, 4], [2, 1, 2]);
+  using b = backend.upload([5, 6, 7, 8, 9, 10, 11, 12], [2, 2, 2]);
+  assertEquals(layer.outputShape([a.shape, b.shape]), [2, 3, 2]);
+  using y = layer.forward([a, b]);
+  assertEquals([...await y.read()], [1, 2, 5, 6, 7, 8, 3, 4, 9, 10, 11, 12]);
+  const gradients = layer.backwardInto(y);
+  assertEquals([...await gradients[0].read()], [...await a.read()]);
+  assertEquals([...await gradients[1].read()], [...await b.read()]);
+  for (const gradient of gradients) gradient.dispose();
+  assertThrows(() => layer.backwardInto(y), PembrokeError, "needs a forward pass");
+});
+
+Deno.test("the shapes of layers that move values", () => {
+  const planes = [2, 6, 4, 5],
+    shapes: [nn.Layer, readonly number[]][] = [
+      [new nn.Slice(1, -2), [2, 2, 4, 5]],
+      [new nn.ChannelShuffle(2), planes],
+      [new nn.Permute([0, -1, 1, 2]), [2, 5, 6, 4]],
+      [new nn.ZeroPad2d([1, 2, 3, -1]), [2, 6, 6, 8]],
+    ];
+  for (const [layer, expected] of shapes) {
+    assertEquals(layer.outputShape(planes), expected, layer.type);
+    assertEquals(layer.macs(planes), 0);
+  }
+  assertThrows(
+    () => new nn.Concat(1).outputShape([[2, 6, 4], [2, 4, 5]]),
+    ArgumentError,
+    "Concat: the shape of input 1 is [2, 4, 5], must be [2, 6, 4] but for axis 1",
+  );
+  assertThrows(() => new nn.Concat(1).outputShape([]), ArgumentError, "a list of at least one");
+  assertThrows(
+    () => new nn.ChannelShuffle(4).outputShape(planes),
+    ArgumentError,
+    "ChannelShuffle: groups is 4, must be a divisor of the 6 channels",
+  );
+});

@@ -1,0 +1,42 @@
+/** The operations of conformance_test.ts that move, resample and normalise values. */
+
+import * as ops from "../../src/ops/mod.ts";
+import type { Tensor, Values } from "../../src/tensor.ts";
+import type { Attributes } from "../cases.ts";
+
+/** The inputs of a case. Each operation uses some of them. */
+export type Inputs = Readonly<Record<"x" | "w" | "b" | "mean" | "var" | "dy", Tensor>>;
+
+/** The results of an operation. */
+export type Outputs = Readonly<Record<string, Tensor<Values>>>;
+
+type Operations = Record<string, (t: Inputs, attrs: Partial<Attributes>) => Outputs>;
+
+/** Results and gradients by the names of operations in the cases. */
+export const spatialOperations: { readonly forward: Operations; readonly gradients: Operations } = {
+  forward: {
+    cat: ({ x, w, b }, a) => ({ y: ops.cat([x, w, b], a.axis) }),
+    slice: ({ x }, a) => ({ y: ops.slice(x, a.axis!, a.start!, a.end, { step: a.step }) }),
+    permute: ({ x }, a) => ({ y: ops.permute(x, a.dims!) }),
+    channelshuffle: ({ x }, a) => ({ y: ops.channelShuffle(x, a.groups!) }),
+    pad: ({ x }, a) => ({ y: ops.pad(x, a.pads!, { value: a.value }) }),
+  },
+  gradients: {
+    cat: ({ x, w, b, dy }, { axis }) => {
+      const [first, second] = [x, w].map(({ shape }) => shape.at(axis!)!);
+      return {
+        dx: ops.slice(dy, axis!, 0, first),
+        dw: ops.slice(dy, axis!, first, first + second),
+        db: ops.slice(dy, axis!, -b.shape.at(axis!)!),
+      };
+    },
+    slice: ({ x, dy }, a) => ({
+      dx: ops.sliceBackward(dy, x.shape, a.axis!, a.start!, a.end, { step: a.step }),
+    }),
+    permute: ({ dy }, a) => ({ dx: ops.permute(dy, ops.inversePermutation(a.dims!)) }),
+    channelshuffle: ({ x, dy }, a) => ({
+      dx: ops.channelShuffle(dy, x.shape[1] / a.groups!),
+    }),
+    pad: ({ dy }, a) => ({ dx: ops.pad(dy, a.pads!.map((side) => -side)) }),
+  },
+};

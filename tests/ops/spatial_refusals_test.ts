@@ -1,0 +1,73 @@
+/** As refusals_test.ts, for operations that move, resample and normalise values. */
+
+import { ArgumentError } from "../../src/errors.ts";
+import * as ops from "../../src/ops/mod.ts";
+import { assertEquals, assertThrows } from "../assert.ts";
+import { fakeBackend, fakeTensor } from "./fake_tensor.ts";
+
+const x = fakeTensor([2, 6, 4, 5]), vector = fakeTensor([4]);
+const foreign = fakeTensor([2, 6, 4, 5], fakeBackend());
+
+/** Passes a value of a wrong type, as plain JavaScript can. */
+// deno-lint-ignore no-explicit-any
+const any = (value: unknown) => value as any;
+
+/** Error messages, and the calls that throw them. */
+const invalidCalls: [string, () => unknown][] = [
+  ["cat: tensors is [], must be a list of at least one", () => ops.cat([])],
+  ["cat: tensors[1] is null, must be a Tensor", () => ops.cat([x, any(null)])],
+  [
+    'cat: tensors[1] is "on fake", must be on the backend of x',
+    () => ops.cat([x, foreign]),
+  ],
+  [
+    "cat: the shape of input 1 is [4], must be [2, 6, 4, 5] but for axis 1",
+    () => ops.cat([x, vector], 1),
+  ],
+  ["cat: dim is 4, must be an axis of x [2, 6, 4, 5]", () => ops.cat([x, x], 4)],
+  [
+    "cat: the shape of out is [2, 6, 4, 5], must be [2, 12, 4, 5]",
+    () => ops.cat([x, x], 1, { out: x }),
+  ],
+  [
+    'cat: out is "the memory of an input", must be another tensor',
+    () => ops.cat([x], 1, { out: x }),
+  ],
+  ["slice: dim is -5, must be an axis of x [2, 6, 4, 5]", () => ops.slice(x, -5, 0)],
+  ["slice: start is 6, must be a position on the axis of size 6", () => ops.slice(x, 1, 6)],
+  ["slice: start is -7, must be a position on the axis of size 6", () => ops.slice(x, 1, -7)],
+  ["slice: end is 7, must be behind 2, and at most 6", () => ops.slice(x, 1, 2, 7)],
+  ["slice: end is 2, must be behind 2, and at most 6", () => ops.slice(x, 1, 2, 2)],
+  ["slice: step is 0, must be a positive integer", () => ops.slice(x, 1, 2, 5, { step: 0 })],
+  [
+    "sliceBackward: the shape of dy is [2, 6, 4, 5], must be [2, 3, 4, 5]",
+    () => ops.sliceBackward(x, x.shape, 1, 3),
+  ],
+  ["permute: dims is [0, 1, 1, 2], must be each axis once", () => ops.permute(x, [0, 1, 1, 2])],
+  [
+    "permute: dims is [1, 0], must be the 4 axes of [2, 6, 4, 5] in any order",
+    () => ops.permute(x, [1, 0]),
+  ],
+  [
+    "permute: dims is [5, 4, 3, 2, 1, 0], must be at most five axes that do not stay together",
+    () => ops.permute(fakeTensor([2, 3, 2, 3, 2, 3]), [5, 4, 3, 2, 1, 0]),
+  ],
+  [
+    "channelShuffle: groups is 4, must be a divisor of the 6 channels",
+    () => ops.channelShuffle(x, 4),
+  ],
+  [
+    "pad: padding is [1], must be integers: [before, after] of each padded axis, the last axis first",
+    () => ops.pad(x, [1]),
+  ],
+  [
+    "pad: the padded shape is [2, 6, 4, 0], must be sizes from 1 to 536870912",
+    () => ops.pad(x, [-3, -2]),
+  ],
+  ['pad: value is "0", must be a number', () => ops.pad(x, [1, 1], { value: any("0") })],
+];
+for (const [message, call] of invalidCalls) {
+  Deno.test(`${message.slice(0, message.indexOf(", must be"))}: rejected`, () => {
+    assertEquals(assertThrows(call, ArgumentError).message, message);
+  });
+}

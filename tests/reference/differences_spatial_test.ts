@@ -1,0 +1,34 @@
+/** As differences_test.ts, for operations that move, resample and normalise values. */
+
+import { Draw } from "../backend/harness.ts";
+import * as reference from "../reference.ts";
+import type { NumArray } from "../reference.ts";
+import { check, numbers } from "./differences.ts";
+
+Deno.test("the reference gradients of slice, permute, channelShuffle and pad match differences", () => {
+  const draw = new Draw(20);
+  const x = numbers(draw, [2, 6, 3, 4]), { shape } = x;
+  const range = { axis: 1, start: 1, end: 6, step: 2 }, dims = [2, 0, 3, 1];
+  check(draw, {
+    inputs: [x],
+    forward: () => reference.slice(x, range),
+    backward: (dy: NumArray) => [reference.sliceBackward(dy, shape, range)],
+  });
+  check(draw, {
+    inputs: [x],
+    forward: () => reference.permute(x, dims),
+    backward: (dy: NumArray) => [reference.permuteBackward(dy, shape, dims)],
+  });
+  check(draw, {
+    inputs: [x],
+    forward: () => reference.channelShuffle(x, 3),
+    backward: (dy: NumArray) => [reference.channelShuffleBackward(dy, 3)],
+  });
+  for (const padding of [[1, 2, 0, 3], [-1, 2, 3, -2, 0, -1], [0, -3]]) {
+    check(draw, {
+      inputs: [x],
+      forward: () => reference.pad(x, padding, 5),
+      backward: (dy: NumArray) => [reference.padBackward(dy, shape, padding)],
+    });
+  }
+});
