@@ -78,6 +78,8 @@ export {
   adaptiveAvgPool1d,
   adaptiveAvgPool2d,
   adaptiveAvgPoolBackward,
+  adaptiveMaxPool2d,
+  adaptiveMaxPool2dWithIndices,
   avgPool1d,
   avgPool1dBackward,
   avgPool2d,
@@ -104,6 +106,7 @@ export { ChannelShuffle, Permute } from "./src/layers/permute.ts";
 export {
   AdaptiveAvgPool1d,
   AdaptiveAvgPool2d,
+  AdaptiveMaxPool2d,
   AvgPool1d,
   AvgPool2d,
   MaxPool1d,

@@ -20,7 +20,7 @@ export {
   linearInt8, linearInt8Pack, linearInt8PackedSize, linearInt8ScratchSize, linearInt8Unpack,
 } from "./linear_int8";
 export { localResponseNorm, localResponseNormBackward } from "./local_response_norm";
-export { maxIndex, maxPool2d, maxPool2dBackward } from "./max_pool2d";
+export { adaptiveMaxPool2d, maxIndex, maxPool2d, maxPool2dBackward } from "./max_pool2d";
 export { adamwStep, axpby, sgdStep, squaredNorm } from "./optimizer";
 export { relu, reluBackward } from "./relu";
 export { crossEntropy, logSoftmax, logSoftmaxBackward, softmax, softmaxBackward } from "./softmax";

@@ -53,6 +53,13 @@ export interface ForwardKernels {
   ): void;
   /** y = the means of the windows that follow from the sizes of x and y. */
   adaptiveAvgPool2d(y: Tensor, x: Tensor, g: AdaptiveGeometry): void;
+  /** As maxPool2d, in the windows of adaptiveAvgPool2d. */
+  adaptiveMaxPool2d(
+    y: Tensor,
+    indices: Tensor<Int32Array> | null,
+    x: Tensor,
+    g: AdaptiveGeometry,
+  ): void;
   /** y = x · weightᵀ + bias, clamped at 0 with `relu`. */
   linear(y: Tensor, x: Tensor, weight: Tensor, bias: Tensor | null, relu: boolean): void;
   /** y = a + alpha · b, element by element; y may be a or b. */

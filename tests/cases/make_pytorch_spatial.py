@@ -93,6 +93,12 @@ for pads, value in [((1, 2), 0), ((1, 0, 2, 3), 0.5), ((-1, 2, 1, -2), -1), ((0,
     case(shape_name(pads), "pad", {"pads": pads, "value": value}, {"x": uniform(2, 3, 4, 5)},
          lambda x: F.pad(x, pads, value=value), "F.pad")
 
+for size, out in [((7, 5), (3, 2)), ((2, 3), (5, 7)), ((13, 9), (1, 1))]:
+    x = uniform(2, 2, *size, scale=4)  # many ties
+    indices = F.adaptive_max_pool2d(x, out, return_indices=True)[1]
+    case(f"{shape_name(size)}-to-{shape_name(out)}", "adaptivemaxpool2d", {"outputSize": out}, {"x": x},
+         lambda x: F.adaptive_max_pool2d(x, out), "F.adaptive_max_pool2d", {"indices": indices})
+
 meta = {"source": f"PyTorch {torch.__version__}", "how": "tests/cases/make_pytorch_spatial.py"}
 lines = ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases)
 path = pathlib.Path(__file__).with_name("pytorch_spatial.json")

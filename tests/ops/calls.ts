@@ -72,6 +72,8 @@ export function operationCalls(backend: Backend): OperationCalls {
     ["avgPool2dBackward", ops.avgPool2dBackward, [small, xShape, average]],
     ["avgPool1dBackward", ops.avgPool1dBackward, [rowOut, rowShape, { kernelSize: 1 }]],
     ["adaptiveAvgPool2d", ops.adaptiveAvgPool2d, [x, [2, 2], {}]],
+    ["adaptiveMaxPool2d", ops.adaptiveMaxPool2d, [x, [2, 2], {}]],
+    ["adaptiveMaxPool2dWithIndices", ops.adaptiveMaxPool2dWithIndices, [x, 2, {}]],
     ["adaptiveAvgPool1d", ops.adaptiveAvgPool1d, [row, 2, {}]],
     ["adaptiveAvgPoolBackward", ops.adaptiveAvgPoolBackward, [small, xShape, {}]],
     ["localResponseNorm", ops.localResponseNorm, [x, 3, lrn]],

@@ -20,6 +20,11 @@ export const spatialOperations: { readonly forward: Operations; readonly gradien
     permute: ({ x }, a) => ({ y: ops.permute(x, a.dims!) }),
     channelshuffle: ({ x }, a) => ({ y: ops.channelShuffle(x, a.groups!) }),
     pad: ({ x }, a) => ({ y: ops.pad(x, a.pads!, { value: a.value }) }),
+    adaptivemaxpool2d: ({ x }, a) => {
+      const size = a.outputSize as [number, number];
+      const { output, indices } = ops.adaptiveMaxPool2dWithIndices(x, size);
+      return { y: output, indices };
+    },
   },
   gradients: {
     cat: ({ x, w, b, dy }, { axis }) => {
@@ -38,5 +43,11 @@ export const spatialOperations: { readonly forward: Operations; readonly gradien
       dx: ops.channelShuffle(dy, x.shape[1] / a.groups!),
     }),
     pad: ({ dy }, a) => ({ dx: ops.pad(dy, a.pads!.map((side) => -side)) }),
+    adaptivemaxpool2d: ({ x, dy }, a) => {
+      const size = a.outputSize as [number, number];
+      const { output, indices } = ops.adaptiveMaxPool2dWithIndices(x, size);
+      using _output = output, _indices = indices;
+      return { dx: ops.maxPoolBackward(dy, indices, x.shape) };
+    },
   },
 };

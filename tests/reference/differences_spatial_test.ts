@@ -32,3 +32,18 @@ Deno.test("the reference gradients of slice, permute, channelShuffle and pad mat
     });
   }
 });
+
+Deno.test("the reference gradient of adaptiveMaxPool2d matches differences", () => {
+  const draw = new Draw(21);
+  for (const size of [[3, 2], [1, 1], [9, 4]] as const) {
+    const x = numbers(draw, [1, 2, 7, 5]); // random values have no ties
+    check(draw, {
+      inputs: [x],
+      forward: () => reference.adaptiveMaxPool2d(x, size).y,
+      backward: (dy: NumArray) => {
+        const { indices } = reference.adaptiveMaxPool2d(x, size);
+        return [reference.maxPoolBackward(dy, indices, x.shape)];
+      },
+    });
+  }
+});

@@ -5,6 +5,7 @@ export const kernels = [
   "adamwStep",
   "adaptiveAvgPool2d",
   "adaptiveAvgPool2dBackward",
+  "adaptiveMaxPool2d",
   "add",
   "avgPool2d",
   "avgPool2dBackward",
@@ -62,6 +63,9 @@ export const kernels = [
 /** The kernels that hand out their work to threads. */
 export const sharedKernels = [
   "adamwStep",
+  "adaptiveAvgPool2d",
+  "adaptiveAvgPool2dBackward",
+  "adaptiveMaxPool2d",
   "add",
   "batchNorm",
   "batchNormBackward",
@@ -94,6 +98,7 @@ export interface Exports {
   adamwStep(w: number, dw: number, m: number, v: number, n: number, step: number): void;
   adaptiveAvgPool2d(y: number, x: number, g: number): void;
   adaptiveAvgPool2dBackward(dx: number, dy: number, g: number): void;
+  adaptiveMaxPool2d(y: number, indices: number, x: number, g: number): void;
   add(y: number, a: number, b: number, n: number, alpha: number): void;
   avgPool2d(y: number, x: number, g: number, countIncludePad: number, divisor: number): void;
   avgPool2dBackward(dx: number, dy: number, g: number, countIncludePad: number, divisor: number): void;
