@@ -63,6 +63,11 @@ export {
   conv2dBackwardWeight,
 } from "./src/ops/conv_backward.ts";
 export type { Conv1dOptions, Conv2dOptions } from "./src/ops/conv_geometry.ts";
+export {
+  interpolate,
+  interpolateBackward,
+  type InterpolateOptions,
+} from "./src/ops/interpolate.ts";
 export { linear, linearBackwardInput, linearBackwardWeight } from "./src/ops/linear.ts";
 export { crossEntropy } from "./src/ops/loss.ts";
 export {
@@ -72,7 +77,7 @@ export {
   localResponseNorm,
   localResponseNormBackward,
 } from "./src/ops/norm.ts";
-export { pad } from "./src/ops/pad.ts";
+export { pad, padBackward } from "./src/ops/pad.ts";
 export { channelShuffle, inversePermutation, permute } from "./src/ops/permute.ts";
 export {
   adaptiveAvgPool1d,
@@ -101,7 +106,7 @@ export { type ForwardOptions, type InitOptions, Layer } from "./src/layers/layer
 export { Parameter } from "./src/layers/parameter.ts";
 export { Linear } from "./src/layers/linear.ts";
 export { BatchNorm1d, BatchNorm2d, LocalResponseNorm } from "./src/layers/norm.ts";
-export { ConstantPad2d, ZeroPad2d } from "./src/layers/pad.ts";
+export { ConstantPad2d, ReflectionPad2d, ReplicationPad2d, ZeroPad2d } from "./src/layers/pad.ts";
 export { ChannelShuffle, Permute } from "./src/layers/permute.ts";
 export {
   AdaptiveAvgPool1d,
@@ -115,6 +120,7 @@ export {
 export type { Precision } from "./src/layers/precision.ts";
 export { Sequential } from "./src/layers/sequential.ts";
 export { Dropout, Flatten } from "./src/layers/shape.ts";
+export { Upsample } from "./src/layers/upsample.ts";
 
 // Networks
 export { AlexNet, type AlexNetOptions } from "./src/models/alexnet.ts";

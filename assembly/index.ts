@@ -23,6 +23,7 @@ export { localResponseNorm, localResponseNormBackward } from "./local_response_n
 export { adaptiveMaxPool2d, maxIndex, maxPool2d, maxPool2dBackward } from "./max_pool2d";
 export { adamwStep, axpby, sgdStep, squaredNorm } from "./optimizer";
 export { relu, reluBackward } from "./relu";
+export { resample, resampleScratchSize } from "./resample";
 export { crossEntropy, logSoftmax, logSoftmaxBackward, softmax, softmaxBackward } from "./softmax";
 export { beginKernel, setThread } from "./threads";
 export { winograd, winogradBackwardInput, winogradScratchSize } from "./winograd";

@@ -35,6 +35,10 @@ export interface Attributes {
   readonly end: number;
   readonly step: number;
   readonly value: number;
+  readonly mode: string;
+  readonly scales: readonly number[];
+  readonly alignCorners: boolean;
+  readonly recomputeScaleFactor: boolean;
 }
 
 /** A call and its expected results. */

@@ -196,6 +196,17 @@ export interface TrainingKernels {
 export interface LayoutKernels {
   /** Copies elements of x to other places of y, and leaves the rest of y as it is. */
   stridedCopy(y: Tensor, x: Tensor, g: CopyGeometry): void;
+  /**
+   * y = weighted sums of the rows and columns of each plane of x. A table is described in
+   * assembly/resample.ts.
+   */
+  resample(
+    y: Tensor,
+    x: Tensor,
+    rows: Tensor<Int32Array>,
+    columns: Tensor<Int32Array>,
+    g: AdaptiveGeometry,
+  ): void;
 }
 
 /** All kernels of a backend. */

@@ -15,3 +15,4 @@ export * from "./pool.ts";
 export * from "./precision.ts";
 export * from "./sequential.ts";
 export * from "./shape.ts";
+export * from "./upsample.ts";

@@ -6,9 +6,11 @@
 
 import { ArgumentError } from "../errors.ts";
 import { checkShape, checkTensor } from "../ops/checks.ts";
-import { pad, padded } from "../ops/pad.ts";
+import { mirroring, pad, padBackward, padded, type PadMode } from "../ops/pad.ts";
+import type { Resampling } from "../ops/resample.ts";
 import type { Shape, Tensor } from "../tensor.ts";
 import { checkForward, type ForwardOptions, Layer } from "./layer.ts";
+import { ResampleLayer } from "./resample.ts";
 
 /**
  * The padding of planes: one number for all sides, or PyTorch's `[left, right, top, bottom]`.
@@ -69,8 +71,7 @@ export class ConstantPad2d extends Layer {
   /** See {@linkcode Layer.backward}. */
   override backward(dy: Tensor): Tensor {
     checkTensor(this.type, "dy", dy, dy);
-    checkTensor(this.type, "dy", dy, dy, this.outputShape(this.recallShape()));
-    return pad(dy, this.#sides.map((side) => -side));
+    return padBackward(dy, this.recallShape(), this.#sides);
   }
 }
 
@@ -88,4 +89,54 @@ export class ZeroPad2d extends ConstantPad2d {
   constructor(padding: PlanePadding) {
     super(padding, 0);
   }
+}
+
+/**
+ * The base class of layers that pad planes with values of their own.
+ *
+ * @internal
+ */
+abstract class MirrorPad extends ResampleLayer {
+  /** The mode of the operation. */
+  protected abstract readonly mode: PadMode;
+  readonly #sides: readonly number[];
+
+  /**
+   * Creates the layer.
+   *
+   * @param padding A number for all sides, or `[left, right, top, bottom]`.
+   * @throws {ArgumentError} When the padding is invalid.
+   */
+  constructor(readonly padding: PlanePadding) {
+    super();
+    this.#sides = checkSides("Pad2d", padding);
+  }
+
+  /** See {@linkcode mirroring}. */
+  protected override resampling(input: Shape): Resampling {
+    checkShape(this.type, "x", input, "[N, C, H, W]");
+    return mirroring(this.type, input, this.#sides, this.mode);
+  }
+}
+
+/**
+ * Pads planes with their reflection at the edges, `torch.nn.ReflectionPad2d`: [N, C, H, W] → [N, C,
+ * oH, oW].
+ */
+export class ReflectionPad2d extends MirrorPad {
+  /** The name in `torch.nn`. */
+  override readonly type = "ReflectionPad2d";
+  /** The mode of the operation. */
+  protected override readonly mode = "reflect";
+}
+
+/**
+ * Pads planes with the values at their edges, `torch.nn.ReplicationPad2d`: [N, C, H, W] → [N, C, oH,
+ * oW].
+ */
+export class ReplicationPad2d extends MirrorPad {
+  /** The name in `torch.nn`. */
+  override readonly type = "ReplicationPad2d";
+  /** The mode of the operation. */
+  protected override readonly mode = "replicate";
 }

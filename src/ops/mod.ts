@@ -16,10 +16,11 @@ export {
 } from "./conv_backward.ts";
 export type { Conv1dOptions, Conv2dOptions, Padding1d, Padding2d } from "./conv_geometry.ts";
 export { half } from "./half.ts";
+export { interpolate, interpolateBackward, type InterpolateOptions } from "./interpolate.ts";
 export * from "./linear.ts";
 export * from "./loss.ts";
 export * from "./norm.ts";
-export { pad } from "./pad.ts";
+export { pad, padBackward, type PadMode } from "./pad.ts";
 export { channelShuffle, inversePermutation, permute } from "./permute.ts";
 export * from "./pool.ts";
 export type { Pool1dOptions, Pool2dOptions } from "./pool_geometry.ts";

@@ -93,6 +93,41 @@ for pads, value in [((1, 2), 0), ((1, 0, 2, 3), 0.5), ((-1, 2, 1, -2), -1), ((0,
     case(shape_name(pads), "pad", {"pads": pads, "value": value}, {"x": uniform(2, 3, 4, 5)},
          lambda x: F.pad(x, pads, value=value), "F.pad")
 
+for pads, mode in [((1, 2), "reflect"), ((1, 0, 2, 3), "reflect"), ((3, 2, 0, 1), "replicate"), ((4, 0), "replicate")]:
+    shape = (2, 3, 5) if len(pads) == 2 else (2, 3, 4, 5)
+    case(f"{mode}-{shape_name(pads)}", "pad", {"pads": pads, "mode": mode}, {"x": uniform(*shape)},
+         lambda x: F.pad(x, pads, mode), "F.pad")
+
+
+def interpolate(name, shape, mode, size=None, scale=None, align=None, recompute=None):
+    """In float32, in which PyTorch computes positions."""
+    attrs = {"mode": mode}
+    if size:
+        attrs["outputSize"] = size
+    if scale:
+        attrs["scales"] = scale
+    if align:
+        attrs["alignCorners"] = True
+    if recompute:
+        attrs["recomputeScaleFactor"] = True
+    y = lambda x: F.interpolate(x.float(), size, scale, mode, align, recompute)
+    case(f"{mode}-{name}", "interpolate", attrs, {"x": uniform(*shape)}, y, "F.interpolate in float32")
+
+
+for mode, align in [("nearest", None), ("nearest-exact", None), ("bilinear", False), ("bilinear", True)]:
+    aligned = "-aligned" if align else ""
+    interpolate(f"x2{aligned}", (1, 2, 3, 4), mode, scale=(2, 2), align=align)
+    interpolate(f"3x4-to-7x5{aligned}", (1, 2, 3, 4), mode, size=(7, 5), align=align)
+    interpolate(f"8x9-to-3x4{aligned}", (1, 2, 8, 9), mode, size=(3, 4), align=align)
+    interpolate(f"to-1x1{aligned}", (1, 2, 4, 5), mode, size=(1, 1), align=align)
+    interpolate(f"fractions{aligned}", (1, 2, 5, 7), mode, scale=(1.7, 0.6), align=align)
+    interpolate(f"recomputed{aligned}", (1, 2, 5, 7), mode, scale=(1.7, 0.6), align=align, recompute=True)
+    interpolate(f"same-size{aligned}", (1, 2, 5, 4), mode, scale=(1.1, 1.2), align=align)
+    if mode == "nearest":  # PyTorch uses the scale forward, but not backward
+        cases[-1]["expected"].pop("dx")
+for mode, align in [("nearest", None), ("linear", False), ("linear", True)]:
+    interpolate(f"1d{'-aligned' if align else ''}", (2, 3, 5), mode, scale=(2.5,), align=align)
+
 for size, out in [((7, 5), (3, 2)), ((2, 3), (5, 7)), ((13, 9), (1, 1))]:
     x = uniform(2, 2, *size, scale=4)  # many ties
     indices = F.adaptive_max_pool2d(x, out, return_indices=True)[1]

@@ -50,6 +50,9 @@ const constructors: Call[] = [
   ["Permute", create(layers.Permute), [[0, 2, 1]]],
   ["ConstantPad2d", create(layers.ConstantPad2d), [[1, 1, 1, 1], 0]],
   ["ZeroPad2d", create(layers.ZeroPad2d), [1]],
+  ["ReflectionPad2d", create(layers.ReflectionPad2d), [[1, 1, 0, 0]]],
+  ["ReplicationPad2d", create(layers.ReplicationPad2d), [1]],
+  ["Upsample", create(layers.Upsample), [{ size: undefined, scaleFactor: 2, mode: "nearest" }]],
   ["Dropout", create(layers.Dropout), [0.5]],
   ["Sequential", create(layers.Sequential), [[new layers.ReLU()]]],
   ["Parameter", create(layers.Parameter), [[2, 3], () => {}, true]],
@@ -88,6 +91,7 @@ Deno.test("the methods of layers refuse arguments of every wrong type", async ()
     [new layers.ChannelShuffle(2), x],
     [new layers.Permute([0, 2, 3, 1]), x],
     [new layers.ZeroPad2d(1), x],
+    [new layers.Upsample({ scaleFactor: 2 }), x],
     [new layers.Dropout(0.5), x],
     [
       new layers.Sequential([
@@ -108,8 +112,8 @@ Deno.test("the methods of layers refuse arguments of every wrong type", async ()
       [`${layer.type}.outputShape`, (shape) => layer.outputShape(shape), [[...input.shape]]],
       [`${layer.type}.macs`, (shape) => layer.macs(shape), [[...input.shape]]],
     ];
-    // a plan belongs to the last shape that a network was given
-    if (layer.type === "Sequential") calls.shift();
+    // plans and tables belong to the last shape that a layer was given
+    if (["Sequential", "Upsample"].includes(layer.type)) calls.shift();
     await checkHostile(backend, calls, [x, row, matrix]);
     const dy = layer.forward(input);
     const backward: Call = [`${layer.type}.backward`, (gradient) => {

@@ -11,6 +11,11 @@ testGradients([
   [() => new nn.ChannelShuffle(3), [2, 6, 2, 2]],
   [() => new nn.Permute([2, 0, 3, 1]), [2, 3, 4, 2]],
   [() => new nn.ConstantPad2d([1, 2, -1, 0], 3), [2, 2, 3, 4]],
+  [() => new nn.ReflectionPad2d([1, 2, 0, 1]), [1, 2, 3, 4]],
+  [() => new nn.ReplicationPad2d(1), [1, 2, 3, 4]],
+  [() => new nn.Upsample({ scaleFactor: 2 }), [1, 2, 3, 4]],
+  [() => new nn.Upsample({ size: 7, mode: "bilinear", alignCorners: true }), [1, 2, 3, 4]],
+  [() => new nn.Upsample({ scaleFactor: 1.7, mode: "linear" }), [1, 2, 5]],
 ]);
 
 testOnEveryBackend("Concat gives each input its part of the gradient", async (backend) => {
@@ -27,6 +32,28 @@ testOnEveryBackend("Concat gives each input its part of the gradient", async (ba
   assertThrows(() => layer.backwardInto(y), PembrokeError, "needs a forward pass");
 });
 
+testOnEveryBackend("Upsample keeps the tables of the last size", async (backend) => {
+  using layer = new nn.Upsample({ scaleFactor: 2 });
+  using x = backend.upload([1, 2, 3, 4], [1, 1, 2, 2]), row = x.view([1, 1, 1, 4]);
+  const forward = async (input: typeof x) => {
+    using y = layer.forward(input);
+    return [...await y.read()];
+  };
+  const square = [1, 1, 2, 2, 1, 1, 2, 2, 3, 3, 4, 4, 3, 3, 4, 4];
+  assertEquals(await forward(x), square);
+  const bytes = backend.bytesInUse;
+  assertEquals(await forward(x), square);
+  assertEquals(backend.bytesInUse, bytes);
+  assertEquals(await forward(row), [1, 1, 2, 2, 3, 3, 4, 4, 1, 1, 2, 2, 3, 3, 4, 4]);
+  assertEquals(await forward(x), square);
+  assertEquals(backend.bytesInUse, bytes);
+  layer.train();
+  using y = layer.forward(x);
+  layer.backward(y).dispose();
+  layer.eval();
+  assertEquals(backend.bytesInUse, bytes + 64);
+});
+
 Deno.test("the shapes of layers that move values", () => {
   const planes = [2, 6, 4, 5],
     shapes: [nn.Layer, readonly number[]][] = [
@@ -34,6 +61,9 @@ Deno.test("the shapes of layers that move values", () => {
       [new nn.ChannelShuffle(2), planes],
       [new nn.Permute([0, -1, 1, 2]), [2, 5, 6, 4]],
       [new nn.ZeroPad2d([1, 2, 3, -1]), [2, 6, 6, 8]],
+      [new nn.ReflectionPad2d(3), [2, 6, 10, 11]],
+      [new nn.Upsample({ scaleFactor: [2, 0.5] }), [2, 6, 8, 2]],
+      [new nn.Upsample({ size: 7, mode: "bilinear" }), [2, 6, 7, 7]],
     ];
   for (const [layer, expected] of shapes) {
     assertEquals(layer.outputShape(planes), expected, layer.type);

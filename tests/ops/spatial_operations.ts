@@ -19,7 +19,10 @@ export const spatialOperations: { readonly forward: Operations; readonly gradien
     slice: ({ x }, a) => ({ y: ops.slice(x, a.axis!, a.start!, a.end, { step: a.step }) }),
     permute: ({ x }, a) => ({ y: ops.permute(x, a.dims!) }),
     channelshuffle: ({ x }, a) => ({ y: ops.channelShuffle(x, a.groups!) }),
-    pad: ({ x }, a) => ({ y: ops.pad(x, a.pads!, { value: a.value }) }),
+    pad: ({ x }, { pads, mode, value }) => ({
+      y: ops.pad(x, pads!, { mode: mode as ops.PadMode, value }),
+    }),
+    interpolate: ({ x }, a) => ({ y: ops.interpolate(x, interpolateOptions(a)) }),
     adaptivemaxpool2d: ({ x }, a) => {
       const size = a.outputSize as [number, number];
       const { output, indices } = ops.adaptiveMaxPool2dWithIndices(x, size);
@@ -42,7 +45,12 @@ export const spatialOperations: { readonly forward: Operations; readonly gradien
     channelshuffle: ({ x, dy }, a) => ({
       dx: ops.channelShuffle(dy, x.shape[1] / a.groups!),
     }),
-    pad: ({ dy }, a) => ({ dx: ops.pad(dy, a.pads!.map((side) => -side)) }),
+    pad: ({ x, dy }, { pads, mode }) => ({
+      dx: ops.padBackward(dy, x.shape, pads!, { mode: mode as ops.PadMode }),
+    }),
+    interpolate: ({ x, dy }, a) => ({
+      dx: ops.interpolateBackward(dy, x.shape, interpolateOptions(a)),
+    }),
     adaptivemaxpool2d: ({ x, dy }, a) => {
       const size = a.outputSize as [number, number];
       const { output, indices } = ops.adaptiveMaxPool2dWithIndices(x, size);
@@ -51,3 +59,9 @@ export const spatialOperations: { readonly forward: Operations; readonly gradien
     },
   },
 };
+
+function interpolateOptions(a: Partial<Attributes>): ops.InterpolateOptions {
+  const { outputSize: size, scales: scaleFactor, alignCorners, recomputeScaleFactor } = a;
+  const mode = a.mode as ops.InterpolateOptions["mode"];
+  return { size, scaleFactor, mode, alignCorners, recomputeScaleFactor };
+}

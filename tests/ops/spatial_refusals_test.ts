@@ -65,6 +65,62 @@ const invalidCalls: [string, () => unknown][] = [
     () => ops.pad(x, [-3, -2]),
   ],
   ['pad: value is "0", must be a number', () => ops.pad(x, [1, 1], { value: any("0") })],
+  [
+    'pad: mode is "circular", must be "constant", "reflect" or "replicate"',
+    () => ops.pad(x, [1, 1], { mode: any("circular") }),
+  ],
+  [
+    'pad: padding is 5, must be less than 5 along an axis of that size, with mode "reflect"',
+    () => ops.pad(x, [1, 5], { mode: "reflect" }),
+  ],
+  [
+    'pad: padding is [0, 0, 0, 0, 1, 1], must be at most 2 pairs with mode "replicate"',
+    () => ops.pad(x, [0, 0, 0, 0, 1, 1], { mode: "replicate" }),
+  ],
+  [
+    "padBackward: the shape of dy is [2, 6, 4, 5], must be [2, 6, 4, 7]",
+    () => ops.padBackward(x, x.shape, [1, 1]),
+  ],
+  [
+    'interpolate: size and scaleFactor is "neither", must be one of the two',
+    () => ops.interpolate(x, {}),
+  ],
+  [
+    'interpolate: size and scaleFactor is "both", must be one of the two',
+    () => ops.interpolate(x, { size: 3, scaleFactor: 2 }),
+  ],
+  [
+    "interpolate: size is [3, 1.5], must be positive integers",
+    () => ops.interpolate(x, { size: [3, 1.5] }),
+  ],
+  [
+    "interpolate: scaleFactor is 0, must be positive numbers",
+    () => ops.interpolate(x, { scaleFactor: 0 }),
+  ],
+  [
+    "interpolate: scaleFactor is [1], must be one number, or one for each of 2 axes",
+    () => ops.interpolate(x, { scaleFactor: [1] }),
+  ],
+  [
+    "interpolate: a size of the output is 0, must be from 1 to 4194304",
+    () => ops.interpolate(x, { scaleFactor: 0.2 }),
+  ],
+  [
+    'interpolate: mode is "linear", must be "bilinear" for [N, C, H, W]',
+    () => ops.interpolate(x, { size: 2, mode: "linear" }),
+  ],
+  [
+    'interpolate: alignCorners is true, must be false with mode "nearest"',
+    () => ops.interpolate(x, { size: 2, alignCorners: true }),
+  ],
+  [
+    'interpolate: mode is "bicubic", must be "nearest", "nearest-exact", "linear" or "bilinear"',
+    () => ops.interpolate(x, { size: 2, mode: any("bicubic") }),
+  ],
+  [
+    "interpolateBackward: the shape of dy is [2, 6, 4, 5], must be [2, 6, 3, 3]",
+    () => ops.interpolateBackward(x, x.shape, { size: 3 }),
+  ],
 ];
 for (const [message, call] of invalidCalls) {
   Deno.test(`${message.slice(0, message.indexOf(", must be"))}: rejected`, () => {

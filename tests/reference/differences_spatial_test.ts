@@ -47,3 +47,29 @@ Deno.test("the reference gradient of adaptiveMaxPool2d matches differences", () 
     });
   }
 });
+
+Deno.test("the reference gradients of interpolate and mirrorPad match differences", () => {
+  const draw = new Draw(22);
+  const x = numbers(draw, [1, 2, 4, 5]), { shape } = x;
+  const cases: reference.Interpolation[] = [
+    { size: [8, 3], mode: "nearest" },
+    { size: [7, 9], mode: "bilinear" },
+    { size: [3, 9], mode: "bilinear", alignCorners: true },
+    { size: [6, 8], scale: [1.6, 1.7], mode: "bilinear" },
+  ];
+  for (const o of cases) {
+    check(draw, {
+      inputs: [x],
+      forward: () => reference.interpolate(x, o),
+      backward: (dy: NumArray) => [reference.interpolateBackward(dy, shape, o)],
+    }, JSON.stringify(o));
+  }
+  for (const mode of ["reflect", "replicate"] as const) {
+    const padding = [3, 2, -1, 3];
+    check(draw, {
+      inputs: [x],
+      forward: () => reference.mirrorPad(x, padding, mode),
+      backward: (dy: NumArray) => [reference.mirrorPadBackward(dy, shape, padding, mode)],
+    }, mode);
+  }
+});

@@ -125,3 +125,32 @@ export function pad(x: NumArray, padding: Index, value = 0): NumArray64 {
 export function padBackward(dy: NumArray, inputShape: Index, padding: Index): NumArray64 {
   return addBack(dy, inputShape, padSource(padding, inputShape.length));
 }
+
+/** The position inside of an axis that padding copies: the edge, or the mirrored position. */
+function mirrored(i: number, size: number, mode: "reflect" | "replicate"): number {
+  if (mode === "replicate") return i < 0 ? 0 : i >= size ? size - 1 : i;
+  while (i < 0 || i >= size) i = i < 0 ? -i : 2 * (size - 1) - i;
+  return i;
+}
+
+const mirrorSource =
+  (padding: Index, shape: Index, mode: "reflect" | "replicate") => (index: Index) =>
+    index.map((i, axis) => mirrored(i - sideOf(padding, shape.length, axis, 0), shape[axis], mode));
+
+/** Pads with the values at the edges, or with the reflection at them. */
+export function mirrorPad(
+  x: NumArray,
+  padding: Index,
+  mode: "reflect" | "replicate",
+): NumArray64 {
+  return read(x, pad(x, padding).shape, mirrorSource(padding, x.shape, mode));
+}
+
+export function mirrorPadBackward(
+  dy: NumArray,
+  inputShape: Index,
+  padding: Index,
+  mode: "reflect" | "replicate",
+): NumArray64 {
+  return addBack(dy, inputShape, mirrorSource(padding, inputShape, mode));
+}

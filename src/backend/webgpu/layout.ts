@@ -5,9 +5,9 @@
  */
 
 import type { Tensor } from "../../tensor.ts";
-import type { CopyGeometry } from "../geometry.ts";
+import type { AdaptiveGeometry, CopyGeometry } from "../geometry.ts";
 import type { LayoutKernels } from "../kernels.ts";
-import type { GpuMemory } from "./memory.ts";
+import { type GpuMemory, partOf } from "./memory.ts";
 import { BINDING_ALIGNMENT } from "./parts.ts";
 import type { Operand } from "./shader.ts";
 import * as layout from "./shaders/layout.ts";
@@ -17,6 +17,26 @@ export function layoutKernels(gpu: GpuMemory): LayoutKernels {
   return {
     stridedCopy(y: Tensor, x: Tensor, g: CopyGeometry): void {
       copyParts(gpu, gpu.out(y), gpu.at(x), g);
+    },
+
+    resample(
+      y: Tensor,
+      x: Tensor,
+      rows: Tensor<Int32Array>,
+      columns: Tensor<Int32Array>,
+      { n, c, h, w, oh, ow }: AdaptiveGeometry,
+    ): void {
+      const written = 4 * oh * ow, read = 4 * h * w, all = { y: gpu.out(y), x: gpu.at(x) };
+      const tables = { rows: gpu.at(rows, "i32"), columns: gpu.at(columns, "i32") };
+      for (const part of gpu.parts("resample", n * c, written, read)) {
+        const operands = {
+          y: partOf(all.y, part, written),
+          x: partOf(all.x, part, read),
+          ...tables,
+        };
+        const uniforms = { u32: { h, w, oh, ow } };
+        gpu.perElement(layout.resample, operands, part.count * oh * ow, {}, uniforms);
+      }
     },
   };
 }

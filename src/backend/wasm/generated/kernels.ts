@@ -47,6 +47,8 @@ export const kernels = [
   "mul",
   "relu",
   "reluBackward",
+  "resample",
+  "resampleScratchSize",
   "setThread",
   "sgdStep",
   "softmax",
@@ -86,6 +88,7 @@ export const sharedKernels = [
   "mul",
   "relu",
   "reluBackward",
+  "resample",
   "sgdStep",
   "stridedCopy",
   "winograd",
@@ -140,6 +143,8 @@ export interface Exports {
   mul(y: number, a: number, b: number, n: number): void;
   relu(y: number, x: number, n: number): void;
   reluBackward(dx: number, dy: number, y: number, n: number): void;
+  resample(y: number, x: number, rows: number, columns: number, scratch: number, g: number): void;
+  resampleScratchSize(g: number): number;
   setThread(number: number, count: number, shared: number, ownMemory: number, sleeps: number): void;
   sgdStep(w: number, dw: number, v: number, n: number, step: number): void;
   softmax(y: number, x: number, g: number): void;

@@ -5,6 +5,7 @@
  */
 
 import type { Shader } from "../shader.ts";
+import { each } from "./elementwise.ts";
 
 /** y = x at other places, with an invocation for each element that is copied. */
 export const stridedCopy: Shader = {
@@ -28,3 +29,24 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 }
 `,
 };
+
+/** y = weighted sums of rows and columns of x, by the tables that assembly/resample.ts describes. */
+export const resample: Shader = each(
+  "resample",
+  "y",
+  /* wgsl */ `
+  let oy = i / uniforms.ow % uniforms.oh;
+  let ox = i % uniforms.ow;
+  let plane = i / (uniforms.ow * uniforms.oh) * (uniforms.h * uniforms.w);
+  var sum = 0.0;
+  for (var k = rows[oy]; k < rows[oy + 1]; k += 2) {
+    let row = plane + u32(rows[k]) * uniforms.w;
+    var line = 0.0;
+    for (var l = columns[ox]; l < columns[ox + 1]; l += 2) {
+      line += x[row + u32(columns[l])] * bitcast<f32>(columns[l + 1]);
+    }
+    sum += line * bitcast<f32>(rows[k + 1]);
+  }
+  y[i] = sum;
+`,
+);
