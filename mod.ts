@@ -102,6 +102,8 @@ export { LogSoftmax, ReLU, Softmax } from "./src/layers/activation.ts";
 export { Concat, Slice } from "./src/layers/concat.ts";
 export { Conv1d, Conv2d } from "./src/layers/conv.ts";
 export { foldBatchNorm } from "./src/layers/fold.ts";
+export { Graph } from "./src/layers/graph.ts";
+export type { GraphNode } from "./src/layers/graph_builder.ts";
 export { type ForwardOptions, type InitOptions, Layer } from "./src/layers/layer.ts";
 export { Parameter } from "./src/layers/parameter.ts";
 export { Linear } from "./src/layers/linear.ts";

@@ -8,17 +8,13 @@ import type { Backend } from "../backend/mod.ts";
 import { ArgumentError, PembrokeError } from "../errors.ts";
 import { reluBackward } from "../ops/activation.ts";
 import { checkBackend, checkOptions, checkTensor } from "../ops/checks.ts";
+import type { FusedActivation } from "../ops/fused.ts";
 import { RandomGenerator } from "../random.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
+import type { ForwardOptions } from "./forward.ts";
 import type { Parameter } from "./parameter.ts";
 
-/** Options of a forward pass. */
-export interface ForwardOptions {
-  /** The tensor to write the result to. Default: a new tensor. */
-  readonly out?: Tensor;
-  /** Applies a ReLU to the result. Only for layers whose `fusesRelu` is true. */
-  readonly activation?: "relu";
-}
+export { checkForward, type ForwardOptions, viewAs } from "./forward.ts";
 
 /** The source of a layer's initial values. */
 export interface InitOptions {
@@ -37,8 +33,16 @@ export abstract class Layer implements Disposable {
   abstract readonly type: string;
   /** The layer's own parameters by name, in PyTorch's order. */
   readonly parameters: Readonly<Record<string, Parameter>> = {};
-  /** Whether the forward pass supports the option `activation`. */
-  readonly fusesRelu: boolean = false;
+  /** Whether the forward pass supports the option `activation`. In training mode only a ReLU. */
+  readonly fusesActivation: boolean = false;
+  /** Whether the forward pass in evaluation mode supports the option `residual`. */
+  readonly fusesResidual: boolean = false;
+  /** Whether the forward pass in evaluation mode supports the option `norm`. */
+  readonly fusesNorm: boolean = false;
+  /** The activation that the layer is, if kernels of other layers can compute it. */
+  readonly fusedAs?: FusedActivation;
+  /** Whether the layer is the sum of its inputs. */
+  readonly addsTwo: boolean = false;
   /** Whether the forward pass may overwrite its input. */
   readonly inPlace: boolean = false;
   /** The random numbers of dropout in training mode. Undefined in evaluation mode, the default. */
@@ -320,17 +324,4 @@ export function parameterShapes(layer: Layer): Map<string, Shape> {
 function checkGenerator(type: string, generator: unknown): void {
   if (generator instanceof RandomGenerator) return;
   throw new ArgumentError(type, "generator", generator, "a RandomGenerator");
-}
-
-/** Checks the arguments of a forward pass, and returns where its result goes. */
-export function checkForward(type: string, x: Tensor, options: ForwardOptions): Tensor | undefined {
-  checkTensor(type, "x", x, x);
-  checkOptions(type, options);
-  return options.out;
-}
-
-/** Returns a view of the input, for layers that compute nothing. They cannot write to `out`. */
-export function viewAs(type: string, x: Tensor, shape: Shape, { out }: ForwardOptions): Tensor {
-  if (out === undefined) return x.view(shape);
-  throw new ArgumentError(type, "out", "a tensor", "undefined: the result is a view of x");
 }
