@@ -64,6 +64,12 @@ export {
 } from "./src/ops/conv_backward.ts";
 export type { Conv1dOptions, Conv2dOptions } from "./src/ops/conv_geometry.ts";
 export {
+  convTranspose1d,
+  convTranspose2d,
+  convTransposeBackwardInput,
+  convTransposeBackwardWeight,
+} from "./src/ops/conv_transpose.ts";
+export {
   interpolate,
   interpolateBackward,
   type InterpolateOptions,
@@ -101,6 +107,7 @@ export type { Pool1dOptions, Pool2dOptions } from "./src/ops/pool_geometry.ts";
 export { LogSoftmax, ReLU, Softmax } from "./src/layers/activation.ts";
 export { Concat, Slice } from "./src/layers/concat.ts";
 export { Conv1d, Conv2d } from "./src/layers/conv.ts";
+export { ConvTranspose1d, ConvTranspose2d } from "./src/layers/conv_transpose.ts";
 export { foldBatchNorm } from "./src/layers/fold.ts";
 export { Graph } from "./src/layers/graph.ts";
 export type { GraphNode } from "./src/layers/graph_builder.ts";

@@ -7,7 +7,7 @@ export {
   adaptiveAvgPool2d, adaptiveAvgPool2dBackward, avgPool2d, avgPool2dBackward,
 } from "./avg_pool2d";
 export { batchNorm, batchNormBackward, batchNormStatistics } from "./batch_norm";
-export { biasBackward } from "./bias";
+export { addBias, biasBackward } from "./bias";
 export {
   conv2d, conv2dBackwardInput, conv2dBackwardScratchSize, conv2dBackwardWeight, conv2dPack,
   conv2dPackedSize, conv2dPackedTransposedSize, conv2dPackTransposed, conv2dScratchSize,

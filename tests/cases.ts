@@ -36,6 +36,7 @@ export interface Attributes {
   readonly step: number;
   readonly value: number;
   readonly mode: string;
+  readonly outputPadding: readonly number[];
   readonly scales: readonly number[];
   readonly alignCorners: boolean;
   readonly recomputeScaleFactor: boolean;

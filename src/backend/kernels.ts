@@ -74,6 +74,8 @@ export interface ForwardKernels {
   add(y: Tensor, a: Tensor, b: Tensor, alpha: number): void;
   /** y = a · b, element by element; y may be a or b. */
   mul(y: Tensor, a: Tensor, b: Tensor): void;
+  /** y += bias of the channel, y [N, C, …]. */
+  addBias(y: Tensor, bias: Tensor): void;
   /** y = max(x, 0). */
   relu(y: Tensor, x: Tensor): void;
   /** y = softmax of x along an axis. */

@@ -1,8 +1,9 @@
 /** Layers like those of `torch.nn`. */
 
 export * from "./activation.ts";
-export * from "./conv.ts";
 export * from "./concat.ts";
+export * from "./conv.ts";
+export * from "./conv_transpose.ts";
 export * from "./fold.ts";
 export { Graph, type GraphOptions } from "./graph.ts";
 export { GraphBuilder, type GraphNode } from "./graph_builder.ts";

@@ -15,6 +15,13 @@ export {
   conv2dBackwardInput,
   conv2dBackwardWeight,
 } from "./conv_backward.ts";
+export {
+  convTranspose1d,
+  convTranspose2d,
+  convTransposeBackwardInput,
+  convTransposeBackwardWeight,
+  type ConvTransposeOptions,
+} from "./conv_transpose.ts";
 export type { Conv1dOptions, Conv2dOptions, Padding1d, Padding2d } from "./conv_geometry.ts";
 export { half } from "./half.ts";
 export { interpolate, interpolateBackward, type InterpolateOptions } from "./interpolate.ts";

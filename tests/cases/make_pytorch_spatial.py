@@ -128,6 +128,31 @@ for mode, align in [("nearest", None), ("nearest-exact", None), ("bilinear", Fal
 for mode, align in [("nearest", None), ("linear", False), ("linear", True)]:
     interpolate(f"1d{'-aligned' if align else ''}", (2, 3, 5), mode, scale=(2.5,), align=align)
 
+
+def conv_transpose(name, x, w, bias=True, stride=1, padding=0, output_padding=0, dilation=1, groups=1):
+    axes = len(x) - 2
+    each = lambda v: list(v) if isinstance(v, tuple) else [v] * axes
+    f = F.conv_transpose2d if axes == 2 else F.conv_transpose1d
+    settings = [each(v) for v in (stride, padding, output_padding)]
+    dilation = each(dilation)
+    attrs = dict(zip(("stride", "pads", "outputPadding"), settings), dilation=dilation, groups=groups)
+    inputs = {"x": uniform(*x), "w": uniform(*w), "b": uniform(w[1] * groups) if bias else None}
+    case(name, f"convtranspose{axes}d", attrs, inputs, lambda x, w, b: f(x, w, b, *settings, groups, dilation),
+         f"F.conv_transpose{axes}d")
+
+
+conv_transpose("plain", (2, 3, 4, 5), (3, 2, 3, 2))
+conv_transpose("no-bias", (1, 2, 3, 3), (2, 3, 2, 2), bias=False, stride=2)
+conv_transpose("1x1", (2, 3, 4, 3), (3, 5, 1, 1))
+conv_transpose("stride-padding", (2, 3, 4, 5), (3, 2, 4, 3), stride=(2, 3), padding=(1, 2))
+conv_transpose("output-padding", (1, 2, 4, 3), (2, 3, 3, 3), stride=2, padding=1, output_padding=1)
+conv_transpose("dilation", (1, 2, 4, 5), (2, 3, 3, 2), padding=(2, 1), dilation=(2, 3))
+conv_transpose("output-padding-beyond-the-stride", (1, 2, 4, 3), (2, 3, 2, 2), output_padding=2, dilation=3)
+conv_transpose("groups", (2, 6, 3, 4), (6, 2, 3, 3), stride=2, groups=3)
+conv_transpose("depthwise", (1, 4, 3, 4), (4, 1, 3, 3), stride=2, padding=1, groups=4)
+conv_transpose("plain", (2, 3, 5), (3, 4, 3))
+conv_transpose("everything", (2, 4, 5), (4, 3, 3), stride=3, padding=2, output_padding=1, dilation=2, groups=2)
+
 for size, out in [((7, 5), (3, 2)), ((2, 3), (5, 7)), ((13, 9), (1, 1))]:
     x = uniform(2, 2, *size, scale=4)  # many ties
     indices = F.adaptive_max_pool2d(x, out, return_indices=True)[1]

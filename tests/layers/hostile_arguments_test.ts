@@ -27,6 +27,15 @@ const constructors: Call[] = [
     keepPacked: true,
   }]],
   ["Conv1d", create(layers.Conv1d), [4, 4, 3, { stride: 1, padding: [1, 1], groups: 2 }]],
+  ["ConvTranspose2d", create(layers.ConvTranspose2d), [4, 4, 3, {
+    stride: 2,
+    padding: 1,
+    outputPadding: 1,
+    dilation: 1,
+    groups: 2,
+    bias: true,
+  }]],
+  ["ConvTranspose1d", create(layers.ConvTranspose1d), [4, 4, 3, { padding: [1, 1] }]],
   ["Linear", create(layers.Linear), [4, 4, { bias: true, precision: "f32" }]],
   ["LinearWeight", create(layers.LinearWeight), [[2, 3], () => {}, "f32"]],
   ["BatchNorm2d", create(layers.BatchNorm2d), [4, { eps: 1, momentum: 0.1, affine: true }]],
@@ -64,7 +73,8 @@ Deno.test("the constructors of layers refuse arguments of every wrong type", asy
   const tested = new Set(constructors.map(([name]) => name));
   const untested = Object.keys(layers).filter((name) =>
     /^[A-Z]/.test(name) &&
-    !/^(Layer|MergeLayer|GraphBuilder|Conv|BatchNorm|AxisActivation|QuantizedWeight)$/.test(name) &&
+    !/^(Layer|MergeLayer|GraphBuilder|Conv|ConvTranspose|BatchNorm|AxisActivation|QuantizedWeight)$/
+      .test(name) &&
     !tested.has(name)
   );
   assertEquals(untested, []);
@@ -81,6 +91,7 @@ Deno.test("the methods of layers refuse arguments of every wrong type", async ()
     [new layers.Softmax(1), x],
     [new layers.Conv2d(4, 4, 3, { padding: 1 }), x],
     [new layers.Conv1d(4, 4, 3, { padding: 1 }), row],
+    [new layers.ConvTranspose2d(4, 4, 3, { padding: 1 }), x],
     [new layers.Linear(4, 4), matrix],
     [new layers.BatchNorm2d(4), x],
     [new layers.LocalResponseNorm(3), x],

@@ -2,11 +2,17 @@
 
 import * as nn from "../../src/layers/mod.ts";
 import { ArgumentError, PembrokeError } from "../../src/errors.ts";
+import { elements } from "../../src/tensor.ts";
 import { assertEquals, assertThrows } from "../assert.ts";
 import { testOnEveryBackend } from "../backends.ts";
 import { testGradients } from "./differences.ts";
 
 testGradients([
+  [
+    () => new nn.ConvTranspose2d(4, 6, [3, 2], { stride: [2, 3], outputPadding: 1, groups: 2 }),
+    [2, 4, 3, 4],
+  ],
+  [() => new nn.ConvTranspose1d(2, 3, 3, { stride: 2, padding: 1, bias: false }), [2, 2, 5]],
   [() => new nn.Slice(2, 1, -1, { step: 2 }), [2, 2, 6, 3]],
   [() => new nn.ChannelShuffle(3), [2, 6, 2, 2]],
   [() => new nn.Permute([2, 0, 3, 1]), [2, 3, 4, 2]],
@@ -62,12 +68,14 @@ Deno.test("the shapes of layers that move values", () => {
       [new nn.Permute([0, -1, 1, 2]), [2, 5, 6, 4]],
       [new nn.ZeroPad2d([1, 2, 3, -1]), [2, 6, 6, 8]],
       [new nn.ReflectionPad2d(3), [2, 6, 10, 11]],
+      [new nn.ConvTranspose2d(6, 4, 2, { stride: 2 }), [2, 4, 8, 10]],
       [new nn.Upsample({ scaleFactor: [2, 0.5] }), [2, 6, 8, 2]],
       [new nn.Upsample({ size: 7, mode: "bilinear" }), [2, 6, 7, 7]],
     ];
   for (const [layer, expected] of shapes) {
     assertEquals(layer.outputShape(planes), expected, layer.type);
-    assertEquals(layer.macs(planes), 0);
+    const weights = layer.parameters.weight?.shape.slice(1) ?? [0];
+    assertEquals(layer.macs(planes), elements([...planes, ...weights]), layer.type);
   }
   assertThrows(
     () => new nn.Concat(1).outputShape([[2, 6, 4], [2, 4, 5]]),

@@ -24,6 +24,8 @@ export function operationCalls(backend: Backend): OperationCalls {
   const statistics = ops.batchNormStatistics(x);
   const conv = { stride: 1, padding: 1, dilation: 1, groups: 2, algorithm: "direct" };
   const conv1 = { stride: 1, padding: [1, 1], dilation: 1, groups: 1 };
+  const transposed = { stride: 2, padding: 1, outputPadding: 1, dilation: 1, groups: 2 };
+  const same = { padding: 1, groups: 2 };
   const pool = { kernelSize: 2, stride: 2, padding: 0, dilation: 1, ceilMode: false };
   const average = { ...pool, countIncludePad: true, divisorOverride: 3 };
   const lrn = { alpha: 1, beta: 0.5, k: 1 };
@@ -62,6 +64,10 @@ export function operationCalls(backend: Backend): OperationCalls {
     ["conv1dBackwardInput", ops.conv1dBackwardInput, [rowOut, rowW, rowShape, conv1]],
     ["conv2dBackwardWeight", ops.conv2dBackwardWeight, [dy, x, [4, 2, 3, 3], conv]],
     ["conv1dBackwardWeight", ops.conv1dBackwardWeight, [rowOut, row, [4, 4, 3], conv1]],
+    ["convTranspose2d", ops.convTranspose2d, [x, w, bias, transposed]],
+    ["convTranspose1d", ops.convTranspose1d, [row, rowW, null, { stride: 2 }]],
+    ["convTransposeBackwardInput", ops.convTransposeBackwardInput, [dy, w, xShape, same]],
+    ["convTransposeBackwardWeight", ops.convTransposeBackwardWeight, [dy, x, [4, 2, 3, 3], same]],
     ["biasBackward", ops.biasBackward, [dy, {}]],
     ["conv1dMatrix", ops.conv1dMatrix, [[1, 2, 3], 6]],
     ["linear", ops.linear, [matrix, dense, kernel, { activation: "relu" }]],

@@ -22,6 +22,12 @@ export const spatialOperations: { readonly forward: Operations; readonly gradien
     pad: ({ x }, { pads, mode, value }) => ({
       y: ops.pad(x, pads!, { mode: mode as ops.PadMode, value }),
     }),
+    convtranspose1d: ({ x, w, b }, a) => ({
+      y: ops.convTranspose1d(x, w, b ?? null, transposeOptions(a)),
+    }),
+    convtranspose2d: ({ x, w, b }, a) => ({
+      y: ops.convTranspose2d(x, w, b ?? null, transposeOptions(a)),
+    }),
     interpolate: ({ x }, a) => ({ y: ops.interpolate(x, interpolateOptions(a)) }),
     adaptivemaxpool2d: ({ x }, a) => {
       const size = a.outputSize as [number, number];
@@ -48,6 +54,8 @@ export const spatialOperations: { readonly forward: Operations; readonly gradien
     pad: ({ x, dy }, { pads, mode }) => ({
       dx: ops.padBackward(dy, x.shape, pads!, { mode: mode as ops.PadMode }),
     }),
+    convtranspose1d: convTransposeGradients,
+    convtranspose2d: convTransposeGradients,
     interpolate: ({ x, dy }, a) => ({
       dx: ops.interpolateBackward(dy, x.shape, interpolateOptions(a)),
     }),
@@ -64,4 +72,17 @@ function interpolateOptions(a: Partial<Attributes>): ops.InterpolateOptions {
   const { outputSize: size, scales: scaleFactor, alignCorners, recomputeScaleFactor } = a;
   const mode = a.mode as ops.InterpolateOptions["mode"];
   return { size, scaleFactor, mode, alignCorners, recomputeScaleFactor };
+}
+
+function transposeOptions(a: Partial<Attributes>): ops.ConvTransposeOptions {
+  const { stride, pads: padding, outputPadding, dilation, groups } = a;
+  return { stride, padding, outputPadding, dilation, groups };
+}
+
+function convTransposeGradients({ x, w, dy }: Inputs, a: Partial<Attributes>): Outputs {
+  return {
+    dx: ops.convTransposeBackwardInput(dy, w, x.shape, transposeOptions(a)),
+    dw: ops.convTransposeBackwardWeight(dy, x, w.shape, transposeOptions(a)),
+    db: ops.biasBackward(dy),
+  };
 }

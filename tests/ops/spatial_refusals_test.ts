@@ -5,7 +5,7 @@ import * as ops from "../../src/ops/mod.ts";
 import { assertEquals, assertThrows } from "../assert.ts";
 import { fakeBackend, fakeTensor } from "./fake_tensor.ts";
 
-const x = fakeTensor([2, 6, 4, 5]), vector = fakeTensor([4]);
+const x = fakeTensor([2, 6, 4, 5]), vector = fakeTensor([4]), w = fakeTensor([6, 2, 3, 3]);
 const foreign = fakeTensor([2, 6, 4, 5], fakeBackend());
 
 /** Passes a value of a wrong type, as plain JavaScript can. */
@@ -120,6 +120,46 @@ const invalidCalls: [string, () => unknown][] = [
   [
     "interpolateBackward: the shape of dy is [2, 6, 4, 5], must be [2, 6, 3, 3]",
     () => ops.interpolateBackward(x, x.shape, { size: 3 }),
+  ],
+  [
+    "convTranspose2d: the shape of x is [4], must be [N, C, H, W], each at least 1",
+    () => ops.convTranspose2d(vector, w, null),
+  ],
+  [
+    "convTranspose2d: the shape of weight is [8, 2, 3, 3], must be [6, …] for x [2, 6, 4, 5]",
+    () => ops.convTranspose2d(x, fakeTensor([8, 2, 3, 3]), null),
+  ],
+  [
+    "convTranspose2d: groups is 4, must be a divisor of the 6 input channels",
+    () => ops.convTranspose2d(x, w, null, { groups: 4 }),
+  ],
+  [
+    "convTranspose2d: the shape of bias is [4], must be [6]",
+    () => ops.convTranspose2d(x, w, vector, { groups: 3 }),
+  ],
+  [
+    "convTranspose2d: outputPadding is 2, must be less than the stride or the dilation",
+    () => ops.convTranspose2d(x, w, null, { stride: 2, outputPadding: 2 }),
+  ],
+  [
+    "convTranspose2d: padding is [1], must be non-negative integers: [height, width] or [top, left, bottom, right]",
+    () => ops.convTranspose2d(x, w, null, { padding: [1] }),
+  ],
+  [
+    "convTranspose2d: the size of the output is [0, 1], must be from 1 to 536870912",
+    () => ops.convTranspose2d(x, w, null, { padding: 3 }),
+  ],
+  [
+    "convTranspose2d: stride is 0, must be one positive integer, or one for each of 2 axes",
+    () => ops.convTranspose2d(x, w, null, { stride: 0 }),
+  ],
+  [
+    "convTransposeBackwardInput: the shape of dy is [2, 6, 4, 5], must be [2, 2, 6, 7]",
+    () => ops.convTransposeBackwardInput(x, w, x.shape),
+  ],
+  [
+    "convTransposeBackwardWeight: the shape of dy is [2, 6, 4, 5], must be [2, 2, 6, 7]",
+    () => ops.convTransposeBackwardWeight(x, fakeTensor(x.shape), w.shape),
   ],
 ];
 for (const [message, call] of invalidCalls) {

@@ -73,3 +73,24 @@ Deno.test("the reference gradients of interpolate and mirrorPad match difference
     }, mode);
   }
 });
+
+Deno.test("the reference convTranspose2dBackward() matches differences", () => {
+  const draw = new Draw(23);
+  const cases: [x: number[], w: number[], o: reference.ConvTranspose2d][] = [
+    [[2, 3, 3, 2], [3, 2, 2, 3], {}],
+    [[1, 4, 3, 3], [4, 2, 3, 3], { stride: [2, 3], padding: [1, 0, 2, 1], groups: 2 }],
+    [[1, 2, 3, 3], [2, 2, 2, 2], { dilation: [2, 1], stride: [1, 2], outputPadding: [1, 1] }],
+  ];
+  for (const [shape, weight, o] of cases) {
+    const x = numbers(draw, shape), w = numbers(draw, weight);
+    const b = numbers(draw, [weight[1] * (o.groups ?? 1)]);
+    check(draw, {
+      inputs: [x, w, b],
+      forward: () => reference.convTranspose2d(x, w, b, o),
+      backward: (dy: NumArray) => {
+        const { dx, dw, db } = reference.convTranspose2dBackward(dy, x, w, o);
+        return [dx, dw, db];
+      },
+    }, JSON.stringify(o));
+  }
+});

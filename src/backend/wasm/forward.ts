@@ -117,6 +117,11 @@ export function forwardKernels(memory: WasmMemory, exports: Exports): ForwardKer
       exports.mul(memory.out(y), memory.at(a), memory.at(b), y.size);
     },
 
+    addBias(y: Tensor, bias: Tensor): void {
+      const block = memory.block(blocks.writeChannel, channelGeometry(y));
+      exports.addBias(memory.out(y), memory.at(bias), block);
+    },
+
     relu(y: Tensor, x: Tensor): void {
       exports.relu(memory.out(y), memory.at(x), x.size);
     },

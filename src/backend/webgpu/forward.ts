@@ -149,6 +149,12 @@ export function forwardKernels(gpu: GpuMemory): ForwardKernels {
       gpu.elementwise(elementwise.mul, operands, y.size);
     },
 
+    addBias(y: Tensor, bias: Tensor): void {
+      const [n, c] = y.shape, plane = y.size / (n * c), u32 = { channels: c, plane };
+      const operands = { y: gpu.out(y), bias: gpu.at(bias) };
+      perSample(gpu, elementwise.addBias, operands, ["y"], n, c * plane, {}, { u32 });
+    },
+
     relu(y: Tensor, x: Tensor): void {
       gpu.elementwise(elementwise.relu, { y: gpu.out(y), x: gpu.at(x) }, x.size);
     },

@@ -7,6 +7,7 @@ export const kernels = [
   "adaptiveAvgPool2dBackward",
   "adaptiveMaxPool2d",
   "add",
+  "addBias",
   "avgPool2d",
   "avgPool2dBackward",
   "axpby",
@@ -69,6 +70,7 @@ export const sharedKernels = [
   "adaptiveAvgPool2dBackward",
   "adaptiveMaxPool2d",
   "add",
+  "addBias",
   "batchNorm",
   "batchNormBackward",
   "batchNormStatistics",
@@ -103,6 +105,7 @@ export interface Exports {
   adaptiveAvgPool2dBackward(dx: number, dy: number, g: number): void;
   adaptiveMaxPool2d(y: number, indices: number, x: number, g: number): void;
   add(y: number, a: number, b: number, n: number, alpha: number): void;
+  addBias(y: number, bias: number, g: number): void;
   avgPool2d(y: number, x: number, g: number, countIncludePad: number, divisor: number): void;
   avgPool2dBackward(dx: number, dy: number, g: number, countIncludePad: number, divisor: number): void;
   axpby(y: number, x: number, n: number, a: number, b: number): void;

@@ -29,6 +29,13 @@ export const add = each("add", "y", "  y[i] = a[i] + uniforms.alpha * b[i];");
 /** y = a · b */
 export const mul = each("mul", "y", "  y[i] = a[i] * b[i];");
 
+/** y += bias of the channel. */
+export const addBias = each(
+  "addBias",
+  "y",
+  "  y[i] += bias[i / uniforms.plane % uniforms.channels];",
+);
+
 /** y = max(x, 0). NaN stays NaN, which WGSL does not guarantee for max(). */
 export const relu = each(
   "relu",
