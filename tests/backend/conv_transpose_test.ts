@@ -4,13 +4,14 @@ import { elements, type Shape } from "../../src/tensor.ts";
 import { assertAllClose } from "../assert.ts";
 import { testOnEveryBackend } from "../backends.ts";
 import * as reference from "../reference.ts";
-import { compute, Draw, type Floats, floats, sum, sumTolerance } from "./harness.ts";
+import { compute, Draw, type Floats, floats, skipsShape, sum, sumTolerance } from "./harness.ts";
 
 type Options = reference.ConvTranspose2d;
 
 /** Checks a transposed convolution and its gradients. */
 async function check(backend: Backend, x: Floats, w: Floats, o: Options): Promise<void> {
-  const draw = new Draw(7), { groups = 1 } = o, name = `x [${x.shape}] w [${w.shape}]`;
+  const draw = new Draw(7), { groups = 1 } = o;
+  const name = `x [${x.shape}] w [${w.shape}] ${JSON.stringify(o)}`;
   const bias = draw.floats([w.shape[1] * groups]);
   const expected = reference.convTranspose2d(x, w, bias, o);
   const y = await compute(
@@ -55,32 +56,33 @@ async function check(backend: Backend, x: Floats, w: Floats, o: Options): Promis
   assertAllClose(gradient, sum(biasStart, db), close);
 }
 
-const cases: [what: string, x: Shape, w: Shape, o: Options][] = [
-  ["no options", [2, 3, 4, 5], [3, 5, 3, 2], {}],
-  ["a stride", [1, 5, 7, 6], [5, 9, 3, 3], { stride: [2, 3], padding: [1, 0, 0, 2] }],
-  ["a kernel smaller than the stride", [1, 2, 4, 5], [2, 3, 1, 2], { stride: [3, 3] }],
-  ["output padding", [1, 4, 5, 5], [4, 4, 3, 3], {
-    stride: [2, 2],
-    padding: [1, 1, 1, 1],
+/** The first one also runs on a GPU, which compiles its shaders for each shape. */
+const cases: [x: Shape, w: Shape, o: Options][] = [
+  [[2, 4, 3, 5], [4, 3, 3, 2], {
+    stride: [2, 3],
+    padding: [1, 0, 0, 2],
     outputPadding: [1, 0],
+    groups: 2,
   }],
-  ["output padding beyond the stride", [1, 2, 4, 3], [2, 3, 2, 2], {
-    dilation: [3, 3],
-    outputPadding: [2, 1],
-  }],
-  ["groups", [2, 6, 3, 9], [6, 4, 2, 2], { stride: [2, 2], groups: 3 }],
-  ["a channel per group", [1, 9, 4, 5], [9, 1, 3, 3], { stride: [2, 1], groups: 9 }],
+  [[2, 3, 4, 5], [3, 5, 3, 2], {}],
+  [[1, 2, 4, 5], [2, 3, 1, 2], { stride: [3, 3] }], // the stride is larger than the kernel
+  [[1, 5, 7, 6], [5, 9, 3, 3], { stride: [2, 2], padding: [1, 1, 1, 1], outputPadding: [1, 0] }],
+  [[1, 2, 4, 3], [2, 3, 2, 2], { dilation: [3, 3], outputPadding: [2, 1] }],
+  [[2, 6, 3, 9], [6, 4, 2, 2], { stride: [2, 2], groups: 3 }],
+  [[1, 9, 4, 5], [9, 1, 3, 3], { stride: [2, 1], groups: 9 }],
 ];
-for (const [what, x, w, o] of cases) {
-  testOnEveryBackend(`convTranspose2d() and its gradients take ${what}`, async (backend) => {
-    const draw = new Draw(1);
-    await check(backend, draw.floats(x), draw.floats(w), o);
-  });
-}
+
+testOnEveryBackend("convTranspose2d() and its gradients take all options", async (backend) => {
+  const draw = new Draw(1);
+  for (const [x, w, o] of cases) {
+    if (!skipsShape(backend)) await check(backend, draw.floats(x), draw.floats(w), o);
+  }
+});
 
 testOnEveryBackend("convTranspose1d() adds a bias to rows of every length", async (backend) => {
   const draw = new Draw(2), w = draw.floats([3, 2, 1]), bias = draw.floats([2]);
-  for (const length of [1, 3, 4, 5, 17]) {
+  for (const length of [5, 1, 3, 4, 17]) {
+    if (skipsShape(backend)) continue;
     const x = draw.floats([2, 3, length]);
     const expected = reference.convTranspose2d(reference.plane(x), reference.plane(w), bias, {});
     const y = await compute(
