@@ -102,6 +102,7 @@ export {
   maxPoolBackward,
 } from "./src/ops/pool.ts";
 export type { Pool1dOptions, Pool2dOptions } from "./src/ops/pool_geometry.ts";
+export { groupNorm, groupNormBackward, layerNorm, layerNormBackward } from "./src/ops/row_norm.ts";
 
 // Layers
 export { LogSoftmax, ReLU, Softmax } from "./src/layers/activation.ts";
@@ -127,6 +128,7 @@ export {
   MaxPool2d,
 } from "./src/layers/pool.ts";
 export type { Precision } from "./src/layers/precision.ts";
+export { GroupNorm, LayerNorm } from "./src/layers/row_norm.ts";
 export { Sequential } from "./src/layers/sequential.ts";
 export { Dropout, Flatten } from "./src/layers/shape.ts";
 export { Upsample } from "./src/layers/upsample.ts";

@@ -239,6 +239,32 @@ export class BatchNormBackwardGeometry extends BatchNormGeometry {
   weight: usize;
 }
 
+/** A normalisation of rows: of the groups of channels of each sample. */
+@unmanaged
+export class RowNormGeometry {
+  /** Samples. */
+  n: i32;
+  /** Rows of a sample. */
+  groups: i32;
+  /** Channels of a row, each with a weight and a bias. */
+  channels: i32;
+  /** Elements of a channel. */
+  plane: i32;
+  /** Added to the variance. */
+  eps: f32;
+}
+
+/** The gradient of a normalisation of rows, with the addresses for which a call has no room. */
+@unmanaged
+export class RowNormBackwardGeometry extends RowNormGeometry {
+  /** Address of the mean of each row. */
+  mean: usize;
+  /** Address of 1 / √(variance + eps) of each row. */
+  rstd: usize;
+  /** Address of the factor of each channel; 0 for 1. */
+  weight: usize;
+}
+
 /** A local response normalisation: x / (k + alpha/size · Σ x²)^beta over neighbouring channels. */
 @unmanaged
 export class LocalResponseNormGeometry extends ChannelGeometry {

@@ -24,6 +24,7 @@ export { adaptiveMaxPool2d, maxIndex, maxPool2d, maxPool2dBackward } from "./max
 export { adamwStep, axpby, sgdStep, squaredNorm } from "./optimizer";
 export { relu, reluBackward } from "./relu";
 export { resample, resampleScratchSize } from "./resample";
+export { rowNorm, rowNormBackward } from "./row_norm";
 export { crossEntropy, logSoftmax, logSoftmaxBackward, softmax, softmaxBackward } from "./softmax";
 export { beginKernel, setThread } from "./threads";
 export { winograd, winogradBackwardInput, winogradScratchSize } from "./winograd";

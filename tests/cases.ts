@@ -35,6 +35,7 @@ export interface Attributes {
   readonly end: number;
   readonly step: number;
   readonly value: number;
+  readonly shape: readonly number[];
   readonly mode: string;
   readonly outputPadding: readonly number[];
   readonly scales: readonly number[];

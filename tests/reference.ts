@@ -22,6 +22,7 @@ export * from "./reference/loss.ts";
 export * from "./reference/norm.ts";
 export * from "./reference/optimizer.ts";
 export * from "./reference/pool.ts";
+export * from "./reference/row_norm.ts";
 
 // The slowest operations cache their results.
 export const conv2d = memoize(conv.conv2d);

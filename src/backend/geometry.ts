@@ -17,6 +17,7 @@ export type {
   DropoutMask,
   LocalResponseNormGeometry,
   Pool2dGeometry,
+  RowNormGeometry,
   SgdStep,
   WindowGeometry,
 } from "./wasm/generated/geometry.ts";

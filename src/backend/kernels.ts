@@ -16,6 +16,7 @@ import type {
   DropoutMask,
   LocalResponseNormGeometry,
   Pool2dGeometry,
+  RowNormGeometry,
   SgdStep,
 } from "./geometry.ts";
 
@@ -225,5 +226,52 @@ export interface LayoutKernels {
   ): void;
 }
 
+/** The kernels that normalise rows: the groups of channels of each sample. */
+export interface RowNormKernels {
+  /**
+   * y = (x − mean) · rstd · weight + bias, with the mean and 1 / √(variance + eps) of each row, which
+   * are written to the statistics; y may be x.
+   */
+  rowNorm(
+    y: Tensor,
+    x: Tensor,
+    tensors: {
+      readonly weight: Tensor | null;
+      readonly bias: Tensor | null;
+      readonly statistics: RowStatistics | null;
+    },
+    g: RowNormGeometry,
+  ): void;
+  /** dx = the gradient of rowNorm, dweight += … and dbias += …, unless null; dx may be dy. */
+  rowNormBackward(
+    dx: Tensor,
+    dy: Tensor,
+    x: Tensor,
+    tensors: RowStatistics & {
+      readonly weight: Tensor | null;
+      readonly dweight: Tensor | null;
+      readonly dbias: Tensor | null;
+    },
+    g: RowNormGeometry,
+  ): void;
+}
+
+/**
+ * The statistics of normalised rows.
+ *
+ * @internal
+ */
+export interface RowStatistics {
+  /** The mean of each row. */
+  readonly mean: Tensor;
+  /** 1 / √(variance + eps) of each row. */
+  readonly rstd: Tensor;
+}
+
 /** All kernels of a backend. */
-export type Kernels = ForwardKernels & QuantizedKernels & TrainingKernels & LayoutKernels;
+export type Kernels =
+  & ForwardKernels
+  & QuantizedKernels
+  & TrainingKernels
+  & LayoutKernels
+  & RowNormKernels;

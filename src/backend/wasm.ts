@@ -18,6 +18,7 @@ import type { Kernels } from "./kernels.ts";
 import { MemoryBackend } from "./memory_backend.ts";
 import { forwardKernels } from "./wasm/forward.ts";
 import { layoutKernels } from "./wasm/layout.ts";
+import { rowNormKernels } from "./wasm/row_norm.ts";
 import { sharedMemory, WasmMemory } from "./wasm/memory.ts";
 import { quantizedKernels } from "./wasm/quantized.ts";
 import { threadBytes, ThreadPool } from "./wasm/threads.ts";
@@ -48,6 +49,7 @@ export class WasmBackend extends MemoryBackend<WasmMemory> {
       ...quantizedKernels(memory, parts.kernels),
       ...trainingKernels(memory, parts.kernels),
       ...layoutKernels(memory, parts.kernels),
+      ...rowNormKernels(memory, parts.kernels),
     };
   }
 

@@ -11,6 +11,7 @@ import { forwardKernels } from "./webgpu/forward.ts";
 import { layoutKernels } from "./webgpu/layout.ts";
 import { GpuMemory, type Traits } from "./webgpu/memory.ts";
 import { quantizedKernels } from "./webgpu/quantized.ts";
+import { rowNormKernels } from "./webgpu/row_norm.ts";
 import { trainingKernels } from "./webgpu/training.ts";
 
 /** Options of {@linkcode WebGpuBackend.create}. */
@@ -42,6 +43,7 @@ export class WebGpuBackend extends MemoryBackend<GpuMemory> {
       ...quantizedKernels(memory),
       ...trainingKernels(memory),
       ...layoutKernels(memory),
+      ...rowNormKernels(memory),
     };
   }
 

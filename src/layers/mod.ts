@@ -17,6 +17,7 @@ export * from "./pad.ts";
 export * from "./permute.ts";
 export * from "./pool.ts";
 export * from "./precision.ts";
+export * from "./row_norm.ts";
 export { type Layers, Sequential } from "./sequential.ts";
 export * from "./shape.ts";
 export * from "./upsample.ts";

@@ -40,3 +40,4 @@ export {
   type PrepareOptions,
 } from "./prepared_conv.ts";
 export { QuantizedWeight, quantizeLinear } from "./quantize.ts";
+export { groupNorm, groupNormBackward, layerNorm, layerNormBackward } from "./row_norm.ts";

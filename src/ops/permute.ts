@@ -122,9 +122,14 @@ export function channelShuffle(x: Tensor, groups: number, options: OutOptions = 
 }
 
 /** Checks that a number of groups divides the channels of a shape. */
-export function checkGroups(op: string, shape: Shape, groups: number): void {
+export function checkGroups(
+  op: string,
+  shape: Shape,
+  groups: number,
+  parameter = "groups",
+): void {
   checkAnyShape(op, shape, 2);
-  checkInteger(op, "groups", groups, 1);
+  checkInteger(op, parameter, groups, 1);
   if (shape[1] % groups === 0) return;
-  throw new ArgumentError(op, "groups", groups, `a divisor of the ${shape[1]} channels`);
+  throw new ArgumentError(op, parameter, groups, `a divisor of the ${shape[1]} channels`);
 }

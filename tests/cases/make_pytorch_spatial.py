@@ -141,17 +141,23 @@ def conv_transpose(name, x, w, bias=True, stride=1, padding=0, output_padding=0,
          f"F.conv_transpose{axes}d")
 
 
-conv_transpose("plain", (2, 3, 4, 5), (3, 2, 3, 2))
-conv_transpose("no-bias", (1, 2, 3, 3), (2, 3, 2, 2), bias=False, stride=2)
-conv_transpose("1x1", (2, 3, 4, 3), (3, 5, 1, 1))
-conv_transpose("stride-padding", (2, 3, 4, 5), (3, 2, 4, 3), stride=(2, 3), padding=(1, 2))
-conv_transpose("output-padding", (1, 2, 4, 3), (2, 3, 3, 3), stride=2, padding=1, output_padding=1)
-conv_transpose("dilation", (1, 2, 4, 5), (2, 3, 3, 2), padding=(2, 1), dilation=(2, 3))
-conv_transpose("output-padding-beyond-the-stride", (1, 2, 4, 3), (2, 3, 2, 2), output_padding=2, dilation=3)
-conv_transpose("groups", (2, 6, 3, 4), (6, 2, 3, 3), stride=2, groups=3)
+conv_transpose("everything", (2, 4, 4, 5), (4, 3, 3, 2), stride=(2, 3), padding=(1, 0), output_padding=1, groups=2)
+conv_transpose("output-padding-beyond-the-stride", (1, 2, 4, 3), (2, 3, 2, 2), output_padding=2, dilation=3, bias=False)
 conv_transpose("depthwise", (1, 4, 3, 4), (4, 1, 3, 3), stride=2, padding=1, groups=4)
-conv_transpose("plain", (2, 3, 5), (3, 4, 3))
 conv_transpose("everything", (2, 4, 5), (4, 3, 3), stride=3, padding=2, output_padding=1, dilation=2, groups=2)
+
+for shape, last, affine, eps in [((5, 7), (7,), True, 1e-5), ((2, 3, 4, 5), (4, 5), True, 1e-3),
+                                 ((2, 3, 33), (33,), False, 1e-5)]:
+    w, b = (uniform(*last), uniform(*last)) if affine else (None, None)
+    case(shape_name(shape), "layernorm", {"shape": last, "eps": eps},
+         {"x": uniform(*shape, scale=3000), "w": w, "b": b},
+         lambda x, w, b: F.layer_norm(x, last, w, b, eps), "F.layer_norm")
+for shape, groups, affine, eps in [((2, 6, 4, 5), 3, True, 1e-5), ((2, 4, 3, 3), 4, True, 1e-3),
+                                   ((3, 8), 2, True, 1e-5), ((2, 6, 5), 1, False, 1e-5)]:
+    w, b = (uniform(shape[1]), uniform(shape[1])) if affine else (None, None)
+    case(f"{shape_name(shape)}-in-{groups}", "groupnorm", {"groups": groups, "eps": eps},
+         {"x": uniform(*shape, scale=3000), "w": w, "b": b},
+         lambda x, w, b: F.group_norm(x, groups, w, b, eps), "F.group_norm")
 
 for size, out in [((7, 5), (3, 2)), ((2, 3), (5, 7)), ((13, 9), (1, 1))]:
     x = uniform(2, 2, *size, scale=4)  # many ties

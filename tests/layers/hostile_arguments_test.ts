@@ -40,6 +40,8 @@ const constructors: Call[] = [
   ["LinearWeight", create(layers.LinearWeight), [[2, 3], () => {}, "f32"]],
   ["BatchNorm2d", create(layers.BatchNorm2d), [4, { eps: 1, momentum: 0.1, affine: true }]],
   ["BatchNorm1d", create(layers.BatchNorm1d), [4, {}]],
+  ["LayerNorm", create(layers.LayerNorm), [[4, 4], { eps: 1, elementwiseAffine: true }]],
+  ["GroupNorm", create(layers.GroupNorm), [2, 4, { eps: 1, affine: true }]],
   ["LocalResponseNorm", create(layers.LocalResponseNorm), [3, { alpha: 1, beta: 1, k: 1 }]],
   ["MaxPool2d", create(layers.MaxPool2d), [2, pool]],
   ["MaxPool1d", create(layers.MaxPool1d), [2, pool]],
@@ -73,7 +75,7 @@ Deno.test("the constructors of layers refuse arguments of every wrong type", asy
   const tested = new Set(constructors.map(([name]) => name));
   const untested = Object.keys(layers).filter((name) =>
     /^[A-Z]/.test(name) &&
-    !/^(Layer|MergeLayer|GraphBuilder|Conv|ConvTranspose|BatchNorm|AxisActivation|QuantizedWeight)$/
+    !/^(Layer|MergeLayer|GraphBuilder|Conv|ConvTranspose|BatchNorm|RowNorm|AxisActivation|QuantizedWeight)$/
       .test(name) &&
     !tested.has(name)
   );
@@ -94,6 +96,8 @@ Deno.test("the methods of layers refuse arguments of every wrong type", async ()
     [new layers.ConvTranspose2d(4, 4, 3, { padding: 1 }), x],
     [new layers.Linear(4, 4), matrix],
     [new layers.BatchNorm2d(4), x],
+    [new layers.LayerNorm([4, 4]), x],
+    [new layers.GroupNorm(2, 4), x],
     [new layers.LocalResponseNorm(3), x],
     [new layers.MaxPool2d(2), x],
     [new layers.AvgPool2d(2), x],

@@ -21,7 +21,7 @@ export function operationCalls(backend: Backend): OperationCalls {
   const positions = backend.uploadIndices(new Int32Array(2 * 4 * 2 * 2), [2, 4, 2, 2]);
   const small = ones([2, 4, 2, 2]), rowOut = ones([2, 4, 6]);
   const prepared = ops.prepareConv(w, { groups: 2 }), quantized = ops.quantizeLinear(dense);
-  const statistics = ops.batchNormStatistics(x);
+  const statistics = ops.batchNormStatistics(x), pairs = { mean: ones([2]), rstd: ones([2]) };
   const conv = { stride: 1, padding: 1, dilation: 1, groups: 2, algorithm: "direct" };
   const conv1 = { stride: 1, padding: [1, 1], dilation: 1, groups: 1 };
   const transposed = { stride: 2, padding: 1, outputPadding: 1, dilation: 1, groups: 2 };
@@ -94,6 +94,14 @@ export function operationCalls(backend: Backend): OperationCalls {
     ["localResponseNorm", ops.localResponseNorm, [x, 3, lrn]],
     ["localResponseNormBackward", ops.localResponseNormBackward, [dy, x, 3, lrn]],
     ["batchNorm", ops.batchNorm, [x, { runningMean: bias, runningVar: bias }, { eps: 1 }]],
+    ["layerNorm", ops.layerNorm, [matrix, [4], { weight: bias, bias, eps: 1, statistics: null }]],
+    ["groupNorm", ops.groupNorm, [x, 2, { weight: bias, bias: null, eps: 1 }]],
+    ["layerNormBackward", ops.layerNormBackward, [matrix, matrix, pairs, [4], {
+      weight: bias,
+      dweight: null,
+      dbias: null,
+    }]],
+    ["groupNormBackward", ops.groupNormBackward, [dy, x, pairs, 1, { weight: bias }]],
     ["batchNormStatistics", ops.batchNormStatistics, [x]],
     ["batchNormBackward", ops.batchNormBackward, [dy, x, statistics, {
       weight: bias,

@@ -1,7 +1,7 @@
 /** The operations of conformance_test.ts that move, resample and normalise values. */
 
 import * as ops from "../../src/ops/mod.ts";
-import type { Tensor, Values } from "../../src/tensor.ts";
+import { elements, type Tensor, type Values } from "../../src/tensor.ts";
 import type { Attributes } from "../cases.ts";
 
 /** The inputs of a case. Each operation uses some of them. */
@@ -21,6 +21,12 @@ export const spatialOperations: { readonly forward: Operations; readonly gradien
     channelshuffle: ({ x }, a) => ({ y: ops.channelShuffle(x, a.groups!) }),
     pad: ({ x }, { pads, mode, value }) => ({
       y: ops.pad(x, pads!, { mode: mode as ops.PadMode, value }),
+    }),
+    layernorm: ({ x, w, b }, { shape, eps }) => ({
+      y: ops.layerNorm(x, shape!, { weight: w, bias: b, eps }),
+    }),
+    groupnorm: ({ x, w, b }, { groups, eps }) => ({
+      y: ops.groupNorm(x, groups!, { weight: w, bias: b, eps }),
     }),
     convtranspose1d: ({ x, w, b }, a) => ({
       y: ops.convTranspose1d(x, w, b ?? null, transposeOptions(a)),
@@ -54,6 +60,22 @@ export const spatialOperations: { readonly forward: Operations; readonly gradien
     pad: ({ x, dy }, { pads, mode }) => ({
       dx: ops.padBackward(dy, x.shape, pads!, { mode: mode as ops.PadMode }),
     }),
+    layernorm: ({ x, w, dy }, { shape, eps }) =>
+      rowNormGradients(
+        x.size / elements(shape!),
+        x,
+        w,
+        (statistics) => ops.layerNorm(x, shape!, { eps, statistics }),
+        (statistics, options) => ops.layerNormBackward(dy, x, statistics, shape!, options),
+      ),
+    groupnorm: ({ x, w, dy }, { groups, eps }) =>
+      rowNormGradients(
+        x.shape[0] * groups!,
+        x,
+        w,
+        (statistics) => ops.groupNorm(x, groups!, { eps, statistics }),
+        (statistics, options) => ops.groupNormBackward(dy, x, statistics, groups!, options),
+      ),
     convtranspose1d: convTransposeGradients,
     convtranspose2d: convTransposeGradients,
     interpolate: ({ x, dy }, a) => ({
@@ -85,4 +107,23 @@ function convTransposeGradients({ x, w, dy }: Inputs, a: Partial<Attributes>): O
     dw: ops.convTransposeBackwardWeight(dy, x, w.shape, transposeOptions(a)),
     db: ops.biasBackward(dy),
   };
+}
+
+type Statistics = Parameters<typeof ops.layerNormBackward>[2];
+type GradientOptions = Parameters<typeof ops.layerNormBackward>[4];
+
+/** The gradients of a normalisation of so many rows. */
+function rowNormGradients(
+  rows: number,
+  x: Tensor,
+  weight: Tensor | undefined,
+  forward: (statistics: Statistics) => Tensor,
+  backward: (statistics: Statistics, options: GradientOptions) => Tensor,
+): Outputs {
+  const { backend } = x;
+  using mean = backend.empty([rows]), rstd = backend.empty([rows]);
+  forward({ mean, rstd }).dispose();
+  if (!weight) return { dx: backward({ mean, rstd }, {}) };
+  const [dw, db] = [0, 1].map(() => backend.upload(Array(weight.size).fill(0), weight.shape));
+  return { dx: backward({ mean, rstd }, { weight, dweight: dw, dbias: db }), dw, db };
 }

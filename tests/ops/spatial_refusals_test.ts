@@ -161,6 +161,51 @@ const invalidCalls: [string, () => unknown][] = [
     "convTransposeBackwardWeight: the shape of dy is [2, 6, 4, 5], must be [2, 2, 6, 7]",
     () => ops.convTransposeBackwardWeight(x, fakeTensor(x.shape), w.shape),
   ],
+  [
+    "layerNorm: normalizedShape is [4], must be the sizes of the last axes of x [2, 6, 4, 5]",
+    () => ops.layerNorm(x, [4]),
+  ],
+  [
+    "layerNorm: normalizedShape is [], must be the sizes of the last axes of x [2, 6, 4, 5]",
+    () => ops.layerNorm(x, []),
+  ],
+  [
+    "layerNorm: the shape of weight is [4], must be [4, 5]",
+    () => ops.layerNorm(x, [4, 5], { weight: vector }),
+  ],
+  [
+    "layerNorm: eps is -1, must be a non-negative number",
+    () => ops.layerNorm(x, [5], { eps: -1 }),
+  ],
+  [
+    "layerNorm: the shape of mean is [4], must be [12]",
+    () => ops.layerNorm(x, [4, 5], { statistics: { mean: vector, rstd: vector } }),
+  ],
+  [
+    'layerNorm: rstd is "the memory of mean", must be another tensor',
+    () => ops.layerNorm(fakeTensor([4, 5]), [5], { statistics: { mean: vector, rstd: vector } }),
+  ],
+  [
+    "groupNorm: numGroups is 4, must be a divisor of the 6 channels",
+    () => ops.groupNorm(x, 4),
+  ],
+  [
+    "groupNorm: the shape of bias is [4], must be [6]",
+    () => ops.groupNorm(x, 3, { bias: vector }),
+  ],
+  [
+    "groupNormBackward: the shape of dy is [4], must be [2, 6, 4, 5]",
+    () => ops.groupNormBackward(vector, x, { mean: vector, rstd: fakeTensor([4]) }, 2),
+  ],
+  [
+    'layerNormBackward: dbias is "the memory of dweight", must be another tensor',
+    () => {
+      const [dy, rows] = [fakeTensor([4, 4]), fakeTensor([4, 4])], shared = fakeTensor([4]);
+      const statistics = { mean: vector, rstd: fakeTensor([4]) };
+      const options = { dweight: shared, dbias: shared.view([4]) };
+      return ops.layerNormBackward(dy, rows, statistics, [4], options);
+    },
+  ],
 ];
 for (const [message, call] of invalidCalls) {
   Deno.test(`${message.slice(0, message.indexOf(", must be"))}: rejected`, () => {

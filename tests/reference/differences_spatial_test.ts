@@ -94,3 +94,24 @@ Deno.test("the reference convTranspose2dBackward() matches differences", () => {
     }, JSON.stringify(o));
   }
 });
+
+Deno.test("the reference rowNormBackward() matches differences", () => {
+  const draw = new Draw(24);
+  const cases: [shape: number[], rows: reference.Rows][] = [
+    [[4, 5], { groups: 1, channels: 5, plane: 1 }],
+    [[2, 6, 3], { groups: 2, channels: 3, plane: 3 }],
+    [[2, 3, 2, 2], { groups: 3, channels: 1, plane: 4 }],
+  ];
+  for (const [shape, rows] of cases) {
+    const x = numbers(draw, shape, 1, 3), channels = [rows.groups * rows.channels];
+    const weight = numbers(draw, channels), bias = numbers(draw, channels);
+    check(draw, {
+      inputs: [x, weight, bias],
+      forward: () => reference.rowNorm(x, weight, bias, rows, 0.1),
+      backward: (dy: NumArray) => {
+        const { dx, dweight, dbias } = reference.rowNormBackward(dy, x, weight, rows, 0.1);
+        return [dx, dweight, dbias];
+      },
+    }, `[${shape}]`);
+  }
+});

@@ -375,6 +375,51 @@ export function writeBatchNormBackward(integers: Integers, floats: Floats, g: Ba
   integers[6] = g.weight;
 }
 
+/** A normalisation of rows: of the groups of channels of each sample. */
+export interface RowNormGeometry {
+  /** Samples. */
+  readonly n: number;
+  /** Rows of a sample. */
+  readonly groups: number;
+  /** Channels of a row, each with a weight and a bias. */
+  readonly channels: number;
+  /** Elements of a channel. */
+  readonly plane: number;
+  /** Added to the variance. */
+  readonly eps: number;
+}
+
+/** Writes a {@linkcode RowNormGeometry}. */
+export function writeRowNorm(integers: Integers, floats: Floats, g: RowNormGeometry): void {
+  integers[0] = g.n;
+  integers[1] = g.groups;
+  integers[2] = g.channels;
+  integers[3] = g.plane;
+  floats[4] = g.eps;
+}
+
+/** The gradient of a normalisation of rows, with the addresses for which a call has no room. */
+export interface RowNormBackwardGeometry extends RowNormGeometry {
+  /** Address of the mean of each row. */
+  readonly mean: number;
+  /** Address of 1 / √(variance + eps) of each row. */
+  readonly rstd: number;
+  /** Address of the factor of each channel; 0 for 1. */
+  readonly weight: number;
+}
+
+/** Writes a {@linkcode RowNormBackwardGeometry}. */
+export function writeRowNormBackward(integers: Integers, floats: Floats, g: RowNormBackwardGeometry): void {
+  integers[0] = g.n;
+  integers[1] = g.groups;
+  integers[2] = g.channels;
+  integers[3] = g.plane;
+  floats[4] = g.eps;
+  integers[5] = g.mean;
+  integers[6] = g.rstd;
+  integers[7] = g.weight;
+}
+
 /** A local response normalisation: x / (k + alpha/size · Σ x²)^beta over neighbouring channels. */
 export interface LocalResponseNormGeometry extends ChannelGeometry {
   /** Channels in a window. */

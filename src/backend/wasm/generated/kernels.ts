@@ -50,6 +50,8 @@ export const kernels = [
   "reluBackward",
   "resample",
   "resampleScratchSize",
+  "rowNorm",
+  "rowNormBackward",
   "setThread",
   "sgdStep",
   "softmax",
@@ -91,6 +93,8 @@ export const sharedKernels = [
   "relu",
   "reluBackward",
   "resample",
+  "rowNorm",
+  "rowNormBackward",
   "sgdStep",
   "stridedCopy",
   "winograd",
@@ -148,6 +152,8 @@ export interface Exports {
   reluBackward(dx: number, dy: number, y: number, n: number): void;
   resample(y: number, x: number, rows: number, columns: number, scratch: number, g: number): void;
   resampleScratchSize(g: number): number;
+  rowNorm(y: number, mean: number, rstd: number, x: number, weight: number, bias: number, g: number): void;
+  rowNormBackward(dx: number, dweight: number, dbias: number, dy: number, x: number, g: number): void;
   setThread(number: number, count: number, shared: number, ownMemory: number, sleeps: number): void;
   sgdStep(w: number, dw: number, v: number, n: number, step: number): void;
   softmax(y: number, x: number, g: number): void;
