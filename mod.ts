@@ -42,16 +42,21 @@ export {
 export { RandomGenerator } from "./src/random.ts";
 
 // Operations
-export { add, mul } from "./src/ops/arithmetic.ts";
 export {
-  dropout,
-  logSoftmax,
-  logSoftmaxBackward,
+  gelu,
+  hardsigmoid,
+  hardswish,
+  hardtanh,
+  leakyRelu,
   relu,
-  reluBackward,
-  softmax,
-  softmaxBackward,
+  relu6,
+  sigmoid,
+  silu,
+  softplus,
+  tanh,
 } from "./src/ops/activation.ts";
+export { reluBackward } from "./src/ops/activation_backward.ts";
+export { add, mul } from "./src/ops/arithmetic.ts";
 export { cat, slice, sliceBackward } from "./src/ops/concat.ts";
 export { conv1d, conv2d } from "./src/ops/conv.ts";
 export { conv1dMatrix } from "./src/ops/conv1d_matrix.ts";
@@ -69,6 +74,7 @@ export {
   convTransposeBackwardInput,
   convTransposeBackwardWeight,
 } from "./src/ops/conv_transpose.ts";
+export { dropout } from "./src/ops/dropout.ts";
 export {
   interpolate,
   interpolateBackward,
@@ -102,10 +108,24 @@ export {
   maxPoolBackward,
 } from "./src/ops/pool.ts";
 export type { Pool1dOptions, Pool2dOptions } from "./src/ops/pool_geometry.ts";
+export { prelu } from "./src/ops/prelu.ts";
+export { logSoftmax, logSoftmaxBackward, softmax, softmaxBackward } from "./src/ops/softmax.ts";
 export { groupNorm, groupNormBackward, layerNorm, layerNormBackward } from "./src/ops/row_norm.ts";
 
 // Layers
-export { LogSoftmax, ReLU, Softmax } from "./src/layers/activation.ts";
+export {
+  GELU,
+  Hardsigmoid,
+  Hardswish,
+  Hardtanh,
+  LeakyReLU,
+  ReLU,
+  ReLU6,
+  Sigmoid,
+  SiLU,
+  Softplus,
+  Tanh,
+} from "./src/layers/activation.ts";
 export { Concat, Slice } from "./src/layers/concat.ts";
 export { Conv1d, Conv2d } from "./src/layers/conv.ts";
 export { ConvTranspose1d, ConvTranspose2d } from "./src/layers/conv_transpose.ts";
@@ -115,6 +135,7 @@ export type { GraphNode } from "./src/layers/graph_builder.ts";
 export { type ForwardOptions, type InitOptions, Layer } from "./src/layers/layer.ts";
 export { Parameter } from "./src/layers/parameter.ts";
 export { Linear } from "./src/layers/linear.ts";
+export { Add, Mul } from "./src/layers/merge.ts";
 export { BatchNorm1d, BatchNorm2d, LocalResponseNorm } from "./src/layers/norm.ts";
 export { ConstantPad2d, ReflectionPad2d, ReplicationPad2d, ZeroPad2d } from "./src/layers/pad.ts";
 export { ChannelShuffle, Permute } from "./src/layers/permute.ts";
@@ -128,9 +149,11 @@ export {
   MaxPool2d,
 } from "./src/layers/pool.ts";
 export type { Precision } from "./src/layers/precision.ts";
+export { PReLU } from "./src/layers/prelu.ts";
 export { GroupNorm, LayerNorm } from "./src/layers/row_norm.ts";
 export { Sequential } from "./src/layers/sequential.ts";
 export { Dropout, Flatten } from "./src/layers/shape.ts";
+export { LogSoftmax, Softmax } from "./src/layers/softmax.ts";
 export { Upsample } from "./src/layers/upsample.ts";
 
 // Networks
@@ -141,6 +164,7 @@ export type { Prediction } from "./src/models/classify.ts";
 export type { ClassName } from "./src/models/imagenet_classes.ts";
 export { loadWeights, type WeightsInput } from "./src/models/load.ts";
 export { loadModel, type LoadModelOptions } from "./src/models/load_model.ts";
+export { createModel, type NetworkName } from "./src/models/registry.ts";
 export { saveModel } from "./src/models/save_model.ts";
 export { summarize } from "./src/models/summary.ts";
 

@@ -25,22 +25,3 @@ export function biasBackward(db: usize, dy: usize, g: ChannelGeometry): void {
   }
   join(items);
 }
-
-/**
- * y[c] += bias[c] in all samples and planes.
- * @param y [n, c, plane]
- */
-export function addBias(y: usize, bias: usize, g: ChannelGeometry): void {
-  const c = g.c, plane = g.plane, all = g.n * c;
-  const rows = rowsPerItem(plane), items = ceilDiv(all, rows);
-  for (let item = claim(items); item >= 0; item = claim(items)) {
-    const last = min(all, (item + 1) * rows);
-    for (let r = item * rows; r < last; r++) {
-      const b = load<f32>(bias + (r % c << 2)), b4 = f32x4.splat(b);
-      let to = y + ((r * plane) << 2), i = plane;
-      for (; i >= 4; i -= 4, to += 16) v128.store(to, f32x4.add(v128.load(to), b4));
-      for (; i > 0; i--, to += 4) store<f32>(to, load<f32>(to) + b);
-    }
-  }
-  join(items);
-}

@@ -41,6 +41,8 @@ export interface Attributes {
   readonly scales: readonly number[];
   readonly alignCorners: boolean;
   readonly recomputeScaleFactor: boolean;
+  readonly name: string;
+  readonly args: readonly (number | string)[];
 }
 
 /** A call and its expected results. */

@@ -16,6 +16,8 @@ import {
 import type { Allocator } from "./wasm/allocator.ts";
 import type { Kernels } from "./kernels.ts";
 import { MemoryBackend } from "./memory_backend.ts";
+import { depthwiseKernels } from "./wasm/depthwise.ts";
+import { elementwiseKernels } from "./wasm/elementwise.ts";
 import { forwardKernels } from "./wasm/forward.ts";
 import { layoutKernels } from "./wasm/layout.ts";
 import { rowNormKernels } from "./wasm/row_norm.ts";
@@ -46,6 +48,8 @@ export class WasmBackend extends MemoryBackend<WasmMemory> {
     this.memory = memory;
     this.kernels = {
       ...forwardKernels(memory, parts.kernels),
+      ...depthwiseKernels(memory, parts.kernels),
+      ...elementwiseKernels(memory, parts.kernels),
       ...quantizedKernels(memory, parts.kernels),
       ...trainingKernels(memory, parts.kernels),
       ...layoutKernels(memory, parts.kernels),

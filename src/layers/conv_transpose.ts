@@ -29,7 +29,8 @@ import { type Parameter, uniformParameter } from "./parameter.ts";
 
 /** Packed weights, and the version of the weights that was packed. */
 interface Packed {
-  readonly tensor: Tensor;
+  /** Undefined if the kernel takes the weights as they are. */
+  readonly tensor: Tensor | undefined;
   readonly source: Tensor;
   readonly version: number;
 }
@@ -132,15 +133,15 @@ export abstract class ConvTranspose extends Layer {
   /** See {@linkcode Layer.dispose}. */
   override dispose(): void {
     super.dispose();
-    this.#packed?.tensor.dispose();
+    this.#packed?.tensor?.dispose();
     this.#packed = undefined;
   }
 
   /** Returns the packed weights. Packs them again if they were written to. */
-  #packedWeight(source: Tensor): Tensor {
+  #packedWeight(source: Tensor): Tensor | undefined {
     const old = this.#packed;
     if (old?.source === source && old.version === source.version) return old.tensor;
-    old?.tensor.dispose();
+    old?.tensor?.dispose();
     this.#packed = undefined;
     const tensor = packTransposed(source, this.options.groups ?? 1);
     this.#packed = { tensor, source, version: source.version };

@@ -1,6 +1,20 @@
 /** Layers like those of `torch.nn`. */
 
-export * from "./activation.ts";
+export {
+  ElementwiseActivation,
+  ELU,
+  GELU,
+  Hardsigmoid,
+  Hardswish,
+  Hardtanh,
+  LeakyReLU,
+  ReLU,
+  ReLU6,
+  Sigmoid,
+  SiLU,
+  Softplus,
+  Tanh,
+} from "./activation.ts";
 export * from "./concat.ts";
 export * from "./conv.ts";
 export * from "./conv_transpose.ts";
@@ -9,6 +23,7 @@ export { Graph, type GraphOptions } from "./graph.ts";
 export { GraphBuilder, type GraphNode } from "./graph_builder.ts";
 export { type ForwardOptions, type InitOptions, Layer, parameterCount } from "./layer.ts";
 export { MergeLayer } from "./merge_layer.ts";
+export * from "./merge.ts";
 export { Parameter } from "./parameter.ts";
 export * from "./linear.ts";
 export { LinearWeight } from "./linear_weight.ts";
@@ -17,7 +32,10 @@ export * from "./pad.ts";
 export * from "./permute.ts";
 export * from "./pool.ts";
 export * from "./precision.ts";
+export { PReLU } from "./prelu.ts";
 export * from "./row_norm.ts";
 export { type Layers, Sequential } from "./sequential.ts";
 export * from "./shape.ts";
+export * from "./softmax.ts";
+export { StochasticDepth } from "./stochastic_depth.ts";
 export * from "./upsample.ts";

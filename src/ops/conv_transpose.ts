@@ -8,6 +8,7 @@ import type { Conv2dGeometry } from "../backend/geometry.ts";
 import { kernelsOf } from "../backend/interface.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Shape, Tensor } from "../tensor.ts";
+import { add } from "./arithmetic.ts";
 import {
   accumulate,
   type AccumulateOptions,
@@ -22,6 +23,7 @@ import {
   produce,
 } from "./checks.ts";
 import { checkPadding, to2dShape } from "./conv_geometry.ts";
+import { isDepthwise } from "./prepared_conv.ts";
 
 /**
  * Options of transposed convolutions, with PyTorch's names. Lists have one number for each axis.
@@ -124,16 +126,22 @@ export function convTranspose(
   return produce(op, x, target, (y) => {
     const kernels = kernelsOf(x);
     if (packed) kernels.conv2dBackwardInput(y, x, packed, g);
+    else if (isDepthwise(weight.shape, g.groups)) kernels.depthwiseBackwardInput(y, x, weight, g);
     else {
-      using own = packTransposed(weight, g.groups);
+      using own = kernels.packConv2dTransposed(weight, g.groups);
       kernels.conv2dBackwardInput(y, x, own, g);
     }
-    if (bias) kernels.addBias(y, bias);
+    if (bias) add(y, bias.view([g.inC, ...output.slice(2).fill(1)]), { out: y });
   });
 }
 
-/** Lays out the weights [C, outC/groups, (kH,) kW] of a transposed convolution for its kernel. */
-export function packTransposed(weight: Tensor, groups: number): Tensor {
+/**
+ * Lays out the weights [C, outC/groups, (kH,) kW] of a transposed convolution for its kernel.
+ *
+ * @returns undefined for kernels that take weights as they are.
+ */
+export function packTransposed(weight: Tensor, groups: number): Tensor | undefined {
+  if (isDepthwise(weight.shape, groups)) return undefined;
   return kernelsOf(weight).packConv2dTransposed(weight, groups);
 }
 
@@ -163,8 +171,12 @@ export function convTransposeBackwardInput(
   checkTensor(op, "dy", dy, dy, output);
   const target = { shape: inputShape, out: options.out, reads: [weight] };
   return produce(op, dy, target, (dx) => {
-    using packed = kernelsOf(dy).packConv2d(weight, g.groups);
-    kernelsOf(dy).conv2d(dx, dy, packed, null, g, { residual: null, activation: 0 });
+    const kernels = kernelsOf(dy), epilogue = { residual: null, activation: 0 };
+    if (isDepthwise(weight.shape, g.groups)) {
+      return kernels.depthwise(dx, dy, weight, null, g, epilogue);
+    }
+    using packed = kernels.packConv2d(weight, g.groups);
+    kernels.conv2d(dx, dy, packed, null, g, epilogue);
   });
 }
 
@@ -193,7 +205,9 @@ export function convTransposeBackwardWeight(
   const { g, output } = transposedGeometry(op, axes, x.shape, weightShape, options);
   checkTensor(op, "dy", dy, dy, output);
   return accumulate(op, dy, weightShape, options, [x], (dw) => {
-    kernelsOf(dy).conv2dBackwardWeight(dw, x, dy, g);
+    const depthwise = isDepthwise(weightShape, g.groups);
+    const kernel = depthwise ? "depthwiseBackwardWeight" : "conv2dBackwardWeight";
+    kernelsOf(dy)[kernel](dw, x, dy, g);
   });
 }
 

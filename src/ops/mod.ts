@@ -2,11 +2,13 @@
 
 export type * from "../backend/geometry.ts";
 export * from "./activation.ts";
-export { add, mul } from "./arithmetic.ts";
+export * from "./activation_backward.ts";
+export * from "./arithmetic.ts";
 export type { AccumulateOptions, OutOptions } from "./checks.ts";
 export { cat, slice, sliceBackward } from "./concat.ts";
 export * from "./conv1d_matrix.ts";
 export { conv1d, conv2d } from "./conv.ts";
+export { foldConv } from "./fold.ts";
 export type { ActivationOptions, FusedActivation, FusedOptions } from "./fused.ts";
 export {
   biasBackward,
@@ -23,6 +25,7 @@ export {
   type ConvTransposeOptions,
 } from "./conv_transpose.ts";
 export type { Conv1dOptions, Conv2dOptions, Padding1d, Padding2d } from "./conv_geometry.ts";
+export * from "./dropout.ts";
 export { half } from "./half.ts";
 export { interpolate, interpolateBackward, type InterpolateOptions } from "./interpolate.ts";
 export * from "./linear.ts";
@@ -39,5 +42,7 @@ export {
   PreparedConv,
   type PrepareOptions,
 } from "./prepared_conv.ts";
+export * from "./prelu.ts";
 export { QuantizedWeight, quantizeLinear } from "./quantize.ts";
 export { groupNorm, groupNormBackward, layerNorm, layerNormBackward } from "./row_norm.ts";
+export * from "./softmax.ts";

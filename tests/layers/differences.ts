@@ -52,11 +52,18 @@ async function assertGradient(
   }
 }
 
-/** Registers a test for each layer, of the gradients of its input and parameters. */
-export function testGradients(layers: readonly [() => nn.Layer, Shape][]): void {
+/**
+ * Registers a test for each layer, of the gradients of its input and parameters.
+ *
+ * @param register Registers it on some backends. Default: on all.
+ */
+export function testGradients(
+  layers: readonly [() => nn.Layer, Shape][],
+  register = testOnEveryBackend,
+): void {
   for (const [make, shape] of layers) {
     const { type } = make();
-    testOnEveryBackend(
+    register(
       `the gradient of ${type} for [${shape}] matches finite differences`,
       async (backend) => {
         using layer = make().init(backend, { seed: 2 });

@@ -4,7 +4,7 @@ import * as nn from "../../src/layers/mod.ts";
 import { ArgumentError, PembrokeError } from "../../src/errors.ts";
 import { elements } from "../../src/tensor.ts";
 import { assertEquals, assertThrows } from "../assert.ts";
-import { testOnEveryBackend } from "../backends.ts";
+import { testOnEveryBackend, testWithThreads } from "../backends.ts";
 import { testGradients } from "./differences.ts";
 
 testGradients([
@@ -25,7 +25,7 @@ testGradients([
   [() => new nn.Upsample({ scaleFactor: 2 }), [1, 2, 3, 4]],
   [() => new nn.Upsample({ size: 7, mode: "bilinear", alignCorners: true }), [1, 2, 3, 4]],
   [() => new nn.Upsample({ scaleFactor: 1.7, mode: "linear" }), [1, 2, 5]],
-]);
+], testWithThreads); // tests/backend compares the kernels with references, on every backend
 
 testOnEveryBackend("Concat gives each input its part of the gradient", async (backend) => {
   const layer = new nn.Concat().train();

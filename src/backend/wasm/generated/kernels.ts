@@ -2,12 +2,13 @@
 
 /** What the binaries export. */
 export const kernels = [
+  "activation",
+  "activationBackward",
   "adamwStep",
   "adaptiveAvgPool2d",
   "adaptiveAvgPool2dBackward",
   "adaptiveMaxPool2d",
   "add",
-  "addBias",
   "avgPool2d",
   "avgPool2dBackward",
   "axpby",
@@ -26,7 +27,13 @@ export const kernels = [
   "conv2dPackedTransposedSize",
   "conv2dScratchSize",
   "crossEntropy",
+  "depthwise",
+  "depthwiseBackwardInput",
+  "depthwiseBackwardInputScratchSize",
+  "depthwiseBackwardWeight",
+  "depthwiseScratchSize",
   "dropout",
+  "foldBatchNorm",
   "heapBase",
   "linear",
   "linearBackwardInput",
@@ -46,8 +53,7 @@ export const kernels = [
   "maxPool2d",
   "maxPool2dBackward",
   "mul",
-  "relu",
-  "reluBackward",
+  "prelu",
   "resample",
   "resampleScratchSize",
   "rowNorm",
@@ -58,6 +64,7 @@ export const kernels = [
   "softmaxBackward",
   "squaredNorm",
   "stridedCopy",
+  "sumProducts",
   "winograd",
   "winogradBackwardInput",
   "winogradBackwardScratchSize",
@@ -67,12 +74,13 @@ export const kernels = [
 
 /** The kernels that hand out their work to threads. */
 export const sharedKernels = [
+  "activation",
+  "activationBackward",
   "adamwStep",
   "adaptiveAvgPool2d",
   "adaptiveAvgPool2dBackward",
   "adaptiveMaxPool2d",
   "add",
-  "addBias",
   "batchNorm",
   "batchNormBackward",
   "batchNormStatistics",
@@ -80,6 +88,9 @@ export const sharedKernels = [
   "conv2d",
   "conv2dBackwardInput",
   "conv2dBackwardWeight",
+  "depthwise",
+  "depthwiseBackwardInput",
+  "depthwiseBackwardWeight",
   "dropout",
   "linear",
   "linearBackwardInput",
@@ -90,13 +101,13 @@ export const sharedKernels = [
   "maxPool2d",
   "maxPool2dBackward",
   "mul",
-  "relu",
-  "reluBackward",
+  "prelu",
   "resample",
   "rowNorm",
   "rowNormBackward",
   "sgdStep",
   "stridedCopy",
+  "sumProducts",
   "winograd",
   "winogradBackwardInput",
   "winogradBackwardWeight",
@@ -104,12 +115,13 @@ export const sharedKernels = [
 
 /** The functions of an instance. Tensors, scratch memory and blocks are addresses. */
 export interface Exports {
+  activation(y: number, x: number, n: number, kind: number, a: number, b: number): void;
+  activationBackward(dx: number, dy: number, saved: number, n: number, kind: number, a: number, b: number): void;
   adamwStep(w: number, dw: number, m: number, v: number, n: number, step: number): void;
   adaptiveAvgPool2d(y: number, x: number, g: number): void;
   adaptiveAvgPool2dBackward(dx: number, dy: number, g: number): void;
   adaptiveMaxPool2d(y: number, indices: number, x: number, g: number): void;
-  add(y: number, a: number, b: number, n: number, alpha: number): void;
-  addBias(y: number, bias: number, g: number): void;
+  add(y: number, a: number, b: number, g: number, alpha: number): void;
   avgPool2d(y: number, x: number, g: number, countIncludePad: number, divisor: number): void;
   avgPool2dBackward(dx: number, dy: number, g: number, countIncludePad: number, divisor: number): void;
   axpby(y: number, x: number, n: number, a: number, b: number): void;
@@ -128,7 +140,13 @@ export interface Exports {
   conv2dPackedTransposedSize(g: number): number;
   conv2dScratchSize(g: number): number;
   crossEntropy(loss: number, dx: number, x: number, targets: number, g: number): void;
+  depthwise(y: number, x: number, weight: number, bias: number, scratch: number, g: number): void;
+  depthwiseBackwardInput(dx: number, dy: number, weight: number, scratch: number, g: number): void;
+  depthwiseBackwardInputScratchSize(g: number): number;
+  depthwiseBackwardWeight(dw: number, dy: number, x: number, scratch: number, g: number): void;
+  depthwiseScratchSize(g: number): number;
   dropout(y: number, x: number, n: number, mask: number): void;
+  foldBatchNorm(filters: number, biases: number, w: number, b: number, g: number): void;
   heapBase(): number;
   linear(y: number, x: number, w: number, bias: number, scratch: number, g: number, activation: number): void;
   linearBackwardInput(dx: number, dy: number, w: number, g: number): void;
@@ -147,9 +165,8 @@ export interface Exports {
   maxIndex(indices: number, n: number): number;
   maxPool2d(y: number, indices: number, x: number, g: number): void;
   maxPool2dBackward(dx: number, dy: number, indices: number, g: number): void;
-  mul(y: number, a: number, b: number, n: number): void;
-  relu(y: number, x: number, n: number): void;
-  reluBackward(dx: number, dy: number, y: number, n: number): void;
+  mul(y: number, a: number, b: number, g: number): void;
+  prelu(y: number, a: number, b: number, x: number, g: number): void;
   resample(y: number, x: number, rows: number, columns: number, scratch: number, g: number): void;
   resampleScratchSize(g: number): number;
   rowNorm(y: number, mean: number, rstd: number, x: number, weight: number, bias: number, g: number): void;
@@ -160,6 +177,7 @@ export interface Exports {
   softmaxBackward(dx: number, dy: number, y: number, g: number): void;
   squaredNorm(x: number, n: number): number;
   stridedCopy(y: number, x: number, g: number): void;
+  sumProducts(db: number, dy: number, a: number, g: number, most: number): void;
   winograd(y: number, x: number, weight: number, bias: number, scratch: number, g: number): void;
   winogradBackwardInput(dx: number, dy: number, weight: number, scratch: number, g: number): void;
   winogradBackwardScratchSize(g: number): number;
