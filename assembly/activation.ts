@@ -4,6 +4,7 @@
 // Each kind has its own loop, in which its function is inlined.
 
 import { ActivationKind } from "./geometry";
+import { activate4, HARDSWISH } from "./inline/activate";
 import { exp4, expm14, log1p4, normal4, sigmoid4, tanh4 } from "./inline/exp";
 import { madd, relu4 } from "./inline/lanes";
 import { ceilDiv, CHUNK, claim, EDGE_TILE, join, threadMemory } from "./threads";
@@ -61,7 +62,7 @@ function forward(y: usize, x: usize, end: usize, kind: i32, a: v128, b: v128): v
       for (; x < end; x += 16, y += 16) v128.store(y, hardsigmoid(v128.load(x), a, b));
       break;
     case ActivationKind.hardswish:
-      for (; x < end; x += 16, y += 16) v128.store(y, hardswish(v128.load(x)));
+      for (; x < end; x += 16, y += 16) v128.store(y, activate4(v128.load(x), HARDSWISH));
       break;
     case ActivationKind.sigmoid:
       for (; x < end; x += 16, y += 16) v128.store(y, sigmoid4(v128.load(x)));
@@ -180,13 +181,6 @@ function hardsigmoid(x: v128, a: v128, b: v128): v128 {
   return clamp(madd(b, x, a), f32x4.splat(0), f32x4.splat(1));
 }
 
-/** x · hardsigmoid(x) */
-// @ts-ignore: decorator
-@inline
-function hardswish(x: v128): v128 {
-  return f32x4.mul(x, hardsigmoid(x, f32x4.splat(1 / 6), f32x4.splat(0.5)));
-}
-
 /** 0 below −3, dy from 3 on, dy · (x/3 + 1/2) between. */
 // @ts-ignore: decorator
 @inline
@@ -196,13 +190,18 @@ function hardswishBackward(dy: v128, x: v128): v128 {
   return v128.andnot(above, f32x4.lt(x, f32x4.splat(-3)));
 }
 
-/** With u = x · (a + b·x²) and s = sigmoid(u), the slope of x·s: s + x·s · (1 − s) · (a + 3b·x²) */
+/**
+ * The slope of x · s with s = sigmoid(u) and u = x · (a + b·x²): s + x · s′ · (a + 3b·x²). From e = e^(−|u|),
+ * s′ = e / (1 + e)², without the rounding of 1 − s.
+ */
 // @ts-ignore: decorator
 @inline
 function siluSlope(x: v128, a: v128, b: v128): v128 {
-  const one = f32x4.splat(1), s = sigmoid4(f32x4.mul(x, quadratic(x, a, b)));
-  const du = quadratic(x, a, f32x4.mul(b, f32x4.splat(3)));
-  return madd(s, f32x4.mul(f32x4.mul(x, s), f32x4.sub(one, s)), du); // no product overflows
+  const one = f32x4.splat(1), u = f32x4.mul(x, quadratic(x, a, b)), e = exp4(f32x4.neg(f32x4.abs(u)));
+  const inverse = f32x4.div(one, f32x4.add(one, e)), negative = f32x4.lt(u, f32x4.splat(0));
+  const s = f32x4.mul(v128.bitselect(e, one, negative), inverse);
+  const slope = f32x4.mul(f32x4.mul(e, inverse), inverse);
+  return madd(s, f32x4.mul(x, slope), quadratic(x, a, f32x4.mul(b, f32x4.splat(3))));
 }
 
 /** a + b·x². The limit keeps 0 · ∞ away from b = 0. */

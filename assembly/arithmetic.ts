@@ -3,7 +3,7 @@
 
 import { BroadcastGeometry } from "./geometry";
 import { madd, sum4 } from "./inline/lanes";
-import { ceilDiv, CHUNK, claim, join, rowsPerItem } from "./threads";
+import { ceilDiv, CHUNK, claim, EDGE_TILE, join, rowsPerItem, threadMemory } from "./threads";
 
 /** y = a + alpha · b, written. y may be a, or b if that is not repeated. */
 export function add(y: usize, a: usize, b: usize, g: BroadcastGeometry, alpha: f32): void {
@@ -35,46 +35,44 @@ function combine(
     for (let r = first; r < last; r++) {
       const at: usize = (r * inner + column) << 2;
       const from = b + ((r / size * g.outerStep + r % size * g.step + column * g.innerStep) << 2);
-      const step: usize = g.innerStep << 2;
-      if (op == ADD) addRow(y + at, a + at, from, step, n, alpha);
-      else if (op == MUL) mulRow(y + at, a + at, from, step, n);
-      else preluRow(y + at, a + at, from, x + at, step, n);
+      if (g.innerStep) combineRow(op, y + at, a + at, from, x + at, n, 4, alpha);
+      else combineRow(op, y + at, a + at, fourTimes(load<f32>(from)), x + at, n, 0, alpha);
     }
   }
   join(items);
 }
 
-/** Four elements of b, or one four times. */
-// @ts-ignore: decorator
-@inline
-function four(b: usize, step: usize): v128 {
-  return step ? v128.load(b) : v128.load32_splat(b);
+/** The address of a number that is there four times. With a step of 0, it is read as a tensor is. */
+function fourTimes(value: f32): usize {
+  const at = threadMemory + EDGE_TILE;
+  v128.store(at, f32x4.splat(value));
+  return at;
 }
 
-function addRow(y: usize, a: usize, b: usize, step: usize, n: i32, alpha: f32): void {
-  const alpha4 = f32x4.splat(alpha);
-  for (; n >= 4; n -= 4, y += 16, a += 16, b += step << 2) {
-    v128.store(y, madd(v128.load(a), four(b, step), alpha4));
-  }
-  for (; n > 0; n--, y += 4, a += 4, b += step) store<f32>(y, load<f32>(a) + alpha * load<f32>(b));
-}
-
-function mulRow(y: usize, a: usize, b: usize, step: usize, n: i32): void {
-  for (; n >= 4; n -= 4, y += 16, a += 16, b += step << 2) {
-    v128.store(y, f32x4.mul(v128.load(a), four(b, step)));
-  }
-  for (; n > 0; n--, y += 4, a += 4, b += step) store<f32>(y, load<f32>(a) * load<f32>(b));
-}
-
-function preluRow(y: usize, a: usize, b: usize, x: usize, step: usize, n: i32): void {
-  const zero = f32x4.splat(0);
-  for (; n >= 4; n -= 4, y += 16, a += 16, x += 16, b += step << 2) {
-    const v = v128.load(a), positive = f32x4.gt(v128.load(x), zero);
-    v128.store(y, v128.bitselect(v, f32x4.mul(v, four(b, step)), positive));
-  }
-  for (; n > 0; n--, y += 4, a += 4, x += 4, b += step) {
-    const v = load<f32>(a);
-    store<f32>(y, load<f32>(x) > 0 ? v : v * load<f32>(b));
+/** One row, or a part of it. It has two callers, so that the compiler keeps it out of their loops. */
+function combineRow(
+  op: i32, y: usize, a: usize, b: usize, x: usize, n: i32, step: usize, alpha: f32,
+): void {
+  const zero = f32x4.splat(0), alpha4 = f32x4.splat(alpha), step4 = step << 2;
+  if (op == ADD) {
+    for (; n >= 4; n -= 4, y += 16, a += 16, b += step4) {
+      v128.store(y, madd(v128.load(a), v128.load(b), alpha4));
+    }
+    for (; n > 0; n--, y += 4, a += 4, b += step) store<f32>(y, load<f32>(a) + alpha * load<f32>(b));
+  } else if (op == MUL) {
+    for (; n >= 4; n -= 4, y += 16, a += 16, b += step4) {
+      v128.store(y, f32x4.mul(v128.load(a), v128.load(b)));
+    }
+    for (; n > 0; n--, y += 4, a += 4, b += step) store<f32>(y, load<f32>(a) * load<f32>(b));
+  } else {
+    for (; n >= 4; n -= 4, y += 16, a += 16, x += 16, b += step4) {
+      const v = v128.load(a), positive = f32x4.gt(v128.load(x), zero);
+      v128.store(y, v128.bitselect(v, f32x4.mul(v, v128.load(b)), positive));
+    }
+    for (; n > 0; n--, y += 4, a += 4, x += 4, b += step) {
+      const v = load<f32>(a);
+      store<f32>(y, load<f32>(x) > 0 ? v : v * load<f32>(b));
+    }
   }
 }
 
@@ -92,6 +90,8 @@ export function sumProducts(
   const rows = outer * size, length = g.innerStep ? inner : 1;
   const repeats = g.outer / outer * (g.size / size);
   const rowsEach = rowsPerItem(repeats * inner), items = ceilDiv(rows, rowsEach);
+  const step: usize = a ? 4 : 0;
+  if (!a) a = fourTimes(1);
   for (let i = claim(items); i >= 0; i = claim(items)) {
     const last = min(rows, (i + 1) * rowsEach);
     for (let r = i * rowsEach; r < last; r++) {
@@ -99,9 +99,9 @@ export function sumProducts(
       let total: f64 = 0;
       for (let o = g.outerStep ? r / size : 0; o < g.outer; o += outer) {
         for (let m = g.step ? r % size : 0; m < g.size; m += size) {
-          const at: usize = ((o * g.size + m) * inner) << 2;
-          if (g.innerStep) addProducts(to, dy + at, a ? a + at : 0, inner, most);
-          else total += rowSum(dy + at, a ? a + at : 0, inner, most);
+          const at: usize = ((o * g.size + m) * inner) << 2, from = step ? a + at : a;
+          if (g.innerStep) addProducts(to, dy + at, from, step, inner, most);
+          else total += rowSum(dy + at, from, step, inner, most);
         }
       }
       if (!g.innerStep) store<f32>(to, load<f32>(to) + (total as f32));
@@ -110,45 +110,34 @@ export function sumProducts(
   join(items);
 }
 
-/** f of four elements, or of one */
-// @ts-ignore: decorator
-@inline
-function factor4(a: usize, most: v128): v128 {
-  if (!a) return f32x4.splat(1);
-  const v = v128.load(a);
-  return v128.andnot(v, f32x4.gt(v, most));
-}
-
-// @ts-ignore: decorator
-@inline
-function factor(a: usize, most: f32): f32 {
-  if (!a) return 1;
-  const v = load<f32>(a);
-  return v > most ? 0 : v;
-}
-
 /** db += dy·f, element by element */
-function addProducts(db: usize, dy: usize, a: usize, n: i32, most: f32): void {
-  const step: usize = a ? 4 : 0, most4 = f32x4.splat(most);
-  for (; n >= 4; n -= 4, db += 16, dy += 16, a += step << 2) {
-    v128.store(db, madd(v128.load(db), v128.load(dy), factor4(a, most4)));
+function addProducts(db: usize, dy: usize, a: usize, step: usize, n: i32, most: f32): void {
+  const most4 = f32x4.splat(most), step4 = step << 2;
+  for (; n >= 4; n -= 4, db += 16, dy += 16, a += step4) {
+    const f = v128.load(a);
+    v128.store(db, madd(v128.load(db), v128.load(dy), v128.andnot(f, f32x4.gt(f, most4))));
   }
   for (; n > 0; n--, db += 4, dy += 4, a += step) {
-    store<f32>(db, load<f32>(db) + load<f32>(dy) * factor(a, most));
+    const f = load<f32>(a);
+    store<f32>(db, load<f32>(db) + load<f32>(dy) * (f > most ? 0 : f));
   }
 }
 
 /** Σ dy·f: float32 sums of CHUNK elements, added in float64 */
-function rowSum(dy: usize, a: usize, n: i32, most: f32): f64 {
-  const step: usize = a ? 4 : 0, most4 = f32x4.splat(most);
+function rowSum(dy: usize, a: usize, step: usize, n: i32, most: f32): f64 {
+  const most4 = f32x4.splat(most), step4 = step << 2;
   let total: f64 = 0;
   for (; n > 0; n -= CHUNK) {
     let sum4s = f32x4.splat(0), left = min(n, CHUNK);
-    for (; left >= 4; left -= 4, dy += 16, a += step << 2) {
-      sum4s = madd(sum4s, v128.load(dy), factor4(a, most4));
+    for (; left >= 4; left -= 4, dy += 16, a += step4) {
+      const f = v128.load(a);
+      sum4s = madd(sum4s, v128.load(dy), v128.andnot(f, f32x4.gt(f, most4)));
     }
     let sum = sum4(sum4s);
-    for (; left > 0; left--, dy += 4, a += step) sum += load<f32>(dy) * factor(a, most);
+    for (; left > 0; left--, dy += 4, a += step) {
+      const f = load<f32>(a);
+      sum += load<f32>(dy) * (f > most ? 0 : f);
+    }
     total += sum as f64;
   }
   return total;

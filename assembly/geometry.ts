@@ -299,7 +299,7 @@ export enum ActivationKind {
   hardtanh,
   /** min(max(a·x + b, 0), 1) */
   hardsigmoid,
-  /** x · min(max(x/6 + 1/2, 0), 1) */
+  /** x · min(max(x + 3, 0), 6) / 6 */
   hardswish,
   /** 1 / (1 + exp(−x)) */
   sigmoid,

@@ -134,7 +134,7 @@ export class SiLU extends ElementwiseActivation {
   }
 }
 
-/** x · min(max(x/6 + 1/2, 0), 1), `torch.nn.Hardswish`. */
+/** x · min(max(x + 3, 0), 6) / 6, `torch.nn.Hardswish`. */
 export class Hardswish extends ElementwiseActivation {
   /** The name in `torch.nn`. */
   override readonly type = "Hardswish";

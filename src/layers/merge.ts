@@ -80,11 +80,13 @@ export class Add extends ElementwiseMerge {
     }, dy);
   }
 
+  /** See {@linkcode ElementwiseMerge.checkCount}. */
   protected override checkCount(count: number): void {
     if (count >= 2) return;
     throw new ArgumentError(this.type, "the number of inputs", count, "at least 2");
   }
 
+  /** See {@linkcode ElementwiseMerge.combine}. */
   protected override combine(
     [first, ...terms]: readonly Tensor[],
     inputs: readonly Tensor[],
@@ -122,11 +124,13 @@ export class Mul extends ElementwiseMerge {
     }, dy);
   }
 
+  /** See {@linkcode ElementwiseMerge.checkCount}. */
   protected override checkCount(count: number): void {
     if (count === 2) return;
     throw new ArgumentError(this.type, "the number of inputs", count, "2");
   }
 
+  /** See {@linkcode ElementwiseMerge.combine}. */
   protected override combine(
     [first, second]: readonly Tensor[],
     inputs: readonly Tensor[],

@@ -93,7 +93,7 @@ export function silu(x: Tensor, options: OutOptions = {}): Tensor {
 }
 
 /**
- * Computes x · min(max(x/6 + 1/2, 0), 1) of every element. −∞ gives NaN, as in PyTorch.
+ * Computes x · min(max(x + 3, 0), 6) / 6 of every element. −∞ gives NaN, as in PyTorch.
  *
  * @param x Any shape.
  * @param options `out` may be x.

@@ -476,7 +476,7 @@ export const activationKindCodes = {
   hardtanh: 2,
   /** min(max(a·x + b, 0), 1) */
   hardsigmoid: 3,
-  /** x · min(max(x/6 + 1/2, 0), 1) */
+  /** x · min(max(x + 3, 0), 6) / 6 */
   hardswish: 4,
   /** 1 / (1 + exp(−x)) */
   sigmoid: 5,

@@ -73,7 +73,7 @@ export const activation: Shader = each(
     case leakyReluKind: { f = select(v * uniforms.a, v, v > 0); }
     case hardtanhKind: { f = min(max(v, uniforms.a), uniforms.b); }
     case hardsigmoidKind: { f = clamp(uniforms.a * v + uniforms.b, 0.0, 1.0); }
-    case hardswishKind: { f = v * clamp(v / 6 + 0.5, 0.0, 1.0); }
+    case hardswishKind: { f = v * (clamp(v + 3, 0.0, 6.0) / 6); }
     case sigmoidKind: { f = sigmoid(v); }
     case tanhKind: {
       let m = expm1(-2 * abs(v));
@@ -117,8 +117,9 @@ export const activationBackward: Shader = each(
     case sigmoidKind: { slope = (1 - v) * v; }
     case tanhKind: { slope = 1 - v * v; }
     case siluKind: {
-      let s = sigmoid(v * quadratic(v, 1));
-      slope = s + v * s * (1 - s) * quadratic(v, 3);
+      let u = v * quadratic(v, 1);
+      let e = exp(-abs(u));
+      slope = sigmoid(u) + v * (e / (1 + e) / (1 + e)) * quadratic(v, 3);
     }
     case geluKind: {
       let e = bell(v);
