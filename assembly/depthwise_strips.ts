@@ -6,7 +6,8 @@
 // offsets from the place of an output's first tap.
 
 import { Conv2dGeometry } from "./geometry";
-import { copyRow, zeros } from "./rows";
+import { strided4 } from "./inline/lanes";
+import { zeros } from "./rows";
 import { ceilDiv } from "./threads";
 
 /** Rows of outputs that are computed together, and the most columns. */
@@ -64,20 +65,32 @@ export function fillTaps(to: usize, g: Conv2dGeometry): void {
   }
 }
 
+/** Makes all of a strip zero. The functions below rely on it: they only write where there are inputs. */
+export function clearStrip(strip: usize): void {
+  memory.fill(strip, 0, (inputRows as usize) * inputRow);
+}
+
 /** Copies the inputs of the strip that begins at output row `first`. */
 export function fillStrip(to: usize, plane: usize, first: i32, g: Conv2dGeometry): void {
-  const h = g.h, w = g.w, left = g.left;
+  const h = g.h, w = g.w, left = g.left, row: usize = w << 2;
   let y = first * g.strideH - g.top;
-  for (let r = 0; r < inputRows; r++, y++) {
-    if ((y as u32) >= (h as u32)) {
-      to = zeros(to, phases * phaseColumns);
-      continue;
+  if (stepW == 1) {
+    const count = min(w, phaseColumns - left), from = plane + ((y * w) << 2);
+    for (let r = 0, to1 = to + (left << 2), from1 = from; r < inputRows; r++, y++, from1 += row, to1 += inputRow) {
+      if ((y as u32) < (h as u32)) copy(to1, from1, count);
+      else zeros(to1, count);
     }
-    for (let p = 0; p < phases; p++) {
-      const begin = min(phaseColumns, p < left ? ceilDiv(left - p, stepW) : 0);
-      const end = max(begin, min(phaseColumns, ceilDiv(max(0, w + left - p), stepW)));
-      const from = plane + ((y * w + begin * stepW + p - left) << 2);
-      to = copyRow(to, from, begin, end, phaseColumns, stepW);
+    return;
+  }
+  for (let p = 0; p < phases; p++) {
+    const begin = min(phaseColumns, p < left ? ceilDiv(left - p, stepW) : 0);
+    const end = max(begin, min(phaseColumns, ceilDiv(max(0, w + left - p), stepW)));
+    let start = to + ((p * phaseColumns + begin) << 2);
+    let from = plane + ((y * w + begin * stepW + p - left) << 2);
+    for (let r = y; r < y + inputRows; r++, start += inputRow, from += row) {
+      if ((r as u32) >= (h as u32)) zeros(start, end - begin);
+      else if (stepW == 2) copyStrided(start, from, end - begin, 8);
+      else copyStrided(start, from, end - begin, stepW << 2);
     }
   }
 }
@@ -87,24 +100,44 @@ export function fillStrip(to: usize, plane: usize, first: i32, g: Conv2dGeometry
  * strideH and strideW apart, with zeros between them.
  */
 export function fillGradientStrip(to: usize, plane: usize, first: i32, g: Conv2dGeometry): void {
-  const oh = g.oh, ow = g.ow, strideH = g.strideH, strideW = g.strideW;
-  const before = g.dilationW * (g.kw - 1) - g.left; // zeros in front of the first gradient
+  const oh = g.oh, ow = g.ow, strideH = g.strideH, strideW = g.strideW, row: usize = ow << 2;
+  const before = g.dilationW * (g.kw - 1) - g.left; // columns in front of the first gradient
+  const begin = before < 0 ? ceilDiv(-before, strideW) : 0; // the first gradient that is read
+  const column = min(phaseColumns, begin * strideW + before);
+  const count = max(0, min(ow - begin, ceilDiv(phaseColumns - column, strideW)));
+  plane += begin << 2;
+  to += column << 2;
   let y = first + g.top - g.dilationH * (g.kh - 1);
-  for (let r = 0; r < inputRows; r++, y++) {
+  for (let r = 0; r < inputRows; r++, y++, to += inputRow) {
+    const from = plane + ((y / strideH) as usize) * row;
     if (y < 0 || y % strideH || y / strideH >= oh) {
-      to = zeros(to, phaseColumns);
-      continue;
+      zeros(to, phaseColumns - column);
+    } else if (strideW == 1) {
+      copy(to, from, count);
+    } else {
+      for (let i = 0; i < count; i++) store<f32>(to + ((i * strideW) << 2), load<f32>(from + (i << 2)));
     }
-    const begin = before < 0 ? ceilDiv(-before, strideW) : 0; // the first gradient that is read
-    const from = plane + ((y / strideH * ow) << 2), column = min(phaseColumns, begin * strideW + before);
-    const count = max(0, min(ow - begin, ceilDiv(phaseColumns - column, strideW)));
-    if (strideW == 1) {
-      to = copyRow(to, from + (begin << 2), column, column + count, phaseColumns, 1);
-      continue;
-    }
-    const end = zeros(to, phaseColumns);
-    to += column << 2;
-    for (let i = 0; i < count; i++, to += strideW << 2) store<f32>(to, load<f32>(from + ((begin + i) << 2)));
-    to = end;
   }
+}
+
+/** Copies floats. The last vector overlaps the one before. */
+// @ts-ignore: decorator
+@inline
+function copy(to: usize, from: usize, count: i32): void {
+  const end = to + (count << 2);
+  if (count < 4) {
+    for (; to < end; to += 4, from += 4) store<f32>(to, load<f32>(from));
+    return;
+  }
+  for (; to + 16 < end; to += 16, from += 16) v128.store(to, v128.load(from));
+  v128.store(end - 16, v128.load(from - (to + 16 - end)));
+}
+
+/** Copies floats that are `step` bytes apart. */
+// @ts-ignore: decorator
+@inline
+function copyStrided(to: usize, from: usize, count: i32, step: usize): void {
+  const end = to + (count << 2);
+  for (; to + 16 <= end; to += 16, from += 4 * step) v128.store(to, strided4(from, step));
+  for (; to < end; to += 4, from += step) store<f32>(to, load<f32>(from));
 }
