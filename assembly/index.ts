@@ -2,7 +2,8 @@
 // block of numbers (geometry.ts). The callers in src/ops have checked every argument, so kernels check
 // nothing. Gradients are called d…; each kernel's comment says whether it writes or adds.
 
-export { add, mul } from "./arithmetic";
+export { activation, activationBackward } from "./activation";
+export { add, mul, prelu, sumProducts } from "./arithmetic";
 export {
   adaptiveAvgPool2d, adaptiveAvgPool2dBackward, avgPool2d, avgPool2dBackward,
 } from "./avg_pool2d";
@@ -25,7 +26,6 @@ export {
 export { localResponseNorm, localResponseNormBackward } from "./local_response_norm";
 export { maxIndex, maxPool2d, maxPool2dBackward } from "./max_pool2d";
 export { adamwStep, axpby, sgdStep, squaredNorm } from "./optimizer";
-export { relu, reluBackward } from "./relu";
 export { crossEntropy, logSoftmax, logSoftmaxBackward, softmax, softmaxBackward } from "./softmax";
 export { beginKernel, setThread } from "./threads";
 export { winograd, winogradBackwardInput, winogradScratchSize } from "./winograd";

@@ -17,6 +17,7 @@ import type { Allocator } from "./wasm/allocator.ts";
 import type { Kernels } from "./kernels.ts";
 import { MemoryBackend } from "./memory_backend.ts";
 import { depthwiseKernels } from "./wasm/depthwise.ts";
+import { elementwiseKernels } from "./wasm/elementwise.ts";
 import { forwardKernels } from "./wasm/forward.ts";
 import { sharedMemory, WasmMemory } from "./wasm/memory.ts";
 import { quantizedKernels } from "./wasm/quantized.ts";
@@ -46,6 +47,7 @@ export class WasmBackend extends MemoryBackend<WasmMemory> {
     this.kernels = {
       ...forwardKernels(memory, parts.kernels),
       ...depthwiseKernels(memory, parts.kernels),
+      ...elementwiseKernels(memory, parts.kernels),
       ...quantizedKernels(memory, parts.kernels),
       ...trainingKernels(memory, parts.kernels),
     };

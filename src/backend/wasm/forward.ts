@@ -91,18 +91,6 @@ export function forwardKernels(memory: WasmMemory, exports: Exports): ForwardKer
       );
     },
 
-    add(y: Tensor, a: Tensor, b: Tensor, alpha: number): void {
-      exports.add(memory.out(y), memory.at(a), memory.at(b), y.size, alpha);
-    },
-
-    mul(y: Tensor, a: Tensor, b: Tensor): void {
-      exports.mul(memory.out(y), memory.at(a), memory.at(b), y.size);
-    },
-
-    relu(y: Tensor, x: Tensor): void {
-      exports.relu(memory.out(y), memory.at(x), x.size);
-    },
-
     softmax(y: Tensor, x: Tensor, g: AxisGeometry): void {
       const block = memory.block(blocks.writeAxis, g);
       exports.softmax(memory.out(y), memory.at(x), block);

@@ -18,7 +18,6 @@ import { acrossChannels, alongAxis, denseProduct, pack, perSample, pool2d } from
 import { type GpuMemory, partOf } from "./memory.ts";
 import { float } from "./shader.ts";
 import * as conv from "./shaders/conv2d.ts";
-import * as elementwise from "./shaders/elementwise.ts";
 import { product } from "./shaders/gemm.ts";
 import * as dense from "./shaders/linear.ts";
 import * as norm from "./shaders/norm.ts";
@@ -114,20 +113,6 @@ export function forwardKernels(gpu: GpuMemory): ForwardKernels {
     linear(y: Tensor, x: Tensor, weight: Tensor, bias: Tensor | null, activation: number): void {
       const words = { four: "vec4f", one: "f32", bytes: 4 };
       denseProduct(gpu, dense.linear, y, x, weight, words, bias, activation);
-    },
-
-    add(y: Tensor, a: Tensor, b: Tensor, alpha: number): void {
-      const operands = { y: gpu.out(y), a: gpu.at(a), b: gpu.at(b) };
-      gpu.elementwise(elementwise.add, operands, y.size, {}, { f32: { alpha } });
-    },
-
-    mul(y: Tensor, a: Tensor, b: Tensor): void {
-      const operands = { y: gpu.out(y), a: gpu.at(a), b: gpu.at(b) };
-      gpu.elementwise(elementwise.mul, operands, y.size);
-    },
-
-    relu(y: Tensor, x: Tensor): void {
-      gpu.elementwise(elementwise.relu, { y: gpu.out(y), x: gpu.at(x) }, x.size);
     },
 
     softmax(y: Tensor, x: Tensor, g: AxisGeometry): void {

@@ -1,0 +1,104 @@
+/**
+ * All networks by name. Nothing else maps names to networks.
+ *
+ * @module
+ */
+
+import { ArgumentError } from "../errors.ts";
+import { imagenetPreprocessing } from "../image/preprocess.ts";
+import { AlexNet } from "./alexnet.ts";
+import { AlexNetTiny, alexnetTinyPreprocessing } from "./alexnet_tiny.ts";
+import type { Classifier } from "./classifier.ts";
+import { efficientnets } from "./efficientnet.ts";
+import { mnasnets } from "./mnasnet.ts";
+import { mobilenetsV2 } from "./mobilenet_v2.ts";
+import { mobilenetsV3 } from "./mobilenet_v3.ts";
+import type { NetworkInfo, NetworkOptions } from "./network_options.ts";
+import { resnets } from "./resnet.ts";
+import { vggs } from "./vgg.ts";
+
+/** The name of a network: torchvision's, where torchvision has it. */
+export type NetworkName =
+  | "alexnet"
+  | "alexnet-tiny"
+  | "vgg11"
+  | "vgg11_bn"
+  | "vgg13"
+  | "vgg13_bn"
+  | "vgg16"
+  | "vgg16_bn"
+  | "vgg19"
+  | "vgg19_bn"
+  | "resnet18"
+  | "resnet34"
+  | "resnet50"
+  | "resnet101"
+  | "resnet152"
+  | "resnext50_32x4d"
+  | "wide_resnet50_2"
+  | "mobilenet_v2"
+  | "mobilenet_v3_large"
+  | "mobilenet_v3_small"
+  | "mnasnet0_5"
+  | "mnasnet1_0"
+  | "efficientnet_b0"
+  | "efficientnet_b1"
+  | "efficientnet_b2"
+  | "efficientnet_b3";
+
+const table: Readonly<Record<NetworkName, NetworkInfo>> = {
+  "alexnet": {
+    create: (options) => new AlexNet(options),
+    preprocessing: imagenetPreprocessing,
+  },
+  "alexnet-tiny": {
+    create: (options) => new AlexNetTiny(options),
+    preprocessing: alexnetTinyPreprocessing,
+  },
+  ...vggs,
+  ...resnets,
+  ...mobilenetsV2,
+  ...mobilenetsV3,
+  ...mnasnets,
+  ...efficientnets,
+};
+
+/** All networks, to look up a name. */
+export const networks: ReadonlyMap<string, NetworkInfo> = new Map(Object.entries(table));
+
+/** The names of all networks. */
+export const networkNames: readonly NetworkName[] = Object.keys(table) as NetworkName[];
+
+/** Whether there is a network with this name. */
+export function isNetworkName(name: unknown): name is NetworkName {
+  return networkNames.some((known) => known === name);
+}
+
+/**
+ * Creates a network by name, without weights: call {@linkcode Layer.init} or load weights.
+ *
+ * @param name The name in `torchvision.models`, such as "resnet18", or "alexnet-tiny".
+ * @throws {ArgumentError} When there is no such network, or an option is invalid.
+ *
+ * @example
+ * ```ts
+ * import { createModel } from "./registry.ts";
+ *
+ * using model = createModel("alexnet-tiny", { numClasses: 2 });
+ * console.log(model.outputShape(model.inputShape())); // [1, 2]
+ * ```
+ */
+export function createModel(name: NetworkName, options: NetworkOptions = {}): Classifier {
+  return networkInfo("createModel", "name", name).create(options);
+}
+
+/**
+ * Returns what is known of a network.
+ *
+ * @throws {ArgumentError} When there is no such network. The message has the other arguments.
+ */
+export function networkInfo(op: string, parameter: string, name: string): NetworkInfo {
+  const info = networks.get(name);
+  if (info) return info;
+  throw new ArgumentError(op, parameter, name, `one of ${networkNames.join(", ")}`);
+}
