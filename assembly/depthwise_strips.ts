@@ -6,8 +6,7 @@
 // offsets from the place of an output's first tap.
 
 import { Conv2dGeometry } from "./geometry";
-import { strided4 } from "./inline/lanes";
-import { zeros } from "./rows";
+import { copyFloats, copyStrided, zeros } from "./rows";
 import { ceilDiv } from "./threads";
 
 /** Rows of outputs that are computed together, and the most columns. */
@@ -73,24 +72,17 @@ export function clearStrip(strip: usize): void {
 /** Copies the inputs of the strip that begins at output row `first`. */
 export function fillStrip(to: usize, plane: usize, first: i32, g: Conv2dGeometry): void {
   const h = g.h, w = g.w, left = g.left, row: usize = w << 2;
-  let y = first * g.strideH - g.top;
-  if (stepW == 1) {
-    const count = min(w, phaseColumns - left), from = plane + ((y * w) << 2);
-    for (let r = 0, to1 = to + (left << 2), from1 = from; r < inputRows; r++, y++, from1 += row, to1 += inputRow) {
-      if ((y as u32) < (h as u32)) copy(to1, from1, count);
-      else zeros(to1, count);
-    }
-    return;
-  }
+  const y = first * g.strideH - g.top;
   for (let p = 0; p < phases; p++) {
     const begin = min(phaseColumns, p < left ? ceilDiv(left - p, stepW) : 0);
-    const end = max(begin, min(phaseColumns, ceilDiv(max(0, w + left - p), stepW)));
+    const end = max(begin, min(phaseColumns, ceilDiv(max(0, w + left - p), stepW))), count = end - begin;
     let start = to + ((p * phaseColumns + begin) << 2);
     let from = plane + ((y * w + begin * stepW + p - left) << 2);
     for (let r = y; r < y + inputRows; r++, start += inputRow, from += row) {
-      if ((r as u32) >= (h as u32)) zeros(start, end - begin);
-      else if (stepW == 2) copyStrided(start, from, end - begin, 8);
-      else copyStrided(start, from, end - begin, stepW << 2);
+      if ((r as u32) >= (h as u32)) zeros(start, count);
+      else if (stepW == 1) copyFloats(start, from, count);
+      else if (stepW == 2) copyStrided(start, from, count, 8);
+      else copyStrided(start, from, count, stepW << 2);
     }
   }
 }
@@ -113,31 +105,9 @@ export function fillGradientStrip(to: usize, plane: usize, first: i32, g: Conv2d
     if (y < 0 || y % strideH || y / strideH >= oh) {
       zeros(to, phaseColumns - column);
     } else if (strideW == 1) {
-      copy(to, from, count);
+      copyFloats(to, from, count);
     } else {
       for (let i = 0; i < count; i++) store<f32>(to + ((i * strideW) << 2), load<f32>(from + (i << 2)));
     }
   }
-}
-
-/** Copies floats. The last vector overlaps the one before. */
-// @ts-ignore: decorator
-@inline
-function copy(to: usize, from: usize, count: i32): void {
-  const end = to + (count << 2);
-  if (count < 4) {
-    for (; to < end; to += 4, from += 4) store<f32>(to, load<f32>(from));
-    return;
-  }
-  for (; to + 16 < end; to += 16, from += 16) v128.store(to, v128.load(from));
-  v128.store(end - 16, v128.load(from - (to + 16 - end)));
-}
-
-/** Copies floats that are `step` bytes apart. */
-// @ts-ignore: decorator
-@inline
-function copyStrided(to: usize, from: usize, count: i32, step: usize): void {
-  const end = to + (count << 2);
-  for (; to + 16 <= end; to += 16, from += 4 * step) v128.store(to, strided4(from, step));
-  for (; to < end; to += 4, from += step) store<f32>(to, load<f32>(from));
 }
