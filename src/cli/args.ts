@@ -2,7 +2,7 @@
 
 import { devices } from "../backend/devices.ts";
 import { precisions } from "../layers/precision.ts";
-import { type Architecture, architectures } from "../models/description.ts";
+import { type NetworkName, networkNames } from "../models/registry.ts";
 import { readWeightsArgs, type WeightsArgs, weightsCommands } from "./args_weights.ts";
 import { oneOf } from "./choices.ts";
 import { UsageError } from "./errors.ts";
@@ -23,7 +23,7 @@ export interface Options {
   /** The part of the inputs to classify; undefined for all. */
   readonly shard?: Shard;
   /** The model; undefined for the one that the weights belong to. */
-  readonly model?: Architecture;
+  readonly model?: NetworkName;
   /** The file or URL of the weights; undefined for cached or bundled ones. */
   readonly weights?: string;
   /** A file of class names, one per line; undefined for the model's own. */
@@ -126,7 +126,7 @@ export function readArgs(args: readonly string[]): Options {
     filesFrom: values["files-from"],
     resume: values.resume,
     shard: values.shard === undefined ? undefined : shardOf(values.shard),
-    model: values.model === undefined ? undefined : oneOf("--model", values.model, architectures),
+    model: values.model === undefined ? undefined : oneOf("--model", values.model, networkNames),
     weights: values.weights,
     seed: values.random ? seedOf(values.seed) : undefined,
     topK: positive("--top-k", values["top-k"]),

@@ -1,13 +1,10 @@
 /** `cli.ts convert`: converts weights to another format or precision. */
 
-import { FileError } from "../errors.ts";
 import type { ByteSink } from "../io/byte_sink.ts";
 import { writeFile } from "../io/write_file.ts";
-import { parameterShapes } from "../layers/layer.ts";
 import { describe } from "../models/description.ts";
 import { openInput } from "../models/load.ts";
-import { AlexNet } from "../models/mod.ts";
-import { checkWeights } from "../weights/check.ts";
+import { describeWeights } from "../models/recognize.ts";
 import { convertWeights } from "../weights/convert.ts";
 import type { WeightsFile } from "../weights/mod.ts";
 import type { ConvertArgs } from "./args_weights.ts";
@@ -23,7 +20,7 @@ export async function convert(args: ConvertArgs): Promise<number> {
   using file = await openInput(pathOf(from)).catch((error) => {
     throw isSystemError(error) ? asFileError(from, error) : error;
   });
-  const metadata = { ...Object.fromEntries(file.metadata), ...alexnetDescription(file) };
+  const metadata = { ...Object.fromEntries(file.metadata), ...networkDescription(file) };
   const progress = new Progress("converting", !quiet);
   let size = 0;
   const path = pathOf(to);
@@ -43,16 +40,9 @@ export async function convert(args: ConvertArgs): Promise<number> {
   return 0;
 }
 
-/** The metadata for a file without its own that holds torchvision's AlexNet. */
-function alexnetDescription(file: WeightsFile): Record<string, string> | undefined {
+/** The metadata for a file without its own that holds the weights of a known network. */
+function networkDescription(file: WeightsFile): Record<string, string> | undefined {
   if (file.metadata.get("format")?.startsWith("pembroke ")) return undefined;
-  const model = new AlexNet();
-  try {
-    checkWeights(file, parameterShapes(model), model.type);
-  } catch (error) {
-    if (error instanceof FileError) return undefined;
-    throw error;
-  }
-  const { classes, preprocessing } = model;
-  return describe({ architecture: "alexnet", classes, preprocessing });
+  const description = describeWeights(file);
+  return description && describe(description);
 }

@@ -1,12 +1,12 @@
 /** Selects the model that the command runs, and its weights. */
 
 import type { Backend } from "../backend/mod.ts";
-import { createModel, modelFor } from "../models/load_model.ts";
+import { modelFor } from "../models/load_model.ts";
 import { bundledWeights } from "../models/bundled.ts";
-import type { Architecture } from "../models/description.ts";
 import { loadTensors, openInput, storedPrecision } from "../models/load.ts";
 import type { Precision } from "../layers/precision.ts";
-import { AlexNet, AlexNetTiny, type Classifier } from "../models/mod.ts";
+import type { Classifier } from "../models/mod.ts";
+import { createModel } from "../models/registry.ts";
 import { FileError } from "../errors.ts";
 import type { CachedModel } from "../hub/cache.ts";
 import { findCached } from "./cache.ts";
@@ -23,7 +23,7 @@ import { readLabels } from "./labels.ts";
 /** A model whose weights are not loaded yet. */
 export interface SelectedModel extends Disposable {
   readonly model: Classifier;
-  readonly name: Architecture | "onnx";
+  readonly name: string;
   /** Where the weights come from, as text. */
   readonly weights: string;
   /** The precision of fully connected layers, where the backend supports it. */
@@ -131,7 +131,7 @@ async function fromFile(
   let consumed = false;
   return {
     model,
-    name: nameOf(model),
+    name: model.network ?? "onnx",
     weights: redactUrl(weights ?? "bundled"),
     precision: options.precision ?? storedPrecision(file),
     hint: bundled ? hint(model, cached !== undefined) : undefined,
@@ -159,11 +159,6 @@ function cachedWeights(models: CachedModel[] = [], { precision }: Options): stri
 }
 
 const cacheNotSearched = "cache not searched: needs --allow-env and --allow-read";
-
-function nameOf(model: Classifier): SelectedModel["name"] {
-  if (model instanceof AlexNet) return "alexnet";
-  return model instanceof AlexNetTiny ? "alexnet-tiny" : "onnx";
-}
 
 /** How to get a model with more classes than the bundled one. */
 function hint({ numClasses }: Classifier, searched: boolean): string {

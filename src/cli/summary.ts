@@ -1,7 +1,6 @@
 /** `cli.ts summary`: prints a model's layers. Reads weights only to find out which model it is. */
 
-import { createModel } from "../models/load_model.ts";
-import { summarize } from "../models/mod.ts";
+import { createModel, summarize } from "../models/mod.ts";
 import type { Options } from "./args.ts";
 import { selectModel } from "./model.ts";
 import { summaryText } from "./output.ts";

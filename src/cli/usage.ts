@@ -1,7 +1,7 @@
 /** The help text. */
 
 import { devices } from "../backend/devices.ts";
-import { architectures } from "../models/description.ts";
+import { networkNames } from "../models/registry.ts";
 import { weightsUsage } from "./args_weights.ts";
 
 /** What --help prints. */
@@ -27,7 +27,7 @@ Commands:
   convert                convert weights to another format or precision
 
 Model options (classify, serve, summary):
-  -m, --model NAME       ${architectures.join(", ")} (default: as the weights say,
+  -m, --model NAME       ${networkNames.join(", ")} (default: as the weights say,
                          or alexnet with --random)
       --weights FILE     weights to use, a file or a URL: .pth, safetensors or
                          ONNX (default: the model pulled last, or the bundled

@@ -5,15 +5,15 @@
  */
 
 import { imagenetPreprocessing, type Preprocessing } from "../image/preprocess.ts";
-import type { Architecture } from "../models/description.ts";
 import { type ClassName, imagenetClasses } from "../models/imagenet_classes.ts";
+import type { NetworkName } from "../models/registry.ts";
 
 /** Published weights. */
 export interface CatalogueEntry {
   /** The name for `pull`. */
   readonly name: string;
   /** The network that uses them. */
-  readonly architecture: Architecture;
+  readonly architecture: NetworkName;
   /** A description in words. */
   readonly title: string;
   /** The address of the file. */

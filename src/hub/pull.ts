@@ -8,7 +8,7 @@ import { FileError } from "../errors.ts";
 import { Lock, withLock } from "../io/lock.ts";
 import { writeFile } from "../io/write_file.ts";
 import { parameterShapes } from "../layers/layer.ts";
-import { createModel } from "../models/load_model.ts";
+import { createModel } from "../models/registry.ts";
 import { describe } from "../models/description.ts";
 import { checkWeights } from "../weights/check.ts";
 import { convertWeights, type StoredPrecision } from "../weights/convert.ts";

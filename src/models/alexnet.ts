@@ -6,8 +6,7 @@
 
 import { FileError } from "../errors.ts";
 import { checkInteger } from "../ops/checks.ts";
-import type { AlgorithmOptions } from "../ops/prepared_conv.ts";
-import { imagenetPreprocessing, type Preprocessing } from "../image/preprocess.ts";
+import { imagenetPreprocessing } from "../image/preprocess.ts";
 import {
   AdaptiveAvgPool2d,
   Conv2d,
@@ -15,13 +14,11 @@ import {
   Flatten,
   Linear,
   MaxPool2d,
-  type PackingOptions,
-  type PrecisionOptions,
   ReLU,
   Sequential,
 } from "../layers/mod.ts";
 import { OnnxFile } from "../weights/onnx/reader.ts";
-import { classesOf, Classifier, type ClassOptions } from "./classifier.ts";
+import { classesOf, Classifier } from "./classifier.ts";
 import { readDescription } from "./description.ts";
 import {
   checkInputSize,
@@ -31,27 +28,14 @@ import {
   storedPrecision,
   type WeightsInput,
 } from "./load.ts";
+import type { NetworkOptions } from "./network.ts";
 
 /** Options of {@linkcode AlexNet}. The defaults are those of torchvision. */
-export interface AlexNetOptions extends ClassOptions, PrecisionOptions {
-  /** The preprocessing of images. Default: {@linkcode imagenetPreprocessing}. */
-  readonly preprocessing?: Preprocessing;
-  /** The probability of dropout in training mode. Default 0.5. */
-  readonly dropout?: number;
+export interface AlexNetOptions extends NetworkOptions {
   /** Output channels of the five convolutions. Default 64, 192, 384, 256, 256. */
   readonly channels?: readonly [number, number, number, number, number];
   /** Features of the two hidden fully connected layers. Default 4096. */
   readonly hiddenFeatures?: number;
-  /**
-   * How convolutions are computed. "winograd" is faster for many kernels, but rounds more. Default:
-   * the faster one in each layer.
-   */
-  readonly algorithm?: AlgorithmOptions["algorithm"];
-  /**
-   * Keeps a second copy of the convolution weights, packed for the direct kernel. False saves the
-   * memory, but every forward pass packs the weights again. Default true.
-   */
-  readonly keepPacked?: PackingOptions["keepPacked"];
 }
 
 /**
@@ -84,6 +68,8 @@ export interface AlexNetOptions extends ClassOptions, PrecisionOptions {
 export class AlexNet extends Classifier {
   /** The name in `torchvision.models`. */
   override readonly type = "AlexNet";
+  /** See {@linkcode Classifier.network}. */
+  override readonly network = "alexnet";
 
   /**
    * Creates the network without weights: call {@linkcode Layer.init} or load weights.

@@ -20,7 +20,8 @@ import {
   Sequential,
 } from "../layers/mod.ts";
 import { elements } from "../tensor.ts";
-import { classesOf, Classifier, type ClassOptions } from "./classifier.ts";
+import { classesOf, Classifier } from "./classifier.ts";
+import type { NetworkOptions } from "./network.ts";
 
 /** A convolution, a ReLU, and optionally a max pooling. */
 interface Stage {
@@ -63,26 +64,12 @@ export const alexnetTinyPreprocessing: Preprocessing = {
  *
  * @internal
  */
-export interface AlexNetTinyOptions extends ClassOptions, PrecisionOptions {
-  /** The preprocessing of images. Default: as in training. */
-  readonly preprocessing?: Preprocessing;
+export interface AlexNetTinyOptions extends NetworkOptions {
   /**
    * Adds a batch normalisation after each convolution, which then has no bias. It speeds up
    * training. {@linkcode foldBatchNorm} removes it afterwards. Default false.
    */
   readonly batchNorm?: boolean;
-  /** The probability of dropout before each fully connected layer, in training. Default 0.5. */
-  readonly dropout?: number;
-  /**
-   * How convolutions are computed. "winograd" is faster for many kernels, but rounds more. Default:
-   * the faster one in each layer.
-   */
-  readonly algorithm?: AlgorithmOptions["algorithm"];
-  /**
-   * Keeps a second copy of the convolution weights, packed for the direct kernel. False saves the
-   * memory, but every forward pass packs the weights again. Default true.
-   */
-  readonly keepPacked?: PackingOptions["keepPacked"];
 }
 
 /**
@@ -104,6 +91,8 @@ export interface AlexNetTinyOptions extends ClassOptions, PrecisionOptions {
 export class AlexNetTiny extends Classifier {
   /** The name of the network. */
   override readonly type = "AlexNetTiny";
+  /** See {@linkcode Classifier.network}. */
+  override readonly network = "alexnet-tiny";
 
   /**
    * Creates the network without weights: call {@linkcode Layer.init} or load weights.

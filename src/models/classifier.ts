@@ -14,6 +14,7 @@ import type { Layer } from "../layers/layer.ts";
 import { Sequential } from "../layers/sequential.ts";
 import { checkInteger } from "../ops/checks.ts";
 import { elements } from "../tensor.ts";
+import type { WeightsFile } from "../weights/tensor_file.ts";
 import { classNames, type Prediction, topClasses } from "./classify.ts";
 
 /**
@@ -53,6 +54,8 @@ export interface ClassifierOptions {
 export class Classifier extends Sequential {
   /** The name of the network. */
   override readonly type: string = "Classifier";
+  /** The name for {@linkcode createModel}. Undefined for networks that are not in its list. */
+  readonly network: string | undefined;
   /** The preprocessing of images. */
   readonly preprocessing: Preprocessing;
   /** The names of the classes, by index. */
@@ -85,6 +88,15 @@ export class Classifier extends Sequential {
     super.dispose();
     this.#ownBackend?.dispose();
     this.#ownBackend = undefined;
+  }
+
+  /**
+   * Returns a view of a file of weights with the names of this network's parameters. Here: the file.
+   *
+   * @internal
+   */
+  mapWeights(file: WeightsFile): WeightsFile {
+    return file;
   }
 
   /** Number of classes. */

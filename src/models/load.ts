@@ -25,8 +25,7 @@ import {
 } from "../weights/mod.ts";
 import { isSource } from "../weights/io/source.ts";
 import { matchNames } from "../weights/match_names.ts";
-import type { Classifier } from "./classifier.ts";
-import { OnnxNetwork } from "./onnx/network.ts";
+import { Classifier } from "./classifier.ts";
 
 /**
  * A source of weights: a path or file URL (in Deno, Node and Bun), an http or https URL, a response
@@ -163,7 +162,7 @@ export async function loadTensors(
   try {
     const parameters = model.stateDict();
     const shapes = parameterShapes(model);
-    const named = model instanceof OnnxNetwork ? model.mapWeights(file) : file;
+    const named = model instanceof Classifier ? model.mapWeights(file) : file;
     const weights = matchNames(named, shapes.keys());
     checkWeights(weights, shapes, model.type);
 

@@ -4,13 +4,13 @@
  * @module
  */
 
+import { FileError } from "../errors.ts";
+import { escapeText } from "../weights/io/quote.ts";
 import type { WeightsFile } from "../weights/mod.ts";
 import { OnnxFile } from "../weights/onnx/reader.ts";
-import { AlexNet, type AlexNetOptions } from "./alexnet.ts";
-import { AlexNetTiny } from "./alexnet_tiny.ts";
 import { bundledInput } from "./bundled.ts";
 import type { Classifier } from "./classifier.ts";
-import { type Architecture, readDescription } from "./description.ts";
+import { readDescription } from "./description.ts";
 import {
   checkInputSize,
   loadInto,
@@ -19,23 +19,22 @@ import {
   storedPrecision,
   type WeightsInput,
 } from "./load.ts";
+import type { NetworkOptions } from "./network.ts";
 import { onnxNetwork } from "./onnx/network.ts";
-
-/**
- * Options of every network.
- *
- * @internal
- */
-export type ModelOptions = Omit<AlexNetOptions, "channels" | "hiddenFeatures">;
+import { classCount, recognize } from "./recognize.ts";
+import { createModel, isNetworkName, networkInfo, type NetworkName } from "./registry.ts";
 
 /** Options of {@linkcode loadModel}. */
-export interface LoadModelOptions extends ModelOptions, LoadOptions {
+export interface LoadModelOptions extends NetworkOptions, LoadOptions {
   /**
-   * A PyTorch `.pth` file, a safetensors file or an ONNX model. A safetensors file may describe its
-   * network, and an ONNX model contains it. Other files must hold the tensors of torchvision's
-   * AlexNet. Default: the bundled weights.
+   * A PyTorch `.pth` file, a safetensors file or an ONNX model. Default: the bundled weights.
    */
   readonly weights?: WeightsInput;
+  /**
+   * The network, as in {@linkcode createModel}. Default: the one that a safetensors file describes
+   * or an ONNX model contains. Other files are recognised by the names and shapes of their tensors.
+   */
+  readonly model?: NetworkName;
 }
 
 /**
@@ -53,9 +52,9 @@ export interface LoadModelOptions extends ModelOptions, LoadOptions {
  * {@linkcode caffePreprocessing}.
  *
  * @param options `classes`, `preprocessing` and `precision` override those of the file.
- * @throws {FileError} When the file cannot be read, or its network is not supported.
- * @throws {ArgumentError} When `weights` is not a source of weights, or an option contradicts the
- * file.
+ * @throws {FileError} When the file cannot be read, or its network is not known or not supported.
+ * @throws {ArgumentError} When `weights` is not a source of weights, there is no such `model`, or an
+ * option contradicts the file.
  *
  * @example
  * ```ts
@@ -70,42 +69,43 @@ export interface LoadModelOptions extends ModelOptions, LoadOptions {
  * ```
  */
 export async function loadModel(options: LoadModelOptions = {}): Promise<Classifier> {
-  const { weights = await bundledInput(), signal } = options;
+  const { weights = await bundledInput(), signal, model } = options;
+  if (model !== undefined) networkInfo("loadModel", "model", model);
   using file = await openInput(weights, signal, "loadModel", options.files);
-  return await loadInto(modelFor(file, options), file, options);
-}
-
-/** Creates a network by name, without weights. */
-export function createModel(
-  architecture: Architecture,
-  options: ModelOptions = {},
-): AlexNet | AlexNetTiny {
-  return architecture === "alexnet" ? new AlexNet(options) : new AlexNetTiny(options);
+  return await loadInto(modelFor(file, options, model), file, options);
 }
 
 /**
  * Creates the network for a file, without weights: the one that the file describes, the graph of an
- * ONNX file, or else AlexNet.
+ * ONNX file, or else the one whose parameters it holds.
  *
- * @param architecture The network to create, instead of the one in the file.
- * @throws {FileError} When the network in the file is invalid or not supported.
+ * @param name The network to create, instead of the one in the file.
+ * @throws {FileError} When the network in the file is invalid, not known or not supported.
  */
 export function modelFor(
   file: WeightsFile,
-  options: ModelOptions = {},
-  architecture?: Architecture,
+  options: NetworkOptions = {},
+  name?: NetworkName,
 ): Classifier {
   const { precision = storedPrecision(file) } = options;
-  if (file instanceof OnnxFile && file.graph.nodes.length > 0 && architecture === undefined) {
+  if (file instanceof OnnxFile && file.graph.nodes.length > 0 && name === undefined) {
     return onnxNetwork(file, { ...options, precision });
   }
   const description = readDescription(file);
-  if (!description || description.architecture !== (architecture ?? description.architecture)) {
-    return createModel(architecture ?? "alexnet", { ...options, precision });
+  if (!description || description.architecture !== (name ?? description.architecture)) {
+    const network = name ?? recognize(file);
+    const { classes, numClasses = classes ? undefined : classCount(file, network) } = options;
+    return createModel(network, { ...options, numClasses, precision });
+  }
+  const { architecture } = description;
+  if (!isNetworkName(architecture)) {
+    const reason = `holds the network ${
+      escapeText(architecture)
+    }, which this version does not know`;
+    throw new FileError(file.name, reason);
   }
   const { classes = description.classes, preprocessing = description.preprocessing } = options;
-  const all = { ...options, classes, preprocessing, precision };
-  const model = createModel(description.architecture, all);
+  const model = createModel(architecture, { ...options, classes, preprocessing, precision });
   checkInputSize(model, file);
   return model;
 }

@@ -4,8 +4,10 @@ export { AlexNet, type AlexNetLoadOptions, type AlexNetOptions } from "./alexnet
 export * from "./alexnet_tiny.ts";
 export { Classifier, type ClassifierOptions, type ClassOptions } from "./classifier.ts";
 export { classNames, type Prediction } from "./classify.ts";
-export { loadModel, type LoadModelOptions, type ModelOptions } from "./load_model.ts";
+export { loadModel, type LoadModelOptions } from "./load_model.ts";
 export { type LoadOptions, loadWeights, type WeightsInput } from "./load.ts";
+export { type NetworkOptions } from "./network.ts";
+export { createModel, type NetworkName } from "./registry.ts";
 export { saveModel, type SaveModelOptions } from "./save_model.ts";
 export * from "./summary.ts";
 export type { ClassName } from "./imagenet_classes.ts";

@@ -7,10 +7,8 @@
 import { PembrokeError } from "../errors.ts";
 import type { TensorToWrite } from "../weights/io/file_writer.ts";
 import { writeSafetensors } from "../weights/safetensors/writer.ts";
-import { AlexNet } from "./alexnet.ts";
-import { AlexNetTiny } from "./alexnet_tiny.ts";
 import type { Classifier } from "./classifier.ts";
-import { type Architecture, describe } from "./description.ts";
+import { describe } from "./description.ts";
 
 /**
  * Options of {@linkcode saveModel}.
@@ -25,13 +23,13 @@ export interface SaveModelOptions {
 }
 
 /**
- * Saves an {@linkcode AlexNet} or {@linkcode AlexNetTiny} as a safetensors file with its class
- * names and preprocessing. {@linkcode loadModel} reads it back, if the channels and hidden features
- * are the default ones.
+ * Saves a network of {@linkcode createModel} as a safetensors file with its class names and
+ * preprocessing. {@linkcode loadModel} reads it back. An {@linkcode AlexNet} must have the default
+ * channels and hidden features, and an {@linkcode AlexNetTiny} no batch normalisation.
  *
  * @returns The bytes of the file.
- * @throws {PembrokeError} When the model is another network, has no values, or has weights in fewer
- * than 32 bits.
+ * @throws {PembrokeError} When the model is not such a network, has no values, or has weights in
+ * fewer than 32 bits.
  *
  * @example
  * ```ts
@@ -51,7 +49,10 @@ export async function saveModel(
   model: Classifier,
   { dtype = "F32", metadata = {} }: SaveModelOptions = {},
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const architecture = architectureOf(model), { classes, preprocessing } = model;
+  const { network: architecture, classes, preprocessing } = model;
+  if (architecture === undefined) {
+    throw new PembrokeError(`saveModel: cannot save ${model.type}, only networks of createModel()`);
+  }
   const tensors: TensorToWrite[] = [];
   for (const [name, { shape, tensor }] of model.stateDict()) {
     if (!tensor) {
@@ -64,10 +65,4 @@ export async function saveModel(
   }
   const description = describe({ architecture, classes, preprocessing });
   return writeSafetensors(tensors, { ...description, ...metadata, ...description });
-}
-
-function architectureOf(model: Classifier): Architecture {
-  if (model instanceof AlexNet) return "alexnet";
-  if (model instanceof AlexNetTiny) return "alexnet-tiny";
-  throw new PembrokeError(`saveModel: cannot save ${model.type}, only AlexNet and AlexNetTiny`);
 }

@@ -40,7 +40,7 @@ export class OnnxNetwork extends Classifier {
   /**
    * Returns a view of an ONNX file with this network's parameters. Returns other files unchanged.
    */
-  mapWeights(file: WeightsFile): WeightsFile {
+  override mapWeights(file: WeightsFile): WeightsFile {
     return file instanceof OnnxFile ? file.mapParameters(this.#parameters) : file;
   }
 }

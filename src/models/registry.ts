@@ -1,0 +1,59 @@
+/**
+ * All networks by name. Nothing else maps names to networks.
+ *
+ * @module
+ */
+
+import { ArgumentError } from "../errors.ts";
+import { AlexNet } from "./alexnet.ts";
+import { AlexNetTiny } from "./alexnet_tiny.ts";
+import type { Classifier } from "./classifier.ts";
+import type { NetworkInfo, NetworkOptions } from "./network.ts";
+
+const table = {
+  "alexnet": { create: (options) => new AlexNet(options) },
+  "alexnet-tiny": { create: (options) => new AlexNetTiny(options) },
+} satisfies Record<string, NetworkInfo>;
+
+/** The name of a network: torchvision's, where torchvision has it. */
+export type NetworkName = keyof typeof table;
+
+/** All networks by name. */
+export const networks: ReadonlyMap<string, NetworkInfo> = new Map(Object.entries(table));
+
+/** The names of all networks. */
+export const networkNames: readonly NetworkName[] = Object.keys(table) as NetworkName[];
+
+/** Whether there is a network with this name. */
+export function isNetworkName(name: unknown): name is NetworkName {
+  return networkNames.some((known) => known === name);
+}
+
+/**
+ * Creates a network by name, without weights: call {@linkcode Layer.init} or load weights.
+ *
+ * @param name The name in `torchvision.models`, such as "resnet18", or "alexnet-tiny".
+ * @throws {ArgumentError} When there is no such network, or an option is invalid.
+ *
+ * @example
+ * ```ts
+ * import { createModel } from "./registry.ts";
+ *
+ * using model = createModel("alexnet-tiny", { numClasses: 2 });
+ * console.log(model.outputShape(model.inputShape())); // [1, 2]
+ * ```
+ */
+export function createModel(name: NetworkName, options: NetworkOptions = {}): Classifier {
+  return networkInfo("createModel", "name", name).create(options);
+}
+
+/**
+ * Returns what is known of a network.
+ *
+ * @throws {ArgumentError} When there is no such network. The message has the other arguments.
+ */
+export function networkInfo(op: string, parameter: string, name: string): NetworkInfo {
+  const info = networks.get(name);
+  if (info) return info;
+  throw new ArgumentError(op, parameter, name, `one of ${networkNames.join(", ")}`);
+}
