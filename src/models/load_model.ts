@@ -21,7 +21,7 @@ import {
 } from "./load.ts";
 import type { NetworkOptions } from "./network.ts";
 import { onnxNetwork } from "./onnx/network.ts";
-import { classCount, recognize } from "./recognize.ts";
+import { classCount, preprocessingOf, recognize } from "./recognize.ts";
 import { createModel, isNetworkName, networkInfo, type NetworkName } from "./registry.ts";
 
 /** Options of {@linkcode loadModel}. */
@@ -95,7 +95,8 @@ export function modelFor(
   if (!description || description.architecture !== (name ?? description.architecture)) {
     const network = name ?? recognize(file);
     const { classes, numClasses = classes ? undefined : classCount(file, network) } = options;
-    return createModel(network, { ...options, numClasses, precision });
+    const { preprocessing = preprocessingOf(file) } = options;
+    return createModel(network, { ...options, numClasses, preprocessing, precision });
   }
   const { architecture } = description;
   if (!isNetworkName(architecture)) {

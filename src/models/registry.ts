@@ -7,12 +7,14 @@
 import { ArgumentError } from "../errors.ts";
 import { AlexNet } from "./alexnet.ts";
 import { AlexNetTiny } from "./alexnet_tiny.ts";
+import { BvlcAlexNet } from "./bvlc_alexnet.ts";
 import type { Classifier } from "./classifier.ts";
 import type { NetworkInfo, NetworkOptions } from "./network.ts";
 
 const table = {
   "alexnet": { create: (options) => new AlexNet(options) },
   "alexnet-tiny": { create: (options) => new AlexNetTiny(options) },
+  "bvlc_alexnet": { create: (options) => new BvlcAlexNet(options) },
 } satisfies Record<string, NetworkInfo>;
 
 /** The name of a network: torchvision's, where torchvision has it. */
