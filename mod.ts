@@ -91,6 +91,8 @@ export type { Pool1dOptions, Pool2dOptions } from "./src/ops/pool_geometry.ts";
 export { LogSoftmax, ReLU, Softmax } from "./src/layers/activation.ts";
 export { Conv1d, Conv2d } from "./src/layers/conv.ts";
 export { foldBatchNorm } from "./src/layers/fold.ts";
+export { Graph } from "./src/layers/graph.ts";
+export type { GraphNode } from "./src/layers/graph_builder.ts";
 export { type ForwardOptions, type InitOptions, Layer } from "./src/layers/layer.ts";
 export { Parameter } from "./src/layers/parameter.ts";
 export { Linear } from "./src/layers/linear.ts";

@@ -9,6 +9,9 @@ import { ArgumentError } from "./errors.ts";
 const N = 624;
 const M = 397;
 
+/** Normal numbers are drawn in blocks of this size. */
+const BLOCK = 16;
+
 /**
  * The Mersenne Twister MT19937 (Matsumoto & Nishimura 1998), used as in PyTorch's CPU generator:
  * with the same seed, `uniform()` returns the numbers of `torch.Tensor.uniform_()`, bit for bit.
@@ -65,6 +68,37 @@ export class RandomGenerator {
     }
   }
 
+  /**
+   * Fills `values` with normally distributed numbers. They equal those of `torch.Tensor.normal_()`
+   * up to the rounding of logarithms and cosines.
+   */
+  normal(values: Float32Array, mean: number, std: number): void {
+    const size = values.length;
+    if (size < BLOCK) return this.#fewNormals(values, mean, std);
+    this.uniform(values, 0, 1);
+    for (let i = 0; i + BLOCK <= size; i += BLOCK) toNormal(values, i, mean, std);
+    if (size % BLOCK === 0) return;
+    // PyTorch draws the last 16 numbers again.
+    this.uniform(values.subarray(size - BLOCK), 0, 1);
+    toNormal(values, size - BLOCK, mean, std);
+  }
+
+  /** PyTorch draws fewer than 16 numbers in pairs, in float64. */
+  #fewNormals(values: Float32Array, mean: number, std: number): void {
+    for (let i = 0; i < values.length; i += 2) {
+      const angle = 2 * Math.PI * this.#double();
+      const radius = Math.sqrt(-2 * Math.log1p(-this.#double()));
+      values[i] = radius * Math.cos(angle) * std + mean;
+      if (i + 1 < values.length) values[i + 1] = radius * Math.sin(angle) * std + mean;
+    }
+  }
+
+  /** A uniform number from [0, 1), using 53 random bits. */
+  #double(): number {
+    const high = this.random() & 0x1fffff, low = this.random();
+    return (high * 2 ** 32 + low) * 2 ** -53;
+  }
+
   /** The state of the generator: 625 words. */
   getState(): Uint32Array {
     return Uint32Array.of(...this.#state, this.#next);
@@ -91,6 +125,16 @@ export class RandomGenerator {
     for (; i < N - 1; i++) state[i] = state[i + M - N] ^ mix(state[i], state[i + 1]);
     state[N - 1] = state[M - 1] ^ mix(state[N - 1], state[0]);
     this.#next = 0;
+  }
+}
+
+/** Turns 16 uniform numbers at `start` into normal ones, by the Box–Muller transform. */
+function toNormal(values: Float32Array, start: number, mean: number, std: number): void {
+  const half = BLOCK / 2;
+  for (let i = start; i < start + half; i++) {
+    const radius = Math.sqrt(-2 * Math.log(1 - values[i])), angle = 2 * Math.PI * values[i + half];
+    values[i] = radius * Math.cos(angle) * std + mean;
+    values[i + half] = radius * Math.sin(angle) * std + mean;
   }
 }
 

@@ -67,7 +67,7 @@ interface PackedWeight {
  */
 export abstract class Conv extends Layer {
   /** The kernel computes a following ReLU, too. */
-  override readonly fusesRelu = true;
+  override readonly fusesActivation = true;
   /** The parameters by name. */
   override readonly parameters: Readonly<Record<string, Parameter>>;
   /** The shape of the weights, [outChannels, inChannels/groups, (kH,) kW]. */

@@ -8,6 +8,7 @@ import type { Backend } from "../backend/mod.ts";
 import { ArgumentError, PembrokeError } from "../errors.ts";
 import { reluBackward } from "../ops/activation.ts";
 import { checkBackend, checkOptions, checkTensor } from "../ops/checks.ts";
+import type { FusedActivation } from "../ops/fused.ts";
 import { RandomGenerator } from "../random.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
 import type { Parameter } from "./parameter.ts";
@@ -16,8 +17,17 @@ import type { Parameter } from "./parameter.ts";
 export interface ForwardOptions {
   /** The tensor to write the result to. Default: a new tensor. */
   readonly out?: Tensor;
-  /** Applies a ReLU to the result. Only for layers whose `fusesRelu` is true. */
-  readonly activation?: "relu";
+  /** Applies an activation to the result. Only for layers whose `fusesActivation` is true. */
+  readonly activation?: FusedActivation;
+  /** Added to the result before the activation. Only for layers whose `fusesResidual` is true. */
+  readonly residual?: Tensor;
+  /**
+   * Normalises the result before that, in evaluation mode. Only for layers whose `fusesNorm` is
+   * true.
+   *
+   * @internal
+   */
+  readonly norm?: Layer;
 }
 
 /** The source of a layer's initial values. */
@@ -37,8 +47,16 @@ export abstract class Layer implements Disposable {
   abstract readonly type: string;
   /** The layer's own parameters by name, in PyTorch's order. */
   readonly parameters: Readonly<Record<string, Parameter>> = {};
-  /** Whether the forward pass supports the option `activation`. */
-  readonly fusesRelu: boolean = false;
+  /** Whether the forward pass supports the option `activation`. In training mode only a ReLU. */
+  readonly fusesActivation: boolean = false;
+  /** Whether the forward pass in evaluation mode supports the option `residual`. */
+  readonly fusesResidual: boolean = false;
+  /** Whether the forward pass in evaluation mode supports the option `norm`. */
+  readonly fusesNorm: boolean = false;
+  /** The activation that the layer is, if kernels of other layers can compute it. */
+  readonly fusedAs?: FusedActivation;
+  /** Whether the layer is the sum of its inputs. */
+  readonly addsTwo: boolean = false;
   /** Whether the forward pass may overwrite its input. */
   readonly inPlace: boolean = false;
   /** The random numbers of dropout in training mode. Undefined in evaluation mode, the default. */

@@ -19,7 +19,7 @@ import type { PrecisionOptions } from "./precision.ts";
 /** A fully connected layer, `torch.nn.Linear`: […, inFeatures] → […, outFeatures]. */
 export class Linear extends Layer {
   /** The kernel computes a following ReLU, too. */
-  override readonly fusesRelu = true;
+  override readonly fusesActivation = true;
   /** The name in `torch.nn`. */
   override readonly type = "Linear";
   /** The parameters by name. */

@@ -3,12 +3,15 @@
 export * from "./activation.ts";
 export * from "./conv.ts";
 export * from "./fold.ts";
+export { Graph, type GraphOptions } from "./graph.ts";
+export { GraphBuilder, type GraphNode } from "./graph_builder.ts";
 export { type ForwardOptions, type InitOptions, Layer, parameterCount } from "./layer.ts";
+export { MergeLayer } from "./merge_layer.ts";
 export { Parameter } from "./parameter.ts";
 export * from "./linear.ts";
 export { LinearWeight } from "./linear_weight.ts";
 export * from "./norm.ts";
 export * from "./pool.ts";
 export * from "./precision.ts";
-export * from "./sequential.ts";
+export { type Layers, Sequential } from "./sequential.ts";
 export * from "./shape.ts";

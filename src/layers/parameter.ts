@@ -13,6 +13,9 @@ import { elements, type Shape, type Tensor } from "../tensor.ts";
 /** Floats initialised at a time, to avoid a second copy of a large parameter. */
 const CHUNK = 1 << 18;
 
+/** The largest last chunk: normal numbers are drawn 16 at a time, and a rest of fewer differently. */
+const LAST_CHUNK = CHUNK + 15;
+
 /** A parameter of a layer: learned weights, or a running statistic. */
 export class Parameter {
   /** The values. Undefined until the layer is initialised or loaded. */
@@ -88,14 +91,19 @@ export class Parameter {
     this.tensor = this.grad = undefined;
   }
 
-  /** Allocates memory and fills it with initial values. */
-  init(backend: Backend, generator: RandomGenerator): void {
+  /**
+   * Allocates memory and fills it with initial values.
+   *
+   * @param fill Writes them, instead of {@linkcode Parameter.fill}.
+   */
+  init(backend: Backend, generator: RandomGenerator, fill: Parameter["fill"] = this.fill): void {
     this.allocate(backend);
-    const size = elements(this.shape), values = new Float32Array(Math.min(CHUNK, size));
-    for (let at = 0; at < size; at += CHUNK) {
-      const chunk = values.subarray(0, Math.min(CHUNK, size - at));
-      this.fill(chunk, generator);
+    const size = elements(this.shape), values = new Float32Array(Math.min(LAST_CHUNK, size));
+    for (let at = 0; at < size;) {
+      const left = size - at, chunk = values.subarray(0, left <= LAST_CHUNK ? left : CHUNK);
+      fill(chunk, generator);
       this.write(chunk, at);
+      at += chunk.length;
     }
   }
 }

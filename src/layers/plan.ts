@@ -1,84 +1,164 @@
 /**
- * How the forward pass of a sequence uses memory.
+ * How a forward pass in evaluation mode uses memory: values that are never needed at the same time
+ * share it.
  *
  * @module
  */
 
-import { disposeOnError } from "../ops/checks.ts";
-import { elements, type Shape, type Tensor } from "../tensor.ts";
-import type { Layer } from "./layer.ts";
+import { elements, type Tensor } from "../tensor.ts";
+import { fuse, type Step } from "./fuse.ts";
+import { type LeafNode, shapesOf } from "./graph_nodes.ts";
 
-/** A layer, and the ReLU after it if the layer computes that, too. */
-export interface FusedLayer {
-  readonly layer: Layer;
-  readonly activation?: "relu";
-}
-
-/** One step of a forward pass. */
-interface Step extends FusedLayer {
-  /** The shape of the output. */
-  readonly shape: Shape;
-  /**
-   * The tensor to write to. Undefined for views, and for the last step, which writes the result.
-   */
-  readonly out?: Tensor;
-}
-
-/** The steps of a forward pass for one input shape. */
-export interface Plan {
-  readonly input: Tensor["shape"];
-  readonly backend: Tensor["backend"];
+/** The steps of a forward pass for one input shape, and its memory. */
+export interface Plan extends Disposable {
   readonly steps: readonly Step[];
-  /** The memory that the outputs of the steps share. */
-  readonly arena: readonly Tensor[];
+  /**
+   * The tensors that outputs are written to, by index. Undefined for outputs that the caller takes,
+   * and for views of them or of the input.
+   */
+  readonly tensors: readonly (Tensor | undefined)[];
+  /** For each output that the caller takes, the index of the value whose memory holds it. */
+  readonly roots: ReadonlyMap<number, number>;
 }
 
-/** Joins each ReLU to the layer before it, if that can compute it. */
-export function fuseRelus(layers: readonly Layer[]): FusedLayer[] {
-  return layers.flatMap((layer, i) => {
-    if (layer.type === "ReLU" && layers[i - 1]?.fusesRelu) return [];
-    const activation = layer.fusesRelu && layers[i + 1]?.type === "ReLU" ? "relu" : undefined;
-    return [{ layer, activation } as const];
-  });
+/** The values that share memory because they are views of each other. */
+interface Group {
+  /** The index of the value that is computed; −1 for views of the input. */
+  readonly root: number;
+  /** The last step that reads them; infinite for outputs. */
+  lastUse: number;
+  /** The block of memory; undefined for the input and for outputs. */
+  block?: number;
 }
 
-/** Allocates both blocks of memory, or none. A block of size 0 needs no memory. */
-function allocateArena(
-  backend: Tensor["backend"],
-  [first, second]: number[],
-): readonly (Tensor | undefined)[] {
-  if (first === 0) return [];
-  return disposeOnError(
-    backend.empty([first]),
-    (block) => [block, second > 0 ? backend.empty([second]) : undefined],
-  );
-}
-
-/** Plans a forward pass: which of two blocks of memory each step writes to, and their sizes. */
-export function createPlan(layers: readonly FusedLayer[], x: Tensor): Plan {
-  const last = layers.findLastIndex(({ layer }) => !layer.aliases);
-
-  const sizes = [0, 0];
-  let block = -1, shape = x.shape; // block −1 is the caller's input
-  const outputs = layers.map((fused, i) => {
-    shape = fused.layer.outputShape(shape);
-    if (!fused.layer.aliases && i !== last) {
-      if (!(fused.layer.inPlace && block >= 0)) block = block === 0 ? 1 : 0;
-      sizes[block] = Math.max(sizes[block], elements(shape));
-    }
-    return { ...fused, shape, block, usesBlock: !fused.layer.aliases && i < last };
-  });
+/** Plans a forward pass for an input. */
+export function createPlan(
+  nodes: readonly LeafNode[],
+  x: Tensor,
+  outputs: ReadonlySet<number>,
+): Plan {
+  const steps = fuse(nodes, shapesOf(nodes, x.shape), outputs, false);
+  const groups = groupViews(steps, outputs);
+  const sizes = assignBlocks(steps, groups);
   const arena = allocateArena(x.backend, sizes);
-  const steps = outputs.map(({ layer, activation, shape, block, usesBlock }) => ({
-    layer,
-    activation,
-    shape,
-    out: usesBlock ? arena[block]!.view(shape) : undefined,
-  }));
-  return {
-    input: x.shape,
-    backend: x.backend,
-    steps,
-    arena: arena.filter((tensor) => tensor !== undefined),
-  };
+
+  const tensors: (Tensor | undefined)[] = [];
+  for (const { output, shape } of steps) {
+    const { block } = groups.get(output)!;
+    tensors[output] = block === undefined ? undefined : arena[block].view(shape);
+  }
+  const roots = new Map([...outputs].map((output) => [output, groups.get(output)?.root ?? -1]));
+  return { steps, tensors, roots, [Symbol.dispose]: () => disposeAll(arena) };
+}
+
+/** Finds the values that are views of each other, and when they are read for the last time. */
+function groupViews(steps: readonly Step[], outputs: ReadonlySet<number>): Map<number, Group> {
+  const groups = new Map<number, Group>([[-1, { root: -1, lastUse: Infinity }]]);
+  for (const [i, { layer, inputs, output, residual }] of steps.entries()) {
+    for (const input of [...inputs, residual ?? -1]) {
+      const group = groups.get(input)!;
+      group.lastUse = Math.max(group.lastUse, i);
+    }
+    const lastUse = outputs.has(output) ? Infinity : i;
+    const source = layer.aliases ? groups.get(inputs[0])! : { root: output, lastUse };
+    source.lastUse = Math.max(source.lastUse, lastUse);
+    groups.set(output, source);
+  }
+  return groups;
+}
+
+/** Chooses a block of memory for each value, and returns the sizes of the blocks. */
+function assignBlocks(steps: readonly Step[], groups: ReadonlyMap<number, Group>): number[] {
+  const sizes: number[] = [], free = new Set<number>();
+  for (const [i, step] of steps.entries()) {
+    const group = groups.get(step.output)!, size = elements(step.shape);
+    if (group.root === step.output && group.lastUse !== Infinity) {
+      const reused = overwritten(step, i, groups);
+      group.block = reused ?? bestBlock(sizes, free, size);
+      sizes[group.block] = Math.max(sizes[group.block] ?? 0, size);
+      free.delete(group.block);
+    }
+    const read = [...step.inputs, step.residual ?? -1, step.output].map((v) => groups.get(v)!);
+    for (const { block, lastUse } of read) {
+      const isTaken = block === group.block && group.lastUse > i;
+      if (block !== undefined && lastUse <= i && !isTaken) free.add(block);
+    }
+  }
+  return sizes;
+}
+
+/** Returns the block of an input that a step may overwrite, because nobody reads it afterwards. */
+function overwritten(
+  { layer, inputs, residual, shape }: Step,
+  i: number,
+  groups: ReadonlyMap<number, Group>,
+): number | undefined {
+  const target = groups.get(residual ?? inputs[0])!;
+  const others = residual === undefined ? inputs.slice(1) : inputs;
+  const isAllowed = residual === undefined ? layer.inPlace : true;
+  const isRead = others.some((input) => groups.get(input) === target);
+  return isAllowed && !isRead && target.lastUse === i && elements(shape) > 0
+    ? target.block
+    : undefined;
+}
+
+/** Returns the free block that has to grow least, of these the smallest; else a new one. */
+function bestBlock(sizes: readonly number[], free: ReadonlySet<number>, size: number): number {
+  let best = sizes.length, growth = size, waste = 0;
+  for (const block of free) {
+    const grows = Math.max(0, size - sizes[block]), wastes = Math.max(0, sizes[block] - size);
+    if (grows < growth || grows === growth && wastes < waste) {
+      [best, growth, waste] = [block, grows, wastes];
+    }
+  }
+  return best;
+}
+
+/** Allocates all blocks, or none. */
+function allocateArena(backend: Tensor["backend"], sizes: readonly number[]): readonly Tensor[] {
+  const blocks: Tensor[] = [];
+  try {
+    for (const size of sizes) blocks.push(backend.empty([size]));
+    return blocks;
+  } catch (error) {
+    disposeAll(blocks);
+    throw error;
+  }
+}
+
+function disposeAll(tensors: readonly Tensor[]): void {
+  for (const tensor of tensors) tensor.dispose();
+}
+
+/** The plans of the last shapes that a graph computed, so that alternating batches need no new ones. */
+export class PlanCache implements Disposable {
+  readonly #plans = new Map<string, { readonly backend: Tensor["backend"]; readonly plan: Plan }>();
+
+  /** @param limit The most plans that are kept. */
+  constructor(readonly limit = 4) {}
+
+  /** Returns the plan for an input, and creates it if necessary. */
+  get(nodes: readonly LeafNode[], x: Tensor, outputs: ReadonlySet<number>): Plan {
+    const key = `${x.shape.join()}:${[...outputs].join()}`, old = this.#plans.get(key);
+    this.#plans.delete(key);
+    if (old?.backend === x.backend) {
+      this.#plans.set(key, old); // the last one used
+      return old.plan;
+    }
+    old?.plan[Symbol.dispose]();
+    for (const [oldest, { plan }] of this.#plans) {
+      if (this.#plans.size < this.limit) break;
+      plan[Symbol.dispose]();
+      this.#plans.delete(oldest);
+    }
+    const plan = createPlan(nodes, x, outputs);
+    this.#plans.set(key, { backend: x.backend, plan });
+    return plan;
+  }
+
+  /** Frees the memory of all plans. */
+  [Symbol.dispose](): void {
+    for (const { plan } of this.#plans.values()) plan[Symbol.dispose]();
+    this.#plans.clear();
+  }
 }

@@ -28,7 +28,7 @@ import {
   storedPrecision,
   type WeightsInput,
 } from "./load.ts";
-import type { NetworkOptions } from "./network.ts";
+import type { NetworkOptions } from "./network_options.ts";
 
 /** Options of {@linkcode AlexNet}. The defaults are those of torchvision. */
 export interface AlexNetOptions extends NetworkOptions {

@@ -21,7 +21,7 @@ import {
 } from "../layers/mod.ts";
 import { elements } from "../tensor.ts";
 import { classesOf, Classifier } from "./classifier.ts";
-import type { NetworkOptions } from "./network.ts";
+import type { NetworkOptions } from "./network_options.ts";
 
 /** A convolution, a ReLU, and optionally a max pooling. */
 interface Stage {

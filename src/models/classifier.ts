@@ -10,8 +10,9 @@ import { ArgumentError } from "../errors.ts";
 import { preprocess, type Preprocessing } from "../image/preprocess.ts";
 import { release } from "../image/release.ts";
 import type { RgbImage } from "../image/pixels.ts";
-import type { Layer } from "../layers/layer.ts";
-import { Sequential } from "../layers/sequential.ts";
+import { Graph } from "../layers/graph.ts";
+import type { GraphNode } from "../layers/graph_builder.ts";
+import { type Layers, nodesOf } from "../layers/sequential.ts";
 import { checkInteger } from "../ops/checks.ts";
 import { elements } from "../tensor.ts";
 import type { WeightsFile } from "../weights/tensor_file.ts";
@@ -30,7 +31,7 @@ export interface ClassifierOptions {
 }
 
 /**
- * A sequence of layers with the preprocessing of its images and the names of its classes.
+ * A network with the preprocessing of its images and the names of its classes.
  *
  * @example Your own classifier
  * ```ts
@@ -51,7 +52,7 @@ export interface ClassifierOptions {
  * console.log(label, probability);
  * ```
  */
-export class Classifier extends Sequential {
+export class Classifier extends Graph {
   /** The name of the network. */
   override readonly type: string = "Classifier";
   /** The name for {@linkcode createModel}. Undefined for networks that are not in its list. */
@@ -65,14 +66,14 @@ export class Classifier extends Sequential {
   /**
    * Creates the network without weights: call {@linkcode Layer.init} or load weights.
    *
-   * @param layers The layers in order, from [N, 3, crop, crop] to [N, classes] logits, as a list,
-   * an object or a map.
+   * @param layers The layers from [N, 3, crop, crop] to [N, classes] logits: in order, as for
+   * {@linkcode Sequential}, or as the nodes of a {@linkcode Graph}.
    */
   constructor(
-    layers: readonly Layer[] | Readonly<Record<string, Layer>> | ReadonlyMap<string, Layer>,
+    layers: Layers | readonly GraphNode[],
     { preprocessing, classes }: ClassifierOptions,
   ) {
-    super(layers);
+    super(isNodes(layers) ? layers : nodesOf("Classifier", layers));
     this.preprocessing = preprocessing;
     this.classes = classes;
   }
@@ -200,4 +201,10 @@ export function classesOf(
     throw new ArgumentError(op, "numClasses", numClasses, `${names.length}, the number of classes`);
   }
   return names;
+}
+
+/** Returns whether layers are given as the nodes of a graph. */
+function isNodes(layers: Layers | readonly GraphNode[]): layers is readonly GraphNode[] {
+  const [first] = Array.isArray(layers) ? layers as readonly unknown[] : [];
+  return typeof first === "object" && first !== null && "layer" in first;
 }

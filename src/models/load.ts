@@ -11,7 +11,7 @@ import { ArgumentError, FileError } from "../errors.ts";
 import { asBytes, isBlob, kindOf } from "../kinds.ts";
 import { type Layer, parameterShapes } from "../layers/layer.ts";
 import type { Precision } from "../layers/precision.ts";
-import { Sequential } from "../layers/sequential.ts";
+import { Graph } from "../layers/graph.ts";
 import { elements } from "../tensor.ts";
 import {
   blobSource,
@@ -110,7 +110,7 @@ export async function openInput(
 
 /** Disposes of a model's weights, but not of the backend that it may own. */
 function disposeWeights(model: Layer): void {
-  if (!(model instanceof Sequential)) return model.dispose();
+  if (!(model instanceof Graph)) return model.dispose();
   for (const [, layer] of model.leaves()) layer.dispose();
 }
 

@@ -19,7 +19,7 @@ import {
   storedPrecision,
   type WeightsInput,
 } from "./load.ts";
-import type { NetworkOptions } from "./network.ts";
+import type { NetworkOptions } from "./network_options.ts";
 import { onnxNetwork } from "./onnx/network.ts";
 import { classCount, preprocessingOf, recognize } from "./recognize.ts";
 import { createModel, isNetworkName, networkInfo, type NetworkName } from "./registry.ts";

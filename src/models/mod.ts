@@ -6,7 +6,7 @@ export { Classifier, type ClassifierOptions, type ClassOptions } from "./classif
 export { classNames, type Prediction } from "./classify.ts";
 export { loadModel, type LoadModelOptions } from "./load_model.ts";
 export { type LoadOptions, loadWeights, type WeightsInput } from "./load.ts";
-export { type NetworkOptions } from "./network.ts";
+export { type NetworkOptions } from "./network_options.ts";
 export { createModel, type NetworkName } from "./registry.ts";
 export { saveModel, type SaveModelOptions } from "./save_model.ts";
 export * from "./summary.ts";

@@ -9,7 +9,7 @@ import { AlexNet } from "./alexnet.ts";
 import { AlexNetTiny } from "./alexnet_tiny.ts";
 import { BvlcAlexNet } from "./bvlc_alexnet.ts";
 import type { Classifier } from "./classifier.ts";
-import type { NetworkInfo, NetworkOptions } from "./network.ts";
+import type { NetworkInfo, NetworkOptions } from "./network_options.ts";
 
 const table = {
   "alexnet": { create: (options) => new AlexNet(options) },

@@ -6,7 +6,7 @@
 
 import { Linear } from "../layers/linear.ts";
 import { parameterCount } from "../layers/layer.ts";
-import type { Sequential } from "../layers/sequential.ts";
+import type { Graph } from "../layers/graph.ts";
 import type { Shape } from "../tensor.ts";
 
 /**
@@ -69,15 +69,16 @@ export interface ModelSummary {
  * console.log(summary.parameters, summary.lastLayer); // 61100840, 4096 → 1000
  * ```
  */
-export function summarize(model: Sequential, inputShape: Shape): ModelSummary {
-  let shape = inputShape;
-  const leaves = model.leaves();
-  const layers = leaves.map(([name, layer]) => {
-    const macs = layer.macs(shape);
-    shape = layer.outputShape(shape);
-    return { name, type: layer.type, outputShape: shape, parameters: parameterCount(layer), macs };
-  });
-  const last = leaves.findLast(([, layer]) => layer instanceof Linear);
+export function summarize(model: Graph, inputShape: Shape): ModelSummary {
+  const { nodes } = model.expand(), shapes = model.shapes(inputShape);
+  const layers = nodes.map(({ name, layer, inputs }, i) => ({
+    name,
+    type: layer.type,
+    outputShape: shapes[i],
+    parameters: parameterCount(layer),
+    macs: layer.macsOf(inputs.map((input) => shapes[input] ?? inputShape)),
+  }));
+  const last = model.leaves().findLast(([, layer]) => layer instanceof Linear);
   return {
     model: model.type,
     inputShape,

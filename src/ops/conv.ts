@@ -8,6 +8,7 @@
 import { kernelsOf } from "../backend/interface.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
+import type { FusedActivation } from "./fused.ts";
 import { checkOptionalTensor, checkOptions, checkTensor, produce } from "./checks.ts";
 import {
   type Conv1dOptions,
@@ -24,7 +25,7 @@ import { type AlgorithmOptions, checkAlgorithm, PreparedConv } from "./prepared_
  */
 export interface FusedOptions {
   /** Applies a ReLU to the result. */
-  readonly activation?: "relu";
+  readonly activation?: FusedActivation;
   /** The tensor to write the result to. Default: a new tensor. */
   readonly out?: Tensor;
 }

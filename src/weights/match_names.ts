@@ -1,5 +1,5 @@
 /**
- * Weights under the names of a model that has prefixes itself.
+ * Weights under the names of a model.
  *
  * @module
  */
@@ -15,16 +15,31 @@ export function matchNames(file: WeightsFile, expected: Iterable<string>): Weigh
   const prefix = sharedPrefix([...expected]);
   const names = [...file.entries.keys()];
   if (prefix === "" || names.some((name) => name.startsWith(prefix))) return file;
+  return renameTensors(file, (name) => prefix + name);
+}
+
+/**
+ * A view of a file with other names. Closing it closes the file.
+ *
+ * @param rename Returns the new name, or undefined to leave the tensor out.
+ */
+export function renameTensors(
+  file: WeightsFile,
+  rename: (name: string) => string | undefined,
+): WeightsFile {
+  const oldNames = new Map<string, string>();
+  for (const name of file.order) {
+    const renamed = rename(name);
+    if (renamed !== undefined) oldNames.set(renamed, name);
+  }
+  const entries = [...oldNames].map(([name, old]) =>
+    [name, { ...file.entries.get(old)!, name }] as const
+  );
   return {
     ...{ name: file.name, format: file.format, metadata: file.metadata },
-    entries: new Map(
-      [...file.entries.values()].map((entry) => {
-        const name = prefix + entry.name;
-        return [name, { ...entry, name }];
-      }),
-    ),
-    order: file.order.map((name) => prefix + name),
-    read: (name, sink) => file.read(name.slice(prefix.length), sink),
+    entries: new Map(entries),
+    order: [...oldNames.keys()],
+    read: (name, sink) => file.read(oldNames.get(name) ?? name, sink),
     close: () => file.close(),
     [Symbol.dispose]: () => file.close(),
   };

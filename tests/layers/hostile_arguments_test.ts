@@ -45,6 +45,7 @@ const constructors: Call[] = [
   ["Flatten", create(layers.Flatten), []],
   ["Dropout", create(layers.Dropout), [0.5]],
   ["Sequential", create(layers.Sequential), [[new layers.ReLU()]]],
+  ["Graph", create(layers.Graph), [[{ name: "relu", layer: new layers.ReLU() }], {}]],
   ["Parameter", create(layers.Parameter), [[2, 3], () => {}, true]],
 ];
 
@@ -52,7 +53,8 @@ Deno.test("the constructors of layers refuse arguments of every wrong type", asy
   using backend = new WasmBackend();
   const tested = new Set(constructors.map(([name]) => name));
   const untested = Object.keys(layers).filter((name) =>
-    /^[A-Z]/.test(name) && !/^(Layer|Conv|BatchNorm|AxisActivation|QuantizedWeight)$/.test(name) &&
+    /^[A-Z]/.test(name) &&
+    !/^(Layer|MergeLayer|GraphBuilder|Conv|BatchNorm|AxisActivation|QuantizedWeight)$/.test(name) &&
     !tested.has(name)
   );
   assertEquals(untested, []);

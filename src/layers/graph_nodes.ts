@@ -1,0 +1,102 @@
+/**
+ * The nodes of a graph, checked and with nested graphs expanded.
+ *
+ * @module
+ */
+
+import { ArgumentError } from "../errors.ts";
+import { checkOptions } from "../ops/checks.ts";
+import type { Shape } from "../tensor.ts";
+import { graphInput, type GraphNode } from "./graph_builder.ts";
+import { Layer } from "./layer.ts";
+
+/**
+ * A layer of a graph that contains no graph itself.
+ *
+ * @internal
+ */
+export interface LeafNode {
+  /** The name in the outermost graph, such as "layer1.0.conv1". */
+  readonly name: string;
+  readonly layer: Layer;
+  /** The indices of the nodes whose outputs it takes; −1 is the input of the graph. */
+  readonly inputs: readonly number[];
+}
+
+/**
+ * The nodes of a graph in order, and which of them computes the output.
+ *
+ * @internal
+ */
+export interface LeafGraph {
+  readonly nodes: readonly LeafNode[];
+  /** −1 if the output is the input. */
+  readonly output: number;
+}
+
+/** A layer that expands to nodes. */
+interface Nested extends Layer {
+  expand(): LeafGraph;
+}
+
+/** Completes and checks the inputs of nodes. Each may only use the nodes before it. */
+export function checkNodes(
+  type: string,
+  nodes: readonly GraphNode[],
+): readonly Required<GraphNode>[] {
+  const names = new Set([graphInput]);
+  let last = graphInput;
+  return Array.from(nodes, (node) => { // map() would skip holes
+    checkOptions(type, node, "a node");
+    const { name, layer, inputs = [last] } = node;
+    if (typeof name !== "string" || names.has(name)) {
+      throw new ArgumentError(type, "the name of a node", name, "a text that no other node has");
+    }
+    if (!(layer instanceof Layer)) {
+      throw new ArgumentError(type, `layer "${name}"`, layer, "a Layer");
+    }
+    if (!Array.isArray(inputs)) {
+      throw new ArgumentError(type, `the inputs of "${name}"`, inputs, "a list of names");
+    }
+    for (const input of inputs) {
+      if (names.has(input)) continue;
+      const expected = `"${graphInput}", or the name of a node before it`;
+      throw new ArgumentError(type, `an input of "${name}"`, input, expected);
+    }
+    names.add(name);
+    last = name;
+    return { name, layer, inputs };
+  });
+}
+
+/** Expands nested graphs. */
+export function expandNodes(nodes: readonly Required<GraphNode>[], output: string): LeafGraph {
+  const leaves: LeafNode[] = [], outputs = new Map([[graphInput, -1]]);
+  for (const { name, layer, inputs } of nodes) {
+    const from = inputs.map((input) => outputs.get(input)!);
+    if (!isNested(layer)) {
+      outputs.set(name, leaves.push({ name, layer, inputs: from }) - 1);
+      continue;
+    }
+    const inner = layer.expand(), offset = leaves.length;
+    const outer = (index: number) => index < 0 ? from[0] : index + offset;
+    for (const leaf of inner.nodes) {
+      leaves.push({ ...leaf, name: `${name}.${leaf.name}`, inputs: leaf.inputs.map(outer) });
+    }
+    outputs.set(name, outer(inner.output));
+  }
+  return { nodes: leaves, output: outputs.get(output)! };
+}
+
+function isNested(layer: Layer): layer is Nested {
+  return "expand" in layer;
+}
+
+/** The shapes of the outputs of all nodes. */
+export function shapesOf(nodes: readonly LeafNode[], input: Shape): Shape[] {
+  const shapes: Shape[] = [];
+  for (const { layer, inputs } of nodes) {
+    shapes.push(layer.outputShapeOf(inputs.map((i) => i < 0 ? input : shapes[i])));
+  }
+  return shapes;
+}
