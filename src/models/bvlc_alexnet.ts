@@ -15,7 +15,7 @@ import {
   ReLU,
 } from "../layers/mod.ts";
 import { classesOf, Classifier } from "./classifier.ts";
-import type { NetworkOptions } from "./network.ts";
+import type { NetworkOptions } from "./network_options.ts";
 
 /**
  * The preprocessing of BVLC AlexNet, and of SqueezeNet as it was trained in Caffe: blue, green and

@@ -6,7 +6,7 @@
  */
 
 import { imagenetPreprocessing } from "../image/preprocess.ts";
-import { Add, AdaptiveAvgPool2d, Flatten, Sigmoid, SiLU, StochasticDepth } from "../layers/mod.ts";
+import { AdaptiveAvgPool2d, Add, Flatten, Sigmoid, SiLU, StochasticDepth } from "../layers/mod.ts";
 import { makeDivisible } from "./channels.ts";
 import { type InitialValues, kaimingNormal, uniform } from "./initial_values.ts";
 import { defineNetworks, type NetworkDefinition } from "./network.ts";
@@ -88,7 +88,12 @@ export function efficientnet({ scale, dropout, resize, crop }: EfficientNetRow):
     b.dropout("classifier.0");
     b.classes("classifier.1", 4 * input);
   };
-  const preprocessing = { ...imagenetPreprocessing, resize, crop, interpolation: "bicubic" } as const;
+  const preprocessing = {
+    ...imagenetPreprocessing,
+    resize,
+    crop,
+    interpolation: "bicubic",
+  } as const;
   return { build, dropout, preprocessing, initialValues };
 }
 

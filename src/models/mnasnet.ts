@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Add, AdaptiveAvgPool2d, Flatten, ReLU } from "../layers/mod.ts";
+import { AdaptiveAvgPool2d, Add, Flatten, ReLU } from "../layers/mod.ts";
 import { makeDivisible } from "./channels.ts";
 import { type InitialValues, kaimingNormal, kaimingUniformSigmoid } from "./initial_values.ts";
 import { defineNetworks, type NetworkDefinition } from "./network.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Add, AdaptiveAvgPool2d, Flatten, ReLU6 } from "../layers/mod.ts";
+import { AdaptiveAvgPool2d, Add, Flatten, ReLU6 } from "../layers/mod.ts";
 import { type InitialValues, kaimingNormal, normal } from "./initial_values.ts";
 import { defineNetworks, type NetworkDefinition } from "./network.ts";
 import type { NetworkBuilder } from "./network_builder.ts";

@@ -4,14 +4,7 @@
  * @module
  */
 
-import {
-  Add,
-  AdaptiveAvgPool2d,
-  Flatten,
-  Hardsigmoid,
-  Hardswish,
-  ReLU,
-} from "../layers/mod.ts";
+import { AdaptiveAvgPool2d, Add, Flatten, Hardsigmoid, Hardswish, ReLU } from "../layers/mod.ts";
 import { makeDivisible } from "./channels.ts";
 import { type InitialValues, kaimingNormal, normal } from "./initial_values.ts";
 import { defineNetworks, type NetworkDefinition } from "./network.ts";

@@ -5,16 +5,26 @@
  */
 
 import { ArgumentError } from "../errors.ts";
+import { imagenetPreprocessing } from "../image/preprocess.ts";
 import { AlexNet } from "./alexnet.ts";
-import { AlexNetTiny } from "./alexnet_tiny.ts";
-import { BvlcAlexNet } from "./bvlc_alexnet.ts";
+import { AlexNetTiny, alexnetTinyPreprocessing } from "./alexnet_tiny.ts";
+import { BvlcAlexNet, caffe227Preprocessing } from "./bvlc_alexnet.ts";
 import type { Classifier } from "./classifier.ts";
 import type { NetworkInfo, NetworkOptions } from "./network_options.ts";
 
 const table = {
-  "alexnet": { create: (options) => new AlexNet(options) },
-  "alexnet-tiny": { create: (options) => new AlexNetTiny(options) },
-  "bvlc_alexnet": { create: (options) => new BvlcAlexNet(options) },
+  "alexnet": {
+    create: (options) => new AlexNet(options),
+    preprocessing: imagenetPreprocessing,
+  },
+  "alexnet-tiny": {
+    create: (options) => new AlexNetTiny(options),
+    preprocessing: alexnetTinyPreprocessing,
+  },
+  "bvlc_alexnet": {
+    create: (options) => new BvlcAlexNet(options),
+    preprocessing: caffe227Preprocessing,
+  },
 } satisfies Record<string, NetworkInfo>;
 
 /** The name of a network: torchvision's, where torchvision has it. */

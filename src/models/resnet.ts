@@ -5,7 +5,7 @@
  * @module
  */
 
-import { Add, AdaptiveAvgPool2d, Flatten, MaxPool2d, ReLU } from "../layers/mod.ts";
+import { AdaptiveAvgPool2d, Add, Flatten, MaxPool2d, ReLU } from "../layers/mod.ts";
 import { type InitialValues, kaimingNormal } from "./initial_values.ts";
 import { defineNetworks, type NetworkDefinition } from "./network.ts";
 import type { NetworkBuilder } from "./network_builder.ts";
@@ -45,7 +45,9 @@ interface Block {
 }
 
 /** Defines a ResNet. */
-export function resnet({ block, blocks, groups, widthPerGroup = 64 }: ResNetRow): NetworkDefinition {
+export function resnet(
+  { block, blocks, groups, widthPerGroup = 64 }: ResNetRow,
+): NetworkDefinition {
   const isBasic = block === "basic";
   const build = (b: NetworkBuilder) => {
     b.conv("conv1", [3, 64], 7, { stride: 2 });
