@@ -1,8 +1,9 @@
 // Batch normalisation (Ioffe & Szegedy 2015), with the statistics of the batch in training and with
 // running statistics afterwards:
-//   y = (x − mean[c]) / √(var[c] + eps) · weight[c] + bias[c]
+//   y = activation((x − mean[c]) / √(var[c] + eps) · weight[c] + bias[c])
 
-import { BatchNormBackwardGeometry, BatchNormGeometry, ChannelGeometry } from "./geometry";
+import { BatchNormBackwardGeometry, ChannelGeometry, FusedBatchNormGeometry } from "./geometry";
+import { activate, activate4, HARDSWISH, NONE, RELU, RELU6 } from "./inline/activate";
 import { madd, sum4 } from "./inline/lanes";
 import { ceilDiv, claim, join, rowsPerItem } from "./threads";
 
@@ -14,9 +15,9 @@ import { ceilDiv, claim, join, rowsPerItem } from "./threads";
  * @param bias 0 for none
  */
 export function batchNorm(
-  y: usize, x: usize, mean: usize, variance: usize, weight: usize, bias: usize, g: BatchNormGeometry,
+  y: usize, x: usize, mean: usize, variance: usize, weight: usize, bias: usize, g: FusedBatchNormGeometry,
 ): void {
-  const n = g.n, c = g.c, plane = g.plane, eps = g.eps;
+  const n = g.n, c = g.c, plane = g.plane, eps = g.eps, activation = g.activation;
   const rows = rowsPerItem(plane), items = ceilDiv(n * c, rows);
   for (let item = claim(items); item >= 0; item = claim(items)) {
     const last = min(n * c, (item + 1) * rows);
@@ -24,16 +25,24 @@ export function batchNorm(
       const at = (r % c) << 2, row: usize = (r * plane) << 2;
       const scale = (weight ? load<f32>(weight + at) : 1) / sqrt(load<f32>(variance + at) + eps);
       const shift = (bias ? load<f32>(bias + at) : 0) - load<f32>(mean + at) * scale;
-      let from = x + row, to = y + row;
-      const end = from + ((plane as usize) << 2);
-      const scale4 = f32x4.splat(scale), shift4 = f32x4.splat(shift);
-      for (; from + 16 <= end; from += 16, to += 16) {
-        v128.store(to, madd(shift4, v128.load(from), scale4));
-      }
-      for (; from < end; from += 4, to += 4) store<f32>(to, load<f32>(from) * scale + shift);
+      if (activation == NONE) scaleRow(y + row, x + row, plane, scale, shift, NONE);
+      else if (activation == RELU) scaleRow(y + row, x + row, plane, scale, shift, RELU);
+      else if (activation == RELU6) scaleRow(y + row, x + row, plane, scale, shift, RELU6);
+      else scaleRow(y + row, x + row, plane, scale, shift, HARDSWISH);
     }
   }
   join(items);
+}
+
+/** y = activation(x · scale + shift). It is inlined for each activation, so that no loop has to choose. */
+// @ts-ignore: decorator
+@inline
+function scaleRow(y: usize, x: usize, n: i32, scale: f32, shift: f32, activation: i32): void {
+  const end = x + ((n as usize) << 2), scale4 = f32x4.splat(scale), shift4 = f32x4.splat(shift);
+  for (; x + 16 <= end; x += 16, y += 16) {
+    v128.store(y, activate4(madd(shift4, v128.load(x), scale4), activation));
+  }
+  for (; x < end; x += 4, y += 4) store<f32>(y, activate(load<f32>(x) * scale + shift, activation));
 }
 
 /**

@@ -5,10 +5,10 @@
 
 import { addColumns, cropImage, fillOffsets, packColumns, packColumnsTransposed, padImage } from "./columns";
 import {
-  FIRST, gemmBlock, KC, MR, NR, packA, packB, packedColumns, packedRows, packTransposedA, RELU,
-  threadProduct,
+  ACTIVATION, FIRST, gemmBlock, KC, MR, NR, packA, packB, packedColumns, packedRows, packTransposedA,
+  RESIDUAL, threadProduct,
 } from "./gemm";
-import { Conv2dGeometry, FilterGeometry } from "./geometry";
+import { Conv2dGeometry, FilterGeometry, FusedConv2dGeometry } from "./geometry";
 import { bytesForThreads, ceilDiv, claim, join, threads, threadScratch } from "./threads";
 
 /** Columns packed at a time: with KC rows a block takes 1.1 MB. */
@@ -59,14 +59,13 @@ function columnsPerItem(images: i32, pixels: i32): i32 {
 }
 
 /**
- * y[n, outC, oh, ow] = x[n, inC, h, w] ⋆ w + b, written.
+ * y[n, outC, oh, ow] = activation(x[n, inC, h, w] ⋆ w + b + residual), written.
  * @param packed weights from conv2dPack
  * @param bias outC floats, or 0 for none
  * @param scratch conv2dScratchSize bytes
- * @param relu 1 clamps y at 0
  */
 export function conv2d(
-  y: usize, x: usize, packed: usize, bias: usize, scratch: usize, g: Conv2dGeometry, relu: i32,
+  y: usize, x: usize, packed: usize, bias: usize, scratch: usize, g: FusedConv2dGeometry,
 ): void {
   const c = g.groupInC, m = g.groupOutC, k = g.filterSize, pixels = g.oh * g.ow, groups = g.groups;
   const pad = g.isPadded, inputSize = c * g.h * g.w, paddedSize = c * g.paddedH * g.paddedW;
@@ -80,6 +79,8 @@ export function conv2d(
   product.m = m;
   product.ldc = pixels;
   product.aPanel = (MR * k) << 2;
+  product.residual = g.residual;
+  const begins = FIRST | (g.addsResidual ? RESIDUAL : 0), ends = g.activation << ACTIVATION;
 
   const images = g.n * groups, blockColumns = columnsPerItem(images, pixels);
   const blocks = ceilDiv(pixels, blockColumns);
@@ -101,7 +102,7 @@ export function conv2d(
       packColumns(block, image, offsets + (l << 2), depth, j, columns, g);
       product.k = depth;
       product.bPanel = (depth * NR) << 2;
-      product.flags = (l == 0 ? FIRST : 0) | (relu && l + depth == k ? RELU : 0);
+      product.flags = (l == 0 ? begins : 0) | (l + depth == k ? ends : 0);
       const groupBias = bias ? bias + ((group * m) << 2) : 0;
       gemmBlock(out + (j << 2), a + ((l * MR) << 2), block, groupBias, product);
     }

@@ -6,7 +6,8 @@
 //
 // A panel of B, KC × 8 floats, stays in the first-level cache while all rows of A are multiplied by it.
 
-import { lanes4, madd, relu4 } from "./inline/lanes";
+import { activate, activate4, NONE } from "./inline/activate";
+import { lanes4, madd } from "./inline/lanes";
 import { EDGE_TILE, PRODUCT, threadMemory } from "./threads";
 
 export const MR: i32 = 4;
@@ -16,7 +17,9 @@ export const KC: i32 = 384;
 
 /** Flags: what to do with the sums of a tile. */
 export const FIRST: i32 = 1; // first block of k: start from the bias or 0, not from C
-export const RELU: i32 = 2; // last block of k: clamp at 0
+export const RESIDUAL: i32 = 2; // first block of k: add the residual
+/** Last block of k: flags >> ACTIVATION is the code of the activation. */
+export const ACTIVATION: i32 = 2;
 
 const zeroBias: usize = memory.data(4 * 4, 16);
 
@@ -55,7 +58,7 @@ export function gemm4x8(c: usize, ldc: i32, a: usize, b: usize, k: i32, bias: us
   finishRow(c + 3 * row, c30, c31, bias + 12, flags);
 }
 
-/** Adds the bias or the old values of C to one row of a tile, clamps, and stores it. */
+/** Adds the bias or the old values of C to one row of a tile, activates it, and stores it. */
 // @ts-ignore: decorator
 @inline
 function finishRow(c: usize, v0: v128, v1: v128, bias: usize, flags: i32): void {
@@ -63,13 +66,19 @@ function finishRow(c: usize, v0: v128, v1: v128, bias: usize, flags: i32): void 
     const s = v128.load32_splat(bias);
     v0 = f32x4.add(v0, s);
     v1 = f32x4.add(v1, s);
+    if (flags & RESIDUAL) {
+      const residual = c + threadProduct().residual;
+      v0 = f32x4.add(v0, v128.load(residual));
+      v1 = f32x4.add(v1, v128.load(residual, 16));
+    }
   } else {
     v0 = f32x4.add(v0, v128.load(c));
     v1 = f32x4.add(v1, v128.load(c, 16));
   }
-  if (flags & RELU) {
-    v0 = relu4(v0);
-    v1 = relu4(v1);
+  const activation = flags >> ACTIVATION;
+  if (activation != NONE) {
+    v0 = activate4(v0, activation);
+    v1 = activate4(v1, activation);
   }
   v128.store(c, v0);
   v128.store(c, v1, 16);
@@ -90,8 +99,10 @@ export class Product {
   aPanel: usize;
   /** Bytes from one panel of B to the next. */
   bPanel: usize;
-  /** FIRST, RELU, both or 0. */
+  /** FIRST, RESIDUAL, and the code of an activation << ACTIVATION; or 0. */
   flags: i32;
+  /** With RESIDUAL, bytes from C to the tensor that is added; 0 for C itself. */
+  residual: usize;
 }
 
 /** This thread's product, for gemmBlock and gemmPanels. The caller fills it in. */
@@ -131,18 +142,18 @@ function gemmEdge(
   const ldc = product.ldc, flags = product.flags, edgeTile = threadMemory + EDGE_TILE;
   gemm4x8(edgeTile, NR, a, b, product.k, zeroBias, FIRST);
   for (let i = 0; i < rows; i++) {
-    const start = flags & FIRST ? (bias ? load<f32>(bias + (i << 2)) : 0) : 0;
+    const start = bias ? load<f32>(bias + (i << 2)) : 0;
     for (let j = 0; j < columns; j++) {
       const at = c + (((i * ldc + j) as usize) << 2);
       let v = load<f32>(edgeTile + ((i * NR + j) << 2)) + (flags & FIRST ? start : load<f32>(at));
-      if (flags & RELU && v < 0) v = 0;
-      store<f32>(at, v);
+      if (flags & RESIDUAL) v += load<f32>(at + product.residual);
+      store<f32>(at, activate(v, flags >> ACTIVATION));
     }
   }
 }
 
 /**
- * The same for whole panels, m a multiple of 4 and n of 8, without bias or ReLU. Each panel of A is
+ * The same for whole panels, m a multiple of 4 and n of 8, without bias or activation. Each panel of A is
  * used on all of B before the next, for when A comes from a slower cache than B.
  */
 export function gemmPanels(c: usize, a: usize, b: usize, product: Product): void {

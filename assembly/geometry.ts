@@ -95,6 +95,17 @@ export class Conv2dGeometry extends WindowGeometry {
   }
 }
 
+/** A convolution, and what it does with its result before it stores it. */
+@unmanaged
+export class FusedConv2dGeometry extends Conv2dGeometry {
+  /** Whether another tensor is added before the activation. */
+  addsResidual: Flag;
+  /** Bytes from y to that tensor; 0 for y itself. */
+  residual: i32;
+  /** Code of the activation (inline/activate.ts). */
+  activation: i32;
+}
+
 /** The filters of a convolution, to be packed. */
 @unmanaged
 export class FilterGeometry {
@@ -169,6 +180,13 @@ export class ChannelGeometry {
 export class BatchNormGeometry extends ChannelGeometry {
   /** Added to the variance. */
   eps: f32;
+}
+
+/** A batch normalisation with an activation. */
+@unmanaged
+export class FusedBatchNormGeometry extends BatchNormGeometry {
+  /** Code of the activation (inline/activate.ts). */
+  activation: i32;
 }
 
 /** The gradient of a batch normalisation, with the addresses for which a call has no room. */

@@ -1,9 +1,10 @@
-// y[n, o] = x[n, :] · w[o, :] + b[o], with weights that are not packed.
+// y[n, o] = activation(x[n, :] · w[o, :] + b[o]), with weights that are not packed.
 // A single sample takes twelve rows of weights at a time, as fast as memory delivers them. Two samples
 // take four rows at a time, which is fastest while the rows stay in a cache. For a small batch whose
 // weights come from memory, linear_batch.ts reads each of them once.
 
 import { LinearGeometry } from "./geometry";
+import { activate, NONE } from "./inline/activate";
 import { lanes4, madd, sum4 } from "./inline/lanes";
 import { linearPanels, panelSamples, panelScratchSize } from "./linear_batch";
 import { ceilDiv, claim, join, rowsPerItem } from "./threads";
@@ -22,14 +23,14 @@ export function linearScratchSize(g: LinearGeometry): f64 {
  * @param w [outF, inF]
  * @param bias outF floats, or 0 for none
  * @param scratch linearScratchSize bytes
- * @param relu 1 clamps y at 0
+ * @param activation a code of inline/activate.ts
  */
 export function linear(
-  y: usize, x: usize, w: usize, bias: usize, scratch: usize, g: LinearGeometry, relu: i32,
+  y: usize, x: usize, w: usize, bias: usize, scratch: usize, g: LinearGeometry, activation: i32,
 ): void {
   const n = g.n, inF = g.inF, outF = g.outF, row = (inF as usize) << 2;
   const m = panelSamples(n);
-  if (m) linearPanels(y, x, w, bias, scratch, m, g, relu);
+  if (m) linearPanels(y, x, w, bias, scratch, m, g, activation);
   if (m == n) return;
   y += (m * outF) << 2;
   x += (m as usize) * row;
@@ -38,14 +39,14 @@ export function linear(
     const o = i * rows;
     const b = bias ? bias + (o << 2) : 0;
     const from = w + (o as usize) * row;
-    byRows(y + (o << 2), x, from, b, n - m, min(rows, outF - o), g, relu);
+    byRows(y + (o << 2), x, from, b, n - m, min(rows, outF - o), g, activation);
   }
   join(items);
 }
 
 /** The first `rows` outputs of n samples. Each group of rows is used on all samples before the next. */
 function byRows(
-  y: usize, x: usize, w: usize, bias: usize, n: i32, rows: i32, g: LinearGeometry, relu: i32,
+  y: usize, x: usize, w: usize, bias: usize, n: i32, rows: i32, g: LinearGeometry, activation: i32,
 ): void {
   const row = (g.inF as usize) << 2, next = (g.outF as usize) << 2;
   for (let o = 0; o < rows;) {
@@ -64,11 +65,11 @@ function byRows(
     w += (group as usize) * row;
     o += group;
   }
-  if (!bias && !relu) return;
+  if (!bias && activation == NONE) return;
   for (let s = 0; s < n; s++, y += next) {
     for (let o = 0; o < rows; o++) {
       const v = load<f32>(y + (o << 2)) + (bias ? load<f32>(bias + (o << 2)) : 0);
-      store<f32>(y + (o << 2), relu && v < 0 ? 0 : v);
+      store<f32>(y + (o << 2), activate(v, activation));
     }
   }
 }

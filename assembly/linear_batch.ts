@@ -3,7 +3,8 @@
 // arrive from memory while it computes.
 
 import { LinearGeometry } from "./geometry";
-import { lanes4, madd, relu4 } from "./inline/lanes";
+import { activate, activate4 } from "./inline/activate";
+import { lanes4, madd } from "./inline/lanes";
 import { ceilDiv, claim, EDGE_TILE, join, threadMemory } from "./threads";
 
 /** Rows of w and samples of a tile. */
@@ -29,7 +30,7 @@ export function panelScratchSize(n: i32, inF: i32): f64 {
 
 /** The first n samples of linear. */
 export function linearPanels(
-  y: usize, x: usize, w: usize, bias: usize, scratch: usize, n: i32, g: LinearGeometry, relu: i32,
+  y: usize, x: usize, w: usize, bias: usize, scratch: usize, n: i32, g: LinearGeometry, activation: i32,
 ): void {
   const inF = g.inF, outF = g.outF;
   const row = (inF as usize) << 2, panel = row * NR, panels = ceilDiv(n, NR);
@@ -51,7 +52,7 @@ export function linearPanels(
         for (let l = 0; l < inF; l += DEPTH) {
           tile6x8(from + (l << 2), row, rows, packed + ((l * NR) << 2), min(DEPTH, inF - l), l > 0);
         }
-        finish(y + ((s * NR * outF + o) << 2), outF, b, rows, min(NR, n - s * NR), relu);
+        finish(y + ((s * NR * outF + o) << 2), outF, b, rows, min(NR, n - s * NR), activation);
       }
     }
   }
@@ -138,20 +139,20 @@ function storeRow(to: usize, v0: v128, v1: v128, adds: bool): void {
   v128.store(to, adds ? f32x4.add(v1, v128.load(to, 16)) : v1, 16);
 }
 
-/** Adds the bias to a tile's sums, and stores them in y, sample by sample. */
-function finish(y: usize, outF: i32, bias: usize, rows: i32, samples: i32, relu: i32): void {
+/** Adds the bias to a tile's sums, activates them, and stores them in y, sample by sample. */
+function finish(y: usize, outF: i32, bias: usize, rows: i32, samples: i32, activation: i32): void {
   let from = threadMemory + EDGE_TILE;
   for (let s = 0; s < samples; s++, from += 4, y += outF << 2) {
     let r = 0;
     if (rows >= 4) {
       let v = lanes4(from, from + 32, from + 64, from + 96);
       if (bias) v = f32x4.add(v, v128.load(bias));
-      v128.store(y, relu ? relu4(v) : v);
+      v128.store(y, activate4(v, activation));
       r = 4;
     }
     for (; r < rows; r++) {
       const v = load<f32>(from + (r << 5)) + (bias ? load<f32>(bias + (r << 2)) : 0);
-      store<f32>(y + (r << 2), relu && v < 0 ? 0 : v);
+      store<f32>(y + (r << 2), activate(v, activation));
     }
   }
 }

@@ -8,7 +8,7 @@
 // infinity, its step and all of its outputs are NaN; so are the outputs of such a row of weights.
 
 import { LinearGeometry } from "./geometry";
-import { relu4 } from "./inline/lanes";
+import { activate, activate4 } from "./inline/activate";
 import { bytesForThreads, ceilDiv, claim, join, threadScratch } from "./threads";
 
 /**
@@ -120,10 +120,11 @@ export function linearInt8ScratchSize(g: LinearGeometry): f64 {
  * @param scales outF floats from linearInt8Pack
  * @param bias outF floats, or 0 for none
  * @param scratch linearInt8ScratchSize bytes
- * @param relu 1 clamps y at 0
+ * @param activation a code of inline/activate.ts
  */
 export function linearInt8(
-  y: usize, x: usize, packed: usize, scales: usize, bias: usize, scratch: usize, g: LinearGeometry, relu: i32,
+  y: usize, x: usize, packed: usize, scales: usize, bias: usize, scratch: usize, g: LinearGeometry,
+  activation: i32,
 ): void {
   const n = g.n, inF = g.inF, outF = g.outF;
   const wide = packedColumns(inF), sample = (wide as usize) << 1;
@@ -145,7 +146,7 @@ export function linearInt8(
         addColumns(sums, integers + (c << 1), w + c * ROWS, n, sample, min(COLUMNS, wide - c), c > 0);
       }
       const b = bias ? bias + (o << 2) : 0;
-      finish(y + (o << 2), sums, scales + (o << 2), steps, b, min(ROWS, outF - o), g, relu);
+      finish(y + (o << 2), sums, scales + (o << 2), steps, b, min(ROWS, outF - o), g, activation);
     }
   }
   join(items);
@@ -246,9 +247,10 @@ function storeSums(to: usize, v: v128, adds: bool): void {
   v128.store(to, adds ? f32x4.add(v, v128.load(to)) : v);
 }
 
-/** Scales a panel's sums, adds the bias, and stores them in y. */
+/** Scales a panel's sums, adds the bias, activates and stores them in y. */
 function finish(
-  y: usize, sums: usize, scales: usize, steps: usize, bias: usize, rows: i32, g: LinearGeometry, relu: i32,
+  y: usize, sums: usize, scales: usize, steps: usize, bias: usize, rows: i32, g: LinearGeometry,
+  activation: i32,
 ): void {
   const n = g.n, outF = g.outF;
   for (let s = 0; s < n; s++, sums += ROWS * 4, y += outF << 2) {
@@ -257,12 +259,12 @@ function finish(
     for (const whole = ((rows as usize) & ~3) << 2; r < whole; r += 16) {
       let v = f32x4.mul(f32x4.mul(v128.load(sums + r), v128.load(scales + r)), f32x4.splat(step));
       if (bias) v = f32x4.add(v, v128.load(bias + r));
-      v128.store(y + r, relu ? relu4(v) : v);
+      v128.store(y + r, activate4(v, activation));
     }
     for (; r < (rows as usize) << 2; r += 4) {
       let v = load<f32>(sums + r) * load<f32>(scales + r) * step;
       if (bias) v += load<f32>(bias + r);
-      store<f32>(y + r, relu && v < 0 ? 0 : v);
+      store<f32>(y + r, activate(v, activation));
     }
   }
 }

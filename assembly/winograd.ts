@@ -6,8 +6,8 @@
 // channels are a matrix product M[p] = U[p] · V[p], with a column for each tile. Then y = Aᵀ M A.
 
 import { FIRST, gemmPanels, MR, NR, packedColumns, packedRows, threadProduct } from "./gemm";
-import { Conv2dGeometry } from "./geometry";
-import { relu4 } from "./inline/lanes";
+import { Conv2dGeometry, FusedConv2dGeometry } from "./geometry";
+import { activate, activate4, NONE } from "./inline/activate";
 import { highHalves, interleaveHigh, interleaveLow, lowHalves } from "./inline/transpose";
 import { outputTransform6, outputTransform8Even, outputTransform8Odd } from "./inline/winograd";
 import {
@@ -30,10 +30,6 @@ const OUTPUT_BLOCK: i32 = 8;
 
 /** Bytes between matrices of neighbouring positions, so that they do not share cache sets. */
 const STAGGER: i32 = 64;
-
-/** Flags. */
-const RELU: i32 = 1; // clamp y at 0
-const TURNED: i32 = 2; // turn the kernels by 180°, for the gradient of the input
 
 /**
  * Cuts the outputs into boxes. Where there are enough of them, each thread computes whole boxes: then no
@@ -82,16 +78,15 @@ function threadBytes(g: Conv2dGeometry): f64 {
 }
 
 /**
- * y[n, outC, oh, ow] = x[n, inC, h, w] ⋆ w + b, dilation 1; written.
+ * y[n, outC, oh, ow] = activation(x[n, inC, h, w] ⋆ w + b + residual), dilation 1; written.
  * @param weight [outC, inC/groups, k, k]
  * @param bias outC floats, or 0 for none
  * @param scratch winogradScratchSize bytes
- * @param relu 1 clamps y at 0
  */
 export function winograd(
-  y: usize, x: usize, weight: usize, bias: usize, scratch: usize, g: Conv2dGeometry, relu: i32,
+  y: usize, x: usize, weight: usize, bias: usize, scratch: usize, g: FusedConv2dGeometry,
 ): void {
-  convolve(y, x, weight, bias, scratch, g, relu ? RELU : 0);
+  convolve(y, x, weight, bias, scratch, g, false);
 }
 
 /**
@@ -101,13 +96,14 @@ export function winograd(
  * @param g the convolution from dy to dx; its padding may be negative
  */
 export function winogradBackwardInput(
-  dx: usize, dy: usize, weight: usize, scratch: usize, g: Conv2dGeometry,
+  dx: usize, dy: usize, weight: usize, scratch: usize, g: FusedConv2dGeometry,
 ): void {
-  convolve(dx, dy, weight, 0, scratch, g, TURNED);
+  convolve(dx, dy, weight, 0, scratch, g, true);
 }
 
+/** @param turned turns the kernels by 180° */
 function convolve(
-  y: usize, x: usize, weight: usize, bias: usize, scratch: usize, g: Conv2dGeometry, flags: i32,
+  y: usize, x: usize, weight: usize, bias: usize, scratch: usize, g: FusedConv2dGeometry, turned: bool,
 ): void {
   const m = g.groupOutC, inC = g.groupInC;
   const wholeBoxes = planBoxes(g), matrices = matrixBytes(g), threadSize = threadBytes(g);
@@ -125,7 +121,7 @@ function convolve(
     computeBox(
       y + ((group * m * g.oh * g.ow) << 2), x + ((inC * group * g.h * g.w) << 2),
       weight + ((group * m * inC * g.kh * g.kh) << 2), bias ? bias + ((group * m) << 2) : 0, v, threadArea,
-      g, flags,
+      g, turned,
     );
     setSolo(false);
   }
@@ -134,7 +130,8 @@ function convolve(
 
 /** Computes one group of channels of the current box: transform, multiply, transform back. */
 function computeBox(
-  y: usize, x: usize, weight: usize, bias: usize, v: usize, threadArea: usize, g: Conv2dGeometry, flags: i32,
+  y: usize, x: usize, weight: usize, bias: usize, v: usize, threadArea: usize, g: FusedConv2dGeometry,
+  turned: bool,
 ): void {
   const c = channels(g), m = g.groupOutC, k = g.kh, ld = packedColumns(tiles), phases = g.strideH * g.strideH;
   const offsets = threadArea, targets = offsets + ((maxTiles + 4) << 2);
@@ -167,7 +164,7 @@ function computeBox(
   // small items where there would be too few for all threads
   const outputsPerItem = ceilDiv(m, OUTPUT_BLOCK) < 4 * threads ? MR : OUTPUT_BLOCK;
   const outputs = ceilDiv(m, outputsPerItem);
-  const turned = (flags & TURNED) != 0, relu = flags & RELU, planeY: usize = (g.oh * g.ow) << 2;
+  const planeY: usize = (g.oh * g.ow) << 2;
   for (let item = claim(outputs); item >= 0; item = claim(outputs)) {
     const first = item * outputsPerItem, count = min(outputsPerItem, m - first);
     transformWeights(u, stepU, weight, kernels, first, count, g, turned);
@@ -177,8 +174,8 @@ function computeBox(
     }
     for (let o = 0; o < count; o++) {
       outputTiles(
-        y + ((first + o) as usize) * planeY, products + ((o * ld) << 2), stepM, targets, g.ow,
-        bias ? v128.load32_splat(bias + ((first + o) << 2)) : f32x4.splat(0), relu,
+        y + ((first + o) as usize) * planeY, products + ((o * ld) << 2), stepM, targets,
+        bias ? v128.load32_splat(bias + ((first + o) << 2)) : f32x4.splat(0), g,
       );
     }
   }
@@ -204,10 +201,11 @@ function inputTiles(
   }
 }
 
-/** y = Aᵀ M A + bias for one channel. Outputs beyond the edge are dropped. */
+/** y = activation(Aᵀ M A + bias + residual) for one channel. Outputs beyond the edge are dropped. */
 function outputTiles(
-  y: usize, products: usize, step: usize, targets: usize, ow: i32, bias: v128, relu: i32,
+  y: usize, products: usize, step: usize, targets: usize, bias: v128, g: FusedConv2dGeometry,
 ): void {
+  const ow = g.ow, adds = g.addsResidual, residual: usize = g.residual, activation = g.activation;
   const half = threadMemory + HALF_TILE, line = (inputSide as usize) << 4, row = (inputSide as usize) * step;
   for (let j = 0; j < tiles; j += 4, products += 16) {
     for (let h = half, q = products; h < half + line; h += 16, q += step) {
@@ -232,13 +230,14 @@ function outputTiles(
         outputTransform8Even(h, 16, p0, f32x4.add(p1, p2), f32x4.add(p3, p4), f32x4.add(p5, p6));
         outputTransform8Odd(h, 16, p7, f32x4.sub(p1, p2), f32x4.sub(p3, p4), f32x4.sub(p5, p6));
       }
-      finishRows(h, bias, relu);
+      finishRows(h, bias, adds ? NONE : activation);
     }
     const end = half + (min(4, tiles - j) << 4);
     for (let h = half; h < end; h += 16, targets += TARGET) {
       const rows = load<i32>(targets, 4), columns = load<i32>(targets, 8);
       let to = y + load<i32>(targets), from = h;
       for (let r = 0; r < rows; r++, to += ow << 2, from += line) {
+        if (adds) addResidual(from, to + residual, columns, activation);
         if (columns == TILE) {
           v128.store(to, v128.load(from));
         } else {
@@ -249,12 +248,23 @@ function outputTiles(
   }
 }
 
-/** Transposes four columns of four tiles, in place, to a row for each tile, with bias and ReLU. */
+/** row = activation(row + residual) for one row of a tile. */
+function addResidual(row: usize, residual: usize, columns: i32, activation: i32): void {
+  if (columns == TILE) {
+    v128.store(row, activate4(f32x4.add(v128.load(row), v128.load(residual)), activation));
+    return;
+  }
+  for (const end = row + (columns << 2); row < end; row += 4, residual += 4) {
+    store<f32>(row, activate(load<f32>(row) + load<f32>(residual), activation));
+  }
+}
+
+/** Transposes four columns of four tiles, in place, to a row for each tile, with bias and activation. */
 // @ts-ignore: decorator
 @inline
-function finishRows(h: usize, bias: v128, relu: i32): void {
-  const c0 = finish(v128.load(h), bias, relu), c1 = finish(v128.load(h, 16), bias, relu);
-  const c2 = finish(v128.load(h, 32), bias, relu), c3 = finish(v128.load(h, 48), bias, relu);
+function finishRows(h: usize, bias: v128, activation: i32): void {
+  const c0 = finish(v128.load(h), bias, activation), c1 = finish(v128.load(h, 16), bias, activation);
+  const c2 = finish(v128.load(h, 32), bias, activation), c3 = finish(v128.load(h, 48), bias, activation);
   const low01 = interleaveLow(c0, c1), high01 = interleaveHigh(c0, c1);
   const low23 = interleaveLow(c2, c3), high23 = interleaveHigh(c2, c3);
   v128.store(h, lowHalves(low01, low23));
@@ -265,7 +275,6 @@ function finishRows(h: usize, bias: v128, relu: i32): void {
 
 // @ts-ignore: decorator
 @inline
-function finish(v: v128, bias: v128, relu: i32): v128 {
-  const sum = f32x4.add(v, bias);
-  return relu ? relu4(sum) : sum;
+function finish(v: v128, bias: v128, activation: i32): v128 {
+  return activate4(f32x4.add(v, bias), activation);
 }

@@ -66,20 +66,21 @@ export interface SuiteOptions {
 
 /** Registers a test for each backend. The test must free all memory that it allocates. */
 export function testOnEveryBackend(name: string, body: Body, options: SuiteOptions = {}): void {
-  for (const candidate of [...wasm, ...threaded, highMemory]) {
-    Deno.test(`${name} (${candidate.name})`, () => run(candidate, body, options));
-  }
+  testOnWasm(name, body, options);
   testWithAdapter(`${name} (${gpu.name})`, () => run(gpu, body, options));
 }
 
-/**
- * Registers a test for one threaded build and the GPU. For slow tests, if other tests cover the same
- * kernels on every build.
- */
-export function testOnFewBackends(name: string, body: Body, options: SuiteOptions = {}): void {
+/** Registers a test for each backend but WebGPU. For algorithms that only Wasm has. */
+export function testOnWasm(name: string, body: Body, options: SuiteOptions = {}): void {
+  for (const candidate of [...wasm, ...threaded, highMemory]) {
+    Deno.test(`${name} (${candidate.name})`, () => run(candidate, body, options));
+  }
+}
+
+/** Registers a test for one threaded build. For tests that concern no kernel. */
+export function testWithThreads(name: string, body: Body, options: SuiteOptions = {}): void {
   const [candidate] = threaded;
   Deno.test(`${name} (${candidate.name})`, () => run(candidate, body, options));
-  testWithAdapter(`${name} (${gpu.name})`, () => run(gpu, body, options));
 }
 
 async function run(candidate: Candidate, body: Body, options: SuiteOptions): Promise<void> {

@@ -18,18 +18,26 @@ import type {
   SgdStep,
 } from "./geometry.ts";
 
-/** The kernels of forward passes. */
+/** What a convolution does with its result before it stores it. */
+export interface Epilogue {
+  /** A tensor like y that is added; may be y. */
+  readonly residual: Tensor | null;
+  /** The code of the activation that follows (assembly/inline/activate.ts), 0 for none. */
+  readonly activation: number;
+}
+
+/** The kernels of forward passes. `activation` is a code of assembly/inline/activate.ts. */
 export interface ForwardKernels {
   /** Lays out [outC, inC/groups, (kH,) kW] for {@linkcode ForwardKernels.conv2d}. */
   packConv2d(weight: Tensor, groups: number): Tensor;
-  /** y = x ⋆ packed + bias, clamped at 0 with `relu`. */
+  /** y = activation(x ⋆ packed + bias + residual). */
   conv2d(
     y: Tensor,
     x: Tensor,
     packed: Tensor,
     bias: Tensor | null,
     g: Conv2dGeometry,
-    relu: boolean,
+    epilogue: Epilogue,
   ): void;
   /** As conv2d without dilation, by Winograd's minimal filtering; ⌈k/stride⌉ = 3 or 5. */
   winograd(
@@ -38,7 +46,7 @@ export interface ForwardKernels {
     weight: Tensor,
     bias: Tensor | null,
     g: Conv2dGeometry,
-    relu: boolean,
+    epilogue: Epilogue,
   ): void;
   /** y = the maxima of the windows; indices, unless null = their positions. */
   maxPool2d(y: Tensor, indices: Tensor<Int32Array> | null, x: Tensor, g: Pool2dGeometry): void;
@@ -52,8 +60,8 @@ export interface ForwardKernels {
   ): void;
   /** y = the means of the windows that follow from the sizes of x and y. */
   adaptiveAvgPool2d(y: Tensor, x: Tensor, g: AdaptiveGeometry): void;
-  /** y = x · weightᵀ + bias, clamped at 0 with `relu`. */
-  linear(y: Tensor, x: Tensor, weight: Tensor, bias: Tensor | null, relu: boolean): void;
+  /** y = activation(x · weightᵀ + bias). */
+  linear(y: Tensor, x: Tensor, weight: Tensor, bias: Tensor | null, activation: number): void;
   /** y = a + alpha · b, element by element; y may be a or b. */
   add(y: Tensor, a: Tensor, b: Tensor, alpha: number): void;
   /** y = a · b, element by element; y may be a or b. */
@@ -66,8 +74,14 @@ export interface ForwardKernels {
   logSoftmax(y: Tensor, x: Tensor, g: AxisGeometry): void;
   /** y = x normalised by neighbouring channels. */
   localResponseNorm(y: Tensor, x: Tensor, g: LocalResponseNormGeometry): void;
-  /** y = x normalised by the statistics of each channel. */
-  batchNorm(y: Tensor, x: Tensor, tensors: BatchNormTensors, eps: number): void;
+  /** y = activation(x normalised by the statistics of each channel). */
+  batchNorm(
+    y: Tensor,
+    x: Tensor,
+    tensors: BatchNormTensors,
+    eps: number,
+    activation: number,
+  ): void;
 }
 
 /** The kernels of weights in 8 or 16 bits. */
@@ -81,26 +95,26 @@ export interface QuantizedKernels {
   packLinearInt8(packed: Tensor<Int8Array>, scale: Tensor, weight: Tensor, row: number): void;
   /** values = the integers of packed, as rows, [outF, inF]. */
   unpackLinearInt8(values: Tensor<Int8Array>, packed: Tensor<Int8Array>): void;
-  /** y = x · (scale · packed)ᵀ + bias, clamped at 0 with `relu`. */
+  /** y = activation(x · (scale · packed)ᵀ + bias). */
   linearInt8(
     y: Tensor,
     x: Tensor,
     packed: Tensor<Int8Array>,
     scale: Tensor,
     bias: Tensor | null,
-    relu: boolean,
+    activation: number,
   ): void;
   /** An empty tensor for float16 values. A backend has this and the next two, or none of them. */
   emptyHalf?(shape: Shape): Tensor<Uint16Array>;
   /** half = values, rounded to nearest even, from element `offset` on, an even number. */
   packHalf?(half: Tensor<Uint16Array>, values: Tensor, offset: number): void;
-  /** y = x · weightᵀ + bias, clamped at 0 with `relu`. */
+  /** y = activation(x · weightᵀ + bias). */
   linearHalf?(
     y: Tensor,
     x: Tensor,
     weight: Tensor<Uint16Array>,
     bias: Tensor | null,
-    relu: boolean,
+    activation: number,
   ): void;
 }
 

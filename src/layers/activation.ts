@@ -21,7 +21,7 @@ import { checkForward, type ForwardOptions, Layer } from "./layer.ts";
 export class ReLU extends Layer {
   /** The name in `torch.nn`. */
   override readonly type = "ReLU";
-  /** Kernels of other layers can compute it. */
+  /** See {@linkcode Layer.fusedAs}. */
   override readonly fusedAs = "relu";
   /** The forward pass may overwrite its input. */
   override readonly inPlace = true;

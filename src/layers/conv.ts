@@ -24,7 +24,8 @@ import {
   supportsWinograd,
 } from "../ops/prepared_conv.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
-import { checkForward, type ForwardOptions, Layer } from "./layer.ts";
+import { checkForward, checkTrainingForward, type ForwardOptions } from "./forward.ts";
+import { Layer } from "./layer.ts";
 import { type Parameter, uniformParameter } from "./parameter.ts";
 
 /**
@@ -66,8 +67,10 @@ interface PackedWeight {
  * @internal
  */
 export abstract class Conv extends Layer {
-  /** The kernel computes a following ReLU, too. */
+  /** See {@linkcode Layer.fusesActivation}. */
   override readonly fusesActivation = true;
+  /** See {@linkcode Layer.fusesResidual}. */
+  override readonly fusesResidual = true;
   /** The parameters by name. */
   override readonly parameters: Readonly<Record<string, Parameter>>;
   /** The shape of the weights, [outChannels, inChannels/groups, (kH,) kW]. */
@@ -122,6 +125,7 @@ export abstract class Conv extends Layer {
   /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
     checkForward(this.type, x, options);
+    if (this.training) checkTrainingForward(this.type, options);
     const algorithm = this.#algorithmOn(x.backend), { keepPacked = true } = this.options;
     const usePacked = algorithm === "direct" && keepPacked;
     const weight = usePacked ? this.#packedWeight() : this.value("weight");

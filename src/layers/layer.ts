@@ -11,24 +11,10 @@ import { checkBackend, checkOptions, checkTensor } from "../ops/checks.ts";
 import type { FusedActivation } from "../ops/fused.ts";
 import { RandomGenerator } from "../random.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
+import type { ForwardOptions } from "./forward.ts";
 import type { Parameter } from "./parameter.ts";
 
-/** Options of a forward pass. */
-export interface ForwardOptions {
-  /** The tensor to write the result to. Default: a new tensor. */
-  readonly out?: Tensor;
-  /** Applies an activation to the result. Only for layers whose `fusesActivation` is true. */
-  readonly activation?: FusedActivation;
-  /** Added to the result before the activation. Only for layers whose `fusesResidual` is true. */
-  readonly residual?: Tensor;
-  /**
-   * Normalises the result before that, in evaluation mode. Only for layers whose `fusesNorm` is
-   * true.
-   *
-   * @internal
-   */
-  readonly norm?: Layer;
-}
+export { checkForward, type ForwardOptions, viewAs } from "./forward.ts";
 
 /** The source of a layer's initial values. */
 export interface InitOptions {
@@ -333,17 +319,4 @@ export function parameterShapes(layer: Layer): Map<string, Shape> {
 function checkGenerator(type: string, generator: unknown): void {
   if (generator instanceof RandomGenerator) return;
   throw new ArgumentError(type, "generator", generator, "a RandomGenerator");
-}
-
-/** Checks the arguments of a forward pass, and returns where its result goes. */
-export function checkForward(type: string, x: Tensor, options: ForwardOptions): Tensor | undefined {
-  checkTensor(type, "x", x, x);
-  checkOptions(type, options);
-  return options.out;
-}
-
-/** Returns a view of the input, for layers that compute nothing. They cannot write to `out`. */
-export function viewAs(type: string, x: Tensor, shape: Shape, { out }: ForwardOptions): Tensor {
-  if (out === undefined) return x.view(shape);
-  throw new ArgumentError(type, "out", "a tensor", "undefined: the result is a view of x");
 }

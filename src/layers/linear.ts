@@ -11,14 +11,15 @@ import { biasBackward } from "../ops/conv_backward.ts";
 import { linear, linearBackwardInput, linearBackwardWeight } from "../ops/linear.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
 import type { BiasOptions } from "./conv.ts";
-import { checkForward, type ForwardOptions, Layer } from "./layer.ts";
+import { checkForward, checkTrainingForward, type ForwardOptions } from "./forward.ts";
+import { Layer } from "./layer.ts";
 import { type Parameter, uniform, uniformParameter } from "./parameter.ts";
 import { LinearWeight } from "./linear_weight.ts";
 import type { PrecisionOptions } from "./precision.ts";
 
 /** A fully connected layer, `torch.nn.Linear`: […, inFeatures] → […, outFeatures]. */
 export class Linear extends Layer {
-  /** The kernel computes a following ReLU, too. */
+  /** See {@linkcode Layer.fusesActivation}. */
   override readonly fusesActivation = true;
   /** The name in `torch.nn`. */
   override readonly type = "Linear";
@@ -66,6 +67,7 @@ export class Linear extends Layer {
   /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
     checkForward(this.type, x, options);
+    if (this.training) checkTrainingForward(this.type, options);
     const { quantized, half } = this.#weight, weight = quantized ?? half ?? this.value("weight");
     const y = linear(x, weight, this.optional("bias"), options);
     this.save(x, ...(options.activation ? [y] : []));

@@ -23,7 +23,8 @@ import {
   type LocalResponseNormOptions,
 } from "../ops/norm.ts";
 import type { Shape, Tensor } from "../tensor.ts";
-import { checkForward, type ForwardOptions, Layer } from "./layer.ts";
+import { checkForward, checkTrainingForward, type ForwardOptions } from "./forward.ts";
+import { Layer } from "./layer.ts";
 import { constantParameter, type Parameter } from "./parameter.ts";
 
 /** Normalisation over neighbouring channels, `torch.nn.LocalResponseNorm`, of [N, C, …]. */
@@ -89,6 +90,8 @@ export interface BatchNormOptions {
  * @internal
  */
 export abstract class BatchNorm extends Layer {
+  /** See {@linkcode Layer.fusesActivation}. */
+  override readonly fusesActivation = true;
   /** The forward pass may overwrite its input. */
   override readonly inPlace = true;
   /** The parameters by name. */
@@ -136,14 +139,15 @@ export abstract class BatchNorm extends Layer {
 
   /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
-    const out = checkForward(this.type, x, options);
+    const out = checkForward(this.type, x, options), { activation } = options;
+    if (this.training) checkTrainingForward(this.type, options);
     this.outputShape(x.shape);
     const affine = { weight: this.optional("weight"), bias: this.optional("bias") };
     const running = [this.value("running_mean"), this.value("running_var")];
     const { eps } = this.options;
     if (!this.training) {
       const [runningMean, runningVar] = running;
-      return batchNorm(x, { runningMean, runningVar, ...affine }, { eps, out });
+      return batchNorm(x, { runningMean, runningVar, ...affine }, { eps, activation, out });
     }
     const count = x.size / this.numFeatures;
     if (count === 1) {
@@ -158,7 +162,8 @@ export abstract class BatchNorm extends Layer {
     const { mean, variance } = this.#statistics = batchNormStatistics(x);
     let y: Tensor;
     try {
-      y = batchNorm(x, { runningMean: mean, runningVar: variance, ...affine }, { eps, out });
+      const statistics = { runningMean: mean, runningVar: variance };
+      y = batchNorm(x, { ...statistics, ...affine }, { eps, activation, out });
     } catch (error) {
       this.forget();
       throw error;
@@ -168,21 +173,21 @@ export abstract class BatchNorm extends Layer {
     kernelsOf(x).axpby(running[0], mean, share, 1 - share);
     // PyTorch keeps the unbiased variance.
     kernelsOf(x).axpby(running[1], variance, share * count / (count - 1), 1 - share);
-    this.save(x);
+    this.save(x, ...(activation ? [y] : []));
     return y;
   }
 
   /** See {@linkcode Layer.backward}. */
   override backward(dy: Tensor): Tensor {
-    const [x] = this.recall();
     const { weight, bias } = this.parameters;
     try {
-      return batchNormBackward(dy, x, this.#statistics!, {
-        weight: this.optional("weight"),
-        dweight: weight?.gradient(),
-        dbias: bias?.gradient(),
-        eps: this.options.eps,
-      });
+      return this.backwardThroughRelu(dy, (dy, x) =>
+        batchNormBackward(dy, x, this.#statistics!, {
+          weight: this.optional("weight"),
+          dweight: weight?.gradient(),
+          dbias: bias?.gradient(),
+          eps: this.options.eps,
+        }));
     } finally {
       this.#disposeStatistics();
     }

@@ -8,7 +8,6 @@
 import { kernelsOf } from "../backend/interface.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
-import type { FusedActivation } from "./fused.ts";
 import { checkOptionalTensor, checkOptions, checkTensor, produce } from "./checks.ts";
 import {
   type Conv1dOptions,
@@ -16,19 +15,8 @@ import {
   convGeometry,
   type ConvOptions,
 } from "./conv_geometry.ts";
+import { checkActivation, type FusedOptions } from "./fused.ts";
 import { type AlgorithmOptions, checkAlgorithm, PreparedConv } from "./prepared_conv.ts";
-
-/**
- * Options of operations that can fuse a ReLU.
- *
- * @internal
- */
-export interface FusedOptions {
-  /** Applies a ReLU to the result. */
-  readonly activation?: FusedActivation;
-  /** The tensor to write the result to. Default: a new tensor. */
-  readonly out?: Tensor;
-}
 
 /**
  * Computes a 2-D convolution,
@@ -92,12 +80,6 @@ export function conv1d(
   return conv(1, x, weight, bias, options);
 }
 
-/** Checks the option `activation`, and returns whether it is a ReLU. */
-export function checkActivation(op: string, { activation }: FusedOptions): boolean {
-  if (activation === undefined || activation === "relu") return activation === "relu";
-  throw new ArgumentError(op, "activation", activation, '"relu"');
-}
-
 /** Computes {@linkcode conv1d} or {@linkcode conv2d}. */
 export function conv(
   axes: 1 | 2,
@@ -113,7 +95,10 @@ export function conv(
   checkTensor(op, "weight", weight instanceof PreparedConv ? weight.packed : weight, x);
   const { g, output: shape } = convGeometry(op, axes, x.shape, weight.shape, options);
   bias = checkOptionalTensor(op, "bias", bias, x, [g.outC]);
-  const relu = checkActivation(op, options);
+  const residual = checkOptionalTensor(op, "residual", options.residual, x, shape);
+  const epilogue = { residual, activation: checkActivation(op, options) };
+  // every element of a residual is read before it is written
+  const others = residual?.storage === out?.storage ? [bias] : [bias, residual];
   checkAlgorithm(op, algorithm, weight.shape, [g.strideH, g.strideW], [g.dilationH, g.dilationW]);
   if (weight instanceof PreparedConv) {
     const { packed, options: { groups } } = weight;
@@ -123,12 +108,12 @@ export function conv(
     if (algorithm !== "direct") {
       throw new ArgumentError(op, "algorithm", algorithm, '"direct" with prepared weights');
     }
-    const target = { shape, out, reads: [packed, bias] };
-    return produce(op, x, target, (y) => kernelsOf(x).conv2d(y, x, packed, bias, g, relu));
+    const target = { shape, out, reads: [packed, ...others] };
+    return produce(op, x, target, (y) => kernelsOf(x).conv2d(y, x, packed, bias, g, epilogue));
   }
-  return produce(op, x, { shape, out, reads: [weight, bias] }, (y) => {
-    if (algorithm === "winograd") return kernelsOf(x).winograd(y, x, weight, bias, g, relu);
+  return produce(op, x, { shape, out, reads: [weight, ...others] }, (y) => {
+    if (algorithm === "winograd") return kernelsOf(x).winograd(y, x, weight, bias, g, epilogue);
     using packed = kernelsOf(x).packConv2d(weight, g.groups);
-    kernelsOf(x).conv2d(y, x, packed, bias, g, relu);
+    kernelsOf(x).conv2d(y, x, packed, bias, g, epilogue);
   });
 }

@@ -19,7 +19,7 @@ import {
   type OutOptions,
   produce,
 } from "./checks.ts";
-import { checkActivation, type FusedOptions } from "./conv.ts";
+import { type ActivationOptions, checkActivation } from "./fused.ts";
 import { checkQuantized, QuantizedWeight } from "./quantize.ts";
 
 /**
@@ -47,7 +47,7 @@ export function linear(
   x: Tensor,
   weight: Tensor | Tensor<Uint16Array> | QuantizedWeight,
   bias: Tensor | null,
-  options: FusedOptions = {},
+  options: ActivationOptions = {},
 ): Tensor {
   const op = "linear";
   checkTensor(op, "x", x, x);
@@ -63,7 +63,7 @@ export function linear(
     throw new ArgumentError(op, "the shape of x", x.shape, `[…, ${inF}] to match weight`);
   }
   bias = checkOptionalTensor(op, "bias", bias, x, [outF]);
-  const relu = checkActivation(op, options);
+  const activation = checkActivation(op, options);
   const target = {
     shape: [...x.shape.slice(0, -1), outF],
     out: options.out,
@@ -71,11 +71,11 @@ export function linear(
   };
   return produce(op, x, target, (y) => {
     if (weight instanceof QuantizedWeight) {
-      kernelsOf(x).linearInt8(y, x, weight.packed, weight.scale, bias, relu);
+      kernelsOf(x).linearInt8(y, x, weight.packed, weight.scale, bias, activation);
     } else if (isHalf(weight)) {
-      kernelsOf(x).linearHalf!(y, x, weight, bias, relu);
+      kernelsOf(x).linearHalf!(y, x, weight, bias, activation);
     } else {
-      kernelsOf(x).linear(y, x, weight, bias, relu);
+      kernelsOf(x).linear(y, x, weight, bias, activation);
     }
   });
 }

@@ -5,7 +5,8 @@ export * from "./activation.ts";
 export { add, mul } from "./arithmetic.ts";
 export type { AccumulateOptions, OutOptions } from "./checks.ts";
 export * from "./conv1d_matrix.ts";
-export { conv1d, conv2d, type FusedOptions } from "./conv.ts";
+export { conv1d, conv2d } from "./conv.ts";
+export type { ActivationOptions, FusedActivation, FusedOptions } from "./fused.ts";
 export {
   biasBackward,
   conv1dBackwardInput,

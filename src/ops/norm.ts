@@ -18,6 +18,7 @@ import {
   type OutOptions,
   produce,
 } from "./checks.ts";
+import { type ActivationOptions, checkActivation } from "./fused.ts";
 
 /**
  * The constants of local response normalisation, with PyTorch's defaults.
@@ -73,14 +74,15 @@ export function localResponseNorm(
  *
  * @param x [N, C, …].
  * @param tensors The statistics, weight and bias, [C] each.
- * @param options `eps` is added to the variance, default 1e-5. `out` may be x.
+ * @param options `eps` is added to the variance, default 1e-5. `activation` is applied to y. `out`
+ * may be x.
  * @returns The shape of x.
- * @throws {ArgumentError} When the shapes do not fit together, or `eps` is negative.
+ * @throws {ArgumentError} When the shapes do not fit together, or an option is invalid.
  */
 export function batchNorm(
   x: Tensor,
   tensors: BatchNormTensors,
-  options: { readonly eps?: number } & OutOptions = {},
+  options: { readonly eps?: number } & ActivationOptions = {},
 ): Tensor {
   const op = "batchNorm";
   checkTensor(op, "x", x, x);
@@ -95,10 +97,10 @@ export function batchNorm(
   checkTensor(op, "runningVar", runningVar, x, channels);
   const weight = checkOptionalTensor(op, "weight", tensors.weight, x, channels);
   const bias = checkOptionalTensor(op, "bias", tensors.bias, x, channels);
-  const eps = checkEps(op, options.eps ?? 1e-5);
+  const eps = checkEps(op, options.eps ?? 1e-5), activation = checkActivation(op, options);
   const all = { runningMean, runningVar, weight, bias };
   const target = { shape: x.shape, out: options.out, reads: Object.values(all), inPlace: true };
-  return produce(op, x, target, (y) => kernelsOf(x).batchNorm(y, x, all, eps));
+  return produce(op, x, target, (y) => kernelsOf(x).batchNorm(y, x, all, eps, activation));
 }
 
 /**

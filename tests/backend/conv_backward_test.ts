@@ -258,6 +258,7 @@ testOnEveryBackend(
       const w = draw.floats([groups * draw.integer(1, 8), groupC, kernel]);
       const stride = [draw.integer(1, 3)] as const;
       const options = { stride, padding, dilation: [dilation], groups } as const;
+      if (skipsShape(backend)) continue;
       const dy = draw.floats(reference.conv1d(x, w, null, options).shape);
       const expected = reference.conv1dBackward(dy, x, w, options);
       const dx = await compute(

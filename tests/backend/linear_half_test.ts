@@ -70,10 +70,10 @@ testWithAdapter("linear() works with float16 weights of all shapes", async () =>
     const adapter = without ? withoutFeatures(realAdapter) : realAdapter;
     using backend = await WebGpuBackend.create({ software: true, adapter, maxBinding });
     const shapes = maxBinding === Infinity
-      ? [[1, 1], [2, 3], [3, 2], [4, 4], [5, 7], [8, 9], [9, 16], [17, 33], [64, 40], [65, 131]]
+      ? [[1, 1], [3, 2], [5, 7], [9, 16], [65, 131]]
       : [[300, 64], [300, 63]];
     for (const [outF, inF] of shapes) {
-      for (const n of [1, 3, 4, 5, 16, 17]) {
+      for (const n of [1, 4, 5, 17]) {
         const x = draw.floats([n, inF]), w = draw.floats([outF, inF]);
         const bias = n % 2 === 0 ? null : draw.floats([outF]), relu = n > 4;
         const plain = reference.linear(x, roundToHalf(w), bias);

@@ -7,7 +7,7 @@ import type { Shape, Tensor } from "../../src/tensor.ts";
 import { assert, assertAllClose, assertEquals, assertThrows } from "../assert.ts";
 import { testOnEveryBackend } from "../backends.ts";
 import * as reference from "../reference.ts";
-import { bits, Draw, type Floats, floats, guarded, upload } from "./harness.ts";
+import { bits, Draw, type Floats, floats, guarded, skipsShape, upload } from "./harness.ts";
 
 /** Computes with quantised weights between guards. Also returns the dequantised weights. */
 async function run(backend: Backend, x: Floats, w: Floats, bias: Floats | null, relu = false) {
@@ -81,7 +81,8 @@ testOnEveryBackend(
     const draw = new Draw(2);
     for (const inF of [1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 100]) {
       for (const outF of [1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17]) {
-        await check(backend, draw, [draw.integer(1, 5)], inF, outF);
+        const n = draw.integer(1, 5);
+        if (!skipsShape(backend)) await check(backend, draw, [n], inF, outF);
       }
     }
     for (const lead of [[], [2, 3], [2, 1, 2]]) await check(backend, draw, lead, 10, 6);

@@ -4,7 +4,7 @@ import type { Shape } from "../../src/tensor.ts";
 import { assertAllClose, assertEquals } from "../assert.ts";
 import { testOnEveryBackend } from "../backends.ts";
 import * as reference from "../reference.ts";
-import { bits, compute, Draw, type Floats, sumTolerance } from "./harness.ts";
+import { bits, compute, Draw, type Floats, skipsShape, sumTolerance } from "./harness.ts";
 
 /** Draws x, w, perhaps a bias and a ReLU, and compares the result with the reference. */
 async function check(backend: Backend, draw: Draw, lead: Shape, inF: number, outF: number) {
@@ -37,7 +37,8 @@ testOnEveryBackend(
     const draw = new Draw(1);
     for (const inF of [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 49, 100]) {
       for (const outF of [1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 16, 17, 24]) {
-        await check(backend, draw, [draw.integer(1, 9)], inF, outF);
+        const n = draw.integer(1, 9);
+        if (!skipsShape(backend)) await check(backend, draw, [n], inF, outF);
       }
     }
   },

@@ -5,7 +5,7 @@ import { ArgumentError, PembrokeError } from "../../src/errors.ts";
 import * as ops from "../../src/ops/mod.ts";
 import type { Tensor } from "../../src/tensor.ts";
 import { assert, assertAllClose, assertEquals, assertRejects, assertThrows } from "../assert.ts";
-import { testOnEveryBackend } from "../backends.ts";
+import { testOnEveryBackend, testOnWasm } from "../backends.ts";
 import { bits, Draw, sumTolerance, upload } from "./harness.ts";
 
 const values = (tensor: Tensor) => tensor.read().then((v) => Array.from(v));
@@ -109,7 +109,7 @@ testOnEveryBackend("bytesInUse goes back to 0 when every tensor is disposed", (b
   assertEquals(backend.bytesInUse, 0);
 });
 
-testOnEveryBackend(
+testOnWasm(
   "tensors keep their values when the memory grows",
   async (backend) => {
     const draw = new Draw(2);

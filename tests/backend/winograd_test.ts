@@ -11,7 +11,7 @@ import {
 } from "../../src/ops/mod.ts";
 import type { Tensor } from "../../src/tensor.ts";
 import { assert, assertAllClose, assertEquals, assertThrows } from "../assert.ts";
-import { testOnEveryBackend } from "../backends.ts";
+import { testOnEveryBackend, testOnWasm } from "../backends.ts";
 import * as reference from "../reference.ts";
 import type { Sides } from "../reference.ts";
 import { compute, Draw, largest, skipsShape, sum, upload } from "./harness.ts";
@@ -86,7 +86,7 @@ async function check(backend: Backend, c: Case, draw = new Draw(1)): Promise<voi
   });
 }
 
-testOnEveryBackend("winograd is correct around the edges of a tile", async (backend) => {
+testOnWasm("winograd is correct around the edges of a tile", async (backend) => {
   for (const k of [3, 5]) {
     for (const oh of [1, 2, 3, 4, 5, 7, 8, 9]) {
       for (const ow of [1, 2, 3, 4, 5, 6, 8, 13]) {
@@ -100,7 +100,7 @@ testOnEveryBackend("winograd is correct around the edges of a tile", async (back
   }
 });
 
-testOnEveryBackend(
+testOnWasm(
   "winograd is correct around the edges of a panel of channels",
   async (backend) => {
     for (const outC of [1, 3, 4, 5, 7, 8, 9, 12, 13, 17]) {
@@ -112,7 +112,7 @@ testOnEveryBackend(
   },
 );
 
-testOnEveryBackend("winograd works with more tiles than fit into a box", async (backend) => {
+testOnWasm("winograd works with more tiles than fit into a box", async (backend) => {
   // 4 MB hold 36 matrices of 4848 tiles of 6 channels, 64 of 2728, or 36 of 32 tiles of 900
   const padding: Sides = [1, 1, 1, 1];
   await check(backend, { x: [1, 2, 300, 301], w: [3, 2, 3, 3], padding });
@@ -122,7 +122,7 @@ testOnEveryBackend("winograd works with more tiles than fit into a box", async (
   await check(backend, { x: [3, 900, 13, 13], w: [6, 900, 3, 3], padding });
 });
 
-testOnEveryBackend("winograd works with strides that leave 3 or 5 taps", async (backend) => {
+testOnWasm("winograd works with strides that leave 3 or 5 taps", async (backend) => {
   for (const [k, stride] of [[5, 2], [6, 2], [7, 3], [9, 3], [11, 4], [9, 2], [10, 2]]) {
     for (const more of [0, 1, stride, 4 * stride - 1, 4 * stride, 9 * stride + 1]) {
       await check(backend, {
@@ -136,7 +136,7 @@ testOnEveryBackend("winograd works with strides that leave 3 or 5 taps", async (
   await check(backend, { x: [3, 4, 30, 41], w: [6, 2, 11, 11], stride: 4, groups: 2, relu: true });
 });
 
-testOnEveryBackend(
+testOnWasm(
   "winograd works with batches, groups and padding on each side",
   async (backend) => {
     const paddings: Sides[] = [[0, 0, 0, 0], [1, 0, 2, 3], [4, 5, 0, 1], [0, 7, 6, 0]];
@@ -149,7 +149,7 @@ testOnEveryBackend(
   },
 );
 
-testOnEveryBackend("winograd is correct for random shapes", async (backend) => {
+testOnWasm("winograd is correct for random shapes", async (backend) => {
   const draw = new Draw(4);
   for (let i = 0; i < 60; i++) {
     const k = draw.pick([3, 5]), groups = draw.integer(1, 3);
@@ -180,7 +180,7 @@ testOnEveryBackend("winograd propagates NaN to every affected output", async (ba
   }
 });
 
-testOnEveryBackend("winograd is refused where it does not apply", (backend) => {
+testOnWasm("winograd is refused where it does not apply", (backend) => {
   using w = backend.upload(new Float32Array(9), [1, 1, 3, 3]);
   using wide = backend.upload(new Float32Array(15), [1, 1, 3, 5]);
   using x = backend.upload(new Float32Array(81), [1, 1, 9, 9]);
@@ -202,7 +202,7 @@ testOnEveryBackend("winograd is refused where it does not apply", (backend) => {
   assertThrows(() => conv2d(x, w, null, unknown), ArgumentError, '"direct" or "winograd"');
 });
 
-testOnEveryBackend(
+testOnWasm(
   "Conv2d selects winograd where it is faster, and direct on request",
   async (backend) => {
     const draw = new Draw(9), shape = [2, 16, 10, 10] as const;

@@ -6,7 +6,7 @@ import { validate } from "../../weights/recipe/validate.ts";
 import { evaluate } from "../../src/train/mod.ts";
 import { PembrokeError } from "../../src/errors.ts";
 import { assertAlmostEquals, assertEquals, assertRejects } from "../assert.ts";
-import { testOnFewBackends } from "../backends.ts";
+import { testWithThreads } from "../backends.ts";
 
 const recipe = { ...defaultRecipe, epochs: 2, batch: 4, lr: 0.02 };
 
@@ -25,7 +25,7 @@ function randomImages() {
 const statistics = { mean: [0.5, 0.5, 0.5], std: [0.3, 0.3, 0.3] } as const;
 const data = imageDataset(randomImages(), { statistics, augmentation: recipe.augmentation });
 
-testOnFewBackends(
+testWithThreads(
   "a run resumed within an epoch gives the losses of an uninterrupted run",
   async (backend) => {
     using whole = createRun(backend, data, 3, recipe);
@@ -50,7 +50,7 @@ testOnFewBackends(
   },
 );
 
-testOnFewBackends("weight decay applies to weights only", async (backend) => {
+testWithThreads("weight decay applies to weights only", async (backend) => {
   using run = createRun(backend, data, 3, { ...recipe, lr: 0.02, weightDecay: 0.5 });
   using other = createRun(backend, data, 3, { ...recipe, lr: 0.02, weightDecay: 0 });
   await run.trainer.step();
@@ -63,7 +63,7 @@ testOnFewBackends("weight decay applies to weights only", async (backend) => {
   }
 });
 
-testOnFewBackends(
+testWithThreads(
   "validate() agrees with evaluate(), in either order of the mirrored images",
   async (backend) => {
     using run = createRun(backend, data, 3, recipe);

@@ -12,13 +12,21 @@ import type {
   LocalResponseNormGeometry,
   Pool2dGeometry,
 } from "../geometry.ts";
-import type { ForwardKernels } from "../kernels.ts";
+import type { Epilogue, ForwardKernels } from "../kernels.ts";
 import type { Exports } from "./generated/kernels.ts";
 import * as blocks from "./generated/geometry.ts";
 import type { WasmMemory } from "./memory.ts";
 
 /** The forward kernels over a memory, from what the binary exports. */
 export function forwardKernels(memory: WasmMemory, exports: Exports): ForwardKernels {
+  /** The geometry of a convolution, with its epilogue. */
+  const fused = (y: Tensor, g: Conv2dGeometry, { residual, activation }: Epilogue) => ({
+    ...g,
+    addsResidual: residual !== null,
+    residual: residual ? memory.at(residual) - memory.at(y) : 0,
+    activation,
+  });
+
   return {
     packConv2d(weight: Tensor, groups: number): Tensor {
       const block = memory.block(blocks.writeFilter, filterGeometry(weight, groups));
@@ -33,19 +41,12 @@ export function forwardKernels(memory: WasmMemory, exports: Exports): ForwardKer
       packed: Tensor,
       bias: Tensor | null,
       g: Conv2dGeometry,
-      relu: boolean,
+      epilogue: Epilogue,
     ): void {
-      const block = memory.block(blocks.writeConv2d, g);
+      const block = memory.block(blocks.writeFusedConv2d, fused(y, g, epilogue));
       const scratch = memory.scratch(exports.conv2dScratchSize(block));
-      exports.conv2d(
-        memory.out(y),
-        memory.at(x),
-        memory.at(packed),
-        memory.at(bias),
-        scratch,
-        block,
-        Number(relu),
-      );
+      const inputs = [memory.at(x), memory.at(packed), memory.at(bias)] as const;
+      exports.conv2d(memory.out(y), ...inputs, scratch, block);
     },
 
     winograd(
@@ -54,19 +55,12 @@ export function forwardKernels(memory: WasmMemory, exports: Exports): ForwardKer
       weight: Tensor,
       bias: Tensor | null,
       g: Conv2dGeometry,
-      relu: boolean,
+      epilogue: Epilogue,
     ): void {
-      const block = memory.block(blocks.writeConv2d, g);
+      const block = memory.block(blocks.writeFusedConv2d, fused(y, g, epilogue));
       const scratch = memory.scratch(exports.winogradScratchSize(block));
-      exports.winograd(
-        memory.out(y),
-        memory.at(x),
-        memory.at(weight),
-        memory.at(bias),
-        scratch,
-        block,
-        Number(relu),
-      );
+      const inputs = [memory.at(x), memory.at(weight), memory.at(bias)] as const;
+      exports.winograd(memory.out(y), ...inputs, scratch, block);
     },
 
     maxPool2d(y: Tensor, indices: Tensor<Int32Array> | null, x: Tensor, g: Pool2dGeometry): void {
@@ -90,7 +84,7 @@ export function forwardKernels(memory: WasmMemory, exports: Exports): ForwardKer
       exports.adaptiveAvgPool2d(memory.out(y), memory.at(x), block);
     },
 
-    linear(y: Tensor, x: Tensor, weight: Tensor, bias: Tensor | null, relu: boolean): void {
+    linear(y: Tensor, x: Tensor, weight: Tensor, bias: Tensor | null, activation: number): void {
       const [outF, inF] = weight.shape, n = x.size / inF;
       const block = memory.block(blocks.writeLinear, { n, inF, outF });
       const scratch = memory.scratch(exports.linearScratchSize(block));
@@ -101,7 +95,7 @@ export function forwardKernels(memory: WasmMemory, exports: Exports): ForwardKer
         memory.at(bias),
         scratch,
         block,
-        Number(relu),
+        activation,
       );
     },
 
@@ -132,9 +126,16 @@ export function forwardKernels(memory: WasmMemory, exports: Exports): ForwardKer
       exports.localResponseNorm(memory.out(y), memory.at(x), block);
     },
 
-    batchNorm(y: Tensor, x: Tensor, tensors: BatchNormTensors, eps: number): void {
+    batchNorm(
+      y: Tensor,
+      x: Tensor,
+      tensors: BatchNormTensors,
+      eps: number,
+      activation: number,
+    ): void {
       const { runningMean, runningVar, weight = null, bias = null } = tensors;
-      const block = memory.block(blocks.writeBatchNorm, { ...channelGeometry(x), eps });
+      const g = { ...channelGeometry(x), eps, activation };
+      const block = memory.block(blocks.writeFusedBatchNorm, g);
       exports.batchNorm(
         memory.out(y),
         memory.at(x),

@@ -40,7 +40,7 @@ export function quantizedKernels(memory: WasmMemory, exports: Exports): Quantize
       packed: Tensor<Int8Array>,
       scale: Tensor,
       bias: Tensor | null,
-      relu: boolean,
+      activation: number,
     ): void {
       const outF = scale.size, n = y.size / outF, inF = x.size / n;
       const block = memory.block(writeLinear, { n, inF, outF });
@@ -53,7 +53,7 @@ export function quantizedKernels(memory: WasmMemory, exports: Exports): Quantize
         memory.at(bias),
         scratch,
         block,
-        Number(relu),
+        activation,
       );
     },
   };

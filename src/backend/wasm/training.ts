@@ -43,7 +43,7 @@ export function trainingKernels(memory: WasmMemory, exports: Exports): TrainingK
     },
 
     winogradBackwardInput(dx: Tensor, dy: Tensor, weight: Tensor, g: Conv2dGeometry): void {
-      const block = memory.block(blocks.writeConv2d, transposed(g));
+      const block = memory.block(blocks.writeFusedConv2d, transposed(g));
       const scratch = memory.scratch(exports.winogradScratchSize(block));
       const addresses = [memory.out(dx), memory.at(dy), memory.at(weight)] as const;
       exports.winogradBackwardInput(...addresses, scratch, block);
@@ -192,9 +192,12 @@ export function trainingKernels(memory: WasmMemory, exports: Exports): TrainingK
 }
 
 /** The convolution that computes dx from dy, for a forward one with stride and dilation 1. */
-function transposed(g: Conv2dGeometry): Conv2dGeometry {
+function transposed(g: Conv2dGeometry): blocks.FusedConv2dGeometry {
   return {
     ...g,
+    addsResidual: false,
+    residual: 0,
+    activation: 0,
     inC: g.outC,
     h: g.oh,
     w: g.ow,

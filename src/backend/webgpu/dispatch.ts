@@ -15,7 +15,7 @@ import * as dense from "./shaders/linear.ts";
 /** Up to so many samples, a fully connected layer is computed as matrix-vector products. */
 const FEW_SAMPLES = 16;
 
-/** y = x · weightᵀ + bias, by shaders for weights that are read as words of these types. */
+/** y = activation(x · weightᵀ + bias), by shaders for weights that are read as words of these types. */
 export function denseProduct(
   gpu: GpuMemory,
   shaders: typeof dense.linear,
@@ -24,7 +24,7 @@ export function denseProduct(
   weight: Tensor<Values>,
   { four, one, bytes }: { readonly four: string; readonly one: string; readonly bytes: number },
   bias: Tensor | null,
-  relu: boolean,
+  activation: number,
 ): void {
   const [outF, inF] = weight.shape, n = x.size / inF;
   const few = n <= FEW_SAMPLES, whole = few && inF % 4 === 0;
@@ -36,7 +36,7 @@ export function denseProduct(
       weight: partOf(all, part, bytes * inF),
       bias: gpu.at(bias ?? x),
     };
-    const constants = { BIAS: bias !== null, RELU: relu }, first = part.start;
+    const constants = { BIAS: bias !== null }, first = part.start;
     if (few) {
       const samples = Math.min(n, dense.SAMPLES), { ROWS, LANES } = dense, SPLIT = gpu.split;
       const across = Math.ceil(part.count / (LANES / SPLIT * ROWS));
@@ -45,11 +45,11 @@ export function denseProduct(
         operands,
         { ...constants, ROWS, SAMPLES: samples, LANES, SPLIT },
         [across, Math.ceil(n / samples)],
-        { u32: { n, count: part.count, words: whole ? inF / 4 : inF, outF, first } },
+        { u32: { n, count: part.count, words: whole ? inF / 4 : inF, outF, first, activation } },
       );
     } else {
       const { rows, constants: own, sizes, groups } = product(gpu.tileRows, part.count, n, inF);
-      const shader = shaders.batch[rows], uniforms = { ...sizes, outF, first };
+      const shader = shaders.batch[rows], uniforms = { ...sizes, outF, first, activation };
       gpu.run(shader, operands, { ...constants, ...own }, groups, { u32: uniforms });
     }
   }

@@ -13,7 +13,7 @@ import type {
   LocalResponseNormGeometry,
   Pool2dGeometry,
 } from "../geometry.ts";
-import type { ForwardKernels } from "../kernels.ts";
+import type { Epilogue, ForwardKernels } from "../kernels.ts";
 import { acrossChannels, alongAxis, denseProduct, pack, perSample, pool2d } from "./dispatch.ts";
 import { type GpuMemory, partOf } from "./memory.ts";
 import { float } from "./shader.ts";
@@ -40,11 +40,11 @@ export function forwardKernels(gpu: GpuMemory): ForwardKernels {
       packed: Tensor,
       bias: Tensor | null,
       g: Conv2dGeometry,
-      relu: boolean,
+      { residual, activation }: Epilogue,
     ): void {
       const m = g.outC / g.groups, k = g.inC / g.groups * g.kh * g.kw, pixels = g.oh * g.ow;
       const bytes = [4 * x.size / g.n, 4 * y.size / g.n];
-      const all = { y: gpu.out(y), x: gpu.at(x) };
+      const all = { y: gpu.out(y), x: gpu.at(x), residual: residual && gpu.at(residual) };
       for (const part of gpu.parts("conv2d", g.n, ...bytes)) {
         const n = part.count * pixels;
         const { rows, constants, sizes, groups } = product(gpu.tileRows, m, n, k, g.groups);
@@ -53,6 +53,7 @@ export function forwardKernels(gpu: GpuMemory): ForwardKernels {
           x: partOf(all.x, part, bytes[0]),
           packed: gpu.at(packed, "vec4f"),
           bias: gpu.at(bias ?? packed),
+          residual: all.residual ? partOf(all.residual, part, bytes[1]) : gpu.at(packed),
         };
         gpu.run(
           conv.conv2d[rows],
@@ -61,10 +62,10 @@ export function forwardKernels(gpu: GpuMemory): ForwardKernels {
             ...constants,
             ...conv.constantsOf(g),
             BIAS: bias !== null,
-            RELU: relu,
+            RESIDUAL: residual !== null,
           },
           groups,
-          { u32: { ...sizes, ...conv.packedSize(m, k) } },
+          { u32: { ...sizes, ...conv.packedSize(m, k), activation } },
         );
       }
     },
@@ -76,10 +77,10 @@ export function forwardKernels(gpu: GpuMemory): ForwardKernels {
       weight: Tensor,
       bias: Tensor | null,
       g: Conv2dGeometry,
-      relu: boolean,
+      epilogue: Epilogue,
     ): void {
       using packed = kernels.packConv2d(weight, g.groups);
-      kernels.conv2d(y, x, packed, bias, g, relu);
+      kernels.conv2d(y, x, packed, bias, g, epilogue);
     },
 
     maxPool2d(y: Tensor, indices: Tensor<Int32Array> | null, x: Tensor, g: Pool2dGeometry): void {
@@ -110,9 +111,9 @@ export function forwardKernels(gpu: GpuMemory): ForwardKernels {
       pool2d(gpu, pool.adaptiveAvgPool2d, operands, g, { H: h, W: w, OH: oh, OW: ow });
     },
 
-    linear(y: Tensor, x: Tensor, weight: Tensor, bias: Tensor | null, relu: boolean): void {
+    linear(y: Tensor, x: Tensor, weight: Tensor, bias: Tensor | null, activation: number): void {
       const words = { four: "vec4f", one: "f32", bytes: 4 };
-      denseProduct(gpu, dense.linear, y, x, weight, words, bias, relu);
+      denseProduct(gpu, dense.linear, y, x, weight, words, bias, activation);
     },
 
     add(y: Tensor, a: Tensor, b: Tensor, alpha: number): void {
@@ -142,7 +143,13 @@ export function forwardKernels(gpu: GpuMemory): ForwardKernels {
       acrossChannels(gpu, norm.localResponseNorm, operands, g);
     },
 
-    batchNorm(y: Tensor, x: Tensor, tensors: BatchNormTensors, eps: number): void {
+    batchNorm(
+      y: Tensor,
+      x: Tensor,
+      tensors: BatchNormTensors,
+      eps: number,
+      activation: number,
+    ): void {
       const { runningMean, runningVar, weight = null, bias = null } = tensors;
       const [n, c] = x.shape, plane = x.size / (n * c);
       const operands = {
@@ -157,7 +164,7 @@ export function forwardKernels(gpu: GpuMemory): ForwardKernels {
         EPS: float(eps),
         WEIGHT: weight !== null,
         BIAS: bias !== null,
-      }, { u32: { channels: c, plane } });
+      }, { u32: { channels: c, plane, activation } });
     },
   };
   return kernels;

@@ -51,7 +51,7 @@ export function quantizedKernels(gpu: GpuMemory): QuantizedKernels {
       packed: Tensor<Int8Array>,
       scale: Tensor,
       bias: Tensor | null,
-      relu: boolean,
+      activation: number,
     ): void {
       const outF = scale.size, n = y.size / outF, inF = x.size / n;
       const operands = {
@@ -61,8 +61,8 @@ export function quantizedKernels(gpu: GpuMemory): QuantizedKernels {
         scale: gpu.at(scale),
         bias: gpu.at(bias ?? scale),
       };
-      const constants = { BIAS: bias !== null, RELU: relu };
-      const sizes = { inF, outF, words: words(inF), nan };
+      const constants = { BIAS: bias !== null };
+      const sizes = { inF, outF, words: words(inF), nan, activation };
       gpu.run(linearInt8, operands, constants, [Math.ceil(outF / ROWS), n], { u32: sizes });
     },
 
@@ -86,14 +86,14 @@ export function quantizedKernels(gpu: GpuMemory): QuantizedKernels {
       x: Tensor,
       weight: Tensor<Uint16Array>,
       bias: Tensor | null,
-      relu: boolean,
+      activation: number,
     ): void {
       if (gpu.hasHalf) {
         const words = { four: "vec4<f16>", one: "f16", bytes: 2 };
-        denseProduct(gpu, linear, y, x, weight, words, bias, relu);
+        denseProduct(gpu, linear, y, x, weight, words, bias, activation);
       } else {
         const words = { four: "vec2u", one: "u32", bytes: 2 };
-        denseProduct(gpu, linearPacked, y, x, weight, words, bias, relu);
+        denseProduct(gpu, linearPacked, y, x, weight, words, bias, activation);
       }
     },
   };

@@ -4,7 +4,7 @@ type Integers = Int32Array<ArrayBufferLike>;
 type Floats = Float32Array<ArrayBufferLike>;
 
 /** Bytes of the largest block. */
-export const blockBytes = 72;
+export const blockBytes = 84;
 
 /** Planes that become planes of another size. */
 export interface PlaneGeometry {
@@ -102,6 +102,41 @@ export function writeConv2d(integers: Integers, _floats: Floats, g: Conv2dGeomet
   integers[15] = g.inC;
   integers[16] = g.outC;
   integers[17] = g.groups;
+}
+
+/** A convolution, and what it does with its result before it stores it. */
+export interface FusedConv2dGeometry extends Conv2dGeometry {
+  /** Whether another tensor is added before the activation. */
+  readonly addsResidual: boolean;
+  /** Bytes from y to that tensor; 0 for y itself. */
+  readonly residual: number;
+  /** Code of the activation (inline/activate.ts). */
+  readonly activation: number;
+}
+
+/** Writes a {@linkcode FusedConv2dGeometry}. */
+export function writeFusedConv2d(integers: Integers, _floats: Floats, g: FusedConv2dGeometry): void {
+  integers[0] = g.n;
+  integers[1] = g.h;
+  integers[2] = g.w;
+  integers[3] = g.oh;
+  integers[4] = g.ow;
+  integers[5] = g.kh;
+  integers[6] = g.kw;
+  integers[7] = g.strideH;
+  integers[8] = g.strideW;
+  integers[9] = g.top;
+  integers[10] = g.left;
+  integers[11] = g.bottom;
+  integers[12] = g.right;
+  integers[13] = g.dilationH;
+  integers[14] = g.dilationW;
+  integers[15] = g.inC;
+  integers[16] = g.outC;
+  integers[17] = g.groups;
+  integers[18] = Number(g.addsResidual);
+  integers[19] = g.residual;
+  integers[20] = g.activation;
 }
 
 /** The filters of a convolution, to be packed. */
@@ -243,6 +278,21 @@ export function writeBatchNorm(integers: Integers, floats: Floats, g: BatchNormG
   integers[1] = g.c;
   integers[2] = g.plane;
   floats[3] = g.eps;
+}
+
+/** A batch normalisation with an activation. */
+export interface FusedBatchNormGeometry extends BatchNormGeometry {
+  /** Code of the activation (inline/activate.ts). */
+  readonly activation: number;
+}
+
+/** Writes a {@linkcode FusedBatchNormGeometry}. */
+export function writeFusedBatchNorm(integers: Integers, floats: Floats, g: FusedBatchNormGeometry): void {
+  integers[0] = g.n;
+  integers[1] = g.c;
+  integers[2] = g.plane;
+  floats[3] = g.eps;
+  integers[4] = g.activation;
 }
 
 /** The gradient of a batch normalisation, with the addresses for which a call has no room. */

@@ -101,7 +101,7 @@ export interface Exports {
   batchNormStatistics(mean: number, variance: number, x: number, g: number): void;
   beginKernel(): void;
   biasBackward(db: number, dy: number, g: number): void;
-  conv2d(y: number, x: number, packed: number, bias: number, scratch: number, g: number, relu: number): void;
+  conv2d(y: number, x: number, packed: number, bias: number, scratch: number, g: number): void;
   conv2dBackwardInput(dx: number, dy: number, packed: number, scratch: number, g: number): void;
   conv2dBackwardScratchSize(g: number): number;
   conv2dBackwardWeight(dw: number, dy: number, x: number, scratch: number, g: number): void;
@@ -113,11 +113,11 @@ export interface Exports {
   crossEntropy(loss: number, dx: number, x: number, targets: number, g: number): void;
   dropout(y: number, x: number, n: number, mask: number): void;
   heapBase(): number;
-  linear(y: number, x: number, w: number, bias: number, scratch: number, g: number, relu: number): void;
+  linear(y: number, x: number, w: number, bias: number, scratch: number, g: number, activation: number): void;
   linearBackwardInput(dx: number, dy: number, w: number, g: number): void;
   linearBackwardScratchSize(g: number): number;
   linearBackwardWeight(dw: number, dy: number, x: number, scratch: number, g: number): void;
-  linearInt8(y: number, x: number, packed: number, scales: number, bias: number, scratch: number, g: number, relu: number): void;
+  linearInt8(y: number, x: number, packed: number, scales: number, bias: number, scratch: number, g: number, activation: number): void;
   linearInt8Pack(packed: number, scales: number, w: number, g: number): void;
   linearInt8PackedSize(g: number): number;
   linearInt8ScratchSize(g: number): number;
@@ -138,7 +138,7 @@ export interface Exports {
   softmax(y: number, x: number, g: number): void;
   softmaxBackward(dx: number, dy: number, y: number, g: number): void;
   squaredNorm(x: number, n: number): number;
-  winograd(y: number, x: number, weight: number, bias: number, scratch: number, g: number, relu: number): void;
+  winograd(y: number, x: number, weight: number, bias: number, scratch: number, g: number): void;
   winogradBackwardInput(dx: number, dy: number, weight: number, scratch: number, g: number): void;
   winogradBackwardScratchSize(g: number): number;
   winogradBackwardWeight(dw: number, dy: number, x: number, scratch: number, g: number): void;

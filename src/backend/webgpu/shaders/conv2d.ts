@@ -7,14 +7,15 @@
 
 import type { Conv2dGeometry } from "../../geometry.ts";
 import type { Constants, Shader } from "../shader.ts";
+import { activate } from "./activate.ts";
 import { each } from "./elementwise.ts";
 import { DEPTH, TILE_ROWS, tiled } from "./gemm.ts";
 import { windowConstants } from "./window.ts";
 
-/** y = relu?(x ⋆ packed + bias). packed is vec4f, [GROUPS, K, M], with K and M rounded up to tiles. */
+/** y = activation(x ⋆ packed + bias + residual). packed is vec4f, [GROUPS, K, M], with K and M rounded up to tiles. */
 export const conv2d = tiled(
   "conv2d",
-  /* wgsl */ `
+  /* wgsl */ `${activate}
 fn a4(z: u32, k: u32, m: u32) -> vec4f {
   return packed[((z * uniforms.deep + k) * uniforms.wide + m) / 4];
 }
@@ -44,7 +45,9 @@ fn put(z: u32, m: u32, n: u32, sum: f32) {
   let c = z * uniforms.m + m;
   var v = sum;
   if (BIAS) { v += bias[c]; }
-  y[(n / (OH * OW) * OUT_C + c) * (OH * OW) + n % (OH * OW)] = select(v, 0.0, RELU && v < 0.0);
+  let at = (n / (OH * OW) * OUT_C + c) * (OH * OW) + n % (OH * OW);
+  if (RESIDUAL) { v += residual[at]; }
+  y[at] = activate(v);
 }
 `,
 );

@@ -5,6 +5,7 @@
  */
 
 import type { Shader } from "../shader.ts";
+import { activate } from "./activate.ts";
 import { each } from "./elementwise.ts";
 import { ROWS } from "./linear.ts";
 import { reductions } from "./rows.ts";
@@ -74,12 +75,12 @@ export const unpackInt8: Shader = each(
 );
 
 /**
- * y[s, o] = relu?(Σ x[s, i] · scale[o] · packed[o, i] + bias[o]) for a few outputs and one sample. The
+ * y[s, o] = activation(Σ x[s, i] · scale[o] · packed[o, i] + bias[o]) for a few outputs and one sample. The
  * outputs of a sample with NaN or infinity are NaN.
  */
 export const linearInt8: Shader = {
   name: "linearInt8",
-  text: /* wgsl */ `${reductions}${notFinite}
+  text: /* wgsl */ `${reductions}${notFinite}${activate}
 var<workgroup> sums: array<f32, ${ROWS} * 64>;
 
 @compute @workgroup_size(64)
@@ -110,7 +111,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   var v = 0.0;
   for (var i = 0u; i < 64; i++) { v += sums[lane * 64 + i]; }
   if (BIAS) { v += bias[o]; }
-  v = select(v, 0.0, RELU && v < 0.0);
+  v = activate(v);
   if (bad > 0 || notFinite(scale[o])) { v = notANumber(); }
   y[s * uniforms.outF + o] = v;
 }

@@ -6,6 +6,7 @@
  */
 
 import type { Shader } from "../shader.ts";
+import { activate } from "./activate.ts";
 import { type Tiled, tiled } from "./gemm.ts";
 
 /** Rows of weights and samples for which an invocation computes sums. */
@@ -34,13 +35,13 @@ fn weightsAt(i: u32) -> vec4f {
 };
 
 /**
- * y[s, o] = relu?(Σ x[s, i] · weight[o, i] + bias[o]). SPLIT neighbouring invocations share ROWS outputs
+ * y[s, o] = activation(Σ x[s, i] · weight[o, i] + bias[o]). SPLIT neighbouring invocations share ROWS outputs
  * of SAMPLES samples: each sums up every SPLIT-th word of the rows. A word is four values if the length
  * of rows is a multiple of four.
  */
 function matrixVector(name: string, word: "vec4f" | "f32", storage: string): Shader {
   const at = word === "f32" ? "weightAt" : "weightsAt";
-  const text = /* wgsl */ `${storage}
+  const text = /* wgsl */ `${activate}${storage}
 var<workgroup> parts: array<f32, ROWS * SAMPLES * LANES>;
 
 @compute @workgroup_size(LANES)
@@ -76,7 +77,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 fn put(s: u32, o: u32, sum: f32) {
   var v = sum;
   if (BIAS) { v += bias[o]; }
-  y[s * uniforms.outF + o] = select(v, 0.0, RELU && v < 0.0);
+  y[s * uniforms.outF + o] = activate(v);
 }
 `;
   return { name, text };
@@ -86,7 +87,7 @@ fn put(s: u32, o: u32, sum: f32) {
 function matrices(name: string, storage: string): Tiled {
   return tiled(
     name,
-    /* wgsl */ `${storage}
+    /* wgsl */ `${activate}${storage}
 fn a4(z: u32, k: u32, first: u32) -> vec4f {
   let m = min(first + vec4u(0, 1, 2, 3), vec4u(uniforms.m - 1));
   let at = m * uniforms.k + min(k, uniforms.k - 1);
@@ -109,7 +110,7 @@ fn b4(z: u32, k: u32, c: Columns) -> vec4f {
 fn put(z: u32, m: u32, n: u32, sum: f32) {
   var v = sum;
   if (BIAS) { v += bias[uniforms.first + m]; }
-  y[n * uniforms.outF + uniforms.first + m] = select(v, 0.0, RELU && v < 0.0);
+  y[n * uniforms.outF + uniforms.first + m] = activate(v);
 }
 `,
   );

@@ -5,6 +5,7 @@
  */
 
 import type { Shader } from "../shader.ts";
+import { activate } from "./activate.ts";
 import { each } from "./elementwise.ts";
 import { eachRow } from "./rows.ts";
 
@@ -56,7 +57,7 @@ export const localResponseNormBackward: Shader = each(
   window,
 );
 
-/** y = (x − mean) / √(var + eps) · weight + bias. */
+/** y = activation((x − mean) / √(var + eps) · weight + bias). */
 export const batchNorm: Shader = each(
   "batchNorm",
   "y",
@@ -66,8 +67,9 @@ export const batchNorm: Shader = each(
   if (WEIGHT) { scale *= weight[c]; }
   var shift = -mean[c] * scale;
   if (BIAS) { shift += bias[c]; }
-  y[i] = x[i] * scale + shift;
+  y[i] = activate(x[i] * scale + shift);
 `,
+  activate,
 );
 
 /** The index of value i of channel c, which has `count` values in all samples. */

@@ -1,0 +1,41 @@
+// Activations that a kernel applies to its result before it stores it. A NaN stays NaN. All of them are
+// inlined. The codes are those of src/ops/fused.ts.
+
+import { relu4 } from "./lanes";
+
+export const NONE: i32 = 0;
+export const RELU: i32 = 1; // max(x, 0)
+export const RELU6: i32 = 2; // min(max(x, 0), 6)
+export const HARDSWISH: i32 = 3; // x · min(max(x + 3, 0), 6) / 6
+
+/** The activation of four lanes. pmin and pmax keep a NaN that is their first operand. */
+// @ts-ignore: decorator
+@inline
+export function activate4(x: v128, activation: i32): v128 {
+  if (activation == NONE) return x;
+  if (activation == RELU) return relu4(x);
+  if (activation == RELU6) return clamp4(x);
+  return f32x4.mul(x, f32x4.mul(clamp4(f32x4.add(x, f32x4.splat(3))), f32x4.splat(<f32>1 / 6)));
+}
+
+/** The activation of one number. */
+// @ts-ignore: decorator
+@inline
+export function activate(x: f32, activation: i32): f32 {
+  if (activation == NONE) return x;
+  if (activation == RELU) return x < 0 ? 0 : x;
+  if (activation == RELU6) return clamp(x);
+  return x * (clamp(x + 3) * (<f32>1 / 6));
+}
+
+// @ts-ignore: decorator
+@inline
+function clamp4(x: v128): v128 {
+  return f32x4.pmin(relu4(x), f32x4.splat(6));
+}
+
+// @ts-ignore: decorator
+@inline
+function clamp(x: f32): f32 {
+  return x < 0 ? 0 : x > 6 ? 6 : x;
+}

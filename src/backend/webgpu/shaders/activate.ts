@@ -1,0 +1,21 @@
+/**
+ * The activations that a shader applies to its result before it stores it.
+ *
+ * @module
+ */
+
+/** `activate()` applies the activation whose code is the uniform `activation`. A NaN stays NaN. */
+export const activate = /* wgsl */ `
+fn activate(v: f32) -> f32 {
+  switch uniforms.activation { // codes as in assembly/inline/activate.ts
+    case 1: { return select(v, 0.0, v < 0.0); }
+    case 2: { return clampTo6(v); }
+    case 3: { return v * (clampTo6(v + 3) / 6); }
+    default: { return v; }
+  }
+}
+
+fn clampTo6(v: f32) -> f32 {
+  return select(select(v, 0.0, v < 0.0), 6.0, v > 6.0);
+}
+`;

@@ -1,0 +1,50 @@
+/**
+ * The options of forward passes.
+ *
+ * @module
+ */
+
+import { ArgumentError, PembrokeError } from "../errors.ts";
+import { checkOptions, checkTensor } from "../ops/checks.ts";
+import type { FusedActivation } from "../ops/fused.ts";
+import type { Shape, Tensor } from "../tensor.ts";
+
+/** Options of a forward pass. */
+export interface ForwardOptions {
+  /** The tensor to write the result to. Default: a new tensor. */
+  readonly out?: Tensor;
+  /**
+   * Applies an activation to the result. Only for layers whose `fusesActivation` is true, and in
+   * training mode only "relu".
+   */
+  readonly activation?: FusedActivation;
+  /**
+   * A tensor in the shape of the result, which is added before the activation. It may be `out`. Only
+   * for layers whose `fusesResidual` is true, in evaluation mode.
+   */
+  readonly residual?: Tensor;
+}
+
+/** Checks the arguments of a forward pass, and returns where its result goes. */
+export function checkForward(type: string, x: Tensor, options: ForwardOptions): Tensor | undefined {
+  checkTensor(type, "x", x, x);
+  checkOptions(type, options);
+  return options.out;
+}
+
+/** Checks the options of a forward pass in training mode: the backward pass only knows a ReLU. */
+export function checkTrainingForward(
+  type: string,
+  { activation = "relu", residual }: ForwardOptions,
+): void {
+  if (activation === "relu" && !residual) return;
+  throw new PembrokeError(
+    `${type}: in training mode, forward() can fuse a ReLU only, no other activation or layer`,
+  );
+}
+
+/** Returns a view of the input, for layers that compute nothing. They cannot write to `out`. */
+export function viewAs(type: string, x: Tensor, shape: Shape, { out }: ForwardOptions): Tensor {
+  if (out === undefined) return x.view(shape);
+  throw new ArgumentError(type, "out", "a tensor", "undefined: the result is a view of x");
+}
