@@ -6,7 +6,6 @@
 import { FileError } from "../errors.ts";
 import { type CatalogueEntry, mirroredUrl } from "../hub/catalogue.ts";
 import { pull } from "../hub/pull.ts";
-import type { Options } from "./args.ts";
 import type { Cache } from "./cache.ts";
 import { isPermissionError } from "./errors.ts";
 import { mirror as mirrorOf } from "./mirror.ts";
@@ -14,11 +13,18 @@ import { isGranted } from "./granted.ts";
 import { Progress } from "./progress.ts";
 import { note } from "./terminal.ts";
 
-/** Milliseconds until the first byte, and between two bytes after that. */
-const firstByteMs = 2000, stallMs = 5000;
+/** Milliseconds between two bytes. */
+const stallMs = 5000;
 
 /** Milliseconds from a failed download to the next attempt: a day. */
 const retryMs = 24 * 60 * 60 * 1000;
+
+/** Options of {@linkcode downloadOnce}. */
+export interface DownloadOptions {
+  readonly quiet: boolean;
+  /** Milliseconds until the first byte. Default 2000. */
+  readonly firstByteMs?: number;
+}
 
 /**
  * Downloads weights into the cache.
@@ -29,7 +35,7 @@ const retryMs = 24 * 60 * 60 * 1000;
 export async function downloadOnce(
   entry: CatalogueEntry,
   { folder }: Pick<Cache, "folder">,
-  { quiet }: Pick<Options, "quiet">,
+  { quiet, firstByteMs = 2000 }: DownloadOptions,
 ): Promise<{ readonly path: string } | { readonly reason: string }> {
   if (folder === undefined) return { reason: "no cache folder: set PEMBROKE_CACHE" };
   const mirror = mirrorOf(), url = mirror === undefined ? entry.url : mirroredUrl(entry, mirror);

@@ -29,11 +29,11 @@ Model options (classify, serve, summary):
   -m, --model NAME       a network, such as resnet18 or alexnet-tiny, or a name
                          that pull takes (default: as the weights say, or
                          alexnet with --random)
-      --weights FILE     weights to use, a file or a URL: .pth, .net, safetensors
-                         or ONNX (default: the most accurate model that was
+      --weights FILE     weights to use, a file or a URL: .pth, .net, ONNX or
+                         safetensors (default: the most accurate model that was
                          pulled. If there is none, squeezenet is downloaded once,
-                         0.7 MB, or else the bundled alexnet-tiny is used. For
-                         summary always alexnet-tiny)
+                         0.7 MB. If that fails, the bundled alexnet-tiny is used.
+                         For summary always alexnet-tiny)
       --offline          never download a model
       --classes FILE     names of the classes, one per line (default: the names
                          in the weights)
