@@ -31,9 +31,9 @@ Model options (classify, serve, summary):
                          alexnet with --random)
       --weights FILE     weights to use, a file or a URL: .pth, .net, ONNX or
                          safetensors (default: the most accurate model that was
-                         pulled. If there is none, squeezenet is downloaded once,
-                         0.7 MB. If that fails, the bundled alexnet-tiny is used.
-                         For summary always alexnet-tiny)
+                         pulled. If there is none, squeezenet of 0.7 MB is
+                         downloaded once, and if that fails, the bundled
+                         alexnet-tiny is used. For summary always alexnet-tiny)
       --offline          never download a model
       --classes FILE     names of the classes, one per line (default: the names
                          in the weights)
