@@ -62,8 +62,8 @@ Pull options (the models command lists the names):
       --retries N        retries without new data before giving up (default 4);
                          run pull again to resume
 
-Convert options (input: .pth, .net, safetensors or ONNX; output: a name that ends in
-.safetensors, .pth, .pt or .onnx):
+Convert options (input: .pth, .net, safetensors or ONNX; output: a name that
+ends in .safetensors, .pth, .pt or .onnx):
       --precision P      f32, f16 or int8, as for pull (default f32; int8 needs
                          .safetensors)`;
 

@@ -57,19 +57,31 @@ export function timingsText({ input, timings }: Classification): string {
     `inference ${ms(inferenceMs)}`;
 }
 
-/** A model's layers as a table, with totals. */
+/**
+ * A model's layers as a table, with totals. If there are branches, a column has the inputs of each
+ * layer that does not take the output of the one before.
+ */
 export function summaryText(summary: ModelSummary): string {
   const number = (value: number) => value.toLocaleString("en-US");
-  const rows = summary.layers.map(({ name, type, outputShape, parameters, macs }) => [
+  const hasBranches = summary.layers.some(({ inputs }) => inputs);
+  const rows = summary.layers.map(({ name, type, inputs = [], outputShape, parameters, macs }) => [
     name,
     type,
+    ...(hasBranches ? [inputs.join(", ")] : []),
     outputShape.slice(1).join("×"),
     parameters > 0 ? number(parameters) : "",
     macs > 0 ? number(macs) : "",
   ]);
-  const totals = ["total", "", "", number(summary.parameters), number(summary.macs)];
-  const head = ["layer", "type", "output", "parameters", "multiply-adds"];
-  const [first, ...lines] = aligned([head, ...rows, totals], (column) => column >= 3);
+  const totals = [number(summary.parameters), number(summary.macs)];
+  const head = ["layer", "type", ...(hasBranches ? ["inputs"] : []), "output"];
+  const [first, ...lines] = aligned(
+    [
+      [...head, "parameters", "multiply-adds"],
+      ...rows,
+      ["total", ...head.slice(1).map(() => ""), ...totals],
+    ],
+    (column) => column >= head.length,
+  );
   const { lastLayer, inputShape } = summary;
   return [
     bold(`${summary.model}, input ${inputShape.slice(1).join("×")}`),

@@ -11,6 +11,7 @@ import { AlexNetTiny, alexnetTinyPreprocessing } from "./alexnet_tiny.ts";
 import { BvlcAlexNet, caffe227Preprocessing } from "./bvlc_alexnet.ts";
 import type { Classifier } from "./classifier.ts";
 import type { NetworkInfo, NetworkOptions } from "./network_options.ts";
+import { vggs } from "./vgg.ts";
 
 const table = {
   "alexnet": {
@@ -25,6 +26,7 @@ const table = {
     create: (options) => new BvlcAlexNet(options),
     preprocessing: caffe227Preprocessing,
   },
+  ...vggs,
 } satisfies Record<string, NetworkInfo>;
 
 /** The name of a network: torchvision's, where torchvision has it. */

@@ -7,6 +7,7 @@
 import { Linear } from "../layers/linear.ts";
 import { parameterCount } from "../layers/layer.ts";
 import type { Graph } from "../layers/graph.ts";
+import { graphInput } from "../layers/graph_builder.ts";
 import type { Shape } from "../tensor.ts";
 
 /**
@@ -19,6 +20,8 @@ export interface LayerSummary {
   readonly name: string;
   /** The type of layer, such as "Conv2d". */
   readonly type: string;
+  /** The names of the layers whose outputs it takes. Missing if that is the layer before it. */
+  readonly inputs?: readonly string[];
   /** The shape of its output. */
   readonly outputShape: Shape;
   /** Number of parameters. */
@@ -55,8 +58,8 @@ export interface ModelSummary {
 }
 
 /**
- * Summarises a network: the output shape, parameters and costs of each layer. It needs no weights
- * and no backend.
+ * Summarises a network: the output shape, parameters and costs of each layer, and where branches
+ * start and end. It needs no weights and no backend.
  *
  * @throws {ArgumentError} When the network does not support the input shape.
  *
@@ -74,6 +77,9 @@ export function summarize(model: Graph, inputShape: Shape): ModelSummary {
   const layers = nodes.map(({ name, layer, inputs }, i) => ({
     name,
     type: layer.type,
+    ...(inputs.join() !== `${i - 1}` && {
+      inputs: inputs.map((input) => nodes[input]?.name ?? graphInput),
+    }),
     outputShape: shapes[i],
     parameters: parameterCount(layer),
     macs: layer.macsOf(inputs.map((input) => shapes[input] ?? inputShape)),
