@@ -27,7 +27,8 @@ import { createModel, isNetworkName, networkInfo, type NetworkName } from "./reg
 /** Options of {@linkcode loadModel}. */
 export interface LoadModelOptions extends NetworkOptions, LoadOptions {
   /**
-   * A PyTorch `.pth` file, a safetensors file or an ONNX model. Default: the bundled weights.
+   * A PyTorch `.pth` file, a safetensors file, an ONNX model, or compressed weights (`.net`).
+   * Default: the bundled weights.
    */
   readonly weights?: WeightsInput;
   /**
