@@ -42,16 +42,33 @@ export {
 export { RandomGenerator } from "./src/random.ts";
 
 // Operations
-export { add, mul } from "./src/ops/arithmetic.ts";
 export {
-  dropout,
-  logSoftmax,
-  logSoftmaxBackward,
+  gelu,
+  hardsigmoid,
+  hardswish,
+  hardtanh,
+  leakyRelu,
   relu,
-  reluBackward,
-  softmax,
-  softmaxBackward,
+  relu6,
+  sigmoid,
+  silu,
+  softplus,
+  tanh,
 } from "./src/ops/activation.ts";
+export {
+  geluBackward,
+  hardsigmoidBackward,
+  hardswishBackward,
+  hardtanhBackward,
+  leakyReluBackward,
+  relu6Backward,
+  reluBackward,
+  sigmoidBackward,
+  siluBackward,
+  softplusBackward,
+  tanhBackward,
+} from "./src/ops/activation_backward.ts";
+export { add, mul } from "./src/ops/arithmetic.ts";
 export { conv1d, conv2d } from "./src/ops/conv.ts";
 export { conv1dMatrix } from "./src/ops/conv1d_matrix.ts";
 export {
@@ -62,6 +79,7 @@ export {
   conv2dBackwardWeight,
 } from "./src/ops/conv_backward.ts";
 export type { Conv1dOptions, Conv2dOptions } from "./src/ops/conv_geometry.ts";
+export { dropout } from "./src/ops/dropout.ts";
 export { linear, linearBackwardInput, linearBackwardWeight } from "./src/ops/linear.ts";
 export { crossEntropy } from "./src/ops/loss.ts";
 export {
@@ -86,9 +104,23 @@ export {
   maxPoolBackward,
 } from "./src/ops/pool.ts";
 export type { Pool1dOptions, Pool2dOptions } from "./src/ops/pool_geometry.ts";
+export { prelu, preluBackwardInput, preluBackwardWeight } from "./src/ops/prelu.ts";
+export { logSoftmax, logSoftmaxBackward, softmax, softmaxBackward } from "./src/ops/softmax.ts";
 
 // Layers
-export { LogSoftmax, ReLU, Softmax } from "./src/layers/activation.ts";
+export {
+  GELU,
+  Hardsigmoid,
+  Hardswish,
+  Hardtanh,
+  LeakyReLU,
+  ReLU,
+  ReLU6,
+  Sigmoid,
+  SiLU,
+  Softplus,
+  Tanh,
+} from "./src/layers/activation.ts";
 export { Conv1d, Conv2d } from "./src/layers/conv.ts";
 export { foldBatchNorm } from "./src/layers/fold.ts";
 export { Graph } from "./src/layers/graph.ts";
@@ -96,6 +128,7 @@ export type { GraphNode } from "./src/layers/graph_builder.ts";
 export { type ForwardOptions, type InitOptions, Layer } from "./src/layers/layer.ts";
 export { Parameter } from "./src/layers/parameter.ts";
 export { Linear } from "./src/layers/linear.ts";
+export { Add, Mul } from "./src/layers/merge.ts";
 export { BatchNorm1d, BatchNorm2d, LocalResponseNorm } from "./src/layers/norm.ts";
 export {
   AdaptiveAvgPool1d,
@@ -106,8 +139,10 @@ export {
   MaxPool2d,
 } from "./src/layers/pool.ts";
 export type { Precision } from "./src/layers/precision.ts";
+export { PReLU } from "./src/layers/prelu.ts";
 export { Sequential } from "./src/layers/sequential.ts";
 export { Dropout, Flatten } from "./src/layers/shape.ts";
+export { LogSoftmax, Softmax } from "./src/layers/softmax.ts";
 
 // Networks
 export { AlexNet, type AlexNetOptions } from "./src/models/alexnet.ts";

@@ -2,7 +2,9 @@
 // running statistics afterwards:
 //   y = activation((x − mean[c]) / √(var[c] + eps) · weight[c] + bias[c])
 
-import { BatchNormBackwardGeometry, ChannelGeometry, FusedBatchNormGeometry } from "./geometry";
+import {
+  BatchNormBackwardGeometry, BatchNormFoldGeometry, ChannelGeometry, FusedBatchNormGeometry,
+} from "./geometry";
 import { activate, activate4, HARDSWISH, NONE, RELU, RELU6 } from "./inline/activate";
 import { madd, sum4 } from "./inline/lanes";
 import { ceilDiv, claim, join, rowsPerItem } from "./threads";
@@ -43,6 +45,26 @@ function scaleRow(y: usize, x: usize, n: i32, scale: f32, shift: f32, activation
     v128.store(y, activate4(madd(shift4, v128.load(x), scale4), activation));
   }
   for (; x < end; x += 4, y += 4) store<f32>(y, activate(load<f32>(x) * scale + shift, activation));
+}
+
+/**
+ * The convolution that computes the batch normalisation of its output, too: with
+ * f = weight/√(var + eps), the filters w · f and the bias (b − mean) · f + bias, written.
+ *
+ * @param filters [c, plane]; may be w
+ * @param b c floats, or 0 for none
+ */
+export function foldBatchNorm(
+  filters: usize, biases: usize, w: usize, b: usize, g: BatchNormFoldGeometry,
+): void {
+  const c = g.c, plane = g.plane, eps = g.eps;
+  for (let i = 0; i < c; i++) {
+    const at: usize = i << 2, row: usize = (i * plane) << 2;
+    const factor = (g.weight ? load<f32>(g.weight + at) : 1) / sqrt(load<f32>(g.variance + at) + eps);
+    const centered = (b ? load<f32>(b + at) : 0) - load<f32>(g.mean + at);
+    store<f32>(biases + at, centered * factor + (g.bias ? load<f32>(g.bias + at) : 0));
+    scaleRow(filters + row, w + row, plane, factor, 0, NONE);
+  }
 }
 
 /**

@@ -200,6 +200,13 @@ export class BatchNormBackwardGeometry extends BatchNormGeometry {
   weight: usize;
 }
 
+/** A batch normalisation that is folded into filters [c, plane], with its addresses. */
+@unmanaged
+export class BatchNormFoldGeometry extends BatchNormBackwardGeometry {
+  /** Address of the offset of each channel; 0 for 0. */
+  bias: usize;
+}
+
 /** A local response normalisation: x / (k + alpha/size · Σ x²)^beta over neighbouring channels. */
 @unmanaged
 export class LocalResponseNormGeometry extends ChannelGeometry {
@@ -269,4 +276,41 @@ export class AdamWStep {
   root: f32;
   /** Added to the divisor. */
   eps: f32;
+}
+
+/** How a tensor b is repeated over a larger one, [outer, size, inner]. */
+@unmanaged
+export class BroadcastGeometry extends AxisGeometry {
+  /** Elements of b from one outer index to the next; 0 where b is repeated. */
+  outerStep: i32;
+  /** Elements of b from one index on the axis to the next; 0 where b is repeated. */
+  step: i32;
+  /** 1, or 0 where b is repeated. */
+  innerStep: i32;
+}
+
+/** The activation functions of single elements, with two numbers a and b. */
+export enum ActivationKind {
+  /** max(x, 0) */
+  relu,
+  /** x where x > 0, a·x elsewhere */
+  leakyRelu,
+  /** min(max(x, a), b) */
+  hardtanh,
+  /** min(max(a·x + b, 0), 1) */
+  hardsigmoid,
+  /** x · min(max(x + 3, 0), 6) / 6 */
+  hardswish,
+  /** 1 / (1 + exp(−x)) */
+  sigmoid,
+  /** The hyperbolic tangent. */
+  tanh,
+  /** x · sigmoid(x · (a + b·x²)). With other numbers than 1 and 0 it is the GELU by tanh. */
+  silu,
+  /** x · (1 + erf(x/√2)) / 2 */
+  gelu,
+  /** log(1 + exp(a·x)) / a, or x where a·x > b */
+  softplus,
+  /** x where x > 0, a · (exp(x) − 1) elsewhere */
+  elu,
 }

@@ -2,16 +2,21 @@
 // block of numbers (geometry.ts). The callers in src/ops have checked every argument, so kernels check
 // nothing. Gradients are called d…; each kernel's comment says whether it writes or adds.
 
-export { add, mul } from "./arithmetic";
+export { activation, activationBackward } from "./activation";
+export { add, mul, prelu, sumProducts } from "./arithmetic";
 export {
   adaptiveAvgPool2d, adaptiveAvgPool2dBackward, avgPool2d, avgPool2dBackward,
 } from "./avg_pool2d";
-export { batchNorm, batchNormBackward, batchNormStatistics } from "./batch_norm";
+export { batchNorm, batchNormBackward, batchNormStatistics, foldBatchNorm } from "./batch_norm";
 export { biasBackward } from "./bias";
 export {
   conv2d, conv2dBackwardInput, conv2dBackwardScratchSize, conv2dBackwardWeight, conv2dPack,
   conv2dPackedSize, conv2dPackedTransposedSize, conv2dPackTransposed, conv2dScratchSize,
 } from "./conv2d";
+export {
+  depthwise, depthwiseBackwardInput, depthwiseBackwardInputScratchSize, depthwiseScratchSize,
+} from "./depthwise";
+export { depthwiseBackwardWeight } from "./depthwise_backward";
 export { dropout } from "./dropout";
 export { linear, linearScratchSize } from "./linear";
 export { linearBackwardInput, linearBackwardScratchSize, linearBackwardWeight } from "./linear_backward";
@@ -21,7 +26,6 @@ export {
 export { localResponseNorm, localResponseNormBackward } from "./local_response_norm";
 export { maxIndex, maxPool2d, maxPool2dBackward } from "./max_pool2d";
 export { adamwStep, axpby, sgdStep, squaredNorm } from "./optimizer";
-export { relu, reluBackward } from "./relu";
 export { crossEntropy, logSoftmax, logSoftmaxBackward, softmax, softmaxBackward } from "./softmax";
 export { beginKernel, setThread } from "./threads";
 export { winograd, winogradBackwardInput, winogradScratchSize } from "./winograd";

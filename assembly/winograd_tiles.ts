@@ -11,6 +11,7 @@ import { highHalves, interleaveHigh, interleaveLow, lowHalves } from "./inline/t
 import {
   gradientTransform6, gradientTransform8, inputTransform6, inputTransform8Inner, inputTransform8Outer,
 } from "./inline/winograd";
+import { copyRow, zeros } from "./rows";
 import { ceilDiv, HALF_TILE, threadMemory } from "./threads";
 
 /** Rows and columns of outputs in a tile. */
@@ -113,26 +114,6 @@ export function gatherOutput(to: usize, y: usize, g: Conv2dGeometry): void {
       else to = zeros(to, columns);
     }
   }
-}
-
-/** to[begin … end − 1] = every stride-th float, zeros around it; returns the address behind the row. */
-// @ts-ignore: decorator
-@inline
-function copyRow(to: usize, from: usize, begin: i32, end: i32, columns: i32, stride: i32): usize {
-  to = zeros(to, begin);
-  const stop = to + ((end - begin) << 2);
-  if (stride == 1) {
-    for (; to + 16 <= stop; to += 16, from += 16) v128.store(to, v128.load(from));
-  }
-  for (; to < stop; to += 4, from += stride << 2) store<f32>(to, load<f32>(from));
-  return zeros(to, columns - end);
-}
-
-function zeros(to: usize, count: i32): usize {
-  const end = to + (count << 2);
-  for (; to + 16 <= end; to += 16) v128.store(to, f32x4.splat(0));
-  for (; to < end; to += 4) store<f32>(to, 0);
-  return end;
 }
 
 /** Bytes from one row of gathered inputs to the next. */

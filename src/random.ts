@@ -28,6 +28,8 @@ const BLOCK = 16;
 export class RandomGenerator {
   readonly #state = new Uint32Array(N);
   #next = N;
+  /** The second number of the last pair of normal ones. */
+  #spareNormal: number | undefined;
 
   /**
    * Creates a generator, as `torch.manual_seed()` seeds one.
@@ -83,13 +85,18 @@ export class RandomGenerator {
     toNormal(values, size - BLOCK, mean, std);
   }
 
-  /** PyTorch draws fewer than 16 numbers in pairs, in float64. */
+  /** PyTorch draws fewer than 16 numbers in pairs, in float64, and keeps a spare one. */
   #fewNormals(values: Float32Array, mean: number, std: number): void {
-    for (let i = 0; i < values.length; i += 2) {
-      const angle = 2 * Math.PI * this.#double();
-      const radius = Math.sqrt(-2 * Math.log1p(-this.#double()));
-      values[i] = radius * Math.cos(angle) * std + mean;
-      if (i + 1 < values.length) values[i + 1] = radius * Math.sin(angle) * std + mean;
+    for (let i = 0; i < values.length; i++) {
+      let value = this.#spareNormal;
+      this.#spareNormal = undefined;
+      if (value === undefined) {
+        const angle = 2 * Math.PI * this.#double();
+        const radius = Math.sqrt(-2 * Math.log1p(-this.#double()));
+        value = radius * Math.cos(angle);
+        this.#spareNormal = radius * Math.sin(angle);
+      }
+      values[i] = value * std + mean;
     }
   }
 
@@ -99,7 +106,7 @@ export class RandomGenerator {
     return (high * 2 ** 32 + low) * 2 ** -53;
   }
 
-  /** The state of the generator: 625 words. */
+  /** The state of the generator: 625 words. It lacks the spare number of `normal()`. */
   getState(): Uint32Array {
     return Uint32Array.of(...this.#state, this.#next);
   }
@@ -116,6 +123,7 @@ export class RandomGenerator {
     if (state[N] > N) throw new ArgumentError("setState", `state[${N}]`, state[N], `at most ${N}`);
     this.#state.set(state.subarray(0, N));
     this.#next = state[N];
+    this.#spareNormal = undefined;
   }
 
   #twist(): void {

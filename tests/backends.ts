@@ -77,6 +77,15 @@ export function testOnWasm(name: string, body: Body, options: SuiteOptions = {})
   }
 }
 
+/**
+ * Registers a test for one threaded build and the GPU. For slow tests, if other tests cover the same
+ * kernels on every build.
+ */
+export function testOnFewBackends(name: string, body: Body, options: SuiteOptions = {}): void {
+  testWithThreads(name, body, options);
+  testWithAdapter(`${name} (${gpu.name})`, () => run(gpu, body, options));
+}
+
 /** Registers a test for one threaded build. For tests that concern no kernel. */
 export function testWithThreads(name: string, body: Body, options: SuiteOptions = {}): void {
   const [candidate] = threaded;

@@ -30,6 +30,8 @@ export interface Attributes {
   readonly outputSize: readonly number[];
   readonly targets: readonly number[];
   readonly labelSmoothing: number;
+  readonly name: string;
+  readonly args: readonly (number | string)[];
 }
 
 /** A call and its expected results. */

@@ -14,6 +14,7 @@ export * from "./reference/activation.ts";
 export * from "./reference/arithmetic.ts";
 export * from "./reference/array.ts";
 export * from "./reference/conv.ts";
+export * from "./reference/elementwise.ts";
 export * from "./reference/linear.ts";
 export * from "./reference/loss.ts";
 export * from "./reference/norm.ts";

@@ -25,9 +25,17 @@ export class StepGeometry extends SizeGeometry {
   /** The first one. */
   first: Flag;
 }
+
+/** Ways. */
+export enum WayKind {
+  /** Forward. */
+  there,
+  /** Backward. */
+  back,
+}
 `;
 
-Deno.test("geometryModule() declares an interface and a writer for each class", () => {
+Deno.test("geometryModule() declares each class with a writer, and each enum with its codes", () => {
   assertEquals(
     geometryModule(source),
     `// Made by \`deno task build\` from assembly/geometry.ts.
@@ -63,6 +71,17 @@ export function writeStep(integers: Integers, floats: Floats, g: StepGeometry): 
   floats[1] = g.lr;
   integers[2] = Number(g.first);
 }
+
+/** The codes of {@linkcode WayKind}. */
+export const wayKindCodes = {
+  /** Forward. */
+  there: 0,
+  /** Backward. */
+  back: 1,
+} as const;
+
+/** Ways. */
+export type WayKind = keyof typeof wayKindCodes;
 `,
   );
 });

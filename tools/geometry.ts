@@ -1,6 +1,6 @@
 /**
- * Reads the classes of assembly/geometry.ts, and writes them as TypeScript: an interface for each, and
- * a function that writes its fields to memory.
+ * Reads the classes and enums of assembly/geometry.ts, and writes them as TypeScript: for a class an
+ * interface, and a function that writes its fields to memory; for an enum its names and their codes.
  *
  * @module
  */
@@ -21,6 +21,13 @@ interface Block {
   readonly fields: Field[];
 }
 
+/** Names for the numbers 0, 1, 2, … */
+interface Enum {
+  readonly doc: string;
+  readonly name: string;
+  readonly members: { readonly doc: string; readonly name: string }[];
+}
+
 /** What the types of fields are in TypeScript, and the array through which they are written. */
 const types: Readonly<Record<string, readonly [type: string, array: string]>> = {
   i32: ["number", "integers"],
@@ -36,7 +43,7 @@ const types: Readonly<Record<string, readonly [type: string, array: string]>> = 
  * @throws {Error} When a line is neither a four-byte field nor a getter.
  */
 export function geometryModule(source: string): string {
-  const blocks = readBlocks(source);
+  const { blocks, enums } = readDeclarations(source);
   const fieldsOf = ({ base, fields }: Block): Field[] => {
     const before = blocks.find(({ name }) => name === base);
     return [...before ? fieldsOf(before) : [], ...fields];
@@ -47,6 +54,7 @@ export function geometryModule(source: string): string {
     "type Integers = Int32Array<ArrayBufferLike>;\ntype Floats = Float32Array<ArrayBufferLike>;",
     `/** Bytes of the largest block. */\nexport const blockBytes = ${bytes};`,
     ...blocks.flatMap((block) => [interfaceOf(block), writerOf(block.name, fieldsOf(block))]),
+    ...enums.flatMap((codes) => [codesOf(codes), `${codes.doc}\n${typeOf(codes)}`]),
   ].join("\n\n") + "\n";
 }
 
@@ -75,9 +83,24 @@ function writerName(name: string): string {
   return `write${name.replace(/Geometry$/, "")}`;
 }
 
-function readBlocks(source: string): Block[] {
-  const blocks: Block[] = [];
-  let doc = "", open: Block | undefined, inGetter = false;
+/** `ActivationKind` becomes `activationKindCodes`. */
+function codesName(name: string): string {
+  return `${name[0].toLowerCase()}${name.slice(1)}Codes`;
+}
+
+function codesOf({ name, members }: Enum): string {
+  const lines = members.map((member, i) => `  ${member.doc}\n  ${member.name}: ${i},\n`);
+  return `/** The codes of {@linkcode ${name}}. */\nexport const ${codesName(name)} = {\n` +
+    `${lines.join("")}} as const;`;
+}
+
+function typeOf({ name }: Enum): string {
+  return `export type ${name} = keyof typeof ${codesName(name)};`;
+}
+
+function readDeclarations(source: string): { blocks: Block[]; enums: Enum[] } {
+  const blocks: Block[] = [], enums: Enum[] = [];
+  let doc = "", open: Block | undefined, codes: Enum | undefined, inGetter = false;
   for (const [i, line] of source.split("\n").entries()) {
     if (inGetter) {
       inGetter = line !== "  }";
@@ -86,11 +109,18 @@ function readBlocks(source: string): Block[] {
     } else if (/^ +get \w+\(\): \w+ \{$/.test(line)) {
       inGetter = true;
     } else if (line === "}") {
-      open = undefined;
+      open = codes = undefined;
     } else if (!/^(\/\/.*|type Flag = i32;|@unmanaged| {2}@inline|)$/.test(line)) {
       const [, name, base] = line.match(/^export class (\w+)(?: extends (\w+))? \{$/) ?? [];
       const [, field, type] = line.match(/^ {2}(\w+): (\w+);$/) ?? [];
-      if (name) {
+      const [, enumName] = line.match(/^export enum (\w+) \{$/) ?? [];
+      const [, member] = line.match(/^ {2}(\w+),$/) ?? [];
+      if (enumName) {
+        codes = { doc, name: enumName, members: [] };
+        enums.push(codes);
+      } else if (codes && member) {
+        codes.members.push({ doc, name: member });
+      } else if (name) {
         open = { doc, name, base, fields: [] };
         blocks.push(open);
       } else if (open && field && type in types) {
@@ -100,5 +130,5 @@ function readBlocks(source: string): Block[] {
       }
     }
   }
-  return blocks;
+  return { blocks, enums };
 }

@@ -6,11 +6,13 @@
  */
 
 import type { Tensor } from "../tensor.ts";
+import type { ActivationKind } from "./wasm/generated/geometry.ts";
 
 export type {
   AdamWStep,
   AdaptiveGeometry,
   AxisGeometry,
+  BroadcastGeometry,
   ChannelGeometry,
   Conv2dGeometry,
   DropoutMask,
@@ -19,6 +21,16 @@ export type {
   SgdStep,
   WindowGeometry,
 } from "./wasm/generated/geometry.ts";
+
+/** An activation function: its kind, which says what the numbers a and b mean. */
+export interface Activation {
+  /** See ActivationKind in assembly/geometry.ts. */
+  readonly kind: ActivationKind;
+  /** The first number; 0 where there is none. */
+  readonly a: number;
+  /** The second number; 0 where there is none. */
+  readonly b: number;
+}
 
 /**
  * Statistics and the optional affine map of a batch normalisation, each of shape [C].

@@ -7,10 +7,12 @@
 
 import type { Shape, Tensor } from "../tensor.ts";
 import type {
+  Activation,
   AdamWStep,
   AdaptiveGeometry,
   AxisGeometry,
   BatchNormTensors,
+  BroadcastGeometry,
   Conv2dGeometry,
   DropoutMask,
   LocalResponseNormGeometry,
@@ -24,6 +26,14 @@ export interface Epilogue {
   readonly residual: Tensor | null;
   /** The code of the activation that follows (assembly/inline/activate.ts), 0 for none. */
   readonly activation: number;
+}
+
+/** The filters and bias of a convolution. */
+export interface Filters {
+  /** [outC, inC/groups, (kH,) kW]. */
+  readonly weight: Tensor;
+  /** [outC]. */
+  readonly bias: Tensor;
 }
 
 /** The kernels of forward passes. `activation` is a code of assembly/inline/activate.ts. */
@@ -62,12 +72,6 @@ export interface ForwardKernels {
   adaptiveAvgPool2d(y: Tensor, x: Tensor, g: AdaptiveGeometry): void;
   /** y = activation(x · weightᵀ + bias). */
   linear(y: Tensor, x: Tensor, weight: Tensor, bias: Tensor | null, activation: number): void;
-  /** y = a + alpha · b, element by element; y may be a or b. */
-  add(y: Tensor, a: Tensor, b: Tensor, alpha: number): void;
-  /** y = a · b, element by element; y may be a or b. */
-  mul(y: Tensor, a: Tensor, b: Tensor): void;
-  /** y = max(x, 0). */
-  relu(y: Tensor, x: Tensor): void;
   /** y = softmax of x along an axis. */
   softmax(y: Tensor, x: Tensor, g: AxisGeometry): void;
   /** y = log-softmax of x along an axis. */
@@ -81,6 +85,56 @@ export interface ForwardKernels {
     tensors: BatchNormTensors,
     eps: number,
     activation: number,
+  ): void;
+  /** folded = weight and bias of a convolution, so that it normalises its output, too. */
+  foldBatchNorm(
+    folded: Filters,
+    weight: Tensor,
+    bias: Tensor | null,
+    tensors: BatchNormTensors,
+    eps: number,
+  ): void;
+}
+
+/** The kernels of depthwise convolutions, which have groups = inC. Weights are [outC, 1, (kH,) kW]. */
+export interface DepthwiseKernels {
+  /** As conv2d, with weights that are not packed. */
+  depthwise(
+    y: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | null,
+    g: Conv2dGeometry,
+    epilogue: Epilogue,
+  ): void;
+  /** As conv2dBackwardInput, with weights that are not packed. */
+  depthwiseBackwardInput(dx: Tensor, dy: Tensor, weight: Tensor, g: Conv2dGeometry): void;
+  /** As conv2dBackwardWeight: dw += dy · columnsᵀ. */
+  depthwiseBackwardWeight(dw: Tensor, dy: Tensor, x: Tensor, g: Conv2dGeometry): void;
+}
+
+/** The kernels of activation functions, sums and products of elements, forward and backward. */
+export interface ElementwiseKernels {
+  /** y = a + alpha · b, b repeated; y may be a, or b if that is not repeated. */
+  add(y: Tensor, a: Tensor, b: Tensor, g: BroadcastGeometry, alpha: number): void;
+  /** y = a · b, b repeated; y may be a, or b if that is not repeated. */
+  mul(y: Tensor, a: Tensor, b: Tensor, g: BroadcastGeometry): void;
+  /** y = a where x is positive, a · weight elsewhere, weight repeated; y may be a. */
+  prelu(y: Tensor, a: Tensor, weight: Tensor, x: Tensor, g: BroadcastGeometry): void;
+  /** y = f of each element of x; y may be x. */
+  activation(y: Tensor, x: Tensor, f: Activation): void;
+  /** dx = dy · f′, from the output or the input of f; dx may be dy. */
+  activationBackward(dx: Tensor, dy: Tensor, saved: Tensor, f: Activation): void;
+  /**
+   * db += Σ dy · a over the elements for which b is repeated; null for a = 1. `negative` leaves out the
+   * elements whose a is positive.
+   */
+  sumProducts(
+    db: Tensor,
+    dy: Tensor,
+    a: Tensor | null,
+    g: BroadcastGeometry,
+    negative: boolean,
   ): void;
 }
 
@@ -148,8 +202,6 @@ export interface TrainingKernels {
   linearBackwardInput(dx: Tensor, dy: Tensor, weight: Tensor): void;
   /** dw += dyᵀ · x. */
   linearBackwardWeight(dw: Tensor, dy: Tensor, x: Tensor): void;
-  /** dx = dy where y, the output of relu, is positive or NaN; 0 elsewhere. */
-  reluBackward(dx: Tensor, dy: Tensor, y: Tensor): void;
   /** dx = y · (dy − Σ dy·y). */
   softmaxBackward(dx: Tensor, dy: Tensor, y: Tensor, g: AxisGeometry): void;
   /** dx = dy − exp(y) · Σ dy. */
@@ -199,4 +251,9 @@ export interface TrainingKernels {
 }
 
 /** All kernels of a backend. */
-export type Kernels = ForwardKernels & QuantizedKernels & TrainingKernels;
+export type Kernels =
+  & ForwardKernels
+  & ElementwiseKernels
+  & DepthwiseKernels
+  & QuantizedKernels
+  & TrainingKernels;

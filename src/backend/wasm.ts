@@ -16,6 +16,8 @@ import {
 import type { Allocator } from "./wasm/allocator.ts";
 import type { Kernels } from "./kernels.ts";
 import { MemoryBackend } from "./memory_backend.ts";
+import { depthwiseKernels } from "./wasm/depthwise.ts";
+import { elementwiseKernels } from "./wasm/elementwise.ts";
 import { forwardKernels } from "./wasm/forward.ts";
 import { sharedMemory, WasmMemory } from "./wasm/memory.ts";
 import { quantizedKernels } from "./wasm/quantized.ts";
@@ -44,6 +46,8 @@ export class WasmBackend extends MemoryBackend<WasmMemory> {
     this.memory = memory;
     this.kernels = {
       ...forwardKernels(memory, parts.kernels),
+      ...depthwiseKernels(memory, parts.kernels),
+      ...elementwiseKernels(memory, parts.kernels),
       ...quantizedKernels(memory, parts.kernels),
       ...trainingKernels(memory, parts.kernels),
     };

@@ -7,6 +7,8 @@
 import { DeviceLostError, PembrokeError } from "../errors.ts";
 import type { Kernels } from "./kernels.ts";
 import { MemoryBackend } from "./memory_backend.ts";
+import { depthwiseKernels } from "./webgpu/depthwise.ts";
+import { elementwiseKernels } from "./webgpu/elementwise.ts";
 import { forwardKernels } from "./webgpu/forward.ts";
 import { GpuMemory, type Traits } from "./webgpu/memory.ts";
 import { quantizedKernels } from "./webgpu/quantized.ts";
@@ -38,6 +40,8 @@ export class WebGpuBackend extends MemoryBackend<GpuMemory> {
     this.memory = memory;
     this.kernels = {
       ...forwardKernels(memory),
+      ...depthwiseKernels(memory),
+      ...elementwiseKernels(memory),
       ...quantizedKernels(memory),
       ...trainingKernels(memory),
     };

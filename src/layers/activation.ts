@@ -1,30 +1,31 @@
 /**
- * Activation layers.
+ * Activation layers of single elements.
  *
  * @module
  */
 
+import type { Activation } from "../backend/geometry.ts";
 import { ArgumentError } from "../errors.ts";
-import {
-  logSoftmax,
-  logSoftmaxBackward,
-  relu,
-  reluBackward,
-  softmax,
-  softmaxBackward,
-} from "../ops/activation.ts";
+import { activate, activateBackward, activations, savesOutput } from "../ops/activation_kinds.ts";
 import { checkAnyShape } from "../ops/checks.ts";
 import type { Shape, Tensor } from "../tensor.ts";
 import { checkForward, type ForwardOptions, Layer } from "./layer.ts";
 
-/** The rectified linear unit max(x, 0), `torch.nn.ReLU`. */
-export class ReLU extends Layer {
-  /** The name in `torch.nn`. */
-  override readonly type = "ReLU";
-  /** See {@linkcode Layer.fusedAs}. */
-  override readonly fusedAs = "relu";
-  /** The forward pass may overwrite its input. */
+/**
+ * The base class of activations that compute each element of the output from one of the input.
+ *
+ * @internal
+ */
+export abstract class ElementwiseActivation extends Layer {
+  /** The forward pass may overwrite its input. In training mode only some can; see `forward`. */
   override readonly inPlace = true;
+  readonly #activation: Activation;
+
+  /** Creates a layer that computes an activation function. */
+  constructor(activation: Activation) {
+    super();
+    this.#activation = activation;
+  }
 
   /** See {@linkcode Layer.outputShape}. */
   override outputShape(input: Shape): Shape {
@@ -32,95 +33,201 @@ export class ReLU extends Layer {
     return input;
   }
 
-  /** See {@linkcode Layer.forward}. */
+  /**
+   * See {@linkcode Layer.forward}.
+   *
+   * @throws {ArgumentError} Also when `out` is x in training mode, and the gradient needs x.
+   */
   override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
-    const out = checkForward(this.type, x, options);
-    const y = relu(x, { out });
-    this.save(y);
+    const out = checkForward(this.type, x, options), keepsY = savesOutput(this.#activation);
+    if (this.training && !keepsY) checkNotInPlace(this.type, out, x);
+    const y = activate(this.type, x, this.#activation, { out });
+    this.save(keepsY ? y : x);
     return y;
   }
 
   /** See {@linkcode Layer.backward}. */
   override backward(dy: Tensor): Tensor {
-    const [y] = this.recall();
-    return reluBackward(dy, y);
+    const [saved] = this.recall();
+    return activateBackward(this.type, dy, saved, this.#activation, {});
   }
 }
 
-/**
- * The base class of softmax and log-softmax. The backward pass needs the output only.
- *
- * @internal
- */
-export abstract class AxisActivation extends Layer {
-  /** The forward pass may overwrite its input. */
-  override readonly inPlace = true;
+/** Refuses to overwrite an input that the backward pass needs. */
+export function checkNotInPlace(type: string, out: Tensor | undefined, ...inputs: Tensor[]): void {
+  if (inputs.every(({ storage }) => storage !== out?.storage)) return;
+  throw new ArgumentError(type, "out", "the memory of an input", "another tensor in training mode");
+}
+
+/** The rectified linear unit max(x, 0), `torch.nn.ReLU`. */
+export class ReLU extends ElementwiseActivation {
+  /** The name in `torch.nn`. */
+  override readonly type = "ReLU";
+  /** How layers before it compute it, too. */
+  override readonly fusedAs = "relu";
+
+  /** Creates the layer. */
+  constructor() {
+    super(activations.relu());
+  }
+}
+
+/** The rectified linear unit up to 6, min(max(x, 0), 6), `torch.nn.ReLU6`. */
+export class ReLU6 extends ElementwiseActivation {
+  /** The name in `torch.nn`. */
+  override readonly type = "ReLU6";
+  /** How layers before it compute it, too. */
+  override readonly fusedAs = "relu6";
+
+  /** Creates the layer. */
+  constructor() {
+    super(activations.relu6());
+  }
+}
+
+/** x where x is positive, negativeSlope · x elsewhere, `torch.nn.LeakyReLU`. */
+export class LeakyReLU extends ElementwiseActivation {
+  /** The name in `torch.nn`. */
+  override readonly type = "LeakyReLU";
 
   /**
    * Creates the layer.
    *
-   * @param dim The axis. Negative values count from the last axis.
+   * @param negativeSlope The slope below 0.
+   * @throws {ArgumentError} When the slope is not finite.
    */
-  constructor(readonly dim: number = -1) {
-    super();
-    if (!Number.isInteger(dim)) throw new ArgumentError("Softmax", "dim", dim, "an integer");
-  }
-
-  /** See {@linkcode Layer.outputShape}. */
-  override outputShape(input: Shape): Shape {
-    checkAnyShape(this.type, input);
-    return input;
-  }
-
-  /** See {@linkcode Layer.forward}. `out` may be x. */
-  override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
-    const out = checkForward(this.type, x, options);
-    const y = this.compute(x, out);
-    this.save(y);
-    return y;
-  }
-
-  /** See {@linkcode Layer.backward}. */
-  override backward(dy: Tensor): Tensor {
-    const [y] = this.recall();
-    return this.gradient(dy, y);
-  }
-
-  /** Computes the output. */
-  protected abstract compute(x: Tensor, out: Tensor | undefined): Tensor;
-
-  /** Computes dx from dy and the output. */
-  protected abstract gradient(dy: Tensor, y: Tensor): Tensor;
-}
-
-/** Softmax along an axis, `torch.nn.Softmax`. */
-export class Softmax extends AxisActivation {
-  /** The name in `torch.nn`. */
-  override readonly type = "Softmax";
-
-  /** See {@linkcode softmax}. */
-  protected override compute(x: Tensor, out: Tensor | undefined): Tensor {
-    return softmax(x, this.dim, { out });
-  }
-
-  /** See {@linkcode softmaxBackward}. */
-  protected override gradient(dy: Tensor, y: Tensor): Tensor {
-    return softmaxBackward(dy, y, this.dim);
+  constructor(readonly negativeSlope = 0.01) {
+    super(activations.leakyRelu("LeakyReLU", negativeSlope));
   }
 }
 
-/** The logarithm of the softmax along an axis, `torch.nn.LogSoftmax`. */
-export class LogSoftmax extends AxisActivation {
+/** 1 / (1 + exp(−x)), `torch.nn.Sigmoid`. */
+export class Sigmoid extends ElementwiseActivation {
   /** The name in `torch.nn`. */
-  override readonly type = "LogSoftmax";
+  override readonly type = "Sigmoid";
 
-  /** See {@linkcode logSoftmax}. */
-  protected override compute(x: Tensor, out: Tensor | undefined): Tensor {
-    return logSoftmax(x, this.dim, { out });
+  /** Creates the layer. */
+  constructor() {
+    super(activations.sigmoid());
   }
+}
 
-  /** See {@linkcode logSoftmaxBackward}. */
-  protected override gradient(dy: Tensor, y: Tensor): Tensor {
-    return logSoftmaxBackward(dy, y, this.dim);
+/** The hyperbolic tangent, `torch.nn.Tanh`. */
+export class Tanh extends ElementwiseActivation {
+  /** The name in `torch.nn`. */
+  override readonly type = "Tanh";
+
+  /** Creates the layer. */
+  constructor() {
+    super(activations.tanh());
+  }
+}
+
+/** x · sigmoid(x), also called Swish, `torch.nn.SiLU`. */
+export class SiLU extends ElementwiseActivation {
+  /** The name in `torch.nn`. */
+  override readonly type = "SiLU";
+
+  /** Creates the layer. */
+  constructor() {
+    super(activations.silu());
+  }
+}
+
+/** x · min(max(x + 3, 0), 6) / 6, `torch.nn.Hardswish`. */
+export class Hardswish extends ElementwiseActivation {
+  /** The name in `torch.nn`. */
+  override readonly type = "Hardswish";
+  /** How layers before it compute it, too. */
+  override readonly fusedAs = "hardswish";
+
+  /** Creates the layer. */
+  constructor() {
+    super(activations.hardswish());
+  }
+}
+
+/** min(max(alpha · x + beta, 0), 1), `torch.nn.Hardsigmoid` by default. */
+export class Hardsigmoid extends ElementwiseActivation {
+  /** The name in `torch.nn`. */
+  override readonly type = "Hardsigmoid";
+
+  /**
+   * Creates the layer.
+   *
+   * @param alpha The slope.
+   * @param beta The value at 0.
+   * @throws {ArgumentError} When a parameter is not finite.
+   */
+  constructor(readonly alpha = 1 / 6, readonly beta = 0.5) {
+    super(activations.hardsigmoid("Hardsigmoid", alpha, beta));
+  }
+}
+
+/** x · Φ(x), Φ being the normal distribution, `torch.nn.GELU`. */
+export class GELU extends ElementwiseActivation {
+  /** The name in `torch.nn`. */
+  override readonly type = "GELU";
+
+  /**
+   * Creates the layer.
+   *
+   * @param approximate "tanh" computes Φ by the hyperbolic tangent.
+   * @throws {ArgumentError} When `approximate` is neither.
+   */
+  constructor(readonly approximate: "none" | "tanh" = "none") {
+    super(activations.gelu("GELU", approximate));
+  }
+}
+
+/**
+ * log(1 + exp(beta · x)) / beta, and x where beta · x is above the threshold, `torch.nn.Softplus`.
+ */
+export class Softplus extends ElementwiseActivation {
+  /** The name in `torch.nn`. */
+  override readonly type = "Softplus";
+
+  /**
+   * Creates the layer.
+   *
+   * @param beta The sharpness of the bend at 0.
+   * @param threshold From here on, the function is linear.
+   * @throws {ArgumentError} When beta is 0, or a parameter is not finite.
+   */
+  constructor(readonly beta = 1, readonly threshold = 20) {
+    super(activations.softplus("Softplus", beta, threshold));
+  }
+}
+
+/** min(max(x, minVal), maxVal), `torch.nn.Hardtanh`. A limit may be infinite. */
+export class Hardtanh extends ElementwiseActivation {
+  /** The name in `torch.nn`. */
+  override readonly type = "Hardtanh";
+
+  /**
+   * Creates the layer.
+   *
+   * @param minVal The lower limit.
+   * @param maxVal The upper limit.
+   * @throws {ArgumentError} When maxVal is below minVal, or a limit is NaN.
+   */
+  constructor(readonly minVal = -1, readonly maxVal = 1) {
+    super(activations.hardtanh("Hardtanh", minVal, maxVal));
+  }
+}
+
+/** x where x is positive, alpha · (exp(x) − 1) elsewhere, `torch.nn.ELU`. */
+export class ELU extends ElementwiseActivation {
+  /** The name in `torch.nn`. */
+  override readonly type = "ELU";
+
+  /**
+   * Creates the layer.
+   *
+   * @param alpha The limit for small x is −alpha.
+   * @throws {ArgumentError} When alpha is negative or not finite.
+   */
+  constructor(readonly alpha = 1) {
+    super(activations.elu("ELU", alpha));
   }
 }

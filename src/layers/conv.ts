@@ -19,13 +19,19 @@ import {
   type AlgorithmOptions,
   checkAlgorithm,
   type ConvAlgorithm,
-  prepareConv,
-  type PreparedConv,
+  isDepthwise,
   supportsWinograd,
 } from "../ops/prepared_conv.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
-import { checkForward, checkTrainingForward, type ForwardOptions } from "./forward.ts";
+import { ConvWeights } from "./conv_weights.ts";
+import {
+  checkForward,
+  checkTrainingForward,
+  type FoldableNorm,
+  type ForwardOptions,
+} from "./forward.ts";
 import { Layer } from "./layer.ts";
+import { BatchNorm } from "./norm.ts";
 import { type Parameter, uniformParameter } from "./parameter.ts";
 
 /**
@@ -54,13 +60,6 @@ export interface PackingOptions {
 /** With fewer channels than this, Winograd's transforms cost more than they save. */
 const minWinogradChannels = 12;
 
-/** Weights packed for the direct kernel, and the version of the weights that was packed. */
-interface PackedWeight {
-  readonly prepared: PreparedConv;
-  readonly source: Tensor;
-  readonly version: number;
-}
-
 /**
  * The base class of 1-D and 2-D convolutions.
  *
@@ -71,6 +70,8 @@ export abstract class Conv extends Layer {
   override readonly fusesActivation = true;
   /** See {@linkcode Layer.fusesResidual}. */
   override readonly fusesResidual = true;
+  /** See {@linkcode Layer.fusesNorm}. */
+  override readonly fusesNorm = true;
   /** The parameters by name. */
   override readonly parameters: Readonly<Record<string, Parameter>>;
   /** The shape of the weights, [outChannels, inChannels/groups, (kH,) kW]. */
@@ -78,7 +79,7 @@ export abstract class Conv extends Layer {
   /** The options of the operation and the layer. */
   abstract readonly options: ConvOptions & BiasOptions & AlgorithmOptions & PackingOptions;
   readonly #axes: 1 | 2;
-  #packed: PackedWeight | undefined;
+  readonly #prepared = new ConvWeights();
 
   /**
    * Creates the layer without values.
@@ -126,13 +127,27 @@ export abstract class Conv extends Layer {
   override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
     checkForward(this.type, x, options);
     if (this.training) checkTrainingForward(this.type, options);
-    const algorithm = this.#algorithmOn(x.backend), { keepPacked = true } = this.options;
-    const usePacked = algorithm === "direct" && keepPacked;
-    const weight = usePacked ? this.#packedWeight() : this.value("weight");
-    const all = { ...this.options, algorithm, ...options };
-    const y = conv(this.#axes, x, weight, this.optional("bias"), all);
-    this.save(x, ...(options.activation ? [y] : []));
-    return y;
+    const { keepPacked = true } = this.options, algorithm = this.#algorithmOn(x.backend);
+    const groups = this.inChannels / this.weightShape[1];
+    const plain = { weight: this.value("weight"), bias: this.optional("bias") };
+    const { weight, bias } = this.#prepared.prepare(plain, {
+      norm: this.#checkNorm(options.norm),
+      pack: keepPacked && algorithm === "direct" && !isDepthwise(this.weightShape, groups),
+      groups,
+    });
+    try {
+      const y = conv(this.#axes, x, weight, bias, { ...this.options, algorithm, ...options });
+      this.save(x, ...(options.activation ? [y] : []));
+      return y;
+    } finally {
+      if (!keepPacked) this.#prepared.dispose();
+    }
+  }
+
+  #checkNorm(norm: FoldableNorm | undefined): BatchNorm | undefined {
+    if (norm === undefined || norm instanceof BatchNorm && !norm.training) return norm;
+    const expected = "a batch normalisation in evaluation mode";
+    throw new ArgumentError(this.type, "norm", norm, expected);
   }
 
   /** See {@linkcode Layer.backward}. */
@@ -160,20 +175,7 @@ export abstract class Conv extends Layer {
   /** See {@linkcode Layer.dispose}. */
   override dispose(): void {
     super.dispose();
-    this.#packed?.prepared.dispose();
-    this.#packed = undefined;
-  }
-
-  /** Returns the packed weights. Packs them again if they were written to. */
-  #packedWeight(): PreparedConv {
-    const source = this.value("weight"), old = this.#packed;
-    if (old?.source === source && old.version === source.version) return old.prepared;
-    old?.prepared.dispose();
-    this.#packed = undefined;
-    const groups = this.inChannels / this.weightShape[1];
-    const prepared = prepareConv(source, { groups });
-    this.#packed = { prepared, source, version: source.version };
-    return prepared;
+    this.#prepared.dispose();
   }
 
   /** The algorithm on Wasm: the one in the options, by default the faster one. */

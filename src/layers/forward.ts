@@ -4,10 +4,25 @@
  * @module
  */
 
+import type { BatchNormTensors } from "../backend/geometry.ts";
 import { ArgumentError, PembrokeError } from "../errors.ts";
 import { checkOptions, checkTensor } from "../ops/checks.ts";
 import type { FusedActivation } from "../ops/fused.ts";
 import type { Shape, Tensor } from "../tensor.ts";
+
+/**
+ * A batch normalisation that a convolution can compute: a {@linkcode BatchNorm}.
+ *
+ * @internal
+ */
+export interface FoldableNorm {
+  /** Whether it is in training mode, where it cannot be folded. */
+  readonly training: boolean;
+  /** Its options. */
+  readonly options: { readonly eps?: number };
+  /** Its statistics, weight and bias. */
+  readonly tensors: BatchNormTensors;
+}
 
 /** Options of a forward pass. */
 export interface ForwardOptions {
@@ -23,6 +38,11 @@ export interface ForwardOptions {
    * for layers whose `fusesResidual` is true, in evaluation mode.
    */
   readonly residual?: Tensor;
+  /**
+   * A batch normalisation to apply before the residual is added. Only for convolutions, in
+   * evaluation mode: they fold it into their weights once.
+   */
+  readonly norm?: FoldableNorm;
 }
 
 /** Checks the arguments of a forward pass, and returns where its result goes. */
@@ -35,9 +55,9 @@ export function checkForward(type: string, x: Tensor, options: ForwardOptions): 
 /** Checks the options of a forward pass in training mode: the backward pass only knows a ReLU. */
 export function checkTrainingForward(
   type: string,
-  { activation = "relu", residual }: ForwardOptions,
+  { activation = "relu", residual, norm }: ForwardOptions,
 ): void {
-  if (activation === "relu" && !residual) return;
+  if (activation === "relu" && !residual && !norm) return;
   throw new PembrokeError(
     `${type}: in training mode, forward() can fuse a ReLU only, no other activation or layer`,
   );

@@ -6,7 +6,7 @@
 
 import type { Backend } from "../backend/mod.ts";
 import { ArgumentError, PembrokeError } from "../errors.ts";
-import { reluBackward } from "../ops/activation.ts";
+import { reluBackward } from "../ops/activation_backward.ts";
 import { checkBackend, checkOptions, checkTensor } from "../ops/checks.ts";
 import type { FusedActivation } from "../ops/fused.ts";
 import { RandomGenerator } from "../random.ts";
@@ -41,7 +41,7 @@ export abstract class Layer implements Disposable {
   readonly fusesNorm: boolean = false;
   /** The activation that the layer is, if kernels of other layers can compute it. */
   readonly fusedAs?: FusedActivation;
-  /** Whether the layer is the sum of its inputs. */
+  /** Whether the layer adds two inputs of the same shape, which kernels of other layers can do. */
   readonly addsTwo: boolean = false;
   /** Whether the forward pass may overwrite its input. */
   readonly inPlace: boolean = false;

@@ -1,17 +1,35 @@
 /** Layers like those of `torch.nn`. */
 
-export * from "./activation.ts";
+export {
+  ElementwiseActivation,
+  ELU,
+  GELU,
+  Hardsigmoid,
+  Hardswish,
+  Hardtanh,
+  LeakyReLU,
+  ReLU,
+  ReLU6,
+  Sigmoid,
+  SiLU,
+  Softplus,
+  Tanh,
+} from "./activation.ts";
 export * from "./conv.ts";
 export * from "./fold.ts";
 export { Graph, type GraphOptions } from "./graph.ts";
 export { GraphBuilder, type GraphNode } from "./graph_builder.ts";
 export { type ForwardOptions, type InitOptions, Layer, parameterCount } from "./layer.ts";
 export { MergeLayer } from "./merge_layer.ts";
+export * from "./merge.ts";
 export { Parameter } from "./parameter.ts";
 export * from "./linear.ts";
 export { LinearWeight } from "./linear_weight.ts";
 export * from "./norm.ts";
 export * from "./pool.ts";
 export * from "./precision.ts";
+export { PReLU } from "./prelu.ts";
 export { type Layers, Sequential } from "./sequential.ts";
 export * from "./shape.ts";
+export * from "./softmax.ts";
+export { StochasticDepth } from "./stochastic_depth.ts";

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { BatchNormTensors } from "../backend/geometry.ts";
 import { kernelsOf } from "../backend/interface.ts";
 import { ArgumentError } from "../errors.ts";
 import {
@@ -127,6 +128,20 @@ export abstract class BatchNorm extends Layer {
     };
   }
 
+  /**
+   * The running statistics, weight and bias.
+   *
+   * @internal
+   */
+  get tensors(): BatchNormTensors {
+    return {
+      runningMean: this.value("running_mean"),
+      runningVar: this.value("running_var"),
+      weight: this.optional("weight"),
+      bias: this.optional("bias"),
+    };
+  }
+
   /** See {@linkcode Layer.outputShape}. */
   override outputShape(input: Shape): Shape {
     checkAnyShape(this.type, input);
@@ -142,11 +157,8 @@ export abstract class BatchNorm extends Layer {
     const out = checkForward(this.type, x, options), { activation } = options;
     if (this.training) checkTrainingForward(this.type, options);
     this.outputShape(x.shape);
-    const affine = { weight: this.optional("weight"), bias: this.optional("bias") };
-    const running = [this.value("running_mean"), this.value("running_var")];
-    const { eps } = this.options;
+    const { runningMean, runningVar, ...affine } = this.tensors, { eps } = this.options;
     if (!this.training) {
-      const [runningMean, runningVar] = running;
       return batchNorm(x, { runningMean, runningVar, ...affine }, { eps, activation, out });
     }
     const count = x.size / this.numFeatures;
@@ -170,9 +182,9 @@ export abstract class BatchNorm extends Layer {
     }
     // Only now, so that a failed pass leaves the running statistics alone.
     const share = this.options.momentum ?? 0.1;
-    kernelsOf(x).axpby(running[0], mean, share, 1 - share);
+    kernelsOf(x).axpby(runningMean, mean, share, 1 - share);
     // PyTorch keeps the unbiased variance.
-    kernelsOf(x).axpby(running[1], variance, share * count / (count - 1), 1 - share);
+    kernelsOf(x).axpby(runningVar, variance, share * count / (count - 1), 1 - share);
     this.save(x, ...(activation ? [y] : []));
     return y;
   }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { elements, type Tensor } from "../tensor.ts";
+import { elements, sameShape, type Shape, type Tensor } from "../tensor.ts";
 import { fuse, type Step } from "./fuse.ts";
 import { type LeafNode, shapesOf } from "./graph_nodes.ts";
 
@@ -69,11 +69,12 @@ function groupViews(steps: readonly Step[], outputs: ReadonlySet<number>): Map<n
 
 /** Chooses a block of memory for each value, and returns the sizes of the blocks. */
 function assignBlocks(steps: readonly Step[], groups: ReadonlyMap<number, Group>): number[] {
-  const sizes: number[] = [], free = new Set<number>();
+  const sizes: number[] = [], free = new Set<number>(), shapes = new Map<number, Shape>();
   for (const [i, step] of steps.entries()) {
     const group = groups.get(step.output)!, size = elements(step.shape);
+    shapes.set(step.output, step.shape);
     if (group.root === step.output && group.lastUse !== Infinity) {
-      const reused = overwritten(step, i, groups);
+      const reused = overwritten(step, i, groups, shapes);
       group.block = reused ?? bestBlock(sizes, free, size);
       sizes[group.block] = Math.max(sizes[group.block] ?? 0, size);
       free.delete(group.block);
@@ -92,14 +93,14 @@ function overwritten(
   { layer, inputs, residual, shape }: Step,
   i: number,
   groups: ReadonlyMap<number, Group>,
+  shapes: ReadonlyMap<number, Shape>,
 ): number | undefined {
-  const target = groups.get(residual ?? inputs[0])!;
+  const input = residual ?? inputs[0], target = groups.get(input)!;
   const others = residual === undefined ? inputs.slice(1) : inputs;
   const isAllowed = residual === undefined ? layer.inPlace : true;
   const isRead = others.some((input) => groups.get(input) === target);
-  return isAllowed && !isRead && target.lastUse === i && elements(shape) > 0
-    ? target.block
-    : undefined;
+  const fits = sameShape(shapes.get(input) ?? [], shape);
+  return isAllowed && fits && !isRead && target.lastUse === i ? target.block : undefined;
 }
 
 /** Returns the free block that has to grow least, of these the smallest; else a new one. */

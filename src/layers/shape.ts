@@ -5,7 +5,7 @@
  */
 
 import { ArgumentError } from "../errors.ts";
-import { dropout } from "../ops/activation.ts";
+import { dropout } from "../ops/dropout.ts";
 import { checkAnyShape, checkTensor } from "../ops/checks.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
 import { checkForward, type ForwardOptions, Layer, viewAs } from "./layer.ts";

@@ -10,10 +10,44 @@ import { AlexNet } from "./alexnet.ts";
 import { AlexNetTiny, alexnetTinyPreprocessing } from "./alexnet_tiny.ts";
 import { BvlcAlexNet, caffe227Preprocessing } from "./bvlc_alexnet.ts";
 import type { Classifier } from "./classifier.ts";
+import { efficientnets } from "./efficientnet.ts";
+import { mnasnets } from "./mnasnet.ts";
+import { mobilenetsV2 } from "./mobilenet_v2.ts";
+import { mobilenetsV3 } from "./mobilenet_v3.ts";
 import type { NetworkInfo, NetworkOptions } from "./network_options.ts";
+import { resnets } from "./resnet.ts";
 import { vggs } from "./vgg.ts";
 
-const table = {
+/** The name of a network: torchvision's, where torchvision has it. */
+export type NetworkName =
+  | "alexnet"
+  | "alexnet-tiny"
+  | "vgg11"
+  | "vgg11_bn"
+  | "vgg13"
+  | "vgg13_bn"
+  | "vgg16"
+  | "vgg16_bn"
+  | "vgg19"
+  | "vgg19_bn"
+  | "resnet18"
+  | "resnet34"
+  | "resnet50"
+  | "resnet101"
+  | "resnet152"
+  | "resnext50_32x4d"
+  | "wide_resnet50_2"
+  | "mobilenet_v2"
+  | "mobilenet_v3_large"
+  | "mobilenet_v3_small"
+  | "mnasnet0_5"
+  | "mnasnet1_0"
+  | "efficientnet_b0"
+  | "efficientnet_b1"
+  | "efficientnet_b2"
+  | "efficientnet_b3";
+
+const table: Readonly<Record<NetworkName, NetworkInfo>> = {
   "alexnet": {
     create: (options) => new AlexNet(options),
     preprocessing: imagenetPreprocessing,
@@ -27,12 +61,14 @@ const table = {
     preprocessing: caffe227Preprocessing,
   },
   ...vggs,
-} satisfies Record<string, NetworkInfo>;
+  ...resnets,
+  ...mobilenetsV2,
+  ...mobilenetsV3,
+  ...mnasnets,
+  ...efficientnets,
+};
 
-/** The name of a network: torchvision's, where torchvision has it. */
-export type NetworkName = keyof typeof table;
-
-/** All networks by name. */
+/** All networks, to look up a name. */
 export const networks: ReadonlyMap<string, NetworkInfo> = new Map(Object.entries(table));
 
 /** The names of all networks. */

@@ -5,10 +5,10 @@
  */
 
 import { Linear } from "../layers/linear.ts";
-import { parameterCount } from "../layers/layer.ts";
+import type { Layer } from "../layers/layer.ts";
 import type { Graph } from "../layers/graph.ts";
 import { graphInput } from "../layers/graph_builder.ts";
-import type { Shape } from "../tensor.ts";
+import { elements, type Shape } from "../tensor.ts";
 
 /**
  * A layer in a summary.
@@ -24,7 +24,7 @@ export interface LayerSummary {
   readonly inputs?: readonly string[];
   /** The shape of its output. */
   readonly outputShape: Shape;
-  /** Number of parameters. */
+  /** Number of learned parameters. */
   readonly parameters: number;
   /** Multiply-accumulates of one forward pass. */
   readonly macs: number;
@@ -42,7 +42,7 @@ export interface ModelSummary {
   readonly inputShape: Shape;
   /** The layers in order. */
   readonly layers: readonly LayerSummary[];
-  /** Number of parameters of all layers. */
+  /** Number of learned parameters of all layers. */
   readonly parameters: number;
   /** Multiply-accumulates of one forward pass. */
   readonly macs: number;
@@ -81,7 +81,7 @@ export function summarize(model: Graph, inputShape: Shape): ModelSummary {
       inputs: inputs.map((input) => nodes[input]?.name ?? graphInput),
     }),
     outputShape: shapes[i],
-    parameters: parameterCount(layer),
+    parameters: learnedCount(layer),
     macs: layer.macsOf(inputs.map((input) => shapes[input] ?? inputShape)),
   }));
   const last = model.leaves().findLast(([, layer]) => layer instanceof Linear);
@@ -93,6 +93,12 @@ export function summarize(model: Graph, inputShape: Shape): ModelSummary {
     macs: layers.reduce((sum, layer) => sum + layer.macs, 0),
     lastLayer: last && lastLayer(last[0], last[1] as Linear),
   };
+}
+
+/** The elements of all parameters but running statistics. */
+function learnedCount(layer: Layer): number {
+  const learned = [...layer.stateDict().values()].filter(({ requiresGrad }) => requiresGrad);
+  return learned.reduce((sum, { shape }) => sum + elements(shape), 0);
 }
 
 function lastLayer(name: string, { inFeatures, outFeatures }: Linear) {

@@ -1,14 +1,12 @@
 /**
- * Activation functions and dropout.
+ * Activation functions of single elements. The gradients are in activation_backward.ts.
  *
  * @module
  */
 
-import { kernelsOf } from "../backend/interface.ts";
-import type { AxisGeometry } from "../backend/geometry.ts";
-import { ArgumentError } from "../errors.ts";
-import { elements, type Shape, type Tensor } from "../tensor.ts";
-import { checkOptions, checkTensor, type OutOptions, produce } from "./checks.ts";
+import type { Tensor } from "../tensor.ts";
+import { activate, activations } from "./activation_kinds.ts";
+import type { OutOptions } from "./checks.ts";
 
 /**
  * Computes max(x, 0) of every element. NaN stays NaN.
@@ -19,161 +17,181 @@ import { checkOptions, checkTensor, type OutOptions, produce } from "./checks.ts
  * @throws {ArgumentError} When `out` has another shape.
  */
 export function relu(x: Tensor, options: OutOptions = {}): Tensor {
-  checkTensor("relu", "x", x, x);
-  checkOptions("relu", options);
-  const target = { shape: x.shape, out: options.out, inPlace: true };
-  return produce("relu", x, target, (y) => kernelsOf(x).relu(y, x));
+  return activate("relu", x, activations.relu(), options);
 }
 
 /**
- * Computes exp(x) / Σ exp(x) along an axis, without overflow.
+ * Computes min(max(x, 0), 6) of every element. NaN stays NaN.
  *
  * @param x Any shape.
- * @param dim The axis. Negative values count from the last axis.
  * @param options `out` may be x.
  * @returns The shape of x.
- * @throws {ArgumentError} When `dim` is not an axis of x, or `out` has another shape.
+ * @throws {ArgumentError} When `out` has another shape.
+ */
+export function relu6(x: Tensor, options: OutOptions = {}): Tensor {
+  return activate("relu6", x, activations.relu6(), options);
+}
+
+/**
+ * Computes x where x is positive and negativeSlope · x elsewhere.
+ *
+ * @param x Any shape.
+ * @param negativeSlope The slope below 0.
+ * @param options `out` may be x.
+ * @returns The shape of x.
+ * @throws {ArgumentError} When the slope is not finite, or `out` has another shape.
  *
  * @example
  * ```ts
  * import { createBackend } from "../backend/mod.ts";
- * import { softmax } from "./activation.ts";
+ * import { leakyRelu } from "./activation.ts";
  *
  * using backend = await createBackend();
- * using x = backend.upload(new Float32Array([1, 1, 1, 1]), [1, 4]);
- * using y = softmax(x, 1);
- * console.log(await y.read()); // 0.25 four times
+ * using x = backend.upload([-1, 0, 2], [3]);
+ * using y = leakyRelu(x, 0.1);
+ * console.log(await y.read()); // -0.1, 0, 2
  * ```
  */
-export function softmax(x: Tensor, dim: number, options: OutOptions = {}): Tensor {
-  checkTensor("softmax", "x", x, x);
-  checkOptions("softmax", options);
-  const g = axisGeometry("softmax", x.shape, dim);
-  const target = { shape: x.shape, out: options.out, inPlace: true };
-  return produce("softmax", x, target, (y) => kernelsOf(x).softmax(y, x, g));
+export function leakyRelu(x: Tensor, negativeSlope = 0.01, options: OutOptions = {}): Tensor {
+  return activate("leakyRelu", x, activations.leakyRelu("leakyRelu", negativeSlope), options);
 }
 
 /**
- * Computes x − log Σ exp(x) along an axis, without overflow.
+ * Computes 1 / (1 + exp(−x)) of every element.
  *
  * @param x Any shape.
- * @param dim The axis. Negative values count from the last axis.
  * @param options `out` may be x.
  * @returns The shape of x.
- * @throws {ArgumentError} When `dim` is not an axis of x, or `out` has another shape.
+ * @throws {ArgumentError} When `out` has another shape.
  */
-export function logSoftmax(x: Tensor, dim: number, options: OutOptions = {}): Tensor {
-  checkTensor("logSoftmax", "x", x, x);
-  checkOptions("logSoftmax", options);
-  const g = axisGeometry("logSoftmax", x.shape, dim);
-  const target = { shape: x.shape, out: options.out, inPlace: true };
-  return produce("logSoftmax", x, target, (y) => kernelsOf(x).logSoftmax(y, x, g));
+export function sigmoid(x: Tensor, options: OutOptions = {}): Tensor {
+  return activate("sigmoid", x, activations.sigmoid(), options);
 }
 
 /**
- * Computes the gradient of {@linkcode relu}: dx = dy where y is positive or NaN, 0 elsewhere.
- *
- * @param dy Any shape.
- * @param y The output of the forward pass, in the shape of dy.
- * @param options `out` may be dy.
- * @returns dx, in the shape of dy.
- * @throws {ArgumentError} When the shapes differ.
- */
-export function reluBackward(dy: Tensor, y: Tensor, options: OutOptions = {}): Tensor {
-  const op = "reluBackward";
-  checkTensor(op, "dy", dy, dy);
-  checkTensor(op, "y", y, dy, dy.shape);
-  checkOptions(op, options);
-  const target = { shape: dy.shape, out: options.out, reads: [y], inPlace: true };
-  return produce(op, dy, target, (dx) => kernelsOf(dy).reluBackward(dx, dy, y));
-}
-
-/**
- * Computes the gradient of {@linkcode softmax}: dx = y · (dy − Σ dy·y).
- *
- * @param dy Any shape.
- * @param y The output of the forward pass, in the shape of dy.
- * @param dim The axis of the forward pass.
- * @param options `out` may be dy.
- * @returns dx, in the shape of dy.
- * @throws {ArgumentError} When the shapes differ, or `dim` is not an axis of dy.
- */
-export function softmaxBackward(
-  dy: Tensor,
-  y: Tensor,
-  dim: number,
-  options: OutOptions = {},
-): Tensor {
-  const op = "softmaxBackward";
-  checkTensor(op, "dy", dy, dy);
-  checkTensor(op, "y", y, dy, dy.shape);
-  checkOptions(op, options);
-  const g = axisGeometry(op, dy.shape, dim);
-  const target = { shape: dy.shape, out: options.out, reads: [y], inPlace: true };
-  return produce(op, dy, target, (dx) => kernelsOf(dy).softmaxBackward(dx, dy, y, g));
-}
-
-/**
- * Computes the gradient of {@linkcode logSoftmax}: dx = dy − exp(y) · Σ dy.
- *
- * @param dy Any shape.
- * @param y The output of the forward pass, in the shape of dy.
- * @param dim The axis of the forward pass.
- * @param options `out` may be dy.
- * @returns dx, in the shape of dy.
- * @throws {ArgumentError} When the shapes differ, or `dim` is not an axis of dy.
- */
-export function logSoftmaxBackward(
-  dy: Tensor,
-  y: Tensor,
-  dim: number,
-  options: OutOptions = {},
-): Tensor {
-  const op = "logSoftmaxBackward";
-  checkTensor(op, "dy", dy, dy);
-  checkTensor(op, "y", y, dy, dy.shape);
-  checkOptions(op, options);
-  const g = axisGeometry(op, dy.shape, dim);
-  const target = { shape: dy.shape, out: options.out, reads: [y], inPlace: true };
-  return produce(op, dy, target, (dx) => kernelsOf(dy).logSoftmaxBackward(dx, dy, y, g));
-}
-
-/**
- * Sets each element to 0 with probability p, and divides it by 1 − p otherwise. The same seed drops
- * the same elements, so the gradient is `dropout(dy, p, seed)`.
+ * Computes the hyperbolic tangent of every element.
  *
  * @param x Any shape.
- * @param p The probability of dropping an element, from 0 to 1.
- * @param seed An integer of 32 bits, such as {@linkcode RandomGenerator.random} returns.
  * @param options `out` may be x.
  * @returns The shape of x.
- * @throws {ArgumentError} When p or the seed is invalid, or `out` has another shape.
+ * @throws {ArgumentError} When `out` has another shape.
  */
-export function dropout(x: Tensor, p: number, seed: number, options: OutOptions = {}): Tensor {
-  const op = "dropout";
-  checkTensor(op, "x", x, x);
-  checkOptions(op, options);
-  if (typeof p !== "number" || !(p >= 0 && p <= 1)) {
-    throw new ArgumentError(op, "p", p, "between 0 and 1");
-  }
-  if (!Number.isInteger(seed)) throw new ArgumentError(op, "seed", seed, "an integer");
-  const target = { shape: x.shape, out: options.out, inPlace: true };
-  const keep = Math.round((1 - p) * 2 ** 32) - 1, scale = 1 / (1 - p);
-  return produce(op, x, target, (y) => {
-    if (keep < 0) x.backend.fill(y, 0);
-    else kernelsOf(x).dropout(y, x, { seed, keep, scale });
-  });
+export function tanh(x: Tensor, options: OutOptions = {}): Tensor {
+  return activate("tanh", x, activations.tanh(), options);
 }
 
-function axisGeometry(op: string, shape: Shape, dim: number): AxisGeometry {
-  const rank = shape.length;
-  if (!Number.isInteger(dim) || dim < -rank || dim >= rank) {
-    throw new ArgumentError(op, "dim", dim, `an axis of x [${shape.join(", ")}]`);
-  }
-  const axis = dim < 0 ? dim + rank : dim;
-  return {
-    outer: elements(shape.slice(0, axis)),
-    size: shape[axis],
-    inner: elements(shape.slice(axis + 1)),
-  };
+/**
+ * Computes x · sigmoid(x) of every element, also called Swish. −∞ gives NaN, as in PyTorch.
+ *
+ * @param x Any shape.
+ * @param options `out` may be x.
+ * @returns The shape of x.
+ * @throws {ArgumentError} When `out` has another shape.
+ */
+export function silu(x: Tensor, options: OutOptions = {}): Tensor {
+  return activate("silu", x, activations.silu(), options);
+}
+
+/**
+ * Computes x · min(max(x + 3, 0), 6) / 6 of every element. −∞ gives NaN, as in PyTorch.
+ *
+ * @param x Any shape.
+ * @param options `out` may be x.
+ * @returns The shape of x.
+ * @throws {ArgumentError} When `out` has another shape.
+ */
+export function hardswish(x: Tensor, options: OutOptions = {}): Tensor {
+  return activate("hardswish", x, activations.hardswish(), options);
+}
+
+/**
+ * Computes min(max(alpha · x + beta, 0), 1) of every element.
+ *
+ * @param x Any shape.
+ * @param alpha The slope. The default is PyTorch's; that of ONNX is 0.2.
+ * @param beta The value at 0.
+ * @param options `out` may be x.
+ * @returns The shape of x.
+ * @throws {ArgumentError} When a parameter is not finite, or `out` has another shape.
+ */
+export function hardsigmoid(
+  x: Tensor,
+  alpha = 1 / 6,
+  beta = 0.5,
+  options: OutOptions = {},
+): Tensor {
+  return activate("hardsigmoid", x, activations.hardsigmoid("hardsigmoid", alpha, beta), options);
+}
+
+/**
+ * Computes x · Φ(x) of every element, Φ being the normal distribution. −∞ gives NaN, as in
+ * PyTorch.
+ *
+ * @param x Any shape.
+ * @param approximate "tanh" computes x · (1 + tanh(√(2/π) · (x + 0.044715·x³))) / 2.
+ * @param options `out` may be x.
+ * @returns The shape of x.
+ * @throws {ArgumentError} When `approximate` is neither, or `out` has another shape.
+ */
+export function gelu(
+  x: Tensor,
+  approximate: "none" | "tanh" = "none",
+  options: OutOptions = {},
+): Tensor {
+  return activate("gelu", x, activations.gelu("gelu", approximate), options);
+}
+
+/**
+ * Computes log(1 + exp(beta · x)) / beta of every element, and x where beta · x is above the
+ * threshold.
+ *
+ * @param x Any shape.
+ * @param beta The sharpness of the bend at 0.
+ * @param threshold From here on, the function is linear.
+ * @param options `out` may be x.
+ * @returns The shape of x.
+ * @throws {ArgumentError} When beta is 0, or a parameter is not finite, or `out` has another
+ * shape.
+ */
+export function softplus(x: Tensor, beta = 1, threshold = 20, options: OutOptions = {}): Tensor {
+  return activate("softplus", x, activations.softplus("softplus", beta, threshold), options);
+}
+
+/**
+ * Computes min(max(x, minVal), maxVal) of every element. NaN stays NaN.
+ *
+ * @param x Any shape.
+ * @param minVal The lower limit. It may be −∞.
+ * @param maxVal The upper limit. It may be ∞.
+ * @param options `out` may be x.
+ * @returns The shape of x.
+ * @throws {ArgumentError} When maxVal is below minVal, or a limit is NaN, or `out` has another
+ * shape.
+ *
+ * @example
+ * ```ts
+ * import { createBackend } from "../backend/mod.ts";
+ * import { hardtanh } from "./activation.ts";
+ *
+ * using backend = await createBackend();
+ * using x = backend.upload([-1, 0, 2], [3]);
+ * using y = hardtanh(x, -Infinity, 1);
+ * console.log(await y.read()); // -1, 0, 1
+ * ```
+ */
+export function hardtanh(x: Tensor, minVal = -1, maxVal = 1, options: OutOptions = {}): Tensor {
+  return activate("hardtanh", x, activations.hardtanh("hardtanh", minVal, maxVal), options);
+}
+
+/**
+ * Computes x where x is positive and alpha · (exp(x) − 1) elsewhere.
+ *
+ * @param x Any shape.
+ * @param alpha The limit for small x is −alpha.
+ * @param options `out` may be x.
+ * @returns The shape of x.
+ * @throws {ArgumentError} When alpha is negative or not finite, or `out` has another shape.
+ */
+export function elu(x: Tensor, alpha = 1, options: OutOptions = {}): Tensor {
+  return activate("elu", x, activations.elu("elu", alpha), options);
 }

@@ -16,7 +16,12 @@ import {
   type ConvOptions,
 } from "./conv_geometry.ts";
 import { checkActivation, type FusedOptions } from "./fused.ts";
-import { type AlgorithmOptions, checkAlgorithm, PreparedConv } from "./prepared_conv.ts";
+import {
+  type AlgorithmOptions,
+  checkAlgorithm,
+  isDepthwise,
+  PreparedConv,
+} from "./prepared_conv.ts";
 
 /**
  * Computes a 2-D convolution,
@@ -108,12 +113,18 @@ export function conv(
     if (algorithm !== "direct") {
       throw new ArgumentError(op, "algorithm", algorithm, '"direct" with prepared weights');
     }
-    const target = { shape, out, reads: [packed, ...others] };
-    return produce(op, x, target, (y) => kernelsOf(x).conv2d(y, x, packed, bias, g, epilogue));
+    return produce(op, x, { shape, out, reads: [packed, ...others] }, (y) => {
+      const kernel = isDepthwise(weight.shape, groups) ? "depthwise" : "conv2d";
+      kernelsOf(x)[kernel](y, x, packed, bias, g, epilogue);
+    });
   }
   return produce(op, x, { shape, out, reads: [weight, ...others] }, (y) => {
-    if (algorithm === "winograd") return kernelsOf(x).winograd(y, x, weight, bias, g, epilogue);
-    using packed = kernelsOf(x).packConv2d(weight, g.groups);
-    kernelsOf(x).conv2d(y, x, packed, bias, g, epilogue);
+    const kernels = kernelsOf(x);
+    if (algorithm === "winograd") return kernels.winograd(y, x, weight, bias, g, epilogue);
+    if (isDepthwise(weight.shape, g.groups)) {
+      return kernels.depthwise(y, x, weight, bias, g, epilogue);
+    }
+    using packed = kernels.packConv2d(weight, g.groups);
+    kernels.conv2d(y, x, packed, bias, g, epilogue);
   });
 }

@@ -21,7 +21,7 @@ import {
   convGeometry,
   type ConvOptions,
 } from "./conv_geometry.ts";
-import { type AlgorithmOptions, checkAlgorithm } from "./prepared_conv.ts";
+import { type AlgorithmOptions, checkAlgorithm, isDepthwise } from "./prepared_conv.ts";
 
 /**
  * Computes the gradient of {@linkcode conv2d} with respect to its input: Wᵀ·dy, with each column
@@ -141,6 +141,9 @@ export function convBackwardInput(
     if (algorithm === "winograd" && g.strideH === 1) {
       return kernels.winogradBackwardInput(dx, dy, weight, g);
     }
+    if (isDepthwise(weight.shape, g.groups)) {
+      return kernels.depthwiseBackwardInput(dx, dy, weight, g);
+    }
     using packed = kernels.packConv2dTransposed(weight, g.groups);
     kernels.conv2dBackwardInput(dx, dy, packed, g);
   });
@@ -163,7 +166,9 @@ export function convBackwardWeight(
   checkTensor(op, "dy", dy, dy, output);
   checkAlgorithm(op, algorithm, weightShape, stride, dilation);
   return accumulate(op, dy, weightShape, options, [x], (dw) => {
-    if (algorithm === "winograd") kernelsOf(dy).winogradBackwardWeight(dw, dy, x, g);
-    else kernelsOf(dy).conv2dBackwardWeight(dw, dy, x, g);
+    const kernels = kernelsOf(dy);
+    if (algorithm === "winograd") kernels.winogradBackwardWeight(dw, dy, x, g);
+    else if (isDepthwise(weightShape, g.groups)) kernels.depthwiseBackwardWeight(dw, dy, x, g);
+    else kernels.conv2dBackwardWeight(dw, dy, x, g);
   });
 }

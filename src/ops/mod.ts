@@ -2,10 +2,12 @@
 
 export type * from "../backend/geometry.ts";
 export * from "./activation.ts";
-export { add, mul } from "./arithmetic.ts";
+export * from "./activation_backward.ts";
+export * from "./arithmetic.ts";
 export type { AccumulateOptions, OutOptions } from "./checks.ts";
 export * from "./conv1d_matrix.ts";
 export { conv1d, conv2d } from "./conv.ts";
+export { foldConv } from "./fold.ts";
 export type { ActivationOptions, FusedActivation, FusedOptions } from "./fused.ts";
 export {
   biasBackward,
@@ -15,6 +17,7 @@ export {
   conv2dBackwardWeight,
 } from "./conv_backward.ts";
 export type { Conv1dOptions, Conv2dOptions, Padding1d, Padding2d } from "./conv_geometry.ts";
+export * from "./dropout.ts";
 export { half } from "./half.ts";
 export * from "./linear.ts";
 export * from "./loss.ts";
@@ -28,4 +31,6 @@ export {
   PreparedConv,
   type PrepareOptions,
 } from "./prepared_conv.ts";
+export * from "./prelu.ts";
 export { QuantizedWeight, quantizeLinear } from "./quantize.ts";
+export * from "./softmax.ts";

@@ -19,6 +19,7 @@ import {
   produce,
 } from "./checks.ts";
 import { type ActivationOptions, checkActivation } from "./fused.ts";
+import { checkEps, checkNormTensors } from "./norm_checks.ts";
 
 /**
  * The constants of local response normalisation, with PyTorch's defaults.
@@ -89,16 +90,9 @@ export function batchNorm(
   if (x.shape.length < 2) {
     throw new ArgumentError(op, "the shape of x", x.shape, "[N, C, …]");
   }
-  checkOptions(op, tensors, "tensors");
+  const all = checkNormTensors(op, tensors, x, x.shape[1]);
   checkOptions(op, options);
-  const channels = [x.shape[1]];
-  const { runningMean, runningVar } = tensors;
-  checkTensor(op, "runningMean", runningMean, x, channels);
-  checkTensor(op, "runningVar", runningVar, x, channels);
-  const weight = checkOptionalTensor(op, "weight", tensors.weight, x, channels);
-  const bias = checkOptionalTensor(op, "bias", tensors.bias, x, channels);
   const eps = checkEps(op, options.eps ?? 1e-5), activation = checkActivation(op, options);
-  const all = { runningMean, runningVar, weight, bias };
   const target = { shape: x.shape, out: options.out, reads: Object.values(all), inPlace: true };
   return produce(op, x, target, (y) => kernelsOf(x).batchNorm(y, x, all, eps, activation));
 }
@@ -220,11 +214,6 @@ export function batchNormBackward(
   const reads = [x, ...Object.values(all)];
   const target = { shape: x.shape, out: options.out, reads, inPlace: true };
   return produce(op, dy, target, (dx) => kernelsOf(x).batchNormBackward(dx, dy, x, all, eps));
-}
-
-function checkEps(op: string, eps: number): number {
-  if (checkNumber(op, "eps", eps) >= 0) return eps;
-  throw new ArgumentError(op, "eps", eps, "a non-negative number");
 }
 
 function lrnGeometry(

@@ -1,10 +1,11 @@
 import { createBackend } from "../../src/backend/mod.ts";
 import { ArgumentError } from "../../src/errors.ts";
-import { add, mul } from "../../src/ops/arithmetic.ts";
+import { Tensor } from "../../src/tensor.ts";
+import { add, addBackward, mul, mulBackward } from "../../src/ops/arithmetic.ts";
 import { assertAllClose, assertEquals, assertThrows } from "../assert.ts";
 import { testOnEveryBackend } from "../backends.ts";
 import * as reference from "../reference.ts";
-import { bits, compute, Draw, floats, upload } from "./harness.ts";
+import { bits, compute, Draw, floats, skipsShape, sum, sumTolerance, upload } from "./harness.ts";
 
 const lengths = [1, 2, 3, 4, 5, 7, 8, 9, 16383, 16384, 16385, 40000];
 const tolerance = { abs: 2 ** -23, rel: 2 ** -23 };
@@ -60,10 +61,117 @@ testOnEveryBackend(
   { fresh: true },
 );
 
+/** Shapes of a, and of b, which is repeated. */
+const repeats: readonly (readonly [a: readonly number[], b: readonly number[]])[] = [
+  [[2, 3, 4, 5], [2, 3, 1, 1]],
+  [[2, 3, 5, 7], [1, 3, 1, 1]],
+  [[2, 3, 5, 7], [3, 1, 1]],
+  [[2, 3, 4, 5], [2, 1, 4, 5]],
+  [[2, 3, 4, 5], [1]],
+  [[3, 7], []],
+  [[3, 7], [7]],
+  [[3, 7], [3, 1]],
+  [[2, 3, 4], [1, 3, 4]],
+  [[2, 1, 3], [2, 1, 1]],
+  [[1, 1, 1], [1]],
+  [[1, 4], [4]],
+  [[2, 5, 9000], [1, 5, 1]],
+  [[2, 2, 16385], [2, 1, 16385]],
+  [[40001], [1]],
+  [[3, 16385], [16385]],
+];
+
+testOnEveryBackend("add() and mul() repeat b, forward and backward", async (backend) => {
+  const draw = new Draw(3);
+  for (const [shape, small] of repeats) {
+    if (skipsShape(backend) && shape.length !== 4) continue;
+    const a = draw.floats(shape), b = draw.floats(small), name = `[${shape}] and [${small}]`;
+    const added = await compute(
+      backend,
+      [a, b],
+      shape,
+      (out, a, b) => add(a, b, { alpha: -0.3, out }),
+    );
+    const expected = reference.add(a, b, Math.fround(-0.3));
+    assertAllClose(added, expected.data, { ...tolerance, name });
+    const product = await compute(backend, [a, b], shape, (out, a, b) => mul(a, b, { out }));
+    assertAllClose(product, reference.mul(a, b).data, { ...tolerance, name });
+
+    const dy = draw.floats(shape), start = draw.floats(small), terms = dy.data.length;
+    const close = { ...sumTolerance(terms / start.data.length, dy, a), name };
+    const sums = await compute(
+      backend,
+      [dy],
+      small,
+      (into, dy) => addBackward(dy, small, { into }),
+      start,
+    );
+    assertAllClose(sums, sum(start, reference.repeatBackward(dy, small)), close);
+    const products = await compute(
+      backend,
+      [dy, a],
+      small,
+      (into, dy, a) => mulBackward(dy, a, small, { into }),
+      start,
+    );
+    const both = reference.repeatBackward(reference.mul(dy, a), small);
+    assertAllClose(products, sum(start, both), close);
+  }
+});
+
+testOnEveryBackend("add() and mul() may overwrite a while b is repeated", async (backend) => {
+  const draw = new Draw(4), shape = [2, 3, 2, 5];
+  const a = draw.floats(shape), b = draw.floats([2, 3, 1, 1]);
+  for (const op of [add, mul]) {
+    using x = upload(backend, a), gate = upload(backend, b), fresh = op(x, gate);
+    op(x, gate, { out: x });
+    assertEquals(bits(await x.read()), bits(await fresh.read()));
+  }
+});
+
+Deno.test("any number of threads gives the same bits: sums over repeated axes", async () => {
+  const draw = new Draw(5),
+    shape = [3, 37, 41, 43],
+    dy = draw.floats(shape),
+    a = draw.floats(shape);
+  const results: Int32Array[] = [];
+  for (const threads of [1, 2, 3]) {
+    using backend = await createBackend({ device: "wasm", threads });
+    using tdy = upload(backend, dy), ta = upload(backend, a);
+    const all: number[] = [];
+    for (const small of [[1, 37, 1, 1], [3, 37, 1, 1], [3, 1, 41, 43], [1]]) {
+      using db = mulBackward(tdy, ta, small);
+      all.push(...await db.read());
+    }
+    results.push(bits(Float32Array.from(all)));
+  }
+  assertEquals(results[1], results[0]);
+  assertEquals(results[2], results[0]);
+});
+
 Deno.test("add() and mul() refuse different shapes, and numbers that are not finite", async () => {
   using backend = await createBackend({ device: "wasm", threads: 1 });
   using a = backend.upload([1, 2, 3, 4], [2, 2]), b = backend.upload([1, 2, 3, 4], [4]);
   assertThrows(() => add(a, b), ArgumentError, "add: the shape of b is [4], must be [2, 2]");
   assertThrows(() => mul(a, b), ArgumentError, "mul: the shape of b is [4], must be [2, 2]");
   assertThrows(() => add(a, a, { alpha: NaN }), ArgumentError, "add: alpha is NaN");
+  using x = backend.empty([2, 3, 4, 5]);
+  for (const shape of [[2, 1, 4, 1], [1, 3, 1, 5], [2, 3, 2, 1], [1, 1, 2, 3, 4, 5], [0]]) {
+    assertThrows(() => mulBackward(x, x, shape), ArgumentError, "mulBackward: ");
+  }
+  using one = backend.empty([1]), out = backend.empty([1]);
+  assertThrows(
+    () => add(one, x),
+    ArgumentError,
+    "add: the shape of b is [2, 3, 4, 5], must be [1]",
+  );
+  assertThrows(() => mul(x, one, { out }), ArgumentError, "mul: the shape of out is [1]");
+  const row = x.view([120]), part = new Tensor(backend, [5], x.storage, Float32Array);
+  assertThrows(() => add(x, part, { out: x }), ArgumentError, "the memory of an input");
+  assertThrows(() => addBackward(x, [5], { into: part }), ArgumentError, "the memory of an input");
+  assertThrows(
+    () => mulBackward(x, row, [5]),
+    ArgumentError,
+    "mulBackward: the shape of a is [120]",
+  );
 });

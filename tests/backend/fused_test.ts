@@ -13,7 +13,7 @@ import {
 } from "../../src/ops/mod.ts";
 import type { Tensor } from "../../src/tensor.ts";
 import { assertAllClose, assertEquals, assertThrows } from "../assert.ts";
-import { testOnEveryBackend } from "../backends.ts";
+import { testOnEveryBackend, testOnWasm } from "../backends.ts";
 import * as reference from "../reference.ts";
 import {
   bits,
@@ -115,8 +115,7 @@ testOnEveryBackend("conv2d() fuses activations and residuals", async (backend) =
   await check(backend, { x: [1, 1, 30, 30], w: [5, 1, 3, 3] }); // two blocks of columns
 });
 
-testOnEveryBackend("winograd fuses activations and residuals", async (backend) => {
-  if (backend.device === "webgpu") return; // it computes directly
+testOnWasm("winograd fuses activations and residuals", async (backend) => {
   const algorithm = "winograd";
   await check(backend, { x: [2, 3, 9, 7], w: [5, 3, 3, 3], algorithm });
   await check(backend, { x: [1, 4, 8, 8], w: [10, 2, 5, 5], algorithm, groups: 2, bias: false });
@@ -227,10 +226,9 @@ testOnEveryBackend("activations keep NaN and infinities as their formulas do", a
   }
 });
 
-testOnEveryBackend(
+testOnWasm(
   "winograd keeps NaN and infinities of a residual to themselves",
   async (backend) => {
-    if (backend.device === "webgpu") return; // it computes directly
     const values = [NaN, Infinity, -Infinity, -0, 6.5, -3.5, 3, 2, -2];
     using residual = upload(backend, floats([1, 1, 3, 3], values));
     using x = backend.upload(Array(9).fill(0), [1, 1, 3, 3]);

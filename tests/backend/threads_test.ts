@@ -6,7 +6,13 @@ import type { Backend } from "../../src/backend/mod.ts";
 import { ArgumentError, PembrokeError } from "../../src/errors.ts";
 import { BatchNorm2d, Conv2d, Flatten, Linear } from "../../src/layers/mod.ts";
 import { Dropout, MaxPool2d, ReLU, Sequential } from "../../src/layers/mod.ts";
-import { conv2d, crossEntropy, relu } from "../../src/ops/mod.ts";
+import {
+  conv2d,
+  conv2dBackwardInput,
+  conv2dBackwardWeight,
+  crossEntropy,
+  relu,
+} from "../../src/ops/mod.ts";
 import { Tensor } from "../../src/tensor.ts";
 import { AdamW, type Optimizer, SGD } from "../../src/train/mod.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "../assert.ts";
@@ -89,12 +95,27 @@ async function multiplyInt8(backend: Backend): Promise<Int32Array[]> {
   return await Promise.all(outputs);
 }
 
+/** Runs depthwise convolutions forward and backward, with planes of one strip and of several. */
+async function convolveDepthwise(backend: Backend): Promise<Int32Array[]> {
+  const draw = new Draw(8), results: Promise<Float32Array>[] = [];
+  for (const [size, stride] of [[13, 1], [130, 2]]) {
+    const options = { padding: 1, stride, groups: 5 };
+    using x = upload(backend, draw.floats([2, 5, size, size])),
+      w = upload(backend, draw.floats([10, 1, 3, 3]));
+    using y = conv2d(x, w, null, options), dx = conv2dBackwardInput(y, w, x.shape, options);
+    using dw = conv2dBackwardWeight(y, x, w.shape, options);
+    results.push(y.read(), dx.read(), dw.read());
+  }
+  return (await Promise.all(results)).map(bits);
+}
+
 const workloads: Record<string, (backend: Backend) => Promise<Int32Array[]>> = {
   "training with SGD": (backend) =>
     train(backend, (net) => new SGD(net, { lr: 0.05, momentum: 0.9, weightDecay: 1e-3 })),
   "training with AdamW": (backend) => train(backend, (net) => new AdamW(net, { lr: 1e-3 })),
   "a large batch": convolve,
   "8-bit weights": multiplyInt8,
+  "depthwise convolutions": convolveDepthwise,
 };
 
 for (const [name, work] of Object.entries(workloads)) {
@@ -117,14 +138,15 @@ Deno.test("a kernel that throws leaves no thread waiting", async () => {
   using backend = await createBackend({ threads: 2 });
   using x = backend.upload(new Float32Array(1 << 20), [1 << 20]);
   using y = relu(x);
+  const f = { kind: "relu", a: 0, b: 0 } as const;
   // an address behind the end of the memory, which checked calls never pass
   const outside = { address: 0xfffffff0, bytes: 1 << 22, freed: false, version: 0 };
   const broken = new Tensor(backend, [1 << 20], outside, Float32Array, false);
   for (let i = 0; i < 20; i++) {
-    kernelsOf(backend).relu(y, x);
-    assertThrows(() => kernelsOf(backend).relu(broken, x), WebAssembly.RuntimeError);
+    kernelsOf(backend).activation(y, x, f);
+    assertThrows(() => kernelsOf(backend).activation(broken, x, f), WebAssembly.RuntimeError);
   }
-  kernelsOf(backend).relu(y, x);
+  kernelsOf(backend).activation(y, x, f);
   assertEquals((await y.read())[7], 0);
 });
 

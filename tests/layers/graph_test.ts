@@ -1,7 +1,6 @@
 import { type Backend, createBackend } from "../../src/backend/mod.ts";
 import { ArgumentError, PembrokeError } from "../../src/errors.ts";
 import * as nn from "../../src/layers/mod.ts";
-import { add } from "../../src/ops/mod.ts";
 import { RandomGenerator } from "../../src/random.ts";
 import { elements, type Shape, type Tensor } from "../../src/tensor.ts";
 import { assert, assertAllClose, assertEquals, assertThrows } from "../assert.ts";
@@ -13,25 +12,6 @@ function random(shape: Shape, seed: number): Float32Array {
   return values;
 }
 
-/** The sum of two tensors. */
-class Add extends nn.MergeLayer {
-  override readonly type = "Add";
-  override readonly addsTwo = true;
-  override readonly inPlace = true;
-
-  override outputShapeOf([shape]: readonly Shape[]): Shape {
-    return shape;
-  }
-
-  override forwardFrom([a, b]: readonly Tensor[], { out }: nn.ForwardOptions = {}): Tensor {
-    return add(a, b, { out });
-  }
-
-  override backwardInto(dy: Tensor): readonly Tensor[] {
-    return [dy, dy];
-  }
-}
-
 /** A residual block, a branch that ends early, a value used three times, and views. */
 function network(): nn.GraphNode[] {
   return [
@@ -41,15 +21,15 @@ function network(): nn.GraphNode[] {
     { name: "conv2", layer: new nn.Conv2d(4, 4, 3, { padding: 1 }) },
     { name: "bn2", layer: new nn.BatchNorm2d(4) },
     { name: "down", layer: new nn.Conv2d(4, 4, 1), inputs: ["relu1"] },
-    { name: "add1", layer: new Add(), inputs: ["bn2", "down"] },
+    { name: "add1", layer: new nn.Add(), inputs: ["bn2", "down"] },
     { name: "relu2", layer: new nn.ReLU() },
     { name: "unused", layer: new nn.MaxPool2d(2) },
-    { name: "add2", layer: new Add(), inputs: ["relu1", "relu2"] },
-    { name: "add3", layer: new Add(), inputs: ["add2", "add2"] },
+    { name: "add2", layer: new nn.Add(), inputs: ["relu1", "relu2"] },
+    { name: "add3", layer: new nn.Add(), inputs: ["add2", "add2"] },
     { name: "flatten", layer: new nn.Flatten() },
     { name: "inner", layer: new nn.Sequential([new nn.Linear(64, 5), new nn.ReLU()]) },
     { name: "fc", layer: new nn.Linear(64, 5), inputs: ["flatten"] },
-    { name: "add4", layer: new Add(), inputs: ["inner", "fc"] },
+    { name: "add4", layer: new nn.Add(), inputs: ["inner", "fc"] },
   ];
 }
 
@@ -202,7 +182,7 @@ Deno.test("Graph plans memory by liveness, in place where allowed", async () => 
   const block = (i: number): nn.GraphNode[] => [
     { name: `conv${i}`, layer: new nn.Conv2d(4, 4, 3, { padding: 1, algorithm: "winograd" }) },
     { name: `relu${i}`, layer: new nn.ReLU() },
-    { name: `add${i}`, layer: new Add(), inputs: [`relu${i}`, i ? `add${i - 1}` : "input"] },
+    { name: `add${i}`, layer: new nn.Add(), inputs: [`relu${i}`, i ? `add${i - 1}` : "input"] },
   ];
   using net = new nn.Graph(Array.from({ length: 6 }, (_, i) => block(i)).flat()).init(backend);
   using x = backend.upload(random([1, 4, 16, 16], 1), [1, 4, 16, 16]);

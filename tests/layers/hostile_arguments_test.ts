@@ -15,6 +15,20 @@ const pool = { stride: 2, padding: 0, dilation: 1, ceilMode: false };
 
 const constructors: Call[] = [
   ["ReLU", create(layers.ReLU), []],
+  ["ReLU6", create(layers.ReLU6), []],
+  ["LeakyReLU", create(layers.LeakyReLU), [0.1]],
+  ["PReLU", create(layers.PReLU), [4, 0.25]],
+  ["Sigmoid", create(layers.Sigmoid), []],
+  ["Tanh", create(layers.Tanh), []],
+  ["SiLU", create(layers.SiLU), []],
+  ["Hardswish", create(layers.Hardswish), []],
+  ["Hardsigmoid", create(layers.Hardsigmoid), [0.2, 0.5]],
+  ["GELU", create(layers.GELU), ["tanh"]],
+  ["Softplus", create(layers.Softplus), [1, 20]],
+  ["Hardtanh", create(layers.Hardtanh), [-1, 1]],
+  ["ELU", create(layers.ELU), [1]],
+  ["Add", create(layers.Add), []],
+  ["Mul", create(layers.Mul), []],
   ["Softmax", create(layers.Softmax), [1]],
   ["LogSoftmax", create(layers.LogSoftmax), [1]],
   ["Conv2d", create(layers.Conv2d), [4, 4, 3, {
@@ -44,6 +58,7 @@ const constructors: Call[] = [
   ["AdaptiveAvgPool1d", create(layers.AdaptiveAvgPool1d), [2]],
   ["Flatten", create(layers.Flatten), []],
   ["Dropout", create(layers.Dropout), [0.5]],
+  ["StochasticDepth", create(layers.StochasticDepth), [0.5]],
   ["Sequential", create(layers.Sequential), [[new layers.ReLU()]]],
   ["Graph", create(layers.Graph), [[{ name: "relu", layer: new layers.ReLU() }], {}]],
   ["Parameter", create(layers.Parameter), [[2, 3], () => {}, true]],
@@ -54,7 +69,8 @@ Deno.test("the constructors of layers refuse arguments of every wrong type", asy
   const tested = new Set(constructors.map(([name]) => name));
   const untested = Object.keys(layers).filter((name) =>
     /^[A-Z]/.test(name) &&
-    !/^(Layer|MergeLayer|GraphBuilder|Conv|BatchNorm|AxisActivation|QuantizedWeight)$/.test(name) &&
+    !/^(Layer|MergeLayer|GraphBuilder|Conv|BatchNorm|AxisActivation|Elementwise\w+|QuantizedWeight)$/
+      .test(name) &&
     !tested.has(name)
   );
   assertEquals(untested, []);
@@ -68,6 +84,8 @@ Deno.test("the methods of layers refuse arguments of every wrong type", async ()
   const x = ones([2, 4, 4, 4]), row = ones([2, 4, 4]), matrix = ones([2, 4]);
   const kinds: [layers.Layer, typeof x][] = [
     [new layers.ReLU(), x],
+    [new layers.GELU(), x],
+    [new layers.PReLU(4), x],
     [new layers.Softmax(1), x],
     [new layers.Conv2d(4, 4, 3, { padding: 1 }), x],
     [new layers.Conv1d(4, 4, 3, { padding: 1 }), row],
@@ -79,6 +97,7 @@ Deno.test("the methods of layers refuse arguments of every wrong type", async ()
     [new layers.AdaptiveAvgPool2d(2), x],
     [new layers.Flatten(), x],
     [new layers.Dropout(0.5), x],
+    [new layers.StochasticDepth(0.5), x],
     [
       new layers.Sequential([
         new layers.Conv2d(4, 4, 3, { padding: 1 }),
@@ -128,6 +147,28 @@ Deno.test("the methods of layers refuse arguments of every wrong type", async ()
     }, [new RandomGenerator(1)]];
     await checkHostile(backend, layer.type === "Linear" ? [init, train] : [train], []);
     dy.dispose();
+  }
+});
+
+Deno.test("layers with several inputs refuse arguments of every wrong type", async () => {
+  using backend = new WasmBackend();
+  const x = backend.upload(new Float32Array(24).fill(1), [1, 2, 3, 4]);
+  const gate = backend.upload([1, 2], [1, 2, 1, 1]);
+  for (const layer of [new layers.Add(), new layers.Mul()]) {
+    const { type } = layer;
+    await checkHostile(backend, [
+      [`${type}.forward`, (...args) => layer.forward(...args as [typeof x[]]), [[x, gate], {}]],
+      [`${type}.forward element`, (a, b, options) => layer.forward([a, b], options), [x, gate, {}]],
+      [`${type}.outputShape`, (shapes) => layer.outputShape(shapes), [[[1, 2, 3, 4], [1]]]],
+      [`${type}.outputShape element`, (a, b) => layer.outputShape([a, b]), [[2, 2], [2, 1]]],
+      [`${type}.backward`, (dy) => layer.backward(dy), [x]],
+      [`${type}.backwardInto`, (dy) => {
+        layer.train();
+        using _ = layer.forward([x, gate]);
+        for (const gradient of layer.backwardInto(dy)) if (gradient !== dy) gradient.dispose();
+        layer.eval();
+      }, [x]],
+    ], [x, gate]);
   }
 });
 

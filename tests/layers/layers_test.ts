@@ -26,6 +26,8 @@ const layers: [nn.Layer, Shape][] = [
   [new nn.AdaptiveAvgPool1d(3), [1, 2, 7]],
   [new nn.AdaptiveAvgPool2d([2, 5]), [1, 2, 7, 4]],
   [new nn.ReLU(), [3, 4]],
+  [new nn.Hardswish(), [3, 4]],
+  [new nn.PReLU(4), [3, 4]],
   [new nn.Softmax(), [3, 4]],
   [new nn.LogSoftmax(0), [3, 4]],
   [new nn.Dropout(), [3, 4]],

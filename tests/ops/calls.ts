@@ -11,6 +11,22 @@ export interface OperationCalls {
   readonly kept: readonly Tensor<Values>[];
 }
 
+/** The activations of single elements, and their arguments. */
+const activations = [
+  ["relu"],
+  ["relu6"],
+  ["leakyRelu", 0.1],
+  ["sigmoid"],
+  ["tanh"],
+  ["silu"],
+  ["hardswish"],
+  ["hardsigmoid", 0.2, 0.5],
+  ["gelu", "tanh"],
+  ["softplus", 1, 20],
+  ["hardtanh", -1, 1],
+  ["elu", 1],
+] as const;
+
 /** Creates arguments on a backend, and returns a call of each operation. */
 export function operationCalls(backend: Backend): OperationCalls {
   const ones = (shape: number[]) =>
@@ -31,8 +47,18 @@ export function operationCalls(backend: Backend): OperationCalls {
   const calls: Call[] = [
     ["add", ops.add, [x, dy, { alpha: 1 }]],
     ["mul", ops.mul, [x, dy, {}]],
-    ["relu", ops.relu, [x, {}]],
-    ["reluBackward", ops.reluBackward, [dy, x, {}]],
+    ["addBackward", ops.addBackward, [dy, [4, 1, 1], {}]],
+    ["mulBackward", ops.mulBackward, [dy, x, [4, 1, 1], {}]],
+    ["prelu", ops.prelu, [x, bias, {}]],
+    ["preluBackwardInput", ops.preluBackwardInput, [dy, x, bias, {}]],
+    ["preluBackwardWeight", ops.preluBackwardWeight, [dy, x, [4], {}]],
+    ...activations.flatMap(([name, ...args]): Call[] => {
+      const forward = ops[name], backward = ops[`${name}Backward`];
+      return [
+        [name, forward as Call[1], [x, ...args, {}]],
+        [`${name}Backward`, backward as Call[1], [dy, x, ...args, {}]],
+      ];
+    }),
     ["softmax", ops.softmax, [x, 1, {}]],
     ["logSoftmax", ops.logSoftmax, [x, 1, {}]],
     ["softmaxBackward", ops.softmaxBackward, [dy, x, 1, {}]],
@@ -42,6 +68,7 @@ export function operationCalls(backend: Backend): OperationCalls {
     ["conv2d prepared", ops.conv2d, [x, prepared, bias, conv]],
     ["conv1d", ops.conv1d, [row, rowW, bias, conv1]],
     ["prepareConv", ops.prepareConv, [w, { groups: 2 }]],
+    ["foldConv", ops.foldConv, [w, bias, { runningMean: bias, runningVar: bias }, { eps: 1 }]],
     ["conv2dBackwardInput", ops.conv2dBackwardInput, [dy, w, xShape, conv]],
     ["conv1dBackwardInput", ops.conv1dBackwardInput, [rowOut, rowW, rowShape, conv1]],
     ["conv2dBackwardWeight", ops.conv2dBackwardWeight, [dy, x, [4, 2, 3, 3], conv]],

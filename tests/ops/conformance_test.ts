@@ -4,6 +4,7 @@ import * as ops from "../../src/ops/mod.ts";
 import type { Tensor, Values } from "../../src/tensor.ts";
 import { assert, assertAllClose, assertEquals } from "../assert.ts";
 import { testOnEveryBackend } from "../backends.ts";
+import { activationCase, type ActivationName } from "../backend/activations.ts";
 import { largest } from "../backend/harness.ts";
 import { type Attributes, type Case, readCases } from "../cases.ts";
 
@@ -24,6 +25,10 @@ const operations: Record<string, (t: Inputs, attrs: Partial<Attributes>) => Outp
   avgpool2d: ({ x }, a) => ({ y: ops.avgPool2d(x, { ...poolOptions2d(a), ...averageOptions(a) }) }),
   adaptiveavgpool1d: ({ x }, a) => ({ y: ops.adaptiveAvgPool1d(x, a.outputSize![0]) }),
   adaptiveavgpool2d: ({ x }, a) => ({ y: ops.adaptiveAvgPool2d(x, a.outputSize as Pair) }),
+  add: ({ x, b }) => ({ y: ops.add(x, b) }),
+  mul: ({ x, b }) => ({ y: ops.mul(x, b) }),
+  prelu: ({ x, w }) => ({ y: ops.prelu(x, w) }),
+  activation: ({ x }, a) => ({ y: activationOf(a).forward(x) }),
   relu: ({ x }) => ({ y: ops.relu(x) }),
   softmax: ({ x }, a) => ({ y: ops.softmax(x, a.axis!) }),
   logsoftmax: ({ x }, a) => ({ y: ops.logSoftmax(x, a.axis!) }),
@@ -64,6 +69,16 @@ const gradients: Record<string, (t: Inputs, attrs: Partial<Attributes>) => Outpu
   }),
   adaptiveavgpool1d: ({ x, dy }) => ({ dx: ops.adaptiveAvgPoolBackward(dy, x.shape) }),
   adaptiveavgpool2d: ({ x, dy }) => ({ dx: ops.adaptiveAvgPoolBackward(dy, x.shape) }),
+  add: ({ x, b, dy }) => ({ dx: ops.addBackward(dy, x.shape), db: ops.addBackward(dy, b.shape) }),
+  mul: ({ x, b, dy }) => ({ dx: ops.mul(dy, b), db: ops.mulBackward(dy, x, b.shape) }),
+  prelu: ({ x, w, dy }) => ({
+    dx: ops.preluBackwardInput(dy, x, w),
+    dw: ops.preluBackwardWeight(dy, x, w.shape),
+  }),
+  activation: ({ x, dy }, a) => {
+    const { forward, backward } = activationOf(a), y = forward(x);
+    return { y, dx: backward(dy, x, y) };
+  },
   relu: ({ x, dy }) => {
     using y = ops.relu(x);
     return { dx: ops.reluBackward(dy, y) };
@@ -145,6 +160,12 @@ async function check(backend: Tensor["backend"], c: Case): Promise<void> {
   }
   for (const tensor of Object.values({ ...inputs, ...outputs })) tensor.dispose();
   assertEquals(backend.bytesInUse, 0, "memory leak");
+}
+
+/** The activation function of a case. */
+function activationOf({ name, args = [] }: Partial<Attributes>) {
+  const numbers = args.map((v) => v === "Infinity" || v === "-Infinity" ? Number(v) : v);
+  return activationCase(name as ActivationName, ...numbers);
 }
 
 /** Computes the gradient of max pooling from the result of its forward pass. */

@@ -157,6 +157,34 @@ const invalidCalls: [string, () => unknown][] = [
     () => ops.reluBackward(flat, matrix),
   ],
   [
+    "sigmoidBackward: the shape of y is [3, 5], must be [2, 3]",
+    () => ops.sigmoidBackward(flat, matrix),
+  ],
+  [
+    "siluBackward: the shape of x is [3, 5], must be [2, 3]",
+    () => ops.siluBackward(flat, matrix),
+  ],
+  [
+    "hardtanhBackward: maxVal is 0, must be a number of at least minVal, 1",
+    () => ops.hardtanhBackward(flat, flat, 1, 0),
+  ],
+  [
+    "preluBackwardInput: the shape of x is [3, 5], must be [2, 3]",
+    () => ops.preluBackwardInput(flat, matrix, vector),
+  ],
+  [
+    "preluBackwardWeight: the shape of weight is [2], must be [3] or [1]",
+    () => ops.preluBackwardWeight(flat, flat, [2]),
+  ],
+  [
+    "mulBackward: shape is [2, 0], must be positive integers",
+    () => ops.mulBackward(flat, flat, [2, 0]),
+  ],
+  [
+    "addBackward: the shape of b is [2, 2], must be [2, 3], or 1 along a run of axes or along all others",
+    () => ops.addBackward(flat, [2, 2]),
+  ],
+  [
     "softmaxBackward: dim is 2, must be an axis of x [2, 3]",
     () => ops.softmaxBackward(flat, fakeTensor([2, 3]), 2),
   ],
@@ -225,6 +253,8 @@ Deno.test("a gradient that overlaps an input is rejected", () => {
     () => ops.avgPool2dBackward(pooled, pooled.shape, { kernelSize: 1, out: pooled }),
     () => ops.adaptiveAvgPoolBackward(pooled, pooled.shape, { out: pooled }),
     () => ops.reluBackward(square, other, { out: other }),
+    () => ops.geluBackward(square, other, "none", { out: other }),
+    () => ops.preluBackwardInput(square, other, fakeTensor([2]), { out: other }),
     () => ops.softmaxBackward(square, other, 1, { out: other }),
     () => ops.logSoftmaxBackward(square, other, 1, { out: other }),
     () => ops.localResponseNormBackward(line, fakeTensor(line.shape), 1, { out: line }),

@@ -141,6 +141,22 @@ const invalidCalls: [string, () => unknown][] = [
     () => ops.avgPool2d(x, { kernelSize: 6 }),
   ],
   ["softmax: dim is 4, must be an axis of x [2, 4, 6, 5]", () => ops.softmax(x, 4)],
+  [
+    "leakyRelu: negativeSlope is Infinity, must be a finite number",
+    () => ops.leakyRelu(x, Infinity),
+  ],
+  ["hardtanh: minVal is NaN, must be a number", () => ops.hardtanh(x, NaN)],
+  [
+    "hardtanh: maxVal is -2, must be a number of at least minVal, -1",
+    () => ops.hardtanh(x, -1, -2),
+  ],
+  ["hardsigmoid: beta is NaN, must be a finite number", () => ops.hardsigmoid(x, 1, NaN)],
+  ['gelu: approximate is "erf", must be "none" or "tanh"', () => ops.gelu(x, any("erf"))],
+  ["softplus: beta is 0, must be a number other than 0", () => ops.softplus(x, 0)],
+  ["softplus: threshold is NaN, must be a finite number", () => ops.softplus(x, 1, NaN)],
+  ["elu: alpha is -1, must be a non-negative number", () => ops.elu(x, -1)],
+  ["prelu: the shape of weight is [8], must be [4] or [1]", () => ops.prelu(x, bias)],
+  ["prelu: the shape of weight is [3, 5], must be [1]", () => ops.prelu(vector, matrix)],
   ["localResponseNorm: size is 4, must be odd", () => ops.localResponseNorm(x, 4)],
   [
     "localResponseNorm: beta is NaN, must be a finite number",

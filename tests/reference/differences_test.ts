@@ -4,6 +4,7 @@
  */
 
 import { assertAllClose } from "../assert.ts";
+import { activationCases } from "../backend/activations.ts";
 import { Draw } from "../backend/harness.ts";
 import * as reference from "../reference.ts";
 import type { NumArray, NumArray64, Pair } from "../reference.ts";
@@ -178,6 +179,43 @@ Deno.test("the reference gradients of relu and softmax match finite differences"
       forward: log,
       backward: (dy) => [reference.logSoftmaxBackward(dy, log(), dim)],
     });
+  }
+});
+
+Deno.test("the slopes of the reference activations match finite differences", () => {
+  const draw = new Draw(10);
+  for (const c of activationCases) {
+    const x = numbers(draw, [40], -8, 8), forward = () => reference.map(x, c.reference);
+    const backward = (dy: NumArray) => [reference.mapBackward(dy, x, c.reference)];
+    check(draw, { inputs: [x], forward, backward }, c.name);
+  }
+  const x = numbers(draw, [2, 3, 4]), weight = numbers(draw, [3, 1]);
+  const all = () => reference.repeat(weight, x.shape);
+  check(draw, {
+    inputs: [x, weight],
+    forward: () => reference.prelu(x, all()),
+    backward: (dy) => {
+      const { dx, dweight } = reference.preluBackward(dy, x, all());
+      return [dx, reference.repeatBackward(dweight, weight.shape)];
+    },
+  });
+});
+
+Deno.test("the gradients of reference sums and products match finite differences", () => {
+  const draw = new Draw(11);
+  for (const shape of [[2, 3, 4], [3, 1], [1, 3, 1], [2, 1, 4], [4], []]) {
+    const a = numbers(draw, [2, 3, 4]), b = numbers(draw, shape);
+    const backward = (dy: NumArray64) => [
+      reference.mul(dy, b),
+      reference.repeatBackward(reference.mul(dy, a), shape),
+    ];
+    check(draw, { inputs: [a, b], forward: () => reference.mul(a, b), backward }, `[${shape}]`);
+    const scaled = (dy: NumArray64) => [
+      dy,
+      reference.repeatBackward({ ...dy, data: dy.data.map((v) => v * 0.5) }, shape),
+    ];
+    const forward = () => reference.add(a, b, 0.5);
+    check(draw, { inputs: [a, b], forward, backward: scaled }, `[${shape}]`);
   }
 });
 

@@ -12,21 +12,13 @@ import type {
   LocalResponseNormGeometry,
   Pool2dGeometry,
 } from "../geometry.ts";
-import type { Epilogue, ForwardKernels } from "../kernels.ts";
+import type { Epilogue, Filters, ForwardKernels } from "../kernels.ts";
 import type { Exports } from "./generated/kernels.ts";
 import * as blocks from "./generated/geometry.ts";
 import type { WasmMemory } from "./memory.ts";
 
 /** The forward kernels over a memory, from what the binary exports. */
 export function forwardKernels(memory: WasmMemory, exports: Exports): ForwardKernels {
-  /** The geometry of a convolution, with its epilogue. */
-  const fused = (y: Tensor, g: Conv2dGeometry, { residual, activation }: Epilogue) => ({
-    ...g,
-    addsResidual: residual !== null,
-    residual: residual ? memory.at(residual) - memory.at(y) : 0,
-    activation,
-  });
-
   return {
     packConv2d(weight: Tensor, groups: number): Tensor {
       const block = memory.block(blocks.writeFilter, filterGeometry(weight, groups));
@@ -43,7 +35,7 @@ export function forwardKernels(memory: WasmMemory, exports: Exports): ForwardKer
       g: Conv2dGeometry,
       epilogue: Epilogue,
     ): void {
-      const block = memory.block(blocks.writeFusedConv2d, fused(y, g, epilogue));
+      const block = memory.block(blocks.writeFusedConv2d, fusedGeometry(memory, y, g, epilogue));
       const scratch = memory.scratch(exports.conv2dScratchSize(block));
       const inputs = [memory.at(x), memory.at(packed), memory.at(bias)] as const;
       exports.conv2d(memory.out(y), ...inputs, scratch, block);
@@ -57,7 +49,7 @@ export function forwardKernels(memory: WasmMemory, exports: Exports): ForwardKer
       g: Conv2dGeometry,
       epilogue: Epilogue,
     ): void {
-      const block = memory.block(blocks.writeFusedConv2d, fused(y, g, epilogue));
+      const block = memory.block(blocks.writeFusedConv2d, fusedGeometry(memory, y, g, epilogue));
       const scratch = memory.scratch(exports.winogradScratchSize(block));
       const inputs = [memory.at(x), memory.at(weight), memory.at(bias)] as const;
       exports.winograd(memory.out(y), ...inputs, scratch, block);
@@ -99,18 +91,6 @@ export function forwardKernels(memory: WasmMemory, exports: Exports): ForwardKer
       );
     },
 
-    add(y: Tensor, a: Tensor, b: Tensor, alpha: number): void {
-      exports.add(memory.out(y), memory.at(a), memory.at(b), y.size, alpha);
-    },
-
-    mul(y: Tensor, a: Tensor, b: Tensor): void {
-      exports.mul(memory.out(y), memory.at(a), memory.at(b), y.size);
-    },
-
-    relu(y: Tensor, x: Tensor): void {
-      exports.relu(memory.out(y), memory.at(x), x.size);
-    },
-
     softmax(y: Tensor, x: Tensor, g: AxisGeometry): void {
       const block = memory.block(blocks.writeAxis, g);
       exports.softmax(memory.out(y), memory.at(x), block);
@@ -146,6 +126,43 @@ export function forwardKernels(memory: WasmMemory, exports: Exports): ForwardKer
         block,
       );
     },
+
+    foldBatchNorm(
+      folded: Filters,
+      weight: Tensor,
+      bias: Tensor | null,
+      tensors: BatchNormTensors,
+      eps: number,
+    ): void {
+      const [c] = weight.shape;
+      const block = memory.block(blocks.writeBatchNormFold, {
+        n: 1,
+        c,
+        plane: weight.size / c,
+        eps,
+        mean: memory.at(tensors.runningMean),
+        variance: memory.at(tensors.runningVar),
+        weight: memory.at(tensors.weight ?? null),
+        bias: memory.at(tensors.bias ?? null),
+      });
+      const results = [memory.out(folded.weight), memory.out(folded.bias)] as const;
+      exports.foldBatchNorm(...results, memory.at(weight), memory.at(bias), block);
+    },
+  };
+}
+
+/** The geometry of a convolution and its epilogue. */
+export function fusedGeometry(
+  memory: WasmMemory,
+  y: Tensor,
+  g: Conv2dGeometry,
+  { residual, activation }: Epilogue,
+): blocks.FusedConv2dGeometry {
+  return {
+    ...g,
+    addsResidual: residual !== null,
+    residual: residual ? memory.at(residual) - memory.at(y) : 0,
+    activation,
   };
 }
 

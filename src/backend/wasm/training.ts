@@ -102,10 +102,6 @@ export function trainingKernels(memory: WasmMemory, exports: Exports): TrainingK
       exports.linearBackwardWeight(...addresses, scratch, block);
     },
 
-    reluBackward(dx: Tensor, dy: Tensor, y: Tensor): void {
-      exports.reluBackward(memory.out(dx), memory.at(dy), memory.at(y), dy.size);
-    },
-
     softmaxBackward(dx: Tensor, dy: Tensor, y: Tensor, g: AxisGeometry): void {
       const block = memory.block(blocks.writeAxis, g);
       exports.softmaxBackward(memory.out(dx), memory.at(dy), memory.at(y), block);

@@ -154,7 +154,7 @@ export function pool2d(
 }
 
 /** The operands, with the named ones cut to a part. */
-function partsOf(
+export function partsOf(
   operands: Readonly<Record<string, Operand>>,
   sliced: readonly string[],
   part: Parameters<typeof partOf>[1],

@@ -13,12 +13,11 @@ import type {
   LocalResponseNormGeometry,
   Pool2dGeometry,
 } from "../geometry.ts";
-import type { Epilogue, ForwardKernels } from "../kernels.ts";
+import type { Epilogue, Filters, ForwardKernels } from "../kernels.ts";
 import { acrossChannels, alongAxis, denseProduct, pack, perSample, pool2d } from "./dispatch.ts";
 import { type GpuMemory, partOf } from "./memory.ts";
 import { float } from "./shader.ts";
 import * as conv from "./shaders/conv2d.ts";
-import * as elementwise from "./shaders/elementwise.ts";
 import { product } from "./shaders/gemm.ts";
 import * as dense from "./shaders/linear.ts";
 import * as norm from "./shaders/norm.ts";
@@ -116,20 +115,6 @@ export function forwardKernels(gpu: GpuMemory): ForwardKernels {
       denseProduct(gpu, dense.linear, y, x, weight, words, bias, activation);
     },
 
-    add(y: Tensor, a: Tensor, b: Tensor, alpha: number): void {
-      const operands = { y: gpu.out(y), a: gpu.at(a), b: gpu.at(b) };
-      gpu.elementwise(elementwise.add, operands, y.size, {}, { f32: { alpha } });
-    },
-
-    mul(y: Tensor, a: Tensor, b: Tensor): void {
-      const operands = { y: gpu.out(y), a: gpu.at(a), b: gpu.at(b) };
-      gpu.elementwise(elementwise.mul, operands, y.size);
-    },
-
-    relu(y: Tensor, x: Tensor): void {
-      gpu.elementwise(elementwise.relu, { y: gpu.out(y), x: gpu.at(x) }, x.size);
-    },
-
     softmax(y: Tensor, x: Tensor, g: AxisGeometry): void {
       alongAxis(gpu, axis.softmax, { y: gpu.out(y), x: gpu.at(x) }, g);
     },
@@ -165,6 +150,30 @@ export function forwardKernels(gpu: GpuMemory): ForwardKernels {
         WEIGHT: weight !== null,
         BIAS: bias !== null,
       }, { u32: { channels: c, plane, activation } });
+    },
+
+    foldBatchNorm(
+      folded: Filters,
+      weight: Tensor,
+      bias: Tensor | null,
+      tensors: BatchNormTensors,
+      eps: number,
+    ): void {
+      const { runningMean, runningVar, weight: factor = null, bias: offset = null } = tensors;
+      const [c] = weight.shape;
+      const operands = {
+        filters: gpu.out(folded.weight),
+        biases: gpu.out(folded.bias),
+        w: gpu.at(weight),
+        b: gpu.at(bias ?? runningMean),
+        mean: gpu.at(runningMean),
+        variance: gpu.at(runningVar),
+        weight: gpu.at(factor ?? runningMean),
+        bias: gpu.at(offset ?? runningMean),
+      };
+      const constants = { B: bias !== null, WEIGHT: factor !== null, BIAS: offset !== null };
+      const sizes = { plane: weight.size / c, length: 1, inner: 1 };
+      gpu.perRow(norm.foldBatchNorm, operands, c, constants, { u32: sizes, f32: { eps } });
     },
   };
   return kernels;

@@ -165,11 +165,6 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
       }
     },
 
-    reluBackward(dx: Tensor, dy: Tensor, y: Tensor): void {
-      const operands = { dx: gpu.out(dx), dy: gpu.at(dy), y: gpu.at(y) };
-      gpu.elementwise(elementwise.reluBackward, operands, dy.size);
-    },
-
     softmaxBackward(dx: Tensor, dy: Tensor, y: Tensor, g: AxisGeometry): void {
       const operands = { dx: gpu.out(dx), dy: gpu.at(dy), y: gpu.at(y) };
       alongAxis(gpu, axis.softmaxBackward, operands, g);

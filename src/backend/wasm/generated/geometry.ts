@@ -316,6 +316,24 @@ export function writeBatchNormBackward(integers: Integers, floats: Floats, g: Ba
   integers[6] = g.weight;
 }
 
+/** A batch normalisation that is folded into filters [c, plane], with its addresses. */
+export interface BatchNormFoldGeometry extends BatchNormBackwardGeometry {
+  /** Address of the offset of each channel; 0 for 0. */
+  readonly bias: number;
+}
+
+/** Writes a {@linkcode BatchNormFoldGeometry}. */
+export function writeBatchNormFold(integers: Integers, floats: Floats, g: BatchNormFoldGeometry): void {
+  integers[0] = g.n;
+  integers[1] = g.c;
+  integers[2] = g.plane;
+  floats[3] = g.eps;
+  integers[4] = g.mean;
+  integers[5] = g.variance;
+  integers[6] = g.weight;
+  integers[7] = g.bias;
+}
+
 /** A local response normalisation: x / (k + alpha/size · Σ x²)^beta over neighbouring channels. */
 export interface LocalResponseNormGeometry extends ChannelGeometry {
   /** Channels in a window. */
@@ -427,3 +445,52 @@ export function writeAdamWStep(_integers: Integers, floats: Floats, g: AdamWStep
   floats[6] = g.root;
   floats[7] = g.eps;
 }
+
+/** How a tensor b is repeated over a larger one, [outer, size, inner]. */
+export interface BroadcastGeometry extends AxisGeometry {
+  /** Elements of b from one outer index to the next; 0 where b is repeated. */
+  readonly outerStep: number;
+  /** Elements of b from one index on the axis to the next; 0 where b is repeated. */
+  readonly step: number;
+  /** 1, or 0 where b is repeated. */
+  readonly innerStep: number;
+}
+
+/** Writes a {@linkcode BroadcastGeometry}. */
+export function writeBroadcast(integers: Integers, _floats: Floats, g: BroadcastGeometry): void {
+  integers[0] = g.outer;
+  integers[1] = g.size;
+  integers[2] = g.inner;
+  integers[3] = g.outerStep;
+  integers[4] = g.step;
+  integers[5] = g.innerStep;
+}
+
+/** The codes of {@linkcode ActivationKind}. */
+export const activationKindCodes = {
+  /** max(x, 0) */
+  relu: 0,
+  /** x where x > 0, a·x elsewhere */
+  leakyRelu: 1,
+  /** min(max(x, a), b) */
+  hardtanh: 2,
+  /** min(max(a·x + b, 0), 1) */
+  hardsigmoid: 3,
+  /** x · min(max(x + 3, 0), 6) / 6 */
+  hardswish: 4,
+  /** 1 / (1 + exp(−x)) */
+  sigmoid: 5,
+  /** The hyperbolic tangent. */
+  tanh: 6,
+  /** x · sigmoid(x · (a + b·x²)). With other numbers than 1 and 0 it is the GELU by tanh. */
+  silu: 7,
+  /** x · (1 + erf(x/√2)) / 2 */
+  gelu: 8,
+  /** log(1 + exp(a·x)) / a, or x where a·x > b */
+  softplus: 9,
+  /** x where x > 0, a · (exp(x) − 1) elsewhere */
+  elu: 10,
+} as const;
+
+/** The activation functions of single elements, with two numbers a and b. */
+export type ActivationKind = keyof typeof activationKindCodes;

@@ -2,6 +2,8 @@
 
 /** What the binaries export. */
 export const kernels = [
+  "activation",
+  "activationBackward",
   "adamwStep",
   "adaptiveAvgPool2d",
   "adaptiveAvgPool2dBackward",
@@ -24,7 +26,13 @@ export const kernels = [
   "conv2dPackedTransposedSize",
   "conv2dScratchSize",
   "crossEntropy",
+  "depthwise",
+  "depthwiseBackwardInput",
+  "depthwiseBackwardInputScratchSize",
+  "depthwiseBackwardWeight",
+  "depthwiseScratchSize",
   "dropout",
+  "foldBatchNorm",
   "heapBase",
   "linear",
   "linearBackwardInput",
@@ -44,13 +52,13 @@ export const kernels = [
   "maxPool2d",
   "maxPool2dBackward",
   "mul",
-  "relu",
-  "reluBackward",
+  "prelu",
   "setThread",
   "sgdStep",
   "softmax",
   "softmaxBackward",
   "squaredNorm",
+  "sumProducts",
   "winograd",
   "winogradBackwardInput",
   "winogradBackwardScratchSize",
@@ -60,6 +68,8 @@ export const kernels = [
 
 /** The kernels that hand out their work to threads. */
 export const sharedKernels = [
+  "activation",
+  "activationBackward",
   "adamwStep",
   "add",
   "batchNorm",
@@ -69,6 +79,9 @@ export const sharedKernels = [
   "conv2d",
   "conv2dBackwardInput",
   "conv2dBackwardWeight",
+  "depthwise",
+  "depthwiseBackwardInput",
+  "depthwiseBackwardWeight",
   "dropout",
   "linear",
   "linearBackwardInput",
@@ -79,9 +92,9 @@ export const sharedKernels = [
   "maxPool2d",
   "maxPool2dBackward",
   "mul",
-  "relu",
-  "reluBackward",
+  "prelu",
   "sgdStep",
+  "sumProducts",
   "winograd",
   "winogradBackwardInput",
   "winogradBackwardWeight",
@@ -89,10 +102,12 @@ export const sharedKernels = [
 
 /** The functions of an instance. Tensors, scratch memory and blocks are addresses. */
 export interface Exports {
+  activation(y: number, x: number, n: number, kind: number, a: number, b: number): void;
+  activationBackward(dx: number, dy: number, saved: number, n: number, kind: number, a: number, b: number): void;
   adamwStep(w: number, dw: number, m: number, v: number, n: number, step: number): void;
   adaptiveAvgPool2d(y: number, x: number, g: number): void;
   adaptiveAvgPool2dBackward(dx: number, dy: number, g: number): void;
-  add(y: number, a: number, b: number, n: number, alpha: number): void;
+  add(y: number, a: number, b: number, g: number, alpha: number): void;
   avgPool2d(y: number, x: number, g: number, countIncludePad: number, divisor: number): void;
   avgPool2dBackward(dx: number, dy: number, g: number, countIncludePad: number, divisor: number): void;
   axpby(y: number, x: number, n: number, a: number, b: number): void;
@@ -111,7 +126,13 @@ export interface Exports {
   conv2dPackedTransposedSize(g: number): number;
   conv2dScratchSize(g: number): number;
   crossEntropy(loss: number, dx: number, x: number, targets: number, g: number): void;
+  depthwise(y: number, x: number, weight: number, bias: number, scratch: number, g: number): void;
+  depthwiseBackwardInput(dx: number, dy: number, weight: number, scratch: number, g: number): void;
+  depthwiseBackwardInputScratchSize(g: number): number;
+  depthwiseBackwardWeight(dw: number, dy: number, x: number, scratch: number, g: number): void;
+  depthwiseScratchSize(g: number): number;
   dropout(y: number, x: number, n: number, mask: number): void;
+  foldBatchNorm(filters: number, biases: number, w: number, b: number, g: number): void;
   heapBase(): number;
   linear(y: number, x: number, w: number, bias: number, scratch: number, g: number, activation: number): void;
   linearBackwardInput(dx: number, dy: number, w: number, g: number): void;
@@ -130,14 +151,14 @@ export interface Exports {
   maxIndex(indices: number, n: number): number;
   maxPool2d(y: number, indices: number, x: number, g: number): void;
   maxPool2dBackward(dx: number, dy: number, indices: number, g: number): void;
-  mul(y: number, a: number, b: number, n: number): void;
-  relu(y: number, x: number, n: number): void;
-  reluBackward(dx: number, dy: number, y: number, n: number): void;
+  mul(y: number, a: number, b: number, g: number): void;
+  prelu(y: number, a: number, b: number, x: number, g: number): void;
   setThread(number: number, count: number, shared: number, ownMemory: number, sleeps: number): void;
   sgdStep(w: number, dw: number, v: number, n: number, step: number): void;
   softmax(y: number, x: number, g: number): void;
   softmaxBackward(dx: number, dy: number, y: number, g: number): void;
   squaredNorm(x: number, n: number): number;
+  sumProducts(db: number, dy: number, a: number, g: number, most: number): void;
   winograd(y: number, x: number, weight: number, bias: number, scratch: number, g: number): void;
   winogradBackwardInput(dx: number, dy: number, weight: number, scratch: number, g: number): void;
   winogradBackwardScratchSize(g: number): number;

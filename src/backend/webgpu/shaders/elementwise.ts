@@ -5,7 +5,6 @@
  */
 
 import type { Shader } from "../shader.ts";
-import { special } from "./special.ts";
 
 /** A shader that runs `body` for each element `i` of the operand `over`, in rows of GRID_WIDTH workgroups. */
 export function each(name: string, over: string, body: string, functions = ""): Shader {
@@ -22,27 +21,6 @@ ${body}
 
 /** y = value */
 export const fill = each("fill", "y", "  y[i] = uniforms.value;");
-
-/** y = a + alpha · b */
-export const add = each("add", "y", "  y[i] = a[i] + uniforms.alpha * b[i];");
-
-/** y = a · b */
-export const mul = each("mul", "y", "  y[i] = a[i] * b[i];");
-
-/** y = max(x, 0). NaN stays NaN, which WGSL does not guarantee for max(). */
-export const relu = each(
-  "relu",
-  "y",
-  "  y[i] = select(x[i], 0.0, isNegative(x[i]));",
-  special,
-);
-
-/** dx = dy where y is not 0. */
-export const reluBackward = each(
-  "reluBackward",
-  "dx",
-  "  dx[i] = select(dy[i], 0.0, y[i] == 0.0);",
-);
 
 /** y = x with the same elements dropped as in assembly/dropout.ts. y[0] is element `first` of the tensor. */
 export const dropout = each(

@@ -72,6 +72,24 @@ export const batchNorm: Shader = each(
   activate,
 );
 
+/** The filters w · f and the bias (b − mean) · f + bias, f = weight / √(var + eps), with a row for each. */
+export const foldBatchNorm: Shader = eachRow(
+  "foldBatchNorm",
+  /* wgsl */ `
+  var factor = 1 / sqrt(variance[row] + uniforms.eps);
+  if (WEIGHT) { factor *= weight[row]; }
+  for (var i = lane; i < uniforms.plane; i += 64) {
+    filters[row * uniforms.plane + i] = w[row * uniforms.plane + i] * factor;
+  }
+  if (lane > 0) { return; }
+  var v = -mean[row];
+  if (B) { v += b[row]; }
+  v *= factor;
+  if (BIAS) { v += bias[row]; }
+  biases[row] = v;
+`,
+);
+
 /** The index of value i of channel c, which has `count` values in all samples. */
 const channel = /* wgsl */ `
 fn indexOf(c: u32, i: u32) -> u32 {

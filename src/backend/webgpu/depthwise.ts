@@ -1,0 +1,73 @@
+/**
+ * The kernels of depthwise convolutions.
+ *
+ * @module
+ */
+
+import type { Tensor } from "../../tensor.ts";
+import type { Conv2dGeometry } from "../geometry.ts";
+import type { DepthwiseKernels, Epilogue } from "../kernels.ts";
+import { type GpuMemory, partOf } from "./memory.ts";
+import * as shaders from "./shaders/depthwise.ts";
+
+/** The depthwise kernels over a GPU's memory. */
+export function depthwiseKernels(gpu: GpuMemory): DepthwiseKernels {
+  return {
+    depthwise(
+      y: Tensor,
+      x: Tensor,
+      weight: Tensor,
+      bias: Tensor | null,
+      g: Conv2dGeometry,
+      { residual, activation }: Epilogue,
+    ): void {
+      const read = x.size / g.n, written = y.size / g.n;
+      const all = { y: gpu.out(y), x: gpu.at(x), residual: residual && gpu.at(residual) };
+      for (const part of gpu.parts("depthwise", g.n, 4 * read, 4 * written)) {
+        const operands = {
+          y: partOf(all.y, part, 4 * written),
+          x: partOf(all.x, part, 4 * read),
+          weight: gpu.at(weight),
+          bias: gpu.at(bias ?? weight),
+          residual: all.residual ? partOf(all.residual, part, 4 * written) : gpu.at(weight),
+        };
+        const constants = { BIAS: bias !== null, RESIDUAL: residual !== null };
+        const uniforms = { u32: { ...sizesOf(g), activation } };
+        gpu.perElement(shaders.depthwise, operands, part.count * written, constants, uniforms);
+      }
+    },
+
+    depthwiseBackwardInput(dx: Tensor, dy: Tensor, weight: Tensor, g: Conv2dGeometry): void {
+      const read = dy.size / g.n, written = dx.size / g.n;
+      const all = { dx: gpu.out(dx), dy: gpu.at(dy), weight: gpu.at(weight) };
+      for (const part of gpu.parts("depthwiseBackwardInput", g.n, 4 * read, 4 * written)) {
+        const { weight } = all;
+        const dx = partOf(all.dx, part, 4 * written), dy = partOf(all.dy, part, 4 * read);
+        const uniforms = { u32: sizesOf(g) }, size = part.count * written;
+        gpu.perElement(shaders.depthwiseBackwardInput, { dx, dy, weight }, size, {}, uniforms);
+      }
+    },
+
+    depthwiseBackwardWeight(dw: Tensor, dy: Tensor, x: Tensor, g: Conv2dGeometry): void {
+      const bytes = [4 * dy.size / g.n, 4 * x.size / g.n];
+      const all = { dw: gpu.out(dw), dy: gpu.at(dy), x: gpu.at(x) };
+      for (const part of gpu.parts("depthwiseBackwardWeight", g.n, ...bytes)) {
+        const operands = {
+          dw: all.dw,
+          dy: partOf(all.dy, part, bytes[0]),
+          x: partOf(all.x, part, bytes[1]),
+        };
+        const sizes = { ...sizesOf(g), n: part.count };
+        gpu.perRow(shaders.depthwiseBackwardWeight, operands, dw.size, {}, { u32: sizes });
+      }
+    },
+  };
+}
+
+/** The sizes of a depthwise convolution as uniforms. */
+function sizesOf(g: Conv2dGeometry): Record<string, number> {
+  const { h, w, oh, ow, kh, kw, strideH, strideW, dilationH, dilationW, top, left, inC, outC } = g;
+  const channels = { channels: outC, multiplier: outC / inC };
+  // deno-fmt-ignore
+  return { h, w, oh, ow, kh, kw, strideH, strideW, dilationH, dilationW, top, left, ...channels };
+}

@@ -1,0 +1,94 @@
+/**
+ * Depthwise convolution: every input channel has kernels of its own. All sizes are uniforms, so
+ * that all layers share a program.
+ *
+ * @module
+ */
+
+import type { Shader } from "../shader.ts";
+import { activate } from "./activate.ts";
+import { each } from "./elementwise.ts";
+import { reductions } from "./rows.ts";
+
+/** y = activation(x ⋆ w + bias + residual). */
+export const depthwise: Shader = each(
+  "depthwise",
+  "y",
+  /* wgsl */ `
+  let plane = i / (uniforms.oh * uniforms.ow);
+  let c = plane % uniforms.channels;
+  let first = plane / uniforms.multiplier * (uniforms.h * uniforms.w);
+  let iy = i32(i / uniforms.ow % uniforms.oh * uniforms.strideH) - i32(uniforms.top);
+  let ix = i32(i % uniforms.ow * uniforms.strideW) - i32(uniforms.left);
+  var v = 0.0;
+  for (var ky = 0u; ky < uniforms.kh; ky++) {
+    let row = u32(iy + i32(ky * uniforms.dilationH));
+    if (row >= uniforms.h) { continue; }
+    for (var kx = 0u; kx < uniforms.kw; kx++) {
+      let column = u32(ix + i32(kx * uniforms.dilationW));
+      if (column >= uniforms.w) { continue; }
+      v += weight[(c * uniforms.kh + ky) * uniforms.kw + kx] * x[first + row * uniforms.w + column];
+    }
+  }
+  if (BIAS) { v += bias[c]; }
+  if (RESIDUAL) { v += residual[i]; }
+  y[i] = activate(v);
+`,
+  activate,
+);
+
+/** dx: for each tap there is at most one window whose tap lies on an element. */
+export const depthwiseBackwardInput: Shader = each(
+  "depthwiseBackwardInput",
+  "dx",
+  /* wgsl */ `
+  let plane = i / (uniforms.h * uniforms.w);
+  let y = i32(i / uniforms.w % uniforms.h + uniforms.top);
+  let x = i32(i % uniforms.w + uniforms.left);
+  var v = 0.0;
+  for (var m = 0u; m < uniforms.multiplier; m++) {
+    let output = plane * uniforms.multiplier + m;
+    let c = output % uniforms.channels;
+    for (var ky = 0u; ky < uniforms.kh; ky++) {
+      let oy = y - i32(ky * uniforms.dilationH);
+      let row = u32(oy) / uniforms.strideH;
+      if (oy < 0 || u32(oy) % uniforms.strideH > 0 || row >= uniforms.oh) { continue; }
+      for (var kx = 0u; kx < uniforms.kw; kx++) {
+        let ox = x - i32(kx * uniforms.dilationW);
+        let column = u32(ox) / uniforms.strideW;
+        if (ox < 0 || u32(ox) % uniforms.strideW > 0 || column >= uniforms.ow) { continue; }
+        let w = weight[(c * uniforms.kh + ky) * uniforms.kw + kx];
+        v += w * dy[(output * uniforms.oh + row) * uniforms.ow + column];
+      }
+    }
+  }
+  dx[i] = v;
+`,
+);
+
+/** dw += …: each workgroup sums up a weight's products over the outputs of `n` samples. */
+export const depthwiseBackwardWeight: Shader = {
+  name: "depthwiseBackwardWeight",
+  text: /* wgsl */ `${reductions}
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let row = group.y * GRID_WIDTH + group.x;
+  if (row >= uniforms.rows) { return; }
+  let c = row / (uniforms.kh * uniforms.kw);
+  let top = i32(row / uniforms.kw % uniforms.kh * uniforms.dilationH) - i32(uniforms.top);
+  let left = i32(row % uniforms.kw * uniforms.dilationW) - i32(uniforms.left);
+  let outputs = uniforms.oh * uniforms.ow;
+  var sum = 0.0;
+  for (var i = lane; i < uniforms.n * outputs; i += 64) {
+    let iy = u32(top + i32(i % outputs / uniforms.ow * uniforms.strideH));
+    let ix = u32(left + i32(i % uniforms.ow * uniforms.strideW));
+    if (iy >= uniforms.h || ix >= uniforms.w) { continue; }
+    let plane = i / outputs * uniforms.channels + c;
+    let v = x[(plane / uniforms.multiplier * uniforms.h + iy) * uniforms.w + ix];
+    sum += v * dy[plane * outputs + i % outputs];
+  }
+  sum = total(sum, lane);
+  if (lane == 0) { dw[row] += sum; }
+}
+`,
+};

@@ -1,0 +1,28 @@
+/** The argument checks that operations with a batch normalisation share. */
+
+import type { BatchNormTensors } from "../backend/geometry.ts";
+import { ArgumentError } from "../errors.ts";
+import type { Tensor } from "../tensor.ts";
+import { checkNumber, checkOptionalTensor, checkOptions, checkTensor } from "./checks.ts";
+
+/** Checks the tensors of a batch normalisation. Those that are missing become null. */
+export function checkNormTensors(
+  op: string,
+  tensors: BatchNormTensors,
+  x: Tensor,
+  channels: number,
+): Required<BatchNormTensors> {
+  checkOptions(op, tensors, "tensors");
+  const { runningMean, runningVar } = tensors;
+  checkTensor(op, "runningMean", runningMean, x, [channels]);
+  checkTensor(op, "runningVar", runningVar, x, [channels]);
+  const weight = checkOptionalTensor(op, "weight", tensors.weight, x, [channels]);
+  const bias = checkOptionalTensor(op, "bias", tensors.bias, x, [channels]);
+  return { runningMean, runningVar, weight, bias };
+}
+
+/** Checks the number that is added to a variance. */
+export function checkEps(op: string, eps: number): number {
+  if (checkNumber(op, "eps", eps) >= 0) return eps;
+  throw new ArgumentError(op, "eps", eps, "a non-negative number");
+}

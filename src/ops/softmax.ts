@@ -1,0 +1,119 @@
+/**
+ * Softmax and its logarithm.
+ *
+ * @module
+ */
+
+import { kernelsOf } from "../backend/interface.ts";
+import type { AxisGeometry } from "../backend/geometry.ts";
+import { ArgumentError } from "../errors.ts";
+import { elements, type Shape, type Tensor } from "../tensor.ts";
+import { checkOptions, checkTensor, type OutOptions, produce } from "./checks.ts";
+
+/**
+ * Computes exp(x) / Σ exp(x) along an axis, without overflow.
+ *
+ * @param x Any shape.
+ * @param dim The axis. Negative values count from the last axis.
+ * @param options `out` may be x.
+ * @returns The shape of x.
+ * @throws {ArgumentError} When `dim` is not an axis of x, or `out` has another shape.
+ *
+ * @example
+ * ```ts
+ * import { createBackend } from "../backend/mod.ts";
+ * import { softmax } from "./softmax.ts";
+ *
+ * using backend = await createBackend();
+ * using x = backend.upload(new Float32Array([1, 1, 1, 1]), [1, 4]);
+ * using y = softmax(x, 1);
+ * console.log(await y.read()); // 0.25 four times
+ * ```
+ */
+export function softmax(x: Tensor, dim: number, options: OutOptions = {}): Tensor {
+  checkTensor("softmax", "x", x, x);
+  checkOptions("softmax", options);
+  const g = axisGeometry("softmax", x.shape, dim);
+  const target = { shape: x.shape, out: options.out, inPlace: true };
+  return produce("softmax", x, target, (y) => kernelsOf(x).softmax(y, x, g));
+}
+
+/**
+ * Computes x − log Σ exp(x) along an axis, without overflow.
+ *
+ * @param x Any shape.
+ * @param dim The axis. Negative values count from the last axis.
+ * @param options `out` may be x.
+ * @returns The shape of x.
+ * @throws {ArgumentError} When `dim` is not an axis of x, or `out` has another shape.
+ */
+export function logSoftmax(x: Tensor, dim: number, options: OutOptions = {}): Tensor {
+  checkTensor("logSoftmax", "x", x, x);
+  checkOptions("logSoftmax", options);
+  const g = axisGeometry("logSoftmax", x.shape, dim);
+  const target = { shape: x.shape, out: options.out, inPlace: true };
+  return produce("logSoftmax", x, target, (y) => kernelsOf(x).logSoftmax(y, x, g));
+}
+
+/**
+ * Computes the gradient of {@linkcode softmax}: dx = y · (dy − Σ dy·y).
+ *
+ * @param dy Any shape.
+ * @param y The output of the forward pass, in the shape of dy.
+ * @param dim The axis of the forward pass.
+ * @param options `out` may be dy.
+ * @returns dx, in the shape of dy.
+ * @throws {ArgumentError} When the shapes differ, or `dim` is not an axis of dy.
+ */
+export function softmaxBackward(
+  dy: Tensor,
+  y: Tensor,
+  dim: number,
+  options: OutOptions = {},
+): Tensor {
+  const op = "softmaxBackward";
+  checkTensor(op, "dy", dy, dy);
+  checkTensor(op, "y", y, dy, dy.shape);
+  checkOptions(op, options);
+  const g = axisGeometry(op, dy.shape, dim);
+  const target = { shape: dy.shape, out: options.out, reads: [y], inPlace: true };
+  return produce(op, dy, target, (dx) => kernelsOf(dy).softmaxBackward(dx, dy, y, g));
+}
+
+/**
+ * Computes the gradient of {@linkcode logSoftmax}: dx = dy − exp(y) · Σ dy.
+ *
+ * @param dy Any shape.
+ * @param y The output of the forward pass, in the shape of dy.
+ * @param dim The axis of the forward pass.
+ * @param options `out` may be dy.
+ * @returns dx, in the shape of dy.
+ * @throws {ArgumentError} When the shapes differ, or `dim` is not an axis of dy.
+ */
+export function logSoftmaxBackward(
+  dy: Tensor,
+  y: Tensor,
+  dim: number,
+  options: OutOptions = {},
+): Tensor {
+  const op = "logSoftmaxBackward";
+  checkTensor(op, "dy", dy, dy);
+  checkTensor(op, "y", y, dy, dy.shape);
+  checkOptions(op, options);
+  const g = axisGeometry(op, dy.shape, dim);
+  const target = { shape: dy.shape, out: options.out, reads: [y], inPlace: true };
+  return produce(op, dy, target, (dx) => kernelsOf(dy).logSoftmaxBackward(dx, dy, y, g));
+}
+
+function axisGeometry(op: string, shape: Shape, dim: number): AxisGeometry {
+  const rank = shape.length;
+  if (!Number.isInteger(dim) || dim < -rank || dim >= rank) {
+    throw new ArgumentError(op, "dim", dim, `an axis of x [${shape.join(", ")}]`);
+  }
+  const axis = dim < 0 ? dim + rank : dim;
+  return {
+    outer: elements(shape.slice(0, axis)),
+    size: shape[axis],
+    inner: elements(shape.slice(axis + 1)),
+  };
+}
