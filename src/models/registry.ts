@@ -22,6 +22,7 @@ import { vggs } from "./vgg.ts";
 export type NetworkName =
   | "alexnet"
   | "alexnet-tiny"
+  | "bvlc_alexnet"
   | "vgg11"
   | "vgg11_bn"
   | "vgg13"
