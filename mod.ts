@@ -55,19 +55,7 @@ export {
   softplus,
   tanh,
 } from "./src/ops/activation.ts";
-export {
-  geluBackward,
-  hardsigmoidBackward,
-  hardswishBackward,
-  hardtanhBackward,
-  leakyReluBackward,
-  relu6Backward,
-  reluBackward,
-  sigmoidBackward,
-  siluBackward,
-  softplusBackward,
-  tanhBackward,
-} from "./src/ops/activation_backward.ts";
+export { reluBackward } from "./src/ops/activation_backward.ts";
 export { add, mul } from "./src/ops/arithmetic.ts";
 export { conv1d, conv2d } from "./src/ops/conv.ts";
 export { conv1dMatrix } from "./src/ops/conv1d_matrix.ts";
@@ -104,7 +92,7 @@ export {
   maxPoolBackward,
 } from "./src/ops/pool.ts";
 export type { Pool1dOptions, Pool2dOptions } from "./src/ops/pool_geometry.ts";
-export { prelu, preluBackwardInput, preluBackwardWeight } from "./src/ops/prelu.ts";
+export { prelu } from "./src/ops/prelu.ts";
 export { logSoftmax, logSoftmaxBackward, softmax, softmaxBackward } from "./src/ops/softmax.ts";
 
 // Layers

@@ -117,11 +117,7 @@ export abstract class Layer implements Disposable {
     return [this.backward(dy)];
   }
 
-  /**
-   * Multiply-accumulates of a forward pass for the shapes of all inputs.
-   *
-   * @internal
-   */
+  /** @internal Multiply-accumulates of a forward pass for the shapes of all inputs. */
   macsOf(inputs: readonly Shape[]): number {
     return this.macs(this.#only(inputs));
   }
