@@ -8,6 +8,7 @@ import { createHash } from "node:crypto";
 
 /** The hash that a file must have. */
 export interface FileDigest {
+  /** SHA-256, or the id that Git gives the file. */
   readonly kind: "sha256" | "gitBlob";
   /** Its hexadecimal digits in lower case, or the first of them. */
   readonly digits: string;
