@@ -20,6 +20,7 @@ const files = {
   onnx: () => import("./onnx.ts"),
   graph: () => import("./graph.ts"),
   safetensors: () => import("./safetensors.ts"),
+  deep_compression: () => import("./deep_compression.ts"),
 } satisfies Record<string, () => Promise<{ default: Fuzzer }>>;
 
 /** The name of a fuzzer. */
