@@ -38,5 +38,5 @@ export { type Layers, Sequential } from "./sequential.ts";
 export * from "./shape.ts";
 export * from "./softmax.ts";
 export { StochasticDepth } from "./stochastic_depth.ts";
-export { View } from "./view.ts";
 export * from "./upsample.ts";
+export { View } from "./view.ts";

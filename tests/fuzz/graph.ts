@@ -5,7 +5,7 @@
 
 import { createBackend } from "../../src/backend/mod.ts";
 import { PembrokeError } from "../../src/errors.ts";
-import { loadModel } from "../../src/models/mod.ts";
+import { type Classifier, loadModel } from "../../src/models/mod.ts";
 import { assert } from "../assert.ts";
 import { bytes } from "../weights/helpers.ts";
 import {
@@ -119,13 +119,18 @@ const operations:
 export default async function fuzzGraph(random: FuzzRandom): Promise<void> {
   using backend = await createBackend({ threads: 1 });
   const weights = graph(random);
+  const run = async (model: Classifier, values: Float32Array, shape: readonly number[]) => {
+    using x = backend.upload(values, shape);
+    using y = model.forward(x);
+    return await y.read();
+  };
   try {
     using model = await loadModel({ backend, weights });
     const shape = model.inputShape(2), size = shape.reduce((a, b) => a * b) / 2;
     const values = Float32Array.from({ length: 2 * size }, () => 2 * random.next() - 1);
-    const both = await run(values, shape);
+    const both = await run(model, values, shape);
     for (const n of [0, 1]) {
-      const one = await run(values.subarray(n * size, (n + 1) * size), model.inputShape(1));
+      const one = await run(model, values.subarray(n * size, (n + 1) * size), model.inputShape(1));
       const largest = one.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
       const part = both.subarray(n * one.length, (n + 1) * one.length);
       const isClose = one.every((value, i) =>
@@ -133,12 +138,6 @@ export default async function fuzzGraph(random: FuzzRandom): Promise<void> {
         Math.abs(value - part[i]) <= 1e-4 * largest
       );
       assert(both.length === 2 * one.length && isClose, "a sample differs in a batch");
-    }
-
-    async function run(values: Float32Array, shape: readonly number[]): Promise<Float32Array> {
-      using x = backend.upload(values, shape);
-      using y = model.forward(x);
-      return await y.read();
     }
   } catch (error) {
     if (!(error instanceof PembrokeError)) throw error;

@@ -11,7 +11,17 @@ const operations = [
   ...["Conv", "Gemm", "Relu", "MaxPool", "Flatten", "Reshape", "Identity", "Constant", "Cast"],
   ...["ConstantOfShape", "BatchNormalization", "Dropout", "Softmax", "LRN", "GlobalAveragePool"],
   ...["Add", "Mul", "Sub", "Div", "Sum", "Concat", "Split", "Slice", "Pad", "Transpose", "Squeeze"],
-  ...["Unsqueeze", "Gather", "Resize", "Upsample", "Clip", "Sigmoid", "HardSigmoid", "PRelu", "Pow"],
+  ...[
+    "Unsqueeze",
+    "Gather",
+    "Resize",
+    "Upsample",
+    "Clip",
+    "Sigmoid",
+    "HardSigmoid",
+    "PRelu",
+    "Pow",
+  ],
   ...["Erf", "Sqrt", "MatMul", "ConvTranspose", "ReduceMean", "ReduceSum", "ReduceMax", "Shape"],
   ...["LayerNormalization", "InstanceNormalization", "DepthToSpace", "SpaceToDepth", "Min", "Max"],
   ...["Range", "Expand", "Tile", "Where", "Equal", "ReduceProd", "AveragePool", "Mod", "Det"],
@@ -37,7 +47,12 @@ export default async function fuzzOnnx(random: FuzzRandom): Promise<void> {
   if (random.chance(0.3)) shuffle(parts, random);
   const pair = field(14, field(1, "names"), field(2, random.pick(["a,b", "{0: 'a'}", "['", "{"])));
   const version = random.chance(0.9) ? 7 + random.below(16) : random.edgy(32);
-  const model = [int(1, 8), field(7, join(parts)), repeated(pair, random), field(8, int(2, version))];
+  const model = [
+    int(1, 8),
+    field(7, join(parts)),
+    repeated(pair, random),
+    field(8, int(2, version)),
+  ];
   await checkWeightsFile(damage(join(model), random), random);
 }
 

@@ -6,8 +6,11 @@
 
 import { ArgumentError, PembrokeError } from "../../errors.ts";
 import type { RgbImage } from "../../image/pixels.ts";
-import { caffePreprocessing, type Preprocessing } from "../../image/preprocess.ts";
-import { imagenetPreprocessing } from "../../image/preprocess.ts";
+import {
+  caffePreprocessing,
+  imagenetPreprocessing,
+  type Preprocessing,
+} from "../../image/preprocess.ts";
 import { graphInput, type GraphNode } from "../../layers/graph_builder.ts";
 import { parameterCount } from "../../layers/layer.ts";
 import {
@@ -18,7 +21,7 @@ import {
   View,
 } from "../../layers/mod.ts";
 import { elements, type Shape, type Tensor } from "../../tensor.ts";
-import { escapeText, formatShape } from "../../weights/io/quote.ts";
+import { escapeText } from "../../weights/io/quote.ts";
 import type { WeightsFile } from "../../weights/mod.ts";
 import { OnnxFile, type ParameterMapping } from "../../weights/onnx/reader.ts";
 import type { Prediction } from "../classify.ts";
