@@ -118,7 +118,9 @@ export async function openOnnx(source: ByteSource, files: RelatedFiles): Promise
   }
   const reader = new ProtoReader(source, files);
   const graph = await foldConstants(reader, await readGraph(reader));
-  if (graph.tensors.size === 0) throw new FileError(source.name, "holds no tensors");
+  if (graph.tensors.size === 0 && graph.nodes.length === 0) {
+    throw new FileError(source.name, "holds no tensors");
+  }
   const size = source.size + files.size + maxConstantBytes;
   const shared = new SharedElements({ name: source.name, size });
   for (const tensor of graph.tensors.values()) shared.add(tensor);

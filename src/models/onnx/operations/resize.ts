@@ -6,26 +6,21 @@
  * @module
  */
 
-import type { Coordinates, Rounding } from "../../../ops/taps.ts";
 import type { Shape } from "../../../tensor.ts";
 import { escapeText, formatShape } from "../../../weights/io/quote.ts";
 import type { Operation } from "../builder.ts";
 import type { NodeReader } from "../node.ts";
-import { Resize, type ResizeRule } from "../resize_layer.ts";
-
-/** The coordinates that are supported. */
-const coordinates: readonly Coordinates[] = [
-  ...["half_pixel", "pytorch_half_pixel", "asymmetric", "align_corners"] as const,
-];
-
-/** The roundings of nearest_mode. */
-const roundings: readonly Rounding[] = [
-  ...["floor", "ceil", "round_prefer_floor", "round_prefer_ceil"] as const,
-];
+import {
+  isCoordinates,
+  isRounding,
+  Resize,
+  type ResizedAxis,
+  type ResizeMode,
+} from "../resize_layer.ts";
 
 /** Resize, and Upsample before opset 10. */
 export const resize: Operation = (node, build) => {
-  const x = node.activation(0), { shape } = x, rules = readRules(node);
+  const x = node.activation(0), { shape } = x, mode = readMode(node);
   for (const name of ["cubic_coeff_a", "extrapolation_value"]) node.number(name, 0);
   for (const name of ["antialias", "exclude_outside"]) node.expect(name, 0);
   if (node.text("keep_aspect_ratio_policy", "stretch") !== "stretch") {
@@ -39,22 +34,23 @@ export const resize: Operation = (node, build) => {
     const sizes = formatShape(target.map(({ out }) => out));
     throw node.bad(`${formatShape(shape)} to ${sizes} is not supported: only planes are resized`);
   }
-  return build.apply(node, new Resize(plane.map((axis) => ({ ...axis, ...rules }))), [x]);
+  return build.apply(node, new Resize(plane, mode), [x]);
 };
 
 /** Reads how positions are computed. */
-function readRules(node: NodeReader): Pick<ResizeRule, "coordinates" | "rounding"> {
+function readMode(node: NodeReader): ResizeMode {
   const isOld = node.opset < 11, mode = node.text("mode", "nearest");
-  const transformation = node.text(
+  const coordinates = node.text(
     "coordinate_transformation_mode",
     isOld ? "asymmetric" : "half_pixel",
   );
   const nearest = node.text("nearest_mode", isOld ? "floor" : "round_prefer_floor");
-  const rule = coordinates.find((name) => name === transformation);
-  const isLinear = mode === "linear" || mode === "bilinear"; // before opset 9
-  const rounding = isLinear ? "linear" : roundings.find((name) => name === nearest);
-  if (rule && rounding && (isLinear || mode === "nearest")) return { coordinates: rule, rounding };
-  const how = [mode, transformation, ...(isLinear ? [] : [nearest])].map(escapeText).join(", ");
+  if (isCoordinates(coordinates)) {
+    const isLinear = mode === "linear" || mode === "bilinear"; // before opset 9
+    if (isLinear) return { coordinates, rounding: "linear" };
+    if (mode === "nearest" && isRounding(nearest)) return { coordinates, rounding: nearest };
+  }
+  const how = [mode, coordinates, nearest].map(escapeText).join(", ");
   throw node.bad(`the mode ${how} is not supported`);
 }
 
@@ -62,7 +58,7 @@ function readRules(node: NodeReader): Pick<ResizeRule, "coordinates" | "rounding
 function readTarget(
   node: NodeReader,
   shape: Shape,
-): readonly Pick<ResizeRule, "scale" | "out">[] {
+): readonly ResizedAxis[] {
   const isNew = node.opset >= 11, at = isNew ? 2 : 1;
   const axes = (node.list("axes") ?? shape.map((_, axis) => axis))
     .map((axis) => node.resolveAxis(axis, shape.length));
