@@ -43,7 +43,7 @@ async function check(backend: Backend, { file, shape, outputs }: typeof expected
   for (const result of results) result.dispose();
 }
 
-const onEveryBackend = ["blocks_11", "channels_last", "segmentation"];
+const onEveryBackend = ["blocks_11"];
 for (const model of expected) {
   const name = /(\w+)\.onnx$/.exec(model.file)![1], { shape } = model;
   if (onEveryBackend.includes(name)) {

@@ -117,7 +117,7 @@ Deno.test("openWeights() rejects an ONNX file without its weights", async () => 
     onnx({ tensors: [tensor("a", [1], 1, int(14, 1))] }),
     "a has no location: damaged",
   );
-  await assertRejected(onnx({ nodes: [node("Relu", ["x"], ["y"])] }), "holds no tensors");
+  await assertRejected(onnx({}), "holds no tensors");
   await assertRejected(
     onnx({ more: field(15, "") }),
     "has sparse tensors, which are not supported",
