@@ -55,20 +55,9 @@ export {
   softplus,
   tanh,
 } from "./src/ops/activation.ts";
-export {
-  geluBackward,
-  hardsigmoidBackward,
-  hardswishBackward,
-  hardtanhBackward,
-  leakyReluBackward,
-  relu6Backward,
-  reluBackward,
-  sigmoidBackward,
-  siluBackward,
-  softplusBackward,
-  tanhBackward,
-} from "./src/ops/activation_backward.ts";
+export { reluBackward } from "./src/ops/activation_backward.ts";
 export { add, mul } from "./src/ops/arithmetic.ts";
+export { cat, slice, sliceBackward } from "./src/ops/concat.ts";
 export { conv1d, conv2d } from "./src/ops/conv.ts";
 export { conv1dMatrix } from "./src/ops/conv1d_matrix.ts";
 export {
@@ -79,7 +68,18 @@ export {
   conv2dBackwardWeight,
 } from "./src/ops/conv_backward.ts";
 export type { Conv1dOptions, Conv2dOptions } from "./src/ops/conv_geometry.ts";
+export {
+  convTranspose1d,
+  convTranspose2d,
+  convTransposeBackwardInput,
+  convTransposeBackwardWeight,
+} from "./src/ops/conv_transpose.ts";
 export { dropout } from "./src/ops/dropout.ts";
+export {
+  interpolate,
+  interpolateBackward,
+  type InterpolateOptions,
+} from "./src/ops/interpolate.ts";
 export { linear, linearBackwardInput, linearBackwardWeight } from "./src/ops/linear.ts";
 export { crossEntropy } from "./src/ops/loss.ts";
 export {
@@ -89,10 +89,14 @@ export {
   localResponseNorm,
   localResponseNormBackward,
 } from "./src/ops/norm.ts";
+export { pad, padBackward } from "./src/ops/pad.ts";
+export { channelShuffle, inversePermutation, permute } from "./src/ops/permute.ts";
 export {
   adaptiveAvgPool1d,
   adaptiveAvgPool2d,
   adaptiveAvgPoolBackward,
+  adaptiveMaxPool2d,
+  adaptiveMaxPool2dWithIndices,
   avgPool1d,
   avgPool1dBackward,
   avgPool2d,
@@ -104,8 +108,9 @@ export {
   maxPoolBackward,
 } from "./src/ops/pool.ts";
 export type { Pool1dOptions, Pool2dOptions } from "./src/ops/pool_geometry.ts";
-export { prelu, preluBackwardInput, preluBackwardWeight } from "./src/ops/prelu.ts";
+export { prelu } from "./src/ops/prelu.ts";
 export { logSoftmax, logSoftmaxBackward, softmax, softmaxBackward } from "./src/ops/softmax.ts";
+export { groupNorm, groupNormBackward, layerNorm, layerNormBackward } from "./src/ops/row_norm.ts";
 
 // Layers
 export {
@@ -121,7 +126,9 @@ export {
   Softplus,
   Tanh,
 } from "./src/layers/activation.ts";
+export { Concat, Slice } from "./src/layers/concat.ts";
 export { Conv1d, Conv2d } from "./src/layers/conv.ts";
+export { ConvTranspose1d, ConvTranspose2d } from "./src/layers/conv_transpose.ts";
 export { foldBatchNorm } from "./src/layers/fold.ts";
 export { Graph } from "./src/layers/graph.ts";
 export type { GraphNode } from "./src/layers/graph_builder.ts";
@@ -130,9 +137,12 @@ export { Parameter } from "./src/layers/parameter.ts";
 export { Linear } from "./src/layers/linear.ts";
 export { Add, Mul } from "./src/layers/merge.ts";
 export { BatchNorm1d, BatchNorm2d, LocalResponseNorm } from "./src/layers/norm.ts";
+export { ConstantPad2d, ReflectionPad2d, ReplicationPad2d, ZeroPad2d } from "./src/layers/pad.ts";
+export { ChannelShuffle, Permute } from "./src/layers/permute.ts";
 export {
   AdaptiveAvgPool1d,
   AdaptiveAvgPool2d,
+  AdaptiveMaxPool2d,
   AvgPool1d,
   AvgPool2d,
   MaxPool1d,
@@ -140,9 +150,11 @@ export {
 } from "./src/layers/pool.ts";
 export type { Precision } from "./src/layers/precision.ts";
 export { PReLU } from "./src/layers/prelu.ts";
+export { GroupNorm, LayerNorm } from "./src/layers/row_norm.ts";
 export { Sequential } from "./src/layers/sequential.ts";
 export { Dropout, Flatten } from "./src/layers/shape.ts";
 export { LogSoftmax, Softmax } from "./src/layers/softmax.ts";
+export { Upsample } from "./src/layers/upsample.ts";
 
 // Networks
 export { AlexNet, type AlexNetOptions } from "./src/models/alexnet.ts";

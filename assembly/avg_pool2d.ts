@@ -3,7 +3,9 @@
 
 import { AdaptiveGeometry, Pool2dGeometry } from "./geometry";
 import { strided4 } from "./inline/lanes";
-import { endTap, firstTap, innerBegin, innerEnd } from "./inline/window";
+import { adaptiveBegin, adaptiveEnd, endTap, firstTap, innerBegin, innerEnd } from "./inline/window";
+import { rowSum } from "./sums";
+import { ceilDiv, claim, join, rowsPerItem } from "./threads";
 
 /**
  * Each sum is divided by the area of its window: inside the input, or inside input and padding with
@@ -94,45 +96,64 @@ export function avgPool2dBackward(
  * @param x [planes, h, w]
  */
 export function adaptiveAvgPool2d(y: usize, x: usize, g: AdaptiveGeometry): void {
-  const planes = g.n * g.c, h = g.h, w = g.w, oh = g.oh, ow = g.ow;
-  if (h == oh && w == ow) {
-    memory.copy(y, x, ((planes * h * w) as usize) << 2);
-    return;
+  const planes = g.n * g.c, size = g.h * g.w, out = g.oh * g.ow;
+  const planesPerItem = rowsPerItem(size), items = ceilDiv(planes, planesPerItem);
+  for (let i = claim(items); i >= 0; i = claim(items)) {
+    const first = i * planesPerItem, last = min(planes, first + planesPerItem);
+    for (let p = first; p < last; p++) {
+      const to = y + ((p * out) << 2), from = x + ((p * size) << 2);
+      if (out == 1) store<f32>(to, (rowSum(from, size) / (size as f64)) as f32);
+      else if (g.h == g.oh && g.w == g.ow) memory.copy(to, from, size << 2);
+      else adaptiveMeans(to, from, g);
+    }
   }
-  for (let p = 0; p < planes; p++, x += (h * w) << 2) {
-    for (let oy = 0; oy < oh; oy++) {
-      const y0 = adaptiveBegin(oy, h, oh), y1 = adaptiveEnd(oy, h, oh);
-      for (let ox = 0; ox < ow; ox++, y += 4) {
-        const x0 = adaptiveBegin(ox, w, ow), x1 = adaptiveEnd(ox, w, ow);
-        let sum: f32 = 0;
-        for (let iy = y0; iy < y1; iy++) {
-          for (let ix = x0; ix < x1; ix++) sum += load<f32>(x + ((iy * w + ix) << 2));
-        }
-        store<f32>(y, sum / areaOf(y1 - y0, x1 - x0));
+  join(items);
+}
+
+/** The same for one plane. */
+function adaptiveMeans(y: usize, x: usize, g: AdaptiveGeometry): void {
+  const h = g.h, w = g.w, oh = g.oh, ow = g.ow;
+  for (let oy = 0; oy < oh; oy++) {
+    const y0 = adaptiveBegin(oy, h, oh), y1 = adaptiveEnd(oy, h, oh);
+    for (let ox = 0; ox < ow; ox++, y += 4) {
+      const x0 = adaptiveBegin(ox, w, ow), x1 = adaptiveEnd(ox, w, ow);
+      let sum: f32 = 0;
+      for (let iy = y0; iy < y1; iy++) {
+        for (let ix = x0; ix < x1; ix++) sum += load<f32>(x + ((iy * w + ix) << 2));
       }
+      store<f32>(y, sum / areaOf(y1 - y0, x1 - x0));
     }
   }
 }
 
 /** dx = the dy of each window, divided by its area, added to all of its inputs; written. */
 export function adaptiveAvgPool2dBackward(dx: usize, dy: usize, g: AdaptiveGeometry): void {
-  const planes = g.n * g.c, h = g.h, w = g.w, oh = g.oh, ow = g.ow;
-  if (h == oh && w == ow) {
-    memory.copy(dx, dy, ((planes * h * w) as usize) << 2);
-    return;
+  const planes = g.n * g.c, size = g.h * g.w, out = g.oh * g.ow;
+  const planesPerItem = rowsPerItem(size), items = ceilDiv(planes, planesPerItem);
+  for (let i = claim(items); i >= 0; i = claim(items)) {
+    const first = i * planesPerItem, last = min(planes, first + planesPerItem);
+    for (let p = first; p < last; p++) {
+      const to = dx + ((p * size) << 2), from = dy + ((p * out) << 2);
+      if (g.h == g.oh && g.w == g.ow) memory.copy(to, from, size << 2);
+      else addShares(to, from, g);
+    }
   }
-  memory.fill(dx, 0, (planes * h * w) << 2);
-  for (let p = 0; p < planes; p++, dx += (h * w) << 2) {
-    for (let oy = 0; oy < oh; oy++) {
-      const y0 = adaptiveBegin(oy, h, oh), y1 = adaptiveEnd(oy, h, oh);
-      for (let ox = 0; ox < ow; ox++, dy += 4) {
-        const x0 = adaptiveBegin(ox, w, ow), x1 = adaptiveEnd(ox, w, ow);
-        const share = load<f32>(dy) / areaOf(y1 - y0, x1 - x0);
-        for (let iy = y0; iy < y1; iy++) {
-          for (let ix = x0; ix < x1; ix++) {
-            const at = dx + ((iy * w + ix) << 2);
-            store<f32>(at, load<f32>(at) + share);
-          }
+  join(items);
+}
+
+/** The same for one plane. */
+function addShares(dx: usize, dy: usize, g: AdaptiveGeometry): void {
+  const h = g.h, w = g.w, oh = g.oh, ow = g.ow;
+  memory.fill(dx, 0, (h * w) << 2);
+  for (let oy = 0; oy < oh; oy++) {
+    const y0 = adaptiveBegin(oy, h, oh), y1 = adaptiveEnd(oy, h, oh);
+    for (let ox = 0; ox < ow; ox++, dy += 4) {
+      const x0 = adaptiveBegin(ox, w, ow), x1 = adaptiveEnd(ox, w, ow);
+      const share = load<f32>(dy) / areaOf(y1 - y0, x1 - x0);
+      for (let iy = y0; iy < y1; iy++) {
+        for (let ix = x0; ix < x1; ix++) {
+          const at = dx + ((iy * w + ix) << 2);
+          store<f32>(at, load<f32>(at) + share);
         }
       }
     }
@@ -144,18 +165,4 @@ export function adaptiveAvgPool2dBackward(dx: usize, dy: usize, g: AdaptiveGeome
 @inline
 function areaOf(rows: i32, columns: i32): f32 {
   return ((rows as f64) * (columns as f64)) as f32;
-}
-
-// i64, because index · size exceeds 2³¹ from 46341 positions on
-
-// @ts-ignore: decorator
-@inline
-function adaptiveBegin(o: i32, size: i32, out: i32): i32 {
-  return (((o as i64) * size) / out) as i32;
-}
-
-// @ts-ignore: decorator
-@inline
-function adaptiveEnd(o: i32, size: i32, out: i32): i32 {
-  return ((((o as i64) + 1) * size + out - 1) / out) as i32;
 }

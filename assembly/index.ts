@@ -13,6 +13,7 @@ export {
   conv2d, conv2dBackwardInput, conv2dBackwardScratchSize, conv2dBackwardWeight, conv2dPack,
   conv2dPackedSize, conv2dPackedTransposedSize, conv2dPackTransposed, conv2dScratchSize,
 } from "./conv2d";
+export { stridedCopy } from "./copy";
 export {
   depthwise, depthwiseBackwardInput, depthwiseBackwardInputScratchSize, depthwiseScratchSize,
 } from "./depthwise";
@@ -24,8 +25,10 @@ export {
   linearInt8, linearInt8Pack, linearInt8PackedSize, linearInt8ScratchSize, linearInt8Unpack,
 } from "./linear_int8";
 export { localResponseNorm, localResponseNormBackward } from "./local_response_norm";
-export { maxIndex, maxPool2d, maxPool2dBackward } from "./max_pool2d";
+export { adaptiveMaxPool2d, maxIndex, maxPool2d, maxPool2dBackward } from "./max_pool2d";
 export { adamwStep, axpby, sgdStep, squaredNorm } from "./optimizer";
+export { resample, resampleScratchSize } from "./resample";
+export { rowNorm, rowNormBackward } from "./row_norm";
 export { crossEntropy, logSoftmax, logSoftmaxBackward, softmax, softmaxBackward } from "./softmax";
 export { beginKernel, setThread } from "./threads";
 export { winograd, winogradBackwardInput, winogradScratchSize } from "./winograd";

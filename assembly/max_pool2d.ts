@@ -4,9 +4,9 @@
 //
 // Four neighbouring outputs are computed at a time where their windows lie inside the row.
 
-import { MaxPositionGeometry, Pool2dGeometry } from "./geometry";
+import { AdaptiveGeometry, MaxPositionGeometry, Pool2dGeometry } from "./geometry";
 import { strided4 } from "./inline/lanes";
-import { endTap, firstTap, innerBegin, innerEnd } from "./inline/window";
+import { adaptiveBegin, adaptiveEnd, endTap, firstTap, innerBegin, innerEnd } from "./inline/window";
 import { ceilDiv, claim, join, rowsPerItem } from "./threads";
 
 /**
@@ -154,6 +154,50 @@ function maxFoursWithIndices(
     }
     v128.store(y + (i << 2), best);
     v128.store(indices + (i << 2), at);
+  }
+}
+
+/**
+ * y[oy, ox] = the maximum of the same windows as those of adaptiveAvgPool2d.
+ * @param y [planes, oh, ow], written
+ * @param indices [planes, oh, ow] int32, the position of each maximum in its plane; 0 for none
+ * @param x [planes, h, w]
+ */
+export function adaptiveMaxPool2d(y: usize, indices: usize, x: usize, g: AdaptiveGeometry): void {
+  const planes = g.n * g.c, size = g.h * g.w, out = g.oh * g.ow;
+  const planesPerItem = rowsPerItem(size), items = ceilDiv(planes, planesPerItem);
+  for (let i = claim(items); i >= 0; i = claim(items)) {
+    const first = i * planesPerItem, last = min(planes, first + planesPerItem);
+    for (let p = first; p < last; p++) {
+      const at: usize = (p * out) << 2;
+      adaptiveMaxima(y + at, indices ? indices + at : 0, x + ((p * size) << 2), g);
+    }
+  }
+  join(items);
+}
+
+/** The same for one plane. */
+function adaptiveMaxima(y: usize, indices: usize, x: usize, g: AdaptiveGeometry): void {
+  const h = g.h, w = g.w, oh = g.oh, ow = g.ow;
+  for (let oy = 0; oy < oh; oy++) {
+    const y0 = adaptiveBegin(oy, h, oh), y1 = adaptiveEnd(oy, h, oh);
+    for (let ox = 0; ox < ow; ox++, y += 4) {
+      const x0 = adaptiveBegin(ox, w, ow), x1 = adaptiveEnd(ox, w, ow);
+      let best: f32 = -Infinity as f32, at = y0 * w + x0;
+      for (let iy = y0; iy < y1; iy++) {
+        for (let position = iy * w + x0; position < iy * w + x1; position++) {
+          const v = load<f32>(x + (position << 2));
+          if (v > best || v != v) {
+            best = v;
+            at = position;
+          }
+        }
+      }
+      store<f32>(y, best);
+      if (!indices) continue;
+      store<i32>(indices, at);
+      indices += 4;
+    }
   }
 }
 

@@ -30,6 +30,17 @@ export interface Attributes {
   readonly outputSize: readonly number[];
   readonly targets: readonly number[];
   readonly labelSmoothing: number;
+  readonly dims: readonly number[];
+  readonly start: number;
+  readonly end: number;
+  readonly step: number;
+  readonly value: number;
+  readonly shape: readonly number[];
+  readonly mode: string;
+  readonly outputPadding: readonly number[];
+  readonly scales: readonly number[];
+  readonly alignCorners: boolean;
+  readonly recomputeScaleFactor: boolean;
   readonly name: string;
   readonly args: readonly (number | string)[];
 }

@@ -15,11 +15,15 @@ export * from "./reference/arithmetic.ts";
 export * from "./reference/array.ts";
 export * from "./reference/conv.ts";
 export * from "./reference/elementwise.ts";
+export * from "./reference/conv_transpose.ts";
+export * from "./reference/interpolate.ts";
+export * from "./reference/layout.ts";
 export * from "./reference/linear.ts";
 export * from "./reference/loss.ts";
 export * from "./reference/norm.ts";
 export * from "./reference/optimizer.ts";
 export * from "./reference/pool.ts";
+export * from "./reference/row_norm.ts";
 
 // The slowest operations cache their results.
 export const conv2d = memoize(conv.conv2d);

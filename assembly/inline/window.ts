@@ -28,3 +28,19 @@ export function innerEnd(before: i32, stride: i32, span: i32, size: i32, begin: 
   const room = size - span + before;
   return max(begin, min(out, room < 0 ? 0 : room / stride + 1));
 }
+
+// Adaptive windows, in i64, because index · size exceeds 2³¹ from 46341 positions on
+
+/** The first position of window o: ⌊o · size / out⌋. */
+// @ts-ignore: decorator
+@inline
+export function adaptiveBegin(o: i32, size: i32, out: i32): i32 {
+  return (((o as i64) * size) / out) as i32;
+}
+
+/** The position behind window o: ⌈(o + 1) · size / out⌉. */
+// @ts-ignore: decorator
+@inline
+export function adaptiveEnd(o: i32, size: i32, out: i32): i32 {
+  return ((((o as i64) + 1) * size + out - 1) / out) as i32;
+}

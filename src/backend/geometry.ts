@@ -15,9 +15,11 @@ export type {
   BroadcastGeometry,
   ChannelGeometry,
   Conv2dGeometry,
+  CopyGeometry,
   DropoutMask,
   LocalResponseNormGeometry,
   Pool2dGeometry,
+  RowNormGeometry,
   SgdStep,
   WindowGeometry,
 } from "./wasm/generated/geometry.ts";

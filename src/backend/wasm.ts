@@ -19,6 +19,8 @@ import { MemoryBackend } from "./memory_backend.ts";
 import { depthwiseKernels } from "./wasm/depthwise.ts";
 import { elementwiseKernels } from "./wasm/elementwise.ts";
 import { forwardKernels } from "./wasm/forward.ts";
+import { layoutKernels } from "./wasm/layout.ts";
+import { rowNormKernels } from "./wasm/row_norm.ts";
 import { sharedMemory, WasmMemory } from "./wasm/memory.ts";
 import { quantizedKernels } from "./wasm/quantized.ts";
 import { threadBytes, ThreadPool } from "./wasm/threads.ts";
@@ -50,6 +52,8 @@ export class WasmBackend extends MemoryBackend<WasmMemory> {
       ...elementwiseKernels(memory, parts.kernels),
       ...quantizedKernels(memory, parts.kernels),
       ...trainingKernels(memory, parts.kernels),
+      ...layoutKernels(memory, parts.kernels),
+      ...rowNormKernels(memory, parts.kernels),
     };
   }
 

@@ -10,8 +10,10 @@ import { MemoryBackend } from "./memory_backend.ts";
 import { depthwiseKernels } from "./webgpu/depthwise.ts";
 import { elementwiseKernels } from "./webgpu/elementwise.ts";
 import { forwardKernels } from "./webgpu/forward.ts";
+import { layoutKernels } from "./webgpu/layout.ts";
 import { GpuMemory, type Traits } from "./webgpu/memory.ts";
 import { quantizedKernels } from "./webgpu/quantized.ts";
+import { rowNormKernels } from "./webgpu/row_norm.ts";
 import { trainingKernels } from "./webgpu/training.ts";
 
 /** Options of {@linkcode WebGpuBackend.create}. */
@@ -44,6 +46,8 @@ export class WebGpuBackend extends MemoryBackend<GpuMemory> {
       ...elementwiseKernels(memory),
       ...quantizedKernels(memory),
       ...trainingKernels(memory),
+      ...layoutKernels(memory),
+      ...rowNormKernels(memory),
     };
   }
 

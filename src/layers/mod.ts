@@ -15,7 +15,9 @@ export {
   Softplus,
   Tanh,
 } from "./activation.ts";
+export * from "./concat.ts";
 export * from "./conv.ts";
+export * from "./conv_transpose.ts";
 export * from "./fold.ts";
 export { Graph, type GraphOptions } from "./graph.ts";
 export { GraphBuilder, type GraphNode } from "./graph_builder.ts";
@@ -26,10 +28,14 @@ export { Parameter } from "./parameter.ts";
 export * from "./linear.ts";
 export { LinearWeight } from "./linear_weight.ts";
 export * from "./norm.ts";
+export * from "./pad.ts";
+export * from "./permute.ts";
 export * from "./pool.ts";
 export * from "./precision.ts";
 export { PReLU } from "./prelu.ts";
+export * from "./row_norm.ts";
 export { type Layers, Sequential } from "./sequential.ts";
 export * from "./shape.ts";
 export * from "./softmax.ts";
 export { StochasticDepth } from "./stochastic_depth.ts";
+export * from "./upsample.ts";

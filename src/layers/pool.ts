@@ -8,11 +8,13 @@ import { checkOptions, checkPerAxis, checkShape, LIMIT } from "../ops/checks.ts"
 import {
   adaptiveAvgPool,
   adaptiveAvgPoolBackward,
+  adaptiveMaxPool,
+  adaptiveMaxPoolWithIndices,
   type AverageOptions,
   avgPool,
   avgPoolBackward,
   maxPool,
-  maxPoolBackward,
+  type MaxPoolResult,
   maxPoolWithIndices,
 } from "../ops/pool_nd.ts";
 import {
@@ -22,6 +24,7 @@ import {
   type PoolOptions,
 } from "../ops/pool_geometry.ts";
 import type { Shape, Tensor } from "../tensor.ts";
+import { IndexedPool } from "./indexed_pool.ts";
 import { checkForward, type ForwardOptions, Layer } from "./layer.ts";
 
 /** Checks the options of a layer, and adds the size of the window. */
@@ -30,69 +33,41 @@ function windowOptions<T, K>(type: string, options: T, kernelSize: K): T & { ker
   return { ...options, kernelSize };
 }
 
+/** Checks the options of a pooling with a window, and returns them. */
+function checkWindow<T extends PoolOptions>(type: string, axes: 1 | 2, options: T): T {
+  checkPerAxis(type, "kernelSize", options.kernelSize, axes, 1);
+  poolGeometry(type, axes, [1, 1, ...Array(axes).fill(LIMIT)], options);
+  return options;
+}
+
 /**
- * The base class of pooling layers with a window.
+ * The base class of max pooling layers with a window.
  *
  * @internal
  */
-abstract class WindowPool<Options extends PoolOptions> extends Layer {
-  abstract override readonly type: string;
-  /** The number of axes of the window. */
-  protected readonly axes: 1 | 2;
-  /** The options of the operation. */
-  protected readonly options: Options;
+abstract class MaxPool extends IndexedPool {
+  readonly #axes: 1 | 2;
+  readonly #options: PoolOptions;
 
-  constructor(type: string, axes: 1 | 2, options: Options) {
+  constructor(type: string, axes: 1 | 2, options: PoolOptions) {
     super();
-    checkPerAxis(type, "kernelSize", options.kernelSize, axes, 1);
-    this.axes = axes;
-    this.options = options;
-    const largest = [1, 1, ...Array(axes).fill(LIMIT)];
-    poolGeometry(type, axes, largest, options); // checks the options
+    this.#axes = axes;
+    this.#options = checkWindow(type, axes, options);
   }
 
   /** See {@linkcode Layer.outputShape}. */
   override outputShape(input: Shape): Shape {
-    return poolGeometry(this.type, this.axes, input, this.options).output;
-  }
-}
-
-/**
- * The base class of max pooling layers. In training mode they save the positions of the maxima.
- *
- * @internal
- */
-abstract class MaxPool extends WindowPool<PoolOptions> {
-  #indices: Tensor<Int32Array> | undefined;
-
-  /** See {@linkcode Layer.forward}. */
-  override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
-    const out = checkForward(this.type, x, options);
-    if (!this.training) return maxPool(this.axes, x, { ...this.options, out });
-    const { output, indices } = maxPoolWithIndices(this.axes, x, { ...this.options, out });
-    this.#disposeIndices();
-    this.#indices = indices;
-    this.saveShape(x);
-    return output;
+    return poolGeometry(this.type, this.#axes, input, this.#options).output;
   }
 
-  /** See {@linkcode Layer.backward}. */
-  override backward(dy: Tensor): Tensor {
-    const shape = this.recallShape();
-    using indices = this.#indices!;
-    this.#indices = undefined;
-    return maxPoolBackward(dy, indices, shape);
+  /** Computes the maxima. */
+  protected override maxima(x: Tensor, out: Tensor | undefined): Tensor {
+    return maxPool(this.#axes, x, { ...this.#options, out });
   }
 
-  /** See {@linkcode Layer.forget}. */
-  override forget(): void {
-    this.#disposeIndices();
-    super.forget();
-  }
-
-  #disposeIndices(): void {
-    this.#indices?.dispose();
-    this.#indices = undefined;
+  /** Computes the maxima and their positions. */
+  protected override maximaWithIndices(x: Tensor, out: Tensor | undefined): MaxPoolResult {
+    return maxPoolWithIndices(this.#axes, x, { ...this.#options, out });
   }
 }
 
@@ -149,17 +124,31 @@ export class MaxPool1d extends MaxPool {
  *
  * @internal
  */
-abstract class AvgPool extends WindowPool<PoolOptions & AverageOptions> {
+abstract class AvgPool extends Layer {
+  readonly #axes: 1 | 2;
+  readonly #options: PoolOptions & AverageOptions;
+
+  constructor(type: string, axes: 1 | 2, options: PoolOptions & AverageOptions) {
+    super();
+    this.#axes = axes;
+    this.#options = checkWindow(type, axes, options);
+  }
+
+  /** See {@linkcode Layer.outputShape}. */
+  override outputShape(input: Shape): Shape {
+    return poolGeometry(this.type, this.#axes, input, this.#options).output;
+  }
+
   /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
     const out = checkForward(this.type, x, options);
     this.saveShape(x);
-    return avgPool(this.axes, x, { ...this.options, out });
+    return avgPool(this.#axes, x, { ...this.#options, out });
   }
 
   /** See {@linkcode Layer.backward}. */
   override backward(dy: Tensor): Tensor {
-    return avgPoolBackward(this.axes, dy, this.recallShape(), this.options);
+    return avgPoolBackward(this.#axes, dy, this.recallShape(), this.#options);
   }
 }
 
@@ -269,5 +258,41 @@ export class AdaptiveAvgPool1d extends AdaptiveAvgPool {
    */
   constructor(readonly outputSize: number) {
     super("AdaptiveAvgPool1d", 1, outputSize);
+  }
+}
+
+/**
+ * Max pooling to a given output size, `torch.nn.AdaptiveMaxPool2d`: [N, C, H, W] → [N, C, oH, oW].
+ */
+export class AdaptiveMaxPool2d extends IndexedPool {
+  /** The name in `torch.nn`. */
+  override readonly type = "AdaptiveMaxPool2d";
+  readonly #size: readonly number[];
+
+  /**
+   * Creates the layer.
+   *
+   * @param outputSize Height and width of the output.
+   * @throws {ArgumentError} When the output size is invalid.
+   */
+  constructor(readonly outputSize: number | readonly [number, number]) {
+    super();
+    this.#size = checkPerAxis("AdaptiveMaxPool2d", "outputSize", outputSize, 2, 1);
+  }
+
+  /** See {@linkcode Layer.outputShape}. */
+  override outputShape(input: Shape): Shape {
+    checkShape(this.type, "x", input, "[N, C, H, W]");
+    return [input[0], input[1], ...this.#size];
+  }
+
+  /** Computes the maxima. */
+  protected override maxima(x: Tensor, out: Tensor | undefined): Tensor {
+    return adaptiveMaxPool(x, this.#size, { out });
+  }
+
+  /** Computes the maxima and their positions. */
+  protected override maximaWithIndices(x: Tensor, out: Tensor | undefined): MaxPoolResult {
+    return adaptiveMaxPoolWithIndices(x, this.#size, { out });
   }
 }

@@ -34,6 +34,13 @@ export function checkPerAxis(
   return values;
 }
 
+/** Checks an axis of a shape, which negative values count from the last one, and returns it. */
+export function checkAxis(op: string, dim: number, shape: Shape): number {
+  const rank = shape.length;
+  if (Number.isInteger(dim) && dim >= -rank && dim < rank) return dim < 0 ? dim + rank : dim;
+  throw new ArgumentError(op, "dim", dim, `an axis of x [${shape.join(", ")}]`);
+}
+
 /** Checks that options are an object. */
 export function checkOptions(op: string, options: unknown, parameter = "options"): void {
   if (typeof options === "object" && options !== null && !Array.isArray(options)) return;

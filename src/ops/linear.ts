@@ -7,7 +7,6 @@
 import { kernelsOf } from "../backend/interface.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
-import type { FusedActivation } from "./fused.ts";
 import {
   accumulate,
   type AccumulateOptions,

@@ -5,6 +5,7 @@ export * from "./activation.ts";
 export * from "./activation_backward.ts";
 export * from "./arithmetic.ts";
 export type { AccumulateOptions, OutOptions } from "./checks.ts";
+export { cat, slice, sliceBackward } from "./concat.ts";
 export * from "./conv1d_matrix.ts";
 export { conv1d, conv2d } from "./conv.ts";
 export { foldConv } from "./fold.ts";
@@ -16,12 +17,22 @@ export {
   conv2dBackwardInput,
   conv2dBackwardWeight,
 } from "./conv_backward.ts";
+export {
+  convTranspose1d,
+  convTranspose2d,
+  convTransposeBackwardInput,
+  convTransposeBackwardWeight,
+  type ConvTransposeOptions,
+} from "./conv_transpose.ts";
 export type { Conv1dOptions, Conv2dOptions, Padding1d, Padding2d } from "./conv_geometry.ts";
 export * from "./dropout.ts";
 export { half } from "./half.ts";
+export { interpolate, interpolateBackward, type InterpolateOptions } from "./interpolate.ts";
 export * from "./linear.ts";
 export * from "./loss.ts";
 export * from "./norm.ts";
+export { pad, padBackward, type PadMode } from "./pad.ts";
+export { channelShuffle, inversePermutation, permute } from "./permute.ts";
 export * from "./pool.ts";
 export type { Pool1dOptions, Pool2dOptions } from "./pool_geometry.ts";
 export {
@@ -33,4 +44,5 @@ export {
 } from "./prepared_conv.ts";
 export * from "./prelu.ts";
 export { QuantizedWeight, quantizeLinear } from "./quantize.ts";
+export { groupNorm, groupNormBackward, layerNorm, layerNormBackward } from "./row_norm.ts";
 export * from "./softmax.ts";

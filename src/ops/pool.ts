@@ -9,6 +9,8 @@ import type { OutOptions } from "./checks.ts";
 import type { Pool1dOptions, Pool2dOptions } from "./pool_geometry.ts";
 import {
   adaptiveAvgPool,
+  adaptiveMaxPool,
+  adaptiveMaxPoolWithIndices,
   type AverageOptions,
   avgPool,
   avgPoolBackward,
@@ -152,6 +154,50 @@ export function adaptiveAvgPool1d(
   options: OutOptions = {},
 ): Tensor {
   return adaptiveAvgPool(1, x, outputSize, options);
+}
+
+/**
+ * Computes the maxima of the windows of {@linkcode adaptiveAvgPool2d}. NaN in a window gives NaN.
+ *
+ * @param x [N, C, H, W].
+ * @param outputSize Height and width of the output.
+ * @returns [N, C, oH, oW].
+ * @throws {ArgumentError} When x does not have four axes, or the output size is invalid.
+ *
+ * @example
+ * ```ts
+ * import { createBackend } from "../backend/mod.ts";
+ * import { adaptiveMaxPool2d } from "./pool.ts";
+ *
+ * using backend = await createBackend();
+ * using x = backend.upload([1, 2, 3, 4, 5, 6], [1, 1, 2, 3]);
+ * using y = adaptiveMaxPool2d(x, [1, 2]); // columns 0 and 1, and columns 1 and 2
+ * console.log(await y.read()); // 5, 6
+ * ```
+ */
+export function adaptiveMaxPool2d(
+  x: Tensor,
+  outputSize: number | readonly [number, number],
+  options: OutOptions = {},
+): Tensor {
+  return adaptiveMaxPool(x, outputSize, options);
+}
+
+/**
+ * Computes {@linkcode adaptiveMaxPool2d} and the position of each maximum. Of equal maxima, the
+ * first counts. The gradient is that of {@linkcode maxPoolBackward}.
+ *
+ * @param x [N, C, H, W].
+ * @param outputSize Height and width of the output.
+ * @returns The maxima and their positions, [N, C, oH, oW] each. The caller disposes of both.
+ * @throws {ArgumentError} When x does not have four axes, or the output size is invalid.
+ */
+export function adaptiveMaxPool2dWithIndices(
+  x: Tensor,
+  outputSize: number | readonly [number, number],
+  options: OutOptions = {},
+): MaxPoolResult {
+  return adaptiveMaxPoolWithIndices(x, outputSize, options);
 }
 
 /**

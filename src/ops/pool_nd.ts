@@ -114,13 +114,52 @@ export function adaptiveAvgPool(
   options: OutOptions,
 ): Tensor {
   const op = `adaptiveAvgPool${axes}d`;
+  const { g, shape } = checkAdaptive(op, axes, x, outputSize, options);
+  const target = { shape, out: options.out };
+  return produce(op, x, target, (y) => kernelsOf(x).adaptiveAvgPool2d(y, x, g));
+}
+
+/** Computes {@linkcode adaptiveMaxPool2d}. */
+export function adaptiveMaxPool(
+  x: Tensor,
+  outputSize: number | readonly number[],
+  options: OutOptions,
+): Tensor {
+  const op = "adaptiveMaxPool2d";
+  const { g, shape } = checkAdaptive(op, 2, x, outputSize, options);
+  const target = { shape, out: options.out };
+  return produce(op, x, target, (y) => kernelsOf(x).adaptiveMaxPool2d(y, null, x, g));
+}
+
+/** Computes {@linkcode adaptiveMaxPool2dWithIndices}. */
+export function adaptiveMaxPoolWithIndices(
+  x: Tensor,
+  outputSize: number | readonly number[],
+  options: OutOptions,
+): MaxPoolResult {
+  const op = "adaptiveMaxPool2dWithIndices";
+  const { g, shape } = checkAdaptive(op, 2, x, outputSize, options);
+  const target = { shape, out: options.out };
+  return disposeOnError(x.backend.emptyIndices(shape), (indices) => ({
+    output: produce(op, x, target, (y) => kernelsOf(x).adaptiveMaxPool2d(y, indices, x, g)),
+    indices,
+  }));
+}
+
+/** Checks the arguments of an adaptive pooling. */
+function checkAdaptive(
+  op: string,
+  axes: 1 | 2,
+  x: Tensor,
+  outputSize: number | readonly number[],
+  options: OutOptions,
+): { readonly g: AdaptiveGeometry; readonly shape: Shape } {
   checkTensor(op, "x", x, x);
   checkOptions(op, options);
   checkShape(op, "x", x.shape, axes === 1 ? "[N, C, L]" : "[N, C, H, W]");
   const size = checkPerAxis(op, "outputSize", outputSize, axes, 1);
   const shape = [...x.shape.slice(0, 2), ...size];
-  const g = adaptiveGeometry(x.shape, shape), target = { shape, out: options.out };
-  return produce(op, x, target, (y) => kernelsOf(x).adaptiveAvgPool2d(y, x, g));
+  return { g: adaptiveGeometry(x.shape, shape), shape };
 }
 
 /**

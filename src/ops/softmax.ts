@@ -6,9 +6,8 @@
 
 import { kernelsOf } from "../backend/interface.ts";
 import type { AxisGeometry } from "../backend/geometry.ts";
-import { ArgumentError } from "../errors.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
-import { checkOptions, checkTensor, type OutOptions, produce } from "./checks.ts";
+import { checkAxis, checkOptions, checkTensor, type OutOptions, produce } from "./checks.ts";
 
 /**
  * Computes exp(x) / Σ exp(x) along an axis, without overflow.
@@ -106,11 +105,7 @@ export function logSoftmaxBackward(
 }
 
 function axisGeometry(op: string, shape: Shape, dim: number): AxisGeometry {
-  const rank = shape.length;
-  if (!Number.isInteger(dim) || dim < -rank || dim >= rank) {
-    throw new ArgumentError(op, "dim", dim, `an axis of x [${shape.join(", ")}]`);
-  }
-  const axis = dim < 0 ? dim + rank : dim;
+  const axis = checkAxis(op, dim, shape);
   return {
     outer: elements(shape.slice(0, axis)),
     size: shape[axis],

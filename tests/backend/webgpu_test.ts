@@ -162,6 +162,10 @@ testWithAdapter("tensors too large for a binding are processed in parts", async 
       ops.softmax(x, 1),
       ops.localResponseNorm(x, 3),
       ops.dropout(x, 0.5, 7),
+      ops.cat([x, dy], 1),
+      ops.permute(x, [2, 0, 3, 1]),
+      ops.pad(x, [1, 0, 2, 3]),
+      ops.groupNorm(x, 2),
     ];
     const gradient = tensor(6, 2, 16, 16);
     kernelsOf(backend).axpby(x, gradient, 0.5, 0.25);

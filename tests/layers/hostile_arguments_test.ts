@@ -41,10 +41,21 @@ const constructors: Call[] = [
     keepPacked: true,
   }]],
   ["Conv1d", create(layers.Conv1d), [4, 4, 3, { stride: 1, padding: [1, 1], groups: 2 }]],
+  ["ConvTranspose2d", create(layers.ConvTranspose2d), [4, 4, 3, {
+    stride: 2,
+    padding: 1,
+    outputPadding: 1,
+    dilation: 1,
+    groups: 2,
+    bias: true,
+  }]],
+  ["ConvTranspose1d", create(layers.ConvTranspose1d), [4, 4, 3, { padding: [1, 1] }]],
   ["Linear", create(layers.Linear), [4, 4, { bias: true, precision: "f32" }]],
   ["LinearWeight", create(layers.LinearWeight), [[2, 3], () => {}, "f32"]],
   ["BatchNorm2d", create(layers.BatchNorm2d), [4, { eps: 1, momentum: 0.1, affine: true }]],
   ["BatchNorm1d", create(layers.BatchNorm1d), [4, {}]],
+  ["LayerNorm", create(layers.LayerNorm), [[4, 4], { eps: 1, elementwiseAffine: true }]],
+  ["GroupNorm", create(layers.GroupNorm), [2, 4, { eps: 1, affine: true }]],
   ["LocalResponseNorm", create(layers.LocalResponseNorm), [3, { alpha: 1, beta: 1, k: 1 }]],
   ["MaxPool2d", create(layers.MaxPool2d), [2, pool]],
   ["MaxPool1d", create(layers.MaxPool1d), [2, pool]],
@@ -55,8 +66,18 @@ const constructors: Call[] = [
   }]],
   ["AvgPool1d", create(layers.AvgPool1d), [2, { ...pool, countIncludePad: true }]],
   ["AdaptiveAvgPool2d", create(layers.AdaptiveAvgPool2d), [[2, 2]]],
+  ["AdaptiveMaxPool2d", create(layers.AdaptiveMaxPool2d), [[2, 2]]],
   ["AdaptiveAvgPool1d", create(layers.AdaptiveAvgPool1d), [2]],
   ["Flatten", create(layers.Flatten), []],
+  ["Concat", create(layers.Concat), [1]],
+  ["Slice", create(layers.Slice), [1, 0, 2, { step: 1 }]],
+  ["ChannelShuffle", create(layers.ChannelShuffle), [2]],
+  ["Permute", create(layers.Permute), [[0, 2, 1]]],
+  ["ConstantPad2d", create(layers.ConstantPad2d), [[1, 1, 1, 1], 0]],
+  ["ZeroPad2d", create(layers.ZeroPad2d), [1]],
+  ["ReflectionPad2d", create(layers.ReflectionPad2d), [[1, 1, 0, 0]]],
+  ["ReplicationPad2d", create(layers.ReplicationPad2d), [1]],
+  ["Upsample", create(layers.Upsample), [{ size: undefined, scaleFactor: 2, mode: "nearest" }]],
   ["Dropout", create(layers.Dropout), [0.5]],
   ["StochasticDepth", create(layers.StochasticDepth), [0.5]],
   ["Sequential", create(layers.Sequential), [[new layers.ReLU()]]],
@@ -69,7 +90,7 @@ Deno.test("the constructors of layers refuse arguments of every wrong type", asy
   const tested = new Set(constructors.map(([name]) => name));
   const untested = Object.keys(layers).filter((name) =>
     /^[A-Z]/.test(name) &&
-    !/^(Layer|MergeLayer|GraphBuilder|Conv|BatchNorm|AxisActivation|Elementwise\w+|QuantizedWeight)$/
+    !/^(Layer|MergeLayer|GraphBuilder|Conv|ConvTranspose|BatchNorm|RowNorm|AxisActivation|Elementwise\w+|QuantizedWeight)$/
       .test(name) &&
     !tested.has(name)
   );
@@ -89,13 +110,22 @@ Deno.test("the methods of layers refuse arguments of every wrong type", async ()
     [new layers.Softmax(1), x],
     [new layers.Conv2d(4, 4, 3, { padding: 1 }), x],
     [new layers.Conv1d(4, 4, 3, { padding: 1 }), row],
+    [new layers.ConvTranspose2d(4, 4, 3, { padding: 1 }), x],
     [new layers.Linear(4, 4), matrix],
     [new layers.BatchNorm2d(4), x],
+    [new layers.LayerNorm([4, 4]), x],
+    [new layers.GroupNorm(2, 4), x],
     [new layers.LocalResponseNorm(3), x],
     [new layers.MaxPool2d(2), x],
     [new layers.AvgPool2d(2), x],
     [new layers.AdaptiveAvgPool2d(2), x],
+    [new layers.AdaptiveMaxPool2d(2), x],
     [new layers.Flatten(), x],
+    [new layers.Slice(1, 1, 3), x],
+    [new layers.ChannelShuffle(2), x],
+    [new layers.Permute([0, 2, 3, 1]), x],
+    [new layers.ZeroPad2d(1), x],
+    [new layers.Upsample({ scaleFactor: 2 }), x],
     [new layers.Dropout(0.5), x],
     [new layers.StochasticDepth(0.5), x],
     [
@@ -117,8 +147,8 @@ Deno.test("the methods of layers refuse arguments of every wrong type", async ()
       [`${layer.type}.outputShape`, (shape) => layer.outputShape(shape), [[...input.shape]]],
       [`${layer.type}.macs`, (shape) => layer.macs(shape), [[...input.shape]]],
     ];
-    // a plan belongs to the last shape that a network was given
-    if (layer.type === "Sequential") calls.shift();
+    // plans and tables belong to the last shape that a layer was given
+    if (["Sequential", "Upsample"].includes(layer.type)) calls.shift();
     await checkHostile(backend, calls, [x, row, matrix]);
     const dy = layer.forward(input);
     const backward: Call = [`${layer.type}.backward`, (gradient) => {

@@ -37,9 +37,11 @@ export function operationCalls(backend: Backend): OperationCalls {
   const positions = backend.uploadIndices(new Int32Array(2 * 4 * 2 * 2), [2, 4, 2, 2]);
   const small = ones([2, 4, 2, 2]), rowOut = ones([2, 4, 6]);
   const prepared = ops.prepareConv(w, { groups: 2 }), quantized = ops.quantizeLinear(dense);
-  const statistics = ops.batchNormStatistics(x);
+  const statistics = ops.batchNormStatistics(x), pairs = { mean: ones([2]), rstd: ones([2]) };
   const conv = { stride: 1, padding: 1, dilation: 1, groups: 2, algorithm: "direct" };
   const conv1 = { stride: 1, padding: [1, 1], dilation: 1, groups: 1 };
+  const transposed = { stride: 2, padding: 1, outputPadding: 1, dilation: 1, groups: 2 };
+  const same = { padding: 1, groups: 2 };
   const pool = { kernelSize: 2, stride: 2, padding: 0, dilation: 1, ceilMode: false };
   const average = { ...pool, countIncludePad: true, divisorOverride: 3 };
   const lrn = { alpha: 1, beta: 0.5, k: 1 };
@@ -47,6 +49,22 @@ export function operationCalls(backend: Backend): OperationCalls {
   const calls: Call[] = [
     ["add", ops.add, [x, dy, { alpha: 1 }]],
     ["mul", ops.mul, [x, dy, {}]],
+    ["cat", ops.cat, [[x, dy], 1, {}]],
+    ["slice", ops.slice, [x, 1, 0, 2, { step: 1 }]],
+    ["sliceBackward", ops.sliceBackward, [dy, [2, 6, 4, 4], 1, 1, 5, { step: 1 }]],
+    ["permute", ops.permute, [x, [0, 2, 3, 1], {}]],
+    ["inversePermutation", ops.inversePermutation, [[2, 0, 1]]],
+    ["channelShuffle", ops.channelShuffle, [x, 2, {}]],
+    ["pad", ops.pad, [x, [1, 1, 0, 0], { mode: "constant", value: 1 }]],
+    ["padBackward", ops.padBackward, [dy, [2, 4, 3, 4], [0, 0, 1, 0], { mode: "reflect" }]],
+    ["interpolate", ops.interpolate, [x, {
+      scaleFactor: [2, 1.5],
+      size: undefined,
+      mode: "bilinear",
+      alignCorners: false,
+      recomputeScaleFactor: false,
+    }]],
+    ["interpolateBackward", ops.interpolateBackward, [dy, [2, 4, 2, 3], { size: [4, 4] }]],
     ["addBackward", ops.addBackward, [dy, [4, 1, 1], {}]],
     ["mulBackward", ops.mulBackward, [dy, x, [4, 1, 1], {}]],
     ["prelu", ops.prelu, [x, bias, {}]],
@@ -73,6 +91,10 @@ export function operationCalls(backend: Backend): OperationCalls {
     ["conv1dBackwardInput", ops.conv1dBackwardInput, [rowOut, rowW, rowShape, conv1]],
     ["conv2dBackwardWeight", ops.conv2dBackwardWeight, [dy, x, [4, 2, 3, 3], conv]],
     ["conv1dBackwardWeight", ops.conv1dBackwardWeight, [rowOut, row, [4, 4, 3], conv1]],
+    ["convTranspose2d", ops.convTranspose2d, [x, w, bias, transposed]],
+    ["convTranspose1d", ops.convTranspose1d, [row, rowW, null, { stride: 2 }]],
+    ["convTransposeBackwardInput", ops.convTransposeBackwardInput, [dy, w, xShape, same]],
+    ["convTransposeBackwardWeight", ops.convTransposeBackwardWeight, [dy, x, [4, 2, 3, 3], same]],
     ["biasBackward", ops.biasBackward, [dy, {}]],
     ["conv1dMatrix", ops.conv1dMatrix, [[1, 2, 3], 6]],
     ["linear", ops.linear, [matrix, dense, kernel, { activation: "relu" }]],
@@ -92,11 +114,21 @@ export function operationCalls(backend: Backend): OperationCalls {
     ["avgPool2dBackward", ops.avgPool2dBackward, [small, xShape, average]],
     ["avgPool1dBackward", ops.avgPool1dBackward, [rowOut, rowShape, { kernelSize: 1 }]],
     ["adaptiveAvgPool2d", ops.adaptiveAvgPool2d, [x, [2, 2], {}]],
+    ["adaptiveMaxPool2d", ops.adaptiveMaxPool2d, [x, [2, 2], {}]],
+    ["adaptiveMaxPool2dWithIndices", ops.adaptiveMaxPool2dWithIndices, [x, 2, {}]],
     ["adaptiveAvgPool1d", ops.adaptiveAvgPool1d, [row, 2, {}]],
     ["adaptiveAvgPoolBackward", ops.adaptiveAvgPoolBackward, [small, xShape, {}]],
     ["localResponseNorm", ops.localResponseNorm, [x, 3, lrn]],
     ["localResponseNormBackward", ops.localResponseNormBackward, [dy, x, 3, lrn]],
     ["batchNorm", ops.batchNorm, [x, { runningMean: bias, runningVar: bias }, { eps: 1 }]],
+    ["layerNorm", ops.layerNorm, [matrix, [4], { weight: bias, bias, eps: 1, statistics: null }]],
+    ["groupNorm", ops.groupNorm, [x, 2, { weight: bias, bias: null, eps: 1 }]],
+    ["layerNormBackward", ops.layerNormBackward, [matrix, matrix, pairs, [4], {
+      weight: bias,
+      dweight: null,
+      dbias: null,
+    }]],
+    ["groupNormBackward", ops.groupNormBackward, [dy, x, pairs, 1, { weight: bias }]],
     ["batchNormStatistics", ops.batchNormStatistics, [x]],
     ["batchNormBackward", ops.batchNormBackward, [dy, x, statistics, {
       weight: bias,

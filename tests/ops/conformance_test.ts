@@ -7,10 +7,8 @@ import { testOnEveryBackend } from "../backends.ts";
 import { activationCase, type ActivationName } from "../backend/activations.ts";
 import { largest } from "../backend/harness.ts";
 import { type Attributes, type Case, readCases } from "../cases.ts";
+import { type Inputs, type Outputs, spatialOperations } from "./spatial_operations.ts";
 
-/** The inputs of a case. Each operation uses some of them. */
-type Inputs = Readonly<Record<"x" | "w" | "b" | "mean" | "var" | "dy", Tensor>>;
-type Outputs = Readonly<Record<string, Tensor<Values>>>;
 type Axis = readonly [number];
 type Pair = readonly [number, number];
 type Sides = readonly [number, number, number, number];
@@ -43,6 +41,7 @@ const operations: Record<string, (t: Inputs, attrs: Partial<Attributes>) => Outp
     const { loss, gradient } = ops.crossEntropy(x, targets!, { labelSmoothing });
     return { loss, dx: gradient };
   },
+  ...spatialOperations.forward,
 };
 
 /** The gradients of each operation in the cases. */
@@ -106,6 +105,7 @@ const gradients: Record<string, (t: Inputs, attrs: Partial<Attributes>) => Outpu
     Object.values(statistics).forEach((tensor) => tensor.dispose());
     return { dx, dw, db };
   },
+  ...spatialOperations.gradients,
 };
 
 /**

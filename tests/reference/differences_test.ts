@@ -8,46 +8,7 @@ import { activationCases } from "../backend/activations.ts";
 import { Draw } from "../backend/harness.ts";
 import * as reference from "../reference.ts";
 import type { NumArray, NumArray64, Pair } from "../reference.ts";
-
-/** A function of some inputs, and the gradients of Σ dy·y with respect to them. */
-interface Differentiable {
-  readonly inputs: readonly NumArray64[];
-  readonly forward: () => NumArray;
-  readonly backward: (dy: NumArray64) => readonly NumArray[];
-}
-
-const STEP = 1e-5;
-
-/** Asserts that all elements of all gradients are within 10⁻⁷ of the largest in their tensor. */
-function check(draw: Draw, { inputs, forward, backward }: Differentiable, name?: string): void {
-  const dy = numbers(draw, forward().shape);
-  const cost = () => {
-    const y = forward().data;
-    return dy.data.reduce((sum, r, i) => sum + r * y[i], 0);
-  };
-  for (const [index, gradient] of backward(dy).entries()) {
-    const expected = differences(inputs[index].data, cost);
-    const largest = expected.reduce((largest, v) => Math.max(largest, Math.abs(v)), 1e-3);
-    const gradientName = `${name}: gradient ${index}`;
-    assertAllClose(gradient.data, expected, { abs: 1e-7 * largest, name: gradientName });
-  }
-}
-
-/** Computes ∂cost/∂at[i] for every i. */
-function differences(at: Float64Array, cost: () => number): Float64Array {
-  return at.map((value, i) => {
-    at[i] = value + STEP;
-    const above = cost();
-    at[i] = value - STEP;
-    const below = cost();
-    at[i] = value;
-    return (above - below) / (2 * STEP);
-  });
-}
-
-function numbers(draw: Draw, shape: readonly number[], from = -1, to = 1): NumArray64 {
-  return { shape, data: Float64Array.from(draw.floats(shape, from, to).data) };
-}
+import { check, differences, numbers } from "./differences.ts";
 
 type Shape4 = readonly [number, number, number, number];
 

@@ -146,6 +146,22 @@ export function adaptiveAvgPool2d(x: NumArray, [oh, ow]: Pair): NumArray64 {
   return y;
 }
 
+/** The maxima of the windows of {@linkcode adaptiveAvgPool2d}; NaN and ties as in maxPool2d. */
+export function adaptiveMaxPool2d(x: NumArray, [oh, ow]: Pair): Maxima {
+  const [n, c, h, w] = x.shape;
+  const y = zeros([n, c, oh, ow]), indices = zeros(y.shape);
+  forEachAdaptiveWindow(x.shape, [oh, ow], (at, taps) => {
+    let best = -Infinity, position = -1;
+    for (const tap of taps) {
+      const v = x.data[tap];
+      if (position < 0 || v > best || Number.isNaN(v)) [best, position] = [v, tap];
+    }
+    y.data[at] = best;
+    indices.data[at] = position % (h * w);
+  });
+  return { y, indices };
+}
+
 /** {@linkcode adaptiveAvgPool2d} along one axis. */
 export function adaptiveAvgPool1d(x: NumArray, out: number): NumArray64 {
   return row(adaptiveAvgPool2d(plane(x), [1, out]));

@@ -76,6 +76,16 @@ export function forwardKernels(memory: WasmMemory, exports: Exports): ForwardKer
       exports.adaptiveAvgPool2d(memory.out(y), memory.at(x), block);
     },
 
+    adaptiveMaxPool2d(
+      y: Tensor,
+      indices: Tensor<Int32Array> | null,
+      x: Tensor,
+      g: AdaptiveGeometry,
+    ): void {
+      const block = memory.block(blocks.writeAdaptive, g);
+      exports.adaptiveMaxPool2d(memory.out(y), memory.out(indices), memory.at(x), block);
+    },
+
     linear(y: Tensor, x: Tensor, weight: Tensor, bias: Tensor | null, activation: number): void {
       const [outF, inF] = weight.shape, n = x.size / inF;
       const block = memory.block(blocks.writeLinear, { n, inF, outF });

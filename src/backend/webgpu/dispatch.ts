@@ -11,6 +11,7 @@ import { type Constants, float, type Operand, type Shader, type Uniforms } from 
 import * as conv from "./shaders/conv2d.ts";
 import { product } from "./shaders/gemm.ts";
 import * as dense from "./shaders/linear.ts";
+import { planeMean } from "./shaders/pool.ts";
 
 /** Up to so many samples, a fully connected layer is computed as matrix-vector products. */
 const FEW_SAMPLES = 16;
@@ -130,6 +131,7 @@ export function perPlane(
   operands: Readonly<Record<string, Operand>>,
   sizes: { readonly planes: number; readonly read: number; readonly written: number },
   constants: Constants,
+  uniforms?: Uniforms,
 ): void {
   const read = 4 * sizes.read, written = 4 * sizes.written;
   for (const part of gpu.parts(shader.name, sizes.planes, read, written)) {
@@ -137,7 +139,8 @@ export function perPlane(
       name,
       partOf(operand, part, operand.writes ? written : read),
     ]);
-    gpu.perElement(shader, Object.fromEntries(parts), part.count * sizes.written, constants);
+    const count = part.count * sizes.written;
+    gpu.perElement(shader, Object.fromEntries(parts), count, constants, uniforms);
   }
 }
 
@@ -148,9 +151,24 @@ export function pool2d(
   operands: Readonly<Record<string, Operand>>,
   g: AdaptiveGeometry,
   constants: Constants,
+  uniforms?: Uniforms,
 ): void {
   const sizes = { planes: g.n * g.c, read: g.h * g.w, written: g.oh * g.ow };
-  perPlane(gpu, shader, operands, sizes, constants);
+  perPlane(gpu, shader, operands, sizes, constants, uniforms);
+}
+
+/** y = the mean of each plane of x, with a workgroup for each. */
+export function planeMeans(
+  gpu: GpuMemory,
+  y: Operand,
+  x: Operand,
+  planes: number,
+  size: number,
+): void {
+  for (const part of gpu.parts(planeMean.name, planes, 4 * size, 4)) {
+    const operands = { y: partOf(y, part, 4), x: partOf(x, part, 4 * size) };
+    gpu.perRow(planeMean, operands, part.count, {}, { u32: { length: size, inner: 1 } });
+  }
 }
 
 /** The operands, with the named ones cut to a part. */

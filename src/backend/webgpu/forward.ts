@@ -14,7 +14,15 @@ import type {
   Pool2dGeometry,
 } from "../geometry.ts";
 import type { Epilogue, Filters, ForwardKernels } from "../kernels.ts";
-import { acrossChannels, alongAxis, denseProduct, pack, perSample, pool2d } from "./dispatch.ts";
+import {
+  acrossChannels,
+  alongAxis,
+  denseProduct,
+  pack,
+  perSample,
+  planeMeans,
+  pool2d,
+} from "./dispatch.ts";
 import { type GpuMemory, partOf } from "./memory.ts";
 import { float } from "./shader.ts";
 import * as conv from "./shaders/conv2d.ts";
@@ -106,8 +114,23 @@ export function forwardKernels(gpu: GpuMemory): ForwardKernels {
 
     adaptiveAvgPool2d(y: Tensor, x: Tensor, g: AdaptiveGeometry): void {
       const { h, w, oh, ow } = g;
+      if (oh * ow === 1) return planeMeans(gpu, gpu.out(y), gpu.at(x), g.n * g.c, h * w);
       const operands = { y: gpu.out(y), x: gpu.at(x) };
       pool2d(gpu, pool.adaptiveAvgPool2d, operands, g, { H: h, W: w, OH: oh, OW: ow });
+    },
+
+    adaptiveMaxPool2d(
+      y: Tensor,
+      indices: Tensor<Int32Array> | null,
+      x: Tensor,
+      g: AdaptiveGeometry,
+    ): void {
+      const { h, w, oh, ow } = g, uniforms = { u32: { h, w, oh, ow } };
+      const operands = { y: gpu.out(y), x: gpu.at(x) };
+      if (indices === null) return pool2d(gpu, pool.adaptiveMaxPool2d, operands, g, {}, uniforms);
+      const both = { ...operands, indices: gpu.out(indices, "i32") };
+      gpu.setLargestIndex(indices, h * w - 1);
+      pool2d(gpu, pool.adaptiveMaxPool2dWithIndices, both, g, {}, uniforms);
     },
 
     linear(y: Tensor, x: Tensor, weight: Tensor, bias: Tensor | null, activation: number): void {

@@ -72,6 +72,11 @@ export class GpuMemory extends TensorMemory<GpuStorage> {
     return this.#traits.half;
   }
 
+  /** Bytes of a buffer that one binding can hold. */
+  get largestBinding(): number {
+    return this.#traits.binding;
+  }
+
   get bytesInUse(): number {
     return this.#inUse;
   }

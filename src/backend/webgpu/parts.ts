@@ -4,7 +4,7 @@
  */
 
 /** Bindings begin at multiples of this. */
-const BINDING_ALIGNMENT = 256;
+export const BINDING_ALIGNMENT = 256;
 
 /** A range of items, such as samples, planes or rows. */
 export interface Part {

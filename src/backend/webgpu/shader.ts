@@ -42,7 +42,7 @@ export interface Uniforms {
 }
 
 /** How many numbers a call can pass. */
-export const MAX_UNIFORMS = 16;
+export const MAX_UNIFORMS = 20;
 
 /** A float as a WGSL literal. */
 export function float(value: number): string {

@@ -7,6 +7,7 @@ export const kernels = [
   "adamwStep",
   "adaptiveAvgPool2d",
   "adaptiveAvgPool2dBackward",
+  "adaptiveMaxPool2d",
   "add",
   "avgPool2d",
   "avgPool2dBackward",
@@ -53,11 +54,16 @@ export const kernels = [
   "maxPool2dBackward",
   "mul",
   "prelu",
+  "resample",
+  "resampleScratchSize",
+  "rowNorm",
+  "rowNormBackward",
   "setThread",
   "sgdStep",
   "softmax",
   "softmaxBackward",
   "squaredNorm",
+  "stridedCopy",
   "sumProducts",
   "winograd",
   "winogradBackwardInput",
@@ -71,6 +77,9 @@ export const sharedKernels = [
   "activation",
   "activationBackward",
   "adamwStep",
+  "adaptiveAvgPool2d",
+  "adaptiveAvgPool2dBackward",
+  "adaptiveMaxPool2d",
   "add",
   "batchNorm",
   "batchNormBackward",
@@ -93,7 +102,11 @@ export const sharedKernels = [
   "maxPool2dBackward",
   "mul",
   "prelu",
+  "resample",
+  "rowNorm",
+  "rowNormBackward",
   "sgdStep",
+  "stridedCopy",
   "sumProducts",
   "winograd",
   "winogradBackwardInput",
@@ -107,6 +120,7 @@ export interface Exports {
   adamwStep(w: number, dw: number, m: number, v: number, n: number, step: number): void;
   adaptiveAvgPool2d(y: number, x: number, g: number): void;
   adaptiveAvgPool2dBackward(dx: number, dy: number, g: number): void;
+  adaptiveMaxPool2d(y: number, indices: number, x: number, g: number): void;
   add(y: number, a: number, b: number, g: number, alpha: number): void;
   avgPool2d(y: number, x: number, g: number, countIncludePad: number, divisor: number): void;
   avgPool2dBackward(dx: number, dy: number, g: number, countIncludePad: number, divisor: number): void;
@@ -153,11 +167,16 @@ export interface Exports {
   maxPool2dBackward(dx: number, dy: number, indices: number, g: number): void;
   mul(y: number, a: number, b: number, g: number): void;
   prelu(y: number, a: number, b: number, x: number, g: number): void;
+  resample(y: number, x: number, rows: number, columns: number, scratch: number, g: number): void;
+  resampleScratchSize(g: number): number;
+  rowNorm(y: number, mean: number, rstd: number, x: number, weight: number, bias: number, g: number): void;
+  rowNormBackward(dx: number, dweight: number, dbias: number, dy: number, x: number, g: number): void;
   setThread(number: number, count: number, shared: number, ownMemory: number, sleeps: number): void;
   sgdStep(w: number, dw: number, v: number, n: number, step: number): void;
   softmax(y: number, x: number, g: number): void;
   softmaxBackward(dx: number, dy: number, y: number, g: number): void;
   squaredNorm(x: number, n: number): number;
+  stridedCopy(y: number, x: number, g: number): void;
   sumProducts(db: number, dy: number, a: number, g: number, most: number): void;
   winograd(y: number, x: number, weight: number, bias: number, scratch: number, g: number): void;
   winogradBackwardInput(dx: number, dy: number, weight: number, scratch: number, g: number): void;

@@ -117,8 +117,9 @@ export const activationBackward: Shader = each(
     case sigmoidKind: { slope = (1 - v) * v; }
     case tanhKind: { slope = 1 - v * v; }
     case siluKind: {
-      let s = sigmoid(v * quadratic(v, 1));
-      slope = s + v * s * (1 - s) * quadratic(v, 3);
+      let u = v * quadratic(v, 1);
+      let e = exp(-abs(u));
+      slope = sigmoid(u) + v * (e / (1 + e) / (1 + e)) * quadratic(v, 3);
     }
     case geluKind: {
       let e = bell(v);

@@ -6,6 +6,7 @@
 
 import type { Shader } from "../shader.ts";
 import { each } from "./elementwise.ts";
+import { eachRow } from "./rows.ts";
 import { special } from "./special.ts";
 
 /** The range of taps that lie inside, for a window that begins at `start`. */
@@ -141,4 +142,53 @@ export const adaptiveAvgPool2d: Shader = each(
   y[i] = sum / (f32(y1 - y0) * f32(x1 - x0));
 `,
   adaptive,
+);
+
+/** y = the mean of each plane. */
+export const planeMean: Shader = eachRow(
+  "planeMean",
+  /* wgsl */ `
+  var sum = 0.0;
+  for (var k = lane; k < uniforms.length; k += 64) { sum += x[first + k]; }
+  sum = total(sum, lane);
+  if (lane == 0) { y[row] = sum / f32(uniforms.length); }
+`,
+);
+
+const adaptiveMaximum = /* wgsl */ `
+  let w = uniforms.w;
+  let oy = i / uniforms.ow % uniforms.oh;
+  let ox = i % uniforms.ow;
+  let plane = i / (uniforms.ow * uniforms.oh) * (uniforms.h * w);
+  let y0 = begin(oy, uniforms.h, uniforms.oh);
+  let y1 = end(oy, uniforms.h, uniforms.oh);
+  let x0 = begin(ox, w, uniforms.ow);
+  let x1 = end(ox, w, uniforms.ow);
+  var at = y0 * w + x0;
+  var best = x[plane + at];
+  for (var iy = y0; iy < y1; iy++) {
+    for (var ix = x0; ix < x1; ix++) {
+      let v = x[plane + iy * w + ix];
+      let wins = isNan(v) || v > best;
+      best = select(best, v, wins);
+      at = select(at, iy * w + ix, wins);
+    }
+  }
+  y[i] = best;
+`;
+
+/** y = the largest value of each adaptive window. */
+export const adaptiveMaxPool2d: Shader = each(
+  "adaptiveMaxPool2d",
+  "y",
+  adaptiveMaximum,
+  special + adaptive,
+);
+
+/** The same, and indices = the position of the maximum in its plane. */
+export const adaptiveMaxPool2dWithIndices: Shader = each(
+  "adaptiveMaxPool2dWithIndices",
+  "y",
+  `${adaptiveMaximum}  indices[i] = i32(at);`,
+  special + adaptive,
 );

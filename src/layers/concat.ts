@@ -1,0 +1,133 @@
+/**
+ * Concatenation and slices.
+ *
+ * @module
+ */
+
+import { ArgumentError } from "../errors.ts";
+import { checkInteger, checkOptions, checkTensor } from "../ops/checks.ts";
+import {
+  cat,
+  catShape,
+  slice,
+  sliceBackward,
+  type SliceOptions,
+  sliceShape,
+} from "../ops/concat.ts";
+import type { Shape, Tensor } from "../tensor.ts";
+import { checkForward, type ForwardOptions, Layer } from "./layer.ts";
+import { MergeLayer } from "./merge_layer.ts";
+
+/** Checks an axis without a shape. */
+function checkDim(type: string, dim: number): number {
+  if (Number.isInteger(dim)) return dim;
+  throw new ArgumentError(type, "dim", dim, "an integer");
+}
+
+/**
+ * Joins its inputs along an axis, like `torch.cat`. Their shapes are equal but for that axis.
+ *
+ * @example
+ * ```ts
+ * import { Concat } from "./concat.ts";
+ *
+ * console.log(new Concat(1).outputShape([[1, 64, 28, 28], [1, 32, 28, 28]])); // [1, 96, 28, 28]
+ * ```
+ */
+export class Concat extends MergeLayer {
+  /** The name of the layer. */
+  override readonly type = "Concat";
+
+  /**
+   * Creates the layer.
+   *
+   * @param dim The axis. Negative values count from the last axis. Default 1, the channels.
+   * @throws {ArgumentError} When the axis is no integer.
+   */
+  constructor(readonly dim = 1) {
+    super();
+    checkDim("Concat", dim);
+  }
+
+  /** See {@linkcode Layer.outputShapeOf}. */
+  override outputShapeOf(inputs: readonly Shape[]): Shape {
+    return catShape(this.type, inputs, this.dim).shape;
+  }
+
+  /** See {@linkcode Layer.forwardFrom}. */
+  override forwardFrom(inputs: readonly Tensor[], options: ForwardOptions = {}): Tensor {
+    checkOptions(this.type, options);
+    const y = cat(inputs, this.dim, { out: options.out });
+    this.saveShape(...inputs);
+    return y;
+  }
+
+  /** See {@linkcode Layer.backwardInto}. */
+  override backwardInto(dy: Tensor): readonly Tensor[] {
+    checkTensor(this.type, "dy", dy, dy);
+    const shapes = this.recallShapes();
+    const { shape, axis } = catShape(this.type, shapes, this.dim);
+    checkTensor(this.type, "dy", dy, dy, shape);
+    const gradients: Tensor[] = [];
+    try {
+      for (let i = 0, at = 0; i < shapes.length; at += shapes[i++][axis]) {
+        gradients.push(slice(dy, axis, at, at + shapes[i][axis]));
+      }
+      return gradients;
+    } catch (error) {
+      for (const gradient of gradients) gradient.dispose();
+      throw error;
+    }
+  }
+}
+
+/** The positions `start` … `end` − 1 of an axis, like `x[start:end]` in PyTorch. */
+export class Slice extends Layer {
+  /** The name of the layer. */
+  override readonly type = "Slice";
+
+  /**
+   * Creates the layer.
+   *
+   * @param dim The axis. Negative values count from the last axis.
+   * @param start The first position. Negative values count from the end.
+   * @param end The position behind the last one. Negative values count from the end. Default: the
+   * end.
+   * @param options `step` takes every so-many-th position.
+   * @throws {ArgumentError} When an argument is no integer.
+   */
+  constructor(
+    readonly dim: number,
+    readonly start: number,
+    readonly end?: number,
+    readonly options: SliceOptions = {},
+  ) {
+    super();
+    checkDim("Slice", dim);
+    if (!Number.isInteger(start)) throw new ArgumentError("Slice", "start", start, "an integer");
+    if (end !== undefined && !Number.isInteger(end)) {
+      throw new ArgumentError("Slice", "end", end, "an integer");
+    }
+    checkOptions("Slice", options);
+    checkInteger("Slice", "step", options.step ?? 1, 1);
+  }
+
+  /** See {@linkcode Layer.outputShape}. */
+  override outputShape(input: Shape): Shape {
+    return sliceShape(this.type, input, this.dim, this.start, this.end, this.options).shape;
+  }
+
+  /** See {@linkcode Layer.forward}. */
+  override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
+    const out = checkForward(this.type, x, options);
+    const y = slice(x, this.dim, this.start, this.end, { ...this.options, out });
+    this.saveShape(x);
+    return y;
+  }
+
+  /** See {@linkcode Layer.backward}. */
+  override backward(dy: Tensor): Tensor {
+    const shape = this.recallShape();
+    return sliceBackward(dy, shape, this.dim, this.start, this.end, this.options);
+  }
+}

@@ -1,0 +1,210 @@
+/**
+ * Transposed convolutional layers.
+ *
+ * @module
+ */
+
+import { ArgumentError } from "../errors.ts";
+import {
+  checkBoolean,
+  checkInteger,
+  checkOptions,
+  checkPerAxis,
+  checkTensor,
+} from "../ops/checks.ts";
+import { biasBackward } from "../ops/conv_backward.ts";
+import {
+  checkTransposed,
+  convTranspose,
+  convTransposeBackwardInput,
+  convTransposeBackwardWeight,
+  type ConvTransposeOptions,
+  packTransposed,
+  transposedGeometry,
+} from "../ops/conv_transpose.ts";
+import { elements, type Shape, type Tensor } from "../tensor.ts";
+import type { BiasOptions } from "./conv.ts";
+import { checkForward, type ForwardOptions, Layer } from "./layer.ts";
+import { type Parameter, uniformParameter } from "./parameter.ts";
+
+/** Packed weights, and the version of the weights that was packed. */
+interface Packed {
+  /** Undefined if the kernel takes the weights as they are. */
+  readonly tensor: Tensor | undefined;
+  readonly source: Tensor;
+  readonly version: number;
+}
+
+/**
+ * The base class of transposed 1-D and 2-D convolutions.
+ *
+ * @internal
+ */
+export abstract class ConvTranspose extends Layer {
+  /** The parameters by name. */
+  override readonly parameters: Readonly<Record<string, Parameter>>;
+  readonly #axes: 1 | 2;
+  readonly #weightShape: Shape;
+  #packed: Packed | undefined;
+
+  /**
+   * Creates the layer without values.
+   *
+   * @param type The name of the layer in error messages.
+   * @param axes The number of axes of the kernel.
+   * @param inChannels Channels of the input.
+   * @param outChannels Channels of the output.
+   * @param kernelSize The size of the kernel on each axis.
+   * @throws {ArgumentError} When an option is invalid.
+   */
+  constructor(
+    type: string,
+    axes: 1 | 2,
+    readonly inChannels: number,
+    readonly outChannels: number,
+    readonly kernelSize: number | readonly number[],
+    readonly options: ConvTransposeOptions & BiasOptions,
+  ) {
+    super();
+    checkOptions(type, options);
+    const kernel = checkPerAxis(type, "kernelSize", kernelSize, axes, 1);
+    const { groups = 1, bias = true } = options;
+    checkBoolean(type, "bias", bias);
+    checkInteger(type, "inChannels", inChannels, 1);
+    checkInteger(type, "outChannels", outChannels, 1);
+    checkTransposed(type, axes, options);
+    if (inChannels % groups !== 0 || outChannels % groups !== 0) {
+      const expected = `a divisor of ${inChannels} input and ${outChannels} output channels`;
+      throw new ArgumentError(type, "groups", groups, expected);
+    }
+    this.#axes = axes;
+    const shape = this.#weightShape = [inChannels, outChannels / groups, ...kernel];
+    const fanIn = elements(shape.slice(1));
+    const weight = uniformParameter(shape, fanIn);
+    this.parameters = bias ? { weight, bias: uniformParameter([outChannels], fanIn) } : { weight };
+  }
+
+  /** See {@linkcode Layer.outputShape}. */
+  override outputShape(input: Shape): Shape {
+    return transposedGeometry(this.type, this.#axes, input, this.#weightShape, this.options).output;
+  }
+
+  /** See {@linkcode Layer.macs}. */
+  override macs(input: Shape): number {
+    this.outputShape(input);
+    return elements(input) * elements(this.#weightShape.slice(1));
+  }
+
+  /** See {@linkcode Layer.forward}. */
+  override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
+    const out = checkForward(this.type, x, options);
+    const weight = this.value("weight"), packed = this.#packedWeight(weight);
+    const all = { ...this.options, out };
+    const y = convTranspose(this.#axes, x, weight, this.optional("bias"), all, packed);
+    this.save(x);
+    return y;
+  }
+
+  /** See {@linkcode Layer.backward}. */
+  override backward(dy: Tensor): Tensor {
+    const [x] = this.#recallFor(dy);
+    this.#addGradients(dy, x);
+    return convTransposeBackwardInput(dy, this.value("weight"), x.shape, this.options);
+  }
+
+  /** See {@linkcode Layer.backwardParameters}. */
+  override backwardParameters(dy: Tensor): void {
+    const [x] = this.#recallFor(dy);
+    this.#addGradients(dy, x);
+  }
+
+  #recallFor(dy: Tensor): readonly Tensor[] {
+    checkTensor(this.type, "dy", dy, dy);
+    return this.recall();
+  }
+
+  #addGradients(dy: Tensor, x: Tensor): void {
+    const { weight, bias } = this.parameters;
+    const options = { ...this.options, into: weight.gradient() };
+    convTransposeBackwardWeight(dy, x, this.#weightShape, options);
+    if (bias) biasBackward(dy, { into: bias.gradient() });
+  }
+
+  /** See {@linkcode Layer.dispose}. */
+  override dispose(): void {
+    super.dispose();
+    this.#packed?.tensor?.dispose();
+    this.#packed = undefined;
+  }
+
+  /** Returns the packed weights. Packs them again if they were written to. */
+  #packedWeight(source: Tensor): Tensor | undefined {
+    const old = this.#packed;
+    if (old?.source === source && old.version === source.version) return old.tensor;
+    old?.tensor?.dispose();
+    this.#packed = undefined;
+    const tensor = packTransposed(source, this.options.groups ?? 1);
+    this.#packed = { tensor, source, version: source.version };
+    return tensor;
+  }
+}
+
+/**
+ * A transposed 2-D convolution, `torch.nn.ConvTranspose2d`: [N, inChannels, H, W] → [N, outChannels,
+ * oH, oW].
+ *
+ * @example
+ * ```ts
+ * import { ConvTranspose2d } from "./conv_transpose.ts";
+ *
+ * const layer = new ConvTranspose2d(8, 4, 2, { stride: 2 });
+ * console.log(layer.outputShape([1, 8, 28, 28])); // [1, 4, 56, 56]
+ * ```
+ */
+export class ConvTranspose2d extends ConvTranspose {
+  /** The name in `torch.nn`. */
+  override readonly type = "ConvTranspose2d";
+
+  /**
+   * Creates the layer without values: call {@linkcode Layer.init} or load weights.
+   *
+   * @param inChannels Channels of the input.
+   * @param outChannels Channels of the output.
+   * @param kernelSize Height and width of the kernel.
+   * @throws {ArgumentError} When an option is invalid.
+   */
+  constructor(
+    inChannels: number,
+    outChannels: number,
+    kernelSize: number | readonly [number, number],
+    options: ConvTransposeOptions & BiasOptions = {},
+  ) {
+    super("ConvTranspose2d", 2, inChannels, outChannels, kernelSize, options);
+  }
+}
+
+/**
+ * A transposed 1-D convolution, `torch.nn.ConvTranspose1d`: [N, inChannels, L] → [N, outChannels,
+ * oL].
+ */
+export class ConvTranspose1d extends ConvTranspose {
+  /** The name in `torch.nn`. */
+  override readonly type = "ConvTranspose1d";
+
+  /**
+   * Creates the layer without values: call {@linkcode Layer.init} or load weights.
+   *
+   * @param inChannels Channels of the input.
+   * @param outChannels Channels of the output.
+   * @param kernelSize Length of the kernel.
+   * @throws {ArgumentError} When an option is invalid.
+   */
+  constructor(
+    inChannels: number,
+    outChannels: number,
+    kernelSize: number,
+    options: ConvTransposeOptions & BiasOptions = {},
+  ) {
+    super("ConvTranspose1d", 1, inChannels, outChannels, kernelSize, options);
+  }
+}

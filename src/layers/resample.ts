@@ -1,0 +1,81 @@
+/**
+ * The base class of layers that resample planes.
+ *
+ * @module
+ */
+
+import { resample, resampleBackward, ResampleTables, type Resampling } from "../ops/resample.ts";
+import { checkTensor } from "../ops/checks.ts";
+import { type Backend, sameShape, type Shape, type Tensor } from "../tensor.ts";
+import { checkForward, type ForwardOptions, Layer } from "./layer.ts";
+
+/** Tables, and what they were made for. */
+interface Kept {
+  readonly backend: Backend;
+  readonly plane: Shape;
+  readonly tables: ResampleTables;
+}
+
+/**
+ * The base class of layers that resample planes. They keep the tables for the last size.
+ *
+ * @internal
+ */
+export abstract class ResampleLayer extends Layer {
+  #forward: Kept | undefined;
+  #backward: Kept | undefined;
+
+  /** The resampling of an input. */
+  protected abstract resampling(input: Shape): Resampling;
+
+  /** See {@linkcode Layer.outputShape}. */
+  override outputShape(input: Shape): Shape {
+    return this.resampling(input).output;
+  }
+
+  /** See {@linkcode Layer.forward}. */
+  override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
+    const out = checkForward(this.type, x, options), resampling = this.resampling(x.shape);
+    const kept = this.#forward = keep(this.#forward, x.backend, resampling, false);
+    const y = resample(this.type, x, resampling, out, kept.tables);
+    this.saveShape(x);
+    return y;
+  }
+
+  /** See {@linkcode Layer.backward}. */
+  override backward(dy: Tensor): Tensor {
+    checkTensor(this.type, "dy", dy, dy);
+    const resampling = this.resampling(this.recallShape());
+    checkTensor(this.type, "dy", dy, dy, resampling.output);
+    const kept = this.#backward = keep(this.#backward, dy.backend, resampling, true);
+    return resampleBackward(this.type, dy, resampling, undefined, kept.tables);
+  }
+
+  /** See {@linkcode Layer.forget}. */
+  override forget(): void {
+    this.#backward?.tables[Symbol.dispose]();
+    this.#backward = undefined;
+    super.forget();
+  }
+
+  /** See {@linkcode Layer.dispose}. */
+  override dispose(): void {
+    super.dispose();
+    this.#forward?.tables[Symbol.dispose]();
+    this.#forward = undefined;
+  }
+}
+
+/** Returns the old tables if they fit, or else new ones in their place. */
+function keep(
+  old: Kept | undefined,
+  backend: Backend,
+  resampling: Resampling,
+  gradient: boolean,
+): Kept {
+  const plane = resampling.input.slice(2);
+  if (old?.backend === backend && sameShape(old.plane, plane)) return old;
+  const tables = new ResampleTables(backend, resampling, gradient);
+  old?.tables[Symbol.dispose]();
+  return { backend, plane, tables };
+}

@@ -1,0 +1,135 @@
+/**
+ * Which positions of an axis each position of a resampled axis reads.
+ *
+ * @module
+ */
+
+import { ArgumentError } from "../errors.ts";
+
+/** The largest size of a resampled axis: its table takes 12 bytes for each position. */
+const LARGEST = 2 ** 22;
+
+/** The positions of the input that each position of the output reads, and their weights. */
+export interface Taps {
+  /** The size of the input. */
+  readonly size: number;
+  /** The number of the first tap of each output position, and that behind the last tap. */
+  readonly starts: Int32Array;
+  /** The position in the input that each tap reads. */
+  readonly positions: Int32Array;
+  /** The weight of each tap. */
+  readonly weights: Float32Array;
+}
+
+/** Checks the size of an axis that is resampled, or the result. */
+export function checkResampled(op: string, parameter: string, size: number): number {
+  if (Number.isInteger(size) && size >= 1 && size <= LARGEST) return size;
+  throw new ArgumentError(op, parameter, size, `from 1 to ${LARGEST}`);
+}
+
+/**
+ * The taps for positions between those of the input.
+ *
+ * @param size The size of the input.
+ * @param out The size of the output.
+ * @param sourceOf The position in the input for one in the output, from 0 to size − 1. Between two
+ * integers, both are read. (A weight of 0 would turn infinity into NaN.)
+ */
+export function tapsAt(size: number, out: number, sourceOf: (position: number) => number): Taps {
+  const starts = new Int32Array(out + 1);
+  const positions = new Int32Array(2 * out), weights = new Float32Array(2 * out);
+  let count = 0;
+  for (let i = 0; i < out; i++) {
+    const source = sourceOf(i), low = Math.floor(source), share = Math.fround(source - low);
+    positions[count] = low;
+    weights[count++] = 1 - share;
+    if (share > 0) {
+      positions[count] = low + 1;
+      weights[count++] = share;
+    }
+    starts[i + 1] = count;
+  }
+  return {
+    size,
+    starts,
+    positions: positions.subarray(0, count),
+    weights: weights.subarray(0, count),
+  };
+}
+
+/** The taps of the gradient: those of each input position are the outputs that read it. */
+export function transposedTaps({ size, starts, positions, weights }: Taps): Taps {
+  const counts = new Int32Array(size + 1), next = counts.subarray(1);
+  for (const position of positions) next[position]++;
+  for (let i = 0; i < size; i++) next[i] += counts[i];
+  const ends = counts.slice(0, size), out = starts.length - 1;
+  const sources = new Int32Array(positions.length), shares = new Float32Array(positions.length);
+  for (let i = 0; i < out; i++) {
+    for (let tap = starts[i]; tap < starts[i + 1]; tap++) {
+      const at = ends[positions[tap]]++;
+      sources[at] = i;
+      shares[at] = weights[tap];
+    }
+  }
+  return { size: out, starts: counts, positions: sources, weights: shares };
+}
+
+/** The table for a kernel, as assembly/resample.ts describes it. */
+export function tableOf({ starts, positions, weights }: Taps): Int32Array {
+  const first = starts.length, table = new Int32Array(first + 2 * positions.length);
+  const floats = new Float32Array(table.buffer);
+  for (let i = 0; i < first; i++) table[i] = first + 2 * starts[i];
+  for (let tap = 0; tap < positions.length; tap++) {
+    table[first + 2 * tap] = positions[tap];
+    floats[first + 2 * tap + 1] = weights[tap];
+  }
+  return table;
+}
+
+/**
+ * How positions of the output correspond to positions of the input, with ONNX's names. PyTorch uses
+ * "align_corners", "half_pixel" (and there, negative positions are 0) and "asymmetric".
+ */
+export type Coordinates = "half_pixel" | "pytorch_half_pixel" | "asymmetric" | "align_corners";
+
+/** How positions between those of the input are rounded; "linear" interpolates instead. */
+export type Rounding = "linear" | "floor" | "ceil" | "round_prefer_floor" | "round_prefer_ceil";
+
+/** The resizing of an axis. */
+export interface AxisResize {
+  /** The size of the input. */
+  readonly size: number;
+  /** The size of the output. */
+  readonly out: number;
+  /** Positions of the input for one of the output: size / out, or 1 / the given scale. */
+  readonly step: number;
+  /** How positions correspond. */
+  readonly coordinates: Coordinates;
+  /** How they are rounded. */
+  readonly rounding: Rounding;
+}
+
+/** The taps of a resized axis. Positions are computed in float32, as PyTorch does. */
+export function resizeTaps({ size, out, step, coordinates, rounding }: AxisResize): Taps {
+  const { fround } = Math,
+    scale = fround(coordinates === "align_corners" ? aligned(size, out) : step);
+  const half = coordinates === "half_pixel" || coordinates === "pytorch_half_pixel" && out > 1;
+  const factor = coordinates === "pytorch_half_pixel" && out === 1 ? 0 : scale;
+  return tapsAt(size, out, (i) => {
+    const real = half ? fround(fround(scale * (i + 0.5)) - 0.5) : fround(factor * i);
+    return Math.min(Math.max(round(real, rounding), 0), size - 1);
+  });
+}
+
+/** Positions of the input for one of the output, if the first and the last ones meet. */
+function aligned(size: number, out: number): number {
+  return out > 1 ? Math.fround(size - 1) / (out - 1) : 0;
+}
+
+function round(position: number, rounding: Rounding): number {
+  if (rounding === "floor") return Math.floor(position);
+  if (rounding === "ceil") return Math.ceil(position);
+  if (rounding === "round_prefer_floor") return Math.ceil(position - 0.5);
+  if (rounding === "round_prefer_ceil") return Math.floor(position + 0.5);
+  return position;
+}
