@@ -3,8 +3,8 @@
 // some rows and columns at a time.
 
 import {
-  clearStrip, COLUMNS, fillGradientStrip, fillStrip, fillTaps, inputRow, outputStep, plan, ROWS, stripRows, strips,
-  stripsPerItem, taps,
+  clearStrip, COLUMNS, fillGradientStrip, fillStrip, fillTaps, inputRow, outputStep, plan, ROWS, stripRows,
+  strips, stripsPerItem, taps,
 } from "./depthwise_strips";
 import { Conv2dGeometry, FusedConv2dGeometry } from "./geometry";
 import { activate4 } from "./inline/activate";

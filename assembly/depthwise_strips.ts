@@ -1,9 +1,9 @@
 // How depthwise kernels cut their work. A strip is some rows of one plane of the output, with the rows of
 // the input that it needs: a copy of them, padded with zeros, that stays in the first-level cache.
 //
-// A stride s is turned into phases: row r of the strip holds every s-th value of the row, once for each of
-// the first values. So a tap of the kernel reads neighbouring values for neighbouring outputs. Taps are
-// offsets from the place of an output's first tap.
+// A stride s is turned into phases: a row of the strip holds every s-th value from the first on, then every
+// s-th value from the second on, and so forth. So a tap of the kernel reads neighbouring values for
+// neighbouring outputs. A tap is an offset from an output's first tap.
 
 import { Conv2dGeometry } from "./geometry";
 import { copyFloats, copyStrided, zeros } from "./rows";
