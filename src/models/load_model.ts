@@ -21,13 +21,14 @@ import {
 } from "./load.ts";
 import type { NetworkOptions } from "./network_options.ts";
 import { onnxNetwork } from "./onnx/network.ts";
-import { classCount, recognize } from "./recognize.ts";
+import { classCount, preprocessingOf, recognize } from "./recognize.ts";
 import { createModel, isNetworkName, networkInfo, type NetworkName } from "./registry.ts";
 
 /** Options of {@linkcode loadModel}. */
 export interface LoadModelOptions extends NetworkOptions, LoadOptions {
   /**
-   * A PyTorch `.pth` file, a safetensors file or an ONNX model. Default: the bundled weights.
+   * A PyTorch `.pth` file, a safetensors file, an ONNX model, or compressed weights (`.net`).
+   * Default: the bundled weights.
    */
   readonly weights?: WeightsInput;
   /**
@@ -95,14 +96,13 @@ export function modelFor(
   if (!description || description.architecture !== (name ?? description.architecture)) {
     const network = name ?? recognize(file);
     const { classes, numClasses = classes ? undefined : classCount(file, network) } = options;
-    return createModel(network, { ...options, numClasses, precision });
+    const { preprocessing = preprocessingOf(file) } = options;
+    return createModel(network, { ...options, numClasses, preprocessing, precision });
   }
   const { architecture } = description;
   if (!isNetworkName(architecture)) {
-    const reason = `holds the network ${
-      escapeText(architecture)
-    }, which this version does not know`;
-    throw new FileError(file.name, reason);
+    const unknown = escapeText(architecture);
+    throw new FileError(file.name, `holds ${unknown}, a network that this version does not know`);
   }
   const { classes = description.classes, preprocessing = description.preprocessing } = options;
   const model = createModel(architecture, { ...options, classes, preprocessing, precision });
