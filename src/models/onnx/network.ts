@@ -40,8 +40,12 @@ interface OnnxOptions extends ClassOptions, LayerOptions {
   readonly preprocessing?: Preprocessing;
 }
 
-/** The layers of a graph. */
-interface OnnxLayers {
+/**
+ * The layers of a graph.
+ *
+ * @internal
+ */
+export interface OnnxLayers {
   readonly input: ModelInput;
   readonly nodes: readonly GraphNode[];
   /** The sources of the parameters in the file, by their names in the network. */
@@ -54,16 +58,40 @@ interface OnnxLayers {
   readonly isSizeBound: boolean;
 }
 
-/** The network of an ONNX file. Its forward pass computes the first output of the graph. */
+/**
+ * The network of an ONNX file, from {@linkcode loadModel}. `forward()` takes the graph's input and
+ * computes its first output; `outputsOf()` computes several. The input has any batch size. Its other
+ * sizes may differ only where the file leaves them open, and the graph does not depend on them.
+ *
+ * The layers have the names of their weights or modules, such as "features.0".
+ *
+ * @example All outputs of a network
+ * ```ts
+ * import { loadModel } from "../load_model.ts";
+ * import { OnnxNetwork } from "./network.ts";
+ *
+ * const weights = "tests/fixtures/onnx/graphs/segmentation.onnx";
+ * using model = await loadModel({ weights });
+ * if (!(model instanceof OnnxNetwork)) throw new Error("no ONNX model");
+ * using x = model.backend.upload(new Float32Array(3 * 12 * 16), model.inputShape()); // [1, 3, 12, 16]
+ * const names = [...model.outputs.keys()]; // mask, score
+ * const outputs = model.outputsOf(x, [...model.outputs.values()]);
+ * for (const [i, output] of outputs.entries()) console.log(names[i], output.shape);
+ * for (const output of outputs) output.dispose();
+ * ```
+ */
 export class OnnxNetwork extends Classifier {
+  /** The name of the network. */
   override readonly type = "OnnxNetwork";
-  /**
-   * The nodes that compute the outputs of the graph, by the names of the outputs in the file:
-   * for {@linkcode Graph.outputsOf}.
-   */
+  /** The nodes that compute the outputs of the graph, by the names that these have in the file. */
   readonly outputs: ReadonlyMap<string, string>;
   readonly #layers: OnnxLayers;
 
+  /**
+   * Creates the network without weights.
+   *
+   * @internal
+   */
   constructor(layers: OnnxLayers, options: ClassifierOptions) {
     super(layers.nodes, options);
     this.outputs = layers.outputs;
@@ -72,6 +100,8 @@ export class OnnxNetwork extends Classifier {
 
   /**
    * Returns a view of an ONNX file with this network's parameters. Returns other files unchanged.
+   *
+   * @internal
    */
   override mapWeights(file: WeightsFile): WeightsFile {
     return file instanceof OnnxFile ? file.mapParameters(this.#layers.parameters) : file;
