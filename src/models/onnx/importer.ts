@@ -9,12 +9,12 @@ import { escapeText } from "../../weights/io/quote.ts";
 import type { OnnxNode } from "../../weights/onnx/graph.ts";
 import type { OnnxFile } from "../../weights/onnx/reader.ts";
 import { LayerBuilder, type LayerOptions } from "./builder.ts";
-import { floatTypes, fold, isFolded, shapeNumbers } from "./fold.ts";
+import { fold, isFolded, shapeNumbers } from "./fold.ts";
 import { NodeError, NodeReader, type Scope } from "./node.ts";
 import { operations, severalOutputs } from "./operations/mod.ts";
 import { orderNodes } from "./order.ts";
 import { Problems } from "./problems.ts";
-import { permutation, squeezedShape, targetShape, unsqueezedShape } from "./shape_rules.ts";
+import { changeStored } from "./stored.ts";
 import {
   type Activation,
   type Constant,
@@ -23,7 +23,6 @@ import {
   sameNumbers,
   type StoredConstant,
   storedConstant,
-  stridesOf,
   type Twice,
   type Value,
 } from "./values.ts";
@@ -160,9 +159,9 @@ export class GraphImport implements Scope {
     const constants = values.filter((value) => value?.kind === "constant");
     const given = values.filter((value) => value !== undefined);
     if (constants.length < given.length || given.length === 0) return undefined;
-    const moved = first?.kind === "constant" && first.stored && moveStored(node, first.stored);
+    const moved = changeStored(node, values as (Constant | undefined)[]);
     if (isFolded(op) && constants.every(({ numbers }) => numbers)) {
-      return this.#foldAll(node, values as Constant[], moved || undefined);
+      return this.#foldAll(node, values as (Constant | undefined)[], moved);
     }
     if (moved) return [{ kind: "constant", stored: moved, isSized: false }];
     throw node.bad("it computes a large constant: not supported");
@@ -240,28 +239,4 @@ export class GraphImport implements Scope {
     const value = node.attempt(() => create(node, this.#builder));
     return "kind" in value ? [value] : value;
   }
-}
-
-/** A tensor of the file, of any size, after an operation that only moves its elements. */
-function moveStored(node: NodeReader, stored: StoredConstant): StoredConstant | undefined {
-  const { tensor, shape, strides } = stored, { op } = node;
-  if (op === "Identity") return stored;
-  const isFloat = /^B?F/.test(tensor.dtype);
-  if (op === "Cast") {
-    return isFloat && floatTypes.includes(node.number("to", 1)) ? stored : undefined;
-  }
-  if (op === "Transpose") {
-    const order = permutation(node, shape.length), from = strides ?? stridesOf(shape);
-    return {
-      tensor,
-      shape: order.map((axis) => shape[axis]),
-      strides: order.map((axis) => from[axis]),
-    };
-  }
-  if (strides || !["Reshape", "Squeeze", "Unsqueeze"].includes(op)) return undefined;
-  const numbers = node.has(1) ? node.numbers(1, "shape") : undefined;
-  const input = numbers && { shape: [numbers.length], numbers, isFloat: false };
-  if (op === "Squeeze") return { tensor, shape: squeezedShape(node, shape, input) };
-  if (op === "Unsqueeze") return { tensor, shape: unsqueezedShape(node, shape, input) };
-  return { tensor, shape: targetShape(node, shape, node.list("shape") ?? numbers ?? []) };
 }

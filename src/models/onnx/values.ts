@@ -47,6 +47,8 @@ export interface StoredConstant {
   readonly shape: Shape;
   /** Default: contiguous. */
   readonly strides?: readonly number[];
+  /** A factor for every element. */
+  readonly factor?: number;
 }
 
 /** A tensor that depends on the pixels: the graph's input, or what a layer computes. */

@@ -116,15 +116,15 @@ export function clamp(
     return build.scale(node, hardsigmoidOf(node, build, of), 6, 0);
   }
   if (low === -Infinity && high === Infinity) return x;
+  // ReLU6 may be a ReLU and a minimum.
   const { step } = x, isPositive = step?.layer instanceof ReLU && low <= 0 && high > 0;
-  if (isPositive) return clamp(node, build, step.inputs[0], 0, high);
-  // ONNX: the upper bound wins.
-  const layer = low === 0 && high === Infinity
+  const [from, least] = isPositive ? [step.inputs[0], 0] : [x, low];
+  const layer = least === 0 && high === Infinity
     ? new ReLU()
-    : low === 0 && high === 6
+    : least === 0 && high === 6
     ? new ReLU6()
-    : new Hardtanh(Math.min(low, high), high);
-  return build.apply(node, layer, [x]);
+    : new Hardtanh(Math.min(least, high), high); // the upper bound wins
+  return build.apply(node, layer, [from]);
 }
 
 /** Max and Min of an activation and constants. */

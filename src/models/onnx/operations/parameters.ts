@@ -19,15 +19,15 @@ export function weightOf(node: NodeReader, index: number, what = "weight"): Stor
 
 /** Maps a parameter to a tensor of the file, with its axes in another order. */
 export function mapWeight(
-  { tensor, shape, strides = stridesOf(shape) }: StoredConstant,
+  { tensor, shape, strides = stridesOf(shape), factor: own = 1 }: StoredConstant,
   order: readonly number[] = shape.map((_, axis) => axis),
-  factor?: number,
+  factor = 1,
 ): ParameterMapping & { readonly shape: Shape } {
   const ordered = order.map((axis) => shape[axis]), steps = order.map((axis) => strides[axis]);
   // The stride of an axis of size 1 is never used.
   const isContiguous = stridesOf(ordered).every((step, i) => step === steps[i] || ordered[i] === 1);
   return {
-    ...{ tensor: tensor.name, shape: ordered, factor },
+    ...{ tensor: tensor.name, shape: ordered, factor: factor * own },
     ...(!isContiguous && { strides: steps }),
   };
 }
@@ -55,20 +55,19 @@ export function mapOperand(
   { constant, factor = 1, isReciprocal = false }: Operand,
   shape: Shape,
 ): ParameterMapping | undefined {
-  const { stored } = constant,
-    count = elements(shapeOf(constant)),
-    numbers = fixedNumbers(constant);
-  const isPlain = factor === 1 && !isReciprocal && count === elements(shape);
-  if (numbers && !(stored && isPlain)) {
+  const { stored } = constant, own = stored?.factor ?? 1, numbers = fixedNumbers(constant);
+  const count = elements(shapeOf(constant)), hasAll = count === elements(shape);
+  if (!hasAll && count !== 1) return undefined;
+  if (numbers && !(stored && hasAll && factor === 1 && !isReciprocal)) {
     const change = isReciprocal
       ? (value: number) => factor / value
       : (value: number) => factor * value;
     return { shape, numbers: numbers.map(change) };
   }
-  if (!stored || stored.strides || count !== elements(shape)) return undefined;
+  if (!stored || stored.strides || !hasAll) return undefined;
   return {
     ...{ tensor: stored.tensor.name, shape },
-    ...(factor !== 1 && { factor }),
+    factor: isReciprocal ? factor / own : factor * own,
     ...(isReciprocal && { isReciprocal }),
   };
 }
