@@ -155,6 +155,7 @@ export { Sequential } from "./src/layers/sequential.ts";
 export { Dropout, Flatten } from "./src/layers/shape.ts";
 export { LogSoftmax, Softmax } from "./src/layers/softmax.ts";
 export { Upsample } from "./src/layers/upsample.ts";
+export { Identity, Reshape, Unflatten } from "./src/layers/view.ts";
 
 // Networks
 export { AlexNet, type AlexNetOptions } from "./src/models/alexnet.ts";

@@ -16,6 +16,9 @@ testGradients([
   [() => new nn.LayerNorm([3, 4]), [2, 2, 3, 4]],
   [() => new nn.LayerNorm(5, { elementwiseAffine: false, eps: 0.1 }), [3, 5]],
   [() => new nn.GroupNorm(2, 4), [2, 4, 3, 2]],
+  [() => new nn.Identity(), [2, 3]],
+  [() => new nn.Reshape([2, -1, 3]), [2, 3, 4]],
+  [() => new nn.Unflatten(-1, [2, 2]), [2, 3, 4]],
   [() => new nn.Slice(2, 1, -1, { step: 2 }), [2, 2, 6, 3]],
   [() => new nn.ChannelShuffle(3), [2, 6, 2, 2]],
   [() => new nn.Permute([2, 0, 3, 1]), [2, 3, 4, 2]],
@@ -70,6 +73,10 @@ Deno.test("the shapes of layers that move values", () => {
       [new nn.ChannelShuffle(2), planes],
       [new nn.Permute([0, -1, 1, 2]), [2, 5, 6, 4]],
       [new nn.ZeroPad2d([1, 2, 3, -1]), [2, 6, 6, 8]],
+      [new nn.Identity(), planes],
+      [new nn.Reshape([-1]), [2, 120]],
+      [new nn.Reshape([3, 2, -1]), [2, 3, 2, 20]],
+      [new nn.Unflatten(1, [3, -1]), [2, 3, 2, 4, 5]],
       [new nn.ReflectionPad2d(3), [2, 6, 10, 11]],
       [new nn.LayerNorm([4, 5], { elementwiseAffine: false }), planes],
       [new nn.GroupNorm(3, 6, { affine: false }), planes],
@@ -93,4 +100,32 @@ Deno.test("the shapes of layers that move values", () => {
     ArgumentError,
     "ChannelShuffle: groups is 4, must be a divisor of the 6 channels",
   );
+});
+
+Deno.test("views refuse sizes that do not fit", () => {
+  const refused: [string, () => unknown][] = [
+    [
+      "Reshape: shape is [-1, -1], must be positive integers, and at most one −1",
+      () => new nn.Reshape([-1, -1]),
+    ],
+    [
+      "Reshape: shape is [7, -1], must be sizes of 12 elements",
+      () => new nn.Reshape([7, -1]).outputShape([2, 3, 4]),
+    ],
+    [
+      "Reshape: shape is [2, 3], must be sizes of 12 elements",
+      () => new nn.Reshape([2, 3]).outputShape([2, 3, 4]),
+    ],
+    [
+      "Unflatten: unflattenedSize is [3], must be sizes of 4 elements",
+      () => new nn.Unflatten(-1, [3]).outputShape([2, 3, 4]),
+    ],
+    [
+      "Unflatten: dim is 3, must be an axis of x [2, 3, 4]",
+      () => new nn.Unflatten(3, [4]).outputShape([2, 3, 4]),
+    ],
+  ];
+  for (const [message, call] of refused) {
+    assertEquals(assertThrows(call, ArgumentError).message, message);
+  }
 });
