@@ -3,7 +3,7 @@
 // some rows and columns at a time.
 
 import {
-  COLUMNS, fillGradientStrip, fillStrip, fillTaps, inputRow, outputStep, plan, ROWS, stripRows, strips,
+  clearStrip, COLUMNS, fillGradientStrip, fillStrip, fillTaps, inputRow, outputStep, plan, ROWS, stripRows, strips,
   taps,
 } from "./depthwise_strips";
 import { Conv2dGeometry, FusedConv2dGeometry } from "./geometry";
@@ -50,6 +50,7 @@ export function depthwise(
   residual = g.residual;
   const flags = (g.addsResidual ? ADDS : 0) | (g.activation << ACTIVATION);
   const strip = offsets + (taps << 3), items = g.n * inC * strips;
+  clearStrip(strip);
   for (let item = claim(items); item >= 0; item = claim(items)) {
     const first = item % strips * stripRows, p = item / strips;
     fillStrip(strip, x + (p as usize) * plane, first, g);
@@ -76,6 +77,7 @@ export function depthwiseBackwardInput(
   prepare(g.w, g);
   residual = 0;
   const turned = offsets + (taps << 2), strip = turned + (taps << 2), items = g.n * inC * strips;
+  clearStrip(strip);
   for (let item = claim(items); item >= 0; item = claim(items)) {
     const first = item % strips * stripRows, p = item / strips;
     const to = dx + ((p * h + first) as usize) * outputRow;

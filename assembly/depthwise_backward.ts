@@ -1,7 +1,9 @@
 // The gradient of a depthwise convolution's kernels: each weight's is a sum of products over all samples
 // and outputs.
 
-import { fillStrip, fillTaps, outputStep, plan, stripRows, strips, taps } from "./depthwise_strips";
+import {
+  clearStrip, fillStrip, fillTaps, outputStep, plan, stripRows, strips, taps,
+} from "./depthwise_strips";
 import { Conv2dGeometry } from "./geometry";
 import { madd, sum4 } from "./inline/lanes";
 import { loadPart, maskOf } from "./inline/part";
@@ -26,6 +28,7 @@ export function depthwiseBackwardWeight(
   const offsets = threadScratch(scratch, plan(g, oh, ow, g.strideH, g.strideW));
   const strip = offsets + (taps << 3);
   fillTaps(offsets, g);
+  clearStrip(strip);
   for (let c = claim(inC); c >= 0; c = claim(inC)) {
     for (let s = 0; s < n; s++) {
       for (let i = 0; i < strips; i++) {

@@ -6,7 +6,7 @@
 // offsets from the place of an output's first tap.
 
 import { Conv2dGeometry } from "./geometry";
-import { copyRow, zeros } from "./rows";
+import { copyFloats, copyStrided, zeros } from "./rows";
 import { ceilDiv } from "./threads";
 
 /** Rows of outputs that are computed together, and the most columns. */
@@ -64,20 +64,25 @@ export function fillTaps(to: usize, g: Conv2dGeometry): void {
   }
 }
 
+/** Makes all of a strip zero. The functions below rely on it: they only write where there are inputs. */
+export function clearStrip(strip: usize): void {
+  memory.fill(strip, 0, (inputRows as usize) * inputRow);
+}
+
 /** Copies the inputs of the strip that begins at output row `first`. */
 export function fillStrip(to: usize, plane: usize, first: i32, g: Conv2dGeometry): void {
-  const h = g.h, w = g.w, left = g.left;
-  let y = first * g.strideH - g.top;
-  for (let r = 0; r < inputRows; r++, y++) {
-    if ((y as u32) >= (h as u32)) {
-      to = zeros(to, phases * phaseColumns);
-      continue;
-    }
-    for (let p = 0; p < phases; p++) {
-      const begin = min(phaseColumns, p < left ? ceilDiv(left - p, stepW) : 0);
-      const end = max(begin, min(phaseColumns, ceilDiv(max(0, w + left - p), stepW)));
-      const from = plane + ((y * w + begin * stepW + p - left) << 2);
-      to = copyRow(to, from, begin, end, phaseColumns, stepW);
+  const h = g.h, w = g.w, left = g.left, row: usize = w << 2;
+  const y = first * g.strideH - g.top;
+  for (let p = 0; p < phases; p++) {
+    const begin = min(phaseColumns, p < left ? ceilDiv(left - p, stepW) : 0);
+    const end = max(begin, min(phaseColumns, ceilDiv(max(0, w + left - p), stepW))), count = end - begin;
+    let start = to + ((p * phaseColumns + begin) << 2);
+    let from = plane + ((y * w + begin * stepW + p - left) << 2);
+    for (let r = y; r < y + inputRows; r++, start += inputRow, from += row) {
+      if ((r as u32) >= (h as u32)) zeros(start, count);
+      else if (stepW == 1) copyFloats(start, from, count);
+      else if (stepW == 2) copyStrided(start, from, count, 8);
+      else copyStrided(start, from, count, stepW << 2);
     }
   }
 }
@@ -87,24 +92,22 @@ export function fillStrip(to: usize, plane: usize, first: i32, g: Conv2dGeometry
  * strideH and strideW apart, with zeros between them.
  */
 export function fillGradientStrip(to: usize, plane: usize, first: i32, g: Conv2dGeometry): void {
-  const oh = g.oh, ow = g.ow, strideH = g.strideH, strideW = g.strideW;
-  const before = g.dilationW * (g.kw - 1) - g.left; // zeros in front of the first gradient
+  const oh = g.oh, ow = g.ow, strideH = g.strideH, strideW = g.strideW, row: usize = ow << 2;
+  const before = g.dilationW * (g.kw - 1) - g.left; // columns in front of the first gradient
+  const begin = before < 0 ? ceilDiv(-before, strideW) : 0; // the first gradient that is read
+  const column = min(phaseColumns, begin * strideW + before);
+  const count = max(0, min(ow - begin, ceilDiv(phaseColumns - column, strideW)));
+  plane += begin << 2;
+  to += column << 2;
   let y = first + g.top - g.dilationH * (g.kh - 1);
-  for (let r = 0; r < inputRows; r++, y++) {
+  for (let r = 0; r < inputRows; r++, y++, to += inputRow) {
+    const from = plane + ((y / strideH) as usize) * row;
     if (y < 0 || y % strideH || y / strideH >= oh) {
-      to = zeros(to, phaseColumns);
-      continue;
+      zeros(to, phaseColumns - column);
+    } else if (strideW == 1) {
+      copyFloats(to, from, count);
+    } else {
+      for (let i = 0; i < count; i++) store<f32>(to + ((i * strideW) << 2), load<f32>(from + (i << 2)));
     }
-    const begin = before < 0 ? ceilDiv(-before, strideW) : 0; // the first gradient that is read
-    const from = plane + ((y / strideH * ow) << 2), column = min(phaseColumns, begin * strideW + before);
-    const count = max(0, min(ow - begin, ceilDiv(phaseColumns - column, strideW)));
-    if (strideW == 1) {
-      to = copyRow(to, from + (begin << 2), column, column + count, phaseColumns, 1);
-      continue;
-    }
-    const end = zeros(to, phaseColumns);
-    to += column << 2;
-    for (let i = 0; i < count; i++, to += strideW << 2) store<f32>(to, load<f32>(from + ((begin + i) << 2)));
-    to = end;
   }
 }

@@ -11,7 +11,7 @@ import { highHalves, interleaveHigh, interleaveLow, lowHalves } from "./inline/t
 import {
   gradientTransform6, gradientTransform8, inputTransform6, inputTransform8Inner, inputTransform8Outer,
 } from "./inline/winograd";
-import { copyRow, zeros } from "./rows";
+import { copyFloats, copyStrided, zeros } from "./rows";
 import { ceilDiv, HALF_TILE, threadMemory } from "./threads";
 
 /** Rows and columns of outputs in a tile. */
@@ -114,6 +114,17 @@ export function gatherOutput(to: usize, y: usize, g: Conv2dGeometry): void {
       else to = zeros(to, columns);
     }
   }
+}
+
+/** to[begin … end − 1] = every stride-th float, zeros around it; returns the address behind the row. */
+// @ts-ignore: decorator
+@inline
+function copyRow(to: usize, from: usize, begin: i32, end: i32, columns: i32, stride: i32): usize {
+  const count = end - begin;
+  to = zeros(to, begin);
+  if (stride == 1) copyFloats(to, from, count);
+  else copyStrided(to, from, count, stride << 2);
+  return zeros(to + (count << 2), columns - end);
 }
 
 /** Bytes from one row of gathered inputs to the next. */

@@ -39,7 +39,7 @@ export const startUp: Suite = {
       await writeWeights(file);
       const section = "Start-up, from `deno run` to the first result";
       const tasks = [
-        { name: "the bundled model", args: CLASSIFY },
+        { name: "the bundled model", args: [...CLASSIFY, "-m", "alexnet-tiny"] },
         { name: "random weights", args: [...CLASSIFY, "--random", "--seed", "1"] },
         { name: "weights from a file", args: [...CLASSIFY, "--weights", file] },
         { name: "Deno with no program", args: ["eval", "console.log(1)"] },

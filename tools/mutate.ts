@@ -38,18 +38,20 @@ const mutations: readonly (readonly [from: RegExp, to: string])[] = [
 
 /** The tests of each kernel; the first match counts. */
 const testsOf: readonly (readonly [file: RegExp, tests: readonly string[]])[] = [
-  [/winograd/, ["winograd", "conv", "conv_backward"]],
+  [/winograd/, ["winograd", "conv", "conv_backward", "fused"]],
+  [/depthwise|part/, ["conv_depthwise"]],
+  [/\bactivate/, ["fused", "elementwise"]],
   [/linear_int8/, ["linear_int8"]],
   [/linear/, ["linear", "linear_backward"]],
   [/pool|window/, ["pool", "pool_backward"]],
-  [/norm/, ["norm", "norm_backward"]],
+  [/norm/, ["norm", "norm_backward", "fused"]],
   [/softmax/, ["activation", "activation_backward", "loss"]],
   [/activation|exp/, ["elementwise", "activation", "activation_backward"]],
   [/arithmetic/, ["arithmetic", "elementwise"]],
   [/optimizer/, ["optimizer", "optimizer_goldens"]],
   [/dropout/, ["dropout"]],
   [/threads/, ["threads", "conv"]],
-  [/./, ["conv", "conv_backward", "linear", "pool"]],
+  [/./, ["conv", "conv_backward", "fused", "linear", "pool"]],
 ];
 
 /** A change at one place in a file. */

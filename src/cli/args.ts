@@ -2,7 +2,6 @@
 
 import { devices } from "../backend/devices.ts";
 import { precisions } from "../layers/precision.ts";
-import { type NetworkName, networkNames } from "../models/registry.ts";
 import { readWeightsArgs, type WeightsArgs, weightsCommands } from "./args_weights.ts";
 import { oneOf } from "./choices.ts";
 import { UsageError } from "./errors.ts";
@@ -22,8 +21,8 @@ export interface Options {
   readonly resume?: string;
   /** The part of the inputs to classify; undefined for all. */
   readonly shard?: Shard;
-  /** The model; undefined for the one that the weights belong to. */
-  readonly model?: NetworkName;
+  /** The network or published weights; undefined for the network that the weights belong to. */
+  readonly model?: string;
   /** The file or URL of the weights; undefined for cached or bundled ones. */
   readonly weights?: string;
   /** A file of class names, one per line; undefined for the model's own. */
@@ -41,6 +40,8 @@ export interface Options {
   readonly port: number;
   /** Limits of a server; undefined for other commands. */
   readonly serve?: ServeLimits;
+  /** Whether not to download weights without being asked to. */
+  readonly offline: boolean;
   readonly quiet: boolean;
   readonly verbose: boolean;
 }
@@ -126,7 +127,7 @@ export function readArgs(args: readonly string[]): Options {
     filesFrom: values["files-from"],
     resume: values.resume,
     shard: values.shard === undefined ? undefined : shardOf(values.shard),
-    model: values.model === undefined ? undefined : oneOf("--model", values.model, networkNames),
+    model: values.model,
     weights: values.weights,
     seed: values.random ? seedOf(values.seed) : undefined,
     topK: positive("--top-k", values["top-k"]),
@@ -139,6 +140,7 @@ export function readArgs(args: readonly string[]): Options {
     ...values.classes !== undefined && { classes: values.classes },
     ...command === "serve" && { serve: serveLimits(values) },
     format: values.json ? "json" : values.jsonl || values.resume !== undefined ? "jsonl" : "text",
+    offline: values.offline,
     quiet: values.quiet,
     verbose: values.verbose,
   };
@@ -168,6 +170,7 @@ function parse(args: readonly string[]) {
       "shard": { type: "string" },
       "json": { type: "boolean", default: false },
       "jsonl": { type: "boolean", default: false },
+      "offline": { type: "boolean", default: false },
       "quiet": { type: "boolean", short: "q", default: false },
       "verbose": { type: "boolean", short: "v", default: false },
       "no-color": { type: "boolean", default: false },

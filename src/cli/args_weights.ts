@@ -50,19 +50,20 @@ export type WeightsArgs = PullArgs | ModelsArgs | RemoveArgs | ConvertArgs;
 export const weightsCommands = ["pull", "models", "rm", "convert"] as const;
 
 export const weightsUsage = `\
-Pull options (the model is alexnet):
+Pull options (the models command lists the names):
       --precision P      store as f32; f16, half the size, predictions differ in
                          the fourth digit; or int8, a quarter of the size, in
                          the second digit (default f16)
-      --url URL          download from another server; the file must be
-                         the same, or match --sha256
+      --url URL          download from another address; the file must be
+                         the same, or match --sha256. PEMBROKE_MIRROR is the
+                         URL of a folder that has all files under their names
       --sha256 HEX       SHA-256 of the file to expect
       --timeout S        seconds without data before a retry (default 30)
       --retries N        retries without new data before giving up (default 4);
                          run pull again to resume
 
-Convert options (input: .pth, safetensors or ONNX; output: a name that ends in
-.safetensors, .pth, .pt or .onnx):
+Convert options (input: .pth, .net, safetensors or ONNX; output: a name that
+ends in .safetensors, .pth, .pt or .onnx):
       --precision P      f32, f16 or int8, as for pull (default f32; int8 needs
                          .safetensors)`;
 

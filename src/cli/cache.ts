@@ -3,6 +3,7 @@
 import { type CachedModel, cachedModels, cacheFolder, cacheVariables } from "../hub/cache.ts";
 import { PembrokeError } from "../errors.ts";
 import { isSystemError } from "./errors.ts";
+import { isGranted } from "./granted.ts";
 
 /** The cache folder; throws if the environment does not define one. */
 export function requireCacheFolder(): string {
@@ -11,31 +12,37 @@ export function requireCacheFolder(): string {
   throw new PembrokeError("no cache folder: set PEMBROKE_CACHE");
 }
 
+/** What could be found out about the cache without asking for permissions. */
+export interface Cache {
+  /** The folder; undefined if the environment does not define one, or may not be read. */
+  readonly folder: string | undefined;
+  /** Its models, the last one pulled first. */
+  readonly models: readonly CachedModel[];
+  /** Whether no permission was missing to find more. */
+  readonly complete: boolean;
+}
+
 /**
- * The cached models with a name, the last one pulled first; undefined if permissions are missing. It
- * asks for none, and ignores a broken cache: the bundled model works without.
+ * Searches the cache. It asks for no permissions, and ignores a broken cache: the bundled model
+ * works without.
  */
-export async function findCached(name: string): Promise<CachedModel[] | undefined> {
+export async function searchCache(): Promise<Cache> {
   const readable = cacheVariables.filter((variable) => isGranted({ name: "env", variable }));
   const folder = cacheFolder((variable) =>
     readable.some((name) => name === variable) ? Deno.env.get(variable) : undefined
   );
   const searched = folder !== undefined && isGranted({ name: "read", path: folder });
-  const models = searched ? await cachedOrNone(folder, name) : [];
+  const models = searched ? await cachedOrNone(folder) : [];
   const complete = readable.length === cacheVariables.length &&
     (searched || folder === undefined);
-  return models.length > 0 || complete ? models : undefined;
+  return { folder, models, complete };
 }
 
-async function cachedOrNone(folder: string, name: string): Promise<CachedModel[]> {
+async function cachedOrNone(folder: string): Promise<CachedModel[]> {
   try {
-    return await cachedModels(folder, name);
+    return await cachedModels(folder);
   } catch (error) {
     if (isSystemError(error)) return [];
     throw error;
   }
-}
-
-function isGranted(permission: Deno.PermissionDescriptor): boolean {
-  return Deno.permissions.querySync(permission).state === "granted";
 }

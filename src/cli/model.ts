@@ -8,17 +8,17 @@ import type { Precision } from "../layers/precision.ts";
 import type { Classifier } from "../models/mod.ts";
 import { createModel } from "../models/registry.ts";
 import { FileError } from "../errors.ts";
-import type { CachedModel } from "../hub/cache.ts";
-import { findCached } from "./cache.ts";
 import type { Options } from "./args.ts";
+import { chooseWeights, defaultEntry, pullCommand, script } from "./chosen_weights.ts";
 import { type CheckedSource, checkedSource } from "../hub/checksum.ts";
 import { redactUrl } from "../io/redact.ts";
 import type { ClassName } from "../models/imagenet_classes.ts";
 import { fileSource } from "../weights/io/file_source.ts";
 import type { WeightsFile } from "../weights/mod.ts";
-import { asFileError, isSystemError, UsageError } from "./errors.ts";
+import { asFileError, isSystemError } from "./errors.ts";
 import { isWebUrl, pathOf } from "./inputs.ts";
 import { readLabels } from "./labels.ts";
+import { networkOf } from "./model_name.ts";
 
 /** A model whose weights are not loaded yet. */
 export interface SelectedModel extends Disposable {
@@ -62,7 +62,7 @@ function untrained(
   seed: number,
   labels: readonly ClassName[] | undefined,
 ): SelectedModel {
-  const { model: name = "alexnet", precision = "f32" } = options;
+  const { precision = "f32" } = options, name = networkOf(options.model ?? "alexnet");
   const model = withLabels(
     options,
     labels,
@@ -83,25 +83,20 @@ async function fromFile(
   options: Options,
   labels: readonly ClassName[] | undefined,
 ): Promise<SelectedModel> {
-  const { model: requested } = options;
-  const usesCache = options.weights === undefined && requested !== "alexnet-tiny";
-  const cached = usesCache ? await findCached("alexnet") : [];
-  const weights = options.weights ?? cachedWeights(cached, options);
-  if (weights === undefined && requested === "alexnet") {
-    const reason = cached
-      ? `alexnet is not in the cache; to download it, run: ${pullCommand()}`
-      : cacheNotSearched;
-    throw new UsageError(reason);
-  }
+  const { model: name } = options;
+  const requested = name === undefined ? undefined : networkOf(name);
+  const chosen = options.weights === undefined ? await chooseWeights(options) : undefined;
+  const weights = options.weights ?? chosen?.path;
   const bundled = weights === undefined;
   const place = bundled ? bundledWeights() : pathOf(weights);
   const throwNamed = (error: unknown) => {
     throw isSystemError(error) ? asFileError(weights ?? String(place), error) : error;
   };
   const withRemedy = (error: unknown) => {
-    const isOwn = options.weights === undefined && !bundled;
-    if (!isOwn || !(error instanceof FileError)) throw error;
-    const remedy = `to replace it, run: deno run -A ${script()} rm alexnet, then pull alexnet`;
+    const { entry } = chosen ?? {};
+    if (!entry || !(error instanceof FileError)) throw error;
+    const remedy = `to replace it, run: deno run -A ${script()} rm ${entry.name}, ` +
+      `then pull ${entry.name}`;
     throw new FileError(error.file, `${error.reason}; ${remedy}`, { cause: error });
   };
   const isLocal = typeof place === "string" && !isWebUrl(place);
@@ -134,7 +129,7 @@ async function fromFile(
     name: model.network ?? "onnx",
     weights: redactUrl(weights ?? "bundled"),
     precision: options.precision ?? storedPrecision(file),
-    hint: bundled ? hint(model, cached !== undefined) : undefined,
+    hint: bundled ? hint(model, chosen?.reason) : undefined,
     async load(backend, onProgress) {
       if (consumed) { // a download cannot be read twice
         file.close();
@@ -151,25 +146,9 @@ async function fromFile(
   };
 }
 
-/** The cached weights to use, if any: those in the requested precision, or the last ones pulled. */
-function cachedWeights(models: CachedModel[] = [], { precision }: Options): string | undefined {
-  const match = precision &&
-    models.find((model) => (model.precision === "int8") === (precision === "int8"));
-  return (match ?? models[0])?.path;
-}
-
-const cacheNotSearched = "cache not searched: needs --allow-env and --allow-read";
-
-/** How to get a model with more classes than the bundled one. */
-function hint({ numClasses }: Classifier, searched: boolean): string {
-  const text = `${numClasses} classes; for ImageNet's 1000, run: ${pullCommand()}`;
-  return searched ? text : `${text} (${cacheNotSearched})`;
-}
-
-function pullCommand(): string {
-  return `deno run -A ${script()} pull alexnet`;
-}
-
-function script(): string {
-  return Deno.mainModule.startsWith("file:") ? "cli.ts" : Deno.mainModule;
+/** How to get a model with more classes than the bundled one, and why it is not used already. */
+function hint({ numClasses }: Classifier, reason: string | undefined): string {
+  const command = pullCommand(defaultEntry.name);
+  const text = `${numClasses} classes; for ImageNet's 1000, run: ${command}`;
+  return reason === undefined ? text : `${text} (${reason})`;
 }

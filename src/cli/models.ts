@@ -1,7 +1,7 @@
 /** `cli.ts models` and `cli.ts rm`: lists models, and deletes cached ones. */
 
 import { fileURLToPath } from "node:url";
-import { catalogue } from "../hub/catalogue.ts";
+import { catalogue, findCatalogueEntry, mirroredUrl } from "../hub/catalogue.ts";
 import { contentLength, request } from "../io/download.ts";
 import { FileError, PembrokeError } from "../errors.ts";
 import { type CachedModel, cachedModels, removeCached } from "../hub/cache.ts";
@@ -12,6 +12,8 @@ import { fileSource } from "../weights/io/file_source.ts";
 import { verify } from "../hub/checksum.ts";
 import type { ModelsArgs, RemoveArgs } from "./args_weights.ts";
 import { requireCacheFolder } from "./cache.ts";
+import { bestCached } from "./chosen_weights.ts";
+import { mirror as mirrorOf } from "./mirror.ts";
 import { aligned, megabytes } from "./output.ts";
 import { print } from "./terminal.ts";
 
@@ -20,8 +22,11 @@ interface ModelInfo {
   readonly name: string;
   readonly state: "bundled" | "cached" | "available" | "damaged";
   readonly precision: string;
-  readonly bytes: number;
+  /** Undefined if unknown. */
+  readonly bytes?: number;
   readonly classes: number;
+  /** The published top-1 accuracy in percent, if known. */
+  readonly accuracy?: number;
   /** Path or URL. */
   readonly place: string;
   /** Whether the command uses it by default. */
@@ -31,17 +36,18 @@ interface ModelInfo {
 /** Prints the bundled model, the cached models, and those that pull can download. */
 export async function listModels({ json }: ModelsArgs): Promise<number> {
   const cached = await cachedModels(requireCacheFolder());
-  const latest = cached.find(({ name }) => name === "alexnet");
+  const best = bestCached(cached), mirror = mirrorOf();
   const models: ModelInfo[] = [
-    await bundled(!latest),
-    ...await Promise.all(cached.map((model) => inCache(model, model === latest))),
-    ...catalogue.map(({ name, bytes, classes, url }): ModelInfo => ({
-      name,
+    await bundled(!best),
+    ...await Promise.all(cached.map((model) => inCache(model, model.path === best?.path))),
+    ...catalogue.map((entry): ModelInfo => ({
+      name: entry.name,
       state: "available",
       precision: "f32",
-      bytes,
-      classes: classes.length,
-      place: url,
+      bytes: entry.bytes,
+      classes: entry.classes.length,
+      accuracy: entry.accuracy,
+      place: mirror === undefined ? entry.url : mirroredUrl(entry, mirror),
       default: false,
     })),
   ];
@@ -50,17 +56,18 @@ export async function listModels({ json }: ModelsArgs): Promise<number> {
     return 0;
   }
   const [head, ...lines] = aligned([
-    ["model", "", "precision", "size", "classes", "", "where"],
+    ["model", "", "precision", "size", "classes", "accuracy", "", "where"],
     ...models.map((model) => [
       model.name,
       model.state,
       model.precision,
-      megabytes(model.bytes),
+      model.bytes === undefined ? "" : megabytes(model.bytes),
       String(model.classes),
+      model.accuracy === undefined ? "" : `${model.accuracy.toFixed(1)} %`,
       model.default ? "default" : "",
       model.place,
     ]),
-  ], (column) => column === 3 || column === 4);
+  ], (column) => column >= 3 && column <= 5);
   print([head, ...lines].join("\n"));
   return 0;
 }
@@ -80,17 +87,18 @@ async function bundled(isDefault: boolean): Promise<ModelInfo> {
   };
 }
 
-async function sizeOf(place: URL): Promise<number> {
+async function sizeOf(place: URL): Promise<number | undefined> {
   const { response, body } = await request(String(place));
   await body.cancel();
-  return contentLength(response) ?? NaN;
+  return contentLength(response);
 }
 
 async function inCache(
   { name, precision, bytes, path }: CachedModel,
   isDefault: boolean,
 ): Promise<ModelInfo> {
-  const info = { name, precision, bytes, place: path, default: isDefault };
+  const accuracy = findCatalogueEntry(name)?.accuracy;
+  const info = { name, precision, bytes, accuracy, place: path, default: isDefault };
   try {
     const source = await fileSource(path);
     using file = await openInput(source);

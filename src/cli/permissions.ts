@@ -5,6 +5,7 @@ import { findCatalogueEntry } from "../hub/catalogue.ts";
 import type { Options } from "./args.ts";
 import type { WeightsArgs } from "./args_weights.ts";
 import { isWebUrl } from "./inputs.ts";
+import { mirror } from "./mirror.ts";
 
 /** The arguments that decide which permissions a command needs. */
 type CommandArgs =
@@ -48,7 +49,8 @@ function requiredPermissions(
     case "rm":
       ["--allow-env", "--allow-read", "--allow-write"].forEach((flag) => flags.add(flag));
       if (parsed.command === "pull") {
-        hosts.add(new URL(parsed.url ?? findCatalogueEntry(parsed.name)?.url ?? script).host);
+        const { url = mirror() ?? findCatalogueEntry(parsed.name)?.url ?? script } = parsed;
+        hosts.add(new URL(url).host);
       }
       break;
     case "models":

@@ -1,24 +1,26 @@
 /** `cli.ts pull`: downloads published weights into the cache. */
 
-import { catalogue, findCatalogueEntry } from "../hub/catalogue.ts";
+import { catalogue, findCatalogueEntry, mirroredUrl } from "../hub/catalogue.ts";
 import { pull } from "../hub/pull.ts";
 import type { PullArgs } from "./args_weights.ts";
 import { requireCacheFolder } from "./cache.ts";
 import { UsageError } from "./errors.ts";
+import { mirror as mirrorOf } from "./mirror.ts";
 import { megabytes } from "./output.ts";
 import { Progress } from "./progress.ts";
 import { note, print, warn } from "./terminal.ts";
 
 /** Downloads, verifies and converts a model, and returns the exit code. */
 export async function pullModel(args: PullArgs): Promise<number> {
-  const { name, quiet, url, precision } = args;
+  const { name, quiet, precision } = args;
   const entry = findCatalogueEntry(name);
   if (!entry) {
     const names = catalogue.map(({ name }) => name).join(", ");
     throw new UsageError(`unknown model ${JSON.stringify(name)}; available: ${names}`);
   }
-  const folder = requireCacheFolder();
-  if (!quiet) [entry.title, url ?? entry.url, entry.terms].forEach(note);
+  const folder = requireCacheFolder(), mirror = mirrorOf();
+  const { url = mirror === undefined ? entry.url : mirroredUrl(entry, mirror) } = args;
+  if (!quiet) [entry.title, url, entry.terms].forEach(note);
   const downloading = new Progress("downloading", !quiet);
   const converting = new Progress("converting", !quiet);
   const clear = () => [downloading, converting].forEach((progress) => progress.clear());
@@ -29,6 +31,7 @@ export async function pullModel(args: PullArgs): Promise<number> {
   try {
     const { path, cached } = await pull(entry, folder, {
       ...args,
+      url,
       onProgress: (done, total) => downloading.update(done, total, "MB"),
       onConvert: (done, total) => {
         downloading.clear();

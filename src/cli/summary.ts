@@ -3,6 +3,7 @@
 import { createModel, summarize } from "../models/mod.ts";
 import type { Options } from "./args.ts";
 import { selectModel } from "./model.ts";
+import { networkOf } from "./model_name.ts";
 import { summaryText } from "./output.ts";
 import { print } from "./terminal.ts";
 
@@ -12,7 +13,7 @@ export async function summary(options: Options): Promise<number> {
   using selected = weights !== undefined || seed !== undefined
     ? await selectModel(options)
     : undefined;
-  const model = selected?.model ?? createModel(name);
+  const model = selected?.model ?? createModel(networkOf(name));
   const result = summarize(model, model.inputShape());
   print(options.format === "text" ? summaryText(result) : JSON.stringify(result));
   return 0;

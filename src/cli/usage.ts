@@ -1,12 +1,11 @@
 /** The help text. */
 
 import { devices } from "../backend/devices.ts";
-import { networkNames } from "../models/registry.ts";
 import { weightsUsage } from "./args_weights.ts";
 
 /** What --help prints. */
 export const usage = `\
-Classify photos with AlexNet, on WebAssembly or a GPU.
+Classify photos with a convolutional network, on WebAssembly or a GPU.
 
 Usage: deno run -A cli.ts [classify] [options] <image|folder|pattern|URL|->...
        deno run -A cli.ts serve [options]
@@ -21,17 +20,21 @@ Commands:
   serve                  classify photos sent with POST to
                          http://127.0.0.1:8000/; see /healthz and /metrics
   summary                print a model's layers, parameters and cost
-  pull                   download a model into the cache and use it by default
+  pull                   download a model into the cache
   models                 list bundled, cached and downloadable models
   rm                     delete a model from the cache
   convert                convert weights to another format or precision
 
 Model options (classify, serve, summary):
-  -m, --model NAME       ${networkNames.join(", ")} (default: as the weights say,
-                         or alexnet with --random)
-      --weights FILE     weights to use, a file or a URL: .pth, safetensors or
-                         ONNX (default: the model pulled last, or the bundled
-                         alexnet-tiny; for summary always alexnet-tiny)
+  -m, --model NAME       a network, such as resnet18 or alexnet-tiny, or a name
+                         that pull takes (default: as the weights say, or
+                         alexnet with --random)
+      --weights FILE     weights to use, a file or a URL: .pth, .net, ONNX or
+                         safetensors (default: the most accurate model that was
+                         pulled. If there is none, squeezenet of 0.7 MB is
+                         downloaded once, and if that fails, the bundled
+                         alexnet-tiny is used. For summary always alexnet-tiny)
+      --offline          never download a model
       --classes FILE     names of the classes, one per line (default: the names
                          in the weights)
       --random           untrained weights, for testing

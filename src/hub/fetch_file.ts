@@ -4,18 +4,20 @@
  * @module
  */
 
-import { createHash } from "node:crypto";
 import { FileError } from "../errors.ts";
 import { type Chunks, contentLength, HttpError, request } from "../io/download.ts";
 import { redactUrl } from "../io/redact.ts";
 import { wait } from "../io/wait.ts";
+import { difference, digestOf, type FileDigest, wrongDigest } from "./digest.ts";
 
 /** Options of a download. */
 export interface FetchFileOptions {
-  /** The SHA-256 of the file in hexadecimal digits. */
-  readonly sha256: string;
+  /** The hash that the file must have. */
+  readonly digest: FileDigest;
   /** The size of the file in bytes, if known. */
   readonly bytes?: number;
+  /** The largest size to accept if it is unknown. Default 8 GiB. */
+  readonly maxBytes?: number;
   /**
    * Cancels the download, which then rejects with the signal's reason. The bytes that have arrived
    * are kept.
@@ -39,23 +41,24 @@ const maxRetryDelayMs = 60_000;
 /** An attempt that downloads less than 1 MiB counts as failed. */
 const minProgressBytes = 2 ** 20;
 
-/** The limit of a file of unknown size: 8 GiB. */
-const maxBytes = 2 ** 33;
+/** The default limit of a file of unknown size: 8 GiB. */
+const defaultMaxBytes = 2 ** 33;
 
 /**
  * Downloads a file, resuming an interrupted download at the same path. The file is verified at the
  * end, and deleted if it is wrong.
  *
+ * @returns The hash of the file, all digits of it.
  * @throws {FileError} When the server does not have the file, fails too often, or has another file.
  */
 export async function fetchFile(
   url: string,
   path: string,
   options: FetchFileOptions,
-): Promise<void> {
+): Promise<string> {
   using file = await openOwn(path);
   try {
-    await fetchInto(url, file, options);
+    return await fetchInto(url, file, options);
   } catch (error) {
     const { size } = await file.stat();
     // Bytes that the next call can use are kept, and nothing else.
@@ -88,24 +91,22 @@ async function fetchInto(
   url: string,
   file: Deno.FsFile,
   options: FetchFileOptions,
-): Promise<void> {
-  const { sha256, bytes, signal, onRetry } = options;
+): Promise<string> {
+  const { digest, bytes, signal, onRetry } = options;
   const name = redactUrl(url);
   for (let isRetry = false;; isRetry = true) {
     const startSize = (await file.stat()).size;
     if (startSize > (bytes ?? startSize)) await file.truncate(0);
     const attempts = await fetchAll(url, file, options);
-    const actual = await hashOf(file, signal);
-    if (actual === sha256.toLowerCase()) return;
+    const actual = await digestOf(file, digest.kind, signal);
+    const wrong = difference(digest, actual);
+    if (!wrong) return actual;
     await file.truncate(0);
     // A resumed download may mix two versions of the file. A download in one piece cannot.
     if (isRetry || (startSize === 0 && attempts === 1)) {
-      throw new WrongFileError(
-        name,
-        `is not the expected file: its SHA-256 is ${actual}, not ${sha256}`,
-      );
+      throw new WrongFileError(name, `is not the expected file: ${wrong}`);
     }
-    onRetry?.("the resumed file has the wrong SHA-256");
+    onRetry?.(wrongDigest(digest));
   }
 }
 
@@ -142,7 +143,7 @@ async function fetchRest(
   offset: number,
   options: FetchFileOptions,
 ): Promise<void> {
-  const { bytes, signal, stallMs, onProgress } = options;
+  const { bytes, maxBytes = defaultMaxBytes, signal, stallMs, onProgress } = options;
   const name = redactUrl(url);
   const headers: Record<string, string> = { "accept-encoding": "identity" };
   if (offset > 0) headers.range = `bytes=${offset}-`;
@@ -170,7 +171,7 @@ async function fetchRest(
         `has ${total} bytes, expected ${bytes ?? `at most ${maxBytes}`}`,
       );
     }
-    await writeAll(name, file, body, start, total, onProgress);
+    await writeAll(name, file, body, start, total, maxBytes, onProgress);
   } finally {
     await body.cancel();
   }
@@ -183,6 +184,7 @@ async function writeAll(
   body: Chunks,
   start: number,
   total: number | undefined,
+  maxBytes: number,
   onProgress: FetchFileOptions["onProgress"],
 ): Promise<void> {
   let size = start;
@@ -236,15 +238,4 @@ function retryDelay(error: FileError, backoff: number): number {
     ? Number(error.headers.get("retry-after")) * 1000
     : 0;
   return Math.min(Math.max(retryAfter || 0, backoff), maxRetryDelayMs);
-}
-
-/** Computes the SHA-256 of an open file. */
-async function hashOf(file: Deno.FsFile, signal: AbortSignal | undefined): Promise<string> {
-  const hash = createHash("sha256"), buffer = new Uint8Array(1 << 20);
-  await file.seek(0, Deno.SeekMode.Start);
-  for (let count; (count = await file.read(buffer)) !== null;) {
-    signal?.throwIfAborted();
-    hash.update(buffer.subarray(0, count));
-  }
-  return hash.digest("hex");
 }

@@ -16,6 +16,7 @@
 
 export { catalogue, type CatalogueEntry, findCatalogueEntry } from "./catalogue.ts";
 export { type CachedModel, cachedModels, cacheFolder, modelPath, removeCached } from "./cache.ts";
+export type { FileDigest } from "./digest.ts";
 export type { FetchFileOptions } from "./fetch_file.ts";
 export type { StoredPrecision } from "../weights/convert.ts";
 export type { NetworkName } from "../models/registry.ts";

@@ -69,22 +69,30 @@ function stepFrom(context: Context, first: number): { step: Step; computed: read
   const { nodes, shapes, training } = context, { layer, inputs } = nodes[first];
   const computed: number[] = [];
   const last = () => computed.at(-1) ?? first;
+  const follow = () => {
+    let next = onlyConsumer(context, last());
+    while (next !== undefined && isIdentity(context, next)) {
+      computed.push(next);
+      next = onlyConsumer(context, last());
+    }
+    return next;
+  };
 
   let norm: BatchNorm | undefined, residual: number | undefined;
-  let next = onlyConsumer(context, last());
+  let next = follow();
   if (next !== undefined && layer.fusesNorm && !training) {
     const { layer: follower } = nodes[next];
     if (follower instanceof BatchNorm) {
       norm = follower;
       computed.push(next);
-      next = onlyConsumer(context, last());
+      next = follow();
     }
   }
   if (next !== undefined && layer.fusesResidual && !training) {
     residual = residualOf(context, next, last(), first);
     if (residual !== undefined) {
       computed.push(next);
-      next = onlyConsumer(context, last());
+      next = follow();
     }
   }
   let activation: FusedActivation | undefined;
@@ -113,6 +121,12 @@ function onlyConsumer(
   node: number,
 ): number | undefined {
   return outputs.has(node) || consumers[node].length !== 1 ? undefined : consumers[node][0];
+}
+
+/** Whether a node only passes its input on, as a dropout does in evaluation mode. */
+function isIdentity({ nodes, shapes, training }: Context, node: number): boolean {
+  const { layer, inputs: [input] } = nodes[node];
+  return !training && layer.aliases && sameShape(shapes[node], shapes[input]);
 }
 
 /** If a node adds another value to `value`, returns that one, provided it is computed by then. */

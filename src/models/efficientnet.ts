@@ -50,9 +50,6 @@ const stages: readonly Stage[] = [
   [6, 3, 1, 320, 1],
 ];
 
-/** The probability of leaving out the last block in training. It grows from 0 at the first one. */
-const stochasticDepth = 0.2;
-
 const initialValues: InitialValues = {
   conv: (shape) => kaimingNormal(shape),
   linear: ([outFeatures]) => uniform(1 / Math.sqrt(outFeatures)),
@@ -70,6 +67,7 @@ export function efficientnet({ scale, dropout, resize, crop }: EfficientNetRow):
   ]);
   const total = scaled.reduce((sum, [, , , , blocks]) => sum + blocks, 0);
   const build = (b: NetworkBuilder) => {
+    const { stochasticDepth = 0.2 } = b.options;
     let input = makeDivisible(32 * width), done = 0;
     b.convNormActivation("features.0", [3, input], 3, { stride: 2, activation });
     for (const [i, [expansion, kernelSize, stride, output, blocks]] of scaled.entries()) {

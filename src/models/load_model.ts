@@ -21,13 +21,14 @@ import {
 } from "./load.ts";
 import type { NetworkOptions } from "./network_options.ts";
 import { onnxNetwork } from "./onnx/network.ts";
-import { classCount, recognize } from "./recognize.ts";
+import { classCount, preprocessingOf, recognize } from "./recognize.ts";
 import { createModel, isNetworkName, networkInfo, type NetworkName } from "./registry.ts";
 
 /** Options of {@linkcode loadModel}. */
 export interface LoadModelOptions extends NetworkOptions, LoadOptions {
   /**
-   * A PyTorch `.pth` file, a safetensors file or an ONNX model. Default: the bundled weights.
+   * A PyTorch `.pth` file, a safetensors file, an ONNX model, or compressed weights (`.net`).
+   * Default: the bundled weights.
    */
   readonly weights?: WeightsInput;
   /**
@@ -95,7 +96,8 @@ export function modelFor(
   if (!description || description.architecture !== (name ?? description.architecture)) {
     const network = name ?? recognize(file);
     const { classes, numClasses = classes ? undefined : classCount(file, network) } = options;
-    return createModel(network, { ...options, numClasses, precision });
+    const { preprocessing = preprocessingOf(file) } = options;
+    return createModel(network, { ...options, numClasses, preprocessing, precision });
   }
   const { architecture } = description;
   if (!isNetworkName(architecture)) {

@@ -20,6 +20,11 @@ export interface NetworkOptions extends ClassOptions, PrecisionOptions {
   /** The probability of dropout in training mode. Default: as in torchvision. */
   readonly dropout?: number;
   /**
+   * The probability of leaving out the last block for a sample in training mode, where the network
+   * has stochastic depth. For the blocks before it, it falls to 0. Default 0.2, as in torchvision.
+   */
+  readonly stochasticDepth?: number;
+  /**
    * How convolutions are computed. "winograd" is faster for many kernels, but rounds more. Default:
    * the faster one in each layer.
    */

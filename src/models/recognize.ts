@@ -6,10 +6,13 @@
 
 import { FileError } from "../errors.ts";
 import { parameterShapes } from "../layers/layer.ts";
+import type { Preprocessing } from "../image/preprocess.ts";
 import { sameShape, type Shape } from "../tensor.ts";
 import { escapeText, formatShape } from "../weights/io/quote.ts";
 import { checkWeights } from "../weights/check.ts";
 import { isWeight, type WeightsFile } from "../weights/tensor_file.ts";
+import { DeepCompressedFile } from "../weights/deep_compression/reader.ts";
+import { caffe227Preprocessing } from "./bvlc_alexnet.ts";
 import type { Description } from "./description.ts";
 import { createModel, type NetworkName, networkNames, networks } from "./registry.ts";
 
@@ -100,6 +103,11 @@ export function classCount(file: WeightsFile, name: NetworkName): number | undef
     : undefined;
 }
 
+/** The preprocessing of a file's weights, if it is not that of their network: Caffe's. */
+export function preprocessingOf(file: WeightsFile): Preprocessing | undefined {
+  return file instanceof DeepCompressedFile ? caffe227Preprocessing : undefined;
+}
+
 /**
  * Describes the network whose weights a file holds. Undefined if the file does not have exactly the
  * parameters of a known network.
@@ -107,7 +115,8 @@ export function classCount(file: WeightsFile, name: NetworkName): number | undef
 export function describeWeights(file: WeightsFile): Description | undefined {
   try {
     const architecture = recognize(file);
-    using model = createModel(architecture, { numClasses: classCount(file, architecture) });
+    const numClasses = classCount(file, architecture);
+    using model = createModel(architecture, { numClasses, preprocessing: preprocessingOf(file) });
     checkWeights(model.mapWeights(file), parameterShapes(model), model.type);
     const { classes, preprocessing } = model;
     return { architecture, classes, preprocessing };

@@ -8,6 +8,7 @@ import { ArgumentError } from "../errors.ts";
 import { imagenetPreprocessing } from "../image/preprocess.ts";
 import { AlexNet } from "./alexnet.ts";
 import { AlexNetTiny, alexnetTinyPreprocessing } from "./alexnet_tiny.ts";
+import { BvlcAlexNet, caffe227Preprocessing } from "./bvlc_alexnet.ts";
 import type { Classifier } from "./classifier.ts";
 import { efficientnets } from "./efficientnet.ts";
 import { mnasnets } from "./mnasnet.ts";
@@ -21,6 +22,7 @@ import { vggs } from "./vgg.ts";
 export type NetworkName =
   | "alexnet"
   | "alexnet-tiny"
+  | "bvlc_alexnet"
   | "vgg11"
   | "vgg11_bn"
   | "vgg13"
@@ -54,6 +56,10 @@ const table: Readonly<Record<NetworkName, NetworkInfo>> = {
   "alexnet-tiny": {
     create: (options) => new AlexNetTiny(options),
     preprocessing: alexnetTinyPreprocessing,
+  },
+  "bvlc_alexnet": {
+    create: (options) => new BvlcAlexNet(options),
+    preprocessing: caffe227Preprocessing,
   },
   ...vggs,
   ...resnets,

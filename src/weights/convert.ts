@@ -15,7 +15,7 @@ import { layOutSafetensors } from "./safetensors/writer.ts";
 import { isWeight, type WeightsFile, type WeightsFormat } from "./tensor_file.ts";
 
 /** The file formats that can be written. */
-export type OutputFormat = Exclude<WeightsFormat, "pth-legacy">;
+export type OutputFormat = Exclude<WeightsFormat, "pth-legacy" | "deep-compression">;
 
 /**
  * The precision of weights in a file:

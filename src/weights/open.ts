@@ -5,6 +5,8 @@
  */
 
 import { ArgumentError, FileError } from "../errors.ts";
+import { recognise } from "./deep_compression/networks.ts";
+import { openDeepCompression } from "./deep_compression/reader.ts";
 import { openOnnx } from "./onnx/reader.ts";
 import { openPth } from "./pth/zip_format.ts";
 import { openPthStream } from "./pth/stream.ts";
@@ -31,8 +33,8 @@ export interface OpenOptions {
 }
 
 /**
- * Opens weights: a PyTorch state dict (`.pth`, zip or legacy format), a safetensors file, or the
- * tensors of an ONNX model. The format is detected from the bytes, not from the name. Only the
+ * Opens weights: a PyTorch state dict (`.pth`, zip or legacy format), a safetensors file, the tensors
+ * of an ONNX model, or the compressed weights of SqueezeNet or AlexNet (`.net`). The format is detected from the bytes, not from the name. Only the
  * description of the tensors is read; `read()` then reads the elements in chunks. Nothing in the
  * file is executed.
  *
@@ -97,9 +99,10 @@ const latin1 = new TextDecoder("latin1");
 /** Chooses the function that opens the file, from its first bytes. */
 function detectFormat(
   start: Uint8Array,
-  { name: file, forward }: ByteSource,
+  { name: file, size, forward }: ByteSource,
 ): (source: ByteSource, files: RelatedFiles) => Promise<TensorFile> {
   if (start.length === 0) throw new FileError(file, "is empty");
+  if (recognise(start, size)) return openDeepCompression;
   if (start[0] === 0x50 && start[1] === 0x4b && start[2] < 9) { // "PK" and a record type
     return forward ? openPthStream : openPth;
   }

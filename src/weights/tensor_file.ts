@@ -17,7 +17,7 @@ import { escapeText } from "./io/quote.ts";
  *
  * @internal
  */
-export type WeightsFormat = "pth" | "pth-legacy" | "safetensors" | "onnx";
+export type WeightsFormat = "pth" | "pth-legacy" | "safetensors" | "onnx" | "deep-compression";
 
 /**
  * Receives a chunk of a tensor. `values` is valid only during the call; `offset` is in elements.

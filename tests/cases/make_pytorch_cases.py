@@ -204,6 +204,10 @@ case("three-axes", "linear", {}, {"x": x, "w": w, "b": b}, {"y": F.linear(x, w, 
 x = torch.tensor([-1.0, 0.0, 2.0, float("nan"), float("inf"), float("-inf"), -1e-45])
 case("not-finite", "relu", {}, {"x": x}, {"y": F.relu(x)}, "F.relu", 0, 0)
 
+conv2d("depthwise-5x5-stride", (2, 6, 9, 10), (6, 1, 5, 5), stride=(2, 2), pads=(2, 2, 2, 2), groups=6)
+conv2d("depthwise-wide", (1, 3, 6, 23), (3, 1, 3, 3), pads=(1, 1, 1, 1), groups=3)
+conv2d("depthwise-7x7-multiplier", (1, 2, 9, 12), (4, 1, 7, 7), pads=(3, 3, 3, 3), groups=2)
+
 meta = {"source": f"PyTorch {torch.__version__}", "how": "tests/cases/make_pytorch_cases.py"}
 lines = ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases)
 path = pathlib.Path(__file__).with_name("pytorch_forward.json")

@@ -206,6 +206,9 @@ for shape, affine, eps in [((6, 4), True, 1e-5), ((3, 2, 9), True, 1e-5), ((2, 4
          {"x": uniform(*shape, scale=3000), "w": w, "b": b},
          lambda x, w, b: F.batch_norm(x, None, None, w, b, True, 0, eps), "F.batch_norm(training=True)")
 
+conv("depthwise-5x5-stride", (2, 3, 9, 10), (3, 1, 5, 5), pads=2, stride=2, groups=3)
+conv("depthwise-wide", (1, 2, 6, 23), (4, 1, 3, 3), pads=1, groups=2)
+
 meta = {"source": f"PyTorch {torch.__version__}", "how": "tests/cases/make_pytorch_gradients.py"}
 lines = ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases)
 path = pathlib.Path(__file__).with_name("pytorch_gradients.json")

@@ -1,5 +1,6 @@
 import { type Options, readArgs } from "../../src/cli/args.ts";
 import { usage } from "../../src/cli/usage.ts";
+import { networkOf } from "../../src/cli/model_name.ts";
 import { UsageError } from "../../src/cli/errors.ts";
 import {
   assert,
@@ -28,6 +29,7 @@ Deno.test("readArgs() has a default for everything but inputs", () => {
     format: "text",
     host: "127.0.0.1",
     port: 8000,
+    offline: false,
     quiet: false,
     verbose: false,
   });
@@ -189,9 +191,11 @@ Deno.test("readArgs() rejects an invalid --seed", () => {
 });
 
 Deno.test("readArgs() rejects unknown values and options, and lists the allowed values", () => {
-  assertEquals(
-    usageError("--random", "-m", "vgg", "x"),
-    '--model is "vgg", must be alexnet or alexnet-tiny',
+  assertEquals(networkOf("squeezenet"), "squeezenet1_0");
+  assertEquals(networkOf("alexnet-tiny"), "alexnet-tiny");
+  assertMatch(
+    assertThrows(() => networkOf("vgg"), UsageError).message,
+    /^--model is "vgg", must be alexnet, alexnet-compressed, .* or wide_resnet50_2$/,
   );
   const backend = usageError("--random", "--backend=cuda", "x");
   assertStringIncludes(backend, '--backend is "cuda", must be auto, wasm or webgpu');
@@ -216,7 +220,7 @@ Deno.test("readArgs() rejects missing and unexpected option values", () => {
 
 Deno.test("the help text lists every option, in lines of up to 80 columns", () => {
   const names =
-    "model weights random seed top-k backend precision host port json jsonl files-from resume shard classes max-bytes max-pixels memory cors quiet verbose no-color help version";
+    "model weights random seed top-k backend precision host port json jsonl files-from resume shard classes max-bytes max-pixels memory cors offline quiet verbose no-color help version";
   for (const name of names.split(" ")) assertStringIncludes(usage, `--${name}`);
   for (const line of usage.split("\n")) assert(line.length <= 80, line);
 });

@@ -22,12 +22,13 @@ Deno.test("the bundled model recognises a cat and an espresso", async () => {
 });
 
 Deno.test("the command names the bundled model, and how to get more classes", async () => {
-  const args = ["-k", "2", fixture("image/images/one-pixel.jpg")];
+  const args = ["--offline", "-k", "2", fixture("image/images/one-pixel.jpg")];
   const { code, stdout, stderr } = await run(args);
   assertEquals([code, stdout.split("\n").length], [0, 4]);
   const [model, hint, end] = stderr.split("\n");
   assertMatch(model, /^AlexNetTiny int8, bundled, wasm \(.+\), \d+ threads?$/);
-  assertEquals(hint, "200 classes; for ImageNet's 1000, run: deno run -A cli.ts pull alexnet");
+  const command = "deno run -A cli.ts pull squeezenet (not downloaded: --offline)";
+  assertEquals(hint, `200 classes; for ImageNet's 1000, run: ${command}`);
   assertEquals(end, "");
   assertEquals((await run(["-q", ...args])).stderr, "");
 });

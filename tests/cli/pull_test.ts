@@ -1,5 +1,6 @@
 /** `pull`, `models`, `rm`, and classifying with cached models. */
 
+import { catalogue } from "../../src/hub/catalogue.ts";
 import { parameterShapes } from "../../src/layers/layer.ts";
 import { AlexNet } from "../../src/models/mod.ts";
 import { elements } from "../../src/tensor.ts";
@@ -10,7 +11,7 @@ import { serveFile } from "../hub/server.ts";
 import { cli, fixture, type Outcome, run, shell, TempFolder, theError } from "./run.ts";
 
 const photo = fixture("models/tiles.png");
-const catalogued = "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth";
+const file = "alexnet-owt-7be5be79.pth", mirror = "http://127.0.0.1:1";
 
 /** A model of `models --json`. */
 interface ModelInfo {
@@ -47,7 +48,10 @@ Deno.test("wrong usage of pull and rm exits with 2 and one error", async () => {
     await errorOf("pull", "alexnet", "vgg"),
     "pull takes one model name; the models command lists them",
   );
-  assertEquals(await errorOf("pull", "vgg"), 'unknown model "vgg"; available: alexnet');
+  assertMatch(
+    await errorOf("pull", "vgg"),
+    /^unknown model "vgg"; available: squeezenet, alexnet-compressed, alexnet, .*, vgg19,/,
+  );
   assertEquals(await errorOf("rm"), "rm takes one model name; the models command lists them");
   const pull = (...args: string[]) => errorOf("pull", "alexnet", ...args);
   for (const url of ["x.pth", "ftp://a.test/x", "https://"]) {
@@ -110,20 +114,27 @@ Deno.test("models lists bundled and available models; rm fails if nothing is cac
   const list = await withCache(folder.path, ["models"]);
   assertEquals([list.code, list.stderr], [0, ""]);
   const rows = list.stdout.trimEnd().split("\n").map((line) => line.split(/ {2,}/));
-  assertEquals(rows.map(([name, state]) => [name, state]), [
+  assertEquals(rows.slice(0, 4).map(([name, state]) => [name, state]), [
     ["model", "precision"],
     ["alexnet-tiny", "bundled"],
-    ["alexnet", "available"],
+    ["squeezenet", "available"],
+    ["alexnet-compressed", "available"],
   ]);
+  assertEquals(rows.length, 2 + catalogue.length);
   assertEquals(rows[1].slice(2, 6), ["int8", "3.4 MB", "200", "default"]);
-  assertEquals(rows[2].slice(2), ["f32", "244.4 MB", "1000", catalogued]);
+  assertEquals(rows[4].slice(2), ["f32", "244.4 MB", "1000", "56.5 %", `${mirror}/${file}`]);
+  // the size is unknown
+  assertEquals(rows.at(-1)!.slice(1, 5), ["available", "f32", "1000", "78.5 %"]);
 
   const json = await withCache(folder.path, ["models", "--json"]);
   assertEquals([json.code, json.stderr], [0, ""]);
   const listed: ModelInfo[] = JSON.parse(json.stdout);
   assertEquals(
     listed.map((model) => [model.name, model.state, model.default]),
-    [["alexnet-tiny", "bundled", true], ["alexnet", "available", false]],
+    [
+      ["alexnet-tiny", "bundled", true],
+      ...catalogue.map(({ name }) => [name, "available", false]),
+    ],
   );
   for (const name of ["alexnet", "../alexnet", "x"]) {
     const line = theError(await withCache(folder.path, ["rm", name]), 1);
@@ -143,6 +154,7 @@ Deno.test("models lists damaged files in the cache, and rm deletes them", async 
       precision,
       bytes: 10,
       classes: 0,
+      accuracy: 56.522,
       place: path(precision),
       default: precision === "int8",
     })),
@@ -179,12 +191,39 @@ Deno.test("classify uses the model pulled last, or the one in the requested prec
   assertEquals(await selected("--precision", "int8"), "f16"); // to be rounded
 });
 
+Deno.test("classify uses the cached model of the highest published accuracy, or the named one", async () => {
+  await using folder = await cacheOf(
+    ...["vgg16-f16", "resnet50-int8", "resnet50-f16", "squeezenet-f16", "unknown-f16"]
+      .map((name) => `${name}.safetensors`),
+  );
+  const selected = async (...args: string[]) => {
+    const line = theError(await withCache(folder.path, [...args, photo]), 1);
+    const [, file, remedy] = /^.*\/([\w-]+)\.safetensors: is text.* rm ([\w-]+),/.exec(line)!;
+    assert(file.startsWith(remedy), line);
+    return file;
+  };
+  assertEquals(await selected(), "resnet50-f16");
+  assertEquals(await selected("--precision", "int8"), "resnet50-int8");
+  assertEquals(await selected("-m", "vgg16"), "vgg16-f16");
+  assertEquals(await selected("-m", "squeezenet"), "squeezenet-f16");
+  const missing = async (name: string) =>
+    theError(await withCache(folder.path, ["-m", name, photo]), 2);
+  // other weights of the same network
+  const command = "deno run -A cli.ts pull";
+  assertEquals(
+    await missing("squeezenet1_0"),
+    `squeezenet1_0 is not in the cache; to download it, run: ${command} squeezenet1_0`,
+  );
+  assertEquals(
+    await missing("bvlc_alexnet"),
+    `alexnet-compressed is not in the cache; to download it, run: ${command} alexnet-compressed`,
+  );
+});
+
 Deno.test("the cache is not searched for other weights, nor without permission", async () => {
   await using folder = await cacheOf("alexnet-int8.safetensors");
-  const bundled = await run([photo]);
-  assertMatch(bundled.stderr, /^AlexNetTiny int8, bundled, /);
-  const tiny = await withCache(folder.path, ["-m", "alexnet-tiny", photo]);
-  assertEquals(tiny, bundled);
+  const bundled = await withCache(folder.path, ["-m", "alexnet-tiny", photo]);
+  assertMatch(bundled.stderr, /^AlexNetTiny int8, bundled, .+\n200 classes; .+ squeezenet\n$/s);
   const repository = cli.slice(0, -"cli.ts".length);
   const permissions = [
     ["--allow-read"],
@@ -252,7 +291,7 @@ Deno.test("a pulled model is listed, used by default, and deleted", async () => 
     [
       ["bundled", "int8", 200, false],
       ["cached", "int8", 1000, true],
-      ["available", "f32", 1000, false],
+      ...catalogue.map(() => ["available", "f32", 1000, false]),
     ],
   );
 

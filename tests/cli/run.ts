@@ -9,8 +9,11 @@ export const cli = fileURLToPath(new URL("../../cli.ts", import.meta.url));
 /** The path of the command with another decoding worker, whose URL is its first argument. */
 export const otherWorker = fileURLToPath(new URL("other_worker_program.ts", import.meta.url));
 
-/** A cache folder that does not exist. */
-const emptyCache = fileURLToPath(new URL("../no_cache", import.meta.url));
+/**
+ * A cache that cannot be created, because it is below a file, and a mirror on a port that fetch() blocks:
+ * tests must depend neither on the user's models nor on the network.
+ */
+const isolated = { PEMBROKE_CACHE: `${cli}/no_cache`, PEMBROKE_MIRROR: "http://127.0.0.1:1" };
 
 /** Without one, Mesa's Vulkan drivers print warnings. */
 const runtimeFolder = Deno.env.get("XDG_RUNTIME_DIR") ??
@@ -61,8 +64,7 @@ async function start(
   const process = new Deno.Command(command, {
     args,
     cwd,
-    // an empty cache: tests must not depend on the user's models
-    env: { XDG_RUNTIME_DIR: runtimeFolder, NO_COLOR: "", PEMBROKE_CACHE: emptyCache, ...env },
+    env: { XDG_RUNTIME_DIR: runtimeFolder, NO_COLOR: "", ...isolated, ...env },
     stdin: stdin ? "piped" : "null",
     stdout: "piped",
     stderr: "piped",
@@ -85,7 +87,7 @@ function runHere(args: readonly string[], env: Record<string, string>): Promise<
   const outcome = lastHere.then(async () => {
     const { main } = await import("../../cli.ts");
     const stdout = new OutputCapture(), stderr = new OutputCapture();
-    const variables: Record<string, string> = { PEMBROKE_CACHE: emptyCache, ...env };
+    const variables: Record<string, string> = { ...isolated, ...env };
     const { get } = Deno.env;
     using _ = replaceProperties(Deno, { stdout, stderr, stdin: { readable: new Blob().stream() } });
     using _env = replaceProperties(Deno.env, {

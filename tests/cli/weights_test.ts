@@ -2,6 +2,7 @@ import { createBackend } from "../../src/backend/mod.ts";
 import { AlexNetTiny } from "../../src/models/mod.ts";
 import { type TensorToWrite, writeSafetensors } from "../../src/weights/mod.ts";
 import { assert, assertEquals, assertMatch } from "../assert.ts";
+import { deepCompressed } from "../weights/deep_compression/writer.ts";
 import { fixture, run, TempFolder, theError } from "./run.ts";
 
 const waves = fixture("models/waves.png");
@@ -127,6 +128,27 @@ Deno.test("weights from a file predict as the same weights from a seed; NaN is r
 
   await Deno.truncate(path, bytes.length - 1000);
   assertMatch(await errorOf(path), /truncated or damaged$/);
+});
+
+Deno.test("compressed weights of SqueezeNet are classified with, converted and summarised", async () => {
+  await using folder = await TempFolder.make();
+  const path = await folder.write("small.net", deepCompressed("squeezenet1_0"));
+  const classes = ["-k", "2", tiles];
+  const compressed = await run(["--weights", path, ...classes]);
+  assertEquals(compressed.code, 0, compressed.stderr);
+  assert(compressed.stderr.startsWith(`squeezenet1_0, ${path}, wasm (`), compressed.stderr);
+
+  const converted = `${folder.path}/small.safetensors`;
+  assertEquals((await run(["convert", "-q", path, converted])).code, 0);
+  const same = await run(["--weights", converted, ...classes]);
+  assertEquals([same.code, same.stdout], [0, compressed.stdout]);
+  for (const weights of [path, converted]) { // the converted file knows the preprocessing
+    const { stdout } = await run(["summary", "--weights", weights, "--json"]);
+    assertEquals(JSON.parse(stdout).inputShape, [1, 3, 227, 227]);
+  }
+
+  await Deno.truncate(path, 30_000);
+  assertMatch(await errorOf(path), /^starts like the compressed weights of squeezenet1_0, but /);
 });
 
 async function tinyOfSeed(seed: number): Promise<Uint8Array> {

@@ -19,6 +19,7 @@ const files = {
   zip: () => import("./zip.ts"),
   onnx: () => import("./onnx.ts"),
   safetensors: () => import("./safetensors.ts"),
+  deep_compression: () => import("./deep_compression.ts"),
 } satisfies Record<string, () => Promise<{ default: Fuzzer }>>;
 
 /** The name of a fuzzer. */

@@ -24,6 +24,7 @@ export async function testWeights(): Promise<{
       name: "tiny",
       architecture: "alexnet-tiny",
       title: "alexnet-tiny",
+      accuracy: 50,
       url,
       bytes: fileBytes.length,
       sha256: sha256(fileBytes),

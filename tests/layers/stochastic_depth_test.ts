@@ -1,7 +1,8 @@
 import { ArgumentError, PembrokeError } from "../../src/errors.ts";
-import { StochasticDepth } from "../../src/layers/mod.ts";
+import { fuse } from "../../src/layers/fuse.ts";
+import { Add, BatchNorm2d, Conv2d, Dropout, Graph, StochasticDepth } from "../../src/layers/mod.ts";
 import { RandomGenerator } from "../../src/random.ts";
-import { assert, assertEquals, assertThrows } from "../assert.ts";
+import { assert, assertAllClose, assertEquals, assertThrows } from "../assert.ts";
 import { testOnEveryBackend } from "../backends.ts";
 
 testOnEveryBackend("StochasticDepth drops whole samples in training mode", async (backend) => {
@@ -46,3 +47,24 @@ testOnEveryBackend(
     assertThrows(() => none.outputShape([]), ArgumentError);
   },
 );
+
+testOnEveryBackend("in evaluation mode, graphs skip layers that drop", async (backend) => {
+  const depth = new StochasticDepth(0.5);
+  using net = new Graph([
+    { name: "dropout", layer: new Dropout() },
+    { name: "conv1", layer: new Conv2d(2, 4, 1) },
+    { name: "conv2", layer: new Conv2d(4, 4, 1) },
+    { name: "norm", layer: new BatchNorm2d(4) },
+    { name: "depth", layer: depth },
+    { name: "add", layer: new Add(), inputs: ["depth", "conv1"] },
+  ]).init(backend, { seed: 1 });
+  const { nodes, output } = net.expand(), shape = [2, 2, 3, 3];
+  const steps = fuse(nodes, net.shapes(shape), new Set([output]), false);
+  assertEquals(steps.map(({ layer }) => layer.type), ["Dropout", "Conv2d", "Conv2d"]);
+  using x = backend.upload(Float32Array.from({ length: 36 }, (_, i) => Math.sin(i)), shape);
+  using y = net.forward(x);
+  const [branch, sum] = net.outputsOf(x, ["depth", "add"]);
+  assertAllClose(await y.read(), await sum.read(), { abs: 1e-6 });
+  branch.dispose();
+  sum.dispose();
+});

@@ -6,6 +6,9 @@
 import { bytesSource, openWeights } from "../../src/weights/mod.ts";
 import { onnxNetwork } from "../../src/models/onnx/network.ts";
 import { OnnxFile } from "../../src/weights/onnx/reader.ts";
+import { DeepCompressedFile } from "../../src/weights/deep_compression/reader.ts";
+import { compressedNetworks, layerParts } from "../../src/weights/deep_compression/networks.ts";
+import { elements } from "../../src/tensor.ts";
 import { bytes, chunkedSource, le, legacy, pth, py, safetensors, tensor } from "./helpers.ts";
 import { type Cost, measure } from "./measure.ts";
 import {
@@ -120,6 +123,23 @@ function zipOf(count: number): Bytes {
   return bytes(local, directory, end);
 }
 
+/** Compressed weights of AlexNet of which every n-th is stored. */
+function compressed(every: number): Bytes {
+  const layers = compressedNetworks.get("bvlc_alexnet")!.map((layer) => {
+    const stored = Math.ceil(elements(layer.shape) / every);
+    const { codebook, bias, codes, gaps } = layerParts(layer, stored);
+    return { stored, codebook: codebook + bias + codes, gaps };
+  });
+  const gap = every - 1;
+  return bytes(
+    ...layers.map(({ stored }) => le(stored, 4)),
+    ...layers.flatMap(({ codebook, gaps }) => [
+      new Uint8Array(codebook),
+      new Uint8Array(gaps).fill(gap + 16 * gap),
+    ]),
+  );
+}
+
 /** Other files. */
 const files: Record<string, () => Uint8Array> = {
   "ONNX: 130 000 sizes": () =>
@@ -172,6 +192,8 @@ const files: Record<string, () => Uint8Array> = {
       `{"weight_map":{${Array.from({ length: 300_000 }, (_, i) => `"${i}":"x"`).join()}}}`,
     ),
   "an index with nested metadata": () => bytes(`{"metadata":${"[".repeat(8e6)}`),
+  "deep compression: one weight in 16": () => compressed(16),
+  "deep compression: all weights": () => compressed(1),
   "a zip directory": () => zipOf(20_000),
 };
 
@@ -195,6 +217,9 @@ async function openAndMeasure(name: string, file: Uint8Array, isStream = false):
       using weights = await openWeights(source);
       outcome = `${weights.entries.size} tensors`;
       if (weights instanceof OnnxFile) onnxNetwork(weights);
+      if (weights instanceof DeepCompressedFile) { // decoded only when it is read
+        for (const name of weights.order) await weights.read(name, () => {});
+      }
     } catch (error) {
       outcome = String(error);
     }

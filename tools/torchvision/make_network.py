@@ -3,10 +3,12 @@
     python3 make_network.py NAME SIDE FOLDER [OPSET ...]     (torch 1.13, torchvision 0.14)
 
 FOLDER receives weights.pth, opset11.onnx and so on, and as raw float32: images.f32 [4, 3, SIDE, SIDE]
-and logits.f32 [4, 1000]. gradients.pth has the gradients of one training step with these images,
-without dropout, for the classes 1, 10, 100 and 999.
+and logits.f32 [4, 1000]. gradients64.pth and gradients32.pth have the gradients of one training step
+with these images, without dropout, for the classes 1, 10, 100 and 999: computed in float64 and in
+float32. They differ much more than logits do, because a rounding error may switch a ReLU.
 """
 
+import copy
 import os
 import sys
 
@@ -44,7 +46,8 @@ for module in model.modules():
 if name == "googlenet":  # its training has losses of its own
     model.aux1 = model.aux2 = None
     model.aux_logits = False
-loss = nn.functional.cross_entropy(model.train()(x), torch.tensor([1, 10, 100, 999]))
-loss.backward()
-torch.save({key: p.grad for key, p in model.named_parameters()}, f"{folder}/gradients.pth")
-print(loss.item())
+for bits, typed in (32, copy.deepcopy(model).float()), (64, model.double()):
+    y = typed.train()(x.to(next(typed.parameters()).dtype))
+    nn.functional.cross_entropy(y, torch.tensor([1, 10, 100, 999])).backward()
+    gradients = {key: p.grad.float() for key, p in typed.named_parameters()}
+    torch.save(gradients, f"{folder}/gradients{bits}.pth")

@@ -1,0 +1,19 @@
+/** The mirror that models are downloaded from. */
+
+import { UsageError } from "./errors.ts";
+import { isWebUrl } from "./inputs.ts";
+import { isGranted } from "./granted.ts";
+
+/**
+ * The address in PEMBROKE_MIRROR; undefined if there is none, or the permission to read it is
+ * missing.
+ *
+ * @throws {UsageError} If it is no URL.
+ */
+export function mirror(): string | undefined {
+  const variable = "PEMBROKE_MIRROR";
+  const url = isGranted({ name: "env", variable }) ? Deno.env.get(variable) : undefined;
+  if (!url) return undefined;
+  if (isWebUrl(url)) return url;
+  throw new UsageError(`${variable} is ${JSON.stringify(url)}, must be an http or https URL`);
+}

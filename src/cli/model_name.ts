@@ -1,0 +1,18 @@
+/** The names that --model accepts: of networks, and of published weights. */
+
+import { catalogue, findCatalogueEntry } from "../hub/catalogue.ts";
+import { isNetworkName, type NetworkName, networkNames } from "../models/registry.ts";
+import { oneOf } from "./choices.ts";
+
+/**
+ * The network of a name.
+ *
+ * @throws {UsageError} If there is no such network.
+ */
+export function networkOf(name: string): NetworkName {
+  if (isNetworkName(name)) return name;
+  const entry = findCatalogueEntry(name);
+  if (entry) return entry.architecture;
+  const names = new Set([...catalogue.map(({ name }) => name), ...networkNames]);
+  return oneOf("--model", name, [...names].sort()) as NetworkName;
+}

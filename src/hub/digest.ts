@@ -1,0 +1,47 @@
+/**
+ * The hashes that downloads are verified by.
+ *
+ * @module
+ */
+
+import { createHash } from "node:crypto";
+
+/** The hash that a file must have. */
+export interface FileDigest {
+  /** SHA-256, or the id that Git gives the file. */
+  readonly kind: "sha256" | "gitBlob";
+  /** Its hexadecimal digits in lower case, or the first of them. */
+  readonly digits: string;
+}
+
+/** The names of both kinds, in error messages. */
+const names = { sha256: "SHA-256", gitBlob: "Git blob id" } as const;
+
+/** Computes a hash of an open file. */
+export async function digestOf(
+  file: Deno.FsFile,
+  kind: FileDigest["kind"],
+  signal?: AbortSignal,
+): Promise<string> {
+  const hash = createHash(kind === "sha256" ? "sha256" : "sha1");
+  if (kind === "gitBlob") hash.update(`blob ${(await file.stat()).size}\0`);
+  const buffer = new Uint8Array(1 << 20);
+  await file.seek(0, Deno.SeekMode.Start);
+  for (let count; (count = await file.read(buffer)) !== null;) {
+    signal?.throwIfAborted();
+    hash.update(buffer.subarray(0, count));
+  }
+  return hash.digest("hex");
+}
+
+/** What is wrong with a file that has another hash; undefined if it is the expected one. */
+export function difference({ kind, digits }: FileDigest, actual: string): string | undefined {
+  if (digits.length > 0 && actual.startsWith(digits)) return undefined;
+  const expected = digits.length < actual.length ? `${digits}…` : digits;
+  return `its ${names[kind]} is ${actual}, not ${expected}`;
+}
+
+/** "the resumed file has the wrong SHA-256" */
+export function wrongDigest({ kind }: FileDigest): string {
+  return `the resumed file has the wrong ${names[kind]}`;
+}
