@@ -2,8 +2,8 @@
 // a block of memory that the caller fills before the call. Its fields take four bytes each, one after
 // the other, those of the class that it extends first.
 //
-// The fields are declared here and nowhere else. `deno task build` turns them into TypeScript
-// (src/backend/wasm/generated/geometry.ts); both backends and all operations use that.
+// The fields are declared here, or in geometry_rows.ts, and nowhere else. `deno task build` turns them
+// into TypeScript (src/backend/wasm/generated/geometry.ts); both backends and all operations use that.
 
 /** A truth value: 0 or 1 in memory, a boolean in TypeScript. */
 type Flag = i32;
@@ -175,45 +175,6 @@ export class ChannelGeometry {
   plane: i32;
 }
 
-/** A copy along five axes, of which the outer ones can have size 1. */
-@unmanaged
-export class CopyGeometry {
-  /** Size of axis 0 (outermost). */
-  n0: i32;
-  /** Size of axis 1. */
-  n1: i32;
-  /** Size of axis 2. */
-  n2: i32;
-  /** Size of axis 3. */
-  n3: i32;
-  /** Size of axis 4 (innermost). */
-  n4: i32;
-  /** Elements between neighbours along axis 0 of the output. */
-  y0: i32;
-  /** Elements between neighbours along axis 1 of the output. */
-  y1: i32;
-  /** Elements between neighbours along axis 2 of the output. */
-  y2: i32;
-  /** Elements between neighbours along axis 3 of the output. */
-  y3: i32;
-  /** Elements between neighbours along axis 4 of the output. */
-  y4: i32;
-  /** Elements between neighbours along axis 0 of the input. */
-  x0: i32;
-  /** Elements between neighbours along axis 1 of the input. */
-  x1: i32;
-  /** Elements between neighbours along axis 2 of the input. */
-  x2: i32;
-  /** Elements between neighbours along axis 3 of the input. */
-  x3: i32;
-  /** Elements between neighbours along axis 4 of the input. */
-  x4: i32;
-  /** Index of the first element written. */
-  yAt: i32;
-  /** Index of the first element read. */
-  xAt: i32;
-}
-
 /** A batch normalisation. */
 @unmanaged
 export class BatchNormGeometry extends ChannelGeometry {
@@ -244,32 +205,6 @@ export class BatchNormBackwardGeometry extends BatchNormGeometry {
 export class BatchNormFoldGeometry extends BatchNormBackwardGeometry {
   /** Address of the offset of each channel; 0 for 0. */
   bias: usize;
-}
-
-/** A normalisation of rows: of the groups of channels of each sample. */
-@unmanaged
-export class RowNormGeometry {
-  /** Samples. */
-  n: i32;
-  /** Rows of a sample. */
-  groups: i32;
-  /** Channels of a row, each with a weight and a bias. */
-  channels: i32;
-  /** Elements of a channel. */
-  plane: i32;
-  /** Added to the variance. */
-  eps: f32;
-}
-
-/** The gradient of a normalisation of rows, with the addresses for which a call has no room. */
-@unmanaged
-export class RowNormBackwardGeometry extends RowNormGeometry {
-  /** Address of the mean of each row. */
-  mean: usize;
-  /** Address of 1 / √(variance + eps) of each row. */
-  rstd: usize;
-  /** Address of the factor of each channel; 0 for 1. */
-  weight: usize;
 }
 
 /** A local response normalisation: x / (k + alpha/size · Σ x²)^beta over neighbouring channels. */

@@ -20,12 +20,15 @@ import { exportsModule, exportsOf } from "./exports.ts";
 import { geometryModule } from "./geometry.ts";
 
 const generated = new URL("../src/backend/wasm/generated/", import.meta.url);
-const geometry = new URL("../assembly/geometry.ts", import.meta.url);
+const assembly = new URL("../assembly/", import.meta.url);
 const check = Deno.args.includes("--check");
 
 const text = await compileText("index.ts", builds.simd_threads);
 put("kernels.ts", encode(exportsModule(text)));
-put("geometry.ts", encode(geometryModule(Deno.readTextFileSync(geometry))));
+const [geometry, rows] = ["geometry.ts", "geometry_rows.ts"].map((file) =>
+  Deno.readTextFileSync(new URL(file, assembly))
+);
+put("geometry.ts", encode(geometryModule(geometry, { "geometry_rows.ts": rows })));
 const expected = [...exportsOf(text).keys()].sort().join();
 for (const [name, features] of Object.entries(builds)) {
   const binary = await compile("index.ts", features);

@@ -38,7 +38,7 @@ export enum WayKind {
 Deno.test("geometryModule() declares each class with a writer, and each enum with its codes", () => {
   assertEquals(
     geometryModule(source),
-    `// Made by \`deno task build\` from assembly/geometry.ts.
+    `// Made by \`deno task build\` from assembly/geometry*.ts.
 
 type Integers = Int32Array<ArrayBufferLike>;
 type Floats = Float32Array<ArrayBufferLike>;
