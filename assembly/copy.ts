@@ -1,7 +1,7 @@
 // The copy behind concatenation, slices, padding and permutations: blocks of elements that lie at other
 // places, or in another order, in the output.
 
-import { CopyGeometry } from "./geometry_rows";
+import { CopyGeometry } from "./geometry";
 import { highHalves, interleaveHigh, interleaveLow, lowHalves } from "./inline/transpose";
 import { ceilDiv, CHUNK, claim, join } from "./threads";
 

@@ -4,7 +4,7 @@
 // x is [n, groups, channels, plane]. A row is a group of a sample; weight and bias belong to its channels.
 // In layer normalisation, each position is a channel of its own: one group, planes of one float.
 
-import { RowNormBackwardGeometry, RowNormGeometry } from "./geometry_rows";
+import { RowNormBackwardGeometry, RowNormGeometry } from "./geometry";
 import { madd } from "./inline/lanes";
 import { centredProduct, rowSum, squaredDistances } from "./sums";
 import { ceilDiv, claim, join, rowsPerItem } from "./threads";

@@ -86,6 +86,13 @@ export function testOnFewBackends(name: string, body: Body, options: SuiteOption
   testWithAdapter(`${name} (${gpu.name})`, () => run(gpu, body, options));
 }
 
+/** Registers a test for both builds, on one thread. For networks of layers that are tested alone. */
+export function testOnBuilds(name: string, body: Body, options: SuiteOptions = {}): void {
+  for (const candidate of wasm) {
+    Deno.test(`${name} (${candidate.name})`, () => run(candidate, body, options));
+  }
+}
+
 /** Registers a test for one threaded build. For tests that concern no kernel. */
 export function testWithThreads(name: string, body: Body, options: SuiteOptions = {}): void {
   const [candidate] = threaded;

@@ -101,10 +101,8 @@ export function modelFor(
   }
   const { architecture } = description;
   if (!isNetworkName(architecture)) {
-    const reason = `holds the network ${
-      escapeText(architecture)
-    }, which this version does not know`;
-    throw new FileError(file.name, reason);
+    const unknown = escapeText(architecture);
+    throw new FileError(file.name, `holds ${unknown}, a network that this version does not know`);
   }
   const { classes = description.classes, preprocessing = description.preprocessing } = options;
   const model = createModel(architecture, { ...options, classes, preprocessing, precision });

@@ -10,12 +10,16 @@ import { AlexNet } from "./alexnet.ts";
 import { AlexNetTiny, alexnetTinyPreprocessing } from "./alexnet_tiny.ts";
 import { BvlcAlexNet, caffe227Preprocessing } from "./bvlc_alexnet.ts";
 import type { Classifier } from "./classifier.ts";
+import { densenets } from "./densenet.ts";
 import { efficientnets } from "./efficientnet.ts";
+import { googlenets } from "./googlenet.ts";
 import { mnasnets } from "./mnasnet.ts";
 import { mobilenetsV2 } from "./mobilenet_v2.ts";
 import { mobilenetsV3 } from "./mobilenet_v3.ts";
 import type { NetworkInfo, NetworkOptions } from "./network_options.ts";
 import { resnets } from "./resnet.ts";
+import { shufflenetsV2 } from "./shufflenet_v2.ts";
+import { squeezenets } from "./squeezenet.ts";
 import { vggs } from "./vgg.ts";
 
 /** The name of a network: torchvision's, where torchvision has it. */
@@ -31,6 +35,8 @@ export type NetworkName =
   | "vgg16_bn"
   | "vgg19"
   | "vgg19_bn"
+  | "squeezenet1_0"
+  | "squeezenet1_1"
   | "resnet18"
   | "resnet34"
   | "resnet50"
@@ -38,9 +44,16 @@ export type NetworkName =
   | "resnet152"
   | "resnext50_32x4d"
   | "wide_resnet50_2"
+  | "densenet121"
+  | "densenet161"
+  | "densenet169"
+  | "densenet201"
+  | "googlenet"
   | "mobilenet_v2"
   | "mobilenet_v3_large"
   | "mobilenet_v3_small"
+  | "shufflenet_v2_x0_5"
+  | "shufflenet_v2_x1_0"
   | "mnasnet0_5"
   | "mnasnet1_0"
   | "efficientnet_b0"
@@ -62,9 +75,13 @@ const table: Readonly<Record<NetworkName, NetworkInfo>> = {
     preprocessing: caffe227Preprocessing,
   },
   ...vggs,
+  ...squeezenets,
   ...resnets,
+  ...densenets,
+  ...googlenets,
   ...mobilenetsV2,
   ...mobilenetsV3,
+  ...shufflenetsV2,
   ...mnasnets,
   ...efficientnets,
 };

@@ -1,4 +1,4 @@
-// Made by `deno task build` from assembly/geometry*.ts.
+// Made by `deno task build` from assembly/geometry.ts and assembly/training_geometry.ts.
 
 type Integers = Int32Array<ArrayBufferLike>;
 type Floats = Float32Array<ArrayBufferLike>;
@@ -266,6 +266,65 @@ export function writeChannel(integers: Integers, _floats: Floats, g: ChannelGeom
   integers[2] = g.plane;
 }
 
+/** A copy along five axes, of which the outer ones can have size 1. */
+export interface CopyGeometry {
+  /** Size of axis 0 (outermost). */
+  readonly n0: number;
+  /** Size of axis 1. */
+  readonly n1: number;
+  /** Size of axis 2. */
+  readonly n2: number;
+  /** Size of axis 3. */
+  readonly n3: number;
+  /** Size of axis 4 (innermost). */
+  readonly n4: number;
+  /** Elements between neighbours along axis 0 of the output. */
+  readonly y0: number;
+  /** Elements between neighbours along axis 1 of the output. */
+  readonly y1: number;
+  /** Elements between neighbours along axis 2 of the output. */
+  readonly y2: number;
+  /** Elements between neighbours along axis 3 of the output. */
+  readonly y3: number;
+  /** Elements between neighbours along axis 4 of the output. */
+  readonly y4: number;
+  /** Elements between neighbours along axis 0 of the input. */
+  readonly x0: number;
+  /** Elements between neighbours along axis 1 of the input. */
+  readonly x1: number;
+  /** Elements between neighbours along axis 2 of the input. */
+  readonly x2: number;
+  /** Elements between neighbours along axis 3 of the input. */
+  readonly x3: number;
+  /** Elements between neighbours along axis 4 of the input. */
+  readonly x4: number;
+  /** Index of the first element written. */
+  readonly yAt: number;
+  /** Index of the first element read. */
+  readonly xAt: number;
+}
+
+/** Writes a {@linkcode CopyGeometry}. */
+export function writeCopy(integers: Integers, _floats: Floats, g: CopyGeometry): void {
+  integers[0] = g.n0;
+  integers[1] = g.n1;
+  integers[2] = g.n2;
+  integers[3] = g.n3;
+  integers[4] = g.n4;
+  integers[5] = g.y0;
+  integers[6] = g.y1;
+  integers[7] = g.y2;
+  integers[8] = g.y3;
+  integers[9] = g.y4;
+  integers[10] = g.x0;
+  integers[11] = g.x1;
+  integers[12] = g.x2;
+  integers[13] = g.x3;
+  integers[14] = g.x4;
+  integers[15] = g.yAt;
+  integers[16] = g.xAt;
+}
+
 /** A batch normalisation. */
 export interface BatchNormGeometry extends ChannelGeometry {
   /** Added to the variance. */
@@ -334,6 +393,51 @@ export function writeBatchNormFold(integers: Integers, floats: Floats, g: BatchN
   integers[7] = g.bias;
 }
 
+/** A normalisation of rows: of the groups of channels of each sample. */
+export interface RowNormGeometry {
+  /** Samples. */
+  readonly n: number;
+  /** Rows of a sample. */
+  readonly groups: number;
+  /** Channels of a row, each with a weight and a bias. */
+  readonly channels: number;
+  /** Elements of a channel. */
+  readonly plane: number;
+  /** Added to the variance. */
+  readonly eps: number;
+}
+
+/** Writes a {@linkcode RowNormGeometry}. */
+export function writeRowNorm(integers: Integers, floats: Floats, g: RowNormGeometry): void {
+  integers[0] = g.n;
+  integers[1] = g.groups;
+  integers[2] = g.channels;
+  integers[3] = g.plane;
+  floats[4] = g.eps;
+}
+
+/** The gradient of a normalisation of rows, with the addresses for which a call has no room. */
+export interface RowNormBackwardGeometry extends RowNormGeometry {
+  /** Address of the mean of each row. */
+  readonly mean: number;
+  /** Address of 1 / √(variance + eps) of each row. */
+  readonly rstd: number;
+  /** Address of the factor of each channel; 0 for 1. */
+  readonly weight: number;
+}
+
+/** Writes a {@linkcode RowNormBackwardGeometry}. */
+export function writeRowNormBackward(integers: Integers, floats: Floats, g: RowNormBackwardGeometry): void {
+  integers[0] = g.n;
+  integers[1] = g.groups;
+  integers[2] = g.channels;
+  integers[3] = g.plane;
+  floats[4] = g.eps;
+  integers[5] = g.mean;
+  integers[6] = g.rstd;
+  integers[7] = g.weight;
+}
+
 /** A local response normalisation: x / (k + alpha/size · Σ x²)^beta over neighbouring channels. */
 export interface LocalResponseNormGeometry extends ChannelGeometry {
   /** Channels in a window. */
@@ -355,6 +459,26 @@ export function writeLocalResponseNorm(integers: Integers, floats: Floats, g: Lo
   floats[4] = g.alpha;
   floats[5] = g.beta;
   floats[6] = g.k;
+}
+
+/** How a tensor b is repeated over a larger one, [outer, size, inner]. */
+export interface BroadcastGeometry extends AxisGeometry {
+  /** Elements of b from one outer index to the next; 0 where b is repeated. */
+  readonly outerStep: number;
+  /** Elements of b from one index on the axis to the next; 0 where b is repeated. */
+  readonly step: number;
+  /** 1, or 0 where b is repeated. */
+  readonly innerStep: number;
+}
+
+/** Writes a {@linkcode BroadcastGeometry}. */
+export function writeBroadcast(integers: Integers, _floats: Floats, g: BroadcastGeometry): void {
+  integers[0] = g.outer;
+  integers[1] = g.size;
+  integers[2] = g.inner;
+  integers[3] = g.outerStep;
+  integers[4] = g.step;
+  integers[5] = g.innerStep;
 }
 
 /** A mean cross-entropy of logits [n, c]. */
@@ -444,130 +568,6 @@ export function writeAdamWStep(_integers: Integers, floats: Floats, g: AdamWStep
   floats[5] = g.step;
   floats[6] = g.root;
   floats[7] = g.eps;
-}
-
-/** How a tensor b is repeated over a larger one, [outer, size, inner]. */
-export interface BroadcastGeometry extends AxisGeometry {
-  /** Elements of b from one outer index to the next; 0 where b is repeated. */
-  readonly outerStep: number;
-  /** Elements of b from one index on the axis to the next; 0 where b is repeated. */
-  readonly step: number;
-  /** 1, or 0 where b is repeated. */
-  readonly innerStep: number;
-}
-
-/** Writes a {@linkcode BroadcastGeometry}. */
-export function writeBroadcast(integers: Integers, _floats: Floats, g: BroadcastGeometry): void {
-  integers[0] = g.outer;
-  integers[1] = g.size;
-  integers[2] = g.inner;
-  integers[3] = g.outerStep;
-  integers[4] = g.step;
-  integers[5] = g.innerStep;
-}
-
-/** A copy along five axes, of which the outer ones can have size 1. */
-export interface CopyGeometry {
-  /** Elements along each axis. */
-  readonly n0: number;
-  /** Elements along each axis. */
-  readonly n1: number;
-  /** Elements along each axis. */
-  readonly n2: number;
-  /** Elements along each axis. */
-  readonly n3: number;
-  /** Elements along each axis. */
-  readonly n4: number;
-  /** Elements between neighbours along each axis of the output. */
-  readonly y0: number;
-  /** Elements between neighbours along each axis of the output. */
-  readonly y1: number;
-  /** Elements between neighbours along each axis of the output. */
-  readonly y2: number;
-  /** Elements between neighbours along each axis of the output. */
-  readonly y3: number;
-  /** Elements between neighbours along each axis of the output. */
-  readonly y4: number;
-  /** Elements between neighbours along each axis of the input. */
-  readonly x0: number;
-  /** Elements between neighbours along each axis of the input. */
-  readonly x1: number;
-  /** Elements between neighbours along each axis of the input. */
-  readonly x2: number;
-  /** Elements between neighbours along each axis of the input. */
-  readonly x3: number;
-  /** Elements between neighbours along each axis of the input. */
-  readonly x4: number;
-  /** Index of the first element written. */
-  readonly yAt: number;
-  /** Index of the first element read. */
-  readonly xAt: number;
-}
-
-/** Writes a {@linkcode CopyGeometry}. */
-export function writeCopy(integers: Integers, _floats: Floats, g: CopyGeometry): void {
-  integers[0] = g.n0;
-  integers[1] = g.n1;
-  integers[2] = g.n2;
-  integers[3] = g.n3;
-  integers[4] = g.n4;
-  integers[5] = g.y0;
-  integers[6] = g.y1;
-  integers[7] = g.y2;
-  integers[8] = g.y3;
-  integers[9] = g.y4;
-  integers[10] = g.x0;
-  integers[11] = g.x1;
-  integers[12] = g.x2;
-  integers[13] = g.x3;
-  integers[14] = g.x4;
-  integers[15] = g.yAt;
-  integers[16] = g.xAt;
-}
-
-/** A normalisation of rows: of the groups of channels of each sample. */
-export interface RowNormGeometry {
-  /** Samples. */
-  readonly n: number;
-  /** Rows of a sample. */
-  readonly groups: number;
-  /** Channels of a row, each with a weight and a bias. */
-  readonly channels: number;
-  /** Elements of a channel. */
-  readonly plane: number;
-  /** Added to the variance. */
-  readonly eps: number;
-}
-
-/** Writes a {@linkcode RowNormGeometry}. */
-export function writeRowNorm(integers: Integers, floats: Floats, g: RowNormGeometry): void {
-  integers[0] = g.n;
-  integers[1] = g.groups;
-  integers[2] = g.channels;
-  integers[3] = g.plane;
-  floats[4] = g.eps;
-}
-
-/** The gradient of a normalisation of rows, with the addresses for which a call has no room. */
-export interface RowNormBackwardGeometry extends RowNormGeometry {
-  /** Address of the mean of each row. */
-  readonly mean: number;
-  /** Address of 1 / √(variance + eps) of each row. */
-  readonly rstd: number;
-  /** Address of the factor of each channel; 0 for 1. */
-  readonly weight: number;
-}
-
-/** Writes a {@linkcode RowNormBackwardGeometry}. */
-export function writeRowNormBackward(integers: Integers, floats: Floats, g: RowNormBackwardGeometry): void {
-  integers[0] = g.n;
-  integers[1] = g.groups;
-  integers[2] = g.channels;
-  integers[3] = g.plane;
-  floats[4] = g.eps;
-  integers[5] = g.mean;
-  integers[6] = g.rstd;
-  integers[7] = g.weight;
 }
 
 /** The codes of {@linkcode ActivationKind}. */

@@ -1,0 +1,239 @@
+/** torchvision's networks: names, weights, logits and initial values. */
+
+import { crc32 } from "../../src/io/crc32.ts";
+import { ArgumentError, FileError } from "../../src/errors.ts";
+import { type Backend, createBackend } from "../../src/backend/mod.ts";
+import type { Preprocessing } from "../../src/image/preprocess.ts";
+import { createModel, loadModel, saveModel, summarize } from "../../src/models/mod.ts";
+import { classCount, describeWeights, recognize } from "../../src/models/recognize.ts";
+import { type NetworkName, networkNames, networks } from "../../src/models/registry.ts";
+import { elements, type Shape } from "../../src/tensor.ts";
+import { type TensorToWrite, type WeightsFile, writePth } from "../../src/weights/mod.ts";
+import { assert, assertAllClose, assertEquals, assertRejects, assertThrows } from "../assert.ts";
+import { testOnBuilds, testOnFewBackends } from "../backends.ts";
+import {
+  golden,
+  images,
+  loadNarrow,
+  type NarrowName,
+  narrowNames,
+  narrowNetwork,
+} from "./narrow.ts";
+
+/** torchvision's networks: those of the golden file. */
+const torchvision = Object.keys(golden.networks) as (NetworkName & keyof typeof golden.networks)[];
+
+/** Those that are tested on WebGPU, too: they need the fewest pipelines. */
+const onWebGpu: readonly NarrowName[] = ["resnext", "densenet", "shufflenet", "efficientnet_b0"];
+
+for (const name of narrowNames) {
+  const compare = async (backend: Backend) => {
+    const { side, logits } = golden.narrow[name];
+    using model = await loadNarrow(name, backend);
+    using x = backend.upload(images(2, side), [2, 3, side, side]);
+    using y = model.forward(x);
+    const largest = Math.max(...logits.map(Math.abs));
+    assertAllClose(await y.read(), logits, { abs: 1e-4 * largest });
+  };
+  testOnBuilds(`a narrow ${name} gives PyTorch's logits`, compare);
+  if (onWebGpu.includes(name)) {
+    testOnFewBackends(`a narrow ${name} gives PyTorch's logits`, compare);
+  }
+}
+
+Deno.test("networks have the names, shapes and counts of torchvision's", () => {
+  const missing = networkNames.filter((name) => !(name in golden.networks));
+  assertEquals(missing, ["alexnet", "alexnet-tiny", "bvlc_alexnet"]);
+  for (const name of torchvision) {
+    const model = createModel(name), tensors = [...model.stateDict()];
+    const text = tensors.map(([key, { shape }]) => `${key} ${shape.join()}\n`).join("");
+    const parameters = tensors.filter(([, { requiresGrad }]) => requiresGrad)
+      .reduce((sum, [, { shape }]) => sum + elements(shape), 0);
+    const expected = golden.networks[name];
+    assertEquals([name, parameters], [name, expected.parameters]);
+    assertEquals([name, crc32(new TextEncoder().encode(text))], [name, expected.crc32]);
+    assertEquals(model.outputShape(model.inputShape(2)), [2, 1000]);
+    assertEquals([model.type, model.network], [name, name]);
+  }
+});
+
+testOnBuilds("init() draws the values that torchvision draws", async (backend) => {
+  for (const name of narrowNames) {
+    using model = narrowNetwork(name).init(backend, { seed: 0 });
+    for (const [key, drawn] of Object.entries(golden.narrow[name].drawn)) {
+      const values = await model.stateDict().get(key)!.tensor!.read();
+      const sum = values.reduce((a, b) => a + b, 0);
+      assertAllClose([values.at(-1)!], [drawn[1]], { abs: 1e-6, name: `${name} ${key}` });
+      assertAllClose([sum / values.length], [drawn[0] / values.length], { abs: 1e-6, name: key });
+    }
+  }
+});
+
+Deno.test("createModel() names the networks that it knows", () => {
+  assertThrows(
+    () => createModel("resnet19" as NetworkName),
+    ArgumentError,
+    'createModel: name is "resnet19", must be one of alexnet, alexnet-tiny, bvlc_alexnet, ',
+  );
+  for (const name of ["constructor", "__proto__", undefined, null, 1]) {
+    assertThrows(
+      () => createModel(name as unknown as NetworkName),
+      ArgumentError,
+      "must be one of",
+    );
+  }
+  assertThrows(() => createModel("vgg11", { numClasses: 0 }), ArgumentError, "vgg11: numClasses");
+  assertThrows(() => createModel("vgg11", { dropout: 2 }), ArgumentError, "p is 2");
+});
+
+Deno.test("all networks take the options of networks", () => {
+  const classes = ["a", "b", "c"].map((label) => ({ wnid: "", label }));
+  const options = { classes, dropout: 0.9, algorithm: "winograd", keepPacked: false } as const;
+  for (const name of networkNames) {
+    for (const all of [options, { ...options, algorithm: "direct", precision: "int8" } as const]) {
+      const model = createModel(name, all);
+      assertEquals(model.outputShape(model.inputShape()), [1, 3]);
+      assertEquals(model.classes, classes);
+    }
+  }
+});
+
+/** A file with these tensors and nothing in them. */
+function fileOf(tensors: Iterable<readonly [name: string, shape: Shape]>): WeightsFile {
+  const entries = new Map(
+    [...tensors].map(([name, shape]) => [name, { name, shape: [...shape], dtype: "F32" as const }]),
+  );
+  return {
+    name: "x",
+    format: "pth",
+    metadata: new Map(),
+    entries,
+    order: [...entries.keys()],
+    read: () => Promise.reject(new Error("not read")),
+    close() {},
+    [Symbol.dispose]() {},
+  };
+}
+
+/** The names and shapes of a network. */
+function tensorsOf(name: NetworkName, numClasses?: number): [string, Shape][] {
+  const tensors = createModel(name, { numClasses }).stateDict();
+  return [...tensors].map(([key, { shape }]) => [key, shape]);
+}
+
+Deno.test("files are recognised by their names and shapes, with any number of classes", () => {
+  for (const name of networkNames) {
+    for (const numClasses of [undefined, 5]) {
+      const file = fileOf(tensorsOf(name, numClasses));
+      assertEquals(recognize(file), name);
+      assertEquals(classCount(file, name), numClasses ?? createModel(name).numClasses);
+      assertEquals(describeWeights(file)?.architecture, name);
+    }
+  }
+});
+
+Deno.test("files with tensors that the network does not use are recognised", () => {
+  const file = fileOf([...tensorsOf("vgg11", 5), ["extra", [1]]]);
+  assertEquals(recognize(file), "vgg11");
+  assertEquals(describeWeights(file), undefined);
+  const without = fileOf(tensorsOf("vgg13_bn").slice(20));
+  assertEquals(recognize(without), "vgg13_bn");
+});
+
+Deno.test("published files may have other names, and tensors that are left out", () => {
+  const densenet = tensorsOf("densenet121").map(([key, shape]): [string, Shape] => [
+    key.replace(/(denselayer\d+\.(norm|relu|conv))([12])/, "$1.$3"),
+    shape,
+  ]);
+  assert(densenet.some(([key]) => key === "features.denseblock1.denselayer1.norm.1.weight"));
+  const googlenet: [string, Shape][] = [...tensorsOf("googlenet", 5), ["aux1.conv.bn.bias", [9]]];
+  for (const [name, tensors] of [["densenet121", densenet], ["googlenet", googlenet]] as const) {
+    assertEquals(recognize(fileOf(tensors)), name);
+    assertEquals(describeWeights(fileOf(tensors))?.architecture, name);
+    using model = createModel(name);
+    const { entries, order } = model.mapWeights(fileOf(tensors));
+    assertEquals([...entries.keys()], [...model.stateDict().keys()]);
+    assertEquals(order, [...entries.keys()]);
+  }
+});
+
+Deno.test("networks are saved with a description, and recognised without one", async () => {
+  using backend = await createBackend({ threads: 1 });
+  const classes = ["cat", "dog"].map((label) => ({ wnid: "", label }));
+  using model = createModel("shufflenet_v2_x0_5", { classes }).init(backend, { seed: 1 });
+  const photo = { width: 90, height: 70, data: new Uint8Array(90 * 70 * 3).map((_, i) => i * 7) };
+  const expected = await model.classify(photo);
+  using saved = await loadModel({ backend, weights: await saveModel(model) });
+  assertEquals([saved.network, saved.classes], [model.network, classes]);
+  assertEquals(await saved.classify(photo), expected);
+  const tensors: TensorToWrite[] = [];
+  for (const [name, { shape, tensor }] of model.stateDict()) {
+    tensors.push({ name, dtype: "F32", shape, data: await tensor!.read() });
+  }
+  using unnamed = await loadModel({ backend, weights: writePth(tensors) });
+  assertEquals([unnamed.network, unnamed.numClasses], [model.network, 2]);
+  const labelled = expected.map(({ index, ...rest }) => ({
+    ...rest,
+    index,
+    label: `class ${index}`,
+  }));
+  assertEquals(await unnamed.classify(photo), labelled);
+  await assertRejects(
+    () => loadModel({ backend, weights: writePth(tensors), model: "vgg11" }),
+    FileError,
+    "its first tensor is conv1.0.weight, vgg11 starts with features.0.weight: not weights for vgg11",
+  );
+});
+
+Deno.test("networks have the preprocessing of torchvision's weights", () => {
+  const sizes = (
+    { resize, crop, interpolation = "bilinear" }: Preprocessing,
+  ) => [resize, crop, interpolation];
+  const others: Partial<Record<NetworkName, unknown[]>> = {
+    efficientnet_b0: [256, 224, "bicubic"],
+    efficientnet_b1: [256, 240, "bicubic"],
+    efficientnet_b2: [288, 288, "bicubic"],
+    efficientnet_b3: [320, 300, "bicubic"],
+  };
+  for (const name of torchvision) {
+    const { preprocessing } = createModel(name);
+    assertEquals(sizes(preprocessing), others[name] ?? [256, 224, "bilinear"]);
+    assertEquals(preprocessing, networks.get(name)!.preprocessing);
+  }
+});
+
+Deno.test("files of unknown networks say what they hold", () => {
+  const message = (tensors: [string, Shape][]) =>
+    assertThrows(() => recognize(fileOf(tensors)), FileError).message;
+  const unknown = "which no known network has: pass `model`";
+  assertEquals(message([]), `x: holds no tensors, ${unknown}`);
+  assertEquals(message([["a\n", [2, 3]]]), `x: holds the tensor a\\u{a} [2, 3], ${unknown}`);
+  assertEquals(
+    message([["a", [1]], ["b", [2]], ["c", []]]),
+    `x: holds 3 tensors from a [1] to c [], ${unknown}`,
+  );
+  // So many classes would not fit in memory.
+  const huge = fileOf([...tensorsOf("vgg11").slice(0, -2), ["classifier.6.weight", [1e9, 4096]]]);
+  assertEquals(classCount(huge, recognize(huge)), undefined);
+});
+
+Deno.test("loadModel() checks `model`", async () => {
+  await assertRejects(
+    () => loadModel({ model: "vgg" as NetworkName, weights: new Uint8Array(9) }),
+    ArgumentError,
+    'loadModel: model is "vgg", must be one of alexnet, ',
+  );
+});
+
+Deno.test("summarize() counts learned parameters, and names the inputs of branches", () => {
+  const { layers, parameters } = summarize(createModel("resnet18"), [1, 3, 224, 224]);
+  assertEquals(parameters, golden.networks.resnet18.parameters);
+  const branches = layers.filter(({ inputs }) => inputs).map(({ name, inputs }) => [name, inputs]);
+  assertEquals(branches.slice(0, 3), [
+    ["layer1.0.add", ["layer1.0.bn2", "maxpool"]],
+    ["layer1.1.add", ["layer1.1.bn2", "layer1.0.relu_2"]],
+    ["layer2.0.downsample.0", ["layer1.1.relu_2"]],
+  ]);
+  const plain = summarize(createModel("vgg11"), [1, 3, 224, 224]);
+  assert(plain.layers.every(({ inputs }) => inputs === undefined));
+});
