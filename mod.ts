@@ -57,7 +57,7 @@ export {
 } from "./src/ops/activation.ts";
 export { reluBackward } from "./src/ops/activation_backward.ts";
 export { add, mul } from "./src/ops/arithmetic.ts";
-export { cat, slice, sliceBackward } from "./src/ops/concat.ts";
+export { cat, slice } from "./src/ops/concat.ts";
 export { conv1d, conv2d } from "./src/ops/conv.ts";
 export { conv1dMatrix } from "./src/ops/conv1d_matrix.ts";
 export {
@@ -68,18 +68,9 @@ export {
   conv2dBackwardWeight,
 } from "./src/ops/conv_backward.ts";
 export type { Conv1dOptions, Conv2dOptions } from "./src/ops/conv_geometry.ts";
-export {
-  convTranspose1d,
-  convTranspose2d,
-  convTransposeBackwardInput,
-  convTransposeBackwardWeight,
-} from "./src/ops/conv_transpose.ts";
+export { convTranspose1d, convTranspose2d } from "./src/ops/conv_transpose.ts";
 export { dropout } from "./src/ops/dropout.ts";
-export {
-  interpolate,
-  interpolateBackward,
-  type InterpolateOptions,
-} from "./src/ops/interpolate.ts";
+export { interpolate, type InterpolateOptions } from "./src/ops/interpolate.ts";
 export { linear, linearBackwardInput, linearBackwardWeight } from "./src/ops/linear.ts";
 export { crossEntropy } from "./src/ops/loss.ts";
 export {
@@ -89,14 +80,13 @@ export {
   localResponseNorm,
   localResponseNormBackward,
 } from "./src/ops/norm.ts";
-export { pad, padBackward } from "./src/ops/pad.ts";
-export { channelShuffle, inversePermutation, permute } from "./src/ops/permute.ts";
+export { pad } from "./src/ops/pad.ts";
+export { channelShuffle, permute } from "./src/ops/permute.ts";
 export {
   adaptiveAvgPool1d,
   adaptiveAvgPool2d,
   adaptiveAvgPoolBackward,
   adaptiveMaxPool2d,
-  adaptiveMaxPool2dWithIndices,
   avgPool1d,
   avgPool1dBackward,
   avgPool2d,
@@ -110,7 +100,7 @@ export {
 export type { Pool1dOptions, Pool2dOptions } from "./src/ops/pool_geometry.ts";
 export { prelu } from "./src/ops/prelu.ts";
 export { logSoftmax, logSoftmaxBackward, softmax, softmaxBackward } from "./src/ops/softmax.ts";
-export { groupNorm, groupNormBackward, layerNorm, layerNormBackward } from "./src/ops/row_norm.ts";
+export { groupNorm, layerNorm } from "./src/ops/row_norm.ts";
 
 // Layers
 export {

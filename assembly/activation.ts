@@ -3,7 +3,7 @@
 //
 // Each kind has its own loop, in which its function is inlined.
 
-import { ActivationKind } from "./geometry";
+import { ActivationKind } from "./training_geometry";
 import { activate4, HARDSWISH } from "./inline/activate";
 import { exp4, expm14, log1p4, normal4, sigmoid4, tanh4 } from "./inline/exp";
 import { madd, relu4 } from "./inline/lanes";

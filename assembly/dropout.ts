@@ -2,7 +2,7 @@
 // training). A hash of the seed and i decides whether i is kept. So no mask is stored, and the same call
 // on dy gives the gradient.
 
-import { DropoutMask } from "./geometry";
+import { DropoutMask } from "./training_geometry";
 import { ceilDiv, CHUNK, claim, join } from "./threads";
 
 /** Drops some of n elements; y may be x. */

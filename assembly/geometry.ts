@@ -2,8 +2,8 @@
 // a block of memory that the caller fills before the call. Its fields take four bytes each, one after
 // the other, those of the class that it extends first.
 //
-// The fields are declared here and nowhere else. `deno task build` turns them into TypeScript
-// (src/backend/wasm/generated/geometry.ts); both backends and all operations use that.
+// The fields are declared here (for training in training_geometry.ts) and nowhere else. `deno task build`
+// turns them into TypeScript (src/backend/wasm/generated/geometry.ts) for both backends and all operations.
 
 /** A truth value: 0 or 1 in memory, a boolean in TypeScript. */
 type Flag = i32;
@@ -285,64 +285,6 @@ export class LocalResponseNormGeometry extends ChannelGeometry {
   k: f32;
 }
 
-/** A mean cross-entropy of logits [n, c]. */
-@unmanaged
-export class CrossEntropyGeometry {
-  /** Samples. */
-  n: i32;
-  /** Classes. */
-  c: i32;
-  /** Share of the target that is spread over all classes. */
-  labelSmoothing: f32;
-}
-
-/** Which elements a dropout keeps, and how it scales them. */
-@unmanaged
-export class DropoutMask {
-  /** Seed of the hash that decides. */
-  seed: u32;
-  /** Largest hash that keeps an element: the probability to keep it · 2³² − 1. */
-  keep: u32;
-  /** Factor of the elements that are kept: 1 / the probability to keep them. */
-  scale: f32;
-}
-
-/** One step of stochastic gradient descent. */
-@unmanaged
-export class SgdStep {
-  /** Learning rate. */
-  lr: f32;
-  /** Share of the velocity that is kept; above 0 it takes a velocity. */
-  momentum: f32;
-  /** Share of the weights that is added to the gradient. */
-  weightDecay: f32;
-  /** Looks ahead along the velocity. */
-  nesterov: Flag;
-  /** The velocity is written for the first time. */
-  first: Flag;
-}
-
-/** One step of AdamW. */
-@unmanaged
-export class AdamWStep {
-  /** Factor of the weights: 1 − lr · weight decay. */
-  shrink: f32;
-  /** β₁, the share of the mean gradient that is kept. */
-  beta1: f32;
-  /** 1 − β₁; in float32 the subtraction would lose digits. */
-  rest1: f32;
-  /** β₂, the share of the mean squared gradient that is kept. */
-  beta2: f32;
-  /** 1 − β₂; in float32 the subtraction would lose digits. */
-  rest2: f32;
-  /** lr / (1 − β₁ᵗ). */
-  step: f32;
-  /** √(1 − β₂ᵗ). */
-  root: f32;
-  /** Added to the divisor. */
-  eps: f32;
-}
-
 /** How a tensor b is repeated over a larger one, [outer, size, inner]. */
 @unmanaged
 export class BroadcastGeometry extends AxisGeometry {
@@ -352,30 +294,4 @@ export class BroadcastGeometry extends AxisGeometry {
   step: i32;
   /** 1, or 0 where b is repeated. */
   innerStep: i32;
-}
-
-/** The activation functions of single elements, with two numbers a and b. */
-export enum ActivationKind {
-  /** max(x, 0) */
-  relu,
-  /** x where x > 0, a·x elsewhere */
-  leakyRelu,
-  /** min(max(x, a), b) */
-  hardtanh,
-  /** min(max(a·x + b, 0), 1) */
-  hardsigmoid,
-  /** x · min(max(x + 3, 0), 6) / 6 */
-  hardswish,
-  /** 1 / (1 + exp(−x)) */
-  sigmoid,
-  /** The hyperbolic tangent. */
-  tanh,
-  /** x · sigmoid(x · (a + b·x²)). With other numbers than 1 and 0 it is the GELU by tanh. */
-  silu,
-  /** x · (1 + erf(x/√2)) / 2 */
-  gelu,
-  /** log(1 + exp(a·x)) / a, or x where a·x > b */
-  softplus,
-  /** x where x > 0, a · (exp(x) − 1) elsewhere */
-  elu,
 }

@@ -1,6 +1,6 @@
 // One step of each optimiser for one parameter, and the kernels of gradient clipping.
 
-import { AdamWStep, SgdStep } from "./geometry";
+import { AdamWStep, SgdStep } from "./training_geometry";
 import { madd, sum4 } from "./inline/lanes";
 import { ceilDiv, CHUNK, claim, join } from "./threads";
 

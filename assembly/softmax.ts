@@ -1,7 +1,8 @@
 // Softmax and log-softmax along one axis of [outer, size, inner]. The maximum is subtracted first, so
 // that no exponential overflows. A row with a NaN becomes NaN, as does a row of −∞ (0/0).
 
-import { AxisGeometry, CrossEntropyGeometry } from "./geometry";
+import { AxisGeometry } from "./geometry";
+import { CrossEntropyGeometry } from "./training_geometry";
 
 /** y = exp(x) / Σ exp(x) along the axis; y may be x. */
 export function softmax(y: usize, x: usize, g: AxisGeometry): void {

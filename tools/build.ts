@@ -20,12 +20,12 @@ import { exportsModule, exportsOf } from "./exports.ts";
 import { geometryModule } from "./geometry.ts";
 
 const generated = new URL("../src/backend/wasm/generated/", import.meta.url);
-const geometry = new URL("../assembly/geometry.ts", import.meta.url);
+const geometry = ["assembly/geometry.ts", "assembly/training_geometry.ts"];
 const check = Deno.args.includes("--check");
 
 const text = await compileText("index.ts", builds.simd_threads);
 put("kernels.ts", encode(exportsModule(text)));
-put("geometry.ts", encode(geometryModule(Deno.readTextFileSync(geometry))));
+put("geometry.ts", encode(geometryModule(new Map(geometry.map((file) => [file, read(file)])))));
 const expected = [...exportsOf(text).keys()].sort().join();
 for (const [name, features] of Object.entries(builds)) {
   const binary = await compile("index.ts", features);
@@ -35,6 +35,11 @@ for (const [name, features] of Object.entries(builds)) {
   put(`${name}.wasm`, binary);
   put(`${name}.ts`, encode(carrier(binary)));
   console.log(`${name}: ${binary.length} bytes${check ? ", as committed" : ""}`);
+}
+
+/** Reads a source by its path in the repository. */
+function read(file: string): string {
+  return Deno.readTextFileSync(new URL(`../${file}`, import.meta.url));
 }
 
 /** Writes a file, or compares it with the committed one. */

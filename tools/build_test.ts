@@ -37,7 +37,7 @@ export enum WayKind {
 
 Deno.test("geometryModule() declares each class with a writer, and each enum with its codes", () => {
   assertEquals(
-    geometryModule(source),
+    geometryModule(new Map([["assembly/geometry.ts", source]])),
     `// Made by \`deno task build\` from assembly/geometry.ts.
 
 type Integers = Int32Array<ArrayBufferLike>;
@@ -89,7 +89,11 @@ export type WayKind = keyof typeof wayKindCodes;
 Deno.test("geometryModule() rejects lines that are not four-byte fields", () => {
   for (const line of ["  n: i64;", "  n: bool;", "  n: i32 = 1;", "  double(): i32 {"]) {
     const changed = source.replace("  n: i32;", line);
-    assertThrows(() => geometryModule(changed), Error, "assembly/geometry.ts:7: not a four-byte");
+    assertThrows(
+      () => geometryModule(new Map([["assembly/geometry.ts", changed]])),
+      Error,
+      "assembly/geometry.ts:7: not a four-byte",
+    );
   }
 });
 

@@ -38,19 +38,21 @@ const types: Readonly<Record<string, readonly [type: string, array: string]>> = 
 };
 
 /**
- * The module that declares the blocks of an AssemblyScript source.
+ * The module that declares the blocks of AssemblyScript sources.
  *
+ * @param sources The texts by path.
  * @throws {Error} When a line is neither a four-byte field nor a getter.
  */
-export function geometryModule(source: string): string {
-  const { blocks, enums } = readDeclarations(source);
+export function geometryModule(sources: ReadonlyMap<string, string>): string {
+  const all = Array.from(sources, ([path, text]) => readDeclarations(path, text));
+  const blocks = all.flatMap(({ blocks }) => blocks), enums = all.flatMap(({ enums }) => enums);
   const fieldsOf = ({ base, fields }: Block): Field[] => {
     const before = blocks.find(({ name }) => name === base);
     return [...before ? fieldsOf(before) : [], ...fields];
   };
   const bytes = Math.max(...blocks.map((block) => fieldsOf(block).length * 4));
   return [
-    "// Made by `deno task build` from assembly/geometry.ts.",
+    `// Made by \`deno task build\` from ${[...sources.keys()].join(" and ")}.`,
     "type Integers = Int32Array<ArrayBufferLike>;\ntype Floats = Float32Array<ArrayBufferLike>;",
     `/** Bytes of the largest block. */\nexport const blockBytes = ${bytes};`,
     ...blocks.flatMap((block) => [interfaceOf(block), writerOf(block.name, fieldsOf(block))]),
@@ -98,7 +100,7 @@ function typeOf({ name }: Enum): string {
   return `export type ${name} = keyof typeof ${codesName(name)};`;
 }
 
-function readDeclarations(source: string): { blocks: Block[]; enums: Enum[] } {
+function readDeclarations(path: string, source: string): { blocks: Block[]; enums: Enum[] } {
   const blocks: Block[] = [], enums: Enum[] = [];
   let doc = "", open: Block | undefined, codes: Enum | undefined, inGetter = false;
   for (const [i, line] of source.split("\n").entries()) {
@@ -126,7 +128,7 @@ function readDeclarations(source: string): { blocks: Block[]; enums: Enum[] } {
       } else if (open && field && type in types) {
         open.fields.push({ doc, name: field, type });
       } else {
-        throw new Error(`assembly/geometry.ts:${i + 1}: not a four-byte field: ${line.trim()}`);
+        throw new Error(`${path}:${i + 1}: not a four-byte field: ${line.trim()}`);
       }
     }
   }

@@ -1,4 +1,4 @@
-// Made by `deno task build` from assembly/geometry.ts.
+// Made by `deno task build` from assembly/geometry.ts and assembly/training_geometry.ts.
 
 type Integers = Int32Array<ArrayBufferLike>;
 type Floats = Float32Array<ArrayBufferLike>;
@@ -461,6 +461,26 @@ export function writeLocalResponseNorm(integers: Integers, floats: Floats, g: Lo
   floats[6] = g.k;
 }
 
+/** How a tensor b is repeated over a larger one, [outer, size, inner]. */
+export interface BroadcastGeometry extends AxisGeometry {
+  /** Elements of b from one outer index to the next; 0 where b is repeated. */
+  readonly outerStep: number;
+  /** Elements of b from one index on the axis to the next; 0 where b is repeated. */
+  readonly step: number;
+  /** 1, or 0 where b is repeated. */
+  readonly innerStep: number;
+}
+
+/** Writes a {@linkcode BroadcastGeometry}. */
+export function writeBroadcast(integers: Integers, _floats: Floats, g: BroadcastGeometry): void {
+  integers[0] = g.outer;
+  integers[1] = g.size;
+  integers[2] = g.inner;
+  integers[3] = g.outerStep;
+  integers[4] = g.step;
+  integers[5] = g.innerStep;
+}
+
 /** A mean cross-entropy of logits [n, c]. */
 export interface CrossEntropyGeometry {
   /** Samples. */
@@ -548,26 +568,6 @@ export function writeAdamWStep(_integers: Integers, floats: Floats, g: AdamWStep
   floats[5] = g.step;
   floats[6] = g.root;
   floats[7] = g.eps;
-}
-
-/** How a tensor b is repeated over a larger one, [outer, size, inner]. */
-export interface BroadcastGeometry extends AxisGeometry {
-  /** Elements of b from one outer index to the next; 0 where b is repeated. */
-  readonly outerStep: number;
-  /** Elements of b from one index on the axis to the next; 0 where b is repeated. */
-  readonly step: number;
-  /** 1, or 0 where b is repeated. */
-  readonly innerStep: number;
-}
-
-/** Writes a {@linkcode BroadcastGeometry}. */
-export function writeBroadcast(integers: Integers, _floats: Floats, g: BroadcastGeometry): void {
-  integers[0] = g.outer;
-  integers[1] = g.size;
-  integers[2] = g.inner;
-  integers[3] = g.outerStep;
-  integers[4] = g.step;
-  integers[5] = g.innerStep;
 }
 
 /** The codes of {@linkcode ActivationKind}. */
