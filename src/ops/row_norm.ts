@@ -148,7 +148,11 @@ export function groupNormBackward(
   return rowNormBackward(op, dy, x, statistics, groupNormRows(op, x.shape, numGroups), options);
 }
 
-/** The rows of a normalisation, and the shape of its weight and bias. */
+/**
+ * The rows of a normalisation, and the shape of its weight and bias.
+ *
+ * @internal
+ */
 export interface NormalizedRows {
   readonly g: Omit<RowNormGeometry, "eps">;
   readonly affine: Shape;
