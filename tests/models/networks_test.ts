@@ -239,4 +239,6 @@ Deno.test("summarize() counts learned parameters, and names the inputs of branch
   ]);
   const plain = summarize(createModel("vgg11"), [1, 3, 224, 224]);
   assert(plain.layers.every(({ inputs }) => inputs === undefined));
+  const { lastLayer } = summarize(createModel("squeezenet1_0"), [1, 3, 224, 224]);
+  assertEquals(lastLayer, { name: "classifier.1", inFeatures: 512, outFeatures: 1000 });
 });
