@@ -3,14 +3,14 @@
 // some rows and columns at a time.
 
 import {
-  clearStrip, COLUMNS, fillGradientStrip, fillStrip, fillTaps, inputRow, outputStep, plan, ROWS, stripRows, strips,
-  taps,
+  clearStrip, COLUMNS, fillGradientStrip, fillStrip, fillTaps, inputRow, outputStep, plan, ROWS, stripRows,
+  strips, stripsPerItem, taps,
 } from "./depthwise_strips";
 import { Conv2dGeometry, FusedConv2dGeometry } from "./geometry";
 import { activate4 } from "./inline/activate";
 import { madd } from "./inline/lanes";
 import { loadPart, storePart } from "./inline/part";
-import { bytesForThreads, claim, join, threadScratch } from "./threads";
+import { bytesForThreads, ceilDiv, claim, join, threadScratch } from "./threads";
 
 /** Flags: what to do with sums. Above them is the code of an activation. */
 const ADDS: i32 = 1; // add the residual
@@ -49,16 +49,18 @@ export function depthwise(
   prepare(g.ow, g);
   residual = g.residual;
   const flags = (g.addsResidual ? ADDS : 0) | (g.activation << ACTIVATION);
-  const strip = offsets + (taps << 3), items = g.n * inC * strips;
+  const strip = offsets + (taps << 3), total = g.n * inC * strips, items = ceilDiv(total, stripsPerItem);
   clearStrip(strip);
   for (let item = claim(items); item >= 0; item = claim(items)) {
-    const first = item % strips * stripRows, p = item / strips;
-    fillStrip(strip, x + (p as usize) * plane, first, g);
-    for (let m = 0; m < multiplier; m++) {
-      const c = p % inC * multiplier + m;
-      const to = y + (((p * multiplier + m) * oh + first) as usize) * outputRow;
-      const b: f32 = bias ? load<f32>(bias + (c << 2)) : 0;
-      computeStrip(to, strip, weight + ((c * taps) << 2), b, min(stripRows, oh - first), flags);
+    for (let i = item * stripsPerItem, end = min(total, i + stripsPerItem); i < end; i++) {
+      const first = i % strips * stripRows, p = i / strips;
+      fillStrip(strip, x + (p as usize) * plane, first, g);
+      for (let m = 0; m < multiplier; m++) {
+        const c = p % inC * multiplier + m;
+        const to = y + (((p * multiplier + m) * oh + first) as usize) * outputRow;
+        const b: f32 = bias ? load<f32>(bias + (c << 2)) : 0;
+        computeStrip(to, strip, weight + ((c * taps) << 2), b, min(stripRows, oh - first), flags);
+      }
     }
   }
   join(items);
@@ -76,19 +78,26 @@ export function depthwiseBackwardInput(
   offsets = threadScratch(scratch, plan(g, h, g.w, 1, 1));
   prepare(g.w, g);
   residual = 0;
-  const turned = offsets + (taps << 2), strip = turned + (taps << 2), items = g.n * inC * strips;
+  const turned = offsets + (taps << 2), strip = turned + (taps << 2);
+  const total = g.n * inC * strips, items = ceilDiv(total, stripsPerItem);
   clearStrip(strip);
   for (let item = claim(items); item >= 0; item = claim(items)) {
-    const first = item % strips * stripRows, p = item / strips;
-    const to = dx + ((p * h + first) as usize) * outputRow;
-    for (let m = 0; m < multiplier; m++) {
-      const w = weight + (((p % inC * multiplier + m) * taps) << 2);
-      for (let i = 0; i < taps; i++) store<f32>(turned + (i << 2), load<f32>(w + ((taps - 1 - i) << 2)));
-      fillGradientStrip(strip, dy + ((p * multiplier + m) as usize) * plane, first, g);
-      computeStrip(to, strip, turned, 0, min(stripRows, h - first), m > 0 ? ADDS : 0);
+    for (let i = item * stripsPerItem, end = min(total, i + stripsPerItem); i < end; i++) {
+      const first = i % strips * stripRows, p = i / strips;
+      const to = dx + ((p * h + first) as usize) * outputRow;
+      for (let m = 0; m < multiplier; m++) {
+        turn(turned, weight + (((p % inC * multiplier + m) * taps) << 2));
+        fillGradientStrip(strip, dy + ((p * multiplier + m) as usize) * plane, first, g);
+        computeStrip(to, strip, turned, 0, min(stripRows, h - first), m > 0 ? ADDS : 0);
+      }
     }
   }
   join(items);
+}
+
+/** Turns a kernel by 180°. */
+function turn(to: usize, w: usize): void {
+  for (let from = w + ((taps - 1) << 2); from >= w; from -= 4, to += 4) store<f32>(to, load<f32>(from));
 }
 
 /** Sets what all strips of a kernel have in common. */

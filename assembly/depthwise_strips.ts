@@ -1,9 +1,9 @@
 // How depthwise kernels cut their work. A strip is some rows of one plane of the output, with the rows of
 // the input that it needs: a copy of them, padded with zeros, that stays in the first-level cache.
 //
-// A stride s is turned into phases: row r of the strip holds every s-th value of the row, once for each of
-// the first values. So a tap of the kernel reads neighbouring values for neighbouring outputs. Taps are
-// offsets from the place of an output's first tap.
+// A stride s is turned into phases: a row of the strip holds every s-th value from the first on, then every
+// s-th value from the second on, and so forth. So a tap of the kernel reads neighbouring values for
+// neighbouring outputs. A tap is an offset from an output's first tap.
 
 import { Conv2dGeometry } from "./geometry";
 import { copyFloats, copyStrided, zeros } from "./rows";
@@ -15,8 +15,11 @@ export const ROWS: i32 = 4, COLUMNS: i32 = 8;
 /** Floats of a strip's inputs: 16 KB. */
 const STRIP_FLOATS: i32 = 4096;
 
-/** Rows of outputs in a strip, and strips in a plane. */
-export let stripRows: i32 = 0, strips: i32 = 0;
+/** Outputs that are worth a claim. */
+const ITEM_OUTPUTS: i32 = 2048;
+
+/** Rows of outputs in a strip, strips in a plane, and strips that make an item. */
+export let stripRows: i32 = 0, strips: i32 = 0, stripsPerItem: i32 = 0;
 /** Rows of a strip's inputs. */
 let inputRows: i32 = 0;
 /** Phases of a row, and floats of each. */
@@ -44,6 +47,7 @@ export function plan(g: Conv2dGeometry, oh: i32, ow: i32, strideH: i32, strideW:
   const fit = max((STRIP_FLOATS / max(1, row) - spanH) / stepH + 1, ceilDiv(spanH, stepH));
   stripRows = min(ceilDiv(oh, ROWS), ceilDiv(fit, ROWS)) * ROWS;
   strips = ceilDiv(oh, stripRows);
+  stripsPerItem = max(1, ITEM_OUTPUTS / (stripRows * ow));
   inputRows = (stripRows - 1) * stepH + spanH;
   inputRow = (row as usize) << 2;
   outputStep = inputRow * stepH;

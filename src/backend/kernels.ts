@@ -6,6 +6,7 @@
  */
 
 import type { Shape, Tensor } from "../tensor.ts";
+import type { DepthwiseKernels, Epilogue } from "./depthwise_kernels.ts";
 import type {
   Activation,
   AdamWStep,
@@ -19,15 +20,7 @@ import type {
   Pool2dGeometry,
   SgdStep,
 } from "./geometry.ts";
-import type { LayoutKernels, RowNormKernels } from "./kernels_rows.ts";
-
-/** What a convolution does with its result before it stores it. */
-export interface Epilogue {
-  /** A tensor like y that is added; may be y. */
-  readonly residual: Tensor | null;
-  /** The code of the activation that follows (assembly/inline/activate.ts), 0 for none. */
-  readonly activation: number;
-}
+import type { LayoutKernels, RowNormKernels } from "./row_kernels.ts";
 
 /** The filters and bias of a convolution. */
 export interface Filters {
@@ -102,23 +95,6 @@ export interface ForwardKernels {
     tensors: BatchNormTensors,
     eps: number,
   ): void;
-}
-
-/** The kernels of depthwise convolutions, which have groups = inC. Weights are [outC, 1, (kH,) kW]. */
-export interface DepthwiseKernels {
-  /** As conv2d, with weights that are not packed. */
-  depthwise(
-    y: Tensor,
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor | null,
-    g: Conv2dGeometry,
-    epilogue: Epilogue,
-  ): void;
-  /** As conv2dBackwardInput, with weights that are not packed. */
-  depthwiseBackwardInput(dx: Tensor, dy: Tensor, weight: Tensor, g: Conv2dGeometry): void;
-  /** As conv2dBackwardWeight: dw += dy · columnsᵀ. */
-  depthwiseBackwardWeight(dw: Tensor, dy: Tensor, x: Tensor, g: Conv2dGeometry): void;
 }
 
 /** The kernels of activation functions, sums and products of elements, forward and backward. */

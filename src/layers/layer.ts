@@ -89,20 +89,12 @@ export abstract class Layer implements Disposable {
    */
   abstract backward(dy: Tensor): Tensor;
 
-  /**
-   * The shape of the output for the shapes of all inputs. Graphs call this, not `outputShape`.
-   *
-   * @internal
-   */
+  /** @internal The shape of the output for the shapes of all inputs. Graphs call this. */
   outputShapeOf(inputs: readonly Shape[]): Shape {
     return this.outputShape(this.#only(inputs));
   }
 
-  /**
-   * Computes the output from all inputs. Graphs call this, not `forward`.
-   *
-   * @internal
-   */
+  /** @internal Computes the output from all inputs. Graphs call this. */
   forwardFrom(inputs: readonly Tensor[], options: ForwardOptions = {}): Tensor {
     return this.forward(this.#only(inputs), options);
   }

@@ -124,6 +124,11 @@ testOnEveryBackend("a depthwise kernel works with planes of several strips", asy
 
 const cases: [string, Case][] = [
   ["batches", { x: [3, 4, 6, 7], kernel: [3, 3], padding: [1, 1, 1, 1] }],
+  ["more small planes than fit an item", {
+    x: [5, 18, 6, 6],
+    kernel: [3, 3],
+    padding: [1, 1, 1, 1],
+  }],
   ["two outputs of each channel", { x: [2, 3, 6, 9], kernel: [3, 3], multiplier: 2 }],
   ["four outputs and a stride", { x: [2, 3, 9, 9], kernel: [5, 5], multiplier: 4, stride: [2, 2] }],
   ["dilation", { x: [1, 2, 9, 11], kernel: [3, 3], dilation: [2, 2], padding: [2, 2, 2, 2] }],

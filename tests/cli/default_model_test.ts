@@ -16,7 +16,7 @@ async function reasonOf(
   { mirror, flags, args = [] }: { mirror?: string; flags?: string[]; args?: string[] } = {},
 ): Promise<string> {
   const env = { PEMBROKE_CACHE: cache, ...mirror && { PEMBROKE_MIRROR: mirror } };
-  const { code, stderr } = await run([...args, photo], { flags, env });
+  const { code, stderr } = await run([...args, photo], { env, ...flags && { flags } });
   const [model, hint, ...rest] = stderr.trimEnd().split("\n");
   assertEquals([code, rest], [0, []], stderr);
   assertMatch(model, /^AlexNetTiny int8, bundled, /);
@@ -85,9 +85,9 @@ Deno.test("nothing is downloaded with --offline, for a named model, or without p
   }
   const { host } = new URL(mirror);
   const flags = ["--no-prompt", "--allow-read", "--allow-env"];
-  for (const granted of [[], ["--allow-write"], [`--allow-net=${host}`]]) {
+  for (const granted of ["--allow-write", `--allow-net=${host}`]) {
     assertEquals(
-      await reasonOf(cache, { mirror, flags: [...flags, ...granted] }),
+      await reasonOf(cache, { mirror, flags: [...flags, granted] }),
       `not downloaded: needs --allow-write and --allow-net=${host}`,
     );
   }

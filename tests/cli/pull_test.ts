@@ -196,8 +196,9 @@ Deno.test("classify uses the cached model of the highest published accuracy, or 
     ...["vgg16-f16", "resnet50-int8", "resnet50-f16", "squeezenet-f16", "unknown-f16"]
       .map((name) => `${name}.safetensors`),
   );
+  const env = { PEMBROKE_CACHE: folder.path };
   const selected = async (...args: string[]) => {
-    const line = theError(await withCache(folder.path, [...args, photo]), 1);
+    const line = theError(await run([...args, photo], { env }), 1);
     const [, file, remedy] = /^.*\/([\w-]+)\.safetensors: is text.* rm ([\w-]+),/.exec(line)!;
     assert(file.startsWith(remedy), line);
     return file;
@@ -206,8 +207,7 @@ Deno.test("classify uses the cached model of the highest published accuracy, or 
   assertEquals(await selected("--precision", "int8"), "resnet50-int8");
   assertEquals(await selected("-m", "vgg16"), "vgg16-f16");
   assertEquals(await selected("-m", "squeezenet"), "squeezenet-f16");
-  const missing = async (name: string) =>
-    theError(await withCache(folder.path, ["-m", name, photo]), 2);
+  const missing = async (name: string) => theError(await run(["-m", name, photo], { env }), 2);
   // other weights of the same network
   const command = "deno run -A cli.ts pull";
   assertEquals(

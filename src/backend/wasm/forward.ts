@@ -4,6 +4,7 @@
  */
 
 import type { Tensor } from "../../tensor.ts";
+import type { Epilogue } from "../depthwise_kernels.ts";
 import type {
   AdaptiveGeometry,
   AxisGeometry,
@@ -12,7 +13,7 @@ import type {
   LocalResponseNormGeometry,
   Pool2dGeometry,
 } from "../geometry.ts";
-import type { Epilogue, Filters, ForwardKernels } from "../kernels.ts";
+import type { Filters, ForwardKernels } from "../kernels.ts";
 import type { Exports } from "./generated/kernels.ts";
 import * as blocks from "./generated/geometry.ts";
 import type { WasmMemory } from "./memory.ts";

@@ -5,8 +5,8 @@
  */
 
 import type { Tensor } from "../../tensor.ts";
+import type { DepthwiseKernels, Epilogue } from "../depthwise_kernels.ts";
 import type { Conv2dGeometry } from "../geometry.ts";
-import type { DepthwiseKernels, Epilogue } from "../kernels.ts";
 import { type GpuMemory, partOf } from "./memory.ts";
 import * as shaders from "./shaders/depthwise.ts";
 

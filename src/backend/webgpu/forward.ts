@@ -5,6 +5,7 @@
  */
 
 import type { Tensor } from "../../tensor.ts";
+import type { Epilogue } from "../depthwise_kernels.ts";
 import type {
   AdaptiveGeometry,
   AxisGeometry,
@@ -13,7 +14,7 @@ import type {
   LocalResponseNormGeometry,
   Pool2dGeometry,
 } from "../geometry.ts";
-import type { Epilogue, Filters, ForwardKernels } from "../kernels.ts";
+import type { Filters, ForwardKernels } from "../kernels.ts";
 import {
   acrossChannels,
   alongAxis,

@@ -100,6 +100,8 @@ Deno.test("compressed weights are read from a stream, also of unknown length", a
     });
     assertEquals(found, [last]);
   }
+  using cut = await openWeights(await chunkedSource(bytes.subarray(0, -1), { chunk: 65536 }));
+  await assertRejects(() => readAll(cut, "fc8.weight"), FileError, "truncated");
 });
 
 Deno.test("compressed weights can be read again, and by two readers at once", async () => {
@@ -127,9 +129,6 @@ Deno.test("compressed weights of another size than their counts say are refused"
   await assertFails(bytes.subarray(0, -1), refused(length - 1));
   await assertFails(new Uint8Array([...bytes, 0]), refused(length + 1));
   await assertFails(bytes.subarray(0, 104), refused(104));
-  const long = deepCompressed("bvlc_alexnet", { fc7: farLayer(4096 * 4096 - 1) });
-  using stream = await openWeights(await chunkedSource(long.subarray(0, -1), { chunk: 65536 }));
-  await assertRejects(() => readAll(stream, "fc8.weight"), FileError, "truncated");
 });
 
 Deno.test("counts that do not fit a layer are refused", async () => {

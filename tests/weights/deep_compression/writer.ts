@@ -74,7 +74,7 @@ export function randomLayer(
   density = 0.1,
 ): { readonly layer: LayerToWrite; readonly weights: Float32Array } {
   const { shape, bits } = compressedNetworks.get(network)!.find((layer) => layer.name === name)!;
-  const count = elements(shape), scale = Math.sqrt(6 * shape[0] / (count * density));
+  const count = elements(shape), scale = Math.sqrt(24 * shape[0] / (count * density));
   const codebook = Float32Array.from(
     { length: 2 ** bits },
     (_, i) => i === 0 ? 0 : scale * (random() - 0.5),
