@@ -6,7 +6,7 @@
 
 import type { RowNormGeometry } from "../backend/geometry.ts";
 import { kernelsOf } from "../backend/interface.ts";
-import type { RowStatistics } from "../backend/kernels.ts";
+import type { RowStatistics } from "../backend/kernels_rows.ts";
 import { ArgumentError } from "../errors.ts";
 import { elements, isShape, sameShape, type Shape, type Tensor } from "../tensor.ts";
 import {
@@ -149,12 +149,14 @@ export function groupNormBackward(
 }
 
 /**
- * The rows of a normalisation, and the shape of its weight and bias.
+ * The rows of a normalisation.
  *
  * @internal
  */
 export interface NormalizedRows {
+  /** The sizes for kernels. */
   readonly g: Omit<RowNormGeometry, "eps">;
+  /** The shape of weight and bias. */
   readonly affine: Shape;
 }
 
