@@ -1,9 +1,10 @@
 /** One training step of narrow networks, compared with PyTorch. */
 
 import { crossEntropy } from "../../src/ops/mod.ts";
-import { assertAllClose, assertEquals } from "../assert.ts";
+import { RandomGenerator } from "../../src/random.ts";
+import { assert, assertAllClose, assertEquals } from "../assert.ts";
 import { testOnBuilds } from "../backends.ts";
-import { golden, images, loadNarrow } from "./narrow.ts";
+import { golden, images, loadNarrow, narrowNames, narrowNetwork } from "./narrow.ts";
 
 /** The gradient of a parameter: its largest magnitude, its norm, and a few entries. */
 type Gradient = readonly [largest: number, norm: number, ...entries: number[]];
@@ -36,3 +37,23 @@ for (const name of ["squeezenet1_1", "resnet18", "mobilenet"] as const) {
     }
   });
 }
+
+testOnBuilds("all narrow networks train, with dropout and stochastic depth", async (backend) => {
+  const side = 32;
+  using x = backend.upload(images(2, side), [2, 3, side, side]);
+  for (const name of narrowNames) {
+    using model = narrowNetwork(name).init(backend, { seed: 1 }).train(new RandomGenerator(2));
+    using y = model.forward(x);
+    const { loss, gradient } = crossEntropy(y, [0, 3]);
+    using _loss = loss, _gradient = gradient;
+    model.backwardParameters(gradient);
+    for (const [key, { grad, requiresGrad }] of model.stateDict()) {
+      if (!requiresGrad) continue;
+      const values = await grad!.read();
+      assert(values.every(Number.isFinite), `the gradient of ${key} in ${name} is not finite`);
+    }
+    model.eval();
+    using same = model.forward(x);
+    assertEquals(same.shape, [2, 7]);
+  }
+});
