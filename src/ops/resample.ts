@@ -9,7 +9,11 @@ import type { Backend, Shape, Tensor } from "../tensor.ts";
 import { checkTensor, disposeOnError, produce } from "./checks.ts";
 import { tableOf, type Taps, tapsAt, transposedTaps } from "./taps.ts";
 
-/** A resampling of the planes of [N, C, L] or [N, C, H, W]. */
+/**
+ * A resampling of the planes of [N, C, L] or [N, C, H, W].
+ *
+ * @internal
+ */
 export interface Resampling {
   /** The shape of the input. */
   readonly input: Shape;

@@ -6,7 +6,7 @@
 
 import type { RowNormGeometry } from "../backend/geometry.ts";
 import { kernelsOf } from "../backend/interface.ts";
-import type { RowStatistics } from "../backend/kernels.ts";
+import type { RowStatistics } from "../backend/row_kernels.ts";
 import { ArgumentError } from "../errors.ts";
 import { elements, isShape, sameShape, type Shape, type Tensor } from "../tensor.ts";
 import {
@@ -148,9 +148,15 @@ export function groupNormBackward(
   return rowNormBackward(op, dy, x, statistics, groupNormRows(op, x.shape, numGroups), options);
 }
 
-/** The rows of a normalisation, and the shape of its weight and bias. */
+/**
+ * The rows of a normalisation, and the shape of its weight and bias.
+ *
+ * @internal
+ */
 export interface NormalizedRows {
+  /** The sizes for kernels. */
   readonly g: Omit<RowNormGeometry, "eps">;
+  /** The shape of weight and bias. */
   readonly affine: Shape;
 }
 
