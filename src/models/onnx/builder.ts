@@ -14,7 +14,7 @@ import {
   type PackingOptions,
   Permute,
   type PrecisionOptions,
-  View,
+  Reshape,
 } from "../../layers/mod.ts";
 import type { AlgorithmOptions } from "../../ops/prepared_conv.ts";
 import { elements, sameShape, type Shape } from "../../tensor.ts";
@@ -150,9 +150,9 @@ export class LayerBuilder {
   /** Changes the shape, but neither the batch nor the order of elements. */
   view(node: NodeReader, x: Activation, shape: Shape, options: StepOptions = {}): Activation {
     if (sameShape(x.shape, shape)) return x;
-    const { step } = x, isView = step?.layer instanceof View || step?.layer instanceof Flatten;
+    const { step } = x, isView = step?.layer instanceof Reshape || step?.layer instanceof Flatten;
     if (isView) return this.view(node, step.inputs[0], shape, options);
-    const layer = shape.length === 2 ? new Flatten() : new View(shape.slice(1));
+    const layer = shape.length === 2 ? new Flatten() : new Reshape(shape.slice(1));
     return this.apply(node, layer, [x], { suffix: ".view", ...options });
   }
 

@@ -22,7 +22,11 @@ export class LayerNames {
   nameOf({ node, suffix }: LayerStep): string {
     const fromWeight = /^(.+?)(?:\.weight|_w_0|_w)$/.exec(node.inputs[1] ?? "")?.[1];
     const fromModule = /\/([^/]+)\/[^/]+$/.exec(node.name)?.[1];
-    const name = escapeText(fromWeight || fromModule || node.name || node.op) + suffix;
+    return this.make(escapeText(fromWeight || fromModule || node.name || node.op) + suffix);
+  }
+
+  /** Makes a name unique. */
+  make(name: string): string {
     let unique = name, number = this.#suffixes.get(name) ?? 0;
     while (this.#used.has(unique)) unique = `${name}_${++number}`;
     this.#suffixes.set(name, number);

@@ -15,10 +15,11 @@ import { graphInput, type GraphNode } from "../../layers/graph_builder.ts";
 import { parameterCount } from "../../layers/layer.ts";
 import {
   type ForwardOptions,
+  Identity,
   LocalResponseNorm,
   LogSoftmax,
+  Reshape,
   Softmax,
-  View,
 } from "../../layers/mod.ts";
 import { elements, type Shape, type Tensor } from "../../tensor.ts";
 import { escapeText } from "../../weights/io/quote.ts";
@@ -266,12 +267,14 @@ function importLayers(file: OnnxFile, options: OnnxOptions): OnnxLayers {
       parameters.set(`${name}.${parameter}`, source);
     }
   }
-  const outputNames = [...outputs].map(([name, { step }]): [string, string] => {
-    if (step) return [name, names.get(step)!];
-    throw file.bad(`its output ${escapeText(name)} is its input: there is nothing to compute`);
+  const outputNames = [...outputs].map(([output, { step }]): [string, string] => {
+    if (step) return [output, names.get(step)!];
+    const name = unique.make(escapeText(output)); // the input itself
+    nodes.push({ name, layer: new Identity(), inputs: [graphInput] });
+    return [output, name];
   });
   const isSizeBound = !input.isSizeOpen ||
-    steps.some((step) => graph.boundSteps.has(step) || step.layer instanceof View);
+    steps.some((step) => graph.boundSteps.has(step) || step.layer instanceof Reshape);
   return { input, nodes, parameters, outputs: new Map(outputNames), shapes, isSizeBound };
 }
 
