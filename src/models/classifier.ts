@@ -107,7 +107,10 @@ export class Classifier extends Graph {
     return this.classes.length;
   }
 
-  /** Returns the input shape for a batch of images, [batch, 3, crop, crop] or [batch, 3, crop, cropWidth]. */
+  /**
+   * Returns the input shape for a batch of images, [batch, 3, crop, crop], or [batch, 3, crop,
+   * cropWidth].
+   */
   inputShape(batch = 1): number[] {
     const { crop, cropWidth = crop } = this.preprocessing;
     return [batch, 3, crop, cropWidth];

@@ -12,6 +12,7 @@ import {
   Permute,
   ReflectionPad2d,
   ReplicationPad2d,
+  Reshape,
   Slice,
   ZeroPad2d,
 } from "../../../layers/mod.ts";
@@ -79,9 +80,12 @@ function shuffled(
   x: Activation,
   shape: Shape,
 ): Activation | undefined {
-  const { step } = x, [split] = step?.inputs ?? [], [source] = split?.step?.inputs ?? [];
-  if (!(step?.layer instanceof Permute) || !source || !sameShape(source.shape, shape)) return;
-  const [, groups, channels] = split.shape, order = step.layer.dims;
+  const { step } = x, [split] = step?.inputs ?? [];
+  if (!(step?.layer instanceof Permute) || !(split.step?.layer instanceof Reshape)) {
+    return undefined;
+  }
+  const [source] = split.step.inputs, [, groups, channels] = split.shape, order = step.layer.dims;
+  if (!sameShape(source.shape, shape)) return undefined;
   const exchanged = order.every((axis, i) => axis === (i === 1 ? 2 : i === 2 ? 1 : i));
   if (!exchanged || groups * channels !== shape[1] || order.length < 3) return undefined;
   return build.apply(node, new ChannelShuffle(groups), [source]);
