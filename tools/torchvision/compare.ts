@@ -136,7 +136,7 @@ async function compare(name: NetworkName, trains: boolean): Promise<boolean> {
     const script = new URL("make_network.py", import.meta.url).pathname;
     const side = createModel(name).preprocessing.crop;
     const args = ["-W", "ignore", script, name, `${side}`, folder, ...opsets.map(String)];
-    if (!await runPython(args)) return false;
+    if (!await runPython(trains ? args : [...args, "--no-training"])) return false;
     using backend = await createBackend({ device: "wasm" });
     using x = backend.upload(await readFloats(`${folder}/images.f32`), [4, 3, side, side]);
     const cells: string[] = [name];
