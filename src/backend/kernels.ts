@@ -20,7 +20,7 @@ import type {
   Pool2dGeometry,
   SgdStep,
 } from "./geometry.ts";
-import type { LayoutKernels, RowNormKernels } from "./kernels_rows.ts";
+import type { LayoutKernels, RowNormKernels } from "./row_kernels.ts";
 
 /** The filters and bias of a convolution. */
 export interface Filters {

@@ -6,7 +6,7 @@
 
 import type { RowNormGeometry } from "../backend/geometry.ts";
 import { kernelsOf } from "../backend/interface.ts";
-import type { RowStatistics } from "../backend/kernels_rows.ts";
+import type { RowStatistics } from "../backend/row_kernels.ts";
 import { ArgumentError } from "../errors.ts";
 import { elements, isShape, sameShape, type Shape, type Tensor } from "../tensor.ts";
 import {
@@ -149,7 +149,7 @@ export function groupNormBackward(
 }
 
 /**
- * The rows of a normalisation.
+ * The rows of a normalisation, and the shape of its weight and bias.
  *
  * @internal
  */
