@@ -235,3 +235,11 @@ Deno.test("openWeights() rejects an ONNX file that would take too much memory or
   using file = await open(onnx({ nodes: [field(5, deep)], tensors: [floats("a", [1], 1)] }));
   assertEquals(file.entries.size, 1);
 });
+
+Deno.test("an ONNX file whose ninth byte is a brace is no safetensors file", async () => {
+  const graph = field(7, field(5, floats("a", [1], 1)));
+  const file = bytes(int(1, 8), field(2, "a\0bc{"), graph, field(8, int(2, 13)));
+  assertEquals(file[8], 0x7b);
+  using opened = await openWeights(bytesSource(file));
+  assertEquals(opened.format, "onnx");
+});
