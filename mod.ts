@@ -70,7 +70,7 @@ export {
 export type { Conv1dOptions, Conv2dOptions } from "./src/ops/conv_geometry.ts";
 export { convTranspose1d, convTranspose2d } from "./src/ops/conv_transpose.ts";
 export { dropout } from "./src/ops/dropout.ts";
-export { interpolate, type InterpolateOptions } from "./src/ops/interpolate.ts";
+export { interpolate } from "./src/ops/interpolate.ts";
 export { linear, linearBackwardInput, linearBackwardWeight } from "./src/ops/linear.ts";
 export { crossEntropy } from "./src/ops/loss.ts";
 export {
@@ -145,6 +145,7 @@ export { Sequential } from "./src/layers/sequential.ts";
 export { Dropout, Flatten } from "./src/layers/shape.ts";
 export { LogSoftmax, Softmax } from "./src/layers/softmax.ts";
 export { Upsample } from "./src/layers/upsample.ts";
+export { Identity, Reshape } from "./src/layers/view.ts";
 
 // Networks
 export { AlexNet, type AlexNetOptions } from "./src/models/alexnet.ts";

@@ -15,13 +15,12 @@ import type {
   BatchNormTensors,
   BroadcastGeometry,
   Conv2dGeometry,
-  CopyGeometry,
   DropoutMask,
   LocalResponseNormGeometry,
   Pool2dGeometry,
-  RowNormGeometry,
   SgdStep,
 } from "./geometry.ts";
+import type { LayoutKernels, RowNormKernels } from "./row_kernels.ts";
 
 /** The filters and bias of a convolution. */
 export interface Filters {
@@ -233,65 +232,6 @@ export interface TrainingKernels {
   axpby(y: Tensor, x: Tensor, a: number, b: number): void;
   /** Σ x². */
   squaredNorm(x: Tensor): Promise<number>;
-}
-
-/** The kernels that move values, forward and backward. */
-export interface LayoutKernels {
-  /** Copies elements of x to other places of y, and leaves the rest of y as it is. */
-  stridedCopy(y: Tensor, x: Tensor, g: CopyGeometry): void;
-  /**
-   * y = weighted sums of the rows and columns of each plane of x. A table is described in
-   * assembly/resample.ts.
-   */
-  resample(
-    y: Tensor,
-    x: Tensor,
-    rows: Tensor<Int32Array>,
-    columns: Tensor<Int32Array>,
-    g: AdaptiveGeometry,
-  ): void;
-}
-
-/** The kernels that normalise rows: the groups of channels of each sample. */
-export interface RowNormKernels {
-  /**
-   * y = (x − mean) · rstd · weight + bias, with the mean and 1 / √(variance + eps) of each row, which
-   * are written to the statistics; y may be x.
-   */
-  rowNorm(
-    y: Tensor,
-    x: Tensor,
-    tensors: {
-      readonly weight: Tensor | null;
-      readonly bias: Tensor | null;
-      readonly statistics: RowStatistics | null;
-    },
-    g: RowNormGeometry,
-  ): void;
-  /** dx = the gradient of rowNorm, dweight += … and dbias += …, unless null; dx may be dy. */
-  rowNormBackward(
-    dx: Tensor,
-    dy: Tensor,
-    x: Tensor,
-    tensors: RowStatistics & {
-      readonly weight: Tensor | null;
-      readonly dweight: Tensor | null;
-      readonly dbias: Tensor | null;
-    },
-    g: RowNormGeometry,
-  ): void;
-}
-
-/**
- * The statistics of normalised rows.
- *
- * @internal
- */
-export interface RowStatistics {
-  /** The mean of each row. */
-  readonly mean: Tensor;
-  /** 1 / √(variance + eps) of each row. */
-  readonly rstd: Tensor;
 }
 
 /** All kernels of a backend. */

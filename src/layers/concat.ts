@@ -37,6 +37,8 @@ function checkDim(type: string, dim: number): number {
 export class Concat extends MergeLayer {
   /** The name of the layer. */
   override readonly type = "Concat";
+  /** The shapes of the inputs of the last forward pass. */
+  #shapes: readonly Shape[] = [];
 
   /**
    * Creates the layer.
@@ -58,16 +60,16 @@ export class Concat extends MergeLayer {
   override forwardFrom(inputs: readonly Tensor[], options: ForwardOptions = {}): Tensor {
     checkOptions(this.type, options);
     const y = cat(inputs, this.dim, { out: options.out });
-    this.saveShape(...inputs);
+    this.saveShape(y);
+    this.#shapes = inputs.map((x) => x.shape);
     return y;
   }
 
   /** See {@linkcode Layer.backwardInto}. */
   override backwardInto(dy: Tensor): readonly Tensor[] {
     checkTensor(this.type, "dy", dy, dy);
-    const shapes = this.recallShapes();
-    const { shape, axis } = catShape(this.type, shapes, this.dim);
-    checkTensor(this.type, "dy", dy, dy, shape);
+    checkTensor(this.type, "dy", dy, dy, this.recallShape());
+    const shapes = this.#shapes, { axis } = catShape(this.type, shapes, this.dim);
     const gradients: Tensor[] = [];
     try {
       for (let i = 0, at = 0; i < shapes.length; at += shapes[i++][axis]) {

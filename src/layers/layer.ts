@@ -48,7 +48,7 @@ export abstract class Layer implements Disposable {
   /** The random numbers of dropout in training mode. Undefined in evaluation mode, the default. */
   protected generator: RandomGenerator | undefined;
   #saved: readonly { readonly tensor: Tensor; readonly version: number }[] | undefined;
-  #savedShapes: readonly Shape[] | undefined;
+  #savedShape: Shape | undefined;
 
   /** Whether the output is a view of the input, and nothing is computed. */
   get aliases(): boolean {
@@ -154,7 +154,7 @@ export abstract class Layer implements Disposable {
    * @internal
    */
   forget(): void {
-    this.#saved = this.#savedShapes = undefined;
+    this.#saved = this.#savedShape = undefined;
   }
 
   /** Sets the gradients of all parameters to 0. */
@@ -247,21 +247,16 @@ export abstract class Layer implements Disposable {
     });
   }
 
-  /** Saves the shapes of the inputs, for layers whose backward pass needs nothing else. */
-  protected saveShape(...inputs: Tensor[]): void {
-    if (this.training) this.#savedShapes = inputs.map((x) => x.shape);
+  /** Saves the shape of the input, for layers whose backward pass needs nothing else. */
+  protected saveShape(x: Tensor): void {
+    if (this.training) this.#savedShape = x.shape;
   }
 
-  /** Returns the shapes that the forward pass saved. Works once per forward pass. */
-  protected recallShapes(): readonly Shape[] {
-    const shapes = this.#savedShapes ?? this.#throwNotSaved();
-    this.#savedShapes = undefined;
-    return shapes;
-  }
-
-  /** Returns the shape of the only input that the forward pass saved. */
+  /** Returns the shape that the forward pass saved. Works once per forward pass. */
   protected recallShape(): Shape {
-    return this.recallShapes()[0];
+    const shape = this.#savedShape ?? this.#throwNotSaved();
+    this.#savedShape = undefined;
+    return shape;
   }
 
   #throwNotSaved(): never {

@@ -39,3 +39,4 @@ export * from "./shape.ts";
 export * from "./softmax.ts";
 export { StochasticDepth } from "./stochastic_depth.ts";
 export * from "./upsample.ts";
+export { Identity, Reshape, Unflatten } from "./view.ts";

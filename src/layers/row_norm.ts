@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { RowStatistics } from "../backend/kernels.ts";
+import type { RowStatistics } from "../backend/row_kernels.ts";
 import { ArgumentError } from "../errors.ts";
 import {
   checkBoolean,

@@ -9,36 +9,19 @@ import { dropout } from "../ops/dropout.ts";
 import { checkAnyShape, checkTensor } from "../ops/checks.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
 import { checkForward, type ForwardOptions, Layer, viewAs } from "./layer.ts";
+import { View } from "./view.ts";
 
 /**
  * Joins all axes but the first, `torch.nn.Flatten`: [N, …] → [N, features]. The result is a view.
  */
-export class Flatten extends Layer {
+export class Flatten extends View {
   /** The name in `torch.nn`. */
   override readonly type = "Flatten";
-
-  /** Always true: the output is a view of the input. */
-  override get aliases(): boolean {
-    return true;
-  }
 
   /** See {@linkcode Layer.outputShape}. */
   override outputShape(input: Shape): Shape {
     checkAnyShape(this.type, input, 1);
     return [input[0], elements(input.slice(1))];
-  }
-
-  /** See {@linkcode Layer.forward}. */
-  override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
-    checkForward(this.type, x, options);
-    this.saveShape(x);
-    return viewAs(this.type, x, this.outputShape(x.shape), options);
-  }
-
-  /** See {@linkcode Layer.backward}. */
-  override backward(dy: Tensor): Tensor {
-    checkTensor(this.type, "dy", dy, dy);
-    return dy.view(this.recallShape());
   }
 }
 

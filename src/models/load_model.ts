@@ -40,6 +40,8 @@ export interface LoadModelOptions extends NetworkOptions, LoadOptions {
 
 /**
  * Loads a classifier. The file decides on the network, its classes and its preprocessing.
+ * torchvision's files of all networks of {@linkcode createModel} load unchanged, with any number of
+ * classes.
  *
  * Without `weights`, it loads the bundled {@linkcode AlexNetTiny} with 200 classes (3.4 MB), from
  * disk (`--allow-read`) or from the server that the library was imported from (`--allow-net`). In

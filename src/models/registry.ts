@@ -100,6 +100,10 @@ export function isNetworkName(name: unknown): name is NetworkName {
 /**
  * Creates a network by name, without weights: call {@linkcode Layer.init} or load weights.
  *
+ * `init()` draws the values that torchvision draws after `torch.manual_seed(seed)`, up to 10⁻⁶.
+ * GoogLeNet is `googlenet(aux_logits=False)`: it has no classifiers in the middle. Its
+ * preprocessing includes torchvision's `transform_input`.
+ *
  * @param name The name in `torchvision.models`, such as "resnet18", or "alexnet-tiny".
  * @throws {ArgumentError} When there is no such network, or an option is invalid.
  *
@@ -107,7 +111,7 @@ export function isNetworkName(name: unknown): name is NetworkName {
  * ```ts
  * import { createModel } from "./registry.ts";
  *
- * using model = createModel("alexnet-tiny", { numClasses: 2 });
+ * using model = createModel("resnet18", { numClasses: 2 });
  * console.log(model.outputShape(model.inputShape())); // [1, 2]
  * ```
  */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { Conv } from "../layers/conv.ts";
 import { Linear } from "../layers/linear.ts";
 import type { Layer } from "../layers/layer.ts";
 import type { Graph } from "../layers/graph.ts";
@@ -46,7 +47,7 @@ export interface ModelSummary {
   readonly parameters: number;
   /** Multiply-accumulates of one forward pass. */
   readonly macs: number;
-  /** The last fully connected layer, if there is one. */
+  /** The layer that gives the classes: the last fully connected one, or the last convolution. */
   readonly lastLayer?: {
     /** The name in the network. */
     readonly name: string;
@@ -84,14 +85,15 @@ export function summarize(model: Graph, inputShape: Shape): ModelSummary {
     parameters: learnedCount(layer),
     macs: layer.macsOf(inputs.map((input) => shapes[input] ?? inputShape)),
   }));
-  const last = model.leaves().findLast(([, layer]) => layer instanceof Linear);
+  const isLast = (layer: Layer) => layer instanceof Linear || layer instanceof Conv;
+  const last = model.leaves().findLast(([, layer]) => isLast(layer));
   return {
     model: model.type,
     inputShape,
     layers,
     parameters: layers.reduce((sum, layer) => sum + layer.parameters, 0),
     macs: layers.reduce((sum, layer) => sum + layer.macs, 0),
-    lastLayer: last && lastLayer(last[0], last[1] as Linear),
+    lastLayer: last && lastLayer(last[0], last[1] as Linear | Conv),
   };
 }
 
@@ -101,6 +103,9 @@ function learnedCount(layer: Layer): number {
   return learned.reduce((sum, { shape }) => sum + elements(shape), 0);
 }
 
-function lastLayer(name: string, { inFeatures, outFeatures }: Linear) {
+function lastLayer(name: string, layer: Linear | Conv) {
+  const [inFeatures, outFeatures] = layer instanceof Conv
+    ? [layer.inChannels, layer.outChannels]
+    : [layer.inFeatures, layer.outFeatures];
   return { name, inFeatures, outFeatures };
 }

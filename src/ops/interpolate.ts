@@ -10,7 +10,11 @@ import { checkBoolean, checkOptions, checkShape, checkTensor, type OutOptions } 
 import { resample, resampleBackward, type Resampling } from "./resample.ts";
 import { type AxisResize, checkResampled, resizeTaps } from "./taps.ts";
 
-/** Options of {@linkcode interpolate}, with PyTorch's names. One of the first two is required. */
+/**
+ * Options of {@linkcode interpolate}, with PyTorch's names. One of the first two is required.
+ *
+ * @internal
+ */
 export interface InterpolateOptions {
   /** The size of the output: one number for all axes, or `[height, width]`. */
   readonly size?: number | readonly number[];

@@ -6,7 +6,7 @@
 
 import type { RowNormGeometry } from "../backend/geometry.ts";
 import { kernelsOf } from "../backend/interface.ts";
-import type { RowStatistics } from "../backend/kernels.ts";
+import type { RowStatistics } from "../backend/row_kernels.ts";
 import { ArgumentError } from "../errors.ts";
 import { elements, isShape, sameShape, type Shape, type Tensor } from "../tensor.ts";
 import {
@@ -154,7 +154,9 @@ export function groupNormBackward(
  * @internal
  */
 export interface NormalizedRows {
+  /** The sizes for kernels. */
   readonly g: Omit<RowNormGeometry, "eps">;
+  /** The shape of weight and bias. */
   readonly affine: Shape;
 }
 

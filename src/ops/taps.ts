@@ -9,7 +9,11 @@ import { ArgumentError } from "../errors.ts";
 /** The largest size of a resampled axis: its table takes 12 bytes for each position. */
 const LARGEST = 2 ** 22;
 
-/** The positions of the input that each position of the output reads, and their weights. */
+/**
+ * The positions of the input that each position of the output reads, and their weights.
+ *
+ * @internal
+ */
 export interface Taps {
   /** The size of the input. */
   readonly size: number;

@@ -3,11 +3,37 @@
 import * as nn from "../../src/layers/mod.ts";
 import { ArgumentError, PembrokeError } from "../../src/errors.ts";
 import { elements } from "../../src/tensor.ts";
-import { assertEquals, assertThrows } from "../assert.ts";
+import { assertAllClose, assertEquals, assertThrows } from "../assert.ts";
 import { testOnEveryBackend, testWithThreads } from "../backends.ts";
-import { testGradients } from "./differences.ts";
+import { random, testGradients } from "./differences.ts";
+
+/** A unit of ShuffleNet V2: half of the channels pass by a convolution, then all are shuffled. */
+function shuffleUnit(): nn.Layer {
+  return new nn.Graph([
+    { name: "left", layer: new nn.Slice(1, 0, 2) },
+    { name: "right", layer: new nn.Slice(1, 2), inputs: ["input"] },
+    { name: "conv", layer: new nn.Conv2d(2, 2, 3, { padding: 1 }) },
+    { name: "norm", layer: new nn.GroupNorm(1, 2) },
+    { name: "concat", layer: new nn.Concat(), inputs: ["left", "norm"] },
+    { name: "shuffle", layer: new nn.ChannelShuffle(2) },
+  ]);
+}
+
+/** Two levels of a U-Net, with both ways to go up. */
+function unet(): nn.Layer {
+  return new nn.Graph([
+    { name: "down", layer: new nn.AvgPool2d(2) },
+    { name: "up", layer: new nn.Upsample({ scaleFactor: 2, mode: "bilinear" }) },
+    { name: "learned", layer: new nn.ConvTranspose2d(2, 1, 2, { stride: 2 }), inputs: ["down"] },
+    { name: "concat", layer: new nn.Concat(1), inputs: ["up", "learned", "input", "up"] },
+    { name: "reshape", layer: new nn.Reshape([7, -1]) },
+    { name: "norm", layer: new nn.LayerNorm(16) },
+  ]);
+}
 
 testGradients([
+  [shuffleUnit, [2, 4, 3, 3]],
+  [unet, [2, 2, 4, 4]],
   [
     () => new nn.ConvTranspose2d(4, 6, [3, 2], { stride: [2, 3], outputPadding: 1, groups: 2 }),
     [2, 4, 3, 4],
@@ -16,6 +42,9 @@ testGradients([
   [() => new nn.LayerNorm([3, 4]), [2, 2, 3, 4]],
   [() => new nn.LayerNorm(5, { elementwiseAffine: false, eps: 0.1 }), [3, 5]],
   [() => new nn.GroupNorm(2, 4), [2, 4, 3, 2]],
+  [() => new nn.Identity(), [2, 3]],
+  [() => new nn.Reshape([2, -1, 3]), [2, 3, 4]],
+  [() => new nn.Unflatten(-1, [2, 2]), [2, 3, 4]],
   [() => new nn.Slice(2, 1, -1, { step: 2 }), [2, 2, 6, 3]],
   [() => new nn.ChannelShuffle(3), [2, 6, 2, 2]],
   [() => new nn.Permute([2, 0, 3, 1]), [2, 3, 4, 2]],
@@ -40,6 +69,22 @@ testOnEveryBackend("Concat gives each input its part of the gradient", async (ba
   for (const gradient of gradients) gradient.dispose();
   assertThrows(() => layer.backwardInto(y), PembrokeError, "needs a forward pass");
 });
+
+testWithThreads(
+  "graphs of these layers compute the same in training and evaluation",
+  async (backend) => {
+    for (const make of [shuffleUnit, unet]) {
+      using net = make().init(backend, { seed: 3 });
+      const shape = [2, make === unet ? 2 : 4, 4, 4];
+      using x = backend.upload(random(shape, 5), shape);
+      using trained = net.train().forward(x);
+      using first = net.eval().forward(x), second = net.forward(x);
+      const values = await first.read();
+      assertAllClose(values, await trained.read(), { abs: 1e-6 });
+      assertEquals(await second.read(), values);
+    }
+  },
+);
 
 testOnEveryBackend("Upsample keeps the tables of the last size", async (backend) => {
   using layer = new nn.Upsample({ scaleFactor: 2 });
@@ -70,6 +115,10 @@ Deno.test("the shapes of layers that move values", () => {
       [new nn.ChannelShuffle(2), planes],
       [new nn.Permute([0, -1, 1, 2]), [2, 5, 6, 4]],
       [new nn.ZeroPad2d([1, 2, 3, -1]), [2, 6, 6, 8]],
+      [new nn.Identity(), planes],
+      [new nn.Reshape([-1]), [2, 120]],
+      [new nn.Reshape([3, 2, -1]), [2, 3, 2, 20]],
+      [new nn.Unflatten(1, [3, -1]), [2, 3, 2, 4, 5]],
       [new nn.ReflectionPad2d(3), [2, 6, 10, 11]],
       [new nn.LayerNorm([4, 5], { elementwiseAffine: false }), planes],
       [new nn.GroupNorm(3, 6, { affine: false }), planes],
@@ -93,4 +142,32 @@ Deno.test("the shapes of layers that move values", () => {
     ArgumentError,
     "ChannelShuffle: groups is 4, must be a divisor of the 6 channels",
   );
+});
+
+Deno.test("views refuse sizes that do not fit", () => {
+  const refused: [string, () => unknown][] = [
+    [
+      "Reshape: shape is [-1, -1], must be positive integers, and at most one −1",
+      () => new nn.Reshape([-1, -1]),
+    ],
+    [
+      "Reshape: shape is [7, -1], must be sizes of 12 elements",
+      () => new nn.Reshape([7, -1]).outputShape([2, 3, 4]),
+    ],
+    [
+      "Reshape: shape is [2, 3], must be sizes of 12 elements",
+      () => new nn.Reshape([2, 3]).outputShape([2, 3, 4]),
+    ],
+    [
+      "Unflatten: unflattenedSize is [3], must be sizes of 4 elements",
+      () => new nn.Unflatten(-1, [3]).outputShape([2, 3, 4]),
+    ],
+    [
+      "Unflatten: dim is 3, must be an axis of x [2, 3, 4]",
+      () => new nn.Unflatten(3, [4]).outputShape([2, 3, 4]),
+    ],
+  ];
+  for (const [message, call] of refused) {
+    assertEquals(assertThrows(call, ArgumentError).message, message);
+  }
 });

@@ -5,6 +5,7 @@ import { loadWeights } from "../../src/models/load.ts";
 import { Network, type NetworkDefinition } from "../../src/models/network.ts";
 import { networks } from "../../src/models/registry.ts";
 import { densenet } from "../../src/models/densenet.ts";
+import { mobilenetV2 } from "../../src/models/mobilenet_v2.ts";
 import { resnet } from "../../src/models/resnet.ts";
 import { shufflenetV2 } from "../../src/models/shufflenet_v2.ts";
 import golden from "../fixtures/networks/golden.json" with { type: "json" };
@@ -20,6 +21,7 @@ export const narrowNames = Object.keys(golden.narrow) as NarrowName[];
 /** Those that are no network of torchvision. */
 const own: Readonly<Record<string, NetworkDefinition>> = {
   resnext: resnet({ block: "bottleneck", blocks: [1, 1, 1, 1], groups: 64, widthPerGroup: 2 }),
+  mobilenet: mobilenetV2([[1, 16, 1, 1], [6, 24, 2, 2], [6, 32, 2, 2], [6, 64, 1, 2]]),
   densenet: densenet({ growthRate: 32, layers: [2, 2, 2, 2], initial: 64 }),
   shufflenet: shufflenetV2({ units: [2, 2, 2], channels: [24, 48, 96, 192, 1024] }),
 };

@@ -6,7 +6,7 @@
 
 import type { Tensor } from "../../tensor.ts";
 import type { AdaptiveGeometry, CopyGeometry } from "../geometry.ts";
-import type { LayoutKernels } from "../kernels.ts";
+import type { LayoutKernels } from "../row_kernels.ts";
 import type { Exports } from "./generated/kernels.ts";
 import * as blocks from "./generated/geometry.ts";
 import type { WasmMemory } from "./memory.ts";

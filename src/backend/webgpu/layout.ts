@@ -6,7 +6,7 @@
 
 import type { Tensor } from "../../tensor.ts";
 import type { AdaptiveGeometry, CopyGeometry } from "../geometry.ts";
-import type { LayoutKernels } from "../kernels.ts";
+import type { LayoutKernels } from "../row_kernels.ts";
 import { type GpuMemory, partOf } from "./memory.ts";
 import { BINDING_ALIGNMENT } from "./parts.ts";
 import type { Operand } from "./shader.ts";

@@ -6,7 +6,7 @@
 
 import type { Tensor } from "../../tensor.ts";
 import type { RowNormGeometry } from "../geometry.ts";
-import type { RowNormKernels } from "../kernels.ts";
+import type { RowNormKernels } from "../row_kernels.ts";
 import { type GpuMemory, partOf } from "./memory.ts";
 import type { Operand } from "./shader.ts";
 import * as norm from "./shaders/row_norm.ts";
