@@ -23,8 +23,13 @@ export interface Preprocessing {
   readonly mean: readonly [number, number, number];
   /** Standard deviations of red, green and blue, on a scale from 0 to 1. */
   readonly std: readonly [number, number, number];
-  /** The order of the planes in the tensor. Default: "rgb". */
+  /**
+   * The order of the planes in the tensor. "gray" is a single one, of the luma of ITU-R BT.601, with
+   * the first mean and standard deviation. Default: "rgb".
+   */
   readonly channels?: ChannelOrder;
+  /** Puts the channels of each pixel together, as TensorFlow does. Default: one plane for each. */
+  readonly channelsLast?: boolean;
 }
 
 /**
@@ -32,10 +37,10 @@ export interface Preprocessing {
  *
  * @internal
  */
-export type ChannelOrder = "rgb" | "bgr";
+export type ChannelOrder = "rgb" | "bgr" | "gray";
 
 /** All channel orders. */
-export const channelOrders: readonly ChannelOrder[] = ["rgb", "bgr"];
+export const channelOrders: readonly ChannelOrder[] = ["rgb", "bgr", "gray"];
 
 /** The preprocessing of torchvision's ImageNet models. */
 export const imagenetPreprocessing: Preprocessing = {
@@ -95,7 +100,8 @@ export function centerCrop(image: RgbImage, size: number): RgbImage {
  *
  * @param image The image. It is not changed.
  * @param options Sizes and statistics. Default: those of ImageNet.
- * @returns `3 × crop × cropWidth` floats: the red, green and blue planes, or blue first with `"bgr"`.
+ * @returns `3 × crop × cropWidth` floats: the planes of `channels`, or the pixels with
+ * `channelsLast`. A third of them with "gray".
  * @throws {ArgumentError} If a size is not a positive integer, a mean or standard deviation is not
  * finite, a standard deviation is 0, or the interpolation or channel order is unknown.
  *
@@ -119,19 +125,40 @@ export function preprocess(
   checkSize("preprocess", "cropWidth", cropWidth);
   checkInterpolation("preprocess", interpolation);
   if (!channelOrders.includes(channels)) {
-    throw new ArgumentError("preprocess", "channels", channels, '"rgb" or "bgr"');
+    throw new ArgumentError("preprocess", "channels", channels, '"rgb", "bgr" or "gray"');
   }
   const [width, height] = shorterSideTo(options.resize, image);
   const cropped = { width: cropWidth, height: crop };
   const { data } = resizeAndCrop(image, { width, height }, cropped, interpolation);
-  const area = crop * cropWidth;
-  const tensor = new Float32Array(3 * area);
-  for (let c = 0; c < 3; c++) {
-    const values = normalisationTable(options.mean[c], options.std[c]);
-    const plane = channels === "rgb" ? c : 2 - c;
-    for (let i = 0; i < area; i++) tensor[plane * area + i] = values[data[i * 3 + c]];
-  }
+  const tensor = channels === "gray" ? grayPlane(data, options) : colorPlanes(data, options);
   release(data);
+  return tensor;
+}
+
+/** Normalises the colours of pixels. */
+function colorPlanes(
+  data: Uint8ClampedArray | Uint8Array,
+  { mean, std, channels, channelsLast }: Preprocessing,
+): Float32Array<ArrayBuffer> {
+  const tensor = new Float32Array(data.length), area = data.length / 3;
+  for (let c = 0; c < 3; c++) {
+    const values = normalisationTable(mean[c], std[c]), plane = channels === "bgr" ? 2 - c : c;
+    const start = channelsLast ? plane : plane * area, step = channelsLast ? 3 : 1;
+    for (let i = 0; i < area; i++) tensor[start + i * step] = values[data[i * 3 + c]];
+  }
+  return tensor;
+}
+
+/** Normalises the luma of pixels, rounded as in Pillow's `convert("L")`. */
+function grayPlane(
+  data: Uint8ClampedArray | Uint8Array,
+  { mean, std }: Preprocessing,
+): Float32Array<ArrayBuffer> {
+  const values = normalisationTable(mean[0], std[0]), tensor = new Float32Array(data.length / 3);
+  for (let i = 0; i < tensor.length; i++) {
+    const [r, g, b] = [data[3 * i], data[3 * i + 1], data[3 * i + 2]];
+    tensor[i] = values[(r * 19595 + g * 38470 + b * 7471 + 0x8000) >> 16];
+  }
   return tensor;
 }
 

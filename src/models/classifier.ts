@@ -119,7 +119,7 @@ export class Classifier extends Graph {
   /**
    * Resizes, crops and normalises an image of any size, like torchvision.
    *
-   * @returns The values of a [3, crop, crop] tensor.
+   * @returns The values of a tensor in the shape of {@linkcode Classifier.inputShape}.
    */
   preprocess(image: RgbImage): Float32Array {
     return preprocess(image, this.preprocessing);

@@ -98,7 +98,8 @@ function isPreprocessing(value: unknown): value is Preprocessing {
   const isColor = (list: unknown): list is number[] =>
     Array.isArray(list) && list.length === 3 && list.every(Number.isFinite);
   const isFilter = interpolation === undefined || interpolations.some((f) => f === interpolation);
-  const isOrder = channels === undefined || channelOrders.some((order) => order === channels);
+  const isOrder = channels === undefined ||
+    channels !== "gray" && channelOrders.some((order) => order === channels);
   return isFilter && isOrder && isSide(resize) && isSide(crop) && isColor(mean) && isColor(std) &&
     std.every((deviation) => deviation > 0);
 }

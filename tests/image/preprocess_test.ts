@@ -77,7 +77,7 @@ Deno.test("preprocess() rejects invalid options", () => {
     [{ mean: [0, NaN, 0] }, "preprocess: mean is NaN, must be three finite numbers"],
     [{ std: [1, 0, 1] }, "preprocess: std is 0, must be three finite numbers other than 0"],
     // deno-lint-ignore no-explicit-any -- as untyped code may pass
-    [{ channels: "gbr" as any }, 'preprocess: channels is "gbr", must be "rgb" or "bgr"'],
+    [{ channels: "gbr" as any }, 'preprocess: channels is "gbr", must be "rgb", "bgr" or "gray"'],
   ];
   for (const [options, message] of invalid) {
     const all = { ...imagenetPreprocessing, ...options };
@@ -96,4 +96,18 @@ Deno.test("preprocess() crops rectangles from the centre", () => {
     ArgumentError,
     "preprocess: cropWidth is 0",
   );
+});
+
+Deno.test("preprocess() computes one plane of luma, or keeps the channels of pixels together", () => {
+  const data = Uint8Array.of(255, 0, 0, 0, 255, 0, 0, 0, 255, 10, 20, 30);
+  const image = { width: 2, height: 2, data };
+  const options = { resize: 2, crop: 2, mean: [0, 0.5, 1], std: [1 / 255, 1, 1] } as const;
+  const gray = preprocess(image, { ...options, channels: "gray" });
+  assertAllClose(gray, [76, 150, 29, 18], { abs: 1e-3 }); // as Pillow's convert("L")
+  const planes = preprocess(image, options);
+  const pixels = preprocess(image, { ...options, channelsLast: true });
+  const order = [0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11];
+  assertEquals([...pixels], order.map((i) => planes[i]));
+  const swapped = preprocess(image, { ...options, channels: "bgr", channelsLast: true });
+  assertEquals([...swapped], order.map((i) => planes[(2 - (i >> 2)) * 4 + i % 4]));
 });

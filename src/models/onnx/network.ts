@@ -29,7 +29,6 @@ import type { Prediction } from "../classify.ts";
 import { classesOf, Classifier, type ClassifierOptions, type ClassOptions } from "../classifier.ts";
 import type { LayerOptions } from "./builder.ts";
 import { readClassNames } from "./class_names.ts";
-import { grayPreprocessing, toGray, toLastChannels } from "./images.ts";
 import { GraphImport } from "./importer.ts";
 import { type ModelInput, readInput } from "./input.ts";
 import { LayerNames } from "./names.ts";
@@ -116,23 +115,6 @@ export class OnnxNetwork extends Classifier {
     return [batch, ...this.#layers.input.shape.slice(1)];
   }
 
-  /**
-   * Resizes, crops and normalises an image of any size. Networks for one channel get the luma of
-   * ITU-R BT.601.
-   *
-   * @returns The values of a tensor of {@linkcode OnnxNetwork.inputShape}.
-   */
-  override preprocess(image: RgbImage): Float32Array {
-    const { image: layout } = this.#layers.input;
-    if (!layout) throw this.#notAClassifier();
-    if (layout.channels === 1) {
-      const values = super.preprocess(toGray(image));
-      return values.subarray(0, values.length / 3);
-    }
-    const values = super.preprocess(image);
-    return layout.isLast ? toLastChannels(values, layout.channels) : values;
-  }
-
   /** See {@linkcode Graph.forward}. */
   override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
     this.#checkInput(x);
@@ -206,12 +188,20 @@ export function onnxNetwork(file: OnnxFile, options: OnnxOptions = {}): OnnxNetw
   const classOptions = { ...(names && { classes: names }), ...options };
   const classes = numClasses > 0 ? classesOf("OnnxNetwork", classOptions, numClasses) : [];
   const { preprocessing = defaultPreprocessing(layers) } = options;
+  const { crop, cropWidth = crop, channels } = preprocessing;
   if (image) {
-    const { crop, cropWidth = crop } = preprocessing;
     checkOption("preprocessing.crop", crop, image.height);
     checkOption("preprocessing.cropWidth", cropWidth, image.width);
   }
-  return new OnnxNetwork(layers, { preprocessing, classes, output });
+  const layout = {
+    ...(image?.channels === 1 ? { channels: "gray" as const } : channels && { channels }),
+    ...(image?.isLast && { channelsLast: true }),
+  };
+  return new OnnxNetwork(layers, {
+    preprocessing: { ...preprocessing, ...layout },
+    classes,
+    output,
+  });
 }
 
 /** Whether the only output has one value for each class. */
@@ -219,13 +209,16 @@ function isClassifier([shape, second]: readonly Shape[]): boolean {
   return !second && shape.length > 1 && shape[1] === elements(shape.slice(1));
 }
 
+/** The averages of ImageNet's statistics, for networks of one channel. */
+const grayMean = [0.449, 0.449, 0.449] as const, grayStd = [0.226, 0.226, 0.226] as const;
+
 /** The usual preprocessing, in the size of the file. */
 function defaultPreprocessing({ nodes, input: { image } }: OnnxLayers): Preprocessing {
   const isCaffe = nodes.some(({ layer }) => layer instanceof LocalResponseNorm);
   if (!image) return imagenetPreprocessing;
   const { height, width } = image, larger = Math.max(height, width);
   const usual = image.channels === 1
-    ? grayPreprocessing
+    ? { ...imagenetPreprocessing, mean: grayMean, std: grayStd }
     : isCaffe
     ? caffePreprocessing
     : imagenetPreprocessing;
