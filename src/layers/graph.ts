@@ -14,7 +14,7 @@ import { graphInput, type GraphNode } from "./graph_builder.ts";
 import { checkNodes, expandNodes, type LeafGraph, shapesOf } from "./graph_nodes.ts";
 import { type ForwardOptions, Layer, viewAs } from "./layer.ts";
 import type { Parameter } from "./parameter.ts";
-import { type Plan, PlanCache } from "./plan.ts";
+import { type BoundPlan, PlanCache } from "./plan_cache.ts";
 
 /**
  * Options of {@linkcode Graph}.
@@ -287,7 +287,7 @@ function rootOf(steps: readonly Step[], output: number): number {
 }
 
 /** Runs a plan, and returns the tensors of all values. */
-function run(plan: Plan, x: Tensor, results: ReadonlyMap<number, Tensor>): readonly Tensor[] {
+function run(plan: BoundPlan, x: Tensor, results: ReadonlyMap<number, Tensor>): readonly Tensor[] {
   const values: Tensor[] = [];
   const valueOf = (index: number) => index < 0 ? x : values[index];
   for (const step of plan.steps) {

@@ -5,18 +5,17 @@
  * @module
  */
 
-import { elements, sameShape, type Shape, type Tensor } from "../tensor.ts";
+import { elements, sameShape, type Shape } from "../tensor.ts";
 import { fuse, type Step } from "./fuse.ts";
 import { type LeafNode, shapesOf } from "./graph_nodes.ts";
 
-/** The steps of a forward pass for one input shape, and its memory. */
-export interface Plan extends Disposable {
+/** The steps of a forward pass for one input shape, and how they use memory. */
+export interface Plan {
   readonly steps: readonly Step[];
-  /**
-   * The tensors that outputs are written to, by index. Undefined for outputs that the caller takes,
-   * and for views of them or of the input.
-   */
-  readonly tensors: readonly (Tensor | undefined)[];
+  /** The sizes of the blocks of memory, in elements. */
+  readonly sizes: readonly number[];
+  /** The block that each value is written to. Values that are views of others have the same. */
+  readonly blocks: ReadonlyMap<number, number>;
   /** For each output that the caller takes, the index of the value whose memory holds it. */
   readonly roots: ReadonlyMap<number, number>;
 }
@@ -31,24 +30,22 @@ interface Group {
   block?: number;
 }
 
-/** Plans a forward pass for an input. */
+/** Plans a forward pass for the shape of an input. */
 export function createPlan(
   nodes: readonly LeafNode[],
-  x: Tensor,
+  input: Shape,
   outputs: ReadonlySet<number>,
 ): Plan {
-  const steps = fuse(nodes, shapesOf(nodes, x.shape), outputs, false);
-  const groups = groupViews(steps, outputs);
-  const sizes = assignBlocks(steps, groups);
-  const arena = allocateArena(x.backend, sizes);
-
-  const tensors: (Tensor | undefined)[] = [];
-  for (const { output, shape } of steps) {
-    const { block } = groups.get(output)!;
-    tensors[output] = block === undefined ? undefined : arena[block].view(shape);
-  }
+  const steps = fuse(nodes, shapesOf(nodes, input), outputs, false);
+  const groups = groupViews(steps, outputs), sizes = assignBlocks(steps, groups);
+  const blocks = new Map(
+    steps.flatMap(({ output }) => {
+      const { block } = groups.get(output)!;
+      return block === undefined ? [] : [[output, block]];
+    }),
+  );
   const roots = new Map([...outputs].map((output) => [output, groups.get(output)?.root ?? -1]));
-  return { steps, tensors, roots, [Symbol.dispose]: () => disposeAll(arena) };
+  return { steps, sizes, blocks, roots };
 }
 
 /** Finds the values that are views of each other, and when they are read for the last time. */
@@ -113,53 +110,4 @@ function bestBlock(sizes: readonly number[], free: ReadonlySet<number>, size: nu
     }
   }
   return best;
-}
-
-/** Allocates all blocks, or none. */
-function allocateArena(backend: Tensor["backend"], sizes: readonly number[]): readonly Tensor[] {
-  const blocks: Tensor[] = [];
-  try {
-    for (const size of sizes) blocks.push(backend.empty([size]));
-    return blocks;
-  } catch (error) {
-    disposeAll(blocks);
-    throw error;
-  }
-}
-
-function disposeAll(tensors: readonly Tensor[]): void {
-  for (const tensor of tensors) tensor.dispose();
-}
-
-/** The plans of the last shapes that a graph computed, so that alternating batches need no new ones. */
-export class PlanCache implements Disposable {
-  readonly #plans = new Map<string, { readonly backend: Tensor["backend"]; readonly plan: Plan }>();
-
-  /** @param limit The most plans that are kept. */
-  constructor(readonly limit = 4) {}
-
-  /** Returns the plan for an input, and creates it if necessary. */
-  get(nodes: readonly LeafNode[], x: Tensor, outputs: ReadonlySet<number>): Plan {
-    const key = `${x.shape.join()}:${[...outputs].join()}`, old = this.#plans.get(key);
-    this.#plans.delete(key);
-    if (old?.backend === x.backend) {
-      this.#plans.set(key, old); // the last one used
-      return old.plan;
-    }
-    old?.plan[Symbol.dispose]();
-    for (const [oldest, { plan }] of this.#plans) {
-      if (this.#plans.size < this.limit) break;
-      plan[Symbol.dispose]();
-      this.#plans.delete(oldest);
-    }
-    const plan = createPlan(nodes, x, outputs);
-    this.#plans.set(key, { backend: x.backend, plan });
-    return plan;
-  }
-
-  /** Frees the memory of all plans. */
-  [Symbol.dispose](): void {
-    for (const { plan } of this.#plans.values()) plan[Symbol.dispose]();
-    this.#plans.clear();
-  }
 }

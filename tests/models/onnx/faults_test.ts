@@ -88,10 +88,10 @@ Deno.test("readClassNames() reads lists, dictionaries and lines, of JSON and Pyt
       ...[`["ant", ""]`, `[`, `{`, `{0: 'ant', 1: 'bee'`, `['ant', 'bee\\']`],
     ]
   ) assertEquals(read(text), undefined, text);
-  const quotes = `[${"'".repeat(1e6)}`;
+  const quotes = `[${"'".repeat(2e5)}`;
   const start = performance.now();
   assertEquals(read(quotes), undefined);
-  assertEquals(read(`["${"\\".repeat(1e6)}`), undefined);
+  assertEquals(read(`["${"\\".repeat(2e5)}`), undefined);
   assertEquals(performance.now() - start < 3000, true);
 });
 

@@ -1,0 +1,100 @@
+/**
+ * The plans of the last shapes that a graph computed, and the memory that they share.
+ *
+ * @module
+ */
+
+import type { Tensor } from "../tensor.ts";
+import type { LeafNode } from "./graph_nodes.ts";
+import { createPlan, type Plan } from "./plan.ts";
+
+/** Blocks of memory on a backend. */
+class Arena implements Disposable {
+  #blocks: Tensor[] = [];
+
+  constructor(readonly backend: Tensor["backend"]) {}
+
+  /**
+   * Returns blocks of at least these sizes. Blocks that are too small are replaced, and their
+   * tensors must not be used any more.
+   */
+  reserve(sizes: readonly number[]): readonly Tensor[] {
+    try {
+      for (const [i, size] of sizes.entries()) {
+        if (i < this.#blocks.length && this.#blocks[i].size >= size) continue;
+        this.#blocks[i]?.dispose();
+        this.#blocks[i] = this.backend.empty([size]);
+      }
+      return this.#blocks;
+    } catch (error) {
+      this[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** Frees the memory of all blocks. */
+  [Symbol.dispose](): void {
+    for (const block of this.#blocks) block.dispose();
+    this.#blocks = [];
+  }
+}
+
+/** A plan, and the tensors that its values are written to. */
+export interface BoundPlan extends Plan {
+  /** By value. Undefined for outputs that the caller takes, and for views of them or of the input. */
+  readonly tensors: readonly (Tensor | undefined)[];
+}
+
+/** A plan, and its tensors as long as their blocks exist. */
+interface Entry {
+  readonly plan: Plan;
+  bound?: BoundPlan;
+}
+
+/** Plans by the shape of the input, so that alternating batch sizes need no new ones. */
+export class PlanCache implements Disposable {
+  readonly #entries = new Map<string, Entry>();
+  #arena: Arena | undefined;
+
+  /** @param limit The most plans that are kept. */
+  constructor(readonly limit = 4) {}
+
+  /** Returns the plan for an input, and creates it if necessary. */
+  get(nodes: readonly LeafNode[], x: Tensor, outputs: ReadonlySet<number>): BoundPlan {
+    if (this.#arena?.backend !== x.backend) this[Symbol.dispose]();
+    const arena = this.#arena ??= new Arena(x.backend);
+    const key = `${x.shape.join()}:${[...outputs].join()}`;
+    const entry = this.#entries.get(key) ?? { plan: createPlan(nodes, x.shape, outputs) };
+    this.#entries.delete(key);
+    for (const oldest of this.#entries.keys()) {
+      if (this.#entries.size < this.limit) break;
+      this.#entries.delete(oldest);
+    }
+    this.#entries.set(key, entry); // the last one used
+    return entry.bound && isAlive(entry.bound)
+      ? entry.bound
+      : entry.bound = bind(entry.plan, arena);
+  }
+
+  /** Forgets all plans, and frees their memory. */
+  [Symbol.dispose](): void {
+    this.#arena?.[Symbol.dispose]();
+    this.#arena = undefined;
+    this.#entries.clear();
+  }
+}
+
+/** Places the values of a plan in the blocks of an arena. */
+function bind(plan: Plan, arena: Arena): BoundPlan {
+  const blocks = arena.reserve(plan.sizes), tensors: (Tensor | undefined)[] = [];
+  for (const { output, shape } of plan.steps) {
+    const block = plan.blocks.get(output);
+    tensors[output] = block === undefined ? undefined : blocks[block].view(shape);
+  }
+  return { ...plan, tensors };
+}
+
+/** Whether no block of a plan was replaced by a larger one. */
+function isAlive({ tensors }: BoundPlan): boolean {
+  return tensors.every((tensor) => !tensor?.storage.freed);
+}
