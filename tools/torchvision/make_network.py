@@ -5,9 +5,12 @@
 (torch 1.13, torchvision 0.14)
 
 FOLDER receives weights.pth, opset11.onnx and so on, and as raw float32: images.f32 [4, 3, SIDE, SIDE]
-and logits.f32 [4, 1000]. gradients64.pth and gradients32.pth have the gradients of one training step
-with these images, without dropout, for the classes 1, 10, 100 and 999: computed in float64 and in
-float32. They differ much more than logits do, because a rounding error may switch a ReLU.
+and logits.f32 [4, 1000], computed in float64. error.f32 is the largest error of PyTorch's logits in
+float32, as a fraction of the largest logit.
+
+gradients64.pth and gradients32.pth have the gradients of one training step with these images,
+without dropout, for the classes 1, 10, 100 and 999: computed in float64 and in float32. They differ
+much more than logits do, because a rounding error may switch a ReLU.
 """
 
 import copy
@@ -31,7 +34,9 @@ x = torch.nn.functional.interpolate(torch.randn(4, 3, 9, 9), int(side), mode="bi
 randomize(model, x)
 torch.save(model.state_dict(), f"{folder}/weights.pth")
 with torch.no_grad():
-    logits = model(x)
+    logits = copy.deepcopy(model).double()(x.double()).float()
+    error = (model(x) - logits).abs().max() / logits.abs().max()
+error.numpy().tofile(f"{folder}/error.f32")
 x.numpy().tofile(f"{folder}/images.f32")
 logits.numpy().tofile(f"{folder}/logits.f32")
 for opset in opsets:
