@@ -15,8 +15,10 @@ export interface Preprocessing {
   readonly resize: number;
   /** The antialiasing filter for resizing. Default: bilinear. */
   readonly interpolation?: Interpolation;
-  /** The side of the centre crop, in pixels. */
+  /** The side of the centre crop, in pixels; its height, if there is a `cropWidth`. */
   readonly crop: number;
+  /** The width of the centre crop, in pixels. Default: a square. */
+  readonly cropWidth?: number;
   /** Means of red, green and blue, on a scale from 0 to 1. */
   readonly mean: readonly [number, number, number];
   /** Standard deviations of red, green and blue, on a scale from 0 to 1. */
@@ -81,7 +83,7 @@ export const caffePreprocessing: Preprocessing = {
 export function centerCrop(image: RgbImage, size: number): RgbImage {
   checkPixels("centerCrop", image, 3);
   checkSize("centerCrop", "size", size);
-  return resizeAndCrop(image, image.width, image.height, size);
+  return resizeAndCrop(image, image, { width: size, height: size });
 }
 
 /**
@@ -93,7 +95,7 @@ export function centerCrop(image: RgbImage, size: number): RgbImage {
  *
  * @param image The image. It is not changed.
  * @param options Sizes and statistics. Default: those of ImageNet.
- * @returns `3 × crop × crop` floats: the red, green and blue planes, or blue first with `"bgr"`.
+ * @returns `3 × crop × cropWidth` floats: the red, green and blue planes, or blue first with `"bgr"`.
  * @throws {ArgumentError} If a size is not a positive integer, a mean or standard deviation is not
  * finite, a standard deviation is 0, or the interpolation or channel order is unknown.
  *
@@ -112,15 +114,17 @@ export function preprocess(
 ): Float32Array<ArrayBuffer> {
   checkPixels("preprocess", image, 3);
   checkSize("preprocess", "resize", options.resize);
-  checkSize("preprocess", "crop", options.crop);
-  const { interpolation = "bilinear", channels = "rgb" } = options;
+  const { crop, cropWidth = crop, interpolation = "bilinear", channels = "rgb" } = options;
+  checkSize("preprocess", "crop", crop);
+  checkSize("preprocess", "cropWidth", cropWidth);
   checkInterpolation("preprocess", interpolation);
   if (!channelOrders.includes(channels)) {
     throw new ArgumentError("preprocess", "channels", channels, '"rgb" or "bgr"');
   }
   const [width, height] = shorterSideTo(options.resize, image);
-  const { data } = resizeAndCrop(image, width, height, options.crop, interpolation);
-  const area = options.crop * options.crop;
+  const cropped = { width: cropWidth, height: crop };
+  const { data } = resizeAndCrop(image, { width, height }, cropped, interpolation);
+  const area = crop * cropWidth;
   const tensor = new Float32Array(3 * area);
   for (let c = 0; c < 3; c++) {
     const values = normalisationTable(options.mean[c], options.std[c]);
@@ -147,34 +151,36 @@ function normalisationTable(mean: number, std: number): Float32Array {
   return table;
 }
 
-/** The `size × size` centre of the image resized to `width × height`, padded with black. */
+/** A width and a height in pixels. */
+interface PlaneSize {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** The centre of the image in another size, padded with black. */
 function resizeAndCrop(
   image: RgbImage,
-  width: number,
-  height: number,
-  size: number,
+  resized: PlaneSize,
+  { width, height }: PlaneSize,
   interpolation?: Interpolation,
 ): RgbImage {
-  const left = cropStart(width, size), top = cropStart(height, size);
+  const left = cropStart(resized.width, width), top = cropStart(resized.height, height);
   const window = {
     left: Math.max(left, 0),
     top: Math.max(top, 0),
-    width: Math.min(width, size),
-    height: Math.min(height, size),
+    width: Math.min(resized.width, width),
+    height: Math.min(resized.height, height),
   };
-  const inner = resizeWindow(image, width, height, window, interpolation);
-  if (inner.width === size && inner.height === size) return inner;
-  const data = new Uint8ClampedArray(size * size * 3);
+  const inner = resizeWindow(image, resized.width, resized.height, window, interpolation);
+  if (inner.width === width && inner.height === height) return inner;
+  const data = new Uint8ClampedArray(width * height * 3);
   const x = Math.max(-left, 0), y = Math.max(-top, 0);
   for (let row = 0; row < inner.height; row++) {
     const from = row * inner.width * 3;
-    data.set(
-      inner.data.subarray(from, from + inner.width * 3),
-      ((y + row) * size + x) * 3,
-    );
+    data.set(inner.data.subarray(from, from + inner.width * 3), ((y + row) * width + x) * 3);
   }
   release(inner.data);
-  return { width: size, height: size, data };
+  return { width, height, data };
 }
 
 /**

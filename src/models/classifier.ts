@@ -28,6 +28,8 @@ export interface ClassifierOptions {
   readonly preprocessing: Preprocessing;
   /** The names of the classes, one for each output of the last layer. */
   readonly classes: readonly ClassName[];
+  /** The name of the node that computes the logits. Default: the last one. */
+  readonly output?: string;
 }
 
 /**
@@ -71,9 +73,9 @@ export class Classifier extends Graph {
    */
   constructor(
     layers: Layers | readonly GraphNode[],
-    { preprocessing, classes }: ClassifierOptions,
+    { preprocessing, classes, output }: ClassifierOptions,
   ) {
-    super(isNodes(layers) ? layers : nodesOf("Classifier", layers));
+    super(isNodes(layers) ? layers : nodesOf("Classifier", layers), { output });
     this.preprocessing = preprocessing;
     this.classes = classes;
   }
@@ -105,9 +107,13 @@ export class Classifier extends Graph {
     return this.classes.length;
   }
 
-  /** Returns the input shape for a batch of images, [batch, 3, crop, crop]. */
-  inputShape(batch = 1): [number, number, number, number] {
-    return [batch, 3, this.preprocessing.crop, this.preprocessing.crop];
+  /**
+   * Returns the input shape for a batch of images, [batch, 3, crop, crop], or [batch, 3, crop,
+   * cropWidth].
+   */
+  inputShape(batch = 1): number[] {
+    const { crop, cropWidth = crop } = this.preprocessing;
+    return [batch, 3, crop, cropWidth];
   }
 
   /**

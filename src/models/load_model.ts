@@ -50,9 +50,10 @@ export interface LoadModelOptions extends NetworkOptions, LoadOptions {
  * Weights are copied to the backend in chunks, from a file or a download, so there is never a
  * second copy.
  *
- * An ONNX model can be any sequential graph of supported layers. If it has local response
- * normalisation or grouped convolutions, it is assumed to come from Caffe and uses
- * {@linkcode caffePreprocessing}.
+ * An ONNX model can be any graph of supported operations with one input; see
+ * {@linkcode OnnxNetwork}. If it has local response normalisation, it is assumed to come from Caffe
+ * and uses {@linkcode caffePreprocessing}. Networks with other outputs than one value for each class
+ * load, too, but do not classify: use `forward()` or `outputsOf()`.
  *
  * @param options `classes`, `preprocessing` and `precision` override those of the file.
  * @throws {FileError} When the file cannot be read, or its network is not known or not supported.

@@ -19,6 +19,9 @@ import { createModel, type NetworkName, networkNames, networks } from "./registr
 /** Files with more classes are not networks: it would take too much memory to name the classes. */
 const maxClasses = 1 << 20;
 
+/** Files with more weights are not compared: no network has a tenth of them. */
+const maxWeights = 1 << 14;
+
 /** The parameters of a network with its usual number of classes, and the layer that gives them. */
 interface Signature {
   readonly shapes: ReadonlyMap<string, Shape>;
@@ -55,7 +58,7 @@ function fits({ lastLayer }: Signature, name: string, expected: Shape, shape: Sh
 export function recognize(file: WeightsFile): NetworkName {
   const weights = [...file.entries.values()].filter(isWeight);
   let best: NetworkName | undefined, most = 0.5;
-  for (const name of networkNames) {
+  for (const name of weights.length > maxWeights ? [] : networkNames) {
     const signature = signatureOf(name), { shapes } = signature;
     const parameterName = networks.get(name)!.parameterName ?? ((key: string) => key);
     let names = 0, same = 0, unused = 0;

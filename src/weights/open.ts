@@ -107,11 +107,13 @@ function detectFormat(
     return forward ? openPthStream : openPth;
   }
   if (start[0] === 0x80 && start[1] >= 2 && start[1] <= 5) return openLegacyPth; // PROTO
-  // Eight bytes of length come first: text has no zero bytes, and every valid length has one.
-  if (start[8] === 0x7b && start.subarray(0, 8).includes(0)) return openSafetensors;
-
   // ModelProto's first field, ir_version, and the key of a field that may follow.
-  if (start[0] === 0x08 && start[1] < 0x20 && onnxKeys.includes(start[2])) return openOnnx;
+  const isOnnx = start[0] === 0x08 && start[1] < 0x20 && onnxKeys.includes(start[2]);
+  // Eight bytes of length come first: text has no zero bytes, and every valid length has one.
+  const isLength = start.subarray(0, 8).includes(0),
+    isSmall = start.subarray(4, 8).every((b) => !b);
+  if (start[8] === 0x7b && isLength && (isSmall || !isOnnx)) return openSafetensors;
+  if (isOnnx) return openOnnx;
 
   const line = firstLine(start);
   throw new FileError(

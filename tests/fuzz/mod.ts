@@ -18,6 +18,7 @@ const files = {
   pickle: () => import("./pickle.ts"),
   zip: () => import("./zip.ts"),
   onnx: () => import("./onnx.ts"),
+  graph: () => import("./graph.ts"),
   safetensors: () => import("./safetensors.ts"),
   deep_compression: () => import("./deep_compression.ts"),
 } satisfies Record<string, () => Promise<{ default: Fuzzer }>>;

@@ -10,24 +10,49 @@ type Code = Uint8Array<ArrayBuffer>;
 const operations = [
   ...["Conv", "Gemm", "Relu", "MaxPool", "Flatten", "Reshape", "Identity", "Constant", "Cast"],
   ...["ConstantOfShape", "BatchNormalization", "Dropout", "Softmax", "LRN", "GlobalAveragePool"],
+  ...["Add", "Mul", "Sub", "Div", "Sum", "Concat", "Split", "Slice", "Pad", "Transpose", "Squeeze"],
+  ...[
+    "Unsqueeze",
+    "Gather",
+    "Resize",
+    "Upsample",
+    "Clip",
+    "Sigmoid",
+    "HardSigmoid",
+    "PRelu",
+    "Pow",
+  ],
+  ...["Erf", "Sqrt", "MatMul", "ConvTranspose", "ReduceMean", "ReduceSum", "ReduceMax", "Shape"],
+  ...["LayerNormalization", "InstanceNormalization", "DepthToSpace", "SpaceToDepth", "Min", "Max"],
+  ...["Range", "Expand", "Tile", "Where", "Equal", "ReduceProd", "AveragePool", "Mod", "Det"],
 ];
 const attributes = [
   ...["kernel_shape", "pads", "strides", "group", "to", "value", "axis", "transB", "epsilon"],
-  ...["auto_pad", "value_floats", "value_ints", "is_test", "size"],
+  ...["auto_pad", "value_floats", "value_ints", "is_test", "size", "axes", "perm", "split", "mode"],
+  ...["starts", "ends", "keepdims", "alpha", "blocksize", "scales", "output_padding", "ceil_mode"],
 ];
 
 /** Opens a random model, and makes its layers. */
 export default async function fuzzOnnx(random: FuzzRandom): Promise<void> {
-  const parts: Code[] = [field(11, port("v0", 1, 3, size(random), 8))];
+  const side = random.chance(0.5) ? 8 : random.chance(0.5) ? "H" : size(random);
+  const parts: Code[] = [field(11, port("v0", random.pick([1, 2, "N"]), 3, side, 8))];
   for (let i = random.below(6); i >= 0; i--) parts.push(field(5, tensor(random)));
-  for (let i = random.below(6); i >= 0; i--) {
+  const count = 1 + random.below(12);
+  for (let i = 0; i < count; i++) {
     parts.push(repeated(field(1, operation(random, i)), random));
   }
-  parts.push(field(12, port("v1", 1, 5)));
+  parts.push(field(12, port(`v${count}`, 1, 5)));
+  if (random.chance(0.2)) parts.push(field(12, port(`v${random.below(count)}`, 1, 5)));
   if (random.chance(0.3)) parts.push(anyField(random));
-  shuffle(parts, random);
+  if (random.chance(0.3)) shuffle(parts, random);
   const pair = field(14, field(1, "names"), field(2, random.pick(["a,b", "{0: 'a'}", "['", "{"])));
-  const model = [int(1, 8), field(7, join(parts)), repeated(pair, random), field(8, int(2, 13))];
+  const version = random.chance(0.9) ? 7 + random.below(16) : random.edgy(32);
+  const model = [
+    int(1, 8),
+    field(7, join(parts)),
+    repeated(pair, random),
+    field(8, int(2, version)),
+  ];
   await checkWeightsFile(damage(join(model), random), random);
 }
 
@@ -70,14 +95,17 @@ function tensor(random: FuzzRandom): Code {
   ]);
 }
 
+/** A node that takes any of the values before it, and tensors. */
 function operation(random: FuzzRandom, i: number): Code {
-  const input = () => random.pick([`v${i}`, "w0", "w1", "b0", "v0", "n0", ""]);
-  const inputs = Array.from({ length: random.below(6) }, input);
+  const value = () => `v${random.chance(0.7) ? i : random.below(i + 1)}`;
+  const input = () =>
+    random.chance(0.4) ? value() : random.pick(["w0", "w1", "b0", "n0", "n1", "", `v${i + 1}`]);
+  const inputs = Array.from({ length: random.below(random.chance(0.7) ? 3 : 6) }, input);
   const outputs = random.chance(0.9) ? [`v${i + 1}`] : [`v${i + 1}`, "more", "w0"];
   const chosen: Record<string, Attribute> = {};
-  while (random.chance(0.5)) chosen[random.pick(attributes)] = attribute(random);
-  const code = node(random.pick(operations), [`v${i}`, ...inputs], outputs, chosen);
-  return random.chance(0.9) ? code : join([code, repeated(field(5, anyField(random)), random)]);
+  while (random.chance(0.4)) chosen[random.pick(attributes)] = attribute(random);
+  const code = node(random.pick(operations), [value(), ...inputs], outputs, chosen);
+  return random.chance(0.95) ? code : join([code, repeated(field(5, anyField(random)), random)]);
 }
 
 function attribute(random: FuzzRandom): Attribute {
@@ -86,7 +114,8 @@ function attribute(random: FuzzRandom): Attribute {
     size(random),
     list,
     { float: random.next() },
-    "SAME_UPPER",
+    ...["SAME_UPPER", "edge", "linear"],
+    [0, 1, -1, 2, 3].slice(random.below(5)),
     tensor(random),
   ]);
 }

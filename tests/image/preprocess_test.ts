@@ -84,3 +84,16 @@ Deno.test("preprocess() rejects invalid options", () => {
     assertThrows(() => preprocess(image, all), ArgumentError, message);
   }
 });
+
+Deno.test("preprocess() crops rectangles from the centre", () => {
+  const data = new Uint8Array(6 * 4 * 3).map((_, i) => Math.floor(i / 3)); // the index of the pixel
+  const options = { resize: 4, crop: 2, cropWidth: 4, mean: [0, 0, 0], std: [1, 1, 1] } as const;
+  const values = preprocess({ width: 6, height: 4, data }, options);
+  const rows = [7, 8, 9, 10, 13, 14, 15, 16];
+  assertEquals([...values].map((value) => Math.round(value * 255)), [...rows, ...rows, ...rows]);
+  assertThrows(
+    () => preprocess({ width: 6, height: 4, data }, { ...options, cropWidth: 0 }),
+    ArgumentError,
+    "preprocess: cropWidth is 0",
+  );
+});

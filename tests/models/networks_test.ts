@@ -217,6 +217,11 @@ Deno.test("files of unknown networks say what they hold", () => {
     message([["a", [1]], ["b", [2]], ["c", []]]),
     `x: holds 3 tensors from a [1] to c [], ${unknown}`,
   );
+  const many = tensorsOf("vgg11").concat(Array.from({ length: 1 << 15 }, (_, i) => [`${i}`, [1]]));
+  assertEquals(
+    message(many).replace(/from.*to/, ""),
+    `x: holds 32790 tensors  32767 [1], ${unknown}`,
+  );
   // So many classes would not fit in memory.
   const huge = fileOf([...tensorsOf("vgg11").slice(0, -2), ["classifier.6.weight", [1e9, 4096]]]);
   assertEquals(classCount(huge, recognize(huge)), undefined);

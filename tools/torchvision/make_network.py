@@ -1,6 +1,8 @@
 """Writes one network of torchvision with random weights, and what PyTorch computes with it.
 
-    python3 make_network.py NAME SIDE FOLDER [OPSET ...]     (torch 1.13, torchvision 0.14)
+    python3 make_network.py NAME SIDE FOLDER [OPSET ...] [--no-training]
+
+(torch 1.13, torchvision 0.14)
 
 FOLDER receives weights.pth, opset11.onnx and so on, and as raw float32: images.f32 [4, 3, SIDE, SIDE]
 and logits.f32 [4, 1000]. gradients64.pth and gradients32.pth have the gradients of one training step
@@ -16,7 +18,8 @@ import torch
 import torchvision
 from torch import nn
 
-name, side, folder, *opsets = sys.argv[1:]
+trains = "--no-training" not in sys.argv
+name, side, folder, *opsets = (arg for arg in sys.argv[1:] if arg != "--no-training")
 fixtures = os.path.join(os.path.dirname(__file__), "../../tests/fixtures/networks")
 sys.path.insert(0, fixtures)
 from make_network_fixtures import randomize  # noqa: E402
@@ -38,6 +41,8 @@ for opset in opsets:
         dynamic_axes={"input": {0: "batch"}, "logits": {0: "batch"}},
     )
 
+if not trains:
+    sys.exit()
 for module in model.modules():
     if isinstance(module, nn.Dropout):
         module.p = 0.0

@@ -1,99 +1,237 @@
 /**
- * Converts a sequential ONNX graph to a network.
+ * Converts an ONNX graph to a network.
  *
  * @module
  */
 
-import { ArgumentError } from "../../errors.ts";
+import { ArgumentError, PembrokeError } from "../../errors.ts";
+import type { RgbImage } from "../../image/pixels.ts";
 import {
   caffePreprocessing,
   imagenetPreprocessing,
   type Preprocessing,
 } from "../../image/preprocess.ts";
-import { Conv2d, type Layer, LocalResponseNorm } from "../../layers/mod.ts";
+import { graphInput, type GraphNode } from "../../layers/graph_builder.ts";
 import { parameterCount } from "../../layers/layer.ts";
-import { elements, type Shape } from "../../tensor.ts";
+import {
+  type ForwardOptions,
+  Identity,
+  LocalResponseNorm,
+  LogSoftmax,
+  Reshape,
+  Softmax,
+} from "../../layers/mod.ts";
+import { elements, type Shape, type Tensor } from "../../tensor.ts";
+import { escapeText } from "../../weights/io/quote.ts";
 import type { WeightsFile } from "../../weights/mod.ts";
 import { OnnxFile, type ParameterMapping } from "../../weights/onnx/reader.ts";
-import type { OnnxGraph, OnnxNode } from "../../weights/onnx/graph.ts";
-import { escapeText, formatShape } from "../../weights/io/quote.ts";
+import type { Prediction } from "../classify.ts";
 import { classesOf, Classifier, type ClassifierOptions, type ClassOptions } from "../classifier.ts";
+import type { LayerOptions } from "./builder.ts";
 import { readClassNames } from "./class_names.ts";
-import { layerFor, type LayerOptions, supportedOperations } from "./layers.ts";
-import { NodeReader } from "./node.ts";
+import { grayPreprocessing, toGray, toLastChannels } from "./images.ts";
+import { GraphImport } from "./importer.ts";
+import { type ModelInput, readInput } from "./input.ts";
+import { LayerNames } from "./names.ts";
+import { nodeError } from "./node.ts";
+import type { Activation, LayerStep } from "./values.ts";
 
 /** Options that complete or override the file. */
 interface OnnxOptions extends ClassOptions, LayerOptions {
   readonly preprocessing?: Preprocessing;
 }
 
-/** The network of an ONNX file. */
-export class OnnxNetwork extends Classifier {
-  override readonly type = "OnnxNetwork";
-  readonly #parameters: ReadonlyMap<string, ParameterMapping>;
+/**
+ * The layers of a graph.
+ *
+ * @internal
+ */
+export interface OnnxLayers {
+  readonly input: ModelInput;
+  readonly nodes: readonly GraphNode[];
+  /** The sources of the parameters in the file, by their names in the network. */
+  readonly parameters: ReadonlyMap<string, ParameterMapping>;
+  /** The nodes that compute the graph's outputs, by the names of the outputs. */
+  readonly outputs: ReadonlyMap<string, string>;
+  /** The shapes of the outputs, in order. */
+  readonly shapes: readonly Shape[];
+  /** Whether the sizes of the input are fixed. */
+  readonly isSizeBound: boolean;
+}
 
-  constructor({ layers, parameters }: LayerSequence, options: ClassifierOptions) {
-    super(layers, options);
-    this.#parameters = parameters;
+/**
+ * The network of an ONNX file, from {@linkcode loadModel}. `forward()` takes the graph's input and
+ * computes its first output; `outputsOf()` computes several. The input has any batch size. Its other
+ * sizes may differ only where the file leaves them open, and the graph does not depend on them.
+ *
+ * The layers have the names of their weights or modules, such as "features.0".
+ *
+ * @example All outputs of a network
+ * ```ts
+ * import { loadModel } from "../load_model.ts";
+ * import { OnnxNetwork } from "./network.ts";
+ *
+ * const weights = "tests/fixtures/onnx/graphs/segmentation.onnx";
+ * using model = await loadModel({ weights });
+ * if (!(model instanceof OnnxNetwork)) throw new Error("no ONNX model");
+ * using x = model.backend.upload(new Float32Array(3 * 12 * 16), model.inputShape()); // [1, 3, 12, 16]
+ * const names = [...model.outputs.keys()]; // mask, score
+ * const outputs = model.outputsOf(x, [...model.outputs.values()]);
+ * for (const [i, output] of outputs.entries()) console.log(names[i], output.shape);
+ * for (const output of outputs) output.dispose();
+ * ```
+ */
+export class OnnxNetwork extends Classifier {
+  /** The name of the network. */
+  override readonly type = "OnnxNetwork";
+  /** The nodes that compute the outputs of the graph, by the names that these have in the file. */
+  readonly outputs: ReadonlyMap<string, string>;
+  readonly #layers: OnnxLayers;
+
+  /**
+   * Creates the network without weights.
+   *
+   * @internal
+   */
+  constructor(layers: OnnxLayers, options: ClassifierOptions) {
+    super(layers.nodes, options);
+    this.outputs = layers.outputs;
+    this.#layers = layers;
   }
 
   /**
    * Returns a view of an ONNX file with this network's parameters. Returns other files unchanged.
+   *
+   * @internal
    */
   override mapWeights(file: WeightsFile): WeightsFile {
-    return file instanceof OnnxFile ? file.mapParameters(this.#parameters) : file;
+    return file instanceof OnnxFile ? file.mapParameters(this.#layers.parameters) : file;
   }
+
+  /**
+   * Returns the shape of the graph's input for a batch: [batch, C, H, W] for images, or [batch, H,
+   * W, C] if the file has the channels last.
+   */
+  override inputShape(batch = 1): number[] {
+    return [batch, ...this.#layers.input.shape.slice(1)];
+  }
+
+  /**
+   * Resizes, crops and normalises an image of any size. Networks for one channel get the luma of
+   * ITU-R BT.601.
+   *
+   * @returns The values of a tensor of {@linkcode OnnxNetwork.inputShape}.
+   */
+  override preprocess(image: RgbImage): Float32Array {
+    const { image: layout } = this.#layers.input;
+    if (!layout) throw this.#notAClassifier();
+    if (layout.channels === 1) {
+      const values = super.preprocess(toGray(image));
+      return values.subarray(0, values.length / 3);
+    }
+    const values = super.preprocess(image);
+    return layout.isLast ? toLastChannels(values, layout.channels) : values;
+  }
+
+  /** See {@linkcode Graph.forward}. */
+  override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
+    this.#checkInput(x);
+    return super.forward(x, options);
+  }
+
+  /** See {@linkcode Graph.outputsOf}. */
+  override outputsOf(x: Tensor, names: readonly string[]): Tensor[] {
+    this.#checkInput(x);
+    return super.outputsOf(x, names);
+  }
+
+  /** See {@linkcode Classifier.classifyBatch}. */
+  override async classifyBatch(
+    images: readonly (RgbImage | Float32Array)[],
+    options: { readonly topK?: number } = {},
+  ): Promise<Prediction[][]> {
+    if (this.classes.length === 0) throw this.#notAClassifier();
+    return await super.classifyBatch(images, options);
+  }
+
+  /** Sizes that the graph depends on must be those of the file: others give other numbers. */
+  #checkInput(x: Tensor): void {
+    const { shape } = this.#layers.input, actual: unknown = x?.shape;
+    if (!this.#layers.isSizeBound || !Array.isArray(actual)) return;
+    const fits = actual.length === shape.length &&
+      shape.every((size, axis) => axis === 0 || size === actual[axis]);
+    if (fits) return;
+    const expected = `[N, ${shape.slice(1).join(", ")}]`;
+    throw new ArgumentError(this.type, "the shape of x", actual, expected);
+  }
+
+  #notAClassifier(): PembrokeError {
+    const { input, shapes, outputs } = this.#layers;
+    const names = [...outputs.keys()].map((name, i) =>
+      `${escapeText(name)} ${batchShape(shapes[i])}`
+    );
+    const what = input.image
+      ? `outputs ${names.slice(0, 9).join(", ")}`
+      : `takes ${batchShape(input.shape)}`;
+    return new PembrokeError(
+      `${this.type}: cannot classify images, because it ${what}: use forward() or outputsOf()`,
+    );
+  }
+}
+
+function batchShape(shape: Shape): string {
+  return `[${["N", ...shape.slice(1)].join(", ")}]`;
 }
 
 /**
- * Creates the network of an ONNX file, without weights. A softmax at the end is left out, because a
- * classifier returns logits.
+ * Creates the network of an ONNX file, without weights. A softmax at the end is left out of a
+ * classifier, which returns logits.
  *
- * A network with local response normalisation or grouped convolutions is assumed to come from
- * Caffe, like the AlexNet of the ONNX model zoo, and uses {@linkcode caffePreprocessing}. Others
- * use that of torchvision.
+ * A network with local response normalisation is assumed to come from Caffe, like the AlexNet of the
+ * ONNX model zoo, and uses {@linkcode caffePreprocessing}. Others use that of torchvision.
  *
- * @throws {FileError} When the graph is not a sequence of supported layers from images to classes.
+ * @throws {FileError} When the graph is not supported. The message names all nodes that are not.
  * @throws {ArgumentError} When an option contradicts the file.
  */
 export function onnxNetwork(file: OnnxFile, options: OnnxOptions = {}): OnnxNetwork {
-  const sequence = readSequence(file, options), [, numClasses] = sequence.shape;
-  if (sequence.shape.length !== 2) {
-    throw file.bad(`its output is ${formatShape(sequence.shape)}, must be [N, classes]`);
-  }
-  const checkOption = (name: string, value: number, fileValue: number) => {
-    if (value === fileValue) return;
+  const layers = importLayers(file, options), { image } = layers.input;
+  const [shape] = layers.shapes, [output] = layers.outputs.values();
+  const numClasses = image && isClassifier(layers.shapes) ? shape[1] : 0;
+  const checkOption = (name: string, value: number | undefined, fileValue: number) => {
+    if (value === undefined || value === fileValue) return;
     throw new ArgumentError("OnnxNetwork", name, value, `${fileValue}, as in ${file.name}`);
   };
+  checkOption("the number of classes", options.classes?.length ?? options.numClasses, numClasses);
   const names = options.numClasses === undefined && readClassNames(file.metadata, numClasses);
-  const classes = classesOf(
-    "OnnxNetwork",
-    { ...(names && { classes: names }), ...options },
-    numClasses,
-  );
-  checkOption("the number of classes", classes.length, numClasses);
-  const usual = [...sequence.layers.values()].some(isCaffeLayer)
+  const classOptions = { ...(names && { classes: names }), ...options };
+  const classes = numClasses > 0 ? classesOf("OnnxNetwork", classOptions, numClasses) : [];
+  const { preprocessing = defaultPreprocessing(layers) } = options;
+  if (image) {
+    const { crop, cropWidth = crop } = preprocessing;
+    checkOption("preprocessing.crop", crop, image.height);
+    checkOption("preprocessing.cropWidth", cropWidth, image.width);
+  }
+  return new OnnxNetwork(layers, { preprocessing, classes, output });
+}
+
+/** Whether the only output has one value for each class. */
+function isClassifier([shape, second]: readonly Shape[]): boolean {
+  return !second && shape.length > 1 && shape[1] === elements(shape.slice(1));
+}
+
+/** The usual preprocessing, in the size of the file. */
+function defaultPreprocessing({ nodes, input: { image } }: OnnxLayers): Preprocessing {
+  const isCaffe = nodes.some(({ layer }) => layer instanceof LocalResponseNorm);
+  if (!image) return imagenetPreprocessing;
+  const { height, width } = image, larger = Math.max(height, width);
+  const usual = image.channels === 1
+    ? grayPreprocessing
+    : isCaffe
     ? caffePreprocessing
     : imagenetPreprocessing;
-  const { preprocessing = scalePreprocessing(usual, sequence.side) } = options;
-  checkOption("preprocessing.crop", preprocessing.crop, sequence.side);
-  return new OnnxNetwork(sequence, { preprocessing, classes });
+  const resize = Math.round(usual.resize * larger / usual.crop);
+  return { ...usual, resize, crop: height, ...(width !== height && { cropWidth: width }) };
 }
-
-/** The layers of a graph. */
-interface LayerSequence {
-  /** The layers by name, in order. */
-  readonly layers: ReadonlyMap<string, Layer>;
-  /** The sources of the parameters in the file, by their names in the network. */
-  readonly parameters: ReadonlyMap<string, ParameterMapping>;
-  /** Height and width of the input images. */
-  readonly side: number;
-  /** The shape of the output, with the batch size in the file. */
-  readonly shape: Shape;
-}
-
-/** The most values in a layer's output per image: 256 MB, a hundred times more than in AlexNet. */
-const maxValues = 1 << 26;
 
 /**
  * Layers may use a tensor of the file more than once. All together may have so many elements per
@@ -101,144 +239,65 @@ const maxValues = 1 << 26;
  */
 const elementsPerByte = 2, maxExtraElements = 1 << 24;
 
-/** Converts the nodes of a graph to layers. Each node must use the output of the node before it. */
-function readSequence(file: OnnxFile, options: OnnxOptions): LayerSequence {
-  const { graph } = file, layers = new Map<string, Layer>();
+/** Converts the nodes of a graph to layers. */
+function importLayers(file: OnnxFile, options: OnnxOptions): OnnxLayers {
+  const { crop, cropWidth } = options.preprocessing ?? {};
+  const input = readInput(file, crop, cropWidth), graph = new GraphImport(file, input, options);
+  const all = graph.run(), shapes = [...all.values()].map(({ shape }) => shape);
+  const outputs = input.image && isClassifier(shapes)
+    ? new Map([...all].map(([name, output]) => [name, withoutSoftmax(output)]))
+    : all;
+  const nodes: GraphNode[] = [], names = new Map<LayerStep, string>(), unique = new LayerNames();
   const parameters = new Map<string, ParameterMapping>();
-  checkOperations(file);
-  const input = readInput(file, options.preprocessing?.crop);
+  const steps = neededSteps(graph.steps, outputs);
   let elementsLeft = elementsPerByte * file.storedBytes + maxExtraElements;
-  const suffixes = new Map<string, number>();
-  let { name: value, shape } = input, softmax = "";
-  for (const node of graph.nodes) {
-    const reader = new NodeReader(node, graph.tensors, file.name), [from = ""] = node.inputs;
-    if (from !== value) {
-      throw reader.bad(
-        `its input ${escapeText(from)} is not the output of the node before: ` +
-          "only sequential graphs are supported",
-      );
+  for (const step of steps) {
+    const name = unique.nameOf(step), { layer } = step;
+    names.set(step, name);
+    nodes.push({
+      name,
+      layer,
+      inputs: step.inputs.map((x) => x.step ? names.get(x.step)! : graphInput),
+    });
+    elementsLeft -= parameterCount(layer);
+    if (elementsLeft < 0) {
+      throw nodeError(file.name, step.node, "the graph uses its weights too many times");
     }
-    value = node.outputs[0] ?? "";
-    if (node.op === "Softmax" || node.op === "LogSoftmax") {
-      checkSoftmax(reader, shape);
-      softmax = node.op;
-      continue;
-    }
-    const mapped = toFileError(reader, () => layerFor(reader, shape, options));
-    if (!mapped) continue;
-    if (softmax) throw reader.bad(`it follows ${softmax}, which must be the last operation`);
-    shape = toFileError(reader, () => mapped.layer.outputShape(shape));
-    if (elements(shape) > maxValues * shape[0]) {
-      throw reader.bad(`its output ${formatShape(shape)} is too large`);
-    }
-    const name = nameFor(node, layers, suffixes);
-    layers.set(name, mapped.layer);
-    elementsLeft -= parameterCount(mapped.layer);
-    if (elementsLeft < 0) throw reader.bad("the graph uses its weights too many times");
-    for (const [parameter, source] of Object.entries(mapped.parameters ?? {})) {
+    for (const [parameter, source] of Object.entries(step.parameters)) {
       parameters.set(`${name}.${parameter}`, source);
     }
   }
-  if (value !== graph.outputs[0].name) {
-    throw file.bad(
-      `its output ${escapeText(graph.outputs[0].name)} is not the output of the last node`,
-    );
+  const outputNames = [...outputs].map(([output, { step }]): [string, string] => {
+    if (step) return [output, names.get(step)!];
+    const name = unique.make(escapeText(output)); // the input itself
+    nodes.push({ name, layer: new Identity(), inputs: [graphInput] });
+    return [output, name];
+  });
+  const isSizeBound = !input.isSizeOpen ||
+    steps.some((step) => graph.boundSteps.has(step) || step.layer instanceof Reshape);
+  return { input, nodes, parameters, outputs: new Map(outputNames), shapes, isSizeBound };
+}
+
+/** A classifier returns logits. */
+function withoutSoftmax(output: Activation): Activation {
+  const { step, shape } = output;
+  const isSoftmax = step?.layer instanceof Softmax || step?.layer instanceof LogSoftmax;
+  const isClasses = isSoftmax && (step.layer.dim + shape.length) % shape.length === 1;
+  return isClasses ? step.inputs[0] : output;
+}
+
+/** The layers that the outputs depend on. Others were parts of patterns. */
+function neededSteps(
+  steps: readonly LayerStep[],
+  outputs: ReadonlyMap<string, Activation>,
+): readonly LayerStep[] {
+  const needed = new Set<LayerStep>();
+  const stack = [...outputs.values()].map(({ step }) => step);
+  while (stack.length > 0) {
+    const step = stack.pop();
+    if (!step || needed.has(step)) continue;
+    needed.add(step);
+    for (const { step: before } of step.inputs) stack.push(before);
   }
-  return { layers, parameters, side: input.shape[2], shape };
-}
-
-/** Error messages name at most so many operations. */
-const maxNames = 10;
-
-/** Throws when there are operations that no layer computes. The message names all of them. */
-function checkOperations(file: OnnxFile): void {
-  const unsupported = new Set<string>();
-  for (const { op, domain } of file.graph.nodes) {
-    const isSupported = domain === "" &&
-      (supportedOperations.includes(op) || op === "Softmax" || op === "LogSoftmax");
-    if (!isSupported) unsupported.add(domain === "" ? op : `${domain}.${op}`);
-  }
-  if (unsupported.size === 0) return;
-  const names = [...unsupported].slice(0, maxNames).map(escapeText);
-  const more = unsupported.size > maxNames ? ` and ${unsupported.size - maxNames} more` : "";
-  throw file.bad(
-    `uses operations that are not supported: ${names.join(", ")}${more} ` +
-      `(supported: ${supportedOperations.join(", ")}, Softmax at the end)`,
-  );
-}
-
-/** Converts an {@linkcode ArgumentError} of a layer to an error of the node. */
-function toFileError<T>(reader: NodeReader, call: () => T): T {
-  try {
-    return call();
-  } catch (cause) {
-    if (cause instanceof ArgumentError) throw reader.bad(cause.message, { cause });
-    throw cause;
-  }
-}
-
-/** The largest height and width of images. */
-const maxSide = 4096;
-
-/**
- * Reads the input of a graph, which must be images.
- *
- * @param side The size of images, if the file leaves it open.
- */
-function readInput(file: OnnxFile, side?: number): { name: string; shape: Shape } {
-  const { inputs, outputs, tensors }: OnnxGraph = file.graph;
-  const [input, ...more] = inputs.filter(({ name }) => !tensors.has(name));
-  if (!input || more.length > 0 || outputs.length !== 1) {
-    const count = (input ? 1 : 0) + more.length;
-    throw file.bad(`has ${count} inputs and ${outputs.length} outputs, must have one of each`);
-  }
-  const [batch = 1, channels, height, width] = input.shape;
-  const h = height ?? width ?? side ?? imagenetPreprocessing.crop, w = width ?? h;
-  const isSquareImage = input.shape.length === 4 && channels === 3 && h === w && h <= maxSide;
-  if (!isSquareImage || h < 1 || batch < 1) {
-    const shape = input.shape.slice(0, 9).map((size) => size ?? "any").join(", ");
-    throw file.bad(`its input is [${shape}], must be square images [N, 3, side, side]`);
-  }
-  return { name: input.name, shape: [batch, 3, h, w] };
-}
-
-function checkSoftmax(reader: NodeReader, shape: Shape): void {
-  const axis = reader.number("axis", -1);
-  if (shape.length === 2 && (axis === 1 || axis === -1)) return reader.checkUnread();
-  throw reader.bad(
-    `axis ${axis} of ${formatShape(shape)} is not supported, only the last of [N, classes]`,
-  );
-}
-
-/**
- * Returns a unique name for the layer of a node: that of its weights ("features.0.weight", Caffe2's
- * "conv1_w_0"), of its PyTorch module ("/features/features.1/Relu"), of the node, or of the
- * operation.
- *
- * @param suffixes The last number that was appended to each name.
- */
-function nameFor(
-  node: OnnxNode,
-  layers: ReadonlyMap<string, Layer>,
-  suffixes: Map<string, number>,
-): string {
-  const fromWeight = /^(.+?)(?:\.weight|_w_0|_w)$/.exec(node.inputs[1] ?? "")?.[1];
-  const fromModule = /\/([^/]+)\/[^/]+$/.exec(node.name)?.[1];
-  const name = escapeText(fromWeight || fromModule || node.name || node.op);
-  let unique = name, suffix = suffixes.get(name) ?? 0;
-  while (layers.has(unique)) unique = `${name}_${++suffix}`;
-  suffixes.set(name, suffix);
-  return unique;
-}
-
-/** Returns whether a layer is typical of networks from Caffe. */
-function isCaffeLayer(layer: Layer): boolean {
-  return layer instanceof LocalResponseNorm ||
-    layer instanceof Conv2d && (layer.options.groups ?? 1) > 1;
-}
-
-/** Scales the resize and crop of a preprocessing to another image size. */
-function scalePreprocessing(preprocessing: Preprocessing, side: number): Preprocessing {
-  const { resize, crop } = preprocessing;
-  return { ...preprocessing, resize: Math.round(resize * side / crop), crop: side };
+  return steps.filter((step) => needed.has(step));
 }

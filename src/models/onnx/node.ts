@@ -1,48 +1,109 @@
 /**
- * Reads the attributes and constant inputs of an ONNX node.
+ * Reads the attributes and inputs of an ONNX node.
  *
  * @module
  */
 
-import { FileError } from "../../errors.ts";
+import { ArgumentError, FileError } from "../../errors.ts";
 import type { OnnxNode } from "../../weights/onnx/graph.ts";
-import type { OnnxTensor } from "../../weights/onnx/tensor.ts";
 import { escapeText, formatShape } from "../../weights/io/quote.ts";
+import {
+  type Activation,
+  type Constant,
+  fixedNumbers,
+  type NumberArray,
+  sameNumbers,
+  shapeOf,
+  storedConstant,
+  type Twice,
+  type Value,
+} from "./values.ts";
 
 /** Attributes without effect on inference: of old versions, or for training. */
-const ignoredAttributes = ["consumed_inputs", "is_test", "broadcast", "momentum", "seed"];
+const ignoredAttributes = [
+  ...["consumed_inputs", "is_test", "broadcast", "momentum", "seed", "stash_type", "saturate"],
+];
+
+/** What a node needs to know of its graph. */
+export interface Scope {
+  /** The name of the file, for errors. */
+  readonly file: string;
+  /** The version of the standard operations. */
+  readonly opset: number;
+  /** The two batch sizes that sizes are computed for. */
+  readonly batches: Twice<number>;
+  /** Whether the first one is that of the file, which names no other. */
+  readonly isBatchFixed: boolean;
+  /** Returns what a name stands for, or undefined if that is not supported. */
+  value(name: string): Value | undefined;
+  /** Notes that the network works for the present size of images only. */
+  bindSize(): void;
+}
+
+/** An error of a node. */
+export class NodeError extends FileError {
+  constructor(
+    file: string,
+    readonly node: string,
+    readonly op: string,
+    readonly why: string,
+    options?: ErrorOptions,
+  ) {
+    super(file, `node ${node} (${op}): ${why}`, options);
+  }
+}
+
+/** Creates an error that names a node, or its output. */
+export function nodeError(
+  file: string,
+  { name, op, outputs: [output = ""] }: OnnxNode,
+  reason: string,
+  options?: ErrorOptions,
+): NodeError {
+  return new NodeError(file, escapeText(name || output), escapeText(op), reason, options);
+}
 
 /** Reads one node. It remembers which attributes were read, so that none is ignored by mistake. */
 export class NodeReader {
   readonly op: string;
-  readonly #node: OnnxNode;
+  readonly opset: number;
   readonly #unread: Set<string>;
 
-  constructor(
-    node: OnnxNode,
-    readonly tensors: ReadonlyMap<string, OnnxTensor>,
-    readonly file: string,
-  ) {
+  constructor(readonly node: OnnxNode, readonly scope: Scope) {
     this.op = node.op;
-    this.#node = node;
+    this.opset = scope.opset;
     this.#unread = new Set(node.attributes.keys());
     for (const name of ignoredAttributes) this.#unread.delete(name);
   }
 
-  /** The name of the node, or of its output. */
-  get name(): string {
-    return this.#node.name || this.#node.outputs[0] || "";
+  /** The number of inputs, up to the last that has a name. */
+  get inputCount(): number {
+    return this.node.inputs.findLastIndex((name) => name !== "") + 1;
   }
 
   /** The number of outputs, up to the last that has a name. */
   get outputCount(): number {
-    return this.#node.outputs.findLastIndex((name) => name !== "") + 1;
+    return this.node.outputs.findLastIndex((name) => name !== "") + 1;
   }
 
   /** Creates an error that names the node. */
-  bad(reason: string, options?: ErrorOptions): FileError {
-    const name = `${escapeText(this.name)} (${escapeText(this.op)})`;
-    return new FileError(this.file, `node ${name}: ${reason}`, options);
+  bad(reason: string, options?: ErrorOptions): NodeError {
+    return nodeError(this.scope.file, this.node, reason, options);
+  }
+
+  /** Converts an {@linkcode ArgumentError} of a layer to an error of the node. */
+  attempt<T>(call: () => T): T {
+    try {
+      return call();
+    } catch (cause) {
+      if (cause instanceof ArgumentError) throw this.bad(cause.message, { cause });
+      throw cause;
+    }
+  }
+
+  /** Whether the node has an attribute. */
+  hasAttribute(name: string): boolean {
+    return this.node.attributes.has(name);
   }
 
   /** Reads an attribute that is a number. */
@@ -59,22 +120,41 @@ export class NodeReader {
     throw this.bad(`its attribute ${name} is not a list of numbers: damaged`);
   }
 
-  /** Reads an attribute with a number each for height and width. */
-  pair(name: string, defaultValue: number): readonly [height: number, width: number] {
-    const [height, width, ...more] = this.list(name) ?? [defaultValue, defaultValue];
-    if (width !== undefined && more.length === 0) return [height, width];
-    throw this.bad(`its attribute ${name} must have 2 numbers, for height and width`);
+  /** Reads an attribute that is text. */
+  text(name: string, defaultValue: string): string {
+    const value = this.#read(name) ?? defaultValue;
+    if (typeof value === "string") return value;
+    throw this.bad(`its attribute ${name} is not text: damaged`);
   }
 
-  /** Reads the padding. Padding that depends on the input's size is not supported. */
-  pads(): readonly [top: number, left: number, bottom: number, right: number] {
-    const auto = this.#read("auto_pad") ?? "NOTSET";
-    if (auto !== "NOTSET" && auto !== "VALID") {
-      throw this.bad(`auto_pad ${escapeText(String(auto))} is not supported, only explicit pads`);
-    }
-    const [top, left, bottom, right, ...more] = this.list("pads") ?? [0, 0, 0, 0];
-    if (right !== undefined && more.length === 0) return [top, left, bottom, right];
-    throw this.bad("its attribute pads must have 4 numbers, for top, left, bottom and right");
+  /** Reads an attribute that is a tensor of a few numbers. */
+  tensorAttribute(name: string): NumberArray | undefined {
+    const value = this.#read(name);
+    if (value === undefined) return undefined;
+    const isTensor = typeof value === "object" && "dtype" in value;
+    const { numbers } = isTensor ? storedConstant(value) : {};
+    if (numbers) return numbers[0];
+    throw this.bad(`its attribute ${name} is not a tensor of a few numbers: not supported`);
+  }
+
+  /** Reads an attribute with one number for each axis, such as height and width. */
+  perAxis(name: string, axes: number, defaultValue: number): readonly number[] {
+    const values = this.list(name) ?? Array<number>(axes).fill(defaultValue);
+    if (values.length === axes) return values;
+    const which = axes === 1 ? "1 number" : "2 numbers, for height and width";
+    throw this.bad(`its attribute ${name} must have ${which}`);
+  }
+
+  /** Reads an axis of a tensor, and counts it from the first. */
+  axis(name: string, rank: number, defaultValue: number): number {
+    return this.resolveAxis(this.number(name, defaultValue), rank);
+  }
+
+  /** Counts an axis from the first, and checks that the tensor has it. */
+  resolveAxis(axis: number, rank: number): number {
+    const resolved = axis < 0 ? axis + rank : axis;
+    if (Number.isInteger(axis) && resolved >= 0 && resolved < rank) return resolved;
+    throw this.bad(`it has no axis ${axis} of ${rank}: damaged`);
   }
 
   /** Checks that an attribute has its only supported value. */
@@ -92,36 +172,82 @@ export class NodeReader {
 
   /** Returns whether the node has an input with this index. */
   has(index: number): boolean {
-    return (this.#node.inputs[index] ?? "") !== "";
+    return (this.node.inputs[index] ?? "") !== "";
   }
 
   /**
-   * Returns an input that is a tensor in the file.
+   * Returns the value of an input.
    *
    * @param what The role of the input in error messages, such as "weight".
    */
-  tensor(index: number, what: string): { readonly name: string; readonly tensor: OnnxTensor } {
-    const name = this.#node.inputs[index] ?? "", tensor = this.tensors.get(name);
-    if (tensor) return { name, tensor };
+  value(index: number, what = "input"): Value {
+    const name = this.node.inputs[index] ?? "", value = this.scope.value(name);
+    if (value) return value;
     throw this.bad(
       name === ""
         ? `it has no ${what}: damaged`
-        : `its ${what} ${escapeText(name)} is not a constant in the file: not supported`,
+        : `its ${what} ${escapeText(name)} is not supported`,
     );
   }
 
-  /** Returns the values of a small constant input, such as a shape. */
-  constant(index: number, what: string): readonly number[] {
-    const { name, tensor } = this.tensor(index, what);
-    if (tensor.numbers) return tensor.numbers;
-    const { dtype, shape } = tensor;
-    throw this.bad(
-      `its ${what} ${escapeText(name)} is ${dtype} ${formatShape(shape)}: not supported`,
+  /** Returns the number of axes of an input. */
+  rank(index: number): number {
+    return shapeOf(this.value(index)).length;
+  }
+
+  /** Returns an input that a layer computes. */
+  activation(index: number, what = "input"): Activation {
+    const value = this.value(index, what);
+    if (value.kind === "activation") return value;
+    const name = escapeText(this.node.inputs[index]);
+    throw this.bad(`its ${what} ${name} is a constant: not supported`);
+  }
+
+  /** Returns an input that is a constant, such as a weight. */
+  constant(index: number, what: string): Constant {
+    const value = this.value(index, what);
+    if (value.kind === "constant") return value;
+    const name = escapeText(this.node.inputs[index]);
+    throw this.bad(`its ${what} ${name} is not a constant in the file: not supported`);
+  }
+
+  /** Returns the elements of a small constant input, such as a shape. */
+  numbers(index: number, what: string): readonly number[] {
+    const constant = this.constant(index, what), numbers = fixedNumbers(constant);
+    if (constant.isSized) this.scope.bindSize();
+    if (numbers) return numbers;
+    const name = `its ${what} ${escapeText(this.node.inputs[index])}`;
+    if (constant.numbers) throw this.bad(`${name} depends on the batch size: not supported`);
+    const dtype = constant.stored?.tensor.dtype, shape = formatShape(shapeOf(constant));
+    throw this.bad(`${name} is ${dtype} ${shape}: not supported`);
+  }
+
+  /** Returns the element of a constant input that holds one. */
+  scalar(index: number, what: string): number {
+    const [number, ...more] = this.numbers(index, what);
+    if (number !== undefined && more.length === 0) return number;
+    throw this.bad(`its ${what} has ${more.length + 1} numbers: not supported, only one`);
+  }
+
+  /** Returns the elements of an input that is a shape. Its first size may be the batch. */
+  sizes(index: number, what: string): readonly number[] {
+    const constant = this.constant(index, what), [first, second] = constant.numbers ?? [];
+    const hasBatch = [first, second].every((array, i) =>
+      array?.numbers[0] === this.scope.batches[i]
     );
+    const isSame = first && second && sameNumbers(first.numbers.slice(1), second.numbers.slice(1));
+    if (!hasBatch || !isSame) return this.numbers(index, what);
+    if (constant.isSized) this.scope.bindSize();
+    return first.numbers;
+  }
+
+  /** Reads a list that was an attribute in old versions and is an input now. */
+  listOrInput(name: string, index: number): readonly number[] | undefined {
+    return this.list(name) ?? (this.has(index) ? this.numbers(index, name) : undefined);
   }
 
   #read(name: string) {
     this.#unread.delete(name);
-    return this.#node.attributes.get(name);
+    return this.node.attributes.get(name);
   }
 }

@@ -17,6 +17,9 @@ import { escapeText } from "../io/quote.ts";
  */
 export const maxConstantBytes = 1 << 28;
 
+/** The elements of constants up to this length are kept as numbers. */
+const maxNumbers = 64;
+
 /** TensorProto.DataType.FLOAT */
 const FLOAT = 1;
 
@@ -67,8 +70,10 @@ async function foldNode(
     const element = new Uint8Array(value.span);
     if (value.source) await value.source.read(value.start, element);
     else element.set(await reader.bytes(range));
-    const span = count * itemSize(value.dtype);
+    const span = count * itemSize(value.dtype), [number] = value.numbers ?? [];
+    const isShort = number !== undefined && count <= maxNumbers;
     return {
+      ...(isShort && { numbers: Array<number>(count).fill(number) }),
       ...{ name, dtype: value.dtype, shape: tensor.numbers, count, start: 0, span },
       ...{ strides: undefined, source: repeatingSource(element, span) },
     };

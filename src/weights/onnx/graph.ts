@@ -32,8 +32,10 @@ export interface OnnxNode {
 const cost = { node: 600, attribute: 200, port: 200 } as const;
 
 /** An input or output of the graph. */
-interface OnnxPort {
+export interface OnnxPort {
   readonly name: string;
+  /** The type of its elements, a TensorProto.DataType; 0 if the file does not say. */
+  readonly type: number;
   /** The sizes; undefined for an axis of any size. */
   readonly shape: readonly (number | undefined)[];
 }
@@ -47,7 +49,12 @@ export interface OnnxGraph {
   readonly outputs: OnnxPort[];
   /** The metadata_props of the model. */
   readonly metadata: Map<string, string>;
+  /** The version of the standard operations. */
+  readonly opset: number;
 }
+
+/** The version of files that name none: the oldest that all tools still read. */
+const defaultOpset = 7;
 
 /**
  * Reads a ModelProto, except for the elements of its tensors.
@@ -57,11 +64,12 @@ export interface OnnxGraph {
 export async function readGraph(reader: ProtoReader): Promise<OnnxGraph> {
   const graph: OnnxGraph = {
     ...{ nodes: [], tensors: new Map(), inputs: [], outputs: [] },
-    metadata: new Map(),
+    ...{ metadata: new Map(), opset: defaultOpset },
   };
-  let hasGraph = false;
+  let hasGraph = false, opset: number | undefined;
   for await (const field of reader.fields({ start: 0, length: reader.source.size })) {
     if (field.number === 14) graph.metadata.set(...await readPair(reader, reader.range(field)));
+    if (field.number === 8) opset = await readOpset(reader, reader.range(field)) ?? opset;
     if (field.number !== 7) continue;
     if (hasGraph) throw reader.bad("has two graphs: damaged");
     hasGraph = true;
@@ -70,7 +78,17 @@ export async function readGraph(reader: ProtoReader): Promise<OnnxGraph> {
     }
   }
   if (!hasGraph) throw reader.bad("is an ONNX file without a graph: damaged");
-  return graph;
+  return { ...graph, opset: opset ?? defaultOpset };
+}
+
+/** Reads an OperatorSetIdProto. Returns undefined for operations other than the standard ones. */
+async function readOpset(reader: ProtoReader, range: ByteRange): Promise<number | undefined> {
+  let domain = "", version = defaultOpset;
+  for await (const field of reader.fields(range)) {
+    if (field.number === 1) domain = await reader.text(field);
+    else if (field.number === 2) version = reader.integer(field);
+  }
+  return domain === "" || domain === "ai.onnx" ? version : undefined;
 }
 
 async function readPart(reader: ProtoReader, field: Field, graph: OnnxGraph): Promise<void> {
@@ -133,10 +151,12 @@ async function readAttribute(reader: ProtoReader, range: ByteRange): Promise<[st
 async function readPort(reader: ProtoReader, range: ByteRange): Promise<OnnxPort> {
   reader.budget.spend(cost.port);
   const shape: (number | undefined)[] = [];
-  let name = "";
+  let name = "", type = 0;
   for await (const field of reader.fields(range)) {
     if (field.number === 1) name = await reader.text(field);
     else if (field.number === 2) {
+      // tensor_type.elem_type
+      for await (const part of nestedFields(reader, [field], [1, 1])) type = reader.integer(part);
       const dimensions = nestedFields(reader, [field], [1, 2, 1]); // tensor_type, shape, dim
       for await (const dimension of dimensions) {
         let size: number | undefined;
@@ -148,7 +168,7 @@ async function readPort(reader: ProtoReader, range: ByteRange): Promise<OnnxPort
       }
     }
   }
-  return { name, shape };
+  return { name, type, shape };
 }
 
 /** The fields at a path of field numbers. */

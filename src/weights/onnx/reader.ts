@@ -10,19 +10,34 @@ import { SharedElements, type StoredTensor } from "../layout.ts";
 import { foldConstants, maxConstantBytes } from "./constants.ts";
 import { type OnnxGraph, readGraph } from "./graph.ts";
 import { ProtoReader } from "./protobuf.ts";
+import { isFloat } from "../dtype.ts";
 import { type ByteSource, unknownSize } from "../io/source.ts";
 import { TensorFile, type WeightsFile } from "../tensor_file.ts";
+import { reciprocalSource, repeatingSource, tensorFromNumbers } from "./tensor.ts";
 
-/** Where a layer's parameter comes from in a file. */
-export interface ParameterMapping {
+/** Where a layer's parameter comes from: a tensor in the file, or numbers. */
+export type ParameterMapping = StoredParameter | NumberParameter;
+
+/** A parameter that is a tensor in the file, in the same or another layout. */
+export interface StoredParameter {
   /** The tensor's name in the file. */
   readonly tensor: string;
   /** The parameter's shape, which has as many elements as the tensor. */
   readonly shape: readonly number[];
-  /** Whether the tensor is the transposed matrix of the parameter. */
-  readonly transposed?: boolean;
+  /** The strides of the parameter's axes in the tensor, in elements. Default: contiguous. */
+  readonly strides?: readonly number[];
   /** A factor for every element. */
   readonly factor?: number;
+  /** Whether the parameter holds the reciprocals of the elements. */
+  readonly isReciprocal?: boolean;
+}
+
+/** A parameter that the graph computes. */
+export interface NumberParameter {
+  /** The parameter's shape. */
+  readonly shape: readonly number[];
+  /** The elements; a single number stands for all. */
+  readonly numbers: readonly number[];
 }
 
 /** An open ONNX file: its initialisers and constants as weights, and the graph that uses them. */
@@ -59,14 +74,34 @@ export class OnnxFile extends TensorFile {
    */
   mapParameters(parameters: ReadonlyMap<string, ParameterMapping>): WeightsFile {
     const tensors = new Map<string, StoredTensor>();
-    for (const [name, { tensor, shape, transposed, factor }] of parameters) {
-      const stored = this.graph.tensors.get(tensor);
-      if (!stored) continue;
-      const strides = transposed ? [1, shape[0]] : undefined;
-      tensors.set(name, { ...stored, name, shape, strides, factor });
+    for (const [name, mapping] of parameters) {
+      const tensor = "numbers" in mapping
+        ? numberTensor(name, mapping)
+        : this.#storedTensor(name, mapping);
+      if (tensor) tensors.set(name, tensor);
     }
     return new TensorFile(this.#file, "onnx", tensors);
   }
+
+  #storedTensor(
+    name: string,
+    { tensor, shape, strides, factor, isReciprocal }: StoredParameter,
+  ): StoredTensor | undefined {
+    const stored = this.graph.tensors.get(tensor);
+    if (!stored) return undefined;
+    if (!isReciprocal || !isFloat(stored.dtype)) return { ...stored, name, shape, strides, factor };
+    const source = reciprocalSource(stored, stored.source ?? this.#file);
+    const span = source.size, start = 0;
+    return { ...stored, name, shape, strides, factor, dtype: "F32", source, start, span };
+  }
+}
+
+/** Creates the tensor of a parameter that the graph computes. */
+function numberTensor(name: string, { shape, numbers }: NumberParameter): StoredTensor {
+  if (numbers.length !== 1) return tensorFromNumbers(name, "F32", shape, numbers);
+  const count = shape.reduce((product, size) => product * size, 1), span = 4 * count;
+  const source = repeatingSource(new Uint8Array(Float32Array.from(numbers).buffer), span);
+  return { name, dtype: "F32", shape, count, start: 0, span, strides: undefined, source };
 }
 
 /**
@@ -83,7 +118,9 @@ export async function openOnnx(source: ByteSource, files: RelatedFiles): Promise
   }
   const reader = new ProtoReader(source, files);
   const graph = await foldConstants(reader, await readGraph(reader));
-  if (graph.tensors.size === 0) throw new FileError(source.name, "holds no tensors");
+  if (graph.tensors.size === 0 && graph.nodes.length === 0) {
+    throw new FileError(source.name, "holds no tensors");
+  }
   const size = source.size + files.size + maxConstantBytes;
   const shared = new SharedElements({ name: source.name, size });
   for (const tensor of graph.tensors.values()) shared.add(tensor);

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { type DType, itemSize } from "../dtype.ts";
+import { type DType, isFloat, itemSize, toFloat32 } from "../dtype.ts";
 import { FileError } from "../../errors.ts";
 import { elementCount, maxDimensions, type StoredTensor } from "../layout.ts";
 import { readPair } from "./pair.ts";
@@ -17,7 +17,7 @@ import { escapeText } from "../io/quote.ts";
 
 /** A tensor with its position, and its value if that is short. */
 export interface OnnxTensor extends StoredTensor {
-  /** The elements of a few integers (a shape) or of a single float32 (a dropout rate). */
+  /** The elements, if they are a few integers (a shape) or floats (the scales of a resize). */
   readonly numbers?: readonly number[];
 }
 
@@ -42,8 +42,8 @@ const dtypes: Readonly<Record<number, DType>> = {
   19: "F8_E5M2",
 };
 
-/** The most integers that are read as {@linkcode OnnxTensor.numbers}. */
-const maxNumbers = 64;
+/** The most integers and floats that are read as {@linkcode OnnxTensor.numbers}. */
+const maxIntegers = 512, maxFloats = 64;
 
 /** The memory of a tensor's description, in bytes. */
 export const tensorBytes = 500;
@@ -167,13 +167,12 @@ async function readNumbers(
   reader: ProtoReader,
   { dtype, count, start, span, source }: StoredTensor,
 ): Promise<readonly number[] | undefined> {
-  const isShort = dtype === "F32" ? count === 1 : /^[IUB]/.test(dtype) && count <= maxNumbers;
-  if (!isShort || dtype === "BF16") return undefined;
+  if (count > (isFloat(dtype) ? maxFloats : maxIntegers)) return undefined;
+  reader.budget.spend(8 * count);
   const range = { start, length: span };
   const { buffer } = source ? await readBytes(source, start, span) : await reader.bytes(range);
+  if (isFloat(dtype)) return [...toFloat32(dtype, buffer, count, new Float32Array(count))];
   switch (dtype) {
-    case "F32":
-      return [...new Float32Array(buffer)];
     case "I64":
       return Array.from(new BigInt64Array(buffer), Number);
     case "I32":
@@ -194,6 +193,23 @@ export function repeatingSource(element: Uint8Array, size: number): ByteSource {
     async read(_offset, into) {
       into.set(element.subarray(0, into.length));
       for (let done = element.length; done < into.length; done *= 2) into.copyWithin(done, 0, done);
+    },
+    close() {},
+  };
+}
+
+/** A source of the reciprocals of a contiguous float tensor, as float32. */
+export function reciprocalSource(tensor: StoredTensor, source: ByteSource): ByteSource {
+  const { dtype, count, start } = tensor, bytes = itemSize(dtype);
+  return {
+    name: source.name,
+    size: 4 * count,
+    async read(offset, into) {
+      if (!isFloat(dtype)) return;
+      const length = into.length / 4;
+      const raw = await readBytes(source, start + offset / 4 * bytes, length * bytes);
+      const values = toFloat32(dtype, raw.buffer, length, new Float32Array(length));
+      into.set(new Uint8Array(values.map((value) => 1 / value).buffer));
     },
     close() {},
   };

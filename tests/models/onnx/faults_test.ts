@@ -14,23 +14,36 @@ async function assertFails(attempt: () => Promise<unknown>, reason: string): Pro
   assertEquals(error.message.replace(/^.*?: /, ""), reason);
 }
 
-const supported = "(supported: AveragePool, BatchNormalization, Conv, Dropout, Flatten, Gemm, " +
-  "GlobalAveragePool, Identity, LRN, MaxPool, Relu, Reshape, Softmax at the end)";
-
-Deno.test("loadModel() names all operations of an ONNX graph that are not supported", async () => {
-  for (
-    const [name, operations] of [
-      ["residual", "Add"],
-      ["silu", "Sigmoid, Mul"],
-      ["mean", "ReduceMean"],
-      ["view_dyn", "Shape, Gather, Unsqueeze, Concat"],
-    ]
-  ) {
-    await assertFails(
-      () => loadModel({ weights: String(fixture(`${name}.onnx`)) }),
-      `uses operations that are not supported: ${operations} ${supported}`,
+Deno.test("loadModel() names all nodes of an ONNX graph that are not supported", async () => {
+  const unsupported = "this operation is not supported";
+  const chain = (operations: string[]) =>
+    operations.map((op, i) =>
+      node(op, [i ? `v${i}` : "x"], [i < operations.length - 1 ? `v${i + 1}` : "y"])
     );
-  }
+  const refuse = (operations: string[], reason: string) => {
+    const weights = model({ tensors: [halves("w", 1)], nodes: chain(operations) });
+    return assertFails(() => loadModel({ weights }), reason);
+  };
+  await refuse(["Relu", "Det", "Relu"], `node v2 (Det): ${unsupported}`);
+  await refuse(
+    ["Det", "Relu", "Det", "Det", "Det", "LSTM", "Relu"],
+    `nodes v1, v3, v4 and 1 more (Det): ${unsupported}; node v6 (LSTM): ${unsupported}`,
+  );
+  await refuse(
+    Array.from({ length: 14 }, (_, i) => `Op${i}`),
+    `${
+      Array.from({ length: 9 }, (_, i) => `node v${i + 1} (Op${i}): ${unsupported}`).join("; ")
+    }; ` +
+      `node v10 (Op9): ${unsupported}; and 4 more`,
+  );
+  await refuse(
+    ["Sqrt", "Erf", "Det"],
+    `node y (Det): ${unsupported}`,
+  );
+  await refuse(
+    ["Sqrt", "Erf"],
+    "node v1 (Sqrt): this operation is only supported in GELU and layer normalisation",
+  );
 });
 
 Deno.test("loadModel() takes the classes of an ONNX model from its metadata", async () => {

@@ -11,3 +11,12 @@ export function fixture(name: string): URL {
 export function smallModel(parts: Parts): Uint8Array<ArrayBuffer> {
   return onnx({ inputs: [port("x", 1, 3, 4, 4)], outputs: [port("y")], ...parts });
 }
+
+/** The input values of make_expected.ts. */
+export function formula(shape: readonly number[], factor: number): Float32Array {
+  const length = shape.reduce((a, b) => a * b);
+  return Float32Array.from(
+    { length },
+    (_, i) => factor * (Number(BigInt(i) * 2654435761n % 2n ** 32n) / 2 ** 31 - 1),
+  );
+}

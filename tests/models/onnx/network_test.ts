@@ -12,18 +12,9 @@ import { testOnEveryBackend } from "../../backends.ts";
 import expected from "../../fixtures/onnx/expected.json" with { type: "json" };
 import golden from "../../fixtures/models/golden.json" with { type: "json" };
 import { halves, node, port } from "../../weights/onnx/helpers.ts";
-import { fixture, smallModel } from "./models.ts";
+import { fixture, formula, smallModel } from "./models.ts";
 
 const picture = (name: string) => new URL(`../../fixtures/models/${name}`, import.meta.url);
-
-/** The input values of make_expected.ts. */
-function formula(shape: readonly number[], factor: number): Float32Array {
-  const length = shape.reduce((a, b) => a * b);
-  return Float32Array.from(
-    { length },
-    (_, i) => factor * (Number(BigInt(i) * 2654435761n % 2n ** 32n) / 2 ** 31 - 1),
-  );
-}
 
 /** Computes the log-probabilities of a model for the input of the formula. */
 async function logProbabilities(model: Classifier, shape: readonly number[], factor: number) {
@@ -122,12 +113,6 @@ Deno.test("networks with layers typical of Caffe use Caffe's preprocessing", asy
 
   using plain = await loadModel({ backend, weights: fixture("layers.onnx") });
   assertEquals(plain.preprocessing, { ...imagenetPreprocessing, resize: 23, crop: 20 });
-  const grouped = smallModel({
-    nodes: [node("Conv", ["x", "w"], ["c"], { group: 3 }), node("Flatten", ["c"], ["y"])],
-    tensors: [halves("w", 3, 1, 4, 4)],
-  });
-  using groups = await loadModel({ backend, weights: grouped });
-  assertEquals(groups.preprocessing, { ...caffePreprocessing, resize: 5, crop: 4 });
 });
 
 Deno.test("options override an ONNX file, but must not contradict it", async () => {

@@ -104,11 +104,13 @@ export interface Parts {
   readonly outputs?: readonly Code[];
   /** Other fields of the graph. */
   readonly more?: Code;
+  /** The version of the operations. Default: 13. */
+  readonly opset?: number;
 }
 
 /** A ModelProto. */
 export function onnx(
-  { nodes = [], tensors = [], inputs = [], outputs = [], more = bytes() }: Parts,
+  { nodes = [], tensors = [], inputs = [], outputs = [], more = bytes(), opset = 13 }: Parts,
 ): Code {
   const graph = bytes(
     ...nodes.map((code) => field(1, code)),
@@ -117,5 +119,5 @@ export function onnx(
     ...outputs.map((code) => field(12, code)),
     more,
   );
-  return bytes(int(1, 8), field(2, "test"), field(7, graph), field(8, int(2, 13)));
+  return bytes(int(1, 8), field(2, "test"), field(7, graph), field(8, int(2, opset)));
 }

@@ -117,7 +117,7 @@ Deno.test("openWeights() rejects an ONNX file without its weights", async () => 
     onnx({ tensors: [tensor("a", [1], 1, int(14, 1))] }),
     "a has no location: damaged",
   );
-  await assertRejected(onnx({ nodes: [node("Relu", ["x"], ["y"])] }), "holds no tensors");
+  await assertRejected(onnx({}), "holds no tensors");
   await assertRejected(
     onnx({ more: field(15, "") }),
     "has sparse tensors, which are not supported",
@@ -234,4 +234,12 @@ Deno.test("openWeights() rejects an ONNX file that would take too much memory or
   const deep = Array(1000).fill(6).reduce((inner, number) => field(number, inner), bytes());
   using file = await open(onnx({ nodes: [field(5, deep)], tensors: [floats("a", [1], 1)] }));
   assertEquals(file.entries.size, 1);
+});
+
+Deno.test("an ONNX file whose ninth byte is a brace is no safetensors file", async () => {
+  const graph = field(7, field(5, floats("a", [1], 1)));
+  const file = bytes(int(1, 8), field(2, "a\0bc{"), graph, field(8, int(2, 13)));
+  assertEquals(file[8], 0x7b);
+  using opened = await openWeights(bytesSource(file));
+  assertEquals(opened.format, "onnx");
 });

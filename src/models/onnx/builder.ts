@@ -1,0 +1,204 @@
+/**
+ * Makes the layers of a network from the nodes of an ONNX graph.
+ *
+ * @module
+ */
+
+import {
+  AdaptiveAvgPool2d,
+  AdaptiveMaxPool2d,
+  BatchNorm1d,
+  BatchNorm2d,
+  Flatten,
+  type Layer,
+  type PackingOptions,
+  Permute,
+  type PrecisionOptions,
+  Reshape,
+} from "../../layers/mod.ts";
+import type { AlgorithmOptions } from "../../ops/prepared_conv.ts";
+import { elements, sameShape, type Shape } from "../../tensor.ts";
+import { formatShape } from "../../weights/io/quote.ts";
+import type { ParameterMapping } from "../../weights/onnx/reader.ts";
+import type { NodeReader } from "./node.ts";
+import {
+  type Absorb,
+  type Activation,
+  type LayerStep,
+  type Origin,
+  type Scaled,
+  scaledOf,
+  type Value,
+} from "./values.ts";
+
+/** Options of the layers. */
+export interface LayerOptions extends PrecisionOptions, AlgorithmOptions, PackingOptions {
+  /** The probability of dropout in training mode, instead of the one in the file. */
+  readonly dropout?: number;
+}
+
+/** Converts a node to layers. Returns the values of its outputs. */
+export type Operation = (
+  node: NodeReader,
+  build: LayerBuilder,
+) => Value | readonly (Value | undefined)[];
+
+/** What a layer has besides its inputs. */
+interface StepOptions {
+  readonly parameters?: Readonly<Record<string, ParameterMapping>>;
+  readonly suffix?: string;
+  readonly absorb?: Absorb;
+  /** What patterns find. Default: the operation of the node. */
+  readonly origin?: Partial<Origin>;
+}
+
+/** See {@linkcode LayerBuilder.channelAffine}. */
+interface ChannelParameters {
+  readonly mean?: ParameterMapping;
+  readonly weight?: ParameterMapping;
+  readonly bias?: ParameterMapping;
+}
+
+/** The most values in a layer's output per image: 256 MB, a hundred times more than in AlexNet. */
+const maxValues = 1 << 26;
+
+/** The rounding of a few factors in float32, whose product should be 1. */
+const rounding = 2 ** -22;
+
+/** Makes layers. */
+export class LayerBuilder {
+  /** All layers, in an order in which they can be computed. */
+  readonly steps: LayerStep[] = [];
+  /** The nodes that multiplied and added, and the layers that compute it. */
+  readonly #scales = new Map<Scaled, { readonly node: NodeReader; made?: Activation }>();
+
+  /** @param options The options of the layers. */
+  constructor(readonly options: LayerOptions) {}
+
+  /** Adds a layer. If one of its inputs cannot be computed, neither can its output. */
+  apply(
+    node: NodeReader,
+    layer: Layer,
+    inputs: readonly Activation[],
+    { parameters = {}, suffix = "", absorb, origin }: StepOptions = {},
+  ): Activation {
+    const from = inputs.map((input) => this.computed(input)), [first] = from;
+    const shape = node.attempt(() => layer.outputShapeOf(from.map(({ shape }) => shape)));
+    if (shape[0] !== first.shape[0]) {
+      throw node.bad(`its output ${formatShape(shape)} has another batch axis: not supported`);
+    }
+    if (elements(shape) > maxValues * shape[0]) {
+      throw node.bad(`its output ${formatShape(shape)} is too large`);
+    }
+    const error = from.find(({ error }) => error)?.error;
+    const step = { node: node.node, suffix, layer, inputs: from, parameters, absorb };
+    if (!error) this.steps.push(step);
+    const all = { op: node.op, inputs, ...origin };
+    return { kind: "activation", shape, origin: all, ...(error ? { error } : { step }) };
+  }
+
+  /** An output that no layer computes, unless it is a part of a pattern. */
+  pattern(
+    node: NodeReader,
+    inputs: readonly Activation[],
+    shape: Shape,
+    numbers?: readonly number[],
+    reason = "this operation is only supported in GELU and layer normalisation",
+  ): Activation {
+    const origin = { op: node.op, inputs, numbers };
+    return { kind: "activation", shape, origin, error: node.bad(reason) };
+  }
+
+  /** `scale · x + shift`. A layer is only made if another one takes the result. */
+  scale(node: NodeReader, x: Activation, scale: number, shift: number): Activation {
+    const before = scaledOf(x);
+    const all = {
+      of: before.of,
+      scale: before.scale * scale,
+      shift: before.shift * scale + shift,
+    };
+    if (Math.abs(all.scale - 1) < rounding && all.shift === 0) return before.of;
+    const { error } = before.of;
+    this.#scales.set(all, { node });
+    return { kind: "activation", shape: x.shape, scaled: all, error };
+  }
+
+  /** (x − mean) · weight + bias for each channel: a batch normalisation. */
+  channelAffine(
+    node: NodeReader,
+    x: Activation,
+    affine: ChannelParameters,
+    options: StepOptions = {},
+  ): Activation {
+    const [batch, channels] = x.shape, rank = x.shape.length, shape = [channels];
+    if (rank > 4) {
+      const flat = this.view(node, x, [batch, channels, elements(x.shape.slice(2))]);
+      return this.view(node, this.channelAffine(node, flat, affine, options), x.shape);
+    }
+    const layer = rank === 4
+      ? new BatchNorm2d(channels, { eps: 0 })
+      : new BatchNorm1d(channels, { eps: 0 });
+    const parameters = {
+      weight: affine.weight ?? { shape, numbers: [1] },
+      bias: affine.bias ?? { shape, numbers: [0] },
+      running_mean: affine.mean ?? { shape, numbers: [0] },
+      running_var: { shape, numbers: [1] },
+    };
+    return this.apply(node, layer, [x], { ...options, parameters });
+  }
+
+  /** Changes the shape, but neither the batch nor the order of elements. */
+  view(node: NodeReader, x: Activation, shape: Shape, options: StepOptions = {}): Activation {
+    if (sameShape(x.shape, shape)) return x;
+    const { step } = x, isView = step?.layer instanceof Reshape || step?.layer instanceof Flatten;
+    if (isView) return this.view(node, step.inputs[0], shape, options);
+    const layer = shape.length === 2 ? new Flatten() : new Reshape(shape.slice(1));
+    return this.apply(node, layer, [x], { suffix: ".view", ...options });
+  }
+
+  /** Changes the order of axes, of which the batch stays the first. */
+  permute(
+    node: NodeReader,
+    x: Activation,
+    order: readonly number[],
+    options: StepOptions = {},
+  ): Activation {
+    const { step } = x;
+    if (step?.layer instanceof Permute) {
+      const { dims } = step.layer;
+      return this.permute(node, step.inputs[0], order.map((axis) => dims[axis]), options);
+    }
+    // Axes of size 1 may move: the elements stay where they are.
+    const moved = order.filter((axis) => axis === 0 || x.shape[axis] > 1);
+    if (order[0] === 0 && moved.every((axis, i) => i === 0 || axis > moved[i - 1])) {
+      return this.view(node, x, order.map((axis) => x.shape[axis]), options);
+    }
+    return this.apply(node, new Permute(order), [x], { suffix: ".permute", ...options });
+  }
+
+  /** The mean or maximum along some axes other than the batch, which stay with size 1. */
+  reduce(
+    node: NodeReader,
+    x: Activation,
+    kind: "mean" | "max",
+    axes: readonly number[],
+  ): Activation {
+    const layer = kind === "mean" ? new AdaptiveAvgPool2d(1) : new AdaptiveMaxPool2d(1);
+    if (x.shape.length === 4 && axes.join() === "2,3") return this.apply(node, layer, [x]);
+    const kept = x.shape.map((_, axis) => axis).filter((axis) => !axes.includes(axis));
+    const [batch] = x.shape, count = elements(axes.map((axis) => x.shape[axis]));
+    const ordered = this.permute(node, x, [...kept, ...axes]);
+    const rows = this.view(node, ordered, [batch, elements(x.shape) / (batch * count), 1, count]);
+    const reduced = this.apply(node, layer, [rows]);
+    return this.view(node, reduced, x.shape.map((size, axis) => axes.includes(axis) ? 1 : size));
+  }
+
+  /** Makes the layer that multiplies and adds, if there is none yet. */
+  computed(x: Activation): Activation {
+    const entry = x.scaled && this.#scales.get(x.scaled);
+    if (!x.scaled || !entry) return x;
+    const { of, scale, shift } = x.scaled, shape = [x.shape[1]];
+    const weight = { shape, numbers: [scale] }, bias = { shape, numbers: [shift] };
+    return entry.made ??= this.channelAffine(entry.node, of, { weight, bias });
+  }
+}

@@ -1,0 +1,282 @@
+/**
+ * Computes sizes: ONNX operations on a few numbers, which do not depend on the pixels.
+ *
+ * Source: https://onnx.ai/onnx/operators/
+ *
+ * @module
+ */
+
+import { elements, type Shape } from "../../tensor.ts";
+import { formatShape } from "../../weights/io/quote.ts";
+import { concat, expand, gather, permute, reduce, slice, split } from "./fold_shapes.ts";
+import type { NodeReader } from "./node.ts";
+import {
+  permutation,
+  sliceIndices,
+  splitSizes,
+  squeezedShape,
+  targetShape,
+  unsqueezedShape,
+} from "./shape_rules.ts";
+import type { NumberArray } from "./values.ts";
+
+/** The most elements and axes of a computed value. */
+const maxFolded = 4096, maxRank = 16;
+
+/** Computes the outputs of a node from its inputs. */
+type Fold = (
+  node: NodeReader,
+  inputs: readonly NumberArray[],
+) => NumberArray | readonly NumberArray[];
+
+/** The operations, and the number of inputs that they need at least. */
+const folds: ReadonlyMap<string, readonly [inputs: number, fold: Fold]> = new Map<
+  string,
+  readonly [number, Fold]
+>([
+  ["Abs", [1, each(Math.abs)]],
+  ["Add", [2, pairs((a, b) => a + b)]],
+  ["And", [2, compare((a, b) => a !== 0 && b !== 0)]],
+  ["Cast", [1, cast]],
+  ["CastLike", [2, (_, [x, like]) => convert(x, like.isFloat)]],
+  ["Ceil", [1, each(Math.ceil)]],
+  ["Concat", [1, join]],
+  ["ConstantOfShape", [1, constantOfShape]],
+  ["Div", [2, divide]],
+  ["Equal", [2, compare((a, b) => a === b)]],
+  ["Exp", [1, each(Math.exp)]],
+  ["Expand", [2, (node, [x, shape]) => spread(node, x, broadcast(node, x.shape, shape.numbers))]],
+  ["Flatten", [1, flatten]],
+  ["Floor", [1, each(Math.floor)]],
+  ["Gather", [2, take]],
+  ["Greater", [2, compare((a, b) => a > b)]],
+  ["GreaterOrEqual", [2, compare((a, b) => a >= b)]],
+  ["Identity", [1, (_, [x]) => x]],
+  ["Less", [2, compare((a, b) => a < b)]],
+  ["LessOrEqual", [2, compare((a, b) => a <= b)]],
+  ["Max", [1, fromAll(Math.max)]],
+  ["Min", [1, fromAll(Math.min)]],
+  ["Mod", [2, modulo]],
+  ["Mul", [2, pairs((a, b) => a * b)]],
+  ["Neg", [1, each((a) => -a)]],
+  ["Not", [1, each((a) => a === 0 ? 1 : 0)]],
+  ["Or", [2, compare((a, b) => a !== 0 || b !== 0)]],
+  ["Pow", [2, pairs((a, b) => a ** b)]],
+  ["Range", [3, range]],
+  ["Reciprocal", [1, each((a) => 1 / a)]],
+  ["ReduceMax", [1, reduceWith((a, b) => Math.max(a, b), -Infinity)]],
+  ["ReduceMin", [1, reduceWith((a, b) => Math.min(a, b), Infinity)]],
+  ["ReduceProd", [1, reduceWith((a, b) => a * b, 1)]],
+  ["ReduceSum", [1, reduceWith((a, b) => a + b, 0)]],
+  ["Reshape", [1, reshape]],
+  ["Round", [1, each(roundEven)]],
+  ["Shape", [1, (node, [x]) => shapeNumbers(node, x.shape)]],
+  ["Size", [1, (_, [x]) => integers([], [elements(x.shape)])]],
+  ["Slice", [1, (node, [x, ...bounds]) => slice(x, sliceIndices(node, x.shape, bounds))]],
+  ["Split", [1, splitAt]],
+  ["Sqrt", [1, each(Math.sqrt)]],
+  ["Squeeze", [1, (node, [x, axes]) => withShape(x, squeezedShape(node, x.shape, axes))]],
+  ["Sub", [2, pairs((a, b) => a - b)]],
+  ["Tile", [2, tile]],
+  ["Transpose", [1, (node, [x]) => permute(x, permutation(node, x.shape.length))]],
+  ["Unsqueeze", [1, (node, [x, axes]) => withShape(x, unsqueezedShape(node, x.shape, axes))]],
+  ["Where", [3, where]],
+]);
+
+/** Whether an operation can be computed here. */
+export function isFolded(op: string): boolean {
+  return folds.has(op);
+}
+
+/**
+ * Computes the outputs of a node.
+ *
+ * @throws {FileError} When the inputs are invalid, or an output is too large.
+ */
+export function fold(node: NodeReader, inputs: readonly NumberArray[]): readonly NumberArray[] {
+  const [count, compute] = folds.get(node.op)!;
+  for (let i = 0; i < count; i++) if (!inputs[i]) throw node.bad("it lacks an input: damaged");
+  const result = compute(node, inputs);
+  const outputs = "shape" in result ? [result] : result;
+  for (const { shape, numbers } of outputs) {
+    if (numbers.length === checkSize(node, shape)) continue;
+    throw node.bad(`its output ${formatShape(shape)} does not hold ${numbers.length} values`);
+  }
+  return outputs;
+}
+
+/** The shape of a tensor as a list of numbers. Since opset 15, a part of it. */
+export function shapeNumbers(node: NodeReader, shape: Shape): NumberArray {
+  const start = node.number("start", 0), end = node.number("end", shape.length);
+  const sizes = shape.slice(start, end);
+  return integers([sizes.length], sizes);
+}
+
+/** Creates an array of integers. */
+export function integers(shape: Shape, numbers: readonly number[]): NumberArray {
+  return { shape, numbers, isFloat: false };
+}
+
+function withShape(x: NumberArray, shape: Shape): NumberArray {
+  return { ...x, shape };
+}
+
+function convert({ shape, numbers }: NumberArray, isFloat: boolean): NumberArray {
+  return { shape, numbers: isFloat ? numbers : numbers.map(Math.trunc), isFloat };
+}
+
+function each(compute: (value: number) => number): Fold {
+  return (_, [x]) => ({ ...x, numbers: x.numbers.map((value) => compute(value)) });
+}
+
+function pairs(compute: (a: number, b: number) => number): Fold {
+  return (node, [a, b]) => combine(node, a, b, compute);
+}
+
+function compare(holds: (a: number, b: number) => boolean): Fold {
+  return (node, [a, b]) => ({
+    ...combine(node, a, b, (x, y) => holds(x, y) ? 1 : 0),
+    isFloat: false,
+  });
+}
+
+function fromAll(compute: (a: number, b: number) => number): Fold {
+  return (node, [first, ...rest]) => rest.reduce((a, b) => combine(node, a, b, compute), first);
+}
+
+/** Combines two arrays element by element. */
+function combine(
+  node: NodeReader,
+  a: NumberArray,
+  b: NumberArray,
+  compute: (a: number, b: number) => number,
+): NumberArray {
+  const shape = broadcast(node, a.shape, b.shape), isFloat = a.isFloat || b.isFloat;
+  const { numbers: left } = spread(node, a, shape), { numbers: right } = spread(node, b, shape);
+  return { shape, numbers: left.map((value, i) => compute(value, right[i])), isFloat };
+}
+
+/** Returns the shape of two arrays together, aligned at their last axes. */
+function broadcast(node: NodeReader, a: Shape, b: Shape): Shape {
+  const rank = Math.max(a.length, b.length);
+  return Array.from({ length: rank }, (_, axis) => {
+    const left = a[axis + a.length - rank] ?? 1, right = b[axis + b.length - rank] ?? 1;
+    if (left === right || right === 1) return left;
+    if (left === 1) return right;
+    throw node.bad(`${formatShape(a)} and ${formatShape(b)} do not fit together: damaged`);
+  });
+}
+
+/** Repeats an array along axes of size 1. */
+function spread(node: NodeReader, x: NumberArray, shape: Shape): NumberArray {
+  checkSize(node, shape);
+  return expand(x, shape);
+}
+
+function join(node: NodeReader, inputs: readonly NumberArray[]): NumberArray {
+  const [first] = inputs, rank = first.shape.length, axis = node.axis("axis", rank, 1);
+  const fits = inputs.every(({ shape }) =>
+    shape.length === rank && shape.every((size, i) => i === axis || size === first.shape[i])
+  );
+  if (!fits) throw node.bad("its inputs do not fit together: damaged");
+  const size = inputs.reduce((sum, { shape }) => sum + shape[axis], 0);
+  checkSize(node, first.shape.with(axis, size));
+  return concat(inputs, axis);
+}
+
+function take(node: NodeReader, [x, at]: readonly NumberArray[]): NumberArray {
+  const axis = node.axis("axis", x.shape.length, 0);
+  checkSize(node, [...x.shape.with(axis, 1), ...at.shape]);
+  return gather(x, at, axis);
+}
+
+/** Integers are divided towards 0. */
+function divide(node: NodeReader, [a, b]: readonly NumberArray[]): NumberArray {
+  if (!a.isFloat && b.numbers.includes(0)) throw node.bad("it divides by 0: damaged");
+  return combine(node, a, b, a.isFloat ? (x, y) => x / y : (x, y) => Math.trunc(x / y));
+}
+
+function modulo(node: NodeReader, [a, b]: readonly NumberArray[]): NumberArray {
+  if (!a.isFloat && b.numbers.includes(0)) throw node.bad("it divides by 0: damaged");
+  const isC = node.number("fmod", 0) !== 0;
+  return combine(node, a, b, isC ? (x, y) => x % y : (x, y) => x - y * Math.floor(x / y));
+}
+
+function roundEven(value: number): number {
+  const rounded = Math.round(value);
+  return rounded - value === 0.5 && rounded % 2 !== 0 ? rounded - 1 : rounded;
+}
+
+/** TensorProto.DataType of float32, float16, double and bfloat16. */
+export const floatTypes: readonly number[] = [1, 10, 11, 16];
+
+function cast(node: NodeReader, [x]: readonly NumberArray[]): NumberArray {
+  const type = node.number("to", 1);
+  if (type === 9) return { ...x, numbers: x.numbers.map((v) => v === 0 ? 0 : 1), isFloat: false };
+  return convert(x, floatTypes.includes(type));
+}
+
+function constantOfShape(node: NodeReader, [{ numbers: shape }]: readonly NumberArray[]) {
+  checkSize(node, shape);
+  const value = node.tensorAttribute("value");
+  const [number = 0] = value?.numbers ?? [], isFloat = value?.isFloat ?? true;
+  return { shape, numbers: Array<number>(elements(shape)).fill(number), isFloat };
+}
+
+/** Checks the size of an output before it is made, and returns it. */
+function checkSize(node: NodeReader, shape: Shape): number {
+  const count = elements(shape), isValid = shape.every((n) => Number.isInteger(n) && n >= 0);
+  if (isValid && shape.length <= maxRank && count <= maxFolded) return count;
+  throw node.bad(`its output ${formatShape(shape)} is not a shape of up to ${maxFolded} numbers`);
+}
+
+function range(node: NodeReader, [start, limit, delta]: readonly NumberArray[]): NumberArray {
+  const [first] = start.numbers, [end] = limit.numbers, [step] = delta.numbers;
+  const length = Math.max(0, Math.ceil((end - first) / step));
+  checkSize(node, [length]);
+  const numbers = Array.from({ length }, (_, i) => first + i * step);
+  return { shape: [length], numbers, isFloat: start.isFloat };
+}
+
+function reduceWith(combine: (a: number, b: number) => number, first: number): Fold {
+  return (node, inputs) => {
+    const [x, axes] = inputs, rank = x.shape.length;
+    const keep = node.number("keepdims", 1) !== 0;
+    const ignoresNone = node.number("noop_with_empty_axes", 0) !== 0;
+    const list = node.list("axes") ?? axes?.numbers ?? [];
+    if (list.length === 0 && ignoresNone) return x;
+    const reduced = list.length === 0
+      ? x.shape.map((_, axis) => axis)
+      : list.map((axis) => node.resolveAxis(axis, rank));
+    return reduce(x, new Set(reduced), keep, combine, first);
+  };
+}
+
+function reshape(node: NodeReader, [x, target]: readonly NumberArray[]): NumberArray {
+  const sizes = node.list("shape") ?? target.numbers;
+  return withShape(x, targetShape(node, x.shape, sizes));
+}
+
+function flatten(node: NodeReader, [x]: readonly NumberArray[]): NumberArray {
+  const axis = node.number("axis", 1), { shape } = x, at = axis < 0 ? axis + shape.length : axis;
+  return withShape(x, [elements(shape.slice(0, at)), elements(shape.slice(at))]);
+}
+
+function splitAt(node: NodeReader, [x, sizes]: readonly NumberArray[]): readonly NumberArray[] {
+  const axis = node.axis("axis", x.shape.length, 0);
+  return split(x, axis, splitSizes(node, x.shape[axis], sizes?.numbers));
+}
+
+function tile(node: NodeReader, [x, { numbers: repeats }]: readonly NumberArray[]): NumberArray {
+  checkSize(node, x.shape.map((size, axis) => size * (repeats[axis] ?? NaN)));
+  return x.shape.reduce<NumberArray>(
+    (tiled, _, axis) => repeats[axis] ? concat(Array(repeats[axis]).fill(tiled), axis) : tiled,
+    x,
+  );
+}
+
+function where(node: NodeReader, [condition, a, b]: readonly NumberArray[]): NumberArray {
+  const shape = broadcast(node, condition.shape, broadcast(node, a.shape, b.shape));
+  const [test, yes, no] = [condition, a, b].map((array) => spread(node, array, shape).numbers);
+  return { shape, numbers: test.map((value, i) => value ? yes[i] : no[i]), isFloat: a.isFloat };
+}

@@ -1,0 +1,242 @@
+/**
+ * Walks through the nodes of an ONNX graph: computes sizes, and makes layers of the rest.
+ *
+ * @module
+ */
+
+import { elements, sameShape, type Shape } from "../../tensor.ts";
+import { escapeText } from "../../weights/io/quote.ts";
+import type { OnnxNode } from "../../weights/onnx/graph.ts";
+import type { OnnxFile } from "../../weights/onnx/reader.ts";
+import { LayerBuilder, type LayerOptions } from "./builder.ts";
+import { fold, isFolded, shapeNumbers } from "./fold.ts";
+import { NodeError, NodeReader, type Scope } from "./node.ts";
+import { operations, severalOutputs } from "./operations/mod.ts";
+import { orderNodes } from "./order.ts";
+import { Problems } from "./problems.ts";
+import { changeStored } from "./stored.ts";
+import {
+  type Activation,
+  type Constant,
+  type LayerStep,
+  type NumberArray,
+  sameNumbers,
+  type StoredConstant,
+  storedConstant,
+  type Twice,
+  type Value,
+} from "./values.ts";
+
+/** The input of a graph. */
+export interface GraphInput {
+  readonly name: string;
+  /** Its shape, with the first of the batch sizes. */
+  readonly shape: Shape;
+  /** The two batch sizes that sizes are computed for. */
+  readonly batches: Twice<number>;
+  /** Whether the file names a batch size. */
+  readonly isBatchFixed: boolean;
+  /** Whether the file leaves another size open. */
+  readonly isSizeOpen: boolean;
+}
+
+/** The most numbers that folding reads and writes. */
+const maxNumbers = 1 << 22;
+
+/** Converts a graph. */
+export class GraphImport implements Scope {
+  readonly file: string;
+  readonly opset: number;
+  readonly batches: Twice<number>;
+  readonly isBatchFixed: boolean;
+  /** The layers that work for the present size of images only. */
+  readonly boundSteps = new Set<LayerStep>();
+  /** Whether the node that is converted depends on the size of images. */
+  #isBound = false;
+  readonly #file: OnnxFile;
+  readonly #input: GraphInput;
+  readonly #values = new Map<string, Value>();
+  readonly #builder: LayerBuilder;
+  readonly #problems: Problems;
+  /** The names of outputs that cannot be computed, which was noted. */
+  readonly #failed = new Set<string>();
+  #numbersLeft = maxNumbers;
+
+  constructor(file: OnnxFile, input: GraphInput, options: LayerOptions) {
+    this.file = file.name;
+    this.opset = file.graph.opset;
+    this.batches = input.batches;
+    this.isBatchFixed = input.isBatchFixed;
+    this.#file = file;
+    this.#input = input;
+    this.#builder = new LayerBuilder(options);
+    this.#problems = new Problems(file);
+    this.#values.set(input.name, { kind: "activation", shape: input.shape });
+  }
+
+  /** The layers, in an order in which they can be computed. */
+  get steps(): readonly LayerStep[] {
+    return this.#builder.steps;
+  }
+
+  /**
+   * Returns the graph's outputs.
+   *
+   * @throws {FileError} When something is not supported. It names all nodes that are not.
+   */
+  run(): ReadonlyMap<string, Activation> {
+    for (const node of orderNodes(this.#file, this.#input.name)) this.#convert(node);
+    const outputs = new Map<string, Activation>();
+    if (this.#file.graph.outputs.length === 0) throw this.#file.bad("has no outputs: damaged");
+    for (const { name } of this.#file.graph.outputs) {
+      const value = this.value(name);
+      if (value?.kind === "activation") {
+        outputs.set(name, this.#problems.check(this.#builder.computed(value)));
+      } else if (!this.#failed.has(name)) {
+        throw this.#file.bad(`its output ${escapeText(name)} does not depend on its input`);
+      }
+    }
+    this.#problems.throwIfAny();
+    return outputs;
+  }
+
+  /** See {@linkcode Scope.value}. */
+  value(name: string): Value | undefined {
+    const known = this.#values.get(name);
+    if (known) return known;
+    const tensor = this.#file.graph.tensors.get(name);
+    if (!tensor) return undefined;
+    const constant = storedConstant(tensor);
+    this.#values.set(name, constant);
+    return constant;
+  }
+
+  /** See {@linkcode Scope.bindSize}. */
+  bindSize(): void {
+    this.#isBound = true;
+  }
+
+  /** Finds the values of a node's outputs. Notes why there are none. */
+  #convert(node: OnnxNode): void {
+    let outputs: readonly (Value | undefined)[] | undefined;
+    const { length } = this.steps;
+    this.#isBound = false;
+    try {
+      outputs = this.#outputsOf(new NodeReader(node, this));
+    } catch (error) {
+      if (!(error instanceof NodeError)) throw error;
+      this.#problems.add(error);
+    }
+    if (this.#isBound) { for (const step of this.steps.slice(length)) this.boundSteps.add(step); }
+    for (const [i, name] of node.outputs.entries()) {
+      if (outputs?.[i]) this.#values.set(name, outputs[i]);
+      else if (!outputs) this.#failed.add(name);
+    }
+  }
+
+  /** Returns undefined if an input has failed. */
+  #outputsOf(node: NodeReader): readonly (Value | undefined)[] | undefined {
+    const { op, domain, inputs } = node.node, create = operations.get(op);
+    if (domain !== "" || !create && !isFolded(op)) {
+      throw node.bad(`this operation ${domain && `of ${escapeText(domain)} `}is not supported`);
+    }
+    if (inputs.some((name) => this.#failed.has(name))) return undefined;
+    const unknown = inputs.find((name) => name !== "" && !this.value(name));
+    if (unknown !== undefined) {
+      throw node.bad(`its input ${escapeText(unknown)} is not supported`);
+    }
+    const outputs = this.#constants(node) ?? this.#layers(node);
+    node.checkUnread();
+    return outputs;
+  }
+
+  /** The outputs that do not depend on the pixels. Undefined if they do. */
+  #constants(node: NodeReader): readonly Constant[] | undefined {
+    const { op } = node, { inputs } = node.node;
+    const values = inputs.map((name) => name === "" ? undefined : this.value(name));
+    const isShape = op === "Shape" || op === "Size", [first] = values;
+    if (isShape && first?.kind === "activation") return [this.#shape(node, first)];
+    const constants = values.filter((value) => value?.kind === "constant");
+    const given = values.filter((value) => value !== undefined);
+    if (constants.length < given.length || given.length === 0) return undefined;
+    const moved = changeStored(node, values as (Constant | undefined)[]);
+    if (isFolded(op) && constants.every(({ numbers }) => numbers)) {
+      return this.#foldAll(node, values as (Constant | undefined)[], moved);
+    }
+    if (moved) return [{ kind: "constant", stored: moved, isSized: false }];
+    throw node.bad("it computes a large constant: not supported");
+  }
+
+  /** Computes small outputs for both batch sizes, and for other sizes of images. */
+  #foldAll(
+    node: NodeReader,
+    inputs: readonly (Constant | undefined)[],
+    stored: StoredConstant | undefined,
+  ): readonly Constant[] {
+    const firsts = inputs.map((input) => input?.numbers?.[0]);
+    const seconds = inputs.map((input) => input?.numbers?.[1]);
+    const outputs = this.#fold(node, firsts);
+    const isSame = firsts.every((array, i) => array === seconds[i]);
+    const again = isSame ? outputs : this.#fold(node, seconds);
+    const isSized = inputs.some((input) => input?.isSized);
+    const others = isSized ? this.#foldOthers(node, inputs) : undefined;
+    return outputs.map((array, i): Constant => {
+      const numbers = [array, again[i]] as const, other = others?.[i];
+      const isFree = !isSized || other !== undefined && sameNumbers(array.numbers, other.numbers) &&
+          sameShape(array.shape, other.shape);
+      return {
+        ...{ kind: "constant", numbers, isSized: !isFree },
+        ...(!isFree && { others: other }),
+        ...(stored && i === 0 && { stored }),
+      };
+    });
+  }
+
+  /** Computes outputs for other sizes of images. Undefined if that fails. */
+  #foldOthers(
+    node: NodeReader,
+    inputs: readonly (Constant | undefined)[],
+  ): readonly NumberArray[] | undefined {
+    if (inputs.some((input) => input?.isSized && !input.others)) return undefined;
+    try {
+      return this.#fold(node, inputs.map((input) => input?.others ?? input?.numbers?.[0]));
+    } catch (error) {
+      if (error instanceof NodeError) return undefined;
+      throw error;
+    }
+  }
+
+  #fold(node: NodeReader, inputs: readonly (NumberArray | undefined)[]): readonly NumberArray[] {
+    const outputs = fold(node, inputs as readonly NumberArray[]); // checks those that it needs
+    for (const array of [...inputs, ...outputs]) this.#numbersLeft -= array?.numbers.length ?? 0;
+    if (this.#numbersLeft < 0) throw node.bad("the graph computes too many numbers");
+    return outputs;
+  }
+
+  /** The shape of an activation, for both batch sizes, and for other sizes of images. */
+  #shape(node: NodeReader, { shape }: Activation): Constant {
+    const numbersOf = (sizes: Shape): NumberArray =>
+      node.op === "Shape"
+        ? shapeNumbers(node, sizes)
+        : { shape: [], numbers: [elements(sizes)], isFloat: false };
+    const numbers = [numbersOf(shape), numbersOf(shape.with(0, this.batches[1]))] as const;
+    if (!this.#input.isSizeOpen) return { kind: "constant", numbers, isSized: false };
+    const others = numbersOf(shape.map((size, axis) => axis < 2 ? size : size + 1));
+    return { kind: "constant", numbers, isSized: true, others };
+  }
+
+  /** The outputs of layers. */
+  #layers(node: NodeReader): readonly (Value | undefined)[] {
+    const { op, outputCount } = node, create = operations.get(op);
+    if (!create) throw node.bad("this operation is only supported for sizes");
+    if (outputCount > 1 && !severalOutputs.has(op)) {
+      throw node.bad(
+        op === "BatchNormalization"
+          ? "it outputs the statistics of a batch, as in training mode: export the model after eval()"
+          : `it has ${outputCount} outputs, only one is supported`,
+      );
+    }
+    const value = node.attempt(() => create(node, this.#builder));
+    return "kind" in value ? [value] : value;
+  }
+}

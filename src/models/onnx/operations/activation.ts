@@ -1,0 +1,189 @@
+/**
+ * Activations, dropout and casts.
+ *
+ * @module
+ */
+
+import {
+  Dropout,
+  ELU,
+  GELU,
+  Hardsigmoid,
+  Hardswish,
+  Hardtanh,
+  type Layer,
+  LeakyReLU,
+  LogSoftmax,
+  PReLU,
+  ReLU,
+  ReLU6,
+  Sigmoid,
+  Softmax,
+  Softplus,
+  Tanh,
+} from "../../../layers/mod.ts";
+import { elements } from "../../../tensor.ts";
+import { formatShape } from "../../../weights/io/quote.ts";
+import type { LayerBuilder, Operation } from "../builder.ts";
+import { floatTypes } from "../fold.ts";
+import type { NodeReader } from "../node.ts";
+import { type Activation, fixedNumbers, scaledOf, shapeOf, type Value } from "../values.ts";
+import { isAlong, mapOperand } from "./parameters.ts";
+
+/** An operation on one input, without attributes. */
+function unary(create: () => Layer): Operation {
+  return (node, build) => build.apply(node, create(), [node.activation(0)]);
+}
+
+/** An operation on one input, with one attribute. */
+function withAttribute(
+  name: string,
+  defaultValue: number,
+  create: (value: number) => Layer,
+): Operation {
+  return (node, build) =>
+    build.apply(node, create(node.number(name, defaultValue)), [node.activation(0)]);
+}
+
+export const relu = unary(() => new ReLU());
+export const sigmoid = unary(() => new Sigmoid());
+export const tanh = unary(() => new Tanh());
+export const hardSwish = unary(() => new Hardswish());
+export const softplus = unary(() => new Softplus());
+export const elu = withAttribute("alpha", 1, (alpha) => new ELU(alpha));
+export const leakyRelu = withAttribute("alpha", 0.01, (slope) => new LeakyReLU(slope));
+
+export const gelu: Operation = (node, build) => {
+  const approximate = node.text("approximate", "none");
+  if (approximate !== "none" && approximate !== "tanh") {
+    throw node.bad("its attribute approximate is unknown: damaged");
+  }
+  return build.apply(node, new GELU(approximate), [node.activation(0)]);
+};
+
+/** max(0, min(1, alpha · x + beta)). */
+export const hardSigmoid: Operation = (node, build) => {
+  const alpha = node.number("alpha", 0.2), beta = node.number("beta", 0.5), x = node.activation(0);
+  if (isNear(alpha, 1 / 6) && beta === 0.5) return hardsigmoidOf(node, build, x);
+  return build.apply(node, new Hardsigmoid(alpha, beta), [x]);
+};
+
+/** PyTorch's hardsigmoid. */
+function hardsigmoidOf(node: NodeReader, build: LayerBuilder, x: Activation): Activation {
+  return build.apply(node, new Hardsigmoid(), [x], { origin: { op: "Hardsigmoid" } });
+}
+
+/** Whether a number is another one, up to the rounding of float16. */
+export function isNear(value: number, expected: number): boolean {
+  return Math.abs(value - expected) <= 1e-3 * Math.abs(expected);
+}
+
+/** The slope is one number, or one for each channel. */
+export const pRelu: Operation = (node, build) => {
+  const x = node.activation(0), constant = node.constant(1, "slope"), shape = shapeOf(constant);
+  const isChannels = isAlong(1, shape, x.shape) || elements(shape) === 1;
+  const weight = isChannels && mapOperand({ constant }, [elements(shape)]);
+  if (weight) {
+    return build.apply(node, new PReLU(elements(shape)), [x], { parameters: { weight } });
+  }
+  throw node.bad(`its slope is ${formatShape(shape)}: not supported, only one for each channel`);
+};
+
+/** Bounds of this size or larger are none: the default of old versions is that of float32. */
+const noBound = 3.4e38;
+
+/** The bounds are attributes before opset 11. */
+export const clip: Operation = (node, build) => {
+  const low = bound(node, "min", 1, -Infinity), high = bound(node, "max", 2, Infinity);
+  return clamp(node, build, node.activation(0), low, high);
+};
+
+function bound(node: NodeReader, name: string, index: number, none: number): number {
+  const value = node.has(index) ? node.scalar(index, name) : node.number(name, none);
+  return Math.abs(value) >= noBound ? none : value;
+}
+
+/** Limits the values. `min(max(x + 3, 0), 6)` is 6 · hardsigmoid(x). */
+export function clamp(
+  node: NodeReader,
+  build: LayerBuilder,
+  x: Activation,
+  low: number,
+  high: number,
+): Activation {
+  const { of, scale, shift } = scaledOf(x);
+  if (low === 0 && high === 6 && scale === 1 && shift === 3) {
+    return build.scale(node, hardsigmoidOf(node, build, of), 6, 0);
+  }
+  if (low === -Infinity && high === Infinity) return x;
+  // ReLU6 may be a ReLU and a minimum.
+  const { step } = x, isPositive = step?.layer instanceof ReLU && low <= 0 && high > 0;
+  const [from, least] = isPositive ? [step.inputs[0], 0] : [x, low];
+  const layer = least === 0 && high === Infinity
+    ? new ReLU()
+    : least === 0 && high === 6
+    ? new ReLU6()
+    : new Hardtanh(Math.min(least, high), high); // the upper bound wins
+  return build.apply(node, layer, [from]);
+}
+
+/** Max and Min of an activation and constants. */
+export function extremum(kind: "Max" | "Min"): Operation {
+  return (node, build) => {
+    let x: Activation | undefined, limit = kind === "Max" ? -Infinity : Infinity;
+    for (let i = 0; i < node.inputCount; i++) {
+      const value = node.value(i);
+      const [number] = value.kind === "constant" ? scalar(value) : [];
+      if (value.kind === "activation" && !x) x = value;
+      else if (number !== undefined) {
+        limit = kind === "Max" ? Math.max(limit, number) : Math.min(limit, number);
+      } else throw node.bad("only one input and a number are supported");
+    }
+    if (!x) throw node.bad("it has no input: damaged");
+    return kind === "Max"
+      ? clamp(node, build, x, limit, Infinity)
+      : clamp(node, build, x, -Infinity, limit);
+  };
+}
+
+/** The number that a constant of one element holds. */
+export function scalar(value: Value): readonly number[] {
+  const numbers = value.kind === "constant" ? fixedNumbers(value) : undefined;
+  return numbers?.length === 1 ? numbers : [];
+}
+
+/**
+ * Softmax along an axis. Before opset 13, along all axes from that one on.
+ */
+function softmaxWith(create: (dim: number) => Layer): Operation {
+  return (node, build) => {
+    const x = node.activation(0), { shape } = x, rank = shape.length, isOld = node.opset < 13;
+    const axis = node.axis("axis", rank, isOld ? 1 : -1), inner = shape.slice(axis + 1);
+    if (axis === 0) throw node.bad("softmax along the batch is not supported");
+    if (!isOld || elements(inner) === 1) {
+      return build.apply(node, create(axis), [x], { origin: { numbers: [axis] } });
+    }
+    const flat = build.view(node, x, [...shape.slice(0, axis), elements(shape.slice(axis))]);
+    return build.view(node, build.apply(node, create(axis), [flat]), shape);
+  };
+}
+
+export const softmax = softmaxWith((dim) => new Softmax(dim));
+export const logSoftmax = softmaxWith((dim) => new LogSoftmax(dim));
+
+/** The probability is an attribute, or an input since opset 12. training_mode is ignored. */
+export const dropout: Operation = (node, build) => {
+  const attribute = node.number("ratio", 0.5);
+  const ratio = node.has(1) ? node.scalar(1, "ratio") : attribute;
+  const layer = new Dropout(build.options.dropout ?? ratio);
+  return build.apply(node, layer, [node.activation(0)]);
+};
+
+export const identity: Operation = (node) => node.activation(0);
+
+/** All floats are computed as float32. */
+export const cast: Operation = (node) => {
+  const to = node.number("to", 1);
+  if (floatTypes.includes(to)) return node.activation(0);
+  throw node.bad(`the data type ${to} is not supported, only floats`);
+};

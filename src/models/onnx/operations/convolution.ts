@@ -1,0 +1,232 @@
+/**
+ * Convolutions and matrix products.
+ *
+ * @module
+ */
+
+import {
+  Conv1d,
+  Conv2d,
+  ConvTranspose1d,
+  ConvTranspose2d,
+  Linear,
+  Slice,
+  ZeroPad2d,
+} from "../../../layers/mod.ts";
+import { formatShape } from "../../../weights/io/quote.ts";
+import { elements, type Shape } from "../../../tensor.ts";
+import type { ParameterMapping } from "../../../weights/onnx/reader.ts";
+import type { LayerBuilder, Operation } from "../builder.ts";
+import type { NodeReader } from "../node.ts";
+import { type Absorb, type Activation, shapeOf } from "../values.ts";
+import { isAlong, mapOperand, mapWeight, vectorOf, weightOf } from "./parameters.ts";
+
+/** The attributes that convolutions and pooling share: one number for each axis. */
+export interface Window {
+  readonly kernel: readonly number[];
+  readonly stride: readonly number[];
+  readonly dilation: readonly number[];
+  /** All numbers before the input, then all after it: [top, left, bottom, right]. */
+  readonly padding: readonly number[];
+}
+
+/**
+ * Reads the attributes of a window.
+ *
+ * @param sizes The sizes of the input, such as [height, width].
+ * @param kernel The size of the kernel, if the attribute is optional.
+ */
+export function readWindow(node: NodeReader, sizes: Shape, kernel?: Shape): Window {
+  const axes = sizes.length, size = kernel ?? node.perAxis("kernel_shape", axes, 0);
+  const stride = node.perAxis("strides", axes, 1), dilation = node.perAxis("dilations", axes, 1);
+  const auto = node.text("auto_pad", "NOTSET"), pads = node.list("pads");
+  const given = { kernel: size, stride, dilation };
+  if (auto === "NOTSET" || auto === "VALID") {
+    const padding = (auto === "NOTSET" ? pads : undefined) ?? Array<number>(2 * axes).fill(0);
+    if (padding.length === 2 * axes) return { ...given, padding };
+    const sides = axes === 2 ? "4 numbers, for top, left, bottom and right" : "2 numbers";
+    throw node.bad(`its attribute pads must have ${sides}`);
+  }
+  if (auto !== "SAME_UPPER" && auto !== "SAME_LOWER") {
+    throw node.bad(`its attribute auto_pad is unknown: damaged`);
+  }
+  if (stride.some((step) => step !== 1)) node.scope.bindSize();
+  const sums = sizes.map((length, i) => {
+    const extent = (size[i] - 1) * dilation[i] + 1;
+    return Math.max(0, (Math.ceil(length / stride[i]) - 1) * stride[i] + extent - length);
+  });
+  const first = auto === "SAME_UPPER" ? Math.floor : Math.ceil;
+  const before = sums.map((sum) => first(sum / 2));
+  return { ...given, padding: [...before, ...sums.map((sum, i) => sum - before[i])] };
+}
+
+/** Turns lists into what options of 1-D and 2-D layers take. */
+export function pair(values: readonly number[]): readonly [number, number] {
+  return values as unknown as [number, number];
+}
+
+/** As {@linkcode pair}, for [top, left, bottom, right]. */
+export function sides(values: readonly number[]): readonly [number, number, number, number] {
+  return values as unknown as [number, number, number, number];
+}
+
+/** Checks the ranks of an input and a weight, and returns the shape of the kernel. */
+function checkKernel(node: NodeReader, x: Shape, weight: Shape): Shape {
+  const kernel = weight.slice(2), axes = kernel.length;
+  if (x.length !== weight.length || axes < 1 || axes > 2) {
+    throw node.bad(
+      `its input is ${formatShape(x)} and its weight ${formatShape(weight)}: ` +
+        "only 1-D and 2-D convolutions are supported",
+    );
+  }
+  const given = node.list("kernel_shape") ?? kernel;
+  if (given.join() === kernel.join()) return kernel;
+  throw node.bad(
+    `its kernel_shape ${formatShape(given)} does not match its weight ${formatShape(weight)}`,
+  );
+}
+
+/** Reads the optional bias of a convolution. */
+function biasOf(node: NodeReader, channels: number): { bias?: ParameterMapping } {
+  return node.has(2) ? { bias: vectorOf(node, 2, "bias", channels) } : {};
+}
+
+export const conv: Operation = (node, build) => {
+  const weight = weightOf(node, 1), [outChannels, groupChannels] = weight.shape;
+  const { x, margins } = takePadding(node.activation(0));
+  const kernel = checkKernel(node, x.shape, weight.shape);
+  const window = readWindow(node, node.activation(0).shape.slice(2), kernel);
+  const { stride, dilation } = window, groups = node.number("group", 1);
+  const padding = window.padding.map((side, i) => side + (margins[i] ?? 0));
+  const parameters = { weight: mapWeight(weight), ...biasOf(node, outChannels) };
+  const { algorithm, keepPacked } = build.options, bias = "bias" in parameters;
+  const inChannels = groupChannels * groups, options = { groups, bias, keepPacked };
+  const layer = kernel.length === 2
+    ? new Conv2d(inChannels, outChannels, pair(kernel), {
+      ...{ stride: pair(stride), dilation: pair(dilation), padding: sides(padding) },
+      ...{ ...options, algorithm },
+    })
+    : new Conv1d(inChannels, outChannels, kernel[0], {
+      ...{ stride: stride[0], dilation: dilation[0], padding: pair(padding) },
+      ...options,
+    });
+  return build.apply(node, layer, [x], { parameters });
+};
+
+/** Leaves the padding before a convolution to the convolution. */
+function takePadding(x: Activation): { x: Activation; margins: readonly number[] } {
+  const { step } = x;
+  if (!(step?.layer instanceof ZeroPad2d)) return { x, margins: [] };
+  const [left, right, top, bottom] = [step.layer.padding].flat();
+  const margins = [top, left, bottom, right];
+  return margins.every((side) => side >= 0) ? { x: step.inputs[0], margins } : { x, margins: [] };
+}
+
+export const convTranspose: Operation = (node, build) => {
+  const x = node.activation(0), weight = weightOf(node, 1), [inChannels, part] = weight.shape;
+  const kernel = checkKernel(node, x.shape, weight.shape), axes = kernel.length;
+  const groups = node.number("group", 1), outChannels = part * groups;
+  const stride = node.perAxis("strides", axes, 1), dilation = node.perAxis("dilations", axes, 1);
+  const extra = node.perAxis("output_padding", axes, 0), sizes = x.shape.slice(2);
+  const { before, after } = cropping(node, sizes, { kernel, stride, dilation }, extra);
+  // The layer crops the same on both sides: the end gets more, or is cropped again.
+  const more = before.map((side, i) => side - after[i]);
+  const outputPadding = extra.map((size, i) => size + Math.max(0, more[i]));
+  const parameters = { weight: mapWeight(weight), ...biasOf(node, outChannels) };
+  const bias = "bias" in parameters;
+  const layer = axes === 2
+    ? new ConvTranspose2d(inChannels, outChannels, pair(kernel), {
+      ...{ stride: pair(stride), dilation: pair(dilation), padding: pair(before) },
+      ...{ outputPadding: pair(outputPadding), groups, bias },
+    })
+    : new ConvTranspose1d(inChannels, outChannels, kernel[0], {
+      ...{ stride: stride[0], dilation: dilation[0], padding: before[0] },
+      ...{ outputPadding: outputPadding[0], groups, bias },
+    });
+  const y = build.apply(node, layer, [x], { parameters });
+  return more.reduce((cropped, size, i) => {
+    if (size >= 0) return cropped;
+    return build.apply(node, new Slice(2 + i, 0, size), [cropped], { suffix: ".crop" });
+  }, y);
+};
+
+/** Reads how much ConvTranspose crops; it may follow from the size of its output. */
+function cropping(
+  node: NodeReader,
+  sizes: Shape,
+  { kernel, stride, dilation }: Omit<Window, "padding">,
+  outputPadding: readonly number[],
+): { readonly before: readonly number[]; readonly after: readonly number[] } {
+  const axes = sizes.length, auto = node.text("auto_pad", "NOTSET");
+  const pads = node.list("pads") ?? Array<number>(2 * axes).fill(0);
+  const isSame = auto === "SAME_UPPER" || auto === "SAME_LOWER";
+  const output = node.list("output_shape")?.slice(-axes) ??
+    (isSame ? sizes.map((size, i) => size * stride[i]) : undefined);
+  if (pads.length !== 2 * axes) throw node.bad("its attribute pads has too few numbers: damaged");
+  if (!output) {
+    const given = auto === "NOTSET" ? pads : pads.map(() => 0);
+    return { before: given.slice(0, axes), after: given.slice(axes) };
+  }
+  node.scope.bindSize();
+  const sums = sizes.map((size, i) =>
+    stride[i] * (size - 1) + outputPadding[i] + (kernel[i] - 1) * dilation[i] + 1 - output[i]
+  );
+  const half = auto === "SAME_UPPER" ? Math.floor : Math.ceil;
+  const before = sums.map((sum) => half(sum / 2));
+  return { before, after: sums.map((sum, i) => sum - before[i]) };
+}
+
+/** alpha · x · W + beta · C. W is [in, out], or [out, in] with transB. */
+export const gemm: Operation = (node, build) => {
+  const x = node.activation(0), weight = weightOf(node, 1);
+  if (x.shape.length !== 2 || weight.shape.length !== 2) {
+    throw node.bad(
+      `it multiplies ${formatShape(x.shape)} by ${formatShape(weight.shape)}: ` +
+        "both must be matrices",
+    );
+  }
+  node.expect("transA", 0);
+  const order = node.number("transB", 0) === 0 ? [1, 0] : [0, 1];
+  const alpha = node.number("alpha", 1), beta = node.number("beta", 1);
+  const mapping = mapWeight(weight, order, alpha), [outFeatures] = mapping.shape;
+  if (!node.has(2) || beta === 0) return linear(node, build, x, mapping);
+  const constant = node.constant(2, "bias");
+  const bias = elements(shapeOf(constant)) === 1
+    ? mapOperand({ constant, factor: beta }, [outFeatures])
+    : vectorOf(node, 2, "bias", outFeatures, beta);
+  return linear(node, build, x, mapping, bias);
+};
+
+/** A matrix product with a weight. */
+export const matMul: Operation = (node, build) => {
+  const [x, weight] = [node.value(0), node.value(1, "weight")];
+  const both = `it multiplies ${formatShape(shapeOf(x))} by ${formatShape(shapeOf(weight))}`;
+  if (x.kind === "constant" || weight.kind === "activation") {
+    throw node.bad(`${both}: only an input by a constant matrix is supported`);
+  }
+  const stored = weightOf(node, 1);
+  if (stored.shape.length !== 2 || x.shape.length < 2) {
+    throw node.bad(`${both}: only a constant matrix is supported`);
+  }
+  return linear(node, build, x, mapWeight(stored, [1, 0]));
+};
+
+/** Adds a fully connected layer. Without a bias, it takes one from an addition after it. */
+function linear(
+  node: NodeReader,
+  build: LayerBuilder,
+  x: Activation,
+  weight: ParameterMapping,
+  bias?: ParameterMapping,
+): Activation {
+  const [outFeatures, inFeatures] = weight.shape, { precision } = build.options;
+  const layer = new Linear(inFeatures, outFeatures, { bias: bias !== undefined, precision });
+  const absorb: Absorb = (kind, operand) => {
+    const along = isAlong(x.shape.length - 1, shapeOf(operand.constant), y.shape);
+    const added = kind === "add" && along ? mapOperand(operand, [outFeatures]) : undefined;
+    return added && linear(node, build, x, weight, added);
+  };
+  const parameters: Record<string, ParameterMapping> = bias ? { weight, bias } : { weight };
+  const y = build.apply(node, layer, [x], { parameters, ...(!bias && { absorb }) });
+  return y;
+}

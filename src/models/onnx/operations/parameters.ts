@@ -1,0 +1,80 @@
+/**
+ * Finds the parameters of layers among the constants of an ONNX graph.
+ *
+ * @module
+ */
+
+import { elements, sameShape, type Shape } from "../../../tensor.ts";
+import { escapeText, formatShape } from "../../../weights/io/quote.ts";
+import type { ParameterMapping } from "../../../weights/onnx/reader.ts";
+import type { NodeReader } from "../node.ts";
+import { fixedNumbers, type Operand, shapeOf, type StoredConstant, stridesOf } from "../values.ts";
+
+/** Returns an input that is a tensor of the file. */
+export function weightOf(node: NodeReader, index: number, what = "weight"): StoredConstant {
+  const { stored } = node.constant(index, what);
+  if (stored) return stored;
+  throw node.bad(`its ${what} ${escapeText(node.node.inputs[index])} is computed: not supported`);
+}
+
+/** Maps a parameter to a tensor of the file, with its axes in another order. */
+export function mapWeight(
+  { tensor, shape, strides = stridesOf(shape), factor: own = 1 }: StoredConstant,
+  order: readonly number[] = shape.map((_, axis) => axis),
+  factor = 1,
+): ParameterMapping & { readonly shape: Shape } {
+  const ordered = order.map((axis) => shape[axis]), steps = order.map((axis) => strides[axis]);
+  // The stride of an axis of size 1 is never used.
+  const isContiguous = stridesOf(ordered).every((step, i) => step === steps[i] || ordered[i] === 1);
+  return {
+    ...{ tensor: tensor.name, shape: ordered, factor: factor * own },
+    ...(!isContiguous && { strides: steps }),
+  };
+}
+
+/** Maps a parameter of one axis. In the file, axes of size 1 may come before it. */
+export function vectorOf(
+  node: NodeReader,
+  index: number,
+  what: string,
+  length: number,
+  factor?: number,
+): ParameterMapping {
+  const constant = node.constant(index, what), shape = shapeOf(constant);
+  const isVector = elements(shape) === length && shape.at(-1) === length;
+  const mapping = isVector && mapOperand({ constant, factor }, [length]);
+  if (mapping) return mapping;
+  throw node.bad(`its ${what} is ${formatShape(shape)}, must be [${length}]`);
+}
+
+/**
+ * Maps a parameter to a constant with as many elements, or with one for all. Returns undefined if
+ * the constant is large and in another order.
+ */
+export function mapOperand(
+  { constant, factor = 1, isReciprocal = false }: Operand,
+  shape: Shape,
+): ParameterMapping | undefined {
+  const { stored } = constant, own = stored?.factor ?? 1, numbers = fixedNumbers(constant);
+  const count = elements(shapeOf(constant)), hasAll = count === elements(shape);
+  if (!hasAll && count !== 1) return undefined;
+  if (numbers && !(stored && hasAll && factor === 1 && !isReciprocal)) {
+    const change = isReciprocal
+      ? (value: number) => factor / value
+      : (value: number) => factor * value;
+    return { shape, numbers: numbers.map(change) };
+  }
+  if (!stored || stored.strides || !hasAll) return undefined;
+  return {
+    ...{ tensor: stored.tensor.name, shape },
+    factor: isReciprocal ? factor / own : factor * own,
+    ...(isReciprocal && { isReciprocal }),
+  };
+}
+
+/** Whether a shape has the size of one axis, aligned at the last axes, and 1 elsewhere. */
+export function isAlong(axis: number, shape: Shape, of: Shape): boolean {
+  const missing = of.length - shape.length;
+  return missing >= 0 && axis >= missing &&
+    sameShape(shape, shape.map((_, i) => i + missing === axis ? of[axis] : 1));
+}

@@ -1,0 +1,76 @@
+/**
+ * Resizing of planes.
+ *
+ * Source: https://onnx.ai/onnx/operators/onnx__Resize.html (coordinates)
+ *
+ * @module
+ */
+
+import type { Shape } from "../../../tensor.ts";
+import { escapeText, formatShape } from "../../../weights/io/quote.ts";
+import type { Operation } from "../builder.ts";
+import type { NodeReader } from "../node.ts";
+import {
+  isCoordinates,
+  isRounding,
+  Resize,
+  type ResizedAxis,
+  type ResizeMode,
+} from "../resize_layer.ts";
+
+/** Resize, and Upsample before opset 10. */
+export const resize: Operation = (node, build) => {
+  const x = node.activation(0), { shape } = x, mode = readMode(node);
+  for (const name of ["cubic_coeff_a", "extrapolation_value"]) node.number(name, 0);
+  for (const name of ["antialias", "exclude_outside"]) node.expect(name, 0);
+  if (node.text("keep_aspect_ratio_policy", "stretch") !== "stretch") {
+    throw node.bad("keep_aspect_ratio_policy is not supported, only stretch");
+  }
+  const target = readTarget(node, shape);
+  if (target.every(({ out }, axis) => out === shape[axis])) return x;
+  const [batch, channels, ...plane] = target;
+  const keeps = batch.out === shape[0] && channels.out === shape[1];
+  if (!keeps || plane.length < 1 || plane.length > 2) {
+    const sizes = formatShape(target.map(({ out }) => out));
+    throw node.bad(`${formatShape(shape)} to ${sizes} is not supported: only planes are resized`);
+  }
+  return build.apply(node, new Resize(plane, mode), [x]);
+};
+
+/** Reads how positions are computed. */
+function readMode(node: NodeReader): ResizeMode {
+  const isOld = node.opset < 11, mode = node.text("mode", "nearest");
+  const coordinates = node.text(
+    "coordinate_transformation_mode",
+    isOld ? "asymmetric" : "half_pixel",
+  );
+  const nearest = node.text("nearest_mode", isOld ? "floor" : "round_prefer_floor");
+  if (isCoordinates(coordinates)) {
+    const isLinear = mode === "linear" || mode === "bilinear"; // before opset 9
+    if (isLinear) return { coordinates, rounding: "linear" };
+    if (mode === "nearest" && isRounding(nearest)) return { coordinates, rounding: nearest };
+  }
+  const how = [mode, coordinates, nearest].map(escapeText).join(", ");
+  throw node.bad(`the mode ${how} is not supported`);
+}
+
+/** Reads the scales or sizes, which are inputs 2 and 3 since opset 11, and for some axes since 18. */
+function readTarget(
+  node: NodeReader,
+  shape: Shape,
+): readonly ResizedAxis[] {
+  const isNew = node.opset >= 11, at = isNew ? 2 : 1;
+  const axes = (node.list("axes") ?? shape.map((_, axis) => axis))
+    .map((axis) => node.resolveAxis(axis, shape.length));
+  const scales = node.list("scales") ?? (node.has(at) ? node.numbers(at, "scales") : []);
+  const sizes = isNew && node.has(3) ? node.sizes(3, "sizes") : [];
+  if ((scales.length || sizes.length) !== axes.length) {
+    throw node.bad("its scales or sizes do not fit its input: damaged");
+  }
+  if (scales.length === 0) node.scope.bindSize();
+  return shape.map((out, axis) => {
+    const i = axes.indexOf(axis), scale = scales[i];
+    if (i < 0) return { out, scale: 1 };
+    return scale === undefined ? { out: sizes[i] } : { out: Math.floor(out * scale), scale };
+  });
+}

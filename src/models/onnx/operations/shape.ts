@@ -1,0 +1,246 @@
+/**
+ * Operations that change shapes and move elements.
+ *
+ * @module
+ */
+
+import {
+  ChannelShuffle,
+  Concat,
+  ConstantPad2d,
+  type Layer,
+  Permute,
+  ReflectionPad2d,
+  ReplicationPad2d,
+  Reshape,
+  Slice,
+  ZeroPad2d,
+} from "../../../layers/mod.ts";
+import type { FileError } from "../../../errors.ts";
+import { elements, sameShape, type Shape } from "../../../tensor.ts";
+import { escapeText, formatShape } from "../../../weights/io/quote.ts";
+import type { LayerBuilder, Operation } from "../builder.ts";
+import {
+  permutation,
+  sliceIndices,
+  splitSizes,
+  squeezedShape,
+  targetShape,
+  unsqueezedShape,
+} from "../shape_rules.ts";
+import type { NodeReader } from "../node.ts";
+import type { Activation, NumberArray } from "../values.ts";
+
+/** An optional input of numbers, as folding takes it. */
+function numbersAt(node: NodeReader, index: number, what: string): NumberArray | undefined {
+  if (!node.has(index)) return undefined;
+  const numbers = node.numbers(index, what);
+  return { shape: [numbers.length], numbers, isFloat: false };
+}
+
+/** Changes a shape, of which the first axis must stay the batch. */
+function reshaped(
+  node: NodeReader,
+  build: LayerBuilder,
+  x: Activation,
+  shape: Shape,
+): Activation {
+  if (shape[0] !== x.shape[0] || shape.length < 2) throw movesBatch(node, x.shape, shape);
+  return shuffled(node, build, x, shape) ?? build.view(node, x, shape, { suffix: "" });
+}
+
+function movesBatch(node: NodeReader, from: Shape, to: Shape): FileError {
+  return node.bad(
+    `${formatShape(from)} to ${formatShape(to)} is not supported: ` +
+      "the first axis must stay the batch",
+  );
+}
+
+/** The shape is an input, or an attribute before opset 5. It may depend on the batch size. */
+export const reshape: Operation = (node, build) => {
+  const x = node.activation(0), list = node.list("shape");
+  const constant = list ? undefined : node.constant(1, "shape");
+  if (constant && !constant.numbers) node.numbers(1, "shape"); // says why not
+  const [first, second] = list ? [list, list] : constant!.numbers!.map(({ numbers }) => numbers);
+  const shape = targetShape(node, x.shape, first), y = reshaped(node, build, x, shape);
+  const isFree = shape.length === 2 || y.step?.layer instanceof ChannelShuffle;
+  if (constant?.isSized && !isFree) node.scope.bindSize();
+  // The shape must be the same for another batch, unless it names the fixed batch of the file.
+  const [batch, otherBatch] = node.scope.batches;
+  if (node.scope.isBatchFixed && first[0] === batch) return y;
+  const other = targetShape(node, x.shape.with(0, otherBatch), second);
+  if (other[0] === otherBatch && sameShape(other.slice(1), shape.slice(1))) return y;
+  throw movesBatch(node, x.shape, first);
+};
+
+/** Finds a channel shuffle: [N, g, c, …], the two axes exchanged, and back. */
+function shuffled(
+  node: NodeReader,
+  build: LayerBuilder,
+  x: Activation,
+  shape: Shape,
+): Activation | undefined {
+  const { step } = x, [split] = step?.inputs ?? [];
+  if (!(step?.layer instanceof Permute) || !(split.step?.layer instanceof Reshape)) {
+    return undefined;
+  }
+  const [source] = split.step.inputs, [, groups, channels] = split.shape, order = step.layer.dims;
+  if (!sameShape(source.shape, shape)) return undefined;
+  const exchanged = order.every((axis, i) => axis === (i === 1 ? 2 : i === 2 ? 1 : i));
+  if (!exchanged || groups * channels !== shape[1] || order.length < 3) return undefined;
+  return build.apply(node, new ChannelShuffle(groups), [source]);
+}
+
+export const flatten: Operation = (node, build) => {
+  const x = node.activation(0), { shape } = x, axis = node.number("axis", 1);
+  const at = axis < 0 ? axis + shape.length : axis;
+  if (at < 0 || at > shape.length) throw node.bad(`it has no axis ${axis}: damaged`);
+  return reshaped(node, build, x, [elements(shape.slice(0, at)), elements(shape.slice(at))]);
+};
+
+export const squeeze: Operation = (node, build) => {
+  const x = node.activation(0);
+  return reshaped(node, build, x, squeezedShape(node, x.shape, numbersAt(node, 1, "axes")));
+};
+
+export const unsqueeze: Operation = (node, build) => {
+  const x = node.activation(0);
+  return reshaped(node, build, x, unsqueezedShape(node, x.shape, numbersAt(node, 1, "axes")));
+};
+
+export const transpose: Operation = (node, build) => {
+  const x = node.activation(0), order = permutation(node, x.shape.length);
+  if (order[0] === 0) return build.permute(node, x, order, { suffix: "" });
+  throw node.bad(`its perm ${formatShape(order)} moves the batch axis: not supported`);
+};
+
+export const concat: Operation = (node, build) => {
+  const inputs = Array.from({ length: node.inputCount }, (_, i) => node.activation(i));
+  const axis = node.axis("axis", node.activation(0).shape.length, 1);
+  if (axis === 0) throw node.bad("joining batches is not supported");
+  return inputs.length === 1 ? inputs[0] : build.apply(node, new Concat(axis), inputs);
+};
+
+export const slice: Operation = (node, build) => {
+  const x = node.activation(0);
+  const names = ["starts", "ends", "axes", "steps"];
+  const bounds = names.map((name, i) => numbersAt(node, i + 1, name));
+  const [starts, ends] = bounds.map((array, i) => array?.numbers ?? node.list(names[i]));
+  return sliceIndices(node, x.shape, bounds).reduce((y, { axis, start, end, step }, i) => {
+    const size = x.shape[axis];
+    if (start === 0 && end === size && step === 1) return y;
+    if (axis === 0) throw node.bad("a part of the batch is not supported");
+    if (step < 0) throw node.bad("steps backwards are not supported");
+    // As given where possible, so that other sizes of images work.
+    const from = starts![i] < 0 && starts![i] >= -size ? starts![i] : start;
+    const to = ends![i] >= size ? undefined : ends![i] < 0 ? ends![i] : end;
+    return build.apply(node, new Slice(axis, from, to, { step }), [y]);
+  }, x);
+};
+
+export const split: Operation = (node, build) => {
+  const x = node.activation(0), axis = node.axis("axis", x.shape.length, 0);
+  const input = node.has(1) ? node.numbers(1, "split") : undefined;
+  const sizes = splitSizes(node, x.shape[axis], input);
+  if (axis === 0) throw node.bad("splitting the batch is not supported");
+  let end = 0;
+  return sizes.map((size, i) => {
+    const start = end;
+    end += size;
+    if (!node.node.outputs[i]) return undefined;
+    return build.apply(node, new Slice(axis, start, end), [x]);
+  });
+};
+
+/** The most positions that Gather takes one by one. */
+const maxPositions = 64;
+
+/** Takes positions of an axis, of which a single one may go. */
+export const gather: Operation = (node, build) => {
+  const x = node.activation(0), { shape } = x, axis = node.axis("axis", shape.length, 0);
+  const indices = node.numbers(1, "indices"), isOne = node.rank(1) === 0;
+  if (axis === 0) throw node.bad("a part of the batch is not supported");
+  if (indices.length === 0 || indices.length > maxPositions || node.rank(1) > 1) {
+    throw node.bad(`only 1 to ${maxPositions} indices are supported`);
+  }
+  const parts = indices.map((index) => {
+    const at = node.resolveAxis(index, shape[axis]);
+    return build.apply(node, new Slice(axis, at, at + 1), [x], { suffix: ".part" });
+  });
+  if (parts.length > 1) return build.apply(node, new Concat(axis), parts);
+  return isOne ? reshaped(node, build, parts[0], shape.filter((_, i) => i !== axis)) : parts[0];
+};
+
+/** The sides of planes: left, right, top and bottom. */
+type Sides = readonly [number, number, number, number];
+
+/** Makes the layer that pads planes. */
+type PadLayer = (sides: Sides) => Layer;
+
+/** The padding of every axis: all before, then all after. Inputs since opset 11. */
+export const pad: Operation = (node, build) => {
+  const x = node.activation(0), { shape } = x, create = padLayer(node);
+  const pads = node.listOrInput("pads", 1) ?? node.list("paddings") ?? [];
+  const axes = node.has(3) ? node.numbers(3, "axes") : shape.map((_, axis) => axis);
+  if (pads.length !== 2 * axes.length) throw node.bad("its pads do not fit its input: damaged");
+  const sides = shape.map(() => [0, 0]);
+  for (const [i, axis] of axes.entries()) {
+    sides[node.resolveAxis(axis, shape.length)] = [pads[i], pads[i + axes.length]];
+  }
+  const isPadded = sides.map(([before, after]) => before !== 0 || after !== 0);
+  if (isPadded[0]) throw node.bad("padding the batch is not supported");
+  if (!isPadded.includes(true)) return x;
+  if (shape.length === 4 && !isPadded[1]) {
+    const [, , [top, bottom], [left, right]] = sides;
+    return build.apply(node, create([left, right, top, bottom]), [x]);
+  }
+  return sides.reduce((y, [before, after], axis) => { // each axis as the height of planes
+    if (!isPadded[axis]) return y;
+    const outer = elements(y.shape.slice(1, axis)), inner = elements(y.shape.slice(axis + 1));
+    const planes = build.view(node, y, [y.shape[0], outer, y.shape[axis], inner]);
+    const padded = build.apply(node, create([0, 0, before, after]), [planes]);
+    return build.view(node, padded, y.shape.with(axis, padded.shape[2]));
+  }, x);
+};
+
+/** Reads what a padding consists of. */
+function padLayer(node: NodeReader): PadLayer {
+  const mode = node.text("mode", "constant"), attribute = node.number("value", 0);
+  const value = node.has(2) ? node.scalar(2, "value") : attribute;
+  if (mode === "reflect") return (sides) => new ReflectionPad2d(sides);
+  if (mode === "edge") return (sides) => new ReplicationPad2d(sides);
+  if (mode !== "constant") throw node.bad(`the mode ${escapeText(mode)} is not supported`);
+  return (sides) => value === 0 ? new ZeroPad2d(sides) : new ConstantPad2d(sides, value);
+}
+
+/** Reads the size of the blocks, and checks that the input has planes. */
+function blockSize(node: NodeReader, { shape }: Activation, mustDivide: Shape, by: number): number {
+  const size = node.number("blocksize", 0);
+  const fits = shape.length === 4 && size > 0 && mustDivide.every((n) => n % size ** by === 0);
+  if (Number.isInteger(size) && fits) return size;
+  throw node.bad(`blocks of ${size} do not fit ${formatShape(shape)}`);
+}
+
+/** Channels become blocks of pixels: [N, C · b², H, W] → [N, C, H · b, W · b]. */
+export const depthToSpace: Operation = (node, build) => {
+  const x = node.activation(0), [n, c, h, w] = x.shape;
+  const b = blockSize(node, x, [c], 2), mode = node.text("mode", "DCR");
+  if (mode !== "DCR" && mode !== "CRD") throw node.bad("its attribute mode is unknown: damaged");
+  // DCR has the blocks before the channels.
+  const ordered = mode === "CRD"
+    ? x
+    : build.apply(node, new ChannelShuffle(b * b), [x], { suffix: ".shuffle" });
+  const split = build.view(node, ordered, [n, c / (b * b), b, b, h, w]);
+  const moved = build.permute(node, split, [0, 1, 4, 2, 5, 3]);
+  return build.view(node, moved, [n, c / (b * b), h * b, w * b]);
+};
+
+/** Blocks of pixels become channels: [N, C, H · b, W · b] → [N, b² · C, H, W]. */
+export const spaceToDepth: Operation = (node, build) => {
+  const x = node.activation(0), [n, c, h, w] = x.shape;
+  const b = blockSize(node, x, [h, w], 1);
+  const split = build.view(node, x, [n, c, h / b, b, w / b, b]);
+  const moved = build.permute(node, split, [0, 1, 3, 5, 2, 4]);
+  const channels = build.view(node, moved, [n, c * b * b, h / b, w / b]);
+  return build.apply(node, new ChannelShuffle(c), [channels]);
+};

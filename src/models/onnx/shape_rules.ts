@@ -1,0 +1,97 @@
+/**
+ * Rules of ONNX operations that change shapes.
+ *
+ * Source: https://onnx.ai/onnx/operators/
+ *
+ * @module
+ */
+
+import { elements, type Shape } from "../../tensor.ts";
+import { formatShape } from "../../weights/io/quote.ts";
+import type { Indices } from "./fold_shapes.ts";
+import type { NodeReader } from "./node.ts";
+import type { NumberArray } from "./values.ts";
+
+/**
+ * Returns the shape that Reshape gives: 0 copies a size, and −1 is what is left.
+ *
+ * @throws {FileError} When the number of elements would change.
+ */
+export function targetShape(node: NodeReader, from: Shape, target: readonly number[]): Shape {
+  const copies = node.number("allowzero", 0) === 0;
+  const sizes = target.map((size, axis) => size === 0 && copies ? from[axis] ?? 0 : size);
+  const known = elements(sizes.filter((size) => size !== -1)), all = elements(from);
+  const shape = sizes.map((size) => size === -1 ? all / known : size);
+  const isValid = shape.every((size) => Number.isInteger(size) && size >= 0) &&
+    sizes.filter((size) => size === -1).length <= 1 && elements(shape) === all;
+  if (isValid) return shape;
+  throw node.bad(`${formatShape(from)} does not fit ${formatShape(target)}: damaged`);
+}
+
+/** Reads the bounds of Slice, which are attributes before opset 10. */
+export function sliceIndices(
+  node: NodeReader,
+  shape: Shape,
+  bounds: readonly (NumberArray | undefined)[],
+): Indices {
+  const [starts, ends, axes, steps] = ["starts", "ends", "axes", "steps"].map((name, i) =>
+    node.list(name) ?? bounds[i]?.numbers
+  );
+  if (!starts || ends?.length !== starts.length) throw node.bad("its bounds are missing: damaged");
+  const counts = [axes?.length, steps?.length].filter((length) => length !== undefined);
+  if (counts.some((count) => count !== starts.length) || steps?.includes(0)) {
+    throw node.bad("its starts, ends, axes and steps do not fit together: damaged");
+  }
+  return starts.map((start, i) => {
+    const axis = node.resolveAxis(axes?.[i] ?? i, shape.length), step = steps?.[i] ?? 1;
+    const size = shape[axis], low = step < 0 ? -1 : 0, high = step < 0 ? size - 1 : size;
+    const clamp = (index: number) =>
+      Math.min(Math.max(index < 0 ? index + size : index, low), high);
+    return { axis, start: clamp(start), end: ends[i] < -size ? low : clamp(ends[i]), step };
+  });
+}
+
+/** Returns the sizes of the parts of Split: as given, or as equal as possible. */
+export function splitSizes(
+  node: NodeReader,
+  size: number,
+  input: readonly number[] | undefined,
+): readonly number[] {
+  const given = node.list("split") ?? input, count = node.number("num_outputs", node.outputCount);
+  const part = Math.ceil(size / count);
+  const sizes = given ??
+    Array.from({ length: Math.min(count, size) }, (_, i) => Math.min(part, size - i * part));
+  const sum = sizes.reduce((a, b) => a + b, 0);
+  const isValid = sum === size && sizes.every((part) => Number.isInteger(part) && part >= 0);
+  if (isValid && sizes.length >= node.outputCount) return sizes;
+  throw node.bad(`its parts ${formatShape(sizes)} do not fit the size ${size}: damaged`);
+}
+
+/** Returns the shape without axes of size 1: the given ones, or all. */
+export function squeezedShape(node: NodeReader, shape: Shape, input?: NumberArray): Shape {
+  const given = node.list("axes") ?? input?.numbers;
+  const axes = given?.map((axis) => node.resolveAxis(axis, shape.length));
+  const isGone = (axis: number) => axes ? axes.includes(axis) : shape[axis] === 1;
+  const gone = shape.filter((_, axis) => isGone(axis));
+  if (gone.every((size) => size === 1)) return shape.filter((_, axis) => !isGone(axis));
+  throw node.bad(`${formatShape(shape)} has axes larger than 1: damaged`);
+}
+
+/** Returns the shape with new axes of size 1. */
+export function unsqueezedShape(node: NodeReader, shape: Shape, input?: NumberArray): Shape {
+  const given = node.list("axes") ?? input?.numbers ?? [];
+  const rank = shape.length + given.length;
+  const axes = new Set(given.map((axis) => node.resolveAxis(axis, rank)));
+  if (axes.size < given.length) throw node.bad("it has an axis twice: damaged");
+  const sizes = [...shape];
+  return Array.from({ length: rank }, (_, axis) => axes.has(axis) ? 1 : sizes.shift()!);
+}
+
+/** Reads the order of axes of Transpose. Default: reversed. */
+export function permutation(node: NodeReader, rank: number): readonly number[] {
+  const order = node.list("perm") ?? Array.from({ length: rank }, (_, axis) => rank - 1 - axis);
+  const isValid = order.length === rank && new Set(order).size === rank &&
+    order.every((axis) => Number.isInteger(axis) && axis >= 0 && axis < rank);
+  if (isValid) return order;
+  throw node.bad(`its perm ${formatShape(order)} does not fit ${rank} axes: damaged`);
+}

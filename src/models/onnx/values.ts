@@ -1,0 +1,146 @@
+/**
+ * What the names of an ONNX graph stand for while its network is built.
+ *
+ * Sizes that depend on the batch are computed twice, for two batch sizes. What a layer needs must be
+ * the same for both, except for the first axis of a shape.
+ *
+ * @module
+ */
+
+import type { FileError } from "../../errors.ts";
+import type { Layer } from "../../layers/mod.ts";
+import { elements, type Shape } from "../../tensor.ts";
+import type { OnnxNode } from "../../weights/onnx/graph.ts";
+import type { OnnxTensor } from "../../weights/onnx/tensor.ts";
+import type { ParameterMapping } from "../../weights/onnx/reader.ts";
+
+/** What a name stands for. */
+export type Value = Activation | Constant;
+
+/** Something for each of the two batch sizes: often the same object. */
+export type Twice<T> = readonly [first: T, second: T];
+
+/** A few numbers in the shape of a tensor. */
+export interface NumberArray {
+  readonly shape: Shape;
+  readonly numbers: readonly number[];
+  /** Integers and booleans are not; they divide differently. */
+  readonly isFloat: boolean;
+}
+
+/** A tensor that does not depend on the pixels: of the file, or computed from sizes. */
+export interface Constant {
+  readonly kind: "constant";
+  /** Its elements, if they are few. */
+  readonly numbers?: Twice<NumberArray>;
+  /** The tensor of the file that holds them, unless they are computed. */
+  readonly stored?: StoredConstant;
+  /** Whether it depends on a height or width that the file leaves open. */
+  readonly isSized: boolean;
+  /** If it does, its elements for other sizes, unless they cannot be computed. */
+  readonly others?: NumberArray;
+}
+
+/** A tensor of the file, perhaps with its axes in another order. */
+export interface StoredConstant {
+  readonly tensor: OnnxTensor;
+  readonly shape: Shape;
+  /** Default: contiguous. */
+  readonly strides?: readonly number[];
+  /** A factor for every element. */
+  readonly factor?: number;
+}
+
+/** A tensor that depends on the pixels: the graph's input, or what a layer computes. */
+export interface Activation {
+  readonly kind: "activation";
+  /** The shape for the first batch size. */
+  readonly shape: Shape;
+  /** The layer that computes it; undefined for the graph's input, and for what follows. */
+  readonly step?: LayerStep;
+  /** The same numbers before a multiplication and addition, for which no layer is made yet. */
+  readonly scaled?: Scaled;
+  /** Why no layer computes it. It may still be a part of a pattern that one computes. */
+  readonly error?: FileError;
+  /** The ONNX operation, so that patterns of several nodes are found. */
+  readonly origin?: Origin;
+}
+
+/** `scale · of + shift` */
+export interface Scaled {
+  readonly of: Activation;
+  readonly scale: number;
+  readonly shift: number;
+}
+
+/** An ONNX operation, and what it took. */
+export interface Origin {
+  readonly op: string;
+  readonly inputs: readonly Activation[];
+  /** What a pattern needs to know: an exponent, or the reduced axes. */
+  readonly numbers?: readonly number[];
+}
+
+/** A layer of the network. */
+export interface LayerStep {
+  /** The node that it is named after. */
+  readonly node: OnnxNode;
+  /** Appended to the name, for a layer that prepares the input of another. */
+  readonly suffix: string;
+  readonly layer: Layer;
+  readonly inputs: readonly Activation[];
+  /** The source of each parameter in the file. */
+  readonly parameters: Readonly<Record<string, ParameterMapping>>;
+  /**
+   * Makes the layer again, with a constant that its output is multiplied by, or that is added.
+   * Returns undefined if the layer cannot take it.
+   */
+  readonly absorb?: Absorb;
+}
+
+/** See {@linkcode LayerStep.absorb}. */
+export type Absorb = (kind: "add" | "mul", operand: Operand) => Activation | undefined;
+
+/** A constant to add to an activation, or to multiply it by, perhaps after a change. */
+export interface Operand {
+  readonly constant: Constant;
+  /** A factor for every element. */
+  readonly factor?: number;
+  /** Whether the reciprocals of the elements count. */
+  readonly isReciprocal?: boolean;
+}
+
+/** Returns the shape of a value, for the first batch size. */
+export function shapeOf(value: Value): Shape {
+  if (value.kind === "activation") return value.shape;
+  return value.stored?.shape ?? value.numbers![0].shape;
+}
+
+/** Returns the elements of a constant if they are known, and do not depend on the batch. */
+export function fixedNumbers({ numbers }: Constant): readonly number[] | undefined {
+  const [first, second] = numbers ?? [];
+  return first && second && sameNumbers(first.numbers, second.numbers) ? first.numbers : undefined;
+}
+
+/** Whether two lists hold the same numbers. */
+export function sameNumbers(a: readonly number[], b: readonly number[]): boolean {
+  return a === b || a.length === b.length && a.every((value, i) => Object.is(value, b[i]));
+}
+
+/** Converts a tensor of the file. */
+export function storedConstant(tensor: OnnxTensor): Constant {
+  const { shape, numbers, dtype } = tensor, isFloat = /^B?F/.test(dtype);
+  const array = numbers && { shape, numbers, isFloat };
+  const stored = { tensor, shape };
+  return { kind: "constant", numbers: array && [array, array], stored, isSized: false };
+}
+
+/** Returns an activation without the multiplication and addition after it. */
+export function scaledOf(x: Activation): Scaled {
+  return x.scaled ?? { of: x, scale: 1, shift: 0 };
+}
+
+/** Returns the strides of contiguous row-major order. */
+export function stridesOf(shape: Shape): number[] {
+  return shape.map((_, axis) => elements(shape.slice(axis + 1)));
+}

@@ -1,0 +1,187 @@
+/** Forms of ONNX operations that no fixture has. */
+
+import { createBackend } from "../../../src/backend/mod.ts";
+import { FileError } from "../../../src/errors.ts";
+import { loadModel } from "../../../src/models/mod.ts";
+import { assertAllClose, assertEquals, assertRejects } from "../../assert.ts";
+import { bytes } from "../../weights/helpers.ts";
+import {
+  field,
+  floats,
+  halves,
+  int,
+  integers,
+  node,
+  onnx,
+  type Parts,
+  port,
+  tensor,
+} from "../../weights/onnx/helpers.ts";
+
+/** The numbers 0, 1, … times a factor. */
+function count(length: number, factor = 1): number[] {
+  return Array.from({ length }, (_, i) => i * factor);
+}
+
+/** Runs a model from x to y, and returns the shape and values of y. */
+async function run(parts: Parts, x: readonly number[], shape: readonly number[]) {
+  using backend = await createBackend({ threads: 1 });
+  const model = { inputs: [port("x", "N", ...shape.slice(1))], outputs: [port("y")], ...parts };
+  using network = await loadModel({ backend, weights: onnx(model) });
+  using input = backend.upload(Float32Array.from(x), shape);
+  using output = network.forward(input);
+  return { shape: output.shape, values: [...await output.read()] };
+}
+
+/** A tensor that a parameter is read from in chunks, not as a list of numbers: more than 64. */
+const hundred = count(100).map((i) => i + 1);
+
+Deno.test("constants of any size are added, subtracted, multiplied and divided", async () => {
+  const x = count(200, 0.5), shape = [2, 100];
+  const divided = await run(
+    { nodes: [node("Div", ["x", "d"], ["y"])], tensors: [floats("d", [100], ...hundred)] },
+    x,
+    shape,
+  );
+  assertAllClose(divided.values, x.map((value, i) => value / hundred[i % 100]), { rel: 1e-6 });
+  const half = tensor(
+    "d",
+    [100],
+    10,
+    field(9, new Uint8Array(200).map((_, i) => i % 2 ? 0x40 : 0)),
+  );
+  const halved = await run({ nodes: [node("Div", ["x", "d"], ["y"])], tensors: [half] }, x, shape);
+  assertAllClose(halved.values, x.map((value) => value / 2), { rel: 1e-6 });
+  const reversed = await run(
+    { nodes: [node("Sub", ["d", "x"], ["y"])], tensors: [floats("d", [100], ...hundred)] },
+    x,
+    shape,
+  );
+  assertAllClose(reversed.values, x.map((value, i) => hundred[i % 100] - value), { abs: 1e-5 });
+  const several = await run(
+    {
+      nodes: [
+        node("Sub", ["x", "mean"], ["a"]),
+        node("Div", ["a", "std"], ["b"]),
+        node("Mul", ["two", "b"], ["c"]),
+        node("Add", ["c", "one"], ["y"]),
+      ],
+      tensors: [
+        floats("mean", [1, 3, 1, 1], 1, 2, 3),
+        floats("std", [3, 1, 1], 2, 4, 8),
+        floats("two", [], 2),
+        floats("one", [1], 1),
+      ],
+    },
+    count(12),
+    [1, 3, 2, 2],
+  );
+  const expected = count(12).map((value, i) => {
+    const c = Math.floor(i / 4);
+    return (value - [1, 2, 3][c]) / [2, 4, 8][c] * 2 + 1;
+  });
+  assertAllClose(several.values, expected, { abs: 1e-5 });
+  const last = await run(
+    { nodes: [node("Mul", ["x", "c"], ["y"])], tensors: [floats("c", [3], 1, 10, 100)] },
+    count(12),
+    [1, 2, 2, 3],
+  );
+  assertEquals(last, { shape: [1, 2, 2, 3], values: count(12).map((v, i) => v * 10 ** (i % 3)) });
+});
+
+Deno.test("weights are transposed, reshaped and scaled before their layer", async () => {
+  const matrix = count(6), shape = [2, 3], x = count(6);
+  const { values } = await run(
+    {
+      nodes: [
+        node("Transpose", ["w"], ["t"]),
+        node("Mul", ["half", "t"], ["s"]),
+        node("MatMul", ["x", "s"], ["m"]),
+        node("Add", ["b", "m"], ["y"]),
+      ],
+      tensors: [floats("w", [2, 3], ...matrix), floats("half", [], 0.5), floats("b", [2], 1, -1)],
+    },
+    x,
+    shape,
+  );
+  const product = [0, 1].flatMap((n) =>
+    [0, 1].map((o) =>
+      0.5 * [0, 1, 2].reduce((sum, i) => sum + x[3 * n + i] * matrix[3 * o + i], 0) + (o ? -1 : 1)
+    )
+  );
+  assertAllClose(values, product, { abs: 1e-5 });
+  const large = await run(
+    {
+      nodes: [
+        node("Reshape", ["w", "to"], ["k"]),
+        node("Div", ["k", "two"], ["s"]),
+        node("Conv", ["x", "s"], ["y"]),
+      ],
+      tensors: [
+        floats("w", [100, 3], ...count(300)),
+        floats("two", [], 2),
+        integers("to", 100, 3, 1, 1),
+      ],
+    },
+    [1, 2, 3],
+    [1, 3, 1, 1],
+  );
+  const sums = count(100).map((o) => (3 * o + 2 * (3 * o + 1) + 3 * (3 * o + 2)) / 2);
+  assertAllClose(large.values, sums, { rel: 1e-6 });
+});
+
+Deno.test("old versions of operations have their meaning", async () => {
+  const x = [1, 2, 3, 4, -1, 0, 1, 2], shape = [2, 2, 2];
+  const softmax = (opset: number, axis?: number) =>
+    run(
+      { nodes: [node("Softmax", ["x"], ["y"], axis ? { axis } : {})], tensors: [], opset },
+      x,
+      shape,
+    );
+  const rows = (size: number) =>
+    x.map((value, i) => {
+      const row = x.slice(i - i % size, i - i % size + size);
+      return Math.exp(value) / row.reduce((sum, other) => sum + Math.exp(other), 0);
+    });
+  assertAllClose((await softmax(12)).values, rows(4), { abs: 1e-6 });
+  assertAllClose((await softmax(13)).values, rows(2), { abs: 1e-6 });
+  const clip = await run(
+    {
+      nodes: [node("Clip", ["x"], ["y"], { min: { float: 0.5 }, max: { float: 2.5 } })],
+      opset: 6,
+    },
+    x,
+    shape,
+  );
+  assertEquals(clip.values, [1, 2, 2.5, 2.5, 0.5, 0.5, 1, 2]);
+  const padded = await run(
+    { nodes: [node("Pad", ["x"], ["y"], { pads: [0, 1, 0, 0, 0, -1] })], opset: 2 },
+    x,
+    shape,
+  );
+  assertEquals(padded, { shape: [2, 3, 1], values: [0, 1, 3, 0, -1, 1] });
+  const sliced = await run(
+    { nodes: [node("Slice", ["x"], ["y"], { axes: [2], starts: [-1], ends: [99] })], opset: 9 },
+    x,
+    shape,
+  );
+  assertEquals(sliced, { shape: [2, 2, 1], values: [2, 4, 0, 2] });
+});
+
+Deno.test("inputs hold floats of any size, in batches of any size", async () => {
+  const relu = { nodes: [node("Relu", ["x"], ["y"])], outputs: [port("y")] };
+  const typed = (type: number) =>
+    bytes(
+      field(1, "x"),
+      field(2, field(1, int(1, type), field(2, field(1, int(1, 1)), field(1, int(1, 2))))),
+    );
+  for (const type of [10, 16]) {
+    const half = await run({ ...relu, inputs: [typed(type)] }, [-1, 2, 3, -4], [2, 2]);
+    assertEquals(half, { shape: [2, 2], values: [0, 2, 3, 0] });
+  }
+  const error = await assertRejects(
+    () => run({ ...relu, tensors: [halves("w", 1)], inputs: [typed(7)] }, [1, 2], [1, 2]),
+    FileError,
+  );
+  assertEquals(error.message, "weights: its input x does not hold floats: not supported");
+});
