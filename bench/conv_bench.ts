@@ -64,7 +64,7 @@ const PASSES: readonly Pass[] = ["forward", "dx", "dw"];
 /** The only convolution that slow programs run without --all-peers. */
 const FOR_SLOW = "conv3";
 
-const LAYERS = CONVOLUTIONS.map((convolution, i) => ({ name: `conv${i + 1}`, ...convolution }));
+const LAYERS = CONVOLUTIONS.map((convolution, i) => ({ ...convolution, name: `conv${i + 1}` }));
 
 export const conv: Suite = {
   programs: [...new Set(PROGRAMS.map(({ name }) => name))],
@@ -73,7 +73,8 @@ export const conv: Suite = {
     return withPrograms(PROGRAMS, undefined, context, async (peers) => {
       const measurements: Measurement[] = [];
       for (const batch of options.batches ?? [8]) {
-        for (const { name, ...convolution } of LAYERS) {
+        for (const convolution of LAYERS) {
+          const { name } = convolution;
           const running = peers.filter(({ name: program, slow }) => {
             if (!slow || options.allPeers || name === FOR_SLOW) return true;
             skipped.add(`${program}, all but ${FOR_SLOW}`, "takes minutes; see --all-peers");

@@ -15,11 +15,13 @@ import type { Suite } from "./lib/suite.ts";
 import { alexnet } from "./alexnet_bench.ts";
 import { conv } from "./conv_bench.ts";
 import { Machine } from "./machine/machine.ts";
+import { networks } from "./networks_bench.ts";
 import { startUp } from "./startup_bench.ts";
 import { training } from "./training_bench.ts";
 import { webgpu } from "./webgpu_bench.ts";
 
 const SUITES: Readonly<Record<string, Suite>> = {
+  networks,
   alexnet,
   training,
   conv,

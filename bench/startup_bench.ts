@@ -9,9 +9,8 @@ import { fileURLToPath } from "node:url";
 import denoJson from "../deno.json" with { type: "json" };
 import { writeSafetensors } from "../mod.ts";
 import { entriesFor, measure, SEED, type Suite } from "./lib/suite.ts";
-import { PARAMETERS } from "./peers/architecture.ts";
+import { createNetwork } from "./peers/network.ts";
 import type { Peer, Work } from "./peers/peer.ts";
-import { randomWeights } from "./peers/random.ts";
 
 const ROUNDS = 7;
 
@@ -56,9 +55,11 @@ export const startUp: Suite = {
 };
 
 async function writeWeights(file: string): Promise<void> {
-  const weights = randomWeights(SEED);
+  const { parameters } = await createNetwork("alexnet", SEED);
   const bytes = writeSafetensors(
-    PARAMETERS.map(({ name, shape }) => ({ name, dtype: "F32", shape, data: weights.get(name) })),
+    [...parameters].map(([name, { shape, values }]) => {
+      return { name, dtype: "F32", shape, data: values };
+    }),
   );
   await Deno.writeFile(file, bytes);
 }

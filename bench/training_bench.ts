@@ -1,51 +1,76 @@
 /**
- * Training AlexNet. One step is a forward pass, cross-entropy, a backward pass and an update by
+ * Training. One step is a forward pass, cross-entropy, a backward pass and an update by
  * stochastic gradient descent. All steps use the same batch.
  *
  * @module
  */
 
 import { type Program, withPrograms } from "./lib/programs.ts";
-import type { Measurement } from "./lib/results.ts";
-import { entriesFor, measure, roundsFor, SEED, type Suite } from "./lib/suite.ts";
-import { CLASSES, TRAINING_MACS } from "./peers/architecture.ts";
-import type { AlexNetWeights, TrainingPeer } from "./peers/peer.ts";
-import { randomImages, randomWeights } from "./peers/random.ts";
+import type { Measurement, Task } from "./lib/results.ts";
+import { type Context, entriesFor, measure, roundsFor, SEED, type Suite } from "./lib/suite.ts";
+import { createNetwork, type Network } from "./peers/network.ts";
+import type { TrainingPeer } from "./peers/peer.ts";
+import { randomImages } from "./peers/random.ts";
+
+/** The networks that run without `--networks`. */
+const NETWORKS = ["alexnet", "resnet18", "mobilenet_v2"] as const;
 
 /** The settings in the AlexNet paper. */
 const SGD = { lr: 0.01, momentum: 0.9, weightDecay: 5e-4 };
 
+/** ImageNet's. */
+const CLASSES = 1000;
+
 /** The first program that runs is the reference for the losses. */
-const PROGRAMS: readonly Program<TrainingPeer, AlexNetWeights>[] = [{
+const PROGRAMS: readonly Program<TrainingPeer, Network>[] = [{
   name: "pembroke",
-  async create(weights, options) {
+  async create(network, options) {
     const { createTraining } = await import("./peers/pembroke.ts");
-    return createTraining(weights, options);
+    return createTraining(network, options);
   },
 }, {
   name: "pytorch",
-  async create(weights, options) {
+  async create(network, options) {
     const { createTraining } = await import("./peers/pytorch.ts");
-    return createTraining(weights, options);
+    return createTraining(network, options);
   },
 }];
 
 export const training: Suite = {
   programs: PROGRAMS.map(({ name }) => name),
-  run(context) {
-    const { options, machine, skipped } = context;
-    return withPrograms(PROGRAMS, randomWeights(SEED), context, async (peers) => {
-      const measurements: Measurement[] = [];
-      for (const batch of options.batches ?? [8]) {
-        const images = randomImages(batch, SEED), flops = 2 * TRAINING_MACS * batch;
-        const targets = Array.from({ length: batch }, (_, i) => (i * 127) % CLASSES);
-        const task = { section: "AlexNet, training step", name: `batch ${batch}`, flops };
-        const work = (peer: TrainingPeer) => peer.steps(images, targets, SGD);
-        const entries = await entriesFor(task, peers, work, skipped);
-        const rounds = roundsFor(batch, options), gauges = machine.gauges("arithmetic");
-        measurements.push(...await measure("training", rounds, entries, gauges, skipped));
-      }
-      return measurements;
-    });
+  async run(context) {
+    const measurements: Measurement[] = [];
+    for (const name of context.options.networks ?? NETWORKS) {
+      const network = await createNetwork(name, SEED);
+      measurements.push(
+        ...await withPrograms(PROGRAMS, network, context, (peers) => {
+          return measureNetwork(network, peers, context);
+        }),
+      );
+    }
+    return measurements;
   },
 };
+
+async function measureNetwork(
+  { name, image, trainingMacs }: Network,
+  peers: readonly TrainingPeer[],
+  { options, machine, skipped }: Context,
+): Promise<Measurement[]> {
+  const measurements: Measurement[] = [];
+  for (const batch of options.batches ?? [8]) {
+    const images = randomImages(batch, SEED, image);
+    const targets = Array.from({ length: batch }, (_, i) => (i * 127) % CLASSES);
+    const task: Task = {
+      section: `Training step, batch ${batch}`,
+      name,
+      flops: 2 * trainingMacs * batch,
+      network: { name, pass: "training step", batch },
+    };
+    const work = (peer: TrainingPeer) => peer.steps(images, targets, SGD);
+    const entries = await entriesFor(task, peers, work, skipped);
+    const rounds = roundsFor(batch, options), gauges = machine.gauges("arithmetic");
+    measurements.push(...await measure(`training ${name}`, rounds, entries, gauges, skipped));
+  }
+  return measurements;
+}

@@ -8,58 +8,60 @@
 import { type Program, withPrograms } from "./lib/programs.ts";
 import type { Measurement } from "./lib/results.ts";
 import { type Context, entriesFor, measure, roundsFor, SEED, type Suite } from "./lib/suite.ts";
-import { FORWARD_MACS } from "./peers/architecture.ts";
-import type { AlexNetPeer, AlexNetWeights } from "./peers/peer.ts";
-import { randomImages, randomWeights } from "./peers/random.ts";
+import { createNetwork, type Network } from "./peers/network.ts";
+import type { NetworkPeer } from "./peers/peer.ts";
+import { randomImages } from "./peers/random.ts";
 
 /** The first program, on the Wasm kernels, is the reference for the outputs. */
-const PROGRAMS: readonly Program<AlexNetPeer, AlexNetWeights>[] = [{
+const PROGRAMS: readonly Program<NetworkPeer, Network>[] = [{
   name: "pembroke",
   once: true,
-  async create(weights, options) {
-    const { createAlexNet } = await import("./peers/pembroke.ts");
-    return createAlexNet(weights, options);
+  async create(network, options) {
+    const { createNetworkPeer } = await import("./peers/pembroke.ts");
+    return createNetworkPeer(network, options);
   },
 }, {
   name: "pembroke-webgpu",
   once: true,
-  async create(weights) {
-    const { createGpuAlexNet } = await import("./peers/pembroke.ts");
-    return createGpuAlexNet(weights);
+  async create(network) {
+    const { createGpuPeer } = await import("./peers/pembroke.ts");
+    return createGpuPeer(network);
   },
 }, {
   name: "pembroke-webgpu",
   once: true,
-  async create(weights) {
-    const { createHalfGpuAlexNet } = await import("./peers/pembroke.ts");
-    return createHalfGpuAlexNet(weights);
+  async create(network) {
+    const { createHalfGpuPeer } = await import("./peers/pembroke.ts");
+    return createHalfGpuPeer(network);
   },
 }, {
   name: "tfjs-webgpu",
   once: true,
-  async create(weights) {
-    const { createAlexNet } = await import("./peers/tfjs.ts");
-    return createAlexNet(weights, "webgpu");
+  async create(network) {
+    const { createNetworkPeer } = await import("./peers/tfjs.ts");
+    return createNetworkPeer(network, "webgpu");
   },
 }, {
   name: "onnxruntime-webgpu",
   once: true,
-  async create(weights) {
-    const { createAlexNet, web } = await import("./peers/onnxruntime.ts");
-    return createAlexNet(await web("webgpu"), weights);
+  async create(network) {
+    const { createNetworkPeer, web } = await import("./peers/onnxruntime.ts");
+    return createNetworkPeer(await web("webgpu"), network);
   },
 }];
 
 export const webgpu: Suite = {
   programs: [...new Set(PROGRAMS.map(({ name }) => name))],
-  run(context) {
+  async run(context) {
     const { options, skipped } = context;
-    return withPrograms(PROGRAMS, randomWeights(SEED), context, async (peers) => {
+    const network = await createNetwork("alexnet", SEED);
+    return await withPrograms(PROGRAMS, network, context, async (peers) => {
       const measurements: Measurement[] = [];
       for (const batch of options.batches ?? [1]) {
-        const images = randomImages(batch, SEED), flops = 2 * FORWARD_MACS * batch;
+        const images = randomImages(batch, SEED, network.image);
+        const flops = 2 * network.forwardMacs * batch;
         const task = { section: "AlexNet on WebGPU, forward", name: `batch ${batch}`, flops };
-        const work = (peer: AlexNetPeer) => peer.forward(images, batch);
+        const work = (peer: NetworkPeer) => peer.forward(images, batch);
         const entries = await entriesFor(task, peers, work, skipped);
         const rounds = roundsFor(batch, options);
         measurements.push(...await measure(`webgpu, batch ${batch}`, rounds, entries, [], skipped));

@@ -1,4 +1,6 @@
 import { parseArgs } from "node:util";
+import type { NetworkName } from "../../mod.ts";
+import { isNetworkName, networkNames } from "../../src/models/registry.ts";
 
 /** Options for every suite. */
 export interface Options {
@@ -8,6 +10,8 @@ export interface Options {
   readonly rounds: number | undefined;
   /** Numbers of threads to run with, in ascending order. */
   readonly threads: readonly number[];
+  /** Names of the networks to run. Undefined: the suite's default. */
+  readonly networks: readonly NetworkName[] | undefined;
   /** Names of the programs to run. Undefined: all. */
   readonly only: readonly string[] | undefined;
   /** Whether slow programs run everything too. */
@@ -33,15 +37,17 @@ Times this library and its peers in turns, after checking that their outputs agr
 machine's peak performance in the same rounds.
 
 Suites (default: all):
-  alexnet            AlexNet's forward pass
-  training           one training step of AlexNet
+  networks           the forward passes of torchvision's networks
+  alexnet            AlexNet's forward pass, also in int8 and with PyTorch
+  training           one training step of networks
   conv               AlexNet's five convolutions, forward and backward
   start-up           from \`deno run\` to the command's first result
   webgpu             AlexNet's forward pass on WebGPU
 
 Options:
   --threads 1,2      numbers of threads to run with; some programs have only one (default: 1,2)
-  --batch 1,8        batch sizes (default: 1,8 for alexnet, 1 for webgpu, otherwise 8)
+  --batch 1,8        batch sizes (default: 1,8 for networks and alexnet, 1 for webgpu, otherwise 8)
+  --networks a,b     networks for the suites networks (default: 10) and training (default: 3)
   --rounds N         timed rounds (default: 15 for one image, at least 5 for larger batches)
   --only NAME,NAME   run only these programs
   --all-peers        run jax-js on all five convolutions, which takes minutes
@@ -66,6 +72,7 @@ export function readArguments(
       batch: { type: "string" },
       rounds: { type: "string" },
       threads: { type: "string" },
+      networks: { type: "string" },
       only: { type: "string" },
       "all-peers": { type: "boolean", default: false },
       save: { type: "string" },
@@ -83,6 +90,7 @@ export function readArguments(
     rounds: values.rounds === undefined ? undefined : positive("--rounds", values.rounds),
     threads: list("--threads", values.threads)?.sort((a, b) => a - b) ??
       [1, 2].filter((count) => count <= known.cores),
+    networks: values.networks?.split(",").map(networkName),
     only,
     allPeers: values["all-peers"],
     json: values.json,
@@ -95,6 +103,13 @@ export function readArguments(
 function checkKnown(kind: string, names: readonly string[], name: string): void {
   if (names.includes(name)) return;
   throw new Error(`unknown ${kind} ${JSON.stringify(name)}; choose from ${names.join(", ")}`);
+}
+
+function networkName(name: string): NetworkName {
+  if (isNetworkName(name)) return name;
+  throw new Error(
+    `unknown network ${JSON.stringify(name)}; choose from ${networkNames.join(", ")}`,
+  );
 }
 
 function list(option: string, text: string | undefined): number[] | undefined {

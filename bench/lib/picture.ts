@@ -1,184 +1,225 @@
 /**
- * Draws a bar chart of AlexNet's times, with a column for each task and a block for each number of
- * threads.
+ * Draws a chart of the networks' times relative to ours. A row is a network, a column a batch size
+ * and a number of threads.
  *
  * @module
  */
 
-import { best, type Measurement, OURS, type Result, type Run } from "./results.ts";
+import {
+  best,
+  type Measurement,
+  type NetworkTask,
+  OURS,
+  type Result,
+  type Run,
+} from "./results.ts";
+import { type Colour, line, mark, type Point, type Shape, svgDocument, text } from "./svg.ts";
 
-/** The chart shows the sections whose names have this prefix. */
-const SUBJECT = "AlexNet, ";
+/** How a program looks. */
+interface Look {
+  readonly label: string;
+  readonly colour: Colour;
+  readonly shape: Shape;
+}
 
-/** Programs that run native code instead of WebAssembly. */
-const NATIVE = ["pytorch", "onnxruntime-node"];
+const LOOKS: Readonly<Record<string, Look>> = {
+  "onnxruntime-web": { label: "onnxruntime-web", colour: "orange", shape: "circle" },
+  "tfjs-wasm": { label: "tfjs-wasm", colour: "purple", shape: "square" },
+  "onnxruntime-node": { label: "native onnxruntime", colour: "gray", shape: "triangle" },
+  "pytorch": { label: "native PyTorch", colour: "gray", shape: "diamond" },
+};
 
 // In pixels.
-const MARGIN = 24, NAMES = 190, COLUMN = 236, BAR = 14, ROW = 22, NUMBERS = 122;
-const HEAD = 92, BLOCK_HEAD = 30, BLOCK_GAP = 14, FOOT = 60;
+const MARGIN = 24, NAMES = 142, COLUMN = 190, TIME = 46, PLOT = 128, GAP = 16, ROW = 22;
+const LEGEND = 86, COLUMNS = 122, BLOCK_HEAD = 30, TICKS = 22, FOOT = 50;
 
-/** Colours of the chart. */
-interface Palette {
-  readonly paper: string;
-  readonly line: string;
-  readonly ink: string;
-  readonly soft: string;
-  readonly ours: string;
-  readonly peer: string;
-  readonly pale: string;
+/** A column of the chart. */
+interface Column {
+  readonly batch: number;
+  readonly threads: number;
 }
 
-const LIGHT: Palette = {
-  paper: "#ffffff",
-  line: "#d1d9e0",
-  ink: "#1f2328",
-  soft: "#59636e",
-  ours: "#0969da",
-  peer: "#aeb8c2",
-  pale: "#dde3e9",
-};
-
-const DARK: Palette = {
-  paper: "#0d1117",
-  line: "#3d444d",
-  ink: "#f0f6fc",
-  soft: "#9198a1",
-  ours: "#4493f8",
-  peer: "#59636e",
-  pale: "#343b43",
-};
-
-const FONT = `text { font: 13px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
-.small { font-size: 12px; }
-.bold { font-weight: 600; }
-.title { font-size: 18px; font-weight: 600; }`;
-
-/** Without CSS variables, which not every SVG viewer supports. */
-function rules({ paper, line, ink, soft, ours, peer, pale }: Palette): string {
-  return `.paper { fill: ${paper}; stroke: ${line}; } .line { stroke: ${line}; }
-text { fill: ${ink}; } .soft { fill: ${soft}; }
-.ours { fill: ${ours}; } .peer { fill: ${peer}; } .pale { fill: ${pale}; }`;
+/** Converts a ratio to pixels from the left of a plot. */
+interface Scale {
+  readonly ticks: readonly number[];
+  at(ratio: number): number;
 }
 
-/** Returns an SVG document. It follows the viewer's light or dark mode. */
+/** Returns an SVG document. */
 export function picture(run: Run): string {
-  const columns = run.measured.filter(({ task }) => task.section.startsWith(SUBJECT));
-  if (columns.length === 0) throw new Error("the run has no results for AlexNet");
-  const programs = rowsOf(columns);
-  const blockHeight = BLOCK_HEAD + programs.length * ROW + BLOCK_GAP;
-  const width = 2 * MARGIN + NAMES + columns.length * COLUMN;
-  const height = HEAD + run.threads.length * blockHeight + FOOT;
-  const title = "AlexNet: milliseconds, less is better";
-  const blocks = run.threads.map((threads, i) =>
-    block(columns, programs, threads, HEAD + i * blockHeight)
-  );
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" ` +
-    `height="${height}" role="img" aria-label="${title}">`,
-    `<style>\n${FONT}\n${rules(LIGHT)}`,
-    `@media (prefers-color-scheme: dark) {\n${rules(DARK)}\n}\n</style>`,
-    `<rect class="paper" x="0.5" y="0.5" width="${width - 1}" height="${height - 1}" rx="8"/>`,
-    text(MARGIN, 38, title, "title"),
-    ...columns.map(({ task }, i) =>
-      text(columnX(i), 76, `${task.section.slice(SUBJECT.length)}, ${task.name}`, "bold")
-    ),
-    ...blocks.flat(),
-    ...footnotes(run).map((line, i) => text(MARGIN, height - 38 + 18 * i, line, "soft small")),
-    "</svg>\n",
-  ].join("\n");
-}
-
-/** A row of the chart: a program, or one of its variants. */
-interface Bars {
-  readonly program: string;
-  readonly variant: string | undefined;
-}
-
-/** Our variants first, then the other programs, in their order in the results. */
-function rowsOf(columns: readonly Measurement[]): Bars[] {
-  const byName = new Map<string, Bars>();
-  for (const { program, variant } of columns.flatMap(({ results }) => results)) {
-    byName.set(`${program} ${variant}`, { program, variant });
+  const measured = run.measured.filter(({ task }) => task.network);
+  if (measured.length === 0) throw new Error("the run has no results for networks");
+  const batches = [...new Set(measured.map((m) => taskOf(m).batch))].sort((a, b) => a - b);
+  const columns = batches.flatMap((batch) => run.threads.map((threads) => ({ batch, threads })));
+  const scale = scaleOf(measured, columns);
+  const elements: string[] = [];
+  let top = COLUMNS;
+  for (const [pass, tasks] of Map.groupBy(measured, (m) => taskOf(m).pass)) {
+    const rows = Map.groupBy(tasks, (m) => taskOf(m).name);
+    elements.push(...block(pass, rows, columns, scale, top));
+    top += BLOCK_HEAD + rows.size * ROW + TICKS;
   }
-  const ours = ({ program }: Bars) => program === OURS;
-  const all = [...byName.values()];
-  return [...all.filter(ours), ...all.filter((bars) => !ours(bars))];
+  const width = 2 * MARGIN + NAMES + columns.length * COLUMN - GAP, height = top + FOOT;
+  const title = "Time of other libraries relative to pembroke";
+  return svgDocument(title, width, height, [
+    text(MARGIN, 36, title, "title"),
+    text(MARGIN, 57, "Right of the line: slower than pembroke. Left of it: faster.", "soft"),
+    ...legend(measured),
+    ...headings(batches, run.threads),
+    ...elements,
+    ...footnotes(run, measured).map((note, i) => {
+      return text(MARGIN, height - 34 + 18 * i, note, "soft small");
+    }),
+  ]);
 }
 
-function block(
-  columns: readonly Measurement[],
-  programs: readonly Bars[],
-  threads: number,
-  top: number,
-): string[] {
-  const right = columnX(columns.length);
+/** The programs of the run. */
+function legend(measured: readonly Measurement[]): string[] {
   const elements = [
-    `<line class="line" x1="${MARGIN}" x2="${right}" y1="${top - 4}" y2="${top - 4}"/>`,
-    text(MARGIN, top + 17, `${threads} thread${threads === 1 ? "" : "s"}`, "soft"),
+    line("bar blue", [MARGIN + 5, LEGEND - 11], [MARGIN + 5, LEGEND + 3]),
+    text(MARGIN + 16, LEGEND, "pembroke, and its time in ms", "blue bold"),
   ];
-  for (const [i, bars] of programs.entries()) {
-    const y = top + BLOCK_HEAD + i * ROW;
-    const name = [bars.program, bars.variant].filter(Boolean).join(", ");
-    const label = NATIVE.includes(bars.program) ? `${name} (native)` : name;
-    elements.push(text(MARGIN, y + 12, label, bars.program === OURS ? "bold" : ""));
-    for (const [j, column] of columns.entries()) {
-      elements.push(...bar(column, bars, threads, columnX(j), y));
-    }
+  let x = MARGIN + 262;
+  for (const program of peersOf(measured)) {
+    const { label, colour, shape } = lookOf(program);
+    elements.push(mark(shape, colour, [x, LEGEND - 4]), text(x + 12, LEGEND, label));
+    x += 8 * label.length + 36;
   }
   return elements;
 }
 
-/** A bar, its time and its ratio to ours. */
-function bar(column: Measurement, bars: Bars, threads: number, x: number, y: number): string[] {
-  const shown = resultOf(column, bars, threads);
-  if (!shown?.ms) return [text(x, y + 12, "–", "soft small")];
-  const ours = resultOf(column, { program: OURS, variant: undefined }, threads)?.ms?.median;
-  const ms = shown.ms.median, longest = longestOf(column);
-  const length = Math.max(1, (COLUMN - NUMBERS) * ms / longest);
-  const look = bars.program === OURS ? "ours" : shown.threads < threads ? "pale" : "peer";
-  const number = `${ms.toFixed(ms < 99.95 ? 1 : 0)} ms`;
-  const ratio = ours && bars.program !== OURS ? ` · ${(ms / ours).toFixed(2)}×` : "";
-  return [
-    `<rect class="${look}" x="${x}" y="${y}" width="${length.toFixed(1)}" height="${BAR}" rx="2"/>`,
-    text(Number((x + length + 6).toFixed(1)), y + 12, number + ratio, "small"),
-  ];
+function headings(batches: readonly number[], threads: readonly number[]): string[] {
+  return batches.flatMap((batch, i) => {
+    const first = i * threads.length, right = columnX(first + threads.length) - GAP;
+    return [
+      text(columnX(first), COLUMNS - 6, `batch ${batch}`, "bold"),
+      line("line", [columnX(first), COLUMNS], [right, COLUMNS]),
+      ...threads.map((count, j) =>
+        text(columnX(first + j), COLUMNS + 17, `${count} thread${count === 1 ? "" : "s"}`, "soft")
+      ),
+    ];
+  });
 }
 
-/** A peer's best result with at most this many threads; ours with exactly this many. */
-function resultOf(
-  { results }: Measurement,
-  { program, variant }: Bars,
-  threads: number,
-): Result | undefined {
-  const own = results.filter((result) => result.variant === variant);
-  return program === OURS
-    ? own.find((result) => result.program === OURS && result.threads === threads)
-    : best(own, program, threads);
-}
-
-/** The time that fills the width of a column. */
-function longestOf({ results }: Measurement): number {
-  return Math.max(...results.filter(({ once }) => !once).map(({ ms }) => ms?.median ?? 0));
-}
-
-function footnotes({ processor, cores, runtime, threads, measured }: Run): string[] {
-  const limited = threads.some((count) => count > 1) &&
-    measured.some(({ results }) =>
-      results.some(({ program }) =>
-        results.every((result) => result.program !== program || result.threads === 1)
-      )
+/** The rows of a pass. Columns without results stay empty. */
+function block(
+  pass: string,
+  rows: ReadonlyMap<string, readonly Measurement[]>,
+  columns: readonly Column[],
+  scale: Scale,
+  top: number,
+): string[] {
+  const first = top + BLOCK_HEAD, bottom = first + rows.size * ROW;
+  const elements = [text(MARGIN, top + 17, pass, "bold")];
+  for (const [i, column] of columns.entries()) {
+    const x = columnX(i) + TIME;
+    const cells = [...rows.values()].map((tasks) =>
+      tasks.find((m) => taskOf(m).batch === column.batch)
     );
+    if (cells.every((cell) => cell === undefined)) continue;
+    for (const tick of scale.ticks) {
+      const at = round(x + scale.at(tick));
+      elements.push(line(tick === 1 ? "bar blue" : "line", [at, first - 2], [at, bottom]));
+      elements.push(text(at, bottom + 14, tickText(tick), "soft small middle"));
+    }
+    for (const [row, cell] of cells.entries()) {
+      if (cell) elements.push(...marks(cell, column, scale, [x, first + row * ROW + ROW / 2]));
+    }
+  }
+  const names = [...rows.keys()].map((name, i) => text(MARGIN, first + i * ROW + 15, name));
+  return [...elements, ...names];
+}
+
+/** Our time, and a mark for each peer. */
+function marks(
+  { results }: Measurement,
+  { threads }: Column,
+  scale: Scale,
+  [x, y]: Point,
+): string[] {
+  const ours = oursOf(results, threads)?.ms?.median;
+  const time = text(x - 10, y + 4, ours ? fixed(ours) : "–", "blue bold small end");
+  if (!ours) return [time];
+  const peers = peersOf([{ results }]).map((program) => best(results, program, threads));
   return [
-    `${processor}, ${cores} cores, ${runtime}; medians of one run, in turns`,
-    `2.00×: twice pembroke’s time${limited ? "; faint: has one thread only, here" : ""}`,
+    time,
+    ...peers.flatMap((result) => {
+      if (!result?.ms) return [];
+      const { colour, shape, label } = lookOf(result.program), ms = result.ms.median;
+      const at = round(x + scale.at(ms / ours));
+      const look = result.threads < threads ? `${colour} hollow` : colour;
+      return [mark(shape, look, [at, y], `${label}: ${fixed(ms)} ms, ${(ms / ours).toFixed(2)}×`)];
+    }),
   ];
+}
+
+/** A logarithmic scale from a power of two below all ratios to one above. */
+function scaleOf(measured: readonly Measurement[], columns: readonly Column[]): Scale {
+  const ratios = measured.flatMap(({ results }) =>
+    columns.flatMap(({ threads }) => {
+      const ours = oursOf(results, threads)?.ms?.median ?? NaN;
+      return peersOf([{ results }]).map((program) =>
+        (best(results, program, threads)?.ms?.median ?? NaN) / ours
+      );
+    })
+  ).filter((ratio) => ratio > 0);
+  const low = Math.min(-1, Math.floor(Math.log2(Math.min(...ratios))));
+  const high = Math.max(1, Math.ceil(Math.log2(Math.max(...ratios))));
+  return {
+    ticks: Array.from({ length: high - low + 1 }, (_, i) => 2 ** (low + i)),
+    at: (ratio) => PLOT * (Math.log2(ratio) - low) / (high - low),
+  };
+}
+
+function footnotes(
+  { processor, cores, runtime, threads }: Run,
+  measured: readonly Measurement[],
+): string[] {
+  const several = threads.some((count) => count > 1);
+  const single = peersOf(measured).some((program) =>
+    measured.every(({ results }) => results.every((r) => r.program !== program || r.threads === 1))
+  );
+  return [
+    `${processor}, ${cores} cores, ${runtime}; medians of one run, in turns.`,
+    `Logarithmic scale; 2×: twice pembroke’s time.${
+      several && single ? " Hollow: has one thread only, here." : ""
+    }`,
+  ];
+}
+
+/** The programs other than ours, in their order in the results. Slow ones are left out. */
+function peersOf(measured: readonly Pick<Measurement, "results">[]): string[] {
+  const results = measured.flatMap(({ results }) => results);
+  const shown = results.filter(({ program, once }) => program !== OURS && !once);
+  return [...new Set(shown.map(({ program }) => program))];
+}
+
+/** Our result with exactly this many threads. */
+function oursOf(results: readonly Result[], threads: number): Result | undefined {
+  return results.find((r) => r.program === OURS && !r.variant && r.threads === threads);
+}
+
+function taskOf({ task }: Measurement): NetworkTask {
+  return task.network!;
+}
+
+function lookOf(program: string): Look {
+  return LOOKS[program] ?? { label: program, colour: "gray", shape: "circle" };
 }
 
 function columnX(index: number): number {
   return MARGIN + NAMES + index * COLUMN;
 }
 
-function text(x: number, y: number, content: string, look: string): string {
-  const escaped = content.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
-  return `<text x="${x}" y="${y}"${look ? ` class="${look}"` : ""}>${escaped}</text>`;
+function tickText(ratio: number): string {
+  return ratio === 0.5 ? "½×" : ratio < 1 ? `1/${1 / ratio}×` : `${ratio}×`;
+}
+
+/** Three digits, or one decimal. */
+function fixed(ms: number): string {
+  return ms.toFixed(ms < 99.95 ? 1 : 0);
+}
+
+function round(value: number): number {
+  return Number(value.toFixed(1));
 }

@@ -117,15 +117,20 @@ function notes(run: Run): string[] {
     "Of peak: GFLOP/s relative to the micro-kernel on data in the first-level cache in the same " +
     "rounds. Each multiply-accumulate of the direct computation counts as two operations. Winograd " +
     "needs fewer, so it can exceed 100 %.",
-    `${
-      megabytes(WEIGHT_BYTES)
-    } MB: reading all weights from memory once, as each forward pass does.`,
+    ...streaming(run),
     ...errors(run),
     ...slow(run),
     ...reasons.entries().map(([reason, left]) =>
       `Skipped: ${left.map(({ name }) => name).join(", ")}: ${reason}`
     ),
   ].map((note) => wrap(note, WIDTH));
+}
+
+/** A note on the row of the memory's speed, if it was measured. */
+function streaming(run: Run): string[] {
+  if (run.threads.every((count) => !machineRate(run, "streaming", count))) return [];
+  const size = megabytes(WEIGHT_BYTES);
+  return [`${size} MB: reading AlexNet's weights from memory once, as each forward pass does.`];
 }
 
 /** A note if several threads did not get a core each. */

@@ -32,8 +32,17 @@ export interface Task {
    * Undefined if the task is not about arithmetic.
    */
   readonly flops?: number;
+  /** What the chart shows: the task of a network in the suites of networks. */
+  readonly network?: NetworkTask;
   /** Whether the task is a whole process, for which threads are not counted. */
   readonly process?: boolean;
+}
+
+/** A task of a network. */
+export interface NetworkTask {
+  readonly name: string;
+  readonly pass: "forward" | "training step";
+  readonly batch: number;
 }
 
 /** A task's times, and the machine's peak in the same rounds. */

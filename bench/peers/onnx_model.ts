@@ -1,134 +1,120 @@
 /**
- * Writes networks as ONNX models, so that ONNX Runtime needs neither Python nor a download. Field
- * numbers are those of onnx.proto (ONNX 1.x).
+ * Writes ONNX models. Field numbers are those of onnx.proto (ONNX 1.x).
  *
  * @module
  */
 
-import { ALEXNET, CLASSES, type Convolution, IMAGE, PARAMETERS } from "./architecture.ts";
-import type { AlexNetWeights, ConvProblem } from "./peer.ts";
-import { bytes, integer, join, message, type Pieces, text } from "./protobuf.ts";
+import type { ConvProblem } from "./peer.ts";
+import { INPUT } from "./operations.ts";
+import { bytes, float, integer, join, message, type Pieces, text } from "./protobuf.ts";
 
-/** The names of a model's input and output. */
-export const INPUT = "input", OUTPUT = "output";
+/** The name of the output of {@linkcode convModel}. */
+export const OUTPUT = "output";
 
-/** A sequence of operations on tensors of any batch size. */
-interface Network {
+/** A graph of operations on tensors of any batch size. */
+export interface OnnxGraph {
   readonly name: string;
+  /** In order: each takes outputs of earlier ones. */
   readonly nodes: readonly Node[];
-  readonly weights: readonly Weight[];
-  /** The shapes of the input and the output, without the batch dimension. */
-  readonly input: readonly number[];
-  readonly output: readonly number[];
+  readonly constants: readonly Constant[];
+  /** The input and the output. Shapes are without the batch dimension. */
+  readonly input: Value;
+  readonly output: Value;
 }
 
-/** An operation on the previous output, and on weights by name. */
-interface Node {
+/** A named value. */
+interface Value {
+  readonly name: string;
+  readonly shape: readonly number[];
+}
+
+/** An operation. */
+export interface Node {
   readonly op: string;
-  readonly weights?: readonly string[];
+  /** Names of values and constants. */
+  readonly inputs: readonly string[];
+  readonly output: string;
   readonly attributes?: Pieces;
 }
 
-interface Weight {
+/** A constant tensor. */
+export interface Constant {
   readonly name: string;
   readonly shape: readonly number[];
-  readonly values: Float32Array;
+  readonly values: Float32Array | BigInt64Array;
 }
 
-const models = new WeakMap<AlexNetWeights, Uint8Array<ArrayBuffer>>();
-
-/** AlexNet with these weights. The 244 MB are made once, and shared by all peers that read ONNX. */
-export function alexNetModel(weights: AlexNetWeights): Uint8Array<ArrayBuffer> {
-  let model = models.get(weights);
-  if (model === undefined) models.set(weights, model = onnxModel(alexNet(weights)));
-  return model;
+/** The window of a convolution or pooling. */
+export interface Window {
+  readonly kernel: readonly [number, number];
+  readonly strides: readonly [number, number];
+  /** Top, left, bottom, right. */
+  readonly pads: readonly [number, number, number, number];
+  /** Default 1. Average pooling has none. */
+  readonly dilations?: readonly [number, number];
 }
 
 /** A convolution without bias. */
 export function convModel({ layer, xShape, weightShape, yShape, weight }: ConvProblem) {
+  const { kernel, stride, padding } = layer;
+  const attributes = windowAttributes({
+    kernel: [kernel, kernel],
+    strides: [stride, stride],
+    pads: [padding, padding, padding, padding],
+  });
   return onnxModel({
     name: "convolution",
-    nodes: [{ op: "Conv", weights: ["weight"], attributes: window(layer) }],
-    weights: [{ name: "weight", shape: weightShape, values: weight }],
-    input: xShape.slice(1),
-    output: yShape.slice(1),
+    nodes: [{ op: "Conv", inputs: [INPUT, "weight"], output: OUTPUT, attributes }],
+    constants: [{ name: "weight", shape: weightShape, values: weight }],
+    input: { name: INPUT, shape: xShape.slice(1) },
+    output: { name: OUTPUT, shape: yShape.slice(1) },
   });
 }
 
-function alexNet(weights: AlexNetWeights): Network {
-  const named = (name: string) => [`${name}.weight`, `${name}.bias`];
-  const nodes = ALEXNET.flatMap((layer, i): Node[] => {
-    if (layer.op === "pool") {
-      const attributes = [...integers("kernel_shape", [3, 3]), ...integers("strides", [2, 2])];
-      return [{ op: "MaxPool", attributes }];
-    }
-    if (layer.op === "conv") {
-      return [
-        { op: "Conv", weights: named(layer.name), attributes: window(layer) },
-        { op: "Relu" },
-      ];
-    }
-    return [
-      ...(ALEXNET[i - 1].op === "linear" ? [] : [{ op: "Flatten" }]),
-      { op: "Gemm", weights: named(layer.name), attributes: flag("transB", 1) },
-      ...(layer.relu ? [{ op: "Relu" }] : []),
-    ];
-  });
-  return {
-    name: "alexnet",
-    nodes,
-    weights: PARAMETERS.map(({ name, shape }) => ({ name, shape, values: weights.get(name) })),
-    input: IMAGE,
-    output: [CLASSES],
-  };
-}
-
-/** ModelProto. */
-function onnxModel(network: Network): Uint8Array<ArrayBuffer> {
+/** A ModelProto. */
+export function onnxModel(content: OnnxGraph): Uint8Array<ArrayBuffer> {
   return join([
     ...integer(1, 8), // ir_version
     ...text(2, "bench"), // producer_name
-    ...message(7, graph(network)),
+    ...message(7, graph(content)),
     ...message(8, integer(2, 17)), // opset_import: the default domain, version 17
   ]);
 }
 
 /** GraphProto. */
-function graph({ name, nodes, weights, input, output }: Network): Pieces {
-  const last = nodes.length - 1;
-  const value = (i: number) => i < 0 ? INPUT : i === last ? OUTPUT : `value ${i}`;
+function graph({ name, nodes, constants, input, output }: OnnxGraph): Pieces {
   return [
-    ...nodes.flatMap(({ op, weights = [], attributes = [] }, i) =>
+    ...nodes.flatMap(({ op, inputs, output, attributes = [] }) =>
       message(1, [
-        ...[value(i - 1), ...weights].flatMap((name) => text(1, name)),
-        ...text(2, value(i)),
-        ...text(3, `${op} ${i}`),
+        ...inputs.flatMap((name) => text(1, name)),
+        ...text(2, output),
+        ...text(3, output), // the name of the node
         ...text(4, op),
         ...attributes,
       ])
     ),
     ...text(2, name),
-    ...weights.flatMap((weight) => message(5, tensor(weight))),
-    ...message(11, valueInfo(INPUT, input)),
-    ...message(12, valueInfo(OUTPUT, output)),
+    ...constants.flatMap((constant) => message(5, tensor(constant))),
+    ...message(11, valueInfo(input)),
+    ...message(12, valueInfo(output)),
   ];
 }
 
-/** onnx.proto's TensorProto.DataType.FLOAT */
-const FLOAT = 1;
+/** onnx.proto's TensorProto.DataType */
+const FLOAT = 1, INT64 = 7;
 
 /** TensorProto. Its raw_data is little-endian, like every machine that Deno runs on. */
-function tensor({ name, shape, values }: Weight): Pieces {
+function tensor({ name, shape, values }: Constant): Pieces {
   return [
     ...shape.flatMap((size) => integer(1, size)), // dims
-    ...integer(2, FLOAT),
+    ...integer(2, values instanceof Float32Array ? FLOAT : INT64),
     ...text(8, name),
     ...bytes(9, new Uint8Array(values.buffer, values.byteOffset, values.byteLength)), // raw_data
   ];
 }
 
 /** ValueInfoProto of a float tensor of any batch: name, type.tensor_type { FLOAT, shape }. */
-function valueInfo(name: string, shape: readonly number[]): Pieces {
+function valueInfo({ name, shape }: Value): Pieces {
   const dimensions = [
     ...message(1, text(2, "batch")), // dim_param: any size
     ...shape.flatMap((size) => message(1, integer(1, size))),
@@ -137,22 +123,28 @@ function valueInfo(name: string, shape: readonly number[]): Pieces {
   return [...text(1, name), ...message(2, message(1, tensor))];
 }
 
-/** A convolution's attributes. */
-function window({ kernel, stride, padding }: Convolution): Pieces {
+/** The attributes of a convolution or pooling. */
+export function windowAttributes({ kernel, strides, pads, dilations }: Window): Pieces {
   return [
-    ...integers("kernel_shape", [kernel, kernel]),
-    ...integers("strides", [stride, stride]),
-    ...integers("pads", Array(4).fill(padding)),
+    ...integers("kernel_shape", kernel),
+    ...integers("strides", strides),
+    ...integers("pads", pads),
+    ...(dilations ? integers("dilations", dilations) : []),
   ];
 }
 
 /** AttributeProto of type INTS. */
-function integers(name: string, values: number[]): Pieces {
+export function integers(name: string, values: readonly number[]): Pieces {
   const list = values.flatMap((value) => integer(8, value));
   return message(5, [...text(1, name), ...list, ...integer(20, 7)]);
 }
 
 /** AttributeProto of type INT. */
-function flag(name: string, value: number): Pieces {
+export function attribute(name: string, value: number): Pieces {
   return message(5, [...text(1, name), ...integer(3, value), ...integer(20, 2)]);
+}
+
+/** AttributeProto of type FLOAT. */
+export function floatAttribute(name: string, value: number): Pieces {
+  return message(5, [...text(1, name), ...float(2, value), ...integer(20, 1)]);
 }

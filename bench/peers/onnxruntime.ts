@@ -9,9 +9,11 @@
  * @module
  */
 
-import { alexNetModel, convModel, INPUT, OUTPUT } from "./onnx_model.ts";
-import { IMAGE } from "./architecture.ts";
-import type { AlexNetPeer, AlexNetWeights, ConvPeer, PeerOptions, Values, Work } from "./peer.ts";
+import type { Network } from "./network.ts";
+import { networkModel } from "./network_model.ts";
+import { convModel, OUTPUT } from "./onnx_model.ts";
+import { INPUT } from "./operations.ts";
+import type { ConvPeer, NetworkPeer, PeerOptions, Values, Work } from "./peer.ts";
 
 const VERSION = "1.30.0";
 
@@ -70,16 +72,17 @@ export async function node({ threads }: PeerOptions): Promise<Runtime> {
   };
 }
 
-export async function createAlexNet(
+export async function createNetworkPeer(
   runtime: Runtime,
-  weights: AlexNetWeights,
-): Promise<AlexNetPeer> {
-  const session = await runtime.open(alexNetModel(weights));
+  network: Network,
+): Promise<NetworkPeer> {
+  const session = await runtime.open(networkModel(network));
+  const output = network.operations.at(-1)!.output;
   return {
     name: runtime.name,
     version: VERSION,
     threads: runtime.threads,
-    forward: (x, batch) => work(runtime, session, x, [batch, ...IMAGE]),
+    forward: (x, batch) => work(runtime, session, output, x, [batch, ...network.image]),
     dispose: () => session.release(),
   };
 }
@@ -95,7 +98,7 @@ export function createConv(runtime: Runtime): ConvPeer {
       if (pass !== "forward") throw new Error("it computes no gradients");
       const session = await runtime.open(convModel(problem));
       sessions.push(session);
-      return work(runtime, session, problem.x, problem.xShape);
+      return work(runtime, session, OUTPUT, problem.x, problem.xShape);
     },
     async dispose() {
       for (const session of sessions) await session.release();
@@ -103,13 +106,19 @@ export function createConv(runtime: Runtime): ConvPeer {
   };
 }
 
-function work(runtime: Runtime, session: Session, x: Values, shape: readonly number[]): Work {
+function work(
+  runtime: Runtime,
+  session: Session,
+  output: string,
+  x: Values,
+  shape: readonly number[],
+): Work {
   let data: Float32Array;
   return {
     async run() {
       const start = performance.now();
       const outputs = await session.run({ [INPUT]: runtime.tensor(x, shape) });
-      data = outputs[OUTPUT].data as Float32Array;
+      data = outputs[output].data as Float32Array;
       return performance.now() - start;
     },
     output: () => Promise.resolve(data),

@@ -42,17 +42,12 @@ export interface PeerOptions {
   readonly threads: number;
 }
 
-/** Parameters by torchvision's names, such as "features.0.weight"; OIHW and [out, in]. */
-export interface AlexNetWeights {
-  get(name: string): Values;
-}
-
-/** A program that runs AlexNet. */
-export interface AlexNetPeer extends Peer {
+/** A program that runs a network. */
+export interface NetworkPeer extends Peer {
   /**
-   * A forward pass of `x`, [batch, 3, 224, 224], to logits. Timed from an input in ordinary memory, in
-   * the program's preferred layout, to logits in ordinary memory. The time does not include the
-   * conversion of the layout, or the pipe to another process.
+   * A forward pass of `x`, [batch, 3, H, W], to logits. Timed from an input in ordinary memory, in the
+   * program's preferred layout, to logits in ordinary memory. The time does not include the conversion
+   * of the layout, or the pipe to another process.
    */
   forward(x: Values, batch: number): Work | Promise<Work>;
 }
@@ -92,7 +87,7 @@ export interface TrainingOptions {
   readonly weightDecay: number;
 }
 
-/** A program that trains AlexNet. */
+/** A program that trains a network. */
 export interface TrainingPeer extends Peer {
   /**
    * Training steps on one batch, without dropout: forward, cross-entropy, backward and update. Timed

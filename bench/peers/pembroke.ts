@@ -6,65 +6,58 @@
 
 import denoJson from "../../deno.json" with { type: "json" };
 import {
-  AlexNet,
   type Backend,
+  type Classifier,
   Conv2d,
   conv2d,
   conv2dBackwardInput,
   conv2dBackwardWeight,
   createBackend,
+  createModel,
   crossEntropy,
+  type Precision,
   SGD,
   type Tensor,
 } from "../../mod.ts";
 import { prepareConv } from "../../src/ops/prepared_conv.ts";
-import type {
-  AlexNetPeer,
-  AlexNetWeights,
-  ConvPeer,
-  Peer,
-  PeerOptions,
-  TrainingPeer,
-} from "./peer.ts";
-import { trainingWork } from "./steps.ts";
+import type { Network } from "./network.ts";
+import type { ConvPeer, NetworkPeer, Peer, PeerOptions, TrainingPeer } from "./peer.ts";
+import { TRAINING_TOLERANCE, trainingWork } from "./steps.ts";
 
-/** AlexNet in float32. */
-export function createAlexNet(
-  weights: AlexNetWeights,
-  options: PeerOptions,
-): Promise<AlexNetPeer> {
-  return alexNetPeer(new AlexNet(), weights, options);
+/** A network in float32. */
+export function createNetworkPeer(network: Network, options: PeerOptions): Promise<NetworkPeer> {
+  return networkPeer(network, "f32", options);
 }
 
-/** AlexNet with fully connected weights in int8. Rounding them changes the logits. */
-export async function createInt8AlexNet(
-  weights: AlexNetWeights,
+/** A network with fully connected weights in int8. Rounding them changes the logits. */
+export async function createInt8Peer(
+  network: Network,
   options: PeerOptions,
-): Promise<AlexNetPeer> {
-  const peer = await alexNetPeer(new AlexNet({ precision: "int8" }), weights, options);
+): Promise<NetworkPeer> {
+  const peer = await networkPeer(network, "int8", options);
   return { ...peer, variant: "int8", tolerance: 0.01 };
 }
 
-/** AlexNet on WebGPU. */
-export function createGpuAlexNet(weights: AlexNetWeights): Promise<AlexNetPeer> {
-  return alexNetPeer(new AlexNet(), weights, { threads: 1 }, "webgpu");
+/** A network on WebGPU. */
+export function createGpuPeer(network: Network): Promise<NetworkPeer> {
+  return networkPeer(network, "f32", { threads: 1 }, "webgpu");
 }
 
-/** AlexNet on WebGPU with fully connected weights in f16. */
-export async function createHalfGpuAlexNet(weights: AlexNetWeights): Promise<AlexNetPeer> {
-  const model = new AlexNet({ precision: "f16" });
-  const peer = await alexNetPeer(model, weights, { threads: 1 }, "webgpu");
+/** A network on WebGPU with fully connected weights in f16. */
+export async function createHalfGpuPeer(network: Network): Promise<NetworkPeer> {
+  const peer = await networkPeer(network, "f16", { threads: 1 }, "webgpu");
   return { ...peer, variant: "f16", tolerance: 0.001 };
 }
 
-async function alexNetPeer(
-  model: AlexNet,
-  weights: AlexNetWeights,
+async function networkPeer(
+  network: Network,
+  precision: Precision,
   options: PeerOptions,
   device: "wasm" | "webgpu" = "wasm",
-): Promise<AlexNetPeer> {
+): Promise<NetworkPeer> {
   const { backend, peer } = await start(options, device);
-  write(model, backend, weights);
+  const model = createModel(network.name, { precision });
+  write(model, backend, network);
   return {
     ...peer,
     forward(values, batch) {
@@ -146,15 +139,16 @@ async function convPeer(options: PeerOptions, variant?: "direct"): Promise<ConvP
 }
 
 export async function createTraining(
-  weights: AlexNetWeights,
+  network: Network,
   options: PeerOptions,
 ): Promise<TrainingPeer> {
   const { backend, peer } = await start(options);
-  const model = new AlexNet({ dropout: 0 }).train();
+  const model = createModel(network.name, { dropout: 0, stochasticDepth: 0 }).train();
   return {
     ...peer,
+    tolerance: TRAINING_TOLERANCE,
     steps(values, targets, options) {
-      write(model, backend, weights);
+      write(model, backend, network);
       const optimizer = new SGD(model, options);
       const step = async () => {
         const start = performance.now();
@@ -188,9 +182,9 @@ async function start(
 }
 
 /** Writes the initial weights, over the result of any training. */
-function write(model: AlexNet, backend: Backend, weights: AlexNetWeights): void {
+function write(model: Classifier, backend: Backend, { parameters }: Network): void {
   for (const [name, parameter] of model.stateDict()) {
     if (!parameter.backend) parameter.allocate(backend);
-    parameter.write(weights.get(name));
+    parameter.write(parameters.get(name)!.values);
   }
 }

@@ -1,6 +1,6 @@
 /**
  * A minimal protobuf writer. A field is a key (number · 8 + wire type), followed by a varint (type 0),
- * or by a length and that many bytes (type 2).
+ * a length and that many bytes (type 2), or four bytes (type 5).
  *
  * @module
  */
@@ -10,6 +10,10 @@ export type Pieces = Uint8Array[];
 
 export function integer(field: number, value: number): Pieces {
   return [varint(field * 8), varint(value)];
+}
+
+export function float(field: number, value: number): Pieces {
+  return [varint(field * 8 + 5), new Uint8Array(Float32Array.of(value).buffer)];
 }
 
 export function bytes(field: number, value: Uint8Array): Pieces {

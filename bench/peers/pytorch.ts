@@ -4,29 +4,28 @@
  * @module
  */
 
-import { ALEXNET, IMAGE, PARAMETERS } from "./architecture.ts";
+import type { Network } from "./network.ts";
 import type {
-  AlexNetPeer,
-  AlexNetWeights,
   ConvPeer,
   ConvProblem,
+  NetworkPeer,
   Peer,
   PeerOptions,
   TrainingPeer,
 } from "./peer.ts";
 import { PyTorch } from "./pytorch_process.ts";
-import { trainingWork } from "./steps.ts";
+import { TRAINING_TOLERANCE, trainingWork } from "./steps.ts";
 
-export async function createAlexNet(
-  weights: AlexNetWeights,
+export async function createNetworkPeer(
+  network: Network,
   options: PeerOptions,
-): Promise<AlexNetPeer> {
+): Promise<NetworkPeer> {
   const { torch, peer } = await start(options);
-  await send(torch, weights);
+  await load(torch, network);
   return {
     ...peer,
     async forward(x, batch) {
-      await torch.tensor("x", [batch, ...IMAGE], x);
+      await torch.tensor("x", [batch, ...network.image], x);
       return {
         run: async () => (await torch.call("forward")).ms,
         output: () => torch.result(),
@@ -57,17 +56,17 @@ export async function createConv(options: PeerOptions): Promise<ConvPeer> {
 }
 
 export async function createTraining(
-  weights: AlexNetWeights,
+  network: Network,
   options: PeerOptions,
 ): Promise<TrainingPeer> {
   const { torch, peer } = await start(options);
   return {
     ...peer,
+    tolerance: TRAINING_TOLERANCE,
     async steps(x, targets, { lr, momentum, weightDecay }) {
-      await send(torch, weights);
-      await torch.tensor("x", [targets.length, ...IMAGE], x);
-      const parameters = PARAMETERS.map(({ name }) => name);
-      await torch.call("train", { parameters, lr, momentum, weight_decay: weightDecay });
+      await load(torch, network);
+      await torch.tensor("x", [targets.length, ...network.image], x);
+      await torch.call("train", { lr, momentum, weight_decay: weightDecay });
       return trainingWork(async () => {
         const { ms } = await torch.call("step", { targets });
         const [loss] = await torch.result();
@@ -77,14 +76,15 @@ export async function createTraining(
   };
 }
 
-/** Sends the initial weights, over the result of any training. */
-async function send(torch: PyTorch, weights: AlexNetWeights): Promise<void> {
-  for (const { name, shape } of PARAMETERS) await torch.tensor(name, shape, weights.get(name));
+/** Creates torchvision's network with the initial weights, in place of any other. */
+async function load(torch: PyTorch, { name, parameters }: Network): Promise<void> {
+  for (const [key, { shape, values }] of parameters) await torch.tensor(key, shape, values);
+  await torch.call("load", { name, parameters: [...parameters.keys()] });
 }
 
 async function start({ threads }: PeerOptions): Promise<{ torch: PyTorch; peer: Peer }> {
   const torch = new PyTorch();
-  const { version, threads: used } = await torch.call("start", { threads, layers: ALEXNET });
+  const { version, threads: used } = await torch.call("start", { threads });
   const peer = { name: "pytorch", version, threads: used, dispose: () => torch.dispose() };
   return { torch, peer };
 }

@@ -15,27 +15,27 @@ import torch
 import torch.nn.functional as F
 
 tensors = {}
-network = []  # AlexNet's layers
+model = None
 optimizer = None
 result = None
 
 
-def start(threads, layers):
+def start(threads):
     torch.set_num_threads(threads)
-    network.extend(layers)
-    version = torch.__version__ + (", no fast BLAS" if slow_blas() else "")
+    version = ", ".join([torch.__version__, *blas()])
     return {"version": version, "threads": torch.get_num_threads()}
 
 
-def slow_blas():
-    """Whether PyTorch uses Netlib's slow BLAS, the default on Debian."""
+def blas():
+    """The BLAS that PyTorch has loaded, on Linux. Netlib's is slow: Debian's default."""
     try:
         with open("/proc/self/maps") as maps:
             loaded = maps.read()
     except OSError:
-        return False
-    fast = ("openblas", "libmkl", "libblis", "libatlas")
-    return "/libblas.so" in loaded and not any(name in loaded for name in fast)
+        return []
+    libraries = {"openblas": "OpenBLAS", "libmkl": "MKL", "libblis": "BLIS", "libatlas": "ATLAS"}
+    found = [name for library, name in libraries.items() if library in loaded]
+    return found or (["reference BLAS"] if "/libblas.so" in loaded else [])
 
 
 def read_tensor(name, shape):
@@ -63,25 +63,25 @@ def timed(work):
     return command
 
 
-def alexnet(x):
-    for layer in network:
-        if layer["op"] == "pool":
-            x = F.max_pool2d(x, 3, 2)
-            continue
-        weight, bias = tensors[layer["name"] + ".weight"], tensors[layer["name"] + ".bias"]
-        if layer["op"] == "conv":
-            x = F.conv2d(x, weight, bias, layer["stride"], layer["padding"]).relu_()
-        else:
-            x = F.linear(x.flatten(1), weight, bias)
-            if layer["relu"]:
-                x = x.relu_()
-    return x
+def load(name, parameters):
+    """Creates a network of torchvision with the parameters that were sent before."""
+    import torchvision
+
+    global model
+    model = getattr(torchvision.models, name)()
+    state = {key: tensors.pop(key) for key in parameters}
+    result = model.load_state_dict(state, strict=False)
+    missing = [key for key in result.missing_keys if not key.endswith("num_batches_tracked")]
+    if missing or result.unexpected_keys:
+        raise ValueError(f"{name} has other parameters: {missing + result.unexpected_keys}")
+    model.eval()
+    return {}
 
 
 @timed
 @torch.inference_mode()
 def forward():
-    return alexnet(tensors["x"])
+    return model(tensors["x"])
 
 
 @timed
@@ -104,17 +104,21 @@ def conv_dw(stride, padding):
     return torch.nn.grad.conv2d_weight(x, weight.shape, dy, stride, padding)
 
 
-def train(parameters, **options):
+def train(**options):
+    """Starts training, without dropout and stochastic depth."""
     global optimizer
-    trained = [tensors[name].requires_grad_() for name in parameters]
-    optimizer = torch.optim.SGD(trained, **options)
+    model.train()
+    for module in model.modules():
+        if type(module).__name__ in ("Dropout", "StochasticDepth"):
+            module.p = 0.0
+    optimizer = torch.optim.SGD(model.parameters(), **options)
     return {}
 
 
 @timed
 def step(targets):
     optimizer.zero_grad(set_to_none=True)
-    loss = F.cross_entropy(alexnet(tensors["x"]), torch.tensor(targets))
+    loss = F.cross_entropy(model(tensors["x"]), torch.tensor(targets))
     loss.backward()
     optimizer.step()
     return loss.detach()
@@ -123,6 +127,7 @@ def step(targets):
 COMMANDS = {
     "start": start,
     "read": read,
+    "load": load,
     "forward": forward,
     "conv forward": conv_forward,
     "conv dx": conv_dx,

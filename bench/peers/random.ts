@@ -1,36 +1,18 @@
 /**
- * Random weights and inputs, the same on every machine and in every run.
+ * Random values, the same on every machine and in every run.
  *
  * @module
  */
 
-import { IMAGE, PARAMETERS, type SizedConvolution } from "./architecture.ts";
-import type { AlexNetWeights, ConvProblem, Values } from "./peer.ts";
+import type { SizedConvolution } from "./architecture.ts";
+import type { ConvProblem, Values } from "./peer.ts";
 
-/**
- * Weights and biases uniform in ±1 / √fanIn, as PyTorch initialises these layers. All peers share
- * them. Comparing logits checks the whole network: without one of the first convolution's 192 kernel
- * planes, the logits change by 1 % of the largest.
- */
-export function randomWeights(seed: number): AlexNetWeights {
-  const parameters = new Map(PARAMETERS.map(({ name, shape, fanIn }, index) => {
-    return [name, uniform(product(shape), 1 / Math.sqrt(fanIn), seed + index)];
-  }));
-  return {
-    get(name) {
-      const values = parameters.get(name);
-      if (values === undefined) throw new Error(`AlexNet has no parameter ${name}`);
-      return values;
-    },
-  };
+/** [batch, ...image], with about the range of normalised photos. */
+export function randomImages(batch: number, seed: number, image: readonly number[]): Values {
+  return uniform(batch * product(image), 2, seed);
 }
 
-/** [batch, 3, 224, 224], with about the range of normalised photos. */
-export function randomImages(batch: number, seed: number): Values {
-  return uniform(batch * product(IMAGE), 2, seed);
-}
-
-/** A convolution of the network, with random values that give outputs of about 1. */
+/** A convolution with random values that give outputs of about 1. */
 export function randomConvolution(
   { layer, size, outSize }: SizedConvolution,
   batch: number,
@@ -51,12 +33,13 @@ export function randomConvolution(
   };
 }
 
-function product(sizes: readonly number[]): number {
-  return sizes.reduce((a, b) => a * b);
+/** The product of all sizes. */
+export function product(sizes: readonly number[]): number {
+  return sizes.reduce((a, b) => a * b, 1);
 }
 
 /** `size` values in ±limit from the mulberry32 generator, 61 million in less than a second. */
-function uniform(size: number, limit: number, seed: number): Values {
+export function uniform(size: number, limit: number, seed: number): Values {
   const values = new Float32Array(size);
   const scale = 2 * limit / 2 ** 32;
   // Move consecutive seeds far apart, because the generator only adds a constant to its state.

@@ -1,97 +1,36 @@
 /**
  * TensorFlow.js on its WebAssembly backend (XNNPACK, SIMD) and on its WebGPU backend. WebAssembly has
- * one thread, because it starts more only in browsers. Convolution, bias and ReLU are one fused call,
- * as in the output of its own converter.
+ * one thread, because it starts more only in browsers.
  *
  * @module
  */
 
 import { fileURLToPath } from "node:url";
-import type { Tensor, Tensor2D, Tensor4D } from "npm:@tensorflow/tfjs-core@4.22.0";
-import { ALEXNET, FEATURES, IMAGE } from "./architecture.ts";
+import type { Tensor, Tensor4D } from "npm:@tensorflow/tfjs-core@4.22.0";
 import { reverseAxes, swapInner } from "./layout.ts";
-import type { AlexNetPeer, AlexNetWeights, ConvPeer, Peer } from "./peer.ts";
+import type { Network } from "./network.ts";
+import type { ConvPeer, NetworkPeer, Peer } from "./peer.ts";
+import { prepareNetwork } from "./tfjs_network.ts";
 
-/** Pixels per channel after the last convolution and pooling. */
-const PIXELS = FEATURES.height * FEATURES.width;
-
-/** WebGPU's default limit for a buffer binding, in bytes. */
+/** WebGPU's default limit for a buffer binding, in bytes. It computes zeros if a tensor is larger. */
 const MAX_BINDING_BYTES = 2 ** 27;
 
-export async function createAlexNet(
-  weights: AlexNetWeights,
+export async function createNetworkPeer(
+  network: Network,
   device: keyof typeof backends,
-): Promise<AlexNetPeer> {
+): Promise<NetworkPeer> {
   const { tf, peer } = await start(device);
-  const layers = ALEXNET.map((layer) => {
-    if (layer.op === "pool") return layer;
-    const values = weights.get(`${layer.name}.weight`);
-    const bias = tf.tensor1d(weights.get(`${layer.name}.bias`));
-    if (layer.op === "conv") { // OIHW to HWIO
-      const { kernel, inChannels, outChannels } = layer;
-      const filter = reverseAxes(values, outChannels, inChannels, kernel ** 2);
-      const shape: [number, number, number, number] = [kernel, kernel, inChannels, outChannels];
-      return { ...layer, bias, weight: tf.tensor4d(filter, shape) };
-    }
-    // [out, in] to [in, out]. The first linear layer takes the pooled features, which PyTorch flattens
-    // as channels, rows, columns, and TensorFlow as rows, columns, channels.
-    const { inFeatures, outFeatures } = layer;
-    const pixels = inFeatures === FEATURES.channels * PIXELS ? PIXELS : 1;
-    const matrix = reverseAxes(values, outFeatures, inFeatures / pixels, pixels);
-    // On WebGPU it binds whole tensors, and computes zeros if they are too large.
-    const count = device === "webgpu" ? Math.ceil(4 * matrix.length / MAX_BINDING_BYTES) : 1;
-    const width = outFeatures / count;
-    const parts = Array.from({ length: count }, (_, part) => {
-      const columns = new Float32Array(inFeatures * width);
-      for (let row = 0; row < inFeatures; row++) {
-        const from = row * outFeatures + part * width;
-        columns.set(matrix.subarray(from, from + width), row * width);
-      }
-      const weight = tf.tensor2d(columns, [inFeatures, width]);
-      return { weight, bias: tf.slice(bias, part * width, width) };
-    });
-    return { ...layer, parts };
-  });
-
-  const network = (input: Tensor4D) => {
-    let image = input;
-    let flat: Tensor2D | undefined;
-    for (const layer of layers) {
-      if (layer.op === "conv") {
-        image = tf.fused.conv2d({
-          x: image,
-          filter: layer.weight,
-          strides: layer.stride,
-          pad: layer.padding,
-          dimRoundingMode: "floor",
-          bias: layer.bias,
-          activation: "relu",
-        });
-      } else if (layer.op === "pool") {
-        image = tf.maxPool(image, 3, 2, "valid");
-      } else {
-        const a: Tensor2D = flat ?? tf.reshape(image, [image.shape[0], layer.inFeatures]);
-        const activation = layer.relu ? "relu" as const : "linear" as const;
-        const results = layer.parts.map(({ weight, bias }) =>
-          tf.fused.matMul({ a, b: weight, bias, activation })
-        );
-        flat = tf.reshape(tf.concat(results, 1), [image.shape[0], layer.outFeatures]);
-      }
-    }
-    return flat!;
-  };
-
+  const compute = prepareNetwork(tf, network, device === "webgpu" ? MAX_BINDING_BYTES : Infinity);
   return {
     ...peer,
     forward(x, batch) {
-      const [channels, height, width] = IMAGE;
+      const [channels, height, width] = network.image;
       const nhwc = swapInner(x, batch, channels, height * width);
       let logits: Float32Array;
       return {
         async run() {
           const start = performance.now();
-          const shape: [number, number, number, number] = [batch, height, width, channels];
-          const output = tf.tidy(() => network(tf.tensor4d(nhwc, shape)));
+          const output = compute(tf.tensor4d(nhwc, [batch, height, width, channels]));
           logits = await output.data() as Float32Array;
           const ms = performance.now() - start;
           output.dispose();

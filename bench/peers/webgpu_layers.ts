@@ -7,7 +7,7 @@
 import denoJson from "../../deno.json" with { type: "json" };
 import { type Backend, conv2d, createBackend, linear, type Tensor } from "../../mod.ts";
 import { prepareConv } from "../../src/ops/prepared_conv.ts";
-import { ALEXNET, CONVOLUTIONS } from "./architecture.ts";
+import { CONVOLUTIONS, FULLY_CONNECTED } from "./architecture.ts";
 import type { Peer, Work } from "./peer.ts";
 
 /** A layer, and the cost of a forward pass of one image. */
@@ -39,13 +39,13 @@ export async function createLayers(): Promise<{ peer: Peer; layers: LayerWork[] 
     return tensor;
   };
   const layers: LayerWork[] = [];
-  for (const { layer, size, outSize } of CONVOLUTIONS) {
+  for (const { name, layer, size, outSize } of CONVOLUTIONS) {
     const { inChannels, outChannels, kernel, stride, padding } = layer;
     const x = values(1, inChannels, size, size), bias = values(outChannels);
     const weight = values(outChannels, inChannels, kernel, kernel), y = outChannels * outSize ** 2;
     const prepared = prepareConv(weight);
     layers.push({
-      name: layer.name,
+      name,
       flops: 2 * y * inChannels * kernel ** 2,
       bytes: 4 * (x.size + weight.size + y),
       work: repeated(
@@ -54,12 +54,10 @@ export async function createLayers(): Promise<{ peer: Peer; layers: LayerWork[] 
       ),
     });
   }
-  for (const layer of ALEXNET) {
-    if (layer.op !== "linear") continue;
-    const { inFeatures, outFeatures } = layer;
+  for (const { name, inFeatures, outFeatures } of FULLY_CONNECTED) {
     const x = values(1, inFeatures), weight = values(outFeatures, inFeatures);
     layers.push({
-      name: layer.name,
+      name,
       flops: 2 * weight.size,
       bytes: 4 * (x.size + weight.size + outFeatures),
       work: repeated(backend, () => linear(x, weight, null)),

@@ -83,6 +83,7 @@ export async function checkedSource(source: ByteSource): Promise<CheckedSource> 
     name: source.name,
     size: source.size,
     forward: source.forward,
+    ...(source.sibling && { sibling: (name: string) => source.sibling!(name) }),
     async read(offset, into) {
       if (offset > end) await readOn(offset);
       await source.read(offset, into);

@@ -23,8 +23,19 @@ export interface Preprocessing {
   readonly mean: readonly [number, number, number];
   /** Standard deviations of red, green and blue, on a scale from 0 to 1. */
   readonly std: readonly [number, number, number];
-  /** The order of the planes in the tensor. Default: "rgb". */
+  /**
+   * The order of the planes in the tensor. Default: "rgb". "gray" is a single plane of luma (ITU-R
+   * BT.601, as Pillow's `convert("L")`), with the first mean and standard deviation.
+   */
   readonly channels?: ChannelOrder;
+  /** Whether the tensor is [C, H, W] or [H, W, C]. Default: "nchw". */
+  readonly layout?: ChannelLayout;
+  /**
+   * How fractions of a pixel are rounded. "torchvision", the default, truncates the longer side and
+   * rounds the start of the crop to the nearest even number. "caffe" rounds the longer side and
+   * truncates the start of the crop.
+   */
+  readonly rounding?: PixelRounding;
 }
 
 /**
@@ -32,10 +43,28 @@ export interface Preprocessing {
  *
  * @internal
  */
-export type ChannelOrder = "rgb" | "bgr";
+export type ChannelOrder = "rgb" | "bgr" | "gray";
 
-/** All channel orders. */
-export const channelOrders: readonly ChannelOrder[] = ["rgb", "bgr"];
+/**
+ * Whether the channels of a tensor come before the pixels, or after them.
+ *
+ * @internal
+ */
+export type ChannelLayout = "nchw" | "nhwc";
+
+/**
+ * Whose rounding of sizes and positions to use.
+ *
+ * @internal
+ */
+export type PixelRounding = "torchvision" | "caffe";
+
+/** The values of the options that are names. The first one is the default. */
+export const preprocessingChoices = {
+  channels: ["rgb", "bgr", "gray"],
+  layout: ["nchw", "nhwc"],
+  rounding: ["torchvision", "caffe"],
+} as const satisfies { [K in keyof Preprocessing]?: readonly Preprocessing[K][] };
 
 /** The preprocessing of torchvision's ImageNet models. */
 export const imagenetPreprocessing: Preprocessing = {
@@ -95,9 +124,10 @@ export function centerCrop(image: RgbImage, size: number): RgbImage {
  *
  * @param image The image. It is not changed.
  * @param options Sizes and statistics. Default: those of ImageNet.
- * @returns `3 × crop × cropWidth` floats: the red, green and blue planes, or blue first with `"bgr"`.
+ * @returns `3 × crop × cropWidth` floats: the red, green and blue planes, or what `channels` and
+ * `layout` say.
  * @throws {ArgumentError} If a size is not a positive integer, a mean or standard deviation is not
- * finite, a standard deviation is 0, or the interpolation or channel order is unknown.
+ * finite, a standard deviation is 0, or another option has an unknown value.
  *
  * @example
  * ```ts
@@ -114,25 +144,45 @@ export function preprocess(
 ): Float32Array<ArrayBuffer> {
   checkPixels("preprocess", image, 3);
   checkSize("preprocess", "resize", options.resize);
-  const { crop, cropWidth = crop, interpolation = "bilinear", channels = "rgb" } = options;
+  const { crop, cropWidth = crop, interpolation = "bilinear" } = options;
   checkSize("preprocess", "crop", crop);
   checkSize("preprocess", "cropWidth", cropWidth);
   checkInterpolation("preprocess", interpolation);
-  if (!channelOrders.includes(channels)) {
-    throw new ArgumentError("preprocess", "channels", channels, '"rgb" or "bgr"');
-  }
-  const [width, height] = shorterSideTo(options.resize, image);
+  const channels = choice(options, "channels"), layout = choice(options, "layout");
+  const rounding = choice(options, "rounding");
+  const [width, height] = shorterSideTo(options.resize, image, rounding);
   const cropped = { width: cropWidth, height: crop };
-  const { data } = resizeAndCrop(image, { width, height }, cropped, interpolation);
-  const area = crop * cropWidth;
-  const tensor = new Float32Array(3 * area);
-  for (let c = 0; c < 3; c++) {
+  const { data } = resizeAndCrop(image, { width, height }, cropped, interpolation, rounding);
+  const area = crop * cropWidth, planes = channels === "gray" ? 1 : 3;
+  if (channels === "gray") averageColors(data);
+  const tensor = new Float32Array(planes * area);
+  const [planeStep, pixelStep] = layout === "nchw" ? [area, 1] : [1, planes];
+  for (let c = 0; c < planes; c++) {
     const values = normalisationTable(options.mean[c], options.std[c]);
-    const plane = channels === "rgb" ? c : 2 - c;
-    for (let i = 0; i < area; i++) tensor[plane * area + i] = values[data[i * 3 + c]];
+    const start = (channels === "bgr" ? 2 - c : c) * planeStep;
+    for (let i = 0; i < area; i++) tensor[start + i * pixelStep] = values[data[i * 3 + c]];
   }
   release(data);
   return tensor;
+}
+
+/** The value of an option that is a name. */
+function choice<K extends keyof typeof preprocessingChoices>(
+  options: Preprocessing,
+  name: K,
+): NonNullable<Preprocessing[K]> {
+  const values: readonly unknown[] = preprocessingChoices[name];
+  const value = options[name] ?? preprocessingChoices[name][0];
+  if (values.includes(value)) return value as NonNullable<Preprocessing[K]>;
+  const expected = values.map((known) => `"${known}"`).join(" or ");
+  throw new ArgumentError("preprocess", name, value, expected);
+}
+
+/** Replaces the red of each pixel by its luma, rounded as in Pillow. */
+function averageColors(data: RgbImage["data"]): void {
+  for (let i = 0; i < data.length; i += 3) {
+    data[i] = (data[i] * 19595 + data[i + 1] * 38470 + data[i + 2] * 7471 + 0x8000) >> 16;
+  }
 }
 
 /** The normalised value of each byte. Every step is rounded to float32, as in PyTorch. */
@@ -163,8 +213,10 @@ function resizeAndCrop(
   resized: PlaneSize,
   { width, height }: PlaneSize,
   interpolation?: Interpolation,
+  rounding?: PixelRounding,
 ): RgbImage {
-  const left = cropStart(resized.width, width), top = cropStart(resized.height, height);
+  const left = cropStart(resized.width, width, rounding);
+  const top = cropStart(resized.height, height, rounding);
   const window = {
     left: Math.max(left, 0),
     top: Math.max(top, 0),
@@ -186,11 +238,11 @@ function resizeAndCrop(
 /**
  * The start of the crop on an axis; if negative, the number of padding pixels in front. torchvision
  * puts the smaller half of an odd padding first, and crops at Python's `round()`, which rounds a half
- * to the even number.
+ * to the even number. Caffe truncates it.
  */
-function cropStart(length: number, size: number): number {
+function cropStart(length: number, size: number, rounding?: PixelRounding): number {
   const spare = length - size;
   if (spare < 0) return -Math.floor(-spare / 2);
   const half = Math.floor(spare / 2);
-  return spare % 2 === 1 && half % 2 === 1 ? half + 1 : half;
+  return rounding !== "caffe" && spare % 2 === 1 && half % 2 === 1 ? half + 1 : half;
 }

@@ -105,11 +105,19 @@ export function resizeShorterSide(image: RgbImage, size: number): RgbImage {
   return resizeWindow(image, width, height, { left: 0, top: 0, width, height });
 }
 
-/** Width and height with a shorter side of `size`. Like torchvision: `int(size * long / short)`. */
-export function shorterSideTo(size: number, { width, height }: RgbImage): [number, number] {
+/**
+ * Width and height with a shorter side of `size`. Like torchvision: `int(size * long / short)`, or
+ * rounded.
+ */
+export function shorterSideTo(
+  size: number,
+  { width, height }: RgbImage,
+  rounding: "torchvision" | "caffe" = "torchvision",
+): [number, number] {
+  const round = rounding === "caffe" ? Math.round : Math.trunc;
   return width <= height
-    ? [size, Math.trunc(size * height / width)]
-    : [Math.trunc(size * width / height), size];
+    ? [size, round(size * height / width)]
+    : [round(size * width / height), size];
 }
 
 /** Throws unless the filter exists. */

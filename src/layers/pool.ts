@@ -47,27 +47,28 @@ function checkWindow<T extends PoolOptions>(type: string, axes: 1 | 2, options: 
  */
 abstract class MaxPool extends IndexedPool {
   readonly #axes: 1 | 2;
-  readonly #options: PoolOptions;
+  /** The options of the operation, with the size of the window. */
+  readonly options: PoolOptions;
 
   constructor(type: string, axes: 1 | 2, options: PoolOptions) {
     super();
     this.#axes = axes;
-    this.#options = checkWindow(type, axes, options);
+    this.options = checkWindow(type, axes, options);
   }
 
   /** See {@linkcode Layer.outputShape}. */
   override outputShape(input: Shape): Shape {
-    return poolGeometry(this.type, this.#axes, input, this.#options).output;
+    return poolGeometry(this.type, this.#axes, input, this.options).output;
   }
 
   /** Computes the maxima. */
   protected override maxima(x: Tensor, out: Tensor | undefined): Tensor {
-    return maxPool(this.#axes, x, { ...this.#options, out });
+    return maxPool(this.#axes, x, { ...this.options, out });
   }
 
   /** Computes the maxima and their positions. */
   protected override maximaWithIndices(x: Tensor, out: Tensor | undefined): MaxPoolResult {
-    return maxPoolWithIndices(this.#axes, x, { ...this.#options, out });
+    return maxPoolWithIndices(this.#axes, x, { ...this.options, out });
   }
 }
 
@@ -126,29 +127,30 @@ export class MaxPool1d extends MaxPool {
  */
 abstract class AvgPool extends Layer {
   readonly #axes: 1 | 2;
-  readonly #options: PoolOptions & AverageOptions;
+  /** The options of the operation, with the size of the window. */
+  readonly options: PoolOptions & AverageOptions;
 
   constructor(type: string, axes: 1 | 2, options: PoolOptions & AverageOptions) {
     super();
     this.#axes = axes;
-    this.#options = checkWindow(type, axes, options);
+    this.options = checkWindow(type, axes, options);
   }
 
   /** See {@linkcode Layer.outputShape}. */
   override outputShape(input: Shape): Shape {
-    return poolGeometry(this.type, this.#axes, input, this.#options).output;
+    return poolGeometry(this.type, this.#axes, input, this.options).output;
   }
 
   /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
     const out = checkForward(this.type, x, options);
     this.saveShape(x);
-    return avgPool(this.#axes, x, { ...this.#options, out });
+    return avgPool(this.#axes, x, { ...this.options, out });
   }
 
   /** See {@linkcode Layer.backward}. */
   override backward(dy: Tensor): Tensor {
-    return avgPoolBackward(this.#axes, dy, this.recallShape(), this.#options);
+    return avgPoolBackward(this.#axes, dy, this.recallShape(), this.options);
   }
 }
 

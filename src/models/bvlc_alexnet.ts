@@ -29,6 +29,7 @@ export const caffe227Preprocessing: Preprocessing = {
   mean: [123 / 255, 117 / 255, 104 / 255],
   std: [1 / 255, 1 / 255, 1 / 255],
   channels: "bgr",
+  rounding: "caffe",
 };
 
 /**

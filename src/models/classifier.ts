@@ -108,18 +108,19 @@ export class Classifier extends Graph {
   }
 
   /**
-   * Returns the input shape for a batch of images, [batch, 3, crop, crop], or [batch, 3, crop,
-   * cropWidth].
+   * Returns the input shape for a batch of images, [batch, 3, crop, crop] unless the preprocessing
+   * has a `cropWidth`, one channel, or the channels last.
    */
   inputShape(batch = 1): number[] {
-    const { crop, cropWidth = crop } = this.preprocessing;
-    return [batch, 3, crop, cropWidth];
+    const { crop, cropWidth = crop, channels, layout } = this.preprocessing;
+    const planes = channels === "gray" ? 1 : 3;
+    return layout === "nhwc" ? [batch, crop, cropWidth, planes] : [batch, planes, crop, cropWidth];
   }
 
   /**
    * Resizes, crops and normalises an image of any size, like torchvision.
    *
-   * @returns The values of a [3, crop, crop] tensor.
+   * @returns The values of a tensor of {@linkcode Classifier.inputShape}.
    */
   preprocess(image: RgbImage): Float32Array {
     return preprocess(image, this.preprocessing);

@@ -10,7 +10,7 @@
 
 import type { ClassName } from "./imagenet_classes.ts";
 import { FileError } from "../errors.ts";
-import { channelOrders, type Preprocessing } from "../image/preprocess.ts";
+import { type Preprocessing, preprocessingChoices } from "../image/preprocess.ts";
 import { interpolations } from "../image/resize.ts";
 import { escapeText } from "../weights/io/quote.ts";
 import type { WeightsFile } from "../weights/tensor_file.ts";
@@ -24,6 +24,9 @@ export interface Description {
 }
 
 const FORMAT = "pembroke model 1";
+
+/** The options of preprocessing that are names. */
+const choiceNames = ["channels", "layout", "rounding"] as const;
 
 /** The largest side of preprocessed images. Hostile files could exhaust the memory with more. */
 const maxSide = 4096;
@@ -75,11 +78,13 @@ export function readDescription({ name, metadata }: WeightsFile): Description | 
   if (!isPreprocessing(preprocessing)) {
     throw new FileError(name, "its preprocessing has missing or invalid values: damaged");
   }
-  const { resize, interpolation = "bilinear", crop, mean, std, channels } = preprocessing;
+  const { resize, interpolation = "bilinear", crop, mean, std, ...optional } = preprocessing;
+  const names = ["cropWidth", ...choiceNames] as const;
+  const chosen = names.flatMap((name) => optional[name] ? [[name, optional[name]]] : []);
   return {
     architecture,
     classes: classes.map(([wnid, label]) => ({ wnid, label })),
-    preprocessing: { resize, interpolation, crop, mean, std, ...(channels && { channels }) },
+    preprocessing: { resize, interpolation, crop, mean, std, ...Object.fromEntries(chosen) },
   };
 }
 
@@ -92,13 +97,14 @@ function isClassList(value: unknown): value is [wnid: string, label: string][] {
 
 function isPreprocessing(value: unknown): value is Preprocessing {
   const fields = (value ?? {}) as Record<string, unknown>;
-  const { resize, interpolation, crop, mean, std, channels } = fields;
+  const { resize, interpolation, crop, cropWidth = crop, mean, std } = fields;
   const isSide = (side: unknown) =>
     Number.isInteger(side) && Number(side) >= 1 && Number(side) <= maxSide;
   const isColor = (list: unknown): list is number[] =>
     Array.isArray(list) && list.length === 3 && list.every(Number.isFinite);
   const isFilter = interpolation === undefined || interpolations.some((f) => f === interpolation);
-  const isOrder = channels === undefined || channelOrders.some((order) => order === channels);
-  return isFilter && isOrder && isSide(resize) && isSide(crop) && isColor(mean) && isColor(std) &&
-    std.every((deviation) => deviation > 0);
+  const isChoice = (name: typeof choiceNames[number]) =>
+    [undefined, ...preprocessingChoices[name]].some((known) => known === fields[name]);
+  return isFilter && choiceNames.every(isChoice) && [resize, crop, cropWidth].every(isSide) &&
+    isColor(mean) && isColor(std) && std.every((deviation) => deviation > 0);
 }

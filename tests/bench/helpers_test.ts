@@ -1,10 +1,9 @@
-import { assert, assertEquals, assertThrows } from "../assert.ts";
+import { assertEquals, assertThrows } from "../assert.ts";
 import { relativeError } from "../../bench/lib/agreement.ts";
 import { readArguments } from "../../bench/lib/options.ts";
 import { type Contender, interleave } from "../../bench/lib/rounds.ts";
 import { summarise } from "../../bench/lib/stats.ts";
 import { table } from "../../bench/lib/table.ts";
-import { convModel } from "../../bench/peers/onnx_model.ts";
 
 Deno.test("relativeError() is the largest difference over the largest reference value", () => {
   assertEquals(relativeError(floats(1, -2, 5), floats(1, -4, 3)), 0.5);
@@ -96,86 +95,18 @@ Deno.test("readArguments() sorts the suites, and rejects unknown names", () => {
     'unknown program "c"; choose from a, b',
   );
   assertThrows(() => readArguments(["--rounds", "0"], known), Error, "--rounds");
-});
-
-Deno.test("convModel() returns an ONNX model of one convolution with its weights", () => {
-  const weight = new Float32Array(200 * 3 * 5 * 5).map((_, i) => i);
-  const model = fields(convModel({
-    layer: {
-      op: "conv",
-      name: "c",
-      inChannels: 3,
-      outChannels: 200,
-      kernel: 5,
-      stride: 2,
-      padding: 1,
-    },
-    xShape: [1, 3, 9, 9],
-    weightShape: [200, 3, 5, 5],
-    yShape: [1, 200, 4, 4],
-    x: floats(),
-    weight,
-    dy: floats(),
-  }));
-  assertEquals(only(model, 1), 8); // ir_version
-  assertEquals(only(fields(only(model, 8)), 2), 17); // opset_import.version
-
-  const graph = fields(only(model, 7));
-  const node = fields(only(graph, 1));
-  assertEquals(all(node, 1).map(string), ["input", "weight"]);
-  assertEquals(string(only(node, 2)), "output");
-  assertEquals(string(only(node, 4)), "Conv");
-  const attributes = all(node, 5).map(fields).map((a) => [string(only(a, 1)), all(a, 8)]);
-  assertEquals(Object.fromEntries(attributes), {
-    kernel_shape: [5, 5],
-    strides: [2, 2],
-    pads: [1, 1, 1, 1],
-  });
-
-  const tensor = fields(only(graph, 5));
-  assertEquals(all(tensor, 1), [200, 3, 5, 5]); // 200 takes a varint of two bytes
-  assertEquals(new Float32Array((only(tensor, 9) as Uint8Array).slice().buffer), weight);
-  assertEquals(string(only(fields(only(graph, 11)), 1)), "input");
-  assertEquals(string(only(fields(only(graph, 12)), 1)), "output");
+  assertEquals(readArguments([], known).networks, undefined);
+  assertEquals(readArguments(["--networks", "vgg11,resnet18"], known).networks, [
+    "vgg11",
+    "resnet18",
+  ]);
+  assertThrows(
+    () => readArguments(["--networks", "resnet"], known),
+    Error,
+    'unknown network "resnet"; choose from alexnet',
+  );
 });
 
 function floats(...values: number[]): Float32Array<ArrayBuffer> {
   return Float32Array.from(values);
-}
-
-type Field = readonly [number: number, value: number | Uint8Array];
-
-/** Parses a protobuf message. Nested messages are bytes. */
-function fields(bytes: number | Uint8Array): Field[] {
-  assert(bytes instanceof Uint8Array, "not a message");
-  let at = 0;
-  const varint = () => {
-    let value = 0;
-    for (let scale = 1;; scale *= 128) {
-      value += (bytes[at] & 127) * scale;
-      if (bytes[at++] < 128) return value;
-    }
-  };
-  const result: Field[] = [];
-  while (at < bytes.length) {
-    const key = varint(), value = varint();
-    if (key % 8 === 0) result.push([key >> 3, value]);
-    else result.push([key >> 3, bytes.subarray(at, at += value)]);
-  }
-  assertEquals(at, bytes.length);
-  return result;
-}
-
-function all(message: readonly Field[], number: number): (number | Uint8Array)[] {
-  return message.filter(([n]) => n === number).map(([, value]) => value);
-}
-
-function only(message: readonly Field[], number: number): number | Uint8Array {
-  const values = all(message, number);
-  assertEquals(values.length, 1, `fields ${number}`);
-  return values[0];
-}
-
-function string(value: number | Uint8Array): string {
-  return new TextDecoder().decode(value as Uint8Array);
 }

@@ -1,68 +1,97 @@
 import { assert, assertEquals, assertThrows } from "../assert.ts";
 import { picture } from "../../bench/lib/picture.ts";
-import type { Measurement, Result, Run } from "../../bench/lib/results.ts";
+import type { Measurement, NetworkTask, Result, Run } from "../../bench/lib/results.ts";
 
-function result(program: string, threads: number, ms: number, variant?: string): Result {
+function result(program: string, threads: number, ms: number, rest: Partial<Result> = {}): Result {
   return {
     program,
-    variant,
     version: "1",
     threads,
     reference: false,
     error: 0,
     tolerance: 1e-3,
     ms: { min: ms, p25: ms, median: ms, p75: ms, max: ms },
+    ...rest,
   };
 }
 
-function run(name: string, results: readonly Result[]): Run {
-  const [section, task] = name.split(": ");
-  const measurement: Measurement = {
-    task: { section, name: task },
-    rounds: 1,
-    results,
-    machine: [],
-  };
+function measured(
+  name: string,
+  results: readonly Result[],
+  rest: Partial<NetworkTask> = {},
+): Measurement {
+  const network: NetworkTask = { name, pass: "forward", batch: 1, ...rest };
+  return { task: { section: "Networks", name, network }, rounds: 1, results, machine: [] };
+}
+
+function run(...measured: Measurement[]): Run {
   const machine = { processor: "A & B", cores: 2, runtime: "Deno" };
-  return { ...machine, threads: [1, 2], measured: [measurement], leftOut: [] };
+  return { ...machine, threads: [1, 2], measured, leftOut: [] };
 }
 
-/** The texts in a chart, in order. */
-function texts(svg: string): string[] {
-  return [...svg.matchAll(/<text [^>]*>([^<]*)<\/text>/g)].map(([, text]) => text);
+/** The texts in a chart with a class, in order. */
+function texts(svg: string, look: string): string[] {
+  const all = svg.matchAll(/<text [^>]*?(?: class="([^"]*)")?>([^<]*)<\/text>/g);
+  return [...all].filter(([, looks = ""]) => looks === look).map(([, , text]) => text);
 }
 
-function bars(svg: string, look: string): number[] {
-  const matches = svg.matchAll(new RegExp(`<rect class="${look}"[^>]* width="([^"]*)"`, "g"));
-  return [...matches].map(([, width]) => Number(width));
+/** The labels and classes of all marks with a label. */
+function marks(svg: string): string[] {
+  const all = svg.matchAll(/class="mark ([^"]*)"[^>]*><title>([^<]*)<\/title>/g);
+  return [...all].map(([, look, label]) => `${look}: ${label}`);
 }
 
-Deno.test("picture() draws a bar for each program and number of threads, ours first", () => {
-  const svg = picture(run("AlexNet, forward: batch 1", [
-    result("web", 1, 40),
+const OURS = "blue bold small end";
+
+Deno.test("picture() has a row for each network, and a column for each batch and thread", () => {
+  const svg = picture(run(
+    measured("resnet18", [result("pembroke", 1, 20), result("pembroke", 2, 12)]),
+    measured("resnet18", [result("pembroke", 1, 160)], { batch: 8 }),
+    measured("alexnet", [result("pembroke", 1, 30)]),
+    measured("alexnet", [result("pembroke", 1, 400)], { batch: 8, pass: "training step" }),
+  ));
+  assertEquals(texts(svg, ""), ["resnet18", "alexnet", "alexnet"]);
+  assertEquals(texts(svg, "bold"), ["batch 1", "batch 8", "forward", "training step"]);
+  // By columns: batch 1, then batch 8, each with 1 and 2 threads.
+  assertEquals(texts(svg, OURS), ["20.0", "30.0", "12.0", "–", "160", "–", "400", "–"]);
+  assert(svg.includes("A &amp; B"), "text must be escaped");
+});
+
+Deno.test("picture() marks each peer's ratio to our time, hollow with fewer threads", () => {
+  const svg = picture(run(measured("resnet18", [
     result("pembroke", 1, 20),
     result("pembroke", 2, 10),
-    result("pembroke", 1, 16, "int8"),
-  ]));
-  assertEquals(texts(svg).slice(1, -2), [
-    "forward, batch 1",
-    "1 thread",
-    ...["pembroke", "20.0 ms", "pembroke, int8", "16.0 ms", "web", "40.0 ms · 2.00×"],
-    "2 threads",
-    ...["pembroke", "10.0 ms", "pembroke, int8", "–", "web", "40.0 ms · 4.00×"],
+    result("tfjs-wasm", 1, 40),
+    result("pytorch", 1, 30),
+    result("pytorch", 2, 15),
+    result("snail", 1, 9000, { once: true }),
+    result("onnxruntime-web", 1, 0, { ms: null }),
+  ])));
+  assertEquals(marks(svg), [
+    "purple: tfjs-wasm: 40.0 ms, 2.00×",
+    "gray: native PyTorch: 30.0 ms, 1.50×",
+    "purple hollow: tfjs-wasm: 40.0 ms, 4.00×",
+    "gray: native PyTorch: 15.0 ms, 1.50×",
   ]);
-  const [longest] = bars(svg, "peer");
-  assertEquals(bars(svg, "pale"), [longest]);
-  assertEquals(bars(svg, "ours"), [longest / 2, longest * 0.4, longest / 4]);
-  assert(svg.includes("A &amp; B"), "text must be escaped");
+  assertEquals(texts(svg, "soft small middle"), ["½×", "1×", "2×", "4×", "½×", "1×", "2×", "4×"]);
+});
+
+Deno.test("picture() places marks on a logarithmic scale", () => {
+  const at = (ms: number) => {
+    const results = [result("pembroke", 1, 10), result("tfjs-wasm", 1, ms)];
+    const svg = picture({ ...run(measured("resnet18", results)), threads: [1] });
+    return Number(/<path class="mark purple" d="M([\d.]+) [^>]*><title>/.exec(svg)![1]);
+  };
+  assertEquals(at(20) - at(10), at(10) - at(5));
 });
 
 Deno.test("picture() shows our times with two threads, even if one thread was faster", () => {
   const results = [result("pembroke", 1, 10), result("pembroke", 2, 20)];
-  const shown = texts(picture(run("AlexNet, forward: batch 1", results)));
-  assertEquals(shown.filter((text) => text.endsWith(" ms")), ["10.0 ms", "20.0 ms"]);
+  assertEquals(texts(picture(run(measured("resnet18", results))), OURS), ["10.0", "20.0"]);
 });
 
-Deno.test("picture() throws if there are no results for AlexNet", () => {
-  assertThrows(() => picture(run("Convolutions: conv1", [])), Error, "no results for AlexNet");
+Deno.test("picture() throws if there are no results for networks", () => {
+  const { task: { name, section }, ...rest } = measured("conv1", []);
+  const other = run({ ...rest, task: { name, section } });
+  assertThrows(() => picture(other), Error, "no results for networks");
 });

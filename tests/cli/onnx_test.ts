@@ -44,3 +44,9 @@ Deno.test("--model loads the tensors of an ONNX file by name", async () => {
     `${exported}: features.0.weight is [4, 3, 11, 11], AlexNet expects [64, 3, 11, 11] (and 15 more)`,
   );
 });
+
+Deno.test("data outside an ONNX file is read from its folder", async () => {
+  const weights = fixture("onnx/faults/cnn_external.onnx");
+  const { code, stdout, stderr } = await run(["--weights", weights, "--jsonl", pictures[0]]);
+  assertEquals([code, JSON.parse(stdout).predictions.length], [0, 5], stderr);
+});

@@ -97,3 +97,38 @@ Deno.test("preprocess() crops rectangles from the centre", () => {
     "preprocess: cropWidth is 0",
   );
 });
+
+Deno.test("preprocess() with one channel takes Pillow's luma, and can put channels last", () => {
+  const data = Uint8Array.of(255, 0, 0, 0, 255, 0, 0, 0, 255, 9, 9, 9);
+  const image = { width: 2, height: 2, data };
+  const plain: Preprocessing = { resize: 2, crop: 2, mean: [0, 0, 0], std: [1, 1, 1] };
+  const bytes = (options: Partial<Preprocessing>) =>
+    Array.from(preprocess(image, { ...plain, ...options }), (v) => Math.round(v * 255));
+  assertEquals(bytes({ channels: "gray" }), [76, 150, 29, 9]);
+  assertEquals(bytes({ layout: "nhwc" }), [...data]);
+  assertEquals(bytes({ layout: "nhwc", channels: "bgr" }).slice(0, 3), [0, 0, 255]);
+  assertThrows(() => bytes({ layout: "chw" as "nchw" }), ArgumentError, '"nchw" or "nhwc"');
+});
+
+Deno.test("preprocess() rounds sizes and positions like torchvision or Caffe", () => {
+  const columns = (width: number, rounding: Preprocessing["rounding"]) => {
+    const data = Uint8Array.from(
+      { length: width * 12 },
+      (_, i) => 10 * (Math.floor(i / 3) % width),
+    );
+    const options: Preprocessing = {
+      resize: 4,
+      crop: 3,
+      mean: [0, 0, 0],
+      std: [1, 1, 1],
+      rounding,
+    };
+    return Array.from(
+      preprocess({ width, height: 4, data }, options).subarray(0, 3),
+      (v) => Math.round(v * 255),
+    );
+  };
+  // the crop starts at 1.5 of 6 columns: rounded to 2, or truncated to 1
+  assertEquals(columns(6, "torchvision"), [20, 30, 40]);
+  assertEquals(columns(6, "caffe"), [10, 20, 30]);
+});

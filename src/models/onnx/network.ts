@@ -29,7 +29,6 @@ import type { Prediction } from "../classify.ts";
 import { classesOf, Classifier, type ClassifierOptions, type ClassOptions } from "../classifier.ts";
 import type { LayerOptions } from "./builder.ts";
 import { readClassNames } from "./class_names.ts";
-import { grayPreprocessing, toGray, toLastChannels } from "./images.ts";
 import { GraphImport } from "./importer.ts";
 import { type ModelInput, readInput } from "./input.ts";
 import { LayerNames } from "./names.ts";
@@ -116,21 +115,10 @@ export class OnnxNetwork extends Classifier {
     return [batch, ...this.#layers.input.shape.slice(1)];
   }
 
-  /**
-   * Resizes, crops and normalises an image of any size. Networks for one channel get the luma of
-   * ITU-R BT.601.
-   *
-   * @returns The values of a tensor of {@linkcode OnnxNetwork.inputShape}.
-   */
+  /** See {@linkcode Classifier.preprocess}. */
   override preprocess(image: RgbImage): Float32Array {
-    const { image: layout } = this.#layers.input;
-    if (!layout) throw this.#notAClassifier();
-    if (layout.channels === 1) {
-      const values = super.preprocess(toGray(image));
-      return values.subarray(0, values.length / 3);
-    }
-    const values = super.preprocess(image);
-    return layout.isLast ? toLastChannels(values, layout.channels) : values;
+    if (!this.#layers.input.image) throw this.#notAClassifier();
+    return super.preprocess(image);
   }
 
   /** See {@linkcode Graph.forward}. */
@@ -205,8 +193,14 @@ export function onnxNetwork(file: OnnxFile, options: OnnxOptions = {}): OnnxNetw
   const names = options.numClasses === undefined && readClassNames(file.metadata, numClasses);
   const classOptions = { ...(names && { classes: names }), ...options };
   const classes = numClasses > 0 ? classesOf("OnnxNetwork", classOptions, numClasses) : [];
-  const { preprocessing = defaultPreprocessing(layers) } = options;
+  let { preprocessing = defaultPreprocessing(layers) } = options;
   if (image) {
+    const { channels, isLast } = image;
+    preprocessing = {
+      ...preprocessing,
+      ...(channels === 1 && { channels: "gray" }),
+      ...(isLast && { layout: "nhwc" }),
+    };
     const { crop, cropWidth = crop } = preprocessing;
     checkOption("preprocessing.crop", crop, image.height);
     checkOption("preprocessing.cropWidth", cropWidth, image.width);
@@ -219,7 +213,14 @@ function isClassifier([shape, second]: readonly Shape[]): boolean {
   return !second && shape.length > 1 && shape[1] === elements(shape.slice(1));
 }
 
-/** The usual preprocessing, in the size of the file. */
+/** The means of ImageNet's statistics, for networks of one channel. */
+const grayPreprocessing: Preprocessing = {
+  ...imagenetPreprocessing,
+  mean: [0.449, 0.449, 0.449],
+  std: [0.226, 0.226, 0.226],
+};
+
+/** The usual preprocessing, in the size of the file. Crops of 224 and 227 are cut from 256. */
 function defaultPreprocessing({ nodes, input: { image } }: OnnxLayers): Preprocessing {
   const isCaffe = nodes.some(({ layer }) => layer instanceof LocalResponseNorm);
   if (!image) return imagenetPreprocessing;
@@ -229,7 +230,7 @@ function defaultPreprocessing({ nodes, input: { image } }: OnnxLayers): Preproce
     : isCaffe
     ? caffePreprocessing
     : imagenetPreprocessing;
-  const resize = Math.round(usual.resize * larger / usual.crop);
+  const resize = larger === 227 ? usual.resize : Math.round(usual.resize * larger / usual.crop);
   return { ...usual, resize, crop: height, ...(width !== height && { cropWidth: width }) };
 }
 
