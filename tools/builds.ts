@@ -174,7 +174,10 @@ const library: BundleOptions = {
   entry,
   replacements: [weightsAsFile, kernelsOnDemand, bytesFromText],
   externals: [externalKernels, externalThreads, externalCodecs, externalCodecBinaries],
-  lazy: { "pembroke.webgpu.js": new URL("src/backend/webgpu.ts", root) },
+  lazy: {
+    "pembroke.webgpu.js": new URL("src/backend/webgpu.ts", root),
+    "pembroke.onnx.js": new URL("src/models/onnx/convert.ts", root),
+  },
 };
 const withoutBinaries: BundleOptions = {
   entry,

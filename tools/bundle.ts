@@ -64,7 +64,11 @@ export async function bundleFiles(
       onLoad({ filter: /[/\\]src[/\\].*\.ts$/ }, async ({ path }) => {
         const isLazy = (from: string) => lazyPaths.includes(resolve(dirname(path), from));
         const contents = withStaticImports(await Deno.readTextFile(path), isLazy);
-        return { contents, loader: "ts" };
+        // so that lazy modules share all that the entry has: esbuild makes one file of it
+        const sharing = lazyPaths.includes(path)
+          ? `import ${JSON.stringify(fileURLToPath(entry))};`
+          : "";
+        return { contents: `${sharing}\n${contents}`, loader: "ts" };
       });
       for (const [filter, rename] of externals) {
         onResolve({ filter }, ({ path }) => {
