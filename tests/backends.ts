@@ -1,7 +1,8 @@
 /** Runs tests on every backend that this machine supports. */
 
 import type { Backend } from "../src/backend/mod.ts";
-import { supportedBuilds, threadedBuilds } from "../src/backend/wasm/binary.ts";
+import { threadedBuilds } from "../src/backend/wasm/binary.ts";
+import { supportedBuilds } from "../src/backend/wasm/one_thread.ts";
 import { WasmBackend } from "../src/backend/wasm.ts";
 import { WebGpuBackend } from "../src/backend/webgpu.ts";
 import { assertEquals } from "./assert.ts";

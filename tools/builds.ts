@@ -62,33 +62,21 @@ const bytesFromText: Replacement = [
     }`,
 ];
 
-/**
- * The two single-threaded binaries are similar. Their pieces are interleaved, because gzip only finds
- * repetitions within 32 kB.
- */
-const pieceCount = 6;
-const [relaxed, simd] = await Promise.all(
-  ["relaxed.wasm", "simd.wasm"].map((name) => textOf(binaries[name])),
-);
-const interleaved = Array.from({ length: pieceCount * 2 }, (_, i) => {
-  const text = i % 2 === 0 ? relaxed : simd, end = (i >> 1) + 1;
-  const at = (n: number) => Math.round(text.length * n / pieceCount);
-  return text.slice(at(end - 1), at(end));
-});
-const kernels: Replacement[] = [
-  [
-    /\bgenerated[/\\]relaxed\.ts$/,
-    () =>
-      `export const pieces = ${JSON.stringify(interleaved)};
-      export default pieces.filter((_, i) => i % 2 === 0).join("");`,
-  ],
-  [
-    /\bgenerated[/\\]simd\.ts$/,
-    () =>
-      `import { pieces } from "./relaxed.ts";
-      export default pieces.filter((_, i) => i % 2 === 1).join("");`,
-  ],
-  bytesFromText,
+/** The kernels for one thread: the engine loads one of two files, when it needs it. */
+const kernelsOnDemand: Replacement = [
+  /\bwasm[/\\]one_thread\.ts$/,
+  () =>
+    `import { PembrokeError } from "../../errors.ts";
+    import { hasRelaxedSimd } from "./binary.ts";
+    export const fastestBuild = undefined;
+    export async function loadFastestBuild() {
+      try {
+        const relaxed = hasRelaxedSimd() && (await import("./generated/relaxed.ts")).default;
+        return relaxed || (await import("./generated/simd.ts")).default;
+      } catch (cause) {
+        throw new PembrokeError("cannot load the kernels: " + cause?.message, { cause });
+      }
+    }`,
 ];
 
 /** On a server, the weights are a file next to the library. */
@@ -114,6 +102,10 @@ export async function weightsModule(): Promise<string> {
 }
 
 // Modules that are imported when needed are separate files.
+const externalKernels: External = [
+  /\bgenerated\/(relaxed|simd)\.ts$/,
+  (path) => path.replace(/.*\/(\w+)\.ts$/, "./pembroke.kernels.$1.js"),
+];
 const externalThreads: External = [
   /\bgenerated\/\w+_threads\.ts$/,
   (path) => path.replace(/.*\/(\w+)_threads\.ts$/, "./pembroke.threads.$1.js"),
@@ -127,6 +119,23 @@ const externalCodecBinaries: External = [
   (path) => path.replace(/.*\/(\w+)_wasm\.js$/, "./pembroke.$1.wasm.js"),
 ];
 const externalWeights: External = [/^\.\/pembroke\.weights\.js$/, (path) => path];
+
+/** A module that compiles the kernels for one thread, as soon as it is loaded. */
+async function kernels(file: string, name: string): Promise<BundleOptions> {
+  const text = JSON.stringify(await textOf(binaries[`${file}.wasm`]));
+  return {
+    entry: new URL(`${file}.ts`, generated),
+    replacements: [
+      [
+        /\bgenerated[/\\](relaxed|simd)\.ts$/,
+        () =>
+          `import { compile } from "../binary.ts";
+          export default compile("${name}", ${text});`,
+      ],
+      bytesFromText,
+    ],
+  };
+}
 
 /** The kernels for threads. */
 async function threads(name: string): Promise<BundleOptions> {
@@ -163,8 +172,12 @@ async function codecBinary(name: string): Promise<BundleOptions> {
 
 const library: BundleOptions = {
   entry,
-  replacements: [weightsAsFile, ...kernels],
-  externals: [externalThreads, externalCodecs, externalCodecBinaries],
+  replacements: [weightsAsFile, kernelsOnDemand, bytesFromText],
+  externals: [externalKernels, externalThreads, externalCodecs, externalCodecBinaries],
+  lazy: {
+    "pembroke.webgpu.js": new URL("src/backend/webgpu.ts", root),
+    "pembroke.onnx.js": new URL("src/models/onnx/convert.ts", root),
+  },
 };
 const withoutBinaries: BundleOptions = {
   entry,
@@ -174,6 +187,8 @@ const withoutBinaries: BundleOptions = {
 
 /** The files that the library imports when needed, in `dist/` and in the npm package. */
 export const lazyBundles: Readonly<Record<string, BundleOptions>> = {
+  "pembroke.kernels.relaxed.js": await kernels("relaxed", "relaxed simd"),
+  "pembroke.kernels.simd.js": await kernels("simd", "simd"),
   "pembroke.threads.relaxed.js": await threads("relaxed"),
   "pembroke.threads.simd.js": await threads("simd"),
   "pembroke.jpeg.js": await codecScript(jpegPackage, "codec/dec/mozjpeg_dec.js"),
@@ -182,18 +197,35 @@ export const lazyBundles: Readonly<Record<string, BundleOptions>> = {
   "pembroke.webp.wasm.js": await codecBinary("webp"),
 };
 
+/** The library without the section "Networks" of its entry module, to measure it. */
+export const withoutNetworks: BundleOptions = {
+  ...library,
+  replacements: [...library.replacements!, [
+    /[/\\]mod\.ts$/,
+    (source) => source.replace(/^\/\/ Networks\n(.+\n)+\n/m, ""),
+  ]],
+};
+
 /** The entry files in `dist/`. */
 export const entryBundles: Readonly<Record<string, BundleOptions>> = {
   "pembroke.js": library,
   "pembroke.module.js": withoutBinaries,
 };
 
+/**
+ * The entry file of the npm package for Cloudflare Workers, which compile WebAssembly from bytes only
+ * while modules are loaded: it loads the kernels at once.
+ */
+export const workerdModule = `import "./pembroke.kernels.relaxed.js";
+export * from "./pembroke.js";
+`;
+
 /** The entry files in the npm package. */
 export const packageBundles: Readonly<Record<string, BundleOptions>> = Object.fromEntries(
-  Object.entries(entryBundles).map(([name, { entry, replacements = [], externals = [] }]) => [
+  Object.entries(entryBundles).map(([name, { replacements = [], externals = [], ...options }]) => [
     name,
     {
-      entry,
+      ...options,
       replacements: [weightsAsModule, ...replacements],
       externals: [externalWeights, ...externals],
       readable: true,

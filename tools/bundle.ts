@@ -1,9 +1,10 @@
 /**
- * Bundles a program into one JavaScript file with esbuild.
+ * Bundles a program with esbuild, into one JavaScript file or several.
  *
  * @module
  */
 
+import { basename, dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as esbuild from "npm:esbuild@0.28.2";
 
@@ -21,6 +22,11 @@ export interface BundleOptions {
   readonly replacements?: readonly Replacement[];
   /** Imports that are not bundled. */
   readonly externals?: readonly External[];
+  /**
+   * Modules with a file of their own, by its name. The program imports them when it needs them. What
+   * they share with the entry has a file, too, so that every class exists once.
+   */
+  readonly lazy?: Readonly<Record<string, URL>>;
   /** Do not minify. For packages, because bundlers minify them and remove unused code. */
   readonly readable?: boolean;
 }
@@ -28,11 +34,24 @@ export interface BundleOptions {
 /** esbuild rewrites `using` for older engines, but their classes also need this symbol. */
 const disposeSymbol = 'Symbol.dispose??=Symbol.for("Symbol.dispose");';
 
-/** Bundles a program. Throws if esbuild reports an error. */
-export async function bundle(
-  { entry, replacements = [], externals = [], readable }: BundleOptions,
-) {
+/** Bundles a program into one file. Throws if esbuild reports an error. */
+export async function bundle(options: BundleOptions): Promise<Uint8Array> {
+  const files = await bundleFiles("bundle.js", options);
+  return files["bundle.js"];
+}
+
+/**
+ * Bundles a program into files. Throws if esbuild reports an error.
+ *
+ * @param name The name of the entry's file, NAME.js. What it shares with lazy modules is NAME.shared.js.
+ * @returns The contents of all files by name.
+ */
+export async function bundleFiles(
+  name: string,
+  { entry, replacements = [], externals = [], lazy = {}, readable }: BundleOptions,
+): Promise<Record<string, Uint8Array>> {
   const renamed = new Set<string>();
+  const lazyPaths = Object.values(lazy).map((module) => fileURLToPath(module));
   const plugin: esbuild.Plugin = {
     name: "replacements and externals",
     setup({ onLoad, onResolve }) {
@@ -43,7 +62,13 @@ export async function bundle(
         });
       }
       onLoad({ filter: /[/\\]src[/\\].*\.ts$/ }, async ({ path }) => {
-        return { contents: withStaticImports(await Deno.readTextFile(path)), loader: "ts" };
+        const isLazy = (from: string) => lazyPaths.includes(resolve(dirname(path), from));
+        const contents = withStaticImports(await Deno.readTextFile(path), isLazy);
+        // so that lazy modules share all that the entry has: esbuild makes one file of it
+        const sharing = lazyPaths.includes(path)
+          ? `import ${JSON.stringify(fileURLToPath(entry))};`
+          : "";
+        return { contents: `${sharing}\n${contents}`, loader: "ts" };
       });
       for (const [filter, rename] of externals) {
         onResolve({ filter }, ({ path }) => {
@@ -54,9 +79,15 @@ export async function bundle(
       }
     },
   };
+  const stem = (file: string) => file.replace(/\.js$/, "");
   try {
-    const { outputFiles: [{ contents }], metafile } = await esbuild.build({
-      entryPoints: [fileURLToPath(entry)],
+    const { outputFiles, metafile } = await esbuild.build({
+      entryPoints: Object.entries({ [name]: entry, ...lazy }).map(([file, module]) => {
+        return { in: fileURLToPath(module), out: stem(file) };
+      }),
+      outdir: ".",
+      chunkNames: `${stem(name)}.shared`,
+      splitting: lazyPaths.length > 0,
       bundle: true,
       format: "esm",
       platform: "browser",
@@ -73,21 +104,22 @@ export async function bundle(
     const imports = Object.values(metafile.outputs).flatMap((output) => output.imports);
     const unexpected = imports.find(({ path, external }) => external && !renamed.has(path));
     if (unexpected) throw new Error(`the bundle of ${entry} still imports ${unexpected.path}`);
-    return contents;
+    return Object.fromEntries(outputFiles.map(({ path, contents }) => [basename(path), contents]));
   } finally {
     await esbuild.stop();
   }
 }
 
 /**
- * Turns dynamic imports of local modules into static ones. In a single file they gain nothing, and
- * they would keep other bundlers from removing unused code.
+ * Turns dynamic imports of local modules into static ones, unless they are lazy. In a single file they
+ * gain nothing, and they would keep other bundlers from removing unused code.
  */
-function withStaticImports(source: string): string {
+function withStaticImports(source: string, isLazy: (from: string) => boolean): string {
   const imports = new Set<string>();
   const changed = source.replace(
     /\bconst (\{ \w+(?:, \w+)* \}) = await import\(("\.[^"]+")\);/g,
-    (_, names, from) => {
+    (statement, names, from) => {
+      if (isLazy(JSON.parse(from))) return statement;
       imports.add(`import ${names} from ${from};`);
       return "";
     },

@@ -4,14 +4,14 @@
  *     deno task dist
  *     deno task dist FOLDER
  *
- * - `pembroke.js`: the library with its kernels. It imports the files for threads and image codecs next
- *   to it when they are needed.
+ * - `pembroke.js`: the library. It imports the files next to it when they are needed: kernels for one
+ *   thread or several, the WebGPU backend, the reader of ONNX graphs, and image codecs.
  * - `pembroke.module.js`: the library without binaries. It takes the kernels (`simd.wasm` or
  *   `relaxed.wasm`) and the codecs as `WebAssembly.Module`s.
  * - `npm/`: the npm package.
  * - `pembroke-VERSION.tgz`: the packed npm package, if npm is installed.
  *
- * Fails if the size limit is exceeded.
+ * Fails if a page would download too much.
  *
  * @module
  */
@@ -19,23 +19,33 @@
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { gzipSync } from "node:zlib";
-import { binaries, entry, entryBundles, lazyBundles, licences, weightsFile } from "./builds.ts";
-import { bundle } from "./bundle.ts";
+import {
+  binaries,
+  entry,
+  entryBundles,
+  lazyBundles,
+  licences,
+  weightsFile,
+  withoutNetworks,
+} from "./builds.ts";
+import { bundleFiles } from "./bundle.ts";
 import { declarations } from "./declarations.ts";
 import { npmPackage } from "./npm/package.ts";
 
-/** The size limit for a page: compressed bytes, without weights and image codecs. */
-const maxBytes = 150_000;
+/** The limits for a page: compressed bytes, without weights and image codecs. */
+const maxBytes = 170_000, maxBytesWithoutNetworks = 130_000;
 
 const folder = pathToFileURL(`${resolve(Deno.args[0] ?? "dist")}/`);
 await Deno.mkdir(folder, { recursive: true });
 
-const compressed: Record<string, number> = {};
+/** The compressed sizes of the files. */
+const sizes: Record<string, number> = {};
 for (const [name, options] of Object.entries({ ...entryBundles, ...lazyBundles })) {
-  const contents = await bundle(options);
-  await Deno.writeFile(new URL(name, folder), contents);
-  compressed[name] = gzipSync(contents, { level: 9 }).length;
-  console.log(`${name.padEnd(28)} ${kB(contents.length)}, ${kB(compressed[name])} gzipped`);
+  for (const [file, contents] of Object.entries(await bundleFiles(name, options))) {
+    await Deno.writeFile(new URL(file, folder), contents);
+    sizes[file] = compressedSize(contents);
+    console.log(`${file.padEnd(28)} ${kB(contents.length)}, ${kB(sizes[file])} gzipped`);
+  }
 }
 const types = await declarations(entry, "./pembroke.js");
 for (const name of ["pembroke", "pembroke.module"]) {
@@ -57,15 +67,31 @@ if (packed) {
   console.log("npm/                         not packed: npm is not installed");
 }
 
-// An engine loads only one of the threaded kernels.
-const threads = ["relaxed", "simd"].map((name) => compressed[`pembroke.threads.${name}.js`]);
-const loaded = compressed["pembroke.js"] + Math.max(...threads);
-console.log(`${"largest download of a page".padEnd(42)} ${kB(loaded)} gzipped`);
-if (loaded > maxBytes) {
-  console.error(
-    `error: the largest download of a page exceeds the limit of ${kB(maxBytes).trim()}`,
-  );
-  Deno.exit(1);
+// A page computes on a GPU, on several threads or on one.
+const devices = ["webgpu", "threads.relaxed", "threads.simd", "kernels.relaxed", "kernels.simd"];
+const largestDevice = Math.max(...devices.map((name) => sizes[`pembroke.${name}.js`]));
+const largest = download(sizes) + sizes["pembroke.onnx.js"];
+checkSize("largest download of a page", largest, maxBytes);
+
+const files = Object.entries(await bundleFiles("pembroke.js", withoutNetworks));
+const small = Object.fromEntries(files.map(([name, bytes]) => [name, compressedSize(bytes)]));
+checkSize("download without networks", download(small), maxBytesWithoutNetworks);
+
+/** The compressed bytes that a page downloads, unless it opens an ONNX file. */
+function download(sizes: Readonly<Record<string, number>>): number {
+  return sizes["pembroke.js"] + sizes["pembroke.shared.js"] + largestDevice;
+}
+
+/** Prints a size, and fails if it exceeds its limit. */
+function checkSize(what: string, bytes: number, limit: number): void {
+  console.log(`${what.padEnd(42)} ${kB(bytes)} gzipped`);
+  if (bytes <= limit) return;
+  console.error(`error: the ${what} exceeds the limit of ${kB(limit).trim()}`);
+  Deno.exitCode = 1;
+}
+
+function compressedSize(contents: Uint8Array): number {
+  return gzipSync(contents, { level: 9 }).length;
 }
 
 function kB(bytes: number): string {

@@ -68,11 +68,13 @@ async function installFrom(text: string): Promise<void> {
   await install(project, `${path}/${tarball}`);
 }
 
-Deno.test("deno task dist prints sizes, and a page downloads at most 150 kB", async () => {
+Deno.test("deno task dist prints sizes, and a page downloads at most 170 kB", async () => {
   const text = await dist();
   assertMatch(text, /^pembroke\.js .+ gzipped$/m);
-  const size = /^largest download of a page +([\d.]+) kB gzipped$/m.exec(text)?.[1];
-  assertEquals(Number(size) <= 150, true, text);
+  const size = (what: string) =>
+    Number(new RegExp(`^${what} +([\\d.]+) kB gzipped$`, "m").exec(text)?.[1]);
+  assert(size("largest download of a page") <= 170, text);
+  assert(size("download without networks") <= 130, text);
 });
 
 const node = await needsNode();
@@ -225,11 +227,25 @@ console.log(best);`;
     assertEquals(places, ["wrong.ts:5:7"]);
   });
 
-  await t.step("pembroke.js uses one thread if the threaded kernels are missing", async () => {
+  const remove = async (kind: string) => {
     for (const name of ["relaxed", "simd"]) {
-      await Deno.remove(`${path}/pembroke.threads.${name}.js`);
+      await Deno.remove(`${path}/pembroke.${kind}.${name}.js`);
     }
+  };
+
+  await t.step("pembroke.js uses one thread if the threaded kernels are missing", async () => {
+    await remove("threads");
     const file = await folder.write("e.js", program({ options: "{ threads: 2 }", read: inDeno }));
     assertResults(await deno(file, "--allow-read"), 1);
+  });
+
+  await t.step("pembroke.js says that the kernels are missing", async () => {
+    await remove("kernels");
+    const text = `
+import { createBackend, PembrokeError } from "./pembroke.js";
+const error = await createBackend().catch((error) => error);
+console.log(error instanceof PembrokeError, error.message);`;
+    const output = await deno(await folder.write("h.js", text), "--allow-read");
+    assertMatch(output, /^true cannot load the kernels: .+pembroke\.kernels\.\w+\.js/);
   });
 });

@@ -9,7 +9,9 @@ import type { Backend } from "../tensor.ts";
 import { devices } from "./devices.ts";
 import { WasmBackend } from "./wasm.ts";
 import { checkModule } from "./wasm/binary.ts";
+import { loadFastestBuild } from "./wasm/one_thread.ts";
 import { processors } from "./wasm/threads.ts";
+import { findAdapter } from "./webgpu/adapter.ts";
 
 export type { Backend };
 export { devices };
@@ -86,16 +88,17 @@ export async function createBackend(options: BackendOptions = {}): Promise<Backe
   }
   const count = threads === "auto" ? await availableThreads() : threads;
   const threaded = count > 1 ? await WasmBackend.withThreads(count) : undefined;
-  return threaded ?? new WasmBackend();
+  return threaded ?? new WasmBackend(await loadFastestBuild());
 }
 
-/** Creates a WebGPU backend. Its code is loaded only where there may be a GPU. */
+/** Creates a WebGPU backend. Its code is loaded only where there is an adapter for it. */
 async function createGpuBackend(software: boolean): Promise<Backend> {
   const { navigator } = globalThis as { readonly navigator?: { readonly gpu?: unknown } };
   if (!navigator?.gpu) throw new PembrokeError("webgpu: this runtime has no navigator.gpu");
   if (!software && lacksGpu()) throw new PembrokeError("webgpu: this machine has no GPU");
+  const adapter = await findAdapter(software);
   const { WebGpuBackend } = await import("./webgpu.ts");
-  return await WebGpuBackend.create({ software });
+  return await WebGpuBackend.create({ adapter });
 }
 
 /**

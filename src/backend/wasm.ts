@@ -6,13 +6,7 @@
 
 import { PembrokeError } from "../errors.ts";
 import type { Shape, Tensor } from "../tensor.ts";
-import {
-  type Build,
-  type Exports,
-  fastestBuild,
-  instantiate,
-  threadedBuilds,
-} from "./wasm/binary.ts";
+import { type Build, type Exports, instantiate, threadedBuilds } from "./wasm/binary.ts";
 import type { Allocator } from "./wasm/allocator.ts";
 import type { Kernels } from "./kernels.ts";
 import { MemoryBackend } from "./memory_backend.ts";
@@ -22,6 +16,7 @@ import { forwardKernels } from "./wasm/forward.ts";
 import { layoutKernels } from "./wasm/layout.ts";
 import { rowNormKernels } from "./wasm/row_norm.ts";
 import { sharedMemory, WasmMemory } from "./wasm/memory.ts";
+import { fastestBuild } from "./wasm/one_thread.ts";
 import { quantizedKernels } from "./wasm/quantized.ts";
 import { threadBytes, ThreadPool } from "./wasm/threads.ts";
 import { trainingKernels } from "./wasm/training.ts";

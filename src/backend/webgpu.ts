@@ -4,9 +4,10 @@
  * @module
  */
 
-import { DeviceLostError, PembrokeError } from "../errors.ts";
+import { DeviceLostError } from "../errors.ts";
 import type { Kernels } from "./kernels.ts";
 import { MemoryBackend } from "./memory_backend.ts";
+import { findAdapter, isSoftware, nameOf, reasonOf } from "./webgpu/adapter.ts";
 import { depthwiseKernels } from "./webgpu/depthwise.ts";
 import { elementwiseKernels } from "./webgpu/elementwise.ts";
 import { forwardKernels } from "./webgpu/forward.ts";
@@ -18,7 +19,7 @@ import { trainingKernels } from "./webgpu/training.ts";
 
 /** Options of {@linkcode WebGpuBackend.create}. */
 export interface WebGpuOptions {
-  /** Accepts software adapters, which compute on the CPU. */
+  /** Accepts software adapters, which compute on the CPU, if no `adapter` is given. */
   readonly software?: boolean;
   /** The adapter. Default: the one that the runtime prefers. */
   readonly adapter?: GPUAdapter;
@@ -64,11 +65,8 @@ export class WebGpuBackend extends MemoryBackend<GpuMemory> {
    */
   static async create(options: WebGpuOptions = {}): Promise<WebGpuBackend> {
     const { software = false, maxBinding = Infinity } = options;
-    const adapter = options.adapter ?? await findAdapter();
-    const adapterName = nameOf(adapter), fallback = isSoftware(adapter);
-    if (fallback && !software) {
-      throw new PembrokeError(`webgpu: the adapter (${adapterName}) is a software adapter`);
-    }
+    const adapter = options.adapter ?? await findAdapter(software);
+    const adapterName = nameOf(adapter);
     const half = adapter.features.has("shader-f16");
     let device: GPUDevice;
     try {
@@ -81,48 +79,10 @@ export class WebGpuBackend extends MemoryBackend<GpuMemory> {
     }
     const { maxBufferSize, maxStorageBufferBindingSize } = device.limits;
     return new WebGpuBackend(`webgpu (${adapterName})`, device, {
-      software: fallback,
+      software: isSoftware(adapter),
       half,
       buffer: maxBufferSize,
       binding: Math.min(maxBinding, maxStorageBufferBindingSize),
     });
   }
-}
-
-async function findAdapter(): Promise<GPUAdapter> {
-  let adapter: GPUAdapter | null;
-  try {
-    adapter = await navigator.gpu.requestAdapter({ powerPreference: "high-performance" });
-  } catch (cause) {
-    throw new PembrokeError(`webgpu: requesting an adapter failed (${reasonOf(cause)})`, { cause });
-  }
-  if (!adapter) throw new PembrokeError("webgpu: this machine has no adapter");
-  return adapter;
-}
-
-function reasonOf(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).split("\n")[0];
-}
-
-/** What adapters report about themselves. Older browsers have `isFallbackAdapter` instead of `info`. */
-type AdapterDetails = {
-  readonly info?: Partial<GPUAdapterInfo>;
-  readonly isFallbackAdapter?: boolean;
-};
-
-/** Software drivers of Mesa, Google and Microsoft. */
-const softwareDrivers =
-  /llvmpipe|lavapipe|softpipe|swrast|swiftshader|microsoft basic render|\bwarp\b/i;
-
-/** Whether an adapter computes on the CPU. Not every software driver reports it. */
-function isSoftware({ info = {}, isFallbackAdapter = false }: AdapterDetails): boolean {
-  const { description, device, vendor, architecture } = info;
-  return (info.isFallbackAdapter ?? isFallbackAdapter) ||
-    softwareDrivers.test([description, device, vendor, architecture].join(" "));
-}
-
-/** The name of an adapter. Browsers hide details that could identify people. */
-function nameOf({ info = {} }: AdapterDetails): string {
-  const { description, device, vendor = "", architecture = "" } = info;
-  return description || device || `${vendor} ${architecture}`.trim() || "unnamed";
 }

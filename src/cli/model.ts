@@ -39,31 +39,31 @@ export async function selectModel(options: Options): Promise<SelectedModel> {
   const labels = options.classes === undefined ? undefined : await readLabels(options.classes);
   return options.seed === undefined
     ? await fromFile(options, labels)
-    : untrained(options, options.seed, labels);
+    : await untrained(options, options.seed, labels);
 }
 
 /** Makes a model with other class names, if there are any. */
-function withLabels<M extends Classifier>(
+async function withLabels<M extends Classifier>(
   { classes }: Options,
   labels: readonly ClassName[] | undefined,
-  make: (classes?: readonly ClassName[]) => M,
-): M {
-  const model = make();
+  make: (classes?: readonly ClassName[]) => M | Promise<M>,
+): Promise<M> {
+  const model = await make();
   if (!labels || classes === undefined) return model;
   const { numClasses } = model;
   model.dispose();
-  if (labels.length === numClasses) return make(labels);
+  if (labels.length === numClasses) return await make(labels);
   const names = `${labels.length} name${labels.length === 1 ? "" : "s"}`;
   throw new FileError(classes, `has ${names}, but the model has ${numClasses} classes`);
 }
 
-function untrained(
+async function untrained(
   options: Options,
   seed: number,
   labels: readonly ClassName[] | undefined,
-): SelectedModel {
+): Promise<SelectedModel> {
   const { precision = "f32" } = options, name = networkOf(options.model ?? "alexnet");
-  const model = withLabels(
+  const model = await withLabels(
     options,
     labels,
     (classes) => createModel(name, { precision, classes }),
@@ -114,7 +114,7 @@ async function fromFile(
   let model: Classifier;
   try {
     const { precision } = options;
-    model = withLabels(
+    model = await withLabels(
       options,
       labels,
       (classes) => modelFor(file, { precision, ...classes && { classes } }, requested),

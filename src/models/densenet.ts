@@ -92,4 +92,4 @@ function parameterName(name: string): string {
 }
 
 /** DenseNet by name. */
-export const densenets = defineNetworks(rows, densenet);
+export const densenets = /* @__PURE__ */ defineNetworks(rows, densenet);

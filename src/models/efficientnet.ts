@@ -121,4 +121,4 @@ function mbConv(b: NetworkBuilder, name: string, block: Block): void {
 }
 
 /** EfficientNet by name. */
-export const efficientnets = defineNetworks(rows, efficientnet);
+export const efficientnets = /* @__PURE__ */ defineNetworks(rows, efficientnet);

@@ -116,4 +116,4 @@ function parameterName(name: string): string | undefined {
 }
 
 /** GoogLeNet by name. */
-export const googlenets = defineNetworks(rows, googlenet);
+export const googlenets = /* @__PURE__ */ defineNetworks(rows, googlenet);

@@ -20,7 +20,6 @@ import {
   type WeightsInput,
 } from "./load.ts";
 import type { NetworkOptions } from "./network_options.ts";
-import { onnxNetwork } from "./onnx/network.ts";
 import { classCount, preprocessingOf, recognize } from "./recognize.ts";
 import { createModel, isNetworkName, networkInfo, type NetworkName } from "./registry.ts";
 
@@ -76,7 +75,7 @@ export async function loadModel(options: LoadModelOptions = {}): Promise<Classif
   const { weights = await bundledInput(), signal, model } = options;
   if (model !== undefined) networkInfo("loadModel", "model", model);
   using file = await openInput(weights, signal, "loadModel", options.files);
-  return await loadInto(modelFor(file, options, model), file, options);
+  return await loadInto(await modelFor(file, options, model), file, options);
 }
 
 /**
@@ -86,13 +85,14 @@ export async function loadModel(options: LoadModelOptions = {}): Promise<Classif
  * @param name The network to create, instead of the one in the file.
  * @throws {FileError} When the network in the file is invalid, not known or not supported.
  */
-export function modelFor(
+export async function modelFor(
   file: WeightsFile,
   options: NetworkOptions = {},
   name?: NetworkName,
-): Classifier {
+): Promise<Classifier> {
   const { precision = storedPrecision(file) } = options;
   if (file instanceof OnnxFile && file.graph.nodes.length > 0 && name === undefined) {
+    const { onnxNetwork } = await import("./onnx/convert.ts");
     return onnxNetwork(file, { ...options, precision });
   }
   const description = readDescription(file);

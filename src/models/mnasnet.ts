@@ -90,4 +90,4 @@ function stack(
 }
 
 /** MNASNet by name. */
-export const mnasnets = defineNetworks(rows, mnasnet);
+export const mnasnets = /* @__PURE__ */ defineNetworks(rows, mnasnet);

@@ -71,4 +71,4 @@ function invertedResidual(
 }
 
 /** MobileNetV2 by name. */
-export const mobilenetsV2 = defineNetworks(rows, mobilenetV2);
+export const mobilenetsV2 = /* @__PURE__ */ defineNetworks(rows, mobilenetV2);

@@ -118,4 +118,4 @@ function invertedResidual(
 }
 
 /** MobileNetV3 by name. */
-export const mobilenetsV3 = defineNetworks(rows, mobilenetV3);
+export const mobilenetsV3 = /* @__PURE__ */ defineNetworks(rows, mobilenetV3);

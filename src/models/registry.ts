@@ -61,36 +61,44 @@ export type NetworkName =
   | "efficientnet_b2"
   | "efficientnet_b3";
 
-const table: Readonly<Record<NetworkName, NetworkInfo>> = {
-  "alexnet": {
-    create: (options) => new AlexNet(options),
-    preprocessing: imagenetPreprocessing,
-  },
-  "alexnet-tiny": {
-    create: (options) => new AlexNetTiny(options),
-    preprocessing: alexnetTinyPreprocessing,
-  },
-  "bvlc_alexnet": {
-    create: (options) => new BvlcAlexNet(options),
-    preprocessing: caffe227Preprocessing,
-  },
-  ...vggs,
-  ...squeezenets,
-  ...resnets,
-  ...densenets,
-  ...googlenets,
-  ...mobilenetsV2,
-  ...mobilenetsV3,
-  ...shufflenetsV2,
-  ...mnasnets,
-  ...efficientnets,
-};
+/** All networks by name. As a pure call, bundlers can drop it. */
+function defineAll(): Readonly<Record<NetworkName, NetworkInfo>> {
+  return {
+    "alexnet": {
+      create: (options) => new AlexNet(options),
+      preprocessing: imagenetPreprocessing,
+    },
+    "alexnet-tiny": {
+      create: (options) => new AlexNetTiny(options),
+      preprocessing: alexnetTinyPreprocessing,
+    },
+    "bvlc_alexnet": {
+      create: (options) => new BvlcAlexNet(options),
+      preprocessing: caffe227Preprocessing,
+    },
+    ...vggs,
+    ...squeezenets,
+    ...resnets,
+    ...densenets,
+    ...googlenets,
+    ...mobilenetsV2,
+    ...mobilenetsV3,
+    ...shufflenetsV2,
+    ...mnasnets,
+    ...efficientnets,
+  };
+}
+const table = /* @__PURE__ */ defineAll();
 
 /** All networks, to look up a name. */
-export const networks: ReadonlyMap<string, NetworkInfo> = new Map(Object.entries(table));
+export const networks: ReadonlyMap<string, NetworkInfo> = /* @__PURE__ */ new Map(
+  /* @__PURE__ */ Object.entries(table),
+);
 
 /** The names of all networks. */
-export const networkNames: readonly NetworkName[] = Object.keys(table) as NetworkName[];
+export const networkNames: readonly NetworkName[] = /* @__PURE__ */ Object.keys(
+  table,
+) as NetworkName[];
 
 /** Whether there is a network with this name. */
 export function isNetworkName(name: unknown): name is NetworkName {

@@ -110,4 +110,4 @@ function addShortcut(
 }
 
 /** ResNet and its relatives by name. */
-export const resnets = defineNetworks(rows, resnet);
+export const resnets = /* @__PURE__ */ defineNetworks(rows, resnet);

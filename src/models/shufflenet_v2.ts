@@ -95,4 +95,4 @@ function shuffle(b: NetworkBuilder, name: string, left: string, right: string): 
 }
 
 /** ShuffleNetV2 by name. */
-export const shufflenetsV2 = defineNetworks(rows, shufflenetV2);
+export const shufflenetsV2 = /* @__PURE__ */ defineNetworks(rows, shufflenetV2);

@@ -80,4 +80,4 @@ function fire(b: NetworkBuilder, name: string, input: number, [squeezed, expande
 }
 
 /** SqueezeNet by name. */
-export const squeezenets = defineNetworks(rows, squeezenet);
+export const squeezenets = /* @__PURE__ */ defineNetworks(rows, squeezenet);

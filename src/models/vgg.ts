@@ -68,4 +68,4 @@ export function vgg({ convolutions, batchNorm = false }: VggRow): NetworkDefinit
 }
 
 /** VGG by name. */
-export const vggs = defineNetworks(rows, vgg);
+export const vggs = /* @__PURE__ */ defineNetworks(rows, vgg);

@@ -1,6 +1,7 @@
 import { kernelsOf } from "../../src/backend/interface.ts";
 import { createBackend } from "../../src/backend/mod.ts";
-import { supportedBuilds, threadedBuilds } from "../../src/backend/wasm/binary.ts";
+import { threadedBuilds } from "../../src/backend/wasm/binary.ts";
+import { supportedBuilds } from "../../src/backend/wasm/one_thread.ts";
 import { WasmBackend } from "../../src/backend/wasm.ts";
 import type { Backend } from "../../src/backend/mod.ts";
 import { ArgumentError, PembrokeError } from "../../src/errors.ts";

@@ -1,5 +1,5 @@
 import { createBackend } from "../../src/backend/mod.ts";
-import { supportedBuilds } from "../../src/backend/wasm/binary.ts";
+import { supportedBuilds } from "../../src/backend/wasm/one_thread.ts";
 import { WasmBackend } from "../../src/backend/wasm.ts";
 import { ArgumentError, PembrokeError } from "../../src/errors.ts";
 import * as ops from "../../src/ops/mod.ts";

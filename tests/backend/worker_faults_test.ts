@@ -1,6 +1,7 @@
 /** Workers that fail to start. */
 
-import { supportedBuilds, threadedBuilds } from "../../src/backend/wasm/binary.ts";
+import { threadedBuilds } from "../../src/backend/wasm/binary.ts";
+import { supportedBuilds } from "../../src/backend/wasm/one_thread.ts";
 import { WasmBackend } from "../../src/backend/wasm.ts";
 import { Conv2d, Flatten, Linear, ReLU, Sequential } from "../../src/layers/mod.ts";
 import { crossEntropy } from "../../src/ops/mod.ts";

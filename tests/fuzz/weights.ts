@@ -1,7 +1,7 @@
 /** What the fuzzers of weights share: the check of a file, and mutations. */
 
 import { PembrokeError } from "../../src/errors.ts";
-import { onnxNetwork } from "../../src/models/onnx/network.ts";
+import { onnxNetwork } from "../../src/models/onnx/convert.ts";
 import { bytesSource, openWeights } from "../../src/weights/mod.ts";
 import { OnnxFile } from "../../src/weights/onnx/reader.ts";
 import { assert } from "../assert.ts";

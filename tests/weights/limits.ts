@@ -4,7 +4,7 @@
  */
 
 import { bytesSource, openWeights } from "../../src/weights/mod.ts";
-import { onnxNetwork } from "../../src/models/onnx/network.ts";
+import { onnxNetwork } from "../../src/models/onnx/convert.ts";
 import { OnnxFile } from "../../src/weights/onnx/reader.ts";
 import { DeepCompressedFile } from "../../src/weights/deep_compression/reader.ts";
 import { compressedNetworks, layerParts } from "../../src/weights/deep_compression/networks.ts";

@@ -78,10 +78,13 @@ async function testPage(
 ): Promise<void> {
   await using server = new StaticServer(pathToFileURL(`${project.path}/${bundler}/`), headers);
   await using page = await browser.newPage();
-  const problems: string[] = [];
+  const problems: string[] = [], kernels: string[] = [];
   const allowed = new RegExp(`^(http://${server.host}/|blob:http://${server.host}/|data:)`);
   page.on("pageerror", (error) => problems.push(String(error)));
-  page.on("request", (request) => allowed.test(request.url()) || problems.push(request.url()));
+  page.on("request", (request) => {
+    if (!allowed.test(request.url())) problems.push(request.url());
+    kernels.push(...request.url().match(/webgpu|kernels\.\w+|threads\.\w+/) ?? []);
+  });
   page.on("response", (response) => {
     if (!response.ok()) problems.push(`${response.status()} ${response.url()}`);
   });
@@ -97,6 +100,9 @@ async function testPage(
     "[crossOriginIsolated, threads, fileError]",
   ) as [boolean, number, string];
   assertEquals([isolated, used], headers ? [true, threads] : [false, 1]);
+  // esbuild makes one file
+  const expected = bundler === "esbuild" ? [] : headers ? ["threads.relaxed"] : ["kernels.relaxed"];
+  assertEquals(kernels, expected);
   assertMatch(fileError, /^fileSource: path is "a\.pth", must be opened in Deno, Node or Bun; .+$/);
   assertEquals(problems, []);
 }

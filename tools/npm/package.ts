@@ -5,8 +5,16 @@
  */
 
 import { fileURLToPath } from "node:url";
-import { binaries, lazyBundles, licences, packageBundles, root, weightsModule } from "../builds.ts";
-import { bundle } from "../bundle.ts";
+import {
+  binaries,
+  lazyBundles,
+  licences,
+  packageBundles,
+  root,
+  weightsModule,
+  workerdModule,
+} from "../builds.ts";
+import { bundleFiles } from "../bundle.ts";
 import settings from "../../deno.json" with { type: "json" };
 
 /**
@@ -23,8 +31,11 @@ export async function npmPackage(folder: URL, dist: URL, types: string): Promise
     await Deno.copyFile(new URL(name, dist), new URL(name, folder));
   }
   for (const [name, options] of Object.entries(packageBundles)) {
-    await Deno.writeFile(new URL(name, folder), await bundle(options));
+    for (const [file, contents] of Object.entries(await bundleFiles(name, options))) {
+      await Deno.writeFile(new URL(file, folder), contents);
+    }
   }
+  await Deno.writeTextFile(new URL("pembroke.workerd.js", folder), workerdModule);
   await Deno.writeTextFile(new URL("pembroke.weights.js", folder), await weightsModule());
   // So that programs need not set "lib" in their TypeScript settings.
   const libraries = '/// <reference lib="esnext" />\n/// <reference lib="dom" />\n';
@@ -64,10 +75,15 @@ function packageJson() {
     ],
     license: settings.license,
     type: "module",
-    sideEffects: false,
+    // pembroke.workerd.js imports compiled kernels for this effect only
+    sideEffects: ["./pembroke.workerd.js", "./pembroke.kernels.relaxed.js"],
     types: "./pembroke.d.ts",
     exports: {
-      ".": { types: "./pembroke.d.ts", default: "./pembroke.js" },
+      ".": {
+        types: "./pembroke.d.ts",
+        workerd: "./pembroke.workerd.js",
+        default: "./pembroke.js",
+      },
       "./module": { types: "./pembroke.d.ts", default: "./pembroke.module.js" },
       ...wasm,
       "./package.json": "./package.json",

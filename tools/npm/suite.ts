@@ -9,7 +9,8 @@ import ts from "npm:typescript@6.0.3";
 import { assert, assertEquals, assertMatch } from "../../tests/assert.ts";
 import type { TempFolder } from "../../tests/cli/run.ts";
 import { needsBun } from "../../tests/needs.ts";
-import { runProgram } from "../../tests/tools.ts";
+import { runProgram, runTool } from "../../tests/tools.ts";
+import { Server } from "../../bench/lib/server.ts";
 
 /** The programs in the package's README, for Node and for a page. */
 export async function examples(): Promise<{ inNode: string; inPage: string }> {
@@ -51,6 +52,8 @@ export async function testPackage(t: Deno.TestContext, project: TempFolder): Pro
     fn: async () => assertClassified(await runProgram("bun", ["node.js"], path)),
   });
 
+  await t.step("Cloudflare's runtime", () => testWorkerd(project));
+
   await t.step("TypeScript", async (t) => {
     const program = (type: string) => `
 import { loadModel, type Backend, createBackend, decodeImage, type Prediction } from "pembroke";
@@ -85,13 +88,58 @@ export { best, conv2d };`;
     const files = Object.keys(inputs).filter((path) => inputs[path].bytesInOutput > 0);
     assertEquals(files.map((path) => path.replace(/.*\//, "")).sort(), [
       "pembroke.js",
+      "pembroke.kernels.relaxed.js",
+      "pembroke.kernels.simd.js",
+      "pembroke.shared.js",
       "pembroke.threads.relaxed.js",
       "pembroke.threads.simd.js",
+      "pembroke.webgpu.js",
     ]);
     for (const part of ["espresso", "loadModel", "safetensors"]) {
       assert(!text.includes(part), `a bundle of conv2d contains ${part}`);
     }
   });
+}
+
+/** A worker that computes while it answers a request, when compiling from bytes is forbidden. */
+const worker = `
+import { conv2d, createBackend } from "pembroke";
+export default {
+  async fetch() {
+    const backend = await createBackend();
+    const x = backend.upload([1, 2, 3, 4], [1, 1, 2, 2]);
+    const w = backend.upload([1, 10, 100, 1000], [1, 1, 2, 2]);
+    return new Response(\`\${backend.name}: \${await conv2d(x, w, null).read()}\`);
+  },
+};`;
+const workerConfig = `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [(name = "test", worker = (
+    compatibilityDate = "2025-07-01",
+    modules = [(name = "worker.js", esModule = embed "worker.js")],
+  ))],
+  sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "test")],
+);`;
+
+/** Bundles a worker as Wrangler does, and runs it. */
+async function testWorkerd(project: TempFolder): Promise<void> {
+  await esbuild.build({
+    stdin: { contents: worker, resolveDir: project.path },
+    outfile: `${project.path}/worker.js`,
+    bundle: true,
+    format: "esm",
+    conditions: ["workerd", "worker", "browser"],
+    logLevel: "silent",
+  });
+  await esbuild.stop();
+  await project.write("worker.capnp", workerConfig);
+  await using server = await Server.start(
+    (await runTool("workerd")).trim(),
+    ["serve", "worker.capnp", "--control-fd=1"],
+    /"port":(\d+)/,
+    { cwd: project.path },
+  );
+  assertEquals(await (await server.fetch("/")).text(), "wasm (relaxed simd): 4321");
 }
 
 const resolutions: Record<string, ts.CompilerOptions> = {

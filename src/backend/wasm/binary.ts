@@ -1,16 +1,12 @@
 /**
- * The binaries of the kernels: which of them this engine supports, and how to instantiate one.
+ * The binaries of the kernels: which of them this engine supports, and how to instantiate one. Those
+ * for one thread are in one_thread.ts.
  */
 
 import { ArgumentError } from "../../errors.ts";
 import { kindOf } from "../../kinds.ts";
 import { decodeBinary } from "./embedded_binary.ts";
 import { type Exports, kernels } from "./generated/kernels.ts";
-import relaxed from "./generated/relaxed.ts";
-import simd from "./generated/simd.ts";
-
-/** The builds by name, the fastest first. */
-const binaries = { "relaxed simd": relaxed, "simd": simd };
 
 /** A compiled build of the kernels. */
 export interface Build {
@@ -22,37 +18,26 @@ export interface Build {
 
 export type { Exports };
 
-/** The builds for several threads, loaded when needed. */
-const threadedBinaries = {
-  "relaxed simd": () => import("./generated/relaxed_threads.ts"),
-  "simd": () => import("./generated/simd_threads.ts"),
-};
-
-type Name = keyof typeof binaries;
-const names = Object.keys(binaries) as Name[];
-
-/** The builds for one thread that this engine supports, the fastest first. */
-export function supportedBuilds(): Build[] {
-  return names.flatMap((name) => compile(name, binaries[name]) ?? []);
-}
-
 /** The builds for several threads that this engine supports, the fastest first. */
 export async function* threadedBuilds(): AsyncGenerator<Build> {
-  for (const name of names) {
-    const { default: binary } = await threadedBinaries[name]();
-    const build = compile(name, binary);
+  if (hasRelaxedSimd()) {
+    const { default: binary } = await import("./generated/relaxed_threads.ts");
+    const build = compile("relaxed simd", binary);
     if (build) yield build;
   }
+  const { default: binary } = await import("./generated/simd_threads.ts");
+  const build = compile("simd", binary);
+  if (build) yield build;
 }
 
-/**
- * The fastest build that this engine supports. It is compiled when this module is loaded, because edge
- * runtimes forbid it later. Undefined where compiling is forbidden altogether.
- */
-export const fastestBuild: Build | undefined = compile("relaxed simd", relaxed) ??
-  compile("simd", simd);
+/** Whether the engine has relaxed SIMD. If not, it need not load the builds that use it. */
+export function hasRelaxedSimd(): boolean {
+  const withRelaxedSwizzle = "AGFzbQEAAAABBQFgAAF7AwIBAAoPAQ0AQQH9D0EC/Q/9gAIL";
+  return WebAssembly.validate(Uint8Array.from(atob(withRelaxedSwizzle), (c) => c.charCodeAt(0)));
+}
 
-function compile(name: Name, binary: string): Build | undefined {
+/** Compiles a build. Undefined if the engine does not support it, or forbids compiling. */
+export function compile(name: string, binary: string): Build | undefined {
   const bytes = decodeBinary(binary);
   try {
     if (WebAssembly.validate(bytes)) return { name, module: new WebAssembly.Module(bytes) };

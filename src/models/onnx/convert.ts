@@ -1,0 +1,164 @@
+/**
+ * Converts an ONNX graph to a network. Loaded with the first ONNX file.
+ *
+ * @module
+ */
+
+import { ArgumentError } from "../../errors.ts";
+import {
+  caffePreprocessing,
+  imagenetPreprocessing,
+  type Preprocessing,
+} from "../../image/preprocess.ts";
+import { graphInput, type GraphNode } from "../../layers/graph_builder.ts";
+import { parameterCount } from "../../layers/layer.ts";
+import { Identity, LocalResponseNorm, LogSoftmax, Reshape, Softmax } from "../../layers/mod.ts";
+import { elements, type Shape } from "../../tensor.ts";
+import { escapeText } from "../../weights/io/quote.ts";
+import type { OnnxFile, ParameterMapping } from "../../weights/onnx/reader.ts";
+import { classesOf, type ClassOptions } from "../classifier.ts";
+import type { LayerOptions } from "./builder.ts";
+import { readClassNames } from "./class_names.ts";
+import { GraphImport } from "./importer.ts";
+import { readInput } from "./input.ts";
+import { LayerNames } from "./names.ts";
+import { nodeError } from "./node.ts";
+import type { Activation, LayerStep } from "./values.ts";
+import { type OnnxLayers, OnnxNetwork } from "./network.ts";
+
+/** Options that complete or override the file. */
+interface OnnxOptions extends ClassOptions, LayerOptions {
+  readonly preprocessing?: Preprocessing;
+}
+
+/**
+ * Creates the network of an ONNX file, without weights. A softmax at the end is left out of a
+ * classifier, which returns logits.
+ *
+ * A network with local response normalisation is assumed to come from Caffe, like the AlexNet of the
+ * ONNX model zoo, and uses {@linkcode caffePreprocessing}. Others use that of torchvision.
+ *
+ * @throws {FileError} When the graph is not supported. The message names all nodes that are not.
+ * @throws {ArgumentError} When an option contradicts the file.
+ */
+export function onnxNetwork(file: OnnxFile, options: OnnxOptions = {}): OnnxNetwork {
+  const layers = importLayers(file, options), { image } = layers.input;
+  const [shape] = layers.shapes, [output] = layers.outputs.values();
+  const numClasses = image && isClassifier(layers.shapes) ? shape[1] : 0;
+  const checkOption = (name: string, value: number | undefined, fileValue: number) => {
+    if (value === undefined || value === fileValue) return;
+    throw new ArgumentError("OnnxNetwork", name, value, `${fileValue}, as in ${file.name}`);
+  };
+  checkOption("the number of classes", options.classes?.length ?? options.numClasses, numClasses);
+  const names = options.numClasses === undefined && readClassNames(file.metadata, numClasses);
+  const classOptions = { ...(names && { classes: names }), ...options };
+  const classes = numClasses > 0 ? classesOf("OnnxNetwork", classOptions, numClasses) : [];
+  let { preprocessing = defaultPreprocessing(layers) } = options;
+  if (image) {
+    const { channels, isLast } = image;
+    preprocessing = {
+      ...preprocessing,
+      ...(channels === 1 && { channels: "gray" }),
+      ...(isLast && { layout: "nhwc" }),
+    };
+    const { crop, cropWidth = crop } = preprocessing;
+    checkOption("preprocessing.crop", crop, image.height);
+    checkOption("preprocessing.cropWidth", cropWidth, image.width);
+  }
+  return new OnnxNetwork(layers, { preprocessing, classes, output });
+}
+
+/** Whether the only output has one value for each class. */
+function isClassifier([shape, second]: readonly Shape[]): boolean {
+  return !second && shape.length > 1 && shape[1] === elements(shape.slice(1));
+}
+
+/** The means of ImageNet's statistics, for networks of one channel. */
+const grayPreprocessing: Preprocessing = {
+  ...imagenetPreprocessing,
+  mean: [0.449, 0.449, 0.449],
+  std: [0.226, 0.226, 0.226],
+};
+
+/** The usual preprocessing, in the size of the file. Crops of 224 and 227 are cut from 256. */
+function defaultPreprocessing({ nodes, input: { image } }: OnnxLayers): Preprocessing {
+  const isCaffe = nodes.some(({ layer }) => layer instanceof LocalResponseNorm);
+  if (!image) return imagenetPreprocessing;
+  const { height, width } = image, larger = Math.max(height, width);
+  const usual = image.channels === 1
+    ? grayPreprocessing
+    : isCaffe
+    ? caffePreprocessing
+    : imagenetPreprocessing;
+  const resize = larger === 227 ? usual.resize : Math.round(usual.resize * larger / usual.crop);
+  return { ...usual, resize, crop: height, ...(width !== height && { cropWidth: width }) };
+}
+
+/**
+ * Layers may use a tensor of the file more than once. All together may have so many elements per
+ * stored byte, and 64 MB more.
+ */
+const elementsPerByte = 2, maxExtraElements = 1 << 24;
+
+/** Converts the nodes of a graph to layers. */
+function importLayers(file: OnnxFile, options: OnnxOptions): OnnxLayers {
+  const { crop, cropWidth } = options.preprocessing ?? {};
+  const input = readInput(file, crop, cropWidth), graph = new GraphImport(file, input, options);
+  const all = graph.run(), shapes = [...all.values()].map(({ shape }) => shape);
+  const outputs = input.image && isClassifier(shapes)
+    ? new Map([...all].map(([name, output]) => [name, withoutSoftmax(output)]))
+    : all;
+  const nodes: GraphNode[] = [], names = new Map<LayerStep, string>(), unique = new LayerNames();
+  const parameters = new Map<string, ParameterMapping>();
+  const steps = neededSteps(graph.steps, outputs);
+  let elementsLeft = elementsPerByte * file.storedBytes + maxExtraElements;
+  for (const step of steps) {
+    const name = unique.nameOf(step), { layer } = step;
+    names.set(step, name);
+    nodes.push({
+      name,
+      layer,
+      inputs: step.inputs.map((x) => x.step ? names.get(x.step)! : graphInput),
+    });
+    elementsLeft -= parameterCount(layer);
+    if (elementsLeft < 0) {
+      throw nodeError(file.name, step.node, "the graph uses its weights too many times");
+    }
+    for (const [parameter, source] of Object.entries(step.parameters)) {
+      parameters.set(`${name}.${parameter}`, source);
+    }
+  }
+  const outputNames = [...outputs].map(([output, { step }]): [string, string] => {
+    if (step) return [output, names.get(step)!];
+    const name = unique.make(escapeText(output)); // the input itself
+    nodes.push({ name, layer: new Identity(), inputs: [graphInput] });
+    return [output, name];
+  });
+  const isSizeBound = !input.isSizeOpen ||
+    steps.some((step) => graph.boundSteps.has(step) || step.layer instanceof Reshape);
+  return { input, nodes, parameters, outputs: new Map(outputNames), shapes, isSizeBound };
+}
+
+/** A classifier returns logits. */
+function withoutSoftmax(output: Activation): Activation {
+  const { step, shape } = output;
+  const isSoftmax = step?.layer instanceof Softmax || step?.layer instanceof LogSoftmax;
+  const isClasses = isSoftmax && (step.layer.dim + shape.length) % shape.length === 1;
+  return isClasses ? step.inputs[0] : output;
+}
+
+/** The layers that the outputs depend on. Others were parts of patterns. */
+function neededSteps(
+  steps: readonly LayerStep[],
+  outputs: ReadonlyMap<string, Activation>,
+): readonly LayerStep[] {
+  const needed = new Set<LayerStep>();
+  const stack = [...outputs.values()].map(({ step }) => step);
+  while (stack.length > 0) {
+    const step = stack.pop();
+    if (!step || needed.has(step)) continue;
+    needed.add(step);
+    for (const { step: before } of step.inputs) stack.push(before);
+  }
+  return steps.filter((step) => needed.has(step));
+}
