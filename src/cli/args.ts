@@ -1,6 +1,7 @@
 /** Parses the command line. */
 
 import { devices } from "../backend/devices.ts";
+import type { Preprocessing } from "../image/preprocess.ts";
 import { precisions } from "../layers/precision.ts";
 import { readWeightsArgs, type WeightsArgs, weightsCommands } from "./args_weights.ts";
 import { oneOf } from "./choices.ts";
@@ -27,6 +28,8 @@ export interface Options {
   readonly weights?: string;
   /** A file of class names, one per line; undefined for the model's own. */
   readonly classes?: string;
+  /** Values that replace those of the model's preprocessing. */
+  readonly preprocessing?: Partial<Preprocessing>;
   /** The seed of random weights; undefined for weights from a file. */
   readonly seed?: number;
   readonly topK: number;
@@ -138,6 +141,9 @@ export function readArgs(args: readonly string[]): Options {
     host: values.host ?? "127.0.0.1",
     port: integer("--port", values.port ?? "8000", 2 ** 16 - 1),
     ...values.classes !== undefined && { classes: values.classes },
+    ...values.preprocessing !== undefined && {
+      preprocessing: preprocessingOf(values.preprocessing),
+    },
     ...command === "serve" && { serve: serveLimits(values) },
     format: values.json ? "json" : values.jsonl || values.resume !== undefined ? "jsonl" : "text",
     offline: values.offline,
@@ -154,6 +160,7 @@ function parse(args: readonly string[]) {
       "model": { type: "string", short: "m" },
       "weights": { type: "string" },
       "classes": { type: "string" },
+      "preprocessing": { type: "string" },
       "random": { type: "boolean", default: false },
       "seed": { type: "string" },
       "top-k": { type: "string", short: "k", default: "5" },
@@ -251,5 +258,18 @@ function originOf(text: string): string {
   if (origin !== "null" && (text === origin || text === `${origin}/`)) return origin;
   throw new UsageError(
     `--cors is ${JSON.stringify(text)}, must be * or an origin, such as https://example.org`,
+  );
+}
+
+/** Parses the JSON of `--preprocessing`. The model checks its values. */
+function preprocessingOf(text: string): Partial<Preprocessing> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch { // the error below
+  }
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
+  throw new UsageError(
+    `--preprocessing is ${JSON.stringify(text)}, must be a JSON object such as {"crop":227}`,
   );
 }

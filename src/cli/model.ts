@@ -1,7 +1,8 @@
 /** Selects the model that the command runs, and its weights. */
 
 import type { Backend } from "../backend/mod.ts";
-import { modelFor } from "../models/load_model.ts";
+import { isPreprocessing } from "../models/description.ts";
+import { type LoadModelOptions, modelFor } from "../models/load_model.ts";
 import { bundledWeights } from "../models/bundled.ts";
 import { loadTensors, openInput, storedPrecision } from "../models/load.ts";
 import type { Precision } from "../layers/precision.ts";
@@ -15,7 +16,7 @@ import { redactUrl } from "../io/redact.ts";
 import type { ClassName } from "../models/imagenet_classes.ts";
 import { fileSource } from "../weights/io/file_source.ts";
 import type { WeightsFile } from "../weights/mod.ts";
-import { asFileError, isSystemError } from "./errors.ts";
+import { asFileError, isSystemError, UsageError } from "./errors.ts";
 import { isWebUrl, pathOf } from "./inputs.ts";
 import { readLabels } from "./labels.ts";
 import { networkOf } from "./model_name.ts";
@@ -42,19 +43,28 @@ export async function selectModel(options: Options): Promise<SelectedModel> {
     : await untrained(options, options.seed, labels);
 }
 
-/** Makes a model with other class names, if there are any. */
-async function withLabels<M extends Classifier>(
-  { classes }: Options,
+/** What replaces a model's own description. */
+type Overrides = Pick<LoadModelOptions, "classes" | "preprocessing">;
+
+/** Makes a model with other class names and another preprocessing, if the options have any. */
+async function withOverrides<M extends Classifier>(
+  { classes: file, preprocessing }: Options,
   labels: readonly ClassName[] | undefined,
-  make: (classes?: readonly ClassName[]) => M | Promise<M>,
+  make: (overrides: Overrides) => M | Promise<M>,
 ): Promise<M> {
-  const model = await make();
-  if (!labels || classes === undefined) return model;
-  const { numClasses } = model;
+  const model = await make({});
+  if (!labels && !preprocessing) return model;
+  const { numClasses } = model, own = model.preprocessing;
   model.dispose();
-  if (labels.length === numClasses) return await make(labels);
-  const names = `${labels.length} name${labels.length === 1 ? "" : "s"}`;
-  throw new FileError(classes, `has ${names}, but the model has ${numClasses} classes`);
+  if (labels && file !== undefined && labels.length !== numClasses) {
+    const names = `${labels.length} name${labels.length === 1 ? "" : "s"}`;
+    throw new FileError(file, `has ${names}, but the model has ${numClasses} classes`);
+  }
+  const merged = { ...own, ...preprocessing };
+  if (!isPreprocessing(merged)) {
+    throw new UsageError("--preprocessing has an invalid value; see docs/command-line.md");
+  }
+  return await make({ ...labels && { classes: labels }, preprocessing: merged });
 }
 
 async function untrained(
@@ -63,10 +73,10 @@ async function untrained(
   labels: readonly ClassName[] | undefined,
 ): Promise<SelectedModel> {
   const { precision = "f32" } = options, name = networkOf(options.model ?? "alexnet");
-  const model = await withLabels(
+  const model = await withOverrides(
     options,
     labels,
-    (classes) => createModel(name, { precision, classes }),
+    (overrides) => createModel(name, { precision, ...overrides }),
   );
   return {
     model,
@@ -114,10 +124,10 @@ async function fromFile(
   let model: Classifier;
   try {
     const { precision } = options;
-    model = await withLabels(
+    model = await withOverrides(
       options,
       labels,
-      (classes) => modelFor(file, { precision, ...classes && { classes } }, requested),
+      (overrides) => modelFor(file, { precision, ...overrides }, requested),
     );
   } catch (error) {
     file.close();

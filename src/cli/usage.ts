@@ -37,6 +37,9 @@ Model options (classify, serve, summary):
       --offline          never download a model
       --classes FILE     names of the classes, one per line (default: the names
                          in the weights)
+      --preprocessing J  JSON that replaces parts of the model's preprocessing,
+                         such as '{"resize":256,"crop":227}' for weights that do
+                         not say how images are prepared
       --random           untrained weights, for testing
       --seed N           seed for --random, as for torch.manual_seed()
                          (default: a different one each time)

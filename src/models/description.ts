@@ -95,7 +95,8 @@ function isClassList(value: unknown): value is [wnid: string, label: string][] {
     );
 }
 
-function isPreprocessing(value: unknown): value is Preprocessing {
+/** Whether a value from outside is a complete and valid preprocessing. */
+export function isPreprocessing(value: unknown): value is Preprocessing {
   const fields = (value ?? {}) as Record<string, unknown>;
   const { resize, interpolation, crop, cropWidth = crop, mean, std } = fields;
   const isSide = (side: unknown) =>

@@ -50,3 +50,25 @@ Deno.test("data outside an ONNX file is read from its folder", async () => {
   const { code, stdout, stderr } = await run(["--weights", weights, "--jsonl", pictures[0]]);
   assertEquals([code, JSON.parse(stdout).predictions.length], [0, 5], stderr);
 });
+
+Deno.test("--preprocessing replaces parts of the model's preprocessing", async () => {
+  const predict = async (json?: string) => {
+    const args = json === undefined ? [] : ["--preprocessing", json];
+    const { code, stdout, stderr } = await run([
+      "--weights",
+      exported,
+      "--jsonl",
+      ...args,
+      pictures[0],
+    ]);
+    assertEquals(code, 0, stderr);
+    return JSON.parse(stdout).predictions[0].probability;
+  };
+  const usual = await predict();
+  assertEquals(await predict("{}"), usual);
+  assertEquals(await predict('{"channels":"bgr"}') === usual, false);
+  for (const json of ["", "[1]", "{", '{"channels":"cmyk"}', '{"std":[0,1,1]}', '{"crop":-1}']) {
+    const result = await run(["--weights", exported, "--preprocessing", json, pictures[0]]);
+    assertMatch(theError(result, 2), /^--preprocessing /);
+  }
+});
