@@ -31,9 +31,9 @@ backend.dispose();
 `;
 }
 
-const photo = (name: string) =>
+const fixture = (name: string) =>
   JSON.stringify(fileURLToPath(new URL(`../tests/${name}`, import.meta.url)));
-const coffee = photo("photos/coffee.jpg"), webp = photo("fixtures/image/images/lossy.webp");
+const coffee = fixture("photos/coffee.jpg"), webp = fixture("fixtures/image/images/lossy.webp");
 
 const inNode = 'import { readFile as read } from "node:fs/promises";';
 const inDeno = "const read = Deno.readFile;";
@@ -146,6 +146,15 @@ console.log(best.label, (await decodeImage(await read(${webp}))).width);`;
       assertEquals(await runProgram("node", [file], path), "espresso 40\n");
     },
   );
+
+  await t.step("pembroke.js loads an ONNX model in Node, and its files share classes", async () => {
+    const text = `
+import { loadModel, OnnxNetwork } from "./pembroke.js";
+const model = await loadModel({ weights: ${fixture("fixtures/onnx/layers.onnx")} });
+console.log(model instanceof OnnxNetwork);
+model.dispose();`;
+    assertEquals(await runProgram("node", [await folder.write("i.mjs", text)], path), "true\n");
+  });
 
   await t.step("pembroke.js reads files and reports their errors in Node, as in Deno", async () => {
     const text = `

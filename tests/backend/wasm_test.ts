@@ -1,4 +1,5 @@
 import { createBackend } from "../../src/backend/mod.ts";
+import { hasRelaxedSimd } from "../../src/backend/wasm/binary.ts";
 import { supportedBuilds } from "../../src/backend/wasm/one_thread.ts";
 import { WasmBackend } from "../../src/backend/wasm.ts";
 import { ArgumentError, PembrokeError } from "../../src/errors.ts";
@@ -32,6 +33,11 @@ Deno.test("createBackend() refuses an unknown device", async () => {
     error.message,
     'createBackend: device is "cuda", must be "auto" or "wasm" or "webgpu"',
   );
+});
+
+Deno.test("hasRelaxedSimd() tells whether the engine supports the builds that use it", () => {
+  const names = supportedBuilds().map(({ name }) => name);
+  assertEquals(hasRelaxedSimd(), names.includes("relaxed simd"));
 });
 
 Deno.test("the builds agree with each other", async () => {
