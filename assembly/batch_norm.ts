@@ -5,8 +5,9 @@
 import {
   BatchNormBackwardGeometry, BatchNormFoldGeometry, ChannelGeometry, FusedBatchNormGeometry,
 } from "./geometry";
-import { activate, activate4, HARDSWISH, NONE, RELU, RELU6 } from "./inline/activate";
+import { activate, activate4, HARDSWISH, NONE, RELU, RELU6, SILU } from "./inline/activate";
 import { madd, sum4 } from "./inline/lanes";
+import { silu } from "./silu";
 import { ceilDiv, claim, join, rowsPerItem } from "./threads";
 
 /**
@@ -27,10 +28,11 @@ export function batchNorm(
       const at = (r % c) << 2, row: usize = (r * plane) << 2;
       const scale = (weight ? load<f32>(weight + at) : 1) / sqrt(load<f32>(variance + at) + eps);
       const shift = (bias ? load<f32>(bias + at) : 0) - load<f32>(mean + at) * scale;
-      if (activation == NONE) scaleRow(y + row, x + row, plane, scale, shift, NONE);
+      if (activation == NONE || activation == SILU) scaleRow(y + row, x + row, plane, scale, shift, NONE);
       else if (activation == RELU) scaleRow(y + row, x + row, plane, scale, shift, RELU);
       else if (activation == RELU6) scaleRow(y + row, x + row, plane, scale, shift, RELU6);
       else scaleRow(y + row, x + row, plane, scale, shift, HARDSWISH);
+      if (activation == SILU) silu(y + row, plane);
     }
   }
   join(items);

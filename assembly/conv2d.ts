@@ -9,6 +9,8 @@ import {
   RESIDUAL, threadProduct,
 } from "./gemm";
 import { Conv2dGeometry, FilterGeometry, FusedConv2dGeometry } from "./geometry";
+import { inlinedPart, SILU } from "./inline/activate";
+import { siluRows } from "./silu";
 import { bytesForThreads, ceilDiv, claim, join, threads, threadScratch } from "./threads";
 
 /** Columns packed at a time: with KC rows a block takes 1.1 MB. */
@@ -80,7 +82,7 @@ export function conv2d(
   product.ldc = pixels;
   product.aPanel = (MR * k) << 2;
   product.residual = g.residual;
-  const begins = FIRST | (g.addsResidual ? RESIDUAL : 0), ends = g.activation << ACTIVATION;
+  const begins = FIRST | (g.addsResidual ? RESIDUAL : 0), ends = inlinedPart(g.activation) << ACTIVATION;
 
   const images = g.n * groups, blockColumns = columnsPerItem(images, pixels);
   const blocks = ceilDiv(pixels, blockColumns);
@@ -106,6 +108,7 @@ export function conv2d(
       const groupBias = bias ? bias + ((group * m) << 2) : 0;
       gemmBlock(out + (j << 2), a + ((l * MR) << 2), block, groupBias, product);
     }
+    if (g.activation == SILU) siluRows(out + (j << 2), pixels << 2, m, columns);
   }
   join(images * blocks);
 }

@@ -7,9 +7,10 @@ import {
   strips, stripsPerItem, taps,
 } from "./depthwise_strips";
 import { Conv2dGeometry, FusedConv2dGeometry } from "./geometry";
-import { activate4 } from "./inline/activate";
+import { activate4, inlinedPart, SILU } from "./inline/activate";
 import { madd } from "./inline/lanes";
 import { loadPart, storePart } from "./inline/part";
+import { silu } from "./silu";
 import { bytesForThreads, ceilDiv, claim, join, threadScratch } from "./threads";
 
 /** Flags: what to do with sums. Above them is the code of an activation. */
@@ -48,7 +49,7 @@ export function depthwise(
   offsets = threadScratch(scratch, plan(g, oh, g.ow, g.strideH, g.strideW));
   prepare(g.ow, g);
   residual = g.residual;
-  const flags = (g.addsResidual ? ADDS : 0) | (g.activation << ACTIVATION);
+  const flags = (g.addsResidual ? ADDS : 0) | (inlinedPart(g.activation) << ACTIVATION);
   const strip = offsets + (taps << 3), total = g.n * inC * strips, items = ceilDiv(total, stripsPerItem);
   clearStrip(strip);
   for (let item = claim(items); item >= 0; item = claim(items)) {
@@ -59,7 +60,9 @@ export function depthwise(
         const c = p % inC * multiplier + m;
         const to = y + (((p * multiplier + m) * oh + first) as usize) * outputRow;
         const b: f32 = bias ? load<f32>(bias + (c << 2)) : 0;
-        computeStrip(to, strip, weight + ((c * taps) << 2), b, min(stripRows, oh - first), flags);
+        const rows = min(stripRows, oh - first);
+        computeStrip(to, strip, weight + ((c * taps) << 2), b, rows, flags);
+        if (g.activation == SILU) silu(to, rows * g.ow);
       }
     }
   }

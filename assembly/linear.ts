@@ -4,9 +4,10 @@
 // weights come from memory, linear_batch.ts reads each of them once.
 
 import { LinearGeometry } from "./geometry";
-import { activate, NONE } from "./inline/activate";
+import { activate, inlinedPart, NONE, SILU } from "./inline/activate";
 import { lanes4, madd, sum4 } from "./inline/lanes";
 import { linearPanels, panelSamples, panelScratchSize } from "./linear_batch";
+import { siluPhase } from "./silu";
 import { ceilDiv, claim, join, rowsPerItem } from "./threads";
 
 /** Rows of w that make an item, a multiple of 12; more if rows are short. */
@@ -26,6 +27,14 @@ export function linearScratchSize(g: LinearGeometry): f64 {
  * @param activation a code of inline/activate.ts
  */
 export function linear(
+  y: usize, x: usize, w: usize, bias: usize, scratch: usize, g: LinearGeometry, activation: i32,
+): void {
+  product(y, x, w, bias, scratch, g, inlinedPart(activation));
+  if (activation == SILU) siluPhase(y, g.n * g.outF);
+}
+
+/** The same for activations that are inlined. */
+function product(
   y: usize, x: usize, w: usize, bias: usize, scratch: usize, g: LinearGeometry, activation: i32,
 ): void {
   const n = g.n, inF = g.inF, outF = g.outF, row = (inF as usize) << 2;

@@ -8,7 +8,8 @@
 // infinity, its step and all of its outputs are NaN; so are the outputs of such a row of weights.
 
 import { LinearGeometry } from "./geometry";
-import { activate, activate4 } from "./inline/activate";
+import { activate, activate4, inlinedPart, SILU } from "./inline/activate";
+import { siluPhase } from "./silu";
 import { bytesForThreads, ceilDiv, claim, join, threadScratch } from "./threads";
 
 /**
@@ -138,6 +139,7 @@ export function linearInt8(
   }
   join(n);
 
+  const inlined = inlinedPart(activation);
   const panels = ceilDiv(outF, ROWS), items = ceilDiv(panels, PANELS);
   for (let i = claim(items); i >= 0; i = claim(items)) {
     for (let p = i * PANELS, end = min(p + PANELS, panels); p < end; p++) {
@@ -146,10 +148,11 @@ export function linearInt8(
         addColumns(sums, integers + (c << 1), w + c * ROWS, n, sample, min(COLUMNS, wide - c), c > 0);
       }
       const b = bias ? bias + (o << 2) : 0;
-      finish(y + (o << 2), sums, scales + (o << 2), steps, b, min(ROWS, outF - o), g, activation);
+      finish(y + (o << 2), sums, scales + (o << 2), steps, b, min(ROWS, outF - o), g, inlined);
     }
   }
   join(items);
+  if (activation == SILU) siluPhase(y, n * outF);
 }
 
 /** A sample · factor as 16-bit integers. Zeros fill it up to the columns of a packed row. */

@@ -7,9 +7,10 @@
 
 import { FIRST, gemmPanels, MR, NR, packedColumns, packedRows, threadProduct } from "./gemm";
 import { Conv2dGeometry, FusedConv2dGeometry } from "./geometry";
-import { activate, activate4, NONE } from "./inline/activate";
+import { activate, activate4, inlinedPart, NONE, SILU } from "./inline/activate";
 import { highHalves, interleaveHigh, interleaveLow, lowHalves } from "./inline/transpose";
 import { outputTransform6, outputTransform8Even, outputTransform8Odd } from "./inline/winograd";
+import { silu } from "./silu";
 import {
   bytesForThreads, ceilDiv, claim, HALF_TILE, join, setSolo, threadMemory, threads, threadScratch,
 } from "./threads";
@@ -205,7 +206,7 @@ function inputTiles(
 function outputTiles(
   y: usize, products: usize, step: usize, targets: usize, bias: v128, g: FusedConv2dGeometry,
 ): void {
-  const ow = g.ow, adds = g.addsResidual, residual: usize = g.residual, activation = g.activation;
+  const ow = g.ow, adds = g.addsResidual, residual: usize = g.residual, activation = inlinedPart(g.activation);
   const half = threadMemory + HALF_TILE, line = (inputSide as usize) << 4, row = (inputSide as usize) * step;
   for (let j = 0; j < tiles; j += 4, products += 16) {
     for (let h = half, q = products; h < half + line; h += 16, q += step) {
@@ -238,6 +239,7 @@ function outputTiles(
       let to = y + load<i32>(targets), from = h;
       for (let r = 0; r < rows; r++, to += ow << 2, from += line) {
         if (adds) addResidual(from, to + residual, columns, activation);
+        if (g.activation == SILU) silu(from, TILE);
         if (columns == TILE) {
           v128.store(to, v128.load(from));
         } else {

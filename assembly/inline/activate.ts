@@ -1,5 +1,6 @@
 // Activations that a kernel applies to its result before it stores it. A NaN stays NaN. All of them are
-// inlined. The codes are those of src/ops/fused.ts.
+// inlined. The codes are those of src/ops/fused.ts. SiLU is too long to be inlined: a kernel computes its
+// results as with NONE, and then calls silu() (silu.ts) on rows that are still in a cache.
 
 import { relu4 } from "./lanes";
 
@@ -7,6 +8,14 @@ export const NONE: i32 = 0;
 export const RELU: i32 = 1; // max(x, 0)
 export const RELU6: i32 = 2; // min(max(x, 0), 6)
 export const HARDSWISH: i32 = 3; // x · min(max(x + 3, 0), 6) / 6
+export const SILU: i32 = 4; // x / (1 + e⁻ˣ)
+
+/** The code of what is inlined for an activation. */
+// @ts-ignore: decorator
+@inline
+export function inlinedPart(activation: i32): i32 {
+  return activation == SILU ? NONE : activation;
+}
 
 /** The activation of four lanes. pmin and pmax keep a NaN that is their first operand. */
 // @ts-ignore: decorator

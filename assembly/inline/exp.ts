@@ -2,11 +2,21 @@
 
 import { madd } from "./lanes";
 
+// The factors lie in memory, as in winograd.ts.
+const EXP: usize = memory.data<f32>([
+  -88, 1.44269504088896341, -0.693359375, 2.12194440e-4, 1.9875691500e-4, 1.3981999507e-3,
+  8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1, 1,
+]);
+const NORMAL: usize = memory.data<f32>([
+  0.3, 0.03567630323, -0.15720925183, 0.20636382228, -0.05369288136, 0.12856639306, 0.09991207977,
+  0.12075417781, 0.11962928463,
+]);
+
 /** eˣ for x ≤ 0, within 2 units in the last place; 0 from x = −87.7 on. */
 // @ts-ignore: decorator
 @inline
 export function exp4(x: v128): v128 {
-  x = f32x4.pmax(x, f32x4.splat(-88)); // keeps a NaN
+  x = f32x4.pmax(x, v128.load32_splat(EXP)); // keeps a NaN
   const n = power4(x), scale = scale4(n);
   return madd(scale, remainder4(x, n), scale);
 }
@@ -15,16 +25,16 @@ export function exp4(x: v128): v128 {
 // @ts-ignore: decorator
 @inline
 export function expm14(x: v128): v128 {
-  x = f32x4.pmax(x, f32x4.splat(-88));
+  x = f32x4.pmax(x, v128.load32_splat(EXP));
   const n = power4(x), scale = scale4(n);
-  return madd(f32x4.sub(scale, f32x4.splat(1)), remainder4(x, n), scale);
+  return madd(f32x4.sub(scale, v128.load32_splat(EXP, 40)), remainder4(x, n), scale);
 }
 
 /** The integer n for which eˣ is about 2ⁿ. */
 // @ts-ignore: decorator
 @inline
 function power4(x: v128): v128 {
-  return f32x4.nearest(f32x4.mul(x, f32x4.splat(1.44269504088896341)));
+  return f32x4.nearest(f32x4.mul(x, v128.load32_splat(EXP, 4)));
 }
 
 /** 2ⁿ for −127 ≤ n ≤ 0, with 0 for 2⁻¹²⁷: n becomes the exponent of a float. */
@@ -43,13 +53,13 @@ function scale4(n: v128): v128 {
 // @ts-ignore: decorator
 @inline
 function remainder4(x: v128, n: v128): v128 {
-  const r = madd(madd(x, n, f32x4.splat(-0.693359375)), n, f32x4.splat(2.12194440e-4));
-  let p = f32x4.splat(1.9875691500e-4);
-  p = madd(f32x4.splat(1.3981999507e-3), p, r);
-  p = madd(f32x4.splat(8.3334519073e-3), p, r);
-  p = madd(f32x4.splat(4.1665795894e-2), p, r);
-  p = madd(f32x4.splat(1.6666665459e-1), p, r);
-  p = madd(f32x4.splat(5.0000001201e-1), p, r);
+  const r = madd(madd(x, n, v128.load32_splat(EXP, 8)), n, v128.load32_splat(EXP, 12));
+  let p = v128.load32_splat(EXP, 16);
+  p = madd(v128.load32_splat(EXP, 20), p, r);
+  p = madd(v128.load32_splat(EXP, 24), p, r);
+  p = madd(v128.load32_splat(EXP, 28), p, r);
+  p = madd(v128.load32_splat(EXP, 32), p, r);
+  p = madd(v128.load32_splat(EXP, 36), p, r);
   return madd(r, p, f32x4.mul(r, r));
 }
 
@@ -72,7 +82,7 @@ export function log1p4(e: v128): v128 {
 // @ts-ignore: decorator
 @inline
 export function sigmoid4(x: v128): v128 {
-  const one = f32x4.splat(1), e = exp4(f32x4.neg(f32x4.abs(x)));
+  const one = v128.load32_splat(EXP, 40), e = exp4(f32x4.neg(f32x4.abs(x)));
   const over = v128.bitselect(e, one, f32x4.lt(x, f32x4.splat(0)));
   return f32x4.div(over, f32x4.add(one, e));
 }
@@ -93,15 +103,15 @@ export function tanh4(x: v128): v128 {
 // @ts-ignore: decorator
 @inline
 export function normal4(x: v128, e: v128): v128 {
-  const one = f32x4.splat(1), t = f32x4.div(one, madd(one, f32x4.abs(x), f32x4.splat(0.3)));
-  let p = f32x4.splat(0.03567630323);
-  p = madd(f32x4.splat(-0.15720925183), p, t);
-  p = madd(f32x4.splat(0.20636382228), p, t);
-  p = madd(f32x4.splat(-0.05369288136), p, t);
-  p = madd(f32x4.splat(0.12856639306), p, t);
-  p = madd(f32x4.splat(0.09991207977), p, t);
-  p = madd(f32x4.splat(0.12075417781), p, t);
-  p = madd(f32x4.splat(0.11962928463), p, t);
+  const one = v128.load32_splat(EXP, 40), t = f32x4.div(one, madd(one, f32x4.abs(x), v128.load32_splat(NORMAL)));
+  let p = v128.load32_splat(NORMAL, 4);
+  p = madd(v128.load32_splat(NORMAL, 8), p, t);
+  p = madd(v128.load32_splat(NORMAL, 12), p, t);
+  p = madd(v128.load32_splat(NORMAL, 16), p, t);
+  p = madd(v128.load32_splat(NORMAL, 20), p, t);
+  p = madd(v128.load32_splat(NORMAL, 24), p, t);
+  p = madd(v128.load32_splat(NORMAL, 28), p, t);
+  p = madd(v128.load32_splat(NORMAL, 32), p, t);
   const tail = f32x4.mul(e, f32x4.mul(p, t));
   return v128.bitselect(tail, f32x4.sub(one, tail), f32x4.lt(x, f32x4.splat(0)));
 }

@@ -127,6 +127,8 @@ export class Tanh extends ElementwiseActivation {
 export class SiLU extends ElementwiseActivation {
   /** The name in `torch.nn`. */
   override readonly type = "SiLU";
+  /** How layers before it compute it, too. */
+  override readonly fusedAs = "silu";
 
   /** Creates the layer. */
   constructor() {

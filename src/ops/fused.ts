@@ -10,11 +10,11 @@ import type { OutOptions } from "./checks.ts";
 
 /**
  * The activations that an operation can apply to its result, with PyTorch's names. "relu6" is
- * min(max(y, 0), 6), and "hardswish" is y · min(max(y + 3, 0), 6) / 6.
+ * min(max(y, 0), 6), "hardswish" is y · min(max(y + 3, 0), 6) / 6, and "silu" is y / (1 + exp(−y)).
  *
  * @internal
  */
-export type FusedActivation = "relu" | "relu6" | "hardswish";
+export type FusedActivation = "relu" | "relu6" | "hardswish" | "silu";
 
 /**
  * Options of operations that can apply an activation.
@@ -42,11 +42,12 @@ const codes: ReadonlyMap<FusedActivation | undefined, number> = new Map([
   ["relu", 1],
   ["relu6", 2],
   ["hardswish", 3],
+  ["silu", 4],
 ]);
 
 /** Checks the option `activation`, and returns its code for kernels: 0 for none. */
 export function checkActivation(op: string, { activation }: ActivationOptions): number {
   const code = codes.get(activation);
   if (code !== undefined) return code;
-  throw new ArgumentError(op, "activation", activation, '"relu", "relu6" or "hardswish"');
+  throw new ArgumentError(op, "activation", activation, '"relu", "relu6", "hardswish" or "silu"');
 }

@@ -35,6 +35,7 @@ const formulas: Readonly<Record<FusedActivation | "none", (v: number) => number>
   relu: (v) => v < 0 ? 0 : v,
   relu6: clamp,
   hardswish: (v) => v * clamp(v + 3) / 6,
+  silu: (v) => v / (1 + Math.exp(-v)),
 };
 
 const activations = Object.keys(formulas) as (FusedActivation | "none")[];

@@ -80,7 +80,10 @@ Deno.test("activations that other layers can compute say so", () => {
   const fused = activations.flatMap(([layer]) =>
     layer.fusedAs ? [[layer.type, layer.fusedAs]] : []
   );
-  assertEquals(fused, [["ReLU", "relu"], ["ReLU6", "relu6"], ["Hardswish", "hardswish"]]);
+  assertEquals(fused, [["ReLU", "relu"], ["ReLU6", "relu6"], ["SiLU", "silu"], [
+    "Hardswish",
+    "hardswish",
+  ]]);
   assert(activations.every(([layer]) => layer.inPlace) && new nn.PReLU().inPlace);
 });
 

@@ -121,11 +121,11 @@ const invalidCalls: [string, () => unknown][] = [
     () => ops.conv2d(x, w, null, { padding: "same", stride: [2, 1] }),
   ],
   [
-    'conv2d: activation is "gelu", must be "relu", "relu6" or "hardswish"',
+    'conv2d: activation is "gelu", must be "relu", "relu6", "hardswish" or "silu"',
     () => ops.conv2d(x, w, null, { activation: any("gelu") }),
   ],
   [
-    'linear: activation is "gelu", must be "relu", "relu6" or "hardswish"',
+    'linear: activation is "gelu", must be "relu", "relu6", "hardswish" or "silu"',
     () => ops.linear(fakeTensor([2, 5]), matrix, null, { activation: any("gelu") }),
   ],
   [

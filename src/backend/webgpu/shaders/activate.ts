@@ -11,8 +11,14 @@ fn activate(v: f32) -> f32 {
     case 1: { return select(v, 0.0, v < 0.0); }
     case 2: { return clampTo6(v); }
     case 3: { return v * (clampTo6(v + 3) / 6); }
+    case 4: { return silu(v); }
     default: { return v; }
   }
+}
+
+fn silu(v: f32) -> f32 {
+  let e = exp(-abs(v));
+  return v * (select(1.0, e, v < 0) / (1 + e));
 }
 
 fn clampTo6(v: f32) -> f32 {

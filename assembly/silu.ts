@@ -1,0 +1,32 @@
+// SiLU, x · sigmoid(x), of results that a kernel has just stored (inline/activate.ts).
+
+import { sigmoid4 } from "./inline/exp";
+import { loadPart, storePart } from "./inline/part";
+import { ceilDiv, CHUNK, claim, join } from "./threads";
+
+/** Replaces each of n floats by its SiLU. */
+export function silu(y: usize, n: i32): void {
+  const end = y + ((n & ~3) << 2);
+  for (; y < end; y += 16) v128.store(y, silu4(v128.load(y)));
+  if (n & 3) storePart(y, silu4(loadPart(y, n & 3)), n & 3);
+}
+
+/** The same for a matrix with `step` bytes from one row to the next. */
+export function siluRows(y: usize, step: usize, rows: i32, columns: i32): void {
+  for (let i = 0; i < rows; i++, y += step) silu(y, columns);
+}
+
+/** The same for n floats that threads share, as a phase of its own. */
+export function siluPhase(y: usize, n: i32): void {
+  const items = ceilDiv(n, CHUNK);
+  for (let i = claim(items); i >= 0; i = claim(items)) {
+    silu(y + ((i * CHUNK) << 2), min(CHUNK, n - i * CHUNK));
+  }
+  join(items);
+}
+
+// @ts-ignore: decorator
+@inline
+function silu4(x: v128): v128 {
+  return f32x4.mul(x, sigmoid4(x));
+}
