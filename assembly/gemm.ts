@@ -135,21 +135,50 @@ export function gemmBlock(c: usize, a: usize, b: usize, bias: usize, product: Pr
   }
 }
 
-/** A tile of which only rows × columns lie inside C: computed elsewhere as a whole, then copied. */
+/** A tile of which only rows × columns lie inside C: computed elsewhere, then copied. */
 function gemmEdge(
   c: usize, a: usize, b: usize, bias: usize, rows: i32, columns: i32, product: Product,
 ): void {
-  const ldc = product.ldc, flags = product.flags, edgeTile = threadMemory + EDGE_TILE;
-  gemm4x8(edgeTile, NR, a, b, product.k, zeroBias, FIRST);
-  for (let i = 0; i < rows; i++) {
+  const flags = product.flags, residual = product.residual, activation = flags >> ACTIVATION;
+  let from = threadMemory + EDGE_TILE;
+  if (columns == 1) gemm4x1(from, a, b, product.k);
+  else gemm4x8(from, NR, a, b, product.k, zeroBias, FIRST);
+  for (let i = 0; i < rows; i++, from += NR << 2, c += product.ldc << 2) {
     const start = bias ? load<f32>(bias + (i << 2)) : 0;
-    for (let j = 0; j < columns; j++) {
-      const at = c + (((i * ldc + j) as usize) << 2);
-      let v = load<f32>(edgeTile + ((i * NR + j) << 2)) + (flags & FIRST ? start : load<f32>(at));
-      if (flags & RESIDUAL) v += load<f32>(at + product.residual);
-      store<f32>(at, activate(v, flags >> ACTIVATION));
+    let at: usize = 0;
+    for (const whole = ((columns & ~3) as usize) << 2; at < whole; at += 16) {
+      let v = f32x4.add(v128.load(from + at), flags & FIRST ? f32x4.splat(start) : v128.load(c + at));
+      if (flags & RESIDUAL) v = f32x4.add(v, v128.load(c + at + residual));
+      v128.store(c + at, activate4(v, activation));
+    }
+    for (const end = (columns as usize) << 2; at < end; at += 4) {
+      let v = load<f32>(from + at) + (flags & FIRST ? start : load<f32>(c + at));
+      if (flags & RESIDUAL) v += load<f32>(c + at + residual);
+      store<f32>(c + at, activate(v, activation));
     }
   }
+}
+
+/**
+ * The first column of a tile, A[4×k] · B[k×1], to an edge tile. A plane of odd height and width, 7×7 say,
+ * leaves one column over. Four sums hide the latency of the adders.
+ */
+function gemm4x1(c: usize, a: usize, b: usize, k: i32): void {
+  let s0 = f32x4.splat(0), s1 = s0, s2 = s0, s3 = s0;
+  for (const end = b + (((k & ~3) as usize) << 5); b < end; b += 128, a += 64) {
+    s0 = madd(s0, v128.load(a), v128.load32_splat(b));
+    s1 = madd(s1, v128.load(a, 16), v128.load32_splat(b, 32));
+    s2 = madd(s2, v128.load(a, 32), v128.load32_splat(b, 64));
+    s3 = madd(s3, v128.load(a, 48), v128.load32_splat(b, 96));
+  }
+  for (const end = b + (((k & 3) as usize) << 5); b < end; b += 32, a += 16) {
+    s0 = madd(s0, v128.load(a), v128.load32_splat(b));
+  }
+  s0 = f32x4.add(f32x4.add(s0, s1), f32x4.add(s2, s3));
+  v128.store_lane<f32>(c, s0, 0);
+  v128.store_lane<f32>(c, s0, 1, NR * 4);
+  v128.store_lane<f32>(c, s0, 2, NR * 8);
+  v128.store_lane<f32>(c, s0, 3, NR * 12);
 }
 
 /**
