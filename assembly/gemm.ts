@@ -8,6 +8,7 @@
 
 import { activate, activate4, NONE } from "./inline/activate";
 import { lanes4, madd } from "./inline/lanes";
+import { highHalves, interleaveHigh, interleaveLow, lowHalves } from "./inline/transpose";
 import { EDGE_TILE, PRODUCT, threadMemory } from "./threads";
 
 export const MR: i32 = 4;
@@ -82,6 +83,66 @@ function finishRow(c: usize, v0: v128, v1: v128, bias: usize, flags: i32): void 
   }
   v128.store(c, v0);
   v128.store(c, v1, 16);
+}
+
+/**
+ * The first column of a tile, A[4×k] · B[k×1], to an edge tile. A plane of odd height and width, 7×7 say,
+ * leaves one column over. Four sums hide the latency of the adders.
+ */
+function gemm4x1(c: usize, a: usize, b: usize, k: i32): void {
+  let s0 = f32x4.splat(0), s1 = s0, s2 = s0, s3 = s0;
+  for (const end = b + (((k & ~3) as usize) << 5); b < end; b += 128, a += 64) {
+    s0 = madd(s0, v128.load(a), v128.load32_splat(b));
+    s1 = madd(s1, v128.load(a, 16), v128.load32_splat(b, 32));
+    s2 = madd(s2, v128.load(a, 32), v128.load32_splat(b, 64));
+    s3 = madd(s3, v128.load(a, 48), v128.load32_splat(b, 96));
+  }
+  for (const end = b + (((k & 3) as usize) << 5); b < end; b += 32, a += 16) {
+    s0 = madd(s0, v128.load(a), v128.load32_splat(b));
+  }
+  s0 = f32x4.add(f32x4.add(s0, s1), f32x4.add(s2, s3));
+  v128.store_lane<f32>(c, s0, 0);
+  v128.store_lane<f32>(c, s0, 1, NR * 4);
+  v128.store_lane<f32>(c, s0, 2, NR * 8);
+  v128.store_lane<f32>(c, s0, 3, NR * 12);
+}
+
+/**
+ * Half of two tiles, C[8×4] = A[8×k] · B[k×4], written. A and B change places in gemm4x8.
+ * @param panel bytes from one panel of A to the next
+ */
+function gemm8x4(c: usize, ldc: i32, a: usize, panel: usize, b: usize, k: i32): void {
+  let c00 = f32x4.splat(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00;
+  for (const end = b + ((k as usize) << 5); b < end; b += 32, a += 16) {
+    const a0 = v128.load(a), a1 = v128.load(a + panel), columns = v128.load(b);
+    let s = i32x4.shuffle(columns, columns, 0, 0, 0, 0);
+    c00 = madd(c00, s, a0);
+    c01 = madd(c01, s, a1);
+    s = i32x4.shuffle(columns, columns, 1, 1, 1, 1);
+    c10 = madd(c10, s, a0);
+    c11 = madd(c11, s, a1);
+    s = i32x4.shuffle(columns, columns, 2, 2, 2, 2);
+    c20 = madd(c20, s, a0);
+    c21 = madd(c21, s, a1);
+    s = i32x4.shuffle(columns, columns, 3, 3, 3, 3);
+    c30 = madd(c30, s, a0);
+    c31 = madd(c31, s, a1);
+  }
+  const row = (ldc as usize) << 2;
+  storeColumns(c, row, c00, c10, c20, c30);
+  storeColumns(c + 4 * row, row, c01, c11, c21, c31);
+}
+
+/** Stores four columns of C as four rows. */
+// @ts-ignore: decorator
+@inline
+function storeColumns(c: usize, row: usize, c0: v128, c1: v128, c2: v128, c3: v128): void {
+  const low01 = interleaveLow(c0, c1), low23 = interleaveLow(c2, c3);
+  const high01 = interleaveHigh(c0, c1), high23 = interleaveHigh(c2, c3);
+  v128.store(c, lowHalves(low01, low23));
+  v128.store(c + row, highHalves(low01, low23));
+  v128.store(c + 2 * row, lowHalves(high01, high23));
+  v128.store(c + 3 * row, highHalves(high01, high23));
 }
 
 /** The sizes of a product C[m×n] (+)= A[m×k] · B[k×n], and how its operands lie in memory. */
@@ -160,38 +221,21 @@ function gemmEdge(
 }
 
 /**
- * The first column of a tile, A[4×k] · B[k×1], to an edge tile. A plane of odd height and width, 7×7 say,
- * leaves one column over. Four sums hide the latency of the adders.
- */
-function gemm4x1(c: usize, a: usize, b: usize, k: i32): void {
-  let s0 = f32x4.splat(0), s1 = s0, s2 = s0, s3 = s0;
-  for (const end = b + (((k & ~3) as usize) << 5); b < end; b += 128, a += 64) {
-    s0 = madd(s0, v128.load(a), v128.load32_splat(b));
-    s1 = madd(s1, v128.load(a, 16), v128.load32_splat(b, 32));
-    s2 = madd(s2, v128.load(a, 32), v128.load32_splat(b, 64));
-    s3 = madd(s3, v128.load(a, 48), v128.load32_splat(b, 96));
-  }
-  for (const end = b + (((k & 3) as usize) << 5); b < end; b += 32, a += 16) {
-    s0 = madd(s0, v128.load(a), v128.load32_splat(b));
-  }
-  s0 = f32x4.add(f32x4.add(s0, s1), f32x4.add(s2, s3));
-  v128.store_lane<f32>(c, s0, 0);
-  v128.store_lane<f32>(c, s0, 1, NR * 4);
-  v128.store_lane<f32>(c, s0, 2, NR * 8);
-  v128.store_lane<f32>(c, s0, 3, NR * 12);
-}
-
-/**
- * The same for whole panels, m a multiple of 4 and n of 8, without bias or activation. Each panel of A is
- * used on all of B before the next, for when A comes from a slower cache than B.
+ * C[m×n] (+)= A[m×k] · B[k×n] without bias or activation, for m a multiple of 4, and n of 8 or with FIRST.
+ * Each panel of A is used on all of B before the next, for when A comes from a slower cache than B. Columns
+ * beyond n, up to a whole panel, may be overwritten.
  */
 export function gemmPanels(c: usize, a: usize, b: usize, product: Product): void {
   const m = product.m, n = product.n, k = product.k, ldc = product.ldc, flags = product.flags;
   const aPanel = product.aPanel, bPanel = product.bPanel;
+  const rest = n % NR <= NR / 2 ? n % NR : 0;
+  const paired = rest ? m - m % (2 * MR) : 0; // rows whose rest is computed by twos
   for (let i = 0; i < m; i += MR, a += aPanel, c += (MR * ldc) << 2) {
-    for (let j = 0, q = b; j < n; j += NR, q += bPanel) {
-      gemm4x8(c + (j << 2), ldc, a, q, k, zeroBias, flags);
+    let to = c, q = b;
+    for (let j = i < paired ? rest : 0; j < n; j += NR, to += NR << 2, q += bPanel) {
+      gemm4x8(to, ldc, a, q, k, zeroBias, flags);
     }
+    if (i < paired && i % (2 * MR) == 0) gemm8x4(to, ldc, a, aPanel, q, k);
   }
 }
 

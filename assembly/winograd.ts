@@ -156,7 +156,7 @@ function computeBox(
   const kernels = inputs + maxInputSize() * (CHANNEL_BLOCK * 4);
   const u = kernels + (k * k << 4), products = u + (positions as usize) * stepU;
   const product = threadProduct();
-  product.n = ld;
+  product.n = tiles;
   product.k = c;
   product.ldc = ld;
   product.aPanel = (c * MR) << 2;
@@ -206,7 +206,7 @@ function inputTiles(
 function outputTiles(
   y: usize, products: usize, step: usize, targets: usize, bias: v128, g: FusedConv2dGeometry,
 ): void {
-  const ow = g.ow, adds = g.addsResidual, residual: usize = g.residual, activation = inlinedPart(g.activation);
+  const ow = g.ow, activation = g.activation, late = g.addsResidual || activation == SILU;
   const half = threadMemory + HALF_TILE, line = (inputSide as usize) << 4, row = (inputSide as usize) * step;
   for (let j = 0; j < tiles; j += 4, products += 16) {
     for (let h = half, q = products; h < half + line; h += 16, q += step) {
@@ -231,15 +231,14 @@ function outputTiles(
         outputTransform8Even(h, 16, p0, f32x4.add(p1, p2), f32x4.add(p3, p4), f32x4.add(p5, p6));
         outputTransform8Odd(h, 16, p7, f32x4.sub(p1, p2), f32x4.sub(p3, p4), f32x4.sub(p5, p6));
       }
-      finishRows(h, bias, adds ? NONE : activation);
+      finishRows(h, bias, late ? NONE : activation);
     }
     const end = half + (min(4, tiles - j) << 4);
     for (let h = half; h < end; h += 16, targets += TARGET) {
       const rows = load<i32>(targets, 4), columns = load<i32>(targets, 8);
       let to = y + load<i32>(targets), from = h;
       for (let r = 0; r < rows; r++, to += ow << 2, from += line) {
-        if (adds) addResidual(from, to + residual, columns, activation);
-        if (g.activation == SILU) silu(from, TILE);
+        if (late) finishLate(from, to, columns, g);
         if (columns == TILE) {
           v128.store(to, v128.load(from));
         } else {
@@ -250,7 +249,15 @@ function outputTiles(
   }
 }
 
-/** row = activation(row + residual) for one row of a tile. */
+/** row = activation(row + residual) for one row of a tile, which is stored at `to` afterwards. */
+function finishLate(row: usize, to: usize, columns: i32, g: FusedConv2dGeometry): void {
+  if (g.addsResidual) addResidual(row, to + g.residual, columns, inlinedPart(g.activation));
+  if (g.activation == SILU) silu(row, TILE);
+}
+
+/** row = activation(row + residual). */
+// @ts-ignore: decorator
+@inline
 function addResidual(row: usize, residual: usize, columns: i32, activation: i32): void {
   if (columns == TILE) {
     v128.store(row, activate4(f32x4.add(v128.load(row), v128.load(residual)), activation));

@@ -112,6 +112,17 @@ testOnWasm(
   },
 );
 
+testOnWasm(
+  "winograd computes half a panel of tiles for pairs of panels of channels",
+  async (backend) => {
+    for (const outC of [28, 33, 40]) { // one thread transforms 8 channels at a time from 25 on
+      for (const ow of [4, 15, 16, 20, 33]) {
+        await check(backend, { x: [1, 2, 4, ow], w: [outC, 2, 3, 3], padding: [1, 1, 1, 1] });
+      }
+    }
+  },
+);
+
 testOnWasm("winograd works with more tiles than fit into a box", async (backend) => {
   // 4 MB hold 36 matrices of 4848 tiles of 6 channels, 64 of 2728, or 36 of 32 tiles of 900
   const padding: Sides = [1, 1, 1, 1];
