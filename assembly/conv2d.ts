@@ -4,10 +4,8 @@
 // multiplied. A 1-D convolution has height 1.
 
 import { addColumns, cropImage, fillOffsets, packColumns, packColumnsTransposed, padImage } from "./columns";
-import {
-  ACTIVATION, FIRST, gemmBlock, KC, MR, NR, packA, packB, packedColumns, packedRows, packTransposedA,
-  RESIDUAL, threadProduct,
-} from "./gemm";
+import { ACTIVATION, FIRST, gemmBlock, KC, MR, NR, RESIDUAL, threadProduct } from "./gemm";
+import { packA, packB, packedColumns, packedRows, packTransposedA } from "./gemm_pack";
 import { Conv2dGeometry, FilterGeometry, FusedConv2dGeometry } from "./geometry";
 import { inlinedPart, SILU } from "./inline/activate";
 import { siluRows } from "./silu";

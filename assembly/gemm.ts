@@ -7,7 +7,7 @@
 // A panel of B, KC × 8 floats, stays in the first-level cache while all rows of A are multiplied by it.
 
 import { activate, activate4, NONE } from "./inline/activate";
-import { lanes4, madd } from "./inline/lanes";
+import { madd } from "./inline/lanes";
 import { highHalves, interleaveHigh, interleaveLow, lowHalves } from "./inline/transpose";
 import { EDGE_TILE, PRODUCT, threadMemory } from "./threads";
 
@@ -15,6 +15,9 @@ export const MR: i32 = 4;
 export const NR: i32 = 8;
 /** Depth of a block. A panel of B takes 12 KB then; the matching part of A stays in the second level. */
 export const KC: i32 = 384;
+
+/** Bytes of a tile. */
+const TILE: usize = 4 * 8 * 4;
 
 /** Flags: what to do with the sums of a tile. */
 export const FIRST: i32 = 1; // first block of k: start from the bias or 0, not from C
@@ -184,26 +187,35 @@ export function gemmBlock(c: usize, a: usize, b: usize, bias: usize, product: Pr
   const aPanel = product.aPanel, bPanel = product.bPanel;
   for (let j = 0; j < n; j += NR, b += bPanel) {
     let ap = a;
-    for (let i = 0; i < m; i += MR, ap += aPanel) {
+    const columns = min(NR, n - j), step = columns <= NR / 2 ? 2 * MR : MR;
+    for (let i = 0; i < m; i += step, ap += step == MR ? aPanel : 2 * aPanel) {
       const tile = c + (((i * ldc + j) as usize) << 2);
-      if (i + MR <= m && j + NR <= n) {
+      if (i + MR <= m && columns == NR) {
         gemm4x8(tile, ldc, ap, b, k, bias ? bias + ((i as usize) << 2) : zeroBias, flags);
       } else {
-        const rows = min(MR, m - i), columns = min(NR, n - j);
-        gemmEdge(tile, ap, b, bias ? bias + ((i as usize) << 2) : 0, rows, columns, product);
+        gemmEdge(tile, ap, b, bias ? bias + ((i as usize) << 2) : 0, min(step, m - i), columns, product);
       }
     }
   }
 }
 
-/** A tile of which only rows × columns lie inside C: computed elsewhere, then copied. */
+/**
+ * A tile, or two halves below each other, of which only rows × columns lie inside C: computed elsewhere,
+ * then copied.
+ */
 function gemmEdge(
   c: usize, a: usize, b: usize, bias: usize, rows: i32, columns: i32, product: Product,
 ): void {
   const flags = product.flags, residual = product.residual, activation = flags >> ACTIVATION;
   let from = threadMemory + EDGE_TILE;
-  if (columns == 1) gemm4x1(from, a, b, product.k);
-  else gemm4x8(from, NR, a, b, product.k, zeroBias, FIRST);
+  if (columns == 1) {
+    gemm4x1(from, a, b, product.k);
+    if (rows > MR) gemm4x1(from + TILE, a + product.aPanel, b, product.k);
+  } else if (rows > MR) {
+    gemm8x4(from, NR, a, product.aPanel, b, product.k);
+  } else {
+    gemm4x8(from, NR, a, b, product.k, zeroBias, FIRST);
+  }
   for (let i = 0; i < rows; i++, from += NR << 2, c += product.ldc << 2) {
     const start = bias ? load<f32>(bias + (i << 2)) : 0;
     let at: usize = 0;
@@ -236,80 +248,5 @@ export function gemmPanels(c: usize, a: usize, b: usize, product: Product): void
       gemm4x8(to, ldc, a, q, k, zeroBias, flags);
     }
     if (i < paired && i % (2 * MR) == 0) gemm8x4(to, ldc, a, aPanel, q, k);
-  }
-}
-
-/** Rows of A[m×k] once it is packed, in whole panels. */
-// @ts-ignore: decorator
-@inline
-export function packedRows(m: i32): i32 {
-  return ((m + MR - 1) / MR) * MR;
-}
-
-/** Columns of B[k×n] once it is packed, in whole panels. */
-// @ts-ignore: decorator
-@inline
-export function packedColumns(n: i32): i32 {
-  return (n + NR - 1) & ~(NR - 1);
-}
-
-/**
- * Packs A[m×k] into panels of 4 rows. Zeros fill up the last panel.
- *
- * @param rowStep floats from one row to the next
- * @param panel bytes from one panel to the next
- */
-export function packA(packed: usize, panel: usize, a: usize, rowStep: i32, m: i32, k: i32): void {
-  const step = (rowStep as usize) << 2;
-  for (let i = 0; i < m; i += MR, packed += panel, a += 4 * step) {
-    const end = packed + ((k * MR) << 2);
-    if (i + MR <= m) {
-      for (let to = packed, from = a; to < end; to += MR * 4, from += 4) {
-        v128.store(to, lanes4(from, from + step, from + 2 * step, from + 3 * step));
-      }
-      continue;
-    }
-    for (let to = packed, from = a; to < end; to += MR * 4, from += 4) {
-      for (let r = 0; r < MR; r++) {
-        store<f32>(to + (r << 2), i + r < m ? load<f32>(from + (r as usize) * step) : 0);
-      }
-    }
-  }
-}
-
-/** Packs the transpose of a row-major W[k×m] as A[m×k], in panels of 4 columns of W. */
-export function packTransposedA(packed: usize, w: usize, m: i32, k: i32): void {
-  const step = (m as usize) << 2;
-  for (let i = 0; i < m; i += MR, w += MR * 4) {
-    for (let l = 0, from = w; l < k; l++, from += step, packed += MR * 4) {
-      if (i + MR <= m) {
-        v128.store(packed, v128.load(from));
-      } else {
-        for (let r = 0; r < MR; r++) {
-          store<f32>(packed + (r << 2), i + r < m ? load<f32>(from + (r << 2)) : 0);
-        }
-      }
-    }
-  }
-}
-
-/**
- * Packs B[k×n] into panels of 8 columns. Zeros fill up the last panel.
- *
- * @param rowStep floats from one row to the next
- */
-export function packB(packed: usize, b: usize, rowStep: i32, k: i32, n: i32): void {
-  const step = (rowStep as usize) << 2;
-  for (let j = 0; j < n; j += NR, b += NR * 4) {
-    for (let l = 0, from = b; l < k; l++, from += step, packed += NR * 4) {
-      if (j + NR <= n) {
-        v128.store(packed, v128.load(from));
-        v128.store(packed, v128.load(from, 16), 16);
-      } else {
-        for (let c = 0; c < NR; c++) {
-          store<f32>(packed + (c << 2), j + c < n ? load<f32>(from + (c << 2)) : 0);
-        }
-      }
-    }
   }
 }

@@ -1,6 +1,7 @@
 // The gradients of y[n, o] = x[n, :] · w[o, :] + b[o].
 
-import { gemmBlock, MR, NR, packB, packedRows, packTransposedA, threadProduct } from "./gemm";
+import { gemmBlock, MR, NR, threadProduct } from "./gemm";
+import { packB, packedRows, packTransposedA } from "./gemm_pack";
 import { LinearGeometry } from "./geometry";
 import { madd } from "./inline/lanes";
 import { ceilDiv, claim, join, rowsPerItem, threads } from "./threads";

@@ -32,7 +32,7 @@ let canSleep: bool = false;
 
 /** Memory of this thread alone, for values between two steps; and what lies where in it. */
 export let threadMemory: usize = memory.data(2048, 16);
-export const EDGE_TILE: usize = 0; // gemm.ts: 4×8 floats, linear_batch.ts: 6×8, activation.ts: 2×4, arithmetic.ts: 4
+export const EDGE_TILE: usize = 0; // gemm.ts: 8×8 floats, linear_batch.ts: 6×8, activation.ts: 2×4, arithmetic.ts: 4
 export const HALF_TILE: usize = 256; // winograd*.ts: 8×8 vectors
 export const TAPS: usize = 1280; // winograd*.ts: 5 vectors
 export const PRODUCT: usize = 1408; // gemm.ts: a Product

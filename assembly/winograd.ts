@@ -5,7 +5,8 @@
 // Weights and input tiles are transformed to U and V. At each position p of a tile, the sums over
 // channels are a matrix product M[p] = U[p] · V[p], with a column for each tile. Then y = Aᵀ M A.
 
-import { FIRST, gemmPanels, MR, NR, packedColumns, packedRows, threadProduct } from "./gemm";
+import { FIRST, gemmPanels, MR, NR, threadProduct } from "./gemm";
+import { packedColumns, packedRows } from "./gemm_pack";
 import { Conv2dGeometry, FusedConv2dGeometry } from "./geometry";
 import { activate, activate4, inlinedPart, NONE, SILU } from "./inline/activate";
 import { highHalves, interleaveHigh, interleaveLow, lowHalves } from "./inline/transpose";

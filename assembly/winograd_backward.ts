@@ -1,6 +1,7 @@
 // The gradient of Winograd's weights, dw = Gᵀ [Σ over tiles (A dy Aᵀ) ⊙ (Bᵀ d B)] G.
 
-import { FIRST, gemmPanels, MR, NR, packedColumns, packedRows, Product, threadProduct } from "./gemm";
+import { FIRST, gemmPanels, MR, NR, Product, threadProduct } from "./gemm";
+import { packedColumns, packedRows } from "./gemm_pack";
 import { Conv2dGeometry } from "./geometry";
 import { weightGradient3, weightGradient5 } from "./inline/winograd";
 import {

@@ -60,7 +60,7 @@ testOnEveryBackend(
   "conv2d() is correct around the edges of a 4×8 tile",
   async (backend) => {
     for (const rows of [1, 2, 3, 4, 5, 7, 8, 9, 12, 13]) {
-      for (const columns of [1, 2, 7, 8, 9, 15, 16, 17, 24, 25]) {
+      for (const columns of [1, 2, 4, 5, 8, 9, 12, 15, 16, 17]) {
         await check(backend, { x: [1, 3, 1, columns], w: [rows, 3, 1, 1] });
       }
     }
