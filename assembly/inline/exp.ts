@@ -3,10 +3,13 @@
 import { madd } from "./lanes";
 
 // The factors lie in memory, as in winograd.ts.
+
+/** Of exp4: the least x, log₂ e, the parts of −ln 2, the polynomial of remainder4, 1, and 1.5 · 2²³ + 127. */
 const EXP: usize = memory.data<f32>([
   -88, 1.44269504088896341, -0.693359375, 2.12194440e-4, 1.9875691500e-4, 1.3981999507e-3,
-  8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1, 1,
+  8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1, 1, 12583039,
 ]);
+/** Of normal4: the factor of |x|, and the polynomial. */
 const NORMAL: usize = memory.data<f32>([
   0.3, 0.03567630323, -0.15720925183, 0.20636382228, -0.05369288136, 0.12856639306, 0.09991207977,
   0.12075417781, 0.11962928463,
@@ -17,8 +20,8 @@ const NORMAL: usize = memory.data<f32>([
 @inline
 export function exp4(x: v128): v128 {
   x = f32x4.pmax(x, v128.load32_splat(EXP)); // keeps a NaN
-  const n = power4(x), scale = scale4(n);
-  return madd(scale, remainder4(x, n), scale);
+  const shifted = power4(x), scale = scale4(shifted);
+  return madd(scale, remainder4(x, shifted), scale);
 }
 
 /** eˣ − 1 for x ≤ 0, with the relative precision of exp4() for small x, too. */
@@ -26,22 +29,25 @@ export function exp4(x: v128): v128 {
 @inline
 export function expm14(x: v128): v128 {
   x = f32x4.pmax(x, v128.load32_splat(EXP));
-  const n = power4(x), scale = scale4(n);
-  return madd(f32x4.sub(scale, v128.load32_splat(EXP, 40)), remainder4(x, n), scale);
+  const shifted = power4(x), scale = scale4(shifted);
+  return madd(f32x4.sub(scale, v128.load32_splat(EXP, 40)), remainder4(x, shifted), scale);
 }
 
-/** The integer n for which eˣ is about 2ⁿ. */
+/**
+ * The integer n for which eˣ is about 2ⁿ, plus 1.5 · 2²³ + 127: such a large float has no fraction, and the
+ * last bits of its mantissa are those of n + 127.
+ */
 // @ts-ignore: decorator
 @inline
 function power4(x: v128): v128 {
-  return f32x4.nearest(f32x4.mul(x, v128.load32_splat(EXP, 4)));
+  return madd(v128.load32_splat(EXP, 44), x, v128.load32_splat(EXP, 4));
 }
 
-/** 2ⁿ for −127 ≤ n ≤ 0, with 0 for 2⁻¹²⁷: n becomes the exponent of a float. */
+/** 2ⁿ for −127 ≤ n ≤ 0, with 0 for 2⁻¹²⁷: n + 127 becomes the exponent of a float. */
 // @ts-ignore: decorator
 @inline
-function scale4(n: v128): v128 {
-  return i32x4.shl(i32x4.add(i32x4.trunc_sat_f32x4_s(n), i32x4.splat(127)), 23);
+function scale4(shifted: v128): v128 {
+  return i32x4.shl(shifted, 23);
 }
 
 /**
@@ -52,7 +58,8 @@ function scale4(n: v128): v128 {
  */
 // @ts-ignore: decorator
 @inline
-function remainder4(x: v128, n: v128): v128 {
+function remainder4(x: v128, shifted: v128): v128 {
+  const n = f32x4.sub(shifted, v128.load32_splat(EXP, 44));
   const r = madd(madd(x, n, v128.load32_splat(EXP, 8)), n, v128.load32_splat(EXP, 12));
   let p = v128.load32_splat(EXP, 16);
   p = madd(v128.load32_splat(EXP, 20), p, r);
