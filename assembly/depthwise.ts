@@ -50,6 +50,7 @@ export function depthwise(
   prepare(g.ow, g);
   residual = g.residual;
   const flags = (g.addsResidual ? ADDS : 0) | (inlinedPart(g.activation) << ACTIVATION);
+  const isSilu = g.activation == SILU, columns = g.ow;
   const strip = offsets + (taps << 3), total = g.n * inC * strips, items = ceilDiv(total, stripsPerItem);
   clearStrip(strip);
   for (let item = claim(items); item >= 0; item = claim(items)) {
@@ -62,7 +63,7 @@ export function depthwise(
         const b: f32 = bias ? load<f32>(bias + (c << 2)) : 0;
         const rows = min(stripRows, oh - first);
         computeStrip(to, strip, weight + ((c * taps) << 2), b, rows, flags);
-        if (g.activation == SILU) silu(to, rows * g.ow);
+        if (isSilu) silu(to, rows * columns);
       }
     }
   }
