@@ -58,6 +58,13 @@ function columnsPerItem(images: i32, pixels: i32): i32 {
   return threads > 1 ? min(NC, max(8 * NR, (each + NR - 1) & ~(NR - 1))) : NC;
 }
 
+/** Rows that make an item: all of them, unless there are too few items of columns for the threads. */
+function rowsOfItem(m: i32, columnItems: i32): i32 {
+  if (threads == 1 || columnItems >= 4 * threads) return m;
+  // fewer rows would not be worth packing the columns once more
+  return max(8 * MR, packedRows(ceilDiv(m, ceilDiv(4 * threads, columnItems))));
+}
+
 /**
  * y[n, outC, oh, ow] = activation(x[n, inC, h, w] ⋆ w + b + residual), written.
  * @param packed weights from conv2dPack
@@ -76,7 +83,6 @@ export function conv2d(
   fillOffsets(offsets, g);
 
   const product = threadProduct();
-  product.m = m;
   product.ldc = pixels;
   product.aPanel = (MR * k) << 2;
   product.residual = g.residual;
@@ -84,18 +90,24 @@ export function conv2d(
 
   const images = g.n * groups, blockColumns = columnsPerItem(images, pixels);
   const blocks = ceilDiv(pixels, blockColumns);
+  const blockRows = rowsOfItem(m, images * blocks), rowBlocks = ceilDiv(m, blockRows);
+  const items = images * blocks * rowBlocks;
   let paddedImage = -1;
-  for (let item = claim(images * blocks); item >= 0; item = claim(images * blocks)) {
-    const s = item / blocks, j = item % blocks * blockColumns, columns = min(blockColumns, pixels - j);
+  for (let item = claim(items); item >= 0; item = claim(items)) {
+    const columnItem = item / rowBlocks, row = item % rowBlocks * blockRows;
+    const s = columnItem / blocks, j = columnItem % blocks * blockColumns;
+    const columns = min(blockColumns, pixels - j), rows = min(blockRows, m - row);
     const group = s % groups;
-    const a = packed + ((group * packedRows(m) * k) << 2);
-    const out = y + ((s * m * pixels) << 2);
+    const a = packed + (((group * packedRows(m) + row) * k) << 2);
+    const out = y + (((s * m + row) * pixels + j) << 2);
+    const itemBias = bias ? bias + ((group * m + row) << 2) : 0;
     let image = x + ((s * inputSize) << 2);
     if (pad) {
       if (s != paddedImage) padImage(padded, image, g);
       paddedImage = s;
       image = padded;
     }
+    product.m = rows;
     product.n = columns;
     for (let l = 0; l < k; l += KC) {
       const depth = min(KC, k - l);
@@ -103,12 +115,11 @@ export function conv2d(
       product.k = depth;
       product.bPanel = (depth * NR) << 2;
       product.flags = (l == 0 ? begins : 0) | (l + depth == k ? ends : 0);
-      const groupBias = bias ? bias + ((group * m) << 2) : 0;
-      gemmBlock(out + (j << 2), a + ((l * MR) << 2), block, groupBias, product);
+      gemmBlock(out, a + ((l * MR) << 2), block, itemBias, product);
     }
-    if (g.activation == SILU) siluRows(out + (j << 2), pixels << 2, m, columns);
+    if (g.activation == SILU) siluRows(out, pixels << 2, rows, columns);
   }
-  join(images * blocks);
+  join(items);
 }
 
 /** Bytes of scratch memory that conv2dBackwardWeight and conv2dBackwardInput need, in float64. */
