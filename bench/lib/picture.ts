@@ -59,7 +59,8 @@ export function picture(run: Run): string {
     elements.push(...block(pass, rows, columns, scale, top));
     top += BLOCK_HEAD + rows.size * ROW + TICKS;
   }
-  const width = 2 * MARGIN + NAMES + columns.length * COLUMN - GAP, height = top + FOOT;
+  const plots = 2 * MARGIN + NAMES + columns.length * COLUMN - GAP, height = top + FOOT;
+  const width = Math.max(plots, legendX(peersOf(measured)));
   const title = "Time of other libraries relative to pembroke";
   return svgDocument(title, width, height, [
     text(MARGIN, 36, title, "title"),
@@ -79,13 +80,20 @@ function legend(measured: readonly Measurement[]): string[] {
     line("bar blue", [MARGIN + 5, LEGEND - 11], [MARGIN + 5, LEGEND + 3]),
     text(MARGIN + 16, LEGEND, "pembroke, and its time in ms", "blue bold"),
   ];
-  let x = MARGIN + 262;
-  for (const program of peersOf(measured)) {
-    const { label, colour, shape } = lookOf(program);
+  const programs = peersOf(measured);
+  for (const [i, program] of programs.entries()) {
+    const { label, colour, shape } = lookOf(program), x = legendX(programs.slice(0, i));
     elements.push(mark(shape, colour, [x, LEGEND - 4]), text(x + 12, LEGEND, label));
-    x += 8 * label.length + 36;
   }
   return elements;
+}
+
+/** Where the legend goes on after these programs. */
+function legendX(programs: readonly string[]): number {
+  return programs.reduce(
+    (x, program) => x + 8 * lookOf(program).label.length + 36,
+    MARGIN + 262,
+  );
 }
 
 function headings(batches: readonly number[], threads: readonly number[]): string[] {
@@ -120,6 +128,7 @@ function block(
     for (const tick of scale.ticks) {
       const at = round(x + scale.at(tick));
       elements.push(line(tick === 1 ? "bar blue" : "line", [at, first - 2], [at, bottom]));
+      if (scale.ticks.length > 5 && Math.log2(tick) % 2 !== 0) continue; // no room for its label
       elements.push(text(at, bottom + 14, tickText(tick), "soft small middle"));
     }
     for (const [row, cell] of cells.entries()) {
