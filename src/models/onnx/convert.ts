@@ -80,7 +80,10 @@ const grayPreprocessing: Preprocessing = {
   std: [0.226, 0.226, 0.226],
 };
 
-/** The usual preprocessing, in the size of the file. Crops of 224 and 227 are cut from 256. */
+/**
+ * The usual preprocessing, in the size of the file. Images of 227×227 are crops of 256, as Caffe makes
+ * them.
+ */
 function defaultPreprocessing({ nodes, input: { image } }: OnnxLayers): Preprocessing {
   const isCaffe = nodes.some(({ layer }) => layer instanceof LocalResponseNorm);
   if (!image) return imagenetPreprocessing;
@@ -90,8 +93,9 @@ function defaultPreprocessing({ nodes, input: { image } }: OnnxLayers): Preproce
     : isCaffe
     ? caffePreprocessing
     : imagenetPreprocessing;
-  const resize = larger === 227 ? usual.resize : Math.round(usual.resize * larger / usual.crop);
-  return { ...usual, resize, crop: height, ...(width !== height && { cropWidth: width }) };
+  const sized = { ...usual, crop: height, ...(width !== height && { cropWidth: width }) };
+  if (larger === 227) return { ...sized, rounding: "caffe" };
+  return { ...sized, resize: Math.round(usual.resize * larger / usual.crop) };
 }
 
 /**
