@@ -1,6 +1,6 @@
 /**
  * Convolution kernels for Deno, browsers and edge runtimes: AssemblyScript compiled to SIMD
- * WebAssembly, with layers, training and AlexNet on top.
+ * WebAssembly, with layers, networks and training on top.
  *
  * Operations are functions of tensors, as in `torch.nn.functional`. Layers hold their parameters, as in
  * `torch.nn`. Tensors are [N, C, H, W], weights [O, I, kH, kW].
