@@ -5,7 +5,7 @@
 
 import { NR } from "./gemm";
 import { Conv2dGeometry } from "./geometry";
-import { lanes4 } from "./inline/lanes";
+import { lanes4, strided4 } from "./inline/lanes";
 
 /** Offset of each k in the padded sample, in bytes from the first element of a window. */
 export function fillOffsets(offsets: usize, g: Conv2dGeometry): void {
@@ -62,11 +62,33 @@ export function packColumns(
     const p = first + j;
     const p0 = windowAt(image, p, ow, rowStep, columnStep);
     const p7 = windowAt(image, min(p + 7, last), ow, rowStep, columnStep);
+    const p15 = windowAt(image, min(p + 15, last), ow, rowStep, columnStep);
+    if (p15 - p0 == 60 && p + 15 <= last) { // 16 neighbours in one row: two panels, a line of the cache
+      const panel = (depth * NR) << 2;
+      for (let o = offsets; o < end; o += 4, to += 32) {
+        const from = p0 + load<i32>(o);
+        v128.store(to, v128.load(from));
+        v128.store(to, v128.load(from, 16), 16);
+        v128.store(to + panel, v128.load(from, 32));
+        v128.store(to + panel, v128.load(from, 48), 16);
+      }
+      to += panel;
+      j += NR;
+      continue;
+    }
     if (p7 - p0 == 28 && p + 7 <= last) { // 8 neighbours in one row
       for (let o = offsets; o < end; o += 4, to += 32) {
         const from = p0 + load<i32>(o);
         v128.store(to, v128.load(from));
         v128.store(to, v128.load(from, 16), 16);
+      }
+      continue;
+    }
+    if (p7 - p0 == 56 && p + 7 <= last) { // every second one of a row
+      for (let o = offsets; o < end; o += 4, to += 32) {
+        const from = p0 + load<i32>(o);
+        v128.store(to, strided4(from, 8));
+        v128.store(to, strided4(from + 32, 8), 16);
       }
       continue;
     }

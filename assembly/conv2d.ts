@@ -4,7 +4,7 @@
 // multiplied. A 1-D convolution has height 1.
 
 import { addColumns, cropImage, fillOffsets, packColumns, packColumnsTransposed, padImage } from "./columns";
-import { ACTIVATION, FIRST, gemmBlock, KC, MR, NR, RESIDUAL, threadProduct } from "./gemm";
+import { ACTIVATION, FIRST, gemmBlock, KC, MR, NR, RESIDUAL, TALL, threadProduct } from "./gemm";
 import { packA, packB, packedColumns, packedRows, packTransposedA } from "./gemm_pack";
 import { Conv2dGeometry, FilterGeometry, FusedConv2dGeometry } from "./geometry";
 import { inlinedPart, SILU } from "./inline/activate";
@@ -61,8 +61,7 @@ function columnsPerItem(images: i32, pixels: i32): i32 {
 /** Rows that make an item: all of them, unless there are too few items of columns for the threads. */
 function rowsOfItem(m: i32, columnItems: i32): i32 {
   if (threads == 1 || columnItems >= 4 * threads) return m;
-  // fewer rows would not be worth packing the columns once more
-  return max(8 * MR, packedRows(ceilDiv(m, ceilDiv(4 * threads, columnItems))));
+  return max(2, ceilDiv(ceilDiv(m, ceilDiv(4 * threads, columnItems)), TALL)) * TALL;
 }
 
 /**
@@ -92,7 +91,9 @@ export function conv2d(
   const blocks = ceilDiv(pixels, blockColumns);
   const blockRows = rowsOfItem(m, images * blocks), rowBlocks = ceilDiv(m, blockRows);
   const items = images * blocks * rowBlocks;
-  let paddedImage = -1;
+  // where a block can hold the whole depth, the items of other rows use it again
+  const isWhole = (k as f64) * (packedColumns(blockColumns) as f64) <= (KC * NC) as f64;
+  let paddedImage = -1, packedItem = -1;
   for (let item = claim(items); item >= 0; item = claim(items)) {
     const columnItem = item / rowBlocks, row = item % rowBlocks * blockRows;
     const s = columnItem / blocks, j = columnItem % blocks * blockColumns;
@@ -109,13 +110,16 @@ export function conv2d(
     }
     product.m = rows;
     product.n = columns;
-    for (let l = 0; l < k; l += KC) {
+    const isPacked = isWhole && columnItem == packedItem;
+    packedItem = columnItem;
+    for (let l = 0, b = block; l < k; l += KC) {
       const depth = min(KC, k - l);
-      packColumns(block, image, offsets + (l << 2), depth, j, columns, g);
+      if (!isPacked) packColumns(b, image, offsets + (l << 2), depth, j, columns, g);
       product.k = depth;
       product.bPanel = (depth * NR) << 2;
       product.flags = (l == 0 ? begins : 0) | (l + depth == k ? ends : 0);
-      gemmBlock(out, a + ((l * MR) << 2), block, itemBias, product);
+      gemmBlock(out, a + ((l * MR) << 2), b, itemBias, product);
+      if (isWhole) b += (depth * packedColumns(columns)) << 2;
     }
     if (g.activation == SILU) siluRows(out, pixels << 2, rows, columns);
   }

@@ -5,7 +5,7 @@
 // Weights and input tiles are transformed to U and V. At each position p of a tile, the sums over
 // channels are a matrix product M[p] = U[p] · V[p], with a column for each tile. Then y = Aᵀ M A.
 
-import { FIRST, gemmPanels, MR, NR, threadProduct } from "./gemm";
+import { FIRST, gemmPanels, MR, NR, TALL, threadProduct } from "./gemm";
 import { packedColumns, packedRows } from "./gemm_pack";
 import { Conv2dGeometry, FusedConv2dGeometry } from "./geometry";
 import { activate, activate4, inlinedPart, NONE, SILU } from "./inline/activate";
@@ -28,7 +28,7 @@ const BOX_FLOATS: i32 = 1 << 20, THREAD_BOX_FLOATS: i32 = 1 << 19;
 const CHANNEL_BLOCK: i32 = 4;
 
 /** Output channels whose weights are transformed and used together, in the second-level cache. */
-const OUTPUT_BLOCK: i32 = 8;
+const OUTPUT_BLOCK: i32 = TALL;
 
 /** Bytes between matrices of neighbouring positions, so that they do not share cache sets. */
 const STAGGER: i32 = 64;
@@ -164,7 +164,8 @@ function computeBox(
   product.bPanel = (c * NR) << 2;
   product.flags = FIRST;
   // small items where there would be too few for all threads
-  const outputsPerItem = ceilDiv(m, OUTPUT_BLOCK) < 4 * threads ? MR : OUTPUT_BLOCK;
+  const largest = tiles > NR / 2 ? OUTPUT_BLOCK : 2 * MR; // the height of the tile that gemm.ts takes
+  const outputsPerItem = ceilDiv(m, largest) < 4 * threads ? MR : largest;
   const outputs = ceilDiv(m, outputsPerItem);
   const planeY: usize = (g.oh * g.ow) << 2;
   for (let item = claim(outputs); item >= 0; item = claim(outputs)) {
