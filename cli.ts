@@ -6,9 +6,7 @@
 
 import denoJson from "./deno.json" with { type: "json" };
 import { type Command, readCommand } from "./src/cli/args.ts";
-import { usage } from "./src/cli/usage.ts";
 import { isPermissionError, lineOf, UsageError } from "./src/cli/errors.ts";
-import { permissionLine } from "./src/cli/permissions.ts";
 import { complain, print } from "./src/cli/terminal.ts";
 
 /**
@@ -23,6 +21,7 @@ export async function main(args: readonly string[]): Promise<number> {
   } catch (error) {
     if (error instanceof Deno.errors.BrokenPipe) return 0; // the reader closed the pipe
     if (isPermissionError(error) && options) {
+      const { permissionLine } = await import("./src/cli/permissions.ts");
       complain(permissionLine(error, import.meta.url, args, options));
       return 2;
     }
@@ -35,7 +34,7 @@ export async function main(args: readonly string[]): Promise<number> {
 async function run(options: Command): Promise<number> {
   switch (options.command) {
     case "help":
-      print(usage);
+      print((await import("./src/cli/usage.ts")).usage);
       return 0;
     case "version":
       print(`pembroke ${denoJson.version}`);

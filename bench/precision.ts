@@ -17,7 +17,8 @@ import { bundledWeights } from "../src/models/bundled.ts";
 import { AlexNet, type Classifier, loadModel, saveModel } from "../src/models/mod.ts";
 import { openInput } from "../src/models/load.ts";
 import { RandomGenerator } from "../src/random.ts";
-import { convertWeights, type StoredPrecision, storedPrecisions } from "../src/weights/convert.ts";
+import { convertWeights } from "../src/weights/convert.ts";
+import { type StoredPrecision, storedPrecisions } from "../src/weights/stored.ts";
 import { summarise } from "./lib/stats.ts";
 import { type Column, table } from "./lib/table.ts";
 

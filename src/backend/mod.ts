@@ -93,9 +93,10 @@ export async function createBackend(options: BackendOptions = {}): Promise<Backe
 
 /** Creates a WebGPU backend. Its code is loaded only where there is an adapter for it. */
 async function createGpuBackend(software: boolean): Promise<Backend> {
+  // first, because Deno loads WebGPU when `navigator.gpu` is read
+  if (!software && lacksGpu()) throw new PembrokeError("webgpu: this machine has no GPU");
   const { navigator } = globalThis as { readonly navigator?: { readonly gpu?: unknown } };
   if (!navigator?.gpu) throw new PembrokeError("webgpu: this runtime has no navigator.gpu");
-  if (!software && lacksGpu()) throw new PembrokeError("webgpu: this machine has no GPU");
   const adapter = await findAdapter(software);
   const { WebGpuBackend } = await import("./webgpu.ts");
   return await WebGpuBackend.create({ adapter });

@@ -1,6 +1,6 @@
 /** Parses the arguments of pull, models, rm and convert. */
 
-import { type OutputFormat, type StoredPrecision, storedPrecisions } from "../weights/convert.ts";
+import { type OutputFormat, type StoredPrecision, storedPrecisions } from "../weights/stored.ts";
 import { oneOf } from "./choices.ts";
 import { UsageError } from "./errors.ts";
 import { isWebUrl } from "./inputs.ts";

@@ -46,7 +46,7 @@ export async function* batches<T>(
       next = ignoreRejection(items.next());
       item = await Promise.race([next, timeout]);
     }
-    clearTimeout(timer);
+    if (timer !== undefined) clearTimeout(timer);
     done = item?.done === true;
     if (batch.length > 0) yield batch;
   }

@@ -7,8 +7,8 @@ import { catalogue, type CatalogueEntry, findCatalogueEntry } from "../hub/catal
 import type { CachedModel } from "../hub/cache.ts";
 import type { Options } from "./args.ts";
 import { type Cache, searchCache } from "./cache.ts";
-import { downloadOnce } from "./download_once.ts";
 import { UsageError } from "./errors.ts";
+import { defaultName, pullCommand } from "./pull_command.ts";
 
 /** The weights of the command. */
 export interface ChosenWeights {
@@ -20,12 +20,6 @@ export interface ChosenWeights {
   readonly reason?: string;
 }
 
-/** The network of the bundled weights. */
-export const bundledName = "alexnet-tiny";
-
-/** The weights that are downloaded if there are none: small, for ImageNet's 1000 classes. */
-export const defaultEntry = findCatalogueEntry("squeezenet")!;
-
 /**
  * Chooses the weights of the command: those of --model, or the default ones.
  *
@@ -33,13 +27,14 @@ export const defaultEntry = findCatalogueEntry("squeezenet")!;
  */
 export async function chooseWeights(options: Options): Promise<ChosenWeights> {
   const { model: name, precision } = options;
-  if (name === bundledName) return {};
   const cache = await searchCache();
   if (name !== undefined) return requested(name, cache, precision);
   const best = bestCached(cache.models, precision);
   if (best) return best;
   if (!cache.complete) return { reason: cacheNotSearched };
   if (options.offline) return { reason: "not downloaded: --offline" };
+  const defaultEntry = findCatalogueEntry(defaultName)!;
+  const { downloadOnce } = await import("./download_once.ts");
   const result = await downloadOnce(defaultEntry, cache, options);
   return "path" in result ? { entry: defaultEntry, ...result } : result;
 }
@@ -86,14 +81,4 @@ export function bestCached(
   const match = precision &&
     files.find((file) => (file.precision === "int8") === (precision === "int8"));
   return { entry, path: (match ?? files[0]).path };
-}
-
-/** The command that downloads weights. */
-export function pullCommand(name: string): string {
-  return `deno run -A ${script()} pull ${name}`;
-}
-
-/** The name of this command's file, or its URL. */
-export function script(): string {
-  return Deno.mainModule.startsWith("file:") ? "cli.ts" : Deno.mainModule;
 }

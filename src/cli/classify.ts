@@ -2,8 +2,8 @@
 
 import type { Backend } from "../backend/mod.ts";
 import { prepareImage } from "../image/prepare.ts";
-import { DecodePool } from "../image/threads/pool.ts";
-import type { Precision } from "../layers/mod.ts";
+import type { Preprocessing } from "../image/preprocess.ts";
+import type { Precision } from "../layers/precision.ts";
 import type { Options } from "./args.ts";
 import { Device } from "./device.ts";
 import { expand, type Input, inputsFrom, inShard, isWebUrl } from "./inputs.ts";
@@ -11,7 +11,6 @@ import { type SelectedModel, selectModel } from "./model.ts";
 import { type Result, resultText, timingsText } from "./output.ts";
 import { outcomes, type Stages } from "./pipeline.ts";
 import { Progress } from "./progress.ts";
-import { ResultFile } from "./result_file.ts";
 import { complain, note, print, warn } from "./terminal.ts";
 
 /** From this many images on, threads pay off: they start in 50 ms, and save 8 ms of 23 per image. */
@@ -22,9 +21,7 @@ const batchSize = 32;
 /** Classifies every input, prints the results, and returns the exit code. */
 export async function classify(options: Options): Promise<number> {
   const { format, quiet, topK } = options;
-  using resultFile = options.resume === undefined
-    ? undefined
-    : await ResultFile.open(options.resume);
+  using resultFile = options.resume === undefined ? undefined : await openResults(options.resume);
   const { count = 0 } = resultFile ?? {};
   if (count > 0 && !quiet) {
     note(`${options.resume}: resuming after ${count} result${count === 1 ? "" : "s"}`);
@@ -48,7 +45,7 @@ export async function classify(options: Options): Promise<number> {
   using selected = await selectModel(options);
   const { model } = selected, { preprocessing } = model;
   const processors = navigator.hardwareConcurrency;
-  using decoders = bulk ? new DecodePool(processors, preprocessing) : undefined;
+  using decoders = bulk ? await startDecoders(processors, preprocessing) : undefined;
   // no bar where results go to the same terminal
   const showsBar = format === "json" || resultFile !== undefined || !Deno.stdout.isTerminal();
   const progress = new Progress("classifying", !quiet && showsBar);
@@ -90,6 +87,18 @@ export async function classify(options: Options): Promise<number> {
     print(JSON.stringify(document, null, 2));
   }
   return failures > 0 ? 1 : 0;
+}
+
+// Their modules are imported only then, for a fast start.
+
+async function openResults(path: string) {
+  const { ResultFile } = await import("./result_file.ts");
+  return await ResultFile.open(path);
+}
+
+async function startDecoders(workers: number, preprocessing: Preprocessing) {
+  const { DecodePool } = await import("../image/threads/pool.ts");
+  return new DecodePool(workers, preprocessing);
 }
 
 /** The requested images in order, or this shard's part of them. */

@@ -51,6 +51,7 @@ export function lineOf(error: unknown): string {
   return `unexpected ${error.name}: ${message} (${place}); please report this`;
 }
 
-function oneLine(text: string): string {
+/** The text on one line. */
+export function oneLine(text: string): string {
   return text.replace(/\s*\n\s*/g, " ");
 }

@@ -1,6 +1,5 @@
 /** Finds and reads the images that the command line names. */
 
-import { fileURLToPath } from "node:url";
 import { collect, download, readChunks, tooLarge } from "../io/download.ts";
 import { FileError } from "../errors.ts";
 import { crc32 } from "../io/crc32.ts";
@@ -35,7 +34,9 @@ export function isWebUrl(argument: string): boolean {
 
 /** The path of a path or file URL. */
 export function pathOf(argument: string): string {
-  return /^file:\//i.test(argument) ? fileURLToPath(argument) : argument;
+  if (!/^file:\//i.test(argument)) return argument;
+  // not imported, because that takes 15 ms of the command's start-up
+  return process.getBuiltinModule("node:url").fileURLToPath(argument);
 }
 
 /**

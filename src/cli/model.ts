@@ -2,24 +2,21 @@
 
 import type { Backend } from "../backend/mod.ts";
 import { isPreprocessing } from "../models/description.ts";
-import { type LoadModelOptions, modelFor } from "../models/load_model.ts";
+import { bundledNetwork, type LoadModelOptions, modelFor } from "../models/load_model.ts";
 import { bundledWeights } from "../models/bundled.ts";
 import { loadTensors, openInput, storedPrecision } from "../models/load.ts";
 import type { Precision } from "../layers/precision.ts";
-import type { Classifier } from "../models/mod.ts";
-import { createModel } from "../models/registry.ts";
+import type { Classifier, NetworkName } from "../models/mod.ts";
 import { FileError } from "../errors.ts";
 import type { Options } from "./args.ts";
-import { chooseWeights, defaultEntry, pullCommand, script } from "./chosen_weights.ts";
-import { type CheckedSource, checkedSource } from "../hub/checksum.ts";
+import type { ChosenWeights } from "./chosen_weights.ts";
+import type { CheckedSource } from "../hub/checksum.ts";
 import { redactUrl } from "../io/redact.ts";
 import type { ClassName } from "../models/imagenet_classes.ts";
-import { fileSource } from "../weights/io/file_source.ts";
 import type { WeightsFile } from "../weights/mod.ts";
 import { asFileError, isSystemError, UsageError } from "./errors.ts";
 import { isWebUrl, pathOf } from "./inputs.ts";
-import { readLabels } from "./labels.ts";
-import { networkOf } from "./model_name.ts";
+import { defaultName, pullCommand, script } from "./pull_command.ts";
 
 /** A model whose weights are not loaded yet. */
 export interface SelectedModel extends Disposable {
@@ -37,7 +34,7 @@ export interface SelectedModel extends Disposable {
 
 /** Selects the model of the options. Reads only the header of a weights file. */
 export async function selectModel(options: Options): Promise<SelectedModel> {
-  const labels = options.classes === undefined ? undefined : await readLabels(options.classes);
+  const labels = options.classes === undefined ? undefined : await labelsOf(options.classes);
   return options.seed === undefined
     ? await fromFile(options, labels)
     : await untrained(options, options.seed, labels);
@@ -72,7 +69,8 @@ async function untrained(
   seed: number,
   labels: readonly ClassName[] | undefined,
 ): Promise<SelectedModel> {
-  const { precision = "f32" } = options, name = networkOf(options.model ?? "alexnet");
+  const { precision = "f32" } = options, name = await networkOf(options.model ?? "alexnet");
+  const { createModel } = await import("../models/registry.ts");
   const model = await withOverrides(
     options,
     labels,
@@ -94,8 +92,8 @@ async function fromFile(
   labels: readonly ClassName[] | undefined,
 ): Promise<SelectedModel> {
   const { model: name } = options;
-  const requested = name === undefined ? undefined : networkOf(name);
-  const chosen = options.weights === undefined ? await chooseWeights(options) : undefined;
+  const requested = name === undefined ? undefined : await networkOf(name);
+  const chosen = options.weights === undefined ? await chosenWeights(options) : undefined;
   const weights = options.weights ?? chosen?.path;
   const bundled = weights === undefined;
   const place = bundled ? bundledWeights() : pathOf(weights);
@@ -112,7 +110,7 @@ async function fromFile(
   const isLocal = typeof place === "string" && !isWebUrl(place);
   let source: CheckedSource | undefined;
   const open = async (): Promise<WeightsFile> => {
-    source = isLocal ? await checkedSource(await fileSource(place)) : undefined;
+    source = isLocal ? await checkedFile(place) : undefined;
     try {
       return await openInput(source ?? place);
     } catch (error) {
@@ -156,9 +154,33 @@ async function fromFile(
   };
 }
 
+// These import their modules only then, for a fast start.
+
+async function labelsOf(file: string): Promise<ClassName[]> {
+  const { readLabels } = await import("./labels.ts");
+  return await readLabels(file);
+}
+
+async function chosenWeights(options: Options): Promise<ChosenWeights | undefined> {
+  if (options.model === bundledNetwork) return undefined;
+  const { chooseWeights } = await import("./chosen_weights.ts");
+  return await chooseWeights(options);
+}
+
+async function checkedFile(path: string): Promise<CheckedSource> {
+  const { checkedSource } = await import("../hub/checksum.ts");
+  const { fileSource } = await import("../weights/io/file_source.ts");
+  return await checkedSource(await fileSource(path));
+}
+
+async function networkOf(name: string): Promise<NetworkName> {
+  if (name === bundledNetwork) return name;
+  return (await import("./model_name.ts")).networkOf(name);
+}
+
 /** How to get a model with more classes than the bundled one, and why it is not used already. */
 function hint({ numClasses }: Classifier, reason: string | undefined): string {
-  const command = pullCommand(defaultEntry.name);
+  const command = pullCommand(defaultName);
   const text = `${numClasses} classes; for ImageNet's 1000, run: ${command}`;
   return reason === undefined ? text : `${text} (${reason})`;
 }

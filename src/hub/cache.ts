@@ -7,7 +7,7 @@
 import { PembrokeError } from "../errors.ts";
 import { lockPathOf, withLock } from "../io/lock.ts";
 import { temporarySuffix } from "../io/write_file.ts";
-import { type StoredPrecision, storedPrecisions } from "../weights/convert.ts";
+import { type StoredPrecision, storedPrecisions } from "../weights/stored.ts";
 
 /** A model in the cache. */
 export interface CachedModel {

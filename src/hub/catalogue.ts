@@ -95,7 +95,9 @@ export const catalogue: readonly CatalogueEntry[] = [
     bytes: 675_763,
     sha256: "e4ab6960ae8cd81505e1c2136921201507e930966c53deaf15862a395b3a3261",
     terms: `BSD, Song Han and the authors of SqueezeNet; ${trainedOnImagenet}`,
-    classes: imagenetClasses,
+    get classes() {
+      return imagenetClasses();
+    },
   },
   {
     name: "alexnet-compressed",
@@ -106,7 +108,9 @@ export const catalogue: readonly CatalogueEntry[] = [
       "AlexNet_compressed.net",
     gitBlob: "ea0d14e98edfbcbfba995003c94d7259fa23b6cc",
     terms: `BVLC AlexNet, for unrestricted use; ${trainedOnImagenet}`,
-    classes: imagenetClasses,
+    get classes() {
+      return imagenetClasses();
+    },
   },
   ...torchvision.map(([name, file, accuracy]): CatalogueEntry => ({
     name,
@@ -117,7 +121,9 @@ export const catalogue: readonly CatalogueEntry[] = [
     sha256: /-([\da-f]{8,})\.pth$/.exec(file)![1],
     ...known[name],
     terms: `BSD 3-Clause, torchvision; ${trainedOnImagenet}`,
-    classes: imagenetClasses,
+    get classes() {
+      return imagenetClasses();
+    },
   })),
 ];
 

@@ -5,7 +5,6 @@
  * @module
  */
 
-import { crc32 } from "node:zlib";
 import { FileError } from "../errors.ts";
 import type { ByteSource } from "../weights/io/source.ts";
 
@@ -28,7 +27,7 @@ interface Header {
 }
 
 /** Computes the checksum of a complete file and writes it to its place. */
-export function writeChecksum(file: Deno.FsFile): void {
+export async function writeChecksum(file: Deno.FsFile): Promise<void> {
   const read = (offset: number, into: Uint8Array) => {
     file.seekSync(offset, Deno.SeekMode.Start);
     for (let rest = into; rest.length > 0;) {
@@ -45,6 +44,7 @@ export function writeChecksum(file: Deno.FsFile): void {
   read(0, bytes);
   const header = findChecksum(bytes);
   if (!header) throw new Error("the file has no place for a checksum");
+  const crc32 = await loadCrc32();
   let crc = crc32(header.bytes);
   for (let at = bytes.length; at < size;) {
     const chunk = new Uint8Array(Math.min(chunkBytes, size - at));
@@ -69,6 +69,7 @@ export interface CheckedSource extends ByteSource {
 /** Wraps a source. Files without a checksum are not checked. */
 export async function checkedSource(source: ByteSource): Promise<CheckedSource> {
   const header = await readHeader(source);
+  const crc32 = header ? await loadCrc32() : () => 0;
   let crc = header ? crc32(header.bytes) : 0, end = header?.bytes.length ?? source.size;
   const readOn = async (until: number) => {
     const chunk = new Uint8Array(Math.min(chunkBytes, until - end));
@@ -106,6 +107,11 @@ export async function checkedSource(source: ByteSource): Promise<CheckedSource> 
 /** Reads a whole file and compares its checksum. */
 export async function verify(source: ByteSource): Promise<void> {
   await (await checkedSource(source)).finish();
+}
+
+/** Node's checksum. It is imported only when there is one, because that takes 40 ms. */
+async function loadCrc32(): Promise<(bytes: Uint8Array, crc?: number) => number> {
+  return (await import("node:zlib")).crc32;
 }
 
 async function readHeader(source: ByteSource): Promise<Header | undefined> {

@@ -18,7 +18,7 @@ export { catalogue, type CatalogueEntry, findCatalogueEntry } from "./catalogue.
 export { type CachedModel, cachedModels, cacheFolder, modelPath, removeCached } from "./cache.ts";
 export type { FileDigest } from "./digest.ts";
 export type { FetchFileOptions } from "./fetch_file.ts";
-export type { StoredPrecision } from "../weights/convert.ts";
+export type { StoredPrecision } from "../weights/stored.ts";
 export type { NetworkName } from "../models/registry.ts";
 export type { ClassName } from "../models/imagenet_classes.ts";
 export type { Preprocessing } from "../image/preprocess.ts";

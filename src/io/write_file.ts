@@ -21,7 +21,7 @@ export const temporarySuffix = /\.[\da-f]{8}\.tmp/;
 export async function writeFile(
   path: string,
   write: (sink: ByteSink) => Promise<void>,
-  finish?: (file: Deno.FsFile) => void,
+  finish?: (file: Deno.FsFile) => Promise<void>,
 ): Promise<void> {
   const temporary = `${path}.${crypto.randomUUID().slice(0, 8)}.tmp`;
   const mode = await modeOf(path);
@@ -38,7 +38,7 @@ export async function writeFile(
           for (let rest = bytes; rest.length > 0;) rest = rest.subarray(file.writeSync(rest));
         },
       });
-      finish?.(file);
+      await finish?.(file);
       await file.sync();
     }
     // The process's mask may have removed some.

@@ -17,11 +17,11 @@ import {
   ReLU,
   Sequential,
 } from "../layers/mod.ts";
-import { OnnxFile } from "../weights/onnx/reader.ts";
 import { classesOf, Classifier } from "./classifier.ts";
 import { readDescription } from "./description.ts";
 import {
   checkInputSize,
+  isOnnx,
   loadInto,
   type LoadOptions,
   openInput,
@@ -132,7 +132,7 @@ export class AlexNet extends Classifier {
       const reason = `holds ${description.architecture}, not AlexNet; load it with loadModel()`;
       throw new FileError(file.name, reason);
     }
-    if (file instanceof OnnxFile && file.graph.nodes.length > 0) {
+    if (isOnnx(file) && file.graph.nodes.length > 0) {
       throw new FileError(file.name, "is an ONNX model with layers; load it with loadModel()");
     }
     const { classes = description?.classes, preprocessing = description?.preprocessing } = options;

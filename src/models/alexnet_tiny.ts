@@ -6,19 +6,16 @@
 
 import type { Preprocessing } from "../image/preprocess.ts";
 import type { AlgorithmOptions } from "../ops/prepared_conv.ts";
-import {
-  BatchNorm2d,
-  Conv2d,
-  Dropout,
-  Flatten,
-  type Layer,
-  Linear,
-  MaxPool2d,
-  type PackingOptions,
-  type PrecisionOptions,
-  ReLU,
-  Sequential,
-} from "../layers/mod.ts";
+// not layers/mod.ts: the command's default need not load all layers
+import { ReLU } from "../layers/activation.ts";
+import { Conv2d, type PackingOptions } from "../layers/conv.ts";
+import type { Layer } from "../layers/layer.ts";
+import { Linear } from "../layers/linear.ts";
+import { BatchNorm2d } from "../layers/norm.ts";
+import { MaxPool2d } from "../layers/pool.ts";
+import type { PrecisionOptions } from "../layers/precision.ts";
+import { Sequential } from "../layers/sequential.ts";
+import { Dropout, Flatten } from "../layers/shape.ts";
 import { elements } from "../tensor.ts";
 import { classesOf, Classifier } from "./classifier.ts";
 import type { NetworkOptions } from "./network_options.ts";

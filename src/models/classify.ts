@@ -5,7 +5,7 @@
  */
 
 import { kernelsOf } from "../backend/interface.ts";
-import { type ClassName, imagenetClasses } from "./imagenet_classes.ts";
+import { type ClassName, imagenetClassCount, imagenetClasses } from "./imagenet_classes.ts";
 import { ArgumentError, PembrokeError } from "../errors.ts";
 import type { Layer } from "../layers/layer.ts";
 import { LinearWeight } from "../layers/linear_weight.ts";
@@ -22,7 +22,7 @@ export interface Prediction extends ClassName {
 
 /** Returns the default names of classes: ImageNet's for 1000, else "class 0", "class 1", … */
 export function classNames(numClasses: number): readonly ClassName[] {
-  if (numClasses === imagenetClasses.length) return imagenetClasses;
+  if (numClasses === imagenetClassCount) return imagenetClasses();
   return Array.from({ length: numClasses }, (_, i) => ({ wnid: "", label: `class ${i}` }));
 }
 

@@ -12,8 +12,21 @@ export interface ClassName {
   readonly label: string;
 }
 
-/** ImageNet's classes by index. */
-export const imagenetClasses: readonly ClassName[] = /* @__PURE__ */ parseClasses(`\
+/** The number of ImageNet's classes. */
+export const imagenetClassCount = 1000;
+
+let classes: readonly ClassName[] | undefined;
+
+/** ImageNet's classes by index. They are parsed on the first call, because most programs start without. */
+export function imagenetClasses(): readonly ClassName[] {
+  return classes ??= lines.split("\n").map((line) => {
+    const [wnid, label] = line.split("\t");
+    return { wnid, label };
+  });
+}
+
+/** Lines of id, tab and label. */
+const lines = `\
 n01440764	tench, Tinca tinca
 n01443537	goldfish, Carassius auratus
 n01484850	great white shark, white shark, man-eater, man-eating shark, Carcharodon carcharias
@@ -1013,12 +1026,4 @@ n13044778	earthstar
 n13052670	hen-of-the-woods, hen of the woods, Polyporus frondosus, Grifola frondosa
 n13054560	bolete
 n13133613	ear, spike, capitulum
-n15075141	toilet tissue, toilet paper, bathroom tissue`);
-
-/** Parses lines of id, tab and label. As a pure call, bundlers can drop it with the list. */
-function parseClasses(lines: string): readonly ClassName[] {
-  return lines.split("\n").map((line) => {
-    const [wnid, label] = line.split("\t");
-    return { wnid, label };
-  });
-}
+n15075141	toilet tissue, toilet paper, bathroom tissue`;

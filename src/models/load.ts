@@ -13,18 +13,14 @@ import { type Layer, parameterShapes } from "../layers/layer.ts";
 import type { Precision } from "../layers/precision.ts";
 import { Graph } from "../layers/graph.ts";
 import { elements } from "../tensor.ts";
-import {
-  blobSource,
-  type ByteSource,
-  bytesSource,
-  checkWeights,
-  fileSource,
-  openWeights,
-  streamSource,
-  type WeightsFile,
-} from "../weights/mod.ts";
-import { isSource } from "../weights/io/source.ts";
+import { checkWeights } from "../weights/check.ts";
+import { fileSource } from "../weights/io/file_source.ts";
+import { blobSource, type ByteSource, bytesSource, isSource } from "../weights/io/source.ts";
+import { streamSource } from "../weights/io/stream_source.ts";
 import { matchNames } from "../weights/match_names.ts";
+import type { OnnxFile } from "../weights/onnx/reader.ts";
+import { openWeights } from "../weights/open.ts";
+import type { WeightsFile } from "../weights/tensor_file.ts";
 import { Classifier } from "./classifier.ts";
 
 /**
@@ -118,6 +114,11 @@ function disposeWeights(model: Layer): void {
 export function storedPrecision({ entries }: WeightsFile): Precision {
   const fullyConnected = [...entries.values()].filter(({ shape }) => shape.length === 2);
   return fullyConnected.some(({ quantized }) => quantized) ? "int8" : "f32";
+}
+
+/** Whether a file is an ONNX model with its graph. */
+export function isOnnx(file: WeightsFile): file is OnnxFile {
+  return file.format === "onnx" && "graph" in file;
 }
 
 /** Throws a {@linkcode FileError} if a model does not support the image size in its file. */

@@ -7,12 +7,12 @@
 import { FileError } from "../errors.ts";
 import { escapeText } from "../weights/io/quote.ts";
 import type { WeightsFile } from "../weights/mod.ts";
-import { OnnxFile } from "../weights/onnx/reader.ts";
 import { bundledInput } from "./bundled.ts";
 import type { Classifier } from "./classifier.ts";
 import { readDescription } from "./description.ts";
 import {
   checkInputSize,
+  isOnnx,
   loadInto,
   type LoadOptions,
   openInput,
@@ -20,8 +20,10 @@ import {
   type WeightsInput,
 } from "./load.ts";
 import type { NetworkOptions } from "./network_options.ts";
-import { classCount, preprocessingOf, recognize } from "./recognize.ts";
-import { createModel, isNetworkName, networkInfo, type NetworkName } from "./registry.ts";
+import type { NetworkName } from "./registry.ts";
+
+/** The network of the bundled weights. */
+export const bundledNetwork = "alexnet-tiny";
 
 /** Options of {@linkcode loadModel}. */
 export interface LoadModelOptions extends NetworkOptions, LoadOptions {
@@ -73,7 +75,10 @@ export interface LoadModelOptions extends NetworkOptions, LoadOptions {
  */
 export async function loadModel(options: LoadModelOptions = {}): Promise<Classifier> {
   const { weights = await bundledInput(), signal, model } = options;
-  if (model !== undefined) networkInfo("loadModel", "model", model);
+  if (model !== undefined) {
+    const { networkInfo } = await import("./registry.ts");
+    networkInfo("loadModel", "model", model);
+  }
   using file = await openInput(weights, signal, "loadModel", options.files);
   return await loadInto(await modelFor(file, options, model), file, options);
 }
@@ -91,24 +96,42 @@ export async function modelFor(
   name?: NetworkName,
 ): Promise<Classifier> {
   const { precision = storedPrecision(file) } = options;
-  if (file instanceof OnnxFile && file.graph.nodes.length > 0 && name === undefined) {
+  if (isOnnx(file) && file.graph.nodes.length > 0 && name === undefined) {
     const { onnxNetwork } = await import("./onnx/convert.ts");
     return onnxNetwork(file, { ...options, precision });
   }
   const description = readDescription(file);
   if (!description || description.architecture !== (name ?? description.architecture)) {
+    const { classCount, preprocessingOf, recognize } = await import("./recognize.ts");
     const network = name ?? recognize(file);
     const { classes, numClasses = classes ? undefined : classCount(file, network) } = options;
     const { preprocessing = preprocessingOf(file) } = options;
-    return createModel(network, { ...options, numClasses, preprocessing, precision });
+    return await createNetwork(network, { ...options, numClasses, preprocessing, precision });
   }
   const { architecture } = description;
-  if (!isNetworkName(architecture)) {
+  if (!await isNetwork(architecture)) {
     const unknown = escapeText(architecture);
     throw new FileError(file.name, `holds ${unknown}, a network that this version does not know`);
   }
   const { classes = description.classes, preprocessing = description.preprocessing } = options;
-  const model = createModel(architecture, { ...options, classes, preprocessing, precision });
+  const all = { ...options, classes, preprocessing, precision };
+  const model = await createNetwork(architecture as NetworkName, all);
   checkInputSize(model, file);
   return model;
+}
+
+/** Creates a network by name. For the bundled one, loads no code of others. */
+async function createNetwork(name: NetworkName, options: NetworkOptions): Promise<Classifier> {
+  if (name === bundledNetwork) {
+    const { AlexNetTiny } = await import("./alexnet_tiny.ts");
+    return new AlexNetTiny(options);
+  }
+  const { createModel } = await import("./registry.ts");
+  return createModel(name, options);
+}
+
+async function isNetwork(name: string): Promise<boolean> {
+  if (name === bundledNetwork) return true;
+  const { isNetworkName } = await import("./registry.ts");
+  return isNetworkName(name);
 }

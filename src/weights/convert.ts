@@ -12,24 +12,8 @@ import { layOutOnnx } from "./onnx/writer.ts";
 import { layOutPth } from "./pth/writer.ts";
 import { quantize, scaleName } from "./quantized.ts";
 import { layOutSafetensors } from "./safetensors/writer.ts";
-import { isWeight, type WeightsFile, type WeightsFormat } from "./tensor_file.ts";
-
-/** The file formats that can be written. */
-export type OutputFormat = Exclude<WeightsFormat, "pth-legacy" | "deep-compression">;
-
-/**
- * The precision of weights in a file:
- *
- * - "f32": 32-bit floats.
- * - "f16": 16-bit floats.
- * - "int8": 8-bit integers with one scale per output channel or feature, in safetensors only.
- *
- * Tensors with fewer than two axes, such as biases, are always stored as "f32".
- */
-export type StoredPrecision = "f32" | "f16" | "int8";
-
-/** All values of {@linkcode StoredPrecision}. */
-export const storedPrecisions: readonly StoredPrecision[] = ["f32", "f16", "int8"];
+import type { OutputFormat, StoredPrecision } from "./stored.ts";
+import { isWeight, type WeightsFile } from "./tensor_file.ts";
 
 /** Options of {@linkcode convertWeights}. */
 export interface ConvertOptions {

@@ -6,13 +6,6 @@
 
 import { ArgumentError, FileError } from "../errors.ts";
 import { recognise } from "./deep_compression/networks.ts";
-import { openDeepCompression } from "./deep_compression/reader.ts";
-import { openOnnx } from "./onnx/reader.ts";
-import { openPth } from "./pth/zip_format.ts";
-import { openPthStream } from "./pth/stream.ts";
-import { openLegacyPth } from "./pth/legacy_format.ts";
-import { openIndex } from "./safetensors/index_file.ts";
-import { openSafetensors } from "./safetensors/reader.ts";
 import { RelatedFiles } from "./io/related_files.ts";
 import { type ByteSource, isSource, readBytes } from "./io/source.ts";
 import type { TensorFile, WeightsFile } from "./tensor_file.ts";
@@ -71,7 +64,10 @@ export async function openWeights(
   const files = new RelatedFiles(source, passed);
   try {
     const start = await readBytes(source, 0, Math.min(source.size, 512));
-    if (isIndex(start)) return await openIndex(source, files, (shard) => openFile(shard, files));
+    if (isIndex(start)) {
+      const { openIndex } = await import("./safetensors/index_file.ts");
+      return await openIndex(source, files, (shard) => openFile(shard, files));
+    }
     const file = await openFile(source, files);
     if (file.format !== "onnx") files.close(); // only ONNX refers to others
     file.shortenNames();
@@ -86,7 +82,8 @@ export async function openWeights(
 /** Opens one file, which is not an index. */
 async function openFile(source: ByteSource, files: RelatedFiles): Promise<TensorFile> {
   const start = await readBytes(source, 0, Math.min(source.size, 512));
-  return await detectFormat(start, source)(source, files);
+  const open = await detectFormat(start, source);
+  return await open(source, files);
 }
 
 /** Whether a file starts like the index of sharded weights. */
@@ -96,24 +93,44 @@ function isIndex(start: Uint8Array): boolean {
 
 const latin1 = new TextDecoder("latin1");
 
-/** Chooses the function that opens the file, from its first bytes. */
-function detectFormat(
+/** Opens a file of one format. */
+type Reader = (source: ByteSource, files: RelatedFiles) => Promise<TensorFile>;
+
+/** Chooses the reader of a file, from its first bytes. Imports no other, for a fast start. */
+async function detectFormat(
   start: Uint8Array,
   { name: file, size, forward }: ByteSource,
-): (source: ByteSource, files: RelatedFiles) => Promise<TensorFile> {
+): Promise<Reader> {
   if (start.length === 0) throw new FileError(file, "is empty");
-  if (recognise(start, size)) return openDeepCompression;
-  if (start[0] === 0x50 && start[1] === 0x4b && start[2] < 9) { // "PK" and a record type
-    return forward ? openPthStream : openPth;
+  if (recognise(start, size)) {
+    const { openDeepCompression } = await import("./deep_compression/reader.ts");
+    return openDeepCompression;
   }
-  if (start[0] === 0x80 && start[1] >= 2 && start[1] <= 5) return openLegacyPth; // PROTO
+  if (start[0] === 0x50 && start[1] === 0x4b && start[2] < 9) { // "PK" and a record type
+    if (forward) {
+      const { openPthStream } = await import("./pth/stream.ts");
+      return openPthStream;
+    }
+    const { openPth } = await import("./pth/zip_format.ts");
+    return openPth;
+  }
+  if (start[0] === 0x80 && start[1] >= 2 && start[1] <= 5) { // PROTO
+    const { openLegacyPth } = await import("./pth/legacy_format.ts");
+    return openLegacyPth;
+  }
   // ModelProto's first field, ir_version, and the key of a field that may follow.
   const isOnnx = start[0] === 0x08 && start[1] < 0x20 && onnxKeys.includes(start[2]);
   // Eight bytes of length come first: text has no zero bytes, and every valid length has one.
   const isLength = start.subarray(0, 8).includes(0),
     isSmall = start.subarray(4, 8).every((b) => !b);
-  if (start[8] === 0x7b && isLength && (isSmall || !isOnnx)) return openSafetensors;
-  if (isOnnx) return openOnnx;
+  if (start[8] === 0x7b && isLength && (isSmall || !isOnnx)) {
+    const { openSafetensors } = await import("./safetensors/reader.ts");
+    return openSafetensors;
+  }
+  if (isOnnx) {
+    const { openOnnx } = await import("./onnx/reader.ts");
+    return openOnnx;
+  }
 
   const line = firstLine(start);
   throw new FileError(

@@ -28,7 +28,7 @@ Deno.test("the bundled model has 200 classes and the preprocessing of its traini
   using model = await loadModel({ backend });
   assertEquals(model.preprocessing, alexnetTinyPreprocessing);
   assertEquals(model.numClasses, 200);
-  const names = new Map(imagenetClasses.map(({ wnid, label }) => [wnid, label]));
+  const names = new Map(imagenetClasses().map(({ wnid, label }) => [wnid, label]));
   for (const { wnid, label } of model.classes) assertEquals(label, names.get(wnid));
   using file = await openInput(bundledWeights());
   assertEquals(JSON.parse(file.metadata.get("recipe")!), defaultRecipe);

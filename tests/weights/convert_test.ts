@@ -1,15 +1,11 @@
 /** Converts weights from every format to every format. */
 
 import { ArgumentError, FileError, PembrokeError } from "../../src/errors.ts";
-import {
-  type ConvertOptions,
-  convertWeights,
-  type OutputFormat,
-  storedPrecisions,
-} from "../../src/weights/convert.ts";
+import { type ConvertOptions, convertWeights } from "../../src/weights/convert.ts";
 import { fromFloat32 } from "../../src/weights/dtype.ts";
 import { openWeights, type WeightsFile, writeSafetensors } from "../../src/weights/mod.ts";
 import { layOutOnnx } from "../../src/weights/onnx/writer.ts";
+import { type OutputFormat, storedPrecisions } from "../../src/weights/stored.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "../assert.ts";
 import { chunkedSource, open, openFixture, pth, py, readAll, stateOf, tensor } from "./helpers.ts";
 

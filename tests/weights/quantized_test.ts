@@ -56,7 +56,7 @@ Deno.test("openWeights() rejects scales that are not one float per row", async (
 });
 
 Deno.test("I8 tensors round-trip to within half a quantisation step", async () => {
-  // More than the chunk of 2^18 elements, with rows that do not divide it.
+  // More than the chunk of 2^16 elements, with rows that do not divide it.
   const rows = 3, length = 100_003;
   const data = Float32Array.from(
     { length: rows * length },

@@ -151,17 +151,19 @@ async function getInstance(job: CodecJob): Promise<CodecInstance> {
   }
   const print = (line: string) => void result.printed.push(line);
   let instance: WebAssembly.Instance | undefined;
-  const codec = await factory({
-    noInitialRun: true,
-    print,
-    printErr: print,
-    instantiateWasm: module &&
-      ((imports: WebAssembly.Imports, done: (i: WebAssembly.Instance) => void) => {
-        instance = new WebAssembly.Instance(module, imports);
-        done(instance);
-        return instance.exports;
-      }),
-  });
+  const codec = await withoutProcess(() =>
+    factory({
+      noInitialRun: true,
+      print,
+      printErr: print,
+      instantiateWasm: module &&
+        ((imports: WebAssembly.Imports, done: (i: WebAssembly.Instance) => void) => {
+          instance = new WebAssembly.Instance(module, imports);
+          done(instance);
+          return instance.exports;
+        }),
+    })
+  );
   const memory = instance && memoryOf(instance), buffer = memory?.buffer;
   const hasGrown = () => memory?.buffer !== buffer;
   const keep = module && !job.reuse && (job.module || instantiatedModules.has(module));
@@ -169,6 +171,23 @@ async function getInstance(job: CodecJob): Promise<CodecInstance> {
   if (module) instantiatedModules.add(module);
   const result: CodecInstance = { codec, module, printed: [], reset, hasGrown };
   return result;
+}
+
+/**
+ * Calls a factory without Deno's `process`. The factory only looks whether it runs in Node, but Deno
+ * would take 30 ms to load Node's modules.
+ */
+function withoutProcess<T>(call: () => T): T {
+  const process = "Deno" in globalThis
+    ? Object.getOwnPropertyDescriptor(globalThis, "process")
+    : undefined;
+  if (!process?.configurable) return call();
+  Reflect.deleteProperty(globalThis, "process");
+  try {
+    return call();
+  } finally {
+    Object.defineProperty(globalThis, "process", process);
+  }
 }
 
 function memoryOf({ exports }: WebAssembly.Instance): WebAssembly.Memory {

@@ -1,0 +1,49 @@
+import { parseArgs, type ParseArgsConfig } from "node:util";
+import { assert, assertEquals, assertThrows } from "../assert.ts";
+import { UsageError } from "../../src/cli/errors.ts";
+import { parseStrictly } from "../../src/cli/parse.ts";
+
+const options = {
+  "model": { type: "string", short: "m" },
+  "top-k": { type: "string", short: "k", default: "5" },
+  "seed": { type: "string" },
+  "quiet": { type: "boolean", short: "q", default: false },
+  "verbose": { type: "boolean", short: "v" },
+} as const;
+
+/** What a parser returns for the arguments, or the first sentence of its error. */
+function outcome(parse: (config: ParseArgsConfig) => unknown, config: ParseArgsConfig): unknown {
+  try {
+    const { values, positionals } = parse(config) as ReturnType<typeof parseArgs>;
+    return { values: { ...values }, positionals };
+  } catch (error) {
+    const [sentence] = (error as Error).message.split(/\. |\n|; see --help/);
+    const missing = /'(?:-\w, )?(--[\w-]+)[^']*' argument (missing|is ambiguous)/.exec(sentence);
+    if (missing) return `${missing[1]} needs a value: ${missing[1]}=VALUE`;
+    return `${sentence[0].toLowerCase()}${sentence.slice(1).replace(/\.$/, "")}`;
+  }
+}
+
+Deno.test("parseStrictly() is the strict parseArgs() of node:util", () => {
+  const words = [
+    ..."--model -m --model= --model=a --model=a=b -ma -m=a -mq -qm -qma --top-k=3 -k3 --seed".split(
+      " ",
+    ),
+    ..."--quiet --quiet=1 -q -qv -q=1 -vqx -x --x --x=1 --mod -- - --- ---x --= --=a".split(" "),
+    ..."a b=c --__proto__ --constructor -é".split(" "),
+    "",
+  ];
+  const lists = [[], ...words.map((a) => [a]), ...words.flatMap((a) => words.map((b) => [a, b]))];
+  for (const list of [...lists, ...lists.map((list) => [...list, "-v", "end"])]) {
+    for (const allowPositionals of [true, false]) {
+      const config = { args: list, options, allowPositionals };
+      assertEquals(outcome(parseStrictly, config), outcome(parseArgs, config), `${list}`);
+    }
+  }
+});
+
+Deno.test("parseStrictly() reports wrong arguments on one line", () => {
+  const error = assertThrows(() => parseStrictly({ args: ["--a\nb"], options }), UsageError);
+  assertEquals(error.message, "unknown option '--a b'; see --help");
+  assert(!/\n/.test(assertThrows(() => parseStrictly({ args: ["a\nb"] }), UsageError).message));
+});

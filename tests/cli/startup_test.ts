@@ -1,0 +1,74 @@
+import { fileURLToPath } from "node:url";
+import { assert, assertEquals } from "../assert.ts";
+import { fixture, run, TempFolder } from "./run.ts";
+
+const root = new URL("../../", import.meta.url);
+const classifyBundled = ["--jsonl", "-m", "alexnet-tiny"];
+const photo = fileURLToPath(new URL("tests/photos/rocket.jpg", root));
+
+/** The library's modules that a run evaluates, by path; Deno's coverage lists them. */
+async function evaluated(args: readonly string[]): Promise<string[]> {
+  await using folder = await TempFolder.make();
+  const flags = ["-A", `--coverage=${folder.path}`];
+  const { code, stderr } = await run(args, { flags, env: { DENO_COVERAGE_DIR: "" } });
+  assertEquals(code, 0, stderr);
+  const urls: string[] = [];
+  for await (const { name } of Deno.readDir(folder.path)) {
+    urls.push(JSON.parse(await Deno.readTextFile(`${folder.path}/${name}`)).url);
+  }
+  return urls.filter((url) => url.startsWith(root.href)).map((url) => url.slice(root.href.length));
+}
+
+Deno.test("classifying a JPEG with the bundled model evaluates no module that it does not need", async () => {
+  const modules = await evaluated([...classifyBundled, photo]);
+  // loading a module takes a quarter of a millisecond
+  assert(modules.length >= 100 && modules.length <= 145, `${modules.length} modules`);
+  const unneeded = [
+    /^src\/cli\/(convert|models|permissions|pull|result_file|serve|summary|usage)\.ts$/,
+    /^src\/(hub|serve|train)\//,
+    /^src\/backend\/webgpu(\/(?!adapter)|\.ts)/,
+    /^src\/image\/codecs\/(?!jpeg|jsquash)/,
+    /^src\/image\/threads\/(?!thread\.ts)/,
+    /^src\/layers\/(mod|conv_transpose|pad|row_norm|softmax|upsample)\.ts$/,
+    /^src\/models\/(alexnet|densenet|registry|resnet|vgg)\.ts$/,
+    /^src\/models\/onnx\//,
+    /^src\/weights\/(pth|onnx)\//,
+    /^src\/weights\/.*writer\.ts$/,
+  ];
+  assertEquals(modules.filter((path) => unneeded.some((pattern) => pattern.test(path))), []);
+  // Deno takes 15 to 50 ms to load the first of Node's modules
+  for (const path of modules) {
+    const text = await Deno.readTextFile(new URL(path, root));
+    assert(!/^import (?!type)[^"]*"node:/m.test(text), path);
+  }
+});
+
+Deno.test("a PNG needs no codec of other formats", async () => {
+  const modules = await evaluated([...classifyBundled, fixture("models/waves.png")]);
+  const codecs = modules.filter((path) => path.startsWith("src/image/codecs/")).sort();
+  const own = ["inflate.ts", "png.ts", "png_filter.ts"].map((name) => `src/image/codecs/${name}`);
+  assertEquals(codecs, own);
+});
+
+Deno.test("classifying a photo reads neither `process` nor `navigator.gpu` without a GPU", async () => {
+  await using folder = await TempFolder.make();
+  // Deno loads Node's modules and WebGPU when they are read
+  const trap = await folder.write(
+    "trap.ts",
+    `const get = () => {
+      console.error(new Error("read").stack);
+      return undefined;
+    };
+    Object.defineProperty(globalThis, "process", { get, configurable: true });
+    Object.defineProperty(Navigator.prototype, "gpu", { get, configurable: true });
+    const { statSync } = Deno;
+    Deno.statSync = (path) => {
+      if (String(path).startsWith("/dev/")) throw new Deno.errors.NotFound();
+      return statSync(path);
+    };`,
+  );
+  const args = [...classifyBundled, "-q", photo];
+  const { code, stdout, stderr } = await run(args, { flags: ["-A", "--preload", trap] });
+  assertEquals([code, Deno.build.os === "linux" ? stderr : ""], [0, ""], stderr);
+  assertEquals(JSON.parse(stdout).predictions.length, 5);
+});
