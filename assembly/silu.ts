@@ -16,6 +16,17 @@ export function siluRows(y: usize, step: usize, rows: i32, columns: i32): void {
   for (let i = 0; i < rows; i++, y += step) silu(y, columns);
 }
 
+/** The same without fused multiply-adds, for the same results in every build. */
+export function exactSiluRows(y: usize, step: usize, rows: i32, columns: i32): void {
+  for (let i = 0; i < rows; i++, y += step) exactSilu(y, columns);
+}
+
+function exactSilu(y: usize, n: i32): void {
+  const end = y + ((n & ~3) << 2);
+  for (; y < end; y += 16) v128.store(y, silu4(v128.load(y), false));
+  if (n & 3) storePart(y, silu4(loadPart(y, n & 3), false), n & 3);
+}
+
 /** The same for n floats that threads share, as a phase of its own. */
 export function siluPhase(y: usize, n: i32): void {
   const items = ceilDiv(n, CHUNK);
@@ -27,6 +38,6 @@ export function siluPhase(y: usize, n: i32): void {
 
 // @ts-ignore: decorator
 @inline
-function silu4(x: v128): v128 {
-  return f32x4.mul(x, sigmoid4(x));
+function silu4(x: v128, fuses: bool = true): v128 {
+  return f32x4.mul(x, sigmoid4(x, fuses));
 }
