@@ -10,12 +10,12 @@ import { MR, NR } from "./gemm";
 import { A_STEP, gemmInt8, LANES, threadIntProduct } from "./gemm_int8";
 import { packedRows } from "./gemm_pack";
 import { Conv2dGeometry, Int8Conv2dGeometry, Int8FilterGeometry } from "./geometry";
-import { inlinedPart, SILU } from "./inline/activate";
+import { HARDSWISH, highest, lowest, SILU } from "./inline/activate";
 import {
   chooseSteps, chooseStepsFrom, quantizeWords, roundWeight, step, weightStep, widenRange, zero, zeroWord,
   zeroWords,
 } from "./quantize";
-import { exactSiluRows } from "./silu";
+import { exactSilu, hardswish } from "./silu";
 import { bytesForThreads, ceilDiv, CHUNK, claim, join, threads, threadScratch } from "./threads";
 
 /** Bytes of a block of columns. */
@@ -260,12 +260,13 @@ function multiply(
   const imageSize = (g.groupInC * g.paddedH * g.paddedW) << 2;
   const offsets = changetype<usize>(g) + offsetof<Int8Conv2dGeometry>();
   const block = (offsets + (k << 2) + 15) & ~15;
-  const product = threadIntProduct();
+  const product = threadIntProduct(), activation = g.activation;
   product.k = k;
   product.ldc = pixels;
   product.addsResidual = g.addsResidual;
   product.residual = g.residual;
-  product.activate(inlinedPart(g.activation));
+  product.low = lowest(activation);
+  product.high = highest(activation);
 
   const planes = count * groups, most = columnsOf(k);
   let blockColumns = most;
@@ -304,7 +305,11 @@ function multiply(
     const a = packed + sumsBytes(g.outC) + ((group * packedRows(m) + row) as usize) * ((k * LANES) as usize);
     const out = y + ((((image * m + row) as usize) * (pixels as usize) + (j as usize)) << 2);
     gemmInt8(out, a, block, product);
-    if (g.activation == SILU) exactSiluRows(out, pixels << 2, rows, columns);
+    if (activation != SILU && activation != HARDSWISH) continue;
+    for (let r = 0, row = out; r < rows; r++, row += pixels << 2) {
+      if (activation == SILU) exactSilu(row, columns);
+      else hardswish(row, columns);
+    }
   }
   join(items);
 }

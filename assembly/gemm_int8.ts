@@ -9,7 +9,6 @@
 // sums are the same, and all that follows is computed without fused multiply-adds. So are the results.
 
 import { MR, NR, storeColumns } from "./gemm";
-import { activate4, HARDSWISH, RELU, RELU6 } from "./inline/activate";
 import { loadPart, storePart } from "./inline/part";
 import { EDGE_TILE, PRODUCT, threadMemory } from "./threads";
 
@@ -45,18 +44,9 @@ export class IntProduct {
   addsResidual: i32;
   /** Bytes from C to that tensor; 0 for C itself. */
   residual: usize;
-  /** Results are clamped between these: what NONE, RELU and RELU6 are. */
+  /** Results are clamped between these. */
   low: f32;
   high: f32;
-  /** Whether a hard swish follows. */
-  isHardswish: i32;
-
-  /** Sets the last three for an activation. */
-  activate(activation: i32): void {
-    this.low = activation == RELU || activation == RELU6 ? 0 : -Infinity;
-    this.high = activation == RELU6 ? 6 : Infinity;
-    this.isHardswish = (activation == HARDSWISH) as i32;
-  }
 }
 
 /** This thread's product. The caller fills it in. */
@@ -237,10 +227,6 @@ function finishRow(
   const high = v128.load32_splat(changetype<usize>(product) + offsetof<IntProduct>("high"));
   v128.store(c, f32x4.pmin(f32x4.pmax(v0, low), high));
   v128.store(c, f32x4.pmin(f32x4.pmax(v1, low), high), 16);
-  if (product.isHardswish) {
-    v128.store(c, activate4(v0, HARDSWISH));
-    v128.store(c, activate4(v1, HARDSWISH), 16);
-  }
 }
 
 /** Scales and stores rows × columns of the edge tile; `i` is its first row. */
@@ -258,7 +244,7 @@ function finishTile(c: usize, i: i32, rows: i32, columns: i32, product: IntProdu
       let v = f32x4.mul(f32x4.convert_i32x4_s(i32x4.sub(v128.load(from), start)), by);
       v = f32x4.add(v, b);
       if (adds) v = f32x4.add(v, left < 4 ? loadPart(to + residual, left) : v128.load(to + residual));
-      v = product.isHardswish ? activate4(v, HARDSWISH) : f32x4.pmin(f32x4.pmax(v, low), high);
+      v = f32x4.pmin(f32x4.pmax(v, low), high);
       if (left < 4) storePart(to, v, left);
       else v128.store(to, v);
     }

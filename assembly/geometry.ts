@@ -104,6 +104,8 @@ export class FusedConv2dGeometry extends Conv2dGeometry {
   residual: i32;
   /** Code of the activation (inline/activate.ts). */
   activation: i32;
+  /** Whether every build gives the same results. Only depthwise kernels read it. */
+  isExact: Flag;
 }
 
 /** The filters of a convolution, to be packed. */

@@ -116,8 +116,7 @@ function disposeWeights(model: Layer): void {
 
 /** Returns the default precision for a file: "int8" if its weights are int8, else "f32". */
 export function storedPrecision({ entries }: WeightsFile): Precision {
-  const fullyConnected = [...entries.values()].filter(({ shape }) => shape.length === 2);
-  return fullyConnected.some(({ quantized }) => quantized) ? "int8" : "f32";
+  return [...entries.values()].some(({ quantized }) => quantized) ? "int8" : "f32";
 }
 
 /** Throws a {@linkcode FileError} if a model does not support the image size in its file. */

@@ -86,24 +86,28 @@ export function conv1d(
   return conv(1, x, weight, bias, options);
 }
 
-/** Computes {@linkcode conv1d} or {@linkcode conv2d}. */
+/**
+ * Computes {@linkcode conv1d} or {@linkcode conv2d}.
+ *
+ * @param options With `isExact`, depthwise convolutions give the same results in every build.
+ */
 export function conv(
   axes: 1 | 2,
   x: Tensor,
   weight: Tensor | PreparedConv | QuantizedConv,
   bias: Tensor | null,
-  options: ConvOptions & FusedOptions & AlgorithmOptions,
+  options: ConvOptions & FusedOptions & AlgorithmOptions & { readonly isExact?: boolean },
 ): Tensor {
   const op = `conv${axes}d`;
   checkOptions(op, options);
-  const { out, algorithm = "direct" } = options;
+  const { out, algorithm = "direct", isExact } = options;
   checkTensor(op, "x", x, x);
   if (weight instanceof QuantizedConv) checkQuantizedConv(op, weight, x);
   else checkTensor(op, "weight", weight instanceof PreparedConv ? weight.packed : weight, x);
   const { g, output: shape } = convGeometry(op, axes, x.shape, weight.shape, options);
   bias = checkOptionalTensor(op, "bias", bias, x, [g.outC]);
   const residual = checkOptionalTensor(op, "residual", options.residual, x, shape);
-  const epilogue = { residual, activation: checkActivation(op, options) };
+  const epilogue = { residual, activation: checkActivation(op, options), isExact };
   // every element of a residual is read before it is written
   const others = residual?.storage === out?.storage ? [bias] : [bias, residual];
   checkAlgorithm(op, algorithm, weight.shape, [g.strideH, g.strideW], [g.dilationH, g.dilationW]);

@@ -4,7 +4,7 @@ type Integers = Int32Array<ArrayBufferLike>;
 type Floats = Float32Array<ArrayBufferLike>;
 
 /** Bytes of the largest block. */
-export const blockBytes = 92;
+export const blockBytes = 96;
 
 /** Planes that become planes of another size. */
 export interface PlaneGeometry {
@@ -112,6 +112,8 @@ export interface FusedConv2dGeometry extends Conv2dGeometry {
   readonly residual: number;
   /** Code of the activation (inline/activate.ts). */
   readonly activation: number;
+  /** Whether every build gives the same results. Only depthwise kernels read it. */
+  readonly isExact: boolean;
 }
 
 /** Writes a {@linkcode FusedConv2dGeometry}. */
@@ -137,6 +139,7 @@ export function writeFusedConv2d(integers: Integers, _floats: Floats, g: FusedCo
   integers[18] = Number(g.addsResidual);
   integers[19] = g.residual;
   integers[20] = g.activation;
+  integers[21] = Number(g.isExact);
 }
 
 /** The filters of a convolution, to be packed. */
@@ -207,8 +210,9 @@ export function writeInt8Conv2d(integers: Integers, floats: Floats, g: Int8Conv2
   integers[18] = Number(g.addsResidual);
   integers[19] = g.residual;
   integers[20] = g.activation;
-  floats[21] = g.low;
-  floats[22] = g.high;
+  integers[21] = Number(g.isExact);
+  floats[22] = g.low;
+  floats[23] = g.high;
 }
 
 /** A 2-D pooling; a 1-D one has height 1. */
