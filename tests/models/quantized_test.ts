@@ -156,7 +156,8 @@ testOnEveryBackend("a batch normalisation is folded into int8 weights", async (b
     assertAllClose(rounded, plain, { abs: 0.03 * largest });
     norm.parameters.bias.write(spread(5, 6)); // folds again
     using changed = model.forward(x);
-    assert((await changed.read()).every((v, i) => v > rounded[i]));
+    const higher = await changed.read();
+    assert(higher.every((v, i) => v >= rounded[i]) && higher.some((v, i) => v > rounded[i] + 3));
   }
 });
 
