@@ -32,10 +32,12 @@ export function hardswish(y: usize, n: i32): void {
 }
 
 /** The same as silu() for n floats that threads share, as a phase of its own. */
-export function siluPhase(y: usize, n: i32): void {
+export function siluPhase(y: usize, n: i32, fuses: bool): void {
   const items = ceilDiv(n, CHUNK);
   for (let i = claim(items); i >= 0; i = claim(items)) {
-    silu(y + ((i * CHUNK) << 2), min(CHUNK, n - i * CHUNK));
+    const at = y + ((i * CHUNK) << 2), size = min(CHUNK, n - i * CHUNK);
+    if (fuses) silu(at, size);
+    else exactSilu(at, size);
   }
   join(items);
 }
