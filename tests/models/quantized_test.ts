@@ -14,10 +14,12 @@ import {
 import { RoundedWeight } from "../../src/layers/rounded_weight.ts";
 import { AlexNet, type Classifier, loadWeights, summarize } from "../../src/models/mod.ts";
 import { arrayDataset, saveCheckpoint, SGD, Trainer } from "../../src/train/mod.ts";
-import { writeSafetensors } from "../../src/weights/mod.ts";
+import { convertWeights } from "../../src/weights/convert.ts";
+import { fileSource, openWeights, writeSafetensors } from "../../src/weights/mod.ts";
 import { assert, assertAllClose, assertEquals, assertRejects, assertThrows } from "../assert.ts";
-import { testOnEveryBackend, testOnWasm } from "../backends.ts";
+import { testOnBuilds, testOnEveryBackend, testOnWasm } from "../backends.ts";
 import { bits } from "../backend/harness.ts";
+import { loadNarrow, narrowNetwork } from "./narrow.ts";
 import golden from "../fixtures/models/golden.json" with { type: "json" };
 
 const narrow = { channels: [4, 6, 8, 6, 6], hiddenFeatures: 16, numClasses: 10 } as const;
@@ -260,6 +262,28 @@ testOnEveryBackend("classify() in int8 names the weights that are NaN", async (b
   const image = { width: 256, height: 256, data: new Uint8Array(256 * 256 * 3) };
   await assertRejects(() => model.classify(image), PembrokeError, "classifier.4.weight holds NaN");
 });
+
+testOnBuilds(
+  "int8 files of convolutions give the same integers as their float32 files",
+  async (backend) => {
+    using file = await openWeights(
+      await fileSource(new URL("../fixtures/networks/resnet18.pth", import.meta.url)),
+    );
+    const memory = new Uint8Array(1 << 22);
+    const sink = { write: (at: number, part: Uint8Array) => memory.set(part, at) };
+    const size = await convertWeights(file, sink, { precision: "int8" });
+    const stored = memory.subarray(0, size);
+    const convolutions = (weights: Awaited<ReturnType<typeof readQuantized>>) =>
+      weights.filter(([name]) => !name.startsWith("fc"));
+    using direct = (await loadNarrow("resnet18", backend)).quantize();
+    using converted = narrowNetwork("resnet18").quantize();
+    await loadWeights(converted, backend, stored);
+    assertEquals(
+      convolutions(await readQuantized(converted)),
+      convolutions(await readQuantized(direct)),
+    );
+  },
+);
 
 testOnEveryBackend("classify() in int8 leaks no memory", async (backend: Backend) => {
   const model = new AlexNet({ ...narrow, precision: "int8" }).init(backend);
