@@ -65,7 +65,7 @@ function forward(y: usize, x: usize, end: usize, kind: i32, a: v128, b: v128): v
       for (; x < end; x += 16, y += 16) v128.store(y, activate4(v128.load(x), HARDSWISH));
       break;
     case ActivationKind.sigmoid:
-      for (; x < end; x += 16, y += 16) v128.store(y, sigmoid4(v128.load(x)));
+      for (; x < end; x += 16, y += 16) v128.store(y, sigmoid4(v128.load(x), false));
       break;
     case ActivationKind.tanh:
       for (; x < end; x += 16, y += 16) v128.store(y, tanh4(v128.load(x)));
@@ -178,7 +178,7 @@ function clamp(x: v128, a: v128, b: v128): v128 {
 // @ts-ignore: decorator
 @inline
 function hardsigmoid(x: v128, a: v128, b: v128): v128 {
-  return clamp(madd(b, x, a), f32x4.splat(0), f32x4.splat(1));
+  return clamp(f32x4.add(f32x4.mul(x, a), b), f32x4.splat(0), f32x4.splat(1));
 }
 
 /** 0 below −3, dy from 3 on, dy · (x/3 + 1/2) between. */

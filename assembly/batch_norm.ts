@@ -44,7 +44,7 @@ export function batchNorm(
 function scaleRow(y: usize, x: usize, n: i32, scale: f32, shift: f32, activation: i32): void {
   const end = x + ((n as usize) << 2), scale4 = f32x4.splat(scale), shift4 = f32x4.splat(shift);
   for (; x + 16 <= end; x += 16, y += 16) {
-    v128.store(y, activate4(madd(shift4, v128.load(x), scale4), activation));
+    v128.store(y, activate4(f32x4.add(f32x4.mul(v128.load(x), scale4), shift4), activation));
   }
   for (; x < end; x += 4, y += 4) store<f32>(y, activate(load<f32>(x) * scale + shift, activation));
 }

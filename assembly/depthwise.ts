@@ -7,15 +7,17 @@ import {
   strips, stripsPerItem, taps,
 } from "./depthwise_strips";
 import { Conv2dGeometry, FusedConv2dGeometry } from "./geometry";
-import { activate4, inlinedPart, SILU } from "./inline/activate";
-import { madd } from "./inline/lanes";
+import { HARDSWISH, highest, lowest, NONE, SILU } from "./inline/activate";
+import { maddIf } from "./inline/lanes";
 import { loadPart, storePart } from "./inline/part";
-import { silu } from "./silu";
+import { exactSilu, hardswish, silu } from "./silu";
 import { bytesForThreads, ceilDiv, claim, join, threadScratch } from "./threads";
 
-/** Flags: what to do with sums. Above them is the code of an activation. */
-const ADDS: i32 = 1; // add the residual
-const ACTIVATION: i32 = 1;
+/** A flag: add the residual. */
+const ADDS: i32 = 1;
+
+/** Results are clamped between these: what NONE, RELU and RELU6 are. */
+let low: f32 = 0, high: f32 = 0;
 
 /** Bytes from the output to the residual, and from one row of it to the next. */
 let residual: usize = 0, outputRow: usize = 0;
@@ -23,6 +25,8 @@ let residual: usize = 0, outputRow: usize = 0;
 let outputColumns: i32 = 0;
 /** Offsets of the taps. */
 let offsets: usize = 0;
+/** Whether to compute without fused multiply-adds, for the same results in every build. */
+let isExact: bool = false;
 /** Whether the kernel is 3×3, and neighbouring outputs share rows. */
 let is3x3: bool = false;
 
@@ -49,8 +53,9 @@ export function depthwise(
   offsets = threadScratch(scratch, plan(g, oh, g.ow, g.strideH, g.strideW));
   prepare(g.ow, g);
   residual = g.residual;
-  const flags = (g.addsResidual ? ADDS : 0) | (inlinedPart(g.activation) << ACTIVATION);
-  const isSilu = g.activation == SILU, columns = g.ow;
+  isExact = g.isExact != 0;
+  const flags = g.addsResidual ? ADDS : 0, activation = g.activation, columns = g.ow;
+  low = lowest(activation), high = highest(activation);
   const strip = offsets + (taps << 3), total = g.n * inC * strips, items = ceilDiv(total, stripsPerItem);
   clearStrip(strip);
   for (let item = claim(items); item >= 0; item = claim(items)) {
@@ -63,7 +68,9 @@ export function depthwise(
         const b: f32 = bias ? load<f32>(bias + (c << 2)) : 0;
         const rows = min(stripRows, oh - first);
         computeStrip(to, strip, weight + ((c * taps) << 2), b, rows, flags);
-        if (isSilu) silu(to, rows * columns);
+        if (activation == HARDSWISH) hardswish(to, rows * columns);
+        else if (activation == SILU && isExact) exactSilu(to, rows * columns);
+        else if (activation == SILU) silu(to, rows * columns);
       }
     }
   }
@@ -82,6 +89,8 @@ export function depthwiseBackwardInput(
   offsets = threadScratch(scratch, plan(g, h, g.w, 1, 1));
   prepare(g.w, g);
   residual = 0;
+  isExact = false;
+  low = lowest(NONE), high = highest(NONE);
   const turned = offsets + (taps << 2), strip = turned + (taps << 2);
   const total = g.n * inC * strips, items = ceilDiv(total, stripsPerItem);
   clearStrip(strip);
@@ -114,35 +123,54 @@ function prepare(columns: i32, g: Conv2dGeometry): void {
 
 /** Computes `rows` rows of one plane. */
 function computeStrip(to: usize, strip: usize, w: usize, bias: f32, rows: i32, flags: i32): void {
+  if (ASC_FEATURE_RELAXED_SIMD && isExact) exactRows(to, strip, w, bias, rows, flags);
+  else fusedRows(to, strip, w, bias, rows, flags);
+}
+
+function fusedRows(to: usize, strip: usize, w: usize, bias: f32, rows: i32, flags: i32): void {
+  allRows(true, to, strip, w, bias, rows, flags);
+}
+
+function exactRows(to: usize, strip: usize, w: usize, bias: f32, rows: i32, flags: i32): void {
+  allRows(false, to, strip, w, bias, rows, flags);
+}
+
+// @ts-ignore: decorator
+@inline
+function allRows(
+  fuses: bool, to: usize, strip: usize, w: usize, bias: f32, rows: i32, flags: i32,
+): void {
   const next = (ROWS as usize) * outputRow, nextInput = (ROWS as usize) * outputStep;
   for (let i = 0; i < rows; i += ROWS, to += next, strip += nextInput) {
     const count = min(ROWS, rows - i);
     if (is3x3) {
-      rows3x3(to, strip, w, bias, count, flags);
+      rows3x3(fuses, to, strip, w, bias, count, flags);
       continue;
     }
     for (let j = 0; j < outputColumns; j += COLUMNS) {
-      tile4x8(to + (j << 2), strip + (j << 2), w, bias, count, min(COLUMNS, outputColumns - j), flags);
+      tile4x8(fuses, to + (j << 2), strip + (j << 2), w, bias, count, min(COLUMNS, outputColumns - j), flags);
     }
   }
 }
 
 /** Sums of four rows and eight columns, of which rows × columns are stored. */
+// @ts-ignore: decorator
+@inline
 function tile4x8(
-  to: usize, from: usize, w: usize, bias: f32, rows: i32, columns: i32, flags: i32,
+  fuses: bool, to: usize, from: usize, w: usize, bias: f32, rows: i32, columns: i32, flags: i32,
 ): void {
   const step1 = outputStep, step2 = step1 + outputStep, step3 = step2 + outputStep;
   let c00 = f32x4.splat(bias), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00;
   for (let o = offsets, end = offsets + (taps << 2); o < end; o += 4, w += 4) {
     const s = v128.load32_splat(w), p = from + load<i32>(o);
-    c00 = madd(c00, s, v128.load(p));
-    c01 = madd(c01, s, v128.load(p, 16));
-    c10 = madd(c10, s, v128.load(p + step1));
-    c11 = madd(c11, s, v128.load(p + step1, 16));
-    c20 = madd(c20, s, v128.load(p + step2));
-    c21 = madd(c21, s, v128.load(p + step2, 16));
-    c30 = madd(c30, s, v128.load(p + step3));
-    c31 = madd(c31, s, v128.load(p + step3, 16));
+    c00 = maddIf(fuses, c00, s, v128.load(p));
+    c01 = maddIf(fuses, c01, s, v128.load(p, 16));
+    c10 = maddIf(fuses, c10, s, v128.load(p + step1));
+    c11 = maddIf(fuses, c11, s, v128.load(p + step1, 16));
+    c20 = maddIf(fuses, c20, s, v128.load(p + step2));
+    c21 = maddIf(fuses, c21, s, v128.load(p + step2, 16));
+    c30 = maddIf(fuses, c30, s, v128.load(p + step3));
+    c31 = maddIf(fuses, c31, s, v128.load(p + step3, 16));
   }
   finish8(to, c00, c01, columns, flags);
   if (rows > 1) finish8(to + outputRow, c10, c11, columns, flags);
@@ -154,39 +182,41 @@ function tile4x8(
  * Four rows with a 3×3 kernel, of which `rows` are stored, four columns at a time. Each row of inputs is
  * used for up to three rows of outputs, and the kernel stays in registers.
  */
-function rows3x3(to: usize, from: usize, w: usize, bias: f32, rows: i32, flags: i32): void {
+// @ts-ignore: decorator
+@inline
+function rows3x3(fuses: bool, to: usize, from: usize, w: usize, bias: f32, rows: i32, flags: i32): void {
   const w0 = v128.load32_splat(w), w1 = v128.load32_splat(w, 4), w2 = v128.load32_splat(w, 8);
   const w3 = v128.load32_splat(w, 12), w4 = v128.load32_splat(w, 16), w5 = v128.load32_splat(w, 20);
   const w6 = v128.load32_splat(w, 24), w7 = v128.load32_splat(w, 28), w8 = v128.load32_splat(w, 32);
   const o1 = load<i32>(offsets, 4) as usize, o2 = load<i32>(offsets, 8) as usize;
   for (let left = outputColumns; left > 0; left -= 4, from += 16, to += 16) {
-    let p = from, v = v128.load(p), y0 = madd(f32x4.splat(bias), v, w0);
-    v = v128.load(p + o1), y0 = madd(y0, v, w1);
-    v = v128.load(p + o2), y0 = madd(y0, v, w2);
+    let p = from, v = v128.load(p), y0 = maddIf(fuses, f32x4.splat(bias), v, w0);
+    v = v128.load(p + o1), y0 = maddIf(fuses, y0, v, w1);
+    v = v128.load(p + o2), y0 = maddIf(fuses, y0, v, w2);
     p += inputRow;
     let y1: v128, y2: v128, y3: v128;
-    v = v128.load(p), y0 = madd(y0, v, w3), y1 = madd(f32x4.splat(bias), v, w0);
-    v = v128.load(p + o1), y0 = madd(y0, v, w4), y1 = madd(y1, v, w1);
-    v = v128.load(p + o2), y0 = madd(y0, v, w5), y1 = madd(y1, v, w2);
+    v = v128.load(p), y0 = maddIf(fuses, y0, v, w3), y1 = maddIf(fuses, f32x4.splat(bias), v, w0);
+    v = v128.load(p + o1), y0 = maddIf(fuses, y0, v, w4), y1 = maddIf(fuses, y1, v, w1);
+    v = v128.load(p + o2), y0 = maddIf(fuses, y0, v, w5), y1 = maddIf(fuses, y1, v, w2);
     p += inputRow;
-    v = v128.load(p), y0 = madd(y0, v, w6), y1 = madd(y1, v, w3), y2 = madd(f32x4.splat(bias), v, w0);
-    v = v128.load(p + o1), y0 = madd(y0, v, w7), y1 = madd(y1, v, w4), y2 = madd(y2, v, w1);
-    v = v128.load(p + o2), y0 = madd(y0, v, w8), y1 = madd(y1, v, w5), y2 = madd(y2, v, w2);
+    v = v128.load(p), y0 = maddIf(fuses, y0, v, w6), y1 = maddIf(fuses, y1, v, w3), y2 = maddIf(fuses, f32x4.splat(bias), v, w0);
+    v = v128.load(p + o1), y0 = maddIf(fuses, y0, v, w7), y1 = maddIf(fuses, y1, v, w4), y2 = maddIf(fuses, y2, v, w1);
+    v = v128.load(p + o2), y0 = maddIf(fuses, y0, v, w8), y1 = maddIf(fuses, y1, v, w5), y2 = maddIf(fuses, y2, v, w2);
     finish4(to, y0, left, flags);
     p += inputRow;
-    v = v128.load(p), y1 = madd(y1, v, w6), y2 = madd(y2, v, w3), y3 = madd(f32x4.splat(bias), v, w0);
-    v = v128.load(p + o1), y1 = madd(y1, v, w7), y2 = madd(y2, v, w4), y3 = madd(y3, v, w1);
-    v = v128.load(p + o2), y1 = madd(y1, v, w8), y2 = madd(y2, v, w5), y3 = madd(y3, v, w2);
+    v = v128.load(p), y1 = maddIf(fuses, y1, v, w6), y2 = maddIf(fuses, y2, v, w3), y3 = maddIf(fuses, f32x4.splat(bias), v, w0);
+    v = v128.load(p + o1), y1 = maddIf(fuses, y1, v, w7), y2 = maddIf(fuses, y2, v, w4), y3 = maddIf(fuses, y3, v, w1);
+    v = v128.load(p + o2), y1 = maddIf(fuses, y1, v, w8), y2 = maddIf(fuses, y2, v, w5), y3 = maddIf(fuses, y3, v, w2);
     if (rows > 1) finish4(to + outputRow, y1, left, flags);
     p += inputRow;
-    v = v128.load(p), y2 = madd(y2, v, w6), y3 = madd(y3, v, w3);
-    v = v128.load(p + o1), y2 = madd(y2, v, w7), y3 = madd(y3, v, w4);
-    v = v128.load(p + o2), y2 = madd(y2, v, w8), y3 = madd(y3, v, w5);
+    v = v128.load(p), y2 = maddIf(fuses, y2, v, w6), y3 = maddIf(fuses, y3, v, w3);
+    v = v128.load(p + o1), y2 = maddIf(fuses, y2, v, w7), y3 = maddIf(fuses, y3, v, w4);
+    v = v128.load(p + o2), y2 = maddIf(fuses, y2, v, w8), y3 = maddIf(fuses, y3, v, w5);
     if (rows > 2) finish4(to + 2 * outputRow, y2, left, flags);
     p += inputRow;
-    v = v128.load(p), y3 = madd(y3, v, w6);
-    v = v128.load(p + o1), y3 = madd(y3, v, w7);
-    v = v128.load(p + o2), y3 = madd(y3, v, w8);
+    v = v128.load(p), y3 = maddIf(fuses, y3, v, w6);
+    v = v128.load(p + o1), y3 = maddIf(fuses, y3, v, w7);
+    v = v128.load(p + o2), y3 = maddIf(fuses, y3, v, w8);
     if (rows > 3) finish4(to + 3 * outputRow, y3, left, flags);
   }
 }
@@ -208,11 +238,18 @@ function finish4(to: usize, v: v128, columns: i32, flags: i32): void {
     return;
   }
   if (flags & ADDS) v = f32x4.add(v, v128.load(to + residual));
-  v128.store(to, activate4(v, flags >> ACTIVATION));
+  v128.store(to, clamped(v));
 }
 
 /** Stores one to three sums. */
 function finishPart(to: usize, v: v128, columns: i32, flags: i32): void {
   if (flags & ADDS) v = f32x4.add(v, loadPart(to + residual, columns));
-  storePart(to, activate4(v, flags >> ACTIVATION), columns);
+  storePart(to, clamped(v), columns);
+}
+
+/** A NaN stays NaN. */
+// @ts-ignore: decorator
+@inline
+function clamped(v: v128): v128 {
+  return f32x4.pmin(f32x4.pmax(v, f32x4.splat(low)), f32x4.splat(high));
 }

@@ -199,7 +199,7 @@ function gemm8x4(c: usize, ldc: i32, a: usize, panel: usize, b: usize, k: i32): 
 /** Stores four columns of C as four rows. */
 // @ts-ignore: decorator
 @inline
-function storeColumns(c: usize, row: usize, c0: v128, c1: v128, c2: v128, c3: v128): void {
+export function storeColumns(c: usize, row: usize, c0: v128, c1: v128, c2: v128, c3: v128): void {
   const low01 = interleaveLow(c0, c1), low23 = interleaveLow(c2, c3);
   const high01 = interleaveHigh(c0, c1), high23 = interleaveHigh(c2, c3);
   v128.store(c, lowHalves(low01, low23));

@@ -104,6 +104,8 @@ export class FusedConv2dGeometry extends Conv2dGeometry {
   residual: i32;
   /** Code of the activation (inline/activate.ts). */
   activation: i32;
+  /** Whether every build gives the same results. Only depthwise kernels read it. */
+  isExact: Flag;
 }
 
 /** The filters of a convolution, to be packed. */
@@ -115,6 +117,26 @@ export class FilterGeometry {
   filterSize: i32;
   /** Groups of channels. */
   groups: i32;
+}
+
+/** Rows of filters, to be rounded to 8 bits and packed. */
+@unmanaged
+export class Int8FilterGeometry extends FilterGeometry {
+  /** Weights of a filter for each input channel: kernel height · kernel width. */
+  taps: i32;
+  /** The first row. */
+  first: i32;
+  /** The number of rows. */
+  rows: i32;
+}
+
+/** A convolution with weights in 8 bits, which rounds its input. */
+@unmanaged
+export class Int8Conv2dGeometry extends FusedConv2dGeometry {
+  /** The least value of the input, if it is known beforehand. */
+  low: f32;
+  /** The largest value; low if the range has to be found. */
+  high: f32;
 }
 
 /** A 2-D pooling; a 1-D one has height 1. */

@@ -30,7 +30,7 @@ export function linear(
   y: usize, x: usize, w: usize, bias: usize, scratch: usize, g: LinearGeometry, activation: i32,
 ): void {
   product(y, x, w, bias, scratch, g, inlinedPart(activation));
-  if (activation == SILU) siluPhase(y, g.n * g.outF);
+  if (activation == SILU) siluPhase(y, g.n * g.outF, true);
 }
 
 /** The same for activations that are inlined. */

@@ -152,7 +152,7 @@ export function linearInt8(
     }
   }
   join(items);
-  if (activation == SILU) siluPhase(y, n * outF);
+  if (activation == SILU) siluPhase(y, n * outF, false);
 }
 
 /** A sample · factor as 16-bit integers. Zeros fill it up to the columns of a packed row. */

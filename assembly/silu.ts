@@ -1,5 +1,6 @@
-// SiLU, x · sigmoid(x), of results that a kernel has just stored (inline/activate.ts).
+// SiLU, x · sigmoid(x), and hard swish of results that a kernel has just stored (inline/activate.ts).
 
+import { activate4, HARDSWISH } from "./inline/activate";
 import { sigmoid4 } from "./inline/exp";
 import { loadPart, storePart } from "./inline/part";
 import { ceilDiv, CHUNK, claim, join } from "./threads";
@@ -16,17 +17,33 @@ export function siluRows(y: usize, step: usize, rows: i32, columns: i32): void {
   for (let i = 0; i < rows; i++, y += step) silu(y, columns);
 }
 
-/** The same for n floats that threads share, as a phase of its own. */
-export function siluPhase(y: usize, n: i32): void {
+/** Replaces each of n floats by its SiLU, without fused multiply-adds. */
+export function exactSilu(y: usize, n: i32): void {
+  const end = y + ((n & ~3) << 2);
+  for (; y < end; y += 16) v128.store(y, silu4(v128.load(y), false));
+  if (n & 3) storePart(y, silu4(loadPart(y, n & 3), false), n & 3);
+}
+
+/** Replaces each of n floats by its hard swish. */
+export function hardswish(y: usize, n: i32): void {
+  const end = y + ((n & ~3) << 2);
+  for (; y < end; y += 16) v128.store(y, activate4(v128.load(y), HARDSWISH));
+  if (n & 3) storePart(y, activate4(loadPart(y, n & 3), HARDSWISH), n & 3);
+}
+
+/** The same as silu() for n floats that threads share, as a phase of its own. */
+export function siluPhase(y: usize, n: i32, fuses: bool): void {
   const items = ceilDiv(n, CHUNK);
   for (let i = claim(items); i >= 0; i = claim(items)) {
-    silu(y + ((i * CHUNK) << 2), min(CHUNK, n - i * CHUNK));
+    const at = y + ((i * CHUNK) << 2), size = min(CHUNK, n - i * CHUNK);
+    if (fuses) silu(at, size);
+    else exactSilu(at, size);
   }
   join(items);
 }
 
 // @ts-ignore: decorator
 @inline
-function silu4(x: v128): v128 {
-  return f32x4.mul(x, sigmoid4(x));
+function silu4(x: v128, fuses: bool = true): v128 {
+  return f32x4.mul(x, sigmoid4(x, fuses));
 }

@@ -14,6 +14,7 @@ export * from "./reference/activation.ts";
 export * from "./reference/arithmetic.ts";
 export * from "./reference/array.ts";
 export * from "./reference/conv.ts";
+export { conv2dInt8, roundWeights } from "./reference/conv_int8.ts";
 export * from "./reference/elementwise.ts";
 export * from "./reference/conv_transpose.ts";
 export * from "./reference/interpolate.ts";

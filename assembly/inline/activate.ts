@@ -17,6 +17,20 @@ export function inlinedPart(activation: i32): i32 {
   return activation == SILU ? NONE : activation;
 }
 
+/** The least result of an activation that clamps; the others are computed afterwards. */
+// @ts-ignore: decorator
+@inline
+export function lowest(activation: i32): f32 {
+  return activation == RELU || activation == RELU6 ? 0 : -Infinity;
+}
+
+/** The largest result. */
+// @ts-ignore: decorator
+@inline
+export function highest(activation: i32): f32 {
+  return activation == RELU6 ? 6 : Infinity;
+}
+
 /** The activation of four lanes. pmin and pmax keep a NaN that is their first operand. */
 // @ts-ignore: decorator
 @inline

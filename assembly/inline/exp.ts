@@ -1,6 +1,6 @@
 // Exponential functions on four float32 lanes. All of them are inlined. NaN stays NaN.
 
-import { madd } from "./lanes";
+import { madd, maddIf } from "./lanes";
 
 // The factors lie in memory, as in winograd.ts.
 
@@ -18,10 +18,10 @@ const NORMAL: usize = memory.data<f32>([
 /** eˣ for x ≤ 0, within 2 units in the last place; 0 from x = −87.7 on. */
 // @ts-ignore: decorator
 @inline
-export function exp4(x: v128): v128 {
+export function exp4(x: v128, fuses: bool = true): v128 {
   x = f32x4.pmax(x, v128.load32_splat(EXP)); // keeps a NaN
-  const shifted = power4(x), scale = scale4(shifted);
-  return madd(scale, remainder4(x, shifted), scale);
+  const shifted = power4(x, fuses), scale = scale4(shifted);
+  return maddIf(fuses, scale, remainder4(x, shifted, fuses), scale);
 }
 
 /** eˣ − 1 for x ≤ 0, with the relative precision of exp4() for small x, too. */
@@ -39,8 +39,8 @@ export function expm14(x: v128): v128 {
  */
 // @ts-ignore: decorator
 @inline
-function power4(x: v128): v128 {
-  return madd(v128.load32_splat(EXP, 44), x, v128.load32_splat(EXP, 4));
+function power4(x: v128, fuses: bool = true): v128 {
+  return maddIf(fuses, v128.load32_splat(EXP, 44), x, v128.load32_splat(EXP, 4));
 }
 
 /** 2ⁿ for −127 ≤ n ≤ 0, with 0 for 2⁻¹²⁷: n + 127 becomes the exponent of a float. */
@@ -58,16 +58,16 @@ function scale4(shifted: v128): v128 {
  */
 // @ts-ignore: decorator
 @inline
-function remainder4(x: v128, shifted: v128): v128 {
+function remainder4(x: v128, shifted: v128, fuses: bool = true): v128 {
   const n = f32x4.sub(shifted, v128.load32_splat(EXP, 44));
-  const r = madd(madd(x, n, v128.load32_splat(EXP, 8)), n, v128.load32_splat(EXP, 12));
+  const r = maddIf(fuses, maddIf(fuses, x, n, v128.load32_splat(EXP, 8)), n, v128.load32_splat(EXP, 12));
   let p = v128.load32_splat(EXP, 16);
-  p = madd(v128.load32_splat(EXP, 20), p, r);
-  p = madd(v128.load32_splat(EXP, 24), p, r);
-  p = madd(v128.load32_splat(EXP, 28), p, r);
-  p = madd(v128.load32_splat(EXP, 32), p, r);
-  p = madd(v128.load32_splat(EXP, 36), p, r);
-  return madd(r, p, f32x4.mul(r, r));
+  p = maddIf(fuses, v128.load32_splat(EXP, 20), p, r);
+  p = maddIf(fuses, v128.load32_splat(EXP, 24), p, r);
+  p = maddIf(fuses, v128.load32_splat(EXP, 28), p, r);
+  p = maddIf(fuses, v128.load32_splat(EXP, 32), p, r);
+  p = maddIf(fuses, v128.load32_splat(EXP, 36), p, r);
+  return maddIf(fuses, r, p, f32x4.mul(r, r));
 }
 
 /**
@@ -88,8 +88,8 @@ export function log1p4(e: v128): v128 {
 /** 1 / (1 + e⁻ˣ) */
 // @ts-ignore: decorator
 @inline
-export function sigmoid4(x: v128): v128 {
-  const one = v128.load32_splat(EXP, 40), e = exp4(f32x4.neg(f32x4.abs(x)));
+export function sigmoid4(x: v128, fuses: bool = true): v128 {
+  const one = v128.load32_splat(EXP, 40), e = exp4(f32x4.neg(f32x4.abs(x)), fuses);
   const over = v128.bitselect(e, one, f32x4.lt(x, f32x4.splat(0)));
   return f32x4.div(over, f32x4.add(one, e));
 }

@@ -8,6 +8,13 @@ export function madd(acc: v128, a: v128, b: v128): v128 {
   return f32x4.add(acc, f32x4.mul(a, b));
 }
 
+/** The same; with fuses = false it rounds twice in every build. */
+// @ts-ignore: decorator
+@inline
+export function maddIf(fuses: bool, acc: v128, a: v128, b: v128): v128 {
+  return fuses ? madd(acc, a, b) : f32x4.add(acc, f32x4.mul(a, b));
+}
+
 /** max(x, 0) per lane. pmax is one instruction, and keeps a NaN when x is its first operand. */
 // @ts-ignore: decorator
 @inline

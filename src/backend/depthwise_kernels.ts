@@ -13,6 +13,8 @@ export interface Epilogue {
   readonly residual: Tensor | null;
   /** The code of the activation that follows (assembly/inline/activate.ts), 0 for none. */
   readonly activation: number;
+  /** Whether a depthwise convolution gives the same results in every build. */
+  readonly isExact?: boolean;
 }
 
 /** The kernels of depthwise convolutions, which have groups = inC. Weights are [outC, 1, (kH,) kW]. */

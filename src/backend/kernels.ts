@@ -30,6 +30,23 @@ export interface Filters {
   readonly bias: Tensor;
 }
 
+/** The shape of a convolution's weights that are rounded to 8 bits. */
+export interface Int8Filters {
+  /** [outC, inC/groups, (kH,) kW]. */
+  readonly shape: Shape;
+  /** Groups of channels. */
+  readonly groups: number;
+}
+
+/** Weights in 8 bits, and the range of the values that they are multiplied by. */
+export interface Int8Weight {
+  readonly packed: Tensor<Int8Array>;
+  /** The factor of each row's integers, [outC]. */
+  readonly scale: Tensor;
+  /** The least and the largest input; null to find them in each sample. */
+  readonly range: readonly [number, number] | null;
+}
+
 /** The kernels of forward passes. `activation` is a code of assembly/inline/activate.ts. */
 export interface ForwardKernels {
   /** Lays out [outC, inC/groups, (kH,) kW] for {@linkcode ForwardKernels.conv2d}. */
@@ -124,6 +141,34 @@ export interface ElementwiseKernels {
 
 /** The kernels of weights in 8 or 16 bits. */
 export interface QuantizedKernels {
+  /**
+   * An empty tensor for packed weights of {@linkcode QuantizedKernels.conv2dInt8}. A backend has this and
+   * the next three, or none of them.
+   */
+  emptyConv2dInt8?(filters: Int8Filters): Tensor<Int8Array>;
+  /** Quantises rows of weights, [rows, …], to packed and scale, from row `row` on. */
+  packConv2dInt8?(
+    packed: Tensor<Int8Array>,
+    scale: Tensor,
+    weight: Tensor,
+    row: number,
+    filters: Int8Filters,
+  ): void;
+  /** values = the integers of packed, [outC, inC/groups, (kH,) kW]. */
+  unpackConv2dInt8?(
+    values: Tensor<Int8Array>,
+    packed: Tensor<Int8Array>,
+    filters: Int8Filters,
+  ): void;
+  /** y = activation(x ⋆ (scale · packed) + bias + residual), with x rounded to 7 bits. */
+  conv2dInt8?(
+    y: Tensor,
+    x: Tensor,
+    weight: Int8Weight,
+    bias: Tensor | null,
+    g: Conv2dGeometry,
+    epilogue: Epilogue,
+  ): void;
   /** An empty tensor for packed weights [outF, inF] of {@linkcode QuantizedKernels.linearInt8}. */
   emptyLinearInt8(outF: number, inF: number): Tensor<Int8Array>;
   /**

@@ -24,7 +24,7 @@ export interface SelectedModel extends Disposable {
   readonly name: string;
   /** Where the weights come from, as text. */
   readonly weights: string;
-  /** The precision of fully connected layers, where the backend supports it. */
+  /** The precision of weights, where the backend supports it. */
   readonly precision: Precision;
   /** A hint on getting other weights. */
   readonly hint?: string;

@@ -43,8 +43,8 @@ Model options (classify, serve, summary):
       --random           untrained weights, for testing
       --seed N           seed for --random, as for torch.manual_seed()
                          (default: a different one each time)
-      --precision P      precision of fully connected layers: f32; f16, half the
-                         memory, on a GPU only; or int8, a quarter of the memory
+      --precision P      precision of weights: f32; f16, half the memory, on a
+                         GPU only; or int8, a quarter of the memory and faster
                          (default: int8 if stored that way, otherwise f32)
       --backend NAME     ${devices.join(", ")} (default auto: a GPU if available)
 

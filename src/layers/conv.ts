@@ -22,6 +22,7 @@ import {
   isDepthwise,
   supportsWinograd,
 } from "../ops/prepared_conv.ts";
+import type { RandomGenerator } from "../random.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
 import { ConvWeights } from "./conv_weights.ts";
 import {
@@ -32,7 +33,9 @@ import {
 } from "./forward.ts";
 import { Layer } from "./layer.ts";
 import { BatchNorm } from "./norm.ts";
-import { type Parameter, uniformParameter } from "./parameter.ts";
+import { type Parameter, uniform, uniformParameter } from "./parameter.ts";
+import type { Precision, PrecisionOptions } from "./precision.ts";
+import { ConvWeight } from "./rounded_weight.ts";
 
 /**
  * The bias of a layer with weights.
@@ -57,6 +60,12 @@ export interface PackingOptions {
   readonly keepPacked?: boolean;
 }
 
+/** The options that the base class reads. */
+interface BaseOptions extends BiasOptions {
+  readonly groups?: number;
+  readonly precision?: Precision;
+}
+
 /** With fewer channels than this, Winograd's transforms cost more than they save. */
 const minWinogradChannels = 12;
 
@@ -77,8 +86,14 @@ export abstract class Conv extends Layer {
   /** The shape of the weights, [outChannels, inChannels/groups, (kH,) kW]. */
   protected readonly weightShape: Shape;
   /** The options of the operation and the layer. */
-  abstract readonly options: ConvOptions & BiasOptions & AlgorithmOptions & PackingOptions;
+  abstract readonly options:
+    & ConvOptions
+    & BiasOptions
+    & AlgorithmOptions
+    & PackingOptions
+    & PrecisionOptions;
   readonly #axes: 1 | 2;
+  readonly #weight: ConvWeight;
   readonly #prepared = new ConvWeights();
 
   /**
@@ -95,7 +110,7 @@ export abstract class Conv extends Layer {
     readonly inChannels: number,
     readonly outChannels: number,
     kernel: readonly number[],
-    { groups = 1, bias = true }: BiasOptions & { readonly groups?: number },
+    { groups = 1, bias = true, precision = "f32" }: BaseOptions,
   ) {
     super();
     checkBoolean(type, "bias", bias);
@@ -109,7 +124,7 @@ export abstract class Conv extends Layer {
     this.#axes = kernel.length === 1 ? 1 : 2;
     const shape = this.weightShape = [outChannels, inChannels / groups, ...kernel];
     const fanIn = elements(shape.slice(1));
-    const weight = uniformParameter(shape, fanIn);
+    const weight = this.#weight = new ConvWeight(type, shape, groups, uniform(fanIn), precision);
     this.parameters = bias ? { weight, bias: uniformParameter([outChannels], fanIn) } : { weight };
   }
 
@@ -127,21 +142,36 @@ export abstract class Conv extends Layer {
   override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
     checkForward(this.type, x, options);
     if (this.training) checkTrainingForward(this.type, options);
-    const { keepPacked = true } = this.options, algorithm = this.#algorithmOn(x.backend);
-    const groups = this.inChannels / this.weightShape[1];
-    const plain = { weight: this.value("weight"), bias: this.optional("bias") };
+    const { quantized, groups, precision } = this.#weight, { keepPacked = true } = this.options;
+    const algorithm = quantized ? "direct" : this.#algorithmOn(x.backend);
+    const plain = { weight: quantized ?? this.value("weight"), bias: this.optional("bias") };
     const { weight, bias } = this.#prepared.prepare(plain, {
       norm: this.#checkNorm(options.norm),
       pack: keepPacked && algorithm === "direct" && !isDepthwise(this.weightShape, groups),
       groups,
     });
     try {
-      const y = conv(this.#axes, x, weight, bias, { ...this.options, algorithm, ...options });
+      const fused = { ...options, isExact: precision === "int8" };
+      const y = conv(this.#axes, x, weight, bias, { ...this.options, algorithm, ...fused });
       this.save(x, ...(options.activation ? [y] : []));
       return y;
     } finally {
       if (!keepPacked) this.#prepared.dispose();
     }
+  }
+
+  /** See {@linkcode Layer.train}. */
+  override train(generator?: RandomGenerator): this {
+    this.#weight.checkTrainable();
+    return super.train(generator);
+  }
+
+  /** See {@linkcode Layer.quantize}. */
+  override quantize(): this {
+    super.quantize();
+    this.#weight.quantize();
+    this.#prepared.dispose();
+    return this;
   }
 
   #checkNorm(norm: FoldableNorm | undefined): BatchNorm | undefined {
@@ -227,7 +257,12 @@ export class Conv2d extends Conv {
     inChannels: number,
     outChannels: number,
     readonly kernelSize: number | readonly [number, number],
-    readonly options: Conv2dOptions & BiasOptions & AlgorithmOptions & PackingOptions = {},
+    readonly options:
+      & Conv2dOptions
+      & BiasOptions
+      & AlgorithmOptions
+      & PackingOptions
+      & PrecisionOptions = {},
   ) {
     checkOptions("Conv2d", options);
     checkBoolean("Conv2d", "keepPacked", options.keepPacked ?? true);
@@ -255,7 +290,7 @@ export class Conv1d extends Conv {
     inChannels: number,
     outChannels: number,
     readonly kernelSize: number,
-    readonly options: Conv1dOptions & BiasOptions & PackingOptions = {},
+    readonly options: Conv1dOptions & BiasOptions & PackingOptions & PrecisionOptions = {},
   ) {
     checkOptions("Conv1d", options);
     checkBoolean("Conv1d", "keepPacked", options.keepPacked ?? true);

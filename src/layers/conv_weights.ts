@@ -7,6 +7,7 @@
 import { disposeOnError } from "../ops/checks.ts";
 import { foldConv } from "../ops/fold.ts";
 import { prepareConv, type PreparedConv } from "../ops/prepared_conv.ts";
+import { QuantizedConv } from "../ops/quantize_conv.ts";
 import type { Tensor } from "../tensor.ts";
 import type { BatchNorm } from "./norm.ts";
 
@@ -27,7 +28,7 @@ interface Preparation {
 }
 
 /** Prepared operands. */
-interface Prepared extends ConvOperands<Tensor | PreparedConv> {
+interface Prepared extends ConvOperands<Tensor | PreparedConv | QuantizedConv> {
   /** The results to free. */
   readonly owned: readonly Disposable[];
 }
@@ -45,11 +46,11 @@ export class ConvWeights {
 
   /** Returns the operands for the kernels. They stay valid until the next call. */
   prepare(
-    plain: ConvOperands<Tensor>,
+    plain: ConvOperands<Tensor | QuantizedConv>,
     preparation: Preparation,
-  ): ConvOperands<Tensor | PreparedConv> {
+  ): ConvOperands<Tensor | PreparedConv | QuantizedConv> {
     const { norm, pack } = preparation;
-    if (!norm && !pack) return plain;
+    if (!norm && (!pack || plain.weight instanceof QuantizedConv)) return plain;
     const origin = originOf(plain, preparation);
     if (!this.#prepared || !this.#origin || !isSame(this.#origin, origin)) {
       this.dispose();
@@ -67,9 +68,13 @@ export class ConvWeights {
   }
 }
 
-function originOf({ weight, bias }: ConvOperands<Tensor>, preparation: Preparation): Origin {
+function originOf(
+  { weight, bias }: ConvOperands<Tensor | QuantizedConv>,
+  preparation: Preparation,
+): Origin {
   const { norm } = preparation;
-  const tensors = norm ? [weight, bias, ...Object.values(norm.tensors)] : [weight];
+  const values = weight instanceof QuantizedConv ? weight.scale : weight;
+  const tensors = norm ? [values, bias, ...Object.values(norm.tensors)] : [values];
   const sources = tensors.filter((tensor) => tensor !== null)
     .map((tensor) => ({ tensor, version: tensor.version }));
   return { ...preparation, eps: norm?.options.eps, sources };
@@ -84,9 +89,10 @@ function isSame(a: Origin, b: Origin): boolean {
 
 /** Folds and packs. */
 function prepare(
-  { weight, bias }: ConvOperands<Tensor>,
+  { weight, bias }: ConvOperands<Tensor | QuantizedConv>,
   { norm, pack, groups }: Preparation,
 ): Prepared {
+  if (weight instanceof QuantizedConv) return foldQuantized(weight, bias, norm!);
   if (!norm) {
     const packed = prepareConv(weight, { groups });
     return { weight: packed, bias, owned: [packed] };
@@ -98,4 +104,13 @@ function prepare(
     const packed = prepareConv(unpacked, { groups });
     return { weight: packed, bias, owned: [packed, bias] };
   });
+}
+
+/** Folds a batch normalisation into scales: the integers stay. */
+function foldQuantized(weight: QuantizedConv, bias: Tensor | null, norm: BatchNorm): Prepared {
+  const { shape, groups, packed, scale } = weight, rows = scale.view([scale.size, 1, 1, 1]);
+  const folded = foldConv(rows, bias, norm.tensors, { eps: norm.options.eps });
+  const scales = folded.weight.view([scale.size]);
+  const scaled = new QuantizedConv(shape, groups, packed, scales, weight.range);
+  return { weight: scaled, bias: folded.bias, owned: [folded.weight, folded.bias] };
 }

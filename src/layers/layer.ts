@@ -184,8 +184,8 @@ export abstract class Layer implements Disposable {
   }
 
   /**
-   * Rounds the weights of fully connected layers to 8 bits, a quarter of the memory. Each row gets
-   * a scale: its largest magnitude / 127. The float32 values are freed, and weights loaded later
+   * Rounds the weights of convolutions and fully connected layers to 8 bits, a quarter of the
+   * memory: see {@linkcode Precision}. Each output gets a scale: its largest magnitude / 127. The float32 values are freed, and weights loaded later
    * are rounded, too. Names and shapes in the state dict stay the same. The layer cannot be trained
    * afterwards.
    *

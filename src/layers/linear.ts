@@ -14,7 +14,7 @@ import type { BiasOptions } from "./conv.ts";
 import { checkForward, checkTrainingForward, type ForwardOptions } from "./forward.ts";
 import { Layer } from "./layer.ts";
 import { type Parameter, uniform, uniformParameter } from "./parameter.ts";
-import { LinearWeight } from "./linear_weight.ts";
+import { LinearWeight } from "./rounded_weight.ts";
 import type { PrecisionOptions } from "./precision.ts";
 
 /** A fully connected layer, `torch.nn.Linear`: […, inFeatures] → […, outFeatures]. */

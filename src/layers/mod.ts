@@ -26,7 +26,7 @@ export { MergeLayer } from "./merge_layer.ts";
 export * from "./merge.ts";
 export { Parameter } from "./parameter.ts";
 export * from "./linear.ts";
-export { LinearWeight } from "./linear_weight.ts";
+export { LinearWeight } from "./rounded_weight.ts";
 export * from "./norm.ts";
 export * from "./pad.ts";
 export * from "./permute.ts";

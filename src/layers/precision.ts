@@ -5,18 +5,22 @@
  */
 
 /**
- * The precisions of fully connected weights.
+ * The precisions of the weights of convolutions and fully connected layers.
  *
  * @internal
  */
 export const precisions = ["f32", "f16", "int8"] as const;
 
 /**
- * How the weights of fully connected layers are stored in memory:
+ * How the weights of convolutions and fully connected layers are stored in memory:
  *
  * - "f32": in 32 bits;
- * - "f16": in 16 bits, half the memory. WebGPU only: on Wasm they stay in 32 bits;
- * - "int8": in 8 bits with a scale for each row, a quarter of the memory.
+ * - "f16": those of fully connected layers in 16 bits, half the memory. WebGPU only: on Wasm they stay
+ *   in 32 bits;
+ * - "int8": in 8 bits with a scale for each output, a quarter of the memory. Wasm multiplies integers
+ *   then: it also rounds the inputs, of convolutions to 7 bits, of fully connected layers to 16. The
+ *   weights of depthwise and transposed convolutions stay in 32 bits, and those of all convolutions on
+ *   WebGPU.
  */
 export type Precision = typeof precisions[number];
 
@@ -27,8 +31,8 @@ export type Precision = typeof precisions[number];
  */
 export interface PrecisionOptions {
   /**
-   * How the weights of fully connected layers are stored. Weights are rounded while they are loaded
-   * or initialised. Weights in fewer than 32 bits cannot be trained. Default: "int8" if the weights
+   * How weights are stored: see {@linkcode Precision}. They are rounded while they are loaded or
+   * initialised. Weights in fewer than 32 bits cannot be trained. Default: "int8" if the weights
    * come from a file with int8 weights, else "f32".
    */
   readonly precision?: Precision;

@@ -78,23 +78,24 @@ export class AlexNet extends Classifier {
    */
   constructor(options: AlexNetOptions = {}) {
     const { dropout = 0.5, hiddenFeatures = 4096, algorithm, keepPacked, precision } = options;
+    const stored = { algorithm, keepPacked, precision };
     const { preprocessing = imagenetPreprocessing } = options;
     const [c1, c2, c3, c4, c5] = options.channels ?? [64, 192, 384, 256, 256];
     const classes = classesOf("AlexNet", options, 1000);
     checkInteger("AlexNet", "hiddenFeatures", hiddenFeatures, 1);
     super({
       features: new Sequential([
-        new Conv2d(3, c1, 11, { stride: 4, padding: 2, algorithm, keepPacked }),
+        new Conv2d(3, c1, 11, { stride: 4, padding: 2, ...stored }),
         new ReLU(),
         new MaxPool2d(3, { stride: 2 }),
-        new Conv2d(c1, c2, 5, { padding: 2, algorithm, keepPacked }),
+        new Conv2d(c1, c2, 5, { padding: 2, ...stored }),
         new ReLU(),
         new MaxPool2d(3, { stride: 2 }),
-        new Conv2d(c2, c3, 3, { padding: 1, algorithm, keepPacked }),
+        new Conv2d(c2, c3, 3, { padding: 1, ...stored }),
         new ReLU(),
-        new Conv2d(c3, c4, 3, { padding: 1, algorithm, keepPacked }),
+        new Conv2d(c3, c4, 3, { padding: 1, ...stored }),
         new ReLU(),
-        new Conv2d(c4, c5, 3, { padding: 1, algorithm, keepPacked }),
+        new Conv2d(c4, c5, 3, { padding: 1, ...stored }),
         new ReLU(),
         new MaxPool2d(3, { stride: 2 }),
       ]),

@@ -100,7 +100,9 @@ export class AlexNetTiny extends Classifier {
     const { batchNorm = false, dropout = 0.5, algorithm, keepPacked, precision } = options;
     const { preprocessing = alexnetTinyPreprocessing } = options;
     const classes = classesOf("AlexNetTiny", options, 200);
-    const features = new Sequential(convolutions(batchNorm, { algorithm, keepPacked }));
+    const features = new Sequential(
+      convolutions(batchNorm, { algorithm, keepPacked, precision }),
+    );
     const inFeatures = elements(features.outputShape([1, 3, side, side]));
     const sizes = [inFeatures, ...hiddenFeatures, classes.length];
     super({
@@ -113,7 +115,7 @@ export class AlexNetTiny extends Classifier {
 
 function convolutions(
   batchNorm: boolean,
-  options: AlgorithmOptions & PackingOptions,
+  options: AlgorithmOptions & PackingOptions & PrecisionOptions,
 ): Layer[] {
   let inChannels = 3;
   return stages.flatMap(({ channels, kernelSize, stride = 1, pool }) => {

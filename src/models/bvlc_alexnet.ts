@@ -62,7 +62,7 @@ export class BvlcAlexNet extends Classifier {
     const { dropout = 0.5, algorithm, keepPacked, precision } = options;
     const { preprocessing = caffe227Preprocessing } = options;
     const classes = classesOf("BvlcAlexNet", options, 1000);
-    const packing = { algorithm, keepPacked }, pairs = { groups: 2, ...packing };
+    const packing = { algorithm, keepPacked, precision }, pairs = { groups: 2, ...packing };
     const pool = () => new MaxPool2d(3, { stride: 2, ceilMode: true });
     const norm = () => new LocalResponseNorm(5, { alpha: 1e-4, beta: 0.75, k: 1 });
     super({

@@ -8,7 +8,7 @@ import { kernelsOf } from "../backend/interface.ts";
 import { type ClassName, imagenetClassCount, imagenetClasses } from "./imagenet_classes.ts";
 import { ArgumentError, PembrokeError } from "../errors.ts";
 import type { Layer } from "../layers/layer.ts";
-import { LinearWeight } from "../layers/linear_weight.ts";
+import { RoundedWeight } from "../layers/rounded_weight.ts";
 import type { Sequential } from "../layers/sequential.ts";
 import type { Tensor, Values } from "../tensor.ts";
 
@@ -95,12 +95,12 @@ const finiteVersions = new WeakMap<Tensor<Values>, number>();
  */
 async function findNonFinite(model: Layer): Promise<string | undefined> {
   for (const [name, parameter] of model.stateDict()) {
-    const { quantized, half } = parameter instanceof LinearWeight ? parameter : {};
+    const { quantized, half } = parameter instanceof RoundedWeight ? parameter : {};
     const tensor = parameter.tensor ?? quantized?.scale ?? half;
     if (!tensor) continue;
     const { version } = tensor;
     if (finiteVersions.get(tensor) === version) continue;
-    if (!await (tensor === half ? isFiniteHalf(half) : isFiniteFloat(tensor as Tensor))) {
+    if (!await (half ? isFiniteHalf(half) : isFiniteFloat(tensor as Tensor))) {
       return name;
     }
     finiteVersions.set(tensor, version);

@@ -112,8 +112,7 @@ function disposeWeights(model: Layer): void {
 
 /** Returns the default precision for a file: "int8" if its weights are int8, else "f32". */
 export function storedPrecision({ entries }: WeightsFile): Precision {
-  const fullyConnected = [...entries.values()].filter(({ shape }) => shape.length === 2);
-  return fullyConnected.some(({ quantized }) => quantized) ? "int8" : "f32";
+  return [...entries.values()].some(({ quantized }) => quantized) ? "int8" : "f32";
 }
 
 /** Whether a file is an ONNX model with its graph. */

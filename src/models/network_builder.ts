@@ -72,7 +72,7 @@ export class NetworkBuilder extends GraphBuilder {
   ): string {
     const { stride = 1, padding = (kernelSize - 1) / 2, bias = false } = options;
     const groups = options.groups === undefined ? 1 : this.channels(options.groups);
-    const { algorithm, keepPacked } = this.options;
+    const { algorithm, keepPacked, precision } = this.options;
     const inC = this.channels(input), outC = this.channels(output);
     const winograd = groups === 1 &&
       supportsWinograd([outC, inC, kernelSize, kernelSize], stride);
@@ -82,6 +82,7 @@ export class NetworkBuilder extends GraphBuilder {
       groups,
       bias,
       keepPacked,
+      precision,
       algorithm: algorithm === "winograd" && !winograd ? undefined : algorithm,
     });
     return this.add(name, layer, ...inputs);
@@ -118,8 +119,8 @@ export class NetworkBuilder extends GraphBuilder {
 
   /** Adds the 1×1 convolution whose outputs are the classes. */
   classesConv(name: string, channels: number): string {
-    const { numClasses, keepPacked } = this.options;
-    const layer = new Conv2d(this.channels(channels), numClasses, 1, { keepPacked });
+    const { numClasses, keepPacked, precision } = this.options;
+    const layer = new Conv2d(this.channels(channels), numClasses, 1, { keepPacked, precision });
     return this.add(name, layer);
   }
 

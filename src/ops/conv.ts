@@ -22,6 +22,7 @@ import {
   isDepthwise,
   PreparedConv,
 } from "./prepared_conv.ts";
+import { checkQuantizedConv, QuantizedConv } from "./quantize_conv.ts";
 
 /**
  * Computes a 2-D convolution,
@@ -47,7 +48,7 @@ import {
  */
 export function conv2d(
   x: Tensor,
-  weight: Tensor | PreparedConv,
+  weight: Tensor | PreparedConv | QuantizedConv,
   bias: Tensor | null,
   options: Conv2dOptions & FusedOptions & AlgorithmOptions = {},
 ): Tensor {
@@ -78,44 +79,56 @@ export function conv2d(
  */
 export function conv1d(
   x: Tensor,
-  weight: Tensor | PreparedConv,
+  weight: Tensor | PreparedConv | QuantizedConv,
   bias: Tensor | null,
   options: Conv1dOptions & FusedOptions = {},
 ): Tensor {
   return conv(1, x, weight, bias, options);
 }
 
-/** Computes {@linkcode conv1d} or {@linkcode conv2d}. */
+/**
+ * Computes {@linkcode conv1d} or {@linkcode conv2d}.
+ *
+ * @param options With `isExact`, depthwise convolutions give the same results in every build.
+ */
 export function conv(
   axes: 1 | 2,
   x: Tensor,
-  weight: Tensor | PreparedConv,
+  weight: Tensor | PreparedConv | QuantizedConv,
   bias: Tensor | null,
-  options: ConvOptions & FusedOptions & AlgorithmOptions,
+  options: ConvOptions & FusedOptions & AlgorithmOptions & { readonly isExact?: boolean },
 ): Tensor {
   const op = `conv${axes}d`;
   checkOptions(op, options);
-  const { out, algorithm = "direct" } = options;
+  const { out, algorithm = "direct", isExact } = options;
   checkTensor(op, "x", x, x);
-  checkTensor(op, "weight", weight instanceof PreparedConv ? weight.packed : weight, x);
+  if (weight instanceof QuantizedConv) checkQuantizedConv(op, weight, x);
+  else checkTensor(op, "weight", weight instanceof PreparedConv ? weight.packed : weight, x);
   const { g, output: shape } = convGeometry(op, axes, x.shape, weight.shape, options);
   bias = checkOptionalTensor(op, "bias", bias, x, [g.outC]);
   const residual = checkOptionalTensor(op, "residual", options.residual, x, shape);
-  const epilogue = { residual, activation: checkActivation(op, options) };
+  const epilogue = { residual, activation: checkActivation(op, options), isExact };
   // every element of a residual is read before it is written
   const others = residual?.storage === out?.storage ? [bias] : [bias, residual];
   checkAlgorithm(op, algorithm, weight.shape, [g.strideH, g.strideW], [g.dilationH, g.dilationW]);
-  if (weight instanceof PreparedConv) {
-    const { packed, options: { groups } } = weight;
+  if (weight instanceof PreparedConv || weight instanceof QuantizedConv) {
+    const isQuantized = weight instanceof QuantizedConv;
+    const { packed } = weight, groups = isQuantized ? weight.groups : weight.options.groups;
     if (groups !== g.groups) {
-      throw new ArgumentError(op, "groups", g.groups, `${groups}, as in prepareConv()`);
+      const expected = `${groups}, as in ${isQuantized ? "quantize" : "prepare"}Conv()`;
+      throw new ArgumentError(op, "groups", g.groups, expected);
     }
     if (algorithm !== "direct") {
       throw new ArgumentError(op, "algorithm", algorithm, '"direct" with prepared weights');
     }
+    if (isQuantized) {
+      return produce(op, x, { shape, out, reads: [weight.scale, ...others] }, (y) => {
+        kernelsOf(x).conv2dInt8!(y, x, weight, bias, g, epilogue);
+      });
+    }
     return produce(op, x, { shape, out, reads: [packed, ...others] }, (y) => {
       const kernel = isDepthwise(weight.shape, groups) ? "depthwise" : "conv2d";
-      kernelsOf(x)[kernel](y, x, packed, bias, g, epilogue);
+      kernelsOf(x)[kernel](y, x, packed as Tensor, bias, g, epilogue);
     });
   }
   return produce(op, x, { shape, out, reads: [weight, ...others] }, (y) => {

@@ -80,7 +80,12 @@ export async function convertWeights(
     await file.read(name, (values) => {
       step(values);
       batcher.add(values, count, (batch) => {
-        const { stored, scale } = quantize(name, batch, batch.length / batcher.rowLength);
+        const { stored, scale } = quantize(
+          name,
+          batch,
+          batch.length / batcher.rowLength,
+          shape.length > 2,
+        );
         writer.append(name, new Uint8Array(stored.buffer));
         writer.appendFloats(scaleName(name), "F32", scale);
       });

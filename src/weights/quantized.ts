@@ -54,12 +54,15 @@ export function pairScales(
  * @param name The tensor's name in error messages.
  * @param values The values, in rows of equal length.
  * @param rows The number of rows.
+ * @param isConv Whether they belong to a convolution, whose kernel rounds to even, by scales of 16
+ * significant bits: then rounding the stored values again gives the same integers and scales.
  * @throws {ArgumentError} When a value is not finite.
  */
 export function quantize(
   name: string,
   values: Float32Array,
   rows: number,
+  isConv = false,
 ): { stored: Int8Array<ArrayBuffer>; scale: Float32Array<ArrayBuffer> } {
   const stored = new Int8Array(values.length), scale = new Float32Array(rows);
   const length = values.length / rows;
@@ -72,15 +75,29 @@ export function quantize(
       }
       maxMagnitude = Math.max(maxMagnitude, Math.abs(values[i]));
     }
-    scale[row] = maxMagnitude / MAX_STORED;
+    scale[row] = isConv ? round16(maxMagnitude / MAX_STORED) : maxMagnitude / MAX_STORED;
     if (scale[row] === 0) continue; // all values are zero, or the scale underflows float32
     for (let i = from; i < to; i++) {
-      const nearest = Math.round(values[i] / scale[row]);
+      const nearest = isConv
+        ? nearestEven(values[i] / scale[row])
+        : Math.round(values[i] / scale[row]);
       // A scale far below 2⁻¹²⁶ may be rounded down enough to give more than 127.
       stored[i] = Math.min(Math.max(nearest, -MAX_STORED), MAX_STORED);
     }
   }
   return { stored, scale };
+}
+
+/** Rounds a positive number to a float32 with 16 significant bits. */
+function round16(value: number): number {
+  const words = new Uint32Array(Float32Array.of(value).buffer);
+  words[0] = (words[0] + 0x80) & ~0xff;
+  return new Float32Array(words.buffer)[0];
+}
+
+/** Rounds a quotient in float32 to the nearest integer, ties to even: a sum with 1.5 · 2²³ does. */
+function nearestEven(value: number): number {
+  return Math.fround(Math.fround(value) + 12582912) - 12582912;
 }
 
 /**

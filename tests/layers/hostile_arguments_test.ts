@@ -39,6 +39,7 @@ const constructors: Call[] = [
     bias: true,
     algorithm: "direct",
     keepPacked: true,
+    precision: "int8",
   }]],
   ["Conv1d", create(layers.Conv1d), [4, 4, 3, { stride: 1, padding: [1, 1], groups: 2 }]],
   ["ConvTranspose2d", create(layers.ConvTranspose2d), [4, 4, 3, {

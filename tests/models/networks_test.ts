@@ -10,7 +10,9 @@ import { type NetworkName, networkNames, networks } from "../../src/models/regis
 import { elements, type Shape } from "../../src/tensor.ts";
 import { type TensorToWrite, type WeightsFile, writePth } from "../../src/weights/mod.ts";
 import { assert, assertAllClose, assertEquals, assertRejects, assertThrows } from "../assert.ts";
-import { testOnBuilds, testOnFewBackends } from "../backends.ts";
+import { testOnBuilds, testOnFewBackends, testOnWasm } from "../backends.ts";
+import { bits } from "../backend/harness.ts";
+import { hasHighMemory } from "../backend/high_memory.ts";
 import { hasGpu } from "../webgpu.ts";
 import {
   golden,
@@ -43,6 +45,41 @@ for (const name of narrowNames) {
     testOnFewBackends(`a narrow ${name} gives PyTorch's logits`, compare);
   }
 }
+
+/** Logits in 8 bits of each narrow network on the first backend that computed them. */
+const firstLogits = new Map<string, Float32Array>();
+
+testOnWasm("narrow networks in int8 give the same bits on every build", async (backend) => {
+  if (hasHighMemory(backend)) return;
+  for (const name of narrowNames) {
+    const { side } = golden.narrow[name], pixels = images(2, side), size = pixels.length / 2;
+    using model = (await loadNarrow(name, backend)).quantize();
+    using x = backend.upload(pixels, [2, 3, side, side]);
+    using y = model.forward(x);
+    const values = await y.read(), first = firstLogits.get(name);
+    if (!first) firstLogits.set(name, values);
+    else assertEquals(bits(values), bits(first), name);
+    using one = backend.upload(pixels.subarray(size), [1, 3, side, side]);
+    using alone = model.forward(one);
+    assertEquals(bits(await alone.read()), bits(values.slice(values.length / 2)), name);
+  }
+});
+
+testOnBuilds(
+  "int8 changes logits by less than 7 % where there are enough channels",
+  async (backend) => {
+    // rounding errors grow in the others, which have one to three channels in many layers
+    for (
+      const name of ["vgg11_bn", "squeezenet1_1", "resnet18", "resnext", "shufflenet"] as const
+    ) {
+      const { side, logits } = golden.narrow[name];
+      using model = (await loadNarrow(name, backend)).quantize();
+      using x = backend.upload(images(2, side), [2, 3, side, side]);
+      using y = model.forward(x);
+      assertAllClose(await y.read(), logits, { abs: 0.07 * Math.max(...logits.map(Math.abs)) });
+    }
+  },
+);
 
 Deno.test("networks have the names, shapes and counts of torchvision's", () => {
   const missing = networkNames.filter((name) => !(name in golden.networks));

@@ -1,13 +1,25 @@
 import type { Backend } from "../../src/backend/mod.ts";
 import { ArgumentError, FileError, PembrokeError } from "../../src/errors.ts";
 import { decodeImage } from "../../src/image/mod.ts";
-import { Dropout, type Layer, Linear, LinearWeight, Sequential } from "../../src/layers/mod.ts";
+import {
+  BatchNorm2d,
+  Conv1d,
+  Conv2d,
+  Dropout,
+  type Layer,
+  Linear,
+  ReLU,
+  Sequential,
+} from "../../src/layers/mod.ts";
+import { RoundedWeight } from "../../src/layers/rounded_weight.ts";
 import { AlexNet, type Classifier, loadWeights, summarize } from "../../src/models/mod.ts";
 import { arrayDataset, saveCheckpoint, SGD, Trainer } from "../../src/train/mod.ts";
-import { writeSafetensors } from "../../src/weights/mod.ts";
+import { convertWeights } from "../../src/weights/convert.ts";
+import { fileSource, openWeights, writeSafetensors } from "../../src/weights/mod.ts";
 import { assert, assertAllClose, assertEquals, assertRejects, assertThrows } from "../assert.ts";
-import { testOnEveryBackend } from "../backends.ts";
+import { testOnBuilds, testOnEveryBackend, testOnWasm } from "../backends.ts";
 import { bits } from "../backend/harness.ts";
+import { loadNarrow, narrowNetwork } from "./narrow.ts";
 import golden from "../fixtures/models/golden.json" with { type: "json" };
 
 const narrow = { channels: [4, 6, 8, 6, 6], hiddenFeatures: 16, numClasses: 10 } as const;
@@ -15,13 +27,19 @@ const fixture = (name: string) => new URL(`../fixtures/models/${name}`, import.m
 
 /** Reads the integers and scales of every quantised weight, by name. */
 async function readQuantized(model: Layer): Promise<[string, Int8Array, Int32Array][]> {
-  const weights = [...model.stateDict()].flatMap(([name, parameter]) =>
-    parameter instanceof LinearWeight ? [[name, parameter] as const] : []
-  );
+  const weights = [...model.stateDict()].flatMap(([name, parameter]) => {
+    const isRounded = parameter instanceof RoundedWeight && !hasFloats(parameter);
+    return isRounded ? [[name, parameter] as const] : [];
+  });
   return await Promise.all(weights.map(async ([name, { tensor, quantized }]) => {
     assertEquals(tensor, undefined, `${name} still has float32 values`);
     return [name, await quantized!.read(), bits(await quantized!.scale.read())] as const;
   })) as [string, Int8Array, Int32Array][];
+}
+
+/** Whether weights stay in float32: those of convolutions on WebGPU. */
+function hasFloats({ type, backend }: RoundedWeight): boolean {
+  return type !== "Linear" && backend?.device === "webgpu";
 }
 
 async function logits(model: Classifier, values: Float32Array): Promise<Float32Array> {
@@ -81,18 +99,78 @@ testOnEveryBackend(
       const expected = await readQuantized(whole.quantize());
       for (const size of [1, 3, inF, 8 * inF, 8 * inF + 1, 1000]) {
         using layer = new Linear(inF, outF, { precision: "int8" });
-        const { weight } = layer.parameters;
-        weight.allocate(backend);
-        for (const _ of [1, 2]) { // the second time overwrites the first
-          for (let at = 0; at < values.length; at += size) {
-            weight.write(values.subarray(at, at + size), at);
-          }
-        }
+        writeTwice(layer, backend, values, size);
         assertEquals(await readQuantized(layer), expected, `chunks of ${size}`);
       }
     }
   },
 );
+
+/** Writes weights in chunks. The second time overwrites the first. */
+function writeTwice(layer: Layer, backend: Backend, values: Float32Array, size: number): void {
+  const { weight } = layer.parameters;
+  weight.allocate(backend);
+  for (const _ of [1, 2]) {
+    for (let at = 0; at < values.length; at += size) {
+      weight.write(values.subarray(at, at + size), at);
+    }
+  }
+}
+
+testOnWasm("int8 weights of convolutions can be written in chunks, too", async (backend) => {
+  const create = {
+    conv2d: (precision?: "int8") => new Conv2d(3, 10, 3, { precision }),
+    groups: (precision?: "int8") => new Conv2d(6, 9, [1, 2], { groups: 3, precision }),
+    conv1d: (precision?: "int8") => new Conv1d(5, 17, 2, { precision }),
+  };
+  for (const [name, layerOf] of Object.entries(create)) {
+    using whole = layerOf().init(backend);
+    const values = await whole.parameters.weight.tensor!.read(), row = values.length / 10;
+    const expected = await readQuantized(whole.quantize());
+    for (const size of [1, 7, row, 8 * row, 8 * row + 1, 1000]) {
+      using layer = layerOf("int8");
+      writeTwice(layer, backend, values, Math.ceil(size));
+      assertEquals(await readQuantized(layer), expected, `${name} in chunks of ${size}`);
+    }
+  }
+});
+
+testOnEveryBackend("a batch normalisation is folded into int8 weights", async (backend) => {
+  const seed = { seed: 3 };
+  for (const groups of [1, 2, 8]) { // the last one is depthwise
+    const conv = new Conv2d(8, 8, 3, { padding: 1, groups, bias: groups === 2 });
+    const norm = new BatchNorm2d(8);
+    using model = new Sequential([conv, norm, new ReLU()]).init(backend, seed);
+    const spread = (from: number, to: number) =>
+      Float32Array.from({ length: 8 }, (_, i) => from + (to - from) * Math.sin(i) ** 2);
+    norm.parameters.running_mean.write(spread(-1, 1));
+    norm.parameters.running_var.write(spread(0.5, 3));
+    norm.parameters.weight.write(spread(-2, 2));
+    norm.parameters.bias.write(spread(-1, 1));
+    using x = backend.upload(Float32Array.from({ length: 2 * 8 * 36 }, (_, i) => Math.sin(i)), [
+      ...[2, 8, 6, 6],
+    ]);
+    using before = model.forward(x);
+    model.quantize();
+    using after = model.forward(x);
+    const plain = await before.read(), rounded = await after.read();
+    const largest = Math.max(...plain.map(Math.abs));
+    assertAllClose(rounded, plain, { abs: 0.03 * largest });
+    norm.parameters.bias.write(spread(5, 6)); // folds again
+    using changed = model.forward(x);
+    const higher = await changed.read();
+    assert(higher.every((v, i) => v >= rounded[i]) && higher.some((v, i) => v > rounded[i] + 3));
+  }
+});
+
+testOnWasm("quantize() of convolutions frees their float32 weights", (backend) => {
+  using model = new Sequential([new Conv2d(64, 128, 3), new Conv1d(64, 128, 9, { groups: 2 })]);
+  model.init(backend);
+  const bytes = backend.bytesInUse;
+  model.quantize();
+  const weights = 128 * 64 * 9 * 4 + 128 * 32 * 9 * 4;
+  assert(bytes - backend.bytesInUse >= weights * 0.75 - 4096);
+});
 
 testOnEveryBackend("int8 weights must be written in order and within the shape", (backend) => {
   const before = backend.bytesInUse;
@@ -167,6 +245,10 @@ testOnEveryBackend("train() of a quantised model throws and changes nothing", as
   );
   await assertRejects(() => Array.fromAsync(trainer), PembrokeError, "cannot be trained");
 
+  using convolution = new Conv2d(2, 3, 1).init(backend).quantize();
+  assertThrows(() => convolution.train(), PembrokeError, "Conv2d: its weights are int8");
+  using half = new Conv2d(2, 3, 1, { precision: "f16" }).init(backend).train();
+  assert(half.training); // its weights stay in float32
   using training = new Linear(4, 3).init(backend).train();
   assertThrows(() => training.quantize(), PembrokeError, "call eval() first");
   using sequence = new Sequential([new Linear(4, 3)]).init(backend).train();
@@ -180,6 +262,28 @@ testOnEveryBackend("classify() in int8 names the weights that are NaN", async (b
   const image = { width: 256, height: 256, data: new Uint8Array(256 * 256 * 3) };
   await assertRejects(() => model.classify(image), PembrokeError, "classifier.4.weight holds NaN");
 });
+
+testOnBuilds(
+  "int8 files of convolutions give the same integers as their float32 files",
+  async (backend) => {
+    using file = await openWeights(
+      await fileSource(new URL("../fixtures/networks/resnet18.pth", import.meta.url)),
+    );
+    const memory = new Uint8Array(1 << 22);
+    const sink = { write: (at: number, part: Uint8Array) => memory.set(part, at) };
+    const size = await convertWeights(file, sink, { precision: "int8" });
+    const stored = memory.subarray(0, size);
+    const convolutions = (weights: Awaited<ReturnType<typeof readQuantized>>) =>
+      weights.filter(([name]) => !name.startsWith("fc"));
+    using direct = (await loadNarrow("resnet18", backend)).quantize();
+    using converted = narrowNetwork("resnet18").quantize();
+    await loadWeights(converted, backend, stored);
+    assertEquals(
+      convolutions(await readQuantized(converted)),
+      convolutions(await readQuantized(direct)),
+    );
+  },
+);
 
 testOnEveryBackend("classify() in int8 leaks no memory", async (backend: Backend) => {
   const model = new AlexNet({ ...narrow, precision: "int8" }).init(backend);

@@ -37,6 +37,7 @@ export function operationCalls(backend: Backend): OperationCalls {
   const positions = backend.uploadIndices(new Int32Array(2 * 4 * 2 * 2), [2, 4, 2, 2]);
   const small = ones([2, 4, 2, 2]), rowOut = ones([2, 4, 6]);
   const prepared = ops.prepareConv(w, { groups: 2 }), quantized = ops.quantizeLinear(dense);
+  const rounded = ops.quantizeConv(w, { groups: 2 });
   const statistics = ops.batchNormStatistics(x), pairs = { mean: ones([2]), rstd: ones([2]) };
   const conv = { stride: 1, padding: 1, dilation: 1, groups: 2, algorithm: "direct" };
   const conv1 = { stride: 1, padding: [1, 1], dilation: 1, groups: 1 };
@@ -102,6 +103,8 @@ export function operationCalls(backend: Backend): OperationCalls {
     ["linearBackwardInput", ops.linearBackwardInput, [three, dense, {}]],
     ["linearBackwardWeight", ops.linearBackwardWeight, [three, matrix, {}]],
     ["quantizeLinear", ops.quantizeLinear, [dense]],
+    ["quantizeConv", ops.quantizeConv, [w, { groups: 2 }]],
+    ["conv2d int8", ops.conv2d, [x, rounded, bias, conv]],
     ["half", ops.half, [dense]],
     ["crossEntropy", ops.crossEntropy, [three, [0, 2], { labelSmoothing: 0.1 }]],
     ["maxPool2d", ops.maxPool2d, [x, pool]],

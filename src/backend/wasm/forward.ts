@@ -167,13 +167,14 @@ export function fusedGeometry(
   memory: WasmMemory,
   y: Tensor,
   g: Conv2dGeometry,
-  { residual, activation }: Epilogue,
+  { residual, activation, isExact = false }: Epilogue,
 ): blocks.FusedConv2dGeometry {
   return {
     ...g,
     addsResidual: residual !== null,
     residual: residual ? memory.at(residual) - memory.at(y) : 0,
     activation,
+    isExact,
   };
 }
 

@@ -5,8 +5,12 @@
  */
 
 import type { Tensor } from "../../tensor.ts";
-import type { QuantizedKernels } from "../kernels.ts";
-import { writeLinear } from "./generated/geometry.ts";
+import { elements } from "../../tensor.ts";
+import type { Epilogue } from "../depthwise_kernels.ts";
+import type { Conv2dGeometry } from "../geometry.ts";
+import type { Int8Filters, Int8Weight, QuantizedKernels } from "../kernels.ts";
+import { fusedGeometry } from "./forward.ts";
+import { writeInt8Conv2d, writeInt8Filter, writeLinear } from "./generated/geometry.ts";
 import type { Exports } from "./generated/kernels.ts";
 import type { WasmMemory } from "./memory.ts";
 
@@ -16,7 +20,54 @@ export function quantizedKernels(memory: WasmMemory, exports: Exports): Quantize
   const packedSize = (outF: number, inF: number): number =>
     exports.linearInt8PackedSize(memory.block(writeLinear, { n: 1, inF, outF }));
 
+  /** The block of numbers for rows of a convolution's weights. */
+  const filterBlock = ({ shape, groups }: Int8Filters, first: number, rows: number): number => {
+    const [outC, , ...kernel] = shape, taps = elements(kernel);
+    const filterSize = elements(shape.slice(1));
+    return memory.block(writeInt8Filter, { outC, filterSize, groups, taps, first, rows });
+  };
+
   return {
+    emptyConv2dInt8(filters: Int8Filters): Tensor<Int8Array> {
+      return memory.emptyOf(Int8Array, [exports.conv2dInt8PackedSize(filterBlock(filters, 0, 0))]);
+    },
+
+    packConv2dInt8(
+      packed: Tensor<Int8Array>,
+      scale: Tensor,
+      weight: Tensor,
+      row: number,
+      filters: Int8Filters,
+    ): void {
+      const block = filterBlock(filters, row, weight.shape[0]);
+      exports.conv2dInt8Pack(memory.out(packed), memory.out(scale), memory.at(weight), block);
+    },
+
+    unpackConv2dInt8(
+      values: Tensor<Int8Array>,
+      packed: Tensor<Int8Array>,
+      filters: Int8Filters,
+    ): void {
+      const block = filterBlock(filters, 0, filters.shape[0]);
+      exports.conv2dInt8Unpack(memory.out(values), memory.at(packed), block);
+    },
+
+    conv2dInt8(
+      y: Tensor,
+      x: Tensor,
+      { packed, scale, range }: Int8Weight,
+      bias: Tensor | null,
+      g: Conv2dGeometry,
+      epilogue: Epilogue,
+    ): void {
+      const [low, high] = range ?? [0, 0];
+      const fused = { ...fusedGeometry(memory, y, g, epilogue), low, high };
+      const block = memory.block(writeInt8Conv2d, fused);
+      const scratch = memory.scratch(exports.conv2dInt8ScratchSize(block));
+      const weights = [memory.at(packed), memory.at(scale), memory.at(bias)] as const;
+      exports.conv2dInt8(memory.out(y), memory.at(x), ...weights, scratch, block);
+    },
+
     emptyLinearInt8(outF: number, inF: number): Tensor<Int8Array> {
       return memory.emptyOf(Int8Array, [packedSize(outF, inF)]);
     },

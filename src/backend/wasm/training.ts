@@ -194,6 +194,7 @@ function transposed(g: Conv2dGeometry): blocks.FusedConv2dGeometry {
     addsResidual: false,
     residual: 0,
     activation: 0,
+    isExact: false,
     inC: g.outC,
     h: g.oh,
     w: g.ow,

@@ -4,7 +4,7 @@ type Integers = Int32Array<ArrayBufferLike>;
 type Floats = Float32Array<ArrayBufferLike>;
 
 /** Bytes of the largest block. */
-export const blockBytes = 84;
+export const blockBytes = 96;
 
 /** Planes that become planes of another size. */
 export interface PlaneGeometry {
@@ -112,6 +112,8 @@ export interface FusedConv2dGeometry extends Conv2dGeometry {
   readonly residual: number;
   /** Code of the activation (inline/activate.ts). */
   readonly activation: number;
+  /** Whether every build gives the same results. Only depthwise kernels read it. */
+  readonly isExact: boolean;
 }
 
 /** Writes a {@linkcode FusedConv2dGeometry}. */
@@ -137,6 +139,7 @@ export function writeFusedConv2d(integers: Integers, _floats: Floats, g: FusedCo
   integers[18] = Number(g.addsResidual);
   integers[19] = g.residual;
   integers[20] = g.activation;
+  integers[21] = Number(g.isExact);
 }
 
 /** The filters of a convolution, to be packed. */
@@ -154,6 +157,62 @@ export function writeFilter(integers: Integers, _floats: Floats, g: FilterGeomet
   integers[0] = g.outC;
   integers[1] = g.filterSize;
   integers[2] = g.groups;
+}
+
+/** Rows of filters, to be rounded to 8 bits and packed. */
+export interface Int8FilterGeometry extends FilterGeometry {
+  /** Weights of a filter for each input channel: kernel height · kernel width. */
+  readonly taps: number;
+  /** The first row. */
+  readonly first: number;
+  /** The number of rows. */
+  readonly rows: number;
+}
+
+/** Writes a {@linkcode Int8FilterGeometry}. */
+export function writeInt8Filter(integers: Integers, _floats: Floats, g: Int8FilterGeometry): void {
+  integers[0] = g.outC;
+  integers[1] = g.filterSize;
+  integers[2] = g.groups;
+  integers[3] = g.taps;
+  integers[4] = g.first;
+  integers[5] = g.rows;
+}
+
+/** A convolution with weights in 8 bits, which rounds its input. */
+export interface Int8Conv2dGeometry extends FusedConv2dGeometry {
+  /** The least value of the input, if it is known beforehand. */
+  readonly low: number;
+  /** The largest value; low if the range has to be found. */
+  readonly high: number;
+}
+
+/** Writes a {@linkcode Int8Conv2dGeometry}. */
+export function writeInt8Conv2d(integers: Integers, floats: Floats, g: Int8Conv2dGeometry): void {
+  integers[0] = g.n;
+  integers[1] = g.h;
+  integers[2] = g.w;
+  integers[3] = g.oh;
+  integers[4] = g.ow;
+  integers[5] = g.kh;
+  integers[6] = g.kw;
+  integers[7] = g.strideH;
+  integers[8] = g.strideW;
+  integers[9] = g.top;
+  integers[10] = g.left;
+  integers[11] = g.bottom;
+  integers[12] = g.right;
+  integers[13] = g.dilationH;
+  integers[14] = g.dilationW;
+  integers[15] = g.inC;
+  integers[16] = g.outC;
+  integers[17] = g.groups;
+  integers[18] = Number(g.addsResidual);
+  integers[19] = g.residual;
+  integers[20] = g.activation;
+  integers[21] = Number(g.isExact);
+  floats[22] = g.low;
+  floats[23] = g.high;
 }
 
 /** A 2-D pooling; a 1-D one has height 1. */

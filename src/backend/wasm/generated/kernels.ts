@@ -21,6 +21,11 @@ export const kernels = [
   "conv2dBackwardInput",
   "conv2dBackwardScratchSize",
   "conv2dBackwardWeight",
+  "conv2dInt8",
+  "conv2dInt8Pack",
+  "conv2dInt8PackedSize",
+  "conv2dInt8ScratchSize",
+  "conv2dInt8Unpack",
   "conv2dPack",
   "conv2dPackTransposed",
   "conv2dPackedSize",
@@ -88,6 +93,7 @@ export const sharedKernels = [
   "conv2d",
   "conv2dBackwardInput",
   "conv2dBackwardWeight",
+  "conv2dInt8",
   "depthwise",
   "depthwiseBackwardInput",
   "depthwiseBackwardWeight",
@@ -134,6 +140,11 @@ export interface Exports {
   conv2dBackwardInput(dx: number, dy: number, packed: number, scratch: number, g: number): void;
   conv2dBackwardScratchSize(g: number): number;
   conv2dBackwardWeight(dw: number, dy: number, x: number, scratch: number, g: number): void;
+  conv2dInt8(y: number, x: number, packed: number, scales: number, bias: number, scratch: number, g: number): void;
+  conv2dInt8Pack(packed: number, scales: number, w: number, g: number): void;
+  conv2dInt8PackedSize(g: number): number;
+  conv2dInt8ScratchSize(g: number): number;
+  conv2dInt8Unpack(w: number, packed: number, g: number): void;
   conv2dPack(packed: number, w: number, g: number): void;
   conv2dPackTransposed(packed: number, w: number, g: number): void;
   conv2dPackedSize(g: number): number;

@@ -99,8 +99,8 @@ export const conv: Operation = (node, build) => {
   const { stride, dilation } = window, groups = node.number("group", 1);
   const padding = window.padding.map((side, i) => side + (margins[i] ?? 0));
   const parameters = { weight: mapWeight(weight), ...biasOf(node, outChannels) };
-  const { algorithm, keepPacked } = build.options, bias = "bias" in parameters;
-  const inChannels = groupChannels * groups, options = { groups, bias, keepPacked };
+  const { algorithm, keepPacked, precision } = build.options, bias = "bias" in parameters;
+  const inChannels = groupChannels * groups, options = { groups, bias, keepPacked, precision };
   const layer = kernel.length === 2
     ? new Conv2d(inChannels, outChannels, pair(kernel), {
       ...{ stride: pair(stride), dilation: pair(dilation), padding: sides(padding) },

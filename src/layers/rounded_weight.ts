@@ -1,5 +1,5 @@
 /**
- * The weights of fully connected layers, in 32, 16 or 8 bits.
+ * Weights in 32, 16 or 8 bits.
  *
  * @module
  */
@@ -9,7 +9,13 @@ import type { Backend } from "../backend/mod.ts";
 import { ArgumentError, PembrokeError } from "../errors.ts";
 import { checkBackend } from "../ops/checks.ts";
 import { emptyQuantized, type QuantizedWeight, quantizeLinear } from "../ops/quantize.ts";
-import type { Tensor } from "../tensor.ts";
+import {
+  emptyQuantizedConv,
+  quantizeConv,
+  type QuantizedConv,
+  quantizesConv,
+} from "../ops/quantize_conv.ts";
+import { elements, type Shape, type Tensor } from "../tensor.ts";
 import { Parameter } from "./parameter.ts";
 import { type Precision, precisions } from "./precision.ts";
 
@@ -24,34 +30,54 @@ interface PendingRows {
   written: number;
 }
 
+/** Weights of a kind of layer in 8 bits. */
+type Quantized = QuantizedWeight | QuantizedConv;
+
 /**
- * The weights of a fully connected layer, [out, in]. The precision decides where the values are:
- * float32 in `tensor`, float16 in {@linkcode LinearWeight.half}, int8 with a scale for each row in
- * {@linkcode LinearWeight.quantized}.
+ * Weights of rows, one for each output. The precision decides where the values are: float32 in
+ * `tensor`, float16 in {@linkcode RoundedWeight.half}, int8 with a scale for each row in
+ * {@linkcode RoundedWeight.quantized}. Where a backend has no kernel for a precision, the values
+ * stay in float32.
  */
-export class LinearWeight extends Parameter {
+export abstract class RoundedWeight<Q extends Quantized = Quantized> extends Parameter {
   #precision: Precision;
-  #quantized: QuantizedWeight | undefined;
+  #quantized: Q | undefined;
   #half: Tensor<Uint16Array> | undefined;
   #pending: PendingRows | undefined;
 
   /**
    * Creates weights without memory.
    *
+   * @param type The name of the layer in error messages.
    * @param fill Writes initial values to a chunk.
    * @param precision How the values will be stored.
    * @throws {ArgumentError} When the precision is unknown.
    */
   constructor(
-    override readonly shape: readonly [number, number],
+    readonly type: string,
+    shape: Shape,
     fill: Parameter["fill"],
     precision: Precision,
   ) {
     super(shape, fill);
     if (!precisions.includes(precision)) {
-      throw new ArgumentError("Linear", "precision", precision, '"f32", "f16" or "int8"');
+      throw new ArgumentError(type, "precision", precision, '"f32", "f16" or "int8"');
     }
     this.#precision = precision;
+  }
+
+  /** Allocates memory for int8 values; returns undefined if they stay in float32. */
+  protected abstract emptyInt8(backend: Backend): Q | undefined;
+
+  /** Rounds rows, from row `row` on. */
+  protected abstract pack(quantized: Q, rows: Tensor, row: number): void;
+
+  /** Rounds all values; returns undefined if they stay in float32. */
+  protected abstract round(tensor: Tensor): Q | undefined;
+
+  /** Allocates memory for float16 values; returns undefined if they stay in float32. */
+  protected emptyHalf(_backend: Backend): Tensor<Uint16Array> | undefined {
+    return undefined;
   }
 
   /** How the values are stored, or will be. */
@@ -60,7 +86,7 @@ export class LinearWeight extends Parameter {
   }
 
   /** The int8 values, if the precision is "int8". `tensor` is undefined then. */
-  get quantized(): QuantizedWeight | undefined {
+  get quantized(): Q | undefined {
     return this.#quantized;
   }
 
@@ -78,8 +104,8 @@ export class LinearWeight extends Parameter {
   override allocate(backend: Backend): void {
     checkBackend("allocate", backend);
     this.dispose();
-    if (this.#precision === "int8") this.#quantized = emptyQuantized(backend, this.shape);
-    else if (this.#precision === "f16") this.#half = kernelsOf(backend).emptyHalf?.(this.shape);
+    if (this.#precision === "int8") this.#quantized = this.emptyInt8(backend);
+    else if (this.#precision === "f16") this.#half = this.emptyHalf(backend);
     if (!this.#quantized && !this.#half) super.allocate(backend);
   }
 
@@ -92,9 +118,9 @@ export class LinearWeight extends Parameter {
   override write(values: Float32Array, offset = 0): void {
     const rounded = this.#quantized ?? this.#half;
     if (!rounded) return super.write(values, offset);
-    const { backend } = rounded, [outF, inF] = this.shape, total = outF * inF;
+    const { backend } = rounded, [out, ...row] = this.shape, total = elements(this.shape);
     if (offset === 0) this.#disposePending();
-    this.#pending ??= { rows: backend.empty([Math.min(ROWS, outF), inF]), written: 0 };
+    this.#pending ??= { rows: backend.empty([Math.min(ROWS, out), ...row]), written: 0 };
     const { rows, written } = this.#pending;
     if (offset !== written || offset + values.length > total) {
       const range = `${offset} … ${offset + values.length}`, precision = this.#precision;
@@ -121,7 +147,7 @@ export class LinearWeight extends Parameter {
     if (this.#half) {
       throw new PembrokeError(`quantize: the weights are f16 already; ${advice("int8")}`);
     }
-    const quantized = this.tensor && quantizeLinear(this.tensor);
+    const quantized = this.tensor && this.round(this.tensor);
     this.#precision = "int8";
     if (!quantized) return;
     super.dispose();
@@ -142,7 +168,7 @@ export class LinearWeight extends Parameter {
   checkTrainable(): void {
     if (this.#precision === "f32") return;
     throw new PembrokeError(
-      `Linear: its weights are ${this.#precision}, which cannot be trained; ${advice("f32")}`,
+      `${this.type}: its weights are ${this.#precision}, which cannot be trained; ${advice("f32")}`,
     );
   }
 
@@ -157,18 +183,80 @@ export class LinearWeight extends Parameter {
 
   /** Rounds the pending rows if they are complete. Their first value has the index `start`. */
   #roundRows(rows: Tensor, start: number): void {
-    const { written } = this.#pending!, [outF, inF] = this.shape;
+    const { written } = this.#pending!, row = this.shape.slice(1), size = elements(row);
     const count = written - start;
-    if (count < rows.size && written < outF * inF) return;
-    const { backend } = rows, whole = rows.view([count / inF, inF]);
-    if (this.#half) return kernelsOf(backend).packHalf!(this.#half, whole, start);
-    const { packed, scale } = this.#quantized!;
-    kernelsOf(backend).packLinearInt8(packed, scale, whole, start / inF);
+    if (count < rows.size && written < elements(this.shape)) return;
+    const whole = rows.view([count / size, ...row]);
+    if (this.#half) kernelsOf(rows.backend).packHalf!(this.#half, whole, start);
+    else this.pack(this.#quantized!, whole, start / size);
   }
 
   #disposePending(): void {
     this.#pending?.rows.dispose();
     this.#pending = undefined;
+  }
+}
+
+/** The weights of a fully connected layer, [out, in]. */
+export class LinearWeight extends RoundedWeight<QuantizedWeight> {
+  /** See {@linkcode RoundedWeight}. */
+  constructor(shape: readonly [number, number], fill: Parameter["fill"], precision: Precision) {
+    super("Linear", shape, fill, precision);
+  }
+
+  protected override emptyInt8(backend: Backend): QuantizedWeight {
+    return emptyQuantized(backend, this.shape);
+  }
+
+  protected override pack({ packed, scale }: QuantizedWeight, rows: Tensor, row: number): void {
+    kernelsOf(rows).packLinearInt8(packed, scale, rows, row);
+  }
+
+  protected override round(tensor: Tensor): QuantizedWeight {
+    return quantizeLinear(tensor);
+  }
+
+  protected override emptyHalf(backend: Backend): Tensor<Uint16Array> | undefined {
+    return kernelsOf(backend).emptyHalf?.(this.shape);
+  }
+}
+
+/**
+ * The weights of a convolution, [outC, inC/groups, (kH,) kW]. In 16 bits they stay in float32. In 8
+ * bits, those of depthwise convolutions do, and all on WebGPU.
+ */
+export class ConvWeight extends RoundedWeight<QuantizedConv> {
+  /**
+   * See {@linkcode RoundedWeight}.
+   *
+   * @param groups Number of groups that the channels are split into.
+   */
+  constructor(
+    type: string,
+    shape: Shape,
+    readonly groups: number,
+    fill: Parameter["fill"],
+    precision: Precision,
+  ) {
+    super(type, shape, fill, precision);
+  }
+
+  /** See {@linkcode RoundedWeight.checkTrainable}. */
+  override checkTrainable(): void {
+    if (this.precision === "int8") super.checkTrainable();
+  }
+
+  protected override emptyInt8(backend: Backend): QuantizedConv | undefined {
+    return quantizesConv(backend, this) ? emptyQuantizedConv(backend, this) : undefined;
+  }
+
+  protected override pack(quantized: QuantizedConv, rows: Tensor, row: number): void {
+    const { packed, scale } = quantized;
+    kernelsOf(rows).packConv2dInt8!(packed, scale, rows, row, quantized);
+  }
+
+  protected override round(tensor: Tensor): QuantizedConv | undefined {
+    return quantizesConv(tensor.backend, this) ? quantizeConv(tensor, this) : undefined;
   }
 }
 

@@ -1,0 +1,315 @@
+// 2-D convolution with weights in 8 bits. Weights are rounded once, with a step for each output channel, and
+// the input in every pass, with a step for each sample. Words hold several channels of a pixel; the
+// convolution of words is that of conv2d.ts, with fewer channels. Its sums are exact.
+//
+// A batch gives the same results as single images, and so do any number of threads and every build. If a
+// sample holds NaN or infinity, all of its outputs are NaN; so are those of such a row of weights.
+
+import { fillOffsets, packColumns } from "./columns";
+import { MR, NR } from "./gemm";
+import { A_STEP, gemmInt8, LANES, threadIntProduct } from "./gemm_int8";
+import { packedRows } from "./gemm_pack";
+import { Conv2dGeometry, Int8Conv2dGeometry, Int8FilterGeometry } from "./geometry";
+import { HARDSWISH, highest, lowest, SILU } from "./inline/activate";
+import {
+  chooseSteps, chooseStepsFrom, quantizeWords, roundWeight, step, weightStep, widenRange, zero, zeroWord,
+  zeroWords,
+} from "./quantize";
+import { exactSilu, hardswish } from "./silu";
+import { bytesForThreads, ceilDiv, CHUNK, claim, join, threads, threadScratch } from "./threads";
+
+/** Bytes of a block of columns. */
+const BLOCK: i32 = 1 << 19;
+/** The most columns in a block. */
+const NC: i32 = 736;
+/** Bytes of the samples that are rounded at a time, unless one sample takes more. */
+const SAMPLES: f64 = 4194304;
+
+/** Words that hold c channels. */
+// @ts-ignore: decorator
+@inline
+function wordsOf(c: i32): i32 {
+  return (c + LANES - 1) / LANES;
+}
+
+/** Bytes of the sums in front of packed weights. */
+// @ts-ignore: decorator
+@inline
+function sumsBytes(outC: i32): usize {
+  return ((outC << 2) + 63) & ~63;
+}
+
+/** Words of depth of packed weights. */
+// @ts-ignore: decorator
+@inline
+function depthOf(g: Int8FilterGeometry): i32 {
+  return wordsOf(g.filterSize / g.taps) * g.taps;
+}
+
+/** Bytes that conv2dInt8Pack writes, in float64: sums of each row, then panels of each group. */
+export function conv2dInt8PackedSize(g: Int8FilterGeometry): f64 {
+  const rows = (g.groups as f64) * (packedRows(g.outC / g.groups) as f64);
+  return (sumsBytes(g.outC) as f64) + rows * (depthOf(g) as f64) * LANES;
+}
+
+/** Address of the first word of row o, in packed weights. */
+function packedRow(packed: usize, o: i32, g: Int8FilterGeometry): usize {
+  const m = g.outC / g.groups, row = o % m, depth = depthOf(g);
+  const first = (o / m * packedRows(m) + (row & ~(MR - 1))) * LANES;
+  return packed + sumsBytes(g.outC) + (first as usize) * (depth as usize) + ((row % MR) * LANES);
+}
+
+/**
+ * Rounds `rows` rows of weights, from row `first` on, and lays them out for conv2dInt8.
+ * @param packed conv2dInt8PackedSize bytes
+ * @param scales outC floats
+ * @param w [rows, filterSize]
+ */
+export function conv2dInt8Pack(packed: usize, scales: usize, w: usize, g: Int8FilterGeometry): void {
+  const size = g.filterSize, taps = g.taps, c = size / taps, words = wordsOf(c);
+  for (let o = g.first, end = o + g.rows; o < end; o++, w += size << 2) {
+    const by = weightStep(w, size);
+    store<f32>(scales + (o << 2), by);
+    let to = packedRow(packed, o, g), sum = 0;
+    for (let word = 0; word < words; word++) {
+      for (let t = 0; t < taps; t++, to += A_STEP) {
+        for (let l = 0; l < LANES; l++) {
+          const i = word * LANES + l;
+          const q = i < c ? roundWeight(load<f32>(w + ((i * taps + t) << 2)), by) : 0;
+          store<i8>(to + l, q as i8);
+          sum += q;
+        }
+      }
+    }
+    store<i32>(packed + (o << 2), sum);
+  }
+}
+
+/** Copies the integers of packed weights back to rows, [outC, filterSize]. */
+export function conv2dInt8Unpack(w: usize, packed: usize, g: Int8FilterGeometry): void {
+  const taps = g.taps, c = g.filterSize / taps;
+  for (let o = 0; o < g.outC; o++) {
+    const from = packedRow(packed, o, g);
+    for (let i = 0; i < c; i++) {
+      for (let t = 0; t < taps; t++, w++) {
+        store<i8>(w, load<i8>(from + ((i / LANES * taps + t) * A_STEP) + i % LANES));
+      }
+    }
+  }
+}
+
+/** Words of a rounded sample, in float64. */
+function sampleWords(g: Conv2dGeometry): f64 {
+  const h = (g.h as f64) + (g.top as f64) + (g.bottom as f64);
+  const w = (g.w as f64) + (g.left as f64) + (g.right as f64);
+  return (g.groups as f64) * (wordsOf(g.groupInC) as f64) * h * w;
+}
+
+/** Samples that are rounded at a time. */
+function samplesAtOnce(g: Conv2dGeometry): i32 {
+  return max(1, min(g.n as f64, SAMPLES / (sampleWords(g) * 4)) as i32);
+}
+
+/** Rows of words that make an item, and items of a sample. */
+function rowsPerItem(g: Conv2dGeometry): i32 {
+  return max(1, 2048 / (g.h * g.w));
+}
+
+function roundItems(g: Conv2dGeometry): i32 {
+  return ceilDiv(g.groups * wordsOf(g.groupInC), rowsPerItem(g));
+}
+
+/** Pairs of extremes of a sample. */
+function pairs(g: Conv2dGeometry): i32 {
+  return max(ceilDiv(g.inC * g.h * g.w, CHUNK), roundItems(g));
+}
+
+/** Columns of a block. */
+function columnsOf(depth: i32): i32 {
+  return max(NR, min(NC, (BLOCK / (depth << 2)) & ~(NR - 1)));
+}
+
+/** Bytes for each thread: a geometry, the offsets of words, a block of columns. */
+function threadBytes(g: Conv2dGeometry): f64 {
+  const depth = (wordsOf(g.groupInC) as f64) * (g.kh as f64) * (g.kw as f64);
+  return (offsetof<Int8Conv2dGeometry>() as f64) + depth * 4 + 16 +
+    max(BLOCK as f64, depth * NR * 4);
+}
+
+/** Bytes of scratch memory that conv2dInt8 needs, in float64. */
+export function conv2dInt8ScratchSize(g: Int8Conv2dGeometry): f64 {
+  const each = (pairs(g) as f64) * 8 + sampleWords(g) * 4;
+  return (samplesAtOnce(g) as f64) * each + 64 + bytesForThreads(threadBytes(g));
+}
+
+/**
+ * y[n, outC, oh, ow] = activation(x[n, inC, h, w] ⋆ w + b + residual), written.
+ * @param packed weights from conv2dInt8Pack
+ * @param scales outC floats
+ * @param bias outC floats, or 0 for none
+ * @param scratch conv2dInt8ScratchSize bytes
+ */
+export function conv2dInt8(
+  y: usize, x: usize, packed: usize, scales: usize, bias: usize, scratch: usize, g: Int8Conv2dGeometry,
+): void {
+  const n = g.n, most = samplesAtOnce(g), input: usize = (g.inC * g.h * g.w) << 2;
+  const output: usize = (g.outC * g.oh * g.ow) << 2;
+  const extremes = scratch, images = extremes + ((most * pairs(g)) << 3);
+  const own = threadScratch(
+    (images + ((sampleWords(g) as usize) * (most as usize) << 2) + 63) & ~63, threadBytes(g),
+  );
+
+  // the convolution of words
+  const words = changetype<Int8Conv2dGeometry>(own);
+  memory.copy(own, changetype<usize>(g), offsetof<Int8Conv2dGeometry>());
+  words.inC = g.groups * wordsOf(g.groupInC);
+  const offsets = own + offsetof<Int8Conv2dGeometry>();
+  fillOffsets(offsets, words);
+
+  isKnown = g.high > g.low;
+  stride = pairs(g);
+  used = isKnown ? roundItems(g) : ceilDiv(g.inC * g.h * g.w, CHUNK);
+  for (let first = 0; first < n; first += most) {
+    const count = min(most, n - first);
+    const samples = x + (first as usize) * input;
+    if (!isKnown) measure(extremes, samples, count, g);
+    roundSamples(images, extremes, samples, count, g);
+    multiply(y + (first as usize) * output, images, extremes, packed, scales, bias, count, words);
+  }
+}
+
+/** Whether the range of inputs is given. */
+let isKnown: bool = false;
+/** Pairs of extremes from one sample to the next, and how many of them hold some. */
+let stride: i32 = 0, used: i32 = 0;
+
+/** Finds the extremes of each sample. */
+function measure(extremes: usize, x: usize, count: i32, g: Int8Conv2dGeometry): void {
+  const size = g.inC * g.h * g.w, chunks = used, items = count * chunks;
+  for (let i = claim(items); i >= 0; i = claim(items)) {
+    const s = i / chunks, chunk = i % chunks, to = extremes + ((s * stride + chunk) << 3);
+    store<i64>(to, 0);
+    const from = x + (((s * size + chunk * CHUNK) as usize) << 2);
+    widenRange(to, from, min(CHUNK, size - chunk * CHUNK));
+  }
+  join(items);
+}
+
+/** Chooses how sample s is rounded. */
+function choose(extremes: usize, s: i32, g: Int8Conv2dGeometry): void {
+  if (isKnown) chooseSteps(g.low, g.high);
+  chooseStepsFrom(extremes + ((s * stride) << 3), used, isKnown);
+}
+
+/** Rounds samples to words, images[count][groups][words of a group][padded plane]. */
+function roundSamples(
+  images: usize, extremes: usize, x: usize, count: i32, g: Int8Conv2dGeometry,
+): void {
+  const c = g.groupInC, words = wordsOf(c), rows = g.groups * words, plane = g.h * g.w;
+  const each = rowsPerItem(g), perSample = roundItems(g), items = count * perSample;
+  const padded = g.paddedH * g.paddedW;
+  let chosen = -1;
+  for (let item = claim(items); item >= 0; item = claim(items)) {
+    const s = item / perSample, begin = item % perSample * each, end = min(rows, begin + each);
+    if (isKnown) {
+      const to = extremes + ((s * stride + item % perSample) << 3);
+      store<i64>(to, 0);
+      for (let r = begin; r < end; r++) {
+        const channel = r / words * c + r % words * LANES, channels = min(LANES, c - r % words * LANES);
+        widenRange(to, x + (((s * g.inC + channel) * plane) << 2), channels * plane);
+      }
+      if (s != chosen) chooseSteps(g.low, g.high);
+    } else if (s != chosen) {
+      choose(extremes, s, g);
+    }
+    chosen = s;
+    for (let r = begin; r < end; r++) {
+      const channel = r / words * c + r % words * LANES, last = min(LANES, c - r % words * LANES) - 1;
+      const from = x + (((s * g.inC + channel) * plane) << 2);
+      roundPlane(images + (((s * rows + r) * padded) << 2), from, last, g);
+    }
+  }
+  join(items);
+}
+
+/** Rounds the planes of the channels of a word, padded. The last channel stands in for missing ones. */
+function roundPlane(to: usize, x: usize, last: i32, g: Int8Conv2dGeometry): void {
+  const w = g.w, plane = (g.h * w) << 2;
+  const x1 = x + min(1, last) * plane, x2 = x + min(2, last) * plane, x3 = x + min(3, last) * plane;
+  if (!g.isPadded) {
+    quantizeWords(to, x, x1, x2, x3, g.h * w);
+    return;
+  }
+  const word = zeroWord(), left = g.left, right = g.right;
+  to = zeroWords(to, g.top * g.paddedW, word);
+  for (let r = 0, i: usize = 0; r < g.h; r++, i += w << 2) {
+    to = zeroWords(to, left, word);
+    quantizeWords(to, x + i, x1 + i, x2 + i, x3 + i, w);
+    to = zeroWords(to + (w << 2), right, word);
+  }
+  zeroWords(to, g.bottom * g.paddedW, word);
+}
+
+/** The product of the weights and the columns of rounded samples. */
+function multiply(
+  y: usize, images: usize, extremes: usize, packed: usize, scales: usize, bias: usize, count: i32,
+  g: Int8Conv2dGeometry,
+): void {
+  // as in the caller, but g is the geometry of words
+  const groups = g.groups, m = g.groupOutC, k = g.filterSize, pixels = g.oh * g.ow;
+  const imageSize = (g.groupInC * g.paddedH * g.paddedW) << 2;
+  const offsets = changetype<usize>(g) + offsetof<Int8Conv2dGeometry>();
+  const block = (offsets + (k << 2) + 15) & ~15;
+  const product = threadIntProduct(), activation = g.activation;
+  product.k = k;
+  product.ldc = pixels;
+  product.addsResidual = g.addsResidual;
+  product.residual = g.residual;
+  product.low = lowest(activation);
+  product.high = highest(activation);
+
+  const planes = count * groups, most = columnsOf(k);
+  let blockColumns = most;
+  if (threads > 1) {
+    const each = ceilDiv(pixels, ceilDiv(4 * threads, planes));
+    blockColumns = min(most, max(8 * NR, (each + NR - 1) & ~(NR - 1)));
+  }
+  const blocks = ceilDiv(pixels, blockColumns), columnItems = planes * blocks;
+  let blockRows = m;
+  if (threads > 1 && columnItems < 4 * threads) {
+    blockRows = max(8 * MR, packedRows(ceilDiv(m, ceilDiv(4 * threads, columnItems))));
+  }
+  const rowBlocks = ceilDiv(m, blockRows), items = columnItems * rowBlocks;
+  let packedItem = -1, chosen = -1;
+  for (let item = claim(items); item >= 0; item = claim(items)) {
+    const columnItem = item / rowBlocks, row = item % rowBlocks * blockRows;
+    const image = columnItem / blocks, j = columnItem % blocks * blockColumns;
+    const columns = min(blockColumns, pixels - j), rows = min(blockRows, m - row);
+    const group = image % groups, s = image / groups;
+    if (s != chosen) {
+      choose(extremes, s, g);
+      product.zero = zero;
+      product.step = step;
+    }
+    chosen = s;
+    if (columnItem != packedItem) {
+      packColumns(block, images + (image as usize) * (imageSize as usize), offsets, k, j, columns, g);
+    }
+    packedItem = columnItem;
+    const o = group * m + row;
+    product.m = rows;
+    product.n = columns;
+    product.sums = packed + (o << 2);
+    product.scales = scales + (o << 2);
+    product.bias = bias ? bias + (o << 2) : 0;
+    const a = packed + sumsBytes(g.outC) + ((group * packedRows(m) + row) as usize) * ((k * LANES) as usize);
+    const out = y + ((((image * m + row) as usize) * (pixels as usize) + (j as usize)) << 2);
+    gemmInt8(out, a, block, product);
+    if (activation != SILU && activation != HARDSWISH) continue;
+    for (let r = 0, row = out; r < rows; r++, row += pixels << 2) {
+      if (activation == SILU) exactSilu(row, columns);
+      else hardswish(row, columns);
+    }
+  }
+  join(items);
+}

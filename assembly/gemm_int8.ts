@@ -1,0 +1,255 @@
+// C[m×n] = A[m×k] · B[k×n] in integers, scaled to float32. Elements are words of several 8-bit integers,
+// and a product is the sum of theirs.
+//
+//   A: weights of ±127, in panels of MR rows      A[panel][k][MR][LANES bytes]
+//   B: inputs of 0 … 127, in panels of NR columns B[panel][k][NR][4 bytes]
+//
+// With relaxed SIMD a word has four lanes of 8 bits. No sum of two products then exceeds 16 bits, so the
+// instruction gives the same result on every processor. Without it a word has two lanes of 16 bits. The
+// sums are the same, and all that follows is computed without fused multiply-adds. So are the results.
+
+import { MR, NR, storeColumns } from "./gemm";
+import { loadPart, storePart } from "./inline/part";
+import { EDGE_TILE, PRODUCT, threadMemory } from "./threads";
+
+/** Integers in a word. */
+export const LANES: i32 = ASC_FEATURE_RELAXED_SIMD ? 4 : 2;
+/** Bytes of a panel of A for each word of depth. */
+export const A_STEP: i32 = MR * LANES;
+/** Bytes of A that are multiplied by all of B before the next: they stay in the second-level cache. */
+const A_BLOCK: i32 = 1 << 18;
+
+/** What a product consists of. */
+@unmanaged
+export class IntProduct {
+  /** Rows of A and of C. */
+  m: i32;
+  /** Columns of B and of C. */
+  n: i32;
+  /** Words of depth. */
+  k: i32;
+  /** Floats from one row of C to the next. */
+  ldc: i32;
+  /** What stands for 0 in B. */
+  zero: i32;
+  /** The step of B's integers. */
+  step: f32;
+  /** Sums of the rows of A. */
+  sums: usize;
+  /** Steps of the rows of A. */
+  scales: usize;
+  /** m floats, or 0 for none. */
+  bias: usize;
+  /** Whether another tensor is added. */
+  addsResidual: i32;
+  /** Bytes from C to that tensor; 0 for C itself. */
+  residual: usize;
+  /** Results are clamped between these. */
+  low: f32;
+  high: f32;
+}
+
+/** This thread's product. The caller fills it in. */
+// @ts-ignore: decorator
+@inline
+export function threadIntProduct(): IntProduct {
+  return changetype<IntProduct>(threadMemory + PRODUCT);
+}
+
+/** Four words of weights. */
+// @ts-ignore: decorator
+@inline
+function weights(a: usize): v128 {
+  return ASC_FEATURE_RELAXED_SIMD ? v128.load(a) : v128.load8x8_s(a);
+}
+
+/** acc + the products of four words. */
+// @ts-ignore: decorator
+@inline
+function dot(acc: v128, w: v128, x: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return i32x4.relaxed_dot_i8x16_i7x16_add_s(w, x, acc);
+  return i32x4.add(acc, i32x4.dot_i16x8_s(w, x));
+}
+
+/** C = the product, for any m and n. */
+export function gemmInt8(c: usize, a: usize, b: usize, product: IntProduct): void {
+  const m = product.m, n = product.n, k = product.k, ldc = product.ldc;
+  const aPanel: usize = k * A_STEP, bPanel: usize = (k * NR) << 2;
+  const block = max(2 * MR, (A_BLOCK / (k * LANES)) & ~(2 * MR - 1));
+  for (let first = 0; first < m; first += block) {
+    const last = min(m, first + block);
+    let bp = b;
+    for (let j = 0; j < n; j += NR, bp += bPanel) {
+      const columns = min(NR, n - j), step = columns <= NR / 2 ? 2 * MR : MR;
+      let ap = a + ((first / MR) as usize) * aPanel;
+      for (let i = first; i < last; i += step) {
+        const rows = min(step, last - i);
+        const tile = c + (((i * ldc + j) as usize) << 2);
+        if (step == MR) {
+          const isWhole = rows == MR && columns == NR;
+          tile4x8(tile, ap, bp, i, isWhole, product);
+          ap += aPanel;
+          if (isWhole) continue;
+        } else if (columns == 1) {
+          tile4x1(0, ap, bp, k);
+          if (rows > MR) tile4x1(MR, ap + aPanel, bp, k);
+        } else {
+          tile8x4(ap, rows > MR ? aPanel : 0, bp, k);
+        }
+        finishTile(tile, i, rows, columns, product);
+        if (step != MR) ap += 2 * aPanel;
+      }
+    }
+  }
+}
+
+/** Four rows and eight columns: to C, scaled, if all of them are in it, else to the edge tile. */
+function tile4x8(c: usize, a: usize, b: usize, i: i32, isWhole: bool, product: IntProduct): void {
+  let c00 = i32x4.splat(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00;
+  for (const end = b + ((product.k as usize) << 5); b < end; b += 32, a += A_STEP) {
+    const b0 = v128.load(b), b1 = v128.load(b, 16), w = weights(a);
+    let s = i32x4.shuffle(w, w, 0, 0, 0, 0);
+    c00 = dot(c00, s, b0);
+    c01 = dot(c01, s, b1);
+    s = i32x4.shuffle(w, w, 1, 1, 1, 1);
+    c10 = dot(c10, s, b0);
+    c11 = dot(c11, s, b1);
+    s = i32x4.shuffle(w, w, 2, 2, 2, 2);
+    c20 = dot(c20, s, b0);
+    c21 = dot(c21, s, b1);
+    s = i32x4.shuffle(w, w, 3, 3, 3, 3);
+    c30 = dot(c30, s, b0);
+    c31 = dot(c31, s, b1);
+  }
+  if (isWhole) {
+    const at = i << 2, ldc: usize = product.ldc << 2;
+    const starts = i32x4.mul(i32x4.splat(product.zero), v128.load(product.sums + at));
+    const steps = f32x4.mul(f32x4.splat(product.step), v128.load(product.scales + at));
+    const biases = product.bias ? v128.load(product.bias + at) : f32x4.splat(0);
+    finishRow(c, c00, c01, splat0(starts), splat0(steps), splat0(biases), product);
+    finishRow(c + ldc, c10, c11, splat1(starts), splat1(steps), splat1(biases), product);
+    finishRow(c + 2 * ldc, c20, c21, splat2(starts), splat2(steps), splat2(biases), product);
+    finishRow(c + 3 * ldc, c30, c31, splat3(starts), splat3(steps), splat3(biases), product);
+    return;
+  }
+  const to = threadMemory + EDGE_TILE;
+  v128.store(to, c00);
+  v128.store(to, c01, 16);
+  v128.store(to, c10, 32);
+  v128.store(to, c11, 48);
+  v128.store(to, c20, 64);
+  v128.store(to, c21, 80);
+  v128.store(to, c30, 96);
+  v128.store(to, c31, 112);
+}
+
+/** Eight rows and four columns, to the edge tile. */
+function tile8x4(a: usize, panel: usize, b: usize, k: i32): void {
+  let c00 = i32x4.splat(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00;
+  for (const end = b + ((k as usize) << 5); b < end; b += 32, a += A_STEP) {
+    const a0 = weights(a), a1 = weights(a + panel), columns = v128.load(b);
+    let s = i32x4.shuffle(columns, columns, 0, 0, 0, 0);
+    c00 = dot(c00, a0, s);
+    c01 = dot(c01, a1, s);
+    s = i32x4.shuffle(columns, columns, 1, 1, 1, 1);
+    c10 = dot(c10, a0, s);
+    c11 = dot(c11, a1, s);
+    s = i32x4.shuffle(columns, columns, 2, 2, 2, 2);
+    c20 = dot(c20, a0, s);
+    c21 = dot(c21, a1, s);
+    s = i32x4.shuffle(columns, columns, 3, 3, 3, 3);
+    c30 = dot(c30, a0, s);
+    c31 = dot(c31, a1, s);
+  }
+  const to = threadMemory + EDGE_TILE, row: usize = NR * 4;
+  storeColumns(to, row, c00, c10, c20, c30);
+  storeColumns(to + 4 * row, row, c01, c11, c21, c31);
+}
+
+/** Four rows and one column, to the edge tile from a row on. Four sums hide the latency. */
+function tile4x1(row: i32, a: usize, b: usize, k: i32): void {
+  let s0 = i32x4.splat(0), s1 = s0, s2 = s0, s3 = s0;
+  for (const end = b + (((k & ~3) as usize) << 5); b < end; b += 128, a += 4 * A_STEP) {
+    s0 = dot(s0, weights(a), v128.load32_splat(b));
+    s1 = dot(s1, weights(a + A_STEP), v128.load32_splat(b, 32));
+    s2 = dot(s2, weights(a + 2 * A_STEP), v128.load32_splat(b, 64));
+    s3 = dot(s3, weights(a + 3 * A_STEP), v128.load32_splat(b, 96));
+  }
+  for (const end = b + (((k & 3) as usize) << 5); b < end; b += 32, a += A_STEP) {
+    s0 = dot(s0, weights(a), v128.load32_splat(b));
+  }
+  s0 = i32x4.add(i32x4.add(s0, s1), i32x4.add(s2, s3));
+  const to = threadMemory + EDGE_TILE + row * NR * 4;
+  v128.store_lane<i32>(to, s0, 0);
+  v128.store_lane<i32>(to, s0, 1, NR * 4);
+  v128.store_lane<i32>(to, s0, 2, NR * 8);
+  v128.store_lane<i32>(to, s0, 3, NR * 12);
+}
+
+// @ts-ignore: decorator
+@inline
+function splat0(v: v128): v128 {
+  return i32x4.shuffle(v, v, 0, 0, 0, 0);
+}
+
+// @ts-ignore: decorator
+@inline
+function splat1(v: v128): v128 {
+  return i32x4.shuffle(v, v, 1, 1, 1, 1);
+}
+
+// @ts-ignore: decorator
+@inline
+function splat2(v: v128): v128 {
+  return i32x4.shuffle(v, v, 2, 2, 2, 2);
+}
+
+// @ts-ignore: decorator
+@inline
+function splat3(v: v128): v128 {
+  return i32x4.shuffle(v, v, 3, 3, 3, 3);
+}
+
+/** Scales and stores one row of a tile. */
+// @ts-ignore: decorator
+@inline
+function finishRow(
+  c: usize, v0: v128, v1: v128, start: v128, by: v128, bias: v128, product: IntProduct,
+): void {
+  v0 = f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(i32x4.sub(v0, start)), by), bias);
+  v1 = f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(i32x4.sub(v1, start)), by), bias);
+  if (product.addsResidual) {
+    const residual = c + product.residual;
+    v0 = f32x4.add(v0, v128.load(residual));
+    v1 = f32x4.add(v1, v128.load(residual, 16));
+  }
+  const low = v128.load32_splat(changetype<usize>(product) + offsetof<IntProduct>("low"));
+  const high = v128.load32_splat(changetype<usize>(product) + offsetof<IntProduct>("high"));
+  v128.store(c, f32x4.pmin(f32x4.pmax(v0, low), high));
+  v128.store(c, f32x4.pmin(f32x4.pmax(v1, low), high), 16);
+}
+
+/** Scales and stores rows × columns of the edge tile; `i` is its first row. */
+function finishTile(c: usize, i: i32, rows: i32, columns: i32, product: IntProduct): void {
+  const low = f32x4.splat(product.low), high = f32x4.splat(product.high), step = product.step, zero = product.zero;
+  const adds = product.addsResidual, residual = product.residual, ldc: usize = product.ldc << 2;
+  let from = threadMemory + EDGE_TILE;
+  let sums = product.sums + (i << 2), scales = product.scales + (i << 2);
+  let bias = product.bias ? product.bias + (i << 2) : 0;
+  for (const end = from + rows * NR * 4; from < end; c += ldc) {
+    const start = i32x4.splat(zero * load<i32>(sums)), by = f32x4.splat(step * load<f32>(scales));
+    const b = bias ? v128.load32_splat(bias) : f32x4.splat(0);
+    let to = c;
+    for (let left = columns; left > 0; left -= 4, from += 16, to += 16) {
+      let v = f32x4.mul(f32x4.convert_i32x4_s(i32x4.sub(v128.load(from), start)), by);
+      v = f32x4.add(v, b);
+      if (adds) v = f32x4.add(v, left < 4 ? loadPart(to + residual, left) : v128.load(to + residual));
+      v = f32x4.pmin(f32x4.pmax(v, low), high);
+      if (left < 4) storePart(to, v, left);
+      else v128.store(to, v);
+    }
+    if (columns <= 4) from += 16;
+    sums += 4, scales += 4;
+    if (bias) bias += 4;
+  }
+}

@@ -1,0 +1,162 @@
+// Rounding to 8 bits: the inputs of a convolution to words of integers from 0 to 127 (gemm_int8.ts), and
+// its weights to ±127.
+//
+//   x ≈ step · (q − zero),  step = (high − low) / 127 for a range that includes 0
+//
+// Sums with 1.5 · 2²³ round: such a float has no fraction, and its last bits are those of the integer.
+
+import { LANES } from "./gemm_int8";
+import { loadPart, storePart } from "./inline/part";
+
+/** 1.5 · 2²³ */
+const MAGIC: f32 = 12582912;
+/** The bits of infinity. */
+const INFINITE: i32 = 0x7f800000;
+/** The least width of a range. */
+const TINY: f64 = 7.888609052210118e-31; // 2⁻¹⁰⁰
+
+/**
+ * Widens the extremes at `to` by n floats. As integers, floats from 0 on are in order, and so are those
+ * below 0 in reverse. So the first extreme holds the bits of the largest, the second those of the least,
+ * if it is below 0 as an integer. NaN counts as beyond infinity.
+ */
+export function widenRange(to: usize, x: usize, n: i32): void {
+  let high = i32x4.splat(load<i32>(to)), low = i32x4.splat(load<i32>(to, 4)), high1 = high, low1 = low;
+  const end = x + (n << 2);
+  for (; x + 32 <= end; x += 32) {
+    const v = v128.load(x), w = v128.load(x, 16);
+    high = i32x4.max_s(high, v);
+    low = i32x4.max_u(low, v);
+    high1 = i32x4.max_s(high1, w);
+    low1 = i32x4.max_u(low1, w);
+  }
+  for (; x < end; x += 4) {
+    const v = v128.load32_splat(x);
+    high = i32x4.max_s(high, v);
+    low = i32x4.max_u(low, v);
+  }
+  high = i32x4.max_s(high, high1);
+  low = i32x4.max_u(low, low1);
+  high = i32x4.max_s(high, i32x4.shuffle(high, high, 2, 3, 0, 1));
+  low = i32x4.max_u(low, i32x4.shuffle(low, low, 2, 3, 0, 1));
+  high = i32x4.max_s(high, i32x4.shuffle(high, high, 1, 0, 3, 2));
+  low = i32x4.max_u(low, i32x4.shuffle(low, low, 1, 0, 3, 2));
+  store<i32>(to, i32x4.extract_lane(high, 0));
+  store<i32>(to, i32x4.extract_lane(low, 0), 4);
+}
+
+/** How this thread's current sample is rounded. */
+export let step: f32 = 0, zero: i32 = 0;
+let inverse: f32 = 0;
+
+/** Chooses how to round values between low and high. */
+export function chooseSteps(low: f32, high: f32): void {
+  const width = max((max(high, 0) as f64) - (min(low, 0) as f64), TINY);
+  step = (width / 127) as f32;
+  inverse = (127 / width) as f32;
+  zero = nearest<f64>(-(min(low, 0) as f64) * 127 / width) as i32;
+}
+
+/**
+ * Chooses how to round a sample with these extremes, `count` pairs of them. If one is not finite, the step
+ * is NaN.
+ * @param isKnown whether the range has been chosen, and only has to be checked
+ */
+export function chooseStepsFrom(extremes: usize, count: i32, isKnown: bool): void {
+  let high = 0;
+  let low: u32 = 0;
+  for (const end = extremes + (count << 3); extremes < end; extremes += 8) {
+    high = max(high, load<i32>(extremes));
+    low = max(low, load<u32>(extremes, 4));
+  }
+  const isBelow = (low as i32) < 0;
+  const isFinite = high < INFINITE && (!isBelow || (low & 0x7fffffff) < (INFINITE as u32));
+  if (!isFinite) step = NaN;
+  else if (!isKnown) chooseSteps(isBelow ? reinterpret<f32>(low) : 0, reinterpret<f32>(high));
+}
+
+/** The word that stands for zeros. */
+export function zeroWord(): i32 {
+  return zero * (LANES == 4 ? 0x01010101 : 0x00010001);
+}
+
+/** Writes n words of zeros, and returns the address behind them. */
+export function zeroWords(to: usize, n: i32, word: i32): usize {
+  const end = to + (n << 2);
+  for (; to + 16 <= end; to += 16) v128.store(to, i32x4.splat(word));
+  for (; to < end; to += 4) store<i32>(to, word);
+  return end;
+}
+
+/**
+ * Writes n words: the values at p0 … p3, rounded, n of each. Two of them without relaxed SIMD.
+ */
+export function quantizeWords(to: usize, p0: usize, p1: usize, p2: usize, p3: usize, n: i32): void {
+  const by = f32x4.splat(inverse), bottom = f32x4.splat(MAGIC), top = f32x4.splat(MAGIC + 127);
+  const offset = f32x4.splat(MAGIC + (zero as f32));
+  const whole = (n & ~3) << 2;
+  let i: usize = 0;
+  for (; i < (whole as usize); i += 16) {
+    const a = rounded(v128.load(p0 + i), by, offset, bottom, top);
+    const b = rounded(v128.load(p1 + i), by, offset, bottom, top);
+    if (LANES == 2) {
+      v128.store(to + i, words2(a, b));
+      continue;
+    }
+    const c = rounded(v128.load(p2 + i), by, offset, bottom, top);
+    const d = rounded(v128.load(p3 + i), by, offset, bottom, top);
+    v128.store(to + i, words4(a, b, c, d));
+  }
+  const rest = n & 3;
+  if (!rest) return;
+  const a = rounded(loadPart(p0 + i, rest), by, offset, bottom, top);
+  const b = rounded(loadPart(p1 + i, rest), by, offset, bottom, top);
+  if (LANES == 2) {
+    storePart(to + i, words2(a, b), rest);
+    return;
+  }
+  const c = rounded(loadPart(p2 + i, rest), by, offset, bottom, top);
+  const d = rounded(loadPart(p3 + i, rest), by, offset, bottom, top);
+  storePart(to + i, words4(a, b, c, d), rest);
+}
+
+/** Four integers in the last bits of floats. With NaN as its second operand, pmax gives the first one. */
+// @ts-ignore: decorator
+@inline
+function rounded(x: v128, by: v128, offset: v128, bottom: v128, top: v128): v128 {
+  return f32x4.pmin(top, f32x4.pmax(bottom, f32x4.add(f32x4.mul(x, by), offset)));
+}
+
+/** The integers of two floats as the halves of a word. The bits of MAGIC overlap, and are subtracted. */
+// @ts-ignore: decorator
+@inline
+function words2(a: v128, b: v128): v128 {
+  return i32x4.sub(i32x4.add(a, i32x4.shl(b, 16)), i32x4.splat(0x4b400000));
+}
+
+/** The integers of four floats as the bytes of a word. 2 · 0x4b400000 · (1 + 2⁸) overflows to this. */
+// @ts-ignore: decorator
+@inline
+function words4(a: v128, b: v128, c: v128, d: v128): v128 {
+  const low = i32x4.add(a, i32x4.shl(b, 8)), high = i32x4.add(c, i32x4.shl(d, 8));
+  return i32x4.sub(i32x4.add(low, i32x4.shl(high, 16)), i32x4.splat(0x8b400000));
+}
+
+/**
+ * The step of n weights: their largest magnitude / 127, with 16 significant bits. So products with ±127 are
+ * exact, and rounding weights again gives the same. NaN if a value is NaN or infinite.
+ */
+export function weightStep(w: usize, n: i32): f32 {
+  let top: u32 = reinterpret<u32>(TINY as f32);
+  for (const end = w + (n << 2); w < end; w += 4) top = max(top, load<u32>(w) & 0x7fffffff);
+  if (top >= (INFINITE as u32)) return NaN;
+  return reinterpret<f32>((reinterpret<u32>(reinterpret<f32>(top) / 127) + 0x80) & ~0xff);
+}
+
+/** A weight / its step as an integer. */
+// @ts-ignore: decorator
+@inline
+export function roundWeight(w: f32, step: f32): i32 {
+  const v = nearest<f32>(w / step);
+  return isNaN(v) ? 0 : v as i32;
+}

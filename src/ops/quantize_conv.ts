@@ -1,0 +1,131 @@
+/**
+ * Convolutions with weights in 8 bits.
+ *
+ * @module
+ */
+
+import { kernelsOf } from "../backend/interface.ts";
+import type { Int8Filters } from "../backend/kernels.ts";
+import type { Backend } from "../backend/mod.ts";
+import { ArgumentError } from "../errors.ts";
+import { elements, type Shape, type Tensor } from "../tensor.ts";
+import { checkInteger, checkOptions, checkTensor, disposeOnError } from "./checks.ts";
+import { isDepthwise, type PrepareOptions } from "./prepared_conv.ts";
+
+/** The most weights of an output channel: sums of more products could exceed 32 bits. */
+const maxFilter = 131072;
+
+/**
+ * The least and the largest value of a convolution's input.
+ *
+ * @internal
+ */
+export type InputRange = readonly [number, number];
+
+/**
+ * The weights of a convolution as 8-bit integers with a scale for each output channel, packed for
+ * the kernel by {@linkcode quantizeConv}. The caller disposes of them.
+ *
+ * @internal
+ */
+export class QuantizedConv implements Disposable {
+  /**
+   * For {@linkcode quantizeConv}.
+   *
+   * @param shape The shape of the weights, [outC, inC/groups, (kH,) kW].
+   * @param groups Number of groups that the channels are split into.
+   * @param packed The integers, in the order of the kernel.
+   * @param scale The factor of each output channel's integers, [outC].
+   * @param range The range of the inputs; null to find it for each sample.
+   */
+  constructor(
+    readonly shape: Shape,
+    readonly groups: number,
+    readonly packed: Tensor<Int8Array>,
+    readonly scale: Tensor,
+    readonly range: InputRange | null = null,
+  ) {}
+
+  /** The backend that holds the values. */
+  get backend(): Backend {
+    return this.packed.backend;
+  }
+
+  /** Copies the integers to an array in the shape of the weights. */
+  async read(): Promise<Int8Array> {
+    checkQuantizedConv("read", this, this.scale);
+    using values = this.backend.emptyInt8(this.shape);
+    kernelsOf(this.packed).unpackConv2dInt8!(values, this.packed, this);
+    return await values.read();
+  }
+
+  /** Frees the memory. */
+  dispose(): void {
+    this.packed.dispose();
+    this.scale.dispose();
+  }
+
+  /** Calls {@linkcode QuantizedConv.dispose}. `using` calls it at the end of the block. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}
+
+/**
+ * Rounds the weights of a convolution to 8 bits for {@linkcode conv1d} and {@linkcode conv2d}: a
+ * quarter of the memory, and less than half the time. Each output channel has a scale, its largest
+ * magnitude / 127.
+ *
+ * The kernel rounds the input to 128 levels between the least and the largest value of each sample,
+ * and adds up the products exactly. So results are the same on every engine. If a sample contains
+ * NaN or infinity, all its outputs are NaN. If the weights of an output channel do, its outputs
+ * are NaN.
+ *
+ * @param weight [outC, inC/groups, K] or [outC, inC/groups, kH, kW]. It is not changed.
+ * @throws {ArgumentError} When the backend cannot compute the convolution in 8 bits: on WebGPU, for
+ * depthwise convolutions, and with more than 131072 weights for an output channel.
+ */
+export function quantizeConv(weight: Tensor, options: PrepareOptions = {}): QuantizedConv {
+  const op = "quantizeConv";
+  checkOptions(op, options);
+  const { groups = 1 } = options;
+  checkTensor(op, "weight", weight, weight);
+  const { shape, backend } = weight;
+  if (shape.length !== 3 && shape.length !== 4) {
+    throw new ArgumentError(op, "the shape of weight", shape, "[outC, inC/groups, (kH,) kW]");
+  }
+  checkInteger(op, "groups", groups, 1);
+  if (shape[0] % groups !== 0) {
+    throw new ArgumentError(op, "groups", groups, `a divisor of the ${shape[0]} output channels`);
+  }
+  if (!quantizesConv(backend, { shape, groups })) {
+    const expected = `on Wasm, not depthwise, and with at most ${maxFilter} weights per output`;
+    throw new ArgumentError(op, "the shape of weight", shape, expected);
+  }
+  return disposeOnError(emptyQuantizedConv(backend, { shape, groups }), (quantized) => {
+    const { packed, scale } = quantized;
+    kernelsOf(weight).packConv2dInt8!(packed, scale, weight, 0, quantized);
+    return quantized;
+  });
+}
+
+/** Returns whether a backend computes a convolution in 8 bits. */
+export function quantizesConv(backend: Backend, { shape, groups }: Int8Filters): boolean {
+  return kernelsOf(backend).conv2dInt8 !== undefined && !isDepthwise(shape, groups) &&
+    elements(shape.slice(1)) <= maxFilter;
+}
+
+/** Allocates uninitialised memory for weights. */
+export function emptyQuantizedConv(backend: Backend, filters: Int8Filters): QuantizedConv {
+  const { shape, groups } = filters;
+  return disposeOnError(
+    kernelsOf(backend).emptyConv2dInt8!(filters),
+    (packed) => new QuantizedConv(shape, groups, packed, backend.empty([shape[0]])),
+  );
+}
+
+/** Checks that quantised weights are alive and on the backend of `x`. */
+export function checkQuantizedConv(op: string, weight: QuantizedConv, x: Tensor): void {
+  checkTensor(op, "weight", weight.packed, x, undefined, Int8Array);
+  checkTensor(op, "the scale of weight", weight.scale, x, [weight.shape[0]]);
+}
