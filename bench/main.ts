@@ -57,10 +57,6 @@ async function main(args: string[]): Promise<number> {
   }
 
   const skipped = new SkippedPrograms(), measurements: Measurement[] = [];
-  using machine = await Machine.start(options.threads);
-  for (const name of suites) {
-    measurements.push(...await SUITES[name].run({ options, machine, skipped }));
-  }
   const run: Run = {
     processor: cpus()[0]?.model ?? "unknown processor",
     cores,
@@ -69,10 +65,20 @@ async function main(args: string[]): Promise<number> {
     measured: measurements,
     leftOut: skipped.entries,
   };
-  const json = JSON.stringify(run, null, 2);
-  console.log(options.json ? json : report(run));
-  if (options.save !== undefined) await Deno.writeTextFile(options.save, `${json}\n`);
+  using machine = await Machine.start(options.threads);
+  for (const name of suites) {
+    const results = SUITES[name].run({ options, machine, skipped });
+    for await (const part of results instanceof Promise ? [results] : results) {
+      measurements.push(...part);
+      if (options.save !== undefined) await save(run, options.save);
+    }
+  }
+  console.log(options.json ? JSON.stringify(run, null, 2) : report(run));
   return succeeded(measurements) ? 0 : 1;
+}
+
+function save(run: Run, path: string): Promise<void> {
+  return Deno.writeTextFile(path, `${JSON.stringify(run, null, 2)}\n`);
 }
 
 /** Whether a suite runs any of the selected programs. */

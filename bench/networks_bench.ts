@@ -33,6 +33,12 @@ const PROGRAMS: readonly Program<NetworkPeer, Network>[] = [{
     return createNetworkPeer(network, options);
   },
 }, {
+  name: "pembroke",
+  async create(network, options) {
+    const { createInt8Peer } = await import("./peers/pembroke.ts");
+    return createInt8Peer(network, options);
+  },
+}, {
   name: "onnxruntime-web",
   once: true,
   async create(network) {
@@ -55,18 +61,14 @@ const PROGRAMS: readonly Program<NetworkPeer, Network>[] = [{
 }];
 
 export const networks: Suite = {
-  programs: PROGRAMS.map(({ name }) => name),
-  async run(context) {
-    const measurements: Measurement[] = [];
+  programs: [...new Set(PROGRAMS.map(({ name }) => name))],
+  async *run(context) {
     for (const name of context.options.networks ?? NETWORKS) {
       const network = await createNetwork(name, SEED);
-      measurements.push(
-        ...await withPrograms(PROGRAMS, network, context, (peers) => {
-          return measureNetwork(network, peers, context);
-        }),
-      );
+      yield await withPrograms(PROGRAMS, network, context, (peers) => {
+        return measureNetwork(network, peers, context);
+      });
     }
-    return measurements;
   },
 };
 

@@ -52,7 +52,7 @@ Options:
   --only NAME,NAME   run only these programs
   --all-peers        run jax-js on all five convolutions, which takes minutes
   --json             print JSON instead of a table
-  --save FILE        also save the JSON to a file
+  --save FILE        also save the JSON to a file, after each network
   --from FILE        print the table of a saved file without running anything
   --help             print this help`;
 

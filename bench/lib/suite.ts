@@ -29,7 +29,8 @@ export const SEED = 2012;
 export interface Suite {
   /** The programs that it runs, in order. */
   readonly programs: readonly string[];
-  run(context: Context): Promise<Measurement[]>;
+  /** Measures. A suite that takes long yields results in parts, which `--save` writes one by one. */
+  run(context: Context): Promise<Measurement[]> | AsyncIterable<Measurement[]>;
 }
 
 /** What a suite needs to run. */
