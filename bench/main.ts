@@ -13,6 +13,7 @@ import { report } from "./lib/report.ts";
 import type { Measurement, Run } from "./lib/results.ts";
 import type { Suite } from "./lib/suite.ts";
 import { alexnet } from "./alexnet_bench.ts";
+import { chromium } from "./chromium_bench.ts";
 import { conv } from "./conv_bench.ts";
 import { Machine } from "./machine/machine.ts";
 import { networks } from "./networks_bench.ts";
@@ -22,6 +23,7 @@ import { webgpu } from "./webgpu_bench.ts";
 
 const SUITES: Readonly<Record<string, Suite>> = {
   networks,
+  chromium,
   alexnet,
   training,
   conv,

@@ -38,6 +38,7 @@ machine's peak performance in the same rounds.
 
 Suites (default: all):
   networks           the forward passes of torchvision's networks
+  chromium           the forward passes of some networks in Chromium, with threads
   alexnet            AlexNet's forward pass, also in int8 and with PyTorch
   training           one training step of networks
   conv               AlexNet's five convolutions, forward and backward
