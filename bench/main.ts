@@ -13,6 +13,7 @@ import { report } from "./lib/report.ts";
 import type { Measurement, Run } from "./lib/results.ts";
 import type { Suite } from "./lib/suite.ts";
 import { alexnet } from "./alexnet_bench.ts";
+import { algorithms } from "./algorithms_bench.ts";
 import { chromium } from "./chromium_bench.ts";
 import { conv } from "./conv_bench.ts";
 import { Machine } from "./machine/machine.ts";
@@ -27,6 +28,7 @@ const SUITES: Readonly<Record<string, Suite>> = {
   alexnet,
   training,
   conv,
+  algorithms,
   "start-up": startUp,
   webgpu,
 };
@@ -38,7 +40,9 @@ async function main(args: string[]): Promise<number> {
   const programs = [...new Set(Object.values(SUITES).flatMap((suite) => suite.programs))];
   let options: Arguments, suites: string[];
   try {
-    options = readArguments(args, { suites: Object.keys(SUITES), programs, cores });
+    const suiteNames = Object.keys(SUITES);
+    const defaultSuites = suiteNames.filter((name) => !SUITES[name].onRequest);
+    options = readArguments(args, { suites: suiteNames, defaultSuites, programs, cores });
     suites = options.suites.filter((name) => takesPart(SUITES[name], options.only));
     if (suites.length === 0) {
       throw new Error(
@@ -58,7 +62,7 @@ async function main(args: string[]): Promise<number> {
     return 0;
   }
 
-  const skipped = new SkippedPrograms(), measurements: Measurement[] = [];
+  const skipped = new SkippedPrograms(), measurements: Measurement[] = [], problems: string[] = [];
   const run: Run = {
     processor: cpus()[0]?.model ?? "unknown processor",
     cores,
@@ -69,14 +73,16 @@ async function main(args: string[]): Promise<number> {
   };
   using machine = await Machine.start(options.threads);
   for (const name of suites) {
-    const results = SUITES[name].run({ options, machine, skipped });
+    const suite = SUITES[name], results = suite.run({ options, machine, skipped });
     for await (const part of results instanceof Promise ? [results] : results) {
       measurements.push(...part);
+      problems.push(...suite.problems?.(part) ?? []);
       if (options.save !== undefined) await save(run, options.save);
     }
   }
   console.log(options.json ? JSON.stringify(run, null, 2) : report(run));
-  return succeeded(measurements) ? 0 : 1;
+  for (const problem of problems) console.error(`error: ${problem}`);
+  return succeeded(measurements) && problems.length === 0 ? 0 : 1;
 }
 
 function save(run: Run, path: string): Promise<void> {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { NetworkName } from "../mod.ts";
 import { type Program, withPrograms } from "./lib/programs.ts";
 import type { Measurement, Task } from "./lib/results.ts";
 import { type Context, entriesFor, measure, roundsFor, SEED, type Suite } from "./lib/suite.ts";
@@ -12,7 +13,7 @@ import type { NetworkPeer } from "./peers/peer.ts";
 import { randomImages } from "./peers/random.ts";
 
 /** The networks that run without `--networks`, from small to large. */
-const NETWORKS = [
+export const NETWORKS: readonly NetworkName[] = [
   "squeezenet1_1",
   "mobilenet_v2",
   "mobilenet_v3_small",
@@ -23,7 +24,7 @@ const NETWORKS = [
   "densenet121",
   "googlenet",
   "alexnet",
-] as const;
+];
 
 /** The first program that runs is the reference for the outputs. */
 const PROGRAMS: readonly Program<NetworkPeer, Network>[] = [{

@@ -36,7 +36,9 @@ export function report(run: Run): string {
   const rows: Row[] = [];
   const sections = Map.groupBy(measured, ({ task }) => task.section);
   for (const [section, tasks] of sections) {
-    const counts = tasks[0].task.process ? [undefined] : threads;
+    const counts = tasks[0].task.process ? [undefined] : threads.filter((count) => {
+      return tasks.some(({ results }) => results.some((result) => result.threads === count));
+    });
     for (const count of counts) {
       rows.push("", count === undefined ? section : `${section}, ${threadsText(count)}`);
       rows.push(...tasks.flatMap((task) => taskRows(task, count, others)));
