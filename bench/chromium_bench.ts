@@ -34,6 +34,7 @@ const PROGRAMS = [
   inPage("pembroke", "pembroke, int8"),
   inPage("onnxruntime-web"),
   inPage("tfjs-wasm"),
+  inPage("litert"),
 ];
 
 function inPage(name: PageProgram, program = name): Program<NetworkPeer, Input> {

@@ -5,6 +5,7 @@
  * @module
  */
 
+import "npm:@litertjs/wasm-utils@2.5.3"; // only to find its folder: LiteRT.js imports it
 import type { Browser } from "npm:playwright-core@1.56.1";
 import { executable, launch } from "../../tools/browser/chromium.ts";
 import { bundle, noCodecs } from "../../tools/bundle.ts";
@@ -21,6 +22,8 @@ const FOLDERS: Readonly<Record<string, string>> = {
   "/tfjs-wasm/": import.meta.resolve(
     "npm:@tensorflow/tfjs-backend-wasm@4.22.0/dist/tfjs-backend-wasm-simd.wasm",
   ),
+  "/litert/": import.meta.resolve("npm:@litertjs/core@2.5.3/package.json"),
+  "/litert-utils/": import.meta.resolve("npm:@litertjs/wasm-utils@2.5.3/package.json"),
 };
 
 const EMPTY = "data:text/javascript,export default {}";
@@ -33,7 +36,10 @@ const IMPORTS = {
   "npm:@tensorflow/tfjs-backend-wasm@4.22.0": "/tfjs-wasm/tf-backend-wasm.fesm.min.js",
   "npm:@tensorflow/tfjs-backend-wasm@4.22.0/dist/tfjs-backend-wasm-simd.wasm":
     "/tfjs-wasm/tfjs-backend-wasm-simd.wasm",
-  // Its module imports them everywhere, and uses them in Node only.
+  "npm:@litertjs/core@2.5.3": "/litert/dist/index.js",
+  "npm:@litertjs/core@2.5.3/wasm/": "/litert/wasm/",
+  "@litertjs/wasm-utils": "/litert-utils/dist/index.js",
+  // tfjs-backend-wasm imports these everywhere, and uses them in Node only.
   ...Object.fromEntries(["fs", "path", "perf_hooks", "os"].map((name) => [name, EMPTY])),
 };
 

@@ -6,10 +6,11 @@
  */
 
 import type { NetworkName } from "../../mod.ts";
+import * as litert from "../peers/litert.ts";
 import { createNetwork, type Network } from "../peers/network.ts";
 import * as onnxruntime from "../peers/onnxruntime.ts";
 import * as pembroke from "../peers/pembroke.ts";
-import type { NetworkPeer, Peer, PeerOptions, Work } from "../peers/peer.ts";
+import type { NetworkPeer, Peer, PeerOptions, Values, Work } from "../peers/peer.ts";
 import * as tfjs from "../peers/tfjs.ts";
 
 const PROGRAMS = {
@@ -19,6 +20,7 @@ const PROGRAMS = {
     onnxruntime.createNetworkPeer(await onnxruntime.web("wasm", options), network),
   "tfjs-wasm": (network: Network, options: PeerOptions) =>
     tfjs.createNetworkPeer(network, "wasm", options),
+  "litert": litert.createNetworkPeer,
 };
 
 /** The name of a program that a page can run. */
@@ -42,7 +44,7 @@ const functions = {
   async forward(batch: number): Promise<void> {
     work?.dispose?.();
     const images = await (await fetch("/images")).arrayBuffer();
-    work = await peer.forward(new Float32Array(images), batch);
+    work = await peer.forward(new Float32Array(images) as Values, batch);
   },
   /** Runs the forward pass, and returns milliseconds. */
   run: (): Promise<number> => work!.run(),
