@@ -61,9 +61,13 @@ const PROGRAMS: readonly Program<NetworkPeer, Network>[] = [{
   },
 }];
 
+/** Why a program does not take part. */
+const JAX_JS = "its convolutions reach 0.3 to 0.6 GFLOP/s, so a network takes seconds; see conv";
+
 export const networks: Suite = {
   programs: [...new Set(PROGRAMS.map(({ name }) => name))],
   async *run(context) {
+    if (!context.options.only) context.skipped.add("jax-js on networks", JAX_JS);
     for (const name of context.options.networks ?? NETWORKS) {
       const network = await createNetwork(name, SEED);
       yield await withPrograms(PROGRAMS, network, context, (peers) => {
