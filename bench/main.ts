@@ -13,6 +13,8 @@ import { report } from "./lib/report.ts";
 import type { Measurement, Run } from "./lib/results.ts";
 import type { Suite } from "./lib/suite.ts";
 import { alexnet } from "./alexnet_bench.ts";
+import { algorithms } from "./algorithms_bench.ts";
+import { chromium } from "./chromium_bench.ts";
 import { conv } from "./conv_bench.ts";
 import { Machine } from "./machine/machine.ts";
 import { networks } from "./networks_bench.ts";
@@ -22,9 +24,11 @@ import { webgpu } from "./webgpu_bench.ts";
 
 const SUITES: Readonly<Record<string, Suite>> = {
   networks,
+  chromium,
   alexnet,
   training,
   conv,
+  algorithms,
   "start-up": startUp,
   webgpu,
 };
@@ -36,7 +40,9 @@ async function main(args: string[]): Promise<number> {
   const programs = [...new Set(Object.values(SUITES).flatMap((suite) => suite.programs))];
   let options: Arguments, suites: string[];
   try {
-    options = readArguments(args, { suites: Object.keys(SUITES), programs, cores });
+    const suiteNames = Object.keys(SUITES);
+    const defaultSuites = suiteNames.filter((name) => !SUITES[name].onRequest);
+    options = readArguments(args, { suites: suiteNames, defaultSuites, programs, cores });
     suites = options.suites.filter((name) => takesPart(SUITES[name], options.only));
     if (suites.length === 0) {
       throw new Error(
@@ -56,11 +62,7 @@ async function main(args: string[]): Promise<number> {
     return 0;
   }
 
-  const skipped = new SkippedPrograms(), measurements: Measurement[] = [];
-  using machine = await Machine.start(options.threads);
-  for (const name of suites) {
-    measurements.push(...await SUITES[name].run({ options, machine, skipped }));
-  }
+  const skipped = new SkippedPrograms(), measurements: Measurement[] = [], problems: string[] = [];
   const run: Run = {
     processor: cpus()[0]?.model ?? "unknown processor",
     cores,
@@ -69,10 +71,22 @@ async function main(args: string[]): Promise<number> {
     measured: measurements,
     leftOut: skipped.entries,
   };
-  const json = JSON.stringify(run, null, 2);
-  console.log(options.json ? json : report(run));
-  if (options.save !== undefined) await Deno.writeTextFile(options.save, `${json}\n`);
-  return succeeded(measurements) ? 0 : 1;
+  using machine = await Machine.start(options.threads);
+  for (const name of suites) {
+    const suite = SUITES[name], results = suite.run({ options, machine, skipped });
+    for await (const part of results instanceof Promise ? [results] : results) {
+      measurements.push(...part);
+      problems.push(...suite.problems?.(part) ?? []);
+      if (options.save !== undefined) await save(run, options.save);
+    }
+  }
+  console.log(options.json ? JSON.stringify(run, null, 2) : report(run));
+  for (const problem of problems) console.error(`error: ${problem}`);
+  return succeeded(measurements) && problems.length === 0 ? 0 : 1;
+}
+
+function save(run: Run, path: string): Promise<void> {
+  return Deno.writeTextFile(path, `${JSON.stringify(run, null, 2)}\n`);
 }
 
 /** Whether a suite runs any of the selected programs. */

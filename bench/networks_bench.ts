@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { NetworkName } from "../mod.ts";
 import { type Program, withPrograms } from "./lib/programs.ts";
 import type { Measurement, Task } from "./lib/results.ts";
 import { type Context, entriesFor, measure, roundsFor, SEED, type Suite } from "./lib/suite.ts";
@@ -12,7 +13,7 @@ import type { NetworkPeer } from "./peers/peer.ts";
 import { randomImages } from "./peers/random.ts";
 
 /** The networks that run without `--networks`, from small to large. */
-const NETWORKS = [
+export const NETWORKS: readonly NetworkName[] = [
   "squeezenet1_1",
   "mobilenet_v2",
   "mobilenet_v3_small",
@@ -23,7 +24,7 @@ const NETWORKS = [
   "densenet121",
   "googlenet",
   "alexnet",
-] as const;
+];
 
 /** The first program that runs is the reference for the outputs. */
 const PROGRAMS: readonly Program<NetworkPeer, Network>[] = [{
@@ -31,6 +32,12 @@ const PROGRAMS: readonly Program<NetworkPeer, Network>[] = [{
   async create(network, options) {
     const { createNetworkPeer } = await import("./peers/pembroke.ts");
     return createNetworkPeer(network, options);
+  },
+}, {
+  name: "pembroke",
+  async create(network, options) {
+    const { createInt8Peer } = await import("./peers/pembroke.ts");
+    return createInt8Peer(network, options);
   },
 }, {
   name: "onnxruntime-web",
@@ -54,19 +61,19 @@ const PROGRAMS: readonly Program<NetworkPeer, Network>[] = [{
   },
 }];
 
+/** Why a program does not take part. */
+const JAX_JS = "its convolutions reach 0.3 to 0.6 GFLOP/s, so a network takes seconds; see conv";
+
 export const networks: Suite = {
-  programs: PROGRAMS.map(({ name }) => name),
-  async run(context) {
-    const measurements: Measurement[] = [];
+  programs: [...new Set(PROGRAMS.map(({ name }) => name))],
+  async *run(context) {
+    if (!context.options.only) context.skipped.add("jax-js on networks", JAX_JS);
     for (const name of context.options.networks ?? NETWORKS) {
       const network = await createNetwork(name, SEED);
-      measurements.push(
-        ...await withPrograms(PROGRAMS, network, context, (peers) => {
-          return measureNetwork(network, peers, context);
-        }),
-      );
+      yield await withPrograms(PROGRAMS, network, context, (peers) => {
+        return measureNetwork(network, peers, context);
+      });
     }
-    return measurements;
   },
 };
 

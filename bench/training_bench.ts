@@ -38,17 +38,13 @@ const PROGRAMS: readonly Program<TrainingPeer, Network>[] = [{
 
 export const training: Suite = {
   programs: PROGRAMS.map(({ name }) => name),
-  async run(context) {
-    const measurements: Measurement[] = [];
+  async *run(context) {
     for (const name of context.options.networks ?? NETWORKS) {
       const network = await createNetwork(name, SEED);
-      measurements.push(
-        ...await withPrograms(PROGRAMS, network, context, (peers) => {
-          return measureNetwork(network, peers, context);
-        }),
-      );
+      yield await withPrograms(PROGRAMS, network, context, (peers) => {
+        return measureNetwork(network, peers, context);
+      });
     }
-    return measurements;
   },
 };
 

@@ -36,11 +36,13 @@ Usage: deno task bench [suite ...] [options]
 Times this library and its peers in turns, after checking that their outputs agree. Also measures the
 machine's peak performance in the same rounds.
 
-Suites (default: all):
+Suites (default: all but algorithms):
   networks           the forward passes of torchvision's networks
+  chromium           the forward passes of some networks in Chromium, with threads
   alexnet            AlexNet's forward pass, also in int8 and with PyTorch
   training           one training step of networks
   conv               AlexNet's five convolutions, forward and backward
+  algorithms         the layers' choice of algorithm; fails if another is 10 % faster
   start-up           from \`deno run\` to the command's first result
   webgpu             AlexNet's forward pass on WebGPU
 
@@ -52,7 +54,7 @@ Options:
   --only NAME,NAME   run only these programs
   --all-peers        run jax-js on all five convolutions, which takes minutes
   --json             print JSON instead of a table
-  --save FILE        also save the JSON to a file
+  --save FILE        also save the JSON to a file, after each network
   --from FILE        print the table of a saved file without running anything
   --help             print this help`;
 
@@ -61,6 +63,8 @@ export function readArguments(
   args: string[],
   known: {
     readonly suites: readonly string[];
+    /** Those that run if none is named. */
+    readonly defaultSuites: readonly string[];
     readonly programs: readonly string[];
     readonly cores: number;
   },
@@ -85,7 +89,9 @@ export function readArguments(
   for (const name of only ?? []) checkKnown("program", known.programs, name);
   for (const name of positionals) checkKnown("suite", known.suites, name);
   return {
-    suites: known.suites.filter((name) => positionals.length === 0 || positionals.includes(name)),
+    suites: positionals.length === 0
+      ? known.defaultSuites
+      : known.suites.filter((name) => positionals.includes(name)),
     batches: list("--batch", values.batch),
     rounds: values.rounds === undefined ? undefined : positive("--rounds", values.rounds),
     threads: list("--threads", values.threads)?.sort((a, b) => a - b) ??

@@ -30,7 +30,7 @@ const LOOKS: Readonly<Record<string, Look>> = {
 };
 
 // In pixels.
-const MARGIN = 24, NAMES = 142, COLUMN = 190, TIME = 46, PLOT = 128, GAP = 16, ROW = 22;
+const WIDTH = 800, MARGIN = 24, NAMES = 142, TIME = 46, MAX_PLOT = 128, GAP = 16, ROW = 22;
 const LEGEND = 86, COLUMNS = 122, BLOCK_HEAD = 30, TICKS = 22, FOOT = 50;
 
 /** A column of the chart. */
@@ -41,6 +41,8 @@ interface Column {
 
 /** Converts a ratio to pixels from the left of a plot. */
 interface Scale {
+  /** The width of a plot in pixels. */
+  readonly width: number;
   readonly ticks: readonly number[];
   at(ratio: number): number;
 }
@@ -59,14 +61,14 @@ export function picture(run: Run): string {
     elements.push(...block(pass, rows, columns, scale, top));
     top += BLOCK_HEAD + rows.size * ROW + TICKS;
   }
-  const plots = 2 * MARGIN + NAMES + columns.length * COLUMN - GAP, height = top + FOOT;
+  const plots = columnX(columns.length, scale) - GAP + MARGIN, height = top + FOOT;
   const width = Math.max(plots, legendX(peersOf(measured)));
   const title = "Time of other libraries relative to pembroke";
   return svgDocument(title, width, height, [
     text(MARGIN, 36, title, "title"),
     text(MARGIN, 57, "Right of the line: slower than pembroke. Left of it: faster.", "soft"),
     ...legend(measured),
-    ...headings(batches, run.threads),
+    ...headings(batches, run.threads, scale),
     ...elements,
     ...footnotes(run, measured).map((note, i) => {
       return text(MARGIN, height - 34 + 18 * i, note, "soft small");
@@ -91,19 +93,28 @@ function legend(measured: readonly Measurement[]): string[] {
 /** Where the legend goes on after these programs. */
 function legendX(programs: readonly string[]): number {
   return programs.reduce(
-    (x, program) => x + 8 * lookOf(program).label.length + 36,
-    MARGIN + 262,
+    (x, program) => x + 8 * lookOf(program).label.length + 22,
+    MARGIN + 246,
   );
 }
 
-function headings(batches: readonly number[], threads: readonly number[]): string[] {
+function headings(
+  batches: readonly number[],
+  threads: readonly number[],
+  scale: Scale,
+): string[] {
   return batches.flatMap((batch, i) => {
-    const first = i * threads.length, right = columnX(first + threads.length) - GAP;
+    const first = i * threads.length, right = columnX(first + threads.length, scale) - GAP;
     return [
-      text(columnX(first), COLUMNS - 6, `batch ${batch}`, "bold"),
-      line("line", [columnX(first), COLUMNS], [right, COLUMNS]),
+      text(columnX(first, scale), COLUMNS - 6, `batch ${batch}`, "bold"),
+      line("line", [columnX(first, scale), COLUMNS], [right, COLUMNS]),
       ...threads.map((count, j) =>
-        text(columnX(first + j), COLUMNS + 17, `${count} thread${count === 1 ? "" : "s"}`, "soft")
+        text(
+          columnX(first + j, scale),
+          COLUMNS + 17,
+          `${count} thread${count === 1 ? "" : "s"}`,
+          "soft",
+        )
       ),
     ];
   });
@@ -120,7 +131,7 @@ function block(
   const first = top + BLOCK_HEAD, bottom = first + rows.size * ROW;
   const elements = [text(MARGIN, top + 17, pass, "bold")];
   for (const [i, column] of columns.entries()) {
-    const x = columnX(i) + TIME;
+    const x = columnX(i, scale) + TIME;
     const cells = [...rows.values()].map((tasks) =>
       tasks.find((m) => taskOf(m).batch === column.batch)
     );
@@ -174,9 +185,12 @@ function scaleOf(measured: readonly Measurement[], columns: readonly Column[]): 
   ).filter((ratio) => ratio > 0);
   const low = Math.min(-1, Math.floor(Math.log2(Math.min(...ratios))));
   const high = Math.max(1, Math.ceil(Math.log2(Math.max(...ratios))));
+  const space = (WIDTH - 2 * MARGIN - NAMES + GAP) / columns.length - TIME - GAP;
+  const width = Math.min(MAX_PLOT, Math.floor(space));
   return {
+    width,
     ticks: Array.from({ length: high - low + 1 }, (_, i) => 2 ** (low + i)),
-    at: (ratio) => PLOT * (Math.log2(ratio) - low) / (high - low),
+    at: (ratio) => width * (Math.log2(ratio) - low) / (high - low),
   };
 }
 
@@ -216,8 +230,8 @@ function lookOf(program: string): Look {
   return LOOKS[program] ?? { label: program, colour: "gray", shape: "circle" };
 }
 
-function columnX(index: number): number {
-  return MARGIN + NAMES + index * COLUMN;
+function columnX(index: number, { width }: Scale): number {
+  return MARGIN + NAMES + index * (TIME + width + GAP);
 }
 
 function tickText(ratio: number): string {

@@ -36,7 +36,9 @@ export function report(run: Run): string {
   const rows: Row[] = [];
   const sections = Map.groupBy(measured, ({ task }) => task.section);
   for (const [section, tasks] of sections) {
-    const counts = tasks[0].task.process ? [undefined] : threads;
+    const ours = tasks.flatMap(({ results }) => results).filter((r) => r.program === OURS);
+    const ran = (count: number) => ours.length === 0 || ours.some((r) => r.threads === count);
+    const counts = tasks[0].task.process ? [undefined] : threads.filter(ran);
     for (const count of counts) {
       rows.push("", count === undefined ? section : `${section}, ${threadsText(count)}`);
       rows.push(...tasks.flatMap((task) => taskRows(task, count, others)));

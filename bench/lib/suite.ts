@@ -29,7 +29,12 @@ export const SEED = 2012;
 export interface Suite {
   /** The programs that it runs, in order. */
   readonly programs: readonly string[];
-  run(context: Context): Promise<Measurement[]>;
+  /** Whether it runs only if it is named. */
+  readonly onRequest?: boolean;
+  /** Measures. A suite that takes long yields results in parts, which `--save` writes one by one. */
+  run(context: Context): Promise<Measurement[]> | AsyncIterable<Measurement[]>;
+  /** What is wrong with its results, in lines. Then the benchmark fails. */
+  problems?(measurements: readonly Measurement[]): string[];
 }
 
 /** What a suite needs to run. */

@@ -1,7 +1,7 @@
 /**
  * ONNX Runtime in three builds.
  *
- * - WebAssembly, with one thread, because its worker threads do not start in Deno.
+ * - WebAssembly. In Deno, it has one thread, because its worker threads do not start there.
  * - The same on WebGPU.
  * - Native, for comparison with code that uses every instruction of the processor. Its npm package
  *   includes the CPU library. The install script, which Deno skips, only downloads the CUDA library.
@@ -31,14 +31,17 @@ interface Runtime {
 }
 
 /** The WebAssembly build, on the CPU or on WebGPU. */
-export async function web(device: "wasm" | "webgpu"): Promise<Runtime> {
+export async function web(
+  device: "wasm" | "webgpu",
+  { threads }: PeerOptions = { threads: 1 },
+): Promise<Runtime> {
   const ort = device === "wasm"
     ? await import("npm:onnxruntime-web@1.30.0")
     : await import("npm:onnxruntime-web@1.30.0/webgpu");
-  ort.env.wasm.numThreads = 1;
+  ort.env.wasm.numThreads = threads;
   return {
     name: device === "wasm" ? "onnxruntime-web" : "onnxruntime-webgpu",
-    threads: 1,
+    threads,
     async open(model) {
       // Its Emscripten code mistakes Deno for Node and replaces the global Worker, which others need.
       const { Worker } = globalThis;

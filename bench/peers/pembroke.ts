@@ -29,13 +29,18 @@ export function createNetworkPeer(network: Network, options: PeerOptions): Promi
   return networkPeer(network, "f32", options);
 }
 
-/** A network with fully connected weights in int8. Rounding them changes the logits. */
+/**
+ * A network with weights in int8. Rounding changes the logits. With weights and inputs of all layers
+ * in 8 bits, simulated in PyTorch, they change by 1 % of the largest without batch normalisation, and
+ * by 3 to 26 % with it, because the random networks amplify errors. Of wrong logits, it is about 100 %.
+ */
 export async function createInt8Peer(
   network: Network,
   options: PeerOptions,
 ): Promise<NetworkPeer> {
   const peer = await networkPeer(network, "int8", options);
-  return { ...peer, variant: "int8", tolerance: 0.01 };
+  const isNormalised = network.operations.some(({ op }) => op === "norm");
+  return { ...peer, variant: "int8", tolerance: isNormalised ? 0.3 : 0.02 };
 }
 
 /** A network on WebGPU. */

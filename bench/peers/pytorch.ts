@@ -83,7 +83,7 @@ async function load(torch: PyTorch, { name, parameters }: Network): Promise<void
 }
 
 async function start({ threads }: PeerOptions): Promise<{ torch: PyTorch; peer: Peer }> {
-  const torch = new PyTorch();
+  const torch = new PyTorch(threads);
   const { version, threads: used } = await torch.call("start", { threads });
   const peer = { name: "pytorch", version, threads: used, dispose: () => torch.dispose() };
   return { torch, peer };

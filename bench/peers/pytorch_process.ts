@@ -16,10 +16,12 @@ export class PyTorch {
   readonly #stdin: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
   readonly #stdout: PipeReader;
 
-  constructor() {
+  constructor(threads: number) {
     this.#python = Deno.env.get("PYTHON") ?? "/usr/bin/python3";
     this.#child = new Deno.Command(this.#python, {
       args: [fileURLToPath(new URL("pytorch_server.py", import.meta.url))],
+      // PyTorch sets OpenMP's threads, but not OpenBLAS's.
+      env: { OPENBLAS_NUM_THREADS: `${threads}`, OMP_NUM_THREADS: `${threads}` },
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",

@@ -22,7 +22,8 @@ result = None
 
 def start(threads):
     torch.set_num_threads(threads)
-    version = ", ".join([torch.__version__, *blas()])
+    onednn = ["oneDNN"] if torch.backends.mkldnn.is_available() else []
+    version = ", ".join([torch.__version__, *blas(), *onednn])
     return {"version": version, "threads": torch.get_num_threads()}
 
 

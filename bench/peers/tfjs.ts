@@ -1,15 +1,14 @@
 /**
- * TensorFlow.js on its WebAssembly backend (XNNPACK, SIMD) and on its WebGPU backend. WebAssembly has
- * one thread, because it starts more only in browsers.
+ * TensorFlow.js on its WebAssembly backend (XNNPACK, SIMD) and on its WebGPU backend. In Deno,
+ * WebAssembly has one thread, because it starts more only in browsers.
  *
  * @module
  */
 
-import { fileURLToPath } from "node:url";
 import type { Tensor, Tensor4D } from "npm:@tensorflow/tfjs-core@4.22.0";
 import { reverseAxes, swapInner } from "./layout.ts";
 import type { Network } from "./network.ts";
-import type { ConvPeer, NetworkPeer, Peer } from "./peer.ts";
+import type { ConvPeer, NetworkPeer, Peer, PeerOptions } from "./peer.ts";
 import { prepareNetwork } from "./tfjs_network.ts";
 
 /** WebGPU's default limit for a buffer binding, in bytes. It computes zeros if a tensor is larger. */
@@ -18,8 +17,9 @@ const MAX_BINDING_BYTES = 2 ** 27;
 export async function createNetworkPeer(
   network: Network,
   device: keyof typeof backends,
+  { threads }: PeerOptions = { threads: 1 },
 ): Promise<NetworkPeer> {
-  const { tf, peer } = await start(device);
+  const { tf, peer } = await start(device, threads);
   const compute = prepareNetwork(tf, network, device === "webgpu" ? MAX_BINDING_BYTES : Infinity);
   return {
     ...peer,
@@ -116,14 +116,14 @@ export async function createConv(): Promise<ConvPeer> {
   };
 }
 
-async function start(device: keyof typeof backends) {
+async function start(device: keyof typeof backends, threads = 1) {
   const tf = await import("npm:@tensorflow/tfjs-core@4.22.0");
-  await backends[device]();
+  await backends[device](threads);
   if (!await tf.setBackend(device)) throw new Error(`its ${device} backend does not start`);
   const peer: Peer = {
     name: `tfjs-${device}`,
     version: tf.version_core,
-    threads: 1,
+    threads,
     // Frees the backend and all tensors. Unlike after removeBackend(), it can be started again.
     dispose: () => tf.engine().reset(),
   };
@@ -132,13 +132,18 @@ async function start(device: keyof typeof backends) {
 
 /** Imports each backend, which registers itself. */
 const backends = {
-  async wasm() {
+  async wasm(threads: number) {
     const { env } = await import("npm:@tensorflow/tfjs-core@4.22.0");
     const wasm = await import("npm:@tensorflow/tfjs-backend-wasm@4.22.0");
     // Its binaries are in the npm package. Resolve one of them to find the folder.
     const binary = "npm:@tensorflow/tfjs-backend-wasm@4.22.0/dist/tfjs-backend-wasm-simd.wasm";
-    wasm.setWasmPaths(fileURLToPath(new URL(".", import.meta.resolve(binary))));
+    const folder = new URL(".", import.meta.resolve(binary));
+    wasm.setWasmPaths(folder.protocol === "file:" ? folder.pathname : folder.href);
+    wasm.setThreadsCount(threads);
     if (!await env().getAsync("WASM_HAS_SIMD_SUPPORT")) throw new Error("it finds no SIMD");
+    if (threads > 1 && !await env().getAsync("WASM_HAS_MULTITHREAD_SUPPORT")) {
+      throw new Error("it starts no threads");
+    }
   },
   async webgpu() {
     await import("npm:@tensorflow/tfjs-backend-webgpu@4.22.0");

@@ -74,8 +74,13 @@ Deno.test("interleave() runs a slow contender once, and reports progress", async
 });
 
 Deno.test("readArguments() sorts the suites, and rejects unknown names", () => {
-  const known = { suites: ["one", "two"], programs: ["a", "b"], cores: 4 };
-  assertEquals(readArguments([], known).suites, ["one", "two"]);
+  const known = {
+    suites: ["one", "two"],
+    defaultSuites: ["one"],
+    programs: ["a", "b"],
+    cores: 4,
+  };
+  assertEquals(readArguments([], known).suites, ["one"]);
   const { suites, batches, only } = readArguments(
     ["two", "--batch", "1,4", "one", "--only", "b"],
     known,

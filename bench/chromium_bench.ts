@@ -1,0 +1,77 @@
+/**
+ * The forward passes of some networks in Chromium, where all programs can use threads.
+ *
+ * @module
+ */
+
+import type { Chromium } from "./browser/chromium.ts";
+import type { PageProgram } from "./browser/page.ts";
+import { type Program, withPrograms } from "./lib/programs.ts";
+import type { Measurement } from "./lib/results.ts";
+import { entriesFor, measure, roundsFor, SEED, type Suite } from "./lib/suite.ts";
+import { createNetwork, type Network } from "./peers/network.ts";
+import type { NetworkPeer } from "./peers/peer.ts";
+import { randomImages } from "./peers/random.ts";
+
+/** The networks that run without `--networks`. */
+const NETWORKS = [
+  "squeezenet1_1",
+  "mobilenet_v2",
+  "efficientnet_b0",
+  "resnet18",
+  "alexnet",
+] as const;
+
+/** A browser, and the network to run in it. */
+interface Input {
+  readonly chromium: Chromium;
+  readonly network: Network;
+}
+
+/** The first program that runs is the reference for the outputs. */
+const PROGRAMS = [
+  inPage("pembroke"),
+  inPage("pembroke", "pembroke, int8"),
+  inPage("onnxruntime-web"),
+  inPage("tfjs-wasm"),
+  inPage("litert"),
+];
+
+function inPage(name: PageProgram, program = name): Program<NetworkPeer, Input> {
+  const create: Program<NetworkPeer, Input>["create"] = ({ chromium, network }, options) =>
+    chromium.open(program, network, SEED, options);
+  return { name, create };
+}
+
+export const chromium: Suite = {
+  programs: [...new Set(PROGRAMS.map(({ name }) => name))],
+  async *run(context) {
+    const { options, machine, skipped } = context;
+    let browser: Chromium;
+    try {
+      const { Chromium } = await import("./browser/chromium.ts");
+      browser = await Chromium.start();
+    } catch (error) {
+      return skipped.add("all programs in Chromium", error);
+    }
+    await using chromium = browser;
+    const gauges = machine.gauges("arithmetic");
+    for (const name of options.networks ?? NETWORKS) {
+      const network = await createNetwork(name, SEED);
+      yield await withPrograms(PROGRAMS, { chromium, network }, context, async (peers) => {
+        const measurements: Measurement[] = [];
+        for (const batch of options.batches ?? [1]) {
+          const images = randomImages(batch, SEED, network.image);
+          const flops = 2 * network.forwardMacs * batch;
+          const section = `Networks in Chromium ${chromium.version}, batch ${batch}`;
+          const task = { section, name, flops }, label = `Chromium, ${name}, batch ${batch}`;
+          const work = (peer: NetworkPeer) => peer.forward(images, batch);
+          const entries = await entriesFor(task, peers, work, skipped, label);
+          const rounds = roundsFor(batch, options);
+          measurements.push(...await measure(label, rounds, entries, gauges, skipped));
+        }
+        return measurements;
+      });
+    }
+  },
+};
