@@ -49,11 +49,22 @@ Deno.test("interleave() runs all contenders in turns, and counts the rounds afte
   const turns: string[] = [];
   const contender = (name: string): Contender => ({
     name,
-    run: () => Promise.resolve(turns.push(name)),
+    run: () => Promise.resolve(1000 + turns.push(name)),
   });
   const timings = await interleave([contender("a"), contender("b")], { warmUp: 1, rounds: 2 });
   assertEquals(turns.join(""), "ababab");
-  assertEquals(timings, [[3, 5], [4, 6]]);
+  assertEquals(timings, [[1003, 1005], [1004, 1006]]);
+});
+
+Deno.test("interleave() repeats short runs, and times the second one", async () => {
+  const turns: string[] = [];
+  const contender = (name: string): Contender => ({
+    name,
+    run: () => Promise.resolve(turns.push(name)),
+  });
+  const timings = await interleave([contender("a"), contender("b")], { warmUp: 0, rounds: 2 });
+  assertEquals(turns.join(""), "aabbaabb");
+  assertEquals(timings, [[2, 6], [4, 8]]);
 });
 
 Deno.test("interleave() runs a slow contender once, and reports progress", async () => {
