@@ -6,8 +6,9 @@ import {
   BatchNormBackwardGeometry, BatchNormFoldGeometry, ChannelGeometry, FusedBatchNormGeometry,
 } from "./geometry";
 import { activate, activate4, HARDSWISH, NONE, RELU, RELU6, SILU } from "./inline/activate";
-import { madd, sum4 } from "./inline/lanes";
+import { madd } from "./inline/lanes";
 import { silu } from "./silu";
+import { BLOCK, centredProduct, rowSum, squaredDistances } from "./sums";
 import { ceilDiv, claim, join, rowsPerItem } from "./threads";
 
 /**
@@ -79,10 +80,10 @@ export function batchNormStatistics(mean: usize, variance: usize, x: usize, g: C
   for (let i = claim(c); i >= 0; i = claim(c)) {
     const first = x + ((i * plane) << 2);
     let sum: f64 = 0;
-    for (let s = 0, p = first; s < n; s++, p += sample) sum += planeSum(p, plane) as f64;
+    for (let s = 0, p = first; s < n; s++, p += sample) sum += rowSum(p, plane);
     const m = (sum / count) as f32;
     let squares: f64 = 0;
-    for (let s = 0, p = first; s < n; s++, p += sample) squares += squaredDistances(p, plane, m) as f64;
+    for (let s = 0, p = first; s < n; s++, p += sample) squares += squaredDistances(p, plane, m);
     store<f32>(mean + (i << 2), m);
     store<f32>(variance + (i << 2), (squares / count) as f32);
   }
@@ -109,8 +110,10 @@ export function batchNormBackward(
     const first: usize = (i * plane) << 2;
     let sum: f64 = 0, product: f64 = 0;
     for (let s = 0, p = first; s < n; s++, p += sample) {
-      sum += planeSum(dy + p, plane) as f64;
-      product += planeProduct(dy + p, x + p, plane, m) as f64;
+      for (let j = 0, q = p; j < plane; j += BLOCK, q += BLOCK << 2) { // dy stays in the first-level cache
+        sum += rowSum(dy + q, min(BLOCK, plane - j));
+        product += centredProduct(dy + q, x + q, min(BLOCK, plane - j), m);
+      }
     }
     const dot = (product as f32) * inverse; // Σ dy·x̂
     if (dbias) store<f32>(dbias + at, load<f32>(dbias + at) + (sum as f32));
@@ -131,42 +134,4 @@ export function batchNormBackward(
     }
   }
   join(c);
-}
-
-/** Σ x */
-function planeSum(x: usize, n: i32): f32 {
-  let sum4s = f32x4.splat(0);
-  const end = x + ((n as usize) << 2);
-  for (; x + 16 <= end; x += 16) sum4s = f32x4.add(sum4s, v128.load(x));
-  let sum = sum4(sum4s);
-  for (; x < end; x += 4) sum += load<f32>(x);
-  return sum;
-}
-
-/** Σ (x − mean)² */
-function squaredDistances(x: usize, n: i32, mean: f32): f32 {
-  let sum4s = f32x4.splat(0);
-  const end = x + ((n as usize) << 2), mean4 = f32x4.splat(mean);
-  for (; x + 16 <= end; x += 16) {
-    const v = f32x4.sub(v128.load(x), mean4);
-    sum4s = madd(sum4s, v, v);
-  }
-  let sum = sum4(sum4s);
-  for (; x < end; x += 4) {
-    const v = load<f32>(x) - mean;
-    sum += v * v;
-  }
-  return sum;
-}
-
-/** Σ dy · (x − mean) */
-function planeProduct(dy: usize, x: usize, n: i32, mean: f32): f32 {
-  let sum4s = f32x4.splat(0);
-  const end = x + ((n as usize) << 2), mean4 = f32x4.splat(mean);
-  for (; x + 16 <= end; x += 16, dy += 16) {
-    sum4s = madd(sum4s, v128.load(dy), f32x4.sub(v128.load(x), mean4));
-  }
-  let sum = sum4(sum4s);
-  for (; x < end; x += 4, dy += 4) sum += load<f32>(dy) * (load<f32>(x) - mean);
-  return sum;
 }

@@ -235,6 +235,8 @@ export function conv2dBackwardInput(
   const c = g.groupInC, m = g.groupOutC, k = g.filterSize, pixels = g.oh * g.ow, groups = g.groups;
   const pad = g.isPadded, inputSize = c * g.h * g.w, paddedSize = c * g.paddedH * g.paddedW;
   const items = g.n * groups;
+  // then the columns are dx, and need no adding up
+  const pointwise = k == c && !pad && g.strideH == 1 && g.strideW == 1;
 
   const padded = threadScratch(scratch, backwardThreadBytes(g));
   const offsets = padded + ((pad ? paddedSize as usize : 0) << 2);
@@ -249,26 +251,26 @@ export function conv2dBackwardInput(
     const a = packed + (((s % groups) * packedRows(k) * m) << 2);
     const sample = dx + ((s * inputSize) << 2);
     const image = pad ? padded : sample;
-    memory.fill(image, 0, paddedSize << 2);
+    if (!pointwise) memory.fill(image, 0, paddedSize << 2);
     for (let j = 0; j < pixels; j += NC) {
       const count = min(NC, pixels - j), ld = packedColumns(count);
-      product.n = ld;
-      product.ldc = ld;
+      product.n = pointwise ? count : ld;
+      product.ldc = pointwise ? pixels : ld;
       for (let l = 0; l < m; l += KC) {
         const from = dy + (((s * m + l) * pixels + j) << 2);
         packB(b + ((l * ld) << 2), from, pixels, min(KC, m - l), count);
       }
       for (let r = 0; r < k; r += RC) {
-        const rows = min(RC, k - r);
+        const rows = min(RC, k - r), to = pointwise ? sample + ((r * pixels + j) << 2) : columns;
         product.m = rows;
         for (let l = 0; l < m; l += KC) {
           const depth = min(KC, m - l);
           product.k = depth;
           product.bPanel = (depth * NR) << 2;
           product.flags = l == 0 ? FIRST : 0;
-          gemmBlock(columns, a + ((r * m + l * MR) << 2), b + ((l * ld) << 2), 0, product);
+          gemmBlock(to, a + ((r * m + l * MR) << 2), b + ((l * ld) << 2), 0, product);
         }
-        addColumns(image, columns, ld, offsets + (r << 2), rows, j, count, g);
+        if (!pointwise) addColumns(image, columns, ld, offsets + (r << 2), rows, j, count, g);
       }
     }
     if (pad) cropImage(sample, padded, g);

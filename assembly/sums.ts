@@ -4,7 +4,7 @@
 import { madd, sum4 } from "./inline/lanes";
 
 /** Floats that are summed up in float32. The sums of blocks are added in float64. */
-const BLOCK: i32 = 4096;
+export const BLOCK: i32 = 4096;
 
 /** Σ x over n floats. */
 export function rowSum(x: usize, n: i32): f64 {

@@ -3,9 +3,10 @@
 import { FIRST, gemmPanels, MR, NR, Product, threadProduct } from "./gemm";
 import { packedColumns, packedRows } from "./gemm_pack";
 import { Conv2dGeometry } from "./geometry";
+import { highHalves, interleaveHigh, interleaveLow, lowHalves } from "./inline/transpose";
 import { weightGradient3, weightGradient5 } from "./inline/winograd";
 import {
-  bytesForThreads, ceilDiv, claim, HALF_TILE, join, TAPS, threadMemory, threads, threadScratch,
+  bytesForThreads, ceilDiv, claim, HALF_TILE, join, threadMemory, threads, threadScratch,
 } from "./threads";
 import {
   boxes, boxInputSize, fillOffsets, gatherInput, gatherOutput, inputRowBytes, inputSide, maxInputSize,
@@ -15,12 +16,22 @@ import {
 /** Floats of both transforms together: 8 MB. */
 const BOX_FLOATS: i32 = 1 << 21;
 
+/** Bytes between matrices of neighbouring positions, so that they do not share cache sets. */
+const STAGGER: i32 = 64;
+
+/** Bytes from one position to the next, when each has a matrix of `rows` × `columns` floats. */
+// @ts-ignore: decorator
+@inline
+function positionStep(rows: i32, columns: i32): usize {
+  return ((rows * columns) << 2) + STAGGER;
+}
+
 /** Bytes of scratch memory that winogradBackwardWeight needs, in float64. */
 export function winogradBackwardScratchSize(g: Conv2dGeometry): f64 {
   const columns = packedColumns(g.groupInC * g.strideH * g.strideH), rows = packedRows(g.groupOutC);
   plan(g, columns + rows, BOX_FLOATS);
-  const tiles = (maxTiles as f64) * ((columns + rows) as f64);
-  return (positions as f64) * (tiles + (columns as f64) * (rows as f64)) * 4 + bytesForThreads(threadBytes()) + 64;
+  const floats = (maxTiles as f64) * ((columns + rows) as f64) + (columns as f64) * (rows as f64);
+  return (positions as f64) * (floats * 4 + 3 * STAGGER) + bytesForThreads(threadBytes()) + 64;
 }
 
 /** Bytes for each thread: the inputs of four channels, and the offsets of tiles. */
@@ -40,9 +51,10 @@ export function winogradBackwardWeight(
   const m = g.groupOutC, rows = packedRows(m), columns = packedColumns(c);
   plan(g, columns + rows, BOX_FLOATS);
   const products = (scratch + 63) & ~63;
-  const v = products + ((positions * rows * columns) << 2);
-  const e = v + ((positions * columns * maxTiles) << 2);
-  const offsets = threadScratch(e + ((positions * rows * maxTiles) << 2), threadBytes());
+  const stepC = positionStep(rows, columns), v = products + (positions as usize) * stepC;
+  const e = v + (positions as usize) * positionStep(columns, maxTiles);
+  const shared = e + (positions as usize) * positionStep(rows, maxTiles);
+  const offsets = threadScratch(shared, threadBytes());
   const targets = offsets + ((maxTiles + 4) << 2), inputs = targets + ((maxTiles + 4) << 2);
   const planeX = g.h * g.w, planeY = g.oh * g.ow, groups = g.groups;
   const product = threadProduct();
@@ -52,6 +64,7 @@ export function winogradBackwardWeight(
   for (let group = 0; group < groups; group++) {
     for (let box = 0; box < boxes; box++) {
       selectBox(box);
+      const stepV = positionStep(columns, tiles), stepE = positionStep(rows, tiles);
       fillOffsets(offsets, taps - 1);
       fillOffsets(targets, 0);
 
@@ -64,7 +77,7 @@ export function winogradBackwardWeight(
               const plane = x + (((group * planes + channel / phases) * planeX) << 2);
               gatherInput(inputs + ((l * boxInputSize()) << 2), plane, channel % phases, g);
             }
-            inputChannels(v + ((i / NR * NR * tiles + i % NR) << 2), (columns * tiles) << 2, inputs, offsets);
+            inputChannels(v + ((i / NR * NR * tiles + i % NR) << 2), stepV, inputs, offsets);
           }
         } else {
           for (let o = (item - inputItems) * 2 * MR; o < min(m, (item - inputItems + 1) * 2 * MR); o += MR) {
@@ -72,7 +85,7 @@ export function winogradBackwardWeight(
               const channel = group * m + min(o + l, m - 1);
               gatherOutput(inputs + ((l * tiles) << 6), dy + ((channel * planeY) << 2), g);
             }
-            gradientChannels(e + ((o * tiles) << 2), (rows * tiles) << 2, inputs, targets);
+            gradientChannels(e + ((o * tiles) << 2), stepE, inputs, targets);
           }
         }
       }
@@ -87,7 +100,7 @@ export function winogradBackwardWeight(
 
     for (let o = claim(m); o >= 0; o = claim(m)) {
       const to = dw + (((group * m + o) * planes * k * k) << 2);
-      addWeightGradient(to, products + ((o * columns) << 2), (rows * columns) << 2, g);
+      addWeightGradient(to, products + ((o * columns) << 2), stepC, g);
     }
     join(m);
   }
@@ -99,15 +112,17 @@ export function winogradBackwardWeight(
  */
 function multiplyPositions(c: usize, a: usize, b: usize, rows: i32, product: Product): void {
   const columns = product.n, depth = product.k;
+  const stepC = positionStep(rows, columns), stepA = positionStep(rows, depth), stepB = positionStep(depth, columns);
   // an item is a part of a position, because positions would be too few for many threads
   const shares = min(rows / MR, ceilDiv(40 * threads, positions));
   const shareRows = ceilDiv(rows / MR, shares) * MR;
   const items = positions * shares;
   for (let item = claim(items); item >= 0; item = claim(items)) {
-    const p = item / shares, first = item % shares * shareRows, row = p * rows + first;
-    product.m = min(shareRows, rows - first);
-    const bp = b + ((p * depth * columns) << 2);
-    gemmPanels(c + ((row * columns) << 2), a + ((row * depth) << 2), bp, product);
+    const p = (item / shares) as usize, row = item % shares * shareRows;
+    product.m = min(shareRows, rows - row);
+    gemmPanels(
+      c + p * stepC + ((row * columns) << 2), a + p * stepA + ((row * depth) << 2), b + p * stepB, product,
+    );
   }
   join(items);
 }
@@ -132,27 +147,64 @@ function gradientChannels(e: usize, step: usize, inputs: usize, offsets: usize):
 
 /** dw[c, k, k] += Gᵀ M G for one output channel. The lanes are four input channels. */
 function addWeightGradient(dw: usize, products: usize, step: usize, g: Conv2dGeometry): void {
-  const k = g.kh, stride = g.strideH, c = g.groupInC * stride * stride;
-  const half = threadMemory + HALF_TILE, row = threadMemory + TAPS, line = (inputSide as usize) << 4;
-  const phases = stride * stride;
+  const k = g.kh, stride = g.strideH, phases = stride * stride, c = g.groupInC * phases;
+  const half = threadMemory + HALF_TILE, line = (inputSide as usize) << 4;
+  const gradients = half + (taps as usize) * line;
   for (let i = 0; i < c; i += 4, products += 16) {
     for (let h = half, q = products; h < half + line; h += 16, q += step) {
       weightGradientPoints(h, line, q, (inputSide as usize) * step);
     }
+    for (let h = half, to = gradients; h < gradients; h += line, to += (taps as usize) << 4) {
+      weightGradientPoints(to, 16, h, 16);
+    }
     const lanes = min(4, c - i);
-    for (let y = 0, h = half; y < taps; y++, h += line) {
-      weightGradientPoints(row, 16, h, 16);
-      for (let l = 0; l < lanes; l++) {
-        const channel = (i + l) / phases, phase = (i + l) % phases;
-        const ky = y * stride + phase / stride;
-        if (ky >= k) continue;
-        for (let x = 0, kx = phase % stride; x < taps && kx < k; x++, kx += stride) {
+    if (stride == 1 && lanes == 4) {
+      addKernels(dw + ((i * k * k) << 2), gradients, (k * k) as usize);
+      continue;
+    }
+    for (let l = 0; l < lanes; l++) {
+      const channel = (i + l) / phases, phase = (i + l) % phases, x0 = phase % stride;
+      let from = gradients + (l << 2);
+      for (let y = 0, ky = phase / stride; y < taps; y++, ky += stride) {
+        for (let x = 0, kx = x0; x < taps; x++, kx += stride, from += 16) {
+          if (ky >= k || kx >= k) continue;
           const to = dw + (((channel * k + ky) * k + kx) << 2);
-          store<f32>(to, load<f32>(to) + load<f32>(row + ((x * 4 + l) << 2)));
+          store<f32>(to, load<f32>(to) + load<f32>(from));
         }
       }
     }
   }
+}
+
+/** Adds four kernels, one in each lane, to kernels that lie behind each other. `size` is 4·i + 1. */
+function addKernels(to: usize, from: usize, size: usize): void {
+  const row = size << 2, to1 = to + row, to2 = to1 + row, to3 = to2 + row;
+  let at: usize = 0;
+  for (; at + 16 <= row; at += 16, from += 64) {
+    const a0 = v128.load(from), a1 = v128.load(from, 16), a2 = v128.load(from, 32), a3 = v128.load(from, 48);
+    const low01 = interleaveLow(a0, a1), low23 = interleaveLow(a2, a3);
+    const high01 = interleaveHigh(a0, a1), high23 = interleaveHigh(a2, a3);
+    add4(to + at, lowHalves(low01, low23));
+    add4(to1 + at, highHalves(low01, low23));
+    add4(to2 + at, lowHalves(high01, high23));
+    add4(to3 + at, highHalves(high01, high23));
+  }
+  add1(to + at, from);
+  add1(to1 + at, from + 4);
+  add1(to2 + at, from + 8);
+  add1(to3 + at, from + 12);
+}
+
+// @ts-ignore: decorator
+@inline
+function add4(to: usize, v: v128): void {
+  v128.store(to, f32x4.add(v128.load(to), v));
+}
+
+// @ts-ignore: decorator
+@inline
+function add1(to: usize, from: usize): void {
+  store<f32>(to, load<f32>(to) + load<f32>(from));
 }
 
 /** Gᵀ on 6 or 8 vectors. */

@@ -3,7 +3,7 @@
 // tile has inputSide × inputSide values, inputSide = 4 + taps − 1.
 //
 // A stride s is turned into channels: input plane c becomes the s² planes x[c, s·i + py, s·j + px]. On
-// them, a kernel of k×k acts as one of taps × taps with stride 1, taps = ⌈k/s⌉, padded with zeros.
+// them, a kernel of k×k acts as one of taps × taps with stride 1, taps ≥ ⌈k/s⌉, padded with zeros.
 
 import { NR } from "./gemm";
 import { Conv2dGeometry } from "./geometry";
@@ -39,7 +39,7 @@ export let tiles: i32 = 0;
  */
 export function plan(g: Conv2dGeometry, channels: i32, floats: i32): void {
   const n = g.n, stride = g.strideH;
-  taps = ceilDiv(g.kh, stride);
+  taps = ceilDiv(g.kh, stride) <= 3 ? 3 : 5; // 4 are 5, the last of which is 0
   inputSide = TILE + taps - 1;
   positions = inputSide * inputSide;
   samples = n;

@@ -17,9 +17,9 @@ import { checkInteger, checkOptions, checkTensor, disposeOnError, formatShape } 
  *
  * "winograd" uses minimal filtering (Lavin & Gray, "Fast Algorithms for Convolutional Neural
  * Networks", 2016). It takes less than half the time, but rounds more: results differ from "direct"
- * by up to 3·10⁻⁵ of the largest output for 3 taps, and 10⁻⁴ for 5. The taps are kernel size /
+ * by up to 3·10⁻⁵ of the largest output for 3 taps, and 10⁻⁴ for 4 and 5. The taps are kernel size /
  * stride, rounded up. It needs a square kernel with 3 or 5 taps (3×3 and 5×5 with stride 1, 11×11
- * with stride 4) and no dilation. An infinity in the input makes all outputs of its tiles NaN.
+ * with stride 4), or 4 with a stride (7×7 with stride 2), and no dilation. An infinity in the input makes all outputs of its tiles NaN.
  *
  * @internal
  */
@@ -126,7 +126,7 @@ export function supportsWinograd(
 ): boolean {
   const [strideH, strideW = strideH] = [stride].flat(), taps = Math.ceil(kh / strideH);
   return kh === kw && strideH === strideW && [dilation].flat().every((d) => d === 1) &&
-    (taps === 3 || taps === 5);
+    (taps === 3 || taps === 5 || taps === 4 && strideH > 1);
 }
 
 /** Checks that the algorithm exists and supports the convolution. */
@@ -143,6 +143,7 @@ export function checkAlgorithm(
   }
   if (supportsWinograd(weightShape, stride, dilation)) return;
   const actual = `${formatShape(weightShape)} with stride ${stride} and dilation ${dilation}`;
-  const expected = "square with 3 or 5 taps (kernel size / stride) and dilation 1 for winograd";
+  const expected = "square with 3 to 5 taps (kernel size / stride), 4 only with a stride, and " +
+    "dilation 1 for winograd";
   throw new ArgumentError(op, "the shape of weight", actual, expected);
 }

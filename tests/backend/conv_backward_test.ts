@@ -127,6 +127,7 @@ testOnEveryBackend(
   async (backend) => {
     for (const outC of [1, 2, 383, 384, 385, 767, 768, 769]) {
       await check(backend, { x: [1, 2, 2, 5], w: [outC, 2, 1, 2] });
+      await check(backend, { x: [1, 2, 2, 5], w: [outC, 2, 1, 1] });
     }
     await check(backend, { x: [1, 2, 3, 3], w: [770, 1, 2, 2], groups: 2 }); // 385 per group
   },
@@ -137,6 +138,7 @@ testOnEveryBackend(
   async (backend) => {
     for (const pixels of [735, 736, 737, 1471, 1472, 1473]) {
       await check(backend, { x: [1, 2, 1, pixels], w: [3, 2, 1, 1] });
+      await check(backend, { x: [1, 2, 1, pixels + 1], w: [3, 2, 1, 2] });
     }
     for (const [h, w] of [[21, 35], [23, 32], [11, 67], [30, 50]]) { // 735, 736, 737, 1500 pixels
       await check(backend, { x: [1, 2, h, w], w: [3, 2, 3, 3], padding: [1, 1, 1, 1] });
@@ -149,6 +151,7 @@ testOnEveryBackend(
   async (backend) => {
     for (const k of [191, 192, 193, 383, 384, 385]) {
       await check(backend, { x: [1, k, 1, 9], w: [7, k, 1, 1] });
+      await check(backend, { x: [1, k, 1, 8], w: [7, k, 1, 1], padding: [0, 1, 0, 0] });
     }
     await check(backend, { x: [2, 22, 5, 6], w: [5, 22, 3, 3], padding: [1, 1, 1, 1] }); // k 198
   },
