@@ -8,7 +8,7 @@
 // instruction gives the same result on every processor. Without it a word has two lanes of 16 bits. The
 // sums are the same, and all that follows is computed without fused multiply-adds. So are the results.
 
-import { MR, NR, storeColumns } from "./gemm";
+import { MR, NR, storeColumns } from "./gemm_tiles";
 import { loadPart, storePart } from "./inline/part";
 import { EDGE_TILE, PRODUCT, threadMemory } from "./threads";
 

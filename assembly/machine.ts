@@ -1,30 +1,34 @@
 // Measures the machine for the benchmark: arithmetic on data in the first-level cache, and reading from
 // memory. bench/machine compiles this file; it is not part of the library.
 
-import { FIRST, gemm4x8, KC, MR, NR } from "./gemm";
+import { FIRST, gemmPanels, KC, NR, TALL, threadProduct } from "./gemm";
 
-// Exported so that the compiler does not inline it, as in the binaries of the library.
-export { gemm4x8 };
-
-/** The operands of one deep tile: A[KC][4], B[KC][8], C[4][8] and 4 biases, 18 KB. */
-const a: usize = memory.data((KC * MR + KC * NR + MR * NR + MR) * 4, 64);
-const b: usize = a + ((KC * MR) << 2);
+/** The operands of three deep tiles: A[3][KC][4], B[KC][8] and C[12][8], 31 KB. */
+const a: usize = memory.data((KC * TALL + KC * NR + TALL * NR) * 4, 64);
+const b: usize = a + ((KC * TALL) << 2);
 const c: usize = b + ((KC * NR) << 2);
-const bias: usize = c + ((MR * NR) << 2);
 
 /** Fills the operands with numbers that are neither zero nor tiny. */
 export function prepare(): void {
   for (let i = a; i < c; i += 4) store<f32>(i, ((i & 63) as f32) / 64 + 0.5);
 }
 
-/** Computes the tile `times` times. */
+/** Computes the tiles `times` times. */
 export function multiply(times: i32): void {
-  for (let i = 0; i < times; i++) gemm4x8(c, NR, a, b, KC, bias, FIRST);
+  const product = threadProduct();
+  product.m = TALL;
+  product.n = NR;
+  product.k = KC;
+  product.ldc = NR;
+  product.aPanel = (KC * TALL / 3) << 2;
+  product.bPanel = (KC * NR) << 2;
+  product.flags = FIRST;
+  for (let i = 0; i < times; i++) gemmPanels(c, a, b, product);
 }
 
-/** Floating-point operations of one tile. */
+/** Floating-point operations of the tiles. */
 export function operations(): f64 {
-  return 2 * MR * NR * (KC as f64);
+  return 2 * TALL * NR * (KC as f64);
 }
 
 /** The first free byte. */

@@ -87,7 +87,7 @@ function machineRows(run: Run, threads: number, others: readonly string[]): Row[
   const gbs = machineRate(run, "streaming", threads);
   const rest = others.map(() => "");
   const rows: Row[] = [];
-  if (gflops) rows.push(["  the 4×8 micro-kernel", "", "", gflops.toFixed(1), percent(1), ...rest]);
+  if (gflops) rows.push(["  the micro-kernel", "", "", gflops.toFixed(1), percent(1), ...rest]);
   if (gbs) {
     const label = `  ${megabytes(WEIGHT_BYTES)} MB at ${gbs.toFixed(1)} GB/s`;
     rows.push([label, fixed(WEIGHT_BYTES / gbs / 1e6), "", "", "", ...rest]);

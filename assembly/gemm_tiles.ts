@@ -1,0 +1,231 @@
+// Tiles of a matrix product, C (+)= A · B on packed panels (gemm.ts): all sums of a tile stay in registers.
+
+import { activate4, NONE } from "./inline/activate";
+import { madd } from "./inline/lanes";
+import { highHalves, interleaveHigh, interleaveLow, lowHalves } from "./inline/transpose";
+import { PRODUCT, threadMemory } from "./threads";
+
+export const MR: i32 = 4;
+export const NR: i32 = 8;
+/** Depth of a block. A panel of B takes 12 KB then; the matching part of A stays in the second level. */
+export const KC: i32 = 384;
+
+/** Bytes of a tile. */
+export const TILE: usize = 4 * 8 * 4;
+
+/** Flags: what to do with the sums of a tile. */
+export const FIRST: i32 = 1; // first block of k: start from the bias or 0, not from C
+export const RESIDUAL: i32 = 2; // first block of k: add the residual
+/** Last block of k: flags >> ACTIVATION is the code of the activation. */
+export const ACTIVATION: i32 = 2;
+
+/** Four biases of 0. */
+export const zeroBias: usize = memory.data(4 * 4, 16);
+
+/** The sizes of a product C[m×n] (+)= A[m×k] · B[k×n], and how its operands lie in memory. */
+@unmanaged
+export class Product {
+  /** Rows of A and of C. */
+  m: i32;
+  /** Columns of B and of C. */
+  n: i32;
+  /** Columns of A, rows of B. */
+  k: i32;
+  /** Floats from one row of C to the next. */
+  ldc: i32;
+  /** Bytes from one panel of A to the next. */
+  aPanel: usize;
+  /** Bytes from one panel of B to the next. */
+  bPanel: usize;
+  /** FIRST, RESIDUAL, and the code of an activation << ACTIVATION; or 0. */
+  flags: i32;
+  /** With RESIDUAL, bytes from C to the tensor that is added; 0 for C itself. */
+  residual: usize;
+}
+
+/** This thread's product, for gemmBlock and gemmPanels. The caller fills it in. */
+// @ts-ignore: decorator
+@inline
+export function threadProduct(): Product {
+  return changetype<Product>(threadMemory + PRODUCT);
+}
+
+/**
+ * One whole tile: C[4×8] (+)= A[4×k] · B[k×8].
+ *
+ * Engines that check the bounds of each access, as Deno's does, spend three instructions on a load.
+ * So one load fetches A's four rows, and shuffles broadcast each of them: 3 loads for 8 multiply-adds.
+ * 8 accumulators just hide the latency of the adders.
+ *
+ * @param ldc floats from one row of C to the next
+ * @param bias 4 floats, read with FIRST
+ */
+export function gemm4x8(c: usize, ldc: i32, a: usize, b: usize, k: i32, bias: usize, flags: i32): void {
+  let c00 = f32x4.splat(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00;
+  for (const end = b + ((k as usize) << 5); b < end; b += 32, a += 16) {
+    const b0 = v128.load(b), b1 = v128.load(b, 16), rows = v128.load(a);
+    let s = i32x4.shuffle(rows, rows, 0, 0, 0, 0);
+    c00 = madd(c00, s, b0);
+    c01 = madd(c01, s, b1);
+    s = i32x4.shuffle(rows, rows, 1, 1, 1, 1);
+    c10 = madd(c10, s, b0);
+    c11 = madd(c11, s, b1);
+    s = i32x4.shuffle(rows, rows, 2, 2, 2, 2);
+    c20 = madd(c20, s, b0);
+    c21 = madd(c21, s, b1);
+    s = i32x4.shuffle(rows, rows, 3, 3, 3, 3);
+    c30 = madd(c30, s, b0);
+    c31 = madd(c31, s, b1);
+  }
+  const row = (ldc as usize) << 2;
+  finishRow(c, c00, c01, bias, flags);
+  finishRow(c + row, c10, c11, bias + 4, flags);
+  finishRow(c + 2 * row, c20, c21, bias + 8, flags);
+  finishRow(c + 3 * row, c30, c31, bias + 12, flags);
+}
+
+/** Adds the bias or the old values of C to one row of a tile, activates it, and stores it. */
+// @ts-ignore: decorator
+@inline
+function finishRow(c: usize, v0: v128, v1: v128, bias: usize, flags: i32): void {
+  if (flags & FIRST) {
+    const s = v128.load32_splat(bias);
+    v0 = f32x4.add(v0, s);
+    v1 = f32x4.add(v1, s);
+    if (flags & RESIDUAL) {
+      const residual = c + threadProduct().residual;
+      v0 = f32x4.add(v0, v128.load(residual));
+      v1 = f32x4.add(v1, v128.load(residual, 16));
+    }
+  } else {
+    v0 = f32x4.add(v0, v128.load(c));
+    v1 = f32x4.add(v1, v128.load(c, 16));
+  }
+  const activation = flags >> ACTIVATION;
+  if (activation != NONE) {
+    v0 = activate4(v0, activation);
+    v1 = activate4(v1, activation);
+  }
+  v128.store(c, v0);
+  v128.store(c, v1, 16);
+}
+
+/**
+ * Half of three tiles below each other: C[6×8] (+)= A[6×k] · B[k×8], four rows of A from one panel and two
+ * from another. 12 accumulators, two vectors of B and a broadcast fill 15 of 16 registers. It takes a
+ * seventh less time for each product than gemm4x8, but only where a multiply-add is one instruction:
+ * otherwise the products need another register.
+ *
+ * @param c twelve rows of C
+ * @param a three panels
+ * @param lower 0 for the first six rows, 1 for the others
+ * @param bias 4 floats, read with FIRST
+ * @param biasStep bytes from four biases to the next four
+ */
+export function gemm6x8(c: usize, a: usize, b: usize, bias: usize, biasStep: usize, lower: usize): void {
+  const product = threadProduct(), row = (product.ldc as usize) << 2, flags = product.flags;
+  let a2 = a + product.aPanel + (lower << 3);
+  a += lower * (product.aPanel << 1);
+  let c00 = f32x4.splat(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00;
+  let c40 = c00, c41 = c00, c50 = c00, c51 = c00;
+  for (const end = b + ((product.k as usize) << 5); b < end; b += 32, a += 16, a2 += 16) {
+    const b0 = v128.load(b), b1 = v128.load(b, 16);
+    let s = v128.load32_splat(a);
+    c00 = madd(c00, s, b0);
+    c01 = madd(c01, s, b1);
+    s = v128.load32_splat(a, 4);
+    c10 = madd(c10, s, b0);
+    c11 = madd(c11, s, b1);
+    s = v128.load32_splat(a, 8);
+    c20 = madd(c20, s, b0);
+    c21 = madd(c21, s, b1);
+    s = v128.load32_splat(a, 12);
+    c30 = madd(c30, s, b0);
+    c31 = madd(c31, s, b1);
+    s = v128.load32_splat(a2);
+    c40 = madd(c40, s, b0);
+    c41 = madd(c41, s, b1);
+    s = v128.load32_splat(a2, 4);
+    c50 = madd(c50, s, b0);
+    c51 = madd(c51, s, b1);
+  }
+  const c2 = c + (4 + 2 * lower) * row, bias2 = bias + biasStep + ((lower * biasStep) >> 1);
+  c += 8 * lower * row;
+  bias += 2 * lower * biasStep;
+  finishRow(c, c00, c01, bias, flags);
+  finishRow(c + row, c10, c11, bias + 4, flags);
+  finishRow(c + 2 * row, c20, c21, bias + 8, flags);
+  finishRow(c + 3 * row, c30, c31, bias + 12, flags);
+  finishRow(c2, c40, c41, bias2, flags);
+  finishRow(c2 + row, c50, c51, bias2 + 4, flags);
+}
+
+/** Rows of three tiles. */
+export const TALL: i32 = 3 * MR;
+
+/** Whether gemm6x8 is faster than gemm4x8. Less depth does not pay for its longer beginning and end. */
+// @ts-ignore: decorator
+@inline
+export function isTall(k: i32): bool {
+  return ASC_FEATURE_RELAXED_SIMD && k >= 32;
+}
+
+/**
+ * The first column of a tile, A[4×k] · B[k×1], to an edge tile. A plane of odd height and width, 7×7 say,
+ * leaves one column over. Four sums hide the latency of the adders.
+ */
+export function gemm4x1(c: usize, a: usize, b: usize, k: i32): void {
+  let s0 = f32x4.splat(0), s1 = s0, s2 = s0, s3 = s0;
+  for (const end = b + (((k & ~3) as usize) << 5); b < end; b += 128, a += 64) {
+    s0 = madd(s0, v128.load(a), v128.load32_splat(b));
+    s1 = madd(s1, v128.load(a, 16), v128.load32_splat(b, 32));
+    s2 = madd(s2, v128.load(a, 32), v128.load32_splat(b, 64));
+    s3 = madd(s3, v128.load(a, 48), v128.load32_splat(b, 96));
+  }
+  for (const end = b + (((k & 3) as usize) << 5); b < end; b += 32, a += 16) {
+    s0 = madd(s0, v128.load(a), v128.load32_splat(b));
+  }
+  s0 = f32x4.add(f32x4.add(s0, s1), f32x4.add(s2, s3));
+  v128.store_lane<f32>(c, s0, 0);
+  v128.store_lane<f32>(c, s0, 1, NR * 4);
+  v128.store_lane<f32>(c, s0, 2, NR * 8);
+  v128.store_lane<f32>(c, s0, 3, NR * 12);
+}
+
+/**
+ * Half of two tiles, C[8×4] = A[8×k] · B[k×4], written. A and B change places in gemm4x8.
+ * @param panel bytes from one panel of A to the next
+ */
+export function gemm8x4(c: usize, ldc: i32, a: usize, panel: usize, b: usize, k: i32): void {
+  let c00 = f32x4.splat(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00;
+  for (const end = b + ((k as usize) << 5); b < end; b += 32, a += 16) {
+    const a0 = v128.load(a), a1 = v128.load(a + panel), columns = v128.load(b);
+    let s = i32x4.shuffle(columns, columns, 0, 0, 0, 0);
+    c00 = madd(c00, s, a0);
+    c01 = madd(c01, s, a1);
+    s = i32x4.shuffle(columns, columns, 1, 1, 1, 1);
+    c10 = madd(c10, s, a0);
+    c11 = madd(c11, s, a1);
+    s = i32x4.shuffle(columns, columns, 2, 2, 2, 2);
+    c20 = madd(c20, s, a0);
+    c21 = madd(c21, s, a1);
+    s = i32x4.shuffle(columns, columns, 3, 3, 3, 3);
+    c30 = madd(c30, s, a0);
+    c31 = madd(c31, s, a1);
+  }
+  const row = (ldc as usize) << 2;
+  storeColumns(c, row, c00, c10, c20, c30);
+  storeColumns(c + 4 * row, row, c01, c11, c21, c31);
+}
+
+/** Stores four columns of C as four rows. */
+// @ts-ignore: decorator
+@inline
+export function storeColumns(c: usize, row: usize, c0: v128, c1: v128, c2: v128, c3: v128): void {
+  const low01 = interleaveLow(c0, c1), low23 = interleaveLow(c2, c3);
+  const high01 = interleaveHigh(c0, c1), high23 = interleaveHigh(c2, c3);
+  v128.store(c, lowHalves(low01, low23));
+  v128.store(c + row, highHalves(low01, low23));
+  v128.store(c + 2 * row, lowHalves(high01, high23));
+  v128.store(c + 3 * row, highHalves(high01, high23));
+}
