@@ -35,23 +35,23 @@ export function denseProduct(
       y: output,
       x: gpu.at(x, whole ? "vec4f" : "f32"),
       weight: partOf(all, part, bytes * inF),
-      bias: gpu.at(bias ?? x),
+      biases: gpu.at(bias ?? x),
     };
-    const constants = { BIAS: bias !== null }, first = part.start;
+    const flags = { first: part.start, activation, biased: Number(bias !== null) };
     if (few) {
       const samples = Math.min(n, dense.SAMPLES), { ROWS, LANES } = dense, SPLIT = gpu.split;
       const across = Math.ceil(part.count / (LANES / SPLIT * ROWS));
       gpu.run(
         whole ? shaders.words : shaders.odd,
         operands,
-        { ...constants, ROWS, SAMPLES: samples, LANES, SPLIT },
+        { ROWS, SAMPLES: samples, LANES, SPLIT },
         [across, Math.ceil(n / samples)],
-        { u32: { n, count: part.count, words: whole ? inF / 4 : inF, outF, first, activation } },
+        { u32: { n, count: part.count, words: whole ? inF / 4 : inF, outF, ...flags } },
       );
     } else {
-      const { rows, constants: own, sizes, groups } = product(gpu.tileRows, part.count, n, inF);
-      const shader = shaders.batch[rows], uniforms = { ...sizes, outF, first, activation };
-      gpu.run(shader, operands, { ...constants, ...own }, groups, { u32: uniforms });
+      const { rows, constants, sizes, groups } = product(gpu.tileRows, part.count, n, inF);
+      const uniforms = { ...sizes, outF, ...flags };
+      gpu.run(shaders.batch[rows], operands, constants, groups, { u32: uniforms });
     }
   }
 }
@@ -151,10 +151,10 @@ export function pool2d(
   operands: Readonly<Record<string, Operand>>,
   g: AdaptiveGeometry,
   constants: Constants,
-  uniforms?: Uniforms,
+  u32: Uniforms["u32"],
 ): void {
   const sizes = { planes: g.n * g.c, read: g.h * g.w, written: g.oh * g.ow };
-  perPlane(gpu, shader, operands, sizes, constants, uniforms);
+  perPlane(gpu, shader, operands, sizes, constants, { u32 });
 }
 
 /** y = the mean of each plane of x, with a workgroup for each. */
