@@ -7,6 +7,7 @@
 import type { Tensor } from "../../tensor.ts";
 import type { DepthwiseKernels, Epilogue } from "../depthwise_kernels.ts";
 import type { Conv2dGeometry } from "../geometry.ts";
+import { addends } from "./dispatch.ts";
 import { type GpuMemory, partOf } from "./memory.ts";
 import * as shaders from "./shaders/depthwise.ts";
 import { windowSizes } from "./shaders/window.ts";
@@ -23,16 +24,11 @@ export function depthwiseKernels(gpu: GpuMemory): DepthwiseKernels {
       { residual, activation }: Epilogue,
     ): void {
       const read = x.size / g.n, written = y.size / g.n, shader = shaders.stripsFor(g);
-      const all = { y: gpu.out(y), x: gpu.at(x), residual: residual && gpu.at(residual) };
+      const all = { y: gpu.out(y), x: gpu.at(x), weight: gpu.at(weight) };
       for (const part of gpu.parts("depthwise", g.n, 4 * read, 4 * written)) {
-        const operands = {
-          y: partOf(all.y, part, 4 * written),
-          x: partOf(all.x, part, 4 * read),
-          weight: gpu.at(weight),
-          biases: gpu.at(bias ?? weight),
-          residual: all.residual ? partOf(all.residual, part, 4 * written) : gpu.at(weight),
-        };
-        const flags = { biased: Number(bias !== null), residual: Number(residual !== null) };
+        const to = partOf(all.y, part, 4 * written), x = partOf(all.x, part, 4 * read);
+        const { operands: added, flags } = addends(gpu, to, bias, residual, all.weight);
+        const operands = { y: to, x, weight: all.weight, ...added };
         const sizes = { ...sizesOf(g), ...flags, activation };
         if (shader) {
           const strips = Math.ceil(g.ow / shaders.STRIP),

@@ -8,6 +8,7 @@ import type { Tensor, Values } from "../../tensor.ts";
 import type { AdaptiveGeometry, AxisGeometry, LocalResponseNormGeometry } from "../geometry.ts";
 import { type GpuMemory, partOf } from "./memory.ts";
 import { type Constants, float, type Operand, type Shader, type Uniforms } from "./shader.ts";
+import { NO_RESIDUAL, OWN_RESIDUAL, RESIDUAL_IN_Y } from "./shaders/activate.ts";
 import * as conv from "./shaders/conv2d.ts";
 import { product } from "./shaders/gemm.ts";
 import * as dense from "./shaders/linear.ts";
@@ -54,6 +55,31 @@ export function denseProduct(
       gpu.run(shaders.batch[rows], operands, constants, groups, { u32: uniforms });
     }
   }
+}
+
+/**
+ * What a convolution adds to its results, for whole samples of y: operands, and flags as uniforms. A tensor
+ * that is not there needs a binding all the same: `other`, whose values are not read.
+ */
+export function addends(
+  gpu: GpuMemory,
+  y: Operand,
+  bias: Tensor | null,
+  residual: Tensor | null,
+  other: Operand,
+): { readonly operands: Record<"biases" | "residual", Operand>; readonly flags: Uniforms["u32"] } {
+  const all = residual && gpu.at(residual), isY = all?.block === y.block;
+  const { offset, size } = y;
+  return {
+    operands: {
+      biases: bias ? gpu.at(bias) : other,
+      residual: all && !isY ? { ...all, offset, size } : other,
+    },
+    flags: {
+      biased: Number(bias !== null),
+      residual: !all ? NO_RESIDUAL : isY ? RESIDUAL_IN_Y : OWN_RESIDUAL,
+    },
+  };
 }
 
 /** Runs a shader for each row along an axis. */

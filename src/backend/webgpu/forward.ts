@@ -17,6 +17,7 @@ import type {
 import type { Filters, ForwardKernels } from "../kernels.ts";
 import {
   acrossChannels,
+  addends,
   alongAxis,
   denseProduct,
   pack,
@@ -53,21 +54,16 @@ export function forwardKernels(gpu: GpuMemory): ForwardKernels {
       const m = g.outC / g.groups, k = g.inC / g.groups * g.kh * g.kw, pixels = g.oh * g.ow;
       const bytes = [4 * x.size / g.n, 4 * y.size / g.n];
       const one = conv.isPointwise(g), shaders = one ? conv.pointwise : conv.conv2d;
-      const all = {
-        y: gpu.out(y),
-        x: gpu.at(x, one ? "vec4f" : "f32"),
-        residual: residual && gpu.at(residual),
-      };
-      const flags = { biased: Number(bias !== null), residual: Number(residual !== null) };
+      const all = { y: gpu.out(y), x: gpu.at(x, one ? "vec4f" : "f32") };
       for (const part of gpu.parts("conv2d", g.n, ...bytes)) {
-        const n = part.count * pixels;
+        const n = part.count * pixels, to = partOf(all.y, part, bytes[1]);
         const { rows, constants, sizes, groups } = product(gpu.tileRows, m, n, k, g.groups);
+        const { operands: added, flags } = addends(gpu, to, bias, residual, gpu.at(packed));
         const operands = {
-          y: partOf(all.y, part, bytes[1]),
+          y: to,
           x: partOf(all.x, part, bytes[0]),
           packed: gpu.at(packed, "vec4f"),
-          biases: gpu.at(bias ?? packed),
-          residual: all.residual ? partOf(all.residual, part, bytes[1]) : gpu.at(packed),
+          ...added,
         };
         const own = { ...sizes, ...conv.packedSize(m, k), ...conv.convSizes(g) };
         const uniforms = { u32: { ...own, ...flags, activation } };

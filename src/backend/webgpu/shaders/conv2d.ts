@@ -7,13 +7,13 @@
 
 import type { Conv2dGeometry } from "../../geometry.ts";
 import type { Shader } from "../shader.ts";
-import { activate } from "./activate.ts";
+import { store } from "./activate.ts";
 import { each } from "./elementwise.ts";
 import { DEPTH, TILE_ROWS, tiled } from "./gemm.ts";
 import { outside, walk, windowSizes } from "./window.ts";
 
 /** Reads the weights, and stores the results. */
-const common = /* wgsl */ `${activate}
+const common = /* wgsl */ `${store}
 fn a4(z: u32, k: u32, m: u32) -> vec4f {
   return packed[((z * uniforms.deep + k) * uniforms.wide + m) / 4];
 }
@@ -30,10 +30,7 @@ fn bias(z: u32, m: u32) -> f32 {
 }
 
 fn put(z: u32, m: u32, place: u32, sum: f32) {
-  let at = place + (z * uniforms.m + m) * (uniforms.oh * uniforms.ow);
-  var v = sum;
-  if (uniforms.residual != 0) { v += residual[at]; }
-  y[at] = activate(v);
+  store(place + (z * uniforms.m + m) * (uniforms.oh * uniforms.ow), sum);
 }
 `;
 

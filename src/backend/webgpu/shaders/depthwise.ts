@@ -7,17 +7,16 @@
 
 import type { WindowGeometry } from "../../geometry.ts";
 import type { Shader } from "../shader.ts";
-import { activate } from "./activate.ts";
+import { store } from "./activate.ts";
 import { each } from "./elementwise.ts";
 import { reductions } from "./rows.ts";
 
-/** Adds what follows, and stores output i of channel c. */
-const put = /* wgsl */ `${activate}
+/** Adds the bias to output i of channel c, and stores it. */
+const put = /* wgsl */ `${store}
 fn put(i: u32, c: u32, sum: f32) {
   var v = sum;
   if (uniforms.biased != 0) { v += biases[c]; }
-  if (uniforms.residual != 0) { v += residual[i]; }
-  y[i] = activate(v);
+  store(i, v);
 }
 `;
 
