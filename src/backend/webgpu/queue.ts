@@ -7,13 +7,13 @@
  */
 
 import { BufferPool, type PooledBuffer } from "./buffers.ts";
+import { type Pipeline, Pipelines } from "./pipelines.ts";
 import { DeviceWatch } from "./watch.ts";
 import {
   type Constants,
   distinctOperands,
   MAX_UNIFORMS,
   type Operand,
-  program,
   type Shader,
   type Uniforms,
 } from "./shader.ts";
@@ -37,15 +37,6 @@ export interface Dispatch {
   /** Workgroups along each axis. */
   readonly groups: readonly [number, number?, number?];
   readonly uniforms?: Uniforms;
-}
-
-/** A shader with the layout of its operands. */
-interface Pipeline {
-  readonly layout: GPUBindGroupLayout;
-  readonly descriptor: GPUComputePipelineDescriptor;
-  readonly id: number;
-  /** Undefined until it is compiled. */
-  compiled?: GPUComputePipeline;
 }
 
 /** A dispatch whose operands are bound. */
@@ -75,7 +66,7 @@ export class Queue {
   readonly watch: DeviceWatch;
   readonly #device: GPUDevice;
   readonly #buffers: BufferPool;
-  readonly #pipelines = new Map<string, Pipeline>();
+  readonly #pipelines: Pipelines;
   readonly #bindGroups = new Map<string, GPUBindGroup>();
   readonly #uniformBuffer: GPUBuffer;
   readonly #uniformData = new DataView(new ArrayBuffer(SLOT_BYTES * SLOT_COUNT));
@@ -86,8 +77,6 @@ export class Queue {
   /** How many submissions the device has got. */
   #submitted = 0;
   #waiting: Waiting[] = [];
-  /** What is being compiled. */
-  readonly #compiling = new Map<Pipeline, Promise<void>>();
   /** Buffers to destroy once the recorded commands that use them are submitted. */
   #toDestroy: PooledBuffer[] = [];
   /** Counts what was created so far. Tests check that nothing is created twice. */
@@ -96,6 +85,7 @@ export class Queue {
   constructor(device: GPUDevice) {
     this.#device = device;
     this.watch = new DeviceWatch(device);
+    this.#pipelines = new Pipelines(device, this.watch, () => this.#advance());
     this.#buffers = new BufferPool(device);
     this.#uniformBuffer = device.createBuffer({
       size: SLOT_BYTES * SLOT_COUNT,
@@ -146,7 +136,8 @@ export class Queue {
       this.submit();
     }
     const distinct = Object.values(distinctOperands(operands));
-    const pipeline = this.#pipeline(shader, operands, constants, uniforms);
+    const pipeline = this.#pipelines.get(shader, operands, constants, uniforms);
+    this.counts.pipelines = Math.max(this.counts.pipelines, pipeline.id + 1);
     const bindGroup = this.#bindGroup(pipeline, distinct, uniforms !== undefined);
     const offset = uniforms ? [this.#writeUniforms(uniforms) * SLOT_BYTES] : [];
     this.#recorded.push({ pipeline, bindGroup, offset, groups });
@@ -163,7 +154,7 @@ export class Queue {
       const submission = this.#submission;
       this.submit({ from: block.buffer, to: staging, bytes: size });
       while (this.#submitted <= submission) {
-        await watch.untilLost(Promise.all(this.#compiling.values()));
+        await watch.untilLost(this.#pipelines.compiled());
         watch.check();
       }
       await watch.resultOf(watch.guarded(() => staging.mapAsync(GPUMapMode.READ)));
@@ -224,13 +215,9 @@ export class Queue {
     }
   }
 
-  /** Compiles what is still being compiled without waiting, and runs all work. */
+  /** Compiles all pipelines without waiting, and runs all work. */
   #compileAtOnce(): void {
-    for (const pipeline of this.#compiling.keys()) {
-      pipeline.compiled ??= this.watch.guarded(() =>
-        this.watch.checked(() => this.#device.createComputePipeline(pipeline.descriptor))
-      );
-    }
+    this.#pipelines.compileAtOnce();
     this.#advance();
   }
 
@@ -246,58 +233,6 @@ export class Queue {
       at += 4;
     }
     return this.#usedSlots++;
-  }
-
-  #pipeline(
-    shader: Shader,
-    operands: Readonly<Record<string, Operand>>,
-    constants: Constants,
-    uniforms: Uniforms | undefined,
-  ): Pipeline {
-    const names = Object.keys(distinctOperands(operands)).join();
-    const types = Object.values(operands).map(({ type }) => type).join();
-    const key = `${shader.name} ${names} ${types} ${Object.values(constants).join()}`;
-    const known = this.#pipelines.get(key);
-    if (known) return known;
-    const code = program(shader, operands, constants, uniforms);
-    const layout = this.#layout(Object.values(distinctOperands(operands)), uniforms !== undefined);
-    const descriptor = this.watch.checked((): GPUComputePipelineDescriptor => ({
-      label: shader.name,
-      layout: this.#device.createPipelineLayout({ bindGroupLayouts: [layout] }),
-      compute: {
-        module: this.#device.createShaderModule({ label: shader.name, code }),
-        entryPoint: "main",
-      },
-    }));
-    const pipeline: Pipeline = { descriptor, layout, id: this.counts.pipelines++ };
-    this.#pipelines.set(key, pipeline);
-    this.#compiling.set(pipeline, this.#compile(pipeline));
-    return pipeline;
-  }
-
-  /** Compiles a pipeline, and runs the work that waited for it. Never rejects: the watch keeps errors. */
-  async #compile(pipeline: Pipeline): Promise<void> {
-    try {
-      pipeline.compiled = await this.watch.pipelineOf(() =>
-        this.#device.createComputePipelineAsync(pipeline.descriptor)
-      );
-      this.#compiling.delete(pipeline);
-      this.#advance();
-    } catch {
-      this.#compiling.delete(pipeline);
-      this.#waiting = [];
-    }
-  }
-
-  #layout(operands: readonly Operand[], uniforms: boolean): GPUBindGroupLayout {
-    const buffers: GPUBufferBindingLayout[] = operands.map(({ writes }) => ({
-      type: writes ? "storage" : "read-only-storage",
-    }));
-    if (uniforms) buffers.push({ type: "uniform", hasDynamicOffset: true });
-    const visibility = GPUShaderStage.COMPUTE;
-    return this.#device.createBindGroupLayout({
-      entries: buffers.map((buffer, binding) => ({ binding, visibility, buffer })),
-    });
   }
 
   #bindGroup(
