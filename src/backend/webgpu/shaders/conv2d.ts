@@ -41,9 +41,9 @@ fn put(z: u32, m: u32, place: u32, sum: f32) {
 export const conv2d = tiled(
   "conv2d",
   /* wgsl */ `${common}${walk}${outside}
-// The windows of four output pixels: where they begin, the first channel of their sample in x, and their
+// The windows of four output pixels: where they begin in a plane and, if that is inside, in x; and their
 // next tap
-struct Columns { iy: vec4i, ix: vec4i, first: vec4u, tap: Place, step: Place }
+struct Columns { iy: vec4i, ix: vec4i, begin: vec4u, tap: Place, step: Place }
 
 fn columns(z: u32, first: u32, k: u32) -> Columns {
   let n = first + vec4u(0, 1, 2, 3);
@@ -51,10 +51,11 @@ fn columns(z: u32, first: u32, k: u32) -> Columns {
   let sample = row / uniforms.oh;
   let iy = vec4i((row - sample * uniforms.oh) * uniforms.strideH) - i32(uniforms.top);
   let ix = vec4i((n - row * uniforms.ow) * uniforms.strideW) - i32(uniforms.left);
+  let plane = (sample * uniforms.inC + z * uniforms.groupC) * (uniforms.h * uniforms.w);
   return Columns(
     select(vec4i(OUTSIDE), iy, n < vec4u(uniforms.n)),
     ix,
-    (sample * uniforms.inC + z * uniforms.groupC) * (uniforms.h * uniforms.w),
+    plane + vec4u(iy * i32(uniforms.w) + ix),
     placeAt(k, uniforms.kh, uniforms.kw),
     placeAt(STEP, uniforms.kh, uniforms.kw),
   );
@@ -63,12 +64,12 @@ fn columns(z: u32, first: u32, k: u32) -> Columns {
 // x at tap k of the windows
 fn b4(z: u32, k: u32, c: ptr<function, Columns>) -> vec4f {
   let tap = (*c).tap;
-  let iy = (*c).iy + i32(tap.row * uniforms.dilationH);
-  let ix = (*c).ix + i32(tap.column * uniforms.dilationW);
-  let within = (vec4u(iy) < vec4u(uniforms.h)) & (vec4u(ix) < vec4u(uniforms.w));
+  let row = tap.row * uniforms.dilationH;
+  let column = tap.column * uniforms.dilationW;
+  let within = (vec4u((*c).iy + i32(row)) < vec4u(uniforms.h)) &
+    (vec4u((*c).ix + i32(column)) < vec4u(uniforms.w));
   let inside = within & vec4<bool>(k < uniforms.k);
-  let index = (*c).first + tap.plane * (uniforms.h * uniforms.w) +
-    vec4u(iy * i32(uniforms.w) + ix);
+  let index = (*c).begin + ((tap.plane * uniforms.h + row) * uniforms.w + column);
   let at = select(vec4u(), index, inside);
   (*c).tap = placeAfter(tap, (*c).step, uniforms.kh, uniforms.kw);
   return select(vec4f(), vec4f(x[at.x], x[at.y], x[at.z], x[at.w]), inside);
