@@ -28,13 +28,6 @@ const PROGRAMS: readonly Program<NetworkPeer, Network>[] = [{
     return createGpuPeer(network);
   },
 }, {
-  name: "pembroke-webgpu",
-  once: true,
-  async create(network) {
-    const { createHalfGpuPeer } = await import("./peers/pembroke.ts");
-    return createHalfGpuPeer(network);
-  },
-}, {
   name: "tfjs-webgpu",
   once: true,
   async create(network) {
@@ -50,18 +43,29 @@ const PROGRAMS: readonly Program<NetworkPeer, Network>[] = [{
   },
 }];
 
+/** Weights in f16, for the network whose fully connected weights are most of its bytes. */
+const HALF: Program<NetworkPeer, Network> = {
+  name: "pembroke-webgpu",
+  once: true,
+  async create(network) {
+    const { createHalfGpuPeer } = await import("./peers/pembroke.ts");
+    return createHalfGpuPeer(network);
+  },
+};
+
 /** The networks that run without `--networks`. */
 const NETWORKS = ["squeezenet1_1", "mobilenet_v2", "alexnet"] as const;
 
 export const webgpu: Suite = {
-  programs: [...new Set(PROGRAMS.map(({ name }) => name))],
+  programs: PROGRAMS.map(({ name }) => name),
   async run(context) {
     const { options: { networks = NETWORKS, only } } = context;
     const measurements: Measurement[] = [];
     for (const name of networks) {
       const network = await createNetwork(name, SEED);
+      const programs = name === "alexnet" ? [...PROGRAMS, HALF] : PROGRAMS;
       measurements.push(
-        ...await withPrograms(PROGRAMS, network, context, (peers) => {
+        ...await withPrograms(programs, network, context, (peers) => {
           return measureNetwork(network, peers, context);
         }),
       );
