@@ -62,14 +62,15 @@ function packedRow(packed: usize, o: i32, g: Int8FilterGeometry): usize {
 /**
  * Rounds `rows` rows of weights, from row `first` on, and lays them out for conv2dInt8.
  * @param packed conv2dInt8PackedSize bytes
- * @param scales outC floats
+ * @param scales outC floats, read if they are given
  * @param w [rows, filterSize]
  */
 export function conv2dInt8Pack(packed: usize, scales: usize, w: usize, g: Int8FilterGeometry): void {
   const size = g.filterSize, taps = g.taps, c = size / taps, words = wordsOf(c);
   for (let o = g.first, end = o + g.rows; o < end; o++, w += size << 2) {
-    const by = weightStep(w, size);
-    store<f32>(scales + (o << 2), by);
+    let by = weightStep(w, size);
+    if (g.isScaled && !isNaN(by)) by = load<f32>(scales + (o << 2));
+    else store<f32>(scales + (o << 2), by);
     let to = packedRow(packed, o, g), sum = 0;
     for (let word = 0; word < words; word++) {
       for (let t = 0; t < taps; t++, to += A_STEP) {

@@ -153,10 +153,10 @@ export function weightStep(w: usize, n: i32): f32 {
   return reinterpret<f32>((reinterpret<u32>(reinterpret<f32>(top) / 127) + 0x80) & ~0xff);
 }
 
-/** A weight / its step as an integer. */
+/** A weight / its step as an integer. With a given step, it can be −128. */
 // @ts-ignore: decorator
 @inline
 export function roundWeight(w: f32, step: f32): i32 {
   const v = nearest<f32>(w / step);
-  return isNaN(v) ? 0 : v as i32;
+  return isNaN(v) ? 0 : max(min(v, 127), -128) as i32;
 }
