@@ -2,6 +2,9 @@
 // the input in every pass, with a step for each sample. Words hold several channels of a pixel; the
 // convolution of words is that of conv2d.ts, with fewer channels. Its sums are exact.
 //
+// Inputs of up to four channels, which are images, are rounded to 14 bits in twice as many words: their
+// error would spread through the whole network, and the time of their convolution is short.
+//
 // A batch gives the same results as single images, and so do any number of threads and every build. If a
 // sample holds NaN or infinity, all of its outputs are NaN; so are those of such a row of weights.
 
@@ -12,8 +15,8 @@ import { packedRows } from "./gemm_pack";
 import { Conv2dGeometry, Int8Conv2dGeometry, Int8FilterGeometry } from "./geometry";
 import { HARDSWISH, highest, lowest, SILU } from "./inline/activate";
 import {
-  chooseSteps, chooseStepsFrom, quantizeWords, roundWeight, step, weightStep, widenRange, zero, zeroWord,
-  zeroWords,
+  chooseSteps, chooseStepsFrom, quantizeWide, quantizeWords, repeated, roundWeight, step, weightStep,
+  widenRange, zero, zeroWords,
 } from "./quantize";
 import { exactSilu, hardswish } from "./silu";
 import { bytesForThreads, ceilDiv, CHUNK, claim, join, threads, threadScratch } from "./threads";
@@ -30,6 +33,20 @@ const SAMPLES: f64 = 4194304;
 @inline
 function wordsOf(c: i32): i32 {
   return (c + LANES - 1) / LANES;
+}
+
+/** Whether inputs are rounded to 14 bits. So many products of them fit in 32 bits. */
+// @ts-ignore: decorator
+@inline
+function isWide(g: Conv2dGeometry): bool {
+  return g.inC <= 4 && g.filterSize <= 1024;
+}
+
+/** Words that hold the channels of a group of inputs. */
+// @ts-ignore: decorator
+@inline
+function inputWords(g: Conv2dGeometry): i32 {
+  return wordsOf(g.groupInC) << (isWide(g) as i32);
 }
 
 /** Bytes of the sums in front of packed weights. */
@@ -103,7 +120,7 @@ export function conv2dInt8Unpack(w: usize, packed: usize, g: Int8FilterGeometry)
 function sampleWords(g: Conv2dGeometry): f64 {
   const h = (g.h as f64) + (g.top as f64) + (g.bottom as f64);
   const w = (g.w as f64) + (g.left as f64) + (g.right as f64);
-  return (g.groups as f64) * (wordsOf(g.groupInC) as f64) * h * w;
+  return (g.groups as f64) * (inputWords(g) as f64) * h * w;
 }
 
 /** Samples that are rounded at a time. */
@@ -132,7 +149,7 @@ function columnsOf(depth: i32): i32 {
 
 /** Bytes for each thread: a geometry, the offsets of words, a block of columns. */
 function threadBytes(g: Conv2dGeometry): f64 {
-  const depth = (wordsOf(g.groupInC) as f64) * (g.kh as f64) * (g.kw as f64);
+  const depth = (inputWords(g) as f64) * (g.kh as f64) * (g.kw as f64);
   return (offsetof<Int8Conv2dGeometry>() as f64) + depth * 4 + 16 +
     max(BLOCK as f64, depth * NR * 4);
 }
@@ -163,7 +180,8 @@ export function conv2dInt8(
   // the convolution of words
   const words = changetype<Int8Conv2dGeometry>(own);
   memory.copy(own, changetype<usize>(g), offsetof<Int8Conv2dGeometry>());
-  words.inC = g.groups * wordsOf(g.groupInC);
+  words.inC = g.groups * inputWords(g);
+  wide = isWide(g);
   const offsets = own + offsetof<Int8Conv2dGeometry>();
   fillOffsets(offsets, words);
 
@@ -179,8 +197,8 @@ export function conv2dInt8(
   }
 }
 
-/** Whether the range of inputs is given. */
-let isKnown: bool = false;
+/** Whether the range of inputs is given, and whether they are rounded to 14 bits. */
+let isKnown: bool = false, wide: bool = false;
 /** Pairs of extremes from one sample to the next, and how many of them hold some. */
 let stride: i32 = 0, used: i32 = 0;
 
@@ -198,8 +216,8 @@ function measure(extremes: usize, x: usize, count: i32, g: Int8Conv2dGeometry): 
 
 /** Chooses how sample s is rounded. */
 function choose(extremes: usize, s: i32, g: Int8Conv2dGeometry): void {
-  if (isKnown) chooseSteps(g.low, g.high);
-  chooseStepsFrom(extremes + ((s * stride) << 3), used, isKnown);
+  if (isKnown) chooseSteps(g.low, g.high, wide);
+  chooseStepsFrom(extremes + ((s * stride) << 3), used, isKnown, wide);
 }
 
 /** Rounds samples to words, images[count][groups][words of a group][padded plane]. */
@@ -208,7 +226,7 @@ function roundSamples(
 ): void {
   const c = g.groupInC, words = wordsOf(c), rows = g.groups * words, plane = g.h * g.w;
   const each = rowsPerItem(g), perSample = roundItems(g), items = count * perSample;
-  const padded = g.paddedH * g.paddedW;
+  const padded: usize = (g.paddedH * g.paddedW) << 2, low: usize = wide ? (words as usize) * padded : 0;
   let chosen = -1;
   for (let item = claim(items); item >= 0; item = claim(items)) {
     const s = item / perSample, begin = item % perSample * each, end = min(rows, begin + each);
@@ -219,7 +237,7 @@ function roundSamples(
         const channel = r / words * c + r % words * LANES, channels = min(LANES, c - r % words * LANES);
         widenRange(to, x + (((s * g.inC + channel) * plane) << 2), channels * plane);
       }
-      if (s != chosen) chooseSteps(g.low, g.high);
+      if (s != chosen) chooseSteps(g.low, g.high, wide);
     } else if (s != chosen) {
       choose(extremes, s, g);
     }
@@ -227,28 +245,40 @@ function roundSamples(
     for (let r = begin; r < end; r++) {
       const channel = r / words * c + r % words * LANES, last = min(LANES, c - r % words * LANES) - 1;
       const from = x + (((s * g.inC + channel) * plane) << 2);
-      roundPlane(images + (((s * rows + r) * padded) << 2), from, last, g);
+      const word = s * rows + r, at = wide ? word / words * words + word : word;
+      roundPlane(images + (at as usize) * padded, low, from, last, g);
     }
   }
   join(items);
 }
 
-/** Rounds the planes of the channels of a word, padded. The last channel stands in for missing ones. */
-function roundPlane(to: usize, x: usize, last: i32, g: Int8Conv2dGeometry): void {
+/**
+ * Rounds the planes of the channels of a word, padded. The last channel stands in for missing ones.
+ * @param low bytes from words of high bits to those of low bits, for inputs of 14 bits, else 0
+ */
+function roundPlane(to: usize, low: usize, x: usize, last: i32, g: Int8Conv2dGeometry): void {
   const w = g.w, plane = (g.h * w) << 2;
   const x1 = x + min(1, last) * plane, x2 = x + min(2, last) * plane, x3 = x + min(3, last) * plane;
   if (!g.isPadded) {
-    quantizeWords(to, x, x1, x2, x3, g.h * w);
+    if (low) quantizeWide(to, low, x, x1, x2, x3, g.h * w);
+    else quantizeWords(to, x, x1, x2, x3, g.h * w);
     return;
   }
-  const word = zeroWord(), left = g.left, right = g.right;
-  to = zeroWords(to, g.top * g.paddedW, word);
+  const left = g.left, right = g.right;
+  to = pad(to, low, g.top * g.paddedW);
   for (let r = 0, i: usize = 0; r < g.h; r++, i += w << 2) {
-    to = zeroWords(to, left, word);
-    quantizeWords(to, x + i, x1 + i, x2 + i, x3 + i, w);
-    to = zeroWords(to + (w << 2), right, word);
+    to = pad(to, low, left);
+    if (low) quantizeWide(to, low, x + i, x1 + i, x2 + i, x3 + i, w);
+    else quantizeWords(to, x + i, x1 + i, x2 + i, x3 + i, w);
+    to = pad(to + (w << 2), low, right);
   }
-  zeroWords(to, g.bottom * g.paddedW, word);
+  pad(to, low, g.bottom * g.paddedW);
+}
+
+/** Writes n words of zeros, and returns the address behind them. */
+function pad(to: usize, low: usize, n: i32): usize {
+  if (low) zeroWords(to + low, n, repeated(zero & 127));
+  return zeroWords(to, n, repeated(low ? zero >> 7 : zero));
 }
 
 /** The product of the weights and the columns of rounded samples. */
@@ -261,8 +291,9 @@ function multiply(
   const imageSize = (g.groupInC * g.paddedH * g.paddedW) << 2;
   const offsets = changetype<usize>(g) + offsetof<Int8Conv2dGeometry>();
   const block = (offsets + (k << 2) + 15) & ~15;
-  const product = threadIntProduct(), activation = g.activation;
-  product.k = k;
+  const product = threadIntProduct(), activation = g.activation, aWords = wide ? k >> 1 : k;
+  product.k = aWords;
+  product.isWide = wide as i32;
   product.ldc = pixels;
   product.addsResidual = g.addsResidual;
   product.residual = g.residual;
@@ -303,7 +334,8 @@ function multiply(
     product.sums = packed + (o << 2);
     product.scales = scales + (o << 2);
     product.bias = bias ? bias + (o << 2) : 0;
-    const a = packed + sumsBytes(g.outC) + ((group * packedRows(m) + row) as usize) * ((k * LANES) as usize);
+    const aRow = (group * packedRows(m) + row) as usize;
+    const a = packed + sumsBytes(g.outC) + aRow * ((aWords * LANES) as usize);
     const out = y + ((((image * m + row) as usize) * (pixels as usize) + (j as usize)) << 2);
     gemmInt8(out, a, block, product);
     if (activation != SILU && activation != HARDSWISH) continue;

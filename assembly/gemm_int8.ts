@@ -4,6 +4,9 @@
 //   A: weights of ±127, in panels of MR rows      A[panel][k][MR][LANES bytes]
 //   B: inputs of 0 … 127, in panels of NR columns B[panel][k][NR][4 bytes]
 //
+// Wide inputs have 14 bits, in two words: B has the high halves of all words of depth, then the low ones.
+// Both are multiplied by the same A, the sums of the first shifted by 7 bits.
+//
 // With relaxed SIMD a word has four lanes of 8 bits. No sum of two products then exceeds 16 bits, so the
 // instruction gives the same result on every processor. Without it a word has two lanes of 16 bits. The
 // sums are the same, and all that follows is computed without fused multiply-adds. So are the results.
@@ -30,6 +33,8 @@ export class IntProduct {
   k: i32;
   /** Floats from one row of C to the next. */
   ldc: i32;
+  /** Whether inputs have 14 bits. */
+  isWide: i32;
   /** What stands for 0 in B. */
   zero: i32;
   /** The step of B's integers. */
@@ -74,7 +79,8 @@ function dot(acc: v128, w: v128, x: v128): v128 {
 /** C = the product, for any m and n. */
 export function gemmInt8(c: usize, a: usize, b: usize, product: IntProduct): void {
   const m = product.m, n = product.n, k = product.k, ldc = product.ldc;
-  const aPanel: usize = k * A_STEP, bPanel: usize = (k * NR) << 2;
+  const isWide = product.isWide != 0;
+  const aPanel: usize = k * A_STEP, bPanel: usize = ((k * NR) << 2) << (isWide as i32);
   const block = max(2 * MR, (A_BLOCK / (k * LANES)) & ~(2 * MR - 1));
   for (let first = 0; first < m; first += block) {
     const last = min(m, first + block);
@@ -91,10 +97,10 @@ export function gemmInt8(c: usize, a: usize, b: usize, product: IntProduct): voi
           ap += aPanel;
           if (isWhole) continue;
         } else if (columns == 1) {
-          tile4x1(0, ap, bp, k);
-          if (rows > MR) tile4x1(MR, ap + aPanel, bp, k);
+          tile4x1(0, ap, bp, k, isWide);
+          if (rows > MR) tile4x1(MR, ap + aPanel, bp, k, isWide);
         } else {
-          tile8x4(ap, rows > MR ? aPanel : 0, bp, k);
+          tile8x4(ap, rows > MR ? aPanel : 0, bp, k, isWide);
         }
         finishTile(tile, i, rows, columns, product);
         if (step != MR) ap += 2 * aPanel;
@@ -106,20 +112,33 @@ export function gemmInt8(c: usize, a: usize, b: usize, product: IntProduct): voi
 /** Four rows and eight columns: to C, scaled, if all of them are in it, else to the edge tile. */
 function tile4x8(c: usize, a: usize, b: usize, i: i32, isWhole: bool, product: IntProduct): void {
   let c00 = i32x4.splat(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00;
-  for (const end = b + ((product.k as usize) << 5); b < end; b += 32, a += A_STEP) {
-    const b0 = v128.load(b), b1 = v128.load(b, 16), w = weights(a);
-    let s = i32x4.shuffle(w, w, 0, 0, 0, 0);
-    c00 = dot(c00, s, b0);
-    c01 = dot(c01, s, b1);
-    s = i32x4.shuffle(w, w, 1, 1, 1, 1);
-    c10 = dot(c10, s, b0);
-    c11 = dot(c11, s, b1);
-    s = i32x4.shuffle(w, w, 2, 2, 2, 2);
-    c20 = dot(c20, s, b0);
-    c21 = dot(c21, s, b1);
-    s = i32x4.shuffle(w, w, 3, 3, 3, 3);
-    c30 = dot(c30, s, b0);
-    c31 = dot(c31, s, b1);
+  const panel = a, words = (product.k as usize) << 5;
+  for (let isLast = product.isWide == 0;; isLast = true) {
+    for (const end = b + words; b < end; b += 32, a += A_STEP) {
+      const b0 = v128.load(b), b1 = v128.load(b, 16), w = weights(a);
+      let s = i32x4.shuffle(w, w, 0, 0, 0, 0);
+      c00 = dot(c00, s, b0);
+      c01 = dot(c01, s, b1);
+      s = i32x4.shuffle(w, w, 1, 1, 1, 1);
+      c10 = dot(c10, s, b0);
+      c11 = dot(c11, s, b1);
+      s = i32x4.shuffle(w, w, 2, 2, 2, 2);
+      c20 = dot(c20, s, b0);
+      c21 = dot(c21, s, b1);
+      s = i32x4.shuffle(w, w, 3, 3, 3, 3);
+      c30 = dot(c30, s, b0);
+      c31 = dot(c31, s, b1);
+    }
+    if (isLast) break;
+    a = panel;
+    c00 = i32x4.shl(c00, 7);
+    c01 = i32x4.shl(c01, 7);
+    c10 = i32x4.shl(c10, 7);
+    c11 = i32x4.shl(c11, 7);
+    c20 = i32x4.shl(c20, 7);
+    c21 = i32x4.shl(c21, 7);
+    c30 = i32x4.shl(c30, 7);
+    c31 = i32x4.shl(c31, 7);
   }
   if (isWhole) {
     const at = i << 2, ldc: usize = product.ldc << 2;
@@ -144,22 +163,35 @@ function tile4x8(c: usize, a: usize, b: usize, i: i32, isWhole: bool, product: I
 }
 
 /** Eight rows and four columns, to the edge tile. */
-function tile8x4(a: usize, panel: usize, b: usize, k: i32): void {
+function tile8x4(a: usize, panel: usize, b: usize, k: i32, isWide: bool): void {
   let c00 = i32x4.splat(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00;
-  for (const end = b + ((k as usize) << 5); b < end; b += 32, a += A_STEP) {
-    const a0 = weights(a), a1 = weights(a + panel), columns = v128.load(b);
-    let s = i32x4.shuffle(columns, columns, 0, 0, 0, 0);
-    c00 = dot(c00, a0, s);
-    c01 = dot(c01, a1, s);
-    s = i32x4.shuffle(columns, columns, 1, 1, 1, 1);
-    c10 = dot(c10, a0, s);
-    c11 = dot(c11, a1, s);
-    s = i32x4.shuffle(columns, columns, 2, 2, 2, 2);
-    c20 = dot(c20, a0, s);
-    c21 = dot(c21, a1, s);
-    s = i32x4.shuffle(columns, columns, 3, 3, 3, 3);
-    c30 = dot(c30, a0, s);
-    c31 = dot(c31, a1, s);
+  const start = a;
+  for (let isLast = !isWide;; isLast = true) {
+    for (const end = b + ((k as usize) << 5); b < end; b += 32, a += A_STEP) {
+      const a0 = weights(a), a1 = weights(a + panel), columns = v128.load(b);
+      let s = i32x4.shuffle(columns, columns, 0, 0, 0, 0);
+      c00 = dot(c00, a0, s);
+      c01 = dot(c01, a1, s);
+      s = i32x4.shuffle(columns, columns, 1, 1, 1, 1);
+      c10 = dot(c10, a0, s);
+      c11 = dot(c11, a1, s);
+      s = i32x4.shuffle(columns, columns, 2, 2, 2, 2);
+      c20 = dot(c20, a0, s);
+      c21 = dot(c21, a1, s);
+      s = i32x4.shuffle(columns, columns, 3, 3, 3, 3);
+      c30 = dot(c30, a0, s);
+      c31 = dot(c31, a1, s);
+    }
+    if (isLast) break;
+    a = start;
+    c00 = i32x4.shl(c00, 7);
+    c01 = i32x4.shl(c01, 7);
+    c10 = i32x4.shl(c10, 7);
+    c11 = i32x4.shl(c11, 7);
+    c20 = i32x4.shl(c20, 7);
+    c21 = i32x4.shl(c21, 7);
+    c30 = i32x4.shl(c30, 7);
+    c31 = i32x4.shl(c31, 7);
   }
   const to = threadMemory + EDGE_TILE, row: usize = NR * 4;
   storeColumns(to, row, c00, c10, c20, c30);
@@ -167,18 +199,25 @@ function tile8x4(a: usize, panel: usize, b: usize, k: i32): void {
 }
 
 /** Four rows and one column, to the edge tile from a row on. Four sums hide the latency. */
-function tile4x1(row: i32, a: usize, b: usize, k: i32): void {
+function tile4x1(row: i32, a: usize, b: usize, k: i32, isWide: bool): void {
+  const start = a;
   let s0 = i32x4.splat(0), s1 = s0, s2 = s0, s3 = s0;
-  for (const end = b + (((k & ~3) as usize) << 5); b < end; b += 128, a += 4 * A_STEP) {
-    s0 = dot(s0, weights(a), v128.load32_splat(b));
-    s1 = dot(s1, weights(a + A_STEP), v128.load32_splat(b, 32));
-    s2 = dot(s2, weights(a + 2 * A_STEP), v128.load32_splat(b, 64));
-    s3 = dot(s3, weights(a + 3 * A_STEP), v128.load32_splat(b, 96));
+  for (let isLast = !isWide;; isLast = true) {
+    for (const end = b + (((k & ~3) as usize) << 5); b < end; b += 128, a += 4 * A_STEP) {
+      s0 = dot(s0, weights(a), v128.load32_splat(b));
+      s1 = dot(s1, weights(a + A_STEP), v128.load32_splat(b, 32));
+      s2 = dot(s2, weights(a + 2 * A_STEP), v128.load32_splat(b, 64));
+      s3 = dot(s3, weights(a + 3 * A_STEP), v128.load32_splat(b, 96));
+    }
+    for (const end = b + (((k & 3) as usize) << 5); b < end; b += 32, a += A_STEP) {
+      s0 = dot(s0, weights(a), v128.load32_splat(b));
+    }
+    s0 = i32x4.add(i32x4.add(s0, s1), i32x4.add(s2, s3));
+    if (isLast) break;
+    a = start;
+    s0 = i32x4.shl(s0, 7);
+    s1 = i32x4.splat(0), s2 = s1, s3 = s1;
   }
-  for (const end = b + (((k & 3) as usize) << 5); b < end; b += 32, a += A_STEP) {
-    s0 = dot(s0, weights(a), v128.load32_splat(b));
-  }
-  s0 = i32x4.add(i32x4.add(s0, s1), i32x4.add(s2, s3));
   const to = threadMemory + EDGE_TILE + row * NR * 4;
   v128.store_lane<i32>(to, s0, 0);
   v128.store_lane<i32>(to, s0, 1, NR * 4);

@@ -28,8 +28,12 @@ export function roundWeights({ shape, data }: NumArray) {
   return { integers, steps };
 }
 
-/** Samples as integers around 0, and the step of each. */
-export function roundInputs({ shape, data }: NumArray, range?: readonly [number, number]) {
+/** Samples as integers around 0, of 7 bits or another number of levels, and the step of each. */
+export function roundInputs(
+  { shape, data }: NumArray,
+  range?: readonly [number, number],
+  top = 127,
+) {
   const size = data.length / shape[0], integers = zeros(shape), steps: number[] = [];
   for (let s = 0; s < shape[0]; s++) {
     const sample = Array.from({ length: size }, (_, i) => data[s * size + i]);
@@ -37,11 +41,11 @@ export function roundInputs({ shape, data }: NumArray, range?: readonly [number,
     const [low, high] = range?.map(f) ??
       [values.reduce((a, b) => Math.min(a, b), 0), values.reduce((a, b) => Math.max(a, b), 0)];
     const width = Math.max(Math.max(high, 0) - Math.min(low, 0), 2 ** -100);
-    const inverse = f(127 / width), zero = nearestEven(-Math.min(low, 0) * 127 / width);
-    steps.push(isFinite ? f(width / 127) : NaN);
+    const inverse = f(top / width), zero = nearestEven(-Math.min(low, 0) * top / width);
+    steps.push(isFinite ? f(width / top) : NaN);
     values.forEach((v, i) => {
-      const q = nearestEven(f(f(v) * inverse)) + zero;
-      integers.data[s * size + i] = Math.min(Math.max(q, 0), 127) - zero;
+      const q = nearestEven(f(f(v) * inverse) + zero);
+      integers.data[s * size + i] = Math.min(Math.max(q, 0), top) - zero;
     });
   }
   return { integers, steps };
@@ -54,14 +58,18 @@ export interface Int8Options extends Conv2d {
   readonly relu?: boolean;
 }
 
-/** The convolution in 8 bits: exact sums of integers, scaled in float32. */
+/**
+ * The convolution in 8 bits: exact sums of integers, scaled in float32. Images have 14 bits: inputs of
+ * at most four channels, with at most 1024 weights for an output.
+ */
 export function conv2dInt8(
   x: NumArray,
   w: NumArray,
   b: NumArray | null,
   options: Int8Options = {},
 ) {
-  const inputs = roundInputs(x, options.range), weights = roundWeights(w);
+  const isImage = x.shape[1] <= 4 && w.data.length / w.shape[0] <= 1024;
+  const inputs = roundInputs(x, options.range, isImage ? 16383 : 127), weights = roundWeights(w);
   const sums = conv2d(inputs.integers, weights.integers, null, options);
   const [, outC, oh, ow] = sums.shape;
   for (let i = 0; i < sums.data.length; i++) {
