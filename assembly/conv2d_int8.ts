@@ -15,7 +15,7 @@ import { packedRows } from "./gemm_pack";
 import { Conv2dGeometry, Int8Conv2dGeometry, Int8FilterGeometry } from "./geometry";
 import { HARDSWISH, highest, lowest, SILU } from "./inline/activate";
 import {
-  chooseSteps, chooseStepsFrom, quantizeWide, quantizeWords, repeated, roundWeight, step, weightStep,
+  choosePixels, chooseSteps, chooseStepsFrom, quantizePixels, quantizeWide, quantizeWords, repeated, roundWeight, step, weightStep,
   widenRange, zero, zeroWords,
 } from "./quantize";
 import { exactSilu, hardswish } from "./silu";
@@ -42,10 +42,18 @@ function isWide(g: Conv2dGeometry): bool {
   return g.inC <= 4 && g.filterSize <= 1024;
 }
 
-/** Words that hold the channels of a group of inputs. */
-// @ts-ignore: decorator
-@inline
-function inputWords(g: Conv2dGeometry): i32 {
+/**
+ * Whether each pixel has its own step: without a known range, in convolutions of single pixels. Two more
+ * words of a pixel are its step and what stands for 0.
+ */
+function hasPixelSteps(g: Int8Conv2dGeometry): bool {
+  const isPointwise = g.kh * g.kw * g.groups == 1 && !g.isPadded;
+  return isPointwise && g.high <= g.low && g.h * g.w > 1 && !isWide(g);
+}
+
+/** Words of a group of inputs for each pixel. */
+function inputWords(g: Int8Conv2dGeometry): i32 {
+  if (hasPixelSteps(g)) return wordsOf(g.inC) + 2;
   return wordsOf(g.groupInC) << (isWide(g) as i32);
 }
 
@@ -117,14 +125,14 @@ export function conv2dInt8Unpack(w: usize, packed: usize, g: Int8FilterGeometry)
 }
 
 /** Words of a rounded sample, in float64. */
-function sampleWords(g: Conv2dGeometry): f64 {
+function sampleWords(g: Int8Conv2dGeometry): f64 {
   const h = (g.h as f64) + (g.top as f64) + (g.bottom as f64);
   const w = (g.w as f64) + (g.left as f64) + (g.right as f64);
   return (g.groups as f64) * (inputWords(g) as f64) * h * w;
 }
 
 /** Samples that are rounded at a time. */
-function samplesAtOnce(g: Conv2dGeometry): i32 {
+function samplesAtOnce(g: Int8Conv2dGeometry): i32 {
   return max(1, min(g.n as f64, SAMPLES / (sampleWords(g) * 4)) as i32);
 }
 
@@ -147,10 +155,10 @@ function columnsOf(depth: i32): i32 {
   return max(NR, min(NC, (BLOCK / (depth << 2)) & ~(NR - 1)));
 }
 
-/** Bytes for each thread: a geometry, the offsets of words, a block of columns. */
-function threadBytes(g: Conv2dGeometry): f64 {
+/** Bytes for each thread: a geometry, the offsets of words, steps, a block of columns. */
+function threadBytes(g: Int8Conv2dGeometry): f64 {
   const depth = (inputWords(g) as f64) * (g.kh as f64) * (g.kw as f64);
-  return (offsetof<Int8Conv2dGeometry>() as f64) + depth * 4 + 16 +
+  return (offsetof<Int8Conv2dGeometry>() as f64) + depth * 4 + 16 + 64 +
     max(BLOCK as f64, depth * NR * 4);
 }
 
@@ -182,6 +190,7 @@ export function conv2dInt8(
   memory.copy(own, changetype<usize>(g), offsetof<Int8Conv2dGeometry>());
   words.inC = g.groups * inputWords(g);
   wide = isWide(g);
+  perPixel = hasPixelSteps(g);
   const offsets = own + offsetof<Int8Conv2dGeometry>();
   fillOffsets(offsets, words);
 
@@ -191,16 +200,46 @@ export function conv2dInt8(
   for (let first = 0; first < n; first += most) {
     const count = min(most, n - first);
     const samples = x + (first as usize) * input;
-    if (!isKnown) measure(extremes, samples, count, g);
-    roundSamples(images, extremes, samples, count, g);
+    if (perPixel) {
+      roundPixels(images, samples, blockAt(words), count, g);
+    } else {
+      if (!isKnown) measure(extremes, samples, count, g);
+      roundSamples(images, extremes, samples, count, g);
+    }
     multiply(y + (first as usize) * output, images, extremes, packed, scales, bias, count, words);
   }
 }
 
-/** Whether the range of inputs is given, and whether they are rounded to 14 bits. */
-let isKnown: bool = false, wide: bool = false;
+/** Whether the range of inputs is given, they are rounded to 14 bits, or pixels have their own steps. */
+let isKnown: bool = false, wide: bool = false, perPixel: bool = false;
 /** Pairs of extremes from one sample to the next, and how many of them hold some. */
 let stride: i32 = 0, used: i32 = 0;
+
+/** Address of this thread's block of columns, behind the geometry of words, the offsets and the steps. */
+function blockAt(words: Int8Conv2dGeometry): usize {
+  const offsets = changetype<usize>(words) + offsetof<Int8Conv2dGeometry>();
+  return ((offsets + (words.filterSize << 2) + 15) & ~15) + 64;
+}
+
+/** Rounds samples whose pixels have their own steps, images[count][words + 2][plane]. */
+function roundPixels(images: usize, x: usize, block: usize, count: i32, g: Int8Conv2dGeometry): void {
+  const c = g.inC, words = wordsOf(c), pixels = g.h * g.w, plane: usize = pixels << 2;
+  const most = max(16, min(512, 32768 / c & ~15)), chunks = ceilDiv(pixels, most), items = count * chunks;
+  const offset: usize = most << 2;
+  for (let item = claim(items); item >= 0; item = claim(items)) {
+    const s = item / chunks, first = item % chunks * most, n = min(most, pixels - first);
+    const from = x + ((s * c) as usize) * plane + (first << 2);
+    let to = images + ((s * (words + 2)) as usize) * plane + (first << 2);
+    const steps = to + (words as usize) * plane;
+    choosePixels(steps, steps + plane, block, offset, from, c, plane, n);
+    for (let i = 0; i < c; i += LANES, to += plane) {
+      const p = from + (i as usize) * plane, last: usize = min(LANES, c - i) - 1;
+      const p1 = p + min(1, last) * plane, p2 = p + min(2, last) * plane;
+      quantizePixels(to, p, p1, p2, p + min(3, last) * plane, n, block, offset);
+    }
+  }
+  join(items);
+}
 
 /** Finds the extremes of each sample. */
 function measure(extremes: usize, x: usize, count: i32, g: Int8Conv2dGeometry): void {
@@ -290,9 +329,13 @@ function multiply(
   const groups = g.groups, m = g.groupOutC, k = g.filterSize, pixels = g.oh * g.ow;
   const imageSize = (g.groupInC * g.paddedH * g.paddedW) << 2;
   const offsets = changetype<usize>(g) + offsetof<Int8Conv2dGeometry>();
-  const block = (offsets + (k << 2) + 15) & ~15;
-  const product = threadIntProduct(), activation = g.activation, aWords = wide ? k >> 1 : k;
+  const block = blockAt(g), same = block - 64;
+  const aWords = perPixel ? k - 2 : wide ? k >> 1 : k;
+  const product = threadIntProduct(), activation = g.activation;
   product.k = aWords;
+  product.panel = (k * NR) << 2;
+  product.columns = perPixel ? block + ((aWords * NR) << 2) : same;
+  product.columnStep = perPixel ? product.panel : 0;
   product.isWide = wide as i32;
   product.ldc = pixels;
   product.addsResidual = g.addsResidual;
@@ -318,10 +361,12 @@ function multiply(
     const image = columnItem / blocks, j = columnItem % blocks * blockColumns;
     const columns = min(blockColumns, pixels - j), rows = min(blockRows, m - row);
     const group = image % groups, s = image / groups;
-    if (s != chosen) {
+    if (s != chosen && !perPixel) {
       choose(extremes, s, g);
-      product.zero = zero;
-      product.step = step;
+      for (let i: usize = 0; i < 32; i += 4) {
+        store<f32>(same + i, step);
+        store<i32>(same + i, zero, 32);
+      }
     }
     chosen = s;
     if (columnItem != packedItem) {

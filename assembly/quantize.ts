@@ -61,6 +61,34 @@ export function chooseSteps(low: f32, high: f32, isWide: bool): void {
 }
 
 /**
+ * Chooses how to round each of n pixels, by its values in all channels.
+ * @param steps n floats, then the same for `zeros`
+ * @param factors a float for each pixel, then another one `offset` bytes behind: how quantizePixels rounds
+ */
+export function choosePixels(
+  steps: usize, zeros: usize, factors: usize, offset: usize, x: usize, channels: i32, plane: usize, n: i32,
+): void {
+  for (let i = 0; i < n; i += 4) {
+    const left = n - i;
+    let high = i32x4.splat(0), low = high;
+    for (let c = 0, p = x + (i << 2); c < channels; c++, p += plane) {
+      const v = loadUpTo(p, left);
+      high = i32x4.max_s(high, v);
+      low = i32x4.max_u(low, v);
+    }
+    v128.store(factors + (i << 2), high);
+    v128.store(factors + offset + (i << 2), low);
+  }
+  for (const end = steps + (n << 2); steps < end; steps += 4, zeros += 4, factors += 4) {
+    chooseStep(load<i32>(factors), load<u32>(factors + offset), false, false);
+    store<f32>(steps, step);
+    store<i32>(zeros, zero);
+    store<f32>(factors, inverse);
+    store<f32>(factors + offset, MAGIC + (zero as f32));
+  }
+}
+
+/**
  * Chooses how to round a sample with these extremes, `count` pairs of them. If one is not finite, the step
  * is NaN.
  * @param isKnown whether the range has been chosen, and only has to be checked
@@ -72,6 +100,11 @@ export function chooseStepsFrom(extremes: usize, count: i32, isKnown: bool, isWi
     high = max(high, load<i32>(extremes));
     low = max(low, load<u32>(extremes, 4));
   }
+  chooseStep(high, low, isKnown, isWide);
+}
+
+/** The same for the bits of the extremes. */
+function chooseStep(high: i32, low: u32, isKnown: bool, isWide: bool): void {
   const isBelow = (low as i32) < 0;
   const isFinite = high < INFINITE && (!isBelow || (low & 0x7fffffff) < (INFINITE as u32));
   if (!isFinite) step = NaN;
@@ -121,6 +154,25 @@ export function quantizeWords(to: usize, p0: usize, p1: usize, p2: usize, p3: us
   const c = rounded(loadPart(p2 + i, rest), by, offset, bottom, top);
   const d = rounded(loadPart(p3 + i, rest), by, offset, bottom, top);
   storePart(to + i, words4(a, b, c, d), rest);
+}
+
+/** The same with a factor and an offset for each pixel, from choosePixels. */
+export function quantizePixels(
+  to: usize, p0: usize, p1: usize, p2: usize, p3: usize, n: i32, factors: usize, offset: usize,
+): void {
+  const bottom = f32x4.splat(MAGIC), top = f32x4.splat(MAGIC + 127);
+  for (; n > 0; n -= 4, to += 16, p0 += 16, p1 += 16, p2 += 16, p3 += 16, factors += 16) {
+    const by = v128.load(factors), from = v128.load(factors + offset);
+    const a = rounded(loadUpTo(p0, n), by, from, bottom, top);
+    const b = rounded(loadUpTo(p1, n), by, from, bottom, top);
+    if (LANES == 2) {
+      storeUpTo(to, words2(a, b), n);
+      continue;
+    }
+    const c = rounded(loadUpTo(p2, n), by, from, bottom, top);
+    const d = rounded(loadUpTo(p3, n), by, from, bottom, top);
+    storeUpTo(to, words4(a, b, c, d), n);
+  }
 }
 
 /** The same for wide inputs: words of their high bits, and of their low ones, `low` bytes behind. */

@@ -1,4 +1,4 @@
-import { type NumArray, zeros } from "./array.ts";
+import { type NumArray, type NumArray64, zeros } from "./array.ts";
 import { type Conv2d, conv2d } from "./conv.ts";
 
 const f = Math.fround;
@@ -60,7 +60,8 @@ export interface Int8Options extends Conv2d {
 
 /**
  * The convolution in 8 bits: exact sums of integers, scaled in float32. Images have 14 bits: inputs of
- * at most four channels, with at most 1024 weights for an output.
+ * at most four channels, with at most 1024 weights for an output. If there is one pixel to an output, it
+ * has a step of its own.
  */
 export function conv2dInt8(
   x: NumArray,
@@ -69,12 +70,47 @@ export function conv2dInt8(
   options: Int8Options = {},
 ) {
   const isImage = x.shape[1] <= 4 && w.data.length / w.shape[0] <= 1024;
+  const isPointwise = w.shape[2] * w.shape[3] * (options.groups ?? 1) === 1 &&
+    !options.padding?.some((size) => size > 0);
+  if (isPointwise && !isImage && !options.range) return pointwise(x, w, b, options);
   const inputs = roundInputs(x, options.range, isImage ? 16383 : 127), weights = roundWeights(w);
   const sums = conv2d(inputs.integers, weights.integers, null, options);
+  return finish(sums, (i) => inputs.steps[i], weights.steps, b, options);
+}
+
+/** The same, with a step for each pixel: every pixel is a sample of its own. */
+function pointwise(x: NumArray, w: NumArray, b: NumArray | null, options: Int8Options) {
+  const [n, c, height, width] = x.shape, [strideH, strideW] = options.stride ?? [1, 1];
+  const oh = Math.ceil(height / strideH), ow = Math.ceil(width / strideW);
+  const samples = zeros([n * oh * ow, c, 1, 1]);
+  for (let i = 0; i < samples.data.length; i++) {
+    const pixel = Math.floor(i / c), s = Math.floor(pixel / (oh * ow));
+    const row = Math.floor(pixel / ow) % oh * strideH, column = pixel % ow * strideW;
+    samples.data[i] = x.data[((s * c + i % c) * height + row) * width + column];
+  }
+  const inputs = roundInputs(samples), weights = roundWeights(w);
+  const each = conv2d(inputs.integers, weights.integers, null);
+  const outC = w.shape[0], sums = zeros([n, outC, oh, ow]);
+  for (let i = 0; i < sums.data.length; i++) {
+    const [plane, pixel] = [Math.floor(i / (oh * ow)), i % (oh * ow)];
+    const s = Math.floor(plane / outC) * oh * ow + pixel;
+    sums.data[i] = each.data[s * outC + plane % outC];
+  }
+  return finish(sums, (s, pixel) => inputs.steps[s * oh * ow + pixel], weights.steps, b, options);
+}
+
+/** Scales the sums. `stepOf` returns the step of a pixel of a sample. */
+function finish(
+  sums: NumArray64,
+  stepOf: (sample: number, pixel: number) => number,
+  steps: readonly number[],
+  b: NumArray | null,
+  options: Int8Options,
+) {
   const [, outC, oh, ow] = sums.shape;
   for (let i = 0; i < sums.data.length; i++) {
     const channel = Math.floor(i / (oh * ow)), o = channel % outC;
-    const scale = f(inputs.steps[Math.floor(channel / outC)] * weights.steps[o]);
+    const scale = f(stepOf(Math.floor(channel / outC), i % (oh * ow)) * steps[o]);
     let v = f(f(f(sums.data[i]) * scale) + (b ? b.data[o] : 0));
     if (options.residual) v = f(v + options.residual.data[i]);
     sums.data[i] = options.relu && v < 0 ? 0 : v;
