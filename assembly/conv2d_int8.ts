@@ -15,8 +15,8 @@ import { packedRows } from "./gemm_pack";
 import { Conv2dGeometry, Int8Conv2dGeometry, Int8FilterGeometry } from "./geometry";
 import { HARDSWISH, highest, lowest, SILU } from "./inline/activate";
 import {
-  choosePixels, chooseSteps, chooseStepsFrom, quantizePixels, quantizeWide, quantizeWords, repeated, roundWeight, step, weightStep,
-  widenRange, zero, zeroWords,
+  chooseCorrections, choosePixels, chooseSteps, chooseStepsFrom, quantizePixels, quantizeWide, quantizeWords,
+  repeated, roundCorrected, roundWeight, step, weightStep, widenRange, zero, zeroWords,
 } from "./quantize";
 import { exactSilu, hardswish } from "./silu";
 import { bytesForThreads, ceilDiv, CHUNK, claim, join, threads, threadScratch } from "./threads";
@@ -39,7 +39,7 @@ function wordsOf(c: i32): i32 {
 // @ts-ignore: decorator
 @inline
 function isWide(g: Conv2dGeometry): bool {
-  return g.inC <= 4 && g.filterSize <= 1024;
+  return g.inC <= (g.kh * g.kw > 1 ? 16 : 4) && g.filterSize <= 1024;
 }
 
 /**
@@ -96,15 +96,15 @@ export function conv2dInt8Pack(packed: usize, scales: usize, w: usize, g: Int8Fi
     let by = weightStep(w, size);
     if (g.isScaled && !isNaN(by)) by = load<f32>(scales + (o << 2));
     else store<f32>(scales + (o << 2), by);
-    let to = packedRow(packed, o, g), sum = 0;
-    for (let word = 0; word < words; word++) {
-      for (let t = 0; t < taps; t++, to += A_STEP) {
-        for (let l = 0; l < LANES; l++) {
-          const i = word * LANES + l;
-          const q = i < c ? roundWeight(load<f32>(w + ((i * taps + t) << 2)), by) : 0;
-          store<i8>(to + l, q as i8);
-          sum += q;
-        }
+    const to = packedRow(packed, o, g), corrects = !g.isScaled;
+    if (corrects) chooseCorrections(w, size, by);
+    let sum = 0;
+    for (let i = 0, from = w; i < words * LANES; i++) {
+      for (let t = 0; t < taps; t++, from += 4) {
+        let q = 0;
+        if (i < c) q = corrects ? roundCorrected(load<f32>(from), by) : roundWeight(load<f32>(from), by);
+        store<i8>(to + ((i / LANES * taps + t) * A_STEP) + i % LANES, q as i8);
+        sum += q;
       }
     }
     store<i32>(packed + (o << 2), sum);

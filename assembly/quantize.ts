@@ -9,6 +9,7 @@
 
 import { LANES } from "./gemm_int8";
 import { loadPart, storePart } from "./inline/part";
+import { EDGE_TILE, threadMemory } from "./threads";
 
 /** 1.5 · 2²³ */
 const MAGIC: f32 = 12582912;
@@ -251,9 +252,53 @@ export function weightStep(w: usize, n: i32): f32 {
   return reinterpret<f32>((reinterpret<u32>(reinterpret<f32>(top) / 127) + 0x80) & ~0xff);
 }
 
+/** How to correct the rounding of a row: which way, from which bucket on, how many of that bucket. */
+let direction: f32 = 0, bucket: i32 = 0, inBucket: i32 = 0;
+const BUCKETS: i32 = 64;
+
+/**
+ * Chooses which of n weights to round the other way, so that the errors of the row add up to 0. Inputs
+ * are often positive: then errors of the same sign add up, too. Those in the middle of two integers are
+ * chosen, by buckets.
+ */
+export function chooseCorrections(w: usize, n: i32, step: f32): void {
+  const end = w + (n << 2), counts = threadMemory + EDGE_TILE;
+  let error: f64 = 0;
+  for (let p = w; p < end; p += 4) {
+    const v = load<f32>(p);
+    error += (v / step - (roundWeight(v, step) as f32)) as f64;
+  }
+  direction = error > 0 ? 1 : -1;
+  bucket = BUCKETS, inBucket = 0;
+  if (!(abs<f64>(error) >= 0.5)) return; // also if a weight is NaN
+  let missing = nearest<f64>(abs<f64>(error)) as i32;
+  memory.fill(counts, 0, BUCKETS << 2);
+  for (let p = w; p < end; p += 4) {
+    const at = bucketOf(load<f32>(p), step);
+    if (at >= 0) store<i32>(counts + (at << 2), load<i32>(counts + (at << 2)) + 1);
+  }
+  while (missing > 0 && bucket > 0) {
+    bucket--;
+    inBucket = missing;
+    missing -= load<i32>(counts + (bucket << 2));
+  }
+}
+
+/** The bucket of a weight, from 0; −1 if it must not be rounded the other way. */
+function bucketOf(w: f32, step: f32): i32 {
+  const q = roundWeight(w, step), off = direction * (w / step - (q as f32));
+  return off > 0 && abs((q as f32) + direction) <= 127 ? min(BUCKETS - 1, (off * 128) as i32) : -1;
+}
+
+/** A weight as an integer, corrected. All weights of a row must be rounded in order. */
+export function roundCorrected(w: f32, step: f32): i32 {
+  const q = roundWeight(w, step), at = bucketOf(w, step);
+  if (at < bucket) return q;
+  if (at == bucket && --inBucket < 0) return q;
+  return q + (direction as i32);
+}
+
 /** A weight / its step as an integer. With a given step, it can be −128. */
-// @ts-ignore: decorator
-@inline
 export function roundWeight(w: f32, step: f32): i32 {
   const v = nearest<f32>(w / step);
   return isNaN(v) ? 0 : max(min(v, 127), -128) as i32;

@@ -16,6 +16,9 @@ import { escapeText, formatShape } from "./io/quote.ts";
 /** The largest stored integer; −128 is not used. */
 const MAX_STORED = 127;
 
+/** Buckets of rounding errors of the same sign. */
+const buckets = 64;
+
 /** The name of the tensor with a quantised tensor's scales. */
 export function scaleName(name: string): string {
   return `${name}_scale`;
@@ -84,8 +87,40 @@ export function quantize(
       // A scale far below 2⁻¹²⁶ may be rounded down enough to give more than 127.
       stored[i] = Math.min(Math.max(nearest, -MAX_STORED), MAX_STORED);
     }
+    if (isConv) correct(stored.subarray(from, to), values.subarray(from, to), scale[row]);
   }
   return { stored, scale };
+}
+
+/**
+ * Rounds some weights of a row the other way, so that its errors add up to 0, as the kernel does.
+ * Inputs are often positive: then errors of the same sign add up, too. Those in the middle of two
+ * integers are chosen, by buckets.
+ */
+function correct(stored: Int8Array, values: Float32Array, scale: number): void {
+  const errorOf = (i: number) => Math.fround(Math.fround(values[i] / scale) - stored[i]);
+  let sum = 0;
+  for (let i = 0; i < stored.length; i++) sum += errorOf(i);
+  if (Math.abs(sum) < 0.5) return;
+  const way = Math.sign(sum), counts = new Int32Array(buckets);
+  const bucketOf = (i: number) => {
+    const off = errorOf(i) * way, isPossible = off > 0 && Math.abs(stored[i] + way) <= MAX_STORED;
+    return isPossible ? Math.min(buckets - 1, Math.floor(off * 128)) : -1;
+  };
+  for (let i = 0; i < stored.length; i++) {
+    const bucket = bucketOf(i);
+    if (bucket >= 0) counts[bucket]++;
+  }
+  // ties to even, as the kernel rounds
+  let missing = nearestEven(Math.abs(sum)), last = buckets, inLast = 0;
+  while (missing > 0 && last > 0) {
+    inLast = missing;
+    missing -= counts[--last];
+  }
+  for (let i = 0; i < stored.length; i++) {
+    const bucket = bucketOf(i);
+    if (bucket > last || bucket === last && inLast-- > 0) stored[i] += way;
+  }
 }
 
 /** Rounds a positive number to a float32 with 16 significant bits. */

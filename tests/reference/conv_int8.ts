@@ -23,9 +23,23 @@ export function roundWeights({ shape, data }: NumArray) {
     bits[0] = (bits[0] + 0x80) & ~0xff;
     const [step] = new Float32Array(bits.buffer);
     steps.push(step);
-    row.forEach((v, i) => integers.data[o * size + i] = nearestEven(f(v / step)));
+    const rounded = row.map((v) => nearestEven(f(v / step)));
+    correct(row.map((v, i) => f(f(v / step) - rounded[i])), rounded);
+    integers.data.set(rounded, o * size);
   }
   return { integers, steps };
+}
+
+/** Rounds the weights in the middle of two integers the other way, until the errors add up to 0. */
+function correct(errors: readonly number[], rounded: number[]): void {
+  const sum = errors.reduce((a, b) => a + b, 0), way = sum > 0 ? 1 : -1;
+  const candidates = errors.flatMap((error, i) => {
+    const isPossible = error * way > 0 && Math.abs(rounded[i] + way) <= 127;
+    return isPossible ? [{ i, bucket: Math.min(63, Math.floor(error * way * 128)) }] : [];
+  });
+  candidates.sort((a, b) => b.bucket - a.bucket || a.i - b.i);
+  const count = nearestEven(Math.abs(sum));
+  for (const { i } of candidates.slice(0, count)) rounded[i] += way;
 }
 
 /** Samples as integers around 0, of 7 bits or another number of levels, and the step of each. */
@@ -60,7 +74,7 @@ export interface Int8Options extends Conv2d {
 
 /**
  * The convolution in 8 bits: exact sums of integers, scaled in float32. Images have 14 bits: inputs of
- * at most four channels, with at most 1024 weights for an output. If there is one pixel to an output, it
+ * at most four channels, or 16 if an output has several pixels, with at most 1024 weights for an output. If there is one pixel to an output, it
  * has a step of its own.
  */
 export function conv2dInt8(
@@ -69,7 +83,8 @@ export function conv2dInt8(
   b: NumArray | null,
   options: Int8Options = {},
 ) {
-  const isImage = x.shape[1] <= 4 && w.data.length / w.shape[0] <= 1024;
+  const most = w.shape[2] * w.shape[3] > 1 ? 16 : 4;
+  const isImage = x.shape[1] <= most && w.data.length / w.shape[0] <= 1024;
   const isPointwise = w.shape[2] * w.shape[3] * (options.groups ?? 1) === 1 &&
     !options.padding?.some((size) => size > 0);
   if (isPointwise && !isImage && !options.range) return pointwise(x, w, b, options);
