@@ -97,9 +97,10 @@ export function conv2dInt8Pack(packed: usize, scales: usize, w: usize, g: Int8Fi
     if (g.isScaled && !isNaN(by)) by = load<f32>(scales + (o << 2));
     else store<f32>(scales + (o << 2), by);
     const to = packedRow(packed, o, g), corrects = !g.isScaled;
-    if (corrects) chooseCorrections(w, size, by);
+    if (corrects && taps == 1) chooseCorrections(w, size, by);
     let sum = 0;
     for (let i = 0, from = w; i < words * LANES; i++) {
+      if (corrects && taps > 1 && i < c) chooseCorrections(from, taps, by);
       for (let t = 0; t < taps; t++, from += 4) {
         let q = 0;
         if (i < c) q = corrects ? roundCorrected(load<f32>(from), by) : roundWeight(load<f32>(from), by);

@@ -252,14 +252,14 @@ export function weightStep(w: usize, n: i32): f32 {
   return reinterpret<f32>((reinterpret<u32>(reinterpret<f32>(top) / 127) + 0x80) & ~0xff);
 }
 
-/** How to correct the rounding of a row: which way, from which bucket on, how many of that bucket. */
+/** How to correct the rounding of weights: which way, from which bucket on, how many of that bucket. */
 let direction: f32 = 0, bucket: i32 = 0, inBucket: i32 = 0;
 const BUCKETS: i32 = 64;
 
 /**
- * Chooses which of n weights to round the other way, so that the errors of the row add up to 0. Inputs
- * are often positive: then errors of the same sign add up, too. Those in the middle of two integers are
- * chosen, by buckets.
+ * Chooses which of n weights to round the other way, so that their errors add up to 0: those of an input
+ * channel, whose pixels are similar, or of all channels if there is one pixel, because inputs are often
+ * positive. Those in the middle of two integers are chosen, by buckets.
  */
 export function chooseCorrections(w: usize, n: i32, step: f32): void {
   const end = w + (n << 2), counts = threadMemory + EDGE_TILE;
@@ -290,7 +290,7 @@ function bucketOf(w: f32, step: f32): i32 {
   return off > 0 && abs((q as f32) + direction) <= 127 ? min(BUCKETS - 1, (off * 128) as i32) : -1;
 }
 
-/** A weight as an integer, corrected. All weights of a row must be rounded in order. */
+/** A weight as an integer, corrected. All n weights must be rounded in order. */
 export function roundCorrected(w: f32, step: f32): i32 {
   const q = roundWeight(w, step), at = bucketOf(w, step);
   if (at < bucket) return q;

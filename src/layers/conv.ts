@@ -178,6 +178,18 @@ export abstract class Conv extends Layer {
   }
 
   /**
+   * Whether {@linkcode Conv.inputRange} helps in 8 bits. Not where the kernel finds better ranges by
+   * itself, a range for each pixel, and not where it rounds to 14 bits.
+   *
+   * @internal
+   */
+  get takesRange(): boolean {
+    const shape = this.weightShape, taps = elements(shape.slice(2)), { groups } = this.#weight;
+    const isWide = this.inChannels <= 16 && elements(shape.slice(1)) <= 1024;
+    return taps * groups > 1 && !isWide && !isDepthwise(shape, groups);
+  }
+
+  /**
    * The scale of each output channel in 8 bits, which rounds weights that are loaded or quantised
    * later: products of integers and their scale become the same integers, from −128 to 127. Null,
    * the default, chooses the scales.

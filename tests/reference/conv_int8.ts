@@ -24,13 +24,21 @@ export function roundWeights({ shape, data }: NumArray) {
     const [step] = new Float32Array(bits.buffer);
     steps.push(step);
     const rounded = row.map((v) => nearestEven(f(v / step)));
-    correct(row.map((v, i) => f(f(v / step) - rounded[i])), rounded);
-    integers.data.set(rounded, o * size);
+    const errors = row.map((v, i) => f(f(v / step) - rounded[i]));
+    const taps = shape.slice(2).reduce((a, b) => a * b, 1), group = taps > 1 ? taps : size;
+    for (let at = 0; at < size; at += group) {
+      const part = rounded.slice(at, at + group);
+      correct(errors.slice(at, at + group), part);
+      integers.data.set(part, o * size + at);
+    }
   }
   return { integers, steps };
 }
 
-/** Rounds the weights in the middle of two integers the other way, until the errors add up to 0. */
+/**
+ * Rounds the weights in the middle of two integers the other way, until the errors add up to 0: those of
+ * a channel, or of all channels if there is one pixel.
+ */
 function correct(errors: readonly number[], rounded: number[]): void {
   const sum = errors.reduce((a, b) => a + b, 0), way = sum > 0 ? 1 : -1;
   const candidates = errors.flatMap((error, i) => {
