@@ -13,8 +13,8 @@ import type { RgbImage } from "../image/pixels.ts";
 import { Graph } from "../layers/graph.ts";
 import type { GraphNode } from "../layers/graph_builder.ts";
 import { type Layers, nodesOf } from "../layers/sequential.ts";
-import { checkInteger } from "../ops/checks.ts";
-import { elements } from "../tensor.ts";
+import { checkInteger, disposeOnError } from "../ops/checks.ts";
+import { elements, type Tensor } from "../tensor.ts";
 import type { WeightsFile } from "../weights/tensor_file.ts";
 import { classNames, type Prediction, topClasses } from "./classify.ts";
 
@@ -160,19 +160,51 @@ export class Classifier extends Graph {
     options: { readonly topK?: number } = {},
   ): Promise<Prediction[][]> {
     if (images.length === 0) return [];
-    const shape = this.inputShape(images.length), size = elements(this.inputShape());
-    using x = this.backend.empty(shape);
-    for (const [i, image] of images.entries()) {
-      const isPreprocessed = image instanceof Float32Array;
-      const values = isPreprocessed ? image : this.preprocess(image);
-      if (values.length !== size) {
-        const expected = `${size}, for the shape [${this.inputShape().join(", ")}]`;
-        throw new ArgumentError("classify", "the number of values", values.length, expected);
-      }
-      this.backend.write(x, values, i * values.length);
-      if (!isPreprocessed) release(values);
-    }
+    using x = this.#batch("classify", images);
     return await topClasses(this, x, this.classes, options.topK ?? 5);
+  }
+
+  /**
+   * Finds out from sample images which values convolutions take, and sets their `inputRange`: those
+   * that round to 8 bits then need not search each sample for the least and the largest value. Call it
+   * before {@linkcode Layer.quantize}; some dozens of images of all kinds suffice. {@linkcode saveModel}
+   * stores the ranges, and {@linkcode loadModel} reads them back.
+   *
+   * @param images The images, or results of {@linkcode Classifier.preprocess}.
+   * @throws {ArgumentError} When there are no images, or the number of values is invalid.
+   * @throws {PembrokeError} When the model has no weights or is in training mode, or a value is not
+   * finite.
+   */
+  async calibrate(images: Iterable<RgbImage | Float32Array>): Promise<this> {
+    const { RangeRecorder } = await import("./calibrate.ts");
+    const recorder = new RangeRecorder(this);
+    let count = 0;
+    for (const image of images) {
+      using x = this.#batch("calibrate", [image]);
+      await recorder.record(x);
+      count++;
+    }
+    if (count === 0) throw new ArgumentError("calibrate", "the number of images", 0, "at least 1");
+    recorder.apply();
+    return this;
+  }
+
+  /** Uploads a batch of images. The caller disposes of it. */
+  #batch(op: string, images: readonly (RgbImage | Float32Array)[]): Tensor {
+    const shape = this.inputShape(images.length), size = elements(this.inputShape());
+    return disposeOnError(this.backend.empty(shape), (x) => {
+      for (const [i, image] of images.entries()) {
+        const isPreprocessed = image instanceof Float32Array;
+        const values = isPreprocessed ? image : this.preprocess(image);
+        if (values.length !== size) {
+          const expected = `${size}, for the shape [${this.inputShape().join(", ")}]`;
+          throw new ArgumentError(op, "the number of values", values.length, expected);
+        }
+        this.backend.write(x, values, i * values.length);
+        if (!isPreprocessed) release(values);
+      }
+      return x;
+    });
   }
 }
 
