@@ -2,6 +2,9 @@
 // the input in every pass, with a step for each sample. Words hold several channels of a pixel; the
 // convolution of words is that of conv2d.ts, with fewer channels. Its sums are exact.
 //
+// Inputs of up to four channels, which are images, are rounded to 14 bits in twice as many words: their
+// error would spread through the whole network, and the time of their convolution is short.
+//
 // A batch gives the same results as single images, and so do any number of threads and every build. If a
 // sample holds NaN or infinity, all of its outputs are NaN; so are those of such a row of weights.
 
@@ -12,8 +15,8 @@ import { packedRows } from "./gemm_pack";
 import { Conv2dGeometry, Int8Conv2dGeometry, Int8FilterGeometry } from "./geometry";
 import { HARDSWISH, highest, lowest, SILU } from "./inline/activate";
 import {
-  chooseSteps, chooseStepsFrom, quantizeWords, roundWeight, step, weightStep, widenRange, zero, zeroWord,
-  zeroWords,
+  choosePixels, chooseSteps, chooseStepsFrom, quantizePixels, quantizeWide, quantizeWords, repeated, roundWeight, step, weightStep,
+  widenRange, zero, zeroWords,
 } from "./quantize";
 import { exactSilu, hardswish } from "./silu";
 import { bytesForThreads, ceilDiv, CHUNK, claim, join, threads, threadScratch } from "./threads";
@@ -30,6 +33,28 @@ const SAMPLES: f64 = 4194304;
 @inline
 function wordsOf(c: i32): i32 {
   return (c + LANES - 1) / LANES;
+}
+
+/** Whether inputs are rounded to 14 bits. So many products of them fit in 32 bits. */
+// @ts-ignore: decorator
+@inline
+function isWide(g: Conv2dGeometry): bool {
+  return g.inC <= 4 && g.filterSize <= 1024;
+}
+
+/**
+ * Whether each pixel has its own step: without a known range, in convolutions of single pixels. Two more
+ * words of a pixel are its step and what stands for 0.
+ */
+function hasPixelSteps(g: Int8Conv2dGeometry): bool {
+  const isPointwise = g.kh * g.kw * g.groups == 1 && !g.isPadded;
+  return isPointwise && g.high <= g.low && g.h * g.w > 1 && !isWide(g);
+}
+
+/** Words of a group of inputs for each pixel. */
+function inputWords(g: Int8Conv2dGeometry): i32 {
+  if (hasPixelSteps(g)) return wordsOf(g.inC) + 2;
+  return wordsOf(g.groupInC) << (isWide(g) as i32);
 }
 
 /** Bytes of the sums in front of packed weights. */
@@ -100,14 +125,14 @@ export function conv2dInt8Unpack(w: usize, packed: usize, g: Int8FilterGeometry)
 }
 
 /** Words of a rounded sample, in float64. */
-function sampleWords(g: Conv2dGeometry): f64 {
+function sampleWords(g: Int8Conv2dGeometry): f64 {
   const h = (g.h as f64) + (g.top as f64) + (g.bottom as f64);
   const w = (g.w as f64) + (g.left as f64) + (g.right as f64);
-  return (g.groups as f64) * (wordsOf(g.groupInC) as f64) * h * w;
+  return (g.groups as f64) * (inputWords(g) as f64) * h * w;
 }
 
 /** Samples that are rounded at a time. */
-function samplesAtOnce(g: Conv2dGeometry): i32 {
+function samplesAtOnce(g: Int8Conv2dGeometry): i32 {
   return max(1, min(g.n as f64, SAMPLES / (sampleWords(g) * 4)) as i32);
 }
 
@@ -130,10 +155,10 @@ function columnsOf(depth: i32): i32 {
   return max(NR, min(NC, (BLOCK / (depth << 2)) & ~(NR - 1)));
 }
 
-/** Bytes for each thread: a geometry, the offsets of words, a block of columns. */
-function threadBytes(g: Conv2dGeometry): f64 {
-  const depth = (wordsOf(g.groupInC) as f64) * (g.kh as f64) * (g.kw as f64);
-  return (offsetof<Int8Conv2dGeometry>() as f64) + depth * 4 + 16 +
+/** Bytes for each thread: a geometry, the offsets of words, steps, a block of columns. */
+function threadBytes(g: Int8Conv2dGeometry): f64 {
+  const depth = (inputWords(g) as f64) * (g.kh as f64) * (g.kw as f64);
+  return (offsetof<Int8Conv2dGeometry>() as f64) + depth * 4 + 16 + 64 +
     max(BLOCK as f64, depth * NR * 4);
 }
 
@@ -163,7 +188,9 @@ export function conv2dInt8(
   // the convolution of words
   const words = changetype<Int8Conv2dGeometry>(own);
   memory.copy(own, changetype<usize>(g), offsetof<Int8Conv2dGeometry>());
-  words.inC = g.groups * wordsOf(g.groupInC);
+  words.inC = g.groups * inputWords(g);
+  wide = isWide(g);
+  perPixel = hasPixelSteps(g);
   const offsets = own + offsetof<Int8Conv2dGeometry>();
   fillOffsets(offsets, words);
 
@@ -173,16 +200,46 @@ export function conv2dInt8(
   for (let first = 0; first < n; first += most) {
     const count = min(most, n - first);
     const samples = x + (first as usize) * input;
-    if (!isKnown) measure(extremes, samples, count, g);
-    roundSamples(images, extremes, samples, count, g);
+    if (perPixel) {
+      roundPixels(images, samples, blockAt(words), count, g);
+    } else {
+      if (!isKnown) measure(extremes, samples, count, g);
+      roundSamples(images, extremes, samples, count, g);
+    }
     multiply(y + (first as usize) * output, images, extremes, packed, scales, bias, count, words);
   }
 }
 
-/** Whether the range of inputs is given. */
-let isKnown: bool = false;
+/** Whether the range of inputs is given, they are rounded to 14 bits, or pixels have their own steps. */
+let isKnown: bool = false, wide: bool = false, perPixel: bool = false;
 /** Pairs of extremes from one sample to the next, and how many of them hold some. */
 let stride: i32 = 0, used: i32 = 0;
+
+/** Address of this thread's block of columns, behind the geometry of words, the offsets and the steps. */
+function blockAt(words: Int8Conv2dGeometry): usize {
+  const offsets = changetype<usize>(words) + offsetof<Int8Conv2dGeometry>();
+  return ((offsets + (words.filterSize << 2) + 15) & ~15) + 64;
+}
+
+/** Rounds samples whose pixels have their own steps, images[count][words + 2][plane]. */
+function roundPixels(images: usize, x: usize, block: usize, count: i32, g: Int8Conv2dGeometry): void {
+  const c = g.inC, words = wordsOf(c), pixels = g.h * g.w, plane: usize = pixels << 2;
+  const most = max(16, min(512, 32768 / c & ~15)), chunks = ceilDiv(pixels, most), items = count * chunks;
+  const offset: usize = most << 2;
+  for (let item = claim(items); item >= 0; item = claim(items)) {
+    const s = item / chunks, first = item % chunks * most, n = min(most, pixels - first);
+    const from = x + ((s * c) as usize) * plane + (first << 2);
+    let to = images + ((s * (words + 2)) as usize) * plane + (first << 2);
+    const steps = to + (words as usize) * plane;
+    choosePixels(steps, steps + plane, block, offset, from, c, plane, n);
+    for (let i = 0; i < c; i += LANES, to += plane) {
+      const p = from + (i as usize) * plane, last: usize = min(LANES, c - i) - 1;
+      const p1 = p + min(1, last) * plane, p2 = p + min(2, last) * plane;
+      quantizePixels(to, p, p1, p2, p + min(3, last) * plane, n, block, offset);
+    }
+  }
+  join(items);
+}
 
 /** Finds the extremes of each sample. */
 function measure(extremes: usize, x: usize, count: i32, g: Int8Conv2dGeometry): void {
@@ -198,8 +255,8 @@ function measure(extremes: usize, x: usize, count: i32, g: Int8Conv2dGeometry): 
 
 /** Chooses how sample s is rounded. */
 function choose(extremes: usize, s: i32, g: Int8Conv2dGeometry): void {
-  if (isKnown) chooseSteps(g.low, g.high);
-  chooseStepsFrom(extremes + ((s * stride) << 3), used, isKnown);
+  if (isKnown) chooseSteps(g.low, g.high, wide);
+  chooseStepsFrom(extremes + ((s * stride) << 3), used, isKnown, wide);
 }
 
 /** Rounds samples to words, images[count][groups][words of a group][padded plane]. */
@@ -208,7 +265,7 @@ function roundSamples(
 ): void {
   const c = g.groupInC, words = wordsOf(c), rows = g.groups * words, plane = g.h * g.w;
   const each = rowsPerItem(g), perSample = roundItems(g), items = count * perSample;
-  const padded = g.paddedH * g.paddedW;
+  const padded: usize = (g.paddedH * g.paddedW) << 2, low: usize = wide ? (words as usize) * padded : 0;
   let chosen = -1;
   for (let item = claim(items); item >= 0; item = claim(items)) {
     const s = item / perSample, begin = item % perSample * each, end = min(rows, begin + each);
@@ -219,7 +276,7 @@ function roundSamples(
         const channel = r / words * c + r % words * LANES, channels = min(LANES, c - r % words * LANES);
         widenRange(to, x + (((s * g.inC + channel) * plane) << 2), channels * plane);
       }
-      if (s != chosen) chooseSteps(g.low, g.high);
+      if (s != chosen) chooseSteps(g.low, g.high, wide);
     } else if (s != chosen) {
       choose(extremes, s, g);
     }
@@ -227,28 +284,40 @@ function roundSamples(
     for (let r = begin; r < end; r++) {
       const channel = r / words * c + r % words * LANES, last = min(LANES, c - r % words * LANES) - 1;
       const from = x + (((s * g.inC + channel) * plane) << 2);
-      roundPlane(images + (((s * rows + r) * padded) << 2), from, last, g);
+      const word = s * rows + r, at = wide ? word / words * words + word : word;
+      roundPlane(images + (at as usize) * padded, low, from, last, g);
     }
   }
   join(items);
 }
 
-/** Rounds the planes of the channels of a word, padded. The last channel stands in for missing ones. */
-function roundPlane(to: usize, x: usize, last: i32, g: Int8Conv2dGeometry): void {
+/**
+ * Rounds the planes of the channels of a word, padded. The last channel stands in for missing ones.
+ * @param low bytes from words of high bits to those of low bits, for inputs of 14 bits, else 0
+ */
+function roundPlane(to: usize, low: usize, x: usize, last: i32, g: Int8Conv2dGeometry): void {
   const w = g.w, plane = (g.h * w) << 2;
   const x1 = x + min(1, last) * plane, x2 = x + min(2, last) * plane, x3 = x + min(3, last) * plane;
   if (!g.isPadded) {
-    quantizeWords(to, x, x1, x2, x3, g.h * w);
+    if (low) quantizeWide(to, low, x, x1, x2, x3, g.h * w);
+    else quantizeWords(to, x, x1, x2, x3, g.h * w);
     return;
   }
-  const word = zeroWord(), left = g.left, right = g.right;
-  to = zeroWords(to, g.top * g.paddedW, word);
+  const left = g.left, right = g.right;
+  to = pad(to, low, g.top * g.paddedW);
   for (let r = 0, i: usize = 0; r < g.h; r++, i += w << 2) {
-    to = zeroWords(to, left, word);
-    quantizeWords(to, x + i, x1 + i, x2 + i, x3 + i, w);
-    to = zeroWords(to + (w << 2), right, word);
+    to = pad(to, low, left);
+    if (low) quantizeWide(to, low, x + i, x1 + i, x2 + i, x3 + i, w);
+    else quantizeWords(to, x + i, x1 + i, x2 + i, x3 + i, w);
+    to = pad(to + (w << 2), low, right);
   }
-  zeroWords(to, g.bottom * g.paddedW, word);
+  pad(to, low, g.bottom * g.paddedW);
+}
+
+/** Writes n words of zeros, and returns the address behind them. */
+function pad(to: usize, low: usize, n: i32): usize {
+  if (low) zeroWords(to + low, n, repeated(zero & 127));
+  return zeroWords(to, n, repeated(low ? zero >> 7 : zero));
 }
 
 /** The product of the weights and the columns of rounded samples. */
@@ -260,9 +329,14 @@ function multiply(
   const groups = g.groups, m = g.groupOutC, k = g.filterSize, pixels = g.oh * g.ow;
   const imageSize = (g.groupInC * g.paddedH * g.paddedW) << 2;
   const offsets = changetype<usize>(g) + offsetof<Int8Conv2dGeometry>();
-  const block = (offsets + (k << 2) + 15) & ~15;
+  const block = blockAt(g), same = block - 64;
+  const aWords = perPixel ? k - 2 : wide ? k >> 1 : k;
   const product = threadIntProduct(), activation = g.activation;
-  product.k = k;
+  product.k = aWords;
+  product.panel = (k * NR) << 2;
+  product.columns = perPixel ? block + ((aWords * NR) << 2) : same;
+  product.columnStep = perPixel ? product.panel : 0;
+  product.isWide = wide as i32;
   product.ldc = pixels;
   product.addsResidual = g.addsResidual;
   product.residual = g.residual;
@@ -287,10 +361,12 @@ function multiply(
     const image = columnItem / blocks, j = columnItem % blocks * blockColumns;
     const columns = min(blockColumns, pixels - j), rows = min(blockRows, m - row);
     const group = image % groups, s = image / groups;
-    if (s != chosen) {
+    if (s != chosen && !perPixel) {
       choose(extremes, s, g);
-      product.zero = zero;
-      product.step = step;
+      for (let i: usize = 0; i < 32; i += 4) {
+        store<f32>(same + i, step);
+        store<i32>(same + i, zero, 32);
+      }
     }
     chosen = s;
     if (columnItem != packedItem) {
@@ -303,7 +379,8 @@ function multiply(
     product.sums = packed + (o << 2);
     product.scales = scales + (o << 2);
     product.bias = bias ? bias + (o << 2) : 0;
-    const a = packed + sumsBytes(g.outC) + ((group * packedRows(m) + row) as usize) * ((k * LANES) as usize);
+    const aRow = (group * packedRows(m) + row) as usize;
+    const a = packed + sumsBytes(g.outC) + aRow * ((aWords * LANES) as usize);
     const out = y + ((((image * m + row) as usize) * (pixels as usize) + (j as usize)) << 2);
     gemmInt8(out, a, block, product);
     if (activation != SILU && activation != HARDSWISH) continue;

@@ -159,6 +159,32 @@ testOnWasm("conv2d() in 8 bits holds the largest sums", async (backend) => {
   }
 });
 
+testOnWasm(
+  "conv2d() in 8 bits rounds images of up to four channels to 14 bits",
+  async (backend) => {
+    const draw = new Draw(10);
+    for (const inC of [1, 2, 3, 4, 5]) {
+      for (const pixels of [1, 3, 4, 5, 9, 18]) {
+        await check(backend, draw, { inC, outC: draw.integer(1, 9), h: 1, w: pixels });
+        const kernel = [2, 3] as const, padding = [1, 1, 2, 1] as const;
+        await check(backend, draw, { n: 2, inC, outC: 6, h: 3, w: pixels, kernel, padding });
+      }
+    }
+    const padding = [1, 1, 1, 1] as const, kernel = [3, 3] as const;
+    await check(backend, draw, { inC: 4, outC: 6, groups: 2, h: 5, w: 7, kernel, padding });
+    await check(backend, draw, { inC: 3, outC: 4, groups: 1, h: 40, w: 50, kernel, padding });
+    if (skipsShape(backend)) return;
+    for (const size of [1024, 1025]) { // as many as fit, and one more, which take 7 bits
+      for (const sign of [1, -1]) {
+        const options = { inC: 1, outC: 2, h: 1, w: size, kernel: [1, size] as const };
+        const x = { shape: [1, 1, 1, size], data: new Float32Array(size).fill(127 * sign) };
+        const w = { shape: [2, 1, 1, size], data: new Float32Array(2 * size).fill(127) };
+        await compare(backend, x, w, options);
+      }
+    }
+  },
+);
+
 testOnWasm("conv2d() in 8 bits takes a known range, and clamps to it", async (backend) => {
   const draw = new Draw(5), options = { n: 2, inC: 5, outC: 6, h: 6, w: 7 };
   const x = draw.floats([2, 5, 6, 7], -2, 3), w = draw.floats([6, 5, 1, 1]);
