@@ -75,6 +75,9 @@ interface ChannelParameters {
 /** The most values in a layer's output per image: 256 MB, a hundred times more than in AlexNet. */
 const maxValues = 1 << 26;
 
+/** The most scales of all weights in 8 bits: a hundred times more than in large networks. */
+const maxScales = 1 << 22;
+
 /** Layers whose output has no values below 0. */
 const positiveLayers = [ReLU, ReLU6, Sigmoid];
 
@@ -97,6 +100,8 @@ export class LayerBuilder {
   /** The nodes that clamp, and the layers that do it. */
   readonly #clamps = new Map<Clamped, { readonly node: NodeReader; made?: Activation }>();
 
+  /** How many scales of weights the layers may still have. */
+  #scalesLeft = maxScales;
   /** Whether layers compute in 8 bits that do in the file. */
   readonly usesIntegers: boolean;
 
@@ -107,6 +112,12 @@ export class LayerBuilder {
   constructor(readonly options: LayerOptions, hasIntegers: boolean) {
     const { precision = hasIntegers ? "int8" : "f32" } = options;
     this.usesIntegers = precision === "int8";
+  }
+
+  /** Counts the scales of a layer, before they are copied. */
+  countScales(node: NodeReader, count: number): void {
+    this.#scalesLeft -= count;
+    if (this.#scalesLeft < 0) throw node.bad("the graph uses its weights too many times");
   }
 
   /**

@@ -71,9 +71,12 @@ export async function foldQuantization(
     const types = isQuantized ? `${x.dtype} to ${dtype}` : `from ${dtype}`;
     throw bad(`it converts ${types}: not supported`);
   }
+  // Each rounding is a layer of sources.
+  if (isQuantized && x.computedFrom) throw bad("it rounds integers again: not supported");
   const axis = axisOf(node, x.shape, scale, bad);
   const scales = known.get(scaleName) ?? await readScales(reader, scale, bad);
   known.set(scaleName, scales);
+  reader.budget.spend(8 * scales.length);
   const zeros = zero ? await readZeros(reader, zero, scale, dtype, bad) : [...scales].fill(0);
   if (dtype === "I32" && zeros.some((value) => value !== 0)) {
     throw bad("its zero point must be 0 for I32: damaged");
@@ -147,7 +150,6 @@ async function readZeros(
     const shapes = `${formatShape(zero.shape)}, but its scale ${formatShape(scale.shape)}`;
     throw bad(`its zero point is ${shapes}: damaged`);
   }
-  reader.budget.spend(8 * zero.count);
   const { start, span, source = reader.source } = zero;
   return integersOf(dtype, (await readBytes(source, start, span)).buffer) ?? [];
 }

@@ -207,6 +207,12 @@ Deno.test("invalid quantised tensors and activations give one clear error", asyn
       zeros: tensor("zeros", [8], 6, field(5, [0, 0, 0, 0, 1, 0, 0, 0])),
     },
   });
+  await refuse("again (QuantizeLinear): it rounds integers again: not supported", {
+    nodes: [
+      node("DequantizeLinear", ["w", "scales", "zeros"], ["v"], { axis: 0 }),
+      node("QuantizeLinear", ["v", "step"], ["again"]),
+    ],
+  });
   const activations = (reason: string, ...nodes: Uint8Array<ArrayBuffer>[]) =>
     refuse(reason, { nodes });
   const q = node("QuantizeLinear", ["x", "step", "zero"], ["q"]);

@@ -20,7 +20,7 @@ import type { ParameterMapping } from "../../../weights/onnx/reader.ts";
 import type { LayerBuilder, Operation } from "../builder.ts";
 import type { NodeReader } from "../node.ts";
 import { type Absorb, type Activation, shapeOf } from "../values.ts";
-import { integerLayer, scalesOf } from "./quantization.ts";
+import { hasScales, integerLayer } from "./quantization.ts";
 import { isAlong, mapOperand, mapWeight, vectorOf, weightOf } from "./parameters.ts";
 
 /** The attributes that convolutions and pooling share: one number for each axis. */
@@ -97,7 +97,7 @@ export const conv: Operation = (node, build) => {
   const weight = weightOf(node, 1), [outChannels, groupChannels] = weight.shape;
   const input = node.activation(0), groups = node.number("group", 1);
   const isFloat = isDepthwise(weight.shape, groups);
-  const integers = isFloat ? undefined : integerLayer(build, input, weight);
+  const integers = isFloat ? undefined : integerLayer(node, build, input, weight);
   const { x, margins } = takePadding(input);
   const kernel = checkKernel(node, x.shape, weight.shape);
   const window = readWindow(node, input.shape.slice(2), kernel);
@@ -199,7 +199,7 @@ export const gemm: Operation = (node, build) => {
   const order = node.number("transB", 0) === 0 ? [1, 0] : [0, 1];
   const alpha = node.number("alpha", 1), beta = node.number("beta", 1);
   const mapping = mapWeight(weight, order, alpha), [outFeatures] = mapping.shape;
-  const isInteger = build.usesIntegers && scalesOf(weight, order[0]) !== undefined;
+  const isInteger = build.usesIntegers && hasScales(weight);
   if (!node.has(2) || beta === 0) return linear(node, build, x, { weight: mapping, isInteger });
   const constant = node.constant(2, "bias");
   const bias = elements(shapeOf(constant)) === 1
@@ -219,7 +219,7 @@ export const matMul: Operation = (node, build) => {
   if (stored.shape.length !== 2 || x.shape.length < 2) {
     throw node.bad(`${both}: only a constant matrix is supported`);
   }
-  const isInteger = build.usesIntegers && scalesOf(stored, 1) !== undefined;
+  const isInteger = build.usesIntegers && hasScales(stored);
   return linear(node, build, x, { weight: mapWeight(stored, [1, 0]), isInteger });
 };
 

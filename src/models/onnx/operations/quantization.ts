@@ -111,7 +111,7 @@ export function checkFloats(node: NodeReader): void {
  *
  * @param axis The axis of outputs.
  */
-export function scalesOf(
+function scalesOf(
   { tensor, shape, strides, factor = 1 }: StoredConstant,
   axis: number,
 ): Float32Array | undefined {
@@ -125,6 +125,11 @@ export function scalesOf(
     ? strides[axis] === stridesOf(tensor.shape)[quantization.axis]
     : axis === quantization.axis && isPrefix(shape, tensor.shape, axis + 1);
   return isSame && scales.length === shape[axis] ? scales.map(multiplied) : undefined;
+}
+
+/** Whether a weight has integers from −128 to 127 in the file. */
+export function hasScales({ tensor: { quantization } }: StoredConstant): boolean {
+  return quantization !== undefined && isSymmetric(quantization);
 }
 
 /** Whether integers minus their zero point are from −128 to 127. */
@@ -149,12 +154,15 @@ export interface IntegerLayer {
  * layer has to compute with floats.
  */
 export function integerLayer(
+  node: NodeReader,
   build: LayerBuilder,
   x: Activation,
   weight: StoredConstant,
 ): IntegerLayer | undefined {
-  const weightScales = build.usesIntegers && x.grid ? scalesOf(weight, 0) : undefined;
-  if (!x.grid || !weightScales) return undefined;
+  if (!build.usesIntegers || !x.grid) return undefined;
+  if (weight.tensor.quantization) build.countScales(node, weight.shape[0]);
+  const weightScales = scalesOf(weight, 0);
+  if (!weightScales) return undefined;
   const { lowest, scale } = x.grid;
   // The kernel has integers from 0 to 127: here they are those of the file.
   const isSame = lowest === -128 && x.isPositive;
