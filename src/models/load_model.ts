@@ -95,12 +95,11 @@ export async function modelFor(
   options: NetworkOptions = {},
   name?: NetworkName,
 ): Promise<Classifier> {
-  const { precision = storedPrecision(file) } = options;
   if (isOnnx(file) && file.graph.nodes.length > 0 && name === undefined) {
     const { onnxNetwork } = await import("./onnx/convert.ts");
-    return onnxNetwork(file, { ...options, precision });
+    return onnxNetwork(file, options); // only some of its layers may be in 8 bits
   }
-  const description = readDescription(file);
+  const { precision = storedPrecision(file) } = options, description = readDescription(file);
   if (!description || description.architecture !== (name ?? description.architecture)) {
     const { classCount, preprocessingOf, recognize } = await import("./recognize.ts");
     const network = name ?? recognize(file);

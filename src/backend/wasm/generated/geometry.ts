@@ -656,6 +656,8 @@ export const activationKindCodes = {
   softplus: 9,
   /** x where x > 0, a · (exp(x) − 1) elsewhere */
   elu: 10,
+  /** a · min(max(round(x / a), b), b + 255), ties to even: x in 8 bits */
+  fakeQuantize: 11,
 } as const;
 
 /** The activation functions of single elements, with two numbers a and b. */
