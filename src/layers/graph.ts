@@ -64,11 +64,8 @@ interface TrainingPass {
 export class Graph extends Layer {
   /** The type of network. */
   override readonly type: string = "Graph";
-  /** The nodes in order. */
-  readonly nodes: readonly Required<GraphNode>[];
-  /** The layers by name, in order. */
-  readonly children: ReadonlyMap<string, Layer>;
-  readonly #leaves: LeafGraph;
+  #nodes: readonly Required<GraphNode>[] = [];
+  #leaves: LeafGraph = { nodes: [], output: -1 };
   readonly #plans = new PlanCache();
   #pass: TrainingPass | undefined;
 
@@ -81,14 +78,35 @@ export class Graph extends Layer {
   constructor(nodes: readonly GraphNode[], options: GraphOptions = {}) {
     super();
     checkOptions("Graph", options);
+    this.setNodes(nodes, options);
+  }
+
+  /** The nodes in order. */
+  get nodes(): readonly Required<GraphNode>[] {
+    return this.#nodes;
+  }
+
+  /** The layers by name, in order. */
+  get children(): ReadonlyMap<string, Layer> {
+    return new Map(this.#nodes.map(({ name, layer }) => [name, layer]));
+  }
+
+  /**
+   * Replaces the nodes. The caller disposes of layers that are left out.
+   *
+   * @throws {ArgumentError} When names are missing or not unique.
+   */
+  protected setNodes(nodes: readonly GraphNode[], { output }: GraphOptions = {}): void {
     if (!Array.isArray(nodes)) throw new ArgumentError("Graph", "nodes", nodes, "a list");
-    this.nodes = checkNodes("Graph", nodes);
-    this.children = new Map(this.nodes.map(({ name, layer }) => [name, layer]));
-    const last = options.output ?? this.nodes.at(-1)?.name ?? graphInput;
-    if (last !== graphInput && !this.children.has(last)) {
+    const checked = checkNodes("Graph", nodes);
+    const last = output ?? checked.at(-1)?.name ?? graphInput;
+    if (last !== graphInput && !checked.some(({ name }) => name === last)) {
       throw new ArgumentError("Graph", "output", last, "the name of a node");
     }
-    this.#leaves = expandNodes(this.nodes, last);
+    this.#plans[Symbol.dispose]();
+    this.#disposePass();
+    this.#nodes = checked;
+    this.#leaves = expandNodes(checked, last);
   }
 
   /** The nodes with nested graphs expanded, and the index of the output. */
