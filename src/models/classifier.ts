@@ -10,6 +10,7 @@ import { ArgumentError } from "../errors.ts";
 import { preprocess, type Preprocessing } from "../image/preprocess.ts";
 import { release } from "../image/release.ts";
 import type { RgbImage } from "../image/pixels.ts";
+import { Conv2d } from "../layers/conv.ts";
 import { Graph } from "../layers/graph.ts";
 import type { GraphNode } from "../layers/graph_builder.ts";
 import type { InitOptions } from "../layers/layer.ts";
@@ -69,6 +70,7 @@ export class Classifier extends Graph {
   /** The preprocessing of images. */
   readonly preprocessing: Preprocessing;
   #classes: readonly ClassName[];
+  #hasLinearHead = false;
   #ownBackend: Backend | undefined;
 
   /**
@@ -134,6 +136,15 @@ export class Classifier extends Graph {
    */
   get head(): Head {
     return findHead(this, this.inputShape());
+  }
+
+  /**
+   * Whether a `Linear` has replaced a convolution as the last layer.
+   *
+   * @internal
+   */
+  get hasLinearHead(): boolean {
+    return this.#hasLinearHead;
   }
 
   /**
@@ -214,6 +225,7 @@ export class Classifier extends Graph {
     this.setNodes(nodesWithHead(this, head, classes.length, stored));
     head.layer.dispose();
     this.#classes = classes;
+    this.#hasLinearHead ||= head.layer instanceof Conv2d;
   }
 
   /**

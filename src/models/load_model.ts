@@ -4,17 +4,21 @@
  * @module
  */
 
-import { FileError } from "../errors.ts";
+import { ArgumentError, FileError } from "../errors.ts";
 import { escapeText } from "../weights/io/quote.ts";
+import { renameTensors } from "../weights/match_names.ts";
 import type { WeightsFile } from "../weights/mod.ts";
 import { bundledInput } from "./bundled.ts";
 import type { Classifier } from "./classifier.ts";
-import { readDescription } from "./description.ts";
+import { type Description, onnxArchitecture, readDescription } from "./description.ts";
+import { Fingerprint } from "./fingerprint.ts";
 import {
   checkInputSize,
   isOnnx,
   loadInto,
   type LoadOptions,
+  loadTensors,
+  matchHead,
   openInput,
   storedPrecision,
   type WeightsInput,
@@ -37,6 +41,11 @@ export interface LoadModelOptions extends NetworkOptions, LoadOptions {
    * or an ONNX model contains. Other files are recognised by the names and shapes of their tensors.
    */
   readonly model?: NetworkName;
+  /**
+   * The weights of the other layers, if `weights` has the last layer only: those that it was trained
+   * with, in any file. See the option `headOnly` of {@linkcode saveModel}.
+   */
+  readonly base?: WeightsInput;
 }
 
 /**
@@ -80,7 +89,63 @@ export async function loadModel(options: LoadModelOptions = {}): Promise<Classif
     networkInfo("loadModel", "model", model);
   }
   using file = await openInput(weights, signal, "loadModel", options.files);
+  const description = readDescription(file);
+  if (description?.base !== undefined) return await loadHead(file, description, options);
   return await loadInto(await modelFor(file, options, model), file, options);
+}
+
+/** Loads the other layers from `base`, and the last one from a file that has nothing else. */
+async function loadHead(
+  file: WeightsFile,
+  { architecture, classes, preprocessing, base: expected }: Description,
+  options: LoadModelOptions,
+): Promise<Classifier> {
+  const { base, signal, model: name, classes: names = classes } = options;
+  if (base === undefined) {
+    const reason =
+      `holds only the last layer: pass the weights of ${escapeText(architecture)} as ` +
+      "`base`";
+    throw new FileError(file.name, reason);
+  }
+  if (names.length !== classes.length) {
+    throw new ArgumentError(
+      "loadModel",
+      "the number of classes",
+      names.length,
+      `${classes.length}`,
+    );
+  }
+  using baseFile = await openInput(base, signal, "loadModel", options.files);
+  if (readDescription(baseFile)?.base !== undefined) {
+    throw new FileError(baseFile.name, "holds only a last layer, too: it cannot be a base");
+  }
+  const fingerprint = new Fingerprint();
+  const { preprocessing: chosen = preprocessing } = options;
+  const network = { ...options, preprocessing: chosen, classes: undefined, numClasses: undefined };
+  const model = await loadInto(await modelFor(baseFile, network, name), baseFile, {
+    ...options,
+    onValues: (name, values) => fingerprint.add(name, values),
+  });
+  try {
+    const actual = await fingerprint.digest(`${model.head.name}.`);
+    if ((model.network ?? onnxArchitecture) !== architecture || actual !== expected) {
+      const reason = `is not the ${escapeText(architecture)} that ${file.name} was trained with: ` +
+        `the SHA-256 of its other layers is ${actual}, not ${expected}`;
+      throw new FileError(baseFile.name, reason);
+    }
+    const { backend } = model;
+    model.useLinearHead(names);
+    const { name: prefix, layer } = model.head;
+    const named = renameTensors(
+      file,
+      (tensor) => tensor.startsWith(`${prefix}.`) ? tensor.slice(prefix.length + 1) : undefined,
+    );
+    await loadTensors(layer, backend, named, { signal });
+    return model;
+  } catch (error) {
+    model.dispose();
+    throw error;
+  }
 }
 
 /**
@@ -106,9 +171,16 @@ export async function modelFor(
     const network = name ?? recognize(file);
     const { classes, numClasses = classes ? undefined : classCount(file, network) } = options;
     const { preprocessing = preprocessingOf(file) } = options;
-    return await createNetwork(network, { ...options, numClasses, preprocessing, precision });
+    const all = { ...options, numClasses, preprocessing, precision };
+    const model = await createNetwork(network, all);
+    matchHead(model, file);
+    return model;
   }
-  const { architecture } = description;
+  const { architecture, base } = description;
+  if (base !== undefined) {
+    const reason = `holds only the last layer of ${escapeText(architecture)}, not a network`;
+    throw new FileError(file.name, reason);
+  }
   if (!await isNetwork(architecture)) {
     const unknown = escapeText(architecture);
     throw new FileError(file.name, `holds ${unknown}, a network that this version does not know`);
@@ -117,6 +189,7 @@ export async function modelFor(
   const all = { ...options, classes, preprocessing, precision };
   const model = await createNetwork(architecture as NetworkName, all);
   checkInputSize(model, file);
+  matchHead(model, file);
   return model;
 }
 
