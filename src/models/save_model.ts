@@ -40,7 +40,7 @@ export interface SaveModelOptions {
  *
  * @returns The bytes of the file.
  * @throws {PembrokeError} When the model is not such a network, has no values, or has weights in
- * fewer than 32 bits.
+ * fewer than 32 bits: load it with the precision "f32", which keeps the values of a file in 8 bits.
  *
  * @example
  * ```ts
@@ -63,8 +63,8 @@ export interface SaveModelOptions {
  * import { saveModel } from "./save_model.ts";
  *
  * using backend = await createBackend();
- * const base = "weights/alexnet-tiny.safetensors";
- * using model = await loadModel({ backend, weights: base });
+ * const base = "weights/alexnet_tiny.safetensors"; // in 8 bits
+ * using model = await loadModel({ backend, weights: base, precision: "f32" });
  * model.replaceHead(["ant", "bee"]);
  * const head = await saveModel(model, { headOnly: true });
  * using same = await loadModel({ backend, weights: head, base });
