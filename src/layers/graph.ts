@@ -9,14 +9,19 @@ import { checkAnyShape, checkOptions, checkTensor, produce } from "../ops/checks
 import { RandomGenerator } from "../random.ts";
 import type { Shape, Tensor } from "../tensor.ts";
 import { backpropagate } from "./backpropagate.ts";
-import { freezeLeaves, type FreezeOptions, frozenNodes, FrozenPart } from "./frozen.ts";
 import { graphInput, type GraphNode } from "./graph_builder.ts";
 import { checkNodes, expandNodes, type LeafGraph, shapesOf } from "./graph_nodes.ts";
 import { type ForwardOptions, Layer, viewAs } from "./layer.ts";
 import type { Parameter } from "./parameter.ts";
-import { PlanCache } from "./plan_cache.ts";
-import { outputsOf, run } from "./run_plan.ts";
-import { runTraining, type TrainingPass } from "./training_pass.ts";
+import { outputsOf, PlanCache, run } from "./plan_cache.ts";
+import {
+  freezeLeaves,
+  type FreezeOptions,
+  frozenNodes,
+  FrozenPart,
+  runTraining,
+  type TrainingPass,
+} from "./training_pass.ts";
 
 /**
  * Options of {@linkcode Graph}.

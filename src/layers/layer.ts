@@ -11,9 +11,8 @@ import { checkBackend, checkOptions, checkTensor } from "../ops/checks.ts";
 import type { FusedActivation } from "../ops/fused.ts";
 import { RandomGenerator } from "../random.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
-import type { ForwardOptions } from "./forward.ts";
+import { type ForwardOptions, Saved } from "./forward.ts";
 import type { Parameter } from "./parameter.ts";
-import { Saved } from "./saved.ts";
 
 export { checkForward, type ForwardOptions, viewAs } from "./forward.ts";
 

@@ -14,16 +14,15 @@ import { Conv2d } from "../layers/conv.ts";
 import { Graph } from "../layers/graph.ts";
 import type { GraphNode } from "../layers/graph_builder.ts";
 import type { InitOptions } from "../layers/layer.ts";
+import { AdaptiveAvgPool2d } from "../layers/pool.ts";
 import type { Precision } from "../layers/precision.ts";
 import { RoundedWeight } from "../layers/rounded_weight.ts";
 import { type Layers, nodesOf } from "../layers/sequential.ts";
 import { checkOptions } from "../ops/checks.ts";
-import { adaptiveAvgPool2d } from "../ops/pool.ts";
 import { RandomGenerator } from "../random.ts";
 import { elements, type Tensor } from "../tensor.ts";
 import type { WeightsFile } from "../weights/tensor_file.ts";
-import { toClassNames } from "./classes.ts";
-import { type Prediction, topClasses } from "./classify.ts";
+import { type Prediction, toClassNames, topClasses } from "./classify.ts";
 import { findHead, type Head, nodesWithHead } from "./head.ts";
 
 /**
@@ -174,7 +173,7 @@ export class Classifier extends Graph {
     const [value] = input < 0 ? [x.view(x.shape)] : this.outputsOf(x, [leaves[input][0]]);
     if (value.shape.length === 2) return value;
     using values = value;
-    return adaptiveAvgPool2d(values, 1).adopt([x.shape[0], featureCount]);
+    return new AdaptiveAvgPool2d(1).forward(values).adopt([x.shape[0], featureCount]);
   }
 
   /**

@@ -2,7 +2,7 @@
 
 export { AlexNet, type AlexNetLoadOptions, type AlexNetOptions } from "./alexnet.ts";
 export * from "./alexnet_tiny.ts";
-export type { ClassOptions } from "./classes.ts";
+export type { ClassOptions } from "./classify.ts";
 export { Classifier, type ClassifierOptions } from "./classifier.ts";
 export { classNames, type Prediction } from "./classify.ts";
 export { loadModel, type LoadModelOptions } from "./load_model.ts";

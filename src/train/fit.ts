@@ -7,7 +7,7 @@
 import { createBackend } from "../backend/mod.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Linear } from "../layers/linear.ts";
-import { toClassNames } from "../models/classes.ts";
+import { toClassNames } from "../models/classify.ts";
 import { Classifier } from "../models/classifier.ts";
 import type { ClassName } from "../models/imagenet_classes.ts";
 import { checkInteger, checkNumber, checkOptions } from "../ops/checks.ts";
