@@ -181,9 +181,12 @@ export { loadCheckpoint, saveCheckpoint } from "./src/train/checkpoint.ts";
 export { clipGradNorm } from "./src/train/clip.ts";
 export { arrayDataset, type Dataset } from "./src/train/dataset.ts";
 export { evaluate } from "./src/train/evaluate.ts";
+export { fit, type FitOptions, type FitResult } from "./src/train/fit.ts";
+export { type ImageFile, ImageFolder, readImageFolder } from "./src/train/image_folder.ts";
 export { Optimizer } from "./src/train/optimizer.ts";
 export { cosineSchedule, stepSchedule } from "./src/train/schedule.ts";
 export { SGD, type SGDOptions } from "./src/train/sgd.ts";
+export { colorJitter, randomHorizontalFlip, randomResizedCrop } from "./src/train/transforms.ts";
 export { type Progress, Trainer, type TrainerOptions } from "./src/train/trainer.ts";
 
 // Files of weights

@@ -240,11 +240,10 @@ export abstract class Conv extends Layer {
   }
 
   #addGradients(dy: Tensor, x: Tensor): void {
-    const { weight, bias } = this.parameters;
-    const algorithm = this.#algorithmOn(dy.backend), into = weight.gradient();
-    const options = { ...this.options, algorithm, into };
-    convBackwardWeight(this.#axes, dy, x, this.weightShape, options);
-    if (bias) biasBackward(dy, { into: bias.gradient() });
+    const into = this.gradientOf("weight"), bias = this.gradientOf("bias");
+    const options = { ...this.options, algorithm: this.#algorithmOn(dy.backend), into };
+    if (into) convBackwardWeight(this.#axes, dy, x, this.weightShape, options);
+    if (bias) biasBackward(dy, { into: bias });
   }
 
   /** See {@linkcode Layer.dispose}. */

@@ -22,19 +22,24 @@ export class Parameter {
   tensor: Tensor | undefined;
   /** The sum of the gradients of all backward passes. Undefined before the first one. */
   grad: Tensor | undefined;
+  /** Whether it is a running statistic, which no gradient changes. */
+  readonly isBuffer: boolean;
 
   /**
    * Creates a parameter without memory.
    *
    * @param shape The shape of its tensor.
    * @param fill Writes initial values to a chunk of it.
-   * @param requiresGrad Whether optimisers update it. False for running statistics.
+   * @param requiresGrad Whether it is trained: backward passes compute its gradient, and optimisers
+   * update it. It can be changed. Initially false for running statistics.
    */
   constructor(
     readonly shape: Shape,
     readonly fill: (values: Float32Array, generator: RandomGenerator) => void,
-    readonly requiresGrad = true,
-  ) {}
+    public requiresGrad = true,
+  ) {
+    this.isBuffer = !requiresGrad;
+  }
 
   /** The backend that holds the values. Undefined without values. */
   get backend(): Backend | undefined {
@@ -82,6 +87,13 @@ export class Parameter {
   /** Sets the gradient to 0. */
   zeroGrad(): void {
     this.grad?.backend.fill(this.grad, 0);
+  }
+
+  /** Stops training it, and frees the memory of the gradient. */
+  freeze(): void {
+    this.requiresGrad = false;
+    this.grad?.dispose();
+    this.grad = undefined;
   }
 
   /** Frees the memory of the values and the gradient. */
