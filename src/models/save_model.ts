@@ -9,6 +9,7 @@ import type { TensorToWrite } from "../weights/io/file_writer.ts";
 import { writeSafetensors } from "../weights/safetensors/writer.ts";
 import type { Classifier } from "./classifier.ts";
 import { describe } from "./description.ts";
+import { describeRanges } from "./input_ranges.ts";
 
 /**
  * Options of {@linkcode saveModel}.
@@ -63,6 +64,9 @@ export async function saveModel(
     const stored = shape.length > 1 ? dtype : "F32";
     tensors.push({ name, dtype: stored, shape, data: await tensor.read() });
   }
-  const description = describe({ architecture, classes, preprocessing });
+  const description = {
+    ...describe({ architecture, classes, preprocessing }),
+    ...describeRanges(model),
+  };
   return writeSafetensors(tensors, { ...description, ...metadata, ...description });
 }
