@@ -53,6 +53,8 @@ async function run(options: Command): Promise<number> {
       return (await import("./src/cli/models.ts")).removeModel(options);
     case "convert":
       return (await import("./src/cli/convert.ts")).convert(options);
+    case "quantize":
+      return (await import("./src/cli/quantize.ts")).quantize(options);
   }
 }
 

@@ -117,7 +117,8 @@ export {
   Tanh,
 } from "./src/layers/activation.ts";
 export { Concat, Slice } from "./src/layers/concat.ts";
-export { Conv1d, Conv2d } from "./src/layers/conv.ts";
+export { Conv2d } from "./src/layers/conv.ts";
+export { Conv1d } from "./src/layers/conv1d.ts";
 export { ConvTranspose1d, ConvTranspose2d } from "./src/layers/conv_transpose.ts";
 export { foldBatchNorm } from "./src/layers/fold.ts";
 export { Graph } from "./src/layers/graph.ts";

@@ -2,21 +2,24 @@
 // the input in every pass, with a step for each sample. Words hold several channels of a pixel; the
 // convolution of words is that of conv2d.ts, with fewer channels. Its sums are exact.
 //
-// Inputs of up to four channels, which are images, are rounded to 14 bits in twice as many words: their
-// error would spread through the whole network, and the time of their convolution is short.
+// - In convolutions of single pixels, each pixel has a step of its own. That halves their error.
+// - Inputs of few channels are rounded to 14 bits in twice as many words: the error of the first layers
+//   spreads through the whole network, and their convolutions take little time.
 //
 // A batch gives the same results as single images, and so do any number of threads and every build. If a
-// sample holds NaN or infinity, all of its outputs are NaN; so are those of such a row of weights.
+// sample holds NaN or infinity, all of its outputs are NaN, or those of its pixel if each has a step. So are
+// the outputs of such a row of weights.
 
 import { fillOffsets, packColumns } from "./columns";
+import { sumsBytes, wordsOf } from "./conv2d_int8_weights";
 import { MR, NR } from "./gemm";
-import { A_STEP, gemmInt8, LANES, threadIntProduct } from "./gemm_int8";
+import { gemmInt8, LANES, threadIntProduct } from "./gemm_int8";
 import { packedRows } from "./gemm_pack";
-import { Conv2dGeometry, Int8Conv2dGeometry, Int8FilterGeometry } from "./geometry";
+import { Conv2dGeometry, Int8Conv2dGeometry } from "./geometry";
 import { HARDSWISH, highest, lowest, SILU } from "./inline/activate";
 import {
-  chooseCorrections, choosePixels, chooseSteps, chooseStepsFrom, quantizePixels, quantizeWide, quantizeWords,
-  repeated, roundCorrected, roundWeight, step, weightStep, widenRange, zero, zeroWords,
+  choosePixels, chooseSteps, chooseStepsFrom, quantizePixels, quantizeWide, quantizeWords, repeated, step,
+  widenRange, zero, zeroWords,
 } from "./quantize";
 import { exactSilu, hardswish } from "./silu";
 import { bytesForThreads, ceilDiv, CHUNK, claim, join, threads, threadScratch } from "./threads";
@@ -27,13 +30,6 @@ const BLOCK: i32 = 1 << 19;
 const NC: i32 = 736;
 /** Bytes of the samples that are rounded at a time, unless one sample takes more. */
 const SAMPLES: f64 = 4194304;
-
-/** Words that hold c channels. */
-// @ts-ignore: decorator
-@inline
-function wordsOf(c: i32): i32 {
-  return (c + LANES - 1) / LANES;
-}
 
 /** Whether inputs are rounded to 14 bits. So many products of them fit in 32 bits. */
 // @ts-ignore: decorator
@@ -55,74 +51,6 @@ function hasPixelSteps(g: Int8Conv2dGeometry): bool {
 function inputWords(g: Int8Conv2dGeometry): i32 {
   if (hasPixelSteps(g)) return wordsOf(g.inC) + 2;
   return wordsOf(g.groupInC) << (isWide(g) as i32);
-}
-
-/** Bytes of the sums in front of packed weights. */
-// @ts-ignore: decorator
-@inline
-function sumsBytes(outC: i32): usize {
-  return ((outC << 2) + 63) & ~63;
-}
-
-/** Words of depth of packed weights. */
-// @ts-ignore: decorator
-@inline
-function depthOf(g: Int8FilterGeometry): i32 {
-  return wordsOf(g.filterSize / g.taps) * g.taps;
-}
-
-/** Bytes that conv2dInt8Pack writes, in float64: sums of each row, then panels of each group. */
-export function conv2dInt8PackedSize(g: Int8FilterGeometry): f64 {
-  const rows = (g.groups as f64) * (packedRows(g.outC / g.groups) as f64);
-  return (sumsBytes(g.outC) as f64) + rows * (depthOf(g) as f64) * LANES;
-}
-
-/** Address of the first word of row o, in packed weights. */
-function packedRow(packed: usize, o: i32, g: Int8FilterGeometry): usize {
-  const m = g.outC / g.groups, row = o % m, depth = depthOf(g);
-  const first = (o / m * packedRows(m) + (row & ~(MR - 1))) * LANES;
-  return packed + sumsBytes(g.outC) + (first as usize) * (depth as usize) + ((row % MR) * LANES);
-}
-
-/**
- * Rounds `rows` rows of weights, from row `first` on, and lays them out for conv2dInt8.
- * @param packed conv2dInt8PackedSize bytes
- * @param scales outC floats, read if they are given
- * @param w [rows, filterSize]
- */
-export function conv2dInt8Pack(packed: usize, scales: usize, w: usize, g: Int8FilterGeometry): void {
-  const size = g.filterSize, taps = g.taps, c = size / taps, words = wordsOf(c);
-  for (let o = g.first, end = o + g.rows; o < end; o++, w += size << 2) {
-    let by = weightStep(w, size);
-    if (g.isScaled && !isNaN(by)) by = load<f32>(scales + (o << 2));
-    else store<f32>(scales + (o << 2), by);
-    const to = packedRow(packed, o, g), corrects = !g.isScaled;
-    if (corrects && taps == 1) chooseCorrections(w, size, by);
-    let sum = 0;
-    for (let i = 0, from = w; i < words * LANES; i++) {
-      if (corrects && taps > 1 && i < c) chooseCorrections(from, taps, by);
-      for (let t = 0; t < taps; t++, from += 4) {
-        let q = 0;
-        if (i < c) q = corrects ? roundCorrected(load<f32>(from), by) : roundWeight(load<f32>(from), by);
-        store<i8>(to + ((i / LANES * taps + t) * A_STEP) + i % LANES, q as i8);
-        sum += q;
-      }
-    }
-    store<i32>(packed + (o << 2), sum);
-  }
-}
-
-/** Copies the integers of packed weights back to rows, [outC, filterSize]. */
-export function conv2dInt8Unpack(w: usize, packed: usize, g: Int8FilterGeometry): void {
-  const taps = g.taps, c = g.filterSize / taps;
-  for (let o = 0; o < g.outC; o++) {
-    const from = packedRow(packed, o, g);
-    for (let i = 0; i < c; i++) {
-      for (let t = 0; t < taps; t++, w++) {
-        store<i8>(w, load<i8>(from + ((i / LANES * taps + t) * A_STEP) + i % LANES));
-      }
-    }
-  }
 }
 
 /** Words of a rounded sample, in float64. */

@@ -1,5 +1,4 @@
-// Rounding to 8 bits: the inputs of a convolution to words of integers from 0 to 127 (gemm_int8.ts), and
-// its weights to ±127.
+// Rounding the inputs of a convolution to words of integers from 0 to 127 (gemm_int8.ts).
 //
 //   x ≈ step · (q − zero),  step = (high − low) / 127 for a range that includes 0
 //
@@ -9,14 +8,13 @@
 
 import { LANES } from "./gemm_int8";
 import { loadPart, storePart } from "./inline/part";
-import { EDGE_TILE, threadMemory } from "./threads";
 
 /** 1.5 · 2²³ */
 const MAGIC: f32 = 12582912;
 /** The bits of infinity. */
-const INFINITE: i32 = 0x7f800000;
+export const INFINITE: i32 = 0x7f800000;
 /** The least width of a range. */
-const TINY: f64 = 7.888609052210118e-31; // 2⁻¹⁰⁰
+export const TINY: f64 = 7.888609052210118e-31; // 2⁻¹⁰⁰
 
 /**
  * Widens the extremes at `to` by n floats. As integers, floats from 0 on are in order, and so are those
@@ -239,67 +237,4 @@ function words2(a: v128, b: v128): v128 {
 function words4(a: v128, b: v128, c: v128, d: v128): v128 {
   const low = i32x4.add(a, i32x4.shl(b, 8)), high = i32x4.add(c, i32x4.shl(d, 8));
   return i32x4.sub(i32x4.add(low, i32x4.shl(high, 16)), i32x4.splat(0x8b400000));
-}
-
-/**
- * The step of n weights: their largest magnitude / 127, with 16 significant bits. So products with ±127 are
- * exact, and rounding weights again gives the same. NaN if a value is NaN or infinite.
- */
-export function weightStep(w: usize, n: i32): f32 {
-  let top: u32 = reinterpret<u32>(TINY as f32);
-  for (const end = w + (n << 2); w < end; w += 4) top = max(top, load<u32>(w) & 0x7fffffff);
-  if (top >= (INFINITE as u32)) return NaN;
-  return reinterpret<f32>((reinterpret<u32>(reinterpret<f32>(top) / 127) + 0x80) & ~0xff);
-}
-
-/** How to correct the rounding of weights: which way, from which bucket on, how many of that bucket. */
-let direction: f32 = 0, bucket: i32 = 0, inBucket: i32 = 0;
-const BUCKETS: i32 = 64;
-
-/**
- * Chooses which of n weights to round the other way, so that their errors add up to 0: those of an input
- * channel, whose pixels are similar, or of all channels if there is one pixel, because inputs are often
- * positive. Those in the middle of two integers are chosen, by buckets.
- */
-export function chooseCorrections(w: usize, n: i32, step: f32): void {
-  const end = w + (n << 2), counts = threadMemory + EDGE_TILE;
-  let error: f64 = 0;
-  for (let p = w; p < end; p += 4) {
-    const v = load<f32>(p);
-    error += (v / step - (roundWeight(v, step) as f32)) as f64;
-  }
-  direction = error > 0 ? 1 : -1;
-  bucket = BUCKETS, inBucket = 0;
-  if (!(abs<f64>(error) >= 0.5)) return; // also if a weight is NaN
-  let missing = nearest<f64>(abs<f64>(error)) as i32;
-  memory.fill(counts, 0, BUCKETS << 2);
-  for (let p = w; p < end; p += 4) {
-    const at = bucketOf(load<f32>(p), step);
-    if (at >= 0) store<i32>(counts + (at << 2), load<i32>(counts + (at << 2)) + 1);
-  }
-  while (missing > 0 && bucket > 0) {
-    bucket--;
-    inBucket = missing;
-    missing -= load<i32>(counts + (bucket << 2));
-  }
-}
-
-/** The bucket of a weight, from 0; −1 if it must not be rounded the other way. */
-function bucketOf(w: f32, step: f32): i32 {
-  const q = roundWeight(w, step), off = direction * (w / step - (q as f32));
-  return off > 0 && abs((q as f32) + direction) <= 127 ? min(BUCKETS - 1, (off * 128) as i32) : -1;
-}
-
-/** A weight as an integer, corrected. All n weights must be rounded in order. */
-export function roundCorrected(w: f32, step: f32): i32 {
-  const q = roundWeight(w, step), at = bucketOf(w, step);
-  if (at < bucket) return q;
-  if (at == bucket && --inBucket < 0) return q;
-  return q + (direction as i32);
-}
-
-/** A weight / its step as an integer. With a given step, it can be −128. */
-export function roundWeight(w: f32, step: f32): i32 {
-  const v = nearest<f32>(w / step);
-  return isNaN(v) ? 0 : max(min(v, 127), -128) as i32;
 }

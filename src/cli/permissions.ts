@@ -57,6 +57,7 @@ function requiredPermissions(
       ["--allow-env", "--allow-read"].forEach((flag) => flags.add(flag));
       break;
     case "convert":
+    case "quantize":
       ["--allow-read", "--allow-write"].forEach((flag) => flags.add(flag));
       if (isWebUrl(parsed.from)) hosts.add(new URL(parsed.from).host);
       break;

@@ -14,6 +14,7 @@ Usage: deno run -A cli.ts [classify] [options] <image|folder|pattern|URL|->...
        deno run -A cli.ts models [--json]
        deno run -A cli.ts rm <model>
        deno run -A cli.ts convert [options] <input> <output>
+       deno run -A cli.ts quantize [options] <input> -o <output>
 
 Commands:
   classify               print the most probable classes of each image (default)
@@ -24,6 +25,7 @@ Commands:
   models                 list bundled, cached and downloadable models
   rm                     delete a model from the cache
   convert                convert weights to another format or precision
+  quantize               convert weights to int8, with the help of sample photos
 
 Model options (classify, serve, summary):
   -m, --model NAME       a network, such as resnet18 or alexnet-tiny, or a name

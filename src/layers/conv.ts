@@ -9,12 +9,7 @@ import { ArgumentError } from "../errors.ts";
 import { checkBoolean, checkInteger, checkOptions, checkPerAxis, LIMIT } from "../ops/checks.ts";
 import { conv } from "../ops/conv.ts";
 import { biasBackward, convBackwardInput, convBackwardWeight } from "../ops/conv_backward.ts";
-import {
-  type Conv1dOptions,
-  type Conv2dOptions,
-  convGeometry,
-  type ConvOptions,
-} from "../ops/conv_geometry.ts";
+import { type Conv2dOptions, convGeometry, type ConvOptions } from "../ops/conv_geometry.ts";
 import {
   type AlgorithmOptions,
   checkAlgorithm,
@@ -314,32 +309,5 @@ export class Conv2d extends Conv {
     super("Conv2d", inChannels, outChannels, kernel, options);
     this.outputShape([1, inChannels, LIMIT, LIMIT]); // checks the options
     checkAlgorithm("Conv2d", this.algorithm, this.weightShape, options.stride, options.dilation);
-  }
-}
-
-/** A 1-D convolution, `torch.nn.Conv1d`: [N, inChannels, L] → [N, outChannels, oL]. */
-export class Conv1d extends Conv {
-  /** The name in `torch.nn`. */
-  override readonly type = "Conv1d";
-
-  /**
-   * Creates the layer without values: call {@linkcode Layer.init} or load weights.
-   *
-   * @param inChannels Channels of the input.
-   * @param outChannels Channels of the output.
-   * @param kernelSize Length of the kernel.
-   * @throws {ArgumentError} When an option is invalid, or no input could fit the options.
-   */
-  constructor(
-    inChannels: number,
-    outChannels: number,
-    readonly kernelSize: number,
-    readonly options: Conv1dOptions & BiasOptions & PackingOptions & PrecisionOptions = {},
-  ) {
-    checkOptions("Conv1d", options);
-    checkBoolean("Conv1d", "keepPacked", options.keepPacked ?? true);
-    const kernel = [checkInteger("Conv1d", "kernelSize", kernelSize, 1)];
-    super("Conv1d", inChannels, outChannels, kernel, options);
-    this.outputShape([1, inChannels, LIMIT]); // checks the options
   }
 }

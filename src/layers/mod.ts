@@ -17,6 +17,7 @@ export {
 } from "./activation.ts";
 export * from "./concat.ts";
 export * from "./conv.ts";
+export * from "./conv1d.ts";
 export * from "./conv_transpose.ts";
 export * from "./fold.ts";
 export { Graph, type GraphOptions } from "./graph.ts";

@@ -6,9 +6,9 @@
 
 import { PembrokeError } from "../errors.ts";
 import { Conv } from "../layers/conv.ts";
+import type { Graph } from "../layers/graph.ts";
 import type { InputRange } from "../ops/quantize_conv.ts";
 import type { Tensor } from "../tensor.ts";
-import type { Classifier } from "./classifier.ts";
 
 /** Bins of a histogram, half of them for negative values. */
 const bins = 4096;
@@ -29,7 +29,7 @@ export class RangeRecorder {
   readonly #output: string;
 
   /** Records the convolutions of `model` that gain from a range. */
-  constructor(readonly model: Classifier) {
+  constructor(readonly model: Graph) {
     const { nodes, output } = model.expand();
     this.#output = nodes[output].name;
     this.#places = nodes.flatMap(({ name, layer, inputs: [from] }) =>

@@ -198,6 +198,10 @@ export async function loadTensors(
         options.onProgress?.(done += values.length, total);
       });
     }
+    if (file.metadata.has("input_ranges") && model instanceof Graph) {
+      const { readRanges } = await import("./input_ranges.ts");
+      readRanges(model, file);
+    }
   } catch (error) {
     if (loading) disposeWeights(model);
     throw error;

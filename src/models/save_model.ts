@@ -10,6 +10,7 @@ import { writeSafetensors } from "../weights/safetensors/writer.ts";
 import type { Classifier } from "./classifier.ts";
 import { describe, onnxArchitecture } from "./description.ts";
 import { fingerprintOf } from "./fingerprint.ts";
+import { describeRanges } from "./input_ranges.ts";
 
 /**
  * Options of {@linkcode saveModel}.
@@ -92,12 +93,15 @@ export async function saveModel(
     const stored = shape.length > 1 ? dtype : "F32";
     tensors.push({ name, dtype: stored, shape, data: await tensor.read() });
   }
-  const description = describe({
-    architecture,
-    classes,
-    preprocessing,
-    ...(model.hasLinearHead && { head: "linear" }),
-    ...(headOnly && { base: await fingerprintOf(model) }),
-  });
+  const description = {
+    ...describe({
+      architecture,
+      classes,
+      preprocessing,
+      ...(model.hasLinearHead && { head: "linear" }),
+      ...(headOnly && { base: await fingerprintOf(model) }),
+    }),
+    ...(!headOnly && describeRanges(model)),
+  };
   return writeSafetensors(tensors, { ...description, ...metadata, ...description });
 }

@@ -78,12 +78,16 @@ export class QuantizedConv implements Disposable {
 /**
  * Rounds the weights of a convolution to 8 bits for {@linkcode conv1d} and {@linkcode conv2d}: a
  * quarter of the memory, and less than half the time. Each output channel has a scale, its largest
- * magnitude / 127.
+ * magnitude / 127. A few weights between two integers are rounded the other way, so that the errors
+ * of an input channel add up to 0; if there is one pixel to an output, those of all channels.
  *
  * The kernel rounds the input to 128 levels between the least and the largest value of each sample,
- * and adds up the products exactly. So results are the same on every engine. If a sample contains
- * NaN or infinity, all its outputs are NaN. If the weights of an output channel do, its outputs
- * are NaN.
+ * and adds up the products exactly. So results are the same on every engine. If there is one pixel to
+ * an output, it rounds each pixel between its own extremes. Inputs of at most 4 channels have 16384
+ * levels, and of at most 16 if an output has several pixels and at most 1024 weights.
+ *
+ * If a sample contains NaN or infinity, all its outputs are NaN; or those of that pixel, if each has
+ * its own levels. If the weights of an output channel do, its outputs are NaN.
  *
  * @param weight [outC, inC/groups, K] or [outC, inC/groups, kH, kW]. It is not changed.
  * @throws {ArgumentError} When the backend cannot compute the convolution in 8 bits: on WebGPU, for
