@@ -3,6 +3,7 @@
 import { fileURLToPath } from "node:url";
 import { findCatalogueEntry } from "../hub/catalogue.ts";
 import type { Options } from "./args.ts";
+import type { LearnArgs } from "./args_learn.ts";
 import type { WeightsArgs } from "./args_weights.ts";
 import { isWebUrl } from "./inputs.ts";
 import { mirror } from "./mirror.ts";
@@ -10,7 +11,8 @@ import { mirror } from "./mirror.ts";
 /** The arguments that decide which permissions a command needs. */
 type CommandArgs =
   | WeightsArgs
-  | Pick<Options, "inputs" | "filesFrom" | "resume" | "weights" | "seed" | "classes"> & {
+  | LearnArgs
+  | Pick<Options, "inputs" | "filesFrom" | "resume" | "output" | "weights" | "seed" | "classes"> & {
     readonly command?: Options["command"];
   };
 
@@ -61,6 +63,11 @@ function requiredPermissions(
       ["--allow-read", "--allow-write"].forEach((flag) => flags.add(flag));
       if (isWebUrl(parsed.from)) hosts.add(new URL(parsed.from).host);
       break;
+    case "learn":
+      // the cache has the default network, and keeps features
+      ["--allow-env", "--allow-read", "--allow-write"].forEach((flag) => flags.add(flag));
+      if (isWebUrl(parsed.from ?? script)) hosts.add(new URL(parsed.from ?? script).host);
+      break;
     default: {
       const { inputs, filesFrom = "-", resume = "-", weights, seed, classes = "-" } = parsed;
       // the bundled weights lie beside the script
@@ -69,7 +76,7 @@ function requiredPermissions(
         file !== "-" && !/^data:/i.test(file)
       );
       if (files.some((file) => !isWebUrl(file))) flags.add("--allow-read");
-      if (resume !== "-") flags.add("--allow-write");
+      if (resume !== "-" || parsed.output !== undefined) flags.add("--allow-write");
       files.filter(isWebUrl).forEach((url) => hosts.add(new URL(url).host));
     }
   }

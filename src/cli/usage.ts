@@ -1,6 +1,7 @@
 /** The help text. */
 
 import { devices } from "../backend/devices.ts";
+import { learnUsage } from "./args_learn.ts";
 import { weightsUsage } from "./args_weights.ts";
 
 /** What --help prints. */
@@ -8,6 +9,8 @@ export const usage = `\
 Classify photos with a convolutional network, on WebAssembly or a GPU.
 
 Usage: deno run -A cli.ts [classify] [options] <image|folder|pattern|URL|->...
+       deno run -A cli.ts learn [options] <folder> -o <file>
+       deno run -A cli.ts evaluate [options] <folder>
        deno run -A cli.ts serve [options]
        deno run -A cli.ts summary [options]
        deno run -A cli.ts pull [options] <model>
@@ -18,6 +21,8 @@ Usage: deno run -A cli.ts [classify] [options] <image|folder|pattern|URL|->...
 
 Commands:
   classify               print the most probable classes of each image (default)
+  learn                  make a model for your own classes from photos
+  evaluate               measure a model's accuracy on labelled photos
   serve                  classify photos sent with POST to
                          http://127.0.0.1:8000/; see /healthz and /metrics
   summary                print a model's layers, parameters and cost
@@ -27,7 +32,7 @@ Commands:
   convert                convert weights to another format or precision
   quantize               convert weights to int8, with the help of sample photos
 
-Model options (classify, serve, summary):
+Model options (classify, evaluate, serve, summary):
   -m, --model NAME       a network, such as resnet18 or alexnet-tiny, or a name
                          that pull takes (default: as the weights say, or
                          alexnet with --random)
@@ -37,6 +42,8 @@ Model options (classify, serve, summary):
                          downloaded once, and if that fails, the bundled
                          alexnet-tiny is used. For summary always alexnet-tiny)
       --offline          never download a model
+      --base FILE        the network that weights of learn --head-only belong to
+                         (default: looked for among the pulled ones)
       --classes FILE     names of the classes, one per line (default: the names
                          in the weights)
       --preprocessing J  JSON that replaces parts of the model's preprocessing,
@@ -61,6 +68,17 @@ Classify options:
       --jsonl            print one line of JSON per image, as soon as it is done
       --resume FILE      append the lines to FILE instead; skip images that are
                          already in it, and retry those that failed
+
+      --features         print what the network's last layer takes instead, as
+                         one line of JSON per image
+  -o, --output FILE      write the features to FILE.npy for NumPy, and the
+                         images' names to FILE.txt
+
+${learnUsage}
+
+Evaluate options (folders are named after classes, or their WordNet ids):
+      --json             print one JSON document
+      --html FILE        write a page with the worst mistakes
 
 Serve options:
       --host NAME        address to listen on (default 127.0.0.1; 0.0.0.0 allows

@@ -68,7 +68,7 @@ function total(confusion: Score["confusion"]): number {
 }
 
 /** Deals the samples of each class out to parts of about the same size. */
-function partsOf(labels: Int32Array, folds: number, seed: number): Int32Array {
+export function partsOf(labels: Int32Array, folds: number, seed: number): Int32Array {
   const parts = new Int32Array(labels.length);
   const order = [...shuffledIndices(labels.length, new RandomGenerator(seed))];
   order.sort((a, b) => labels[a] - labels[b]); // stable

@@ -230,7 +230,7 @@ function pauses(signal?: AbortSignal): () => Promise<void> {
 }
 
 /** The weights of a layer on standardised features, for features as they are. */
-async function foldedWeights(
+export async function foldedWeights(
   linear: Linear,
   { mean, std }: FeatureStatistics,
 ): Promise<{ weight: Float32Array; bias: Float32Array }> {
