@@ -8,7 +8,6 @@ import type { Backend } from "../backend/mod.ts";
 import type { ClassName } from "./imagenet_classes.ts";
 import { ArgumentError } from "../errors.ts";
 import { preprocess, type Preprocessing } from "../image/preprocess.ts";
-import { release } from "../image/release.ts";
 import type { RgbImage } from "../image/pixels.ts";
 import { Conv2d } from "../layers/conv.ts";
 import { Graph } from "../layers/graph.ts";
@@ -18,11 +17,11 @@ import { AdaptiveAvgPool2d } from "../layers/pool.ts";
 import type { Precision } from "../layers/precision.ts";
 import { RoundedWeight } from "../layers/rounded_weight.ts";
 import { type Layers, nodesOf } from "../layers/sequential.ts";
-import { checkOptions, disposeOnError } from "../ops/checks.ts";
+import { checkOptions } from "../ops/checks.ts";
 import { RandomGenerator } from "../random.ts";
-import { elements, type Tensor } from "../tensor.ts";
+import type { Tensor } from "../tensor.ts";
 import type { WeightsFile } from "../weights/tensor_file.ts";
-import { type Prediction, toClassNames, topClasses } from "./classify.ts";
+import { type Prediction, toClassNames, topClasses, uploadImages } from "./classify.ts";
 import { findHead, type Head, nodesWithHead } from "./head.ts";
 
 /**
@@ -280,7 +279,7 @@ export class Classifier extends Graph {
     options: { readonly topK?: number } = {},
   ): Promise<Prediction[][]> {
     if (images.length === 0) return [];
-    using x = this.#batch("classify", images);
+    using x = uploadImages("classify", this, images);
     return await topClasses(this, x, this.classes, options.topK ?? 5);
   }
 
@@ -300,31 +299,13 @@ export class Classifier extends Graph {
     const recorder = new RangeRecorder(this);
     let count = 0;
     for (const image of images) {
-      using x = this.#batch("calibrate", [image]);
+      using x = uploadImages("calibrate", this, [image]);
       await recorder.record(x);
       count++;
     }
     if (count === 0) throw new ArgumentError("calibrate", "the number of images", 0, "at least 1");
     recorder.apply();
     return this;
-  }
-
-  /** Uploads a batch of images. The caller disposes of it. */
-  #batch(op: string, images: readonly (RgbImage | Float32Array)[]): Tensor {
-    const shape = this.inputShape(images.length), size = elements(this.inputShape());
-    return disposeOnError(this.backend.empty(shape), (x) => {
-      for (const [i, image] of images.entries()) {
-        const isPreprocessed = image instanceof Float32Array;
-        const values = isPreprocessed ? image : this.preprocess(image);
-        if (values.length !== size) {
-          const expected = `${size}, for the shape [${this.inputShape().join(", ")}]`;
-          throw new ArgumentError(op, "the number of values", values.length, expected);
-        }
-        this.backend.write(x, values, i * values.length);
-        if (!isPreprocessed) release(values);
-      }
-      return x;
-    });
   }
 }
 

@@ -5,13 +5,16 @@
  */
 
 import { kernelsOf } from "../backend/interface.ts";
+import type { Backend } from "../backend/mod.ts";
+import type { RgbImage } from "../image/pixels.ts";
+import { release } from "../image/release.ts";
 import { type ClassName, imagenetClassCount, imagenetClasses } from "./imagenet_classes.ts";
 import { ArgumentError, PembrokeError } from "../errors.ts";
 import type { Layer } from "../layers/layer.ts";
 import { RoundedWeight } from "../layers/rounded_weight.ts";
 import type { Sequential } from "../layers/sequential.ts";
-import { checkInteger } from "../ops/checks.ts";
-import type { Tensor, Values } from "../tensor.ts";
+import { checkInteger, disposeOnError } from "../ops/checks.ts";
+import { elements, type Tensor, type Values } from "../tensor.ts";
 
 /** A class and its probability. */
 export interface Prediction extends ClassName {
@@ -178,4 +181,37 @@ async function isFiniteHalf(tensor: Tensor<Uint16Array>): Promise<boolean> {
 /** Returns the indices of the k largest values. Of equal values, the lower index comes first. */
 function largestIndices(values: Float32Array, k: number): number[] {
   return Array.from(values.keys()).sort((a, b) => values[b] - values[a] || a - b).slice(0, k);
+}
+
+/** What a batch of images is made for. */
+interface ImageModel {
+  readonly backend: Backend;
+  inputShape(batch?: number): number[];
+  preprocess(image: RgbImage): Float32Array;
+}
+
+/**
+ * Uploads a batch of images, or of preprocessed ones. The caller disposes of it.
+ *
+ * @throws {ArgumentError} When the number of values is invalid.
+ */
+export function uploadImages(
+  op: string,
+  model: ImageModel,
+  images: readonly (RgbImage | Float32Array)[],
+): Tensor {
+  const { backend } = model, size = elements(model.inputShape());
+  return disposeOnError(backend.empty(model.inputShape(images.length)), (x) => {
+    for (const [i, image] of images.entries()) {
+      const isPreprocessed = image instanceof Float32Array;
+      const values = isPreprocessed ? image : model.preprocess(image);
+      if (values.length !== size) {
+        const expected = `${size}, for the shape [${model.inputShape().join(", ")}]`;
+        throw new ArgumentError(op, "the number of values", values.length, expected);
+      }
+      backend.write(x, values, i * values.length);
+      if (!isPreprocessed) release(values);
+    }
+    return x;
+  });
 }
