@@ -9,8 +9,8 @@ import { ArgumentError, PembrokeError } from "../errors.ts";
 import { reluBackward } from "../ops/activation_backward.ts";
 import { checkBackend, checkOptions, checkTensor } from "../ops/checks.ts";
 import type { FusedActivation } from "../ops/fused.ts";
-import { RandomGenerator } from "../random.ts";
-import { elements, type Shape, type Tensor } from "../tensor.ts";
+import { checkGenerator, RandomGenerator } from "../random.ts";
+import type { Shape, Tensor } from "../tensor.ts";
 import { type ForwardOptions, Saved } from "./forward.ts";
 import type { Parameter } from "./parameter.ts";
 
@@ -316,19 +316,4 @@ export abstract class Layer implements Disposable {
   protected optional(name: string): Tensor | null {
     return name in this.parameters ? this.value(name) : null;
   }
-}
-
-/** Returns the number of elements of all parameters. */
-export function parameterCount(layer: Layer): number {
-  return [...layer.stateDict().values()].reduce((sum, { shape }) => sum + elements(shape), 0);
-}
-
-/** Returns the shapes of all parameters, by name. */
-export function parameterShapes(layer: Layer): Map<string, Shape> {
-  return new Map([...layer.stateDict()].map(([name, { shape }]) => [name, shape]));
-}
-
-function checkGenerator(type: string, generator: unknown): void {
-  if (generator instanceof RandomGenerator) return;
-  throw new ArgumentError(type, "generator", generator, "a RandomGenerator");
 }

@@ -135,3 +135,18 @@ export function uniformParameter(shape: Shape, fanIn: number): Parameter {
 export function constantParameter(shape: Shape, value: number, requiresGrad = true): Parameter {
   return new Parameter(shape, (values) => values.fill(value), requiresGrad);
 }
+
+/** What has parameters. */
+interface Parameterized {
+  stateDict(): ReadonlyMap<string, Parameter>;
+}
+
+/** Returns the number of elements of all parameters. */
+export function parameterCount(layer: Parameterized): number {
+  return [...layer.stateDict().values()].reduce((sum, { shape }) => sum + elements(shape), 0);
+}
+
+/** Returns the shapes of all parameters, by name. */
+export function parameterShapes(layer: Parameterized): Map<string, Shape> {
+  return new Map([...layer.stateDict()].map(([name, { shape }]) => [name, shape]));
+}

@@ -10,7 +10,8 @@ import { contentLength, readChunks, request, responseChunks } from "../io/downlo
 import { ArgumentError, FileError } from "../errors.ts";
 import { asBytes, isBlob, kindOf } from "../kinds.ts";
 import { Conv2d } from "../layers/conv.ts";
-import { type Layer, parameterShapes } from "../layers/layer.ts";
+import type { Layer } from "../layers/layer.ts";
+import { parameterShapes } from "../layers/parameter.ts";
 import type { Precision } from "../layers/precision.ts";
 import { Graph } from "../layers/graph.ts";
 import { elements } from "../tensor.ts";

@@ -5,7 +5,7 @@
  */
 
 import { FileError } from "../errors.ts";
-import { parameterShapes } from "../layers/layer.ts";
+import { parameterShapes } from "../layers/parameter.ts";
 import type { Preprocessing } from "../image/preprocess.ts";
 import { sameShape, type Shape } from "../tensor.ts";
 import { escapeText, formatShape } from "../weights/io/quote.ts";

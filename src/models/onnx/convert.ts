@@ -11,7 +11,7 @@ import {
   type Preprocessing,
 } from "../../image/preprocess.ts";
 import { graphInput, type GraphNode } from "../../layers/graph_builder.ts";
-import { parameterCount } from "../../layers/layer.ts";
+import { parameterCount } from "../../layers/parameter.ts";
 import { Identity, LocalResponseNorm, LogSoftmax, Reshape, Softmax } from "../../layers/mod.ts";
 import { elements, type Shape } from "../../tensor.ts";
 import { escapeText } from "../../weights/io/quote.ts";
