@@ -3,7 +3,9 @@
 import { loadModel } from "../../src/models/load_model.ts";
 import { decodeImage } from "../../src/image/decode.ts";
 import { fileSource, openWeights } from "../../src/weights/mod.ts";
-import { assert, assertEquals, assertMatch } from "../assert.ts";
+import { readCommand } from "../../src/cli/args.ts";
+import { UsageError } from "../../src/cli/errors.ts";
+import { assert, assertEquals, assertMatch, assertRejects } from "../assert.ts";
 import { writeLabelled } from "./labelled_photos.ts";
 import { fixture, run, TempFolder, theError } from "./run.ts";
 
@@ -155,7 +157,8 @@ Deno.test("learn reports folders and options that it cannot use in one error", a
     await errorOf(1, "photos", "-o", missing),
     `${missing}: its folder does not exist`,
   );
-  const usage = (...args: string[]) => errorOf(2, ...args);
+  const usage = async (...args: string[]) =>
+    (await assertRejects(() => readCommand(["learn", ...args]), UsageError)).message;
   assertEquals(
     await usage(...out),
     "learn takes one folder, with a subfolder of photos for each class",
