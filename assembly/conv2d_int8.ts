@@ -3,8 +3,8 @@
 // convolution of words is that of conv2d.ts, with fewer channels. Its sums are exact.
 //
 // - In convolutions of single pixels, each pixel has a step of its own. That halves their error.
-// - Inputs of few channels are rounded to 14 bits in twice as many words: the error of the first layers
-//   spreads through the whole network, and their convolutions take little time.
+// - Inputs of up to four channels, which are images, are rounded to 14 bits in twice as many words: their
+//   error spreads through the whole network. Not with large kernels, such as AlexNet's: they take long.
 //
 // A batch gives the same results as single images, and so do any number of threads and every build. If a
 // sample holds NaN or infinity, all of its outputs are NaN, or those of its pixel if each has a step. So are
@@ -31,11 +31,11 @@ const NC: i32 = 736;
 /** Bytes of the samples that are rounded at a time, unless one sample takes more. */
 const SAMPLES: f64 = 4194304;
 
-/** Whether inputs are rounded to 14 bits. So many products of them fit in 32 bits. */
+/** Whether inputs are rounded to 14 bits. 1024 products of them fit in 32 bits. */
 // @ts-ignore: decorator
 @inline
 function isWide(g: Conv2dGeometry): bool {
-  return g.inC <= (g.kh * g.kw > 1 ? 16 : 4) && g.filterSize <= 1024;
+  return g.inC <= 4 && g.filterSize <= 256;
 }
 
 /**

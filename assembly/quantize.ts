@@ -75,16 +75,37 @@ export function choosePixels(
       high = i32x4.max_s(high, v);
       low = i32x4.max_u(low, v);
     }
-    v128.store(factors + (i << 2), high);
-    v128.store(factors + offset + (i << 2), low);
+    low = v128.and(low, i32x4.shr_s(low, 31)); // 0 without negative values
+    const largest = i32x4.max_s(high, v128.and(low, i32x4.splat(0x7fffffff)));
+    const isFinite = i32x4.lt_s(largest, i32x4.splat(INFINITE));
+
+    // as chooseSteps
+    const low0 = f64x2.promote_low_f32x4(low), low1 = f64x2.promote_low_f32x4(upper(low));
+    const top = f64x2.splat(127), tiny = f64x2.splat(TINY);
+    const width0 = f64x2.max(f64x2.sub(f64x2.promote_low_f32x4(high), low0), tiny);
+    const width1 = f64x2.max(f64x2.sub(f64x2.promote_low_f32x4(upper(high)), low1), tiny);
+    const steps4 = demoted(f64x2.div(width0, top), f64x2.div(width1, top));
+    const zero0 = f64x2.nearest(f64x2.div(f64x2.mul(f64x2.neg(low0), top), width0));
+    const zero1 = f64x2.nearest(f64x2.div(f64x2.mul(f64x2.neg(low1), top), width1));
+    const zeros4 = demoted(zero0, zero1);
+    storeUpTo(steps + (i << 2), v128.bitselect(steps4, f32x4.splat(NaN), isFinite), left);
+    storeUpTo(zeros + (i << 2), i32x4.trunc_sat_f32x4_s(zeros4), left);
+    v128.store(factors + (i << 2), demoted(f64x2.div(top, width0), f64x2.div(top, width1)));
+    v128.store(factors + offset + (i << 2), f32x4.add(f32x4.splat(MAGIC), zeros4));
   }
-  for (const end = steps + (n << 2); steps < end; steps += 4, zeros += 4, factors += 4) {
-    chooseStep(load<i32>(factors), load<u32>(factors + offset), false, false);
-    store<f32>(steps, step);
-    store<i32>(zeros, zero);
-    store<f32>(factors, inverse);
-    store<f32>(factors + offset, MAGIC + (zero as f32));
-  }
+}
+
+/** The upper half of a vector. */
+// @ts-ignore: decorator
+@inline
+function upper(v: v128): v128 {
+  return i32x4.shuffle(v, v, 2, 3, 2, 3);
+}
+
+// @ts-ignore: decorator
+@inline
+function demoted(a: v128, b: v128): v128 {
+  return i32x4.shuffle(f32x4.demote_f64x2_zero(a), f32x4.demote_f64x2_zero(b), 0, 1, 4, 5);
 }
 
 /**
@@ -99,11 +120,6 @@ export function chooseStepsFrom(extremes: usize, count: i32, isKnown: bool, isWi
     high = max(high, load<i32>(extremes));
     low = max(low, load<u32>(extremes, 4));
   }
-  chooseStep(high, low, isKnown, isWide);
-}
-
-/** The same for the bits of the extremes. */
-function chooseStep(high: i32, low: u32, isKnown: bool, isWide: bool): void {
   const isBelow = (low as i32) < 0;
   const isFinite = high < INFINITE && (!isBelow || (low & 0x7fffffff) < (INFINITE as u32));
   if (!isFinite) step = NaN;

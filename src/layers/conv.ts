@@ -180,7 +180,7 @@ export abstract class Conv extends Layer {
    */
   get takesRange(): boolean {
     const shape = this.weightShape, taps = elements(shape.slice(2)), { groups } = this.#weight;
-    const isWide = this.inChannels <= 16 && elements(shape.slice(1)) <= 1024;
+    const isWide = this.inChannels <= 4 && elements(shape.slice(1)) <= 256;
     return taps * groups > 1 && !isWide && !isDepthwise(shape, groups);
   }
 

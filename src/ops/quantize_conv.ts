@@ -84,7 +84,7 @@ export class QuantizedConv implements Disposable {
  * The kernel rounds the input to 128 levels between the least and the largest value of each sample,
  * and adds up the products exactly. So results are the same on every engine. If there is one pixel to
  * an output, it rounds each pixel between its own extremes. Inputs of at most 4 channels have 16384
- * levels, and of at most 16 if an output has several pixels and at most 1024 weights.
+ * levels, if an output has at most 256 weights.
  *
  * If a sample contains NaN or infinity, all its outputs are NaN; or those of that pixel, if each has
  * its own levels. If the weights of an output channel do, its outputs are NaN.

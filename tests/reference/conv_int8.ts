@@ -82,7 +82,7 @@ export interface Int8Options extends Conv2d {
 
 /**
  * The convolution in 8 bits: exact sums of integers, scaled in float32. Images have 14 bits: inputs of
- * at most four channels, or 16 if an output has several pixels, with at most 1024 weights for an output. If there is one pixel to an output, it
+ * at most four channels, with at most 256 weights for an output. If there is one pixel to an output, it
  * has a step of its own.
  */
 export function conv2dInt8(
@@ -91,8 +91,7 @@ export function conv2dInt8(
   b: NumArray | null,
   options: Int8Options = {},
 ) {
-  const most = w.shape[2] * w.shape[3] > 1 ? 16 : 4;
-  const isImage = x.shape[1] <= most && w.data.length / w.shape[0] <= 1024;
+  const isImage = x.shape[1] <= 4 && w.data.length / w.shape[0] <= 256;
   const isPointwise = w.shape[2] * w.shape[3] * (options.groups ?? 1) === 1 &&
     !options.padding?.some((size) => size > 0);
   if (isPointwise && !isImage && !options.range) return pointwise(x, w, b, options);
