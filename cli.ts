@@ -42,7 +42,15 @@ async function run(options: Command): Promise<number> {
     case "summary":
       return (await import("./src/cli/summary.ts")).summary(options);
     case "classify":
+      if (options.show) {
+        const { classifyAndShow } = await import("./src/cli/show.ts");
+        return await classifyAndShow(options);
+      }
       return (await import("./src/cli/classify.ts")).classify(options);
+    case "explain": {
+      const { explainPhoto } = await import("./src/cli/explain.ts");
+      return await explainPhoto(options);
+    }
     case "serve":
       return (await import("./src/cli/serve.ts")).serve(options);
     case "pull":

@@ -3,6 +3,7 @@
 import { devices } from "../backend/devices.ts";
 import type { Preprocessing } from "../image/preprocess.ts";
 import { precisions } from "../layers/precision.ts";
+import { type ExplainArgs, explainOptions, readExplain, type showModes } from "./args_explain.ts";
 import { readWeightsArgs, type WeightsArgs, weightsCommands } from "./args_weights.ts";
 import { oneOf } from "./choices.ts";
 import { UsageError } from "./errors.ts";
@@ -14,7 +15,7 @@ export type Command = Options | WeightsArgs;
 
 /** The parsed arguments of the commands that run a model. */
 export interface Options {
-  readonly command: "classify" | "serve" | "summary" | "help" | "version";
+  readonly command: "classify" | "explain" | "serve" | "summary" | "help" | "version";
   readonly inputs: readonly string[];
   /** A file that lists more inputs, one per line; "-" for standard input. */
   readonly filesFrom?: string;
@@ -32,6 +33,10 @@ export interface Options {
   readonly preprocessing?: Partial<Preprocessing>;
   /** The seed of random weights; undefined for weights from a file. */
   readonly seed?: number;
+  /** What explain does; undefined for other commands. */
+  readonly explain?: ExplainArgs;
+  /** How to show pictures in the terminal; undefined to show none. */
+  readonly show?: typeof showModes[number];
   readonly topK: number;
   readonly backend: typeof devices[number];
   /** Undefined for the precision of the weights. */
@@ -85,7 +90,8 @@ export function readArgs(args: readonly string[]): Options {
   const { values, positionals } = parse(args);
   const inputs = [...positionals];
   const [first] = inputs;
-  const named = first === "classify" || first === "serve" || first === "summary";
+  const named = first === "classify" || first === "explain" || first === "serve" ||
+    first === "summary";
   if (named) inputs.shift();
   const command = values.help ? "help" : values.version ? "version" : named ? first : "classify";
 
@@ -124,9 +130,13 @@ export function readArgs(args: readonly string[]): Options {
     }
     if (inputs.includes("")) throw new UsageError("an input is empty; is a variable unset?");
   }
+  const shown = command === "help" || command === "version"
+    ? {}
+    : readExplain(command, values, inputs);
   return {
     command,
     inputs,
+    ...shown,
     filesFrom: values["files-from"],
     resume: values.resume,
     shard: values.shard === undefined ? undefined : shardOf(values.shard),
@@ -163,6 +173,7 @@ function parse(args: readonly string[]) {
       "preprocessing": { type: "string" },
       "random": { type: "boolean", default: false },
       "seed": { type: "string" },
+      ...explainOptions,
       "top-k": { type: "string", short: "k", default: "5" },
       "backend": { type: "string", default: "auto" },
       "precision": { type: "string" },

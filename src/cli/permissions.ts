@@ -10,9 +10,10 @@ import { mirror } from "./mirror.ts";
 /** The arguments that decide which permissions a command needs. */
 type CommandArgs =
   | WeightsArgs
-  | Pick<Options, "inputs" | "filesFrom" | "resume" | "weights" | "seed" | "classes"> & {
-    readonly command?: Options["command"];
-  };
+  | Pick<Options, "inputs" | "filesFrom" | "resume" | "weights" | "seed" | "classes" | "explain">
+    & {
+      readonly command?: Options["command"];
+    };
 
 /**
  * The message for a missing permission. It ends with the same command, and all flags that it needs.
@@ -68,6 +69,11 @@ function requiredPermissions(
         file !== "-" && !/^data:/i.test(file)
       );
       if (files.some((file) => !isWebUrl(file))) flags.add("--allow-read");
+      const { output, html } = parsed.explain ?? {};
+      if (output !== undefined || html !== undefined) {
+        flags.add("--allow-read"); // the permissions of a file that is replaced
+        flags.add("--allow-write");
+      }
       if (resume !== "-") flags.add("--allow-write");
       files.filter(isWebUrl).forEach((url) => hosts.add(new URL(url).host));
     }

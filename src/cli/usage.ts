@@ -8,6 +8,7 @@ export const usage = `\
 Classify photos with a convolutional network, on WebAssembly or a GPU.
 
 Usage: deno run -A cli.ts [classify] [options] <image|folder|pattern|URL|->...
+       deno run -A cli.ts explain -o FILE.png [options] <image>
        deno run -A cli.ts serve [options]
        deno run -A cli.ts summary [options]
        deno run -A cli.ts pull [options] <model>
@@ -17,6 +18,7 @@ Usage: deno run -A cli.ts [classify] [options] <image|folder|pattern|URL|->...
 
 Commands:
   classify               print the most probable classes of each image (default)
+  explain                show why the model chose a class, as a heat map
   serve                  classify photos sent with POST to
                          http://127.0.0.1:8000/; see /healthz and /metrics
   summary                print a model's layers, parameters and cost
@@ -25,7 +27,7 @@ Commands:
   rm                     delete a model from the cache
   convert                convert weights to another format or precision
 
-Model options (classify, serve, summary):
+Model options (classify, explain, serve, summary):
   -m, --model NAME       a network, such as resnet18 or alexnet-tiny, or a name
                          that pull takes (default: as the weights say, or
                          alexnet with --random)
@@ -59,6 +61,19 @@ Classify options:
       --jsonl            print one line of JSON per image, as soon as it is done
       --resume FILE      append the lines to FILE instead; skip images that are
                          already in it, and retry those that failed
+
+      --show             also draw each photo and its heat map in the terminal
+      --show-as FORMAT   kitty, sixel, truecolor or 256 (default: the best one
+                         that the terminal is known to support)
+
+Explain options (also --show, --show-as and -k):
+  -o, --output FILE      write the photo with the heat map, a PNG
+      --html FILE        write a report of one page: heat maps of three classes,
+                         activations, filters, and the time of each layer
+      --class C          the class to explain, a name or an index (default: the
+                         most probable one)
+      --method NAME      grad-cam shows the area (default); saliency shows the
+                         pixels, and takes longer
 
 Serve options:
       --host NAME        address to listen on (default 127.0.0.1; 0.0.0.0 allows

@@ -54,7 +54,7 @@ export function bottlenecks(nodes: readonly LeafNode[], to: number): number[] {
 }
 
 /** Whether a shape has more than one pixel. */
-function isMap(shape: Shape): boolean {
+export function isMap(shape: Shape): boolean {
   return shape.length === 4 && elements(shape.slice(2)) > 1;
 }
 

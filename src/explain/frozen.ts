@@ -237,6 +237,12 @@ async function weightOf(layer: Layer, owned: Tensor[]): Promise<Tensor> {
   return copy;
 }
 
+/** The values of a layer's weights, in whatever precision they are stored. */
+export async function weightValues(layer: Layer): Promise<Float32Array> {
+  const { weight } = layer.parameters;
+  return weight.tensor ? await weight.tensor.read() : await floats(weight as RoundedWeight);
+}
+
 /** The values of weights in fewer than 32 bits. */
 async function floats({ quantized, half }: RoundedWeight): Promise<Float32Array> {
   if (half) {
