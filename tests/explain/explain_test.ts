@@ -22,7 +22,7 @@ import {
 import { Classifier, createModel, loadModel } from "../../src/models/mod.ts";
 import { networkNames } from "../../src/models/registry.ts";
 import { assert, assertAllClose, assertEquals, assertRejects, assertThrows } from "../assert.ts";
-import { testWithThreads } from "../backends.ts";
+import { testOnFewBackends, testWithThreads } from "../backends.ts";
 
 const photo = async (name: string) =>
   await decodeImage(await Deno.readFile(new URL(`../photos/${name}`, import.meta.url)));
@@ -56,7 +56,7 @@ Deno.test("bottlenecks are the values that all paths lead through", () => {
   assertEquals(bottlenecks([...nodes, node(4, -1)], 6), [6]);
 });
 
-testWithThreads("a frozen network has the gradient of evaluation mode", async (backend) => {
+testOnFewBackends("a frozen network has the gradient of evaluation mode", async (backend) => {
   using net = new Sequential([
     new Conv2d(2, 6, 3, { padding: 1, groups: 2 }),
     new BatchNorm2d(6),

@@ -5,7 +5,7 @@ import { gradCam } from "../../src/explain/grad_cam.ts";
 import { saliency } from "../../src/explain/saliency.ts";
 import { AlexNet, type Classifier, loadModel } from "../../src/models/mod.ts";
 import { assert, assertAllClose, assertEquals } from "../assert.ts";
-import { testOnFewBackends, testWithThreads } from "../backends.ts";
+import { testWithThreads } from "../backends.ts";
 import expected from "../fixtures/explain/expected.json" with { type: "json" };
 import { images, loadNarrow, type NarrowName } from "../models/narrow.ts";
 
@@ -54,6 +54,8 @@ function versionsOf(model: Classifier): (number | undefined)[] {
 }
 
 for (const name of Object.keys(expected.networks) as Name[]) {
-  const test = name === "squeezenet1_1" ? testOnFewBackends : testWithThreads;
-  test(`${name}: Grad-CAM and saliency are PyTorch's`, (backend) => compare(name, backend));
+  testWithThreads(
+    `${name}: Grad-CAM and saliency are PyTorch's`,
+    (backend) => compare(name, backend),
+  );
 }
