@@ -15,7 +15,7 @@ import { expand, type Input, pathOf } from "./inputs.ts";
 import { selectModel } from "./model.ts";
 import { resultText } from "./output.ts";
 import { Progress } from "./progress.ts";
-import { hasPictures, note, print } from "./terminal.ts";
+import { hasPictures, note, print, warn } from "./terminal.ts";
 
 /** Explains the photo, writes the files, and returns the exit code. */
 export async function explainPhoto(options: Options): Promise<number> {
@@ -46,6 +46,9 @@ export async function explainPhoto(options: Options): Promise<number> {
   const top = predictions.slice(0, options.topK);
   const isShown = top.some(({ index }) => index === explained.index);
   print(resultText({ input: input.name, predictions: isShown ? top : [...top, explained] }));
+  if (!options.quiet && explained.heat.every((value) => value === 0)) {
+    warn("the map is empty, because no area raised the score of the class; try --method saliency");
+  }
   if (output !== undefined) {
     await writeBytes(output, await encodePng(drawn));
     if (!options.quiet) note(`${output}: where the model found ${JSON.stringify(explained.label)}`);

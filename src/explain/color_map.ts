@@ -16,8 +16,12 @@ const inferno = [
   [-23.070325, 73.20952, -81.807309, 44.354145, -15.942394, 3.9327124, -0.0194809],
 ];
 
-/** The red, green and blue of 256 values, from 0 to 255. */
-export const colorTable: Uint8ClampedArray = new Uint8ClampedArray(256 * 3).map((_, i) => {
-  const value = Math.floor(i / 3) / 255;
-  return 255 * inferno[i % 3].reduce((sum, coefficient) => sum * value + coefficient, 0);
-});
+let table: Uint8ClampedArray | undefined;
+
+/** The red, green and blue of 256 values, from 0 to 255 each. Made on first use. */
+export function colorTable(): Uint8ClampedArray {
+  return table ??= new Uint8ClampedArray(256 * 3).map((_, i) => {
+    const value = Math.floor(i / 3) / 255;
+    return 255 * inferno[i % 3].reduce((sum, coefficient) => sum * value + coefficient, 0);
+  });
+}

@@ -43,6 +43,7 @@ export function drawHeatMap(
     throw new ArgumentError("drawHeatMap", "alpha", alpha, "between 0 and 1");
   }
   const { width, height, region } = map, data = Uint8Array.from(image.data);
+  const colors = colorTable();
   const columns = samplePoints(image.width, region.left, region.width, width);
   for (
     const { at: y, first: top, share: down } of samplePoints(
@@ -62,7 +63,7 @@ export function drawHeatMap(
       const pixel = (y * image.width + x) * 3;
       for (let c = 0; c < 3; c++) {
         const own = data[pixel + c];
-        data[pixel + c] = Math.round(own + (colorTable[color + c] - own) * alpha);
+        data[pixel + c] = Math.round(own + (colors[color + c] - own) * alpha);
       }
     }
   }
@@ -71,10 +72,10 @@ export function drawHeatMap(
 
 /** Draws values from 0 to 1 as colours, one pixel each. */
 export function colorMap({ width, height, heat }: HeatMap): RgbImage {
-  const data = new Uint8Array(width * height * 3);
+  const data = new Uint8Array(width * height * 3), colors = colorTable();
   for (const [i, value] of heat.entries()) {
     const color = Math.round(255 * value) * 3;
-    data.set(colorTable.subarray(color, color + 3), i * 3);
+    data.set(colors.subarray(color, color + 3), i * 3);
   }
   return { width, height, data };
 }

@@ -59,9 +59,10 @@ export interface Stage extends HeatMap {
  */
 export async function stagesOf(model: Classifier, x: Tensor): Promise<Stage[]> {
   const { nodes } = model.expand(), shapes = model.shapes(x.shape);
+  const first = nodes.findIndex(({ layer }) => layer instanceof Conv);
   const last = new Map<string, number>();
   for (const i of bottlenecks(nodes, scoresOf(model)).toReversed()) {
-    if (isMap(shapes[i]) && shapes[i][1] > 3) last.set(shapes[i].slice(2).join("×"), i);
+    if (i >= first && isMap(shapes[i])) last.set(shapes[i].slice(2).join("×"), i);
   }
   const indices = [...last.values()];
   const outputs = model.outputsOf(x, indices.map((i) => nodes[i].name));

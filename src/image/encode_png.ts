@@ -8,7 +8,7 @@ import { crc32 } from "../io/crc32.ts";
 import { checkPixels, type RgbImage } from "./pixels.ts";
 
 /** What every PNG starts with. */
-const signature = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);
+const signature = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 
 /** Bytes of a pixel. */
 const CHANNELS = 3;
@@ -38,7 +38,7 @@ export async function encodePng(image: RgbImage): Promise<Uint8Array<ArrayBuffer
   const rows = new Blob([filteredRows(image)]).stream();
   const compressed = await new Response(rows.pipeThrough(new CompressionStream("deflate"))).bytes();
   const parts = [
-    signature,
+    Uint8Array.from(signature),
     ...chunk("IHDR", new Uint8Array(header.buffer)),
     ...chunk("IDAT", compressed),
     ...chunk("IEND", new Uint8Array()),

@@ -59,3 +59,25 @@ for (const name of Object.keys(expected.networks) as Name[]) {
     (backend) => compare(name, backend),
   );
 }
+
+testWithThreads(
+  "ONNX networks have the same maps as their torchvision originals",
+  async (backend) => {
+    const names = [
+      "vgg11_bn",
+      "squeezenet1_1",
+      "resnet18",
+      "googlenet",
+      "mobilenet_v3_small",
+    ] as const;
+    for (const name of names) {
+      const { class: index, side, gradCam: { heat, ...size } } = expected.networks[name];
+      const weights = new URL(`../fixtures/networks/${name}.onnx`, import.meta.url);
+      using model = await loadModel({ backend, weights });
+      using x = backend.upload(images(1, side), [1, 3, side, side]);
+      const [{ heat: actual, width, height }] = await gradCam(model, x, [index]);
+      assertEquals({ width, height }, size, name);
+      assertAllClose(actual, heat, { abs: 1e-3, name });
+    }
+  },
+);
