@@ -16,7 +16,7 @@ import { complain, print } from "./src/cli/terminal.ts";
 export async function main(args: readonly string[]): Promise<number> {
   let options: Command | undefined;
   try {
-    options = readCommand(args);
+    options = await readCommand(args);
     return await run(options);
   } catch (error) {
     if (error instanceof Deno.errors.BrokenPipe) return 0; // the reader closed the pipe
@@ -42,15 +42,13 @@ async function run(options: Command): Promise<number> {
     case "summary":
       return (await import("./src/cli/summary.ts")).summary(options);
     case "classify":
-      if (options.show) {
-        const { classifyAndShow } = await import("./src/cli/show.ts");
-        return await classifyAndShow(options);
-      }
+      if (options.features) return (await import("./src/cli/features.ts")).features(options);
+      if (options.show) return (await import("./src/cli/show.ts")).classifyAndShow(options);
       return (await import("./src/cli/classify.ts")).classify(options);
-    case "explain": {
-      const { explainPhoto } = await import("./src/cli/explain.ts");
-      return await explainPhoto(options);
-    }
+    case "evaluate":
+      return (await import("./src/cli/evaluate.ts")).evaluate(options);
+    case "explain":
+      return (await import("./src/cli/explain.ts")).explainPhoto(options);
     case "serve":
       return (await import("./src/cli/serve.ts")).serve(options);
     case "pull":
@@ -61,6 +59,10 @@ async function run(options: Command): Promise<number> {
       return (await import("./src/cli/models.ts")).removeModel(options);
     case "convert":
       return (await import("./src/cli/convert.ts")).convert(options);
+    case "quantize":
+      return (await import("./src/cli/quantize.ts")).quantize(options);
+    case "learn":
+      return (await import("./src/cli/learn.ts")).learn(options);
   }
 }
 

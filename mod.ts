@@ -117,7 +117,8 @@ export {
   Tanh,
 } from "./src/layers/activation.ts";
 export { Concat, Slice } from "./src/layers/concat.ts";
-export { Conv1d, Conv2d } from "./src/layers/conv.ts";
+export { Conv2d } from "./src/layers/conv.ts";
+export { Conv1d } from "./src/layers/conv1d.ts";
 export { ConvTranspose1d, ConvTranspose2d } from "./src/layers/conv_transpose.ts";
 export { foldBatchNorm } from "./src/layers/fold.ts";
 export { Graph } from "./src/layers/graph.ts";
@@ -186,9 +187,12 @@ export { loadCheckpoint, saveCheckpoint } from "./src/train/checkpoint.ts";
 export { clipGradNorm } from "./src/train/clip.ts";
 export { arrayDataset, type Dataset } from "./src/train/dataset.ts";
 export { evaluate } from "./src/train/evaluate.ts";
+export { fit, type FitOptions, type FitResult } from "./src/train/fit.ts";
+export { type ImageFile, ImageFolder, readImageFolder } from "./src/train/image_folder.ts";
 export { Optimizer } from "./src/train/optimizer.ts";
 export { cosineSchedule, stepSchedule } from "./src/train/schedule.ts";
 export { SGD, type SGDOptions } from "./src/train/sgd.ts";
+export { colorJitter, randomHorizontalFlip, randomResizedCrop } from "./src/train/transforms.ts";
 export { type Progress, Trainer, type TrainerOptions } from "./src/train/trainer.ts";
 
 // Files of weights

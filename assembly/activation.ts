@@ -88,6 +88,12 @@ function forward(y: usize, x: usize, end: usize, kind: i32, a: v128, b: v128): v
     case ActivationKind.elu:
       for (; x < end; x += 16, y += 16) v128.store(y, elu(v128.load(x), a));
       break;
+    case ActivationKind.fakeQuantize:
+      for (; x < end; x += 16, y += 16) {
+        const q = f32x4.nearest(f32x4.div(v128.load(x), a));
+        v128.store(y, f32x4.mul(clamp(q, b, f32x4.add(b, f32x4.splat(255))), a));
+      }
+      break;
   }
 }
 

@@ -2,18 +2,24 @@
 // the input in every pass, with a step for each sample. Words hold several channels of a pixel; the
 // convolution of words is that of conv2d.ts, with fewer channels. Its sums are exact.
 //
+// - In convolutions of single pixels, each pixel has a step of its own. That halves their error.
+// - Inputs of few channels are rounded to 14 bits in twice as many words: the error of the first layers
+//   spreads through the whole network, and their convolutions take little time.
+//
 // A batch gives the same results as single images, and so do any number of threads and every build. If a
-// sample holds NaN or infinity, all of its outputs are NaN; so are those of such a row of weights.
+// sample holds NaN or infinity, all of its outputs are NaN, or those of its pixel if each has a step. So are
+// the outputs of such a row of weights.
 
 import { fillOffsets, packColumns } from "./columns";
+import { sumsBytes, wordsOf } from "./conv2d_int8_weights";
 import { MR, NR } from "./gemm";
-import { A_STEP, gemmInt8, LANES, threadIntProduct } from "./gemm_int8";
+import { gemmInt8, LANES, threadIntProduct } from "./gemm_int8";
 import { packedRows } from "./gemm_pack";
-import { Conv2dGeometry, Int8Conv2dGeometry, Int8FilterGeometry } from "./geometry";
+import { Conv2dGeometry, Int8Conv2dGeometry } from "./geometry";
 import { HARDSWISH, highest, lowest, SILU } from "./inline/activate";
 import {
-  chooseSteps, chooseStepsFrom, quantizeWords, roundWeight, step, weightStep, widenRange, zero, zeroWord,
-  zeroWords,
+  choosePixels, chooseSteps, chooseStepsFrom, quantizePixels, quantizeWide, quantizeWords, repeated, step,
+  widenRange, zero, zeroWords,
 } from "./quantize";
 import { exactSilu, hardswish } from "./silu";
 import { bytesForThreads, ceilDiv, CHUNK, claim, join, threads, threadScratch } from "./threads";
@@ -25,88 +31,37 @@ const NC: i32 = 736;
 /** Bytes of the samples that are rounded at a time, unless one sample takes more. */
 const SAMPLES: f64 = 4194304;
 
-/** Words that hold c channels. */
+/** Whether inputs are rounded to 14 bits. So many products of them fit in 32 bits. */
 // @ts-ignore: decorator
 @inline
-function wordsOf(c: i32): i32 {
-  return (c + LANES - 1) / LANES;
-}
-
-/** Bytes of the sums in front of packed weights. */
-// @ts-ignore: decorator
-@inline
-function sumsBytes(outC: i32): usize {
-  return ((outC << 2) + 63) & ~63;
-}
-
-/** Words of depth of packed weights. */
-// @ts-ignore: decorator
-@inline
-function depthOf(g: Int8FilterGeometry): i32 {
-  return wordsOf(g.filterSize / g.taps) * g.taps;
-}
-
-/** Bytes that conv2dInt8Pack writes, in float64: sums of each row, then panels of each group. */
-export function conv2dInt8PackedSize(g: Int8FilterGeometry): f64 {
-  const rows = (g.groups as f64) * (packedRows(g.outC / g.groups) as f64);
-  return (sumsBytes(g.outC) as f64) + rows * (depthOf(g) as f64) * LANES;
-}
-
-/** Address of the first word of row o, in packed weights. */
-function packedRow(packed: usize, o: i32, g: Int8FilterGeometry): usize {
-  const m = g.outC / g.groups, row = o % m, depth = depthOf(g);
-  const first = (o / m * packedRows(m) + (row & ~(MR - 1))) * LANES;
-  return packed + sumsBytes(g.outC) + (first as usize) * (depth as usize) + ((row % MR) * LANES);
+function isWide(g: Conv2dGeometry): bool {
+  return g.inC <= (g.kh * g.kw > 1 ? 16 : 4) && g.filterSize <= 1024;
 }
 
 /**
- * Rounds `rows` rows of weights, from row `first` on, and lays them out for conv2dInt8.
- * @param packed conv2dInt8PackedSize bytes
- * @param scales outC floats
- * @param w [rows, filterSize]
+ * Whether each pixel has its own step: without a known range, in convolutions of single pixels. Two more
+ * words of a pixel are its step and what stands for 0.
  */
-export function conv2dInt8Pack(packed: usize, scales: usize, w: usize, g: Int8FilterGeometry): void {
-  const size = g.filterSize, taps = g.taps, c = size / taps, words = wordsOf(c);
-  for (let o = g.first, end = o + g.rows; o < end; o++, w += size << 2) {
-    const by = weightStep(w, size);
-    store<f32>(scales + (o << 2), by);
-    let to = packedRow(packed, o, g), sum = 0;
-    for (let word = 0; word < words; word++) {
-      for (let t = 0; t < taps; t++, to += A_STEP) {
-        for (let l = 0; l < LANES; l++) {
-          const i = word * LANES + l;
-          const q = i < c ? roundWeight(load<f32>(w + ((i * taps + t) << 2)), by) : 0;
-          store<i8>(to + l, q as i8);
-          sum += q;
-        }
-      }
-    }
-    store<i32>(packed + (o << 2), sum);
-  }
+function hasPixelSteps(g: Int8Conv2dGeometry): bool {
+  const isPointwise = g.kh * g.kw * g.groups == 1 && !g.isPadded;
+  return isPointwise && g.high <= g.low && g.h * g.w > 1 && !isWide(g);
 }
 
-/** Copies the integers of packed weights back to rows, [outC, filterSize]. */
-export function conv2dInt8Unpack(w: usize, packed: usize, g: Int8FilterGeometry): void {
-  const taps = g.taps, c = g.filterSize / taps;
-  for (let o = 0; o < g.outC; o++) {
-    const from = packedRow(packed, o, g);
-    for (let i = 0; i < c; i++) {
-      for (let t = 0; t < taps; t++, w++) {
-        store<i8>(w, load<i8>(from + ((i / LANES * taps + t) * A_STEP) + i % LANES));
-      }
-    }
-  }
+/** Words of a group of inputs for each pixel. */
+function inputWords(g: Int8Conv2dGeometry): i32 {
+  if (hasPixelSteps(g)) return wordsOf(g.inC) + 2;
+  return wordsOf(g.groupInC) << (isWide(g) as i32);
 }
 
 /** Words of a rounded sample, in float64. */
-function sampleWords(g: Conv2dGeometry): f64 {
+function sampleWords(g: Int8Conv2dGeometry): f64 {
   const h = (g.h as f64) + (g.top as f64) + (g.bottom as f64);
   const w = (g.w as f64) + (g.left as f64) + (g.right as f64);
-  return (g.groups as f64) * (wordsOf(g.groupInC) as f64) * h * w;
+  return (g.groups as f64) * (inputWords(g) as f64) * h * w;
 }
 
 /** Samples that are rounded at a time. */
-function samplesAtOnce(g: Conv2dGeometry): i32 {
+function samplesAtOnce(g: Int8Conv2dGeometry): i32 {
   return max(1, min(g.n as f64, SAMPLES / (sampleWords(g) * 4)) as i32);
 }
 
@@ -129,10 +84,10 @@ function columnsOf(depth: i32): i32 {
   return max(NR, min(NC, (BLOCK / (depth << 2)) & ~(NR - 1)));
 }
 
-/** Bytes for each thread: a geometry, the offsets of words, a block of columns. */
-function threadBytes(g: Conv2dGeometry): f64 {
-  const depth = (wordsOf(g.groupInC) as f64) * (g.kh as f64) * (g.kw as f64);
-  return (offsetof<Int8Conv2dGeometry>() as f64) + depth * 4 + 16 +
+/** Bytes for each thread: a geometry, the offsets of words, steps, a block of columns. */
+function threadBytes(g: Int8Conv2dGeometry): f64 {
+  const depth = (inputWords(g) as f64) * (g.kh as f64) * (g.kw as f64);
+  return (offsetof<Int8Conv2dGeometry>() as f64) + depth * 4 + 16 + 64 +
     max(BLOCK as f64, depth * NR * 4);
 }
 
@@ -162,7 +117,9 @@ export function conv2dInt8(
   // the convolution of words
   const words = changetype<Int8Conv2dGeometry>(own);
   memory.copy(own, changetype<usize>(g), offsetof<Int8Conv2dGeometry>());
-  words.inC = g.groups * wordsOf(g.groupInC);
+  words.inC = g.groups * inputWords(g);
+  wide = isWide(g);
+  perPixel = hasPixelSteps(g);
   const offsets = own + offsetof<Int8Conv2dGeometry>();
   fillOffsets(offsets, words);
 
@@ -172,16 +129,46 @@ export function conv2dInt8(
   for (let first = 0; first < n; first += most) {
     const count = min(most, n - first);
     const samples = x + (first as usize) * input;
-    if (!isKnown) measure(extremes, samples, count, g);
-    roundSamples(images, extremes, samples, count, g);
+    if (perPixel) {
+      roundPixels(images, samples, blockAt(words), count, g);
+    } else {
+      if (!isKnown) measure(extremes, samples, count, g);
+      roundSamples(images, extremes, samples, count, g);
+    }
     multiply(y + (first as usize) * output, images, extremes, packed, scales, bias, count, words);
   }
 }
 
-/** Whether the range of inputs is given. */
-let isKnown: bool = false;
+/** Whether the range of inputs is given, they are rounded to 14 bits, or pixels have their own steps. */
+let isKnown: bool = false, wide: bool = false, perPixel: bool = false;
 /** Pairs of extremes from one sample to the next, and how many of them hold some. */
 let stride: i32 = 0, used: i32 = 0;
+
+/** Address of this thread's block of columns, behind the geometry of words, the offsets and the steps. */
+function blockAt(words: Int8Conv2dGeometry): usize {
+  const offsets = changetype<usize>(words) + offsetof<Int8Conv2dGeometry>();
+  return ((offsets + (words.filterSize << 2) + 15) & ~15) + 64;
+}
+
+/** Rounds samples whose pixels have their own steps, images[count][words + 2][plane]. */
+function roundPixels(images: usize, x: usize, block: usize, count: i32, g: Int8Conv2dGeometry): void {
+  const c = g.inC, words = wordsOf(c), pixels = g.h * g.w, plane: usize = pixels << 2;
+  const most = max(16, min(512, 32768 / c & ~15)), chunks = ceilDiv(pixels, most), items = count * chunks;
+  const offset: usize = most << 2;
+  for (let item = claim(items); item >= 0; item = claim(items)) {
+    const s = item / chunks, first = item % chunks * most, n = min(most, pixels - first);
+    const from = x + ((s * c) as usize) * plane + (first << 2);
+    let to = images + ((s * (words + 2)) as usize) * plane + (first << 2);
+    const steps = to + (words as usize) * plane;
+    choosePixels(steps, steps + plane, block, offset, from, c, plane, n);
+    for (let i = 0; i < c; i += LANES, to += plane) {
+      const p = from + (i as usize) * plane, last: usize = min(LANES, c - i) - 1;
+      const p1 = p + min(1, last) * plane, p2 = p + min(2, last) * plane;
+      quantizePixels(to, p, p1, p2, p + min(3, last) * plane, n, block, offset);
+    }
+  }
+  join(items);
+}
 
 /** Finds the extremes of each sample. */
 function measure(extremes: usize, x: usize, count: i32, g: Int8Conv2dGeometry): void {
@@ -197,8 +184,8 @@ function measure(extremes: usize, x: usize, count: i32, g: Int8Conv2dGeometry): 
 
 /** Chooses how sample s is rounded. */
 function choose(extremes: usize, s: i32, g: Int8Conv2dGeometry): void {
-  if (isKnown) chooseSteps(g.low, g.high);
-  chooseStepsFrom(extremes + ((s * stride) << 3), used, isKnown);
+  if (isKnown) chooseSteps(g.low, g.high, wide);
+  chooseStepsFrom(extremes + ((s * stride) << 3), used, isKnown, wide);
 }
 
 /** Rounds samples to words, images[count][groups][words of a group][padded plane]. */
@@ -207,7 +194,7 @@ function roundSamples(
 ): void {
   const c = g.groupInC, words = wordsOf(c), rows = g.groups * words, plane = g.h * g.w;
   const each = rowsPerItem(g), perSample = roundItems(g), items = count * perSample;
-  const padded = g.paddedH * g.paddedW;
+  const padded: usize = (g.paddedH * g.paddedW) << 2, low: usize = wide ? (words as usize) * padded : 0;
   let chosen = -1;
   for (let item = claim(items); item >= 0; item = claim(items)) {
     const s = item / perSample, begin = item % perSample * each, end = min(rows, begin + each);
@@ -218,7 +205,7 @@ function roundSamples(
         const channel = r / words * c + r % words * LANES, channels = min(LANES, c - r % words * LANES);
         widenRange(to, x + (((s * g.inC + channel) * plane) << 2), channels * plane);
       }
-      if (s != chosen) chooseSteps(g.low, g.high);
+      if (s != chosen) chooseSteps(g.low, g.high, wide);
     } else if (s != chosen) {
       choose(extremes, s, g);
     }
@@ -226,28 +213,40 @@ function roundSamples(
     for (let r = begin; r < end; r++) {
       const channel = r / words * c + r % words * LANES, last = min(LANES, c - r % words * LANES) - 1;
       const from = x + (((s * g.inC + channel) * plane) << 2);
-      roundPlane(images + (((s * rows + r) * padded) << 2), from, last, g);
+      const word = s * rows + r, at = wide ? word / words * words + word : word;
+      roundPlane(images + (at as usize) * padded, low, from, last, g);
     }
   }
   join(items);
 }
 
-/** Rounds the planes of the channels of a word, padded. The last channel stands in for missing ones. */
-function roundPlane(to: usize, x: usize, last: i32, g: Int8Conv2dGeometry): void {
+/**
+ * Rounds the planes of the channels of a word, padded. The last channel stands in for missing ones.
+ * @param low bytes from words of high bits to those of low bits, for inputs of 14 bits, else 0
+ */
+function roundPlane(to: usize, low: usize, x: usize, last: i32, g: Int8Conv2dGeometry): void {
   const w = g.w, plane = (g.h * w) << 2;
   const x1 = x + min(1, last) * plane, x2 = x + min(2, last) * plane, x3 = x + min(3, last) * plane;
   if (!g.isPadded) {
-    quantizeWords(to, x, x1, x2, x3, g.h * w);
+    if (low) quantizeWide(to, low, x, x1, x2, x3, g.h * w);
+    else quantizeWords(to, x, x1, x2, x3, g.h * w);
     return;
   }
-  const word = zeroWord(), left = g.left, right = g.right;
-  to = zeroWords(to, g.top * g.paddedW, word);
+  const left = g.left, right = g.right;
+  to = pad(to, low, g.top * g.paddedW);
   for (let r = 0, i: usize = 0; r < g.h; r++, i += w << 2) {
-    to = zeroWords(to, left, word);
-    quantizeWords(to, x + i, x1 + i, x2 + i, x3 + i, w);
-    to = zeroWords(to + (w << 2), right, word);
+    to = pad(to, low, left);
+    if (low) quantizeWide(to, low, x + i, x1 + i, x2 + i, x3 + i, w);
+    else quantizeWords(to, x + i, x1 + i, x2 + i, x3 + i, w);
+    to = pad(to + (w << 2), low, right);
   }
-  zeroWords(to, g.bottom * g.paddedW, word);
+  pad(to, low, g.bottom * g.paddedW);
+}
+
+/** Writes n words of zeros, and returns the address behind them. */
+function pad(to: usize, low: usize, n: i32): usize {
+  if (low) zeroWords(to + low, n, repeated(zero & 127));
+  return zeroWords(to, n, repeated(low ? zero >> 7 : zero));
 }
 
 /** The product of the weights and the columns of rounded samples. */
@@ -259,9 +258,14 @@ function multiply(
   const groups = g.groups, m = g.groupOutC, k = g.filterSize, pixels = g.oh * g.ow;
   const imageSize = (g.groupInC * g.paddedH * g.paddedW) << 2;
   const offsets = changetype<usize>(g) + offsetof<Int8Conv2dGeometry>();
-  const block = (offsets + (k << 2) + 15) & ~15;
+  const block = blockAt(g), same = block - 64;
+  const aWords = perPixel ? k - 2 : wide ? k >> 1 : k;
   const product = threadIntProduct(), activation = g.activation;
-  product.k = k;
+  product.k = aWords;
+  product.panel = (k * NR) << 2;
+  product.columns = perPixel ? block + ((aWords * NR) << 2) : same;
+  product.columnStep = perPixel ? product.panel : 0;
+  product.isWide = wide as i32;
   product.ldc = pixels;
   product.addsResidual = g.addsResidual;
   product.residual = g.residual;
@@ -286,10 +290,12 @@ function multiply(
     const image = columnItem / blocks, j = columnItem % blocks * blockColumns;
     const columns = min(blockColumns, pixels - j), rows = min(blockRows, m - row);
     const group = image % groups, s = image / groups;
-    if (s != chosen) {
+    if (s != chosen && !perPixel) {
       choose(extremes, s, g);
-      product.zero = zero;
-      product.step = step;
+      for (let i: usize = 0; i < 32; i += 4) {
+        store<f32>(same + i, step);
+        store<i32>(same + i, zero, 32);
+      }
     }
     chosen = s;
     if (columnItem != packedItem) {
@@ -302,7 +308,8 @@ function multiply(
     product.sums = packed + (o << 2);
     product.scales = scales + (o << 2);
     product.bias = bias ? bias + (o << 2) : 0;
-    const a = packed + sumsBytes(g.outC) + ((group * packedRows(m) + row) as usize) * ((k * LANES) as usize);
+    const aRow = (group * packedRows(m) + row) as usize;
+    const a = packed + sumsBytes(g.outC) + aRow * ((aWords * LANES) as usize);
     const out = y + ((((image * m + row) as usize) * (pixels as usize) + (j as usize)) << 2);
     gemmInt8(out, a, block, product);
     if (activation != SILU && activation != HARDSWISH) continue;

@@ -4,6 +4,12 @@
 //   A: weights of ±127, in panels of MR rows      A[panel][k][MR][LANES bytes]
 //   B: inputs of 0 … 127, in panels of NR columns B[panel][k][NR][4 bytes]
 //
+// Each column has a step, and an integer that stands for 0. They are behind the words of its panel, or the
+// same for all panels.
+//
+// Wide inputs have 14 bits, in two words: B has the high halves of all words of depth, then the low ones.
+// Both are multiplied by the same A, the sums of the first shifted by 7 bits.
+//
 // With relaxed SIMD a word has four lanes of 8 bits. No sum of two products then exceeds 16 bits, so the
 // instruction gives the same result on every processor. Without it a word has two lanes of 16 bits. The
 // sums are the same, and all that follows is computed without fused multiply-adds. So are the results.
@@ -30,10 +36,14 @@ export class IntProduct {
   k: i32;
   /** Floats from one row of C to the next. */
   ldc: i32;
-  /** What stands for 0 in B. */
-  zero: i32;
-  /** The step of B's integers. */
-  step: f32;
+  /** Whether inputs have 14 bits. */
+  isWide: i32;
+  /** Bytes of a panel of B. */
+  panel: usize;
+  /** Steps of the columns of a panel, NR floats, then what stands for 0, NR integers. */
+  columns: usize;
+  /** Bytes from those of one panel to those of the next; 0 if they are the same. */
+  columnStep: usize;
   /** Sums of the rows of A. */
   sums: usize;
   /** Steps of the rows of A. */
@@ -74,12 +84,13 @@ function dot(acc: v128, w: v128, x: v128): v128 {
 /** C = the product, for any m and n. */
 export function gemmInt8(c: usize, a: usize, b: usize, product: IntProduct): void {
   const m = product.m, n = product.n, k = product.k, ldc = product.ldc;
-  const aPanel: usize = k * A_STEP, bPanel: usize = (k * NR) << 2;
+  const isWide = product.isWide != 0;
+  const aPanel: usize = k * A_STEP, bPanel = product.panel;
   const block = max(2 * MR, (A_BLOCK / (k * LANES)) & ~(2 * MR - 1));
   for (let first = 0; first < m; first += block) {
     const last = min(m, first + block);
-    let bp = b;
-    for (let j = 0; j < n; j += NR, bp += bPanel) {
+    let bp = b, by = product.columns;
+    for (let j = 0; j < n; j += NR, bp += bPanel, by += product.columnStep) {
       const columns = min(NR, n - j), step = columns <= NR / 2 ? 2 * MR : MR;
       let ap = a + ((first / MR) as usize) * aPanel;
       for (let i = first; i < last; i += step) {
@@ -87,16 +98,16 @@ export function gemmInt8(c: usize, a: usize, b: usize, product: IntProduct): voi
         const tile = c + (((i * ldc + j) as usize) << 2);
         if (step == MR) {
           const isWhole = rows == MR && columns == NR;
-          tile4x8(tile, ap, bp, i, isWhole, product);
+          tile4x8(tile, ap, bp, by, i, isWhole, product);
           ap += aPanel;
           if (isWhole) continue;
         } else if (columns == 1) {
-          tile4x1(0, ap, bp, k);
-          if (rows > MR) tile4x1(MR, ap + aPanel, bp, k);
+          tile4x1(0, ap, bp, k, isWide);
+          if (rows > MR) tile4x1(MR, ap + aPanel, bp, k, isWide);
         } else {
-          tile8x4(ap, rows > MR ? aPanel : 0, bp, k);
+          tile8x4(ap, rows > MR ? aPanel : 0, bp, k, isWide);
         }
-        finishTile(tile, i, rows, columns, product);
+        finishTile(tile, by, i, rows, columns, product);
         if (step != MR) ap += 2 * aPanel;
       }
     }
@@ -104,32 +115,46 @@ export function gemmInt8(c: usize, a: usize, b: usize, product: IntProduct): voi
 }
 
 /** Four rows and eight columns: to C, scaled, if all of them are in it, else to the edge tile. */
-function tile4x8(c: usize, a: usize, b: usize, i: i32, isWhole: bool, product: IntProduct): void {
+function tile4x8(
+  c: usize, a: usize, b: usize, by: usize, i: i32, isWhole: bool, product: IntProduct,
+): void {
   let c00 = i32x4.splat(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00;
-  for (const end = b + ((product.k as usize) << 5); b < end; b += 32, a += A_STEP) {
-    const b0 = v128.load(b), b1 = v128.load(b, 16), w = weights(a);
-    let s = i32x4.shuffle(w, w, 0, 0, 0, 0);
-    c00 = dot(c00, s, b0);
-    c01 = dot(c01, s, b1);
-    s = i32x4.shuffle(w, w, 1, 1, 1, 1);
-    c10 = dot(c10, s, b0);
-    c11 = dot(c11, s, b1);
-    s = i32x4.shuffle(w, w, 2, 2, 2, 2);
-    c20 = dot(c20, s, b0);
-    c21 = dot(c21, s, b1);
-    s = i32x4.shuffle(w, w, 3, 3, 3, 3);
-    c30 = dot(c30, s, b0);
-    c31 = dot(c31, s, b1);
+  const panel = a, words = (product.k as usize) << 5;
+  for (let isLast = product.isWide == 0;; isLast = true) {
+    for (const end = b + words; b < end; b += 32, a += A_STEP) {
+      const b0 = v128.load(b), b1 = v128.load(b, 16), w = weights(a);
+      let s = i32x4.shuffle(w, w, 0, 0, 0, 0);
+      c00 = dot(c00, s, b0);
+      c01 = dot(c01, s, b1);
+      s = i32x4.shuffle(w, w, 1, 1, 1, 1);
+      c10 = dot(c10, s, b0);
+      c11 = dot(c11, s, b1);
+      s = i32x4.shuffle(w, w, 2, 2, 2, 2);
+      c20 = dot(c20, s, b0);
+      c21 = dot(c21, s, b1);
+      s = i32x4.shuffle(w, w, 3, 3, 3, 3);
+      c30 = dot(c30, s, b0);
+      c31 = dot(c31, s, b1);
+    }
+    if (isLast) break;
+    a = panel;
+    c00 = i32x4.shl(c00, 7);
+    c01 = i32x4.shl(c01, 7);
+    c10 = i32x4.shl(c10, 7);
+    c11 = i32x4.shl(c11, 7);
+    c20 = i32x4.shl(c20, 7);
+    c21 = i32x4.shl(c21, 7);
+    c30 = i32x4.shl(c30, 7);
+    c31 = i32x4.shl(c31, 7);
   }
   if (isWhole) {
     const at = i << 2, ldc: usize = product.ldc << 2;
-    const starts = i32x4.mul(i32x4.splat(product.zero), v128.load(product.sums + at));
-    const steps = f32x4.mul(f32x4.splat(product.step), v128.load(product.scales + at));
+    const sums = v128.load(product.sums + at), scales = v128.load(product.scales + at);
     const biases = product.bias ? v128.load(product.bias + at) : f32x4.splat(0);
-    finishRow(c, c00, c01, splat0(starts), splat0(steps), splat0(biases), product);
-    finishRow(c + ldc, c10, c11, splat1(starts), splat1(steps), splat1(biases), product);
-    finishRow(c + 2 * ldc, c20, c21, splat2(starts), splat2(steps), splat2(biases), product);
-    finishRow(c + 3 * ldc, c30, c31, splat3(starts), splat3(steps), splat3(biases), product);
+    finishRow(c, c00, c01, by, splat0(sums), splat0(scales), splat0(biases), product);
+    finishRow(c + ldc, c10, c11, by, splat1(sums), splat1(scales), splat1(biases), product);
+    finishRow(c + 2 * ldc, c20, c21, by, splat2(sums), splat2(scales), splat2(biases), product);
+    finishRow(c + 3 * ldc, c30, c31, by, splat3(sums), splat3(scales), splat3(biases), product);
     return;
   }
   const to = threadMemory + EDGE_TILE;
@@ -144,22 +169,35 @@ function tile4x8(c: usize, a: usize, b: usize, i: i32, isWhole: bool, product: I
 }
 
 /** Eight rows and four columns, to the edge tile. */
-function tile8x4(a: usize, panel: usize, b: usize, k: i32): void {
+function tile8x4(a: usize, panel: usize, b: usize, k: i32, isWide: bool): void {
   let c00 = i32x4.splat(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00;
-  for (const end = b + ((k as usize) << 5); b < end; b += 32, a += A_STEP) {
-    const a0 = weights(a), a1 = weights(a + panel), columns = v128.load(b);
-    let s = i32x4.shuffle(columns, columns, 0, 0, 0, 0);
-    c00 = dot(c00, a0, s);
-    c01 = dot(c01, a1, s);
-    s = i32x4.shuffle(columns, columns, 1, 1, 1, 1);
-    c10 = dot(c10, a0, s);
-    c11 = dot(c11, a1, s);
-    s = i32x4.shuffle(columns, columns, 2, 2, 2, 2);
-    c20 = dot(c20, a0, s);
-    c21 = dot(c21, a1, s);
-    s = i32x4.shuffle(columns, columns, 3, 3, 3, 3);
-    c30 = dot(c30, a0, s);
-    c31 = dot(c31, a1, s);
+  const start = a;
+  for (let isLast = !isWide;; isLast = true) {
+    for (const end = b + ((k as usize) << 5); b < end; b += 32, a += A_STEP) {
+      const a0 = weights(a), a1 = weights(a + panel), columns = v128.load(b);
+      let s = i32x4.shuffle(columns, columns, 0, 0, 0, 0);
+      c00 = dot(c00, a0, s);
+      c01 = dot(c01, a1, s);
+      s = i32x4.shuffle(columns, columns, 1, 1, 1, 1);
+      c10 = dot(c10, a0, s);
+      c11 = dot(c11, a1, s);
+      s = i32x4.shuffle(columns, columns, 2, 2, 2, 2);
+      c20 = dot(c20, a0, s);
+      c21 = dot(c21, a1, s);
+      s = i32x4.shuffle(columns, columns, 3, 3, 3, 3);
+      c30 = dot(c30, a0, s);
+      c31 = dot(c31, a1, s);
+    }
+    if (isLast) break;
+    a = start;
+    c00 = i32x4.shl(c00, 7);
+    c01 = i32x4.shl(c01, 7);
+    c10 = i32x4.shl(c10, 7);
+    c11 = i32x4.shl(c11, 7);
+    c20 = i32x4.shl(c20, 7);
+    c21 = i32x4.shl(c21, 7);
+    c30 = i32x4.shl(c30, 7);
+    c31 = i32x4.shl(c31, 7);
   }
   const to = threadMemory + EDGE_TILE, row: usize = NR * 4;
   storeColumns(to, row, c00, c10, c20, c30);
@@ -167,18 +205,25 @@ function tile8x4(a: usize, panel: usize, b: usize, k: i32): void {
 }
 
 /** Four rows and one column, to the edge tile from a row on. Four sums hide the latency. */
-function tile4x1(row: i32, a: usize, b: usize, k: i32): void {
+function tile4x1(row: i32, a: usize, b: usize, k: i32, isWide: bool): void {
+  const start = a;
   let s0 = i32x4.splat(0), s1 = s0, s2 = s0, s3 = s0;
-  for (const end = b + (((k & ~3) as usize) << 5); b < end; b += 128, a += 4 * A_STEP) {
-    s0 = dot(s0, weights(a), v128.load32_splat(b));
-    s1 = dot(s1, weights(a + A_STEP), v128.load32_splat(b, 32));
-    s2 = dot(s2, weights(a + 2 * A_STEP), v128.load32_splat(b, 64));
-    s3 = dot(s3, weights(a + 3 * A_STEP), v128.load32_splat(b, 96));
+  for (let isLast = !isWide;; isLast = true) {
+    for (const end = b + (((k & ~3) as usize) << 5); b < end; b += 128, a += 4 * A_STEP) {
+      s0 = dot(s0, weights(a), v128.load32_splat(b));
+      s1 = dot(s1, weights(a + A_STEP), v128.load32_splat(b, 32));
+      s2 = dot(s2, weights(a + 2 * A_STEP), v128.load32_splat(b, 64));
+      s3 = dot(s3, weights(a + 3 * A_STEP), v128.load32_splat(b, 96));
+    }
+    for (const end = b + (((k & 3) as usize) << 5); b < end; b += 32, a += A_STEP) {
+      s0 = dot(s0, weights(a), v128.load32_splat(b));
+    }
+    s0 = i32x4.add(i32x4.add(s0, s1), i32x4.add(s2, s3));
+    if (isLast) break;
+    a = start;
+    s0 = i32x4.shl(s0, 7);
+    s1 = i32x4.splat(0), s2 = s1, s3 = s1;
   }
-  for (const end = b + (((k & 3) as usize) << 5); b < end; b += 32, a += A_STEP) {
-    s0 = dot(s0, weights(a), v128.load32_splat(b));
-  }
-  s0 = i32x4.add(i32x4.add(s0, s1), i32x4.add(s2, s3));
   const to = threadMemory + EDGE_TILE + row * NR * 4;
   v128.store_lane<i32>(to, s0, 0);
   v128.store_lane<i32>(to, s0, 1, NR * 4);
@@ -210,14 +255,22 @@ function splat3(v: v128): v128 {
   return i32x4.shuffle(v, v, 3, 3, 3, 3);
 }
 
+/** Sums of a row as floats; `by` is the address of the steps of their columns. */
+// @ts-ignore: decorator
+@inline
+function scaled(v: v128, by: usize, sum: v128, scale: v128): v128 {
+  const start = i32x4.mul(v128.load(by, NR * 4), sum);
+  return f32x4.mul(f32x4.convert_i32x4_s(i32x4.sub(v, start)), f32x4.mul(v128.load(by), scale));
+}
+
 /** Scales and stores one row of a tile. */
 // @ts-ignore: decorator
 @inline
 function finishRow(
-  c: usize, v0: v128, v1: v128, start: v128, by: v128, bias: v128, product: IntProduct,
+  c: usize, v0: v128, v1: v128, by: usize, sum: v128, scale: v128, bias: v128, product: IntProduct,
 ): void {
-  v0 = f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(i32x4.sub(v0, start)), by), bias);
-  v1 = f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(i32x4.sub(v1, start)), by), bias);
+  v0 = f32x4.add(scaled(v0, by, sum, scale), bias);
+  v1 = f32x4.add(scaled(v1, by + 16, sum, scale), bias);
   if (product.addsResidual) {
     const residual = c + product.residual;
     v0 = f32x4.add(v0, v128.load(residual));
@@ -230,19 +283,20 @@ function finishRow(
 }
 
 /** Scales and stores rows × columns of the edge tile; `i` is its first row. */
-function finishTile(c: usize, i: i32, rows: i32, columns: i32, product: IntProduct): void {
-  const low = f32x4.splat(product.low), high = f32x4.splat(product.high), step = product.step, zero = product.zero;
+function finishTile(
+  c: usize, by: usize, i: i32, rows: i32, columns: i32, product: IntProduct,
+): void {
+  const low = f32x4.splat(product.low), high = f32x4.splat(product.high);
   const adds = product.addsResidual, residual = product.residual, ldc: usize = product.ldc << 2;
   let from = threadMemory + EDGE_TILE;
   let sums = product.sums + (i << 2), scales = product.scales + (i << 2);
   let bias = product.bias ? product.bias + (i << 2) : 0;
   for (const end = from + rows * NR * 4; from < end; c += ldc) {
-    const start = i32x4.splat(zero * load<i32>(sums)), by = f32x4.splat(step * load<f32>(scales));
+    const sum = v128.load32_splat(sums), scale = v128.load32_splat(scales);
     const b = bias ? v128.load32_splat(bias) : f32x4.splat(0);
-    let to = c;
-    for (let left = columns; left > 0; left -= 4, from += 16, to += 16) {
-      let v = f32x4.mul(f32x4.convert_i32x4_s(i32x4.sub(v128.load(from), start)), by);
-      v = f32x4.add(v, b);
+    let to = c, column = by;
+    for (let left = columns; left > 0; left -= 4, from += 16, to += 16, column += 16) {
+      let v = f32x4.add(scaled(v128.load(from), column, sum, scale), b);
       if (adds) v = f32x4.add(v, left < 4 ? loadPart(to + residual, left) : v128.load(to + residual));
       v = f32x4.pmin(f32x4.pmax(v, low), high);
       if (left < 4) storePart(to, v, left);

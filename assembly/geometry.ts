@@ -128,6 +128,8 @@ export class Int8FilterGeometry extends FilterGeometry {
   first: i32;
   /** The number of rows. */
   rows: i32;
+  /** Whether the steps of the rows are given. */
+  isScaled: Flag;
 }
 
 /** A convolution with weights in 8 bits, which rounds its input. */

@@ -13,9 +13,8 @@ export {
   conv2d, conv2dBackwardInput, conv2dBackwardScratchSize, conv2dBackwardWeight, conv2dPack,
   conv2dPackedSize, conv2dPackedTransposedSize, conv2dPackTransposed, conv2dScratchSize,
 } from "./conv2d";
-export {
-  conv2dInt8, conv2dInt8Pack, conv2dInt8PackedSize, conv2dInt8ScratchSize, conv2dInt8Unpack,
-} from "./conv2d_int8";
+export { conv2dInt8, conv2dInt8ScratchSize } from "./conv2d_int8";
+export { conv2dInt8Pack, conv2dInt8PackedSize, conv2dInt8Unpack } from "./conv2d_int8_weights";
 export { stridedCopy } from "./copy";
 export {
   depthwise, depthwiseBackwardInput, depthwiseBackwardInputScratchSize, depthwiseScratchSize,

@@ -1,7 +1,8 @@
-// Rounding to 8 bits: the inputs of a convolution to words of integers from 0 to 127 (gemm_int8.ts), and
-// its weights to ±127.
+// Rounding the inputs of a convolution to words of integers from 0 to 127 (gemm_int8.ts).
 //
 //   x ≈ step · (q − zero),  step = (high − low) / 127 for a range that includes 0
+//
+// Wide inputs have 14 bits, q = 128 · q1 + q0, in two words.
 //
 // Sums with 1.5 · 2²³ round: such a float has no fraction, and its last bits are those of the integer.
 
@@ -11,9 +12,9 @@ import { loadPart, storePart } from "./inline/part";
 /** 1.5 · 2²³ */
 const MAGIC: f32 = 12582912;
 /** The bits of infinity. */
-const INFINITE: i32 = 0x7f800000;
+export const INFINITE: i32 = 0x7f800000;
 /** The least width of a range. */
-const TINY: f64 = 7.888609052210118e-31; // 2⁻¹⁰⁰
+export const TINY: f64 = 7.888609052210118e-31; // 2⁻¹⁰⁰
 
 /**
  * Widens the extremes at `to` by n floats. As integers, floats from 0 on are in order, and so are those
@@ -47,14 +48,43 @@ export function widenRange(to: usize, x: usize, n: i32): void {
 
 /** How this thread's current sample is rounded. */
 export let step: f32 = 0, zero: i32 = 0;
-let inverse: f32 = 0;
+let inverse: f32 = 0, levels: f32 = 0;
 
-/** Chooses how to round values between low and high. */
-export function chooseSteps(low: f32, high: f32): void {
+/** Chooses how to round values between low and high, to 14 bits if they are wide. */
+export function chooseSteps(low: f32, high: f32, isWide: bool): void {
+  levels = isWide ? 16383 : 127;
   const width = max((max(high, 0) as f64) - (min(low, 0) as f64), TINY);
-  step = (width / 127) as f32;
-  inverse = (127 / width) as f32;
-  zero = nearest<f64>(-(min(low, 0) as f64) * 127 / width) as i32;
+  step = (width / levels) as f32;
+  inverse = ((levels as f64) / width) as f32;
+  zero = nearest<f64>(-(min(low, 0) as f64) * levels / width) as i32;
+}
+
+/**
+ * Chooses how to round each of n pixels, by its values in all channels.
+ * @param steps n floats, then the same for `zeros`
+ * @param factors a float for each pixel, then another one `offset` bytes behind: how quantizePixels rounds
+ */
+export function choosePixels(
+  steps: usize, zeros: usize, factors: usize, offset: usize, x: usize, channels: i32, plane: usize, n: i32,
+): void {
+  for (let i = 0; i < n; i += 4) {
+    const left = n - i;
+    let high = i32x4.splat(0), low = high;
+    for (let c = 0, p = x + (i << 2); c < channels; c++, p += plane) {
+      const v = loadUpTo(p, left);
+      high = i32x4.max_s(high, v);
+      low = i32x4.max_u(low, v);
+    }
+    v128.store(factors + (i << 2), high);
+    v128.store(factors + offset + (i << 2), low);
+  }
+  for (const end = steps + (n << 2); steps < end; steps += 4, zeros += 4, factors += 4) {
+    chooseStep(load<i32>(factors), load<u32>(factors + offset), false, false);
+    store<f32>(steps, step);
+    store<i32>(zeros, zero);
+    store<f32>(factors, inverse);
+    store<f32>(factors + offset, MAGIC + (zero as f32));
+  }
 }
 
 /**
@@ -62,22 +92,27 @@ export function chooseSteps(low: f32, high: f32): void {
  * is NaN.
  * @param isKnown whether the range has been chosen, and only has to be checked
  */
-export function chooseStepsFrom(extremes: usize, count: i32, isKnown: bool): void {
+export function chooseStepsFrom(extremes: usize, count: i32, isKnown: bool, isWide: bool): void {
   let high = 0;
   let low: u32 = 0;
   for (const end = extremes + (count << 3); extremes < end; extremes += 8) {
     high = max(high, load<i32>(extremes));
     low = max(low, load<u32>(extremes, 4));
   }
+  chooseStep(high, low, isKnown, isWide);
+}
+
+/** The same for the bits of the extremes. */
+function chooseStep(high: i32, low: u32, isKnown: bool, isWide: bool): void {
   const isBelow = (low as i32) < 0;
   const isFinite = high < INFINITE && (!isBelow || (low & 0x7fffffff) < (INFINITE as u32));
   if (!isFinite) step = NaN;
-  else if (!isKnown) chooseSteps(isBelow ? reinterpret<f32>(low) : 0, reinterpret<f32>(high));
+  else if (!isKnown) chooseSteps(isBelow ? reinterpret<f32>(low) : 0, reinterpret<f32>(high), isWide);
 }
 
-/** The word that stands for zeros. */
-export function zeroWord(): i32 {
-  return zero * (LANES == 4 ? 0x01010101 : 0x00010001);
+/** The word with a value in each lane. */
+export function repeated(value: i32): i32 {
+  return value * (LANES == 4 ? 0x01010101 : 0x00010001);
 }
 
 /** Writes n words of zeros, and returns the address behind them. */
@@ -120,6 +155,68 @@ export function quantizeWords(to: usize, p0: usize, p1: usize, p2: usize, p3: us
   storePart(to + i, words4(a, b, c, d), rest);
 }
 
+/** The same with a factor and an offset for each pixel, from choosePixels. */
+export function quantizePixels(
+  to: usize, p0: usize, p1: usize, p2: usize, p3: usize, n: i32, factors: usize, offset: usize,
+): void {
+  const bottom = f32x4.splat(MAGIC), top = f32x4.splat(MAGIC + 127);
+  for (; n > 0; n -= 4, to += 16, p0 += 16, p1 += 16, p2 += 16, p3 += 16, factors += 16) {
+    const by = v128.load(factors), from = v128.load(factors + offset);
+    const a = rounded(loadUpTo(p0, n), by, from, bottom, top);
+    const b = rounded(loadUpTo(p1, n), by, from, bottom, top);
+    if (LANES == 2) {
+      storeUpTo(to, words2(a, b), n);
+      continue;
+    }
+    const c = rounded(loadUpTo(p2, n), by, from, bottom, top);
+    const d = rounded(loadUpTo(p3, n), by, from, bottom, top);
+    storeUpTo(to, words4(a, b, c, d), n);
+  }
+}
+
+/** The same for wide inputs: words of their high bits, and of their low ones, `low` bytes behind. */
+export function quantizeWide(
+  to: usize, low: usize, p0: usize, p1: usize, p2: usize, p3: usize, n: i32,
+): void {
+  const by = f32x4.splat(inverse), bottom = f32x4.splat(MAGIC), top = f32x4.splat(MAGIC + 16383);
+  const offset = f32x4.splat(MAGIC + (zero as f32));
+  for (; n > 0; n -= 4, to += 16, p0 += 16, p1 += 16, p2 += 16, p3 += 16) {
+    const a = rounded(loadUpTo(p0, n), by, offset, bottom, top);
+    const b = rounded(loadUpTo(p1, n), by, offset, bottom, top);
+    const c = LANES == 4 ? rounded(loadUpTo(p2, n), by, offset, bottom, top) : a;
+    const d = LANES == 4 ? rounded(loadUpTo(p3, n), by, offset, bottom, top) : a;
+    storeUpTo(to, joined(sevenBits(a, 7), sevenBits(b, 7), sevenBits(c, 7), sevenBits(d, 7)), n);
+    storeUpTo(to + low, joined(sevenBits(a, 0), sevenBits(b, 0), sevenBits(c, 0), sevenBits(d, 0)), n);
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function loadUpTo(p: usize, n: i32): v128 {
+  return n < 4 ? loadPart(p, n) : v128.load(p);
+}
+
+// @ts-ignore: decorator
+@inline
+function storeUpTo(p: usize, v: v128, n: i32): void {
+  if (n < 4) storePart(p, v, n);
+  else v128.store(p, v);
+}
+
+// @ts-ignore: decorator
+@inline
+function sevenBits(v: v128, from: i32): v128 {
+  return v128.and(i32x4.shr_u(v, from), i32x4.splat(127));
+}
+
+/** The integers of two or four vectors as the lanes of words. */
+// @ts-ignore: decorator
+@inline
+function joined(a: v128, b: v128, c: v128, d: v128): v128 {
+  if (LANES == 2) return v128.or(a, i32x4.shl(b, 16));
+  return v128.or(v128.or(a, i32x4.shl(b, 8)), i32x4.shl(v128.or(c, i32x4.shl(d, 8)), 16));
+}
+
 /** Four integers in the last bits of floats. With NaN as its second operand, pmax gives the first one. */
 // @ts-ignore: decorator
 @inline
@@ -140,23 +237,4 @@ function words2(a: v128, b: v128): v128 {
 function words4(a: v128, b: v128, c: v128, d: v128): v128 {
   const low = i32x4.add(a, i32x4.shl(b, 8)), high = i32x4.add(c, i32x4.shl(d, 8));
   return i32x4.sub(i32x4.add(low, i32x4.shl(high, 16)), i32x4.splat(0x8b400000));
-}
-
-/**
- * The step of n weights: their largest magnitude / 127, with 16 significant bits. So products with ±127 are
- * exact, and rounding weights again gives the same. NaN if a value is NaN or infinite.
- */
-export function weightStep(w: usize, n: i32): f32 {
-  let top: u32 = reinterpret<u32>(TINY as f32);
-  for (const end = w + (n << 2); w < end; w += 4) top = max(top, load<u32>(w) & 0x7fffffff);
-  if (top >= (INFINITE as u32)) return NaN;
-  return reinterpret<f32>((reinterpret<u32>(reinterpret<f32>(top) / 127) + 0x80) & ~0xff);
-}
-
-/** A weight / its step as an integer. */
-// @ts-ignore: decorator
-@inline
-export function roundWeight(w: f32, step: f32): i32 {
-  const v = nearest<f32>(w / step);
-  return isNaN(v) ? 0 : v as i32;
 }

@@ -85,4 +85,6 @@ export enum ActivationKind {
   softplus,
   /** x where x > 0, a · (exp(x) − 1) elsewhere */
   elu,
+  /** a · min(max(round(x / a), b), b + 255), ties to even: x in 8 bits */
+  fakeQuantize,
 }

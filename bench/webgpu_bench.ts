@@ -1,5 +1,5 @@
 /**
- * AlexNet's forward pass on a WebGPU adapter. A software adapter shows how the programs compare, but
+ * The forward passes of networks on a WebGPU adapter. A software adapter shows how the programs compare, but
  * not how fast they are on a GPU.
  *
  * @module
@@ -28,13 +28,6 @@ const PROGRAMS: readonly Program<NetworkPeer, Network>[] = [{
     return createGpuPeer(network);
   },
 }, {
-  name: "pembroke-webgpu",
-  once: true,
-  async create(network) {
-    const { createHalfGpuPeer } = await import("./peers/pembroke.ts");
-    return createHalfGpuPeer(network);
-  },
-}, {
   name: "tfjs-webgpu",
   once: true,
   async create(network) {
@@ -50,31 +43,61 @@ const PROGRAMS: readonly Program<NetworkPeer, Network>[] = [{
   },
 }];
 
-export const webgpu: Suite = {
-  programs: [...new Set(PROGRAMS.map(({ name }) => name))],
-  async run(context) {
-    const { options, skipped } = context;
-    const network = await createNetwork("alexnet", SEED);
-    return await withPrograms(PROGRAMS, network, context, async (peers) => {
-      const measurements: Measurement[] = [];
-      for (const batch of options.batches ?? [1]) {
-        const images = randomImages(batch, SEED, network.image);
-        const flops = 2 * network.forwardMacs * batch;
-        const task = { section: "AlexNet on WebGPU, forward", name: `batch ${batch}`, flops };
-        const work = (peer: NetworkPeer) => peer.forward(images, batch);
-        const entries = await entriesFor(task, peers, work, skipped);
-        const rounds = roundsFor(batch, options);
-        measurements.push(...await measure(`webgpu, batch ${batch}`, rounds, entries, [], skipped));
-      }
-      if (peers.some(({ name }) => name === "pembroke-webgpu")) {
-        measurements.push(...await measureLayers(context));
-      }
-      return measurements;
-    });
+/** Weights in f16, for the network whose fully connected weights are most of its bytes. */
+const HALF: Program<NetworkPeer, Network> = {
+  name: "pembroke-webgpu",
+  once: true,
+  async create(network) {
+    const { createHalfGpuPeer } = await import("./peers/pembroke.ts");
+    return createHalfGpuPeer(network);
   },
 };
 
-/** Times each layer's shader. Its name shows its operations, and the bytes that it must transfer. */
+/** The networks that run without `--networks`. */
+const NETWORKS = ["squeezenet1_1", "mobilenet_v2", "alexnet"] as const;
+
+export const webgpu: Suite = {
+  programs: PROGRAMS.map(({ name }) => name),
+  async run(context) {
+    const { options: { networks = NETWORKS, only } } = context;
+    const measurements: Measurement[] = [];
+    for (const name of networks) {
+      const network = await createNetwork(name, SEED);
+      const programs = name === "alexnet" ? [...PROGRAMS, HALF] : PROGRAMS;
+      measurements.push(
+        ...await withPrograms(programs, network, context, (peers) => {
+          return measureNetwork(network, peers, context);
+        }),
+      );
+    }
+    if (networks.includes("alexnet") && (only?.includes("pembroke-webgpu") ?? true)) {
+      measurements.push(...await measureLayers(context));
+    }
+    return measurements;
+  },
+};
+
+async function measureNetwork(
+  { name, image, forwardMacs }: Network,
+  peers: readonly NetworkPeer[],
+  { options, skipped }: Context,
+): Promise<Measurement[]> {
+  const measurements: Measurement[] = [];
+  for (const batch of options.batches ?? [1]) {
+    const images = randomImages(batch, SEED, image), label = `${name} on WebGPU, batch ${batch}`;
+    const task = {
+      section: `Networks on WebGPU, batch ${batch}`,
+      name,
+      flops: 2 * forwardMacs * batch,
+    };
+    const work = (peer: NetworkPeer) => peer.forward(images, batch);
+    const entries = await entriesFor(task, peers, work, skipped, label);
+    measurements.push(...await measure(label, roundsFor(batch, options), entries, [], skipped));
+  }
+  return measurements;
+}
+
+/** Times each shader of AlexNet's layers. Its name shows its operations, and the bytes that it must transfer. */
 async function measureLayers({ options, skipped }: Context): Promise<Measurement[]> {
   const { createLayers } = await import("./peers/webgpu_layers.ts");
   const { peer, layers } = await createLayers();

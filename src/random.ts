@@ -157,3 +157,9 @@ function temper(y: number): number {
   y ^= (y << 15) & 0xefc60000;
   return y ^ (y >>> 18);
 }
+
+/** Checks that a generator is one. */
+export function checkGenerator(op: string, generator: unknown): void {
+  if (generator instanceof RandomGenerator) return;
+  throw new ArgumentError(op, "generator", generator, "a RandomGenerator");
+}

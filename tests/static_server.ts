@@ -6,6 +6,8 @@ const types: Record<string, string> = {
   js: "text/javascript",
   json: "application/json",
   html: "text/html",
+  css: "text/css",
+  svg: "image/svg+xml",
 };
 
 /** Serves a folder on localhost, by default the repository. Under `/bare/` the weights are missing. */

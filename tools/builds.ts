@@ -121,54 +121,76 @@ const externalCodecBinaries: External = [
 const externalWeights: External = [/^\.\/pembroke\.weights\.js$/, (path) => path];
 
 /** A module that compiles the kernels for one thread, as soon as it is loaded. */
-async function kernels(file: string, name: string): Promise<BundleOptions> {
+async function compiledKernels(file: string, name: string): Promise<Replacement> {
   const text = JSON.stringify(await textOf(binaries[`${file}.wasm`]));
-  return {
-    entry: new URL(`${file}.ts`, generated),
-    replacements: [
-      [
-        /\bgenerated[/\\](relaxed|simd)\.ts$/,
-        () =>
-          `import { compile } from "../binary.ts";
-          export default compile("${name}", ${text});`,
-      ],
-      bytesFromText,
-    ],
-  };
+  return [
+    new RegExp(`\\bgenerated[/\\\\]${file}\\.ts$`),
+    () =>
+      `import { compile } from "../binary.ts";
+      export default compile("${name}", ${text});`,
+  ];
 }
 
-/** The kernels for threads. */
-async function threads(name: string): Promise<BundleOptions> {
+/** A module with the kernels for threads. */
+async function threadKernels(name: string): Promise<Replacement> {
   const text = JSON.stringify(await textOf(new URL(`${name}_threads.wasm`, generated)));
-  const entry = new URL(`${name}_threads.ts`, generated);
-  return { entry, replacements: [[/_threads\.ts$/, () => `export default ${text};`]] };
+  return [new RegExp(`\\b${name}_threads\\.ts$`), () => `export default ${text};`];
+}
+
+const kernels: Readonly<Record<string, Replacement>> = {
+  relaxed: await compiledKernels("relaxed", "relaxed simd"),
+  simd: await compiledKernels("simd", "simd"),
+  relaxed_threads: await threadKernels("relaxed"),
+  simd_threads: await threadKernels("simd"),
+};
+
+/** The file of some kernels. */
+function kernelFile(name: string): BundleOptions {
+  const entry = new URL(`${name}.ts`, generated);
+  return { entry, replacements: [kernels[name], bytesFromText] };
 }
 
 /** Emscripten's script, without the name of the binary, which bundlers would try to find. */
-async function codecScript(name: string, file: string): Promise<BundleOptions> {
-  const binaryUrl = /new URL\("\w+\.wasm",import\.meta\.url\)\.href/;
-  return {
-    entry: await inPackage(name, file),
-    replacements: [[/_dec\.js$/, (source) => source.replace(binaryUrl, '""')]],
-  };
-}
+const codecScripts: Replacement = [
+  /_dec\.js$/,
+  (source) => source.replace(/new URL\("\w+\.wasm",import\.meta\.url\)\.href/, '""'),
+];
 
 /** A module that compiles a codec's binary. */
-async function codecBinary(name: string): Promise<BundleOptions> {
+async function compiledCodec(name: string): Promise<Replacement> {
   const text = JSON.stringify(await textOf(binaries[`${name}.wasm`]));
-  return {
-    entry: new URL(`src/image/codecs/${name}_wasm.js`, root),
-    replacements: [
-      [
-        /_wasm\.js$/,
-        () =>
-          `import { decodeBinary } from "../../backend/wasm/embedded_binary.ts";
-          export default new WebAssembly.Module(decodeBinary(${text}));`,
-      ],
-      bytesFromText,
-    ],
-  };
+  return [
+    new RegExp(`\\b${name}_wasm\\.js$`),
+    () =>
+      `import { decodeBinary } from "../../backend/wasm/embedded_binary.ts";
+      export default new WebAssembly.Module(decodeBinary(${text}));`,
+  ];
 }
+
+const codecs: Readonly<Record<string, Replacement>> = {
+  jpeg: await compiledCodec("jpeg"),
+  webp: await compiledCodec("webp"),
+};
+
+/** The file of a codec's binary. */
+function codecFile(name: string): BundleOptions {
+  const entry = new URL(`src/image/codecs/${name}_wasm.js`, root);
+  return { entry, replacements: [codecs[name], bytesFromText] };
+}
+
+/** The file of a codec's script. */
+async function codecScript(name: string, file: string): Promise<BundleOptions> {
+  return { entry: await inPackage(name, file), replacements: [codecScripts] };
+}
+
+/** For pages that are bundled with the library: kernels and codecs are chunks, loaded when needed. */
+export const pageReplacements: readonly Replacement[] = [
+  kernelsOnDemand,
+  bytesFromText,
+  codecScripts,
+  ...Object.values(kernels),
+  ...Object.values(codecs),
+];
 
 const library: BundleOptions = {
   entry,
@@ -187,14 +209,14 @@ const withoutBinaries: BundleOptions = {
 
 /** The files that the library imports when needed, in `dist/` and in the npm package. */
 export const lazyBundles: Readonly<Record<string, BundleOptions>> = {
-  "pembroke.kernels.relaxed.js": await kernels("relaxed", "relaxed simd"),
-  "pembroke.kernels.simd.js": await kernels("simd", "simd"),
-  "pembroke.threads.relaxed.js": await threads("relaxed"),
-  "pembroke.threads.simd.js": await threads("simd"),
+  "pembroke.kernels.relaxed.js": kernelFile("relaxed"),
+  "pembroke.kernels.simd.js": kernelFile("simd"),
+  "pembroke.threads.relaxed.js": kernelFile("relaxed_threads"),
+  "pembroke.threads.simd.js": kernelFile("simd_threads"),
   "pembroke.jpeg.js": await codecScript(jpegPackage, "codec/dec/mozjpeg_dec.js"),
-  "pembroke.jpeg.wasm.js": await codecBinary("jpeg"),
+  "pembroke.jpeg.wasm.js": codecFile("jpeg"),
   "pembroke.webp.js": await codecScript(webpPackage, "codec/dec/webp_dec.js"),
-  "pembroke.webp.wasm.js": await codecBinary("webp"),
+  "pembroke.webp.wasm.js": codecFile("webp"),
 };
 
 /** The library without the section "Networks" of its entry module, to measure it. */

@@ -32,7 +32,7 @@ export interface BundleOptions {
 }
 
 /** esbuild rewrites `using` for older engines, but their classes also need this symbol. */
-const disposeSymbol = 'Symbol.dispose??=Symbol.for("Symbol.dispose");';
+export const disposeSymbol = 'Symbol.dispose??=Symbol.for("Symbol.dispose");';
 
 /** Bundles a program into one file. Throws if esbuild reports an error. */
 export async function bundle(options: BundleOptions): Promise<Uint8Array> {
@@ -53,14 +53,8 @@ export async function bundleFiles(
   const renamed = new Set<string>();
   const lazyPaths = Object.values(lazy).map((module) => fileURLToPath(module));
   const plugin: esbuild.Plugin = {
-    name: "replacements and externals",
+    name: "imports",
     setup({ onLoad, onResolve }) {
-      for (const [filter, replace] of replacements) {
-        onLoad({ filter }, async ({ path }) => {
-          const loader = path.endsWith(".ts") ? "ts" : "js";
-          return { contents: replace(await Deno.readTextFile(path)), loader };
-        });
-      }
       onLoad({ filter: /[/\\]src[/\\].*\.ts$/ }, async ({ path }) => {
         const isLazy = (from: string) => lazyPaths.includes(resolve(dirname(path), from));
         const contents = withStaticImports(await Deno.readTextFile(path), isLazy);
@@ -96,7 +90,7 @@ export async function bundleFiles(
       charset: readable ? "ascii" : "utf8",
       loader: { ".wasm": "binary" },
       banner: { js: disposeSymbol },
-      plugins: [plugin, npmPackages],
+      plugins: [replacing(replacements), plugin, npmPackages],
       logLevel: "silent",
       write: false,
       metafile: true,
@@ -127,8 +121,23 @@ function withStaticImports(source: string, isLazy: (from: string) => boolean): s
   return [...imports, changed].join("\n");
 }
 
+/** Replaces the source of modules. */
+export function replacing(replacements: readonly Replacement[]): esbuild.Plugin {
+  return {
+    name: "replacements",
+    setup({ onLoad }) {
+      for (const [filter, replace] of replacements) {
+        onLoad({ filter }, async ({ path }) => {
+          const loader = path.endsWith(".ts") ? "ts" : "js";
+          return { contents: replace(await Deno.readTextFile(path)), loader };
+        });
+      }
+    },
+  };
+}
+
 /** Resolves npm packages to their folders in Deno's cache. */
-const npmPackages: esbuild.Plugin = {
+export const npmPackages: esbuild.Plugin = {
   name: "npm",
   setup({ onResolve, resolve }) {
     onResolve({ filter: /^npm:/ }, async ({ path, kind }) => {

@@ -12,9 +12,9 @@ import ts from "npm:typescript@6.0.3";
 /** The limits that no change may exceed. */
 export const limits = {
   /** Names that mod.ts exports. */
-  exports: 190,
+  exports: 195,
   /** Lines of a source file. */
-  lines: 320,
+  lines: 340,
   /** Lines of a test file. */
   testLines: 480,
   /** Arguments of a call or parameters of a function, outside tests. */

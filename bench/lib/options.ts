@@ -44,12 +44,12 @@ Suites (default: all but algorithms):
   conv               AlexNet's five convolutions, forward and backward
   algorithms         the layers' choice of algorithm; fails if another is 10 % faster
   start-up           from \`deno run\` to the command's first result
-  webgpu             AlexNet's forward pass on WebGPU
+  webgpu             the forward passes of networks on WebGPU
 
 Options:
   --threads 1,2      numbers of threads to run with; some programs have only one (default: 1,2)
   --batch 1,8        batch sizes (default: 1,8 for networks and alexnet, 1 for webgpu, otherwise 8)
-  --networks a,b     networks for the suites networks (default: 10) and training (default: 3)
+  --networks a,b     networks for networks (default: 10), training (3) and webgpu (3)
   --rounds N         timed rounds (default: 15 for one image, at least 5 for larger batches)
   --only NAME,NAME   run only these programs
   --all-peers        run jax-js on all five convolutions, which takes minutes

@@ -38,13 +38,11 @@ export interface Int8Filters {
   readonly groups: number;
 }
 
-/** Weights in 8 bits, and the range of the values that they are multiplied by. */
+/** Weights in 8 bits. */
 export interface Int8Weight {
   readonly packed: Tensor<Int8Array>;
   /** The factor of each row's integers, [outC]. */
   readonly scale: Tensor;
-  /** The least and the largest input; null to find them in each sample. */
-  readonly range: readonly [number, number] | null;
 }
 
 /** The kernels of forward passes. `activation` is a code of assembly/inline/activate.ts. */
@@ -146,13 +144,17 @@ export interface QuantizedKernels {
    * the next three, or none of them.
    */
   emptyConv2dInt8?(filters: Int8Filters): Tensor<Int8Array>;
-  /** Quantises rows of weights, [rows, …], to packed and scale, from row `row` on. */
+  /**
+   * Quantises rows of weights, [rows, …], to packed and scale, from row `row` on. If `isScaled`, by
+   * the present values of scale.
+   */
   packConv2dInt8?(
     packed: Tensor<Int8Array>,
     scale: Tensor,
     weight: Tensor,
     row: number,
     filters: Int8Filters,
+    isScaled: boolean,
   ): void;
   /** values = the integers of packed, [outC, inC/groups, (kH,) kW]. */
   unpackConv2dInt8?(
@@ -160,7 +162,10 @@ export interface QuantizedKernels {
     packed: Tensor<Int8Array>,
     filters: Int8Filters,
   ): void;
-  /** y = activation(x ⋆ (scale · packed) + bias + residual), with x rounded to 7 bits. */
+  /**
+   * y = activation(x ⋆ (scale · packed) + bias + residual), with x rounded to 7 bits. `range` is the
+   * least and the largest input; null finds them in each sample.
+   */
   conv2dInt8?(
     y: Tensor,
     x: Tensor,
@@ -168,6 +173,7 @@ export interface QuantizedKernels {
     bias: Tensor | null,
     g: Conv2dGeometry,
     epilogue: Epilogue,
+    range: readonly [number, number] | null,
   ): void;
   /** An empty tensor for packed weights [outF, inF] of {@linkcode QuantizedKernels.linearInt8}. */
   emptyLinearInt8(outF: number, inF: number): Tensor<Int8Array>;

@@ -3,19 +3,22 @@
 import { devices } from "../backend/devices.ts";
 import type { Preprocessing } from "../image/preprocess.ts";
 import { precisions } from "../layers/precision.ts";
-import { type ExplainArgs, explainOptions, readExplain, type showModes } from "./args_explain.ts";
+import type { ExplainArgs, readExplain, showModes } from "./args_explain.ts";
+import type { LearnArgs } from "./args_learn.ts";
 import { readWeightsArgs, type WeightsArgs, weightsCommands } from "./args_weights.ts";
-import { oneOf } from "./choices.ts";
+import { integer, oneOf, positive } from "./choices.ts";
 import { UsageError } from "./errors.ts";
 import type { Shard } from "./inputs.ts";
 import { parseStrictly } from "./parse.ts";
 
 /** The parsed arguments of any command. */
-export type Command = Options | WeightsArgs;
+export type Command = Options | WeightsArgs | LearnArgs;
+
+const modelCommands = ["classify", "evaluate", "explain", "serve", "summary"] as const;
 
 /** The parsed arguments of the commands that run a model. */
 export interface Options {
-  readonly command: "classify" | "explain" | "serve" | "summary" | "help" | "version";
+  readonly command: typeof modelCommands[number] | "help" | "version";
   readonly inputs: readonly string[];
   /** A file that lists more inputs, one per line; "-" for standard input. */
   readonly filesFrom?: string;
@@ -27,6 +30,8 @@ export interface Options {
   readonly model?: string;
   /** The file or URL of the weights; undefined for cached or bundled ones. */
   readonly weights?: string;
+  /** The network that weights with only a last layer belong to; undefined for a cached one. */
+  readonly base?: string;
   /** A file of class names, one per line; undefined for the model's own. */
   readonly classes?: string;
   /** Values that replace those of the model's preprocessing. */
@@ -42,6 +47,10 @@ export interface Options {
   /** Undefined for the precision of the weights. */
   readonly precision?: typeof precisions[number];
   readonly format: "text" | "json" | "jsonl";
+  /** Whether classify prints the features of images instead of their classes. */
+  readonly features?: boolean;
+  /** The file for features, or for the page of evaluate; undefined for standard output. */
+  readonly output?: string;
   /** Address that a server listens on. */
   readonly host: string;
   /** Port that a server listens on; 0 for any free port. */
@@ -72,28 +81,37 @@ const serveOptions = ["max-bytes", "max-pixels", "memory", "cors"] as const;
 /** Options that may come before the command. */
 const globalOptions = ["-q", "--quiet", "--no-color"];
 
+/** Arguments whose reader is loaded only for them. */
+const explaining = /^(explain|--(show|show-as|class|method)(=.*)?)$/s;
+
 /** Parses the arguments of any command; throws a {@linkcode UsageError} if they are invalid. */
-export function readCommand(args: readonly string[]): Command {
+export async function readCommand(args: readonly string[]): Promise<Command> {
   const at = args.findIndex((arg) => !globalOptions.includes(arg));
   const command = weightsCommands.find((name) => name === args[at]);
-  if (!command) return readArgs(args);
+  if (!command && args[at] !== "learn") {
+    if (!args.some((arg) => explaining.test(arg))) return readArgs(args);
+    const { readExplain } = await import("./args_explain.ts");
+    return readArgs(args, readExplain);
+  }
   if (args.includes("--help") || args.includes("-h")) return readArgs(["--help"]);
-  return readWeightsArgs(command, args.toSpliced(at, 1));
+  const rest = args.toSpliced(at, 1);
+  if (command) return readWeightsArgs(command, rest);
+  const { readLearnArgs } = await import("./args_learn.ts");
+  return readLearnArgs(rest);
 }
 
 /**
  * Parses the arguments of the commands that run a model.
  *
+ * @param readOwn Reads what only explain and --show have.
  * @throws {UsageError} If they are invalid.
  */
-export function readArgs(args: readonly string[]): Options {
+export function readArgs(args: readonly string[], readOwn?: typeof readExplain): Options {
   const { values, positionals } = parse(args);
   const inputs = [...positionals];
-  const [first] = inputs;
-  const named = first === "classify" || first === "explain" || first === "serve" ||
-    first === "summary";
+  const named = modelCommands.find((name) => name === inputs[0]);
   if (named) inputs.shift();
-  const command = values.help ? "help" : values.version ? "version" : named ? first : "classify";
+  const command = values.help ? "help" : values.version ? "version" : named ?? "classify";
 
   if (command !== "help" && command !== "version") {
     exclude(values, "random", "weights");
@@ -114,11 +132,22 @@ export function readArgs(args: readonly string[]): Options {
     if (bulk && command !== "classify") {
       throw new UsageError("--files-from, --resume and --shard are only for classify");
     }
+    if (values.features) {
+      if (command !== "classify") throw new UsageError("--features is only for classify");
+      exclude(values, "features", "json");
+      exclude(values, "features", "resume");
+    }
     if (values.classes === "") throw new UsageError("--classes is empty, must be a file");
+    if (values.base !== undefined && !values.weights) {
+      throw new UsageError("--base needs --weights, a file with only a last layer");
+    }
     if (values.weights === "") throw new UsageError("--weights is empty, must be a file or URL");
   }
   if ((command === "summary" || command === "serve") && inputs.length > 0) {
     throw new UsageError(`${command} takes no images, got ${JSON.stringify(inputs[0])}`);
+  }
+  if (command === "evaluate" && inputs.length !== 1) {
+    throw new UsageError("evaluate takes one folder, with a subfolder of photos for each class");
   }
   if (command === "classify") {
     const list = values["files-from"];
@@ -130,13 +159,13 @@ export function readArgs(args: readonly string[]): Options {
     }
     if (inputs.includes("")) throw new UsageError("an input is empty; is a variable unset?");
   }
-  const shown = command === "help" || command === "version"
+  const own = command === "help" || command === "version"
     ? {}
-    : readExplain(command, values, inputs);
+    : { ...outputOf(command, values), ...readOwn?.(command, values, inputs) };
   return {
     command,
     inputs,
-    ...shown,
+    ...own,
     filesFrom: values["files-from"],
     resume: values.resume,
     shard: values.shard === undefined ? undefined : shardOf(values.shard),
@@ -150,12 +179,14 @@ export function readArgs(args: readonly string[]): Options {
       : oneOf("--precision", values.precision, precisions),
     host: values.host ?? "127.0.0.1",
     port: integer("--port", values.port ?? "8000", 2 ** 16 - 1),
+    ...values.base !== undefined && { base: values.base },
     ...values.classes !== undefined && { classes: values.classes },
     ...values.preprocessing !== undefined && {
       preprocessing: preprocessingOf(values.preprocessing),
     },
     ...command === "serve" && { serve: serveLimits(values) },
     format: values.json ? "json" : values.jsonl || values.resume !== undefined ? "jsonl" : "text",
+    ...values.features && { features: true },
     offline: values.offline,
     quiet: values.quiet,
     verbose: values.verbose,
@@ -169,11 +200,11 @@ function parse(args: readonly string[]) {
     options: {
       "model": { type: "string", short: "m" },
       "weights": { type: "string" },
+      "base": { type: "string" },
       "classes": { type: "string" },
       "preprocessing": { type: "string" },
       "random": { type: "boolean", default: false },
       "seed": { type: "string" },
-      ...explainOptions,
       "top-k": { type: "string", short: "k", default: "5" },
       "backend": { type: "string", default: "auto" },
       "precision": { type: "string" },
@@ -186,6 +217,13 @@ function parse(args: readonly string[]) {
       "files-from": { type: "string" },
       "resume": { type: "string" },
       "shard": { type: "string" },
+      "features": { type: "boolean", default: false },
+      "class": { type: "string" },
+      "method": { type: "string" },
+      "show": { type: "boolean", default: false },
+      "show-as": { type: "string" },
+      "output": { type: "string", short: "o" },
+      "html": { type: "string" },
       "json": { type: "boolean", default: false },
       "jsonl": { type: "boolean", default: false },
       "offline": { type: "boolean", default: false },
@@ -202,6 +240,26 @@ function exclude<K extends string>(values: { readonly [name in K]?: unknown }, a
   if (values[a] && values[b]) throw new UsageError(`--${a} and --${b} cannot be combined`);
 }
 
+/** The file of --features, or that of --html. Explain has both, and reads them itself. */
+function outputOf(
+  command: Options["command"],
+  { features, output, html }: ReturnType<typeof parse>["values"],
+): Pick<Options, "output"> {
+  if (command === "explain") return {};
+  if (html !== undefined && command !== "evaluate") {
+    throw new UsageError("--html is only for evaluate and explain");
+  }
+  if (output !== undefined && !features) {
+    throw new UsageError("--output is only for learn, explain and classify --features");
+  }
+  if (output !== undefined && !/.\.npy$/i.test(output)) {
+    throw new UsageError(`--output is ${JSON.stringify(output)}, must end in .npy`);
+  }
+  if (html === "") throw new UsageError("--html is empty, must be a file");
+  const file = output ?? html;
+  return file === undefined ? {} : { output: file };
+}
+
 /** A seed of 32 bits; a random one by default. */
 function seedOf(text: string | undefined): number {
   if (text === undefined) return crypto.getRandomValues(new Uint32Array(1))[0];
@@ -215,21 +273,6 @@ function shardOf(text: string): Shard {
   throw new UsageError(
     `--shard is ${JSON.stringify(text)}, must be N/M with N from 1 to M, such as 3/16`,
   );
-}
-
-/** An integer from 0 to `max`. */
-function integer(option: string, text: string, max: number): number {
-  const value = Number(text);
-  if (/^\d+$/.test(text) && value <= max) return value;
-  throw new UsageError(
-    `${option} is ${JSON.stringify(text)}, must be an integer from 0 to ${max}`,
-  );
-}
-
-function positive(option: string, text: string): number {
-  const value = Number(text);
-  if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value > 0) return value;
-  throw new UsageError(`${option} is ${JSON.stringify(text)}, must be a positive integer`);
 }
 
 function serveLimits(values: ReturnType<typeof parse>["values"]): ServeLimits {

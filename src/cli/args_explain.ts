@@ -20,17 +20,7 @@ export interface ExplainArgs {
   readonly method: typeof explainMethods[number];
 }
 
-/** The options for the parser. */
-export const explainOptions = {
-  "output": { type: "string", short: "o" },
-  "html": { type: "string" },
-  "class": { type: "string" },
-  "method": { type: "string" },
-  "show": { type: "boolean", default: false },
-  "show-as": { type: "string" },
-} as const;
-
-/** The values of the options. */
+/** The values of the options, and of those that cannot be combined with them. */
 interface ExplainValues {
   readonly output?: string;
   readonly html?: string;
@@ -38,7 +28,16 @@ interface ExplainValues {
   readonly method?: string;
   readonly show: boolean;
   readonly "show-as"?: string;
+  readonly json: boolean;
+  readonly jsonl: boolean;
+  readonly features: boolean;
+  readonly resume?: string;
+  readonly "files-from"?: string;
+  readonly shard?: string;
 }
+
+/** Options of classify that explain and --show do not have. */
+const otherOptions = ["json", "jsonl", "features", "resume", "files-from", "shard"] as const;
 
 /** What readExplain() reads. */
 interface ExplainParts {
@@ -53,26 +52,20 @@ interface ExplainParts {
  */
 export function readExplain(
   command: string,
-  values: ExplainValues & {
-    readonly json?: boolean;
-    readonly jsonl?: boolean;
-    readonly resume?: string;
-  },
+  values: ExplainValues,
   inputs: readonly string[],
 ): ExplainParts {
-  const own = (["output", "html", "class", "method"] as const).find((name) =>
-    values[name] !== undefined
-  );
+  const own = (["class", "method"] as const).find((name) => values[name] !== undefined);
   if (own && command !== "explain") throw new UsageError(`--${own} is only for explain`);
   const shows = values.show || values["show-as"] !== undefined;
   if (shows && command !== "classify" && command !== "explain") {
     throw new UsageError("--show is only for classify and explain");
   }
   const show = !shows ? {} : { show: oneOf("--show-as", values["show-as"] ?? "auto", showModes) };
-  const isJson = values.json || values.jsonl || values.resume !== undefined;
-  if (isJson && (shows || command === "explain")) {
+  const other = otherOptions.find((name) => values[name] !== undefined && values[name] !== false);
+  if (other && (shows || command === "explain")) {
     const what = shows ? "--show" : "explain";
-    throw new UsageError(`${what} cannot be combined with --json, --jsonl or --resume`);
+    throw new UsageError(`${what} cannot be combined with --${other}`);
   }
   if (command !== "explain") return show;
   if (inputs.length !== 1) {

@@ -1,4 +1,4 @@
-/** Parses the arguments of pull, models, rm and convert. */
+/** Parses the arguments of pull, models, rm, convert and quantize. */
 
 import { type OutputFormat, type StoredPrecision, storedPrecisions } from "../weights/stored.ts";
 import { oneOf } from "./choices.ts";
@@ -45,9 +45,21 @@ export interface ConvertArgs {
   readonly quiet: boolean;
 }
 
-export type WeightsArgs = PullArgs | ModelsArgs | RemoveArgs | ConvertArgs;
+/** `cli.ts quantize IN -o OUT`. */
+export interface QuantizeArgs {
+  readonly command: "quantize";
+  readonly from: string;
+  readonly to: string;
+  /** A folder of sample photos. */
+  readonly calibrate?: string;
+  /** The network, if the file does not say. */
+  readonly model?: string;
+  readonly quiet: boolean;
+}
 
-export const weightsCommands = ["pull", "models", "rm", "convert"] as const;
+export type WeightsArgs = PullArgs | ModelsArgs | RemoveArgs | ConvertArgs | QuantizeArgs;
+
+export const weightsCommands = ["pull", "models", "rm", "convert", "quantize"] as const;
 
 export const weightsUsage = `\
 Pull options (the models command lists the names):
@@ -65,7 +77,15 @@ Pull options (the models command lists the names):
 Convert options (input: .pth, .net, safetensors or ONNX; output: a name that
 ends in .safetensors, .pth, .pt or .onnx):
       --precision P      f32, f16 or int8, as for pull (default f32; int8 needs
-                         .safetensors)`;
+                         .safetensors)
+
+Quantize options (input as for convert):
+  -o, --output FILE      the int8 weights; a name that ends in .safetensors
+      --calibrate FOLDER sample photos, some dozens of all kinds: finds the
+                         ranges of values once, which is faster than to search
+                         each photo for them, and counts the photos whose
+                         most probable class stays the same
+  -m, --model NAME       the network, if the input does not say`;
 
 /**
  * Parses the arguments that follow the command's name.
@@ -144,6 +164,27 @@ export function readWeightsArgs(
         );
       }
       return { command, from, to, format, precision, quiet: values.quiet };
+    }
+    case "quantize": {
+      const { values, positionals } = parseStrictly({
+        args: [...args],
+        allowPositionals: true,
+        options: {
+          output: { type: "string", short: "o" },
+          calibrate: { type: "string" },
+          model: { type: "string", short: "m" },
+          ...shared,
+        },
+      });
+      const [from, ...more] = positionals, { output: to, calibrate, model, quiet } = values;
+      if (!from || !to || more.length > 0) {
+        throw new UsageError("quantize takes one file, and --output with another");
+      }
+      if (calibrate === "") throw new UsageError("--calibrate is empty, must be a folder");
+      if (formatOf(to) !== "safetensors") {
+        throw new UsageError(`quantize needs a .safetensors output, got ${JSON.stringify(to)}`);
+      }
+      return { command, from, to, calibrate, model, quiet };
     }
   }
 }

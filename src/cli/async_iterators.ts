@@ -52,6 +52,11 @@ export async function* batches<T>(
   }
 }
 
+/** The items of a list as they would arrive from elsewhere. */
+export async function* each<T>(items: Iterable<T>): AsyncGenerator<T> {
+  yield* items;
+}
+
 function noop(): void {}
 
 /** The same promise; its rejection is not unhandled if it is awaited later, or never. */

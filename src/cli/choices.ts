@@ -1,4 +1,4 @@
-/** Options with a fixed set of values. */
+/** Options whose values are one of a set, or numbers. */
 
 import { UsageError } from "./errors.ts";
 
@@ -10,4 +10,20 @@ export function oneOf<T extends string>(option: string, text: string, names: rea
   throw new UsageError(
     `${option} is ${JSON.stringify(text)}, must be ${names.length > 1 ? list : last}`,
   );
+}
+
+/** An integer from 0 to `max`. */
+export function integer(option: string, text: string, max: number): number {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value <= max) return value;
+  throw new UsageError(
+    `${option} is ${JSON.stringify(text)}, must be an integer from 0 to ${max}`,
+  );
+}
+
+/** An integer above 0. */
+export function positive(option: string, text: string): number {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value > 0) return value;
+  throw new UsageError(`${option} is ${JSON.stringify(text)}, must be a positive integer`);
 }

@@ -4,19 +4,18 @@ import type { Backend } from "../backend/mod.ts";
 import { prepareImage } from "../image/prepare.ts";
 import type { Preprocessing } from "../image/preprocess.ts";
 import type { Precision } from "../layers/precision.ts";
+import type { Prediction } from "../models/mod.ts";
 import type { Options } from "./args.ts";
 import { Device } from "./device.ts";
-import { expand, type Input, inputsFrom, inShard, isWebUrl } from "./inputs.ts";
+import { expand, type Input, inputsFrom, inShard } from "./inputs.ts";
 import { type SelectedModel, selectModel } from "./model.ts";
 import { type Result, resultText, timingsText } from "./output.ts";
-import { outcomes, type Stages } from "./pipeline.ts";
+import { type Outcome, outcomes, type Stages } from "./pipeline.ts";
 import { Progress } from "./progress.ts";
 import { complain, note, print, warn } from "./terminal.ts";
 
 /** From this many images on, threads pay off: they start in 50 ms, and save 8 ms of 23 per image. */
 const bulkThreshold = 16;
-/** Faster by a tenth than 16: decoding interrupts inference less often. */
-const batchSize = 32;
 
 /** Classifies every input, prints the results, and returns the exit code. */
 export async function classify(options: Options): Promise<number> {
@@ -44,29 +43,29 @@ export async function classify(options: Options): Promise<number> {
   using device = await Device.open(options, threads, (on) => loadWeights(selected, on, options));
   using selected = await selectModel(options);
   const { model } = selected, { preprocessing } = model;
-  const processors = navigator.hardwareConcurrency;
-  using decoders = bulk ? await startDecoders(processors, preprocessing) : undefined;
   // no bar where results go to the same terminal
   const showsBar = format === "json" || resultFile !== undefined || !Deno.stdout.isTerminal();
   const progress = new Progress("classifying", !quiet && showsBar);
-  const stages: Stages = {
-    decode: (bytes, name) =>
-      decoders?.decode(bytes, { name, reuse: !isWebUrl(name) }) ??
-        prepareImage(bytes, preprocessing, { name }),
-    // one batch, and two images for each worker: one to decode, and the next
-    readAhead: bulk ? batchSize + 2 * processors : 1,
-    // not earlier: an unreadable image must not wait for 61 million weights
-    async prepare() {
-      progress.clear();
-      await device.prepare();
-    },
-    classify: (images) => device.run(() => model.classifyBatch(images, { topK })),
-    batchSize: bulk ? batchSize : 1,
+  const run = (images: readonly Float32Array[]) => model.classifyBatch(images, { topK });
+  using many = bulk ? await startBulk(preprocessing, device, run) : undefined;
+  const stages = many ?? {
+    decode: (bytes: Uint8Array, name: string) => prepareImage(bytes, preprocessing, { name }),
+    readAhead: 1,
+    prepare: () => device.prepare(),
+    run: (images: readonly Float32Array[]) => device.run(() => run(images)),
+    batchSize: 1,
+  };
+  // not earlier: an unreadable image must not wait for 61 million weights
+  const prepare = () => {
+    progress.clear();
+    return stages.prepare();
   };
 
   const results: Result[] = []; // for --json only: --jsonl has no end
   let done = 0, failures = 0;
-  for await (const { result, warnings } of outcomes(chain(first, inputs), stages)) {
+  for await (const outcome of outcomes(chain(first, inputs), { ...stages, prepare })) {
+    const { warnings = [] } = "error" in outcome ? {} : outcome;
+    const result = resultOf(outcome);
     progress.update(++done, total, "images");
     if (warnings.length > 0 || "error" in result || options.verbose) progress.clear();
     if (!quiet) warnings.forEach(warn);
@@ -96,13 +95,25 @@ async function openResults(path: string) {
   return await ResultFile.open(path);
 }
 
-async function startDecoders(workers: number, preprocessing: Preprocessing) {
-  const { DecodePool } = await import("../image/threads/pool.ts");
-  return new DecodePool(workers, preprocessing);
+async function startBulk<T>(
+  preprocessing: Preprocessing,
+  device: Device,
+  run: Stages<T>["run"],
+): Promise<Stages<T> & Disposable> {
+  const { bulkStages } = await import("./bulk.ts");
+  return bulkStages(preprocessing, device, run);
+}
+
+/** An outcome as JSON has it. */
+function resultOf(outcome: Outcome<Input, Prediction[]>): Result {
+  const { name } = outcome.input;
+  if ("error" in outcome) return { input: name, error: outcome.error };
+  const { output: predictions, timings } = outcome;
+  return { input: name, predictions, timings };
 }
 
 /** The requested images in order, or this shard's part of them. */
-function inputsOf(options: Options, onSkip: () => void): AsyncGenerator<Input> {
+export function inputsOf(options: Options, onSkip: () => void): AsyncGenerator<Input> {
   // before images with results are skipped: positions must not depend on them
   const inputs = allInputs(options, onSkip);
   return options.shard ? inShard(inputs, options.shard) : inputs;

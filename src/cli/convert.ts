@@ -16,12 +16,30 @@ import { print } from "./terminal.ts";
 
 /** Converts a file and returns the exit code. On an error, the output file stays as it was. */
 export async function convert(args: ConvertArgs): Promise<number> {
-  const { from, to, format, precision, quiet } = args;
+  const size = await convertFile(args, { label: "converting" });
+  if (!args.quiet) print(`${args.to}: ${args.precision}, ${megabytes(size)}`);
+  return 0;
+}
+
+/** How a file is converted. */
+interface Conversion {
+  /** The name of the operation, beside its progress bar. */
+  readonly label: string;
+  /** Metadata that replaces the file's own. */
+  readonly metadata?: Readonly<Record<string, string>>;
+}
+
+/** Converts a file and returns the size of the output in bytes. On an error, that stays as it was. */
+export async function convertFile(
+  { from, to, format, precision, quiet }: Omit<ConvertArgs, "command">,
+  { label, metadata: own }: Conversion,
+): Promise<number> {
   using file = await openInput(pathOf(from)).catch((error) => {
     throw isSystemError(error) ? asFileError(from, error) : error;
   });
-  const metadata = { ...Object.fromEntries(file.metadata), ...networkDescription(file) };
-  const progress = new Progress("converting", !quiet);
+  const description = own ?? networkDescription(file);
+  const metadata = { ...Object.fromEntries(file.metadata), ...description };
+  const progress = new Progress(label, !quiet);
   let size = 0;
   const path = pathOf(to);
   const write = async (sink: ByteSink) => {
@@ -36,8 +54,7 @@ export async function convert(args: ConvertArgs): Promise<number> {
   } finally {
     progress.clear();
   }
-  if (!quiet) print(`${to}: ${precision}, ${megabytes(size)}`);
-  return 0;
+  return size;
 }
 
 /** The metadata for a file without its own that holds the weights of a known network. */

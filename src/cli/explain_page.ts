@@ -10,14 +10,13 @@ import {
   timeLayers,
   timePass,
 } from "../explain/inspect.ts";
-import { encodePng } from "../image/encode_png.ts";
-import type { RgbImage } from "../image/pixels.ts";
-import { resize } from "../image/resize.ts";
 import type { Classifier, Prediction } from "../models/mod.ts";
 import type { Backend } from "../tensor.ts";
 import type { ExplainArgs } from "./args_explain.ts";
 import type { Explained } from "./explained.ts";
+import { dataUrl, escape, shrink } from "./html.ts";
 import { percent } from "./output.ts";
+import { firstName } from "./report.ts";
 
 /** What the page says about the run. */
 interface Facts {
@@ -50,8 +49,7 @@ export async function reportPage(
   using x = model.backend.upload(model.preprocess(image), model.inputShape());
   const filters = await firstFilters(model), stages = await stagesOf(model, x);
   const passMs = await timePass(model, x), times = await timeLayers(model, x);
-  const scale = Math.min(1, photoSide / Math.max(image.width, image.height));
-  const small = resizeBy(image, scale);
+  const small = shrink(image, photoSide);
   const heatMaps: string[] = [];
   for (const { label, probability, region, ...map } of explanations) {
     const smallRegion = {
@@ -171,23 +169,4 @@ function timeTable(times: readonly LayerTime[], passMs: number, backend: Backend
 function figure(source: string, text: string, alternative: string): string {
   return `<figure><img src="${source}" alt="${escape(alternative)}">` +
     `<figcaption>${escape(text)}</figcaption></figure>`;
-}
-
-function resizeBy(image: RgbImage, scale: number): RgbImage {
-  const side = (length: number) => Math.max(1, Math.round(length * scale));
-  return resize(image, side(image.width), side(image.height));
-}
-
-async function dataUrl(image: RgbImage): Promise<string> {
-  return `data:image/png;base64,${(await encodePng(image)).toBase64()}`;
-}
-
-/** The first of the names in a label. */
-function firstName(label: string): string {
-  return label.split(", ")[0];
-}
-
-/** Text for HTML. Names come from files and models, which need not be trustworthy. */
-function escape(text: string): string {
-  return text.replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`);
 }

@@ -138,11 +138,12 @@ export async function* inShard(
 }
 
 /** Whether a file is an image, by its extension; keeps folders that could not be listed. */
-function isImage({ path, error }: FileEntry): boolean {
+export function isImage({ path, error }: FileEntry): boolean {
   return error !== undefined || imageName.test(path);
 }
 
-function fileInput({ path, error }: FileEntry): Input {
+/** The image of a file; `read()` throws the error of a folder that could not be listed. */
+export function fileInput({ path, error }: FileEntry): Input {
   if (isPermissionError(error)) throw error;
   return {
     name: path,

@@ -1,7 +1,7 @@
 /** Selects the model that the command runs, and its weights. */
 
 import type { Backend } from "../backend/mod.ts";
-import { isPreprocessing } from "../models/description.ts";
+import { type Description, isPreprocessing, readDescription } from "../models/description.ts";
 import { bundledNetwork, type LoadModelOptions, modelFor } from "../models/load_model.ts";
 import { bundledWeights } from "../models/bundled.ts";
 import { loadTensors, openInput, storedPrecision } from "../models/load.ts";
@@ -24,6 +24,8 @@ export interface SelectedModel extends Disposable {
   readonly name: string;
   /** Where the weights come from, as text. */
   readonly weights: string;
+  /** The path or URL of the weights; undefined for random ones. */
+  readonly place?: string | URL;
   /** The precision of weights, where the backend supports it. */
   readonly precision: Precision;
   /** A hint on getting other weights. */
@@ -112,7 +114,9 @@ async function fromFile(
   const open = async (): Promise<WeightsFile> => {
     source = isLocal ? await checkedFile(place) : undefined;
     try {
-      return await openInput(source ?? place);
+      const file = await openInput(source ?? place);
+      const description = readDescription(file);
+      return description?.base === undefined ? file : await withBase(options, place, description);
     } catch (error) {
       source?.close();
       throw error;
@@ -136,6 +140,7 @@ async function fromFile(
     model,
     name: model.network ?? "onnx",
     weights: redactUrl(weights ?? "bundled"),
+    place,
     precision: options.precision ?? storedPrecision(file),
     hint: bundled ? hint(model, chosen?.reason) : undefined,
     async load(backend, onProgress) {
@@ -165,6 +170,15 @@ async function chosenWeights(options: Options): Promise<ChosenWeights | undefine
   if (options.model === bundledNetwork) return undefined;
   const { chooseWeights } = await import("./chosen_weights.ts");
   return await chooseWeights(options);
+}
+
+async function withBase(
+  options: Options,
+  head: string | URL,
+  description: Description,
+): Promise<WeightsFile> {
+  const { joinHead } = await import("./head_file.ts");
+  return await joinHead(options, head, description);
 }
 
 async function checkedFile(path: string): Promise<CheckedSource> {

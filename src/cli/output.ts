@@ -6,7 +6,7 @@ import type { ModelSummary, Prediction } from "../models/mod.ts";
 import { printable } from "./terminal.ts";
 
 /** Milliseconds per stage. Decoding includes reading the file; inference is the batch's time per image. */
-interface Timings {
+export interface Timings {
   readonly decodeMs: number;
   readonly preprocessMs: number;
   readonly inferenceMs: number;

@@ -3,6 +3,7 @@
 import { fileURLToPath } from "node:url";
 import { findCatalogueEntry } from "../hub/catalogue.ts";
 import type { Options } from "./args.ts";
+import type { LearnArgs } from "./args_learn.ts";
 import type { WeightsArgs } from "./args_weights.ts";
 import { isWebUrl } from "./inputs.ts";
 import { mirror } from "./mirror.ts";
@@ -10,10 +11,12 @@ import { mirror } from "./mirror.ts";
 /** The arguments that decide which permissions a command needs. */
 type CommandArgs =
   | WeightsArgs
-  | Pick<Options, "inputs" | "filesFrom" | "resume" | "weights" | "seed" | "classes" | "explain">
-    & {
-      readonly command?: Options["command"];
-    };
+  | LearnArgs
+  | (
+    & Pick<Options, "inputs" | "filesFrom" | "resume" | "output" | "weights" | "seed" | "classes">
+    & Pick<Options, "explain">
+    & { readonly command?: Options["command"] }
+  );
 
 /**
  * The message for a missing permission. It ends with the same command, and all flags that it needs.
@@ -58,8 +61,14 @@ function requiredPermissions(
       ["--allow-env", "--allow-read"].forEach((flag) => flags.add(flag));
       break;
     case "convert":
+    case "quantize":
       ["--allow-read", "--allow-write"].forEach((flag) => flags.add(flag));
       if (isWebUrl(parsed.from)) hosts.add(new URL(parsed.from).host);
+      break;
+    case "learn":
+      // the cache has the default network, and keeps features
+      ["--allow-env", "--allow-read", "--allow-write"].forEach((flag) => flags.add(flag));
+      if (isWebUrl(parsed.from ?? script)) hosts.add(new URL(parsed.from ?? script).host);
       break;
     default: {
       const { inputs, filesFrom = "-", resume = "-", weights, seed, classes = "-" } = parsed;
@@ -74,7 +83,7 @@ function requiredPermissions(
         flags.add("--allow-read"); // the permissions of a file that is replaced
         flags.add("--allow-write");
       }
-      if (resume !== "-") flags.add("--allow-write");
+      if (resume !== "-" || parsed.output !== undefined) flags.add("--allow-write");
       files.filter(isWebUrl).forEach((url) => hosts.add(new URL(url).host));
     }
   }

@@ -1,28 +1,40 @@
-/** Reads and decodes images ahead, and classifies them in batches, in their order. */
+/** Reads and decodes images ahead, and runs a network on them in batches, in their order. */
 
 import { ThreadStartError } from "../image/threads/thread.ts";
 import type { PreparedImage } from "../image/prepare.ts";
 import { release } from "../image/release.ts";
-import type { Prediction } from "../models/mod.ts";
 import { batches, mapConcurrently } from "./async_iterators.ts";
 import { isPermissionError, lineOf } from "./errors.ts";
 import type { Input } from "./inputs.ts";
-import type { Result } from "./output.ts";
+import type { Timings } from "./output.ts";
 
-/** The result of an image, and warnings about damage that did not prevent it. */
-export interface Outcome {
-  readonly result: Result;
+/** The network's output for an image, or what is wrong with the image. */
+export type Outcome<I extends Input, T> = Success<I, T> | Failure<I>;
+
+/** The network's output for an image. */
+interface Success<I, T> {
+  readonly input: I;
+  readonly output: T;
+  readonly timings: Timings;
+  /** Damage that did not prevent decoding. */
   readonly warnings: readonly string[];
 }
 
+/** What is wrong with an image, in a line that starts with its name. */
+interface Failure<I> {
+  readonly input: I;
+  readonly error: string;
+}
+
 /** The stages of the pipeline, and their sizes. */
-export interface Stages {
+export interface Stages<T> {
   readonly decode: (bytes: Uint8Array<ArrayBuffer>, name: string) => Promise<PreparedImage>;
   /** Maximum number of images that are being decoded, or wait for inference. */
   readonly readAhead: number;
   /** Called before inference. If it fails, the command fails, not the image. */
   readonly prepare: () => Promise<void>;
-  readonly classify: (images: readonly Float32Array[]) => Promise<readonly Prediction[][]>;
+  /** Runs the network on a batch. */
+  readonly run: (images: readonly Float32Array[]) => Promise<readonly T[]>;
   /** Images per forward pass. */
   readonly batchSize: number;
 }
@@ -31,67 +43,67 @@ export interface Stages {
 const batchDelayMs = 200;
 
 /** The outcome of each input. Throws only for missing permissions and threads that cannot start. */
-export async function* outcomes(
-  inputs: AsyncIterator<Input>,
-  { decode, readAhead, prepare, classify, batchSize }: Stages,
-): AsyncGenerator<Outcome> {
+export async function* outcomes<I extends Input, T>(
+  inputs: AsyncIterator<I>,
+  { decode, readAhead, prepare, run, batchSize }: Stages<T>,
+): AsyncGenerator<Outcome<I, T>> {
   const images = mapConcurrently(inputs, readAhead, (input) => read(input, decode));
   for await (const batch of batches(images, batchSize, batchDelayMs)) {
     const decoded = batch.filter((image) => "values" in image);
-    let results: Iterator<Result> | undefined;
+    let results: Iterator<Outcome<I, T>> | undefined;
     for (const image of batch) {
       // an image that failed does not wait for the others
-      if (!("values" in image)) yield { result: image, warnings: [] };
+      if (!("values" in image)) yield image;
       else {
         await prepare();
-        results ??= (await infer(decoded, classify)).values();
-        yield { result: results.next().value!, warnings: image.warnings };
+        results ??= (await infer(decoded, run)).values();
+        yield results.next().value!;
       }
     }
   }
 }
 
-/** A decoded image with its name. */
-interface DecodedInput extends PreparedImage {
-  readonly name: string;
+/** A decoded image with its input. */
+interface DecodedInput<I> extends PreparedImage {
+  readonly input: I;
 }
 
-async function read(
-  { name, read }: Input,
-  decode: Stages["decode"],
-): Promise<DecodedInput | Result> {
+async function read<I extends Input>(
+  input: I,
+  decode: Stages<unknown>["decode"],
+): Promise<DecodedInput<I> | Failure<I>> {
   try {
     const start = performance.now();
-    const bytes = await read();
+    const bytes = await input.read();
     const readMs = performance.now() - start;
-    const decoded = await decode(bytes, name);
-    return { ...decoded, name, decodeMs: readMs + decoded.decodeMs };
+    const decoded = await decode(bytes, input.name);
+    return { ...decoded, input, decodeMs: readMs + decoded.decodeMs };
   } catch (error) {
-    return errorResult(name, error);
+    return failure(input, error);
   }
 }
 
-async function infer(
-  images: readonly DecodedInput[],
-  classify: Stages["classify"],
-): Promise<Result[]> {
+async function infer<I extends Input, T>(
+  images: readonly DecodedInput<I>[],
+  run: Stages<T>["run"],
+): Promise<Outcome<I, T>[]> {
   try {
     const start = performance.now();
-    const classes = await classify(images.map(({ values }) => values));
+    const outputs = await run(images.map(({ values }) => values));
     const inferenceMs = (performance.now() - start) / images.length;
-    return images.map(({ name, decodeMs, preprocessMs, values }, i) => {
+    return images.map(({ input, warnings, decodeMs, preprocessMs, values }, i) => {
       release(values);
       const timings = { decodeMs, preprocessMs, inferenceMs };
-      return { input: name, predictions: classes[i], timings };
+      return { input, output: outputs[i], timings, warnings };
     });
   } catch (error) {
-    return images.map(({ name }) => errorResult(name, error));
+    return images.map(({ input }) => failure(input, error));
   }
 }
 
-/** The error of an image as its result; the message starts with the image's name. */
-function errorResult(name: string, error: unknown): Result {
+/** The error of an image; the message starts with the image's name. */
+function failure<I extends Input>(input: I, error: unknown): Failure<I> {
   if (isPermissionError(error) || error instanceof ThreadStartError) throw error;
-  const line = lineOf(error);
-  return { input: name, error: line.startsWith(`${name}: `) ? line : `${name}: ${line}` };
+  const { name } = input, line = lineOf(error);
+  return { input, error: line.startsWith(`${name}: `) ? line : `${name}: ${line}` };
 }

@@ -1,6 +1,7 @@
 /** The help text. */
 
 import { devices } from "../backend/devices.ts";
+import { learnUsage } from "./args_learn.ts";
 import { weightsUsage } from "./args_weights.ts";
 
 /** What --help prints. */
@@ -9,16 +10,21 @@ Classify photos with a convolutional network, on WebAssembly or a GPU.
 
 Usage: deno run -A cli.ts [classify] [options] <image|folder|pattern|URL|->...
        deno run -A cli.ts explain -o FILE.png [options] <image>
+       deno run -A cli.ts learn [options] <folder> -o <file>
+       deno run -A cli.ts evaluate [options] <folder>
        deno run -A cli.ts serve [options]
        deno run -A cli.ts summary [options]
        deno run -A cli.ts pull [options] <model>
        deno run -A cli.ts models [--json]
        deno run -A cli.ts rm <model>
        deno run -A cli.ts convert [options] <input> <output>
+       deno run -A cli.ts quantize [options] <input> -o <output>
 
 Commands:
   classify               print the most probable classes of each image (default)
   explain                show why the model chose a class, as a heat map
+  learn                  make a model for your own classes from photos
+  evaluate               measure a model's accuracy on labelled photos
   serve                  classify photos sent with POST to
                          http://127.0.0.1:8000/; see /healthz and /metrics
   summary                print a model's layers, parameters and cost
@@ -26,8 +32,9 @@ Commands:
   models                 list bundled, cached and downloadable models
   rm                     delete a model from the cache
   convert                convert weights to another format or precision
+  quantize               convert weights to int8, with the help of sample photos
 
-Model options (classify, explain, serve, summary):
+Model options (classify, evaluate, explain, serve, summary):
   -m, --model NAME       a network, such as resnet18 or alexnet-tiny, or a name
                          that pull takes (default: as the weights say, or
                          alexnet with --random)
@@ -37,6 +44,8 @@ Model options (classify, explain, serve, summary):
                          downloaded once, and if that fails, the bundled
                          alexnet-tiny is used. For summary always alexnet-tiny)
       --offline          never download a model
+      --base FILE        the network that weights of learn --head-only belong to
+                         (default: looked for among the pulled ones)
       --classes FILE     names of the classes, one per line (default: the names
                          in the weights)
       --preprocessing J  JSON that replaces parts of the model's preprocessing,
@@ -61,10 +70,13 @@ Classify options:
       --jsonl            print one line of JSON per image, as soon as it is done
       --resume FILE      append the lines to FILE instead; skip images that are
                          already in it, and retry those that failed
-
       --show             also draw each photo and its heat map in the terminal
       --show-as FORMAT   kitty, sixel, truecolor or 256 (default: the best one
                          that the terminal is known to support)
+      --features         print what the network's last layer takes instead, as
+                         one line of JSON per image
+  -o, --output FILE      write the features to FILE.npy for NumPy, and the
+                         images' names to FILE.txt
 
 Explain options (also --show, --show-as and -k):
   -o, --output FILE      write the photo with the heat map, a PNG
@@ -74,6 +86,12 @@ Explain options (also --show, --show-as and -k):
                          most probable one)
       --method NAME      grad-cam shows the area (default); saliency shows the
                          pixels, and takes longer
+
+${learnUsage}
+
+Evaluate options (folders are named after classes, or their WordNet ids):
+      --json             print one JSON document
+      --html FILE        write a page with the worst mistakes
 
 Serve options:
       --host NAME        address to listen on (default 127.0.0.1; 0.0.0.0 allows

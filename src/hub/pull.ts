@@ -7,7 +7,7 @@
 import { FileError } from "../errors.ts";
 import { Lock, withLock } from "../io/lock.ts";
 import { writeFile } from "../io/write_file.ts";
-import { parameterShapes } from "../layers/layer.ts";
+import { parameterShapes } from "../layers/parameter.ts";
 import { createModel } from "../models/registry.ts";
 import { describe } from "../models/description.ts";
 import { preprocessingOf } from "../models/recognize.ts";

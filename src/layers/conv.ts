@@ -9,12 +9,7 @@ import { ArgumentError } from "../errors.ts";
 import { checkBoolean, checkInteger, checkOptions, checkPerAxis, LIMIT } from "../ops/checks.ts";
 import { conv } from "../ops/conv.ts";
 import { biasBackward, convBackwardInput, convBackwardWeight } from "../ops/conv_backward.ts";
-import {
-  type Conv1dOptions,
-  type Conv2dOptions,
-  convGeometry,
-  type ConvOptions,
-} from "../ops/conv_geometry.ts";
+import { type Conv2dOptions, convGeometry, type ConvOptions } from "../ops/conv_geometry.ts";
 import {
   type AlgorithmOptions,
   checkAlgorithm,
@@ -22,6 +17,7 @@ import {
   isDepthwise,
   supportsWinograd,
 } from "../ops/prepared_conv.ts";
+import { checkInputRange, checkScales, type InputRange } from "../ops/quantize_conv.ts";
 import type { RandomGenerator } from "../random.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
 import { ConvWeights } from "./conv_weights.ts";
@@ -95,6 +91,7 @@ export abstract class Conv extends Layer {
   readonly #axes: 1 | 2;
   readonly #weight: ConvWeight;
   readonly #prepared = new ConvWeights();
+  #inputRange: InputRange | null = null;
 
   /**
    * Creates the layer without values.
@@ -151,13 +148,56 @@ export abstract class Conv extends Layer {
       groups,
     });
     try {
-      const fused = { ...options, isExact: precision === "int8" };
+      const fused = { ...options, isExact: precision === "int8", inputRange: this.inputRange };
       const y = conv(this.#axes, x, weight, bias, { ...this.options, algorithm, ...fused });
       this.save(x, ...(options.activation ? [y] : []));
       return y;
     } finally {
       if (!keepPacked) this.#prepared.dispose();
     }
+  }
+
+  /**
+   * The least and the largest value of the input, which weights in 8 bits multiply by rounded
+   * inputs. Values beyond are clamped. Null, the default, takes those of each sample.
+   *
+   * @throws {ArgumentError} When set to something else than two finite numbers, the lower one first.
+   */
+  get inputRange(): InputRange | null {
+    return this.#inputRange;
+  }
+
+  set inputRange(range: InputRange | null) {
+    if (range) checkInputRange(this.type, range);
+    this.#inputRange = range;
+  }
+
+  /**
+   * Whether {@linkcode Conv.inputRange} helps in 8 bits. Not where the kernel finds better ranges by
+   * itself, a range for each pixel, and not where it rounds to 14 bits.
+   *
+   * @internal
+   */
+  get takesRange(): boolean {
+    const shape = this.weightShape, taps = elements(shape.slice(2)), { groups } = this.#weight;
+    const isWide = this.inChannels <= 16 && elements(shape.slice(1)) <= 1024;
+    return taps * groups > 1 && !isWide && !isDepthwise(shape, groups);
+  }
+
+  /**
+   * The scale of each output channel in 8 bits, which rounds weights that are loaded or quantised
+   * later: products of integers and their scale become the same integers, from −128 to 127. Null,
+   * the default, chooses the scales.
+   *
+   * @throws {ArgumentError} When set to something else than a positive number for each channel.
+   */
+  get weightScales(): Float32Array | null {
+    return this.#weight.scales ?? null;
+  }
+
+  set weightScales(scales: Float32Array | null) {
+    if (scales) checkScales(this.type, scales, this.outChannels);
+    this.#weight.scales = scales?.slice();
   }
 
   /** See {@linkcode Layer.train}. */
@@ -195,11 +235,10 @@ export abstract class Conv extends Layer {
   }
 
   #addGradients(dy: Tensor, x: Tensor): void {
-    const { weight, bias } = this.parameters;
-    const algorithm = this.#algorithmOn(dy.backend), into = weight.gradient();
-    const options = { ...this.options, algorithm, into };
-    convBackwardWeight(this.#axes, dy, x, this.weightShape, options);
-    if (bias) biasBackward(dy, { into: bias.gradient() });
+    const into = this.gradientOf("weight"), bias = this.gradientOf("bias");
+    const options = { ...this.options, algorithm: this.#algorithmOn(dy.backend), into };
+    if (into) convBackwardWeight(this.#axes, dy, x, this.weightShape, options);
+    if (bias) biasBackward(dy, { into: bias });
   }
 
   /** See {@linkcode Layer.dispose}. */
@@ -270,32 +309,5 @@ export class Conv2d extends Conv {
     super("Conv2d", inChannels, outChannels, kernel, options);
     this.outputShape([1, inChannels, LIMIT, LIMIT]); // checks the options
     checkAlgorithm("Conv2d", this.algorithm, this.weightShape, options.stride, options.dilation);
-  }
-}
-
-/** A 1-D convolution, `torch.nn.Conv1d`: [N, inChannels, L] → [N, outChannels, oL]. */
-export class Conv1d extends Conv {
-  /** The name in `torch.nn`. */
-  override readonly type = "Conv1d";
-
-  /**
-   * Creates the layer without values: call {@linkcode Layer.init} or load weights.
-   *
-   * @param inChannels Channels of the input.
-   * @param outChannels Channels of the output.
-   * @param kernelSize Length of the kernel.
-   * @throws {ArgumentError} When an option is invalid, or no input could fit the options.
-   */
-  constructor(
-    inChannels: number,
-    outChannels: number,
-    readonly kernelSize: number,
-    readonly options: Conv1dOptions & BiasOptions & PackingOptions & PrecisionOptions = {},
-  ) {
-    checkOptions("Conv1d", options);
-    checkBoolean("Conv1d", "keepPacked", options.keepPacked ?? true);
-    const kernel = [checkInteger("Conv1d", "kernelSize", kernelSize, 1)];
-    super("Conv1d", inChannels, outChannels, kernel, options);
-    this.outputShape([1, inChannels, LIMIT]); // checks the options
   }
 }

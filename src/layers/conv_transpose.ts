@@ -124,10 +124,10 @@ export abstract class ConvTranspose extends Layer {
   }
 
   #addGradients(dy: Tensor, x: Tensor): void {
-    const { weight, bias } = this.parameters;
-    const options = { ...this.options, into: weight.gradient() };
-    convTransposeBackwardWeight(dy, x, this.#weightShape, options);
-    if (bias) biasBackward(dy, { into: bias.gradient() });
+    const into = this.gradientOf("weight"), bias = this.gradientOf("bias");
+    const options = { ...this.options, into };
+    if (into) convTransposeBackwardWeight(dy, x, this.#weightShape, options);
+    if (bias) biasBackward(dy, { into: bias });
   }
 
   /** See {@linkcode Layer.dispose}. */

@@ -111,6 +111,6 @@ function foldQuantized(weight: QuantizedConv, bias: Tensor | null, norm: BatchNo
   const { shape, groups, packed, scale } = weight, rows = scale.view([scale.size, 1, 1, 1]);
   const folded = foldConv(rows, bias, norm.tensors, { eps: norm.options.eps });
   const scales = folded.weight.view([scale.size]);
-  const scaled = new QuantizedConv(shape, groups, packed, scales, weight.range);
+  const scaled = new QuantizedConv(shape, groups, packed, scales);
   return { weight: scaled, bias: folded.bias, owned: [folded.weight, folded.bias] };
 }

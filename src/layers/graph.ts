@@ -9,12 +9,19 @@ import { checkAnyShape, checkOptions, checkTensor, produce } from "../ops/checks
 import { RandomGenerator } from "../random.ts";
 import type { Shape, Tensor } from "../tensor.ts";
 import { backpropagate } from "./backpropagate.ts";
-import { fuse, type Step } from "./fuse.ts";
 import { graphInput, type GraphNode } from "./graph_builder.ts";
 import { checkNodes, expandNodes, type LeafGraph, shapesOf } from "./graph_nodes.ts";
 import { type ForwardOptions, Layer, viewAs } from "./layer.ts";
 import type { Parameter } from "./parameter.ts";
-import { type BoundPlan, PlanCache } from "./plan_cache.ts";
+import { outputsOf, PlanCache, run } from "./plan_cache.ts";
+import {
+  freezeLeaves,
+  type FreezeOptions,
+  frozenNodes,
+  FrozenPart,
+  runTraining,
+  type TrainingPass,
+} from "./training_pass.ts";
 
 /**
  * Options of {@linkcode Graph}.
@@ -24,15 +31,6 @@ import { type BoundPlan, PlanCache } from "./plan_cache.ts";
 export interface GraphOptions {
   /** The name of the node that computes the output. Default: the last one. */
   readonly output?: string;
-}
-
-/** The values of a forward pass in training mode. */
-interface TrainingPass {
-  readonly x: Tensor;
-  readonly steps: readonly Step[];
-  readonly output: number;
-  /** The tensors that the backward pass needs, without the input and the output. */
-  readonly activations: readonly Tensor[];
 }
 
 /**
@@ -64,12 +62,10 @@ interface TrainingPass {
 export class Graph extends Layer {
   /** The type of network. */
   override readonly type: string = "Graph";
-  /** The nodes in order. */
-  readonly nodes: readonly Required<GraphNode>[];
-  /** The layers by name, in order. */
-  readonly children: ReadonlyMap<string, Layer>;
-  readonly #leaves: LeafGraph;
+  #nodes: readonly Required<GraphNode>[] = [];
+  #leaves: LeafGraph = { nodes: [], output: -1 };
   readonly #plans = new PlanCache();
+  #frozen: FrozenPart | undefined;
   #pass: TrainingPass | undefined;
 
   /**
@@ -81,14 +77,35 @@ export class Graph extends Layer {
   constructor(nodes: readonly GraphNode[], options: GraphOptions = {}) {
     super();
     checkOptions("Graph", options);
+    this.setNodes(nodes, options);
+  }
+
+  /** The nodes in order. */
+  get nodes(): readonly Required<GraphNode>[] {
+    return this.#nodes;
+  }
+
+  /** The layers by name, in order. */
+  get children(): ReadonlyMap<string, Layer> {
+    return new Map(this.#nodes.map(({ name, layer }) => [name, layer]));
+  }
+
+  /**
+   * Replaces the nodes. The caller disposes of layers that are left out.
+   *
+   * @throws {ArgumentError} When names are missing or not unique.
+   */
+  protected setNodes(nodes: readonly GraphNode[], { output }: GraphOptions = {}): void {
     if (!Array.isArray(nodes)) throw new ArgumentError("Graph", "nodes", nodes, "a list");
-    this.nodes = checkNodes("Graph", nodes);
-    this.children = new Map(this.nodes.map(({ name, layer }) => [name, layer]));
-    const last = options.output ?? this.nodes.at(-1)?.name ?? graphInput;
-    if (last !== graphInput && !this.children.has(last)) {
+    const checked = checkNodes("Graph", nodes);
+    const last = output ?? checked.at(-1)?.name ?? graphInput;
+    if (last !== graphInput && !checked.some(({ name }) => name === last)) {
       throw new ArgumentError("Graph", "output", last, "the name of a node");
     }
-    this.#leaves = expandNodes(this.nodes, last);
+    this.#disposePlans();
+    this.#disposePass();
+    this.#nodes = checked;
+    this.#leaves = expandNodes(checked, last);
   }
 
   /** The nodes with nested graphs expanded, and the index of the output. */
@@ -133,7 +150,18 @@ export class Graph extends Layer {
   override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
     checkTensor(this.type, "x", x, x);
     checkOptions(this.type, options);
-    if (this.training) return this.#trainingForward(x, options);
+    if (this.training) {
+      this.#disposePass();
+      const part = this.#setModes(), shapes = this.shapes(x.shape);
+      try {
+        const { pass, result } = runTraining(this.#leaves, shapes, x, { ...options, part });
+        this.#pass = pass;
+        return result;
+      } catch (error) {
+        this.forget();
+        throw error;
+      }
+    }
     const { output } = this.#leaves;
     const plan = this.#plans.get(this.#leaves.nodes, x, new Set([output]));
     const shape = plan.steps.find((step) => step.output === output)?.shape ?? x.shape;
@@ -163,22 +191,7 @@ export class Graph extends Layer {
       if (index >= 0) return index;
       throw new ArgumentError(this.type, "the name of an output", name, "the name of a node");
     });
-    const plan = this.#plans.get(nodes, x, new Set(indices));
-    const results = new Map<number, Tensor>();
-    try {
-      for (const { output, shape } of plan.steps) {
-        if ([...plan.roots.values()].includes(output)) results.set(output, x.backend.empty(shape));
-      }
-      const values = run(plan, x, results);
-      return indices.map((index) => {
-        const root = plan.roots.get(index)!, result = results.get(root);
-        results.delete(root); // the first output owns the memory, others are views of it
-        return result?.adopt(values[index].shape) ?? values[index];
-      });
-    } catch (error) {
-      for (const tensor of results.values()) tensor.dispose();
-      throw error;
-    }
+    return outputsOf(this.#plans, nodes, x, indices);
   }
 
   /** See {@linkcode Layer.backward}. */
@@ -200,6 +213,12 @@ export class Graph extends Layer {
       );
     }
     try {
+      if (needsInput && pass.isFrozen) {
+        throw new PembrokeError(
+          `${this.type}: the layers before the first trained one are frozen, so backward() cannot ` +
+            "compute the gradient of the input; call backwardParameters()",
+        );
+      }
       return backpropagate(pass.steps, pass.output, dy, pass.x, needsInput);
     } catch (error) {
       for (const [, layer] of this.leaves()) layer.forget();
@@ -211,14 +230,65 @@ export class Graph extends Layer {
 
   /** See {@linkcode Layer.train}. */
   override train(generator: RandomGenerator = new RandomGenerator(0)): this {
-    this.#plans[Symbol.dispose]();
+    super.train(generator);
+    this.#mark(generator);
     try {
-      for (const layer of this.children.values()) layer.train(generator);
+      this.#setModes(true);
     } catch (error) {
       this.eval(); // all layers must be in the same mode
       throw error;
     }
-    return super.train(generator);
+    return this;
+  }
+
+  /** Enters training mode, without the layers inside that are no graphs. */
+  #mark(generator: RandomGenerator): void {
+    this.#plans[Symbol.dispose]();
+    this.generator = generator;
+    for (const { layer } of this.#nodes) if (layer instanceof Graph) layer.#mark(generator);
+  }
+
+  /**
+   * Puts all layers into training mode, but frozen ones before the first trained one.
+   *
+   * @param all Whether to renew the generator of layers that are in training mode.
+   */
+  #setModes(all = false): FrozenPart | undefined {
+    const frozen = frozenNodes(this.#leaves);
+    if ([...frozen].join() !== [...this.#frozen?.frozen ?? []].join()) {
+      this.#frozen?.[Symbol.dispose]();
+      this.#frozen = frozen.size > 0 ? new FrozenPart(this.#leaves, frozen) : undefined;
+    }
+    for (const [i, { layer }] of this.#leaves.nodes.entries()) {
+      if (frozen.has(i)) { if (layer.training) layer.eval(); }
+      else if (all || !layer.training) layer.train(this.generator);
+    }
+    return this.#frozen;
+  }
+
+  /**
+   * Stops training all parameters: see {@linkcode Layer.freeze}.
+   *
+   * @throws {ArgumentError} When there is no node with a name in `except`.
+   *
+   * @example All but the last layers of a network
+   * ```ts
+   * import { createModel } from "../models/registry.ts";
+   *
+   * using model = createModel("resnet18");
+   * model.freeze({ except: ["layer4", "fc"] });
+   * console.log(model.stateDict().get("conv1.weight")?.requiresGrad); // false
+   * ```
+   */
+  override freeze({ except = [] }: FreezeOptions = {}): this {
+    freezeLeaves(this.leaves(), except);
+    return this;
+  }
+
+  /** See {@linkcode Layer.unfreeze}. */
+  override unfreeze(): this {
+    for (const [, layer] of this.leaves()) layer.unfreeze();
+    return this;
   }
 
   /** See {@linkcode Layer.quantize}. */
@@ -232,6 +302,7 @@ export class Graph extends Layer {
   override eval(): this {
     for (const layer of this.children.values()) layer.eval();
     this.#disposePass();
+    this.#frozen?.[Symbol.dispose](); // frees its memory; the next pass plans again
     return super.eval();
   }
 
@@ -245,64 +316,18 @@ export class Graph extends Layer {
   /** See {@linkcode Layer.dispose}. */
   override dispose(): void {
     for (const layer of this.children.values()) layer.dispose();
-    this.#plans[Symbol.dispose]();
+    this.#disposePlans();
     this.#disposePass();
   }
 
-  /** Runs all layers, and keeps their outputs for the backward pass. */
-  #trainingForward(x: Tensor, { out }: ForwardOptions): Tensor {
-    this.#disposePass();
-    const { nodes, output } = this.#leaves;
-    const steps = fuse(nodes, this.shapes(x.shape), new Set([output]), true);
-    const root = rootOf(steps, output);
-    const values: Tensor[] = [], activations: Tensor[] = [];
-    const valueOf = (index: number) => index < 0 ? x : values[index];
-    try {
-      for (const { layer, inputs, output: value, activation } of steps) {
-        const options = { activation, out: value === root ? out : undefined };
-        values[value] = layer.forwardFrom(inputs.map(valueOf), options);
-        if (value !== root && !layer.aliases) activations.push(values[value]);
-      }
-      this.#pass = { x, steps, output, activations };
-      const result = valueOf(output);
-      return root < 0 ? result : valueOf(root).adopt(result.shape);
-    } catch (error) {
-      for (const tensor of activations) tensor.dispose();
-      if (!out) values[root]?.dispose();
-      this.forget();
-      throw error;
-    }
+  #disposePlans(): void {
+    this.#plans[Symbol.dispose]();
+    this.#frozen?.[Symbol.dispose]();
+    this.#frozen = undefined;
   }
 
   #disposePass(): void {
     for (const tensor of this.#pass?.activations ?? []) tensor.dispose();
     this.#pass = undefined;
   }
-}
-
-/** Returns the value whose memory holds an output: the one that it is a view of. −1: the input. */
-function rootOf(steps: readonly Step[], output: number): number {
-  const step = steps.find((step) => step.output === output);
-  return step?.layer.aliases ? rootOf(steps, step.inputs[0]) : output;
-}
-
-/** Runs a plan, and returns the tensors of all values. */
-function run(plan: BoundPlan, x: Tensor, results: ReadonlyMap<number, Tensor>): readonly Tensor[] {
-  const values: Tensor[] = [];
-  const valueOf = (index: number) => index < 0 ? x : values[index];
-  for (const step of plan.steps) {
-    const { layer, inputs, output, shape, activation, norm, residual } = step;
-    const out = results.get(output)?.view(shape) ?? plan.tensors[output];
-    if (layer.aliases) {
-      values[output] = out ?? valueOf(inputs[0]).view(shape);
-      continue;
-    }
-    values[output] = layer.forwardFrom(inputs.map(valueOf), {
-      out,
-      ...(activation && { activation }),
-      ...(norm && { norm }),
-      ...(residual !== undefined && { residual: valueOf(residual) }),
-    });
-  }
-  return values;
 }

@@ -9,9 +9,9 @@ import { ArgumentError, PembrokeError } from "../errors.ts";
 import { reluBackward } from "../ops/activation_backward.ts";
 import { checkBackend, checkOptions, checkTensor } from "../ops/checks.ts";
 import type { FusedActivation } from "../ops/fused.ts";
-import { RandomGenerator } from "../random.ts";
-import { elements, type Shape, type Tensor } from "../tensor.ts";
-import type { ForwardOptions } from "./forward.ts";
+import { checkGenerator, RandomGenerator } from "../random.ts";
+import type { Shape, Tensor } from "../tensor.ts";
+import { type ForwardOptions, Saved } from "./forward.ts";
 import type { Parameter } from "./parameter.ts";
 
 export { checkForward, type ForwardOptions, viewAs } from "./forward.ts";
@@ -45,10 +45,12 @@ export abstract class Layer implements Disposable {
   readonly addsTwo: boolean = false;
   /** Whether the forward pass may overwrite its input. */
   readonly inPlace: boolean = false;
+  /** Whether the forward pass in training mode draws random numbers. */
+  readonly isRandom: boolean = false;
   /** The random numbers of dropout in training mode. Undefined in evaluation mode, the default. */
   protected generator: RandomGenerator | undefined;
-  #saved: readonly { readonly tensor: Tensor; readonly version: number }[] | undefined;
-  #savedShape: Shape | undefined;
+  readonly #saved = new Saved();
+  #isFrozen = false;
 
   /** Whether the output is a view of the input, and nothing is computed. */
   get aliases(): boolean {
@@ -154,7 +156,39 @@ export abstract class Layer implements Disposable {
    * @internal
    */
   forget(): void {
-    this.#saved = this.#savedShape = undefined;
+    this.#saved.clear();
+  }
+
+  /**
+   * Whether no parameter is trained. For layers that learn nothing: whether {@linkcode Layer.freeze}
+   * was called.
+   */
+  get frozen(): boolean {
+    const learned = [...this.stateDict().values()].filter(({ isBuffer }) => !isBuffer);
+    return learned.length > 0 ? learned.every(({ requiresGrad }) => !requiresGrad) : this.#isFrozen;
+  }
+
+  /**
+   * Stops training all parameters: sets {@linkcode Parameter.requiresGrad} to false and frees the
+   * gradients. A frozen batch normalisation uses its running statistics in training mode, too, and does
+   * not change them.
+   *
+   * In a {@linkcode Graph}, frozen layers before the first trained one run in evaluation mode: they keep
+   * nothing for a backward pass, and dropout between them is off.
+   */
+  freeze(): this {
+    for (const parameter of this.stateDict().values()) parameter.freeze();
+    this.#isFrozen = true;
+    return this;
+  }
+
+  /** Trains all parameters again, except running statistics. */
+  unfreeze(): this {
+    for (const parameter of this.stateDict().values()) {
+      parameter.requiresGrad = !parameter.isBuffer;
+    }
+    this.#isFrozen = false;
+    return this;
   }
 
   /** Sets the gradients of all parameters to 0. */
@@ -231,38 +265,22 @@ export abstract class Layer implements Disposable {
 
   /** Saves tensors for the backward pass, in training mode. */
   protected save(...tensors: Tensor[]): void {
-    if (!this.training) return;
-    this.#saved = tensors.map((tensor) => ({ tensor, version: tensor.version }));
+    if (this.training) this.#saved.keep(tensors);
   }
 
   /** Returns the tensors that the forward pass saved. Works once per forward pass. */
   protected recall(): readonly Tensor[] {
-    const saved = this.#saved ?? this.#throwNotSaved();
-    this.#saved = undefined;
-    return saved.map(({ tensor, version }) => {
-      if (tensor.version === version) return tensor;
-      throw new PembrokeError(
-        `${this.type}: a tensor that backward() needs was overwritten after forward()`,
-      );
-    });
+    return this.#saved.take(this.type);
   }
 
   /** Saves the shape of the input, for layers whose backward pass needs nothing else. */
   protected saveShape(x: Tensor): void {
-    if (this.training) this.#savedShape = x.shape;
+    if (this.training) this.#saved.keepShape(x.shape);
   }
 
   /** Returns the shape that the forward pass saved. Works once per forward pass. */
   protected recallShape(): Shape {
-    const shape = this.#savedShape ?? this.#throwNotSaved();
-    this.#savedShape = undefined;
-    return shape;
-  }
-
-  #throwNotSaved(): never {
-    throw new PembrokeError(
-      `${this.type}: backward() needs a forward pass in training mode; call train() first`,
-    );
+    return this.#saved.takeShape(this.type);
   }
 
   #noValues(): PembrokeError {
@@ -281,6 +299,12 @@ export abstract class Layer implements Disposable {
     return backward(masked, x);
   }
 
+  /** The gradient of a parameter to add to; undefined if there is none, or it is not trained. */
+  protected gradientOf(name: string): Tensor | undefined {
+    const parameter = this.parameters[name];
+    return parameter?.requiresGrad ? parameter.gradient() : undefined;
+  }
+
   /** The values of a parameter. Throws a {@linkcode PembrokeError} without values. */
   protected value(name: string): Tensor {
     const tensor = this.parameters[name].tensor;
@@ -292,19 +316,4 @@ export abstract class Layer implements Disposable {
   protected optional(name: string): Tensor | null {
     return name in this.parameters ? this.value(name) : null;
   }
-}
-
-/** Returns the number of elements of all parameters. */
-export function parameterCount(layer: Layer): number {
-  return [...layer.stateDict().values()].reduce((sum, { shape }) => sum + elements(shape), 0);
-}
-
-/** Returns the shapes of all parameters, by name. */
-export function parameterShapes(layer: Layer): Map<string, Shape> {
-  return new Map([...layer.stateDict()].map(([name, { shape }]) => [name, shape]));
-}
-
-function checkGenerator(type: string, generator: unknown): void {
-  if (generator instanceof RandomGenerator) return;
-  throw new ArgumentError(type, "generator", generator, "a RandomGenerator");
 }

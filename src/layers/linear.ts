@@ -101,10 +101,10 @@ export class Linear extends Layer {
   }
 
   #addGradients(dy: Tensor, x: Tensor): void {
-    const { weight, bias } = this.parameters;
-    linearBackwardWeight(dy, x, { into: weight.gradient() });
+    const weight = this.gradientOf("weight"), bias = this.gradientOf("bias");
+    if (weight) linearBackwardWeight(dy, x, { into: weight });
     const rows = dy.view([dy.size / this.outFeatures, this.outFeatures]);
-    if (bias) biasBackward(rows, { into: bias.gradient() });
+    if (bias) biasBackward(rows, { into: bias });
   }
 
   /** See {@linkcode Layer.macs}. */

@@ -17,14 +17,15 @@ export {
 } from "./activation.ts";
 export * from "./concat.ts";
 export * from "./conv.ts";
+export * from "./conv1d.ts";
 export * from "./conv_transpose.ts";
 export * from "./fold.ts";
 export { Graph, type GraphOptions } from "./graph.ts";
 export { GraphBuilder, type GraphNode } from "./graph_builder.ts";
-export { type ForwardOptions, type InitOptions, Layer, parameterCount } from "./layer.ts";
+export { type ForwardOptions, type InitOptions, Layer } from "./layer.ts";
 export { MergeLayer } from "./merge_layer.ts";
 export * from "./merge.ts";
-export { Parameter } from "./parameter.ts";
+export { Parameter, parameterCount } from "./parameter.ts";
 export * from "./linear.ts";
 export { LinearWeight } from "./rounded_weight.ts";
 export * from "./norm.ts";

@@ -158,8 +158,11 @@ export abstract class BatchNorm extends Layer {
     if (this.training) checkTrainingForward(this.type, options);
     this.outputShape(x.shape);
     const { runningMean, runningVar, ...affine } = this.tensors, { eps } = this.options;
-    if (!this.training) {
-      return batchNorm(x, { runningMean, runningVar, ...affine }, { eps, activation, out });
+    if (!this.training || this.frozen) {
+      this.forget();
+      const y = batchNorm(x, { runningMean, runningVar, ...affine }, { eps, activation, out });
+      this.save(x, ...(activation ? [y] : []));
+      return y;
     }
     const count = x.size / this.numFeatures;
     if (count === 1) {
@@ -191,18 +194,26 @@ export abstract class BatchNorm extends Layer {
 
   /** See {@linkcode Layer.backward}. */
   override backward(dy: Tensor): Tensor {
-    const { weight, bias } = this.parameters;
+    const weight = this.optional("weight"), { eps } = this.options;
     try {
-      return this.backwardThroughRelu(dy, (dy, x) =>
-        batchNormBackward(dy, x, this.#statistics!, {
-          weight: this.optional("weight"),
-          dweight: weight?.gradient(),
-          dbias: bias?.gradient(),
-          eps: this.options.eps,
-        }));
+      return this.backwardThroughRelu(dy, (dy, x) => {
+        const statistics = this.#statistics;
+        if (!statistics) return this.#scaled(dy);
+        const dweight = this.gradientOf("weight"), dbias = this.gradientOf("bias");
+        return batchNormBackward(dy, x, statistics, { weight, dweight, dbias, eps });
+      });
     } finally {
       this.#disposeStatistics();
     }
+  }
+
+  /** The gradient of the input where the running statistics were used, which do not depend on it. */
+  #scaled(dy: Tensor): Tensor {
+    const { runningVar, weight } = this.tensors;
+    using zeros = dy.backend.empty([this.numFeatures]);
+    dy.backend.fill(zeros, 0);
+    const { eps } = this.options;
+    return batchNorm(dy, { runningMean: zeros, runningVar, weight, bias: null }, { eps });
   }
 
   /** See {@linkcode Layer.forget}. */

@@ -22,19 +22,24 @@ export class Parameter {
   tensor: Tensor | undefined;
   /** The sum of the gradients of all backward passes. Undefined before the first one. */
   grad: Tensor | undefined;
+  /** Whether it is a running statistic, which no gradient changes. */
+  readonly isBuffer: boolean;
 
   /**
    * Creates a parameter without memory.
    *
    * @param shape The shape of its tensor.
    * @param fill Writes initial values to a chunk of it.
-   * @param requiresGrad Whether optimisers update it. False for running statistics.
+   * @param requiresGrad Whether it is trained: backward passes compute its gradient, and optimisers
+   * update it. It can be changed. Initially false for running statistics.
    */
   constructor(
     readonly shape: Shape,
     readonly fill: (values: Float32Array, generator: RandomGenerator) => void,
-    readonly requiresGrad = true,
-  ) {}
+    public requiresGrad = true,
+  ) {
+    this.isBuffer = !requiresGrad;
+  }
 
   /** The backend that holds the values. Undefined without values. */
   get backend(): Backend | undefined {
@@ -84,6 +89,13 @@ export class Parameter {
     this.grad?.backend.fill(this.grad, 0);
   }
 
+  /** Stops training it, and frees the memory of the gradient. */
+  freeze(): void {
+    this.requiresGrad = false;
+    this.grad?.dispose();
+    this.grad = undefined;
+  }
+
   /** Frees the memory of the values and the gradient. */
   dispose(): void {
     this.tensor?.dispose();
@@ -122,4 +134,19 @@ export function uniformParameter(shape: Shape, fanIn: number): Parameter {
 /** A parameter with the same initial value everywhere. */
 export function constantParameter(shape: Shape, value: number, requiresGrad = true): Parameter {
   return new Parameter(shape, (values) => values.fill(value), requiresGrad);
+}
+
+/** What has parameters. */
+interface Parameterized {
+  stateDict(): ReadonlyMap<string, Parameter>;
+}
+
+/** Returns the number of elements of all parameters. */
+export function parameterCount(layer: Parameterized): number {
+  return [...layer.stateDict().values()].reduce((sum, { shape }) => sum + elements(shape), 0);
+}
+
+/** Returns the shapes of all parameters, by name. */
+export function parameterShapes(layer: Parameterized): Map<string, Shape> {
+  return new Map([...layer.stateDict()].map(([name, { shape }]) => [name, shape]));
 }

@@ -74,7 +74,7 @@ export class PReLU extends Layer {
   }
 
   #addGradient(dy: Tensor, x: Tensor): void {
-    const { weight } = this.parameters;
-    preluBackwardWeight(dy, x, weight.shape, { into: weight.gradient() });
+    const into = this.gradientOf("weight");
+    if (into) preluBackwardWeight(dy, x, into.shape, { into });
   }
 }

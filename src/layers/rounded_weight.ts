@@ -226,6 +226,9 @@ export class LinearWeight extends RoundedWeight<QuantizedWeight> {
  * bits, those of depthwise convolutions do, and all on WebGPU.
  */
 export class ConvWeight extends RoundedWeight<QuantizedConv> {
+  /** The scale of each output channel. Undefined: chosen from its weights. */
+  scales: Float32Array | undefined;
+
   /**
    * See {@linkcode RoundedWeight}.
    *
@@ -247,12 +250,14 @@ export class ConvWeight extends RoundedWeight<QuantizedConv> {
   }
 
   protected override emptyInt8(backend: Backend): QuantizedConv | undefined {
-    return quantizesConv(backend, this) ? emptyQuantizedConv(backend, this) : undefined;
+    return quantizesConv(backend, this)
+      ? emptyQuantizedConv(backend, this, this.scales)
+      : undefined;
   }
 
   protected override pack(quantized: QuantizedConv, rows: Tensor, row: number): void {
     const { packed, scale } = quantized;
-    kernelsOf(rows).packConv2dInt8!(packed, scale, rows, row, quantized);
+    kernelsOf(rows).packConv2dInt8!(packed, scale, rows, row, quantized, this.scales !== undefined);
   }
 
   protected override round(tensor: Tensor): QuantizedConv | undefined {

@@ -86,12 +86,12 @@ export abstract class RowNorm extends Layer {
 
   /** See {@linkcode Layer.backward}. */
   override backward(dy: Tensor): Tensor {
-    const [x] = this.recall(), { weight, bias } = this.parameters;
+    const [x] = this.recall();
     try {
       return rowNormBackward(this.type, dy, x, this.#statistics!, this.rowsOf(x.shape), {
         weight: this.optional("weight"),
-        dweight: weight?.gradient(),
-        dbias: bias?.gradient(),
+        dweight: this.gradientOf("weight"),
+        dbias: this.gradientOf("bias"),
       });
     } finally {
       this.#disposeStatistics();

@@ -32,6 +32,8 @@ export class Flatten extends View {
 export class Dropout extends Layer {
   /** The name in `torch.nn`. */
   override readonly type = "Dropout";
+  /** See {@linkcode Layer.isRandom}. */
+  override readonly isRandom = true;
   #seed: number | undefined;
 
   /**

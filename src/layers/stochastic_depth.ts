@@ -18,6 +18,8 @@ import { checkForward, type ForwardOptions, Layer, viewAs } from "./layer.ts";
 export class StochasticDepth extends Layer {
   /** The name in `torchvision.ops`. */
   override readonly type = "StochasticDepth";
+  /** See {@linkcode Layer.isRandom}. */
+  override readonly isRandom = true;
   /** The factor of each sample in the last pass. */
   #factors: Tensor | undefined;
 

@@ -17,7 +17,8 @@ import {
   ReLU,
   Sequential,
 } from "../layers/mod.ts";
-import { classesOf, Classifier } from "./classifier.ts";
+import { classesOf } from "./classify.ts";
+import { Classifier } from "./classifier.ts";
 import { readDescription } from "./description.ts";
 import {
   checkInputSize,

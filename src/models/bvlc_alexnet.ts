@@ -14,7 +14,8 @@ import {
   MaxPool2d,
   ReLU,
 } from "../layers/mod.ts";
-import { classesOf, Classifier } from "./classifier.ts";
+import { classesOf } from "./classify.ts";
+import { Classifier } from "./classifier.ts";
 import type { NetworkOptions } from "./network_options.ts";
 
 /**

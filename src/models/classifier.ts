@@ -8,15 +8,21 @@ import type { Backend } from "../backend/mod.ts";
 import type { ClassName } from "./imagenet_classes.ts";
 import { ArgumentError } from "../errors.ts";
 import { preprocess, type Preprocessing } from "../image/preprocess.ts";
-import { release } from "../image/release.ts";
 import type { RgbImage } from "../image/pixels.ts";
+import { Conv2d } from "../layers/conv.ts";
 import { Graph } from "../layers/graph.ts";
 import type { GraphNode } from "../layers/graph_builder.ts";
+import type { InitOptions } from "../layers/layer.ts";
+import { AdaptiveAvgPool2d } from "../layers/pool.ts";
+import type { Precision } from "../layers/precision.ts";
+import { RoundedWeight } from "../layers/rounded_weight.ts";
 import { type Layers, nodesOf } from "../layers/sequential.ts";
-import { checkInteger } from "../ops/checks.ts";
-import { elements } from "../tensor.ts";
+import { checkOptions } from "../ops/checks.ts";
+import { RandomGenerator } from "../random.ts";
+import type { Tensor } from "../tensor.ts";
 import type { WeightsFile } from "../weights/tensor_file.ts";
-import { classNames, type Prediction, topClasses } from "./classify.ts";
+import { type Prediction, toClassNames, topClasses, uploadImages } from "./classify.ts";
+import { findHead, type Head, nodesWithHead } from "./head.ts";
 
 /**
  * Options of {@linkcode Classifier}.
@@ -61,8 +67,8 @@ export class Classifier extends Graph {
   readonly network: string | undefined;
   /** The preprocessing of images. */
   readonly preprocessing: Preprocessing;
-  /** The names of the classes, by index. */
-  readonly classes: readonly ClassName[];
+  #classes: readonly ClassName[];
+  #hasLinearHead = false;
   #ownBackend: Backend | undefined;
 
   /**
@@ -77,7 +83,12 @@ export class Classifier extends Graph {
   ) {
     super(isNodes(layers) ? layers : nodesOf("Classifier", layers), { output });
     this.preprocessing = preprocessing;
-    this.classes = classes;
+    this.#classes = classes;
+  }
+
+  /** The names of the classes, by index. */
+  get classes(): readonly ClassName[] {
+    return this.#classes;
   }
 
   /** Takes ownership of a backend: {@linkcode Classifier.dispose} disposes of it, too. */
@@ -105,6 +116,114 @@ export class Classifier extends Graph {
   /** Number of classes. */
   get numClasses(): number {
     return this.classes.length;
+  }
+
+  /**
+   * Number of values that {@linkcode Classifier.features} computes for a sample.
+   *
+   * @throws {PembrokeError} When the network has no last layer that takes features.
+   */
+  get featureCount(): number {
+    return this.head.featureCount;
+  }
+
+  /**
+   * The last layer with weights.
+   *
+   * @internal
+   */
+  get head(): Head {
+    return findHead(this, this.inputShape());
+  }
+
+  /**
+   * Whether a `Linear` has replaced a convolution as the last layer.
+   *
+   * @internal
+   */
+  get hasLinearHead(): boolean {
+    return this.#hasLinearHead;
+  }
+
+  /**
+   * Computes what the last layer takes, in evaluation mode: the description of an image that new
+   * classes are learned from. Where the last layer is a 1×1 convolution before an average over the
+   * image, as in SqueezeNet, these are the averages of its input.
+   *
+   * @param x A batch of preprocessed images.
+   * @returns [N, featureCount]. The caller disposes of it.
+   * @throws {PembrokeError} When the network is in training mode, has no values, or has no last layer
+   * that takes features.
+   *
+   * @example
+   * ```ts
+   * import { createBackend } from "../backend/mod.ts";
+   * import { createModel } from "./registry.ts";
+   *
+   * using backend = await createBackend();
+   * using model = createModel("squeezenet1_1").init(backend);
+   * using x = backend.upload(new Float32Array(3 * 224 * 224), [1, 3, 224, 224]);
+   * using features = model.features(x);
+   * console.log(features.shape); // [1, 512]
+   * ```
+   */
+  features(x: Tensor): Tensor {
+    const { input, featureCount } = this.head, leaves = this.leaves();
+    const [value] = input < 0 ? [x.view(x.shape)] : this.outputsOf(x, [leaves[input][0]]);
+    if (value.shape.length === 2) return value;
+    using values = value;
+    return new AdaptiveAvgPool2d(1).forward(values).adopt([x.shape[0], featureCount]);
+  }
+
+  /**
+   * Replaces the last layer by a new {@linkcode Linear} for other classes, in place. It keeps its name.
+   * A 1×1 convolution before an average over the image, as in SqueezeNet, becomes the average and a
+   * `Linear`.
+   *
+   * If the network has values, the new layer gets the initial values of `torch.nn.Linear`, in float32.
+   * Nested graphs are expanded: {@linkcode Graph.leaves} and {@linkcode Layer.stateDict} have the same
+   * names as before.
+   *
+   * @param classes The names of the classes.
+   * @throws {ArgumentError} When there are no classes, or two have the same name.
+   * @throws {PembrokeError} When the network has no last layer that can be replaced.
+   *
+   * @example
+   * ```ts
+   * import { createBackend } from "../backend/mod.ts";
+   * import { createModel } from "./registry.ts";
+   *
+   * using backend = await createBackend();
+   * using model = createModel("squeezenet1_1").init(backend);
+   * model.replaceHead(["ant", "bee"], { seed: 1 });
+   * console.log(model.numClasses, model.featureCount); // 2 512
+   * ```
+   */
+  replaceHead(classes: readonly (string | ClassName)[], options: InitOptions = {}): this {
+    const op = "replaceHead", names = toClassNames(op, classes);
+    checkOptions(op, options);
+    const { seed = 0, generator = new RandomGenerator(seed) } = options;
+    const { backend } = this.head.layer.parameters.weight;
+    this.useLinearHead(names, backend ? "f32" : undefined);
+    if (!backend) return this;
+    this.head.layer.init(backend, { generator });
+    if (this.training) this.head.layer.train(this.generator);
+    return this;
+  }
+
+  /**
+   * Replaces the last layer by a `Linear` without values.
+   *
+   * @param precision How its weights will be stored. Default: as in the last layer.
+   * @internal
+   */
+  useLinearHead(classes: readonly ClassName[], precision?: Precision): void {
+    const { head } = this, { weight } = head.layer.parameters;
+    const stored = precision ?? (weight instanceof RoundedWeight ? weight.precision : "f32");
+    this.setNodes(nodesWithHead(this, head, classes.length, stored));
+    head.layer.dispose();
+    this.#classes = classes;
+    this.#hasLinearHead ||= head.layer instanceof Conv2d;
   }
 
   /**
@@ -160,54 +279,34 @@ export class Classifier extends Graph {
     options: { readonly topK?: number } = {},
   ): Promise<Prediction[][]> {
     if (images.length === 0) return [];
-    const shape = this.inputShape(images.length), size = elements(this.inputShape());
-    using x = this.backend.empty(shape);
-    for (const [i, image] of images.entries()) {
-      const isPreprocessed = image instanceof Float32Array;
-      const values = isPreprocessed ? image : this.preprocess(image);
-      if (values.length !== size) {
-        const expected = `${size}, for the shape [${this.inputShape().join(", ")}]`;
-        throw new ArgumentError("classify", "the number of values", values.length, expected);
-      }
-      this.backend.write(x, values, i * values.length);
-      if (!isPreprocessed) release(values);
-    }
+    using x = uploadImages("classify", this, images);
     return await topClasses(this, x, this.classes, options.topK ?? 5);
   }
-}
 
-/**
- * The classes of a network.
- *
- * @internal
- */
-export interface ClassOptions {
-  /** Number of classes. Default: that of `classes`, or of the network's usual data. */
-  readonly numClasses?: number;
   /**
-   * The names of the classes. Default: ImageNet's for 1000 classes, else "class 0", "class 1", …
+   * Finds out from sample images which values convolutions take, and sets their `inputRange`: those
+   * that round to 8 bits then need not search each sample for the least and the largest value. Call it
+   * before {@linkcode Layer.quantize}; some dozens of images of all kinds suffice. {@linkcode saveModel}
+   * stores the ranges, and {@linkcode loadModel} reads them back.
+   *
+   * @param images The images, or results of {@linkcode Classifier.preprocess}.
+   * @throws {ArgumentError} When there are no images, or the number of values is invalid.
+   * @throws {PembrokeError} When the model has no weights or is in training mode, or a value is not
+   * finite.
    */
-  readonly classes?: readonly ClassName[];
-}
-
-/**
- * Returns the names of a network's classes.
- *
- * @param op The name of the network in error messages.
- * @param count The default number of classes.
- * @throws {ArgumentError} When the options contradict each other.
- */
-export function classesOf(
-  op: string,
-  { numClasses, classes }: ClassOptions,
-  count: number,
-): readonly ClassName[] {
-  const names = classes ?? classNames(checkInteger(op, "numClasses", numClasses ?? count, 1));
-  if (names.length === 0) throw new ArgumentError(op, "classes", names, "a non-empty list");
-  if (names.length !== (numClasses ?? names.length)) {
-    throw new ArgumentError(op, "numClasses", numClasses, `${names.length}, the number of classes`);
+  async calibrate(images: Iterable<RgbImage | Float32Array>): Promise<this> {
+    const { RangeRecorder } = await import("./calibrate.ts");
+    const recorder = new RangeRecorder(this);
+    let count = 0;
+    for (const image of images) {
+      using x = uploadImages("calibrate", this, [image]);
+      await recorder.record(x);
+      count++;
+    }
+    if (count === 0) throw new ArgumentError("calibrate", "the number of images", 0, "at least 1");
+    recorder.apply();
+    return this;
   }
-  return names;
 }
 
 /** Returns whether layers are given as the nodes of a graph. */

@@ -1,16 +1,20 @@
 /**
- * Predictions of a classifier.
+ * The classes of a classifier, and its predictions.
  *
  * @module
  */
 
 import { kernelsOf } from "../backend/interface.ts";
+import type { Backend } from "../backend/mod.ts";
+import type { RgbImage } from "../image/pixels.ts";
+import { release } from "../image/release.ts";
 import { type ClassName, imagenetClassCount, imagenetClasses } from "./imagenet_classes.ts";
 import { ArgumentError, PembrokeError } from "../errors.ts";
 import type { Layer } from "../layers/layer.ts";
 import { RoundedWeight } from "../layers/rounded_weight.ts";
 import type { Sequential } from "../layers/sequential.ts";
-import type { Tensor, Values } from "../tensor.ts";
+import { checkInteger, disposeOnError } from "../ops/checks.ts";
+import { elements, type Tensor, type Values } from "../tensor.ts";
 
 /** A class and its probability. */
 export interface Prediction extends ClassName {
@@ -24,6 +28,62 @@ export interface Prediction extends ClassName {
 export function classNames(numClasses: number): readonly ClassName[] {
   if (numClasses === imagenetClassCount) return imagenetClasses();
   return Array.from({ length: numClasses }, (_, i) => ({ wnid: "", label: `class ${i}` }));
+}
+
+/**
+ * The classes of a network.
+ *
+ * @internal
+ */
+export interface ClassOptions {
+  /** Number of classes. Default: that of `classes`, or of the network's usual data. */
+  readonly numClasses?: number;
+  /**
+   * The names of the classes. Default: ImageNet's for 1000 classes, else "class 0", "class 1", …
+   */
+  readonly classes?: readonly ClassName[];
+}
+
+/**
+ * Returns the names of a network's classes.
+ *
+ * @param op The name of the network in error messages.
+ * @param count The default number of classes.
+ * @throws {ArgumentError} When the options contradict each other.
+ */
+export function classesOf(
+  op: string,
+  { numClasses, classes }: ClassOptions,
+  count: number,
+): readonly ClassName[] {
+  const names = classes ?? classNames(checkInteger(op, "numClasses", numClasses ?? count, 1));
+  if (names.length === 0) throw new ArgumentError(op, "classes", names, "a non-empty list");
+  if (names.length !== (numClasses ?? names.length)) {
+    throw new ArgumentError(op, "numClasses", numClasses, `${names.length}, the number of classes`);
+  }
+  return names;
+}
+
+/** Checks a list of classes, and completes those that are only a name. */
+export function toClassNames(
+  op: string,
+  classes: readonly (string | ClassName)[],
+): readonly ClassName[] {
+  const isName = (value: unknown) => typeof value === "string" && value !== "";
+  const isClass = (value: unknown) =>
+    isName(value) || isName((value as ClassName | null)?.label) &&
+      typeof (value as ClassName).wnid === "string";
+  if (!Array.isArray(classes) || classes.length === 0 || !classes.every(isClass)) {
+    throw new ArgumentError(op, "classes", classes, "a non-empty list of names");
+  }
+  const names = classes.map((name): ClassName =>
+    typeof name === "string" ? { wnid: "", label: name } : name
+  );
+  const double = names.find(({ label, wnid }, i) =>
+    names.findIndex((other) => other.label === label && other.wnid === wnid) < i
+  );
+  if (double) throw new ArgumentError(op, "the name of a class", double.label, "unique");
+  return names;
 }
 
 /**
@@ -121,4 +181,37 @@ async function isFiniteHalf(tensor: Tensor<Uint16Array>): Promise<boolean> {
 /** Returns the indices of the k largest values. Of equal values, the lower index comes first. */
 function largestIndices(values: Float32Array, k: number): number[] {
   return Array.from(values.keys()).sort((a, b) => values[b] - values[a] || a - b).slice(0, k);
+}
+
+/** What a batch of images is made for. */
+interface ImageModel {
+  readonly backend: Backend;
+  inputShape(batch?: number): number[];
+  preprocess(image: RgbImage): Float32Array;
+}
+
+/**
+ * Uploads a batch of images, or of preprocessed ones. The caller disposes of it.
+ *
+ * @throws {ArgumentError} When the number of values is invalid.
+ */
+export function uploadImages(
+  op: string,
+  model: ImageModel,
+  images: readonly (RgbImage | Float32Array)[],
+): Tensor {
+  const { backend } = model, size = elements(model.inputShape());
+  return disposeOnError(backend.empty(model.inputShape(images.length)), (x) => {
+    for (const [i, image] of images.entries()) {
+      const isPreprocessed = image instanceof Float32Array;
+      const values = isPreprocessed ? image : model.preprocess(image);
+      if (values.length !== size) {
+        const expected = `${size}, for the shape [${model.inputShape().join(", ")}]`;
+        throw new ArgumentError(op, "the number of values", values.length, expected);
+      }
+      backend.write(x, values, i * values.length);
+      if (!isPreprocessed) release(values);
+    }
+    return x;
+  });
 }

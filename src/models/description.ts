@@ -5,6 +5,10 @@
  * `classes` a JSON list of [WordNet id, label] pairs, and `preprocessing` a
  * {@linkcode Preprocessing} as JSON. Other keys are ignored.
  *
+ * `head` is "linear" where a fully connected layer has replaced the last convolution, as in
+ * SqueezeNet. A file with the last layer only has the format "pembroke head 1", and `base_sha256` tells
+ * the weights of all other layers; see fingerprint.ts.
+ *
  * @module
  */
 
@@ -21,9 +25,16 @@ export interface Description {
   readonly architecture: string;
   readonly classes: readonly ClassName[];
   readonly preprocessing: Preprocessing;
+  /** "linear" if a fully connected layer has replaced the last convolution. */
+  readonly head?: "linear";
+  /** The fingerprint of the other layers' weights, if the file has the last layer only. */
+  readonly base?: string;
 }
 
-const FORMAT = "pembroke model 1";
+const FORMAT = "pembroke model 1", HEAD_FORMAT = "pembroke head 1";
+
+/** The architecture of the base of a last layer that was trained for an ONNX model. */
+export const onnxArchitecture = "onnx";
 
 /** The options of preprocessing that are names. */
 const choiceNames = ["channels", "layout", "rounding"] as const;
@@ -33,13 +44,15 @@ const maxSide = 4096;
 
 /** Converts a description to metadata. */
 export function describe(
-  { architecture, classes, preprocessing }: Description,
+  { architecture, classes, preprocessing, head, base }: Description,
 ): Record<string, string> {
   return {
-    format: FORMAT,
+    format: base === undefined ? FORMAT : HEAD_FORMAT,
     architecture,
     classes: JSON.stringify(classes.map(({ wnid, label }) => [wnid, label])),
     preprocessing: JSON.stringify(preprocessing),
+    ...(head && { head }),
+    ...(base !== undefined && { base_sha256: base }),
   };
 }
 
@@ -57,7 +70,7 @@ export function readDescription({ name, metadata }: WeightsFile): Description | 
       "is a training checkpoint, not a model; for alexnet-tiny, `deno task export` converts it",
     );
   }
-  if (format !== FORMAT) {
+  if (format !== FORMAT && format !== HEAD_FORMAT) {
     throw new FileError(name, `has format ${escapeText(format)}, but this version reads ${FORMAT}`);
   }
   const architecture = metadata.get("architecture");
@@ -78,6 +91,10 @@ export function readDescription({ name, metadata }: WeightsFile): Description | 
   if (!isPreprocessing(preprocessing)) {
     throw new FileError(name, "its preprocessing has missing or invalid values: damaged");
   }
+  const base = format === HEAD_FORMAT ? metadata.get("base_sha256") ?? "" : undefined;
+  if (base !== undefined && !/^[\da-f]{64}$/.test(base)) {
+    throw new FileError(name, "its metadata has no SHA-256 of the other layers: damaged");
+  }
   const { resize, interpolation = "bilinear", crop, mean, std, ...optional } = preprocessing;
   const names = ["cropWidth", ...choiceNames] as const;
   const chosen = names.flatMap((name) => optional[name] ? [[name, optional[name]]] : []);
@@ -85,6 +102,8 @@ export function readDescription({ name, metadata }: WeightsFile): Description | 
     architecture,
     classes: classes.map(([wnid, label]) => ({ wnid, label })),
     preprocessing: { resize, interpolation, crop, mean, std, ...Object.fromEntries(chosen) },
+    ...(metadata.get("head") === "linear" && { head: "linear" }),
+    ...(base !== undefined && { base }),
   };
 }
 

@@ -9,7 +9,9 @@ import { redactUrl } from "../io/redact.ts";
 import { contentLength, readChunks, request, responseChunks } from "../io/download.ts";
 import { ArgumentError, FileError } from "../errors.ts";
 import { asBytes, isBlob, kindOf } from "../kinds.ts";
-import { type Layer, parameterShapes } from "../layers/layer.ts";
+import { Conv2d } from "../layers/conv.ts";
+import type { Layer } from "../layers/layer.ts";
+import { parameterShapes } from "../layers/parameter.ts";
 import type { Precision } from "../layers/precision.ts";
 import { Graph } from "../layers/graph.ts";
 import { elements } from "../tensor.ts";
@@ -56,6 +58,12 @@ export interface LoadOptions {
   readonly onProgress?: (done: number, total: number) => void;
   /** Cancels loading, which then rejects with the reason of the signal. */
   readonly signal?: AbortSignal;
+}
+
+/** Options of loading weights that are not public. */
+interface ValueOptions {
+  /** Called with the name of a parameter and each chunk of its values, in order. */
+  readonly onValues?: (name: string, values: Float32Array) => void;
 }
 
 /**
@@ -131,11 +139,22 @@ export function checkInputSize(model: Classifier, file: WeightsFile): void {
   }
 }
 
+/** Replaces the last convolution of a model by a `Linear` if the file has one in its place. */
+export function matchHead(model: Classifier, file: WeightsFile): void {
+  const [name, layer] = model.leaves().findLast(([, { parameters }]) => "weight" in parameters) ??
+    [];
+  if (!(layer instanceof Conv2d)) return;
+  const named = matchNames(model.mapWeights(file), model.stateDict().keys());
+  if (named.entries.get(`${name}.weight`)?.shape.length !== 2) return;
+  checkInputSize(model, file);
+  model.useLinearHead(model.classes);
+}
+
 /** Loads weights into a new model, on the given backend or on a new one that the model owns. */
 export async function loadInto<M extends Classifier>(
   model: M,
   file: WeightsFile,
-  options: LoadOptions,
+  options: LoadOptions & ValueOptions,
 ): Promise<M> {
   if (options.backend) {
     await loadTensors(model, options.backend, file, options);
@@ -156,7 +175,7 @@ export async function loadTensors(
   model: Layer,
   backend: Backend,
   file: WeightsFile,
-  options: Omit<LoadOptions, "backend"> = {},
+  options: Omit<LoadOptions, "backend"> & ValueOptions = {},
 ): Promise<void> {
   let loading = false;
   try {
@@ -176,8 +195,13 @@ export async function loadTensors(
       await weights.read(name, (values, offset) => {
         options.signal?.throwIfAborted();
         parameter.write(values, offset);
+        options.onValues?.(name, values);
         options.onProgress?.(done += values.length, total);
       });
+    }
+    if (file.metadata.has("input_ranges") && model instanceof Graph) {
+      const { readRanges } = await import("./input_ranges.ts");
+      readRanges(model, file);
     }
   } catch (error) {
     if (loading) disposeWeights(model);

@@ -15,6 +15,7 @@ import {
   isOnnx,
   loadInto,
   type LoadOptions,
+  matchHead,
   openInput,
   storedPrecision,
   type WeightsInput,
@@ -37,6 +38,11 @@ export interface LoadModelOptions extends NetworkOptions, LoadOptions {
    * or an ONNX model contains. Other files are recognised by the names and shapes of their tensors.
    */
   readonly model?: NetworkName;
+  /**
+   * The weights of the other layers, if `weights` has the last layer only: those that it was trained
+   * with, in any file. See the option `headOnly` of {@linkcode saveModel}.
+   */
+  readonly base?: WeightsInput;
 }
 
 /**
@@ -80,6 +86,11 @@ export async function loadModel(options: LoadModelOptions = {}): Promise<Classif
     networkInfo("loadModel", "model", model);
   }
   using file = await openInput(weights, signal, "loadModel", options.files);
+  const description = readDescription(file);
+  if (description?.base !== undefined) {
+    const { loadHead } = await import("./load_head.ts");
+    return await loadHead(file, description, options, modelFor);
+  }
   return await loadInto(await modelFor(file, options, model), file, options);
 }
 
@@ -95,20 +106,26 @@ export async function modelFor(
   options: NetworkOptions = {},
   name?: NetworkName,
 ): Promise<Classifier> {
-  const { precision = storedPrecision(file) } = options;
   if (isOnnx(file) && file.graph.nodes.length > 0 && name === undefined) {
     const { onnxNetwork } = await import("./onnx/convert.ts");
-    return onnxNetwork(file, { ...options, precision });
+    return onnxNetwork(file, options); // only some of its layers may be in 8 bits
   }
-  const description = readDescription(file);
+  const { precision = storedPrecision(file) } = options, description = readDescription(file);
   if (!description || description.architecture !== (name ?? description.architecture)) {
     const { classCount, preprocessingOf, recognize } = await import("./recognize.ts");
     const network = name ?? recognize(file);
     const { classes, numClasses = classes ? undefined : classCount(file, network) } = options;
     const { preprocessing = preprocessingOf(file) } = options;
-    return await createNetwork(network, { ...options, numClasses, preprocessing, precision });
+    const all = { ...options, numClasses, preprocessing, precision };
+    const model = await createNetwork(network, all);
+    matchHead(model, file);
+    return model;
   }
-  const { architecture } = description;
+  const { architecture, base } = description;
+  if (base !== undefined) {
+    const reason = `holds only the last layer of ${escapeText(architecture)}, not a network`;
+    throw new FileError(file.name, reason);
+  }
   if (!await isNetwork(architecture)) {
     const unknown = escapeText(architecture);
     throw new FileError(file.name, `holds ${unknown}, a network that this version does not know`);
@@ -117,6 +134,7 @@ export async function modelFor(
   const all = { ...options, classes, preprocessing, precision };
   const model = await createNetwork(architecture as NetworkName, all);
   checkInputSize(model, file);
+  matchHead(model, file);
   return model;
 }
 

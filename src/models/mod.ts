@@ -2,7 +2,8 @@
 
 export { AlexNet, type AlexNetLoadOptions, type AlexNetOptions } from "./alexnet.ts";
 export * from "./alexnet_tiny.ts";
-export { Classifier, type ClassifierOptions, type ClassOptions } from "./classifier.ts";
+export type { ClassOptions } from "./classify.ts";
+export { Classifier, type ClassifierOptions } from "./classifier.ts";
 export { classNames, type Prediction } from "./classify.ts";
 export { loadModel, type LoadModelOptions } from "./load_model.ts";
 export { type LoadOptions, loadWeights, type WeightsInput } from "./load.ts";

@@ -5,7 +5,7 @@
  */
 
 import { FileError } from "../errors.ts";
-import { parameterShapes } from "../layers/layer.ts";
+import { parameterShapes } from "../layers/parameter.ts";
 import type { Preprocessing } from "../image/preprocess.ts";
 import { sameShape, type Shape } from "../tensor.ts";
 import { escapeText, formatShape } from "../weights/io/quote.ts";
@@ -14,6 +14,7 @@ import { isWeight, type WeightsFile } from "../weights/tensor_file.ts";
 import { DeepCompressedFile } from "../weights/deep_compression/reader.ts";
 import { caffe227Preprocessing } from "./bvlc_alexnet.ts";
 import type { Description } from "./description.ts";
+import { matchHead } from "./load.ts";
 import { createModel, type NetworkName, networkNames, networks } from "./registry.ts";
 
 /** Files with more classes are not networks: it would take too much memory to name the classes. */
@@ -42,11 +43,15 @@ function signatureOf(name: NetworkName): Signature {
   return signature;
 }
 
-/** Compares shapes; the first axis of the last layer has the number of classes, which may differ. */
+/**
+ * Compares shapes. The first axis of the last layer has the number of classes, which may differ. A
+ * `Linear` may have replaced a 1×1 convolution there: see {@linkcode Classifier.replaceHead}.
+ */
 function fits({ lastLayer }: Signature, name: string, expected: Shape, shape: Shape): boolean {
-  return name.startsWith(lastLayer)
-    ? sameShape(expected.slice(1), shape.slice(1))
-    : sameShape(expected, shape);
+  if (!name.startsWith(lastLayer)) return sameShape(expected, shape);
+  const isPointwise = expected.length === 4 && expected[2] === 1 && expected[3] === 1;
+  const inputs = expected.slice(1, isPointwise && shape.length === 2 ? 2 : undefined);
+  return sameShape(inputs, shape.slice(1));
 }
 
 /**
@@ -99,7 +104,7 @@ function contents({ entries }: WeightsFile): string {
 export function classCount(file: WeightsFile, name: NetworkName): number | undefined {
   const signature = signatureOf(name), key = `${signature.lastLayer}weight`;
   const expected = signature.shapes.get(key), shape = file.entries.get(key)?.shape;
-  if (!expected || !shape || shape.length !== expected.length) return undefined;
+  if (!expected || !shape || shape.length < 2) return undefined;
   const [count] = shape;
   return fits(signature, key, expected, shape) && count >= 1 && count <= maxClasses
     ? count
@@ -120,9 +125,10 @@ export function describeWeights(file: WeightsFile): Description | undefined {
     const architecture = recognize(file);
     const numClasses = classCount(file, architecture);
     using model = createModel(architecture, { numClasses, preprocessing: preprocessingOf(file) });
+    matchHead(model, file);
     checkWeights(model.mapWeights(file), parameterShapes(model), model.type);
-    const { classes, preprocessing } = model;
-    return { architecture, classes, preprocessing };
+    const { classes, preprocessing, hasLinearHead } = model;
+    return { architecture, classes, preprocessing, ...(hasLinearHead && { head: "linear" }) };
   } catch (error) {
     if (error instanceof FileError) return undefined;
     throw error;

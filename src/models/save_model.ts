@@ -8,7 +8,9 @@ import { PembrokeError } from "../errors.ts";
 import type { TensorToWrite } from "../weights/io/file_writer.ts";
 import { writeSafetensors } from "../weights/safetensors/writer.ts";
 import type { Classifier } from "./classifier.ts";
-import { describe } from "./description.ts";
+import { describe, onnxArchitecture } from "./description.ts";
+import { fingerprintOf } from "./fingerprint.ts";
+import { describeRanges } from "./input_ranges.ts";
 
 /**
  * Options of {@linkcode saveModel}.
@@ -16,10 +18,18 @@ import { describe } from "./description.ts";
  * @internal
  */
 export interface SaveModelOptions {
-  /** The type of the stored weights. Biases are always float32. Default "F32". */
+  /**
+   * The type of the stored weights. "I8" has a scale for each output, and is loaded with the precision
+   * int8. Biases are always float32. Default "F32".
+   */
   readonly dtype?: TensorToWrite["dtype"];
-  /** Additional metadata for the file, such as the origin and licence of the weights. */
+  /** Additional metadata, such as the origin, the licence, or the measured accuracy of the weights. */
   readonly metadata?: Readonly<Record<string, string>>;
+  /**
+   * Saves the last layer only, with a SHA-256 of the weights of the others: {@linkcode loadModel} joins
+   * it with its `base`. Default false.
+   */
+  readonly headOnly?: boolean;
 }
 
 /**
@@ -27,9 +37,11 @@ export interface SaveModelOptions {
  * preprocessing. {@linkcode loadModel} reads it back. An {@linkcode AlexNet} must have the default
  * channels and hidden features, and an {@linkcode AlexNetTiny} no batch normalisation.
  *
+ * The last layer alone (`headOnly`) can be saved for an {@linkcode OnnxNetwork}, too.
+ *
  * @returns The bytes of the file.
  * @throws {PembrokeError} When the model is not such a network, has no values, or has weights in
- * fewer than 32 bits.
+ * fewer than 32 bits: load it with the precision "f32", which keeps the values of a file in 8 bits.
  *
  * @example
  * ```ts
@@ -44,17 +56,35 @@ export interface SaveModelOptions {
  * using same = await loadModel({ backend, weights: file });
  * console.log(same.classes[1].label); // bee
  * ```
+ *
+ * @example The last layer only: a few kilobytes
+ * ```ts
+ * import { createBackend } from "../backend/mod.ts";
+ * import { loadModel } from "./load_model.ts";
+ * import { saveModel } from "./save_model.ts";
+ *
+ * using backend = await createBackend();
+ * const base = "weights/alexnet_tiny.safetensors"; // in 8 bits
+ * using model = await loadModel({ backend, weights: base, precision: "f32" });
+ * model.replaceHead(["ant", "bee"]);
+ * const head = await saveModel(model, { headOnly: true });
+ * using same = await loadModel({ backend, weights: head, base });
+ * console.log(head.length, same.classes[1].label); // 4608 bee
+ * ```
  */
 export async function saveModel(
   model: Classifier,
-  { dtype = "F32", metadata = {} }: SaveModelOptions = {},
+  { dtype = "F32", metadata = {}, headOnly = false }: SaveModelOptions = {},
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const { network: architecture, classes, preprocessing } = model;
+  const { network, classes, preprocessing } = model;
+  const architecture = network ?? (headOnly ? onnxArchitecture : undefined);
   if (architecture === undefined) {
     throw new PembrokeError(`saveModel: cannot save ${model.type}, only networks of createModel()`);
   }
+  const head = headOnly ? `${model.head.name}.` : "";
   const tensors: TensorToWrite[] = [];
   for (const [name, { shape, tensor }] of model.stateDict()) {
+    if (!name.startsWith(head)) continue;
     if (!tensor) {
       throw new PembrokeError(
         `saveModel: ${name} has no float32 values; call init() or load weights in f32 first`,
@@ -63,6 +93,15 @@ export async function saveModel(
     const stored = shape.length > 1 ? dtype : "F32";
     tensors.push({ name, dtype: stored, shape, data: await tensor.read() });
   }
-  const description = describe({ architecture, classes, preprocessing });
+  const description = {
+    ...describe({
+      architecture,
+      classes,
+      preprocessing,
+      ...(model.hasLinearHead && { head: "linear" }),
+      ...(headOnly && { base: await fingerprintOf(model) }),
+    }),
+    ...(!headOnly && describeRanges(model)),
+  };
   return writeSafetensors(tensors, { ...description, ...metadata, ...description });
 }

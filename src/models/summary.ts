@@ -99,7 +99,7 @@ export function summarize(model: Graph, inputShape: Shape): ModelSummary {
 
 /** The elements of all parameters but running statistics. */
 function learnedCount(layer: Layer): number {
-  const learned = [...layer.stateDict().values()].filter(({ requiresGrad }) => requiresGrad);
+  const learned = [...layer.stateDict().values()].filter(({ isBuffer }) => !isBuffer);
   return learned.reduce((sum, { shape }) => sum + elements(shape), 0);
 }
 

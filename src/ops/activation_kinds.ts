@@ -23,6 +23,7 @@ const saves: Readonly<Record<Activation["kind"], "x" | "y">> = {
   gelu: "x",
   softplus: "x",
   elu: "y",
+  fakeQuantize: "x",
 };
 
 /** Each function from its parameters, which are checked. */

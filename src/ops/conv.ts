@@ -22,7 +22,7 @@ import {
   isDepthwise,
   PreparedConv,
 } from "./prepared_conv.ts";
-import { checkQuantizedConv, QuantizedConv } from "./quantize_conv.ts";
+import { checkQuantizedConv, type InputRange, QuantizedConv } from "./quantize_conv.ts";
 
 /**
  * Computes a 2-D convolution,
@@ -86,21 +86,25 @@ export function conv1d(
   return conv(1, x, weight, bias, options);
 }
 
-/**
- * Computes {@linkcode conv1d} or {@linkcode conv2d}.
- *
- * @param options With `isExact`, depthwise convolutions give the same results in every build.
- */
+/** Options of {@linkcode conv} for networks in 8 bits. */
+interface Int8Options {
+  /** Whether depthwise convolutions give the same results in every build. */
+  readonly isExact?: boolean;
+  /** The range of x, for weights in 8 bits. Default: that of each sample. */
+  readonly inputRange?: InputRange | null;
+}
+
+/** Computes {@linkcode conv1d} or {@linkcode conv2d}. */
 export function conv(
   axes: 1 | 2,
   x: Tensor,
   weight: Tensor | PreparedConv | QuantizedConv,
   bias: Tensor | null,
-  options: ConvOptions & FusedOptions & AlgorithmOptions & { readonly isExact?: boolean },
+  options: ConvOptions & FusedOptions & AlgorithmOptions & Int8Options,
 ): Tensor {
   const op = `conv${axes}d`;
   checkOptions(op, options);
-  const { out, algorithm = "direct", isExact } = options;
+  const { out, algorithm = "direct", isExact, inputRange = null } = options;
   checkTensor(op, "x", x, x);
   if (weight instanceof QuantizedConv) checkQuantizedConv(op, weight, x);
   else checkTensor(op, "weight", weight instanceof PreparedConv ? weight.packed : weight, x);
@@ -123,7 +127,7 @@ export function conv(
     }
     if (isQuantized) {
       return produce(op, x, { shape, out, reads: [weight.scale, ...others] }, (y) => {
-        kernelsOf(x).conv2dInt8!(y, x, weight, bias, g, epilogue);
+        kernelsOf(x).conv2dInt8!(y, x, weight, bias, g, epilogue, inputRange);
       });
     }
     return produce(op, x, { shape, out, reads: [packed, ...others] }, (y) => {

@@ -16,11 +16,17 @@ import { isDepthwise, type PrepareOptions } from "./prepared_conv.ts";
 const maxFilter = 131072;
 
 /**
- * The least and the largest value of a convolution's input.
+ * The least and the largest value of a convolution's input. Values beyond are clamped.
  *
  * @internal
  */
 export type InputRange = readonly [number, number];
+
+/** Options of {@linkcode quantizeConv}. */
+interface QuantizeConvOptions extends PrepareOptions {
+  /** The scale of each output channel, instead of its largest magnitude / 127. */
+  readonly scales?: Float32Array;
+}
 
 /**
  * The weights of a convolution as 8-bit integers with a scale for each output channel, packed for
@@ -36,14 +42,12 @@ export class QuantizedConv implements Disposable {
    * @param groups Number of groups that the channels are split into.
    * @param packed The integers, in the order of the kernel.
    * @param scale The factor of each output channel's integers, [outC].
-   * @param range The range of the inputs; null to find it for each sample.
    */
   constructor(
     readonly shape: Shape,
     readonly groups: number,
     readonly packed: Tensor<Int8Array>,
     readonly scale: Tensor,
-    readonly range: InputRange | null = null,
   ) {}
 
   /** The backend that holds the values. */
@@ -74,21 +78,25 @@ export class QuantizedConv implements Disposable {
 /**
  * Rounds the weights of a convolution to 8 bits for {@linkcode conv1d} and {@linkcode conv2d}: a
  * quarter of the memory, and less than half the time. Each output channel has a scale, its largest
- * magnitude / 127.
+ * magnitude / 127. A few weights between two integers are rounded the other way, so that the errors
+ * of an input channel add up to 0; if there is one pixel to an output, those of all channels.
  *
  * The kernel rounds the input to 128 levels between the least and the largest value of each sample,
- * and adds up the products exactly. So results are the same on every engine. If a sample contains
- * NaN or infinity, all its outputs are NaN. If the weights of an output channel do, its outputs
- * are NaN.
+ * and adds up the products exactly. So results are the same on every engine. If there is one pixel to
+ * an output, it rounds each pixel between its own extremes. Inputs of at most 4 channels have 16384
+ * levels, and of at most 16 if an output has several pixels and at most 1024 weights.
+ *
+ * If a sample contains NaN or infinity, all its outputs are NaN; or those of that pixel, if each has
+ * its own levels. If the weights of an output channel do, its outputs are NaN.
  *
  * @param weight [outC, inC/groups, K] or [outC, inC/groups, kH, kW]. It is not changed.
  * @throws {ArgumentError} When the backend cannot compute the convolution in 8 bits: on WebGPU, for
  * depthwise convolutions, and with more than 131072 weights for an output channel.
  */
-export function quantizeConv(weight: Tensor, options: PrepareOptions = {}): QuantizedConv {
+export function quantizeConv(weight: Tensor, options: QuantizeConvOptions = {}): QuantizedConv {
   const op = "quantizeConv";
   checkOptions(op, options);
-  const { groups = 1 } = options;
+  const { groups = 1, scales } = options;
   checkTensor(op, "weight", weight, weight);
   const { shape, backend } = weight;
   if (shape.length !== 3 && shape.length !== 4) {
@@ -102,9 +110,10 @@ export function quantizeConv(weight: Tensor, options: PrepareOptions = {}): Quan
     const expected = `on Wasm, not depthwise, and with at most ${maxFilter} weights per output`;
     throw new ArgumentError(op, "the shape of weight", shape, expected);
   }
-  return disposeOnError(emptyQuantizedConv(backend, { shape, groups }), (quantized) => {
+  if (scales) checkScales(op, scales, shape[0]);
+  return disposeOnError(emptyQuantizedConv(backend, { shape, groups }, scales), (quantized) => {
     const { packed, scale } = quantized;
-    kernelsOf(weight).packConv2dInt8!(packed, scale, weight, 0, quantized);
+    kernelsOf(weight).packConv2dInt8!(packed, scale, weight, 0, quantized, scales !== undefined);
     return quantized;
   });
 }
@@ -115,13 +124,43 @@ export function quantizesConv(backend: Backend, { shape, groups }: Int8Filters):
     elements(shape.slice(1)) <= maxFilter;
 }
 
-/** Allocates uninitialised memory for weights. */
-export function emptyQuantizedConv(backend: Backend, filters: Int8Filters): QuantizedConv {
+/** Allocates uninitialised memory for weights, and for their scales unless they are given. */
+export function emptyQuantizedConv(
+  backend: Backend,
+  filters: Int8Filters,
+  scales?: Float32Array,
+): QuantizedConv {
   const { shape, groups } = filters;
-  return disposeOnError(
-    kernelsOf(backend).emptyConv2dInt8!(filters),
-    (packed) => new QuantizedConv(shape, groups, packed, backend.empty([shape[0]])),
-  );
+  return disposeOnError(kernelsOf(backend).emptyConv2dInt8!(filters), (packed) => {
+    const scale = scales ? backend.upload(scales, [shape[0]]) : backend.empty([shape[0]]);
+    return new QuantizedConv(shape, groups, packed, scale);
+  });
+}
+
+/**
+ * Checks the scales of weights.
+ *
+ * @param op The name of the function or layer in error messages.
+ * @throws {ArgumentError} When they are not one positive number for each output channel.
+ */
+export function checkScales(op: string, scales: Float32Array, outC: number): void {
+  if (!(scales instanceof Float32Array) || scales.length !== outC) {
+    throw new ArgumentError(op, "scales", scales, `a Float32Array of ${outC} numbers`);
+  }
+  const wrong = scales.find((scale) => !(scale > 0 && scale < Infinity));
+  if (wrong !== undefined) throw new ArgumentError(op, "a scale", wrong, "positive and finite");
+}
+
+/**
+ * Checks the range of a convolution's input.
+ *
+ * @param op The name of the function or layer in error messages.
+ * @throws {ArgumentError} When it is not two finite numbers, the lower one first.
+ */
+export function checkInputRange(op: string, range: InputRange): void {
+  const [low, high] = Array.isArray(range) && range.length === 2 ? range as InputRange : [NaN, NaN];
+  if (Number.isFinite(low) && Number.isFinite(high) && low < high) return;
+  throw new ArgumentError(op, "inputRange", range, "[min, max], two finite numbers, min < max");
 }
 
 /** Checks that quantised weights are alive and on the backend of `x`. */

@@ -35,8 +35,7 @@ export function parametersOf(op: string, trainable: Trainable): ReadonlyMap<stri
 export abstract class Optimizer implements Disposable {
   /** Number of steps so far. */
   steps = 0;
-  /** The parameters to update, by name. */
-  readonly parameters: ReadonlyMap<string, Parameter>;
+  readonly #parameters: ReadonlyMap<string, Parameter>;
   /** State tensors by name, such as "velocity.features.0.weight". */
   readonly #state = new Map<string, Tensor>();
 
@@ -49,18 +48,24 @@ export abstract class Optimizer implements Disposable {
   constructor(trainable: Trainable, public lr: number) {
     const all = parametersOf("Optimizer", trainable);
     checkNumber("Optimizer", "lr", lr);
-    this.parameters = new Map([...all].filter(([, { requiresGrad }]) => requiresGrad));
+    this.#parameters = new Map([...all].filter(([, { isBuffer }]) => !isBuffer));
+  }
+
+  /** The parameters to update, by name: those that require gradients. */
+  get parameters(): ReadonlyMap<string, Parameter> {
+    return new Map([...this.#parameters].filter(([, { requiresGrad }]) => requiresGrad));
   }
 
   /**
    * Updates all parameters that have a gradient. Call `zeroGrad()` before the next backward pass.
    */
   step(): void {
-    for (const [name, { tensor, grad }] of this.parameters) {
+    const { parameters } = this;
+    for (const [name, { tensor, grad }] of parameters) {
       if (tensor && grad) this.prepare(name, tensor);
     }
     this.steps++;
-    for (const [name, { tensor, grad }] of this.parameters) {
+    for (const [name, { tensor, grad }] of parameters) {
       if (tensor && grad) this.update(name, tensor, grad);
     }
   }
@@ -92,7 +97,7 @@ export abstract class Optimizer implements Disposable {
     try {
       for (const name of names) {
         const [, parameter] = /^\w+\.(.*)$/.exec(name) ?? [];
-        const tensor = this.parameters.get(parameter)?.tensor;
+        const tensor = this.#parameters.get(parameter)?.tensor;
         if (!tensor) throw new FileError(file, `${name} does not match a parameter of the model`);
         const state = tensor.backend.empty(tensor.shape);
         loaded.get(name)?.dispose();

@@ -80,12 +80,8 @@ export async function convertWeights(
     await file.read(name, (values) => {
       step(values);
       batcher.add(values, count, (batch) => {
-        const { stored, scale } = quantize(
-          name,
-          batch,
-          batch.length / batcher.rowLength,
-          shape.length > 2,
-        );
+        const rows = batch.length / batcher.rowLength;
+        const { stored, scale } = quantize(name, batch, [rows, ...shape.slice(1)]);
         writer.append(name, new Uint8Array(stored.buffer));
         writer.appendFloats(scaleName(name), "F32", scale);
       });

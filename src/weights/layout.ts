@@ -21,7 +21,7 @@ export interface WeightEntry {
   readonly dtype: DType;
   /** Its shape, outermost axis first; empty for a scalar. */
   readonly shape: readonly number[];
-  /** Whether it is a quantised I8 tensor, with one scale per row in the file. */
+  /** Whether the file has integers and scales, which are read as floats. */
   readonly quantized?: true;
 }
 
@@ -43,6 +43,8 @@ export interface StoredTensor extends Omit<WeightEntry, "quantized"> {
   readonly isBig?: boolean;
   /** The scales of a quantised tensor's rows. */
   readonly scale?: StoredTensor;
+  /** The type of the file's integers, if the `source` makes floats of them. */
+  readonly integers?: DType;
   /** A factor for every element of a float tensor. */
   readonly factor?: number;
   /** The source of the elements, if they are not stored in the file as they are in memory. */

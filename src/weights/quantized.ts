@@ -10,11 +10,15 @@
 
 import { ArgumentError, FileError } from "../errors.ts";
 import { isFloat } from "./dtype.ts";
+import { elements, type Shape } from "../tensor.ts";
 import type { StoredTensor } from "./layout.ts";
 import { escapeText, formatShape } from "./io/quote.ts";
 
 /** The largest stored integer; −128 is not used. */
 const MAX_STORED = 127;
+
+/** Buckets of rounding errors of the same sign. */
+const buckets = 64;
 
 /** The name of the tensor with a quantised tensor's scales. */
 export function scaleName(name: string): string {
@@ -52,20 +56,20 @@ export function pairScales(
  * Quantises weights, so that the value of largest magnitude in each row becomes ±127.
  *
  * @param name The tensor's name in error messages.
- * @param values The values, in rows of equal length.
- * @param rows The number of rows.
- * @param isConv Whether they belong to a convolution, whose kernel rounds to even, by scales of 16
- * significant bits: then rounding the stored values again gives the same integers and scales.
+ * @param values The values of whole rows.
+ * @param shape Their shape. With more than two axes they belong to a convolution, whose kernel rounds to
+ * even, by scales of 16 significant bits: then rounding the stored values again gives the same integers
+ * and scales.
  * @throws {ArgumentError} When a value is not finite.
  */
 export function quantize(
   name: string,
   values: Float32Array,
-  rows: number,
-  isConv = false,
+  shape: Shape,
 ): { stored: Int8Array<ArrayBuffer>; scale: Float32Array<ArrayBuffer> } {
+  const [rows] = shape, isConv = shape.length > 2, taps = isConv ? elements(shape.slice(2)) : 1;
   const stored = new Int8Array(values.length), scale = new Float32Array(rows);
-  const length = values.length / rows;
+  const length = values.length / rows, group = taps > 1 ? taps : length;
   for (let row = 0; row < rows; row++) {
     const from = row * length, to = from + length;
     let maxMagnitude = 0;
@@ -84,8 +88,42 @@ export function quantize(
       // A scale far below 2⁻¹²⁶ may be rounded down enough to give more than 127.
       stored[i] = Math.min(Math.max(nearest, -MAX_STORED), MAX_STORED);
     }
+    for (let at = from; isConv && at < to; at += group) {
+      correct(stored.subarray(at, at + group), values.subarray(at, at + group), scale[row]);
+    }
   }
   return { stored, scale };
+}
+
+/**
+ * Rounds some weights the other way, so that their errors add up to 0, as the kernel does: those of an
+ * input channel, whose pixels are similar, or of all channels if there is one pixel, because inputs are
+ * often positive. Those in the middle of two integers are chosen, by buckets.
+ */
+function correct(stored: Int8Array, values: Float32Array, scale: number): void {
+  const errorOf = (i: number) => Math.fround(Math.fround(values[i] / scale) - stored[i]);
+  let sum = 0;
+  for (let i = 0; i < stored.length; i++) sum += errorOf(i);
+  if (Math.abs(sum) < 0.5) return;
+  const way = Math.sign(sum), counts = new Int32Array(buckets);
+  const bucketOf = (i: number) => {
+    const off = errorOf(i) * way, isPossible = off > 0 && Math.abs(stored[i] + way) <= MAX_STORED;
+    return isPossible ? Math.min(buckets - 1, Math.floor(off * 128)) : -1;
+  };
+  for (let i = 0; i < stored.length; i++) {
+    const bucket = bucketOf(i);
+    if (bucket >= 0) counts[bucket]++;
+  }
+  // ties to even, as the kernel rounds
+  let missing = nearestEven(Math.abs(sum)), last = buckets, inLast = 0;
+  while (missing > 0 && last > 0) {
+    inLast = missing;
+    missing -= counts[--last];
+  }
+  for (let i = 0; i < stored.length; i++) {
+    const bucket = bucketOf(i);
+    if (bucket > last || bucket === last && inLast-- > 0) stored[i] += way;
+  }
 }
 
 /** Rounds a positive number to a float32 with 16 significant bits. */

@@ -88,7 +88,8 @@ interface Buffers {
 }
 
 /** The description of a tensor under a name. */
-function toEntry(name: string, { dtype, shape, scale }: StoredTensor): WeightEntry {
+function toEntry(name: string, { dtype, shape, scale, integers }: StoredTensor): WeightEntry {
+  if (integers) return { name, dtype: integers, shape, quantized: true };
   return scale ? { name, dtype, shape, quantized: true } : { name, dtype, shape };
 }
 

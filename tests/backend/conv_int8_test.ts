@@ -1,6 +1,7 @@
 import type { Backend } from "../../src/backend/mod.ts";
 import { ArgumentError } from "../../src/errors.ts";
-import { conv1d, conv2d, quantizeConv, QuantizedConv } from "../../src/ops/mod.ts";
+import { conv } from "../../src/ops/conv.ts";
+import { conv1d, conv2d, quantizeConv } from "../../src/ops/mod.ts";
 import type { Shape } from "../../src/tensor.ts";
 import { assertEquals, assertThrows } from "../assert.ts";
 import { testOnEveryBackend, testOnWasm } from "../backends.ts";
@@ -36,13 +37,12 @@ async function compare(backend: Backend, x: Floats, w: Floats, options: Case, fi
   const residual = finish.residual ? new Draw(9).floats(shape) : null;
   const expected = reference.conv2dInt8(x, w, bias, { ...options, residual, relu, range });
   using weights = upload(backend, w);
-  using rounded = quantizeConv(weights, { groups });
-  const { packed, scale } = rounded;
-  const quantized = range ? new QuantizedConv(w.shape, groups, packed, scale, range) : rounded;
+  using quantized = quantizeConv(weights, { groups });
   const y = await compute(backend, [x, bias, residual], shape, (out, x, bias, residual) => {
     const activation = relu ? "relu" : undefined;
     const epilogue = { out, activation, residual: residual ?? undefined } as const;
-    return conv2d(x, quantized, bias, { stride, padding, dilation, groups, ...epilogue });
+    const inputRange = range ?? null, geometry = { stride, padding, dilation, groups };
+    return conv(2, x, quantized, bias, { ...geometry, ...epilogue, inputRange });
   });
   const name = JSON.stringify(options);
   assertEquals(bits(y), bits(Float32Array.from(expected.data)), name);
@@ -79,6 +79,30 @@ testOnWasm("quantizeConv() rounds each output channel by its own scale", async (
     assertEquals(await same.scale.read(), scale);
   }
 });
+
+testOnWasm(
+  "quantizeConv() takes given scales, and keeps integers from -128 to 127",
+  async (backend) => {
+    const integers = Int8Array.from({ length: 256 }, (_, i) => i - 128);
+    const scales = Float32Array.of(0.1, 0.3, 1e-5, 7 / 3); // not of 16 bits
+    for (const groups of [1, 2]) {
+      const data = Float32Array.from(integers, (q, i) => q * scales[i >> 6]);
+      using weights = upload(backend, { shape: [4, 64, 1, 1], data });
+      using quantized = quantizeConv(weights, { groups, scales });
+      assertEquals(await quantized.read(), integers);
+      assertEquals(await quantized.scale.read(), scales);
+    }
+    const data = Float32Array.of(1000, -1000, 0.49, NaN);
+    using weights = upload(backend, { shape: [2, 2, 1, 1], data });
+    using clamped = quantizeConv(weights, { scales: Float32Array.of(1, 1) });
+    assertEquals(await clamped.read(), Int8Array.of(127, -128, 0, 0));
+    assertEquals(await clamped.scale.read(), Float32Array.of(1, NaN));
+    for (const wrong of [[1], [1, 0], [1, -1], [1, NaN], [Infinity, 1]]) {
+      const scales = Float32Array.from(wrong);
+      assertThrows(() => quantizeConv(weights, { scales }), ArgumentError, "scale");
+    }
+  },
+);
 
 testOnWasm("conv2d() in 8 bits is exact around the edges of its tiles", async (backend) => {
   const draw = new Draw(2);
@@ -134,6 +158,32 @@ testOnWasm("conv2d() in 8 bits holds the largest sums", async (backend) => {
     await compare(backend, x, w, { inC: size, outC: 2, h: 1, w: 1 });
   }
 });
+
+testOnWasm(
+  "conv2d() in 8 bits rounds images of up to four channels to 14 bits",
+  async (backend) => {
+    const draw = new Draw(10);
+    for (const inC of [1, 2, 3, 4, 5]) {
+      for (const pixels of [1, 3, 4, 5, 9, 18]) {
+        await check(backend, draw, { inC, outC: draw.integer(1, 9), h: 1, w: pixels });
+        const kernel = [2, 3] as const, padding = [1, 1, 2, 1] as const;
+        await check(backend, draw, { n: 2, inC, outC: 6, h: 3, w: pixels, kernel, padding });
+      }
+    }
+    const padding = [1, 1, 1, 1] as const, kernel = [3, 3] as const;
+    await check(backend, draw, { inC: 4, outC: 6, groups: 2, h: 5, w: 7, kernel, padding });
+    await check(backend, draw, { inC: 3, outC: 4, groups: 1, h: 40, w: 50, kernel, padding });
+    if (skipsShape(backend)) return;
+    for (const size of [1024, 1025]) { // as many as fit, and one more, which take 7 bits
+      for (const sign of [1, -1]) {
+        const options = { inC: 1, outC: 2, h: 1, w: size, kernel: [1, size] as const };
+        const x = { shape: [1, 1, 1, size], data: new Float32Array(size).fill(127 * sign) };
+        const w = { shape: [2, 1, 1, size], data: new Float32Array(2 * size).fill(127) };
+        await compare(backend, x, w, options);
+      }
+    }
+  },
+);
 
 testOnWasm("conv2d() in 8 bits takes a known range, and clamps to it", async (backend) => {
   const draw = new Draw(5), options = { n: 2, inC: 5, outC: 6, h: 6, w: 7 };

@@ -222,6 +222,81 @@ testWithAdapter("a shader that does not compile is an error, not a wrong result"
   assertEquals(error.message.split("\n").length, 1);
 });
 
+/** Holds pipelines back until `release` is called, which compiles the last one first. */
+function holdPipelines(device: GPUDevice) {
+  const { createComputePipelineAsync } = device, held: (() => void)[] = [];
+  device.createComputePipelineAsync = async (descriptor) => {
+    await new Promise<void>((resolve) => held.push(resolve));
+    return await createComputePipelineAsync.call(device, descriptor);
+  };
+  return { held, release: () => held.toReversed().forEach((resolve) => resolve()) };
+}
+
+testWithAdapter("pipelines compile at the same time, and dispatches keep their order", async () => {
+  const { backend, device } = await make();
+  using _backend = backend;
+  using net = network().init(backend, { seed: 1 });
+  const { held, release } = holdPipelines(device);
+  const waiting = pass(net);
+  assert(held.length >= 4, `${held.length} pipelines are being compiled`);
+  assertEquals(held.length, backend.counts.pipelines);
+  assertEquals(backend.counts.submissions, 0);
+  release();
+  using wasm = await createBackend({ device: "wasm" });
+  using same = network().init(wasm, { seed: 1 });
+  assertAllClose(await waiting, await pass(same), { abs: 1e-5 });
+});
+
+testWithAdapter("a write does not overtake dispatches that wait for pipelines", async () => {
+  const { backend, device } = await make();
+  using _backend = backend;
+  const { release } = holdPipelines(device);
+  using x = backend.upload([-1, 2], [2]);
+  using y = ops.relu(x);
+  const before = y.read();
+  backend.write(x, new Float32Array([5, -7]));
+  using z = ops.relu(x);
+  const after = z.read();
+  release();
+  assertEquals(await before, new Float32Array([0, 2]));
+  assertEquals(await after, new Float32Array([5, 0]));
+});
+
+testWithAdapter("buffers that waiting dispatches use outlive their tensors", async () => {
+  const { backend, device } = await make();
+  using _backend = backend;
+  const { release } = holdPipelines(device);
+  const x = backend.empty([2 ** 22]); // too large to be kept for the next tensor
+  backend.fill(x, 3);
+  using y = ops.relu(x);
+  const first = y.view([2 ** 22]).read();
+  x.dispose();
+  release();
+  assertEquals((await first).slice(-1), new Float32Array([3]));
+});
+
+testWithAdapter("the loss of a device while pipelines compile is reported", async () => {
+  const { backend, device } = await make();
+  using _backend = backend;
+  holdPipelines(device); // for ever
+  using x = backend.upload([-1, 2], [2]);
+  using y = ops.relu(x);
+  const read = y.read();
+  device.destroy();
+  await assertRejects(() => read, DeviceLostError, "webgpu: ");
+});
+
+testWithAdapter("many submissions do not wait for pipelines", async () => {
+  const { backend, device } = await make();
+  using _backend = backend;
+  const { release } = holdPipelines(device);
+  using x = backend.upload([1], [1]);
+  for (let i = 0; i < 9000; i++) kernelsOf(backend).axpby(x, x, 0, 1.001);
+  assert(backend.counts.submissions > 16, `${backend.counts.submissions} submissions`);
+  release();
+  assertAllClose(await x.read(), [1.001 ** 9000], { rel: 1e-2 });
+});
+
 testWithAdapter(
   "createBackend() refuses software adapters",
   () =>

@@ -6,8 +6,8 @@ import {
   assert,
   assertEquals,
   assertMatch,
+  assertRejects,
   assertStringIncludes,
-  assertThrows,
 } from "../assert.ts";
 import { cli, run, shell, TempFolder, theError } from "./run.ts";
 import { shellQuote } from "../../src/cli/permissions.ts";
@@ -75,29 +75,48 @@ Deno.test("explain names wrong classes, images and places in one line", async ()
   assertEquals([code, stderr], [1, `error: ${lost}: its folder does not exist\n`]);
 });
 
-Deno.test("readCommand() accepts the options of explain for explain only", () => {
-  const error = (...args: string[]) => assertThrows(() => readCommand(args), UsageError).message;
+Deno.test("readCommand() accepts the options of explain for explain only", async () => {
+  const error = async (...args: string[]) =>
+    (await assertRejects(() => readCommand(args), UsageError)).message;
   assertMatch(
-    error("explain", "a.png"),
+    await error("explain", "a.png"),
     /^explain needs -o FILE\.png, --html FILE\.html or --show$/,
   );
-  assertMatch(error("explain", "-o", "x.png"), /^explain takes one image, got 0/);
-  assertMatch(error("explain", "-o", "x.png", "a", "b"), /^explain takes one image, got 2/);
+  assertMatch(await error("explain", "-o", "x.png"), /^explain takes one image, got 0/);
+  assertMatch(await error("explain", "-o", "x.png", "a", "b"), /^explain takes one image, got 2/);
   assertMatch(
-    error("explain", "-o", "x.png", "--json", "a"),
+    await error("explain", "-o", "x.png", "--json", "a"),
     /^explain cannot be combined with --json/,
   );
-  assertMatch(error("explain", "-o", "", "a"), /^--output is empty/);
-  assertMatch(error("explain", "-o", "x", "--class", "", "a"), /^--class is empty/);
+  assertMatch(await error("explain", "-o", "", "a"), /^--output is empty/);
+  assertMatch(await error("explain", "-o", "x", "--class", "", "a"), /^--class is empty/);
   assertMatch(
-    error("explain", "-o", "x", "--method", "magic", "a"),
+    await error("explain", "-o", "x", "--method", "magic", "a"),
     /must be grad-cam or saliency$/,
   );
-  assertMatch(error("a.png", "--html", "x.html"), /^--html is only for explain$/);
-  assertMatch(error("a.png", "--show", "--jsonl"), /^--show cannot be combined/);
-  assertMatch(error("summary", "--show"), /^--show is only for classify and explain$/);
-  assertMatch(error("a.png", "--show-as", "ascii"), /^--show-as is "ascii", must be auto, kitty/);
-  const options = readCommand(["explain", "a.png", "--class", "7", "--method=saliency", "--show"]);
+  assertMatch(
+    await error("a.png", "--html", "x.html"),
+    /^--html is only for evaluate and explain$/,
+  );
+  assertMatch(await error("a.png", "--show", "--jsonl"), /^--show cannot be combined/);
+  for (const other of ["--files-from=a", "--shard=1/2", "--features"]) {
+    const message = await error("a.png", "--show", other);
+    assertEquals(message, `--show cannot be combined with ${other.split("=")[0]}`);
+  }
+  assertMatch(await error("a.png", "--class", "7"), /^--class is only for explain$/);
+  assertMatch(await error("summary", "--show"), /^--show is only for classify and explain$/);
+  assertMatch(
+    await error("a.png", "--show-as", "ascii"),
+    /^--show-as is "ascii", must be auto, kitty/,
+  );
+  const options = await readCommand([
+    "explain",
+    "a.png",
+    "--class",
+    "7",
+    "--method=saliency",
+    "--show",
+  ]);
   assert(options.command === "explain");
   assertEquals([options.show, options.explain], ["auto", { method: "saliency", class: 7 }]);
 });

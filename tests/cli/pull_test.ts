@@ -1,7 +1,7 @@
 /** `pull`, `models`, `rm`, and classifying with cached models. */
 
 import { catalogue } from "../../src/hub/catalogue.ts";
-import { parameterShapes } from "../../src/layers/layer.ts";
+import { parameterShapes } from "../../src/layers/parameter.ts";
 import { AlexNet } from "../../src/models/mod.ts";
 import { elements } from "../../src/tensor.ts";
 import { type TensorToWrite, writeSafetensors } from "../../src/weights/mod.ts";

@@ -1,7 +1,7 @@
 /** Makes an int8 weights file for AlexNet with random weights, like `convert` does. */
 
 import { AlexNet, RandomGenerator, type TensorToWrite, writeSafetensors } from "../../mod.ts";
-import { parameterShapes } from "../../src/layers/layer.ts";
+import { parameterShapes } from "../../src/layers/parameter.ts";
 import { elements } from "../../src/tensor.ts";
 
 /** Returns a file of 61 MB. */

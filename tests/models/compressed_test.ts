@@ -1,7 +1,7 @@
 /** Networks of compressed weights: which one a file belongs to, and what it predicts. */
 
 import { createBackend } from "../../src/backend/mod.ts";
-import { parameterShapes } from "../../src/layers/layer.ts";
+import { parameterShapes } from "../../src/layers/parameter.ts";
 import { createModel, loadModel, summarize } from "../../src/models/mod.ts";
 import { caffe227Preprocessing } from "../../src/models/bvlc_alexnet.ts";
 import { describeWeights } from "../../src/models/recognize.ts";

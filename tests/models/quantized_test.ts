@@ -172,6 +172,43 @@ testOnWasm("quantize() of convolutions frees their float32 weights", (backend) =
   assert(bytes - backend.bytesInUse >= weights * 0.75 - 4096);
 });
 
+testOnWasm(
+  "a convolution takes the scales of its weights and the range of its input",
+  async (backend) => {
+    for (const quantizesFirst of [true, false]) {
+      using layer = new Conv2d(5, 3, [1, 2], quantizesFirst ? { precision: "int8" } : {});
+      const scales = Float32Array.of(0.1, 0.7, 3);
+      const integers = Int8Array.from({ length: 30 }, (_, i) => 17 * i % 256 - 128);
+      layer.weightScales = scales;
+      layer.init(backend).parameters.weight.write(
+        Float32Array.from(integers, (q, i) => q * scales[Math.floor(i / 10)]),
+      );
+      const [[, stored, bitsOfScales]] = await readQuantized(layer.quantize());
+      assertEquals(stored, integers);
+      assertEquals(bitsOfScales, bits(scales));
+
+      using x = backend.upload(Float32Array.from({ length: 30 }, (_, i) => i - 10), [1, 5, 1, 6]);
+      using clamped = backend.upload((await x.read()).map((v) => Math.max(-4, Math.min(v, 7))), [
+        ...[1, 5, 1, 6],
+      ]);
+      using own = layer.forward(clamped);
+      layer.inputRange = [-4, 7];
+      assertEquals(layer.inputRange, [-4, 7]);
+      using known = layer.forward(x);
+      assertEquals(bits(await known.read()), bits(await own.read()));
+      layer.inputRange = null;
+      using again = layer.forward(x);
+      const values = await own.read();
+      assert((await again.read()).some((v, i) => v !== values[i]));
+    }
+    const layer = new Conv2d(5, 3, 1);
+    for (const range of [[1, 1], [2, 1], [NaN, 1], [0, Infinity]] as const) {
+      assertThrows(() => layer.inputRange = range, ArgumentError, "inputRange");
+    }
+    assertThrows(() => layer.weightScales = new Float32Array(2), ArgumentError, "of 3 numbers");
+  },
+);
+
 testOnEveryBackend("int8 weights must be written in order and within the shape", (backend) => {
   const before = backend.bytesInUse;
   {

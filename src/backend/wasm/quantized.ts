@@ -21,10 +21,15 @@ export function quantizedKernels(memory: WasmMemory, exports: Exports): Quantize
     exports.linearInt8PackedSize(memory.block(writeLinear, { n: 1, inF, outF }));
 
   /** The block of numbers for rows of a convolution's weights. */
-  const filterBlock = ({ shape, groups }: Int8Filters, first: number, rows: number): number => {
+  const filterBlock = (
+    { shape, groups }: Int8Filters,
+    first: number,
+    rows: number,
+    isScaled = false,
+  ): number => {
     const [outC, , ...kernel] = shape, taps = elements(kernel);
     const filterSize = elements(shape.slice(1));
-    return memory.block(writeInt8Filter, { outC, filterSize, groups, taps, first, rows });
+    return memory.block(writeInt8Filter, { outC, filterSize, groups, taps, first, rows, isScaled });
   };
 
   return {
@@ -38,8 +43,9 @@ export function quantizedKernels(memory: WasmMemory, exports: Exports): Quantize
       weight: Tensor,
       row: number,
       filters: Int8Filters,
+      isScaled: boolean,
     ): void {
-      const block = filterBlock(filters, row, weight.shape[0]);
+      const block = filterBlock(filters, row, weight.shape[0], isScaled);
       exports.conv2dInt8Pack(memory.out(packed), memory.out(scale), memory.at(weight), block);
     },
 
@@ -55,10 +61,11 @@ export function quantizedKernels(memory: WasmMemory, exports: Exports): Quantize
     conv2dInt8(
       y: Tensor,
       x: Tensor,
-      { packed, scale, range }: Int8Weight,
+      { packed, scale }: Int8Weight,
       bias: Tensor | null,
       g: Conv2dGeometry,
       epilogue: Epilogue,
+      range: readonly [number, number] | null,
     ): void {
       const [low, high] = range ?? [0, 0];
       const fused = { ...fusedGeometry(memory, y, g, epilogue), low, high };

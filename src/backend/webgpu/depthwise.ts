@@ -7,8 +7,10 @@
 import type { Tensor } from "../../tensor.ts";
 import type { DepthwiseKernels, Epilogue } from "../depthwise_kernels.ts";
 import type { Conv2dGeometry } from "../geometry.ts";
+import { addends } from "./dispatch.ts";
 import { type GpuMemory, partOf } from "./memory.ts";
 import * as shaders from "./shaders/depthwise.ts";
+import { windowSizes } from "./shaders/window.ts";
 
 /** The depthwise kernels over a GPU's memory. */
 export function depthwiseKernels(gpu: GpuMemory): DepthwiseKernels {
@@ -21,19 +23,21 @@ export function depthwiseKernels(gpu: GpuMemory): DepthwiseKernels {
       g: Conv2dGeometry,
       { residual, activation }: Epilogue,
     ): void {
-      const read = x.size / g.n, written = y.size / g.n;
-      const all = { y: gpu.out(y), x: gpu.at(x), residual: residual && gpu.at(residual) };
+      const read = x.size / g.n, written = y.size / g.n, shader = shaders.stripsFor(g);
+      const all = { y: gpu.out(y), x: gpu.at(x), weight: gpu.at(weight) };
       for (const part of gpu.parts("depthwise", g.n, 4 * read, 4 * written)) {
-        const operands = {
-          y: partOf(all.y, part, 4 * written),
-          x: partOf(all.x, part, 4 * read),
-          weight: gpu.at(weight),
-          bias: gpu.at(bias ?? weight),
-          residual: all.residual ? partOf(all.residual, part, 4 * written) : gpu.at(weight),
-        };
-        const constants = { BIAS: bias !== null, RESIDUAL: residual !== null };
-        const uniforms = { u32: { ...sizesOf(g), activation } };
-        gpu.perElement(shaders.depthwise, operands, part.count * written, constants, uniforms);
+        const to = partOf(all.y, part, 4 * written), x = partOf(all.x, part, 4 * read);
+        const { operands: added, flags } = addends(gpu, to, bias, residual, all.weight);
+        const operands = { y: to, x, weight: all.weight, ...added };
+        const sizes = { ...sizesOf(g), ...flags, activation };
+        if (shader) {
+          const strips = Math.ceil(g.ow / shaders.STRIP),
+            count = part.count * g.outC * g.oh * strips;
+          gpu.perElement(shader, operands, count, {}, { u32: { ...sizes, strips, count } });
+        } else {
+          const count = part.count * written;
+          gpu.perElement(shaders.depthwise, operands, count, {}, { u32: sizes });
+        }
       }
     },
 
@@ -66,8 +70,5 @@ export function depthwiseKernels(gpu: GpuMemory): DepthwiseKernels {
 
 /** The sizes of a depthwise convolution as uniforms. */
 function sizesOf(g: Conv2dGeometry): Record<string, number> {
-  const { h, w, oh, ow, kh, kw, strideH, strideW, dilationH, dilationW, top, left, inC, outC } = g;
-  const channels = { channels: outC, multiplier: outC / inC };
-  // deno-fmt-ignore
-  return { h, w, oh, ow, kh, kw, strideH, strideW, dilationH, dilationW, top, left, ...channels };
+  return { ...windowSizes(g), channels: g.outC, multiplier: g.outC / g.inC };
 }

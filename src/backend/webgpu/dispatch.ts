@@ -8,6 +8,7 @@ import type { Tensor, Values } from "../../tensor.ts";
 import type { AdaptiveGeometry, AxisGeometry, LocalResponseNormGeometry } from "../geometry.ts";
 import { type GpuMemory, partOf } from "./memory.ts";
 import { type Constants, float, type Operand, type Shader, type Uniforms } from "./shader.ts";
+import { NO_RESIDUAL, OWN_RESIDUAL, RESIDUAL_IN_Y } from "./shaders/activate.ts";
 import * as conv from "./shaders/conv2d.ts";
 import { product } from "./shaders/gemm.ts";
 import * as dense from "./shaders/linear.ts";
@@ -35,25 +36,50 @@ export function denseProduct(
       y: output,
       x: gpu.at(x, whole ? "vec4f" : "f32"),
       weight: partOf(all, part, bytes * inF),
-      bias: gpu.at(bias ?? x),
+      biases: gpu.at(bias ?? x),
     };
-    const constants = { BIAS: bias !== null }, first = part.start;
+    const flags = { first: part.start, activation, biased: Number(bias !== null) };
     if (few) {
       const samples = Math.min(n, dense.SAMPLES), { ROWS, LANES } = dense, SPLIT = gpu.split;
       const across = Math.ceil(part.count / (LANES / SPLIT * ROWS));
       gpu.run(
         whole ? shaders.words : shaders.odd,
         operands,
-        { ...constants, ROWS, SAMPLES: samples, LANES, SPLIT },
+        { ROWS, SAMPLES: samples, LANES, SPLIT },
         [across, Math.ceil(n / samples)],
-        { u32: { n, count: part.count, words: whole ? inF / 4 : inF, outF, first, activation } },
+        { u32: { n, count: part.count, words: whole ? inF / 4 : inF, outF, ...flags } },
       );
     } else {
-      const { rows, constants: own, sizes, groups } = product(gpu.tileRows, part.count, n, inF);
-      const shader = shaders.batch[rows], uniforms = { ...sizes, outF, first, activation };
-      gpu.run(shader, operands, { ...constants, ...own }, groups, { u32: uniforms });
+      const { rows, constants, sizes, groups } = product(gpu.tileRows, part.count, n, inF);
+      const uniforms = { ...sizes, outF, ...flags };
+      gpu.run(shaders.batch[rows], operands, constants, groups, { u32: uniforms });
     }
   }
+}
+
+/**
+ * What a convolution adds to its results, for whole samples of y: operands, and flags as uniforms. A tensor
+ * that is not there needs a binding all the same: `other`, whose values are not read.
+ */
+export function addends(
+  gpu: GpuMemory,
+  y: Operand,
+  bias: Tensor | null,
+  residual: Tensor | null,
+  other: Operand,
+): { readonly operands: Record<"biases" | "residual", Operand>; readonly flags: Uniforms["u32"] } {
+  const all = residual && gpu.at(residual), isY = all?.block === y.block;
+  const { offset, size } = y;
+  return {
+    operands: {
+      biases: bias ? gpu.at(bias) : other,
+      residual: all && !isY ? { ...all, offset, size } : other,
+    },
+    flags: {
+      biased: Number(bias !== null),
+      residual: !all ? NO_RESIDUAL : isY ? RESIDUAL_IN_Y : OWN_RESIDUAL,
+    },
+  };
 }
 
 /** Runs a shader for each row along an axis. */
@@ -151,10 +177,10 @@ export function pool2d(
   operands: Readonly<Record<string, Operand>>,
   g: AdaptiveGeometry,
   constants: Constants,
-  uniforms?: Uniforms,
+  u32: Uniforms["u32"],
 ): void {
   const sizes = { planes: g.n * g.c, read: g.h * g.w, written: g.oh * g.ow };
-  perPlane(gpu, shader, operands, sizes, constants, uniforms);
+  perPlane(gpu, shader, operands, sizes, constants, { u32 });
 }
 
 /** y = the mean of each plane of x, with a workgroup for each. */

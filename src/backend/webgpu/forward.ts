@@ -17,6 +17,7 @@ import type {
 import type { Filters, ForwardKernels } from "../kernels.ts";
 import {
   acrossChannels,
+  addends,
   alongAxis,
   denseProduct,
   pack,
@@ -32,7 +33,7 @@ import * as dense from "./shaders/linear.ts";
 import * as norm from "./shaders/norm.ts";
 import * as pool from "./shaders/pool.ts";
 import * as axis from "./shaders/rows.ts";
-import { windowConstants } from "./shaders/window.ts";
+import { averageSizes, poolConstants, windowSizes } from "./shaders/window.ts";
 
 /** The forward kernels over a GPU's memory. */
 export function forwardKernels(gpu: GpuMemory): ForwardKernels {
@@ -52,29 +53,21 @@ export function forwardKernels(gpu: GpuMemory): ForwardKernels {
     ): void {
       const m = g.outC / g.groups, k = g.inC / g.groups * g.kh * g.kw, pixels = g.oh * g.ow;
       const bytes = [4 * x.size / g.n, 4 * y.size / g.n];
-      const all = { y: gpu.out(y), x: gpu.at(x), residual: residual && gpu.at(residual) };
+      const one = conv.isPointwise(g), shaders = one ? conv.pointwise : conv.conv2d;
+      const all = { y: gpu.out(y), x: gpu.at(x, one ? "vec4f" : "f32") };
       for (const part of gpu.parts("conv2d", g.n, ...bytes)) {
-        const n = part.count * pixels;
+        const n = part.count * pixels, to = partOf(all.y, part, bytes[1]);
         const { rows, constants, sizes, groups } = product(gpu.tileRows, m, n, k, g.groups);
+        const { operands: added, flags } = addends(gpu, to, bias, residual, gpu.at(packed));
         const operands = {
-          y: partOf(all.y, part, bytes[1]),
+          y: to,
           x: partOf(all.x, part, bytes[0]),
           packed: gpu.at(packed, "vec4f"),
-          bias: gpu.at(bias ?? packed),
-          residual: all.residual ? partOf(all.residual, part, bytes[1]) : gpu.at(packed),
+          ...added,
         };
-        gpu.run(
-          conv.conv2d[rows],
-          operands,
-          {
-            ...constants,
-            ...conv.constantsOf(g),
-            BIAS: bias !== null,
-            RESIDUAL: residual !== null,
-          },
-          groups,
-          { u32: { ...sizes, ...conv.packedSize(m, k), activation } },
-        );
+        const own = { ...sizes, ...conv.packedSize(m, k), ...conv.convSizes(g) };
+        const uniforms = { u32: { ...own, ...flags, activation } };
+        gpu.run(shaders[rows], operands, constants, groups, uniforms);
       }
     },
 
@@ -93,10 +86,11 @@ export function forwardKernels(gpu: GpuMemory): ForwardKernels {
 
     maxPool2d(y: Tensor, indices: Tensor<Int32Array> | null, x: Tensor, g: Pool2dGeometry): void {
       const operands = { y: gpu.out(y), x: gpu.at(x) };
-      if (indices === null) return pool2d(gpu, pool.maxPool2d, operands, g, windowConstants(g));
+      const constants = poolConstants(g), u32 = windowSizes(g);
+      if (indices === null) return pool2d(gpu, pool.maxPool2d, operands, g, constants, u32);
       const both = { ...operands, indices: gpu.out(indices, "i32") };
       gpu.setLargestIndex(indices, g.h * g.w - 1);
-      pool2d(gpu, pool.maxPool2dWithIndices, both, g, windowConstants(g));
+      pool2d(gpu, pool.maxPool2dWithIndices, both, g, constants, u32);
     },
 
     avgPool2d(
@@ -106,18 +100,16 @@ export function forwardKernels(gpu: GpuMemory): ForwardKernels {
       countIncludePad: boolean,
       divisor: number | null,
     ): void {
-      pool2d(gpu, pool.avgPool2d, { y: gpu.out(y), x: gpu.at(x) }, g, {
-        ...windowConstants(g),
-        PADDED: countIncludePad,
-        DIVISOR: divisor ?? 0,
-      });
+      const operands = { y: gpu.out(y), x: gpu.at(x) };
+      const u32 = averageSizes(g, countIncludePad, divisor);
+      pool2d(gpu, pool.avgPool2d, operands, g, poolConstants(g), u32);
     },
 
     adaptiveAvgPool2d(y: Tensor, x: Tensor, g: AdaptiveGeometry): void {
       const { h, w, oh, ow } = g;
       if (oh * ow === 1) return planeMeans(gpu, gpu.out(y), gpu.at(x), g.n * g.c, h * w);
       const operands = { y: gpu.out(y), x: gpu.at(x) };
-      pool2d(gpu, pool.adaptiveAvgPool2d, operands, g, { H: h, W: w, OH: oh, OW: ow });
+      pool2d(gpu, pool.adaptiveAvgPool2d, operands, g, {}, { h, w, oh, ow });
     },
 
     adaptiveMaxPool2d(
@@ -126,12 +118,12 @@ export function forwardKernels(gpu: GpuMemory): ForwardKernels {
       x: Tensor,
       g: AdaptiveGeometry,
     ): void {
-      const { h, w, oh, ow } = g, uniforms = { u32: { h, w, oh, ow } };
+      const { h, w, oh, ow } = g, u32 = { h, w, oh, ow };
       const operands = { y: gpu.out(y), x: gpu.at(x) };
-      if (indices === null) return pool2d(gpu, pool.adaptiveMaxPool2d, operands, g, {}, uniforms);
+      if (indices === null) return pool2d(gpu, pool.adaptiveMaxPool2d, operands, g, {}, u32);
       const both = { ...operands, indices: gpu.out(indices, "i32") };
       gpu.setLargestIndex(indices, h * w - 1);
-      pool2d(gpu, pool.adaptiveMaxPool2dWithIndices, both, g, {}, uniforms);
+      pool2d(gpu, pool.adaptiveMaxPool2dWithIndices, both, g, {}, u32);
     },
 
     linear(y: Tensor, x: Tensor, weight: Tensor, bias: Tensor | null, activation: number): void {

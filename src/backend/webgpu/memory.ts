@@ -10,7 +10,7 @@ import { type ArrayType, checkFloats, TensorMemory } from "../tensor_memory.ts";
 import type { PooledBuffer } from "./buffers.ts";
 import { type Dispatch, Queue } from "./queue.ts";
 import type { Operand, Uniforms } from "./shader.ts";
-import type { TileRows } from "./shaders/gemm.ts";
+import type { LargeTileRows } from "./shaders/gemm.ts";
 import { fill } from "./shaders/elementwise.ts";
 import { type Part, partsOf } from "./parts.ts";
 
@@ -58,7 +58,7 @@ export class GpuMemory extends TensorMemory<GpuStorage> {
   }
 
   /** Rows of sums that an invocation of a large product computes. */
-  get tileRows(): TileRows {
+  get tileRows(): LargeTileRows {
     return this.#traits.software ? 16 : 8;
   }
 

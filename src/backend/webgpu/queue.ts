@@ -1,24 +1,27 @@
 /**
  * The command queue of a device. Dispatches are recorded, and submitted together when something is read
- * or written. Pipelines and bind groups are created once and reused.
+ * or written. Pipelines and bind groups are created once and reused. Pipelines compile at the same time,
+ * while the caller goes on: recorded dispatches wait for theirs, in order.
  *
  * @module
  */
 
 import { BufferPool, type PooledBuffer } from "./buffers.ts";
+import { type Pipeline, Pipelines } from "./pipelines.ts";
 import { DeviceWatch } from "./watch.ts";
 import {
   type Constants,
   distinctOperands,
   MAX_UNIFORMS,
   type Operand,
-  program,
   type Shader,
   type Uniforms,
 } from "./shader.ts";
 
 /** Recorded dispatches after which they are submitted, so that long runs keep the device busy. */
 const MAX_RECORDED = 512;
+/** Submissions that wait for pipelines; with more, the rest is compiled at once. */
+const MAX_WAITING = 16;
 /** Bytes for the uniforms of a dispatch; uniform buffers are bound at multiples of this. */
 const SLOT_BYTES = 256;
 /** Dispatches with uniforms in a submission. */
@@ -36,11 +39,26 @@ export interface Dispatch {
   readonly uniforms?: Uniforms;
 }
 
-/** A compiled shader with the layout of its operands. */
-interface Pipeline {
-  readonly pipeline: GPUComputePipeline;
-  readonly layout: GPUBindGroupLayout;
-  readonly id: number;
+/** A dispatch whose operands are bound. */
+interface Recorded {
+  readonly pipeline: Pipeline;
+  readonly bindGroup: GPUBindGroup;
+  /** The offset of its uniforms, if it has any. */
+  readonly offset: number[];
+  readonly groups: Dispatch["groups"];
+}
+
+/** A copy to a buffer that the caller maps. */
+interface Copy {
+  readonly from: GPUBuffer;
+  readonly to: GPUBuffer;
+  readonly bytes: number;
+}
+
+/** Work that waits until its pipelines are compiled, and those of the work before it. */
+interface Waiting {
+  readonly pipelines: ReadonlySet<Pipeline>;
+  run(): void;
 }
 
 /** Records and submits the commands of a device. */
@@ -48,15 +66,17 @@ export class Queue {
   readonly watch: DeviceWatch;
   readonly #device: GPUDevice;
   readonly #buffers: BufferPool;
-  readonly #pipelines = new Map<string, Pipeline>();
+  readonly #pipelines: Pipelines;
   readonly #bindGroups = new Map<string, GPUBindGroup>();
   readonly #uniformBuffer: GPUBuffer;
   readonly #uniformData = new DataView(new ArrayBuffer(SLOT_BYTES * SLOT_COUNT));
   #usedSlots = 0;
-  #encoder: GPUCommandEncoder | undefined;
-  #pass: GPUComputePassEncoder | undefined;
-  #recorded = 0;
+  #recorded: Recorded[] = [];
+  /** The number of the submission that is being recorded. */
   #submission = 0;
+  /** How many submissions the device has got. */
+  #submitted = 0;
+  #waiting: Waiting[] = [];
   /** Buffers to destroy once the recorded commands that use them are submitted. */
   #toDestroy: PooledBuffer[] = [];
   /** Counts what was created so far. Tests check that nothing is created twice. */
@@ -65,6 +85,7 @@ export class Queue {
   constructor(device: GPUDevice) {
     this.#device = device;
     this.watch = new DeviceWatch(device);
+    this.#pipelines = new Pipelines(device, this.watch, () => this.#advance());
     this.#buffers = new BufferPool(device);
     this.#uniformBuffer = device.createBuffer({
       size: SLOT_BYTES * SLOT_COUNT,
@@ -84,12 +105,14 @@ export class Queue {
     if (this.#buffers.release(block)) return;
     for (const key of block.bindGroups) this.#bindGroups.delete(key);
     if (block.submission === this.#submission) this.#toDestroy.push(block);
-    else block.buffer.destroy();
+    else if (this.#waiting.length === 0) block.buffer.destroy();
+    else this.#waiting.push({ pipelines: new Set(), run: () => block.buffer.destroy() });
   }
 
   /** Overwrites bytes of a buffer, after all commands recorded so far. */
   write(block: PooledBuffer, values: ArrayBufferView<ArrayBufferLike>, offset: number): void {
     if (block.submission === this.#submission) this.submit();
+    if (block.submission >= this.#submitted) this.#compileAtOnce();
     const { buffer, byteOffset, byteLength } = values;
     for (let at = 0; at < byteLength; at += WRITE_CHUNK) {
       const chunk = new Uint8Array(buffer, byteOffset + at, Math.min(WRITE_CHUNK, byteLength - at));
@@ -109,17 +132,16 @@ export class Queue {
   }
 
   #record({ shader, operands, constants, groups, uniforms }: Dispatch): void {
-    if (uniforms && this.#usedSlots === SLOT_COUNT || this.#recorded >= MAX_RECORDED) this.submit();
+    if (uniforms && this.#usedSlots === SLOT_COUNT || this.#recorded.length >= MAX_RECORDED) {
+      this.submit();
+    }
     const distinct = Object.values(distinctOperands(operands));
-    const compiled = this.#pipeline(shader, operands, constants, uniforms);
-    const slot = uniforms && this.#writeUniforms(uniforms);
-    const pass = this.#pass ??= this.#encode().beginComputePass();
-    pass.setPipeline(compiled.pipeline);
-    const offsets = slot === undefined ? [] : [slot * SLOT_BYTES];
-    pass.setBindGroup(0, this.#bindGroup(compiled, distinct, uniforms !== undefined), offsets);
-    pass.dispatchWorkgroups(...groups);
+    const pipeline = this.#pipelines.get(shader, operands, constants, uniforms);
+    this.counts.pipelines = Math.max(this.counts.pipelines, pipeline.id + 1);
+    const bindGroup = this.#bindGroup(pipeline, distinct, uniforms !== undefined);
+    const offset = uniforms ? [this.#writeUniforms(uniforms) * SLOT_BYTES] : [];
+    this.#recorded.push({ pipeline, bindGroup, offset, groups });
     for (const { block } of distinct) block.submission = this.#submission;
-    this.#recorded++;
   }
 
   /** Reads the first bytes of a buffer, after all commands recorded so far. */
@@ -129,12 +151,12 @@ export class Queue {
     const { watch } = this;
     const staging = watch.guarded(() => this.#device.createBuffer({ size, usage }));
     try {
-      watch.guarded(() => {
-        const encoder = this.#encode();
-        this.#endPass();
-        encoder.copyBufferToBuffer(block.buffer, 0, staging, 0, size);
-        this.submit();
-      });
+      const submission = this.#submission;
+      this.submit({ from: block.buffer, to: staging, bytes: size });
+      while (this.#submitted <= submission) {
+        await watch.untilLost(this.#pipelines.compiled());
+        watch.check();
+      }
       await watch.resultOf(watch.guarded(() => staging.mapAsync(GPUMapMode.READ)));
       return watch.guarded(() => staging.getMappedRange().slice(0, bytes));
     } finally {
@@ -142,22 +164,61 @@ export class Queue {
     }
   }
 
-  /** Submits what was recorded. */
-  submit(): void {
-    if (!this.#encoder) return;
-    this.#endPass();
-    const used = this.#usedSlots * SLOT_BYTES;
-    if (used > 0) {
-      this.#device.queue.writeBuffer(this.#uniformBuffer, 0, this.#uniformData.buffer, 0, used);
-    }
-    const encoder = this.#encoder;
-    this.watch.checked(() => this.#device.queue.submit([encoder.finish()]));
-    this.#encoder = undefined;
-    this.#recorded = this.#usedSlots = 0;
-    this.#submission++;
-    this.counts.submissions++;
-    for (const { buffer } of this.#toDestroy) buffer.destroy();
+  /** Submits what was recorded, and then a copy, as soon as the pipelines are compiled. */
+  submit(copy?: Copy): void {
+    const recorded = this.#recorded, toDestroy = this.#toDestroy;
+    if (recorded.length === 0 && !copy) return;
+    const uniforms = this.#uniformData.buffer.slice(0, this.#usedSlots * SLOT_BYTES);
+    this.#recorded = [];
     this.#toDestroy = [];
+    this.#usedSlots = 0;
+    this.#submission++;
+    this.#waiting.push({
+      pipelines: new Set(recorded.map(({ pipeline }) => pipeline)),
+      run: () => {
+        this.#encode(recorded, uniforms, copy);
+        for (const { buffer } of toDestroy) buffer.destroy();
+      },
+    });
+    if (this.#waiting.length > MAX_WAITING) this.#compileAtOnce();
+    else this.#advance();
+  }
+
+  #encode(recorded: readonly Recorded[], uniforms: ArrayBuffer, copy: Copy | undefined): void {
+    const { queue } = this.#device, encoder = this.#device.createCommandEncoder();
+    if (recorded.length > 0) {
+      const pass = encoder.beginComputePass();
+      for (const { pipeline, bindGroup, offset, groups } of recorded) {
+        pass.setPipeline(pipeline.compiled!);
+        pass.setBindGroup(0, bindGroup, offset);
+        pass.dispatchWorkgroups(...groups);
+      }
+      pass.end();
+    }
+    if (copy) encoder.copyBufferToBuffer(copy.from, 0, copy.to, 0, copy.bytes);
+    if (uniforms.byteLength > 0) queue.writeBuffer(this.#uniformBuffer, 0, uniforms);
+    this.watch.checked(() => queue.submit([encoder.finish()]));
+    this.#submitted++;
+    this.counts.submissions++;
+  }
+
+  /** Runs the work whose pipelines are compiled. After a failure, none will ever run. */
+  #advance(): void {
+    const isCompiled = ({ compiled }: Pipeline) => compiled !== undefined;
+    try {
+      while (this.#waiting.length > 0 && [...this.#waiting[0].pipelines].every(isCompiled)) {
+        this.watch.guarded(this.#waiting.shift()!.run);
+      }
+    } catch (error) {
+      this.#waiting = [];
+      throw error;
+    }
+  }
+
+  /** Compiles all pipelines without waiting, and runs all work. */
+  #compileAtOnce(): void {
+    this.#pipelines.compileAtOnce();
+    this.#advance();
   }
 
   /** Stores uniforms for the next submission, and returns their slot. */
@@ -172,54 +233,6 @@ export class Queue {
       at += 4;
     }
     return this.#usedSlots++;
-  }
-
-  #encode(): GPUCommandEncoder {
-    return this.#encoder ??= this.#device.createCommandEncoder();
-  }
-
-  #endPass(): void {
-    this.#pass?.end();
-    this.#pass = undefined;
-  }
-
-  #pipeline(
-    shader: Shader,
-    operands: Readonly<Record<string, Operand>>,
-    constants: Constants,
-    uniforms: Uniforms | undefined,
-  ): Pipeline {
-    const names = Object.keys(distinctOperands(operands)).join();
-    const types = Object.values(operands).map(({ type }) => type).join();
-    const key = `${shader.name} ${names} ${types} ${Object.values(constants).join()}`;
-    const known = this.#pipelines.get(key);
-    if (known) return known;
-    const code = program(shader, operands, constants, uniforms);
-    const layout = this.#layout(Object.values(distinctOperands(operands)), uniforms !== undefined);
-    const pipeline = this.watch.checked(() =>
-      this.#device.createComputePipeline({
-        label: shader.name,
-        layout: this.#device.createPipelineLayout({ bindGroupLayouts: [layout] }),
-        compute: {
-          module: this.#device.createShaderModule({ label: shader.name, code }),
-          entryPoint: "main",
-        },
-      })
-    );
-    const created = { pipeline, layout, id: this.counts.pipelines++ };
-    this.#pipelines.set(key, created);
-    return created;
-  }
-
-  #layout(operands: readonly Operand[], uniforms: boolean): GPUBindGroupLayout {
-    const buffers: GPUBufferBindingLayout[] = operands.map(({ writes }) => ({
-      type: writes ? "storage" : "read-only-storage",
-    }));
-    if (uniforms) buffers.push({ type: "uniform", hasDynamicOffset: true });
-    const visibility = GPUShaderStage.COMPUTE;
-    return this.#device.createBindGroupLayout({
-      entries: buffers.map((buffer, binding) => ({ binding, visibility, buffer })),
-    });
   }
 
   #bindGroup(

@@ -32,7 +32,8 @@ export type Constants = Readonly<Record<string, number | boolean | string>>;
 
 /**
  * Numbers that are passed with each call, by name: those that change from call to call, and sizes that
- * are not divided by in inner loops. Each value of a constant would compile another program.
+ * are not divided by in inner loops. Each value of a constant compiles another program, which takes up to
+ * seconds.
  */
 export interface Uniforms {
   /** The fields of type u32. */
@@ -42,7 +43,7 @@ export interface Uniforms {
 }
 
 /** How many numbers a call can pass. */
-export const MAX_UNIFORMS = 20;
+export const MAX_UNIFORMS = 32;
 
 /** A float as a WGSL literal. */
 export function float(value: number): string {

@@ -16,7 +16,7 @@ import type { TrainingKernels } from "../kernels.ts";
 import { acrossChannels, alongAxis, pack, perPlane } from "./dispatch.ts";
 import { type GpuMemory, partOf } from "./memory.ts";
 import { float } from "./shader.ts";
-import { constantsOf, packConv2dTransposed, packedSize } from "./shaders/conv2d.ts";
+import { convSizes, packConv2dTransposed, packedSize } from "./shaders/conv2d.ts";
 import * as conv from "./shaders/conv2d_backward.ts";
 import * as elementwise from "./shaders/elementwise.ts";
 import { chunks, product } from "./shaders/gemm.ts";
@@ -25,7 +25,7 @@ import * as losses from "./shaders/loss.ts";
 import * as norm from "./shaders/norm.ts";
 import * as pool from "./shaders/pool_backward.ts";
 import * as axis from "./shaders/rows.ts";
-import { windowConstants } from "./shaders/window.ts";
+import { averageSizes, poolConstants } from "./shaders/window.ts";
 
 /** Elements whose squares are summed up in float32. */
 const SUM_CHUNK = 256;
@@ -52,9 +52,11 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
           dy: partOf(all.dy, part, bytes[1]),
           packed: gpu.at(packed, "vec4f"),
         };
-        const uniforms = { u32: { ...sizes, ...packedSize(m, k) } };
-        const both = { ...constants, ...constantsOf(g) };
-        gpu.run(conv.conv2dBackwardInput[rows], operands, both, groups, uniforms);
+        const groupOutC = g.outC / g.groups;
+        const own = { ...sizes, ...packedSize(m, k), ...convSizes(g), groupOutC };
+        // they divide in the inner loop
+        const both = { ...constants, STRIDE_H: g.strideH, STRIDE_W: g.strideW };
+        gpu.run(conv.conv2dBackwardInput[rows], operands, both, groups, { u32: own });
       }
     },
 
@@ -70,10 +72,9 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
           dy: partOf(all.dy, part, bytes[0]),
           x: partOf(all.x, part, bytes[1]),
         };
-        const both = { ...constants, ...constantsOf(g) };
         for (const chunk of chunks(k)) {
-          const uniforms = { u32: { ...sizes, ...chunk } };
-          gpu.run(conv.conv2dBackwardWeight[rows], operands, both, groups, uniforms);
+          const uniforms = { u32: { ...sizes, ...convSizes(g), ...chunk } };
+          gpu.run(conv.conv2dBackwardWeight[rows], operands, constants, groups, uniforms);
         }
       }
     },
@@ -125,20 +126,15 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
       countIncludePad: boolean,
       divisor: number | null,
     ): void {
-      perPlane(gpu, pool.avgPool2dBackward, { dx: gpu.out(dx), dy: gpu.at(dy) }, {
-        planes: g.n * g.c,
-        written: g.h * g.w,
-        read: g.oh * g.ow,
-      }, { ...windowConstants(g), PADDED: countIncludePad, DIVISOR: divisor ?? 0 });
+      const operands = { dx: gpu.out(dx), dy: gpu.at(dy) },
+        u32 = averageSizes(g, countIncludePad, divisor);
+      perPlane(gpu, pool.avgPool2dBackward, operands, planesOf(g), poolConstants(g), { u32 });
     },
 
     adaptiveAvgPool2dBackward(dx: Tensor, dy: Tensor, g: AdaptiveGeometry): void {
-      const { h, w, oh, ow } = g;
-      perPlane(gpu, pool.adaptiveAvgPool2dBackward, { dx: gpu.out(dx), dy: gpu.at(dy) }, {
-        planes: g.n * g.c,
-        written: h * w,
-        read: oh * ow,
-      }, { H: h, W: w, OH: oh, OW: ow });
+      const { h, w, oh, ow } = g, operands = { dx: gpu.out(dx), dy: gpu.at(dy) };
+      const uniforms = { u32: { h, w, oh, ow } };
+      perPlane(gpu, pool.adaptiveAvgPool2dBackward, operands, planesOf(g), {}, uniforms);
     },
 
     linearBackwardInput(dx: Tensor, dy: Tensor, weight: Tensor): void {
@@ -279,6 +275,11 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
     },
   };
   return kernels;
+}
+
+/** The planes of a pooling's gradients. */
+function planesOf({ n, c, h, w, oh, ow }: AdaptiveGeometry): Parameters<typeof perPlane>[3] {
+  return { planes: n * c, written: h * w, read: oh * ow };
 }
 
 function perChannel(

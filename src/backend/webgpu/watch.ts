@@ -9,13 +9,14 @@ import { DeviceLostError, PembrokeError } from "../../errors.ts";
 /** Keeps the first error of a device. */
 export class DeviceWatch {
   readonly #device: GPUDevice;
+  readonly #lost: Promise<void>;
   #failure: string | undefined;
   /** Error scopes that have not reported yet. */
   #pending: Promise<void>[] = [];
 
   constructor(device: GPUDevice) {
     this.#device = device;
-    device.lost.then(({ reason, message }) => {
+    this.#lost = device.lost.then(({ reason, message }) => {
       this.#fail(`the device was lost (${message || reason})`);
     });
     device.addEventListener("uncapturederror", (event) => {
@@ -60,6 +61,28 @@ export class DeviceWatch {
       );
       this.#pending.push(report);
     }
+  }
+
+  /**
+   * Creates a pipeline.
+   *
+   * @throws {DeviceLostError} If it does not compile.
+   */
+  async pipelineOf(create: () => Promise<GPUComputePipeline>): Promise<GPUComputePipeline> {
+    try {
+      return await create();
+    } catch (error) {
+      const { message } = error as Error, lines = message.split("\n");
+      // Deno names the reason in a line of its own
+      this.#fail(lines.find((line) => line.includes("error:")) ?? message);
+      this.check();
+      throw error;
+    }
+  }
+
+  /** Waits for a promise, or until the device is lost. */
+  async untilLost(promise: Promise<unknown>): Promise<void> {
+    await Promise.race([promise, this.#lost]);
   }
 
   /**

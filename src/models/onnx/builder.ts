@@ -7,23 +7,36 @@
 import {
   AdaptiveAvgPool2d,
   AdaptiveMaxPool2d,
+  Add,
+  AvgPool2d,
   BatchNorm1d,
   BatchNorm2d,
+  Concat,
+  Dropout,
   Flatten,
+  Hardtanh,
   type Layer,
+  MaxPool2d,
   type PackingOptions,
   Permute,
+  type Precision,
   type PrecisionOptions,
+  ReLU,
+  ReLU6,
   Reshape,
+  Sigmoid,
 } from "../../layers/mod.ts";
 import type { AlgorithmOptions } from "../../ops/prepared_conv.ts";
 import { elements, sameShape, type Shape } from "../../tensor.ts";
 import { formatShape } from "../../weights/io/quote.ts";
 import type { ParameterMapping } from "../../weights/onnx/reader.ts";
+import { FakeQuantize } from "./fake_quantize_layer.ts";
 import type { NodeReader } from "./node.ts";
 import {
   type Absorb,
   type Activation,
+  type Clamped,
+  type Grid,
   type LayerStep,
   type Origin,
   type Scaled,
@@ -62,6 +75,18 @@ interface ChannelParameters {
 /** The most values in a layer's output per image: 256 MB, a hundred times more than in AlexNet. */
 const maxValues = 1 << 26;
 
+/** The most scales of all weights in 8 bits: a hundred times more than in large networks. */
+const maxScales = 1 << 22;
+
+/** Layers whose output has no values below 0. */
+const positiveLayers = [ReLU, ReLU6, Sigmoid];
+
+/** Layers whose output has none if their inputs have none. */
+const keepingLayers = [
+  ...[AdaptiveAvgPool2d, AdaptiveMaxPool2d, Add, AvgPool2d, Concat, Dropout, Flatten],
+  ...[FakeQuantize, MaxPool2d, Permute, Reshape],
+];
+
 /** The rounding of a few factors in float32, whose product should be 1. */
 const rounding = 2 ** -22;
 
@@ -72,8 +97,37 @@ export class LayerBuilder {
   /** The nodes that multiplied and added, and the layers that compute it. */
   readonly #scales = new Map<Scaled, { readonly node: NodeReader; made?: Activation }>();
 
-  /** @param options The options of the layers. */
-  constructor(readonly options: LayerOptions) {}
+  /** The nodes that clamp, and the layers that do it. */
+  readonly #clamps = new Map<Clamped, { readonly node: NodeReader; made?: Activation }>();
+
+  /** How many scales of weights the layers may still have. */
+  #scalesLeft = maxScales;
+  /** Whether layers compute in 8 bits that do in the file. */
+  readonly usesIntegers: boolean;
+
+  /**
+   * @param options The options of the layers.
+   * @param hasIntegers Whether the file has weights in 8 bits that the kernels can take.
+   */
+  constructor(readonly options: LayerOptions, hasIntegers: boolean) {
+    const { precision = hasIntegers ? "int8" : "f32" } = options;
+    this.usesIntegers = precision === "int8";
+  }
+
+  /** Counts the scales of a layer, before they are copied. */
+  countScales(node: NodeReader, count: number): void {
+    this.#scalesLeft -= count;
+    if (this.#scalesLeft < 0) throw node.bad("the graph uses its weights too many times");
+  }
+
+  /**
+   * The precision of a layer's weights.
+   *
+   * @param isInteger Whether they are integers in the file.
+   */
+  precisionOf(isInteger: boolean): Precision {
+    return this.options.precision ?? (isInteger ? "int8" : "f32");
+  }
 
   /** Adds a layer. If one of its inputs cannot be computed, neither can its output. */
   apply(
@@ -94,7 +148,30 @@ export class LayerBuilder {
     const step = { node: node.node, suffix, layer, inputs: from, parameters, absorb };
     if (!error) this.steps.push(step);
     const all = { op: node.op, inputs, ...origin };
-    return { kind: "activation", shape, origin: all, ...(error ? { error } : { step }) };
+    const isPositive = positiveLayers.some((type) => layer instanceof type) ||
+      keepingLayers.some((type) => layer instanceof type) && from.every((x) => x.isPositive);
+    return {
+      ...{ kind: "activation", shape, origin: all, isPositive },
+      ...(error ? { error } : { step }),
+    };
+  }
+
+  /**
+   * Rounds to the integers of a grid. Convolutions in 8 bits round their inputs themselves: then the
+   * values are only clamped, since rounding twice makes larger errors. A lower limit of 0 is a ReLU,
+   * which the layer before computes.
+   */
+  round(node: NodeReader, x: Activation, grid: Grid): Activation {
+    if (!this.usesIntegers) return this.apply(node, new FakeQuantize(grid.scale, grid.lowest), [x]);
+    const from = this.computed(x), isClamped = grid.lowest === 0 && !from.isPositive;
+    return this.clampLater(node, isClamped ? this.apply(node, new ReLU(), [from]) : from, grid);
+  }
+
+  /** Clamps to the range of a grid. A layer is only made if another one takes the result. */
+  clampLater(node: NodeReader, of: Activation, { low, high }: Grid): Activation {
+    const clamped = { of, low, high }, { shape, error, isPositive } = of;
+    this.#clamps.set(clamped, { node });
+    return { kind: "activation", shape, clamped, error, isPositive };
   }
 
   /** An output that no layer computes, unless it is a part of a pattern. */
@@ -193,8 +270,15 @@ export class LayerBuilder {
     return this.view(node, reduced, x.shape.map((size, axis) => axes.includes(axis) ? 1 : size));
   }
 
-  /** Makes the layer that multiplies and adds, if there is none yet. */
+  /** Makes the layer that multiplies and adds, or clamps, if there is none yet. */
   computed(x: Activation): Activation {
+    const clamp = x.clamped && this.#clamps.get(x.clamped);
+    if (x.clamped && clamp) {
+      const { of, low, high } = x.clamped;
+      return clamp.made ??= this.apply(clamp.node, new Hardtanh(low, high), [of], {
+        suffix: ".clamp",
+      });
+    }
     const entry = x.scaled && this.#scales.get(x.scaled);
     if (!x.scaled || !entry) return x;
     const { of, scale, shift } = x.scaled, shape = [x.shape[1]];

@@ -11,12 +11,12 @@ import {
   type Preprocessing,
 } from "../../image/preprocess.ts";
 import { graphInput, type GraphNode } from "../../layers/graph_builder.ts";
-import { parameterCount } from "../../layers/layer.ts";
+import { parameterCount } from "../../layers/parameter.ts";
 import { Identity, LocalResponseNorm, LogSoftmax, Reshape, Softmax } from "../../layers/mod.ts";
 import { elements, type Shape } from "../../tensor.ts";
 import { escapeText } from "../../weights/io/quote.ts";
 import type { OnnxFile, ParameterMapping } from "../../weights/onnx/reader.ts";
-import { classesOf, type ClassOptions } from "../classifier.ts";
+import { classesOf, type ClassOptions } from "../classify.ts";
 import type { LayerOptions } from "./builder.ts";
 import { readClassNames } from "./class_names.ts";
 import { GraphImport } from "./importer.ts";

@@ -11,7 +11,8 @@ import type { OnnxFile } from "../../weights/onnx/reader.ts";
 import { LayerBuilder, type LayerOptions } from "./builder.ts";
 import { fold, isFolded, shapeNumbers } from "./fold.ts";
 import { NodeError, NodeReader, type Scope } from "./node.ts";
-import { operations, severalOutputs } from "./operations/mod.ts";
+import { operations, severalOutputs, takesIntegers } from "./operations/mod.ts";
+import { checkFloats, isSymmetric } from "./operations/quantization.ts";
 import { orderNodes } from "./order.ts";
 import { Problems } from "./problems.ts";
 import { changeStored } from "./stored.ts";
@@ -69,7 +70,9 @@ export class GraphImport implements Scope {
     this.isBatchFixed = input.isBatchFixed;
     this.#file = file;
     this.#input = input;
-    this.#builder = new LayerBuilder(options);
+    const hasIntegers = file.graph.tensors.values()
+      .some(({ quantization }) => quantization && isSymmetric(quantization));
+    this.#builder = new LayerBuilder(options, hasIntegers);
     this.#problems = new Problems(file);
     this.#values.set(input.name, { kind: "activation", shape: input.shape });
   }
@@ -91,6 +94,9 @@ export class GraphImport implements Scope {
     for (const { name } of this.#file.graph.outputs) {
       const value = this.value(name);
       if (value?.kind === "activation") {
+        if (value.isInteger) {
+          throw this.#file.bad(`its output ${escapeText(name)} holds integers: not supported`);
+        }
         outputs.set(name, this.#problems.check(this.#builder.computed(value)));
       } else if (!this.#failed.has(name)) {
         throw this.#file.bad(`its output ${escapeText(name)} does not depend on its input`);
@@ -236,6 +242,7 @@ export class GraphImport implements Scope {
           : `it has ${outputCount} outputs, only one is supported`,
       );
     }
+    if (!takesIntegers.has(op)) checkFloats(node);
     const value = node.attempt(() => create(node, this.#builder));
     return "kind" in value ? [value] : value;
   }

@@ -8,6 +8,9 @@ import { graphInput } from "../../layers/graph_builder.ts";
 import { escapeText } from "../../weights/io/quote.ts";
 import type { LayerStep } from "./values.ts";
 
+/** The name of a weight, to which onnxruntime appends how it is stored. */
+const weightName = /^(.+?)(?:\.weight|_w_0|_w)(?:_dequantized|_DequantizeLinear(?:_Output)?)?$/;
+
 /** Gives each layer a name of its own. */
 export class LayerNames {
   readonly #used = new Set<string>([graphInput]);
@@ -20,7 +23,7 @@ export class LayerNames {
    * operation.
    */
   nameOf({ node, suffix }: LayerStep): string {
-    const fromWeight = /^(.+?)(?:\.weight|_w_0|_w)$/.exec(node.inputs[1] ?? "")?.[1];
+    const fromWeight = weightName.exec(node.inputs[1] ?? "")?.[1];
     const fromModule = /\/([^/]+)\/[^/]+$/.exec(node.name)?.[1];
     return this.make(escapeText(fromWeight || fromModule || node.name || node.op) + suffix);
   }

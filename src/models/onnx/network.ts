@@ -7,13 +7,14 @@
 import { ArgumentError, PembrokeError } from "../../errors.ts";
 import type { RgbImage } from "../../image/pixels.ts";
 import type { GraphNode } from "../../layers/graph_builder.ts";
-import type { ForwardOptions } from "../../layers/mod.ts";
+import type { ForwardOptions, Precision } from "../../layers/mod.ts";
 import type { Shape, Tensor } from "../../tensor.ts";
 import { escapeText } from "../../weights/io/quote.ts";
 import type { WeightsFile } from "../../weights/mod.ts";
 import { OnnxFile, type ParameterMapping } from "../../weights/onnx/reader.ts";
 import type { Prediction } from "../classify.ts";
 import { Classifier, type ClassifierOptions } from "../classifier.ts";
+import type { ClassName } from "../imagenet_classes.ts";
 import type { ModelInput } from "./input.ts";
 
 /**
@@ -59,8 +60,7 @@ export interface OnnxLayers {
 export class OnnxNetwork extends Classifier {
   /** The name of the network. */
   override readonly type = "OnnxNetwork";
-  /** The nodes that compute the outputs of the graph, by the names that these have in the file. */
-  readonly outputs: ReadonlyMap<string, string>;
+  #outputs: ReadonlyMap<string, string>;
   readonly #layers: OnnxLayers;
 
   /**
@@ -70,8 +70,28 @@ export class OnnxNetwork extends Classifier {
    */
   constructor(layers: OnnxLayers, options: ClassifierOptions) {
     super(layers.nodes, options);
-    this.outputs = layers.outputs;
+    this.#outputs = layers.outputs;
     this.#layers = layers;
+  }
+
+  /** The nodes that compute the outputs of the graph, by the names that these have in the file. */
+  get outputs(): ReadonlyMap<string, string> {
+    return this.#outputs;
+  }
+
+  /**
+   * See {@linkcode Classifier.useLinearHead}.
+   *
+   * @internal
+   */
+  override useLinearHead(classes: readonly ClassName[], precision?: Precision): void {
+    const [[name], ...others] = this.#outputs;
+    if (others.length > 0) {
+      const count = this.#outputs.size;
+      throw new PembrokeError(`${this.type}: has ${count} outputs, so no head to replace`);
+    }
+    super.useLinearHead(classes, precision);
+    this.#outputs = new Map([[name, this.leaves().at(-1)![0]]]);
   }
 
   /**

@@ -69,11 +69,21 @@ export class NodeReader {
   readonly opset: number;
   readonly #unread: Set<string>;
 
-  constructor(readonly node: OnnxNode, readonly scope: Scope) {
+  constructor(readonly node: OnnxNode, readonly scope: Scope, unread?: Set<string>) {
     this.op = node.op;
     this.opset = scope.opset;
-    this.#unread = new Set(node.attributes.keys());
+    this.#unread = unread ?? new Set(node.attributes.keys());
     for (const name of ignoredAttributes) this.#unread.delete(name);
+  }
+
+  /** The same node with other inputs. */
+  withValues(change: (value: Value | undefined) => Value | undefined): NodeReader {
+    const { scope } = this, { file, opset, batches, isBatchFixed } = scope;
+    return new NodeReader(this.node, {
+      ...{ file, opset, batches, isBatchFixed },
+      value: (name) => change(scope.value(name)),
+      bindSize: () => scope.bindSize(),
+    }, this.#unread);
   }
 
   /** The number of inputs, up to the last that has a name. */

@@ -42,10 +42,11 @@ export class Problems {
   /** Adds the problems of all that an activation is computed from, and returns it. */
   check(output: Activation): Activation {
     for (const stack = [output]; stack.length > 0;) {
-      const { error, origin, scaled } = stack.at(-1)!, x = stack.pop()!;
+      const { error, origin, scaled, clamped } = stack.at(-1)!, x = stack.pop()!;
       if (!error || this.#seen.has(x)) continue;
       this.#seen.add(x);
-      const inputs = [...origin?.inputs ?? [], ...(scaled ? [scaled.of] : [])];
+      const before = [scaled, clamped].flatMap((change) => change?.of ?? []);
+      const inputs = [...origin?.inputs ?? [], ...before];
       const causes = inputs.filter((input) => input.error);
       for (const input of causes) stack.push(input);
       if (causes.length > 0 || !(error instanceof NodeError) || this.#seen.has(error)) continue;

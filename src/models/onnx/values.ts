@@ -10,6 +10,7 @@
 import type { FileError } from "../../errors.ts";
 import type { Layer } from "../../layers/mod.ts";
 import { elements, type Shape } from "../../tensor.ts";
+import type { DType } from "../../weights/dtype.ts";
 import type { OnnxNode } from "../../weights/onnx/graph.ts";
 import type { OnnxTensor } from "../../weights/onnx/tensor.ts";
 import type { ParameterMapping } from "../../weights/onnx/reader.ts";
@@ -64,6 +65,38 @@ export interface Activation {
   readonly error?: FileError;
   /** The ONNX operation, so that patterns of several nodes are found. */
   readonly origin?: Origin;
+  /** The integers that its values are rounded to, or to which range they are clamped. */
+  readonly grid?: Grid;
+  /** The same numbers before they are clamped, for which no layer is made yet. */
+  readonly clamped?: Clamped;
+  /** Whether the file has integers here, after QuantizeLinear. */
+  readonly isInteger?: boolean;
+  /** Whether no value is below 0. */
+  readonly isPositive?: boolean;
+}
+
+/** Integers that stand for floats: (integer − zero) · scale. */
+export interface Grid {
+  readonly dtype: DType;
+  readonly scale: number;
+  readonly zero: number;
+  /** The least integer minus `zero`; the largest is larger by 255. */
+  readonly lowest: number;
+  /** The least and the largest of the floats. */
+  readonly low: number;
+  readonly high: number;
+}
+
+/** Whether two grids are the same. */
+export function isSameGrid(a: Grid, b: Grid): boolean {
+  return a === b || a.dtype === b.dtype && a.scale === b.scale && a.zero === b.zero;
+}
+
+/** min(max(of, low), high) */
+export interface Clamped {
+  readonly of: Activation;
+  readonly low: number;
+  readonly high: number;
 }
 
 /** `scale · of + shift` */

@@ -9,6 +9,7 @@ import { elementCount } from "../layout.ts";
 import type { OnnxGraph, OnnxNode, OnnxValue } from "./graph.ts";
 import { type OnnxTensor, repeatingSource, tensorBytes, tensorFromNumbers } from "./tensor.ts";
 import type { ProtoReader } from "./protobuf.ts";
+import { foldQuantization, quantizeOps } from "./quantization.ts";
 import { escapeText } from "../io/quote.ts";
 
 /**
@@ -30,11 +31,21 @@ const FLOAT = 1;
  */
 export async function foldConstants(reader: ProtoReader, graph: OnnxGraph): Promise<OnnxGraph> {
   const tensors = new Map(graph.tensors), nodes: OnnxNode[] = [];
+  const scales = new Map<string, Float32Array>();
   let constantBytes = 0;
   for (const node of graph.nodes) {
     const [output] = node.outputs;
     const isStandard = node.domain === "" && output !== undefined;
-    const tensor = isStandard ? await foldNode(reader, node, output, tensors) : undefined;
+    if (isStandard && quantizeOps.includes(node.op)) {
+      for (const [i, name] of node.inputs.entries()) {
+        if (i > 0 || tensors.has(name)) graph.parts.add(name);
+      }
+    }
+    const tensor = !isStandard
+      ? undefined
+      : quantizeOps.includes(node.op)
+      ? await foldQuantization(reader, node, tensors, scales)
+      : await foldNode(reader, node, output, tensors);
     if (tensor) reader.budget.spend(tensorBytes);
     if (!tensor) nodes.push(node);
     else if (tensors.has(output)) {

@@ -51,6 +51,8 @@ export interface OnnxGraph {
   readonly metadata: Map<string, string>;
   /** The version of the standard operations. */
   readonly opset: number;
+  /** The tensors that quantised ones consist of: integers, scales and zero points. */
+  readonly parts: Set<string>;
 }
 
 /** The version of files that name none: the oldest that all tools still read. */
@@ -64,7 +66,7 @@ const defaultOpset = 7;
 export async function readGraph(reader: ProtoReader): Promise<OnnxGraph> {
   const graph: OnnxGraph = {
     ...{ nodes: [], tensors: new Map(), inputs: [], outputs: [] },
-    ...{ metadata: new Map(), opset: defaultOpset },
+    ...{ metadata: new Map(), opset: defaultOpset, parts: new Set() },
   };
   let hasGraph = false, opset: number | undefined;
   for await (const field of reader.fields({ start: 0, length: reader.source.size })) {

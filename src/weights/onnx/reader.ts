@@ -10,10 +10,11 @@ import { SharedElements, type StoredTensor } from "../layout.ts";
 import { foldConstants, maxConstantBytes } from "./constants.ts";
 import { type OnnxGraph, readGraph } from "./graph.ts";
 import { ProtoReader } from "./protobuf.ts";
+import { quantizeOps } from "./quantization.ts";
 import { isFloat } from "../dtype.ts";
 import { type ByteSource, unknownSize } from "../io/source.ts";
 import { TensorFile, type WeightsFile } from "../tensor_file.ts";
-import { reciprocalSource, repeatingSource, tensorFromNumbers } from "./tensor.ts";
+import { type OnnxTensor, reciprocalSource, repeatingSource, tensorFromNumbers } from "./tensor.ts";
 
 /** Where a layer's parameter comes from: a tensor in the file, or numbers. */
 export type ParameterMapping = StoredParameter | NumberParameter;
@@ -44,9 +45,8 @@ export interface NumberParameter {
 export class OnnxFile extends TensorFile {
   readonly #file: ByteSource;
   readonly #files: RelatedFiles;
-
   constructor(source: ByteSource, readonly graph: OnnxGraph, files: RelatedFiles) {
-    super(source, "onnx", graph.tensors, graph.metadata);
+    super(source, "onnx", weightsOf(graph), graph.metadata);
     this.#file = source;
     this.#files = files;
   }
@@ -94,6 +94,26 @@ export class OnnxFile extends TensorFile {
     const span = source.size, start = 0;
     return { ...stored, name, shape, strides, factor, dtype: "F32", source, start, span };
   }
+}
+
+/**
+ * The tensors of a graph, without those that quantised ones consist of. Quantised ones are called as
+ * before they were quantised, as far as that is known: onnxruntime appends "_quantized".
+ */
+function weightsOf({ tensors, parts, nodes, outputs }: OnnxGraph): Map<string, OnnxTensor> {
+  if (parts.size === 0) return tensors;
+  const used = new Set(outputs.map(({ name }) => name));
+  for (const { op, inputs } of nodes) {
+    for (const name of quantizeOps.includes(op) ? inputs.slice(0, 1) : inputs) used.add(name);
+  }
+  const weights = new Map<string, OnnxTensor>();
+  const isShown = (name: string) => tensors.has(name) && (!parts.has(name) || used.has(name));
+  for (const [name, tensor] of tensors) {
+    if (!isShown(name)) continue;
+    const plain = tensor.computedFrom?.replace(/_quantized$/, "") ?? name;
+    weights.set(isShown(plain) || weights.has(plain) ? name : plain, tensor);
+  }
+  return weights;
 }
 
 /** Creates the tensor of a parameter that the graph computes. */

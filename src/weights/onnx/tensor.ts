@@ -15,10 +15,26 @@ import { type Field, IntegerList, type ProtoReader } from "./protobuf.ts";
 import { type ByteRange, type ByteSource, bytesSource, readBytes } from "../io/source.ts";
 import { escapeText } from "../io/quote.ts";
 
+/** How integers stand for floats: value = (integer − zero) · scale. */
+export interface Quantization {
+  /** The type of the integers. */
+  readonly dtype: DType;
+  /** One for all integers, or one for each index of an axis. */
+  readonly scales: Float32Array;
+  /** As many as there are scales. */
+  readonly zeros: readonly number[];
+  /** The axis of several scales. */
+  readonly axis: number;
+}
+
 /** A tensor with its position, and its value if that is short. */
 export interface OnnxTensor extends StoredTensor {
   /** The elements, if they are a few integers (a shape) or floats (the scales of a resize). */
   readonly numbers?: readonly number[];
+  /** How its elements are stored, if they are floats that the file has as integers. */
+  readonly quantization?: Quantization;
+  /** The name of the stored tensor that it was computed from. */
+  readonly computedFrom?: string;
 }
 
 /** TensorProto.DataType */
@@ -163,7 +179,7 @@ export function tensorFromNumbers(
 }
 
 /** The value of a tensor if it is short. */
-async function readNumbers(
+export async function readNumbers(
   reader: ProtoReader,
   { dtype, count, start, span, source }: StoredTensor,
 ): Promise<readonly number[] | undefined> {
@@ -172,15 +188,40 @@ async function readNumbers(
   const range = { start, length: span };
   const { buffer } = source ? await readBytes(source, start, span) : await reader.bytes(range);
   if (isFloat(dtype)) return [...toFloat32(dtype, buffer, count, new Float32Array(count))];
+  return integersOf(dtype, buffer);
+}
+
+/** The elements of a tensor of integers; undefined for types that nothing reads as numbers. */
+export function integersOf(dtype: DType, buffer: ArrayBuffer): readonly number[] | undefined {
   switch (dtype) {
     case "I64":
       return Array.from(new BigInt64Array(buffer), Number);
-    case "I32":
-      return [...new Int32Array(buffer)];
     case "BOOL":
       return [...new Uint8Array(buffer)];
+    case "I32":
+    case "I16":
+    case "U16":
+    case "I8":
+    case "U8":
+      return [...smallIntegersOf(dtype, buffer)];
     default:
       return undefined;
+  }
+}
+
+/** The elements of a tensor of integers with up to 32 bits. */
+export function smallIntegersOf(dtype: DType, buffer: ArrayBuffer) {
+  switch (dtype) {
+    case "I32":
+      return new Int32Array(buffer);
+    case "I16":
+      return new Int16Array(buffer);
+    case "U16":
+      return new Uint16Array(buffer);
+    case "I8":
+      return new Int8Array(buffer);
+    default:
+      return new Uint8Array(buffer);
   }
 }
 

@@ -48,7 +48,7 @@ export function writeSafetensors(
     for (const { name, dtype, shape, data } of all) {
       if (dtype !== "I8") writer.appendFloats(name, dtype, data);
       else {
-        const { stored, scale } = quantize(name, data, shape[0], shape.length > 2);
+        const { stored, scale } = quantize(name, data, shape);
         writer.append(name, new Uint8Array(stored.buffer));
         writer.appendFloats(scaleName(name), "F32", scale);
       }

@@ -61,3 +61,15 @@ Deno.test("sizes computed in ONNX graphs are those of ONNX's own tests", async (
     }
   }
 });
+
+Deno.test("dequantised tensors are those of ONNX's own tests", async () => {
+  for (const { name, model, output, data } of cases.stored) {
+    using file = await openWeights(bytesSource(decode(model), name));
+    assert(file instanceof OnnxFile);
+    const expected = new Float32Array(decode(data).buffer),
+      values = new Float32Array(expected.length);
+    const parameters = new Map([["w", { tensor: output, shape: [expected.length] }]]);
+    await file.mapParameters(parameters).read("w", (chunk, at) => values.set(chunk, at));
+    assertAllClose(values, expected, { rel: 1e-6, name });
+  }
+});

@@ -167,6 +167,8 @@ export interface Int8FilterGeometry extends FilterGeometry {
   readonly first: number;
   /** The number of rows. */
   readonly rows: number;
+  /** Whether the steps of the rows are given. */
+  readonly isScaled: boolean;
 }
 
 /** Writes a {@linkcode Int8FilterGeometry}. */
@@ -177,6 +179,7 @@ export function writeInt8Filter(integers: Integers, _floats: Floats, g: Int8Filt
   integers[3] = g.taps;
   integers[4] = g.first;
   integers[5] = g.rows;
+  integers[6] = Number(g.isScaled);
 }
 
 /** A convolution with weights in 8 bits, which rounds its input. */
@@ -653,6 +656,8 @@ export const activationKindCodes = {
   softplus: 9,
   /** x where x > 0, a · (exp(x) − 1) elsewhere */
   elu: 10,
+  /** a · min(max(round(x / a), b), b + 255), ties to even: x in 8 bits */
+  fakeQuantize: 11,
 } as const;
 
 /** The activation functions of single elements, with two numbers a and b. */

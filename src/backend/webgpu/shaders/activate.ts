@@ -25,3 +25,16 @@ fn clampTo6(v: f32) -> f32 {
   return select(select(v, 0.0, v < 0.0), 6.0, v > 6.0);
 }
 `;
+
+/** Where the residual of a convolution is: nowhere, in an operand of its own, or in y. */
+export const NO_RESIDUAL = 0, OWN_RESIDUAL = 1, RESIDUAL_IN_Y = 2;
+
+/** `store()` adds the residual to a result of a convolution, and stores it. */
+export const store = /* wgsl */ `${activate}
+fn store(at: u32, sum: f32) {
+  var v = sum;
+  if (uniforms.residual == ${OWN_RESIDUAL}) { v += residual[at]; }
+  if (uniforms.residual == ${RESIDUAL_IN_Y}) { v += y[at]; }
+  y[at] = activate(v);
+}
+`;

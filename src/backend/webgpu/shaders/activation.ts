@@ -86,6 +86,9 @@ export const activation: Shader = each(
       f = select((max(z, 0.0) + log1p(exp(-abs(z)))) / uniforms.a, v, z > uniforms.b);
     }
     case eluKind: { f = select(uniforms.a * expm1(min(v, 0.0)), v, v > 0); }
+    case fakeQuantizeKind: {
+      f = uniforms.a * clamp(round(v / uniforms.a), uniforms.b, uniforms.b + 255);
+    }
     default: {}
   }
   y[i] = select(f, v, isNan(v));

@@ -11,7 +11,10 @@ import type { Constants, Shader } from "../shader.ts";
  * Rows of sums that an invocation keeps in registers, 8 columns each: 8 as a rule, 16 if loads are
  * expensive, 4 for small products.
  */
-export type TileRows = 4 | 8 | 16;
+export type TileRows = 4 | LargeTileRows;
+
+/** The rows in tiles of large products, if there are many rows. */
+export type LargeTileRows = 8 | 16;
 
 /** The shaders of an operation, by rows of sums. */
 export type Tiled = Readonly<Record<TileRows, Shader>>;
@@ -21,9 +24,12 @@ export type Tiled = Readonly<Record<TileRows, Shader>>;
  * the operation defines, for layer z of the grid,
  *
  * - `a4(z, k, m)`: the first factor at m … m + 3, 0 behind the last k;
- * - `columns(z, n)`: a `Columns` with what does not depend on k for the second factor at n … n + 3;
- * - `b4(z, k, columns)`: the second factor there, 0 behind the last k;
- * - `put(z, m, n, sum)`, which stores a result; called once for each m and n.
+ * - `columns(z, n, k)`: a `Columns` with what it needs for the second factor at n … n + 3, from k on;
+ * - `b4(z, k, &columns)`: the second factor there, 0 behind the last k. An invocation calls it for every
+ *   STEP-th k in turn, so that it can find the next element without dividing;
+ * - `places(z, n)`: where the results of four columns go;
+ * - `bias(z, m)`, which is added to a row of results;
+ * - `put(z, m, place, sum)`, which stores a result; called once for each m and n.
  */
 export function tiled(name: string, text: string): Tiled {
   const shader = (rows: TileRows) => ({ name: `${name}${rows}`, text: text + gemm(rows) });
@@ -39,6 +45,7 @@ function gemm(rows: TileRows): string {
   const lines = (line: (r: number) => string) => all.map(line).join("\n");
   return /* wgsl */ `
 const LANES = WIDTH * HEIGHT;
+const STEP = HEIGHT / 2;
 const TILE_M = HEIGHT * ${rows};
 const TILE_N = WIDTH * 8;
 // vec4f in a row of each tile
@@ -57,7 +64,7 @@ fn main(
   let z = group.z;
   let m0 = group.y * TILE_M;
   let n0 = group.x * TILE_N;
-  let own = columns(z, n0 + lane % ROW_B * 4);
+  var own = columns(z, n0 + lane % ROW_B * 4, uniforms.start + lane / ROW_B);
 ${lines((r) => `  var left${r} = vec4f();\n  var right${r} = vec4f();`)}
 
   for (var k0 = uniforms.start; k0 < uniforms.k; k0 += DEPTH) {
@@ -65,7 +72,7 @@ ${lines((r) => `  var left${r} = vec4f();\n  var right${r} = vec4f();`)}
       aTile[i] = a4(z, k0 + i / ROW_A, m0 + i % ROW_A * 4);
     }
     for (var i = lane; i < DEPTH * ROW_B; i += LANES) {
-      bTile[i] = b4(z, k0 + i / ROW_B, own);
+      bTile[i] = b4(z, k0 + i / ROW_B, &own);
     }
     workgroupBarrier();
     for (var k = 0u; k < DEPTH; k++) {
@@ -86,25 +93,36 @@ ${
   var sums: array<vec4f, ${2 * rows}>;
 ${lines((r) => `  sums[${2 * r}] = left${r};\n  sums[${2 * r + 1}] = right${r};`)}
   let m = m0 + at.y * ${rows};
-  let n = n0 + at.x * 8;
+  let n = n0 + at.x * 8 + vec4u(0, 1, 2, 3);
   if (m >= uniforms.m) { return; }
-  for (var i = 0u; i < min(${2 * rows}u, (uniforms.m - m) * 2); i++) {
-    put4(z, m + i / 2, n + i % 2 * 4, sums[i]);
+  let leftPlaces = places(z, n);
+  let rightPlaces = places(z, n + 4);
+  for (var i = 0u; i < min(${rows}u, uniforms.m - m); i++) {
+    let offset = bias(z, m + i);
+    put4(z, m + i, leftPlaces, n < vec4u(uniforms.n), sums[2 * i] + offset);
+    put4(z, m + i, rightPlaces, n + 4 < vec4u(uniforms.n), sums[2 * i + 1] + offset);
   }
 }
 
-fn put4(z: u32, m: u32, n: u32, sums: vec4f) {
-  if (n < uniforms.n) { put(z, m, n, sums.x); }
-  if (n + 1 < uniforms.n) { put(z, m, n + 1, sums.y); }
-  if (n + 2 < uniforms.n) { put(z, m, n + 2, sums.z); }
-  if (n + 3 < uniforms.n) { put(z, m, n + 3, sums.w); }
+fn put4(z: u32, m: u32, at: vec4u, exist: vec4<bool>, sums: vec4f) {
+  if (exist.x) { put(z, m, at.x, sums.x); }
+  if (exist.y) { put(z, m, at.y, sums.y); }
+  if (exist.z) { put(z, m, at.z, sums.z); }
+  if (exist.w) { put(z, m, at.w, sums.w); }
 }
 `;
 }
 
+/** WGSL of operations that add nothing to their results. */
+export const unbiased = /* wgsl */ `
+fn bias(z: u32, m: u32) -> f32 {
+  return 0;
+}
+`;
+
 /** Depth of the tiles. */
 export const DEPTH = 16;
-/** Rows of a workgroup's tile. Factors padded with zeros to whole tiles need no bounds checks. */
+/** Factors padded with zeros to a multiple of so many rows, the largest tile's, need no bounds checks. */
 export const TILE_ROWS = 64;
 /** Longer loops are cut off by Mesa's llvmpipe, and by the watchdogs of some GPUs. */
 const MAX_STEPS = 16384;
@@ -118,22 +136,60 @@ export function* chunks(k: number): Generator<{ readonly start: number; readonly
 
 /** Up to so many workgroups get more invocations each. */
 const FEW_TILES = 4;
-/** Invocations in a row of a workgroup. Each computes 8 columns. */
-const WIDTH = 8;
+
+/** The shape of a workgroup: `height` invocations with `rows` rows each, `width` with 8 columns each. */
+interface Shape {
+  readonly rows: TileRows;
+  readonly width: number;
+  readonly height: number;
+}
+
+/** For small products. */
+const small: Shape = { rows: 4, width: 8, height: 16 };
+/** By the rows of most tiles: tiles of 64, 32 and 16 rows. */
+const shapes: Readonly<Record<LargeTileRows, readonly Shape[]>> = {
+  8: [
+    { rows: 8, width: 8, height: 8 },
+    { rows: 8, width: 16, height: 4 },
+    { rows: 4, width: 16, height: 4 },
+  ],
+  16: [
+    { rows: 16, width: 8, height: 4 },
+    { rows: 16, width: 16, height: 2 },
+    { rows: 8, width: 16, height: 2 },
+  ],
+};
+/** How much longer a tile of each shape takes for each result, because it loads more of its factors. */
+const shapeCosts = [1, 1.05, 1.4];
 
 /** The shader, constants, uniforms and grid for a product of this size. */
-export function product(maxRows: TileRows, m: number, n: number, k: number, z = 1): {
+export function product(maxRows: LargeTileRows, m: number, n: number, k: number, z = 1): {
   readonly rows: TileRows;
   readonly constants: Constants;
   readonly sizes: Readonly<Record<"m" | "n" | "k" | "start", number>>;
   readonly groups: readonly [number, number, number];
 } {
-  const groups = [Math.ceil(n / (8 * WIDTH)), Math.ceil(m / TILE_ROWS), z] as const;
-  const rows = groups[0] * groups[1] * z <= FEW_TILES ? 4 : maxRows;
+  const [common] = shapes[maxRows], [across, down] = tiles(common, m, n);
+  const isSmall = across * down * z <= FEW_TILES;
+  const { rows, width, height } = isSmall ? small : bestShape(shapes[maxRows], m, n);
   return {
     rows,
-    constants: { DEPTH, WIDTH, HEIGHT: TILE_ROWS / rows },
+    constants: { DEPTH, WIDTH: width, HEIGHT: height },
     sizes: { m, n, k, start: 0 },
-    groups,
+    groups: [...tiles({ rows, width, height }, m, n), z],
   };
+}
+
+/** The shape whose tiles cover the results at the lowest cost. */
+function bestShape(shapes: readonly Shape[], m: number, n: number): Shape {
+  const costs = shapes.map((shape, i) => {
+    const [across, down] = tiles(shape, m, n), { rows, width, height } = shape;
+    return across * down * rows * width * height * shapeCosts[i];
+  });
+  return shapes[costs.indexOf(Math.min(...costs))];
+}
+
+/** How many tiles cover n columns and m rows. */
+function tiles({ rows, width, height }: Shape, m: number, n: number): [number, number] {
+  return [Math.ceil(n / (8 * width)), Math.ceil(m / (rows * height))];
 }

@@ -30,6 +30,34 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 `,
 };
 
+/** Elements that an invocation of {@linkcode copyRows} copies, and those of its workgroup. */
+export const COPIED = 4, ROW_PART = 64 * COPIED;
+
+/**
+ * The same for rows of neighbours, in parts of ROW_PART elements. Rows are counted along n3, n2 and n1, and
+ * need no division for each element.
+ */
+export const copyRows: Shader = {
+  name: "copyRows",
+  text: /* wgsl */ `
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let i3 = group.y % uniforms.n3;
+  var rest = group.y / uniforms.n3;
+  let i2 = rest % uniforms.n2;
+  rest /= uniforms.n2;
+  let i1 = rest % uniforms.n1;
+  let i0 = rest / uniforms.n1;
+  let to = uniforms.yAt + i0 * uniforms.y0 + i1 * uniforms.y1 + i2 * uniforms.y2 + i3 * uniforms.y3;
+  let at = uniforms.xAt + i0 * uniforms.x0 + i1 * uniforms.x1 + i2 * uniforms.x2 + i3 * uniforms.x3;
+  for (var j = 0u; j < ${COPIED}; j++) {
+    let i = group.x * ${ROW_PART} + j * 64 + lane;
+    if (i < uniforms.n4) { y[to + i] = x[at + i]; }
+  }
+}
+`,
+};
+
 /** y = weighted sums of rows and columns of x, by the tables that assembly/resample.ts describes. */
 export const resample: Shader = each(
   "resample",

@@ -76,7 +76,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 
 fn put(s: u32, o: u32, sum: f32) {
   var v = sum;
-  if (BIAS) { v += bias[o]; }
+  if (uniforms.biased != 0) { v += biases[o]; }
   y[s * uniforms.outF + o] = activate(v);
 }
 `;
@@ -98,19 +98,26 @@ fn a4(z: u32, k: u32, first: u32) -> vec4f {
 // where four samples begin in x
 struct Columns { at: vec4u }
 
-fn columns(z: u32, first: u32) -> Columns {
+fn columns(z: u32, first: u32, k: u32) -> Columns {
   return Columns(min(first + vec4u(0, 1, 2, 3), vec4u(uniforms.n - 1)) * uniforms.k);
 }
 
-fn b4(z: u32, k: u32, c: Columns) -> vec4f {
-  let at = c.at + min(k, uniforms.k - 1);
+fn b4(z: u32, k: u32, c: ptr<function, Columns>) -> vec4f {
+  let at = (*c).at + min(k, uniforms.k - 1);
   return select(vec4f(), vec4f(x[at.x], x[at.y], x[at.z], x[at.w]), k < uniforms.k);
 }
 
-fn put(z: u32, m: u32, n: u32, sum: f32) {
-  var v = sum;
-  if (BIAS) { v += bias[uniforms.first + m]; }
-  y[n * uniforms.outF + uniforms.first + m] = activate(v);
+fn places(z: u32, n: vec4u) -> vec4u {
+  return n * uniforms.outF + uniforms.first;
+}
+
+fn bias(z: u32, m: u32) -> f32 {
+  if (uniforms.biased == 0) { return 0; }
+  return biases[uniforms.first + m];
+}
+
+fn put(z: u32, m: u32, place: u32, sum: f32) {
+  y[place + m] = activate(sum);
 }
 `,
   );

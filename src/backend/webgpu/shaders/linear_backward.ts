@@ -4,7 +4,7 @@
  * @module
  */
 
-import { tiled } from "./gemm.ts";
+import { tiled, unbiased } from "./gemm.ts";
 
 /**
  * dx = dy · weight, added to dx if `first` is not 0: rows are inputs, columns are samples, and the depth
@@ -12,7 +12,7 @@ import { tiled } from "./gemm.ts";
  */
 export const linearBackwardInput = tiled(
   "linearBackwardInput",
-  /* wgsl */ `
+  /* wgsl */ `${unbiased}
 fn a4(z: u32, k: u32, first: u32) -> vec4f {
   let m = min(first + vec4u(0, 1, 2, 3), vec4u(uniforms.m - 1));
   let at = min(k, uniforms.k - 1) * uniforms.m + m;
@@ -22,18 +22,22 @@ fn a4(z: u32, k: u32, first: u32) -> vec4f {
 // where the rows of four samples begin in dy
 struct Columns { at: vec4u }
 
-fn columns(z: u32, first: u32) -> Columns {
+fn columns(z: u32, first: u32, k: u32) -> Columns {
   return Columns(min(first + vec4u(0, 1, 2, 3), vec4u(uniforms.n - 1)) * uniforms.outF + uniforms.first);
 }
 
-fn b4(z: u32, k: u32, c: Columns) -> vec4f {
-  let at = c.at + min(k, uniforms.k - 1);
+fn b4(z: u32, k: u32, c: ptr<function, Columns>) -> vec4f {
+  let at = (*c).at + min(k, uniforms.k - 1);
   return select(vec4f(), vec4f(dy[at.x], dy[at.y], dy[at.z], dy[at.w]), k < uniforms.k);
 }
 
-fn put(z: u32, m: u32, n: u32, sum: f32) {
-  let before = select(0.0, dx[n * uniforms.m + m], uniforms.first > 0);
-  dx[n * uniforms.m + m] = before + sum;
+fn places(z: u32, n: vec4u) -> vec4u {
+  return n * uniforms.m;
+}
+
+fn put(z: u32, m: u32, place: u32, sum: f32) {
+  let before = select(0.0, dx[place + m], uniforms.first > 0);
+  dx[place + m] = before + sum;
 }
 `,
 );
@@ -41,7 +45,7 @@ fn put(z: u32, m: u32, n: u32, sum: f32) {
 /** dw += dyᵀ · x: rows are outputs from `first` on, columns are inputs, the depth runs over samples. */
 export const linearBackwardWeight = tiled(
   "linearBackwardWeight",
-  /* wgsl */ `
+  /* wgsl */ `${unbiased}
 fn a4(z: u32, k: u32, first: u32) -> vec4f {
   let m = min(first + vec4u(0, 1, 2, 3), vec4u(uniforms.m - 1));
   let at = min(k, uniforms.k - 1) * uniforms.outF + uniforms.first + m;
@@ -51,17 +55,21 @@ fn a4(z: u32, k: u32, first: u32) -> vec4f {
 // four inputs
 struct Columns { at: vec4u }
 
-fn columns(z: u32, first: u32) -> Columns {
+fn columns(z: u32, first: u32, k: u32) -> Columns {
   return Columns(min(first + vec4u(0, 1, 2, 3), vec4u(uniforms.n - 1)));
 }
 
-fn b4(z: u32, k: u32, c: Columns) -> vec4f {
-  let at = min(k, uniforms.k - 1) * uniforms.n + c.at;
+fn b4(z: u32, k: u32, c: ptr<function, Columns>) -> vec4f {
+  let at = min(k, uniforms.k - 1) * uniforms.n + (*c).at;
   return select(vec4f(), vec4f(x[at.x], x[at.y], x[at.z], x[at.w]), k < uniforms.k);
 }
 
-fn put(z: u32, m: u32, n: u32, sum: f32) {
-  dw[m * uniforms.n + n] += sum;
+fn places(z: u32, n: vec4u) -> vec4u {
+  return n;
+}
+
+fn put(z: u32, m: u32, place: u32, sum: f32) {
+  dw[m * uniforms.n + place] += sum;
 }
 `,
 );

@@ -8,32 +8,29 @@ import type { Shader } from "../shader.ts";
 import { each } from "./elementwise.ts";
 import { eachRow } from "./rows.ts";
 import { special } from "./special.ts";
+import { area, taps } from "./window.ts";
 
-/** The range of taps that lie inside, for a window that begins at `start`. */
-const taps = /* wgsl */ `
-fn firstTap(start: i32, dilation: i32) -> i32 {
-  return select((dilation - 1 - start) / dilation, 0, start >= 0);
-}
-
-fn endTap(start: i32, dilation: i32, taps: i32, size: i32) -> i32 {
-  return clamp((size - start + dilation - 1) / dilation, 0, taps);
-}
+/** The taps of the window of output i that lie inside, and where its plane begins in x. */
+const window = /* wgsl */ `
+  let line = i / uniforms.ow;
+  let channel = line / uniforms.oh;
+  let output = vec2u(i - line * uniforms.ow, line - channel * uniforms.oh);
+  let padding = vec2i(vec2u(uniforms.left, uniforms.top));
+  let start = vec2i(output * vec2u(uniforms.strideW, uniforms.strideH)) - padding;
+  let plane = channel * (uniforms.h * uniforms.w);
+  let w = i32(uniforms.w);
+  let dilation = vec2i(vec2u(uniforms.dilationW, uniforms.dilationH));
+  let first = firstTap(start);
+  let end = endTap(start, vec2u(uniforms.w, uniforms.h));
 `;
 
 /** The first of the largest values (best) and its position (at); NaN counts as the largest. */
-const maximum = /* wgsl */ `
-  let iy = i32(i / OW % OH * STRIDE_H) - TOP;
-  let ix = i32(i % OW * STRIDE_W) - LEFT;
-  let plane = i / (OW * OH) * (H * W);
-  let ky0 = firstTap(iy, DILATION_H);
-  let kx0 = firstTap(ix, DILATION_W);
-  let ky1 = endTap(iy, DILATION_H, KH, H);
-  let kx1 = endTap(ix, DILATION_W, KW, W);
-  var at = (iy + ky0 * DILATION_H) * W + ix + kx0 * DILATION_W;
+const maximum = /* wgsl */ `${window}
+  var at = (start.y + first.y * dilation.y) * w + start.x + first.x * dilation.x;
   var best = x[plane + u32(at)];
-  for (var ky = ky0; ky < ky1; ky++) {
-    for (var kx = kx0; kx < kx1; kx++) {
-      let position = (iy + ky * DILATION_H) * W + ix + kx * DILATION_W;
+  for (var ky = first.y; ky < end.y; ky++) {
+    for (var kx = first.x; kx < end.x; kx++) {
+      let position = (start.y + ky * dilation.y) * w + start.x + kx * dilation.x;
       let v = x[plane + u32(position)];
       let wins = isNan(v) || v > best;
       best = select(best, v, wins);
@@ -54,45 +51,18 @@ export const maxPool2dWithIndices: Shader = each(
   special + taps,
 );
 
-/**
- * The divisor of the window that begins at iy, ix: DIVISOR, or its area inside the input; with PADDED,
- * inside input and padding.
- */
-export const area = /* wgsl */ `${taps}
-fn area(iy: i32, ix: i32) -> f32 {
-  if (DIVISOR > 0) { return f32(DIVISOR); }
-  let rows = select(
-    endTap(iy, DILATION_H, KH, H) - firstTap(iy, DILATION_H),
-    endTap(iy, DILATION_H, KH, H + BOTTOM),
-    PADDED,
-  );
-  let columns = select(
-    endTap(ix, DILATION_W, KW, W) - firstTap(ix, DILATION_W),
-    endTap(ix, DILATION_W, KW, W + RIGHT),
-    PADDED,
-  );
-  return f32(rows) * f32(columns);
-}`;
-
 /** y = the sum of each window over its area. */
 export const avgPool2d: Shader = each(
   "avgPool2d",
   "y",
-  /* wgsl */ `
-  let iy = i32(i / OW % OH * STRIDE_H) - TOP;
-  let ix = i32(i % OW * STRIDE_W) - LEFT;
-  let plane = i / (OW * OH) * (H * W);
-  let ky0 = firstTap(iy, DILATION_H);
-  let kx0 = firstTap(ix, DILATION_W);
-  let ky1 = endTap(iy, DILATION_H, KH, H);
-  let kx1 = endTap(ix, DILATION_W, KW, W);
+  /* wgsl */ `${window}
   var sum = 0.0;
-  for (var ky = ky0; ky < ky1; ky++) {
-    for (var kx = kx0; kx < kx1; kx++) {
-      sum += x[plane + u32((iy + ky * DILATION_H) * W + ix + kx * DILATION_W)];
+  for (var ky = first.y; ky < end.y; ky++) {
+    for (var kx = first.x; kx < end.x; kx++) {
+      sum += x[plane + u32((start.y + ky * dilation.y) * w + start.x + kx * dilation.x)];
     }
   }
-  y[i] = sum / area(iy, ix);
+  y[i] = sum / area(start);
 `,
   area,
 );
@@ -128,16 +98,18 @@ export const adaptiveAvgPool2d: Shader = each(
   "adaptiveAvgPool2d",
   "y",
   /* wgsl */ `
-  let oy = i / OW % OH;
-  let ox = i % OW;
-  let plane = i / (OW * OH) * (H * W);
-  let y0 = begin(oy, H, OH);
-  let y1 = end(oy, H, OH);
-  let x0 = begin(ox, W, OW);
-  let x1 = end(ox, W, OW);
+  let h = uniforms.h;
+  let w = uniforms.w;
+  let oy = i / uniforms.ow % uniforms.oh;
+  let ox = i % uniforms.ow;
+  let plane = i / (uniforms.ow * uniforms.oh) * (h * w);
+  let y0 = begin(oy, h, uniforms.oh);
+  let y1 = end(oy, h, uniforms.oh);
+  let x0 = begin(ox, w, uniforms.ow);
+  let x1 = end(ox, w, uniforms.ow);
   var sum = 0.0;
   for (var iy = y0; iy < y1; iy++) {
-    for (var ix = x0; ix < x1; ix++) { sum += x[plane + iy * W + ix]; }
+    for (var ix = x0; ix < x1; ix++) { sum += x[plane + iy * w + ix]; }
   }
   y[i] = sum / (f32(y1 - y0) * f32(x1 - x0));
 `,

@@ -6,7 +6,8 @@
 
 import type { Shader } from "../shader.ts";
 import { each } from "./elementwise.ts";
-import { adaptive, area } from "./pool.ts";
+import { adaptive } from "./pool.ts";
+import { area } from "./window.ts";
 
 /** dx += dy at the maxima, with an invocation for each plane, because windows can overlap. */
 export const maxPool2dBackward: Shader = {
@@ -29,29 +30,30 @@ export const avgPool2dBackward: Shader = each(
   "avgPool2dBackward",
   "dx",
   /* wgsl */ `
-  let plane = i / (W * H) * (OH * OW);
-  let y = i32(i / W % H) + TOP;
-  let x = i32(i % W) + LEFT;
-  let oy1 = min(OH - 1, y / STRIDE_H);
-  let ox1 = min(OW - 1, x / STRIDE_W);
+  let size = vec2i(vec2u(uniforms.ow, uniforms.oh));
+  let stride = vec2i(vec2u(uniforms.strideW, uniforms.strideH));
+  let dilation = vec2i(vec2u(uniforms.dilationW, uniforms.dilationH));
+  let padding = vec2i(vec2u(uniforms.left, uniforms.top));
+  let reach = (vec2i(vec2u(uniforms.kw, uniforms.kh)) - 1) * dilation;
+  let line = i / uniforms.w;
+  let channel = line / uniforms.h;
+  let at = vec2i(vec2u(i - line * uniforms.w, line - channel * uniforms.h)) + padding;
+  let plane = channel * (uniforms.oh * uniforms.ow);
+  // the first window whose last tap does not lie before the position, and the last that begins there
+  let first = max(vec2i(), (at - reach + stride - 1) / stride);
+  let last = min(size - 1, at / stride);
   var sum = 0.0;
-  for (var oy = firstWindow(y, (KH - 1) * DILATION_H, STRIDE_H); oy <= oy1; oy++) {
-    if ((y - oy * STRIDE_H) % DILATION_H != 0) { continue; }
-    for (var ox = firstWindow(x, (KW - 1) * DILATION_W, STRIDE_W); ox <= ox1; ox++) {
-      if ((x - ox * STRIDE_W) % DILATION_W != 0) { continue; }
-      let share = dy[plane + u32(oy * OW + ox)];
-      sum += share / area(oy * STRIDE_H - TOP, ox * STRIDE_W - LEFT);
+  for (var oy = first.y; oy <= last.y; oy++) {
+    if ((at.y - oy * stride.y) % dilation.y != 0) { continue; }
+    for (var ox = first.x; ox <= last.x; ox++) {
+      if ((at.x - ox * stride.x) % dilation.x != 0) { continue; }
+      let share = dy[plane + u32(oy * size.x + ox)];
+      sum += share / area(vec2i(ox, oy) * stride - padding);
     }
   }
   dx[i] = sum;
 `,
-  /* wgsl */ `${area}
-
-// The first window whose last tap does not lie before the position
-fn firstWindow(position: i32, reach: i32, stride: i32) -> i32 {
-  return max(0, (position - reach + stride - 1) / stride);
-}
-`,
+  area,
 );
 
 /** dx = dy of each adaptive window over its area. */
@@ -59,16 +61,20 @@ export const adaptiveAvgPool2dBackward: Shader = each(
   "adaptiveAvgPool2dBackward",
   "dx",
   /* wgsl */ `
-  let iy = i / W % H;
-  let ix = i % W;
-  let plane = i / (W * H) * (OH * OW);
+  let h = uniforms.h;
+  let w = uniforms.w;
+  let oh = uniforms.oh;
+  let ow = uniforms.ow;
+  let iy = i / w % h;
+  let ix = i % w;
+  let plane = i / (w * h) * (oh * ow);
   // a row lies in the windows that end behind it and begin before the next row
   var sum = 0.0;
-  for (var oy = begin(iy, OH, H); oy < end(iy, OH, H); oy++) {
-    for (var ox = begin(ix, OW, W); ox < end(ix, OW, W); ox++) {
-      let rows = end(oy, H, OH) - begin(oy, H, OH);
-      let columns = end(ox, W, OW) - begin(ox, W, OW);
-      sum += dy[plane + oy * OW + ox] / (f32(rows) * f32(columns));
+  for (var oy = begin(iy, oh, h); oy < end(iy, oh, h); oy++) {
+    for (var ox = begin(ix, ow, w); ox < end(ix, ow, w); ox++) {
+      let rows = end(oy, h, oh) - begin(oy, h, oh);
+      let columns = end(ox, w, ow) - begin(ox, w, ow);
+      sum += dy[plane + oy * ow + ox] / (f32(rows) * f32(columns));
     }
   }
   dx[i] = sum;

@@ -13,12 +13,14 @@ import {
   Slice,
   ZeroPad2d,
 } from "../../../layers/mod.ts";
+import { isDepthwise } from "../../../ops/prepared_conv.ts";
 import { formatShape } from "../../../weights/io/quote.ts";
 import { elements, type Shape } from "../../../tensor.ts";
 import type { ParameterMapping } from "../../../weights/onnx/reader.ts";
 import type { LayerBuilder, Operation } from "../builder.ts";
 import type { NodeReader } from "../node.ts";
 import { type Absorb, type Activation, shapeOf } from "../values.ts";
+import { hasScales, integerLayer } from "./quantization.ts";
 import { isAlong, mapOperand, mapWeight, vectorOf, weightOf } from "./parameters.ts";
 
 /** The attributes that convolutions and pooling share: one number for each axis. */
@@ -93,13 +95,17 @@ function biasOf(node: NodeReader, channels: number): { bias?: ParameterMapping }
 
 export const conv: Operation = (node, build) => {
   const weight = weightOf(node, 1), [outChannels, groupChannels] = weight.shape;
-  const { x, margins } = takePadding(node.activation(0));
+  const input = node.activation(0), groups = node.number("group", 1);
+  const isFloat = isDepthwise(weight.shape, groups);
+  const integers = isFloat ? undefined : integerLayer(node, build, input, weight);
+  const { x, margins } = takePadding(input);
   const kernel = checkKernel(node, x.shape, weight.shape);
-  const window = readWindow(node, node.activation(0).shape.slice(2), kernel);
-  const { stride, dilation } = window, groups = node.number("group", 1);
+  const window = readWindow(node, input.shape.slice(2), kernel);
+  const { stride, dilation } = window;
   const padding = window.padding.map((side, i) => side + (margins[i] ?? 0));
   const parameters = { weight: mapWeight(weight), ...biasOf(node, outChannels) };
-  const { algorithm, keepPacked, precision } = build.options, bias = "bias" in parameters;
+  const { algorithm, keepPacked } = build.options, bias = "bias" in parameters;
+  const precision = build.precisionOf(integers !== undefined);
   const inChannels = groupChannels * groups, options = { groups, bias, keepPacked, precision };
   const layer = kernel.length === 2
     ? new Conv2d(inChannels, outChannels, pair(kernel), {
@@ -110,6 +116,10 @@ export const conv: Operation = (node, build) => {
       ...{ stride: stride[0], dilation: dilation[0], padding: pair(padding) },
       ...options,
     });
+  if (integers) {
+    layer.inputRange = integers.inputRange;
+    layer.weightScales = integers.weightScales;
+  }
   return build.apply(node, layer, [x], { parameters });
 };
 
@@ -189,12 +199,13 @@ export const gemm: Operation = (node, build) => {
   const order = node.number("transB", 0) === 0 ? [1, 0] : [0, 1];
   const alpha = node.number("alpha", 1), beta = node.number("beta", 1);
   const mapping = mapWeight(weight, order, alpha), [outFeatures] = mapping.shape;
-  if (!node.has(2) || beta === 0) return linear(node, build, x, mapping);
+  const isInteger = build.usesIntegers && hasScales(weight);
+  if (!node.has(2) || beta === 0) return linear(node, build, x, { weight: mapping, isInteger });
   const constant = node.constant(2, "bias");
   const bias = elements(shapeOf(constant)) === 1
     ? mapOperand({ constant, factor: beta }, [outFeatures])
     : vectorOf(node, 2, "bias", outFeatures, beta);
-  return linear(node, build, x, mapping, bias);
+  return linear(node, build, x, { weight: mapping, isInteger, bias });
 };
 
 /** A matrix product with a weight. */
@@ -208,23 +219,31 @@ export const matMul: Operation = (node, build) => {
   if (stored.shape.length !== 2 || x.shape.length < 2) {
     throw node.bad(`${both}: only a constant matrix is supported`);
   }
-  return linear(node, build, x, mapWeight(stored, [1, 0]));
+  const isInteger = build.usesIntegers && hasScales(stored);
+  return linear(node, build, x, { weight: mapWeight(stored, [1, 0]), isInteger });
 };
+
+/** What a fully connected layer multiplies by and adds. */
+interface LinearOperands {
+  readonly weight: ParameterMapping;
+  /** Whether the file has the weights in 8 bits. */
+  readonly isInteger: boolean;
+  readonly bias?: ParameterMapping;
+}
 
 /** Adds a fully connected layer. Without a bias, it takes one from an addition after it. */
 function linear(
   node: NodeReader,
   build: LayerBuilder,
   x: Activation,
-  weight: ParameterMapping,
-  bias?: ParameterMapping,
+  { weight, isInteger, bias }: LinearOperands,
 ): Activation {
-  const [outFeatures, inFeatures] = weight.shape, { precision } = build.options;
+  const [outFeatures, inFeatures] = weight.shape, precision = build.precisionOf(isInteger);
   const layer = new Linear(inFeatures, outFeatures, { bias: bias !== undefined, precision });
   const absorb: Absorb = (kind, operand) => {
     const along = isAlong(x.shape.length - 1, shapeOf(operand.constant), y.shape);
     const added = kind === "add" && along ? mapOperand(operand, [outFeatures]) : undefined;
-    return added && linear(node, build, x, weight, added);
+    return added && linear(node, build, x, { weight, isInteger, bias: added });
   };
   const parameters: Record<string, ParameterMapping> = bias ? { weight, bias } : { weight };
   const y = build.apply(node, layer, [x], { parameters, ...(!bias && { absorb }) });

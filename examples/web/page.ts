@@ -1,0 +1,43 @@
+/**
+ * What every page does: it registers the service worker, which makes the pages work offline.
+ *
+ * A page with `<html data-threads>` needs cross-origin isolation for threads. If the host does not send
+ * the headers for it, the page loads once more, because the service worker adds them then.
+ */
+
+/// <reference lib="dom" />
+
+/** Undefined where a page may not have one: without HTTPS, and in some private windows. */
+const container = navigator.serviceWorker as ServiceWorkerContainer | undefined;
+
+async function start(container: ServiceWorkerContainer): Promise<void> {
+  const wasControlled = container.controller !== null;
+  const registration = await container.register(new URL("service_worker.js", import.meta.url));
+  if (registration.waiting) {
+    // An earlier visit downloaded a new version. All of a page must be of one version.
+    registration.waiting.postMessage("activate");
+    await controllerChange(container);
+    return location.reload();
+  }
+  const { active } = await container.ready;
+  if (wasControlled) return;
+  // What this page loaded before the worker started has to be stored, too.
+  const observer = new PerformanceObserver((list) => {
+    active?.postMessage(list.getEntries().map(({ name }) => name));
+  });
+  observer.observe({ type: "resource", buffered: true });
+  if (!document.documentElement.hasAttribute("data-threads") || crossOriginIsolated) return;
+  if (!container.controller) await controllerChange(container);
+  if (sessionStorage.getItem("reloaded")) return; // once is enough if the browser refuses
+  sessionStorage.setItem("reloaded", "for threads");
+  location.reload();
+}
+
+function controllerChange(container: ServiceWorkerContainer): Promise<Event> {
+  return new Promise((resolve) =>
+    container.addEventListener("controllerchange", resolve, { once: true })
+  );
+}
+
+// Without a service worker, the page needs the network, and computes on one thread.
+if (container) start(container).catch(() => {});

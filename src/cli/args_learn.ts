@@ -1,0 +1,138 @@
+/** Parses the arguments of learn. */
+
+import { devices } from "../backend/devices.ts";
+import { type StoredPrecision, storedPrecisions } from "../weights/stored.ts";
+import { integer, oneOf, positive } from "./choices.ts";
+import { UsageError } from "./errors.ts";
+import { parseStrictly } from "./parse.ts";
+
+/** `cli.ts learn FOLDER -o FILE`. */
+export interface LearnArgs {
+  readonly command: "learn";
+  /** The folder with a subfolder of photos for each class. */
+  readonly folder: string;
+  /** The file to write. */
+  readonly output: string;
+  /** The network to start from: a name, a file or a URL; undefined for the default one. */
+  readonly from?: string;
+  /** The number of last blocks to train, too. */
+  readonly fineTune: number | "all";
+  /** Passes over the photos for `fineTune`. */
+  readonly epochs: number;
+  /** The share of each class to measure on. */
+  readonly holdout: number;
+  /** A folder of photos to measure on, instead of a share. */
+  readonly val?: string;
+  /** The number of parts to measure on in turn, instead of one share. */
+  readonly folds?: number;
+  readonly seed: number;
+  readonly precision: StoredPrecision;
+  /** Whether to store only the new layer. */
+  readonly headOnly: boolean;
+  readonly backend: typeof devices[number];
+  readonly offline: boolean;
+  readonly quiet: boolean;
+  readonly verbose: boolean;
+}
+
+export const learnUsage = `\
+Learn options (the folder has one subfolder of photos for each class):
+  -o, --output FILE      the file to write, which ends in .safetensors
+      --from NAME        the network to start from: a name that pull takes, a
+                         file or a URL (default: as for classify)
+      --fine-tune N      also train the last N blocks of the network, or all
+      --epochs N         passes over the photos for --fine-tune (default 10)
+      --holdout SHARE    the share of each class to measure on (default 0.2);
+                         the file is trained on all photos
+      --val FOLDER       measure on these photos instead
+      --folds N          measure on all photos: train on all but one of N parts,
+                         N times
+      --seed N           seed of all random choices (default 0); the same seed
+                         and photos give the same file
+      --precision P      store weights as f32, f16 or int8 (default f16)
+      --head-only        store only the new layer; whoever loads the file needs
+                         the same network to start from`;
+
+/**
+ * Parses the arguments that follow the command's name.
+ *
+ * @throws {UsageError} If they are invalid.
+ */
+export function readLearnArgs(args: readonly string[]): LearnArgs {
+  const { values, positionals: [folder, ...more] } = parseStrictly({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      "output": { type: "string", short: "o" },
+      "from": { type: "string" },
+      "fine-tune": { type: "string", default: "0" },
+      "epochs": { type: "string" },
+      "holdout": { type: "string" },
+      "val": { type: "string" },
+      "folds": { type: "string" },
+      "seed": { type: "string", default: "0" },
+      "precision": { type: "string", default: "f16" },
+      "head-only": { type: "boolean", default: false },
+      "backend": { type: "string", default: "auto" },
+      "offline": { type: "boolean", default: false },
+      "quiet": { type: "boolean", short: "q", default: false },
+      "verbose": { type: "boolean", short: "v", default: false },
+      "no-color": { type: "boolean", default: false },
+    },
+  });
+  const { output, from, val, quiet, verbose } = values;
+  if (!folder || more.length > 0) {
+    throw new UsageError("learn takes one folder, with a subfolder of photos for each class");
+  }
+  if (!output) throw new UsageError("learn needs -o FILE, the file to write");
+  if (!/.\.safetensors$/i.test(output)) {
+    throw new UsageError(`--output is ${JSON.stringify(output)}, must end in .safetensors`);
+  }
+  if (from === "") throw new UsageError("--from is empty, must be a name, a file or a URL");
+  if (val === "") throw new UsageError("--val is empty, must be a folder");
+  const measures = (["holdout", "val", "folds"] as const).filter((name) =>
+    values[name] !== undefined
+  );
+  if (measures.length > 1) {
+    throw new UsageError(`--${measures[0]} and --${measures[1]} cannot be combined`);
+  }
+  if (quiet && verbose) throw new UsageError("--quiet and --verbose cannot be combined");
+  const fineTune = values["fine-tune"] === "all"
+    ? "all"
+    : integer("--fine-tune", values["fine-tune"], 1000);
+  if (fineTune === 0 && values.epochs !== undefined) {
+    throw new UsageError("--epochs needs --fine-tune");
+  }
+  if (fineTune !== 0 && values["head-only"]) {
+    throw new UsageError("--fine-tune and --head-only cannot be combined");
+  }
+  const folds = values.folds === undefined ? undefined : positive("--folds", values.folds);
+  if (folds === 1) throw new UsageError('--folds is "1", must be 2 or more');
+  return {
+    command: "learn",
+    folder,
+    output,
+    from,
+    fineTune,
+    epochs: positive("--epochs", values.epochs ?? "10"),
+    holdout: share("--holdout", values.holdout ?? "0.2"),
+    val,
+    folds,
+    seed: integer("--seed", values.seed, 2 ** 32 - 1),
+    precision: oneOf("--precision", values.precision, storedPrecisions),
+    headOnly: values["head-only"],
+    backend: oneOf("--backend", values.backend, devices),
+    offline: values.offline,
+    quiet,
+    verbose,
+  };
+}
+
+/** A number above 0 and below 1. */
+function share(option: string, text: string): number {
+  const value = Number(text);
+  if (/^[\d.]+$/.test(text) && value > 0 && value < 1) return value;
+  throw new UsageError(
+    `${option} is ${JSON.stringify(text)}, must be a number between 0 and 1, such as 0.2`,
+  );
+}

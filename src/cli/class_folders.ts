@@ -1,0 +1,61 @@
+/** Finds labelled photos: a folder with a subfolder for each class. */
+
+import { FileError } from "../errors.ts";
+import { asFileError } from "./errors.ts";
+import { filesIn } from "./files.ts";
+import { fileInput, type Input, isImage, pathOf } from "./inputs.ts";
+
+/** A photo and its class. */
+export interface LabelledPhoto extends Input {
+  /** The index of its class. */
+  readonly label: number;
+  /** Whether it is only for measuring. */
+  readonly isHeld?: boolean;
+}
+
+/** The photos of a folder. */
+export interface ClassFolders {
+  /** The names of the subfolders, in the order of their characters. */
+  readonly classes: readonly string[];
+  /** The photos, class by class, in the order of their names. */
+  readonly photos: readonly LabelledPhoto[];
+  /** Number of files that are not in a subfolder, or have no image's extension. */
+  readonly skipped: number;
+}
+
+/**
+ * Lists the photos in the subfolders of a folder, and in their subfolders. Hidden folders and files
+ * are ignored, so that the folders of tools are not classes.
+ *
+ * @throws {FileError} If the folder cannot be listed, or has no subfolders.
+ */
+export async function classFolders(folder: string): Promise<ClassFolders> {
+  const path = pathOf(folder).replace(/(?<=.)[/\\]+$/, "");
+  const names: string[] = [];
+  let skipped = 0;
+  try {
+    for await (const { name, isDirectory, isSymlink } of Deno.readDir(path)) {
+      if (name.startsWith(".")) continue;
+      const isFolder = isDirectory || isSymlink && (await Deno.stat(`${path}/${name}`)).isDirectory;
+      if (isFolder) names.push(name);
+      else skipped++;
+    }
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) throw new FileError(folder, "no such folder");
+    if (error instanceof Deno.errors.NotADirectory) throw new FileError(folder, "is not a folder");
+    throw asFileError(folder, error);
+  }
+  if (names.length === 0) {
+    const reason = "has no subfolders; put the photos of each class into a folder with its name";
+    throw new FileError(folder, reason);
+  }
+  names.sort((a, b) => a < b ? -1 : 1);
+  const photos: LabelledPhoto[] = [];
+  for (const [label, name] of names.entries()) {
+    for await (const entry of filesIn(`${path}/${name}`, { links: true })) {
+      if (isImage(entry)) photos.push({ ...fileInput(entry), label });
+      else skipped++;
+    }
+  }
+  return { classes: names, photos, skipped };
+}

@@ -1,0 +1,91 @@
+/** `cli.ts evaluate`: measures a model's accuracy on folders of labelled photos. */
+
+import { FileError, PembrokeError } from "../errors.ts";
+import type { Classifier, Prediction } from "../models/mod.ts";
+import type { Options } from "./args.ts";
+import { each } from "./async_iterators.ts";
+import { bulkStages } from "./bulk.ts";
+import { classFolders, type LabelledPhoto } from "./class_folders.ts";
+import { matchFolders, quoted } from "./class_names.ts";
+import { loadWeights } from "./classify.ts";
+import { Device } from "./device.ts";
+import { selectModel } from "./model.ts";
+import { outcomes } from "./pipeline.ts";
+import { Progress } from "./progress.ts";
+import { type Judged, reportJson, reportOf, reportText } from "./report.ts";
+import { complain, note, print, warn } from "./terminal.ts";
+
+/** Classifies the photos, prints the report, and returns the exit code. */
+export async function evaluate(options: Options): Promise<number> {
+  const { inputs: [folder], format, output, quiet } = options;
+  const found = await classFolders(folder);
+  using device = await Device.open(options, "auto", (on) => loadWeights(selected, on, options));
+  using selected = await selectModel(options);
+  const { model } = selected;
+  const labels = matchFolders(found.classes, model.classes);
+  const unmatched = found.classes.filter((_, i) => labels[i] === undefined);
+  const photos = found.photos.flatMap((photo) => {
+    const label = labels[photo.label];
+    return label === undefined ? [] : [{ ...photo, label }];
+  });
+  if (unmatched.length > 0 && !quiet) {
+    const count = found.photos.length - photos.length;
+    warn(`no class of the model matches ${quoted(unmatched)}; skipped ${count} photos`);
+  }
+  if (photos.length === 0) {
+    if (unmatched.length < found.classes.length) throw new FileError(folder, "has no photos");
+    const names = quoted(model.classes.map(({ label }) => label));
+    throw new FileError(folder, `no subfolder is named after a class of the model: ${names}`);
+  }
+
+  const { judged, failed } = await judge(photos, model, device, quiet);
+  if (judged.length === 0) throw new PembrokeError("no photo could be read");
+  if (found.skipped > 0 && !quiet) note(`skipped ${found.skipped} files that are not photos`);
+  const report = reportOf(judged, model.classes.map(({ label }) => label));
+  const { name, weights } = selected;
+  if (format === "text") print(reportText(report));
+  else {
+    const document = { model: name, weights, folder, ...reportJson(report), errors: failed };
+    print(JSON.stringify(document, null, format === "json" ? 2 : undefined));
+  }
+  if (output !== undefined) {
+    const { writePage } = await import("./report_page.ts");
+    await writePage(output, report, { title: `${model.type} on ${folder}`, weights });
+    if (!quiet) note(`wrote ${output}`);
+  }
+  return failed.length > 0 ? 1 : 0;
+}
+
+/** Classifies photos. Prints the errors of those that cannot be read. */
+export async function judge(
+  photos: readonly LabelledPhoto[],
+  model: Classifier,
+  device: Device,
+  quiet: boolean,
+): Promise<{ judged: Judged[]; failed: string[] }> {
+  const topK = 5, judged: Judged[] = [], failed: string[] = [];
+  using stages = bulkStages(
+    model.preprocessing,
+    device,
+    (images): Promise<Prediction[][]> => model.classifyBatch(images, { topK }),
+  );
+  await device.prepare();
+  const progress = new Progress("evaluating", !quiet);
+  let done = 0;
+  for await (const outcome of outcomes(each(photos), stages)) {
+    progress.update(++done, photos.length, "photos");
+    if ("error" in outcome) {
+      progress.clear();
+      complain(outcome.error);
+      failed.push(outcome.error);
+      continue;
+    }
+    const { input: { name, label }, output: [first], output, warnings } = outcome;
+    if (warnings.length > 0) progress.clear();
+    if (!quiet) warnings.forEach(warn);
+    const inTop5 = output.some(({ index }) => index === label);
+    judged.push({ name, label, predicted: first.index, probability: first.probability, inTop5 });
+  }
+  progress.clear();
+  return { judged, failed };
+}

@@ -1,0 +1,118 @@
+/** `cli.ts classify --features`: what a network's last layer takes, for each image. */
+
+import { writeFile } from "../io/write_file.ts";
+import type { Classifier } from "../models/mod.ts";
+import type { Tensor } from "../tensor.ts";
+import type { Options } from "./args.ts";
+import { bulkStages } from "./bulk.ts";
+import { inputsOf, loadWeights } from "./classify.ts";
+import { Device } from "./device.ts";
+import { asWriteError, isSystemError } from "./errors.ts";
+import { pathOf } from "./inputs.ts";
+import { selectModel } from "./model.ts";
+import { outcomes } from "./pipeline.ts";
+import { Progress } from "./progress.ts";
+import { complain, note, print, printable, warn } from "./terminal.ts";
+
+/** The features of an image. */
+interface Features {
+  readonly name: string;
+  readonly values: Float32Array;
+}
+
+/** Prints or writes the features of every image, and returns the exit code. */
+export async function features(options: Options): Promise<number> {
+  const { output, quiet } = options;
+  using device = await Device.open(options, "auto", (on) => loadWeights(selected, on, options));
+  using selected = await selectModel(options);
+  const { model } = selected, { featureCount } = model;
+  let skipped = 0, failures = 0;
+  const failed = (line: string) => {
+    failures++;
+    complain(line);
+  };
+  const items = featuresOf(inputsOf(options, () => skipped++), model, device, { quiet, failed });
+  if (output === undefined) {
+    for await (const { name: file, values } of items) {
+      print(JSON.stringify({ file, features: [...values] }));
+    }
+  } else await writeNpy(output, items, featureCount, quiet);
+  if (skipped > 0 && !quiet) note(`skipped ${skipped} files without an image's extension`);
+  return failures > 0 ? 1 : 0;
+}
+
+/** Computes the features of images, in their order. */
+async function* featuresOf(
+  inputs: ReturnType<typeof inputsOf>,
+  model: Classifier,
+  device: Device,
+  { quiet, failed }: { readonly quiet: boolean; readonly failed: (line: string) => void },
+): AsyncGenerator<Features> {
+  using stages = bulkStages(model.preprocessing, device, (images) => runFeatures(model, images));
+  const progress = new Progress("computing", !quiet && !Deno.stdout.isTerminal());
+  let done = 0;
+  for await (const outcome of outcomes(inputs, stages)) {
+    progress.update(++done, undefined, "images");
+    if ("error" in outcome || outcome.warnings.length > 0) progress.clear();
+    if ("error" in outcome) failed(outcome.error);
+    else {
+      if (!quiet) outcome.warnings.forEach(warn);
+      yield { name: outcome.input.name, values: outcome.output };
+    }
+  }
+  progress.clear();
+}
+
+/** The features of each of a batch of preprocessed images. */
+export async function runFeatures(
+  model: Classifier,
+  images: readonly Float32Array[],
+): Promise<Float32Array[]> {
+  using x: Tensor = model.backend.empty(model.inputShape(images.length));
+  for (const [i, image] of images.entries()) model.backend.write(x, image, i * image.length);
+  using features = model.features(x);
+  const values = await features.read(), count = features.shape[1];
+  return images.map((_, i) => values.slice(i * count, (i + 1) * count));
+}
+
+/** Bytes of the header, so that it can be written last: only then is the number of rows known. */
+const headerBytes = 128;
+
+/** Writes features as a matrix [N, F] for numpy.load(), and the names of its rows beside it. */
+async function writeNpy(
+  output: string,
+  items: AsyncIterable<Features>,
+  count: number,
+  quiet: boolean,
+): Promise<void> {
+  const path = pathOf(output), list = path.replace(/\.npy$/i, ".txt");
+  const names: string[] = [];
+  try {
+    await writeFile(path, async (sink) => {
+      let at = headerBytes;
+      for await (const { name, values } of items) {
+        const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+        sink.write(at, bytes);
+        at += bytes.length;
+        names.push(printable(name)); // one line each
+      }
+      sink.write(0, npyHeader([names.length, count]));
+    });
+    const text = new TextEncoder().encode(names.map((name) => `${name}\n`).join(""));
+    // deno-lint-ignore require-await -- the sink is synchronous
+    await writeFile(list, async (sink) => sink.write(0, text));
+  } catch (error) {
+    throw isSystemError(error) ? asWriteError(output, error) : error;
+  }
+  if (!quiet) note(`${output}: float32 [${names.length}, ${count}]; ${list}: names of the rows`);
+}
+
+/** The header of a little-endian float32 array in C order, version 1.0 of NumPy's format. */
+function npyHeader(shape: readonly number[]): Uint8Array {
+  const text = `{'descr': '<f4', 'fortran_order': False, 'shape': (${shape.join(", ")}), }`;
+  const bytes = new Uint8Array(headerBytes).fill(0x20);
+  bytes.set([0x93, ...new TextEncoder().encode("NUMPY"), 1, 0, headerBytes - 10, 0]);
+  bytes.set(new TextEncoder().encode(text), 10);
+  bytes[headerBytes - 1] = 0x0a;
+  return bytes;
+}

@@ -1,0 +1,199 @@
+/** `learn --fine-tune`: trains the last blocks of a network, too. */
+
+import { FileError } from "../errors.ts";
+import { writeFile } from "../io/write_file.ts";
+import type { Classifier } from "../models/mod.ts";
+import { AdamW } from "../train/adamw.ts";
+import { loadCheckpoint, saveCheckpoint } from "../train/checkpoint.ts";
+import type { Dataset } from "../train/dataset.ts";
+import type { TrainedHead } from "../train/head_rows.ts";
+import { ImageFolder } from "../train/image_folder.ts";
+import { cosineSchedule } from "../train/schedule.ts";
+import { Trainer } from "../train/trainer.ts";
+import { colorJitter, randomHorizontalFlip, randomResizedCrop } from "../train/transforms.ts";
+import type { LearnArgs } from "./args_learn.ts";
+import type { Device } from "./device.ts";
+import { isSystemError, UsageError } from "./errors.ts";
+import { judge } from "./evaluate.ts";
+import { featureFolder, sha256 } from "./feature_cache.ts";
+import type { PhotosToLearn } from "./learn_folders.ts";
+import { Progress } from "./progress.ts";
+import type { Judged } from "./report.ts";
+
+/** Small: the weights are good already. */
+const lr = 1e-4;
+const batchSize = 16;
+
+/** Writes the values of a trained head to the last layer of a model. */
+export function writeHead(model: Classifier, { weight, bias }: TrainedHead): void {
+  const { parameters } = model.head.layer;
+  parameters.weight.write(weight);
+  parameters.bias!.write(bias);
+}
+
+/** The names of a network's blocks in order, without the last layer: "layer4.1", "features.12". */
+export function blocksOf(model: Classifier): string[] {
+  const { name: head } = model.head;
+  const learned = model.leaves().filter(([name, { parameters }]) =>
+    name !== head && Object.keys(parameters).length > 0
+  );
+  return [...new Set(learned.map(([name]) => name.split(".").slice(0, 2).join(".")))];
+}
+
+/** Fine-tunes a network, as often as needed, always from the same weights. */
+export class Tuner {
+  readonly #original = new Map<string, Float32Array>();
+
+  private constructor(
+    readonly model: Classifier,
+    readonly device: Device,
+    readonly learned: PhotosToLearn,
+    readonly args: LearnArgs,
+    readonly base: string,
+  ) {}
+
+  /**
+   * Replaces the last layer of a model, and freezes all but its last blocks.
+   *
+   * @param base Identifies the weights.
+   * @throws {UsageError} If it has fewer blocks than `--fine-tune` says.
+   */
+  static async prepare(
+    { model, device, photos, args, base }: {
+      readonly model: Classifier;
+      readonly device: Device;
+      readonly photos: PhotosToLearn;
+      readonly args: LearnArgs;
+      readonly base: string;
+    },
+  ): Promise<Tuner> {
+    const { fineTune } = args, blocks = blocksOf(model);
+    if (fineTune !== "all" && fineTune > blocks.length) {
+      throw new UsageError(
+        `--fine-tune is ${fineTune}, but ${model.type} has ${blocks.length} blocks`,
+      );
+    }
+    model.replaceHead(photos.classes);
+    if (fineTune !== "all") {
+      model.freeze({ except: [...blocks.slice(-fineTune), model.head.name] });
+    }
+    const tuner = new Tuner(model, device, photos, args, base);
+    for (const [name, { tensor }] of model.stateDict()) {
+      if (tensor) tuner.#original.set(name, await tensor.read());
+    }
+    return tuner;
+  }
+
+  /** Trains on the photos that are not held out. */
+  async train(head: TrainedHead, isHeldOut: (index: number) => boolean): Promise<void> {
+    const { model, args: { epochs, seed, quiet } } = this, { classes, photos } = this.learned;
+    for (const [name, parameter] of model.stateDict()) {
+      const values = this.#original.get(name);
+      if (values) parameter.write(values);
+    }
+    writeHead(model, head);
+    const samples = photos.filter((_, index) => !isHeldOut(index));
+    const dataset = augmented(samples, classes, model);
+    const steps = epochs * Math.ceil(dataset.length / batchSize);
+    using optimizer = new AdamW(model, { lr });
+    const trainer = new Trainer(model, dataset, {
+      optimizer,
+      batchSize,
+      epochs,
+      schedule: cosineSchedule({ lr, steps, warmUp: Math.min(10, steps - 1) }),
+      labelSmoothing: 0.1,
+      seed,
+    });
+    const { fineTune } = this.args, { weightDecay } = head;
+    const run = [this.base, fineTune, epochs, seed, weightDecay, this.device.backend.name];
+    const list = samples.map(({ digest, label }) => [digest, label]);
+    const checkpoint = await Checkpoint.open(sha256(JSON.stringify([run, list])));
+    await checkpoint.load(trainer);
+    const progress = new Progress("fine-tuning", !quiet), each = dataset.length;
+    while (trainer.state.epoch < epochs) {
+      const before = trainer.state.epoch * each;
+      await trainer.trainEpoch(({ batch }) =>
+        progress.update(before + Math.min(each, batch * batchSize), epochs * each, "photos")
+      );
+      await checkpoint.save(trainer);
+    }
+    progress.clear();
+    await checkpoint.remove();
+    model.eval();
+  }
+
+  /** Trains on the photos that are not held out, and classifies the others. */
+  async measure(head: TrainedHead, isHeldOut: (index: number) => boolean): Promise<Judged[]> {
+    await this.train(head, isHeldOut);
+    const held = this.learned.photos.filter((_, index) => isHeldOut(index));
+    return (await judge(held, this.model, this.device, this.args.quiet)).judged;
+  }
+}
+
+/** Photos with random changes while they are trained on. */
+function augmented(
+  photos: PhotosToLearn["photos"],
+  classes: readonly string[],
+  { preprocessing }: Classifier,
+): Dataset {
+  const { resize, crop, cropWidth = crop } = preprocessing;
+  const files = photos.map(({ name, label, read }) => ({
+    name,
+    class: classes[label],
+    bytes: read,
+  }));
+  const folder = new ImageFolder(files, {
+    preprocessing,
+    transforms: [
+      randomResizedCrop(Math.max(resize, crop, cropWidth), { scale: [0.35, 1] }),
+      randomHorizontalFlip(),
+      colorJitter({ brightness: 0.2, contrast: 0.2, saturation: 0.2 }),
+    ],
+  });
+  // a class may be held out as a whole
+  const labels = folder.classes.map((name) => classes.indexOf(name));
+  return {
+    length: folder.length,
+    sampleShape: folder.sampleShape,
+    read: async (...args) => labels[await folder.read(...args)],
+  };
+}
+
+/** A training run in the cache, saved after each epoch, so that it can go on after an interruption. */
+class Checkpoint {
+  private constructor(readonly path: string | undefined) {}
+
+  /** @param run Identifies the run. */
+  static async open(run: string): Promise<Checkpoint> {
+    const folder = featureFolder();
+    if (folder === undefined) return new Checkpoint(undefined);
+    try {
+      await Deno.mkdir(folder, { recursive: true });
+      return new Checkpoint(`${folder}/${run}.safetensors`);
+    } catch (error) {
+      if (isSystemError(error)) return new Checkpoint(undefined); // not writable
+      throw error;
+    }
+  }
+
+  /** Continues a run if it was interrupted. A damaged file is ignored. */
+  async load(trainer: Trainer): Promise<void> {
+    if (this.path === undefined) return;
+    try {
+      await loadCheckpoint(trainer, await Deno.readFile(this.path), this.path);
+    } catch (error) {
+      if (!(error instanceof FileError) && !isSystemError(error)) throw error;
+    }
+  }
+
+  async save(trainer: Trainer): Promise<void> {
+    if (this.path === undefined) return;
+    const bytes = await saveCheckpoint(trainer);
+    // deno-lint-ignore require-await -- the sink is synchronous
+    await writeFile(this.path, async (sink) => sink.write(0, bytes));
+  }
+
+  async remove(): Promise<void> {
+    if (this.path !== undefined) await Deno.remove(this.path).catch(() => {});
+  }
+}

@@ -1,0 +1,127 @@
+/** `cli.ts learn`: learns new classes from folders of photos. */
+
+import { createBackend } from "../backend/mod.ts";
+import { findCatalogueEntry } from "../hub/catalogue.ts";
+import { isNetworkName } from "../models/registry.ts";
+import { partsOf } from "../train/cross_validate.ts";
+import type { HeadRun, TrainedHead } from "../train/head_rows.ts";
+import { holdOut, measureHead, trainHead } from "../train/head_rows.ts";
+import type { Options } from "./args.ts";
+import type { LearnArgs } from "./args_learn.ts";
+import { loadWeights } from "./classify.ts";
+import { Device } from "./device.ts";
+import type { Tuner } from "./fine_tune.ts";
+import { checkOutput, writeLearned } from "./learned_file.ts";
+import { checkClasses, foldersToLearn, type PhotosToLearn } from "./learn_folders.ts";
+import { selectModel } from "./model.ts";
+import { hashPhotos, photoFeatures, rowsOf } from "./photo_features.ts";
+import { Progress } from "./progress.ts";
+import { type Judged, type Report, reportOf, reportText } from "./report.ts";
+import { print, warn } from "./terminal.ts";
+import { weightsDigest } from "./weights_digest.ts";
+
+/** Learns the classes, prints a report, writes the file, and returns the exit code. */
+export async function learn(args: LearnArgs): Promise<number> {
+  const start = performance.now(), { output, quiet } = args;
+  await checkOutput(output);
+  const folders = await foldersToLearn(args);
+  const options = modelOptions(args);
+  using device = await Device.open(options, "auto", (on) => loadWeights(selected, on, options));
+  using selected = await selectModel(options);
+  const { model } = selected;
+  await device.prepare();
+  const sha256 = await weightsDigest(selected);
+
+  const hashed = await hashPhotos(folders.photos, folders.classes, quiet);
+  const read = await photoFeatures(hashed, model, device, { weights: sha256, quiet });
+  const photos = checkClasses(args.folder, { classes: folders.classes, photos: read }, quiet);
+  const tuner = args.fineTune === 0
+    ? undefined
+    : await startTuner({ model, device, photos, args, base: sha256 });
+  const { head, report } = await learnHead(photos, model.featureCount, device, args, tuner);
+  if (report) print(reportText(report));
+  else if (!quiet) warn("too few photos to measure the accuracy");
+  if (!tuner) {
+    model.replaceHead(photos.classes);
+    model.head.layer.parameters.weight.write(head.weight);
+    model.head.layer.parameters.bias!.write(head.bias);
+  }
+  const base = { network: selected.name, sha256 };
+  const seconds = () => ((performance.now() - start) / 1000).toFixed(1);
+  const line = await writeLearned(model, { args, base, photos, head, report });
+  if (!quiet) print(`${line}, ${seconds()} s`);
+  return 0;
+}
+
+async function startTuner(options: Parameters<typeof Tuner.prepare>[0]): Promise<Tuner> {
+  const { Tuner } = await import("./fine_tune.ts");
+  return await Tuner.prepare(options);
+}
+
+/** The options of the network to start from, in float32: others cannot be trained or saved. */
+function modelOptions({ from, backend, offline, quiet, verbose }: LearnArgs): Options {
+  const isName = from !== undefined && (isNetworkName(from) || findCatalogueEntry(from));
+  return {
+    command: "classify",
+    inputs: [],
+    ...isName ? { model: from } : { weights: from },
+    precision: "f32",
+    topK: 5,
+    backend,
+    host: "",
+    port: 0,
+    format: "text",
+    offline,
+    quiet,
+    verbose,
+  };
+}
+
+/** Measures a new last layer on photos that it was not trained on, and trains the one to keep. */
+async function learnHead(
+  { classes, photos }: PhotosToLearn,
+  count: number,
+  { backend }: Device,
+  { holdout, folds, seed, quiet }: LearnArgs,
+  tuner: Tuner | undefined,
+): Promise<{ head: TrainedHead; report?: Report }> {
+  const all = { rows: rowsOf(photos, count), samples: photos.length };
+  const labels = photos.map(({ label }) => label);
+  const hasFolder = photos.some(({ isHeld }) => isHeld);
+  const chosen = holdOut(labels, holdout, seed),
+    parts = partsOf(Int32Array.from(labels), folds ?? 1, seed);
+  const rounds = hasFolder
+    ? [(index: number) => photos[index].isHeld === true]
+    : folds === undefined
+    ? chosen.includes(true) ? [(index: number) => chosen[index]] : []
+    : Array.from({ length: folds }, (_, part) => (index: number) => parts[index] === part);
+
+  using own = backend.device === "wasm" ? undefined : await createBackend({ device: "wasm" });
+  const progress = new Progress("training", !quiet);
+  let done = 0;
+  const total = 6 * (rounds.length + Number(!hasFolder));
+  const run: HeadRun = {
+    backend: own ?? backend,
+    classes: classes.length,
+    seed,
+    onTrained: () => progress.update(++done, total),
+  };
+  const judged: Judged[] = [];
+  let head: TrainedHead | undefined;
+  for (const isHeldOut of rounds) {
+    const measured = await measureHead(run, all, isHeldOut);
+    head = measured.head;
+    judged.push(
+      ...await tuner?.measure(head, isHeldOut) ??
+        measured.heldOut.map((held) => ({ ...held, name: photos[held.index].name })),
+    );
+  }
+  // one choice serves both; of several, none is better than the others
+  const decay = folds === undefined ? head?.weightDecay : undefined;
+  if (!head || !hasFolder) {
+    head = await trainHead(run, all, decay);
+    await tuner?.train(head, () => false);
+  }
+  progress.clear();
+  return { head, ...judged.length > 0 && { report: reportOf(judged, classes) } };
+}

@@ -1,0 +1,71 @@
+/** The photos and classes to learn, and what is wrong with them. */
+
+import { FileError } from "../errors.ts";
+import type { LearnArgs } from "./args_learn.ts";
+import { classFolders, type LabelledPhoto } from "./class_folders.ts";
+import { quoted } from "./class_names.ts";
+import type { LearnedPhoto } from "./photo_features.ts";
+import { note, warn } from "./terminal.ts";
+
+/** Photos with their features. */
+export interface PhotosToLearn {
+  /** The names of the classes. */
+  readonly classes: readonly string[];
+  readonly photos: readonly LearnedPhoto[];
+}
+
+/** Lists the photos to learn, then those of `--val`. */
+export async function foldersToLearn(
+  { folder, val, quiet }: LearnArgs,
+): Promise<{ classes: readonly string[]; photos: readonly LabelledPhoto[] }> {
+  const { classes, photos, skipped } = await classFolders(folder);
+  const withPhotos = new Set(photos.map(({ label }) => label));
+  checkCount(folder, classes.filter((_, i) => withPhotos.has(i)));
+  if (skipped > 0 && !quiet) note(`${folder}: ${skipped} files are not photos of a class; skipped`);
+  if (val === undefined) return { classes, photos };
+  const held = await classFolders(val);
+  const unknown = held.classes.filter((name) => !classes.includes(name));
+  if (unknown.length > 0 && !quiet) {
+    warn(`${val}: ${quoted(unknown)} ${unknown.length === 1 ? "is" : "are"} not learned; skipped`);
+  }
+  const measured = held.photos.flatMap((photo) => {
+    const label = classes.indexOf(held.classes[photo.label]);
+    return label < 0 ? [] : [{ ...photo, label, isHeld: true }];
+  });
+  if (measured.length === 0) throw new FileError(val, "has no photos of the classes to learn");
+  return { classes, photos: [...photos, ...measured] };
+}
+
+/** Leaves out classes without photos, and warns about those and others that cannot be measured. */
+export function checkClasses(
+  folder: string,
+  { classes, photos }: PhotosToLearn,
+  quiet: boolean,
+): PhotosToLearn {
+  const counts = classes.map((_, i) =>
+    photos.filter(({ label, isHeld }) => label === i && !isHeld).length
+  );
+  const kept = classes.filter((_, i) => counts[i] > 0);
+  checkCount(folder, kept);
+  const say = (line: string) => quiet || warn(line);
+  const hasFolder = photos.some(({ isHeld }) => isHeld);
+  for (const [i, name] of classes.entries()) {
+    if (counts[i] === 0) say(`${JSON.stringify(name)} has no photos; left out`);
+    if (counts[i] === 1 && !hasFolder) {
+      say(`${JSON.stringify(name)} has one photo: it is learned, but not measured`);
+    }
+  }
+  return {
+    classes: kept,
+    photos: photos.flatMap((photo) =>
+      counts[photo.label] === 0 ? [] : [{ ...photo, label: kept.indexOf(classes[photo.label]) }]
+    ),
+  };
+}
+
+function checkCount(folder: string, [first, ...more]: readonly string[]): void {
+  if (first === undefined) throw new FileError(folder, "has no photos in its subfolders");
+  if (more.length > 0) return;
+  const only = JSON.stringify(first);
+  throw new FileError(folder, `has photos of one class only, ${only}; there must be two or more`);
+}

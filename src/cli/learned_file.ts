@@ -1,0 +1,74 @@
+/** Writes what learn has learned as a file that describes itself. */
+
+import { FileError } from "../errors.ts";
+import { writeFile } from "../io/write_file.ts";
+import type { Classifier } from "../models/mod.ts";
+import { saveModel } from "../models/save_model.ts";
+import type { TrainedHead } from "../train/head_rows.ts";
+import type { LearnArgs } from "./args_learn.ts";
+import { asWriteError, isSystemError } from "./errors.ts";
+import { pathOf } from "./inputs.ts";
+import type { PhotosToLearn } from "./learn_folders.ts";
+import { megabytes } from "./output.ts";
+import type { Report } from "./report.ts";
+
+/** What a file says about how it was made. */
+export interface Origin {
+  readonly args: LearnArgs;
+  /** The network that learning started from. */
+  readonly base: { readonly network: string; readonly sha256: string };
+  readonly photos: PhotosToLearn;
+  readonly head: TrainedHead;
+  /** Undefined if nothing could be measured. */
+  readonly report?: Report;
+}
+
+/** Throws if the file cannot be created, before anything is computed for it. */
+export async function checkOutput(output: string): Promise<void> {
+  const path = pathOf(output);
+  const info = await Deno.stat(path).catch((error) => {
+    if (!(error instanceof Deno.errors.NotFound)) throw asWriteError(output, error);
+  });
+  if (info?.isDirectory) throw new FileError(output, "is a folder");
+  const [folder = "."] = /^.*[/\\](?=[^/\\]*$)/s.exec(path) ?? [];
+  await Deno.stat(folder).catch((error) => {
+    throw asWriteError(output, error);
+  });
+}
+
+/** Writes the file, and returns a line about it. */
+export async function writeLearned(model: Classifier, origin: Origin): Promise<string> {
+  const { output, precision, headOnly } = origin.args;
+  const dtype = ({ f32: "F32", f16: "F16", int8: "I8" } as const)[precision];
+  const metadata = { learned: describe(origin) };
+  const bytes = await saveModel(model, { dtype, metadata, headOnly });
+  try {
+    // deno-lint-ignore require-await -- the sink is synchronous
+    await writeFile(pathOf(output), async (sink) => sink.write(0, bytes));
+  } catch (error) {
+    throw isSystemError(error) ? asWriteError(output, error) : error;
+  }
+  const size = headOnly ? `only the last layer, ${bytes.length} bytes` : megabytes(bytes.length);
+  return `${output}: ${model.numClasses} classes, ${precision}, ${size}`;
+}
+
+/** How the file was made, without times and paths: the same seed gives the same text. */
+function describe({ args, base, photos: { classes, photos }, head, report }: Origin): string {
+  const { seed, holdout, val, folds, fineTune, epochs } = args;
+  const trained = photos.filter(({ isHeld }) => !isHeld);
+  const counts = classes.map((
+    name,
+    i,
+  ) => [name, trained.filter(({ label }) => label === i).length]);
+  const measure = val !== undefined ? "validation folder" : folds ? { folds } : { holdout };
+  return JSON.stringify({
+    base,
+    photos: Object.fromEntries(counts),
+    options: { seed, weightDecay: head.weightDecay, ...fineTune !== 0 && { fineTune, epochs } },
+    ...report && {
+      accuracy: report.accuracy,
+      interval: report.interval,
+      measured: { photos: report.photos, on: measure },
+    },
+  });
+}

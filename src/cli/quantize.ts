@@ -1,0 +1,138 @@
+/** `cli.ts quantize`: converts weights to 8 bits, with ranges from sample photos if there are some. */
+
+import { createBackend } from "../backend/mod.ts";
+import { FileError } from "../errors.ts";
+import { prepareImage } from "../image/prepare.ts";
+import { release } from "../image/release.ts";
+import { RangeRecorder } from "../models/calibrate.ts";
+import type { Classifier } from "../models/classifier.ts";
+import { describe } from "../models/description.ts";
+import { describeRanges } from "../models/input_ranges.ts";
+import { isOnnx, loadTensors, openInput } from "../models/load.ts";
+import { modelFor } from "../models/load_model.ts";
+import { recognize } from "../models/recognize.ts";
+import type { QuantizeArgs } from "./args_weights.ts";
+import { convertFile } from "./convert.ts";
+import { asFileError, isPermissionError, isSystemError, lineOf } from "./errors.ts";
+import { expand, type Input, isWebUrl, pathOf } from "./inputs.ts";
+import { networkOf } from "./model_name.ts";
+import { megabytes } from "./output.ts";
+import { Progress } from "./progress.ts";
+import { print, warn } from "./terminal.ts";
+
+/** What calibration found out. */
+interface Calibration {
+  /** The network and its ranges, as the metadata of the file. */
+  readonly metadata: Record<string, string>;
+  /** Photos that could be read. */
+  readonly photos: number;
+  /** Those whose most probable class is the same in 8 bits. */
+  readonly same: number;
+}
+
+/** Quantizes a file and returns the exit code. On an error, the output file stays as it was. */
+export async function quantize(args: QuantizeArgs): Promise<number> {
+  const { from, to, calibrate, model, quiet } = args;
+  const needsModel = calibrate !== undefined || model !== undefined;
+  const calibration = needsModel ? await calibrated(args) : undefined;
+  // before it may be replaced
+  const before = isWebUrl(from) ? undefined : await Deno.stat(pathOf(from)).catch(() => undefined);
+  const size = await convertFile({ ...args, format: "safetensors", precision: "int8" }, {
+    label: "quantizing",
+    metadata: calibration?.metadata,
+  });
+  if (quiet) return 0;
+  const instead = before ? ` instead of ${megabytes(before.size)}` : "";
+  const { photos = 0, same } = calibration ?? {};
+  const found = calibrate === undefined
+    ? ""
+    : `; calibrated with ${photos} photo${
+      photos === 1 ? "" : "s"
+    }, the top class is the same for ` +
+      `${same} of them`;
+  print(`${to}: int8, ${megabytes(size)}${instead}${found}`);
+  return 0;
+}
+
+/** Describes the network of a file, and finds its ranges if there are photos. */
+async function calibrated(args: QuantizeArgs): Promise<Calibration> {
+  const { from, calibrate, model: name, quiet } = args;
+  using file = await openInput(pathOf(from)).catch((error) => {
+    throw isSystemError(error) ? asFileError(from, error) : error;
+  });
+  // the output has no graph: it is for a network with a name
+  const network = name !== undefined ? networkOf(name) : isOnnx(file) ? recognize(file) : undefined;
+  using model = await modelFor(file, { precision: "f32" }, network);
+  const photos = calibrate === undefined ? [] : await photosIn(calibrate);
+  using backend = await createBackend({ device: "wasm" });
+  const progress = new Progress("calibrating", !quiet);
+  let found = { photos: 0, same: 0 };
+  try {
+    await loadTensors(model, backend, file);
+    if (calibrate !== undefined) found = await measure(model, calibrate, photos, progress);
+  } finally {
+    progress.clear();
+  }
+  const { network: architecture, classes, preprocessing } = model;
+  const description = architecture === undefined
+    ? {}
+    : describe({ architecture, classes, preprocessing });
+  return { ...found, metadata: { ...description, ...describeRanges(model) } };
+}
+
+/** The photos of a folder. */
+async function photosIn(folder: string): Promise<Input[]> {
+  const path = pathOf(folder);
+  const { isDirectory } = await Deno.stat(path).catch((error) => {
+    throw asFileError(folder, error);
+  });
+  if (!isDirectory) throw new FileError(folder, "is not a folder");
+  const photos = await Array.fromAsync(expand(path));
+  if (photos.length === 1 && photos[0].name === path) await photos[0].read(); // throws: none
+  return photos;
+}
+
+/** Finds the ranges, rounds the weights, and compares the most probable classes. */
+async function measure(
+  model: Classifier,
+  folder: string,
+  photos: readonly Input[],
+  progress: Progress,
+): Promise<{ photos: number; same: number }> {
+  const recorder = new RangeRecorder(model), readable: Input[] = [], expected: number[] = [];
+  const prepare = async ({ name, read }: Input): Promise<Float32Array<ArrayBuffer>> =>
+    (await prepareImage(await read(), model.preprocessing, { name })).values;
+  let steps = 0;
+  for (const photo of photos) {
+    progress.update(steps++, 2 * photos.length, "photos");
+    try {
+      const values = await prepare(photo);
+      using x = model.backend.upload(values, model.inputShape());
+      release(values);
+      expected.push(top(await recorder.record(x)));
+      readable.push(photo);
+    } catch (error) {
+      if (isPermissionError(error) || !(error instanceof FileError)) throw error;
+      progress.clear();
+      warn(`${lineOf(error)}; skipped`);
+    }
+  }
+  if (readable.length === 0) throw new FileError(folder, "has no photo that can be read");
+  recorder.apply();
+  model.quantize();
+  let same = 0;
+  for (const [i, photo] of readable.entries()) {
+    progress.update(steps++, photos.length + readable.length, "photos");
+    const values = await prepare(photo);
+    using x = model.backend.upload(values, model.inputShape());
+    release(values);
+    using y = model.forward(x);
+    if (top(await y.read()) === expected[i]) same++;
+  }
+  return { photos: readable.length, same };
+}
+
+/** The index of the largest value. */
+function top(values: Float32Array): number {
+  return values.reduce((best, value, i) => value > values[best] ? i : best, 0);
+}

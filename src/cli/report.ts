@@ -1,0 +1,165 @@
+/** Reports of a classifier's accuracy on labelled photos, as text and as JSON. */
+
+// @ts-types="./std.d.ts"
+import { bold } from "npm:deno-std@1.4.0/fmt/colors.js";
+import { confusionMatrix, type Judgement, wilsonInterval } from "../train/confusion.ts";
+import { aligned, percent } from "./output.ts";
+import { printable } from "./terminal.ts";
+
+/** What a network made of a labelled photo. */
+export interface Judged extends Judgement {
+  /** The photo's name. */
+  readonly name: string;
+  /** The probability of the predicted class. */
+  readonly probability: number;
+  /** Whether the photo's class is one of the five most probable; undefined if not computed. */
+  readonly inTop5?: boolean;
+}
+
+/** The results of a measurement. */
+export interface Report {
+  /** The names of the classes. */
+  readonly classes: readonly string[];
+  /** The indices of the classes that photos have; others are only predicted. */
+  readonly present: readonly number[];
+  readonly photos: number;
+  readonly right: number;
+  readonly accuracy: number;
+  /** The 95 % interval of the accuracy. */
+  readonly interval: readonly [low: number, high: number];
+  /** Undefined if not computed, or for five classes or fewer. */
+  readonly top5?: number;
+  /** Rows: the classes present. Columns: the classes present, then all others together. */
+  readonly confusion: readonly (readonly number[])[];
+  /** Photos with a wrong class, the most probable ones first. */
+  readonly mistakes: readonly Judged[];
+}
+
+/** Tables of more classes do not fit on a terminal. */
+const maxTableClasses = 12;
+/** Names of more classes do not fit into the head of a table; it has numbers instead. */
+const maxNamedColumns = 4;
+/** Mistakes and pairs of classes in a text. */
+const maxLines = 10;
+
+/** Measures the accuracy of judgements, of which there is at least one. */
+export function reportOf(judged: readonly Judged[], classes: readonly string[]): Report {
+  const present = [...new Set(judged.map(({ label }) => label))].sort((a, b) => a - b);
+  const column = new Map(present.map((label, i) => [label, i]));
+  const inTable = judged.map(({ label, predicted }) => ({
+    label: column.get(label)!,
+    predicted: column.get(predicted) ?? present.length,
+  }));
+  const right = judged.filter(({ label, predicted }) => label === predicted).length;
+  const hasTop5 = classes.length > 5 && judged.every(({ inTop5 }) => inTop5 !== undefined);
+  return {
+    classes,
+    present,
+    photos: judged.length,
+    right,
+    accuracy: right / judged.length,
+    interval: wilsonInterval(right, judged.length),
+    ...hasTop5 && { top5: judged.filter(({ inTop5 }) => inTop5).length / judged.length },
+    confusion: confusionMatrix(inTable, present.length + 1).slice(0, -1),
+    mistakes: judged.filter(({ label, predicted }) => label !== predicted)
+      .toSorted((a, b) => b.probability - a.probability || (a.name < b.name ? -1 : 1)),
+  };
+}
+
+/** "95.83 % (46 of 48 photos; 95 % interval 86.02 to 98.85 %)" */
+export function accuracyText({ accuracy, right, photos, interval }: Report): string {
+  const [low, high] = interval.map((share) => (share * 100).toFixed(1));
+  return `${percent(accuracy)} (${right} of ${photos} photos; 95 % interval ${low} to ${high} %)`;
+}
+
+/** The accuracy, the confusion and the worst mistakes as text. */
+export function reportText(report: Report): string {
+  const { top5, mistakes, classes, present } = report;
+  const lines = [bold(`accuracy ${accuracyText(report)}`)];
+  if (top5 !== undefined) lines.push(`one of the five most probable: ${percent(top5)}`);
+  lines.push("", ...present.length <= maxTableClasses ? tableOf(report) : pairsOf(report));
+  if (mistakes.length > 0) {
+    const more = mistakes.length - maxLines;
+    const rest = more > 0 ? ` (and ${more} more)` : "";
+    lines.push("", `worst mistakes, the most certain first${rest}:`);
+    for (const { name, predicted, probability } of mistakes.slice(0, maxLines)) {
+      lines.push(`  ${printable(name)}: ${printable(classes[predicted])} ${percent(probability)}`);
+    }
+  }
+  return lines.join("\n");
+}
+
+/** The first of the names that commas separate in a label. */
+export function firstName(label: string): string {
+  return label.split(",")[0];
+}
+
+/** Shortens a label to fit into a table. */
+function short(label: string): string {
+  const text = printable(firstName(label));
+  return text.length > 16 ? `${text.slice(0, 15)}…` : text;
+}
+
+/** The number of photos and the right ones of each class present. */
+export function perClass({ confusion }: Report): { photos: number; right: number }[] {
+  return confusion.map((row, i) => ({ photos: row.reduce((a, b) => a + b, 0), right: row[i] }));
+}
+
+/** Rows are classes, columns what their photos were taken for. */
+function tableOf(report: Report): string[] {
+  const { classes, present, confusion } = report;
+  const hasOthers = confusion.some((row) => row[present.length] > 0);
+  const names = present.map((label) => short(classes[label]));
+  const isWide = names.length > maxNamedColumns;
+  const head = isWide ? names.map((_, i) => String(i + 1)) : names;
+  const columns = present.length + Number(hasOthers);
+  const rows = confusion.map((row, i) => {
+    const { photos, right } = perClass(report)[i];
+    const name = isWide ? `${i + 1} ${names[i]}` : names[i];
+    return [name, ...row.slice(0, columns).map(String), percent(right / photos)];
+  });
+  const [first, ...lines] = aligned(
+    [["class", ...head, ...(hasOthers ? ["others"] : []), "right"], ...rows],
+    (column) => column > 0,
+  );
+  return ["photos of each class (rows), and what they were taken for (columns):", first, ...lines];
+}
+
+/** The pairs of classes that are confused most often. */
+function pairsOf({ mistakes, classes }: Report): string[] {
+  const counts = new Map<string, number>();
+  for (const { label, predicted } of mistakes) {
+    const pair = `${printable(classes[label])} taken for ${printable(classes[predicted])}`;
+    counts.set(pair, (counts.get(pair) ?? 0) + 1);
+  }
+  const sorted = [...counts].sort(([a, n], [b, m]) => m - n || (a < b ? -1 : 1));
+  if (sorted.length === 0) return ["no mistakes"];
+  const lines = sorted.slice(0, maxLines).map(([pair, count]) => `  ${count}× ${pair}`);
+  return ["most frequent mistakes:", ...lines];
+}
+
+/** The report as `--json` prints it. */
+export function reportJson(report: Report): Record<string, unknown> {
+  const { classes, present, photos, accuracy, interval, top5, confusion, mistakes } = report;
+  const nameOf = (label: number) => classes[label];
+  return {
+    photos,
+    accuracy,
+    interval,
+    ...top5 !== undefined && { top5 },
+    classes: perClass(report).map((counts, i) => ({ name: nameOf(present[i]), ...counts })),
+    confusion: confusion.flatMap((row, i) =>
+      row.flatMap((count, j) =>
+        count === 0
+          ? []
+          : [{ class: nameOf(present[i]), predicted: nameOf(present[j]) ?? "others", count }]
+      )
+    ),
+    mistakes: mistakes.map(({ name, label, predicted, probability }) => ({
+      file: name,
+      class: nameOf(label),
+      predicted: nameOf(predicted),
+      probability,
+    })),
+  };
+}

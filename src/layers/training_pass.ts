@@ -1,0 +1,154 @@
+/**
+ * Forward passes in training mode. Frozen layers that come before all trained ones run in evaluation
+ * mode.
+ *
+ * @module
+ */
+
+import { ArgumentError } from "../errors.ts";
+import type { Shape, Tensor } from "../tensor.ts";
+import type { ForwardOptions } from "./forward.ts";
+import { fuse, type Step } from "./fuse.ts";
+import type { LeafGraph, LeafNode } from "./graph_nodes.ts";
+import type { Layer } from "./layer.ts";
+import { outputsOf, PlanCache } from "./plan_cache.ts";
+
+/** The values of a forward pass in training mode. */
+export interface TrainingPass {
+  readonly x: Tensor;
+  readonly steps: readonly Step[];
+  readonly output: number;
+  /** The tensors that the backward pass needs, without the input and the output. */
+  readonly activations: readonly Tensor[];
+  /** Whether there are frozen layers before these steps. */
+  readonly isFrozen: boolean;
+}
+
+/**
+ * Runs all layers, and keeps their outputs for the backward pass. Frozen layers before the first
+ * trained one run in evaluation mode.
+ *
+ * @param shapes The shapes of the outputs of all nodes.
+ */
+export function runTraining(
+  { nodes, output }: LeafGraph,
+  shapes: readonly Shape[],
+  x: Tensor,
+  { out, part }: ForwardOptions & { readonly part?: FrozenPart },
+): { readonly pass: TrainingPass; readonly result: Tensor } {
+  const steps = fuse(nodes, shapes, new Set([output]), true)
+    .filter((step) => !part?.frozen.has(step.output));
+  const root = rootOf(steps, output);
+  const values: Tensor[] = [], activations: Tensor[] = [];
+  const valueOf = (index: number) => index < 0 ? x : values[index];
+  try {
+    for (const [index, value] of part?.run(x) ?? []) {
+      values[index] = value;
+      if (index !== root) activations.push(value);
+    }
+    for (const { layer, inputs, output: value, activation } of steps) {
+      const options = { activation, out: value === root ? out : undefined };
+      values[value] = layer.forwardFrom(inputs.map(valueOf), options);
+      if (value !== root && !layer.aliases) activations.push(values[value]);
+    }
+    const pass = { x, steps, output, activations, isFrozen: part !== undefined };
+    const result = valueOf(output);
+    return { pass, result: root < 0 ? result : valueOf(root).adopt(result.shape) };
+  } catch (error) {
+    for (const tensor of activations) tensor.dispose();
+    if (!out) values[root]?.dispose();
+    throw error;
+  }
+}
+
+/** Returns the value whose memory holds an output: the one that it is a view of. −1: the input. */
+function rootOf(steps: readonly Step[], output: number): number {
+  const step = steps.find((step) => step.output === output);
+  return step?.layer.aliases ? rootOf(steps, step.inputs[0]) : output;
+}
+
+/**
+ * Options of {@linkcode Graph.freeze}.
+ *
+ * @internal
+ */
+export interface FreezeOptions {
+  /** The names of nodes that stay as they are, with all nodes inside, such as "layer4" and "fc". */
+  readonly except?: readonly string[];
+}
+
+/**
+ * Freezes all layers but those with these names, or inside nodes with these names.
+ *
+ * @throws {ArgumentError} When there is no such node.
+ */
+export function freezeLeaves(
+  leaves: readonly [string, Layer][],
+  except: readonly string[],
+): void {
+  const isIn = (leaf: string, name: string) => leaf === name || leaf.startsWith(`${name}.`);
+  if (!Array.isArray(except)) throw new ArgumentError("freeze", "except", except, "a list");
+  for (const name of except) {
+    if (leaves.some(([leaf]) => isIn(leaf, name))) continue;
+    throw new ArgumentError("freeze", "a name in except", name, "the name of a node");
+  }
+  for (const [leaf, layer] of leaves) {
+    if (!except.some((name) => isIn(leaf, name))) layer.freeze();
+  }
+}
+
+/**
+ * The frozen nodes that depend on no trained one, with the layers without parameters between them.
+ * None if nothing is trained after them: a backward pass then computes the gradient of the input.
+ */
+export function frozenNodes({ nodes, output }: LeafGraph): ReadonlySet<number> {
+  const frozen = new Set<number>();
+  let learned = 0;
+  for (const [i, { layer, inputs }] of nodes.entries()) {
+    const isFirst = inputs.every((input) => input < 0 || frozen.has(input));
+    if (!isFirst || !(layer.frozen || hasNoEffect(layer))) continue;
+    frozen.add(i);
+    learned += Object.values(layer.parameters).filter(({ isBuffer }) => !isBuffer).length;
+  }
+  const isUsed = learned > 0 && !frozen.has(output) && nodes.some(isTrained);
+  return isUsed ? frozen : new Set();
+}
+
+/** Whether training mode makes no difference to a layer. */
+function hasNoEffect({ parameters, isRandom }: Layer): boolean {
+  return !isRandom && Object.keys(parameters).length === 0;
+}
+
+function isTrained({ layer }: LeafNode): boolean {
+  return Object.values(layer.parameters).some(({ requiresGrad }) => requiresGrad);
+}
+
+/** Frozen nodes as a graph of their own, whose forward pass is planned. */
+export class FrozenPart implements Disposable {
+  readonly #plans = new PlanCache();
+  readonly #nodes: readonly LeafNode[];
+  /** The nodes whose outputs others take: their indices in the whole graph, and here. */
+  readonly #outputs: readonly (readonly [whole: number, here: number])[];
+
+  /** @param frozen The result of {@linkcode frozenNodes}. */
+  constructor({ nodes }: LeafGraph, readonly frozen: ReadonlySet<number>) {
+    const order = [...frozen], here = new Map(order.map((index, i) => [index, i]));
+    this.#nodes = order.map((index) => {
+      const { name, layer, inputs } = nodes[index];
+      return { name, layer, inputs: inputs.map((input) => here.get(input) ?? -1) };
+    });
+    const taken = new Set(nodes.flatMap(({ inputs }, i) => frozen.has(i) ? [] : inputs));
+    this.#outputs = order.filter((index) => taken.has(index)).map((i) => [i, here.get(i)!]);
+  }
+
+  /** Computes the values that other nodes take, by their indices. The caller disposes of them. */
+  run(x: Tensor): Map<number, Tensor> {
+    const results = outputsOf(this.#plans, this.#nodes, x, this.#outputs.map(([, here]) => here));
+    return new Map(this.#outputs.map(([whole], i) => [whole, results[i]]));
+  }
+
+  /** Frees the memory of the plans. */
+  [Symbol.dispose](): void {
+    this.#plans[Symbol.dispose]();
+  }
+}

@@ -1,0 +1,147 @@
+/**
+ * Finding the ranges of values that convolutions in 8 bits round their inputs to.
+ *
+ * @module
+ */
+
+import { PembrokeError } from "../errors.ts";
+import { Conv } from "../layers/conv.ts";
+import type { Graph } from "../layers/graph.ts";
+import type { InputRange } from "../ops/quantize_conv.ts";
+import type { Tensor } from "../tensor.ts";
+
+/** Bins of a histogram, half of them for negative values. */
+const bins = 4096;
+
+/** Candidates for each end of a range: from a quarter of the extreme in equal steps. */
+const candidates = 25;
+
+/** A convolution, and the name of the node that computes its input; undefined for the network's. */
+interface Place {
+  readonly name: string;
+  readonly input: string | undefined;
+  readonly histogram: Histogram;
+}
+
+/** Records the inputs of a network's convolutions, and chooses their ranges. */
+export class RangeRecorder {
+  readonly #places: readonly Place[];
+  readonly #output: string;
+
+  /** Records the convolutions of `model` that gain from a range. */
+  constructor(readonly model: Graph) {
+    const { nodes, output } = model.expand();
+    this.#output = nodes[output].name;
+    this.#places = nodes.flatMap(({ name, layer, inputs: [from] }) =>
+      layer instanceof Conv && layer.takesRange
+        ? [{ name, input: nodes[from]?.name, histogram: new Histogram() }]
+        : []
+    );
+  }
+
+  /**
+   * Records a forward pass.
+   *
+   * @param x A batch of inputs.
+   * @returns The output of the network.
+   * @throws {PembrokeError} When a value is not finite.
+   */
+  async record(x: Tensor): Promise<Float32Array> {
+    const recorded = this.#places.map(({ input }) => input).filter((name) => name !== undefined);
+    const names = [...new Set([...recorded, this.#output])];
+    const outputs = this.model.outputsOf(x, names);
+    try {
+      const values = new Map<string | undefined, Float32Array>([[undefined, await x.read()]]);
+      for (const [i, name] of names.entries()) values.set(name, await outputs[i].read());
+      for (const { name, input, histogram } of this.#places) {
+        if (histogram.add(values.get(input)!)) continue;
+        throw new PembrokeError(`calibrate: the input of ${name} is not finite`);
+      }
+      return values.get(this.#output)!;
+    } finally {
+      for (const output of outputs) output.dispose();
+    }
+  }
+
+  /** The ranges with the least squared error, by the names of the layers. */
+  ranges(): Map<string, InputRange> {
+    return new Map(this.#places.map(({ name, histogram }) => [name, histogram.range()]));
+  }
+
+  /** Sets the ranges of the layers. */
+  apply(): void {
+    const ranges = this.ranges();
+    for (const [name, layer] of this.model.leaves()) {
+      const range = ranges.get(name);
+      if (range && layer instanceof Conv) layer.inputRange = range;
+    }
+  }
+}
+
+/** Counts of values in bins of equal width, a power of two that grows with the largest value. */
+class Histogram {
+  #counts = new Float64Array(bins);
+  #width = 2 ** -100;
+  #low = 0;
+  #high = 0;
+
+  /** Counts values. Returns false, and counts none, if one is not finite. */
+  add(values: Float32Array): boolean {
+    let low = this.#low, high = this.#high, sum = 0;
+    for (const v of values) {
+      if (v < low) low = v;
+      if (v > high) high = v;
+      sum += v - v; // NaN if v is not finite
+    }
+    if (sum !== 0) return false;
+    this.#low = low, this.#high = high;
+    this.#widen(Math.max(high, -low));
+    const { length } = values, counts = this.#counts, scale = 1 / this.#width, middle = bins / 2;
+    for (let i = 0; i < length; i++) {
+      if (values[i] !== 0) counts[middle + Math.floor(values[i] * scale)]++; // 0 has no error
+    }
+    return true;
+  }
+
+  /** Doubles the width of the bins until values up to `most` fit. */
+  #widen(most: number): void {
+    if (most < this.#width * bins / 2) return;
+    const exponent = Math.floor(Math.log2(most / (bins / 2) / this.#width)) + 1;
+    const merged = new Float64Array(bins), middle = bins / 2;
+    for (let i = 0; i < bins; i++) {
+      merged[middle + Math.floor((i - middle) / 2 ** exponent)] += this.#counts[i];
+    }
+    this.#counts = merged;
+    this.#width *= 2 ** exponent;
+  }
+
+  /** The range that gives the least squared error when values are rounded to 128 levels. */
+  range(): InputRange {
+    const ends = (extreme: number) =>
+      extreme === 0
+        ? [0]
+        : Array.from({ length: candidates }, (_, i) => extreme * (1 - 0.75 * i / (candidates - 1)));
+    let best: InputRange = [this.#low, this.#high], least = Infinity;
+    if (best[0] === best[1]) return [0, 1]; // all values are 0
+    for (const low of ends(this.#low)) {
+      for (const high of ends(this.#high)) {
+        const error = this.#error(low, high);
+        if (error < least) [best, least] = [[low, high], error];
+      }
+    }
+    return best;
+  }
+
+  #error(low: number, high: number): number {
+    const rounding = ((high - low) / 127) ** 2 / 12, width = this.#width;
+    const first = Math.floor(this.#low / width) + bins / 2;
+    const last = Math.floor(this.#high / width) + bins / 2;
+    let error = 0;
+    for (let i = first; i <= last; i++) {
+      const value = (i + 0.5 - bins / 2) * width;
+      const beyond = value > high ? value - high : value < low ? low - value : 0;
+      error += this.#counts[i] * (beyond > 0 ? beyond ** 2 : rounding);
+    }
+    return error;
+  }
+}

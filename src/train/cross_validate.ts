@@ -1,0 +1,98 @@
+/**
+ * Cross-validation of linear layers on features.
+ *
+ * @module
+ */
+
+import type { Backend } from "../backend/mod.ts";
+import type { Linear } from "../layers/linear.ts";
+import { RandomGenerator } from "../random.ts";
+import { shuffledIndices } from "./dataset.ts";
+import { type FeatureRows, standardized, statisticsOf, takeRows } from "./features.ts";
+import { type LinearOptions, trainLinears, UploadedRows } from "./linear_head.ts";
+
+/** What was measured for held-out samples. */
+export interface Score {
+  readonly loss: number;
+  readonly right: number;
+  readonly confusion: readonly (readonly number[])[];
+}
+
+/** What all steps of a run share. */
+export interface Run {
+  readonly backend: Backend;
+  readonly classes: number;
+  readonly seed: number;
+  readonly options: Omit<LinearOptions, "weightDecays">;
+  pause(): Promise<void>;
+}
+
+/** What the parts of a cross-validation depend on. */
+interface CrossValidation {
+  readonly folds: number;
+  /** Number of samples. Rows after these are mirror images, in the same order. */
+  readonly samples: number;
+  readonly weightDecays: readonly number[];
+}
+
+/** Measures each weight decay on parts of the samples that the layer was not trained on. */
+export async function crossValidate(
+  run: Run,
+  rows: FeatureRows,
+  { folds, samples, weightDecays }: CrossValidation,
+  onPart: () => void,
+): Promise<readonly Score[]> {
+  const parts = partsOf(rows.labels.subarray(0, samples), folds, run.seed);
+  const all: Score[][] = weightDecays.map(() => []);
+  for (let part = 0; part < folds; part++) {
+    const indices = Array.from(rows.labels.keys());
+    const training = takeRows(rows, indices.filter((i) => parts[i % samples] !== part));
+    const heldOut = takeRows(rows, indices.filter((i) => i < samples && parts[i] === part));
+    const statistics = statisticsOf(training), held = standardized(heldOut, statistics);
+    using uploaded = new UploadedRows(run.backend, standardized(training, statistics), run.seed);
+    using linear = await trainLinears(uploaded, { ...run.options, weightDecays }, run.pause);
+    for (const [i, score] of (await scoresOf(run, linear, held)).entries()) all[i].push(score);
+    onPart();
+  }
+  return all.map((scores): Score => ({
+    loss: scores.reduce((sum, { loss, confusion }) => sum + loss * total(confusion), 0) / samples,
+    right: scores.reduce((sum, { right }) => sum + right, 0),
+    confusion: scores.map(({ confusion }) => confusion).reduce((a, b) =>
+      a.map((row, i) => row.map((value, j) => value + b[i][j]))
+    ),
+  }));
+}
+
+function total(confusion: Score["confusion"]): number {
+  return confusion.flat().reduce((a, b) => a + b, 0);
+}
+
+/** Deals the samples of each class out to parts of about the same size. */
+export function partsOf(labels: Int32Array, folds: number, seed: number): Int32Array {
+  const parts = new Int32Array(labels.length);
+  const order = [...shuffledIndices(labels.length, new RandomGenerator(seed))];
+  order.sort((a, b) => labels[a] - labels[b]); // stable
+  for (const [i, index] of order.entries()) parts[index] = i % folds;
+  return parts;
+}
+
+/** Classifies rows with each of the layers in a `Linear`. */
+export async function scoresOf(run: Run, linear: Linear, rows: FeatureRows): Promise<Score[]> {
+  const { backend, classes } = run, { values, count, labels } = rows, { outFeatures } = linear;
+  using x = backend.upload(values, [labels.length, count]), y = linear.forward(x);
+  const logits = await y.read();
+  return Array.from({ length: outFeatures / classes }, (_, layer) => {
+    const confusion = Array.from({ length: classes }, () => new Array<number>(classes).fill(0));
+    let loss = 0, right = 0;
+    for (const [i, label] of labels.entries()) {
+      const start = i * outFeatures + layer * classes,
+        row = logits.subarray(start, start + classes);
+      const most = row.reduce((a, b) => Math.max(a, b));
+      loss += Math.log(row.reduce((sum, v) => sum + Math.exp(v - most), 0)) + most - row[label];
+      const guess = row.indexOf(most);
+      confusion[label][guess]++;
+      if (guess === label) right++;
+    }
+    return { loss: loss / labels.length, right, confusion };
+  });
+}

@@ -1,0 +1,131 @@
+/**
+ * The features of all samples of a dataset.
+ *
+ * @module
+ */
+
+import { ArgumentError, PembrokeError } from "../errors.ts";
+import type { Classifier } from "../models/classifier.ts";
+import { sameShape, type Shape } from "../tensor.ts";
+import { type Dataset, readBatch } from "./dataset.ts";
+
+/** Labelled rows of features. */
+export interface FeatureRows {
+  /** [N, count] */
+  readonly values: Float32Array;
+  /** Features in a row. */
+  readonly count: number;
+  /** The class of each row. */
+  readonly labels: Int32Array;
+}
+
+/** Options of {@linkcode featureRows}. */
+export interface FeatureOptions {
+  readonly batchSize: number;
+  /** Whether the features of the mirror images follow, in the same order. */
+  readonly mirror: boolean;
+  /** Called after each batch with the number of samples done. Rejects to stop. */
+  readonly onBatch: (done: number) => Promise<void>;
+}
+
+/**
+ * Computes the features of all samples in evaluation mode.
+ *
+ * @throws {ArgumentError} When the samples do not have the shape of the model's input.
+ * @throws {PembrokeError} When a feature is not finite.
+ */
+export async function featureRows(
+  model: Classifier,
+  dataset: Dataset,
+  { batchSize, mirror, onBatch }: FeatureOptions,
+): Promise<FeatureRows> {
+  const { length, sampleShape } = dataset, expected = model.inputShape().slice(1);
+  if (!sameShape(sampleShape, expected)) {
+    throw new ArgumentError("fit", "sampleShape", sampleShape, `[${expected.join(", ")}]`);
+  }
+  model.eval();
+  const count = model.featureCount, rows = mirror ? 2 * length : length;
+  const values = new Float32Array(rows * count), labels = new Int32Array(rows);
+  const compute = async (batch: Float32Array, shape: Shape, row: number) => {
+    using x = model.backend.upload(batch, shape), features = model.features(x);
+    const read = await features.read();
+    if (!read.every(Number.isFinite)) {
+      throw new PembrokeError(`fit: ${model.type} computes features that are not finite`);
+    }
+    values.set(read, row * count);
+  };
+  for (let start = 0; start < length; start += batchSize) {
+    const n = Math.min(batchSize, length - start);
+    const batch = await readBatch(dataset, Array.from({ length: n }, (_, i) => start + i));
+    labels.set(batch.labels, start);
+    await compute(batch.values, batch.shape, start);
+    if (mirror) {
+      labels.set(batch.labels, length + start);
+      const isLast = model.preprocessing.layout !== "nhwc";
+      const pixel = isLast ? 1 : sampleShape.at(-1)!, width = sampleShape.at(isLast ? -1 : -2)!;
+      await compute(mirrored(batch.values, width, pixel), batch.shape, length + start);
+    }
+    await onBatch(start + n);
+  }
+  return { values, count, labels };
+}
+
+/** Swaps left and right: the order of the pixels in each row. */
+function mirrored(values: Float32Array, width: number, pixel: number): Float32Array {
+  const result = new Float32Array(values.length), row = width * pixel;
+  for (let start = 0; start < values.length; start += row) {
+    for (let x = 0; x < width; x++) {
+      const from = start + (width - 1 - x) * pixel;
+      for (let i = 0; i < pixel; i++) result[start + x * pixel + i] = values[from + i];
+    }
+  }
+  return result;
+}
+
+/** The rows with these indices. */
+export function takeRows(
+  { values, count, labels }: FeatureRows,
+  indices: readonly number[],
+): FeatureRows {
+  const taken = new Float32Array(indices.length * count);
+  for (const [i, index] of indices.entries()) {
+    taken.set(values.subarray(index * count, (index + 1) * count), i * count);
+  }
+  return { values: taken, count, labels: Int32Array.from(indices, (index) => labels[index]) };
+}
+
+/** The mean and the deviation of each feature. */
+export interface FeatureStatistics {
+  readonly mean: Float64Array;
+  /** 1 where a feature is constant. */
+  readonly std: Float64Array;
+}
+
+/** Computes the mean and the deviation of each feature. */
+export function statisticsOf({ values, count }: FeatureRows): FeatureStatistics {
+  const mean = new Float64Array(count), std = new Float64Array(count), rows = values.length / count;
+  for (let start = 0; start < values.length; start += count) {
+    for (let i = 0; i < count; i++) mean[i] += values[start + i];
+  }
+  for (let i = 0; i < count; i++) mean[i] /= rows;
+  for (let start = 0; start < values.length; start += count) {
+    for (let i = 0; i < count; i++) std[i] += (values[start + i] - mean[i]) ** 2;
+  }
+  for (let i = 0; i < count; i++) {
+    const deviation = Math.sqrt(std[i] / rows);
+    std[i] = deviation > 1e-6 * Math.abs(mean[i]) ? deviation : 1;
+  }
+  return { mean, std };
+}
+
+/** Subtracts the means and divides by the deviations. */
+export function standardized(
+  { values, count, labels }: FeatureRows,
+  { mean, std }: FeatureStatistics,
+): FeatureRows {
+  const result = new Float32Array(values.length);
+  for (let start = 0; start < values.length; start += count) {
+    for (let i = 0; i < count; i++) result[start + i] = (values[start + i] - mean[i]) / std[i];
+  }
+  return { values: result, count, labels };
+}

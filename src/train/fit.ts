@@ -1,0 +1,244 @@
+/**
+ * Learning new classes: a new last layer, trained on the features of a network.
+ *
+ * @module
+ */
+
+import { createBackend } from "../backend/mod.ts";
+import { ArgumentError } from "../errors.ts";
+import type { Linear } from "../layers/linear.ts";
+import { toClassNames } from "../models/classify.ts";
+import { Classifier } from "../models/classifier.ts";
+import type { ClassName } from "../models/imagenet_classes.ts";
+import { checkInteger, checkNumber, checkOptions } from "../ops/checks.ts";
+import { crossValidate, scoresOf } from "./cross_validate.ts";
+import { checkDataset, type Dataset } from "./dataset.ts";
+import { featureRows, type FeatureStatistics, standardized, statisticsOf } from "./features.ts";
+import { trainLinears, UploadedRows } from "./linear_head.ts";
+
+/** Options of {@linkcode fit}. */
+export interface FitOptions {
+  /** The names of the classes. Default: those of the dataset, if it has `classes`. */
+  readonly classes?: readonly (string | ClassName)[];
+  /** Samples to measure the accuracy with. Default: cross-validation on the dataset. */
+  readonly validation?: Dataset;
+  /** The parts of the cross-validation: each is held out once. Default 5. */
+  readonly folds?: number;
+  /** The weight decays to choose from. Default 1, 3, 10 and 30. */
+  readonly weightDecays?: readonly number[];
+  /** Steps of AdamW. Default 60. */
+  readonly steps?: number;
+  /** Whether to learn from the mirror image of each sample, too. Default true. */
+  readonly mirror?: boolean;
+  /** Samples in a forward pass. Default 16. */
+  readonly batchSize?: number;
+  /** The seed of the parts. Default 0. */
+  readonly seed?: number;
+  /** Called after each batch of samples, and each part of the cross-validation. */
+  readonly onProgress?: (progress: FitProgress) => void;
+  /** Cancels, which then rejects with the signal's reason. The model keeps its last layer. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * How far {@linkcode fit} is.
+ *
+ * @internal
+ */
+export interface FitProgress {
+  /** "features" while samples pass through the network, then "training". */
+  readonly phase: "features" | "training";
+  /** Number of samples, or of training runs. */
+  readonly done: number;
+  /** The number at the end of the phase. */
+  readonly total: number;
+}
+
+/** What {@linkcode fit} measured on samples that a layer was not trained on. */
+export interface FitResult {
+  /** The share of these samples that are classified correctly. */
+  readonly accuracy: number;
+  /** Their mean cross-entropy. */
+  readonly loss: number;
+  /** Their numbers by class, in rows, and by the most probable class, in columns. */
+  readonly confusion: readonly (readonly number[])[];
+  /** The weight decay that was chosen. */
+  readonly weightDecay: number;
+  /** Milliseconds that the network took for the features, and training for the rest. */
+  readonly milliseconds: { readonly features: number; readonly training: number };
+}
+
+/**
+ * Learns new classes from few samples: replaces the last layer of a network and trains it. The other
+ * layers stay as they are.
+ *
+ * The network computes the {@linkcode Classifier.features} of each sample and of its mirror image once,
+ * in evaluation mode. A `Linear` is then trained on these, standardised, with AdamW. Cross-validation
+ * chooses the weight decay with the most correct samples: each part of the dataset is held out once,
+ * and classified by a layer that was trained on the others. The last layer is trained on all samples.
+ *
+ * The same seed gives the same numbers on the same build. Between batches, other code can run.
+ *
+ * @param model A network with weights. It is in evaluation mode afterwards.
+ * @param dataset Samples in the shape of the model's input, such as an {@linkcode ImageFolder}.
+ * @returns The accuracy on held-out samples. Without `validation` these are the parts of the
+ * cross-validation, all samples together.
+ * @throws {ArgumentError} When an option is invalid, or the samples do not fit the model or the classes.
+ * @throws {PembrokeError} When the model has no values, or no last layer that can be replaced.
+ *
+ * @example
+ * ```ts
+ * import { createBackend } from "../backend/mod.ts";
+ * import { createModel } from "../models/registry.ts";
+ * import { arrayDataset } from "./dataset.ts";
+ * import { fit } from "./fit.ts";
+ *
+ * using backend = await createBackend();
+ * using model = createModel("alexnet-tiny").init(backend); // or loadModel()
+ * const size = 3 * 64 * 64, values = new Float32Array(10 * size);
+ * for (let i = 0; i < 10; i++) values.fill(i % 2 ? 1 : -1, i * size, (i + 1) * size);
+ * const dataset = arrayDataset(values, [0, 1, 0, 1, 0, 1, 0, 1, 0, 1], [3, 64, 64]);
+ * const { accuracy } = await fit(model, dataset, { classes: ["dark", "light"] });
+ * console.log(accuracy); // 1
+ * ```
+ */
+export async function fit(
+  model: Classifier,
+  dataset: Dataset & { readonly classes?: readonly (string | ClassName)[] },
+  options: FitOptions = {},
+): Promise<FitResult> {
+  const { classes, validation, folds, weightDecays, steps, mirror, batchSize, seed } = checkFit(
+    model,
+    dataset,
+    options,
+  );
+  const { onProgress, signal } = options, pause = pauses(signal);
+  signal?.throwIfAborted();
+  const started = performance.now(), samples = dataset.length + (validation?.length ?? 0);
+  const featuresOf = async (from: Dataset, before: number, mirror: boolean) => {
+    const rows = await featureRows(model, from, {
+      batchSize,
+      mirror,
+      onBatch: async (done) => {
+        onProgress?.({ phase: "features", done: before + done, total: samples });
+        await pause();
+      },
+    });
+    checkLabels(rows.labels, classes.length);
+    return rows;
+  };
+  const rows = await featuresOf(dataset, 0, mirror);
+  const held = validation && await featuresOf(validation, dataset.length, false);
+  const computed = performance.now();
+
+  const own = model.backend.device === "wasm" ? undefined : await createBackend({ device: "wasm" });
+  try {
+    // Each step moves each weight by about lr. So the step of a logit grows with their number.
+    const lr = 0.2 / Math.sqrt(rows.count), count = classes.length;
+    const backend = own ?? model.backend;
+    const run = { backend, classes: count, seed, options: { classes: count, lr, steps }, pause };
+    let done = 0;
+    const total = weightDecays.length > 1 || !held ? folds + 1 : 1;
+    const onPart = () => onProgress?.({ phase: "training", done: ++done, total });
+    const scores = total > 1
+      ? await crossValidate(run, rows, { folds, samples: dataset.length, weightDecays }, onPart)
+      : [];
+    const best = scores.reduce(
+      (best, { right, loss }, i) =>
+        right > scores[best].right || right === scores[best].right && loss < scores[best].loss
+          ? i
+          : best,
+      0,
+    );
+    const weightDecay = weightDecays[best];
+    const statistics = statisticsOf(rows);
+    using uploaded = new UploadedRows(backend, standardized(rows, statistics), seed);
+    using linear = await trainLinears(
+      uploaded,
+      { ...run.options, weightDecays: [weightDecay] },
+      pause,
+    );
+    const score = held
+      ? (await scoresOf(run, linear, standardized(held, statistics)))[0]
+      : scores[best];
+    const { weight, bias } = await foldedWeights(linear, statistics);
+    model.replaceHead(classes, { seed });
+    const { parameters } = model.head.layer;
+    parameters.weight.write(weight);
+    parameters.bias.write(bias);
+    onPart();
+    return {
+      accuracy: score.right / (held ?? { labels: dataset }).labels.length,
+      loss: score.loss,
+      confusion: score.confusion,
+      weightDecay,
+      milliseconds: { features: computed - started, training: performance.now() - computed },
+    };
+  } finally {
+    own?.dispose();
+  }
+}
+
+/** Checks the arguments of {@linkcode fit}, and completes the options. */
+function checkFit(
+  model: Classifier,
+  dataset: Dataset & { readonly classes?: readonly (string | ClassName)[] },
+  options: FitOptions,
+) {
+  const op = "fit";
+  if (!(model instanceof Classifier)) throw new ArgumentError(op, "model", model, "a Classifier");
+  checkDataset(op, dataset);
+  checkOptions(op, options);
+  const { classes: given = dataset.classes, validation, mirror = true } = options;
+  const { folds = 5, weightDecays = [1, 3, 10, 30], steps = 60, seed = 0 } = options;
+  if (!Array.isArray(given) || given.length < 2) {
+    throw new ArgumentError(op, "classes", given, "a list of at least two names");
+  }
+  const classes = toClassNames(op, given);
+  if (validation !== undefined) checkDataset(op, validation);
+  checkInteger(op, "folds", folds, 2);
+  checkInteger(op, "steps", steps, 1);
+  const batchSize = checkInteger(op, "batchSize", options.batchSize ?? 16, 1);
+  const isDecay = (value: unknown) => typeof value === "number" && value >= 0 && value < Infinity;
+  if (!Array.isArray(weightDecays) || weightDecays.length === 0 || !weightDecays.every(isDecay)) {
+    throw new ArgumentError(op, "weightDecays", weightDecays, "numbers that are not negative");
+  }
+  if (!Number.isSafeInteger(checkNumber(op, "seed", seed))) {
+    throw new ArgumentError(op, "seed", seed, "an integer");
+  }
+  if (dataset.length < folds) {
+    throw new ArgumentError(op, "the length of the dataset", dataset.length, `${folds} or more`);
+  }
+  return { classes, validation, mirror, folds, weightDecays, steps, seed, batchSize };
+}
+
+function checkLabels(labels: Int32Array, classes: number): void {
+  const invalid = labels.find((label) => label < 0 || label >= classes);
+  if (invalid === undefined) return;
+  throw new ArgumentError("fit", "the class of a sample", invalid, `from 0 to ${classes - 1}`);
+}
+
+/** Returns a function that lets other code run if 16 ms have passed since it last did. */
+function pauses(signal?: AbortSignal): () => Promise<void> {
+  let last = performance.now();
+  return async () => {
+    if (performance.now() - last < 16) return;
+    await new Promise((resolve) => setTimeout(resolve));
+    signal?.throwIfAborted();
+    last = performance.now();
+  };
+}
+
+/** The weights of a layer on standardised features, for features as they are. */
+export async function foldedWeights(
+  linear: Linear,
+  { mean, std }: FeatureStatistics,
+): Promise<{ weight: Float32Array; bias: Float32Array }> {
+  const weight = await linear.parameters.weight.tensor!.read(), count = mean.length;
+  const bias = (await linear.parameters.bias.tensor!.read()).map((value, c) => {
+    let shift = 0;
+    for (let i = 0; i < count; i++) shift += weight[c * count + i] * mean[i] / std[i];
+    return value - shift;
+  });
+  return { weight: weight.map((value, i) => value / std[i % count]), bias };
+}

@@ -1,0 +1,158 @@
+/**
+ * Measuring and training a last layer on features that were computed before, with the class of each
+ * held-out sample.
+ *
+ * @module
+ */
+
+import type { Backend } from "../backend/mod.ts";
+import { RandomGenerator } from "../random.ts";
+import type { Judgement } from "./confusion.ts";
+import { crossValidate } from "./cross_validate.ts";
+import { shuffledIndices } from "./dataset.ts";
+import { type FeatureRows, standardized, statisticsOf, takeRows } from "./features.ts";
+import { foldedWeights } from "./fit.ts";
+import { trainLinears, UploadedRows } from "./linear_head.ts";
+
+/** What all layers of a run share. */
+export interface HeadRun {
+  /** Where layers are trained: on Wasm, because they are small. */
+  readonly backend: Backend;
+  /** Number of classes. */
+  readonly classes: number;
+  readonly seed: number;
+  /** Called after each training run. */
+  readonly onTrained?: () => void;
+}
+
+/** The rows of photos, and of their mirror images. */
+export interface MirroredRows {
+  /** The rows of all samples, then those of their mirror images in the same order. */
+  readonly rows: FeatureRows;
+  /** Number of samples. */
+  readonly samples: number;
+}
+
+/** A trained layer, for features as the network computes them. */
+export interface TrainedHead {
+  /** [classes, features] */
+  readonly weight: Float32Array;
+  readonly bias: Float32Array;
+  /** The weight decay that it was trained with. */
+  readonly weightDecay: number;
+}
+
+/** What a layer made of a sample that it was not trained on. */
+export interface HeldOut extends Judgement {
+  /** The index of the sample. */
+  readonly index: number;
+  /** The probability of the predicted class. */
+  readonly probability: number;
+}
+
+const weightDecays = [1, 3, 10, 30];
+/** Without enough samples to choose. */
+const defaultDecay = 10;
+/** Parts of the cross-validation that chooses the weight decay. */
+const innerParts = 5;
+const steps = 60;
+
+/**
+ * Chooses a share of each class at random: at least one sample, and never all. None of a class with
+ * one sample.
+ *
+ * @returns Whether each sample was chosen.
+ */
+export function holdOut(labels: ArrayLike<number>, share: number, seed: number): boolean[] {
+  const chosen = new Array<boolean>(labels.length).fill(false);
+  const byClass = new Map<number, number[]>();
+  for (const index of shuffledIndices(labels.length, new RandomGenerator(seed))) {
+    byClass.set(labels[index], [...byClass.get(labels[index]) ?? [], index]);
+  }
+  for (const indices of byClass.values()) {
+    const count = Math.max(1, Math.round(share * indices.length));
+    for (const index of indices.slice(0, Math.min(count, indices.length - 1))) {
+      chosen[index] = true;
+    }
+  }
+  return chosen;
+}
+
+/** Trains a layer on all rows. The weight decay is chosen by cross-validation unless it is given. */
+export async function trainHead(
+  run: HeadRun,
+  all: MirroredRows,
+  weightDecay?: number,
+): Promise<TrainedHead> {
+  const decay = weightDecay ?? await chooseDecay(run, all), { rows } = all;
+  const statistics = statisticsOf(rows), options = optionsOf(run, rows);
+  using uploaded = new UploadedRows(run.backend, standardized(rows, statistics), run.seed);
+  using linear = await trainLinears(uploaded, { ...options, weightDecays: [decay] });
+  run.onTrained?.();
+  return { ...await foldedWeights(linear, statistics), weightDecay: decay };
+}
+
+/** Trains a layer on some samples, and classifies the others. */
+export async function measureHead(
+  run: HeadRun,
+  all: MirroredRows,
+  isHeldOut: (index: number) => boolean,
+): Promise<{ head: TrainedHead; heldOut: HeldOut[] }> {
+  const head = await trainHead(run, samplesOf(all, (index) => !isHeldOut(index)));
+  const indices = Array.from({ length: all.samples }, (_, i) => i).filter(isHeldOut);
+  return { head, heldOut: classifyRows(head, takeRows(all.rows, indices), indices) };
+}
+
+/** Classifies rows. `indices` are the samples that they belong to. */
+export function classifyRows(
+  { weight, bias }: TrainedHead,
+  { values, count, labels }: FeatureRows,
+  indices: readonly number[],
+): HeldOut[] {
+  return indices.map((index, n) => {
+    const row = values.subarray(n * count, (n + 1) * count);
+    const logits = Array.from(bias, (sum, c) => {
+      for (let i = 0; i < count; i++) sum += weight[c * count + i] * row[i];
+      return sum;
+    });
+    const most = Math.max(...logits);
+    const total = logits.reduce((sum, logit) => sum + Math.exp(logit - most), 0);
+    return { index, label: labels[n], predicted: logits.indexOf(most), probability: 1 / total };
+  });
+}
+
+/** The rows of some samples, with their mirror images. */
+function samplesOf(
+  { rows, samples }: MirroredRows,
+  keep: (index: number) => boolean,
+): MirroredRows {
+  const kept = Array.from({ length: samples }, (_, i) => i).filter(keep);
+  const mirrored = kept.map((index) => index + samples);
+  return { rows: takeRows(rows, [...kept, ...mirrored]), samples: kept.length };
+}
+
+/** The weight decay whose layers make the fewest mistakes; of several, those most certain. */
+async function chooseDecay(run: HeadRun, all: MirroredRows): Promise<number> {
+  const { rows, samples } = all;
+  if (samples < 2 * innerParts) return defaultDecay;
+  const { onTrained = () => {} } = run, pause = async () => {};
+  const scores = await crossValidate(
+    { ...run, options: optionsOf(run, rows), pause },
+    rows,
+    { folds: innerParts, samples, weightDecays },
+    onTrained,
+  );
+  const best = scores.reduce(
+    (best, { right, loss }, i) =>
+      right > scores[best].right || right === scores[best].right && loss < scores[best].loss
+        ? i
+        : best,
+    0,
+  );
+  return weightDecays[best];
+}
+
+function optionsOf({ classes, seed }: HeadRun, { count }: FeatureRows) {
+  // each step moves each weight by about lr, and so a logit by more if it has more of them
+  return { classes, lr: 0.2 / Math.sqrt(count), steps, seed };
+}

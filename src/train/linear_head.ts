@@ -1,0 +1,122 @@
+/**
+ * Training a fully connected layer on features.
+ *
+ * @module
+ */
+
+import type { Backend } from "../backend/mod.ts";
+import { Linear } from "../layers/linear.ts";
+import { mul } from "../ops/arithmetic.ts";
+import { crossEntropy } from "../ops/loss.ts";
+import { RandomGenerator } from "../random.ts";
+import type { Tensor } from "../tensor.ts";
+import { AdamW } from "./adamw.ts";
+import { shuffledIndices } from "./dataset.ts";
+import { type FeatureRows, takeRows } from "./features.ts";
+import { cosineSchedule } from "./schedule.ts";
+
+/** Options of {@linkcode trainLinears}. */
+export interface LinearOptions {
+  /** Number of classes. */
+  readonly classes: number;
+  /** The weight decays of {@linkcode AdamW}: one for each layer. */
+  readonly weightDecays: readonly number[];
+  /** The learning rate of the first step; it falls to 0 along half a cosine. */
+  readonly lr: number;
+  /** Number of steps. With several batches, at least one for each. */
+  readonly steps: number;
+  /** The seed of the order of samples, if they are more than a batch. */
+  readonly seed?: number;
+}
+
+/** The rows of a step. Most problems are smaller, and each step uses all rows. */
+const batchRows = 1024;
+
+/** Rows on a backend. */
+interface RowBatch {
+  readonly x: Tensor;
+  readonly labels: Int32Array;
+}
+
+/** Rows on a backend, in batches. */
+export class UploadedRows implements Disposable {
+  readonly batches: readonly RowBatch[];
+
+  /** Uploads rows. The seed decides on their order, if there are several batches. */
+  constructor(readonly backend: Backend, rows: FeatureRows, seed = 0) {
+    const total = rows.labels.length, count = Math.ceil(total / batchRows);
+    const order = count > 1 ? [...shuffledIndices(total, new RandomGenerator(seed))] : undefined;
+    const size = Math.ceil(total / count), batches: RowBatch[] = this.batches = [];
+    try {
+      for (let start = 0; start < total; start += size) {
+        const { values, labels } = order ? takeRows(rows, order.slice(start, start + size)) : rows;
+        batches.push({ x: backend.upload(values, [labels.length, rows.count]), labels });
+      }
+    } catch (error) {
+      this[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** Frees the memory. */
+  [Symbol.dispose](): void {
+    for (const { x } of this.batches) x.dispose();
+  }
+}
+
+/**
+ * Trains a `Linear` for each weight decay with AdamW and the cross-entropy loss, from zeros. They
+ * share their forward and backward passes: with few classes, that takes as long as a single one.
+ *
+ * @param pause Called after each step; it may let other code run.
+ * @returns All layers as one, whose outputs are those of the first one, then of the second one, and so
+ * on. The caller disposes of it.
+ */
+export async function trainLinears(
+  { backend, batches }: UploadedRows,
+  { classes, weightDecays, lr, steps }: LinearOptions,
+  pause: () => Promise<void> = async () => {},
+): Promise<Linear> {
+  const count = weightDecays.length, outputs = count * classes;
+  const linear = new Linear(batches[0].x.shape[1], outputs), { weight, bias } = linear.parameters;
+  try {
+    for (const parameter of [weight, bias]) {
+      parameter.allocate(backend);
+      backend.fill(parameter.tensor!, 0);
+    }
+    linear.train();
+    // The mean is over all layers, so gradients are smaller. With a smaller eps, Adam's steps are not.
+    using optimizer = new AdamW(linear, { lr, eps: 1e-8 / count, weightDecay: 0 });
+    const all = Math.max(steps, 4 * batches.length), schedule = cosineSchedule({ lr, steps: all });
+    for (let step = 0; step < all; step++) {
+      const { x, labels } = batches[step % batches.length], n = labels.length;
+      optimizer.zeroGrad();
+      using logits = linear.forward(x);
+      const targets = Int32Array.from(
+        { length: n * count },
+        (_, i) => labels[Math.floor(i / count)],
+      );
+      const { loss, gradient } = crossEntropy(logits.view([n * count, classes]), targets);
+      using _loss = loss, dy = gradient;
+      linear.backwardParameters(dy.view([n, outputs]));
+      optimizer.lr = schedule(step);
+      const shrink = Float32Array.from(
+        { length: outputs },
+        (_, i) => 1 - optimizer.lr * weightDecays[Math.floor(i / classes)],
+      );
+      using factors = backend.upload(shrink, [outputs, 1]);
+      mul(weight.tensor!, factors, { out: weight.tensor });
+      mul(bias.tensor!, factors.view([outputs]), { out: bias.tensor });
+      optimizer.step();
+      await pause();
+    }
+    for (const parameter of [weight, bias]) {
+      parameter.grad?.dispose();
+      parameter.grad = undefined;
+    }
+    return linear.eval();
+  } catch (error) {
+    linear.dispose();
+    throw error;
+  }
+}

@@ -1,0 +1,163 @@
+/** `evaluate`, and `classify --features`. */
+
+import { matchFolders } from "../../src/cli/class_names.ts";
+import { reportOf, reportText } from "../../src/cli/report.ts";
+import { decodeImage } from "../../src/image/decode.ts";
+import { loadModel } from "../../src/models/load_model.ts";
+import { confusionMatrix, wilsonInterval } from "../../src/train/confusion.ts";
+import { assert, assertAlmostEquals, assertEquals, assertMatch } from "../assert.ts";
+import { writeLabelled } from "./labelled_photos.ts";
+import { fixture, run, TempFolder, theError } from "./run.ts";
+
+const tiny = ["-q", "-m", "alexnet-tiny"];
+
+Deno.test("wilsonInterval() ends where a share is 1.96 of its deviations from the measured one", () => {
+  const z = 1.959963984540054; // 97.5 % of a normal distribution are below
+  for (const [count, total] of [[46, 48], [0, 10], [10, 10], [1, 2], [500, 1000]]) {
+    const measured = count / total, [low, high] = wilsonInterval(count, total);
+    assert(0 <= low && low <= measured && measured <= high && high <= 1);
+    for (const share of [low, high]) {
+      const deviation = Math.sqrt(share * (1 - share) / total);
+      assertAlmostEquals(Math.abs(share - measured), z * deviation, 1e-12);
+    }
+  }
+  assertEquals(wilsonInterval(0, 10)[0], 0);
+  assertEquals(wilsonInterval(10, 10)[1], 1);
+});
+
+Deno.test("confusionMatrix() counts classes in rows and predictions in columns", () => {
+  const judgements = [[0, 0], [0, 1], [1, 1], [0, 1]].map(([label, predicted]) => ({
+    label,
+    predicted,
+  }));
+  assertEquals(confusionMatrix(judgements, 3), [[1, 2, 0], [0, 1, 0], [0, 0, 0]]);
+});
+
+Deno.test("matchFolders() knows WordNet ids, labels and single names, and no ambiguous ones", () => {
+  const classes = [
+    { wnid: "n02012849", label: "crane" },
+    { wnid: "n03126707", label: "crane" },
+    { wnid: "n02123045", label: "tabby, tabby cat" },
+    { wnid: "", label: "Hot_dog" },
+  ];
+  const folders = ["n02012849", "n03126707_crane", "crane", "Tabby-Cat", "hot dog", "n9", "cat"];
+  assertEquals(matchFolders(folders, classes), [0, 1, undefined, 2, 3, undefined, undefined]);
+});
+
+Deno.test("the text of a report escapes control characters, and lists pairs of many classes", () => {
+  const classes = Array.from({ length: 20 }, (_, i) => `class\x1b${i}`);
+  const judged = classes.map((_, label) => ({
+    name: `${label}\x07.jpg`,
+    label,
+    predicted: label < 3 ? 19 : label,
+    probability: 0.5 + label / 100,
+  }));
+  const text = reportText(reportOf(judged, classes));
+  assert(text.includes("accuracy 85.00 % (17 of 20 photos; 95 % interval 64.0 to 94.8 %)"), text);
+  assert(text.includes("  1× class\\x1b0 taken for class\\x1b19"), text);
+  assert(text.includes("  2\\x07.jpg: class\\x1b19 52.00 %"), text);
+});
+
+/** Folders with names of the bundled model's classes, and one with another name. */
+async function imagenetFolders(): Promise<TempFolder> {
+  const folder = await TempFolder.make();
+  await writeLabelled(folder, "parts", 2);
+  await Deno.mkdir(`${folder.path}/photos`);
+  await Deno.rename(`${folder.path}/parts/cat`, `${folder.path}/photos/Egyptian_cat`);
+  await Deno.rename(`${folder.path}/parts/coffee`, `${folder.path}/photos/n07920052`);
+  await Deno.rename(`${folder.path}/parts/rocket`, `${folder.path}/photos/<rocket>`);
+  return folder;
+}
+
+Deno.test("evaluate prints the same measurement as text, JSON and a page", async () => {
+  await using folder = await imagenetFolders();
+  await folder.write("photos/n07920052/bad.png", "no photo");
+  const photos = `${folder.path}/photos`, page = `${folder.path}/page.html`;
+  const args = ["evaluate", "-m", "alexnet-tiny", photos];
+  const { code, stdout, stderr } = await run([...args, "--json", "--html", page]);
+  assertEquals(code, 1);
+  assertMatch(stderr, /warning: no class of the model matches "<rocket>"; skipped 2 photos\n/);
+  assertMatch(stderr, /error: .*bad\.png: is not a supported image/);
+  const { accuracy, top5, interval, classes, mistakes, errors, ...rest } = JSON.parse(stdout);
+  assertEquals([rest.photos, rest.model, errors.length], [4, "alexnet-tiny", 1]);
+  assertEquals(classes.map(({ photos }: { photos: number }) => photos), [2, 2]);
+  assertEquals(mistakes.length, Math.round(4 * (1 - accuracy)));
+  assert(interval[0] <= accuracy && accuracy <= interval[1] && accuracy <= top5);
+
+  // one file, with a picture of each mistake
+  const html = await Deno.readTextFile(page);
+  assertEquals(html.match(/<img src="data:image\/png;base64,/g)?.length ?? 0, mistakes.length);
+  assert(!/(src|href)="(?!data:)/.test(html) && !/<script/.test(html), html.slice(0, 1000));
+  const text = await run(args);
+  assert(text.stdout.startsWith(`accuracy ${(accuracy * 100).toFixed(2)} % (`), text.stdout);
+});
+
+Deno.test("evaluate reports what it cannot measure in one error", async () => {
+  await using folder = await TempFolder.make();
+  await writeLabelled(folder, "photos", 1);
+  await Deno.mkdir(`${folder.path}/empty/espresso`, { recursive: true });
+  const errorOf = async (code: 1 | 2, ...args: string[]) =>
+    theError(await run(["evaluate", ...tiny, ...args], { cwd: folder.path }), code);
+  assertMatch(
+    await errorOf(1, "photos"),
+    /^photos: no subfolder is named after a class of the model: ".*" and 197 more$/,
+  );
+  assertEquals(await errorOf(1, "empty"), "empty: has no photos");
+  assertEquals(await errorOf(1, "gone"), "gone: no such folder");
+  const usage = "evaluate takes one folder, with a subfolder of photos for each class";
+  assertEquals(await errorOf(2), usage);
+  assertEquals(await errorOf(2, "photos", "photos"), usage);
+  const onlyEvaluate = theError(await run(["--html", "a.html", "a.jpg"]), 2);
+  assertEquals(onlyEvaluate, "--html is only for evaluate and explain");
+});
+
+Deno.test("classify --features prints what the last layer takes", async () => {
+  await using folder = await TempFolder.make();
+  const photo = fixture("models/waves.png"), bad = await folder.write("bad.png", "no photo");
+  const args = ["classify", "--features", ...tiny, photo, bad, photo];
+  const { code, stdout, stderr } = await run(args);
+  assertEquals(code, 1);
+  assertMatch(stderr, /^error: .*bad\.png: is not a supported image[^\n]*\n$/);
+  const lines = stdout.trim().split("\n").map((line) => JSON.parse(line));
+  assertEquals(lines.map(({ file }) => file), [photo, photo]);
+  using model = await loadModel();
+  const values = model.preprocess(await decodeImage(await Deno.readFile(photo)));
+  using x = model.backend.upload(values, model.inputShape());
+  using features = model.features(x);
+  const expected = await features.read();
+  assertEquals(lines[0].features.length, expected.length);
+  for (const [i, value] of expected.entries()) {
+    assertAlmostEquals(lines[0].features[i], value, 1e-4 * (1 + Math.abs(value)));
+  }
+
+  // a file for numpy.load(), and the names of its rows
+  const npy = `${folder.path}/out.npy`;
+  assertEquals((await run([...args, "-o", npy])).code, 1);
+  assertEquals(await Deno.readTextFile(`${folder.path}/out.txt`), `${photo}\n${photo}\n`);
+  const bytes = await Deno.readFile(npy), head = String.fromCharCode(...bytes.subarray(0, 128));
+  assert(head.startsWith("\x93NUMPY\x01\x00\x76\x00{'descr': '<f4', "), head);
+  const shape = `'fortran_order': False, 'shape': (2, ${expected.length}), }`;
+  assert(head.includes(shape) && head[127] === "\n", head);
+  assertEquals(bytes.length, 128 + 2 * 4 * expected.length);
+  assertEquals([...new Float32Array(bytes.slice(128).buffer)], [
+    ...lines[0].features,
+    ...lines[1].features,
+  ]);
+});
+
+Deno.test("wrong usage of --features exits with 2 and one error", async () => {
+  const errorOf = async (...args: string[]) => theError(await run(args), 2);
+  assertEquals(
+    await errorOf("--features", "--json", "a.jpg"),
+    "--features and --json cannot be combined",
+  );
+  assertEquals(await errorOf("serve", "--features"), "--features is only for classify");
+  assertEquals(
+    await errorOf("--features", "-o", "a.csv", "a.jpg"),
+    '--output is "a.csv", must end in .npy',
+  );
+  assertEquals(
+    await errorOf("-o", "a.npy", "a.jpg"),
+    "--output is only for learn, explain and classify --features",
+  );
+});

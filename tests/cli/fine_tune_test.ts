@@ -1,0 +1,90 @@
+/** `learn --fine-tune` and `--head-only`. */
+
+import { blocksOf } from "../../src/cli/fine_tune.ts";
+import { loadModel } from "../../src/models/load_model.ts";
+import { createModel } from "../../src/models/registry.ts";
+import { assert, assertEquals, assertMatch } from "../assert.ts";
+import { writeLabelled } from "./labelled_photos.ts";
+import { cli, fixture, run, TempFolder, theError } from "./run.ts";
+
+Deno.test("blocksOf() names the parts of networks, without the last layer", () => {
+  using resnet = createModel("resnet18"), squeezenet = createModel("squeezenet1_1");
+  assertEquals(blocksOf(resnet).slice(-3), ["layer3.1", "layer4.0", "layer4.1"]);
+  assertEquals(blocksOf(resnet)[0], "conv1");
+  assertEquals(blocksOf(squeezenet).slice(-2), ["features.11", "features.12"]);
+});
+
+Deno.test("learn --fine-tune changes only the last blocks, and goes on after an interruption", async () => {
+  await using folder = await TempFolder.make();
+  await writeLabelled(folder, "photos", 4);
+  const args = (output: string) => [
+    ...["learn", "-q", "--from", "alexnet-tiny", "--fine-tune", "1", "--epochs", "3"],
+    ...["--precision", "f32", `${folder.path}/photos`, "-o", `${folder.path}/${output}`],
+  ];
+  const whole = { PEMBROKE_CACHE: `${folder.path}/cache1` };
+  const { code, stderr } = await run(args("a.safetensors"), { env: whole });
+  assertEquals([code, stderr], [0, ""]);
+  const expected = await Deno.readFile(`${folder.path}/a.safetensors`);
+
+  using tuned = await loadModel({ weights: `${folder.path}/a.safetensors` });
+  using base = await loadModel({ precision: "f32" });
+  const changed: string[] = [];
+  for (const [name, { tensor }] of base.stateDict()) {
+    if (name.startsWith(`${base.head.name}.`)) continue;
+    const before = await tensor!.read(), after = await tuned.stateDict().get(name)!.tensor!.read();
+    if (after.some((value, i) => value !== before[i])) changed.push(name);
+  }
+  const [last] = blocksOf(base).slice(-1);
+  assert(changed.length > 0 && changed.every((name) => name.startsWith(`${last}.`)), `${changed}`);
+
+  // killed after the first epoch
+  const env = { PEMBROKE_CACHE: `${folder.path}/cache2` };
+  const process = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--quiet", cli, ...args("b.safetensors")],
+    env,
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+  const checkpoints = async () => {
+    const files = await Array.fromAsync(Deno.readDir(`${env.PEMBROKE_CACHE}/features`))
+      .catch(() => []);
+    return files.filter(({ name }) => name.endsWith(".safetensors")).length;
+  };
+  let ended = false;
+  const status = process.status.finally(() => ended = true);
+  while (!ended && await checkpoints() === 0) {
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+  if (!ended) process.kill("SIGKILL");
+  assert(!(await status).success, "the command ended before it could be killed");
+  assertEquals(await checkpoints(), 1);
+  assertEquals((await run(args("b.safetensors"), { env })).code, 0);
+  assertEquals(await checkpoints(), 0);
+  const actual = await Deno.readFile(`${folder.path}/b.safetensors`);
+  assert(actual.length === expected.length && actual.every((byte, i) => byte === expected[i]));
+
+  const many = ["learn", "-q", "--from", "alexnet-tiny", "--fine-tune", "99", "-o"];
+  const photos = `${folder.path}/photos`;
+  const line = theError(await run([...many, `${folder.path}/c.safetensors`, photos], { env }), 2);
+  assertMatch(line, /^--fine-tune is 99, but AlexNetTiny has \d+ blocks$/);
+});
+
+Deno.test("learn --head-only makes a small file that finds its network", async () => {
+  await using folder = await TempFolder.make();
+  await writeLabelled(folder, "photos", 4);
+  const photos = `${folder.path}/photos`, output = `${folder.path}/head.safetensors`;
+  const learn = ["learn", "--from", "alexnet-tiny", "--head-only", photos, "-o", output];
+  const { code, stdout, stderr } = await run(learn);
+  assertEquals(code, 0, stderr);
+  assertMatch(stdout, /head\.safetensors: 3 classes, f16, only the last layer, \d+ bytes, /);
+  assert((await Deno.stat(output)).size < 10_000);
+  const photo = `${photos}/coffee/1.png`;
+  const classified = await run(["-q", "-k", "1", "--weights", output, photo]);
+  assertMatch(classified.stdout, / coffee\n$/);
+  // another network
+  const other = fixture("models/narrow_alexnet.pth");
+  const line = theError(await run(["-q", "--weights", output, "--base", other, photo]), 1);
+  assert(!line.includes("unexpected"), line);
+  const alone = theError(await run(["--base", other, photo]), 2);
+  assertEquals(alone, "--base needs --weights, a file with only a last layer");
+});

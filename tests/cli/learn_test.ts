@@ -1,0 +1,177 @@
+/** `learn`: from folders of photos to a model that classifies them. */
+
+import { loadModel } from "../../src/models/load_model.ts";
+import { decodeImage } from "../../src/image/decode.ts";
+import { fileSource, openWeights } from "../../src/weights/mod.ts";
+import { assert, assertEquals, assertMatch } from "../assert.ts";
+import { writeLabelled } from "./labelled_photos.ts";
+import { fixture, run, TempFolder, theError } from "./run.ts";
+
+const tiny = ["--from", "alexnet-tiny"];
+
+/** A folder with ten photos of each of three classes, and what learn says about them. */
+async function learned(...options: string[]) {
+  const folder = await TempFolder.make();
+  await writeLabelled(folder, "photos", 10);
+  const output = `${folder.path}/mine.safetensors`, photos = `${folder.path}/photos`;
+  const env = { PEMBROKE_CACHE: `${folder.path}/cache` };
+  const learn = (...more: string[]) =>
+    run(["learn", ...tiny, photos, "-o", output, ...options, ...more], { env });
+  return { folder, output, photos, env, learn, ...await learn() };
+}
+
+const equalBytes = (a: Uint8Array, b: Uint8Array) =>
+  a.length === b.length && a.every((byte, i) => byte === b[i]);
+
+async function learnedMetadata(path: string) {
+  using file = await openWeights(await fileSource(path));
+  return JSON.parse(file.metadata.get("learned") ?? "{}");
+}
+
+Deno.test("learn makes a model that classifies the photos, and says how it was made", async () => {
+  const { folder, output, code, stdout, stderr, photos, env, learn } = await learned();
+  await using _ = folder;
+  assertEquals(code, 0, stderr);
+  assertMatch(stdout, /^accuracy \d+\.\d\d % \(\d of 6 photos; 95 % interval .* to .* %\)\n/);
+  assertMatch(stdout, /\nclass +cat +coffee +rocket +right\n/);
+  assertMatch(stdout, /mine\.safetensors: 3 classes, f16, \d\.\d MB, \d+\.\d s\n$/);
+  const { base, photos: counts, options, accuracy } = await learnedMetadata(output);
+  assertEquals(base.network, "alexnet-tiny");
+  assertMatch(base.sha256, /^[\da-f]{64}$/);
+  assertEquals(counts, { cat: 10, coffee: 10, rocket: 10 });
+  assertEquals(options.seed, 0);
+  assert(accuracy >= 5 / 6, String(accuracy));
+
+  // by the library and by other commands
+  using model = await loadModel({ weights: output });
+  assertEquals(model.classes.map(({ label }) => label), ["cat", "coffee", "rocket"]);
+  const photo = await Deno.readFile(`${photos}/rocket/3.png`);
+  assertEquals((await model.classify(await decodeImage(photo)))[0].label, "rocket");
+  const evaluated = await run(["evaluate", "--weights", output, photos, "--json"]);
+  assertEquals(evaluated.code, 0, evaluated.stderr);
+  assert(JSON.parse(evaluated.stdout).accuracy > 0.9, evaluated.stdout);
+  const summary = await run(["summary", "--weights", output]);
+  assertMatch(summary.stdout, / → 3 features/);
+
+  // the same bytes from cached features, and the same from none
+  const bytes = await Deno.readFile(output);
+  assertEquals((await learn()).code, 0);
+  assert(equalBytes(await Deno.readFile(output), bytes));
+  await Deno.remove(env.PEMBROKE_CACHE, { recursive: true });
+  assertEquals((await learn()).code, 0);
+  assert(equalBytes(await Deno.readFile(output), bytes));
+});
+
+Deno.test("learn computes only the features of new photos, and ignores damaged ones in its cache", async () => {
+  const { folder, output, learn, photos } = await learned("--holdout", "0.3");
+  await using _ = folder;
+  const cache = `${folder.path}/cache/features`;
+  const [file] = await Array.fromAsync(Deno.readDir(cache));
+  const path = `${cache}/${file.name}`, whole = await Deno.readFile(path);
+  const record = whole.length / 30, bytes = await Deno.readFile(output);
+  assert(Number.isInteger(record));
+  await learn();
+  assertEquals((await Deno.stat(path)).size, whole.length);
+
+  // a flipped bit, and a record that an interruption cut off
+  const damaged = whole.slice(0, -record / 2);
+  damaged[record * 4 + 50] ^= 1;
+  await Deno.writeFile(path, damaged);
+  await learn();
+  assert(equalBytes(await Deno.readFile(output), bytes));
+  // 28 whole ones of 29, and the two that were missing
+  assertEquals((await Deno.stat(path)).size, 31 * record);
+
+  await Deno.copyFile(`${photos}/cat/1.png`, `${photos}/cat/copy.png`);
+  await folder.write("photos/cat/new.png", await Deno.readFile(fixture("models/waves.png")));
+  const { stderr } = await learn();
+  assertEquals((await Deno.stat(path)).size, 32 * record);
+  assertMatch(stderr, /warning: 1 of the photos are copies of others of their class; skipped\n/);
+});
+
+Deno.test("learn measures on a folder, or on all photos in turn", async () => {
+  const { folder, output, code } = await learned("--folds", "3");
+  await using _ = folder;
+  assertEquals(code, 0);
+  assertEquals((await learnedMetadata(output)).measured, { photos: 30, on: { folds: 3 } });
+
+  await writeLabelled(folder, "val", 2, 7);
+  await folder.write("val/dog/1.png", await Deno.readFile(fixture("models/waves.png")));
+  const photos = `${folder.path}/photos`, val = `${folder.path}/val`;
+  const { stderr } = await run(
+    ["learn", ...tiny, "-o", output, "--val", val, photos],
+    { env: { PEMBROKE_CACHE: `${folder.path}/cache` } },
+  );
+  assertMatch(stderr, /val: "dog" is not learned; skipped\n/);
+  const { measured, photos: counts } = await learnedMetadata(output);
+  assertEquals(measured, { photos: 6, on: "validation folder" });
+  assertEquals(counts, { cat: 10, coffee: 10, rocket: 10 });
+});
+
+Deno.test("learn skips photos that are damaged or in two classes, and says so", async () => {
+  await using folder = await TempFolder.make();
+  await writeLabelled(folder, "photos", 4);
+  const photos = `${folder.path}/photos`, output = `${folder.path}/a.safetensors`;
+  await folder.write("photos/cat/bad.jpg", "no photo");
+  await folder.write("photos/cat/notes.txt", "not one either");
+  await Deno.copyFile(`${photos}/cat/0.png`, `${photos}/rocket/9.png`);
+  await folder.write("photos/dog/1.png", await Deno.readFile(fixture("models/waves.png")));
+  await Deno.mkdir(`${photos}/empty`);
+  const { code, stderr } = await run(["learn", ...tiny, photos, "-o", output]);
+  assertEquals(code, 0, stderr);
+  assertEquals(stderr.split("\n").filter((line) => /warning|note|not photos/.test(line)), [
+    `${photos}: 1 files are not photos of a class; skipped`,
+    `warning: ${photos}/rocket/9.png is the same photo as ${photos}/cat/0.png, in cat and rocket; ` +
+    "skipped both",
+    `warning: ${photos}/cat/bad.jpg: is not a supported image (JPEG, PNG, WebP, GIF, BMP); skipped`,
+    'warning: "dog" has one photo: it is learned, but not measured',
+    'warning: "empty" has no photos; left out',
+  ]);
+  assertEquals((await learnedMetadata(output)).photos, { cat: 3, coffee: 4, dog: 1, rocket: 4 });
+});
+
+Deno.test("learn reports folders and options that it cannot use in one error", async () => {
+  await using folder = await TempFolder.make();
+  await writeLabelled(folder, "photos", 1);
+  await folder.write("one/cat/1.png", await Deno.readFile(fixture("models/waves.png")));
+  await folder.write("none/1.png", await Deno.readFile(fixture("models/waves.png")));
+  await Deno.mkdir(`${folder.path}/empty/cat`, { recursive: true });
+  const out = ["-o", "a.safetensors"];
+  const errorOf = async (code: 1 | 2, ...args: string[]) =>
+    theError(await run(["learn", ...args], { cwd: folder.path }), code);
+  assertEquals(
+    await errorOf(1, "one", ...out),
+    'one: has photos of one class only, "cat"; there must be two or more',
+  );
+  assertEquals(
+    await errorOf(1, "none", ...out),
+    "none: has no subfolders; put the photos of each class into a folder with its name",
+  );
+  assertEquals(await errorOf(1, "empty", ...out), "empty: has no photos in its subfolders");
+  assertEquals(await errorOf(1, "gone", ...out), "gone: no such folder");
+  assertEquals(await errorOf(1, "none/1.png", ...out), "none/1.png: is not a folder");
+  const missing = "no/a.safetensors";
+  assertEquals(
+    await errorOf(1, "photos", "-o", missing),
+    `${missing}: its folder does not exist`,
+  );
+  const usage = (...args: string[]) => errorOf(2, ...args);
+  assertEquals(
+    await usage(...out),
+    "learn takes one folder, with a subfolder of photos for each class",
+  );
+  assertEquals(await usage("photos"), "learn needs -o FILE, the file to write");
+  assertEquals(
+    await usage("photos", "-o", "a.pth"),
+    '--output is "a.pth", must end in .safetensors',
+  );
+  assertEquals(
+    await usage("photos", ...out, "--folds", "3", "--holdout", "0.1"),
+    "--holdout and --folds cannot be combined",
+  );
+  assertEquals(
+    await usage("photos", ...out, "--holdout", "1.5"),
+    '--holdout is "1.5", must be a number between 0 and 1, such as 0.2',
+  );
+  assertEquals(await usage("photos", ...out, "--epochs", "3"), "--epochs needs --fine-tune");
+});

@@ -1,0 +1,100 @@
+/** `quantize`: int8 weights, with ranges from sample photos. */
+
+import { bundledWeights } from "../../src/models/bundled.ts";
+import { Conv } from "../../src/layers/conv.ts";
+import { loadModel } from "../../src/models/mod.ts";
+import { fileSource, openWeights } from "../../src/weights/mod.ts";
+import { assert, assertEquals, assertMatch } from "../assert.ts";
+import { fixture, run, TempFolder, theError } from "./run.ts";
+
+const narrow = fixture("models/narrow_alexnet.pth");
+const photos = fixture("../photos");
+
+async function metadataOf(path: string): Promise<Record<string, string>> {
+  using file = await openWeights(await fileSource(path));
+  return Object.fromEntries(file.metadata);
+}
+
+Deno.test("quantize without photos writes the file of convert --precision int8", async () => {
+  await using folder = await TempFolder.make();
+  const [a, b] = [`${folder.path}/a.safetensors`, `${folder.path}/b.safetensors`];
+  const { code, stdout, stderr } = await run(["quantize", narrow, "-o", a]);
+  assertEquals([code, stderr], [0, ""]);
+  assertMatch(stdout, /^\S+a\.safetensors: int8, \d+\.\d MB instead of \d+\.\d MB\n$/);
+  await run(["convert", "--precision", "int8", narrow, b]);
+  assertEquals(await Deno.readFile(a), await Deno.readFile(b));
+  const quiet = ["quantize", "-q", narrow, `--output=${b}`];
+  assertEquals(await run(quiet), { code: 0, stdout: "", stderr: "" });
+});
+
+Deno.test("quantize --calibrate stores the ranges of the photos that can be read", async () => {
+  await using folder = await TempFolder.make();
+  await folder.write("photos/broken.png", "no image");
+  await folder.write("photos/notes.txt", "no image");
+  await Deno.copyFile(`${photos}/chelsea.png`, `${folder.path}/photos/chelsea.png`);
+  await Deno.copyFile(`${photos}/rocket.jpg`, `${folder.path}/photos/rocket.jpg`);
+  const to = `${folder.path}/out.safetensors`, from = String(bundledWeights());
+  const args = ["quantize", "--calibrate", `${folder.path}/photos`, from, "-o", to];
+  const { code, stdout, stderr } = await run(args);
+  assertEquals(code, 0, stderr);
+  assertMatch(
+    stdout,
+    /out\.safetensors: int8, \d\.\d MB instead of \d\.\d MB; calibrated with 2 photos, the top class is the same for \d of them\n$/,
+  );
+  assertMatch(stderr, /^warning: \S+broken\.png: .+; skipped\n$/);
+  const { input_ranges, architecture } = await metadataOf(to);
+  assertEquals(architecture, "alexnet-tiny");
+  using model = await loadModel({ weights: to });
+  const ranges = model.leaves().flatMap(([name, layer]) =>
+    layer instanceof Conv && layer.inputRange ? [[name, layer.inputRange]] : []
+  );
+  assert(ranges.length > 0);
+  assertEquals(JSON.parse(input_ranges), Object.fromEntries(ranges));
+  // once more, from the file with ranges and onto itself
+  const again = await run(["quantize", "-m", "alexnet-tiny", to, "-o", to]);
+  assertEquals([again.code, again.stderr], [0, ""]);
+  assertEquals((await metadataOf(to)).input_ranges, input_ranges);
+});
+
+Deno.test("wrong usage of quantize exits with 2 and one error", async () => {
+  const errorOf = async (...args: string[]) => theError(await run(["quantize", ...args]), 2);
+  const files = "quantize takes one file, and --output with another";
+  assertEquals(await errorOf(), files);
+  assertEquals(await errorOf("a.pth"), files);
+  assertEquals(await errorOf("-o", "b.safetensors"), files);
+  assertEquals(await errorOf("a.pth", "c.pth", "-o", "b.safetensors"), files);
+  assertEquals(
+    await errorOf("a.pth", "-o", "b.pth"),
+    'quantize needs a .safetensors output, got "b.pth"',
+  );
+  assertEquals(
+    await errorOf("a.pth", "-o", "b.safetensors", "--calibrate="),
+    "--calibrate is empty, must be a folder",
+  );
+  assertMatch(await errorOf(narrow, "-o", "b.safetensors", "-m", "x"), /^--model is "x", must be/);
+});
+
+Deno.test("quantize reports folders without photos in one error, and leaves no output", async () => {
+  await using folder = await TempFolder.make();
+  const from = String(bundledWeights()), to = `${folder.path}/out.safetensors`;
+  await folder.write("empty/notes.txt", "");
+  await folder.write("broken/a.png", "no image");
+  const outcomeOf = (name: string) =>
+    run(["quantize", "--calibrate", `${folder.path}/${name}`, from, "-o", to]);
+  const errorOf = async (name: string) => theError(await outcomeOf(name), 1);
+  assertMatch(await errorOf("gone"), /gone: no such file$/);
+  assertMatch(await errorOf("empty/notes.txt"), /notes\.txt: is not a folder$/);
+  assertMatch(await errorOf("empty"), /empty: no images in this folder \(JPEG/);
+  const { code, stderr } = await outcomeOf("broken");
+  assertEquals(code, 1);
+  assertMatch(
+    stderr,
+    /^warning: .+a\.png: .+; skipped\nerror: .+broken: has no photo that can be read\n$/,
+  );
+  assertMatch(
+    theError(await run(["quantize", "gone.pth", "-o", to]), 1),
+    /^gone\.pth: no such file$/,
+  );
+  const names = await Array.fromAsync(Deno.readDir(folder.path), ({ name }) => name);
+  assertEquals(names.sort(), ["broken", "empty"]);
+});

@@ -1,0 +1,146 @@
+import { createBackend } from "../../src/backend/mod.ts";
+import { ArgumentError, PembrokeError } from "../../src/errors.ts";
+import { Conv2d, Flatten, Linear, MaxPool2d, ReLU, Softmax } from "../../src/layers/mod.ts";
+import { Classifier } from "../../src/models/classifier.ts";
+import { loadModel } from "../../src/models/load_model.ts";
+import { createModel, networkNames } from "../../src/models/registry.ts";
+import { assertAlmostEquals, assertEquals, assertThrows } from "../assert.ts";
+import { testOnFewBackends } from "../backends.ts";
+import { golden, images, loadNarrow, narrowNames } from "./narrow.ts";
+
+Deno.test("replaceHead() gives every network other classes", () => {
+  for (const name of networkNames) {
+    using model = createModel(name);
+    const before = [...model.stateDict().keys()];
+    model.replaceHead(["ant", { wnid: "n1", label: "bee" }, "wasp"]);
+    const input = model.inputShape(2);
+    assertEquals(model.outputShape(input), [2, 3], name);
+    assertEquals(model.classes.map(({ label }) => label), ["ant", "bee", "wasp"], name);
+    assertEquals(model.numClasses, 3, name);
+    assertEquals([...model.stateDict().keys()], before, name);
+    const { weight, bias } = model.head.layer.parameters;
+    assertEquals([weight.shape, bias.shape], [[3, model.featureCount], [3]], name);
+    model.replaceHead(["only one"]);
+    assertEquals(model.outputShape(input), [2, 1], name);
+  }
+});
+
+Deno.test("the features of networks have torchvision's sizes", () => {
+  const counts = {
+    alexnet: 4096,
+    "alexnet-tiny": 512,
+    bvlc_alexnet: 4096,
+    squeezenet1_1: 512,
+    resnet18: 512,
+    resnet50: 2048,
+    densenet121: 1024,
+    googlenet: 1024,
+    mobilenet_v2: 1280,
+    mobilenet_v3_small: 1024,
+    shufflenet_v2_x1_0: 1024,
+    efficientnet_b0: 1280,
+  } as const;
+  for (const [name, count] of Object.entries(counts)) {
+    using model = createModel(name as keyof typeof counts);
+    assertEquals(model.featureCount, count, name);
+  }
+});
+
+testOnFewBackends("features() computes what the last layer takes", async (backend) => {
+  for (const name of narrowNames) {
+    using model = await loadNarrow(name, backend);
+    const { side } = golden.narrow[name], { featureCount } = model;
+    using x = backend.upload(images(2, side), [2, 3, side, side]);
+    using expected = model.forward(x), features = model.features(x);
+    assertEquals(features.shape, [2, featureCount], name);
+    const { weight, bias } = model.head.layer.parameters;
+    const old = [await weight.tensor!.read(), await bias.tensor!.read()];
+    const isConv = model.head.layer instanceof Conv2d;
+    model.replaceHead(Array.from({ length: 7 }, (_, i) => `class ${i}`), { seed: 1 });
+    using again = model.features(x);
+    assertEquals(await again.read(), await features.read(), name);
+    const { parameters } = model.head.layer;
+    parameters.weight.write(old[0]);
+    parameters.bias.write(old[1]);
+    if (isConv) continue; // its ReLU is gone: see the test below
+    using actual = model.forward(x);
+    const values = await expected.read();
+    for (const [i, value] of (await actual.read()).entries()) {
+      assertAlmostEquals(value, values[i], 1e-5, `${name} ${i}`);
+    }
+  }
+});
+
+Deno.test("SqueezeNet's new head is linear in the averages", async () => {
+  using backend = await createBackend({ device: "wasm" });
+  using model = await loadNarrow("squeezenet1_1", backend);
+  model.replaceHead(["a", "b"], { seed: 3 });
+  const { side } = golden.narrow.squeezenet1_1, n = model.featureCount;
+  using x = backend.upload(images(2, side), [2, 3, side, side]);
+  using y = model.forward(x), features = model.features(x);
+  const averages = await features.read(), logits = await y.read();
+  const { weight, bias } = model.head.layer.parameters;
+  const w = await weight.tensor!.read(), b = await bias.tensor!.read();
+  for (const [i, logit] of logits.entries()) {
+    const row = Math.floor(i / 2), c = i % 2;
+    let sum = b[c];
+    for (let k = 0; k < n; k++) sum += w[c * n + k] * averages[row * n + k];
+    assertAlmostEquals(logit, sum, 1e-4);
+  }
+});
+
+Deno.test("the seed decides on the initial values, which are those of Linear", async () => {
+  using backend = await createBackend({ device: "wasm" });
+  using linear = new Linear(512, 2).init(backend, { seed: 5 });
+  using model = createModel("alexnet-tiny").init(backend).replaceHead(["a", "b"], { seed: 5 });
+  const { weight } = model.head.layer.parameters;
+  assertEquals(await weight.tensor!.read(), await linear.parameters.weight.tensor!.read());
+  const before = backend.bytesInUse;
+  model.replaceHead(["a", "b"]);
+  assertEquals(backend.bytesInUse, before); // the old head is freed
+});
+
+Deno.test("replaceHead() works for ONNX networks", async () => {
+  using backend = await createBackend({ device: "wasm" });
+  for (const name of ["squeezenet1_1", "resnet18", "vgg11_bn"] as const) {
+    const weights = new URL(`../fixtures/networks/${name}.onnx`, import.meta.url);
+    using model = await loadModel({ weights, backend });
+    using narrow = await loadNarrow(name, backend);
+    using x = backend.upload(new Float32Array(model.inputShape().reduce((a, b) => a * b)), [
+      ...model.inputShape(),
+    ]);
+    using a = model.features(x), b = narrow.features(x);
+    const expected = await b.read();
+    for (const [i, value] of (await a.read()).entries()) {
+      assertAlmostEquals(value, expected[i], 1e-4, name);
+    }
+    model.replaceHead(["a", "b", "c"]);
+    using y = model.forward(x);
+    assertEquals(y.shape, [1, 3]);
+  }
+});
+
+Deno.test("replaceHead() refuses other networks and invalid classes", () => {
+  const preprocessing = { resize: 8, crop: 8, mean: [0, 0, 0], std: [1, 1, 1] } as const;
+  const classes = [{ wnid: "", label: "a" }];
+  const endings = [
+    [new Conv2d(3, 1, 1), new Flatten(), new Softmax(1)],
+    [new Conv2d(3, 1, 8), new Flatten()],
+    [new Conv2d(3, 1, 1), new MaxPool2d(8), new Flatten()],
+    [new Flatten(), new Linear(192, 1), new ReLU()],
+  ];
+  for (const layers of endings) {
+    using model = new Classifier(layers, { preprocessing, classes });
+    const error = assertThrows(() => model.replaceHead(["b"]), PembrokeError);
+    assertEquals(
+      error.message,
+      "Classifier: has no head to replace: it must end in a Linear, or in a 1×1 Conv2d and an " +
+        "average over the image",
+    );
+  }
+  using model = createModel("alexnet-tiny");
+  for (const bad of [[], [""], [1], "ab", [{ label: "a" }], null, ["a", "a"]]) {
+    assertThrows(() => model.replaceHead(bad as string[]), ArgumentError);
+  }
+  assertEquals(model.numClasses, 200);
+});

@@ -1,0 +1,135 @@
+import { createBackend } from "../../src/backend/mod.ts";
+import { ArgumentError, FileError } from "../../src/errors.ts";
+import { Linear } from "../../src/layers/mod.ts";
+import { createModel } from "../../src/models/registry.ts";
+import { RandomGenerator } from "../../src/random.ts";
+import { arrayDataset } from "../../src/train/dataset.ts";
+import { fit } from "../../src/train/fit.ts";
+import { trainLinears, UploadedRows } from "../../src/train/linear_head.ts";
+import { assertAlmostEquals, assertEquals, assertRejects } from "../assert.ts";
+import { testOnFewBackends } from "../backends.ts";
+import golden from "../fixtures/optimizers/linear.json" with { type: "json" };
+
+const sampleShape = [3, 64, 64], size = 3 * 64 * 64;
+
+/** Noise, darker at the top in the second class. */
+function samples(count: number, seed: number) {
+  const generator = new RandomGenerator(seed), values = new Float32Array(count * size);
+  generator.normal(values, 0, 1);
+  const labels = Array.from({ length: count }, (_, i) => i % 2);
+  for (const [i, label] of labels.entries()) {
+    for (let j = 0; j < size; j++) if (j % 4096 < 2048) values[i * size + j] += label ? 0.5 : -0.5;
+  }
+  return { values, labels };
+}
+
+testOnFewBackends("a linear layer is trained as by PyTorch's AdamW", async (backend) => {
+  const { features, labels, rows, count, classes, lr, steps, runs } = golden;
+  const all = { values: Float32Array.from(features), count, labels: Int32Array.from(labels) };
+  assertEquals(all.values.length, rows * count);
+  using uploaded = new UploadedRows(backend, all);
+  for (const weightDecays of [runs.map((run) => run.weightDecay), [runs[1].weightDecay]]) {
+    using linear = await trainLinears(uploaded, { classes, weightDecays, lr, steps });
+    const weight = await linear.parameters.weight.tensor!.read();
+    const bias = await linear.parameters.bias.tensor!.read();
+    for (const [k, decay] of weightDecays.entries()) {
+      const run = runs.find(({ weightDecay }) => weightDecay === decay)!;
+      for (const [i, w] of run.weight.entries()) {
+        assertAlmostEquals(weight[k * classes * count + i], w, 1e-4, `weight ${i}, ${decay}`);
+      }
+      for (const [i, b] of run.bias.entries()) {
+        assertAlmostEquals(bias[k * classes + i], b, 1e-4, `bias ${i}, ${decay}`);
+      }
+    }
+  }
+});
+
+Deno.test("fit() learns classes, and the seed decides on all numbers", async () => {
+  using backend = await createBackend({ device: "wasm" });
+  const { values, labels } = samples(30, 1), dataset = arrayDataset(values, labels, sampleShape);
+  const heads: Float32Array[] = [], progress: string[] = [];
+  for (let run = 0; run < 2; run++) {
+    using model = createModel("alexnet-tiny").init(backend, { seed: 1 });
+    const before = backend.bytesInUse;
+    const result = await fit(model, dataset, {
+      classes: ["day", "night"],
+      batchSize: 8,
+      onProgress: ({ phase, done, total }) => progress.push(`${phase} ${done}/${total}`),
+    });
+    assertEquals(backend.bytesInUse < before, true); // 2 classes instead of 200
+    assertEquals(model.classes.map(({ label }) => label), ["day", "night"]);
+    const { confusion, accuracy } = result;
+    assertEquals(confusion.map((row) => row.reduce((a, b) => a + b)), [15, 15]);
+    assertAlmostEquals(accuracy, (confusion[0][0] + confusion[1][1]) / 30, 1e-12);
+    assertEquals(accuracy > 0.8, true, `accuracy ${accuracy}`);
+    heads.push(await model.head.layer.parameters.weight.tensor!.read());
+
+    // The weights for standardised features are folded into the layer.
+    const test = samples(10, 2);
+    using x = backend.upload(test.values, [10, ...sampleShape]), y = model.forward(x);
+    const logits = await y.read();
+    const right = test.labels.filter((label, i) =>
+      Number(logits[2 * i + 1] > logits[2 * i]) === label
+    );
+    assertEquals(right.length >= 8, true, `${right.length} of 10`);
+  }
+  assertEquals(heads[0], heads[1]);
+  assertEquals(progress.slice(0, progress.length / 2), [
+    ...[8, 16, 24, 30].map((done) => `features ${done}/30`),
+    ...[1, 2, 3, 4, 5, 6].map((done) => `training ${done}/6`),
+  ]);
+});
+
+Deno.test("fit() measures with other samples, and without a choice of weight decay", async () => {
+  using backend = await createBackend({ device: "wasm" });
+  using model = createModel("alexnet-tiny").init(backend, { seed: 1 });
+  const [train, test] = [samples(20, 1), samples(12, 2)].map(({ values, labels }) =>
+    arrayDataset(values, labels, sampleShape)
+  );
+  const classes = ["day", "night"];
+  const result = await fit(model, train, { classes, validation: test, weightDecays: [1] });
+  assertEquals(result.weightDecay, 1);
+  assertEquals(result.confusion.flat().reduce((a, b) => a + b), 12);
+});
+
+Deno.test("fit() leaves the model alone when it is cancelled or refuses", async () => {
+  using backend = await createBackend({ device: "wasm" });
+  using model = createModel("alexnet-tiny").init(backend, { seed: 1 });
+  const { values, labels } = samples(10, 1), dataset = arrayDataset(values, labels, sampleShape);
+  const classes = ["day", "night"], before = backend.bytesInUse;
+  const abort = new AbortController();
+  const cancelled = fit(model, dataset, {
+    classes,
+    signal: abort.signal,
+    batchSize: 2,
+    onProgress: () => abort.abort(new Error("stop")),
+  });
+  assertEquals((await assertRejects(() => cancelled, Error)).message, "stop");
+  const bad: [string, object, string][] = [
+    ["classes", {}, "fit: classes is undefined, must be a list of at least two names"],
+    ["labels", { classes, seed: 0.5 }, "fit: seed is 0.5, must be an integer"],
+    ["folds", { classes, folds: 1 }, "fit: folds is 1, must be an integer of at least 2"],
+    ["few", { classes, folds: 11 }, "fit: the length of the dataset is 10, must be 11 or more"],
+    ["decay", { classes, weightDecays: [-1] }, "fit: weightDecays is [-1], must be numbers that"],
+    ["name", { classes: ["a", "a"] }, 'fit: the name of a class is "a", must be unique'],
+  ];
+  for (const [name, options, message] of bad) {
+    const error = await assertRejects(() => fit(model, dataset, options), ArgumentError);
+    assertEquals(error.message.slice(0, message.length), message, name);
+  }
+  const wrong = arrayDataset(values, labels, [3, 4096]);
+  const error = await assertRejects(() => fit(model, wrong, { classes }), ArgumentError);
+  assertEquals(error.message, "fit: sampleShape is [3, 4096], must be [3, 64, 64]");
+  const high = arrayDataset(values, labels.map((label) => 2 * label), sampleShape);
+  assertEquals(
+    (await assertRejects(() => fit(model, high, { classes }), ArgumentError)).message,
+    "fit: the class of a sample is 2, must be from 0 to 1",
+  );
+  const nothing = { length: 5, sampleShape, read: () => Promise.reject(new FileError("a", "b")) };
+  await assertRejects(() => fit(model, nothing, { classes }), FileError);
+  assertEquals(model.numClasses, 200);
+  assertEquals(model.head.layer instanceof Linear, true);
+  using x = backend.empty([1, ...sampleShape]);
+  model.forward(x).dispose();
+  assertEquals(backend.bytesInUse >= before, true);
+});

@@ -1,0 +1,274 @@
+/** Tests the pages of `deno task web` in Chromium. The expected numbers are PyTorch's. */
+
+// @ts-types="npm:axe-core@4.14.1"
+import axe from "npm:axe-core@4.14.1/axe.min.js";
+import type { Browser, BrowserContextOptions, Page } from "npm:playwright-core@1.56.1";
+import { pathToFileURL } from "node:url";
+import { assertAlmostEquals, assertEquals, assertMatch } from "../../tests/assert.ts";
+import { TempFolder } from "../../tests/cli/run.ts";
+import { needsChromium, testWith } from "../../tests/needs.ts";
+import { StaticServer } from "../../tests/static_server.ts";
+import { runTool } from "../../tests/tools.ts";
+import { executable, launch } from "./chromium.ts";
+
+/** Inputs of the page, and what PyTorch makes of them. */
+interface Case {
+  readonly name: string;
+  readonly x: number[];
+  readonly w: number[];
+  readonly y: number[];
+  readonly unpadded: number[];
+  readonly dy: number[];
+  readonly dx: number[];
+  readonly dw: number[];
+  readonly cost: number;
+  readonly stepped: number[];
+  readonly costAfter: number;
+  readonly p: number[];
+  readonly chosen: number[];
+  readonly dxPool: number[];
+}
+
+const fixture = new URL("../../tests/fixtures/web/convolution.json", import.meta.url);
+const { rate, cases } = JSON.parse(await Deno.readTextFile(fixture)) as {
+  readonly rate: number;
+  readonly cases: readonly Case[];
+};
+
+/**
+ * A number as the page writes it, and how far the exact one may be from it: half a unit of the last of
+ * two or three digits. The page leaves out digits only if they are 0.
+ */
+function parse(text: string): { readonly value: number; readonly error: number } {
+  assertMatch(text, /^−?\d+(\.\d+)?$/);
+  const digits = text.split(".")[1]?.length === 2 ? 2 : 3;
+  return { value: Number(text.replace("−", "-")), error: 0.5 * 10 ** -digits + 1e-5 };
+}
+
+/** Asserts that elements of the page show these numbers, by selector. */
+async function assertShown(page: Page, expected: Record<string, readonly number[]>): Promise<void> {
+  const selectors = JSON.stringify(Object.keys(expected));
+  const shown = await page.evaluate(`${selectors}.map((selector) =>
+    Array.from(document.querySelectorAll(selector), ({ textContent }) => textContent))`) as string[][];
+  for (const [i, [selector, values]] of Object.entries(expected).entries()) {
+    assertEquals(shown[i].length, values.length, selector);
+    for (const [j, text] of shown[i].entries()) {
+      const { value, error } = parse(text.trim());
+      assertAlmostEquals(value, values[j], error, `${selector}: ${j}`);
+    }
+  }
+}
+
+/** Asserts that the whole page shows what PyTorch computed. */
+async function assertPageShows(page: Page, expected: Case): Promise<void> {
+  const { x, w, y, dy, dw, stepped, chosen } = expected, P = (w.length - 1) / 2;
+  const uses = (cut: number) =>
+    x.map((_, j) => w.filter((_, k) => j - k + P >= cut && j - k + P < x.length - cut).length);
+  await assertShown(page, {
+    "#x-plot .number": x,
+    "#w-plot .number": w,
+    "#forward-table thead .number": x,
+    "#forward-table td:not(:first-child):not(.product)": y.flatMap((_, i) =>
+      x.map((_, j) => w[j - i + P] ?? 0)
+    ),
+    "#forward-table button": y,
+    "#padding-table tbody:nth-of-type(1) tr:nth-child(1) td": y,
+    "#padding-table tbody:nth-of-type(1) tr:nth-child(2) td:not(.none)": expected.unpadded,
+    "#padding-table tbody:nth-of-type(2) tr:nth-child(1) td": uses(0),
+    "#padding-table tbody:nth-of-type(2) tr:nth-child(2) td": uses(P),
+    "#dx-table thead .number": dy,
+    "#dx-table button": expected.dx,
+    "#dw-table button": dw,
+    "#step-table tbody td": w.flatMap((value, k) => [value, dw[k], -rate * dw[k], stepped[k]]),
+    "#cost": [expected.cost],
+    "#cost-after": [expected.costAfter],
+    "#pool-table td:not(:first-child):not(.product)": chosen.flatMap((at) =>
+      x.map((_, j) => Number(j === at))
+    ),
+    "#pool-table button": expected.p,
+    "#dxPool-table button": expected.dxPool,
+  });
+}
+
+/** Waits until the kernels have computed, and the page shows it. */
+const settle = (page: Page) => page.evaluate("new Promise((r) => setTimeout(r, 30))");
+
+/**
+ * Serious findings of axe, one line each. Of tables with the same styles, it looks at one. The structure
+ * is the same in both colour schemes.
+ */
+async function findings(page: Page, colorScheme: "light" | "dark"): Promise<string[]> {
+  const context = { exclude: ["#dx-table", "#dw-table", "#dxPool-table"] };
+  const options = {
+    resultTypes: ["violations"],
+    ...colorScheme === "dark" ? { runOnly: ["color-contrast"] } : {},
+  };
+  return await page.evaluate(`axe.run(${JSON.stringify(context)}, ${JSON.stringify(options)})
+    .then(({ violations }) => violations
+      .filter(({ impact }) => impact === "serious" || impact === "critical")
+      .map(({ id, nodes }) => id + ": " + nodes.map(({ target }) => target).join(", ")))`);
+}
+
+/** Opens pages, and collects their problems: errors, and requests to other origins. */
+class Site implements AsyncDisposable {
+  readonly problems: string[] = [];
+  readonly #server: StaticServer;
+  readonly #browser: Browser;
+  readonly #folder: TempFolder;
+
+  private constructor(folder: TempFolder, server: StaticServer, browser: Browser) {
+    this.#folder = folder;
+    this.#server = server;
+    this.#browser = browser;
+  }
+
+  static async open(): Promise<Site> {
+    const folder = await TempFolder.make();
+    const [browser] = await Promise.all([launch(), runTool("web", folder.path)]);
+    // a page that needs threads
+    const threads = `<!doctype html><html data-threads><link rel="icon" href="data:,">
+<script type="module" src="../page.js"></script></html>`;
+    await folder.write("threads/index.html", threads);
+    return new Site(folder, new StaticServer(pathToFileURL(`${folder.path}/`)), browser);
+  }
+
+  /** Opens a page in a window of its own. */
+  async page(path: string, options: BrowserContextOptions = {}): Promise<Page> {
+    const context = await this.#browser.newContext(options);
+    const page = await context.newPage(), origin = `http://${this.#server.host}/`;
+    page.on("pageerror", (error) => this.problems.push(String(error)));
+    page.on("console", (message) => {
+      if (message.type() === "error") this.problems.push(message.text());
+    });
+    context.on("request", (request) => {
+      if (!request.url().startsWith(origin)) this.problems.push(request.url());
+    });
+    await page.goto(origin + path);
+    return page;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#browser.close();
+    await this.#server[Symbol.asyncDispose]();
+    await this.#folder[Symbol.asyncDispose]();
+  }
+}
+
+testWith(await needsChromium(executable), "the pages of `deno task web`", async (t) => {
+  await using site = await Site.open();
+  const page = await site.page("convolution/", { viewport: { width: 1280, height: 800 } });
+  await page.waitForSelector("main[data-ready]");
+  const [atStart, afterKeys, afterPointer, longer, overlapping] = cases;
+
+  await t.step("show PyTorch's numbers at the start", () => assertPageShows(page, atStart));
+
+  await t.step("compute again when keys change bars", async () => {
+    await page.focus("#w-plot [role=slider]:nth-child(2)");
+    await page.keyboard.press("ArrowUp");
+    await page.keyboard.press("ArrowUp");
+    await page.focus("#x-plot [role=slider]:nth-child(5)");
+    await page.keyboard.press("ArrowRight");
+    await settle(page);
+    await assertPageShows(page, afterKeys);
+    const said = page.locator('[role=status]:has-text("x 4 is −1.5. ")');
+    await said.waitFor({ state: "attached" });
+    assertMatch(await said.textContent() ?? "", /y 3 is 0\.5, y 4 is −5\.5, .*cost is 53\.125\.$/);
+  });
+
+  await t.step("compute again when a pointer drags a bar", async () => {
+    const { x, y, width, height } = (await page.locator("#w-plot .track").nth(1).boundingBox())!;
+    await page.mouse.move(x + width / 2, y + 5);
+    await page.mouse.down();
+    await page.mouse.move(x + width / 2, y + height / 2);
+    await page.mouse.move(x + width / 2, y + height * 0.75); // a quarter from below: −1.5 of ±3
+    await page.mouse.up();
+    await settle(page);
+    await assertPageShows(page, afterPointer);
+  });
+
+  await t.step("compute again with other sizes", async () => {
+    await page.selectOption("[name=length]", "5");
+    await settle(page);
+    await assertPageShows(page, longer);
+    await page.selectOption("[name=size]", "4");
+    await page.selectOption("[name=stride]", "1");
+    await settle(page);
+    await assertPageShows(page, overlapping);
+  });
+
+  await t.step("light up what belongs together", async () => {
+    const lit = (within: string) => page.locator(`${within}.lit`).allTextContents();
+    await page.focus("#forward-table tbody tr:nth-child(4) button");
+    assertEquals((await lit("#x-plot .column")).length, 5);
+    assertEquals((await lit("#forward-table tbody th")).map((text) => text.trim()), ["y3"]);
+    assertEquals((await lit("#forward-table tbody td:not(.empty):not(.product)")).length, 5);
+    assertEquals((await lit("#y-terms")).length, 1);
+    await page.keyboard.press("ArrowDown");
+    assertEquals((await lit("#forward-table tbody th")).map((text) => text.trim()), ["y4"]);
+    await page.hover("#w-plot .column:nth-child(1)");
+    assertEquals((await lit("#w-terms")).length, 1);
+    const diagonal = overlapping.y.length - 2; // of the first of five weights
+    assertEquals((await lit("#forward-table tbody td:not(.product)")).length, diagonal);
+  });
+
+  await t.step("take a step of gradient descent", async () => {
+    await page.click("[data-steps='1']");
+    await settle(page);
+    const { stepped, costAfter } = overlapping;
+    await assertShown(page, { "#w-plot .number": stepped, "#cost": [costAfter] });
+    assertEquals(await page.textContent("#steps"), "1");
+  });
+
+  await t.step("work offline, and have the headers for threads", async () => {
+    await page.waitForFunction("navigator.serviceWorker.controller !== null");
+    await page.waitForFunction(`caches.keys().then(async ([name]) =>
+      (await (await caches.open(name)).keys()).some(({ url }) => /(relaxed|simd)-/.test(url)))`);
+    await page.context().setOffline(true);
+    await page.reload();
+    await page.waitForSelector("main[data-ready]");
+    await assertPageShows(page, atStart);
+    assertEquals(await page.evaluate("crossOriginIsolated"), true);
+    await page.click("nav a");
+    await page.click("text=Convolution by hand");
+    await page.waitForSelector("main[data-ready]");
+    await page.context().close();
+  });
+
+  const viewport = { width: 390, height: 844 };
+  const phone = await site.page("threads/", { viewport, hasTouch: true });
+
+  await t.step("load once more for threads", async () => {
+    await phone.waitForFunction("crossOriginIsolated");
+  });
+
+  await t.step("take touches", async () => {
+    await phone.goto(new URL("../convolution/", phone.url()).href);
+    await phone.waitForSelector("main[data-ready]");
+    const track = (await phone.locator("#x-plot .track").nth(2).boundingBox())!;
+    await phone.touchscreen.tap(track.x + track.width / 2, track.y + track.height / 8);
+    await settle(phone);
+    await assertShown(phone, { "#x-plot .column:nth-child(3) .number": [3] });
+    assertEquals(await phone.evaluate("document.documentElement.scrollWidth"), viewport.width);
+    await phone.evaluate(axe.source);
+  });
+
+  for (const colorScheme of ["light", "dark"] as const) {
+    await t.step(`are accessible in a ${colorScheme} colour scheme`, async () => {
+      await phone.emulateMedia({ colorScheme });
+      const paper = await phone.evaluate(
+        "getComputedStyle(document.body).backgroundColor",
+      ) as string;
+      const isDark = Number(paper.match(/\d+/)![0]) < 128;
+      assertEquals(isDark, colorScheme === "dark", paper);
+      assertEquals(await findings(phone, colorScheme), []);
+    });
+  }
+
+  await t.step("have an accessible index", async () => {
+    await phone.click("nav a");
+    await phone.evaluate(axe.source);
+    assertEquals(await findings(phone, "light"), []);
+  });
+
+  assertEquals(site.problems, []);
+});

@@ -1,0 +1,190 @@
+/**
+ * Builds the pages of examples/web as one folder for any static server, in dist/web/ or in the given
+ * folder:
+ *
+ *     deno task web
+ *     deno task web FOLDER
+ *
+ * A page is a folder with an `index.html` and, if it computes, a `main.ts`. That becomes `main.js` and
+ * chunks that it loads when it needs them, with the parts of the library that the page uses. All pages
+ * share `style.css` and `page.ts`. Other files are copied. `service_worker.ts` gets the list of files.
+ *
+ * Fails if a page is too large.
+ *
+ * @module
+ */
+
+import { createHash } from "node:crypto";
+import { relative, resolve } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import * as esbuild from "npm:esbuild@0.28.2";
+import { entry, pageReplacements, root } from "./builds.ts";
+import { disposeSymbol, npmPackages, type Replacement, replacing } from "./bundle.ts";
+
+/** The limit for all that a page loads before it computes, uncompressed. */
+const maxBytes = 300_000;
+
+const pages = new URL("examples/web/", root);
+const folder = pathToFileURL(`${resolve(Deno.args[0] ?? "dist/web")}/`);
+
+/** All files of the result, by path. */
+const files: Record<string, Uint8Array> = {};
+
+/** The chunks that a script needs at once, and the kernels for one thread, by the script's path. */
+const chunks: Record<string, string[]> = {}, kernels: Record<string, string[]> = {};
+
+/** The files below a folder, by path relative to it. */
+function* filesIn(folder: URL, below = ""): Generator<string> {
+  for (const { name, isDirectory } of Deno.readDirSync(new URL(`./${below}`, folder))) {
+    if (isDirectory) yield* filesIn(folder, `${below}${name}/`);
+    else yield below + name;
+  }
+}
+
+/**
+ * Leaves in `mod.ts` only what a page imports from it. esbuild removes unused functions, but divides
+ * the rest as if their dynamic imports were still there.
+ */
+async function onlyImports(scripts: readonly string[]): Promise<Replacement> {
+  const imports = /import \{([^}]+)\} from "(?:\.\.\/)+mod\.ts"/g;
+  const texts = await Promise.all(scripts.map((path) => Deno.readTextFile(new URL(path, pages))));
+  const used = new Set(
+    texts.flatMap((text) => [...text.matchAll(imports)].flatMap(([, list]) => list.match(/\w+/g))),
+  );
+  return [
+    /[/\\]mod\.ts$/,
+    (source) =>
+      source.replace(
+        /^export (?:type )?\{([^}]+)\} from .+$/gm,
+        (statement, list: string) =>
+          list.match(/\w+/g)!.some((name) => name !== "type" && used.has(name)) ? statement : "",
+      ),
+  ];
+}
+
+/** Marks the library's modules as free of side effects, so that a page gets only what it uses. */
+const treeShaking: esbuild.Plugin = {
+  name: "tree shaking",
+  setup({ onResolve }) {
+    const isLibrary = (path: string) =>
+      path === fileURLToPath(entry) || path.startsWith(fileURLToPath(new URL("src/", root)));
+    onResolve({ filter: /^\.\.?\/.*\.ts$/ }, ({ path, importer }) => {
+      const file = fileURLToPath(new URL(path, pathToFileURL(importer)));
+      return { path: file, sideEffects: !isLibrary(file) };
+    });
+  },
+};
+
+const options = {
+  outdir: ".",
+  bundle: true,
+  minify: true,
+  charset: "utf8",
+  target: "es2022",
+  logLevel: "silent",
+  write: false,
+  metafile: true,
+} as const;
+
+/** Bundles a script, and adds its files. */
+async function addScript(source: string, scripts: readonly string[]): Promise<void> {
+  const script = source.replace(/\.ts$/, ".js");
+  const { metafile: { outputs }, outputFiles } = await esbuild.build({
+    ...options,
+    entryPoints: [{ in: fileURLToPath(new URL(source, pages)), out: source.replace(/\.ts$/, "") }],
+    chunkNames: source.replace(/\w+\.ts$/, "[name]-[hash]"),
+    splitting: true,
+    format: "esm",
+    banner: { js: disposeSymbol },
+    plugins: [
+      replacing([await onlyImports(scripts), ...pageReplacements]),
+      treeShaking,
+      npmPackages,
+    ],
+  });
+  for (const { path, contents } of outputFiles) {
+    files[relative(Deno.cwd(), path).replaceAll("\\", "/")] = contents;
+  }
+  const needed = (path: string): string[] =>
+    outputs[path].imports.flatMap(({ path, kind }) =>
+      kind === "import-statement" ? [path, ...needed(path)] : []
+    );
+  chunks[script] = needed(script);
+  kernels[script] = Object.keys(outputs).filter((path) =>
+    /\/generated\/(relaxed|simd)\.ts$/.test(outputs[path].entryPoint ?? "")
+  );
+}
+
+const sources = [...filesIn(pages)].sort();
+const isPage = (folder: string) => sources.includes(`${folder}index.html`);
+for (const source of sources) {
+  const [, folder, name] = /^(.*\/|)([^/]+)$/.exec(source)!;
+  if (!name.endsWith(".ts")) files[source] = await Deno.readFile(new URL(source, pages));
+  else if (name === "page.ts") await addScript(source, []);
+  else if (name === "main.ts") {
+    const belongs = (path: string) =>
+      path.startsWith(folder) && path.slice(folder.length).split("/").slice(0, -1)
+        .every((_, i, below) => !isPage(`${folder}${below.slice(0, i + 1).join("/")}/`));
+    await addScript(source, sources.filter((path) => path.endsWith(".ts") && belongs(path)));
+  }
+}
+
+// so that the browser need not read one script to find the next
+for (const [script, needed] of Object.entries(chunks)) {
+  const page = script.replace(/[^/]+$/, "index.html"), html = files[page];
+  if (!html || !script.endsWith("main.js")) continue;
+  const links = needed.map((path) =>
+    `<link rel="modulepreload" href="${path.slice(script.lastIndexOf("/") + 1)}">`
+  );
+  const text = new TextDecoder().decode(html).replace("</head>", `${links.join("")}</head>`);
+  files[page] = new TextEncoder().encode(text);
+}
+
+// A first visit stores all pages with what they need at once, and the rest when a page has used it: a
+// browser loads one of four files of kernels.
+const first = sources.filter((path) => path in files).concat(
+  Object.entries(chunks).flatMap(([script, needed]) => [script, ...needed]),
+);
+const version = createHash("sha256");
+for (const path of Object.keys(files).sort()) version.update(`${path}\n`).update(files[path]);
+const worker = await esbuild.build({
+  ...options,
+  entryPoints: [fileURLToPath(new URL("service_worker.ts", pages))],
+  format: "iife",
+  define: {
+    VERSION: JSON.stringify(version.digest("hex").slice(0, 12)),
+    FILES: JSON.stringify([...new Set(first)].sort()),
+    LATER: JSON.stringify(Object.keys(files).filter((path) => !first.includes(path)).sort()),
+  },
+});
+files["service_worker.js"] = worker.outputFiles[0].contents;
+await esbuild.stop();
+
+for (const [path, contents] of Object.entries(files)) {
+  const to = new URL(path, folder);
+  await Deno.mkdir(new URL("./", to), { recursive: true });
+  await Deno.writeFile(to, contents);
+}
+for (const page of Object.keys(files).filter((path) => /(^|\/)index\.html$/.test(path))) {
+  const bytes = pageSize(page);
+  console.log(`${page.padEnd(28)} ${(bytes / 1000).toFixed(1).padStart(6)} kB before weights`);
+  if (bytes <= maxBytes) continue;
+  console.error(`error: ${page} exceeds the limit of ${maxBytes / 1000} kB`);
+  Deno.exitCode = 1;
+}
+
+/** Bytes of a page with its styles, scripts and, if it computes, the larger kernels. */
+function pageSize(page: string): number {
+  const html = new TextDecoder().decode(files[page]);
+  const linked = [...html.matchAll(/<(?:script|link)[^>]* (?:src|href)="([^":]+)"/g)];
+  const used = new Set([page]);
+  let largestKernels = 0;
+  for (const [, path] of linked) {
+    const file = new URL(path, new URL(page, "http://host/")).pathname.slice(1);
+    for (const each of [file, ...chunks[file] ?? []]) used.add(each);
+    for (const each of kernels[file] ?? []) {
+      largestKernels = Math.max(largestKernels, files[each].length);
+    }
+  }
+  return [...used].reduce((sum, path) => sum + files[path].length, largestKernels);
+}
