@@ -1,6 +1,7 @@
 /** A photo, and what the model says about it. */
 
-import { type ExplainOptions, type Explanation, heatMaps } from "../explain/explain.ts";
+import type { ExplainOptions, Explanation } from "../explain/explain.ts";
+import { heatMaps } from "../explain/heat_maps.ts";
 import { decodeImage } from "../image/decode.ts";
 import type { RgbImage } from "../image/pixels.ts";
 import { cropRegion } from "../image/preprocess.ts";

@@ -10,19 +10,13 @@ import { cropRegion, type Region } from "../image/preprocess.ts";
 import type { Classifier } from "../models/classifier.ts";
 import type { Prediction } from "../models/classify.ts";
 import { checkOptions } from "../ops/checks.ts";
-import { gradCam } from "./grad_cam.ts";
 import type { HeatMap } from "./heat_map.ts";
-import { saliency, type SaliencyOptions } from "./saliency.ts";
+import type { MethodOptions } from "./heat_maps.ts";
 
 /** Options of {@linkcode explain}. */
-export interface ExplainOptions extends SaliencyOptions {
+export interface ExplainOptions extends MethodOptions {
   /** The index or the label of the class. Default: the most probable one. */
   readonly class?: number | string;
-  /**
-   * "grad-cam", the default, shows in which area the network found the class. "saliency" shows which
-   * pixels would change its score most.
-   */
-  readonly method?: "grad-cam" | "saliency";
 }
 
 /** A class, its probability, and where in the image the network found it. */
@@ -65,27 +59,9 @@ export async function explain(
     ? predictions[0].index
     : classIndex(model, options.class);
   const prediction = predictions.find((prediction) => prediction.index === index)!;
+  const { heatMaps } = await import("./heat_maps.ts"); // a file of its own for pages
   const [map] = await heatMaps(model, values, [index], options);
   return { ...prediction, ...map, region: cropRegion(image, model.preprocessing) };
-}
-
-/** The ways to explain a class. */
-export const methods = ["grad-cam", "saliency"] as const satisfies ExplainOptions["method"][];
-
-/** Computes the maps of several classes for one preprocessed image. */
-export async function heatMaps(
-  model: Classifier,
-  values: Float32Array,
-  classes: readonly number[],
-  options: ExplainOptions = {},
-): Promise<HeatMap[]> {
-  const { method = "grad-cam" } = options;
-  if (method === "saliency") return await saliency(model, values, classes, options);
-  if (method !== "grad-cam") {
-    throw new ArgumentError("explain", "method", method, '"grad-cam" or "saliency"');
-  }
-  using x = model.backend.upload(values, model.inputShape());
-  return await gradCam(model, x, classes);
 }
 
 /**
