@@ -43,9 +43,12 @@ async function run(options: Command): Promise<number> {
       return (await import("./src/cli/summary.ts")).summary(options);
     case "classify":
       if (options.features) return (await import("./src/cli/features.ts")).features(options);
+      if (options.show) return (await import("./src/cli/show.ts")).classifyAndShow(options);
       return (await import("./src/cli/classify.ts")).classify(options);
     case "evaluate":
       return (await import("./src/cli/evaluate.ts")).evaluate(options);
+    case "explain":
+      return (await import("./src/cli/explain.ts")).explainPhoto(options);
     case "serve":
       return (await import("./src/cli/serve.ts")).serve(options);
     case "pull":

@@ -161,6 +161,10 @@ export { createModel, type NetworkName } from "./src/models/registry.ts";
 export { saveModel } from "./src/models/save_model.ts";
 export { summarize } from "./src/models/summary.ts";
 
+// Explanations
+export { drawHeatMap } from "./src/explain/draw.ts";
+export { explain, type ExplainOptions, type Explanation } from "./src/explain/explain.ts";
+
 // Images
 export {
   type CodecModules,
@@ -168,6 +172,7 @@ export {
   type DecodeOptions,
   type Decoder,
 } from "./src/image/decode.ts";
+export { encodePng } from "./src/image/encode_png.ts";
 export { fromRgba, type RgbImage } from "./src/image/pixels.ts";
 export {
   caffePreprocessing,

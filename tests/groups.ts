@@ -8,7 +8,7 @@
 export const groups = {
   backend: /^backend\/(?!conv|winograd)/,
   convolution: /^backend\/(conv|winograd)/,
-  networks: /^(layers|models|ops|reference)\//,
+  networks: /^(explain|layers|models|ops|reference)\//,
   training: /^(recipe|train)\//,
   command: /^cli\/(?!bulk|pull|serve)/,
   many_photos: /^(faults|serve|cli\/(bulk|pull|serve))/,

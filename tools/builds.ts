@@ -199,8 +199,10 @@ const library: BundleOptions = {
   lazy: {
     "pembroke.webgpu.js": new URL("src/backend/webgpu.ts", root),
     "pembroke.onnx.js": new URL("src/models/onnx/convert.ts", root),
+    "pembroke.explain.js": new URL("src/explain/heat_maps.ts", root),
   },
 };
+const { "pembroke.explain.js": _, ...lazyWithoutNetworks } = library.lazy!;
 const withoutBinaries: BundleOptions = {
   entry,
   replacements: [weightsAsFile, noKernels, noCodecs],
@@ -219,12 +221,15 @@ export const lazyBundles: Readonly<Record<string, BundleOptions>> = {
   "pembroke.webp.wasm.js": codecFile("webp"),
 };
 
-/** The library without the section "Networks" of its entry module, to measure it. */
+/**
+ * The library without the sections "Networks" and "Explanations" of its entry module, to measure it.
+ */
 export const withoutNetworks: BundleOptions = {
   ...library,
+  lazy: lazyWithoutNetworks,
   replacements: [...library.replacements!, [
     /[/\\]mod\.ts$/,
-    (source) => source.replace(/^\/\/ Networks\n(.+\n)+\n/m, ""),
+    (source) => source.replace(/^\/\/ (Networks|Explanations)\n(.+\n)+?\n/gm, ""),
   ]],
 };
 

@@ -3,6 +3,7 @@
 import { devices } from "../backend/devices.ts";
 import type { Preprocessing } from "../image/preprocess.ts";
 import { precisions } from "../layers/precision.ts";
+import type { ExplainArgs, readExplain, showModes } from "./args_explain.ts";
 import type { LearnArgs } from "./args_learn.ts";
 import { readWeightsArgs, type WeightsArgs, weightsCommands } from "./args_weights.ts";
 import { integer, oneOf, positive } from "./choices.ts";
@@ -13,7 +14,7 @@ import { parseStrictly } from "./parse.ts";
 /** The parsed arguments of any command. */
 export type Command = Options | WeightsArgs | LearnArgs;
 
-const modelCommands = ["classify", "evaluate", "serve", "summary"] as const;
+const modelCommands = ["classify", "evaluate", "explain", "serve", "summary"] as const;
 
 /** The parsed arguments of the commands that run a model. */
 export interface Options {
@@ -37,6 +38,10 @@ export interface Options {
   readonly preprocessing?: Partial<Preprocessing>;
   /** The seed of random weights; undefined for weights from a file. */
   readonly seed?: number;
+  /** What explain does; undefined for other commands. */
+  readonly explain?: ExplainArgs;
+  /** How to show pictures in the terminal; undefined to show none. */
+  readonly show?: typeof showModes[number];
   readonly topK: number;
   readonly backend: typeof devices[number];
   /** Undefined for the precision of the weights. */
@@ -76,11 +81,18 @@ const serveOptions = ["max-bytes", "max-pixels", "memory", "cors"] as const;
 /** Options that may come before the command. */
 const globalOptions = ["-q", "--quiet", "--no-color"];
 
+/** Arguments whose reader is loaded only for them. */
+const explaining = /^(explain|--(show|show-as|class|method)(=.*)?)$/s;
+
 /** Parses the arguments of any command; throws a {@linkcode UsageError} if they are invalid. */
 export async function readCommand(args: readonly string[]): Promise<Command> {
   const at = args.findIndex((arg) => !globalOptions.includes(arg));
   const command = weightsCommands.find((name) => name === args[at]);
-  if (!command && args[at] !== "learn") return readArgs(args);
+  if (!command && args[at] !== "learn") {
+    if (!args.some((arg) => explaining.test(arg))) return readArgs(args);
+    const { readExplain } = await import("./args_explain.ts");
+    return readArgs(args, readExplain);
+  }
   if (args.includes("--help") || args.includes("-h")) return readArgs(["--help"]);
   const rest = args.toSpliced(at, 1);
   if (command) return readWeightsArgs(command, rest);
@@ -91,9 +103,10 @@ export async function readCommand(args: readonly string[]): Promise<Command> {
 /**
  * Parses the arguments of the commands that run a model.
  *
+ * @param readOwn Reads what only explain and --show have.
  * @throws {UsageError} If they are invalid.
  */
-export function readArgs(args: readonly string[]): Options {
+export function readArgs(args: readonly string[], readOwn?: typeof readExplain): Options {
   const { values, positionals } = parse(args);
   const inputs = [...positionals];
   const named = modelCommands.find((name) => name === inputs[0]);
@@ -124,7 +137,6 @@ export function readArgs(args: readonly string[]): Options {
       exclude(values, "features", "json");
       exclude(values, "features", "resume");
     }
-    checkOutput(command, values);
     if (values.classes === "") throw new UsageError("--classes is empty, must be a file");
     if (values.base !== undefined && !values.weights) {
       throw new UsageError("--base needs --weights, a file with only a last layer");
@@ -147,9 +159,13 @@ export function readArgs(args: readonly string[]): Options {
     }
     if (inputs.includes("")) throw new UsageError("an input is empty; is a variable unset?");
   }
+  const own = command === "help" || command === "version"
+    ? {}
+    : { ...outputOf(command, values), ...readOwn?.(command, values, inputs) };
   return {
     command,
     inputs,
+    ...own,
     filesFrom: values["files-from"],
     resume: values.resume,
     shard: values.shard === undefined ? undefined : shardOf(values.shard),
@@ -171,8 +187,6 @@ export function readArgs(args: readonly string[]): Options {
     ...command === "serve" && { serve: serveLimits(values) },
     format: values.json ? "json" : values.jsonl || values.resume !== undefined ? "jsonl" : "text",
     ...values.features && { features: true },
-    ...values.output !== undefined && { output: values.output },
-    ...values.html !== undefined && { output: values.html },
     offline: values.offline,
     quiet: values.quiet,
     verbose: values.verbose,
@@ -204,6 +218,10 @@ function parse(args: readonly string[]) {
       "resume": { type: "string" },
       "shard": { type: "string" },
       "features": { type: "boolean", default: false },
+      "class": { type: "string" },
+      "method": { type: "string" },
+      "show": { type: "boolean", default: false },
+      "show-as": { type: "string" },
       "output": { type: "string", short: "o" },
       "html": { type: "string" },
       "json": { type: "boolean", default: false },
@@ -222,21 +240,24 @@ function exclude<K extends string>(values: { readonly [name in K]?: unknown }, a
   if (values[a] && values[b]) throw new UsageError(`--${a} and --${b} cannot be combined`);
 }
 
-/** Checks the file of --features, and that of --html. */
-function checkOutput(
+/** The file of --features, or that of --html. Explain has both, and reads them itself. */
+function outputOf(
   command: Options["command"],
   { features, output, html }: ReturnType<typeof parse>["values"],
-): void {
+): Pick<Options, "output"> {
+  if (command === "explain") return {};
   if (html !== undefined && command !== "evaluate") {
-    throw new UsageError("--html is only for evaluate");
+    throw new UsageError("--html is only for evaluate and explain");
   }
   if (output !== undefined && !features) {
-    throw new UsageError("--output is only for learn and classify --features");
+    throw new UsageError("--output is only for learn, explain and classify --features");
   }
   if (output !== undefined && !/.\.npy$/i.test(output)) {
     throw new UsageError(`--output is ${JSON.stringify(output)}, must end in .npy`);
   }
   if (html === "") throw new UsageError("--html is empty, must be a file");
+  const file = output ?? html;
+  return file === undefined ? {} : { output: file };
 }
 
 /** A seed of 32 bits; a random one by default. */

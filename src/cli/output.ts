@@ -27,7 +27,7 @@ const barWidth = 20;
 const eighths = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
 
 /** A result as text: the input's name, then a line with a bar for each class. */
-export function resultText({ input, predictions }: Classification): string {
+export function resultText({ input, predictions }: Omit<Classification, "timings">): string {
   const percents = predictions.map(({ probability }) => percent(probability));
   const width = Math.max(8, ...percents.map((text) => text.length));
   const lines = predictions.map(({ probability, label }, i) =>

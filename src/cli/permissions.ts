@@ -12,9 +12,11 @@ import { mirror } from "./mirror.ts";
 type CommandArgs =
   | WeightsArgs
   | LearnArgs
-  | Pick<Options, "inputs" | "filesFrom" | "resume" | "output" | "weights" | "seed" | "classes"> & {
-    readonly command?: Options["command"];
-  };
+  | (
+    & Pick<Options, "inputs" | "filesFrom" | "resume" | "output" | "weights" | "seed" | "classes">
+    & Pick<Options, "explain">
+    & { readonly command?: Options["command"] }
+  );
 
 /**
  * The message for a missing permission. It ends with the same command, and all flags that it needs.
@@ -76,6 +78,11 @@ function requiredPermissions(
         file !== "-" && !/^data:/i.test(file)
       );
       if (files.some((file) => !isWebUrl(file))) flags.add("--allow-read");
+      const { output, html } = parsed.explain ?? {};
+      if (output !== undefined || html !== undefined) {
+        flags.add("--allow-read"); // the permissions of a file that is replaced
+        flags.add("--allow-write");
+      }
       if (resume !== "-" || parsed.output !== undefined) flags.add("--allow-write");
       files.filter(isWebUrl).forEach((url) => hosts.add(new URL(url).host));
     }

@@ -1,11 +1,10 @@
 /** A report as one HTML page that needs no other files. */
 
 import { decodeImage } from "../image/decode.ts";
-import { resize } from "../image/resize.ts";
 import type { RgbImage } from "../image/pixels.ts";
-import { crc32 } from "../io/crc32.ts";
 import { writeFile } from "../io/write_file.ts";
 import { asWriteError, isSystemError } from "./errors.ts";
+import { dataUrl, escape, shrink } from "./html.ts";
 import { pathOf } from "./inputs.ts";
 import { percent } from "./output.ts";
 import { accuracyText, firstName, type Judged, perClass, type Report } from "./report.ts";
@@ -140,46 +139,5 @@ async function thumbnail(path: string): Promise<string | undefined> {
   } catch {
     return undefined;
   }
-  const { width, height } = image, scale = Math.min(1, thumbnailSide / Math.max(width, height));
-  const side = (length: number) => Math.max(1, Math.round(length * scale));
-  const png = await encodePng(resize(image, side(width), side(height)));
-  return `data:image/png;base64,${png.toBase64()}`;
-}
-
-/** Encodes an image as PNG (ISO 15948), with the filter Sub for all rows. */
-export async function encodePng({ width, height, data }: RgbImage): Promise<Uint8Array> {
-  const row = width * 3, filtered = new Uint8Array((row + 1) * height);
-  for (let y = 0; y < height; y++) {
-    const from = y * row, to = y * (row + 1) + 1;
-    filtered[to - 1] = 1;
-    for (let i = 0; i < row; i++) {
-      filtered[to + i] = data[from + i] - (i < 3 ? 0 : data[from + i - 3]);
-    }
-  }
-  const stream = new Blob([filtered]).stream().pipeThrough(new CompressionStream("deflate"));
-  const header = new DataView(new ArrayBuffer(13));
-  header.setUint32(0, width);
-  header.setUint32(4, height);
-  header.setUint16(8, 0x0802); // 8 bits, RGB
-  const chunks = [
-    Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a),
-    pngChunk("IHDR", new Uint8Array(header.buffer)),
-    pngChunk("IDAT", await new Response(stream).bytes()),
-    pngChunk("IEND", new Uint8Array(0)),
-  ];
-  return new Uint8Array(await new Blob(chunks).arrayBuffer());
-}
-
-function pngChunk(type: string, data: Uint8Array): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(12 + data.length), view = new DataView(bytes.buffer);
-  view.setUint32(0, data.length);
-  bytes.set(new TextEncoder().encode(type), 4);
-  bytes.set(data, 8);
-  view.setUint32(8 + data.length, crc32(bytes.subarray(4, 8 + data.length)));
-  return bytes;
-}
-
-/** Text for HTML. Names come from files and models, which need not be trustworthy. */
-function escape(text: string): string {
-  return text.replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`);
+  return await dataUrl(shrink(image, thumbnailSide));
 }

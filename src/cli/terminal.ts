@@ -10,6 +10,11 @@ import { redactUrls } from "../io/redact.ts";
 
 const plain = Deno.noColor || Deno.args.includes("--no-color");
 
+/** Whether pictures can be printed: on a terminal with colours. */
+export function hasPictures(): boolean {
+  return !plain && Deno.stdout.isTerminal();
+}
+
 /** Prints a result. */
 export function print(text: string): void {
   write(Deno.stdout, text);

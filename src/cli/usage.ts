@@ -9,6 +9,7 @@ export const usage = `\
 Classify photos with a convolutional network, on WebAssembly or a GPU.
 
 Usage: deno run -A cli.ts [classify] [options] <image|folder|pattern|URL|->...
+       deno run -A cli.ts explain -o FILE.png [options] <image>
        deno run -A cli.ts learn [options] <folder> -o <file>
        deno run -A cli.ts evaluate [options] <folder>
        deno run -A cli.ts serve [options]
@@ -21,6 +22,7 @@ Usage: deno run -A cli.ts [classify] [options] <image|folder|pattern|URL|->...
 
 Commands:
   classify               print the most probable classes of each image (default)
+  explain                show why the model chose a class, as a heat map
   learn                  make a model for your own classes from photos
   evaluate               measure a model's accuracy on labelled photos
   serve                  classify photos sent with POST to
@@ -32,7 +34,7 @@ Commands:
   convert                convert weights to another format or precision
   quantize               convert weights to int8, with the help of sample photos
 
-Model options (classify, evaluate, serve, summary):
+Model options (classify, evaluate, explain, serve, summary):
   -m, --model NAME       a network, such as resnet18 or alexnet-tiny, or a name
                          that pull takes (default: as the weights say, or
                          alexnet with --random)
@@ -68,11 +70,22 @@ Classify options:
       --jsonl            print one line of JSON per image, as soon as it is done
       --resume FILE      append the lines to FILE instead; skip images that are
                          already in it, and retry those that failed
-
+      --show             also draw each photo and its heat map in the terminal
+      --show-as FORMAT   kitty, sixel, truecolor or 256 (default: the best one
+                         that the terminal is known to support)
       --features         print what the network's last layer takes instead, as
                          one line of JSON per image
   -o, --output FILE      write the features to FILE.npy for NumPy, and the
                          images' names to FILE.txt
+
+Explain options (also --show, --show-as and -k):
+  -o, --output FILE      write the photo with the heat map, a PNG
+      --html FILE        write a report of one page: heat maps of three classes,
+                         activations, filters, and the time of each layer
+      --class C          the class to explain, a name or an index (default: the
+                         most probable one)
+      --method NAME      grad-cam shows the area (default); saliency shows the
+                         pixels, and takes longer
 
 ${learnUsage}
 

@@ -166,6 +166,41 @@ export function preprocess(
   return tensor;
 }
 
+/**
+ * A part of an image, in pixels.
+ *
+ * @internal
+ */
+export interface Region {
+  /** The distance of its left edge from that of the image. Negative where the crop is padded. */
+  readonly left: number;
+  /** The distance of its upper edge from that of the image. Negative where the crop is padded. */
+  readonly top: number;
+  /** Its width. */
+  readonly width: number;
+  /** Its height. */
+  readonly height: number;
+}
+
+/**
+ * Returns the part of an image that {@linkcode preprocess} crops, in the pixels of the image itself.
+ * Edges may lie inside a pixel.
+ */
+export function cropRegion(
+  image: { readonly width: number; readonly height: number },
+  options: Preprocessing = imagenetPreprocessing,
+): Region {
+  const { resize, crop, cropWidth = crop, rounding } = options;
+  const [width, height] = shorterSideTo(resize, image, rounding);
+  const across = image.width / width, down = image.height / height;
+  return {
+    left: cropStart(width, cropWidth, rounding) * across,
+    top: cropStart(height, crop, rounding) * down,
+    width: cropWidth * across,
+    height: crop * down,
+  };
+}
+
 /** The value of an option that is a name. */
 function choice<K extends keyof typeof preprocessingChoices>(
   options: Preprocessing,

@@ -111,7 +111,7 @@ export function resizeShorterSide(image: RgbImage, size: number): RgbImage {
  */
 export function shorterSideTo(
   size: number,
-  { width, height }: RgbImage,
+  { width, height }: Pick<RgbImage, "width" | "height">,
   rounding: "torchvision" | "caffe" = "torchvision",
 ): [number, number] {
   const round = rounding === "caffe" ? Math.round : Math.trunc;

@@ -1,7 +1,6 @@
 /** `evaluate`, and `classify --features`. */
 
 import { matchFolders } from "../../src/cli/class_names.ts";
-import { encodePng } from "../../src/cli/report_page.ts";
 import { reportOf, reportText } from "../../src/cli/report.ts";
 import { decodeImage } from "../../src/image/decode.ts";
 import { loadModel } from "../../src/models/load_model.ts";
@@ -59,14 +58,6 @@ Deno.test("the text of a report escapes control characters, and lists pairs of m
   assert(text.includes("  2\\x07.jpg: class\\x1b19 52.00 %"), text);
 });
 
-Deno.test("encodePng() round-trips", async () => {
-  const data = Uint8Array.from({ length: 7 * 5 * 3 }, (_, i) => i * 89);
-  const { width, height, data: decoded } = await decodeImage(
-    await encodePng({ width: 7, height: 5, data }),
-  );
-  assertEquals([width, height, [...decoded]], [7, 5, [...data]]);
-});
-
 /** Folders with names of the bundled model's classes, and one with another name. */
 async function imagenetFolders(): Promise<TempFolder> {
   const folder = await TempFolder.make();
@@ -117,7 +108,7 @@ Deno.test("evaluate reports what it cannot measure in one error", async () => {
   assertEquals(await errorOf(2), usage);
   assertEquals(await errorOf(2, "photos", "photos"), usage);
   const onlyEvaluate = theError(await run(["--html", "a.html", "a.jpg"]), 2);
-  assertEquals(onlyEvaluate, "--html is only for evaluate");
+  assertEquals(onlyEvaluate, "--html is only for evaluate and explain");
 });
 
 Deno.test("classify --features prints what the last layer takes", async () => {
@@ -167,6 +158,6 @@ Deno.test("wrong usage of --features exits with 2 and one error", async () => {
   );
   assertEquals(
     await errorOf("-o", "a.npy", "a.jpg"),
-    "--output is only for learn and classify --features",
+    "--output is only for learn, explain and classify --features",
   );
 });

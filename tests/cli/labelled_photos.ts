@@ -1,6 +1,6 @@
 /** Labelled photos: parts of the photos in tests/photos, all different. */
 
-import { encodePng } from "../../src/cli/report_page.ts";
+import { encodePng } from "../../src/image/encode_png.ts";
 import { decodeImage } from "../../src/image/decode.ts";
 import type { RgbImage } from "../../src/image/pixels.ts";
 import { resize } from "../../src/image/resize.ts";

@@ -42,6 +42,15 @@ Deno.test("permissionLine() lists exactly the permissions that the inputs need",
   );
 });
 
+Deno.test("permissionLine() lets explain write its files", () => {
+  const options = { inputs: ["-"], seed: 1, explain: { method: "grad-cam", output: "x" } } as const;
+  const error = denied('write access to "x"');
+  assertMatch(
+    permissionLine(error, "https://x.test/cli.ts", [], options),
+    / run --allow-read --allow-write https/,
+  );
+});
+
 Deno.test("permissionLine() adds the host of a redirect", () => {
   assertMatch(
     line('net access to "cdn.test:443"', ["https://a.test/x"]),

@@ -24,8 +24,8 @@ Deno.test("classifying a JPEG with the bundled model evaluates no module that it
   // loading a module takes a quarter of a millisecond
   assert(modules.length >= 100 && modules.length <= 147, `${modules.length} modules`);
   const unneeded = [
-    /^src\/cli\/(convert|models|permissions|pull|result_file|serve|summary|usage)\.ts$/,
-    /^src\/(hub|serve|train)\//,
+    /^src\/cli\/(args_explain|convert|models|permissions|pull|result_file|serve|summary|usage)\.ts$/,
+    /^src\/(explain|hub|serve|train)\//,
     /^src\/backend\/webgpu(\/(?!adapter)|\.ts)/,
     /^src\/image\/codecs\/(?!jpeg|jsquash)/,
     /^src\/image\/threads\/(?!thread\.ts)/,

@@ -1,0 +1,94 @@
+/** Parses the options of explain, and --show, which classify has, too. */
+
+import { oneOf } from "./choices.ts";
+import { UsageError } from "./errors.ts";
+
+/** The ways to explain a class: those of src/explain, which is loaded only when it is used. */
+export const explainMethods = ["grad-cam", "saliency"] as const;
+
+/** How pictures are shown in a terminal; "auto" finds out what it supports. */
+export const showModes = ["auto", "kitty", "sixel", "truecolor", "256"] as const;
+
+/** What explain does. */
+export interface ExplainArgs {
+  /** The PNG to write. */
+  readonly output?: string;
+  /** The page to write. */
+  readonly html?: string;
+  /** The class to explain, an index or a name; undefined for the most probable one. */
+  readonly class?: number | string;
+  readonly method: typeof explainMethods[number];
+}
+
+/** The values of the options, and of those that cannot be combined with them. */
+interface ExplainValues {
+  readonly output?: string;
+  readonly html?: string;
+  readonly class?: string;
+  readonly method?: string;
+  readonly show: boolean;
+  readonly "show-as"?: string;
+  readonly json: boolean;
+  readonly jsonl: boolean;
+  readonly features: boolean;
+  readonly resume?: string;
+  readonly "files-from"?: string;
+  readonly shard?: string;
+}
+
+/** Options of classify that explain and --show do not have. */
+const otherOptions = ["json", "jsonl", "features", "resume", "files-from", "shard"] as const;
+
+/** What readExplain() reads. */
+interface ExplainParts {
+  readonly explain?: ExplainArgs;
+  readonly show?: typeof showModes[number];
+}
+
+/**
+ * Reads the options.
+ *
+ * @throws {UsageError} If they are invalid, or do not fit the command and the number of its inputs.
+ */
+export function readExplain(
+  command: string,
+  values: ExplainValues,
+  inputs: readonly string[],
+): ExplainParts {
+  const own = (["class", "method"] as const).find((name) => values[name] !== undefined);
+  if (own && command !== "explain") throw new UsageError(`--${own} is only for explain`);
+  const shows = values.show || values["show-as"] !== undefined;
+  if (shows && command !== "classify" && command !== "explain") {
+    throw new UsageError("--show is only for classify and explain");
+  }
+  const show = !shows ? {} : { show: oneOf("--show-as", values["show-as"] ?? "auto", showModes) };
+  const other = otherOptions.find((name) => values[name] !== undefined && values[name] !== false);
+  if (other && (shows || command === "explain")) {
+    const what = shows ? "--show" : "explain";
+    throw new UsageError(`${what} cannot be combined with --${other}`);
+  }
+  if (command !== "explain") return show;
+  if (inputs.length !== 1) {
+    throw new UsageError(`explain takes one image, got ${inputs.length}; see --help`);
+  }
+  const { output, html, method = "grad-cam" } = values;
+  if (output === undefined && html === undefined && !shows) {
+    throw new UsageError("explain needs -o FILE.png, --html FILE.html or --show");
+  }
+  for (const [name, file] of Object.entries({ output, html })) {
+    if (file === "") throw new UsageError(`--${name} is empty, must be a file`);
+  }
+  const explain = {
+    method: oneOf("--method", method, explainMethods),
+    ...output !== undefined && { output },
+    ...html !== undefined && { html },
+    ...values.class !== undefined && { class: classOf(values.class) },
+  };
+  return { explain, ...show };
+}
+
+/** An index, if the text is one; else a name. */
+function classOf(text: string): number | string {
+  if (text === "") throw new UsageError("--class is empty, must be a name or an index");
+  return /^\d+$/.test(text) ? Number(text) : text;
+}

@@ -1,0 +1,105 @@
+/** `cli.ts explain`: shows why the model chose a class. */
+
+import { drawHeatMap } from "../explain/draw.ts";
+import { classIndex } from "../explain/explain.ts";
+import { ArgumentError } from "../errors.ts";
+import { encodePng } from "../image/encode_png.ts";
+import { writeFile } from "../io/write_file.ts";
+import type { Classifier } from "../models/mod.ts";
+import type { Options } from "./args.ts";
+import { loadWeights } from "./classify.ts";
+import { Device } from "./device.ts";
+import { asWriteError, isSystemError, UsageError } from "./errors.ts";
+import { explainImage, readPhoto } from "./explained.ts";
+import { expand, type Input, pathOf } from "./inputs.ts";
+import { selectModel } from "./model.ts";
+import { resultText } from "./output.ts";
+import { Progress } from "./progress.ts";
+import { hasPictures, note, print, warn } from "./terminal.ts";
+
+/** Explains the photo, writes the files, and returns the exit code. */
+export async function explainPhoto(options: Options): Promise<number> {
+  const { output, html, class: wanted } = options.explain!;
+  using device = await Device.open(options, "auto", (on) => loadWeights(selected, on, options));
+  using selected = await selectModel(options);
+  const { model } = selected;
+  const index = wanted === undefined ? undefined : indexOf(model, wanted);
+  const input = await onlyInput(options.inputs[0]);
+  const image = await readPhoto(input, options);
+  await device.prepare();
+  const progress = new Progress(
+    "explaining",
+    !options.quiet && options.explain!.method !== "grad-cam",
+  );
+  progress.update(0, undefined, "");
+  // the page shows the three most probable classes
+  const { predictions, explanations } = await device.run(() =>
+    explainImage(model, image, options.explain!, (all) => {
+      const first = index ?? all[0].index;
+      return html === undefined
+        ? [first]
+        : [...new Set([first, ...all.slice(0, 3).map(({ index }) => index)])];
+    })
+  );
+  progress.clear();
+  const [explained] = explanations, drawn = drawHeatMap(image, explained);
+  const top = predictions.slice(0, options.topK);
+  const isShown = top.some(({ index }) => index === explained.index);
+  print(resultText({ input: input.name, predictions: isShown ? top : [...top, explained] }));
+  if (!options.quiet && explained.heat.every((value) => value === 0)) {
+    warn("the map is empty, because no area raised the score of the class; try --method saliency");
+  }
+  if (output !== undefined) {
+    await writeBytes(output, await encodePng(drawn));
+    if (!options.quiet) note(`${output}: where the model found ${JSON.stringify(explained.label)}`);
+  }
+  if (html !== undefined) {
+    const { reportPage } = await import("./explain_page.ts");
+    const { model: _, ...names } = selected;
+    const { method } = options.explain!;
+    const facts = { ...names, input: input.name, backend: device.backend, method };
+    const page = await device.run(() =>
+      reportPage(model, { image, predictions, explanations }, facts)
+    );
+    await writeBytes(html, new TextEncoder().encode(page));
+    if (!options.quiet) note(`${html}: the report`);
+  }
+  if (options.show && hasPictures()) {
+    const { showPictures } = await import("./terminal_picture.ts");
+    await showPictures([image, drawn], options.show);
+  }
+  return 0;
+}
+
+/** The image of the argument, which must not be several. */
+async function onlyInput(argument: string): Promise<Input> {
+  const found: Input[] = [];
+  for await (const input of expand(argument)) {
+    found.push(input);
+    if (found.length > 1) {
+      throw new UsageError(`explain takes one image, but ${argument} has several`);
+    }
+  }
+  return found[0];
+}
+
+function indexOf(model: Classifier, wanted: number | string): number {
+  try {
+    return classIndex(model, wanted);
+  } catch (error) {
+    if (!(error instanceof ArgumentError)) throw error;
+    throw new UsageError(
+      `--class is ${JSON.stringify(wanted)}, must be a label of the model, or an index from 0 to ` +
+        `${model.numClasses - 1}`,
+    );
+  }
+}
+
+async function writeBytes(file: string, bytes: Uint8Array): Promise<void> {
+  try {
+    // deno-lint-ignore require-await -- the sink is synchronous
+    await writeFile(pathOf(file), async (sink) => sink.write(0, bytes));
+  } catch (error) {
+    throw isSystemError(error) ? asWriteError(file, error) : error;
+  }
+}

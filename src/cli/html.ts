@@ -1,0 +1,22 @@
+/** What the pages of reports share. They need no other files. */
+
+import { encodePng } from "../image/encode_png.ts";
+import type { RgbImage } from "../image/pixels.ts";
+import { resize } from "../image/resize.ts";
+
+/** Text for HTML. Names come from files and models, which need not be trustworthy. */
+export function escape(text: string): string {
+  return text.replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`);
+}
+
+/** An image as the data URL of a PNG. */
+export async function dataUrl(image: RgbImage): Promise<string> {
+  return `data:image/png;base64,${(await encodePng(image)).toBase64()}`;
+}
+
+/** Shrinks an image, so that its longer side has at most `longest` pixels. */
+export function shrink(image: RgbImage, longest: number): RgbImage {
+  const { width, height } = image, scale = Math.min(1, longest / Math.max(width, height));
+  const side = (length: number) => Math.max(1, Math.round(length * scale));
+  return resize(image, side(width), side(height));
+}

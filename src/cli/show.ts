@@ -1,0 +1,40 @@
+/** `--show`: draws photos and heat maps in the terminal. */
+
+import { drawHeatMap } from "../explain/draw.ts";
+import type { Options } from "./args.ts";
+import { classify, loadWeights } from "./classify.ts";
+import { Device } from "./device.ts";
+import { isPermissionError, lineOf } from "./errors.ts";
+import { explainImage, readPhoto } from "./explained.ts";
+import { expand } from "./inputs.ts";
+import { selectModel } from "./model.ts";
+import { resultText } from "./output.ts";
+import { complain, hasPictures, print } from "./terminal.ts";
+import { showPictures } from "./terminal_picture.ts";
+
+/** Classifies images one by one, and draws each with its heat map. Returns the exit code. */
+export async function classifyAndShow(options: Options): Promise<number> {
+  if (!hasPictures()) return await classify(options);
+  using device = await Device.open(options, "auto", (on) => loadWeights(selected, on, options));
+  using selected = await selectModel(options);
+  const { model } = selected;
+  let failures = 0;
+  for (const argument of options.inputs) {
+    for await (const input of expand(argument)) {
+      try {
+        const image = await readPhoto(input, options);
+        await device.prepare();
+        const { predictions, explanations: [explanation] } = await device.run(() =>
+          explainImage(model, image, {}, ([{ index }]) => [index])
+        );
+        print(resultText({ input: input.name, predictions: predictions.slice(0, options.topK) }));
+        await showPictures([image, drawHeatMap(image, explanation)], options.show!);
+      } catch (error) {
+        if (isPermissionError(error)) throw error;
+        failures++;
+        complain(lineOf(error));
+      }
+    }
+  }
+  return failures > 0 ? 1 : 0;
+}

@@ -1,0 +1,103 @@
+/**
+ * Heat maps as pictures.
+ *
+ * @module
+ */
+
+import { ArgumentError } from "../errors.ts";
+import { checkPixels, type RgbImage } from "../image/pixels.ts";
+import type { Region } from "../image/preprocess.ts";
+import { colorTable } from "./color_map.ts";
+import type { HeatMap } from "./heat_map.ts";
+
+/** How much of the colour of a heat map covers the image. */
+const defaultAlpha = 0.6;
+
+/**
+ * Draws a heat map over its image, in the size of the image. Hot places are yellow, cold ones dark. The
+ * rest of the image, which the network did not see, stays as it is.
+ *
+ * @param image The image. It is not changed.
+ * @param map The result of {@linkcode explain} for the image.
+ * @param options `alpha` is the share of the colours, from 0 to 1. Default 0.6.
+ * @returns A new image.
+ * @throws {ArgumentError} When the image is invalid, or alpha is not between 0 and 1.
+ *
+ * @example
+ * ```ts
+ * import { drawHeatMap } from "./draw.ts";
+ *
+ * const image = { width: 4, height: 2, data: new Uint8Array(4 * 2 * 3).fill(100) };
+ * const region = { left: 1, top: 0, width: 2, height: 2 };
+ * const map = { width: 1, height: 1, heat: Float32Array.of(1), region };
+ * console.log(drawHeatMap(image, map, { alpha: 1 }).data.slice(0, 6)); // 100, 100, 100, 250, 255, 168
+ * ```
+ */
+export function drawHeatMap(
+  image: RgbImage,
+  map: HeatMap & { readonly region: Region },
+  { alpha = defaultAlpha }: { readonly alpha?: number } = {},
+): RgbImage {
+  checkPixels("drawHeatMap", image, 3);
+  if (typeof alpha !== "number" || !(alpha >= 0 && alpha <= 1)) {
+    throw new ArgumentError("drawHeatMap", "alpha", alpha, "between 0 and 1");
+  }
+  const { width, height, region } = map, data = Uint8Array.from(image.data);
+  const colors = colorTable();
+  const columns = samplePoints(image.width, region.left, region.width, width);
+  for (
+    const { at: y, first: top, share: down } of samplePoints(
+      image.height,
+      region.top,
+      region.height,
+      height,
+    )
+  ) {
+    const above = map.heat.subarray(top * width, (top + 1) * width);
+    const below = down > 0 ? map.heat.subarray((top + 1) * width, (top + 2) * width) : above;
+    for (const { at: x, first, share } of columns) {
+      const next = share > 0 ? first + 1 : first;
+      const upper = above[first] + (above[next] - above[first]) * share;
+      const lower = below[first] + (below[next] - below[first]) * share;
+      const color = Math.round(255 * (upper + (lower - upper) * down)) * 3;
+      const pixel = (y * image.width + x) * 3;
+      for (let c = 0; c < 3; c++) {
+        const own = data[pixel + c];
+        data[pixel + c] = Math.round(own + (colors[color + c] - own) * alpha);
+      }
+    }
+  }
+  return { width: image.width, height: image.height, data };
+}
+
+/** Draws values from 0 to 1 as colours, one pixel each. */
+export function colorMap({ width, height, heat }: HeatMap): RgbImage {
+  const data = new Uint8Array(width * height * 3), colors = colorTable();
+  for (const [i, value] of heat.entries()) {
+    const color = Math.round(255 * value) * 3;
+    data.set(colors.subarray(color, color + 3), i * 3);
+  }
+  return { width, height, data };
+}
+
+/** Where a pixel's value lies between two cells of a map. */
+interface SamplePoint {
+  /** The row or column of the image. */
+  readonly at: number;
+  /** The cell before it. */
+  readonly first: number;
+  /** The share of the cell behind it. */
+  readonly share: number;
+}
+
+/** The points on one axis whose centres lie in the region. Cells end at the region's edges. */
+function samplePoints(length: number, start: number, size: number, cells: number): SamplePoint[] {
+  const from = Math.max(Math.ceil(start - 0.5), 0),
+    to = Math.min(Math.ceil(start + size - 0.5), length);
+  return Array.from({ length: Math.max(to - from, 0) }, (_, i) => {
+    const at = from + i;
+    const cell = Math.min(Math.max((at + 0.5 - start) / size * cells - 0.5, 0), cells - 1);
+    const first = Math.floor(cell);
+    return { at, first, share: cell - first };
+  });
+}

@@ -1,0 +1,86 @@
+/**
+ * Why a network chose a class.
+ *
+ * @module
+ */
+
+import { ArgumentError } from "../errors.ts";
+import type { RgbImage } from "../image/pixels.ts";
+import { cropRegion, type Region } from "../image/preprocess.ts";
+import type { Classifier } from "../models/classifier.ts";
+import type { Prediction } from "../models/classify.ts";
+import { checkOptions } from "../ops/checks.ts";
+import type { HeatMap } from "./heat_map.ts";
+import type { MethodOptions } from "./heat_maps.ts";
+
+/** Options of {@linkcode explain}. */
+export interface ExplainOptions extends MethodOptions {
+  /** The index or the label of the class. Default: the most probable one. */
+  readonly class?: number | string;
+}
+
+/** A class, its probability, and where in the image the network found it. */
+export interface Explanation extends Prediction, HeatMap {
+  /** The part of the image that the network saw, which the map covers. */
+  readonly region: Region;
+}
+
+/**
+ * Shows where in an image a network found a class. The network's weights stay as they are, and get no
+ * gradients.
+ *
+ * @param model The network, in evaluation mode.
+ * @param image The image. Its map covers the part that the network sees: the centre crop.
+ * @throws {ArgumentError} When there is no such class or method, or an option is invalid.
+ * @throws {PembrokeError} When the network has no weights, is in training mode, or has no map of
+ * features that Grad-CAM could use.
+ *
+ * @example
+ * ```ts
+ * import { decodeImage } from "../image/mod.ts";
+ * import { loadModel } from "../models/load_model.ts";
+ * import { explain } from "./explain.ts";
+ *
+ * using model = await loadModel();
+ * const image = await decodeImage(await Deno.readFile("tests/photos/coffee.jpg"));
+ * const { label, probability, heat, width, height } = await explain(model, image);
+ * console.log(label, probability, `${width}×${height}`, heat); // espresso 0.97 8×8 …
+ * ```
+ */
+export async function explain(
+  model: Classifier,
+  image: RgbImage,
+  options: ExplainOptions = {},
+): Promise<Explanation> {
+  checkOptions("explain", options);
+  const values = model.preprocess(image);
+  const predictions = await model.classify(values, { topK: model.numClasses });
+  const index = options.class === undefined
+    ? predictions[0].index
+    : classIndex(model, options.class);
+  const prediction = predictions.find((prediction) => prediction.index === index)!;
+  const { heatMaps } = await import("./heat_maps.ts"); // a file of its own for pages
+  const [map] = await heatMaps(model, values, [index], options);
+  return { ...prediction, ...map, region: cropRegion(image, model.preprocessing) };
+}
+
+/**
+ * The index of a class.
+ *
+ * @param wanted Its index, or its label, WordNet id or one of several names in its label.
+ * @throws {ArgumentError} When there is no such class.
+ */
+export function classIndex({ classes }: Classifier, wanted: number | string): number {
+  const index = typeof wanted === "number" ? wanted : findClass(classes, wanted);
+  if (Number.isInteger(index) && index >= 0 && index < classes.length) return index;
+  const expected = `an index from 0 to ${classes.length - 1}, or a label of the model`;
+  throw new ArgumentError("explain", "class", wanted, expected);
+}
+
+/** The first class with the name: as its whole label, its WordNet id, or one name in its label. */
+function findClass(classes: Classifier["classes"], wanted: string): number {
+  const name = wanted.toLowerCase();
+  const whole = classes.findIndex(({ wnid, label }) => [wnid, label.toLowerCase()].includes(name));
+  if (whole >= 0) return whole;
+  return classes.findIndex(({ label }) => label.toLowerCase().split(", ").includes(name));
+}

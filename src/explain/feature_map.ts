@@ -1,0 +1,70 @@
+/**
+ * Where in a network to look: its scores, and its last map of features.
+ *
+ * @module
+ */
+
+import { PembrokeError } from "../errors.ts";
+import type { LeafNode } from "../layers/graph_nodes.ts";
+import { IndexedPool } from "../layers/indexed_pool.ts";
+import { AdaptiveAvgPool2d, AvgPool2d } from "../layers/pool.ts";
+import { ResampleLayer } from "../layers/resample.ts";
+import { LogSoftmax, Softmax } from "../layers/softmax.ts";
+import { Dropout } from "../layers/shape.ts";
+import { View } from "../layers/view.ts";
+import type { Classifier } from "../models/classifier.ts";
+import { elements, type Shape } from "../tensor.ts";
+
+/** The index of the value that holds the scores: the output, before a softmax. */
+export function scoresOf(model: Classifier): number {
+  const { nodes, output } = model.expand();
+  let index = output;
+  while (index >= 0 && isSoftmax(nodes[index].layer)) [index] = nodes[index].inputs;
+  return index;
+}
+
+/**
+ * The index of the last map of features, which Grad-CAM weighs: the output of the last convolution with
+ * the normalisation, addition, concatenation and activation that follow it, before it is pooled.
+ * Everything that the scores depend on leads through it.
+ *
+ * @throws {PembrokeError} When the network has no such value.
+ */
+export function featureMapOf(model: Classifier): number {
+  const { nodes } = model.expand(), shapes = model.shapes(model.inputShape());
+  const candidates = bottlenecks(nodes, scoresOf(model)).filter((i) => isMap(shapes[i]));
+  const found = candidates.find((i) => !resizes(nodes[i].layer));
+  if (found !== undefined) return found;
+  throw new PembrokeError(
+    `${model.type}: Grad-CAM needs a layer with an output of more than one pixel that all paths lead ` +
+      "through, and there is none; use saliency",
+  );
+}
+
+/** The values that all paths from the input to a value lead through, the last one first. */
+export function bottlenecks(nodes: readonly LeafNode[], to: number): number[] {
+  // Going back from the value: between two bottlenecks, several values are open at the same time.
+  const open = new Set([to]), found: number[] = [];
+  for (let i = to; i >= 0; i--) {
+    if (!open.delete(i)) continue;
+    if (open.size === 0) found.push(i);
+    for (const input of nodes[i].inputs) open.add(input);
+  }
+  return found;
+}
+
+/** Whether a shape has more than one pixel. */
+export function isMap(shape: Shape): boolean {
+  return shape.length === 4 && elements(shape.slice(2)) > 1;
+}
+
+/** Whether a layer only changes the size, or nothing: its input shows the same. */
+function resizes(layer: LeafNode["layer"]): boolean {
+  return layer instanceof IndexedPool || layer instanceof AvgPool2d || layer instanceof View ||
+    layer instanceof AdaptiveAvgPool2d || layer instanceof ResampleLayer ||
+    layer instanceof Dropout;
+}
+
+function isSoftmax(layer: LeafNode["layer"]): boolean {
+  return layer instanceof Softmax || layer instanceof LogSoftmax;
+}

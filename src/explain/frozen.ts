@@ -1,0 +1,258 @@
+/**
+ * Backward passes in evaluation mode, without gradients of parameters.
+ *
+ * Layers compute gradients in training mode only, where batch normalisation uses the statistics of the
+ * batch, dropout is active, and parameters get gradients. Here, a graph of stand-ins shares the
+ * network's weights: it normalises with the stored statistics, drops nothing and has no parameters.
+ *
+ * @module
+ */
+
+import { PembrokeError } from "../errors.ts";
+import { Conv } from "../layers/conv.ts";
+import { ConvTranspose } from "../layers/conv_transpose.ts";
+import type { FusedActivation } from "../ops/fused.ts";
+import { Graph } from "../layers/graph.ts";
+import { graphInput, type GraphNode } from "../layers/graph_builder.ts";
+import type { LeafNode } from "../layers/graph_nodes.ts";
+import { type ForwardOptions, Layer } from "../layers/layer.ts";
+import { Linear } from "../layers/linear.ts";
+import { BatchNorm } from "../layers/norm.ts";
+import type { Parameter } from "../layers/parameter.ts";
+import { PReLU } from "../layers/prelu.ts";
+import type { RoundedWeight } from "../layers/rounded_weight.ts";
+import { GroupNorm, LayerNorm, type RowNorm } from "../layers/row_norm.ts";
+import { Dropout } from "../layers/shape.ts";
+import { StochasticDepth } from "../layers/stochastic_depth.ts";
+import { Identity } from "../layers/view.ts";
+import { conv } from "../ops/conv.ts";
+import { convBackwardInput } from "../ops/conv_backward.ts";
+import { convTransposeBackwardInput } from "../ops/conv_transpose.ts";
+import { linear, linearBackwardInput } from "../ops/linear.ts";
+import { batchNorm } from "../ops/norm.ts";
+import { preluBackwardInput } from "../ops/prelu.ts";
+import { groupNormRows, layerNormRows, rowNorm, rowNormBackward } from "../ops/row_norm.ts";
+import { elements, type Shape, type Tensor } from "../tensor.ts";
+import { toFloat32 } from "../weights/dtype.ts";
+
+/** Computes the gradient of a layer's input from that of its output, and its input. */
+type InputGradient = (dy: Tensor, x: Tensor) => Tensor;
+
+/** How a stand-in computes its output. */
+interface FrozenOptions {
+  readonly activation?: FusedActivation;
+  readonly out?: Tensor;
+}
+
+/** A stand-in for a layer with parameters. It has none itself. */
+class FrozenLayer extends Layer {
+  override readonly type: string;
+  override readonly fusesActivation: boolean;
+
+  constructor(
+    readonly layer: Layer,
+    readonly compute: (x: Tensor, options: FrozenOptions) => Tensor,
+    readonly inputGradient: InputGradient,
+  ) {
+    super();
+    this.type = layer.type;
+    this.fusesActivation = layer.fusesActivation;
+  }
+
+  override outputShape(input: Shape): Shape {
+    return this.layer.outputShape(input);
+  }
+
+  override forward(x: Tensor, { activation, out }: ForwardOptions = {}): Tensor {
+    const y = this.compute(x, { activation, out });
+    this.save(x, ...(activation ? [y] : []));
+    return y;
+  }
+
+  override backward(dy: Tensor): Tensor {
+    return this.backwardThroughRelu(dy, this.inputGradient);
+  }
+}
+
+/**
+ * The part of a network that computes its output from one of its values, frozen. Dispose of it: it may
+ * hold copies of weights that the network stores in fewer than 32 bits.
+ */
+export class FrozenPart implements Disposable {
+  readonly #graph: Graph;
+  readonly #owned: readonly Tensor[];
+
+  private constructor(graph: Graph, owned: readonly Tensor[]) {
+    this.#graph = graph;
+    this.#owned = owned;
+  }
+
+  /**
+   * Makes stand-ins for the nodes that lead from a value to another.
+   *
+   * @param nodes All nodes of the network.
+   * @param from The index of the value that the part takes; −1 is the input of the network. All paths
+   * to the output must lead through it.
+   * @param to The index of the value that it computes.
+   * @throws {PembrokeError} When a layer has parameters, but is of an unknown type.
+   */
+  static async make(nodes: readonly LeafNode[], from: number, to: number): Promise<FrozenPart> {
+    const needed = ancestors(nodes, to, from), owned: Tensor[] = [];
+    const nameOf = (index: number) => index === from ? graphInput : nodes[index].name;
+    try {
+      const frozen: GraphNode[] = [];
+      for (const [i, { name, layer, inputs }] of nodes.entries()) {
+        if (!needed.has(i)) continue;
+        frozen.push({ name, layer: await freeze(layer, owned), inputs: inputs.map(nameOf) });
+      }
+      return new FrozenPart(new Graph(frozen), owned);
+    } catch (error) {
+      for (const tensor of owned) tensor.dispose();
+      throw error;
+    }
+  }
+
+  /**
+   * Computes the gradient of an output with respect to the input.
+   *
+   * @param x The input of one sample.
+   * @param index The index of the output.
+   * @returns The gradient, in the shape of x. The caller disposes of it.
+   */
+  gradient(x: Tensor, index: number): Tensor {
+    const graph = this.#graph;
+    try {
+      // Layers without parameters are the network's own: nothing may run between train() and eval().
+      using y = graph.train().forward(x);
+      const dy = new Float32Array(elements(y.shape));
+      dy[index] = 1;
+      using upstream = x.backend.upload(dy, y.shape);
+      return graph.backward(upstream);
+    } finally {
+      graph.eval();
+    }
+  }
+
+  /** Frees the copies of weights. */
+  [Symbol.dispose](): void {
+    for (const tensor of this.#owned) tensor.dispose();
+  }
+}
+
+/** The nodes that a value depends on, and itself, but not those before `from`. */
+function ancestors(nodes: readonly LeafNode[], to: number, from: number): ReadonlySet<number> {
+  const found = new Set([to]);
+  for (let i = to; i > from; i--) {
+    if (found.has(i)) { for (const input of nodes[i].inputs) if (input > from) found.add(input); }
+  }
+  return found;
+}
+
+/** Returns a stand-in for a layer. Adds tensors that it needs to `owned`. */
+async function freeze(layer: Layer, owned: Tensor[]): Promise<Layer> {
+  if (layer instanceof Dropout || layer instanceof StochasticDepth) return new Identity();
+  if (Object.keys(layer.parameters).length === 0) return layer;
+  if (layer instanceof Conv) return freezeConv(layer, await weightOf(layer, owned));
+  if (layer instanceof Linear) return freezeLinear(layer, await weightOf(layer, owned));
+  if (layer instanceof BatchNorm) return freezeNorm(layer, owned);
+  if (layer instanceof LayerNorm) {
+    const { normalizedShape: sizes } = layer;
+    return freezeRowNorm(layer, (shape) => layerNormRows(layer.type, shape, sizes));
+  }
+  if (layer instanceof GroupNorm) {
+    return freezeRowNorm(layer, (shape) => groupNormRows(layer.type, shape, layer.numGroups));
+  }
+  const evaluate = (x: Tensor, options: FrozenOptions) => layer.forward(x, options);
+  if (layer instanceof ConvTranspose) {
+    const weight = await weightOf(layer, owned);
+    return new FrozenLayer(layer, evaluate, (dy, x) => {
+      return convTransposeBackwardInput(dy, weight, x.shape, layer.options);
+    });
+  }
+  if (layer instanceof PReLU) {
+    const weight = await weightOf(layer, owned);
+    return new FrozenLayer(layer, evaluate, (dy, x) => preluBackwardInput(dy, x, weight));
+  }
+  throw new PembrokeError(`explain: the layer ${layer.type} has no gradient in evaluation mode`);
+}
+
+/** From the float32 weights: the network's own convolution would pack them for itself once more. */
+function freezeConv(layer: Conv, weight: Tensor): Layer {
+  const axes = weight.shape.length === 3 ? 1 : 2, bias = biasOf(layer);
+  const algorithm = weight.backend.device === "webgpu" ? "direct" : layer.algorithm;
+  const all = { ...layer.options, algorithm };
+  return new FrozenLayer(
+    layer,
+    (x, options) => conv(axes, x, weight, bias, { ...all, ...options }),
+    (dy, x) => convBackwardInput(axes, dy, weight, x.shape, all),
+  );
+}
+
+function freezeLinear(layer: Linear, weight: Tensor): Layer {
+  return new FrozenLayer(
+    layer,
+    (x, options) => linear(x, weight, biasOf(layer), options),
+    (dy) => linearBackwardInput(dy, weight),
+  );
+}
+
+/** With stored statistics, the gradient is dy · weight / √(variance + eps). */
+function freezeNorm(layer: BatchNorm, owned: Tensor[]): Layer {
+  const { runningVar, weight } = layer.tensors, { backend } = runningVar, { eps } = layer.options;
+  const zeros = backend.empty(runningVar.shape);
+  owned.push(zeros);
+  backend.fill(zeros, 0);
+  const scale = { runningMean: zeros, runningVar, weight, bias: null };
+  return new FrozenLayer(
+    layer,
+    (x, options) => batchNorm(x, layer.tensors, { eps, ...options }),
+    (dy) => batchNorm(dy, scale, { eps }),
+  );
+}
+
+/** It computes the statistics of the input again for the gradient. */
+function freezeRowNorm(layer: RowNorm, rowsOf: (shape: Shape) => ReturnType<typeof groupNormRows>) {
+  const weight = layer.parameters.weight.tensor, { eps, type } = layer;
+  return new FrozenLayer(layer, (x, { out }) => layer.forward(x, { out }), (dy, x) => {
+    const rows = rowsOf(x.shape), count = [rows.g.n * rows.g.groups];
+    using mean = x.backend.empty(count);
+    using rstd = x.backend.empty(count);
+    const statistics = { mean, rstd };
+    rowNorm(type, x, rows, { eps, statistics }).dispose();
+    return rowNormBackward(type, dy, x, statistics, rows, { weight });
+  });
+}
+
+function biasOf({ parameters: { bias } }: Layer): Tensor | null {
+  return bias?.tensor ?? null;
+}
+
+/** The float32 weights of a layer; a copy in `owned`, if they are stored in fewer bits. */
+async function weightOf(layer: Layer, owned: Tensor[]): Promise<Tensor> {
+  const weight: Parameter = layer.parameters.weight;
+  if (weight.tensor) return weight.tensor;
+  const { backend } = layer;
+  const copy = backend.upload(await floats(weight as RoundedWeight), weight.shape);
+  owned.push(copy);
+  return copy;
+}
+
+/** The values of a layer's weights, in whatever precision they are stored. */
+export async function weightValues(layer: Layer): Promise<Float32Array> {
+  const { weight } = layer.parameters;
+  return weight.tensor ? await weight.tensor.read() : await floats(weight as RoundedWeight);
+}
+
+/** The values of weights in fewer than 32 bits. */
+async function floats({ quantized, half }: RoundedWeight): Promise<Float32Array> {
+  if (half) {
+    const { buffer, length } = Uint16Array.from(await half.read());
+    return toFloat32("F16", buffer, length, new Float32Array(length));
+  }
+  const integers = await quantized!.read(), scales = await quantized!.scale.read();
+  const row = integers.length / scales.length, values = Float32Array.from(integers);
+  for (const [i, scale] of scales.entries()) {
+    for (let at = i * row; at < (i + 1) * row; at++) values[at] *= scale;
+  }
+  return values;
+}

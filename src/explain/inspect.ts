@@ -1,0 +1,142 @@
+/**
+ * A look inside a network: its filters, its activations, and the time of each layer.
+ *
+ * @module
+ */
+
+import type { RgbImage } from "../image/pixels.ts";
+import { Conv } from "../layers/conv.ts";
+import type { Classifier } from "../models/classifier.ts";
+import type { Shape, Tensor } from "../tensor.ts";
+import { bottlenecks, isMap, scoresOf } from "./feature_map.ts";
+import { weightValues } from "./frozen.ts";
+import { type HeatMap, normalised } from "./heat_map.ts";
+
+/** The filters of the first convolution as pictures. */
+export interface Filters {
+  /** The name of the layer. */
+  readonly name: string;
+  readonly pictures: readonly RgbImage[];
+}
+
+/**
+ * Draws the filters of the first convolution: in colours if it takes red, green and blue, else in grey.
+ * The least value of each filter becomes black, and the largest white. Undefined without a 2-D
+ * convolution.
+ */
+export async function firstFilters(model: Classifier): Promise<Filters | undefined> {
+  const found = model.leaves().find(([, layer]) => layer instanceof Conv);
+  if (!found) return undefined;
+  const [name, layer] = found, { shape } = layer.parameters.weight;
+  if (shape.length !== 4) return undefined;
+  const [count, channels, height, width] = shape, values = await weightValues(layer);
+  const isBgr = model.preprocessing.channels === "bgr", size = height * width;
+  const pictures = Array.from({ length: count }, (_, i) => {
+    const filter = values.subarray(i * channels * size, (i + 1) * channels * size);
+    const least = filter.reduce((a, b) => Math.min(a, b)),
+      largest = filter.reduce((a, b) => Math.max(a, b));
+    const data = new Uint8ClampedArray(size * 3).map((_, at) => {
+      const c = channels === 3 ? isBgr ? 2 - at % 3 : at % 3 : 0;
+      return 255 * (filter[c * size + Math.floor(at / 3)] - least) / (largest - least || 1);
+    });
+    return { width, height, data };
+  });
+  return { name, pictures };
+}
+
+/** What a stage of a network computed for an image. */
+export interface Stage extends HeatMap {
+  /** The name of its last layer. */
+  readonly name: string;
+  readonly channels: number;
+}
+
+/**
+ * The mean of all channels of the last value of each size that all paths lead through, from its least
+ * value to its largest.
+ *
+ * @param x A preprocessed image, [1, C, H, W].
+ */
+export async function stagesOf(model: Classifier, x: Tensor): Promise<Stage[]> {
+  const { nodes } = model.expand(), shapes = model.shapes(x.shape);
+  const first = nodes.findIndex(({ layer }) => layer instanceof Conv);
+  const last = new Map<string, number>();
+  for (const i of bottlenecks(nodes, scoresOf(model)).toReversed()) {
+    if (i >= first && isMap(shapes[i])) last.set(shapes[i].slice(2).join("×"), i);
+  }
+  const indices = [...last.values()];
+  const outputs = model.outputsOf(x, indices.map((i) => nodes[i].name));
+  try {
+    const stages: Stage[] = [];
+    for (const [at, output] of outputs.entries()) {
+      const [, channels, height, width] = output.shape;
+      const heat = meanOfChannels(await output.read(), channels);
+      stages.push({ name: nodes[indices[at]].name, channels, height, width, heat });
+    }
+    return stages;
+  } finally {
+    for (const output of outputs) output.dispose();
+  }
+}
+
+function meanOfChannels(values: Float32Array, channels: number): Float32Array {
+  const size = values.length / channels, sums = new Float32Array(size);
+  for (let i = 0; i < values.length; i++) sums[i % size] += values[i];
+  const least = sums.reduce((a, b) => Math.min(a, b)),
+    largest = sums.reduce((a, b) => Math.max(a, b));
+  return normalised(sums.map((value) => value - least), largest - least);
+}
+
+/** The time of a layer. */
+export interface LayerTime {
+  readonly name: string;
+  readonly type: string;
+  /** The shape of its output for one image, without the batch axis. */
+  readonly shape: Shape;
+  readonly ms: number;
+}
+
+/** How often each time is measured. The least one counts. */
+const repeats = 5;
+
+/**
+ * Measures each layer on its own, waiting for its result. A normal pass is faster: there, kernels of
+ * convolutions compute what follows them, too.
+ */
+export async function timeLayers(model: Classifier, x: Tensor): Promise<LayerTime[]> {
+  const { nodes } = model.expand(), shapes = model.shapes(x.shape);
+  const least = nodes.map(() => Infinity);
+  for (let repeat = 0; repeat < repeats; repeat++) {
+    const values: Tensor[] = [];
+    try {
+      for (const [i, { layer, inputs }] of nodes.entries()) {
+        const start = performance.now();
+        values[i] = layer.forwardFrom(inputs.map((input) => input < 0 ? x : values[input]));
+        await finished(values[i]);
+        least[i] = Math.min(least[i], performance.now() - start);
+      }
+    } finally {
+      for (const value of values) value.dispose();
+    }
+  }
+  return nodes.map(({ name, layer: { type } }, i) => {
+    return { name, type, shape: shapes[i].slice(1), ms: least[i] };
+  });
+}
+
+/** Measures a normal pass. */
+export async function timePass(model: Classifier, x: Tensor): Promise<number> {
+  let least = Infinity;
+  for (let repeat = 0; repeat <= repeats; repeat++) { // the first one makes a plan
+    const start = performance.now();
+    using y = model.forward(x);
+    await finished(y);
+    least = Math.min(least, performance.now() - start);
+  }
+  return least;
+}
+
+/** Waits until a value is computed. */
+async function finished(value: Tensor): Promise<void> {
+  await value.view([1]).read();
+}

@@ -1,0 +1,111 @@
+/**
+ * Writes PNG files.
+ *
+ * @module
+ */
+
+import { crc32 } from "../io/crc32.ts";
+import { checkPixels, type RgbImage } from "./pixels.ts";
+
+/** What every PNG starts with. */
+const signature = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
+
+/** Bytes of a pixel. */
+const CHANNELS = 3;
+
+/**
+ * Writes an image as a PNG of 8-bit RGB. It works wherever `CompressionStream` does: in Deno, Node and
+ * browsers.
+ *
+ * @returns The bytes of the file.
+ * @throws {ArgumentError} If `data` does not have `width × height × 3` bytes.
+ *
+ * @example
+ * ```ts
+ * import { encodePng } from "./encode_png.ts";
+ *
+ * const png = await encodePng({ width: 1, height: 1, data: Uint8Array.of(200, 100, 50) });
+ * console.log(png.length, png.subarray(1, 4)); // 69 bytes, which start with "PNG"
+ * ```
+ */
+export async function encodePng(image: RgbImage): Promise<Uint8Array<ArrayBuffer>> {
+  checkPixels("encodePng", image, 3);
+  const header = new DataView(new ArrayBuffer(13));
+  header.setUint32(0, image.width);
+  header.setUint32(4, image.height);
+  header.setUint8(8, 8); // bits
+  header.setUint8(9, 2); // RGB; the other bytes are 0: deflate, adaptive filters, not interlaced
+  const rows = new Blob([filteredRows(image)]).stream();
+  const compressed = await new Response(rows.pipeThrough(new CompressionStream("deflate"))).bytes();
+  const parts = [
+    Uint8Array.from(signature),
+    ...chunk("IHDR", new Uint8Array(header.buffer)),
+    ...chunk("IDAT", compressed),
+    ...chunk("IEND", new Uint8Array()),
+  ];
+  return new Uint8Array(await new Blob(parts).arrayBuffer());
+}
+
+/** A chunk: its length, its type, its data, and the checksum of the last two. */
+function chunk(type: string, data: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer>[] {
+  const name = new TextEncoder().encode(type);
+  return [uint32(data.length), name, data, uint32(crc32(data, crc32(name)))];
+}
+
+function uint32(value: number): Uint8Array<ArrayBuffer> {
+  const bytes = new DataView(new ArrayBuffer(4));
+  bytes.setUint32(0, value);
+  return new Uint8Array(bytes.buffer);
+}
+
+/** The rows, each after the number of its filter: the one with the smallest differences. */
+function filteredRows({ width, height, data }: RgbImage): Uint8Array<ArrayBuffer> {
+  const length = width * CHANNELS, out = new Uint8Array(height * (length + 1));
+  let above = new Uint8Array(length);
+  const tries = filters.map(() => new Uint8Array(length));
+  for (let y = 0; y < height; y++) {
+    const row = Uint8Array.from(data.subarray(y * length, (y + 1) * length));
+    let best = 0, least = Infinity;
+    for (const [i, predict] of filters.entries()) {
+      const sum = filterRow(tries[i], row, above, predict);
+      if (sum < least) [best, least] = [i, sum];
+    }
+    out[y * (length + 1)] = best;
+    out.set(tries[best], y * (length + 1) + 1);
+    above = row;
+  }
+  return out;
+}
+
+/** The predictions of PNG's five filters, from the values to the left, above, and above to the left. */
+const filters: readonly ((left: number, up: number, corner: number) => number)[] = [
+  () => 0,
+  (left) => left,
+  (_, up) => up,
+  (left, up) => left + up >> 1,
+  paeth,
+];
+
+function paeth(left: number, up: number, corner: number): number {
+  const guess = left + up - corner;
+  const a = Math.abs(guess - left), b = Math.abs(guess - up), c = Math.abs(guess - corner);
+  return a <= b && a <= c ? left : b <= c ? up : corner;
+}
+
+/** Filters a row, and returns the sum of the magnitudes of its differences. */
+function filterRow(
+  out: Uint8Array,
+  row: Uint8Array,
+  above: Uint8Array,
+  predict: typeof filters[number],
+): number {
+  let sum = 0;
+  for (let i = 0; i < row.length; i++) {
+    const left = i < CHANNELS ? 0 : row[i - CHANNELS],
+      corner = i < CHANNELS ? 0 : above[i - CHANNELS];
+    const difference = row[i] - predict(left, above[i], corner) & 0xff;
+    out[i] = difference;
+    sum += difference < 128 ? difference : 256 - difference;
+  }
+  return sum;
+}

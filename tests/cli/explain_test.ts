@@ -1,0 +1,149 @@
+import { decodeImage } from "../../src/image/decode.ts";
+import { readCommand } from "../../src/cli/args.ts";
+import { UsageError } from "../../src/cli/errors.ts";
+import { fileURLToPath } from "node:url";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+} from "../assert.ts";
+import { cli, run, shell, TempFolder, theError } from "./run.ts";
+import { shellQuote } from "../../src/cli/permissions.ts";
+
+const coffee = fileURLToPath(new URL("../photos/coffee.jpg", import.meta.url));
+const model = ["-m", "alexnet-tiny"];
+
+Deno.test("explain writes the photo with the heat map, and a report", async () => {
+  await using folder = await TempFolder.make();
+  const png = `${folder.path}/why.png`, html = `${folder.path}/report.html`;
+  const args = ["explain", coffee, "-o", png, "--html", html, "--class", "teapot", "-k", "2"];
+  const { code, stdout, stderr } = await run([...args, ...model]);
+  assertEquals(code, 0, stderr);
+  const [name, ...lines] = stdout.trimEnd().split("\n");
+  assertEquals(name, coffee);
+  // the two most probable classes, and the one that is explained
+  assertEquals(lines.map((line) => line.split("  ").at(-1)!.trim()).with(1, ""), [
+    "espresso",
+    "",
+    "teapot",
+  ]);
+  assertMatch(stderr, /why\.png: where the model found "teapot"\n.*report\.html: the report\n$/);
+
+  const original = await decodeImage(await Deno.readFile(coffee));
+  const image = await decodeImage(await Deno.readFile(png));
+  assertEquals([image.width, image.height], [600, 400]);
+  const pixel = (x: number, y: number) => 3 * (y * 600 + x);
+  // the network sees the middle 400 × 400 pixels
+  for (const [x, isSame] of [[99, true], [100, false], [499, false], [500, true]] as const) {
+    const at = pixel(x, 200), [a, b] = [image, original].map(({ data }) => data.slice(at, at + 3));
+    assertEquals(a.join() === b.join(), isSame, `${x}`);
+  }
+
+  const page = await Deno.readTextFile(html);
+  assertEquals(page.match(/<h2>[^<]+/g)?.map((text) => text.slice(4)), [
+    "Where the network found each class",
+    "Activations",
+    "Filters of the first layer",
+    "Milliseconds for each layer",
+  ]);
+  assert(!/<script|https?:/.test(page));
+  assertStringIncludes(page, "<figcaption>teapot, ");
+  assertEquals(page.match(/<img /g)?.length, 1 + 4 + 4 + 48); // 4 classes, 4 stages, 48 filters
+  const [, first] = /src="data:image\/png;base64,([^"]+)"/.exec(page)!;
+  assertEquals((await decodeImage(Uint8Array.fromBase64(first))).width, 440);
+});
+
+Deno.test("explain names wrong classes, images and places in one line", async () => {
+  await using folder = await TempFolder.make();
+  const out = `${folder.path}/a.png`, args = ["explain", "-q", ...model, "-o"];
+  assertEquals(
+    theError(await run([...args, out, coffee, "--class", "unicorn"]), 2),
+    '--class is "unicorn", must be a label of the model, or an index from 0 to 199',
+  );
+  assertEquals(theError(await run([...args, out, "gone.jpg"]), 1), "gone.jpg: no such file");
+  const several = folder.path;
+  await folder.write("1.png", "");
+  await folder.write("2.png", "");
+  assertMatch(
+    theError(await run([...args, out, several]), 2),
+    /takes one image, but .* has several$/,
+  );
+  const lost = `${folder.path}/no/a.png`;
+  const { code, stderr } = await run([...args, lost, coffee]);
+  assertEquals([code, stderr], [1, `error: ${lost}: its folder does not exist\n`]);
+});
+
+Deno.test("readCommand() accepts the options of explain for explain only", async () => {
+  const error = async (...args: string[]) =>
+    (await assertRejects(() => readCommand(args), UsageError)).message;
+  assertMatch(
+    await error("explain", "a.png"),
+    /^explain needs -o FILE\.png, --html FILE\.html or --show$/,
+  );
+  assertMatch(await error("explain", "-o", "x.png"), /^explain takes one image, got 0/);
+  assertMatch(await error("explain", "-o", "x.png", "a", "b"), /^explain takes one image, got 2/);
+  assertMatch(
+    await error("explain", "-o", "x.png", "--json", "a"),
+    /^explain cannot be combined with --json/,
+  );
+  assertMatch(await error("explain", "-o", "", "a"), /^--output is empty/);
+  assertMatch(await error("explain", "-o", "x", "--class", "", "a"), /^--class is empty/);
+  assertMatch(
+    await error("explain", "-o", "x", "--method", "magic", "a"),
+    /must be grad-cam or saliency$/,
+  );
+  assertMatch(
+    await error("a.png", "--html", "x.html"),
+    /^--html is only for evaluate and explain$/,
+  );
+  assertMatch(await error("a.png", "--show", "--jsonl"), /^--show cannot be combined/);
+  for (const other of ["--files-from=a", "--shard=1/2", "--features"]) {
+    const message = await error("a.png", "--show", other);
+    assertEquals(message, `--show cannot be combined with ${other.split("=")[0]}`);
+  }
+  assertMatch(await error("a.png", "--class", "7"), /^--class is only for explain$/);
+  assertMatch(await error("summary", "--show"), /^--show is only for classify and explain$/);
+  assertMatch(
+    await error("a.png", "--show-as", "ascii"),
+    /^--show-as is "ascii", must be auto, kitty/,
+  );
+  const options = await readCommand([
+    "explain",
+    "a.png",
+    "--class",
+    "7",
+    "--method=saliency",
+    "--show",
+  ]);
+  assert(options.command === "explain");
+  assertEquals([options.show, options.explain], ["auto", { method: "saliency", class: 7 }]);
+});
+
+/** Whether util-linux's `script` is installed, which runs a command in a terminal. */
+const hasScript = Deno.build.os === "linux" &&
+  await new Deno.Command("script", { args: ["--version"], stdout: "null", stderr: "null" })
+    .output().then(({ success }) => success, () => false);
+
+Deno.test({
+  name: "--show draws on a terminal with colours, and prints only text elsewhere",
+  ignore: !hasScript,
+  fn: async () => {
+    const inTerminal = async (variables: Record<string, string>) => {
+      const line = `stty cols 60; "$DENO" run -A ${cli} -q ${model.join(" ")} --show ${coffee}`;
+      const env = { SHELL: "/bin/sh", TERM: "xterm", COLORTERM: "", ...variables };
+      return await shell(`script -qec ${shellQuote(line)} /dev/null`, { env });
+    };
+    const piped = run([coffee, "-q", "--show", ...model]);
+    const [drawn, plain] = await Promise.all([inTerminal({}), inTerminal({ NO_COLOR: "1" })]);
+    assertEquals([drawn.code, plain.code], [0, 0], drawn.stdout);
+    // two pictures of 29 columns, in 256 colours
+    // deno-lint-ignore no-control-regex
+    const rows = drawn.stdout.replace(/\x1b\[[\d;]*m/g, "").split("\r\n");
+    assertEquals(rows.filter((row) => row.startsWith("▀")), Array(10).fill("▀".repeat(59)));
+    assertStringIncludes(drawn.stdout, "\x1b[38;5;");
+    assertEquals(plain.stdout.replaceAll("\r", ""), (await piped).stdout);
+    assert(!plain.stdout.includes("▀"));
+  },
+});

@@ -1,0 +1,183 @@
+/** Explanations of classes: options, regions, and pictures. */
+
+import { ArgumentError, PembrokeError } from "../../src/errors.ts";
+import { drawHeatMap } from "../../src/explain/draw.ts";
+import { explain } from "../../src/explain/explain.ts";
+import { bottlenecks, featureMapOf, scoresOf } from "../../src/explain/feature_map.ts";
+import { FrozenPart } from "../../src/explain/frozen.ts";
+import { decodeImage } from "../../src/image/decode.ts";
+import { cropRegion } from "../../src/image/preprocess.ts";
+import {
+  BatchNorm2d,
+  Conv2d,
+  ConvTranspose2d,
+  Dropout,
+  Flatten,
+  GroupNorm,
+  LayerNorm,
+  Linear,
+  PReLU,
+  Sequential,
+} from "../../src/layers/mod.ts";
+import { Classifier, createModel, loadModel } from "../../src/models/mod.ts";
+import { networkNames } from "../../src/models/registry.ts";
+import { assert, assertAllClose, assertEquals, assertRejects, assertThrows } from "../assert.ts";
+import { testOnFewBackends, testWithThreads } from "../backends.ts";
+
+const photo = async (name: string) =>
+  await decodeImage(await Deno.readFile(new URL(`../photos/${name}`, import.meta.url)));
+
+Deno.test("the map of features is the last one before pooling, in every network", () => {
+  const sizes = new Map<string, string>();
+  for (const name of networkNames) {
+    using model = createModel(name);
+    const at = featureMapOf(model), { nodes } = model.expand();
+    const [, , height, width] = model.shapes(model.inputShape())[at];
+    const key = `${nodes[at].layer.type} ${height}×${width}`;
+    sizes.set(key, `${sizes.get(key) ?? ""} ${name}`.trim());
+    assertEquals(scoresOf(model), nodes.length - 1);
+  }
+  for (const [key, names] of sizes) {
+    assert(/^(ReLU6?|Hardswish|SiLU|Concat|BatchNorm2d) /.test(key), `${key}: ${names}`);
+  }
+  assertEquals(sizes.get("ReLU 13×13")?.split(" ").sort(), [
+    "alexnet",
+    "bvlc_alexnet",
+    "squeezenet1_0",
+    "squeezenet1_1",
+  ]);
+});
+
+Deno.test("bottlenecks are the values that all paths lead through", () => {
+  const node = (...inputs: number[]) => ({ name: "", layer: new Flatten(), inputs });
+  // 0 → (1, 2) → 3 → 4, and 5 aside
+  const nodes = [node(-1), node(0), node(0), node(1, 2), node(3), node(3)];
+  assertEquals(bottlenecks(nodes, 4), [4, 3, 0]);
+  assertEquals(bottlenecks([...nodes, node(4, -1)], 6), [6]);
+});
+
+testOnFewBackends("a frozen network has the gradient of evaluation mode", async (backend) => {
+  using net = new Sequential([
+    new Conv2d(2, 6, 3, { padding: 1, groups: 2 }),
+    new BatchNorm2d(6),
+    new PReLU(6),
+    new ConvTranspose2d(6, 4, 2, { stride: 2 }),
+    new GroupNorm(2, 4),
+    new Dropout(0.9),
+    new LayerNorm([10, 10]),
+    new Flatten(),
+    new Linear(400, 3),
+  ]).init(backend, { seed: 1 });
+  const [mean, variance] = ["running_mean", "running_var"].map((key) =>
+    net.stateDict().get(`1.${key}`)!
+  );
+  mean.write(Float32Array.from({ length: 6 }, (_, i) => i / 10 - 0.2));
+  variance.write(Float32Array.from({ length: 6 }, (_, i) => 0.1 + i / 5));
+  const values = Float32Array.from({ length: 50 }, (_, i) => Math.sin(i * i)), shape = [1, 2, 5, 5];
+  const score = async (values: Float32Array) => {
+    using x = backend.upload(values, shape);
+    using y = net.forward(x);
+    return (await y.read())[1];
+  };
+  using part = await FrozenPart.make(net.expand().nodes, -1, net.expand().output);
+  using x = backend.upload(values, shape);
+  using gradient = part.gradient(x, 1);
+  const actual = await gradient.read(), step = 1e-2;
+  for (const i of [0, 7, 24, 25, 31, 49]) {
+    const up = await score(values.with(i, values[i] + step));
+    const down = await score(values.with(i, values[i] - step));
+    assertAllClose([actual[i]], [(up - down) / (2 * step)], { abs: 2e-3, name: `${i}` });
+  }
+  assert(actual.some((value) => Math.abs(value) > 0.05));
+  assert([...net.stateDict().values()].every(({ grad }) => grad === undefined));
+});
+
+testWithThreads("int8 weights are explained almost as float32 ones", async (backend) => {
+  const image = await photo("coffee.jpg");
+  const [f32, int8] = [
+    await loadModel({ backend, precision: "f32" }),
+    await loadModel({ backend }),
+  ];
+  using _ = f32;
+  using _int8 = int8;
+  const a = await explain(f32, image), b = await explain(int8, image);
+  assertEquals([a.label, a.width, a.height], ["espresso", 8, 8]);
+  assertEquals(b.label, a.label);
+  assertAllClose(b.heat, a.heat, { abs: 0.1 });
+  assertEquals(Math.max(...a.heat), 1);
+  const options = { class: "espresso", method: "saliency", noise: 0 } as const;
+  const [c, d] = [await explain(f32, image, options), await explain(int8, image, options)];
+  assertEquals([c.width, c.height, d.heat.length], [64, 64, 4096]);
+  const difference = d.heat.reduce((sum, value, i) => sum + Math.abs(value - c.heat[i]), 0) / 4096;
+  assert(difference < 0.05, `${difference}`);
+});
+
+testWithThreads("classes have an index, a label, one of its names, or an id", async (backend) => {
+  using model = await loadModel({ backend, precision: "f32" });
+  const image = { width: 80, height: 64, data: new Uint8Array(80 * 64 * 3).fill(90) };
+  const { index, wnid, label } = await explain(model, image, { class: 3 });
+  assertEquals([index, label], [3, model.classes[3].label]);
+  for (const name of [label, label.toUpperCase(), label.split(", ").at(-1)!, wnid]) {
+    assertEquals((await explain(model, image, { class: name })).index, 3);
+  }
+  for (const wrong of ["unicorn", 200, -1, 0.5, ""]) {
+    await assertRejects(() => explain(model, image, { class: wrong }), ArgumentError, "class");
+  }
+  const method = "magic" as "saliency";
+  await assertRejects(() => explain(model, image, { method }), ArgumentError, "method");
+  for (const options of [{ samples: 0 }, { noise: -1 }, { noise: NaN }]) {
+    const all = { ...options, method: "saliency" } as const;
+    await assertRejects(() => explain(model, image, all), ArgumentError);
+  }
+  model.train();
+  await assertRejects(() => explain(model, image), PembrokeError, "training mode");
+});
+
+testWithThreads("a network without a map of features has saliency only", async (backend) => {
+  const preprocessing = { resize: 4, crop: 4, mean: [0, 0, 0], std: [1, 1, 1] } as const;
+  const classes = [{ wnid: "", label: "a" }, { wnid: "", label: "b" }];
+  using model = new Classifier([new Flatten(), new Linear(48, 2)], { preprocessing, classes });
+  model.init(backend, { seed: 1 });
+  const image = { width: 4, height: 4, data: new Uint8Array(48).fill(50) };
+  await assertRejects(() => explain(model, image), PembrokeError, "use saliency");
+  // the gradient of a linear layer is its weights
+  const { heat } = await explain(model, image, { class: 1, method: "saliency", noise: 0 });
+  const weight = (await model.stateDict().get("1.weight")!.tensor!.read()).slice(48);
+  const largest = Array.from({ length: 16 }, (_, i) => {
+    return Math.max(...[0, 16, 32].map((plane) => Math.abs(weight[plane + i])));
+  });
+  const limit = largest.toSorted((a, b) => a - b)[Math.floor(0.99 * 15)];
+  assertAllClose(heat, largest.map((value) => Math.min(value / limit, 1)), { abs: 1e-6 });
+});
+
+Deno.test("the region is the crop in the pixels of the image", () => {
+  const preprocessing = { resize: 256, crop: 224, mean: [0, 0, 0], std: [1, 1, 1] } as const;
+  const region = (width: number, height: number, more = {}) =>
+    Object.values(cropRegion({ width, height }, { ...preprocessing, ...more }));
+  assertAllClose(region(512, 512), [32, 32, 448, 448], { abs: 1e-9 });
+  // resized to 384 × 256, cropped at 80 and 16
+  assertAllClose(region(768, 512), [160, 32, 448, 448], { abs: 1e-9 });
+  assertAllClose(region(512, 768, { cropWidth: 100 }), [156, 160, 200, 448], { abs: 1e-9 });
+  // padded on all sides
+  assertAllClose(region(100, 100, { resize: 100, crop: 120 }), [-10, -10, 120, 120], { abs: 1e-9 });
+});
+
+Deno.test("the map lies on its region, between the centres of its cells", () => {
+  const image = { width: 8, height: 4, data: new Uint8Array(96).fill(200) };
+  const region = { left: 2, top: 0, width: 4, height: 4 };
+  const map = { width: 2, height: 1, heat: Float32Array.of(0, 1), region };
+  const { data } = drawHeatMap(image, map, { alpha: 1 });
+  const red = (x: number, y: number) => data[(y * 8 + x) * 3];
+  for (let y = 0; y < 4; y++) {
+    // the first cell's centre is between the pixels 2 and 3
+    assertEquals([0, 1, 2, 5, 6, 7].map((x) => red(x, y)), [200, 200, 0, 250, 200, 200]);
+    assert(red(3, y) > 50 && red(3, y) < red(4, y) && red(4, y) < 250, `${red(3, y)} ${red(4, y)}`);
+  }
+  const half = drawHeatMap(image, map, { alpha: 0.5 }).data;
+  assertEquals([half[2 * 3], half[5 * 3]], [100, 225]);
+  assertEquals(image.data, new Uint8Array(96).fill(200));
+  // a region beyond the image
+  const all = { ...map, region: { left: -5, top: -5, width: 20, height: 20 } };
+  assertEquals(drawHeatMap(image, all, { alpha: 0 }).data, image.data);
+  assertThrows(() => drawHeatMap(image, map, { alpha: 2 }), ArgumentError, "alpha");
+});
