@@ -18,7 +18,7 @@ Deno.test("learn --fine-tune changes only the last blocks, and goes on after an 
   await using folder = await TempFolder.make();
   await writeLabelled(folder, "photos", 4);
   const args = (output: string) => [
-    ...["learn", "-q", "--from", "alexnet-tiny", "--fine-tune", "1", "--epochs", "3"],
+    ...["learn", "-q", "--from", "alexnet-tiny", "--fine-tune", "1", "--epochs", "2"],
     ...["--precision", "f32", `${folder.path}/photos`, "-o", `${folder.path}/${output}`],
   ];
   const whole = { PEMBROKE_CACHE: `${folder.path}/cache1` };

@@ -28,7 +28,7 @@ const selected = tests.filter(({ name }) => {
   if (op === undefined) return true;
   const index = seen.get(op) ?? 0;
   seen.set(op, index + 1);
-  return index % 24 === 0;
+  return index % 48 === 0;
 });
 
 /** For the driver: the names of the tests, and a function that runs one and returns its error. */
