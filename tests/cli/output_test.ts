@@ -25,12 +25,12 @@ Deno.test("percent() shows two decimals, or two significant digits of small valu
 
 Deno.test("resultText() escapes control characters in labels", () => {
   const predictions = [{ ...prediction(1), label: "cat\x1b[2J\n" }];
-  assertMatch(resultText({ input: "x", predictions, timings }), /cat\\x1b\[2J\\x0a$/);
+  assertMatch(resultText({ input: "x", predictions }), /cat\\x1b\[2J\\x0a$/);
 });
 
 Deno.test("resultText() aligns bars, also for tiny probabilities", () => {
   const predictions = [1, 0.5, 0.0000123, 1.5e-12].map(prediction);
-  const [name, ...lines] = resultText({ input: "x", predictions, timings }).split("\n");
+  const [name, ...lines] = resultText({ input: "x", predictions }).split("\n");
   assertMatch(name, /^\S*x\S*$/); // perhaps bold
   assertEquals(new Set(lines.map((line) => line.indexOf(" %"))).size, 1);
 });
