@@ -81,10 +81,10 @@ ends in .safetensors, .pth, .pt or .onnx):
 
 Quantize options (input as for convert):
   -o, --output FILE      the int8 weights; a name that ends in .safetensors
-      --calibrate FOLDER sample photos, some dozens of all kinds: finds the
-                         ranges of values once, which is faster than to search
-                         each photo for them, and counts the photos whose
-                         most probable class stays the same
+      --calibrate FOLDER sample photos, some dozens of all kinds: stores the
+                         ranges of values, which are else searched for in
+                         each photo, and counts the photos whose most
+                         probable class stays the same
   -m, --model NAME       the network, if the input does not say`;
 
 /**

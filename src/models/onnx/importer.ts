@@ -70,7 +70,7 @@ export class GraphImport implements Scope {
     this.isBatchFixed = input.isBatchFixed;
     this.#file = file;
     this.#input = input;
-    const hasIntegers = file.graph.tensors.values()
+    const hasIntegers = [...file.graph.tensors.values()]
       .some(({ quantization }) => quantization && isSymmetric(quantization));
     this.#builder = new LayerBuilder(options, hasIntegers);
     this.#problems = new Problems(file);
