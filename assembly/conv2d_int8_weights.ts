@@ -70,6 +70,52 @@ export function conv2dInt8Pack(packed: usize, scales: usize, w: usize, g: Int8Fi
   }
 }
 
+/**
+ * Lays out `rows` rows of integers, from row `first` on, for conv2dInt8.
+ * @param scales outC floats; those of the rows are rounded, so that the results are those of conv2dInt8Pack
+ * @param w [rows, filterSize]
+ */
+export function conv2dInt8PackIntegers(packed: usize, scales: usize, w: usize, g: Int8FilterGeometry): void {
+  const size = g.filterSize, taps = g.taps, c = size / taps;
+  for (let o = g.first, end = o + g.rows; o < end; o++, w += size) {
+    store<f32>(scales + (o << 2), roundStep(load<f32>(scales + (o << 2))));
+    store<i32>(packed + (o << 2), sumOfIntegers(w, size));
+    let to = packedRow(packed, o, g), from = w;
+    for (let i = 0; i < c; i += LANES, from += taps * LANES) {
+      for (let t = 0; t < taps; t++, to += A_STEP) packWord(to, from + t, taps, c - i);
+    }
+  }
+}
+
+/** Packs a word of up to `lanes` integers, `step` bytes apart. */
+// @ts-ignore: decorator
+@inline
+function packWord(to: usize, from: usize, step: usize, lanes: i32): void {
+  let word: u32 = load<u8>(from);
+  if (lanes > 1) word |= (load<u8>(from + step) as u32) << 8;
+  if (LANES == 2) {
+    store<u16>(to, word as u16);
+    return;
+  }
+  if (lanes > 2) word |= (load<u8>(from + 2 * step) as u32) << 16;
+  if (lanes > 3) word |= (load<u8>(from + 3 * step) as u32) << 24;
+  store<u32>(to, word);
+}
+
+/** The sum of n integers. */
+function sumOfIntegers(p: usize, n: i32): i32 {
+  let sums = i32x4.splat(0);
+  const end = p + n;
+  for (const whole = p + (n & ~15); p < whole; p += 16) {
+    const pairs = i16x8.extadd_pairwise_i8x16_s(v128.load(p));
+    sums = i32x4.add(sums, i32x4.extadd_pairwise_i16x8_s(pairs));
+  }
+  let sum = i32x4.extract_lane(sums, 0) + i32x4.extract_lane(sums, 1);
+  sum += i32x4.extract_lane(sums, 2) + i32x4.extract_lane(sums, 3);
+  for (; p < end; p++) sum += load<i8>(p);
+  return sum;
+}
+
 /** Copies the integers of packed weights back to rows, [outC, filterSize]. */
 export function conv2dInt8Unpack(w: usize, packed: usize, g: Int8FilterGeometry): void {
   const taps = g.taps, c = g.filterSize / taps;
@@ -91,7 +137,14 @@ function weightStep(w: usize, n: i32): f32 {
   let top: u32 = reinterpret<u32>(TINY as f32);
   for (const end = w + (n << 2); w < end; w += 4) top = max(top, load<u32>(w) & 0x7fffffff);
   if (top >= (INFINITE as u32)) return NaN;
-  return reinterpret<f32>((reinterpret<u32>(reinterpret<f32>(top) / 127) + 0x80) & ~0xff);
+  return roundStep(reinterpret<f32>(top) / 127);
+}
+
+/** A step with 16 significant bits. */
+// @ts-ignore: decorator
+@inline
+function roundStep(step: f32): f32 {
+  return reinterpret<f32>((reinterpret<u32>(step) + 0x80) & ~0xff);
 }
 
 /** How to correct the rounding of weights: which way, from which bucket on, how many of that bucket. */

@@ -14,7 +14,9 @@ export {
   conv2dPackedSize, conv2dPackedTransposedSize, conv2dPackTransposed, conv2dScratchSize,
 } from "./conv2d";
 export { conv2dInt8, conv2dInt8ScratchSize } from "./conv2d_int8";
-export { conv2dInt8Pack, conv2dInt8PackedSize, conv2dInt8Unpack } from "./conv2d_int8_weights";
+export {
+  conv2dInt8Pack, conv2dInt8PackedSize, conv2dInt8PackIntegers, conv2dInt8Unpack,
+} from "./conv2d_int8_weights";
 export { stridedCopy } from "./copy";
 export {
   depthwise, depthwiseBackwardInput, depthwiseBackwardInputScratchSize, depthwiseScratchSize,
@@ -24,7 +26,8 @@ export { dropout } from "./dropout";
 export { linear, linearScratchSize } from "./linear";
 export { linearBackwardInput, linearBackwardScratchSize, linearBackwardWeight } from "./linear_backward";
 export {
-  linearInt8, linearInt8Pack, linearInt8PackedSize, linearInt8ScratchSize, linearInt8Unpack,
+  linearInt8, linearInt8Pack, linearInt8PackedSize, linearInt8PackIntegers, linearInt8ScratchSize,
+  linearInt8Unpack,
 } from "./linear_int8";
 export { localResponseNorm, localResponseNormBackward } from "./local_response_norm";
 export { adaptiveMaxPool2d, maxIndex, maxPool2d, maxPool2dBackward } from "./max_pool2d";

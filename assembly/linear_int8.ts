@@ -69,6 +69,23 @@ function packRow(to: usize, w: usize, n: i32, factor: f32): void {
   for (; w < end; w += 4, to++) store<i8>(to, nearest1(w, factor) as i8);
 }
 
+/**
+ * Lays out rows of integers for linearInt8, from row `first` on. They must come in order, because the
+ * first row of a panel clears it.
+ * @param w [g.outF, inF]
+ */
+export function linearInt8PackIntegers(packed: usize, w: usize, g: LinearGeometry, first: i32): void {
+  const inF = g.inF, panel = (packedColumns(inF) * ROWS) as usize;
+  for (let o = first, end = first + g.outF; o < end; o++) {
+    const start = packed + ((o / ROWS) as usize) * panel;
+    if (o % ROWS == 0) memory.fill(start, 0, panel);
+    let to = start + ((o % ROWS) << 3);
+    const last = w + inF;
+    for (const whole = w + (inF & ~7); w < whole; w += 8, to += 64) store<i64>(to, load<i64>(w));
+    for (; w < last; w++, to++) store<i8>(to, load<i8>(w));
+  }
+}
+
 /** Copies the integers of packed weights back to rows, [outF, inF]. */
 export function linearInt8Unpack(w: usize, packed: usize, g: LinearGeometry): void {
   const inF = g.inF, outF = g.outF;

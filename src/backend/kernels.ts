@@ -156,6 +156,18 @@ export interface QuantizedKernels {
     filters: Int8Filters,
     isScaled: boolean,
   ): void;
+  /**
+   * packed = whole rows of integers, from row `row` on, in order. Rounds their scales as
+   * {@linkcode QuantizedKernels.packConv2dInt8} does. A backend has this and
+   * {@linkcode QuantizedKernels.packLinearIntegers}, or neither.
+   */
+  packConv2dIntegers?(
+    packed: Tensor<Int8Array>,
+    scale: Tensor,
+    integers: Int8Array,
+    row: number,
+    filters: Int8Filters,
+  ): void;
   /** values = the integers of packed, [outC, inC/groups, (kH,) kW]. */
   unpackConv2dInt8?(
     values: Tensor<Int8Array>,
@@ -182,6 +194,13 @@ export interface QuantizedKernels {
    * of 8, and so is the number of rows, except for the last ones.
    */
   packLinearInt8(packed: Tensor<Int8Array>, scale: Tensor, weight: Tensor, row: number): void;
+  /** packed = whole rows of integers, from row `row` on, in order. */
+  packLinearIntegers?(
+    packed: Tensor<Int8Array>,
+    integers: Int8Array,
+    row: number,
+    shape: Shape,
+  ): void;
   /** values = the integers of packed, as rows, [outF, inF]. */
   unpackLinearInt8(values: Tensor<Int8Array>, packed: Tensor<Int8Array>): void;
   /** y = activation(x · (scale · packed)ᵀ + bias). */

@@ -72,6 +72,9 @@ export abstract class RoundedWeight<Q extends Quantized = Quantized> extends Par
   /** Rounds rows, from row `row` on. */
   protected abstract pack(quantized: Q, rows: Tensor, row: number): void;
 
+  /** Packs rows of integers, from row `row` on. */
+  protected abstract packIntegers(quantized: Q, integers: Int8Array, row: number): void;
+
   /** Rounds all values; returns undefined if they stay in float32. */
   protected abstract round(tensor: Tensor): Q | undefined;
 
@@ -136,6 +139,25 @@ export abstract class RoundedWeight<Q extends Quantized = Quantized> extends Par
       this.#roundRows(rows, start - inPanel);
     }
     if (this.#pending.written === total) this.#disposePending();
+  }
+
+  /** Whether {@linkcode RoundedWeight.writeIntegers} can be called. */
+  get takesIntegers(): boolean {
+    const { backend } = this.#quantized ?? {};
+    return backend !== undefined && kernelsOf(backend).packLinearIntegers !== undefined;
+  }
+
+  /**
+   * Overwrites rows by values in 8 bits, which need no rounding. Rows must be written in order.
+   *
+   * @param integers Whole rows.
+   * @param offset The index of their first value.
+   * @param scale The factor of each row's integers, of all rows.
+   */
+  writeIntegers(integers: Int8Array, offset: number, scale: Float32Array): void {
+    const quantized = this.#quantized!;
+    if (offset === 0) quantized.backend.write(quantized.scale, scale);
+    this.packIntegers(quantized, integers, offset / elements(this.shape.slice(1)));
   }
 
   /**
@@ -212,6 +234,14 @@ export class LinearWeight extends RoundedWeight<QuantizedWeight> {
     kernelsOf(rows).packLinearInt8(packed, scale, rows, row);
   }
 
+  protected override packIntegers(
+    { packed, shape }: QuantizedWeight,
+    integers: Int8Array,
+    row: number,
+  ): void {
+    kernelsOf(packed).packLinearIntegers!(packed, integers, row, shape);
+  }
+
   protected override round(tensor: Tensor): QuantizedWeight {
     return quantizeLinear(tensor);
   }
@@ -258,6 +288,15 @@ export class ConvWeight extends RoundedWeight<QuantizedConv> {
   protected override pack(quantized: QuantizedConv, rows: Tensor, row: number): void {
     const { packed, scale } = quantized;
     kernelsOf(rows).packConv2dInt8!(packed, scale, rows, row, quantized, this.scales !== undefined);
+  }
+
+  protected override packIntegers(
+    quantized: QuantizedConv,
+    integers: Int8Array,
+    row: number,
+  ): void {
+    const { packed, scale } = quantized;
+    kernelsOf(packed).packConv2dIntegers!(packed, scale, integers, row, quantized);
   }
 
   protected override round(tensor: Tensor): QuantizedConv | undefined {

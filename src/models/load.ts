@@ -13,6 +13,7 @@ import { Conv2d } from "../layers/conv.ts";
 import type { Layer } from "../layers/layer.ts";
 import { parameterShapes } from "../layers/parameter.ts";
 import type { Precision } from "../layers/precision.ts";
+import { RoundedWeight } from "../layers/rounded_weight.ts";
 import { Graph } from "../layers/graph.ts";
 import { elements } from "../tensor.ts";
 import { checkWeights } from "../weights/check.ts";
@@ -22,7 +23,7 @@ import { streamSource } from "../weights/io/stream_source.ts";
 import { matchNames } from "../weights/match_names.ts";
 import type { OnnxFile } from "../weights/onnx/reader.ts";
 import { openWeights } from "../weights/open.ts";
-import type { WeightsFile } from "../weights/tensor_file.ts";
+import type { IntegerSink, WeightsFile, WeightSink } from "../weights/tensor_file.ts";
 import { Classifier } from "./classifier.ts";
 
 /**
@@ -192,12 +193,25 @@ export async function loadTensors(
       const parameter = parameters.get(name);
       if (!parameter) continue; // an integer such as num_batches_tracked
       parameter.allocate(backend);
-      await weights.read(name, (values, offset) => {
+      const written = (count: number) => {
+        options.onProgress?.(done += count, total);
         options.signal?.throwIfAborted();
+      };
+      const write: WeightSink = (values, offset) => {
         parameter.write(values, offset);
         options.onValues?.(name, values);
-        options.onProgress?.(done += values.length, total);
-      });
+        written(values.length);
+      };
+      const writeIntegers: IntegerSink = (integers, offset, scale) => {
+        (parameter as RoundedWeight).writeIntegers(integers, offset, scale);
+        written(integers.length);
+      };
+      const takesIntegers = parameter instanceof RoundedWeight && parameter.takesIntegers;
+      await weights.read(
+        name,
+        write,
+        takesIntegers && !options.onValues ? writeIntegers : undefined,
+      );
     }
     if (file.metadata.has("input_ranges") && model instanceof Graph) {
       const { readRanges } = await import("./input_ranges.ts");

@@ -39,7 +39,7 @@ export function renameTensors(
     ...{ name: file.name, format: file.format, metadata: file.metadata },
     entries: new Map(entries),
     order: [...oldNames.keys()],
-    read: (name, sink) => file.read(oldNames.get(name) ?? name, sink),
+    read: (name, ...sinks) => file.read(oldNames.get(name) ?? name, ...sinks),
     close: () => file.close(),
     [Symbol.dispose]: () => file.close(),
   };

@@ -26,6 +26,14 @@ export type WeightsFormat = "pth" | "pth-legacy" | "safetensors" | "onnx" | "dee
  */
 export type WeightSink = (values: Float32Array, offset: number) => void;
 
+/**
+ * Receives whole rows of a quantised tensor as they are stored: the integers of row i times `scale[i]`
+ * are its values. Like those of a {@linkcode WeightSink}, they are valid only during the call.
+ *
+ * @internal
+ */
+export type IntegerSink = (integers: Int8Array, offset: number, scale: Float32Array) => void;
+
 /** An open file of weights. */
 export interface WeightsFile extends Disposable {
   /** The name that the user knows. */
@@ -45,10 +53,11 @@ export interface WeightsFile extends Disposable {
    * Reads a tensor as float32 in row-major order, in chunks of at most 256 KiB. Quantised tensors are
    * dequantised. The sink is not called for an empty tensor.
    *
+   * @param integerSink Receives a tensor of integers and scales instead, if it is stored row by row.
    * @throws {ArgumentError} When there is no such entry, or the file is closed.
    * @throws {FileError} When the elements are not floats or quantised, or the file cannot be read.
    */
-  read(name: string, sink: WeightSink): Promise<void>;
+  read(name: string, sink: WeightSink, integerSink?: IntegerSink): Promise<void>;
   /** Closes the source. Closing twice is harmless. */
   close(): void;
 }
@@ -139,7 +148,7 @@ export class TensorFile implements WeightsFile {
     return this.#source.name;
   }
 
-  async read(name: string, sink: WeightSink): Promise<void> {
+  async read(name: string, sink: WeightSink, integerSink?: IntegerSink): Promise<void> {
     if (!this.#open) throw new ArgumentError("read", "file", "closed", "open");
     const tensor = this.#tensors.get(name);
     if (!tensor) throw new ArgumentError("read", "name", name, `an entry of ${this.name}`);
@@ -154,8 +163,10 @@ export class TensorFile implements WeightsFile {
     const buffers = this.#spare ?? this.#createBuffers();
     this.#spare = undefined;
     try {
-      const read = tensor.strides ? this.#readStrided : this.#readContiguous;
-      await read.call(this, tensor, buffers, sink);
+      if (tensor.strides) await this.#readStrided(tensor, buffers, sink);
+      else if (!integerSink || !await this.#readIntegers(tensor, buffers, integerSink)) {
+        await this.#readContiguous(tensor, buffers, sink);
+      }
     } finally {
       this.#spare = buffers;
     }
@@ -193,6 +204,21 @@ export class TensorFile implements WeightsFile {
       } else if (isFloat(dtype)) sink(multiply(toFloat32(dtype, raw, count, values), tensor), done);
       done += count;
     }
+  }
+
+  /** Reads a quantised tensor as it is stored. Returns false if it is not one, or its rows are long. */
+  async #readIntegers(tensor: StoredTensor, { raw }: Buffers, sink: IntegerSink): Promise<boolean> {
+    const scale = tensor.scale && await this.#readScale(tensor.scale);
+    const row = scale ? tensor.count / scale.length : Infinity;
+    if (!scale || row > raw.byteLength) return false;
+    const { source = this.#source } = tensor, start = await offsetOf(tensor);
+    const chunk = row * Math.floor(raw.byteLength / row);
+    for (let done = 0; done < tensor.count; done += chunk) {
+      const integers = new Int8Array(raw, 0, Math.min(chunk, tensor.count - done));
+      await source.read(start + done, new Uint8Array(raw, 0, integers.length));
+      sink(integers, done, scale);
+    }
+    return true;
   }
 
   /** Reads the scales of a quantised tensor. */

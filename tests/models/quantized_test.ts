@@ -6,12 +6,14 @@ import {
   Conv1d,
   Conv2d,
   Dropout,
+  Flatten,
   type Layer,
   Linear,
   ReLU,
   Sequential,
 } from "../../src/layers/mod.ts";
 import { RoundedWeight } from "../../src/layers/rounded_weight.ts";
+import { elements } from "../../src/tensor.ts";
 import { AlexNet, type Classifier, loadWeights, summarize } from "../../src/models/mod.ts";
 import { arrayDataset, saveCheckpoint, SGD, Trainer } from "../../src/train/mod.ts";
 import { convertWeights } from "../../src/weights/convert.ts";
@@ -133,6 +135,57 @@ testOnWasm("int8 weights of convolutions can be written in chunks, too", async (
       assertEquals(await readQuantized(layer), expected, `${name} in chunks of ${size}`);
     }
   }
+});
+
+testOnWasm("integers and their scales are stored as they are", async (backend) => {
+  const create = {
+    linear: () => new Linear(21, 19, { precision: "int8" }),
+    conv2d: () => new Conv2d(3, 10, 3, { precision: "int8" }),
+    groups: () => new Conv2d(6, 9, [1, 2], { groups: 3, precision: "int8" }),
+    conv1d: () => new Conv1d(5, 17, 2, { precision: "int8" }),
+    pointwise: () => new Conv2d(13, 6, 1, { precision: "int8" }),
+  };
+  for (const [name, layerOf] of Object.entries(create)) {
+    using layer = layerOf();
+    const weight = layer.parameters.weight as RoundedWeight, { shape } = weight;
+    const [rows] = shape, row = elements(shape) / rows;
+    const integers = Int8Array.from({ length: rows * row }, (_, i) => i * 37 % 256 - 128);
+    const scale = Float32Array.from({ length: rows }, (_, i) => (i + 1) / 1024);
+    weight.allocate(backend);
+    assert(weight.takesIntegers);
+    for (const count of [rows, 1, 3]) { // overwrites the values before
+      for (let at = 0; at < integers.length; at += count * row) {
+        weight.writeIntegers(integers.subarray(at, at + count * row), at, scale);
+      }
+      const [[, stored, bitsOfScale]] = await readQuantized(layer);
+      assertEquals(stored, integers, `${name}, ${count} rows at a time`);
+      assertEquals(bitsOfScale, bits(scale));
+    }
+  }
+  using depthwise = new Conv2d(4, 4, 3, { groups: 4, precision: "int8" });
+  depthwise.init(backend);
+  assert(!(depthwise.parameters.weight as RoundedWeight).takesIntegers);
+});
+
+testOnWasm("int8 files give the outputs of their dequantised values", async (backend) => {
+  const layers = () => [new Conv2d(3, 12, 3), new ReLU(), new Flatten(), new Linear(192, 7)];
+  using original = new Sequential(layers()).init(backend, { seed: 5 });
+  const tensors = await Promise.all(
+    [...original.stateDict()].map(async ([name, { tensor, shape }]) => {
+      const dtype = shape.length > 1 ? "I8" as const : "F32" as const;
+      return { name, dtype, shape, data: await tensor!.read() };
+    }),
+  );
+  const bytes = writeSafetensors(tensors);
+  using loaded = new Sequential(layers()).quantize();
+  await loadWeights(loaded, backend, bytes);
+  using rounded = new Sequential(layers());
+  await loadWeights(rounded, backend, bytes);
+  rounded.quantize();
+  using x = backend.upload(Float32Array.from({ length: 108 }, (_, i) => Math.sin(i)), [1, 3, 6, 6]);
+  using y = loaded.forward(x);
+  using expected = rounded.forward(x);
+  assertAllClose(await y.read(), await expected.read(), { rel: 1e-6 });
 });
 
 testOnEveryBackend("a batch normalisation is folded into int8 weights", async (backend) => {

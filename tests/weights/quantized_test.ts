@@ -29,6 +29,37 @@ Deno.test("read() dequantises I8 tensors that have scales", async () => {
   assertEquals(await readAll(halves, "a"), new Float32Array([127, 0, -127, 2, -4, 6]));
 });
 
+Deno.test("read() gives the rows of I8 tensors as they are stored, if asked to", async () => {
+  using file = await open(quantized({ dtype: "F32", shape: [2] }, floats(0.5, 10)));
+  const chunks: unknown[] = [];
+  await file.read("a", fail, (integers, offset, scale) => {
+    chunks.push([integers.slice(), offset, scale]);
+  });
+  assertEquals(chunks, [[Int8Array.of(127, 0, -127, 1, -2, 3), 0, Float32Array.of(0.5, 10)]]);
+
+  const shape = [3, 300_000],
+    data = Float32Array.from({ length: 900_000 }, (_, i) => i % 255 - 127);
+  using large = await openQuantized(data, shape);
+  const all = new Int8Array(data.length), offsets: number[] = [];
+  await large.read("a", fail, (integers, offset) => {
+    all.set(integers, offset);
+    offsets.push(offset);
+  });
+  assertEquals(all, Int8Array.from(data));
+  assertEquals(offsets, [0, 300_000, 600_000]);
+
+  // a row longer than the buffer
+  using long = await openQuantized(data, [1, 900_000]);
+  let count = 0;
+  await long.read("a", (values) => count += values.length, fail);
+  assertEquals(count, 900_000);
+});
+
+/** A sink that must not be called. */
+function fail(): never {
+  throw new Error("called the other sink");
+}
+
 Deno.test("openWeights() rejects scales that are not one float per row", async () => {
   const assertRejected = async (
     scale: Record<string, unknown>,

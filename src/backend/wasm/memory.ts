@@ -83,6 +83,13 @@ export class WasmMemory extends TensorMemory<WasmStorage> {
     return this.#scratch.address;
   }
 
+  /** Copies integers to scratch memory, and returns its address. */
+  staged(integers: Int8Array): number {
+    const address = this.scratch(integers.length);
+    new Int8Array(this.#memory.buffer, address, integers.length).set(integers);
+    return address;
+  }
+
   protected allocate(bytes: number): WasmStorage {
     return { address: this.#allocator.alloc(bytes), bytes, freed: false, version: 0 };
   }

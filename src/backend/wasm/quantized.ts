@@ -4,8 +4,7 @@
  * @module
  */
 
-import type { Tensor } from "../../tensor.ts";
-import { elements } from "../../tensor.ts";
+import { elements, type Shape, type Tensor } from "../../tensor.ts";
 import type { Epilogue } from "../depthwise_kernels.ts";
 import type { Conv2dGeometry } from "../geometry.ts";
 import type { Int8Filters, Int8Weight, QuantizedKernels } from "../kernels.ts";
@@ -49,6 +48,18 @@ export function quantizedKernels(memory: WasmMemory, exports: Exports): Quantize
       exports.conv2dInt8Pack(memory.out(packed), memory.out(scale), memory.at(weight), block);
     },
 
+    packConv2dIntegers(
+      packed: Tensor<Int8Array>,
+      scale: Tensor,
+      integers: Int8Array,
+      row: number,
+      filters: Int8Filters,
+    ): void {
+      const rows = integers.length / elements(filters.shape.slice(1));
+      const from = memory.staged(integers), block = filterBlock(filters, row, rows);
+      exports.conv2dInt8PackIntegers(memory.out(packed), memory.out(scale), from, block);
+    },
+
     unpackConv2dInt8(
       values: Tensor<Int8Array>,
       packed: Tensor<Int8Array>,
@@ -84,6 +95,16 @@ export function quantizedKernels(memory: WasmMemory, exports: Exports): Quantize
       const to = memory.out(packed) + packedSize(row, inF), scales = memory.out(scale) + 4 * row;
       const block = memory.block(writeLinear, { n: 1, inF, outF: rows });
       exports.linearInt8Pack(to, scales, memory.at(weight), block);
+    },
+
+    packLinearIntegers(
+      packed: Tensor<Int8Array>,
+      integers: Int8Array,
+      row: number,
+      [, inF]: Shape,
+    ): void {
+      const block = memory.block(writeLinear, { n: 1, inF, outF: integers.length / inF });
+      exports.linearInt8PackIntegers(memory.out(packed), memory.staged(integers), block, row);
     },
 
     unpackLinearInt8(values: Tensor<Int8Array>, packed: Tensor<Int8Array>): void {

@@ -14,7 +14,13 @@ import { type ByteSource, readBytes } from "../io/source.ts";
 import type { WeightEntry } from "../layout.ts";
 import { shortNames } from "../names.ts";
 import { scaleName } from "../quantized.ts";
-import { isWeight, type WeightsFile, type WeightsFormat, type WeightSink } from "../tensor_file.ts";
+import {
+  type IntegerSink,
+  isWeight,
+  type WeightsFile,
+  type WeightsFormat,
+  type WeightSink,
+} from "../tensor_file.ts";
 import { parseIndex } from "./header.ts";
 
 /** Longer than any index. */
@@ -56,11 +62,11 @@ class ShardedFile implements WeightsFile {
     this.metadata = shards[0].metadata;
   }
 
-  async read(name: string, sink: WeightSink): Promise<void> {
+  async read(name: string, ...sinks: [WeightSink, IntegerSink?]): Promise<void> {
     if (!this.#open) throw new ArgumentError("read", "file", "closed", "open");
     const place = this.#places.get(name);
     if (!place) throw new ArgumentError("read", "name", name, `an entry of ${this.name}`);
-    await place.shard.read(place.name, sink);
+    await place.shard.read(place.name, ...sinks);
   }
 
   close(): void {

@@ -23,6 +23,7 @@ export const kernels = [
   "conv2dBackwardWeight",
   "conv2dInt8",
   "conv2dInt8Pack",
+  "conv2dInt8PackIntegers",
   "conv2dInt8PackedSize",
   "conv2dInt8ScratchSize",
   "conv2dInt8Unpack",
@@ -46,6 +47,7 @@ export const kernels = [
   "linearBackwardWeight",
   "linearInt8",
   "linearInt8Pack",
+  "linearInt8PackIntegers",
   "linearInt8PackedSize",
   "linearInt8ScratchSize",
   "linearInt8Unpack",
@@ -142,6 +144,7 @@ export interface Exports {
   conv2dBackwardWeight(dw: number, dy: number, x: number, scratch: number, g: number): void;
   conv2dInt8(y: number, x: number, packed: number, scales: number, bias: number, scratch: number, g: number): void;
   conv2dInt8Pack(packed: number, scales: number, w: number, g: number): void;
+  conv2dInt8PackIntegers(packed: number, scales: number, w: number, g: number): void;
   conv2dInt8PackedSize(g: number): number;
   conv2dInt8ScratchSize(g: number): number;
   conv2dInt8Unpack(w: number, packed: number, g: number): void;
@@ -165,6 +168,7 @@ export interface Exports {
   linearBackwardWeight(dw: number, dy: number, x: number, scratch: number, g: number): void;
   linearInt8(y: number, x: number, packed: number, scales: number, bias: number, scratch: number, g: number, activation: number): void;
   linearInt8Pack(packed: number, scales: number, w: number, g: number): void;
+  linearInt8PackIntegers(packed: number, w: number, g: number, first: number): void;
   linearInt8PackedSize(g: number): number;
   linearInt8ScratchSize(g: number): number;
   linearInt8Unpack(w: number, packed: number, g: number): void;
