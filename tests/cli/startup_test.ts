@@ -50,16 +50,18 @@ Deno.test("a PNG needs no codec of other formats", async () => {
   assertEquals(codecs, own);
 });
 
-Deno.test("classifying a photo reads neither `process` nor `navigator.gpu` without a GPU", async () => {
+Deno.test("classifying a photo reads no globals that Deno would have to load", async () => {
   await using folder = await TempFolder.make();
-  // Deno loads Node's modules and WebGPU when they are read
+  // Deno loads Node's modules, images, and WebGPU if there is a GPU, when they are read
   const trap = await folder.write(
     "trap.ts",
     `const get = () => {
       console.error(new Error("read").stack);
       return undefined;
     };
-    Object.defineProperty(globalThis, "process", { get, configurable: true });
+    for (const name of ["process", "ImageData"]) {
+      Object.defineProperty(globalThis, name, { get, configurable: true });
+    }
     Object.defineProperty(Navigator.prototype, "gpu", { get, configurable: true });
     const { statSync } = Deno;
     Deno.statSync = (path) => {

@@ -76,7 +76,7 @@ export async function runCodec(job: CodecJob): Promise<{ image: RgbImage; printe
   const { codec, printed } = instance;
   let rgba: RgbaImage | null = null, cause: unknown;
   try {
-    rgba = codec.decode(bytes, ...options);
+    rgba = withGlobals(() => codec.decode(bytes, ...options));
   } catch (error) {
     cause = error; // "exit(1)" or a trap: the line printed before says more
   }
@@ -122,8 +122,8 @@ function loadFailure(format: string, error: { readonly code?: unknown }): string
     `(the "codecs" option) work without it`;
 }
 
-/** The codecs return pixels as `ImageData`, which runtimes without web pages may lack. */
-class ImageDataPolyfill {
+/** Stands for `ImageData`, as which the codecs return pixels: runtimes without web pages may lack it. */
+class Pixels {
   constructor(
     readonly data: Uint8ClampedArray,
     readonly width: number,
@@ -133,7 +133,6 @@ class ImageDataPolyfill {
 
 /** Takes an idle instance, or makes a new one. */
 async function getInstance(job: CodecJob): Promise<CodecInstance> {
-  if (typeof ImageData === "undefined") Object.assign(globalThis, { ImageData: ImageDataPolyfill });
   const factory = (await job.loadFactory()).default as Factory;
   const module = job.module ?? await job.loadModule().then(
     (loaded) => loaded.default,
@@ -151,7 +150,7 @@ async function getInstance(job: CodecJob): Promise<CodecInstance> {
   }
   const print = (line: string) => void result.printed.push(line);
   let instance: WebAssembly.Instance | undefined;
-  const codec = await withoutProcess(() =>
+  const codec = await withGlobals(() =>
     factory({
       noInitialRun: true,
       print,
@@ -174,19 +173,24 @@ async function getInstance(job: CodecJob): Promise<CodecInstance> {
 }
 
 /**
- * Calls a factory without Deno's `process`. The factory only looks whether it runs in Node, but Deno
- * would take 30 ms to load Node's modules.
+ * Calls a factory or its codec with replaced globals. The factory only looks at `process` to find out
+ * whether it runs in Node, but Deno would take 30 ms to load Node's modules, and 2 ms for `ImageData`.
  */
-function withoutProcess<T>(call: () => T): T {
-  const process = "Deno" in globalThis
-    ? Object.getOwnPropertyDescriptor(globalThis, "process")
-    : undefined;
-  if (!process?.configurable) return call();
-  Reflect.deleteProperty(globalThis, "process");
+function withGlobals<T>(call: () => T): T {
+  const values = { ImageData: Pixels, ...("Deno" in globalThis && { process: undefined }) };
+  const replaced = Object.entries(values).map(([name, value]) => {
+    return { name, value, own: Object.getOwnPropertyDescriptor(globalThis, name) };
+  }).filter(({ own }) => own?.configurable !== false);
+  for (const { name, value } of replaced) {
+    Object.defineProperty(globalThis, name, { value, configurable: true });
+  }
   try {
     return call();
   } finally {
-    Object.defineProperty(globalThis, "process", process);
+    for (const { name, own } of replaced) {
+      if (own) Object.defineProperty(globalThis, name, own);
+      else Reflect.deleteProperty(globalThis, name);
+    }
   }
 }
 
