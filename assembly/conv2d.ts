@@ -13,6 +13,8 @@ import { bytesForThreads, ceilDiv, claim, join, threads, threadScratch } from ".
 
 /** Columns packed at a time: with KC rows a block takes 1.1 MB. */
 const NC: i32 = 736;
+/** Weights that stay in the second-level cache: 256 KB. */
+const CACHED_WEIGHTS: i32 = 1 << 16;
 /** Rows of the column matrix that conv2dBackwardInput computes at a time: 565 KB with NC. */
 const RC: i32 = 192;
 
@@ -52,10 +54,14 @@ function filterFloats(g: Conv2dGeometry): f64 {
   return (g.groupInC as f64) * (g.kh as f64) * (g.kw as f64);
 }
 
-/** Columns that make an item: few enough for every thread to get some. */
-function columnsPerItem(images: i32, pixels: i32): i32 {
-  const each = ceilDiv(pixels, ceilDiv(4 * threads, images));
-  return threads > 1 ? min(NC, max(8 * NR, (each + NR - 1) & ~(NR - 1))) : NC;
+/**
+ * Columns that make an item: few enough for all threads to end at about the same time. Each item reads the
+ * weights again, so it is wider where they do not stay in the second-level cache.
+ */
+function columnsPerItem(images: i32, pixels: i32, weights: i32): i32 {
+  if (threads == 1) return NC;
+  const each = ceilDiv(pixels, ceilDiv(8 * threads, images));
+  return min(NC, max(weights > CACHED_WEIGHTS ? 4 * NR : 2 * NR, packedColumns(each)));
 }
 
 /** Rows that make an item: all of them, unless there are too few items of columns for the threads. */
@@ -87,7 +93,7 @@ export function conv2d(
   product.residual = g.residual;
   const begins = FIRST | (g.addsResidual ? RESIDUAL : 0), ends = inlinedPart(g.activation) << ACTIVATION;
 
-  const images = g.n * groups, blockColumns = columnsPerItem(images, pixels);
+  const images = g.n * groups, blockColumns = columnsPerItem(images, pixels, m * k);
   const blocks = ceilDiv(pixels, blockColumns);
   const blockRows = rowsOfItem(m, images * blocks), rowBlocks = ceilDiv(m, blockRows);
   const items = images * blocks * rowBlocks;

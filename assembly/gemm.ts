@@ -8,40 +8,62 @@
 
 import { activate, activate4 } from "./inline/activate";
 import {
-  ACTIVATION, FIRST, gemm4x1, gemm4x8, gemm6x8, gemm8x4, isTall, MR, NR, Product, RESIDUAL, TALL, TILE, zeroBias,
+  ACTIVATION, FIRST, gemm4x1, gemm4x8, gemm6x8, gemm8x4, isTall, KC, MR, NR, Product, RESIDUAL, TALL, TILE,
+  zeroBias,
 } from "./gemm_tiles";
 import { EDGE_TILE, threadMemory } from "./threads";
 
 export { ACTIVATION, FIRST, KC, MR, NR, Product, RESIDUAL, TALL, threadProduct } from "./gemm_tiles";
 
+/** Floats of packed A that stay in the second-level cache while all panels of B pass: 192 KB. */
+const A_FLOATS: i32 = 128 * KC;
+
 /**
- * One block of k: C[m×n] (+)= A[m×k] · B[k×n], for any m and n. Each panel of B is used on all of A
- * before the next.
+ * One block of k: C[m×n] (+)= A[m×k] · B[k×n], for any m and n. Rows whose A stays in the second-level cache
+ * are multiplied by all of B before the next rows. They are multiplied by as many panels of B as the
+ * first-level cache holds before the next panels: with little depth, whole cache lines of C are written.
  * @param a the block's first column in A's first panel
  * @param bias m floats, or 0 for none
  */
 export function gemmBlock(c: usize, a: usize, b: usize, bias: usize, product: Product): void {
-  const m = product.m, n = product.n, k = product.k, ldc = product.ldc, flags = product.flags;
-  const aPanel = product.aPanel, bPanel = product.bPanel;
-  for (let j = 0; j < n; j += NR, b += bPanel) {
-    const columns = min(NR, n - j), step = columns <= NR / 2 ? 2 * MR : MR;
-    let ap = a, i = 0;
-    if (isTall(k) && columns == NR) {
-      for (; i + TALL <= m; i += TALL, ap += 3 * aPanel) {
-        const tile = c + (((i * ldc + j) as usize) << 2);
-        const start = bias ? bias + ((i as usize) << 2) : zeroBias, step: usize = bias ? 4 * MR : 0;
-        gemm6x8(tile, ap, b, start, step, 0);
-        gemm6x8(tile, ap, b, start, step, 1);
+  const m = product.m, n = product.n, k = product.k, row = (product.ldc as usize) << 2;
+  const rows = max(1, A_FLOATS / (k * TALL)) * TALL, panels = max(1, KC / k), columns = panels * NR;
+  for (let i = 0; i < m; i += rows, a += ((rows / MR) as usize) * product.aPanel) {
+    const tile = c + (i as usize) * row, start = bias ? bias + (i << 2) : 0;
+    for (let j = 0, bp = b; j < n; j += columns, bp += (panels as usize) * product.bPanel) {
+      gemmPart(tile + (j << 2), a, bp, start, min(rows, m - i), min(columns, n - j), product);
+    }
+  }
+}
+
+/** Each panel of A is used on all of B before the next. */
+function gemmPart(c: usize, a: usize, b: usize, bias: usize, m: i32, n: i32, product: Product): void {
+  const k = product.k, ldc = product.ldc, flags = product.flags, row = (ldc as usize) << 2;
+  const aPanel = product.aPanel, bPanel = product.bPanel, whole = n / NR, rest = n % NR;
+  const last = b + (whole as usize) * bPanel;
+  let i = 0, ap = a, to = c;
+  if (isTall(k)) {
+    const step: usize = bias ? 4 * MR : 0;
+    for (; i + TALL <= m; i += TALL, ap += 3 * aPanel, to += (TALL as usize) * row) {
+      const start = bias ? bias + (i << 2) : zeroBias;
+      for (let bp = b, tile = to; bp < last; bp += bPanel, tile += NR << 2) {
+        gemm6x8(tile, ap, bp, start, step, 0);
+        gemm6x8(tile, ap, bp, start, step, 1);
       }
     }
-    for (; i < m; i += step, ap += step == MR ? aPanel : 2 * aPanel) {
-      const tile = c + (((i * ldc + j) as usize) << 2);
-      if (i + MR <= m && columns == NR) {
-        gemm4x8(tile, ldc, ap, b, k, bias ? bias + ((i as usize) << 2) : zeroBias, flags);
-      } else {
-        gemmEdge(tile, ap, b, bias ? bias + ((i as usize) << 2) : 0, min(step, m - i), columns, product);
-      }
+  }
+  for (; i < m; i += MR, ap += aPanel, to += (MR as usize) * row) {
+    const start = bias ? bias + (i << 2) : 0;
+    for (let bp = b, tile = to; bp < last; bp += bPanel, tile += NR << 2) {
+      if (i + MR <= m) gemm4x8(tile, ldc, ap, bp, k, bias ? start : zeroBias, flags);
+      else gemmEdge(tile, ap, bp, start, m - i, NR, product);
     }
+  }
+  if (rest == 0) return;
+  const rows = rest <= NR / 2 ? 2 * MR : MR;
+  c += (whole * NR) << 2;
+  for (i = 0; i < m; i += rows, a += ((rows / MR) as usize) * aPanel, c += (rows as usize) * row) {
+    gemmEdge(c, a, last, bias ? bias + (i << 2) : 0, min(rows, m - i), rest, product);
   }
 }
 

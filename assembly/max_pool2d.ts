@@ -113,16 +113,16 @@ function maxFours(y: usize, x: usize, rows: i32, count: i32, g: Pool2dGeometry):
 function maxFoursOf3(y: usize, x: usize, rows: i32, count: i32, g: Pool2dGeometry): void {
   const step: usize = (g.dilationH * g.w) << 2;
   for (let i = 0; i < count; i = nextFour(i, count)) {
-    let low = f32x4.splat(-Infinity as f32), high = low, last = low, nan = f32x4.splat(0);
+    let low = f32x4.splat(-Infinity as f32), high = low, last = low, sum = f32x4.splat(0);
     const first = x + (i << 3);
     for (let ky = 0, from = first; ky < rows; ky++, from += step) {
       const a = v128.load(from), b = v128.load(from, 16), c = v128.load(from, 20); // a0…a3, a4…a7, a5…a8
       low = f32x4.pmax(low, a);
       high = f32x4.pmax(high, b);
       last = f32x4.pmax(last, c);
-      nan = v128.or(nan, v128.or(f32x4.ne(a, a), v128.or(f32x4.ne(b, b), f32x4.ne(c, c))));
+      sum = f32x4.add(sum, f32x4.add(a, f32x4.add(b, c)));
     }
-    if (v128.any_true(nan)) {
+    if (v128.any_true(f32x4.ne(sum, sum))) { // a NaN, or infinities of both signs
       maxFours(y + (i << 2), first, rows, 4, g);
       continue;
     }

@@ -4,17 +4,34 @@
  * @module
  */
 
-import { type Backend, Tensor, type Values } from "../tensor.ts";
+import { type Backend, type Shape, Tensor, type Values } from "../tensor.ts";
 import type { Kernels } from "./kernels.ts";
 
 /** A backend with its kernels. Every backend that `createBackend()` makes is one. */
 export interface ComputeBackend extends Backend {
   /** One function for each operation and each gradient. */
   readonly kernels: Kernels;
+  /** Returns a view of a tensor from an element on. Missing where tensors cannot begin anywhere. */
+  part?(tensor: Tensor, offset: number, shape: Shape): Tensor;
 }
 
 /** The kernels of a backend, or of the backend that a tensor lies on. */
 export function kernelsOf(owner: Backend | Tensor<Values>): Kernels {
   const backend = owner instanceof Tensor ? owner.backend : owner;
   return (backend as ComputeBackend).kernels;
+}
+
+/** Whether tensors of a backend can be parts of others. */
+export function canSplit(backend: Backend): boolean {
+  return (backend as ComputeBackend).part !== undefined;
+}
+
+/**
+ * Returns a view of a tensor's elements from `offset` on.
+ *
+ * @param offset 0, unless {@linkcode canSplit}.
+ */
+export function partOf(tensor: Tensor, offset: number, shape: Shape): Tensor {
+  if (offset === 0) return tensor.view(shape);
+  return (tensor.backend as ComputeBackend).part!(tensor, offset, shape);
 }

@@ -78,6 +78,11 @@ export class WasmBackend extends MemoryBackend<WasmMemory> {
     return super.upload(values, shape);
   }
 
+  /** See {@linkcode ComputeBackend.part}. */
+  part(tensor: Tensor, offset: number, shape: Shape): Tensor {
+    return this.memory.part(tensor, offset, shape);
+  }
+
   override dispose(): void {
     super.dispose();
     this.#pool?.dispose();

@@ -14,7 +14,7 @@ import {
   type SliceOptions,
   sliceShape,
 } from "../ops/concat.ts";
-import type { Shape, Tensor } from "../tensor.ts";
+import { elements, type Shape, type Tensor } from "../tensor.ts";
 import { checkForward, type ForwardOptions, Layer } from "./layer.ts";
 import { MergeLayer } from "./merge_layer.ts";
 
@@ -54,6 +54,18 @@ export class Concat extends MergeLayer {
   /** See {@linkcode Layer.outputShapeOf}. */
   override outputShapeOf(inputs: readonly Shape[]): Shape {
     return catShape(this.type, inputs, this.dim).shape;
+  }
+
+  /**
+   * Where each input begins in the output, in elements. Undefined where they are not contiguous there.
+   *
+   * @internal
+   */
+  partOffsets(inputs: readonly Shape[]): number[] | undefined {
+    const { shape, axis } = catShape(this.type, inputs, this.dim);
+    if (elements(shape.slice(0, axis)) > 1) return undefined;
+    let end = 0;
+    return inputs.map((input) => (end += elements(input)) - elements(input));
   }
 
   /** See {@linkcode Layer.forwardFrom}. */
@@ -117,6 +129,18 @@ export class Slice extends Layer {
   /** See {@linkcode Layer.outputShape}. */
   override outputShape(input: Shape): Shape {
     return sliceShape(this.type, input, this.dim, this.start, this.end, this.options).shape;
+  }
+
+  /**
+   * Where the output begins in the input, in elements. Undefined where it is not contiguous there.
+   *
+   * @internal
+   */
+  viewOffset(input: Shape): number | undefined {
+    const sliced = sliceShape(this.type, input, this.dim, this.start, this.end, this.options);
+    const { axis, start, step } = sliced;
+    if (step > 1 || elements(input.slice(0, axis)) > 1) return undefined;
+    return start * elements(input.slice(axis + 1));
   }
 
   /** See {@linkcode Layer.forward}. */

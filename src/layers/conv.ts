@@ -9,7 +9,12 @@ import { ArgumentError } from "../errors.ts";
 import { checkBoolean, checkInteger, checkOptions, checkPerAxis, LIMIT } from "../ops/checks.ts";
 import { conv } from "../ops/conv.ts";
 import { biasBackward, convBackwardInput, convBackwardWeight } from "../ops/conv_backward.ts";
-import { type Conv2dOptions, convGeometry, type ConvOptions } from "../ops/conv_geometry.ts";
+import {
+  type Conv2dOptions,
+  convGeometry,
+  type Convolution,
+  type ConvOptions,
+} from "../ops/conv_geometry.ts";
 import {
   type AlgorithmOptions,
   checkAlgorithm,
@@ -92,6 +97,9 @@ export abstract class Conv extends Layer {
   readonly #weight: ConvWeight;
   readonly #prepared = new ConvWeights();
   #inputRange: InputRange | null = null;
+  #algorithm: ConvAlgorithm | undefined;
+  /** The geometry of the last forward pass. */
+  #last: { readonly input: Shape; readonly convolution: Convolution } | undefined;
 
   /**
    * Creates the layer without values.
@@ -148,8 +156,14 @@ export abstract class Conv extends Layer {
       groups,
     });
     try {
-      const fused = { ...options, isExact: precision === "int8", inputRange: this.inputRange };
-      const y = conv(this.#axes, x, weight, bias, { ...this.options, algorithm, ...fused });
+      const y = conv(this.#axes, x, weight, bias, {
+        ...this.options,
+        ...options,
+        algorithm,
+        isExact: precision === "int8",
+        inputRange: this.inputRange,
+        convolution: this.#convolutionOf(x.shape),
+      });
       this.save(x, ...(options.activation ? [y] : []));
       return y;
     } finally {
@@ -214,6 +228,15 @@ export abstract class Conv extends Layer {
     return this;
   }
 
+  /** The geometry for an input shape. In a graph, it is the same object in every pass. */
+  #convolutionOf(input: Shape): Convolution {
+    if (this.#last?.input === input) return this.#last.convolution;
+    const op = `conv${this.#axes}d`;
+    const convolution = convGeometry(op, this.#axes, input, this.weightShape, this.options);
+    this.#last = { input, convolution };
+    return convolution;
+  }
+
   #checkNorm(norm: FoldableNorm | undefined): BatchNorm | undefined {
     if (norm === undefined || norm instanceof BatchNorm && !norm.training) return norm;
     const expected = "a batch normalisation in evaluation mode";
@@ -249,6 +272,10 @@ export abstract class Conv extends Layer {
 
   /** The algorithm on Wasm: the one in the options, by default the faster one. */
   get algorithm(): ConvAlgorithm {
+    return this.#algorithm ??= this.#chooseAlgorithm();
+  }
+
+  #chooseAlgorithm(): ConvAlgorithm {
     const { stride = 1, dilation = 1, algorithm } = this.options;
     const [outC, groupC] = this.weightShape, [step] = [stride].flat();
     const channels = groupC * step ** 2, groupOutC = outC * groupC / this.inChannels;

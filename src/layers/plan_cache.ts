@@ -5,6 +5,7 @@
  * @module
  */
 
+import { canSplit, partOf } from "../backend/interface.ts";
 import type { Tensor } from "../tensor.ts";
 import type { LeafNode } from "./graph_nodes.ts";
 import { createPlan, type Plan } from "./plan.ts";
@@ -65,7 +66,8 @@ export class PlanCache implements Disposable {
     if (this.#arena?.backend !== x.backend) this[Symbol.dispose]();
     const arena = this.#arena ??= new Arena(x.backend);
     const key = `${x.shape.join()}:${[...outputs].join()}`;
-    const entry = this.#entries.get(key) ?? { plan: createPlan(nodes, x.shape, outputs) };
+    const create = () => createPlan(nodes, x.shape, outputs, canSplit(x.backend));
+    const entry = this.#entries.get(key) ?? { plan: create() };
     this.#entries.delete(key);
     for (const oldest of this.#entries.keys()) {
       if (this.#entries.size < this.limit) break;
@@ -89,8 +91,8 @@ export class PlanCache implements Disposable {
 function bind(plan: Plan, arena: Arena): BoundPlan {
   const blocks = arena.reserve(plan.sizes), tensors: (Tensor | undefined)[] = [];
   for (const { output, shape } of plan.steps) {
-    const block = plan.blocks.get(output);
-    tensors[output] = block === undefined ? undefined : blocks[block].view(shape);
+    const place = plan.blocks.get(output);
+    if (place) tensors[output] = partOf(blocks[place.block], place.offset, shape);
   }
   return { ...plan, tensors };
 }
@@ -109,10 +111,10 @@ export function run(
   const values: Tensor[] = [];
   const valueOf = (index: number) => index < 0 ? x : values[index];
   for (const step of plan.steps) {
-    const { layer, inputs, output, shape, activation, norm, residual } = step;
+    const { layer, inputs, output, shape, activation, norm, residual, viewOffset } = step;
     const out = results.get(output)?.view(shape) ?? plan.tensors[output];
-    if (layer.aliases) {
-      values[output] = out ?? valueOf(inputs[0]).view(shape);
+    if (viewOffset !== undefined) {
+      values[output] = out ?? partOf(valueOf(inputs[0]), viewOffset, shape);
       continue;
     }
     values[output] = layer.forwardFrom(inputs.map(valueOf), {

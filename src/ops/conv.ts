@@ -13,6 +13,7 @@ import {
   type Conv1dOptions,
   type Conv2dOptions,
   convGeometry,
+  type Convolution,
   type ConvOptions,
 } from "./conv_geometry.ts";
 import { checkActivation, type FusedOptions } from "./fused.ts";
@@ -86,8 +87,10 @@ export function conv1d(
   return conv(1, x, weight, bias, options);
 }
 
-/** Options of {@linkcode conv} for networks in 8 bits. */
-interface Int8Options {
+/** Options of {@linkcode conv} for layers. */
+interface LayerOptions {
+  /** What {@linkcode convGeometry} returns for these arguments, if it is known. */
+  readonly convolution?: Convolution;
   /** Whether depthwise convolutions give the same results in every build. */
   readonly isExact?: boolean;
   /** The range of x, for weights in 8 bits. Default: that of each sample. */
@@ -100,7 +103,7 @@ export function conv(
   x: Tensor,
   weight: Tensor | PreparedConv | QuantizedConv,
   bias: Tensor | null,
-  options: ConvOptions & FusedOptions & AlgorithmOptions & Int8Options,
+  options: ConvOptions & FusedOptions & AlgorithmOptions & LayerOptions,
 ): Tensor {
   const op = `conv${axes}d`;
   checkOptions(op, options);
@@ -108,7 +111,8 @@ export function conv(
   checkTensor(op, "x", x, x);
   if (weight instanceof QuantizedConv) checkQuantizedConv(op, weight, x);
   else checkTensor(op, "weight", weight instanceof PreparedConv ? weight.packed : weight, x);
-  const { g, output: shape } = convGeometry(op, axes, x.shape, weight.shape, options);
+  const { g, output: shape } = options.convolution ??
+    convGeometry(op, axes, x.shape, weight.shape, options);
   bias = checkOptionalTensor(op, "bias", bias, x, [g.outC]);
   const residual = checkOptionalTensor(op, "residual", options.residual, x, shape);
   const epilogue = { residual, activation: checkActivation(op, options), isExact };

@@ -4,7 +4,14 @@
  * @module
  */
 
-import type { Backend, Tensor, TensorStorage, Values } from "../../tensor.ts";
+import {
+  type Backend,
+  elements,
+  type Shape,
+  Tensor,
+  type TensorStorage,
+  type Values,
+} from "../../tensor.ts";
 import { type ArrayType, checkFloats, TensorMemory } from "../tensor_memory.ts";
 import { Allocator } from "./allocator.ts";
 import { Block, type BlockWriter } from "./block.ts";
@@ -13,6 +20,31 @@ import { blockBytes } from "./generated/geometry.ts";
 /** The memory of a tensor: a block at an address. */
 interface WasmStorage extends TensorStorage {
   readonly address: number;
+}
+
+/** A part of the memory of a tensor. */
+class PartStorage implements WasmStorage {
+  readonly #whole: WasmStorage;
+  readonly address: number;
+  readonly bytes: number;
+
+  constructor(whole: WasmStorage, offset: number, bytes: number) {
+    this.#whole = whole;
+    this.address = whole.address + offset;
+    this.bytes = bytes;
+  }
+
+  get freed(): boolean {
+    return this.#whole.freed;
+  }
+
+  get version(): number {
+    return this.#whole.version;
+  }
+
+  set version(version: number) {
+    this.#whole.version = version;
+  }
 }
 
 /** The memory of a Wasm backend. */
@@ -62,6 +94,13 @@ export class WasmMemory extends TensorMemory<WasmStorage> {
   out(tensor: Tensor<Values> | null): number {
     if (tensor) tensor.storage.version++;
     return this.at(tensor);
+  }
+
+  /** A view of a tensor from an element on, which covers `shape`. */
+  part(tensor: Tensor, offset: number, shape: Shape): Tensor {
+    this.assertUsable("part", tensor);
+    const storage = new PartStorage(tensor.storage as WasmStorage, offset * 4, elements(shape) * 4);
+    return new Tensor(this.owner, shape, storage, tensor.type, false);
   }
 
   /** Fills the block of numbers for the next kernel, and returns its address. */

@@ -23,8 +23,8 @@ export const words = {
   stop: 5,
   /** The number of the kernel. */
   kernel: 6,
-  /** The number of its arguments. */
-  argumentCount: 7,
+  /** Not 0 while the caller prepares a kernel, so that it is worth waiting for. */
+  announced: 7,
   /** Not 0 once a thread's kernel has thrown, so that the others stop waiting for it. */
   failed: 8,
   /** Its arguments, float64. */
@@ -68,8 +68,9 @@ export function runWorker(start: WorkerStart, ready: () => void): void {
   const shared = new Int32Array(memory.buffer, control, words.arguments);
   const argumentsAt = control + words.arguments * 4;
   const args = new Float64Array(memory.buffer, argumentsAt, (words.length - words.arguments) / 2);
-  /** Milliseconds for which it looks for the next kernel before it sleeps. */
-  const spinMs = 0.2;
+  const functions = kernels.map((name) => exports[name]);
+  /** Milliseconds for which it looks for the next kernel before it sleeps, and if one was announced. */
+  const spinMs = 0.2, announcedMs = 2;
 
   const enterGate = () => {
     for (let seen = Atomics.load(shared, words.gate); seen & gateOpen;) {
@@ -84,7 +85,8 @@ export function runWorker(start: WorkerStart, ready: () => void): void {
   for (let calls = 0; !Atomics.load(shared, words.stop);) {
     const since = performance.now();
     for (let turn = 1; Atomics.load(shared, words.calls) === calls; turn++) {
-      if (turn % 256 || performance.now() - since < spinMs) continue;
+      const patience = shared[words.announced] ? announcedMs : spinMs;
+      if (turn % 256 || performance.now() - since < patience) continue;
       Atomics.add(shared, words.sleepers, 1);
       Atomics.wait(shared, words.calls, calls);
       Atomics.sub(shared, words.sleepers, 1);
@@ -93,7 +95,9 @@ export function runWorker(start: WorkerStart, ready: () => void): void {
     if (!enterGate()) continue;
     try {
       exports.beginKernel();
-      exports[kernels[shared[words.kernel]]](...args.subarray(0, shared[words.argumentCount]));
+      // a kernel ignores what it does not take; a list of them would have to be created
+      const run = functions[shared[words.kernel]];
+      run(args[0], args[1], args[2], args[3], args[4], args[5], args[6], args[7]);
     } catch {
       Atomics.store(shared, words.failed, 1);
     }

@@ -1,0 +1,146 @@
+/**
+ * Where the values of a forward pass lie: which of them are views or parts of others.
+ *
+ * @module
+ */
+
+import { elements, type Shape } from "../tensor.ts";
+import { Concat, Slice } from "./concat.ts";
+import type { Step } from "./fuse.ts";
+
+/** Values that share memory, because they are views or parts of each other. */
+export interface Group {
+  /** The index of the value that covers the memory; −1 for the input. */
+  readonly root: number;
+  /** Elements. */
+  readonly size: number;
+  /** Whether the memory is the caller's: that of the input or of an output. */
+  isTaken: boolean;
+  /** Whether several steps write to it. */
+  isJoined: boolean;
+}
+
+/** The place of a value: so many elements behind the beginning of a group. */
+export interface Place {
+  readonly group: Group;
+  readonly offset: number;
+}
+
+/** A step of a plan. */
+export interface PlannedStep extends Step {
+  /** Set where nothing is computed: elements from the beginning of the input to that of the output. */
+  readonly viewOffset?: number;
+}
+
+/** The steps of a forward pass, and the places of all values. */
+export interface Layout {
+  readonly steps: readonly PlannedStep[];
+  readonly places: ReadonlyMap<number, Place>;
+}
+
+/**
+ * Finds the values that need no memory of their own.
+ *
+ * @param input The shape of the input.
+ * @param outputs The values that the caller takes.
+ * @param canSplit Whether tensors can be parts of others. Then a slice is no copy, and layers write
+ * to their places in a concatenation. Both work where these are contiguous, as channels of a single
+ * sample are.
+ */
+export function layOut(
+  steps: readonly Step[],
+  input: Shape,
+  outputs: ReadonlySet<number>,
+  canSplit: boolean,
+): Layout {
+  const shapes = new Map<number, Shape>([[-1, input]]);
+  for (const { output, shape } of steps) shapes.set(output, shape);
+  const whole = wholeValues(steps, outputs);
+  const planned = steps.map((step): PlannedStep => {
+    const { layer, inputs, output } = step;
+    if (layer.aliases) return { ...step, viewOffset: 0 };
+    if (!canSplit || whole.has(output) || !(layer instanceof Slice)) return step;
+    const viewOffset = layer.viewOffset(shapes.get(inputs[0])!);
+    return viewOffset === undefined ? step : { ...step, viewOffset };
+  });
+  const places = placeViews(planned, elements(input), outputs);
+  return canSplit ? joinParts(planned, shapes, places) : { steps: planned, places };
+}
+
+/** The outputs, and the values that they are views of. */
+function wholeValues(steps: readonly Step[], outputs: ReadonlySet<number>): ReadonlySet<number> {
+  const whole = new Set(outputs);
+  for (const { layer, inputs, output } of steps.toReversed()) {
+    if (layer.aliases && whole.has(output)) whole.add(inputs[0]);
+  }
+  return whole;
+}
+
+/** Places views in the memory that they show, and other values in their own. */
+function placeViews(
+  steps: readonly PlannedStep[],
+  inputSize: number,
+  outputs: ReadonlySet<number>,
+): Map<number, Place> {
+  const input = { root: -1, size: inputSize, isTaken: true, isJoined: false };
+  const places = new Map<number, Place>([[-1, { group: input, offset: 0 }]]);
+  for (const { inputs, output, shape, viewOffset } of steps) {
+    const { group, offset } = viewOffset === undefined
+      ? { group: { ...input, root: output, size: elements(shape), isTaken: false }, offset: 0 }
+      : places.get(inputs[0])!;
+    if (outputs.has(output)) group.isTaken = true;
+    places.set(output, { group, offset: offset + (viewOffset ?? 0) });
+  }
+  return places;
+}
+
+/**
+ * Places the inputs of concatenations in their outputs. The last one comes first, because it may hold
+ * the outputs of others. An input that lies elsewhere is copied to its part.
+ */
+function joinParts(
+  steps: readonly PlannedStep[],
+  shapes: ReadonlyMap<number, Shape>,
+  places: Map<number, Place>,
+): Layout {
+  const joined: PlannedStep[] = [];
+  let copy = Math.max(...places.keys());
+  for (const step of steps.toReversed()) {
+    const { layer, inputs, output } = step, place = places.get(output)!;
+    const inputShapes = inputs.map((input) => shapes.get(input)!);
+    const offsets = layer instanceof Concat ? layer.partOffsets(inputShapes) : undefined;
+    if (!offsets || place.group.isTaken) {
+      joined.push(step);
+      continue;
+    }
+    const begin = places.get(inputs[0])!, isOwn = !place.group.isJoined && place.offset === 0;
+    const isThere = isOwn && !begin.group.isTaken && begin.group !== place.group &&
+      inputs.every((input, i) => {
+        const { group, offset } = places.get(input)!;
+        return group === begin.group && offset === begin.offset + offsets[i];
+      });
+    if (isThere) move(places, place.group, begin);
+    const copies = inputs.flatMap((input, i): PlannedStep[] => {
+      const { group } = places.get(input)!, shape = inputShapes[i];
+      if (isThere) return [];
+      const part = { group: place.group, offset: place.offset + offsets[i] };
+      if (!group.isTaken && group !== part.group && group.size === elements(shape)) {
+        move(places, group, part);
+        return [];
+      }
+      places.set(++copy, part);
+      return [{ layer, inputs: [input], output: copy, shape }];
+    });
+    joined.push({ ...step, viewOffset: 0 }, ...copies);
+    if (copies.length > 1) place.group.isJoined = true;
+  }
+  return { steps: joined.toReversed(), places };
+}
+
+/** Places the values of a group in another one. */
+function move(places: Map<number, Place>, moved: Group, { group, offset }: Place): void {
+  for (const [value, place] of places) {
+    if (place.group === moved) places.set(value, { group, offset: offset + place.offset });
+  }
+  group.isJoined = true;
+}
