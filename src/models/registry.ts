@@ -18,6 +18,7 @@ import { mobilenetsV2 } from "./mobilenet_v2.ts";
 import { mobilenetsV3 } from "./mobilenet_v3.ts";
 import type { NetworkInfo, NetworkOptions } from "./network_options.ts";
 import { resnets } from "./resnet.ts";
+import { ResNetTiny, resnetTinyPreprocessing } from "./resnet_tiny.ts";
 import { shufflenetsV2 } from "./shufflenet_v2.ts";
 import { squeezenets } from "./squeezenet.ts";
 import { vggs } from "./vgg.ts";
@@ -26,6 +27,7 @@ import { vggs } from "./vgg.ts";
 export type NetworkName =
   | "alexnet"
   | "alexnet-tiny"
+  | "resnet-tiny"
   | "bvlc_alexnet"
   | "vgg11"
   | "vgg11_bn"
@@ -72,6 +74,10 @@ function defineAll(): Readonly<Record<NetworkName, NetworkInfo>> {
       create: (options) => new AlexNetTiny(options),
       preprocessing: alexnetTinyPreprocessing,
     },
+    "resnet-tiny": {
+      create: (options) => new ResNetTiny(options),
+      preprocessing: resnetTinyPreprocessing,
+    },
     "bvlc_alexnet": {
       create: (options) => new BvlcAlexNet(options),
       preprocessing: caffe227Preprocessing,
@@ -112,7 +118,8 @@ export function isNetworkName(name: unknown): name is NetworkName {
  * GoogLeNet is `googlenet(aux_logits=False)`: it has no classifiers in the middle. Its
  * preprocessing includes torchvision's `transform_input`.
  *
- * @param name The name in `torchvision.models`, such as "resnet18", or "alexnet-tiny".
+ * @param name The name in `torchvision.models`, such as "resnet18", or "alexnet-tiny" or
+ * "resnet-tiny", which are for images of 64×64.
  * @throws {ArgumentError} When there is no such network, or an option is invalid.
  *
  * @example
