@@ -135,6 +135,7 @@ export async function modelFor(
   const model = await createNetwork(architecture as NetworkName, all);
   checkInputSize(model, file);
   matchHead(model, file);
+  model.temperature = description.temperature ?? 1;
   return model;
 }
 
