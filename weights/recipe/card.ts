@@ -120,10 +120,7 @@ function recipeList(recipe: Recipe): string {
   const lines = [
     `${epochs} epochs in batches of ${batch}; SGD with Nesterov momentum ${momentum}`,
     ...(sizes.length > 1 ? [`images of ${sizesText(recipe)}`] : []),
-    `learning rate: warm-up to ${lr} in ${
-      Number((warmUp * epochs).toFixed(2))
-    } epochs, then half a ` +
-    "cosine down to 0",
+    `learning rate: warm-up to ${lr} in ${warmUp} epochs, then half a cosine down to 0`,
     `weight decay ${weightDecay}, label smoothing ${labelSmoothing}, dropout ${dropout}`,
     `random crops of at least ${
       share(minArea)

@@ -16,7 +16,7 @@ export interface Recipe {
   readonly batch: number;
   /** The highest learning rate, after the warm-up. */
   readonly lr: number;
-  /** Warm-up as a share of all epochs. The rest is half a cosine down to 0. */
+  /** Epochs of warm-up, at most a quarter of all. The rest is half a cosine down to 0. */
   readonly warmUp: number;
   readonly momentum: number;
   /** Weight decay of weights. Biases and batch normalisation have none. */
@@ -42,7 +42,7 @@ export const recipes: Readonly<Record<RecipeNetwork, Recipe>> = {
     epochs: 7,
     batch: 64,
     lr: 0.06,
-    warmUp: 0.5 / 7,
+    warmUp: 0.5,
     momentum: 0.9,
     weightDecay: 5e-4,
     labelSmoothing: 0.1,
@@ -64,10 +64,10 @@ export const recipes: Readonly<Record<RecipeNetwork, Recipe>> = {
   },
   "resnet-tiny": {
     network: "resnet-tiny",
-    epochs: 22,
-    batch: 64,
-    lr: 0.08,
-    warmUp: 0.15,
+    epochs: 18,
+    batch: 128,
+    lr: 0.15,
+    warmUp: 2.5,
     momentum: 0.9,
     weightDecay: 4e-4,
     labelSmoothing: 0.1,

@@ -49,7 +49,7 @@ export function createRun(
     // Biases and the parameters of batch normalisation have one axis.
     weightDecay: (_name, shape) => shape.length > 1 ? weightDecay : 0,
   });
-  const steps = epochs * Math.ceil(data.length / batch);
+  const perEpoch = Math.ceil(data.length / batch);
   const trainer = new Trainer(model, data, {
     optimizer,
     batchSize: batch,
@@ -57,7 +57,11 @@ export function createRun(
     labelSmoothing,
     seed,
     ...(emaDecay > 0 && { emaDecay }),
-    schedule: cosineSchedule({ lr, steps, warmUp: Math.round(warmUp * steps) }),
+    schedule: cosineSchedule({
+      lr,
+      steps: epochs * perEpoch,
+      warmUp: Math.round(Math.min(warmUp, epochs / 4) * perEpoch),
+    }),
   });
   const dispose = () => {
     for (const part of [model, optimizer, trainer]) part.dispose();
