@@ -5,9 +5,9 @@
  */
 
 import { ArgumentError } from "../errors.ts";
-import { imagenetPreprocessing } from "../image/preprocess.ts";
+import { imagenetPreprocessing, tinyImagenetPreprocessing } from "../image/preprocess.ts";
 import { AlexNet } from "./alexnet.ts";
-import { AlexNetTiny, alexnetTinyPreprocessing } from "./alexnet_tiny.ts";
+import { AlexNetTiny } from "./alexnet_tiny.ts";
 import { BvlcAlexNet, caffe227Preprocessing } from "./bvlc_alexnet.ts";
 import type { Classifier } from "./classifier.ts";
 import { densenets } from "./densenet.ts";
@@ -18,7 +18,7 @@ import { mobilenetsV2 } from "./mobilenet_v2.ts";
 import { mobilenetsV3 } from "./mobilenet_v3.ts";
 import type { NetworkInfo, NetworkOptions } from "./network_options.ts";
 import { resnets } from "./resnet.ts";
-import { ResNetTiny, resnetTinyPreprocessing } from "./resnet_tiny.ts";
+import { ResNetTiny } from "./resnet_tiny.ts";
 import { shufflenetsV2 } from "./shufflenet_v2.ts";
 import { squeezenets } from "./squeezenet.ts";
 import { vggs } from "./vgg.ts";
@@ -72,11 +72,11 @@ function defineAll(): Readonly<Record<NetworkName, NetworkInfo>> {
     },
     "alexnet-tiny": {
       create: (options) => new AlexNetTiny(options),
-      preprocessing: alexnetTinyPreprocessing,
+      preprocessing: tinyImagenetPreprocessing,
     },
     "resnet-tiny": {
       create: (options) => new ResNetTiny(options),
-      preprocessing: resnetTinyPreprocessing,
+      preprocessing: tinyImagenetPreprocessing,
     },
     "bvlc_alexnet": {
       create: (options) => new BvlcAlexNet(options),

@@ -5,6 +5,7 @@
  */
 
 import type { Backend } from "../backend/mod.ts";
+import { tinyImagenetPreprocessing } from "../image/preprocess.ts";
 // not layers/mod.ts: a network that ships with the library need not load all layers
 import { ReLU } from "../layers/activation.ts";
 import { Conv, Conv2d } from "../layers/conv.ts";
@@ -16,7 +17,6 @@ import { BatchNorm2d } from "../layers/norm.ts";
 import { AdaptiveAvgPool2d, MaxPool2d } from "../layers/pool.ts";
 import { Dropout, Flatten } from "../layers/shape.ts";
 import { RandomGenerator } from "../random.ts";
-import { alexnetTinyPreprocessing } from "./alexnet_tiny.ts";
 import { classesOf } from "./classify.ts";
 import { Classifier } from "./classifier.ts";
 import { kaimingNormal } from "./initial_values.ts";
@@ -32,9 +32,6 @@ const stages = [
   { channels: 192, blocks: 2 }, // 8×8
   { channels: 384, blocks: 1 }, // 4×4
 ] as const;
-
-/** The preprocessing of resnet-tiny: it has the training images of alexnet-tiny. */
-export const resnetTinyPreprocessing = alexnetTinyPreprocessing;
 
 /**
  * A small ResNet for 64×64 images: a 5×5 convolution, and six blocks of two 3×3 convolutions with a
@@ -56,7 +53,7 @@ export class ResNetTiny extends Classifier {
    * @throws {ArgumentError} When an option is invalid.
    */
   constructor(options: NetworkOptions = {}) {
-    const { dropout = 0, precision, preprocessing = resnetTinyPreprocessing } = options;
+    const { dropout = 0, precision, preprocessing = tinyImagenetPreprocessing } = options;
     const classes = classesOf("ResNetTiny", options, 200);
     const builder = new GraphBuilder();
     const norm = (name: string, channels: number) => builder.add(name, new BatchNorm2d(channels));

@@ -2,9 +2,10 @@
 
 import { createBackend } from "../../src/backend/mod.ts";
 import { decodeImage, type RgbImage } from "../../src/image/mod.ts";
+import { tinyImagenetPreprocessing } from "../../src/image/preprocess.ts";
 import { bundledWeights } from "../../src/models/bundled.ts";
 import { openInput } from "../../src/models/load.ts";
-import { AlexNetTiny, alexnetTinyPreprocessing, loadModel } from "../../src/models/mod.ts";
+import { AlexNetTiny, loadModel } from "../../src/models/mod.ts";
 import { imagenetClasses } from "../../src/models/imagenet_classes.ts";
 import { type Recipe, type RecipeNetwork, recipes } from "../../weights/recipe/recipe.ts";
 import { assert, assertEquals } from "../assert.ts";
@@ -26,7 +27,7 @@ testOnEveryBackend(
 Deno.test("the bundled model has 200 classes and the preprocessing of its training", async () => {
   using backend = await createBackend({ threads: 1 });
   using model = await loadModel({ backend });
-  assertEquals(model.preprocessing, alexnetTinyPreprocessing);
+  assertEquals(model.preprocessing, tinyImagenetPreprocessing);
   assertEquals(model.numClasses, 200);
   const names = new Map(imagenetClasses().map(({ wnid, label }) => [wnid, label]));
   for (const { wnid, label } of model.classes) assertEquals(label, names.get(wnid));
