@@ -60,7 +60,7 @@ Deno.test("renderCard() describes what only some recipes have", () => {
     const line of [
       "| with the temperature 0.8, as in the file |                     0.00 % |",
       "| without a temperature                    |                    25.00 % |",
-      "- images of 32×32 in 10 epochs, then 48×48 in 6 epochs, then 64×64 in 4 epochs",
+      "- images of 32×32 in 12 epochs, then 64×64 in 8 epochs",
       "- a blank square of 25 % of the side at a random place",
       "- the weights are a moving average with a decay of 0.999",
       "- the last 12 images of each class were held out",
