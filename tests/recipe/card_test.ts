@@ -1,4 +1,5 @@
 import { FileError } from "../../src/errors.ts";
+import { networks } from "../../weights/recipe/networks.ts";
 import { recipes } from "../../weights/recipe/recipe.ts";
 import { readCardFiles, renderCard, table } from "../../weights/recipe/card.ts";
 import { assertEquals, assertStringIncludes, assertThrows } from "../assert.ts";
@@ -66,6 +67,17 @@ Deno.test("renderCard() describes what only some recipes have", () => {
       "- the last 12 images of each class were held out",
     ]
   ) assertStringIncludes(text, line);
+});
+
+Deno.test("the words of both cards have a place for every number", async () => {
+  const calibrations = [{ temperature: 0.8, bins: [{ images: 4, confidence: 3, right: 2 }] }];
+  for (const [name, recipe] of Object.entries(recipes)) {
+    const { words } = networks[recipe.network];
+    const card = await Deno.readTextFile(new URL(`../../weights/${words}`, import.meta.url));
+    const files = { card, log: [row], results, recipe };
+    const text = renderCard(recipe.holdOut > 0 ? { ...files, calibrations } : files);
+    assertEquals(/<!-- (\w+) -->\s+<!-- \/\1 -->/.test(text), false, `${name}: an empty block`);
+  }
 });
 
 Deno.test("renderCard() rejects a card without a block", () => {
