@@ -6,6 +6,7 @@
 
 import { Buffer } from "node:buffer";
 import { pathToFileURL } from "node:url";
+import { bundledWeights } from "../src/models/bundled.ts";
 import {
   type BundleOptions,
   type External,
@@ -24,7 +25,10 @@ export const entry = new URL("mod.ts", root);
 const generated = new URL("src/backend/wasm/generated/", root);
 
 /** The bundled weights. */
-export const weightsFile = new URL("weights/alexnet_tiny.safetensors", root);
+export const weightsFile = bundledWeights();
+
+/** Its name in `dist/`. */
+export const weightsName = weightsFile.pathname.replace(/.*\//, "");
 
 /** A file of an npm package in Deno's cache. */
 async function inPackage(name: string, file: string): Promise<URL> {
@@ -82,12 +86,13 @@ const kernelsOnDemand: Replacement = [
 /** On a server, the weights are a file next to the library. */
 const weightsAsFile: Replacement = [
   /\bmodels[/\\]bundled\.ts$/,
-  (source) => source.replace("../../weights/", "./"),
+  (source) => source.replaceAll("../../weights/", "./"),
 ];
 /** In the npm package, the weights are a module, because bundlers do not include other files. */
 const weightsAsModule: Replacement = [
   /\bmodels[/\\]bundled\.ts$/,
-  () =>
+  (source) =>
+    source.slice(0, source.indexOf("/** Returns the bundled weights as an input.")) +
     `export async function bundledInput() {
       const { default: base64 } = await import("./pembroke.weights.js");
       const text = atob(base64), bytes = new Uint8Array(text.length);

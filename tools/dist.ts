@@ -26,6 +26,7 @@ import {
   lazyBundles,
   licences,
   weightsFile,
+  weightsName,
   withoutNetworks,
 } from "./builds.ts";
 import { bundleFiles } from "./bundle.ts";
@@ -51,7 +52,7 @@ const types = await declarations(entry, "./pembroke.js");
 for (const name of ["pembroke", "pembroke.module"]) {
   await Deno.writeTextFile(new URL(`${name}.d.ts`, folder), types);
 }
-const copied = { ...binaries, ...licences, "alexnet_tiny.safetensors": weightsFile };
+const copied = { ...binaries, ...licences, [weightsName]: weightsFile };
 for (const [name, from] of Object.entries(copied)) {
   await Deno.copyFile(from, new URL(name, folder));
 }

@@ -3,10 +3,10 @@
 import { createBackend } from "../backend/mod.ts";
 import { FileError } from "../errors.ts";
 import { findCatalogueEntry } from "../hub/catalogue.ts";
-import { bundledWeights } from "../models/bundled.ts";
 import type { Description } from "../models/description.ts";
 import { openInput } from "../models/load.ts";
-import { bundledNetwork, loadModel } from "../models/load_model.ts";
+import { loadModel } from "../models/load_model.ts";
+import { bundledWeights, isShipped } from "../models/bundled.ts";
 import { saveModel } from "../models/save_model.ts";
 import { bytesSource, type WeightsFile } from "../weights/mod.ts";
 import type { Options } from "./args.ts";
@@ -29,8 +29,8 @@ export async function joinHead(
   using backend = await createBackend({ device: "wasm" });
   const candidates = base !== undefined
     ? [pathOf(base)]
-    : architecture === bundledNetwork
-    ? [bundledWeights()]
+    : isShipped(architecture)
+    ? [bundledWeights(architecture)]
     : await cachedNetworks(architecture);
   for (const candidate of candidates) {
     try {

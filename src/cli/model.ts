@@ -2,8 +2,8 @@
 
 import type { Backend } from "../backend/mod.ts";
 import { type Description, isPreprocessing, readDescription } from "../models/description.ts";
-import { bundledNetwork, type LoadModelOptions, modelFor } from "../models/load_model.ts";
-import { bundledWeights } from "../models/bundled.ts";
+import { type LoadModelOptions, modelFor } from "../models/load_model.ts";
+import { bundledWeights, isShipped } from "../models/bundled.ts";
 import { loadTensors, openInput, storedPrecision } from "../models/load.ts";
 import type { Precision } from "../layers/precision.ts";
 import type { Classifier, NetworkName } from "../models/mod.ts";
@@ -98,7 +98,7 @@ async function fromFile(
   const chosen = options.weights === undefined ? await chosenWeights(options) : undefined;
   const weights = options.weights ?? chosen?.path;
   const bundled = weights === undefined;
-  const place = bundled ? bundledWeights() : pathOf(weights);
+  const place = bundled ? bundledWeights(isShipped(name) ? name : undefined) : pathOf(weights);
   const throwNamed = (error: unknown) => {
     throw isSystemError(error) ? asFileError(weights ?? String(place), error) : error;
   };
@@ -167,7 +167,7 @@ async function labelsOf(file: string): Promise<ClassName[]> {
 }
 
 async function chosenWeights(options: Options): Promise<ChosenWeights | undefined> {
-  if (options.model === bundledNetwork) return undefined;
+  if (isShipped(options.model)) return undefined;
   const { chooseWeights } = await import("./chosen_weights.ts");
   return await chooseWeights(options);
 }
@@ -188,7 +188,7 @@ async function checkedFile(path: string): Promise<CheckedSource> {
 }
 
 async function networkOf(name: string): Promise<NetworkName> {
-  if (name === bundledNetwork) return name;
+  if (isShipped(name)) return name;
   return (await import("./model_name.ts")).networkOf(name);
 }
 

@@ -5,7 +5,12 @@ import { catalogue, findCatalogueEntry, mirroredUrl } from "../hub/catalogue.ts"
 import { contentLength, request } from "../io/download.ts";
 import { FileError, PembrokeError } from "../errors.ts";
 import { type CachedModel, cachedModels, removeCached } from "../hub/cache.ts";
-import { bundledWeights } from "../models/bundled.ts";
+import {
+  bundledNetwork,
+  bundledWeights,
+  type ShippedNetwork,
+  shippedNetworks,
+} from "../models/bundled.ts";
 import { readDescription } from "../models/description.ts";
 import { openInput, storedPrecision } from "../models/load.ts";
 import { fileSource } from "../weights/io/file_source.ts";
@@ -33,12 +38,12 @@ interface ModelInfo {
   readonly default: boolean;
 }
 
-/** Prints the bundled model, the cached models, and those that pull can download. */
+/** Prints the bundled models, the cached models, and those that pull can download. */
 export async function listModels({ json }: ModelsArgs): Promise<number> {
   const cached = await cachedModels(requireCacheFolder());
   const best = bestCached(cached), mirror = mirrorOf();
   const models: ModelInfo[] = [
-    await bundled(!best),
+    ...await Promise.all(shippedNetworks.map((name) => shipped(name, !best))),
     ...await Promise.all(cached.map((model) => inCache(model, model.path === best?.path))),
     ...catalogue.map((entry): ModelInfo => ({
       name: entry.name,
@@ -72,8 +77,8 @@ export async function listModels({ json }: ModelsArgs): Promise<number> {
   return 0;
 }
 
-async function bundled(isDefault: boolean): Promise<ModelInfo> {
-  const place = bundledWeights();
+async function shipped(network: ShippedNetwork, isUsed: boolean): Promise<ModelInfo> {
+  const place = bundledWeights(network);
   using file = await openInput(place);
   const { architecture, classes } = readDescription(file)!;
   return {
@@ -83,7 +88,7 @@ async function bundled(isDefault: boolean): Promise<ModelInfo> {
     bytes: place.protocol === "file:" ? (await Deno.stat(place)).size : await sizeOf(place),
     classes: classes.length,
     place: place.protocol === "file:" ? fileURLToPath(place) : String(place),
-    default: isDefault,
+    default: isUsed && network === bundledNetwork,
   };
 }
 

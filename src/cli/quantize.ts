@@ -73,10 +73,10 @@ async function calibrated(args: QuantizeArgs): Promise<Calibration> {
   } finally {
     progress.clear();
   }
-  const { network: architecture, classes, preprocessing } = model;
+  const { network: architecture, classes, preprocessing, temperature } = model;
   const description = architecture === undefined
     ? {}
-    : describe({ architecture, classes, preprocessing });
+    : describe({ architecture, classes, preprocessing, temperature });
   return { ...found, metadata: { ...description, ...describeRanges(model) } };
 }
 

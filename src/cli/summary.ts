@@ -1,6 +1,7 @@
 /** `cli.ts summary`: prints a model's layers. Reads weights only to find out which model it is. */
 
 import { createModel, summarize } from "../models/mod.ts";
+import { bundledNetwork } from "../models/bundled.ts";
 import type { Options } from "./args.ts";
 import { selectModel } from "./model.ts";
 import { networkOf } from "./model_name.ts";
@@ -9,7 +10,7 @@ import { print } from "./terminal.ts";
 
 /** Prints the layers as a table or as JSON, and returns the exit code. */
 export async function summary(options: Options): Promise<number> {
-  const { weights, seed, model: name = "alexnet-tiny" } = options;
+  const { weights, seed, model: name = bundledNetwork } = options;
   using selected = weights !== undefined || seed !== undefined
     ? await selectModel(options)
     : undefined;

@@ -1,6 +1,7 @@
 /** The help text. */
 
 import { devices } from "../backend/devices.ts";
+import { bundledNetwork } from "../models/bundled.ts";
 import { learnUsage } from "./args_learn.ts";
 import { weightsUsage } from "./args_weights.ts";
 
@@ -42,7 +43,7 @@ Model options (classify, evaluate, explain, serve, summary):
                          safetensors (default: the most accurate model that was
                          pulled. If there is none, squeezenet of 0.7 MB is
                          downloaded once, and if that fails, the bundled
-                         alexnet-tiny is used. For summary always alexnet-tiny)
+                         ${bundledNetwork} is used. For summary always ${bundledNetwork})
       --offline          never download a model
       --base FILE        the network that weights of learn --head-only belong to
                          (default: looked for among the pulled ones)

@@ -75,6 +75,19 @@ export const imagenetPreprocessing: Preprocessing = {
 };
 
 /**
+ * The preprocessing of networks that were trained on Tiny ImageNet, 64×64 images of Stanford's course
+ * CS231n. The mean and deviation are those of its training images. These are center crops of photos, too,
+ * but were resized without antialiasing: the sharper bicubic filter comes closest to them.
+ */
+export const tinyImagenetPreprocessing: Preprocessing = {
+  resize: 64,
+  interpolation: "bicubic",
+  crop: 64,
+  mean: [0.4801, 0.4481, 0.3982],
+  std: [0.273, 0.266, 0.2778],
+};
+
+/**
  * The preprocessing of Caffe's ImageNet models: blue, green and red from 0 to 255, minus their means.
  *
  * The means are those of the script that measures AlexNet's accuracy in ONNX's model zoo. That script

@@ -141,6 +141,7 @@ export class AlexNet extends Classifier {
     const { precision = storedPrecision(file) } = options;
     const model = new AlexNet({ ...options, classes, preprocessing, precision });
     checkInputSize(model, file);
+    model.temperature = description?.temperature ?? 1;
     return await loadInto(model, file, options);
   }
 }

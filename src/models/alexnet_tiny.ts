@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Preprocessing } from "../image/preprocess.ts";
+import { tinyImagenetPreprocessing } from "../image/preprocess.ts";
 import type { AlgorithmOptions } from "../ops/prepared_conv.ts";
 // not layers/mod.ts: the command's default need not load all layers
 import { ReLU } from "../layers/activation.ts";
@@ -43,19 +43,6 @@ const hiddenFeatures: readonly number[] = [512];
 
 /** Height and width of the input images. */
 const side = 64;
-
-/**
- * The preprocessing of alexnet-tiny. The mean and deviation are those of its training images. These
- * are center crops of photos, too, but were resized without antialiasing: the sharper bicubic
- * filter comes closest to them.
- */
-export const alexnetTinyPreprocessing: Preprocessing = {
-  resize: side,
-  interpolation: "bicubic",
-  crop: side,
-  mean: [0.4801, 0.4481, 0.3982],
-  std: [0.273, 0.266, 0.2778],
-};
 
 /**
  * Options of {@linkcode AlexNetTiny}.
@@ -99,7 +86,7 @@ export class AlexNetTiny extends Classifier {
    */
   constructor(options: AlexNetTinyOptions = {}) {
     const { batchNorm = false, dropout = 0.5, algorithm, keepPacked, precision } = options;
-    const { preprocessing = alexnetTinyPreprocessing } = options;
+    const { preprocessing = tinyImagenetPreprocessing } = options;
     const classes = classesOf("AlexNetTiny", options, 200);
     const features = new Sequential(
       convolutions(batchNorm, { algorithm, keepPacked, precision }),

@@ -17,7 +17,7 @@ import { AdaptiveAvgPool2d } from "../layers/pool.ts";
 import type { Precision } from "../layers/precision.ts";
 import { RoundedWeight } from "../layers/rounded_weight.ts";
 import { type Layers, nodesOf } from "../layers/sequential.ts";
-import { checkOptions } from "../ops/checks.ts";
+import { checkNumber, checkOptions } from "../ops/checks.ts";
 import { RandomGenerator } from "../random.ts";
 import type { Tensor } from "../tensor.ts";
 import type { WeightsFile } from "../weights/tensor_file.ts";
@@ -69,6 +69,7 @@ export class Classifier extends Graph {
   readonly preprocessing: Preprocessing;
   #classes: readonly ClassName[];
   #hasLinearHead = false;
+  #temperature = 1;
   #ownBackend: Backend | undefined;
 
   /**
@@ -89,6 +90,25 @@ export class Classifier extends Graph {
   /** The names of the classes, by index. */
   get classes(): readonly ClassName[] {
     return this.#classes;
+  }
+
+  /**
+   * What logits are divided by before the softmax, so that 80 % of the predictions with a probability of
+   * 80 % are right (Guo et al., "On Calibration of Modern Neural Networks", 2017). It does not change
+   * which class is the most probable. Files of weights can have one; {@linkcode Classifier.replaceHead}
+   * sets it to 1, the default.
+   *
+   * @throws {ArgumentError} When set to something else than a positive number.
+   */
+  get temperature(): number {
+    return this.#temperature;
+  }
+
+  set temperature(value: number) {
+    if (!(checkNumber(this.type, "temperature", value) > 0)) {
+      throw new ArgumentError(this.type, "temperature", value, "a positive number");
+    }
+    this.#temperature = value;
   }
 
   /** Takes ownership of a backend: {@linkcode Classifier.dispose} disposes of it, too. */
@@ -223,6 +243,7 @@ export class Classifier extends Graph {
     this.setNodes(nodesWithHead(this, head, classes.length, stored));
     head.layer.dispose();
     this.#classes = classes;
+    this.#temperature = 1;
     this.#hasLinearHead ||= head.layer instanceof Conv2d;
   }
 
@@ -280,7 +301,7 @@ export class Classifier extends Graph {
   ): Promise<Prediction[][]> {
     if (images.length === 0) return [];
     using x = uploadImages("classify", this, images);
-    return await topClasses(this, x, this.classes, options.topK ?? 5);
+    return await topClasses(this, x, options.topK ?? 5);
   }
 
   /**

@@ -20,7 +20,10 @@ import { elements, type Tensor, type Values } from "../tensor.ts";
 export interface Prediction extends ClassName {
   /** The index of the class in the model. */
   readonly index: number;
-  /** The softmax of the logits: from 0 to 1, and the sum over all classes is 1. */
+  /**
+   * The softmax of the logits, divided by the temperature of the model: from 0 to 1, and the sum over all
+   * classes is 1.
+   */
   readonly probability: number;
 }
 
@@ -91,15 +94,14 @@ export function toClassNames(
  * probable classes, the lower index comes first.
  *
  * @param x A batch of preprocessed images, [N, 3, H, W].
- * @param classes The names of the classes.
+ * @param topK The number of classes to return.
  * @throws {ArgumentError} When `topK` is not a positive integer.
  * @throws {PembrokeError} When the model is in training mode, or an output is not finite. The
  * message names the parameter that is not finite.
  */
 export async function topClasses(
-  model: Sequential,
+  model: ImageClassifier,
   x: Tensor,
-  classes: readonly ClassName[],
   topK: number,
 ): Promise<Prediction[][]> {
   if (!Number.isInteger(topK) || topK < 1) {
@@ -122,7 +124,8 @@ export async function topClasses(
       `the output of ${model.type} is not finite: its values overflow float32`,
     );
   }
-  const probabilities = softmax(scores, logits.shape[0]);
+  const { classes, temperature } = model;
+  const probabilities = softmax(scores, logits.shape[0], temperature);
   return Array.from({ length: logits.shape[0] }, (_, n) => {
     const row = probabilities.subarray(n * classes.length, (n + 1) * classes.length);
     return largestIndices(row, topK).map((index) => ({
@@ -133,13 +136,19 @@ export async function topClasses(
   });
 }
 
-/** Returns the softmax of each row of scores. Here, because the scores were read to check them. */
-function softmax(scores: Float32Array, rows: number): Float32Array {
+/**
+ * Returns the softmax of each row of scores, divided by the temperature. Here, because the scores were
+ * read to check them.
+ */
+function softmax(scores: Float32Array, rows: number, temperature: number): Float32Array {
   const size = scores.length / rows, probabilities = new Float32Array(scores.length);
   for (let start = 0; start < scores.length; start += size) {
     const row = scores.subarray(start, start + size);
     const largest = row.reduce((a, b) => Math.max(a, b), -Infinity);
-    const exponentials = Float64Array.from(row, (score) => Math.exp(score - largest));
+    const exponentials = Float64Array.from(
+      row,
+      (score) => Math.exp((score - largest) / temperature),
+    );
     const sum = exponentials.reduce((a, b) => a + b, 0);
     probabilities.set(exponentials.map((value) => value / sum), start);
   }
@@ -181,6 +190,12 @@ async function isFiniteHalf(tensor: Tensor<Uint16Array>): Promise<boolean> {
 /** Returns the indices of the k largest values. Of equal values, the lower index comes first. */
 function largestIndices(values: Float32Array, k: number): number[] {
   return Array.from(values.keys()).sort((a, b) => values[b] - values[a] || a - b).slice(0, k);
+}
+
+/** What {@linkcode topClasses} needs to know of a classifier. */
+interface ImageClassifier extends Sequential {
+  readonly classes: readonly ClassName[];
+  readonly temperature: number;
 }
 
 /** What a batch of images is made for. */

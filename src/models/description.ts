@@ -5,6 +5,8 @@
  * `classes` a JSON list of [WordNet id, label] pairs, and `preprocessing` a
  * {@linkcode Preprocessing} as JSON. Other keys are ignored.
  *
+ * `temperature` is a number: see {@linkcode Classifier.temperature}.
+ *
  * `head` is "linear" where a fully connected layer has replaced the last convolution, as in
  * SqueezeNet. A file with the last layer only has the format "pembroke head 1", and `base_sha256` tells
  * the weights of all other layers; see fingerprint.ts.
@@ -25,6 +27,8 @@ export interface Description {
   readonly architecture: string;
   readonly classes: readonly ClassName[];
   readonly preprocessing: Preprocessing;
+  /** What logits are divided by before the softmax. Default 1. */
+  readonly temperature?: number;
   /** "linear" if a fully connected layer has replaced the last convolution. */
   readonly head?: "linear";
   /** The fingerprint of the other layers' weights, if the file has the last layer only. */
@@ -44,13 +48,14 @@ const maxSide = 4096;
 
 /** Converts a description to metadata. */
 export function describe(
-  { architecture, classes, preprocessing, head, base }: Description,
+  { architecture, classes, preprocessing, temperature = 1, head, base }: Description,
 ): Record<string, string> {
   return {
     format: base === undefined ? FORMAT : HEAD_FORMAT,
     architecture,
     classes: JSON.stringify(classes.map(({ wnid, label }) => [wnid, label])),
     preprocessing: JSON.stringify(preprocessing),
+    ...(temperature !== 1 && { temperature: String(temperature) }),
     ...(head && { head }),
     ...(base !== undefined && { base_sha256: base }),
   };
@@ -95,6 +100,10 @@ export function readDescription({ name, metadata }: WeightsFile): Description | 
   if (base !== undefined && !/^[\da-f]{64}$/.test(base)) {
     throw new FileError(name, "its metadata has no SHA-256 of the other layers: damaged");
   }
+  const temperature = Number(metadata.get("temperature") ?? 1);
+  if (!(temperature > 0 && temperature < Infinity)) {
+    throw new FileError(name, "its temperature is not a positive number: damaged");
+  }
   const { resize, interpolation = "bilinear", crop, mean, std, ...optional } = preprocessing;
   const names = ["cropWidth", ...choiceNames] as const;
   const chosen = names.flatMap((name) => optional[name] ? [[name, optional[name]]] : []);
@@ -102,6 +111,7 @@ export function readDescription({ name, metadata }: WeightsFile): Description | 
     architecture,
     classes: classes.map(([wnid, label]) => ({ wnid, label })),
     preprocessing: { resize, interpolation, crop, mean, std, ...Object.fromEntries(chosen) },
+    ...(temperature !== 1 && { temperature }),
     ...(metadata.get("head") === "linear" && { head: "linear" }),
     ...(base !== undefined && { base }),
   };

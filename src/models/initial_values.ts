@@ -4,7 +4,10 @@
  * @module
  */
 
-import { Conv, type Layer, Linear, type Parameter } from "../layers/mod.ts";
+import { Conv } from "../layers/conv.ts"; // not layers/mod.ts: see resnet_tiny.ts
+import type { Layer } from "../layers/layer.ts";
+import { Linear } from "../layers/linear.ts";
+import type { Parameter } from "../layers/parameter.ts";
 import { elements, type Shape } from "../tensor.ts";
 
 /** Writes initial values to a chunk of a parameter. */

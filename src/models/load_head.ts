@@ -29,7 +29,7 @@ interface HeadOptions extends NetworkOptions, LoadOptions {
  */
 export async function loadHead(
   file: WeightsFile,
-  { architecture, classes, preprocessing, base: expected }: Description,
+  { architecture, classes, preprocessing, temperature = 1, base: expected }: Description,
   options: HeadOptions,
   modelFor: (file: WeightsFile, options: NetworkOptions, name?: NetworkName) => Promise<Classifier>,
 ): Promise<Classifier> {
@@ -68,6 +68,7 @@ export async function loadHead(
     }
     const { backend } = model;
     model.useLinearHead(names);
+    model.temperature = temperature;
     const { name: prefix, layer } = model.head;
     const named = renameTensors(
       file,

@@ -23,9 +23,6 @@ import {
 import type { NetworkOptions } from "./network_options.ts";
 import type { NetworkName } from "./registry.ts";
 
-/** The network of the bundled weights. */
-export const bundledNetwork = "alexnet-tiny";
-
 /** Options of {@linkcode loadModel}. */
 export interface LoadModelOptions extends NetworkOptions, LoadOptions {
   /**
@@ -135,21 +132,35 @@ export async function modelFor(
   const model = await createNetwork(architecture as NetworkName, all);
   checkInputSize(model, file);
   matchHead(model, file);
+  model.temperature = description.temperature ?? 1;
   return model;
 }
 
-/** Creates a network by name. For the bundled one, loads no code of others. */
-async function createNetwork(name: NetworkName, options: NetworkOptions): Promise<Classifier> {
-  if (name === bundledNetwork) {
+/** Networks that the library may ship with. To create one, no code of others is loaded. */
+const smallNetworks = /* @__PURE__ */ new Map<
+  string,
+  (options: NetworkOptions) => Promise<Classifier>
+>([
+  ["alexnet-tiny", async (options) => {
     const { AlexNetTiny } = await import("./alexnet_tiny.ts");
     return new AlexNetTiny(options);
-  }
+  }],
+  ["resnet-tiny", async (options) => {
+    const { ResNetTiny } = await import("./resnet_tiny.ts");
+    return new ResNetTiny(options);
+  }],
+]);
+
+/** Creates a network by name. */
+async function createNetwork(name: NetworkName, options: NetworkOptions): Promise<Classifier> {
+  const createSmall = smallNetworks.get(name);
+  if (createSmall) return await createSmall(options);
   const { createModel } = await import("./registry.ts");
   return createModel(name, options);
 }
 
 async function isNetwork(name: string): Promise<boolean> {
-  if (name === bundledNetwork) return true;
+  if (smallNetworks.has(name)) return true;
   const { isNetworkName } = await import("./registry.ts");
   return isNetworkName(name);
 }

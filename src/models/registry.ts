@@ -5,9 +5,9 @@
  */
 
 import { ArgumentError } from "../errors.ts";
-import { imagenetPreprocessing } from "../image/preprocess.ts";
+import { imagenetPreprocessing, tinyImagenetPreprocessing } from "../image/preprocess.ts";
 import { AlexNet } from "./alexnet.ts";
-import { AlexNetTiny, alexnetTinyPreprocessing } from "./alexnet_tiny.ts";
+import { AlexNetTiny } from "./alexnet_tiny.ts";
 import { BvlcAlexNet, caffe227Preprocessing } from "./bvlc_alexnet.ts";
 import type { Classifier } from "./classifier.ts";
 import { densenets } from "./densenet.ts";
@@ -18,6 +18,7 @@ import { mobilenetsV2 } from "./mobilenet_v2.ts";
 import { mobilenetsV3 } from "./mobilenet_v3.ts";
 import type { NetworkInfo, NetworkOptions } from "./network_options.ts";
 import { resnets } from "./resnet.ts";
+import { ResNetTiny } from "./resnet_tiny.ts";
 import { shufflenetsV2 } from "./shufflenet_v2.ts";
 import { squeezenets } from "./squeezenet.ts";
 import { vggs } from "./vgg.ts";
@@ -26,6 +27,7 @@ import { vggs } from "./vgg.ts";
 export type NetworkName =
   | "alexnet"
   | "alexnet-tiny"
+  | "resnet-tiny"
   | "bvlc_alexnet"
   | "vgg11"
   | "vgg11_bn"
@@ -70,7 +72,11 @@ function defineAll(): Readonly<Record<NetworkName, NetworkInfo>> {
     },
     "alexnet-tiny": {
       create: (options) => new AlexNetTiny(options),
-      preprocessing: alexnetTinyPreprocessing,
+      preprocessing: tinyImagenetPreprocessing,
+    },
+    "resnet-tiny": {
+      create: (options) => new ResNetTiny(options),
+      preprocessing: tinyImagenetPreprocessing,
     },
     "bvlc_alexnet": {
       create: (options) => new BvlcAlexNet(options),
@@ -112,7 +118,8 @@ export function isNetworkName(name: unknown): name is NetworkName {
  * GoogLeNet is `googlenet(aux_logits=False)`: it has no classifiers in the middle. Its
  * preprocessing includes torchvision's `transform_input`.
  *
- * @param name The name in `torchvision.models`, such as "resnet18", or "alexnet-tiny".
+ * @param name The name in `torchvision.models`, such as "resnet18", or "alexnet-tiny" or
+ * "resnet-tiny", which are for images of 64×64.
  * @throws {ArgumentError} When there is no such network, or an option is invalid.
  *
  * @example

@@ -76,7 +76,7 @@ export async function saveModel(
   model: Classifier,
   { dtype = "F32", metadata = {}, headOnly = false }: SaveModelOptions = {},
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const { network, classes, preprocessing } = model;
+  const { network, classes, preprocessing, temperature } = model;
   const architecture = network ?? (headOnly ? onnxArchitecture : undefined);
   if (architecture === undefined) {
     throw new PembrokeError(`saveModel: cannot save ${model.type}, only networks of createModel()`);
@@ -98,6 +98,7 @@ export async function saveModel(
       architecture,
       classes,
       preprocessing,
+      temperature,
       ...(model.hasLinearHead && { head: "linear" }),
       ...(headOnly && { base: await fingerprintOf(model) }),
     }),

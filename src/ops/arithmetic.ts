@@ -14,6 +14,7 @@ import {
   checkNumber,
   checkOptions,
   checkTensor,
+  disposeOnError,
   type OutOptions,
   produce,
 } from "./checks.ts";
@@ -140,4 +141,14 @@ function sumProducts(
 /** Where the result goes: not to b if elements of b are read more than once. */
 function targetFor(a: Tensor, b: Tensor, { out }: OutOptions): Parameters<typeof produce>[2] {
   return { shape: a.shape, out, reads: b.size === a.size ? [] : [b], inPlace: true };
+}
+
+/** Returns a copy of a tensor. The caller disposes of it. */
+export function copyOf(tensor: Tensor): Tensor {
+  const { backend, shape } = tensor;
+  return disposeOnError(backend.empty(shape), (copy) => {
+    backend.fill(copy, 0); // new memory may hold NaN, and 0 · NaN is NaN
+    kernelsOf(backend).axpby(copy, tensor, 1, 0);
+    return copy;
+  });
 }

@@ -7,7 +7,8 @@
 import { kernelsOf } from "../backend/interface.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Shape, Tensor } from "../tensor.ts";
-import { checkInteger, checkOptions, checkTensor, disposeOnError, formatShape } from "./checks.ts";
+import { copyOf } from "./arithmetic.ts";
+import { checkInteger, checkOptions, checkTensor, formatShape } from "./checks.ts";
 
 /**
  * How a convolution is computed.
@@ -95,19 +96,9 @@ export function prepareConv(weight: Tensor, options: PrepareOptions = {}): Prepa
     throw new ArgumentError(op, "groups", groups, `a divisor of the ${shape[0]} output channels`);
   }
   const packed = isDepthwise(shape, groups)
-    ? copyOf(weight)
+    ? copyOf(weight) // its kernel takes weights as they are
     : kernelsOf(backend).packConv2d(weight, groups);
   return new PreparedConv(shape, packed, { groups });
-}
-
-/** The kernel of depthwise convolutions takes weights as they are. */
-function copyOf(weight: Tensor): Tensor {
-  const { backend, shape } = weight;
-  return disposeOnError(backend.empty(shape), (copy) => {
-    backend.fill(copy, 0);
-    kernelsOf(backend).axpby(copy, weight, 1, 0);
-    return copy;
-  });
 }
 
 /** With more outputs of each input channel, a matrix product is as fast. */

@@ -29,7 +29,8 @@ interface Header {
 }
 
 /**
- * Saves a training run: parameters, optimiser state, random state and progress. A run that
+ * Saves a training run: parameters and their moving average, optimiser state, random state and
+ * progress. A run that
  * continues from it gives the same results as one that never stopped.
  *
  * @param metadata Additional metadata for the file.
@@ -47,7 +48,7 @@ export async function saveCheckpoint(
   metadata: Readonly<Record<string, string>> = {},
 ): Promise<Uint8Array> {
   checkTrainer("saveCheckpoint", trainer);
-  const { model, generator, state, options: { optimizer } } = trainer;
+  const { model, average, generator, state, options: { optimizer } } = trainer;
   const header: Header = {
     state,
     steps: optimizer.steps,
@@ -57,6 +58,7 @@ export async function saveCheckpoint(
   const tensors: [string, Tensor][] = [
     ...[...model.stateDict()].map(([name, p]): [string, Tensor] => [name, tensorOf(name, p)]),
     ...[...optimizer.stateDict()].map(([name, t]): [string, Tensor] => [stateName(name), t]),
+    ...[...average?.stateDict() ?? []].map(([name, t]): [string, Tensor] => [averageName(name), t]),
   ];
   const entries = await Promise.all(tensors.map(async ([name, tensor]) => ({
     name,
@@ -86,7 +88,7 @@ export async function loadCheckpoint(
   }
   checkTrainer("loadCheckpoint", trainer);
   if (typeof name !== "string") throw new ArgumentError("loadCheckpoint", "name", name, "a string");
-  const { model, generator, options: { optimizer } } = trainer;
+  const { model, average, generator, options: { optimizer } } = trainer;
   using file = await openWeights(bytesSource(bytes, name));
   const header = readHeader(file);
   const parameters = model.stateDict();
@@ -98,12 +100,14 @@ export async function loadCheckpoint(
     const parameter = parameters.get(state.slice(state.indexOf(".") + 1));
     if (parameter) shapes.set(stateName(state), parameter.shape);
   }
+  if (average) { for (const [key, { shape }] of parameters) shapes.set(averageName(key), shape); }
   checkWeights(file, shapes, model.type);
 
   const read = (key: string, into: Tensor) =>
     file.read(key, (values, offset) => into.backend.write(into, values, offset));
   // what can fail comes first, so that a run goes on unharmed
-  const into = [...parameters].map(([key, parameter]) => [key, tensorOf(key, parameter)] as const);
+  const into = new Map([...parameters].map(([key, value]) => [key, tensorOf(key, value)]));
+  for (const [key, tensor] of average?.stateDict() ?? []) into.set(averageName(key), tensor);
   await optimizer.loadStateDict(states, (key, into) => read(stateName(key), into), name);
   for (const [key, tensor] of into) await read(key, tensor);
   optimizer.steps = header.steps;
@@ -120,6 +124,10 @@ const PREFIX = "optimizer.";
 
 function stateName(name: string): string {
   return `${PREFIX}${name}`;
+}
+
+function averageName(name: string): string {
+  return `average.${name}`;
 }
 
 function isStateName(name: string): boolean {

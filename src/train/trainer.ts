@@ -12,6 +12,7 @@ import { RandomGenerator } from "../random.ts";
 import { clipGradNorm } from "./clip.ts";
 import { type Batch, checkDataset, type Dataset, readBatch, shuffledIndices } from "./dataset.ts";
 import { checkModel, ranksOf } from "./evaluate.ts";
+import { MovingAverage } from "./moving_average.ts";
 import { Optimizer } from "./optimizer.ts";
 import type { Schedule } from "./schedule.ts";
 
@@ -29,6 +30,13 @@ export interface TrainerOptions {
   readonly clipNorm?: number;
   /** The share of the target probability spread over all classes. Default 0. */
   readonly labelSmoothing?: number;
+  /**
+   * The decay of an exponential moving average of the model's values, running statistics included,
+   * `torch.optim.swa_utils.AveragedModel`: each step multiplies it by the decay, and adds
+   * 1 − decay times the new values. 0.999 averages over about 1000 steps. It is often more accurate
+   * than the last values: see {@linkcode Trainer.withAverage}. Default: none.
+   */
+  readonly emaDecay?: number;
   /** The seed of shuffling, augmentation and dropout. Default 0. */
   readonly seed?: number;
 }
@@ -77,7 +85,7 @@ export interface TrainerState {
 function checkTrainerOptions(options: TrainerOptions): void {
   const op = "Trainer";
   checkOptions(op, options);
-  const { optimizer, schedule, clipNorm, labelSmoothing = 0, seed = 0 } = options;
+  const { optimizer, schedule, clipNorm, labelSmoothing = 0, seed = 0, emaDecay = 0 } = options;
   if (!(optimizer instanceof Optimizer)) {
     throw new ArgumentError(op, "optimizer", optimizer, "an Optimizer");
   }
@@ -91,6 +99,9 @@ function checkTrainerOptions(options: TrainerOptions): void {
   }
   if (!(checkNumber(op, "labelSmoothing", labelSmoothing) >= 0 && labelSmoothing <= 1)) {
     throw new ArgumentError(op, "labelSmoothing", labelSmoothing, "between 0 and 1");
+  }
+  if (!(checkNumber(op, "emaDecay", emaDecay) >= 0 && emaDecay < 1)) {
+    throw new ArgumentError(op, "emaDecay", emaDecay, "from 0 to below 1");
   }
   if (!Number.isSafeInteger(seed)) throw new ArgumentError(op, "seed", seed, "an integer");
 }
@@ -115,11 +126,17 @@ function checkTrainerOptions(options: TrainerOptions): void {
  * for await (const { loss } of trainer) console.log(loss); // after each epoch
  * ```
  */
-export class Trainer {
+export class Trainer implements Disposable {
   /** The position of the run. */
   state: TrainerState = { epoch: 0, batch: 0, seen: 0, loss: 0, right: 0 };
   /** The random numbers of augmentation and dropout. */
   readonly generator: RandomGenerator;
+  /**
+   * The moving average of the model's values, if there is an `emaDecay`.
+   *
+   * @internal
+   */
+  readonly average: MovingAverage | undefined;
   readonly #batches: number;
   #order: { readonly epoch: number; readonly indices: Uint32Array } | undefined;
   #started = performance.now();
@@ -141,7 +158,49 @@ export class Trainer {
     checkDataset("Trainer", dataset);
     checkTrainerOptions(options);
     this.generator = new RandomGenerator(options.seed ?? 0);
+    this.average = options.emaDecay === undefined
+      ? undefined
+      : new MovingAverage(model, options.emaDecay);
     this.#batches = Math.ceil(dataset.length / options.batchSize);
+  }
+
+  /**
+   * Runs a function while the model has the moving average of its values, to evaluate or save it.
+   *
+   * @throws {PembrokeError} When the trainer has no `emaDecay`.
+   *
+   * @example
+   * ```ts
+   * import { createBackend } from "../backend/mod.ts";
+   * import { Linear } from "../layers/mod.ts";
+   * import { arrayDataset } from "./dataset.ts";
+   * import { evaluate } from "./evaluate.ts";
+   * import { SGD } from "./sgd.ts";
+   * import { Trainer } from "./trainer.ts";
+   *
+   * using backend = await createBackend();
+   * using model = new Linear(2, 2).init(backend);
+   * using optimizer = new SGD(model, { lr: 1 });
+   * const data = arrayDataset(new Float32Array([1, 0, 0, 1]), [0, 1], [2]);
+   * using trainer = new Trainer(model, data, { optimizer, batchSize: 2, epochs: 9, emaDecay: 0.9 });
+   * await trainer.trainEpoch();
+   * const { accuracy } = await trainer.withAverage(() => evaluate(model, data));
+   * console.log(accuracy);
+   * ```
+   */
+  async withAverage<T>(run: () => T | Promise<T>): Promise<T> {
+    if (this.average) return await this.average.during(run);
+    throw new PembrokeError("Trainer: withAverage() needs the option emaDecay");
+  }
+
+  /** Frees the memory of the moving average. The model and the optimiser stay. */
+  dispose(): void {
+    this.average?.dispose();
+  }
+
+  /** Calls {@linkcode Trainer.dispose}. `using` calls it at the end of the block. */
+  [Symbol.dispose](): void {
+    this.dispose();
   }
 
   /**
@@ -212,8 +271,10 @@ export class Trainer {
       );
     }
     if (clipNorm !== undefined) await clipGradNorm(optimizer.parameters, clipNorm);
+    this.average?.stateDict(); // allocates it, so that running out of memory changes nothing
     if (schedule) optimizer.lr = schedule(optimizer.steps);
     optimizer.step();
+    this.average?.update(optimizer.steps - 1);
     return { loss, right };
   }
 

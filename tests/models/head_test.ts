@@ -29,6 +29,7 @@ Deno.test("the features of networks have torchvision's sizes", () => {
   const counts = {
     alexnet: 4096,
     "alexnet-tiny": 512,
+    "resnet-tiny": 384,
     bvlc_alexnet: 4096,
     squeezenet1_1: 512,
     resnet18: 512,

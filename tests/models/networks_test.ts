@@ -83,7 +83,7 @@ testOnBuilds(
 
 Deno.test("networks have the names, shapes and counts of torchvision's", () => {
   const missing = networkNames.filter((name) => !(name in golden.networks));
-  assertEquals(missing, ["alexnet", "alexnet-tiny", "bvlc_alexnet"]);
+  assertEquals(missing, ["alexnet", "alexnet-tiny", "resnet-tiny", "bvlc_alexnet"]);
   for (const name of torchvision) {
     const model = createModel(name), tensors = [...model.stateDict()];
     const text = tensors.map(([key, { shape }]) => `${key} ${shape.join()}\n`).join("");
@@ -113,7 +113,7 @@ Deno.test("createModel() names the networks that it knows", () => {
   assertThrows(
     () => createModel("resnet19" as NetworkName),
     ArgumentError,
-    'createModel: name is "resnet19", must be one of alexnet, alexnet-tiny, bvlc_alexnet, ',
+    'createModel: name is "resnet19", must be one of alexnet, alexnet-tiny, resnet-tiny, ',
   );
   for (const name of ["constructor", "__proto__", undefined, null, 1]) {
     assertThrows(

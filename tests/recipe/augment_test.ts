@@ -2,7 +2,7 @@ import { preprocess } from "../../src/image/preprocess.ts";
 import { RandomGenerator } from "../../src/random.ts";
 import { drawView, plainView, Renderer, type View } from "../../weights/recipe/augment.ts";
 import { imageDataset } from "../../weights/recipe/dataset.ts";
-import { defaultRecipe } from "../../weights/recipe/options.ts";
+import { recipes } from "../../weights/recipe/recipe.ts";
 import { assert, assertAllClose, assertEquals } from "../assert.ts";
 
 const bytes = { mean: [0, 0, 0], std: [1 / 255, 1 / 255, 1 / 255] } as const; // values stay bytes
@@ -76,7 +76,8 @@ Deno.test("brightness, contrast and saturation change colours by their formulas"
 });
 
 Deno.test("random views are inside the image, in the ranges, and half of them mirrored", () => {
-  const { augmentation } = defaultRecipe, generator = new RandomGenerator(5), view = plainView(64);
+  const { augmentation } = recipes["alexnet-tiny"], view = plainView(64);
+  const generator = new RandomGenerator(5);
   let mirrored = 0, smallest = 1, largest = 0;
   for (let i = 0; i < 2000; i++) {
     drawView(view, 64, augmentation, generator);
@@ -97,7 +98,7 @@ Deno.test("a dataset augments only with a generator, the same for the same seed"
   const images = { size: 4, length: 2, pixels: pixels(), labels: Uint16Array.of(0, 7) };
   const data = imageDataset(images, {
     statistics: bytes,
-    augmentation: defaultRecipe.augmentation,
+    augmentation: recipes["alexnet-tiny"].augmentation,
   });
   const read = async (generator?: RandomGenerator) => {
     const values = new Float32Array(48);
@@ -110,8 +111,51 @@ Deno.test("a dataset augments only with a generator, the same for the same seed"
   assert(first.some((value, i) => value !== second[i]), "two reads must have different views");
   assertEquals(await read(new RandomGenerator(1)), first);
   assertEquals(await read(), render({})); // random views have no effect on later reads
-  const mirrored = imageDataset(images, { statistics: bytes, mirrored: true });
-  const values = new Float32Array(48);
-  await mirrored.read(1, values);
-  assertEquals([...values], render({ mirrored: true }));
+});
+
+Deno.test("half the size averages each square of four pixels", () => {
+  const whole = redRows(render({})), half = new Float32Array(12);
+  new Renderer(4, bytes, 2).render(pixels(), 48, plainView(4), half);
+  const means = [0, 2].flatMap((y) =>
+    [0, 2].map((x) => (whole[y][x] + whole[y][x + 1] + whole[y + 1][x] + whole[y + 1][x + 1]) / 4)
+  );
+  assertAllClose(half.subarray(0, 4), means, { abs: 1e-4 });
+  new Renderer(4, bytes, 2).render(pixels(), 48, { ...plainView(4), mirrored: true }, half);
+  assertAllClose(half.subarray(0, 4), [means[1], means[0], means[3], means[2]], { abs: 1e-4 });
+});
+
+Deno.test("a dataset renders samples at its present size", async () => {
+  const images = { size: 4, length: 2, pixels: pixels(), labels: Uint16Array.of(0, 7) };
+  const data = imageDataset(images, { statistics: bytes });
+  assertEquals([data.side, data.sampleShape], [4, [3, 4, 4]]);
+  for (const side of [2, 6, 4]) {
+    data.side = side;
+    assertEquals(data.sampleShape, [3, side, side]);
+    const values = new Float32Array(3 * side * side), expected = new Float32Array(values.length);
+    assertEquals(await data.read(1, values), 7);
+    new Renderer(4, bytes, side).render(pixels(), 48, plainView(4), expected);
+    assertEquals(values, expected);
+  }
+});
+
+Deno.test("cutout blanks out a square, also where it is partly outside", () => {
+  const blank = (hole: View["hole"]) =>
+    redRows(render({ hole }, statistics)).map((row) => row.map((value) => Number(value === 0)));
+  assertEquals(blank({ side: 0, x: 0.5, y: 0.5 }).flat().every((value) => value === 0), true);
+  assertEquals(blank({ side: 0.5, x: 0.5, y: 0.25 }), [
+    [0, 1, 1, 0],
+    [0, 1, 1, 0],
+    [0, 0, 0, 0],
+    [0, 0, 0, 0],
+  ]);
+  assertEquals(blank({ side: 0.5, x: 1, y: 0 }), [
+    [0, 0, 0, 1],
+    [0, 0, 0, 0],
+    [0, 0, 0, 0],
+    [0, 0, 0, 0],
+  ]);
+  const { augmentation } = recipes["resnet-tiny"], view = plainView(64);
+  drawView(view, 64, augmentation, new RandomGenerator(2));
+  const { side, x, y } = view.hole;
+  assertEquals([side, x > 0 && x < 1, y > 0 && y < 1, x === y], [0.25, true, true, false]);
 });

@@ -1,16 +1,17 @@
 import { FileError } from "../../src/errors.ts";
-import { defaultRecipe } from "../../weights/recipe/options.ts";
+import { networks } from "../../weights/recipe/networks.ts";
+import { recipes } from "../../weights/recipe/recipe.ts";
 import { readCardFiles, renderCard, table } from "../../weights/recipe/card.ts";
 import { assertEquals, assertStringIncludes, assertThrows } from "../assert.ts";
 
 const row = {
   epoch: 1,
+  side: 48,
   loss: 3.21,
   accuracy: 0.1,
   valLoss: 3,
   top1: 0.4512,
   top5: 0.7,
-  top1Mirrored: 0.46,
   lr: 0.05,
   imagesPerSecond: 123.4,
   seconds: 600,
@@ -26,8 +27,10 @@ const card = ["accuracy", "classes", "recipe", "log"].map((name) =>
   `About ${name}:\n\n<!-- ${name} -->\n\nold\n\n<!-- /${name} -->\n`
 ).join("\n");
 
+const recipe = recipes["alexnet-tiny"];
+
 Deno.test("renderCard() fills in the numbers of the log and the evaluation", () => {
-  const text = renderCard({ card, log: [{ ...row, epoch: 1, top1: 0.2 }, row], results });
+  const text = renderCard({ card, log: [{ ...row, epoch: 1, top1: 0.2 }, row], results, recipe });
   assertEquals(text.includes("old"), false);
   for (
     const line of [
@@ -36,17 +39,50 @@ Deno.test("renderCard() fills in the numbers of the log and the evaluation", () 
       "| after training, float32 | 45.12 % | 70.00 % |",
       "| class 29     |  58 % | class 0       |   0 % |",
       "| class 20     |  40 % | class 9       |  18 % |",
-      "|     1 | 3.210 |           3.000 | 45.12 % | 70.00 % |      123 |    10.0 |",
+      "|     1 |   48 | 3.210 |           3.000 | 45.12 % | 70.00 % |      123 |    10.0 |",
     ]
   ) assertStringIncludes(text, line);
-  const { epochs, batch } = defaultRecipe;
+  const { epochs, batch } = recipe;
   assertStringIncludes(text, `\n- ${epochs} epochs in batches of ${batch}; SGD`);
-  assertEquals(renderCard({ card: text, log: [{ ...row, top1: 0.2 }, row], results }), text);
+  assertEquals(
+    renderCard({ card: text, log: [{ ...row, top1: 0.2 }, row], results, recipe }),
+    text,
+  );
+});
+
+Deno.test("renderCard() describes what only some recipes have", () => {
+  const bins = [{ images: 4, confidence: 1, right: 2 }, { images: 4, confidence: 3, right: 2 }];
+  const better = bins.map((bin) => ({ ...bin, confidence: bin.right }));
+  const words = `${card}<!-- calibration -->\n<!-- /calibration -->\n`;
+  const calibrations = [{ temperature: 0.8, bins: better }, { temperature: 1, bins }];
+  const files = { card: words, log: [row], results, calibrations };
+  const text = renderCard({ ...files, recipe: { ...recipes["resnet-tiny"], epochs: 20 } });
+  for (
+    const line of [
+      "| with the temperature 0.8, as in the file |                     0.00 % |",
+      "| without a temperature                    |                    25.00 % |",
+      "- images of 32×32 in 12 epochs, then 64×64 in 8 epochs",
+      "- a blank square of 25 % of the side at a random place",
+      "- the weights are a moving average with a decay of 0.999",
+      "- the last 12 images of each class were held out",
+    ]
+  ) assertStringIncludes(text, line);
+});
+
+Deno.test("the words of both cards have a place for every number", async () => {
+  const calibrations = [{ temperature: 0.8, bins: [{ images: 4, confidence: 3, right: 2 }] }];
+  for (const [name, recipe] of Object.entries(recipes)) {
+    const { words } = networks[recipe.network];
+    const card = await Deno.readTextFile(new URL(`../../weights/${words}`, import.meta.url));
+    const files = { card, log: [row], results, recipe };
+    const text = renderCard(recipe.holdOut > 0 ? { ...files, calibrations } : files);
+    assertEquals(/<!-- (\w+) -->\s+<!-- \/\1 -->/.test(text), false, `${name}: an empty block`);
+  }
 });
 
 Deno.test("renderCard() rejects a card without a block", () => {
-  const files = { card: card.replace("<!-- /log -->", ""), log: [row], results };
-  assertThrows(() => renderCard(files), FileError, "README.md: has no block <!-- log -->");
+  const files = { card: card.replace("<!-- /log -->", ""), log: [row], results, recipe };
+  assertThrows(() => renderCard(files), FileError, "the card: has no block <!-- log -->");
 });
 
 Deno.test("table() aligns numbers to the right and text to the left", () => {
@@ -62,6 +98,6 @@ Deno.test("table() aligns numbers to the right and text to the left", () => {
 });
 
 Deno.test("weights/README.md is up to date", async () => {
-  const files = await readCardFiles();
+  const files = await readCardFiles("alexnet-tiny");
   assertEquals(files.card, renderCard(files), "run: deno task card");
 });

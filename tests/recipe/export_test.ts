@@ -3,10 +3,16 @@ import { loadTensors } from "../../src/models/load.ts";
 import { AlexNetTiny, loadModel } from "../../src/models/mod.ts";
 import { bytesSource, openWeights } from "../../src/weights/mod.ts";
 import { formatAccuracy, parseAccuracy, sumResults } from "../../weights/recipe/accuracy.ts";
+import {
+  type Calibration,
+  calibrationError,
+  parseCalibration,
+} from "../../weights/recipe/calibration.ts";
 import { imageDataset } from "../../weights/recipe/dataset.ts";
-import { defaultRecipe } from "../../weights/recipe/options.ts";
-import { createRun, saveRun } from "../../weights/recipe/run.ts";
+import { type RecipeNetwork, recipes } from "../../weights/recipe/recipe.ts";
+import { createRun, saveRun, withFinalValues } from "../../weights/recipe/run.ts";
 import { readClasses, readSheets } from "../../weights/recipe/sheets.ts";
+import { temperatureFor } from "../../weights/recipe/temperature.ts";
 import { assert, assertAllClose, assertEquals, assertMatch, assertThrows } from "../assert.ts";
 import { TempFolder } from "../cli/run.ts";
 
@@ -25,13 +31,19 @@ async function runTask(name: string, ...args: string[]) {
 }
 
 /** Trains a few steps on the fixtures. Returns the checkpoint, and the images with their logits. */
-async function trainCheckpoint() {
+async function trainCheckpoint(network: RecipeNetwork = "alexnet-tiny") {
   const classes = await readClasses(data);
   const images = await readSheets(`${data}/val`, classes, { size: 64 });
   const statistics = new AlexNetTiny().preprocessing;
   using backend = await createBackend({ threads: 1 });
   const dataset = imageDataset(images, { statistics });
-  using run = createRun(backend, dataset, 2, { ...defaultRecipe, batch: 4, lr: 0.02, epochs: 4 });
+  using run = createRun(backend, dataset, classes, {
+    ...recipes[network],
+    batch: 4,
+    lr: 0.02,
+    epochs: 4,
+    holdOut: network === "resnet-tiny" ? 3 : 0,
+  });
   for (let i = 0; i < 6; i++) await run.trainer.step();
   const checkpoint = await saveRun(run);
   const { length } = dataset, values = new Float32Array(length * 3 * 64 * 64);
@@ -39,8 +51,23 @@ async function trainCheckpoint() {
     dataset.read(i, values.subarray(i * 12288, (i + 1) * 12288), undefined);
   }
   using x = backend.upload(values, [length, 3, 64, 64]);
-  using logits = run.model.eval().forward(x);
-  return { checkpoint, values, logits: await logits.read(), length, images };
+  const logits = await withFinalValues(run, async () => {
+    using y = run.model.eval().forward(x);
+    return await y.read();
+  });
+  return { checkpoint, values, logits, length, images };
+}
+
+/** The expected calibration error of two classes, in 15 bins. */
+function calibrationErrorOf(logits: Float32Array, labels: ArrayLike<number>): number {
+  const differences = new Array(15).fill(0);
+  for (let i = 0; i < labels.length; i++) {
+    const margin = logits[2 * i + 1] - logits[2 * i];
+    const probability = 1 / (1 + Math.exp(-Math.abs(margin)));
+    const isRight = Number(margin > 0) === labels[i];
+    differences[Math.min(Math.floor(probability * 15), 14)] += probability - Number(isRight);
+  }
+  return differences.reduce((sum, difference) => sum + Math.abs(difference), 0) / labels.length;
 }
 
 Deno.test("exported models give the logits and accuracy of the trained network", async () => {
@@ -88,18 +115,59 @@ Deno.test("exported models give the logits and accuracy of the trained network",
     correct += Number(Number(logits[2 * i + 1] > logits[2 * i]) === images.labels[i]);
   }
   const share = `${(correct / length * 100).toFixed(2)} %`;
+  const error = `${(100 * calibrationErrorOf(logits, images.labels)).toFixed(2)} %`;
   const [first, second, third, last] = stdout.split("\n");
-  assertEquals(first, `${files[0]}: top-1 ${share}, top-5 100.00 % of ${length} images`);
   assertEquals(
-    second,
-    `${files[1]}: top-1 ${share}, top-5 100.00 % of ${length} images, +0.00 points`,
+    first,
+    `${files[0]}: top-1 ${share}, top-5 100.00 % of ${length} images; calibration error ${error}`,
   );
-  assertMatch(third, /, [+−]\d+\.\d\d points$/);
+  const same = `${files[1]}: top-1 ${share}, top-5 100.00 % of ${length} images, +0.00 points; `;
+  assertEquals(second.startsWith(`${same}calibration error `), true, second);
+  assertMatch(third, /, [+−]\d+\.\d\d points; calibration error \d+\.\d\d %$/);
   assertEquals(last, "");
   const results = parseAccuracy(await Deno.readTextFile(tsv), tsv);
   assertEquals(results.map(({ wnid }) => wnid), ["n00000001", "n00000002"]);
   assertEquals(sumResults(results).count, length);
   assert(third.includes(`top-1 ${(sumResults(results).top1 / length * 100).toFixed(2)} %`), third);
+});
+
+Deno.test("the export of resnet-tiny fits a temperature to the images held out", async () => {
+  await using folder = await TempFolder.make();
+  const { checkpoint, values, logits, length } = await trainCheckpoint("resnet-tiny");
+  const source = await folder.write("checkpoint.safetensors", checkpoint);
+  const path = `${folder.path}/resnet.safetensors`, classes = await readClasses(data);
+  const exported = await runTask("export", "--data", data, "--weights", "f32", source, path);
+  assertEquals([exported.code, exported.stderr], [0, ""]);
+
+  using backend = await createBackend({ threads: 1 });
+  using model = await loadModel({ backend, weights: path });
+  assertEquals([model.type, model.classes], ["ResNetTiny", classes]);
+  assertMatch(exported.stdout, new RegExp(`bytes, temperature ${model.temperature}\n$`));
+  const largest = Math.max(...logits.map(Math.abs));
+  using x = backend.upload(values, model.inputShape(length));
+  using y = model.forward(x);
+  assertAllClose(await y.read(), logits, { abs: 1e-4 * largest });
+  const heldOut = await readSheets(`${data}/train`, classes, {
+    size: 64,
+    holdOut: 3,
+    heldOut: true,
+  });
+  const statistics = model.preprocessing;
+  assertEquals(
+    model.temperature,
+    await temperatureFor(model, imageDataset(heldOut, { statistics })),
+  );
+
+  const table = `${folder.path}/calibration.tsv`;
+  const args = ["--data", data, "--calibration", table, path];
+  const { stdout } = await runTask("evaluate", ...args);
+  const [with_, without] = parseCalibration(await Deno.readTextFile(table), table);
+  assertEquals([with_.temperature, without.temperature], [model.temperature, 1]);
+  assertEquals(without.bins.reduce((sum, { images }) => sum + images, 0), length);
+  const percent = (calibration: Calibration) =>
+    `${(100 * calibrationError(calibration)).toFixed(2)} %`;
+  const found = `calibration error ${percent(with_)}, ${percent(without)} without the temperature`;
+  assertEquals(stdout.endsWith(`; ${found} ${model.temperature}\n`), true, stdout);
 });
 
 Deno.test("export and evaluate report errors in one line", async () => {

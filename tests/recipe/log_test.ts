@@ -5,12 +5,12 @@ import { assertEquals, assertStringIncludes, assertThrows } from "../assert.ts";
 
 const row = (epoch: number): LogRow => ({
   epoch,
+  side: 48,
   loss: 4 / epoch,
   accuracy: 0.1 * epoch,
   valLoss: 5 / epoch,
   top1: 0.2 * epoch,
   top5: 0.3 * epoch,
-  top1Mirrored: 0.25,
   lr: 0.125,
   imagesPerSecond: 60.5,
   seconds: 1600,

@@ -1,14 +1,19 @@
 import { RandomGenerator } from "../../src/random.ts";
 import { imageDataset } from "../../weights/recipe/dataset.ts";
-import { defaultRecipe } from "../../weights/recipe/options.ts";
-import { createRun, loadRun, readRecipe, saveRun } from "../../weights/recipe/run.ts";
-import { validate } from "../../weights/recipe/validate.ts";
-import { evaluate } from "../../src/train/mod.ts";
+import { recipes, sideOf } from "../../weights/recipe/recipe.ts";
+import {
+  createRun,
+  loadRun,
+  readRecipe,
+  saveRun,
+  trainEpoch,
+  withFinalValues,
+} from "../../weights/recipe/run.ts";
 import { PembrokeError } from "../../src/errors.ts";
-import { assertAlmostEquals, assertEquals, assertRejects } from "../assert.ts";
+import { assert, assertEquals, assertRejects } from "../assert.ts";
 import { testWithThreads } from "../backends.ts";
 
-const recipe = { ...defaultRecipe, epochs: 2, batch: 4, lr: 0.02 };
+const recipe = { ...recipes["alexnet-tiny"], epochs: 2, batch: 4, lr: 0.02 };
 
 /** Ten random images in three classes. */
 function randomImages() {
@@ -22,22 +27,23 @@ function randomImages() {
   };
 }
 
+const classes = ["n1", "n2", "n3"].map((wnid) => ({ wnid, label: wnid }));
 const statistics = { mean: [0.5, 0.5, 0.5], std: [0.3, 0.3, 0.3] } as const;
 const data = imageDataset(randomImages(), { statistics, augmentation: recipe.augmentation });
 
 testWithThreads(
   "a run resumed within an epoch gives the losses of an uninterrupted run",
   async (backend) => {
-    using whole = createRun(backend, data, 3, recipe);
+    using whole = createRun(backend, data, classes, recipe);
     const expected: number[] = [];
     for (let i = 0; i < 6; i++) expected.push((await whole.trainer.step()).loss);
 
     const losses: number[] = [];
-    using first = createRun(backend, data, 3, recipe);
+    using first = createRun(backend, data, classes, recipe);
     for (let i = 0; i < 2; i++) losses.push((await first.trainer.step()).loss);
     first.seconds = 12.5;
     const bytes = await saveRun(first);
-    using second = createRun(backend, data, 3, await readRecipe(bytes, "run", { lr: 0.02 }));
+    using second = createRun(backend, data, classes, await readRecipe(bytes, "run", { lr: 0.02 }));
     await loadRun(second, bytes, "run");
     assertEquals([second.recipe, second.seconds], [recipe, 12.5]);
     for (let i = 2; i < 6; i++) losses.push((await second.trainer.step()).loss);
@@ -51,8 +57,8 @@ testWithThreads(
 );
 
 testWithThreads("weight decay applies to weights only", async (backend) => {
-  using run = createRun(backend, data, 3, { ...recipe, lr: 0.02, weightDecay: 0.5 });
-  using other = createRun(backend, data, 3, { ...recipe, lr: 0.02, weightDecay: 0 });
+  using run = createRun(backend, data, classes, { ...recipe, lr: 0.02, weightDecay: 0.5 });
+  using other = createRun(backend, data, classes, { ...recipe, lr: 0.02, weightDecay: 0 });
   await run.trainer.step();
   await other.trainer.step();
   const withoutDecay = other.model.stateDict();
@@ -64,22 +70,47 @@ testWithThreads("weight decay applies to weights only", async (backend) => {
 });
 
 testWithThreads(
-  "validate() agrees with evaluate(), in either order of the mirrored images",
+  "resnet-tiny resumes with its average and its size of images",
   async (backend) => {
-    using run = createRun(backend, data, 3, recipe);
-    await run.trainer.step();
-    const images = randomImages();
-    const plain = imageDataset(images, { statistics });
-    const mirrored = imageDataset(images, { statistics, mirrored: true });
-    const actual = await validate(run.model, plain, mirrored, 4);
-    const expected = await evaluate(run.model, plain, { batchSize: 4 });
-    assertAlmostEquals(actual.loss, expected.loss, 1e-6);
-    assertEquals([actual.top1, actual.top5], [expected.accuracy, expected.top5]);
-    const same = await validate(run.model, plain, plain, 4);
-    assertEquals(same.top1Mirrored, same.top1);
-    const warm = backend.bytesInUse;
-    const swapped = await validate(run.model, mirrored, plain, 4);
-    assertEquals(swapped.top1Mirrored, actual.top1Mirrored);
-    assertEquals(backend.bytesInUse, warm);
+    const small = {
+      ...recipes["resnet-tiny"],
+      epochs: 3,
+      batch: 4,
+      sizes: [[16, 0.34], [24, 0.67], [32, 1]],
+    } as const;
+    const images = () =>
+      imageDataset(randomImages(), { statistics, augmentation: small.augmentation });
+    const valuesOf = async (run: ReturnType<typeof createRun>) =>
+      await withFinalValues(run, async () => {
+        const values = [...run.model.stateDict().values()].map(({ tensor }) => tensor!.read());
+        return await Promise.all(values);
+      });
+
+    const data = images(), sides: number[] = [], losses: number[] = [];
+    using whole = createRun(backend, data, classes, small);
+    let middle: Uint8Array | undefined;
+    while (whole.trainer.state.epoch < 3) {
+      await trainEpoch(whole, data, async ({ epoch, batch, loss }) => {
+        sides.push(data.side);
+        losses.push(loss);
+        if (epoch === 1 && batch === 2) middle = await saveRun(whole);
+      });
+    }
+    assertEquals(sides, [16, 16, 16, 24, 24, 24, 32, 32, 32]);
+    assertEquals([0, 1, 2].map((epoch) => sideOf(small, epoch)), [16, 24, 32]);
+
+    const again = images(), rest: number[] = [];
+    using resumed = createRun(backend, again, classes, await readRecipe(middle!, "run", {}));
+    await loadRun(resumed, middle!, "run");
+    while (resumed.trainer.state.epoch < 3) {
+      await trainEpoch(resumed, again, ({ loss }) => void rest.push(loss));
+    }
+    assertEquals(rest, losses.slice(5));
+    const [expected, actual] = [await valuesOf(whole), await valuesOf(resumed)];
+    assertEquals(actual, expected);
+    const own = await Promise.all(
+      [...whole.model.stateDict().values()].map(({ tensor }) => tensor!.read()),
+    );
+    assert(own.every((values, i) => values.some((value, j) => value !== expected[i][j])));
   },
 );

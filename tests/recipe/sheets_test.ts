@@ -41,6 +41,18 @@ Deno.test("readSheets() reads every tile of every class, with its label", async 
   const few = await readSheets(train, classes, { size: 64, perClass: 2 });
   assertEquals([...few.labels], [0, 0, 1, 1]);
   assertEquals(few.pixels.subarray(2 * 12288), images.pixels.subarray(6 * 12288, 8 * 12288));
+
+  const holdOut = 2, rest = await readSheets(train, classes, { size: 64, holdOut });
+  const heldOut = await readSheets(train, classes, { size: 64, holdOut, heldOut: true });
+  assertEquals([rest.length, heldOut.length], [8, 4]);
+  assertEquals([...heldOut.labels], [0, 0, 1, 1]);
+  assertEquals(rest.pixels.subarray(4 * 12288), images.pixels.subarray(6 * 12288, 10 * 12288));
+  assertEquals(heldOut.pixels.subarray(2 * 12288), images.pixels.subarray(10 * 12288));
+  await assertRejects(
+    () => readSheets(train, classes, { size: 64, holdOut: 6 }),
+    FileError,
+    "n00000001.jpg: has 6 images, must be more than the 6 held out",
+  );
 });
 
 Deno.test("readClasses() and readSheets() name the file that is missing or invalid", async () => {

@@ -1,4 +1,5 @@
 import { readArgs } from "../../weights/recipe/options.ts";
+import { recipes } from "../../weights/recipe/recipe.ts";
 import { formatProgress, main } from "../../weights/recipe/train.ts";
 import { parseLog } from "../../weights/recipe/log.ts";
 import { UsageError } from "../../weights/recipe/task.ts";
@@ -64,9 +65,14 @@ Deno.test("train reports invalid options in one line", () => {
   assertUsageError(["--lr", "x"], '--lr is "x", must be a number from 0 to 1');
   assertUsageError(["--threads", "many"], '--threads is "many"');
   assertUsageError(["--colour"], "--colour");
+  assertUsageError(["--network", "vgg"], '--network is "vgg", must be alexnet-tiny or resnet-tiny');
   assertThrows(() => readArgs([]), UsageError, "--data FOLDER is missing");
   const options = readArgs(["--data", "x", "--lr", "0.05", "--per-class", "3"]);
   assertEquals(options?.overrides, { lr: 0.05, perClass: 3 });
+  assertEquals(options?.out, "runs/alexnet-tiny");
+  const other = readArgs(["--data", "x", "--network", "resnet-tiny", "--hold-out", "0"]);
+  assertEquals(other?.overrides, { network: "resnet-tiny", holdOut: 0 });
+  assertEquals(other?.out, "runs/resnet-tiny");
 });
 
 Deno.test("train exits with code 1 when the data is missing", async () => {
@@ -79,7 +85,7 @@ Deno.test("train exits with code 1 when the data is missing", async () => {
 });
 
 Deno.test("formatProgress() formats one line", () => {
-  const text = formatProgress({
+  const progress = {
     epoch: 1,
     epochs: 10,
     batch: 5,
@@ -89,9 +95,13 @@ Deno.test("formatProgress() formats one line", () => {
     lr: 0.1,
     imagesPerSecond: 99.7,
     secondsLeft: 125,
-  });
-  assertEquals(
-    text,
-    "epoch 2/10, batch 5/40, loss 1.2346, accuracy 50.00 %, 100 images/s, 2:05 left",
-  );
+  };
+  const recipe = { ...recipes["alexnet-tiny"], epochs: 10 };
+  const text = "epoch 2/10, batch 5/40, loss 1.2346, accuracy 50.00 %, 100 images/s, ";
+  assertEquals(formatProgress(progress, recipe), `${text}2:05 left`);
+  // half of the second of four epochs, then two with four times as many pixels
+  const growing = { ...recipe, epochs: 4, sizes: [[32, 0.5], [64, 1]] } as const;
+  const middle = { ...progress, epochs: 4, batch: 20, secondsLeft: 250 };
+  assertMatch(formatProgress(middle, growing), / 14:10 left$/);
+  assertMatch(formatProgress({ ...middle, epoch: 3, batch: 40, secondsLeft: 0 }, growing), / 0:00/);
 });

@@ -160,7 +160,7 @@ async function compare(name: NetworkName, trains: boolean): Promise<boolean> {
 if (import.meta.main) {
   const trains = !Deno.args.includes("--no-training");
   const names = Deno.args.filter((arg) => !arg.startsWith("--"));
-  const all = networkNames.filter((name) => name !== "alexnet-tiny");
+  const all = networkNames.filter((name) => !name.endsWith("-tiny"));
   const selected = names.length > 0 ? all.filter((name) => names.includes(name)) : all;
   if (!await runPython(["-c", "import torch, torchvision, onnx"], "null")) {
     console.log(`skipped: ${python} has no torch, torchvision and onnx`);

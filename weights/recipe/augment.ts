@@ -1,5 +1,5 @@
 /**
- * Image augmentation: random crops, mirroring and colour changes.
+ * Image augmentation: random crops, mirroring, colour changes and cutout.
  *
  * A random view is drawn first, then rendered. Rendering crops, mirrors, changes colours and
  * normalises in one pass without allocations, which takes about 0.1 ms.
@@ -23,6 +23,8 @@ export interface Augmentation {
   readonly contrast: number;
   /** The saturation factor is from 1 − this to 1 + this. */
   readonly saturation: number;
+  /** The side of a square that is blanked out, as a share of the side of the image. */
+  readonly cutout: number;
 }
 
 /** A view of an image: a crop that is resized to the output, with changed colours. */
@@ -43,15 +45,22 @@ export interface View {
   contrast: number;
   /** The factor of the difference from grey. */
   saturation: number;
+  /** The square that is blanked out: its side and centre, as shares of the side of the output. */
+  hole: { side: number; x: number; y: number };
 }
 
 /** Returns the view of a whole image without changes. */
 export function plainView(size: number): View {
   const colours = { brightness: 1, contrast: 1, saturation: 1 };
-  return { left: 0, top: 0, width: size, height: size, mirrored: false, ...colours };
+  const hole = { side: 0, x: 0.5, y: 0.5 };
+  return { left: 0, top: 0, width: size, height: size, mirrored: false, ...colours, hole };
 }
 
-/** Sets a view to a random one of a `size × size` image. It draws eight random numbers. */
+/**
+ * Sets a view to a random one of a `size × size` image. It draws eight random numbers, and two for the
+ * place of the hole (DeVries & Taylor, "Improved Regularization of Convolutional Neural Networks with
+ * Cutout", 2017), which may lie partly outside.
+ */
 export function drawView(
   view: View,
   size: number,
@@ -70,12 +79,16 @@ export function drawView(
   view.brightness = around(ranges.brightness);
   view.contrast = around(ranges.contrast);
   view.saturation = around(ranges.saturation);
+  view.hole.side = ranges.cutout;
+  if (ranges.cutout === 0) return;
+  view.hole.x = between(0, 1);
+  view.hole.y = between(0, 1);
 }
 
 /** The weights of red, green and blue in grey (ITU-R 601). */
 const greyWeights = [0.299, 0.587, 0.114];
 
-/** Renders views of images of one size. It reuses its buffers. */
+/** Renders views of images of one size at another. It reuses its buffers. */
 export class Renderer {
   /** A row interpolated from two image rows: red, green and blue of each pixel. */
   readonly #row: Float32Array;
@@ -87,11 +100,16 @@ export class Renderer {
   /**
    * @param size Height and width of the images.
    * @param statistics The mean and deviation of the colours, from 0 to 1.
+   * @param side Height and width of the output. With less than half of the size, it skips pixels.
    */
-  constructor(readonly size: number, readonly statistics: Pick<Preprocessing, "mean" | "std">) {
+  constructor(
+    readonly size: number,
+    readonly statistics: Pick<Preprocessing, "mean" | "std">,
+    readonly side = size,
+  ) {
     this.#row = new Float32Array(size * 3);
-    this.#columns = new Int32Array(size);
-    this.#shares = new Float32Array(size);
+    this.#columns = new Int32Array(side);
+    this.#shares = new Float32Array(side);
   }
 
   /**
@@ -100,13 +118,13 @@ export class Renderer {
    *
    * @param pixels The bytes of images.
    * @param at The offset of the image in `pixels`.
-   * @param out The output, 3 × size × size values.
+   * @param out The output, 3 × side × side values.
    */
   render(pixels: Uint8Array, at: number, view: View, out: Float32Array): void {
-    const { size } = this, columns = this.#columns, shares = this.#shares, row = this.#row;
-    for (let x = 0; x < size; x++) {
-      const i = view.mirrored ? size - 1 - x : x;
-      const position = clampPosition(view.left + (i + 0.5) * view.width / size - 0.5, size);
+    const { size, side } = this, columns = this.#columns, shares = this.#shares, row = this.#row;
+    for (let x = 0; x < side; x++) {
+      const i = view.mirrored ? side - 1 - x : x;
+      const position = clampPosition(view.left + (i + 0.5) * view.width / side - 0.5, size);
       const left = Math.min(Math.floor(position), size - 2);
       columns[x] = left * 3;
       shares[x] = position - left;
@@ -118,16 +136,16 @@ export class Renderer {
     const all = brightness * contrast / 255, own = all * saturation, shared = all - own;
     const [gr, gg, gb] = greyWeights, lift = brightness * (1 - contrast) - 1;
     const or = lift * mr / sr, og = lift * mg / sg, ob = lift * mb / sb;
-    const plane = size * size;
-    for (let y = 0; y < size; y++) {
-      const position = clampPosition(view.top + (y + 0.5) * view.height / size - 0.5, size);
+    const plane = side * side;
+    for (let y = 0; y < side; y++) {
+      const position = clampPosition(view.top + (y + 0.5) * view.height / side - 0.5, size);
       const top = Math.min(Math.floor(position), size - 2), share = position - top;
       const from = at + top * size * 3, below = from + size * 3;
       for (let i = 0; i < row.length; i++) {
         const a = pixels[from + i];
         row[i] = a + (pixels[below + i] - a) * share;
       }
-      for (let x = 0, to = y * size; x < size; x++, to++) {
+      for (let x = 0, to = y * side; x < side; x++, to++) {
         const i = columns[x], t = shares[x];
         const r = row[i] + (row[i + 3] - row[i]) * t;
         const g = row[i + 1] + (row[i + 4] - row[i + 1]) * t;
@@ -136,6 +154,20 @@ export class Renderer {
         out[to] = (own * r + mixed) / sr + or;
         out[plane + to] = (own * g + mixed) / sg + og;
         out[2 * plane + to] = (own * b + mixed) / sb + ob;
+      }
+    }
+    this.#blankOut(view.hole, out);
+  }
+
+  /** Sets a square to the mean colour, which is 0 after normalising. */
+  #blankOut({ side, x, y }: View["hole"], out: Float32Array): void {
+    const n = this.side, half = side / 2;
+    const edge = (share: number) => Math.min(Math.max(Math.round(share * n), 0), n);
+    const left = edge(x - half), right = edge(x + half);
+    for (let row = edge(y - half); row < edge(y + half); row++) {
+      for (let c = 0; c < 3; c++) {
+        const start = (c * n + row) * n;
+        out.fill(0, start + left, start + right);
       }
     }
   }

@@ -1,8 +1,8 @@
 /**
- * Updates the numbers in the model card: the blocks between `<!-- name -->` and `<!-- /name -->`
- * come from the recipe, the training log and the evaluation.
+ * Puts the numbers into a model card: the blocks between `<!-- name -->` and `<!-- /name -->` come
+ * from the recipe, the training log and the evaluation.
  *
- *     deno task card
+ *     deno task card --network resnet-tiny
  *
  * @module
  */
@@ -10,9 +10,12 @@
 import { fileURLToPath } from "node:url";
 import { FileError } from "../../mod.ts";
 import { type ClassResult, parseAccuracy, sumResults } from "./accuracy.ts";
+import { type Calibration, calibrationError, parseCalibration } from "./calibration.ts";
 import { type LogRow, parseLog } from "./log.ts";
-import { defaultRecipe, type Recipe } from "./options.ts";
-import { readText, runTask, UsageError, writeAtomically } from "./task.ts";
+import { networks } from "./networks.ts";
+import { readNetwork } from "./options.ts";
+import { defaultNetwork, type Recipe, type RecipeNetwork, recipes } from "./recipe.ts";
+import { parseOptions, readText, runTask, writeAtomically } from "./task.ts";
 
 const folder = new URL("../", import.meta.url);
 
@@ -24,17 +27,25 @@ export interface CardFiles {
   readonly card: string;
   readonly log: readonly LogRow[];
   readonly results: readonly ClassResult[];
+  /** With the temperature, and without it. Undefined for a model without one. */
+  readonly calibrations?: readonly Calibration[];
+  readonly recipe: Recipe;
 }
 
-/** Reads the card and its data from the folder of the model. */
-export async function readCardFiles(): Promise<CardFiles> {
-  const [card, log, results] = await Promise.all(
-    ["README.md", "alexnet_tiny.log.tsv", "alexnet_tiny.accuracy.tsv"].map(read),
+/** Reads the words of the card, and its data from the folder of the model. */
+export async function readCardFiles(network: RecipeNetwork): Promise<CardFiles> {
+  const { file, words } = networks[network], recipe = recipes[network];
+  const [log, accuracy, calibration] = ["log", "accuracy", "calibration"].map((name) =>
+    `${file}.${name}.tsv`
   );
   return {
-    card,
-    log: parseLog(log, "alexnet_tiny.log.tsv"),
-    results: parseAccuracy(results, "alexnet_tiny.accuracy.tsv"),
+    card: await read(words),
+    log: parseLog(await read(log), log),
+    results: parseAccuracy(await read(accuracy), accuracy),
+    ...(recipe.holdOut > 0 && {
+      calibrations: parseCalibration(await read(calibration), calibration),
+    }),
+    recipe,
   };
 }
 
@@ -43,11 +54,12 @@ function read(name: string): Promise<string> {
 }
 
 /** Returns the card with updated blocks. */
-export function renderCard({ card, log, results }: CardFiles): string {
+export function renderCard({ card, log, results, calibrations, recipe }: CardFiles): string {
   const blocks = {
     accuracy: accuracyTable(log, results),
     classes: classesTable(results),
-    recipe: recipeList(defaultRecipe),
+    ...(calibrations && { calibration: calibrationTable(calibrations) }),
+    recipe: recipeList(recipe),
     log: logTable(log),
   };
   return Object.entries(blocks).reduce(
@@ -59,7 +71,7 @@ export function renderCard({ card, log, results }: CardFiles): string {
 function replaceBlock(card: string, name: string, block: string): string {
   const [begin, end] = [`<!-- ${name} -->`, `<!-- /${name} -->`];
   const from = card.indexOf(begin), to = card.indexOf(end);
-  if (from < 0 || to < from) throw new FileError("README.md", `has no block ${begin} … ${end}`);
+  if (from < 0 || to < from) throw new FileError("the card", `has no block ${begin} … ${end}`);
   return `${card.slice(0, from + begin.length)}\n\n${block}\n\n${card.slice(to)}`;
 }
 
@@ -88,13 +100,26 @@ function classesTable(results: readonly ClassResult[]): string {
   return table([["best classes", "top-1", "worst classes", "top-1"], ...rows]);
 }
 
+/** The expected calibration error with the temperature, and without it. */
+function calibrationTable(calibrations: readonly Calibration[]): string {
+  const rows = calibrations.map((calibration) => [
+    calibration.temperature === 1
+      ? "without a temperature"
+      : `with the temperature ${calibration.temperature}, as in the file`,
+    percent(calibrationError(calibration)),
+  ]);
+  return table([["probabilities", "expected calibration error"], ...rows]);
+}
+
 function recipeList(recipe: Recipe): string {
   const { epochs, batch, lr, warmUp, momentum, weightDecay, labelSmoothing, dropout } = recipe;
+  const { sizes, emaDecay, holdOut } = recipe;
   const { scale: [minArea], ratio: [minRatio, maxRatio], ...others } = recipe.augmentation;
-  const { flip, brightness, contrast, saturation } = others;
+  const { flip, brightness, contrast, saturation, cutout } = others;
   const share = (value: number) => `${Math.round(value * 100)} %`;
   const lines = [
     `${epochs} epochs in batches of ${batch}; SGD with Nesterov momentum ${momentum}`,
+    ...(sizes.length > 1 ? [`images of ${sizesText(recipe)}`] : []),
     `learning rate: warm-up to ${lr} in ${warmUp} epochs, then half a cosine down to 0`,
     `weight decay ${weightDecay}, label smoothing ${labelSmoothing}, dropout ${dropout}`,
     `random crops of at least ${
@@ -104,13 +129,27 @@ function recipeList(recipe: Recipe): string {
     `random mirroring with probability ${flip}`,
     `random changes of brightness by up to ${share(brightness)}, contrast by ${share(contrast)} ` +
     `and saturation by ${share(saturation)}`,
+    ...(cutout > 0 ? [`a blank square of ${share(cutout)} of the side at a random place`] : []),
+    ...(emaDecay > 0 ? [`the weights are a moving average with a decay of ${emaDecay}`] : []),
+    ...(holdOut > 0 ? [`the last ${holdOut} images of each class were held out`] : []),
   ];
   return lines.map((line) => `- ${line}`).join("\n");
+}
+
+/** The sizes of images, and their epochs. */
+function sizesText({ epochs, sizes }: Recipe): string {
+  let before = 0;
+  return sizes.map(([side, until]) => {
+    const last = Math.round(until * epochs), text = `${side}×${side} in ${last - before} epochs`;
+    before = last;
+    return text;
+  }).join(", then ");
 }
 
 function logTable(log: readonly LogRow[]): string {
   const rows = log.map((row) => [
     String(row.epoch),
+    String(row.side),
     row.loss.toFixed(3),
     row.valLoss.toFixed(3),
     percent(row.top1),
@@ -118,7 +157,7 @@ function logTable(log: readonly LogRow[]): string {
     row.imagesPerSecond.toFixed(0),
     (row.seconds / 60).toFixed(1),
   ]);
-  const head = "epoch,loss,validation loss,top-1,top-5,images/s,minutes".split(",");
+  const head = "epoch,side,loss,validation loss,top-1,top-5,images/s,minutes".split(",");
   return table([head, ...rows]);
 }
 
@@ -141,21 +180,34 @@ export function table(rows: readonly (readonly string[])[]): string {
   return [padded[0], rule, ...padded.slice(1)].join("\n");
 }
 
-const usage = "usage: deno task card";
+const usage = `\
+Puts the numbers into a model card.
+
+Usage: deno task card [--network NAME]
+
+Options:
+      --network NAME ${Object.keys(networks).join(" or ")} (default ${defaultNetwork})
+  -h, --help         print this help`;
 
 /** Runs the task and returns its exit code. */
 export async function main(args: readonly string[]): Promise<number> {
   return await runTask({ usage, readArgs, run }, args);
 }
 
-function readArgs(args: readonly string[]): Record<string, never> {
-  if (args.length === 0) return {};
-  throw new UsageError(usage);
+function readArgs(args: readonly string[]): { network: RecipeNetwork } | undefined {
+  const { values } = parseOptions({
+    args: [...args],
+    options: {
+      "network": { type: "string", default: defaultNetwork },
+      "help": { type: "boolean", short: "h", default: false },
+    },
+  });
+  return values.help ? undefined : { network: readNetwork(values.network) };
 }
 
-async function run(): Promise<void> {
-  const text = renderCard(await readCardFiles());
-  await writeAtomically(fileURLToPath(new URL("README.md", folder)), text);
+async function run({ network }: { network: RecipeNetwork }): Promise<void> {
+  const text = renderCard(await readCardFiles(network));
+  await writeAtomically(fileURLToPath(new URL(networks[network].card, folder)), text);
 }
 
 if (import.meta.main) Deno.exit(await main(Deno.args));

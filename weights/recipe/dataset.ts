@@ -14,23 +14,34 @@ export interface ImageDatasetOptions {
   readonly statistics: Pick<Preprocessing, "mean" | "std">;
   /** The augmentation for reads with a random generator. Default: none. */
   readonly augmentation?: Augmentation;
-  /** Mirrors images that are not augmented. Default false. */
-  readonly mirrored?: boolean;
 }
 
-/** Creates a dataset of normalised images, [3, size, size]. */
-export function imageDataset(images: Images, options: ImageDatasetOptions): Dataset {
-  const { size, pixels, labels, length } = images, { augmentation, mirrored = false } = options;
-  const renderer = new Renderer(size, options.statistics);
-  const fixedView = { ...plainView(size), mirrored }, randomView = plainView(size);
+/** A dataset whose samples, [3, side, side], can have another size in each epoch. */
+export interface ImageDataset extends Dataset {
+  /** Height and width of the samples. Initially those of the images. */
+  side: number;
+}
+
+/** Creates a dataset of normalised images. */
+export function imageDataset(images: Images, options: ImageDatasetOptions): ImageDataset {
+  const { size, pixels, labels, length } = images, { augmentation } = options;
+  let renderer = new Renderer(size, options.statistics);
+  const plain = plainView(size), randomView = plainView(size);
   return {
     length,
-    sampleShape: [3, size, size],
+    get side() {
+      return renderer.side;
+    },
+    set side(side) {
+      if (side !== renderer.side) renderer = new Renderer(size, options.statistics, side);
+    },
+    get sampleShape() {
+      return [3, renderer.side, renderer.side];
+    },
     read(index, values, generator) {
       const augments = augmentation !== undefined && generator !== undefined;
       if (augments) drawView(randomView, size, augmentation, generator);
-      const view = augments ? randomView : fixedView;
-      renderer.render(pixels, index * size * size * 3, view, values);
+      renderer.render(pixels, index * size * size * 3, augments ? randomView : plain, values);
       return labels[index];
     },
   };

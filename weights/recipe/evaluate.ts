@@ -1,5 +1,6 @@
 /**
- * Measures the accuracy of weights on the validation images. Images are classified one by one with
+ * Measures the accuracy of weights on the validation images, and how well their probabilities match it.
+ * Images are classified one by one with
  * {@linkcode Classifier.classify}, like photos.
  *
  *     deno task evaluate --data tiny-imagenet
@@ -7,15 +8,10 @@
  * @module
  */
 
-import {
-  AlexNetTiny,
-  type Backend,
-  type Classifier,
-  createBackend,
-  FileError,
-  loadModel,
-} from "../../mod.ts";
+import { type Backend, type Classifier, createBackend, FileError, loadModel } from "../../mod.ts";
 import { type ClassResult, formatAccuracy, sumResults } from "./accuracy.ts";
+import { calibrationError, Calibrator, formatCalibration } from "./calibration.ts";
+import { preprocessing } from "./networks.ts";
 import { type Images, readClasses, readSheets, type SheetClass } from "./sheets.ts";
 import {
   parseOptions,
@@ -27,7 +23,8 @@ import {
 } from "./task.ts";
 
 const usage = `\
-Measures the accuracy of weights on the validation images of Tiny ImageNet.
+Measures the accuracy of weights on the validation images of Tiny ImageNet, and the expected
+calibration error: how far probabilities are from the share of right predictions, on average.
 
 Usage: deno task evaluate --data FOLDER [options] [WEIGHTS…]
 
@@ -37,6 +34,7 @@ Options:
       --data FOLDER  the data: classes.tsv, and a sheet <wnid>.jpg per class in val/
       --per-class N  use only N images per class, for a quick test
       --tsv FILE     write the accuracy of each class to FILE (for the last weights)
+      --calibration FILE  write images and right predictions by probability to FILE (likewise)
   -h, --help         print this help`;
 
 interface Options {
@@ -44,6 +42,7 @@ interface Options {
   readonly weights: readonly (string | undefined)[];
   readonly perClass?: number;
   readonly tsv?: string;
+  readonly calibration?: string;
 }
 
 /** Runs the task and returns its exit code. */
@@ -51,14 +50,13 @@ export async function main(args: readonly string[]): Promise<number> {
   return await runTask({ usage, readArgs, run: evaluate }, args);
 }
 
-async function evaluate({ data, weights, perClass, tsv }: Options): Promise<void> {
-  const classes = await readClasses(data);
-  const size = new AlexNetTiny().preprocessing.crop;
-  const images = await readSheets(`${data}/val`, classes, { size, perClass });
+async function evaluate(options: Options): Promise<void> {
+  const { data, weights, perClass } = options, classes = await readClasses(data);
+  const images = await readSheets(`${data}/val`, classes, { size: preprocessing.crop, perClass });
   using backend = await createBackend({ device: "wasm" });
   let firstTop1: number | undefined;
   for (const path of weights) {
-    const results = await evaluateWeights(path, backend, images, classes);
+    const { results, calibrations } = await evaluateWeights(path, backend, images, classes);
     const { count, top1, top5 } = sumResults(results);
     const percent = (correct: number) => `${(correct / count * 100).toFixed(2)} %`;
     const difference = firstTop1 === undefined
@@ -66,13 +64,27 @@ async function evaluate({ data, weights, perClass, tsv }: Options): Promise<void
       : `, ${formatSigned((top1 - firstTop1) / count * 100)} points`;
     firstTop1 ??= top1;
     const name = path ?? "the bundled model";
+    const [error, before] = calibrations.map((found) => percent(count * calibrationError(found)));
+    const { temperature } = calibrations[0];
     console.log(
-      `${name}: top-1 ${percent(top1)}, top-5 ${percent(top5)} of ${count} images${difference}`,
+      `${name}: top-1 ${percent(top1)}, top-5 ${percent(top5)} of ${count} images${difference}; ` +
+        `calibration error ${error}` +
+        (before === undefined ? "" : `, ${before} without the temperature ${temperature}`),
     );
-    if (tsv !== undefined && path === weights.at(-1)) {
-      await writeAtomically(tsv, formatAccuracy(results));
+    if (path !== weights.at(-1)) continue;
+    const { tsv, calibration } = options;
+    if (tsv !== undefined) await writeAtomically(tsv, formatAccuracy(results));
+    if (calibration !== undefined) {
+      await writeAtomically(calibration, formatCalibration(calibrations));
     }
   }
+}
+
+/** The results of classifying all images. */
+interface Evaluation {
+  readonly results: ClassResult[];
+  /** With the temperature of the model and, if that is not 1, without it. */
+  readonly calibrations: Calibrator[];
 }
 
 /** Classifies all images with the weights in a file, or with the bundled model. */
@@ -81,7 +93,7 @@ async function evaluateWeights(
   backend: Backend,
   images: Images,
   classes: readonly SheetClass[],
-): Promise<ClassResult[]> {
+): Promise<Evaluation> {
   const name = path ?? "the bundled model";
   using model = await loadModel({ backend, weights: path }).catch((error) => {
     throw toFileError(name, error);
@@ -89,28 +101,34 @@ async function evaluateWeights(
   const wnids = new Set(model.classes.map(({ wnid }) => wnid));
   const missing = classes.find(({ wnid }) => !wnids.has(wnid));
   if (missing) throw new FileError(name, `does not have the class ${missing.wnid}`);
-  return await countCorrect(model, images, classes);
+  return await classifyAll(model, images, classes);
 }
 
-async function countCorrect(
+async function classifyAll(
   model: Classifier,
   { size, length, pixels, labels }: Images,
   classes: readonly SheetClass[],
-): Promise<ClassResult[]> {
+): Promise<Evaluation> {
   const bytes = size * size * 3, status = new StatusLine();
   const results = classes.map(({ wnid, label }) => ({ wnid, label, count: 0, top1: 0, top5: 0 }));
+  const calibrations = [...new Set([model.temperature, 1])].map((t) => new Calibrator(t));
   for (let i = 0; i < length; i++) {
     status.show(`classifying ${i}/${length} images`);
     const data = pixels.subarray(i * bytes, (i + 1) * bytes);
-    const predictions = await model.classify({ width: size, height: size, data }, { topK: 5 });
     const result = results[labels[i]];
-    const rank = predictions.findIndex(({ wnid }) => wnid === result.wnid);
-    result.count++;
-    if (rank === 0) result.top1++;
-    if (rank >= 0) result.top5++;
+    for (const calibration of calibrations) {
+      model.temperature = calibration.temperature;
+      const predictions = await model.classify({ width: size, height: size, data }, { topK: 5 });
+      const rank = predictions.findIndex(({ wnid }) => wnid === result.wnid);
+      calibration.add(predictions[0].probability, rank === 0);
+      if (calibration !== calibrations[0]) continue; // the temperature does not change the order
+      result.count++;
+      if (rank === 0) result.top1++;
+      if (rank >= 0) result.top5++;
+    }
   }
   status.clear();
-  return results;
+  return { results, calibrations };
 }
 
 function formatSigned(value: number): string {
@@ -125,6 +143,7 @@ function readArgs(args: readonly string[]): Options | undefined {
       "data": { type: "string" },
       "per-class": { type: "string" },
       "tsv": { type: "string" },
+      "calibration": { type: "string" },
       "help": { type: "boolean", short: "h", default: false },
     },
   });
@@ -139,6 +158,7 @@ function readArgs(args: readonly string[]): Options | undefined {
     weights: positionals.length > 0 ? positionals : [undefined],
     perClass: perClass === undefined ? undefined : Number(perClass),
     tsv: values.tsv,
+    calibration: values.calibration,
   };
 }
 

@@ -1,31 +1,28 @@
 /**
- * Converts a checkpoint to the bundled model: folds batch normalisation, quantises the weights, and
- * adds a description of the network.
+ * Converts a checkpoint to a model that ships: quantises the weights, fits the temperature to the
+ * images that were held out, and adds a description of the network.
  *
- *     deno task export --data tiny-imagenet runs/alexnet-tiny/checkpoint.safetensors model.safetensors
+ *     deno task export --data tiny-imagenet runs/resnet-tiny/checkpoint.safetensors model.safetensors
  *
  * @module
  */
 
-import {
-  AlexNetTiny,
-  createBackend,
-  foldBatchNorm,
-  saveModel,
-  type TensorToWrite,
-} from "../../mod.ts";
+import { createBackend, loadModel, type TensorToWrite } from "../../mod.ts";
 import { imageDataset } from "./dataset.ts";
-import { createRun, loadRun, readRecipe } from "./run.ts";
-import { blankImage, readClasses } from "./sheets.ts";
+import { networks, preprocessing } from "./networks.ts";
+import { createRun, loadRun, readRecipe, withFinalValues } from "./run.ts";
+import { blankImage, readClasses, readSheets } from "./sheets.ts";
+import { temperatureFor } from "./temperature.ts";
 import { parseOptions, runTask, toFileError, UsageError, writeAtomically } from "./task.ts";
 
 const usage = `\
-Converts a training checkpoint of alexnet-tiny to a model file.
+Converts a training checkpoint to a model file.
 
 Usage: deno task export --data FOLDER [options] CHECKPOINT MODEL
 
 Options:
-      --data FOLDER   the training data: the names of the classes come from its classes.tsv
+      --data FOLDER   the training data: the names of the classes come from its classes.tsv, and
+                      the images that were held out from train/
       --weights TYPE  type of the stored weights: i8, f16 or f32 (default i8)
   -h, --help          print this help`;
 
@@ -45,29 +42,37 @@ export async function main(args: readonly string[]): Promise<number> {
 }
 
 async function run(options: Options): Promise<void> {
-  const bytes = await exportModel(options);
+  const { bytes, temperature } = await exportModel(options);
   await writeAtomically(options.model, bytes);
-  console.log(`${options.model}: ${bytes.length.toLocaleString("en-US")} bytes`);
+  const size = `${bytes.length.toLocaleString("en-US")} bytes`;
+  console.log(`${options.model}: ${size}${temperature ? `, temperature ${temperature}` : ""}`);
 }
 
-async function exportModel({ data, dtype, checkpoint }: Options): Promise<Uint8Array> {
-  const classes = await readClasses(data);
-  const bytes = await Deno.readFile(checkpoint).catch((error) => {
+async function exportModel(
+  { data, dtype, checkpoint }: Options,
+): Promise<{ bytes: Uint8Array; temperature?: number }> {
+  const classes = await readClasses(data), statistics = preprocessing;
+  const saved = await Deno.readFile(checkpoint).catch((error) => {
     throw toFileError(checkpoint, error);
   });
-  const recipe = await readRecipe(bytes, checkpoint, {});
-  using backend = await createBackend({ device: "wasm", threads: 1 });
-  const placeholder = imageDataset(blankImage, { statistics: new AlexNetTiny().preprocessing });
-  using run = createRun(backend, placeholder, classes.length, recipe);
-  await loadRun(run, bytes, checkpoint);
-  using model = new AlexNetTiny({ classes });
-  await foldBatchNorm(run.model, model);
-  return await saveModel(model, {
-    dtype,
-    metadata: {
-      data: "Tiny ImageNet; terms of ImageNet: research and education",
-      recipe: JSON.stringify(recipe),
-    },
+  const recipe = await readRecipe(saved, checkpoint, {}), { holdOut } = recipe;
+  using backend = await createBackend({ device: "wasm" });
+  using run = createRun(backend, imageDataset(blankImage, { statistics }), classes, recipe);
+  await loadRun(run, saved, checkpoint);
+  const metadata = {
+    data: "Tiny ImageNet; terms of ImageNet: research and education",
+    recipe: JSON.stringify(recipe),
+  };
+  return await withFinalValues(run, async () => {
+    const save = () => networks[recipe.network].save(run.model, { dtype, metadata });
+    const bytes = await save();
+    if (holdOut === 0) return { bytes };
+    const size = preprocessing.crop, options = { size, holdOut, heldOut: true };
+    const images = await readSheets(`${data}/train`, classes, options);
+    using model = await loadModel({ backend, weights: bytes });
+    const temperature = await temperatureFor(model, imageDataset(images, { statistics }));
+    run.model.temperature = temperature;
+    return { bytes: await save(), temperature };
   });
 }
 

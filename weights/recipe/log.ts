@@ -10,6 +10,8 @@ import { FileError } from "../../mod.ts";
 export interface LogRow {
   /** The epoch, from 1. */
   readonly epoch: number;
+  /** Height and width of the training images. */
+  readonly side: number;
   /** Mean training loss, on augmented images and with label smoothing. */
   readonly loss: number;
   /** Training accuracy, on augmented images. */
@@ -20,8 +22,6 @@ export interface LogRow {
   readonly top1: number;
   /** Top-5 validation accuracy. */
   readonly top5: number;
-  /** Top-1 validation accuracy for the mean logits of each image and its mirror image. */
-  readonly top1Mirrored: number;
   /** Learning rate of the last step. */
   readonly lr: number;
   /** Training images per second. */
@@ -33,12 +33,12 @@ export interface LogRow {
 /** The columns: name, field and number of decimals. */
 const columns: readonly (readonly [string, keyof LogRow, number])[] = [
   ["epoch", "epoch", 0],
+  ["side", "side", 0],
   ["loss", "loss", 5],
   ["accuracy", "accuracy", 5],
   ["val_loss", "valLoss", 5],
   ["val_top1", "top1", 4],
   ["val_top5", "top5", 4],
-  ["val_top1_mirrored", "top1Mirrored", 4],
   ["lr", "lr", 6],
   ["images_per_second", "imagesPerSecond", 1],
   ["seconds", "seconds", 0],

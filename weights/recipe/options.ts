@@ -1,48 +1,12 @@
-/** The hyperparameters of the recipe, and the options of the training task. */
+/**
+ * The options of the training task.
+ *
+ * @module
+ */
 
-import type { Augmentation } from "./augment.ts";
+import { networks } from "./networks.ts";
+import { defaultNetwork, type Recipe, type RecipeNetwork, recipes } from "./recipe.ts";
 import { parseOptions, UsageError } from "./task.ts";
-
-/** All hyperparameters. With the same data and build, they determine the result of a run. */
-export interface Recipe {
-  readonly epochs: number;
-  readonly batch: number;
-  /** The highest learning rate, after the warm-up. */
-  readonly lr: number;
-  /** Epochs of warm-up. */
-  readonly warmUp: number;
-  readonly momentum: number;
-  /** Weight decay of weights. Biases and batch normalisation have none. */
-  readonly weightDecay: number;
-  readonly labelSmoothing: number;
-  readonly dropout: number;
-  readonly seed: number;
-  /** Images per class. 0 means all. */
-  readonly perClass: number;
-  readonly augmentation: Augmentation;
-}
-
-/** The recipe of the bundled weights. */
-export const defaultRecipe: Recipe = {
-  epochs: 7,
-  batch: 64,
-  lr: 0.06,
-  warmUp: 0.5,
-  momentum: 0.9,
-  weightDecay: 5e-4,
-  labelSmoothing: 0.1,
-  dropout: 0.1,
-  seed: 1,
-  perClass: 0,
-  augmentation: {
-    scale: [0.7, 1],
-    ratio: [3 / 4, 4 / 3],
-    flip: 0.5,
-    brightness: 0.1,
-    contrast: 0.1,
-    saturation: 0.1,
-  },
-};
 
 /** The options of a run. Except for `overrides`, they do not change its result. */
 export interface Options {
@@ -58,25 +22,29 @@ export interface Options {
   readonly overrides: Partial<Recipe>;
 }
 
+const { epochs, batch, lr, seed, dropout, holdOut } = recipes[defaultNetwork];
+
 export const usage = `\
-Trains alexnet-tiny on Tiny ImageNet, with this library's own kernels.
+Trains a network on Tiny ImageNet, with this library's own kernels.
 
 Usage: deno task train --data FOLDER [options]
 
 Options:
       --data FOLDER  the data: classes.tsv, and a sheet <wnid>.jpg per class in train/ and val/
-      --out FOLDER   folder for checkpoint.safetensors and log.tsv (default runs/alexnet-tiny)
+      --network NAME ${Object.keys(networks).join(" or ")} (default ${defaultNetwork})
+      --out FOLDER   folder for checkpoint.safetensors and log.tsv (default runs/NAME)
       --resume       continue from the checkpoint in the --out folder, if there is one
       --threads N    number of threads, or auto for all processors (default auto)
       --stop N       stop after epoch N; the learning rate follows the schedule of all epochs
       --every N      minutes between checkpoints (default 5); each epoch ends with one, too
 
-Recipe (a resumed run takes it from its checkpoint):
-      --epochs N     passes over the data (default ${defaultRecipe.epochs})
-      --batch N      images per step (default ${defaultRecipe.batch})
-      --lr X         highest learning rate (default ${defaultRecipe.lr})
-      --seed N       random seed (default ${defaultRecipe.seed})
-      --dropout X    probability of dropout (default ${defaultRecipe.dropout})
+Recipe (a resumed run takes it from its checkpoint; the defaults are those of ${defaultNetwork}):
+      --epochs N     passes over the data (default ${epochs})
+      --batch N      images per step (default ${batch})
+      --lr X         highest learning rate (default ${lr})
+      --seed N       random seed (default ${seed})
+      --dropout X    probability of dropout (default ${dropout})
+      --hold-out N   last images of each class to calibrate with, not to train on (default ${holdOut})
       --per-class N  use only N images per class, for a quick test
   -h, --help         print this help`;
 
@@ -85,7 +53,9 @@ export function readArgs(args: readonly string[]): Options | undefined {
   const values = parse(args);
   if (values.help) return undefined;
   if (!values.data) throw new UsageError("--data FOLDER is missing; --help lists the options");
-  const overrides: Record<string, number> = {};
+  const overrides: Record<string, number | string> = {};
+  const network = values.network === undefined ? undefined : readNetwork(values.network);
+  if (network !== undefined) overrides.network = network;
   for (const [field, option] of recipeOptions) {
     const text = values[option];
     if (text === undefined) continue;
@@ -96,7 +66,7 @@ export function readArgs(args: readonly string[]): Options | undefined {
   }
   return {
     data: values.data,
-    out: values.out,
+    out: values.out ?? `runs/${network ?? defaultNetwork}`,
     threads: values.threads === "auto" ? "auto" : parseInteger("threads", values.threads, 1),
     resume: values.resume,
     stop: values.stop === undefined ? Infinity : parseInteger("stop", values.stop, 1),
@@ -113,16 +83,18 @@ const recipeOptions = [
   ["seed", "seed"],
   ["dropout", "dropout"],
   ["perClass", "per-class"],
+  ["holdOut", "hold-out"],
 ] as const;
 /** The least values of integer options, if not 1. */
-const minimums: Record<string, number> = { seed: 0, batch: 2 };
+const minimums: Record<string, number> = { "seed": 0, "batch": 2, "hold-out": 0 };
 
 function parse(args: readonly string[]) {
   return parseOptions({
     args: [...args],
     options: {
       "data": { type: "string" },
-      "out": { type: "string", default: "runs/alexnet-tiny" },
+      "network": { type: "string" },
+      "out": { type: "string" },
       "resume": { type: "boolean", default: false },
       "threads": { type: "string", default: "auto" },
       "stop": { type: "string" },
@@ -133,9 +105,17 @@ function parse(args: readonly string[]) {
       "seed": { type: "string" },
       "dropout": { type: "string" },
       "per-class": { type: "string" },
+      "hold-out": { type: "string" },
       "help": { type: "boolean", short: "h", default: false },
     },
   }).values;
+}
+
+/** Checks the name of a network. */
+export function readNetwork(name: string): RecipeNetwork {
+  if (Object.hasOwn(networks, name)) return name as RecipeNetwork;
+  const names = Object.keys(networks).join(" or ");
+  throw new UsageError(`--network is ${JSON.stringify(name)}, must be ${names}`);
 }
 
 function parseInteger(option: string, text: string, minimum: number): number {

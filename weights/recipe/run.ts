@@ -1,29 +1,32 @@
 /**
- * A training run of alexnet-tiny and its checkpoints.
+ * A training run and its checkpoints.
  *
  * @module
  */
 
 import {
-  AlexNetTiny,
   type Backend,
   bytesSource,
+  type Classifier,
   cosineSchedule,
-  type Dataset,
   FileError,
   loadCheckpoint,
   openWeights,
   PembrokeError,
+  type Progress,
   saveCheckpoint,
   SGD,
   Trainer,
 } from "../../mod.ts";
-import type { Recipe } from "./options.ts";
+import type { ImageDataset } from "./dataset.ts";
+import { networks } from "./networks.ts";
+import { type Recipe, sideOf } from "./recipe.ts";
+import type { SheetClass } from "./sheets.ts";
 
 /** A training run. */
 export interface Run extends Disposable {
   readonly recipe: Recipe;
-  readonly model: AlexNetTiny;
+  readonly model: Classifier;
   readonly trainer: Trainer;
   /** Seconds of training in the current epoch, including those before an interruption. */
   seconds: number;
@@ -32,12 +35,13 @@ export interface Run extends Disposable {
 /** Creates the model, optimiser and trainer of a recipe. */
 export function createRun(
   backend: Backend,
-  data: Dataset,
-  numClasses: number,
+  data: ImageDataset,
+  classes: readonly SheetClass[],
   recipe: Recipe,
 ): Run {
-  const { epochs, batch, lr, momentum, weightDecay, labelSmoothing, dropout, seed } = recipe;
-  const model = new AlexNetTiny({ numClasses, dropout, batchNorm: true }).init(backend, { seed });
+  const { epochs, batch, lr, momentum, weightDecay, labelSmoothing, emaDecay, seed } = recipe;
+  const { network, dropout, warmUp } = recipe;
+  const model = networks[network].create({ classes, dropout }).init(backend, { seed });
   const optimizer = new SGD(model, {
     lr,
     momentum,
@@ -52,17 +56,35 @@ export function createRun(
     epochs,
     labelSmoothing,
     seed,
+    ...(emaDecay > 0 && { emaDecay }),
     schedule: cosineSchedule({
       lr,
       steps: epochs * perEpoch,
-      warmUp: Math.round(recipe.warmUp * perEpoch),
+      warmUp: Math.round(Math.min(warmUp, epochs / 4) * perEpoch),
     }),
   });
   const dispose = () => {
-    model.dispose();
-    optimizer.dispose();
+    for (const part of [model, optimizer, trainer]) part.dispose();
   };
   return { recipe, model, trainer, seconds: 0, [Symbol.dispose]: dispose };
+}
+
+/** Trains to the end of the epoch, on images of its size. */
+export async function trainEpoch(
+  { recipe, trainer }: Run,
+  data: ImageDataset,
+  onStep?: (progress: Progress) => void | Promise<void>,
+): Promise<Progress> {
+  data.side = sideOf(recipe, trainer.state.epoch);
+  return await trainer.trainEpoch(onStep);
+}
+
+/** Runs a function while the model has the values that are validated and exported. */
+export async function withFinalValues<T>(
+  { trainer }: Run,
+  use: () => Promise<T>,
+): Promise<T> {
+  return trainer.average ? await trainer.withAverage(use) : await use();
 }
 
 /** Saves a run as a checkpoint with its recipe and training time. */

@@ -54,8 +54,12 @@ export async function readClasses(folder: string): Promise<SheetClass[]> {
 export interface SheetOptions {
   /** Height and width of a tile. */
   readonly size: number;
-  /** The number of images to read of each class. Default: all. */
+  /** The largest number of images to read of each class. Default: all. */
   readonly perClass?: number;
+  /** The number of images at the end of each sheet that are left out. Default 0. */
+  readonly holdOut?: number;
+  /** Reads the images that are left out, and no others. Default false. */
+  readonly heldOut?: boolean;
   /** Called after each sheet with the number of sheets read. */
   readonly onSheet?: (done: number) => void;
 }
@@ -64,21 +68,28 @@ export interface SheetOptions {
 export async function readSheets(
   folder: string,
   classes: readonly SheetClass[],
-  { size, perClass = Infinity, onSheet }: SheetOptions,
+  { size, perClass = Infinity, holdOut = 0, heldOut = false, onSheet }: SheetOptions,
 ): Promise<Images> {
   const tile = size * size * 3;
-  let pixels = new Uint8Array(), count = 0;
+  let pixels = new Uint8Array(), first = 0, count = 0;
   for (const [label, { wnid }] of classes.entries()) {
     const path = `${folder}/${wnid}.jpg`;
     const sheet = await readSheet(path);
     const tiles = countTiles(path, sheet, size);
     if (label === 0) {
-      count = Math.min(tiles, perClass);
+      if (tiles <= holdOut) {
+        throw new FileError(path, `has ${tiles} images, must be more than the ${holdOut} held out`);
+      }
+      first = heldOut ? tiles - holdOut : 0;
+      count = Math.min(heldOut ? holdOut : tiles - holdOut, perClass);
       pixels = new Uint8Array(classes.length * count * tile);
     }
-    if (tiles < count) throw new FileError(path, `has ${tiles} images, must be at least ${count}`);
+    const needed = first + count;
+    if (tiles < needed) {
+      throw new FileError(path, `has ${tiles} images, must be at least ${needed}`);
+    }
     for (let i = 0; i < count; i++) {
-      copyTile(sheet, i, size, pixels.subarray((label * count + i) * tile));
+      copyTile(sheet, first + i, size, pixels.subarray((label * count + i) * tile));
     }
     onSheet?.(label + 1);
   }

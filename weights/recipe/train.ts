@@ -1,25 +1,34 @@
 /**
- * Trains alexnet-tiny, the network of the bundled model:
+ * Trains a network on Tiny ImageNet:
  *
- *     deno task train --data tiny-imagenet
+ *     deno task train --data tiny-imagenet --network resnet-tiny
  *
  * @module
  */
 
-import {
-  AlexNetTiny,
-  type Backend,
-  createBackend,
-  PembrokeError,
-  type Progress,
-} from "../../mod.ts";
-import { imageDataset } from "./dataset.ts";
+import { type Backend, createBackend, evaluate, PembrokeError, type Progress } from "../../mod.ts";
+import { type ImageDataset, imageDataset } from "./dataset.ts";
 import { formatLog, type LogRow, parseLog } from "./log.ts";
-import { defaultRecipe, type Options, readArgs, usage } from "./options.ts";
-import { createRun, loadRun, readRecipe, type Run, saveRun } from "./run.ts";
-import { type Images, readClasses, readSheets, type SheetClass } from "./sheets.ts";
+import { preprocessing } from "./networks.ts";
+import { type Options, readArgs, usage } from "./options.ts";
+import { defaultNetwork, type Recipe, recipes, sideOf } from "./recipe.ts";
+import {
+  createRun,
+  loadRun,
+  readRecipe,
+  type Run,
+  saveRun,
+  trainEpoch,
+  withFinalValues,
+} from "./run.ts";
+import {
+  type Images,
+  readClasses,
+  readSheets,
+  type SheetClass,
+  type SheetOptions,
+} from "./sheets.ts";
 import { runTask, StatusLine, toFileError, UsageError, writeAtomically } from "./task.ts";
-import { validate, type Validation } from "./validate.ts";
 
 /** Runs the task and returns its exit code. */
 export async function main(args: readonly string[]): Promise<number> {
@@ -35,28 +44,31 @@ async function train(options: Options): Promise<void> {
   }
   const recipe = saved
     ? await readRecipe(saved, checkpoint, options.overrides)
-    : { ...defaultRecipe, ...options.overrides };
+    : { ...recipes[options.overrides.network ?? defaultNetwork], ...options.overrides };
   await Deno.mkdir(out, { recursive: true });
 
   const classes = await readClasses(data);
-  const training = await readImages("training", `${data}/train`, classes, recipe.perClass);
-  const validation = await readImages("validation", `${data}/val`, classes, recipe.perClass);
-  const { preprocessing: statistics } = new AlexNetTiny();
-  const dataset = imageDataset(training, { statistics, augmentation: recipe.augmentation });
-  const plain = imageDataset(validation, { statistics });
-  const mirrored = imageDataset(validation, { statistics, mirrored: true });
+  const size = preprocessing.crop, { holdOut, augmentation } = recipe;
+  const perClass = recipe.perClass || undefined;
+  const training = await readImages(`${data}/train`, classes, { size, perClass, holdOut });
+  const validation = await readImages(`${data}/val`, classes, { size, perClass });
+  const dataset = imageDataset(training, { statistics: preprocessing, augmentation });
+  const plain = imageDataset(validation, { statistics: preprocessing });
 
   using backend = await createBackend({ device: "wasm", threads: options.threads });
-  using run = createRun(backend, dataset, classes.length, recipe);
+  using run = createRun(backend, dataset, classes, recipe);
   if (saved) await loadRun(run, saved, checkpoint);
   const rows = saved ? await readLogUntil(log, run.trainer.state.epoch) : [];
   printStart(run, backend, training, saved !== undefined);
 
   using signals = listenForStop();
   while (run.trainer.state.epoch < Math.min(recipe.epochs, options.stop)) {
-    const progress = await trainEpoch(run, options, checkpoint, signals);
-    const validationResult = await validate(run.model, plain, mirrored, recipe.batch);
-    rows.push(logRow(progress, validationResult, run.seconds, training.length));
+    const progress = await trainWithCheckpoints(run, dataset, options, checkpoint, signals);
+    const validation = await withFinalValues(
+      run,
+      () => evaluate(run.model, plain, { batchSize: recipe.batch }),
+    );
+    rows.push(logRow(progress, validation, run, dataset));
     run.seconds = 0;
     await writeAtomically(log, formatLog(rows));
     await writeAtomically(checkpoint, await saveRun(run));
@@ -85,8 +97,9 @@ function printStart(
 }
 
 /** Trains to the end of the epoch. Saves checkpoints regularly and on signals. */
-async function trainEpoch(
+async function trainWithCheckpoints(
   run: Run,
+  data: ImageDataset,
   options: Options,
   checkpoint: string,
   signals: StopSignals,
@@ -94,10 +107,10 @@ async function trainEpoch(
   const before = run.seconds, start = performance.now(), status = new StatusLine();
   let lastSave = start;
   try {
-    return await run.trainer.trainEpoch(async (progress) => {
+    return await trainEpoch(run, data, async (progress) => {
       const now = performance.now();
       run.seconds = before + (now - start) / 1000;
-      status.show(formatProgress(progress));
+      status.show(formatProgress(progress, run.recipe));
       if (progress.batch === progress.batches) return; // train() saves a checkpoint after the epoch
       const stopping = await signals.received();
       if (!stopping && now - lastSave < options.every * 60_000) return;
@@ -141,43 +154,38 @@ function listenForStop(): StopSignals {
 
 function logRow(
   { epoch, loss, accuracy, lr }: Progress,
-  validation: Validation,
-  seconds: number,
-  images: number,
+  validation: Awaited<ReturnType<typeof evaluate>>,
+  { seconds }: Run,
+  { side, length }: ImageDataset,
 ): LogRow {
-  const { loss: valLoss, top1, top5, top1Mirrored } = validation;
-  const imagesPerSecond = images / seconds;
-  const rates = { top1, top5, top1Mirrored };
-  return { epoch: epoch + 1, loss, accuracy, valLoss, ...rates, lr, imagesPerSecond, seconds };
+  const { loss: valLoss, accuracy: top1, top5 } = validation;
+  const imagesPerSecond = length / seconds, values = { loss, accuracy, valLoss, top1, top5, lr };
+  return { epoch: epoch + 1, side, ...values, imagesPerSecond, seconds };
 }
 
 /** Formats a row of the log for the terminal. */
 function formatRow(
-  { epoch, loss, accuracy, top1, top5, imagesPerSecond, seconds }: LogRow,
+  { epoch, side, loss, accuracy, top1, top5, imagesPerSecond, seconds }: LogRow,
 ): string {
   const percent = (share: number) => `${(share * 100).toFixed(2)} %`;
-  return `epoch ${epoch}: loss ${loss.toFixed(4)}, accuracy ${percent(accuracy)}; validation ` +
+  return `epoch ${epoch}, ${side}×${side}: loss ${loss.toFixed(4)}, accuracy ${
+    percent(accuracy)
+  }; validation ` +
     `top-1 ${percent(top1)}, top-5 ${percent(top5)}; ${imagesPerSecond.toFixed(1)} images/s, ` +
     `${seconds.toFixed(0)} s`;
 }
 
 async function readImages(
-  what: string,
   folder: string,
   classes: readonly SheetClass[],
-  perClass: number,
+  options: SheetOptions,
 ): Promise<Images> {
-  const status = new StatusLine(), start = performance.now();
-  const images = await readSheets(folder, classes, {
-    size: new AlexNetTiny().preprocessing.crop,
-    perClass: perClass || undefined,
-    onSheet: (done) => status.show(`reading ${what} images: ${done}/${classes.length} classes`),
-  });
+  const status = new StatusLine(), start = performance.now(), count = classes.length;
+  const onSheet = (done: number) => status.show(`reading ${folder}: ${done}/${count} classes`);
+  const images = await readSheets(folder, classes, { ...options, onSheet });
   status.clear();
   const seconds = ((performance.now() - start) / 1000).toFixed(1);
-  console.error(
-    `read ${images.length} ${what} images of ${classes.length} classes in ${seconds} s`,
-  );
+  console.error(`read ${images.length} images of ${count} classes in ${folder} in ${seconds} s`);
   return images;
 }
 
@@ -198,12 +206,28 @@ async function readIfExists(path: string): Promise<Uint8Array | undefined> {
 }
 
 /** Formats progress as one line. */
-export function formatProgress(progress: Progress): string {
-  const { epoch, epochs, batch, batches, loss, accuracy, imagesPerSecond, secondsLeft } = progress;
-  const minutes = Math.floor(secondsLeft / 60), seconds = Math.round(secondsLeft % 60);
+export function formatProgress(progress: Progress, recipe: Recipe): string {
+  const { epoch, epochs, batch, batches, loss, accuracy, imagesPerSecond } = progress;
+  const secondsLeft = Math.round(estimateSecondsLeft(progress, recipe));
+  const minutes = Math.floor(secondsLeft / 60), seconds = secondsLeft % 60;
   return `epoch ${epoch + 1}/${epochs}, batch ${batch}/${batches}, loss ${loss.toFixed(4)}, ` +
     `accuracy ${(accuracy * 100).toFixed(2)} %, ${imagesPerSecond.toFixed(0)} images/s, ` +
     `${minutes}:${String(seconds).padStart(2, "0")} left`;
+}
+
+/** Estimates the rest of the run. The time of an image is about proportional to its pixels. */
+function estimateSecondsLeft(
+  { epoch, epochs, batch, batches, secondsLeft }: Progress,
+  recipe: Recipe,
+): number {
+  const shares = Array.from(
+    { length: epochs - epoch },
+    (_, i) => i === 0 ? 1 - batch / batches : 1,
+  );
+  const pixels = shares.map((share, i) => share * sideOf(recipe, epoch + i) ** 2);
+  const sum = (values: readonly number[]) => values.reduce((a, b) => a + b);
+  const left = sum(shares); // epochs, which `secondsLeft` takes for equally long
+  return left > 0 ? secondsLeft * sum(pixels) / (left * sideOf(recipe, epoch) ** 2) : 0;
 }
 
 if (import.meta.main) Deno.exit(await main(Deno.args));
