@@ -15,6 +15,7 @@ import { crossValidate, scoresOf } from "./cross_validate.ts";
 import { checkDataset, type Dataset } from "./dataset.ts";
 import { featureRows, type FeatureStatistics, standardized, statisticsOf } from "./features.ts";
 import { trainLinears, UploadedRows } from "./linear_head.ts";
+import { pauses } from "./pauses.ts";
 
 /** Options of {@linkcode fit}. */
 export interface FitOptions {
@@ -216,17 +217,6 @@ function checkLabels(labels: Int32Array, classes: number): void {
   const invalid = labels.find((label) => label < 0 || label >= classes);
   if (invalid === undefined) return;
   throw new ArgumentError("fit", "the class of a sample", invalid, `from 0 to ${classes - 1}`);
-}
-
-/** Returns a function that lets other code run if 16 ms have passed since it last did. */
-function pauses(signal?: AbortSignal): () => Promise<void> {
-  let last = performance.now();
-  return async () => {
-    if (performance.now() - last < 16) return;
-    await new Promise((resolve) => setTimeout(resolve));
-    signal?.throwIfAborted();
-    last = performance.now();
-  };
 }
 
 /** The weights of a layer on standardised features, for features as they are. */

@@ -13,6 +13,7 @@ import { clipGradNorm } from "./clip.ts";
 import { type Batch, checkDataset, type Dataset, readBatch, shuffledIndices } from "./dataset.ts";
 import { checkModel, ranksOf } from "./evaluate.ts";
 import { Optimizer } from "./optimizer.ts";
+import { pauses } from "./pauses.ts";
 import type { Schedule } from "./schedule.ts";
 
 /** Options of {@linkcode Trainer}. */
@@ -97,7 +98,7 @@ function checkTrainerOptions(options: TrainerOptions): void {
 
 /**
  * Trains a classifier with the cross-entropy loss. The same seed gives the same results on the same
- * build.
+ * build. Between steps, other code can run.
  *
  * @example
  * ```ts
@@ -121,6 +122,7 @@ export class Trainer {
   /** The random numbers of augmentation and dropout. */
   readonly generator: RandomGenerator;
   readonly #batches: number;
+  readonly #pause = pauses();
   #order: { readonly epoch: number; readonly indices: Uint32Array } | undefined;
   #started = performance.now();
   #samplesSinceStart = 0;
@@ -175,6 +177,7 @@ export class Trainer {
    * @throws {PembrokeError} When the loss is not finite.
    */
   async step(onStep?: (progress: Progress) => void | Promise<void>): Promise<Progress> {
+    await this.#pause();
     const { model, state } = this, random = this.generator.getState();
     model.train(this.generator);
     let labels: Batch["labels"], result: { readonly loss: number; readonly right: number };
