@@ -6,6 +6,7 @@
  */
 
 import type { Backend } from "../backend/mod.ts";
+import type { Classifier } from "../models/classifier.ts";
 import { RandomGenerator } from "../random.ts";
 import type { Judgement } from "./confusion.ts";
 import { crossValidate } from "./cross_validate.ts";
@@ -48,6 +49,13 @@ export interface HeldOut extends Judgement {
   readonly index: number;
   /** The probability of the predicted class. */
   readonly probability: number;
+}
+
+/** Writes the values of a trained head to the last layer of a model. */
+export function writeHead(model: Classifier, { weight, bias }: TrainedHead): void {
+  const { parameters } = model.head.layer;
+  parameters.weight.write(weight);
+  parameters.bias.write(bias);
 }
 
 const weightDecays = [1, 3, 10, 30];
