@@ -121,8 +121,8 @@ Deno.test("learn skips photos that are damaged or in two classes, and says so", 
   await Deno.mkdir(`${photos}/empty`);
   const { code, stderr } = await run(["learn", ...tiny, photos, "-o", output]);
   assertEquals(code, 0, stderr);
-  assertEquals(stderr.split("\n").filter((line) => /warning|note|not photos/.test(line)), [
-    `${photos}: 1 files are not photos of a class; skipped`,
+  assertEquals(stderr.split("\n").filter((line) => /warning|not a photo/.test(line)), [
+    `${photos}: 1 file is not a photo of a class; skipped`,
     `warning: ${photos}/ground/9.png is the same photo as ${photos}/cat/0.png, in cat and ground; ` +
     "skipped both",
     `warning: ${photos}/cat/bad.jpg: is not a supported image (JPEG, PNG, WebP, GIF, BMP); skipped`,
