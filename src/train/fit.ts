@@ -11,7 +11,7 @@ import { toClassNames } from "../models/classify.ts";
 import { Classifier } from "../models/classifier.ts";
 import type { ClassName } from "../models/imagenet_classes.ts";
 import { checkInteger, checkNumber, checkOptions } from "../ops/checks.ts";
-import { crossValidate, scoresOf } from "./cross_validate.ts";
+import { crossValidate, lowestLoss, scoresOf } from "./cross_validate.ts";
 import { checkDataset, type Dataset } from "./dataset.ts";
 import { featureRows, type FeatureStatistics, standardized, statisticsOf } from "./features.ts";
 import { trainLinears, UploadedRows } from "./linear_head.ts";
@@ -75,7 +75,7 @@ export interface FitResult {
  *
  * The network computes the {@linkcode Classifier.features} of each sample and of its mirror image once,
  * in evaluation mode. A `Linear` is then trained on these, standardised, with AdamW. Cross-validation
- * chooses the weight decay with the most correct samples: each part of the dataset is held out once,
+ * chooses the weight decay with the lowest cross-entropy: each part of the dataset is held out once,
  * and classified by a layer that was trained on the others. The last layer is trained on all samples.
  *
  * The same seed gives the same numbers on the same build. Between batches, other code can run.
@@ -144,13 +144,7 @@ export async function fit(
     const scores = total > 1
       ? await crossValidate(run, rows, { folds, samples: dataset.length, weightDecays }, onPart)
       : [];
-    const best = scores.reduce(
-      (best, { right, loss }, i) =>
-        right > scores[best].right || right === scores[best].right && loss < scores[best].loss
-          ? i
-          : best,
-      0,
-    );
+    const best = lowestLoss(scores);
     const weightDecay = weightDecays[best];
     const statistics = statisticsOf(rows);
     using uploaded = new UploadedRows(backend, standardized(rows, statistics), seed);

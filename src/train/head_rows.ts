@@ -9,7 +9,7 @@ import type { Backend } from "../backend/mod.ts";
 import type { Classifier } from "../models/classifier.ts";
 import { RandomGenerator } from "../random.ts";
 import type { Judgement } from "./confusion.ts";
-import { crossValidate } from "./cross_validate.ts";
+import { crossValidate, lowestLoss } from "./cross_validate.ts";
 import { shuffledIndices } from "./dataset.ts";
 import { type FeatureRows, standardized, statisticsOf, takeRows } from "./features.ts";
 import { foldedWeights } from "./fit.ts";
@@ -139,7 +139,7 @@ function samplesOf(
   return { rows: takeRows(rows, [...kept, ...mirrored]), samples: kept.length };
 }
 
-/** The weight decay whose layers make the fewest mistakes; of several, those most certain. */
+/** The weight decay whose layers have the lowest cross-entropy on samples that they were not trained on. */
 async function chooseDecay(run: HeadRun, all: MirroredRows): Promise<number> {
   const { rows, samples } = all;
   if (samples < 2 * innerParts) return defaultDecay;
@@ -150,14 +150,7 @@ async function chooseDecay(run: HeadRun, all: MirroredRows): Promise<number> {
     { folds: innerParts, samples, weightDecays },
     onTrained,
   );
-  const best = scores.reduce(
-    (best, { right, loss }, i) =>
-      right > scores[best].right || right === scores[best].right && loss < scores[best].loss
-        ? i
-        : best,
-    0,
-  );
-  return weightDecays[best];
+  return weightDecays[lowestLoss(scores)];
 }
 
 function optionsOf({ classes, seed }: HeadRun, { count }: FeatureRows) {
