@@ -6,7 +6,7 @@ import type { Classifier } from "../models/mod.ts";
 import { AdamW } from "../train/adamw.ts";
 import { loadCheckpoint, saveCheckpoint } from "../train/checkpoint.ts";
 import type { Dataset } from "../train/dataset.ts";
-import type { TrainedHead } from "../train/head_rows.ts";
+import { type TrainedHead, writeHead } from "../train/head_rows.ts";
 import { ImageFolder } from "../train/image_folder.ts";
 import { cosineSchedule } from "../train/schedule.ts";
 import { Trainer } from "../train/trainer.ts";
@@ -23,13 +23,6 @@ import type { Judged } from "./report.ts";
 /** Small: the weights are good already. */
 const lr = 1e-4;
 const batchSize = 16;
-
-/** Writes the values of a trained head to the last layer of a model. */
-export function writeHead(model: Classifier, { weight, bias }: TrainedHead): void {
-  const { parameters } = model.head.layer;
-  parameters.weight.write(weight);
-  parameters.bias!.write(bias);
-}
 
 /** The names of a network's blocks in order, without the last layer: "layer4.1", "features.12". */
 export function blocksOf(model: Classifier): string[] {
@@ -84,14 +77,21 @@ export class Tuner {
     return tuner;
   }
 
-  /** Trains on the photos that are not held out. */
-  async train(head: TrainedHead, isHeldOut: (index: number) => boolean): Promise<void> {
-    const { model, args: { epochs, seed, quiet } } = this, { classes, photos } = this.learned;
+  /** Undoes all training: the network is the original one with a trained head. */
+  reset(head: TrainedHead): void {
+    const { model } = this;
     for (const [name, parameter] of model.stateDict()) {
       const values = this.#original.get(name);
       if (values) parameter.write(values);
     }
     writeHead(model, head);
+    model.eval();
+  }
+
+  /** Trains on the photos that are not held out. */
+  async train(head: TrainedHead, isHeldOut: (index: number) => boolean): Promise<void> {
+    const { model, args: { epochs, seed, quiet } } = this, { classes, photos } = this.learned;
+    this.reset(head);
     const samples = photos.filter((_, index) => !isHeldOut(index));
     const dataset = augmented(samples, classes, model);
     const steps = epochs * Math.ceil(dataset.length / batchSize);

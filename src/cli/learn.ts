@@ -5,7 +5,7 @@ import { findCatalogueEntry } from "../hub/catalogue.ts";
 import { isNetworkName } from "../models/registry.ts";
 import { partsOf } from "../train/cross_validate.ts";
 import type { HeadRun, TrainedHead } from "../train/head_rows.ts";
-import { holdOut, measureHead, trainHead } from "../train/head_rows.ts";
+import { holdOut, measureHead, trainHead, writeHead } from "../train/head_rows.ts";
 import type { Options } from "./args.ts";
 import type { LearnArgs } from "./args_learn.ts";
 import { loadWeights } from "./classify.ts";
@@ -17,7 +17,7 @@ import { selectModel } from "./model.ts";
 import { hashPhotos, photoFeatures, rowsOf } from "./photo_features.ts";
 import { Progress } from "./progress.ts";
 import { type Judged, type Report, reportOf, reportText } from "./report.ts";
-import { print, warn } from "./terminal.ts";
+import { note, print, warn } from "./terminal.ts";
 import { weightsDigest } from "./weights_digest.ts";
 
 /** Learns the classes, prints a report, writes the file, and returns the exit code. */
@@ -38,17 +38,23 @@ export async function learn(args: LearnArgs): Promise<number> {
   const tuner = args.fineTune === 0
     ? undefined
     : await startTuner({ model, device, photos, args, base: sha256 });
-  const { head, report } = await learnHead(photos, model.featureCount, device, args, tuner);
+  const { head, report, both, isTuned } = await learnHead(
+    photos,
+    model.featureCount,
+    device,
+    args,
+    tuner,
+  );
   if (report) print(reportText(report));
   else if (!quiet) warn("too few photos to measure the accuracy");
+  if (both && !quiet) note(comparison(both));
   if (!tuner) {
     model.replaceHead(photos.classes);
-    model.head.layer.parameters.weight.write(head.weight);
-    model.head.layer.parameters.bias!.write(head.bias);
-  }
+    writeHead(model, head);
+  } else if (!isTuned) tuner.reset(head);
   const base = { network: selected.name, sha256 };
   const seconds = () => ((performance.now() - start) / 1000).toFixed(1);
-  const line = await writeLearned(model, { args, base, photos, head, report });
+  const line = await writeLearned(model, { args, base, photos, head, isTuned, report });
   if (!quiet) print(`${line}, ${seconds()} s`);
   return 0;
 }
@@ -77,14 +83,28 @@ function modelOptions({ from, backend, offline, quiet, verbose }: LearnArgs): Op
   };
 }
 
-/** Measures a new last layer on photos that it was not trained on, and trains the one to keep. */
+/** What was learned, and how good it is. */
+interface LearnedHead {
+  readonly head: TrainedHead;
+  /** Whether the network is fine-tuned. Otherwise, it is the original one. */
+  readonly isTuned: boolean;
+  /** Undefined if nothing could be measured. */
+  readonly report?: Report;
+  /** The reports of the new last layer alone, and of the fine-tuned network, if both were measured. */
+  readonly both?: { readonly alone: Report; readonly tuned: Report };
+}
+
+/**
+ * Measures a new last layer on photos that it was not trained on, and trains the one to keep. A
+ * fine-tuned network is kept if it is at least as good.
+ */
 async function learnHead(
   { classes, photos }: PhotosToLearn,
   count: number,
   { backend }: Device,
   { holdout, folds, seed, quiet }: LearnArgs,
   tuner: Tuner | undefined,
-): Promise<{ head: TrainedHead; report?: Report }> {
+): Promise<LearnedHead> {
   const all = { rows: rowsOf(photos, count), samples: photos.length };
   const labels = photos.map(({ label }) => label);
   const hasFolder = photos.some(({ isHeld }) => isHeld);
@@ -106,22 +126,31 @@ async function learnHead(
     seed,
     onTrained: () => progress.update(++done, total),
   };
-  const judged: Judged[] = [];
+  const judged: Judged[] = [], judgedTuned: Judged[] = [];
   let head: TrainedHead | undefined;
   for (const isHeldOut of rounds) {
     const measured = await measureHead(run, all, isHeldOut);
     head = measured.head;
-    judged.push(
-      ...await tuner?.measure(head, isHeldOut) ??
-        measured.heldOut.map((held) => ({ ...held, name: photos[held.index].name })),
-    );
+    judged.push(...measured.heldOut.map((held) => ({ ...held, name: photos[held.index].name })));
+    if (tuner) judgedTuned.push(...await tuner.measure(head, isHeldOut));
   }
+  const alone = judged.length > 0 ? reportOf(judged, classes) : undefined;
+  const tuned = judgedTuned.length > 0 ? reportOf(judgedTuned, classes) : undefined;
+  const isTuned = tuner !== undefined && !(alone && tuned && tuned.accuracy < alone.accuracy);
   // one choice serves both; of several, none is better than the others
   const decay = folds === undefined ? head?.weightDecay : undefined;
   if (!head || !hasFolder) {
     head = await trainHead(run, all, decay);
-    await tuner?.train(head, () => false);
+    if (isTuned) await tuner.train(head, () => false);
   }
   progress.clear();
-  return { head, ...judged.length > 0 && { report: reportOf(judged, classes) } };
+  const both = alone && tuned ? { alone, tuned } : undefined;
+  return { head, isTuned, report: isTuned ? tuned ?? alone : alone, both };
+}
+
+/** A line about what fine-tuning changed. */
+function comparison({ alone, tuned }: Required<LearnedHead>["both"]): string {
+  const kept = tuned.accuracy < alone.accuracy ? "the last layer alone" : "the fine-tuned network";
+  return `right of ${alone.photos} photos: ${alone.right} by the last layer alone, ` +
+    `${tuned.right} with fine-tuning; kept ${kept}`;
 }

@@ -21,7 +21,8 @@ export async function foldersToLearn(
   const { classes, photos, skipped } = await classFolders(folder);
   const withPhotos = new Set(photos.map(({ label }) => label));
   checkCount(folder, classes.filter((_, i) => withPhotos.has(i)));
-  if (skipped > 0 && !quiet) note(`${folder}: ${skipped} files are not photos of a class; skipped`);
+  const others = skipped === 1 ? "1 file is not a photo" : `${skipped} files are not photos`;
+  if (skipped > 0 && !quiet) note(`${folder}: ${others} of a class; skipped`);
   if (val === undefined) return { classes, photos };
   const held = await classFolders(val);
   const unknown = held.classes.filter((name) => !classes.includes(name));

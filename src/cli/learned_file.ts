@@ -19,6 +19,8 @@ export interface Origin {
   readonly base: { readonly network: string; readonly sha256: string };
   readonly photos: PhotosToLearn;
   readonly head: TrainedHead;
+  /** Whether the other layers were trained, too. */
+  readonly isTuned: boolean;
   /** Undefined if nothing could be measured. */
   readonly report?: Report;
 }
@@ -53,7 +55,9 @@ export async function writeLearned(model: Classifier, origin: Origin): Promise<s
 }
 
 /** How the file was made, without times and paths: the same seed gives the same text. */
-function describe({ args, base, photos: { classes, photos }, head, report }: Origin): string {
+function describe(
+  { args, base, photos: { classes, photos }, head, isTuned, report }: Origin,
+): string {
   const { seed, holdout, val, folds, fineTune, epochs } = args;
   const trained = photos.filter(({ isHeld }) => !isHeld);
   const counts = classes.map((
@@ -64,7 +68,7 @@ function describe({ args, base, photos: { classes, photos }, head, report }: Ori
   return JSON.stringify({
     base,
     photos: Object.fromEntries(counts),
-    options: { seed, weightDecay: head.weightDecay, ...fineTune !== 0 && { fineTune, epochs } },
+    options: { seed, weightDecay: head.weightDecay, ...isTuned && { fineTune, epochs } },
     ...report && {
       accuracy: report.accuracy,
       interval: report.interval,

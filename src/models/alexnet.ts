@@ -17,7 +17,7 @@ import {
   ReLU,
   Sequential,
 } from "../layers/mod.ts";
-import { classesOf } from "./classify.ts";
+import { classesOf } from "./network_classes.ts";
 import { Classifier } from "./classifier.ts";
 import { readDescription } from "./description.ts";
 import {

@@ -17,7 +17,7 @@ import type { PrecisionOptions } from "../layers/precision.ts";
 import { Sequential } from "../layers/sequential.ts";
 import { Dropout, Flatten } from "../layers/shape.ts";
 import { elements } from "../tensor.ts";
-import { classesOf } from "./classify.ts";
+import { classesOf } from "./network_classes.ts";
 import { Classifier } from "./classifier.ts";
 import type { NetworkOptions } from "./network_options.ts";
 

@@ -14,7 +14,7 @@ import {
   MaxPool2d,
   ReLU,
 } from "../layers/mod.ts";
-import { classesOf } from "./classify.ts";
+import { classesOf } from "./network_classes.ts";
 import { Classifier } from "./classifier.ts";
 import type { NetworkOptions } from "./network_options.ts";
 

@@ -2,9 +2,9 @@
 
 export { AlexNet, type AlexNetLoadOptions, type AlexNetOptions } from "./alexnet.ts";
 export * from "./alexnet_tiny.ts";
-export type { ClassOptions } from "./classify.ts";
 export { Classifier, type ClassifierOptions } from "./classifier.ts";
-export { classNames, type Prediction } from "./classify.ts";
+export type { Prediction } from "./classify.ts";
+export { classNames, type ClassOptions } from "./network_classes.ts";
 export { loadModel, type LoadModelOptions } from "./load_model.ts";
 export { type LoadOptions, loadWeights, type WeightsInput } from "./load.ts";
 export { type NetworkOptions } from "./network_options.ts";

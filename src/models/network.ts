@@ -11,7 +11,7 @@ import { checkOptions } from "../ops/checks.ts";
 import { RandomGenerator } from "../random.ts";
 import { renameTensors } from "../weights/match_names.ts";
 import type { WeightsFile } from "../weights/tensor_file.ts";
-import { classesOf } from "./classify.ts";
+import { classesOf } from "./network_classes.ts";
 import { Classifier } from "./classifier.ts";
 import { type InitialValues, redrawn } from "./initial_values.ts";
 import { type BuilderOptions, NetworkBuilder } from "./network_builder.ts";

@@ -7,7 +7,7 @@
 import type { Preprocessing } from "../image/preprocess.ts";
 import type { PackingOptions, PrecisionOptions } from "../layers/mod.ts";
 import type { AlgorithmOptions } from "../ops/prepared_conv.ts";
-import type { ClassOptions } from "./classify.ts";
+import type { ClassOptions } from "./network_classes.ts";
 import type { Classifier } from "./classifier.ts";
 
 /**

@@ -63,6 +63,11 @@ export async function crossValidate(
   }));
 }
 
+/** The index of the score with the lowest loss: that varies less than the number of correct samples. */
+export function lowestLoss(scores: readonly Score[]): number {
+  return scores.reduce((best, { loss }, i) => loss < scores[best].loss ? i : best, 0);
+}
+
 function total(confusion: Score["confusion"]): number {
   return confusion.flat().reduce((a, b) => a + b, 0);
 }

@@ -11,10 +11,11 @@ import { toClassNames } from "../models/classify.ts";
 import { Classifier } from "../models/classifier.ts";
 import type { ClassName } from "../models/imagenet_classes.ts";
 import { checkInteger, checkNumber, checkOptions } from "../ops/checks.ts";
-import { crossValidate, scoresOf } from "./cross_validate.ts";
+import { crossValidate, lowestLoss, scoresOf } from "./cross_validate.ts";
 import { checkDataset, type Dataset } from "./dataset.ts";
 import { featureRows, type FeatureStatistics, standardized, statisticsOf } from "./features.ts";
 import { trainLinears, UploadedRows } from "./linear_head.ts";
+import { pauses } from "./pauses.ts";
 
 /** Options of {@linkcode fit}. */
 export interface FitOptions {
@@ -74,7 +75,7 @@ export interface FitResult {
  *
  * The network computes the {@linkcode Classifier.features} of each sample and of its mirror image once,
  * in evaluation mode. A `Linear` is then trained on these, standardised, with AdamW. Cross-validation
- * chooses the weight decay with the most correct samples: each part of the dataset is held out once,
+ * chooses the weight decay with the lowest cross-entropy: each part of the dataset is held out once,
  * and classified by a layer that was trained on the others. The last layer is trained on all samples.
  *
  * The same seed gives the same numbers on the same build. Between batches, other code can run.
@@ -143,13 +144,7 @@ export async function fit(
     const scores = total > 1
       ? await crossValidate(run, rows, { folds, samples: dataset.length, weightDecays }, onPart)
       : [];
-    const best = scores.reduce(
-      (best, { right, loss }, i) =>
-        right > scores[best].right || right === scores[best].right && loss < scores[best].loss
-          ? i
-          : best,
-      0,
-    );
+    const best = lowestLoss(scores);
     const weightDecay = weightDecays[best];
     const statistics = statisticsOf(rows);
     using uploaded = new UploadedRows(backend, standardized(rows, statistics), seed);
@@ -216,17 +211,6 @@ function checkLabels(labels: Int32Array, classes: number): void {
   const invalid = labels.find((label) => label < 0 || label >= classes);
   if (invalid === undefined) return;
   throw new ArgumentError("fit", "the class of a sample", invalid, `from 0 to ${classes - 1}`);
-}
-
-/** Returns a function that lets other code run if 16 ms have passed since it last did. */
-function pauses(signal?: AbortSignal): () => Promise<void> {
-  let last = performance.now();
-  return async () => {
-    if (performance.now() - last < 16) return;
-    await new Promise((resolve) => setTimeout(resolve));
-    signal?.throwIfAborted();
-    last = performance.now();
-  };
 }
 
 /** The weights of a layer on standardised features, for features as they are. */

@@ -6,9 +6,10 @@
  */
 
 import type { Backend } from "../backend/mod.ts";
+import type { Classifier } from "../models/classifier.ts";
 import { RandomGenerator } from "../random.ts";
 import type { Judgement } from "./confusion.ts";
-import { crossValidate } from "./cross_validate.ts";
+import { crossValidate, lowestLoss } from "./cross_validate.ts";
 import { shuffledIndices } from "./dataset.ts";
 import { type FeatureRows, standardized, statisticsOf, takeRows } from "./features.ts";
 import { foldedWeights } from "./fit.ts";
@@ -48,6 +49,13 @@ export interface HeldOut extends Judgement {
   readonly index: number;
   /** The probability of the predicted class. */
   readonly probability: number;
+}
+
+/** Writes the values of a trained head to the last layer of a model. */
+export function writeHead(model: Classifier, { weight, bias }: TrainedHead): void {
+  const { parameters } = model.head.layer;
+  parameters.weight.write(weight);
+  parameters.bias.write(bias);
 }
 
 const weightDecays = [1, 3, 10, 30];
@@ -131,7 +139,7 @@ function samplesOf(
   return { rows: takeRows(rows, [...kept, ...mirrored]), samples: kept.length };
 }
 
-/** The weight decay whose layers make the fewest mistakes; of several, those most certain. */
+/** The weight decay whose layers have the lowest cross-entropy on samples that they were not trained on. */
 async function chooseDecay(run: HeadRun, all: MirroredRows): Promise<number> {
   const { rows, samples } = all;
   if (samples < 2 * innerParts) return defaultDecay;
@@ -142,14 +150,7 @@ async function chooseDecay(run: HeadRun, all: MirroredRows): Promise<number> {
     { folds: innerParts, samples, weightDecays },
     onTrained,
   );
-  const best = scores.reduce(
-    (best, { right, loss }, i) =>
-      right > scores[best].right || right === scores[best].right && loss < scores[best].loss
-        ? i
-        : best,
-    0,
-  );
-  return weightDecays[best];
+  return weightDecays[lowestLoss(scores)];
 }
 
 function optionsOf({ classes, seed }: HeadRun, { count }: FeatureRows) {

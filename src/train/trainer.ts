@@ -14,6 +14,7 @@ import { type Batch, checkDataset, type Dataset, readBatch, shuffledIndices } fr
 import { checkModel, ranksOf } from "./evaluate.ts";
 import { MovingAverage } from "./moving_average.ts";
 import { Optimizer } from "./optimizer.ts";
+import { pauses } from "./pauses.ts";
 import type { Schedule } from "./schedule.ts";
 
 /** Options of {@linkcode Trainer}. */
@@ -108,7 +109,7 @@ function checkTrainerOptions(options: TrainerOptions): void {
 
 /**
  * Trains a classifier with the cross-entropy loss. The same seed gives the same results on the same
- * build.
+ * build. Between steps, other code can run.
  *
  * @example
  * ```ts
@@ -138,6 +139,7 @@ export class Trainer implements Disposable {
    */
   readonly average: MovingAverage | undefined;
   readonly #batches: number;
+  readonly #pause = pauses();
   #order: { readonly epoch: number; readonly indices: Uint32Array } | undefined;
   #started = performance.now();
   #samplesSinceStart = 0;
@@ -234,6 +236,7 @@ export class Trainer implements Disposable {
    * @throws {PembrokeError} When the loss is not finite.
    */
   async step(onStep?: (progress: Progress) => void | Promise<void>): Promise<Progress> {
+    await this.#pause();
     const { model, state } = this, random = this.generator.getState();
     model.train(this.generator);
     let labels: Batch["labels"], result: { readonly loss: number; readonly right: number };

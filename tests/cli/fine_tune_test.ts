@@ -18,12 +18,16 @@ Deno.test("learn --fine-tune changes only the last blocks, and goes on after an 
   await using folder = await TempFolder.make();
   await writeLabelled(folder, "photos", 4);
   const args = (output: string) => [
-    ...["learn", "-q", "--from", "alexnet-tiny", "--fine-tune", "1", "--epochs", "2"],
+    ...["learn", "--from", "alexnet-tiny", "--fine-tune", "1", "--epochs", "2"],
     ...["--precision", "f32", `${folder.path}/photos`, "-o", `${folder.path}/${output}`],
   ];
   const whole = { PEMBROKE_CACHE: `${folder.path}/cache1` };
   const { code, stderr } = await run(args("a.safetensors"), { env: whole });
-  assertEquals([code, stderr], [0, ""]);
+  assertEquals(code, 0, stderr);
+  const both =
+    /right of 3 photos: (\d) by the last layer alone, (\d) with fine-tuning; kept (.*)\n/;
+  const [, alone, tunedRight, kept] = both.exec(stderr) ?? [];
+  assertEquals([kept, tunedRight >= alone], ["the fine-tuned network", true], stderr);
   const expected = await Deno.readFile(`${folder.path}/a.safetensors`);
 
   using tuned = await loadModel({ weights: `${folder.path}/a.safetensors` });

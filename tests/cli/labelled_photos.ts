@@ -7,27 +7,46 @@ import { resize } from "../../src/image/resize.ts";
 import { RandomGenerator } from "../../src/random.ts";
 import type { TempFolder } from "./run.ts";
 
-/** The class of each photo. */
-const sources = { cat: "chelsea.png", coffee: "coffee.jpg", rocket: "rocket.jpg" } as const;
+/** The photos of each class. */
+const sources = {
+  cat: ["chelsea.png"],
+  coffee: ["coffee.jpg"],
+  ground: ["grass.jpg", "gravel.jpg"],
+} as const;
 
 /** Sides of the parts, in pixels. */
 const side = 80;
 
-/** Writes a number of parts of each photo to folders with the names of the classes. */
+/** A file with the name of its class before its own: "cat/0.png". */
+export interface LabelledPhoto {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+}
+
+/** Makes a number of photos of each class. */
+export async function labelledPhotos(count: number, seed = 1): Promise<LabelledPhoto[]> {
+  const generator = new RandomGenerator(seed), random = new Float32Array(3);
+  const files: LabelledPhoto[] = [];
+  for (const [name, photos] of Object.entries(sources)) {
+    for (let i = 0; i < count; i++) {
+      const image = await photo(photos[i % photos.length]);
+      generator.uniform(random, 0, 1);
+      const part = partOf(image, 0.6 + 0.3 * random[0], random[1], random[2]);
+      files.push({ name: `${name}/${i}.png`, bytes: await encodePng(resize(part, side, side)) });
+    }
+  }
+  return files;
+}
+
+/** Writes a number of photos of each class to folders with the names of the classes. */
 export async function writeLabelled(
   folder: TempFolder,
   path: string,
   count: number,
   seed = 1,
 ): Promise<void> {
-  const generator = new RandomGenerator(seed), random = new Float32Array(3);
-  for (const [name, file] of Object.entries(sources)) {
-    const image = await photo(file);
-    for (let i = 0; i < count; i++) {
-      generator.uniform(random, 0, 1);
-      const part = partOf(image, 0.6 + 0.3 * random[0], random[1], random[2]);
-      await folder.write(`${path}/${name}/${i}.png`, await encodePng(resize(part, side, side)));
-    }
+  for (const { name, bytes } of await labelledPhotos(count, seed)) {
+    await folder.write(`${path}/${name}`, bytes);
   }
 }
 

@@ -1,8 +1,9 @@
 import { fileURLToPath } from "node:url";
-import { loadModel } from "../../mod.ts";
+import { createBackend, createModel, fit, ImageFolder, loadModel, saveModel } from "../../mod.ts";
 import { decodeImage } from "../../src/image/mod.ts";
 import { assert, assertAlmostEquals, assertEquals } from "../assert.ts";
 import { hugePng } from "../image/fixtures.ts";
+import { labelledPhotos } from "../cli/labelled_photos.ts";
 import { TempFolder } from "../cli/run.ts";
 import { needsNode, testWith } from "../needs.ts";
 import { runTool } from "../tools.ts";
@@ -106,6 +107,33 @@ Deno.test("the edge handler works in workerd with AlexNet's weights from storage
   });
   await t.step("classifies many photos", async () => {
     for (let i = 0; i < 20; i++) assertEquals((await post()).status, 200);
+  });
+  await testMemory(t, server);
+});
+
+Deno.test("a SqueezeNet that learned new classes works in workerd", async (t) => {
+  using backend = await createBackend({ device: "wasm" });
+  using model = createModel("squeezenet1_0").init(backend);
+  const files = await labelledPhotos(4);
+  await fit(model, new ImageFolder(files, { preprocessing: model.preprocessing }));
+  const weights = await saveModel(model, { dtype: "I8" });
+  await using storage = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen() {} },
+    () => new Response(weights as Uint8Array<ArrayBuffer>),
+  );
+  const env = { WEIGHTS_URL: `http://127.0.0.1:${storage.addr.port}/` };
+  await using server = await serve("workerd_alexnet", env);
+  await t.step("gives photos the predictions of the library", async () => {
+    using learned = await loadModel({ weights });
+    for (const { bytes } of files) {
+      const [best] = await learned.classify(await decodeImage(bytes));
+      const body = new Blob([bytes as Uint8Array<ArrayBuffer>]),
+        headers = { "content-type": "image/png" };
+      const response = await server.fetch("/", { method: "POST", body, headers });
+      const { model, predictions } = await response.json();
+      assertEquals([model, predictions[0].label], ["squeezenet1_0", best.label]);
+      assertAlmostEquals(predictions[0].probability, best.probability, 1e-4);
+    }
   });
   await testMemory(t, server);
 });

@@ -12,6 +12,7 @@ import { assertEquals, assertMatch } from "../../tests/assert.ts";
 import type { TempFolder } from "../../tests/cli/run.ts";
 import { StaticServer } from "../../tests/static_server.ts";
 import { runProgram } from "../../tests/tools.ts";
+import { testLearningInPage } from "../npm/learn.ts";
 import { examples, threads } from "../npm/suite.ts";
 import { launch } from "./chromium.ts";
 
@@ -43,6 +44,7 @@ globalThis.fileError = await loadModel({ weights: "a.pth" }).catch((error) => er
         () => testPage(browser, project, bundler, isolationHeaders),
       );
     }
+    await t.step("learns from photos", () => testLearningInPage(browser, project));
   } finally {
     await browser.close();
   }

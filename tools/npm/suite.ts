@@ -11,6 +11,7 @@ import type { TempFolder } from "../../tests/cli/run.ts";
 import { needsBun } from "../../tests/needs.ts";
 import { runProgram, runTool } from "../../tests/tools.ts";
 import { Server } from "../../bench/lib/server.ts";
+import { testLearningInNode } from "./learn.ts";
 
 /** The programs in the package's README, for Node and for a page. */
 export async function examples(): Promise<{ inNode: string; inPage: string }> {
@@ -45,6 +46,7 @@ export async function testPackage(t: Deno.TestContext, project: TempFolder): Pro
   await t.step("Node", async () => {
     assertClassified(await runProgram("node", ["node.js"], path));
   });
+  await t.step("Node learns from photos", () => testLearningInNode(project));
   const { missing } = await needsBun();
   await t.step({
     name: `Bun${missing}`,

@@ -16,7 +16,7 @@ import { Identity, LocalResponseNorm, LogSoftmax, Reshape, Softmax } from "../..
 import { elements, type Shape } from "../../tensor.ts";
 import { escapeText } from "../../weights/io/quote.ts";
 import type { OnnxFile, ParameterMapping } from "../../weights/onnx/reader.ts";
-import { classesOf, type ClassOptions } from "../classify.ts";
+import { classesOf, type ClassOptions } from "../network_classes.ts";
 import type { LayerOptions } from "./builder.ts";
 import { readClassNames } from "./class_names.ts";
 import { GraphImport } from "./importer.ts";

@@ -1,0 +1,23 @@
+/**
+ * Letting other code run during long computations, such as a page that responds to its user.
+ *
+ * @module
+ */
+
+/** Milliseconds of a picture at 60 Hz. */
+const pictureTime = 16;
+
+/**
+ * Returns a function that lets other code run if 16 ms have passed since it last did.
+ *
+ * @param signal Cancels: the function then rejects with the signal's reason.
+ */
+export function pauses(signal?: AbortSignal): () => Promise<void> {
+  let last = performance.now();
+  return async () => {
+    if (performance.now() - last < pictureTime) return;
+    await new Promise((resolve) => setTimeout(resolve));
+    signal?.throwIfAborted();
+    last = performance.now();
+  };
+}
