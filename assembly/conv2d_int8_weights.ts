@@ -5,7 +5,7 @@ import { MR } from "./gemm";
 import { A_STEP, LANES } from "./gemm_int8";
 import { packedRows } from "./gemm_pack";
 import { Int8FilterGeometry } from "./geometry";
-import { INFINITE, TINY } from "./quantize";
+import { INFINITE, loadUpTo, TINY, upper } from "./quantize";
 import { EDGE_TILE, threadMemory } from "./threads";
 
 /** Words that hold c channels. */
@@ -51,9 +51,10 @@ function packedRow(packed: usize, o: i32, g: Int8FilterGeometry): usize {
 export function conv2dInt8Pack(packed: usize, scales: usize, w: usize, g: Int8FilterGeometry): void {
   const size = g.filterSize, taps = g.taps, c = size / taps, words = wordsOf(c);
   for (let o = g.first, end = o + g.rows; o < end; o++, w += size << 2) {
-    let by = weightStep(w, size);
-    if (g.isScaled && !isNaN(by)) by = load<f32>(scales + (o << 2));
-    else store<f32>(scales + (o << 2), by);
+    const top = largest(w, size);
+    let by: f32 = NaN;
+    if (top < Infinity) by = g.isScaled ? load<f32>(scales + (o << 2)) : weightStep(w, size, top);
+    store<f32>(scales + (o << 2), by);
     const to = packedRow(packed, o, g), corrects = !g.isScaled;
     if (corrects && taps == 1) chooseCorrections(w, size, by);
     let sum = 0;
@@ -129,15 +130,29 @@ export function conv2dInt8Unpack(w: usize, packed: usize, g: Int8FilterGeometry)
   }
 }
 
-/**
- * The step of n weights: their largest magnitude / 127, with 16 significant bits. So products with ±127 are
- * exact, and rounding weights again gives the same. NaN if a value is NaN or infinite.
- */
-function weightStep(w: usize, n: i32): f32 {
+/** The integers that the largest weight of a row can become. */
+const MOST: f32 = 127, LEAST: f32 = 112;
+
+/** The largest magnitude of n weights, infinity if one is NaN. */
+function largest(w: usize, n: i32): f32 {
   let top: u32 = reinterpret<u32>(TINY as f32);
   for (const end = w + (n << 2); w < end; w += 4) top = max(top, load<u32>(w) & 0x7fffffff);
-  if (top >= (INFINITE as u32)) return NaN;
-  return roundStep(reinterpret<f32>(top) / 127);
+  return reinterpret<f32>(min(top, INFINITE as u32));
+}
+
+/**
+ * The step of n weights. It makes the largest one, `top`, an integer from MOST down to LEAST: that with the
+ * least squared errors. The step has 16 significant bits. So products with integers are exact, and rounding
+ * weights again gives the same.
+ */
+function weightStep(w: usize, n: i32, top: f32): f32 {
+  let best: f32 = 0, least: f64 = Infinity;
+  for (let integer = MOST; integer >= LEAST; integer--) {
+    const step = roundStep(top / integer);
+    const error = squaredError(w, n, step);
+    if (error < least) least = error, best = step;
+  }
+  return best;
 }
 
 /** A step with 16 significant bits. */
@@ -145,6 +160,18 @@ function weightStep(w: usize, n: i32): f32 {
 @inline
 function roundStep(step: f32): f32 {
   return reinterpret<f32>((reinterpret<u32>(step) + 0x80) & ~0xff);
+}
+
+/** The sum of the squared errors of n weights. Every build adds them in the same order. */
+function squaredError(w: usize, n: i32, step: f32): f64 {
+  const by = f32x4.splat(step);
+  let sum = f32x4.splat(0);
+  for (; n > 0; n -= 4, w += 16) {
+    const v = f32x4.div(loadUpTo(w, n), by), off = f32x4.sub(v, f32x4.nearest(v));
+    sum = f32x4.add(sum, f32x4.mul(off, off));
+  }
+  const half = f64x2.add(f64x2.promote_low_f32x4(sum), f64x2.promote_low_f32x4(upper(sum)));
+  return (f64x2.extract_lane(half, 0) + f64x2.extract_lane(half, 1)) * step * step;
 }
 
 /** How to correct the rounding of weights: which way, from which bucket on, how many of that bucket. */

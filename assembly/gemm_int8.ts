@@ -11,8 +11,9 @@
 // Both are multiplied by the same A, the sums of the first shifted by 7 bits.
 //
 // With relaxed SIMD a word has four lanes of 8 bits. No sum of two products then exceeds 16 bits, so the
-// instruction gives the same result on every processor. Without it a word has two lanes of 16 bits. The
-// sums are the same, and all that follows is computed without fused multiply-adds. So are the results.
+// instruction gives the same result on every processor: x86 without VNNI adds two of them in 16 bits first.
+// Without relaxed SIMD a word has two lanes of 16 bits. The sums are the same, and all that follows is
+// computed without fused multiply-adds. So are the results.
 
 import { MR, NR, storeColumns } from "./gemm_tiles";
 import { loadPart, storePart } from "./inline/part";
@@ -76,15 +77,28 @@ function weights(a: usize): v128 {
 /** acc + the products of four words. */
 // @ts-ignore: decorator
 @inline
-function dot(acc: v128, w: v128, x: v128): v128 {
+function dot(acc: v128, w: v128, x: v128, splits: bool = false): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD && splits) {
+    return i32x4.add(acc, i32x4.extadd_pairwise_i16x8_s(i16x8.relaxed_dot_i8x16_i7x16_s(w, x)));
+  }
   if (ASC_FEATURE_RELAXED_SIMD) return i32x4.relaxed_dot_i8x16_i7x16_add_s(w, x, acc);
   return i32x4.add(acc, i32x4.dot_i16x8_s(w, x));
+}
+
+/**
+ * Whether the processor adds pairs of products in 16 bits, as x86 without VNNI does: then 127 · 255 · 2 does
+ * not fit. V8 uses five instructions there for `dot`, and three if it is split.
+ */
+function splitsSums(): bool {
+  if (!ASC_FEATURE_RELAXED_SIMD) return false;
+  const v = i32x4.relaxed_dot_i8x16_i7x16_add_s(i8x16.splat(127), i8x16.splat(-1), i32x4.splat(0));
+  return i32x4.extract_lane(v, 0) == 2 * 32767;
 }
 
 /** C = the product, for any m and n. */
 export function gemmInt8(c: usize, a: usize, b: usize, product: IntProduct): void {
   const m = product.m, n = product.n, k = product.k, ldc = product.ldc;
-  const isWide = product.isWide != 0;
+  const isWide = product.isWide != 0, splits = splitsSums();
   const aPanel: usize = k * A_STEP, bPanel = product.panel;
   const block = max(2 * MR, (A_BLOCK / (k * LANES)) & ~(2 * MR - 1));
   for (let first = 0; first < m; first += block) {
@@ -97,10 +111,13 @@ export function gemmInt8(c: usize, a: usize, b: usize, product: IntProduct): voi
         const rows = min(step, last - i);
         const tile = c + (((i * ldc + j) as usize) << 2);
         if (step == MR) {
-          const isWhole = rows == MR && columns == NR;
-          tile4x8(tile, ap, bp, by, i, isWhole, product);
+          if (splits) splitTile4x8(ap, bp, product);
+          else fusedTile4x8(ap, bp, product);
           ap += aPanel;
-          if (isWhole) continue;
+          if (rows == MR && columns == NR) {
+            finishWhole(tile, by, i, product);
+            continue;
+          }
         } else if (columns == 1) {
           tile4x1(0, ap, bp, k, isWide);
           if (rows > MR) tile4x1(MR, ap + aPanel, bp, k, isWide);
@@ -114,27 +131,35 @@ export function gemmInt8(c: usize, a: usize, b: usize, product: IntProduct): voi
   }
 }
 
-/** Four rows and eight columns: to C, scaled, if all of them are in it, else to the edge tile. */
-function tile4x8(
-  c: usize, a: usize, b: usize, by: usize, i: i32, isWhole: bool, product: IntProduct,
-): void {
+function fusedTile4x8(a: usize, b: usize, product: IntProduct): void {
+  tile4x8(false, a, b, product);
+}
+
+function splitTile4x8(a: usize, b: usize, product: IntProduct): void {
+  tile4x8(true, a, b, product);
+}
+
+/** Four rows and eight columns, to the edge tile. */
+// @ts-ignore: decorator
+@inline
+function tile4x8(splits: bool, a: usize, b: usize, product: IntProduct): void {
   let c00 = i32x4.splat(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00;
   const panel = a, words = (product.k as usize) << 5;
   for (let isLast = product.isWide == 0;; isLast = true) {
     for (const end = b + words; b < end; b += 32, a += A_STEP) {
       const b0 = v128.load(b), b1 = v128.load(b, 16), w = weights(a);
       let s = i32x4.shuffle(w, w, 0, 0, 0, 0);
-      c00 = dot(c00, s, b0);
-      c01 = dot(c01, s, b1);
+      c00 = dot(c00, s, b0, splits);
+      c01 = dot(c01, s, b1, splits);
       s = i32x4.shuffle(w, w, 1, 1, 1, 1);
-      c10 = dot(c10, s, b0);
-      c11 = dot(c11, s, b1);
+      c10 = dot(c10, s, b0, splits);
+      c11 = dot(c11, s, b1, splits);
       s = i32x4.shuffle(w, w, 2, 2, 2, 2);
-      c20 = dot(c20, s, b0);
-      c21 = dot(c21, s, b1);
+      c20 = dot(c20, s, b0, splits);
+      c21 = dot(c21, s, b1, splits);
       s = i32x4.shuffle(w, w, 3, 3, 3, 3);
-      c30 = dot(c30, s, b0);
-      c31 = dot(c31, s, b1);
+      c30 = dot(c30, s, b0, splits);
+      c31 = dot(c31, s, b1, splits);
     }
     if (isLast) break;
     a = panel;
@@ -147,16 +172,6 @@ function tile4x8(
     c30 = i32x4.shl(c30, 7);
     c31 = i32x4.shl(c31, 7);
   }
-  if (isWhole) {
-    const at = i << 2, ldc: usize = product.ldc << 2;
-    const sums = v128.load(product.sums + at), scales = v128.load(product.scales + at);
-    const biases = product.bias ? v128.load(product.bias + at) : f32x4.splat(0);
-    finishRow(c, c00, c01, by, splat0(sums), splat0(scales), splat0(biases), product);
-    finishRow(c + ldc, c10, c11, by, splat1(sums), splat1(scales), splat1(biases), product);
-    finishRow(c + 2 * ldc, c20, c21, by, splat2(sums), splat2(scales), splat2(biases), product);
-    finishRow(c + 3 * ldc, c30, c31, by, splat3(sums), splat3(scales), splat3(biases), product);
-    return;
-  }
   const to = threadMemory + EDGE_TILE;
   v128.store(to, c00);
   v128.store(to, c01, 16);
@@ -166,6 +181,17 @@ function tile4x8(
   v128.store(to, c21, 80);
   v128.store(to, c30, 96);
   v128.store(to, c31, 112);
+}
+
+/** Scales and stores a whole edge tile. Its sums are still on their way to memory, so that it costs little. */
+function finishWhole(c: usize, by: usize, i: i32, product: IntProduct): void {
+  const at = i << 2, ldc: usize = product.ldc << 2, tile = threadMemory + EDGE_TILE;
+  const sums = v128.load(product.sums + at), scales = v128.load(product.scales + at);
+  const biases = product.bias ? v128.load(product.bias + at) : f32x4.splat(0);
+  finishRow(c, tile, by, splat0(sums), splat0(scales), splat0(biases), product);
+  finishRow(c + ldc, tile + 32, by, splat1(sums), splat1(scales), splat1(biases), product);
+  finishRow(c + 2 * ldc, tile + 64, by, splat2(sums), splat2(scales), splat2(biases), product);
+  finishRow(c + 3 * ldc, tile + 96, by, splat3(sums), splat3(scales), splat3(biases), product);
 }
 
 /** Eight rows and four columns, to the edge tile. */
@@ -267,10 +293,10 @@ function scaled(v: v128, by: usize, sum: v128, scale: v128): v128 {
 // @ts-ignore: decorator
 @inline
 function finishRow(
-  c: usize, v0: v128, v1: v128, by: usize, sum: v128, scale: v128, bias: v128, product: IntProduct,
+  c: usize, tile: usize, by: usize, sum: v128, scale: v128, bias: v128, product: IntProduct,
 ): void {
-  v0 = f32x4.add(scaled(v0, by, sum, scale), bias);
-  v1 = f32x4.add(scaled(v1, by + 16, sum, scale), bias);
+  let v0 = f32x4.add(scaled(v128.load(tile), by, sum, scale), bias);
+  let v1 = f32x4.add(scaled(v128.load(tile, 16), by + 16, sum, scale), bias);
   if (product.addsResidual) {
     const residual = c + product.residual;
     v0 = f32x4.add(v0, v128.load(residual));

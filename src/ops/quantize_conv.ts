@@ -24,7 +24,7 @@ export type InputRange = readonly [number, number];
 
 /** Options of {@linkcode quantizeConv}. */
 interface QuantizeConvOptions extends PrepareOptions {
-  /** The scale of each output channel, instead of its largest magnitude / 127. */
+  /** The scale of each output channel, instead of the chosen ones. */
   readonly scales?: Float32Array;
 }
 
@@ -77,16 +77,18 @@ export class QuantizedConv implements Disposable {
 
 /**
  * Rounds the weights of a convolution to 8 bits for {@linkcode conv1d} and {@linkcode conv2d}: a
- * quarter of the memory, and less than half the time. Each output channel has a scale, its largest
- * magnitude / 127. A few weights between two integers are rounded the other way, so that the errors
- * of an input channel add up to 0; if there is one pixel to an output, those of all channels.
+ * quarter of the memory, and less time. Each output channel has a scale: its largest magnitude / an
+ * integer from 112 to 127, the one with the least squared error. A few weights between two integers are
+ * rounded the other way, so that the errors of an input channel add up to 0; if there is one pixel to
+ * an output, those of all channels.
  *
- * The kernel rounds the input to 128 levels between the least and the largest value of each sample,
- * and adds up the products exactly. So results are the same on every engine. If there is one pixel to
- * an output, it rounds each pixel between its own extremes. Inputs of at most 4 channels have 16384
- * levels, if an output has at most 256 weights.
+ * The kernel rounds the input to 128 levels, and adds up the products exactly. So results are the same
+ * on every engine. Each output pixel has levels of its own, between the extremes of its window, if the
+ * window is one pixel, or if strides are 1 and a group has at least 64 output channels. Else all
+ * pixels of a sample have the same. Inputs of at most 4 channels have 16384 levels, if an output has
+ * at most 256 weights.
  *
- * If a sample contains NaN or infinity, all its outputs are NaN; or those of that pixel, if each has
+ * If a sample contains NaN or infinity, all its outputs are NaN; or those of that window, if each has
  * its own levels. If the weights of an output channel do, its outputs are NaN.
  *
  * @param weight [outC, inC/groups, K] or [outC, inC/groups, kH, kW]. It is not changed.

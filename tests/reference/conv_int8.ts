@@ -9,7 +9,7 @@ function nearestEven(v: number): number {
     (Math.abs(v % 2) <= 0.5 ? 0 : Math.sign(v) * (Math.abs(v % 2) < 1.5 ? 1 : 2));
 }
 
-/** Rows of weights as integers of ±127, and the step of each: 16 significant bits. */
+/** Rows of weights as integers of ±127, and the step of each, with 16 significant bits. */
 export function roundWeights({ shape, data }: NumArray) {
   const size = data.length / shape[0], integers = zeros(shape), steps: number[] = [];
   for (let o = 0; o < shape[0]; o++) {
@@ -18,10 +18,7 @@ export function roundWeights({ shape, data }: NumArray) {
       steps.push(NaN);
       continue;
     }
-    const top = row.reduce((top, v) => Math.max(top, Math.abs(v)), 2 ** -100);
-    const bits = new Uint32Array(Float32Array.of(f(top) / 127).buffer);
-    bits[0] = (bits[0] + 0x80) & ~0xff;
-    const [step] = new Float32Array(bits.buffer);
+    const step = weightStep(row);
     steps.push(step);
     const rounded = row.map((v) => nearestEven(f(v / step)));
     const errors = row.map((v, i) => f(f(v / step) - rounded[i]));
@@ -33,6 +30,28 @@ export function roundWeights({ shape, data }: NumArray) {
     }
   }
   return { integers, steps };
+}
+
+/** The step of a row of weights: its largest is 127, 126 … or 112 steps, those with the least error. */
+function weightStep(row: readonly number[]): number {
+  const top = row.reduce((top, v) => Math.max(top, Math.abs(v)), 2 ** -100);
+  const steps = Array.from({ length: 16 }, (_, i) => significant16(f(f(top) / (127 - i))));
+  const errors = steps.map((step) => {
+    const sums = [0, 0, 0, 0]; // in float32, as the lanes of a vector
+    for (const [i, w] of row.entries()) {
+      const v = f(w / step), off = f(v - nearestEven(v));
+      sums[i % 4] = f(sums[i % 4] + f(off * off));
+    }
+    return (sums[0] + sums[2] + (sums[1] + sums[3])) * step * step;
+  });
+  return steps[errors.indexOf(Math.min(...errors))];
+}
+
+/** Rounds to 16 significant bits. */
+function significant16(v: number): number {
+  const bits = new Uint32Array(Float32Array.of(v).buffer);
+  bits[0] = (bits[0] + 0x80) & ~0xff;
+  return new Float32Array(bits.buffer)[0];
 }
 
 /**
@@ -83,7 +102,7 @@ export interface Int8Options extends Conv2d {
 /**
  * The convolution in 8 bits: exact sums of integers, scaled in float32. Images have 14 bits: inputs of
  * at most four channels, with at most 256 weights for an output. If there is one pixel to an output, it
- * has a step of its own.
+ * has a step of its own. So do larger windows without strides, if a group has 64 output channels.
  */
 export function conv2dInt8(
   x: NumArray,
@@ -91,40 +110,50 @@ export function conv2dInt8(
   b: NumArray | null,
   options: Int8Options = {},
 ) {
+  const { groups = 1, stride = [1, 1], padding = [0, 0, 0, 0] } = options;
+  const taps = w.shape[2] * w.shape[3];
   const isImage = x.shape[1] <= 4 && w.data.length / w.shape[0] <= 256;
-  const isPointwise = w.shape[2] * w.shape[3] * (options.groups ?? 1) === 1 &&
-    !options.padding?.some((size) => size > 0);
-  if (isPointwise && !isImage && !options.range) return pointwise(x, w, b, options);
+  const isPointwise = taps * groups === 1 && !padding.some((size) => size > 0);
+  const isDense = taps > 1 && stride[0] * stride[1] === 1 && w.shape[0] / groups >= 64;
+  if ((isPointwise || isDense) && !isImage && !options.range) return eachWindow(x, w, b, options);
   const inputs = roundInputs(x, options.range, isImage ? 16383 : 127), weights = roundWeights(w);
   const sums = conv2d(inputs.integers, weights.integers, null, options);
-  return finish(sums, (i) => inputs.steps[i], weights.steps, b, options);
+  return finish(sums, (sample) => inputs.steps[sample], weights.steps, b, options);
 }
 
-/** The same, with a step for each pixel: every pixel is a sample of its own. */
-function pointwise(x: NumArray, w: NumArray, b: NumArray | null, options: Int8Options) {
-  const [n, c, height, width] = x.shape, [strideH, strideW] = options.stride ?? [1, 1];
-  const oh = Math.ceil(height / strideH), ow = Math.ceil(width / strideW);
-  const samples = zeros([n * oh * ow, c, 1, 1]);
-  for (let i = 0; i < samples.data.length; i++) {
-    const pixel = Math.floor(i / c), s = Math.floor(pixel / (oh * ow));
-    const row = Math.floor(pixel / ow) % oh * strideH, column = pixel % ow * strideW;
-    samples.data[i] = x.data[((s * c + i % c) * height + row) * width + column];
+/** The same, with a step for each window of a group: every window is a sample of its own. */
+function eachWindow(x: NumArray, w: NumArray, b: NumArray | null, options: Int8Options) {
+  const { groups = 1, stride = [1, 1], padding = [0, 0, 0, 0], dilation = [1, 1] } = options;
+  const [n, , height, width] = x.shape, [outC, groupC, kh, kw] = w.shape, size = groupC * kh * kw;
+  const { shape } = conv2d(x, w, null, options), [, , oh, ow] = shape, pixels = oh * ow;
+  const windows = zeros([n * groups * pixels, size]);
+  for (let i = 0; i < windows.data.length; i++) {
+    const window = Math.floor(i / size), pixel = window % pixels;
+    const plane = Math.floor(window / pixels) * groupC + Math.floor(i % size / (kh * kw));
+    const y = Math.floor(pixel / ow) * stride[0] + Math.floor(i / kw) % kh * dilation[0] -
+      padding[0];
+    const column = pixel % ow * stride[1] + i % kw * dilation[1] - padding[1];
+    const isInside = y >= 0 && y < height && column >= 0 && column < width;
+    windows.data[i] = isInside ? x.data[(plane * height + y) * width + column] : 0;
   }
-  const inputs = roundInputs(samples), weights = roundWeights(w);
-  const each = conv2d(inputs.integers, weights.integers, null);
-  const outC = w.shape[0], sums = zeros([n, outC, oh, ow]);
+  const inputs = roundInputs(windows), weights = roundWeights(w), sums = zeros(shape);
+  const windowOf = (sample: number, o: number, pixel: number) =>
+    (sample * groups + Math.floor(o / (outC / groups))) * pixels + pixel;
   for (let i = 0; i < sums.data.length; i++) {
-    const [plane, pixel] = [Math.floor(i / (oh * ow)), i % (oh * ow)];
-    const s = Math.floor(plane / outC) * oh * ow + pixel;
-    sums.data[i] = each.data[s * outC + plane % outC];
+    const o = Math.floor(i / pixels) % outC, sample = Math.floor(i / (outC * pixels));
+    const from = windowOf(sample, o, i % pixels) * size;
+    for (let k = 0; k < size; k++) {
+      sums.data[i] += inputs.integers.data[from + k] * weights.integers.data[o * size + k];
+    }
   }
-  return finish(sums, (s, pixel) => inputs.steps[s * oh * ow + pixel], weights.steps, b, options);
+  const stepOf = (...position: [number, number, number]) => inputs.steps[windowOf(...position)];
+  return finish(sums, stepOf, weights.steps, b, options);
 }
 
-/** Scales the sums. `stepOf` returns the step of a pixel of a sample. */
+/** Scales the sums. `stepOf` returns the step of a sample, an output channel and a pixel. */
 function finish(
   sums: NumArray64,
-  stepOf: (sample: number, pixel: number) => number,
+  stepOf: (sample: number, o: number, pixel: number) => number,
   steps: readonly number[],
   b: NumArray | null,
   options: Int8Options,
@@ -132,7 +161,7 @@ function finish(
   const [, outC, oh, ow] = sums.shape;
   for (let i = 0; i < sums.data.length; i++) {
     const channel = Math.floor(i / (oh * ow)), o = channel % outC;
-    const scale = f(stepOf(Math.floor(channel / outC), i % (oh * ow)) * steps[o]);
+    const scale = f(stepOf(Math.floor(channel / outC), o, i % (oh * ow)) * steps[o]);
     let v = f(f(f(sums.data[i]) * scale) + (b ? b.data[o] : 0));
     if (options.residual) v = f(v + options.residual.data[i]);
     sums.data[i] = options.relu && v < 0 ? 0 : v;
