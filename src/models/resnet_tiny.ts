@@ -17,9 +17,9 @@ import { BatchNorm2d } from "../layers/norm.ts";
 import { AdaptiveAvgPool2d, MaxPool2d } from "../layers/pool.ts";
 import { Dropout, Flatten } from "../layers/shape.ts";
 import { RandomGenerator } from "../random.ts";
-import { classesOf } from "./classify.ts";
 import { Classifier } from "./classifier.ts";
 import { kaimingNormal } from "./initial_values.ts";
+import { classesOf } from "./network_classes.ts";
 import type { NetworkOptions } from "./network_options.ts";
 
 /** Channels of the first convolution, which halves height and width. */
