@@ -3,10 +3,9 @@
 // convolution of words is that of conv2d.ts, with fewer channels. Its sums are exact.
 //
 // - In convolutions of single pixels, each pixel has a step of its own. That halves their error.
-// - So do pixels of other convolutions, by their windows (conv2d_int8_windows.ts), where it takes little time:
-//   without strides, and with enough output channels.
-// - Inputs of up to four channels, which are images, are rounded to 14 bits in twice as many words: their
-//   error spreads through the whole network. Not with large kernels, such as AlexNet's: they take long.
+// - Inputs of few channels are rounded to 14 bits in twice as many words: images, and those of small layers
+//   such as SqueezeNet's first. Few products make up an output there, so that errors cancel less, and they
+//   take little time. Not with large kernels, such as AlexNet's first.
 //
 // A batch gives the same results as single images, and so do any number of threads and every build. If a
 // sample holds NaN or infinity, all of its outputs are NaN, or those of its pixel if each has a step. So are
@@ -14,7 +13,6 @@
 
 import { fillOffsets, packColumns } from "./columns";
 import { sumsBytes, wordsOf } from "./conv2d_int8_weights";
-import { copySamples, EXTREMES, packWindows } from "./conv2d_int8_windows";
 import { MR, NR } from "./gemm";
 import { gemmInt8, LANES, threadIntProduct } from "./gemm_int8";
 import { packedRows } from "./gemm_pack";
@@ -38,7 +36,7 @@ const SAMPLES: f64 = 4194304;
 // @ts-ignore: decorator
 @inline
 function isWide(g: Conv2dGeometry): bool {
-  return g.inC <= 4 && g.filterSize <= 256;
+  return g.filterSize <= 256 && g.inC <= (g.kh * g.kw > 1 ? 16 : 4);
 }
 
 /**
@@ -50,14 +48,8 @@ function hasPixelSteps(g: Int8Conv2dGeometry): bool {
   return isPointwise && g.high <= g.low && g.h * g.w > 1 && !isWide(g);
 }
 
-/** Whether each window has its own step: without a known range, if rounding takes little of the time. */
-function hasWindowSteps(g: Int8Conv2dGeometry): bool {
-  return g.kh * g.kw > 1 && g.strideH * g.strideW == 1 && g.groupOutC >= 64 && g.high <= g.low && !isWide(g);
-}
-
-/** Words of a group of inputs for each pixel; floats and two extremes if windows are rounded. */
+/** Words of a group of inputs for each pixel. */
 function inputWords(g: Int8Conv2dGeometry): i32 {
-  if (hasWindowSteps(g)) return g.groupInC + EXTREMES;
   if (hasPixelSteps(g)) return wordsOf(g.inC) + 2;
   return wordsOf(g.groupInC) << (isWide(g) as i32);
 }
@@ -129,7 +121,6 @@ export function conv2dInt8(
   words.inC = g.groups * inputWords(g);
   wide = isWide(g);
   perPixel = hasPixelSteps(g);
-  perWindow = hasWindowSteps(g);
   const offsets = own + offsetof<Int8Conv2dGeometry>();
   fillOffsets(offsets, words);
 
@@ -141,8 +132,6 @@ export function conv2dInt8(
     const samples = x + (first as usize) * input;
     if (perPixel) {
       roundPixels(images, samples, blockAt(words), count, g);
-    } else if (perWindow) {
-      copySamples(images, samples, count, g);
     } else {
       if (!isKnown) measure(extremes, samples, count, g);
       roundSamples(images, extremes, samples, count, g);
@@ -151,8 +140,8 @@ export function conv2dInt8(
   }
 }
 
-/** Whether the range of inputs is given, they are rounded to 14 bits, or pixels or windows have own steps. */
-let isKnown: bool = false, wide: bool = false, perPixel: bool = false, perWindow: bool = false;
+/** Whether the range of inputs is given, they are rounded to 14 bits, or pixels have their own steps. */
+let isKnown: bool = false, wide: bool = false, perPixel: bool = false;
 /** Pairs of extremes from one sample to the next, and how many of them hold some. */
 let stride: i32 = 0, used: i32 = 0;
 
@@ -267,18 +256,16 @@ function multiply(
   g: Int8Conv2dGeometry,
 ): void {
   // as in the caller, but g is the geometry of words
-  const groups = g.groups, m = g.groupOutC, depth = g.filterSize, pixels = g.oh * g.ow;
+  const groups = g.groups, m = g.groupOutC, k = g.filterSize, pixels = g.oh * g.ow;
   const imageSize = (g.groupInC * g.paddedH * g.paddedW) << 2;
   const offsets = changetype<usize>(g) + offsetof<Int8Conv2dGeometry>();
   const block = blockAt(g), same = block - 64;
-  const windowWords = wordsOf(g.groupInC - EXTREMES) * g.kh * g.kw;
-  const aWords = perWindow ? windowWords : perPixel ? depth - 2 : depth >> (wide as i32);
-  const hasSteps = perPixel || perWindow, k = hasSteps ? aWords + 2 : depth;
+  const aWords = perPixel ? k - 2 : wide ? k >> 1 : k;
   const product = threadIntProduct(), activation = g.activation;
   product.k = aWords;
   product.panel = (k * NR) << 2;
-  product.columns = hasSteps ? block + ((aWords * NR) << 2) : same;
-  product.columnStep = hasSteps ? product.panel : 0;
+  product.columns = perPixel ? block + ((aWords * NR) << 2) : same;
+  product.columnStep = perPixel ? product.panel : 0;
   product.isWide = wide as i32;
   product.ldc = pixels;
   product.addsResidual = g.addsResidual;
@@ -304,7 +291,7 @@ function multiply(
     const image = columnItem / blocks, j = columnItem % blocks * blockColumns;
     const columns = min(blockColumns, pixels - j), rows = min(blockRows, m - row);
     const group = image % groups, s = image / groups;
-    if (s != chosen && !hasSteps) {
+    if (s != chosen && !perPixel) {
       choose(extremes, s, g);
       for (let i: usize = 0; i < 32; i += 4) {
         store<f32>(same + i, step);
@@ -313,9 +300,7 @@ function multiply(
     }
     chosen = s;
     if (columnItem != packedItem) {
-      const from = images + (image as usize) * (imageSize as usize);
-      if (perWindow) packWindows(block, from, offsets, same, j, columns, g);
-      else packColumns(block, from, offsets, k, j, columns, g);
+      packColumns(block, images + (image as usize) * (imageSize as usize), offsets, k, j, columns, g);
     }
     packedItem = columnItem;
     const o = group * m + row;

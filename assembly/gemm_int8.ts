@@ -111,13 +111,11 @@ export function gemmInt8(c: usize, a: usize, b: usize, product: IntProduct): voi
         const rows = min(step, last - i);
         const tile = c + (((i * ldc + j) as usize) << 2);
         if (step == MR) {
-          if (splits) splitTile4x8(ap, bp, product);
-          else fusedTile4x8(ap, bp, product);
+          const isWhole = rows == MR && columns == NR;
+          if (splits) splitTile4x8(tile, ap, bp, by, i, isWhole, product);
+          else fusedTile4x8(tile, ap, bp, by, i, isWhole, product);
           ap += aPanel;
-          if (rows == MR && columns == NR) {
-            finishWhole(tile, by, i, product);
-            continue;
-          }
+          if (isWhole) continue;
         } else if (columns == 1) {
           tile4x1(0, ap, bp, k, isWide);
           if (rows > MR) tile4x1(MR, ap + aPanel, bp, k, isWide);
@@ -131,18 +129,24 @@ export function gemmInt8(c: usize, a: usize, b: usize, product: IntProduct): voi
   }
 }
 
-function fusedTile4x8(a: usize, b: usize, product: IntProduct): void {
-  tile4x8(false, a, b, product);
+function fusedTile4x8(
+  c: usize, a: usize, b: usize, by: usize, i: i32, isWhole: bool, product: IntProduct,
+): void {
+  tile4x8(false, c, a, b, by, i, isWhole, product);
 }
 
-function splitTile4x8(a: usize, b: usize, product: IntProduct): void {
-  tile4x8(true, a, b, product);
+function splitTile4x8(
+  c: usize, a: usize, b: usize, by: usize, i: i32, isWhole: bool, product: IntProduct,
+): void {
+  tile4x8(true, c, a, b, by, i, isWhole, product);
 }
 
-/** Four rows and eight columns, to the edge tile. */
+/** Four rows and eight columns: to C, scaled, if all of them are in it, else to the edge tile. */
 // @ts-ignore: decorator
 @inline
-function tile4x8(splits: bool, a: usize, b: usize, product: IntProduct): void {
+function tile4x8(
+  splits: bool, c: usize, a: usize, b: usize, by: usize, i: i32, isWhole: bool, product: IntProduct,
+): void {
   let c00 = i32x4.splat(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00;
   const panel = a, words = (product.k as usize) << 5;
   for (let isLast = product.isWide == 0;; isLast = true) {
@@ -172,6 +176,16 @@ function tile4x8(splits: bool, a: usize, b: usize, product: IntProduct): void {
     c30 = i32x4.shl(c30, 7);
     c31 = i32x4.shl(c31, 7);
   }
+  if (isWhole) {
+    const at = i << 2, ldc: usize = product.ldc << 2;
+    const sums = v128.load(product.sums + at), scales = v128.load(product.scales + at);
+    const biases = product.bias ? v128.load(product.bias + at) : f32x4.splat(0);
+    finishRow(c, c00, c01, by, splat0(sums), splat0(scales), splat0(biases), product);
+    finishRow(c + ldc, c10, c11, by, splat1(sums), splat1(scales), splat1(biases), product);
+    finishRow(c + 2 * ldc, c20, c21, by, splat2(sums), splat2(scales), splat2(biases), product);
+    finishRow(c + 3 * ldc, c30, c31, by, splat3(sums), splat3(scales), splat3(biases), product);
+    return;
+  }
   const to = threadMemory + EDGE_TILE;
   v128.store(to, c00);
   v128.store(to, c01, 16);
@@ -181,17 +195,6 @@ function tile4x8(splits: bool, a: usize, b: usize, product: IntProduct): void {
   v128.store(to, c21, 80);
   v128.store(to, c30, 96);
   v128.store(to, c31, 112);
-}
-
-/** Scales and stores a whole edge tile. Its sums are still on their way to memory, so that it costs little. */
-function finishWhole(c: usize, by: usize, i: i32, product: IntProduct): void {
-  const at = i << 2, ldc: usize = product.ldc << 2, tile = threadMemory + EDGE_TILE;
-  const sums = v128.load(product.sums + at), scales = v128.load(product.scales + at);
-  const biases = product.bias ? v128.load(product.bias + at) : f32x4.splat(0);
-  finishRow(c, tile, by, splat0(sums), splat0(scales), splat0(biases), product);
-  finishRow(c + ldc, tile + 32, by, splat1(sums), splat1(scales), splat1(biases), product);
-  finishRow(c + 2 * ldc, tile + 64, by, splat2(sums), splat2(scales), splat2(biases), product);
-  finishRow(c + 3 * ldc, tile + 96, by, splat3(sums), splat3(scales), splat3(biases), product);
 }
 
 /** Eight rows and four columns, to the edge tile. */
@@ -293,10 +296,10 @@ function scaled(v: v128, by: usize, sum: v128, scale: v128): v128 {
 // @ts-ignore: decorator
 @inline
 function finishRow(
-  c: usize, tile: usize, by: usize, sum: v128, scale: v128, bias: v128, product: IntProduct,
+  c: usize, v0: v128, v1: v128, by: usize, sum: v128, scale: v128, bias: v128, product: IntProduct,
 ): void {
-  let v0 = f32x4.add(scaled(v128.load(tile), by, sum, scale), bias);
-  let v1 = f32x4.add(scaled(v128.load(tile, 16), by + 16, sum, scale), bias);
+  v0 = f32x4.add(scaled(v0, by, sum, scale), bias);
+  v1 = f32x4.add(scaled(v1, by + 16, sum, scale), bias);
   if (product.addsResidual) {
     const residual = c + product.residual;
     v0 = f32x4.add(v0, v128.load(residual));

@@ -10,7 +10,7 @@ import { LANES } from "./gemm_int8";
 import { loadPart, storePart } from "./inline/part";
 
 /** 1.5 · 2²³ */
-export const MAGIC: f32 = 12582912;
+const MAGIC: f32 = 12582912;
 /** The bits of infinity. */
 export const INFINITE: i32 = 0x7f800000;
 /** The least width of a range. */
@@ -75,37 +75,24 @@ export function choosePixels(
       high = i32x4.max_s(high, v);
       low = i32x4.max_u(low, v);
     }
-    const at = factors + (i << 2);
-    v128.store(at, high);
-    v128.store(at + offset, low);
-    chooseFour(steps + (i << 2), zeros + (i << 2), at, at + offset, left);
-  }
-}
+    low = v128.and(low, i32x4.shr_s(low, 31)); // 0 without negative values
+    const largest = i32x4.max_s(high, v128.and(low, i32x4.splat(0x7fffffff)));
+    const isFinite = i32x4.lt_s(largest, i32x4.splat(INFINITE));
 
-/**
- * Chooses how to round up to four pixels, as chooseSteps does.
- * @param steps n floats, then the same for `zeros`
- * @param by four of the largest values, as widenRange finds them; replaced by factors
- * @param from four of the least values; replaced by offsets
- */
-export function chooseFour(steps: usize, zeros: usize, by: usize, from: usize, n: i32): void {
-  const high = v128.load(by);
-  let low = v128.load(from);
-  low = v128.and(low, i32x4.shr_s(low, 31)); // 0 without negative values
-  const largest = i32x4.max_s(high, v128.and(low, i32x4.splat(0x7fffffff)));
-  const isFinite = i32x4.lt_s(largest, i32x4.splat(INFINITE));
-  const low0 = f64x2.promote_low_f32x4(low), low1 = f64x2.promote_low_f32x4(upper(low));
-  const top = f64x2.splat(127), tiny = f64x2.splat(TINY);
-  const width0 = f64x2.max(f64x2.sub(f64x2.promote_low_f32x4(high), low0), tiny);
-  const width1 = f64x2.max(f64x2.sub(f64x2.promote_low_f32x4(upper(high)), low1), tiny);
-  const steps4 = demoted(f64x2.div(width0, top), f64x2.div(width1, top));
-  const zero0 = f64x2.nearest(f64x2.div(f64x2.mul(f64x2.neg(low0), top), width0));
-  const zero1 = f64x2.nearest(f64x2.div(f64x2.mul(f64x2.neg(low1), top), width1));
-  const zeros4 = demoted(zero0, zero1);
-  storeUpTo(steps, v128.bitselect(steps4, f32x4.splat(NaN), isFinite), n);
-  storeUpTo(zeros, i32x4.trunc_sat_f32x4_s(zeros4), n);
-  v128.store(by, demoted(f64x2.div(top, width0), f64x2.div(top, width1)));
-  v128.store(from, f32x4.add(f32x4.splat(MAGIC), zeros4));
+    // as chooseSteps
+    const low0 = f64x2.promote_low_f32x4(low), low1 = f64x2.promote_low_f32x4(upper(low));
+    const top = f64x2.splat(127), tiny = f64x2.splat(TINY);
+    const width0 = f64x2.max(f64x2.sub(f64x2.promote_low_f32x4(high), low0), tiny);
+    const width1 = f64x2.max(f64x2.sub(f64x2.promote_low_f32x4(upper(high)), low1), tiny);
+    const steps4 = demoted(f64x2.div(width0, top), f64x2.div(width1, top));
+    const zero0 = f64x2.nearest(f64x2.div(f64x2.mul(f64x2.neg(low0), top), width0));
+    const zero1 = f64x2.nearest(f64x2.div(f64x2.mul(f64x2.neg(low1), top), width1));
+    const zeros4 = demoted(zero0, zero1);
+    storeUpTo(steps + (i << 2), v128.bitselect(steps4, f32x4.splat(NaN), isFinite), left);
+    storeUpTo(zeros + (i << 2), i32x4.trunc_sat_f32x4_s(zeros4), left);
+    v128.store(factors + (i << 2), demoted(f64x2.div(top, width0), f64x2.div(top, width1)));
+    v128.store(factors + offset + (i << 2), f32x4.add(f32x4.splat(MAGIC), zeros4));
+  }
 }
 
 /** The upper half of a vector. */
@@ -227,7 +214,7 @@ export function loadUpTo(p: usize, n: i32): v128 {
 
 // @ts-ignore: decorator
 @inline
-export function storeUpTo(p: usize, v: v128, n: i32): void {
+function storeUpTo(p: usize, v: v128, n: i32): void {
   if (n < 4) storePart(p, v, n);
   else v128.store(p, v);
 }
@@ -249,21 +236,21 @@ function joined(a: v128, b: v128, c: v128, d: v128): v128 {
 /** Four integers in the last bits of floats. With NaN as its second operand, pmax gives the first one. */
 // @ts-ignore: decorator
 @inline
-export function rounded(x: v128, by: v128, offset: v128, bottom: v128, top: v128): v128 {
+function rounded(x: v128, by: v128, offset: v128, bottom: v128, top: v128): v128 {
   return f32x4.pmin(top, f32x4.pmax(bottom, f32x4.add(f32x4.mul(x, by), offset)));
 }
 
 /** The integers of two floats as the halves of a word. The bits of MAGIC overlap, and are subtracted. */
 // @ts-ignore: decorator
 @inline
-export function words2(a: v128, b: v128): v128 {
+function words2(a: v128, b: v128): v128 {
   return i32x4.sub(i32x4.add(a, i32x4.shl(b, 16)), i32x4.splat(0x4b400000));
 }
 
 /** The integers of four floats as the bytes of a word. 2 · 0x4b400000 · (1 + 2⁸) overflows to this. */
 // @ts-ignore: decorator
 @inline
-export function words4(a: v128, b: v128, c: v128, d: v128): v128 {
+function words4(a: v128, b: v128, c: v128, d: v128): v128 {
   const low = i32x4.add(a, i32x4.shl(b, 8)), high = i32x4.add(c, i32x4.shl(d, 8));
   return i32x4.sub(i32x4.add(low, i32x4.shl(high, 16)), i32x4.splat(0x8b400000));
 }

@@ -188,16 +188,14 @@ export abstract class Conv extends Layer {
 
   /**
    * Whether {@linkcode Conv.inputRange} helps in 8 bits. Not where the kernel finds better ranges by
-   * itself, a range for each output pixel, and not where it rounds to 14 bits.
+   * itself, a range for each pixel, and not where it rounds to 14 bits.
    *
    * @internal
    */
   get takesRange(): boolean {
     const shape = this.weightShape, taps = elements(shape.slice(2)), { groups } = this.#weight;
-    const isWide = this.inChannels <= 4 && elements(shape.slice(1)) <= 256;
-    const { stride = 1 } = this.options, isStrided = [stride].flat().some((step) => step !== 1);
-    const isEachWindow = taps > 1 && !isStrided && this.outChannels / groups >= 64;
-    return taps * groups > 1 && !isWide && !isEachWindow && !isDepthwise(shape, groups);
+    const isWide = this.inChannels <= (taps > 1 ? 16 : 4) && elements(shape.slice(1)) <= 256;
+    return taps * groups > 1 && !isWide && !isDepthwise(shape, groups);
   }
 
   /**

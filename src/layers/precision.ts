@@ -19,8 +19,8 @@ export const precisions = ["f32", "f16", "int8"] as const;
  *   in 32 bits;
  * - "int8": in 8 bits with a scale for each output, a quarter of the memory. Wasm multiplies integers
  *   then: it also rounds the inputs, of convolutions to 7 bits, of the first ones to 14, of fully
- *   connected layers to 16. The weights of depthwise and transposed convolutions stay in 32 bits, and those of all convolutions on
- *   WebGPU.
+ *   connected layers to 16. The weights of depthwise and transposed convolutions stay in 32 bits, and
+ *   those of all convolutions on WebGPU.
  */
 export type Precision = typeof precisions[number];
 

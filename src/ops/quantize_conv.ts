@@ -83,12 +83,11 @@ export class QuantizedConv implements Disposable {
  * an output, those of all channels.
  *
  * The kernel rounds the input to 128 levels, and adds up the products exactly. So results are the same
- * on every engine. Each output pixel has levels of its own, between the extremes of its window, if the
- * window is one pixel, or if strides are 1 and a group has at least 64 output channels. Else all
- * pixels of a sample have the same. Inputs of at most 4 channels have 16384 levels, if an output has
- * at most 256 weights.
+ * on every engine. The levels lie between the least and the largest value of each sample; in 1×1
+ * convolutions, of each pixel. Inputs of at most 16 channels have 16384 levels, if an output has at
+ * most 256 weights; in 1×1 convolutions, those of at most 4 channels.
  *
- * If a sample contains NaN or infinity, all its outputs are NaN; or those of that window, if each has
+ * If a sample contains NaN or infinity, all its outputs are NaN; or those of that pixel, if each has
  * its own levels. If the weights of an output channel do, its outputs are NaN.
  *
  * @param weight [outC, inC/groups, K] or [outC, inC/groups, kH, kW]. It is not changed.

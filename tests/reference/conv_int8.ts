@@ -100,9 +100,9 @@ export interface Int8Options extends Conv2d {
 }
 
 /**
- * The convolution in 8 bits: exact sums of integers, scaled in float32. Images have 14 bits: inputs of
- * at most four channels, with at most 256 weights for an output. If there is one pixel to an output, it
- * has a step of its own. So do larger windows without strides, if a group has 64 output channels.
+ * The convolution in 8 bits: exact sums of integers, scaled in float32. Inputs of few channels have 14
+ * bits: at most 4, or 16 if the kernel has several taps, with at most 256 weights for an output. If there is one pixel to an output, it
+ * has a step of its own.
  */
 export function conv2dInt8(
   x: NumArray,
@@ -110,50 +110,41 @@ export function conv2dInt8(
   b: NumArray | null,
   options: Int8Options = {},
 ) {
-  const { groups = 1, stride = [1, 1], padding = [0, 0, 0, 0] } = options;
-  const taps = w.shape[2] * w.shape[3];
-  const isImage = x.shape[1] <= 4 && w.data.length / w.shape[0] <= 256;
-  const isPointwise = taps * groups === 1 && !padding.some((size) => size > 0);
-  const isDense = taps > 1 && stride[0] * stride[1] === 1 && w.shape[0] / groups >= 64;
-  if ((isPointwise || isDense) && !isImage && !options.range) return eachWindow(x, w, b, options);
-  const inputs = roundInputs(x, options.range, isImage ? 16383 : 127), weights = roundWeights(w);
+  const fewChannels = w.shape[2] * w.shape[3] > 1 ? 16 : 4;
+  const isWide = x.shape[1] <= fewChannels && w.data.length / w.shape[0] <= 256;
+  const isPointwise = w.shape[2] * w.shape[3] * (options.groups ?? 1) === 1 &&
+    !options.padding?.some((size) => size > 0);
+  if (isPointwise && !isWide && !options.range) return pointwise(x, w, b, options);
+  const inputs = roundInputs(x, options.range, isWide ? 16383 : 127), weights = roundWeights(w);
   const sums = conv2d(inputs.integers, weights.integers, null, options);
-  return finish(sums, (sample) => inputs.steps[sample], weights.steps, b, options);
+  return finish(sums, (i) => inputs.steps[i], weights.steps, b, options);
 }
 
-/** The same, with a step for each window of a group: every window is a sample of its own. */
-function eachWindow(x: NumArray, w: NumArray, b: NumArray | null, options: Int8Options) {
-  const { groups = 1, stride = [1, 1], padding = [0, 0, 0, 0], dilation = [1, 1] } = options;
-  const [n, , height, width] = x.shape, [outC, groupC, kh, kw] = w.shape, size = groupC * kh * kw;
-  const { shape } = conv2d(x, w, null, options), [, , oh, ow] = shape, pixels = oh * ow;
-  const windows = zeros([n * groups * pixels, size]);
-  for (let i = 0; i < windows.data.length; i++) {
-    const window = Math.floor(i / size), pixel = window % pixels;
-    const plane = Math.floor(window / pixels) * groupC + Math.floor(i % size / (kh * kw));
-    const y = Math.floor(pixel / ow) * stride[0] + Math.floor(i / kw) % kh * dilation[0] -
-      padding[0];
-    const column = pixel % ow * stride[1] + i % kw * dilation[1] - padding[1];
-    const isInside = y >= 0 && y < height && column >= 0 && column < width;
-    windows.data[i] = isInside ? x.data[(plane * height + y) * width + column] : 0;
+/** The same, with a step for each pixel: every pixel is a sample of its own. */
+function pointwise(x: NumArray, w: NumArray, b: NumArray | null, options: Int8Options) {
+  const [n, c, height, width] = x.shape, [strideH, strideW] = options.stride ?? [1, 1];
+  const oh = Math.ceil(height / strideH), ow = Math.ceil(width / strideW);
+  const samples = zeros([n * oh * ow, c, 1, 1]);
+  for (let i = 0; i < samples.data.length; i++) {
+    const pixel = Math.floor(i / c), s = Math.floor(pixel / (oh * ow));
+    const row = Math.floor(pixel / ow) % oh * strideH, column = pixel % ow * strideW;
+    samples.data[i] = x.data[((s * c + i % c) * height + row) * width + column];
   }
-  const inputs = roundInputs(windows), weights = roundWeights(w), sums = zeros(shape);
-  const windowOf = (sample: number, o: number, pixel: number) =>
-    (sample * groups + Math.floor(o / (outC / groups))) * pixels + pixel;
+  const inputs = roundInputs(samples), weights = roundWeights(w);
+  const each = conv2d(inputs.integers, weights.integers, null);
+  const outC = w.shape[0], sums = zeros([n, outC, oh, ow]);
   for (let i = 0; i < sums.data.length; i++) {
-    const o = Math.floor(i / pixels) % outC, sample = Math.floor(i / (outC * pixels));
-    const from = windowOf(sample, o, i % pixels) * size;
-    for (let k = 0; k < size; k++) {
-      sums.data[i] += inputs.integers.data[from + k] * weights.integers.data[o * size + k];
-    }
+    const [plane, pixel] = [Math.floor(i / (oh * ow)), i % (oh * ow)];
+    const s = Math.floor(plane / outC) * oh * ow + pixel;
+    sums.data[i] = each.data[s * outC + plane % outC];
   }
-  const stepOf = (...position: [number, number, number]) => inputs.steps[windowOf(...position)];
-  return finish(sums, stepOf, weights.steps, b, options);
+  return finish(sums, (s, pixel) => inputs.steps[s * oh * ow + pixel], weights.steps, b, options);
 }
 
-/** Scales the sums. `stepOf` returns the step of a sample, an output channel and a pixel. */
+/** Scales the sums. `stepOf` returns the step of a pixel of a sample. */
 function finish(
   sums: NumArray64,
-  stepOf: (sample: number, o: number, pixel: number) => number,
+  stepOf: (sample: number, pixel: number) => number,
   steps: readonly number[],
   b: NumArray | null,
   options: Int8Options,
@@ -161,7 +152,7 @@ function finish(
   const [, outC, oh, ow] = sums.shape;
   for (let i = 0; i < sums.data.length; i++) {
     const channel = Math.floor(i / (oh * ow)), o = channel % outC;
-    const scale = f(stepOf(Math.floor(channel / outC), o, i % (oh * ow)) * steps[o]);
+    const scale = f(stepOf(Math.floor(channel / outC), i % (oh * ow)) * steps[o]);
     let v = f(f(f(sums.data[i]) * scale) + (b ? b.data[o] : 0));
     if (options.residual) v = f(v + options.residual.data[i]);
     sums.data[i] = options.relu && v < 0 ? 0 : v;
