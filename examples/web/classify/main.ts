@@ -13,7 +13,7 @@ import { networkIn, NetworkList, storedNetworks } from "./networks.ts";
 import { storeFilesOf } from "./offline.ts";
 import type { Device, Method, NetworkSource, PageCalls, Score } from "./page_calls.ts";
 import type { Photo } from "./protocol.ts";
-import { describePhoto, hideHeat, setOpacity, showHeat, showPhoto } from "./stage.ts";
+import { describePhoto, explainHeat, hideHeat, setOpacity, showHeat, showPhoto } from "./stage.ts";
 import { startTeach } from "./teach.ts";
 import type { TeachCalls } from "./teach_protocol.ts";
 import { isReplaced, Turn } from "./turn.ts";
@@ -105,6 +105,7 @@ async function look(): Promise<void> {
 async function showWhere(score: Score): Promise<void> {
   const signal = AbortSignal.any([heatTurn.next(), lookTurn.signal]);
   chosen = score;
+  explainHeat(method, score.label);
   if (method === "none") return hideHeat();
   const { index } = score;
   const { picture, region } = await client.call("explain", { index, method }, { signal });
@@ -153,10 +154,23 @@ async function load(next: NetworkSource, on: Device, signal: AbortSignal): Promi
     const { type, classes, backend, threads } = facts;
     byId("network-facts").textContent = `${type}, ${classes.length} classes, on ${backend}` +
       (threads > 1 ? `, ${threads} threads` : "");
-    teach.dispatchEvent(new CustomEvent("network", { detail: facts }));
+    teach.dispatchEvent(new CustomEvent("network", { detail: { ...facts, source: next } }));
   } finally {
     byId("loading").hidden = true;
   }
+}
+
+/** The network that the reader has taught last, and the one before it. */
+let taught: NetworkSource | undefined, untaught = source;
+
+/** Puts a network to use that the reader has taught, or the one before it. */
+async function useTaught(next: NetworkSource | null): Promise<void> {
+  if (!next) return await useNetwork(untaught, device);
+  const before = taught;
+  if (source !== before) untaught = source;
+  taught = next;
+  await useNetwork(next, device);
+  if (before && source !== before) networks.remove(before);
 }
 
 let camera: Camera | undefined;
@@ -220,6 +234,7 @@ function connect(): void {
       else if (files.length > 0) useNetwork(networkIn(files, source), device);
     });
   }
+  teach.addEventListener("use", (event) => useTaught((event as CustomEvent).detail));
   acceptDrops(document.body, useFiles);
   document.addEventListener("paste", (event) => {
     if (teach.contains(event.target as Node)) return;
