@@ -86,26 +86,27 @@ function* filesIn(folder: URL, below = ""): Generator<string> {
   }
 }
 
-/**
- * Leaves in `mod.ts` only what a page imports from it. esbuild removes unused functions, but divides
- * the rest as if their dynamic imports were still there.
- */
-async function onlyImports(scripts: readonly string[]): Promise<Replacement> {
-  const imports = /import \{([^}]+)\} from "(?:\.\.\/)+mod\.ts"/g;
-  const texts = await Promise.all(scripts.map((path) => Deno.readTextFile(new URL(path, pages))));
-  const used = new Set(
-    texts.flatMap((text) => [...text.matchAll(imports)].flatMap(([, list]) => list.match(/\w+/g))),
-  );
-  return [
-    new RegExp(`^${fileURLToPath(entry).replace(/\W/g, "\\$&")}$`),
-    (source) =>
-      source.replace(
-        /^export (?:type )?\{([^}]+)\} from .+$/gm,
-        (statement, list: string) =>
-          list.match(/\w+/g)!.some((name) => name !== "type" && used.has(name)) ? statement : "",
-      ),
-  ];
+/** The modules that `mod.ts` has its names from. */
+const modules = new Map<string, URL>();
+const exportLists = /^export (?:type )?\{([^}]+)\} from "(.+)";$/gm;
+for (const [, list, from] of (await Deno.readTextFile(entry)).matchAll(exportLists)) {
+  for (const name of list.match(/\w+/g)!) modules.set(name, new URL(from, entry));
 }
+
+/**
+ * Imports from the modules behind `mod.ts`. Through `mod.ts`, a page would load at once what only a
+ * part of it needs that is loaded later.
+ */
+const directImports: Replacement = [
+  /\bexamples[/\\]web[/\\].+\.ts$/,
+  (source) =>
+    source.replace(
+      /^import (type )?\{([^}]+)\} from "(?:\.\.\/)+mod\.ts";$/gm,
+      (_, type = "", list: string) =>
+        Array.from(list.matchAll(/(?:type )?(\w+)(?: as \w+)?/g), ([item, name]) =>
+          `import ${type}{ ${item} } from "${modules.get(name)}";`).join("\n"),
+    ),
+];
 
 /** Marks the library's modules as free of side effects, so that a page gets only what it uses. */
 const treeShaking: esbuild.Plugin = {
@@ -113,7 +114,7 @@ const treeShaking: esbuild.Plugin = {
   setup({ onResolve }) {
     const isLibrary = (path: string) =>
       path === fileURLToPath(entry) || path.startsWith(fileURLToPath(new URL("src/", root)));
-    onResolve({ filter: /^\.\.?\/.*\.ts$/ }, ({ path, importer }) => {
+    onResolve({ filter: /^(\.\.?\/|file:).*\.ts$/ }, ({ path, importer }) => {
       const file = fileURLToPath(new URL(path, pathToFileURL(importer)));
       return { path: file, sideEffects: !isLibrary(file) };
     });
@@ -132,7 +133,7 @@ const options = {
 } as const;
 
 /** Bundles a script, and adds its files. */
-async function addScript(source: string, scripts: readonly string[]): Promise<void> {
+async function addScript(source: string): Promise<void> {
   const script = source.replace(/\.ts$/, ".js");
   const { metafile: { outputs }, outputFiles } = await esbuild.build({
     ...options,
@@ -146,7 +147,7 @@ async function addScript(source: string, scripts: readonly string[]): Promise<vo
     },
     banner: { js: disposeSymbol },
     plugins: [
-      replacing([await onlyImports(scripts), ...pageReplacements]),
+      replacing([directImports, ...pageReplacements]),
       treeShaking,
       deflatedFiles,
       npmPackages,
@@ -167,17 +168,10 @@ async function addScript(source: string, scripts: readonly string[]): Promise<vo
 }
 
 const sources = [...filesIn(pages)].sort();
-const isPage = (folder: string) => sources.includes(`${folder}index.html`);
 for (const source of sources) {
-  const [, folder, name] = /^(.*\/|)([^/]+)$/.exec(source)!;
+  const name = basename(source);
   if (!name.endsWith(".ts")) files[source] = await Deno.readFile(new URL(source, pages));
-  else if (name === "page.ts") await addScript(source, []);
-  else if (name === "main.ts" || name === "worker.ts") {
-    const belongs = (path: string) =>
-      path.startsWith(folder) && path.slice(folder.length).split("/").slice(0, -1)
-        .every((_, i, below) => !isPage(`${folder}${below.slice(0, i + 1).join("/")}/`));
-    await addScript(source, sources.filter((path) => path.endsWith(".ts") && belongs(path)));
-  }
+  else if (["page.ts", "main.ts", "worker.ts"].includes(name)) await addScript(source);
 }
 
 // so that the browser need not read one script to find the next
