@@ -2,13 +2,20 @@
  * What every page does: it registers the service worker, which makes the pages work offline.
  *
  * A page with `<html data-threads>` needs cross-origin isolation for threads. If the host does not send
- * the headers for it, the page loads once more, because the service worker adds them then.
+ * the headers for it, the page loads once more, because the service worker adds them then. If the reader
+ * already uses the page, it waits for the next visit.
  */
 
 /// <reference lib="dom" />
 
 /** Undefined where a page may not have one: without HTTPS, and in some private windows. */
 const container = navigator.serviceWorker as ServiceWorkerContainer | undefined;
+
+/** Whether the reader has done something on the page. */
+let isInUse = false;
+for (const type of ["pointerdown", "keydown", "drop", "paste"]) {
+  addEventListener(type, () => isInUse = true, { once: true, capture: true });
+}
 
 async function start(container: ServiceWorkerContainer): Promise<void> {
   const wasControlled = container.controller !== null;
@@ -29,6 +36,7 @@ async function start(container: ServiceWorkerContainer): Promise<void> {
   if (!document.documentElement.hasAttribute("data-threads") || crossOriginIsolated) return;
   if (!container.controller) await controllerChange(container);
   if (sessionStorage.getItem("reloaded")) return; // once is enough if the browser refuses
+  if (isInUse) return; // the reader would lose what they did
   sessionStorage.setItem("reloaded", "for threads");
   location.reload();
 }
