@@ -27,6 +27,8 @@ export interface LinearOptions {
   readonly steps: number;
   /** The seed of the order of samples, if they are more than a batch. */
   readonly seed?: number;
+  /** Called after each step with the layer in evaluation mode, and the number of steps of all. */
+  readonly onStep?: (linear: Linear, step: number, steps: number) => Promise<void>;
 }
 
 /** The rows of a step. Most problems are smaller, and each step uses all rows. */
@@ -74,7 +76,7 @@ export class UploadedRows implements Disposable {
  */
 export async function trainLinears(
   { backend, batches }: UploadedRows,
-  { classes, weightDecays, lr, steps }: LinearOptions,
+  { classes, weightDecays, lr, steps, onStep }: LinearOptions,
   pause: () => Promise<void> = async () => {},
 ): Promise<Linear> {
   const count = weightDecays.length, outputs = count * classes;
@@ -108,6 +110,10 @@ export async function trainLinears(
       mul(weight.tensor!, factors, { out: weight.tensor });
       mul(bias.tensor!, factors.view([outputs]), { out: bias.tensor });
       optimizer.step();
+      if (onStep) {
+        await onStep(linear.eval(), step + 1, all);
+        linear.train();
+      }
       await pause();
     }
     for (const parameter of [weight, bias]) {
