@@ -1,0 +1,105 @@
+/** The camera, with a live picture and a shutter button. */
+
+/// <reference lib="dom" />
+
+import type { Pixels } from "./protocol.ts";
+
+/** Options of {@linkcode openCamera}. */
+export interface CameraOptions {
+  /** The text of the shutter button. Default: "Take photo". */
+  readonly shutter?: string;
+  /** Called when the reader closes the camera, or it cannot be used. */
+  readonly onClose?: () => void;
+}
+
+/** An open camera. */
+export interface Camera {
+  /** The picture that the camera sees now. Undefined until there is one. */
+  capture(): Pixels | undefined;
+  /** Stops the camera, and removes it from the page. */
+  close(): void;
+}
+
+/** Why the camera cannot be used, and what to do, by the name of the browser's error. */
+const problems: Readonly<Record<string, string>> = {
+  NotAllowedError: "The camera is blocked: allow it in the browser's settings for this page.",
+  NotFoundError: "There is no camera: connect one, or choose a file.",
+  NotReadableError: "Another program uses the camera: close it, and try again.",
+  insecure: "The browser gives the camera only to pages over HTTPS: choose a file.",
+};
+
+/**
+ * Shows the camera in an element: the live picture, a shutter button, and a button that closes it. If
+ * there is no camera, shows a message instead.
+ *
+ * @param onPhoto Called with each photo.
+ * @returns Undefined if the camera cannot be used.
+ */
+export async function openCamera(
+  container: HTMLElement,
+  onPhoto: (photo: Pixels) => void,
+  { shutter = "Take photo", onClose = () => {} }: CameraOptions = {},
+): Promise<Camera | undefined> {
+  const box = document.createElement("div");
+  box.className = "camera";
+  const message = document.createElement("p");
+  message.setAttribute("role", "status");
+  message.textContent = "Asking for the camera …";
+  box.append(message);
+  container.append(box);
+  let stream: MediaStream;
+  try {
+    const { mediaDevices } = navigator as { readonly mediaDevices?: MediaDevices };
+    if (!mediaDevices) throw new DOMException("", "insecure");
+    stream = await mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
+  } catch (error) {
+    const { name, message: reason } = error as Error;
+    message.className = "problem";
+    message.setAttribute("role", "alert");
+    message.textContent = problems[name] ?? `The camera cannot be used: ${reason || name}.`;
+    onClose();
+    return undefined;
+  }
+
+  const video = document.createElement("video");
+  video.muted = video.playsInline = video.autoplay = true;
+  video.setAttribute("aria-label", "What the camera sees");
+  video.srcObject = stream;
+  const capture = () => frameOf(video);
+  const close = () => {
+    for (const track of stream.getTracks()) track.stop();
+    box.remove();
+    onClose();
+  };
+  const take = button(shutter, () => {
+    const photo = capture();
+    if (photo) onPhoto(photo);
+  });
+  take.classList.add("primary", "shutter");
+  const buttons = document.createElement("div");
+  buttons.className = "camera-buttons";
+  buttons.append(take, button("Close camera", close));
+  box.replaceChildren(video, buttons);
+  take.focus();
+  return { capture, close };
+}
+
+function button(text: string, onClick: () => void): HTMLButtonElement {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.textContent = text;
+  button.addEventListener("click", onClick);
+  return button;
+}
+
+/** The pixels of the video's frame. */
+function frameOf(video: HTMLVideoElement): Pixels | undefined {
+  const { videoWidth: width, videoHeight: height } = video;
+  if (width === 0) return undefined;
+  const canvas = document.createElement("canvas");
+  canvas.width = width;
+  canvas.height = height;
+  const context = canvas.getContext("2d", { willReadFrequently: true })!;
+  context.drawImage(video, 0, 0);
+  return { width, height, data: context.getImageData(0, 0, width, height).data };
+}

@@ -1,0 +1,51 @@
+/** Photos from the reader: picked, dropped or pasted files. */
+
+/// <reference lib="dom" />
+
+import type { Photo } from "./protocol.ts";
+
+/** Reads a file as a photo. The worker decodes it. */
+export async function photoOf(file: Blob & { readonly name?: string }): Promise<Photo> {
+  return { name: file.name || "the image", bytes: new Uint8Array(await file.arrayBuffer()) };
+}
+
+/** The buffer of a photo, to move to the worker. */
+export function bufferOf(photo: Photo): ArrayBuffer {
+  return "bytes" in photo ? photo.bytes.buffer : photo.data.buffer;
+}
+
+/** The files of a drop or a paste, in order. */
+export function filesOf(data: DataTransfer | null): File[] {
+  return Array.from(data?.files ?? []);
+}
+
+/**
+ * Lets the reader drop files on an element. While files are over it, it has the class `dropping`.
+ *
+ * @param onFiles Called with at least one file.
+ */
+export function acceptDrops(element: HTMLElement, onFiles: (files: File[]) => void): void {
+  let depth = 0; // of nested elements that the pointer has entered
+  const mark = (change: number) => {
+    depth = Math.max(0, depth + change);
+    element.classList.toggle("dropping", depth > 0);
+  };
+  const hasFiles = ({ dataTransfer }: DragEvent) => dataTransfer?.types.includes("Files") ?? false;
+  element.addEventListener("dragenter", (event) => {
+    if (hasFiles(event)) mark(1);
+  });
+  element.addEventListener("dragleave", (event) => {
+    if (hasFiles(event)) mark(-1);
+  });
+  element.addEventListener("dragover", (event) => {
+    if (hasFiles(event)) event.preventDefault(); // or else the browser opens the file
+  });
+  element.addEventListener("drop", (event) => {
+    if (!hasFiles(event)) return;
+    event.preventDefault();
+    event.stopPropagation(); // for an element in another one that accepts drops, too
+    mark(-depth);
+    const files = filesOf(event.dataTransfer);
+    if (files.length > 0) onFiles(files);
+  });
+}
