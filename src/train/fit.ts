@@ -43,7 +43,10 @@ export interface FitOptions {
   readonly seed?: number;
   /** Called after each batch of samples, and each part of the cross-validation. */
   readonly onProgress?: (progress: FitProgress) => void;
-  /** Called after each step of training the last layer that the model gets: for a live curve. */
+  /**
+   * Called before the first step of training the last layer that the model gets, and after each step:
+   * for a live curve.
+   */
   readonly onStep?: (step: FitStep) => void;
   /** Cancels, which then rejects with the signal's reason. The model keeps its last layer. */
   readonly signal?: AbortSignal;
@@ -69,7 +72,7 @@ export interface FitProgress {
  * @internal
  */
 export interface FitStep {
-  /** The step, from 1. */
+  /** The number of steps so far, from 0. */
   readonly step: number;
   /** The number of all steps. */
   readonly steps: number;

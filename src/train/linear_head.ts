@@ -27,7 +27,10 @@ export interface LinearOptions {
   readonly steps: number;
   /** The seed of the order of samples, if they are more than a batch. */
   readonly seed?: number;
-  /** Called after each step with the layer in evaluation mode, and the number of steps of all. */
+  /**
+   * Called before the first step, with step 0, and after each step: with the layer in evaluation mode,
+   * and the number of all steps.
+   */
   readonly onStep?: (linear: Linear, step: number, steps: number) => Promise<void>;
 }
 
@@ -86,10 +89,11 @@ export async function trainLinears(
       parameter.allocate(backend);
       backend.fill(parameter.tensor!, 0);
     }
-    linear.train();
     // The mean is over all layers, so gradients are smaller. With a smaller eps, Adam's steps are not.
     using optimizer = new AdamW(linear, { lr, eps: 1e-8 / count, weightDecay: 0 });
     const all = Math.max(steps, 4 * batches.length), schedule = cosineSchedule({ lr, steps: all });
+    await onStep?.(linear.eval(), 0, all);
+    linear.train();
     for (let step = 0; step < all; step++) {
       const { x, labels } = batches[step % batches.length], n = labels.length;
       optimizer.zeroGrad();
