@@ -2,14 +2,11 @@
 
 // @ts-types="npm:axe-core@4.14.1"
 import axe from "npm:axe-core@4.14.1/axe.min.js";
-import type { Browser, BrowserContextOptions, Page } from "npm:playwright-core@1.56.1";
-import { pathToFileURL } from "node:url";
+import type { Page } from "npm:playwright-core@1.56.1";
 import { assertAlmostEquals, assertEquals, assertMatch } from "../../tests/assert.ts";
-import { TempFolder } from "../../tests/cli/run.ts";
 import { needsChromium, testWith } from "../../tests/needs.ts";
-import { StaticServer } from "../../tests/static_server.ts";
-import { runTool } from "../../tests/tools.ts";
-import { executable, launch } from "./chromium.ts";
+import { executable } from "./chromium.ts";
+import { findings, Site } from "./site.ts";
 
 /** Inputs of the page, and what PyTorch makes of them. */
 interface Case {
@@ -93,66 +90,8 @@ async function assertPageShows(page: Page, expected: Case): Promise<void> {
 /** Waits until the kernels have computed, and the page shows it. */
 const settle = (page: Page) => page.evaluate("new Promise((r) => setTimeout(r, 30))");
 
-/**
- * Serious findings of axe, one line each. Of tables with the same styles, it looks at one. The structure
- * is the same in both colour schemes.
- */
-async function findings(page: Page, colorScheme: "light" | "dark"): Promise<string[]> {
-  const context = { exclude: ["#dx-table", "#dw-table", "#dxPool-table"] };
-  const options = {
-    resultTypes: ["violations"],
-    ...colorScheme === "dark" ? { runOnly: ["color-contrast"] } : {},
-  };
-  return await page.evaluate(`axe.run(${JSON.stringify(context)}, ${JSON.stringify(options)})
-    .then(({ violations }) => violations
-      .filter(({ impact }) => impact === "serious" || impact === "critical")
-      .map(({ id, nodes }) => id + ": " + nodes.map(({ target }) => target).join(", ")))`);
-}
-
-/** Opens pages, and collects their problems: errors, and requests to other origins. */
-class Site implements AsyncDisposable {
-  readonly problems: string[] = [];
-  readonly #server: StaticServer;
-  readonly #browser: Browser;
-  readonly #folder: TempFolder;
-
-  private constructor(folder: TempFolder, server: StaticServer, browser: Browser) {
-    this.#folder = folder;
-    this.#server = server;
-    this.#browser = browser;
-  }
-
-  static async open(): Promise<Site> {
-    const folder = await TempFolder.make();
-    const [browser] = await Promise.all([launch(), runTool("web", folder.path)]);
-    // a page that needs threads
-    const threads = `<!doctype html><html data-threads><link rel="icon" href="data:,">
-<script type="module" src="../page.js"></script></html>`;
-    await folder.write("threads/index.html", threads);
-    return new Site(folder, new StaticServer(pathToFileURL(`${folder.path}/`)), browser);
-  }
-
-  /** Opens a page in a window of its own. */
-  async page(path: string, options: BrowserContextOptions = {}): Promise<Page> {
-    const context = await this.#browser.newContext(options);
-    const page = await context.newPage(), origin = `http://${this.#server.host}/`;
-    page.on("pageerror", (error) => this.problems.push(String(error)));
-    page.on("console", (message) => {
-      if (message.type() === "error") this.problems.push(message.text());
-    });
-    context.on("request", (request) => {
-      if (!request.url().startsWith(origin)) this.problems.push(request.url());
-    });
-    await page.goto(origin + path);
-    return page;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#browser.close();
-    await this.#server[Symbol.asyncDispose]();
-    await this.#folder[Symbol.asyncDispose]();
-  }
-}
+/** Of tables with the same styles, axe looks at one. */
+const context = { exclude: ["#dx-table", "#dw-table", "#dxPool-table"] };
 
 testWith(await needsChromium(executable), "the pages of `deno task web`", async (t) => {
   await using site = await Site.open();
@@ -260,14 +199,14 @@ testWith(await needsChromium(executable), "the pages of `deno task web`", async 
       ) as string;
       const isDark = Number(paper.match(/\d+/)![0]) < 128;
       assertEquals(isDark, colorScheme === "dark", paper);
-      assertEquals(await findings(phone, colorScheme), []);
+      assertEquals(await findings(phone, colorScheme, context), []);
     });
   }
 
   await t.step("have an accessible index", async () => {
     await phone.click("nav a");
     await phone.evaluate(axe.source);
-    assertEquals(await findings(phone, "light"), []);
+    assertEquals(await findings(phone, "light", context), []);
   });
 
   assertEquals(site.problems, []);

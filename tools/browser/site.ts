@@ -1,0 +1,75 @@
+/** The built pages on a server of their own, in Chromium. */
+
+import type { Browser, BrowserContextOptions, Page } from "npm:playwright-core@1.56.1";
+import { pathToFileURL } from "node:url";
+import { TempFolder } from "../../tests/cli/run.ts";
+import { StaticServer } from "../../tests/static_server.ts";
+import { runTool } from "../../tests/tools.ts";
+import { launch } from "./chromium.ts";
+
+/** Opens pages, and collects their problems: errors, and requests to other origins. */
+export class Site implements AsyncDisposable {
+  readonly problems: string[] = [];
+  readonly #server: StaticServer;
+  readonly #browser: Browser;
+  readonly #folder: TempFolder;
+
+  private constructor(folder: TempFolder, server: StaticServer, browser: Browser) {
+    this.#folder = folder;
+    this.#server = server;
+    this.#browser = browser;
+  }
+
+  /** Builds the pages, and starts Chromium with these flags. */
+  static async open(...flags: string[]): Promise<Site> {
+    const folder = await TempFolder.make();
+    const [browser] = await Promise.all([launch(...flags), runTool("web", folder.path)]);
+    // a page that needs threads
+    const threads = `<!doctype html><html data-threads><link rel="icon" href="data:,">
+<script type="module" src="../page.js"></script></html>`;
+    await folder.write("threads/index.html", threads);
+    return new Site(folder, new StaticServer(pathToFileURL(`${folder.path}/`)), browser);
+  }
+
+  /** Opens a page in a window of its own. */
+  async page(path: string, options: BrowserContextOptions = {}): Promise<Page> {
+    const context = await this.#browser.newContext(options);
+    const page = await context.newPage(), origin = `http://${this.#server.host}/`;
+    page.on("pageerror", (error) => this.problems.push(String(error)));
+    page.on("console", (message) => {
+      if (message.type() === "error") this.problems.push(message.text());
+    });
+    context.on("request", (request) => {
+      if (!request.url().startsWith(origin)) this.problems.push(request.url());
+    });
+    await page.goto(origin + path);
+    return page;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#browser.close();
+    await this.#server[Symbol.asyncDispose]();
+    await this.#folder[Symbol.asyncDispose]();
+  }
+}
+
+/**
+ * Serious findings of axe, one line each. The page must have run axe's source. The structure is the same
+ * in both colour schemes.
+ *
+ * @param context What axe looks at, or leaves out.
+ */
+export async function findings(
+  page: Page,
+  colorScheme: "light" | "dark",
+  context: { readonly include?: readonly string[]; readonly exclude?: readonly string[] },
+): Promise<string[]> {
+  const options = {
+    resultTypes: ["violations"],
+    ...colorScheme === "dark" ? { runOnly: ["color-contrast"] } : {},
+  };
+  return await page.evaluate(`axe.run(${JSON.stringify(context)}, ${JSON.stringify(options)})
+    .then(({ violations }) => violations
+      .filter(({ impact }) => impact === "serious" || impact === "critical")
+      .map(({ id, nodes }) => id + ": " + nodes.map(({ target }) => target).join(", ")))`);
+}
