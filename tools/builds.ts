@@ -5,7 +5,7 @@
  */
 
 import { Buffer } from "node:buffer";
-import { pathToFileURL } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import {
   type BundleOptions,
   type External,
@@ -183,13 +183,53 @@ async function codecScript(name: string, file: string): Promise<BundleOptions> {
   return { entry: await inPackage(name, file), replacements: [codecScripts] };
 }
 
-/** For pages that are bundled with the library: kernels and codecs are chunks, loaded when needed. */
+/** A module that fetches its binary, which {@linkcode deflatedFiles} compresses. */
+function fetchedBinary(module: RegExp, file: URL, toExport = "bytes"): Replacement {
+  return [
+    module,
+    () =>
+      `import path from ${JSON.stringify(`${fileURLToPath(file)}.deflate`)};
+      import { compile } from ${JSON.stringify(fileURLToPath(new URL("../binary.ts", generated)))};
+      const response = await fetch(new URL(path, import.meta.url));
+      if (!response.ok) throw new Error(path + ": HTTP status " + response.status);
+      const inflated = response.body.pipeThrough(new DecompressionStream("deflate"));
+      const bytes = new Uint8Array(await new Response(inflated).arrayBuffer());
+      export default ${toExport};`,
+  ];
+}
+
+/** The binaries are not embedded. */
+const bytesAsTheyAre: Replacement = [
+  /\bwasm[/\\]embedded_binary\.ts$/,
+  () => "export const decodeBinary = (bytes) => bytes;",
+];
+
+/**
+ * For pages that are bundled with the library: kernels and codecs are loaded when they are needed, and
+ * their binaries are files. Needs {@linkcode deflatedFiles}.
+ */
 export const pageReplacements: readonly Replacement[] = [
   kernelsOnDemand,
-  bytesFromText,
+  bytesAsTheyAre,
   codecScripts,
-  ...Object.values(kernels),
-  ...Object.values(codecs),
+  ...Object.entries({ relaxed: "relaxed simd", simd: "simd" }).flatMap(([name, label]) => [
+    fetchedBinary(
+      new RegExp(`\\bgenerated[/\\\\]${name}\\.ts$`),
+      new URL(`${name}.wasm`, generated),
+      `compile("${label}", bytes)`,
+    ),
+    fetchedBinary(
+      new RegExp(`\\bgenerated[/\\\\]${name}_threads\\.ts$`),
+      new URL(`${name}_threads.wasm`, generated),
+    ),
+  ]),
+  ...["jpeg", "webp"].map((name) =>
+    fetchedBinary(
+      new RegExp(`\\b${name}_wasm\\.js$`),
+      binaries[`${name}.wasm`],
+      "new WebAssembly.Module(bytes)",
+    )
+  ),
 ];
 
 const library: BundleOptions = {

@@ -6,6 +6,7 @@
 
 import { basename, dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { deflateSync } from "node:zlib";
 import * as esbuild from "npm:esbuild@0.28.2";
 
 /** Replaces the source of modules whose path matches. */
@@ -135,6 +136,19 @@ export function replacing(replacements: readonly Replacement[]): esbuild.Plugin 
     },
   };
 }
+
+/** An import of `FILE.deflate` compresses FILE to a file of its own. Its default export is the path. */
+export const deflatedFiles: esbuild.Plugin = {
+  name: "deflate",
+  setup({ onLoad, onResolve }) {
+    const suffix = /\.deflate$/, namespace = "deflate";
+    onResolve({ filter: suffix }, ({ path }) => ({ path, namespace }));
+    onLoad({ filter: suffix, namespace }, async ({ path }) => {
+      const contents = deflateSync(await Deno.readFile(path.replace(suffix, "")), { level: 9 });
+      return { contents, loader: "file" };
+    });
+  },
+};
 
 /** Resolves npm packages to their folders in Deno's cache. */
 export const npmPackages: esbuild.Plugin = {

@@ -4,10 +4,13 @@
  *
  *     deno task web
  *     deno task web FOLDER
+ *     deno task web FOLDER --model "SqueezeNet 1.1=squeezenet1_1.safetensors" --model NAME=FILE …
  *
- * A page is a folder with an `index.html` and, if it computes, a `main.ts`. That becomes `main.js` and
- * chunks that it loads when it needs them, with the parts of the library that the page uses. All pages
- * share `style.css` and `page.ts`. Other files are copied. `service_worker.ts` gets the list of files.
+ * A page is a folder with an `index.html` and, if it computes, a `main.ts` and a `worker.ts`. They
+ * become `main.js`, `worker.js` and chunks that they load when they need them, with the parts of the
+ * library that the page uses. All pages share `style.css` and `page.ts`. Other files are copied.
+ * `service_worker.ts` gets the list of files, and pages that of the networks: the bundled one, and those
+ * of `--model`.
  *
  * Fails if a page is too large.
  *
@@ -15,22 +18,49 @@
  */
 
 import { createHash } from "node:crypto";
-import { relative, resolve } from "node:path";
+import { basename, relative, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { parseArgs } from "node:util";
 import * as esbuild from "npm:esbuild@0.28.2";
-import { entry, pageReplacements, root } from "./builds.ts";
-import { disposeSymbol, npmPackages, type Replacement, replacing } from "./bundle.ts";
+import { entry, pageReplacements, root, weightsFile } from "./builds.ts";
+import {
+  deflatedFiles,
+  disposeSymbol,
+  npmPackages,
+  type Replacement,
+  replacing,
+} from "./bundle.ts";
 
 /** The limit for all that a page loads before it computes, uncompressed. */
 const maxBytes = 300_000;
 
+const { values: { model: models }, positionals: [target = "dist/web"] } = parseArgs({
+  args: Deno.args,
+  options: { model: { type: "string", multiple: true, default: [] } },
+  allowPositionals: true,
+});
 const pages = new URL("examples/web/", root);
-const folder = pathToFileURL(`${resolve(Deno.args[0] ?? "dist/web")}/`);
+const folder = pathToFileURL(`${resolve(target)}/`);
+
+/** A file of weights that pages can load. */
+interface Network {
+  readonly name: string;
+  readonly file: string;
+  /** Relative to the folder. */
+  readonly path: string;
+  readonly bytes: number;
+}
+
+const networks = [`AlexNet tiny=${fileURLToPath(weightsFile)}`, ...models].map((model): Network => {
+  const [, name, file] = /^(.+?)=(.+)$/.exec(model) ?? [];
+  if (!file) throw new Error(`--model ${model}: write NAME=FILE`);
+  return { name, file, path: `networks/${basename(file)}`, bytes: Deno.statSync(file).size };
+});
 
 /** All files of the result, by path. */
 const files: Record<string, Uint8Array> = {};
 
-/** The chunks that a script needs at once, and the kernels for one thread, by the script's path. */
+/** The chunks that a script needs at once, and the files of kernels, by the script's path. */
 const chunks: Record<string, string[]> = {}, kernels: Record<string, string[]> = {};
 
 /** The files below a folder, by path relative to it. */
@@ -52,7 +82,7 @@ async function onlyImports(scripts: readonly string[]): Promise<Replacement> {
     texts.flatMap((text) => [...text.matchAll(imports)].flatMap(([, list]) => list.match(/\w+/g))),
   );
   return [
-    /[/\\]mod\.ts$/,
+    new RegExp(`^${fileURLToPath(entry).replace(/\W/g, "\\$&")}$`),
     (source) =>
       source.replace(
         /^export (?:type )?\{([^}]+)\} from .+$/gm,
@@ -93,12 +123,17 @@ async function addScript(source: string, scripts: readonly string[]): Promise<vo
     ...options,
     entryPoints: [{ in: fileURLToPath(new URL(source, pages)), out: source.replace(/\.ts$/, "") }],
     chunkNames: source.replace(/\w+\.ts$/, "[name]-[hash]"),
+    assetNames: source.replace(/\w+\.ts$/, "[name]-[hash]"),
     splitting: true,
     format: "esm",
+    define: {
+      NETWORKS: JSON.stringify(networks.map(({ name, path, bytes }) => ({ name, path, bytes }))),
+    },
     banner: { js: disposeSymbol },
     plugins: [
       replacing([await onlyImports(scripts), ...pageReplacements]),
       treeShaking,
+      deflatedFiles,
       npmPackages,
     ],
   });
@@ -110,9 +145,10 @@ async function addScript(source: string, scripts: readonly string[]): Promise<vo
       kind === "import-statement" ? [path, ...needed(path)] : []
     );
   chunks[script] = needed(script);
-  kernels[script] = Object.keys(outputs).filter((path) =>
-    /\/generated\/(relaxed|simd)\.ts$/.test(outputs[path].entryPoint ?? "")
-  );
+  kernels[script] = Object.keys(outputs)
+    .filter((path) => /\/generated\/\w+\.ts$/.test(outputs[path].entryPoint ?? ""))
+    .flatMap((path) => outputs[path].imports.filter(({ kind }) => kind === "file-loader"))
+    .map(({ path }) => path);
 }
 
 const sources = [...filesIn(pages)].sort();
@@ -121,7 +157,7 @@ for (const source of sources) {
   const [, folder, name] = /^(.*\/|)([^/]+)$/.exec(source)!;
   if (!name.endsWith(".ts")) files[source] = await Deno.readFile(new URL(source, pages));
   else if (name === "page.ts") await addScript(source, []);
-  else if (name === "main.ts") {
+  else if (name === "main.ts" || name === "worker.ts") {
     const belongs = (path: string) =>
       path.startsWith(folder) && path.slice(folder.length).split("/").slice(0, -1)
         .every((_, i, below) => !isPage(`${folder}${below.slice(0, i + 1).join("/")}/`));
@@ -147,6 +183,10 @@ const first = sources.filter((path) => path in files).concat(
 );
 const version = createHash("sha256");
 for (const path of Object.keys(files).sort()) version.update(`${path}\n`).update(files[path]);
+for (const { file, path } of networks) {
+  version.update(`${path}\n`);
+  for await (const chunk of (await Deno.open(file)).readable) version.update(chunk);
+}
 const worker = await esbuild.build({
   ...options,
   entryPoints: [fileURLToPath(new URL("service_worker.ts", pages))],
@@ -154,7 +194,10 @@ const worker = await esbuild.build({
   define: {
     VERSION: JSON.stringify(version.digest("hex").slice(0, 12)),
     FILES: JSON.stringify([...new Set(first)].sort()),
-    LATER: JSON.stringify(Object.keys(files).filter((path) => !first.includes(path)).sort()),
+    LATER: JSON.stringify(
+      [...Object.keys(files), ...networks.map(({ path }) => path)]
+        .filter((path) => !first.includes(path)).sort(),
+    ),
   },
 });
 files["service_worker.js"] = worker.outputFiles[0].contents;
@@ -165,6 +208,8 @@ for (const [path, contents] of Object.entries(files)) {
   await Deno.mkdir(new URL("./", to), { recursive: true });
   await Deno.writeFile(to, contents);
 }
+await Deno.mkdir(new URL("networks/", folder), { recursive: true });
+for (const { file, path } of networks) await Deno.copyFile(file, new URL(path, folder));
 for (const page of Object.keys(files).filter((path) => /(^|\/)index\.html$/.test(path))) {
   const bytes = pageSize(page);
   console.log(`${page.padEnd(28)} ${(bytes / 1000).toFixed(1).padStart(6)} kB before weights`);
@@ -173,18 +218,15 @@ for (const page of Object.keys(files).filter((path) => /(^|\/)index\.html$/.test
   Deno.exitCode = 1;
 }
 
-/** Bytes of a page with its styles, scripts and, if it computes, the larger kernels. */
+/** Bytes of a page with its styles, scripts, worker and, if it computes, the largest kernels. */
 function pageSize(page: string): number {
   const html = new TextDecoder().decode(files[page]);
-  const linked = [...html.matchAll(/<(?:script|link)[^>]* (?:src|href)="([^":]+)"/g)];
-  const used = new Set([page]);
-  let largestKernels = 0;
-  for (const [, path] of linked) {
-    const file = new URL(path, new URL(page, "http://host/")).pathname.slice(1);
-    for (const each of [file, ...chunks[file] ?? []]) used.add(each);
-    for (const each of kernels[file] ?? []) {
-      largestKernels = Math.max(largestKernels, files[each].length);
-    }
-  }
-  return [...used].reduce((sum, path) => sum + files[path].length, largestKernels);
+  const linked = [...html.matchAll(/<(?:script|link)[^>]* (?:src|href)="([^":]+)"/g)]
+    .map(([, path]) => new URL(path, new URL(page, "http://host/")).pathname.slice(1));
+  const worker = page.replace("index.html", "worker.js");
+  const scripts = worker in files ? [...linked, worker] : linked;
+  const used = new Set([page, ...scripts.flatMap((file) => [file, ...chunks[file] ?? []])]);
+  const largest = scripts.flatMap((file) => kernels[file] ?? [])
+    .reduce((largest, file) => Math.max(largest, files[file].length), 0);
+  return [...used].reduce((sum, path) => sum + files[path].length, largest);
 }

@@ -2,7 +2,8 @@
  * What every page does: it registers the service worker, which makes the pages work offline.
  *
  * A page with `<html data-threads>` needs cross-origin isolation for threads. If the host does not send
- * the headers for it, the page loads once more, because the service worker adds them then.
+ * the headers for it, the page loads once more, because the service worker adds them then. If the reader
+ * already uses the page, it waits for the next visit.
  */
 
 /// <reference lib="dom" />
@@ -29,6 +30,7 @@ async function start(container: ServiceWorkerContainer): Promise<void> {
   if (!document.documentElement.hasAttribute("data-threads") || crossOriginIsolated) return;
   if (!container.controller) await controllerChange(container);
   if (sessionStorage.getItem("reloaded")) return; // once is enough if the browser refuses
+  if (navigator.userActivation?.hasBeenActive) return; // the reader would lose what they did
   sessionStorage.setItem("reloaded", "for threads");
   location.reload();
 }

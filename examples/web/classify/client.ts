@@ -2,7 +2,7 @@
 
 /// <reference lib="dom" />
 
-import type { Calls, Request, Response } from "./protocol.ts";
+import type { Answer, Calls, Request, Response } from "./protocol.ts";
 
 /** Options of a call. */
 export interface CallOptions<C extends Calls[string]> {
@@ -21,6 +21,14 @@ interface Pending {
   onReport?(report: unknown): void;
 }
 
+/** What went wrong in the worker. */
+export class CallError extends Error {
+  /** @param kind The name of the error in the worker, such as "FileError". */
+  constructor(message: string, readonly kind: string) {
+    super(message);
+  }
+}
+
 /** The next id. Several clients may use one worker: each ignores the answers to the others. */
 let nextId = 0;
 
@@ -32,7 +40,9 @@ export class Client<C extends Calls> {
   /** @param onCrash Called if the worker cannot start or fails outside a call. */
   constructor(worker: Worker, onCrash: (reason: string) => void = () => {}) {
     this.#worker = worker;
-    worker.addEventListener("message", ({ data }: MessageEvent<Response>) => this.#receive(data));
+    worker.addEventListener("message", ({ data }: MessageEvent<Response>) => {
+      if ("id" in data) this.#receive(data);
+    });
     worker.addEventListener("error", (event) => {
       event.preventDefault();
       onCrash(event.message || "its script cannot be loaded");
@@ -62,12 +72,12 @@ export class Client<C extends Calls> {
     this.#worker.postMessage(request, transfer);
   }
 
-  #receive(response: Response): void {
+  #receive(response: Answer): void {
     const pending = this.#pending.get(response.id);
     if (!pending) return; // cancelled, or another client's
     if ("report" in response) return pending.onReport?.(response.report);
     this.#pending.delete(response.id);
-    if ("error" in response) pending.reject(new Error(response.error));
+    if ("error" in response) pending.reject(new CallError(response.error, response.kind));
     else pending.resolve(response.returned);
   }
 }

@@ -1,27 +1,132 @@
-/** The network in use, and the images that it gets. Runs in the worker. */
+/** The network in use, the device that it computes on, and its images. Runs in the worker. */
 
-import { type Classifier, decodeImage, fromRgba, type RgbImage } from "../../../mod.ts";
+/// <reference lib="dom" />
+
+import {
+  type Backend,
+  type Classifier,
+  createBackend,
+  decodeImage,
+  fromRgba,
+  loadModel,
+  type RgbImage,
+} from "../../../mod.ts";
+import type { Device, DeviceLimits, NetworkFacts, NetworkSource } from "./page_calls.ts";
 import type { Photo } from "./protocol.ts";
 
-let current: Classifier | undefined;
+/** A network on a device. */
+interface Engine {
+  readonly source: NetworkSource;
+  readonly device: Device;
+  readonly model: Classifier;
+}
+
+let engine: Engine | undefined;
 
 /**
- * The network in use, on the backend in use.
+ * The network in use, on the device in use.
  *
  * @throws {Error} When none is loaded.
  */
 export function currentClassifier(): Classifier {
-  if (!current) throw new Error("no network is loaded: choose one first");
-  return current;
+  return currentEngine().model;
 }
 
-/** Puts another network to use, and disposes of the one before. */
-export function setClassifier(next: Classifier | undefined): void {
-  current?.dispose();
-  current = next;
+function currentEngine(): Engine {
+  if (!engine) throw new Error("No network is loaded: choose one first.");
+  return engine;
 }
 
 /** The pixels of a photo. The library decodes files, so that results equal those of the command. */
 export async function imageOf(photo: Photo): Promise<RgbImage> {
   return "bytes" in photo ? await decodeImage(photo.bytes, { name: photo.name }) : fromRgba(photo);
+}
+
+/** How to load a network. */
+export interface LoadOptions {
+  readonly signal: AbortSignal;
+  /** Called with the share that is loaded. */
+  onShare(share: number): void;
+}
+
+/** Puts a network to use. If it cannot be loaded, the one before stays in use. */
+export async function useNetwork(
+  source: NetworkSource,
+  device: Device,
+  options: LoadOptions,
+): Promise<NetworkFacts> {
+  const model = await load(source, device, options);
+  engine?.model.dispose();
+  engine = { source, device, model };
+  const { name, threads } = model.backend;
+  const classes = model.classes.map(({ label }) => label);
+  return { name: source.name, type: model.type, classes, device, backend: name, threads };
+}
+
+/** Runs something with the network in use on any device. */
+export async function onDevice<T>(
+  device: Device,
+  options: LoadOptions,
+  run: (model: Classifier) => Promise<T>,
+): Promise<T> {
+  const current = currentEngine();
+  if (device === current.device) return await run(current.model);
+  using model = await load(current.source, device, options);
+  return await run(model);
+}
+
+async function load(
+  { weights, files, base }: NetworkSource,
+  device: Device,
+  { signal, onShare }: LoadOptions,
+): Promise<Classifier> {
+  const backend = await open(device);
+  try {
+    const onProgress = (done: number, total: number) => onShare(done / total);
+    const options = { weights, files, base, backend, signal, onProgress };
+    return (await loadModel(options)).own(backend);
+  } catch (error) {
+    backend.dispose();
+    throw error;
+  }
+}
+
+async function open(device: Device): Promise<Backend> {
+  if (device === "webgpu") return await createBackend({ device });
+  const backend = await createBackend({ device: "wasm", threads: device === "wasm" ? 1 : "auto" });
+  if (device === "wasm" || backend.threads > 1) return backend;
+  backend.dispose();
+  throw new Error("The browser starts no threads: choose another device.");
+}
+
+/** What is special about the devices of this machine. */
+export async function deviceLimits(): Promise<DeviceLimits> {
+  const adapter = await findAdapter(), threads = reasonAgainstThreads();
+  const reasons = {
+    ...(typeof adapter === "string" && { webgpu: adapter }),
+    ...(threads && { threads }),
+  };
+  return { reasons, hasSoftwareGpu: typeof adapter !== "string" && isSoftware(adapter) };
+}
+
+/** The adapter of WebGPU, or why there is none. */
+async function findAdapter(): Promise<GPUAdapter | string> {
+  if (!isSecureContext) return "only over HTTPS";
+  const { gpu } = navigator as { readonly gpu?: GPU };
+  if (!gpu) return "not in this browser";
+  return await gpu.requestAdapter().catch(() => null) ?? "no graphics processor";
+}
+
+/** Older browsers do not have `info`. */
+function isSoftware({ info, isFallbackAdapter }: {
+  readonly info?: { readonly isFallbackAdapter?: boolean };
+  readonly isFallbackAdapter?: boolean;
+}): boolean {
+  return info?.isFallbackAdapter ?? isFallbackAdapter ?? false;
+}
+
+function reasonAgainstThreads(): string | undefined {
+  if (navigator.hardwareConcurrency < 2) return "only one processor";
+  if (crossOriginIsolated) return undefined;
+  return isSecureContext ? "load the page again" : "only over HTTPS";
 }

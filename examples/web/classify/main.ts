@@ -1,20 +1,244 @@
-/** The page that classifies photos. */
+/** The page that classifies photos: what the reader does, and what the worker answers. */
 
 /// <reference lib="dom" />
 
-import { Client } from "./client.ts";
-import type { PageCalls } from "./page_calls.ts";
+import { sentence, showBars } from "./bars.ts";
+import { type Camera, openCamera } from "./camera.ts";
+import { CallError, Client } from "./client.ts";
+import { DeviceTiles } from "./devices.ts";
+import { byId, press, say } from "./elements.ts";
+import { acceptDrops, bufferOf, filesOf, photoOf } from "./files.ts";
+import { problemText } from "./format.ts";
+import { networkIn, NetworkList, storedNetworks } from "./networks.ts";
+import { storeFilesOf } from "./offline.ts";
+import type { Device, Method, NetworkSource, PageCalls, Score } from "./page_calls.ts";
+import type { Photo } from "./protocol.ts";
+import { describePhoto, hideHeat, setOpacity, showHeat, showPhoto } from "./stage.ts";
 import { startTeach } from "./teach.ts";
 import type { TeachCalls } from "./teach_protocol.ts";
+import { isReplaced, Turn } from "./turn.ts";
 
+const imageWayOut = "Choose a JPEG, PNG, WebP, GIF or BMP image.";
+const networkWayOut = "Choose the .onnx, .safetensors or .pth file of a network for images.";
+
+const main = document.querySelector("main")!, teach = byId("teach");
 const worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
-const client = new Client<PageCalls>(worker);
-const teach = document.getElementById("teach")!;
+const client = new Client<PageCalls>(worker, (reason) => {
+  showProblem(`The page cannot compute: ${reason}. Load it again.`);
+});
+storeFilesOf(worker);
 
-/** Tells "Teach it" about a network that was loaded, or moved to another device. */
-function announceNetwork(classes: readonly string[]): void {
-  teach.dispatchEvent(new CustomEvent("network", { detail: classes }));
+/** What the reader chose. */
+let source: NetworkSource = storedNetworks[0];
+let device: Device = crossOriginIsolated && navigator.hardwareConcurrency > 1 ? "threads" : "wasm";
+let method: Method | "none" = "grad-cam";
+let chosen: Score | undefined;
+
+/** What the worker has. */
+let hasPhoto = false, hasNetwork = false;
+
+/** Newer work replaces older work of the same kind. */
+const photoTurn = new Turn(), networkTurn = new Turn(), lookTurn = new Turn();
+const heatTurn = new Turn(), timeTurn = new Turn();
+
+const tiles = new DeviceTiles((next) => useNetwork(source, next));
+const networks = new NetworkList((next) => useNetwork(next, device));
+
+function showProblem(text: string): void {
+  byId("problem").textContent = text;
+  byId("problem").hidden = text === "";
 }
 
+/** Runs work, and shows what goes wrong in it. What newer work has replaced ends silently. */
+async function attempt(work: () => Promise<void>, wayOut = ""): Promise<void> {
+  main.setAttribute("aria-busy", "true");
+  busy++;
+  try {
+    await work();
+  } catch (error) {
+    if (isReplaced(error)) return;
+    showProblem(problemText(error, wayOut));
+    if (error instanceof CallError && error.kind === "DeviceLostError") loseGpu(error.message);
+  } finally {
+    if (--busy === 0) main.setAttribute("aria-busy", "false");
+  }
+}
+let busy = 0;
+
+/** Goes on without the graphics processor. */
+async function loseGpu(reason: string): Promise<void> {
+  await useNetwork(source, "wasm");
+  showProblem(`${reason}. The page now computes on Wasm.`);
+}
+
+/** Shows a photo, and what the network makes of it. */
+function usePhoto(photo: Photo | Promise<Photo>): Promise<void> {
+  const signal = photoTurn.next();
+  lookTurn.cancel();
+  return attempt(async () => {
+    showProblem("");
+    const taken = await photo;
+    signal.throwIfAborted();
+    const { picture } = await client.call("photo", taken, { signal, transfer: [bufferOf(taken)] });
+    showPhoto(picture);
+    hasPhoto = true;
+    await look();
+  }, imageWayOut);
+}
+
+/** Once there are a photo and a network: finds its classes, a heat map, and the time that it takes. */
+async function look(): Promise<void> {
+  if (!hasPhoto || !hasNetwork) return;
+  const signal = lookTurn.next();
+  const scores = await client.call("classify", undefined, { signal });
+  showBars(scores, (score) => attempt(() => showWhere(score)));
+  describePhoto(scores[0].label);
+  if (!("ready" in main.dataset)) performance.mark("first result");
+  main.dataset.ready = "";
+  say(sentence(scores));
+  await showWhere(scores[0]);
+  signal.throwIfAborted();
+  await measure([device]);
+}
+
+/** Shows where in the photo the network found a class. */
+async function showWhere(score: Score): Promise<void> {
+  const signal = AbortSignal.any([heatTurn.next(), lookTurn.signal]);
+  chosen = score;
+  if (method === "none") return hideHeat();
+  const { index } = score;
+  const { picture, region } = await client.call("explain", { index, method }, { signal });
+  showHeat(picture, region);
+}
+
+/** Measures devices one after the other. */
+async function measure(devices: readonly Device[]): Promise<void> {
+  const signal = AbortSignal.any([timeTurn.next(), lookTurn.signal]);
+  for (const each of devices) {
+    tiles.begin(each);
+    try {
+      tiles.show(each, await client.call("time", each, { signal }));
+    } catch (error) {
+      tiles.show(each, undefined);
+      throw error;
+    }
+  }
+}
+
+/** Loads a network on a device. If that fails, the one before stays in use. */
+function useNetwork(next: NetworkSource, on: Device): Promise<void> {
+  const signal = networkTurn.next();
+  lookTurn.cancel();
+  return attempt(async () => {
+    showProblem("");
+    const isOther = next !== source;
+    await load(next, on, signal);
+    if (isOther) tiles.clear();
+    await look();
+  }, networkWayOut);
+}
+
+async function load(next: NetworkSource, on: Device, signal: AbortSignal): Promise<void> {
+  const progress = byId<HTMLProgressElement>("progress");
+  progress.removeAttribute("value");
+  byId("loading").hidden = false;
+  try {
+    const onReport = (share: number) => progress.value = share;
+    const facts = await client.call("network", { source: next, device: on }, { signal, onReport });
+    source = next;
+    device = on;
+    hasNetwork = true;
+    networks.press(next);
+    tiles.press(on);
+    const { type, classes, backend, threads } = facts;
+    byId("network-facts").textContent = `${type}, ${classes.length} classes, on ${backend}` +
+      (threads > 1 ? `, ${threads} threads` : "");
+    teach.dispatchEvent(new CustomEvent("network", { detail: facts }));
+  } finally {
+    byId("loading").hidden = true;
+  }
+}
+
+let camera: Camera | undefined;
+
+async function toggleCamera(): Promise<void> {
+  if (camera) return camera.close();
+  const button = byId("camera-button"), frame = byId("frame");
+  showProblem("");
+  frame.classList.add("filming");
+  camera = await openCamera(byId("camera"), (photo) => {
+    camera?.close();
+    press(samples, undefined);
+    usePhoto(photo);
+  }, {
+    onClose: () => {
+      camera = undefined;
+      frame.classList.remove("filming");
+      button.focus();
+    },
+  });
+}
+
+const samples = document.querySelectorAll<HTMLElement>("[data-sample]");
+
+/** Uses a sample of the page. */
+function useSample(button: HTMLElement): Promise<void> {
+  press(samples, button);
+  const url = new URL(button.dataset.sample!, import.meta.url);
+  return usePhoto(
+    fetch(url).then(async (response) => {
+      if (!response.ok) throw new Error(`The sample cannot be loaded: status ${response.status}.`);
+      const name = url.pathname.replace(/.*\//, "");
+      return photoOf(new File([await response.arrayBuffer()], name));
+    }),
+  );
+}
+
+/** Uses files that the reader picked, dropped or pasted: a network or a photo. */
+function useFiles(files: readonly File[]): void {
+  if (files.length === 0) return;
+  if (files.some(({ name }) => /\.(onnx|safetensors|pth|pt|net)$/i.test(name))) {
+    useNetwork(networkIn(files, source), device);
+    return;
+  }
+  press(samples, undefined);
+  usePhoto(photoOf(files[0]));
+}
+
+/** Connects what the reader can use. */
+function connect(): void {
+  for (const button of samples) button.addEventListener("click", () => useSample(button));
+  byId("camera-button").addEventListener("click", toggleCamera);
+  byId("cancel").addEventListener("click", () => networkTurn.cancel());
+  byId("compare").addEventListener("click", () => attempt(() => measure(tiles.unmeasured())));
+  for (const id of ["file", "network-file"]) {
+    const input = byId<HTMLInputElement>(id);
+    input.addEventListener("change", () => {
+      const files = Array.from(input.files ?? []);
+      input.value = ""; // so that choosing the same file again is a change
+      if (id === "file") useFiles(files);
+      else if (files.length > 0) useNetwork(networkIn(files, source), device);
+    });
+  }
+  acceptDrops(document.body, useFiles);
+  document.addEventListener("paste", (event) => {
+    if (teach.contains(event.target as Node)) return;
+    const files = filesOf(event.clipboardData);
+    if (files.length > 0) event.preventDefault();
+    useFiles(files);
+  });
+  document.querySelector(".heat-controls")!.addEventListener("change", ({ target }) => {
+    const { name, value } = target as HTMLInputElement;
+    if (name !== "method") return;
+    method = value as typeof method;
+    if (chosen) attempt(() => showWhere(chosen!));
+  });
+  const opacity = byId<HTMLInputElement>("opacity");
+  opacity.addEventListener("input", () => setOpacity(Number(opacity.value) / 100));
+  setOpacity(Number(opacity.value) / 100);
+}
+
+connect();
 startTeach(teach, new Client<TeachCalls>(worker));
-client.call("classes", undefined).then(announceNetwork, () => {});
+await Promise.all([useNetwork(source, device), useSample(samples[0])]);
+tiles.limit(await client.call("devices", undefined));

@@ -24,11 +24,14 @@ export type Request =
   | { readonly id: number; readonly call: string; readonly takes: unknown }
   | { readonly id: number; readonly cancel: true };
 
-/** From the worker: a report or the end of a call. */
-export type Response =
+/** From the worker: the URLs of files that it has loaded, or an answer. */
+export type Response = { readonly loaded: readonly string[] } | Answer;
+
+/** A report or the end of a call. */
+export type Answer =
   | { readonly id: number; readonly report: unknown }
   | { readonly id: number; readonly returned: unknown }
-  | { readonly id: number; readonly error: string };
+  | { readonly id: number; readonly error: string; readonly kind: string };
 
 /** What the worker gives to the function that computes a call. */
 export interface CallContext<C extends Calls[string]> {
@@ -40,7 +43,10 @@ export interface CallContext<C extends Calls[string]> {
   pause(): Promise<void>;
 }
 
-/** The functions that compute calls, in the worker. Buffers of returned pixels are transferred. */
+/**
+ * The functions that compute calls, in the worker. Pixels and bitmaps that are properties of what they
+ * return are transferred.
+ */
 export type Handlers<C extends Calls> = {
   readonly [K in keyof C]: (
     takes: C[K]["takes"],

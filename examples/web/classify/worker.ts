@@ -3,28 +3,33 @@
 /// <reference lib="dom" />
 
 import { pageHandlers } from "./page_handlers.ts";
-import type { CallContext, Calls, Handlers, Request, Response } from "./protocol.ts";
-import { teachHandlers } from "./teach_worker.ts";
+import type { Answer, CallContext, Calls, Handlers, Request, Response } from "./protocol.ts";
 
-const handlers = { ...pageHandlers, ...teachHandlers } as unknown as Handlers<Calls>;
+/** Calls that need neither the network nor other calls: they do not wait for a long download. */
+const independent: readonly string[] = ["photo", "devices"];
 
 const scope = globalThis as unknown as Worker;
 const waiting: Extract<Request, { call: string }>[] = [];
 const running = new Map<number, AbortController>();
+let isComputing = false;
 
 scope.addEventListener("message", ({ data }: MessageEvent<Request>) => {
   if ("cancel" in data) {
     const place = waiting.findIndex(({ id }) => id === data.id);
     if (place >= 0) waiting.splice(place, 1);
     running.get(data.id)?.abort();
-    return;
+  } else if (independent.includes(data.call)) {
+    compute(data);
+  } else {
+    waiting.push(data);
+    if (!isComputing) computeAll();
   }
-  waiting.push(data);
-  if (running.size === 0) computeAll();
 });
 
 async function computeAll(): Promise<void> {
+  isComputing = true;
   for (let next = waiting.shift(); next; next = waiting.shift()) await compute(next);
+  isComputing = false;
 }
 
 async function compute({ id, call, takes }: typeof waiting[number]): Promise<void> {
@@ -40,21 +45,38 @@ async function compute({ id, call, takes }: typeof waiting[number]): Promise<voi
   };
   try {
     await context.pause(); // it may have been cancelled meanwhile
+    const handlers = await handlersOf(call);
     answer({ id, returned: await handlers[call](takes, context) });
   } catch (error) {
-    answer({ id, error: error instanceof Error ? error.message : String(error) });
+    const { message, name } = error instanceof Error ? error : new Error(String(error));
+    answer({ id, error: message, kind: name });
   } finally {
     running.delete(id);
   }
 }
 
-/** Sends an answer. The buffers of pixels in it are moved, not copied. */
-function answer(response: Response): void {
-  const buffers: Transferable[] = [];
-  if ("returned" in response && typeof response.returned === "object") {
+/** Those of "Teach it" are loaded when it is used. */
+async function handlersOf(call: string): Promise<Handlers<Calls>> {
+  const handlers = call in pageHandlers
+    ? pageHandlers
+    : (await import("./teach_worker.ts")).teachHandlers;
+  return handlers as unknown as Handlers<Calls>;
+}
+
+/** Sends an answer. Pixels and bitmaps in it are moved, not copied. */
+function answer(response: Answer): void {
+  const moved: Transferable[] = [];
+  if ("returned" in response) {
     for (const value of Object.values(response.returned ?? {})) {
-      if (value?.data instanceof Uint8ClampedArray) buffers.push(value.data.buffer);
+      if (value instanceof ImageBitmap) moved.push(value);
+      else if (value?.data instanceof Uint8ClampedArray) moved.push(value.data.buffer);
     }
   }
-  scope.postMessage(response, buffers);
+  scope.postMessage(response, moved);
 }
+
+// The page cannot see what its worker loads, but has to store it for the next visit.
+new PerformanceObserver((list) => {
+  const loaded = list.getEntries().map(({ name }) => name);
+  scope.postMessage({ loaded } satisfies Response);
+}).observe({ type: "resource", buffered: true });

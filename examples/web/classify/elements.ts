@@ -1,0 +1,44 @@
+/** Parts of the page. */
+
+/// <reference lib="dom" />
+
+/** The element with this id. */
+export function byId<E extends HTMLElement = HTMLElement>(id: string): E {
+  return document.getElementById(id) as E;
+}
+
+/** A new element with a class and children. */
+export function element<K extends keyof HTMLElementTagNameMap>(
+  name: K,
+  className: string,
+  ...children: (Node | string)[]
+): HTMLElementTagNameMap[K] {
+  const made = document.createElement(name);
+  made.className = className;
+  made.append(...children);
+  return made;
+}
+
+/** A button that stays pressed while its choice is in use. */
+export function choice(onClick: () => void, ...children: (Node | string)[]): HTMLButtonElement {
+  const button = element("button", "choice", ...children);
+  button.type = "button";
+  button.setAttribute("aria-pressed", "false");
+  button.addEventListener("click", onClick);
+  return button;
+}
+
+/** Presses one of several buttons. */
+export function press(buttons: Iterable<Element>, pressed: Element | undefined): void {
+  for (const button of buttons) {
+    button.setAttribute("aria-pressed", String(button === pressed));
+  }
+}
+
+let announcement: ReturnType<typeof setTimeout> | undefined;
+
+/** Tells a screen reader what happened, once it has settled. */
+export function say(text: string): void {
+  clearTimeout(announcement);
+  announcement = setTimeout(() => byId("status").textContent = text, 200);
+}

@@ -1,0 +1,28 @@
+/** Work that newer work replaces. */
+
+/** Hands out a signal for each piece of work, and aborts the one before. */
+export class Turn {
+  #controller = new AbortController();
+
+  /** The signal of the work that goes on. */
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** Begins new work. */
+  next(): AbortSignal {
+    this.cancel();
+    this.#controller = new AbortController();
+    return this.signal;
+  }
+
+  /** Aborts the work that goes on. */
+  cancel(): void {
+    this.#controller.abort();
+  }
+}
+
+/** Whether something ended only because newer work has replaced it. */
+export function isReplaced(error: unknown): boolean {
+  return (error as Error | undefined)?.name === "AbortError";
+}
