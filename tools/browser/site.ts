@@ -34,15 +34,15 @@ export class Site implements AsyncDisposable {
   /** Opens a page in a window of its own. */
   async page(path: string, options: BrowserContextOptions = {}): Promise<Page> {
     const context = await this.#browser.newContext(options);
-    const page = await context.newPage(), origin = `http://${this.#server.host}/`;
+    const page = await context.newPage(), origin = `http://${this.#server.host}`;
     page.on("pageerror", (error) => this.problems.push(String(error)));
     page.on("console", (message) => {
       if (message.type() === "error") this.problems.push(message.text());
     });
     context.on("request", (request) => {
-      if (!request.url().startsWith(origin)) this.problems.push(request.url());
+      if (new URL(request.url()).origin !== origin) this.problems.push(request.url());
     });
-    await page.goto(origin + path);
+    await page.goto(`${origin}/${path}`);
     return page;
   }
 

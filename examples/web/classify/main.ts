@@ -14,7 +14,7 @@ import { storeFilesOf } from "./offline.ts";
 import type { Device, Method, NetworkSource, PageCalls, Score } from "./page_calls.ts";
 import type { Photo } from "./protocol.ts";
 import { describePhoto, hideHeat, setOpacity, showHeat, showPhoto } from "./stage.ts";
-import { startTeach } from "./teach.ts";
+import { startTeach, type UseDetail } from "./teach.ts";
 import type { TeachCalls } from "./teach_protocol.ts";
 import { isReplaced, Turn } from "./turn.ts";
 
@@ -153,7 +153,7 @@ async function load(next: NetworkSource, on: Device, signal: AbortSignal): Promi
     const { type, classes, backend, threads } = facts;
     byId("network-facts").textContent = `${type}, ${classes.length} classes, on ${backend}` +
       (threads > 1 ? `, ${threads} threads` : "");
-    teach.dispatchEvent(new CustomEvent("network", { detail: facts }));
+    teach.dispatchEvent(new CustomEvent("network", { detail: { ...facts, source: next } }));
   } finally {
     byId("loading").hidden = true;
   }
@@ -226,6 +226,11 @@ function connect(): void {
     const files = filesOf(event.clipboardData);
     if (files.length > 0) event.preventDefault();
     useFiles(files);
+  });
+  teach.addEventListener("use", (event) => {
+    const { source, replaced } = (event as CustomEvent<UseDetail>).detail;
+    if (replaced) networks.remove(replaced);
+    useNetwork(source, device);
   });
   document.querySelector(".heat-controls")!.addEventListener("change", ({ target }) => {
     const { name, value } = target as HTMLInputElement;

@@ -49,6 +49,12 @@ export class NetworkList {
     if (!this.#buttons.has(source)) this.#add(source, (source.weights as Blob).size);
     press(this.#buttons.values(), this.#buttons.get(source));
   }
+
+  /** Removes a network from the list. */
+  remove(source: NetworkSource): void {
+    this.#buttons.get(source)?.remove();
+    this.#buttons.delete(source);
+  }
 }
 
 /**

@@ -1,6 +1,32 @@
 /** Computes the calls of "Teach it", in the worker. */
 
+import { currentClassifier, imageOf } from "./engine.ts";
+import type { NetworkSource } from "./page_calls.ts";
 import type { Handlers } from "./protocol.ts";
 import type { TeachCalls } from "./teach_protocol.ts";
 
-export const teachHandlers: Handlers<TeachCalls> = {};
+/** The network to start from. */
+let network: NetworkSource | undefined;
+
+/** Loads what only readers who teach need. */
+const training = () => import("./teach_training.ts");
+
+export const teachHandlers: Handlers<TeachCalls> = {
+  teachFrom: (source) => {
+    network = source;
+  },
+
+  teachKeep: async (photo) => (await training()).keepPhoto(photo, network),
+
+  teachForget: async (keys) => (await training()).forgetAll(keys),
+
+  teachLearn: async (classes, context) => {
+    if (!network) throw new Error("There is no network yet: wait until it is loaded.");
+    return (await training()).learn(classes, network, context);
+  },
+
+  teachTry: async (photo) => {
+    const guesses = await currentClassifier().classify(await imageOf(photo), { topK: 5 });
+    return guesses.map(({ label, probability }) => ({ label, probability }));
+  },
+};
