@@ -11,6 +11,12 @@
 /** Undefined where a page may not have one: without HTTPS, and in some private windows. */
 const container = navigator.serviceWorker as ServiceWorkerContainer | undefined;
 
+/** Whether the reader has done something on the page. */
+let isInUse = false;
+for (const type of ["pointerdown", "keydown", "drop", "paste"]) {
+  addEventListener(type, () => isInUse = true, { once: true, capture: true });
+}
+
 async function start(container: ServiceWorkerContainer): Promise<void> {
   const wasControlled = container.controller !== null;
   const registration = await container.register(new URL("service_worker.js", import.meta.url));
@@ -30,7 +36,7 @@ async function start(container: ServiceWorkerContainer): Promise<void> {
   if (!document.documentElement.hasAttribute("data-threads") || crossOriginIsolated) return;
   if (!container.controller) await controllerChange(container);
   if (sessionStorage.getItem("reloaded")) return; // once is enough if the browser refuses
-  if (navigator.userActivation?.hasBeenActive) return; // the reader would lose what they did
+  if (isInUse) return; // the reader would lose what they did
   sessionStorage.setItem("reloaded", "for threads");
   location.reload();
 }

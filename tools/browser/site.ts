@@ -21,14 +21,29 @@ export class Site implements AsyncDisposable {
   }
 
   /** Builds the pages, and starts Chromium with these flags. */
-  static async open(...flags: string[]): Promise<Site> {
+  static open(...flags: string[]): Promise<Site> {
+    return Site.build([], flags);
+  }
+
+  /** Builds the pages with these arguments, and starts Chromium with these flags. */
+  static async build(args: readonly string[], flags: readonly string[]): Promise<Site> {
     const folder = await TempFolder.make();
-    const [browser] = await Promise.all([launch(...flags), runTool("web", folder.path)]);
+    const [browser] = await Promise.all([launch(...flags), runTool("web", folder.path, ...args)]);
     // a page that needs threads
     const threads = `<!doctype html><html data-threads><link rel="icon" href="data:,">
 <script type="module" src="../page.js"></script></html>`;
     await folder.write("threads/index.html", threads);
     return new Site(folder, new StaticServer(pathToFileURL(`${folder.path}/`)), browser);
+  }
+
+  /** The size of a file of the site, by its URL or path. 0 for other URLs. */
+  async bytesOf(url: string): Promise<number> {
+    const path = new URL(url, `http://${this.#server.host}/`).pathname.replace(
+      /\/$/,
+      "/index.html",
+    );
+    const file = await Deno.stat(this.#folder.path + path).catch(() => undefined);
+    return file?.size ?? 0;
   }
 
   /** Opens a page in a window of its own. */

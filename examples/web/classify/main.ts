@@ -13,8 +13,8 @@ import { networkIn, NetworkList, storedNetworks } from "./networks.ts";
 import { storeFilesOf } from "./offline.ts";
 import type { Device, Method, NetworkSource, PageCalls, Score } from "./page_calls.ts";
 import type { Photo } from "./protocol.ts";
-import { describePhoto, hideHeat, setOpacity, showHeat, showPhoto } from "./stage.ts";
-import { startTeach, type UseDetail } from "./teach.ts";
+import { describePhoto, explainHeat, hideHeat, setOpacity, showHeat, showPhoto } from "./stage.ts";
+import { startTeach } from "./teach.ts";
 import type { TeachCalls } from "./teach_protocol.ts";
 import { isReplaced, Turn } from "./turn.ts";
 
@@ -105,6 +105,7 @@ async function look(): Promise<void> {
 async function showWhere(score: Score): Promise<void> {
   const signal = AbortSignal.any([heatTurn.next(), lookTurn.signal]);
   chosen = score;
+  explainHeat(method, score.label);
   if (method === "none") return hideHeat();
   const { index } = score;
   const { picture, region } = await client.call("explain", { index, method }, { signal });
@@ -157,6 +158,19 @@ async function load(next: NetworkSource, on: Device, signal: AbortSignal): Promi
   } finally {
     byId("loading").hidden = true;
   }
+}
+
+/** The network that the reader has taught last, and the one before it. */
+let taught: NetworkSource | undefined, untaught = source;
+
+/** Puts a network to use that the reader has taught, or the one before it. */
+async function useTaught(next: NetworkSource | null): Promise<void> {
+  if (!next) return await useNetwork(untaught, device);
+  const before = taught;
+  if (source !== before) untaught = source;
+  taught = next;
+  await useNetwork(next, device);
+  if (before && source !== before) networks.remove(before);
 }
 
 let camera: Camera | undefined;
@@ -220,17 +234,13 @@ function connect(): void {
       else if (files.length > 0) useNetwork(networkIn(files, source), device);
     });
   }
+  teach.addEventListener("use", (event) => useTaught((event as CustomEvent).detail));
   acceptDrops(document.body, useFiles);
   document.addEventListener("paste", (event) => {
     if (teach.contains(event.target as Node)) return;
     const files = filesOf(event.clipboardData);
     if (files.length > 0) event.preventDefault();
     useFiles(files);
-  });
-  teach.addEventListener("use", (event) => {
-    const { source, replaced } = (event as CustomEvent<UseDetail>).detail;
-    if (replaced) networks.remove(replaced);
-    useNetwork(source, device);
   });
   document.querySelector(".heat-controls")!.addEventListener("change", ({ target }) => {
     const { name, value } = target as HTMLInputElement;

@@ -44,16 +44,16 @@ export class NetworkList {
     byId("networks").append(button);
   }
 
+  /** Removes a network that the reader no longer needs. */
+  remove(source: NetworkSource): void {
+    this.#buttons.get(source)?.remove();
+    this.#buttons.delete(source);
+  }
+
   /** Presses the button of the network in use. One from a file appears in the list. */
   press(source: NetworkSource): void {
     if (!this.#buttons.has(source)) this.#add(source, (source.weights as Blob).size);
     press(this.#buttons.values(), this.#buttons.get(source));
-  }
-
-  /** Removes a network from the list. */
-  remove(source: NetworkSource): void {
-    this.#buttons.get(source)?.remove();
-    this.#buttons.delete(source);
   }
 }
 

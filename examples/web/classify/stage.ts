@@ -3,7 +3,7 @@
 /// <reference lib="dom" />
 
 import { byId } from "./elements.ts";
-import type { Region } from "./page_calls.ts";
+import type { Method, Region } from "./page_calls.ts";
 
 const photo = byId<HTMLCanvasElement>("photo"), heat = byId<HTMLCanvasElement>("heat");
 
@@ -27,6 +27,17 @@ export function showHeat(picture: ImageBitmap, { left, top, width, height }: Reg
 /** Shows the photo as it is. */
 export function hideHeat(): void {
   heat.hidden = true;
+}
+
+/** Says what the heat map of a class shows. */
+export function explainHeat(method: Method | "none", label: string): void {
+  const [name] = label.split(", ");
+  byId("legend").hidden = method === "none";
+  byId("method-note").textContent = method === "grad-cam"
+    ? `Bright: where the network found “${name}”.`
+    : method === "saliency"
+    ? `Bright: the pixels that change the score of “${name}” most.`
+    : "";
 }
 
 /** Sets how much the heat map covers of the photo, from 0 to 1. */

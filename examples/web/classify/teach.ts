@@ -17,12 +17,8 @@ export interface NetworkDetail {
   readonly source: NetworkSource;
 }
 
-/** The event "use" asks the page to use a network: a taught one, or the one that it started from. */
-export interface UseDetail {
-  readonly source: NetworkSource;
-  /** The taught network that it replaces. */
-  readonly replaced?: NetworkSource;
-}
+/** The event "use" asks the page to use a taught network, or with null the one before it. */
+export type UseDetail = NetworkSource | null;
 
 const fewestClasses = 2, mostClasses = 5;
 
@@ -97,10 +93,7 @@ class Lesson implements CardHost {
     this.#on("[data-add]", () => this.#add().focusName());
     this.#on("[data-learn]", () => this.#learn());
     this.#on("[data-stop]", () => this.#controller?.abort(new Error("stopped")));
-    this.#on("[data-use]", () => {
-      const next = this.#network === this.#taught ? this.#base : this.#taught;
-      if (next) this.#use(next);
-    });
+    this.#on("[data-use]", () => this.#use(this.#network !== this.#taught));
     this.#find("form").addEventListener("submit", (event) => {
       event.preventDefault();
       this.#download();
@@ -215,7 +208,6 @@ class Lesson implements CardHost {
 
   #finish(learned: Learned, classes: readonly ClassToLearn[]): void {
     const names = classes.map(({ name }) => name), text = measuredText(learned, classes);
-    const replaced = this.#taught;
     this.#taught = { name: listed(names), weights: learned.file };
     this.#find("[data-measured]").textContent = text;
     this.#find<HTMLInputElement>("[name=file]").value = fileNameOf(names);
@@ -224,12 +216,12 @@ class Lesson implements CardHost {
     this.#find(".lesson-use").hidden = false;
     this.#trial.reset(names);
     say(`Learned ${listed(names)}. ${text} ${this.#curve.text}`);
-    this.#use(this.#taught, replaced);
+    this.#use(true);
   }
 
-  /** Asks the page to use a network. */
-  #use(source: NetworkSource, replaced?: NetworkSource): void {
-    const detail: UseDetail = { source, replaced };
+  /** Asks the page to use what was learned, or the network before it. */
+  #use(taught: boolean): void {
+    const detail: UseDetail = taught ? this.#taught! : null;
     this.#section.dispatchEvent(new CustomEvent("use", { detail }));
   }
 

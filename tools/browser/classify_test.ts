@@ -1,0 +1,270 @@
+/** Tests the page of `deno task web` that classifies photos, in Chromium. */
+
+// @ts-types="npm:axe-core@4.14.1"
+import axe from "npm:axe-core@4.14.1/axe.min.js";
+import type { Page } from "npm:playwright-core@1.56.1";
+import { Buffer } from "node:buffer";
+import { decodeImage, drawHeatMap, explain, type ExplainOptions, loadModel } from "../../mod.ts";
+import { assert, assertAllClose, assertEquals, assertMatch } from "../../tests/assert.ts";
+import { fixture, run } from "../../tests/cli/run.ts";
+import { needsChromium, testWith } from "../../tests/needs.ts";
+import { executable } from "./chromium.ts";
+import { findings, Site } from "./site.ts";
+
+const flags = [
+  "--enable-unsafe-webgpu",
+  "--use-webgpu-adapter=swiftshader",
+  "--use-fake-device-for-media-stream",
+];
+
+/** The page's sample, and a photo that is dropped on it. */
+const sample = "examples/web/classify/photos/coffee.png", dropped = "tests/photos/rocket.jpg";
+
+/** A class and its percentage, as the command prints them. */
+type Row = readonly [label: string, percentage: string];
+
+/** What the command says about photos. */
+async function commandSays(...args: string[]): Promise<Row[][]> {
+  const { code, stdout, stderr } = await run(["--json", ...args]);
+  assertEquals(code, 0, stderr);
+  const { results } = JSON.parse(stdout) as {
+    results: { predictions: { label: string; probability: number }[] }[];
+  };
+  return results.map(({ predictions }) =>
+    predictions.map(({ label, probability }) => [label, `${(probability * 100).toFixed(2)} %`])
+  );
+}
+
+/** The bars of the page. The other names of a class are in the same label. */
+async function rowsOf(page: Page): Promise<Row[]> {
+  const texts = await page.locator("#bars .choice").evaluateAll((buttons) =>
+    buttons.map((button) =>
+      [".label", ".number"].map((part) => button.querySelector(part)!.textContent)
+    )
+  );
+  return texts as unknown as Row[];
+}
+
+/** A row with its label as the bars show it: without the comma after the first name. */
+const shown = ([label, percentage]: Row): Row => [label.replace(",", ""), percentage];
+
+/** Waits until the page has computed everything. */
+const settle = (page: Page) => page.waitForSelector("main[data-ready][aria-busy=false]");
+
+/** Drops files on the page, all at once or one after the other. */
+async function drop(page: Page, files: Record<string, Uint8Array>, apart = false): Promise<void> {
+  const list = Object.entries(files).map(([name, bytes]) => ({
+    name,
+    base64: Buffer.from(bytes).toString("base64"),
+  }));
+  await page.evaluate(`for (const part of ${apart} ? ${JSON.stringify(list)}.map((file) => [file])
+      : [${JSON.stringify(list)}]) {
+    const dataTransfer = new DataTransfer();
+    for (const { name, base64 } of part) {
+      const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+      dataTransfer.items.add(new File([bytes], name));
+    }
+    document.querySelector("#frame").dispatchEvent(
+      new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true }));
+  }`);
+  await settle(page);
+}
+
+/** Every 32nd pixel of the heat map, in both directions. */
+async function heatOf(page: Page): Promise<number[]> {
+  return await page.evaluate(`(() => {
+    const canvas = document.querySelector("#heat");
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    const picked = [];
+    for (let y = 16; y < canvas.height; y += 32) {
+      for (let x = 16; x < canvas.width; x += 32) {
+        picked.push(...data.subarray(4 * (y * canvas.width + x), 4 * (y * canvas.width + x) + 3));
+      }
+    }
+    return picked;
+  })()`);
+}
+
+/** The same pixels of the library's heat map. */
+async function expectedHeat(file: string, options: ExplainOptions = {}): Promise<number[]> {
+  using model = await loadModel();
+  const map = await explain(model, await decodeImage(await Deno.readFile(file)), options);
+  const side = 448, blank = new Uint8Array(3 * side * side);
+  const region = { left: 0, top: 0, width: side, height: side };
+  const { data } = drawHeatMap(
+    { width: side, height: side, data: blank },
+    { ...map, region },
+    { alpha: 1 },
+  );
+  const places = Array.from({ length: side / 32 }, (_, i) => 16 + 32 * i);
+  return places.flatMap((y) =>
+    places.flatMap((x) => Array.from(data.subarray(3 * (y * side + x), 3 * (y * side + x) + 3)))
+  );
+}
+
+/** Chooses a device, and returns its time in milliseconds. */
+async function timeOn(page: Page, index: number): Promise<number> {
+  const tile = page.locator("#devices .choice").nth(index);
+  await tile.click();
+  await settle(page);
+  assertEquals(await tile.getAttribute("aria-pressed"), "true");
+  const text = await tile.locator(".time").textContent() ?? "";
+  assertMatch(text, /^\d+(\.\d)? ms$/);
+  return parseFloat(text);
+}
+
+testWith(await needsChromium(executable), "the page that classifies photos", async (t) => {
+  const network = fixture("networks/squeezenet1_1.onnx");
+  await using site = await Site.build(["--model", `Narrow SqueezeNet=${network}`], flags);
+  const viewport = { width: 1280, height: 800 };
+  const page = await site.page("classify/", { viewport });
+  const [ofSample, ofDropped] = await commandSays(sample, dropped);
+
+  await t.step("shows the command's result for a sample at once", async () => {
+    await page.waitForFunction("crossOriginIsolated");
+    await settle(page);
+    assertEquals(await rowsOf(page), ofSample.map(shown));
+    assertAllClose(await heatOf(page), await expectedHeat(sample), { abs: 2 });
+    const said = page.locator(`[role=status]:has-text("It looks like ${ofSample[0][0]}, ")`);
+    await said.waitFor({ state: "attached" });
+  });
+
+  await t.step("loads at most 300 kB before weights", async () => {
+    const loaded = new Set<string>();
+    const add = (request: { url(): string }) => loaded.add(request.url());
+    page.context().on("request", add);
+    await page.reload();
+    await settle(page);
+    page.context().off("request", add);
+    let bytes = 0;
+    for (const url of loaded) if (!url.includes("/networks/")) bytes += await site.bytesOf(url);
+    const [{ startTime }] = await page.evaluate(
+      "performance.getEntriesByName('first result').map(({ startTime }) => ({ startTime }))",
+    ) as { startTime: number }[];
+    const kilobytes = (bytes / 1000).toFixed(0), time = startTime.toFixed(0);
+    console.log(`first result after ${time} ms; ${kilobytes} kB, photos included, before weights`);
+    assert(loaded.size > 20 && bytes > 100_000, `${loaded.size} files`);
+    assert(bytes <= 300_000, `${bytes} bytes`);
+  });
+
+  await t.step("classifies a photo that is dropped", async () => {
+    await drop(page, { "rocket.jpg": await Deno.readFile(dropped) });
+    assertEquals(await rowsOf(page), ofDropped.map(shown));
+    assertAllClose(await heatOf(page), await expectedHeat(dropped), { abs: 2 });
+  });
+
+  await t.step("shows where it found another class, with the keyboard", async () => {
+    await page.focus("#bars li:nth-child(2) button");
+    await page.keyboard.press("Enter");
+    await settle(page);
+    const [label] = ofDropped[1], other = await expectedHeat(dropped, { class: label });
+    assertAllClose(await heatOf(page), other, { abs: 2 });
+    assertEquals(
+      await page.getAttribute("#bars li:nth-child(2) button", "aria-pressed"),
+      "true",
+    );
+    await page.focus("#grad-cam");
+    await page.keyboard.press("ArrowRight");
+    await settle(page);
+    const saliency = await expectedHeat(dropped, { class: label, method: "saliency" });
+    assertAllClose(await heatOf(page), saliency, { abs: 2 });
+    await page.keyboard.press("ArrowRight");
+    await settle(page);
+    assertEquals(await page.isVisible("#heat"), false);
+    await page.check("#grad-cam", { force: true });
+    await settle(page);
+  });
+
+  await t.step("computes the same on WebGPU, threads and Wasm, and measures them", async () => {
+    assertMatch(await page.textContent("#devices .choice >> nth=0") ?? "", /^WebGPU, software/);
+    for (const [index, name] of ["webgpu", "2 threads|threads", "wasm"].entries()) {
+      assert(await timeOn(page, index) > 0);
+      assertMatch(await page.textContent("#network-facts") ?? "", new RegExp(name));
+      assertEquals(await rowsOf(page), ofDropped.map(shown), name);
+      assertAllClose(await heatOf(page), await expectedHeat(dropped), { abs: 3, name });
+    }
+  });
+
+  await t.step("ends what a newer photo replaces", async () => {
+    const [coffee, rocket] = await Promise.all(
+      [sample, dropped].map((path) => Deno.readFile(path)),
+    );
+    await drop(page, { "a.jpg": rocket, "b.png": coffee, "c.jpg": rocket, "d.png": coffee }, true);
+    assertEquals(await rowsOf(page), ofSample.map(shown));
+    assertEquals(await page.isVisible("#problem"), false);
+  });
+
+  await t.step("says what is wrong with a file, and keeps the last result", async () => {
+    const bytes = await Deno.readFile(dropped), problem = page.locator("#problem");
+    await drop(page, { "notes.txt": new TextEncoder().encode("no image") });
+    assertMatch(await problem.textContent() ?? "", /^notes\.txt: .*\. Choose a JPEG, PNG, .*\.$/);
+    await drop(page, { "cut.jpg": bytes.subarray(0, 20_000) });
+    assertMatch(await problem.textContent() ?? "", /^cut\.jpg: .*\. Choose a JPEG, PNG, .*\.$/);
+    await drop(page, { "bad.safetensors": bytes });
+    assertMatch(
+      await problem.textContent() ?? "",
+      /^bad\.safetensors: .*\. Choose the \.onnx, .*$/,
+    );
+    assertEquals(await rowsOf(page), ofSample.map(shown));
+  });
+
+  await t.step("loads other networks, of the folder and from a file", async () => {
+    const [expected] = await commandSays("--weights", network, sample);
+    const button = page.locator("#networks .choice", { hasText: "Narrow SqueezeNet" });
+    assertMatch(await button.textContent() ?? "", /65 kB$/);
+    await button.click();
+    await settle(page);
+    assertEquals(await rowsOf(page), expected.map(shown));
+    await page.click("#networks .choice >> nth=0");
+    await settle(page);
+    assertEquals(await rowsOf(page), ofSample.map(shown));
+    await page.setInputFiles("#network-file", network);
+    await settle(page);
+    assertEquals(await rowsOf(page), expected.map(shown));
+    assertMatch(
+      await page.textContent("#networks [aria-pressed=true]") ?? "",
+      /^squeezenet1_1\.onnx/,
+    );
+  });
+
+  await t.step("works offline", async () => {
+    await page.context().setOffline(true);
+    await page.reload();
+    await settle(page);
+    assertEquals(await rowsOf(page), ofSample.map(shown));
+    await page.click("#networks .choice >> nth=1"); // it was used before
+    await settle(page);
+    assertEquals(await page.isVisible("#problem"), false);
+    await page.context().close();
+  });
+
+  const phone = await site.page("classify/", { viewport: { width: 390, height: 844 } });
+  await phone.waitForFunction("crossOriginIsolated");
+  await settle(phone);
+
+  await t.step("says that there is no camera, or takes photos with it", async () => {
+    await phone.click("#camera-button");
+    await phone.waitForSelector("#camera .problem:has-text('The camera is blocked: allow it')");
+    await phone.context().grantPermissions(["camera"]);
+    await phone.click("#camera-button");
+    await phone.waitForFunction("document.querySelector('#camera video')?.videoWidth > 0");
+    await phone.click(".shutter");
+    await settle(phone);
+    assertEquals(await phone.isVisible("#camera video"), false);
+    assert((await rowsOf(phone))[0][0] !== ofSample[0][0]);
+  });
+
+  await t.step("fits a phone", async () => {
+    assertEquals(await phone.evaluate("document.documentElement.scrollWidth"), 390);
+  });
+
+  await phone.evaluate(axe.source);
+  for (const colorScheme of ["light", "dark"] as const) {
+    await t.step(`is accessible in a ${colorScheme} colour scheme`, async () => {
+      await phone.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+      assertEquals(await findings(phone, colorScheme, { include: ["body"] }), []);
+    });
+  }
+
+  assertEquals(site.problems, []);
+});
