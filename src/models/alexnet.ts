@@ -17,6 +17,7 @@ import {
   ReLU,
   Sequential,
 } from "../layers/mod.ts";
+import { classNames } from "./class_names.ts";
 import { classesOf } from "./classify.ts";
 import { Classifier } from "./classifier.ts";
 import { readDescription } from "./description.ts";
@@ -82,7 +83,7 @@ export class AlexNet extends Classifier {
     const stored = { algorithm, keepPacked, precision };
     const { preprocessing = imagenetPreprocessing } = options;
     const [c1, c2, c3, c4, c5] = options.channels ?? [64, 192, 384, 256, 256];
-    const classes = classesOf("AlexNet", options, 1000);
+    const classes = classesOf("AlexNet", options, 1000, classNames);
     checkInteger("AlexNet", "hiddenFeatures", hiddenFeatures, 1);
     super({
       features: new Sequential([

@@ -14,6 +14,7 @@ import {
   MaxPool2d,
   ReLU,
 } from "../layers/mod.ts";
+import { classNames } from "./class_names.ts";
 import { classesOf } from "./classify.ts";
 import { Classifier } from "./classifier.ts";
 import type { NetworkOptions } from "./network_options.ts";
@@ -62,7 +63,7 @@ export class BvlcAlexNet extends Classifier {
   constructor(options: NetworkOptions = {}) {
     const { dropout = 0.5, algorithm, keepPacked, precision } = options;
     const { preprocessing = caffe227Preprocessing } = options;
-    const classes = classesOf("BvlcAlexNet", options, 1000);
+    const classes = classesOf("BvlcAlexNet", options, 1000, classNames);
     const packing = { algorithm, keepPacked, precision }, pairs = { groups: 2, ...packing };
     const pool = () => new MaxPool2d(3, { stride: 2, ceilMode: true });
     const norm = () => new LocalResponseNorm(5, { alpha: 1e-4, beta: 0.75, k: 1 });

@@ -8,7 +8,7 @@ import { kernelsOf } from "../backend/interface.ts";
 import type { Backend } from "../backend/mod.ts";
 import type { RgbImage } from "../image/pixels.ts";
 import { release } from "../image/release.ts";
-import { type ClassName, imagenetClassCount, imagenetClasses } from "./imagenet_classes.ts";
+import type { ClassName } from "./imagenet_classes.ts";
 import { ArgumentError, PembrokeError } from "../errors.ts";
 import type { Layer } from "../layers/layer.ts";
 import { RoundedWeight } from "../layers/rounded_weight.ts";
@@ -24,9 +24,8 @@ export interface Prediction extends ClassName {
   readonly probability: number;
 }
 
-/** Returns the default names of classes: ImageNet's for 1000, else "class 0", "class 1", … */
-export function classNames(numClasses: number): readonly ClassName[] {
-  if (numClasses === imagenetClassCount) return imagenetClasses();
+/** Returns the names "class 0", "class 1", … */
+export function numberedClasses(numClasses: number): readonly ClassName[] {
   return Array.from({ length: numClasses }, (_, i) => ({ wnid: "", label: `class ${i}` }));
 }
 
@@ -39,7 +38,8 @@ export interface ClassOptions {
   /** Number of classes. Default: that of `classes`, or of the network's usual data. */
   readonly numClasses?: number;
   /**
-   * The names of the classes. Default: ImageNet's for 1000 classes, else "class 0", "class 1", …
+   * The names of the classes. Default: ImageNet's for 1000 classes, except in alexnet-tiny, else
+   * "class 0", "class 1", …
    */
   readonly classes?: readonly ClassName[];
 }
@@ -49,14 +49,16 @@ export interface ClassOptions {
  *
  * @param op The name of the network in error messages.
  * @param count The default number of classes.
+ * @param namesOf The default names of so many classes.
  * @throws {ArgumentError} When the options contradict each other.
  */
 export function classesOf(
   op: string,
   { numClasses, classes }: ClassOptions,
   count: number,
+  namesOf: (numClasses: number) => readonly ClassName[] = numberedClasses,
 ): readonly ClassName[] {
-  const names = classes ?? classNames(checkInteger(op, "numClasses", numClasses ?? count, 1));
+  const names = classes ?? namesOf(checkInteger(op, "numClasses", numClasses ?? count, 1));
   if (names.length === 0) throw new ArgumentError(op, "classes", names, "a non-empty list");
   if (names.length !== (numClasses ?? names.length)) {
     throw new ArgumentError(op, "numClasses", numClasses, `${names.length}, the number of classes`);

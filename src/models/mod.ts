@@ -4,7 +4,8 @@ export { AlexNet, type AlexNetLoadOptions, type AlexNetOptions } from "./alexnet
 export * from "./alexnet_tiny.ts";
 export type { ClassOptions } from "./classify.ts";
 export { Classifier, type ClassifierOptions } from "./classifier.ts";
-export { classNames, type Prediction } from "./classify.ts";
+export { classNames } from "./class_names.ts";
+export type { Prediction } from "./classify.ts";
 export { loadModel, type LoadModelOptions } from "./load_model.ts";
 export { type LoadOptions, loadWeights, type WeightsInput } from "./load.ts";
 export { type NetworkOptions } from "./network_options.ts";

@@ -11,6 +11,7 @@ import { checkOptions } from "../ops/checks.ts";
 import { RandomGenerator } from "../random.ts";
 import { renameTensors } from "../weights/match_names.ts";
 import type { WeightsFile } from "../weights/tensor_file.ts";
+import { classNames } from "./class_names.ts";
 import { classesOf } from "./classify.ts";
 import { Classifier } from "./classifier.ts";
 import { type InitialValues, redrawn } from "./initial_values.ts";
@@ -49,7 +50,7 @@ export class Network extends Classifier {
     options: InternalOptions = {},
   ) {
     checkOptions(network, options);
-    const classes = classesOf(network, options, 1000);
+    const classes = classesOf(network, options, 1000, classNames);
     const { dropout = definition.dropout ?? 0 } = options;
     const { preprocessing = definition.preprocessing ?? imagenetPreprocessing } = options;
     const { norm } = definition, numClasses = classes.length;

@@ -49,7 +49,8 @@ async function rowsOf(page: Page): Promise<Row[]> {
 const shown = ([label, percentage]: Row): Row => [label.replace(",", ""), percentage];
 
 /** Waits until the page has computed everything. */
-const settle = (page: Page) => page.waitForSelector("main[data-ready][aria-busy=false]");
+const settle = (page: Page) =>
+  page.waitForSelector("main[data-ready][aria-busy=false]", { timeout: 60_000 });
 
 /** Drops files on the page, all at once or one after the other. */
 async function drop(page: Page, files: Record<string, Uint8Array>, apart = false): Promise<void> {
@@ -171,7 +172,7 @@ testWith(await needsChromium(executable), "the page that classifies photos", asy
     await page.keyboard.press("ArrowRight");
     await settle(page);
     assertEquals(await page.isVisible("#heat"), false);
-    await page.check("#grad-cam", { force: true });
+    await page.click("label[for=grad-cam]");
     await settle(page);
   });
 

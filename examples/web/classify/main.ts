@@ -14,7 +14,6 @@ import { storeFilesOf } from "./offline.ts";
 import type { Device, Method, NetworkSource, PageCalls, Score } from "./page_calls.ts";
 import type { Photo } from "./protocol.ts";
 import { describePhoto, explainHeat, hideHeat, setOpacity, showHeat, showPhoto } from "./stage.ts";
-import { startTeach } from "./teach.ts";
 import type { TeachCalls } from "./teach_protocol.ts";
 import { isReplaced, Turn } from "./turn.ts";
 
@@ -254,6 +253,7 @@ function connect(): void {
 }
 
 connect();
-startTeach(teach, new Client<TeachCalls>(worker));
 await Promise.all([useNetwork(source, device), useSample(samples[0])]);
 tiles.limit(await client.call("devices", undefined));
+const { startTeach } = await import("./teach.ts"); // after the first result
+startTeach(teach, new Client<TeachCalls>(worker));

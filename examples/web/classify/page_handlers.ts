@@ -14,7 +14,7 @@ const shownSide = 1200, heatSide = 448;
 const topK = 5;
 
 /** The most passes and milliseconds of a measurement, after a pass that prepares the network. */
-const passes = 7, timeLimit = 2000;
+const passes = 7, timeLimit = 1000;
 
 /** The photo in use. */
 let photo: RgbImage | undefined;

@@ -16,6 +16,7 @@ import { Identity, LocalResponseNorm, LogSoftmax, Reshape, Softmax } from "../..
 import { elements, type Shape } from "../../tensor.ts";
 import { escapeText } from "../../weights/io/quote.ts";
 import type { OnnxFile, ParameterMapping } from "../../weights/onnx/reader.ts";
+import { classNames } from "../class_names.ts";
 import { classesOf, type ClassOptions } from "../classify.ts";
 import type { LayerOptions } from "./builder.ts";
 import { readClassNames } from "./class_names.ts";
@@ -52,7 +53,9 @@ export function onnxNetwork(file: OnnxFile, options: OnnxOptions = {}): OnnxNetw
   checkOption("the number of classes", options.classes?.length ?? options.numClasses, numClasses);
   const names = options.numClasses === undefined && readClassNames(file.metadata, numClasses);
   const classOptions = { ...(names && { classes: names }), ...options };
-  const classes = numClasses > 0 ? classesOf("OnnxNetwork", classOptions, numClasses) : [];
+  const classes = numClasses > 0
+    ? classesOf("OnnxNetwork", classOptions, numClasses, classNames)
+    : [];
   let { preprocessing = defaultPreprocessing(layers) } = options;
   if (image) {
     const { channels, isLast } = image;
