@@ -7,6 +7,9 @@ import { TempFolder } from "../../tests/cli/run.ts";
 /** Photos of each class, and one more to try. */
 const photos = 12;
 
+/** Pixels around the section. */
+const margin = 24;
+
 /** Teaches the page three classes, and lets it classify a photo that it has not seen. */
 async function teach(page: Page): Promise<void> {
   await using folder = await TempFolder.make();
@@ -44,8 +47,12 @@ export async function takeTeachPictures(
     await page.goto(url);
     await page.waitForSelector("main[data-ready]");
     await teach(page);
-    if (width === 1280) await save(name, await page.locator("#teach").screenshot(jpeg));
-    else {
+    if (width === 1280) {
+      const { y, height } = (await page.locator("#teach").boundingBox())!;
+      const top = y - margin + await page.evaluate("scrollY") as number;
+      const clip = { x: 0, y: top, width, height: height + 2 * margin };
+      await save(name, await page.screenshot({ ...jpeg, clip, fullPage: true }));
+    } else {
       await page.locator("#teach .lesson").evaluate("(element) => element.scrollIntoView()");
       await save(name, await page.screenshot(jpeg));
     }

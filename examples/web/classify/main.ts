@@ -256,4 +256,4 @@ connect();
 await Promise.all([useNetwork(source, device), useSample(samples[0])]);
 tiles.limit(await client.call("devices", undefined));
 const { startTeach } = await import("./teach.ts"); // after the first result
-startTeach(teach, new Client<TeachCalls>(worker));
+startTeach(teach, new Client<TeachCalls>(worker), source);

@@ -60,9 +60,13 @@ const template = `
     </div>
   </div>`;
 
-/** Fills the section, and connects it. */
-export function startTeach(section: HTMLElement, client: Client<TeachCalls>): void {
-  new Lesson(section, client);
+/** Fills the section, and connects it. The network in use is the one to start from. */
+export function startTeach(
+  section: HTMLElement,
+  client: Client<TeachCalls>,
+  network: NetworkSource,
+): void {
+  new Lesson(section, client, network);
 }
 
 /** The section. */
@@ -80,7 +84,7 @@ class Lesson implements CardHost {
   #network: NetworkSource | undefined;
   #base: NetworkSource | undefined;
 
-  constructor(section: HTMLElement, client: Client<TeachCalls>) {
+  constructor(section: HTMLElement, client: Client<TeachCalls>, network: NetworkSource) {
     this.#section = section;
     this.client = client;
     section.innerHTML = template;
@@ -102,6 +106,7 @@ class Lesson implements CardHost {
     section.addEventListener("network", (event) => {
       this.#setNetwork((event as CustomEvent<NetworkDetail>).detail.source);
     });
+    this.#setNetwork(network);
   }
 
   #find<E extends HTMLElement>(selector: string): E {
