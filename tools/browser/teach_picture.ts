@@ -49,7 +49,7 @@ export async function takeTeachPictures(
     await teach(page);
     if (width === 1280) {
       const { y, height } = (await page.locator("#teach").boundingBox())!;
-      const top = y - margin + await page.evaluate("scrollY") as number;
+      const top = y - margin + await page.evaluate<number>("scrollY");
       const clip = { x: 0, y: top, width, height: height + 2 * margin };
       await save(name, await page.screenshot({ ...jpeg, clip, fullPage: true }));
     } else {
