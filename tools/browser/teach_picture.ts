@@ -8,7 +8,7 @@ import { TempFolder } from "../../tests/cli/run.ts";
 const photos = 12;
 
 /** Pixels around the section. */
-const margin = 24;
+const margin = 20;
 
 /** Teaches the page three classes, and lets it classify a photo that it has not seen. */
 async function teach(page: Page): Promise<void> {
@@ -27,6 +27,7 @@ async function teach(page: Page): Promise<void> {
   await page.waitForSelector("#teach .trial:not([hidden])");
   await page.setInputFiles("#teach .trial [type=file]", files("coffee", photos, 1));
   await page.waitForSelector("#teach .guesses .best");
+  await page.waitForSelector("main[aria-busy=false]");
 }
 
 /** Takes pictures of the page at this address, and saves them by name. */

@@ -234,8 +234,16 @@ testWith(await needsChromium(executable), "the page learns classes", async (t) =
   const viewport = { width: 390, height: 844 };
   const phone = await site.page("classify/", { viewport, hasTouch: true });
 
-  await t.step("works with the keyboard", async () => {
-    await phone.waitForSelector("main[data-ready]");
+  await t.step("works with the keyboard, and offline", async () => {
+    await phone.waitForSelector("#teach .card");
+    await phone.waitForFunction("navigator.serviceWorker.controller !== null");
+    await phone.waitForFunction(`caches.keys().then(async ([name]) => {
+      const stored = (await (await caches.open(name)).keys()).map(({ url }) => url);
+      return ["teach_training", "alexnet_tiny"].every((part) => stored.some((url) => url.includes(part)));
+    })`);
+    await phone.context().setOffline(true);
+    await phone.reload();
+    await phone.waitForSelector("#teach .card");
     await phone.setInputFiles(`${card(1)} [type=file]`, circles.slice(0, 3));
     await phone.setInputFiles(`${card(2)} [type=file]`, squares.slice(0, 2));
     await assertCount(phone, 1, "3 photos");

@@ -8,12 +8,13 @@ import type { TeachCalls } from "./teach_protocol.ts";
 /** The network to start from. */
 let network: NetworkSource | undefined;
 
-/** Loads what only readers who teach need. */
+/** Loads the rest, which the first result does not need. */
 const training = () => import("./teach_training.ts");
 
 export const teachHandlers: Handlers<TeachCalls> = {
-  teachFrom: (source) => {
+  teachFrom: async (source) => {
     network = source;
+    await training(); // so that it is there offline, too
   },
 
   teachKeep: async (photo) => (await training()).keepPhoto(photo, network),
