@@ -2,65 +2,161 @@
  * Takes the pictures of the pages for the documentation, in docs/pictures/:
  *
  *     deno task web:pictures
+ *     deno task web:pictures classify    # only those of one page
  *
  * Needs Chromium.
  *
  * @module
  */
 
+import type { Page } from "npm:playwright-core@1.56.1";
 import { pathToFileURL } from "node:url";
 import { decodeImage } from "../mod.ts";
 import { StaticServer } from "../tests/static_server.ts";
 import { runTool } from "../tests/tools.ts";
 import { launch } from "./browser/chromium.ts";
-import { takeTeachPictures } from "./browser/teach_picture.ts";
+import { teachClasses } from "./browser/teach_picture.ts";
 import { encodePalettePng } from "./png_palette.ts";
 
 /** The limit for all pictures together. */
-const maxBytes = 400_000;
+const maxBytes = 700_000;
 
 const pictures = new URL("../docs/pictures/", import.meta.url);
 const desk = { width: 1280, height: 740 }, phone = { width: 390, height: 740 };
+const tallDesk = { width: 1280, height: 890 }, tallPhone = { width: 390, height: 860 };
 
-/** Each shows the page with the pointer over a number. */
-const shots = {
-  "convolution.png": { ...desk, scheme: "light", at: "#forward-table tr:nth-child(3) button" },
-  "convolution-dark.png": { ...desk, scheme: "dark", at: "#dx-table tr:nth-child(4) button" },
-  "convolution-phone.png": {
-    ...phone,
+const teachDesk = { width: 1280, height: 1270 };
+
+/** A picture: of which page, how large, in which colours, and what is done before. */
+interface Shot {
+  readonly page: string;
+  readonly viewport: typeof desk;
+  readonly scheme: "light" | "dark";
+  readonly prepare: (page: Page) => Promise<void>;
+}
+
+/** Points at a number, with the formula above in view. */
+const pointAt = (selector: string) => async (page: Page) => {
+  await page.hover(selector);
+  await page.locator(selector).evaluate(
+    "(element) => element.scrollIntoView({ block: 'center' })",
+  );
+};
+
+/** Chooses a sample. */
+const choose = (sample: string) => async (page: Page) => {
+  await page.waitForFunction("crossOriginIsolated");
+  await settle(page);
+  await page.click(`[data-sample="photos/${sample}"]`);
+  await page.mouse.move(0, 0);
+  await settle(page);
+  await page.waitForTimeout(600); // until the bars have grown
+};
+
+/** Chooses a sample, and measures all devices. */
+const compare = (sample: string) => async (page: Page) => {
+  await choose(sample)(page);
+  await page.click("#compare");
+  await page.mouse.move(0, 0);
+  await settle(page);
+};
+
+/** Teaches three classes, and scrolls to an element. */
+const teach = (top: string) => async (page: Page) => {
+  await teachClasses(page);
+  await settle(page);
+  await page.locator(top).evaluate(
+    "(element) => scrollTo(0, scrollY + element.getBoundingClientRect().top - 16)",
+  );
+};
+
+const settle = (page: Page) =>
+  page.waitForSelector("main[data-ready]:not([aria-busy=true])", { timeout: 100_000 });
+
+const row = (table: string, n: number) => pointAt(`#${table}-table tr:nth-child(${n}) button`);
+const shots: Readonly<Record<string, Shot>> = {
+  "classify.jpg": {
+    page: "classify",
+    viewport: tallDesk,
     scheme: "light",
-    at: "#forward-table tr:nth-child(3) button",
+    prepare: compare("coffee.png"),
+  },
+  "classify-dark.jpg": {
+    page: "classify",
+    viewport: tallDesk,
+    scheme: "dark",
+    prepare: choose("cat.jpg"),
+  },
+  "classify-phone.jpg": {
+    page: "classify",
+    viewport: tallPhone,
+    scheme: "light",
+    prepare: choose("rocket.jpg"),
+  },
+  "classify-phone-dark.jpg": {
+    page: "classify",
+    viewport: tallPhone,
+    scheme: "dark",
+    prepare: choose("coffee.png"),
+  },
+  "teach.jpg": {
+    page: "classify",
+    viewport: teachDesk,
+    scheme: "light",
+    prepare: teach("#teach"),
+  },
+  "teach-phone-dark.jpg": {
+    page: "classify",
+    viewport: tallPhone,
+    scheme: "dark",
+    prepare: teach("#teach .lesson"),
+  },
+  "convolution.png": {
+    page: "convolution",
+    viewport: desk,
+    scheme: "light",
+    prepare: row("forward", 3),
+  },
+  "convolution-dark.png": {
+    page: "convolution",
+    viewport: desk,
+    scheme: "dark",
+    prepare: row("dx", 4),
+  },
+  "convolution-phone.png": {
+    page: "convolution",
+    viewport: phone,
+    scheme: "light",
+    prepare: row("forward", 3),
   },
   "convolution-phone-dark.png": {
-    ...phone,
+    page: "convolution",
+    viewport: phone,
     scheme: "dark",
-    at: "#dw-table tr:nth-child(1) button",
+    prepare: row("dw", 1),
   },
-} as const;
+};
 
 await Deno.mkdir(pictures, { recursive: true });
 const folder = await Deno.makeTempDir();
 await runTool("web", folder);
-const server = new StaticServer(pathToFileURL(`${folder}/`)), browser = await launch();
+const server = new StaticServer(pathToFileURL(`${folder}/`));
+const browser = await launch("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader");
 let bytes = 0;
-
-async function save(name: string, picture: Uint8Array): Promise<void> {
+for (const [name, { page: path, viewport, scheme, prepare }] of Object.entries(shots)) {
+  if (path !== (Deno.args[0] ?? path)) continue;
+  const page = await browser.newPage({ viewport, colorScheme: scheme });
+  await page.goto(`http://${server.host}/${path}/`);
+  await page.waitForSelector("main[data-ready]");
+  await prepare(page);
+  const picture = name.endsWith(".jpg")
+    ? await page.screenshot({ type: "jpeg", quality: 85 })
+    : encodePalettePng(await decodeImage(await page.screenshot()));
   await Deno.writeFile(new URL(name, pictures), picture);
   console.log(`${name.padEnd(28)} ${(picture.length / 1000).toFixed(1).padStart(6)} kB`);
   bytes += picture.length;
-}
-
-for (const [name, { width, height, scheme, at }] of Object.entries(shots)) {
-  const page = await browser.newPage({ viewport: { width, height }, colorScheme: scheme });
-  await page.goto(`http://${server.host}/convolution/`);
-  await page.waitForSelector("main[data-ready]");
-  await page.hover(at);
-  // in the middle, so that the formula above is in view
-  await page.locator(at).evaluate("(element) => element.scrollIntoView({ block: 'center' })");
-  await save(name, encodePalettePng(await decodeImage(await page.screenshot())));
   await page.close();
 }
-await takeTeachPictures(browser, `http://${server.host}/classify/`, save);
 await browser.close();
 await server[Symbol.asyncDispose]();
 await Deno.remove(folder, { recursive: true });

@@ -1,17 +1,14 @@
-/** Pictures of the page that learns classes, for the documentation. */
+/** Teaches the page classes, for pictures in the documentation. */
 
-import type { Browser, Page } from "npm:playwright-core@1.56.1";
+import type { Page } from "npm:playwright-core@1.56.1";
 import { writeLabelled } from "../../tests/cli/labelled_photos.ts";
 import { TempFolder } from "../../tests/cli/run.ts";
 
 /** Photos of each class, and one more to try. */
 const photos = 12;
 
-/** Pixels around the section. */
-const margin = 20;
-
 /** Teaches the page three classes, and lets it classify a photo that it has not seen. */
-async function teach(page: Page): Promise<void> {
+export async function teachClasses(page: Page): Promise<void> {
   await using folder = await TempFolder.make();
   await writeLabelled(folder, "photos", photos + 1);
   const files = (name: string, first: number, count: number) =>
@@ -27,36 +24,4 @@ async function teach(page: Page): Promise<void> {
   await page.waitForSelector("#teach .trial:not([hidden])");
   await page.setInputFiles("#teach .trial [type=file]", files("coffee", photos, 1));
   await page.waitForSelector("#teach .guesses .best");
-  await page.waitForSelector("main[aria-busy=false]");
-}
-
-/** Takes pictures of the page at this address, and saves them by name. */
-export async function takeTeachPictures(
-  browser: Browser,
-  url: string,
-  save: (name: string, picture: Uint8Array) => Promise<void>,
-): Promise<void> {
-  // with photos, JPEG is smaller
-  const jpeg = { type: "jpeg", quality: 70 } as const;
-  for (
-    const [name, width, colorScheme] of [
-      ["teach.jpg", 1280, "light"],
-      ["teach-phone-dark.jpg", 390, "dark"],
-    ] as const
-  ) {
-    const page = await browser.newPage({ viewport: { width, height: 800 }, colorScheme });
-    await page.goto(url);
-    await page.waitForSelector("main[data-ready]");
-    await teach(page);
-    if (width === 1280) {
-      const { y, height } = (await page.locator("#teach").boundingBox())!;
-      const top = y - margin + await page.evaluate<number>("scrollY");
-      const clip = { x: 0, y: top, width, height: height + 2 * margin };
-      await save(name, await page.screenshot({ ...jpeg, clip, fullPage: true }));
-    } else {
-      await page.locator("#teach .lesson").evaluate("(element) => element.scrollIntoView()");
-      await save(name, await page.screenshot(jpeg));
-    }
-    await page.close();
-  }
 }
