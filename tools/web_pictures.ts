@@ -65,9 +65,8 @@ const compare = (sample: string) => async (page: Page) => {
 const teach = (top: string) => async (page: Page) => {
   await teachClasses(page);
   await settle(page);
-  await page.locator(top).evaluate(
-    "(element) => scrollTo(0, scrollY + element.getBoundingClientRect().top - 16)",
-  );
+  await page.evaluate(`const { top } = document.querySelector("${top}").getBoundingClientRect();
+    scrollBy(0, top - 16);`);
 };
 
 const settle = (page: Page) =>
