@@ -51,11 +51,26 @@ interface Network {
   readonly bytes: number;
 }
 
-const networks = [`AlexNet tiny=${fileURLToPath(weightsFile)}`, ...models].map((model): Network => {
-  const [, name, file] = /^(.+?)=(.+)$/.exec(model) ?? [];
-  if (!file) throw new Error(`--model ${model}: write NAME=FILE`);
-  return { name, file, path: `networks/${basename(file)}`, bytes: Deno.statSync(file).size };
-});
+const networks = [`AlexNet tiny=${fileURLToPath(weightsFile)}`, ...models].map(
+  (model, i): Network => {
+    const [, name, file] = /^(.+?)=(.+)$/.exec(model) ?? [];
+    const bytes = file === undefined ? undefined : sizeOf(file);
+    if (bytes === undefined) {
+      console.error(`error: --model ${model}: must be NAME=FILE, with a file of weights`);
+      Deno.exit(2);
+    }
+    return { name, file, path: `networks/${i > 0 ? `${i}/` : ""}${basename(file)}`, bytes };
+  },
+);
+
+/** The size of a file. Undefined if there is none. */
+function sizeOf(path: string): number | undefined {
+  try {
+    return Deno.statSync(path).size;
+  } catch {
+    return undefined;
+  }
+}
 
 /** All files of the result, by path. */
 const files: Record<string, Uint8Array> = {};
@@ -208,8 +223,11 @@ for (const [path, contents] of Object.entries(files)) {
   await Deno.mkdir(new URL("./", to), { recursive: true });
   await Deno.writeFile(to, contents);
 }
-await Deno.mkdir(new URL("networks/", folder), { recursive: true });
-for (const { file, path } of networks) await Deno.copyFile(file, new URL(path, folder));
+for (const { file, path } of networks) {
+  const to = new URL(path, folder);
+  await Deno.mkdir(new URL("./", to), { recursive: true });
+  await Deno.copyFile(file, to);
+}
 for (const page of Object.keys(files).filter((path) => /(^|\/)index\.html$/.test(path))) {
   const bytes = pageSize(page);
   console.log(`${page.padEnd(28)} ${(bytes / 1000).toFixed(1).padStart(6)} kB before weights`);

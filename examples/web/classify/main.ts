@@ -33,6 +33,8 @@ let device: Device = crossOriginIsolated && navigator.hardwareConcurrency > 1 ? 
 let method: Method | "none" = "grad-cam";
 let chosen: Score | undefined;
 
+let camera: Camera | undefined;
+
 /** What the worker has. */
 let hasPhoto = false, hasNetwork = false;
 
@@ -74,6 +76,7 @@ async function loseGpu(reason: string): Promise<void> {
 function usePhoto(photo: Photo | Promise<Photo>): Promise<void> {
   const signal = photoTurn.next();
   lookTurn.cancel();
+  camera?.close();
   return attempt(async () => {
     showProblem("");
     const taken = await photo;
@@ -90,7 +93,11 @@ async function look(): Promise<void> {
   if (!hasPhoto || !hasNetwork) return;
   const signal = lookTurn.next();
   const scores = await client.call("classify", undefined, { signal });
-  showBars(scores, (score) => attempt(() => showWhere(score)));
+  showBars(scores, (score) =>
+    attempt(async () => {
+      await showWhere(score);
+      say(`Where it found ${score.label}.`);
+    }));
   describePhoto(scores[0].label);
   if (!("ready" in main.dataset)) performance.mark("first result");
   main.dataset.ready = "";
@@ -128,7 +135,6 @@ async function measure(devices: readonly Device[]): Promise<void> {
 /** Loads a network on a device. If that fails, the one before stays in use. */
 function useNetwork(next: NetworkSource, on: Device): Promise<void> {
   const signal = networkTurn.next();
-  lookTurn.cancel();
   return attempt(async () => {
     showProblem("");
     const isOther = next !== source;
@@ -172,15 +178,14 @@ async function useTaught(next: NetworkSource | null): Promise<void> {
   if (before && source !== before) networks.remove(before);
 }
 
-let camera: Camera | undefined;
-
 async function toggleCamera(): Promise<void> {
   if (camera) return camera.close();
   const button = byId("camera-button"), frame = byId("frame");
+  if (frame.classList.contains("filming")) return; // the browser still asks the reader
   showProblem("");
   frame.classList.add("filming");
+  byId("camera").replaceChildren();
   camera = await openCamera(byId("camera"), (photo) => {
-    camera?.close();
     press(samples, undefined);
     usePhoto(photo);
   }, {

@@ -61,12 +61,8 @@ export type PageCalls = {
     reports: number;
     returns: NetworkFacts;
   };
-  /** Decodes a photo, and keeps it. Returns a picture to show, and the photo's size. */
-  photo: {
-    takes: Photo;
-    reports: never;
-    returns: { readonly picture: ImageBitmap; readonly width: number; readonly height: number };
-  };
+  /** Decodes a photo, and keeps it. Returns a picture to show. */
+  photo: { takes: Photo; reports: never; returns: { readonly picture: ImageBitmap } };
   /** Finds the most probable classes of the photo. */
   classify: { takes: undefined; reports: never; returns: readonly Score[] };
   /** Draws where the network found a class, and tells which part of the photo it sees. */

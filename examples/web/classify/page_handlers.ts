@@ -28,10 +28,11 @@ export const pageHandlers: Handlers<PageCalls> = {
   network: ({ source, device }, { report: onShare, signal }) =>
     useNetwork(source, device, { signal, onShare }),
 
-  photo: async (taken) => {
-    photo = await imageOf(taken);
-    const { width, height } = photo;
-    return { picture: await pictureOf(photo, shownSide), width, height };
+  photo: async (taken, { signal }) => {
+    const image = await imageOf(taken);
+    signal.throwIfAborted(); // a newer photo may have been decoded meanwhile
+    photo = image;
+    return { picture: await pictureOf(image, shownSide) };
   },
 
   classify: async () => {
