@@ -235,7 +235,7 @@ testWith(await needsChromium(executable), "the page learns classes", async (t) =
   const phone = await site.page("classify/", { viewport, hasTouch: true });
 
   await t.step("works with the keyboard, and offline", async () => {
-    await phone.waitForSelector("#teach .card");
+    await phone.locator("#teach .card").first().scrollIntoViewIfNeeded();
     await phone.waitForFunction("navigator.serviceWorker.controller !== null");
     await phone.waitForFunction(`caches.keys().then(async ([name]) => {
       const stored = (await (await caches.open(name)).keys()).map(({ url }) => url);

@@ -107,6 +107,12 @@ class Lesson implements CardHost {
       this.#setNetwork((event as CustomEvent<NetworkDetail>).detail.source);
     });
     this.#setNetwork(network);
+    const observer = new IntersectionObserver((entries) => {
+      if (!entries.some(({ isIntersecting }) => isIntersecting)) return;
+      observer.disconnect();
+      client.call("teachPrepare", undefined).catch(() => {}); // the next call will tell
+    });
+    observer.observe(section);
   }
 
   #find<E extends HTMLElement>(selector: string): E {

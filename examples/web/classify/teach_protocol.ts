@@ -7,6 +7,8 @@ import type { Photo, Pixels } from "./protocol.ts";
 export type TeachCalls = {
   /** Says which network to start from. */
   teachFrom: { takes: NetworkSource; reports: never; returns: void };
+  /** Loads the code for the other calls: then they work offline, too. */
+  teachPrepare: { takes: undefined; reports: never; returns: void };
   /** Keeps a photo for teaching. */
   teachKeep: { takes: Photo; reports: never; returns: KeptPhoto };
   /** Forgets photos, by their keys. */

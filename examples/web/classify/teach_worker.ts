@@ -12,9 +12,12 @@ let network: NetworkSource | undefined;
 const training = () => import("./teach_training.ts");
 
 export const teachHandlers: Handlers<TeachCalls> = {
-  teachFrom: async (source) => {
+  teachFrom: (source) => {
     network = source;
-    await training(); // so that it is there offline, too
+  },
+
+  teachPrepare: async () => {
+    await training();
   },
 
   teachKeep: async (photo) => (await training()).keepPhoto(photo, network),
