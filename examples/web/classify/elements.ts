@@ -35,6 +35,15 @@ export function press(buttons: Iterable<Element>, pressed: Element | undefined):
   }
 }
 
+/** Loads a style sheet from the folder of the page. */
+export function loadStyle(path: string): Promise<unknown> {
+  const link = element("link", "");
+  link.rel = "stylesheet";
+  link.href = new URL(path, import.meta.url).href;
+  document.head.append(link);
+  return new Promise((resolve) => link.onload = link.onerror = resolve);
+}
+
 let announcement: ReturnType<typeof setTimeout> | undefined;
 
 /** Tells a screen reader what happened, once it has settled. */

@@ -6,7 +6,7 @@ import { sentence, showBars } from "./bars.ts";
 import { type Camera, openCamera } from "./camera.ts";
 import { CallError, Client } from "./client.ts";
 import { DeviceTiles } from "./devices.ts";
-import { byId, press, say } from "./elements.ts";
+import { byId, loadStyle, press, say } from "./elements.ts";
 import { acceptDrops, bufferOf, filesOf, photoOf } from "./files.ts";
 import { problemText } from "./format.ts";
 import { networkIn, NetworkList, storedNetworks } from "./networks.ts";
@@ -259,6 +259,7 @@ function connect(): void {
 
 connect();
 await Promise.all([useNetwork(source, device), useSample(samples[0])]);
+await loadStyle("teach.css"); // it would delay the first result
 tiles.limit(await client.call("devices", undefined));
 const { startTeach } = await import("./teach.ts"); // after the first result
 startTeach(teach, new Client<TeachCalls>(worker), source);
