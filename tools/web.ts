@@ -87,22 +87,23 @@ function* filesIn(folder: URL, below = ""): Generator<string> {
 }
 
 /**
- * Leaves in `mod.ts` only what a page imports from it. esbuild removes unused functions, but divides
- * the rest as if their dynamic imports were still there.
+ * Lets pages import from the library's files instead of `mod.ts`. esbuild would load all that any script
+ * imports from there with the first one.
  */
-async function onlyImports(scripts: readonly string[]): Promise<Replacement> {
-  const imports = /import \{([^}]+)\} from "(?:\.\.\/)+mod\.ts"/g;
-  const texts = await Promise.all(scripts.map((path) => Deno.readTextFile(new URL(path, pages))));
-  const used = new Set(
-    texts.flatMap((text) => [...text.matchAll(imports)].flatMap(([, list]) => list.match(/\w+/g))),
-  );
+async function directImports(): Promise<Replacement> {
+  const statements = /^export \{([^}]+)\} from "\.\/(.+)";$/gm, places = new Map<string, string>();
+  for (const [, list, place] of (await Deno.readTextFile(entry)).matchAll(statements)) {
+    for (const name of list.match(/\w+/g)!) places.set(name, place);
+  }
   return [
-    new RegExp(`^${fileURLToPath(entry).replace(/\W/g, "\\$&")}$`),
+    /[/\\]examples[/\\]web[/\\].*\.ts$/,
     (source) =>
       source.replace(
-        /^export (?:type )?\{([^}]+)\} from .+$/gm,
-        (statement, list: string) =>
-          list.match(/\w+/g)!.some((name) => name !== "type" && used.has(name)) ? statement : "",
+        /^import \{([^}]+)\} from "((?:\.\.\/)+)mod\.ts";$/gm,
+        (_, list: string, folder: string) =>
+          list.split(",").map((name) => name.trim())
+            .filter((name) => name !== "" && !name.startsWith("type "))
+            .map((name) => `import { ${name} } from "${folder}${places.get(name)}";`).join("\n"),
       ),
   ];
 }
@@ -132,7 +133,7 @@ const options = {
 } as const;
 
 /** Bundles a script, and adds its files. */
-async function addScript(source: string, scripts: readonly string[]): Promise<void> {
+async function addScript(source: string): Promise<void> {
   const script = source.replace(/\.ts$/, ".js");
   const { metafile: { outputs }, outputFiles } = await esbuild.build({
     ...options,
@@ -146,7 +147,7 @@ async function addScript(source: string, scripts: readonly string[]): Promise<vo
     },
     banner: { js: disposeSymbol },
     plugins: [
-      replacing([await onlyImports(scripts), ...pageReplacements]),
+      replacing([await directImports(), ...pageReplacements]),
       treeShaking,
       deflatedFiles,
       npmPackages,
@@ -167,17 +168,9 @@ async function addScript(source: string, scripts: readonly string[]): Promise<vo
 }
 
 const sources = [...filesIn(pages)].sort();
-const isPage = (folder: string) => sources.includes(`${folder}index.html`);
 for (const source of sources) {
-  const [, folder, name] = /^(.*\/|)([^/]+)$/.exec(source)!;
-  if (!name.endsWith(".ts")) files[source] = await Deno.readFile(new URL(source, pages));
-  else if (name === "page.ts") await addScript(source, []);
-  else if (name === "main.ts" || name === "worker.ts") {
-    const belongs = (path: string) =>
-      path.startsWith(folder) && path.slice(folder.length).split("/").slice(0, -1)
-        .every((_, i, below) => !isPage(`${folder}${below.slice(0, i + 1).join("/")}/`));
-    await addScript(source, sources.filter((path) => path.endsWith(".ts") && belongs(path)));
-  }
+  if (!source.endsWith(".ts")) files[source] = await Deno.readFile(new URL(source, pages));
+  else if (/(^|\/)(page|main|worker)\.ts$/.test(source)) await addScript(source);
 }
 
 // so that the browser need not read one script to find the next
