@@ -86,27 +86,27 @@ function* filesIn(folder: URL, below = ""): Generator<string> {
   }
 }
 
-/**
- * Lets pages import from the library's files instead of `mod.ts`. esbuild would load all that any script
- * imports from there with the first one.
- */
-async function directImports(): Promise<Replacement> {
-  const statements = /^export \{([^}]+)\} from "\.\/(.+)";$/gm, places = new Map<string, string>();
-  for (const [, list, place] of (await Deno.readTextFile(entry)).matchAll(statements)) {
-    for (const name of list.match(/\w+/g)!) places.set(name, place);
-  }
-  return [
-    /[/\\]examples[/\\]web[/\\].*\.ts$/,
-    (source) =>
-      source.replace(
-        /^import \{([^}]+)\} from "((?:\.\.\/)+)mod\.ts";$/gm,
-        (_, list: string, folder: string) =>
-          list.split(",").map((name) => name.trim())
-            .filter((name) => name !== "" && !name.startsWith("type "))
-            .map((name) => `import { ${name} } from "${folder}${places.get(name)}";`).join("\n"),
-      ),
-  ];
+/** The modules that `mod.ts` has its names from. */
+const modules = new Map<string, URL>();
+const exportLists = /^export (?:type )?\{([^}]+)\} from "(.+)";$/gm;
+for (const [, list, from] of (await Deno.readTextFile(entry)).matchAll(exportLists)) {
+  for (const name of list.match(/\w+/g)!) modules.set(name, new URL(from, entry));
 }
+
+/**
+ * Imports from the modules behind `mod.ts`. Through `mod.ts`, a page would load at once what only a
+ * part of it needs that is loaded later.
+ */
+const directImports: Replacement = [
+  /\bexamples[/\\]web[/\\].+\.ts$/,
+  (source) =>
+    source.replace(
+      /^import (type )?\{([^}]+)\} from "(?:\.\.\/)+mod\.ts";$/gm,
+      (_, type = "", list: string) =>
+        Array.from(list.matchAll(/(?:type )?(\w+)(?: as \w+)?/g), ([item, name]) =>
+          `import ${type}{ ${item} } from "${modules.get(name)}";`).join("\n"),
+    ),
+];
 
 /** Marks the library's modules as free of side effects, so that a page gets only what it uses. */
 const treeShaking: esbuild.Plugin = {
@@ -114,7 +114,7 @@ const treeShaking: esbuild.Plugin = {
   setup({ onResolve }) {
     const isLibrary = (path: string) =>
       path === fileURLToPath(entry) || path.startsWith(fileURLToPath(new URL("src/", root)));
-    onResolve({ filter: /^\.\.?\/.*\.ts$/ }, ({ path, importer }) => {
+    onResolve({ filter: /^(\.\.?\/|file:).*\.ts$/ }, ({ path, importer }) => {
       const file = fileURLToPath(new URL(path, pathToFileURL(importer)));
       return { path: file, sideEffects: !isLibrary(file) };
     });
@@ -147,7 +147,7 @@ async function addScript(source: string): Promise<void> {
     },
     banner: { js: disposeSymbol },
     plugins: [
-      replacing([await directImports(), ...pageReplacements]),
+      replacing([directImports, ...pageReplacements]),
       treeShaking,
       deflatedFiles,
       npmPackages,
@@ -169,8 +169,9 @@ async function addScript(source: string): Promise<void> {
 
 const sources = [...filesIn(pages)].sort();
 for (const source of sources) {
-  if (!source.endsWith(".ts")) files[source] = await Deno.readFile(new URL(source, pages));
-  else if (/(^|\/)(page|main|worker)\.ts$/.test(source)) await addScript(source);
+  const name = basename(source);
+  if (!name.endsWith(".ts")) files[source] = await Deno.readFile(new URL(source, pages));
+  else if (["page.ts", "main.ts", "worker.ts"].includes(name)) await addScript(source);
 }
 
 // so that the browser need not read one script to find the next
