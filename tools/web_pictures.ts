@@ -15,14 +15,17 @@ import { decodeImage } from "../mod.ts";
 import { StaticServer } from "../tests/static_server.ts";
 import { runTool } from "../tests/tools.ts";
 import { launch } from "./browser/chromium.ts";
+import { teachClasses } from "./browser/teach_picture.ts";
 import { encodePalettePng } from "./png_palette.ts";
 
 /** The limit for all pictures together. */
-const maxBytes = 500_000;
+const maxBytes = 700_000;
 
 const pictures = new URL("../docs/pictures/", import.meta.url);
 const desk = { width: 1280, height: 740 }, phone = { width: 390, height: 740 };
 const tallDesk = { width: 1280, height: 890 }, tallPhone = { width: 390, height: 860 };
+
+const teachDesk = { width: 1280, height: 1270 };
 
 /** A picture: of which page, how large, in which colours, and what is done before. */
 interface Shot {
@@ -58,6 +61,14 @@ const compare = (sample: string) => async (page: Page) => {
   await settle(page);
 };
 
+/** Teaches three classes, and scrolls to an element. */
+const teach = (top: string) => async (page: Page) => {
+  await teachClasses(page);
+  await settle(page);
+  await page.evaluate(`const { top } = document.querySelector("${top}").getBoundingClientRect();
+    scrollBy(0, top - 16);`);
+};
+
 const settle = (page: Page) =>
   page.waitForSelector("main[data-ready]:not([aria-busy=true])", { timeout: 100_000 });
 
@@ -86,6 +97,18 @@ const shots: Readonly<Record<string, Shot>> = {
     viewport: tallPhone,
     scheme: "dark",
     prepare: choose("coffee.png"),
+  },
+  "teach.jpg": {
+    page: "classify",
+    viewport: teachDesk,
+    scheme: "light",
+    prepare: teach("#teach"),
+  },
+  "teach-phone-dark.jpg": {
+    page: "classify",
+    viewport: tallPhone,
+    scheme: "dark",
+    prepare: teach("#teach .lesson"),
   },
   "convolution.png": {
     page: "convolution",

@@ -29,9 +29,10 @@ export interface FeatureOptions {
 }
 
 /**
- * Computes the features of all samples in evaluation mode.
+ * Computes the features of all samples in evaluation mode, or reads them if the dataset has them.
  *
- * @throws {ArgumentError} When the samples do not have the shape of the model's input.
+ * @throws {ArgumentError} When the samples have neither the shape of the model's input nor [2,
+ * featureCount].
  * @throws {PembrokeError} When a feature is not finite.
  */
 export async function featureRows(
@@ -40,18 +41,32 @@ export async function featureRows(
   { batchSize, mirror, onBatch }: FeatureOptions,
 ): Promise<FeatureRows> {
   const { length, sampleShape } = dataset, expected = model.inputShape().slice(1);
-  if (!sameShape(sampleShape, expected)) {
-    throw new ArgumentError("fit", "sampleShape", sampleShape, `[${expected.join(", ")}]`);
-  }
-  model.eval();
   const count = model.featureCount, rows = mirror ? 2 * length : length;
   const values = new Float32Array(rows * count), labels = new Int32Array(rows);
+  const check = (read: Float32Array) => {
+    if (read.every(Number.isFinite)) return;
+    throw new PembrokeError(`fit: ${model.type} computes features that are not finite`);
+  };
+  model.eval();
+  if (sameShape(sampleShape, [2, count])) {
+    const batch = await readBatch(dataset, Array.from({ length }, (_, i) => i));
+    check(batch.values);
+    for (let row = 0; row < rows; row++) {
+      const i = row % length, start = (2 * i + Number(row >= length)) * count;
+      values.set(batch.values.subarray(start, start + count), row * count);
+      labels[row] = batch.labels[i];
+    }
+    await onBatch(length);
+    return { values, count, labels };
+  }
+  if (!sameShape(sampleShape, expected)) {
+    const allowed = `[${expected.join(", ")}], or [2, ${count}] for features`;
+    throw new ArgumentError("fit", "sampleShape", sampleShape, allowed);
+  }
   const compute = async (batch: Float32Array, shape: Shape, row: number) => {
     using x = model.backend.upload(batch, shape), features = model.features(x);
     const read = await features.read();
-    if (!read.every(Number.isFinite)) {
-      throw new PembrokeError(`fit: ${model.type} computes features that are not finite`);
-    }
+    check(read);
     values.set(read, row * count);
   };
   for (let start = 0; start < length; start += batchSize) {

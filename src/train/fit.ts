@@ -11,9 +11,16 @@ import { toClassNames } from "../models/classify.ts";
 import { Classifier } from "../models/classifier.ts";
 import type { ClassName } from "../models/imagenet_classes.ts";
 import { checkInteger, checkNumber, checkOptions } from "../ops/checks.ts";
+import { wilsonInterval } from "./confusion.ts";
 import { crossValidate, lowestLoss, scoresOf } from "./cross_validate.ts";
 import { checkDataset, type Dataset } from "./dataset.ts";
-import { featureRows, type FeatureStatistics, standardized, statisticsOf } from "./features.ts";
+import {
+  type FeatureRows,
+  featureRows,
+  type FeatureStatistics,
+  standardized,
+  statisticsOf,
+} from "./features.ts";
 import { trainLinears, UploadedRows } from "./linear_head.ts";
 import { pauses } from "./pauses.ts";
 
@@ -37,6 +44,11 @@ export interface FitOptions {
   readonly seed?: number;
   /** Called after each batch of samples, and each part of the cross-validation. */
   readonly onProgress?: (progress: FitProgress) => void;
+  /**
+   * Called before the first step of training the last layer that the model gets, and after each step:
+   * for a live curve.
+   */
+  readonly onStep?: (step: FitStep) => void;
   /** Cancels, which then rejects with the signal's reason. The model keeps its last layer. */
   readonly signal?: AbortSignal;
 }
@@ -55,10 +67,38 @@ export interface FitProgress {
   readonly total: number;
 }
 
+/**
+ * The last layer after a step of {@linkcode fit}.
+ *
+ * @internal
+ */
+export interface FitStep {
+  /** The number of steps so far, from 0. */
+  readonly step: number;
+  /** The number of all steps. */
+  readonly steps: number;
+  /** Measured on what it is trained on, mirror images included. */
+  readonly training: FitMeasure;
+  /** Measured on the samples of `validation`. */
+  readonly validation?: FitMeasure;
+}
+
+/**
+ * The mean cross-entropy, and the share of samples that are classified correctly.
+ *
+ * @internal
+ */
+export interface FitMeasure {
+  readonly loss: number;
+  readonly accuracy: number;
+}
+
 /** What {@linkcode fit} measured on samples that a layer was not trained on. */
 export interface FitResult {
   /** The share of these samples that are classified correctly. */
   readonly accuracy: number;
+  /** The 95 % interval of the accuracy (Wilson 1927): wide for few samples. */
+  readonly interval: readonly [low: number, high: number];
   /** Their mean cross-entropy. */
   readonly loss: number;
   /** Their numbers by class, in rows, and by the most probable class, in columns. */
@@ -80,8 +120,12 @@ export interface FitResult {
  *
  * The same seed gives the same numbers on the same build. Between batches, other code can run.
  *
+ * To learn again with a few more samples, keep their features: a dataset of the sample shape
+ * [2, featureCount] has the features of each sample and those of its mirror image.
+ *
  * @param model A network with weights. It is in evaluation mode afterwards.
- * @param dataset Samples in the shape of the model's input, such as an {@linkcode ImageFolder}.
+ * @param dataset Samples in the shape of the model's input, such as an {@linkcode ImageFolder}, or
+ * their features.
  * @returns The accuracy on held-out samples. Without `validation` these are the parts of the
  * cross-validation, all samples together.
  * @throws {ArgumentError} When an option is invalid, or the samples do not fit the model or the classes.
@@ -113,7 +157,7 @@ export async function fit(
     dataset,
     options,
   );
-  const { onProgress, signal } = options, pause = pauses(signal);
+  const { onProgress, onStep, signal } = options, pause = pauses(signal);
   signal?.throwIfAborted();
   const started = performance.now(), samples = dataset.length + (validation?.length ?? 0);
   const featuresOf = async (from: Dataset, before: number, mirror: boolean) => {
@@ -146,24 +190,35 @@ export async function fit(
       : [];
     const best = lowestLoss(scores);
     const weightDecay = weightDecays[best];
-    const statistics = statisticsOf(rows);
-    using uploaded = new UploadedRows(backend, standardized(rows, statistics), seed);
-    using linear = await trainLinears(
-      uploaded,
-      { ...run.options, weightDecays: [weightDecay] },
-      pause,
-    );
-    const score = held
-      ? (await scoresOf(run, linear, standardized(held, statistics)))[0]
-      : scores[best];
+    const statistics = statisticsOf(rows), training = standardized(rows, statistics);
+    const validating = held && standardized(held, statistics);
+    const measure = async (linear: Linear, rows: FeatureRows): Promise<FitMeasure> => {
+      const [{ loss, right }] = await scoresOf(run, linear, rows);
+      return { loss, accuracy: right / rows.labels.length };
+    };
+    using uploaded = new UploadedRows(backend, training, seed);
+    using linear = await trainLinears(uploaded, {
+      ...run.options,
+      weightDecays: [weightDecay],
+      onStep: onStep && (async (linear, step, steps) =>
+        onStep({
+          step,
+          steps,
+          training: await measure(linear, training),
+          ...validating && { validation: await measure(linear, validating) },
+        })),
+    }, pause);
+    const score = validating ? (await scoresOf(run, linear, validating))[0] : scores[best];
     const { weight, bias } = await foldedWeights(linear, statistics);
     model.replaceHead(classes, { seed });
     const { parameters } = model.head.layer;
     parameters.weight.write(weight);
     parameters.bias.write(bias);
     onPart();
+    const measured = (held ?? { labels: dataset }).labels.length;
     return {
-      accuracy: score.right / (held ?? { labels: dataset }).labels.length,
+      accuracy: score.right / measured,
+      interval: wilsonInterval(score.right, measured),
       loss: score.loss,
       confusion: score.confusion,
       weightDecay,

@@ -27,6 +27,11 @@ export interface LinearOptions {
   readonly steps: number;
   /** The seed of the order of samples, if they are more than a batch. */
   readonly seed?: number;
+  /**
+   * Called before the first step, with step 0, and after each step: with the layer in evaluation mode,
+   * and the number of all steps.
+   */
+  readonly onStep?: (linear: Linear, step: number, steps: number) => Promise<void>;
 }
 
 /** The rows of a step. Most problems are smaller, and each step uses all rows. */
@@ -74,7 +79,7 @@ export class UploadedRows implements Disposable {
  */
 export async function trainLinears(
   { backend, batches }: UploadedRows,
-  { classes, weightDecays, lr, steps }: LinearOptions,
+  { classes, weightDecays, lr, steps, onStep }: LinearOptions,
   pause: () => Promise<void> = async () => {},
 ): Promise<Linear> {
   const count = weightDecays.length, outputs = count * classes;
@@ -84,10 +89,11 @@ export async function trainLinears(
       parameter.allocate(backend);
       backend.fill(parameter.tensor!, 0);
     }
-    linear.train();
     // The mean is over all layers, so gradients are smaller. With a smaller eps, Adam's steps are not.
     using optimizer = new AdamW(linear, { lr, eps: 1e-8 / count, weightDecay: 0 });
     const all = Math.max(steps, 4 * batches.length), schedule = cosineSchedule({ lr, steps: all });
+    await onStep?.(linear.eval(), 0, all);
+    linear.train();
     for (let step = 0; step < all; step++) {
       const { x, labels } = batches[step % batches.length], n = labels.length;
       optimizer.zeroGrad();
@@ -108,6 +114,10 @@ export async function trainLinears(
       mul(weight.tensor!, factors, { out: weight.tensor });
       mul(bias.tensor!, factors.view([outputs]), { out: bias.tensor });
       optimizer.step();
+      if (onStep) {
+        await onStep(linear.eval(), step + 1, all);
+        linear.train();
+      }
       await pause();
     }
     for (const parameter of [weight, bias]) {

@@ -4,7 +4,7 @@ import { Linear } from "../../src/layers/mod.ts";
 import { createModel } from "../../src/models/registry.ts";
 import { RandomGenerator } from "../../src/random.ts";
 import { arrayDataset } from "../../src/train/dataset.ts";
-import { fit } from "../../src/train/fit.ts";
+import { fit, type FitOptions } from "../../src/train/fit.ts";
 import { trainLinears, UploadedRows } from "../../src/train/linear_head.ts";
 import { assertAlmostEquals, assertEquals, assertRejects } from "../assert.ts";
 import { testOnFewBackends } from "../backends.ts";
@@ -92,6 +92,55 @@ Deno.test("fit() measures with other samples, and without a choice of weight dec
   assertEquals(result.confusion.flat().reduce((a, b) => a + b), 12);
 });
 
+Deno.test("fit() takes features, and tells what each step has learned", async () => {
+  using backend = await createBackend({ device: "wasm" });
+  const { values, labels } = samples(20, 1), classes = ["day", "night"], steps = 12;
+  const dataset = arrayDataset(values, labels, sampleShape);
+  const heads: Float32Array[] = [], results: unknown[] = [];
+  using model = createModel("alexnet-tiny").init(backend, { seed: 1 });
+  const { featureCount } = model;
+
+  // those of the samples, and of their mirror images
+  const mirrored = Float32Array.from(values, (_, i) => values[i - i % 64 + 63 - i % 64]);
+  const [features, ofMirrored] = await Promise.all([values, mirrored].map(async (values) => {
+    using x = backend.upload(values, [20, ...sampleShape]), y = model.features(x);
+    return await y.read();
+  }));
+  const both = new Float32Array(2 * features.length);
+  for (let i = 0; i < 20; i++) {
+    for (const [j, rows] of [features, ofMirrored].entries()) {
+      both.set(
+        rows.subarray(i * featureCount, (i + 1) * featureCount),
+        (2 * i + j) * featureCount,
+      );
+    }
+  }
+  for (const given of [dataset, arrayDataset(both, labels, [2, featureCount])]) {
+    const seen: Parameters<NonNullable<FitOptions["onStep"]>>[0][] = [];
+    const { accuracy, loss, confusion, interval } = await fit(model, given, {
+      classes,
+      steps,
+      validation: given,
+      weightDecays: [10],
+      batchSize: 20,
+      onStep: (step) => seen.push(step),
+    });
+    assertEquals(seen.map(({ step }) => step), Array.from({ length: steps + 1 }, (_, i) => i));
+    assertEquals(seen[0].steps, steps);
+    assertAlmostEquals(seen[0].training.loss, Math.log(2), 1e-6); // of zeros
+    assertEquals(seen[0].training.accuracy, 0.5);
+    assertEquals(seen.at(-1)!.validation, { loss, accuracy });
+    assertEquals(seen.at(-1)!.training.loss < 0.3, true);
+    const right = Math.round(accuracy * 20);
+    assertEquals(interval[0] <= right / 20 && right / 20 <= interval[1], true);
+    assertEquals(interval[1] - interval[0] > 0.1, true);
+    heads.push(await model.head.layer.parameters.weight.tensor!.read());
+    results.push({ accuracy, confusion });
+  }
+  assertEquals(results[1], results[0]);
+  for (const [i, value] of heads[1].entries()) assertAlmostEquals(value, heads[0][i], 1e-5);
+});
+
 Deno.test("fit() leaves the model alone when it is cancelled or refuses", async () => {
   using backend = await createBackend({ device: "wasm" });
   using model = createModel("alexnet-tiny").init(backend, { seed: 1 });
@@ -119,7 +168,10 @@ Deno.test("fit() leaves the model alone when it is cancelled or refuses", async 
   }
   const wrong = arrayDataset(values, labels, [3, 4096]);
   const error = await assertRejects(() => fit(model, wrong, { classes }), ArgumentError);
-  assertEquals(error.message, "fit: sampleShape is [3, 4096], must be [3, 64, 64]");
+  assertEquals(
+    error.message,
+    "fit: sampleShape is [3, 4096], must be [3, 64, 64], or [2, 512] for features",
+  );
   const high = arrayDataset(values, labels.map((label) => 2 * label), sampleShape);
   assertEquals(
     (await assertRejects(() => fit(model, high, { classes }), ArgumentError)).message,

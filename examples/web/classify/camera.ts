@@ -6,8 +6,10 @@ import type { Pixels } from "./protocol.ts";
 
 /** Options of {@linkcode openCamera}. */
 export interface CameraOptions {
-  /** The text of the shutter button. Default: "Take photo". */
+  /** The text of the shutter button. Default: "Take photo". Empty for none. */
   readonly shutter?: string;
+  /** Whether the shutter goes on taking photos while it is held. */
+  readonly hold?: boolean;
   /** Called when the reader closes the camera, or it cannot be used. */
   readonly onClose?: () => void;
 }
@@ -38,7 +40,7 @@ const problems: Readonly<Record<string, string>> = {
 export async function openCamera(
   container: HTMLElement,
   onPhoto: (photo: Pixels) => void,
-  { shutter = "Take photo", onClose = () => {} }: CameraOptions = {},
+  { shutter = "Take photo", hold = false, onClose = () => {} }: CameraOptions = {},
 ): Promise<Camera | undefined> {
   const box = document.createElement("div");
   box.className = "camera";
@@ -71,17 +73,50 @@ export async function openCamera(
     box.remove();
     onClose();
   };
-  const take = button(shutter, () => {
+  const takePhoto = () => {
     const photo = capture();
     if (photo) onPhoto(photo);
-  });
+  };
+  const end = button("Close camera", close), take = button(shutter, hold ? () => {} : takePhoto);
+  if (hold) whileHeld(take, takePhoto);
   take.classList.add("primary", "shutter");
   const buttons = document.createElement("div");
   buttons.className = "camera-buttons";
-  buttons.append(take, button("Close camera", close));
+  buttons.append(...shutter ? [take] : [], end);
   box.replaceChildren(video, buttons);
-  take.focus();
+  (shutter ? take : end).focus();
   return { capture, close };
+}
+
+/** Milliseconds between the photos of a shutter that is held. */
+const holdInterval = 200;
+
+/** Acts again and again while a button is held, by a pointer or a key; a short press acts once. */
+function whileHeld(button: HTMLButtonElement, act: () => void): void {
+  let timer: ReturnType<typeof setInterval> | undefined;
+  const stop = () => clearInterval(timer);
+  const start = () => {
+    stop();
+    act();
+    timer = setInterval(() => button.isConnected ? act() : stop(), holdInterval);
+  };
+  button.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0) return;
+    button.setPointerCapture(event.pointerId); // so that a pointer that slips off does not stop it
+    start();
+  });
+  for (const type of ["pointerup", "pointercancel", "keyup", "blur"]) {
+    button.addEventListener(type, stop);
+  }
+  button.addEventListener("keydown", (event) => {
+    if (event.key !== " " && event.key !== "Enter") return;
+    event.preventDefault(); // of the click
+    if (!event.repeat) start();
+  });
+  button.addEventListener("click", ({ detail }) => {
+    if (detail === 0) act(); // of a screen reader, without a pointer
+  });
+  button.addEventListener("contextmenu", (event) => event.preventDefault()); // of a long touch
 }
 
 function button(text: string, onClick: () => void): HTMLButtonElement {

@@ -262,4 +262,4 @@ await Promise.all([useNetwork(source, device), useSample(samples[0])]);
 await loadStyle("teach.css"); // it would delay the first result
 tiles.limit(await client.call("devices", undefined));
 const { startTeach } = await import("./teach.ts"); // after the first result
-startTeach(teach, new Client<TeachCalls>(worker));
+startTeach(teach, new Client<TeachCalls>(worker), source);

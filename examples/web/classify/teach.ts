@@ -1,9 +1,269 @@
-/** The section "Teach it". */
+/** The section "Teach it": classes with photos, learning with a live curve, and what comes out. */
 
 /// <reference lib="dom" />
 
 import type { Client } from "./client.ts";
-import type { TeachCalls } from "./teach_protocol.ts";
+import { say } from "./elements.ts";
+import { megabytes, problemText } from "./format.ts";
+import type { NetworkSource } from "./page_calls.ts";
+import { Card, type CardHost } from "./teach_card.ts";
+import { Curve } from "./teach_curve.ts";
+import type { ClassToLearn, Learned, TeachCalls, TeachReport } from "./teach_protocol.ts";
+import { fileNameOf, listed, measuredText, missing } from "./teach_text.ts";
+import { Trial } from "./teach_trial.ts";
 
-/** Fills the section. */
-export function startTeach(_section: HTMLElement, _client: Client<TeachCalls>): void {}
+/** The event "network" tells this section which network is in use. */
+export interface NetworkDetail {
+  readonly source: NetworkSource;
+}
+
+/** The event "use" asks the page to use a taught network, or with null the one before it. */
+export type UseDetail = NetworkSource | null;
+
+const fewestClasses = 2, mostClasses = 5;
+
+const template = `
+  <h2 id="teach-title">Teach it</h2>
+  <p>
+    Show it photos of your own things: ten of each are a start. It learns to tell them apart in a
+    moment, here in the page. Your photos stay on this device.
+  </p>
+  <ol class="cards" role="list"></ol>
+  <div class="buttons">
+    <button type="button" class="primary" data-learn>Learn</button>
+    <button type="button" data-stop hidden>Stop</button>
+    <button type="button" data-add>Add a class</button>
+    <progress max="1" value="0" aria-labelledby="teach-progress" hidden></progress>
+    <span id="teach-progress"></span>
+  </div>
+  <p class="problem" role="alert" hidden></p>
+  <div class="lesson" hidden>
+    <div class="lesson-result">
+      <h3>What it learned</h3>
+      <p data-measured></p>
+      <figure class="curve"></figure>
+    </div>
+    <div class="trial"></div>
+    <div class="lesson-use" hidden>
+      <h3>Keep it</h3>
+      <p>
+        The file has the whole network with your classes. The command takes it, and so does this
+        page.
+      </p>
+      <form class="buttons">
+        <label>File name <input name="file" type="text" required pattern='[^\\\\\\/:*?"<>\\|]+'
+          maxlength="80" autocomplete="off" spellcheck="false"></label>
+        <button class="primary">Download <span></span></button>
+      </form>
+      <pre><code></code></pre>
+      <button type="button" data-use></button>
+    </div>
+  </div>`;
+
+/** Fills the section, and connects it. The network in use is the one to start from. */
+export function startTeach(
+  section: HTMLElement,
+  client: Client<TeachCalls>,
+  network: NetworkSource,
+): void {
+  new Lesson(section, client, network);
+}
+
+/** The section. */
+class Lesson implements CardHost {
+  readonly client: Client<TeachCalls>;
+  readonly #section: HTMLElement;
+  readonly #curve: Curve;
+  readonly #trial: Trial;
+  #cards: Card[] = [];
+  #added = 0;
+  #controller: AbortController | undefined;
+  /** The network that was learned last. */
+  #taught: (NetworkSource & { readonly weights: Blob }) | undefined;
+  /** The network in use, and the one to start from. */
+  #network: NetworkSource | undefined;
+  #base: NetworkSource | undefined;
+
+  constructor(section: HTMLElement, client: Client<TeachCalls>, network: NetworkSource) {
+    this.#section = section;
+    this.client = client;
+    section.innerHTML = template;
+    this.#curve = new Curve(this.#find(".curve"));
+    this.#trial = new Trial(this.#find(".trial"), {
+      client,
+      opensCamera: () => this.#cards.forEach((card) => card.closeCamera()),
+    });
+    for (let i = 0; i < fewestClasses; i++) this.#add();
+    this.#on("[data-add]", () => this.#add().focusName());
+    this.#on("[data-learn]", () => this.#learn());
+    this.#on("[data-stop]", () => this.#controller?.abort(new Error("stopped")));
+    this.#on("[data-use]", () => this.#use(this.#network !== this.#taught));
+    this.#find("form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#download();
+    });
+    this.#find("[name=file]").addEventListener("input", () => this.#showCommand());
+    section.addEventListener("network", (event) => {
+      this.#setNetwork((event as CustomEvent<NetworkDetail>).detail.source);
+    });
+    this.#setNetwork(network);
+    const observer = new IntersectionObserver((entries) => {
+      if (!entries.some(({ isIntersecting }) => isIntersecting)) return;
+      observer.disconnect();
+      client.call("teachPrepare", undefined).catch(() => {}); // the next call will tell
+    });
+    observer.observe(section);
+  }
+
+  #find<E extends HTMLElement>(selector: string): E {
+    return this.#section.querySelector<E>(selector)!;
+  }
+
+  #on(selector: string, act: () => void): void {
+    this.#find(selector).addEventListener("click", act);
+  }
+
+  #add(): Card {
+    const card = new Card(this, `Class ${++this.#added}`);
+    this.#cards.push(card);
+    this.#find(".cards").append(card.element);
+    this.#countCards();
+    return card;
+  }
+
+  #countCards(): void {
+    const { length } = this.#cards;
+    this.#find<HTMLButtonElement>("[data-add]").disabled = length >= mostClasses;
+    for (const card of this.#cards) card.removable = length > fewestClasses;
+  }
+
+  removed(card: Card): void {
+    this.#cards = this.#cards.filter((other) => other !== card);
+    this.#countCards();
+    this.changed();
+    this.#cards.at(-1)!.focusName();
+    say(`Removed. ${this.#cards.length} classes are left.`);
+  }
+
+  changed(): void {
+    this.#showProblem("");
+  }
+
+  opensCamera(card: Card): void {
+    for (const other of this.#cards) if (other !== card) other.closeCamera();
+    this.#trial.closeCamera();
+  }
+
+  ownerOf(key: string): Card | undefined {
+    return this.#cards.find((card) => card.has(key));
+  }
+
+  #showProblem(text: string): void {
+    const problem = this.#find(":scope > .problem");
+    problem.hidden = text === "";
+    problem.textContent = text;
+  }
+
+  /** Learns, or says what is missing. */
+  async #learn(): Promise<void> {
+    const { signal } = this.#controller = new AbortController();
+    this.#showRunning(true);
+    try {
+      await Promise.all(this.#cards.map((card) => card.read));
+      signal.throwIfAborted();
+      const classes = this.#cards.map(({ name, photos }): ClassToLearn => ({ name, photos }));
+      const problem = missing(classes);
+      this.#showProblem(problem);
+      if (problem) return;
+      this.#curve.clear();
+      this.#find("[data-measured]").textContent = "";
+      this.#find(".lesson").hidden = false;
+      this.#find(".lesson-result").scrollIntoView({ block: "nearest" });
+      const learned = await this.client.call("teachLearn", classes, {
+        signal,
+        onReport: (report) => this.#show(report),
+      });
+      this.#finish(learned, classes);
+    } catch (error) {
+      this.#find(".lesson").hidden = this.#taught === undefined;
+      if (signal.aborted) say("Stopped.");
+      else this.#showProblem(problemText(error, ""));
+    } finally {
+      this.#showRunning(false);
+    }
+  }
+
+  #showRunning(is: boolean): void {
+    this.#find("[data-learn]").hidden = is;
+    this.#find("[data-stop]").hidden = !is;
+    this.#find("progress").hidden = !is;
+    this.#find("#teach-progress").textContent = "";
+    this.#find(is ? "[data-stop]" : "[data-learn]").focus();
+    this.#section.toggleAttribute("data-running", is);
+  }
+
+  #show(report: TeachReport): void {
+    const { phase } = report;
+    const [done, total] = phase === "step"
+      ? [report.step.step, report.step.steps]
+      : [report.done, report.total];
+    const what = {
+      photos: "Looking at photo",
+      choosing: "Comparing settings, part",
+      step: "Learning, step",
+    }[phase];
+    this.#find<HTMLProgressElement>("progress").value = done / total;
+    this.#find("#teach-progress").textContent = `${what} ${done} of ${total}`;
+    if (phase === "step") this.#curve.add(report.step);
+  }
+
+  #finish(learned: Learned, classes: readonly ClassToLearn[]): void {
+    const names = classes.map(({ name }) => name), text = measuredText(learned, classes);
+    this.#taught = { name: listed(names), weights: learned.file };
+    this.#find("[data-measured]").textContent = text;
+    this.#find<HTMLInputElement>("[name=file]").value = fileNameOf(names);
+    this.#find(".lesson-use button span").textContent = megabytes(learned.file.size);
+    this.#showCommand();
+    this.#find(".lesson-use").hidden = false;
+    this.#trial.reset(names);
+    say(`Learned ${listed(names)}. ${text} ${this.#curve.text}`);
+    this.#use(true);
+  }
+
+  /** Asks the page to use what was learned, or the network before it. */
+  #use(taught: boolean): void {
+    const detail: UseDetail = taught ? this.#taught! : null;
+    this.#section.dispatchEvent(new CustomEvent("use", { detail }));
+  }
+
+  /** Takes note of the network in use. Any but a taught one is the next to start from. */
+  #setNetwork(network: NetworkSource): void {
+    this.#network = network;
+    const isTaught = network === this.#taught;
+    if (!isTaught && network !== this.#base) {
+      this.#base = network;
+      this.client.call("teachFrom", network).catch(() => {});
+    }
+    this.#find(".trial").hidden = !isTaught;
+    if (!isTaught) this.#trial.closeCamera();
+    this.#find("[data-use]").textContent = isTaught
+      ? `Use ${this.#base?.name} again`
+      : "Use my classes again";
+  }
+
+  #showCommand(): void {
+    const name = `${this.#find<HTMLInputElement>("[name=file]").value}.safetensors`;
+    const quoted = /^[\w.-]+$/.test(name) ? name : `"${name}"`;
+    this.#find("pre code").textContent = `deno run -A cli.ts --weights ${quoted} photo.jpg`;
+  }
+
+  #download(): void {
+    const link = document.createElement("a");
+    link.download = `${this.#find<HTMLInputElement>("[name=file]").value}.safetensors`;
+    link.href = URL.createObjectURL(
+      this.#taught!.weights,
+    );
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // once the browser has read it
+  }
+}

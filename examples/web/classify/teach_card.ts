@@ -1,0 +1,276 @@
+/** A class to teach: its name and its photos. */
+
+/// <reference lib="dom" />
+
+import { type Camera, openCamera } from "./camera.ts";
+import type { Client } from "./client.ts";
+import { say } from "./elements.ts";
+import { acceptDrops, bufferOf, filesOf, photoOf } from "./files.ts";
+import { problemText } from "./format.ts";
+import type { Photo, Pixels } from "./protocol.ts";
+import type { KeptPhoto, TeachCalls } from "./teach_protocol.ts";
+
+/** What a card needs of the section. */
+export interface CardHost {
+  readonly client: Client<TeachCalls>;
+  /** Called when the name or the photos change. */
+  changed(): void;
+  /** Called when the reader removes the class. */
+  removed(card: Card): void;
+  /** Called when the card opens its camera: the others close theirs. */
+  opensCamera(card: Card): void;
+  /** The class that has a photo. */
+  ownerOf(key: string): Card | undefined;
+}
+
+/** Photos whose problems are told one by one. */
+const maxProblems = 3;
+
+const template = `
+  <div class="card-head">
+    <label><span class="unseen">Name of the class</span>
+      <input name="class" type="text" required maxlength="60" autocomplete="off" spellcheck="false">
+    </label>
+    <button type="button" class="small" data-remove>×</button>
+  </div>
+  <p class="count"></p>
+  <ul class="thumbnails" role="list"></ul>
+  <p class="hint">Drop photos here.</p>
+  <p class="problem" role="alert" hidden></p>
+  <div class="card-camera"></div>
+  <div class="buttons">
+    <input type="file" accept="image/*" multiple hidden>
+    <button type="button" data-files>Add files</button>
+    <button type="button" data-camera>Camera</button>
+  </div>`;
+
+/** A class to teach. */
+export class Card {
+  readonly element = document.createElement("li");
+  readonly #host: CardHost;
+  readonly #photos: { readonly key: string; readonly item: HTMLElement }[] = [];
+  readonly #name: HTMLInputElement;
+  #camera: Camera | undefined;
+  /** Photos that are read, or wait for it. */
+  #waiting = 0;
+  #reading: Promise<void> = Promise.resolve();
+  #isRemoved = false;
+
+  constructor(host: CardHost, name: string) {
+    this.#host = host;
+    const { element } = this;
+    element.className = "card";
+    element.innerHTML = template;
+    this.#name = this.#find("[name=class]");
+    this.#name.value = name;
+    this.#name.addEventListener("input", () => {
+      this.#nameButtons();
+      host.changed();
+    });
+    this.#nameButtons();
+    const picker = this.#find<HTMLInputElement>("[type=file]");
+    picker.addEventListener("change", () => {
+      this.#addFiles(Array.from(picker.files ?? []));
+      picker.value = ""; // so that the same file can be chosen again
+    });
+    this.#on("[data-files]", () => picker.click());
+    this.#on("[data-camera]", () => this.#openCamera());
+    this.#on("[data-remove]", () => this.#remove());
+    acceptDrops(element, (files) => this.#addFiles(files));
+    element.addEventListener(
+      "paste",
+      ({ clipboardData }) => this.#addFiles(filesOf(clipboardData)),
+    );
+  }
+
+  /** The name, without spaces around it. */
+  get name(): string {
+    return this.#name.value.trim();
+  }
+
+  /** The keys of the photos, in order. */
+  get photos(): readonly string[] {
+    return this.#photos.map(({ key }) => key);
+  }
+
+  /** Resolves when all photos have been read. */
+  get read(): Promise<void> {
+    return this.#reading;
+  }
+
+  /** Shows whether the class can be removed. */
+  set removable(is: boolean) {
+    this.#find<HTMLButtonElement>("[data-remove]").hidden = !is;
+  }
+
+  /** Whether the card has a photo. */
+  has(key: string): boolean {
+    return this.#photos.some((photo) => photo.key === key);
+  }
+
+  /** Puts the cursor into the name. */
+  focusName(): void {
+    this.#name.focus();
+    this.#name.select();
+  }
+
+  /** Closes the camera, if it is open. */
+  closeCamera(): void {
+    this.#camera?.close();
+  }
+
+  #find<E extends HTMLElement>(selector: string): E {
+    return this.element.querySelector<E>(selector)!;
+  }
+
+  #on(selector: string, act: () => void): void {
+    this.#find(selector).addEventListener("click", act);
+  }
+
+  /** Says in the names of the buttons which class they belong to. */
+  #nameButtons(): void {
+    const of = (selector: string, text: string) =>
+      this.#find(selector).setAttribute("aria-label", text);
+    of("[data-remove]", `Remove the class ${this.name}`);
+    of("[data-files]", `Add files to ${this.name}`);
+    of("[data-camera]", `Camera for ${this.name}`);
+    of(".thumbnails", `Photos of ${this.name}`);
+  }
+
+  #addFiles(files: readonly File[]): void {
+    if (files.length > 0) this.#add(files.map((file) => () => photoOf(file)));
+  }
+
+  async #openCamera(): Promise<void> {
+    const button = this.#find<HTMLButtonElement>("[data-camera]");
+    const place = this.#find(".card-camera");
+    place.replaceChildren();
+    button.hidden = true;
+    this.#host.opensCamera(this);
+    this.#camera = await openCamera(place, (photo: Pixels) => this.#add([() => photo]), {
+      shutter: "Hold to photograph",
+      hold: true,
+      onClose: () => {
+        this.#camera = undefined;
+        button.hidden = false;
+        if (!this.#isRemoved) button.focus();
+      },
+    });
+    if (this.#isRemoved) this.closeCamera();
+  }
+
+  /** Reads photos one after the other, behind those that are being read. */
+  #add(read: readonly (() => Photo | Promise<Photo>)[]): void {
+    if (this.#waiting === 0) this.#report([]);
+    this.#waiting += read.length;
+    this.#showCount();
+    this.#host.changed();
+    this.#reading = this.#reading.then(() => this.#readAll(read));
+  }
+
+  async #readAll(read: readonly (() => Photo | Promise<Photo>)[]): Promise<void> {
+    const problems: string[] = [];
+    let copies = 0;
+    for (const photo of read) {
+      if (this.#isRemoved) return;
+      try {
+        const found = await photo();
+        const kept = await this.#host.client.call("teachKeep", found, {
+          transfer: [bufferOf(found)],
+        });
+        const owner = this.#host.ownerOf(kept.key);
+        if (this.#isRemoved) return this.#forget([kept.key]);
+        if (owner === this) copies++;
+        else if (owner) {
+          const name = "bytes" in found ? found.name : "a photo";
+          problems.push(`${name} is in “${owner.name}”, too: a photo can be in one class only.`);
+        } else this.#append(kept);
+      } catch (error) {
+        problems.push(problemText(error, "It is left out."));
+      }
+      this.#waiting--;
+      this.#showCount();
+      this.#host.changed();
+    }
+    if (copies > 0) {
+      problems.push(`${copies === 1 ? "A photo was" : `${copies} were`} there already.`);
+    }
+    if (problems.length > 0) this.#report(problems);
+    if (this.#waiting === 0) say(`${this.name} has ${counted(this.#photos.length)}.`);
+  }
+
+  #report(problems: readonly string[]): void {
+    const line = this.#find(".problem"), more = problems.length - maxProblems;
+    line.hidden = problems.length === 0;
+    line.textContent = [
+      ...problems.slice(0, maxProblems),
+      ...more > 0 ? [`${more} more have problems.`] : [],
+    ].join(" ");
+  }
+
+  /** Adds the thumbnail of a photo. */
+  #append({ key, thumbnail: { width, height, data } }: KeptPhoto): void {
+    const item = document.createElement("li"), canvas = document.createElement("canvas");
+    canvas.width = width;
+    canvas.height = height;
+    canvas.getContext("2d")!.putImageData(new ImageData(data, width, height), 0, 0);
+    const remove = document.createElement("button");
+    remove.type = "button";
+    remove.textContent = "×";
+    remove.addEventListener("click", () => this.#removePhoto(key));
+    item.append(canvas, remove);
+    this.#photos.push({ key, item });
+    const list = this.#find(".thumbnails");
+    list.append(item);
+    list.scrollTop = list.scrollHeight;
+    this.#number();
+  }
+
+  /** Numbers the photos for screen readers. */
+  #number(): void {
+    for (const [i, { item }] of this.#photos.entries()) {
+      item.lastElementChild!.setAttribute("aria-label", `Remove photo ${i + 1}`);
+    }
+  }
+
+  #removePhoto(key: string): void {
+    const i = this.#photos.findIndex((photo) => photo.key === key);
+    const [{ item }] = this.#photos.splice(i, 1);
+    item.remove();
+    const next = this.#photos[Math.min(i, this.#photos.length - 1)];
+    const focus = next?.item.lastElementChild ?? this.#find("[data-files]");
+    (focus as HTMLElement).focus();
+    this.#number();
+    this.#forget([key]);
+    this.#showCount();
+    this.#host.changed();
+    say(`Removed. ${this.name} has ${counted(this.#photos.length)}.`);
+  }
+
+  #remove(): void {
+    const { length } = this.#photos, what = `“${this.name}” and its ${counted(length)}`;
+    if (length > 0 && !confirm(`Remove ${what}?`)) return;
+    this.#isRemoved = true;
+    this.closeCamera();
+    this.#forget(this.photos);
+    this.element.remove();
+    this.#host.removed(this);
+  }
+
+  #forget(keys: readonly string[]): void {
+    this.#host.client.call("teachForget", keys).catch(() => {});
+  }
+
+  #showCount(): void {
+    const { length } = this.#photos, isReading = this.#waiting > 0;
+    const isEmpty = length === 0 && !isReading,
+      reading = isReading ? `, reading ${this.#waiting} more …` : "";
+    this.#find(".count").textContent = isEmpty ? "" : `${counted(length)}${reading}`;
+    this.#find(".hint").hidden = !isEmpty;
+  }
+}
+
+/** "1 photo", "2 photos" */
+export function counted(count: number): string {
+  return `${count} ${count === 1 ? "photo" : "photos"}`;
+}

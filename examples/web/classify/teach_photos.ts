@@ -1,0 +1,74 @@
+/** The photos that the reader has shown. Runs in the worker. */
+
+import { fromRgba, RandomGenerator, randomHorizontalFlip, type RgbImage } from "../../../mod.ts";
+import { centerCrop, resizeShorterSide } from "../../../src/image/mod.ts";
+import { imageOf } from "./engine.ts";
+import type { Photo, Pixels } from "./protocol.ts";
+import type { KeptPhoto } from "./teach_protocol.ts";
+
+/** Pixels of a thumbnail's side: shown at half that size, for fine screens. */
+const thumbnailSide = 128;
+
+/** The shorter side of photos from the camera: enough for every network, and they arrive in bursts. */
+const cameraSide = 384;
+
+/**
+ * The photos by key. Those from files are blobs, which a browser may keep on disk: a photo of a phone
+ * has megabytes.
+ */
+const kept = new Map<string, RgbImage | { readonly name: string; readonly file: Blob }>();
+
+/** Keeps a photo, and returns its pixels, too. */
+export async function keep(photo: Photo): Promise<KeptPhoto & { readonly image: RgbImage }> {
+  const image = "bytes" in photo ? await imageOf(photo) : small(fromRgba(photo));
+  const key = keyOf("bytes" in photo ? photo.bytes : image.data);
+  kept.set(key, "bytes" in photo ? { name: photo.name, file: new Blob([photo.bytes]) } : image);
+  return { key, thumbnail: thumbnailOf(image), image };
+}
+
+/** Forgets a photo. */
+export function forget(key: string): void {
+  kept.delete(key);
+}
+
+/** The pixels of a photo that was kept. */
+export async function keptImage(key: string): Promise<RgbImage> {
+  const photo = kept.get(key)!;
+  if (!("file" in photo)) return photo;
+  return await imageOf({ name: photo.name, bytes: new Uint8Array(await photo.file.arrayBuffer()) });
+}
+
+/** Swaps left and right. */
+export function mirrored(image: RgbImage): RgbImage {
+  return randomHorizontalFlip(1)(image, new RandomGenerator(0));
+}
+
+/** Shrinks a photo from the camera. */
+function small(image: RgbImage): RgbImage {
+  return Math.min(image.width, image.height) > cameraSide
+    ? resizeShorterSide(image, cameraSide)
+    : image;
+}
+
+function thumbnailOf(image: RgbImage): Pixels {
+  const { width, height, data } = centerCrop(
+    resizeShorterSide(image, thumbnailSide),
+    thumbnailSide,
+  );
+  const rgba = new Uint8ClampedArray(width * height * 4).fill(255);
+  for (let i = 0; i < width * height; i++) rgba.set(data.subarray(3 * i, 3 * i + 3), 4 * i);
+  return { width, height, data: rgba };
+}
+
+/**
+ * A key for the content of a photo: two multiplicative hashes. A SHA-256 would do better against an
+ * attacker, but the reader is none, and pages without HTTPS have no SHA-256.
+ */
+function keyOf(bytes: Uint8Array | Uint8ClampedArray): string {
+  let a = 0x811c9dc5, b = bytes.length;
+  for (const byte of bytes) {
+    a = Math.imul(a ^ byte, 0x01000193);
+    b = Math.imul((b ^ b >>> 15) + byte, 0x2c1b3c6d);
+  }
+  return [a, b].map((half) => (half >>> 0).toString(16).padStart(8, "0")).join("");
+}

@@ -1,0 +1,166 @@
+/** Tries what was learned, on the live camera or on a photo. */
+
+/// <reference lib="dom" />
+
+import { type Camera, openCamera } from "./camera.ts";
+import type { Client } from "./client.ts";
+import { say } from "./elements.ts";
+import { acceptDrops, bufferOf, photoOf } from "./files.ts";
+import { percent, problemText } from "./format.ts";
+import type { Photo } from "./protocol.ts";
+import type { Guess, TeachCalls } from "./teach_protocol.ts";
+
+const template = `
+  <h3>Try it</h3>
+  <div class="trial-place"></div>
+  <div class="buttons">
+    <input type="file" accept="image/*" hidden>
+    <button type="button" data-try-file>Choose a photo</button>
+    <button type="button" data-try-camera>Live camera</button>
+  </div>
+  <p class="problem" role="alert" hidden></p>
+  <ul class="guesses" role="list" aria-label="Probabilities"></ul>`;
+
+/** A place for a photo or the camera, with bars. */
+export class Trial {
+  readonly #element: HTMLElement;
+  readonly #client: Client<TeachCalls>;
+  readonly #opensCamera: () => void;
+  #camera: Camera | undefined;
+  #classes: readonly string[] = [];
+  /** The address of the photo that is shown. */
+  #shown: string | undefined;
+  #turn = 0;
+
+  constructor(
+    element: HTMLElement,
+    { client, opensCamera }: {
+      readonly client: Client<TeachCalls>;
+      /** Called when it opens the camera. */
+      readonly opensCamera: () => void;
+    },
+  ) {
+    this.#element = element;
+    this.#client = client;
+    this.#opensCamera = opensCamera;
+    element.innerHTML = template;
+    const picker = this.#find<HTMLInputElement>("[type=file]");
+    picker.addEventListener("change", () => {
+      const [file] = Array.from(picker.files ?? []);
+      picker.value = "";
+      if (file) this.#tryFile(file);
+    });
+    this.#find("[data-try-file]").addEventListener("click", () => picker.click());
+    this.#find("[data-try-camera]").addEventListener("click", () => this.#tryCamera());
+    acceptDrops(element, ([file]) => this.#tryFile(file));
+  }
+
+  /** Starts with other classes, and without a photo. */
+  reset(classes: readonly string[]): void {
+    this.#classes = classes;
+    this.closeCamera();
+    this.#turn++;
+    this.#showHint();
+  }
+
+  /** Closes the camera, if it is open. */
+  closeCamera(): void {
+    this.#camera?.close();
+  }
+
+  #find<E extends HTMLElement>(selector: string): E {
+    return this.#element.querySelector<E>(selector)!;
+  }
+
+  /** Asks for a photo, and empties the bars. */
+  #showHint(): void {
+    const hint = document.createElement("p");
+    hint.className = "hint";
+    hint.textContent = "Drop a photo here that it has not seen.";
+    this.#show(hint);
+    this.#draw([]);
+  }
+
+  #show(content: HTMLElement): void {
+    if (this.#shown) URL.revokeObjectURL(this.#shown);
+    this.#shown = undefined;
+    this.#find(".trial-place").replaceChildren(content);
+  }
+
+  async #tryFile(file: File): Promise<void> {
+    this.closeCamera();
+    const turn = ++this.#turn, image = document.createElement("img");
+    image.alt = `The photo ${file.name}`;
+    image.src = URL.createObjectURL(file);
+    this.#show(image);
+    this.#shown = image.src;
+    this.#find(".guesses").setAttribute("aria-busy", "true");
+    const [best] = await this.#try(photoOf(file), turn) ?? [];
+    if (best) say(`${best.label}, ${percent(best.probability)}.`);
+  }
+
+  async #tryCamera(): Promise<void> {
+    const turn = ++this.#turn, place = document.createElement("div");
+    const button = this.#find<HTMLButtonElement>("[data-try-camera]");
+    this.#show(place);
+    button.hidden = true;
+    this.#opensCamera();
+    const camera = this.#camera = await openCamera(place, () => {}, {
+      shutter: "",
+      onClose: () => {
+        this.#camera = undefined;
+        button.hidden = false;
+        button.focus();
+        if (turn === this.#turn && place.childElementCount === 0) this.#showHint();
+      },
+    });
+    while (camera && camera === this.#camera && turn === this.#turn) {
+      await new Promise(requestAnimationFrame);
+      const frame = camera.capture();
+      if (frame && !await this.#try(frame, turn)) break;
+    }
+  }
+
+  /** Classifies a photo, and draws the bars. Undefined if there is a problem, or another photo. */
+  async #try(
+    photo: Photo | Promise<Photo>,
+    turn: number,
+  ): Promise<readonly Guess[] | undefined> {
+    const problem = this.#find(".problem");
+    try {
+      const taken = await photo;
+      const guesses = await this.#client.call("teachTry", taken, { transfer: [bufferOf(taken)] });
+      if (turn !== this.#turn) return undefined;
+      problem.hidden = true;
+      this.#draw(guesses);
+      return guesses;
+    } catch (error) {
+      if (turn !== this.#turn) return undefined;
+      problem.hidden = false;
+      problem.textContent = problemText(error, "Choose another one.");
+      this.#draw([]);
+      return undefined;
+    } finally {
+      if (turn === this.#turn) this.#find(".guesses").setAttribute("aria-busy", "false");
+    }
+  }
+
+  /** Draws a bar for each class, in the order of the cards. */
+  #draw(guesses: readonly Guess[]): void {
+    const list = this.#find(".guesses");
+    const most = Math.max(...guesses.map(({ probability }) => probability));
+    if (list.childElementCount !== this.#classes.length) {
+      list.innerHTML = this.#classes.map(() =>
+        `<li><span class="label"></span><span class="track"><span></span></span><span class="number"></span></li>`
+      ).join("");
+    }
+    for (const [i, label] of this.#classes.entries()) {
+      const item = list.children[i];
+      const { probability } = guesses.find((guess) => guess.label === label) ?? { probability: 0 };
+      item.classList.toggle("best", probability > 0 && probability === most);
+      item.querySelector(".label")!.textContent = label;
+      item.querySelector<HTMLElement>(".track span")!.style.width = `${probability * 100}%`;
+      item.querySelector(".number")!.textContent = most > 0 ? percent(probability) : "–";
+    }
+  }
+}
