@@ -150,10 +150,11 @@ export const deflatedFiles: esbuild.Plugin = {
   },
 };
 
-/** Resolves npm packages to their folders in Deno's cache. */
+/** Resolves npm packages to their folders in Deno's cache, and leaves out what is only for Deno. */
 export const npmPackages: esbuild.Plugin = {
   name: "npm",
-  setup({ onResolve, resolve }) {
+  setup({ onLoad, onResolve, resolve }) {
+    onLoad({ filter: /\bcodecs[/\\]npm_packages\.js$/ }, () => ({ contents: "" }));
     onResolve({ filter: /^npm:/ }, async ({ path, kind }) => {
       const [, name, version, rest] = /^npm:(@?[^@]+)@([^/]+)(.*)$/.exec(path) ?? [];
       const resolveDir = await packageFolder(`${name}@${version}`);

@@ -3,7 +3,7 @@
 export type * from "../backend/geometry.ts";
 export * from "./activation.ts";
 export * from "./activation_backward.ts";
-export * from "./arithmetic.ts";
+export { add, addBackward, mul, mulBackward } from "./arithmetic.ts";
 export type { AccumulateOptions, OutOptions } from "./checks.ts";
 export { cat, slice, sliceBackward } from "./concat.ts";
 export * from "./conv1d_matrix.ts";
