@@ -73,13 +73,14 @@ export function conv2dInt8Pack(packed: usize, scales: usize, w: usize, g: Int8Fi
 
 /**
  * Lays out `rows` rows of integers, from row `first` on, for conv2dInt8.
- * @param scales outC floats; those of the rows are rounded, so that the results are those of conv2dInt8Pack
+ * @param scales outC floats; those of the rows are rounded to 16 bits, so that products are exact
  * @param w [rows, filterSize]
  */
 export function conv2dInt8PackIntegers(packed: usize, scales: usize, w: usize, g: Int8FilterGeometry): void {
   const size = g.filterSize, taps = g.taps, c = size / taps;
   for (let o = g.first, end = o + g.rows; o < end; o++, w += size) {
-    store<f32>(scales + (o << 2), roundStep(load<f32>(scales + (o << 2))));
+    const step = load<f32>(scales + (o << 2));
+    store<f32>(scales + (o << 2), isNaN(step) ? NaN : roundStep(step));
     store<i32>(packed + (o << 2), sumOfIntegers(w, size));
     let to = packedRow(packed, o, g), from = w;
     for (let i = 0; i < c; i += LANES, from += taps * LANES) {

@@ -11,7 +11,7 @@ import type { Kernels } from "./kernels.ts";
 export interface ComputeBackend extends Backend {
   /** One function for each operation and each gradient. */
   readonly kernels: Kernels;
-  /** Returns a view of a tensor from an element on. Missing where tensors cannot begin anywhere. */
+  /** Returns a view of a tensor from an element on. Missing if tensors must begin where memory begins. */
   part?(tensor: Tensor, offset: number, shape: Shape): Tensor;
 }
 

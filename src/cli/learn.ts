@@ -151,6 +151,6 @@ async function learnHead(
 /** A line about what fine-tuning changed. */
 function comparison({ alone, tuned }: Required<LearnedHead>["both"]): string {
   const kept = tuned.accuracy < alone.accuracy ? "the last layer alone" : "the fine-tuned network";
-  return `right of ${alone.photos} photos: ${alone.right} by the last layer alone, ` +
+  return `${alone.right} of ${alone.photos} photos right with the last layer alone, ` +
     `${tuned.right} with fine-tuning; kept ${kept}`;
 }

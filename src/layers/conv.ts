@@ -156,10 +156,7 @@ export abstract class Conv extends Layer {
       groups,
     });
     try {
-      const y = conv(this.#axes, x, weight, bias, {
-        ...this.options,
-        ...options,
-        algorithm,
+      const y = conv(this.#axes, x, weight, bias, { ...this.options, ...options, algorithm }, {
         isExact: precision === "int8",
         inputRange: this.inputRange,
         convolution: this.#convolutionOf(x.shape),
@@ -228,7 +225,7 @@ export abstract class Conv extends Layer {
     return this;
   }
 
-  /** The geometry for an input shape. In a graph, it is the same object in every pass. */
+  /** The geometry for an input shape. A graph passes the same shape object in every pass. */
   #convolutionOf(input: Shape): Convolution {
     if (this.#last?.input === input) return this.#last.convolution;
     const op = `conv${this.#axes}d`;

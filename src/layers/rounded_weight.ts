@@ -279,6 +279,11 @@ export class ConvWeight extends RoundedWeight<QuantizedConv> {
     if (this.precision === "int8") super.checkTrainable();
   }
 
+  /** See {@linkcode RoundedWeight.takesIntegers}. Given scales round other values. */
+  override get takesIntegers(): boolean {
+    return this.scales === undefined && super.takesIntegers;
+  }
+
   protected override emptyInt8(backend: Backend): QuantizedConv | undefined {
     return quantizesConv(backend, this)
       ? emptyQuantizedConv(backend, this, this.scales)

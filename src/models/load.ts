@@ -193,16 +193,15 @@ export async function loadTensors(
       const parameter = parameters.get(name);
       if (!parameter) continue; // an integer such as num_batches_tracked
       parameter.allocate(backend);
-      const written = (count: number) => {
-        options.onProgress?.(done += count, total);
-        options.signal?.throwIfAborted();
-      };
+      const written = (count: number) => options.onProgress?.(done += count, total);
       const write: WeightSink = (values, offset) => {
+        options.signal?.throwIfAborted();
         parameter.write(values, offset);
         options.onValues?.(name, values);
         written(values.length);
       };
       const writeIntegers: IntegerSink = (integers, offset, scale) => {
+        options.signal?.throwIfAborted();
         (parameter as RoundedWeight).writeIntegers(integers, offset, scale);
         written(integers.length);
       };

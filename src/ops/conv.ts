@@ -103,15 +103,16 @@ export function conv(
   x: Tensor,
   weight: Tensor | PreparedConv | QuantizedConv,
   bias: Tensor | null,
-  options: ConvOptions & FusedOptions & AlgorithmOptions & LayerOptions,
+  options: ConvOptions & FusedOptions & AlgorithmOptions,
+  { convolution, isExact, inputRange = null }: LayerOptions = {},
 ): Tensor {
   const op = `conv${axes}d`;
   checkOptions(op, options);
-  const { out, algorithm = "direct", isExact, inputRange = null } = options;
+  const { out, algorithm = "direct" } = options;
   checkTensor(op, "x", x, x);
   if (weight instanceof QuantizedConv) checkQuantizedConv(op, weight, x);
   else checkTensor(op, "weight", weight instanceof PreparedConv ? weight.packed : weight, x);
-  const { g, output: shape } = options.convolution ??
+  const { g, output: shape } = convolution ??
     convGeometry(op, axes, x.shape, weight.shape, options);
   bias = checkOptionalTensor(op, "bias", bias, x, [g.outC]);
   const residual = checkOptionalTensor(op, "residual", options.residual, x, shape);

@@ -30,8 +30,7 @@ interface Header {
 
 /**
  * Saves a training run: parameters and their moving average, optimiser state, random state and
- * progress. A run that
- * continues from it gives the same results as one that never stopped.
+ * progress. A run that continues from it gives the same results as one that never stopped.
  *
  * @param metadata Additional metadata for the file.
  * @returns The bytes of a safetensors file. Parameters have their names in the model.
@@ -49,6 +48,7 @@ export async function saveCheckpoint(
 ): Promise<Uint8Array> {
   checkTrainer("saveCheckpoint", trainer);
   const { model, average, generator, state, options: { optimizer } } = trainer;
+  average?.checkUnused("saveCheckpoint");
   const header: Header = {
     state,
     steps: optimizer.steps,

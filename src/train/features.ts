@@ -43,14 +43,14 @@ export async function featureRows(
   const { length, sampleShape } = dataset, expected = model.inputShape().slice(1);
   const count = model.featureCount, rows = mirror ? 2 * length : length;
   const values = new Float32Array(rows * count), labels = new Int32Array(rows);
-  const check = (read: Float32Array) => {
+  const check = (read: Float32Array, whose: string) => {
     if (read.every(Number.isFinite)) return;
-    throw new PembrokeError(`fit: ${model.type} computes features that are not finite`);
+    throw new PembrokeError(`fit: ${whose} features that are not finite`);
   };
   model.eval();
   if (sameShape(sampleShape, [2, count])) {
     const batch = await readBatch(dataset, Array.from({ length }, (_, i) => i));
-    check(batch.values);
+    check(batch.values, "the dataset has");
     for (let row = 0; row < rows; row++) {
       const i = row % length, start = (2 * i + Number(row >= length)) * count;
       values.set(batch.values.subarray(start, start + count), row * count);
@@ -66,7 +66,7 @@ export async function featureRows(
   const compute = async (batch: Float32Array, shape: Shape, row: number) => {
     using x = model.backend.upload(batch, shape), features = model.features(x);
     const read = await features.read();
-    check(read);
+    check(read, `${model.type} computes`);
     values.set(read, row * count);
   };
   for (let start = 0; start < length; start += batchSize) {

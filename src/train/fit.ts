@@ -215,7 +215,7 @@ export async function fit(
     parameters.weight.write(weight);
     parameters.bias.write(bias);
     onPart();
-    const measured = (held ?? { labels: dataset }).labels.length;
+    const measured = held ? held.labels.length : dataset.length;
     return {
       accuracy: score.right / measured,
       interval: wilsonInterval(score.right, measured),

@@ -7,6 +7,7 @@
 import { kernelsOf } from "../backend/interface.ts";
 import type { Layer } from "../layers/layer.ts";
 import type { Parameter } from "../layers/parameter.ts";
+import { PembrokeError } from "../errors.ts";
 import { copyOf } from "../ops/arithmetic.ts";
 import { sameShape, type Tensor } from "../tensor.ts";
 
@@ -18,6 +19,7 @@ import { sameShape, type Tensor } from "../tensor.ts";
  */
 export class MovingAverage implements Disposable {
   readonly #averages = new Map<string, Tensor>();
+  #isInUse = false;
 
   /** Creates an average without memory. */
   constructor(readonly model: Layer, readonly decay: number) {}
@@ -47,15 +49,28 @@ export class MovingAverage implements Disposable {
     }
   }
 
+  /**
+   * Checks that the model has values of its own.
+   *
+   * @param op The name of the function in error messages.
+   * @throws {PembrokeError} While {@linkcode MovingAverage.during} runs.
+   */
+  checkUnused(op: string): void {
+    if (this.#isInUse) throw new PembrokeError(`${op}: wait until withAverage() has ended`);
+  }
+
   /** Runs a function while the model has the averages as its values. */
   async during<T>(run: () => T | Promise<T>): Promise<T> {
+    this.checkUnused("withAverage");
     const parameters = this.#valued(), own = parameters.map(([, { tensor }]) => tensor);
     const averages = this.stateDict();
     for (const [name, parameter] of parameters) parameter.tensor = averages.get(name)!;
+    this.#isInUse = true;
     try {
       return await run();
     } finally {
       for (const [i, [, parameter]] of parameters.entries()) parameter.tensor = own[i];
+      this.#isInUse = false;
     }
   }
 

@@ -265,6 +265,7 @@ export class Trainer implements Disposable {
   /** Computes the gradients of a batch, and moves the parameters. */
   async #update(batch: Batch): Promise<{ loss: number; right: number }> {
     const { optimizer, schedule, clipNorm } = this.options;
+    this.average?.checkUnused("Trainer");
     optimizer.zeroGrad();
     const { loss, right } = await this.#computeGradients(batch);
     if (!Number.isFinite(loss)) {

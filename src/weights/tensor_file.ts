@@ -208,9 +208,10 @@ export class TensorFile implements WeightsFile {
 
   /** Reads a quantised tensor as it is stored. Returns false if it is not one, or its rows are long. */
   async #readIntegers(tensor: StoredTensor, { raw }: Buffers, sink: IntegerSink): Promise<boolean> {
-    const scale = tensor.scale && await this.#readScale(tensor.scale);
-    const row = scale ? tensor.count / scale.length : Infinity;
-    if (!scale || row > raw.byteLength) return false;
+    const row = tensor.scale ? tensor.count / tensor.scale.count : Infinity;
+    if (!tensor.scale || row > raw.byteLength) return false;
+    const scale = await this.#readScale(tensor.scale);
+    if (!scale) return false;
     const { source = this.#source } = tensor, start = await offsetOf(tensor);
     const chunk = row * Math.floor(raw.byteLength / row);
     for (let done = 0; done < tensor.count; done += chunk) {

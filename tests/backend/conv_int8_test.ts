@@ -42,7 +42,7 @@ async function compare(backend: Backend, x: Floats, w: Floats, options: Case, fi
     const activation = relu ? "relu" : undefined;
     const epilogue = { out, activation, residual: residual ?? undefined } as const;
     const inputRange = range ?? null, geometry = { stride, padding, dilation, groups };
-    return conv(2, x, quantized, bias, { ...geometry, ...epilogue, inputRange });
+    return conv(2, x, quantized, bias, { ...geometry, ...epilogue }, { inputRange });
   });
   const name = JSON.stringify(options);
   assertEquals(bits(y), bits(Float32Array.from(expected.data)), name);

@@ -25,7 +25,7 @@ Deno.test("learn --fine-tune changes only the last blocks, and goes on after an 
   const { code, stderr } = await run(args("a.safetensors"), { env: whole });
   assertEquals(code, 0, stderr);
   const both =
-    /right of 3 photos: (\d) by the last layer alone, (\d) with fine-tuning; kept (.*)\n/;
+    /(\d) of 3 photos right with the last layer alone, (\d) with fine-tuning; kept (.*)\n/;
   const [, alone, tunedRight, kept] = both.exec(stderr) ?? [];
   assertEquals([kept, tunedRight >= alone], ["the fine-tuned network", true], stderr);
   const expected = await Deno.readFile(`${folder.path}/a.safetensors`);

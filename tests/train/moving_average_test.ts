@@ -100,3 +100,20 @@ testOnEveryBackend("Trainer checks emaDecay", (backend) => {
     assertThrows(create, ArgumentError, "emaDecay is ");
   }
 });
+
+testOnEveryBackend("withAverage() refuses what needs the model's own values", async (backend) => {
+  using run = begin(backend);
+  await run.trainer.step();
+  const own = await valuesOf(run.model), expected = /wait until withAverage\(\) has ended/;
+  await run.trainer.withAverage(async () => {
+    for (
+      const call of [
+        () => run.trainer.withAverage(() => {}),
+        () => run.trainer.step(),
+        () => saveCheckpoint(run.trainer),
+      ]
+    ) await assertRejects(call, PembrokeError, expected);
+  });
+  assertEquals(await valuesOf(run.model), own);
+  await run.trainer.step();
+});

@@ -72,7 +72,8 @@ export function parseCalibration(text: string, name: string): Calibration[] {
   for (const [i, line] of lines.entries()) {
     const [temperature, bin, images, confidence, right, ...more] = line.split("\t").map(Number);
     const bins = found.get(temperature) ?? [];
-    if (!(right <= images && confidence <= images && bin === bins.length + 1) || more.length > 0) {
+    const areCounts = right >= 0 && right <= images && confidence >= 0 && confidence <= images;
+    if (!(temperature > 0 && areCounts && bin === bins.length + 1) || more.length > 0) {
       throw new FileError(name, `line ${i + 2} must be a temperature, a bin and three counts`);
     }
     found.set(temperature, [...bins, { images, confidence, right }]);

@@ -35,7 +35,7 @@ export interface Recipe {
   readonly augmentation: Augmentation;
 }
 
-/** The recipes of the weights in this repository. */
+/** The recipes, by network. */
 export const recipes: Readonly<Record<RecipeNetwork, Recipe>> = {
   "alexnet-tiny": {
     network: "alexnet-tiny",

@@ -113,9 +113,8 @@ export async function readRecipe(
   overrides: Partial<Recipe>,
 ): Promise<Recipe> {
   using file = await openWeights(bytesSource(bytes, name));
-  const text = file.metadata.get("recipe");
-  if (!text) throw new FileError(name, "is not a checkpoint of this recipe");
-  const recipe = JSON.parse(text) as Recipe;
+  const recipe = parseRecipe(file.metadata.get("recipe"));
+  if (!recipe) throw new FileError(name, "is not a checkpoint of this version of the recipe");
   for (const [key, value] of Object.entries(overrides)) {
     const saved = recipe[key as keyof Recipe];
     if (saved === value) continue;
@@ -124,4 +123,15 @@ export async function readRecipe(
     );
   }
   return recipe;
+}
+
+/** Parses a recipe. Returns undefined if it is damaged, or of another version. */
+function parseRecipe(text = ""): Recipe | undefined {
+  try {
+    const recipe = JSON.parse(text);
+    const isKnown = Object.hasOwn(networks, recipe.network) && Array.isArray(recipe.sizes);
+    return isKnown ? recipe : undefined;
+  } catch {
+    return undefined;
+  }
 }

@@ -69,8 +69,10 @@ export function runWorker(start: WorkerStart, ready: () => void): void {
   const argumentsAt = control + words.arguments * 4;
   const args = new Float64Array(memory.buffer, argumentsAt, (words.length - words.arguments) / 2);
   const functions = kernels.map((name) => exports[name]);
-  /** Milliseconds for which it looks for the next kernel before it sleeps, and if one was announced. */
-  const spinMs = 0.2, announcedMs = 2;
+  /** Milliseconds for which it looks for the next kernel before it sleeps. */
+  const spinMs = 0.2;
+  /** The same once a kernel was announced. */
+  const announcedMs = 2;
 
   const enterGate = () => {
     for (let seen = Atomics.load(shared, words.gate); seen & gateOpen;) {

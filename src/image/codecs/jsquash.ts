@@ -173,8 +173,9 @@ async function getInstance(job: CodecJob): Promise<CodecInstance> {
 }
 
 /**
- * Calls a factory or its codec with replaced globals. The factory only looks at `process` to find out
- * whether it runs in Node, but Deno would take 30 ms to load Node's modules, and 2 ms for `ImageData`.
+ * Calls a factory or its codec with replaced globals. Only pages have `ImageData`, and Deno takes 2 ms
+ * to load it. The factory looks at `process` to find out whether it runs in Node; Deno would load Node's
+ * modules for that, which takes 30 ms.
  */
 function withGlobals<T>(call: () => T): T {
   const values = { ImageData: Pixels, ...("Deno" in globalThis && { process: undefined }) };

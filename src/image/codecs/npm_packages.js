@@ -7,7 +7,6 @@
 
 export const packages = () => [
   import("npm:@jsquash/jpeg@1.6.0/codec/dec/mozjpeg_dec.js"),
-  import.source("npm:@jsquash/jpeg@1.6.0/codec/dec/mozjpeg_dec.wasm"),
   import("npm:@jsquash/webp@1.5.0/codec/dec/webp_dec.js"),
-  import.source("npm:@jsquash/webp@1.5.0/codec/dec/webp_dec.wasm"),
+  import("./npm_binaries.js"),
 ];
