@@ -89,10 +89,7 @@ class Lesson implements CardHost {
     this.client = client;
     section.innerHTML = template;
     this.#curve = new Curve(this.#find(".curve"));
-    this.#trial = new Trial(this.#find(".trial"), {
-      client,
-      opensCamera: () => this.#cards.forEach((card) => card.closeCamera()),
-    });
+    this.#trial = new Trial(this.#find(".trial"), client);
     for (let i = 0; i < fewestClasses; i++) this.#add();
     this.#on("[data-add]", () => this.#add().focusName());
     this.#on("[data-learn]", () => this.#learn());
@@ -147,11 +144,6 @@ class Lesson implements CardHost {
 
   changed(): void {
     this.#showProblem("");
-  }
-
-  opensCamera(card: Card): void {
-    for (const other of this.#cards) if (other !== card) other.closeCamera();
-    this.#trial.closeCamera();
   }
 
   ownerOf(key: string): Card | undefined {
