@@ -171,7 +171,10 @@ export class Card {
           transfer: [bufferOf(found)],
         });
         const owner = this.#host.ownerOf(kept.key);
-        if (this.#isRemoved) return this.#forget([kept.key]);
+        if (this.#isRemoved) {
+          if (!owner) this.#forget([kept.key]);
+          return;
+        }
         if (owner === this) copies++;
         else if (owner) {
           const name = "bytes" in found ? found.name : "a photo";
