@@ -14,7 +14,7 @@ export async function teachClasses(page: Page): Promise<void> {
   const files = (name: string, first: number, count: number) =>
     Array.from({ length: count }, (_, i) => `${folder.path}/photos/${name}/${first + i}.png`);
   await page.click("#teach [data-add]");
-  for (const [i, name] of ["cat", "coffee", "rocket"].entries()) {
+  for (const [i, name] of ["cat", "coffee", "ground"].entries()) {
     const card = `#teach .card:nth-child(${i + 1})`;
     await page.fill(`${card} [name=class]`, name);
     await page.setInputFiles(`${card} [type=file]`, files(name, 0, photos));
