@@ -2,7 +2,7 @@
  * Takes the pictures of the pages for the documentation, in docs/pictures/:
  *
  *     deno task web:pictures
- *     deno task web:pictures classify    # only those of one page
+ *     deno task web:pictures teach    # only those whose names begin so
  *
  * Needs Chromium.
  *
@@ -143,7 +143,7 @@ const server = new StaticServer(pathToFileURL(`${folder}/`));
 const browser = await launch("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader");
 let bytes = 0;
 for (const [name, { page: path, viewport, scheme, prepare }] of Object.entries(shots)) {
-  if (path !== (Deno.args[0] ?? path)) continue;
+  if (!name.startsWith(Deno.args[0] ?? "")) continue;
   const page = await browser.newPage({ viewport, colorScheme: scheme });
   await page.goto(`http://${server.host}/${path}/`);
   await page.waitForSelector("main[data-ready]");

@@ -4,77 +4,25 @@
 import axe from "npm:axe-core@4.14.1/axe.min.js";
 import { Buffer } from "node:buffer";
 import type { Page } from "npm:playwright-core@1.56.1";
-import { encodePng, fileSource, openWeights, RandomGenerator } from "../../mod.ts";
+import { fileSource, openWeights } from "../../mod.ts";
 import { assert, assertEquals, assertMatch } from "../../tests/assert.ts";
 import { run, TempFolder } from "../../tests/cli/run.ts";
 import { needsChromium, testWith } from "../../tests/needs.ts";
 import { executable } from "./chromium.ts";
+import { shapeFile, shapeFiles } from "./shapes.ts";
 import { findings, Site } from "./site.ts";
+import {
+  assertCount,
+  beforeCall,
+  card,
+  learn,
+  problemOf,
+  startFrom,
+  tryPhoto,
+} from "./teach_page.ts";
 
-/** A file as a reader would choose it. */
-interface ChosenFile {
-  readonly name: string;
-  readonly mimeType: string;
-  readonly buffer: Buffer;
-}
-
-type Shape = "circle" | "square";
-
-const generator = new RandomGenerator(7);
-
-/** A number from a range. */
-function draw(from: number, to: number): number {
-  return from + (to - from) * generator.random() * 2 ** -32;
-}
-
-/** A bright shape of any size at any place, on a dark background. Both shapes cover the same area. */
-async function shapeFile(shape: Shape, name: string): Promise<ChosenFile> {
-  const side = 96, data = new Uint8Array(side * side * 3);
-  const radius = draw(14, 34), half = radius * Math.sqrt(Math.PI) / 2;
-  const [x, y] = [0, 1].map(() => draw(radius + 2, side - radius - 2));
-  const dark = [0, 1, 2].map(() => draw(0, 110)), bright = [0, 1, 2].map(() => draw(150, 255));
-  for (let i = 0; i < side * side; i++) {
-    const dx = i % side - x, dy = Math.floor(i / side) - y;
-    const isInside = shape === "circle"
-      ? Math.hypot(dx, dy) < radius
-      : Math.max(Math.abs(dx), Math.abs(dy)) < half;
-    data.set(isInside ? bright : dark, 3 * i);
-  }
-  const png = await encodePng({ width: side, height: side, data });
-  return { name: `${name}.png`, mimeType: "image/png", buffer: Buffer.from(png) };
-}
-
-function shapeFiles(shape: Shape, count: number): Promise<ChosenFile[]> {
-  return Promise.all(
-    Array.from({ length: count }, (_, i) => shapeFile(shape, `${shape} ${i + 1}`)),
-  );
-}
-
-const card = (n: number) => `#teach .card:nth-child(${n})`;
-
-/** Waits until a card has read its photos. */
-async function assertCount(page: Page, n: number, text: string): Promise<void> {
-  await page.waitForSelector(`${card(n)} .count:text-is("${text}")`);
-}
-
-const problemOf = (page: Page, n: number) =>
-  page.locator(`${card(n)} .problem:not([hidden])`).textContent();
-
-/** Learns, and waits until the page uses what was learned. */
-async function learn(page: Page): Promise<void> {
-  await page.click("#teach [data-learn]");
-  await page.waitForSelector("#teach .trial:not([hidden])");
-  await page.waitForSelector("#teach [data-learn]:not([hidden])");
-}
-
-/** Lets the page classify a photo, and returns the most probable class and its percentage. */
-async function tryPhoto(page: Page, file: ChosenFile): Promise<{ label: string; percent: string }> {
-  await page.setInputFiles("#teach .trial [type=file]", file);
-  await page.waitForSelector("#teach .guesses[aria-busy=false]");
-  const [label, percent] = await page.locator("#teach .guesses .best > span:not(.track)")
-    .allTextContents();
-  return { label, percent };
-}
+/** The states of the cameras that the page has got from the browser. */
+const cameraStates = (page: Page) => page.evaluate("tracks.map(({ readyState }) => readyState)");
 
 // a camera without hardware: Chromium's test picture
 const fakeCamera = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"];
@@ -114,6 +62,34 @@ testWith(await needsChromium(executable), "the page learns classes", async (t) =
     );
     await page.click("#teach [data-learn]");
     assertEquals(await problem(), "Add photos to at least two classes.");
+  });
+
+  await t.step("keeps a photo when a class with a copy of it is removed meanwhile", async () => {
+    await page.click("#teach [data-add]");
+    await beforeCall(
+      page,
+      "teachKeep",
+      `document.querySelector("${card(3)} [data-remove]").click()`,
+    );
+    await page.setInputFiles(`${card(3)} [type=file]`, circle);
+    await page.waitForSelector(card(3), { state: "detached" });
+    // the next step learns from the photo
+  });
+
+  await t.step("says that files can be dropped only while they are over the page", async () => {
+    const classes = (...types: string[]) =>
+      page.evaluate(`{
+        const dataTransfer = new DataTransfer();
+        dataTransfer.items.add(new File([], "empty.png"));
+        for (const type of ${JSON.stringify(types)}) {
+          const event = new DragEvent(type, { dataTransfer, bubbles: true, cancelable: true });
+          document.querySelector("${card(1)}").dispatchEvent(event);
+        }
+        document.querySelectorAll(".dropping").length;
+      }`);
+    assertEquals(await classes("dragenter"), 2); // the card, and the page
+    assertEquals(await classes("drop"), 0);
+    await assertCount(page, 1, "1 photo");
   });
 
   await t.step("tells apart 95 % of shapes that it has not seen", async () => {
@@ -159,6 +135,11 @@ testWith(await needsChromium(executable), "the page learns classes", async (t) =
     assertEquals(
       await page.textContent("#teach pre"),
       "deno run -A cli.ts --weights circles-squares.safetensors photo.jpg",
+    );
+    await page.fill("#teach [name=file]", "$1's");
+    assertEquals(
+      await page.textContent("#teach pre"),
+      "deno run -A cli.ts --weights '$1'\\''s.safetensors' photo.jpg",
     );
     const weights = `${folder.path}/${download.suggestedFilename()}`;
     await download.saveAs(weights);
@@ -209,25 +190,88 @@ testWith(await needsChromium(executable), "the page learns classes", async (t) =
       await page.waitForSelector(`${card(1)} .thumbnails li:nth-child(16)`);
       await page.keyboard.up(" ");
       await page.click("#teach [data-try-camera]");
+      assertEquals(await page.locator("#teach .guesses .best").count(), 0); // of the photo before
       assertEquals(await page.locator(`${card(1)} video`).count(), 0); // one camera at a time
       await page.waitForSelector("#teach .trial video");
       await page.waitForSelector("#teach .guesses .best");
       await page.click("#teach .trial-place button");
+      await page.waitForSelector("#teach .trial .hint");
+      await page.waitForTimeout(200); // for a frame that was classified meanwhile
+      assertEquals(await page.locator("#teach .guesses .best").count(), 0);
     },
   );
 
+  await t.step("closes cameras that the reader no longer wants when they come", async () => {
+    await page.evaluate(`{
+      const devices = navigator.mediaDevices, { promise, resolve } = Promise.withResolvers();
+      const getUserMedia = devices.getUserMedia.bind(devices);
+      globalThis.allow = resolve;
+      globalThis.tracks = [];
+      devices.getUserMedia = async (options) => {
+        await promise;
+        const stream = await getUserMedia(options);
+        tracks.push(...stream.getTracks());
+        return stream;
+      };
+    }`);
+    await page.click(`${card(1)} [data-camera]`);
+    await page.click("#teach [data-try-camera]"); // instead of the one before
+    await tryPhoto(page, circle); // instead of a camera
+    await page.click(`${card(2)} [data-camera]`);
+    await page.evaluate("allow()");
+    await page.waitForSelector(`${card(2)} video`);
+    await page.waitForFunction("tracks.length === 3");
+    assertEquals(await cameraStates(page), ["ended", "ended", "live"]);
+    assertEquals(await page.locator("#teach .camera").count(), 1);
+    await page.click("#camera-button");
+    await page.waitForSelector("#camera video");
+    assertEquals(await cameraStates(page), ["ended", "ended", "ended", "live"]);
+    await page.click("#camera button:has-text('Close camera')");
+    assertEquals(await page.locator(".camera").count(), 0);
+  });
+
   await t.step("stops", async () => {
-    // the same network as another one: all features are computed again, which takes a while
-    await page.evaluate(`document.querySelector("#teach").dispatchEvent(new CustomEvent("network", {
-      detail: { source: {
-        name: "other",
-        weights: new URL("../networks/alexnet_tiny.safetensors", location.href).href,
-      } },
-    }))`);
+    const stopped = async () => {
+      await page.waitForSelector("#status:has-text('Stopped.')", { state: "attached" });
+      await page.waitForSelector("#teach [data-learn]:not([hidden])");
+      await page.evaluate("document.querySelector('#status').textContent = ''");
+    };
+    // while a photo is read, which goes on
+    await beforeCall(page, "teachKeep", "new Promise((resolve) => globalThis.goOn = resolve)");
+    await page.setInputFiles(`${card(2)} [type=file]`, await shapeFile("square", "one more"));
     await page.click("#teach [data-learn]");
     await page.click("#teach [data-stop]");
-    await page.waitForSelector("#status:has-text('Stopped.')", { state: "attached" });
-    await page.waitForSelector("#teach [data-learn]:not([hidden])");
+    await stopped();
+    await page.evaluate("goOn()");
+    await assertCount(page, 2, "15 photos");
+
+    // while features are computed, for another network
+    await startFrom(page, "other");
+    await page.evaluate(`{
+      const progress = document.querySelector("#teach-progress");
+      globalThis.texts = [];
+      let isStopped = false;
+      new MutationObserver(() => {
+        texts.push(progress.textContent);
+        if (isStopped || !/photo 3 of/.test(progress.textContent)) return;
+        isStopped = true;
+        document.querySelector("#teach [data-stop]").click();
+      }).observe(progress, { childList: true });
+    }`);
+    await page.click("#teach [data-learn]");
+    await stopped();
+    const texts = await page.evaluate("texts") as string[];
+    assertEquals(texts.filter((text) => text.startsWith("Learning")), []);
+  });
+
+  await t.step("computes no features again for a network that it goes back to", async () => {
+    await startFrom(page, "yet another");
+    await startFrom(page, "other");
+    await page.evaluate("texts.length = 0");
+    await learn(page);
+    const texts = await page.evaluate("texts") as string[];
+    const first = texts.find((text) => text.startsWith("Looking"));
+    assertMatch(first ?? "", /^Looking at photo [3-9] of \d+$/); // the reader stopped there
     await page.context().close();
   });
 

@@ -10,7 +10,9 @@ export interface CameraOptions {
   readonly shutter?: string;
   /** Whether the shutter goes on taking photos while it is held. */
   readonly hold?: boolean;
-  /** Called when the reader closes the camera, or it cannot be used. */
+  /** Closes the camera, also while the browser still asks the reader. */
+  readonly signal?: AbortSignal;
+  /** Called once, when the camera is closed or cannot be used. */
   readonly onClose?: () => void;
 }
 
@@ -30,17 +32,21 @@ const problems: Readonly<Record<string, string>> = {
   insecure: "The browser gives the camera only to pages over HTTPS: choose a file.",
 };
 
+/** Closes the camera that is open, or that the browser asks for. */
+let closeOther = () => {};
+
 /**
  * Shows the camera in an element: the live picture, a shutter button, and a button that closes it. If
- * there is no camera, shows a message instead.
+ * there is no camera, shows a message instead. Closes a camera that is open elsewhere in the page: phones
+ * have only one at a time.
  *
  * @param onPhoto Called with each photo.
- * @returns Undefined if the camera cannot be used.
+ * @returns Undefined if the camera cannot be used, or was closed before the browser gave it.
  */
 export async function openCamera(
   container: HTMLElement,
   onPhoto: (photo: Pixels) => void,
-  { shutter = "Take photo", hold = false, onClose = () => {} }: CameraOptions = {},
+  { shutter = "Take photo", hold = false, signal, onClose = () => {} }: CameraOptions = {},
 ): Promise<Camera | undefined> {
   const box = document.createElement("div");
   box.className = "camera";
@@ -49,17 +55,34 @@ export async function openCamera(
   message.textContent = "Asking for the camera …";
   box.append(message);
   container.append(box);
-  let stream: MediaStream;
+  let stream: MediaStream | undefined, isOpen = true;
+  const close = () => {
+    if (!isOpen) return;
+    isOpen = false;
+    if (stream) stop(stream);
+    box.remove();
+    onClose();
+  };
+  closeOther();
+  closeOther = close;
+  signal?.addEventListener("abort", close);
+  box.scrollIntoView({ block: "nearest" }); // closing the other one may have moved the focus
   try {
     const { mediaDevices } = navigator as { readonly mediaDevices?: MediaDevices };
     if (!mediaDevices) throw new DOMException("", "insecure");
     stream = await mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
   } catch (error) {
+    if (!isOpen) return undefined;
+    isOpen = false;
     const { name, message: reason } = error as Error;
     message.className = "problem";
     message.setAttribute("role", "alert");
     message.textContent = problems[name] ?? `The camera cannot be used: ${reason || name}.`;
     onClose();
+    return undefined;
+  }
+  if (!isOpen) {
+    stop(stream);
     return undefined;
   }
 
@@ -68,11 +91,6 @@ export async function openCamera(
   video.setAttribute("aria-label", "What the camera sees");
   video.srcObject = stream;
   const capture = () => frameOf(video);
-  const close = () => {
-    for (const track of stream.getTracks()) track.stop();
-    box.remove();
-    onClose();
-  };
   const takePhoto = () => {
     const photo = capture();
     if (photo) onPhoto(photo);
@@ -86,6 +104,10 @@ export async function openCamera(
   box.replaceChildren(video, buttons);
   (shutter ? take : end).focus();
   return { capture, close };
+}
+
+function stop(stream: MediaStream): void {
+  for (const track of stream.getTracks()) track.stop();
 }
 
 /** Milliseconds between the photos of a shutter that is held. */

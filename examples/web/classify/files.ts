@@ -40,11 +40,12 @@ export function acceptDrops(element: HTMLElement, onFiles: (files: File[]) => vo
   element.addEventListener("dragover", (event) => {
     if (hasFiles(event)) event.preventDefault(); // or else the browser opens the file
   });
+  // on the way down: an element inside may stop the event
+  element.addEventListener("drop", () => mark(-depth), { capture: true });
   element.addEventListener("drop", (event) => {
     if (!hasFiles(event)) return;
     event.preventDefault();
     event.stopPropagation(); // for an element in another one that accepts drops, too
-    mark(-depth);
     const files = filesOf(event.dataTransfer);
     if (files.length > 0) onFiles(files);
   });

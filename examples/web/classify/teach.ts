@@ -11,6 +11,7 @@ import { Curve } from "./teach_curve.ts";
 import type { ClassToLearn, Learned, TeachCalls, TeachReport } from "./teach_protocol.ts";
 import { fileNameOf, listed, measuredText, missing } from "./teach_text.ts";
 import { Trial } from "./teach_trial.ts";
+import { unlessAborted } from "./turn.ts";
 
 /** The event "network" tells this section which network is in use. */
 export interface NetworkDetail {
@@ -83,16 +84,15 @@ class Lesson implements CardHost {
   /** The network in use, and the one to start from. */
   #network: NetworkSource | undefined;
   #base: NetworkSource | undefined;
+  /** Those that the worker knows, by their places. */
+  readonly #bases: NetworkSource[] = [];
 
   constructor(section: HTMLElement, client: Client<TeachCalls>, network: NetworkSource) {
     this.#section = section;
     this.client = client;
     section.innerHTML = template;
     this.#curve = new Curve(this.#find(".curve"));
-    this.#trial = new Trial(this.#find(".trial"), {
-      client,
-      opensCamera: () => this.#cards.forEach((card) => card.closeCamera()),
-    });
+    this.#trial = new Trial(this.#find(".trial"), client);
     for (let i = 0; i < fewestClasses; i++) this.#add();
     this.#on("[data-add]", () => this.#add().focusName());
     this.#on("[data-learn]", () => this.#learn());
@@ -149,11 +149,6 @@ class Lesson implements CardHost {
     this.#showProblem("");
   }
 
-  opensCamera(card: Card): void {
-    for (const other of this.#cards) if (other !== card) other.closeCamera();
-    this.#trial.closeCamera();
-  }
-
   ownerOf(key: string): Card | undefined {
     return this.#cards.find((card) => card.has(key));
   }
@@ -169,8 +164,7 @@ class Lesson implements CardHost {
     const { signal } = this.#controller = new AbortController();
     this.#showRunning(true);
     try {
-      await Promise.all(this.#cards.map((card) => card.read));
-      signal.throwIfAborted();
+      await unlessAborted(Promise.all(this.#cards.map((card) => card.read)), signal);
       const classes = this.#cards.map(({ name, photos }): ClassToLearn => ({ name, photos }));
       const problem = missing(classes);
       this.#showProblem(problem);
@@ -242,7 +236,9 @@ class Lesson implements CardHost {
     const isTaught = network === this.#taught;
     if (!isTaught && network !== this.#base) {
       this.#base = network;
-      this.client.call("teachFrom", network).catch(() => {});
+      if (!this.#bases.includes(network)) this.#bases.push(network);
+      const id = this.#bases.indexOf(network);
+      this.client.call("teachFrom", { ...network, id }).catch(() => {});
     }
     this.#find(".trial").hidden = !isTaught;
     if (!isTaught) this.#trial.closeCamera();
@@ -251,18 +247,20 @@ class Lesson implements CardHost {
       : "Use my classes again";
   }
 
+  get #fileName(): string {
+    return `${this.#find<HTMLInputElement>("[name=file]").value}.safetensors`;
+  }
+
   #showCommand(): void {
-    const name = `${this.#find<HTMLInputElement>("[name=file]").value}.safetensors`;
-    const quoted = /^[\w.-]+$/.test(name) ? name : `"${name}"`;
+    const name = this.#fileName;
+    const quoted = /^[\w.-]+$/.test(name) ? name : `'${name.replaceAll("'", "'\\''")}'`;
     this.#find("pre code").textContent = `deno run -A cli.ts --weights ${quoted} photo.jpg`;
   }
 
   #download(): void {
     const link = document.createElement("a");
-    link.download = `${this.#find<HTMLInputElement>("[name=file]").value}.safetensors`;
-    link.href = URL.createObjectURL(
-      this.#taught!.weights,
-    );
+    link.download = this.#fileName;
+    link.href = URL.createObjectURL(this.#taught!.weights);
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // once the browser has read it
   }

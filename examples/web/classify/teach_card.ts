@@ -2,13 +2,14 @@
 
 /// <reference lib="dom" />
 
-import { type Camera, openCamera } from "./camera.ts";
+import { openCamera } from "./camera.ts";
 import type { Client } from "./client.ts";
 import { say } from "./elements.ts";
 import { acceptDrops, bufferOf, filesOf, photoOf } from "./files.ts";
 import { problemText } from "./format.ts";
 import type { Photo, Pixels } from "./protocol.ts";
 import type { KeptPhoto, TeachCalls } from "./teach_protocol.ts";
+import { Turn } from "./turn.ts";
 
 /** What a card needs of the section. */
 export interface CardHost {
@@ -17,8 +18,6 @@ export interface CardHost {
   changed(): void;
   /** Called when the reader removes the class. */
   removed(card: Card): void;
-  /** Called when the card opens its camera: the others close theirs. */
-  opensCamera(card: Card): void;
   /** The class that has a photo. */
   ownerOf(key: string): Card | undefined;
 }
@@ -50,7 +49,7 @@ export class Card {
   readonly #host: CardHost;
   readonly #photos: { readonly key: string; readonly item: HTMLElement }[] = [];
   readonly #name: HTMLInputElement;
-  #camera: Camera | undefined;
+  readonly #cameraTurn = new Turn();
   /** Photos that are read, or wait for it. */
   #waiting = 0;
   #reading: Promise<void> = Promise.resolve();
@@ -114,11 +113,6 @@ export class Card {
     this.#name.select();
   }
 
-  /** Closes the camera, if it is open. */
-  closeCamera(): void {
-    this.#camera?.close();
-  }
-
   #find<E extends HTMLElement>(selector: string): E {
     return this.element.querySelector<E>(selector)!;
   }
@@ -146,17 +140,15 @@ export class Card {
     const place = this.#find(".card-camera");
     place.replaceChildren();
     button.hidden = true;
-    this.#host.opensCamera(this);
-    this.#camera = await openCamera(place, (photo: Pixels) => this.#add([() => photo]), {
+    await openCamera(place, (photo: Pixels) => this.#add([() => photo]), {
       shutter: "Hold to photograph",
       hold: true,
+      signal: this.#cameraTurn.next(),
       onClose: () => {
-        this.#camera = undefined;
         button.hidden = false;
         if (!this.#isRemoved) button.focus();
       },
     });
-    if (this.#isRemoved) this.closeCamera();
   }
 
   /** Reads photos one after the other, behind those that are being read. */
@@ -179,7 +171,10 @@ export class Card {
           transfer: [bufferOf(found)],
         });
         const owner = this.#host.ownerOf(kept.key);
-        if (this.#isRemoved) return this.#forget([kept.key]);
+        if (this.#isRemoved) {
+          if (!owner) this.#forget([kept.key]);
+          return;
+        }
         if (owner === this) copies++;
         else if (owner) {
           const name = "bytes" in found ? found.name : "a photo";
@@ -251,7 +246,7 @@ export class Card {
     const { length } = this.#photos, what = `“${this.name}” and its ${counted(length)}`;
     if (length > 0 && !confirm(`Remove ${what}?`)) return;
     this.#isRemoved = true;
-    this.closeCamera();
+    this.#cameraTurn.cancel();
     this.#forget(this.photos);
     this.element.remove();
     this.#host.removed(this);

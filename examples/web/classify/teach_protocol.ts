@@ -6,7 +6,7 @@ import type { Photo, Pixels } from "./protocol.ts";
 /** See {@linkcode Calls}. */
 export type TeachCalls = {
   /** Says which network to start from. */
-  teachFrom: { takes: NetworkSource; reports: never; returns: void };
+  teachFrom: { takes: BaseSource; reports: never; returns: void };
   /** Loads the code for the other calls: then they work offline, too. */
   teachPrepare: { takes: undefined; reports: never; returns: void };
   /** Keeps a photo for teaching. */
@@ -18,6 +18,12 @@ export type TeachCalls = {
   /** Classifies a photo with the network in use. */
   teachTry: { takes: Photo; reports: never; returns: readonly Guess[] };
 };
+
+/** A network to start from. */
+export interface BaseSource extends NetworkSource {
+  /** The same each time that the page names this network, unlike the copy that the worker gets. */
+  readonly id: number;
+}
 
 /** A photo that the worker keeps. */
 export interface KeptPhoto {

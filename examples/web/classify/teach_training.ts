@@ -11,10 +11,16 @@ import {
   type RgbImage,
   saveModel,
 } from "../../../mod.ts";
-import type { NetworkSource } from "./page_calls.ts";
 import type { CallContext, Photo } from "./protocol.ts";
 import { forget, keep, keptImage, mirrored } from "./teach_photos.ts";
-import type { ClassToLearn, KeptPhoto, Learned, Step, TeachCalls } from "./teach_protocol.ts";
+import type {
+  BaseSource,
+  ClassToLearn,
+  KeptPhoto,
+  Learned,
+  Step,
+  TeachCalls,
+} from "./teach_protocol.ts";
 
 /** Photos of each class, at least, to hold some out. */
 const fewest = 5;
@@ -25,7 +31,7 @@ const fewestToChoose = 10, usualDecay = 10;
 
 /** The network that learning starts from, in float32. */
 interface Base {
-  readonly source: NetworkSource;
+  readonly source: BaseSource;
   readonly model: Classifier;
   /** The SHA-256 of its file, if known. */
   readonly sha256?: string;
@@ -50,19 +56,19 @@ let base: Promise<Base> | undefined;
  * Loads the network to start from, unless it is loaded: the one in use once more, because one in 8 bits
  * can neither be trained nor saved. Its own backend outlives changes of the device in use.
  */
-async function baseOf(network: NetworkSource): Promise<Base> {
+async function baseOf(network: BaseSource, signal?: AbortSignal): Promise<Base> {
   const known = await base?.catch(() => undefined); // an error may have passed
-  if (known?.source === network) return known;
+  if (known?.source.id === network.id) return known;
   known?.model.dispose();
-  return await (base = load(network));
+  return await (base = load(network, signal));
 }
 
-async function load(source: NetworkSource): Promise<Base> {
+async function load(source: BaseSource, signal?: AbortSignal): Promise<Base> {
   const { weights, files, base } = source;
   // one thread: the layer is small, and photos arrive one by one
   const backend = await createBackend({ device: "wasm", threads: 1 });
   try {
-    const model = await loadModel({ weights, files, base, backend, precision: "f32" });
+    const model = await loadModel({ weights, files, base, backend, signal, precision: "f32" });
     const sha256 = await sha256Of(weights).catch(() => undefined); // it is only told
     return { source, model: model.own(backend), sha256, features: new Map() };
   } catch (error) {
@@ -87,7 +93,7 @@ async function compute(
 }
 
 /** Keeps a photo. If there is a network, computes the features at once: learning then takes less time. */
-export async function keepPhoto(photo: Photo, network?: NetworkSource): Promise<KeptPhoto> {
+export async function keepPhoto(photo: Photo, network?: BaseSource): Promise<KeptPhoto> {
   const { image, ...known } = await keep(photo);
   try {
     if (network) await compute(await baseOf(network), known.key, () => image);
@@ -109,10 +115,11 @@ export async function forgetAll(keys: readonly string[]): Promise<void> {
 /** Learns classes, and returns the network as a file. */
 export async function learn(
   classes: readonly ClassToLearn[],
-  network: NetworkSource,
+  network: BaseSource,
   context: LearnContext,
 ): Promise<Learned> {
-  const start = performance.now(), base = await baseOf(network), { model } = base;
+  const start = performance.now(), base = await baseOf(network, context.signal);
+  const { model } = base;
   const samples = classes.flatMap(({ photos }, label) =>
     photos.map((key, i): Sample => ({ key, label, isHeld: isHeldOut(i, photos.length) }))
   );

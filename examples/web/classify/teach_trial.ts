@@ -2,13 +2,14 @@
 
 /// <reference lib="dom" />
 
-import { type Camera, openCamera } from "./camera.ts";
+import { openCamera } from "./camera.ts";
 import type { Client } from "./client.ts";
 import { say } from "./elements.ts";
 import { acceptDrops, bufferOf, photoOf } from "./files.ts";
 import { percent, problemText } from "./format.ts";
 import type { Photo } from "./protocol.ts";
 import type { Guess, TeachCalls } from "./teach_protocol.ts";
+import { Turn } from "./turn.ts";
 
 const template = `
   <h3>Try it</h3>
@@ -25,24 +26,15 @@ const template = `
 export class Trial {
   readonly #element: HTMLElement;
   readonly #client: Client<TeachCalls>;
-  readonly #opensCamera: () => void;
-  #camera: Camera | undefined;
+  /** The photo or the camera that it looks at. */
+  readonly #turn = new Turn();
   #classes: readonly string[] = [];
   /** The address of the photo that is shown. */
   #shown: string | undefined;
-  #turn = 0;
 
-  constructor(
-    element: HTMLElement,
-    { client, opensCamera }: {
-      readonly client: Client<TeachCalls>;
-      /** Called when it opens the camera. */
-      readonly opensCamera: () => void;
-    },
-  ) {
+  constructor(element: HTMLElement, client: Client<TeachCalls>) {
     this.#element = element;
     this.#client = client;
-    this.#opensCamera = opensCamera;
     element.innerHTML = template;
     const picker = this.#find<HTMLInputElement>("[type=file]");
     picker.addEventListener("change", () => {
@@ -58,14 +50,12 @@ export class Trial {
   /** Starts with other classes, and without a photo. */
   reset(classes: readonly string[]): void {
     this.#classes = classes;
-    this.closeCamera();
-    this.#turn++;
-    this.#showHint();
+    this.#clear();
   }
 
-  /** Closes the camera, if it is open. */
+  /** Closes the camera, if it is open or the browser asks for it. A photo stays. */
   closeCamera(): void {
-    this.#camera?.close();
+    if (!this.#shown) this.#clear();
   }
 
   #find<E extends HTMLElement>(selector: string): E {
@@ -73,7 +63,8 @@ export class Trial {
   }
 
   /** Asks for a photo, and empties the bars. */
-  #showHint(): void {
+  #clear(): void {
+    this.#turn.cancel();
     const hint = document.createElement("p");
     hint.className = "hint";
     hint.textContent = "Drop a photo here that it has not seen.";
@@ -88,66 +79,67 @@ export class Trial {
   }
 
   async #tryFile(file: File): Promise<void> {
-    this.closeCamera();
-    const turn = ++this.#turn, image = document.createElement("img");
+    const signal = this.#turn.next(), image = document.createElement("img");
     image.alt = `The photo ${file.name}`;
     image.src = URL.createObjectURL(file);
     this.#show(image);
     this.#shown = image.src;
     this.#find(".guesses").setAttribute("aria-busy", "true");
-    const [best] = await this.#try(photoOf(file), turn) ?? [];
+    const [best] = await this.#try(photoOf(file), signal) ?? [];
     if (best) say(`${best.label}, ${percent(best.probability)}.`);
   }
 
   async #tryCamera(): Promise<void> {
-    const turn = ++this.#turn, place = document.createElement("div");
+    const signal = this.#turn.next(), place = document.createElement("div");
     const button = this.#find<HTMLButtonElement>("[data-try-camera]");
     this.#show(place);
+    this.#draw([]);
     button.hidden = true;
-    this.#opensCamera();
-    const camera = this.#camera = await openCamera(place, () => {}, {
+    const camera = await openCamera(place, () => {}, {
       shutter: "",
+      signal,
       onClose: () => {
-        this.#camera = undefined;
         button.hidden = false;
         button.focus();
-        if (turn === this.#turn && place.childElementCount === 0) this.#showHint();
+        const isProblem = place.childElementCount > 0;
+        if (!isProblem && !signal.aborted) this.#clear();
       },
     });
-    while (camera && camera === this.#camera && turn === this.#turn) {
+    while (camera && !signal.aborted) {
       await new Promise(requestAnimationFrame);
       const frame = camera.capture();
-      if (frame && !await this.#try(frame, turn)) break;
+      if (frame && !await this.#try(frame, signal)) break;
     }
   }
 
   /** Classifies a photo, and draws the bars. Undefined if there is a problem, or another photo. */
   async #try(
     photo: Photo | Promise<Photo>,
-    turn: number,
+    signal: AbortSignal,
   ): Promise<readonly Guess[] | undefined> {
     const problem = this.#find(".problem");
     try {
       const taken = await photo;
-      const guesses = await this.#client.call("teachTry", taken, { transfer: [bufferOf(taken)] });
-      if (turn !== this.#turn) return undefined;
+      const guesses = await this.#client.call("teachTry", taken, {
+        signal,
+        transfer: [bufferOf(taken)],
+      });
       problem.hidden = true;
       this.#draw(guesses);
       return guesses;
     } catch (error) {
-      if (turn !== this.#turn) return undefined;
+      if (signal.aborted) return undefined;
       problem.hidden = false;
       problem.textContent = problemText(error, "Choose another one.");
       this.#draw([]);
       return undefined;
-    } finally {
-      if (turn === this.#turn) this.#find(".guesses").setAttribute("aria-busy", "false");
     }
   }
 
   /** Draws a bar for each class, in the order of the cards. */
   #draw(guesses: readonly Guess[]): void {
     const list = this.#find(".guesses");
+    list.setAttribute("aria-busy", "false");
     const most = Math.max(...guesses.map(({ probability }) => probability));
     if (list.childElementCount !== this.#classes.length) {
       list.innerHTML = this.#classes.map(() =>

@@ -1,12 +1,11 @@
 /** Computes the calls of "Teach it", in the worker. */
 
 import { currentClassifier, imageOf } from "./engine.ts";
-import type { NetworkSource } from "./page_calls.ts";
 import type { Handlers } from "./protocol.ts";
-import type { TeachCalls } from "./teach_protocol.ts";
+import type { BaseSource, TeachCalls } from "./teach_protocol.ts";
 
 /** The network to start from. */
-let network: NetworkSource | undefined;
+let network: BaseSource | undefined;
 
 /** Loads the rest, which the first result does not need. */
 const training = () => import("./teach_training.ts");

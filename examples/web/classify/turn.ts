@@ -22,6 +22,14 @@ export class Turn {
   }
 }
 
+/** Waits for something, but not longer than until the signal is aborted: then rejects with the reason. */
+export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason));
+    promise.then(resolve, reject);
+  });
+}
+
 /** Whether something ended only because newer work has replaced it. */
 export function isReplaced(error: unknown): boolean {
   return (error as Error | undefined)?.name === "AbortError";
