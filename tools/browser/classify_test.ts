@@ -12,7 +12,7 @@ import {
   assertEquals,
   assertMatch,
 } from "../../tests/assert.ts";
-import { fixture, run } from "../../tests/cli/run.ts";
+import { fixture, run, TempFolder } from "../../tests/cli/run.ts";
 import { needsChromium, testWith } from "../../tests/needs.ts";
 import { executable } from "./chromium.ts";
 import { findings, Site } from "./site.ts";
@@ -122,7 +122,10 @@ async function timeOn(page: Page, index: number): Promise<number> {
 
 testWith(await needsChromium(executable), "the page that classifies photos", async (t) => {
   const network = fixture("networks/squeezenet1_1.onnx");
-  await using site = await Site.build(["--model", `Narrow SqueezeNet=${network}`], flags);
+  await using models = await TempFolder.make();
+  await Deno.copyFile(network, `${models.path}/narrow #1 100%.onnx`);
+  const model = `Narrow SqueezeNet=${models.path}/narrow #1 100%.onnx`;
+  await using site = await Site.build(["--model", model], flags);
   const viewport = { width: 1280, height: 800 };
   const page = await site.page("classify/", { viewport });
   const [ofSample, ofDropped] = await commandSays(sample, dropped);
@@ -204,14 +207,27 @@ testWith(await needsChromium(executable), "the page that classifies photos", asy
       assertAllClose(await heatOf(page), heat, { abs: isRounded ? 2 : 16, name: `${name}` });
     }
     assertEquals(await devices.filter({ hasText: / ms$/ }).count(), 3);
+    await page.evaluate(`globalThis.begun = [];
+      for (const time of document.querySelectorAll("#devices .time")) {
+        new MutationObserver(() => begun.push(time.textContent)).observe(time, { childList: true });
+      }`);
+    await page.click("#compare");
+    await settle(page);
+    const begun = await page.evaluate("begun") as string[];
+    assertEquals(begun.filter((text) => text === "…").length, 3, `${begun}`);
+    assertEquals(await devices.filter({ hasText: / ms$/ }).count(), 3);
   });
 
   await t.step("ends what a newer photo replaces", async () => {
     const [coffee, rocket] = await Promise.all(
       [sample, dropped].map((path) => Deno.readFile(path)),
     );
+    await page.evaluate(`globalThis.photosShown = 0;
+      new MutationObserver((changes) => photosShown += changes.length).observe(
+        document.querySelector("#photo"), { attributeFilter: ["width"] })`);
     await drop(page, { "a.jpg": rocket, "b.png": coffee, "c.jpg": rocket, "d.png": coffee }, true);
     assertEquals(await rowsOf(page), ofSample.map(shown));
+    assertEquals(await page.evaluate("photosShown"), 1);
     assertEquals(await page.isVisible("#problem"), false);
   });
 
@@ -227,6 +243,10 @@ testWith(await needsChromium(executable), "the page that classifies photos", asy
       /^bad\.safetensors: .*\. Choose the \.onnx, .*$/,
     );
     assertEquals(await rowsOf(page), ofSample.map(shown));
+    await page.click("#bars li:nth-child(2) button");
+    await settle(page);
+    const other = await expectedHeat(sample, { class: ofSample[1][0] });
+    assertAllClose(await heatOf(page), other, { abs: 2 });
   });
 
   await t.step("loads other networks, of the folder and from a file", async () => {
@@ -248,7 +268,16 @@ testWith(await needsChromium(executable), "the page that classifies photos", asy
     );
   });
 
-  await t.step("works offline", async () => {
+  await t.step("works offline, after an update, too", async () => {
+    await site.update();
+    await page.reload();
+    await page.waitForFunction(
+      "navigator.serviceWorker.getRegistration().then(({ waiting }) => waiting !== null)",
+    );
+    await page.reload();
+    await page.waitForFunction(`caches.keys().then((names) =>
+      names.length === 1 && names[0].endsWith("0123456789ab"))`);
+    await settle(page);
     await page.context().setOffline(true);
     await page.reload();
     await settle(page);
@@ -262,6 +291,42 @@ testWith(await needsChromium(executable), "the page that classifies photos", asy
   const phone = await site.page("classify/", { viewport: { width: 390, height: 844 } });
   await phone.waitForFunction("crossOriginIsolated");
   await settle(phone);
+
+  await t.step("works offline after a first visit that only looked", async () => {
+    await phone.waitForFunction(`caches.keys().then(async ([name]) => {
+      const stored = (await (await caches.open(name)).keys()).map(({ url }) => url).join();
+      return /jpeg_wasm/.test(stored) && /mozjpeg/.test(stored) &&
+        /(relaxed|simd)-/.test(stored) && /(relaxed|simd)_threads-/.test(stored);
+    })`);
+    await phone.context().setOffline(true);
+    await phone.reload();
+    await settle(phone);
+    assertEquals(await rowsOf(phone), ofSample.map(shown));
+    await phone.click("[data-sample] >> nth=1");
+    await settle(phone);
+    assertEquals(await phone.isVisible("#problem"), false);
+    assertEquals(await phone.getAttribute("[data-sample] >> nth=1", "aria-pressed"), "true");
+    await phone.click("#devices .choice >> nth=2"); // on one thread
+    await settle(phone);
+    assertEquals(await phone.isVisible("#problem"), false);
+    await phone.context().setOffline(false);
+    await phone.click("[data-sample] >> nth=0");
+    await settle(phone);
+  });
+
+  await t.step("loads a network that the browser has no room to store", async () => {
+    const devtools = await phone.context().newCDPSession(phone);
+    const { origin } = new URL(phone.url());
+    await devtools.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: 1 });
+    const button = phone.locator("#networks .choice").nth(1);
+    await button.click();
+    await settle(phone);
+    assertEquals(await phone.isVisible("#problem"), false);
+    assertEquals(await button.getAttribute("aria-pressed"), "true");
+    await devtools.send("Storage.overrideQuotaForOrigin", { origin });
+    await phone.click("#networks .choice >> nth=0");
+    await settle(phone);
+  });
 
   await t.step("says that there is no camera, or takes photos with it", async () => {
     await phone.click("#camera-button");
