@@ -3,8 +3,6 @@
 // @ts-types="npm:axe-core@4.14.1"
 import axe from "npm:axe-core@4.14.1/axe.min.js";
 import type { Page } from "npm:playwright-core@1.56.1";
-import { Buffer } from "node:buffer";
-import { decodeImage, drawHeatMap, explain, type ExplainOptions, loadModel } from "../../mod.ts";
 import {
   assert,
   assertAllClose,
@@ -12,9 +10,10 @@ import {
   assertEquals,
   assertMatch,
 } from "../../tests/assert.ts";
-import { fixture, run, TempFolder } from "../../tests/cli/run.ts";
+import { fixture, TempFolder } from "../../tests/cli/run.ts";
 import { needsChromium, testWith } from "../../tests/needs.ts";
 import { executable } from "./chromium.ts";
+import { commandSays, drop, expectedHeat, heatOf, rowsOf, settle, shown } from "./classify.ts";
 import { findings, Site } from "./site.ts";
 
 const flags = [
@@ -25,89 +24,6 @@ const flags = [
 
 /** The page's sample, and a photo that is dropped on it. */
 const sample = "examples/web/classify/photos/coffee.png", dropped = "tests/photos/rocket.jpg";
-
-/** A class and its percentage, as the command prints them. */
-type Row = readonly [label: string, percentage: string];
-
-/** What the command says about photos. */
-async function commandSays(...args: string[]): Promise<Row[][]> {
-  const { code, stdout, stderr } = await run(["--json", ...args]);
-  assertEquals(code, 0, stderr);
-  const { results } = JSON.parse(stdout) as {
-    results: { predictions: { label: string; probability: number }[] }[];
-  };
-  return results.map(({ predictions }) =>
-    predictions.map(({ label, probability }) => [label, `${(probability * 100).toFixed(2)} %`])
-  );
-}
-
-/** The bars of the page. The other names of a class are in the same label. */
-async function rowsOf(page: Page): Promise<Row[]> {
-  const texts = await page.locator("#bars .choice").evaluateAll((buttons) =>
-    buttons.map((button) =>
-      [".label", ".number"].map((part) => button.querySelector(part)!.textContent)
-    )
-  );
-  return texts as unknown as Row[];
-}
-
-/** A row with its label as the bars show it: without the comma after the first name. */
-const shown = ([label, percentage]: Row): Row => [label.replace(",", ""), percentage];
-
-/** Waits until the page has computed everything. */
-const settle = (page: Page) =>
-  page.waitForSelector("main[data-ready][aria-busy=false]", { timeout: 60_000 });
-
-/** Drops files on the page, all at once or one after the other. */
-async function drop(page: Page, files: Record<string, Uint8Array>, apart = false): Promise<void> {
-  const list = Object.entries(files).map(([name, bytes]) => ({
-    name,
-    base64: Buffer.from(bytes).toString("base64"),
-  }));
-  await page.evaluate(`for (const part of ${apart} ? ${JSON.stringify(list)}.map((file) => [file])
-      : [${JSON.stringify(list)}]) {
-    const dataTransfer = new DataTransfer();
-    for (const { name, base64 } of part) {
-      const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
-      dataTransfer.items.add(new File([bytes], name));
-    }
-    document.querySelector("#frame").dispatchEvent(
-      new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true }));
-  }`);
-  await settle(page);
-}
-
-/** Every 32nd pixel of the heat map, in both directions. */
-async function heatOf(page: Page): Promise<number[]> {
-  return await page.evaluate(`(() => {
-    const canvas = document.querySelector("#heat");
-    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-    const picked = [];
-    for (let y = 16; y < canvas.height; y += 32) {
-      for (let x = 16; x < canvas.width; x += 32) {
-        picked.push(...data.subarray(4 * (y * canvas.width + x), 4 * (y * canvas.width + x) + 3));
-      }
-    }
-    return picked;
-  })()`);
-}
-
-/** The same pixels of the library's heat map. */
-async function expectedHeat(file: string, options: ExplainOptions = {}): Promise<number[]> {
-  using model = await loadModel();
-  const map = await explain(model, await decodeImage(await Deno.readFile(file)), options);
-  const side = 448, blank = new Uint8Array(3 * side * side);
-  const region = { left: 0, top: 0, width: side, height: side };
-  const { data } = drawHeatMap(
-    { width: side, height: side, data: blank },
-    { ...map, region },
-    { alpha: 1 },
-  );
-  const places = Array.from({ length: side / 32 }, (_, i) => 16 + 32 * i);
-  return places.flatMap((y) =>
-    places.flatMap((x) => Array.from(data.subarray(3 * (y * side + x), 3 * (y * side + x) + 3)))
-  );
-}
 
 /** Chooses a device, and returns its time in milliseconds. */
 async function timeOn(page: Page, index: number): Promise<number> {

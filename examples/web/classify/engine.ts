@@ -109,6 +109,13 @@ async function open(device: Device): Promise<Backend> {
   throw new Error("The browser starts no threads: choose another device.");
 }
 
+/** Loads the JPEG codec and the kernels that this visit may not use, so that they are stored. */
+export async function loadForLater(): Promise<void> {
+  const response = await fetch(new URL("photos/cat-small.jpg", import.meta.url));
+  await decodeImage(new Uint8Array(await response.arrayBuffer()));
+  for (const threads of [1, 2]) (await createBackend({ device: "wasm", threads })).dispose();
+}
+
 /** What is special about the devices of this machine. */
 export async function deviceLimits(): Promise<DeviceLimits> {
   const adapter = await findAdapter(), threads = reasonAgainstThreads();

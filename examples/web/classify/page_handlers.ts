@@ -3,10 +3,14 @@
 /// <reference lib="dom" />
 
 import { type Classifier, drawHeatMap, explain, type RgbImage } from "../../../mod.ts";
-import { loadFastestBuild } from "../../../src/backend/wasm/one_thread.ts";
-import { threadedBuilds } from "../../../src/backend/wasm/binary.ts";
-import { loadCodecs } from "../../../src/image/codecs/load.ts";
-import { currentClassifier, deviceLimits, imageOf, onDevice, useNetwork } from "./engine.ts";
+import {
+  currentClassifier,
+  deviceLimits,
+  imageOf,
+  loadForLater,
+  onDevice,
+  useNetwork,
+} from "./engine.ts";
 import type { PageCalls } from "./page_calls.ts";
 import type { Handlers } from "./protocol.ts";
 
@@ -69,10 +73,7 @@ export const pageHandlers: Handlers<PageCalls> = {
 
   devices: deviceLimits,
 
-  // of photos from a camera, and of devices that this visit does not use
-  loadForLater: async () => {
-    await Promise.all([loadCodecs("JPEG"), loadFastestBuild(), threadedBuilds().next()]);
-  },
+  loadForLater,
 };
 
 /** The median of several passes of a network that is warm, in milliseconds. */
