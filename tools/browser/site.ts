@@ -44,6 +44,12 @@ export class Site implements AsyncDisposable {
     await Deno.writeTextFile(path, updated);
   }
 
+  /** Takes the network from a page, and from its service worker, which the browser leaves it to. */
+  async setOffline(page: Page, isOffline: boolean): Promise<void> {
+    await page.context().setOffline(isOffline);
+    this.#server.isDown = isOffline;
+  }
+
   /** The size of a file of the site, by its URL or path. 0 for other URLs. */
   async bytesOf(url: string): Promise<number> {
     const path = new URL(url, `http://${this.#server.host}/`).pathname.replace(
