@@ -14,6 +14,8 @@ const types: Record<string, string> = {
 export class StaticServer implements AsyncDisposable {
   /** The paths of all requests so far. */
   readonly requested: string[] = [];
+  /** Whether every request fails. */
+  isDown = false;
   readonly #server = Deno.serve(
     { port: 0, hostname: "127.0.0.1", onListen() {} },
     ({ url }) => this.#respond(new URL(url).pathname),
@@ -33,6 +35,7 @@ export class StaticServer implements AsyncDisposable {
 
   async #respond(path: string): Promise<Response> {
     this.requested.push(path);
+    if (this.isDown) return new Response("the server is down", { status: 503 });
     const file = path.replace("/bare/", "/");
     const missing = file !== path && file.endsWith(".safetensors");
     const at = new URL(`.${file.replace(/\/$/, "/index.html")}`, this.#folder);

@@ -34,11 +34,25 @@ import {
 /** The limit for all that a page loads before it computes, uncompressed. */
 const maxBytes = 300_000;
 
-const { values: { model: models }, positionals: [target = "dist/web"] } = parseArgs({
-  args: Deno.args,
-  options: { model: { type: "string", multiple: true, default: [] } },
-  allowPositionals: true,
-});
+/** Ends the program because of a wrong argument. */
+function refuse(message: string): never {
+  console.error(`error: ${message}`);
+  Deno.exit(2);
+}
+
+function parsedArguments() {
+  try {
+    return parseArgs({
+      args: Deno.args,
+      options: { model: { type: "string", multiple: true, default: [] } },
+      allowPositionals: true,
+    });
+  } catch (error) {
+    return refuse((error as Error).message.replace(/\. .*/, ""));
+  }
+}
+
+const { values: { model: models }, positionals: [target = "dist/web"] } = parsedArguments();
 const pages = new URL("examples/web/", root);
 const folder = pathToFileURL(`${resolve(target)}/`);
 
@@ -46,30 +60,33 @@ const folder = pathToFileURL(`${resolve(target)}/`);
 interface Network {
   readonly name: string;
   readonly file: string;
-  /** Relative to the folder. */
-  readonly path: string;
+  /** Relative to that of the folder. */
+  readonly url: string;
   readonly bytes: number;
+  readonly hash: string;
 }
 
-const networks = [`AlexNet tiny=${fileURLToPath(weightsFile)}`, ...models].map(
-  (model, i): Network => {
-    const [, name, file] = /^(.+?)=(.+)$/.exec(model) ?? [];
-    const bytes = file === undefined ? undefined : sizeOf(file);
-    if (bytes === undefined) {
-      console.error(`error: --model ${model}: must be NAME=FILE, with a file of weights`);
-      Deno.exit(2);
-    }
-    return { name, file, path: `networks/${i > 0 ? `${i}/` : ""}${basename(file)}`, bytes };
-  },
+const networks = await Promise.all(
+  [`AlexNet tiny=${fileURLToPath(weightsFile)}`, ...models].map(networkOf),
 );
 
-/** The size of a file. Undefined if there is none. */
-function sizeOf(path: string): number | undefined {
-  try {
-    return Deno.statSync(path).size;
-  } catch {
-    return undefined;
-  }
+/** The network of an option `--model`. */
+async function networkOf(model: string, i: number): Promise<Network> {
+  const [, name, file] = /^(.+?)=(.+)$/.exec(model) ?? [];
+  const stat = file === undefined ? undefined : await Deno.stat(file).catch(() => undefined);
+  if (!stat?.isFile) return refuse(`--model ${model}: must be NAME=FILE, with a file of weights`);
+  const hash = await hashOf(file);
+  // so that browsers that have stored a large file need not download it again with other pages
+  const below = i > 0 ? `networks/${hash}` : "networks";
+  const url = `${below}/${encodeURIComponent(basename(file))}`;
+  return { name, file, url, bytes: stat.size, hash };
+}
+
+/** A short hash of a file. */
+async function hashOf(file: string): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const chunk of (await Deno.open(file)).readable) hash.update(chunk);
+  return hash.digest("hex").slice(0, 12);
 }
 
 /** All files of the result, by path. */
@@ -143,7 +160,7 @@ async function addScript(source: string): Promise<void> {
     splitting: true,
     format: "esm",
     define: {
-      NETWORKS: JSON.stringify(networks.map(({ name, path, bytes }) => ({ name, path, bytes }))),
+      NETWORKS: JSON.stringify(networks.map(({ name, url, bytes }) => ({ name, url, bytes }))),
     },
     banner: { js: disposeSymbol },
     plugins: [
@@ -192,10 +209,7 @@ const first = sources.filter((path) => path in files).concat(
 );
 const version = createHash("sha256");
 for (const path of Object.keys(files).sort()) version.update(`${path}\n`).update(files[path]);
-for (const { file, path } of networks) {
-  version.update(`${path}\n`);
-  for await (const chunk of (await Deno.open(file)).readable) version.update(chunk);
-}
+for (const { url, hash } of networks) version.update(`${url} ${hash}\n`);
 const worker = await esbuild.build({
   ...options,
   entryPoints: [fileURLToPath(new URL("service_worker.ts", pages))],
@@ -204,7 +218,7 @@ const worker = await esbuild.build({
     VERSION: JSON.stringify(version.digest("hex").slice(0, 12)),
     FILES: JSON.stringify([...new Set(first)].sort()),
     LATER: JSON.stringify(
-      [...Object.keys(files), ...networks.map(({ path }) => path)]
+      [...Object.keys(files), ...networks.map(({ url }) => url)]
         .filter((path) => !first.includes(path)).sort(),
     ),
   },
@@ -217,8 +231,8 @@ for (const [path, contents] of Object.entries(files)) {
   await Deno.mkdir(new URL("./", to), { recursive: true });
   await Deno.writeFile(to, contents);
 }
-for (const { file, path } of networks) {
-  const to = new URL(path, folder);
+for (const { file, url } of networks) {
+  const to = new URL(url, folder);
   await Deno.mkdir(new URL("./", to), { recursive: true });
   await Deno.copyFile(file, to);
 }

@@ -35,7 +35,7 @@ const prefix = `pembroke ${scope} `, name = prefix + VERSION;
 const urlOf = (path: string) => scope + path.replace(/(^|\/)index\.html$/, "$1");
 const known = new Set([...FILES, ...LATER].map(urlOf));
 
-worker.addEventListener("install", (event) => event.waitUntil(store(FILES.map(urlOf))));
+worker.addEventListener("install", (event) => event.waitUntil(install()));
 worker.addEventListener("activate", (event) => event.waitUntil(activate()));
 worker.addEventListener("message", (event) => {
   if (event.data === "activate") event.waitUntil(worker.skipWaiting());
@@ -44,8 +44,20 @@ worker.addEventListener("message", (event) => {
 worker.addEventListener("fetch", (event) => {
   const { request } = event;
   const isOurs = request.url.startsWith(scope) && request.method === "GET";
-  if (isOurs && !request.headers.has("range")) event.respondWith(respond(request));
+  if (isOurs && !request.headers.has("range")) event.respondWith(respond(event));
 });
+
+/** A URL without the hash of the file, which the build writes into names, and folders of networks. */
+const stemOf = (url: string) => url.replace(/-[A-Z0-9]{8}(?=\.\w+$)|(?<=\/)[0-9a-f]{12}\//, "");
+
+/** Stores the files that a first visit stores, and those that pages of the version before have used. */
+async function install(): Promise<void> {
+  const names = await olderStores();
+  const stored = await Promise.all(names.map(async (name) => (await caches.open(name)).keys()));
+  const used = new Set(stored.flat().map(({ url }) => stemOf(url)));
+  const later = LATER.map(urlOf).filter((url) => used.has(stemOf(url)));
+  await store([...FILES.map(urlOf), ...later]);
+}
 
 /** Stores the files that are not stored yet. Fails if one cannot be downloaded. */
 async function store(urls: readonly string[]): Promise<void> {
@@ -53,17 +65,23 @@ async function store(urls: readonly string[]): Promise<void> {
   await Promise.all(
     urls.filter((url) => known.has(url)).map(async (url) => {
       if (await cache.match(url)) return;
-      const response = await fetch(url, { cache: "no-cache" }); // not an old version of it
+      // A URL with a hash never has other contents. Of another one, an old version may be stored.
+      const stored = stemOf(url) === url ? undefined : await caches.match(url);
+      const response = stored ?? await fetch(url, { cache: "no-cache" });
       if (!response.ok) throw new Error(`${url}: ${response.status}`);
       await cache.put(url, response);
     }),
   );
 }
 
+/** The names of the stores of older versions. */
+async function olderStores(): Promise<string[]> {
+  return (await caches.keys()).filter((key) => key.startsWith(prefix) && key !== name);
+}
+
 /** Deletes the stores of older versions, and takes over the open pages. */
 async function activate(): Promise<void> {
-  const old = (await caches.keys()).filter((key) => key.startsWith(prefix) && key !== name);
-  await Promise.all(old.map((key) => caches.delete(key)));
+  await Promise.all((await olderStores()).map((key) => caches.delete(key)));
   await worker.clients.claim();
 }
 
@@ -73,13 +91,17 @@ function keyOf(url: string): string {
 }
 
 /** Answers from the store, or else from the network. */
-async function respond(request: WorkerEvent["request"]): Promise<Response> {
+async function respond(event: WorkerEvent): Promise<Response> {
+  const { request } = event;
   const key = keyOf(request.url), cache = await caches.open(name);
   const stored = await cache.match(key);
   if (stored) return isolated(stored);
   if (request.mode === "navigate" && known.has(`${key}/`)) return Response.redirect(`${key}/`);
   const response = await fetch(request);
-  if (response.ok && known.has(key)) await cache.put(key, response.clone());
+  if (response.ok && known.has(key)) {
+    // The page need not wait for it, and needs the file even if the browser has no room to store it.
+    event.waitUntil(cache.put(key, response.clone()).catch(() => {}));
+  }
   return isolated(response);
 }
 

@@ -3,8 +3,6 @@
 // @ts-types="npm:axe-core@4.14.1"
 import axe from "npm:axe-core@4.14.1/axe.min.js";
 import type { Page } from "npm:playwright-core@1.56.1";
-import { Buffer } from "node:buffer";
-import { decodeImage, drawHeatMap, explain, type ExplainOptions, loadModel } from "../../mod.ts";
 import {
   assert,
   assertAllClose,
@@ -12,9 +10,10 @@ import {
   assertEquals,
   assertMatch,
 } from "../../tests/assert.ts";
-import { fixture, run } from "../../tests/cli/run.ts";
+import { fixture, TempFolder } from "../../tests/cli/run.ts";
 import { needsChromium, testWith } from "../../tests/needs.ts";
 import { executable } from "./chromium.ts";
+import { commandSays, drop, expectedHeat, heatOf, rowsOf, settle, shown } from "./classify.ts";
 import { findings, Site } from "./site.ts";
 
 const flags = [
@@ -25,89 +24,6 @@ const flags = [
 
 /** The page's sample, and a photo that is dropped on it. */
 const sample = "examples/web/classify/photos/coffee.png", dropped = "tests/photos/rocket.jpg";
-
-/** A class and its percentage, as the command prints them. */
-type Row = readonly [label: string, percentage: string];
-
-/** What the command says about photos. */
-async function commandSays(...args: string[]): Promise<Row[][]> {
-  const { code, stdout, stderr } = await run(["--json", ...args]);
-  assertEquals(code, 0, stderr);
-  const { results } = JSON.parse(stdout) as {
-    results: { predictions: { label: string; probability: number }[] }[];
-  };
-  return results.map(({ predictions }) =>
-    predictions.map(({ label, probability }) => [label, `${(probability * 100).toFixed(2)} %`])
-  );
-}
-
-/** The bars of the page. The other names of a class are in the same label. */
-async function rowsOf(page: Page): Promise<Row[]> {
-  const texts = await page.locator("#bars .choice").evaluateAll((buttons) =>
-    buttons.map((button) =>
-      [".label", ".number"].map((part) => button.querySelector(part)!.textContent)
-    )
-  );
-  return texts as unknown as Row[];
-}
-
-/** A row with its label as the bars show it: without the comma after the first name. */
-const shown = ([label, percentage]: Row): Row => [label.replace(",", ""), percentage];
-
-/** Waits until the page has computed everything. */
-const settle = (page: Page) =>
-  page.waitForSelector("main[data-ready][aria-busy=false]", { timeout: 60_000 });
-
-/** Drops files on the page, all at once or one after the other. */
-async function drop(page: Page, files: Record<string, Uint8Array>, apart = false): Promise<void> {
-  const list = Object.entries(files).map(([name, bytes]) => ({
-    name,
-    base64: Buffer.from(bytes).toString("base64"),
-  }));
-  await page.evaluate(`for (const part of ${apart} ? ${JSON.stringify(list)}.map((file) => [file])
-      : [${JSON.stringify(list)}]) {
-    const dataTransfer = new DataTransfer();
-    for (const { name, base64 } of part) {
-      const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
-      dataTransfer.items.add(new File([bytes], name));
-    }
-    document.querySelector("#frame").dispatchEvent(
-      new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true }));
-  }`);
-  await settle(page);
-}
-
-/** Every 32nd pixel of the heat map, in both directions. */
-async function heatOf(page: Page): Promise<number[]> {
-  return await page.evaluate(`(() => {
-    const canvas = document.querySelector("#heat");
-    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-    const picked = [];
-    for (let y = 16; y < canvas.height; y += 32) {
-      for (let x = 16; x < canvas.width; x += 32) {
-        picked.push(...data.subarray(4 * (y * canvas.width + x), 4 * (y * canvas.width + x) + 3));
-      }
-    }
-    return picked;
-  })()`);
-}
-
-/** The same pixels of the library's heat map. */
-async function expectedHeat(file: string, options: ExplainOptions = {}): Promise<number[]> {
-  using model = await loadModel();
-  const map = await explain(model, await decodeImage(await Deno.readFile(file)), options);
-  const side = 448, blank = new Uint8Array(3 * side * side);
-  const region = { left: 0, top: 0, width: side, height: side };
-  const { data } = drawHeatMap(
-    { width: side, height: side, data: blank },
-    { ...map, region },
-    { alpha: 1 },
-  );
-  const places = Array.from({ length: side / 32 }, (_, i) => 16 + 32 * i);
-  return places.flatMap((y) =>
-    places.flatMap((x) => Array.from(data.subarray(3 * (y * side + x), 3 * (y * side + x) + 3)))
-  );
-}
 
 /** Chooses a device, and returns its time in milliseconds. */
 async function timeOn(page: Page, index: number): Promise<number> {
@@ -120,9 +36,21 @@ async function timeOn(page: Page, index: number): Promise<number> {
   return parseFloat(text);
 }
 
+/** Waits until the files for later visits are stored, with the kernels for one and several threads. */
+async function storedForLater(page: Page): Promise<void> {
+  await page.waitForFunction(`caches.keys().then(async ([name]) => {
+    const stored = (await (await caches.open(name)).keys()).map(({ url }) => url).join();
+    return /jpeg_wasm/.test(stored) && /mozjpeg_dec\\.wasm/.test(stored) &&
+      /(relaxed|simd)\\.wasm/.test(stored) && /(relaxed|simd)_threads\\.wasm/.test(stored);
+  })`);
+}
+
 testWith(await needsChromium(executable), "the page that classifies photos", async (t) => {
   const network = fixture("networks/squeezenet1_1.onnx");
-  await using site = await Site.build(["--model", `Narrow SqueezeNet=${network}`], flags);
+  await using models = await TempFolder.make();
+  await Deno.copyFile(network, `${models.path}/narrow #1 100%.onnx`);
+  const model = `Narrow SqueezeNet=${models.path}/narrow #1 100%.onnx`;
+  await using site = await Site.build(["--model", model], flags);
   const viewport = { width: 1280, height: 800 };
   const page = await site.page("classify/", { viewport });
   const [ofSample, ofDropped] = await commandSays(sample, dropped);
@@ -137,6 +65,7 @@ testWith(await needsChromium(executable), "the page that classifies photos", asy
   });
 
   await t.step("loads at most 300 kB before weights", async () => {
+    await storedForLater(page); // or else the next lines count these files
     const loaded = new Set<string>();
     let isTeaching = false; // "Teach it" comes after the result
     const add = (request: { url(): string }) => {
@@ -204,14 +133,24 @@ testWith(await needsChromium(executable), "the page that classifies photos", asy
       assertAllClose(await heatOf(page), heat, { abs: isRounded ? 2 : 16, name: `${name}` });
     }
     assertEquals(await devices.filter({ hasText: / ms$/ }).count(), 3);
+    // measures all again; what a photo replaces keeps its time
+    await page.click("#compare");
+    await page.waitForSelector("#devices .choice:first-child .time:text-is('…')");
+    await page.click("[data-sample] >> nth=0");
+    await settle(page);
+    assertEquals(await devices.filter({ hasText: / ms$/ }).count(), 3);
   });
 
   await t.step("ends what a newer photo replaces", async () => {
     const [coffee, rocket] = await Promise.all(
       [sample, dropped].map((path) => Deno.readFile(path)),
     );
+    await page.evaluate(`globalThis.photosShown = 0;
+      new MutationObserver((changes) => photosShown += changes.length).observe(
+        document.querySelector("#photo"), { attributeFilter: ["width"] })`);
     await drop(page, { "a.jpg": rocket, "b.png": coffee, "c.jpg": rocket, "d.png": coffee }, true);
     assertEquals(await rowsOf(page), ofSample.map(shown));
+    assertEquals(await page.evaluate("photosShown"), 1);
     assertEquals(await page.isVisible("#problem"), false);
   });
 
@@ -227,6 +166,10 @@ testWith(await needsChromium(executable), "the page that classifies photos", asy
       /^bad\.safetensors: .*\. Choose the \.onnx, .*$/,
     );
     assertEquals(await rowsOf(page), ofSample.map(shown));
+    await page.click("#bars li:nth-child(2) button");
+    await settle(page);
+    const other = await expectedHeat(sample, { class: ofSample[1][0] });
+    assertAllClose(await heatOf(page), other, { abs: 2 });
   });
 
   await t.step("loads other networks, of the folder and from a file", async () => {
@@ -248,20 +191,75 @@ testWith(await needsChromium(executable), "the page that classifies photos", asy
     );
   });
 
-  await t.step("works offline", async () => {
-    await page.context().setOffline(true);
+  await t.step("works offline, after an update, too", async () => {
+    await site.update();
+    await page.reload();
+    await page.waitForFunction(
+      "navigator.serviceWorker.getRegistration().then(({ waiting }) => waiting !== null)",
+    );
+    await page.reload();
+    await page.waitForFunction(`caches.keys().then((names) =>
+      names.length === 1 && names[0].endsWith("0123456789ab"))`);
+    await settle(page);
+    await site.setOffline(page, true);
     await page.reload();
     await settle(page);
     assertEquals(await rowsOf(page), ofSample.map(shown));
     await page.click("#networks .choice >> nth=1"); // it was used before
     await settle(page);
     assertEquals(await page.isVisible("#problem"), false);
+    await site.setOffline(page, false);
     await page.context().close();
   });
 
   const phone = await site.page("classify/", { viewport: { width: 390, height: 844 } });
   await phone.waitForFunction("crossOriginIsolated");
   await settle(phone);
+
+  await t.step("works offline after a first visit that only looked", async () => {
+    await storedForLater(phone);
+    await site.setOffline(phone, true);
+    await phone.reload();
+    await settle(phone);
+    assertEquals(await rowsOf(phone), ofSample.map(shown));
+    await phone.click("[data-sample] >> nth=1");
+    await settle(phone);
+    assertEquals(await phone.isVisible("#problem"), false);
+    assertEquals(await phone.getAttribute("[data-sample] >> nth=1", "aria-pressed"), "true");
+    await phone.click("#devices .choice >> nth=2"); // on one thread
+    await settle(phone);
+    assertEquals(await phone.isVisible("#problem"), false);
+    // as if the first visit had not had shared memory
+    await phone.evaluate(`caches.keys().then(async ([name]) => {
+      const cache = await caches.open(name), stored = await cache.keys();
+      const threads = stored.filter(({ url }) => /_threads/.test(url));
+      await Promise.all(threads.map((request) => cache.delete(request)));
+    })`);
+    assertEquals(site.problems, []);
+    await phone.reload();
+    await settle(phone);
+    assertEquals(await rowsOf(phone), ofSample.map(shown));
+    assertEquals(await phone.isVisible("#problem"), false);
+    assertMatch(await phone.textContent("#network-facts") ?? "", /wasm[^,]*$/);
+    site.problems.length = 0; // the kernels that are not there
+    await site.setOffline(phone, false);
+    await phone.click("[data-sample] >> nth=0");
+    await settle(phone);
+  });
+
+  await t.step("loads a network that the browser has no room to store", async () => {
+    const devtools = await phone.context().newCDPSession(phone);
+    const { origin } = new URL(phone.url());
+    await devtools.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: 1 });
+    const button = phone.locator("#networks .choice").nth(1);
+    await button.click();
+    await settle(phone);
+    assertEquals(await phone.isVisible("#problem"), false);
+    assertEquals(await button.getAttribute("aria-pressed"), "true");
+    await devtools.send("Storage.overrideQuotaForOrigin", { origin });
+    await phone.click("#networks .choice >> nth=0");
+    await settle(phone);
+  });
 
   await t.step("says that there is no camera, or takes photos with it", async () => {
     await phone.click("#camera-button");

@@ -36,6 +36,20 @@ export class Site implements AsyncDisposable {
     return new Site(folder, new StaticServer(pathToFileURL(`${folder.path}/`)), browser);
   }
 
+  /** Makes the next visit find a new version of the service worker. */
+  async update(): Promise<void> {
+    const path = `${this.#folder.path}/service_worker.js`, script = await Deno.readTextFile(path);
+    const updated = script.replace(/"[0-9a-f]{12}"/, '"0123456789ab"');
+    if (updated === script) throw new Error("The service worker has no version.");
+    await Deno.writeTextFile(path, updated);
+  }
+
+  /** Takes the network from a page, and from its service worker, which the browser leaves it to. */
+  async setOffline(page: Page, isOffline: boolean): Promise<void> {
+    await page.context().setOffline(isOffline);
+    this.#server.isDown = isOffline;
+  }
+
   /** The size of a file of the site, by its URL or path. 0 for other URLs. */
   async bytesOf(url: string): Promise<number> {
     const path = new URL(url, `http://${this.#server.host}/`).pathname.replace(

@@ -36,16 +36,24 @@ let nextId = 0;
 export class Client<C extends Calls> {
   readonly #worker: Worker;
   readonly #pending = new Map<number, Pending>();
+  /** Why the worker never answers. */
+  #failure: CallError | undefined;
 
   /** @param onCrash Called if the worker cannot start or fails outside a call. */
-  constructor(worker: Worker, onCrash: (reason: string) => void = () => {}) {
+  constructor(worker: Worker, onCrash: (error: CallError) => void = () => {}) {
     this.#worker = worker;
     worker.addEventListener("message", ({ data }: MessageEvent<Response>) => {
       if ("id" in data) this.#receive(data);
     });
     worker.addEventListener("error", (event) => {
       event.preventDefault();
-      onCrash(event.message || "its script cannot be loaded");
+      const reason = event.message || "its script cannot be loaded";
+      const text = `The page cannot compute: ${reason}. Load it again.`;
+      const error = new CallError(text, "CrashError");
+      if (!event.message) this.#failure = error;
+      for (const { reject } of this.#pending.values()) reject(error);
+      this.#pending.clear();
+      onCrash(error);
     });
   }
 
@@ -57,6 +65,7 @@ export class Client<C extends Calls> {
   ): Promise<C[K]["returns"]> {
     const id = nextId++;
     return new Promise((resolve, reject) => {
+      if (this.#failure) return reject(this.#failure);
       if (signal?.aborted) return reject(signal.reason);
       this.#pending.set(id, { resolve, reject, onReport });
       this.#send({ id, call, takes }, transfer);

@@ -62,22 +62,25 @@ export class DeviceTiles {
     if (hasSoftwareGpu) this.#tiles.webgpu.name.textContent += ", software";
   }
 
-  /** Devices that can be used but have no time yet. */
-  unmeasured(): Device[] {
-    return allDevices.filter((device) =>
-      !this.#tiles[device].button.disabled && !this.#times.has(device)
-    );
+  /** Devices that can be used. */
+  enabled(): Device[] {
+    return allDevices.filter((device) => !this.#tiles[device].button.disabled);
   }
 
-  /** Says that a device is being measured. */
+  /** Says that a device, and no other, is being measured. */
   begin(device: Device): void {
+    this.showKnown();
     this.#tiles[device].time.textContent = "…";
   }
 
-  /** Shows the milliseconds of a device. Undefined if it was not measured after all. */
-  show(device: Device, time: number | undefined): void {
-    if (time === undefined) this.#times.delete(device);
-    else this.#times.set(device, time);
+  /** Shows the milliseconds of a device. */
+  show(device: Device, time: number): void {
+    this.#times.set(device, time);
+    this.showKnown();
+  }
+
+  /** Shows the times that are known, and that no device is being measured. */
+  showKnown(): void {
     const longest = Math.max(...this.#times.values());
     for (const each of allDevices) {
       const known = this.#times.get(each), { button, time } = this.#tiles[each];
@@ -88,6 +91,7 @@ export class DeviceTiles {
 
   /** Forgets all times, because another network has others. */
   clear(): void {
-    for (const device of allDevices) this.show(device, undefined);
+    this.#times.clear();
+    this.showKnown();
   }
 }

@@ -46,32 +46,42 @@ export async function imageOf(photo: Photo): Promise<RgbImage> {
 export interface LoadOptions {
   readonly signal: AbortSignal;
   /** Called with the share that is loaded. */
-  onShare(share: number): void;
+  onShare?(share: number): void;
 }
 
-/** Puts a network to use. If it cannot be loaded, the one before stays in use. */
+/**
+ * Puts a network to use. If it cannot be loaded, the one before stays in use.
+ *
+ * @param options With a function that throws if the page has cancelled the call.
+ */
 export async function useNetwork(
   source: NetworkSource,
   device: Device,
-  options: LoadOptions,
+  { pause, ...options }: LoadOptions & { pause(): Promise<void> },
 ): Promise<NetworkFacts> {
   const model = await load(source, device, options);
+  try {
+    await pause(); // the page may have cancelled after the last weights
+  } catch (error) {
+    model.dispose();
+    throw error;
+  }
   engine?.model.dispose();
   engine = { source, device, model };
   const { name, threads } = model.backend;
   const classes = model.classes.map(({ label }) => label);
-  return { name: source.name, type: model.type, classes, device, backend: name, threads };
+  return { type: model.type, classes, backend: name, threads };
 }
 
 /** Runs something with the network in use on any device. */
 export async function onDevice<T>(
   device: Device,
-  options: LoadOptions,
+  signal: AbortSignal,
   run: (model: Classifier) => Promise<T>,
 ): Promise<T> {
   const current = currentEngine();
   if (device === current.device) return await run(current.model);
-  using model = await load(current.source, device, options);
+  using model = await load(current.source, device, { signal });
   return await run(model);
 }
 
@@ -82,7 +92,7 @@ async function load(
 ): Promise<Classifier> {
   const backend = await open(device);
   try {
-    const onProgress = (done: number, total: number) => onShare(done / total);
+    const onProgress = (done: number, total: number) => onShare?.(done / total);
     const options = { weights, files, base, backend, signal, onProgress };
     return (await loadModel(options)).own(backend);
   } catch (error) {
@@ -97,6 +107,13 @@ async function open(device: Device): Promise<Backend> {
   if (device === "wasm" || backend.threads > 1) return backend;
   backend.dispose();
   throw new Error("The browser starts no threads: choose another device.");
+}
+
+/** Loads the JPEG codec and the kernels that this visit may not use, so that they are stored. */
+export async function loadForLater(): Promise<void> {
+  const response = await fetch(new URL("photos/cat-small.jpg", import.meta.url));
+  await decodeImage(new Uint8Array(await response.arrayBuffer()));
+  for (const threads of [1, 2]) (await createBackend({ device: "wasm", threads })).dispose();
 }
 
 /** What is special about the devices of this machine. */

@@ -22,9 +22,7 @@ const networkWayOut = "Choose the .onnx, .safetensors or .pth file of a network 
 
 const main = document.querySelector("main")!, teach = byId("teach");
 const worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
-const client = new Client<PageCalls>(worker, (reason) => {
-  showProblem(`The page cannot compute: ${reason}. Load it again.`);
-});
+const client = new Client<PageCalls>(worker, ({ message }) => showProblem(message));
 storeFilesOf(worker);
 
 /** What the reader chose. */
@@ -59,7 +57,8 @@ async function attempt(work: () => Promise<void>, wayOut = ""): Promise<void> {
   } catch (error) {
     if (isReplaced(error)) return;
     showProblem(problemText(error, wayOut));
-    if (error instanceof CallError && error.kind === "DeviceLostError") loseGpu(error.message);
+    const isLost = error instanceof CallError && error.kind === "DeviceLostError";
+    if (isLost && device === "webgpu") loseGpu(error.message);
   } finally {
     if (--busy === 0) main.setAttribute("aria-busy", "false");
   }
@@ -69,20 +68,21 @@ let busy = 0;
 /** Goes on without the graphics processor. */
 async function loseGpu(reason: string): Promise<void> {
   await useNetwork(source, "wasm");
-  showProblem(`${reason}. The page now computes on Wasm.`);
+  if (device === "wasm") showProblem(`${reason}. The page now computes on Wasm.`);
 }
 
-/** Shows a photo, and what the network makes of it. */
-function usePhoto(photo: Photo | Promise<Photo>): Promise<void> {
+/** Shows a photo, and what the network makes of it. If it is none, the one before stays in use. */
+function usePhoto(photo: Photo | Promise<Photo>, sample?: Element): Promise<void> {
   const signal = photoTurn.next();
-  lookTurn.cancel();
   camera?.close();
   return attempt(async () => {
     showProblem("");
     const taken = await photo;
     signal.throwIfAborted();
     const { picture } = await client.call("photo", taken, { signal, transfer: [bufferOf(taken)] });
+    lookTurn.cancel();
     showPhoto(picture);
+    press(samples, sample);
     hasPhoto = true;
     await look();
   }, imageWayOut);
@@ -120,15 +120,14 @@ async function showWhere(score: Score): Promise<void> {
 
 /** Measures devices one after the other. */
 async function measure(devices: readonly Device[]): Promise<void> {
-  const signal = AbortSignal.any([timeTurn.next(), lookTurn.signal]);
-  for (const each of devices) {
-    tiles.begin(each);
-    try {
+  const turn = timeTurn.next(), signal = AbortSignal.any([turn, lookTurn.signal]);
+  try {
+    for (const each of devices) {
+      tiles.begin(each);
       tiles.show(each, await client.call("time", each, { signal }));
-    } catch (error) {
-      tiles.show(each, undefined);
-      throw error;
     }
+  } finally {
+    if (!turn.aborted) tiles.showKnown();
   }
 }
 
@@ -138,7 +137,10 @@ function useNetwork(next: NetworkSource, on: Device): Promise<void> {
   return attempt(async () => {
     showProblem("");
     const isOther = next !== source;
-    await load(next, on, signal);
+    await load(next, on, signal).catch((error) => {
+      if (hasNetwork || on !== "threads" || isReplaced(error)) throw error;
+      return load(next, "wasm", signal); // threads may lack what they need, such as their kernels offline
+    });
     if (isOther) tiles.clear();
     await look();
   }, networkWayOut);
@@ -161,7 +163,7 @@ async function load(next: NetworkSource, on: Device, signal: AbortSignal): Promi
       (threads > 1 ? `, ${threads} threads` : "");
     teach.dispatchEvent(new CustomEvent("network", { detail: { ...facts, source: next } }));
   } finally {
-    byId("loading").hidden = true;
+    if (signal === networkTurn.signal) byId("loading").hidden = true;
   }
 }
 
@@ -185,10 +187,7 @@ async function toggleCamera(): Promise<void> {
   showProblem("");
   frame.classList.add("filming");
   byId("camera").replaceChildren();
-  camera = await openCamera(byId("camera"), (photo) => {
-    press(samples, undefined);
-    usePhoto(photo);
-  }, {
+  camera = await openCamera(byId("camera"), usePhoto, {
     onClose: () => {
       camera = undefined;
       frame.classList.remove("filming");
@@ -201,7 +200,6 @@ const samples = document.querySelectorAll<HTMLElement>("[data-sample]");
 
 /** Uses a sample of the page. */
 function useSample(button: HTMLElement): Promise<void> {
-  press(samples, button);
   const url = new URL(button.dataset.sample!, import.meta.url);
   return usePhoto(
     fetch(url).then(async (response) => {
@@ -209,6 +207,7 @@ function useSample(button: HTMLElement): Promise<void> {
       const name = url.pathname.replace(/.*\//, "");
       return photoOf(new File([await response.arrayBuffer()], name));
     }),
+    button,
   );
 }
 
@@ -219,7 +218,6 @@ function useFiles(files: readonly File[]): void {
     useNetwork(networkIn(files, source), device);
     return;
   }
-  press(samples, undefined);
   usePhoto(photoOf(files[0]));
 }
 
@@ -228,7 +226,7 @@ function connect(): void {
   for (const button of samples) button.addEventListener("click", () => useSample(button));
   byId("camera-button").addEventListener("click", toggleCamera);
   byId("cancel").addEventListener("click", () => networkTurn.cancel());
-  byId("compare").addEventListener("click", () => attempt(() => measure(tiles.unmeasured())));
+  byId("compare").addEventListener("click", () => attempt(() => measure(tiles.enabled())));
   for (const id of ["file", "network-file"]) {
     const input = byId<HTMLInputElement>(id);
     input.addEventListener("change", () => {
@@ -259,7 +257,13 @@ function connect(): void {
 
 connect();
 await Promise.all([useNetwork(source, device), useSample(samples[0])]);
-await loadStyle("teach.css"); // it would delay the first result
-tiles.limit(await client.call("devices", undefined));
-const { startTeach } = await import("./teach.ts"); // after the first result
-startTeach(teach, new Client<TeachCalls>(worker), source);
+// what would delay the first result
+await loadStyle("teach.css");
+client.call("devices", undefined).then((limits) => tiles.limit(limits)).catch(() => {});
+client.call("loadForLater", undefined).catch(() => {}); // the next visit tries again
+try {
+  const { startTeach } = await import("./teach.ts");
+  startTeach(teach, new Client<TeachCalls>(worker), source);
+} catch {
+  teach.textContent = "“Teach it” cannot be loaded. Load the page again.";
+}

@@ -10,14 +10,14 @@ import type { NetworkSource } from "./page_calls.ts";
 declare const NETWORKS: readonly {
   readonly name: string;
   /** Relative to the folder of all pages. */
-  readonly path: string;
+  readonly url: string;
   readonly bytes: number;
 }[];
 
 /** The networks in the folder. */
-export const storedNetworks: readonly NetworkSource[] = NETWORKS.map(({ name, path }) => ({
+export const storedNetworks: readonly NetworkSource[] = NETWORKS.map(({ name, url }) => ({
   name,
-  weights: new URL(`../${path}`, import.meta.url).href,
+  weights: new URL(`../${url}`, import.meta.url).href,
 }));
 
 /** The list of networks. */

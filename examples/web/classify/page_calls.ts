@@ -20,11 +20,9 @@ export interface NetworkSource {
 
 /** What is known of the network in use. */
 export interface NetworkFacts {
-  readonly name: string;
   /** The kind of network, such as "AlexNetTiny". */
   readonly type: string;
   readonly classes: readonly string[];
-  readonly device: Device;
   /** The name of the backend. */
   readonly backend: string;
   readonly threads: number;
@@ -71,8 +69,10 @@ export type PageCalls = {
     reports: never;
     returns: { readonly picture: ImageBitmap; readonly region: Region };
   };
-  /** Measures milliseconds for a photo on a device, reporting the share of weights loaded. */
-  time: { takes: Device; reports: number; returns: number };
+  /** Measures milliseconds for a photo on a device. */
+  time: { takes: Device; reports: never; returns: number };
   /** What is special about devices. */
   devices: { takes: undefined; reports: never; returns: DeviceLimits };
+  /** Loads what only later visits may need, because they may have no network. */
+  loadForLater: { takes: undefined; reports: never; returns: void };
 };

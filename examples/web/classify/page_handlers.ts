@@ -3,7 +3,14 @@
 /// <reference lib="dom" />
 
 import { type Classifier, drawHeatMap, explain, type RgbImage } from "../../../mod.ts";
-import { currentClassifier, deviceLimits, imageOf, onDevice, useNetwork } from "./engine.ts";
+import {
+  currentClassifier,
+  deviceLimits,
+  imageOf,
+  loadForLater,
+  onDevice,
+  useNetwork,
+} from "./engine.ts";
 import type { PageCalls } from "./page_calls.ts";
 import type { Handlers } from "./protocol.ts";
 
@@ -25,14 +32,15 @@ function currentPhoto(): RgbImage {
 }
 
 export const pageHandlers: Handlers<PageCalls> = {
-  network: ({ source, device }, { report: onShare, signal }) =>
-    useNetwork(source, device, { signal, onShare }),
+  network: ({ source, device }, { report: onShare, signal, pause }) =>
+    useNetwork(source, device, { signal, onShare, pause }),
 
   photo: async (taken, { signal }) => {
     const image = await imageOf(taken);
+    const picture = await pictureOf(image, shownSide);
     signal.throwIfAborted(); // a newer photo may have been decoded meanwhile
     photo = image;
-    return { picture: await pictureOf(image, shownSide) };
+    return { picture };
   },
 
   classify: async () => {
@@ -58,12 +66,14 @@ export const pageHandlers: Handlers<PageCalls> = {
     };
   },
 
-  time: (device, { report: onShare, signal, pause }) => {
+  time: (device, { signal, pause }) => {
     const image = currentPhoto();
-    return onDevice(device, { signal, onShare }, (model) => measure(model, image, pause));
+    return onDevice(device, signal, (model) => measure(model, image, pause));
   },
 
   devices: deviceLimits,
+
+  loadForLater,
 };
 
 /** The median of several passes of a network that is warm, in milliseconds. */

@@ -6,7 +6,7 @@ import { pageHandlers } from "./page_handlers.ts";
 import type { Answer, CallContext, Calls, Handlers, Request, Response } from "./protocol.ts";
 
 /** Calls that need neither the network nor other calls: they do not wait for a long download. */
-const independent: readonly string[] = ["photo", "devices"];
+const independent: readonly string[] = ["photo", "devices", "loadForLater"];
 
 const scope = globalThis as unknown as Worker;
 const waiting: Extract<Request, { call: string }>[] = [];
