@@ -92,3 +92,12 @@ export async function expectedHeat(file: string, options: ExplainOptions = {}): 
     places.flatMap((x) => Array.from(data.subarray(3 * (y * side + x), 3 * (y * side + x) + 3)))
   );
 }
+
+/** Waits until the files for later visits are stored, with the kernels for one and several threads. */
+export async function storedForLater(page: Page): Promise<void> {
+  await page.waitForFunction(`caches.keys().then(async ([name]) => {
+    const stored = (await (await caches.open(name)).keys()).map(({ url }) => url).join();
+    return /jpeg_wasm/.test(stored) && /mozjpeg_dec\\.wasm/.test(stored) &&
+      /(relaxed|simd)\\.wasm/.test(stored) && /(relaxed|simd)_threads\\.wasm/.test(stored);
+  })`);
+}

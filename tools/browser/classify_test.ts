@@ -13,7 +13,16 @@ import {
 import { fixture, TempFolder } from "../../tests/cli/run.ts";
 import { needsChromium, testWith } from "../../tests/needs.ts";
 import { executable } from "./chromium.ts";
-import { commandSays, drop, expectedHeat, heatOf, rowsOf, settle, shown } from "./classify.ts";
+import {
+  commandSays,
+  drop,
+  expectedHeat,
+  heatOf,
+  rowsOf,
+  settle,
+  shown,
+  storedForLater,
+} from "./classify.ts";
 import { findings, Site } from "./site.ts";
 
 const flags = [
@@ -34,15 +43,6 @@ async function timeOn(page: Page, index: number): Promise<number> {
   const text = await tile.locator(".time").textContent() ?? "";
   assertMatch(text, /^\d+(\.\d)? ms$/);
   return parseFloat(text);
-}
-
-/** Waits until the files for later visits are stored, with the kernels for one and several threads. */
-async function storedForLater(page: Page): Promise<void> {
-  await page.waitForFunction(`caches.keys().then(async ([name]) => {
-    const stored = (await (await caches.open(name)).keys()).map(({ url }) => url).join();
-    return /jpeg_wasm/.test(stored) && /mozjpeg_dec\\.wasm/.test(stored) &&
-      /(relaxed|simd)\\.wasm/.test(stored) && /(relaxed|simd)_threads\\.wasm/.test(stored);
-  })`);
 }
 
 testWith(await needsChromium(executable), "the page that classifies photos", async (t) => {

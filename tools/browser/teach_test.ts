@@ -9,6 +9,7 @@ import { assert, assertEquals, assertMatch } from "../../tests/assert.ts";
 import { run, TempFolder } from "../../tests/cli/run.ts";
 import { needsChromium, testWith } from "../../tests/needs.ts";
 import { executable } from "./chromium.ts";
+import { storedForLater } from "./classify.ts";
 import { shapeFile, shapeFiles } from "./shapes.ts";
 import { findings, Site } from "./site.ts";
 import {
@@ -285,7 +286,10 @@ testWith(await needsChromium(executable), "the page learns classes", async (t) =
       const stored = (await (await caches.open(name)).keys()).map(({ url }) => url);
       return ["teach_training", "alexnet_tiny"].every((part) => stored.some((url) => url.includes(part)));
     })`);
-    await phone.context().setOffline(true);
+    await phone.setInputFiles(`${card(1)} [type=file]`, circles.slice(0, 1));
+    await assertCount(phone, 1, "1 photo"); // all that teaching needs is loaded
+    await storedForLater(phone);
+    await site.setOffline(phone, true);
     await phone.reload();
     await phone.waitForSelector("#teach .card");
     await phone.setInputFiles(`${card(1)} [type=file]`, circles.slice(0, 3));

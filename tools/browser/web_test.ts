@@ -162,7 +162,7 @@ testWith(await needsChromium(executable), "the pages of `deno task web`", async 
     await page.waitForFunction("navigator.serviceWorker.controller !== null");
     await page.waitForFunction(`caches.keys().then(async ([name]) =>
       (await (await caches.open(name)).keys()).some(({ url }) => /(relaxed|simd)-/.test(url)))`);
-    await page.context().setOffline(true);
+    await site.setOffline(page, true);
     await page.reload();
     await page.waitForSelector("main[data-ready]");
     await assertPageShows(page, atStart);
@@ -170,6 +170,7 @@ testWith(await needsChromium(executable), "the pages of `deno task web`", async 
     await page.click("nav a");
     await page.click("text=Convolution by hand");
     await page.waitForSelector("main[data-ready]");
+    await site.setOffline(page, false);
     await page.context().close();
   });
 
