@@ -67,10 +67,10 @@ testWith(await needsChromium(executable), "the page that classifies photos", asy
   await t.step("loads at most 300 kB before weights", async () => {
     await storedForLater(page); // or else the next lines count these files
     const loaded = new Set<string>();
-    let isTeaching = false; // "Teach it" comes after the result
+    let isLater = false; // after the result: "Teach it", and in the worker what later visits need
     const add = (request: { url(): string }) => {
-      isTeaching ||= request.url().endsWith("/teach.css");
-      if (!isTeaching) loaded.add(request.url());
+      isLater ||= /\/(teach\.css|jpeg-\w+\.js)$/.test(request.url());
+      if (!isLater) loaded.add(request.url());
     };
     page.context().on("request", add);
     await page.reload();
