@@ -80,7 +80,7 @@ Deno.test("convert keeps the metadata of safetensors, and a .pth of the bundled 
   const args = ["-q", "-k", "1", "--precision", "f32", photo];
   const [expected, actual] = [
     await run(args),
-    await run(["-m", "alexnet-tiny", "--weights", pth, ...args]),
+    await run(["-m", "resnet-tiny", "--weights", pth, ...args]),
   ].map(({ stdout }) => stdout.split(/ {2,}/));
   assertEquals([actual.length, actual[1]], [4, expected[1]]);
   assertEquals([actual[3], expected[3]], ["class 59\n", "abacus\n"]);

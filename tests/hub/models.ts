@@ -1,7 +1,7 @@
-/** Weights to pull in tests: those of alexnet-tiny, with a catalogue entry. */
+/** Weights to pull in tests: those of the bundled network, with a catalogue entry. */
 
 import { createHash } from "node:crypto";
-import { bundledWeights } from "../../src/models/bundled.ts";
+import { bundledNetwork, bundledWeights } from "../../src/models/bundled.ts";
 import { readDescription } from "../../src/models/description.ts";
 import { convertWeights } from "../../src/weights/convert.ts";
 import { fileSource, openWeights } from "../../src/weights/mod.ts";
@@ -22,8 +22,8 @@ export async function testWeights(): Promise<{
     bytes: fileBytes,
     entry: (url, changes) => ({
       name: "tiny",
-      architecture: "alexnet-tiny",
-      title: "alexnet-tiny",
+      architecture: bundledNetwork,
+      title: "tiny",
       accuracy: 50,
       url,
       bytes: fileBytes.length,

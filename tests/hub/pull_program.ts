@@ -1,5 +1,5 @@
 /**
- * Pulls alexnet-tiny from a URL into a folder, in a process that a test can kill. It hangs once the
+ * Pulls the bundled network from a URL into a folder, in a process that a test can kill. It hangs once the
  * given stage ("download" or "convert") has started.
  */
 
