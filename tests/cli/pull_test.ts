@@ -292,6 +292,7 @@ Deno.test("a pulled model is listed, used by default, and deleted", async () => 
     listed.map((model) => [model.state, model.precision, model.classes, model.default]),
     [
       ["bundled", "int8", 200, false],
+      ["bundled", "int8", 200, false],
       ["cached", "int8", 1000, true],
       ...catalogue.map(() => ["available", "f32", 1000, false]),
     ],

@@ -30,7 +30,8 @@ Deno.test("a resumed run gives the log of an uninterrupted run", async () => {
   const folder = await Deno.makeTempDir();
   try {
     const [whole, parts] = [`${folder}/whole`, `${folder}/parts`];
-    const recipe = ["--epochs", "3", "--batch", "5", "--lr", "0.02", "--seed", "4"];
+    const network = ["--network", "alexnet-tiny"];
+    const recipe = [...network, "--epochs", "3", "--batch", "5", "--lr", "0.02", "--seed", "4"];
     assertEquals((await train(whole, ...recipe)).code, 0);
     const expected = await readLog(whole);
     assertEquals(expected.map(({ epoch }) => epoch), [1, 2, 3]);
