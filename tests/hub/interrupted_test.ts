@@ -142,7 +142,7 @@ Deno.test({
   name: "pull() reports a full disk, and leaves nothing there (mounts a tmpfs)",
   ignore: !canMount,
   fn: () =>
-    withTmpfs("size=8m", async (folder) => {
+    withTmpfs("size=2m", async (folder) => {
       await using server = await serveFile(bytes);
       const line =
         /: cannot write to the cache: no space left.*; set PEMBROKE_CACHE to use another/;
@@ -152,12 +152,12 @@ Deno.test({
       };
       const message = async () =>
         (await assertRejects(() => pull(entry(server.url), folder), FileError)).message;
-      for (const size of ["8m", "15m"]) { // during the download, and during the conversion
+      for (const size of ["2m", "3m"]) { // during the download, and during the conversion
         await grow(size);
         assertMatch(await message(), line);
         assertEquals(await Array.fromAsync(Deno.readDir(folder)), []);
       }
-      await grow("40m");
+      await grow("8m");
       assertEquals((await pull(entry(server.url), folder)).cached, false);
     }),
 });

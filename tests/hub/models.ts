@@ -1,33 +1,45 @@
-/** Weights to pull in tests: those of the bundled network, with a catalogue entry. */
+/** Weights to pull in tests: those of a small network, with a catalogue entry. */
 
 import { createHash } from "node:crypto";
-import { bundledNetwork, bundledWeights } from "../../src/models/bundled.ts";
-import { readDescription } from "../../src/models/description.ts";
-import { convertWeights } from "../../src/weights/convert.ts";
-import { fileSource, openWeights } from "../../src/weights/mod.ts";
+import { createBackend } from "../../src/backend/mod.ts";
 import type { CatalogueEntry } from "../../src/hub/catalogue.ts";
+import { createModel, saveModel } from "../../src/models/mod.ts";
+import { RandomGenerator } from "../../src/random.ts";
+import { convertWeights } from "../../src/weights/convert.ts";
+import { bytesSource, openWeights } from "../../src/weights/mod.ts";
 
-/** A file of 13 MB, and a function that creates its catalogue entry. */
+const architecture = "squeezenet1_1";
+const classes = Array.from({ length: 20 }, (_, i) => ({ wnid: `n${i}`, label: `class ${i}` }));
+
+/** A file of 3 MB, a function that creates its catalogue entry, and the model as a file. */
 export async function testWeights(): Promise<{
+  readonly model: Uint8Array<ArrayBuffer>;
   readonly bytes: Uint8Array<ArrayBuffer>;
   entry(url: string, changes?: Partial<CatalogueEntry>): CatalogueEntry;
 }> {
-  using file = await openWeights(await fileSource(bundledWeights()));
-  const bytes = new Uint8Array(1 << 24);
-  const sink = { write: (offset: number, chunk: Uint8Array) => bytes.set(chunk, offset) };
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  using model = createModel(architecture, { classes }).init(backend, { seed: 1 });
+  const last = model.leaves().findLast(([, { parameters }]) => parameters.weight)![1];
+  // clear differences between classes
+  const spread = (values: Float32Array) => values.forEach((_, i) => values[i] = Math.sin(i));
+  last.parameters.weight.init(backend, new RandomGenerator(0), spread);
+  const { preprocessing } = model, saved = await saveModel(model);
+  using file = await openWeights(bytesSource(saved, "saved"));
+  const buffer = new Uint8Array(saved.length);
+  const sink = { write: (offset: number, chunk: Uint8Array) => buffer.set(chunk, offset) };
   const size = await convertWeights(file, sink, { precision: "f32", metadata: {} });
-  const { classes, preprocessing } = readDescription(file)!;
-  const fileBytes = bytes.slice(0, size);
+  const bytes = buffer.slice(0, size);
   return {
-    bytes: fileBytes,
+    model: saved,
+    bytes,
     entry: (url, changes) => ({
       name: "tiny",
-      architecture: bundledNetwork,
+      architecture,
       title: "tiny",
       accuracy: 50,
       url,
-      bytes: fileBytes.length,
-      sha256: sha256(fileBytes),
+      bytes: size,
+      sha256: sha256(bytes),
       terms: "free",
       classes,
       preprocessing,

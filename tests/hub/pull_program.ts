@@ -1,5 +1,5 @@
 /**
- * Pulls the bundled network from a URL into a folder, in a process that a test can kill. It hangs once the
+ * Pulls a small network from a URL into a folder, in a process that a test can kill. It hangs once the
  * given stage ("download" or "convert") has started.
  */
 
