@@ -80,8 +80,21 @@ export function checkNames(op: string, tensors: readonly TensorOutline[], reserv
   }
 }
 
-/** Throws an {@linkcode ArgumentError} unless every tensor's data fills its shape. */
+/** The types that can be written. */
+const writable: readonly unknown[] = [
+  "F32",
+  "F16",
+  "BF16",
+  "I8",
+] satisfies TensorToWrite["dtype"][];
+
+/** Throws an {@linkcode ArgumentError} unless every tensor has a known type, and data for its shape. */
 export function checkData(op: string, tensors: readonly TensorToWrite[]): void {
+  const unknown = tensors.find(({ dtype }) => !writable.includes(dtype));
+  if (unknown) {
+    const { name, dtype } = unknown;
+    throw new ArgumentError(op, `dtype of ${name}`, dtype, '"F32", "F16", "BF16" or "I8"');
+  }
   const bad = tensors.find(({ shape, data }) => elements(shape) !== data.length);
   if (!bad) return;
   const { name, shape, data } = bad;

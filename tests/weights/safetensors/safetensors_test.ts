@@ -184,7 +184,7 @@ Deno.test("writeSafetensors() writes a file that openWeights() reads", async () 
   assertEquals(Number(new DataView(written.buffer).getBigUint64(0, true)) % 8, 0);
 });
 
-Deno.test("writeSafetensors() rejects a duplicate name, and data that does not fill its shape", () => {
+Deno.test("writeSafetensors() rejects a duplicate name, an unknown type, and data of another shape", () => {
   const a = { name: "a", dtype: "F32", shape: [2], data: new Float32Array(2) } as const;
   assertThrows(() => writeSafetensors([a, a]), ArgumentError);
   assertThrows(() => writeSafetensors([{ ...a, name: "__metadata__" }]), ArgumentError);
@@ -192,6 +192,12 @@ Deno.test("writeSafetensors() rejects a duplicate name, and data that does not f
   assertEquals(
     error.message,
     "writeSafetensors: shape of a is [3], must be a shape of 2 elements",
+  );
+  const int8 = { ...a, dtype: "int8" as unknown as "I8" };
+  assertThrows(
+    () => writeSafetensors([int8]),
+    ArgumentError,
+    'writeSafetensors: dtype of a is "int8", must be "F32", "F16", "BF16" or "I8"',
   );
 });
 
