@@ -58,7 +58,7 @@ const header = "temperature\tbin\timages\tconfidence\tright";
 export function formatCalibration(calibrations: readonly Calibration[]): string {
   const lines = calibrations.flatMap(({ temperature, bins }) =>
     bins.map(({ images, confidence, right }, i) =>
-      [temperature, i + 1, images, confidence.toFixed(4), right].join("\t")
+      [temperature, i + 1, images, confidence.toFixed(6), right].join("\t")
     )
   );
   return [header, ...lines, ""].join("\n");
