@@ -24,7 +24,7 @@ const withoutBinaries = {
 };
 const builds = {
   "cloudflare.js": withoutBinaries,
-  "cloudflare_alexnet.js": withoutBinaries,
+  "cloudflare_storage.js": withoutBinaries,
   "cloudflare_bytes.js": { replacements: [noCodecs], externals: [externalWeights] },
   "vercel.js": withoutBinaries,
 };
@@ -40,7 +40,7 @@ for (
   const file of [
     "examples/edge/wrangler.jsonc",
     "examples/edge/workerd.capnp",
-    "examples/edge/workerd_alexnet.capnp",
+    "examples/edge/workerd_storage.capnp",
     "examples/edge/workerd_bytes.capnp",
     "src/backend/wasm/generated/relaxed.wasm",
     "src/backend/wasm/generated/simd.wasm",

@@ -89,7 +89,7 @@ Deno.test("the edge handler works in workerd with AlexNet's weights from storage
     () => responses.shift() ?? new Response("requested too often", { status: 400 }),
   );
   const env = { WEIGHTS_URL: `http://127.0.0.1:${storage.addr.port}/` };
-  await using server = await serve("workerd_alexnet", env);
+  await using server = await serve("workerd_storage", env);
   const post = () => server.fetch("/", { method: "POST", body: coffee, headers: jpegType });
 
   await t.step("requests weights again after a failure", async () => {
@@ -122,7 +122,7 @@ Deno.test("a SqueezeNet that learned new classes works in workerd", async (t) =>
     () => new Response(weights as Uint8Array<ArrayBuffer>),
   );
   const env = { WEIGHTS_URL: `http://127.0.0.1:${storage.addr.port}/` };
-  await using server = await serve("workerd_alexnet", env);
+  await using server = await serve("workerd_storage", env);
   await t.step("gives photos the predictions of the library", async () => {
     using learned = await loadModel({ weights });
     for (const { bytes } of files) {

@@ -1,6 +1,6 @@
 /**
- * For Cloudflare Workers, with AlexNet's 1000 classes. The first request streams the 62 MB of weights
- * from storage, and buffers a few MiB of them. Create them with `deno run -A cli.ts convert
+ * For Cloudflare Workers, with any network that fits. The first request streams the weights from
+ * storage, and buffers a few MiB of them: 61 MB for AlexNet, in a file of `deno run -A cli.ts convert
  * --precision int8 alexnet.pth alexnet.int8.safetensors`.
  *
  * @module
@@ -11,7 +11,7 @@ import webp from "npm:@jsquash/webp@1.5.0/codec/dec/webp_dec.wasm";
 import module from "../../src/backend/wasm/generated/relaxed.wasm";
 import { edgeHandler } from "./handler.ts";
 
-/** What fits beside 80 MB of weights. */
+/** What fits beside the weights of AlexNet. */
 const limits = {
   maxPixels: 640 * 480,
   maxBytes: 2 ** 20,

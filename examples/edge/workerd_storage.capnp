@@ -1,4 +1,4 @@
-# WEIGHTS_URL=http://…/alexnet.int8.safetensors workerd serve dist/edge/workerd_alexnet.capnp
+# WEIGHTS_URL=http://…/alexnet.int8.safetensors workerd serve dist/edge/workerd_storage.capnp
 using Workerd = import "/workerd/workerd.capnp";
 
 const config :Workerd.Config = (
@@ -12,7 +12,7 @@ const config :Workerd.Config = (
 const classifier :Workerd.Worker = (
   compatibilityDate = "2025-07-01",
   modules = [
-    (name = "cloudflare_alexnet.js", esModule = embed "cloudflare_alexnet.js"),
+    (name = "cloudflare_storage.js", esModule = embed "cloudflare_storage.js"),
     (name = "relaxed.wasm", wasm = embed "relaxed.wasm"),
     (name = "mozjpeg_dec.wasm", wasm = embed "mozjpeg_dec.wasm"),
     (name = "webp_dec.wasm", wasm = embed "webp_dec.wasm"),
