@@ -8,7 +8,8 @@
 export const groups = {
   backend: /^backend\/(?!conv|winograd)/,
   convolution: /^backend\/(conv|winograd)/,
-  networks: /^(explain|layers|models|ops|reference)\//,
+  layers: /^(explain|layers|ops|reference)\//,
+  models: /^models\//,
   training: /^(recipe|train)\//,
   command: /^cli\/(?!bulk|pull|serve)/,
   many_photos: /^(faults|serve|cli\/(bulk|pull|serve))/,

@@ -58,7 +58,6 @@ testOnEveryBackend(
       assertAllClose(await twice.read(), data, tolerance);
     }
   },
-  { fresh: true },
 );
 
 /** Shapes of a, and of b, which is repeated. */

@@ -38,8 +38,12 @@ testOnEveryBackend(
   "linearBackward…() are correct around the edges of their blocks",
   async (backend) => {
     const draw = new Draw(1);
-    for (const inF of [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33]) {
-      for (const outF of [1, 2, 5, 6, 7, 8, 9, 12, 13, 15, 16, 17]) {
+    // reading from a GPU is slow
+    const [inputs, outputs] = backend.device === "webgpu"
+      ? [[1, 4, 7, 16, 17, 33], [1, 5, 8, 9, 17]]
+      : [[1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33], [1, 2, 5, 6, 7, 8, 9, 12, 13, 15, 16, 17]];
+    for (const inF of inputs) {
+      for (const outF of outputs) {
         await check(backend, draw, [draw.integer(1, 9)], inF, outF);
       }
     }

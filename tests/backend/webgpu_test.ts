@@ -55,20 +55,14 @@ async function pass(net: Sequential): Promise<Float32Array> {
 
 reportSkippedWebGpuTests();
 
-testWithAdapter("the second forward pass creates nothing, and submits once", async () => {
+testWithAdapter("later forward passes create nothing, submit once, and leak nothing", async () => {
   using backend = await WebGpuBackend.create({ software: true });
   using net = network().init(backend, { seed: 1 });
   const first = await pass(net), before = { ...backend.counts };
   assertEquals(await pass(net), first);
   assertEquals(backend.counts, { ...before, submissions: before.submissions + 1 });
-});
-
-testWithAdapter("a thousand forward passes do not leak memory", async () => {
-  using backend = await WebGpuBackend.create({ software: true });
-  using net = network().init(backend, { seed: 1 });
-  await pass(net);
   const { bytesInUse } = backend, { buffers, bindGroups } = backend.counts;
-  for (let i = 0; i < 1000; i++) {
+  for (let i = 0; i < 200; i++) {
     using x = backend.upload(new Float32Array(64), [1, 1, 8, 8]);
     using _y = net.forward(x);
   }
@@ -102,11 +96,11 @@ testWithAdapter("large buffers are destroyed when their tensors are disposed", a
 });
 
 testWithAdapter("AlexNet's logits match those of Wasm", async () => {
-  using backend = await WebGpuBackend.create({ software: true, maxBinding: 64 * 2 ** 20 });
+  using backend = await WebGpuBackend.create({ software: true, maxBinding: 16 * 2 ** 20 });
   using wasm = await createBackend({ device: "wasm" });
   const image = new Draw(2).floats([1, 3, 224, 224], -2, 2), logits: Float32Array[] = [];
   for (const on of [backend, wasm]) {
-    using model = new AlexNet().init(on, { seed: 0 });
+    using model = new AlexNet({ hiddenFeatures: 1024 }).init(on, { seed: 0 });
     using x = upload(on, image);
     using y = model.forward(x);
     logits.push(await y.read());
@@ -190,7 +184,7 @@ testWithAdapter("the loss of a device before, during or after a run is reported"
   for (const when of ["before", "during", "after"]) {
     const { backend, device } = await make();
     using _backend = backend;
-    const net = network().init(backend, { seed: 1 });
+    const net = new Sequential([new ReLU()]).init(backend);
     if (when === "after") await pass(net);
     const running = when === "during" ? pass(net) : undefined;
     device.destroy();
@@ -394,7 +388,7 @@ for (const [what, lose] of Object.entries(losses)) {
       },
     };
     for (const [name, work] of Object.entries(works)) {
-      for (let n = 1;; n++) {
+      for (let n = 1;; n += name === "step" ? 3 : 1) { // a step begins like a pass
         const { backend, device } = await make();
         using _ = backend;
         const net = network().init(backend, { seed: 1 });

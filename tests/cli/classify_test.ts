@@ -66,12 +66,15 @@ Deno.test("--precision int8 is reported, and finds the same classes with close p
 });
 
 Deno.test("--json prints one document with all inputs in order, failed ones with an error", async () => {
-  const args = ["--random", "--seed", "3", "--json", "-v", "-k", "3", waves, "gone.png", tiles];
+  const args = [
+    ...["--random", "-m", "squeezenet1_1", "--seed", "3", "--json", "-v", "-k", "3"],
+    ...[waves, "gone.png", tiles],
+  ];
   const { code, stdout, stderr } = await run(args);
   assertEquals(code, 1);
   const { results, ...head } = JSON.parse(stdout);
   assertEquals(Object.keys(head), ["model", "weights", "precision", "backend", "threads"]);
-  assertEquals([head.model, head.weights], ["alexnet", "random (seed 3)"]);
+  assertEquals([head.model, head.weights], ["squeezenet1_1", "random (seed 3)"]);
   assertEquals(head.precision, "f32");
   assertMatch(head.backend, /^wasm \(.+\)$/);
   assert(Number.isInteger(head.threads) && head.threads >= 1);
@@ -157,7 +160,7 @@ Deno.test("--jsonl prints a line for each image from any source, in order", asyn
     ["-dash.png", good("-dash.png")],
     ["-dash.png", good("-dash.png")],
   ];
-  const args = ["--random", "--seed", "4", "--jsonl", "-k", "2000", "--"];
+  const args = ["--random", "-m", "squeezenet1_1", "--seed", "4", "--jsonl", "-k", "2000", "--"];
   const { code, stdout, stderr } = await run([...args, ...expected.map(([arg]) => arg)], {
     cwd: folder.path,
     stdin: tile,

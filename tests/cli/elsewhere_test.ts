@@ -17,7 +17,7 @@ Deno.test("the command runs from another working directory", async () => {
   // in another project
   await folder.write("package.json", '{ "type": "commonjs" }');
   await folder.write("deno.json", '{ "imports": { "node:url": "./gone.ts" } }');
-  const args = ["-q", "--random", "-k", "1", "a"];
+  const args = ["-q", "--random", "-m", "alexnet-tiny", "-k", "1", "a"];
   const { code, stdout, stderr } = await run(args, { cwd: folder.path });
   assertEquals([code, stderr], [0, ""]);
   assertMatch(stdout, /^a\/x\.png\n.+ %.+\na\/y\.jpg\n.+ %.+\n$/);
@@ -38,7 +38,7 @@ Deno.test({
 
     const jpeg = fixture("image/images/progressive.jpg");
     const webp = fixture("image/images/lossy.webp");
-    const args = ["-q", "--random", "-k", "1", jpeg, webp];
+    const args = ["-q", "--random", "-m", "alexnet-tiny", "-k", "1", jpeg, webp];
     const { code, stdout, stderr } = await run(args, from);
     assertEquals([code, stderr], [0, ""]);
     assertEquals(stdout.split("\n").filter((line) => /^\S/.test(line)), [jpeg, webp]);

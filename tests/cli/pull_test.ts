@@ -23,8 +23,8 @@ interface ModelInfo {
 }
 
 /** Runs the command with a cache folder. */
-function withCache(path: string, args: readonly string[], flags = ["-A"]): Promise<Outcome> {
-  return run(args, { flags, env: { PEMBROKE_CACHE: path } });
+function withCache(path: string, args: readonly string[], flags?: string[]): Promise<Outcome> {
+  return run(args, { ...flags && { flags }, env: { PEMBROKE_CACHE: path } });
 }
 
 /** A cache with invalid weights files: the error names the file that the command selects. */

@@ -51,7 +51,7 @@ export async function testHandler(
 
   await t.step("classifies concurrent photos, some of them damaged", async () => {
     const bodies = Array.from(
-      { length: 12 },
+      { length: 6 },
       (_, i) => [coffee, chelsea, coffee.slice(0, 9000)][i % 3],
     );
     for (let i = 0; i < bodies.length; i += 3) {

@@ -20,7 +20,7 @@ import {
   writeSafetensors,
 } from "../../src/weights/mod.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "../assert.ts";
-import { testOnEveryBackend } from "../backends.ts";
+import { testOnEveryBackend, testWithThreads } from "../backends.ts";
 
 const classes = ["day", "night", "dusk"].map((label, i) => ({ wnid: `n${i}`, label }));
 const photo = {
@@ -47,7 +47,7 @@ async function createFile(
   return { model, bytes: writeSafetensors(tensors, description) };
 }
 
-testOnEveryBackend(
+testWithThreads(
   "loadModel() creates the network that a file describes, with its classes and preprocessing",
   async (backend) => {
     const { model, bytes } = await createFile(backend);
@@ -66,7 +66,7 @@ testOnEveryBackend(
   },
 );
 
-testOnEveryBackend("loadModel() rejects options that contradict the file", async (backend) => {
+testWithThreads("loadModel() rejects options that contradict the file", async (backend) => {
   const { model, bytes } = await createFile(backend);
   model.dispose();
   await assertRejects(

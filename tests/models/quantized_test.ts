@@ -19,7 +19,7 @@ import { arrayDataset, saveCheckpoint, SGD, Trainer } from "../../src/train/mod.
 import { convertWeights } from "../../src/weights/convert.ts";
 import { fileSource, openWeights, writeSafetensors } from "../../src/weights/mod.ts";
 import { assert, assertAllClose, assertEquals, assertRejects, assertThrows } from "../assert.ts";
-import { testOnBuilds, testOnEveryBackend, testOnWasm } from "../backends.ts";
+import { testOnBuilds, testOnEveryBackend, testOnFewBackends, testOnWasm } from "../backends.ts";
 import { bits } from "../backend/harness.ts";
 import { loadNarrow, narrowNetwork } from "./narrow.ts";
 import golden from "../fixtures/models/golden.json" with { type: "json" };
@@ -61,7 +61,7 @@ testOnEveryBackend("AlexNet in int8 is within 1 % of PyTorch's logits", async (b
   }
 });
 
-testOnEveryBackend(
+testOnFewBackends(
   "quantize() of a large AlexNet frees memory, and logits change by less than 0.5 %",
   async (backend) => {
     using model = new AlexNet({ hiddenFeatures: 1024, numClasses: 100 }).init(backend, { seed: 1 });

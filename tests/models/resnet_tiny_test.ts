@@ -1,7 +1,7 @@
 import { BatchNorm2d, Conv2d } from "../../src/layers/mod.ts";
 import { createModel, summarize } from "../../src/models/mod.ts";
 import { assert, assertAlmostEquals, assertEquals } from "../assert.ts";
-import { testOnFewBackends } from "../backends.ts";
+import { testWithThreads } from "../backends.ts";
 
 Deno.test("resnet-tiny has six blocks, and fits into 4.5 MB and 400 million multiply-adds", () => {
   const model = createModel("resnet-tiny", { numClasses: 7 });
@@ -22,7 +22,7 @@ Deno.test("resnet-tiny takes images of other sizes", () => {
   }
 });
 
-testOnFewBackends("blocks of resnet-tiny begin as their shortcuts", async (backend) => {
+testWithThreads("blocks of resnet-tiny begin as their shortcuts", async (backend) => {
   using model = createModel("resnet-tiny").init(backend, { seed: 1 });
   for (const [name, layer] of model.leaves()) {
     const { weight } = layer.parameters;

@@ -1,3 +1,3 @@
 import { importGroup } from "../groups.ts";
 
-await importGroup("networks");
+await importGroup("layers");
