@@ -70,7 +70,7 @@ async function exportModel(
     const size = preprocessing.crop, options = { size, holdOut, heldOut: true };
     const images = await readSheets(`${data}/train`, classes, options);
     using model = await loadModel({ backend, weights: bytes });
-    const temperature = await temperatureFor(model, imageDataset(images, { statistics }));
+    const temperature = await temperatureFor(model, images);
     run.model.temperature = temperature;
     return { bytes: await save(), temperature };
   });

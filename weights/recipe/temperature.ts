@@ -5,21 +5,25 @@
  */
 
 import type { Classifier } from "../../mod.ts";
-import type { ImageDataset } from "./dataset.ts";
+import type { Images } from "./sheets.ts";
 
 /** Images in a forward pass. */
 const batch = 64;
 
-/** Fits the temperature of a model to the images of a dataset. */
-export async function temperatureFor(model: Classifier, data: ImageDataset): Promise<number> {
-  const logits = new Float32Array(data.length * model.numClasses), labels: number[] = [];
-  for (let start = 0; start < data.length; start += batch) {
-    const n = Math.min(batch, data.length - start), [, ...sample] = model.inputShape();
-    const size = sample.reduce((a, b) => a * b), values = new Float32Array(n * size);
+/** Fits the temperature of a model to images, which are preprocessed like photos. */
+export async function temperatureFor(
+  model: Classifier,
+  { length, size, pixels, labels }: Images,
+): Promise<number> {
+  const logits = new Float32Array(length * model.numClasses), bytes = size * size * 3;
+  for (let start = 0; start < length; start += batch) {
+    const n = Math.min(batch, length - start), shape = model.inputShape(n);
+    const count = shape.reduce((a, b) => a * b) / n, values = new Float32Array(n * count);
     for (let i = 0; i < n; i++) {
-      labels.push(await data.read(start + i, values.subarray(i * size, (i + 1) * size)));
+      const data = pixels.subarray((start + i) * bytes, (start + i + 1) * bytes);
+      values.set(model.preprocess({ width: size, height: size, data }), i * count);
     }
-    using x = model.backend.upload(values, [n, ...sample]);
+    using x = model.backend.upload(values, shape);
     using y = model.forward(x);
     logits.set(await y.read(), start * model.numClasses);
   }
@@ -33,7 +37,7 @@ export async function temperatureFor(model: Classifier, data: ImageDataset): Pro
  * The cross-entropy is a convex function of β = 1 / temperature. Its derivative is the mean of
  * Σ softmax(β · logits) · logits − the logit of the label.
  */
-export function fitTemperature(logits: Float32Array, labels: readonly number[]): number {
+export function fitTemperature(logits: Float32Array, labels: ArrayLike<number>): number {
   let [low, high] = [0.01, 100];
   for (let i = 0; i < 60; i++) {
     const beta = Math.sqrt(low * high);
@@ -44,10 +48,10 @@ export function fitTemperature(logits: Float32Array, labels: readonly number[]):
 }
 
 /** The derivative of the summed cross-entropy with respect to β. */
-function slopeAt(beta: number, logits: Float32Array, labels: readonly number[]): number {
+function slopeAt(beta: number, logits: Float32Array, labels: ArrayLike<number>): number {
   const classes = logits.length / labels.length;
   let slope = 0;
-  for (const [n, label] of labels.entries()) {
+  for (let n = 0; n < labels.length; n++) {
     const row = logits.subarray(n * classes, (n + 1) * classes);
     const largest = row.reduce((a, b) => Math.max(a, b));
     let sum = 0, weighted = 0;
@@ -56,7 +60,7 @@ function slopeAt(beta: number, logits: Float32Array, labels: readonly number[]):
       sum += power;
       weighted += power * logit;
     }
-    slope += weighted / sum - row[label];
+    slope += weighted / sum - row[labels[n]];
   }
   return slope;
 }
