@@ -45,6 +45,8 @@ export interface SaveModelOptions {
  * @returns The bytes of the file.
  * @throws {PembrokeError} When the model is not such a network, has no values, or has weights in
  * fewer than 32 bits: load it with the precision "f32", which keeps the values of a file in 8 bits.
+ * Also when a weight is too large for the `dtype`.
+ * @throws {ArgumentError} When a weight to store as "I8" is not finite.
  *
  * @example
  * ```ts
