@@ -2,7 +2,7 @@
 
 import type { ByteSink } from "../io/byte_sink.ts";
 import { writeFile } from "../io/write_file.ts";
-import { describe } from "../models/description.ts";
+import { describe, withDescription } from "../models/description.ts";
 import { openInput } from "../models/load.ts";
 import { describeWeights } from "../models/recognize.ts";
 import { convertWeights } from "../weights/convert.ts";
@@ -38,7 +38,7 @@ export async function convertFile(
     throw isSystemError(error) ? asFileError(from, error) : error;
   });
   const description = own ?? networkDescription(file);
-  const metadata = { ...Object.fromEntries(file.metadata), ...description };
+  const metadata = description && withDescription(file.metadata, description);
   const progress = new Progress(label, !quiet);
   let size = 0;
   const path = pathOf(to);
@@ -59,7 +59,9 @@ export async function convertFile(
 
 /** The metadata for a file without its own that holds the weights of a known network. */
 function networkDescription(file: WeightsFile): Record<string, string> | undefined {
-  if (file.metadata.get("format")?.startsWith("pembroke ")) return undefined;
+  const { metadata } = file, ranges = metadata.get("input_ranges"); // of the same weights
+  if (metadata.get("format")?.startsWith("pembroke ")) return undefined;
   const description = describeWeights(file);
-  return description && describe(description);
+  return description &&
+    { ...describe(description), ...(ranges !== undefined && { input_ranges: ranges }) };
 }

@@ -73,10 +73,11 @@ async function calibrated(args: QuantizeArgs): Promise<Calibration> {
   } finally {
     progress.clear();
   }
-  const { network: architecture, classes, preprocessing, temperature } = model;
-  const description = architecture === undefined
-    ? {}
-    : describe({ architecture, classes, preprocessing, temperature });
+  const { network: architecture, classes, preprocessing, temperature, hasLinearHead } = model;
+  const description = architecture === undefined ? {} : describe({
+    ...{ architecture, classes, preprocessing, temperature },
+    ...(hasLinearHead && { head: "linear" }),
+  });
   return { ...found, metadata: { ...description, ...describeRanges(model) } };
 }
 

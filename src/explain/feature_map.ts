@@ -5,15 +5,19 @@
  */
 
 import { PembrokeError } from "../errors.ts";
+import { Conv } from "../layers/conv.ts";
+import { ConvTranspose } from "../layers/conv_transpose.ts";
 import type { LeafNode } from "../layers/graph_nodes.ts";
 import { IndexedPool } from "../layers/indexed_pool.ts";
+import { ConstantPad2d } from "../layers/pad.ts";
+import { Permute } from "../layers/permute.ts";
 import { AdaptiveAvgPool2d, AvgPool2d } from "../layers/pool.ts";
 import { ResampleLayer } from "../layers/resample.ts";
 import { LogSoftmax, Softmax } from "../layers/softmax.ts";
 import { Dropout } from "../layers/shape.ts";
 import { View } from "../layers/view.ts";
 import type { Classifier } from "../models/classifier.ts";
-import { elements, type Shape } from "../tensor.ts";
+import { elements, sameShape, type Shape } from "../tensor.ts";
 
 /** The index of the value that holds the scores: the output, before a softmax. */
 export function scoresOf(model: Classifier): number {
@@ -31,8 +35,8 @@ export function scoresOf(model: Classifier): number {
  * @throws {PembrokeError} When the network has no such value.
  */
 export function featureMapOf(model: Classifier): number {
-  const { nodes } = model.expand(), shapes = model.shapes(model.inputShape());
-  const candidates = bottlenecks(nodes, scoresOf(model)).filter((i) => isMap(shapes[i]));
+  const { nodes } = model.expand(), maps = mapsOf(model, model.shapes(model.inputShape()));
+  const candidates = bottlenecks(nodes, scoresOf(model)).filter((i) => maps[i]);
   const found = candidates.find((i) => !resizes(nodes[i].layer));
   if (found !== undefined) return found;
   throw new PembrokeError(
@@ -53,16 +57,50 @@ export function bottlenecks(nodes: readonly LeafNode[], to: number): number[] {
   return found;
 }
 
-/** Whether a shape has more than one pixel. */
-export function isMap(shape: Shape): boolean {
-  return shape.length === 4 && elements(shape.slice(2)) > 1;
+/** For each axis of a value, the axis of [N, C, H, W] that it is. */
+type Axes = readonly number[];
+
+const planes: Axes = [0, 1, 2, 3], pixels: Axes = [0, 2, 3, 1];
+
+/**
+ * For each value of a network, whether it is a map: [N, C, H, W] with more than one pixel. Values with
+ * the channels last have four axes, too.
+ *
+ * @param shapes The shapes of all values.
+ */
+export function mapsOf(model: Classifier, shapes: readonly Shape[]): boolean[] {
+  const { nodes } = model.expand(), all: (Axes | undefined)[] = [];
+  const input = model.preprocessing.layout === "nhwc" ? pixels : planes;
+  for (const [i, { layer, inputs }] of nodes.entries()) {
+    const [from] = inputs.map((at) => at < 0 ? input : all[at]).filter((axes) => axes);
+    if (layer instanceof Conv || layer instanceof ConvTranspose) all.push(planes);
+    else if (layer instanceof Permute) all.push(from && layer.dims.map((axis) => from[axis]));
+    else if (layer instanceof View) all.push(all[sameBefore(nodes, shapes, i)]);
+    else all.push(from);
+  }
+  return shapes.map((shape, i) => {
+    return all[i]?.join() === planes.join() && shape.length === 4 && elements(shape.slice(2)) > 1;
+  });
+}
+
+/**
+ * The value before a view that has the same shape, and whose elements are in the same order; −1 if there
+ * is none. Group normalisation may lie between them.
+ */
+function sameBefore(nodes: readonly LeafNode[], shapes: readonly Shape[], view: number): number {
+  let at = view;
+  do {
+    if (nodes[at].layer instanceof Permute) return -1;
+    [at] = nodes[at].inputs;
+  } while (at >= 0 && !sameShape(shapes[at], shapes[view]));
+  return at;
 }
 
 /** Whether a layer only changes the size, or nothing: its input shows the same. */
 function resizes(layer: LeafNode["layer"]): boolean {
   return layer instanceof IndexedPool || layer instanceof AvgPool2d || layer instanceof View ||
     layer instanceof AdaptiveAvgPool2d || layer instanceof ResampleLayer ||
-    layer instanceof Dropout;
+    layer instanceof ConstantPad2d || layer instanceof Dropout;
 }
 
 function isSoftmax(layer: LeafNode["layer"]): boolean {

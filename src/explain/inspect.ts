@@ -8,7 +8,7 @@ import type { RgbImage } from "../image/pixels.ts";
 import { Conv } from "../layers/conv.ts";
 import type { Classifier } from "../models/classifier.ts";
 import type { Shape, Tensor } from "../tensor.ts";
-import { bottlenecks, isMap, scoresOf } from "./feature_map.ts";
+import { bottlenecks, mapsOf, scoresOf } from "./feature_map.ts";
 import { weightValues } from "./frozen.ts";
 import { type HeatMap, normalised } from "./heat_map.ts";
 
@@ -60,9 +60,9 @@ export interface Stage extends HeatMap {
 export async function stagesOf(model: Classifier, x: Tensor): Promise<Stage[]> {
   const { nodes } = model.expand(), shapes = model.shapes(x.shape);
   const first = nodes.findIndex(({ layer }) => layer instanceof Conv);
-  const last = new Map<string, number>();
+  const maps = mapsOf(model, shapes), last = new Map<string, number>();
   for (const i of bottlenecks(nodes, scoresOf(model)).toReversed()) {
-    if (i >= first && isMap(shapes[i])) last.set(shapes[i].slice(2).join("×"), i);
+    if (i >= first && maps[i]) last.set(shapes[i].slice(2).join("×"), i);
   }
   const indices = [...last.values()];
   const outputs = model.outputsOf(x, indices.map((i) => nodes[i].name));

@@ -179,7 +179,8 @@ export abstract class Conv extends Layer {
   }
 
   set inputRange(range: InputRange | null) {
-    if (range) checkInputRange(this.type, range);
+    range ??= null;
+    if (range !== null) checkInputRange(this.type, range);
     this.#inputRange = range;
   }
 
@@ -207,7 +208,8 @@ export abstract class Conv extends Layer {
   }
 
   set weightScales(scales: Float32Array | null) {
-    if (scales) checkScales(this.type, scales, this.outChannels);
+    scales ??= null;
+    if (scales !== null) checkScales(this.type, scales, this.outChannels);
     this.#weight.scales = scales?.slice();
   }
 

@@ -273,8 +273,8 @@ export class Classifier extends Graph {
    * @param options `topK` is the number of classes to return, by default 5.
    * @returns The most probable classes, the most probable first.
    * @throws {ArgumentError} When `topK` or the number of values is invalid.
-   * @throws {PembrokeError} When the model has no weights or is in training mode, or its output is
-   * not a number.
+   * @throws {PembrokeError} When the model has no weights, is in training mode or has not as many classes
+   * as scores, or its output is not a number.
    */
   async classify(
     image: RgbImage | Float32Array,
@@ -292,8 +292,8 @@ export class Classifier extends Graph {
    * @param options `topK` is the number of classes to return, by default 5.
    * @returns The most probable classes of each image, the most probable first.
    * @throws {ArgumentError} When `topK` or the number of values is invalid.
-   * @throws {PembrokeError} When the model has no weights or is in training mode, or its output is
-   * not a number.
+   * @throws {PembrokeError} When the model has no weights, is in training mode or has not as many classes
+   * as scores, or its output is not a number.
    */
   async classifyBatch(
     images: readonly (RgbImage | Float32Array)[],

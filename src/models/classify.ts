@@ -56,8 +56,8 @@ export function toClassNames(
  * @param x A batch of preprocessed images, [N, 3, H, W].
  * @param topK The number of classes to return.
  * @throws {ArgumentError} When `topK` is not a positive integer.
- * @throws {PembrokeError} When the model is in training mode, or an output is not finite. The
- * message names the parameter that is not finite.
+ * @throws {PembrokeError} When the model is in training mode, has not as many classes as scores, or an
+ * output is not finite. The message names the parameter that is not finite.
  */
 export async function topClasses(
   model: ImageClassifier,
@@ -67,9 +67,6 @@ export async function topClasses(
   if (!Number.isInteger(topK) || topK < 1) {
     throw new ArgumentError("classify", "topK", topK, "a positive integer");
   }
-  if (model.training) {
-    throw new PembrokeError(`${model.type}: cannot classify in training mode; call eval() first`);
-  }
   // Before the pass, because ReLU and softmax hide −∞: it would only make other outputs wrong.
   const parameter = await findNonFinite(model);
   if (parameter) {
@@ -77,16 +74,25 @@ export async function topClasses(
       `the output of ${model.type} is not finite: ${parameter} holds NaN or infinity`,
     );
   }
+  // Other code may change the model while this one waits: all that belongs together is read here.
+  if (model.training) {
+    throw new PembrokeError(`${model.type}: cannot classify in training mode; call eval() first`);
+  }
+  const { classes, temperature } = model;
   using logits = model.forward(x);
+  const { shape: [count], size } = logits;
+  if (size !== count * classes.length) {
+    const counts = `${size / count} scores for an image, but ${classes.length} classes`;
+    throw new PembrokeError(`${model.type}: its output has ${counts}; pass a name for each score`);
+  }
   const scores = await logits.read();
   if (!scores.every(Number.isFinite)) {
     throw new PembrokeError(
       `the output of ${model.type} is not finite: its values overflow float32`,
     );
   }
-  const { classes, temperature } = model;
-  const probabilities = softmax(scores, logits.shape[0], temperature);
-  return Array.from({ length: logits.shape[0] }, (_, n) => {
+  const probabilities = softmax(scores, count, temperature);
+  return Array.from({ length: count }, (_, n) => {
     const row = probabilities.subarray(n * classes.length, (n + 1) * classes.length);
     return largestIndices(row, topK).map((index) => ({
       index,

@@ -61,6 +61,30 @@ export function describe(
   };
 }
 
+/** The keys of {@linkcode describe}, and of the ranges that belong to the weights. */
+const describedKeys: ReadonlySet<string> = new Set([
+  "format",
+  "architecture",
+  "classes",
+  "preprocessing",
+  "temperature",
+  "head",
+  "base_sha256",
+  "input_ranges",
+]);
+
+/**
+ * Joins a description with other metadata. The keys of a description that these have are left out,
+ * whether this one has them or not: the temperature of a file does not fit other classes.
+ */
+export function withDescription(
+  metadata: Iterable<readonly [key: string, value: string]>,
+  description: Readonly<Record<string, string>>,
+): Record<string, string> {
+  const others = Array.from(metadata).filter(([key]) => !describedKeys.has(key));
+  return { ...description, ...Object.fromEntries(others) };
+}
+
 /**
  * Reads the description in a file. Returns undefined if there is none.
  *

@@ -8,7 +8,7 @@ import { PembrokeError } from "../errors.ts";
 import type { TensorToWrite } from "../weights/io/file_writer.ts";
 import { writeSafetensors } from "../weights/safetensors/writer.ts";
 import type { Classifier } from "./classifier.ts";
-import { describe, onnxArchitecture } from "./description.ts";
+import { describe, onnxArchitecture, withDescription } from "./description.ts";
 import { fingerprintOf } from "./fingerprint.ts";
 import { describeRanges } from "./input_ranges.ts";
 
@@ -23,7 +23,10 @@ export interface SaveModelOptions {
    * int8. Biases are always float32. Default "F32".
    */
   readonly dtype?: TensorToWrite["dtype"];
-  /** Additional metadata, such as the origin, the licence, or the measured accuracy of the weights. */
+  /**
+   * Additional metadata, such as the origin, the licence, or the measured accuracy of the weights. Keys
+   * that describe the network, such as `classes` and `temperature`, are ignored.
+   */
   readonly metadata?: Readonly<Record<string, string>>;
   /**
    * Saves the last layer only, with a SHA-256 of the weights of the others: {@linkcode loadModel} joins
@@ -42,6 +45,8 @@ export interface SaveModelOptions {
  * @returns The bytes of the file.
  * @throws {PembrokeError} When the model is not such a network, has no values, or has weights in
  * fewer than 32 bits: load it with the precision "f32", which keeps the values of a file in 8 bits.
+ * Also when a weight is too large for the `dtype`.
+ * @throws {ArgumentError} When a weight to store as "I8" is not finite.
  *
  * @example
  * ```ts
@@ -104,5 +109,5 @@ export async function saveModel(
     }),
     ...(!headOnly && describeRanges(model)),
   };
-  return writeSafetensors(tensors, { ...description, ...metadata, ...description });
+  return writeSafetensors(tensors, withDescription(Object.entries(metadata), description));
 }

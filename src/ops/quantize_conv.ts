@@ -111,7 +111,7 @@ export function quantizeConv(weight: Tensor, options: QuantizeConvOptions = {}):
     const expected = `on Wasm, not depthwise, and with at most ${maxFilter} weights per output`;
     throw new ArgumentError(op, "the shape of weight", shape, expected);
   }
-  if (scales) checkScales(op, scales, shape[0]);
+  if (scales !== undefined) checkScales(op, scales, shape[0]);
   return disposeOnError(emptyQuantizedConv(backend, { shape, groups }, scales), (quantized) => {
     const { packed, scale } = quantized;
     kernelsOf(weight).packConv2dInt8!(packed, scale, weight, 0, quantized, scales !== undefined);

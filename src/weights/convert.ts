@@ -41,6 +41,7 @@ const batchElements = 1 << 18;
  * @throws {FileError} When the file cannot be read or has no weights.
  * @throws {ArgumentError} When the format does not support the precision, or a value to quantise is
  * not finite.
+ * @throws {PembrokeError} When a value is too large for f16.
  */
 export async function convertWeights(
   file: WeightsFile,

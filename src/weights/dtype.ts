@@ -143,11 +143,25 @@ export function swapBytes(raw: ArrayBuffer, count: number, itemSize: number): vo
   }
 }
 
-/** Writes float32 values as little-endian `dtype`, rounded to nearest even. */
-export function fromFloat32(dtype: "F16" | "BF16", values: Float32Array, into: DataView): void {
+/**
+ * Writes float32 values as little-endian `dtype`, rounded to nearest even.
+ *
+ * @returns The first finite value that became infinite, if there is one.
+ */
+export function fromFloat32(
+  dtype: "F16" | "BF16",
+  values: Float32Array,
+  into: DataView,
+): number | undefined {
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
-  const round = dtype === "F16" ? toHalf : toBFloat16;
-  for (let i = 0; i < bits.length; i++) into.setUint16(2 * i, round(bits[i]), true);
+  const [round, infinity] = dtype === "F16" ? [toHalf, 0x7c00] : [toBFloat16, 0x7f80];
+  let tooLarge: number | undefined;
+  for (let i = 0; i < bits.length; i++) {
+    const rounded = round(bits[i]);
+    into.setUint16(2 * i, rounded, true);
+    if ((rounded & 0x7fff) === infinity && Number.isFinite(values[i])) tooLarge ??= values[i];
+  }
+  return tooLarge;
 }
 
 function toBFloat16(bits: number): number {

@@ -101,6 +101,9 @@ testOnWasm(
       const scales = Float32Array.from(wrong);
       assertThrows(() => quantizeConv(weights, { scales }), ArgumentError, "scale");
     }
+    for (const scales of [null, 0, ""] as unknown as Float32Array[]) {
+      assertThrows(() => quantizeConv(weights, { scales }), ArgumentError, "scales");
+    }
   },
 );
 

@@ -86,6 +86,32 @@ Deno.test("convert keeps the metadata of safetensors, and a .pth of a bundled mo
   assertEquals([actual[3], expected[3]], ["class 59\n", "abacus\n"]);
 });
 
+Deno.test("convert describes a known network, and drops what described another one", async () => {
+  await using folder = await TempFolder.make();
+  const to = `${folder.path}/out.safetensors`;
+  using bundled = await openWeights(await fileSource(bundledWeights("alexnet-tiny")));
+  const tensors = await Promise.all(
+    [...bundled.entries].map(async ([name, { shape }]) => {
+      return { name, dtype: "F32" as const, shape, data: await readAll(bundled, name) };
+    }),
+  );
+  const stale = { format: "pt", temperature: "9", head: "linear", base_sha256: "1" };
+  const kept = { input_ranges: "{}", licence: "CC0" };
+  const from = await folder.write(
+    "in.safetensors",
+    writeSafetensors(tensors, { ...stale, ...kept }),
+  );
+  const { code, stderr } = await run(["convert", from, to]);
+  assertEquals([code, stderr], [0, ""]);
+  using file = await openWeights(await fileSource(to));
+  const { format, architecture, classes, preprocessing, ...others } = Object.fromEntries(
+    file.metadata,
+  );
+  assertEquals([format, architecture], ["pembroke model 1", "alexnet-tiny"]);
+  assertEquals([JSON.parse(classes).length, JSON.parse(preprocessing).crop], [200, 64]);
+  assertEquals(others, kept);
+});
+
 Deno.test("convert reads from a URL", async () => {
   await using folder = await TempFolder.make();
   await using server = await serveFile(await Deno.readFile(narrow));

@@ -1,8 +1,9 @@
 /** `quantize`: int8 weights, with ranges from sample photos. */
 
+import { createBackend } from "../../src/backend/mod.ts";
 import { bundledWeights } from "../../src/models/bundled.ts";
 import { Conv } from "../../src/layers/conv.ts";
-import { loadModel } from "../../src/models/mod.ts";
+import { createModel, loadModel, saveModel } from "../../src/models/mod.ts";
 import { fileSource, openWeights } from "../../src/weights/mod.ts";
 import { assert, assertEquals, assertMatch } from "../assert.ts";
 import { fixture, run, TempFolder, theError } from "./run.ts";
@@ -54,6 +55,19 @@ Deno.test("quantize --calibrate stores the ranges of the photos that can be read
   const again = await run(["quantize", "-m", "resnet-tiny", to, "-o", to]);
   assertEquals([again.code, again.stderr], [0, ""]);
   assertEquals((await metadataOf(to)).input_ranges, input_ranges);
+});
+
+Deno.test("quantize --model keeps a linear head", async () => {
+  await using folder = await TempFolder.make();
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  using model = createModel("squeezenet1_1").init(backend).replaceHead(["ant", "bee"]);
+  const from = await folder.write("in.safetensors", await saveModel(model));
+  const to = `${folder.path}/out.safetensors`;
+  const { code, stderr } = await run(["quantize", "-m", "squeezenet1_1", from, "-o", to]);
+  assertEquals([code, stderr], [0, ""]);
+  assertEquals((await metadataOf(to)).head, "linear");
+  using same = await loadModel({ backend, weights: to });
+  assertEquals(same.numClasses, 2);
 });
 
 Deno.test("wrong usage of quantize exits with 2 and one error", async () => {

@@ -1,22 +1,29 @@
 /** Explanations of classes: options, regions, and pictures. */
 
+import { createBackend } from "../../src/backend/mod.ts";
 import { ArgumentError, PembrokeError } from "../../src/errors.ts";
 import { drawHeatMap } from "../../src/explain/draw.ts";
 import { explain } from "../../src/explain/explain.ts";
 import { bottlenecks, featureMapOf, scoresOf } from "../../src/explain/feature_map.ts";
 import { FrozenPart } from "../../src/explain/frozen.ts";
+import { stagesOf } from "../../src/explain/inspect.ts";
 import { decodeImage } from "../../src/image/decode.ts";
 import { cropRegion } from "../../src/image/preprocess.ts";
 import {
+  AdaptiveAvgPool2d,
   BatchNorm2d,
   Conv2d,
   ConvTranspose2d,
   Dropout,
   Flatten,
   GroupNorm,
+  type Layer,
   LayerNorm,
   Linear,
+  Permute,
   PReLU,
+  ReLU,
+  Reshape,
   Sequential,
 } from "../../src/layers/mod.ts";
 import { Classifier, createModel, loadModel } from "../../src/models/mod.ts";
@@ -54,6 +61,44 @@ Deno.test("bottlenecks are the values that all paths lead through", () => {
   const nodes = [node(-1), node(0), node(0), node(1, 2), node(3), node(3)];
   assertEquals(bottlenecks(nodes, 4), [4, 3, 0]);
   assertEquals(bottlenecks([...nodes, node(4, -1)], 6), [6]);
+});
+
+Deno.test("values with the channels last are no maps, and are again when permuted back", () => {
+  const preprocessing = { resize: 8, crop: 8, mean: [0, 0, 0], std: [1, 1, 1] } as const;
+  const classes = [{ wnid: "", label: "a" }, { wnid: "", label: "b" }];
+  const conv = new Conv2d(3, 4, 2, { stride: 2 }), [last, first] = [[0, 2, 3, 1], [0, 3, 1, 2]];
+  const featureMap = (...layers: Layer[]) => {
+    using model = new Classifier([conv, ...layers], { preprocessing, classes });
+    return featureMapOf(model);
+  };
+  const end = [new Flatten(), new Linear(64, 2)];
+  assertEquals(featureMap(new ReLU(), new Permute(last), new LayerNorm(4), ...end), 1);
+  // as in ConvNeXt: its last normalisation is [1, 1, 1, C]
+  const mixed = [new Permute(last), new LayerNorm(4), new Linear(4, 4), new Permute(first)];
+  const pooled = [new AdaptiveAvgPool2d(1), new Permute(last), new LayerNorm(4), new Flatten()];
+  assertEquals(featureMap(...mixed, ...pooled, new Linear(4, 2)), 4);
+  // as PyTorch exports group normalisation
+  const groups = [new Reshape([2, -1]), new GroupNorm(2, 2), new Reshape([4, 4, 4])];
+  assertEquals(featureMap(...groups, new ReLU(), ...end), 4);
+  const moved = [new Reshape([2, 2, 4, 4]), new Permute([0, 2, 1, 3, 4]), new Reshape([4, 4, 4])];
+  assertEquals(featureMap(...moved, new ReLU(), ...end), 0);
+});
+
+Deno.test("an ONNX network with the channels last is explained by its last planes", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  const weights = new URL("../fixtures/onnx/graphs/channels_last.onnx", import.meta.url);
+  using model = await loadModel({ backend, weights });
+  const data = Uint8Array.from({ length: 24 * 20 * 3 }, (_, i) => 128 + 127 * Math.sin(i));
+  const image = { width: 24, height: 20, data };
+  const { width, height } = await explain(model, image);
+  assertEquals([width, height], [6, 5]); // neither padded nor pooled
+  using x = backend.upload(model.preprocess(image), model.inputShape());
+  const stages = await stagesOf(model, x);
+  assertEquals(stages.map((stage) => [stage.channels, stage.height, stage.width]), [
+    [4, 5, 6],
+    [4, 6, 7],
+    [4, 3, 3],
+  ]);
 });
 
 testOnFewBackends("a frozen network has the gradient of evaluation mode", async (backend) => {

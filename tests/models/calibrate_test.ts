@@ -154,7 +154,10 @@ Deno.test("loadModel() refuses damaged ranges", async () => {
       [`{"${conv}":[1,0]}`, `its input_ranges of ${conv} are not two numbers: damaged`],
       [`{"${conv}":[0,"1"]}`, `its input_ranges of ${conv} are not two numbers: damaged`],
       [`{"${conv}":[0,1,2]}`, `its input_ranges of ${conv} are not two numbers: damaged`],
-      [`{"${conv}":7}`, `its input_ranges of ${conv} are not two numbers: damaged`],
+      ...["7", "0", "false", '""'].map((range) => [
+        `{"${conv}":${range}}`,
+        `its input_ranges of ${conv} are not two numbers: damaged`,
+      ]),
     ]
   ) {
     const weights = writeSafetensors(tensors, { input_ranges: ranges });

@@ -4,7 +4,7 @@ import { Conv2d, Flatten, Linear, MaxPool2d, ReLU, Softmax } from "../../src/lay
 import { Classifier } from "../../src/models/classifier.ts";
 import { loadModel } from "../../src/models/load_model.ts";
 import { createModel, networkNames } from "../../src/models/registry.ts";
-import { assertAlmostEquals, assertEquals, assertThrows } from "../assert.ts";
+import { assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "../assert.ts";
 import { testOnFewBackends } from "../backends.ts";
 import { golden, images, loadNarrow, narrowNames } from "./narrow.ts";
 
@@ -146,4 +146,56 @@ Deno.test("replaceHead() refuses other networks and invalid classes", () => {
     assertThrows(() => model.replaceHead(bad as string[]), ArgumentError);
   }
   assertEquals(model.numClasses, 200);
+});
+
+/** A classifier of single pixels. */
+function ofPixels(outputs: number, classes: readonly string[]): Classifier {
+  const preprocessing = { resize: 1, crop: 1, mean: [0, 0, 0], std: [1, 1, 1] } as const;
+  const layers = [new Conv2d(3, 4, 1), new Flatten(), new Linear(4, outputs)];
+  return new Classifier(layers, {
+    preprocessing,
+    classes: classes.map((label) => ({ wnid: "", label })),
+  });
+}
+
+const pixel = Float32Array.of(0.5, -2, 3);
+
+Deno.test("classify() returns what the model was in its pass, whatever follows", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  using model = ofPixels(2, ["ant", "bee"]).init(backend, { seed: 1 });
+  model.temperature = 3;
+  const expected = await model.classify(pixel), forward = model.forward.bind(model);
+  model.forward = (x) => {
+    const y = forward(x), read = y.read.bind(y);
+    y.read = () => {
+      model.replaceHead(["cat", "dog", "eel"]);
+      return read();
+    };
+    return y;
+  };
+  assertEquals(await model.classify(pixel), expected);
+  assertEquals([model.numClasses, model.temperature], [3, 1]);
+});
+
+Deno.test("classify() refuses a model that training begins with meanwhile", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  using model = ofPixels(2, ["ant", "bee"]).init(backend, { seed: 1 });
+  const predictions = model.classify(pixel);
+  model.train();
+  await assertRejects(() => predictions, PembrokeError, "call eval() first");
+});
+
+Deno.test("classify() refuses a model with more scores than classes, or fewer", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  for (const outputs of [1, 3, 4]) {
+    const model = ofPixels(outputs, ["ant", "bee"]).init(backend, { seed: 1 });
+    const error = await assertRejects(() => model.classifyBatch([pixel, pixel]), PembrokeError);
+    assertEquals(
+      error.message,
+      `Classifier: its output has ${outputs} scores for an image, but 2 classes; ` +
+        "pass a name for each score",
+    );
+    model.dispose();
+    assertEquals(backend.bytesInUse, 0);
+  }
 });

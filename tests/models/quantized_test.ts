@@ -259,6 +259,12 @@ testOnWasm(
       assertThrows(() => layer.inputRange = range, ArgumentError, "inputRange");
     }
     assertThrows(() => layer.weightScales = new Float32Array(2), ArgumentError, "of 3 numbers");
+    for (const wrong of [0, false, ""] as unknown as null[]) {
+      assertThrows(() => layer.inputRange = wrong, ArgumentError, "inputRange");
+      assertThrows(() => layer.weightScales = wrong, ArgumentError, "scales");
+    }
+    layer.inputRange = undefined as unknown as null;
+    assertEquals([layer.inputRange, layer.weightScales], [null, null]);
   },
 );
 

@@ -54,6 +54,13 @@ Deno.test(
     using learned = await loadModel({ backend, weights: base, precision: "f32" });
     learned.replaceHead(["cat", "dog"]);
     assertEquals(learned.temperature, 1);
+    using before = await openWeights(bytesSource(await saveModel(model)));
+    const metadata = { ...Object.fromEntries(before.metadata), head: "linear", licence: "CC0" };
+    using after = await openWeights(bytesSource(await saveModel(learned, { metadata })));
+    assertEquals(before.metadata.get("temperature"), "1.25");
+    const [name, ...others] = ["licence", "temperature", "head", "base_sha256", "input_ranges"];
+    assertEquals(after.metadata.get(name), "CC0");
+    assertEquals(others.filter((key) => after.metadata.has(key)), []);
     learned.temperature = 0.75;
     const head = await saveModel(learned, { headOnly: true });
     using joined = await loadModel({ backend, weights: head, base });

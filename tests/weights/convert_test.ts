@@ -3,7 +3,13 @@
 import { ArgumentError, FileError, PembrokeError } from "../../src/errors.ts";
 import { type ConvertOptions, convertWeights } from "../../src/weights/convert.ts";
 import { fromFloat32 } from "../../src/weights/dtype.ts";
-import { openWeights, type WeightsFile, writeSafetensors } from "../../src/weights/mod.ts";
+import {
+  openWeights,
+  type WeightsFile,
+  writeOnnx,
+  writePth,
+  writeSafetensors,
+} from "../../src/weights/mod.ts";
 import { layOutOnnx } from "../../src/weights/onnx/writer.ts";
 import { type OutputFormat, storedPrecisions } from "../../src/weights/stored.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "../assert.ts";
@@ -117,6 +123,23 @@ Deno.test("convertWeights() reports progress, and can be cancelled", async () =>
   const signal = AbortSignal.abort("enough");
   const reason = await convert(file, { precision: "f32", signal }).catch((reason) => reason);
   assertEquals(reason, "enough");
+});
+
+Deno.test("values too large for 16 bits are refused, and infinite ones are kept", async () => {
+  const data = Float32Array.of(1, -65520, Infinity, 3.4e38);
+  const infinite = Float32Array.of(65504, -Infinity, Infinity, 0);
+  const tensor = { name: "a.weight", dtype: "F32" as const, shape: [2, 2], data };
+  using file = await open(writeSafetensors([tensor]));
+  const message = "a.weight: -65520 is too large for F16; store it as F32";
+  for (const format of formats) {
+    await assertRejects(() => convert(file, { format, precision: "f16" }), PembrokeError, message);
+  }
+  for (const write of [writeSafetensors, writePth, writeOnnx]) {
+    assertThrows(() => write([{ ...tensor, dtype: "F16" }]), PembrokeError, message);
+    assertThrows(() => write([{ ...tensor, dtype: "BF16" }]), PembrokeError, "large for BF16");
+    using kept = await open(write([{ ...tensor, dtype: "F16", data: infinite }]));
+    assertEquals(await readAll(kept, "a.weight"), infinite);
+  }
 });
 
 Deno.test("convertWeights() rejects a file without weights", async () => {

@@ -51,6 +51,17 @@ Deno.test("fromFloat32() rounds to bfloat16: ties to even, overflow to infinity,
   assertEquals([...output], [0x3f80, 0x3f80, 0x3f82, 0x7f80, 0x7fc0, 0xff80]);
 });
 
+Deno.test("fromFloat32() returns the first finite value that becomes infinite", () => {
+  const view = new DataView(new ArrayBuffer(12));
+  const first = (dtype: "F16" | "BF16", ...values: number[]) =>
+    fromFloat32(dtype, Float32Array.from(values), view);
+  assertEquals(first("F16", 65519, -65504, Infinity, -Infinity, NaN, 0), undefined);
+  assertEquals(first("F16", Infinity, 1, -65520, 1e10), -65520);
+  assertEquals(first("F16", 1e10), 1e10);
+  assertEquals(first("BF16", 65520, 3.389e38, Infinity, -Infinity, NaN), undefined);
+  assertEquals(first("BF16", 1, -3.4e38), Math.fround(-3.4e38));
+});
+
 Deno.test("toFloat32() returns F32 without a copy, and rounds F64", () => {
   const raw = new Float32Array([1, 2, 3]);
   const values = toFloat32("F32", raw.buffer, 2, new Float32Array(0));

@@ -56,16 +56,20 @@ export async function openCamera(
   box.append(message);
   container.append(box);
   let stream: MediaStream | undefined, isOpen = true;
+  const end = () => {
+    isOpen = false;
+    signal?.removeEventListener("abort", close);
+  };
   const close = () => {
     if (!isOpen) return;
-    isOpen = false;
+    end();
     if (stream) stop(stream);
     box.remove();
     onClose();
   };
   closeOther();
   closeOther = close;
-  signal?.addEventListener("abort", close);
+  signal?.addEventListener("abort", close, { once: true });
   box.scrollIntoView({ block: "nearest" }); // closing the other one may have moved the focus
   try {
     const { mediaDevices } = navigator as { readonly mediaDevices?: MediaDevices };
@@ -73,7 +77,7 @@ export async function openCamera(
     stream = await mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
   } catch (error) {
     if (!isOpen) return undefined;
-    isOpen = false;
+    end();
     const { name, message: reason } = error as Error;
     message.className = "problem";
     message.setAttribute("role", "alert");
@@ -95,14 +99,15 @@ export async function openCamera(
     const photo = capture();
     if (photo) onPhoto(photo);
   };
-  const end = button("Close camera", close), take = button(shutter, hold ? () => {} : takePhoto);
+  const closing = button("Close camera", close),
+    take = button(shutter, hold ? () => {} : takePhoto);
   if (hold) whileHeld(take, takePhoto);
   take.classList.add("primary", "shutter");
   const buttons = document.createElement("div");
   buttons.className = "camera-buttons";
-  buttons.append(...shutter ? [take] : [], end);
+  buttons.append(...shutter ? [take] : [], closing);
   box.replaceChildren(video, buttons);
-  (shutter ? take : end).focus();
+  (shutter ? take : closing).focus();
   return { capture, close };
 }
 

@@ -64,17 +64,20 @@ export class Client<C extends Calls> {
     { onReport, signal, transfer = [] }: CallOptions<C[K]> = {},
   ): Promise<C[K]["returns"]> {
     const id = nextId++;
-    return new Promise((resolve, reject) => {
+    let onAbort = () => {};
+    const returned = new Promise<C[K]["returns"]>((resolve, reject) => {
       if (this.#failure) return reject(this.#failure);
       if (signal?.aborted) return reject(signal.reason);
       this.#pending.set(id, { resolve, reject, onReport });
       this.#send({ id, call, takes }, transfer);
-      signal?.addEventListener("abort", () => {
+      onAbort = () => {
         if (!this.#pending.delete(id)) return;
         this.#send({ id, cancel: true });
-        reject(signal.reason);
-      });
+        reject(signal?.reason);
+      };
+      signal?.addEventListener("abort", onAbort, { once: true });
     });
+    return returned.finally(() => signal?.removeEventListener("abort", onAbort));
   }
 
   #send(request: Request, transfer: Transferable[] = []): void {

@@ -7,7 +7,7 @@
 
 import type { ByteSink } from "../../io/byte_sink.ts";
 import { crc32 } from "../../io/crc32.ts";
-import { ArgumentError } from "../../errors.ts";
+import { ArgumentError, PembrokeError } from "../../errors.ts";
 import { elements } from "../../tensor.ts";
 import { fromFloat32, itemSize } from "../dtype.ts";
 
@@ -152,13 +152,20 @@ export class FileWriter {
     if (checksum !== undefined) this.#checksums.set(tensor, crc32(bytes, checksum));
   }
 
-  /** Appends elements to a tensor, rounded to nearest even. */
+  /**
+   * Appends elements to a tensor, rounded to nearest even.
+   *
+   * @throws {PembrokeError} When a finite value is too large for the type.
+   */
   appendFloats(tensor: string, dtype: FloatKind, values: Float32Array): void {
     const { buffer, byteOffset, byteLength } = values;
     if (dtype === "F32") return this.append(tensor, new Uint8Array(buffer, byteOffset, byteLength));
     const length = values.length * itemSize(dtype);
     if (this.#rounded.length < length) this.#rounded = new Uint8Array(length);
-    fromFloat32(dtype, values, new DataView(this.#rounded.buffer));
+    const tooLarge = fromFloat32(dtype, values, new DataView(this.#rounded.buffer));
+    if (tooLarge !== undefined) {
+      throw new PembrokeError(`${tensor}: ${tooLarge} is too large for ${dtype}; store it as F32`);
+    }
     this.append(tensor, this.#rounded.subarray(0, length));
   }
 

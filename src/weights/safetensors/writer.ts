@@ -27,6 +27,7 @@ import { quantize, scaleName } from "../quantized.ts";
  * @param metadata The `__metadata__` of the file.
  * @throws {ArgumentError} When a name is not unique, the data does not fill the shape, or a value
  * to quantise is not finite.
+ * @throws {PembrokeError} When a finite value is too large for F16 or BF16.
  *
  * @example
  * ```ts
