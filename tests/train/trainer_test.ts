@@ -1,4 +1,4 @@
-import type { Backend } from "../../src/backend/mod.ts";
+import { type Backend, createBackend } from "../../src/backend/mod.ts";
 import { FileError, PembrokeError } from "../../src/errors.ts";
 import {
   BatchNorm2d,
@@ -11,6 +11,7 @@ import {
   Sequential,
 } from "../../src/layers/mod.ts";
 import { RandomGenerator } from "../../src/random.ts";
+import { ranksOf } from "../../src/train/evaluate.ts";
 import {
   AdamW,
   arrayDataset,
@@ -152,6 +153,20 @@ testOnEveryBackend("Trainer throws when the loss is not finite", async (backend)
   using optimizer = new SGD(model, { lr: 1e30 });
   const trainer = new Trainer(model, randomDataset(), { ...options, optimizer });
   await assertRejects(() => Array.fromAsync(trainer), PembrokeError, "lower the learning rate");
+});
+
+Deno.test("a network that computes NaN classifies nothing correctly", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  using model = new Linear(2, 3).init(backend);
+  const data = arrayDataset(new Float32Array([1, 2, 3, 4]), [0, 1], [2]);
+  // NaN for all classes, then for the last one only
+  for (const bias of [[NaN, NaN, NaN], [1e30, 1e30, NaN]]) {
+    model.parameters.bias.write(Float32Array.from(bias));
+    const { accuracy, loss } = await evaluate(model, data);
+    assertEquals([accuracy, loss], [0, NaN]);
+  }
+  assertEquals(ranksOf(Float32Array.of(1, 3, 2, 3), [3]), [1]);
+  assertEquals(ranksOf(Float32Array.of(NaN, NaN), [0]), [Infinity]);
 });
 
 testOnEveryBackend(
