@@ -1,8 +1,9 @@
 import { createBackend } from "../../src/backend/mod.ts";
-import { ArgumentError, FileError } from "../../src/errors.ts";
+import { ArgumentError, FileError, PembrokeError } from "../../src/errors.ts";
 import { Linear } from "../../src/layers/mod.ts";
 import { createModel } from "../../src/models/registry.ts";
 import { RandomGenerator } from "../../src/random.ts";
+import { lowestLoss } from "../../src/train/cross_validate.ts";
 import { arrayDataset } from "../../src/train/dataset.ts";
 import { fit, type FitOptions } from "../../src/train/fit.ts";
 import { trainLinears, UploadedRows } from "../../src/train/linear_head.ts";
@@ -139,6 +140,27 @@ Deno.test("fit() takes features, and tells what each step has learned", async ()
   }
   assertEquals(results[1], results[0]);
   for (const [i, value] of heads[1].entries()) assertAlmostEquals(value, heads[0][i], 1e-5);
+});
+
+Deno.test("fit() does not choose a weight decay with which training diverges", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  using model = createModel("alexnet-tiny").init(backend, { seed: 1 });
+  const { featureCount } = model, values = new Float32Array(10 * 2 * featureCount);
+  new RandomGenerator(1).normal(values, 0, 1);
+  const labels = Array.from({ length: 10 }, (_, i) => i % 2);
+  const dataset = arrayDataset(values, labels, [2, featureCount]), classes = ["a", "b"];
+  for (const validation of [undefined, dataset]) {
+    for (const weightDecays of [[1e9], [1e9, 1e12]]) {
+      const options = { classes, folds: 2, weightDecays, validation };
+      const error = await assertRejects(() => fit(model, dataset, options), PembrokeError);
+      assertEquals(error.message.endsWith("; pass smaller weightDecays"), true, error.message);
+    }
+  }
+  assertEquals(model.numClasses, 200);
+  const result = await fit(model, dataset, { classes, folds: 2, weightDecays: [1e9, 10] });
+  assertEquals(result.weightDecay, 10);
+  const scores = [NaN, Infinity, 2, 1, 1].map((loss) => ({ loss, right: 0, confusion: [] }));
+  assertEquals(lowestLoss(scores), 3);
 });
 
 Deno.test("fit() leaves the model alone when it is cancelled or refuses", async () => {
