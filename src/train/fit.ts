@@ -211,6 +211,7 @@ export async function fit(
     }, pause);
     const score = validating ? (await scoresOf(run, linear, validating))[0] : scores![best];
     const { weight, bias } = await foldedWeights(linear, statistics);
+    signal?.throwIfAborted();
     model.replaceHead(classes, { seed });
     const { parameters } = model.head.layer;
     parameters.weight.write(weight);

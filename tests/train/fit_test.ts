@@ -7,6 +7,7 @@ import { lowestLoss } from "../../src/train/cross_validate.ts";
 import { arrayDataset } from "../../src/train/dataset.ts";
 import { fit, type FitOptions } from "../../src/train/fit.ts";
 import { trainLinears, UploadedRows } from "../../src/train/linear_head.ts";
+import { pauses } from "../../src/train/pauses.ts";
 import { assertAlmostEquals, assertEquals, assertRejects } from "../assert.ts";
 import { testOnFewBackends } from "../backends.ts";
 import golden from "../fixtures/optimizers/linear.json" with { type: "json" };
@@ -176,6 +177,14 @@ Deno.test("fit() leaves the model alone when it is cancelled or refuses", async 
     onProgress: () => abort.abort(new Error("stop")),
   });
   assertEquals((await assertRejects(() => cancelled, Error)).message, "stop");
+  const late = new AbortController(),
+    rows = arrayDataset(new Float32Array(10240), labels, [2, 512]);
+  const onStep = ({ step, steps }: { readonly step: number; readonly steps: number }) => {
+    if (step === steps) late.abort(new Error("late"));
+  };
+  const options = { classes, folds: 2, steps: 2, signal: late.signal, onStep };
+  await assertRejects(() => fit(model, rows, options), Error, "late");
+  await assertRejects(pauses(late.signal), Error, "late");
   const bad: [string, object, string][] = [
     ["classes", {}, "fit: classes is undefined, must be a list of at least two names"],
     ["labels", { classes, seed: 0.5 }, "fit: seed is 0.5, must be an integer"],
