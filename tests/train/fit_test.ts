@@ -5,7 +5,8 @@ import { createModel } from "../../src/models/registry.ts";
 import { RandomGenerator } from "../../src/random.ts";
 import { lowestLoss } from "../../src/train/cross_validate.ts";
 import { arrayDataset } from "../../src/train/dataset.ts";
-import { fit, type FitOptions } from "../../src/train/fit.ts";
+import { fit, type FitOptions, foldedWeights } from "../../src/train/fit.ts";
+import { standardized, statisticsOf } from "../../src/train/features.ts";
 import { trainLinears, UploadedRows } from "../../src/train/linear_head.ts";
 import { pauses } from "../../src/train/pauses.ts";
 import { assertAlmostEquals, assertEquals, assertRejects } from "../assert.ts";
@@ -162,6 +163,27 @@ Deno.test("fit() does not choose a weight decay with which training diverges", a
   assertEquals(result.weightDecay, 10);
   const scores = [NaN, Infinity, 2, 1, 1].map((loss) => ({ loss, right: 0, confusion: [] }));
   assertEquals(lowestLoss(scores), 3);
+});
+
+Deno.test("a nearly constant feature gets a weight that fits in float16", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  const generator = new RandomGenerator(1), rows = 20, count = 8;
+  const values = new Float32Array(rows * count);
+  generator.normal(values, 0, 1);
+  for (let i = 0; i < rows; i++) values[i * count] = i === 3 ? 1e-7 : 0; // nearly constant
+  for (let i = 0; i < rows; i++) values[i * count + 1] = 5; // constant
+  for (let i = 0; i < rows; i++) values[i * count + 2] *= 1e-3; // small
+  const features = { values, count, labels: Int32Array.from({ length: rows }, (_, i) => i % 2) };
+  const statistics = statisticsOf(features), { std } = statistics;
+  assertAlmostEquals(std[0], 1e-4 * 5 / 8, 2e-5);
+  assertEquals(std[1], 1);
+  assertEquals(std[2] > 5e-4 && std[2] < 2e-3, true);
+  using uploaded = new UploadedRows(backend, standardized(features, statistics));
+  const options = { classes: 2, weightDecays: [1], lr: 0.05, steps: 20 };
+  using linear = await trainLinears(uploaded, options);
+  const { weight } = await foldedWeights(linear, statistics);
+  assertEquals(weight.every((value) => Math.abs(value) < 65504), true, `${weight}`);
+  assertEquals(weight[0] !== 0, true);
 });
 
 Deno.test("fit() leaves the model alone when it is cancelled or refuses", async () => {
