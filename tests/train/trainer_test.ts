@@ -155,6 +155,32 @@ testOnEveryBackend("Trainer throws when the loss is not finite", async (backend)
   await assertRejects(() => Array.fromAsync(trainer), PembrokeError, "lower the learning rate");
 });
 
+Deno.test("a step that fails leaves the running statistics alone", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  using model = network(backend), optimizer = new SGD(model, { lr: 0.1 });
+  const data = randomDataset(), labels = [9, NaN, 0]; // 9 is no class
+  const trainer = new Trainer(model, {
+    ...data,
+    async read(index, values) {
+      await data.read(index, values);
+      if (Number.isNaN(labels[0])) values.fill(NaN);
+      return labels[0] || 0;
+    },
+  }, { ...options, optimizer });
+  const parameters = model.stateDict();
+  const statistics = () =>
+    Promise.all(["mean", "var"].map((name) => parameters.get(`1.running_${name}`)!.tensor!.read()));
+  const before = await statistics();
+  await assertRejects(() => trainer.step(), PembrokeError, "a target is 9");
+  assertEquals(await statistics(), before);
+  labels.shift();
+  await assertRejects(() => trainer.step(), PembrokeError, "the loss is NaN");
+  assertEquals(await statistics(), before);
+  labels.shift();
+  await trainer.step();
+  assert((await statistics()).every((values, i) => values[0] !== before[i][0]));
+});
+
 Deno.test("a network that computes NaN classifies nothing correctly", async () => {
   using backend = await createBackend({ device: "wasm", threads: 1 });
   using model = new Linear(2, 3).init(backend);
