@@ -55,6 +55,8 @@ export async function saveCheckpoint(
     lr: optimizer.lr,
     generator: [...generator.getState()],
   };
+  // now, because the run may go on while values are read
+  const written = { ...metadata, format: FORMAT, run: JSON.stringify(header) };
   const tensors: [string, Tensor][] = [
     ...[...model.stateDict()].map(([name, p]): [string, Tensor] => [name, tensorOf(name, p)]),
     ...[...optimizer.stateDict()].map(([name, t]): [string, Tensor] => [stateName(name), t]),
@@ -66,7 +68,7 @@ export async function saveCheckpoint(
     shape: [...tensor.shape],
     data: await tensor.read(),
   })));
-  return writeSafetensors(entries, { ...metadata, format: FORMAT, run: JSON.stringify(header) });
+  return writeSafetensors(entries, written);
 }
 
 /**

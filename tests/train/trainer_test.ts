@@ -195,6 +195,19 @@ Deno.test("a network that computes NaN classifies nothing correctly", async () =
   assertEquals(ranksOf(Float32Array.of(NaN, NaN), [0]), [Infinity]);
 });
 
+Deno.test("saveCheckpoint() saves the run as it is when it is called", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  using model = network(backend), optimizer = new SGD(model, { lr: 0.1, momentum: 0.9 });
+  const trainer = new Trainer(model, randomDataset(), { ...options, optimizer });
+  await trainer.step();
+  const expected = await saveCheckpoint(trainer, { note: "a" });
+  const metadata = { note: "a" }, saving = saveCheckpoint(trainer, metadata);
+  metadata.note = "b";
+  trainer.state.batch = 2;
+  await trainer.step();
+  assertEquals(await saving, expected);
+});
+
 testOnEveryBackend(
   "loadCheckpoint() rejects checkpoints of other models and truncated ones",
   async (backend) => {
