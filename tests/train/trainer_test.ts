@@ -208,6 +208,38 @@ Deno.test("saveCheckpoint() saves the run as it is when it is called", async () 
   assertEquals(await saving, expected);
 });
 
+Deno.test("loadCheckpoint() rejects positions that the run does not have", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  const create = (batchSize: number, data: Dataset) => {
+    const model = network(backend), optimizer = new SGD(model, { lr: 0.1 });
+    return new Trainer(model, data, { optimizer, batchSize, epochs: 2 });
+  };
+  const data = randomDataset(), saved = create(24, data);
+  await saved.step();
+  await saved.step();
+  const bytes = await saveCheckpoint(saved);
+  const expected = "its epoch has finished 48 samples in 2 batches, but ";
+  for (
+    const [trainer, differs] of [
+      [create(16, data), "batchSize is 16; create the trainer with"],
+      [create(25, data), "batchSize is 25; create the trainer with"],
+      [create(24, { ...data, length: 48 }), "the dataset has 48; create the trainer with"],
+    ] as const
+  ) {
+    const valueOf = () => trainer.model.stateDict().get("0.weight")!.tensor!.read();
+    trainer.model.stateDict().get("0.weight")!.write(new Float32Array(144).fill(7));
+    await assertRejects(() => loadCheckpoint(trainer, bytes, "a"), FileError, expected + differs);
+    assertEquals(await valueOf(), new Float32Array(144).fill(7));
+    assertEquals([trainer.state.batch, trainer.options.optimizer.steps], [0, 0]);
+  }
+  const same = create(24, data);
+  await loadCheckpoint(same, bytes);
+  assertEquals((await same.step()).batch, 3);
+  const next = create(16, { ...data, length: 40 }); // any run has the start of an epoch
+  await loadCheckpoint(next, await saveCheckpoint(same));
+  assertEquals(next.state.epoch, 1);
+});
+
 testOnEveryBackend(
   "loadCheckpoint() rejects checkpoints of other models and truncated ones",
   async (backend) => {
