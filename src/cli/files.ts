@@ -1,5 +1,7 @@
 /** Finds files in a folder or by pattern. */
 
+import type { FollowedLinks } from "../io/followed_links.ts";
+
 /** A file, or a folder that could not be listed, with the error. */
 export interface FileEntry {
   readonly path: string;
@@ -32,9 +34,9 @@ export async function* filesIn(
   folder: string,
   { depth = Infinity, hidden = false, links = false }: FolderOptions = {},
 ): AsyncGenerator<FileEntry> {
-  const followed = links ? new FollowedLinks() : undefined;
-  await followed?.add(folder || ".").catch(() => {});
-  yield* listed(folder, depth, hidden, followed);
+  if (!links) return yield* listed(folder, depth, hidden, undefined);
+  const { FollowedLinks } = await import("../io/followed_links.ts");
+  yield* listed(folder, depth, hidden, new FollowedLinks(folder || ".", Deno.realPath));
 }
 
 async function* listed(
@@ -60,24 +62,6 @@ async function* listed(
       if (!isSymlink && await followed?.has(path)) continue;
       yield* listed(path, depth - 1, hidden, followed);
     }
-  }
-}
-
-/** The folders that links led to. Each is listed once, so that there are no loops. */
-class FollowedLinks {
-  readonly #roots: string[] = [];
-
-  /** Adds a folder; returns false if it is part of one that is listed anyway. */
-  async add(path: string): Promise<boolean> {
-    const real = `${await Deno.realPath(path)}/`;
-    if (this.#roots.some((root) => real.startsWith(root))) return false;
-    this.#roots.push(real);
-    return true;
-  }
-
-  /** Whether a folder was added. */
-  async has(path: string): Promise<boolean> {
-    return this.#roots.length > 1 && this.#roots.includes(`${await Deno.realPath(path)}/`);
   }
 }
 

@@ -145,10 +145,14 @@ function targetFor(a: Tensor, b: Tensor, { out }: OutOptions): Parameters<typeof
 
 /** Returns a copy of a tensor. The caller disposes of it. */
 export function copyOf(tensor: Tensor): Tensor {
-  const { backend, shape } = tensor;
-  return disposeOnError(backend.empty(shape), (copy) => {
-    backend.fill(copy, 0); // new memory may hold NaN, and 0 · NaN is NaN
-    kernelsOf(backend).axpby(copy, tensor, 1, 0);
+  return disposeOnError(tensor.backend.empty(tensor.shape), (copy) => {
+    copyInto(copy, tensor);
     return copy;
   });
+}
+
+/** Overwrites a tensor with the values of another one of the same shape. */
+export function copyInto(target: Tensor, source: Tensor): void {
+  target.backend.fill(target, 0); // it may hold NaN, and 0 · NaN is NaN
+  kernelsOf(target).axpby(target, source, 1, 0);
 }

@@ -55,6 +55,8 @@ export async function saveCheckpoint(
     lr: optimizer.lr,
     generator: [...generator.getState()],
   };
+  // now, because the run may go on while values are read
+  const written = { ...metadata, format: FORMAT, run: JSON.stringify(header) };
   const tensors: [string, Tensor][] = [
     ...[...model.stateDict()].map(([name, p]): [string, Tensor] => [name, tensorOf(name, p)]),
     ...[...optimizer.stateDict()].map(([name, t]): [string, Tensor] => [stateName(name), t]),
@@ -66,7 +68,7 @@ export async function saveCheckpoint(
     shape: [...tensor.shape],
     data: await tensor.read(),
   })));
-  return writeSafetensors(entries, { ...metadata, format: FORMAT, run: JSON.stringify(header) });
+  return writeSafetensors(entries, written);
 }
 
 /**
@@ -75,7 +77,8 @@ export async function saveCheckpoint(
  *
  * @param bytes The checkpoint.
  * @param name The name of the checkpoint in error messages.
- * @throws {FileError} When the bytes are not a checkpoint, or it is for another model.
+ * @throws {FileError} When the bytes are not a checkpoint, or it is for another model, batch size or
+ * dataset.
  * @throws {ArgumentError} When `bytes` is neither a Uint8Array nor an ArrayBuffer.
  */
 export async function loadCheckpoint(
@@ -91,6 +94,7 @@ export async function loadCheckpoint(
   const { model, average, generator, options: { optimizer } } = trainer;
   using file = await openWeights(bytesSource(bytes, name));
   const header = readHeader(file);
+  checkPosition(name, header.state, trainer);
   const parameters = model.stateDict();
   const shapes = new Map([...parameters].map(([key, { shape }]) => [key, shape]));
   const states = [...file.entries.keys()].filter(isStateName).map((key) =>
@@ -171,4 +175,19 @@ function readHeader(file: WeightsFile): Header {
   const areNumbers = Number.isFinite(state?.loss) && Number.isFinite(lr);
   if (!areCounts || !areNumbers || !isGeneratorState(generator)) throw damaged;
   return header;
+}
+
+/** Checks that a run can be where another one was saved. */
+function checkPosition(
+  name: string,
+  { batch, seen }: TrainerState,
+  { dataset: { length }, options: { batchSize } }: Trainer,
+): void {
+  if (seen === batch * batchSize && seen < length) return;
+  const differs = seen < length ? `batchSize is ${batchSize}` : `the dataset has ${length}`;
+  throw new FileError(
+    name,
+    `its epoch has finished ${seen} samples in ${batch} batches, but ${differs}; create the ` +
+      "trainer with the batchSize and the dataset of the saved run",
+  );
 }

@@ -5,6 +5,7 @@
  */
 
 import type { Backend } from "../backend/mod.ts";
+import { PembrokeError } from "../errors.ts";
 import type { Linear } from "../layers/linear.ts";
 import { RandomGenerator } from "../random.ts";
 import { shuffledIndices } from "./dataset.ts";
@@ -63,9 +64,15 @@ export async function crossValidate(
   }));
 }
 
-/** The index of the score with the lowest loss: that varies less than the number of correct samples. */
+/**
+ * The index of the score with the lowest loss: that varies less than the number of correct samples.
+ *
+ * @throws {PembrokeError} When no loss is finite.
+ */
 export function lowestLoss(scores: readonly Score[]): number {
-  return scores.reduce((best, { loss }, i) => loss < scores[best].loss ? i : best, 0);
+  const lowest = Math.min(...scores.map(({ loss }) => loss).filter(Number.isFinite));
+  if (Number.isFinite(lowest)) return scores.findIndex(({ loss }) => loss === lowest);
+  throw new PembrokeError("fit: no weight decay gives a finite loss; pass smaller weightDecays");
 }
 
 function total(confusion: Score["confusion"]): number {
@@ -95,6 +102,7 @@ export async function scoresOf(run: Run, linear: Linear, rows: FeatureRows): Pro
       const most = row.reduce((a, b) => Math.max(a, b));
       loss += Math.log(row.reduce((sum, v) => sum + Math.exp(v - most), 0)) + most - row[label];
       const guess = row.indexOf(most);
+      if (guess < 0) continue; // NaN, and so is the loss
       confusion[label][guess]++;
       if (guess === label) right++;
     }

@@ -67,12 +67,16 @@ export function checkModel(op: string, model: unknown): void {
 
 /**
  * Returns the rank of each row's label: the number of classes with a higher score. Of equal scores,
- * the lower index ranks first.
+ * the lower index ranks first. NaN is higher than any score; a label with NaN has the rank Infinity.
  */
 export function ranksOf(logits: Float32Array, labels: ArrayLike<number>): number[] {
   const classes = logits.length / labels.length;
   return Array.from(labels, (label, n) => {
     const row = logits.subarray(n * classes, (n + 1) * classes), score = row[label];
-    return row.reduce((rank, v, c) => rank + Number(v > score || (v === score && c < label)), 0);
+    if (Number.isNaN(score)) return Infinity;
+    return row.reduce(
+      (rank, v, c) => rank + Number(!(v <= score) || (v === score && c < label)),
+      0,
+    );
   });
 }

@@ -112,9 +112,15 @@ export function takeRows(
 /** The mean and the deviation of each feature. */
 export interface FeatureStatistics {
   readonly mean: Float64Array;
-  /** 1 where a feature is constant. */
+  /** 1 where a feature is constant, and at least a {@linkcode leastShare} of the mean deviation. */
   readonly std: Float64Array;
 }
+
+/**
+ * The least deviation of a feature, as a share of the mean deviation of all features. Weights are
+ * divided by deviations, so that of a nearly constant feature would be too large for float16.
+ */
+const leastShare = 1e-4;
 
 /** Computes the mean and the deviation of each feature. */
 export function statisticsOf({ values, count }: FeatureRows): FeatureStatistics {
@@ -126,9 +132,10 @@ export function statisticsOf({ values, count }: FeatureRows): FeatureStatistics 
   for (let start = 0; start < values.length; start += count) {
     for (let i = 0; i < count; i++) std[i] += (values[start + i] - mean[i]) ** 2;
   }
+  for (let i = 0; i < count; i++) std[i] = Math.sqrt(std[i] / rows);
+  const least = leastShare * std.reduce((a, b) => a + b) / count;
   for (let i = 0; i < count; i++) {
-    const deviation = Math.sqrt(std[i] / rows);
-    std[i] = deviation > 1e-6 * Math.abs(mean[i]) ? deviation : 1;
+    std[i] = std[i] > 1e-6 * Math.abs(mean[i]) ? Math.max(std[i], least) : 1;
   }
   return { mean, std };
 }

@@ -5,7 +5,7 @@
  */
 
 import { createBackend } from "../backend/mod.ts";
-import { ArgumentError } from "../errors.ts";
+import { ArgumentError, PembrokeError } from "../errors.ts";
 import type { Linear } from "../layers/linear.ts";
 import { toClassNames } from "../models/classify.ts";
 import { Classifier } from "../models/classifier.ts";
@@ -129,7 +129,8 @@ export interface FitResult {
  * @returns The accuracy on held-out samples. Without `validation` these are the parts of the
  * cross-validation, all samples together.
  * @throws {ArgumentError} When an option is invalid, or the samples do not fit the model or the classes.
- * @throws {PembrokeError} When the model has no values, or no last layer that can be replaced.
+ * @throws {PembrokeError} When the model has no values, or no last layer that can be replaced; or
+ * when the loss is not finite, because of a large weight decay.
  *
  * @example
  * ```ts
@@ -187,8 +188,8 @@ export async function fit(
     const onPart = () => onProgress?.({ phase: "training", done: ++done, total });
     const scores = total > 1
       ? await crossValidate(run, rows, { folds, samples: dataset.length, weightDecays }, onPart)
-      : [];
-    const best = lowestLoss(scores);
+      : undefined;
+    const best = scores ? lowestLoss(scores) : 0;
     const weightDecay = weightDecays[best];
     const statistics = statisticsOf(rows), training = standardized(rows, statistics);
     const validating = held && standardized(held, statistics);
@@ -208,8 +209,9 @@ export async function fit(
           ...validating && { validation: await measure(linear, validating) },
         })),
     }, pause);
-    const score = validating ? (await scoresOf(run, linear, validating))[0] : scores[best];
+    const score = validating ? (await scoresOf(run, linear, validating))[0] : scores![best];
     const { weight, bias } = await foldedWeights(linear, statistics);
+    signal?.throwIfAborted();
     model.replaceHead(classes, { seed });
     const { parameters } = model.head.layer;
     parameters.weight.write(weight);
@@ -268,7 +270,11 @@ function checkLabels(labels: Int32Array, classes: number): void {
   throw new ArgumentError("fit", "the class of a sample", invalid, `from 0 to ${classes - 1}`);
 }
 
-/** The weights of a layer on standardised features, for features as they are. */
+/**
+ * The weights of a layer on standardised features, for features as they are.
+ *
+ * @throws {PembrokeError} When they are not finite.
+ */
 export async function foldedWeights(
   linear: Linear,
   { mean, std }: FeatureStatistics,
@@ -279,5 +285,7 @@ export async function foldedWeights(
     for (let i = 0; i < count; i++) shift += weight[c * count + i] * mean[i] / std[i];
     return value - shift;
   });
-  return { weight: weight.map((value, i) => value / std[i % count]), bias };
+  const folded = weight.map((value, i) => value / std[i % count]);
+  if (folded.every(Number.isFinite) && bias.every(Number.isFinite)) return { weight: folded, bias };
+  throw new PembrokeError("fit: the weights of the last layer diverge; pass smaller weightDecays");
 }

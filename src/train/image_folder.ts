@@ -9,6 +9,7 @@ import { decodeImage, type DecodeOptions } from "../image/decode.ts";
 import type { RgbImage } from "../image/pixels.ts";
 import { imagenetPreprocessing, preprocess, type Preprocessing } from "../image/preprocess.ts";
 import { release } from "../image/release.ts";
+import { FollowedLinks } from "../io/followed_links.ts";
 import { kindOf } from "../kinds.ts";
 import { nodeModule } from "../node.ts";
 import { checkOptions } from "../ops/checks.ts";
@@ -149,19 +150,28 @@ const imageName = /\.(jpe?g|jpe|jfif|mpo|a?png|webp|gif|bmp)$/i;
 
 /** The part of `node:fs/promises` that is used here. */
 interface NodeFolders {
-  readdir(path: string | URL): Promise<string[]>;
-  stat(path: string | URL): Promise<{ isDirectory(): boolean }>;
-  readFile(path: string | URL): Promise<Uint8Array>;
+  readdir(path: string, options: { withFileTypes: true }): Promise<FolderEntry[]>;
+  stat(path: string): Promise<{ isDirectory(): boolean }>;
+  realpath(path: string): Promise<string>;
+  readFile(path: string): Promise<Uint8Array>;
+}
+
+/** What a folder contains. */
+interface FolderEntry {
+  readonly name: string;
+  isDirectory(): boolean;
+  isSymbolicLink(): boolean;
 }
 
 /**
  * Finds the images in a folder on disk, in Deno, Node and Bun: its subfolders are the classes. Names
- * that start with a dot are skipped, and files without the extension of an image format. Deno needs
+ * that start with a dot are skipped, and files without the extension of an image format. Links to
+ * folders are followed, each folder once. Links that lead nowhere are skipped. Deno needs
  * `--allow-read`.
  *
  * @param path The folder.
  * @throws {FileError} When a folder cannot be read, or there are no images.
- * @throws {ArgumentError} When the runtime has no files.
+ * @throws {ArgumentError} When the path is empty, or the runtime has no files.
  *
  * @example
  * ```ts ignore
@@ -174,18 +184,24 @@ export async function readImageFolder(
   options: ImageFolderOptions = {},
 ): Promise<ImageFolder> {
   const op = "readImageFolder";
-  if (typeof path !== "string") throw new ArgumentError(op, "path", path, "a path");
+  if (typeof path !== "string" || path === "") throw new ArgumentError(op, "path", path, "a path");
   const fs = await nodeModule("node:fs/promises") as NodeFolders | undefined;
   if (!fs) throw new ArgumentError(op, "path", path, "opened in Deno, Node or Bun");
   const files: ImageFile[] = [], root = path.replace(/[/\\]+$/, "") || path;
+  const followed = new FollowedLinks(`${root}/`, (path) => readable(path, fs.realpath(path)));
   const list = async (folder: string) => {
-    for (
-      const name of (await readable(`${root}/${folder}`, fs.readdir(`${root}/${folder}`))).sort()
-    ) {
+    const from = `${root}/${folder}`;
+    const entries = await readable(from, fs.readdir(from, { withFileTypes: true }));
+    entries.sort((a, b) => a.name < b.name ? -1 : 1);
+    for (const entry of entries) {
+      const { name } = entry, inside = folder === "" ? name : `${folder}/${name}`;
       if (name.startsWith(".")) continue;
-      const inside = folder === "" ? name : `${folder}/${name}`, place = `${root}/${inside}`;
-      if ((await readable(place, fs.stat(place))).isDirectory()) await list(inside);
-      else if (folder !== "" && imageName.test(name)) {
+      const place = `${root}/${inside}`, isLink = entry.isSymbolicLink();
+      const target = isLink ? await readable(place, targetOf(fs, place)) : entry;
+      if (target?.isDirectory()) {
+        // a linked folder may contain one that was listed before
+        if (isLink ? await followed.add(place) : !await followed.has(place)) await list(inside);
+      } else if (target && folder !== "" && imageName.test(name)) {
         files.push({ name: inside, bytes: () => readable(place, fs.readFile(place)) });
       }
     }
@@ -195,6 +211,21 @@ export async function readImageFolder(
     throw new FileError(path, "has no folders with images (JPEG, PNG, WebP, GIF, BMP)");
   }
   return new ImageFolder(files, options);
+}
+
+/** What a link leads to; undefined if it leads nowhere. */
+async function targetOf(
+  fs: NodeFolders,
+  link: string,
+): Promise<{ isDirectory(): boolean } | undefined> {
+  try {
+    return await fs.stat(link);
+  } catch (error) {
+    const { code } = error as { readonly code?: string };
+    // the target is missing, is the link itself, or is in what is no folder
+    if (code === "ENOENT" || code === "ELOOP" || code === "ENOTDIR") return undefined;
+    throw error;
+  }
 }
 
 /** Waits for a file operation, and names the file in its error. */

@@ -15,6 +15,7 @@ const pictureTime = 16;
 export function pauses(signal?: AbortSignal): () => Promise<void> {
   let last = performance.now();
   return async () => {
+    signal?.throwIfAborted();
     if (performance.now() - last < pictureTime) return;
     await new Promise((resolve) => setTimeout(resolve));
     signal?.throwIfAborted();

@@ -9,6 +9,7 @@ import type { Layer } from "../layers/layer.ts";
 import { checkInteger, checkNumber, checkOptions } from "../ops/checks.ts";
 import { crossEntropy } from "../ops/loss.ts";
 import { RandomGenerator } from "../random.ts";
+import { keepingBuffers } from "./buffers.ts";
 import { clipGradNorm } from "./clip.ts";
 import { type Batch, checkDataset, type Dataset, readBatch, shuffledIndices } from "./dataset.ts";
 import { checkModel, ranksOf } from "./evaluate.ts";
@@ -243,7 +244,7 @@ export class Trainer implements Disposable {
     try {
       const batch = await readBatch(this.dataset, this.#nextIndices(), this.generator);
       labels = batch.labels;
-      result = await this.#update(batch);
+      result = await keepingBuffers(model, () => this.#update(batch));
     } catch (error) {
       this.generator.setState(random);
       throw error;

@@ -1,11 +1,14 @@
 import { createBackend } from "../../src/backend/mod.ts";
-import { ArgumentError, FileError } from "../../src/errors.ts";
+import { ArgumentError, FileError, PembrokeError } from "../../src/errors.ts";
 import { Linear } from "../../src/layers/mod.ts";
 import { createModel } from "../../src/models/registry.ts";
 import { RandomGenerator } from "../../src/random.ts";
+import { lowestLoss } from "../../src/train/cross_validate.ts";
 import { arrayDataset } from "../../src/train/dataset.ts";
-import { fit, type FitOptions } from "../../src/train/fit.ts";
+import { fit, type FitOptions, foldedWeights } from "../../src/train/fit.ts";
+import { standardized, statisticsOf } from "../../src/train/features.ts";
 import { trainLinears, UploadedRows } from "../../src/train/linear_head.ts";
+import { pauses } from "../../src/train/pauses.ts";
 import { assertAlmostEquals, assertEquals, assertRejects } from "../assert.ts";
 import { testOnFewBackends } from "../backends.ts";
 import golden from "../fixtures/optimizers/linear.json" with { type: "json" };
@@ -141,6 +144,48 @@ Deno.test("fit() takes features, and tells what each step has learned", async ()
   for (const [i, value] of heads[1].entries()) assertAlmostEquals(value, heads[0][i], 1e-5);
 });
 
+Deno.test("fit() does not choose a weight decay with which training diverges", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  using model = createModel("alexnet-tiny").init(backend, { seed: 1 });
+  const { featureCount } = model, values = new Float32Array(10 * 2 * featureCount);
+  new RandomGenerator(1).normal(values, 0, 1);
+  const labels = Array.from({ length: 10 }, (_, i) => i % 2);
+  const dataset = arrayDataset(values, labels, [2, featureCount]), classes = ["a", "b"];
+  for (const validation of [undefined, dataset]) {
+    for (const weightDecays of [[1e9], [1e9, 1e12]]) {
+      const options = { classes, folds: 2, weightDecays, validation };
+      const error = await assertRejects(() => fit(model, dataset, options), PembrokeError);
+      assertEquals(error.message.endsWith("; pass smaller weightDecays"), true, error.message);
+    }
+  }
+  assertEquals(model.numClasses, 200);
+  const result = await fit(model, dataset, { classes, folds: 2, weightDecays: [1e9, 10] });
+  assertEquals(result.weightDecay, 10);
+  const scores = [NaN, Infinity, 2, 1, 1].map((loss) => ({ loss, right: 0, confusion: [] }));
+  assertEquals(lowestLoss(scores), 3);
+});
+
+Deno.test("a nearly constant feature gets a weight that fits in float16", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  const generator = new RandomGenerator(1), rows = 20, count = 8;
+  const values = new Float32Array(rows * count);
+  generator.normal(values, 0, 1);
+  for (let i = 0; i < rows; i++) values[i * count] = i === 3 ? 1e-7 : 0; // nearly constant
+  for (let i = 0; i < rows; i++) values[i * count + 1] = 5; // constant
+  for (let i = 0; i < rows; i++) values[i * count + 2] *= 1e-3; // small
+  const features = { values, count, labels: Int32Array.from({ length: rows }, (_, i) => i % 2) };
+  const statistics = statisticsOf(features), { std } = statistics;
+  assertAlmostEquals(std[0], 1e-4 * 5 / 8, 2e-5);
+  assertEquals(std[1], 1);
+  assertEquals(std[2] > 5e-4 && std[2] < 2e-3, true);
+  using uploaded = new UploadedRows(backend, standardized(features, statistics));
+  const options = { classes: 2, weightDecays: [1], lr: 0.05, steps: 20 };
+  using linear = await trainLinears(uploaded, options);
+  const { weight } = await foldedWeights(linear, statistics);
+  assertEquals(weight.every((value) => Math.abs(value) < 65504), true, `${weight}`);
+  assertEquals(weight[0] !== 0, true);
+});
+
 Deno.test("fit() leaves the model alone when it is cancelled or refuses", async () => {
   using backend = await createBackend({ device: "wasm" });
   using model = createModel("alexnet-tiny").init(backend, { seed: 1 });
@@ -154,6 +199,14 @@ Deno.test("fit() leaves the model alone when it is cancelled or refuses", async 
     onProgress: () => abort.abort(new Error("stop")),
   });
   assertEquals((await assertRejects(() => cancelled, Error)).message, "stop");
+  const late = new AbortController(),
+    rows = arrayDataset(new Float32Array(10240), labels, [2, 512]);
+  const onStep = ({ step, steps }: { readonly step: number; readonly steps: number }) => {
+    if (step === steps) late.abort(new Error("late"));
+  };
+  const options = { classes, folds: 2, steps: 2, signal: late.signal, onStep };
+  await assertRejects(() => fit(model, rows, options), Error, "late");
+  await assertRejects(pauses(late.signal), Error, "late");
   const bad: [string, object, string][] = [
     ["classes", {}, "fit: classes is undefined, must be a list of at least two names"],
     ["labels", { classes, seed: 0.5 }, "fit: seed is 0.5, must be an integer"],

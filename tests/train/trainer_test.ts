@@ -1,4 +1,4 @@
-import type { Backend } from "../../src/backend/mod.ts";
+import { type Backend, createBackend } from "../../src/backend/mod.ts";
 import { FileError, PembrokeError } from "../../src/errors.ts";
 import {
   BatchNorm2d,
@@ -11,6 +11,7 @@ import {
   Sequential,
 } from "../../src/layers/mod.ts";
 import { RandomGenerator } from "../../src/random.ts";
+import { ranksOf } from "../../src/train/evaluate.ts";
 import {
   AdamW,
   arrayDataset,
@@ -154,6 +155,91 @@ testOnEveryBackend("Trainer throws when the loss is not finite", async (backend)
   using optimizer = new SGD(model, { lr: 1e30 });
   const trainer = new Trainer(model, randomDataset(), { ...options, optimizer });
   await assertRejects(() => Array.fromAsync(trainer), PembrokeError, "lower the learning rate");
+});
+
+Deno.test("a step that fails leaves the running statistics alone", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  using model = network(backend), optimizer = new SGD(model, { lr: 0.1 });
+  const data = randomDataset(), labels = [9, NaN, 0]; // 9 is no class
+  const trainer = new Trainer(model, {
+    ...data,
+    async read(index, values) {
+      await data.read(index, values);
+      if (Number.isNaN(labels[0])) values.fill(NaN);
+      return labels[0] || 0;
+    },
+  }, { ...options, optimizer });
+  const parameters = model.stateDict();
+  const statistics = () =>
+    Promise.all(["mean", "var"].map((name) => parameters.get(`1.running_${name}`)!.tensor!.read()));
+  const before = await statistics();
+  await assertRejects(() => trainer.step(), PembrokeError, "a target is 9");
+  assertEquals(await statistics(), before);
+  labels.shift();
+  await assertRejects(() => trainer.step(), PembrokeError, "the loss is NaN");
+  assertEquals(await statistics(), before);
+  labels.shift();
+  await trainer.step();
+  assert((await statistics()).every((values, i) => values[0] !== before[i][0]));
+});
+
+Deno.test("a network that computes NaN classifies nothing correctly", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  using model = new Linear(2, 3).init(backend);
+  const data = arrayDataset(new Float32Array([1, 2, 3, 4]), [0, 1], [2]);
+  // NaN for all classes, then for the last one only
+  for (const bias of [[NaN, NaN, NaN], [1e30, 1e30, NaN]]) {
+    model.parameters.bias.write(Float32Array.from(bias));
+    const { accuracy, loss } = await evaluate(model, data);
+    assertEquals([accuracy, loss], [0, NaN]);
+  }
+  assertEquals(ranksOf(Float32Array.of(1, 3, 2, 3), [3]), [1]);
+  assertEquals(ranksOf(Float32Array.of(NaN, NaN), [0]), [Infinity]);
+});
+
+Deno.test("saveCheckpoint() saves the run as it is when it is called", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  using model = network(backend), optimizer = new SGD(model, { lr: 0.1, momentum: 0.9 });
+  const trainer = new Trainer(model, randomDataset(), { ...options, optimizer });
+  await trainer.step();
+  const expected = await saveCheckpoint(trainer, { note: "a" });
+  const metadata = { note: "a" }, saving = saveCheckpoint(trainer, metadata);
+  metadata.note = "b";
+  trainer.state.batch = 2;
+  await trainer.step();
+  assertEquals(await saving, expected);
+});
+
+Deno.test("loadCheckpoint() rejects positions that the run does not have", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  const create = (batchSize: number, data: Dataset) => {
+    const model = network(backend), optimizer = new SGD(model, { lr: 0.1 });
+    return new Trainer(model, data, { optimizer, batchSize, epochs: 2 });
+  };
+  const data = randomDataset(), saved = create(24, data);
+  await saved.step();
+  await saved.step();
+  const bytes = await saveCheckpoint(saved);
+  const expected = "its epoch has finished 48 samples in 2 batches, but ";
+  for (
+    const [trainer, differs] of [
+      [create(16, data), "batchSize is 16; create the trainer with"],
+      [create(25, data), "batchSize is 25; create the trainer with"],
+      [create(24, { ...data, length: 48 }), "the dataset has 48; create the trainer with"],
+    ] as const
+  ) {
+    const valueOf = () => trainer.model.stateDict().get("0.weight")!.tensor!.read();
+    trainer.model.stateDict().get("0.weight")!.write(new Float32Array(144).fill(7));
+    await assertRejects(() => loadCheckpoint(trainer, bytes, "a"), FileError, expected + differs);
+    assertEquals(await valueOf(), new Float32Array(144).fill(7));
+    assertEquals([trainer.state.batch, trainer.options.optimizer.steps], [0, 0]);
+  }
+  const same = create(24, data);
+  await loadCheckpoint(same, bytes);
+  assertEquals((await same.step()).batch, 3);
+  const next = create(16, { ...data, length: 40 }); // any run has the start of an epoch
+  await loadCheckpoint(next, await saveCheckpoint(same));
+  assertEquals(next.state.epoch, 1);
 });
 
 testOnEveryBackend(

@@ -1,0 +1,39 @@
+/**
+ * Following links to folders without loops.
+ *
+ * @module
+ */
+
+/** The folders that links led to. Each is listed once, so that there are no loops. */
+export class FollowedLinks {
+  readonly #roots: string[] = [];
+
+  /**
+   * Creates a memory for one listing.
+   *
+   * @param start The folder where the listing begins.
+   * @param realPath Returns the absolute path of a folder, without links.
+   */
+  constructor(
+    readonly start: string,
+    readonly realPath: (path: string) => Promise<string>,
+  ) {}
+
+  /** Adds a folder; returns false if it is part of one that is listed anyway. */
+  async add(path: string): Promise<boolean> {
+    if (this.#roots.length === 0) this.#roots.push(await this.#real(this.start));
+    const real = await this.#real(path);
+    if (this.#roots.some((root) => real.startsWith(root))) return false;
+    this.#roots.push(real);
+    return true;
+  }
+
+  /** Whether a folder was added. */
+  async has(path: string): Promise<boolean> {
+    return this.#roots.length > 1 && this.#roots.includes(await this.#real(path));
+  }
+
+  async #real(path: string): Promise<string> {
+    return `${await this.realPath(path)}/`.replace(/\/+$/, "/");
+  }
+}

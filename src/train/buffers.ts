@@ -1,0 +1,29 @@
+/**
+ * Running statistics in a training step.
+ *
+ * @module
+ */
+
+import type { Layer } from "../layers/layer.ts";
+import { copyInto, copyOf } from "../ops/arithmetic.ts";
+import type { Tensor } from "../tensor.ts";
+
+/** Runs a function. If it fails, the running statistics of the model stay as they were. */
+export async function keepingBuffers<T>(model: Layer, run: () => Promise<T>): Promise<T> {
+  const copies = new Map<Tensor, Tensor>();
+  try {
+    for (const { isBuffer, tensor } of model.stateDict().values()) {
+      if (isBuffer && tensor) copies.set(tensor, copyOf(tensor));
+    }
+    return await run();
+  } catch (error) {
+    try {
+      for (const [tensor, copy] of copies) copyInto(tensor, copy);
+    } catch {
+      // the backend is lost, or was disposed: the first error says more
+    }
+    throw error;
+  } finally {
+    for (const copy of copies.values()) copy.dispose();
+  }
+}
