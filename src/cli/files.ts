@@ -82,7 +82,7 @@ class FollowedLinks {
 }
 
 /** Whether a link leads to a folder. A broken link counts as a file, which cannot be read. */
-async function leadsToFolder(path: string): Promise<boolean> {
+export async function leadsToFolder(path: string): Promise<boolean> {
   try {
     return (await Deno.stat(path)).isDirectory;
   } catch (error) {

@@ -1,5 +1,6 @@
 /** `evaluate`, and `classify --features`. */
 
+import { classFolders } from "../../src/cli/class_folders.ts";
 import { matchFolders } from "../../src/cli/class_names.ts";
 import { reportOf, reportText } from "../../src/cli/report.ts";
 import { decodeImage } from "../../src/image/decode.ts";
@@ -42,6 +43,20 @@ Deno.test("matchFolders() knows WordNet ids, labels and single names, and no amb
   ];
   const folders = ["n02012849", "n03126707_crane", "crane", "Tabby-Cat", "hot dog", "n9", "cat"];
   assertEquals(matchFolders(folders, classes), [0, 1, undefined, 2, 3, undefined, undefined]);
+});
+
+Deno.test({
+  name: "classFolders() follows links to folders, and skips broken ones",
+  ignore: Deno.build.os === "windows", // links need a privilege there
+  fn: async () => {
+    await using folder = await TempFolder.make();
+    await folder.write("photos/cat/1.png", "");
+    await folder.write("elsewhere/2.png", "");
+    await Deno.symlink("../elsewhere", `${folder.path}/photos/dog`);
+    await Deno.symlink("../gone", `${folder.path}/photos/eel`);
+    const { classes, photos, skipped } = await classFolders(`${folder.path}/photos`);
+    assertEquals([classes, photos.length, skipped], [["cat", "dog"], 2, 1]);
+  },
 });
 
 Deno.test("the text of a report escapes control characters, and lists pairs of many classes", () => {
