@@ -1,5 +1,6 @@
 /** `evaluate`, and `classify --features`. */
 
+import { pathToFileURL } from "node:url";
 import { classFolders } from "../../src/cli/class_folders.ts";
 import { matchFolders } from "../../src/cli/class_names.ts";
 import { reportOf, reportText } from "../../src/cli/report.ts";
@@ -158,6 +159,29 @@ Deno.test("classify --features prints what the last layer takes", async () => {
     ...lines[0].features,
     ...lines[1].features,
   ]);
+});
+
+Deno.test("classify --features does not replace the list of images, or one of its files alone", async () => {
+  await using folder = await TempFolder.make();
+  const photo = fixture("models/waves.png"), npy = `${folder.path}/out.npy`;
+  const list = await folder.write("out.txt", `${photo}\n`);
+  const args = ["--features", ...tiny, "-o", npy], quoted = JSON.stringify(npy);
+  for (const path of [list, `${folder.path}/./out.txt`, pathToFileURL(list).href]) {
+    assertEquals(
+      theError(await run([...args, "--files-from", path]), 2),
+      `--output is ${quoted}, which would replace ${list}, the list of --files-from; choose ` +
+        "another name",
+    );
+  }
+  assertEquals(await Deno.readTextFile(list), `${photo}\n`);
+
+  // the names of the rows cannot be written
+  await Deno.remove(list);
+  await Deno.mkdir(list);
+  await folder.write("out.npy", "old");
+  const line = theError(await run([...args, photo]), 1);
+  assert(line.startsWith(`${list}: `), line);
+  assertEquals(await Deno.readTextFile(npy), "old");
 });
 
 Deno.test("wrong usage of --features exits with 2 and one error", async () => {
