@@ -178,3 +178,15 @@ Deno.test("learn reports folders and options that it cannot use in one error", a
   );
   assertEquals(await usage("photos", ...out, "--epochs", "3"), "--epochs needs --fine-tune");
 });
+
+Deno.test("learn has at most as many folds as photos", async () => {
+  await using folder = await TempFolder.make();
+  await writeLabelled(folder, "photos", 1);
+  const photos = `${folder.path}/photos`, output = `${folder.path}/a.safetensors`;
+  const args = ["learn", "-q", ...tiny, photos, "-o", output, "--folds"];
+  const line = (folds: number) => `--folds is ${folds}, must be at most the number of photos, 3`;
+  assertEquals(theError(await run([...args, "1000"]), 2), line(1000));
+  // copies do not count
+  await Deno.copyFile(`${photos}/cat/0.png`, `${photos}/cat/copy.png`);
+  assertEquals(theError(await run([...args, "4"]), 2), line(4));
+});
