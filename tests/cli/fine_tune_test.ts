@@ -1,8 +1,12 @@
 /** `learn --fine-tune` and `--head-only`. */
 
 import { blocksOf } from "../../src/cli/fine_tune.ts";
+import { createBackend } from "../../src/backend/mod.ts";
+import { readCommand } from "../../src/cli/args.ts";
+import { selectModel } from "../../src/cli/model.ts";
 import { loadModel } from "../../src/models/load_model.ts";
 import { createModel } from "../../src/models/registry.ts";
+import { saveModel } from "../../src/models/save_model.ts";
 import { assert, assertEquals, assertMatch } from "../assert.ts";
 import { writeLabelled } from "./labelled_photos.ts";
 import { cli, fixture, run, TempFolder, theError } from "./run.ts";
@@ -91,4 +95,20 @@ Deno.test("learn --head-only makes a small file that finds its network", async (
   assert(!line.includes("unexpected"), line);
   const alone = theError(await run(["--base", other, photo]), 2);
   assertEquals(alone, "--base needs --weights, a file with only a last layer");
+});
+
+Deno.test({
+  name: "a file with only a last layer is closed, too",
+  sanitizeResources: true,
+  fn: async () => {
+    await using folder = await TempFolder.make();
+    using backend = await createBackend({ device: "wasm", threads: 1 });
+    using model = createModel("alexnet-tiny").init(backend, { seed: 1 });
+    const base = await folder.write("base.safetensors", await saveModel(model));
+    const head = await folder.write("head.safetensors", await saveModel(model, { headOnly: true }));
+    const options = await readCommand(["summary", "--weights", head, "--base", base]);
+    assert(options.command === "summary");
+    using selected = await selectModel(options);
+    assertEquals(selected.name, "alexnet-tiny");
+  },
 });
