@@ -118,7 +118,7 @@ async function learnHead(
     : Array.from({ length: folds }, (_, part) => (index: number) => parts[index] === part);
 
   using own = backend.device === "wasm" ? undefined : await createBackend({ device: "wasm" });
-  const progress = new Progress("training", !quiet);
+  using progress = new Progress("training", !quiet);
   let done = 0;
   const total = 6 * (rounds.length + Number(!hasFolder));
   const run: HeadRun = {
@@ -144,7 +144,6 @@ async function learnHead(
     head = await trainHead(run, all, decay);
     if (isTuned) await tuner.train(head, () => false);
   }
-  progress.clear();
   const both = alone && tuned ? { alone, tuned } : undefined;
   return { head, isTuned, report: isTuned ? tuned ?? alone : alone, both };
 }

@@ -1,10 +1,15 @@
 /** `learn`: from folders of photos to a model that classifies them. */
 
+import { createBackend } from "../../src/backend/mod.ts";
 import { loadModel } from "../../src/models/load_model.ts";
+import { createModel } from "../../src/models/registry.ts";
+import { saveModel } from "../../src/models/save_model.ts";
 import { decodeImage } from "../../src/image/decode.ts";
 import { fileSource, openWeights } from "../../src/weights/mod.ts";
 import { readCommand } from "../../src/cli/args.ts";
 import { UsageError } from "../../src/cli/errors.ts";
+import { PembrokeError } from "../../src/errors.ts";
+import { trainHead } from "../../src/train/head_rows.ts";
 import { assert, assertEquals, assertMatch, assertRejects } from "../assert.ts";
 import { writeLabelled } from "./labelled_photos.ts";
 import { fixture, run, TempFolder, theError } from "./run.ts";
@@ -189,4 +194,40 @@ Deno.test("learn has at most as many folds as photos", async () => {
   // copies do not count
   await Deno.copyFile(`${photos}/cat/0.png`, `${photos}/cat/copy.png`);
   assertEquals(theError(await run([...args, "4"]), 2), line(4));
+});
+
+Deno.test("learn rejects features that are not finite, and does not keep them", async () => {
+  await using folder = await TempFolder.make();
+  await writeLabelled(folder, "photos", 1);
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  using model = createModel("alexnet-tiny").init(backend, { seed: 1 });
+  model.stateDict().get("classifier.1.bias")!.write(Float32Array.of(Infinity));
+  const from = await folder.write("from.safetensors", await saveModel(model));
+  const photos = `${folder.path}/photos`, output = `${folder.path}/a.safetensors`;
+  const env = { PEMBROKE_CACHE: `${folder.path}/cache` };
+  const outcome = await run(["learn", "-q", "--from", from, photos, "-o", output], { env });
+  assertEquals(
+    theError(outcome, 1),
+    `${photos}/cat/0.png: AlexNetTiny computes features that are not finite; start from other ` +
+      "weights with --from",
+  );
+  const cache = `${folder.path}/cache/features`;
+  for (const { name } of await Array.fromAsync(Deno.readDir(cache))) {
+    if (name.endsWith(".bin")) assertEquals((await Deno.stat(`${cache}/${name}`)).size, 0);
+  }
+  await assertRejects(() => Deno.stat(output), Deno.errors.NotFound);
+});
+
+Deno.test("trainHead() rejects weights that are not finite", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  const rows = {
+    values: Float32Array.of(1, NaN, 1, 2),
+    count: 1,
+    labels: Int32Array.of(0, 1, 0, 1),
+  };
+  await assertRejects(
+    () => trainHead({ backend, classes: 2, seed: 0 }, { rows, samples: 2 }),
+    PembrokeError,
+    "not finite",
+  );
 });
