@@ -109,7 +109,8 @@ export class Tuner {
       seed,
     });
     const { fineTune } = this.args, { weightDecay } = head;
-    const run = [this.base, fineTune, epochs, seed, weightDecay, this.device.backend.name];
+    const network = [this.base, model.preprocessing, this.device.backend.name];
+    const run = [...network, fineTune, epochs, seed, weightDecay];
     const list = samples.map(({ digest, label }) => [digest, label]);
     const checkpoint = await Checkpoint.open(sha256(JSON.stringify([run, list])));
     await checkpoint.load(trainer);

@@ -5,9 +5,11 @@ import { loadModel } from "../../src/models/load_model.ts";
 import { createModel } from "../../src/models/registry.ts";
 import { saveModel } from "../../src/models/save_model.ts";
 import { decodeImage } from "../../src/image/decode.ts";
-import { fileSource, openWeights } from "../../src/weights/mod.ts";
+import { fileSource, openWeights, writeSafetensors } from "../../src/weights/mod.ts";
 import { readCommand } from "../../src/cli/args.ts";
 import { UsageError } from "../../src/cli/errors.ts";
+import { sha256 } from "../../src/cli/feature_cache.ts";
+import { weightsDigest } from "../../src/cli/weights_digest.ts";
 import { PembrokeError } from "../../src/errors.ts";
 import { trainHead } from "../../src/train/head_rows.ts";
 import { assert, assertEquals, assertMatch, assertRejects } from "../assert.ts";
@@ -230,4 +232,32 @@ Deno.test("trainHead() rejects weights that are not finite", async () => {
     PembrokeError,
     "not finite",
   );
+});
+
+Deno.test("weightsDigest() depends on all files of weights that are in several", async () => {
+  await using folder = await TempFolder.make();
+  using model = createModel("alexnet-tiny");
+  const shard = (value: number) =>
+    writeSafetensors([{ name: "a", dtype: "F32", shape: [1], data: Float32Array.of(value) }]);
+  const whole = await folder.write("a.safetensors", shard(1));
+  assertEquals(await weightsDigest({ model, place: whole }), sha256(shard(1)));
+  const index = await folder.write(
+    "model.safetensors.index.json",
+    JSON.stringify({ metadata: {}, weight_map: { a: "a.safetensors" } }),
+  );
+  const [onnx, data] = await Promise.all(
+    ["cnn_external.onnx", "cnn_external.onnx.data"].map(async (name) =>
+      await folder.write(name, await Deno.readFile(fixture(`onnx/faults/${name}`)))
+    ),
+  );
+  const before = await Promise.all([index, onnx].map((place) => weightsDigest({ model, place })));
+  await folder.write("a.safetensors", shard(2));
+  const bytes = await Deno.readFile(data);
+  bytes[bytes.length - 1] ^= 1;
+  await Deno.writeFile(data, bytes);
+  for (const [i, place] of [index, onnx].entries()) {
+    const after = await weightsDigest({ model, place });
+    assertMatch(after, /^[\da-f]{64}$/);
+    assert(after !== before[i], place);
+  }
 });
