@@ -12,6 +12,7 @@ import { writeLabelled } from "./labelled_photos.ts";
 import { fixture, run, TempFolder, theError } from "./run.ts";
 
 const tiny = ["-q", "-m", "alexnet-tiny"];
+const weights = new URL("../../weights/alexnet_tiny.safetensors", import.meta.url);
 
 Deno.test("wilsonInterval() ends where a share is 1.96 of its deviations from the measured one", () => {
   const z = 1.959963984540054; // 97.5 % of a normal distribution are below
@@ -136,7 +137,7 @@ Deno.test("classify --features prints what the last layer takes", async () => {
   assertMatch(stderr, /^error: .*bad\.png: is not a supported image[^\n]*\n$/);
   const lines = stdout.trim().split("\n").map((line) => JSON.parse(line));
   assertEquals(lines.map(({ file }) => file), [photo, photo]);
-  using model = await loadModel();
+  using model = await loadModel({ weights });
   const values = model.preprocess(await decodeImage(await Deno.readFile(photo)));
   using x = model.backend.upload(values, model.inputShape());
   using features = model.features(x);

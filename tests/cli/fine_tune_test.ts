@@ -37,7 +37,7 @@ Deno.test("learn --fine-tune changes only the last blocks, and goes on after an 
   const expected = await Deno.readFile(`${folder.path}/a.safetensors`);
 
   using tuned = await loadModel({ weights: `${folder.path}/a.safetensors` });
-  using base = await loadModel({ precision: "f32" });
+  using base = await loadModel({ weights, precision: "f32" });
   const changed: string[] = [];
   for (const [name, { tensor }] of base.stateDict()) {
     if (name.startsWith(`${base.head.name}.`)) continue;
