@@ -15,8 +15,8 @@ export interface ExplainArgs {
   readonly output?: string;
   /** The page to write. */
   readonly html?: string;
-  /** The class to explain, an index or a name; undefined for the most probable one. */
-  readonly class?: number | string;
+  /** The class to explain, a name or else an index; undefined for the most probable one. */
+  readonly class?: string;
   readonly method: typeof explainMethods[number];
 }
 
@@ -75,6 +75,7 @@ export function readExplain(
   if (output === undefined && html === undefined && !shows) {
     throw new UsageError("explain needs -o FILE.png, --html FILE.html or --show");
   }
+  if (values.class === "") throw new UsageError("--class is empty, must be a name or an index");
   for (const [name, file] of Object.entries({ output, html })) {
     if (file === "") throw new UsageError(`--${name} is empty, must be a file`);
   }
@@ -82,13 +83,7 @@ export function readExplain(
     method: oneOf("--method", method, explainMethods),
     ...output !== undefined && { output },
     ...html !== undefined && { html },
-    ...values.class !== undefined && { class: classOf(values.class) },
+    ...values.class !== undefined && { class: values.class },
   };
   return { explain, ...show };
-}
-
-/** An index, if the text is one; else a name. */
-function classOf(text: string): number | string {
-  if (text === "") throw new UsageError("--class is empty, must be a name or an index");
-  return /^\d+$/.test(text) ? Number(text) : text;
 }

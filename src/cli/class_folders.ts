@@ -2,7 +2,7 @@
 
 import { FileError } from "../errors.ts";
 import { asFileError } from "./errors.ts";
-import { filesIn } from "./files.ts";
+import { filesIn, leadsToFolder } from "./files.ts";
 import { fileInput, type Input, isImage, pathOf } from "./inputs.ts";
 
 /** A photo and its class. */
@@ -36,7 +36,7 @@ export async function classFolders(folder: string): Promise<ClassFolders> {
   try {
     for await (const { name, isDirectory, isSymlink } of Deno.readDir(path)) {
       if (name.startsWith(".")) continue;
-      const isFolder = isDirectory || isSymlink && (await Deno.stat(`${path}/${name}`)).isDirectory;
+      const isFolder = isDirectory || isSymlink && await leadsToFolder(`${path}/${name}`);
       if (isFolder) names.push(name);
       else skipped++;
     }

@@ -83,7 +83,7 @@ async function onlyInput(argument: string): Promise<Input> {
   return found[0];
 }
 
-function indexOf(model: Classifier, wanted: number | string): number {
+function indexOf(model: Classifier, wanted: string): number {
   try {
     return classIndex(model, wanted);
   } catch (error) {

@@ -1,5 +1,6 @@
 /** `cli.ts classify --features`: what a network's last layer takes, for each image. */
 
+import { resolve } from "node:path";
 import { writeFile } from "../io/write_file.ts";
 import type { Classifier } from "../models/mod.ts";
 import type { Tensor } from "../tensor.ts";
@@ -7,7 +8,7 @@ import type { Options } from "./args.ts";
 import { bulkStages } from "./bulk.ts";
 import { inputsOf, loadWeights } from "./classify.ts";
 import { Device } from "./device.ts";
-import { asWriteError, isSystemError } from "./errors.ts";
+import { asWriteError, isSystemError, UsageError } from "./errors.ts";
 import { pathOf } from "./inputs.ts";
 import { selectModel } from "./model.ts";
 import { outcomes } from "./pipeline.ts";
@@ -22,7 +23,8 @@ interface Features {
 
 /** Prints or writes the features of every image, and returns the exit code. */
 export async function features(options: Options): Promise<number> {
-  const { output, quiet } = options;
+  const { output, filesFrom, quiet } = options;
+  if (output !== undefined && filesFrom !== undefined) checkFiles(output, filesFrom);
   using device = await Device.open(options, "auto", (on) => loadWeights(selected, on, options));
   using selected = await selectModel(options);
   const { model } = selected, { featureCount } = model;
@@ -78,17 +80,35 @@ export async function runFeatures(
 /** Bytes of the header, so that it can be written last: only then is the number of rows known. */
 const headerBytes = 128;
 
-/** Writes features as a matrix [N, F] for numpy.load(), and the names of its rows beside it. */
+/** The file with the names of a matrix's rows. */
+function listOf(output: string): string {
+  return pathOf(output).replace(/\.npy$/i, ".txt");
+}
+
+/** Throws if a file to write is the list of images. */
+function checkFiles(output: string, filesFrom: string): void {
+  const read = resolve(pathOf(filesFrom));
+  const replaced = [pathOf(output), listOf(output)].find((file) => resolve(file) === read);
+  if (replaced === undefined) return;
+  throw new UsageError(
+    `--output is ${JSON.stringify(output)}, which would replace ${replaced}, the list of ` +
+      "--files-from; choose another name",
+  );
+}
+
+/**
+ * Writes features as a matrix [N, F] for numpy.load(), and the names of its rows beside it. If one
+ * of them cannot be written, neither is replaced.
+ */
 async function writeNpy(
   output: string,
   items: AsyncIterable<Features>,
   count: number,
   quiet: boolean,
 ): Promise<void> {
-  const path = pathOf(output), list = path.replace(/\.npy$/i, ".txt");
-  const names: string[] = [];
+  const list = listOf(output), names: string[] = [];
   try {
-    await writeFile(path, async (sink) => {
+    await writeFile(pathOf(output), async (sink) => {
       let at = headerBytes;
       for await (const { name, values } of items) {
         const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
@@ -97,14 +117,22 @@ async function writeNpy(
         names.push(printable(name)); // one line each
       }
       sink.write(0, npyHeader([names.length, count]));
+      await writeNames(list, names);
     });
-    const text = new TextEncoder().encode(names.map((name) => `${name}\n`).join(""));
-    // deno-lint-ignore require-await -- the sink is synchronous
-    await writeFile(list, async (sink) => sink.write(0, text));
   } catch (error) {
     throw isSystemError(error) ? asWriteError(output, error) : error;
   }
   if (!quiet) note(`${output}: float32 [${names.length}, ${count}]; ${list}: names of the rows`);
+}
+
+async function writeNames(list: string, names: readonly string[]): Promise<void> {
+  const text = new TextEncoder().encode(names.map((name) => `${name}\n`).join(""));
+  try {
+    // deno-lint-ignore require-await -- the sink is synchronous
+    await writeFile(list, async (sink) => sink.write(0, text));
+  } catch (error) {
+    throw isSystemError(error) ? asWriteError(list, error) : error;
+  }
 }
 
 /** The header of a little-endian float32 array in C order, version 1.0 of NumPy's format. */

@@ -66,7 +66,7 @@ async function* listed(
 }
 
 /** Whether a link leads to a folder. A broken link counts as a file, which cannot be read. */
-async function leadsToFolder(path: string): Promise<boolean> {
+export async function leadsToFolder(path: string): Promise<boolean> {
   try {
     return (await Deno.stat(path)).isDirectory;
   } catch (error) {

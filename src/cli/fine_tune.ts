@@ -1,6 +1,6 @@
 /** `learn --fine-tune`: trains the last blocks of a network, too. */
 
-import { FileError } from "../errors.ts";
+import { FileError, PembrokeError } from "../errors.ts";
 import { writeFile } from "../io/write_file.ts";
 import type { Classifier } from "../models/mod.ts";
 import { AdamW } from "../train/adamw.ts";
@@ -88,7 +88,11 @@ export class Tuner {
     model.eval();
   }
 
-  /** Trains on the photos that are not held out. */
+  /**
+   * Trains on the photos that are not held out.
+   *
+   * @throws {PembrokeError} When the loss or a value of the network is not finite.
+   */
   async train(head: TrainedHead, isHeldOut: (index: number) => boolean): Promise<void> {
     const { model, args: { epochs, seed, quiet } } = this, { classes, photos } = this.learned;
     this.reset(head);
@@ -105,11 +109,13 @@ export class Tuner {
       seed,
     });
     const { fineTune } = this.args, { weightDecay } = head;
-    const run = [this.base, fineTune, epochs, seed, weightDecay, this.device.backend.name];
+    const network = [this.base, model.preprocessing, this.device.backend.name];
+    const run = [...network, fineTune, epochs, seed, weightDecay];
     const list = samples.map(({ digest, label }) => [digest, label]);
     const checkpoint = await Checkpoint.open(sha256(JSON.stringify([run, list])));
     await checkpoint.load(trainer);
-    const progress = new Progress("fine-tuning", !quiet), each = dataset.length;
+    using progress = new Progress("fine-tuning", !quiet);
+    const each = dataset.length;
     while (trainer.state.epoch < epochs) {
       const before = trainer.state.epoch * each;
       await trainer.trainEpoch(({ batch }) =>
@@ -117,9 +123,22 @@ export class Tuner {
       );
       await checkpoint.save(trainer);
     }
-    progress.clear();
     await checkpoint.remove();
+    await this.#checkFinite();
     model.eval();
+  }
+
+  /** Throws if the last step gave values that are not finite: no loss was computed after it. */
+  async #checkFinite(): Promise<void> {
+    const { type } = this.model;
+    for (const [name, { tensor }] of this.model.stateDict()) {
+      const values = await tensor?.read();
+      if (!values || values.every(Number.isFinite)) continue;
+      throw new PembrokeError(
+        `fine-tuning ${type} made ${name} not finite; leave out --fine-tune, or start from other ` +
+          "weights with --from",
+      );
+    }
   }
 
   /** Trains on the photos that are not held out, and classifies the others. */

@@ -12,7 +12,7 @@ import { loadWeights } from "./classify.ts";
 import { Device } from "./device.ts";
 import type { Tuner } from "./fine_tune.ts";
 import { checkOutput, writeLearned } from "./learned_file.ts";
-import { checkClasses, foldersToLearn, type PhotosToLearn } from "./learn_folders.ts";
+import { checkClasses, checkFolds, foldersToLearn, type PhotosToLearn } from "./learn_folders.ts";
 import { selectModel } from "./model.ts";
 import { hashPhotos, photoFeatures, rowsOf } from "./photo_features.ts";
 import { Progress } from "./progress.ts";
@@ -35,6 +35,7 @@ export async function learn(args: LearnArgs): Promise<number> {
   const hashed = await hashPhotos(folders.photos, folders.classes, quiet);
   const read = await photoFeatures(hashed, model, device, { weights: sha256, quiet });
   const photos = checkClasses(args.folder, { classes: folders.classes, photos: read }, quiet);
+  checkFolds(args.folds, photos.photos.length); // without copies, and those that cannot be read
   const tuner = args.fineTune === 0
     ? undefined
     : await startTuner({ model, device, photos, args, base: sha256 });
@@ -117,7 +118,7 @@ async function learnHead(
     : Array.from({ length: folds }, (_, part) => (index: number) => parts[index] === part);
 
   using own = backend.device === "wasm" ? undefined : await createBackend({ device: "wasm" });
-  const progress = new Progress("training", !quiet);
+  using progress = new Progress("training", !quiet);
   let done = 0;
   const total = 6 * (rounds.length + Number(!hasFolder));
   const run: HeadRun = {
@@ -143,7 +144,6 @@ async function learnHead(
     head = await trainHead(run, all, decay);
     if (isTuned) await tuner.train(head, () => false);
   }
-  progress.clear();
   const both = alone && tuned ? { alone, tuned } : undefined;
   return { head, isTuned, report: isTuned ? tuned ?? alone : alone, both };
 }

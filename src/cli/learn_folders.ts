@@ -4,6 +4,7 @@ import { FileError } from "../errors.ts";
 import type { LearnArgs } from "./args_learn.ts";
 import { classFolders, type LabelledPhoto } from "./class_folders.ts";
 import { quoted } from "./class_names.ts";
+import { UsageError } from "./errors.ts";
 import type { LearnedPhoto } from "./photo_features.ts";
 import { note, warn } from "./terminal.ts";
 
@@ -16,11 +17,12 @@ export interface PhotosToLearn {
 
 /** Lists the photos to learn, then those of `--val`. */
 export async function foldersToLearn(
-  { folder, val, quiet }: LearnArgs,
+  { folder, val, folds, quiet }: LearnArgs,
 ): Promise<{ classes: readonly string[]; photos: readonly LabelledPhoto[] }> {
   const { classes, photos, skipped } = await classFolders(folder);
   const withPhotos = new Set(photos.map(({ label }) => label));
   checkCount(folder, classes.filter((_, i) => withPhotos.has(i)));
+  checkFolds(folds, photos.length);
   const others = skipped === 1 ? "1 file is not a photo" : `${skipped} files are not photos`;
   if (skipped > 0 && !quiet) note(`${folder}: ${others} of a class; skipped`);
   if (val === undefined) return { classes, photos };
@@ -62,6 +64,12 @@ export function checkClasses(
       counts[photo.label] === 0 ? [] : [{ ...photo, label: kept.indexOf(classes[photo.label]) }]
     ),
   };
+}
+
+/** Throws if there are fewer photos than parts: the others would be empty. */
+export function checkFolds(folds: number | undefined, photos: number): void {
+  if (folds === undefined || folds <= photos) return;
+  throw new UsageError(`--folds is ${folds}, must be at most the number of photos, ${photos}`);
 }
 
 function checkCount(folder: string, [first, ...more]: readonly string[]): void {

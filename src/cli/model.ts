@@ -110,19 +110,23 @@ async function fromFile(
     throw new FileError(error.file, `${error.reason}; ${remedy}`, { cause: error });
   };
   const isLocal = typeof place === "string" && !isWebUrl(place);
-  let source: CheckedSource | undefined;
+  let source: CheckedSource | undefined, opened: WeightsFile | undefined;
   const open = async (): Promise<WeightsFile> => {
     source = isLocal ? await checkedFile(place) : undefined;
     try {
-      const file = await openInput(source ?? place);
-      const description = readDescription(file);
-      return description?.base === undefined ? file : await withBase(options, place, description);
+      opened = await openInput(source ?? place);
+      const description = readDescription(opened);
+      return description?.base === undefined ? opened : await withBase(options, place, description);
     } catch (error) {
-      source?.close();
+      opened?.close();
       throw error;
     }
   };
   let file = await open().catch(throwNamed).catch(withRemedy);
+  const close = () => {
+    file.close();
+    opened?.close(); // another one if it holds only a last layer
+  };
   let model: Classifier;
   try {
     const { precision } = options;
@@ -132,7 +136,7 @@ async function fromFile(
       (overrides) => modelFor(file, { precision, ...overrides }, requested),
     );
   } catch (error) {
-    file.close();
+    close();
     throw error;
   }
   let consumed = false;
@@ -145,7 +149,7 @@ async function fromFile(
     hint: bundled ? hint(model, chosen?.reason) : undefined,
     async load(backend, onProgress) {
       if (consumed) { // a download cannot be read twice
-        file.close();
+        close();
         file = await open().catch(throwNamed);
       }
       consumed = true;
@@ -154,7 +158,7 @@ async function fromFile(
     },
     [Symbol.dispose]() {
       model.dispose();
-      file.close();
+      close();
     },
   };
 }

@@ -1,7 +1,8 @@
 /** The features of labelled photos, from the cache or computed. */
 
+import { PembrokeError } from "../errors.ts";
 import type { Classifier } from "../models/mod.ts";
-import type { FeatureRows } from "../train/features.ts";
+import { type FeatureRows, mirrored } from "../train/features.ts";
 import { each, mapConcurrently } from "./async_iterators.ts";
 import { bulkStages } from "./bulk.ts";
 import type { LabelledPhoto } from "./class_folders.ts";
@@ -78,6 +79,7 @@ export async function hashPhotos(
  * at once, so that an interruption loses none.
  *
  * @param weights Identifies the weights.
+ * @throws {PembrokeError} When a feature is not finite.
  */
 export async function photoFeatures(
   photos: readonly HashedPhoto[],
@@ -96,7 +98,7 @@ export async function photoFeatures(
       (images) => mirroredFeatures(model, images),
       batchSize,
     );
-    const progress = new Progress("computing features", !quiet);
+    using progress = new Progress("computing features", !quiet);
     let done = photos.length - missing.length;
     for await (const outcome of outcomes(each(missing), stages)) {
       progress.update(++done, photos.length, "photos");
@@ -105,10 +107,15 @@ export async function photoFeatures(
         if (!quiet) warn(`${outcome.error}; skipped`);
       } else {
         if (!quiet) outcome.warnings.forEach(warn);
+        if (!outcome.output.every(Number.isFinite)) {
+          throw new PembrokeError(
+            `${outcome.input.name}: ${model.type} computes features that are not finite; ` +
+              "start from other weights with --from",
+          );
+        }
         cache.set(outcome.input.digest, outcome.output);
       }
     }
-    progress.clear();
   }
   return photos.flatMap((photo) => {
     const features = cache.get(photo.digest);
@@ -125,7 +132,9 @@ async function mirroredFeatures(
   model: Classifier,
   images: readonly Float32Array[],
 ): Promise<Float32Array[]> {
-  const pairs = images.flatMap((image) => [image, mirror(image, model)]);
+  const shape = model.inputShape(), isLast = model.preprocessing.layout !== "nhwc";
+  const width = shape[isLast ? 3 : 2], pixel = isLast ? 1 : shape[3];
+  const pairs = images.flatMap((image) => [image, mirrored(image, width, pixel)]);
   const padding = new Array<Float32Array>(batchSize - images.length).fill(images[0]);
   const rows = await runFeatures(model, [...pairs, ...padding, ...padding]);
   return images.map((_, i) => {
@@ -134,20 +143,6 @@ async function mirroredFeatures(
     both.set(rows[2 * i + 1], rows[i].length);
     return both;
   });
-}
-
-/** Swaps left and right of a preprocessed image. */
-function mirror(image: Float32Array, model: Classifier): Float32Array {
-  const shape = model.inputShape(), isLast = model.preprocessing.layout !== "nhwc";
-  const width = shape[isLast ? 3 : 2], pixel = isLast ? 1 : shape[3];
-  const result = new Float32Array(image.length), row = width * pixel;
-  for (let start = 0; start < image.length; start += row) {
-    for (let x = 0; x < width; x++) {
-      const from = start + (width - 1 - x) * pixel;
-      for (let i = 0; i < pixel; i++) result[start + x * pixel + i] = image[from + i];
-    }
-  }
-  return result;
 }
 
 /** The features as rows: those of all photos, then those of their mirror images. */

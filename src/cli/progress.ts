@@ -9,7 +9,7 @@ const width = 30;
  *
  * @internal
  */
-export class Progress {
+export class Progress implements Disposable {
   readonly #start = performance.now();
   readonly #enabled: boolean;
   #drawn = 0;
@@ -59,6 +59,11 @@ export class Progress {
   clear(): void {
     if (this.#length > 0) write(`\r${" ".repeat(this.#length)}\r`);
     this.#length = this.#drawn = 0;
+  }
+
+  /** Calls {@linkcode Progress.clear}, also after an error. */
+  [Symbol.dispose](): void {
+    this.clear();
   }
 }
 

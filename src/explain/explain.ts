@@ -15,7 +15,10 @@ import type { MethodOptions } from "./heat_maps.ts";
 
 /** Options of {@linkcode explain}. */
 export interface ExplainOptions extends MethodOptions {
-  /** The index or the label of the class. Default: the most probable one. */
+  /**
+   * The index or the label of the class. A text of digits is a label if there is such a class, or
+   * else an index. Default: the most probable one.
+   */
   readonly class?: number | string;
 }
 
@@ -67,20 +70,28 @@ export async function explain(
 /**
  * The index of a class.
  *
- * @param wanted Its index, or its label, WordNet id or one of several names in its label.
+ * @param wanted Its index; or its label, WordNet id, one of several names in its label, or its index
+ * as text.
  * @throws {ArgumentError} When there is no such class.
  */
-export function classIndex({ classes }: Classifier, wanted: number | string): number {
+export function classIndex(
+  { classes }: Pick<Classifier, "classes">,
+  wanted: number | string,
+): number {
   const index = typeof wanted === "number" ? wanted : findClass(classes, wanted);
   if (Number.isInteger(index) && index >= 0 && index < classes.length) return index;
   const expected = `an index from 0 to ${classes.length - 1}, or a label of the model`;
   throw new ArgumentError("explain", "class", wanted, expected);
 }
 
-/** The first class with the name: as its whole label, its WordNet id, or one name in its label. */
+/**
+ * The first class with the name: as its whole label, its WordNet id, or one name in its label. If there
+ * is none, the index that the text is.
+ */
 function findClass(classes: Classifier["classes"], wanted: string): number {
   const name = wanted.toLowerCase();
   const whole = classes.findIndex(({ wnid, label }) => [wnid, label.toLowerCase()].includes(name));
   if (whole >= 0) return whole;
-  return classes.findIndex(({ label }) => label.toLowerCase().split(", ").includes(name));
+  const part = classes.findIndex(({ label }) => label.toLowerCase().split(", ").includes(name));
+  return part < 0 && /^\d+$/.test(name) ? Number(name) : part;
 }

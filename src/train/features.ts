@@ -86,7 +86,7 @@ export async function featureRows(
 }
 
 /** Swaps left and right: the order of the pixels in each row. */
-function mirrored(values: Float32Array, width: number, pixel: number): Float32Array {
+export function mirrored(values: Float32Array, width: number, pixel: number): Float32Array {
   const result = new Float32Array(values.length), row = width * pixel;
   for (let start = 0; start < values.length; start += row) {
     for (let x = 0; x < width; x++) {

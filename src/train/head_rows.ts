@@ -6,6 +6,7 @@
  */
 
 import type { Backend } from "../backend/mod.ts";
+import { PembrokeError } from "../errors.ts";
 import type { Classifier } from "../models/classifier.ts";
 import { RandomGenerator } from "../random.ts";
 import type { Judgement } from "./confusion.ts";
@@ -86,7 +87,11 @@ export function holdOut(labels: ArrayLike<number>, share: number, seed: number):
   return chosen;
 }
 
-/** Trains a layer on all rows. The weight decay is chosen by cross-validation unless it is given. */
+/**
+ * Trains a layer on all rows. The weight decay is chosen by cross-validation unless it is given.
+ *
+ * @throws {PembrokeError} When a weight is not finite.
+ */
 export async function trainHead(
   run: HeadRun,
   all: MirroredRows,
@@ -97,7 +102,14 @@ export async function trainHead(
   using uploaded = new UploadedRows(run.backend, standardized(rows, statistics), run.seed);
   using linear = await trainLinears(uploaded, { ...options, weightDecays: [decay] });
   run.onTrained?.();
-  return { ...await foldedWeights(linear, statistics), weightDecay: decay };
+  const { weight, bias } = await foldedWeights(linear, statistics);
+  if (!weight.every(Number.isFinite) || !bias.every(Number.isFinite)) {
+    throw new PembrokeError(
+      "the new last layer has weights that are not finite: its features are too large or too " +
+        "small; start from another network",
+    );
+  }
+  return { weight, bias, weightDecay: decay };
 }
 
 /** Trains a layer on some samples, and classifies the others. */

@@ -1,5 +1,7 @@
 /** `evaluate`, and `classify --features`. */
 
+import { pathToFileURL } from "node:url";
+import { classFolders } from "../../src/cli/class_folders.ts";
 import { matchFolders } from "../../src/cli/class_names.ts";
 import { reportOf, reportText } from "../../src/cli/report.ts";
 import { decodeImage } from "../../src/image/decode.ts";
@@ -10,6 +12,7 @@ import { writeLabelled } from "./labelled_photos.ts";
 import { fixture, run, TempFolder, theError } from "./run.ts";
 
 const tiny = ["-q", "-m", "alexnet-tiny"];
+const weights = new URL("../../weights/alexnet_tiny.safetensors", import.meta.url);
 
 Deno.test("wilsonInterval() ends where a share is 1.96 of its deviations from the measured one", () => {
   const z = 1.959963984540054; // 97.5 % of a normal distribution are below
@@ -42,6 +45,20 @@ Deno.test("matchFolders() knows WordNet ids, labels and single names, and no amb
   ];
   const folders = ["n02012849", "n03126707_crane", "crane", "Tabby-Cat", "hot dog", "n9", "cat"];
   assertEquals(matchFolders(folders, classes), [0, 1, undefined, 2, 3, undefined, undefined]);
+});
+
+Deno.test({
+  name: "classFolders() follows links to folders, and skips broken ones",
+  ignore: Deno.build.os === "windows", // links need a privilege there
+  fn: async () => {
+    await using folder = await TempFolder.make();
+    await folder.write("photos/cat/1.png", "");
+    await folder.write("elsewhere/2.png", "");
+    await Deno.symlink("../elsewhere", `${folder.path}/photos/dog`);
+    await Deno.symlink("../gone", `${folder.path}/photos/eel`);
+    const { classes, photos, skipped } = await classFolders(`${folder.path}/photos`);
+    assertEquals([classes, photos.length, skipped], [["cat", "dog"], 2, 1]);
+  },
 });
 
 Deno.test("the text of a report escapes control characters, and lists pairs of many classes", () => {
@@ -120,7 +137,7 @@ Deno.test("classify --features prints what the last layer takes", async () => {
   assertMatch(stderr, /^error: .*bad\.png: is not a supported image[^\n]*\n$/);
   const lines = stdout.trim().split("\n").map((line) => JSON.parse(line));
   assertEquals(lines.map(({ file }) => file), [photo, photo]);
-  using model = await loadModel();
+  using model = await loadModel({ weights });
   const values = model.preprocess(await decodeImage(await Deno.readFile(photo)));
   using x = model.backend.upload(values, model.inputShape());
   using features = model.features(x);
@@ -143,6 +160,29 @@ Deno.test("classify --features prints what the last layer takes", async () => {
     ...lines[0].features,
     ...lines[1].features,
   ]);
+});
+
+Deno.test("classify --features does not replace the list of images, or one of its files alone", async () => {
+  await using folder = await TempFolder.make();
+  const photo = fixture("models/waves.png"), npy = `${folder.path}/out.npy`;
+  const list = await folder.write("out.txt", `${photo}\n`);
+  const args = ["--features", ...tiny, "-o", npy], quoted = JSON.stringify(npy);
+  for (const path of [list, `${folder.path}/./out.txt`, pathToFileURL(list).href]) {
+    assertEquals(
+      theError(await run([...args, "--files-from", path]), 2),
+      `--output is ${quoted}, which would replace ${list}, the list of --files-from; choose ` +
+        "another name",
+    );
+  }
+  assertEquals(await Deno.readTextFile(list), `${photo}\n`);
+
+  // the names of the rows cannot be written
+  await Deno.remove(list);
+  await Deno.mkdir(list);
+  await folder.write("out.npy", "old");
+  const line = theError(await run([...args, photo]), 1);
+  assert(line.startsWith(`${list}: `), line);
+  assertEquals(await Deno.readTextFile(npy), "old");
 });
 
 Deno.test("wrong usage of --features exits with 2 and one error", async () => {

@@ -62,6 +62,10 @@ Deno.test("explain names wrong classes, images and places in one line", async ()
     theError(await run([...args, out, coffee, "--class", "unicorn"]), 2),
     '--class is "unicorn", must be a label of the model, or an index from 0 to 199',
   );
+  assertEquals(
+    theError(await run([...args, out, coffee, "--class", "200"]), 2),
+    '--class is "200", must be a label of the model, or an index from 0 to 199',
+  );
   assertEquals(theError(await run([...args, out, "gone.jpg"]), 1), "gone.jpg: no such file");
   const several = folder.path;
   await folder.write("1.png", "");
@@ -118,7 +122,7 @@ Deno.test("readCommand() accepts the options of explain for explain only", async
     "--show",
   ]);
   assert(options.command === "explain");
-  assertEquals([options.show, options.explain], ["auto", { method: "saliency", class: 7 }]);
+  assertEquals([options.show, options.explain], ["auto", { method: "saliency", class: "7" }]);
 });
 
 /** Whether util-linux's `script` is installed, which runs a command in a terminal. */

@@ -1,11 +1,17 @@
 /** `learn --fine-tune` and `--head-only`. */
 
 import { blocksOf } from "../../src/cli/fine_tune.ts";
+import { createBackend } from "../../src/backend/mod.ts";
+import { readCommand } from "../../src/cli/args.ts";
+import { selectModel } from "../../src/cli/model.ts";
 import { loadModel } from "../../src/models/load_model.ts";
 import { createModel } from "../../src/models/registry.ts";
-import { assert, assertEquals, assertMatch } from "../assert.ts";
+import { saveModel } from "../../src/models/save_model.ts";
+import { assert, assertEquals, assertMatch, assertRejects } from "../assert.ts";
 import { writeLabelled } from "./labelled_photos.ts";
 import { cli, fixture, run, TempFolder, theError } from "./run.ts";
+
+const weights = new URL("../../weights/alexnet_tiny.safetensors", import.meta.url);
 
 Deno.test("blocksOf() names the parts of networks, without the last layer", () => {
   using resnet = createModel("resnet18"), squeezenet = createModel("squeezenet1_1");
@@ -31,7 +37,7 @@ Deno.test("learn --fine-tune changes only the last blocks, and goes on after an 
   const expected = await Deno.readFile(`${folder.path}/a.safetensors`);
 
   using tuned = await loadModel({ weights: `${folder.path}/a.safetensors` });
-  using base = await loadModel({ precision: "f32" });
+  using base = await loadModel({ weights, precision: "f32" });
   const changed: string[] = [];
   for (const [name, { tensor }] of base.stateDict()) {
     if (name.startsWith(`${base.head.name}.`)) continue;
@@ -91,4 +97,44 @@ Deno.test("learn --head-only makes a small file that finds its network", async (
   assert(!line.includes("unexpected"), line);
   const alone = theError(await run(["--base", other, photo]), 2);
   assertEquals(alone, "--base needs --weights, a file with only a last layer");
+});
+
+Deno.test({
+  name: "a file with only a last layer is closed, too",
+  sanitizeResources: true,
+  fn: async () => {
+    await using folder = await TempFolder.make();
+    using backend = await createBackend({ device: "wasm", threads: 1 });
+    using model = createModel("alexnet-tiny").init(backend, { seed: 1 });
+    const base = await folder.write("base.safetensors", await saveModel(model));
+    const head = await folder.write("head.safetensors", await saveModel(model, { headOnly: true }));
+    const options = await readCommand(["summary", "--weights", head, "--base", base]);
+    assert(options.command === "summary");
+    using selected = await selectModel(options);
+    assertEquals(selected.name, "alexnet-tiny");
+  },
+});
+
+Deno.test("learn --fine-tune rejects a network whose values are not finite after the last step", async () => {
+  await using folder = await TempFolder.make();
+  await writeLabelled(folder, "photos", 2);
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  using model = await loadModel({ backend, weights, precision: "f32" });
+  // the last but one layer has gradients that overflow: its inputs are huge, its weights tiny
+  for (const [name, factor] of [["features.10", 1e34], ["classifier.1", 1e-41]] as const) {
+    for (const kind of ["weight", "bias"]) {
+      const parameter = model.stateDict().get(`${name}.${kind}`)!;
+      const scale = name === "classifier.1" && kind === "bias" ? 1e-7 : factor;
+      parameter.write((await parameter.tensor!.read()).map((value) => value * scale));
+    }
+  }
+  const from = await folder.write("from.safetensors", await saveModel(model));
+  const output = `${folder.path}/a.safetensors`;
+  const args = ["--from", from, "--fine-tune", "1", "--epochs", "1", `${folder.path}/photos`];
+  assertEquals(
+    theError(await run(["learn", "-q", ...args, "-o", output]), 1),
+    "fine-tuning AlexNetTiny made classifier.1.weight not finite; leave out --fine-tune, or start " +
+      "from other weights with --from",
+  );
+  await assertRejects(() => Deno.stat(output), Deno.errors.NotFound);
 });

@@ -1,10 +1,17 @@
 /** `learn`: from folders of photos to a model that classifies them. */
 
+import { createBackend } from "../../src/backend/mod.ts";
 import { loadModel } from "../../src/models/load_model.ts";
+import { createModel } from "../../src/models/registry.ts";
+import { saveModel } from "../../src/models/save_model.ts";
 import { decodeImage } from "../../src/image/decode.ts";
-import { fileSource, openWeights } from "../../src/weights/mod.ts";
+import { fileSource, openWeights, writeSafetensors } from "../../src/weights/mod.ts";
 import { readCommand } from "../../src/cli/args.ts";
 import { UsageError } from "../../src/cli/errors.ts";
+import { sha256 } from "../../src/cli/feature_cache.ts";
+import { weightsDigest } from "../../src/cli/weights_digest.ts";
+import { PembrokeError } from "../../src/errors.ts";
+import { trainHead } from "../../src/train/head_rows.ts";
 import { assert, assertEquals, assertMatch, assertRejects } from "../assert.ts";
 import { writeLabelled } from "./labelled_photos.ts";
 import { fixture, run, TempFolder, theError } from "./run.ts";
@@ -177,4 +184,80 @@ Deno.test("learn reports folders and options that it cannot use in one error", a
     '--holdout is "1.5", must be a number between 0 and 1, such as 0.2',
   );
   assertEquals(await usage("photos", ...out, "--epochs", "3"), "--epochs needs --fine-tune");
+});
+
+Deno.test("learn has at most as many folds as photos", async () => {
+  await using folder = await TempFolder.make();
+  await writeLabelled(folder, "photos", 1);
+  const photos = `${folder.path}/photos`, output = `${folder.path}/a.safetensors`;
+  const args = ["learn", "-q", ...tiny, photos, "-o", output, "--folds"];
+  const line = (folds: number) => `--folds is ${folds}, must be at most the number of photos, 3`;
+  assertEquals(theError(await run([...args, "1000"]), 2), line(1000));
+  // copies do not count
+  await Deno.copyFile(`${photos}/cat/0.png`, `${photos}/cat/copy.png`);
+  assertEquals(theError(await run([...args, "4"]), 2), line(4));
+});
+
+Deno.test("learn rejects features that are not finite, and does not keep them", async () => {
+  await using folder = await TempFolder.make();
+  await writeLabelled(folder, "photos", 1);
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  using model = createModel("alexnet-tiny").init(backend, { seed: 1 });
+  model.stateDict().get("classifier.1.bias")!.write(Float32Array.of(Infinity));
+  const from = await folder.write("from.safetensors", await saveModel(model));
+  const photos = `${folder.path}/photos`, output = `${folder.path}/a.safetensors`;
+  const env = { PEMBROKE_CACHE: `${folder.path}/cache` };
+  const outcome = await run(["learn", "-q", "--from", from, photos, "-o", output], { env });
+  assertEquals(
+    theError(outcome, 1),
+    `${photos}/cat/0.png: AlexNetTiny computes features that are not finite; start from other ` +
+      "weights with --from",
+  );
+  const cache = `${folder.path}/cache/features`;
+  for (const { name } of await Array.fromAsync(Deno.readDir(cache))) {
+    if (name.endsWith(".bin")) assertEquals((await Deno.stat(`${cache}/${name}`)).size, 0);
+  }
+  await assertRejects(() => Deno.stat(output), Deno.errors.NotFound);
+});
+
+Deno.test("trainHead() rejects weights that are not finite", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  const rows = {
+    values: Float32Array.of(1, NaN, 1, 2),
+    count: 1,
+    labels: Int32Array.of(0, 1, 0, 1),
+  };
+  await assertRejects(
+    () => trainHead({ backend, classes: 2, seed: 0 }, { rows, samples: 2 }),
+    PembrokeError,
+    "not finite",
+  );
+});
+
+Deno.test("weightsDigest() depends on all files of weights that are in several", async () => {
+  await using folder = await TempFolder.make();
+  using model = createModel("alexnet-tiny");
+  const shard = (value: number) =>
+    writeSafetensors([{ name: "a", dtype: "F32", shape: [1], data: Float32Array.of(value) }]);
+  const whole = await folder.write("a.safetensors", shard(1));
+  assertEquals(await weightsDigest({ model, place: whole }), sha256(shard(1)));
+  const index = await folder.write(
+    "model.safetensors.index.json",
+    JSON.stringify({ metadata: {}, weight_map: { a: "a.safetensors" } }),
+  );
+  const [onnx, data] = await Promise.all(
+    ["cnn_external.onnx", "cnn_external.onnx.data"].map(async (name) =>
+      await folder.write(name, await Deno.readFile(fixture(`onnx/faults/${name}`)))
+    ),
+  );
+  const before = await Promise.all([index, onnx].map((place) => weightsDigest({ model, place })));
+  await folder.write("a.safetensors", shard(2));
+  const bytes = await Deno.readFile(data);
+  bytes[bytes.length - 1] ^= 1;
+  await Deno.writeFile(data, bytes);
+  for (const [i, place] of [index, onnx].entries()) {
+    const after = await weightsDigest({ model, place });
+    assertMatch(after, /^[\da-f]{64}$/);
+    assert(after !== before[i], place);
+  }
 });

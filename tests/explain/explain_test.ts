@@ -3,7 +3,7 @@
 import { createBackend } from "../../src/backend/mod.ts";
 import { ArgumentError, PembrokeError } from "../../src/errors.ts";
 import { drawHeatMap } from "../../src/explain/draw.ts";
-import { explain } from "../../src/explain/explain.ts";
+import { classIndex, explain } from "../../src/explain/explain.ts";
 import { bottlenecks, featureMapOf, scoresOf } from "../../src/explain/feature_map.ts";
 import { FrozenPart } from "../../src/explain/frozen.ts";
 import { stagesOf } from "../../src/explain/inspect.ts";
@@ -165,7 +165,13 @@ testWithThreads("classes have an index, a label, one of its names, or an id", as
   for (const name of [label, label.toUpperCase(), label.split(", ").at(-1)!, wnid]) {
     assertEquals((await explain(model, image, { class: name })).index, 3);
   }
-  for (const wrong of ["unicorn", 200, -1, 0.5, ""]) {
+  // labels may be numbers
+  const numbers = ["1", "2", "300"].map((label) => ({ wnid: "n", label }));
+  assertEquals(classIndex({ classes: numbers }, "1"), 0);
+  assertEquals(classIndex({ classes: numbers }, 1), 1);
+  assertEquals(classIndex({ classes: numbers }, "300"), 2);
+  assertEquals(classIndex(model, "3"), 3);
+  for (const wrong of ["unicorn", "200", 200, -1, 0.5, ""]) {
     await assertRejects(() => explain(model, image, { class: wrong }), ArgumentError, "class");
   }
   const method = "magic" as "saliency";
