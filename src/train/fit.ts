@@ -287,5 +287,8 @@ export async function foldedWeights(
   });
   const folded = weight.map((value, i) => value / std[i % count]);
   if (folded.every(Number.isFinite) && bias.every(Number.isFinite)) return { weight: folded, bias };
-  throw new PembrokeError("fit: the weights of the last layer diverge; pass smaller weightDecays");
+  throw new PembrokeError(
+    "the new last layer has weights that are not finite: its features are too large or too small, " +
+      "or the weight decay is too large",
+  );
 }

@@ -6,7 +6,6 @@
  */
 
 import type { Backend } from "../backend/mod.ts";
-import { PembrokeError } from "../errors.ts";
 import type { Classifier } from "../models/classifier.ts";
 import { RandomGenerator } from "../random.ts";
 import type { Judgement } from "./confusion.ts";
@@ -102,14 +101,7 @@ export async function trainHead(
   using uploaded = new UploadedRows(run.backend, standardized(rows, statistics), run.seed);
   using linear = await trainLinears(uploaded, { ...options, weightDecays: [decay] });
   run.onTrained?.();
-  const { weight, bias } = await foldedWeights(linear, statistics);
-  if (!weight.every(Number.isFinite) || !bias.every(Number.isFinite)) {
-    throw new PembrokeError(
-      "the new last layer has weights that are not finite: its features are too large or too " +
-        "small; start from another network",
-    );
-  }
-  return { weight, bias, weightDecay: decay };
+  return { ...await foldedWeights(linear, statistics), weightDecay: decay };
 }
 
 /** Trains a layer on some samples, and classifies the others. */
