@@ -18,7 +18,6 @@
 
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { bundledNetwork } from "../src/models/bundled.ts";
 import { hostileLoad } from "./lib/hostile_load.ts";
 import { Server } from "./lib/server.ts";
 
@@ -35,7 +34,7 @@ const { values: options } = parseArgs({
 const cli = fileURLToPath(new URL("../cli.ts", import.meta.url));
 const lua = fileURLToPath(new URL("load.lua", import.meta.url));
 const seconds = Math.max(1, Math.round(Number(options.minutes) * 60));
-const network = options.weights ? ["--weights", options.weights] : ["-m", bundledNetwork];
+const network = options.weights ? ["--weights", options.weights] : ["-m", "alexnet-tiny"];
 
 /** The summary that load.lua prints at the end of a run. */
 interface Summary {

@@ -47,7 +47,7 @@ export interface LoadModelOptions extends NetworkOptions, LoadOptions {
  * torchvision's files of all networks of {@linkcode createModel} load unchanged, with any number of
  * classes.
  *
- * Without `weights`, it loads the bundled resnet-tiny with 200 classes (3.7 MB), from
+ * Without `weights`, it loads the bundled {@linkcode AlexNetTiny} with 200 classes (3.4 MB), from
  * disk (`--allow-read`) or from the server that the library was imported from (`--allow-net`). In
  * the npm package, the weights are a module.
  *

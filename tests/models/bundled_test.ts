@@ -5,7 +5,7 @@ import { decodeImage, type RgbImage } from "../../src/image/mod.ts";
 import { tinyImagenetPreprocessing } from "../../src/image/preprocess.ts";
 import { bundledWeights } from "../../src/models/bundled.ts";
 import { openInput } from "../../src/models/load.ts";
-import { loadModel } from "../../src/models/mod.ts";
+import { AlexNetTiny, loadModel } from "../../src/models/mod.ts";
 import { imagenetClasses } from "../../src/models/imagenet_classes.ts";
 import { type Recipe, type RecipeNetwork, recipes } from "../../weights/recipe/recipe.ts";
 import { assert, assertEquals } from "../assert.ts";
@@ -17,7 +17,7 @@ testOnEveryBackend(
   "loadModel() loads the bundled model, which recognises a cat",
   async (backend) => {
     using model = await loadModel({ backend });
-    assertEquals(model.network, "resnet-tiny");
+    assert(model instanceof AlexNetTiny);
     const image = await decodeImage(await Deno.readFile(photo("chelsea.png")));
     const [{ label, probability }] = await model.classify(image);
     assert(/\b(cat|tabby)\b/.test(label) && probability > 0.1, `${label} ${probability}`);

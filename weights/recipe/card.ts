@@ -2,7 +2,7 @@
  * Puts the numbers into a model card: the blocks between `<!-- name -->` and `<!-- /name -->` come
  * from the recipe, the training log and the evaluation.
  *
- *     deno task card
+ *     deno task card --network resnet-tiny
  *
  * @module
  */
@@ -32,14 +32,14 @@ export interface CardFiles {
   readonly recipe: Recipe;
 }
 
-/** Reads a card, and the data for its blocks. */
+/** Reads the words of the card, and its data from the folder of the model. */
 export async function readCardFiles(network: RecipeNetwork): Promise<CardFiles> {
-  const { file } = networks[network], recipe = recipes[network];
+  const { file, words } = networks[network], recipe = recipes[network];
   const [log, accuracy, calibration] = ["log", "accuracy", "calibration"].map((name) =>
     `${file}.${name}.tsv`
   );
   return {
-    card: await read(`${file}.md`),
+    card: await read(words),
     log: parseLog(await read(log), log),
     results: parseAccuracy(await read(accuracy), accuracy),
     ...(recipe.holdOut > 0 && {
@@ -206,8 +206,8 @@ function readArgs(args: readonly string[]): { network: RecipeNetwork } | undefin
 }
 
 async function run({ network }: { network: RecipeNetwork }): Promise<void> {
-  const text = renderCard(await readCardFiles(network)), card = `${networks[network].file}.md`;
-  await writeAtomically(fileURLToPath(new URL(card, folder)), text);
+  const text = renderCard(await readCardFiles(network));
+  await writeAtomically(fileURLToPath(new URL(networks[network].card, folder)), text);
 }
 
 if (import.meta.main) Deno.exit(await main(Deno.args));
