@@ -1,4 +1,5 @@
 import { FileError } from "../../src/errors.ts";
+import { networks } from "../../weights/recipe/networks.ts";
 import { recipes } from "../../weights/recipe/recipe.ts";
 import { readCardFiles, renderCard, table } from "../../weights/recipe/card.ts";
 import { assertEquals, assertStringIncludes, assertThrows } from "../assert.ts";
