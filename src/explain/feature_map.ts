@@ -5,12 +5,9 @@
  */
 
 import { PembrokeError } from "../errors.ts";
-import { Conv } from "../layers/conv.ts";
-import { ConvTranspose } from "../layers/conv_transpose.ts";
 import type { LeafNode } from "../layers/graph_nodes.ts";
 import { IndexedPool } from "../layers/indexed_pool.ts";
-import { ConstantPad2d } from "../layers/pad.ts";
-import { Permute } from "../layers/permute.ts";
+import type { Permute } from "../layers/permute.ts";
 import { AdaptiveAvgPool2d, AvgPool2d } from "../layers/pool.ts";
 import { ResampleLayer } from "../layers/resample.ts";
 import { LogSoftmax, Softmax } from "../layers/softmax.ts";
@@ -73,8 +70,8 @@ export function mapsOf(model: Classifier, shapes: readonly Shape[]): boolean[] {
   const input = model.preprocessing.layout === "nhwc" ? pixels : planes;
   for (const [i, { layer, inputs }] of nodes.entries()) {
     const [from] = inputs.map((at) => at < 0 ? input : all[at]).filter((axes) => axes);
-    if (layer instanceof Conv || layer instanceof ConvTranspose) all.push(planes);
-    else if (layer instanceof Permute) all.push(from && layer.dims.map((axis) => from[axis]));
+    if (layer.type.startsWith("Conv")) all.push(planes);
+    else if (isPermute(layer)) all.push(from && layer.dims.map((axis) => from[axis]));
     else if (layer instanceof View) all.push(all[sameBefore(nodes, shapes, i)]);
     else all.push(from);
   }
@@ -90,7 +87,7 @@ export function mapsOf(model: Classifier, shapes: readonly Shape[]): boolean[] {
 function sameBefore(nodes: readonly LeafNode[], shapes: readonly Shape[], view: number): number {
   let at = view;
   do {
-    if (nodes[at].layer instanceof Permute) return -1;
+    if (isPermute(nodes[at].layer)) return -1;
     [at] = nodes[at].inputs;
   } while (at >= 0 && !sameShape(shapes[at], shapes[view]));
   return at;
@@ -100,7 +97,12 @@ function sameBefore(nodes: readonly LeafNode[], shapes: readonly Shape[], view: 
 function resizes(layer: LeafNode["layer"]): boolean {
   return layer instanceof IndexedPool || layer instanceof AvgPool2d || layer instanceof View ||
     layer instanceof AdaptiveAvgPool2d || layer instanceof ResampleLayer ||
-    layer instanceof ConstantPad2d || layer instanceof Dropout;
+    layer instanceof Dropout || /^(Zero|Constant)Pad/.test(layer.type);
+}
+
+/** Without its class, whose operations pages would have to load. So for convolutions and padding. */
+function isPermute(layer: LeafNode["layer"]): layer is Permute {
+  return layer.type === "Permute";
 }
 
 function isSoftmax(layer: LeafNode["layer"]): boolean {

@@ -295,14 +295,11 @@ Deno.test({
   ignore: Deno.build.os !== "linux", // needs /proc
   fn: async () => {
     await using folder = await TempFolder.make();
-    for (let i = 0; i < 40; i++) {
-      const bytes = i % 4 === 0 ? await Deno.readFile(photo) : bmp(i, 128);
-      await folder.write(`photos/${i}.${i % 4 === 0 ? "png" : "bmp"}`, bytes);
-    }
+    for (let i = 0; i < 40; i++) await folder.write(`photos/${i}.png`, await Deno.readFile(photo));
     const process = start([...tiny, "--files-from=-"], folder.path);
     const list = process.stdin.getWriter(), answers = process.stdout.getReader();
     const resident: number[] = [];
-    for (let round = 0; round < 20; round++) {
+    for (let round = 0; round < 25; round++) {
       await list.write(new TextEncoder().encode("photos\n".repeat(2)));
       for (let lines = 0; lines < 80;) {
         lines += (await answers.read()).value!.reduce((sum, byte) => sum + Number(byte === 10), 0);

@@ -90,7 +90,7 @@ Deno.test("--json prints one document with all inputs in order, failed ones with
 
   const stages = "decode \\d+\\.\\d ms, preprocess \\d+\\.\\d ms, inference \\d+\\.\\d ms";
   const expected = [
-    /^AlexNet, random \(seed 3\), wasm \(.+\), \d+ threads?, ready after \d+\.\d ms$/,
+    /^squeezenet1_1, random \(seed 3\), wasm \(.+\), \d+ threads?, ready after \d+\.\d ms$/,
     new RegExp(`waves\\.png: ${stages}$`),
     /^error: gone\.png: no such file$/,
     new RegExp(`tiles\\.png: ${stages}$`),
