@@ -8,9 +8,9 @@
  *
  * A page is a folder with an `index.html` and, if it computes, a `main.ts` and a `worker.ts`. They
  * become `main.js`, `worker.js` and chunks that they load when they need them, with the parts of the
- * library that the page uses. All pages share `style.css` and `page.ts`. Other files are copied.
- * `service_worker.ts` gets the list of files, and pages that of the networks: the bundled one, and those
- * of `--model`.
+ * library that the page uses. All pages share `style.css` and `page.ts`. Styles are minified, other
+ * files are copied. `service_worker.ts` gets the list of files, and pages that of the networks: the
+ * bundled one, and those of `--model`.
  *
  * Fails if a page is too large.
  *
@@ -125,6 +125,12 @@ const directImports: Replacement = [
     ),
 ];
 
+/** A style sheet without comments and white space. */
+async function minifiedStyle(bytes: Uint8Array): Promise<Uint8Array> {
+  const { code } = await esbuild.transform(bytes, { loader: "css", minify: true });
+  return new TextEncoder().encode(code);
+}
+
 /** Marks the library's modules as free of side effects, so that a page gets only what it uses. */
 const treeShaking: esbuild.Plugin = {
   name: "tree shaking",
@@ -187,7 +193,9 @@ async function addScript(source: string): Promise<void> {
 const sources = [...filesIn(pages)].sort();
 for (const source of sources) {
   const name = basename(source);
-  if (!name.endsWith(".ts")) files[source] = await Deno.readFile(new URL(source, pages));
+  const bytes = await Deno.readFile(new URL(source, pages));
+  if (name.endsWith(".css")) files[source] = await minifiedStyle(bytes);
+  else if (!name.endsWith(".ts")) files[source] = bytes;
   else if (["page.ts", "main.ts", "worker.ts"].includes(name)) await addScript(source);
 }
 
