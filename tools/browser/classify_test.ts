@@ -68,9 +68,12 @@ testWith(await needsChromium(executable), "the page that classifies photos", asy
     await storedForLater(page); // or else the next lines count these files
     const loaded = new Set<string>();
     let isLater = false; // after the result: "Teach it", and in the worker what later visits need
+    const isKernels = (url: string) => /\/(relaxed|simd)\w*\.wasm-/.test(url);
     const add = (request: { url(): string }) => {
-      isLater ||= /\/(teach\.css|jpeg-\w+\.js)$/.test(request.url());
-      if (!isLater) loaded.add(request.url());
+      const url = request.url();
+      isLater ||= /\/(teach\.css|jpeg-\w+\.js)$/.test(url) ||
+        isKernels(url) && [...loaded].some((other) => isKernels(other) && other !== url);
+      if (!isLater) loaded.add(url);
     };
     page.context().on("request", add);
     await page.reload();
