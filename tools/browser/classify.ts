@@ -93,11 +93,20 @@ export async function expectedHeat(file: string, options: ExplainOptions = {}): 
   );
 }
 
-/** Waits until the files for later visits are stored, with the kernels for one and several threads. */
+/** Waits until everything that the page loads is stored, with what only later visits may need. */
 export async function storedForLater(page: Page): Promise<void> {
-  await page.waitForFunction(`caches.keys().then(async ([name]) => {
-    const stored = (await (await caches.open(name)).keys()).map(({ url }) => url).join();
-    return /jpeg_wasm/.test(stored) && /mozjpeg_dec\\.wasm/.test(stored) &&
-      /(relaxed|simd)\\.wasm/.test(stored) && /(relaxed|simd)_threads\\.wasm/.test(stored);
-  })`);
+  const later = [
+    "teach-\\w+\\.js",
+    "jpeg_wasm",
+    "mozjpeg_dec\\.wasm",
+    "(relaxed|simd)\\.wasm",
+    "(relaxed|simd)_threads\\.wasm",
+  ];
+  const isStored = `caches.keys().then(async ([name]) => {
+    const stored = (await (await caches.open(name)).keys()).map(({ url }) => url);
+    const loaded = performance.getEntriesByType("resource").map(({ name }) => name);
+    return loaded.every((url) => !url.startsWith(location.origin) || stored.includes(url)) &&
+      ${JSON.stringify(later)}.every((file) => stored.some((url) => new RegExp(file).test(url)));
+  })`;
+  await page.waitForFunction(isStored, undefined, { timeout: 60_000 });
 }
