@@ -23,7 +23,7 @@ import {
   shown,
   storedForLater,
 } from "./classify.ts";
-import { findings, Site } from "./site.ts";
+import { findings, Site, stepsOf } from "./site.ts";
 
 const flags = [
   "--enable-unsafe-webgpu",
@@ -46,6 +46,7 @@ async function timeOn(page: Page, index: number): Promise<number> {
 }
 
 testWith(await needsChromium(executable), "the page that classifies photos", async (t) => {
+  const step = stepsOf(t);
   const network = fixture("networks/squeezenet1_1.onnx");
   await using models = await TempFolder.make();
   await Deno.copyFile(network, `${models.path}/narrow #1 100%.onnx`);
@@ -55,7 +56,7 @@ testWith(await needsChromium(executable), "the page that classifies photos", asy
   const page = await site.page("classify/", { viewport });
   const [ofSample, ofDropped] = await commandSays(sample, dropped);
 
-  await t.step("shows the command's result for a sample at once", async () => {
+  await step("shows the command's result for a sample at once", async () => {
     await page.waitForFunction("crossOriginIsolated");
     await settle(page);
     assertEquals(await rowsOf(page), ofSample.map(shown));
@@ -64,7 +65,7 @@ testWith(await needsChromium(executable), "the page that classifies photos", asy
     await said.waitFor({ state: "attached" });
   });
 
-  await t.step("loads at most 300 kB before weights", async () => {
+  await step("loads at most 300 kB before weights", async () => {
     await storedForLater(page); // or else the next lines count these files
     const loaded = new Set<string>();
     let isLater = false; // after the result: "Teach it", and in the worker what later visits need
@@ -90,13 +91,13 @@ testWith(await needsChromium(executable), "the page that classifies photos", asy
     assert(bytes <= 300_000, `${bytes} bytes`);
   });
 
-  await t.step("classifies a photo that is dropped", async () => {
+  await step("classifies a photo that is dropped", async () => {
     await drop(page, { "rocket.jpg": await Deno.readFile(dropped) });
     assertEquals(await rowsOf(page), ofDropped.map(shown));
     assertAllClose(await heatOf(page), await expectedHeat(dropped), { abs: 2 });
   });
 
-  await t.step("shows where it found another class, with the keyboard", async () => {
+  await step("shows where it found another class, with the keyboard", async () => {
     await page.focus("#bars li:nth-child(2) button");
     await page.keyboard.press("Enter");
     await settle(page);
@@ -118,7 +119,7 @@ testWith(await needsChromium(executable), "the page that classifies photos", asy
     await settle(page);
   });
 
-  await t.step("computes the same on WebGPU, threads and Wasm, and measures them", async () => {
+  await step("computes the same on WebGPU, threads and Wasm, and measures them", async () => {
     await page.click("[data-sample] >> nth=0");
     await settle(page);
     const heat = await expectedHeat(sample), [[label, percentage]] = ofSample;
@@ -144,7 +145,7 @@ testWith(await needsChromium(executable), "the page that classifies photos", asy
     assertEquals(await devices.filter({ hasText: / ms$/ }).count(), 3);
   });
 
-  await t.step("ends what a newer photo replaces", async () => {
+  await step("ends what a newer photo replaces", async () => {
     const [coffee, rocket] = await Promise.all(
       [sample, dropped].map((path) => Deno.readFile(path)),
     );
@@ -157,7 +158,7 @@ testWith(await needsChromium(executable), "the page that classifies photos", asy
     assertEquals(await page.isVisible("#problem"), false);
   });
 
-  await t.step("says what is wrong with a file, and keeps the last result", async () => {
+  await step("says what is wrong with a file, and keeps the last result", async () => {
     const bytes = await Deno.readFile(dropped), problem = page.locator("#problem");
     await drop(page, { "notes.txt": new TextEncoder().encode("no image") });
     assertMatch(await problem.textContent() ?? "", /^notes\.txt: .*\. Choose a JPEG, PNG, .*\.$/);
@@ -175,7 +176,7 @@ testWith(await needsChromium(executable), "the page that classifies photos", asy
     assertAllClose(await heatOf(page), other, { abs: 2 });
   });
 
-  await t.step("loads other networks, of the folder and from a file", async () => {
+  await step("loads other networks, of the folder and from a file", async () => {
     const [expected] = await commandSays("--weights", network, sample);
     const button = page.locator("#networks .choice", { hasText: "Narrow SqueezeNet" });
     assertMatch(await button.textContent() ?? "", /65 kB$/);
@@ -194,7 +195,7 @@ testWith(await needsChromium(executable), "the page that classifies photos", asy
     );
   });
 
-  await t.step("works offline, after an update, too", async () => {
+  await step("works offline, after an update, too", async () => {
     await site.update();
     await page.reload();
     await page.waitForFunction(
@@ -219,7 +220,7 @@ testWith(await needsChromium(executable), "the page that classifies photos", asy
   await phone.waitForFunction("crossOriginIsolated");
   await settle(phone);
 
-  await t.step("works offline after a first visit that only looked", async () => {
+  await step("works offline after a first visit that only looked", async () => {
     await storedForLater(phone);
     await site.setOffline(phone, true);
     await phone.reload();
@@ -250,7 +251,7 @@ testWith(await needsChromium(executable), "the page that classifies photos", asy
     await settle(phone);
   });
 
-  await t.step("loads a network that the browser has no room to store", async () => {
+  await step("loads a network that the browser has no room to store", async () => {
     const devtools = await phone.context().newCDPSession(phone);
     const { origin } = new URL(phone.url());
     await devtools.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: 1 });
@@ -264,7 +265,7 @@ testWith(await needsChromium(executable), "the page that classifies photos", asy
     await settle(phone);
   });
 
-  await t.step("says that there is no camera, or takes photos with it", async () => {
+  await step("says that there is no camera, or takes photos with it", async () => {
     await phone.click("#camera-button");
     await phone.waitForSelector("#camera .problem:has-text('The camera is blocked: allow it')");
     await phone.context().grantPermissions(["camera"]);
@@ -276,13 +277,13 @@ testWith(await needsChromium(executable), "the page that classifies photos", asy
     assert((await rowsOf(phone))[0][0] !== ofSample[0][0]);
   });
 
-  await t.step("fits a phone", async () => {
+  await step("fits a phone", async () => {
     assertEquals(await phone.evaluate("document.documentElement.scrollWidth"), 390);
   });
 
   await phone.evaluate(axe.source);
   for (const colorScheme of ["light", "dark"] as const) {
-    await t.step(`is accessible in a ${colorScheme} colour scheme`, async () => {
+    await step(`is accessible in a ${colorScheme} colour scheme`, async () => {
       await phone.emulateMedia({ colorScheme, reducedMotion: "reduce" });
       assertEquals(await findings(phone, colorScheme, { include: ["body"] }), []);
     });

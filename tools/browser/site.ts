@@ -82,6 +82,15 @@ export class Site implements AsyncDisposable {
   }
 }
 
+/** Runs the steps of a test until one fails: each needs the page as the one before left it. */
+export function stepsOf(
+  t: Deno.TestContext,
+): (name: string, run: () => Promise<void>) => Promise<void> {
+  return async (name, run) => {
+    if (!await t.step(name, run)) throw new Error("The steps after it did not run.");
+  };
+}
+
 /**
  * Serious findings of axe, one line each. The page must have run axe's source. The structure is the same
  * in both colour schemes.

@@ -11,7 +11,7 @@ import { needsChromium, testWith } from "../../tests/needs.ts";
 import { executable } from "./chromium.ts";
 import { storedForLater } from "./classify.ts";
 import { shapeFile, shapeFiles } from "./shapes.ts";
-import { findings, Site } from "./site.ts";
+import { findings, Site, stepsOf } from "./site.ts";
 import {
   assertCount,
   beforeCall,
@@ -29,6 +29,7 @@ const cameraStates = (page: Page) => page.evaluate("tracks.map(({ readyState }) 
 const fakeCamera = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"];
 
 testWith(await needsChromium(executable), "the page learns classes", async (t) => {
+  const step = stepsOf(t);
   await using site = await Site.open(...fakeCamera);
   await using folder = await TempFolder.make();
   const page = await site.page("classify/", { viewport: { width: 1280, height: 800 } });
@@ -36,7 +37,7 @@ testWith(await needsChromium(executable), "the page learns classes", async (t) =
   const circles = await shapeFiles("circle", 14), squares = await shapeFiles("square", 14);
   const [circle] = circles;
 
-  await t.step("says what is missing, and what is wrong with photos", async () => {
+  await step("says what is missing, and what is wrong with photos", async () => {
     const problem = () => page.locator("#teach > .problem").textContent();
     await page.click("#teach [data-learn]");
     assertEquals(await problem(), "Add photos to at least two classes.");
@@ -65,7 +66,7 @@ testWith(await needsChromium(executable), "the page learns classes", async (t) =
     assertEquals(await problem(), "Add photos to at least two classes.");
   });
 
-  await t.step("keeps a photo when a class with a copy of it is removed meanwhile", async () => {
+  await step("keeps a photo when a class with a copy of it is removed meanwhile", async () => {
     await page.click("#teach [data-add]");
     await beforeCall(
       page,
@@ -77,7 +78,7 @@ testWith(await needsChromium(executable), "the page learns classes", async (t) =
     // the next step learns from the photo
   });
 
-  await t.step("says that files can be dropped only while they are over the page", async () => {
+  await step("says that files can be dropped only while they are over the page", async () => {
     const classes = (...types: string[]) =>
       page.evaluate(`{
         const dataTransfer = new DataTransfer();
@@ -93,7 +94,7 @@ testWith(await needsChromium(executable), "the page learns classes", async (t) =
     await assertCount(page, 1, "1 photo");
   });
 
-  await t.step("tells apart 95 % of shapes that it has not seen", async () => {
+  await step("tells apart 95 % of shapes that it has not seen", async () => {
     await page.setInputFiles(`${card(1)} [type=file]`, circles.slice(1));
     await page.setInputFiles(`${card(2)} [type=file]`, squares);
     await assertCount(page, 1, "14 photos");
@@ -109,7 +110,7 @@ testWith(await needsChromium(executable), "the page learns classes", async (t) =
     assert(right >= 0.95 * tests, `${right} of ${tests}`);
   });
 
-  await t.step("shows a curve, and says in words what it shows", async () => {
+  await step("shows a curve, and says in words what it shows", async () => {
     const points = await page.evaluate(`Array.from(document.querySelectorAll("#teach polyline"),
       (line) => line.getAttribute("points").split(" ").length)`);
     assertEquals(points, [61, 61, 61, 61]); // before the first of 60 steps, and after each
@@ -124,7 +125,7 @@ testWith(await needsChromium(executable), "the page learns classes", async (t) =
     );
   });
 
-  await t.step("gives a file that the command accepts", async () => {
+  await step("gives a file that the command accepts", async () => {
     const photo = await shapeFile("square", "a new square");
     const { label, percent } = await tryPhoto(page, photo);
     assertEquals(label, "squares");
@@ -169,7 +170,7 @@ testWith(await needsChromium(executable), "the page learns classes", async (t) =
     assertEquals(measured.photos, 6);
   });
 
-  await t.step(
+  await step(
     "classifies with the new classes everywhere, until the reader goes back",
     async () => {
       const labels = page.locator("#bars .label");
@@ -182,7 +183,7 @@ testWith(await needsChromium(executable), "the page learns classes", async (t) =
     },
   );
 
-  await t.step(
+  await step(
     "takes photos while the shutter is held, and classifies the live picture",
     async () => {
       await page.click(`${card(1)} [data-camera]`);
@@ -204,7 +205,7 @@ testWith(await needsChromium(executable), "the page learns classes", async (t) =
     },
   );
 
-  await t.step("closes cameras that the reader no longer wants when they come", async () => {
+  await step("closes cameras that the reader no longer wants when they come", async () => {
     await page.evaluate(`{
       const devices = navigator.mediaDevices, { promise, resolve } = Promise.withResolvers();
       const getUserMedia = devices.getUserMedia.bind(devices);
@@ -233,7 +234,7 @@ testWith(await needsChromium(executable), "the page learns classes", async (t) =
     assertEquals(await page.locator(".camera").count(), 0);
   });
 
-  await t.step("stops", async () => {
+  await step("stops", async () => {
     const stopped = async () => {
       await page.waitForSelector("#status:has-text('Stopped.')", { state: "attached" });
       await page.waitForSelector("#teach [data-learn]:not([hidden])");
@@ -267,7 +268,7 @@ testWith(await needsChromium(executable), "the page learns classes", async (t) =
     assertEquals(texts.filter((text) => text.startsWith("Learning")), []);
   });
 
-  await t.step("computes no features again for a network that it goes back to", async () => {
+  await step("computes no features again for a network that it goes back to", async () => {
     await startFrom(page, "yet another");
     await startFrom(page, "other");
     await page.evaluate("texts.length = 0");
@@ -281,7 +282,7 @@ testWith(await needsChromium(executable), "the page learns classes", async (t) =
   const viewport = { width: 390, height: 844 };
   const phone = await site.page("classify/", { viewport, hasTouch: true });
 
-  await t.step("works with the keyboard, and offline", async () => {
+  await step("works with the keyboard, and offline", async () => {
     await phone.locator("#teach .card").first().scrollIntoViewIfNeeded();
     await phone.waitForFunction("navigator.serviceWorker.controller !== null");
     await phone.waitForFunction(`caches.keys().then(async ([name]) => {
@@ -311,7 +312,7 @@ testWith(await needsChromium(executable), "the page learns classes", async (t) =
   });
 
   for (const colorScheme of ["light", "dark"] as const) {
-    await t.step(`is accessible in a ${colorScheme} colour scheme`, async () => {
+    await step(`is accessible in a ${colorScheme} colour scheme`, async () => {
       await phone.emulateMedia({ colorScheme });
       assertEquals(await findings(phone, colorScheme, { include: ["#teach"] }), []);
     });

@@ -6,7 +6,7 @@ import type { Page } from "npm:playwright-core@1.56.1";
 import { assertAlmostEquals, assertEquals, assertMatch } from "../../tests/assert.ts";
 import { needsChromium, testWith } from "../../tests/needs.ts";
 import { executable } from "./chromium.ts";
-import { findings, Site } from "./site.ts";
+import { findings, Site, stepsOf } from "./site.ts";
 
 /** Inputs of the page, and what PyTorch makes of them. */
 interface Case {
@@ -94,14 +94,15 @@ const settle = (page: Page) => page.evaluate("new Promise((r) => setTimeout(r, 3
 const context = { exclude: ["#dx-table", "#dw-table", "#dxPool-table"] };
 
 testWith(await needsChromium(executable), "the pages of `deno task web`", async (t) => {
+  const step = stepsOf(t);
   await using site = await Site.open();
   const page = await site.page("convolution/", { viewport: { width: 1280, height: 800 } });
   await page.waitForSelector("main[data-ready]");
   const [atStart, afterKeys, afterPointer, longer, overlapping] = cases;
 
-  await t.step("show PyTorch's numbers at the start", () => assertPageShows(page, atStart));
+  await step("show PyTorch's numbers at the start", () => assertPageShows(page, atStart));
 
-  await t.step("compute again when keys change bars", async () => {
+  await step("compute again when keys change bars", async () => {
     await page.focus("#w-plot [role=slider]:nth-child(2)");
     await page.keyboard.press("ArrowUp");
     await page.keyboard.press("ArrowUp");
@@ -114,7 +115,7 @@ testWith(await needsChromium(executable), "the pages of `deno task web`", async 
     assertMatch(await said.textContent() ?? "", /y 3 is 0\.5, y 4 is −5\.5, .*cost is 53\.125\.$/);
   });
 
-  await t.step("compute again when a pointer drags a bar", async () => {
+  await step("compute again when a pointer drags a bar", async () => {
     const { x, y, width, height } = (await page.locator("#w-plot .track").nth(1).boundingBox())!;
     await page.mouse.move(x + width / 2, y + 5);
     await page.mouse.down();
@@ -125,7 +126,7 @@ testWith(await needsChromium(executable), "the pages of `deno task web`", async 
     await assertPageShows(page, afterPointer);
   });
 
-  await t.step("compute again with other sizes", async () => {
+  await step("compute again with other sizes", async () => {
     await page.selectOption("[name=length]", "5");
     await settle(page);
     await assertPageShows(page, longer);
@@ -135,7 +136,7 @@ testWith(await needsChromium(executable), "the pages of `deno task web`", async 
     await assertPageShows(page, overlapping);
   });
 
-  await t.step("light up what belongs together", async () => {
+  await step("light up what belongs together", async () => {
     const lit = (within: string) => page.locator(`${within}.lit`).allTextContents();
     await page.focus("#forward-table tbody tr:nth-child(4) button");
     assertEquals((await lit("#x-plot .column")).length, 5);
@@ -150,7 +151,7 @@ testWith(await needsChromium(executable), "the pages of `deno task web`", async 
     assertEquals((await lit("#forward-table tbody td:not(.product)")).length, diagonal);
   });
 
-  await t.step("take a step of gradient descent", async () => {
+  await step("take a step of gradient descent", async () => {
     await page.click("[data-steps='1']");
     await settle(page);
     const { stepped, costAfter } = overlapping;
@@ -158,7 +159,7 @@ testWith(await needsChromium(executable), "the pages of `deno task web`", async 
     assertEquals(await page.textContent("#steps"), "1");
   });
 
-  await t.step("work offline, and have the headers for threads", async () => {
+  await step("work offline, and have the headers for threads", async () => {
     await page.waitForFunction("navigator.serviceWorker.controller !== null");
     await page.waitForFunction(`caches.keys().then(async ([name]) =>
       (await (await caches.open(name)).keys()).some(({ url }) => /(relaxed|simd)-/.test(url)))`);
@@ -177,11 +178,11 @@ testWith(await needsChromium(executable), "the pages of `deno task web`", async 
   const viewport = { width: 390, height: 844 };
   const phone = await site.page("threads/", { viewport, hasTouch: true });
 
-  await t.step("load once more for threads", async () => {
+  await step("load once more for threads", async () => {
     await phone.waitForFunction("crossOriginIsolated");
   });
 
-  await t.step("take touches", async () => {
+  await step("take touches", async () => {
     await phone.goto(new URL("../convolution/", phone.url()).href);
     await phone.waitForSelector("main[data-ready]");
     const track = (await phone.locator("#x-plot .track").nth(2).boundingBox())!;
@@ -193,7 +194,7 @@ testWith(await needsChromium(executable), "the pages of `deno task web`", async 
   });
 
   for (const colorScheme of ["light", "dark"] as const) {
-    await t.step(`are accessible in a ${colorScheme} colour scheme`, async () => {
+    await step(`are accessible in a ${colorScheme} colour scheme`, async () => {
       await phone.emulateMedia({ colorScheme });
       const paper = await phone.evaluate(
         "getComputedStyle(document.body).backgroundColor",
@@ -204,7 +205,7 @@ testWith(await needsChromium(executable), "the pages of `deno task web`", async 
     });
   }
 
-  await t.step("have an accessible index", async () => {
+  await step("have an accessible index", async () => {
     await phone.click("nav a");
     await phone.evaluate(axe.source);
     assertEquals(await findings(phone, "light", context), []);
