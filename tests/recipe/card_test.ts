@@ -56,14 +56,23 @@ Deno.test("renderCard() describes what only some recipes have", () => {
   const words = `${card}<!-- calibration -->\n<!-- /calibration -->\n`;
   const calibrations = [{ temperature: 0.8, bins: better }, { temperature: 1, bins }];
   const files = { card: words, log: [row], results, calibrations };
-  const text = renderCard({ ...files, recipe: { ...recipes["resnet-tiny"], epochs: 20 } });
+  const { augmentation, ...others } = recipes["resnet-tiny"];
+  const recipe = {
+    ...others,
+    epochs: 20,
+    restarts: [{ epochs: 4, lr: 0.05, warmUp: 0.5 }],
+    augmentation: { ...augmentation, cutout: 0.25 },
+  };
+  const text = renderCard({ ...files, recipe });
   for (
     const line of [
       "| with the temperature 0.8, as in the file |                     0.00 % |",
       "| without a temperature                    |                    25.00 % |",
-      "- images of 32×32 in 12 epochs, then 64×64 in 8 epochs",
+      "- 24 epochs in batches of 128; SGD",
+      "- images of 32×32 in 15 epochs, then 64×64 in 9 epochs",
+      "- a warm restart of 4 epochs: warm-up to 0.05 in 0.5 epochs, then down to 0 again",
       "- a blank square of 25 % of the side at a random place",
-      "- the weights are a moving average with a decay of 0.999",
+      "- the weights are a moving average with a decay of 0.998",
       "- the last 12 images of each class were held out",
     ]
   ) assertStringIncludes(text, line);

@@ -1,6 +1,6 @@
 import { RandomGenerator } from "../../src/random.ts";
 import { imageDataset } from "../../weights/recipe/dataset.ts";
-import { recipes, sideOf } from "../../weights/recipe/recipe.ts";
+import { epochsOf, recipes, scheduleOf, sideOf } from "../../weights/recipe/recipe.ts";
 import {
   createRun,
   loadRun,
@@ -10,7 +10,7 @@ import {
   withFinalValues,
 } from "../../weights/recipe/run.ts";
 import { PembrokeError } from "../../src/errors.ts";
-import { assert, assertEquals, assertRejects } from "../assert.ts";
+import { assert, assertAllClose, assertEquals, assertRejects } from "../assert.ts";
 import { testWithThreads } from "../backends.ts";
 
 const recipe = { ...recipes["alexnet-tiny"], epochs: 2, batch: 4, lr: 0.02 };
@@ -75,6 +75,7 @@ testWithThreads(
     const small = {
       ...recipes["resnet-tiny"],
       epochs: 3,
+      restarts: [],
       batch: 4,
       sizes: [[16, 0.34], [24, 0.67], [32, 1]],
     } as const;
@@ -114,3 +115,31 @@ testWithThreads(
     assert(own.every((values, i) => values.some((value, j) => value !== expected[i][j])));
   },
 );
+
+Deno.test("a warm restart begins the learning rate again, on the largest images", () => {
+  const restarted = {
+    ...recipe,
+    epochs: 4,
+    lr: 0.2,
+    warmUp: 1,
+    sizes: [[32, 0.5], [64, 1]],
+    restarts: [{ epochs: 2, lr: 0.1, warmUp: 0 }, { epochs: 1, lr: 0.05, warmUp: 0.25 }],
+  } as const;
+  const rate = scheduleOf(restarted, 4), steps = Array.from({ length: 28 }, (_, i) => i);
+  const halfCosine = (lr: number, steps: number) =>
+    Array.from({ length: steps }, (_, i) => lr * (1 + Math.cos(Math.PI * i / steps)) / 2);
+  assertAllClose(steps.map(rate), [
+    ...[0.04, 0.08, 0.12, 0.16, ...halfCosine(0.2, 12)],
+    ...halfCosine(0.1, 8),
+    ...[0.025, ...halfCosine(0.05, 3)],
+  ], { abs: 1e-12 });
+  assertEquals(epochsOf(restarted), 7);
+  assertEquals([0, 1, 2, 3, 4, 6].map((epoch) => sideOf(restarted, epoch)), [
+    32,
+    32,
+    64,
+    64,
+    64,
+    64,
+  ]);
+});

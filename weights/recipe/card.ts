@@ -14,7 +14,7 @@ import { type Calibration, calibrationError, parseCalibration } from "./calibrat
 import { type LogRow, parseLog } from "./log.ts";
 import { networks } from "./networks.ts";
 import { readNetwork } from "./options.ts";
-import { defaultNetwork, type Recipe, type RecipeNetwork, recipes } from "./recipe.ts";
+import { defaultNetwork, epochsOf, type Recipe, type RecipeNetwork, recipes } from "./recipe.ts";
 import { parseOptions, readText, runTask, writeAtomically } from "./task.ts";
 
 const folder = new URL("../", import.meta.url);
@@ -112,15 +112,18 @@ function calibrationTable(calibrations: readonly Calibration[]): string {
 }
 
 function recipeList(recipe: Recipe): string {
-  const { epochs, batch, lr, warmUp, momentum, weightDecay, labelSmoothing, dropout } = recipe;
-  const { sizes, emaDecay, holdOut } = recipe;
+  const { batch, lr, warmUp, momentum, weightDecay, labelSmoothing, dropout } = recipe;
+  const { sizes, emaDecay, holdOut, restarts } = recipe;
   const { scale: [minArea], ratio: [minRatio, maxRatio], ...others } = recipe.augmentation;
   const { flip, brightness, contrast, saturation, cutout } = others;
   const share = (value: number) => `${Math.round(value * 100)} %`;
   const lines = [
-    `${epochs} epochs in batches of ${batch}; SGD with Nesterov momentum ${momentum}`,
+    `${epochsOf(recipe)} epochs in batches of ${batch}; SGD with Nesterov momentum ${momentum}`,
     ...(sizes.length > 1 ? [`images of ${sizesText(recipe)}`] : []),
     `learning rate: warm-up to ${lr} in ${warmUp} epochs, then half a cosine down to 0`,
+    ...restarts.map(({ epochs, lr, warmUp }) =>
+      `a warm restart of ${epochs} epochs: warm-up to ${lr} in ${warmUp} epochs, then down to 0 again`
+    ),
     `weight decay ${weightDecay}, label smoothing ${labelSmoothing}, dropout ${dropout}`,
     `random crops of at least ${
       share(minArea)
@@ -137,10 +140,12 @@ function recipeList(recipe: Recipe): string {
 }
 
 /** The sizes of images, and their epochs. */
-function sizesText({ epochs, sizes }: Recipe): string {
+function sizesText(recipe: Recipe): string {
+  const { epochs, sizes } = recipe;
   let before = 0;
   return sizes.map(([side, until]) => {
-    const last = Math.round(until * epochs), text = `${side}×${side} in ${last - before} epochs`;
+    const last = until === 1 ? epochsOf(recipe) : Math.round(until * epochs);
+    const text = `${side}×${side} in ${last - before} epochs`;
     before = last;
     return text;
   }).join(", then ");

@@ -39,7 +39,7 @@ Options:
       --every N      minutes between checkpoints (default 5); each epoch ends with one, too
 
 Recipe (a resumed run takes it from its checkpoint; the defaults are those of ${defaultNetwork}):
-      --epochs N     passes over the data (default ${epochs})
+      --epochs N     passes over the data, without warm restarts (default ${epochs})
       --batch N      images per step (default ${batch})
       --lr X         highest learning rate (default ${lr})
       --seed N       random seed (default ${seed})
@@ -53,7 +53,7 @@ export function readArgs(args: readonly string[]): Options | undefined {
   const values = parse(args);
   if (values.help) return undefined;
   if (!values.data) throw new UsageError("--data FOLDER is missing; --help lists the options");
-  const overrides: Record<string, number | string> = {};
+  const overrides: Record<string, unknown> = {};
   const network = values.network === undefined ? undefined : readNetwork(values.network);
   if (network !== undefined) overrides.network = network;
   for (const [field, option] of recipeOptions) {
@@ -64,6 +64,7 @@ export function readArgs(args: readonly string[]): Options | undefined {
       ? parseInteger(option, text, minimums[option] ?? 1)
       : parseFraction(option, text);
   }
+  if (overrides.epochs !== undefined) overrides.restarts = [];
   return {
     data: values.data,
     out: values.out ?? `runs/${network ?? defaultNetwork}`,

@@ -8,7 +8,6 @@ import {
   type Backend,
   bytesSource,
   type Classifier,
-  cosineSchedule,
   FileError,
   loadCheckpoint,
   openWeights,
@@ -20,7 +19,7 @@ import {
 } from "../../mod.ts";
 import type { ImageDataset } from "./dataset.ts";
 import { networks } from "./networks.ts";
-import { type Recipe, sideOf } from "./recipe.ts";
+import { epochsOf, type Recipe, scheduleOf, sideOf } from "./recipe.ts";
 import type { SheetClass } from "./sheets.ts";
 
 /** A training run. */
@@ -39,8 +38,8 @@ export function createRun(
   classes: readonly SheetClass[],
   recipe: Recipe,
 ): Run {
-  const { epochs, batch, lr, momentum, weightDecay, labelSmoothing, emaDecay, seed } = recipe;
-  const { network, dropout, warmUp } = recipe;
+  const { batch, lr, momentum, weightDecay, labelSmoothing, emaDecay, seed } = recipe;
+  const { network, dropout } = recipe;
   const model = networks[network].create({ classes, dropout }).init(backend, { seed });
   const optimizer = new SGD(model, {
     lr,
@@ -49,19 +48,14 @@ export function createRun(
     // Biases and the parameters of batch normalisation have one axis.
     weightDecay: (_name, shape) => shape.length > 1 ? weightDecay : 0,
   });
-  const perEpoch = Math.ceil(data.length / batch);
   const trainer = new Trainer(model, data, {
     optimizer,
     batchSize: batch,
-    epochs,
+    epochs: epochsOf(recipe),
     labelSmoothing,
     seed,
     ...(emaDecay > 0 && { emaDecay }),
-    schedule: cosineSchedule({
-      lr,
-      steps: epochs * perEpoch,
-      warmUp: Math.round(Math.min(warmUp, epochs / 4) * perEpoch),
-    }),
+    schedule: scheduleOf(recipe, Math.ceil(data.length / batch)),
   });
   const dispose = () => {
     for (const part of [model, optimizer, trainer]) part.dispose();
@@ -117,7 +111,7 @@ export async function readRecipe(
   if (!recipe) throw new FileError(name, "is not a checkpoint of this version of the recipe");
   for (const [key, value] of Object.entries(overrides)) {
     const saved = recipe[key as keyof Recipe];
-    if (saved === value) continue;
+    if (JSON.stringify(saved) === JSON.stringify(value)) continue;
     throw new PembrokeError(
       `${name}: its run has ${key} ${saved}, not ${value}; remove the option or use another --out`,
     );
@@ -129,7 +123,8 @@ export async function readRecipe(
 function parseRecipe(text = ""): Recipe | undefined {
   try {
     const recipe = JSON.parse(text);
-    const isKnown = Object.hasOwn(networks, recipe.network) && Array.isArray(recipe.sizes);
+    const isKnown = Object.hasOwn(networks, recipe.network) &&
+      [recipe.sizes, recipe.restarts].every(Array.isArray);
     return isKnown ? recipe : undefined;
   } catch {
     return undefined;

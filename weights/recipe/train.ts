@@ -11,7 +11,7 @@ import { type ImageDataset, imageDataset } from "./dataset.ts";
 import { formatLog, type LogRow, parseLog } from "./log.ts";
 import { preprocessing } from "./networks.ts";
 import { type Options, readArgs, usage } from "./options.ts";
-import { defaultNetwork, type Recipe, recipes, sideOf } from "./recipe.ts";
+import { defaultNetwork, epochsOf, type Recipe, recipes, sideOf } from "./recipe.ts";
 import {
   createRun,
   loadRun,
@@ -62,7 +62,7 @@ async function train(options: Options): Promise<void> {
   printStart(run, backend, training, saved !== undefined);
 
   using signals = listenForStop();
-  while (run.trainer.state.epoch < Math.min(recipe.epochs, options.stop)) {
+  while (run.trainer.state.epoch < Math.min(epochsOf(recipe), options.stop)) {
     const progress = await trainWithCheckpoints(run, dataset, options, checkpoint, signals);
     const validation = await withFinalValues(
       run,
@@ -88,11 +88,11 @@ function printStart(
   const threads = `${backend.threads} thread${backend.threads === 1 ? "" : "s"}`;
   const position = !resumed
     ? "new run"
-    : epoch < recipe.epochs
+    : epoch < epochsOf(recipe)
     ? `resuming in epoch ${epoch + 1} after batch ${batch}`
     : "already finished";
   console.error(
-    `${images.length} images, ${recipe.epochs} epochs, ${backend.name}, ${threads}, ${position}`,
+    `${images.length} images, ${epochsOf(recipe)} epochs, ${backend.name}, ${threads}, ${position}`,
   );
 }
 
