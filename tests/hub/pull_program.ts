@@ -14,7 +14,7 @@ const hangAt = (stage: string) => () => {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
 };
 const { cached } = await pull(entry(url), folder, {
-  precision: "int8",
+  precision: "f32",
   onProgress: hangAt("download"),
   onConvert: hangAt("convert"),
 });

@@ -14,7 +14,7 @@ import { loadModel } from "../../src/models/mod.ts";
 import { bytesSource, fileSource, openWeights } from "../../src/weights/mod.ts";
 import { assert, assertAllClose, assertEquals, assertMatch, assertRejects } from "../assert.ts";
 import { TempFolder } from "../cli/run.ts";
-import { sha256, testWeights } from "./models.ts";
+import { equalBytes, sha256, testWeights } from "./models.ts";
 import { type Behaviour, serveFile, type StaticServer } from "./server.ts";
 
 const { model: original, bytes, entry } = await testWeights();
@@ -323,7 +323,7 @@ Deno.test("pull() replaces a cached file with a flipped bit, wherever it is", ()
       const { cached } = await pull();
       assertEquals(cached, false, `${at}`);
       assertEquals(retries.pop(), "the cached file is damaged");
-      assert((await Deno.readFile(path)).every((byte, i) => byte === good[i]));
+      assert(equalBytes(await Deno.readFile(path), good));
     }
     assertEquals((await pull()).cached, true);
   }));
