@@ -66,10 +66,10 @@ function* cropsOf(photo: RgbImage, shares: readonly number[]): Generator<RgbImag
       const top = Math.round((photo.height - height) * Math.floor(place / 3) / 2);
       for (const mirrored of [false, true]) {
         const data = new Uint8Array(width * height * 3);
-        for (let i = 0; i < width * height; i++) {
-          const row = Math.floor(i / width), column = mirrored ? width - 1 - i % width : i % width;
-          const from = ((top + row) * photo.width + left + column) * 3;
-          data.set(photo.data.subarray(from, from + 3), i * 3);
+        for (let i = 0; i < data.length; i++) {
+          const pixel = Math.floor(i / 3), row = Math.floor(pixel / width), x = pixel % width;
+          const column = mirrored ? width - 1 - x : x;
+          data[i] = photo.data[((top + row) * photo.width + left + column) * 3 + i % 3];
         }
         yield { width, height, data };
       }
