@@ -8,13 +8,14 @@
  */
 
 import * as conv from "./reference/conv.ts";
+import * as int8 from "./reference/conv_int8.ts";
 import { memoize } from "./reference/memoize.ts";
 
 export * from "./reference/activation.ts";
 export * from "./reference/arithmetic.ts";
 export * from "./reference/array.ts";
 export * from "./reference/conv.ts";
-export { conv2dInt8, roundWeights } from "./reference/conv_int8.ts";
+export { roundWeights } from "./reference/conv_int8.ts";
 export * from "./reference/elementwise.ts";
 export * from "./reference/conv_transpose.ts";
 export * from "./reference/interpolate.ts";
@@ -31,3 +32,4 @@ export const conv2d = memoize(conv.conv2d);
 export const conv2dBackward = memoize(conv.conv2dBackward);
 export const conv1d = memoize(conv.conv1d);
 export const conv1dBackward = memoize(conv.conv1dBackward);
+export const conv2dInt8 = memoize(int8.conv2dInt8);
