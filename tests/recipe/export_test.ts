@@ -9,29 +9,24 @@ import {
   parseCalibration,
 } from "../../weights/recipe/calibration.ts";
 import { imageDataset } from "../../weights/recipe/dataset.ts";
+import { main as evaluateMain } from "../../weights/recipe/evaluate.ts";
+import { main as exportMain } from "../../weights/recipe/export.ts";
 import { type RecipeNetwork, recipes } from "../../weights/recipe/recipe.ts";
 import { createRun, saveRun, withFinalValues } from "../../weights/recipe/run.ts";
 import { readClasses, readSheets } from "../../weights/recipe/sheets.ts";
 import { temperatureFor } from "../../weights/recipe/temperature.ts";
 import { assert, assertAllClose, assertEquals, assertMatch, assertThrows } from "../assert.ts";
 import { TempFolder } from "../cli/run.ts";
+import { type Outcome, runHere, runTask } from "./tasks.ts";
 
 const data = new URL("../fixtures/recipe", import.meta.url).pathname;
 
-/** Runs a task of the recipe. */
-async function runTask(name: string, ...args: string[]) {
-  const script = new URL(`../../weights/recipe/${name}.ts`, import.meta.url).href;
-  const command = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", script, ...args],
-    env: { NO_COLOR: "1" },
-  });
-  const { code, stdout, stderr } = await command.output();
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  return { code, stdout: text(stdout), stderr: text(stderr) };
-}
+/** A checkpoint of alexnet-tiny, which several tests use. */
+let alexnet: ReturnType<typeof trainCheckpoint> | undefined;
+const alexnetCheckpoint = () => alexnet ??= trainCheckpoint("alexnet-tiny");
 
 /** Trains a few steps on the fixtures. Returns the checkpoint, and the images with their logits. */
-async function trainCheckpoint(network: RecipeNetwork = "alexnet-tiny") {
+async function trainCheckpoint(network: RecipeNetwork) {
   const classes = await readClasses(data);
   const images = await readSheets(`${data}/val`, classes, { size: 64 });
   const statistics = new AlexNetTiny().preprocessing;
@@ -72,7 +67,7 @@ function calibrationErrorOf(logits: Float32Array, labels: ArrayLike<number>): nu
 
 Deno.test("exported models give the logits and accuracy of the trained network", async () => {
   await using folder = await TempFolder.make();
-  const { checkpoint, values, logits, length, images } = await trainCheckpoint();
+  const { checkpoint, values, logits, length, images } = await alexnetCheckpoint();
   const source = await folder.write("checkpoint.safetensors", checkpoint);
   const largest = Math.max(...logits.map(Math.abs));
   using backend = await createBackend({ threads: 1 });
@@ -81,7 +76,10 @@ Deno.test("exported models give the logits and accuracy of the trained network",
   for (const [dtype, tolerance] of [["f32", 1e-4], ["f16", 5e-3], ["i8", 0.05]] as const) {
     const path = `${folder.path}/${dtype}.safetensors`;
     const args = dtype === "i8" ? [] : ["--weights", dtype];
-    const { code, stdout, stderr } = await runTask("export", "--data", data, ...args, source, path);
+    const { code, stdout, stderr } = await runHere(
+      exportMain,
+      ...["--data", data, ...args, source, path],
+    );
     assertEquals([code, stderr], [0, ""]);
     sizes[dtype] = (await Deno.stat(path)).size;
     assertEquals(stdout, `${path}: ${sizes[dtype].toLocaleString("en-US")} bytes\n`);
@@ -101,13 +99,9 @@ Deno.test("exported models give the logits and accuracy of the trained network",
 
   // Evaluate these files.
   const tsv = `${folder.path}/accuracy.tsv`;
-  const { code, stdout, stderr } = await runTask(
-    "evaluate",
-    "--data",
-    data,
-    "--tsv",
-    tsv,
-    ...files,
+  const { code, stdout, stderr } = await runHere(
+    evaluateMain,
+    ...["--data", data, "--tsv", tsv, ...files],
   );
   assertEquals([code, stderr], [0, ""]);
   let correct = 0;
@@ -136,7 +130,7 @@ Deno.test("the export of resnet-tiny fits a temperature to the images held out",
   const { checkpoint, values, logits, length } = await trainCheckpoint("resnet-tiny");
   const source = await folder.write("checkpoint.safetensors", checkpoint);
   const path = `${folder.path}/resnet.safetensors`, classes = await readClasses(data);
-  const exported = await runTask("export", "--data", data, "--weights", "f32", source, path);
+  const exported = await runHere(exportMain, "--data", data, "--weights", "f32", source, path);
   assertEquals([exported.code, exported.stderr], [0, ""]);
 
   using backend = await createBackend({ threads: 1 });
@@ -156,7 +150,7 @@ Deno.test("the export of resnet-tiny fits a temperature to the images held out",
 
   const table = `${folder.path}/calibration.tsv`;
   const args = ["--data", data, "--calibration", table, path];
-  const { stdout } = await runTask("evaluate", ...args);
+  const { stdout } = await runHere(evaluateMain, ...args);
   const [with_, without] = parseCalibration(await Deno.readTextFile(table), table);
   assertEquals([with_.temperature, without.temperature], [model.temperature, 1]);
   assertEquals(without.bins.reduce((sum, { images }) => sum + images, 0), length);
@@ -168,55 +162,36 @@ Deno.test("the export of resnet-tiny fits a temperature to the images held out",
 
 Deno.test("export and evaluate report errors in one line", async () => {
   await using folder = await TempFolder.make();
-  const { checkpoint } = await trainCheckpoint();
+  const { checkpoint } = await alexnetCheckpoint();
   const source = await folder.write("run.safetensors", checkpoint);
-  const assertError = async (code: number, reason: RegExp, ...args: string[]) => {
-    const outcome = await runTask(args[0], ...args.slice(1));
+  const assertError = async (code: number, reason: RegExp, task: Promise<Outcome>) => {
+    const outcome = await task;
     assertMatch(outcome.stderr, reason);
     assertEquals([outcome.code, outcome.stderr.trimEnd().split("\n").length], [code, 1]);
   };
-  await assertError(2, /^error: usage: deno task export/, "export", "--data", data, source);
+  const exporting = (...args: string[]) => runHere(exportMain, "--data", ...args);
+  const evaluating = (...args: string[]) => runHere(evaluateMain, "--data", ...args);
+  // as programs
   await assertError(
     2,
-    /--weights is "i4", must be i8, f16 or f32/,
-    "export",
-    "--data",
-    data,
-    "a",
-    "b",
-    "--weights=i4",
+    /^error: usage: deno task export/,
+    runTask("export", "--data", data, source),
   );
-  await assertError(
-    1,
-    /gone\.safetensors: no such file/,
-    "export",
-    "--data",
-    data,
-    "gone.safetensors",
-    "b",
-  );
-  await assertError(1, /classes\.tsv: no such file/, "export", "--data", folder.path, source, "b");
-  await assertError(2, /--data FOLDER is missing/, "evaluate");
-  await assertError(2, /--per-class is "0"/, "evaluate", "--data", data, "--per-class", "0");
-  await assertError(
-    1,
-    /run\.safetensors: is a training checkpoint, not a model/,
-    "evaluate",
-    "--data",
-    data,
-    source,
-  );
-  await assertError(
-    1,
-    /the bundled model: does not have the class n00000001/,
-    "evaluate",
-    "--data",
-    data,
-  );
+  await assertError(2, /^error: --data FOLDER is missing/, runTask("evaluate"));
+
+  const dtype = /--weights is "i4", must be i8, f16 or f32/;
+  await assertError(2, dtype, exporting(data, "a", "b", "--weights=i4"));
+  await assertError(1, /gone\.safetensors: no such file/, exporting(data, "gone.safetensors", "b"));
+  await assertError(1, /classes\.tsv: no such file/, exporting(folder.path, source, "b"));
+  await assertError(2, /--per-class is "0"/, evaluating(data, "--per-class", "0"));
+  const training = /run\.safetensors: is a training checkpoint, not a model/;
+  await assertError(1, training, evaluating(data, source));
+  const bundled = /the bundled model: does not have the class n00000001/;
+  await assertError(1, bundled, evaluating(data));
 });
 
 Deno.test("a checkpoint has optimiser state, so a model cannot load it", async () => {
-  const { checkpoint } = await trainCheckpoint();
+  const { checkpoint } = await alexnetCheckpoint();
   using file = await openWeights(bytesSource(checkpoint, "run"));
   assert([...file.entries.keys()].some((name) => name.startsWith("optimizer.")));
   using backend = await createBackend({ threads: 1 });

@@ -4,18 +4,15 @@ import { formatProgress, main } from "../../weights/recipe/train.ts";
 import { parseLog } from "../../weights/recipe/log.ts";
 import { UsageError } from "../../weights/recipe/task.ts";
 import { assert, assertEquals, assertMatch, assertThrows } from "../assert.ts";
+import { runHere, runTask } from "./tasks.ts";
 
 const data = new URL("../fixtures/recipe", import.meta.url).pathname;
 
-/** Runs the task on 12 images of 2 classes. */
-async function train(out: string, ...args: string[]) {
-  const script = new URL("../../weights/recipe/train.ts", import.meta.url).href;
-  const command = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", script, "--data", data, "--out", out, "--threads", "1", ...args],
-  });
-  const { code, stderr } = await command.output();
-  return { code, stderr: new TextDecoder().decode(stderr) };
-}
+/** The arguments of the task for 12 images of 2 classes. */
+const argsOf = (out: string) => ["--data", data, "--out", out, "--threads", "1"];
+
+/** Runs the task in this process. */
+const train = (out: string, ...args: string[]) => runHere(main, ...argsOf(out), ...args);
 
 /** Reads the log of a run without the speed. */
 async function readLog(out: string) {
@@ -39,7 +36,7 @@ Deno.test("a resumed run gives the log of an uninterrupted run", async () => {
     assertEquals((await train(parts, ...recipe, "--stop", "1")).code, 0);
     assertEquals(await readLog(parts), expected.slice(0, 1));
 
-    const again = await train(parts, ...recipe);
+    const again = await runTask("train", ...argsOf(parts), ...recipe); // as a program
     assertEquals(again.code, 2);
     assertMatch(again.stderr, /error: .*checkpoint.safetensors exists; continue it with --resume/);
     const other = await train(parts, "--resume", "--epochs", "4");
