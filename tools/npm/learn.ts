@@ -45,13 +45,20 @@ async function prepare(project: TempFolder): Promise<readonly LabelledPhoto[]> {
   return photos;
 }
 
+/** What Deno learns from the photos with each build of the kernels: it takes seconds. */
+const learnedHere: Record<string, Promise<Learned>> = {};
+
+async function learnHere(build: string, photos: readonly LabelledPhoto[]): Promise<Learned> {
+  const file = new URL(`src/backend/wasm/generated/${build}.wasm`, root);
+  const module = new WebAssembly.Module(await Deno.readFile(file));
+  return await learnPhotos(library, photos, weights, module);
+}
+
 /** Asserts that a runtime learned what Deno learns with the same kernels, to the last bit. */
 async function assertLearned(learned: Learned, photos: readonly LabelledPhoto[]): Promise<void> {
   const { accuracy, recognized, sha256, turns } = learned;
   const build = learned.backend === "wasm (relaxed simd)" ? "relaxed" : "simd";
-  const file = new URL(`src/backend/wasm/generated/${build}.wasm`, root);
-  const module = new WebAssembly.Module(await Deno.readFile(file));
-  const expected = await learnPhotos(library, photos, weights, module);
+  const expected = await (learnedHere[build] ??= learnHere(build, photos));
   assertEquals(
     [accuracy, recognized, sha256],
     [expected.accuracy, expected.recognized, expected.sha256],
