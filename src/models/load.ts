@@ -17,7 +17,6 @@ import { RoundedWeight } from "../layers/rounded_weight.ts";
 import { Graph } from "../layers/graph.ts";
 import { elements } from "../tensor.ts";
 import { checkWeights } from "../weights/check.ts";
-import { fileSource } from "../weights/io/file_source.ts";
 import { blobSource, type ByteSource, bytesSource, isSource } from "../weights/io/source.ts";
 import { streamSource } from "../weights/io/stream_source.ts";
 import { matchNames } from "../weights/match_names.ts";
@@ -247,8 +246,11 @@ async function toSource(
 
 /** Opens a path, or a file, http or https URL. */
 async function openPlace(place: string, signal?: AbortSignal): Promise<ByteSource> {
-  if (/^file:/i.test(place)) return await fileSource(new URL(place));
-  if (!/^https?:/i.test(place)) return await fileSource(place);
+  const isFileUrl = /^file:/i.test(place);
+  if (isFileUrl || !/^https?:/i.test(place)) {
+    const { fileSource } = await import("../weights/io/file_source.ts"); // pages have no files
+    return await fileSource(isFileUrl ? new URL(place) : place);
+  }
   const { response, body } = await request(place, { signal });
   return await streamSource(body, redactUrl(place), contentLength(response));
 }
