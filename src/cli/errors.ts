@@ -41,10 +41,29 @@ function reasonOf(error: unknown): string {
   return oneLine(error instanceof Error ? error.message : String(error));
 }
 
+/** Ends of the library's messages that are advice to programs, and what to do in the command. */
+const advice: readonly (readonly [RegExp, string])[] = [
+  [
+    /^Trainer: (the loss is \S+) in step \d+; lower the learning rate or set clipNorm$/,
+    "$1 in fine-tuning; leave out --fine-tune, or start from other weights with --from",
+  ],
+  [
+    /^fit: (no weight decay gives a finite loss); pass smaller weightDecays$/,
+    "$1; start from other weights with --from",
+  ],
+  [/, or the weight decay is too large$/, "; start from other weights with --from"],
+  [/: pass `model`$/, "; name the network with --model, or in learn use other weights"],
+  [/: pass it as files: \{ .* \}$/, "; download both into one folder, and pass the path"],
+  [/: use forward\(\) or outputsOf\(\)$/, "; use another network"],
+  [/; use saliency$/, "; use --method saliency"],
+];
+
 /** The message of an error, on one line. Unexpected errors are bugs, and include their location. */
 export function lineOf(error: unknown): string {
   if (!(error instanceof Error)) return `unexpected ${error}; please report this`;
-  if (error instanceof PembrokeError) return error.message;
+  if (error instanceof PembrokeError) {
+    return advice.reduce((line, [end, here]) => line.replace(end, here), error.message);
+  }
   const message = oneLine(error.message);
   if (isSystemError(error)) return message;
   const place = /^ +(at .+)$/m.exec(error.stack ?? "")?.[1] ?? "at an unknown place";

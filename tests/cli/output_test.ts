@@ -1,8 +1,19 @@
 import { bar, percent, resultText, timingsText } from "../../src/cli/output.ts";
 import { lineOf } from "../../src/cli/errors.ts";
 import { printable } from "../../src/cli/terminal.ts";
-import { FileError } from "../../src/errors.ts";
-import { assertEquals, assertMatch } from "../assert.ts";
+import { createBackend } from "../../src/backend/mod.ts";
+import { FileError, PembrokeError } from "../../src/errors.ts";
+import { featureMapOf } from "../../src/explain/feature_map.ts";
+import { Flatten, Linear } from "../../src/layers/mod.ts";
+import { Classifier, loadModel } from "../../src/models/mod.ts";
+import { recognize } from "../../src/models/recognize.ts";
+import { lowestLoss } from "../../src/train/cross_validate.ts";
+import { foldedWeights } from "../../src/train/fit.ts";
+import { arrayDataset, SGD, Trainer } from "../../src/train/mod.ts";
+import { RelatedFiles } from "../../src/weights/io/related_files.ts";
+import { bytesSource, openWeights, writeSafetensors } from "../../src/weights/mod.ts";
+import { assertEquals, assertMatch, assertRejects } from "../assert.ts";
+import { fixture } from "./run.ts";
 
 const timings = { decodeMs: 1, preprocessMs: 2.34, inferenceMs: 60 };
 const prediction = (probability: number) => ({ index: 0, wnid: "", label: "cat", probability });
@@ -50,4 +61,56 @@ Deno.test("lineOf() returns expected errors as one line, and unexpected ones wit
   assertEquals(lineOf(new FileError("x", "is empty")), "x: is empty");
   const bug = lineOf(new TypeError("x is not a function"));
   assertMatch(bug, /^unexpected TypeError: x is not a function \(at .+:\d+:\d+\); .+$/);
+});
+
+Deno.test("lineOf() says what to do in the command, where the library names its own options", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  using linear = new Linear(1, 2).init(backend, { seed: 1 });
+  using optimizer = new SGD(linear, { lr: 1 });
+  const data = arrayDataset(Float32Array.of(NaN), [0], [1]);
+  const trainer = new Trainer(linear, data, { optimizer, batchSize: 1, epochs: 1 });
+  const statistics = { mean: Float64Array.of(0), std: Float64Array.of(1e-320) };
+  const tensor = { name: "a", dtype: "F32", shape: [1], data: Float32Array.of(1) } as const;
+  const source = bytesSource(writeSafetensors([tensor]), "x");
+  using file = await openWeights(source);
+  using signal = await loadModel({ backend, weights: fixture("onnx/graphs/signal.onnx") });
+  const preprocessing = { resize: 1, crop: 1, mean: [0, 0, 0], std: [1, 1, 1] } as const;
+  const classes = [{ wnid: "", label: "a" }, { wnid: "", label: "b" }];
+  using flat = new Classifier([new Flatten(), new Linear(3, 2)], { preprocessing, classes });
+  const score = { loss: NaN, right: 0, confusion: [] };
+  const from = "start from other weights with --from";
+  const errors: [fails: () => unknown, line: string][] = [
+    [
+      () => trainer.step(),
+      `the loss is NaN in fine-tuning; leave out --fine-tune, or ${from}`,
+    ],
+    [() => lowestLoss([score]), `no weight decay gives a finite loss; ${from}`],
+    [
+      () => foldedWeights(linear.eval(), statistics),
+      "the new last layer has weights that are not finite: its features are too large or too " +
+      `small; ${from}`,
+    ],
+    [
+      () => recognize(file),
+      "x: holds the tensor a [1], which no known network has; name the network with --model, or " +
+      "in learn use other weights",
+    ],
+    [
+      () => new RelatedFiles(source).open("y"),
+      "x: needs the file y; download both into one folder, and pass the path",
+    ],
+    [
+      () => signal.classify(new Float32Array(40)),
+      "OnnxNetwork: cannot classify images, because it takes [N, 2, 20]; use another network",
+    ],
+    [
+      () => featureMapOf(flat),
+      "Classifier: Grad-CAM needs a layer with an output of more than one pixel that all paths " +
+      "lead through, and there is none; use --method saliency",
+    ],
+  ];
+  for (const [fails, line] of errors) {
+    // deno-lint-ignore require-await -- some fail at once
+    assertEquals(lineOf(await assertRejects(async () => fails(), PembrokeError)), line);
+  }
 });
