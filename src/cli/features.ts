@@ -43,7 +43,7 @@ export async function features(options: Options): Promise<number> {
   return failures > 0 ? 1 : 0;
 }
 
-/** Computes the features of images, in their order. */
+/** Computes the features of images, in their order. Leaves out those that cannot be computed. */
 async function* featuresOf(
   inputs: ReturnType<typeof inputsOf>,
   model: Classifier,
@@ -55,11 +55,19 @@ async function* featuresOf(
   let done = 0;
   for await (const outcome of outcomes(inputs, stages)) {
     progress.update(++done, undefined, "images");
-    if ("error" in outcome || outcome.warnings.length > 0) progress.clear();
-    if ("error" in outcome) failed(outcome.error);
+    if ("error" in outcome) {
+      progress.clear();
+      failed(outcome.error);
+      continue;
+    }
+    const { input: { name }, output: values, warnings } = outcome;
+    if (warnings.length > 0) progress.clear();
+    if (!quiet) warnings.forEach(warn);
+    if (values.every(Number.isFinite)) yield { name, values };
     else {
-      if (!quiet) outcome.warnings.forEach(warn);
-      yield { name: outcome.input.name, values: outcome.output };
+      progress.clear();
+      const line = `${name}: ${model.type} computes features that are not finite`;
+      failed(`${line}; use other weights with --weights`);
     }
   }
   progress.clear();

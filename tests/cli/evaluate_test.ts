@@ -1,11 +1,14 @@
 /** `evaluate`, and `classify --features`. */
 
 import { pathToFileURL } from "node:url";
+import { createBackend } from "../../src/backend/mod.ts";
 import { classFolders } from "../../src/cli/class_folders.ts";
 import { matchFolders } from "../../src/cli/class_names.ts";
 import { reportOf, reportText } from "../../src/cli/report.ts";
 import { decodeImage } from "../../src/image/decode.ts";
 import { loadModel } from "../../src/models/load_model.ts";
+import { createModel } from "../../src/models/registry.ts";
+import { saveModel } from "../../src/models/save_model.ts";
 import { confusionMatrix, wilsonInterval } from "../../src/train/confusion.ts";
 import { assert, assertAlmostEquals, assertEquals, assertMatch } from "../assert.ts";
 import { writeLabelled } from "./labelled_photos.ts";
@@ -160,6 +163,22 @@ Deno.test("classify --features prints what the last layer takes", async () => {
     ...lines[0].features,
     ...lines[1].features,
   ]);
+});
+
+Deno.test("classify --features reports features that are not finite, and leaves them out", async () => {
+  await using folder = await TempFolder.make();
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  using model = createModel("alexnet-tiny").init(backend, { seed: 1 });
+  model.stateDict().get("classifier.1.bias")!.write(Float32Array.of(Infinity));
+  const weights = await folder.write("from.safetensors", await saveModel(model));
+  const photo = fixture("models/waves.png"), npy = `${folder.path}/out.npy`;
+  const args = ["-q", "--features", "--weights", weights, photo];
+  const line = `${photo}: AlexNetTiny computes features that are not finite; use other weights ` +
+    "with --weights";
+  assertEquals(theError(await run(args), 1), line);
+  assertEquals(theError(await run([...args, "-o", npy]), 1), line);
+  assertEquals((await Deno.stat(npy)).size, 128);
+  assertEquals(await Deno.readTextFile(`${folder.path}/out.txt`), "");
 });
 
 Deno.test("classify --features does not replace the list of images, or one of its files alone", async () => {
