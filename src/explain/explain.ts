@@ -35,8 +35,8 @@ export interface Explanation extends Prediction, HeatMap {
  * @param model The network, in evaluation mode.
  * @param image The image. Its map covers the part that the network sees: the centre crop.
  * @throws {ArgumentError} When there is no such class or method, or an option is invalid.
- * @throws {PembrokeError} When the network has no weights, is in training mode, or has no map of
- * features that Grad-CAM could use.
+ * @throws {PembrokeError} When the network has no weights, is in training mode, has no map of features
+ * that Grad-CAM could use, or is changed before the explanation is complete.
  *
  * @example
  * ```ts
@@ -56,15 +56,18 @@ export async function explain(
   options: ExplainOptions = {},
 ): Promise<Explanation> {
   checkOptions("explain", options);
-  const values = model.preprocess(image);
-  const predictions = await model.classify(values, { topK: model.numClasses });
-  const index = options.class === undefined
-    ? predictions[0].index
-    : classIndex(model, options.class);
-  const prediction = predictions.find((prediction) => prediction.index === index)!;
-  const { heatMaps } = await import("./heat_maps.ts"); // a file of its own for pages
-  const [map] = await heatMaps(model, values, [index], options);
-  return { ...prediction, ...map, region: cropRegion(image, model.preprocessing) };
+  const values = model.preprocess(image), region = cropRegion(image, model.preprocessing);
+  // a file of its own for pages
+  const { heatMaps, whileUnchanged } = await import("./heat_maps.ts");
+  return await whileUnchanged(model, async () => {
+    const predictions = await model.classify(values, { topK: model.numClasses });
+    const index = options.class === undefined
+      ? predictions[0].index
+      : classIndex(model, options.class);
+    const prediction = predictions.find((prediction) => prediction.index === index)!;
+    const [map] = await heatMaps(model, values, [index], options);
+    return { ...prediction, ...map, region };
+  });
 }
 
 /**

@@ -4,8 +4,9 @@
  * @module
  */
 
-import { ArgumentError } from "../errors.ts";
+import { ArgumentError, PembrokeError } from "../errors.ts";
 import type { Classifier } from "../models/classifier.ts";
+import { versionedTensor } from "../models/classify.ts";
 import { gradCam } from "./grad_cam.ts";
 import type { HeatMap } from "./heat_map.ts";
 import { saliency, type SaliencyOptions } from "./saliency.ts";
@@ -37,4 +38,37 @@ export async function heatMaps(
   }
   using x = model.backend.upload(values, model.inputShape());
   return await gradCam(model, x, classes);
+}
+
+/**
+ * Runs the steps of an explanation. Other code may change the network while they wait.
+ *
+ * @throws {PembrokeError} When it does: the steps would belong to different networks.
+ */
+export async function whileUnchanged<T>(model: Classifier, run: () => Promise<T>): Promise<T> {
+  const before = stateOf(model);
+  const check = (cause?: unknown) => {
+    const after = stateOf(model);
+    if (after.length === before.length && after.every((item, i) => item === before[i])) return;
+    throw new PembrokeError(
+      `explain: ${model.type} got other weights or layers meanwhile; change a network only after ` +
+        "explain() has returned",
+      { cause },
+    );
+  };
+  let result: T;
+  try {
+    result = await run();
+  } catch (error) {
+    check(error); // such as memory that was freed
+    throw error;
+  }
+  check();
+  return result;
+}
+
+/** The layers of a network, the tensors of their values, and the versions of these. */
+function stateOf(model: Classifier): unknown[] {
+  const tensors = Array.from(model.stateDict().values(), versionedTensor);
+  return [model.expand(), ...tensors, ...tensors.map((tensor) => tensor?.version)];
 }

@@ -11,6 +11,7 @@ import { release } from "../image/release.ts";
 import type { ClassName } from "./imagenet_classes.ts";
 import { ArgumentError, PembrokeError } from "../errors.ts";
 import type { Layer } from "../layers/layer.ts";
+import type { Parameter } from "../layers/parameter.ts";
 import { RoundedWeight } from "../layers/rounded_weight.ts";
 import type { Sequential } from "../layers/sequential.ts";
 import { disposeOnError } from "../ops/checks.ts";
@@ -124,17 +125,23 @@ function softmax(scores: Float32Array, rows: number, temperature: number): Float
 /** The versions of the tensors that are known to be finite. */
 const finiteVersions = new WeakMap<Tensor<Values>, number>();
 
+/** The tensor of a parameter whose version counts the changes of its values. */
+export function versionedTensor(parameter: Parameter): Tensor<Values> | undefined {
+  const { quantized, half } = parameter instanceof RoundedWeight ? parameter : {};
+  return parameter.tensor ?? quantized?.scale ?? half;
+}
+
 /**
  * Returns the name of the first parameter that holds NaN or infinity, if there is one. A parameter is
  * read once, and again after each change.
  */
 async function findNonFinite(model: Layer): Promise<string | undefined> {
   for (const [name, parameter] of model.stateDict()) {
-    const { quantized, half } = parameter instanceof RoundedWeight ? parameter : {};
-    const tensor = parameter.tensor ?? quantized?.scale ?? half;
+    const tensor = versionedTensor(parameter);
     if (!tensor) continue;
     const { version } = tensor;
     if (finiteVersions.get(tensor) === version) continue;
+    const { half } = parameter instanceof RoundedWeight ? parameter : {};
     if (!await (half ? isFiniteHalf(half) : isFiniteFloat(tensor as Tensor))) {
       return name;
     }

@@ -28,6 +28,7 @@ import {
 } from "../../src/layers/mod.ts";
 import { Classifier, createModel, loadModel } from "../../src/models/mod.ts";
 import { networkNames } from "../../src/models/registry.ts";
+import { elements } from "../../src/tensor.ts";
 import { assert, assertAllClose, assertEquals, assertRejects, assertThrows } from "../assert.ts";
 import { testOnFewBackends, testWithThreads } from "../backends.ts";
 
@@ -199,6 +200,51 @@ testWithThreads("a network without a map of features has saliency only", async (
   });
   const limit = largest.toSorted((a, b) => a - b)[Math.floor(0.99 * 15)];
   assertAllClose(heat, largest.map((value) => Math.min(value / limit, 1)), { abs: 1e-6 });
+});
+
+Deno.test("explain() refuses a network that changes before the explanation is complete", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  const preprocessing = { resize: 8, crop: 8, mean: [0, 0, 0], std: [1, 1, 1] } as const;
+  const classes = [{ wnid: "", label: "a" }, { wnid: "", label: "b" }];
+  const image = { width: 8, height: 8, data: Uint8Array.from({ length: 192 }, (_, i) => 37 * i) };
+  const make = (precision: "f32" | "int8") => {
+    const conv = new Conv2d(3, 4, 2, { stride: 2, precision }), norm = new BatchNorm2d(4);
+    const layers = [conv, norm, new Flatten(), new Linear(64, 2, { precision })];
+    return new Classifier(layers, { preprocessing, classes }).init(backend, { seed: 1 });
+  };
+  const write = (name: string) => (model: Classifier) => {
+    const parameter = model.stateDict().get(name)!;
+    parameter.write(new Float32Array(elements(parameter.shape)).fill(0.5));
+  };
+  const changes = [
+    ...["0.weight", "1.running_mean", "3.weight"].map(write),
+    (model: Classifier) => model.init(backend, { seed: 2 }),
+    (model: Classifier) => model.replaceHead(["c", "d"]),
+  ];
+  const read = backend.read.bind(backend);
+  let onRead = () => {};
+  backend.read = (tensor) => {
+    onRead();
+    return read(tensor);
+  };
+  for (const method of ["grad-cam", "saliency"] as const) {
+    for (const precision of ["f32", "int8"] as const) {
+      const options = { class: 1, method, samples: 2 };
+      using model = make(precision);
+      let reads = 0;
+      onRead = () => void reads++;
+      await explain(model, image, options);
+      for (const at of [1, reads]) {
+        for (const change of changes) {
+          using model = make(precision);
+          let left = at;
+          onRead = () => void (--left === 0 && change(model));
+          const line = "Classifier got other weights or layers meanwhile";
+          await assertRejects(() => explain(model, image, options), PembrokeError, line);
+        }
+      }
+    }
+  }
 });
 
 Deno.test("the region is the crop in the pixels of the image", () => {
