@@ -10,6 +10,7 @@ import type { Options } from "./args.ts";
 import type { LearnArgs } from "./args_learn.ts";
 import { loadWeights } from "./classify.ts";
 import { Device } from "./device.ts";
+import { UsageError } from "./errors.ts";
 import type { Tuner } from "./fine_tune.ts";
 import { checkOutput, writeLearned } from "./learned_file.ts";
 import { checkClasses, checkFolds, foldersToLearn, type PhotosToLearn } from "./learn_folders.ts";
@@ -29,6 +30,12 @@ export async function learn(args: LearnArgs): Promise<number> {
   using device = await Device.open(options, "auto", (on) => loadWeights(selected, on, options));
   using selected = await selectModel(options);
   const { model } = selected;
+  if (model.network === undefined && !args.headOnly) {
+    const instead = args.fineTune === 0 ? "add --head-only" : "use --head-only, not --fine-tune";
+    throw new UsageError(
+      `${selected.weights} is an ONNX network, of which only a new layer can be saved: ${instead}`,
+    );
+  }
   await device.prepare();
   const sha256 = await weightsDigest(selected);
 

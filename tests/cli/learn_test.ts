@@ -261,3 +261,14 @@ Deno.test("weightsDigest() depends on all files of weights that are in several",
     assert(after !== before[i], place);
   }
 });
+
+Deno.test("learn refuses to save an ONNX network before it computes anything", async () => {
+  await using folder = await TempFolder.make();
+  await writeLabelled(folder, "photos", 1);
+  const from = fixture("onnx/torch.onnx"), output = `${folder.path}/a.safetensors`;
+  const args = ["learn", "-q", "--from", from, `${folder.path}/photos`, "-o", output];
+  const line = `${from} is an ONNX network, of which only a new layer can be saved: `;
+  assertEquals(theError(await run(args), 2), `${line}add --head-only`);
+  const all = [...args, "--fine-tune", "all"];
+  assertEquals(theError(await run(all), 2), `${line}use --head-only, not --fine-tune`);
+});
