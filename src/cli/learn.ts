@@ -28,7 +28,7 @@ export async function learn(args: LearnArgs): Promise<number> {
   const folders = await foldersToLearn(args);
   const options = modelOptions(args);
   using device = await Device.open(options, "auto", (on) => loadWeights(selected, on, options));
-  using selected = await selectModel(options);
+  using selected = await selectModel(options, { hashes: true });
   const { model } = selected;
   if (model.network === undefined && !args.headOnly) {
     const instead = args.fineTune === 0 ? "add --head-only" : "use --head-only, not --fine-tune";

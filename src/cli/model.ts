@@ -15,8 +15,10 @@ import { redactUrl } from "../io/redact.ts";
 import type { ClassName } from "../models/imagenet_classes.ts";
 import type { WeightsFile } from "../weights/mod.ts";
 import { asFileError, isSystemError, UsageError } from "./errors.ts";
+import type { Digest } from "./feature_cache.ts";
 import { isWebUrl, pathOf } from "./inputs.ts";
 import { defaultName, pullCommand, script } from "./pull_command.ts";
+import type { HashedDownload } from "./weights_digest.ts";
 
 /** A model whose weights are not loaded yet. */
 export interface SelectedModel extends Disposable {
@@ -32,13 +34,24 @@ export interface SelectedModel extends Disposable {
   readonly hint?: string;
   /** Loads the weights. */
   load(backend: Backend, onProgress: (done: number, total: number) => void): Promise<void>;
+  /** The SHA-256 of a download, if it is hashed. Weights must be loaded before. */
+  readonly digest?: () => Promise<Digest>;
+}
+
+/** How a model is selected. */
+interface SelectOptions {
+  /** Whether to compute the hash of a download. */
+  readonly hashes?: boolean;
 }
 
 /** Selects the model of the options. Reads only the header of a weights file. */
-export async function selectModel(options: Options): Promise<SelectedModel> {
+export async function selectModel(
+  options: Options,
+  { hashes = false }: SelectOptions = {},
+): Promise<SelectedModel> {
   const labels = options.classes === undefined ? undefined : await labelsOf(options.classes);
   return options.seed === undefined
-    ? await fromFile(options, labels)
+    ? await fromFile(options, labels, hashes)
     : await untrained(options, options.seed, labels);
 }
 
@@ -92,6 +105,7 @@ async function untrained(
 async function fromFile(
   options: Options,
   labels: readonly ClassName[] | undefined,
+  hashes: boolean,
 ): Promise<SelectedModel> {
   const { model: name } = options;
   const requested = name === undefined ? undefined : await networkOf(name);
@@ -110,11 +124,14 @@ async function fromFile(
     throw new FileError(error.file, `${error.reason}; ${remedy}`, { cause: error });
   };
   const isLocal = typeof place === "string" && !isWebUrl(place);
+  const isHashed = hashes && isWebUrl(String(place));
   let source: CheckedSource | undefined, opened: WeightsFile | undefined;
+  let download: HashedDownload | undefined;
   const open = async (): Promise<WeightsFile> => {
     source = isLocal ? await checkedFile(place) : undefined;
+    download = isHashed ? await startHashed(String(place)) : undefined;
     try {
-      opened = await openInput(source ?? place);
+      opened = await openInput(source ?? download?.source ?? place);
       const description = readDescription(opened);
       return description?.base === undefined ? opened : await withBase(options, place, description);
     } catch (error) {
@@ -156,6 +173,7 @@ async function fromFile(
       await loadTensors(model, backend, file, { onProgress }).catch(throwNamed);
       await source?.finish().catch(withRemedy);
     },
+    ...isHashed && { digest: () => download!.digest() },
     [Symbol.dispose]() {
       model.dispose();
       close();
@@ -189,6 +207,11 @@ async function checkedFile(path: string): Promise<CheckedSource> {
   const { checkedSource } = await import("../hub/checksum.ts");
   const { fileSource } = await import("../weights/io/file_source.ts");
   return await checkedSource(await fileSource(path));
+}
+
+async function startHashed(url: string): Promise<HashedDownload> {
+  const { hashedDownload } = await import("./weights_digest.ts");
+  return await hashedDownload(url);
 }
 
 async function networkOf(name: string): Promise<NetworkName> {

@@ -1,5 +1,6 @@
 /** `learn`: from folders of photos to a model that classifies them. */
 
+import { pathToFileURL } from "node:url";
 import { createBackend } from "../../src/backend/mod.ts";
 import { loadModel } from "../../src/models/load_model.ts";
 import { createModel } from "../../src/models/registry.ts";
@@ -9,10 +10,12 @@ import { fileSource, openWeights, writeSafetensors } from "../../src/weights/mod
 import { readCommand } from "../../src/cli/args.ts";
 import { UsageError } from "../../src/cli/errors.ts";
 import { sha256 } from "../../src/cli/feature_cache.ts";
+import { selectModel } from "../../src/cli/model.ts";
 import { weightsDigest } from "../../src/cli/weights_digest.ts";
 import { PembrokeError } from "../../src/errors.ts";
 import { trainHead } from "../../src/train/head_rows.ts";
 import { assert, assertEquals, assertMatch, assertRejects } from "../assert.ts";
+import { StaticServer } from "../static_server.ts";
 import { writeLabelled } from "./labelled_photos.ts";
 import { fixture, run, TempFolder, theError } from "./run.ts";
 
@@ -236,11 +239,10 @@ Deno.test("trainHead() rejects weights that are not finite", async () => {
 
 Deno.test("weightsDigest() depends on all files of weights that are in several", async () => {
   await using folder = await TempFolder.make();
-  using model = createModel("alexnet-tiny");
   const shard = (value: number) =>
     writeSafetensors([{ name: "a", dtype: "F32", shape: [1], data: Float32Array.of(value) }]);
   const whole = await folder.write("a.safetensors", shard(1));
-  assertEquals(await weightsDigest({ model, place: whole }), sha256(shard(1)));
+  assertEquals(await weightsDigest({ place: whole }), sha256(shard(1)));
   const index = await folder.write(
     "model.safetensors.index.json",
     JSON.stringify({ metadata: {}, weight_map: { a: "a.safetensors" } }),
@@ -250,15 +252,35 @@ Deno.test("weightsDigest() depends on all files of weights that are in several",
       await folder.write(name, await Deno.readFile(fixture(`onnx/faults/${name}`)))
     ),
   );
-  const before = await Promise.all([index, onnx].map((place) => weightsDigest({ model, place })));
+  const before = await Promise.all([index, onnx].map((place) => weightsDigest({ place })));
   await folder.write("a.safetensors", shard(2));
   const bytes = await Deno.readFile(data);
   bytes[bytes.length - 1] ^= 1;
   await Deno.writeFile(data, bytes);
   for (const [i, place] of [index, onnx].entries()) {
-    const after = await weightsDigest({ model, place });
+    const after = await weightsDigest({ place });
     assertMatch(after, /^[\da-f]{64}$/);
     assert(after !== before[i], place);
+  }
+});
+
+Deno.test("weightsDigest() depends on all bytes of a download, also on its graph", async () => {
+  await using folder = await TempFolder.make();
+  const bytes = await Deno.readFile(fixture("onnx/torch.onnx")), other = bytes.slice();
+  const operation = '"\x04Relu'; // the field of a node, and its length
+  const at = new TextDecoder("latin1").decode(bytes).indexOf(operation) + 2;
+  other.set(new TextEncoder().encode("Tanh"), at); // the same parameters
+  await using server = new StaticServer(pathToFileURL(`${folder.path}/`));
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  for (const content of [bytes, other]) {
+    await folder.write("a.onnx", content);
+    const url = `http://${server.host}/a.onnx`;
+    const options = await readCommand(["summary", "--weights", url]);
+    assert(options.command === "summary");
+    using selected = await selectModel(options, { hashes: true });
+    await selected.load(backend, () => {});
+    assertEquals(await weightsDigest(selected), sha256(content));
+    assertEquals(selected.model.leaves()[1][1].type, content === bytes ? "ReLU" : "Tanh");
   }
 });
 
