@@ -52,18 +52,18 @@ export interface DecodeOptions {
 /**
  * Decodes a JPEG, PNG, WebP, GIF or BMP to upright RGB pixels; of an animation, the first frame.
  *
- * JPEG, PNG, WebP and GIF give the same pixels as `Image.open(file).convert("RGB")` in Pillow, bit for
- * bit, with two exceptions. EXIF orientation is applied, as by `ImageOps.exif_transpose`. 16-bit grey
+ * The pixels are the same as those of `Image.open(file).convert("RGB")` in Pillow, bit for bit, with
+ * two exceptions. EXIF orientation is applied, as by `ImageOps.exif_transpose`. 16-bit grey
  * keeps the high byte, where Pillow clips at 255 and returns an almost white image. Alpha is dropped,
  * not blended. Colour profiles are ignored.
  *
  * The format is detected from the bytes. A WebAssembly codec decodes JPEG and WebP; it is loaded with
- * the first such image. PNG and GIF need no codec. Deno loads the codec from npm. A project with a
+ * the first such image. PNG, GIF and BMP need no codec. Deno loads the codec from npm. A project with a
  * package.json, or with `"nodeModulesDir": "manual"`, must have `@jsquash/jpeg` or `@jsquash/webp`
  * installed; otherwise the error says how to add it.
  *
- * The runtime's `createImageBitmap` decodes BMP and CMYK JPEG. Their colours may differ from Pillow's by
- * a few levels. Runtimes without it reject these formats.
+ * The runtime's `createImageBitmap` decodes CMYK JPEG and compressed BMP. Their colours may differ from
+ * Pillow's by a few levels. Runtimes without it reject these formats.
  *
  * Decoding needs no permission in Deno.
  *

@@ -237,6 +237,16 @@ Deno.test("decodeImage() rejects a GIF with a frame larger than its screen", asy
   );
 });
 
+Deno.test("decodeImage() rejects a BMP whose pixels have no colours", async () => {
+  const bytes = readImage("32.bmp");
+  bytes[30] = 3; // masks, here in the pixels
+  bytes.fill(0, 54, 58);
+  assertEquals(await failure(bytes), "the BMP is damaged: a colour has no bits");
+  bytes[30] = 0;
+  bytes[28] = 5;
+  assertEquals(await failure(bytes), "the BMP is damaged: it has 5 bits per pixel");
+});
+
 Deno.test("decodeImage() rejects a WebP whose canvas and image differ in size", async () => {
   const bytes = readImage("lossy-alpha.webp");
   bytes[24] = 100; // canvas width − 1
@@ -248,11 +258,16 @@ Deno.test("decodeImage() says what to do when the runtime has no decoder", async
   // deno-lint-ignore no-explicit-any
   (globalThis as any).createImageBitmap = undefined;
   try {
+    const compressed = readImage("palette.bmp");
+    compressed[30] = 1; // run lengths
     for (
-      const [file, what] of [["24.bmp", "BMP"], ["cmyk.jpg", "CMYK JPEG"]]
+      const [bytes, what] of [
+        [compressed, "compressed BMP"],
+        [readImage("cmyk.jpg"), "CMYK JPEG"],
+      ] as const
     ) {
       assertEquals(
-        await failure(readImage(file)),
+        await failure(bytes),
         `is a ${what}, which this runtime cannot decode (it has no createImageBitmap); ` +
           `convert it to PNG or RGB JPEG`,
       );
