@@ -1,5 +1,5 @@
 /**
- * The interface of a file format. `formats/mod.ts` lists all formats.
+ * The interface of a file format, and the memory of codecs. `formats/mod.ts` lists all formats.
  *
  * @module
  */
@@ -73,4 +73,22 @@ export interface Format {
   check(bytes: Uint8Array, file: string, warn: (message: string) => void): void;
   /** Decodes a file that passed `check`. Orientation is not applied. */
   decode(bytes: Uint8Array, context: DecodeContext): Promise<RgbImage>;
+}
+
+/**
+ * The bytes that a WebAssembly codec takes at most.
+ *
+ * It keeps the file and RGBA pixels in its own memory, which grows by up to a quarter more than it
+ * needs, and never shrinks. A copy of the pixels becomes the RGB image.
+ */
+export function wasmMemory(pixels: number, fileBytes: number): number {
+  return 9 * pixels + fileBytes;
+}
+
+/**
+ * The bytes that the runtime's decoder takes at most: copies of the file, the bitmap, the canvas, the
+ * PNG that the canvas is exported as, and the RGB image.
+ */
+export function runtimeMemory(pixels: number, fileBytes: number): number {
+  return 16 * pixels + 2 * fileBytes;
 }

@@ -7,8 +7,7 @@
 import { FileError, TooLargeError } from "../../errors.ts";
 import { readOrientation } from "../orient.ts";
 import { damaged, hasText, truncated } from "./bytes.ts";
-import { runtimeMemory, wasmMemory } from "./codec_memory.ts";
-import { type Format, isDecoder } from "./format.ts";
+import { type Format, isDecoder, runtimeMemory, wasmMemory } from "./format.ts";
 
 const START_OF_SCAN = 0xda, END_OF_IMAGE = 0xd9, APP1 = 0xe1;
 

@@ -6,8 +6,7 @@
 
 import { readOrientation } from "../orient.ts";
 import { hasText } from "./bytes.ts";
-import { wasmMemory } from "./codec_memory.ts";
-import { type Format, isDecoder } from "./format.ts";
+import { type Format, isDecoder, wasmMemory } from "./format.ts";
 import { chunks, isAnimated, readCanvas, readFirstFrame } from "./webp_chunks.ts";
 
 /** The memory that decoding a still image takes. */
