@@ -34,6 +34,9 @@ export class FollowedLinks {
   }
 
   async #real(path: string): Promise<string> {
-    return `${await this.realPath(path)}/`.replace(/\/+$/, "/");
+    const real = await this.realPath(path);
+    // Elsewhere, where absolute paths start with a slash, a backslash may be part of a name.
+    const isWindows = !real.startsWith("/");
+    return `${isWindows ? real.replaceAll("\\", "/") : real}/`.replace(/\/+$/, "/");
   }
 }
