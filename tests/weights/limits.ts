@@ -61,6 +61,17 @@ const pickles: Record<string, () => Uint8Array> = {
       ...["}(", join(1000, (i) => bytes(py.text(`${i}`), "N")), "u", [0x85], "q\x01"],
       ...[repeat(320_000, bytes("h\0h\x01R")), "t"],
     ),
+  "dicts of a list without pairs": () =>
+    bytes(
+      ...["(", py.global("collections", "OrderedDict"), "q\0"],
+      ...["](", repeat(20_000, bytes("N")), "eq\x01(", repeat(40_000, bytes("h\x01")), "t"],
+      ...["q\x02h\0h\x02Rt"],
+    ),
+  "dicts of 20 000 arguments": () =>
+    bytes(
+      ...["(", py.global("collections", "OrderedDict"), "q\0"],
+      ...[inTuple(20_000, bytes("N")), "q\x01", repeat(40_000, bytes("h\0h\x01R")), "t"],
+    ),
   nones: () => inTuple(990_000, bytes("N")),
   lists: () => inTuple(330_000, bytes("]Na")),
   "empty lists": () => inTuple(990_000, bytes("]")),

@@ -193,11 +193,13 @@ export class TorchHost implements PickleHost {
    * OrderedDict([[key, value], …]).
    */
   #dict(args: readonly Value[]): Dict {
-    this.budget.spend(cost.dict);
+    // A pickle can pass the same arguments any number of times: what is skipped counts, too.
+    this.budget.spend(cost.dict + cost.item * args.length);
     const dict = new Dict();
     for (const arg of args) {
       const pairs = arg instanceof Dict ? arg.map : arg instanceof List ? arg.items : [];
       for (const pair of pairs) {
+        this.budget.spend(cost.item);
         const items = pair instanceof List || pair instanceof Tuple ? pair.items : pair;
         if (!Array.isArray(items) || items.length !== 2) continue;
         this.budget.spend(cost.entry + (dict.isEmpty ? cost.firstEntry : 0));

@@ -252,3 +252,36 @@ Deno.test("many views of one storage are bounded", async () => {
   const error = await assertRejects(() => open(views(90)), FileError);
   assertEquals(/t\d+ \[250000\] shares its elements with other tensors/.test(error.message), true);
 });
+
+Deno.test("what an OrderedDict skips is bounded, however often it is passed", async () => {
+  const ordered = bytes(py.global("collections", "OrderedDict"), "q\0");
+  const many = (code: Uint8Array, count: number) => bytes(...Array(count).fill(code));
+  const cases = [
+    // a list without pairs, as many arguments
+    bytes(
+      "(",
+      ordered,
+      py.list(many(py.none, 10_000)),
+      "q\x01",
+      "h\0(",
+      many(bytes("h\x01"), 250),
+      "tRt",
+    ),
+    // a tuple of arguments, for many calls
+    bytes(
+      "(",
+      ordered,
+      py.tuple(many(py.none, 10_000)),
+      "q\x01",
+      many(bytes("h\0h\x01R"), 250),
+      "t",
+    ),
+  ];
+  for (const code of cases) {
+    await assertRejects(
+      () => open(pth(code)),
+      FileError,
+      "its pickle takes more than 16 MiB of memory",
+    );
+  }
+});
