@@ -72,6 +72,10 @@ const pickles: Record<string, () => Uint8Array> = {
       ...["(", py.global("collections", "OrderedDict"), "q\0"],
       ...[inTuple(20_000, bytes("N")), "q\x01", repeat(40_000, bytes("h\0h\x01R")), "t"],
     ),
+  "a long key, used again and again": () => {
+    const key = bytes(py.text("a".repeat(2e6)), "q"); // two texts, which are compared
+    return bytes(key, [0], key, [1], "}h\0Ns(", repeat(200_000, bytes("h\x01N")), "u");
+  },
   nones: () => inTuple(990_000, bytes("N")),
   lists: () => inTuple(330_000, bytes("]Na")),
   "empty lists": () => inTuple(990_000, bytes("]")),

@@ -19,6 +19,7 @@ import {
   Dict,
   emptyTuple,
   Global,
+  keyCost,
   List,
   Opaque,
   opaque,
@@ -262,7 +263,10 @@ class Machine {
     if (items.length % 2) throw this.#damaged("has a key without a value");
     if (dict instanceof Opaque) return;
     this.#budget.spend((dict.isEmpty ? cost.firstEntry : 0) + cost.entry * items.length / 2);
-    for (let i = 0; i < items.length; i += 2) dict.set(items[i], items[i + 1]);
+    for (let i = 0; i < items.length; i += 2) {
+      this.#budget.spend(keyCost(items[i]));
+      dict.set(items[i], items[i + 1]);
+    }
   }
 
   /** Calls the class or function on the stack with the tuple above it. */

@@ -76,3 +76,14 @@ export const cost = {
   firstEntry: 200,
   object: 64,
 } as const;
+
+/** Names have far fewer characters. */
+export const maxNameLength = 1000;
+
+/**
+ * What a key costs whenever it is used, in bytes: long ones may be compared with others of the same
+ * length, character by character, and a pickle can use them any number of times.
+ */
+export function keyCost(key: Value): number {
+  return typeof key === "string" && key.length > maxNameLength ? key.length : 0;
+}

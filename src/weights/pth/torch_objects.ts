@@ -12,12 +12,14 @@ import { type DType, itemSize } from "../dtype.ts";
 import { MemoryBudget } from "../io/memory_budget.ts";
 import { dictClasses, opaqueClasses } from "./data_classes.ts";
 import type { PickleHost } from "./pickle.ts";
-import { cost } from "./pickle_values.ts";
 import {
+  cost,
   Dict,
   emptyTuple,
   Global,
+  keyCost,
   List,
+  maxNameLength,
   Opaque,
   opaque,
   Tuple,
@@ -163,6 +165,7 @@ export class TorchHost implements PickleHost {
     }
     const dtype = type instanceof Global ? storageTypes.get(type.name) : undefined;
     if (kind !== "storage" || !dtype || typeof key !== "string") throw this.#badStorage();
+    if (key.length > maxNameLength) throw this.#badStorage(); // PyTorch's are numbers
     const byteLength = size(count) * itemSize(dtype);
     const storage = this.storages.get(key) ?? { key, dtype, byteLength };
     if (!(byteLength <= Number.MAX_SAFE_INTEGER) || storage.byteLength !== byteLength) {
@@ -202,7 +205,7 @@ export class TorchHost implements PickleHost {
         this.budget.spend(cost.item);
         const items = pair instanceof List || pair instanceof Tuple ? pair.items : pair;
         if (!Array.isArray(items) || items.length !== 2) continue;
-        this.budget.spend(cost.entry + (dict.isEmpty ? cost.firstEntry : 0));
+        this.budget.spend(cost.entry + keyCost(items[0]) + (dict.isEmpty ? cost.firstEntry : 0));
         dict.set(items[0], items[1]);
       }
     }

@@ -285,3 +285,24 @@ Deno.test("what an OrderedDict skips is bounded, however often it is passed", as
     );
   }
 });
+
+Deno.test("long keys are bounded, however often they are used", async () => {
+  const key = "a".repeat(1_000_000), many = (code: Uint8Array) => bytes(...Array(20).fill(code));
+  const pairs = many(bytes("h\0N", [0x86]));
+  const cases = [
+    bytes(py.text(key), "q\0}(", many(bytes("h\0N")), "u"),
+    bytes(
+      ...[py.text(key), "q\0", py.global("collections", "OrderedDict"), "](", pairs, "e", [0x85]],
+      "R",
+    ),
+  ];
+  for (const code of cases) {
+    await assertRejects(
+      () => open(pth(code)),
+      FileError,
+      "its pickle takes more than 16 MiB of memory",
+    );
+  }
+  const storage = stateOf(tensor({ key: "0".repeat(2000) }));
+  await assertRejects(() => open(pth(storage)), FileError, "describes an impossible storage");
+});
