@@ -7,9 +7,8 @@
 
 import { FileError } from "../errors.ts";
 import type { ByteSource } from "../weights/io/source.ts";
+import { checksumKey } from "../weights/stored.ts";
 
-/** The name of the checksum in a file's metadata. */
-export const checksumKey = "file_crc32";
 /** Stands for the checksum until it is known. */
 export const emptyChecksum = "00000000";
 

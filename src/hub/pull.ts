@@ -13,13 +13,13 @@ import { describe } from "../models/description.ts";
 import { preprocessingOf } from "../models/recognize.ts";
 import { checkWeights } from "../weights/check.ts";
 import { convertWeights } from "../weights/convert.ts";
-import type { StoredPrecision } from "../weights/stored.ts";
+import { checksumKey, type StoredPrecision } from "../weights/stored.ts";
 import { openWeights } from "../weights/open.ts";
 import { fileSource } from "../weights/io/file_source.ts";
 import { redactUrl } from "../io/redact.ts";
 import { lockPath, modelPath, removeTemporary } from "./cache.ts";
 import { type CatalogueEntry, mirroredUrl } from "./catalogue.ts";
-import { checksumKey, emptyChecksum, verify, writeChecksum } from "./checksum.ts";
+import { emptyChecksum, verify, writeChecksum } from "./checksum.ts";
 import type { FileDigest } from "./digest.ts";
 import { fetchFile, type FetchFileOptions } from "./fetch_file.ts";
 

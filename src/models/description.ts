@@ -19,6 +19,7 @@ import { FileError } from "../errors.ts";
 import { type Preprocessing, preprocessingChoices } from "../image/preprocess.ts";
 import { interpolations } from "../image/resize.ts";
 import { escapeText } from "../weights/io/quote.ts";
+import { checksumKey } from "../weights/stored.ts";
 import type { WeightsFile } from "../weights/tensor_file.ts";
 
 /** The description of a network in a file. */
@@ -61,7 +62,7 @@ export function describe(
   };
 }
 
-/** The keys of {@linkcode describe}, and of the ranges that belong to the weights. */
+/** The keys of {@linkcode describe}, of the ranges that belong to the weights, and of the checksum. */
 const describedKeys: ReadonlySet<string> = new Set([
   "format",
   "architecture",
@@ -71,11 +72,13 @@ const describedKeys: ReadonlySet<string> = new Set([
   "head",
   "base_sha256",
   "input_ranges",
+  checksumKey,
 ]);
 
 /**
  * Joins a description with other metadata. The keys of a description that these have are left out,
- * whether this one has them or not: the temperature of a file does not fit other classes.
+ * whether this one has them or not: the temperature of a file does not fit other classes. Its checksum
+ * does not fit another file.
  */
 export function withDescription(
   metadata: Iterable<readonly [key: string, value: string]>,

@@ -25,7 +25,8 @@ export interface SaveModelOptions {
   readonly dtype?: TensorToWrite["dtype"];
   /**
    * Additional metadata, such as the origin, the licence, or the measured accuracy of the weights. Keys
-   * that describe the network, such as `classes` and `temperature`, are ignored.
+   * that describe the network, such as `classes` and `temperature`, are ignored, and so is the checksum
+   * of another file, `file_crc32`.
    */
   readonly metadata?: Readonly<Record<string, string>>;
   /**

@@ -12,7 +12,7 @@ import { layOutOnnx } from "./onnx/writer.ts";
 import { layOutPth } from "./pth/writer.ts";
 import { quantize, scaleName } from "./quantized.ts";
 import { layOutSafetensors } from "./safetensors/writer.ts";
-import type { OutputFormat, StoredPrecision } from "./stored.ts";
+import { checksumKey, type OutputFormat, type StoredPrecision } from "./stored.ts";
 import { isWeight, type WeightsFile } from "./tensor_file.ts";
 
 /** Options of {@linkcode convertWeights}. */
@@ -21,7 +21,7 @@ export interface ConvertOptions {
   readonly format?: OutputFormat;
   /** The precision of the stored weights. */
   readonly precision: StoredPrecision;
-  /** The metadata of a safetensors file. Default: the metadata of the input file. */
+  /** The metadata of a safetensors file. Default: that of the input file, without its checksum. */
   readonly metadata?: Readonly<Record<string, string>>;
   /** Called with the number of elements converted so far, and in total. */
   readonly onProgress?: (done: number, total: number) => void;
@@ -57,7 +57,7 @@ export async function convertWeights(
   const parts = layOutFile(
     format,
     [...weights.values()],
-    metadata ?? Object.fromEntries(file.metadata),
+    metadata ?? copiedMetadata(file),
   );
   const writer = new FileWriter(parts, sink);
   const total = [...weights.values()].reduce((sum, { shape }) => sum + elements(shape), 0);
@@ -90,6 +90,10 @@ export async function convertWeights(
   }
   writer.finish();
   return writer.size;
+}
+
+function copiedMetadata({ metadata }: WeightsFile): Record<string, string> {
+  return Object.fromEntries([...metadata].filter(([key]) => key !== checksumKey));
 }
 
 function layOutFile(

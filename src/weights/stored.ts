@@ -6,6 +6,12 @@
 
 import type { WeightsFormat } from "./tensor_file.ts";
 
+/**
+ * The key of the checksum in a file's metadata. Other files have other bytes, so it is never copied to
+ * them.
+ */
+export const checksumKey = "file_crc32";
+
 /** The file formats that can be written. */
 export type OutputFormat = Exclude<WeightsFormat, "pth-legacy" | "deep-compression">;
 

@@ -95,7 +95,10 @@ Deno.test("convert describes a known network, and drops what described another o
       return { name, dtype: "F32" as const, shape, data: await readAll(bundled, name) };
     }),
   );
-  const stale = { format: "pt", temperature: "9", head: "linear", base_sha256: "1" };
+  const stale = {
+    ...{ format: "pt", temperature: "9", head: "linear", base_sha256: "1" },
+    file_crc32: "01234567",
+  };
   const kept = { input_ranges: "{}", licence: "CC0" };
   const from = await folder.write(
     "in.safetensors",

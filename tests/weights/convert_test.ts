@@ -111,6 +111,12 @@ Deno.test("convertWeights() writes the same int8 as writeSafetensors(), and only
   }
 });
 
+Deno.test("convertWeights() copies metadata without the checksum of the input", async () => {
+  using file = await open(writeSafetensors(large, { a: "b", file_crc32: "01234567" }));
+  using converted = await open(await convert(file, { precision: "f16" }));
+  assertEquals([...converted.metadata], [["a", "b"]]);
+});
+
 Deno.test("convertWeights() reports progress, and can be cancelled", async () => {
   using file = await open(writeSafetensors(large));
   const total = large.reduce((sum, { data }) => sum + data.length, 0);
