@@ -46,7 +46,8 @@ const defaultMaxBytes = 2 ** 33;
 
 /**
  * Downloads a file, resuming an interrupted download at the same path. The file is verified at the
- * end, and deleted if it is wrong.
+ * end, and deleted if it is wrong. An incomplete one stays for the next call, whatever the server
+ * answers.
  *
  * @returns The hash of the file, all digits of it.
  * @throws {FileError} When the server does not have the file, fails too often, or has another file.
@@ -61,10 +62,11 @@ export async function fetchFile(
     return await fetchInto(url, file, options);
   } catch (error) {
     const { size } = await file.stat();
-    // Bytes that the next call can use are kept, and nothing else.
-    if (size === 0 || !(isRetryable(error) || isAbort(error, options.signal))) {
-      await Deno.remove(path).catch(() => {});
-    }
+    // A server that refuses the rest says nothing about these bytes: the next call verifies them. But a
+    // full disk needs the space.
+    const isKept = error instanceof FileError || error instanceof Deno.errors.NotCapable ||
+      isAbort(error, options.signal);
+    if (size === 0 || !isKept) await Deno.remove(path).catch(() => {});
     throw error;
   }
 }
@@ -161,15 +163,20 @@ async function fetchRest(
       throw new WrongFileError(name, "was sent compressed, although the request forbids it");
     }
     const { start, total = bytes } = contentRange(response);
-    if (start !== offset) await file.truncate(0);
-    if (start !== offset && start !== 0) {
-      throw new FileError(name, `the server ignored the request to start at byte ${offset}`);
-    }
     if (total !== (bytes ?? total) || (total ?? 0) > maxBytes) {
       throw new WrongFileError(
         name,
         `has ${total} bytes, expected ${bytes ?? `at most ${maxBytes}`}`,
       );
+    }
+    if (start !== offset) {
+      if (isPage(response)) {
+        throw new WrongFileError(name, "is a web page: does the network ask to log in?");
+      }
+      await file.truncate(0);
+      if (start !== 0) {
+        throw new FileError(name, `the server ignored the request to start at byte ${offset}`);
+      }
     }
     await writeAll(name, file, body, start, total, maxBytes, onProgress);
   } finally {
@@ -193,6 +200,7 @@ async function writeAll(
     for (let rest = chunk; rest.length > 0;) rest = rest.subarray(await file.write(rest));
     size += chunk.length;
     if (size > (total ?? maxBytes)) {
+      await file.truncate(0); // no part of the file
       throw new WrongFileError(name, `has more than ${total ?? maxBytes} bytes`);
     }
     onProgress?.(size, total);
@@ -214,6 +222,11 @@ function contentRange(response: Response): { start?: number; total?: number } {
     start: start === undefined ? undefined : Number(start),
     total: total === undefined || total === "*" ? undefined : Number(total),
   };
+}
+
+/** Whether a response is a page, as networks send that ask to log in. No weights are. */
+function isPage({ headers }: Response): boolean {
+  return /^text\/html\b/i.test(headers.get("content-type") ?? "");
 }
 
 /** Whether another attempt may succeed. */
