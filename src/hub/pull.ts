@@ -6,7 +6,7 @@
 
 import { FileError } from "../errors.ts";
 import { Lock, withLock } from "../io/lock.ts";
-import { writeFile } from "../io/write_file.ts";
+import { replaceFile } from "../io/write_file.ts";
 import { parameterShapes } from "../layers/parameter.ts";
 import { createModel } from "../models/registry.ts";
 import { describe } from "../models/description.ts";
@@ -157,7 +157,7 @@ async function convert(
     terms,
     [checksumKey]: emptyChecksum,
   };
-  await writeFile(to, async (sink) => {
+  await replaceFile(to, async (sink) => {
     await convertWeights(weights, sink, { precision, metadata, signal, onProgress: onConvert });
   }, writeChecksum);
 }

@@ -6,19 +6,68 @@
 
 import type { ByteSink } from "./byte_sink.ts";
 
-/** Matches what {@linkcode writeFile} appends to a name while it writes. */
+/** Matches what {@linkcode replaceFile} appends to a name while it writes. */
 export const temporarySuffix = /\.[\da-f]{8}\.tmp/;
+
+/**
+ * Writes a file that a user has named, as {@linkcode replaceFile} does. A link stays, and what it leads
+ * to is replaced. A pipe or device, such as `/dev/stdout`, stays, too, and gets the contents once they
+ * are complete.
+ *
+ * @param path The file.
+ * @param write Writes the contents. If it throws, nothing is left behind.
+ */
+export async function writeFile(
+  path: string,
+  write: (sink: ByteSink) => Promise<void>,
+): Promise<void> {
+  const target = await targetOf(path);
+  if (target !== undefined) return await replaceFile(target, write);
+  const chunks: { readonly offset: number; readonly bytes: Uint8Array }[] = [];
+  await write({ write: (offset, bytes) => void chunks.push({ offset, bytes: bytes.slice() }) });
+  chunks.sort((a, b) => a.offset - b.offset); // pipes take bytes in their order only
+  using file = await Deno.open(path, { write: true, truncate: true });
+  for (const { bytes } of chunks) {
+    for (let rest = bytes; rest.length > 0;) rest = rest.subarray(await file.write(rest));
+  }
+}
+
+/** The file to replace: the path, or where a link leads. Undefined for pipes, devices and the like. */
+async function targetOf(path: string): Promise<string | undefined> {
+  const here = await existing(Deno.lstat(path));
+  if (!here?.isSymlink) return !here || here.isFile || here.isDirectory ? path : undefined;
+  const there = await existing(Deno.stat(path));
+  if (!there) return await targetOf(await nextOf(path)); // created where the last link leads
+  // without a path, it is what a process has open
+  return there.isFile || there.isDirectory ? await existing(Deno.realPath(path)) : undefined;
+}
+
+/** What a link contains, as seen from where the link is seen. */
+async function nextOf(link: string): Promise<string> {
+  const next = await Deno.readLink(link), isWindows = Deno.build.os === "windows";
+  const [folder = ""] = (isWindows ? /^.*[/\\]/s : /^.*\//s).exec(link) ?? [];
+  return (isWindows ? /^([/\\]|[a-z]:)/i : /^\//).test(next) ? next : folder + next;
+}
+
+async function existing<T>(result: Promise<T>): Promise<T | undefined> {
+  try {
+    return await result;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
 
 /**
  * Writes a file atomically: first under a temporary name in the same folder, then renamed once all
  * bytes are on disk. An existing file at the path stays in place until then; the new one gets its
- * permissions.
+ * permissions. Whatever is at the path is replaced, also a link.
  *
  * @param path The file.
  * @param write Writes the contents. If it throws, nothing is left behind.
  * @param finish Reads and changes the complete contents, before they are renamed.
  */
-export async function writeFile(
+export async function replaceFile(
   path: string,
   write: (sink: ByteSink) => Promise<void>,
   finish?: (file: Deno.FsFile) => Promise<void>,

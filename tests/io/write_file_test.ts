@@ -1,4 +1,5 @@
-import { writeFile } from "../../src/io/write_file.ts";
+import type { ByteSink } from "../../src/io/byte_sink.ts";
+import { replaceFile, writeFile } from "../../src/io/write_file.ts";
 import { assertEquals, assertRejects } from "../assert.ts";
 import { TempFolder } from "../cli/run.ts";
 
@@ -32,7 +33,7 @@ Deno.test("writeFile() leaves nothing when writing or finishing fails", async ()
   await assertRejects(() => writeFile(path, () => Promise.reject(new Error("no"))), Error, "no");
   await assertRejects(
     () =>
-      writeFile(path, () => Promise.resolve(), () => {
+      replaceFile(path, () => Promise.resolve(), () => {
         throw new Error("no");
       }),
     Error,
@@ -40,4 +41,55 @@ Deno.test("writeFile() leaves nothing when writing or finishing fails", async ()
   );
   assertEquals(await Deno.readTextFile(path), "old");
   assertEquals([...Deno.readDirSync(folder.path)].length, 1);
+});
+
+/** Writes "new", the end first. */
+// deno-lint-ignore require-await -- the callback is asynchronous
+const writeNew = async (sink: ByteSink) => {
+  sink.write(1, content.subarray(1));
+  sink.write(0, content.subarray(0, 1));
+};
+
+Deno.test({
+  name: "writeFile() keeps links, and writes where they lead",
+  ignore: windows,
+  fn: async () => {
+    await using folder = await TempFolder.make();
+    const file = await folder.write("files/a", "old");
+    await Deno.symlink("files", `${folder.path}/alias`);
+    await Deno.symlink("../alias/a", `${folder.path}/files/first`);
+    await Deno.symlink("files/first", `${folder.path}/second`);
+    await Deno.symlink("files/later", `${folder.path}/third`); // leads nowhere yet
+    await writeFile(`${folder.path}/second`, writeNew);
+    await writeFile(`${folder.path}/third`, writeNew);
+    assertEquals(await Deno.readTextFile(file), "new");
+    assertEquals(await Deno.readTextFile(`${folder.path}/files/later`), "new");
+    for (const link of ["alias", "files/first", "second", "third"]) {
+      assertEquals((await Deno.lstat(`${folder.path}/${link}`)).isSymlink, true, link);
+    }
+    assertEquals([...Deno.readDirSync(`${folder.path}/files`)].length, 3);
+    // a file of the library alone
+    await replaceFile(`${folder.path}/second`, writeNew);
+    assertEquals((await Deno.lstat(`${folder.path}/second`)).isFile, true);
+  },
+});
+
+Deno.test({
+  name: "writeFile() writes to a pipe, or a link to one, and nothing if it fails",
+  ignore: windows,
+  fn: async () => {
+    await using folder = await TempFolder.make();
+    const pipe = `${folder.path}/pipe`, link = `${folder.path}/link`;
+    await new Deno.Command("mkfifo", { args: [pipe] }).output();
+    await Deno.symlink("pipe", link);
+    await assertRejects(() => writeFile(pipe, () => Promise.reject(new Error("no"))), Error, "no");
+    for (const path of [pipe, link]) {
+      const reader = new Deno.Command("cat", { args: [pipe], stdout: "piped" }).spawn();
+      await writeFile(path, writeNew);
+      const { stdout } = await reader.output();
+      assertEquals(new TextDecoder().decode(stdout), "new");
+    }
+    assertEquals((await Deno.lstat(pipe)).isFifo, true);
+    assertEquals([...Deno.readDirSync(folder.path)].length, 2);
+  },
 });
