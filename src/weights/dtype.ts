@@ -51,7 +51,7 @@ export function itemSize(dtype: DType): number {
 }
 
 /** The types that can be read as float32. */
-type FloatDType = "F32" | "F16" | "BF16" | "F64" | "F8_E4M3" | "F8_E5M2";
+export type FloatDType = "F32" | "F16" | "BF16" | "F64" | "F8_E4M3" | "F8_E5M2";
 
 /** Whether elements of this type can be read as float32. */
 export function isFloat(dtype: DType): dtype is FloatDType {
@@ -61,7 +61,8 @@ export function isFloat(dtype: DType): dtype is FloatDType {
 
 /**
  * Converts the first `count` little-endian elements of `raw` to float32. F32 is returned in the
- * same memory; other types are written to `out`. F64 is rounded to nearest.
+ * same memory; other types are written to `out`. F64 is rounded to nearest, and to infinity where it is
+ * too large.
  *
  * Typed arrays can read the bytes because every machine that runs WebAssembly is little-endian.
  */

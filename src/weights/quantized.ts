@@ -15,7 +15,7 @@ import type { StoredTensor } from "./layout.ts";
 import { escapeText, formatShape } from "./io/quote.ts";
 
 /** The largest stored integer; −128 is not used. */
-const MAX_STORED = 127;
+export const MAX_STORED = 127;
 
 /** The least integer that the largest weight of a convolution's row can become. */
 const LEAST_TOP = 112;

@@ -5,10 +5,10 @@
  */
 
 import { ArgumentError, FileError } from "../errors.ts";
-import { isFloat, itemSize, swapBytes, toFloat32 } from "./dtype.ts";
+import { type FloatDType, isFloat, itemSize, swapBytes, toFloat32 } from "./dtype.ts";
 import { compareFileOrder, type StoredTensor, type WeightEntry } from "./layout.ts";
 import { shortNames } from "./names.ts";
-import { dequantize } from "./quantized.ts";
+import { dequantize, MAX_STORED } from "./quantized.ts";
 import { type ByteSource, readBytes } from "./io/source.ts";
 import { escapeText } from "./io/quote.ts";
 
@@ -201,7 +201,7 @@ export class TensorFile implements WeightsFile {
       if (tensor.isBig) swapBytes(raw, count, bytes);
       if (scale) {
         sink(dequantize(raw, count, done, tensor.count / scale.length, scale, values), done);
-      } else if (isFloat(dtype)) sink(multiply(toFloat32(dtype, raw, count, values), tensor), done);
+      } else if (isFloat(dtype)) sink(this.#toFloats(tensor, dtype, raw, count, values), done);
       done += count;
     }
   }
@@ -227,7 +227,37 @@ export class TensorFile implements WeightsFile {
     const { dtype, count, span } = tensor;
     if (!isFloat(dtype)) return undefined;
     const { buffer } = await readBytes(this.#source, await offsetOf(tensor), span);
-    return toFloat32(dtype, buffer, count, new Float32Array(dtype === "F32" ? 0 : count));
+    const out = new Float32Array(dtype === "F32" ? 0 : count);
+    const scale = this.#toFloats(tensor, dtype, buffer, count, out);
+    const large = scale.find((value) => becameInfinite(value, Math.fround(MAX_STORED * value)));
+    if (large !== undefined) throw this.#tooLarge(tensor, MAX_STORED * large);
+    return scale;
+  }
+
+  /** Converts elements to float32, and multiplies them by the tensor's factor. */
+  #toFloats(
+    tensor: StoredTensor,
+    dtype: FloatDType,
+    raw: ArrayBuffer,
+    count: number,
+    out: Float32Array,
+  ): Float32Array {
+    const { factor = 1 } = tensor, values = toFloat32(dtype, raw, count, out);
+    if (dtype === "F64") {
+      const large = new Float64Array(raw, 0, count).find((x, i) => becameInfinite(x, values[i]));
+      if (large !== undefined) throw this.#tooLarge(tensor, large);
+    }
+    if (factor === 1) return values;
+    for (let i = 0; i < count; i++) {
+      const product = values[i] * factor;
+      values[i] = product;
+      if (becameInfinite(product, values[i])) throw this.#tooLarge(tensor, product);
+    }
+    return values;
+  }
+
+  #tooLarge({ name }: StoredTensor, value: number): FileError {
+    return new FileError(this.name, `${escapeText(name)}: ${value} is too large for float32`);
   }
 
   /**
@@ -259,7 +289,7 @@ export class TensorFile implements WeightsFile {
         }
       }
       if (tensor.isBig) swapBytes(raw, count, bytes);
-      sink(multiply(toFloat32(dtype, raw, count, values), tensor), done);
+      sink(this.#toFloats(tensor, dtype, raw, count, values), done);
       done += count;
     }
   }
@@ -270,8 +300,7 @@ async function offsetOf({ start, deferred }: StoredTensor): Promise<number> {
   return start + (await deferred?.start() ?? 0);
 }
 
-/** Multiplies values by their tensor's factor, in place. */
-function multiply(values: Float32Array, { factor = 1 }: StoredTensor): Float32Array {
-  if (factor !== 1) { for (let i = 0; i < values.length; i++) values[i] *= factor; }
-  return values;
+/** Whether a value was finite before a conversion, but not after it. */
+function becameInfinite(before: number, after: number): boolean {
+  return Number.isFinite(before) && !Number.isFinite(after);
 }

@@ -13,7 +13,19 @@ import {
 import { layOutOnnx } from "../../src/weights/onnx/writer.ts";
 import { type OutputFormat, storedPrecisions } from "../../src/weights/stored.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "../assert.ts";
-import { chunkedSource, open, openFixture, pth, py, readAll, stateOf, tensor } from "./helpers.ts";
+import {
+  bytes,
+  chunkedSource,
+  floats,
+  open,
+  openFixture,
+  pth,
+  py,
+  readAll,
+  safetensors,
+  stateOf,
+  tensor,
+} from "./helpers.ts";
 
 const formats: readonly OutputFormat[] = ["safetensors", "pth", "onnx"];
 
@@ -146,6 +158,31 @@ Deno.test("values too large for 16 bits are refused, and infinite ones are kept"
     using kept = await open(write([{ ...tensor, dtype: "F16", data: infinite }]));
     assertEquals(await readAll(kept, "a.weight"), infinite);
   }
+});
+
+Deno.test("values too large for float32 are refused, and infinite ones are kept", async () => {
+  const fileOf = (...values: number[]) => {
+    const info = { dtype: "F64", shape: [values.length, 1], data_offsets: [0, 8 * values.length] };
+    return open(safetensors({ a: info }, new Uint8Array(new Float64Array(values).buffer)));
+  };
+  using large = await fileOf(1, -1e300);
+  for (const precision of storedPrecisions) {
+    await assertRejects(
+      () => convert(large, { precision }),
+      FileError,
+      "x: a: -1e+300 is too large for float32",
+    );
+  }
+  using infinite = await fileOf(Infinity, -Infinity, NaN, 3.4e38, 1e-300);
+  const kept = Float32Array.of(Infinity, -Infinity, NaN, 3.4e38, 0);
+  assertEquals(await readAll(infinite, "a"), kept);
+  // integers times a scale
+  const quantized = {
+    a: { dtype: "I8", shape: [2, 1], data_offsets: [0, 2] },
+    a_scale: { dtype: "F32", shape: [2], data_offsets: [2, 10] },
+  };
+  using scaled = await open(safetensors(quantized, bytes([1, 127], floats(1, 1e37))));
+  await assertRejects(() => readAll(scaled, "a"), FileError, "x: a_scale: 1.2");
 });
 
 Deno.test("convertWeights() rejects a file without weights", async () => {

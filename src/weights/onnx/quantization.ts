@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { FileError } from "../../errors.ts";
+import { FileError } from "../../errors.ts";
 import { type DType, isFloat, itemSize, toFloat32 } from "../dtype.ts";
 import { type ByteSource, readBytes } from "../io/source.ts";
 import { escapeText, formatShape } from "../io/quote.ts";
@@ -185,6 +185,13 @@ class ConvertedSource implements ByteSource {
       for (let i = 0; i < count; i++) {
         const c = channel(i);
         values[i] = (integers[i] - zeros[c]) * scales[c];
+        if (!Number.isFinite(values[i])) {
+          const name = escapeText(this.#tensor.name);
+          throw new FileError(
+            this.name,
+            `${name}: ${integers[i] - zeros[c]} · ${scales[c]} is too large for float32`,
+          );
+        }
       }
       into.set(new Uint8Array(values.buffer));
     } else if (isFloat(dtype)) {

@@ -1,6 +1,7 @@
 import { FileError } from "../../../src/errors.ts";
 import { type ByteSource, bytesSource, openWeights } from "../../../src/weights/mod.ts";
-import { assertAllClose, assertEquals, assertRejects } from "../../assert.ts";
+import { OnnxFile } from "../../../src/weights/onnx/reader.ts";
+import { assert, assertAllClose, assertEquals, assertRejects } from "../../assert.ts";
 import { bytes, open, openFixture, readAll } from "../helpers.ts";
 import {
   field,
@@ -242,4 +243,19 @@ Deno.test("an ONNX file whose ninth byte is a brace is no safetensors file", asy
   assertEquals(file[8], 0x7b);
   using opened = await openWeights(bytesSource(file));
   assertEquals(opened.format, "onnx");
+});
+
+Deno.test("values that float32 cannot hold are refused, dequantised and multiplied", async () => {
+  const tensors = [tensor("q", [2], 3, field(9, [1, 127])), floats("s", [], 2 ** 126)];
+  await assertRejected(
+    onnx({ nodes: [node("DequantizeLinear", ["q", "s"], ["w"])], tensors }),
+    "q: 127 · 8.507059173023462e+37 is too large for float32",
+  );
+  const file = await open(onnx({ tensors: [floats("a", [2], 1, -(2 ** 127))] }));
+  assert(file instanceof OnnxFile);
+  const view = (factor: number) =>
+    file.mapParameters(new Map([["p", { tensor: "a", shape: [2], factor }]]));
+  using fits = view(-1.5), large = view(2);
+  assertEquals(await readAll(fits, "p"), Float32Array.of(-1.5, 1.5 * 2 ** 127));
+  await assertRejects(() => readAll(large, "p"), FileError, `p: ${-(2 ** 128)} is too large`);
 });
