@@ -12,6 +12,7 @@ import { photoIn } from "./body.ts";
 import { checkOrigin, withCors } from "./cors.ts";
 import { checkLimit } from "./limits.ts";
 import { busy, RequestError } from "./request_error.ts";
+import { Slots } from "./slots.ts";
 import { Turns } from "./turns.ts";
 import { Uploads } from "./uploads.ts";
 
@@ -167,8 +168,11 @@ export function createPhotoHandler(options: PhotoHandlerOptions): PhotoHandler {
     if (slots.full) throw busy();
     const upload = await uploads.read(request);
     try {
-      using _ = slots.take();
-      const check = () => throwIfGone(request);
+      using slot = slots.take();
+      const check = () => {
+        throwIfGone(request);
+        slot.renew();
+      };
       check();
       const classifier = await model();
       return await turns.run(async () => {
@@ -225,43 +229,6 @@ export function createPhotoHandler(options: PhotoHandlerOptions): PhotoHandler {
 function report(onError: (error: unknown) => unknown, error: unknown): void {
   (async () => await onError(error))().catch(() => {});
 }
-
-/** Slots for photos that are being decoded or classified. */
-class Slots {
-  readonly #max: number;
-  #taken: Slot[] = [];
-
-  constructor(max: number) {
-    this.#max = max;
-  }
-
-  get full(): boolean {
-    return this.#taken.length >= this.#max && this.#live().length >= this.#max;
-  }
-
-  /** @throws {RequestError} If there is none. */
-  take(): Disposable {
-    if (this.full) throw busy();
-    const slot: Slot = { since: Date.now() };
-    this.#taken.push(slot);
-    return {
-      [Symbol.dispose]: () => void (this.#taken = this.#taken.filter((other) => other !== slot)),
-    };
-  }
-
-  /** Edge runtimes end requests without notice; their slots are free again after some time. */
-  #live(): Slot[] {
-    const oldest = Date.now() - slotMs;
-    return this.#taken = this.#taken.filter(({ since }) => since >= oldest);
-  }
-}
-
-interface Slot {
-  readonly since: number;
-}
-
-/** No request takes this long once its body has arrived. */
-const slotMs = 120_000;
 
 function throwIfGone({ signal }: Request): void {
   if (signal?.aborted) throw gone(); // some runtimes have no signal
