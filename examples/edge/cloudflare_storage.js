@@ -16,6 +16,7 @@ const limits = {
   maxPixels: 640 * 480,
   maxBytes: 2 ** 20,
   maxRequests: 4,
+  maxUploads: 32,
   maxUploadBytes: 2 * 2 ** 20,
 };
 

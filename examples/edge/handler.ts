@@ -19,7 +19,7 @@ export interface EdgeOptions {
   /** Limits on photos and requests. Default: what fits into 128 MB beside the model. */
   readonly limits?: Pick<
     PhotoHandlerOptions,
-    "maxPixels" | "maxBytes" | "maxRequests" | "maxUploadBytes"
+    "maxPixels" | "maxBytes" | "maxRequests" | "maxUploads" | "maxUploadBytes"
   >;
   /** Origin whose pages may use the handler, or "*" for all. Default: none. */
   readonly cors?: string;
@@ -29,6 +29,7 @@ const isolateLimits = {
   maxPixels: 1_500_000,
   maxBytes: 4 * 2 ** 20,
   maxRequests: 8,
+  maxUploads: 64,
   maxUploadBytes: 8 * 2 ** 20,
 };
 

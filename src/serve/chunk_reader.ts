@@ -8,14 +8,16 @@ import { release } from "../image/release.ts";
 
 /** Reads chunks; each is valid until the next is read. */
 export interface ChunkReader {
+  /** Bytes of memory that the next read needs. */
+  readonly bufferBytes: number;
   read(): Promise<Uint8Array | undefined>;
   cancel(reason: unknown): Promise<void>;
 }
 
-/** Size of the chunks that byte streams are read in. */
-const chunkBytes = 2 ** 16;
-/** Less for the first: clients may never send any. */
+/** Memory for the first chunk of a byte stream: clients may never send any. */
 const firstChunkBytes = 2 ** 12;
+/** The memory doubles when a chunk fills it, up to this. */
+const mostChunkBytes = 2 ** 16;
 
 /** Byte streams, as those of servers are, fill the same memory again and again. */
 export function chunkReader(body: ReadableStream<Uint8Array<ArrayBuffer>>): ChunkReader {
@@ -26,6 +28,7 @@ export function chunkReader(body: ReadableStream<Uint8Array<ArrayBuffer>>): Chun
     const reader = body.getReader();
     let last: Uint8Array | undefined;
     return {
+      bufferBytes: 0, // the stream's own
       async read() {
         if (last) release(last);
         return last = (await reader.read()).value;
@@ -33,12 +36,25 @@ export function chunkReader(body: ReadableStream<Uint8Array<ArrayBuffer>>): Chun
       cancel: (reason) => reader.cancel(reason),
     };
   }
-  let buffer = new ArrayBuffer(firstChunkBytes);
+  let buffer = new ArrayBuffer(0), bufferBytes = firstChunkBytes;
   return {
+    get bufferBytes() {
+      return bufferBytes;
+    },
     async read() {
+      if (buffer.byteLength !== bufferBytes) {
+        release(new Uint8Array(buffer));
+        buffer = new ArrayBuffer(bufferBytes);
+      }
       const { done, value } = await reader.read(new Uint8Array(buffer));
-      buffer = value?.buffer.byteLength === chunkBytes ? value.buffer : new ArrayBuffer(chunkBytes);
-      return done ? undefined : value;
+      buffer = value?.buffer ?? new ArrayBuffer(0);
+      if (done) {
+        release(new Uint8Array(buffer));
+        bufferBytes = 0;
+        return undefined;
+      }
+      if (value.length === bufferBytes) bufferBytes = Math.min(2 * bufferBytes, mostChunkBytes);
+      return value;
     },
     cancel: (reason) => reader.cancel(reason),
   };

@@ -17,7 +17,7 @@ export interface UploadLimits {
   readonly maxMs: number;
   /** Maximum number of bodies in transit. */
   readonly maxUploads: number;
-  /** Maximum bytes of all bodies in memory. */
+  /** Maximum bytes of memory for all bodies. */
   readonly maxUploadBytes: number;
   /** Minimum rate of a body in bytes per second. */
   readonly minBytesPerSecond: number;
@@ -70,7 +70,7 @@ export class Uploads {
     return this.#inTransit.size;
   }
 
-  /** Bytes of all bodies in memory. */
+  /** Bytes of memory for all bodies. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -118,13 +118,13 @@ export class Uploads {
 
   /**
    * Counts bytes before they are allocated, and waits until there is room for them. The first upload has
-   * room once only uploads that wait for it hold the rest.
+   * room once only uploads that wait for it hold the rest. Fewer bytes always have room.
    */
   async #take(transfer: Transfer, added: number): Promise<void> {
     for (;;) {
       const missing = this.#bytes + added - this.#limits.maxUploadBytes;
       const isFirst = () => this.#inTransit.values().next().value === transfer;
-      if (missing <= 0 || this.#arrived === 0 && isFirst()) break;
+      if (missing <= 0 || added <= 0 || this.#arrived === 0 && isFirst()) break;
       if (this.#stopSlow(missing, ({ capacity }) => capacity, transfer)) break;
       // by polling: on edge runtimes, one request cannot wake another
       await transfer.pause(pollMs);
@@ -168,7 +168,7 @@ function tooLarge({ maxBytes }: UploadLimits): RequestError {
 class Transfer {
   /** What has arrived. */
   bytes: Uint8Array<ArrayBuffer> = new Uint8Array(0);
-  /** Bytes allocated. */
+  /** Bytes allocated, for what has arrived and for the next chunk. */
   capacity = 0;
   /** Bytes per second in the last full step; Infinity before. */
   rate = Infinity;
@@ -225,18 +225,20 @@ class Transfer {
    * @param reserve Adds to `capacity` before bytes are allocated, and may wait.
    */
   async receive(reserve: (added: number) => Promise<void>): Promise<void> {
-    const { maxBytes } = this.#limits;
+    const { maxBytes } = this.#limits, reader = this.#reader;
     // A timer that ends the read, and no race of promises: that would add a reaction per chunk.
     const stopTimers = this.#startTimers();
     let filled = 0, chunks = 0;
     const resize = async (length: number) => {
-      await reserve(length - this.capacity);
+      await reserve(length + reader.bufferBytes - this.capacity);
       if (this.stopped) throw this.#error;
       this.bytes = resized(this.bytes, filled, length);
     };
     try {
       for (;;) {
-        const value = await this.#reader.read();
+        const { length } = this.bytes;
+        if (length + reader.bufferBytes > this.capacity) await resize(length);
+        const value = await reader.read();
         if (this.stopped) throw this.#error;
         if (!value) break;
         const end = filled + value.length;
@@ -244,10 +246,10 @@ class Transfer {
         if (++chunks > freeChunks + end / 16) {
           throw new RequestError(400, "request body in too many small chunks", closing);
         }
-        if (end > this.capacity) {
+        if (end > length) {
           // never the claimed length at once: at most twice what has arrived
           const most = this.#claimed >= end ? this.#claimed : maxBytes;
-          await resize(Math.min(Math.max(end, 2 * this.capacity), most));
+          await resize(Math.min(Math.max(end, 2 * length), most));
         }
         this.bytes.set(value, filled);
         this.#received += end - filled;

@@ -1,0 +1,66 @@
+import { Uploads } from "../../src/serve/uploads.ts";
+import { assert, assertEquals } from "../assert.ts";
+
+const limits = {
+  maxBytes: 2 ** 20,
+  maxMs: 60_000,
+  maxUploads: 1000,
+  minBytesPerSecond: 1,
+  rateMs: 60_000,
+};
+
+/**
+ * A request with a byte stream that sends 5000 bytes and then waits.
+ *
+ * @param reads Is given the memory of the chunk at each read.
+ * @param end Ends the stream.
+ */
+function stalled(reads: number[], end: Promise<void>): Request {
+  let left = 5000;
+  const body = new ReadableStream({
+    type: "bytes",
+    async pull(controller) {
+      const request = controller.byobRequest!, { byteLength } = request.view!;
+      reads.push(byteLength);
+      const sent = Math.min(left, byteLength);
+      left -= sent;
+      if (sent === 0) {
+        await end;
+        controller.close();
+      }
+      request.respond(sent);
+    },
+  });
+  return { headers: new Headers(), body } as Request;
+}
+
+Deno.test("Uploads counts the memory of the next chunk, which is no more than what arrived", async () => {
+  const uploads = new Uploads("test", { ...limits, maxUploadBytes: 2 ** 27 });
+  const end = Promise.withResolvers<void>(),
+    reads = Array.from({ length: 8 }, () => [] as number[]);
+  const all = reads.map((sizes) => uploads.read(stalled(sizes, end.promise)));
+  while (reads.some(({ length }) => length < 3)) await new Promise((go) => setTimeout(go, 1));
+  assertEquals(reads, Array(8).fill([4096, 8192, 8192]));
+  assertEquals(uploads.bytes, 8 * (8192 + 8192));
+  end.resolve();
+  const arrived = await Promise.all(all);
+  assertEquals([uploads.bytes, arrived[0].bytes.length], [8 * 5000, 5000]);
+  for (const upload of arrived) upload.release();
+  assertEquals(uploads.bytes, 0);
+});
+
+Deno.test("Uploads reads no chunk that there is no memory for", async () => {
+  const maxUploadBytes = 2 ** 15, uploads = new Uploads("test", { ...limits, maxUploadBytes });
+  const end = Promise.withResolvers<void>(),
+    reads = Array.from({ length: 20 }, () => [] as number[]);
+  const all = reads.map(async (sizes) =>
+    (await uploads.read(stalled(sizes, end.promise))).release()
+  );
+  await new Promise((go) => setTimeout(go, 20));
+  // only the first may take more, so that the others do not wait forever
+  assert(uploads.bytes <= maxUploadBytes + 8192 + 8192, `${uploads.bytes}`);
+  assert(reads.filter(({ length }) => length > 0).length <= 8);
+  end.resolve();
+  await Promise.all(all);
+  assertEquals(uploads.bytes, 0);
+});
