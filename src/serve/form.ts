@@ -38,7 +38,9 @@ export function firstFile(body: Uint8Array<ArrayBuffer>, type: string): Uint8Arr
     // An empty part shares its line break with the headers' last one.
     const end = indexOf(body, start - 2, delimiter);
     if (end < 0) throw malformed();
-    if (isFile(head.subarray(0, headLength))) return body.subarray(start, Math.max(start, end));
+    const name = fileName(head.subarray(0, headLength));
+    // browsers send an input for which no file was chosen as an empty file without a name
+    if (name || name === "" && end > start) return body.subarray(start, Math.max(start, end));
     at = end + delimiter.length;
   }
 }
@@ -48,11 +50,13 @@ const [dashes, lineBreak, emptyLine] = ["--", "\r\n", "\r\n\r\n"].map((text) =>
 );
 const space = 0x20, tab = 0x09;
 
-/** Whether a part's headers give it a file name. */
-function isFile(head: Uint8Array): boolean {
+/** The file name that a part's headers give it; undefined if it is not a file. */
+function fileName(head: Uint8Array): string | undefined {
   const text = new TextDecoder().decode(head);
   const disposition = /^content-disposition:(.*)$/im.exec(text)?.[1] ?? "";
-  return /;\s*filename\*?\s*=/i.test(disposition);
+  const [, quoted, token] = /;\s*filename\*?\s*=\s*(?:"([^"]*)"|([^;\s]*))/i.exec(disposition) ??
+    [];
+  return quoted ?? token;
 }
 
 function malformed(): RequestError {

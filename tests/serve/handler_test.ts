@@ -458,6 +458,10 @@ Deno.test("photoHandler() reads forms as other servers do", async () => {
   assertEquals(await send(part(text, "") + part(file, `x--${b}\r\n--x`) + end), `x--${b}\r\n--x`);
   assertEquals(await send(part(file.replace("filename", "filename*"), "3") + end), "3");
   assertEquals(await send(part(file, "") + end), "the photo is empty");
+  const none = file.replace("a.jpg", "");
+  assertEquals(await send(part(none, "") + part(file, "two") + end), "two");
+  assertEquals(await send(part(none, "") + end), "the form has no file");
+  assertEquals(await send(part(none, "no name") + end), "no name");
   assertEquals(await send(part(text, "t") + end), "the form has no file");
   assertEquals(await send(end), "the form has no file");
   for (
