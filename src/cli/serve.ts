@@ -50,7 +50,11 @@ export async function serve(options: Options): Promise<number> {
     if (!quiet) note(`listening on ${url}; try: curl -F photo=@photo.jpg ${url}`);
   };
   using _ = withoutAbortNotice();
-  const server = listen({ hostname, port, onListen }, (request) => service.fetch(request));
+  const onError = (error: unknown) => {
+    complain(lineOf(error));
+    return Response.json({ error: "unexpected error" }, { status: 500 });
+  };
+  const server = listen({ hostname, port, onListen, onError }, (request) => service.fetch(request));
 
   const stopped = Promise.withResolvers<void>();
   const stop = async () => {

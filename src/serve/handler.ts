@@ -162,8 +162,8 @@ export function createPhotoHandler(options: PhotoHandlerOptions): PhotoHandler {
       throw error;
     });
 
-  async function classify(request: Request): Promise<Response> {
-    const topK = topKOf(request), photoOf = photoIn(request);
+  async function classify(request: Request, url: URL): Promise<Response> {
+    const topK = topKOf(url), photoOf = photoIn(request);
     // Not yet taken: a client that sends no body must not block others.
     if (slots.full) throw busy();
     const upload = await uploads.read(request);
@@ -206,12 +206,16 @@ export function createPhotoHandler(options: PhotoHandlerOptions): PhotoHandler {
   }
 
   async function handle(request: Request): Promise<Response> {
+    // the runtime may have joined it from a malformed Host header
+    if (!URL.canParse(request.url)) {
+      return new RequestError(400, "malformed URL or Host header").response();
+    }
     if (request.method !== "POST") {
       const message = "method not allowed: send the photo with POST";
       return new RequestError(405, message, { allow: "POST" }).response();
     }
     try {
-      return await classify(request);
+      return await classify(request, new URL(request.url));
     } catch (error) {
       if (error instanceof RequestError) return error.response();
       if (request.signal?.aborted) return gone().response();
@@ -252,8 +256,8 @@ export function defaultDecode(
   };
 }
 
-function topKOf({ url }: Request): number {
-  const text = new URL(url).searchParams.get("top");
+function topKOf({ searchParams }: URL): number {
+  const text = searchParams.get("top");
   if (text === null) return defaultTopK;
   if (/^[1-9]\d{0,3}$/.test(text)) return Number(text);
   throw new RequestError(

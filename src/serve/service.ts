@@ -78,7 +78,8 @@ export class PhotoService {
 
   /** Handles a request. */
   async fetch(request: Request): Promise<Response> {
-    const { pathname } = new URL(request.url), { method } = request;
+    const { url, method } = request;
+    const { pathname } = URL.canParse(url) ? new URL(url) : { pathname: "/" };
     if (pathname === "/") {
       return this.#drained ? stopping().response() : await this.#photo(request);
     }

@@ -144,6 +144,21 @@ Deno.test("PhotoService.close() rejects bodies that do not arrive", async () => 
   assertEquals((await waiting).status, 503);
 });
 
+Deno.test("PhotoService answers a malformed Host header with 400", async () => {
+  const service = new PhotoService(new FragileModel(), { decode, cors: "*" });
+  for (const [path, init] of [["/", post], ["/", {}], ["/healthz", {}]] as const) {
+    const bad = request(path, init);
+    Object.defineProperty(bad, "url", { value: `http://a b${path}` }); // as Deno joins it
+    const answer = await service.fetch(bad);
+    assertEquals(answer.headers.get("access-control-allow-origin"), "*");
+    assertEquals([answer.status, await answer.json()], [400, {
+      error: "malformed URL or Host header",
+    }]);
+  }
+  const text = await (await service.fetch(request("/metrics"))).text();
+  assertStringIncludes(text, '\npembroke_requests_total{status="400"} 3\n');
+});
+
 Deno.test("PhotoService works without options, for real pictures", async () => {
   using model = await loadModel();
   const service = new PhotoService(model);
