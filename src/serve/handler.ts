@@ -131,6 +131,8 @@ export function photoHandler(
 export interface PhotoHandler {
   /** Answers a request. */
   readonly handle: (request: Request) => Promise<Response>;
+  /** Answers all further requests with an error. */
+  rejectRequests(error: RequestError): void;
   /** Answers all requests whose bodies are in transit with an error. */
   rejectUploads(error: RequestError): void;
 }
@@ -205,7 +207,10 @@ export function createPhotoHandler(options: PhotoHandlerOptions): PhotoHandler {
     }
   }
 
+  let rejection: RequestError | undefined;
+
   async function handle(request: Request): Promise<Response> {
+    if (rejection) return rejection.response();
     // the runtime may have joined it from a malformed Host header
     if (!URL.canParse(request.url)) {
       return new RequestError(400, "malformed URL or Host header").response();
@@ -225,6 +230,7 @@ export function createPhotoHandler(options: PhotoHandlerOptions): PhotoHandler {
   }
   return {
     handle: cors === undefined ? handle : withCors(handle, checkOrigin(op, "cors", cors)),
+    rejectRequests: (error) => void (rejection = error),
     rejectUploads: (error) => uploads.rejectAll(error),
   };
 }

@@ -49,7 +49,8 @@ export class PhotoService {
   readonly #photos: PhotoHandler;
   readonly #health: Health;
   readonly #residentBytes: (() => number) | undefined;
-  #drained: (() => void) | undefined;
+  #closed: Promise<void> | undefined;
+  #drained = () => {};
 
   /**
    * Creates a service.
@@ -80,9 +81,7 @@ export class PhotoService {
   async fetch(request: Request): Promise<Response> {
     const { url, method } = request;
     const { pathname } = URL.canParse(url) ? new URL(url) : { pathname: "/" };
-    if (pathname === "/") {
-      return this.#drained ? stopping().response() : await this.#photo(request);
-    }
+    if (pathname === "/") return await this.#photo(request);
     if (pathname !== "/healthz" && pathname !== "/metrics") {
       const path = pathname.slice(0, 200);
       return new RequestError(404, `not found: ${path}; send photos to / with POST`).response();
@@ -97,10 +96,10 @@ export class PhotoService {
   }
 
   async #healthz(): Promise<Response> {
-    if (!this.#drained && await this.#health.check()) {
+    if (!this.#closed && await this.#health.check()) {
       return Response.json({ status: "ok", model: this.#model });
     }
-    if (this.#drained) return stopping().response();
+    if (this.#closed) return stopping().response();
     return Response.json({
       status: "failing",
       model: this.#model,
@@ -112,17 +111,23 @@ export class PhotoService {
     try {
       return await this.#metrics.request(() => this.#photos.handle(request));
     } finally {
-      if (this.#metrics.inFlight === 0) this.#drained?.();
+      if (this.#metrics.inFlight === 0) this.#drained();
     }
   }
 
   /**
-   * Rejects new photos, and waits until all accepted ones have their response.
+   * Rejects new photos, and waits until all accepted ones have their response. Later calls wait for the
+   * same.
    *
    * @param uploadMs Milliseconds after which bodies that have not arrived are rejected, too. Default:
    * 4000.
    */
-  async close({ uploadMs = 4000 }: { readonly uploadMs?: number } = {}): Promise<void> {
+  close({ uploadMs = 4000 }: { readonly uploadMs?: number } = {}): Promise<void> {
+    return this.#closed ??= this.#drain(uploadMs);
+  }
+
+  async #drain(uploadMs: number): Promise<void> {
+    this.#photos.rejectRequests(stopping());
     const timer = setTimeout(() => this.#photos.rejectUploads(stopping()), uploadMs);
     await new Promise<void>((resolve) => {
       this.#drained = resolve;

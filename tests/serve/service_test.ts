@@ -70,6 +70,7 @@ Deno.test("PhotoService.close() rejects new photos and waits for accepted ones",
   const accepted = service.fetch(request("/", post));
   const order: string[] = [];
   const closed = service.close().then(() => order.push("closed"));
+  const again = service.close();
   const late = await service.fetch(request("/", post));
   assertEquals([late.status, late.headers.get("connection")], [503, "close"]);
   assertEquals((await service.fetch(request("/healthz"))).status, 503);
@@ -80,7 +81,21 @@ Deno.test("PhotoService.close() rejects new photos and waits for accepted ones",
   await Promise.all([closed, answered]);
   assertEquals((await accepted).status, 200);
   assertEquals(order.length, 2);
+  await again;
   await service.close();
+});
+
+Deno.test("PhotoService lets pages of other origins read that it is closing", async () => {
+  const service = new PhotoService(new FragileModel(), { decode, cors: "*" });
+  await service.close();
+  const headers = { "access-control-request-method": "POST" };
+  for (const init of [post, { method: "OPTIONS", headers }]) {
+    const answer = await service.fetch(request("/", init));
+    assertEquals(answer.status, init === post ? 503 : 204);
+    assertEquals(answer.headers.get("access-control-allow-origin"), "*");
+  }
+  const text = await (await service.fetch(request("/metrics"))).text();
+  assertStringIncludes(text, '\npembroke_requests_total{status="503"} 1\n');
 });
 
 /** A model that fails as long as it is told to, or never answers. */
