@@ -53,8 +53,9 @@ export interface PhotoHandlerOptions {
   /** Maximum photos that are decoded or classified, or wait for that; others get a 503. Default: 128. */
   readonly maxRequests?: number;
   /**
-   * Maximum photos that are decoded and classified at once; others wait. Default: one, or with your own
-   * `decode` as many as there are requests.
+   * Maximum photos that are decoded and classified at once; others wait. A `PhotoService` limits only
+   * decoding, so that it can classify in batches. Default: one, or with your own `decode` as many as
+   * there are requests.
    */
   readonly maxDecodes?: number;
   /** Maximum bodies in transit. Above it, the slowest gets a 408, or the new one a 503. Default: 1024. */
@@ -137,8 +138,13 @@ export interface PhotoHandler {
   rejectUploads(error: RequestError): void;
 }
 
-/** Does the work of {@linkcode photoHandler}. */
-export function createPhotoHandler(options: PhotoHandlerOptions): PhotoHandler {
+/**
+ * Does the work of {@linkcode photoHandler}.
+ *
+ * @param batches Whether photos are classified together: `maxDecodes` then limits only decoding, which
+ * must return values and no pixels, for memory's sake.
+ */
+export function createPhotoHandler(options: PhotoHandlerOptions, batches = false): PhotoHandler {
   const op = "photoHandler";
   const { load, maxPixels, onError = console.error, decode = defaultDecode(options) } = options;
   const { maxRequests = 128, maxBytes = 10 * 2 ** 20, cors } = options;
@@ -177,15 +183,20 @@ export function createPhotoHandler(options: PhotoHandlerOptions): PhotoHandler {
       };
       check();
       const classifier = await model();
-      return await turns.run(async () => {
-        const { width, height, input, warnings } = await decodePhoto(photoOf(upload), request);
+      const decoded = async () => {
+        const photo = await decodePhoto(photoOf(upload), request);
         upload.release();
         check();
+        return photo;
+      };
+      const answer = async ({ width, height, input, warnings }: DecodedPhoto) => {
         const { signal } = request;
         const predictions = await classifier.classify(input, { topK, signal });
         release("data" in input ? input.data : input);
         return Response.json({ model: classifier.type, width, height, predictions, warnings });
-      }, check);
+      };
+      if (batches) return await answer(await turns.run(decoded, check));
+      return await turns.run(async () => await answer(await decoded()), check);
     } finally {
       release(upload.bytes);
       upload.release();

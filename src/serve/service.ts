@@ -6,6 +6,7 @@
 
 import type { Prediction } from "../models/classify.ts";
 import type { RgbImage } from "../image/pixels.ts";
+import { release } from "../image/release.ts";
 import { type BatchClassifier, Batcher } from "./batcher.ts";
 import {
   createPhotoHandler,
@@ -63,7 +64,7 @@ export class PhotoService {
     { residentBytes, healthMs = 5000, ...options }: PhotoServiceOptions = {},
   ) {
     const batcher = new Batcher(model, { onBatch: (photos) => this.#metrics.batch(photos) });
-    const decode = options.decode ?? defaultDecode(options);
+    const decode = preprocessing(model, options.decode ?? defaultDecode(options));
     const health = this.#health = new Health({
       probe: async () => {
         const { input } = await decode(probePicture.slice(), { name: "probe" });
@@ -73,7 +74,9 @@ export class PhotoService {
     });
     const classifier = new Watched(batcher, health);
     this.#model = model.type;
-    this.#photos = createPhotoHandler({ ...options, load: () => classifier });
+    const { maxDecodes = options.decode ? Infinity : 1 } = options;
+    const load = () => classifier;
+    this.#photos = createPhotoHandler({ ...options, load, decode, maxDecodes }, true);
     this.#residentBytes = residentBytes;
   }
 
@@ -135,6 +138,20 @@ export class PhotoService {
     });
     clearTimeout(timer);
   }
+}
+
+/** Preprocesses each photo when it is decoded: the values of a whole batch need less than its pixels. */
+function preprocessing(
+  model: BatchClassifier,
+  decode: NonNullable<PhotoHandlerOptions["decode"]>,
+): NonNullable<PhotoHandlerOptions["decode"]> {
+  return async (bytes, options) => {
+    const photo = await decode(bytes, options), { input } = photo;
+    if (input instanceof Float32Array) return photo;
+    const values = model.preprocess(input);
+    release(input.data);
+    return { ...photo, input: values };
+  };
 }
 
 /** A classifier that reports to the health check. */

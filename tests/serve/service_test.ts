@@ -174,6 +174,30 @@ Deno.test("PhotoService answers a malformed Host header with 400", async () => {
   assertStringIncludes(text, '\npembroke_requests_total{status="400"} 3\n');
 });
 
+Deno.test("PhotoService decodes one photo at a time by default, and classifies in batches", async () => {
+  const sizes: number[] = [], pixels: Uint8Array[] = [];
+  const service = new PhotoService({
+    type: "Fake",
+    preprocess({ data }) {
+      assertEquals(pixels.filter(({ length }) => length > 0), []);
+      pixels.push(data as Uint8Array);
+      return new Float32Array(1);
+    },
+    async classifyBatch(images: readonly unknown[]) {
+      sizes.push(images.length);
+      for (let i = 0; i < 200 && pixels.length < 4; i++) {
+        await new Promise((go) => setTimeout(go, 5));
+      }
+      return images.map(() => [{ index: 1, wnid: "", label: "", probability: 1 }]);
+    },
+  });
+  const body = await Deno.readFile(new URL("../photos/chelsea.png", import.meta.url));
+  const answers = Array.from({ length: 4 }, () => service.fetch(request("/", { ...post, body })));
+  for (const { status } of await Promise.all(answers)) assertEquals(status, 200);
+  assertEquals(sizes.reduce((a, b) => a + b), 4);
+  assertEquals(sizes.length < 4, true, `${sizes}`);
+});
+
 Deno.test("PhotoService works without options, for real pictures", async () => {
   using model = await loadModel();
   const service = new PhotoService(model);
