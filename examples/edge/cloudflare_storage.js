@@ -29,7 +29,7 @@ export default {
       module,
       codecs: { jpeg, webp },
       limits,
-      weights: () => fetchWeights(env),
+      weights: ({ signal }) => fetchWeights(env, signal),
     });
     const response = handler(request);
     // the first client may disconnect while others wait for the weights
@@ -39,8 +39,8 @@ export default {
 };
 
 /** Fetches the weights from a URL. From a bucket, use `(await env.BUCKET.get(key)).body`. */
-async function fetchWeights({ WEIGHTS_URL }) {
-  const { ok, status, body } = await fetch(WEIGHTS_URL);
+async function fetchWeights({ WEIGHTS_URL }, signal) {
+  const { ok, status, body } = await fetch(WEIGHTS_URL, { signal });
   if (!ok) throw new Error(`${WEIGHTS_URL}: ${status}`);
   return body;
 }

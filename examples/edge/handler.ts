@@ -10,8 +10,10 @@ import { photoHandler, type PhotoHandlerOptions } from "../../src/serve/mod.ts";
 
 /** Options of {@linkcode edgeHandler}. */
 export interface EdgeOptions {
-  /** Loads the weights; called on the first request. */
-  readonly weights: () => WeightsInput | Promise<WeightsInput>;
+  /** Loads the weights; called on the first request. `signal` aborts when the model takes too long. */
+  readonly weights: (
+    options: { readonly signal: AbortSignal },
+  ) => WeightsInput | Promise<WeightsInput>;
   /** The compiled kernels, for runtimes that do not compile from bytes. */
   readonly module?: WebAssembly.Module;
   /** The compiled image codecs, for runtimes that cannot load them. */
@@ -19,7 +21,7 @@ export interface EdgeOptions {
   /** Limits on photos and requests. Default: what fits into 128 MB beside the model. */
   readonly limits?: Pick<
     PhotoHandlerOptions,
-    "maxPixels" | "maxBytes" | "maxRequests" | "maxUploads" | "maxUploadBytes"
+    "loadMs" | "maxPixels" | "maxBytes" | "maxRequests" | "maxUploads" | "maxUploadBytes"
   >;
   /** Origin whose pages may use the handler, or "*" for all. Default: none. */
   readonly cors?: string;
@@ -44,9 +46,9 @@ export function edgeHandler(
     ...limits,
     codecs,
     cors,
-    async load() {
+    async load({ signal }) {
       const backend = await createBackend({ module, threads: 1 });
-      return await loadModel({ backend, weights: await weights(), ...compact });
+      return await loadModel({ backend, weights: await weights({ signal }), signal, ...compact });
     },
   });
 }

@@ -10,7 +10,8 @@ import type { Prediction } from "../models/mod.ts";
 import { release } from "../image/release.ts";
 import { photoIn } from "./body.ts";
 import { checkOrigin, withCors } from "./cors.ts";
-import { checkLimit } from "./limits.ts";
+import { checkLimit, checkMs } from "./limits.ts";
+import { ModelLoader } from "./model_loader.ts";
 import { busy, RequestError } from "./request_error.ts";
 import { Slots } from "./slots.ts";
 import { Turns } from "./turns.ts";
@@ -44,8 +45,15 @@ export interface DecodedPhoto {
 
 /** Options of {@linkcode photoHandler}. */
 export interface PhotoHandlerOptions {
-  /** Loads the model on the first request. If it fails, the next request calls it again. */
-  readonly load: () => PhotoClassifier | Promise<PhotoClassifier>;
+  /**
+   * Loads the model on the first request. If it fails, the next request calls it again. `signal` aborts
+   * when it has taken too long.
+   */
+  readonly load: (
+    options: { readonly signal: AbortSignal },
+  ) => PhotoClassifier | Promise<PhotoClassifier>;
+  /** Milliseconds to load the model; requests that wait for longer get a 503. Default: 60,000. */
+  readonly loadMs?: number;
   /** Maximum body size in bytes; larger bodies get a 413. Default: 10 MiB. */
   readonly maxBytes?: number;
   /** Maximum pixels of an image; larger ones get a 413. Default: 64,000,000. */
@@ -100,7 +108,8 @@ const defaultTopK = 5;
  *
  * Errors are `{ "error": "…" }` with status 400 (no photo), 405 (not a POST), 408 (too slow), 413 (too
  * many bytes or pixels), 415 (not an image), 422 (damaged), 500, or 503 with Retry-After (too many
- * requests at once). A 500 says no more than "unexpected error": see `onError`.
+ * requests at once, or the model takes too long to load). A 500 says no more than "unexpected error":
+ * see `onError`.
  *
  * A photo whose client has disconnected is dropped. The runtime has to report that with the request's
  * `signal`.
@@ -163,12 +172,8 @@ export function createPhotoHandler(options: PhotoHandlerOptions, batches = false
     rateMs: options.rateMs ?? 5000,
   });
   const slots = new Slots(maxRequests), turns = new Turns(maxDecodes);
-  let loading: Promise<PhotoClassifier> | undefined;
-  const model = () =>
-    loading ??= Promise.resolve().then(load).catch((error) => {
-      loading = undefined;
-      throw error;
-    });
+  const loadMs = checkMs(op, "loadMs", options.loadMs ?? 60_000);
+  const model = new ModelLoader(load, loadMs, (error) => report(onError, error));
 
   async function classify(request: Request, url: URL): Promise<Response> {
     const topK = topKOf(url), photoOf = photoIn(request);
@@ -182,7 +187,7 @@ export function createPhotoHandler(options: PhotoHandlerOptions, batches = false
         slot.renew();
       };
       check();
-      const classifier = await model();
+      const classifier = await model.get();
       const decoded = async () => {
         const photo = await decodePhoto(photoOf(upload), request);
         upload.release();

@@ -21,7 +21,7 @@ import { Metrics } from "./metrics.ts";
 import { RequestError } from "./request_error.ts";
 
 /** Options of {@linkcode PhotoService}. */
-export interface PhotoServiceOptions extends Omit<PhotoHandlerOptions, "load"> {
+export interface PhotoServiceOptions extends Omit<PhotoHandlerOptions, "load" | "loadMs"> {
   /** Returns the memory of the process in bytes, for `/metrics`. */
   readonly residentBytes?: () => number;
   /** Milliseconds that `/healthz` waits for an inference. Default: 5000. */

@@ -204,7 +204,8 @@ Deno.test("photoHandler() loads the model once, and retries after a failure", as
 
 Deno.test("photoHandler() rejects invalid options", () => {
   const names = ["maxBytes", "maxRequests", "maxDecodes", "maxUploads", "maxUploadBytes"] as const;
-  for (const name of [...names, "maxMs", "minBytesPerSecond", "rateMs", "maxPixels"] as const) {
+  const others = ["maxMs", "minBytesPerSecond", "rateMs", "maxPixels", "loadMs"] as const;
+  for (const name of [...names, ...others]) {
     for (const value of [0, -1, NaN]) {
       assertThrows(() => handlerOf({ [name]: value }), ArgumentError, name);
     }
