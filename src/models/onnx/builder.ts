@@ -25,6 +25,7 @@ import {
   ReLU6,
   Reshape,
   Sigmoid,
+  Softmax,
 } from "../../layers/mod.ts";
 import type { AlgorithmOptions } from "../../ops/prepared_conv.ts";
 import { elements, sameShape, type Shape } from "../../tensor.ts";
@@ -79,7 +80,7 @@ const maxValues = 1 << 26;
 const maxScales = 1 << 22;
 
 /** Layers whose output has no values below 0. */
-const positiveLayers = [ReLU, ReLU6, Sigmoid];
+const positiveLayers = [ReLU, ReLU6, Sigmoid, Softmax];
 
 /** Layers whose output has none if their inputs have none. */
 const keepingLayers = [

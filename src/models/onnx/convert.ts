@@ -12,7 +12,15 @@ import {
 } from "../../image/preprocess.ts";
 import { graphInput, type GraphNode } from "../../layers/graph_builder.ts";
 import { parameterCount } from "../../layers/parameter.ts";
-import { Identity, LocalResponseNorm, LogSoftmax, Reshape, Softmax } from "../../layers/mod.ts";
+import {
+  Flatten,
+  Hardtanh,
+  Identity,
+  LocalResponseNorm,
+  LogSoftmax,
+  Reshape,
+  Softmax,
+} from "../../layers/mod.ts";
 import { elements, type Shape } from "../../tensor.ts";
 import { escapeText } from "../../weights/io/quote.ts";
 import type { OnnxFile, ParameterMapping } from "../../weights/onnx/reader.ts";
@@ -20,6 +28,7 @@ import { classNames } from "../class_names.ts";
 import { classesOf, type ClassOptions } from "../network_classes.ts";
 import type { LayerOptions } from "./builder.ts";
 import { readClassNames } from "./class_names.ts";
+import { FakeQuantize } from "./fake_quantize_layer.ts";
 import { GraphImport } from "./importer.ts";
 import { readInput } from "./input.ts";
 import { LayerNames } from "./names.ts";
@@ -113,7 +122,7 @@ function importLayers(file: OnnxFile, options: OnnxOptions): OnnxLayers {
   const input = readInput(file, crop, cropWidth), graph = new GraphImport(file, input, options);
   const all = graph.run(), shapes = [...all.values()].map(({ shape }) => shape);
   const outputs = input.image && isClassifier(shapes)
-    ? new Map([...all].map(([name, output]) => [name, withoutSoftmax(output)]))
+    ? new Map([...all].map(([name, output]) => [name, withoutSoftmax(graph, output)]))
     : all;
   const nodes: GraphNode[] = [], names = new Map<LayerStep, string>(), unique = new LayerNames();
   const parameters = new Map<string, ParameterMapping>();
@@ -146,12 +155,21 @@ function importLayers(file: OnnxFile, options: OnnxOptions): OnnxLayers {
   return { input, nodes, parameters, outputs: new Map(outputNames), shapes, isSizeBound };
 }
 
-/** A classifier returns logits. */
-function withoutSoftmax(output: Activation): Activation {
-  const { step, shape } = output;
-  const isSoftmax = step?.layer instanceof Softmax || step?.layer instanceof LogSoftmax;
-  const isClasses = isSoftmax && (step.layer.dim + shape.length) % shape.length === 1;
-  return isClasses ? step.inputs[0] : output;
+/** Layers that may follow a softmax: they give it another shape, or round it to 8 bits. */
+const afterSoftmax = [FakeQuantize, Flatten, Hardtanh, Reshape];
+
+/** A classifier returns logits, in the shape of its output. */
+function withoutSoftmax(graph: GraphImport, output: Activation): Activation {
+  let { step } = output;
+  while (step && isAfterSoftmax(step)) [{ step }] = step.inputs;
+  if (!(step?.layer instanceof Softmax || step?.layer instanceof LogSoftmax)) return output;
+  const { layer, inputs: [logits] } = step;
+  const isAll = logits.shape.at(layer.dim) === elements(logits.shape.slice(1));
+  return isAll ? graph.view(logits, output) : output;
+}
+
+function isAfterSoftmax({ layer }: LayerStep): boolean {
+  return afterSoftmax.some((type) => layer instanceof type);
 }
 
 /** The layers that the outputs depend on. Others were parts of patterns. */

@@ -106,6 +106,12 @@ export class GraphImport implements Scope {
     return outputs;
   }
 
+  /** Gives an activation the shape of an output, and the layer that does it the name of its last. */
+  view(x: Activation, { step, shape }: Activation): Activation {
+    if (!step) return x;
+    return this.#builder.view(new NodeReader(step.node, this), x, shape, { suffix: step.suffix });
+  }
+
   /** See {@linkcode Scope.value}. */
   value(name: string): Value | undefined {
     const known = this.#values.get(name);

@@ -1,0 +1,67 @@
+/** Classifiers return logits, also where more than a softmax ends the graph. */
+
+import { createBackend } from "../../../src/backend/mod.ts";
+import { loadModel } from "../../../src/models/mod.ts";
+import { OnnxNetwork } from "../../../src/models/onnx/network.ts";
+import { assert, assertAllClose, assertEquals } from "../../assert.ts";
+import { field, floats, integers, node, type Parts, tensor } from "../../weights/onnx/helpers.ts";
+import { smallModel } from "./models.ts";
+
+/** Logits of five classes, [1, 5, 1, 1]. */
+const body = [
+  node("GlobalAveragePool", ["x"], ["p"]),
+  node("Conv", ["p", "w"], ["c"]),
+];
+
+const weight = Array.from({ length: 15 }, (_, i) => i % 4 - 1);
+
+const softmax = (from: string, to: string, axis: number) => node("Softmax", [from], [to], { axis });
+
+const flat = (from: string, to: string) => node("Reshape", [from, "flat"], [to]);
+
+/** Rounds to 8 bits. */
+const rounded = (from: string, to: string) => [
+  node("QuantizeLinear", [from, "scale", "zero"], ["q"]),
+  node("DequantizeLinear", ["q", "scale", "zero"], [to]),
+];
+
+Deno.test("the softmax of classes is left out before views and rounding", async () => {
+  using backend = await createBackend({ threads: 1 });
+  const check = async (
+    tail: Parts["nodes"] & object,
+    layers: string,
+    precision?: "f32" | "int8",
+  ) => {
+    const weights = smallModel({
+      nodes: [...body, ...tail],
+      tensors: [
+        floats("w", [5, 3, 1, 1], ...weight),
+        integers("flat", -1, 5),
+        floats("scale", [], 1 / 256),
+        tensor("zero", [], 2, field(9, Uint8Array.of(0))),
+      ],
+    });
+    using network = await loadModel({ backend, weights, precision });
+    assert(network instanceof OnnxNetwork);
+    const types = network.nodes.map(({ layer }) => layer.type).slice(2).join(" ");
+    assertEquals(types, layers);
+    using x = backend.upload(Float32Array.from({ length: 48 }, (_, i) => i), [1, 3, 4, 4]);
+    using y = network.forward(x);
+    const means = [7.5, 23.5, 39.5];
+    const logits = Array.from(
+      { length: 5 },
+      (_, k) => means.reduce((sum, mean, c) => sum + mean * weight[3 * k + c], 0),
+    );
+    assertAllClose(await y.read(), logits, { abs: precision === "int8" ? 0.01 : 1e-4 });
+  };
+  await check([softmax("c", "s", 1), flat("s", "y")], "Flatten");
+  await check([softmax("c", "s", 1), node("Flatten", ["s"], ["y"])], "Flatten");
+  await check([softmax("c", "y", 1)], "");
+  const last = node("Transpose", ["c"], ["t"], { perm: [0, 2, 3, 1] });
+  await check([last, node("LogSoftmax", ["t"], ["s"], { axis: -1 }), flat("s", "y")], "Flatten");
+  const tail = [flat("c", "f"), softmax("f", "s", -1), ...rounded("s", "y")];
+  await check(tail, "Flatten", "f32");
+  await check(tail, "Flatten", "int8");
+  const whole = [softmax("c", "s", 1), ...rounded("s", "r"), flat("r", "y")];
+  await check(whole, "Flatten", "f32");
+});
