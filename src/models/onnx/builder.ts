@@ -9,8 +9,6 @@ import {
   AdaptiveMaxPool2d,
   Add,
   AvgPool2d,
-  BatchNorm1d,
-  BatchNorm2d,
   Concat,
   Dropout,
   Flatten,
@@ -27,10 +25,12 @@ import {
   Sigmoid,
   Softmax,
 } from "../../layers/mod.ts";
+import { ArgumentError } from "../../errors.ts";
 import type { AlgorithmOptions } from "../../ops/prepared_conv.ts";
 import { elements, sameShape, type Shape } from "../../tensor.ts";
 import { formatShape } from "../../weights/io/quote.ts";
 import type { ParameterMapping } from "../../weights/onnx/reader.ts";
+import { Affine, ChannelAffine } from "./affine_layer.ts";
 import { FakeQuantize } from "./fake_quantize_layer.ts";
 import type { NodeReader } from "./node.ts";
 import {
@@ -38,6 +38,7 @@ import {
   type Activation,
   type Clamped,
   type Grid,
+  isOpen,
   type LayerStep,
   type Origin,
   type Scaled,
@@ -148,11 +149,11 @@ export class LayerBuilder {
     const error = from.find(({ error }) => error)?.error;
     const step = { node: node.node, suffix, layer, inputs: from, parameters, absorb };
     if (!error) this.steps.push(step);
-    const all = { op: node.op, inputs, ...origin };
+    const all = { op: node.op, inputs, ...origin }, other = otherShape(layer, shape, from);
     const isPositive = positiveLayers.some((type) => layer instanceof type) ||
       keepingLayers.some((type) => layer instanceof type) && from.every((x) => x.isPositive);
     return {
-      ...{ kind: "activation", shape, origin: all, isPositive },
+      ...{ kind: "activation", shape, other, origin: all, isPositive },
       ...(error ? { error } : { step }),
     };
   }
@@ -170,21 +171,16 @@ export class LayerBuilder {
 
   /** Clamps to the range of a grid. A layer is only made if another one takes the result. */
   clampLater(node: NodeReader, of: Activation, { low, high }: Grid): Activation {
-    const clamped = { of, low, high }, { shape, error, isPositive } = of;
+    const clamped = { of, low, high }, { shape, other, error, isPositive } = of;
     this.#clamps.set(clamped, { node });
-    return { kind: "activation", shape, clamped, error, isPositive };
+    return { kind: "activation", shape, other, clamped, error, isPositive };
   }
 
-  /** An output that no layer computes, unless it is a part of a pattern. */
-  pattern(
-    node: NodeReader,
-    inputs: readonly Activation[],
-    shape: Shape,
-    numbers?: readonly number[],
-    reason = "this operation is only supported in GELU and layer normalisation",
-  ): Activation {
-    const origin = { op: node.op, inputs, numbers };
-    return { kind: "activation", shape, origin, error: node.bad(reason) };
+  /** An output in the shape of its input that no layer computes, unless it is a part of a pattern. */
+  pattern(node: NodeReader, x: Activation): Activation {
+    const { shape, other } = x, origin = { op: node.op, inputs: [x] };
+    const error = node.bad("this operation is only supported in GELU and layer normalisation");
+    return { kind: "activation", shape, other, origin, error };
   }
 
   /** `scale · x + shift`. A layer is only made if another one takes the result. */
@@ -196,12 +192,12 @@ export class LayerBuilder {
       shift: before.shift * scale + shift,
     };
     if (Math.abs(all.scale - 1) < rounding && all.shift === 0) return before.of;
-    const { error } = before.of;
+    const { shape, other, error } = before.of;
     this.#scales.set(all, { node });
-    return { kind: "activation", shape: x.shape, scaled: all, error };
+    return { kind: "activation", shape, other, scaled: all, error };
   }
 
-  /** (x − mean) · weight + bias for each channel: a batch normalisation. */
+  /** (x − mean) · weight + bias for each channel. */
   channelAffine(
     node: NodeReader,
     x: Activation,
@@ -213,16 +209,13 @@ export class LayerBuilder {
       const flat = this.view(node, x, [batch, channels, elements(x.shape.slice(2))]);
       return this.view(node, this.channelAffine(node, flat, affine, options), x.shape);
     }
-    const layer = rank === 4
-      ? new BatchNorm2d(channels, { eps: 0 })
-      : new BatchNorm1d(channels, { eps: 0 });
     const parameters = {
       weight: affine.weight ?? { shape, numbers: [1] },
       bias: affine.bias ?? { shape, numbers: [0] },
       running_mean: affine.mean ?? { shape, numbers: [0] },
       running_var: { shape, numbers: [1] },
     };
-    return this.apply(node, layer, [x], { ...options, parameters });
+    return this.apply(node, new ChannelAffine(channels), [x], { ...options, parameters });
   }
 
   /** Changes the shape, but neither the batch nor the order of elements. */
@@ -265,7 +258,11 @@ export class LayerBuilder {
     if (x.shape.length === 4 && axes.join() === "2,3") return this.apply(node, layer, [x]);
     const kept = x.shape.map((_, axis) => axis).filter((axis) => !axes.includes(axis));
     const [batch] = x.shape, count = elements(axes.map((axis) => x.shape[axis]));
-    const ordered = this.permute(node, x, [...kept, ...axes]);
+    const order = [...kept, ...axes], ordered = this.permute(node, x, order);
+    if (order.length === 4 && axes.length === 2) { // such as H and W of [N, H, W, C]
+      const back = order.map((_, axis) => order.indexOf(axis));
+      return this.permute(node, this.apply(node, layer, [ordered]), back);
+    }
     const rows = this.view(node, ordered, [batch, elements(x.shape) / (batch * count), 1, count]);
     const reduced = this.apply(node, layer, [rows]);
     return this.view(node, reduced, x.shape.map((size, axis) => axes.includes(axis) ? 1 : size));
@@ -282,8 +279,22 @@ export class LayerBuilder {
     }
     const entry = x.scaled && this.#scales.get(x.scaled);
     if (!x.scaled || !entry) return x;
-    const { of, scale, shift } = x.scaled, shape = [x.shape[1]];
+    const { of, scale, shift } = x.scaled, { node } = entry, shape = [of.shape[1]];
+    // Convolutions compute the same factors if they belong to channels, of which the number is fixed.
+    if (isOpen(of, 1)) return entry.made ??= this.apply(node, new Affine(scale, shift), [of]);
     const weight = { shape, numbers: [scale] }, bias = { shape, numbers: [shift] };
-    return entry.made ??= this.channelAffine(entry.node, of, { weight, bias });
+    return entry.made ??= this.channelAffine(node, of, { weight, bias });
+  }
+}
+
+/** The shape of a layer's output for images of another size. */
+function otherShape(layer: Layer, shape: Shape, inputs: readonly Activation[]): Shape {
+  if (inputs.every((x) => x.other === x.shape)) return shape;
+  try {
+    return layer.outputShapeOf(inputs.map(({ other }) => other));
+  } catch (error) {
+    if (!(error instanceof ArgumentError)) throw error;
+    // The layer refuses this size, but perhaps not every other one.
+    return shape.map((size, axis) => axis > 1 || isOpen(inputs[0], axis) ? 2 * size : size);
   }
 }

@@ -21,7 +21,7 @@ import {
   Reshape,
   Softmax,
 } from "../../layers/mod.ts";
-import { elements, type Shape } from "../../tensor.ts";
+import { elements, sameShape, type Shape } from "../../tensor.ts";
 import { escapeText } from "../../weights/io/quote.ts";
 import type { OnnxFile, ParameterMapping } from "../../weights/onnx/reader.ts";
 import { classNames } from "../class_names.ts";
@@ -151,8 +151,13 @@ function importLayers(file: OnnxFile, options: OnnxOptions): OnnxLayers {
     return [output, name];
   });
   const isSizeBound = !input.isSizeOpen ||
-    steps.some((step) => graph.boundSteps.has(step) || step.layer instanceof Reshape);
+    steps.some((step) => graph.boundSteps.has(step) || isBound(step));
   return { input, nodes, parameters, outputs: new Map(outputNames), shapes, isSizeBound };
+}
+
+/** Whether a layer fixes the sizes of images. */
+function isBound({ layer, inputs: [x] }: LayerStep): boolean {
+  return layer instanceof Reshape && !sameShape(x.shape, x.other);
 }
 
 /** Layers that may follow a softmax: they give it another shape, or round it to 8 bits. */

@@ -33,6 +33,8 @@ export interface GraphInput {
   readonly name: string;
   /** Its shape, with the first of the batch sizes. */
   readonly shape: Shape;
+  /** See {@linkcode Activation.other}. */
+  readonly other: Shape;
   /** The two batch sizes that sizes are computed for. */
   readonly batches: Twice<number>;
   /** Whether the file names a batch size. */
@@ -74,7 +76,8 @@ export class GraphImport implements Scope {
       .some(({ quantization }) => quantization && isSymmetric(quantization));
     this.#builder = new LayerBuilder(options, hasIntegers);
     this.#problems = new Problems(file);
-    this.#values.set(input.name, { kind: "activation", shape: input.shape });
+    const { shape, other } = input;
+    this.#values.set(input.name, { kind: "activation", shape, other });
   }
 
   /** The layers, in an order in which they can be computed. */

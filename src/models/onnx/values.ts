@@ -57,6 +57,8 @@ export interface Activation {
   readonly kind: "activation";
   /** The shape for the first batch size. */
   readonly shape: Shape;
+  /** The shape for images of another size. The same object if the file fixes the sizes. */
+  readonly other: Shape;
   /** The layer that computes it; undefined for the graph's input, and for what follows. */
   readonly step?: LayerStep;
   /** The same numbers before a multiplication and addition, for which no layer is made yet. */
@@ -147,6 +149,11 @@ export interface Operand {
 export function shapeOf(value: Value): Shape {
   if (value.kind === "activation") return value.shape;
   return value.stored?.shape ?? value.numbers![0].shape;
+}
+
+/** Whether an axis has another size for images of another size. */
+export function isOpen({ shape, other }: Activation, axis: number): boolean {
+  return shape[axis] !== other[axis];
 }
 
 /** Returns the elements of a constant if they are known, and do not depend on the batch. */

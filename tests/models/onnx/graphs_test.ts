@@ -68,7 +68,7 @@ Deno.test("graphs of patterns become the layers that PyTorch has", async () => {
       network.nodes.map(({ layer }) => layer.type).join(" "),
       "Conv2d BatchNorm2d Hardswish AdaptiveAvgPool2d Conv2d ReLU Conv2d Hardsigmoid Mul Conv2d " +
         "ReLU6 Add Slice Slice Conv2d SiLU Concat ChannelShuffle MaxPool2d Conv2d Permute " +
-        "LayerNorm Linear GELU Linear Permute BatchNorm2d Add AdaptiveAvgPool2d Flatten Linear " +
+        "LayerNorm Linear GELU Linear Permute ChannelAffine Add AdaptiveAvgPool2d Flatten Linear " +
         "LeakyReLU Linear",
       name,
     );
@@ -76,7 +76,7 @@ Deno.test("graphs of patterns become the layers that PyTorch has", async () => {
   using keras = await load(backend, "graphs/channels_last.onnx");
   assertEquals(
     keras.nodes.map(({ layer }) => layer.type).join(" "),
-    "Permute BatchNorm2d BatchNorm2d Conv2d BatchNorm2d ReLU6 ZeroPad2d AvgPool2d Permute " +
+    "Permute ChannelAffine ChannelAffine Conv2d ChannelAffine ReLU6 ZeroPad2d AvgPool2d Permute " +
       "Flatten Linear",
   );
 });

@@ -65,10 +65,7 @@ export const pow: Operation = (node, build) => {
 };
 
 /** An operation that no layer computes but as a part of a pattern. */
-export const pattern: Operation = (node, build) => {
-  const x = node.activation(0);
-  return build.pattern(node, [x], x.shape);
-};
+export const pattern: Operation = (node, build) => build.pattern(node, node.activation(0));
 
 /** Adds or multiplies activations. Smaller ones are repeated, but not along the batch. */
 function merge(

@@ -1,0 +1,69 @@
+/**
+ * Factors and summands that are constants of an ONNX graph. Training leaves them as they are.
+ *
+ * @module
+ */
+
+import { kernelsOf } from "../../backend/interface.ts";
+import { checkForward, type ForwardOptions, Layer } from "../../layers/layer.ts";
+import { BatchNorm } from "../../layers/norm.ts";
+import { constantParameter, type Parameter } from "../../layers/parameter.ts";
+import { checkAnyShape, checkTensor, produce } from "../../ops/checks.ts";
+import type { Shape, Tensor } from "../../tensor.ts";
+
+/**
+ * (x − mean) · weight + bias for each channel: a batch normalisation with these statistics in training
+ * mode, too. Convolutions before it compute it.
+ */
+export class ChannelAffine extends BatchNorm {
+  override readonly type = "ChannelAffine";
+  protected override readonly ranks = [2, 3, 4];
+  override readonly parameters: Readonly<Record<string, Parameter>>;
+
+  constructor(numFeatures: number) {
+    super(numFeatures, { eps: 0 });
+    const constant = (value: number) => constantParameter([numFeatures], value, false);
+    this.parameters = {
+      ...{ weight: constant(1), bias: constant(0) },
+      ...{ running_mean: constant(0), running_var: constant(1) },
+    };
+  }
+
+  /** Always true, so that the statistics of batches do not count. */
+  override get frozen(): boolean {
+    return true;
+  }
+}
+
+/** scale · x + shift, in any shape. */
+export class Affine extends Layer {
+  override readonly type = "Affine";
+
+  constructor(readonly scale: number, readonly shift: number) {
+    super();
+  }
+
+  override outputShape(input: Shape): Shape {
+    checkAnyShape(this.type, input);
+    return input;
+  }
+
+  override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
+    const out = checkForward(this.type, x, options);
+    const y = this.#compute(x, this.shift, out);
+    this.saveShape(x);
+    return y;
+  }
+
+  override backward(dy: Tensor): Tensor {
+    checkTensor(this.type, "dy", dy, dy, this.recallShape());
+    return this.#compute(dy, 0);
+  }
+
+  #compute(x: Tensor, shift: number, out?: Tensor): Tensor {
+    return produce(this.type, x, { shape: x.shape, out }, (y) => {
+      y.backend.fill(y, shift);
+      kernelsOf(x).axpby(y, x, this.scale, 1);
+    });
+  }
+}

@@ -1,0 +1,86 @@
+/** Constants that a graph multiplies by and adds: the same in training, and in any size of images. */
+
+import { type Backend, createBackend } from "../../../src/backend/mod.ts";
+import { loadModel } from "../../../src/models/mod.ts";
+import { OnnxNetwork } from "../../../src/models/onnx/network.ts";
+import { assert, assertAllClose, assertEquals } from "../../assert.ts";
+import { floats, node, onnx, type Parts, port } from "../../weights/onnx/helpers.ts";
+import { formula } from "./models.ts";
+
+/** Loads a model from x to y. */
+async function load(backend: Backend, parts: Parts): Promise<OnnxNetwork> {
+  const weights = onnx({ outputs: [port("y")], ...parts });
+  const network = await loadModel({ backend, weights });
+  assert(network instanceof OnnxNetwork);
+  return network;
+}
+
+const types = (network: OnnxNetwork) => network.nodes.map(({ layer }) => layer.type).join(" ");
+
+Deno.test("constants are the same in training mode, and are not trained", async () => {
+  using backend = await createBackend({ threads: 1 });
+  using network = await load(backend, {
+    inputs: [port("x", "N", 3, 4, 4)],
+    nodes: [
+      node("Mul", ["x", "two"], ["a"]),
+      node("Sub", ["a", "mean"], ["b"]),
+      node("Conv", ["b", "w"], ["c"]),
+      node("Mul", ["c", "two"], ["d"]),
+      node("Relu", ["d"], ["y"]),
+    ],
+    tensors: [
+      floats("two", [], 2),
+      floats("mean", [3, 1, 1], 1, 0.5, -1),
+      floats("w", [2, 3, 1, 1], 1, -2, 3, 0.5, 1, -1),
+    ],
+  });
+  assertEquals(types(network), "ChannelAffine ChannelAffine Conv2d ChannelAffine ReLU");
+  using x = backend.upload(formula([2, 3, 4, 4], 2), [2, 3, 4, 4]);
+  using before = network.forward(x);
+  const wanted = await before.read();
+  using trained = network.train().forward(x);
+  assertAllClose(await trained.read(), wanted, { abs: 1e-5 });
+  using dx = network.backward(trained);
+  assertEquals(dx.shape, x.shape);
+  const learned = [...network.stateDict()].filter(([, { requiresGrad }]) => requiresGrad);
+  assertEquals(learned.map(([name]) => name), ["Conv.weight"]);
+  network.unfreeze().eval();
+  using after = network.forward(x);
+  assertEquals(await after.read(), wanted);
+});
+
+Deno.test("factors and means work with channels last in any size", async () => {
+  using backend = await createBackend({ threads: 1 });
+  const inputs = [port("x", "N", "H", 8, 3)];
+  using scaled = await load(backend, {
+    inputs,
+    nodes: [
+      node("Mul", ["x", "two"], ["a"]),
+      node("Sub", ["a", "one"], ["b"]),
+      node("Tanh", ["b"], ["y"]),
+    ],
+    tensors: [floats("two", [], 2), floats("one", [], 1)],
+  });
+  assertEquals(types(scaled), "Affine Tanh");
+  const shape = [1, 16, 8, 3], values = formula(shape, 2);
+  using x = backend.upload(values, shape);
+  using y = scaled.train().forward(x);
+  const expected = Array.from(values, (value) => Math.tanh(2 * value - 1));
+  assertAllClose(await y.read(), expected, { abs: 1e-5 });
+  using dy = backend.upload(new Float32Array(values.length).fill(1), shape);
+  using dx = scaled.backward(dy);
+  assertAllClose(await dx.read(), expected.map((y) => 2 * (1 - y * y)), { abs: 1e-5 });
+
+  for (const keepdims of [0, 1]) {
+    using means = await load(backend, {
+      inputs,
+      nodes: [node("ReduceMean", ["x"], ["y"], { axes: [1, 2], keepdims })],
+      tensors: [floats("unused", [], 1)],
+    });
+    using mean = means.forward(x);
+    assertEquals(mean.shape, keepdims ? [1, 1, 1, 3] : [1, 3]);
+    const sums = [0, 0, 0];
+    for (const [i, value] of values.entries()) sums[i % 3] += value / 128;
+    assertAllClose(await mean.read(), sums, { abs: 1e-5 });
+  }
+});
