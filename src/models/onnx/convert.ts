@@ -150,8 +150,7 @@ function importLayers(file: OnnxFile, options: OnnxOptions): OnnxLayers {
     nodes.push({ name, layer: new Identity(), inputs: [graphInput] });
     return [output, name];
   });
-  const isSizeBound = !input.isSizeOpen ||
-    steps.some((step) => graph.boundSteps.has(step) || isBound(step));
+  const isSizeBound = !input.isSizeOpen || graph.isSizeBound || steps.some(isBound);
   return { input, nodes, parameters, outputs: new Map(outputNames), shapes, isSizeBound };
 }
 

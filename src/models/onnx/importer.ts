@@ -21,6 +21,7 @@ import {
   type Constant,
   type LayerStep,
   type NumberArray,
+  probed,
   sameNumbers,
   type StoredConstant,
   storedConstant,
@@ -52,10 +53,8 @@ export class GraphImport implements Scope {
   readonly opset: number;
   readonly batches: Twice<number>;
   readonly isBatchFixed: boolean;
-  /** The layers that work for the present size of images only. */
-  readonly boundSteps = new Set<LayerStep>();
-  /** Whether the node that is converted depends on the size of images. */
-  #isBound = false;
+  /** Whether the graph works for the present size of images only. */
+  isSizeBound = false;
   readonly #file: OnnxFile;
   readonly #input: GraphInput;
   readonly #values = new Map<string, Value>();
@@ -128,21 +127,18 @@ export class GraphImport implements Scope {
 
   /** See {@linkcode Scope.bindSize}. */
   bindSize(): void {
-    this.#isBound = true;
+    this.isSizeBound = true;
   }
 
   /** Finds the values of a node's outputs. Notes why there are none. */
   #convert(node: OnnxNode): void {
     let outputs: readonly (Value | undefined)[] | undefined;
-    const { length } = this.steps;
-    this.#isBound = false;
     try {
       outputs = this.#outputsOf(new NodeReader(node, this));
     } catch (error) {
       if (!(error instanceof NodeError)) throw error;
       this.#problems.add(error);
     }
-    if (this.#isBound) { for (const step of this.steps.slice(length)) this.boundSteps.add(step); }
     for (const [i, name] of node.outputs.entries()) {
       if (outputs?.[i]) this.#values.set(name, outputs[i]);
       else if (!outputs) this.#failed.add(name);
@@ -229,15 +225,15 @@ export class GraphImport implements Scope {
   }
 
   /** The shape of an activation, for both batch sizes, and for other sizes of images. */
-  #shape(node: NodeReader, { shape }: Activation): Constant {
+  #shape(node: NodeReader, x: Activation): Constant {
+    const { shape, other } = x;
     const numbersOf = (sizes: Shape): NumberArray =>
       node.op === "Shape"
         ? shapeNumbers(node, sizes)
         : { shape: [], numbers: [elements(sizes)], isFloat: false };
     const numbers = [numbersOf(shape), numbersOf(shape.with(0, this.batches[1]))] as const;
-    if (!this.#input.isSizeOpen) return { kind: "constant", numbers, isSized: false };
-    const others = numbersOf(shape.map((size, axis) => axis < 2 ? size : size + 1));
-    return { kind: "constant", numbers, isSized: true, others };
+    if (sameShape(shape, other)) return { kind: "constant", numbers, isSized: false };
+    return { kind: "constant", numbers, isSized: true, others: numbersOf(probed(x)) };
   }
 
   /** The outputs of layers. */

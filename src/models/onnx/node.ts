@@ -215,6 +215,13 @@ export class NodeReader {
 
   /** Returns an input that is a constant, such as a weight. */
   constant(index: number, what: string): Constant {
+    const constant = this.computed(index, what);
+    if (constant.isSized) this.scope.bindSize();
+    return constant;
+  }
+
+  /** As {@linkcode constant}. The caller finds out whether it works for images of any size. */
+  computed(index: number, what: string): Constant {
     const value = this.value(index, what);
     if (value.kind === "constant") return value;
     const name = escapeText(this.node.inputs[index]);
@@ -224,7 +231,6 @@ export class NodeReader {
   /** Returns the elements of a small constant input, such as a shape. */
   numbers(index: number, what: string): readonly number[] {
     const constant = this.constant(index, what), numbers = fixedNumbers(constant);
-    if (constant.isSized) this.scope.bindSize();
     if (numbers) return numbers;
     const name = `its ${what} ${escapeText(this.node.inputs[index])}`;
     if (constant.numbers) throw this.bad(`${name} depends on the batch size: not supported`);
@@ -246,9 +252,7 @@ export class NodeReader {
       array?.numbers[0] === this.scope.batches[i]
     );
     const isSame = first && second && sameNumbers(first.numbers.slice(1), second.numbers.slice(1));
-    if (!hasBatch || !isSame) return this.numbers(index, what);
-    if (constant.isSized) this.scope.bindSize();
-    return first.numbers;
+    return hasBatch && isSame ? first.numbers : this.numbers(index, what);
   }
 
   /** Reads a list that was an attribute in old versions and is an input now. */

@@ -27,7 +27,8 @@ export const resize: Operation = (node, build) => {
     throw node.bad("keep_aspect_ratio_policy is not supported, only stretch");
   }
   const target = readTarget(node, shape);
-  if (target.every(({ out }, axis) => out === shape[axis])) return x;
+  const isSame = target.every(({ out, scale = 1 }, axis) => out === shape[axis] && scale === 1);
+  if (isSame) return x;
   const [batch, channels, ...plane] = target;
   const keeps = batch.out === shape[0] && channels.out === shape[1];
   if (!keeps || plane.length < 1 || plane.length > 2) {

@@ -29,7 +29,7 @@ import {
   unsqueezedShape,
 } from "../shape_rules.ts";
 import type { NodeReader } from "../node.ts";
-import type { Activation, NumberArray } from "../values.ts";
+import { type Activation, type Constant, isOpen, type NumberArray, probed } from "../values.ts";
 
 /** An optional input of numbers, as folding takes it. */
 function numbersAt(node: NodeReader, index: number, what: string): NumberArray | undefined {
@@ -59,12 +59,11 @@ function movesBatch(node: NodeReader, from: Shape, to: Shape): FileError {
 /** The shape is an input, or an attribute before opset 5. It may depend on the batch size. */
 export const reshape: Operation = (node, build) => {
   const x = node.activation(0), list = node.list("shape");
-  const constant = list ? undefined : node.constant(1, "shape");
+  const constant = list ? undefined : node.computed(1, "shape");
   if (constant && !constant.numbers) node.numbers(1, "shape"); // says why not
   const [first, second] = list ? [list, list] : constant!.numbers!.map(({ numbers }) => numbers);
   const shape = targetShape(node, x.shape, first), y = reshaped(node, build, x, shape);
-  const isFree = shape.length === 2 || y.step?.layer instanceof ChannelShuffle;
-  if (constant?.isSized && !isFree) node.scope.bindSize();
+  if (constant?.isSized && !isFree(x, y, constant)) node.scope.bindSize();
   // The shape must be the same for another batch, unless it names the fixed batch of the file.
   const [batch, otherBatch] = node.scope.batches;
   if (node.scope.isBatchFixed && first[0] === batch) return y;
@@ -72,6 +71,16 @@ export const reshape: Operation = (node, build) => {
   if (other[0] === otherBatch && sameShape(other.slice(1), shape.slice(1))) return y;
   throw movesBatch(node, x.shape, first);
 };
+
+/** Whether a change from x to y suits other sizes of images, though its shape depends on them. */
+function isFree(x: Activation, y: Activation, { others }: Constant): boolean {
+  if (y.shape.length === 2) return true;
+  if (y !== x && y.step?.layer instanceof ChannelShuffle) return true;
+  // Known at the end: the layer may become a part of another one.
+  if (y !== x && y.step?.layer instanceof Reshape) return !sameShape(x.shape, x.other);
+  const shape = probed(y); // an earlier value
+  return others?.numbers.every((size, axis) => size === shape[axis] || size <= 0) ?? false;
+}
 
 /** Finds a channel shuffle: [N, g, c, …], the two axes exchanged, and back. */
 function shuffled(
