@@ -134,6 +134,7 @@ export function extremum(kind: "Max" | "Min"): Operation {
     for (let i = 0; i < node.inputCount; i++) {
       const value = node.value(i);
       const [number] = value.kind === "constant" ? scalar(value) : [];
+      if (value.kind === "constant" && value.isSized) node.scope.bindSize();
       if (value.kind === "activation" && !x) x = value;
       else if (number !== undefined) {
         limit = kind === "Max" ? Math.max(limit, number) : Math.min(limit, number);

@@ -10,7 +10,14 @@ import { formatShape } from "../../../weights/io/quote.ts";
 import type { ParameterMapping } from "../../../weights/onnx/reader.ts";
 import type { LayerBuilder, Operation } from "../builder.ts";
 import type { NodeReader } from "../node.ts";
-import { type Absorb, type Activation, type Operand, scaledOf, shapeOf } from "../values.ts";
+import {
+  type Absorb,
+  type Activation,
+  isOpen,
+  type Operand,
+  scaledOf,
+  shapeOf,
+} from "../values.ts";
 import { isNear, scalar } from "./activation.ts";
 import { isAlong, mapOperand } from "./parameters.ts";
 
@@ -100,6 +107,7 @@ function combineConstant(
 ): Activation {
   const { constant, factor = 1, isReciprocal } = operand, { shape } = x, rank = shape.length;
   const own = shapeOf(constant), [number] = scalar(constant);
+  if (constant.isSized) node.scope.bindSize();
   if (number !== undefined && own.length <= rank) {
     const value = isReciprocal ? factor / number : factor * number;
     return kind === "mul" ? build.scale(node, x, value, 0) : build.scale(node, x, 1, value);
@@ -252,7 +260,7 @@ export function reduction(kind: "mean" | "sum" | "max"): Operation {
     if (axes.includes(0)) throw node.bad("reducing the batch axis is not supported");
     const count = elements(axes.map((axis) => shape[axis]));
     const pooled = build.reduce(node, x, kind === "max" ? "max" : "mean", axes);
-    if (kind === "sum" && count > 1) node.scope.bindSize();
+    if (kind === "sum" && axes.some((axis) => isOpen(x, axis))) node.scope.bindSize();
     const reduced = kind === "sum" ? build.scale(node, pooled, count, 0) : pooled;
     const y = { ...reduced, origin: { op: node.op, inputs: [x], numbers: axes } };
     return keep ? y : build.view(node, reduced, shape.filter((_, axis) => !axes.includes(axis)));

@@ -136,22 +136,37 @@ export const slice: Operation = (node, build) => {
   const bounds = names.map((name, i) => numbersAt(node, i + 1, name));
   const [starts, ends] = bounds.map((array, i) => array?.numbers ?? node.list(names[i]));
   return sliceIndices(node, x.shape, bounds).reduce((y, { axis, start, end, step }, i) => {
-    const size = x.shape[axis];
-    if (start === 0 && end === size && step === 1) return y;
+    const size = x.shape[axis], first = starts![i], last = ends![i];
+    const isAll = axis === 0 && !node.scope.isBatchFixed
+      ? first === 0 && last >= endless && step === 1
+      : start === 0 && end === size && step === 1;
+    if (isOpen(x, axis) && (isClamped(first, size) || isClamped(last, size))) {
+      node.scope.bindSize();
+    }
+    if (isAll) return y;
     if (axis === 0) throw node.bad("a part of the batch is not supported");
     if (step < 0) throw node.bad("steps backwards are not supported");
     // As given where possible, so that other sizes of images work.
-    const from = starts![i] < 0 && starts![i] >= -size ? starts![i] : start;
-    const to = ends![i] >= size ? undefined : ends![i] < 0 ? ends![i] : end;
+    const from = first < 0 && first >= -size ? first : start;
+    const to = last >= size ? undefined : last < 0 ? last : end;
     return build.apply(node, new Slice(axis, from, to, { step }), [y]);
   }, x);
 };
+
+/** From here on, an end means that of the axis, whatever its size is. */
+const endless = 2 ** 30;
+
+/** Whether a bound of Slice is beyond an axis, but not beyond one of every size. */
+function isClamped(bound: number, size: number): boolean {
+  return Math.abs(bound) < endless && (bound >= size || bound < -size);
+}
 
 export const split: Operation = (node, build) => {
   const x = node.activation(0), axis = node.axis("axis", x.shape.length, 0);
   const input = node.has(1) ? node.numbers(1, "split") : undefined;
   const sizes = splitSizes(node, x.shape[axis], input);
   if (axis === 0) throw node.bad("splitting the batch is not supported");
+  if (isOpen(x, axis)) node.scope.bindSize();
   let end = 0;
   return sizes.map((size, i) => {
     const start = end;
@@ -173,8 +188,9 @@ export const gather: Operation = (node, build) => {
     throw node.bad(`only 1 to ${maxPositions} indices are supported`);
   }
   const parts = indices.map((index) => {
-    const at = node.resolveAxis(index, shape[axis]);
-    return build.apply(node, new Slice(axis, at, at + 1), [x], { suffix: ".part" });
+    node.resolveAxis(index, shape[axis]);
+    const end = index === -1 ? undefined : index + 1; // from the end, if the index is
+    return build.apply(node, new Slice(axis, index, end), [x], { suffix: ".part" });
   });
   if (parts.length > 1) return build.apply(node, new Concat(axis), parts);
   return isOne ? reshaped(node, build, parts[0], shape.filter((_, i) => i !== axis)) : parts[0];

@@ -1,0 +1,116 @@
+/** Graphs for open sizes of images adapt to them, or refuse other sizes. */
+
+import { type Backend, createBackend } from "../../../src/backend/mod.ts";
+import { ArgumentError } from "../../../src/errors.ts";
+import { loadModel } from "../../../src/models/mod.ts";
+import { assert, assertEquals } from "../../assert.ts";
+import { halves, integers, node, onnx, type Parts, port } from "../../weights/onnx/helpers.ts";
+import { formula } from "./models.ts";
+
+const tensors = [
+  ...[integers("zero", 0), integers("one", 1), integers("two", 2), integers("last", -1)],
+  ...[integers("eight", 8), integers("end", 2 ** 40)],
+  ...[integers("sizes", 8, 8), integers("both", 2, 3)],
+  ...[halves("w", 2, 3, 3, 3), halves("up", 3, 3, 2, 2)],
+];
+
+/** The size of an axis of x, as `to`. */
+const sizeOf = (axis: "one" | "two", to: string, from = "x") => [
+  node("Shape", [from], [`${to} shape`]),
+  node("Gather", [`${to} shape`, axis], [to], { axis: 0 }),
+];
+
+const relu = node("Relu", ["a"], ["y"]);
+
+/** Runs a model with the sizes 8×8 by default for a larger image. Returns the output's shape. */
+async function shapeFor(
+  backend: Backend,
+  nodes: Parts["nodes"] & object,
+  shape: readonly number[] = [1, 3, 16, 8],
+  opset = 13,
+): Promise<readonly number[]> {
+  const isLast = shape[3] === 3;
+  const x = isLast ? port("x", "N", "H", 8, 3) : port("x", "N", 3, "H", 8);
+  const model = { nodes, tensors, inputs: [x], outputs: [port("y")], opset };
+  using network = await loadModel({ backend, weights: onnx(model) });
+  using small = backend.upload(formula(network.inputShape(), 2), network.inputShape());
+  network.forward(small).dispose();
+  using input = backend.upload(formula(shape, 2), shape);
+  using output = network.forward(input);
+  return output.shape;
+}
+
+Deno.test("what is computed from the size of images binds a graph to it", async () => {
+  using backend = await createBackend({ threads: 1 });
+  const bound = async (nodes: Parts["nodes"] & object, shape = [1, 3, 16, 8], opset = 13) => {
+    let error: unknown;
+    await shapeFor(backend, nodes, shape, opset).catch((cause) => error = cause);
+    assert(error instanceof ArgumentError, `${error}`);
+    assert(error.message.startsWith("OnnxNetwork: the shape of x is [1, "), error.message);
+  };
+  const half = (axis: "one" | "two") => [
+    ...sizeOf(axis, "h"),
+    node("Div", ["h", "two"], ["half"]),
+    node("Slice", ["x", "zero", "half", axis], ["a"]),
+    relu,
+  ];
+  await bound(half("two"));
+  await bound(half("one"), [1, 16, 8, 3]);
+  // pads of 0 at 8×8, and pads that the convolution takes
+  const pads = (name: string, ...before: Parts["nodes"] & object) => [
+    ...before,
+    node("Concat", ["zero", "zero", "zero", "zero", "zero", "zero", name, "zero"], ["pads"], {
+      axis: 0,
+    }),
+    node("Pad", ["x", "pads"], ["a"]),
+  ];
+  await bound([...pads("h", ...sizeOf("two", "h")), node("Conv", ["a", "w"], ["y"])]);
+  const rest = [...sizeOf("two", "h"), node("Mod", ["h", "eight"], ["r"])];
+  await bound([...pads("r", ...rest), relu]);
+  const resize = node("Resize", ["x", "", "", "sizes"], ["a"], { axes: [2, 3] });
+  await bound([resize, relu], [1, 3, 16, 8], 18);
+  // parts
+  await bound([node("Split", ["x"], ["a", "b"], { axis: 2 }), relu]);
+  await bound([node("Slice", ["x", "zero", "eight", "two"], ["a"]), relu]);
+  // a factor, and a limit
+  const factor = [...sizeOf("two", "n"), node("Cast", ["n"], ["s"], { to: 1 })];
+  await bound([...factor, node("Mul", ["x", "s"], ["y"])]);
+  await bound([...factor, node("Min", ["x", "s"], ["y"])]);
+  await bound([node("ReduceSum", ["x", "both"], ["y"])]);
+});
+
+Deno.test("what adapts to the size of images takes any", async () => {
+  using backend = await createBackend({ threads: 1 });
+  const check = async (
+    nodes: Parts["nodes"] & object,
+    wanted: readonly number[],
+    shape?: readonly number[],
+  ) => assertEquals(await shapeFor(backend, nodes, shape), wanted);
+  await check([node("Gather", ["x", "last"], ["a"], { axis: 2 }), relu], [1, 3, 1, 8]);
+  await check([node("Slice", ["x", "one", "end", "two"], ["a"]), relu], [1, 3, 15, 8]);
+  await check([node("Slice", ["x", "zero", "end", "zero"], ["a"]), relu], [1, 3, 16, 8]);
+  // a U-Net pads by the difference of two sizes
+  await check([
+    node("MaxPool", ["x"], ["p"], { kernel_shape: [2, 2], strides: [2, 2] }),
+    node("ConvTranspose", ["p", "up"], ["u"], { strides: [2, 2] }),
+    ...sizeOf("two", "h"),
+    ...sizeOf("two", "g", "u"),
+    node("Sub", ["h", "g"], ["d"]),
+    node("Div", ["d", "two"], ["before"]),
+    node("Concat", ["zero", "zero", "before", "zero", "zero", "zero", "d", "zero"], ["pads"], {
+      axis: 0,
+    }),
+    node("Pad", ["u", "pads"], ["padded"]),
+    node("Concat", ["x", "padded"], ["y"], { axis: 1 }),
+  ], [1, 6, 16, 8]);
+  // a channel shuffle, and the gate of a squeeze-and-excitation
+  await check([
+    node("GlobalAveragePool", ["x"], ["p"]),
+    ...sizeOf("one", "c"),
+    node("Concat", ["last", "c", "one", "one"], ["gate"], { axis: 0 }),
+    node("Reshape", ["p", "gate"], ["g"]),
+    node("Mul", ["x", "g"], ["y"]),
+  ], [1, 3, 16, 8]);
+  const pixels = [node("Shape", ["x"], ["s"]), node("Reshape", ["x", "s"], ["a"]), relu];
+  await check(pixels, [1, 3, 16, 8]);
+});
