@@ -40,6 +40,7 @@ const folds: ReadonlyMap<string, readonly [inputs: number, fold: Fold]> = new Ma
   ["Cast", [1, cast]],
   ["CastLike", [2, (_, [x, like]) => convert(x, like.isFloat)]],
   ["Ceil", [1, each(Math.ceil)]],
+  ["Clip", [1, clip]],
   ["Concat", [1, join]],
   ["ConstantOfShape", [1, constantOfShape]],
   ["Div", [2, divide]],
@@ -71,6 +72,7 @@ const folds: ReadonlyMap<string, readonly [inputs: number, fold: Fold]> = new Ma
   ["Reshape", [1, reshape]],
   ["Round", [1, each(roundEven)]],
   ["Shape", [1, (node, [x]) => shapeNumbers(node, x.shape)]],
+  ["Sign", [1, each(Math.sign)]],
   ["Size", [1, (_, [x]) => integers([], [elements(x.shape)])]],
   ["Slice", [1, (node, [x, ...bounds]) => slice(x, sliceIndices(node, x.shape, bounds))]],
   ["Split", [1, splitAt]],
@@ -97,12 +99,28 @@ export function fold(node: NodeReader, inputs: readonly NumberArray[]): readonly
   const [count, compute] = folds.get(node.op)!;
   for (let i = 0; i < count; i++) if (!inputs[i]) throw node.bad("it lacks an input: damaged");
   const result = compute(node, inputs);
-  const outputs = "shape" in result ? [result] : result;
+  const outputs = ("shape" in result ? [result] : result).map(rounding(node, inputs));
   for (const { shape, numbers } of outputs) {
     if (numbers.length === checkSize(node, shape)) continue;
     throw node.bad(`its output ${formatShape(shape)} does not hold ${numbers.length} values`);
   }
   return outputs;
+}
+
+/** Rounds floats to float32, unless they are float64. */
+function rounding(
+  node: NodeReader,
+  inputs: readonly (NumberArray | undefined)[],
+): (output: NumberArray) => NumberArray {
+  const isDouble = node.op === "Cast"
+    ? node.number("to", 1) === doubleType
+    : inputs.some((input) => input?.isDouble);
+  return (output) => {
+    if (!output.isFloat) return output;
+    return isDouble
+      ? { ...output, isDouble }
+      : { ...output, isDouble, numbers: output.numbers.map(Math.fround) };
+  };
 }
 
 /** The shape of a tensor as a list of numbers. Since opset 15, a part of it. */
@@ -190,6 +208,14 @@ function take(node: NodeReader, [x, at]: readonly NumberArray[]): NumberArray {
   return gather(x, at, axis);
 }
 
+/** The bounds are attributes before opset 11. */
+function clip(node: NodeReader, inputs: readonly NumberArray[]): NumberArray {
+  const [x] = inputs;
+  const low = inputs.at(1)?.numbers[0] ?? node.number("min", -Infinity);
+  const high = inputs.at(2)?.numbers[0] ?? node.number("max", Infinity);
+  return { ...x, numbers: x.numbers.map((value) => Math.min(Math.max(value, low), high)) };
+}
+
 /** Integers are divided towards 0. */
 function divide(node: NodeReader, [a, b]: readonly NumberArray[]): NumberArray {
   if (!a.isFloat && b.numbers.includes(0)) throw node.bad("it divides by 0: damaged");
@@ -206,6 +232,9 @@ function roundEven(value: number): number {
   const rounded = Math.round(value);
   return rounded - value === 0.5 && rounded % 2 !== 0 ? rounded - 1 : rounded;
 }
+
+/** TensorProto.DataType of float64. */
+const doubleType = 11;
 
 /** TensorProto.DataType of float32, float16, double and bfloat16. */
 export const floatTypes: readonly number[] = [1, 10, 11, 16];

@@ -175,7 +175,11 @@ export class GraphImport implements Scope {
       return this.#foldAll(node, values as (Constant | undefined)[], moved);
     }
     if (moved) return [{ kind: "constant", stored: moved, isSized: false }];
-    throw node.bad("it computes a large constant: not supported");
+    throw node.bad(
+      constants.every(({ numbers }) => numbers)
+        ? "this operation is not supported for sizes"
+        : "it computes a large constant: not supported",
+    );
   }
 
   /** Computes small outputs for both batch sizes, and for other sizes of images. */

@@ -69,6 +69,11 @@ export interface ResizedAxis {
   readonly out: number;
 }
 
+/** Returns the size times a factor, rounded down: both are float32, and so is their product. */
+export function scaledSize(size: number, scale: number): number {
+  return Math.floor(fround(size * scale));
+}
+
 /** Resizes planes, [N, C, H, W] → [N, C, oH, oW] or [N, C, L] → [N, C, oL], ONNX's Resize. */
 export class Resize extends ResampleLayer {
   override readonly type = "Resize";
@@ -84,7 +89,7 @@ export class Resize extends ResampleLayer {
       throw new ArgumentError(this.type, "the shape of x", input, expected);
     }
     const axes = this.axes.map(({ scale, out: fixed }, i): AxisSizes => {
-      const size = input[i + 2], out = scale === undefined ? fixed : Math.floor(size * scale);
+      const size = input[i + 2], out = scale === undefined ? fixed : scaledSize(size, scale);
       checkResampled(this.type, "a size of the output", out);
       return { size, out, scale: fround(scale ?? out / size) };
     });

@@ -27,6 +27,8 @@ export interface NumberArray {
   readonly numbers: readonly number[];
   /** Integers and booleans are not; they divide differently. */
   readonly isFloat: boolean;
+  /** Whether they are float64. Other floats are rounded to float32. */
+  readonly isDouble?: boolean;
 }
 
 /** A tensor that does not depend on the pixels: of the file, or computed from sizes. */
@@ -179,7 +181,7 @@ export function sameNumbers(a: readonly number[], b: readonly number[]): boolean
 /** Converts a tensor of the file. */
 export function storedConstant(tensor: OnnxTensor): Constant {
   const { shape, numbers, dtype } = tensor, isFloat = /^B?F/.test(dtype);
-  const array = numbers && { shape, numbers, isFloat };
+  const array = numbers && { shape, numbers, isFloat, isDouble: dtype === "F64" };
   const stored = { tensor, shape };
   return { kind: "constant", numbers: array && [array, array], stored, isSized: false };
 }

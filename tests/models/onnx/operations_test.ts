@@ -168,6 +168,40 @@ Deno.test("old versions of operations have their meaning", async () => {
   assertEquals(sliced, { shape: [2, 2, 1], values: [2, 4, 0, 2] });
 });
 
+Deno.test("sizes are computed in float32, and clipped", async () => {
+  const x = count(100), shape = [1, 1, 10, 10], factor = Math.fround(0.7); // 10 times it is 7
+  const tensors = [
+    ...[floats("scales", [4], 1, 1, factor, 1), floats("k", [], factor)],
+    ...[integers("two", 2), integers("zero", 0), integers("four", 4)],
+    tensor("double", [1], 11, field(10, new Uint8Array(new Float64Array([factor]).buffer))),
+  ];
+  const mode = { mode: "nearest", coordinate_transformation_mode: "asymmetric" };
+  const resized = await run(
+    { nodes: [node("Resize", ["x", "", "scales"], ["y"], mode)], tensors },
+    x,
+    shape,
+  );
+  assertEquals(resized.shape, [1, 1, 7, 10]);
+  const part = async (...steps: Uint8Array<ArrayBuffer>[]) => {
+    const nodes = [
+      ...[node("Shape", ["x"], ["s"]), node("Gather", ["s", "two"], ["h"], { axis: 0 })],
+      ...steps,
+      node("Slice", ["x", "zero", "end", "two"], ["y"]),
+    ];
+    return (await run({ nodes, tensors }, x, shape)).shape[2];
+  };
+  const rows = (type: number, factor: string) =>
+    part(
+      node("Cast", ["h"], ["f"], { to: type }),
+      node("Mul", ["f", factor], ["p"]),
+      node("Floor", ["p"], ["r"]),
+      node("Cast", ["r"], ["end"], { to: 7 }),
+    );
+  assertEquals([await rows(1, "k"), await rows(11, "double")], [7, 6]);
+  assertEquals(await part(node("Clip", ["h", "", "four"], ["end"])), 4);
+  assertEquals(await part(node("Clip", ["h", "two"], ["c"]), node("Sign", ["c"], ["end"])), 1);
+});
+
 Deno.test("inputs hold floats of any size, in batches of any size", async () => {
   const relu = { nodes: [node("Relu", ["x"], ["y"])], outputs: [port("y")] };
   const typed = (type: number) =>

@@ -16,6 +16,7 @@ import {
   Resize,
   type ResizedAxis,
   type ResizeMode,
+  scaledSize,
 } from "../resize_layer.ts";
 
 /** Resize, and Upsample before opset 10. */
@@ -72,6 +73,6 @@ function readTarget(
   return shape.map((out, axis) => {
     const i = axes.indexOf(axis), scale = scales[i];
     if (i < 0) return { out, scale: 1 };
-    return scale === undefined ? { out: sizes[i] } : { out: Math.floor(out * scale), scale };
+    return scale === undefined ? { out: sizes[i] } : { out: scaledSize(out, scale), scale };
   });
 }
