@@ -68,6 +68,21 @@ const convolution: Parts = {
   ],
 };
 
+Deno.test("without a zero point, DequantizeLinear takes the integers that there are", async () => {
+  using backend = await createBackend({ threads: 1 });
+  const weights = smallModel({
+    nodes: [
+      node("QuantizeLinear", ["x", "step", "zero"], ["q"]),
+      node("DequantizeLinear", ["q", "step"], ["y"]),
+    ],
+    tensors: [floats("step", [], 0.5), integers("zero", 3, [], 0)],
+  });
+  using network = await loadModel({ backend, weights, precision: "f32" });
+  using x = backend.upload(Float32Array.from({ length: 48 }, (_, i) => i - 20.1), [1, 3, 4, 4]);
+  using y = network.forward(x);
+  assertEquals([...await y.read()], Array.from({ length: 48 }, (_, i) => i - 20));
+});
+
 Deno.test("convolutions keep the integers and scales of the file", async () => {
   using backend = await createBackend({ threads: 1 });
   using network = await loadModel({ backend, weights: smallModel(convolution) });

@@ -6,6 +6,7 @@
 
 import { elements, type Shape } from "../../../tensor.ts";
 import { escapeText } from "../../../weights/io/quote.ts";
+import type { DType } from "../../../weights/dtype.ts";
 import { integerRanges } from "../../../weights/onnx/quantization.ts";
 import type { Quantization } from "../../../weights/onnx/tensor.ts";
 import type { LayerBuilder, Operation } from "../builder.ts";
@@ -20,8 +21,12 @@ import {
   type Value,
 } from "../values.ts";
 
-/** Reads the scale and zero point of an activation. */
-function gridOf(node: NodeReader): Grid {
+/**
+ * Reads the scale and zero point of an activation.
+ *
+ * @param defaultType The type of the integers if there is no zero point.
+ */
+function gridOf(node: NodeReader, defaultType: DType = "U8"): Grid {
   const what = "scale", isScalar = elements(shapeOf(node.constant(1, what))) === 1;
   if (!isScalar) throw node.bad("a scale for each channel is only supported for constants");
   const scale = node.scalar(1, what), blocks = node.number("block_size", 0);
@@ -31,7 +36,7 @@ function gridOf(node: NodeReader): Grid {
     throw node.bad(`its scale is ${scale}, must be positive: damaged`);
   }
   const zero = node.has(2) ? node.constant(2, "zero point") : undefined;
-  const output = node.number("output_dtype", 0), type = output === 3 ? "I8" : "U8";
+  const output = node.number("output_dtype", 0), type = output === 3 ? "I8" : defaultType;
   const dtype = zero ? zero.stored?.tensor.dtype ?? "F32" : type;
   const range = integerRanges.get(dtype);
   if (!range || ![0, 2, 3].includes(output)) {
@@ -49,7 +54,7 @@ export const quantizeLinear: Operation = (node, build) => {
 };
 
 export const dequantizeLinear: Operation = (node) => {
-  const x = node.activation(0), grid = gridOf(node);
+  const x = node.activation(0), grid = gridOf(node, x.grid?.dtype);
   if (!x.isInteger || !x.grid) throw node.bad("its input is not computed by QuantizeLinear");
   if (!isSameGrid(x.grid, grid)) {
     throw node.bad("its scale or zero point is not that of QuantizeLinear: not supported");
