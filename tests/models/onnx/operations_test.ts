@@ -168,6 +168,39 @@ Deno.test("old versions of operations have their meaning", async () => {
   assertEquals(sliced, { shape: [2, 2, 1], values: [2, 4, 0, 2] });
 });
 
+Deno.test("ConvTranspose crops and extends each side as given", async () => {
+  const x = [1, 2, 3, 4], shape = [1, 1, 2, 2];
+  const transposed = (
+    attributes: Parameters<typeof node>[3],
+    kernel: readonly number[] = [1, 10, 100, 1000],
+    inputs = ["x", "w"],
+  ) => {
+    const side = Math.sqrt(kernel.length);
+    const tensors = [floats("w", [1, 1, side, side], ...kernel), floats("b", [1], 1)];
+    return run({ nodes: [node("ConvTranspose", inputs, ["y"], attributes)], tensors }, x, shape);
+  };
+  const all = (await transposed({})).values; // 3×3
+  const cropped = await transposed({ pads: [1, 1, 0, 0] });
+  assertEquals(cropped, { shape: [1, 1, 2, 2], values: [all[4], all[5], all[7], all[8]] });
+  const lower = await transposed({ auto_pad: "SAME_LOWER" });
+  assertEquals(lower, cropped);
+  const upper = await transposed({ auto_pad: "SAME_UPPER" });
+  assertEquals(upper.values, [all[0], all[1], all[3], all[4]]);
+  const strided = await transposed({ strides: [2, 2], pads: [1, 1, 0, 0], output_padding: [1, 1] });
+  const whole = await transposed({ strides: [2, 2], output_padding: [1, 1] }); // 5×5
+  const inner = whole.values.filter((_, i) => i >= 5 && i % 5 >= 1);
+  assertEquals(strided, { shape: [1, 1, 4, 4], values: inner });
+  const same = { strides: [2, 2], auto_pad: "SAME_UPPER" };
+  const extended = await transposed(same, [1]);
+  assertEquals(extended.values, [1, 0, 2, 0, 0, 0, 0, 0, 3, 0, 4, 0, 0, 0, 0, 0]);
+  const error = await assertRejects(() => transposed(same, [1], ["x", "w", "b"]), FileError);
+  assertEquals(
+    error.message,
+    "weights: node y (ConvTranspose): its output is larger than what it computes: " +
+      "only supported in 2-D without a bias",
+  );
+});
+
 Deno.test("sizes are computed in float32, and clipped", async () => {
   const x = count(100), shape = [1, 1, 10, 10], factor = Math.fround(0.7); // 10 times it is 7
   const tensors = [

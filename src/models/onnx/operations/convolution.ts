@@ -10,7 +10,6 @@ import {
   ConvTranspose1d,
   ConvTranspose2d,
   Linear,
-  Slice,
   ZeroPad2d,
 } from "../../../layers/mod.ts";
 import { isDepthwise } from "../../../ops/prepared_conv.ts";
@@ -138,35 +137,39 @@ export const convTranspose: Operation = (node, build) => {
   const groups = node.number("group", 1), outChannels = part * groups;
   const stride = node.perAxis("strides", axes, 1), dilation = node.perAxis("dilations", axes, 1);
   const extra = node.perAxis("output_padding", axes, 0), sizes = x.shape.slice(2);
-  const { before, after } = cropping(node, sizes, { kernel, stride, dilation }, extra);
-  // The layer crops the same on both sides: the end gets more, or is cropped again.
-  const more = before.map((side, i) => side - after[i]);
-  const outputPadding = extra.map((size, i) => size + Math.max(0, more[i]));
+  const { padding, missing } = cropping(node, sizes, { kernel, stride, dilation }, extra);
   const parameters = { weight: mapWeight(weight), ...biasOf(node, outChannels) };
   const bias = "bias" in parameters;
   const layer = axes === 2
     ? new ConvTranspose2d(inChannels, outChannels, pair(kernel), {
-      ...{ stride: pair(stride), dilation: pair(dilation), padding: pair(before) },
-      ...{ outputPadding: pair(outputPadding), groups, bias },
+      ...{ stride: pair(stride), dilation: pair(dilation), padding: sides(padding) },
+      ...{ outputPadding: pair(extra), groups, bias },
     })
     : new ConvTranspose1d(inChannels, outChannels, kernel[0], {
-      ...{ stride: stride[0], dilation: dilation[0], padding: before[0] },
-      ...{ outputPadding: outputPadding[0], groups, bias },
+      ...{ stride: stride[0], dilation: dilation[0], padding: pair(padding) },
+      ...{ outputPadding: extra[0], groups, bias },
     });
   const y = build.apply(node, layer, [x], { parameters });
-  return more.reduce((cropped, size, i) => {
-    if (size >= 0) return cropped;
-    return build.apply(node, new Slice(2 + i, 0, size), [cropped], { suffix: ".crop" });
-  }, y);
+  if (missing.every((size) => size === 0)) return y;
+  if (bias || axes === 1) {
+    throw node.bad(
+      "its output is larger than what it computes: only supported in 2-D without a bias",
+    );
+  }
+  const [bottom, right] = missing;
+  return build.apply(node, new ZeroPad2d([0, right, 0, bottom]), [y], { suffix: ".pad" });
 };
 
-/** Reads how much ConvTranspose crops; it may follow from the size of its output. */
+/**
+ * Reads how much ConvTranspose crops; it may follow from the size of its output. That may be larger
+ * than what it computes: then zeros are missing at the end.
+ */
 function cropping(
   node: NodeReader,
   sizes: Shape,
   { kernel, stride, dilation }: Omit<Window, "padding">,
   outputPadding: readonly number[],
-): { readonly before: readonly number[]; readonly after: readonly number[] } {
+): { readonly padding: readonly number[]; readonly missing: readonly number[] } {
   const axes = sizes.length, auto = node.text("auto_pad", "NOTSET");
   const pads = node.list("pads") ?? Array<number>(2 * axes).fill(0);
   const isSame = auto === "SAME_UPPER" || auto === "SAME_LOWER";
@@ -174,16 +177,16 @@ function cropping(
     (isSame ? sizes.map((size, i) => size * stride[i]) : undefined);
   if (pads.length !== 2 * axes) throw node.bad("its attribute pads has too few numbers: damaged");
   if (!output) {
-    const given = auto === "NOTSET" ? pads : pads.map(() => 0);
-    return { before: given.slice(0, axes), after: given.slice(axes) };
+    return { padding: auto === "NOTSET" ? pads : pads.map(() => 0), missing: sizes.map(() => 0) };
   }
   node.scope.bindSize();
   const sums = sizes.map((size, i) =>
     stride[i] * (size - 1) + outputPadding[i] + (kernel[i] - 1) * dilation[i] + 1 - output[i]
   );
   const half = auto === "SAME_UPPER" ? Math.floor : Math.ceil;
-  const before = sums.map((sum) => half(sum / 2));
-  return { before, after: sums.map((sum, i) => sum - before[i]) };
+  const both = sums.map((sum) => Math.max(0, sum)), before = both.map((sum) => half(sum / 2));
+  const padding = [...before, ...both.map((sum, i) => sum - before[i])];
+  return { padding, missing: sums.map((sum) => Math.max(0, -sum)) };
 }
 
 /** alpha · x · W + beta · C. W is [in, out], or [out, in] with transB. */
