@@ -79,6 +79,7 @@ const folds: ReadonlyMap<string, readonly [inputs: number, fold: Fold]> = new Ma
   ["Sqrt", [1, each(Math.sqrt)]],
   ["Squeeze", [1, (node, [x, axes]) => withShape(x, squeezedShape(node, x.shape, axes))]],
   ["Sub", [2, pairs((a, b) => a - b)]],
+  ["Sum", [1, fromAll((a, b) => a + b)]],
   ["Tile", [2, tile]],
   ["Transpose", [1, (node, [x]) => permute(x, permutation(node, x.shape.length))]],
   ["Unsqueeze", [1, (node, [x, axes]) => withShape(x, unsqueezedShape(node, x.shape, axes))]],

@@ -81,6 +81,15 @@ Deno.test("constants of any size are added, subtracted, multiplied and divided",
     return (value - [1, 2, 3][c]) / [2, 4, 8][c] * 2 + 1;
   });
   assertAllClose(several.values, expected, { abs: 1e-5 });
+  const sum = await run(
+    {
+      nodes: [node("Sum", ["c", "x", "one", "x"], ["y"])],
+      tensors: [floats("c", [3, 1], 1, 10, 100), floats("one", [], 1)],
+    },
+    count(6),
+    [1, 3, 2],
+  );
+  assertEquals(sum.values, count(6).map((value, i) => 2 * value + 10 ** (i >> 1) + 1));
   const last = await run(
     { nodes: [node("Mul", ["x", "c"], ["y"])], tensors: [floats("c", [3], 1, 10, 100)] },
     count(12),

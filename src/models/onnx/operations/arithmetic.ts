@@ -13,6 +13,7 @@ import type { NodeReader } from "../node.ts";
 import {
   type Absorb,
   type Activation,
+  type Constant,
   isOpen,
   type Operand,
   scaledOf,
@@ -59,8 +60,17 @@ export const div: Operation = (node, build) => {
 export const neg: Operation = (node, build) => build.scale(node, node.activation(0), -1, 0);
 
 export const sum: Operation = (node, build) => {
-  const inputs = Array.from({ length: node.inputCount }, (_, i) => node.activation(i));
-  return inputs.length === 1 ? inputs[0] : merge(node, build, new Add(), inputs);
+  const inputs: Activation[] = [], constants: Constant[] = [];
+  for (let i = 0; i < node.inputCount; i++) {
+    const value = node.value(i);
+    if (value.kind === "constant") constants.push(value);
+    else inputs.push(value);
+  }
+  const x = inputs.length === 1 ? inputs[0] : merge(node, build, new Add(), inputs);
+  return constants.reduce(
+    (y, constant) => combineConstant(node, build, y, "add", { constant }),
+    x,
+  );
 };
 
 /** Squares; other powers are parts of patterns. */
