@@ -176,7 +176,7 @@ function combine(
 }
 
 /** Returns the shape of two arrays together, aligned at their last axes. */
-function broadcast(node: NodeReader, a: Shape, b: Shape): Shape {
+export function broadcast(node: NodeReader, a: Shape, b: Shape): Shape {
   const rank = Math.max(a.length, b.length);
   return Array.from({ length: rank }, (_, axis) => {
     const left = a[axis + a.length - rank] ?? 1, right = b[axis + b.length - rank] ?? 1;

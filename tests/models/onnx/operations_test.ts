@@ -177,6 +177,36 @@ Deno.test("old versions of operations have their meaning", async () => {
   assertEquals(sliced, { shape: [2, 2, 1], values: [2, 4, 0, 2] });
 });
 
+Deno.test("what Expand repeats is added or multiplied", async () => {
+  const x = count(24), shape = [2, 3, 2, 2];
+  const expanded = (last: Uint8Array<ArrayBuffer>, from = "p", to = "s") =>
+    run(
+      {
+        nodes: [
+          node("GlobalAveragePool", ["x"], ["p"]),
+          node("Shape", ["x"], ["s"]),
+          node("Expand", [from, to], ["e"]),
+          last,
+        ],
+        tensors: [integers("ones", 1, 1)],
+      },
+      x,
+      shape,
+    );
+  const mean = (i: number) => i - i % 4 + 1.5;
+  const product = await expanded(node("Mul", ["x", "e"], ["y"]));
+  assertEquals(product, { shape, values: x.map((value, i) => value * mean(i)) });
+  const sum = await expanded(node("Add", ["e", "x"], ["y"]));
+  assertEquals(sum.values, x.map((value, i) => value + mean(i)));
+  const same = await expanded(node("Relu", ["e"], ["y"]), "x", "ones");
+  assertEquals(same.values, x);
+  const error = await assertRejects(() => expanded(node("Relu", ["e"], ["y"])), FileError);
+  assertEquals(
+    error.message,
+    "weights: node e (Expand): it is only supported before an Add or Mul with a value of its shape",
+  );
+});
+
 Deno.test("ConvTranspose crops and extends each side as given", async () => {
   const x = [1, 2, 3, 4], shape = [1, 1, 2, 2];
   const transposed = (

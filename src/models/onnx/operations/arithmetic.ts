@@ -9,6 +9,7 @@ import { elements, sameShape, type Shape } from "../../../tensor.ts";
 import { formatShape } from "../../../weights/io/quote.ts";
 import type { ParameterMapping } from "../../../weights/onnx/reader.ts";
 import type { LayerBuilder, Operation } from "../builder.ts";
+import { broadcast } from "../fold.ts";
 import type { NodeReader } from "../node.ts";
 import {
   type Absorb,
@@ -84,13 +85,33 @@ export const pow: Operation = (node, build) => {
 /** An operation that no layer computes but as a part of a pattern. */
 export const pattern: Operation = (node, build) => build.pattern(node, node.activation(0));
 
+/** Repeats a value along axes of size 1. No layer does it: Add and Mul repeat their inputs themselves. */
+export const expand: Operation = (node, build) => {
+  const x = node.activation(0), constant = node.computed(1, "shape");
+  const [first] = constant.numbers ?? [], target = first?.numbers ?? node.numbers(1, "shape");
+  const shape = broadcast(node, x.shape, target);
+  if (sameShape(shape, x.shape)) return x;
+  const error = node.bad("it is only supported before an Add or Mul with a value of its shape");
+  const other = shape.map((size, axis) =>
+    size === x.shape[axis] ? x.other[axis] : constant.isSized ? 2 * size : size
+  );
+  return { ...build.pattern(node, x), shape, other, error };
+};
+
 /** Adds or multiplies activations. Smaller ones are repeated, but not along the batch. */
 function merge(
   node: NodeReader,
   build: LayerBuilder,
   layer: Add | Mul,
-  inputs: readonly Activation[],
+  values: readonly Activation[],
 ): Activation {
+  const isExpanded = (x: Activation) => x.origin?.op === "Expand";
+  const others = values.filter((x) => !isExpanded(x));
+  const inputs = values.map((x) =>
+    isExpanded(x) && others.some((other) => sameShape(other.shape, x.shape))
+      ? x.origin!.inputs[0]
+      : x
+  );
   const [{ shape }] = inputs, other = inputs.find((input) => input.shape.length !== shape.length);
   if (!other) return build.apply(node, layer, inputs);
   const shapes = `${formatShape(shape)} and ${formatShape(other.shape)}`;

@@ -33,6 +33,7 @@ export const operations: ReadonlyMap<string, Operation> = new Map<string, Operat
   ["Dropout", moving(activation.dropout)],
   ["Elu", activation.elu],
   ["Erf", arithmetic.pattern],
+  ["Expand", arithmetic.expand],
   ["Flatten", moving(shape.flatten)],
   ["Gather", moving(shape.gather)],
   ["Gelu", activation.gelu],
