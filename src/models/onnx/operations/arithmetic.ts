@@ -67,6 +67,7 @@ export const sum: Operation = (node, build) => {
     if (value.kind === "constant") constants.push(value);
     else inputs.push(value);
   }
+  if (inputs.length === 0) throw node.bad("it has no input: damaged");
   const x = inputs.length === 1 ? inputs[0] : merge(node, build, new Add(), inputs);
   return constants.reduce(
     (y, constant) => combineConstant(node, build, y, "add", { constant }),
