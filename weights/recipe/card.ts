@@ -113,7 +113,7 @@ function calibrationTable(calibrations: readonly Calibration[]): string {
 
 function recipeList(recipe: Recipe): string {
   const { batch, lr, warmUp, momentum, weightDecay, labelSmoothing, dropout } = recipe;
-  const { sizes, emaDecay, holdOut, restarts } = recipe;
+  const { sizes, emaDecay, holdOut, restarts, statisticsImages } = recipe;
   const { scale: [minArea], ratio: [minRatio, maxRatio], ...others } = recipe.augmentation;
   const { flip, brightness, contrast, saturation, cutout } = others;
   const share = (value: number) => `${Math.round(value * 100)} %`;
@@ -134,6 +134,13 @@ function recipeList(recipe: Recipe): string {
     `and saturation by ${share(saturation)}`,
     ...(cutout > 0 ? [`a blank square of ${share(cutout)} of the side at a random place`] : []),
     ...(emaDecay > 0 ? [`the weights are a moving average with a decay of ${emaDecay}`] : []),
+    ...(statisticsImages > 0
+      ? [
+        `the statistics of batch normalisation were computed again, from ${
+          statisticsImages.toLocaleString("en-US")
+        } training images without these changes`,
+      ]
+      : []),
     ...(holdOut > 0 ? [`the last ${holdOut} images of each class were held out`] : []),
   ];
   return lines.map((line) => `- ${line}`).join("\n");

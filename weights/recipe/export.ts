@@ -1,6 +1,7 @@
 /**
- * Converts a checkpoint to a model that ships: quantises the weights, fits the temperature to the
- * images that were held out, and adds a description of the network.
+ * Converts a checkpoint to a model that ships: computes the statistics of batch normalisation from
+ * images without augmentation, quantises the weights, fits the temperature to the images that were held
+ * out, and adds a description of the network.
  *
  *     deno task export --data tiny-imagenet runs/resnet-tiny/checkpoint.safetensors model.safetensors
  *
@@ -12,6 +13,7 @@ import { imageDataset } from "./dataset.ts";
 import { networks, preprocessing } from "./networks.ts";
 import { createRun, loadRun, readRecipe, withFinalValues } from "./run.ts";
 import { blankImage, readClasses, readSheets } from "./sheets.ts";
+import { updateStatistics } from "./statistics.ts";
 import { temperatureFor } from "./temperature.ts";
 import { parseOptions, runTask, toFileError, UsageError, writeAtomically } from "./task.ts";
 
@@ -22,7 +24,7 @@ Usage: deno task export --data FOLDER [options] CHECKPOINT MODEL
 
 Options:
       --data FOLDER   the training data: the names of the classes come from its classes.tsv, and
-                      the images that were held out from train/
+                      the images for statistics and temperature from train/
       --weights TYPE  type of the stored weights: i8, f16 or f32 (default i8)
   -h, --help          print this help`;
 
@@ -55,7 +57,8 @@ async function exportModel(
   const saved = await Deno.readFile(checkpoint).catch((error) => {
     throw toFileError(checkpoint, error);
   });
-  const recipe = await readRecipe(saved, checkpoint, {}), { holdOut } = recipe;
+  const recipe = await readRecipe(saved, checkpoint, {}), { holdOut, statisticsImages } = recipe;
+  const size = preprocessing.crop, folder = `${data}/train`;
   using backend = await createBackend({ device: "wasm" });
   using run = createRun(backend, imageDataset(blankImage, { statistics }), classes, recipe);
   await loadRun(run, saved, checkpoint);
@@ -64,11 +67,15 @@ async function exportModel(
     recipe: JSON.stringify(recipe),
   };
   return await withFinalValues(run, async () => {
+    if (statisticsImages > 0) {
+      const perClass = Math.ceil(statisticsImages / classes.length);
+      const images = await readSheets(folder, classes, { size, perClass, holdOut });
+      await updateStatistics(run.model, imageDataset(images, { statistics }), recipe.batch);
+    }
     const save = () => networks[recipe.network].save(run.model, { dtype, metadata });
     const bytes = await save();
     if (holdOut === 0) return { bytes };
-    const size = preprocessing.crop, options = { size, holdOut, heldOut: true };
-    const images = await readSheets(`${data}/train`, classes, options);
+    const images = await readSheets(folder, classes, { size, holdOut, heldOut: true });
     using model = await loadModel({ backend, weights: bytes });
     const temperature = await temperatureFor(model, images);
     run.model.temperature = temperature;

@@ -38,6 +38,11 @@ export interface Recipe {
   readonly emaDecay: number;
   /** Sides of the images, each until a share of the first cycle is over; the last share is 1. */
   readonly sizes: readonly (readonly [side: number, until: number])[];
+  /**
+   * Number of images without augmentation that the export computes the statistics of batch
+   * normalisation from, in multiples of the number of classes. 0: those of the training stay.
+   */
+  readonly statisticsImages: number;
   readonly seed: number;
   /** Images per class. 0 means all. */
   readonly perClass: number;
@@ -61,6 +66,7 @@ export const recipes: Readonly<Record<RecipeNetwork, Recipe>> = {
     dropout: 0.1,
     emaDecay: 0,
     sizes: [[64, 1]],
+    statisticsImages: 0,
     seed: 1,
     perClass: 0,
     holdOut: 0,
@@ -87,6 +93,7 @@ export const recipes: Readonly<Record<RecipeNetwork, Recipe>> = {
     dropout: 0,
     emaDecay: 0.998,
     sizes: [[32, 0.73], [64, 1]], // 48×48 takes almost the time of 64×64: Winograd pads 6×6 to 8×8
+    statisticsImages: 8000,
     seed: 1,
     perClass: 0,
     holdOut: 12,
