@@ -154,7 +154,8 @@ Deno.test("cutout blanks out a square, also where it is partly outside", () => {
     [0, 0, 0, 0],
     [0, 0, 0, 0],
   ]);
-  const { augmentation } = recipes["resnet-tiny"], view = plainView(64);
+  const augmentation = { ...recipes["resnet-tiny"].augmentation, cutout: 0.25 };
+  const view = plainView(64);
   drawView(view, 64, augmentation, new RandomGenerator(2));
   const { side, x, y } = view.hole;
   assertEquals([side, x > 0 && x < 1, y > 0 && y < 1, x === y], [0.25, true, true, false]);

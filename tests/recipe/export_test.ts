@@ -14,6 +14,7 @@ import { main as exportMain } from "../../weights/recipe/export.ts";
 import { type RecipeNetwork, recipes } from "../../weights/recipe/recipe.ts";
 import { createRun, saveRun, withFinalValues } from "../../weights/recipe/run.ts";
 import { readClasses, readSheets } from "../../weights/recipe/sheets.ts";
+import { updateStatistics } from "../../weights/recipe/statistics.ts";
 import { temperatureFor } from "../../weights/recipe/temperature.ts";
 import { assert, assertAllClose, assertEquals, assertMatch, assertThrows } from "../assert.ts";
 import { TempFolder } from "../cli/run.ts";
@@ -37,7 +38,7 @@ async function trainCheckpoint(network: RecipeNetwork) {
     batch: 4,
     lr: 0.02,
     epochs: 4,
-    holdOut: network === "resnet-tiny" ? 3 : 0,
+    ...(network === "resnet-tiny" && { holdOut: 3, statisticsImages: 8 }),
   });
   for (let i = 0; i < 6; i++) await run.trainer.step();
   const checkpoint = await saveRun(run);
@@ -47,6 +48,14 @@ async function trainCheckpoint(network: RecipeNetwork) {
   }
   using x = backend.upload(values, [length, 3, 64, 64]);
   const logits = await withFinalValues(run, async () => {
+    if (network === "resnet-tiny") {
+      const plain = await readSheets(`${data}/train`, classes, {
+        size: 64,
+        perClass: 4,
+        holdOut: 3,
+      });
+      await updateStatistics(run.model, imageDataset(plain, { statistics }), 4);
+    }
     using y = run.model.eval().forward(x);
     return await y.read();
   });
@@ -125,7 +134,7 @@ Deno.test("exported models give the logits and accuracy of the trained network",
   assert(third.includes(`top-1 ${(sumResults(results).top1 / length * 100).toFixed(2)} %`), third);
 });
 
-Deno.test("the export of resnet-tiny fits a temperature to the images held out", async () => {
+Deno.test("the export of resnet-tiny fits statistics to plain images, and a temperature to those held out", async () => {
   await using folder = await TempFolder.make();
   const { checkpoint, values, logits, length } = await trainCheckpoint("resnet-tiny");
   const source = await folder.write("checkpoint.safetensors", checkpoint);

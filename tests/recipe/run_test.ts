@@ -9,6 +9,7 @@ import {
   trainEpoch,
   withFinalValues,
 } from "../../weights/recipe/run.ts";
+import { updateStatistics } from "../../weights/recipe/statistics.ts";
 import { PembrokeError } from "../../src/errors.ts";
 import { assert, assertAllClose, assertEquals, assertRejects } from "../assert.ts";
 import { testWithThreads } from "../backends.ts";
@@ -115,6 +116,34 @@ testWithThreads(
     assert(own.every((values, i) => values.some((value, j) => value !== expected[i][j])));
   },
 );
+
+testWithThreads("updateStatistics() averages over images without augmentation", async (backend) => {
+  using run = createRun(backend, data, classes, { ...recipes["resnet-tiny"], batch: 4 });
+  const { model } = run, mean = new Float32Array(32), variance = new Float32Array(32).fill(1);
+  const size = 3 * 64 * 64, count = 4 * 32 * 32;
+  for (const batch of [[0, 9, 8, 7], [6, 5, 4, 3]]) { // 7919 steps are 9 of 10
+    const values = new Float32Array(4 * size);
+    for (const [i, index] of batch.entries()) {
+      data.read(index, values.subarray(i * size, (i + 1) * size), undefined);
+    }
+    using x = backend.upload(values, [4, 3, 64, 64]);
+    const [conv1] = model.outputsOf(x, ["conv1"]);
+    using _ = conv1;
+    const y = await conv1.read();
+    for (let c = 0; c < 32; c++) {
+      const channel = y.filter((_, i) => Math.floor(i / 1024) % 32 === c);
+      const average = channel.reduce((a, b) => a + b) / count;
+      const squares = channel.reduce((sum, value) => sum + (value - average) ** 2, 0);
+      mean[c] = 0.9 * mean[c] + 0.1 * average;
+      variance[c] = 0.9 * variance[c] + 0.1 * squares / (count - 1);
+    }
+  }
+  await updateStatistics(model, data, 4);
+  const state = model.stateDict();
+  assertAllClose(await state.get("bn1.running_mean")!.tensor!.read(), mean, { abs: 1e-5 });
+  assertAllClose(await state.get("bn1.running_var")!.tensor!.read(), variance, { rel: 1e-4 });
+  assertEquals(model.training, false);
+});
 
 Deno.test("a warm restart begins the learning rate again, on the largest images", () => {
   const restarted = {
