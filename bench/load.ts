@@ -18,6 +18,7 @@
 
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { bundledNetwork } from "../src/models/bundled.ts";
 import { hostileLoad } from "./lib/hostile_load.ts";
 import { Server } from "./lib/server.ts";
 
@@ -34,7 +35,7 @@ const { values: options } = parseArgs({
 const cli = fileURLToPath(new URL("../cli.ts", import.meta.url));
 const lua = fileURLToPath(new URL("load.lua", import.meta.url));
 const seconds = Math.max(1, Math.round(Number(options.minutes) * 60));
-const network = options.weights ? ["--weights", options.weights] : ["-m", "alexnet-tiny"];
+const network = options.weights ? ["--weights", options.weights] : ["-m", bundledNetwork];
 
 /** The summary that load.lua prints at the end of a run. */
 interface Summary {

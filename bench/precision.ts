@@ -13,7 +13,7 @@ import { createBackend } from "../src/backend/mod.ts";
 import { decodeImage } from "../src/image/mod.ts";
 import type { RgbImage } from "../src/image/pixels.ts";
 import { writeFile } from "../src/io/write_file.ts";
-import { bundledWeights } from "../src/models/bundled.ts";
+import { bundledNetwork, bundledWeights } from "../src/models/bundled.ts";
 import { AlexNet, type Classifier, loadModel, saveModel } from "../src/models/mod.ts";
 import { openInput } from "../src/models/load.ts";
 import { RandomGenerator } from "../src/random.ts";
@@ -40,7 +40,7 @@ async function main(files: readonly string[]): Promise<void> {
   ];
   try {
     const models = files.length > 0 ? files.map((file) => ({ name: file, weights: file })) : [
-      { name: "alexnet-tiny", weights: bundledWeights() },
+      { name: bundledNetwork, weights: bundledWeights() },
       { name: "alexnet, randomly initialised", weights: await randomAlexNet(folder) },
     ];
     const rows = [];

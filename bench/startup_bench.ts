@@ -8,6 +8,7 @@
 import { fileURLToPath } from "node:url";
 import denoJson from "../deno.json" with { type: "json" };
 import { writeSafetensors } from "../mod.ts";
+import { bundledNetwork } from "../src/models/bundled.ts";
 import { entriesFor, measure, SEED, type Suite } from "./lib/suite.ts";
 import { createNetwork } from "./peers/network.ts";
 import type { Peer, Work } from "./peers/peer.ts";
@@ -28,7 +29,7 @@ const CLASSIFY = [
   fileURLToPath(new URL("../tests/photos/rocket.jpg", import.meta.url)),
   "--jsonl",
 ];
-const BUNDLED = ["-m", "alexnet-tiny"];
+const BUNDLED = ["-m", bundledNetwork];
 /** Lets Deno load modules when they are imported, instead of all that might be. */
 const LAZY = "--unstable-lazy-dynamic-imports";
 

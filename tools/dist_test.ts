@@ -23,7 +23,7 @@ const backend = await createBackend(${options});
 const x = backend.upload([1, 2, 3, 4], [1, 1, 2, 2]);
 const w = backend.upload([1, 10, 100, 1000], [1, 1, 2, 2]);
 const [y] = await conv2d(x, w, null).read();
-const model = await loadModel({ backend, weights: await read("alexnet_tiny.safetensors") });
+const model = await loadModel({ backend, weights: await read("resnet_tiny.safetensors") });
 const pixel = ${pixel};
 const [best] = await model.classify(${imageSource});
 console.log(JSON.stringify({ threads: backend.threads, y, best }));
@@ -166,7 +166,7 @@ const { createBackend, fileSource, loadModel } = await import("./pembroke.js");
 const report = (promise) => promise.then(() => console.log("done"), (error) => console.log(error.message));
 const backend = await createBackend({ threads: 2 });
 console.log(backend.threads);
-for (const weights of ["alexnet_tiny.safetensors", pathToFileURL("alexnet_tiny.safetensors")]) {
+for (const weights of ["resnet_tiny.safetensors", pathToFileURL("resnet_tiny.safetensors")]) {
   console.log((await loadModel({ backend, weights })).numClasses);
 }
 await report(loadModel({ backend, weights: "none.pth" }));

@@ -44,7 +44,7 @@ for (
     "examples/edge/workerd_bytes.capnp",
     "src/backend/wasm/generated/relaxed.wasm",
     "src/backend/wasm/generated/simd.wasm",
-    "weights/alexnet_tiny.safetensors",
+    "weights/resnet_tiny.safetensors",
     `${await packageFolder("@jsquash/jpeg@1.6.0")}/codec/dec/mozjpeg_dec.wasm`,
     `${await packageFolder("@jsquash/webp@1.5.0")}/codec/dec/webp_dec.wasm`,
   ]

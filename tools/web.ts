@@ -67,7 +67,7 @@ interface Network {
 }
 
 const networks = await Promise.all(
-  [`AlexNet tiny=${fileURLToPath(weightsFile)}`, ...models].map(networkOf),
+  [`ResNet tiny=${fileURLToPath(weightsFile)}`, ...models].map(networkOf),
 );
 
 /** The network of an option `--model`. */

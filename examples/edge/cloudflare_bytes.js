@@ -7,7 +7,7 @@
 
 import jpeg from "npm:@jsquash/jpeg@1.6.0/codec/dec/mozjpeg_dec.wasm";
 import webp from "npm:@jsquash/webp@1.5.0/codec/dec/webp_dec.wasm";
-import weights from "../../weights/alexnet_tiny.safetensors";
+import weights from "../../weights/resnet_tiny.safetensors";
 import { edgeHandler } from "./handler.ts";
 
 const handler = edgeHandler({

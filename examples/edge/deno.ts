@@ -7,7 +7,7 @@
 
 import { edgeHandler } from "./handler.ts";
 
-const weights = new URL("../../weights/alexnet_tiny.safetensors", import.meta.url);
+const weights = new URL("../../weights/resnet_tiny.safetensors", import.meta.url);
 
 export default {
   // a process has more memory than an isolate: use the default limits

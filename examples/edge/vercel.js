@@ -11,7 +11,7 @@ import { edgeHandler } from "./handler.ts";
 
 /** Fetches a file that is deployed with the function. */
 async function weights() {
-  const response = await fetch(new URL("./alexnet_tiny.safetensors", import.meta.url));
+  const response = await fetch(new URL("./resnet_tiny.safetensors", import.meta.url));
   return new Uint8Array(await response.arrayBuffer());
 }
 

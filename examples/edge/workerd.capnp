@@ -13,6 +13,6 @@ const classifier :Workerd.Worker = (
     (name = "relaxed.wasm", wasm = embed "relaxed.wasm"),
     (name = "mozjpeg_dec.wasm", wasm = embed "mozjpeg_dec.wasm"),
     (name = "webp_dec.wasm", wasm = embed "webp_dec.wasm"),
-    (name = "alexnet_tiny.safetensors", data = embed "alexnet_tiny.safetensors"),
+    (name = "resnet_tiny.safetensors", data = embed "resnet_tiny.safetensors"),
   ],
 );

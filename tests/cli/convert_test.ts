@@ -65,22 +65,22 @@ Deno.test("convert can replace its input, by any of its names", async () => {
   assertEquals(await names(folder.path), ["b.pth", "c.onnx", "c.onnx.tmp"]);
 });
 
-Deno.test("convert keeps the metadata of safetensors, and a .pth of the bundled model classifies", async () => {
+Deno.test("convert keeps the metadata of safetensors, and a .pth of a bundled model classifies", async () => {
   await using folder = await TempFolder.make();
-  const bundled = String(bundledWeights()), photo = fixture("models/tiles.png");
+  const bundled = String(bundledWeights("alexnet-tiny")), photo = fixture("models/tiles.png");
   const described = `${folder.path}/half.safetensors`, pth = `${folder.path}/tiny.pth`;
   await run(["convert", "--precision", "f16", bundled, described]);
   await run(["convert", bundled, pth]);
   {
     using file = await openWeights(await fileSource(described));
-    using original = await openWeights(await fileSource(bundledWeights()));
+    using original = await openWeights(await fileSource(bundledWeights("alexnet-tiny")));
     assertEquals(readDescription(file), readDescription(original));
   }
   // the same prediction, but .pth has no labels
-  const args = ["-q", "-k", "1", "--precision", "f32", photo];
+  const args = ["-q", "-k", "1", "-m", "alexnet-tiny", "--precision", "f32", photo];
   const [expected, actual] = [
     await run(args),
-    await run(["-m", "alexnet-tiny", "--weights", pth, ...args]),
+    await run(["--weights", pth, ...args]),
   ].map(({ stdout }) => stdout.split(/ {2,}/));
   assertEquals([actual.length, actual[1]], [4, expected[1]]);
   assertEquals([actual[3], expected[3]], ["class 59\n", "abacus\n"]);

@@ -42,9 +42,9 @@ Deno.test("summary prints the layers of the bundled model by default", async () 
   const { code, stdout, stderr } = await run(["summary"]);
   assertEquals([code, stderr], [0, ""]);
   const lines = stdout.split("\n");
-  assertEquals(lines[0], "AlexNetTiny, input 3×64×64");
-  assertEquals(lines.at(-2), "last layer classifier.4: 512 → 200 features");
-  assertEquals((await run(["summary", "--model", "alexnet-tiny"])).stdout, stdout);
+  assertEquals(lines[0], "ResNetTiny, input 3×64×64");
+  assertEquals(lines.at(-2), "last layer fc: 384 → 200 features");
+  assertEquals((await run(["summary", "--model", "resnet-tiny"])).stdout, stdout);
 });
 
 Deno.test("summary --json and --jsonl print one line of JSON", async () => {

@@ -114,15 +114,16 @@ Deno.test("models lists bundled and available models; rm fails if nothing is cac
   const list = await withCache(folder.path, ["models"]);
   assertEquals([list.code, list.stderr], [0, ""]);
   const rows = list.stdout.trimEnd().split("\n").map((line) => line.split(/ {2,}/));
-  assertEquals(rows.slice(0, 4).map(([name, state]) => [name, state]), [
+  assertEquals(rows.slice(0, 5).map(([name, state]) => [name, state]), [
     ["model", "precision"],
+    ["resnet-tiny", "bundled"],
     ["alexnet-tiny", "bundled"],
     ["squeezenet", "available"],
     ["alexnet-compressed", "available"],
   ]);
-  assertEquals(rows.length, 2 + catalogue.length);
-  assertEquals(rows[1].slice(2, 6), ["int8", "3.4 MB", "200", "default"]);
-  assertEquals(rows[4].slice(2), ["f32", "244.4 MB", "1000", "56.5 %", `${mirror}/${file}`]);
+  assertEquals(rows.length, 3 + catalogue.length);
+  assertEquals(rows[1].slice(2, 6), ["int8", "3.7 MB", "200", "default"]);
+  assertEquals(rows[5].slice(2), ["f32", "244.4 MB", "1000", "56.5 %", `${mirror}/${file}`]);
   // the size is unknown
   assertEquals(rows.at(-1)!.slice(1, 5), ["available", "f32", "1000", "78.5 %"]);
 
@@ -132,7 +133,8 @@ Deno.test("models lists bundled and available models; rm fails if nothing is cac
   assertEquals(
     listed.map((model) => [model.name, model.state, model.default]),
     [
-      ["alexnet-tiny", "bundled", true],
+      ["resnet-tiny", "bundled", true],
+      ["alexnet-tiny", "bundled", false],
       ...catalogue.map(({ name }) => [name, "available", false]),
     ],
   );
@@ -147,7 +149,7 @@ Deno.test("models lists damaged files in the cache, and rm deletes them", async 
   const { stdout } = await withCache(folder.path, ["models", "--json"]);
   const path = (precision: string) => `${folder.path}/alexnet-${precision}.safetensors`;
   assertEquals(
-    JSON.parse(stdout).slice(1, 3),
+    JSON.parse(stdout).slice(2, 4),
     ["int8", "f16"].map((precision) => ({
       name: "alexnet",
       state: "damaged",
@@ -171,7 +173,7 @@ Deno.test("a broken cache does not affect the bundled model", async () => {
   for (const cache of [path, `${path}/a-file`]) {
     const { code, stderr } = await withCache(cache, [photo]);
     assertEquals(code, 0);
-    assertMatch(stderr, /^AlexNetTiny int8, bundled, /);
+    assertMatch(stderr, /^ResNetTiny int8, bundled, /);
   }
 });
 
@@ -222,8 +224,8 @@ Deno.test("classify uses the cached model of the highest published accuracy, or 
 
 Deno.test("the cache is not searched for other weights, nor without permission", async () => {
   await using folder = await cacheOf("alexnet-int8.safetensors");
-  const bundled = await withCache(folder.path, ["-m", "alexnet-tiny", photo]);
-  assertMatch(bundled.stderr, /^AlexNetTiny int8, bundled, .+\n200 classes; .+ squeezenet\n$/s);
+  const bundled = await withCache(folder.path, ["-m", "resnet-tiny", photo]);
+  assertMatch(bundled.stderr, /^ResNetTiny int8, bundled, .+\n200 classes; .+ squeezenet\n$/s);
   const repository = cli.slice(0, -"cli.ts".length);
   const permissions = [
     ["--allow-read"],
@@ -239,8 +241,8 @@ Deno.test("the cache is not searched for other weights, nor without permission",
     const note = " (cache not searched: needs --allow-env and --allow-read)";
     assertEquals(stderr, `${bundled.stderr.trimEnd()}${note}\n`);
   }
-  const random = await withCache(folder.path, ["-m", "alexnet-tiny", "--random", photo]);
-  assertMatch(random.stderr, /^AlexNetTiny, random \(seed \d+\)/);
+  const random = await withCache(folder.path, ["-m", "resnet-tiny", "--random", photo]);
+  assertMatch(random.stderr, /^ResNetTiny, random \(seed \d+\)/);
 });
 
 Deno.test({
@@ -289,6 +291,7 @@ Deno.test("a pulled model is listed, used by default, and deleted", async () => 
   assertEquals(
     listed.map((model) => [model.state, model.precision, model.classes, model.default]),
     [
+      ["bundled", "int8", 200, false],
       ["bundled", "int8", 200, false],
       ["cached", "int8", 1000, true],
       ...catalogue.map(() => ["available", "f32", 1000, false]),

@@ -44,7 +44,7 @@ Deno.test("quantize --calibrate stores the ranges of the photos that can be read
   );
   assertMatch(stderr, /^warning: \S+broken\.png: .+; skipped\n$/);
   const { input_ranges, architecture } = await metadataOf(to);
-  assertEquals(architecture, "alexnet-tiny");
+  assertEquals(architecture, "resnet-tiny");
   using model = await loadModel({ weights: to });
   const ranges = model.leaves().flatMap(([name, layer]) =>
     layer instanceof Conv && layer.inputRange ? [[name, layer.inputRange]] : []
@@ -52,7 +52,7 @@ Deno.test("quantize --calibrate stores the ranges of the photos that can be read
   assert(ranges.length > 0);
   assertEquals(JSON.parse(input_ranges), Object.fromEntries(ranges));
   // once more, from the file with ranges and onto itself
-  const again = await run(["quantize", "-m", "alexnet-tiny", to, "-o", to]);
+  const again = await run(["quantize", "-m", "resnet-tiny", to, "-o", to]);
   assertEquals([again.code, again.stderr], [0, ""]);
   assertEquals((await metadataOf(to)).input_ranges, input_ranges);
 });

@@ -47,7 +47,7 @@ const predictions = async (...args: string[]) =>
 testWithAdapter("the command uses a GPU and reports it", async () => {
   const { code, stdout, stderr } = await onGpu("", photo);
   assertEquals([code, stdout], [0, await predictions("--backend", "wasm")]);
-  assertMatch(stderr, /^AlexNetTiny, bundled, webgpu \(.+\), 1 thread\n/);
+  assertMatch(stderr, /^ResNetTiny, bundled, webgpu \(.+\), 1 thread\n/);
 });
 
 testWithAdapter("the command falls back to Wasm when the GPU is lost", async () => {
@@ -66,7 +66,7 @@ testWithAdapter(
   "weights are downloaded again when the GPU is lost",
   async () => {
     await using server = new StaticServer();
-    const weights = `http://${server.host}/weights/alexnet_tiny.safetensors`;
+    const weights = `http://${server.host}/weights/resnet_tiny.safetensors`;
     const { code, stdout, stderr } = await onGpu(losing(0), photo, "--weights", weights);
     assertEquals([code, stdout], [0, await predictions("--backend", "wasm")], stderr);
     assertEquals(server.requested.length, 2);
@@ -75,9 +75,9 @@ testWithAdapter(
 
 testWithAdapter("the command reports the precision on a GPU and on Wasm", async () => {
   const half = ["--precision", "f16"];
-  assertMatch((await onGpu("", photo, ...half)).stderr, /^AlexNetTiny f16, bundled, webgpu \(/);
+  assertMatch((await onGpu("", photo, ...half)).stderr, /^ResNetTiny f16, bundled, webgpu \(/);
   const wasm = (await run([photo, "--backend", "wasm", ...half])).stderr;
-  assertMatch(wasm, /^AlexNetTiny, bundled, wasm \(/);
+  assertMatch(wasm, /^ResNetTiny, bundled, wasm \(/);
 });
 
 testWithAdapter("a GPU that is lost is an error with --backend webgpu", async () => {

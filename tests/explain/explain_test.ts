@@ -147,7 +147,7 @@ testWithThreads("int8 weights are explained almost as float32 ones", async (back
   using _ = f32;
   using _int8 = int8;
   const a = await explain(f32, image), b = await explain(int8, image);
-  assertEquals([a.label, a.width, a.height], ["espresso", 8, 8]);
+  assertEquals([a.label, a.width, a.height], ["espresso", 4, 4]);
   assertEquals(b.label, a.label);
   assertAllClose(b.heat, a.heat, { abs: 0.1 });
   assertEquals(Math.max(...a.heat), 1);

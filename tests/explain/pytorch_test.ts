@@ -3,6 +3,7 @@
 import type { Backend } from "../../src/backend/mod.ts";
 import { gradCam } from "../../src/explain/grad_cam.ts";
 import { saliency } from "../../src/explain/saliency.ts";
+import { bundledWeights } from "../../src/models/bundled.ts";
 import { AlexNet, type Classifier, loadModel } from "../../src/models/mod.ts";
 import { assert, assertAllClose, assertEquals } from "../assert.ts";
 import { testWithThreads } from "../backends.ts";
@@ -15,7 +16,9 @@ const narrowAlexNet = { channels: [4, 6, 8, 6, 6], hiddenFeatures: 16, numClasse
 
 /** Loads a network with PyTorch's weights. */
 async function load(name: Name, backend: Backend): Promise<Classifier> {
-  if (name === "alexnet-tiny") return await loadModel({ backend, precision: "f32" });
+  if (name === "alexnet-tiny") {
+    return await loadModel({ backend, weights: bundledWeights(name), precision: "f32" });
+  }
   if (name !== "alexnet") return await loadNarrow(name as NarrowName, backend);
   const weights = new URL("../fixtures/models/narrow_alexnet.pth", import.meta.url);
   return await AlexNet.load({ backend, weights, ...narrowAlexNet });

@@ -53,6 +53,6 @@ export const startFrom = (page: Page, name: string) =>
   page.evaluate(`document.querySelector("#teach").dispatchEvent(new CustomEvent("network", {
     detail: { source: globalThis["${name}"] ??= {
       name: "${name}",
-      weights: new URL("../networks/alexnet_tiny.safetensors", location.href).href,
+      weights: new URL("../networks/resnet_tiny.safetensors", location.href).href,
     } },
   }))`);

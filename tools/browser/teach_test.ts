@@ -287,7 +287,7 @@ testWith(await needsChromium(executable), "the page learns classes", async (t) =
     await phone.waitForFunction("navigator.serviceWorker.controller !== null");
     await phone.waitForFunction(`caches.keys().then(async ([name]) => {
       const stored = (await (await caches.open(name)).keys()).map(({ url }) => url);
-      return ["teach_training", "alexnet_tiny"].every((part) => stored.some((url) => url.includes(part)));
+      return ["teach_training", "resnet_tiny"].every((part) => stored.some((url) => url.includes(part)));
     })`);
     await phone.setInputFiles(`${card(1)} [type=file]`, circles.slice(0, 1));
     await assertCount(phone, 1, "1 photo"); // all that teaching needs is loaded

@@ -2,7 +2,7 @@
  * Puts the numbers into a model card: the blocks between `<!-- name -->` and `<!-- /name -->` come
  * from the recipe, the training log and the evaluation.
  *
- *     deno task card --network resnet-tiny
+ *     deno task card
  *
  * @module
  */
@@ -32,14 +32,14 @@ export interface CardFiles {
   readonly recipe: Recipe;
 }
 
-/** Reads the words of the card, and its data from the folder of the model. */
+/** Reads a card, and the data for its blocks. */
 export async function readCardFiles(network: RecipeNetwork): Promise<CardFiles> {
-  const { file, words } = networks[network], recipe = recipes[network];
+  const { file } = networks[network], recipe = recipes[network];
   const [log, accuracy, calibration] = ["log", "accuracy", "calibration"].map((name) =>
     `${file}.${name}.tsv`
   );
   return {
-    card: await read(words),
+    card: await read(`${file}.md`),
     log: parseLog(await read(log), log),
     results: parseAccuracy(await read(accuracy), accuracy),
     ...(recipe.holdOut > 0 && {
@@ -136,9 +136,9 @@ function recipeList(recipe: Recipe): string {
     ...(emaDecay > 0 ? [`the weights are a moving average with a decay of ${emaDecay}`] : []),
     ...(statisticsImages > 0
       ? [
-        `the statistics of batch normalisation were computed again, from ${
+        `at the end, the statistics of batch normalisation are those of ${
           statisticsImages.toLocaleString("en-US")
-        } training images without these changes`,
+        } plain images`,
       ]
       : []),
     ...(holdOut > 0 ? [`the last ${holdOut} images of each class were held out`] : []),
@@ -218,8 +218,8 @@ function readArgs(args: readonly string[]): { network: RecipeNetwork } | undefin
 }
 
 async function run({ network }: { network: RecipeNetwork }): Promise<void> {
-  const text = renderCard(await readCardFiles(network));
-  await writeAtomically(fileURLToPath(new URL(networks[network].card, folder)), text);
+  const text = renderCard(await readCardFiles(network)), card = `${networks[network].file}.md`;
+  await writeAtomically(fileURLToPath(new URL(card, folder)), text);
 }
 
 if (import.meta.main) Deno.exit(await main(Deno.args));

@@ -16,12 +16,8 @@ export interface CreateOptions {
 
 /** A network to train. */
 export interface TrainableNetwork {
-  /** The beginning of the names of its files in `weights/`. */
+  /** The beginning of the names of its files in `weights/`: the model, its card and its measurements. */
   readonly file: string;
-  /** Its model card in `weights/`. */
-  readonly card: string;
-  /** The file with the words of the card, and blocks for the numbers. */
-  readonly words: string;
   /** Creates the network without values. */
   create(options: CreateOptions): Classifier;
   /** Saves it as the model that ships. */
@@ -32,8 +28,6 @@ export interface TrainableNetwork {
 export const networks: Readonly<Record<RecipeNetwork, TrainableNetwork>> = {
   "alexnet-tiny": {
     file: "alexnet_tiny",
-    card: "README.md",
-    words: "README.md",
     create: (options) => new AlexNetTiny({ ...options, batchNorm: true }),
     async save(trained, options) {
       using model = new AlexNetTiny({ classes: trained.classes });
@@ -44,8 +38,6 @@ export const networks: Readonly<Record<RecipeNetwork, TrainableNetwork>> = {
   },
   "resnet-tiny": {
     file: "resnet_tiny",
-    card: "resnet_tiny.md",
-    words: "recipe/resnet_tiny.md",
     create: (options) => createModel("resnet-tiny", options),
     save: saveModel, // it keeps its batch normalisation: a graph folds it when it is loaded
   },

@@ -110,7 +110,7 @@ export const recipes: Readonly<Record<RecipeNetwork, Recipe>> = {
 };
 
 /** The network that the tasks use unless another is named: the bundled one. */
-export const defaultNetwork: RecipeNetwork = "alexnet-tiny";
+export const defaultNetwork: RecipeNetwork = "resnet-tiny";
 
 /** Returns the number of epochs in all cycles. */
 export function epochsOf({ epochs, restarts }: Recipe): number {

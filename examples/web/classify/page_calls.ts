@@ -20,7 +20,7 @@ export interface NetworkSource {
 
 /** What is known of the network in use. */
 export interface NetworkFacts {
-  /** The kind of network, such as "AlexNetTiny". */
+  /** The kind of network, such as "ResNetTiny". */
   readonly type: string;
   readonly classes: readonly string[];
   /** The name of the backend. */
