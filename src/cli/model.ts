@@ -18,7 +18,7 @@ import { asFileError, isSystemError, UsageError } from "./errors.ts";
 import type { Digest } from "./feature_cache.ts";
 import { isWebUrl, pathOf } from "./inputs.ts";
 import { defaultName, pullCommand, script } from "./pull_command.ts";
-import type { HashedDownload } from "./weights_digest.ts";
+import type { HashedDownload } from "./hashed_download.ts";
 
 /** A model whose weights are not loaded yet. */
 export interface SelectedModel extends Disposable {
@@ -210,7 +210,7 @@ async function checkedFile(path: string): Promise<CheckedSource> {
 }
 
 async function startHashed(url: string): Promise<HashedDownload> {
-  const { hashedDownload } = await import("./weights_digest.ts");
+  const { hashedDownload } = await import("./hashed_download.ts");
   return await hashedDownload(url);
 }
 

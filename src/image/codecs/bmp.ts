@@ -4,10 +4,27 @@
  * @module
  */
 
-import type { BmpLayout } from "../formats/bmp.ts";
 import { damaged, truncated, viewOf } from "../formats/bytes.ts";
 import type { DecodeContext } from "../formats/format.ts";
 import type { RgbImage } from "../pixels.ts";
+
+/** Where the parts of a BMP without compression are. */
+export interface BmpLayout {
+  /** Bits of a pixel. */
+  readonly bits: number;
+  /** Whether the file says which bits are red, green and blue. */
+  readonly hasMasks: boolean;
+  /** The offset of the palette, which pixels of up to 8 bits have. */
+  readonly palette: number;
+  /** Bytes of a colour in the palette: blue, green, red, and with newer headers a byte more. */
+  readonly entryBytes: 3 | 4;
+  /** Whether the first row in the file is the top row. */
+  readonly topDown: boolean;
+  /** The offset of the first row. */
+  readonly start: number;
+  /** Bytes of a row, padded to four. */
+  readonly rowBytes: number;
+}
 
 /** Decodes a BMP without compression. Drops alpha. */
 export function decodeBmp(

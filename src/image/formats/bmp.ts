@@ -5,30 +5,13 @@
  * @module
  */
 
+import type { BmpLayout } from "../codecs/bmp.ts";
 import { damaged, hasText, truncated, viewOf } from "./bytes.ts";
 import { type Format, runtimeMemory } from "./format.ts";
 
 const CORE_HEADER = 12; // OS/2's header stores sizes in 16 bits, every other in 32
 const OS2_HEADER = 64; // its compression 3 has another meaning
 const UNCOMPRESSED = 0, BIT_FIELDS = 3;
-
-/** Where the parts of a BMP without compression are. */
-export interface BmpLayout {
-  /** Bits of a pixel. */
-  readonly bits: number;
-  /** Whether the file says which bits are red, green and blue. */
-  readonly hasMasks: boolean;
-  /** The offset of the palette, which pixels of up to 8 bits have. */
-  readonly palette: number;
-  /** Bytes of a colour in the palette: blue, green, red, and with newer headers a byte more. */
-  readonly entryBytes: 3 | 4;
-  /** Whether the first row in the file is the top row. */
-  readonly topDown: boolean;
-  /** The offset of the first row. */
-  readonly start: number;
-  /** Bytes of a row, padded to four. */
-  readonly rowBytes: number;
-}
 
 /** The layout of a BMP; undefined if it is compressed. The header must be complete. */
 function layoutOf(bytes: Uint8Array, width: number): BmpLayout | undefined {
