@@ -70,7 +70,7 @@ Deno.test({
     assertEquals(await run(args, permitted), here);
 
     const bare = await run(args, { ...from, script: `http://${host}/bare/cli.ts` });
-    const weights = `http://${host}/bare/weights/alexnet_tiny.safetensors`;
+    const weights = `http://${host}/bare/weights/resnet_tiny.safetensors`;
     assertEquals(theError(bare, 1), `${weights}: the server answered 404 Not Found`);
   },
 });

@@ -16,7 +16,7 @@ import { runProgram } from "../../tests/tools.ts";
 import { type Learned, learnPhotos } from "../../tests/train/flow.ts";
 
 const root = new URL("../../", import.meta.url);
-const weights = await Deno.readFile(new URL("weights/resnet_tiny.safetensors", root));
+const weights = await Deno.readFile(new URL("weights/alexnet_tiny.safetensors", root));
 
 /** A program that learns. `read` declares a function that reads a file; `output` passes the result on. */
 const program = (read: string, output: string) => `
