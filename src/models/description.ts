@@ -99,7 +99,7 @@ export function readDescription({ name, metadata }: WeightsFile): Description | 
   if (format.startsWith("pembroke checkpoint ")) {
     throw new FileError(
       name,
-      "is a training checkpoint, not a model; for alexnet-tiny, `deno task export` converts it",
+      "is a training checkpoint, not a model; `deno task export` converts those of weights/recipe",
     );
   }
   if (format !== FORMAT && format !== HEAD_FORMAT) {
