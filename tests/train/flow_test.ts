@@ -9,7 +9,8 @@ Deno.test("the library learns classes from photos", async () => {
   const learned = await learnPhotos(library, photos, bytes);
   const { accuracy, recognized, turns } = learned;
   assert(accuracy > 0.9 && recognized > 0.9, JSON.stringify(learned));
-  assert(turns > 10, `other code ran ${turns} times`);
+  // about one in 100 ms; none without pauses
+  assert(turns >= 3, `other code ran ${turns} times`);
   // in another order, with the same bytes
   const again = await learnPhotos(library, photos.toReversed(), bytes);
   assertEquals(again.sha256, learned.sha256);

@@ -64,7 +64,8 @@ async function assertLearned(learned: Learned, photos: readonly LabelledPhoto[])
     [expected.accuracy, expected.recognized, expected.sha256],
   );
   assert(accuracy > 0.9 && recognized > 0.9, JSON.stringify(learned));
-  assert(turns > 10, `other code ran ${turns} times`);
+  // about one in 100 ms; none without pauses
+  assert(turns >= 3, `other code ran ${turns} times`);
 }
 
 /** Learns in Node. */
