@@ -1,7 +1,7 @@
 /** `learn --fine-tune`: trains the last blocks of a network, too. */
 
 import { FileError, PembrokeError } from "../errors.ts";
-import { writeFile } from "../io/write_file.ts";
+import { replaceFile } from "../io/write_file.ts";
 import type { Classifier } from "../models/mod.ts";
 import { AdamW } from "../train/adamw.ts";
 import { loadCheckpoint, saveCheckpoint } from "../train/checkpoint.ts";
@@ -209,7 +209,7 @@ class Checkpoint {
     if (this.path === undefined) return;
     const bytes = await saveCheckpoint(trainer);
     // deno-lint-ignore require-await -- the sink is synchronous
-    await writeFile(this.path, async (sink) => sink.write(0, bytes));
+    await replaceFile(this.path, async (sink) => sink.write(0, bytes));
   }
 
   async remove(): Promise<void> {
