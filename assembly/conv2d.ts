@@ -4,7 +4,7 @@
 // multiplied. A 1-D convolution has height 1.
 
 import { addColumns, cropImage, fillOffsets, packColumns, packColumnsTransposed, padImage } from "./columns";
-import { ACTIVATION, FIRST, gemmBlock, KC, MR, NR, RESIDUAL, TALL, threadProduct } from "./gemm";
+import { ACTIVATION, FIRST, gemmBlock, KC, MR, NR, RESIDUAL, ROW, TALL, threadProduct } from "./gemm";
 import { packA, packB, packedColumns, packedRows, packTransposedA } from "./gemm_pack";
 import { Conv2dGeometry, FilterGeometry, FusedConv2dGeometry } from "./geometry";
 import { inlinedPart, SILU } from "./inline/activate";
@@ -67,7 +67,18 @@ function columnsPerItem(images: i32, pixels: i32, weights: i32): i32 {
 /** Rows that make an item: all of them, unless there are too few items of columns for the threads. */
 function rowsOfItem(m: i32, columnItems: i32): i32 {
   if (threads == 1 || columnItems >= 4 * threads) return m;
-  return max(2, ceilDiv(ceilDiv(m, ceilDiv(4 * threads, columnItems)), TALL)) * TALL;
+  return ceilDiv(ceilDiv(m, ceilDiv(4 * threads, columnItems)), TALL) * TALL;
+}
+
+/**
+ * Whether the product reads the input where it lies, as a matrix of inC × pixels. Few rows of weights do not pay
+ * for packing it. But small planes are faster packed; and so are those whose distance is a multiple of a large
+ * power of two, because the eight pixels of all channels would then compete for a few sets of the cache.
+ */
+function isReadDirectly(g: Conv2dGeometry): bool {
+  const k = g.filterSize, pixels = g.oh * g.ow;
+  if (k != g.groupInC || g.isPadded || g.strideH != 1 || g.strideW != 1) return false;
+  return g.groupOutC <= 128 && pixels >= 128 && min(KC, k) * (pixels & -pixels) <= 1 << 14;
 }
 
 /**
@@ -99,6 +110,7 @@ export function conv2d(
   const items = images * blocks * rowBlocks;
   // where a block can hold the whole depth, the items of other rows use it again
   const isWhole = (k as f64) * (packedColumns(blockColumns) as f64) <= (KC * NC) as f64;
+  const direct = isReadDirectly(g);
   let paddedImage = -1, packedItem = -1;
   for (let item = claim(items); item >= 0; item = claim(items)) {
     const columnItem = item / rowBlocks, row = item % rowBlocks * blockRows;
@@ -115,17 +127,26 @@ export function conv2d(
       image = padded;
     }
     product.m = rows;
-    product.n = columns;
+    const whole = direct ? columns & ~(NR - 1) : 0, packedCount = columns - whole;
     const isPacked = isWhole && columnItem == packedItem;
     packedItem = columnItem;
     for (let l = 0, b = block; l < k; l += KC) {
       const depth = min(KC, k - l);
-      if (!isPacked) packColumns(b, image, offsets + (l << 2), depth, j, columns, g);
       product.k = depth;
-      product.bPanel = (depth * NR) << 2;
       product.flags = (l == 0 ? begins : 0) | (l + depth == k ? ends : 0);
-      gemmBlock(out, a + ((l * MR) << 2), b, itemBias, product);
-      if (isWhole) b += (depth * packedColumns(columns)) << 2;
+      if (whole > 0) {
+        product.n = whole;
+        product.bPanel = ROW;
+        product.bRow = pixels << 2;
+        gemmBlock(out, a + ((l * MR) << 2), image + ((l * pixels + j) << 2), itemBias, product);
+      }
+      if (packedCount == 0) continue;
+      if (!isPacked) packColumns(b, image, offsets + (l << 2), depth, j + whole, packedCount, g);
+      product.n = packedCount;
+      product.bPanel = (depth * NR) << 2;
+      product.bRow = ROW;
+      gemmBlock(out + (whole << 2), a + ((l * MR) << 2), b, itemBias, product);
+      if (isWhole) b += (depth * packedColumns(packedCount)) << 2;
     }
     if (g.activation == SILU) siluRows(out, pixels << 2, rows, columns);
   }
@@ -178,6 +199,7 @@ export function conv2dBackwardWeight(
   const product = threadProduct();
   product.m = m;
   product.ldc = k;
+  product.bRow = ROW;
   product.flags = 0;
 
   // an item is some columns of dw, over all samples
@@ -252,6 +274,7 @@ export function conv2dBackwardInput(
 
   const product = threadProduct();
   product.aPanel = (m * MR) << 2;
+  product.bRow = ROW;
 
   for (let s = claim(items); s >= 0; s = claim(items)) {
     const a = packed + (((s % groups) * packedRows(k) * m) << 2);

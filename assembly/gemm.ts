@@ -5,15 +5,16 @@
 //   B: panels of NR columns, B[panel][k][NR]   columns beyond n can hold anything and are not used
 //
 // A panel of B, KC × 8 floats, stays in the first-level cache while all rows of A are multiplied by it.
+// Whole panels of a B that is not packed are used where they lie: bRow bytes from row to row, bPanel = ROW.
 
 import { activate, activate4 } from "./inline/activate";
 import {
-  ACTIVATION, FIRST, gemm4x1, gemm4x8, gemm6x8, gemm8x4, isTall, KC, MR, NR, Product, RESIDUAL, TALL, TILE,
-  zeroBias,
+  ACTIVATION, FIRST, gemm4x1, gemm4x8, gemm5x8, gemm8x4, KC, MR, NR, Product, RESIDUAL, ROW, TALL,
+  TALL_DEPTH, TILE, zeroBias,
 } from "./gemm_tiles";
 import { EDGE_TILE, threadMemory } from "./threads";
 
-export { ACTIVATION, FIRST, KC, MR, NR, Product, RESIDUAL, TALL, threadProduct } from "./gemm_tiles";
+export { ACTIVATION, FIRST, KC, MR, NR, Product, RESIDUAL, ROW, TALL, threadProduct } from "./gemm_tiles";
 
 /** Floats of packed A that stay in the second-level cache while all panels of B pass: 192 KB. */
 const A_FLOATS: i32 = 128 * KC;
@@ -39,23 +40,23 @@ export function gemmBlock(c: usize, a: usize, b: usize, bias: usize, product: Pr
 /** Each panel of A is used on all of B before the next. */
 function gemmPart(c: usize, a: usize, b: usize, bias: usize, m: i32, n: i32, product: Product): void {
   const k = product.k, ldc = product.ldc, flags = product.flags, row = (ldc as usize) << 2;
-  const aPanel = product.aPanel, bPanel = product.bPanel, whole = n / NR, rest = n % NR;
+  const aPanel = product.aPanel, bPanel = product.bPanel, bRow = product.bRow;
+  const whole = n / NR, rest = n % NR;
   const last = b + (whole as usize) * bPanel;
   let i = 0, ap = a, to = c;
-  if (isTall(k)) {
+  if (k >= TALL_DEPTH) {
     const step: usize = bias ? 4 * MR : 0;
-    for (; i + TALL <= m; i += TALL, ap += 3 * aPanel, to += (TALL as usize) * row) {
+    for (; i + TALL <= m; i += TALL, ap += 5 * aPanel, to += (TALL as usize) * row) {
       const start = bias ? bias + (i << 2) : zeroBias;
       for (let bp = b, tile = to; bp < last; bp += bPanel, tile += NR << 2) {
-        gemm6x8(tile, ap, bp, start, step, 0);
-        gemm6x8(tile, ap, bp, start, step, 1);
+        for (let part: usize = 0; part < 4; part++) gemm5x8(tile, ap, bp, start, step, part);
       }
     }
   }
   for (; i < m; i += MR, ap += aPanel, to += (MR as usize) * row) {
     const start = bias ? bias + (i << 2) : 0;
     for (let bp = b, tile = to; bp < last; bp += bPanel, tile += NR << 2) {
-      if (i + MR <= m) gemm4x8(tile, ldc, ap, bp, k, bias ? start : zeroBias, flags);
+      if (i + MR <= m) gemm4x8(tile, ldc, ap, bp, bRow, k, bias ? start : zeroBias, flags);
       else gemmEdge(tile, ap, bp, start, m - i, NR, product);
     }
   }
@@ -82,7 +83,7 @@ function gemmEdge(
   } else if (rows > MR) {
     gemm8x4(from, NR, a, product.aPanel, b, product.k);
   } else {
-    gemm4x8(from, NR, a, b, product.k, zeroBias, FIRST);
+    gemm4x8(from, NR, a, b, product.bRow, product.k, zeroBias, FIRST);
   }
   for (let i = 0; i < rows; i++, from += NR << 2, c += product.ldc << 2) {
     const start = bias ? load<f32>(bias + (i << 2)) : 0;
@@ -110,19 +111,18 @@ export function gemmPanels(c: usize, a: usize, b: usize, product: Product): void
   const aPanel = product.aPanel, bPanel = product.bPanel;
   const rest = n % NR <= NR / 2 ? n % NR : 0, whole = n - rest;
   let i = 0, to = c, ap = a;
-  if (isTall(k)) {
-    for (; i + TALL <= m; i += TALL, ap += 3 * aPanel, to += (TALL * ldc) << 2) {
+  if (k >= TALL_DEPTH) {
+    for (; i + TALL <= m; i += TALL, ap += 5 * aPanel, to += (TALL * ldc) << 2) {
       let tile = to, bp = b;
       for (let j = 0; j < whole; j += NR, tile += NR << 2, bp += bPanel) {
-        gemm6x8(tile, ap, bp, zeroBias, 0, 0);
-        gemm6x8(tile, ap, bp, zeroBias, 0, 1);
+        for (let part: usize = 0; part < 4; part++) gemm5x8(tile, ap, bp, zeroBias, 0, part);
       }
     }
   }
   for (; i < m; i += MR, ap += aPanel, to += (MR * ldc) << 2) {
     let tile = to, bp = b;
     for (let j = 0; j < whole; j += NR, tile += NR << 2, bp += bPanel) {
-      gemm4x8(tile, ldc, ap, bp, k, zeroBias, flags);
+      gemm4x8(tile, ldc, ap, bp, ROW, k, zeroBias, flags);
     }
   }
   if (rest == 0) return;
@@ -131,5 +131,5 @@ export function gemmPanels(c: usize, a: usize, b: usize, product: Product): void
   for (i = 0; i + 2 * MR <= m; i += 2 * MR, a += 2 * aPanel, c += (2 * MR * ldc) << 2) {
     gemm8x4(c, ldc, a, aPanel, b, k);
   }
-  if (i < m) gemm4x8(c, ldc, a, b, k, zeroBias, flags);
+  if (i < m) gemm4x8(c, ldc, a, b, ROW, k, zeroBias, flags);
 }

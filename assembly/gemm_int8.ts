@@ -16,6 +16,7 @@
 // computed without fused multiply-adds. So are the results.
 
 import { MR, NR, storeColumns } from "./gemm_tiles";
+import { lane0, lane1, lane2, lane3 } from "./inline/lanes";
 import { loadPart, storePart } from "./inline/part";
 import { EDGE_TILE, PRODUCT, threadMemory } from "./threads";
 
@@ -152,16 +153,16 @@ function tile4x8(
   for (let isLast = product.isWide == 0;; isLast = true) {
     for (const end = b + words; b < end; b += 32, a += A_STEP) {
       const b0 = v128.load(b), b1 = v128.load(b, 16), w = weights(a);
-      let s = i32x4.shuffle(w, w, 0, 0, 0, 0);
+      let s = lane0(w);
       c00 = dot(c00, s, b0, splits);
       c01 = dot(c01, s, b1, splits);
-      s = i32x4.shuffle(w, w, 1, 1, 1, 1);
+      s = lane1(w);
       c10 = dot(c10, s, b0, splits);
       c11 = dot(c11, s, b1, splits);
-      s = i32x4.shuffle(w, w, 2, 2, 2, 2);
+      s = lane2(w);
       c20 = dot(c20, s, b0, splits);
       c21 = dot(c21, s, b1, splits);
-      s = i32x4.shuffle(w, w, 3, 3, 3, 3);
+      s = lane3(w);
       c30 = dot(c30, s, b0, splits);
       c31 = dot(c31, s, b1, splits);
     }
@@ -180,10 +181,10 @@ function tile4x8(
     const at = i << 2, ldc: usize = product.ldc << 2;
     const sums = v128.load(product.sums + at), scales = v128.load(product.scales + at);
     const biases = product.bias ? v128.load(product.bias + at) : f32x4.splat(0);
-    finishRow(c, c00, c01, by, splat0(sums), splat0(scales), splat0(biases), product);
-    finishRow(c + ldc, c10, c11, by, splat1(sums), splat1(scales), splat1(biases), product);
-    finishRow(c + 2 * ldc, c20, c21, by, splat2(sums), splat2(scales), splat2(biases), product);
-    finishRow(c + 3 * ldc, c30, c31, by, splat3(sums), splat3(scales), splat3(biases), product);
+    finishRow(c, c00, c01, by, lane0(sums), lane0(scales), lane0(biases), product);
+    finishRow(c + ldc, c10, c11, by, lane1(sums), lane1(scales), lane1(biases), product);
+    finishRow(c + 2 * ldc, c20, c21, by, lane2(sums), lane2(scales), lane2(biases), product);
+    finishRow(c + 3 * ldc, c30, c31, by, lane3(sums), lane3(scales), lane3(biases), product);
     return;
   }
   const to = threadMemory + EDGE_TILE;
@@ -204,16 +205,16 @@ function tile8x4(a: usize, panel: usize, b: usize, k: i32, isWide: bool): void {
   for (let isLast = !isWide;; isLast = true) {
     for (const end = b + ((k as usize) << 5); b < end; b += 32, a += A_STEP) {
       const a0 = weights(a), a1 = weights(a + panel), columns = v128.load(b);
-      let s = i32x4.shuffle(columns, columns, 0, 0, 0, 0);
+      let s = lane0(columns);
       c00 = dot(c00, a0, s);
       c01 = dot(c01, a1, s);
-      s = i32x4.shuffle(columns, columns, 1, 1, 1, 1);
+      s = lane1(columns);
       c10 = dot(c10, a0, s);
       c11 = dot(c11, a1, s);
-      s = i32x4.shuffle(columns, columns, 2, 2, 2, 2);
+      s = lane2(columns);
       c20 = dot(c20, a0, s);
       c21 = dot(c21, a1, s);
-      s = i32x4.shuffle(columns, columns, 3, 3, 3, 3);
+      s = lane3(columns);
       c30 = dot(c30, a0, s);
       c31 = dot(c31, a1, s);
     }
@@ -258,30 +259,6 @@ function tile4x1(row: i32, a: usize, b: usize, k: i32, isWide: bool): void {
   v128.store_lane<i32>(to, s0, 1, NR * 4);
   v128.store_lane<i32>(to, s0, 2, NR * 8);
   v128.store_lane<i32>(to, s0, 3, NR * 12);
-}
-
-// @ts-ignore: decorator
-@inline
-function splat0(v: v128): v128 {
-  return i32x4.shuffle(v, v, 0, 0, 0, 0);
-}
-
-// @ts-ignore: decorator
-@inline
-function splat1(v: v128): v128 {
-  return i32x4.shuffle(v, v, 1, 1, 1, 1);
-}
-
-// @ts-ignore: decorator
-@inline
-function splat2(v: v128): v128 {
-  return i32x4.shuffle(v, v, 2, 2, 2, 2);
-}
-
-// @ts-ignore: decorator
-@inline
-function splat3(v: v128): v128 {
-  return i32x4.shuffle(v, v, 3, 3, 3, 3);
 }
 
 /** Sums of a row as floats; `by` is the address of the steps of their columns. */

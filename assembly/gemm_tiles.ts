@@ -1,7 +1,7 @@
 // Tiles of a matrix product, C (+)= A · B on packed panels (gemm.ts): all sums of a tile stay in registers.
 
 import { activate4, NONE } from "./inline/activate";
-import { madd } from "./inline/lanes";
+import { lane0, lane1, lane2, lane3, madd } from "./inline/lanes";
 import { highHalves, interleaveHigh, interleaveLow, lowHalves } from "./inline/transpose";
 import { PRODUCT, threadMemory } from "./threads";
 
@@ -10,6 +10,8 @@ export const NR: i32 = 8;
 /** Depth of a block. A panel of B takes 12 KB then; the matching part of A stays in the second level. */
 export const KC: i32 = 384;
 
+/** Bytes of a row of a panel of B. */
+export const ROW: usize = 8 * 4;
 /** Bytes of a tile. */
 export const TILE: usize = 4 * 8 * 4;
 
@@ -37,6 +39,8 @@ export class Product {
   aPanel: usize;
   /** Bytes from one panel of B to the next. */
   bPanel: usize;
+  /** Bytes from one row of B to the next: ROW if it is packed. */
+  bRow: usize;
   /** FIRST, RESIDUAL, and the code of an activation << ACTIVATION; or 0. */
   flags: i32;
   /** With RESIDUAL, bytes from C to the tensor that is added; 0 for C itself. */
@@ -58,22 +62,25 @@ export function threadProduct(): Product {
  * 8 accumulators just hide the latency of the adders.
  *
  * @param ldc floats from one row of C to the next
+ * @param bRow bytes from one row of B to the next
  * @param bias 4 floats, read with FIRST
  */
-export function gemm4x8(c: usize, ldc: i32, a: usize, b: usize, k: i32, bias: usize, flags: i32): void {
+export function gemm4x8(
+  c: usize, ldc: i32, a: usize, b: usize, bRow: usize, k: i32, bias: usize, flags: i32,
+): void {
   let c00 = f32x4.splat(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00;
-  for (const end = b + ((k as usize) << 5); b < end; b += 32, a += 16) {
+  for (const end = a + ((k as usize) << 4); a < end; b += bRow, a += 16) {
     const b0 = v128.load(b), b1 = v128.load(b, 16), rows = v128.load(a);
-    let s = i32x4.shuffle(rows, rows, 0, 0, 0, 0);
+    let s = lane0(rows);
     c00 = madd(c00, s, b0);
     c01 = madd(c01, s, b1);
-    s = i32x4.shuffle(rows, rows, 1, 1, 1, 1);
+    s = lane1(rows);
     c10 = madd(c10, s, b0);
     c11 = madd(c11, s, b1);
-    s = i32x4.shuffle(rows, rows, 2, 2, 2, 2);
+    s = lane2(rows);
     c20 = madd(c20, s, b0);
     c21 = madd(c21, s, b1);
-    s = i32x4.shuffle(rows, rows, 3, 3, 3, 3);
+    s = lane3(rows);
     c30 = madd(c30, s, b0);
     c31 = madd(c31, s, b1);
   }
@@ -111,64 +118,76 @@ function finishRow(c: usize, v0: v128, v1: v128, bias: usize, flags: i32): void 
 }
 
 /**
- * Half of three tiles below each other: C[6×8] (+)= A[6×k] · B[k×8], four rows of A from one panel and two
- * from another. 12 accumulators, two vectors of B and a broadcast fill 15 of 16 registers. It takes a
- * seventh less time for each product than gemm4x8, but only where a multiply-add is one instruction:
- * otherwise the products need another register.
+ * A fifth of five tiles below each other: C[5×8] (+)= A[5×k] · B[k×8], the four rows of a panel of A and one
+ * row of the fifth panel. It spends fewer instructions on each multiply-add than gemm4x8: a quarter of the
+ * loop's own, and a load of B serves five rows.
  *
- * @param c twelve rows of C
- * @param a three panels
- * @param lower 0 for the first six rows, 1 for the others
+ * The loop can end after each of its four steps. Otherwise the compiler would sort the steps by accumulator,
+ * and the operands of all four would not fit into the registers.
+ *
+ * @param c twenty rows of C
+ * @param a five panels
  * @param bias 4 floats, read with FIRST
  * @param biasStep bytes from four biases to the next four
+ * @param part which of the first four panels, and which row of the fifth
  */
-export function gemm6x8(c: usize, a: usize, b: usize, bias: usize, biasStep: usize, lower: usize): void {
+export function gemm5x8(c: usize, a: usize, b: usize, bias: usize, biasStep: usize, part: usize): void {
   const product = threadProduct(), row = (product.ldc as usize) << 2, flags = product.flags;
-  let a2 = a + product.aPanel + (lower << 3);
-  a += lower * (product.aPanel << 1);
+  const bRow = product.bRow;
+  let fifth = a + 4 * product.aPanel + (part << 2);
+  a += part * product.aPanel;
   let c00 = f32x4.splat(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00;
-  let c40 = c00, c41 = c00, c50 = c00, c51 = c00;
-  for (const end = b + ((product.k as usize) << 5); b < end; b += 32, a += 16, a2 += 16) {
-    const b0 = v128.load(b), b1 = v128.load(b, 16);
-    let s = v128.load32_splat(a);
-    c00 = madd(c00, s, b0);
-    c01 = madd(c01, s, b1);
-    s = v128.load32_splat(a, 4);
-    c10 = madd(c10, s, b0);
-    c11 = madd(c11, s, b1);
-    s = v128.load32_splat(a, 8);
-    c20 = madd(c20, s, b0);
-    c21 = madd(c21, s, b1);
-    s = v128.load32_splat(a, 12);
-    c30 = madd(c30, s, b0);
-    c31 = madd(c31, s, b1);
-    s = v128.load32_splat(a2);
-    c40 = madd(c40, s, b0);
-    c41 = madd(c41, s, b1);
-    s = v128.load32_splat(a2, 4);
-    c50 = madd(c50, s, b0);
-    c51 = madd(c51, s, b1);
+  let c40 = c00, c41 = c00, s = c00;
+  for (const end = a + ((product.k as usize) << 4);; fifth += 64) {
+    let b0 = v128.load(b), b1 = v128.load(b, 16), rows = v128.load(a);
+    s = lane0(rows), c00 = madd(c00, s, b0), c01 = madd(c01, s, b1);
+    s = lane1(rows), c10 = madd(c10, s, b0), c11 = madd(c11, s, b1);
+    s = lane2(rows), c20 = madd(c20, s, b0), c21 = madd(c21, s, b1);
+    s = lane3(rows), c30 = madd(c30, s, b0), c31 = madd(c31, s, b1);
+    s = v128.load32_splat(fifth), c40 = madd(c40, s, b0), c41 = madd(c41, s, b1);
+    b += bRow;
+    if (a + 16 == end) break;
+    b0 = v128.load(b), b1 = v128.load(b, 16), rows = v128.load(a, 16);
+    s = lane0(rows), c00 = madd(c00, s, b0), c01 = madd(c01, s, b1);
+    s = lane1(rows), c10 = madd(c10, s, b0), c11 = madd(c11, s, b1);
+    s = lane2(rows), c20 = madd(c20, s, b0), c21 = madd(c21, s, b1);
+    s = lane3(rows), c30 = madd(c30, s, b0), c31 = madd(c31, s, b1);
+    s = v128.load32_splat(fifth, 16), c40 = madd(c40, s, b0), c41 = madd(c41, s, b1);
+    b += bRow;
+    if (a + 32 == end) break;
+    b0 = v128.load(b), b1 = v128.load(b, 16), rows = v128.load(a, 32);
+    s = lane0(rows), c00 = madd(c00, s, b0), c01 = madd(c01, s, b1);
+    s = lane1(rows), c10 = madd(c10, s, b0), c11 = madd(c11, s, b1);
+    s = lane2(rows), c20 = madd(c20, s, b0), c21 = madd(c21, s, b1);
+    s = lane3(rows), c30 = madd(c30, s, b0), c31 = madd(c31, s, b1);
+    s = v128.load32_splat(fifth, 32), c40 = madd(c40, s, b0), c41 = madd(c41, s, b1);
+    b += bRow;
+    if (a + 48 == end) break;
+    b0 = v128.load(b), b1 = v128.load(b, 16), rows = v128.load(a, 48);
+    s = lane0(rows), c00 = madd(c00, s, b0), c01 = madd(c01, s, b1);
+    s = lane1(rows), c10 = madd(c10, s, b0), c11 = madd(c11, s, b1);
+    s = lane2(rows), c20 = madd(c20, s, b0), c21 = madd(c21, s, b1);
+    s = lane3(rows), c30 = madd(c30, s, b0), c31 = madd(c31, s, b1);
+    s = v128.load32_splat(fifth, 48), c40 = madd(c40, s, b0), c41 = madd(c41, s, b1);
+    b += bRow;
+    a += 64;
+    if (a == end) break;
   }
-  const c2 = c + (4 + 2 * lower) * row, bias2 = bias + biasStep + ((lower * biasStep) >> 1);
-  c += 8 * lower * row;
-  bias += 2 * lower * biasStep;
+  const c4 = c + (16 + part) * row, bias4 = bias + 4 * biasStep + ((part * biasStep) >> 2);
+  c += 4 * part * row;
+  bias += part * biasStep;
   finishRow(c, c00, c01, bias, flags);
   finishRow(c + row, c10, c11, bias + 4, flags);
   finishRow(c + 2 * row, c20, c21, bias + 8, flags);
   finishRow(c + 3 * row, c30, c31, bias + 12, flags);
-  finishRow(c2, c40, c41, bias2, flags);
-  finishRow(c2 + row, c50, c51, bias2 + 4, flags);
+  finishRow(c4, c40, c41, bias4, flags);
 }
 
-/** Rows of three tiles. */
-export const TALL: i32 = 3 * MR;
+/** Rows of five tiles. */
+export const TALL: i32 = 5 * MR;
 
-/** Whether gemm6x8 is faster than gemm4x8. Less depth does not pay for its longer beginning and end. */
-// @ts-ignore: decorator
-@inline
-export function isTall(k: i32): bool {
-  return ASC_FEATURE_RELAXED_SIMD && k >= 32;
-}
+/** The depth from which on gemm5x8 is faster than gemm4x8: it takes longer to begin and to end. */
+export const TALL_DEPTH: i32 = 32;
 
 /**
  * The first column of a tile, A[4×k] · B[k×1], to an edge tile. A plane of odd height and width, 7×7 say,
@@ -200,16 +219,16 @@ export function gemm8x4(c: usize, ldc: i32, a: usize, panel: usize, b: usize, k:
   let c00 = f32x4.splat(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00;
   for (const end = b + ((k as usize) << 5); b < end; b += 32, a += 16) {
     const a0 = v128.load(a), a1 = v128.load(a + panel), columns = v128.load(b);
-    let s = i32x4.shuffle(columns, columns, 0, 0, 0, 0);
+    let s = lane0(columns);
     c00 = madd(c00, s, a0);
     c01 = madd(c01, s, a1);
-    s = i32x4.shuffle(columns, columns, 1, 1, 1, 1);
+    s = lane1(columns);
     c10 = madd(c10, s, a0);
     c11 = madd(c11, s, a1);
-    s = i32x4.shuffle(columns, columns, 2, 2, 2, 2);
+    s = lane2(columns);
     c20 = madd(c20, s, a0);
     c21 = madd(c21, s, a1);
-    s = i32x4.shuffle(columns, columns, 3, 3, 3, 3);
+    s = lane3(columns);
     c30 = madd(c30, s, a0);
     c31 = madd(c31, s, a1);
   }

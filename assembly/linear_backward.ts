@@ -1,6 +1,6 @@
 // The gradients of y[n, o] = x[n, :] · w[o, :] + b[o].
 
-import { gemmBlock, MR, NR, threadProduct } from "./gemm";
+import { gemmBlock, MR, NR, ROW, threadProduct } from "./gemm";
 import { packB, packedRows, packTransposedA } from "./gemm_pack";
 import { LinearGeometry } from "./geometry";
 import { madd } from "./inline/lanes";
@@ -37,6 +37,7 @@ export function linearBackwardWeight(
   product.k = n;
   product.ldc = inF;
   product.bPanel = (n * NR) << 2;
+  product.bRow = ROW;
   product.flags = 0;
   // panel by panel, so that dw is written in order
   const items = ceilDiv(outF, ROWS);

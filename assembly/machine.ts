@@ -1,7 +1,7 @@
 // Measures the machine for the benchmark: arithmetic on data in the first-level cache, and reading from
 // memory. bench/machine compiles this file; it is not part of the library.
 
-import { FIRST, gemmPanels, KC, NR, TALL, threadProduct } from "./gemm";
+import { FIRST, gemmPanels, KC, NR, ROW, TALL, threadProduct } from "./gemm";
 
 /** The operands of three deep tiles: A[3][KC][4], B[KC][8] and C[12][8], 31 KB. */
 const a: usize = memory.data((KC * TALL + KC * NR + TALL * NR) * 4, 64);
@@ -20,8 +20,9 @@ export function multiply(times: i32): void {
   product.n = NR;
   product.k = KC;
   product.ldc = NR;
-  product.aPanel = (KC * TALL / 3) << 2;
+  product.aPanel = (KC * TALL / 5) << 2;
   product.bPanel = (KC * NR) << 2;
+  product.bRow = ROW;
   product.flags = FIRST;
   for (let i = 0; i < times; i++) gemmPanels(c, a, b, product);
 }

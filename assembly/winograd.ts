@@ -5,7 +5,7 @@
 // Weights and input tiles are transformed to U and V. At each position p of a tile, the sums over
 // channels are a matrix product M[p] = U[p] · V[p], with a column for each tile. Then y = Aᵀ M A.
 
-import { FIRST, gemmPanels, MR, NR, TALL, threadProduct } from "./gemm";
+import { FIRST, gemmPanels, MR, NR, ROW, TALL, threadProduct } from "./gemm";
 import { packedColumns, packedRows } from "./gemm_pack";
 import { Conv2dGeometry, FusedConv2dGeometry } from "./geometry";
 import { activate, activate4, inlinedPart, NONE, SILU } from "./inline/activate";
@@ -21,13 +21,13 @@ import {
 } from "./winograd_tiles";
 import { transformWeights } from "./winograd_weights";
 
-/** Floats of V: 4 MB, or 2 MB for each thread that has a V of its own. */
+/** Floats of V and twice those of M: 4 MB, or 2 MB for each thread that has a V of its own. */
 const BOX_FLOATS: i32 = 1 << 20, THREAD_BOX_FLOATS: i32 = 1 << 19;
 
 /** Input channels that are transformed together, because their rows share cache lines. */
 const CHANNEL_BLOCK: i32 = 4;
 
-/** Output channels whose weights are transformed and used together, in the second-level cache. */
+/** The most output channels whose weights are transformed and used together, in the second-level cache. */
 const OUTPUT_BLOCK: i32 = TALL;
 
 /** Bytes between matrices of neighbouring positions, so that they do not share cache sets. */
@@ -41,11 +41,11 @@ const STAGGER: i32 = 64;
 function planBoxes(g: Conv2dGeometry): bool {
   const c = channels(g);
   if (threads > 1) {
-    plan(g, c, THREAD_BOX_FLOATS);
+    plan(g, c + 2 * OUTPUT_BLOCK, THREAD_BOX_FLOATS);
     // with fewer boxes, a late thread would keep the others waiting
     if (boxes * g.groups >= 4 * threads) return true;
   }
-  plan(g, c, BOX_FLOATS);
+  plan(g, c + 2 * OUTPUT_BLOCK, BOX_FLOATS);
   return false;
 }
 
@@ -162,10 +162,10 @@ function computeBox(
   product.ldc = ld;
   product.aPanel = (c * MR) << 2;
   product.bPanel = (c * NR) << 2;
+  product.bRow = ROW;
   product.flags = FIRST;
-  // small items where there would be too few for all threads
   const largest = tiles > NR / 2 ? OUTPUT_BLOCK : 2 * MR; // the height of the tile that gemm.ts takes
-  const outputsPerItem = ceilDiv(m, largest) < 4 * threads ? MR : largest;
+  const outputsPerItem = threads == 1 ? largest : min(largest, max(1, m / (4 * threads * MR)) * MR);
   const outputs = ceilDiv(m, outputsPerItem);
   const planeY: usize = (g.oh * g.ow) << 2;
   for (let item = claim(outputs); item >= 0; item = claim(outputs)) {

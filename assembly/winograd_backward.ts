@@ -1,6 +1,6 @@
 // The gradient of Winograd's weights, dw = Gᵀ [Σ over tiles (A dy Aᵀ) ⊙ (Bᵀ d B)] G.
 
-import { FIRST, gemmPanels, MR, NR, Product, threadProduct } from "./gemm";
+import { FIRST, gemmPanels, MR, NR, Product, ROW, threadProduct } from "./gemm";
 import { packedColumns, packedRows } from "./gemm_pack";
 import { Conv2dGeometry } from "./geometry";
 import { highHalves, interleaveHigh, interleaveLow, lowHalves } from "./inline/transpose";
@@ -94,6 +94,7 @@ export function winogradBackwardWeight(
       product.k = tiles;
       product.aPanel = (MR * tiles) << 2;
       product.bPanel = (NR * tiles) << 2;
+      product.bRow = ROW;
       product.flags = box == 0 ? FIRST : 0;
       multiplyPositions(products, e, v, rows, product);
     }

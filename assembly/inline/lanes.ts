@@ -15,6 +15,34 @@ export function maddIf(fuses: bool, acc: v128, a: v128, b: v128): v128 {
   return fuses ? madd(acc, a, b) : f32x4.add(acc, f32x4.mul(a, b));
 }
 
+/** The first lane in all lanes. */
+// @ts-ignore: decorator
+@inline
+export function lane0(v: v128): v128 {
+  return i32x4.shuffle(v, v, 0, 0, 0, 0);
+}
+
+/** The second lane in all lanes. */
+// @ts-ignore: decorator
+@inline
+export function lane1(v: v128): v128 {
+  return i32x4.shuffle(v, v, 1, 1, 1, 1);
+}
+
+/** The third lane in all lanes. */
+// @ts-ignore: decorator
+@inline
+export function lane2(v: v128): v128 {
+  return i32x4.shuffle(v, v, 2, 2, 2, 2);
+}
+
+/** The last lane in all lanes. */
+// @ts-ignore: decorator
+@inline
+export function lane3(v: v128): v128 {
+  return i32x4.shuffle(v, v, 3, 3, 3, 3);
+}
+
 /** max(x, 0) per lane. pmax is one instruction, and keeps a NaN when x is its first operand. */
 // @ts-ignore: decorator
 @inline

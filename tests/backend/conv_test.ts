@@ -88,6 +88,25 @@ testOnEveryBackend("conv2d() sums blocks of k around 384", async (backend) => {
   }
 });
 
+testOnEveryBackend("conv2d() is correct around the edges of twenty rows", async (backend) => {
+  for (const k of [31, 32, 33, 34, 35, 386]) { // the loop over k has four steps
+    for (const rows of [19, 20, 21, 24, 39, 40, 41]) {
+      const columns = [8, 9, 136, 141][rows % 4]; // from 128 on, the input is not packed
+      await check(backend, { x: [1, k, 1, columns], w: [rows, k, 1, 1], relu: rows % 2 === 1 });
+    }
+  }
+});
+
+testOnEveryBackend("conv2d() reads planes of 1×1 kernels where they lie", async (backend) => {
+  const checkPlanes = (m: number, h: number, w: number) =>
+    check(backend, { x: [2, 6, h, w], w: [2 * m, 3, 1, 1], groups: 2, relu: m % 2 === 1 });
+  for (const m of [1, 3, 16, 127, 128, 129]) {
+    for (const [h, w] of [[8, 16], [11, 13]]) await checkPlanes(m, h, w);
+  }
+  await checkPlanes(5, 16, 32);
+  await checkPlanes(5, 64, 64); // a distance of 16 KB
+});
+
 testOnEveryBackend(
   "conv2d() sums deep kernels whose blocks end inside a window",
   async (backend) => {

@@ -115,7 +115,7 @@ testOnWasm(
 testOnWasm(
   "winograd computes half a panel of tiles for pairs of panels of channels",
   async (backend) => {
-    for (const outC of [28, 33, 40]) { // one thread transforms 8 channels at a time from 25 on
+    for (const outC of [5, 8, 28, 33, 64, 67]) { // several threads take 4 channels up to 63
       for (const ow of [4, 15, 16, 20, 33]) {
         await check(backend, { x: [1, 2, 4, ow], w: [outC, 2, 3, 3], padding: [1, 1, 1, 1] });
       }
@@ -123,8 +123,16 @@ testOnWasm(
   },
 );
 
+testOnWasm("winograd is correct around the edges of twenty channels", async (backend) => {
+  for (const outC of [19, 20, 21, 24, 39, 40, 41]) {
+    for (const inC of [31, 32, 33, 34, 35]) { // the loop over the inputs has four steps
+      await check(backend, { x: [1, inC, 6, 17], w: [outC, inC, 3, 3], padding: [1, 1, 1, 1] });
+    }
+  }
+});
+
 testOnWasm("winograd works with more tiles than fit into a box", async (backend) => {
-  // 4 MB hold 36 matrices of 4848 tiles of 6 channels, 64 of 2728, or 36 of 32 tiles of 900
+  // 4 MB hold 36 matrices of 693 tiles of 2 channels and 40 outputs, or 32 of 900; in gradients 5825
   const padding: Sides = [1, 1, 1, 1];
   await check(backend, { x: [1, 2, 300, 301], w: [3, 2, 3, 3], padding });
   await check(backend, { x: [5, 2, 131, 160], w: [3, 2, 3, 3], padding });
