@@ -8,16 +8,11 @@
 import { FIRST, gemmPanels, MR, NR, ROW, TALL, threadProduct } from "./gemm";
 import { packedColumns, packedRows } from "./gemm_pack";
 import { Conv2dGeometry, FusedConv2dGeometry } from "./geometry";
-import { activate, activate4, inlinedPart, NONE, SILU } from "./inline/activate";
-import { highHalves, interleaveHigh, interleaveLow, lowHalves } from "./inline/transpose";
-import { outputTransform6, outputTransform8Even, outputTransform8Odd } from "./inline/winograd";
-import { silu } from "./silu";
+import { bytesForThreads, ceilDiv, claim, join, setSolo, threads, threadScratch } from "./threads";
+import { outputTiles } from "./winograd_outputs";
 import {
-  bytesForThreads, ceilDiv, claim, HALF_TILE, join, setSolo, threadMemory, threads, threadScratch,
-} from "./threads";
-import {
-  boxes, boxInputSize, fillOffsets, fillTargets, gatherInput, inputRowBytes, inputSide, maxInputSize,
-  maxTiles, plan, positions, selectBox, taps, TARGET, TILE, tiles, transformInput,
+  boxes, boxInputSize, fillOffsets, fillTargets, gatherInput, inputRowBytes, maxInputSize, maxTiles, plan,
+  positions, selectBox, taps, TARGET, tiles, transformInput,
 } from "./winograd_tiles";
 import { transformWeights } from "./winograd_weights";
 
@@ -178,7 +173,7 @@ function computeBox(
     for (let o = 0; o < count; o++) {
       outputTiles(
         y + ((first + o) as usize) * planeY, products + ((o * ld) << 2), stepM, targets,
-        bias ? v128.load32_splat(bias + ((first + o) << 2)) : f32x4.splat(0), g,
+        bias ? load<f32>(bias + ((first + o) << 2)) : 0, g,
       );
     }
   }
@@ -202,90 +197,4 @@ function inputTiles(
       d3 += plane;
     }
   }
-}
-
-/** y = activation(Aᵀ M A + bias + residual) for one channel. Outputs beyond the edge are dropped. */
-function outputTiles(
-  y: usize, products: usize, step: usize, targets: usize, bias: v128, g: FusedConv2dGeometry,
-): void {
-  const ow = g.ow, activation = g.activation, late = g.addsResidual || activation == SILU;
-  const half = threadMemory + HALF_TILE, line = (inputSide as usize) << 4, row = (inputSide as usize) * step;
-  for (let j = 0; j < tiles; j += 4, products += 16) {
-    for (let h = half, q = products; h < half + line; h += 16, q += step) {
-      const p0 = v128.load(q), p1 = v128.load(q + row), p2 = v128.load(q + 2 * row);
-      const p3 = v128.load(q + 3 * row), p4 = v128.load(q + 4 * row), p5 = v128.load(q + 5 * row);
-      if (inputSide == 6) {
-        outputTransform6(h, line, p0, p1, p2, p3, p4, p5);
-        continue;
-      }
-      const p6 = v128.load(q + 6 * row), p7 = v128.load(q + 7 * row);
-      outputTransform8Even(h, line, p0, f32x4.add(p1, p2), f32x4.add(p3, p4), f32x4.add(p5, p6));
-      outputTransform8Odd(h, line, p7, f32x4.sub(p1, p2), f32x4.sub(p3, p4), f32x4.sub(p5, p6));
-    }
-    // in place: each row's results replace its values
-    for (let h = half; h < half + 4 * line; h += line) {
-      const p0 = v128.load(h), p1 = v128.load(h, 16), p2 = v128.load(h, 32), p3 = v128.load(h, 48);
-      const p4 = v128.load(h, 64), p5 = v128.load(h, 80);
-      if (inputSide == 6) {
-        outputTransform6(h, 16, p0, p1, p2, p3, p4, p5);
-      } else {
-        const p6 = v128.load(h, 96), p7 = v128.load(h, 112);
-        outputTransform8Even(h, 16, p0, f32x4.add(p1, p2), f32x4.add(p3, p4), f32x4.add(p5, p6));
-        outputTransform8Odd(h, 16, p7, f32x4.sub(p1, p2), f32x4.sub(p3, p4), f32x4.sub(p5, p6));
-      }
-      finishRows(h, bias, late ? NONE : activation);
-    }
-    const end = half + (min(4, tiles - j) << 4);
-    for (let h = half; h < end; h += 16, targets += TARGET) {
-      const rows = load<i32>(targets, 4), columns = load<i32>(targets, 8);
-      let to = y + load<i32>(targets), from = h;
-      for (let r = 0; r < rows; r++, to += ow << 2, from += line) {
-        if (late) finishLate(from, to, columns, g);
-        if (columns == TILE) {
-          v128.store(to, v128.load(from));
-        } else {
-          for (let i = 0; i < columns; i++) store<f32>(to + (i << 2), load<f32>(from + (i << 2)));
-        }
-      }
-    }
-  }
-}
-
-/** row = activation(row + residual) for one row of a tile, which is stored at `to` afterwards. */
-function finishLate(row: usize, to: usize, columns: i32, g: FusedConv2dGeometry): void {
-  if (g.addsResidual) addResidual(row, to + g.residual, columns, inlinedPart(g.activation));
-  if (g.activation == SILU) silu(row, TILE);
-}
-
-/** row = activation(row + residual). */
-// @ts-ignore: decorator
-@inline
-function addResidual(row: usize, residual: usize, columns: i32, activation: i32): void {
-  if (columns == TILE) {
-    v128.store(row, activate4(f32x4.add(v128.load(row), v128.load(residual)), activation));
-    return;
-  }
-  for (const end = row + (columns << 2); row < end; row += 4, residual += 4) {
-    store<f32>(row, activate(load<f32>(row) + load<f32>(residual), activation));
-  }
-}
-
-/** Transposes four columns of four tiles, in place, to a row for each tile, with bias and activation. */
-// @ts-ignore: decorator
-@inline
-function finishRows(h: usize, bias: v128, activation: i32): void {
-  const c0 = finish(v128.load(h), bias, activation), c1 = finish(v128.load(h, 16), bias, activation);
-  const c2 = finish(v128.load(h, 32), bias, activation), c3 = finish(v128.load(h, 48), bias, activation);
-  const low01 = interleaveLow(c0, c1), high01 = interleaveHigh(c0, c1);
-  const low23 = interleaveLow(c2, c3), high23 = interleaveHigh(c2, c3);
-  v128.store(h, lowHalves(low01, low23));
-  v128.store(h, highHalves(low01, low23), 16);
-  v128.store(h, lowHalves(high01, high23), 32);
-  v128.store(h, highHalves(high01, high23), 48);
-}
-
-// @ts-ignore: decorator
-@inline
-function finish(v: v128, bias: v128, activation: i32): v128 {
-  return activate4(f32x4.add(v, bias), activation);
 }

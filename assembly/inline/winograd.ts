@@ -84,38 +84,57 @@ export function inputTransform8Inner(
   );
 }
 
-/** Aᵀ on 6 products. */
+// Aᵀ on 6 products, a function for each output. Their arguments are the first or the last product, and the
+// sums or the differences of the products at ±1 and at ±2.
+
 // @ts-ignore: decorator
 @inline
-export function outputTransform6(
-  to: usize, step: usize, m0: v128, m1: v128, m2: v128, m3: v128, m4: v128, m5: v128,
-): void {
-  const even1 = f32x4.add(m1, m2), odd1 = f32x4.sub(m1, m2);
-  const even2 = f32x4.add(m3, m4), odd2 = f32x4.sub(m3, m4);
-  v128.store(to, plus(plus(m0, even1, ONE_3), even2, TWO_3));
-  v128.store(to + step, plus(times(odd1, ONE_3), odd2, TWO_3 + 4));
-  v128.store(to + 2 * step, plus(times(even1, ONE_3), even2, TWO_3 + 8));
-  v128.store(to + 3 * step, plus(plus(m5, odd1, ONE_3), odd2, TWO_3 + 12));
+export function output6At0(m0: v128, sum1: v128, sum2: v128): v128 {
+  return plus(plus(m0, sum1, ONE_3), sum2, TWO_3);
 }
 
-/** Rows 0 and 2 of Aᵀ on 8 products, from the first one and the sums at ±1, ±2 and ±½. */
 // @ts-ignore: decorator
 @inline
-export function outputTransform8Even(
-  to: usize, step: usize, m0: v128, sum1: v128, sum2: v128, sumHalf: v128,
-): void {
-  v128.store(to, plus(plus(plus(m0, sum1, ONE_5), sum2, TWO_5), sumHalf, HALF_5));
-  v128.store(to + 2 * step, plus(plus(times(sum1, ONE_5), sum2, TWO_5 + 8), sumHalf, HALF_5 + 8));
+export function output6At1(diff1: v128, diff2: v128): v128 {
+  return plus(times(diff1, ONE_3), diff2, TWO_3 + 4);
 }
 
-/** Rows 1 and 3, from the last one and the differences at ±1, ±2 and ±½. */
 // @ts-ignore: decorator
 @inline
-export function outputTransform8Odd(
-  to: usize, step: usize, m7: v128, diff1: v128, diff2: v128, diffHalf: v128,
-): void {
-  v128.store(to + step, plus(plus(times(diff1, ONE_5), diff2, TWO_5 + 4), diffHalf, HALF_5 + 4));
-  v128.store(to + 3 * step, plus(plus(plus(m7, diff1, ONE_5), diff2, TWO_5 + 12), diffHalf, HALF_5 + 12));
+export function output6At2(sum1: v128, sum2: v128): v128 {
+  return plus(times(sum1, ONE_3), sum2, TWO_3 + 8);
+}
+
+// @ts-ignore: decorator
+@inline
+export function output6At3(m5: v128, diff1: v128, diff2: v128): v128 {
+  return plus(plus(m5, diff1, ONE_3), diff2, TWO_3 + 12);
+}
+
+// Aᵀ on 8 products, with those at ±½, too.
+
+// @ts-ignore: decorator
+@inline
+export function output8At0(m0: v128, sum1: v128, sum2: v128, sumHalf: v128): v128 {
+  return plus(plus(plus(m0, sum1, ONE_5), sum2, TWO_5), sumHalf, HALF_5);
+}
+
+// @ts-ignore: decorator
+@inline
+export function output8At1(diff1: v128, diff2: v128, diffHalf: v128): v128 {
+  return plus(plus(times(diff1, ONE_5), diff2, TWO_5 + 4), diffHalf, HALF_5 + 4);
+}
+
+// @ts-ignore: decorator
+@inline
+export function output8At2(sum1: v128, sum2: v128, sumHalf: v128): v128 {
+  return plus(plus(times(sum1, ONE_5), sum2, TWO_5 + 8), sumHalf, HALF_5 + 8);
+}
+
+// @ts-ignore: decorator
+@inline
+export function output8At3(m7: v128, diff1: v128, diff2: v128, diffHalf: v128): v128 {
+  return plus(plus(plus(m7, diff1, ONE_5), diff2, TWO_5 + 12), diffHalf, HALF_5 + 12);
 }
 
 /** a + 4 · b, by additions, which need no factor from memory. */
@@ -149,7 +168,7 @@ export function weightTransform5(to: usize, step: usize, g0: v128, g1: v128, g2:
   v128.store(to + 7 * step, g4);
 }
 
-/** A, the transpose of outputTransform6: 4 gradients become values at 6 points. */
+/** A, the transpose of the outputs of 6 products: 4 gradients become values at 6 points. */
 // @ts-ignore: decorator
 @inline
 export function gradientTransform6(to: usize, step: usize, e0: v128, e1: v128, e2: v128, e3: v128): void {
