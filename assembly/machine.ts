@@ -1,12 +1,14 @@
 // Measures the machine for the benchmark: arithmetic on data in the first-level cache, and reading from
 // memory. bench/machine compiles this file; it is not part of the library.
 
-import { FIRST, gemmPanels, KC, NR, ROW, TALL, threadProduct } from "./gemm";
+import { FIRST, gemmPanels, MR, NR, ROW, TALL, threadProduct } from "./gemm";
 
-/** The operands of three deep tiles: A[3][KC][4], B[KC][8] and C[12][8], 31 KB. */
-const a: usize = memory.data((KC * TALL + KC * NR + TALL * NR) * 4, 64);
-const b: usize = a + ((KC * TALL) << 2);
-const c: usize = b + ((KC * NR) << 2);
+/** Depth of the tiles. */
+const DEPTH: i32 = 256;
+/** The operands of five tiles: A[5][DEPTH][4], B[DEPTH][8] and C[20][8], 29 KB. */
+const a: usize = memory.data((DEPTH * TALL + DEPTH * NR + TALL * NR) * 4, 64);
+const b: usize = a + ((DEPTH * TALL) << 2);
+const c: usize = b + ((DEPTH * NR) << 2);
 
 /** Fills the operands with numbers that are neither zero nor tiny. */
 export function prepare(): void {
@@ -18,10 +20,10 @@ export function multiply(times: i32): void {
   const product = threadProduct();
   product.m = TALL;
   product.n = NR;
-  product.k = KC;
+  product.k = DEPTH;
   product.ldc = NR;
-  product.aPanel = (KC * TALL / 5) << 2;
-  product.bPanel = (KC * NR) << 2;
+  product.aPanel = (DEPTH * MR) << 2;
+  product.bPanel = (DEPTH * NR) << 2;
   product.bRow = ROW;
   product.flags = FIRST;
   for (let i = 0; i < times; i++) gemmPanels(c, a, b, product);
@@ -29,7 +31,7 @@ export function multiply(times: i32): void {
 
 /** Floating-point operations of the tiles. */
 export function operations(): f64 {
-  return 2 * TALL * NR * (KC as f64);
+  return 2 * TALL * NR * (DEPTH as f64);
 }
 
 /** The first free byte. */
