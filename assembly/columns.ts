@@ -84,7 +84,7 @@ export function packColumns(
       }
       continue;
     }
-    if (p7 - p0 == 56 && p + 7 <= last) { // every second one of a row
+    if (columnStep == 2 && p7 - p0 == 56 && p + 7 <= last) { // every second one of a row
       for (let o = offsets; o < end; o += 4, to += 32) {
         const from = p0 + load<i32>(o);
         v128.store(to, strided4(from, 8));

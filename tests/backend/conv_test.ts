@@ -107,6 +107,17 @@ testOnEveryBackend("conv2d() reads planes of 1×1 kernels where they lie", async
   await checkPlanes(5, 64, 64); // a distance of 16 KB
 });
 
+testOnEveryBackend("conv2d() works where rows end between pixels of a panel", async (backend) => {
+  for (let w = 1; w <= 20; w++) {
+    for (const kw of [1, 2, 3]) {
+      if (kw > w) continue;
+      for (const stride of [[2, 1], [1, 2]] as const) {
+        await check(backend, { x: [1, 1, 7, w], w: [1, 1, 1, kw], stride });
+      }
+    }
+  }
+});
+
 testOnEveryBackend(
   "conv2d() sums deep kernels whose blocks end inside a window",
   async (backend) => {
