@@ -256,6 +256,23 @@ testWithAdapter("a write does not overtake dispatches that wait for pipelines", 
   assertEquals(await after, new Float32Array([5, 0]));
 });
 
+testWithAdapter("a write does not overtake a read that waits for pipelines", async () => {
+  const { backend, device } = await make();
+  using _backend = backend;
+  const { release } = holdPipelines(device);
+  using x = backend.upload([-1, 2], [2]);
+  using _y = ops.relu(x);
+  const disposed = backend.upload([3, 4], [2]), first = disposed.read();
+  disposed.dispose();
+  using reused = backend.upload([5, 6], [2]);
+  const second = reused.read();
+  backend.write(reused, new Float32Array([7, 8]));
+  release();
+  assertEquals(await first, new Float32Array([3, 4]));
+  assertEquals(await second, new Float32Array([5, 6]));
+  assertEquals(await reused.read(), new Float32Array([7, 8]));
+});
+
 testWithAdapter("buffers that waiting dispatches use outlive their tensors", async () => {
   const { backend, device } = await make();
   using _backend = backend;

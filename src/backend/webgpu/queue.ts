@@ -152,6 +152,7 @@ export class Queue {
     const staging = watch.guarded(() => this.#device.createBuffer({ size, usage }));
     try {
       const submission = this.#submission;
+      block.submission = submission; // a later write must not overtake the copy
       this.submit({ from: block.buffer, to: staging, bytes: size });
       while (this.#submitted <= submission) {
         await watch.untilLost(this.#pipelines.compiled());
