@@ -1,6 +1,7 @@
 import { kernelsOf } from "../../src/backend/interface.ts";
 import { createBackend } from "../../src/backend/mod.ts";
 import { WebGpuBackend, type WebGpuOptions } from "../../src/backend/webgpu.ts";
+import type { PooledBuffer } from "../../src/backend/webgpu/buffers.ts";
 import { DeviceLostError, PembrokeError } from "../../src/errors.ts";
 import { Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential } from "../../src/layers/mod.ts";
 import { AlexNet } from "../../src/models/mod.ts";
@@ -93,6 +94,17 @@ testWithAdapter("large buffers are destroyed when their tensors are disposed", a
   backend.fill(y, 2);
   assertEquals(await y.read(), new Float32Array([2]));
   assertEquals(destroyed, 2, "the tensor's, and the one it was read through");
+});
+
+testWithAdapter("bind groups of destroyed buffers leave nothing behind", async () => {
+  using backend = await WebGpuBackend.create({ software: true });
+  using factor = backend.upload([2], [1]);
+  for (let i = 0; i < 3; i++) {
+    using x = backend.empty([9 * 2 ** 18 + 64 * i]), y = ops.mul(x, factor);
+    await y.view([1]).read();
+  }
+  const { block } = factor.storage as unknown as { readonly block: PooledBuffer };
+  assertEquals(block.bindGroups.size, 0);
 });
 
 testWithAdapter("AlexNet's logits match those of Wasm", async () => {

@@ -55,6 +55,12 @@ interface Copy {
   readonly bytes: number;
 }
 
+/** A bind group, and the buffers whose `bindGroups` have its key. */
+interface BoundGroup {
+  readonly group: GPUBindGroup;
+  readonly blocks: readonly PooledBuffer[];
+}
+
 /** Work that waits until its pipelines are compiled, and those of the work before it. */
 interface Waiting {
   readonly pipelines: ReadonlySet<Pipeline>;
@@ -67,7 +73,7 @@ export class Queue {
   readonly #device: GPUDevice;
   readonly #buffers: BufferPool;
   readonly #pipelines: Pipelines;
-  readonly #bindGroups = new Map<string, GPUBindGroup>();
+  readonly #bindGroups = new Map<string, BoundGroup>();
   readonly #uniformBuffer: GPUBuffer;
   readonly #uniformData = new DataView(new ArrayBuffer(SLOT_BYTES * SLOT_COUNT));
   #usedSlots = 0;
@@ -103,7 +109,10 @@ export class Queue {
   /** Takes a buffer back. */
   release(block: PooledBuffer): void {
     if (this.#buffers.release(block)) return;
-    for (const key of block.bindGroups) this.#bindGroups.delete(key);
+    for (const key of block.bindGroups) {
+      for (const other of this.#bindGroups.get(key)!.blocks) other.bindGroups.delete(key);
+      this.#bindGroups.delete(key);
+    }
     if (block.submission === this.#submission) this.#toDestroy.push(block);
     else if (this.#waiting.length === 0) block.buffer.destroy();
     else this.#waiting.push({ pipelines: new Set(), run: () => block.buffer.destroy() });
@@ -244,7 +253,7 @@ export class Queue {
     const parts = operands.map(({ block, offset = 0, size }) => `${block.id}:${offset}:${size}`);
     const key = `${id} ${parts.join()}`;
     const known = this.#bindGroups.get(key);
-    if (known) return known;
+    if (known) return known.group;
     const resources: GPUBufferBinding[] = operands.map(({ block, offset, size }) => ({
       buffer: block.buffer,
       offset,
@@ -258,8 +267,9 @@ export class Queue {
       })
     );
     this.counts.bindGroups++;
-    this.#bindGroups.set(key, group);
-    for (const { block } of operands) block.bindGroups.add(key);
+    const blocks = operands.map(({ block }) => block);
+    this.#bindGroups.set(key, { group, blocks });
+    for (const block of blocks) block.bindGroups.add(key);
     return group;
   }
 }
