@@ -96,6 +96,19 @@ testWithAdapter("large buffers are destroyed when their tensors are disposed", a
   assertEquals(destroyed, 2, "the tensor's, and the one it was read through");
 });
 
+testWithAdapter("a chain of large tensors needs two buffers", async () => {
+  using backend = await WebGpuBackend.create({ software: true });
+  let x = backend.empty([9 * 2 ** 18]); // too large to be kept
+  backend.fill(x, 1);
+  for (let i = 0; i < 3; i++) {
+    using before = x;
+    x = ops.add(before, before);
+  }
+  using last = x;
+  assertEquals(await last.view([1]).read(), new Float32Array([8]));
+  assertEquals(backend.counts.buffers, 2);
+});
+
 testWithAdapter("bind groups of destroyed buffers leave nothing behind", async () => {
   using backend = await WebGpuBackend.create({ software: true });
   using factor = backend.upload([2], [1]);

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { BufferPool, type PooledBuffer } from "./buffers.ts";
+import { BufferPool, hasSize, type PooledBuffer } from "./buffers.ts";
 import { type Pipeline, Pipelines } from "./pipelines.ts";
 import { DeviceWatch } from "./watch.ts";
 import {
@@ -83,7 +83,7 @@ export class Queue {
   /** How many submissions the device has got. */
   #submitted = 0;
   #waiting: Waiting[] = [];
-  /** Buffers to destroy once the recorded commands that use them are submitted. */
+  /** Buffers to destroy once the recorded commands that use them are submitted, unless used again. */
   #toDestroy: PooledBuffer[] = [];
   /** Counts what was created so far. Tests check that nothing is created twice. */
   readonly counts = { pipelines: 0, bindGroups: 0, submissions: 0, buffers: 0 };
@@ -101,6 +101,8 @@ export class Queue {
 
   /** Returns a buffer of at least this size. */
   acquire(bytes: number): PooledBuffer {
+    const freed = this.#toDestroy.findIndex((block) => hasSize(block, bytes));
+    if (freed >= 0) return this.#toDestroy.splice(freed, 1)[0];
     const block = this.watch.guarded(() => this.#buffers.acquire(bytes));
     this.counts.buffers = Math.max(this.counts.buffers, block.id + 1);
     return block;
