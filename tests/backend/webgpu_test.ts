@@ -155,9 +155,11 @@ testWithAdapter("a small network learns as well as on Wasm", async () => {
   assertAllClose([accuracies[0]], [accuracies[1]], { abs: 0.01 });
 });
 
-testWithAdapter("tensors too large for a binding are processed in parts", async () => {
-  using limited = await WebGpuBackend.create({ software: true, maxBinding: 8192 });
+testWithAdapter("tensors too large for a binding or a grid are processed in parts", async () => {
+  const limits = { maxBinding: 8192, maxGridWidth: 3 };
+  using limited = await WebGpuBackend.create({ software: true, ...limits });
   using wasm = await createBackend({ device: "wasm" });
+  using grids = recordGrids();
   const results: Float32Array[][] = [];
   for (const backend of [limited, wasm]) {
     const draw = new Draw(4);
@@ -166,6 +168,9 @@ testWithAdapter("tensors too large for a binding are processed in parts", async 
     const x = tensor(6, 2, 16, 16), w = tensor(3, 2, 3, 3), dy = tensor(6, 3, 16, 16);
     const rows = tensor(5, 64), weights = tensor(100, 64), slope = tensor(5, 100);
     const many = tensor(17, 24), few = tensor(100, 24);
+    const ones = upload(backend, { shape: [5, 8], data: new Float32Array(40).fill(1) });
+    const integers = Float32Array.from({ length: 19 * 8 }, (_, i) => Math.floor(i / 8));
+    const quantized = ops.quantizeLinear(upload(backend, { shape: [19, 8], data: integers }));
     const maxima = ops.maxPool2dWithIndices(x, { kernelSize: 2 }), padding = 1;
     const outputs = [
       ops.conv2d(x, w, null, { padding, activation: "relu" }),
@@ -176,6 +181,7 @@ testWithAdapter("tensors too large for a binding are processed in parts", async 
       ops.maxPoolBackward(maxima.output, maxima.indices, x.shape),
       ops.linear(rows, weights, null),
       ops.linear(many, few, null, { activation: "relu" }),
+      ops.linear(ones, quantized, null),
       ops.linearBackwardInput(slope, weights),
       ops.linearBackwardWeight(slope, rows),
       ops.softmax(x, 1),
@@ -192,10 +198,25 @@ testWithAdapter("tensors too large for a binding are processed in parts", async 
     const read = await Promise.all([...outputs, x].map((tensor) => tensor.read()));
     results.push([...read, new Float32Array([await kernelsOf(backend).squaredNorm(dy)])]);
   }
+  assertEquals(Math.max(...grids.widths), 3);
   for (const [i, values] of results[0].entries()) {
     assertAllClose(values, results[1][i], { abs: 1e-4, rel: 1e-5, name: `result ${i}` });
   }
 });
+
+/** Records how many workgroups each dispatch has in a row of its grid. */
+function recordGrids(): Disposable & { readonly widths: number[] } {
+  const { prototype } = GPUComputePassEncoder, { dispatchWorkgroups } = prototype;
+  const widths: number[] = [];
+  prototype.dispatchWorkgroups = function (...groups) {
+    widths.push(groups[0]);
+    return dispatchWorkgroups.apply(this, groups);
+  };
+  return {
+    widths,
+    [Symbol.dispose]: () => void (prototype.dispatchWorkgroups = dispatchWorkgroups),
+  };
+}
 
 testWithAdapter("tensors whose parts do not fit a binding are refused", async () => {
   using backend = await WebGpuBackend.create({ software: true, maxBinding: 1024 });

@@ -46,13 +46,13 @@ export function denseProduct(
         whole ? shaders.words : shaders.odd,
         operands,
         { ROWS, SAMPLES: samples, LANES, SPLIT },
-        [across, Math.ceil(n / samples)],
+        across * Math.ceil(n / samples),
         { u32: { n, count: part.count, words: whole ? inF / 4 : inF, outF, ...flags } },
       );
     } else {
-      const { rows, constants, sizes, groups } = product(gpu.tileRows, part.count, n, inF);
+      const { rows, constants, sizes, workgroups } = product(gpu.tileRows, part.count, n, inF);
       const uniforms = { ...sizes, outF, ...flags };
-      gpu.run(shaders.batch[rows], operands, constants, groups, { u32: uniforms });
+      gpu.run(shaders.batch[rows], operands, constants, workgroups, { u32: uniforms });
     }
   }
 }

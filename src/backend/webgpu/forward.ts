@@ -57,7 +57,7 @@ export function forwardKernels(gpu: GpuMemory): ForwardKernels {
       const all = { y: gpu.out(y), x: gpu.at(x, one ? "vec4f" : "f32") };
       for (const part of gpu.parts("conv2d", g.n, ...bytes)) {
         const n = part.count * pixels, to = partOf(all.y, part, bytes[1]);
-        const { rows, constants, sizes, groups } = product(gpu.tileRows, m, n, k, g.groups);
+        const { rows, constants, sizes, workgroups } = product(gpu.tileRows, m, n, k, g.groups);
         const { operands: added, flags } = addends(gpu, to, bias, residual, gpu.at(packed));
         const operands = {
           y: to,
@@ -67,7 +67,7 @@ export function forwardKernels(gpu: GpuMemory): ForwardKernels {
         };
         const own = { ...sizes, ...conv.packedSize(m, k), ...conv.convSizes(g) };
         const uniforms = { u32: { ...own, ...flags, activation } };
-        gpu.run(shaders[rows], operands, constants, groups, uniforms);
+        gpu.run(shaders[rows], operands, constants, workgroups, uniforms);
       }
     },
 

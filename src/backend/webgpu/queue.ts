@@ -35,7 +35,7 @@ export interface Dispatch {
   readonly operands: Readonly<Record<string, Operand>>;
   readonly constants: Constants;
   /** Workgroups along each axis. */
-  readonly groups: readonly [number, number?, number?];
+  readonly groups: readonly [across: number, down: number];
   readonly uniforms?: Uniforms;
 }
 

@@ -46,7 +46,7 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
       const all = { dx: gpu.out(dx), dy: gpu.at(dy) };
       for (const part of gpu.parts("conv2dBackwardInput", g.n, ...bytes)) {
         const n = part.count * g.h * g.w;
-        const { rows, constants, sizes, groups } = product(gpu.tileRows, m, n, k, g.groups);
+        const { rows, constants, sizes, workgroups } = product(gpu.tileRows, m, n, k, g.groups);
         const operands = {
           dx: partOf(all.dx, part, bytes[0]),
           dy: partOf(all.dy, part, bytes[1]),
@@ -56,7 +56,7 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
         const own = { ...sizes, ...packedSize(m, k), ...convSizes(g), groupOutC };
         // they divide in the inner loop
         const both = { ...constants, STRIDE_H: g.strideH, STRIDE_W: g.strideW };
-        gpu.run(conv.conv2dBackwardInput[rows], operands, both, groups, { u32: own });
+        gpu.run(conv.conv2dBackwardInput[rows], operands, both, workgroups, { u32: own });
       }
     },
 
@@ -66,7 +66,7 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
       const all = { dw: gpu.out(dw), dy: gpu.at(dy), x: gpu.at(x) };
       for (const part of gpu.parts("conv2dBackwardWeight", g.n, ...bytes)) {
         const k = part.count * g.oh * g.ow;
-        const { rows, constants, sizes, groups } = product(gpu.tileRows, m, n, k, g.groups);
+        const { rows, constants, sizes, workgroups } = product(gpu.tileRows, m, n, k, g.groups);
         const operands = {
           dw: all.dw,
           dy: partOf(all.dy, part, bytes[0]),
@@ -74,7 +74,7 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
         };
         for (const chunk of chunks(k)) {
           const uniforms = { u32: { ...sizes, ...convSizes(g), ...chunk } };
-          gpu.run(conv.conv2dBackwardWeight[rows], operands, constants, groups, uniforms);
+          gpu.run(conv.conv2dBackwardWeight[rows], operands, constants, workgroups, uniforms);
         }
       }
     },
@@ -142,9 +142,9 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
       const all = { dx: gpu.out(dx), dy: gpu.at(dy), weight: gpu.at(weight) };
       for (const { start, count } of gpu.parts("linearBackwardInput", outF, 4 * inF)) {
         const operands = { ...all, weight: partOf(all.weight, { start, count }, 4 * inF) };
-        const { rows, constants, sizes, groups } = product(gpu.tileRows, inF, n, count);
+        const { rows, constants, sizes, workgroups } = product(gpu.tileRows, inF, n, count);
         const uniforms = { u32: { ...sizes, outF, first: start } };
-        gpu.run(dense.linearBackwardInput[rows], operands, constants, groups, uniforms);
+        gpu.run(dense.linearBackwardInput[rows], operands, constants, workgroups, uniforms);
       }
     },
 
@@ -153,10 +153,10 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
       const all = { dw: gpu.out(dw), dy: gpu.at(dy), x: gpu.at(x) };
       for (const { start, count } of gpu.parts("linearBackwardWeight", outF, 4 * inF)) {
         const operands = { ...all, dw: partOf(all.dw, { start, count }, 4 * inF) };
-        const { rows, constants, sizes, groups } = product(gpu.tileRows, count, inF, n);
+        const { rows, constants, sizes, workgroups } = product(gpu.tileRows, count, inF, n);
         for (const chunk of chunks(n)) {
           const uniforms = { u32: { ...sizes, ...chunk, outF, first: start } };
-          gpu.run(dense.linearBackwardWeight[rows], operands, constants, groups, uniforms);
+          gpu.run(dense.linearBackwardWeight[rows], operands, constants, workgroups, uniforms);
         }
       }
     },
@@ -190,7 +190,7 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
         u32: { length: c, inner: 1 },
         f32: { share: labelSmoothing / c, rest: 1 - labelSmoothing },
       });
-      gpu.run(losses.mean, { y: gpu.out(loss), x: gpu.at(each) }, {}, [1]);
+      gpu.run(losses.mean, { y: gpu.out(loss), x: gpu.at(each) }, {}, 1);
     },
 
     localResponseNormBackward(

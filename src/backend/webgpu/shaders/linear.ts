@@ -46,8 +46,11 @@ var<workgroup> parts: array<f32, ROWS * SAMPLES * LANES>;
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let row = (group.x * (LANES / SPLIT) + lane / SPLIT) * ROWS;
-  let sample = group.y * SAMPLES;
+  let index = group.y * GRID_WIDTH + group.x;
+  let across = (uniforms.count + LANES / SPLIT * ROWS - 1) / (LANES / SPLIT * ROWS);
+  let sample = index / across * SAMPLES;
+  if (sample >= uniforms.n) { return; }
+  let row = (index % across * (LANES / SPLIT) + lane / SPLIT) * ROWS;
   var sums: array<array<${word}, SAMPLES>, ROWS>;
   for (var i = lane % SPLIT; i < uniforms.words; i += SPLIT) {
     var v: array<${word}, SAMPLES>;
