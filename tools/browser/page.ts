@@ -9,6 +9,7 @@ import { gpuInfo, overrideAdapterInfo } from "../../tests/webgpu.ts";
 import "../../tests/ops/conformance_test.ts";
 import "../../tests/backend/linear_half_test.ts";
 import "../../tests/backend/linear_int8_test.ts";
+import "../../tests/backend/webgpu_queue_test.ts";
 import "../../tests/backend/webgpu_test.ts";
 
 /** Selects the tile sizes for real GPUs. The tests in Deno cover those for software adapters. */
