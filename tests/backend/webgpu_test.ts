@@ -164,6 +164,14 @@ testWithAdapter("a shader that does not compile is an error, not a wrong result"
   assertEquals(error.message.split("\n").length, 1);
 });
 
+testWithAdapter("disposing the backend during a read is no lost device", async () => {
+  const backend = await WebGpuBackend.create({ software: true });
+  const read = backend.upload([1], [1]).read();
+  backend.dispose();
+  const error = await assertRejects(() => read, PembrokeError, "the backend was disposed");
+  assert(!(error instanceof DeviceLostError));
+});
+
 testWithAdapter(
   "createBackend() refuses software adapters",
   () =>

@@ -228,10 +228,15 @@ export class GpuMemory extends TensorMemory<GpuStorage> {
     this.#queue.write(block, typed, offset * 4);
   }
 
-  protected load<V extends Values>(tensor: Tensor<V>): Promise<V> {
+  protected async load<V extends Values>(tensor: Tensor<V>): Promise<V> {
     const type = tensor.type as ArrayType<V>;
     const bytes = tensor.size * type.BYTES_PER_ELEMENT;
-    return this.#queue.read(storageOf(tensor).block, bytes).then((buffer) => new type(buffer));
+    try {
+      return new type(await this.#queue.read(storageOf(tensor).block, bytes));
+    } catch (error) {
+      this.assertAlive(); // dispose() loses the device, too
+      throw error;
+    }
   }
 
   #tooLarge(op: string, bytes: number): never {
