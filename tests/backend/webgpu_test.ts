@@ -5,6 +5,7 @@ import { DeviceLostError, PembrokeError } from "../../src/errors.ts";
 import { Conv2d, Sequential } from "../../src/layers/mod.ts";
 import { AlexNet } from "../../src/models/mod.ts";
 import * as ops from "../../src/ops/mod.ts";
+import { elements } from "../../src/tensor.ts";
 import { arrayDataset, evaluate, SGD, Trainer } from "../../src/train/mod.ts";
 import { assert, assertAllClose, assertEquals, assertRejects, assertThrows } from "../assert.ts";
 import {
@@ -119,6 +120,22 @@ function recordGrids(): Disposable & { readonly widths: number[] } {
     [Symbol.dispose]: () => void (prototype.dispatchWorkgroups = dispatchWorkgroups),
   };
 }
+
+testWithAdapter("sums of tens of thousands of products are complete", async () => {
+  using backend = await WebGpuBackend.create({ software: true });
+  const ones = (...shape: number[]) =>
+    upload(backend, { shape, data: new Float32Array(elements(shape)).fill(1) });
+  const k = 50_000, bias = ones(1), activation = "relu6";
+  const outputs = [
+    ops.conv2d(ones(1, k, 1, 1), ones(1, k, 1, 1), bias, { residual: ones(1, 1, 1, 1) }),
+    ops.conv2d(ones(1, k, 1, 1), ones(1, k, 1, 1), bias, { activation }),
+    ops.conv2dBackwardInput(ones(1, k, 1, 1), ones(k, 1, 1, 1), [1, 1, 1, 1]),
+    ops.linear(ones(17, k), ones(1, k), bias),
+    ops.linearBackwardInput(ones(1, k), ones(k, 1)),
+  ];
+  const firsts = outputs.map(async (tensor) => (await tensor.read())[0]);
+  assertEquals(await Promise.all(firsts), [k + 2, 6, k, k + 1, k]);
+});
 
 testWithAdapter("tensors whose parts do not fit a binding are refused", async () => {
   using backend = await WebGpuBackend.create({ software: true, maxBinding: 1024 });

@@ -10,12 +10,14 @@ import { type GpuMemory, partOf } from "./memory.ts";
 import { type Constants, float, type Operand, type Shader, type Uniforms } from "./shader.ts";
 import { NO_RESIDUAL, OWN_RESIDUAL, RESIDUAL_IN_Y } from "./shaders/activate.ts";
 import * as conv from "./shaders/conv2d.ts";
-import { product } from "./shaders/gemm.ts";
+import { chunks, product } from "./shaders/gemm.ts";
 import * as dense from "./shaders/linear.ts";
 import { planeMean } from "./shaders/pool.ts";
 
 /** Up to so many samples, a fully connected layer is computed as matrix-vector products. */
 const FEW_SAMPLES = 16;
+/** And up to so many words of a row for each invocation, because some drivers cut longer loops off. */
+const LONGEST_LOOP = 2 ** 15;
 
 /** y = activation(x · weightᵀ + bias), by shaders for weights that are read as words of these types. */
 export function denseProduct(
@@ -29,7 +31,7 @@ export function denseProduct(
   activation: number,
 ): void {
   const [outF, inF] = weight.shape, n = x.size / inF;
-  const few = n <= FEW_SAMPLES, whole = few && inF % 4 === 0;
+  const few = n <= FEW_SAMPLES && inF <= gpu.split * LONGEST_LOOP, whole = few && inF % 4 === 0;
   const all = gpu.at(weight, whole ? four : one), output = gpu.out(y);
   for (const part of gpu.parts("linear", outF, bytes * inF)) {
     const operands = {
@@ -51,8 +53,12 @@ export function denseProduct(
       );
     } else {
       const { rows, constants, sizes, workgroups } = product(gpu.tileRows, part.count, n, inF);
-      const uniforms = { ...sizes, outF, ...flags };
-      gpu.run(shaders.batch[rows], operands, constants, workgroups, { u32: uniforms });
+      for (const chunk of chunks(inF)) {
+        const biased = chunk.start > 0 ? 0 : flags.biased, isLast = chunk.k === inF;
+        const after = { ...flags, biased, activation: isLast ? activation : 0 };
+        const u32 = { ...sizes, ...chunk, inF, outF, ...after };
+        gpu.run(shaders.batch[rows], operands, constants, workgroups, { u32 });
+      }
     }
   }
 }
@@ -81,6 +87,9 @@ export function addends(
     },
   };
 }
+
+/** The flags that add a chunk of a convolution's sums to those before it. */
+export const addsToSum: Uniforms["u32"] = { biased: 0, residual: RESIDUAL_IN_Y };
 
 /** Runs a shader for each row along an axis. */
 export function alongAxis(

@@ -18,6 +18,7 @@ import type { Filters, ForwardKernels } from "../kernels.ts";
 import {
   acrossChannels,
   addends,
+  addsToSum,
   alongAxis,
   denseProduct,
   pack,
@@ -28,7 +29,7 @@ import {
 import { type GpuMemory, partOf } from "./memory.ts";
 import { float } from "./shader.ts";
 import * as conv from "./shaders/conv2d.ts";
-import { product } from "./shaders/gemm.ts";
+import { chunks, product } from "./shaders/gemm.ts";
 import * as dense from "./shaders/linear.ts";
 import * as norm from "./shaders/norm.ts";
 import * as pool from "./shaders/pool.ts";
@@ -66,8 +67,11 @@ export function forwardKernels(gpu: GpuMemory): ForwardKernels {
           ...added,
         };
         const own = { ...sizes, ...conv.packedSize(m, k), ...conv.convSizes(g) };
-        const uniforms = { u32: { ...own, ...flags, activation } };
-        gpu.run(shaders[rows], operands, constants, workgroups, uniforms);
+        for (const chunk of chunks(k)) {
+          const after = chunk.start > 0 ? addsToSum : flags, isLast = chunk.k === k;
+          const u32 = { ...own, ...chunk, ...after, activation: isLast ? activation : 0 };
+          gpu.run(shaders[rows], operands, constants, workgroups, { u32 });
+        }
       }
     },
 

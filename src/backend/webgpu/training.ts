@@ -56,7 +56,10 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
         const own = { ...sizes, ...packedSize(m, k), ...convSizes(g), groupOutC };
         // they divide in the inner loop
         const both = { ...constants, STRIDE_H: g.strideH, STRIDE_W: g.strideW };
-        gpu.run(conv.conv2dBackwardInput[rows], operands, both, workgroups, { u32: own });
+        for (const chunk of chunks(k)) {
+          const u32 = { ...own, ...chunk };
+          gpu.run(conv.conv2dBackwardInput[rows], operands, both, workgroups, { u32 });
+        }
       }
     },
 
@@ -143,8 +146,10 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
       for (const { start, count } of gpu.parts("linearBackwardInput", outF, 4 * inF)) {
         const operands = { ...all, weight: partOf(all.weight, { start, count }, 4 * inF) };
         const { rows, constants, sizes, workgroups } = product(gpu.tileRows, inF, n, count);
-        const uniforms = { u32: { ...sizes, outF, first: start } };
-        gpu.run(dense.linearBackwardInput[rows], operands, constants, workgroups, uniforms);
+        for (const chunk of chunks(count)) {
+          const u32 = { ...sizes, ...chunk, outF, first: start };
+          gpu.run(dense.linearBackwardInput[rows], operands, constants, workgroups, { u32 });
+        }
       }
     },
 
