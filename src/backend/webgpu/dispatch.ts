@@ -7,7 +7,7 @@
 import type { Tensor, Values } from "../../tensor.ts";
 import type { AdaptiveGeometry, AxisGeometry, LocalResponseNormGeometry } from "../geometry.ts";
 import { type GpuMemory, partOf } from "./memory.ts";
-import { type Constants, float, type Operand, type Shader, type Uniforms } from "./shader.ts";
+import type { Constants, Operand, Shader, Uniforms } from "./shader.ts";
 import { NO_RESIDUAL, OWN_RESIDUAL, RESIDUAL_IN_Y } from "./shaders/activate.ts";
 import * as conv from "./shaders/conv2d.ts";
 import { chunks, product } from "./shaders/gemm.ts";
@@ -112,11 +112,10 @@ export function acrossChannels(
   operands: Readonly<Record<string, Operand>>,
   { n, c, plane, size, alpha, beta, k }: LocalResponseNormGeometry,
 ): void {
-  perSample(gpu, shader, operands, Object.keys(operands), n, c * plane, {
-    SCALE: float(alpha / size),
-    BETA: float(beta),
-    BASE: float(k),
-  }, { u32: { channels: c, plane, half: (size - 1) / 2 } });
+  perSample(gpu, shader, operands, Object.keys(operands), n, c * plane, {}, {
+    u32: { channels: c, plane, half: (size - 1) / 2 },
+    f32: { scale: alpha / size, beta, base: k },
+  });
 }
 
 /** Runs an elementwise shader on whole samples of `size` values. `sliced` names the operands of samples. */

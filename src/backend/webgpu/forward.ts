@@ -27,7 +27,6 @@ import {
   pool2d,
 } from "./dispatch.ts";
 import { type GpuMemory, partOf } from "./memory.ts";
-import { float } from "./shader.ts";
 import * as conv from "./shaders/conv2d.ts";
 import { chunks, product } from "./shaders/gemm.ts";
 import * as dense from "./shaders/linear.ts";
@@ -166,10 +165,9 @@ export function forwardKernels(gpu: GpuMemory): ForwardKernels {
         bias: gpu.at(bias ?? runningMean),
       };
       perSample(gpu, norm.batchNorm, operands, ["y", "x"], n, c * plane, {
-        EPS: float(eps),
         WEIGHT: weight !== null,
         BIAS: bias !== null,
-      }, { u32: { channels: c, plane, activation } });
+      }, { u32: { channels: c, plane, activation }, f32: { eps } });
     },
 
     foldBatchNorm(

@@ -15,7 +15,6 @@ import type {
 import type { TrainingKernels } from "../kernels.ts";
 import { acrossChannels, alongAxis, pack, perPlane } from "./dispatch.ts";
 import { type GpuMemory, partOf } from "./memory.ts";
-import { float } from "./shader.ts";
 import { convSizes, packConv2dTransposed, packedSize } from "./shaders/conv2d.ts";
 import * as conv from "./shaders/conv2d_backward.ts";
 import * as elementwise from "./shaders/elementwise.ts";
@@ -210,7 +209,7 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
 
     batchNormStatistics(mean: Tensor, variance: Tensor, x: Tensor): void {
       const operands = { mean: gpu.out(mean), variance: gpu.out(variance), x: gpu.at(x) };
-      perChannel(gpu, norm.batchNormStatistics, operands, x, {});
+      perChannel(gpu, norm.batchNormStatistics, operands, x);
     },
 
     batchNormBackward(
@@ -232,8 +231,7 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
         variance: gpu.at(variance),
         weight: gpu.at(weight ?? mean),
       };
-      const constants = { EPS: float(eps), WEIGHT: weight !== null };
-      perChannel(gpu, norm.batchNormBackward, operands, x, constants);
+      perChannel(gpu, norm.batchNormBackward, operands, x, { WEIGHT: weight !== null }, { eps });
     },
 
     dropout(y: Tensor, x: Tensor, { seed, keep, scale }: DropoutMask): void {
@@ -292,9 +290,10 @@ function perChannel(
   shader: typeof norm.batchNormStatistics,
   operands: Parameters<GpuMemory["perRow"]>[1],
   x: Tensor,
-  constants: Parameters<GpuMemory["perRow"]>[3],
+  constants: Parameters<GpuMemory["perRow"]>[3] = {},
+  f32: Readonly<Record<string, number>> = {},
 ): void {
   const [n, c] = x.shape, plane = x.size / (n * c);
   const sizes = { channels: c, plane, count: n * plane, length: 1, inner: 1 };
-  gpu.perRow(shader, operands, c, constants, { u32: sizes });
+  gpu.perRow(shader, operands, c, constants, { u32: sizes, f32 });
 }
