@@ -36,7 +36,7 @@ export interface BackendOptions {
   readonly threads?: number | "auto";
   /**
    * The compiled kernels, for runtimes that forbid compiling WebAssembly from bytes. The backend has one
-   * thread then, and uses no GPU.
+   * thread then, and "auto" uses no GPU. "webgpu" ignores them.
    */
   readonly module?: WebAssembly.Module;
 }
