@@ -11,7 +11,7 @@ import { WasmBackend } from "./wasm.ts";
 import { checkModule } from "./wasm/binary.ts";
 import { loadFastestBuild } from "./wasm/one_thread.ts";
 import { processors } from "./wasm/threads.ts";
-import { findAdapter } from "./webgpu/adapter.ts";
+import { findAdapter, reasonOf } from "./webgpu/adapter.ts";
 
 export type { Backend };
 export { devices };
@@ -36,7 +36,7 @@ export interface BackendOptions {
   readonly threads?: number | "auto";
   /**
    * The compiled kernels, for runtimes that forbid compiling WebAssembly from bytes. The backend has one
-   * thread then, and uses no GPU.
+   * thread then, and "auto" uses no GPU. "webgpu" ignores them.
    */
   readonly module?: WebAssembly.Module;
 }
@@ -97,9 +97,18 @@ async function createGpuBackend(software: boolean): Promise<Backend> {
   if (!software && lacksGpu()) throw new PembrokeError("webgpu: this machine has no GPU");
   const { navigator } = globalThis as { readonly navigator?: { readonly gpu?: unknown } };
   if (!navigator?.gpu) throw new PembrokeError("webgpu: this runtime has no navigator.gpu");
-  const adapter = await findAdapter(software);
-  const { WebGpuBackend } = await import("./webgpu.ts");
+  const adapter = await findAdapter(software), WebGpuBackend = await loadWebGpu();
   return await WebGpuBackend.create({ adapter });
+}
+
+/** Loads the code of the WebGPU backend, which may be missing beside a bundle. */
+async function loadWebGpu() {
+  try {
+    const { WebGpuBackend } = await import("./webgpu.ts");
+    return WebGpuBackend;
+  } catch (cause) {
+    throw new PembrokeError(`webgpu: its code cannot be loaded (${reasonOf(cause)})`, { cause });
+  }
 }
 
 /**

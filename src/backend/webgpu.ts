@@ -25,6 +25,8 @@ export interface WebGpuOptions {
   readonly adapter?: GPUAdapter;
   /** Limits a binding to so many bytes, if the device allows more. */
   readonly maxBinding?: number;
+  /** Limits a row of the grid to so many workgroups, if the device allows more. */
+  readonly maxGridWidth?: number;
 }
 
 /** Kernels in WGSL, on one GPU. */
@@ -64,7 +66,7 @@ export class WebGpuBackend extends MemoryBackend<GpuMemory> {
    * @throws {DeviceLostError} If the adapter provides no device.
    */
   static async create(options: WebGpuOptions = {}): Promise<WebGpuBackend> {
-    const { software = false, maxBinding = Infinity } = options;
+    const { software = false, maxBinding = Infinity, maxGridWidth = Infinity } = options;
     const adapter = options.adapter ?? await findAdapter(software);
     const adapterName = nameOf(adapter);
     const half = adapter.features.has("shader-f16");
@@ -77,12 +79,13 @@ export class WebGpuBackend extends MemoryBackend<GpuMemory> {
         cause,
       });
     }
-    const { maxBufferSize, maxStorageBufferBindingSize } = device.limits;
+    const { limits } = device;
     return new WebGpuBackend(`webgpu (${adapterName})`, device, {
       software: isSoftware(adapter),
       half,
-      buffer: maxBufferSize,
-      binding: Math.min(maxBinding, maxStorageBufferBindingSize),
+      buffer: limits.maxBufferSize,
+      binding: Math.min(maxBinding, limits.maxStorageBufferBindingSize),
+      gridWidth: Math.min(maxGridWidth, limits.maxComputeWorkgroupsPerDimension),
     });
   }
 }

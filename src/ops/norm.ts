@@ -19,7 +19,7 @@ import {
   produce,
 } from "./checks.ts";
 import { type ActivationOptions, checkActivation } from "./fused.ts";
-import { checkEps, checkNormTensors } from "./norm_checks.ts";
+import { checkEps, checkGradients, checkNormTensors } from "./norm_checks.ts";
 
 /**
  * The constants of local response normalisation, with PyTorch's defaults.
@@ -181,7 +181,8 @@ export interface BatchNormBackwardOptions extends OutOptions {
  * @param statistics The result of {@linkcode batchNormStatistics} for x.
  * @param options `out` may be dy.
  * @returns dx, in the shape of x.
- * @throws {ArgumentError} When the shapes do not fit together, or `eps` is negative.
+ * @throws {ArgumentError} When the shapes do not fit together, `eps` is negative, or a gradient shares
+ *   the memory of another tensor.
  */
 export function batchNormBackward(
   dy: Tensor,
@@ -206,11 +207,7 @@ export function batchNormBackward(
     checkOptionalTensor(op, name, tensor, dy, channels);
   }
   checkEps(op, eps);
-  for (const gradient of [dweight, dbias]) {
-    if (gradient && [x, dy].some(({ storage }) => storage === gradient.storage)) {
-      throw new ArgumentError(op, "a gradient", "the memory of an input", "another tensor");
-    }
-  }
+  checkGradients(op, dweight, dbias, [dy, x, mean, variance, weight]);
   const reads = [x, ...Object.values(all)];
   const target = { shape: x.shape, out: options.out, reads, inPlace: true };
   return produce(op, dy, target, (dx) => kernelsOf(x).batchNormBackward(dx, dy, x, all, eps));

@@ -26,3 +26,20 @@ export function checkEps(op: string, eps: number): number {
   if (checkNumber(op, "eps", eps) >= 0) return eps;
   throw new ArgumentError(op, "eps", eps, "a non-negative number");
 }
+
+/** Checks that the gradients of parameters, which are added to, share no memory with what is read. */
+export function checkGradients(
+  op: string,
+  dweight: Tensor | null,
+  dbias: Tensor | null,
+  inputs: readonly (Tensor | null)[],
+): void {
+  for (const gradient of [dweight, dbias]) {
+    if (gradient && inputs.some((tensor) => tensor?.storage === gradient.storage)) {
+      throw new ArgumentError(op, "a gradient", "the memory of an input", "another tensor");
+    }
+  }
+  if (dweight && dweight.storage === dbias?.storage) {
+    throw new ArgumentError(op, "dbias", "the memory of dweight", "another tensor");
+  }
+}

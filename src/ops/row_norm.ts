@@ -19,6 +19,7 @@ import {
   type OutOptions,
   produce,
 } from "./checks.ts";
+import { checkGradients } from "./norm_checks.ts";
 import { checkGroups } from "./permute.ts";
 
 /**
@@ -219,15 +220,8 @@ export function rowNormBackward(
   const weight = checkOptionalTensor(op, "weight", options.weight, x, affine);
   const dweight = checkOptionalTensor(op, "dweight", options.dweight, x, affine);
   const dbias = checkOptionalTensor(op, "dbias", options.dbias, x, affine);
-  const { mean, rstd } = statistics, inputs = [dy, x, mean, rstd, weight];
-  for (const gradient of [dweight, dbias]) {
-    if (gradient && inputs.some((tensor) => tensor?.storage === gradient.storage)) {
-      throw new ArgumentError(op, "a gradient", "the memory of an input", "another tensor");
-    }
-  }
-  if (dweight && dweight.storage === dbias?.storage) {
-    throw new ArgumentError(op, "dbias", "the memory of dweight", "another tensor");
-  }
+  const { mean, rstd } = statistics;
+  checkGradients(op, dweight, dbias, [dy, x, mean, rstd, weight]);
   const reads = [x, mean, rstd, weight, dweight, dbias];
   const target = { shape: x.shape, out: options.out, reads, inPlace: true };
   return produce(op, dy, target, (dx) => {

@@ -2,7 +2,7 @@
 
 import { type BackendOptions, createBackend } from "../../src/backend/mod.ts";
 import { DeviceLostError, PembrokeError } from "../../src/errors.ts";
-import { assertEquals, assertRejects } from "../assert.ts";
+import { assert, assertEquals, assertRejects } from "../assert.ts";
 import { withGpuFiles } from "../webgpu.ts";
 
 /** Runs a test with a fake `requestAdapter()`. */
@@ -114,3 +114,26 @@ Deno.test("onFallback is not called if the caller asks for no GPU", () =>
   withRequestAdapter(() => Promise.reject(new Error("asked for")), async () => {
     assertEquals(await createAuto({ device: "wasm" }), { device: "wasm", reasons: [] });
   }));
+
+Deno.test('"auto" falls back to Wasm if the code for WebGPU cannot be loaded', async () => {
+  const [mod, webgpu] = ["mod.ts", "webgpu.ts"].map((name) =>
+    new URL(`../../src/backend/${name}`, import.meta.url).href
+  );
+  const source = `const adapter = { info: { description: "a GPU" }, features: new Set() };
+const gpu = { requestAdapter: () => Promise.resolve(adapter) };
+Object.defineProperty(navigator, "gpu", { value: gpu });
+const { createBackend } = await import(${JSON.stringify(mod)});
+let message;
+const backend = await createBackend({ threads: 1, onFallback: (e) => message = e.message });
+console.log(backend.device, message);`;
+  const map = JSON.stringify({ imports: { [webgpu]: `${webgpu}.missing` } });
+  const args = [
+    "run",
+    "--quiet",
+    `--import-map=data:application/json,${encodeURIComponent(map)}`,
+    `data:text/javascript,${encodeURIComponent(source)}`,
+  ];
+  const { stdout, stderr } = await new Deno.Command(Deno.execPath(), { args }).output();
+  const [output, errors] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+  assert(output.startsWith("wasm webgpu: its code cannot be loaded ("), output + errors);
+});

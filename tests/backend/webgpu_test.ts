@@ -1,10 +1,11 @@
 import { kernelsOf } from "../../src/backend/interface.ts";
 import { createBackend } from "../../src/backend/mod.ts";
-import { WebGpuBackend, type WebGpuOptions } from "../../src/backend/webgpu.ts";
+import { WebGpuBackend } from "../../src/backend/webgpu.ts";
 import { DeviceLostError, PembrokeError } from "../../src/errors.ts";
-import { Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential } from "../../src/layers/mod.ts";
+import { Conv2d, Sequential } from "../../src/layers/mod.ts";
 import { AlexNet } from "../../src/models/mod.ts";
 import * as ops from "../../src/ops/mod.ts";
+import { elements } from "../../src/tensor.ts";
 import { arrayDataset, evaluate, SGD, Trainer } from "../../src/train/mod.ts";
 import { assert, assertAllClose, assertEquals, assertRejects, assertThrows } from "../assert.ts";
 import {
@@ -16,84 +17,11 @@ import {
   withReplaced,
 } from "../webgpu.ts";
 import { Draw, largest, upload } from "./harness.ts";
-
-/** A backend with its device. */
-async function make(options: WebGpuOptions = {}) {
-  const adapter = (await navigator.gpu.requestAdapter())!;
-  let device: GPUDevice | undefined;
-  const watched = new Proxy(adapter, {
-    get(target, key) {
-      if (key === "requestDevice") {
-        return async (wants: GPUDeviceDescriptor) => (device = await target.requestDevice(wants));
-      }
-      const value = Reflect.get(target, key, target);
-      return typeof value === "function" ? value.bind(target) : value;
-    },
-  });
-  const backend = await WebGpuBackend.create({ software: true, ...options, adapter: watched });
-  return { backend, device: device! };
-}
+import { make, network, pass } from "./small_network.ts";
 
 const sgd = { lr: 0.1, momentum: 0, weightDecay: 0.1, nesterov: false, first: true };
 
-function network(): Sequential {
-  return new Sequential([
-    new Conv2d(1, 4, 3, { padding: 1 }),
-    new ReLU(),
-    new MaxPool2d(2),
-    new Flatten(),
-    new Linear(4 * 4 * 4, 10),
-  ]);
-}
-
-/** Runs a forward pass of a network for 8×8 pixels. */
-async function pass(net: Sequential): Promise<Float32Array> {
-  using x = net.backend.upload(new Draw(1).floats([64]).data, [1, 1, 8, 8]);
-  using y = net.forward(x);
-  return await y.read();
-}
-
 reportSkippedWebGpuTests();
-
-testWithAdapter("later forward passes create nothing, submit once, and leak nothing", async () => {
-  using backend = await WebGpuBackend.create({ software: true });
-  using net = network().init(backend, { seed: 1 });
-  const first = await pass(net), before = { ...backend.counts };
-  assertEquals(await pass(net), first);
-  assertEquals(backend.counts, { ...before, submissions: before.submissions + 1 });
-  const { bytesInUse } = backend, { buffers, bindGroups } = backend.counts;
-  for (let i = 0; i < 200; i++) {
-    using x = backend.upload(new Float32Array(64), [1, 1, 8, 8]);
-    using _y = net.forward(x);
-  }
-  await pass(net);
-  assertEquals(backend.bytesInUse, bytesInUse);
-  assert(backend.counts.buffers - buffers <= 2, `${backend.counts.buffers - buffers} new buffers`);
-  assert(backend.counts.bindGroups - bindGroups <= 4, "bind groups are created again and again");
-});
-
-testWithAdapter("large buffers are destroyed when their tensors are disposed", async () => {
-  const { backend, device } = await make();
-  using _backend = backend;
-  let destroyed = 0;
-  const { createBuffer } = device;
-  device.createBuffer = (descriptor) => {
-    const buffer = createBuffer.call(device, descriptor), { destroy } = buffer;
-    buffer.destroy = () => {
-      destroyed++;
-      return destroy.call(buffer);
-    };
-    return buffer;
-  };
-  const x = backend.empty([2 ** 22]);
-  backend.fill(x, 1);
-  x.dispose();
-  assertEquals(destroyed, 0, "commands that wait still name it");
-  using y = backend.upload([1], [1]);
-  backend.fill(y, 2);
-  assertEquals(await y.read(), new Float32Array([2]));
-  assertEquals(destroyed, 2, "the tensor's, and the one it was read through");
-});
 
 testWithAdapter("AlexNet's logits match those of Wasm", async () => {
   using backend = await WebGpuBackend.create({ software: true, maxBinding: 16 * 2 ** 20 });
@@ -130,9 +58,11 @@ testWithAdapter("a small network learns as well as on Wasm", async () => {
   assertAllClose([accuracies[0]], [accuracies[1]], { abs: 0.01 });
 });
 
-testWithAdapter("tensors too large for a binding are processed in parts", async () => {
-  using limited = await WebGpuBackend.create({ software: true, maxBinding: 8192 });
+testWithAdapter("tensors too large for a binding or a grid are processed in parts", async () => {
+  const limits = { maxBinding: 8192, maxGridWidth: 3 };
+  using limited = await WebGpuBackend.create({ software: true, ...limits });
   using wasm = await createBackend({ device: "wasm" });
+  using grids = recordGrids();
   const results: Float32Array[][] = [];
   for (const backend of [limited, wasm]) {
     const draw = new Draw(4);
@@ -141,6 +71,9 @@ testWithAdapter("tensors too large for a binding are processed in parts", async 
     const x = tensor(6, 2, 16, 16), w = tensor(3, 2, 3, 3), dy = tensor(6, 3, 16, 16);
     const rows = tensor(5, 64), weights = tensor(100, 64), slope = tensor(5, 100);
     const many = tensor(17, 24), few = tensor(100, 24);
+    const ones = upload(backend, { shape: [5, 8], data: new Float32Array(40).fill(1) });
+    const integers = Float32Array.from({ length: 19 * 8 }, (_, i) => Math.floor(i / 8));
+    const quantized = ops.quantizeLinear(upload(backend, { shape: [19, 8], data: integers }));
     const maxima = ops.maxPool2dWithIndices(x, { kernelSize: 2 }), padding = 1;
     const outputs = [
       ops.conv2d(x, w, null, { padding, activation: "relu" }),
@@ -151,6 +84,7 @@ testWithAdapter("tensors too large for a binding are processed in parts", async 
       ops.maxPoolBackward(maxima.output, maxima.indices, x.shape),
       ops.linear(rows, weights, null),
       ops.linear(many, few, null, { activation: "relu" }),
+      ops.linear(ones, quantized, null),
       ops.linearBackwardInput(slope, weights),
       ops.linearBackwardWeight(slope, rows),
       ops.softmax(x, 1),
@@ -167,9 +101,40 @@ testWithAdapter("tensors too large for a binding are processed in parts", async 
     const read = await Promise.all([...outputs, x].map((tensor) => tensor.read()));
     results.push([...read, new Float32Array([await kernelsOf(backend).squaredNorm(dy)])]);
   }
+  assertEquals(Math.max(...grids.widths), 3);
   for (const [i, values] of results[0].entries()) {
     assertAllClose(values, results[1][i], { abs: 1e-4, rel: 1e-5, name: `result ${i}` });
   }
+});
+
+/** Records how many workgroups each dispatch has in a row of its grid. */
+function recordGrids(): Disposable & { readonly widths: number[] } {
+  const { prototype } = GPUComputePassEncoder, { dispatchWorkgroups } = prototype;
+  const widths: number[] = [];
+  prototype.dispatchWorkgroups = function (...groups) {
+    widths.push(groups[0]);
+    return dispatchWorkgroups.apply(this, groups);
+  };
+  return {
+    widths,
+    [Symbol.dispose]: () => void (prototype.dispatchWorkgroups = dispatchWorkgroups),
+  };
+}
+
+testWithAdapter("sums of tens of thousands of products are complete", async () => {
+  using backend = await WebGpuBackend.create({ software: true });
+  const ones = (...shape: number[]) =>
+    upload(backend, { shape, data: new Float32Array(elements(shape)).fill(1) });
+  const k = 50_000, bias = ones(1), activation = "relu6";
+  const outputs = [
+    ops.conv2d(ones(1, k, 1, 1), ones(1, k, 1, 1), bias, { residual: ones(1, 1, 1, 1) }),
+    ops.conv2d(ones(1, k, 1, 1), ones(1, k, 1, 1), bias, { activation }),
+    ops.conv2dBackwardInput(ones(1, k, 1, 1), ones(k, 1, 1, 1), [1, 1, 1, 1]),
+    ops.linear(ones(17, k), ones(1, k), bias),
+    ops.linearBackwardInput(ones(1, k), ones(k, 1)),
+  ];
+  const firsts = outputs.map(async (tensor) => (await tensor.read())[0]);
+  assertEquals(await Promise.all(firsts), [k + 2, 6, k, k + 1, k]);
 });
 
 testWithAdapter("tensors whose parts do not fit a binding are refused", async () => {
@@ -216,79 +181,12 @@ testWithAdapter("a shader that does not compile is an error, not a wrong result"
   assertEquals(error.message.split("\n").length, 1);
 });
 
-/** Holds pipelines back until `release` is called, which compiles the last one first. */
-function holdPipelines(device: GPUDevice) {
-  const { createComputePipelineAsync } = device, held: (() => void)[] = [];
-  device.createComputePipelineAsync = async (descriptor) => {
-    await new Promise<void>((resolve) => held.push(resolve));
-    return await createComputePipelineAsync.call(device, descriptor);
-  };
-  return { held, release: () => held.toReversed().forEach((resolve) => resolve()) };
-}
-
-testWithAdapter("pipelines compile at the same time, and dispatches keep their order", async () => {
-  const { backend, device } = await make();
-  using _backend = backend;
-  using net = network().init(backend, { seed: 1 });
-  const { held, release } = holdPipelines(device);
-  const waiting = pass(net);
-  assert(held.length >= 4, `${held.length} pipelines are being compiled`);
-  assertEquals(held.length, backend.counts.pipelines);
-  assertEquals(backend.counts.submissions, 0);
-  release();
-  using wasm = await createBackend({ device: "wasm" });
-  using same = network().init(wasm, { seed: 1 });
-  assertAllClose(await waiting, await pass(same), { abs: 1e-5 });
-});
-
-testWithAdapter("a write does not overtake dispatches that wait for pipelines", async () => {
-  const { backend, device } = await make();
-  using _backend = backend;
-  const { release } = holdPipelines(device);
-  using x = backend.upload([-1, 2], [2]);
-  using y = ops.relu(x);
-  const before = y.read();
-  backend.write(x, new Float32Array([5, -7]));
-  using z = ops.relu(x);
-  const after = z.read();
-  release();
-  assertEquals(await before, new Float32Array([0, 2]));
-  assertEquals(await after, new Float32Array([5, 0]));
-});
-
-testWithAdapter("buffers that waiting dispatches use outlive their tensors", async () => {
-  const { backend, device } = await make();
-  using _backend = backend;
-  const { release } = holdPipelines(device);
-  const x = backend.empty([2 ** 22]); // too large to be kept for the next tensor
-  backend.fill(x, 3);
-  using y = ops.relu(x);
-  const first = y.view([2 ** 22]).read();
-  x.dispose();
-  release();
-  assertEquals((await first).slice(-1), new Float32Array([3]));
-});
-
-testWithAdapter("the loss of a device while pipelines compile is reported", async () => {
-  const { backend, device } = await make();
-  using _backend = backend;
-  holdPipelines(device); // for ever
-  using x = backend.upload([-1, 2], [2]);
-  using y = ops.relu(x);
-  const read = y.read();
-  device.destroy();
-  await assertRejects(() => read, DeviceLostError, "webgpu: ");
-});
-
-testWithAdapter("many submissions do not wait for pipelines", async () => {
-  const { backend, device } = await make();
-  using _backend = backend;
-  const { release } = holdPipelines(device);
-  using x = backend.upload([1], [1]);
-  for (let i = 0; i < 9000; i++) kernelsOf(backend).axpby(x, x, 0, 1.001);
-  assert(backend.counts.submissions > 16, `${backend.counts.submissions} submissions`);
-  release();
-  assertAllClose(await x.read(), [1.001 ** 9000], { rel: 1e-2 });
+testWithAdapter("disposing the backend during a read is no lost device", async () => {
+  const backend = await WebGpuBackend.create({ software: true });
+  const read = backend.upload([1], [1]).read();
+  backend.dispose();
+  const error = await assertRejects(() => read, PembrokeError, "the backend was disposed");
+  assert(!(error instanceof DeviceLostError));
 });
 
 testWithAdapter(

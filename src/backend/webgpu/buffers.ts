@@ -36,7 +36,7 @@ export class BufferPool {
 
   /** Returns a buffer of at least this size. Its values are undefined. */
   acquire(bytes: number): PooledBuffer {
-    const size = Math.ceil(bytes / SIZE_STEP) * SIZE_STEP;
+    const size = roundUp(bytes);
     const cached = this.#free.get(size)?.pop();
     if (cached) {
       this.#cachedBytes -= size;
@@ -57,4 +57,13 @@ export class BufferPool {
     else this.#free.set(bytes, [block]);
     return true;
   }
+}
+
+/** Whether a buffer has the size that {@linkcode BufferPool.acquire} would give one. */
+export function hasSize(block: PooledBuffer, bytes: number): boolean {
+  return block.bytes === roundUp(bytes);
+}
+
+function roundUp(bytes: number): number {
+  return Math.ceil(bytes / SIZE_STEP) * SIZE_STEP;
 }

@@ -7,15 +7,17 @@
 import type { Tensor, Values } from "../../tensor.ts";
 import type { AdaptiveGeometry, AxisGeometry, LocalResponseNormGeometry } from "../geometry.ts";
 import { type GpuMemory, partOf } from "./memory.ts";
-import { type Constants, float, type Operand, type Shader, type Uniforms } from "./shader.ts";
+import type { Constants, Operand, Shader, Uniforms } from "./shader.ts";
 import { NO_RESIDUAL, OWN_RESIDUAL, RESIDUAL_IN_Y } from "./shaders/activate.ts";
 import * as conv from "./shaders/conv2d.ts";
-import { product } from "./shaders/gemm.ts";
+import { chunks, product } from "./shaders/gemm.ts";
 import * as dense from "./shaders/linear.ts";
 import { planeMean } from "./shaders/pool.ts";
 
 /** Up to so many samples, a fully connected layer is computed as matrix-vector products. */
 const FEW_SAMPLES = 16;
+/** And up to so many words of a row for each invocation, because some drivers cut longer loops off. */
+const LONGEST_LOOP = 2 ** 15;
 
 /** y = activation(x · weightᵀ + bias), by shaders for weights that are read as words of these types. */
 export function denseProduct(
@@ -29,7 +31,7 @@ export function denseProduct(
   activation: number,
 ): void {
   const [outF, inF] = weight.shape, n = x.size / inF;
-  const few = n <= FEW_SAMPLES, whole = few && inF % 4 === 0;
+  const few = n <= FEW_SAMPLES && inF <= gpu.split * LONGEST_LOOP, whole = few && inF % 4 === 0;
   const all = gpu.at(weight, whole ? four : one), output = gpu.out(y);
   for (const part of gpu.parts("linear", outF, bytes * inF)) {
     const operands = {
@@ -46,13 +48,17 @@ export function denseProduct(
         whole ? shaders.words : shaders.odd,
         operands,
         { ROWS, SAMPLES: samples, LANES, SPLIT },
-        [across, Math.ceil(n / samples)],
+        across * Math.ceil(n / samples),
         { u32: { n, count: part.count, words: whole ? inF / 4 : inF, outF, ...flags } },
       );
     } else {
-      const { rows, constants, sizes, groups } = product(gpu.tileRows, part.count, n, inF);
-      const uniforms = { ...sizes, outF, ...flags };
-      gpu.run(shaders.batch[rows], operands, constants, groups, { u32: uniforms });
+      const { rows, constants, sizes, workgroups } = product(gpu.tileRows, part.count, n, inF);
+      for (const chunk of chunks(inF)) {
+        const biased = chunk.start > 0 ? 0 : flags.biased, isLast = chunk.k === inF;
+        const after = { ...flags, biased, activation: isLast ? activation : 0 };
+        const u32 = { ...sizes, ...chunk, inF, outF, ...after };
+        gpu.run(shaders.batch[rows], operands, constants, workgroups, { u32 });
+      }
     }
   }
 }
@@ -82,6 +88,9 @@ export function addends(
   };
 }
 
+/** The flags that add a chunk of a convolution's sums to those before it. */
+export const addsToSum: Uniforms["u32"] = { biased: 0, residual: RESIDUAL_IN_Y };
+
 /** Runs a shader for each row along an axis. */
 export function alongAxis(
   gpu: GpuMemory,
@@ -103,11 +112,10 @@ export function acrossChannels(
   operands: Readonly<Record<string, Operand>>,
   { n, c, plane, size, alpha, beta, k }: LocalResponseNormGeometry,
 ): void {
-  perSample(gpu, shader, operands, Object.keys(operands), n, c * plane, {
-    SCALE: float(alpha / size),
-    BETA: float(beta),
-    BASE: float(k),
-  }, { u32: { channels: c, plane, half: (size - 1) / 2 } });
+  perSample(gpu, shader, operands, Object.keys(operands), n, c * plane, {}, {
+    u32: { channels: c, plane, half: (size - 1) / 2 },
+    f32: { scale: alpha / size, beta, base: k },
+  });
 }
 
 /** Runs an elementwise shader on whole samples of `size` values. `sliced` names the operands of samples. */

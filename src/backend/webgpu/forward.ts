@@ -18,6 +18,7 @@ import type { Filters, ForwardKernels } from "../kernels.ts";
 import {
   acrossChannels,
   addends,
+  addsToSum,
   alongAxis,
   denseProduct,
   pack,
@@ -26,9 +27,8 @@ import {
   pool2d,
 } from "./dispatch.ts";
 import { type GpuMemory, partOf } from "./memory.ts";
-import { float } from "./shader.ts";
 import * as conv from "./shaders/conv2d.ts";
-import { product } from "./shaders/gemm.ts";
+import { chunks, product } from "./shaders/gemm.ts";
 import * as dense from "./shaders/linear.ts";
 import * as norm from "./shaders/norm.ts";
 import * as pool from "./shaders/pool.ts";
@@ -57,7 +57,7 @@ export function forwardKernels(gpu: GpuMemory): ForwardKernels {
       const all = { y: gpu.out(y), x: gpu.at(x, one ? "vec4f" : "f32") };
       for (const part of gpu.parts("conv2d", g.n, ...bytes)) {
         const n = part.count * pixels, to = partOf(all.y, part, bytes[1]);
-        const { rows, constants, sizes, groups } = product(gpu.tileRows, m, n, k, g.groups);
+        const { rows, constants, sizes, workgroups } = product(gpu.tileRows, m, n, k, g.groups);
         const { operands: added, flags } = addends(gpu, to, bias, residual, gpu.at(packed));
         const operands = {
           y: to,
@@ -66,8 +66,11 @@ export function forwardKernels(gpu: GpuMemory): ForwardKernels {
           ...added,
         };
         const own = { ...sizes, ...conv.packedSize(m, k), ...conv.convSizes(g) };
-        const uniforms = { u32: { ...own, ...flags, activation } };
-        gpu.run(shaders[rows], operands, constants, groups, uniforms);
+        for (const chunk of chunks(k)) {
+          const after = chunk.start > 0 ? addsToSum : flags, isLast = chunk.k === k;
+          const u32 = { ...own, ...chunk, ...after, activation: isLast ? activation : 0 };
+          gpu.run(shaders[rows], operands, constants, workgroups, { u32 });
+        }
       }
     },
 
@@ -162,10 +165,9 @@ export function forwardKernels(gpu: GpuMemory): ForwardKernels {
         bias: gpu.at(bias ?? runningMean),
       };
       perSample(gpu, norm.batchNorm, operands, ["y", "x"], n, c * plane, {
-        EPS: float(eps),
         WEIGHT: weight !== null,
         BIAS: bias !== null,
-      }, { u32: { channels: c, plane, activation } });
+      }, { u32: { channels: c, plane, activation }, f32: { eps } });
     },
 
     foldBatchNorm(

@@ -54,10 +54,9 @@ function copyParts(gpu: GpuMemory, y: Operand, x: Operand, g: CopyGeometry): voi
   const operands = { y: rangeOperand(y, to), x: rangeOperand(x, from) };
   const count = sizes.reduce((product, size) => product * size), { n0: _, ...steps } = g;
   const u32 = { ...steps, yAt: to.first, xAt: from.first, count };
-  const rows = count / g.n4;
-  if (g.y4 === 1 && g.x4 === 1 && g.n4 >= 64 && rows < 2 ** 16) {
-    const groups = [Math.ceil(g.n4 / layout.ROW_PART), rows] as const;
-    if (groups[0] < 2 ** 16) return gpu.run(layout.copyRows, operands, {}, groups, { u32 });
+  if (g.y4 === 1 && g.x4 === 1 && g.n4 >= 64) {
+    const parts = count / g.n4 * Math.ceil(g.n4 / layout.ROW_PART);
+    return gpu.run(layout.copyRows, operands, {}, parts, { u32 });
   }
   gpu.perElement(layout.stridedCopy, operands, count, {}, { u32 });
 }

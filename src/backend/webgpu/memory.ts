@@ -31,12 +31,12 @@ export interface Traits {
   readonly buffer: number;
   /** Bytes of a buffer that one binding can hold. */
   readonly binding: number;
+  /** Workgroups in a row of the grid. */
+  readonly gridWidth: number;
 }
 
 /** Invocations of a workgroup in which each computes one value. */
 const LANES = 64;
-/** Workgroups in a row of the grid, as many as WebGPU allows. */
-const GRID_WIDTH = 65535;
 
 /** The memory of a WebGPU backend, and the dispatches over it. */
 export class GpuMemory extends TensorMemory<GpuStorage> {
@@ -123,17 +123,23 @@ export class GpuMemory extends TensorMemory<GpuStorage> {
     return { block: storageOf(tensor).block, writes: true, type, size: bytesOf(tensor) };
   }
 
-  /** Records a dispatch. */
+  /**
+   * Records a shader with at least so many workgroups, in rows of GRID_WIDTH, because a device limits
+   * them. The shader leaves out those behind the last one.
+   */
   run(
     shader: Dispatch["shader"],
     operands: Dispatch["operands"],
     constants: Dispatch["constants"],
-    groups: Dispatch["groups"],
+    workgroups: number,
     uniforms?: Dispatch["uniforms"],
   ): void {
+    const { binding, gridWidth: GRID_WIDTH } = this.#traits;
     const largest = Math.max(...Object.values(operands).map(({ size }) => size));
-    if (largest > this.#traits.binding) this.#tooLarge(shader.name, largest);
-    this.#queue.dispatch({ shader, operands, constants, groups, uniforms });
+    if (largest > binding) this.#tooLarge(shader.name, largest);
+    const groups = [Math.min(workgroups, GRID_WIDTH), Math.ceil(workgroups / GRID_WIDTH)] as const;
+    const all = { ...constants, GRID_WIDTH };
+    this.#queue.dispatch({ shader, operands, constants: all, groups, uniforms });
   }
 
   /**
@@ -161,13 +167,7 @@ export class GpuMemory extends TensorMemory<GpuStorage> {
     constants: Dispatch["constants"] = {},
     uniforms?: Dispatch["uniforms"],
   ): void {
-    this.run(
-      shader,
-      operands,
-      { ...constants, GRID_WIDTH },
-      gridOf(Math.ceil(size / LANES)),
-      uniforms,
-    );
+    this.run(shader, operands, constants, Math.ceil(size / LANES), uniforms);
   }
 
   /** Records a shader with a workgroup for each of `rows`. */
@@ -179,7 +179,7 @@ export class GpuMemory extends TensorMemory<GpuStorage> {
     uniforms: Uniforms,
   ): void {
     const u32 = { rows, ...uniforms.u32 };
-    this.run(shader, operands, { ...constants, GRID_WIDTH }, gridOf(rows), { ...uniforms, u32 });
+    this.run(shader, operands, constants, rows, { ...uniforms, u32 });
   }
 
   /**
@@ -228,10 +228,15 @@ export class GpuMemory extends TensorMemory<GpuStorage> {
     this.#queue.write(block, typed, offset * 4);
   }
 
-  protected load<V extends Values>(tensor: Tensor<V>): Promise<V> {
+  protected async load<V extends Values>(tensor: Tensor<V>): Promise<V> {
     const type = tensor.type as ArrayType<V>;
     const bytes = tensor.size * type.BYTES_PER_ELEMENT;
-    return this.#queue.read(storageOf(tensor).block, bytes).then((buffer) => new type(buffer));
+    try {
+      return new type(await this.#queue.read(storageOf(tensor).block, bytes));
+    } catch (error) {
+      this.assertAlive(); // dispose() loses the device, too
+      throw error;
+    }
   }
 
   #tooLarge(op: string, bytes: number): never {
@@ -246,11 +251,6 @@ export class GpuMemory extends TensorMemory<GpuStorage> {
 export function partOf(operand: Operand, { start, count }: Part, bytes: number): Operand {
   const size = Math.ceil(count * bytes / 4) * 4;
   return { ...operand, offset: start * bytes, size };
-}
-
-/** The grid for so many workgroups, in rows of GRID_WIDTH. */
-function gridOf(groups: number): [across: number, down: number] {
-  return [Math.min(groups, GRID_WIDTH), Math.ceil(groups / GRID_WIDTH)];
 }
 
 /** Bytes of a tensor, rounded up to whole words. */

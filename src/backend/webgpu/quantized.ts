@@ -63,7 +63,7 @@ export function quantizedKernels(gpu: GpuMemory): QuantizedKernels {
       };
       const constants = { BIAS: bias !== null };
       const sizes = { inF, outF, words: words(inF), nan, activation };
-      gpu.run(linearInt8, operands, constants, [Math.ceil(outF / ROWS), n], { u32: sizes });
+      gpu.perRow(linearInt8, operands, n * Math.ceil(outF / ROWS), constants, { u32: sizes });
     },
 
     packHalf(half: Tensor<Uint16Array>, values: Tensor, offset: number): void {

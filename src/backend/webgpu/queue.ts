@@ -6,7 +6,7 @@
  * @module
  */
 
-import { BufferPool, type PooledBuffer } from "./buffers.ts";
+import { BufferPool, hasSize, type PooledBuffer } from "./buffers.ts";
 import { type Pipeline, Pipelines } from "./pipelines.ts";
 import { DeviceWatch } from "./watch.ts";
 import {
@@ -35,7 +35,7 @@ export interface Dispatch {
   readonly operands: Readonly<Record<string, Operand>>;
   readonly constants: Constants;
   /** Workgroups along each axis. */
-  readonly groups: readonly [number, number?, number?];
+  readonly groups: readonly [across: number, down: number];
   readonly uniforms?: Uniforms;
 }
 
@@ -55,6 +55,12 @@ interface Copy {
   readonly bytes: number;
 }
 
+/** A bind group, and the buffers whose `bindGroups` have its key. */
+interface BoundGroup {
+  readonly group: GPUBindGroup;
+  readonly blocks: readonly PooledBuffer[];
+}
+
 /** Work that waits until its pipelines are compiled, and those of the work before it. */
 interface Waiting {
   readonly pipelines: ReadonlySet<Pipeline>;
@@ -67,7 +73,7 @@ export class Queue {
   readonly #device: GPUDevice;
   readonly #buffers: BufferPool;
   readonly #pipelines: Pipelines;
-  readonly #bindGroups = new Map<string, GPUBindGroup>();
+  readonly #bindGroups = new Map<string, BoundGroup>();
   readonly #uniformBuffer: GPUBuffer;
   readonly #uniformData = new DataView(new ArrayBuffer(SLOT_BYTES * SLOT_COUNT));
   #usedSlots = 0;
@@ -77,7 +83,7 @@ export class Queue {
   /** How many submissions the device has got. */
   #submitted = 0;
   #waiting: Waiting[] = [];
-  /** Buffers to destroy once the recorded commands that use them are submitted. */
+  /** Buffers to destroy once the recorded commands that use them are submitted, unless used again. */
   #toDestroy: PooledBuffer[] = [];
   /** Counts what was created so far. Tests check that nothing is created twice. */
   readonly counts = { pipelines: 0, bindGroups: 0, submissions: 0, buffers: 0 };
@@ -95,6 +101,8 @@ export class Queue {
 
   /** Returns a buffer of at least this size. */
   acquire(bytes: number): PooledBuffer {
+    const freed = this.#toDestroy.findIndex((block) => hasSize(block, bytes));
+    if (freed >= 0) return this.#toDestroy.splice(freed, 1)[0];
     const block = this.watch.guarded(() => this.#buffers.acquire(bytes));
     this.counts.buffers = Math.max(this.counts.buffers, block.id + 1);
     return block;
@@ -103,7 +111,10 @@ export class Queue {
   /** Takes a buffer back. */
   release(block: PooledBuffer): void {
     if (this.#buffers.release(block)) return;
-    for (const key of block.bindGroups) this.#bindGroups.delete(key);
+    for (const key of block.bindGroups) {
+      for (const other of this.#bindGroups.get(key)!.blocks) other.bindGroups.delete(key);
+      this.#bindGroups.delete(key);
+    }
     if (block.submission === this.#submission) this.#toDestroy.push(block);
     else if (this.#waiting.length === 0) block.buffer.destroy();
     else this.#waiting.push({ pipelines: new Set(), run: () => block.buffer.destroy() });
@@ -152,6 +163,7 @@ export class Queue {
     const staging = watch.guarded(() => this.#device.createBuffer({ size, usage }));
     try {
       const submission = this.#submission;
+      block.submission = submission; // a later write must not overtake the copy
       this.submit({ from: block.buffer, to: staging, bytes: size });
       while (this.#submitted <= submission) {
         await watch.untilLost(this.#pipelines.compiled());
@@ -243,7 +255,7 @@ export class Queue {
     const parts = operands.map(({ block, offset = 0, size }) => `${block.id}:${offset}:${size}`);
     const key = `${id} ${parts.join()}`;
     const known = this.#bindGroups.get(key);
-    if (known) return known;
+    if (known) return known.group;
     const resources: GPUBufferBinding[] = operands.map(({ block, offset, size }) => ({
       buffer: block.buffer,
       offset,
@@ -257,8 +269,9 @@ export class Queue {
       })
     );
     this.counts.bindGroups++;
-    this.#bindGroups.set(key, group);
-    for (const { block } of operands) block.bindGroups.add(key);
+    const blocks = operands.map(({ block }) => block);
+    this.#bindGroups.set(key, { group, blocks });
+    for (const block of blocks) block.bindGroups.add(key);
     return group;
   }
 }

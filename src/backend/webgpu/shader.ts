@@ -27,8 +27,8 @@ export interface Operand {
   readonly size: number;
 }
 
-/** Constants of the program by name. Numbers that are no integers are strings of WGSL. */
-export type Constants = Readonly<Record<string, number | boolean | string>>;
+/** Constants of the program by name. Numbers are integers: WGSL has no literal for every float. */
+export type Constants = Readonly<Record<string, number | boolean>>;
 
 /**
  * Numbers that are passed with each call, by name: those that change from call to call, and sizes that
@@ -44,12 +44,6 @@ export interface Uniforms {
 
 /** How many numbers a call can pass. */
 export const MAX_UNIFORMS = 32;
-
-/** A float as a WGSL literal. */
-export function float(value: number): string {
-  const text = String(Math.fround(value));
-  return /[.e]/.test(text) ? text : `${text}.0`;
-}
 
 /**
  * The whole program. An operand that shares the memory of a written one is read through that one,

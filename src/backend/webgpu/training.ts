@@ -15,7 +15,6 @@ import type {
 import type { TrainingKernels } from "../kernels.ts";
 import { acrossChannels, alongAxis, pack, perPlane } from "./dispatch.ts";
 import { type GpuMemory, partOf } from "./memory.ts";
-import { float } from "./shader.ts";
 import { convSizes, packConv2dTransposed, packedSize } from "./shaders/conv2d.ts";
 import * as conv from "./shaders/conv2d_backward.ts";
 import * as elementwise from "./shaders/elementwise.ts";
@@ -46,7 +45,7 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
       const all = { dx: gpu.out(dx), dy: gpu.at(dy) };
       for (const part of gpu.parts("conv2dBackwardInput", g.n, ...bytes)) {
         const n = part.count * g.h * g.w;
-        const { rows, constants, sizes, groups } = product(gpu.tileRows, m, n, k, g.groups);
+        const { rows, constants, sizes, workgroups } = product(gpu.tileRows, m, n, k, g.groups);
         const operands = {
           dx: partOf(all.dx, part, bytes[0]),
           dy: partOf(all.dy, part, bytes[1]),
@@ -56,7 +55,10 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
         const own = { ...sizes, ...packedSize(m, k), ...convSizes(g), groupOutC };
         // they divide in the inner loop
         const both = { ...constants, STRIDE_H: g.strideH, STRIDE_W: g.strideW };
-        gpu.run(conv.conv2dBackwardInput[rows], operands, both, groups, { u32: own });
+        for (const chunk of chunks(k)) {
+          const u32 = { ...own, ...chunk };
+          gpu.run(conv.conv2dBackwardInput[rows], operands, both, workgroups, { u32 });
+        }
       }
     },
 
@@ -66,7 +68,7 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
       const all = { dw: gpu.out(dw), dy: gpu.at(dy), x: gpu.at(x) };
       for (const part of gpu.parts("conv2dBackwardWeight", g.n, ...bytes)) {
         const k = part.count * g.oh * g.ow;
-        const { rows, constants, sizes, groups } = product(gpu.tileRows, m, n, k, g.groups);
+        const { rows, constants, sizes, workgroups } = product(gpu.tileRows, m, n, k, g.groups);
         const operands = {
           dw: all.dw,
           dy: partOf(all.dy, part, bytes[0]),
@@ -74,7 +76,7 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
         };
         for (const chunk of chunks(k)) {
           const uniforms = { u32: { ...sizes, ...convSizes(g), ...chunk } };
-          gpu.run(conv.conv2dBackwardWeight[rows], operands, constants, groups, uniforms);
+          gpu.run(conv.conv2dBackwardWeight[rows], operands, constants, workgroups, uniforms);
         }
       }
     },
@@ -142,9 +144,11 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
       const all = { dx: gpu.out(dx), dy: gpu.at(dy), weight: gpu.at(weight) };
       for (const { start, count } of gpu.parts("linearBackwardInput", outF, 4 * inF)) {
         const operands = { ...all, weight: partOf(all.weight, { start, count }, 4 * inF) };
-        const { rows, constants, sizes, groups } = product(gpu.tileRows, inF, n, count);
-        const uniforms = { u32: { ...sizes, outF, first: start } };
-        gpu.run(dense.linearBackwardInput[rows], operands, constants, groups, uniforms);
+        const { rows, constants, sizes, workgroups } = product(gpu.tileRows, inF, n, count);
+        for (const chunk of chunks(count)) {
+          const u32 = { ...sizes, ...chunk, outF, first: start };
+          gpu.run(dense.linearBackwardInput[rows], operands, constants, workgroups, { u32 });
+        }
       }
     },
 
@@ -153,10 +157,10 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
       const all = { dw: gpu.out(dw), dy: gpu.at(dy), x: gpu.at(x) };
       for (const { start, count } of gpu.parts("linearBackwardWeight", outF, 4 * inF)) {
         const operands = { ...all, dw: partOf(all.dw, { start, count }, 4 * inF) };
-        const { rows, constants, sizes, groups } = product(gpu.tileRows, count, inF, n);
+        const { rows, constants, sizes, workgroups } = product(gpu.tileRows, count, inF, n);
         for (const chunk of chunks(n)) {
           const uniforms = { u32: { ...sizes, ...chunk, outF, first: start } };
-          gpu.run(dense.linearBackwardWeight[rows], operands, constants, groups, uniforms);
+          gpu.run(dense.linearBackwardWeight[rows], operands, constants, workgroups, uniforms);
         }
       }
     },
@@ -190,7 +194,7 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
         u32: { length: c, inner: 1 },
         f32: { share: labelSmoothing / c, rest: 1 - labelSmoothing },
       });
-      gpu.run(losses.mean, { y: gpu.out(loss), x: gpu.at(each) }, {}, [1]);
+      gpu.run(losses.mean, { y: gpu.out(loss), x: gpu.at(each) }, {}, 1);
     },
 
     localResponseNormBackward(
@@ -205,7 +209,7 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
 
     batchNormStatistics(mean: Tensor, variance: Tensor, x: Tensor): void {
       const operands = { mean: gpu.out(mean), variance: gpu.out(variance), x: gpu.at(x) };
-      perChannel(gpu, norm.batchNormStatistics, operands, x, {});
+      perChannel(gpu, norm.batchNormStatistics, operands, x);
     },
 
     batchNormBackward(
@@ -227,8 +231,7 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
         variance: gpu.at(variance),
         weight: gpu.at(weight ?? mean),
       };
-      const constants = { EPS: float(eps), WEIGHT: weight !== null };
-      perChannel(gpu, norm.batchNormBackward, operands, x, constants);
+      perChannel(gpu, norm.batchNormBackward, operands, x, { WEIGHT: weight !== null }, { eps });
     },
 
     dropout(y: Tensor, x: Tensor, { seed, keep, scale }: DropoutMask): void {
@@ -287,9 +290,10 @@ function perChannel(
   shader: typeof norm.batchNormStatistics,
   operands: Parameters<GpuMemory["perRow"]>[1],
   x: Tensor,
-  constants: Parameters<GpuMemory["perRow"]>[3],
+  constants: Parameters<GpuMemory["perRow"]>[3] = {},
+  f32: Readonly<Record<string, number>> = {},
 ): void {
   const [n, c] = x.shape, plane = x.size / (n * c);
   const sizes = { channels: c, plane, count: n * plane, length: 1, inner: 1 };
-  gpu.perRow(shader, operands, c, constants, { u32: sizes });
+  gpu.perRow(shader, operands, c, constants, { u32: sizes, f32 });
 }

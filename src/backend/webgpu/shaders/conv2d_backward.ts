@@ -64,7 +64,8 @@ fn places(z: u32, n: vec4u) -> vec4u {
 }
 
 fn put(z: u32, m: u32, place: u32, sum: f32) {
-  dx[place + (z * uniforms.m + m) * (uniforms.h * uniforms.w)] = sum;
+  let at = place + (z * uniforms.m + m) * (uniforms.h * uniforms.w);
+  dx[at] = sum + select(0.0, dx[at], uniforms.start > 0);
 }
 `,
 );

@@ -20,8 +20,8 @@ export type LargeTileRows = 8 | 16;
 export type Tiled = Readonly<Record<TileRows, Shader>>;
 
 /**
- * Shaders for Σₖ a(k, m) · b(k, n), k from `start` on, with the sizes m, n and k as uniforms. The text of
- * the operation defines, for layer z of the grid,
+ * Shaders for Σₖ a(k, m) · b(k, n), k from `start` on, with the sizes m, n and k and the number of layers
+ * as uniforms. The text of the operation defines, for layer z,
  *
  * - `a4(z, k, m)`: the first factor at m … m + 3, 0 behind the last k;
  * - `columns(z, n, k)`: a `Columns` with what it needs for the second factor at n … n + 3, from k on;
@@ -61,9 +61,13 @@ fn main(
   @builtin(local_invocation_id) at: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let z = group.z;
-  let m0 = group.y * TILE_M;
-  let n0 = group.x * TILE_N;
+  let tile = group.y * GRID_WIDTH + group.x;
+  let across = (uniforms.n + TILE_N - 1) / TILE_N;
+  let down = (uniforms.m + TILE_M - 1) / TILE_M;
+  let z = tile / (across * down);
+  if (z >= uniforms.layers) { return; }
+  let m0 = tile / across % down * TILE_M;
+  let n0 = tile % across * TILE_N;
   var own = columns(z, n0 + lane % ROW_B * 4, uniforms.start + lane / ROW_B);
 ${lines((r) => `  var left${r} = vec4f();\n  var right${r} = vec4f();`)}
 
@@ -162,34 +166,34 @@ const shapes: Readonly<Record<LargeTileRows, readonly Shape[]>> = {
 /** How much longer a tile of each shape takes for each result, because it loads more of its factors. */
 const shapeCosts = [1, 1.05, 1.4];
 
-/** The shader, constants, uniforms and grid for a product of this size. */
-export function product(maxRows: LargeTileRows, m: number, n: number, k: number, z = 1): {
+/** The shader, constants, uniforms and workgroups for a product of this size. */
+export function product(maxRows: LargeTileRows, m: number, n: number, k: number, layers = 1): {
   readonly rows: TileRows;
   readonly constants: Constants;
-  readonly sizes: Readonly<Record<"m" | "n" | "k" | "start", number>>;
-  readonly groups: readonly [number, number, number];
+  readonly sizes: Readonly<Record<"m" | "n" | "k" | "start" | "layers", number>>;
+  readonly workgroups: number;
 } {
-  const [common] = shapes[maxRows], [across, down] = tiles(common, m, n);
-  const isSmall = across * down * z <= FEW_TILES;
+  const [common] = shapes[maxRows];
+  const isSmall = tiles(common, m, n) * layers <= FEW_TILES;
   const { rows, width, height } = isSmall ? small : bestShape(shapes[maxRows], m, n);
   return {
     rows,
     constants: { DEPTH, WIDTH: width, HEIGHT: height },
-    sizes: { m, n, k, start: 0 },
-    groups: [...tiles({ rows, width, height }, m, n), z],
+    sizes: { m, n, k, start: 0, layers },
+    workgroups: tiles({ rows, width, height }, m, n) * layers,
   };
 }
 
 /** The shape whose tiles cover the results at the lowest cost. */
 function bestShape(shapes: readonly Shape[], m: number, n: number): Shape {
   const costs = shapes.map((shape, i) => {
-    const [across, down] = tiles(shape, m, n), { rows, width, height } = shape;
-    return across * down * rows * width * height * shapeCosts[i];
+    const { rows, width, height } = shape;
+    return tiles(shape, m, n) * rows * width * height * shapeCosts[i];
   });
   return shapes[costs.indexOf(Math.min(...costs))];
 }
 
 /** How many tiles cover n columns and m rows. */
-function tiles({ rows, width, height }: Shape, m: number, n: number): [number, number] {
-  return [Math.ceil(n / (8 * width)), Math.ceil(m / (rows * height))];
+function tiles({ rows, width, height }: Shape, m: number, n: number): number {
+  return Math.ceil(n / (8 * width)) * Math.ceil(m / (rows * height));
 }

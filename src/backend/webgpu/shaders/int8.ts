@@ -85,8 +85,11 @@ var<workgroup> sums: array<f32, ${ROWS} * 64>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let row = group.x * ${ROWS};
-  let s = group.y;
+  let index = group.y * GRID_WIDTH + group.x;
+  if (index >= uniforms.rows) { return; }
+  let across = (uniforms.outF + ${ROWS} - 1) / ${ROWS};
+  let row = index % across * ${ROWS};
+  let s = index / across;
   var mine: array<f32, ${ROWS}>;
   var bad = 0.0;
   for (var i = lane; i < uniforms.words; i += 64) {

@@ -42,8 +42,12 @@ export const copyRows: Shader = {
   text: /* wgsl */ `
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let i3 = group.y % uniforms.n3;
-  var rest = group.y / uniforms.n3;
+  let part = group.y * GRID_WIDTH + group.x;
+  let parts = (uniforms.n4 + ${ROW_PART} - 1) / ${ROW_PART};
+  var rest = part / parts;
+  if (rest >= uniforms.count / uniforms.n4) { return; }
+  let i3 = rest % uniforms.n3;
+  rest /= uniforms.n3;
   let i2 = rest % uniforms.n2;
   rest /= uniforms.n2;
   let i1 = rest % uniforms.n1;
@@ -51,7 +55,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let to = uniforms.yAt + i0 * uniforms.y0 + i1 * uniforms.y1 + i2 * uniforms.y2 + i3 * uniforms.y3;
   let at = uniforms.xAt + i0 * uniforms.x0 + i1 * uniforms.x1 + i2 * uniforms.x2 + i3 * uniforms.x3;
   for (var j = 0u; j < ${COPIED}; j++) {
-    let i = group.x * ${ROW_PART} + j * 64 + lane;
+    let i = part % parts * ${ROW_PART} + j * 64 + lane;
     if (i < uniforms.n4) { y[to + i] = x[at + i]; }
   }
 }

@@ -46,8 +46,11 @@ var<workgroup> parts: array<f32, ROWS * SAMPLES * LANES>;
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let row = (group.x * (LANES / SPLIT) + lane / SPLIT) * ROWS;
-  let sample = group.y * SAMPLES;
+  let index = group.y * GRID_WIDTH + group.x;
+  let across = (uniforms.count + LANES / SPLIT * ROWS - 1) / (LANES / SPLIT * ROWS);
+  let sample = index / across * SAMPLES;
+  if (sample >= uniforms.n) { return; }
+  let row = (index % across * (LANES / SPLIT) + lane / SPLIT) * ROWS;
   var sums: array<array<${word}, SAMPLES>, ROWS>;
   for (var i = lane % SPLIT; i < uniforms.words; i += SPLIT) {
     var v: array<${word}, SAMPLES>;
@@ -90,7 +93,7 @@ function matrices(name: string, storage: string): Tiled {
     /* wgsl */ `${activate}${storage}
 fn a4(z: u32, k: u32, first: u32) -> vec4f {
   let m = min(first + vec4u(0, 1, 2, 3), vec4u(uniforms.m - 1));
-  let at = m * uniforms.k + min(k, uniforms.k - 1);
+  let at = m * uniforms.inF + min(k, uniforms.k - 1);
   let w = vec4f(weightAt(at.x), weightAt(at.y), weightAt(at.z), weightAt(at.w));
   return select(vec4f(), w, k < uniforms.k);
 }
@@ -99,7 +102,7 @@ fn a4(z: u32, k: u32, first: u32) -> vec4f {
 struct Columns { at: vec4u }
 
 fn columns(z: u32, first: u32, k: u32) -> Columns {
-  return Columns(min(first + vec4u(0, 1, 2, 3), vec4u(uniforms.n - 1)) * uniforms.k);
+  return Columns(min(first + vec4u(0, 1, 2, 3), vec4u(uniforms.n - 1)) * uniforms.inF);
 }
 
 fn b4(z: u32, k: u32, c: ptr<function, Columns>) -> vec4f {
@@ -117,7 +120,9 @@ fn bias(z: u32, m: u32) -> f32 {
 }
 
 fn put(z: u32, m: u32, place: u32, sum: f32) {
-  y[place + m] = activate(sum);
+  var v = sum;
+  if (uniforms.start > 0) { v += y[place + m]; }
+  y[place + m] = activate(v);
 }
 `,
   );

@@ -7,8 +7,8 @@
 import { tiled, unbiased } from "./gemm.ts";
 
 /**
- * dx = dy · weight, added to dx if `first` is not 0: rows are inputs, columns are samples, and the depth
- * runs over outputs.
+ * dx = dy · weight, added to dx if `first` or `start` is not 0: rows are inputs, columns are samples, and
+ * the depth runs over outputs.
  */
 export const linearBackwardInput = tiled(
   "linearBackwardInput",
@@ -36,7 +36,7 @@ fn places(z: u32, n: vec4u) -> vec4u {
 }
 
 fn put(z: u32, m: u32, place: u32, sum: f32) {
-  let before = select(0.0, dx[place + m], uniforms.first > 0);
+  let before = select(0.0, dx[place + m], uniforms.first + uniforms.start > 0);
   dx[place + m] = before + sum;
 }
 `,

@@ -18,17 +18,17 @@ fn scaleAt(i: u32, c: u32) -> f32 {
     let v = x[i - c * uniforms.plane + j * uniforms.plane];
     sum += v * v;
   }
-  return BASE + SCALE * sum;
+  return uniforms.base + uniforms.scale * sum;
 }
 
-// s^BETA; 0.75, as in AlexNet, by square roots, which are more exact. pow() may fail for infinity and NaN.
+// s^beta; 0.75, as in AlexNet, by square roots, which are more exact. pow() may fail for infinity and NaN.
 fn power(s: f32) -> f32 {
-  if (BETA > 0 && (bitcast<u32>(s) & 0x7f800000) == 0x7f800000) { return s; }
-  if (BETA == 0.75) {
+  if (uniforms.beta > 0 && (bitcast<u32>(s) & 0x7f800000) == 0x7f800000) { return s; }
+  if (uniforms.beta == 0.75) {
     let root = sqrt(s);
     return root * sqrt(root);
   }
-  return pow(s, BETA);
+  return pow(s, uniforms.beta);
 }
 `;
 
@@ -52,7 +52,7 @@ export const localResponseNormBackward: Shader = each(
     let s = scaleAt(at, j);
     sum += dy[at] / power(s) * x[at] / s;
   }
-  dx[i] = dy[i] / power(scaleAt(i, c)) - 2 * SCALE * BETA * x[i] * sum;
+  dx[i] = dy[i] / power(scaleAt(i, c)) - 2 * uniforms.scale * uniforms.beta * x[i] * sum;
 `,
   window,
 );
@@ -63,7 +63,7 @@ export const batchNorm: Shader = each(
   "y",
   /* wgsl */ `
   let c = i / uniforms.plane % uniforms.channels;
-  var scale = 1 / sqrt(variance[c] + EPS);
+  var scale = 1 / sqrt(variance[c] + uniforms.eps);
   if (WEIGHT) { scale *= weight[c]; }
   var shift = -mean[c] * scale;
   if (BIAS) { shift += bias[c]; }
@@ -124,7 +124,7 @@ export const batchNormBackward: Shader = eachRow(
   "batchNormBackward",
   /* wgsl */ `
   let center = mean[row];
-  let inverse = 1 / sqrt(variance[row] + EPS);
+  let inverse = 1 / sqrt(variance[row] + uniforms.eps);
   var sum = 0.0;
   var dot = 0.0;
   for (var i = lane; i < uniforms.count; i += 64) {
