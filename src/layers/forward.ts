@@ -63,6 +63,12 @@ export function checkTrainingForward(
   );
 }
 
+/** Refuses to overwrite an input that the backward pass needs. */
+export function checkNotInPlace(type: string, out: Tensor | undefined, ...inputs: Tensor[]): void {
+  if (inputs.every(({ storage }) => storage !== out?.storage)) return;
+  throw new ArgumentError(type, "out", "the memory of an input", "another tensor in training mode");
+}
+
 /** Returns a view of the input, for layers that compute nothing. They cannot write to `out`. */
 export function viewAs(type: string, x: Tensor, shape: Shape, { out }: ForwardOptions): Tensor {
   if (out === undefined) return x.view(shape);

@@ -24,7 +24,12 @@ import {
   type LocalResponseNormOptions,
 } from "../ops/norm.ts";
 import type { Shape, Tensor } from "../tensor.ts";
-import { checkForward, checkTrainingForward, type ForwardOptions } from "./forward.ts";
+import {
+  checkForward,
+  checkNotInPlace,
+  checkTrainingForward,
+  type ForwardOptions,
+} from "./forward.ts";
 import { Layer } from "./layer.ts";
 import { constantParameter, type Parameter } from "./parameter.ts";
 
@@ -93,7 +98,7 @@ export interface BatchNormOptions {
 export abstract class BatchNorm extends Layer {
   /** See {@linkcode Layer.fusesActivation}. */
   override readonly fusesActivation = true;
-  /** The forward pass may overwrite its input. */
+  /** The forward pass may overwrite its input, unless it uses the statistics of the batch. */
   override readonly inPlace = true;
   /** The parameters by name. */
   override readonly parameters: Readonly<Record<string, Parameter>>;
@@ -152,7 +157,11 @@ export abstract class BatchNorm extends Layer {
     return input;
   }
 
-  /** See {@linkcode Layer.forward}. */
+  /**
+   * See {@linkcode Layer.forward}.
+   *
+   * @throws {ArgumentError} Also when `out` is x in training mode, unless the layer is frozen.
+   */
   override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
     const out = checkForward(this.type, x, options), { activation } = options;
     if (this.training) checkTrainingForward(this.type, options);
@@ -173,6 +182,7 @@ export abstract class BatchNorm extends Layer {
         "more than one value per channel",
       );
     }
+    checkNotInPlace(this.type, out, x);
     this.forget();
     const { mean, variance } = this.#statistics = batchNormStatistics(x);
     let y: Tensor;

@@ -1,4 +1,4 @@
-import { PembrokeError } from "../../src/errors.ts";
+import { ArgumentError, PembrokeError } from "../../src/errors.ts";
 import * as nn from "../../src/layers/mod.ts";
 import type { Shape } from "../../src/tensor.ts";
 import { assert, assertAllClose, assertEquals, assertThrows } from "../assert.ts";
@@ -144,4 +144,22 @@ testOnEveryBackend("backward() throws if its input was overwritten", (backend) =
   using y = layer.forward(x);
   backend.write(x, new Float32Array([9]));
   assertThrows(() => layer.backward(y), PembrokeError, "overwritten after forward()");
+});
+
+testOnEveryBackend("normalisations do not overwrite what backward() needs", async (backend) => {
+  const shape = [2, 4, 3, 3], values = random(shape, 1);
+  for (const layer of [new nn.BatchNorm2d(4), new nn.GroupNorm(2, 4), new nn.LayerNorm([3, 3])]) {
+    using norm = layer.init(backend);
+    using x = backend.upload(values, shape);
+    norm.train();
+    assertThrows(() => norm.forward(x, { out: x }), ArgumentError, "out is ");
+    assertEquals(await x.read(), values, layer.type);
+    norm.eval();
+    assertEquals(norm.forward(x, { out: x }), x);
+  }
+  using frozen = new nn.BatchNorm2d(4).init(backend).freeze().train();
+  using x = backend.upload(values, shape);
+  frozen.forward(x, { out: x }); // its gradient does not depend on x
+  using dx = frozen.backward(x);
+  assertAllClose(await dx.read(), await x.read(), { abs: 1e-4 });
 });
