@@ -45,10 +45,35 @@ export interface ForwardOptions {
   readonly norm?: FoldableNorm;
 }
 
-/** Checks the arguments of a forward pass, and returns where its result goes. */
-export function checkForward(type: string, x: Tensor, options: ForwardOptions): Tensor | undefined {
+/** What a layer can compute in addition. */
+type Fused = "activation" | "residual" | "norm";
+
+/**
+ * Checks the arguments of a forward pass, and returns where its result goes.
+ *
+ * @param fuses The options that the layer supports besides `out`. It refuses the others.
+ */
+export function checkForward(
+  type: string,
+  x: Tensor,
+  options: ForwardOptions,
+  fuses: readonly Fused[] = [],
+): Tensor | undefined {
   checkTensor(type, "x", x, x);
+  return checkForwardOptions(type, options, fuses);
+}
+
+/** Checks the options of a forward pass, like {@linkcode checkForward}. */
+export function checkForwardOptions(
+  type: string,
+  options: ForwardOptions,
+  fuses: readonly Fused[] = [],
+): Tensor | undefined {
   checkOptions(type, options);
+  for (const name of ["activation", "residual", "norm"] as const) {
+    if ((options[name] ?? null) === null || fuses.includes(name)) continue;
+    throw new ArgumentError(type, name, options[name], "undefined: this layer does not compute it");
+  }
   return options.out;
 }
 

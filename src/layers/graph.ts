@@ -11,7 +11,7 @@ import type { Shape, Tensor } from "../tensor.ts";
 import { backpropagate } from "./backpropagate.ts";
 import { graphInput, type GraphNode } from "./graph_builder.ts";
 import { checkNodes, expandNodes, type LeafGraph, shapesOf } from "./graph_nodes.ts";
-import { type ForwardOptions, Layer, viewAs } from "./layer.ts";
+import { checkForward, type ForwardOptions, Layer, viewAs } from "./layer.ts";
 import type { Parameter } from "./parameter.ts";
 import { outputsOf, PlanCache, run } from "./plan_cache.ts";
 import {
@@ -148,8 +148,7 @@ export class Graph extends Layer {
 
   /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
-    checkTensor(this.type, "x", x, x);
-    checkOptions(this.type, options);
+    checkForward(this.type, x, options);
     if (this.training) {
       this.#disposePass();
       const part = this.#setModes(), shapes = this.shapes(x.shape);

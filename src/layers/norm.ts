@@ -163,7 +163,7 @@ export abstract class BatchNorm extends Layer {
    * @throws {ArgumentError} Also when `out` is x in training mode, unless the layer is frozen.
    */
   override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
-    const out = checkForward(this.type, x, options), { activation } = options;
+    const out = checkForward(this.type, x, options, ["activation"]), { activation } = options;
     if (this.training) checkTrainingForward(this.type, options);
     this.outputShape(x.shape);
     const { runningMean, runningVar, ...affine } = this.tensors, { eps } = this.options;

@@ -3,7 +3,7 @@ import * as nn from "../../src/layers/mod.ts";
 import { conv2d, linear, maxPool2d, relu } from "../../src/ops/mod.ts";
 import { elements, type Shape } from "../../src/tensor.ts";
 import { assertAllClose, assertEquals, assertThrows } from "../assert.ts";
-import { testOnEveryBackend } from "../backends.ts";
+import { testOnEveryBackend, testWithThreads } from "../backends.ts";
 
 const wave = (shape: Shape, phase = 0.7) =>
   Float32Array.from({ length: elements(shape) }, (_, i) => Math.sin(i * phase + 1));
@@ -205,3 +205,24 @@ testOnEveryBackend(
     assertEquals(backend.bytesInUse, before);
   },
 );
+
+testWithThreads("layers refuse options that they do not compute", (backend) => {
+  const shape = [1, 2, 4, 4];
+  using x = backend.upload(wave(shape), shape);
+  const norm = new nn.BatchNorm2d(2), activation = "relu";
+  const refused: [nn.Layer, nn.ForwardOptions][] = [
+    [new nn.MaxPool2d(2), { activation }],
+    [new nn.ConvTranspose2d(2, 2, 1), { activation }],
+    [new nn.Flatten(), { activation }],
+    [new nn.Sequential([new nn.Conv2d(2, 2, 1)]), { activation }],
+    [new nn.Linear(4, 4), { residual: x, activation }],
+    [norm, { norm }],
+  ];
+  for (const [layer, options] of refused) {
+    using _ = layer.init(backend);
+    const text = `${layer.type}: ${Object.keys(options)[0]} is`;
+    assertThrows(() => layer.forward(x, options), ArgumentError, text);
+  }
+  const concat = new nn.Concat(1);
+  assertThrows(() => concat.forward([x], { residual: x }), ArgumentError, "Concat: residual is");
+});
