@@ -153,7 +153,10 @@ export class Graph extends Layer {
       this.#disposePass();
       const part = this.#setModes(), shapes = this.shapes(x.shape);
       try {
-        const { pass, result } = runTraining(this.#leaves, shapes, x, { ...options, part });
+        const { pass, result } = runTraining(this.type, this.#leaves, shapes, x, {
+          ...options,
+          part,
+        });
         this.#pass = pass;
         return result;
       } catch (error) {

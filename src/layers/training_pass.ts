@@ -6,8 +6,9 @@
  */
 
 import { ArgumentError } from "../errors.ts";
+import { checkTensor } from "../ops/checks.ts";
 import type { Shape, Tensor } from "../tensor.ts";
-import type { ForwardOptions } from "./forward.ts";
+import { type ForwardOptions, viewAs } from "./forward.ts";
 import { fuse, type Step } from "./fuse.ts";
 import type { LeafGraph, LeafNode } from "./graph_nodes.ts";
 import type { Layer } from "./layer.ts";
@@ -28,9 +29,11 @@ export interface TrainingPass {
  * Runs all layers, and keeps their outputs for the backward pass. Frozen layers before the first
  * trained one run in evaluation mode.
  *
+ * @param type The name of the network in error messages.
  * @param shapes The shapes of the outputs of all nodes.
  */
 export function runTraining(
+  type: string,
   { nodes, output }: LeafGraph,
   shapes: readonly Shape[],
   x: Tensor,
@@ -39,6 +42,8 @@ export function runTraining(
   const steps = fuse(nodes, shapes, new Set([output]), true)
     .filter((step) => !part?.frozen.has(step.output));
   const root = rootOf(steps, output);
+  if (out) checkTensor(type, "out", out, x, shapes[output] ?? x.shape);
+  if (out && root < 0) viewAs(type, x, x.shape, { out }); // throws
   const values: Tensor[] = [], activations: Tensor[] = [];
   const valueOf = (index: number) => index < 0 ? x : values[index];
   try {
@@ -47,13 +52,13 @@ export function runTraining(
       if (index !== root) activations.push(value);
     }
     for (const { layer, inputs, output: value, activation } of steps) {
-      const options = { activation, out: value === root ? out : undefined };
+      const options = { activation, out: value === root ? out?.view(shapes[root]) : undefined };
       values[value] = layer.forwardFrom(inputs.map(valueOf), options);
       if (value !== root && !layer.aliases) activations.push(values[value]);
     }
     const pass = { x, steps, output, activations, isFrozen: part !== undefined };
     const result = valueOf(output);
-    return { pass, result: root < 0 ? result : valueOf(root).adopt(result.shape) };
+    return { pass, result: out ?? (root < 0 ? result : valueOf(root).adopt(result.shape)) };
   } catch (error) {
     for (const tensor of activations) tensor.dispose();
     if (!out) values[root]?.dispose();

@@ -177,6 +177,29 @@ testOnEveryBackend("a graph may return its input, views of it, or no gradient of
   assertEquals(y.shape, shape);
 });
 
+testOnEveryBackend("a graph that ends with a view writes to out in both modes", async (backend) => {
+  using net = new nn.Sequential([new nn.Conv2d(2, 3, 1), new nn.ReLU(), new nn.Flatten()])
+    .init(backend);
+  using x = backend.upload(random(shape, 1), shape);
+  using expected = net.forward(x);
+  using out = backend.empty([2, 48]), wrong = backend.empty([2, 3, 4, 4]);
+  const results: Float32Array[] = [];
+  for (const mode of ["eval", "train"] as const) {
+    net[mode]();
+    backend.fill(out, 0);
+    assertEquals(net.forward(x, { out }), out);
+    results.push(await out.read());
+    assertThrows(() => net.forward(x, { out: wrong }), ArgumentError, "the shape of out");
+  }
+  assertEquals(results, Array(2).fill(await expected.read()));
+  net.forward(x, { out });
+  using dx = net.backward(out);
+  assertEquals(dx.shape, shape);
+  const view = new nn.Sequential([new nn.Flatten()]).train();
+  using flat = backend.empty([2, 32]);
+  assertThrows(() => view.forward(x, { out: flat }), ArgumentError, "Sequential: out is ");
+});
+
 Deno.test("Graph plans memory by liveness, in place where allowed", async () => {
   using backend = await createBackend({ device: "wasm", threads: 1 });
   const block = (i: number): nn.GraphNode[] => [
