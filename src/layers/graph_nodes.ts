@@ -69,7 +69,7 @@ export function checkNodes(
   });
 }
 
-/** Expands nested graphs. */
+/** Expands nested graphs, which have one input. */
 export function expandNodes(nodes: readonly Required<GraphNode>[], output: string): LeafGraph {
   const leaves: LeafNode[] = [], outputs = new Map([[graphInput, -1]]);
   for (const { name, layer, inputs } of nodes) {
@@ -77,6 +77,9 @@ export function expandNodes(nodes: readonly Required<GraphNode>[], output: strin
     if (!isNested(layer)) {
       outputs.set(name, leaves.push({ name, layer, inputs: from }) - 1);
       continue;
+    }
+    if (from.length !== 1) {
+      throw new ArgumentError(layer.type, "the number of inputs", from.length, "1");
     }
     const inner = layer.expand(), offset = leaves.length;
     const outer = (index: number) => index < 0 ? from[0] : index + offset;

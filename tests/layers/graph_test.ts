@@ -228,6 +228,10 @@ Deno.test("Graph refuses nodes that do not fit together", () => {
   assertThrows(() => new nn.Graph(nodes, { output: "b" }), ArgumentError, "the name of a node");
   const two = new nn.Graph([{ name: "a", layer: relu(), inputs: ["input", "input"] }]);
   assertThrows(() => two.outputShape([1, 2]), ArgumentError, "the number of inputs");
+  for (const inputs of [[], ["input", "a"]]) { // a graph inside would drop the second one
+    const nested = { name: "b", layer: new nn.Sequential([relu()]), inputs };
+    assertThrows(() => new nn.Graph([...nodes, nested]), ArgumentError, "the number of inputs");
+  }
 });
 
 testOnEveryBackend("outputsOf() refuses training mode and unknown names", (backend) => {
