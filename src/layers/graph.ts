@@ -187,8 +187,9 @@ export class Graph extends Layer {
     if (this.training) {
       throw new PembrokeError(`${this.type}: outputsOf() needs evaluation mode; call eval()`);
     }
+    if (!Array.isArray(names)) throw new ArgumentError(this.type, "names", names, "a list");
     const { nodes } = this.#leaves;
-    const indices = names.map((name) => {
+    const indices = Array.from(names, (name: string) => { // map() would skip holes
       const index = nodes.findIndex((node) => node.name === name);
       if (index >= 0) return index;
       throw new ArgumentError(this.type, "the name of an output", name, "the name of a node");
@@ -282,8 +283,8 @@ export class Graph extends Layer {
    * console.log(model.stateDict().get("conv1.weight")?.requiresGrad); // false
    * ```
    */
-  override freeze({ except = [] }: FreezeOptions = {}): this {
-    freezeLeaves(this.leaves(), except);
+  override freeze(options: FreezeOptions = {}): this {
+    freezeLeaves(this.leaves(), options);
     return this;
   }
 

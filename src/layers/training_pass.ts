@@ -6,7 +6,7 @@
  */
 
 import { ArgumentError } from "../errors.ts";
-import { checkTensor } from "../ops/checks.ts";
+import { checkOptions, checkTensor } from "../ops/checks.ts";
 import type { Shape, Tensor } from "../tensor.ts";
 import { type ForwardOptions, viewAs } from "./forward.ts";
 import { fuse, type Step } from "./fuse.ts";
@@ -87,10 +87,9 @@ export interface FreezeOptions {
  *
  * @throws {ArgumentError} When there is no such node.
  */
-export function freezeLeaves(
-  leaves: readonly [string, Layer][],
-  except: readonly string[],
-): void {
+export function freezeLeaves(leaves: readonly [string, Layer][], options: FreezeOptions): void {
+  checkOptions("freeze", options);
+  const { except = [] } = options;
   const isIn = (leaf: string, name: string) => leaf === name || leaf.startsWith(`${name}.`);
   if (!Array.isArray(except)) throw new ArgumentError("freeze", "except", except, "a list");
   for (const name of except) {
