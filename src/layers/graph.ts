@@ -231,7 +231,7 @@ export class Graph extends Layer {
     }
   }
 
-  /** See {@linkcode Layer.train}. */
+  /** See {@linkcode Layer.train}. Layers inside that leave the mode are put back by `forward()`. */
   override train(generator: RandomGenerator = new RandomGenerator(0)): this {
     super.train(generator);
     this.#mark(generator);

@@ -53,7 +53,10 @@ interface Entry {
   bound?: BoundPlan;
 }
 
-/** Plans by the shape of the input, so that alternating batch sizes need no new ones. */
+/**
+ * Plans by the shape of the input and the modes of the layers, so that alternating batch sizes need no
+ * new ones.
+ */
 export class PlanCache implements Disposable {
   readonly #entries = new Map<string, Entry>();
   #arena: Arena | undefined;
@@ -65,7 +68,9 @@ export class PlanCache implements Disposable {
   get(nodes: readonly LeafNode[], x: Tensor, outputs: ReadonlySet<number>): BoundPlan {
     if (this.#arena?.backend !== x.backend) this[Symbol.dispose]();
     const arena = this.#arena ??= new Arena(x.backend);
-    const key = `${x.shape.join()}:${[...outputs].join()}`;
+    let training = ""; // layers that the caller put into that mode, such as a dropout
+    for (const [i, { layer }] of nodes.entries()) if (layer.training) training += `${i},`;
+    const key = `${x.shape.join()}:${[...outputs].join()}:${training}`;
     const create = () => createPlan(nodes, x.shape, outputs, canSplit(x.backend));
     const entry = this.#entries.get(key) ?? { plan: create() };
     this.#entries.delete(key);

@@ -200,6 +200,33 @@ testOnEveryBackend("a graph that ends with a view writes to out in both modes", 
   assertThrows(() => view.forward(x, { out: flat }), ArgumentError, "Sequential: out is ");
 });
 
+testOnEveryBackend("layers inside may be in another mode than the network", async (backend) => {
+  const drop = new nn.Dropout(0.5), norm = new nn.BatchNorm2d(4), act = new nn.LeakyReLU();
+  const conv = new nn.Conv2d(2, 4, 1), relu = new nn.ReLU();
+  using net = new nn.Sequential([conv, norm, act, drop, relu]).init(backend, { seed: 1 });
+  using x = backend.upload(random(shape, 1), shape);
+  const run = async () => {
+    using y = net.forward(x);
+    return await y.read();
+  };
+  const plain = await run();
+  const zeros = (values: Float32Array) => values.filter((value) => value === 0).length;
+  for (let i = 0; i < 2; i++) { // with a plan that drops nothing, and the other way round
+    drop.train();
+    assert(zeros(await run()) > zeros(plain) + 10);
+    drop.eval();
+    assertEquals(await run(), plain);
+  }
+  act.train();
+  assertEquals(await run(), plain);
+  norm.train();
+  await run();
+  const mean = await norm.parameters.running_mean.tensor!.read();
+  assert(mean.every((value) => value !== 0));
+  norm.eval();
+  assert((await run()).some((value, i) => value !== plain[i]));
+});
+
 Deno.test("Graph plans memory by liveness, in place where allowed", async () => {
   using backend = await createBackend({ device: "wasm", threads: 1 });
   const block = (i: number): nn.GraphNode[] => [
