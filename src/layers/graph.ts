@@ -15,6 +15,7 @@ import { checkForward, type ForwardOptions, Layer, viewAs } from "./layer.ts";
 import type { Parameter } from "./parameter.ts";
 import { outputsOf, PlanCache, run } from "./plan_cache.ts";
 import {
+  checkOwnLayers,
   freezeLeaves,
   type FreezeOptions,
   frozenNodes,
@@ -222,6 +223,7 @@ export class Graph extends Layer {
             "compute the gradient of the input; call backwardParameters()",
         );
       }
+      checkOwnLayers(this.type, this.#leaves.nodes, pass.steps);
       return backpropagate(pass.steps, pass.output, dy, pass.x, needsInput);
     } catch (error) {
       for (const [, layer] of this.leaves()) layer.forget();

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { ArgumentError } from "../errors.ts";
+import { ArgumentError, PembrokeError } from "../errors.ts";
 import { checkOptions, checkTensor } from "../ops/checks.ts";
 import type { Shape, Tensor } from "../tensor.ts";
 import { type ForwardOptions, viewAs } from "./forward.ts";
@@ -63,6 +63,30 @@ export function runTraining(
     for (const tensor of activations) tensor.dispose();
     if (!out) values[root]?.dispose();
     throw error;
+  }
+}
+
+/**
+ * Checks that no layer belongs to several steps: it keeps what the backward pass of one of them needs.
+ *
+ * @param type The name of the network in the error message.
+ * @throws {PembrokeError} When one does.
+ */
+export function checkOwnLayers(
+  type: string,
+  nodes: readonly LeafNode[],
+  steps: readonly Step[],
+): void {
+  const seen = new Set<Layer>();
+  for (const { layer } of steps) {
+    if (!seen.has(layer)) {
+      seen.add(layer);
+      continue;
+    }
+    const [first, second] = nodes.filter((node) => node.layer === layer).map(({ name }) => name);
+    throw new PembrokeError(
+      `${type}: backward() needs a layer for each node, but "${first}" and "${second}" have the same`,
+    );
   }
 }
 

@@ -4,7 +4,7 @@ import * as nn from "../../src/layers/mod.ts";
 import { RandomGenerator } from "../../src/random.ts";
 import { elements, type Shape, type Tensor } from "../../src/tensor.ts";
 import { assert, assertAllClose, assertEquals, assertThrows } from "../assert.ts";
-import { testOnEveryBackend } from "../backends.ts";
+import { testOnEveryBackend, testWithThreads } from "../backends.ts";
 
 function random(shape: Shape, seed: number): Float32Array {
   const values = new Float32Array(elements(shape));
@@ -225,6 +225,21 @@ testOnEveryBackend("layers inside may be in another mode than the network", asyn
   assert(mean.every((value) => value !== 0));
   norm.eval();
   assert((await run()).some((value, i) => value !== plain[i]));
+});
+
+testWithThreads("Graph names nodes with the same layer, which cannot be trained", (backend) => {
+  const conv = () => new nn.Conv2d(2, 2, 3, { padding: 1 });
+  const relu = new nn.ReLU(), pool = new nn.MaxPool2d(2);
+  using x = backend.upload(random([1, 2, 8, 8], 1), [1, 2, 8, 8]);
+  using net = new nn.Sequential([conv(), relu, pool, conv(), relu, pool]).init(backend);
+  net.forward(x).dispose();
+  using y = net.train().forward(x);
+  const message =
+    'Sequential: backward() needs a layer for each node, but "2" and "5" have the same';
+  assertThrows(() => net.backward(y), PembrokeError, message);
+  using fused = new nn.Sequential([conv(), relu, conv(), relu]).init(backend).train();
+  using z = fused.forward(x);
+  fused.backward(z).dispose(); // the convolutions compute the activation
 });
 
 Deno.test("Graph plans memory by liveness, in place where allowed", async () => {
