@@ -295,6 +295,7 @@ export abstract class Layer implements Disposable {
   protected backwardThroughRelu<T>(dy: Tensor, backward: (dy: Tensor, x: Tensor) => T): T {
     checkTensor(this.type, "dy", dy, dy);
     const [x, y] = this.recall();
+    checkTensor(this.type, "dy", dy, dy, this.outputShape(x.shape));
     if (!y) return backward(dy, x);
     using masked = reluBackward(dy, y);
     return backward(masked, x);
