@@ -6,7 +6,7 @@
 
 import { ArgumentError, PembrokeError } from "../errors.ts";
 import { checkAnyShape, checkOptions, checkTensor, produce } from "../ops/checks.ts";
-import { RandomGenerator } from "../random.ts";
+import type { RandomGenerator } from "../random.ts";
 import type { Shape, Tensor } from "../tensor.ts";
 import { backpropagate } from "./backpropagate.ts";
 import { graphInput, type GraphNode } from "./graph_builder.ts";
@@ -234,7 +234,7 @@ export class Graph extends Layer {
   }
 
   /** See {@linkcode Layer.train}. Layers inside that leave the mode are put back by `forward()`. */
-  override train(generator: RandomGenerator = new RandomGenerator(0)): this {
+  override train(generator: RandomGenerator = this.nextGenerator): this {
     super.train(generator);
     this.#mark(generator);
     try {

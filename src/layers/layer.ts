@@ -49,6 +49,8 @@ export abstract class Layer implements Disposable {
   readonly isRandom: boolean = false;
   /** The random numbers of dropout in training mode. Undefined in evaluation mode, the default. */
   protected generator: RandomGenerator | undefined;
+  /** That of the last training mode, so that the next one draws other numbers. */
+  #lastGenerator: RandomGenerator | undefined;
   readonly #saved = new Saved();
   #isFrozen = false;
 
@@ -134,13 +136,19 @@ export abstract class Layer implements Disposable {
    * batch normalisation uses the statistics of the batch. Unlike in PyTorch, layers start in
    * evaluation mode.
    *
-   * @param generator The random numbers of dropout.
+   * @param generator The random numbers of dropout. Default: those of the last call go on; the first
+   * one takes the seed 0.
    * @throws {PembrokeError} When weights are stored in fewer than 32 bits.
    */
-  train(generator: RandomGenerator = new RandomGenerator(0)): this {
+  train(generator: RandomGenerator = this.nextGenerator): this {
     checkGenerator(this.type, generator);
-    this.generator = generator;
+    this.generator = this.#lastGenerator = generator;
     return this;
+  }
+
+  /** The default random numbers of {@linkcode Layer.train}. */
+  protected get nextGenerator(): RandomGenerator {
+    return this.#lastGenerator ?? new RandomGenerator(0);
   }
 
   /** Enters evaluation mode and drops what the last forward pass saved. */

@@ -1,8 +1,9 @@
 import { ArgumentError, PembrokeError } from "../../src/errors.ts";
 import * as nn from "../../src/layers/mod.ts";
+import { RandomGenerator } from "../../src/random.ts";
 import type { Shape } from "../../src/tensor.ts";
 import { assert, assertAllClose, assertEquals, assertThrows } from "../assert.ts";
-import { testOnEveryBackend } from "../backends.ts";
+import { testOnEveryBackend, testWithThreads } from "../backends.ts";
 import { random, testGradients } from "./differences.ts";
 
 /** Layers whose functions are smooth, and input shapes. */
@@ -162,4 +163,24 @@ testOnEveryBackend("normalisations do not overwrite what backward() needs", asyn
   frozen.forward(x, { out: x }); // its gradient does not depend on x
   using dx = frozen.backward(x);
   assertAllClose(await dx.read(), await x.read(), { abs: 1e-4 });
+});
+
+testWithThreads("calling train() again does not repeat the numbers of dropout", async (backend) => {
+  using x = backend.upload(new Float32Array(64).fill(1), [4, 16]);
+  const masks = async (net: nn.Layer) => {
+    const drawn: string[] = [];
+    for (let epoch = 0; epoch < 3; epoch++) {
+      using y = net.train().forward(x);
+      drawn.push(String(await y.read()));
+      net.eval();
+    }
+    return drawn;
+  };
+  const make = () => new nn.Sequential([new nn.Dropout(), new nn.Sequential([new nn.Dropout()])]);
+  using net = make();
+  const first = await masks(net);
+  assertEquals(new Set(first).size, 3);
+  assertEquals(await masks(make()), first); // but every program draws the same
+  using again = net.train(new RandomGenerator(0)).forward(x);
+  assertEquals(String(await again.read()), first[0]);
 });
