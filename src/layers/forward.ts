@@ -105,16 +105,20 @@ export function viewAs(type: string, x: Tensor, shape: Shape, { out }: ForwardOp
  * input. Each is returned once.
  */
 export class Saved {
+  /** How often something was saved. */
+  count = 0;
   #tensors: readonly { readonly tensor: Tensor; readonly version: number }[] | undefined;
   #shape: Shape | undefined;
 
   /** Saves tensors. */
   keep(tensors: readonly Tensor[]): void {
+    this.count++;
     this.#tensors = tensors.map((tensor) => ({ tensor, version: tensor.version }));
   }
 
   /** Saves the shape of the input. */
   keepShape(shape: Shape): void {
+    this.count++;
     this.#shape = shape;
   }
 

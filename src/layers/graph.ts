@@ -15,7 +15,7 @@ import { checkForward, type ForwardOptions, Layer, viewAs } from "./layer.ts";
 import type { Parameter } from "./parameter.ts";
 import { outputsOf, PlanCache, run } from "./plan_cache.ts";
 import {
-  checkOwnLayers,
+  checkPasses,
   freezeLeaves,
   type FreezeOptions,
   frozenNodes,
@@ -198,7 +198,7 @@ export class Graph extends Layer {
     return outputsOf(this.#plans, nodes, x, indices);
   }
 
-  /** See {@linkcode Layer.backward}. */
+  /** See {@linkcode Layer.backward}. No layer may have run again since the forward pass. */
   override backward(dy: Tensor): Tensor {
     return this.#backward(dy, true)!;
   }
@@ -223,7 +223,7 @@ export class Graph extends Layer {
             "compute the gradient of the input; call backwardParameters()",
         );
       }
-      checkOwnLayers(this.type, this.#leaves.nodes, pass.steps);
+      checkPasses(this.type, this.#leaves.nodes, pass);
       return backpropagate(pass.steps, pass.output, dy, pass.x, needsInput);
     } catch (error) {
       for (const [, layer] of this.leaves()) layer.forget();

@@ -64,6 +64,11 @@ export abstract class Layer implements Disposable {
     return this.generator !== undefined;
   }
 
+  /** @internal Grows with every forward pass in training mode. */
+  get passes(): number {
+    return this.#saved.count;
+  }
+
   /**
    * Returns the shape of the output for an input shape.
    *

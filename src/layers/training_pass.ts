@@ -18,6 +18,8 @@ import { outputsOf, PlanCache } from "./plan_cache.ts";
 export interface TrainingPass {
   readonly x: Tensor;
   readonly steps: readonly Step[];
+  /** The {@linkcode Layer.passes} of the layer of each step, after it ran. */
+  readonly passes: readonly number[];
   readonly output: number;
   /** The tensors that the backward pass needs, without the input and the output. */
   readonly activations: readonly Tensor[];
@@ -44,7 +46,7 @@ export function runTraining(
   const root = rootOf(steps, output);
   if (out) checkTensor(type, "out", out, x, shapes[output] ?? x.shape);
   if (out && root < 0) viewAs(type, x, x.shape, { out }); // throws
-  const values: Tensor[] = [], activations: Tensor[] = [];
+  const values: Tensor[] = [], activations: Tensor[] = [], passes: number[] = [];
   const valueOf = (index: number) => index < 0 ? x : values[index];
   try {
     for (const [index, value] of part?.run(x) ?? []) {
@@ -54,9 +56,10 @@ export function runTraining(
     for (const { layer, inputs, output: value, activation } of steps) {
       const options = { activation, out: value === root ? out?.view(shapes[root]) : undefined };
       values[value] = layer.forwardFrom(inputs.map(valueOf), options);
+      passes.push(layer.passes);
       if (value !== root && !layer.aliases) activations.push(values[value]);
     }
-    const pass = { x, steps, output, activations, isFrozen: part !== undefined };
+    const pass = { x, steps, passes, output, activations, isFrozen: part !== undefined };
     const result = valueOf(output);
     return { pass, result: out ?? (root < 0 ? result : valueOf(root).adopt(result.shape)) };
   } catch (error) {
@@ -67,27 +70,24 @@ export function runTraining(
 }
 
 /**
- * Checks that no layer belongs to several steps: it keeps what the backward pass of one of them needs.
+ * Checks that no layer has run again since a pass, and keeps what the backward pass of another needs.
  *
  * @param type The name of the network in the error message.
- * @throws {PembrokeError} When one does.
+ * @throws {PembrokeError} When one has.
  */
-export function checkOwnLayers(
+export function checkPasses(
   type: string,
   nodes: readonly LeafNode[],
-  steps: readonly Step[],
+  { steps, passes }: TrainingPass,
 ): void {
-  const seen = new Set<Layer>();
-  for (const { layer } of steps) {
-    if (!seen.has(layer)) {
-      seen.add(layer);
-      continue;
-    }
-    const [first, second] = nodes.filter((node) => node.layer === layer).map(({ name }) => name);
-    throw new PembrokeError(
-      `${type}: backward() needs a layer for each node, but "${first}" and "${second}" have the same`,
-    );
-  }
+  const again = steps.find(({ layer }, i) => layer.passes !== passes[i])?.layer;
+  if (!again) return;
+  const [name, other] = nodes.filter(({ layer }) => layer === again).map(({ name }) => name);
+  throw new PembrokeError(
+    other === undefined
+      ? `${type}: layer "${name}" ran again after forward(); call backward() first`
+      : `${type}: backward() needs a layer for each node, but "${name}" and "${other}" have the same`,
+  );
 }
 
 /** Returns the value whose memory holds an output: the one that it is a view of. −1: the input. */
