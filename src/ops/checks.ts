@@ -41,10 +41,15 @@ export function checkAxis(op: string, dim: number, shape: Shape): number {
   throw new ArgumentError(op, "dim", dim, `an axis of x [${shape.join(", ")}]`);
 }
 
-/** Checks that options are an object. */
+/** Checks that options are an object. Names as in Python, such as `ceil_mode`, would be ignored. */
 export function checkOptions(op: string, options: unknown, parameter = "options"): void {
-  if (typeof options === "object" && options !== null && !Array.isArray(options)) return;
-  throw new ArgumentError(op, parameter, options, "an object");
+  if (typeof options !== "object" || options === null || Array.isArray(options)) {
+    throw new ArgumentError(op, parameter, options, "an object");
+  }
+  if (parameter !== "options") return;
+  for (const name in options) {
+    if (name.includes("_")) throw new ArgumentError(op, "an option", name, "written in camelCase");
+  }
 }
 
 /** Checks that a value is a backend. */

@@ -1,6 +1,7 @@
 import { ArgumentError, PembrokeError } from "../../src/errors.ts";
 import * as nn from "../../src/layers/mod.ts";
 import { conv2d, linear, maxPool2d, relu } from "../../src/ops/mod.ts";
+import { SGD } from "../../src/train/sgd.ts";
 import { elements, type Shape } from "../../src/tensor.ts";
 import { assertAllClose, assertEquals, assertThrows } from "../assert.ts";
 import { testOnEveryBackend, testWithThreads } from "../backends.ts";
@@ -205,6 +206,22 @@ testOnEveryBackend(
     assertEquals(backend.bytesInUse, before);
   },
 );
+
+Deno.test("options with names as in Python are refused, not ignored", () => {
+  const refused: [string, () => unknown][] = [
+    ["ceil_mode", () => new nn.MaxPool2d(2, { ceil_mode: true } as object)],
+    ["padding_mode", () => new nn.Conv2d(1, 1, 3, { padding_mode: "reflect" } as object)],
+    ["align_corners", () => {
+      const options = { size: 4, mode: "bilinear", align_corners: true } as const;
+      return new nn.Upsample(options);
+    }],
+    ["weight_decay", () => new SGD(new nn.ReLU(), { lr: 1, weight_decay: 1 } as { lr: number })],
+  ];
+  for (const [name, create] of refused) {
+    const message = `an option is "${name}", must be written in camelCase`;
+    assertThrows(create, ArgumentError, message);
+  }
+});
 
 testWithThreads("layers refuse options that they do not compute", (backend) => {
   const shape = [1, 2, 4, 4];
