@@ -12,6 +12,7 @@ import {
   checkBoolean,
   checkInteger,
   checkNumber,
+  checkOnly,
   checkOptions,
 } from "../ops/checks.ts";
 import {
@@ -117,6 +118,7 @@ export abstract class BatchNorm extends Layer {
     super();
     const shape = [checkInteger("BatchNorm", "numFeatures", numFeatures, 1)];
     checkOptions("BatchNorm", options);
+    checkOnly("BatchNorm", options, "trackRunningStats", true);
     const { eps = 1e-5, momentum = 0.1, affine: learns = true } = options;
     checkBoolean("BatchNorm", "affine", learns);
     if (checkNumber("BatchNorm", "eps", eps) < 0) {

@@ -48,8 +48,15 @@ export function checkOptions(op: string, options: unknown, parameter = "options"
   }
   if (parameter !== "options") return;
   for (const name in options) {
-    if (name.includes("_")) throw new ArgumentError(op, "an option", name, "written in camelCase");
+    if (name.includes("_")) throw new ArgumentError(op, "an option", name, "one in camelCase");
   }
+}
+
+/** Checks an option that PyTorch has, and that can only have one value here. */
+export function checkOnly(op: string, options: object, name: string, only: unknown): void {
+  const value = (options as Record<string, unknown>)[name];
+  if (value === undefined || value === only) return;
+  throw new ArgumentError(op, name, value, `${JSON.stringify(only)}, the only one supported`);
 }
 
 /** Checks that a value is a backend. */

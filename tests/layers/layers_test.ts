@@ -218,9 +218,25 @@ Deno.test("options with names as in Python are refused, not ignored", () => {
     ["weight_decay", () => new SGD(new nn.ReLU(), { lr: 1, weight_decay: 1 } as { lr: number })],
   ];
   for (const [name, create] of refused) {
-    const message = `an option is "${name}", must be written in camelCase`;
+    const message = `an option is "${name}", must be one in camelCase`;
     assertThrows(create, ArgumentError, message);
   }
+});
+
+Deno.test("what PyTorch has in addition is refused, not ignored", () => {
+  const refused: [string, () => unknown][] = [
+    ["Conv2d: paddingMode", () => new nn.Conv2d(1, 1, 3, { paddingMode: "reflect" } as object)],
+    ["Conv1d: paddingMode", () => new nn.Conv1d(1, 1, 3, { paddingMode: "circular" } as object)],
+    ["MaxPool2d: returnIndices", () => new nn.MaxPool2d(2, { returnIndices: true } as object)],
+    ["trackRunningStats", () => new nn.BatchNorm2d(2, { trackRunningStats: false } as object)],
+    ["Flatten: startDim", () => new nn.Flatten(2)],
+    ["Flatten: endDim", () => new nn.Flatten(1, 2)],
+    ['layers is "ReLU"', () => Reflect.construct(nn.Sequential, [new nn.ReLU(), new nn.ReLU()])],
+  ];
+  for (const [text, create] of refused) assertThrows(create, ArgumentError, text);
+  new nn.Conv2d(1, 1, 3, { paddingMode: "zeros" } as object);
+  new nn.MaxPool2d(2, { returnIndices: false } as object);
+  assertEquals(new nn.Flatten(1, -1).outputShape([2, 3, 4]), [2, 12]);
 });
 
 testWithThreads("layers refuse options that they do not compute", (backend) => {
