@@ -10,7 +10,7 @@ import type { RandomGenerator } from "../random.ts";
 import type { Shape, Tensor } from "../tensor.ts";
 import { backpropagate } from "./backpropagate.ts";
 import { graphInput, type GraphNode } from "./graph_builder.ts";
-import { checkNodes, expandNodes, type LeafGraph, shapesOf } from "./graph_nodes.ts";
+import { checkNodes, expandNodes, indicesOf, type LeafGraph, shapesOf } from "./graph_nodes.ts";
 import { checkForward, type ForwardOptions, Layer, viewAs } from "./layer.ts";
 import type { Parameter } from "./parameter.ts";
 import { outputsOf, PlanCache, run } from "./plan_cache.ts";
@@ -188,14 +188,8 @@ export class Graph extends Layer {
     if (this.training) {
       throw new PembrokeError(`${this.type}: outputsOf() needs evaluation mode; call eval()`);
     }
-    if (!Array.isArray(names)) throw new ArgumentError(this.type, "names", names, "a list");
     const { nodes } = this.#leaves;
-    const indices = Array.from(names, (name: string) => { // map() would skip holes
-      const index = nodes.findIndex((node) => node.name === name);
-      if (index >= 0) return index;
-      throw new ArgumentError(this.type, "the name of an output", name, "the name of a node");
-    });
-    return outputsOf(this.#plans, nodes, x, indices);
+    return outputsOf(this.#plans, nodes, x, indicesOf(this.type, nodes, names));
   }
 
   /** See {@linkcode Layer.backward}. No layer may have run again since the forward pass. */

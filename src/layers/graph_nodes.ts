@@ -95,6 +95,29 @@ function isNested(layer: Layer): layer is Nested {
   return "expand" in layer;
 }
 
+/**
+ * Returns the indices of nodes with these names.
+ *
+ * @param type The name of the network in error messages.
+ * @throws {ArgumentError} When there is no such node.
+ */
+export function indicesOf(
+  type: string,
+  nodes: readonly LeafNode[],
+  names: readonly string[],
+): number[] {
+  if (!Array.isArray(names)) throw new ArgumentError(type, "names", names, "a list");
+  return Array.from(names, (name: string) => { // map() would skip holes
+    const index = nodes.findIndex((node) => node.name === name);
+    if (index >= 0) return index;
+    const inner = nodes.findLast((node) => node.name.startsWith(`${String(name)}.`))?.name;
+    const expected = inner
+      ? `the name of a layer inside, such as "${inner}"`
+      : "the name of a node";
+    throw new ArgumentError(type, "the name of an output", name, expected);
+  });
+}
+
 /** The shapes of the outputs of all nodes. */
 export function shapesOf(nodes: readonly LeafNode[], input: Shape): Shape[] {
   const shapes: Shape[] = [];

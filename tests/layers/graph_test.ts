@@ -300,6 +300,8 @@ testOnEveryBackend("outputsOf() refuses training mode and unknown names", (backe
   using net = new nn.Graph(network()).init(backend);
   using x = backend.upload(random(shape, 1), shape);
   assertThrows(() => net.outputsOf(x, ["conv9"]), ArgumentError, "conv9");
+  const advice = 'is "inner", must be the name of a layer inside, such as "inner.1"';
+  assertThrows(() => net.outputsOf(x, ["inner"]), ArgumentError, advice);
   net.train();
   assertThrows(() => net.outputsOf(x, ["conv1"]), PembrokeError, "call eval()");
 });
