@@ -77,7 +77,7 @@ export abstract class Layer implements Disposable {
   abstract outputShape(input: Shape): Shape;
 
   /**
-   * Computes the output. The caller disposes of it.
+   * Computes the output, in `out` if there is one. The caller disposes of it.
    *
    * @throws {ArgumentError} When the shape of the input or of `out` does not fit.
    * @throws {PembrokeError} When the layer has no values yet.

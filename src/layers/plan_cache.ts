@@ -7,6 +7,7 @@
 
 import { canSplit, partOf } from "../backend/interface.ts";
 import type { Tensor } from "../tensor.ts";
+import { runLayer } from "./forward.ts";
 import type { LeafNode } from "./graph_nodes.ts";
 import { createPlan, type Plan } from "./plan.ts";
 
@@ -122,7 +123,7 @@ export function run(
       values[output] = out ?? partOf(valueOf(inputs[0]), viewOffset, shape);
       continue;
     }
-    values[output] = layer.forwardFrom(inputs.map(valueOf), {
+    values[output] = runLayer(layer, inputs.map(valueOf), {
       out,
       ...(activation && { activation }),
       ...(norm && { norm }),

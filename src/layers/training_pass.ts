@@ -8,7 +8,7 @@
 import { ArgumentError, PembrokeError } from "../errors.ts";
 import { checkOptions, checkTensor } from "../ops/checks.ts";
 import type { Shape, Tensor } from "../tensor.ts";
-import { type ForwardOptions, viewAs } from "./forward.ts";
+import { type ForwardOptions, runLayer, viewAs } from "./forward.ts";
 import { fuse, type Step } from "./fuse.ts";
 import type { LeafGraph, LeafNode } from "./graph_nodes.ts";
 import type { Layer } from "./layer.ts";
@@ -55,7 +55,7 @@ export function runTraining(
     }
     for (const { layer, inputs, output: value, activation } of steps) {
       const options = { activation, out: value === root ? out?.view(shapes[root]) : undefined };
-      values[value] = layer.forwardFrom(inputs.map(valueOf), options);
+      values[value] = runLayer(layer, inputs.map(valueOf), options);
       passes.push(layer.passes);
       if (value !== root && !layer.aliases) activations.push(values[value]);
     }

@@ -1,6 +1,7 @@
 import { type Backend, createBackend } from "../../src/backend/mod.ts";
 import { ArgumentError, PembrokeError } from "../../src/errors.ts";
 import * as nn from "../../src/layers/mod.ts";
+import { mul } from "../../src/ops/arithmetic.ts";
 import { RandomGenerator } from "../../src/random.ts";
 import { elements, type Shape, type Tensor } from "../../src/tensor.ts";
 import { assert, assertAllClose, assertEquals, assertThrows } from "../assert.ts";
@@ -261,6 +262,36 @@ testWithThreads("backward() refuses layers that ran again in between", (backend)
   using _y = first.forward(x);
   first.backward(dy).dispose();
 });
+
+testWithThreads(
+  "a graph refuses a layer that ignores out, as its result would be lost",
+  (backend) => {
+    const results: Tensor[] = [];
+    class Square extends nn.Layer {
+      override readonly type = "Square";
+      override outputShape(input: Shape): Shape {
+        return input;
+      }
+      override forward(x: Tensor): Tensor {
+        results.push(mul(x, x));
+        return results.at(-1)!;
+      }
+      override backward(dy: Tensor): Tensor {
+        return dy;
+      }
+    }
+    using x = backend.upload([1, 2, 3], [3]);
+    using out = backend.empty([3]);
+    using net = new nn.Sequential([new nn.Identity(), new Square()]);
+    const message = "Square: forward() must write its result to the option out";
+    assertThrows(() => net.forward(x), PembrokeError, message);
+    assertThrows(() => net.outputsOf(x, ["1"]), PembrokeError, message);
+    net.train();
+    assertThrows(() => net.forward(x, { out }), PembrokeError, message);
+    assertEquals(net.forward(x), results.at(-1));
+    for (const result of results) result.dispose();
+  },
+);
 
 Deno.test("Graph plans memory by liveness, in place where allowed", async () => {
   using backend = await createBackend({ device: "wasm", threads: 1 });
