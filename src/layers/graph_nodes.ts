@@ -49,9 +49,7 @@ export function checkNodes(
   return Array.from(nodes, (node) => { // map() would skip holes
     checkOptions(type, node, "a node");
     const { name, layer, inputs = [last] } = node;
-    if (typeof name !== "string" || names.has(name)) {
-      throw new ArgumentError(type, "the name of a node", name, "a text that no other node has");
-    }
+    if (typeof name !== "string" || names.has(name)) throw nameTaken(type, name);
     if (!(layer instanceof Layer)) {
       throw new ArgumentError(type, `layer "${name}"`, layer, "a Layer");
     }
@@ -88,7 +86,16 @@ export function expandNodes(nodes: readonly Required<GraphNode>[], output: strin
     }
     outputs.set(name, outer(inner.output));
   }
+  const names = new Set<string>(); // "a.b" may be a node, and a node "b" inside "a"
+  for (const { name } of leaves) {
+    if (names.has(name)) throw nameTaken("Graph", name);
+    names.add(name);
+  }
   return { nodes: leaves, output: outputs.get(output)! };
+}
+
+function nameTaken(type: string, name: unknown): ArgumentError {
+  return new ArgumentError(type, "the name of a node", name, "a text that no other node has");
 }
 
 function isNested(layer: Layer): layer is Nested {

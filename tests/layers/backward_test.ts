@@ -184,3 +184,23 @@ testWithThreads("calling train() again does not repeat the numbers of dropout", 
   using again = net.train(new RandomGenerator(0)).forward(x);
   assertEquals(String(await again.read()), first[0]);
 });
+
+testWithThreads("backward() refuses layers that ran again in between", (backend) => {
+  using encoder = new nn.Sequential([new nn.Linear(4, 4), new nn.Tanh()]);
+  using first = new nn.Sequential([encoder, new nn.Linear(4, 2)]).init(backend).train();
+  using second = new nn.Sequential([encoder, new nn.Linear(4, 2)]).init(backend).train();
+  using x = backend.upload(random([3, 4], 1), [3, 4]);
+  using other = backend.upload(random([3, 4], 2), [3, 4]);
+  using dy = backend.upload(random([3, 2], 3), [3, 2]);
+  for (const run of [() => second.forward(other), () => first.children.get("1")!.forward(other)]) {
+    using _y = first.forward(x), _z = run();
+    const message =
+      /^Sequential: layer "(0.0|1)" ran again after forward\(\); call backward\(\) first$/;
+    assert(message.test(assertThrows(() => first.backward(dy), PembrokeError).message));
+    assertEquals(encoder.leaves()[0][1].parameters.weight.grad, undefined);
+  }
+  using _z = second.forward(other);
+  second.backward(dy).dispose();
+  using _y = first.forward(x);
+  first.backward(dy).dispose();
+});
