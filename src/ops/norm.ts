@@ -207,9 +207,13 @@ export function batchNormBackward(
   }
   checkEps(op, eps);
   for (const gradient of [dweight, dbias]) {
-    if (gradient && [x, dy].some(({ storage }) => storage === gradient.storage)) {
+    const inputs = [x, dy, mean, variance, weight];
+    if (gradient && inputs.some((tensor) => tensor?.storage === gradient.storage)) {
       throw new ArgumentError(op, "a gradient", "the memory of an input", "another tensor");
     }
+  }
+  if (dweight && dweight.storage === dbias?.storage) {
+    throw new ArgumentError(op, "dbias", "the memory of dweight", "another tensor");
   }
   const reads = [x, ...Object.values(all)];
   const target = { shape: x.shape, out: options.out, reads, inPlace: true };

@@ -236,7 +236,7 @@ Deno.test("a gradient that overlaps an input is rejected", () => {
   const square = fakeTensor([2, 2]), other = fakeTensor([2, 2]);
   const image = fakeTensor([2, 2, 1, 1]), kernel = fakeTensor([2, 2, 1, 1]);
   const line = fakeTensor([2, 2, 1]), pooled = fakeTensor([1, 2, 2, 2]);
-  const channel = { mean: fakeTensor([2]), variance: fakeTensor([2]) };
+  const channel = { mean: fakeTensor([2]), variance: fakeTensor([2]) }, weight = fakeTensor([2]);
   // the first elements of a larger tensor's memory
   const part = new Tensor(pooled.backend, [2], pooled.storage, Float32Array);
   const calls: (() => unknown)[] = [
@@ -261,10 +261,17 @@ Deno.test("a gradient that overlaps an input is rejected", () => {
     () => ops.batchNormBackward(square, other, channel, { out: other }),
     () => ops.batchNormBackward(pooled, fakeTensor(pooled.shape), channel, { dbias: part }),
     () => ops.batchNormBackward(fakeTensor(pooled.shape), pooled, channel, { dweight: part }),
+    () => ops.batchNormBackward(square, other, channel, { dweight: channel.mean }),
+    () => ops.batchNormBackward(square, other, channel, { weight, dbias: weight }),
   ];
   for (const call of calls) {
     assertThrows(call, ArgumentError, "the memory of an input", String(call));
   }
+  assertThrows(
+    () => ops.batchNormBackward(square, other, channel, { dweight: weight, dbias: weight }),
+    ArgumentError,
+    "dbias is",
+  );
 });
 
 testOnEveryBackend("crossEntropy() leaks no memory when an allocation fails", (backend) => {
