@@ -162,6 +162,8 @@ interface Target {
   readonly shape: Shape;
   /** The caller's tensor. Default: a new one. */
   readonly out?: Tensor;
+  /** The name of `out` in error messages. Default "out". */
+  readonly parameter?: string;
   /**
    * The tensors, besides x, that the operation reads while it writes. `out` must not overlap them.
    */
@@ -174,14 +176,14 @@ interface Target {
 export function produce(
   op: string,
   x: Tensor,
-  { shape, out, reads = [], inPlace = false }: Target,
+  { shape, out, parameter = "out", reads = [], inPlace = false }: Target,
   compute: (y: Tensor) => void,
 ): Tensor {
   if (out !== undefined) {
-    checkTensor(op, "out", out, x, shape);
+    checkTensor(op, parameter, out, x, shape);
     const inputs = inPlace ? reads : [x, ...reads];
     if (inputs.some((tensor) => tensor?.storage === out.storage)) {
-      throw new ArgumentError(op, "out", "the memory of an input", "another tensor");
+      throw new ArgumentError(op, parameter, "the memory of an input", "another tensor");
     }
   }
   const y = out ?? x.backend.empty(shape);
@@ -203,7 +205,7 @@ export function accumulate(
   reads: readonly Tensor[],
   compute: (gradient: Tensor) => void,
 ): Tensor {
-  return produce(op, dy, { shape, out: into, reads }, (gradient) => {
+  return produce(op, dy, { shape, out: into, parameter: "into", reads }, (gradient) => {
     if (!into) dy.backend.fill(gradient, 0);
     compute(gradient);
   });
