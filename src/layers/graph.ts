@@ -21,6 +21,7 @@ import {
   frozenNodes,
   FrozenPart,
   runTraining,
+  trainAgain,
   type TrainingPass,
 } from "./training_pass.ts";
 
@@ -68,6 +69,8 @@ export class Graph extends Layer {
   readonly #plans = new PlanCache();
   #frozen: FrozenPart | undefined;
   #pass: TrainingPass | undefined;
+  /** Whether layers were added since all were put into training mode. */
+  #isNew = true;
 
   /**
    * Creates a network without values: call {@linkcode Layer.init} or load weights.
@@ -105,6 +108,7 @@ export class Graph extends Layer {
     }
     this.#disposePlans();
     this.#disposePass();
+    this.#isNew = true;
     this.#nodes = checked;
     this.#leaves = expandNodes(checked, last);
   }
@@ -227,7 +231,7 @@ export class Graph extends Layer {
     }
   }
 
-  /** See {@linkcode Layer.train}. Layers inside that leave the mode are put back by `forward()`. */
+  /** See {@linkcode Layer.train}. To keep a layer inside as it is, {@linkcode Layer.freeze} it. */
   override train(generator: RandomGenerator = this.nextGenerator): this {
     super.train(generator);
     this.#mark(generator);
@@ -248,20 +252,23 @@ export class Graph extends Layer {
   }
 
   /**
-   * Puts all layers into training mode, but frozen ones before the first trained one.
+   * Puts layers into training mode, but frozen ones before the first trained one.
    *
-   * @param all Whether to renew the generator of layers that are in training mode.
+   * @param all Whether also those that are in training mode, or were put into evaluation mode.
    */
-  #setModes(all = false): FrozenPart | undefined {
-    const frozen = frozenNodes(this.#leaves);
+  #setModes(all = this.#isNew): FrozenPart | undefined {
+    const frozen = frozenNodes(this.#leaves), before = this.#frozen?.frozen;
     if ([...frozen].join() !== [...this.#frozen?.frozen ?? []].join()) {
       this.#frozen?.[Symbol.dispose]();
       this.#frozen = frozen.size > 0 ? new FrozenPart(this.#leaves, frozen) : undefined;
     }
-    for (const [i, { layer }] of this.#leaves.nodes.entries()) {
+    for (const [i, node] of this.#leaves.nodes.entries()) {
+      const { layer } = node;
       if (frozen.has(i)) { if (layer.training) layer.eval(); }
-      else if (all || !layer.training) layer.train(this.generator);
+      else if (all || before?.has(i)) layer.train(this.generator);
+      else if (!layer.training) trainAgain(this.type, node, this.generator);
     }
+    this.#isNew = false;
     return this.#frozen;
   }
 

@@ -7,6 +7,7 @@
 
 import { ArgumentError, PembrokeError } from "../errors.ts";
 import { checkOptions, checkTensor } from "../ops/checks.ts";
+import type { RandomGenerator } from "../random.ts";
 import type { Shape, Tensor } from "../tensor.ts";
 import { type ForwardOptions, runLayer, viewAs } from "./forward.ts";
 import { fuse, type Step } from "./fuse.ts";
@@ -149,6 +150,19 @@ function hasNoEffect({ parameters, isRandom }: Layer): boolean {
 
 function isTrained({ layer }: LeafNode): boolean {
   return Object.values(layer.parameters).some(({ requiresGrad }) => requiresGrad);
+}
+
+/**
+ * Puts a layer back into training mode, which a network that shares it may have changed.
+ *
+ * @param type The name of the network in the error message.
+ * @throws {PembrokeError} When the layer is trained: only its own `eval()` changed its mode.
+ */
+export function trainAgain(type: string, node: LeafNode, generator?: RandomGenerator): void {
+  if (!isTrained(node)) return void node.layer.train(generator);
+  throw new PembrokeError(
+    `${type}: layer "${node.name}" is in evaluation mode; call train(), or freeze() it`,
+  );
 }
 
 /** Frozen nodes as a graph of their own, whose forward pass is planned. */

@@ -204,3 +204,20 @@ testWithThreads("backward() refuses layers that ran again in between", (backend)
   using _y = first.forward(x);
   first.backward(dy).dispose();
 });
+
+testWithThreads("a trained bias refuses gradients of another shape", (backend) => {
+  const layers: [nn.Layer, number[], number[]][] = [
+    [new nn.Linear(3, 4), [2, 3], [6, 4]],
+    [new nn.Conv2d(2, 4, 1), [1, 2, 3, 3], [1, 4, 9, 9]],
+    [new nn.ConvTranspose2d(2, 4, 1), [1, 2, 3, 3], [1, 4, 9, 9]],
+  ];
+  for (const [layer, shape, wrong] of layers) {
+    using _ = layer.init(backend).train();
+    layer.parameters.weight.freeze();
+    using x = backend.upload(new Float32Array(shape.reduce((a, b) => a * b)), shape);
+    using y = layer.forward(x), dy = backend.empty(wrong);
+    const message = `${layer.type}: the shape of dy is [${wrong.join(", ")}], must be [`;
+    assertThrows(() => layer.backwardParameters(dy), ArgumentError, message + y.shape.join(", "));
+    assertEquals(layer.parameters.bias.grad, undefined);
+  }
+});

@@ -20,7 +20,7 @@ import { crossEntropy } from "../../src/ops/loss.ts";
 import { AdamW } from "../../src/train/adamw.ts";
 import { SGD } from "../../src/train/sgd.ts";
 import type { Tensor } from "../../src/tensor.ts";
-import { assertAlmostEquals, assertEquals, assertThrows } from "../assert.ts";
+import { assert, assertAlmostEquals, assertEquals, assertThrows } from "../assert.ts";
 import { testOnFewBackends, testWithThreads } from "../backends.ts";
 import { images, loadNarrow } from "../models/narrow.ts";
 
@@ -90,22 +90,30 @@ function countKernels(backend: Backend, run: () => void): Map<string, number> {
   return counts;
 }
 
-testWithThreads("a trained bias refuses gradients of another shape", (backend) => {
-  const layers: [Layer, number[], number[]][] = [
-    [new Linear(3, 4), [2, 3], [6, 4]],
-    [new Conv2d(2, 4, 1), [1, 2, 3, 3], [1, 4, 9, 9]],
-    [new ConvTranspose2d(2, 4, 1), [1, 2, 3, 3], [1, 4, 9, 9]],
-  ];
-  for (const [layer, shape, wrong] of layers) {
-    using _ = layer.init(backend).train();
-    layer.parameters.weight.freeze();
-    using x = backend.upload(new Float32Array(shape.reduce((a, b) => a * b)), shape);
-    using y = layer.forward(x), dy = backend.empty(wrong);
-    const message = `${layer.type}: the shape of dy is [${wrong.join(", ")}], must be [`;
-    assertThrows(() => layer.backwardParameters(dy), ArgumentError, message + y.shape.join(", "));
-    assertEquals(layer.parameters.bias.grad, undefined);
-  }
-});
+testWithThreads(
+  "a network in training mode refuses trained layers in the other mode",
+  (backend) => {
+    const norm = new BatchNorm2d(2), drop = new Dropout(), conv = new Conv2d(1, 2, 3);
+    using inner = new Sequential([conv, norm]);
+    using net = new Sequential([inner, drop]).init(backend).train();
+    using x = backend.upload(new Float32Array(50).fill(1), [2, 1, 5, 5]);
+    net.forward(x).dispose();
+    norm.eval(); // as in PyTorch
+    const message = 'Sequential: layer "0.1" is in evaluation mode; call train(), or freeze() it';
+    assertThrows(() => net.forward(x), PembrokeError, message);
+    norm.freeze();
+    drop.eval();
+    net.forward(x).dispose();
+    assert(norm.training && drop.training);
+    conv.freeze();
+    net.forward(x).dispose(); // nothing is trained
+    conv.unfreeze();
+    net.forward(x).dispose();
+    inner.eval();
+    assertThrows(() => net.forward(x), PembrokeError, 'layer "0.0" is in');
+    net.train().forward(x).dispose();
+  },
+);
 
 testOnFewBackends("frozen layers have the gradients of the others", async (backend) => {
   using x = image(backend);
