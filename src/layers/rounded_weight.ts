@@ -7,6 +7,7 @@
 import { kernelsOf } from "../backend/interface.ts";
 import type { Backend } from "../backend/mod.ts";
 import { ArgumentError, PembrokeError } from "../errors.ts";
+import { kindOf } from "../kinds.ts";
 import { checkBackend, checkInteger } from "../ops/checks.ts";
 import { emptyQuantized, type QuantizedWeight, quantizeLinear } from "../ops/quantize.ts";
 import {
@@ -121,7 +122,7 @@ export abstract class RoundedWeight<Q extends Quantized = Quantized> extends Par
   override write(values: Float32Array, offset = 0): void {
     const rounded = this.#quantized ?? this.#half;
     if (!rounded) return super.write(values, offset);
-    if (!(values instanceof Float32Array)) {
+    if (kindOf(values) !== "Float32Array") {
       throw new ArgumentError("write", "values", values, "a Float32Array");
     }
     checkInteger("write", "offset", offset, 0);
