@@ -9,7 +9,6 @@ import { ArgumentError, PembrokeError } from "../errors.ts";
 import { checkOptions, checkTensor } from "../ops/checks.ts";
 import type { FusedActivation } from "../ops/fused.ts";
 import type { Shape, Tensor } from "../tensor.ts";
-import type { Layer } from "./layer.ts";
 
 /**
  * A batch normalisation that a convolution can compute: a {@linkcode BatchNorm}.
@@ -93,21 +92,6 @@ export function checkTrainingForward(
 export function checkNotInPlace(type: string, out: Tensor | undefined, ...inputs: Tensor[]): void {
   if (inputs.every(({ storage }) => storage !== out?.storage)) return;
   throw new ArgumentError(type, "out", "the memory of an input", "another tensor in training mode");
-}
-
-/**
- * Runs a layer of a graph.
- *
- * @throws {PembrokeError} When it ignores the option `out`, as a layer by somebody else may.
- */
-export function runLayer(
-  layer: Layer,
-  inputs: readonly Tensor[],
-  options: ForwardOptions,
-): Tensor {
-  const y = layer.forwardFrom(inputs, options), { out } = options;
-  if (!out || y.storage === out.storage) return y;
-  throw new PembrokeError(`${layer.type}: forward() must write its result to the option out`);
 }
 
 /** Returns a view of the input, for layers that compute nothing. They cannot write to `out`. */

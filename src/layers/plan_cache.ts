@@ -6,9 +6,11 @@
  */
 
 import { canSplit, partOf } from "../backend/interface.ts";
+import { PembrokeError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
-import { runLayer } from "./forward.ts";
+import type { ForwardOptions } from "./forward.ts";
 import type { LeafNode } from "./graph_nodes.ts";
+import type { Layer } from "./layer.ts";
 import { createPlan, type Plan } from "./plan.ts";
 
 /** Blocks of memory on a backend. */
@@ -106,6 +108,21 @@ function bind(plan: Plan, arena: Arena): BoundPlan {
 /** Whether no block of a plan was replaced by a larger one. */
 function isAlive({ tensors }: BoundPlan): boolean {
   return tensors.every((tensor) => !tensor?.storage.freed);
+}
+
+/**
+ * Runs a layer of a graph.
+ *
+ * @throws {PembrokeError} When it ignores the option `out`, as a layer by somebody else may.
+ */
+export function runLayer(
+  layer: Layer,
+  inputs: readonly Tensor[],
+  options: ForwardOptions,
+): Tensor {
+  const y = layer.forwardFrom(inputs, options), { out } = options;
+  if (!out || y.storage === out.storage) return y;
+  throw new PembrokeError(`${layer.type}: forward() must write its result to the option out`);
 }
 
 /** Runs a plan, and returns the tensors of all values. */

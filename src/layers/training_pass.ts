@@ -9,11 +9,11 @@ import { ArgumentError, PembrokeError } from "../errors.ts";
 import { checkOptions, checkTensor } from "../ops/checks.ts";
 import type { RandomGenerator } from "../random.ts";
 import type { Shape, Tensor } from "../tensor.ts";
-import { type ForwardOptions, runLayer, viewAs } from "./forward.ts";
+import { type ForwardOptions, viewAs } from "./forward.ts";
 import { fuse, type Step } from "./fuse.ts";
 import type { LeafGraph, LeafNode } from "./graph_nodes.ts";
 import type { Layer } from "./layer.ts";
-import { outputsOf, PlanCache } from "./plan_cache.ts";
+import { outputsOf, PlanCache, runLayer } from "./plan_cache.ts";
 
 /** The values of a forward pass in training mode. */
 export interface TrainingPass {
