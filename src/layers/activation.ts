@@ -5,10 +5,10 @@
  */
 
 import type { Activation } from "../backend/geometry.ts";
-import { ArgumentError } from "../errors.ts";
 import { activate, activateBackward, activations, savesOutput } from "../ops/activation_kinds.ts";
 import { checkAnyShape } from "../ops/checks.ts";
 import type { Shape, Tensor } from "../tensor.ts";
+import { checkNotInPlace } from "./forward.ts";
 import { checkForward, type ForwardOptions, Layer } from "./layer.ts";
 
 /**
@@ -51,12 +51,6 @@ export abstract class ElementwiseActivation extends Layer {
     const [saved] = this.recall();
     return activateBackward(this.type, dy, saved, this.#activation, {});
   }
-}
-
-/** Refuses to overwrite an input that the backward pass needs. */
-export function checkNotInPlace(type: string, out: Tensor | undefined, ...inputs: Tensor[]): void {
-  if (inputs.every(({ storage }) => storage !== out?.storage)) return;
-  throw new ArgumentError(type, "out", "the memory of an input", "another tensor in training mode");
 }
 
 /** The rectified linear unit max(x, 0), `torch.nn.ReLU`. */

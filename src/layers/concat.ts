@@ -15,6 +15,7 @@ import {
   sliceShape,
 } from "../ops/concat.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
+import { checkForwardOptions } from "./forward.ts";
 import { checkForward, type ForwardOptions, Layer } from "./layer.ts";
 import { MergeLayer } from "./merge_layer.ts";
 
@@ -70,8 +71,8 @@ export class Concat extends MergeLayer {
 
   /** See {@linkcode Layer.forwardFrom}. */
   override forwardFrom(inputs: readonly Tensor[], options: ForwardOptions = {}): Tensor {
-    checkOptions(this.type, options);
-    const y = cat(inputs, this.dim, { out: options.out });
+    const out = checkForwardOptions(this.type, options);
+    const y = cat(inputs, this.dim, { out });
     this.saveShape(y);
     this.#shapes = inputs.map((x) => x.shape);
     return y;

@@ -145,7 +145,7 @@ export abstract class Conv extends Layer {
 
   /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
-    checkForward(this.type, x, options);
+    checkForward(this.type, x, options, ["activation", "residual", "norm"]);
     if (this.training) checkTrainingForward(this.type, options);
     const { quantized, groups, precision } = this.#weight, { keepPacked = true } = this.options;
     const algorithm = quantized ? "direct" : this.#algorithmOn(x.backend);

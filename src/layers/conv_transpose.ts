@@ -107,20 +107,23 @@ export abstract class ConvTranspose extends Layer {
 
   /** See {@linkcode Layer.backward}. */
   override backward(dy: Tensor): Tensor {
-    const [x] = this.#recallFor(dy);
+    const x = this.#recallFor(dy);
     this.#addGradients(dy, x);
     return convTransposeBackwardInput(dy, this.value("weight"), x.shape, this.options);
   }
 
   /** See {@linkcode Layer.backwardParameters}. */
   override backwardParameters(dy: Tensor): void {
-    const [x] = this.#recallFor(dy);
+    const x = this.#recallFor(dy);
     this.#addGradients(dy, x);
   }
 
-  #recallFor(dy: Tensor): readonly Tensor[] {
+  /** Returns the input that `dy` belongs to. */
+  #recallFor(dy: Tensor): Tensor {
     checkTensor(this.type, "dy", dy, dy);
-    return this.recall();
+    const [x] = this.recall();
+    checkTensor(this.type, "dy", dy, dy, this.outputShape(x.shape));
+    return x;
   }
 
   #addGradients(dy: Tensor, x: Tensor): void {

@@ -8,6 +8,7 @@ import { ArgumentError } from "../errors.ts";
 import { sameShape } from "../tensor.ts";
 import type { Layer } from "./layer.ts";
 import { Conv } from "./conv.ts";
+import { Graph } from "./graph.ts";
 import { BatchNorm } from "./norm.ts";
 import type { Sequential } from "./sequential.ts";
 
@@ -21,8 +22,8 @@ import type { Sequential } from "./sequential.ts";
  * @param trained The trained network. It is not changed.
  * @param plain The same network without batch normalisation, and with a bias in each convolution
  * that is followed by one. It receives the folded weights, on the same backend.
- * @throws {ArgumentError} When a batch normalisation does not follow a convolution, or the networks
- * differ in any other way.
+ * @throws {ArgumentError} When a batch normalisation does not follow a convolution, or other layers
+ * differ in type or in the shapes of their parameters. Options such as strides are not compared.
  *
  * @example
  * ```ts
@@ -37,6 +38,11 @@ import type { Sequential } from "./sequential.ts";
  * ```
  */
 export async function foldBatchNorm(trained: Sequential, plain: Sequential): Promise<void> {
+  for (const [name, net] of Object.entries({ trained, plain })) {
+    if (!(net instanceof Graph)) {
+      throw new ArgumentError("foldBatchNorm", name, net, "a Sequential");
+    }
+  }
   const layers = trained.leaves(), targets = plain.leaves();
   const sources = layers.filter(([, layer]) => !(layer instanceof BatchNorm));
   if (sources.length !== targets.length) {

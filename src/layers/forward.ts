@@ -45,10 +45,35 @@ export interface ForwardOptions {
   readonly norm?: FoldableNorm;
 }
 
-/** Checks the arguments of a forward pass, and returns where its result goes. */
-export function checkForward(type: string, x: Tensor, options: ForwardOptions): Tensor | undefined {
+/** What a layer can compute in addition. */
+type Fused = "activation" | "residual" | "norm";
+
+/**
+ * Checks the arguments of a forward pass, and returns where its result goes.
+ *
+ * @param fuses The options that the layer supports besides `out`. It refuses the others.
+ */
+export function checkForward(
+  type: string,
+  x: Tensor,
+  options: ForwardOptions,
+  fuses: readonly Fused[] = [],
+): Tensor | undefined {
   checkTensor(type, "x", x, x);
+  return checkForwardOptions(type, options, fuses);
+}
+
+/** Checks the options of a forward pass, like {@linkcode checkForward}. */
+export function checkForwardOptions(
+  type: string,
+  options: ForwardOptions,
+  fuses: readonly Fused[] = [],
+): Tensor | undefined {
   checkOptions(type, options);
+  for (const name of ["activation", "residual", "norm"] as const) {
+    if ((options[name] ?? null) === null || fuses.includes(name)) continue;
+    throw new ArgumentError(type, name, options[name], "undefined: this layer does not compute it");
+  }
   return options.out;
 }
 
@@ -63,6 +88,12 @@ export function checkTrainingForward(
   );
 }
 
+/** Refuses to overwrite an input that the backward pass needs. */
+export function checkNotInPlace(type: string, out: Tensor | undefined, ...inputs: Tensor[]): void {
+  if (inputs.every(({ storage }) => storage !== out?.storage)) return;
+  throw new ArgumentError(type, "out", "the memory of an input", "another tensor in training mode");
+}
+
 /** Returns a view of the input, for layers that compute nothing. They cannot write to `out`. */
 export function viewAs(type: string, x: Tensor, shape: Shape, { out }: ForwardOptions): Tensor {
   if (out === undefined) return x.view(shape);
@@ -74,16 +105,20 @@ export function viewAs(type: string, x: Tensor, shape: Shape, { out }: ForwardOp
  * input. Each is returned once.
  */
 export class Saved {
+  /** How often something was saved. */
+  count = 0;
   #tensors: readonly { readonly tensor: Tensor; readonly version: number }[] | undefined;
   #shape: Shape | undefined;
 
   /** Saves tensors. */
   keep(tensors: readonly Tensor[]): void {
+    this.count++;
     this.#tensors = tensors.map((tensor) => ({ tensor, version: tensor.version }));
   }
 
   /** Saves the shape of the input. */
   keepShape(shape: Shape): void {
+    this.count++;
     this.#shape = shape;
   }
 

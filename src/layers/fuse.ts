@@ -66,7 +66,8 @@ export function fuse(
 
 /** Returns the step that starts at a node, and the nodes that it computes in addition. */
 function stepFrom(context: Context, first: number): { step: Step; computed: readonly number[] } {
-  const { nodes, shapes, training } = context, { layer, inputs } = nodes[first];
+  const { nodes, shapes } = context, { layer, inputs } = nodes[first];
+  const training = context.training || layer.training;
   const computed: number[] = [];
   const last = () => computed.at(-1) ?? first;
   const follow = () => {
@@ -82,7 +83,7 @@ function stepFrom(context: Context, first: number): { step: Step; computed: read
   let next = follow();
   if (next !== undefined && layer.fusesNorm && !training) {
     const { layer: follower } = nodes[next];
-    if (follower instanceof BatchNorm) {
+    if (follower instanceof BatchNorm && !follower.training) {
       norm = follower;
       computed.push(next);
       next = follow();

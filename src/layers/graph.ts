@@ -6,20 +6,22 @@
 
 import { ArgumentError, PembrokeError } from "../errors.ts";
 import { checkAnyShape, checkOptions, checkTensor, produce } from "../ops/checks.ts";
-import { RandomGenerator } from "../random.ts";
+import type { RandomGenerator } from "../random.ts";
 import type { Shape, Tensor } from "../tensor.ts";
 import { backpropagate } from "./backpropagate.ts";
 import { graphInput, type GraphNode } from "./graph_builder.ts";
-import { checkNodes, expandNodes, type LeafGraph, shapesOf } from "./graph_nodes.ts";
-import { type ForwardOptions, Layer, viewAs } from "./layer.ts";
+import { checkNodes, expandNodes, indicesOf, type LeafGraph, shapesOf } from "./graph_nodes.ts";
+import { checkForward, type ForwardOptions, Layer, viewAs } from "./layer.ts";
 import type { Parameter } from "./parameter.ts";
 import { outputsOf, PlanCache, run } from "./plan_cache.ts";
 import {
+  checkPasses,
   freezeLeaves,
   type FreezeOptions,
   frozenNodes,
   FrozenPart,
   runTraining,
+  trainAgain,
   type TrainingPass,
 } from "./training_pass.ts";
 
@@ -67,6 +69,8 @@ export class Graph extends Layer {
   readonly #plans = new PlanCache();
   #frozen: FrozenPart | undefined;
   #pass: TrainingPass | undefined;
+  /** Whether layers were added since all were put into training mode. */
+  #isNew = true;
 
   /**
    * Creates a network without values: call {@linkcode Layer.init} or load weights.
@@ -104,6 +108,7 @@ export class Graph extends Layer {
     }
     this.#disposePlans();
     this.#disposePass();
+    this.#isNew = true;
     this.#nodes = checked;
     this.#leaves = expandNodes(checked, last);
   }
@@ -148,13 +153,15 @@ export class Graph extends Layer {
 
   /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
-    checkTensor(this.type, "x", x, x);
-    checkOptions(this.type, options);
+    checkForward(this.type, x, options);
     if (this.training) {
       this.#disposePass();
       const part = this.#setModes(), shapes = this.shapes(x.shape);
       try {
-        const { pass, result } = runTraining(this.#leaves, shapes, x, { ...options, part });
+        const { pass, result } = runTraining(this.type, this.#leaves, shapes, x, {
+          ...options,
+          part,
+        });
         this.#pass = pass;
         return result;
       } catch (error) {
@@ -186,15 +193,10 @@ export class Graph extends Layer {
       throw new PembrokeError(`${this.type}: outputsOf() needs evaluation mode; call eval()`);
     }
     const { nodes } = this.#leaves;
-    const indices = names.map((name) => {
-      const index = nodes.findIndex((node) => node.name === name);
-      if (index >= 0) return index;
-      throw new ArgumentError(this.type, "the name of an output", name, "the name of a node");
-    });
-    return outputsOf(this.#plans, nodes, x, indices);
+    return outputsOf(this.#plans, nodes, x, indicesOf(this.type, nodes, names));
   }
 
-  /** See {@linkcode Layer.backward}. */
+  /** See {@linkcode Layer.backward}. No layer may have run again since the forward pass. */
   override backward(dy: Tensor): Tensor {
     return this.#backward(dy, true)!;
   }
@@ -219,6 +221,7 @@ export class Graph extends Layer {
             "compute the gradient of the input; call backwardParameters()",
         );
       }
+      checkPasses(this.type, this.#leaves.nodes, pass);
       return backpropagate(pass.steps, pass.output, dy, pass.x, needsInput);
     } catch (error) {
       for (const [, layer] of this.leaves()) layer.forget();
@@ -228,8 +231,8 @@ export class Graph extends Layer {
     }
   }
 
-  /** See {@linkcode Layer.train}. */
-  override train(generator: RandomGenerator = new RandomGenerator(0)): this {
+  /** See {@linkcode Layer.train}. To keep a layer inside as it is, {@linkcode Layer.freeze} it. */
+  override train(generator: RandomGenerator = this.nextGenerator): this {
     super.train(generator);
     this.#mark(generator);
     try {
@@ -249,20 +252,23 @@ export class Graph extends Layer {
   }
 
   /**
-   * Puts all layers into training mode, but frozen ones before the first trained one.
+   * Puts layers into training mode, but frozen ones before the first trained one.
    *
-   * @param all Whether to renew the generator of layers that are in training mode.
+   * @param all Whether also those that are in training mode, or were put into evaluation mode.
    */
-  #setModes(all = false): FrozenPart | undefined {
-    const frozen = frozenNodes(this.#leaves);
+  #setModes(all = this.#isNew): FrozenPart | undefined {
+    const frozen = frozenNodes(this.#leaves), before = this.#frozen?.frozen;
     if ([...frozen].join() !== [...this.#frozen?.frozen ?? []].join()) {
       this.#frozen?.[Symbol.dispose]();
       this.#frozen = frozen.size > 0 ? new FrozenPart(this.#leaves, frozen) : undefined;
     }
-    for (const [i, { layer }] of this.#leaves.nodes.entries()) {
+    for (const [i, node] of this.#leaves.nodes.entries()) {
+      const { layer } = node;
       if (frozen.has(i)) { if (layer.training) layer.eval(); }
-      else if (all || !layer.training) layer.train(this.generator);
+      else if (all || before?.has(i)) layer.train(this.generator);
+      else if (!layer.training) trainAgain(this.type, node, this.generator);
     }
+    this.#isNew = false;
     return this.#frozen;
   }
 
@@ -280,8 +286,8 @@ export class Graph extends Layer {
    * console.log(model.stateDict().get("conv1.weight")?.requiresGrad); // false
    * ```
    */
-  override freeze({ except = [] }: FreezeOptions = {}): this {
-    freezeLeaves(this.leaves(), except);
+  override freeze(options: FreezeOptions = {}): this {
+    freezeLeaves(this.leaves(), options);
     return this;
   }
 

@@ -10,7 +10,7 @@ import type { Layer } from "./layer.ts";
 export interface GraphNode {
   /** The name in the graph: the prefix of its parameters in the state dict. */
   readonly name: string;
-  /** The layer. Each node has a layer of its own. */
+  /** The layer. To train the graph, each node needs a layer of its own. */
   readonly layer: Layer;
   /**
    * The names of the nodes whose outputs it takes; "input" is the input of the graph. Default: the

@@ -49,9 +49,7 @@ export function checkNodes(
   return Array.from(nodes, (node) => { // map() would skip holes
     checkOptions(type, node, "a node");
     const { name, layer, inputs = [last] } = node;
-    if (typeof name !== "string" || names.has(name)) {
-      throw new ArgumentError(type, "the name of a node", name, "a text that no other node has");
-    }
+    if (typeof name !== "string" || names.has(name)) throw nameTaken(type, name);
     if (!(layer instanceof Layer)) {
       throw new ArgumentError(type, `layer "${name}"`, layer, "a Layer");
     }
@@ -69,7 +67,7 @@ export function checkNodes(
   });
 }
 
-/** Expands nested graphs. */
+/** Expands nested graphs, which have one input. */
 export function expandNodes(nodes: readonly Required<GraphNode>[], output: string): LeafGraph {
   const leaves: LeafNode[] = [], outputs = new Map([[graphInput, -1]]);
   for (const { name, layer, inputs } of nodes) {
@@ -78,6 +76,9 @@ export function expandNodes(nodes: readonly Required<GraphNode>[], output: strin
       outputs.set(name, leaves.push({ name, layer, inputs: from }) - 1);
       continue;
     }
+    if (from.length !== 1) {
+      throw new ArgumentError(layer.type, "the number of inputs", from.length, "1");
+    }
     const inner = layer.expand(), offset = leaves.length;
     const outer = (index: number) => index < 0 ? from[0] : index + offset;
     for (const leaf of inner.nodes) {
@@ -85,11 +86,43 @@ export function expandNodes(nodes: readonly Required<GraphNode>[], output: strin
     }
     outputs.set(name, outer(inner.output));
   }
+  const names = new Set<string>(); // "a.b" may be a node, and a node "b" inside "a"
+  for (const { name } of leaves) {
+    if (names.has(name)) throw nameTaken("Graph", name);
+    names.add(name);
+  }
   return { nodes: leaves, output: outputs.get(output)! };
+}
+
+function nameTaken(type: string, name: unknown): ArgumentError {
+  return new ArgumentError(type, "the name of a node", name, "a text that no other node has");
 }
 
 function isNested(layer: Layer): layer is Nested {
   return "expand" in layer;
+}
+
+/**
+ * Returns the indices of nodes with these names.
+ *
+ * @param type The name of the network in error messages.
+ * @throws {ArgumentError} When there is no such node.
+ */
+export function indicesOf(
+  type: string,
+  nodes: readonly LeafNode[],
+  names: readonly string[],
+): number[] {
+  if (!Array.isArray(names)) throw new ArgumentError(type, "names", names, "a list");
+  return Array.from(names, (name: string) => { // map() would skip holes
+    const index = nodes.findIndex((node) => node.name === name);
+    if (index >= 0) return index;
+    const inner = nodes.findLast((node) => node.name.startsWith(`${String(name)}.`))?.name;
+    const expected = inner
+      ? `the name of a layer inside, such as "${inner}"`
+      : "the name of a node";
+    throw new ArgumentError(type, "the name of an output", name, expected);
+  });
 }
 
 /** The shapes of the outputs of all nodes. */

@@ -49,6 +49,8 @@ export abstract class Layer implements Disposable {
   readonly isRandom: boolean = false;
   /** The random numbers of dropout in training mode. Undefined in evaluation mode, the default. */
   protected generator: RandomGenerator | undefined;
+  /** That of the last training mode, so that the next one draws other numbers. */
+  #lastGenerator: RandomGenerator | undefined;
   readonly #saved = new Saved();
   #isFrozen = false;
 
@@ -62,6 +64,11 @@ export abstract class Layer implements Disposable {
     return this.generator !== undefined;
   }
 
+  /** @internal Grows with every forward pass in training mode. */
+  get passes(): number {
+    return this.#saved.count;
+  }
+
   /**
    * Returns the shape of the output for an input shape.
    *
@@ -70,7 +77,7 @@ export abstract class Layer implements Disposable {
   abstract outputShape(input: Shape): Shape;
 
   /**
-   * Computes the output. The caller disposes of it.
+   * Computes the output, in `out` if there is one. The caller disposes of it.
    *
    * @throws {ArgumentError} When the shape of the input or of `out` does not fit.
    * @throws {PembrokeError} When the layer has no values yet.
@@ -134,13 +141,19 @@ export abstract class Layer implements Disposable {
    * batch normalisation uses the statistics of the batch. Unlike in PyTorch, layers start in
    * evaluation mode.
    *
-   * @param generator The random numbers of dropout.
+   * @param generator The random numbers of dropout. Default: those of the last call go on; the first
+   * one takes the seed 0.
    * @throws {PembrokeError} When weights are stored in fewer than 32 bits.
    */
-  train(generator: RandomGenerator = new RandomGenerator(0)): this {
+  train(generator: RandomGenerator = this.nextGenerator): this {
     checkGenerator(this.type, generator);
-    this.generator = generator;
+    this.generator = this.#lastGenerator = generator;
     return this;
+  }
+
+  /** The default random numbers of {@linkcode Layer.train}. */
+  protected get nextGenerator(): RandomGenerator {
+    return this.#lastGenerator ?? new RandomGenerator(0);
   }
 
   /** Enters evaluation mode and drops what the last forward pass saved. */
@@ -295,6 +308,7 @@ export abstract class Layer implements Disposable {
   protected backwardThroughRelu<T>(dy: Tensor, backward: (dy: Tensor, x: Tensor) => T): T {
     checkTensor(this.type, "dy", dy, dy);
     const [x, y] = this.recall();
+    checkTensor(this.type, "dy", dy, dy, this.outputShape(x.shape));
     if (!y) return backward(dy, x);
     using masked = reluBackward(dy, y);
     return backward(masked, x);

@@ -66,7 +66,7 @@ export class Linear extends Layer {
 
   /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
-    checkForward(this.type, x, options);
+    checkForward(this.type, x, options, ["activation"]);
     if (this.training) checkTrainingForward(this.type, options);
     const { quantized, half } = this.#weight, weight = quantized ?? half ?? this.value("weight");
     const y = linear(x, weight, this.optional("bias"), options);

@@ -9,7 +9,7 @@ import { add, addBackward, mul, mulBackward } from "../ops/arithmetic.ts";
 import { broadcastGeometry } from "../ops/broadcast.ts";
 import { checkAnyShape, checkTensor, produce } from "../ops/checks.ts";
 import { elements, sameShape, type Shape, type Tensor } from "../tensor.ts";
-import { checkNotInPlace } from "./activation.ts";
+import { checkNotInPlace } from "./forward.ts";
 import { checkForward, type ForwardOptions } from "./layer.ts";
 import { MergeLayer } from "./merge_layer.ts";
 

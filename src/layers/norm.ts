@@ -12,6 +12,7 @@ import {
   checkBoolean,
   checkInteger,
   checkNumber,
+  checkOnly,
   checkOptions,
 } from "../ops/checks.ts";
 import {
@@ -24,7 +25,12 @@ import {
   type LocalResponseNormOptions,
 } from "../ops/norm.ts";
 import type { Shape, Tensor } from "../tensor.ts";
-import { checkForward, checkTrainingForward, type ForwardOptions } from "./forward.ts";
+import {
+  checkForward,
+  checkNotInPlace,
+  checkTrainingForward,
+  type ForwardOptions,
+} from "./forward.ts";
 import { Layer } from "./layer.ts";
 import { constantParameter, type Parameter } from "./parameter.ts";
 
@@ -93,7 +99,7 @@ export interface BatchNormOptions {
 export abstract class BatchNorm extends Layer {
   /** See {@linkcode Layer.fusesActivation}. */
   override readonly fusesActivation = true;
-  /** The forward pass may overwrite its input. */
+  /** The forward pass may overwrite its input, unless it uses the statistics of the batch. */
   override readonly inPlace = true;
   /** The parameters by name. */
   override readonly parameters: Readonly<Record<string, Parameter>>;
@@ -112,6 +118,7 @@ export abstract class BatchNorm extends Layer {
     super();
     const shape = [checkInteger("BatchNorm", "numFeatures", numFeatures, 1)];
     checkOptions("BatchNorm", options);
+    checkOnly("BatchNorm", options, "trackRunningStats", true);
     const { eps = 1e-5, momentum = 0.1, affine: learns = true } = options;
     checkBoolean("BatchNorm", "affine", learns);
     if (checkNumber("BatchNorm", "eps", eps) < 0) {
@@ -152,9 +159,13 @@ export abstract class BatchNorm extends Layer {
     return input;
   }
 
-  /** See {@linkcode Layer.forward}. */
+  /**
+   * See {@linkcode Layer.forward}.
+   *
+   * @throws {ArgumentError} Also when `out` is x in training mode, unless the layer is frozen.
+   */
   override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
-    const out = checkForward(this.type, x, options), { activation } = options;
+    const out = checkForward(this.type, x, options, ["activation"]), { activation } = options;
     if (this.training) checkTrainingForward(this.type, options);
     this.outputShape(x.shape);
     const { runningMean, runningVar, ...affine } = this.tensors, { eps } = this.options;
@@ -173,6 +184,7 @@ export abstract class BatchNorm extends Layer {
         "more than one value per channel",
       );
     }
+    checkNotInPlace(this.type, out, x);
     this.forget();
     const { mean, variance } = this.#statistics = batchNormStatistics(x);
     let y: Tensor;

@@ -6,8 +6,11 @@
  */
 
 import { canSplit, partOf } from "../backend/interface.ts";
+import { PembrokeError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
+import type { ForwardOptions } from "./forward.ts";
 import type { LeafNode } from "./graph_nodes.ts";
+import type { Layer } from "./layer.ts";
 import { createPlan, type Plan } from "./plan.ts";
 
 /** Blocks of memory on a backend. */
@@ -53,7 +56,10 @@ interface Entry {
   bound?: BoundPlan;
 }
 
-/** Plans by the shape of the input, so that alternating batch sizes need no new ones. */
+/**
+ * Plans by the shape of the input and the modes of the layers, so that alternating batch sizes need no
+ * new ones.
+ */
 export class PlanCache implements Disposable {
   readonly #entries = new Map<string, Entry>();
   #arena: Arena | undefined;
@@ -65,7 +71,9 @@ export class PlanCache implements Disposable {
   get(nodes: readonly LeafNode[], x: Tensor, outputs: ReadonlySet<number>): BoundPlan {
     if (this.#arena?.backend !== x.backend) this[Symbol.dispose]();
     const arena = this.#arena ??= new Arena(x.backend);
-    const key = `${x.shape.join()}:${[...outputs].join()}`;
+    let training = ""; // layers that the caller put into that mode, such as a dropout
+    for (const [i, { layer }] of nodes.entries()) if (layer.training) training += `${i},`;
+    const key = `${x.shape.join()}:${[...outputs].join()}:${training}`;
     const create = () => createPlan(nodes, x.shape, outputs, canSplit(x.backend));
     const entry = this.#entries.get(key) ?? { plan: create() };
     this.#entries.delete(key);
@@ -102,6 +110,21 @@ function isAlive({ tensors }: BoundPlan): boolean {
   return tensors.every((tensor) => !tensor?.storage.freed);
 }
 
+/**
+ * Runs a layer of a graph.
+ *
+ * @throws {PembrokeError} When it ignores the option `out`, as a layer by somebody else may.
+ */
+export function runLayer(
+  layer: Layer,
+  inputs: readonly Tensor[],
+  options: ForwardOptions,
+): Tensor {
+  const y = layer.forwardFrom(inputs, options), { out } = options;
+  if (!out || y.storage === out.storage) return y;
+  throw new PembrokeError(`${layer.type}: forward() must write its result to the option out`);
+}
+
 /** Runs a plan, and returns the tensors of all values. */
 export function run(
   plan: BoundPlan,
@@ -117,7 +140,7 @@ export function run(
       values[output] = out ?? partOf(valueOf(inputs[0]), viewOffset, shape);
       continue;
     }
-    values[output] = layer.forwardFrom(inputs.map(valueOf), {
+    values[output] = runLayer(layer, inputs.map(valueOf), {
       out,
       ...(activation && { activation }),
       ...(norm && { norm }),

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { checkOptions, checkPerAxis, checkShape, LIMIT } from "../ops/checks.ts";
+import { checkOnly, checkOptions, checkPerAxis, checkShape, LIMIT } from "../ops/checks.ts";
 import {
   adaptiveAvgPool,
   adaptiveAvgPoolBackward,
@@ -52,6 +52,7 @@ abstract class MaxPool extends IndexedPool {
 
   constructor(type: string, axes: 1 | 2, options: PoolOptions) {
     super();
+    checkOnly(type, options, "returnIndices", false);
     this.#axes = axes;
     this.options = checkWindow(type, axes, options);
   }

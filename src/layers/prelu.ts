@@ -8,7 +8,7 @@ import { ArgumentError } from "../errors.ts";
 import { checkAnyShape, checkInteger, checkNumber, disposeOnError } from "../ops/checks.ts";
 import { prelu, preluBackwardInput, preluBackwardWeight } from "../ops/prelu.ts";
 import type { Shape, Tensor } from "../tensor.ts";
-import { checkNotInPlace } from "./activation.ts";
+import { checkNotInPlace } from "./forward.ts";
 import { checkForward, type ForwardOptions, Layer } from "./layer.ts";
 import { constantParameter, type Parameter } from "./parameter.ts";
 

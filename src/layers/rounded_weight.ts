@@ -7,7 +7,8 @@
 import { kernelsOf } from "../backend/interface.ts";
 import type { Backend } from "../backend/mod.ts";
 import { ArgumentError, PembrokeError } from "../errors.ts";
-import { checkBackend } from "../ops/checks.ts";
+import { kindOf } from "../kinds.ts";
+import { checkBackend, checkInteger } from "../ops/checks.ts";
 import { emptyQuantized, type QuantizedWeight, quantizeLinear } from "../ops/quantize.ts";
 import {
   emptyQuantizedConv,
@@ -121,6 +122,10 @@ export abstract class RoundedWeight<Q extends Quantized = Quantized> extends Par
   override write(values: Float32Array, offset = 0): void {
     const rounded = this.#quantized ?? this.#half;
     if (!rounded) return super.write(values, offset);
+    if (kindOf(values) !== "Float32Array") {
+      throw new ArgumentError("write", "values", values, "a Float32Array");
+    }
+    checkInteger("write", "offset", offset, 0);
     const { backend } = rounded, [out, ...row] = this.shape, total = elements(this.shape);
     if (offset === 0) this.#disposePending();
     this.#pending ??= { rows: backend.empty([Math.min(ROWS, out), ...row]), written: 0 };

@@ -21,6 +21,7 @@ import {
   rowNormBackward,
 } from "../ops/row_norm.ts";
 import { isShape, type Shape, type Tensor } from "../tensor.ts";
+import { checkNotInPlace } from "./forward.ts";
 import { checkForward, type ForwardOptions, Layer } from "./layer.ts";
 import { constantParameter, type Parameter } from "./parameter.ts";
 
@@ -30,7 +31,7 @@ import { constantParameter, type Parameter } from "./parameter.ts";
  * @internal
  */
 export abstract class RowNorm extends Layer {
-  /** The forward pass may overwrite its input. */
+  /** The forward pass may overwrite its input, in evaluation mode. */
   override readonly inPlace = true;
   /** The parameters by name. */
   override readonly parameters: Readonly<Record<string, Parameter>>;
@@ -66,12 +67,17 @@ export abstract class RowNorm extends Layer {
     return input;
   }
 
-  /** See {@linkcode Layer.forward}. */
+  /**
+   * See {@linkcode Layer.forward}.
+   *
+   * @throws {ArgumentError} Also when `out` is x in training mode.
+   */
   override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
     const out = checkForward(this.type, x, options), rows = this.rowsOf(x.shape);
     const weight = this.optional("weight"), bias = this.optional("bias");
     const all = { weight, bias, eps: this.eps, out };
     if (!this.training) return rowNorm(this.type, x, rows, all);
+    checkNotInPlace(this.type, out, x);
     this.forget();
     const statistics = this.#statistics = emptyStatistics(x, rows);
     try {

@@ -19,8 +19,9 @@ export type Layers =
 /** Converts layers that follow each other to nodes of a graph. */
 export function nodesOf(type: string, layers: Layers): readonly GraphNode[] {
   const kind = kindOf(layers);
-  if (!["Array", "Map", "Object"].includes(kind)) {
-    throw new ArgumentError(type, "layers", layers, "a list, an object or a map");
+  if (layers instanceof Layer || !["Array", "Map", "Object"].includes(kind)) {
+    const actual = layers instanceof Layer ? layers.type : layers;
+    throw new ArgumentError(type, "layers", actual, "a list, an object or a map");
   }
   const list = [...kind === "Map" ? layers as ReadonlyMap<string, Layer> : Object.entries(layers)];
   for (const [name, layer] of list) {

@@ -6,7 +6,7 @@
 
 import { ArgumentError } from "../errors.ts";
 import { dropout } from "../ops/dropout.ts";
-import { checkAnyShape, checkTensor } from "../ops/checks.ts";
+import { checkAnyShape, checkOnly, checkTensor } from "../ops/checks.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
 import { checkForward, type ForwardOptions, Layer, viewAs } from "./layer.ts";
 import { View } from "./view.ts";
@@ -17,6 +17,19 @@ import { View } from "./view.ts";
 export class Flatten extends View {
   /** The name in `torch.nn`. */
   override readonly type = "Flatten";
+
+  /**
+   * Creates the layer.
+   *
+   * @param startDim The first axis to join: 1. Use {@linkcode Reshape} for others.
+   * @param endDim The last one: −1.
+   * @throws {ArgumentError} When they are others.
+   */
+  constructor(startDim = 1, endDim = -1) {
+    super();
+    checkOnly("Flatten", { startDim, endDim }, "startDim", 1);
+    checkOnly("Flatten", { startDim, endDim }, "endDim", -1);
+  }
 
   /** See {@linkcode Layer.outputShape}. */
   override outputShape(input: Shape): Shape {

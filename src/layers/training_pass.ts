@@ -5,18 +5,22 @@
  * @module
  */
 
-import { ArgumentError } from "../errors.ts";
+import { ArgumentError, PembrokeError } from "../errors.ts";
+import { checkOptions, checkTensor } from "../ops/checks.ts";
+import type { RandomGenerator } from "../random.ts";
 import type { Shape, Tensor } from "../tensor.ts";
-import type { ForwardOptions } from "./forward.ts";
+import { type ForwardOptions, viewAs } from "./forward.ts";
 import { fuse, type Step } from "./fuse.ts";
 import type { LeafGraph, LeafNode } from "./graph_nodes.ts";
 import type { Layer } from "./layer.ts";
-import { outputsOf, PlanCache } from "./plan_cache.ts";
+import { outputsOf, PlanCache, runLayer } from "./plan_cache.ts";
 
 /** The values of a forward pass in training mode. */
 export interface TrainingPass {
   readonly x: Tensor;
   readonly steps: readonly Step[];
+  /** The {@linkcode Layer.passes} of the layer of each step, after it ran. */
+  readonly passes: readonly number[];
   readonly output: number;
   /** The tensors that the backward pass needs, without the input and the output. */
   readonly activations: readonly Tensor[];
@@ -28,9 +32,11 @@ export interface TrainingPass {
  * Runs all layers, and keeps their outputs for the backward pass. Frozen layers before the first
  * trained one run in evaluation mode.
  *
+ * @param type The name of the network in error messages.
  * @param shapes The shapes of the outputs of all nodes.
  */
 export function runTraining(
+  type: string,
   { nodes, output }: LeafGraph,
   shapes: readonly Shape[],
   x: Tensor,
@@ -39,7 +45,9 @@ export function runTraining(
   const steps = fuse(nodes, shapes, new Set([output]), true)
     .filter((step) => !part?.frozen.has(step.output));
   const root = rootOf(steps, output);
-  const values: Tensor[] = [], activations: Tensor[] = [];
+  if (out) checkTensor(type, "out", out, x, shapes[output] ?? x.shape);
+  if (out && root < 0) viewAs(type, x, x.shape, { out }); // throws
+  const values: Tensor[] = [], activations: Tensor[] = [], passes: number[] = [];
   const valueOf = (index: number) => index < 0 ? x : values[index];
   try {
     for (const [index, value] of part?.run(x) ?? []) {
@@ -47,18 +55,40 @@ export function runTraining(
       if (index !== root) activations.push(value);
     }
     for (const { layer, inputs, output: value, activation } of steps) {
-      const options = { activation, out: value === root ? out : undefined };
-      values[value] = layer.forwardFrom(inputs.map(valueOf), options);
+      const options = { activation, out: value === root ? out?.view(shapes[root]) : undefined };
+      values[value] = runLayer(layer, inputs.map(valueOf), options);
+      passes.push(layer.passes);
       if (value !== root && !layer.aliases) activations.push(values[value]);
     }
-    const pass = { x, steps, output, activations, isFrozen: part !== undefined };
+    const pass = { x, steps, passes, output, activations, isFrozen: part !== undefined };
     const result = valueOf(output);
-    return { pass, result: root < 0 ? result : valueOf(root).adopt(result.shape) };
+    return { pass, result: out ?? (root < 0 ? result : valueOf(root).adopt(result.shape)) };
   } catch (error) {
     for (const tensor of activations) tensor.dispose();
     if (!out) values[root]?.dispose();
     throw error;
   }
+}
+
+/**
+ * Checks that no layer has run again since a pass, and keeps what the backward pass of another needs.
+ *
+ * @param type The name of the network in the error message.
+ * @throws {PembrokeError} When one has.
+ */
+export function checkPasses(
+  type: string,
+  nodes: readonly LeafNode[],
+  { steps, passes }: TrainingPass,
+): void {
+  const again = steps.find(({ layer }, i) => layer.passes !== passes[i])?.layer;
+  if (!again) return;
+  const [name, other] = nodes.filter(({ layer }) => layer === again).map(({ name }) => name);
+  throw new PembrokeError(
+    other === undefined
+      ? `${type}: layer "${name}" ran again after forward(); call backward() first`
+      : `${type}: backward() needs a layer for each node, but "${name}" and "${other}" have the same`,
+  );
 }
 
 /** Returns the value whose memory holds an output: the one that it is a view of. −1: the input. */
@@ -82,10 +112,9 @@ export interface FreezeOptions {
  *
  * @throws {ArgumentError} When there is no such node.
  */
-export function freezeLeaves(
-  leaves: readonly [string, Layer][],
-  except: readonly string[],
-): void {
+export function freezeLeaves(leaves: readonly [string, Layer][], options: FreezeOptions): void {
+  checkOptions("freeze", options);
+  const { except = [] } = options;
   const isIn = (leaf: string, name: string) => leaf === name || leaf.startsWith(`${name}.`);
   if (!Array.isArray(except)) throw new ArgumentError("freeze", "except", except, "a list");
   for (const name of except) {
@@ -121,6 +150,19 @@ function hasNoEffect({ parameters, isRandom }: Layer): boolean {
 
 function isTrained({ layer }: LeafNode): boolean {
   return Object.values(layer.parameters).some(({ requiresGrad }) => requiresGrad);
+}
+
+/**
+ * Puts a layer back into training mode, which a network that shares it may have changed.
+ *
+ * @param type The name of the network in the error message.
+ * @throws {PembrokeError} When the layer is trained: only its own `eval()` changed its mode.
+ */
+export function trainAgain(type: string, node: LeafNode, generator?: RandomGenerator): void {
+  if (!isTrained(node)) return void node.layer.train(generator);
+  throw new PembrokeError(
+    `${type}: layer "${node.name}" is in evaluation mode; call train(), or freeze() it`,
+  );
 }
 
 /** Frozen nodes as a graph of their own, whose forward pass is planned. */

@@ -41,10 +41,22 @@ export function checkAxis(op: string, dim: number, shape: Shape): number {
   throw new ArgumentError(op, "dim", dim, `an axis of x [${shape.join(", ")}]`);
 }
 
-/** Checks that options are an object. */
+/** Checks that options are an object. Names as in Python, such as `ceil_mode`, would be ignored. */
 export function checkOptions(op: string, options: unknown, parameter = "options"): void {
-  if (typeof options === "object" && options !== null && !Array.isArray(options)) return;
-  throw new ArgumentError(op, parameter, options, "an object");
+  if (typeof options !== "object" || options === null || Array.isArray(options)) {
+    throw new ArgumentError(op, parameter, options, "an object");
+  }
+  if (parameter !== "options") return;
+  for (const name in options) {
+    if (name.includes("_")) throw new ArgumentError(op, "an option", name, "one in camelCase");
+  }
+}
+
+/** Checks an option that PyTorch has, and that can only have one value here. */
+export function checkOnly(op: string, options: object, name: string, only: unknown): void {
+  const value = (options as Record<string, unknown>)[name];
+  if (value === undefined || value === only) return;
+  throw new ArgumentError(op, name, value, `${JSON.stringify(only)}, the only one supported`);
 }
 
 /** Checks that a value is a backend. */
@@ -150,6 +162,8 @@ interface Target {
   readonly shape: Shape;
   /** The caller's tensor. Default: a new one. */
   readonly out?: Tensor;
+  /** The name of `out` in error messages. Default "out". */
+  readonly parameter?: string;
   /**
    * The tensors, besides x, that the operation reads while it writes. `out` must not overlap them.
    */
@@ -162,14 +176,14 @@ interface Target {
 export function produce(
   op: string,
   x: Tensor,
-  { shape, out, reads = [], inPlace = false }: Target,
+  { shape, out, parameter = "out", reads = [], inPlace = false }: Target,
   compute: (y: Tensor) => void,
 ): Tensor {
   if (out !== undefined) {
-    checkTensor(op, "out", out, x, shape);
+    checkTensor(op, parameter, out, x, shape);
     const inputs = inPlace ? reads : [x, ...reads];
     if (inputs.some((tensor) => tensor?.storage === out.storage)) {
-      throw new ArgumentError(op, "out", "the memory of an input", "another tensor");
+      throw new ArgumentError(op, parameter, "the memory of an input", "another tensor");
     }
   }
   const y = out ?? x.backend.empty(shape);
@@ -191,7 +205,7 @@ export function accumulate(
   reads: readonly Tensor[],
   compute: (gradient: Tensor) => void,
 ): Tensor {
-  return produce(op, dy, { shape, out: into, reads }, (gradient) => {
+  return produce(op, dy, { shape, out: into, parameter: "into", reads }, (gradient) => {
     if (!into) dy.backend.fill(gradient, 0);
     compute(gradient);
   });

@@ -89,7 +89,7 @@ export function conv1d(
 
 /** Options of {@linkcode conv} for layers. */
 interface LayerOptions {
-  /** What {@linkcode convGeometry} returns for these arguments, if it is known. */
+  /** What {@linkcode convGeometry} returns for these arguments, if it is known, and they are checked. */
   readonly convolution?: Convolution;
   /** Whether depthwise convolutions give the same results in every build. */
   readonly isExact?: boolean;
@@ -107,7 +107,7 @@ export function conv(
   { convolution, isExact, inputRange = null }: LayerOptions = {},
 ): Tensor {
   const op = `conv${axes}d`;
-  checkOptions(op, options);
+  if (!convolution) checkOptions(op, options);
   const { out, algorithm = "direct" } = options;
   checkTensor(op, "x", x, x);
   if (weight instanceof QuantizedConv) checkQuantizedConv(op, weight, x);

@@ -7,7 +7,7 @@
 import { ArgumentError } from "../errors.ts";
 import type { Conv2dGeometry } from "../backend/geometry.ts";
 import type { Shape } from "../tensor.ts";
-import { checkInteger, checkPerAxis, checkShape, LIMIT } from "./checks.ts";
+import { checkInteger, checkOnly, checkPerAxis, checkShape, LIMIT } from "./checks.ts";
 
 /**
  * Zeros added to an axis: one number for both ends, `[before, after]`, or PyTorch's "same" (keeps
@@ -135,6 +135,7 @@ export function convGeometry(
   weight: Shape,
   options: ConvOptions = {},
 ): Convolution {
+  checkOnly(op, options, "paddingMode", "zeros");
   if (axes === 2) {
     const g = conv2dGeometry(op, x, weight, options as Conv2dOptions);
     return { g, output: [g.n, g.outC, g.oh, g.ow] };

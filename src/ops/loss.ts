@@ -70,15 +70,16 @@ export function crossEntropy(
   if (targets.length !== n) {
     throw new ArgumentError(op, "the number of targets", targets.length, `${n}, the rows of x`);
   }
-  const invalid = Array.from(targets).find((t) => !Number.isInteger(t) || t < 0 || t >= c);
-  if (invalid !== undefined) {
-    throw new ArgumentError(op, "a target", invalid, `a class from 0 to ${c - 1}`);
+  const classes = Array.from(targets);
+  const invalid = classes.findIndex((t) => !Number.isInteger(t) || t < 0 || t >= c);
+  if (invalid >= 0) {
+    throw new ArgumentError(op, "a target", classes[invalid], `a class from 0 to ${c - 1}`);
   }
   const smoothing = checkNumber(op, "labelSmoothing", options.labelSmoothing ?? 0);
   if (smoothing < 0 || smoothing > 1) {
     throw new ArgumentError(op, "labelSmoothing", smoothing, "between 0 and 1");
   }
-  using indices = x.backend.uploadIndices(Int32Array.from(targets), [n]);
+  using indices = x.backend.uploadIndices(Int32Array.from(classes), [n]);
   return disposeOnError(
     x.backend.empty([1]),
     (loss) =>

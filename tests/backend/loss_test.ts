@@ -90,7 +90,8 @@ testOnEveryBackend(
 testOnEveryBackend("crossEntropy() refuses targets that are not classes", (backend) => {
   using x = backend.upload([1, 2, 3, 4, 5, 6], [2, 3]);
   const before = backend.bytesInUse;
-  for (const wrong of [-1, 3, 1.5, NaN, Infinity, 2 ** 32]) {
+  const missing = new Map<string, number>().get("ant")!; // a class that the caller does not know
+  for (const wrong of [-1, 3, 1.5, NaN, Infinity, 2 ** 32, missing]) {
     const error = assertThrows(() => crossEntropy(x, [0, wrong]), ArgumentError);
     assertEquals(error.message, `crossEntropy: a target is ${wrong}, must be a class from 0 to 2`);
   }

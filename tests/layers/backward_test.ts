@@ -1,8 +1,9 @@
-import { PembrokeError } from "../../src/errors.ts";
+import { ArgumentError, PembrokeError } from "../../src/errors.ts";
 import * as nn from "../../src/layers/mod.ts";
+import { RandomGenerator } from "../../src/random.ts";
 import type { Shape } from "../../src/tensor.ts";
 import { assert, assertAllClose, assertEquals, assertThrows } from "../assert.ts";
-import { testOnEveryBackend } from "../backends.ts";
+import { testOnEveryBackend, testWithThreads } from "../backends.ts";
 import { random, testGradients } from "./differences.ts";
 
 /** Layers whose functions are smooth, and input shapes. */
@@ -144,4 +145,79 @@ testOnEveryBackend("backward() throws if its input was overwritten", (backend) =
   using y = layer.forward(x);
   backend.write(x, new Float32Array([9]));
   assertThrows(() => layer.backward(y), PembrokeError, "overwritten after forward()");
+});
+
+testOnEveryBackend("normalisations do not overwrite what backward() needs", async (backend) => {
+  const shape = [2, 4, 3, 3], values = random(shape, 1);
+  for (const layer of [new nn.BatchNorm2d(4), new nn.GroupNorm(2, 4), new nn.LayerNorm([3, 3])]) {
+    using norm = layer.init(backend);
+    using x = backend.upload(values, shape);
+    norm.train();
+    assertThrows(() => norm.forward(x, { out: x }), ArgumentError, "out is ");
+    assertEquals(await x.read(), values, layer.type);
+    norm.eval();
+    assertEquals(norm.forward(x, { out: x }), x);
+  }
+  using frozen = new nn.BatchNorm2d(4).init(backend).freeze().train();
+  using x = backend.upload(values, shape);
+  frozen.forward(x, { out: x }); // its gradient does not depend on x
+  using dx = frozen.backward(x);
+  assertAllClose(await dx.read(), await x.read(), { abs: 1e-4 });
+});
+
+testWithThreads("calling train() again does not repeat the numbers of dropout", async (backend) => {
+  using x = backend.upload(new Float32Array(64).fill(1), [4, 16]);
+  const masks = async (net: nn.Layer) => {
+    const drawn: string[] = [];
+    for (let epoch = 0; epoch < 3; epoch++) {
+      using y = net.train().forward(x);
+      drawn.push(String(await y.read()));
+      net.eval();
+    }
+    return drawn;
+  };
+  const make = () => new nn.Sequential([new nn.Dropout(), new nn.Sequential([new nn.Dropout()])]);
+  using net = make();
+  const first = await masks(net);
+  assertEquals(new Set(first).size, 3);
+  assertEquals(await masks(make()), first); // but every program draws the same
+  using again = net.train(new RandomGenerator(0)).forward(x);
+  assertEquals(String(await again.read()), first[0]);
+});
+
+testWithThreads("backward() refuses layers that ran again in between", (backend) => {
+  using encoder = new nn.Sequential([new nn.Linear(4, 4), new nn.Tanh()]);
+  using first = new nn.Sequential([encoder, new nn.Linear(4, 2)]).init(backend).train();
+  using second = new nn.Sequential([encoder, new nn.Linear(4, 2)]).init(backend).train();
+  using x = backend.upload(random([3, 4], 1), [3, 4]);
+  using other = backend.upload(random([3, 4], 2), [3, 4]);
+  using dy = backend.upload(random([3, 2], 3), [3, 2]);
+  for (const run of [() => second.forward(other), () => first.children.get("1")!.forward(other)]) {
+    using _y = first.forward(x), _z = run();
+    const message =
+      /^Sequential: layer "(0.0|1)" ran again after forward\(\); call backward\(\) first$/;
+    assert(message.test(assertThrows(() => first.backward(dy), PembrokeError).message));
+    assertEquals(encoder.leaves()[0][1].parameters.weight.grad, undefined);
+  }
+  using _z = second.forward(other);
+  second.backward(dy).dispose();
+  using _y = first.forward(x);
+  first.backward(dy).dispose();
+});
+
+testWithThreads("a trained bias refuses gradients of another shape", (backend) => {
+  const layers: [nn.Layer, number[], number[]][] = [
+    [new nn.Linear(3, 4), [2, 3], [6, 4]],
+    [new nn.Conv2d(2, 4, 1), [1, 2, 3, 3], [1, 4, 9, 9]],
+    [new nn.ConvTranspose2d(2, 4, 1), [1, 2, 3, 3], [1, 4, 9, 9]],
+  ];
+  for (const [layer, shape, wrong] of layers) {
+    using _ = layer.init(backend).train();
+    layer.parameters.weight.freeze();
+    using x = backend.upload(new Float32Array(shape.reduce((a, b) => a * b)), shape);
+    using y = layer.forward(x), dy = backend.empty(wrong);
+    const message = `${layer.type}: the shape of dy is [${wrong.join(", ")}], must be [`;
+    assertThrows(() => layer.backwardParameters(dy), ArgumentError, message + y.shape.join(", "));
+    assertEquals(layer.parameters.bias.grad, undefined);
+  }
 });

@@ -20,7 +20,7 @@ import { crossEntropy } from "../../src/ops/loss.ts";
 import { AdamW } from "../../src/train/adamw.ts";
 import { SGD } from "../../src/train/sgd.ts";
 import type { Tensor } from "../../src/tensor.ts";
-import { assertAlmostEquals, assertEquals, assertThrows } from "../assert.ts";
+import { assert, assertAlmostEquals, assertEquals, assertThrows } from "../assert.ts";
 import { testOnFewBackends, testWithThreads } from "../backends.ts";
 import { images, loadNarrow } from "../models/narrow.ts";
 
@@ -89,6 +89,31 @@ function countKernels(backend: Backend, run: () => void): Map<string, number> {
   }
   return counts;
 }
+
+testWithThreads(
+  "a network in training mode refuses trained layers in the other mode",
+  (backend) => {
+    const norm = new BatchNorm2d(2), drop = new Dropout(), conv = new Conv2d(1, 2, 3);
+    using inner = new Sequential([conv, norm]);
+    using net = new Sequential([inner, drop]).init(backend).train();
+    using x = backend.upload(new Float32Array(50).fill(1), [2, 1, 5, 5]);
+    net.forward(x).dispose();
+    norm.eval(); // as in PyTorch
+    const message = 'Sequential: layer "0.1" is in evaluation mode; call train(), or freeze() it';
+    assertThrows(() => net.forward(x), PembrokeError, message);
+    norm.freeze();
+    drop.eval();
+    net.forward(x).dispose();
+    assert(norm.training && drop.training);
+    conv.freeze();
+    net.forward(x).dispose(); // nothing is trained
+    conv.unfreeze();
+    net.forward(x).dispose();
+    inner.eval();
+    assertThrows(() => net.forward(x), PembrokeError, 'layer "0.0" is in');
+    net.train().forward(x).dispose();
+  },
+);
 
 testOnFewBackends("frozen layers have the gradients of the others", async (backend) => {
   using x = image(backend);

@@ -1,10 +1,11 @@
 import { type Backend, createBackend } from "../../src/backend/mod.ts";
 import { ArgumentError, PembrokeError } from "../../src/errors.ts";
 import * as nn from "../../src/layers/mod.ts";
+import { mul } from "../../src/ops/arithmetic.ts";
 import { RandomGenerator } from "../../src/random.ts";
 import { elements, type Shape, type Tensor } from "../../src/tensor.ts";
 import { assert, assertAllClose, assertEquals, assertThrows } from "../assert.ts";
-import { testOnEveryBackend } from "../backends.ts";
+import { testOnEveryBackend, testWithThreads } from "../backends.ts";
 
 function random(shape: Shape, seed: number): Float32Array {
   const values = new Float32Array(elements(shape));
@@ -177,6 +178,101 @@ testOnEveryBackend("a graph may return its input, views of it, or no gradient of
   assertEquals(y.shape, shape);
 });
 
+testOnEveryBackend("a graph that ends with a view writes to out in both modes", async (backend) => {
+  using net = new nn.Sequential([new nn.Conv2d(2, 3, 1), new nn.ReLU(), new nn.Flatten()])
+    .init(backend);
+  using x = backend.upload(random(shape, 1), shape);
+  using expected = net.forward(x);
+  using out = backend.empty([2, 48]), wrong = backend.empty([2, 3, 4, 4]);
+  const results: Float32Array[] = [];
+  for (const mode of ["eval", "train"] as const) {
+    net[mode]();
+    backend.fill(out, 0);
+    assertEquals(net.forward(x, { out }), out);
+    results.push(await out.read());
+    assertThrows(() => net.forward(x, { out: wrong }), ArgumentError, "the shape of out");
+  }
+  assertEquals(results, Array(2).fill(await expected.read()));
+  net.forward(x, { out });
+  using dx = net.backward(out);
+  assertEquals(dx.shape, shape);
+  const view = new nn.Sequential([new nn.Flatten()]).train();
+  using flat = backend.empty([2, 32]);
+  assertThrows(() => view.forward(x, { out: flat }), ArgumentError, "Sequential: out is ");
+});
+
+testOnEveryBackend("layers inside may be in another mode than the network", async (backend) => {
+  const drop = new nn.Dropout(0.5), norm = new nn.BatchNorm2d(4), act = new nn.LeakyReLU();
+  const conv = new nn.Conv2d(2, 4, 1), relu = new nn.ReLU();
+  using net = new nn.Sequential([conv, norm, act, drop, relu]).init(backend, { seed: 1 });
+  using x = backend.upload(random(shape, 1), shape);
+  const run = async () => {
+    using y = net.forward(x);
+    return await y.read();
+  };
+  const plain = await run();
+  const zeros = (values: Float32Array) => values.filter((value) => value === 0).length;
+  for (let i = 0; i < 2; i++) { // with a plan that drops nothing, and the other way round
+    drop.train();
+    assert(zeros(await run()) > zeros(plain) + 10);
+    drop.eval();
+    assertEquals(await run(), plain);
+  }
+  act.train();
+  assertEquals(await run(), plain);
+  norm.train();
+  await run();
+  const mean = await norm.parameters.running_mean.tensor!.read();
+  assert(mean.every((value) => value !== 0));
+  norm.eval();
+  assert((await run()).some((value, i) => value !== plain[i]));
+});
+
+testWithThreads("Graph names nodes with the same layer, which cannot be trained", (backend) => {
+  const conv = () => new nn.Conv2d(2, 2, 3, { padding: 1 });
+  const relu = new nn.ReLU(), pool = new nn.MaxPool2d(2);
+  using x = backend.upload(random([1, 2, 8, 8], 1), [1, 2, 8, 8]);
+  using net = new nn.Sequential([conv(), relu, pool, conv(), relu, pool]).init(backend);
+  net.forward(x).dispose();
+  using y = net.train().forward(x);
+  const message =
+    'Sequential: backward() needs a layer for each node, but "2" and "5" have the same';
+  assertThrows(() => net.backward(y), PembrokeError, message);
+  using fused = new nn.Sequential([conv(), relu, conv(), relu]).init(backend).train();
+  using z = fused.forward(x);
+  fused.backward(z).dispose(); // the convolutions compute the activation
+});
+
+testWithThreads(
+  "a graph refuses a layer that ignores out, as its result would be lost",
+  (backend) => {
+    const results: Tensor[] = [];
+    class Square extends nn.Layer {
+      override readonly type = "Square";
+      override outputShape(input: Shape): Shape {
+        return input;
+      }
+      override forward(x: Tensor): Tensor {
+        results.push(mul(x, x));
+        return results.at(-1)!;
+      }
+      override backward(dy: Tensor): Tensor {
+        return dy;
+      }
+    }
+    using x = backend.upload([1, 2, 3], [3]);
+    using out = backend.empty([3]);
+    using net = new nn.Sequential([new nn.Identity(), new Square()]);
+    const message = "Square: forward() must write its result to the option out";
+    assertThrows(() => net.forward(x), PembrokeError, message);
+    assertThrows(() => net.outputsOf(x, ["1"]), PembrokeError, message);
+    net.train();
+    assertThrows(() => net.forward(x, { out }), PembrokeError, message);
+    assertEquals(net.forward(x), results.at(-1));
+    for (const result of results) result.dispose();
+  },
+);
+
 Deno.test("Graph plans memory by liveness, in place where allowed", async () => {
   using backend = await createBackend({ device: "wasm", threads: 1 });
   const block = (i: number): nn.GraphNode[] => [
@@ -198,6 +294,10 @@ Deno.test("Graph refuses nodes that do not fit together", () => {
     [[{ name: "a", layer: relu(), inputs: ["b"] }, { name: "b", layer: relu() }], "before it"],
     [[{ name: "a", layer: relu() }, { name: "a", layer: relu() }], "no other node has"],
     [[{ name: "input", layer: relu() }], "no other node has"],
+    [
+      [{ name: "a", layer: new nn.Sequential([relu()]) }, { name: "a.0", layer: relu() }],
+      'the name of a node is "a.0"',
+    ],
     [[{ name: "a", layer: {} as nn.Layer }], "must be a Layer"],
   ];
   for (const [nodes, text] of refused) assertThrows(() => new nn.Graph(nodes), ArgumentError, text);
@@ -205,12 +305,18 @@ Deno.test("Graph refuses nodes that do not fit together", () => {
   assertThrows(() => new nn.Graph(nodes, { output: "b" }), ArgumentError, "the name of a node");
   const two = new nn.Graph([{ name: "a", layer: relu(), inputs: ["input", "input"] }]);
   assertThrows(() => two.outputShape([1, 2]), ArgumentError, "the number of inputs");
+  for (const inputs of [[], ["input", "a"]]) { // a graph inside would drop the second one
+    const nested = { name: "b", layer: new nn.Sequential([relu()]), inputs };
+    assertThrows(() => new nn.Graph([...nodes, nested]), ArgumentError, "the number of inputs");
+  }
 });
 
 testOnEveryBackend("outputsOf() refuses training mode and unknown names", (backend) => {
   using net = new nn.Graph(network()).init(backend);
   using x = backend.upload(random(shape, 1), shape);
   assertThrows(() => net.outputsOf(x, ["conv9"]), ArgumentError, "conv9");
+  const advice = 'is "inner", must be the name of a layer inside, such as "inner.1"';
+  assertThrows(() => net.outputsOf(x, ["inner"]), ArgumentError, advice);
   net.train();
   assertThrows(() => net.outputsOf(x, ["conv1"]), PembrokeError, "call eval()");
 });

@@ -186,6 +186,31 @@ Deno.test("the methods of layers refuse arguments of every wrong type", async ()
   }
 });
 
+Deno.test("networks and weights refuse arguments of every wrong type", async () => {
+  using backend = new WasmBackend();
+  const x = backend.upload(new Float32Array(128).fill(1), [2, 4, 4, 4]);
+  const { Conv2d, Flatten, Linear } = layers;
+  using net = new layers.Sequential({ conv: new Conv2d(4, 4, 3), flat: new Flatten() });
+  using int8 = new Linear(4, 4, { precision: "int8" }).init(backend);
+  const { weight } = int8.parameters, { bias } = net.init(backend).leaves()[0][1].parameters;
+  net.outputsOf(x, []); // plans
+  await checkHostile(backend, [
+    ["outputsOf", (names) => {
+      for (const y of net.outputsOf(x, names)) y.dispose();
+    }, [["flat"]]],
+    ["freeze", (options) => void net.freeze(options), [{ except: ["conv"] }]],
+    ["write", (...args) => bias.write(...args as [Float32Array]), [new Float32Array(4), 0]],
+    ["write in 8 bits", (...args) => {
+      try {
+        weight.write(...args as [Float32Array]);
+      } finally {
+        weight.write(new Float32Array(16)); // frees what is left of rows that are not complete
+      }
+    }, [new Float32Array(16), 0]],
+    ["foldBatchNorm", layers.foldBatchNorm as Call[1], [net, net]],
+  ], [x]);
+});
+
 Deno.test("layers with several inputs refuse arguments of every wrong type", async () => {
   using backend = new WasmBackend();
   const x = backend.upload(new Float32Array(24).fill(1), [1, 2, 3, 4]);

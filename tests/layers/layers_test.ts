@@ -1,9 +1,10 @@
 import { ArgumentError, PembrokeError } from "../../src/errors.ts";
 import * as nn from "../../src/layers/mod.ts";
 import { conv2d, linear, maxPool2d, relu } from "../../src/ops/mod.ts";
+import { SGD } from "../../src/train/sgd.ts";
 import { elements, type Shape } from "../../src/tensor.ts";
 import { assertAllClose, assertEquals, assertThrows } from "../assert.ts";
-import { testOnEveryBackend } from "../backends.ts";
+import { testOnEveryBackend, testWithThreads } from "../backends.ts";
 
 const wave = (shape: Shape, phase = 0.7) =>
   Float32Array.from({ length: elements(shape) }, (_, i) => Math.sin(i * phase + 1));
@@ -205,3 +206,56 @@ testOnEveryBackend(
     assertEquals(backend.bytesInUse, before);
   },
 );
+
+Deno.test("options with names as in Python are refused, not ignored", () => {
+  const refused: [string, () => unknown][] = [
+    ["ceil_mode", () => new nn.MaxPool2d(2, { ceil_mode: true } as object)],
+    ["padding_mode", () => new nn.Conv2d(1, 1, 3, { padding_mode: "reflect" } as object)],
+    ["align_corners", () => {
+      const options = { size: 4, mode: "bilinear", align_corners: true } as const;
+      return new nn.Upsample(options);
+    }],
+    ["weight_decay", () => new SGD(new nn.ReLU(), { lr: 1, weight_decay: 1 } as { lr: number })],
+  ];
+  for (const [name, create] of refused) {
+    const message = `an option is "${name}", must be one in camelCase`;
+    assertThrows(create, ArgumentError, message);
+  }
+});
+
+Deno.test("what PyTorch has in addition is refused, not ignored", () => {
+  const refused: [string, () => unknown][] = [
+    ["Conv2d: paddingMode", () => new nn.Conv2d(1, 1, 3, { paddingMode: "reflect" } as object)],
+    ["Conv1d: paddingMode", () => new nn.Conv1d(1, 1, 3, { paddingMode: "circular" } as object)],
+    ["MaxPool2d: returnIndices", () => new nn.MaxPool2d(2, { returnIndices: true } as object)],
+    ["trackRunningStats", () => new nn.BatchNorm2d(2, { trackRunningStats: false } as object)],
+    ["Flatten: startDim", () => new nn.Flatten(2)],
+    ["Flatten: endDim", () => new nn.Flatten(1, 2)],
+    ['layers is "ReLU"', () => Reflect.construct(nn.Sequential, [new nn.ReLU(), new nn.ReLU()])],
+  ];
+  for (const [text, create] of refused) assertThrows(create, ArgumentError, text);
+  new nn.Conv2d(1, 1, 3, { paddingMode: "zeros" } as object);
+  new nn.MaxPool2d(2, { returnIndices: false } as object);
+  assertEquals(new nn.Flatten(1, -1).outputShape([2, 3, 4]), [2, 12]);
+});
+
+testWithThreads("layers refuse options that they do not compute", (backend) => {
+  const shape = [1, 2, 4, 4];
+  using x = backend.upload(wave(shape), shape);
+  const norm = new nn.BatchNorm2d(2), activation = "relu";
+  const refused: [nn.Layer, nn.ForwardOptions][] = [
+    [new nn.MaxPool2d(2), { activation }],
+    [new nn.ConvTranspose2d(2, 2, 1), { activation }],
+    [new nn.Flatten(), { activation }],
+    [new nn.Sequential([new nn.Conv2d(2, 2, 1)]), { activation }],
+    [new nn.Linear(4, 4), { residual: x, activation }],
+    [norm, { norm }],
+  ];
+  for (const [layer, options] of refused) {
+    using _ = layer.init(backend);
+    const text = `${layer.type}: ${Object.keys(options)[0]} is`;
+    assertThrows(() => layer.forward(x, options), ArgumentError, text);
+  }
+  const concat = new nn.Concat(1);
+  assertThrows(() => concat.forward([x], { residual: x }), ArgumentError, "Concat: residual is");
+});

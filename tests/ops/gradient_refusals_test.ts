@@ -57,7 +57,7 @@ const invalidCalls: [string, () => unknown][] = [
     () => ops.conv2dBackwardWeight(dy, x, [8, 4, 3]),
   ],
   [
-    "conv2dBackwardWeight: the shape of out is [8, 4, 3, 2], must be [8, 4, 3, 3]",
+    "conv2dBackwardWeight: the shape of into is [8, 4, 3, 2], must be [8, 4, 3, 3]",
     () => ops.conv2dBackwardWeight(dy, x, w.shape, { into: fakeTensor([8, 4, 3, 2]) }),
   ],
   [
@@ -81,7 +81,7 @@ const invalidCalls: [string, () => unknown][] = [
     () => ops.biasBackward(vector),
   ],
   [
-    "biasBackward: the shape of out is [4], must be [8]",
+    "biasBackward: the shape of into is [4], must be [8]",
     () => ops.biasBackward(dy, { into: vector }),
   ],
   [
@@ -97,7 +97,7 @@ const invalidCalls: [string, () => unknown][] = [
     () => ops.linearBackwardWeight(flat, matrix),
   ],
   [
-    "linearBackwardWeight: the shape of out is [3, 5], must be [3, 3]",
+    "linearBackwardWeight: the shape of into is [3, 5], must be [3, 3]",
     () => ops.linearBackwardWeight(flat, flat, { into: matrix }),
   ],
   [
