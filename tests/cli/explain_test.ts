@@ -79,6 +79,26 @@ Deno.test("explain names wrong classes, images and places in one line", async ()
   assertEquals([code, stderr], [1, `error: ${lost}: its folder does not exist\n`]);
 });
 
+Deno.test("explain replaces neither the photo nor one of its files by the other", async () => {
+  await using folder = await TempFolder.make();
+  const photo = await folder.write("photo.jpg", await Deno.readFile(coffee));
+  const args = ["explain", "-q", ...model, photo], quoted = JSON.stringify(photo);
+  for (const option of ["--output", "--html"]) {
+    assertEquals(
+      theError(await run([...args, option, photo]), 2),
+      `${option} is ${quoted}, which would replace ${photo}, the photo; choose another name`,
+    );
+  }
+  const out = `${folder.path}/out`, again = `${folder.path}/./out`;
+  assertEquals(
+    theError(await run([...args, "-o", out, "--html", again]), 2),
+    `--html is ${JSON.stringify(again)}, which would replace ${again}, the file of --output; ` +
+      "choose another name",
+  );
+  assertEquals(await Array.fromAsync(Deno.readDir(folder.path), ({ name }) => name), ["photo.jpg"]);
+  assertEquals(await Deno.readFile(photo), await Deno.readFile(coffee));
+});
+
 Deno.test("readCommand() accepts the options of explain for explain only", async () => {
   const error = async (...args: string[]) =>
     (await assertRejects(() => readCommand(args), UsageError)).message;
