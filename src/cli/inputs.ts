@@ -116,7 +116,7 @@ async function readDataUrl(name: string, url: string): Promise<Uint8Array<ArrayB
 export async function* inputsFrom(file: string, onSkip?: () => void): AsyncGenerator<Input> {
   try {
     const { readable } = file === "-" ? Deno.stdin : await Deno.open(pathOf(file));
-    for await (const { text } of linesOf(readable)) {
+    for await (const { text } of linesOf(readable, file)) {
       // the list may come from standard input: here, "-" is a file
       if (text !== "") yield* expand(text === "-" ? "./-" : text, onSkip);
     }
