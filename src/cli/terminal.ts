@@ -15,9 +15,17 @@ export function hasPictures(): boolean {
   return !plain && Deno.stdout.isTerminal();
 }
 
-/** Prints a result. */
+/** The columns of the terminal. Some do not know. */
+export function columnsOfTerminal(): number {
+  return Deno.consoleSize().columns || 80;
+}
+
+/**
+ * Prints a result. JSON may have control characters of names, which also stay whole in a file when they
+ * are escaped.
+ */
 export function print(text: string): void {
-  write(Deno.stdout, text);
+  write(Deno.stdout, text.replace(/[\x7f-\x9f]/g, (char) => `\\u00${hex(char)}`));
 }
 
 /** Prints a note. */
@@ -37,15 +45,28 @@ export function complain(text: string): void {
 
 /** Escapes control characters, so that file names cannot control the terminal. */
 export function printable(text: string): string {
-  return text.replace(
-    /\p{Cc}/gu,
-    (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}`,
-  );
+  return text.replace(/\p{Cc}/gu, (char) => `\\x${hex(char)}`);
+}
+
+/** The code of a control character. */
+function hex(char: string): string {
+  return char.charCodeAt(0).toString(16).padStart(2, "0");
 }
 
 function write(stream: typeof Deno.stdout | typeof Deno.stderr, text: string): void {
   const safe = redactUrls(text);
   const line = plain || !stream.isTerminal() ? stripAnsiCode(safe) : safe;
-  let rest = new TextEncoder().encode(`${line}\n`);
-  while (rest.length > 0) rest = rest.subarray(stream.writeSync(rest));
+  writeAll(stream, `${line}\n`);
+}
+
+/** Writes text. If another program made the pipe or terminal non-blocking, it waits for the reader. */
+export function writeAll(stream: Pick<typeof Deno.stdout, "writeSync">, text: string): void {
+  for (let rest = new TextEncoder().encode(text); rest.length > 0;) {
+    try {
+      rest = rest.subarray(stream.writeSync(rest));
+    } catch (error) {
+      if (!(error instanceof Deno.errors.WouldBlock)) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+    }
+  }
 }

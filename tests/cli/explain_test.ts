@@ -154,18 +154,27 @@ Deno.test({
   name: "--show draws on a terminal with colours, and prints only text elsewhere",
   ignore: !hasScript,
   fn: async () => {
-    const inTerminal = async (variables: Record<string, string>) => {
-      const line = `stty cols 60; "$DENO" run -A ${cli} -q ${model.join(" ")} --show ${coffee}`;
+    const inTerminal = async (columns: number, variables: Record<string, string> = {}) => {
+      const line = `stty cols ${columns}; "$DENO" run -A ${cli} -q ${
+        model.join(" ")
+      } --show ${coffee}`;
       const env = { SHELL: "/bin/sh", TERM: "xterm", COLORTERM: "", ...variables };
       return await shell(`script -qec ${shellQuote(line)} /dev/null`, { env });
     };
     const piped = run([coffee, "-q", "--show", ...model]);
-    const [drawn, plain] = await Promise.all([inTerminal({}), inTerminal({ NO_COLOR: "1" })]);
+    const [drawn, plain, unknown] = await Promise.all([
+      inTerminal(60),
+      inTerminal(60, { NO_COLOR: "1" }),
+      inTerminal(0),
+    ]);
     assertEquals([drawn.code, plain.code], [0, 0], drawn.stdout);
     // two pictures of 29 columns, in 256 colours
-    // deno-lint-ignore no-control-regex
-    const rows = drawn.stdout.replace(/\x1b\[[\d;]*m/g, "").split("\r\n");
-    assertEquals(rows.filter((row) => row.startsWith("▀")), Array(10).fill("▀".repeat(59)));
+    const rowsOf = (screen: string) =>
+      // deno-lint-ignore no-control-regex
+      screen.replace(/\x1b\[[\d;]*m/g, "").split("\r\n").filter((row) => row.startsWith("▀"));
+    assertEquals(rowsOf(drawn.stdout), Array(10).fill("▀".repeat(59)));
+    // a terminal that does not know its columns has 80
+    assertEquals(rowsOf(unknown.stdout)[0], "▀".repeat(79));
     assertStringIncludes(drawn.stdout, "\x1b[38;5;");
     assertEquals(plain.stdout.replaceAll("\r", ""), (await piped).stdout);
     assert(!plain.stdout.includes("▀"));
