@@ -193,6 +193,8 @@ Deno.test("serve reports when it cannot listen", async () => {
   const { port } = other.addr;
   const line = theError(await run(["serve", "-q", `--port=${port}`]), 1);
   assertMatch(line, new RegExp(`^cannot listen on 127\\.0\\.0\\.1:${port}: address in use`));
+  const noHost = theError(await run(["serve", "-q", "--port=0", "--host=a b"]), 1);
+  assertMatch(noHost, /^cannot listen on a b:0: invalid host/);
 });
 
 Deno.test("serve names missing permissions", async () => {
