@@ -10,6 +10,7 @@ import { matchFolders, quoted } from "./class_names.ts";
 import { loadWeights } from "./classify.ts";
 import { Device } from "./device.ts";
 import { selectModel } from "./model.ts";
+import { checkOutput } from "./outputs.ts";
 import { outcomes } from "./pipeline.ts";
 import { Progress } from "./progress.ts";
 import { type Judged, reportJson, reportOf, reportText } from "./report.ts";
@@ -18,6 +19,7 @@ import { complain, note, print, warn } from "./terminal.ts";
 /** Classifies the photos, prints the report, and returns the exit code. */
 export async function evaluate(options: Options): Promise<number> {
   const { inputs: [folder], format, output, quiet } = options;
+  if (output !== undefined) await checkOutput(output);
   const found = await classFolders(folder);
   using device = await Device.open(options, "auto", (on) => loadWeights(selected, on, options));
   using selected = await selectModel(options);

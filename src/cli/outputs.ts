@@ -3,19 +3,18 @@
 import { resolve } from "node:path";
 import { FileError } from "../errors.ts";
 import { writeFile } from "../io/write_file.ts";
-import { asWriteError, isSystemError, UsageError } from "./errors.ts";
+import { asWriteError, isPermissionError, isSystemError, UsageError } from "./errors.ts";
 import { pathOf } from "./inputs.ts";
 
-/** Throws if a file cannot be created, before anything is computed for it. */
+/** Throws if a file cannot be written, before anything is computed for it. Changes nothing. */
 export async function checkOutput(output: string): Promise<void> {
-  const path = pathOf(output);
-  const info = await Deno.stat(path).catch((error) => {
-    if (!(error instanceof Deno.errors.NotFound)) throw asWriteError(output, error);
-  });
-  if (info?.isDirectory) throw new FileError(output, "is a folder");
-  const [folder = "."] = /^.*[/\\](?=[^/\\]*$)/s.exec(path) ?? [];
-  await Deno.stat(folder).catch((error) => {
-    throw asWriteError(output, error);
+  const path = pathOf(output), stop = new Error("that was all");
+  const { isDirectory } = await Deno.stat(path).catch((error) => {
+    if (isPermissionError(error)) throw error;
+  }) ?? {};
+  if (isDirectory) throw new FileError(output, "is a folder");
+  await writeFile(path, () => Promise.reject(stop)).catch((error) => {
+    if (error !== stop) throw isSystemError(error) ? asWriteError(output, error) : error;
   });
 }
 
