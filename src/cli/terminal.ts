@@ -30,17 +30,17 @@ export function print(text: string): void {
 
 /** Prints a note. */
 export function note(text: string): void {
-  write(Deno.stderr, dim(printable(text)));
+  tell(dim(printable(text)));
 }
 
 /** Prints a warning. */
 export function warn(text: string): void {
-  write(Deno.stderr, `${yellow("warning:")} ${printable(text)}`);
+  tell(`${yellow("warning:")} ${printable(text)}`);
 }
 
 /** Prints an error. */
 export function complain(text: string): void {
-  write(Deno.stderr, `${red("error:")} ${printable(text)}`);
+  tell(`${red("error:")} ${printable(text)}`);
 }
 
 /** Escapes control characters, so that file names cannot control the terminal. */
@@ -51,6 +51,15 @@ export function printable(text: string): string {
 /** The code of a control character. */
 function hex(char: string): string {
   return char.charCodeAt(0).toString(16).padStart(2, "0");
+}
+
+/** Writes to standard error. That nobody reads it any more, or its disk is full, ends no command. */
+function tell(text: string): void {
+  try {
+    write(Deno.stderr, text);
+  } catch {
+    // there is nowhere to report it
+  }
 }
 
 function write(stream: typeof Deno.stdout | typeof Deno.stderr, text: string): void {

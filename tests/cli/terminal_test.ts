@@ -156,6 +156,18 @@ Deno.test("a closed pipe is no error", async () => {
   assertEquals([status.code, stderr], [0, ""]);
 });
 
+Deno.test("results are complete if nobody reads standard error", async () => {
+  const process = new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "-A", cli, "-m", "alexnet-tiny", "-k1", "gone.png", waves, waves],
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  await process.stderr.cancel();
+  const [status, stdout] = await Promise.all([process.status, new Response(process.stdout).text()]);
+  assertEquals([status.code, stdout.split("\n").filter((line) => line === waves).length], [1, 2]);
+});
+
 Deno.test({
   name: "a full disk is one error",
   ignore: Deno.build.os !== "linux",
