@@ -77,6 +77,11 @@ Deno.test("expand() yields an error for a pattern that matches nothing", async (
   assertEquals(message, `${folder.path}/*.jpg: no file matches`);
 });
 
+Deno.test("expand() yields an error for a wrong pattern", async () => {
+  const [input] = await inputsOf("[z-a].png");
+  await assertRejects(() => input.read(), FileError, "[z-a].png: is not a valid pattern");
+});
+
 Deno.test("filesMatching() and filesIn() list no more levels than needed", async () => {
   await using folder = await folderWith("a/b/c/d.png", "a/b.png");
   const paths = async (pattern: string) =>
