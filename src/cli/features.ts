@@ -13,7 +13,7 @@ import { selectModel } from "./model.ts";
 import { checkDiffers, checkOutput, writeBytes } from "./outputs.ts";
 import { outcomes } from "./pipeline.ts";
 import { Progress } from "./progress.ts";
-import { complain, note, print, printable, warn } from "./terminal.ts";
+import { complain, note, noteSkipped, print, printable, warn } from "./terminal.ts";
 
 /** The features of an image. */
 interface Features {
@@ -39,7 +39,7 @@ export async function features(options: Options): Promise<number> {
       print(JSON.stringify({ file, features: [...values] }));
     }
   } else await writeNpy(output, items, featureCount, quiet);
-  if (skipped > 0 && !quiet) note(`skipped ${skipped} files without an image's extension`);
+  if (!quiet) noteSkipped(skipped);
   return failures > 0 ? 1 : 0;
 }
 

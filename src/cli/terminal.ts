@@ -33,6 +33,13 @@ export function note(text: string): void {
   tell(dim(printable(text)));
 }
 
+/** Prints how many files of folders were not read, if there are any. */
+export function noteSkipped(count: number): void {
+  if (count > 0) {
+    note(`skipped ${count} file${count === 1 ? "" : "s"} without an image's extension`);
+  }
+}
+
 /** Prints a warning. */
 export function warn(text: string): void {
   tell(`${yellow("warning:")} ${printable(text)}`);

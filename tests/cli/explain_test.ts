@@ -1,6 +1,10 @@
 import { decodeImage } from "../../src/image/decode.ts";
 import { readCommand } from "../../src/cli/args.ts";
 import { UsageError } from "../../src/cli/errors.ts";
+import { parameterShapes } from "../../src/layers/parameter.ts";
+import { createModel } from "../../src/models/mod.ts";
+import { elements } from "../../src/tensor.ts";
+import { type TensorToWrite, writeSafetensors } from "../../src/weights/mod.ts";
 import { fileURLToPath } from "node:url";
 import {
   assert,
@@ -178,5 +182,32 @@ Deno.test({
     assertStringIncludes(drawn.stdout, "\x1b[38;5;");
     assertEquals(plain.stdout.replaceAll("\r", ""), (await piped).stdout);
     assert(!plain.stdout.includes("▀"));
+  },
+});
+
+Deno.test({
+  name: "--show reports weights that cannot be loaded once, and counts files that are not images",
+  ignore: !hasScript,
+  fn: async () => {
+    await using folder = await TempFolder.make();
+    const tensors = [...parameterShapes(createModel("alexnet-tiny"))].map((
+      [name, shape],
+    ): TensorToWrite => ({ name, dtype: "F32", shape, data: new Float32Array(elements(shape)) }));
+    const wrong = writeSafetensors(tensors, { file_crc32: "01234567" });
+    const weights = await folder.write("wrong.safetensors", wrong);
+    for (const name of ["1.jpg", "2.jpg"]) await Deno.copyFile(coffee, `${folder.path}/${name}`);
+    const inTerminal = (options: string) =>
+      shell(
+        `script -qec ${shellQuote(`"$DENO" run -A ${cli} --show ${options} ${folder.path}`)} ` +
+          "/dev/null",
+        { env: { SHELL: "/bin/sh", TERM: "xterm", COLORTERM: "" } },
+      );
+    const [failed, shown] = await Promise.all([
+      inTerminal(`--weights ${weights}`),
+      inTerminal(model.join(" ")),
+    ]);
+    assertEquals(failed.stdout.split("checksum is wrong").length, 2, failed.stdout);
+    assertStringIncludes(shown.stdout, "skipped 1 file without an image's extension");
+    assertEquals([failed.code, shown.code], [1, 0]);
   },
 });
