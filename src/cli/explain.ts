@@ -15,7 +15,7 @@ import { expand, type Input } from "./inputs.ts";
 import { selectModel } from "./model.ts";
 import { resultText } from "./output.ts";
 import { checkDiffers, checkOutput, writeBytes } from "./outputs.ts";
-import { hasPictures, note, print, warn } from "./terminal.ts";
+import { hasPictures, note, printIfRead, warn } from "./terminal.ts";
 
 /** Explains the photo, writes the files, and returns the exit code. */
 export async function explainPhoto(options: Options): Promise<number> {
@@ -40,7 +40,7 @@ export async function explainPhoto(options: Options): Promise<number> {
   const [explained] = explanations, drawn = drawHeatMap(image, explained);
   const top = predictions.slice(0, options.topK);
   const isShown = top.some(({ index }) => index === explained.index);
-  print(resultText({ input: input.name, predictions: isShown ? top : [...top, explained] }));
+  printIfRead(resultText({ input: input.name, predictions: isShown ? top : [...top, explained] }));
   if (!options.quiet && explained.heat.every((value) => value === 0)) {
     warn("the map is empty, because no area raised the score of the class; try --method saliency");
   }

@@ -28,6 +28,15 @@ export function print(text: string): void {
   write(Deno.stdout, text.replace(/[\x7f-\x9f]/g, (char) => `\\u00${hex(char)}`));
 }
 
+/** Prints a result before a file is written, which does not depend on who reads the result. */
+export function printIfRead(text: string): void {
+  try {
+    print(text);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+  }
+}
+
 /** Prints a note. */
 export function note(text: string): void {
   tell(dim(printable(text)));

@@ -83,6 +83,24 @@ Deno.test("explain names wrong classes, images and places in one line", async ()
   assertEquals([code, stderr], [1, `error: ${lost}: its folder does not exist\n`]);
 });
 
+Deno.test("explain writes its file also if nobody reads the classes", async () => {
+  await using folder = await TempFolder.make();
+  const png = `${folder.path}/why.png`;
+  const process = new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "-A", cli, "explain", "-q", ...model, coffee, "-o", png],
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  await process.stdout.cancel();
+  const [{ code }, stderr] = await Promise.all([
+    process.status,
+    new Response(process.stderr).text(),
+  ]);
+  assertEquals([code, stderr], [0, ""]);
+  assert((await Deno.stat(png)).size > 0);
+});
+
 Deno.test("explain replaces neither the photo nor one of its files by the other", async () => {
   await using folder = await TempFolder.make();
   const photo = await folder.write("photo.jpg", await Deno.readFile(coffee));
