@@ -1,6 +1,6 @@
 /** A progress bar on standard error, for slow operations on a terminal. */
 
-import { columnsOfTerminal, writeAll } from "./terminal.ts";
+import { columnsOfTerminal, isDumb, writeAll } from "./terminal.ts";
 
 /** Delay before the bar appears. */
 const delayMs = 500;
@@ -21,7 +21,7 @@ export class Progress implements Disposable {
 
   /** @param label The name of the operation. */
   constructor(readonly label: string, enabled: boolean) {
-    this.#enabled = enabled && Deno.stderr.isTerminal();
+    this.#enabled = enabled && !isDumb && Deno.stderr.isTerminal();
   }
 
   /**

@@ -1,6 +1,6 @@
 /**
  * Prints results to standard output, and everything else to standard error. Colours are for terminals
- * only, unless --no-color or NO_COLOR turns them off.
+ * only, unless --no-color or NO_COLOR turns them off, or the terminal has none.
  */
 
 // @ts-types="./std.d.ts"
@@ -8,7 +8,11 @@ import { dim, red, stripAnsiCode, yellow } from "npm:deno-std@1.4.0/fmt/colors.j
 
 import { redactUrls } from "../io/redact.ts";
 
-const plain = Deno.noColor || Deno.args.includes("--no-color");
+/** Whether the terminal only prints characters: that of an editor, which would show codes as text. */
+export const isDumb = Deno.permissions.querySync({ name: "env", variable: "TERM" }).state ===
+    "granted" && Deno.env.get("TERM") === "dumb";
+
+const plain = Deno.noColor || Deno.args.includes("--no-color") || isDumb;
 
 /** Whether pictures can be printed: on a terminal with colours. */
 export function hasPictures(): boolean {

@@ -33,7 +33,7 @@ Deno.test("without a terminal there are no colours and no bars", async () => {
 });
 
 Deno.test({
-  name: "a terminal shows colours, unless NO_COLOR or --no-color is set",
+  name: "a terminal shows colours, unless it has none, or NO_COLOR or --no-color is set",
   ignore: !hasScript,
   fn: async () => {
     const { code, screen } = await inTerminal(`${args} gone.png`);
@@ -42,6 +42,7 @@ Deno.test({
       assert(screen.includes(escape + colour), screen);
     }
     const plain = await Promise.all([
+      inTerminal(`${args} gone.png`, { TERM: "dumb" }),
       inTerminal(`${args} gone.png`, { NO_COLOR: "1" }),
       inTerminal(`${args} --no-color gone.png`),
     ]);
