@@ -1,3 +1,4 @@
+import { Decoders } from "../../src/cli/decoders.ts";
 import { assert, assertEquals, assertMatch } from "../assert.ts";
 import { hugePng } from "../image/fixtures.ts";
 import { crashingWorker } from "../image/threads/replace_worker.ts";
@@ -186,6 +187,11 @@ Deno.test("serve continues when photos crash decoding threads", async () => {
       if (error) assertEquals(error, "unexpected error");
     }
   }
+});
+
+Deno.test("a server may have as little memory as one wants", () => {
+  const preprocessing = { resize: 8, crop: 8, mean: [0, 0, 0], std: [1, 1, 1] } as const;
+  for (const bytes of [1, 2, 3, 4]) new Decoders(preprocessing, bytes)[Symbol.dispose]();
 });
 
 Deno.test("serve reports when it cannot listen", async () => {
