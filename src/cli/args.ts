@@ -137,11 +137,14 @@ export function readArgs(args: readonly string[], readOwn?: typeof readExplain):
       exclude(values, "features", "json");
       exclude(values, "features", "resume");
     }
-    if (values.classes === "") throw new UsageError("--classes is empty, must be a file");
+    for (const name of ["weights", "base", "classes", "files-from", "resume", "html"] as const) {
+      const kind = name === "weights" || name === "base" ? "a file or URL" : "a file";
+      if (values[name] === "") throw new UsageError(`--${name} is empty, must be ${kind}`);
+    }
     if (values.base !== undefined && !values.weights) {
       throw new UsageError("--base needs --weights, a file with only a last layer");
     }
-    if (values.weights === "") throw new UsageError("--weights is empty, must be a file or URL");
+    if (inputs.includes("")) throw new UsageError("an input is empty; is a variable unset?");
   }
   if ((command === "summary" || command === "serve") && inputs.length > 0) {
     throw new UsageError(`${command} takes no images, got ${JSON.stringify(inputs[0])}`);
@@ -154,10 +157,9 @@ export function readArgs(args: readonly string[], readOwn?: typeof readExplain):
     if (inputs.length === 0 && list === undefined) {
       throw new UsageError("no image given; see --help");
     }
-    if (inputs.includes("-") && list === "-") {
-      throw new UsageError("- and --files-from - both read standard input; use only one of them");
+    if (inputs.filter((input) => input === "-").length + Number(list === "-") > 1) {
+      throw new UsageError("- and --files-from - read standard input; use only one of them, once");
     }
-    if (inputs.includes("")) throw new UsageError("an input is empty; is a variable unset?");
   }
   const own = command === "help" || command === "version"
     ? {}
@@ -255,7 +257,6 @@ function outputOf(
   if (output !== undefined && !/.\.npy$/i.test(output)) {
     throw new UsageError(`--output is ${JSON.stringify(output)}, must end in .npy`);
   }
-  if (html === "") throw new UsageError("--html is empty, must be a file");
   const file = output ?? html;
   return file === undefined ? {} : { output: file };
 }
@@ -315,6 +316,11 @@ function originOf(text: string): string {
   );
 }
 
+const preprocessingFields: readonly (keyof Preprocessing)[] = [
+  ...["resize", "interpolation", "crop", "cropWidth", "mean", "std"] as const,
+  ...["channels", "layout", "rounding"] as const,
+];
+
 /** Parses the JSON of `--preprocessing`. The model checks its values. */
 function preprocessingOf(text: string): Partial<Preprocessing> {
   let value: unknown;
@@ -322,7 +328,12 @@ function preprocessingOf(text: string): Partial<Preprocessing> {
     value = JSON.parse(text);
   } catch { // the error below
   }
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) {
+    for (const name of Object.keys(value)) {
+      oneOf("a field of --preprocessing", name, preprocessingFields);
+    }
+    return value;
+  }
   throw new UsageError(
     `--preprocessing is ${JSON.stringify(text)}, must be a JSON object such as {"crop":227}`,
   );

@@ -76,9 +76,7 @@ export function readExplain(
     throw new UsageError("explain needs -o FILE.png, --html FILE.html or --show");
   }
   if (values.class === "") throw new UsageError("--class is empty, must be a name or an index");
-  for (const [name, file] of Object.entries({ output, html })) {
-    if (file === "") throw new UsageError(`--${name} is empty, must be a file`);
-  }
+  if (output === "") throw new UsageError("--output is empty, must be a file");
   const explain = {
     method: oneOf("--method", method, explainMethods),
     ...output !== undefined && { output },

@@ -27,7 +27,7 @@ export class Decoders implements Disposable {
    */
   constructor(preprocessing: Preprocessing, memory: number) {
     const processors = navigator.hardwareConcurrency;
-    const large = Math.ceil(memory * largeShare), small = Math.ceil(memory - large);
+    const large = Math.ceil(memory * largeShare), small = Math.max(memory - large, 1);
     this.#smallMemory = small;
     this.#small = new DecodePool(processors, preprocessing, { memoryBytes: small });
     this.#large = new DecodePool(1, preprocessing, { memoryBytes: large });

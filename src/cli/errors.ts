@@ -21,8 +21,13 @@ export function isSystemError(error: unknown): boolean {
 /** An error that names the file. Missing permissions and this library's errors pass unchanged. */
 export function asFileError(name: string, error: unknown): Error {
   if (isPermissionError(error) || error instanceof PembrokeError) return error;
-  return new FileError(name, reasonOf(error), { cause: error });
+  const isMissing = error instanceof Deno.errors.NotFound;
+  const reason = isMissing && name.includes("\ufffd") ? notUtf8 : reasonOf(error);
+  return new FileError(name, reason, { cause: error });
 }
+
+/** Deno replaces what it cannot decode, and then finds no such file. */
+const notUtf8 = "no such file; if its name is not UTF-8, rename it";
 
 /** As {@linkcode asFileError}, for a file to write. */
 export function asWriteError(name: string, error: unknown): Error {

@@ -10,14 +10,16 @@ import { matchFolders, quoted } from "./class_names.ts";
 import { loadWeights } from "./classify.ts";
 import { Device } from "./device.ts";
 import { selectModel } from "./model.ts";
+import { checkOutput } from "./outputs.ts";
 import { outcomes } from "./pipeline.ts";
 import { Progress } from "./progress.ts";
 import { type Judged, reportJson, reportOf, reportText } from "./report.ts";
-import { complain, note, print, warn } from "./terminal.ts";
+import { complain, note, printIfRead, warn } from "./terminal.ts";
 
 /** Classifies the photos, prints the report, and returns the exit code. */
 export async function evaluate(options: Options): Promise<number> {
   const { inputs: [folder], format, output, quiet } = options;
+  if (output !== undefined) await checkOutput(output);
   const found = await classFolders(folder);
   using device = await Device.open(options, "auto", (on) => loadWeights(selected, on, options));
   using selected = await selectModel(options);
@@ -43,10 +45,10 @@ export async function evaluate(options: Options): Promise<number> {
   if (found.skipped > 0 && !quiet) note(`skipped ${found.skipped} files that are not photos`);
   const report = reportOf(judged, model.classes.map(({ label }) => label));
   const { name, weights } = selected;
-  if (format === "text") print(reportText(report));
+  if (format === "text") printIfRead(reportText(report));
   else {
     const document = { model: name, weights, folder, ...reportJson(report), errors: failed };
-    print(JSON.stringify(document, null, format === "json" ? 2 : undefined));
+    printIfRead(JSON.stringify(document, null, format === "json" ? 2 : undefined));
   }
   if (output !== undefined) {
     const { writePage } = await import("./report_page.ts");

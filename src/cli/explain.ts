@@ -4,18 +4,18 @@ import { drawHeatMap } from "../explain/draw.ts";
 import { classIndex } from "../explain/explain.ts";
 import { ArgumentError } from "../errors.ts";
 import { encodePng } from "../image/encode_png.ts";
-import { writeFile } from "../io/write_file.ts";
 import type { Classifier } from "../models/mod.ts";
 import type { Options } from "./args.ts";
+import type { ExplainArgs } from "./args_explain.ts";
 import { loadWeights } from "./classify.ts";
 import { Device } from "./device.ts";
-import { asWriteError, isSystemError, UsageError } from "./errors.ts";
+import { UsageError } from "./errors.ts";
 import { explainImage, readPhoto } from "./explained.ts";
-import { expand, type Input, pathOf } from "./inputs.ts";
+import { expand, type Input } from "./inputs.ts";
 import { selectModel } from "./model.ts";
 import { resultText } from "./output.ts";
-import { Progress } from "./progress.ts";
-import { hasPictures, note, print, warn } from "./terminal.ts";
+import { checkDiffers, checkOutput, writeBytes } from "./outputs.ts";
+import { hasPictures, note, printIfRead, warn } from "./terminal.ts";
 
 /** Explains the photo, writes the files, and returns the exit code. */
 export async function explainPhoto(options: Options): Promise<number> {
@@ -25,13 +25,9 @@ export async function explainPhoto(options: Options): Promise<number> {
   const { model } = selected;
   const index = wanted === undefined ? undefined : indexOf(model, wanted);
   const input = await onlyInput(options.inputs[0]);
+  await checkFiles(options.explain!, input);
   const image = await readPhoto(input, options);
   await device.prepare();
-  const progress = new Progress(
-    "explaining",
-    !options.quiet && options.explain!.method !== "grad-cam",
-  );
-  progress.update(0, undefined, "");
   // the page shows the three most probable classes
   const { predictions, explanations } = await device.run(() =>
     explainImage(model, image, options.explain!, (all) => {
@@ -41,11 +37,10 @@ export async function explainPhoto(options: Options): Promise<number> {
         : [...new Set([first, ...all.slice(0, 3).map(({ index }) => index)])];
     })
   );
-  progress.clear();
   const [explained] = explanations, drawn = drawHeatMap(image, explained);
   const top = predictions.slice(0, options.topK);
   const isShown = top.some(({ index }) => index === explained.index);
-  print(resultText({ input: input.name, predictions: isShown ? top : [...top, explained] }));
+  printIfRead(resultText({ input: input.name, predictions: isShown ? top : [...top, explained] }));
   if (!options.quiet && explained.heat.every((value) => value === 0)) {
     warn("the map is empty, because no area raised the score of the class; try --method saliency");
   }
@@ -83,6 +78,17 @@ async function onlyInput(argument: string): Promise<Input> {
   return found[0];
 }
 
+/** Throws if a file cannot be written, or would replace the photo or the other file. */
+async function checkFiles({ output, html }: ExplainArgs, { name }: Input): Promise<void> {
+  for (const [option, file] of [["--output", output], ["--html", html]] as const) {
+    if (file === undefined) continue;
+    await checkOutput(file);
+    await checkDiffers(option, file, file, name, "the photo");
+  }
+  if (output === undefined || html === undefined) return;
+  await checkDiffers("--html", html, html, output, "the file of --output");
+}
+
 function indexOf(model: Classifier, wanted: string): number {
   try {
     return classIndex(model, wanted);
@@ -92,14 +98,5 @@ function indexOf(model: Classifier, wanted: string): number {
       `--class is ${JSON.stringify(wanted)}, must be a label of the model, or an index from 0 to ` +
         `${model.numClasses - 1}`,
     );
-  }
-}
-
-async function writeBytes(file: string, bytes: Uint8Array): Promise<void> {
-  try {
-    // deno-lint-ignore require-await -- the sink is synchronous
-    await writeFile(pathOf(file), async (sink) => sink.write(0, bytes));
-  } catch (error) {
-    throw isSystemError(error) ? asWriteError(file, error) : error;
   }
 }

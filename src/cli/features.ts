@@ -1,6 +1,5 @@
 /** `cli.ts classify --features`: what a network's last layer takes, for each image. */
 
-import { resolve } from "node:path";
 import { writeFile } from "../io/write_file.ts";
 import type { Classifier } from "../models/mod.ts";
 import type { Tensor } from "../tensor.ts";
@@ -8,12 +7,13 @@ import type { Options } from "./args.ts";
 import { bulkStages } from "./bulk.ts";
 import { inputsOf, loadWeights } from "./classify.ts";
 import { Device } from "./device.ts";
-import { asWriteError, isSystemError, UsageError } from "./errors.ts";
+import { asWriteError, isSystemError } from "./errors.ts";
 import { pathOf } from "./inputs.ts";
 import { selectModel } from "./model.ts";
+import { checkDiffers, checkOutput, writeBytes } from "./outputs.ts";
 import { outcomes } from "./pipeline.ts";
 import { Progress } from "./progress.ts";
-import { complain, note, print, printable, warn } from "./terminal.ts";
+import { complain, note, noteSkipped, print, printable, warn } from "./terminal.ts";
 
 /** The features of an image. */
 interface Features {
@@ -24,7 +24,7 @@ interface Features {
 /** Prints or writes the features of every image, and returns the exit code. */
 export async function features(options: Options): Promise<number> {
   const { output, filesFrom, quiet } = options;
-  if (output !== undefined && filesFrom !== undefined) checkFiles(output, filesFrom);
+  if (output !== undefined) await checkFiles(output, filesFrom);
   using device = await Device.open(options, "auto", (on) => loadWeights(selected, on, options));
   using selected = await selectModel(options);
   const { model } = selected, { featureCount } = model;
@@ -39,7 +39,7 @@ export async function features(options: Options): Promise<number> {
       print(JSON.stringify({ file, features: [...values] }));
     }
   } else await writeNpy(output, items, featureCount, quiet);
-  if (skipped > 0 && !quiet) note(`skipped ${skipped} files without an image's extension`);
+  if (!quiet) noteSkipped(skipped);
   return failures > 0 ? 1 : 0;
 }
 
@@ -93,15 +93,13 @@ function listOf(output: string): string {
   return pathOf(output).replace(/\.npy$/i, ".txt");
 }
 
-/** Throws if a file to write is the list of images. */
-function checkFiles(output: string, filesFrom: string): void {
-  const read = resolve(pathOf(filesFrom));
-  const replaced = [pathOf(output), listOf(output)].find((file) => resolve(file) === read);
-  if (replaced === undefined) return;
-  throw new UsageError(
-    `--output is ${JSON.stringify(output)}, which would replace ${replaced}, the list of ` +
-      "--files-from; choose another name",
-  );
+/** Throws if a file cannot be written, or is the list of images. */
+async function checkFiles(output: string, filesFrom: string | undefined): Promise<void> {
+  for (const file of [pathOf(output), listOf(output)]) {
+    await checkOutput(file);
+    if (filesFrom === undefined) continue;
+    await checkDiffers("--output", output, file, filesFrom, "the list of --files-from");
+  }
 }
 
 /**
@@ -125,8 +123,7 @@ async function writeNpy(
         names.push(printable(name)); // one line each
       }
       sink.write(0, npyHeader([names.length, count]));
-      await writeNames(list, names);
-    });
+    }, () => writeNames(list, names));
   } catch (error) {
     throw isSystemError(error) ? asWriteError(output, error) : error;
   }
@@ -134,13 +131,7 @@ async function writeNpy(
 }
 
 async function writeNames(list: string, names: readonly string[]): Promise<void> {
-  const text = new TextEncoder().encode(names.map((name) => `${name}\n`).join(""));
-  try {
-    // deno-lint-ignore require-await -- the sink is synchronous
-    await writeFile(list, async (sink) => sink.write(0, text));
-  } catch (error) {
-    throw isSystemError(error) ? asWriteError(list, error) : error;
-  }
+  await writeBytes(list, new TextEncoder().encode(names.map((name) => `${name}\n`).join("")));
 }
 
 /** The header of a little-endian float32 array in C order, version 1.0 of NumPy's format. */

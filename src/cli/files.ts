@@ -1,5 +1,6 @@
 /** Finds files in a folder or by pattern. */
 
+import { FileError } from "../errors.ts";
 import type { FollowedLinks } from "../io/followed_links.ts";
 
 /** A file, or a folder that could not be listed, with the error. */
@@ -86,7 +87,12 @@ export async function* filesMatching(pattern: string): AsyncGenerator<FileEntry>
   // imported here because it doubles the command's start-up time
   // @ts-types="./std.d.ts"
   const { globToRegExp } = await import("npm:deno-std@1.4.0/path/glob_to_regexp.js");
-  const expression = globToRegExp(rest.join("/"), { extended: false });
+  let expression: RegExp;
+  try {
+    expression = globToRegExp(rest.join("/"), { extended: false });
+  } catch (cause) {
+    throw new FileError(pattern, "is not a valid pattern", { cause });
+  }
   for await (const entry of filesIn(folder, { depth, hidden })) {
     if (entry.error !== undefined || expression.test(entry.path.slice(folder.length))) yield entry;
   }

@@ -32,11 +32,24 @@ export function isWebUrl(argument: string): boolean {
   return /^https?:\/\//i.test(argument) && URL.canParse(argument);
 }
 
-/** The path of a path or file URL. */
+/**
+ * The path of a path or file URL; a web URL as it is.
+ *
+ * @throws {FileError} If it is another URL.
+ */
 export function pathOf(argument: string): string {
-  if (!/^file:\//i.test(argument)) return argument;
-  // not imported, because that takes 15 ms of the command's start-up
-  return process.getBuiltinModule("node:url").fileURLToPath(argument);
+  const [scheme] = /^file:(?=\/)|^[a-z][a-z\d+.-]+:(?=\/\/)/.exec(argument.toLowerCase()) ?? [];
+  if (scheme === undefined || isWebUrl(argument)) return argument;
+  try {
+    // not imported, because that takes 15 ms of the command's start-up
+    if (scheme === "file:") return process.getBuiltinModule("node:url").fileURLToPath(argument);
+  } catch (error) {
+    throw asFileError(argument, error);
+  }
+  const reason = /^https?:$/.test(scheme)
+    ? "is not a valid URL"
+    : "unsupported URL, must be http, https or file";
+  throw new FileError(redactUrl(argument), reason);
 }
 
 /**
@@ -64,12 +77,6 @@ export async function* expand(
     return yield { name, read: () => readDataUrl(name, argument) };
   }
   try {
-    if (/^(?!file:)[a-z][a-z\d+.-]+:\/\//i.test(argument)) {
-      throw new FileError(
-        redactUrl(argument),
-        "unsupported URL, must be http, https, data or file",
-      );
-    }
     const path = pathOf(argument);
     const info = await Deno.stat(path).catch((error) => {
       if (isPermissionError(error) || !isPattern(path)) throw error;
@@ -116,7 +123,7 @@ async function readDataUrl(name: string, url: string): Promise<Uint8Array<ArrayB
 export async function* inputsFrom(file: string, onSkip?: () => void): AsyncGenerator<Input> {
   try {
     const { readable } = file === "-" ? Deno.stdin : await Deno.open(pathOf(file));
-    for await (const { text } of linesOf(readable)) {
+    for await (const { text } of linesOf(readable, file)) {
       // the list may come from standard input: here, "-" is a file
       if (text !== "") yield* expand(text === "-" ? "./-" : text, onSkip);
     }

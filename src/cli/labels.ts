@@ -1,7 +1,7 @@
 /** Reads the file of `--classes`: the names of a model's classes. */
 
 import { FileError } from "../errors.ts";
-import { tooLarge } from "../io/download.ts";
+import { collect, readChunks } from "../io/download.ts";
 import type { ClassName } from "../models/imagenet_classes.ts";
 import { asFileError } from "./errors.ts";
 import { pathOf } from "./inputs.ts";
@@ -16,9 +16,8 @@ const maxBytes = 2 ** 24;
  */
 export async function readLabels(file: string): Promise<ClassName[]> {
   try {
-    const path = pathOf(file);
-    if ((await Deno.stat(path)).size > maxBytes) throw tooLarge(file, maxBytes);
-    const bytes = await Deno.readFile(path);
+    const { readable } = await Deno.open(pathOf(file));
+    const bytes = await collect(file, readChunks(readable), maxBytes); // it may be a pipe
     const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
     const lines = text.split(/\r?\n/).map((line) => line.trim());
     while (lines.at(-1) === "") lines.pop();

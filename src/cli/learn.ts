@@ -12,13 +12,14 @@ import { loadWeights } from "./classify.ts";
 import { Device } from "./device.ts";
 import { UsageError } from "./errors.ts";
 import type { Tuner } from "./fine_tune.ts";
-import { checkOutput, writeLearned } from "./learned_file.ts";
+import { writeLearned } from "./learned_file.ts";
 import { checkClasses, checkFolds, foldersToLearn, type PhotosToLearn } from "./learn_folders.ts";
 import { selectModel } from "./model.ts";
+import { checkOutput } from "./outputs.ts";
 import { hashPhotos, photoFeatures, rowsOf } from "./photo_features.ts";
 import { Progress } from "./progress.ts";
 import { type Judged, type Report, reportOf, reportText } from "./report.ts";
-import { note, print, warn } from "./terminal.ts";
+import { note, print, printIfRead, warn } from "./terminal.ts";
 import { weightsDigest } from "./weights_digest.ts";
 
 /** Learns the classes, prints a report, writes the file, and returns the exit code. */
@@ -53,7 +54,7 @@ export async function learn(args: LearnArgs): Promise<number> {
     args,
     tuner,
   );
-  if (report) print(reportText(report));
+  if (report) printIfRead(reportText(report));
   else if (!quiet) warn("too few photos to measure the accuracy");
   if (both && !quiet) note(comparison(both));
   if (!tuner) {

@@ -1,15 +1,12 @@
 /** Writes what learn has learned as a file that describes itself. */
 
-import { FileError } from "../errors.ts";
-import { writeFile } from "../io/write_file.ts";
 import type { Classifier } from "../models/mod.ts";
 import { saveModel } from "../models/save_model.ts";
 import type { TrainedHead } from "../train/head_rows.ts";
 import type { LearnArgs } from "./args_learn.ts";
-import { asWriteError, isSystemError } from "./errors.ts";
-import { pathOf } from "./inputs.ts";
 import type { PhotosToLearn } from "./learn_folders.ts";
 import { megabytes } from "./output.ts";
+import { writeBytes } from "./outputs.ts";
 import type { Report } from "./report.ts";
 
 /** What a file says about how it was made. */
@@ -25,31 +22,13 @@ export interface Origin {
   readonly report?: Report;
 }
 
-/** Throws if the file cannot be created, before anything is computed for it. */
-export async function checkOutput(output: string): Promise<void> {
-  const path = pathOf(output);
-  const info = await Deno.stat(path).catch((error) => {
-    if (!(error instanceof Deno.errors.NotFound)) throw asWriteError(output, error);
-  });
-  if (info?.isDirectory) throw new FileError(output, "is a folder");
-  const [folder = "."] = /^.*[/\\](?=[^/\\]*$)/s.exec(path) ?? [];
-  await Deno.stat(folder).catch((error) => {
-    throw asWriteError(output, error);
-  });
-}
-
 /** Writes the file, and returns a line about it. */
 export async function writeLearned(model: Classifier, origin: Origin): Promise<string> {
   const { output, precision, headOnly } = origin.args;
   const dtype = ({ f32: "F32", f16: "F16", int8: "I8" } as const)[precision];
   const metadata = { learned: describe(origin) };
   const bytes = await saveModel(model, { dtype, metadata, headOnly });
-  try {
-    // deno-lint-ignore require-await -- the sink is synchronous
-    await writeFile(pathOf(output), async (sink) => sink.write(0, bytes));
-  } catch (error) {
-    throw isSystemError(error) ? asWriteError(output, error) : error;
-  }
+  await writeBytes(output, bytes);
   const size = headOnly ? `only the last layer, ${bytes.length} bytes` : megabytes(bytes.length);
   return `${output}: ${model.numClasses} classes, ${precision}, ${size}`;
 }

@@ -18,6 +18,7 @@ import { verify } from "../hub/checksum.ts";
 import type { ModelsArgs, RemoveArgs } from "./args_weights.ts";
 import { requireCacheFolder } from "./cache.ts";
 import { bestCached } from "./chosen_weights.ts";
+import { asFileError, isSystemError } from "./errors.ts";
 import { mirror as mirrorOf } from "./mirror.ts";
 import { aligned, megabytes } from "./output.ts";
 import { print } from "./terminal.ts";
@@ -40,7 +41,7 @@ interface ModelInfo {
 
 /** Prints the bundled models, the cached models, and those that pull can download. */
 export async function listModels({ json }: ModelsArgs): Promise<number> {
-  const cached = await cachedModels(requireCacheFolder());
+  const cached = await inFolder(cachedModels);
   const best = bestCached(cached), mirror = mirrorOf();
   const models: ModelInfo[] = [
     ...await Promise.all(shippedNetworks.map((name) => shipped(name, !best))),
@@ -117,9 +118,18 @@ async function inCache(
 
 /** Deletes all precisions of a model from the cache. */
 export async function removeModel({ name, quiet }: RemoveArgs): Promise<number> {
-  const folder = requireCacheFolder();
-  const removed = await removeCached(folder, name);
-  if (removed.length === 0) throw new PembrokeError(`${name}: not in the cache (${folder})`);
+  const removed = await inFolder((folder) => removeCached(folder, name));
+  if (removed.length === 0) {
+    throw new PembrokeError(`${name}: not in the cache (${requireCacheFolder()})`);
+  }
   if (!quiet) removed.forEach((path) => print(`deleted ${path}`));
   return 0;
+}
+
+/** Does something with the cache, and names it in errors. */
+async function inFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
+  const folder = requireCacheFolder();
+  return await work(folder).catch((error) => {
+    throw isSystemError(error) ? asFileError(folder, error) : error;
+  });
 }

@@ -1,8 +1,11 @@
 /** A progress bar on standard error, for slow operations on a terminal. */
 
+import { columnsOfTerminal, isDumb, writeAll } from "./terminal.ts";
+
 /** Delay before the bar appears. */
 const delayMs = 500;
-const width = 30;
+/** Characters of the bar, where the terminal is wide enough. */
+const barWidth = 30;
 
 /**
  * A progress bar. Call `update()` as often as you like, and `clear()` at the end.
@@ -18,7 +21,7 @@ export class Progress implements Disposable {
 
   /** @param label The name of the operation. */
   constructor(readonly label: string, enabled: boolean) {
-    this.#enabled = enabled && Deno.stderr.isTerminal();
+    this.#enabled = enabled && !isDumb && Deno.stderr.isTerminal();
   }
 
   /**
@@ -32,17 +35,19 @@ export class Progress implements Disposable {
     if (!this.#enabled || now - this.#start < delayMs || now - this.#drawn < 50) return;
     this.#drawn = now;
     const share = total ? Math.min(done / total, 1) : 0;
-    const filled = "█".repeat(Math.round(share * width)).padEnd(width, "░");
     const numbers = unit === "%"
       ? `${Math.floor(share * 100)} %`
       : unit === "MB"
       ? this.#megabytes(done, total, now)
       : `${total === undefined ? done : `${done}/${total}`} ${unit}`;
-    const line = total === undefined
-      ? `${this.label} ${numbers}`
-      : `${this.label} ${filled} ${numbers}`;
-    write(`\r${line.padEnd(this.#length)}`);
-    this.#length = line.length;
+    // a line that wraps cannot be removed
+    const columns = columnsOfTerminal() - 1;
+    const rest = columns - this.label.length - numbers.length - 2;
+    const width = total === undefined ? 0 : Math.min(Math.max(rest, 0), barWidth);
+    const bar = width === 0 ? "" : `${"█".repeat(Math.round(share * width)).padEnd(width, "░")} `;
+    const line = `${this.label} ${bar}${numbers}`.padEnd(this.#length).slice(0, columns);
+    write(`\r${line}`);
+    this.#length = line.trimEnd().length;
   }
 
   /** "12.3/244.4 MB, 8.1 MB/s, 29 s left". The rate excludes bytes from before the first call. */
@@ -68,5 +73,5 @@ export class Progress implements Disposable {
 }
 
 function write(text: string): void {
-  Deno.stderr.writeSync(new TextEncoder().encode(text));
+  writeAll(Deno.stderr, text);
 }

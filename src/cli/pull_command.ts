@@ -8,7 +8,18 @@ export function pullCommand(name: string): string {
   return `deno run -A ${script()} pull ${name}`;
 }
 
-/** The name of this command's file, or its URL. */
+/** The name of this command's file, as seen from the current folder, or its URL. */
 export function script(): string {
-  return Deno.mainModule.startsWith("file:") ? "cli.ts" : Deno.mainModule;
+  const { mainModule } = Deno;
+  if (!mainModule.startsWith("file:")) return mainModule;
+  const isElsewhere = mainModule.endsWith("/cli.ts") && mainModule !== urlHere();
+  return isElsewhere ? mainModule : "cli.ts";
+}
+
+/** The URL of cli.ts in the current folder. Without the permission to know that, this command's. */
+function urlHere(): string {
+  const { state } = Deno.permissions.querySync({ name: "read", path: "." });
+  if (state !== "granted") return Deno.mainModule;
+  const folder = Deno.cwd().replaceAll("\\", "/");
+  return encodeURI(`file://${folder.startsWith("/") ? "" : "/"}${folder}/cli.ts`);
 }

@@ -1,7 +1,7 @@
 /** `cli.ts quantize`: converts weights to 8 bits, with ranges from sample photos if there are some. */
 
 import { createBackend } from "../backend/mod.ts";
-import { FileError } from "../errors.ts";
+import { FileError, PembrokeError } from "../errors.ts";
 import { prepareImage } from "../image/prepare.ts";
 import { release } from "../image/release.ts";
 import { RangeRecorder } from "../models/calibrate.ts";
@@ -17,6 +17,7 @@ import { asFileError, isPermissionError, isSystemError, lineOf } from "./errors.
 import { expand, type Input, isWebUrl, pathOf } from "./inputs.ts";
 import { networkOf } from "./model_name.ts";
 import { megabytes } from "./output.ts";
+import { checkOutput } from "./outputs.ts";
 import { Progress } from "./progress.ts";
 import { print, warn } from "./terminal.ts";
 
@@ -33,6 +34,7 @@ interface Calibration {
 /** Quantizes a file and returns the exit code. On an error, the output file stays as it was. */
 export async function quantize(args: QuantizeArgs): Promise<number> {
   const { from, to, calibrate, model, quiet } = args;
+  await checkOutput(to);
   const needsModel = calibrate !== undefined || model !== undefined;
   const calibration = needsModel ? await calibrated(args) : undefined;
   // before it may be replaced
@@ -69,7 +71,7 @@ async function calibrated(args: QuantizeArgs): Promise<Calibration> {
   let found = { photos: 0, same: 0 };
   try {
     await loadTensors(model, backend, file);
-    if (calibrate !== undefined) found = await measure(model, calibrate, photos, progress);
+    if (calibrate !== undefined) found = await measure(model, calibrate, photos, progress, quiet);
   } finally {
     progress.clear();
   }
@@ -99,6 +101,7 @@ async function measure(
   folder: string,
   photos: readonly Input[],
   progress: Progress,
+  quiet: boolean,
 ): Promise<{ photos: number; same: number }> {
   const recorder = new RangeRecorder(model), readable: Input[] = [], expected: number[] = [];
   const prepare = async ({ name, read }: Input): Promise<Float32Array<ArrayBuffer>> =>
@@ -110,12 +113,17 @@ async function measure(
       const values = await prepare(photo);
       using x = model.backend.upload(values, model.inputShape());
       release(values);
-      expected.push(top(await recorder.record(x)));
+      const output = await recorder.record(x);
+      if (!output.every(Number.isFinite)) {
+        const line = `${photo.name}: ${model.type} computes an output that is not finite`;
+        throw new PembrokeError(`${line}; quantize other weights`);
+      }
+      expected.push(top(output));
       readable.push(photo);
     } catch (error) {
       if (isPermissionError(error) || !(error instanceof FileError)) throw error;
       progress.clear();
-      warn(`${lineOf(error)}; skipped`);
+      if (!quiet) warn(`${lineOf(error)}; skipped`);
     }
   }
   if (readable.length === 0) throw new FileError(folder, "has no photo that can be read");

@@ -2,11 +2,9 @@
 
 import { decodeImage } from "../image/decode.ts";
 import type { RgbImage } from "../image/pixels.ts";
-import { writeFile } from "../io/write_file.ts";
-import { asWriteError, isSystemError } from "./errors.ts";
 import { dataUrl, escape, shrink } from "./html.ts";
-import { pathOf } from "./inputs.ts";
 import { percent } from "./output.ts";
+import { writeBytes } from "./outputs.ts";
 import { accuracyText, firstName, type Judged, perClass, type Report } from "./report.ts";
 
 /** What a page says about the measurement. */
@@ -30,12 +28,7 @@ export async function writePage(file: string, report: Report, text: PageText): P
     mistakes.push(figure(mistake, report.classes, await thumbnail(mistake.name)));
   }
   const bytes = new TextEncoder().encode(page(report, text, mistakes));
-  try {
-    // deno-lint-ignore require-await -- the sink is synchronous
-    await writeFile(pathOf(file), async (sink) => sink.write(0, bytes));
-  } catch (error) {
-    throw isSystemError(error) ? asWriteError(file, error) : error;
-  }
+  await writeBytes(file, bytes);
 }
 
 function page(report: Report, { title, weights }: PageText, mistakes: readonly string[]): string {

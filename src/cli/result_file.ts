@@ -43,6 +43,9 @@ export class ResultFile implements Disposable {
         if (error instanceof Deno.errors.NotFound) return pathOf(name);
         throw error;
       });
+      const info = await Deno.stat(path).catch(() => undefined);
+      // to read a pipe would wait for somebody to write
+      if (info && !info.isFile && !info.isDirectory) throw new FileError(name, "is not a file");
       lock = await Lock.tryAcquire(lockPathOf(path));
       if (!lock) throw new FileError(name, inUse);
       const done = await removeErrors(name, path);
@@ -81,6 +84,9 @@ export class ResultFile implements Disposable {
   }
 }
 
+/** What each line starts with. An incomplete last line that does not is not from this command. */
+const start = '{"input":"';
+
 /** Removes errors and an incomplete last line, and counts the results of each input. */
 async function removeErrors(name: string, path: string): Promise<Map<string, number>> {
   const done = new Map<string, number>();
@@ -94,9 +100,9 @@ async function removeErrors(name: string, path: string): Promise<Map<string, num
   const encoder = new TextEncoder();
   await writeFile(path, async (sink) => {
     let at = 0, number = 0;
-    for await (const { text, terminated } of linesOf(from.readable)) {
-      if (!terminated) break;
+    for await (const { text, terminated } of linesOf(from.readable, name)) {
       number++;
+      if (!terminated && start.startsWith(text.slice(0, start.length))) break;
       const result = resultOf(text);
       if (!result) throw new FileError(name, `line ${number} is not --jsonl output`);
       if ("error" in result) continue;

@@ -8,7 +8,7 @@ import { Decoders } from "./decoders.ts";
 import { Device } from "./device.ts";
 import { selectModel } from "./model.ts";
 import { complain, note } from "./terminal.ts";
-import { lineOf } from "./errors.ts";
+import { isPermissionError, lineOf, oneLine } from "./errors.ts";
 
 /** Memory in bytes for all photos that are decoded at once. */
 const defaultMemory = 512e6;
@@ -103,6 +103,7 @@ function listen(
   try {
     return Deno.serve(options, handler);
   } catch (error) {
+    if (isPermissionError(error)) throw error;
     const { hostname = "", port = 0 } = options;
     const reason = error instanceof Deno.errors.AddrInUse
       ? "address in use; choose another port with --port"
@@ -110,8 +111,7 @@ function listen(
       ? "this machine does not have that address"
       : error instanceof Deno.errors.PermissionDenied
       ? "permission denied by the system"
-      : undefined;
-    if (!reason) throw error;
+      : oneLine((error as Error).message); // there is no such host
     const address = hostAndPort(hostname, port);
     throw new PembrokeError(`cannot listen on ${address}: ${reason}`, { cause: error });
   }

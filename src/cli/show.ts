@@ -2,14 +2,13 @@
 
 import { drawHeatMap } from "../explain/draw.ts";
 import type { Options } from "./args.ts";
-import { classify, loadWeights } from "./classify.ts";
+import { classify, inputsOf, loadWeights } from "./classify.ts";
 import { Device } from "./device.ts";
 import { isPermissionError, lineOf } from "./errors.ts";
 import { explainImage, readPhoto } from "./explained.ts";
-import { expand } from "./inputs.ts";
 import { selectModel } from "./model.ts";
 import { resultText } from "./output.ts";
-import { complain, hasPictures, print } from "./terminal.ts";
+import { complain, hasPictures, noteSkipped, print } from "./terminal.ts";
 import { showPictures } from "./terminal_picture.ts";
 
 /** Classifies images one by one, and draws each with its heat map. Returns the exit code. */
@@ -18,23 +17,26 @@ export async function classifyAndShow(options: Options): Promise<number> {
   using device = await Device.open(options, "auto", (on) => loadWeights(selected, on, options));
   using selected = await selectModel(options);
   const { model } = selected;
-  let failures = 0;
-  for (const argument of options.inputs) {
-    for await (const input of expand(argument)) {
-      try {
-        const image = await readPhoto(input, options);
-        await device.prepare();
-        const { predictions, explanations: [explanation] } = await device.run(() =>
-          explainImage(model, image, {}, ([{ index }]) => [index])
-        );
-        print(resultText({ input: input.name, predictions: predictions.slice(0, options.topK) }));
-        await showPictures([image, drawHeatMap(image, explanation)], options.show!);
-      } catch (error) {
-        if (isPermissionError(error)) throw error;
-        failures++;
-        complain(lineOf(error));
-      }
+  let failures = 0, skipped = 0;
+  const failed = (error: unknown) => {
+    if (isPermissionError(error)) throw error;
+    failures++;
+    complain(lineOf(error));
+  };
+  for await (const input of inputsOf(options, () => skipped++)) {
+    const image = await readPhoto(input, options).catch(failed);
+    if (!image) continue;
+    await device.prepare(); // if that fails, all images do
+    try {
+      const { predictions, explanations: [explanation] } = await device.run(() =>
+        explainImage(model, image, {}, ([{ index }]) => [index])
+      );
+      print(resultText({ input: input.name, predictions: predictions.slice(0, options.topK) }));
+      await showPictures([image, drawHeatMap(image, explanation)], options.show!);
+    } catch (error) {
+      failed(error);
     }
   }
+  if (!options.quiet) noteSkipped(skipped);
   return failures > 0 ? 1 : 0;
 }

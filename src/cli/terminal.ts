@@ -1,6 +1,6 @@
 /**
  * Prints results to standard output, and everything else to standard error. Colours are for terminals
- * only, unless --no-color or NO_COLOR turns them off.
+ * only, unless --no-color or NO_COLOR turns them off, or the terminal has none.
  */
 
 // @ts-types="./std.d.ts"
@@ -8,44 +8,94 @@ import { dim, red, stripAnsiCode, yellow } from "npm:deno-std@1.4.0/fmt/colors.j
 
 import { redactUrls } from "../io/redact.ts";
 
-const plain = Deno.noColor || Deno.args.includes("--no-color");
+/** Whether the terminal only prints characters: that of an editor, which would show codes as text. */
+export const isDumb = Deno.permissions.querySync({ name: "env", variable: "TERM" }).state ===
+    "granted" && Deno.env.get("TERM") === "dumb";
+
+const plain = Deno.noColor || Deno.args.includes("--no-color") || isDumb;
 
 /** Whether pictures can be printed: on a terminal with colours. */
 export function hasPictures(): boolean {
   return !plain && Deno.stdout.isTerminal();
 }
 
-/** Prints a result. */
+/** The columns of the terminal. Some do not know. */
+export function columnsOfTerminal(): number {
+  return Deno.consoleSize().columns || 80;
+}
+
+/**
+ * Prints a result. JSON may have control characters of names, which also stay whole in a file when they
+ * are escaped.
+ */
 export function print(text: string): void {
-  write(Deno.stdout, text);
+  write(Deno.stdout, text.replace(/[\x7f-\x9f]/g, (char) => `\\u00${hex(char)}`));
+}
+
+/** Prints a result before a file is written, which does not depend on who reads the result. */
+export function printIfRead(text: string): void {
+  try {
+    print(text);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+  }
 }
 
 /** Prints a note. */
 export function note(text: string): void {
-  write(Deno.stderr, dim(printable(text)));
+  tell(dim(printable(text)));
+}
+
+/** Prints how many files of folders were not read, if there are any. */
+export function noteSkipped(count: number): void {
+  if (count > 0) {
+    note(`skipped ${count} file${count === 1 ? "" : "s"} without an image's extension`);
+  }
 }
 
 /** Prints a warning. */
 export function warn(text: string): void {
-  write(Deno.stderr, `${yellow("warning:")} ${printable(text)}`);
+  tell(`${yellow("warning:")} ${printable(text)}`);
 }
 
 /** Prints an error. */
 export function complain(text: string): void {
-  write(Deno.stderr, `${red("error:")} ${printable(text)}`);
+  tell(`${red("error:")} ${printable(text)}`);
 }
 
 /** Escapes control characters, so that file names cannot control the terminal. */
 export function printable(text: string): string {
-  return text.replace(
-    /\p{Cc}/gu,
-    (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}`,
-  );
+  return text.replace(/\p{Cc}/gu, (char) => `\\x${hex(char)}`);
+}
+
+/** The code of a control character. */
+function hex(char: string): string {
+  return char.charCodeAt(0).toString(16).padStart(2, "0");
+}
+
+/** Writes to standard error. That nobody reads it any more, or its disk is full, ends no command. */
+function tell(text: string): void {
+  try {
+    write(Deno.stderr, text);
+  } catch {
+    // there is nowhere to report it
+  }
 }
 
 function write(stream: typeof Deno.stdout | typeof Deno.stderr, text: string): void {
   const safe = redactUrls(text);
   const line = plain || !stream.isTerminal() ? stripAnsiCode(safe) : safe;
-  let rest = new TextEncoder().encode(`${line}\n`);
-  while (rest.length > 0) rest = rest.subarray(stream.writeSync(rest));
+  writeAll(stream, `${line}\n`);
+}
+
+/** Writes text. If another program made the pipe or terminal non-blocking, it waits for the reader. */
+export function writeAll(stream: Pick<typeof Deno.stdout, "writeSync">, text: string): void {
+  for (let rest = new TextEncoder().encode(text); rest.length > 0;) {
+    try {
+      rest = rest.subarray(stream.writeSync(rest));
+    } catch (error) {
+      if (!(error instanceof Deno.errors.WouldBlock)) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+    }
+  }
 }

@@ -6,7 +6,7 @@ import { resize } from "../image/resize.ts";
 import type { showModes } from "./args_explain.ts";
 import { isGranted } from "./granted.ts";
 import { sixels } from "./sixel.ts";
-import { print } from "./terminal.ts";
+import { columnsOfTerminal, print } from "./terminal.ts";
 
 /** How a terminal shows pictures. */
 export type PictureFormat = "kitty" | "sixel" | "truecolor" | "256";
@@ -26,7 +26,7 @@ export async function showPictures(
   const variable = (name: string) =>
     isGranted({ name: "env", variable: name }) ? Deno.env.get(name) : undefined;
   const format = mode === "auto" ? pictureFormat(variable) : mode;
-  print(await pictureText(pictures, format, Deno.consoleSize().columns));
+  print(await pictureText(pictures, format, columnsOfTerminal()));
 }
 
 /** The best format that the terminal is known to support. Nothing is asked of the terminal itself. */

@@ -117,9 +117,8 @@ General options:
 
 Images are JPEG, PNG, WebP, GIF or BMP files, or data URLs; - reads one from
 standard input. A folder stands for all images in it and its subfolders, also
-linked ones. Patterns, in quotes,
-support *, ?, [abc], {a,b} and ** (any subfolders). Names that start with a dash
-go after --, or are written ./-name.
+linked ones. Patterns, in quotes, support *, ?, [abc], {a,b} and ** (any
+subfolders). Names that start with a dash go after --, or are written ./-name.
 
 Results go to standard output, everything else to standard error. On SIGINT or
 SIGTERM, serve finishes accepted requests and exits.

@@ -47,7 +47,7 @@ export interface Explanation extends Prediction, HeatMap {
  * using model = await loadModel();
  * const image = await decodeImage(await Deno.readFile("tests/photos/coffee.jpg"));
  * const { label, probability, heat, width, height } = await explain(model, image);
- * console.log(label, probability, `${width}×${height}`, heat); // espresso 0.97 4×4 …
+ * console.log(label, probability, `${width}×${height}`, heat); // espresso 0.98 4×4 …
  * ```
  */
 export async function explain(

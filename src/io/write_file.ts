@@ -16,15 +16,18 @@ export const temporarySuffix = /\.[\da-f]{8}\.tmp/;
  *
  * @param path The file.
  * @param write Writes the contents. If it throws, nothing is left behind.
+ * @param onComplete Called once all bytes are on disk, before the file is replaced. If it throws, it is not.
  */
 export async function writeFile(
   path: string,
   write: (sink: ByteSink) => Promise<void>,
+  onComplete?: () => Promise<void>,
 ): Promise<void> {
   const target = await targetOf(path);
-  if (target !== undefined) return await replaceFile(target, write);
+  if (target !== undefined) return await replaceFile(target, write, undefined, onComplete);
   const chunks: { readonly offset: number; readonly bytes: Uint8Array }[] = [];
   await write({ write: (offset, bytes) => void chunks.push({ offset, bytes: bytes.slice() }) });
+  await onComplete?.();
   chunks.sort((a, b) => a.offset - b.offset); // pipes take bytes in their order only
   using file = await Deno.open(path, { write: true, truncate: true });
   for (const { bytes } of chunks) {
@@ -66,11 +69,13 @@ async function existing<T>(result: Promise<T>): Promise<T | undefined> {
  * @param path The file.
  * @param write Writes the contents. If it throws, nothing is left behind.
  * @param finish Reads and changes the complete contents, before they are renamed.
+ * @param onComplete Called once all bytes are on disk, before they are renamed.
  */
 export async function replaceFile(
   path: string,
   write: (sink: ByteSink) => Promise<void>,
   finish?: (file: Deno.FsFile) => Promise<void>,
+  onComplete?: () => Promise<void>,
 ): Promise<void> {
   const temporary = `${path}.${crypto.randomUUID().slice(0, 8)}.tmp`;
   const mode = await modeOf(path);
@@ -92,6 +97,7 @@ export async function replaceFile(
     }
     // The process's mask may have removed some.
     if (mode !== undefined) await Deno.chmod(temporary, mode);
+    await onComplete?.();
     await Deno.rename(temporary, path);
   } catch (error) {
     // The first error says more than a second one.

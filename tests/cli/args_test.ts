@@ -114,7 +114,7 @@ Deno.test("readArgs() accepts --files-from and --resume for classify only", () =
   assertEquals(usageError("summary", "--files-from=-"), wrongCommand);
   assertEquals(
     usageError("--files-from=-", "-"),
-    "- and --files-from - both read standard input; use only one of them",
+    "- and --files-from - read standard input; use only one of them, once",
   );
 });
 
@@ -161,6 +161,34 @@ Deno.test("readArgs() rejects missing and empty inputs", () => {
   );
   assertEquals(usageError("--weights", "", "a.png"), "--weights is empty, must be a file or URL");
   assertEquals(usageError("summary", "--weights="), "--weights is empty, must be a file or URL");
+  for (const name of ["classes", "files-from", "resume"]) {
+    assertEquals(usageError(`--${name}=`, "a.png"), `--${name} is empty, must be a file`);
+  }
+  assertEquals(
+    usageError("--base=", "--weights=a", "a.png"),
+    "--base is empty, must be a file or URL",
+  );
+  assertEquals(usageError("evaluate", "a", "--html="), "--html is empty, must be a file");
+  assertEquals(usageError("evaluate", ""), "an input is empty; is a variable unset?");
+  assertEquals(
+    usageError("-", "a.png", "-"),
+    "- and --files-from - read standard input; use only one of them, once",
+  );
+});
+
+Deno.test("readArgs() rejects fields of --preprocessing that do not exist", () => {
+  const fields = { resize: 8, cropWidth: 7, mean: [0, 0, 0], rounding: "caffe" };
+  assertEquals(read("--preprocessing", JSON.stringify(fields), "a.png").preprocessing?.mean, [
+    0,
+    0,
+    0,
+  ]);
+  for (const json of ['{"Crop":227}', '{"crop":227,"size":1}', '{"__proto__":{}}']) {
+    assertMatch(
+      usageError("--preprocessing", json, "a.png"),
+      /^a field of --preprocessing is "(Crop|size|__proto__)", must be resize, .+ or rounding$/,
+    );
+  }
 });
 
 Deno.test("readArgs() rejects options that cannot be combined", () => {

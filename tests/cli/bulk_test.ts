@@ -1,4 +1,6 @@
-import { assert, assertEquals, assertMatch } from "../assert.ts";
+import { FileError } from "../../src/errors.ts";
+import { linesOf as linesOfText } from "../../src/cli/lines.ts";
+import { assert, assertEquals, assertMatch, assertRejects } from "../assert.ts";
 import { crashingWorker } from "../image/threads/replace_worker.ts";
 import { cli, fixture, otherWorker, run, TempFolder, theError } from "./run.ts";
 
@@ -202,9 +204,33 @@ Deno.test("--resume leaves other files unchanged", async () => {
   assertEquals(error, "notes.txt: line 2 is not --jsonl output");
   assertEquals(await Deno.readTextFile(path), text);
   assertEquals((await Array.fromAsync(Deno.readDir(folder.path))).length, 1);
+  // no line break at all: not a line that was interrupted
+  for (const rest of ["one line", '{"input":1', '{"input":"a.png","error":"gone"}\nx']) {
+    await folder.write("notes.txt", rest);
+    const number = rest.split("\n").length;
+    assertEquals(
+      theError(await run(args, { cwd: folder.path }), 1),
+      `notes.txt: line ${number} is not --jsonl output`,
+    );
+    assertEquals(await Deno.readTextFile(path), rest);
+  }
   const nowhere = [...tiny, "--resume=no/out.jsonl", fixture("models/waves.png")];
   const { code, stderr } = await run(nowhere, { cwd: folder.path });
   assertEquals([code, stderr], [1, "error: no/out.jsonl: its folder does not exist\n"]);
+});
+
+Deno.test({
+  name: "--resume and --files-from refuse pipes, devices and endless lines at once",
+  ignore: Deno.build.os !== "linux",
+  fn: async () => {
+    const image = fixture("models/waves.png");
+    assertEquals(
+      theError(await run([...tiny, "--resume=/dev/full", image]), 1),
+      "/dev/full: is not a file",
+    );
+    const lines = linesOfText(new Blob([new Uint8Array(2 ** 26 + 1).fill(0x41)]).stream(), "a.txt");
+    await assertRejects(() => lines.next(), FileError, "a.txt: has a line that is too long");
+  },
 });
 
 Deno.test({

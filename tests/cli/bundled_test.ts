@@ -1,7 +1,9 @@
 /** The command with the bundled model. */
 
+import { dirname } from "node:path";
+import { pathToFileURL } from "node:url";
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "../assert.ts";
-import { fixture, run } from "./run.ts";
+import { cli, fixture, run, TempFolder } from "./run.ts";
 
 const photo = (name: string) => new URL(`../photos/${name}`, import.meta.url).pathname;
 
@@ -30,6 +32,22 @@ Deno.test("the command names the bundled model, and how to get more classes", as
   assertEquals(hint, `200 classes; for ImageNet's 1000, run: ${command}`);
   assertEquals(end, "");
   assertEquals((await run(["-q", ...args])).stderr, "");
+});
+
+Deno.test("the command to get more classes works in any folder", async () => {
+  await using folder = await TempFolder.make();
+  const args = ["--offline", fixture("image/images/one-pixel.jpg")];
+  for (
+    const [cwd, flags, name] of [
+      [folder.path, ["-A"], pathToFileURL(cli).href],
+      [dirname(cli), ["-A"], "cli.ts"],
+      // the folder is not known
+      [folder.path, ["--no-prompt", `--allow-read=${dirname(cli)}`], "cli.ts"],
+    ] as const
+  ) {
+    const { stderr } = await run(args, { cwd, flags });
+    assertStringIncludes(stderr, `run: deno run -A ${name} pull squeezenet (`);
+  }
 });
 
 Deno.test("JSON names the bundled model", async () => {

@@ -202,6 +202,16 @@ Deno.test("classify --features does not replace the list of images, or one of it
   const line = theError(await run([...args, photo]), 1);
   assert(line.startsWith(`${list}: `), line);
   assertEquals(await Deno.readTextFile(npy), "old");
+
+  // the matrix cannot be written
+  const other = `${folder.path}/folder.npy`;
+  await Deno.mkdir(other);
+  await folder.write("folder.txt", "old");
+  assertEquals(
+    theError(await run(["--features", "-q", "-o", other, photo]), 1),
+    `${other}: is a folder`,
+  );
+  assertEquals(await Deno.readTextFile(`${folder.path}/folder.txt`), "old");
 });
 
 Deno.test("wrong usage of --features exits with 2 and one error", async () => {

@@ -1,6 +1,10 @@
 import { decodeImage } from "../../src/image/decode.ts";
 import { readCommand } from "../../src/cli/args.ts";
 import { UsageError } from "../../src/cli/errors.ts";
+import { parameterShapes } from "../../src/layers/parameter.ts";
+import { createModel } from "../../src/models/mod.ts";
+import { elements } from "../../src/tensor.ts";
+import { type TensorToWrite, writeSafetensors } from "../../src/weights/mod.ts";
 import { fileURLToPath } from "node:url";
 import {
   assert,
@@ -79,6 +83,44 @@ Deno.test("explain names wrong classes, images and places in one line", async ()
   assertEquals([code, stderr], [1, `error: ${lost}: its folder does not exist\n`]);
 });
 
+Deno.test("explain writes its file also if nobody reads the classes", async () => {
+  await using folder = await TempFolder.make();
+  const png = `${folder.path}/why.png`;
+  const process = new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "-A", cli, "explain", "-q", ...model, coffee, "-o", png],
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  await process.stdout.cancel();
+  const [{ code }, stderr] = await Promise.all([
+    process.status,
+    new Response(process.stderr).text(),
+  ]);
+  assertEquals([code, stderr], [0, ""]);
+  assert((await Deno.stat(png)).size > 0);
+});
+
+Deno.test("explain replaces neither the photo nor one of its files by the other", async () => {
+  await using folder = await TempFolder.make();
+  const photo = await folder.write("photo.jpg", await Deno.readFile(coffee));
+  const args = ["explain", "-q", ...model, photo], quoted = JSON.stringify(photo);
+  for (const option of ["--output", "--html"]) {
+    assertEquals(
+      theError(await run([...args, option, photo]), 2),
+      `${option} is ${quoted}, which would replace ${photo}, the photo; choose another name`,
+    );
+  }
+  const out = `${folder.path}/out`, again = `${folder.path}/./out`;
+  assertEquals(
+    theError(await run([...args, "-o", out, "--html", again]), 2),
+    `--html is ${JSON.stringify(again)}, which would replace ${again}, the file of --output; ` +
+      "choose another name",
+  );
+  assertEquals(await Array.fromAsync(Deno.readDir(folder.path), ({ name }) => name), ["photo.jpg"]);
+  assertEquals(await Deno.readFile(photo), await Deno.readFile(coffee));
+});
+
 Deno.test("readCommand() accepts the options of explain for explain only", async () => {
   const error = async (...args: string[]) =>
     (await assertRejects(() => readCommand(args), UsageError)).message;
@@ -134,20 +176,56 @@ Deno.test({
   name: "--show draws on a terminal with colours, and prints only text elsewhere",
   ignore: !hasScript,
   fn: async () => {
-    const inTerminal = async (variables: Record<string, string>) => {
-      const line = `stty cols 60; "$DENO" run -A ${cli} -q ${model.join(" ")} --show ${coffee}`;
+    const inTerminal = async (columns: number, variables: Record<string, string> = {}) => {
+      const line = `stty cols ${columns}; "$DENO" run -A ${cli} -q ${
+        model.join(" ")
+      } --show ${coffee}`;
       const env = { SHELL: "/bin/sh", TERM: "xterm", COLORTERM: "", ...variables };
       return await shell(`script -qec ${shellQuote(line)} /dev/null`, { env });
     };
     const piped = run([coffee, "-q", "--show", ...model]);
-    const [drawn, plain] = await Promise.all([inTerminal({}), inTerminal({ NO_COLOR: "1" })]);
+    const [drawn, plain, unknown] = await Promise.all([
+      inTerminal(60),
+      inTerminal(60, { NO_COLOR: "1" }),
+      inTerminal(0),
+    ]);
     assertEquals([drawn.code, plain.code], [0, 0], drawn.stdout);
     // two pictures of 29 columns, in 256 colours
-    // deno-lint-ignore no-control-regex
-    const rows = drawn.stdout.replace(/\x1b\[[\d;]*m/g, "").split("\r\n");
-    assertEquals(rows.filter((row) => row.startsWith("▀")), Array(10).fill("▀".repeat(59)));
+    const rowsOf = (screen: string) =>
+      // deno-lint-ignore no-control-regex
+      screen.replace(/\x1b\[[\d;]*m/g, "").split("\r\n").filter((row) => row.startsWith("▀"));
+    assertEquals(rowsOf(drawn.stdout), Array(10).fill("▀".repeat(59)));
+    // a terminal that does not know its columns has 80
+    assertEquals(rowsOf(unknown.stdout)[0], "▀".repeat(79));
     assertStringIncludes(drawn.stdout, "\x1b[38;5;");
     assertEquals(plain.stdout.replaceAll("\r", ""), (await piped).stdout);
     assert(!plain.stdout.includes("▀"));
+  },
+});
+
+Deno.test({
+  name: "--show reports weights that cannot be loaded once, and counts files that are not images",
+  ignore: !hasScript,
+  fn: async () => {
+    await using folder = await TempFolder.make();
+    const tensors = [...parameterShapes(createModel("alexnet-tiny"))].map((
+      [name, shape],
+    ): TensorToWrite => ({ name, dtype: "F32", shape, data: new Float32Array(elements(shape)) }));
+    const wrong = writeSafetensors(tensors, { file_crc32: "01234567" });
+    const weights = await folder.write("wrong.safetensors", wrong);
+    for (const name of ["1.jpg", "2.jpg"]) await Deno.copyFile(coffee, `${folder.path}/${name}`);
+    const inTerminal = (options: string) =>
+      shell(
+        `script -qec ${shellQuote(`"$DENO" run -A ${cli} --show ${options} ${folder.path}`)} ` +
+          "/dev/null",
+        { env: { SHELL: "/bin/sh", TERM: "xterm", COLORTERM: "" } },
+      );
+    const [failed, shown] = await Promise.all([
+      inTerminal(`--weights ${weights}`),
+      inTerminal(model.join(" ")),
+    ]);
+    assertEquals(failed.stdout.split("checksum is wrong").length, 2, failed.stdout);
+    assertStringIncludes(shown.stdout, "skipped 1 file without an image's extension");
+    assertEquals([failed.code, shown.code], [1, 0]);
   },
 });

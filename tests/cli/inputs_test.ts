@@ -2,8 +2,8 @@ import { pathToFileURL } from "node:url";
 import { filesIn, filesMatching } from "../../src/cli/files.ts";
 import { expand } from "../../src/cli/inputs.ts";
 import { FileError } from "../../src/errors.ts";
-import { assertEquals, assertMatch, assertRejects } from "../assert.ts";
-import { TempFolder } from "./run.ts";
+import { assert, assertEquals, assertMatch, assertRejects } from "../assert.ts";
+import { run, TempFolder, theError } from "./run.ts";
 
 const windows = Deno.build.os === "windows";
 
@@ -75,6 +75,11 @@ Deno.test("expand() yields an error for a pattern that matches nothing", async (
   const [input] = await inputsOf(`${folder.path}/*.jpg`);
   const { message } = await assertRejects(() => input.read(), FileError);
   assertEquals(message, `${folder.path}/*.jpg: no file matches`);
+});
+
+Deno.test("expand() yields an error for a wrong pattern", async () => {
+  const [input] = await inputsOf("[z-a].png");
+  await assertRejects(() => input.read(), FileError, "[z-a].png: is not a valid pattern");
 });
 
 Deno.test("filesMatching() and filesIn() list no more levels than needed", async () => {
@@ -159,8 +164,27 @@ Deno.test("expand() rejects other URL schemes", async () => {
   await assertRejects(
     () => input.read(),
     FileError,
-    "unsupported URL, must be http, https, data or file",
+    "unsupported URL, must be http, https or file",
   );
+  for (const url of ["http://", "https://a b/cat.jpg"]) {
+    const [input] = await inputsOf(url);
+    await assertRejects(() => input.read(), FileError, `${url}: is not a valid URL`);
+  }
+});
+
+Deno.test("weights and files of results at wrong URLs are one error", async () => {
+  for (const url of ["s3://a/b", "http://", "file:///%zz", "file:///a%2Fb"]) {
+    for (const option of ["--weights", "--resume"]) {
+      const line = theError(await run([option, url, "a.png"]), 1);
+      assert(line.startsWith(`${url}: `), line);
+    }
+  }
+});
+
+Deno.test("a name that is not UTF-8 is reported as such", async () => {
+  const [input] = await inputsOf("caf\ufffd.png");
+  const line = "caf\ufffd.png: no such file; if its name is not UTF-8, rename it";
+  await assertRejects(() => input.read(), FileError, line);
 });
 
 Deno.test("expand() accepts file URLs", async () => {

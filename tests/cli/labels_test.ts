@@ -36,6 +36,10 @@ Deno.test("--classes rejects a file that does not fit the model", async () => {
     const file = await folder.write("labels.txt", content);
     assertEquals(theError(await run(["--classes", file, photo]), 1), `${file}: ${reason}`);
   }
+  if (Deno.build.os === "linux") {
+    const line = theError(await run(["--classes", "/dev/zero", photo]), 1);
+    assertEquals(line, "/dev/zero: larger than 16 MiB");
+  }
   const missing = `${folder.path}/none.txt`;
   assertEquals(theError(await run(["--classes", missing, photo]), 1), `${missing}: no such file`);
   assertEquals(

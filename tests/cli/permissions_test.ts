@@ -150,6 +150,20 @@ Deno.test({
   },
 });
 
+Deno.test("a missing permission to write is reported before anything is computed", async () => {
+  for (
+    const args of [
+      ["learn", "gone", "-o", "out.safetensors"],
+      ["quantize", "gone.pth", "-o", "out.safetensors"],
+      ["evaluate", "gone", "--html", "out.html"],
+      ["--features", "gone.png", "-o", "out.npy"],
+    ]
+  ) {
+    const flags = ["--no-prompt", "--allow-read", "--allow-env"];
+    assertMatch(theError(await run(args, { flags }), 2), /^Requires write access to "out\./);
+  }
+});
+
 Deno.test("a missing permission for the weights is reported as such", async () => {
   const args = ["-q", "--weights", fixture("weights/model.pth"), image];
   const error = theError(await run(args, { flags: [`--allow-read=${image}`] }), 2);

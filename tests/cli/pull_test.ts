@@ -324,3 +324,17 @@ function constant(network: NetworkName): Uint8Array {
   });
   return writeSafetensors(tensors);
 }
+
+Deno.test({
+  name: "models and rm name a cache that cannot be read",
+  ignore: Deno.build.os === "windows",
+  fn: async () => {
+    await using folder = await TempFolder.make();
+    const loop = `${folder.path}/loop`;
+    await Deno.symlink("loop", loop);
+    for (const args of [["models"], ["rm", "squeezenet"]]) {
+      const line = theError(await withCache(loop, args), 1);
+      assert(line.startsWith(`${loop}: `), line);
+    }
+  },
+});

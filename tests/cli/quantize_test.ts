@@ -88,6 +88,23 @@ Deno.test("wrong usage of quantize exits with 2 and one error", async () => {
   assertMatch(await errorOf(narrow, "-o", "b.safetensors", "-m", "x"), /^--model is "x", must be/);
 });
 
+Deno.test("quantize says that outputs are not finite, and that a file cannot be written, at once", async () => {
+  await using folder = await TempFolder.make();
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  using model = createModel("alexnet-tiny").init(backend, { seed: 1 });
+  model.stateDict().get("classifier.4.bias")!.write(Float32Array.of(NaN));
+  const from = await folder.write("from.safetensors", await saveModel(model));
+  await Deno.mkdir(`${folder.path}/photos`);
+  await Deno.copyFile(`${photos}/rocket.jpg`, `${folder.path}/photos/rocket.jpg`);
+  const args = ["quantize", "-q", "--calibrate", `${folder.path}/photos`, from, "-o"];
+  assertMatch(
+    theError(await run([...args, `${folder.path}/out.safetensors`]), 1),
+    /rocket\.jpg: AlexNetTiny computes an output that is not finite; quantize other weights$/,
+  );
+  const lost = `${folder.path}/no/out.safetensors`;
+  assertEquals(theError(await run([...args, lost]), 1), `${lost}: its folder does not exist`);
+});
+
 Deno.test("quantize reports folders without photos in one error, and leaves no output", async () => {
   await using folder = await TempFolder.make();
   const from = String(bundledWeights()), to = `${folder.path}/out.safetensors`;
@@ -105,6 +122,8 @@ Deno.test("quantize reports folders without photos in one error, and leaves no o
     stderr,
     /^warning: .+a\.png: .+; skipped\nerror: .+broken: has no photo that can be read\n$/,
   );
+  const quiet = ["quantize", "-q", "--calibrate", `${folder.path}/broken`, from, "-o", to];
+  assertMatch(theError(await run(quiet), 1), /broken: has no photo that can be read$/);
   assertMatch(
     theError(await run(["quantize", "gone.pth", "-o", to]), 1),
     /^gone\.pth: no such file$/,

@@ -1,3 +1,4 @@
+import { Decoders } from "../../src/cli/decoders.ts";
 import { assert, assertEquals, assertMatch } from "../assert.ts";
 import { hugePng } from "../image/fixtures.ts";
 import { crashingWorker } from "../image/threads/replace_worker.ts";
@@ -188,11 +189,18 @@ Deno.test("serve continues when photos crash decoding threads", async () => {
   }
 });
 
+Deno.test("a server may have as little memory as one wants", () => {
+  const preprocessing = { resize: 8, crop: 8, mean: [0, 0, 0], std: [1, 1, 1] } as const;
+  for (const bytes of [1, 2, 3, 4]) new Decoders(preprocessing, bytes)[Symbol.dispose]();
+});
+
 Deno.test("serve reports when it cannot listen", async () => {
   using other = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = other.addr;
   const line = theError(await run(["serve", "-q", `--port=${port}`]), 1);
   assertMatch(line, new RegExp(`^cannot listen on 127\\.0\\.0\\.1:${port}: address in use`));
+  const noHost = theError(await run(["serve", "-q", "--port=0", "--host=a b"]), 1);
+  assertMatch(noHost, /^cannot listen on a b:0: invalid host/);
 });
 
 Deno.test("serve names missing permissions", async () => {

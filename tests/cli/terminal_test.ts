@@ -1,10 +1,12 @@
 import { assert, assertEquals, assertMatch } from "../assert.ts";
 import { cli, fixture, run, shell, TempFolder, theError } from "./run.ts";
 import { shellQuote } from "../../src/cli/permissions.ts";
+import { writeAll } from "../../src/cli/terminal.ts";
 
 const waves = fixture("models/waves.png");
 const args = `-m alexnet-tiny --random --seed 1 -k 2 ${shellQuote(waves)}`;
 const escape = "\x1b";
+const root = new URL("../../", import.meta.url).href;
 
 /** Whether util-linux's `script` is installed, which runs a command in a terminal. */
 const hasScript = Deno.build.os === "linux" &&
@@ -31,7 +33,7 @@ Deno.test("without a terminal there are no colours and no bars", async () => {
 });
 
 Deno.test({
-  name: "a terminal shows colours, unless NO_COLOR or --no-color is set",
+  name: "a terminal shows colours, unless it has none, or NO_COLOR or --no-color is set",
   ignore: !hasScript,
   fn: async () => {
     const { code, screen } = await inTerminal(`${args} gone.png`);
@@ -40,6 +42,7 @@ Deno.test({
       assert(screen.includes(escape + colour), screen);
     }
     const plain = await Promise.all([
+      inTerminal(`${args} gone.png`, { TERM: "dumb" }),
       inTerminal(`${args} gone.png`, { NO_COLOR: "1" }),
       inTerminal(`${args} --no-color gone.png`),
     ]);
@@ -86,6 +89,62 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name: "a progress bar fits a narrow terminal",
+  ignore: !hasScript,
+  fn: async () => {
+    for (
+      const [columns, frame] of [[40, /^down [█░]{18} 1\/4 long images *$/], [9, /^down 1\/4$/]]
+    ) {
+      const code = `
+        const { Progress } = await import(${JSON.stringify(`${root}src/cli/progress.ts`)});
+        const progress = new Progress("down", true);
+        await new Promise((done) => setTimeout(done, 520));
+        progress.update(1, 4, "long images");
+        progress.clear();`;
+      const line = `stty cols ${columns}; "$DENO" eval ${shellQuote(code)}`;
+      const { stdout } = await shell(`script -qec ${shellQuote(line)} /dev/null`, {
+        env: { SHELL: "/bin/sh", TERM: "xterm" },
+      });
+      const [, drawn, blanks] = stdout.split("\r");
+      assertMatch(drawn, frame as RegExp);
+      assert(drawn.length < Number(columns), stdout);
+      assertEquals(blanks, " ".repeat(drawn.length));
+    }
+  },
+});
+
+Deno.test("writeAll() waits for the reader of a pipe that does not block", () => {
+  let tries = 0;
+  const written: number[] = [];
+  const stream = {
+    writeSync(bytes: Uint8Array): number {
+      if (tries++ % 2 === 0) throw new Deno.errors.WouldBlock("full");
+      written.push(...bytes.subarray(0, 2));
+      return Math.min(2, bytes.length);
+    },
+  };
+  writeAll(stream, "abc");
+  assertEquals(String.fromCharCode(...written), "abc");
+});
+
+Deno.test({
+  name: "JSON keeps names with control characters, which cannot control the terminal",
+  ignore: Deno.build.os === "windows",
+  fn: async () => {
+    await using folder = await TempFolder.make();
+    const names = ["\x9b31mred.png", "\x1b[31mred.png", "del\x7f\n.png"];
+    for (const name of names) await folder.write(name, await Deno.readFile(waves));
+    const paths = names.map((name) => `${folder.path}/${name}`);
+    const options = ["-q", "-m", "alexnet-tiny", "-k", "1"];
+    const { stdout } = await run([...options, "--jsonl", ...paths]);
+    // deno-lint-ignore no-control-regex
+    assert(!/[\0-\x09\x0b-\x1f\x7f-\x9f]/.test(stdout), stdout);
+    const inputs = stdout.trim().split("\n").map((line) => JSON.parse(line).input);
+    assertEquals(inputs, paths);
+  },
+});
+
 Deno.test("a closed pipe is no error", async () => {
   const process = new Deno.Command(Deno.execPath(), {
     args: ["run", "--quiet", "-A", cli, "-q", "-m", "alexnet-tiny", "-k", "200", waves, waves],
@@ -96,6 +155,18 @@ Deno.test("a closed pipe is no error", async () => {
   await process.stdout.cancel();
   const [status, stderr] = await Promise.all([process.status, new Response(process.stderr).text()]);
   assertEquals([status.code, stderr], [0, ""]);
+});
+
+Deno.test("results are complete if nobody reads standard error", async () => {
+  const process = new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "-A", cli, "-m", "alexnet-tiny", "-k1", "gone.png", waves, waves],
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  await process.stderr.cancel();
+  const [status, stdout] = await Promise.all([process.status, new Response(process.stdout).text()]);
+  assertEquals([status.code, stdout.split("\n").filter((line) => line === waves).length], [1, 2]);
 });
 
 Deno.test({

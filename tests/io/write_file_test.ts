@@ -43,6 +43,26 @@ Deno.test("writeFile() leaves nothing when writing or finishing fails", async ()
   assertEquals([...Deno.readDirSync(folder.path)].length, 1);
 });
 
+Deno.test("writeFile() calls back before it replaces the file, and keeps it if that fails", async () => {
+  await using folder = await TempFolder.make();
+  const path = await folder.write("a", "old");
+  const writeContent = async (onComplete: () => Promise<void>) =>
+    // deno-lint-ignore require-await -- the callback is asynchronous
+    await writeFile(path, async (sink) => sink.write(0, content), onComplete);
+  const seen: string[] = [];
+  await writeContent(async () => {
+    for (const { name } of Deno.readDirSync(folder.path)) {
+      seen.push(await Deno.readTextFile(`${folder.path}/${name}`));
+    }
+  });
+  assertEquals(seen.sort(), ["new", "old"]);
+  assertEquals(await Deno.readTextFile(path), "new");
+  await folder.write("a", "old");
+  await assertRejects(() => writeContent(() => Promise.reject(new Error("no"))), Error, "no");
+  assertEquals(await Deno.readTextFile(path), "old");
+  assertEquals([...Deno.readDirSync(folder.path)].length, 1);
+});
+
 /** Writes "new", the end first. */
 // deno-lint-ignore require-await -- the callback is asynchronous
 const writeNew = async (sink: ByteSink) => {

@@ -1,0 +1,62 @@
+/** Checks and writes the files that the user names. */
+
+import { resolve } from "node:path";
+import { FileError } from "../errors.ts";
+import { writeFile } from "../io/write_file.ts";
+import { asWriteError, isPermissionError, isSystemError, UsageError } from "./errors.ts";
+import { pathOf } from "./inputs.ts";
+
+/** Throws if a file cannot be written, before anything is computed for it. Changes nothing. */
+export async function checkOutput(output: string): Promise<void> {
+  const path = pathOf(output), stop = new Error("that was all");
+  const { isDirectory } = await Deno.stat(path).catch((error) => {
+    if (isPermissionError(error)) throw error;
+  }) ?? {};
+  if (isDirectory) throw new FileError(output, "is a folder");
+  await writeFile(path, () => Promise.reject(stop)).catch((error) => {
+    if (error !== stop) throw isSystemError(error) ? asWriteError(output, error) : error;
+  });
+}
+
+/**
+ * Throws if a file to write is one that is read, or also written.
+ *
+ * @param option The option that names the file to write.
+ * @param output Its value.
+ * @param replaced The file that it would replace.
+ * @param other The other file.
+ * @param what What the other file is.
+ */
+export async function checkDiffers(
+  option: string,
+  output: string,
+  replaced: string,
+  other: string,
+  what: string,
+): Promise<void> {
+  if (await placeOf(replaced) !== await placeOf(other)) return;
+  throw new UsageError(
+    `${option} is ${JSON.stringify(output)}, which would replace ${replaced}, ${what}; ` +
+      "choose another name",
+  );
+}
+
+/** The absolute path of a file; where it leads, if it is a link. */
+async function placeOf(file: string): Promise<string> {
+  const path = resolve(pathOf(file));
+  return await Deno.realPath(path).catch(() => path);
+}
+
+/**
+ * Writes a file. On an error, it stays as it was.
+ *
+ * @throws {FileError} With the name of the file.
+ */
+export async function writeBytes(file: string, bytes: Uint8Array): Promise<void> {
+  try {
+    // deno-lint-ignore require-await -- the sink is synchronous
+    await writeFile(pathOf(file), async (sink) => sink.write(0, bytes));
+  } catch (error) {
+    throw isSystemError(error) ? asWriteError(file, error) : error;
+  }
+}
