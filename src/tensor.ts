@@ -184,5 +184,5 @@ export function elements(shape: Shape): number {
 
 /** Returns whether two shapes are equal. */
 export function sameShape(a: Shape, b: Shape): boolean {
-  return a.length === b.length && a.every((size, i) => size === b[i]);
+  return a === b || a.length === b.length && a.every((size, i) => size === b[i]);
 }

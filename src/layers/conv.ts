@@ -156,7 +156,8 @@ export abstract class Conv extends Layer {
       groups,
     });
     try {
-      const y = conv(this.#axes, x, weight, bias, { ...this.options, ...options, algorithm }, {
+      const y = conv(this.#axes, x, weight, bias, options, {
+        algorithm,
         isExact: precision === "int8",
         inputRange: this.inputRange,
         convolution: this.#convolutionOf(x.shape),

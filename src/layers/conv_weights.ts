@@ -36,7 +36,8 @@ interface Prepared extends ConvOperands<Tensor | PreparedConv | QuantizedConv> {
 /** What operands were computed from. */
 interface Origin extends Preparation {
   readonly eps: number | undefined;
-  readonly sources: readonly { readonly tensor: Tensor; readonly version: number }[];
+  readonly tensors: readonly (Tensor | null | undefined)[];
+  readonly versions: readonly (number | undefined)[];
 }
 
 /** Packs and folds weights once, and again after a tensor that they come from has changed. */
@@ -51,11 +52,12 @@ export class ConvWeights {
   ): ConvOperands<Tensor | PreparedConv | QuantizedConv> {
     const { norm, pack } = preparation;
     if (!norm && (!pack || plain.weight instanceof QuantizedConv)) return plain;
-    const origin = originOf(plain, preparation);
-    if (!this.#prepared || !this.#origin || !isSame(this.#origin, origin)) {
+    const tensors = sourcesOf(plain, norm);
+    if (!this.#prepared || !this.#origin || !isOrigin(this.#origin, tensors, preparation)) {
       this.dispose();
       this.#prepared = prepare(plain, preparation);
-      this.#origin = origin;
+      const versions = tensors.map((tensor) => tensor?.version);
+      this.#origin = { ...preparation, eps: norm?.options.eps, tensors, versions };
     }
     const { weight, bias } = this.#prepared;
     return { weight, bias: norm ? bias : plain.bias };
@@ -68,23 +70,31 @@ export class ConvWeights {
   }
 }
 
-function originOf(
+/** The tensors that operands are computed from. */
+function sourcesOf(
   { weight, bias }: ConvOperands<Tensor | QuantizedConv>,
-  preparation: Preparation,
-): Origin {
-  const { norm } = preparation;
+  norm: BatchNorm | undefined,
+): (Tensor | null | undefined)[] {
   const values = weight instanceof QuantizedConv ? weight.scale : weight;
-  const tensors = norm ? [values, bias, ...Object.values(norm.tensors)] : [values];
-  const sources = tensors.filter((tensor) => tensor !== null)
-    .map((tensor) => ({ tensor, version: tensor.version }));
-  return { ...preparation, eps: norm?.options.eps, sources };
+  if (!norm) return [values];
+  const { runningMean, runningVar, weight: factor, bias: offset } = norm.tensors;
+  return [values, bias, runningMean, runningVar, factor, offset];
 }
 
-function isSame(a: Origin, b: Origin): boolean {
-  return a.norm === b.norm && a.pack === b.pack && a.eps === b.eps &&
-    a.sources.every(({ tensor, version }, i) =>
-      tensor === b.sources[i]?.tensor && version === b.sources[i].version
-    );
+/** Whether operands were computed from these tensors, with their present values. */
+function isOrigin(
+  origin: Origin,
+  tensors: readonly (Tensor | null | undefined)[],
+  { norm, pack }: Preparation,
+): boolean {
+  if (origin.norm !== norm || origin.pack !== pack || origin.eps !== norm?.options.eps) {
+    return false;
+  }
+  for (let i = 0; i < tensors.length; i++) { // not every(): each pass runs this for each layer
+    const tensor = tensors[i];
+    if (origin.tensors[i] !== tensor || origin.versions[i] !== tensor?.version) return false;
+  }
+  return true;
 }
 
 /** Folds and packs. */

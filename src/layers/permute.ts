@@ -12,6 +12,9 @@ import {
   inversePermutation,
   permutation,
   permute,
+  reorder,
+  type Reordering,
+  shuffle,
 } from "../ops/permute.ts";
 import type { Shape, Tensor } from "../tensor.ts";
 import { checkForward, type ForwardOptions, Layer } from "./layer.ts";
@@ -23,6 +26,8 @@ import { checkForward, type ForwardOptions, Layer } from "./layer.ts";
 export class ChannelShuffle extends Layer {
   /** The name in `torch.nn`. */
   override readonly type = "ChannelShuffle";
+  /** That of the last forward pass. A graph passes the same shape object in every pass. */
+  #reordering: Reordering | undefined;
 
   /**
    * Creates the layer.
@@ -44,7 +49,10 @@ export class ChannelShuffle extends Layer {
   /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
     const out = checkForward(this.type, x, options);
-    const y = channelShuffle(x, this.groups, { out });
+    if (this.#reordering?.shape !== x.shape) {
+      this.#reordering = shuffle("channelShuffle", x.shape, this.groups);
+    }
+    const y = reorder("channelShuffle", x, this.#reordering, out);
     this.saveShape(x);
     return y;
   }

@@ -20,6 +20,7 @@ import { checkActivation, type FusedOptions } from "./fused.ts";
 import {
   type AlgorithmOptions,
   checkAlgorithm,
+  type ConvAlgorithm,
   isDepthwise,
   PreparedConv,
 } from "./prepared_conv.ts";
@@ -91,6 +92,8 @@ export function conv1d(
 interface LayerOptions {
   /** What {@linkcode convGeometry} returns for these arguments, if it is known, and they are checked. */
   readonly convolution?: Convolution;
+  /** The algorithm, which is checked, too. Default: that of the options. */
+  readonly algorithm?: ConvAlgorithm;
   /** Whether depthwise convolutions give the same results in every build. */
   readonly isExact?: boolean;
   /** The range of x, for weights in 8 bits. Default: that of each sample. */
@@ -104,11 +107,12 @@ export function conv(
   weight: Tensor | PreparedConv | QuantizedConv,
   bias: Tensor | null,
   options: ConvOptions & FusedOptions & AlgorithmOptions,
-  { convolution, isExact, inputRange = null }: LayerOptions = {},
+  layer: LayerOptions = {},
 ): Tensor {
   const op = `conv${axes}d`;
+  const { convolution, isExact, inputRange = null } = layer;
   if (!convolution) checkOptions(op, options);
-  const { out, algorithm = "direct" } = options;
+  const { out } = options, { algorithm = options.algorithm ?? "direct" } = layer;
   checkTensor(op, "x", x, x);
   if (weight instanceof QuantizedConv) checkQuantizedConv(op, weight, x);
   else checkTensor(op, "weight", weight instanceof PreparedConv ? weight.packed : weight, x);
@@ -119,7 +123,9 @@ export function conv(
   const epilogue = { residual, activation: checkActivation(op, options), isExact };
   // every element of a residual is read before it is written
   const others = residual?.storage === out?.storage ? [bias] : [bias, residual];
-  checkAlgorithm(op, algorithm, weight.shape, [g.strideH, g.strideW], [g.dilationH, g.dilationW]);
+  if (!layer.algorithm) {
+    checkAlgorithm(op, algorithm, weight.shape, [g.strideH, g.strideW], [g.dilationH, g.dilationW]);
+  }
   if (weight instanceof PreparedConv || weight instanceof QuantizedConv) {
     const isQuantized = weight instanceof QuantizedConv;
     const { packed } = weight, groups = isQuantized ? weight.groups : weight.options.groups;

@@ -7,7 +7,7 @@
 import { kernelsOf } from "../backend/interface.ts";
 import type { CopyGeometry } from "../backend/geometry.ts";
 import { ArgumentError } from "../errors.ts";
-import type { Shape, Tensor } from "../tensor.ts";
+import { elements, type Shape, type Tensor } from "../tensor.ts";
 import {
   checkAnyShape,
   checkInteger,
@@ -43,17 +43,24 @@ export function permute(x: Tensor, dims: readonly number[], options: OutOptions 
   const op = "permute";
   checkTensor(op, "x", x, x);
   checkOptions(op, options);
-  const { shape, g } = permutation(op, x.shape, dims);
-  const target = { shape, out: options.out };
-  return produce(op, x, target, (y) => kernelsOf(x).stridedCopy(y, x, g));
+  return reorder(op, x, permutation(op, x.shape, dims), options.out);
+}
+
+/** The shape of a reordered tensor, and how to copy it. */
+export interface Reordering {
+  /** The shape of the result. */
+  readonly shape: Shape;
+  /** The copy. */
+  readonly g: CopyGeometry;
+}
+
+/** Copies a tensor in another order. */
+export function reorder(op: string, x: Tensor, { shape, g }: Reordering, out?: Tensor): Tensor {
+  return produce(op, x, { shape, out }, (y) => kernelsOf(x).stridedCopy(y, x, g));
 }
 
 /** Checks the arguments of a permutation, and returns the shape of its result and the copy. */
-export function permutation(
-  op: string,
-  input: Shape,
-  dims: readonly number[],
-): { readonly shape: Shape; readonly g: CopyGeometry } {
+export function permutation(op: string, input: Shape, dims: readonly number[]): Reordering {
   checkAnyShape(op, input);
   const order = checkPermutation(op, dims);
   if (order.length !== input.length) {
@@ -114,11 +121,15 @@ export function channelShuffle(x: Tensor, groups: number, options: OutOptions = 
   const op = "channelShuffle";
   checkTensor(op, "x", x, x);
   checkOptions(op, options);
-  checkGroups(op, x.shape, groups);
-  const [n, c] = x.shape;
-  const { g } = permutation(op, [n, groups, c / groups, x.size / (n * c)], [0, 2, 1, 3]);
-  const target = { shape: x.shape, out: options.out };
-  return produce(op, x, target, (y) => kernelsOf(x).stridedCopy(y, x, g));
+  return reorder(op, x, shuffle(op, x.shape, groups), options.out);
+}
+
+/** Checks the arguments of {@linkcode channelShuffle}, and returns the copy. */
+export function shuffle(op: string, shape: Shape, groups: number): Reordering {
+  checkGroups(op, shape, groups);
+  const [n, c, ...axes] = shape;
+  const { g } = permutation(op, [n, groups, c / groups, elements(axes)], [0, 2, 1, 3]);
+  return { shape, g };
 }
 
 /** Checks that a number of groups divides the channels of a shape. */
