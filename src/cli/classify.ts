@@ -12,7 +12,7 @@ import { type SelectedModel, selectModel } from "./model.ts";
 import { type Result, resultText, timingsText } from "./output.ts";
 import { type Outcome, outcomes, type Stages } from "./pipeline.ts";
 import { Progress } from "./progress.ts";
-import { complain, note, print, warn } from "./terminal.ts";
+import { complain, note, noteSkipped, print, warn } from "./terminal.ts";
 
 /** From this many images on, threads pay off: they start in 50 ms, and save 8 ms of 23 per image. */
 const bulkThreshold = 16;
@@ -56,8 +56,10 @@ export async function classify(options: Options): Promise<number> {
     batchSize: 1,
   };
   // not earlier: an unreadable image must not wait for 61 million weights
+  let hasLoaded = false;
   const prepare = () => {
-    progress.clear();
+    if (!hasLoaded) progress.clear(); // loading has a bar of its own
+    hasLoaded = true;
     return stages.prepare();
   };
 
@@ -74,9 +76,7 @@ export async function classify(options: Options): Promise<number> {
     if (format === "json") results.push(result);
   }
   progress.clear();
-  if (skipped > 0 && !quiet) {
-    note(`skipped ${skipped} file${skipped === 1 ? "" : "s"} without an image's extension`);
-  }
+  if (!quiet) noteSkipped(skipped);
 
   if (format === "json") {
     const { name, threads } = device.backend;

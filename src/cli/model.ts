@@ -1,7 +1,7 @@
 /** Selects the model that the command runs, and its weights. */
 
 import type { Backend } from "../backend/mod.ts";
-import { type Description, isPreprocessing, readDescription } from "../models/description.ts";
+import { type Description, invalidField, readDescription } from "../models/description.ts";
 import { type LoadModelOptions, modelFor } from "../models/load_model.ts";
 import { bundledWeights, isShipped } from "../models/bundled.ts";
 import { loadTensors, openInput, storedPrecision } from "../models/load.ts";
@@ -73,8 +73,9 @@ async function withOverrides<M extends Classifier>(
     throw new FileError(file, `has ${names}, but the model has ${numClasses} classes`);
   }
   const merged = { ...own, ...preprocessing };
-  if (!isPreprocessing(merged)) {
-    throw new UsageError("--preprocessing has an invalid value; see docs/command-line.md");
+  const invalid = invalidField(merged);
+  if (invalid) {
+    throw new UsageError(`--preprocessing has an invalid ${invalid}; see docs/command-line.md`);
   }
   return await make({ ...labels && { classes: labels }, preprocessing: merged });
 }

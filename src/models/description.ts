@@ -153,15 +153,26 @@ function isClassList(value: unknown): value is [wnid: string, label: string][] {
 
 /** Whether a value from outside is a complete and valid preprocessing. */
 export function isPreprocessing(value: unknown): value is Preprocessing {
+  return invalidField(value) === undefined;
+}
+
+/** The first field of a preprocessing from outside that is missing or invalid. */
+export function invalidField(value: unknown): keyof Preprocessing | undefined {
   const fields = (value ?? {}) as Record<string, unknown>;
   const { resize, interpolation, crop, cropWidth = crop, mean, std } = fields;
   const isSide = (side: unknown) =>
     Number.isInteger(side) && Number(side) >= 1 && Number(side) <= maxSide;
   const isColor = (list: unknown): list is number[] =>
     Array.isArray(list) && list.length === 3 && list.every(Number.isFinite);
-  const isFilter = interpolation === undefined || interpolations.some((f) => f === interpolation);
-  const isChoice = (name: typeof choiceNames[number]) =>
-    [undefined, ...preprocessingChoices[name]].some((known) => known === fields[name]);
-  return isFilter && choiceNames.every(isChoice) && [resize, crop, cropWidth].every(isSide) &&
-    isColor(mean) && isColor(std) && std.every((deviation) => deviation > 0);
+  if (!isSide(resize)) return "resize";
+  if (!isSide(crop)) return "crop";
+  if (!isSide(cropWidth)) return "cropWidth";
+  if (!isColor(mean)) return "mean";
+  if (!isColor(std) || !std.every((deviation) => deviation > 0)) return "std";
+  if (interpolation !== undefined && !interpolations.some((f) => f === interpolation)) {
+    return "interpolation";
+  }
+  return choiceNames.find((name) =>
+    ![undefined, ...preprocessingChoices[name]].some((known) => known === fields[name])
+  );
 }

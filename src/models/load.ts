@@ -133,8 +133,9 @@ export function checkInputSize(model: Classifier, file: WeightsFile): void {
   try {
     model.outputShape(model.inputShape());
   } catch (cause) {
-    const side = model.preprocessing.crop;
-    const reason = `is for images of ${side}×${side}, which ${model.type} does not support`;
+    const { crop, channels } = model.preprocessing,
+      kind = channels === "gray" ? "grey images" : "images";
+    const reason = `is for ${kind} of ${crop}×${crop}, which ${model.type} does not support`;
     throw new FileError(file.name, reason, { cause });
   }
 }

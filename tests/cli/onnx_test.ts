@@ -1,6 +1,6 @@
 /** The command with an ONNX model. */
 
-import { assertEquals, assertMatch } from "../assert.ts";
+import { assert, assertEquals, assertMatch } from "../assert.ts";
 import golden from "../fixtures/models/golden.json" with { type: "json" };
 import { fixture, run, theError } from "./run.ts";
 
@@ -69,6 +69,8 @@ Deno.test("--preprocessing replaces parts of the model's preprocessing", async (
   assertEquals(await predict('{"channels":"bgr"}') === usual, false);
   for (const json of ["", "[1]", "{", '{"channels":"cmyk"}', '{"std":[0,1,1]}', '{"crop":-1}']) {
     const result = await run(["--weights", exported, "--preprocessing", json, pictures[0]]);
-    assertMatch(theError(result, 2), /^--preprocessing /);
+    const field = /"(\w+)":/.exec(json)?.[1];
+    const line = field ? `--preprocessing has an invalid ${field};` : "--preprocessing ";
+    assert(theError(result, 2).startsWith(line));
   }
 });
