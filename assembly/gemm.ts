@@ -107,29 +107,14 @@ function gemmEdge(
  * beyond n, up to a whole panel, may be overwritten.
  */
 export function gemmPanels(c: usize, a: usize, b: usize, product: Product): void {
-  const m = product.m, n = product.n, k = product.k, ldc = product.ldc, flags = product.flags;
-  const aPanel = product.aPanel, bPanel = product.bPanel;
-  const rest = n % NR <= NR / 2 ? n % NR : 0, whole = n - rest;
-  let i = 0, to = c, ap = a;
-  if (k >= TALL_DEPTH) {
-    for (; i + TALL <= m; i += TALL, ap += 5 * aPanel, to += (TALL * ldc) << 2) {
-      let tile = to, bp = b;
-      for (let j = 0; j < whole; j += NR, tile += NR << 2, bp += bPanel) {
-        for (let part: usize = 0; part < 4; part++) gemm5x8(tile, ap, bp, zeroBias, 0, part);
-      }
-    }
-  }
-  for (; i < m; i += MR, ap += aPanel, to += (MR * ldc) << 2) {
-    let tile = to, bp = b;
-    for (let j = 0; j < whole; j += NR, tile += NR << 2, bp += bPanel) {
-      gemm4x8(tile, ldc, ap, bp, ROW, k, zeroBias, flags);
-    }
-  }
+  const m = product.m, n = product.n, k = product.k, ldc = product.ldc;
+  const rest = n % NR <= NR / 2 ? n % NR : 0, whole = ((n - rest + NR - 1) / NR) * NR;
+  gemmPart(c, a, b, 0, m, whole, product);
   if (rest == 0) return;
-  b += ((whole / NR) as usize) * bPanel;
-  c += whole << 2;
-  for (i = 0; i + 2 * MR <= m; i += 2 * MR, a += 2 * aPanel, c += (2 * MR * ldc) << 2) {
-    gemm8x4(c, ldc, a, aPanel, b, k);
+  const panel = product.aPanel, last = b + ((whole / NR) as usize) * product.bPanel;
+  let i = 0, to = c + (whole << 2);
+  for (; i + 2 * MR <= m; i += 2 * MR, a += 2 * panel, to += (2 * MR * ldc) << 2) {
+    gemm8x4(to, ldc, a, panel, last, k);
   }
-  if (i < m) gemm4x8(c, ldc, a, b, ROW, k, zeroBias, flags);
+  if (i < m) gemm4x8(to, ldc, a, last, ROW, k, zeroBias, FIRST);
 }

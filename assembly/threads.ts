@@ -82,17 +82,18 @@ export function claim(items: i32): i32 {
   if (ASC_FEATURE_THREADS && threads > 1 && !solo) {
     if (hasItem) atomic.add<i32>(control + DONE, 1);
     hasItem = false;
-    for (let ticket = atomic.load<i32>(control + TICKETS); ticket < earlierItems + items;) {
-      const seen = atomic.cmpxchg<i32>(control + TICKETS, ticket, ticket + 1);
-      if (seen == ticket) {
-        hasItem = true;
-        return ticket - earlierItems;
-      }
-      ticket = seen;
-    }
-    return -1;
+    return claimShared(earlierItems + items);
   }
   return nextItem < items ? nextItem++ : -1;
+}
+
+/** Claims a ticket below `end`. It calls itself if another thread was faster, so it is never inlined. */
+function claimShared(end: i32): i32 {
+  const ticket = atomic.load<i32>(control + TICKETS);
+  if (ticket >= end) return -1;
+  if (atomic.cmpxchg<i32>(control + TICKETS, ticket, ticket + 1) != ticket) return claimShared(end);
+  hasItem = true;
+  return ticket - earlierItems;
 }
 
 /** Makes claim() and join() count for this thread alone, or for all threads again. */
