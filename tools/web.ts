@@ -8,9 +8,9 @@
  *
  * A page is a folder with an `index.html` and, if it computes, a `main.ts` and a `worker.ts`. They
  * become `main.js`, `worker.js` and chunks that they load when they need them, with the parts of the
- * library that the page uses. All pages share `style.css` and `page.ts`. Styles are minified, other
- * files are copied. `service_worker.ts` gets the list of files, and pages that of the networks: the
- * bundled one, and those of `--model`.
+ * library that the page uses. All pages share `style.css` and `page.ts`. Styles are minified, pages
+ * lose their indentation, and other files are copied. `service_worker.ts` gets the list of files, and
+ * pages that of the networks: the bundled one, and those of `--model`.
  *
  * Fails if a page is too large.
  *
@@ -131,6 +131,11 @@ async function minifiedStyle(bytes: Uint8Array): Promise<Uint8Array> {
   return new TextEncoder().encode(code);
 }
 
+/** A page without the white space at the start of lines. */
+function withoutIndentation(bytes: Uint8Array): Uint8Array {
+  return new TextEncoder().encode(new TextDecoder().decode(bytes).replace(/\n\s+/g, "\n"));
+}
+
 /** Marks the library's modules as free of side effects, so that a page gets only what it uses. */
 const treeShaking: esbuild.Plugin = {
   name: "tree shaking",
@@ -195,6 +200,7 @@ for (const source of sources) {
   const name = basename(source);
   const bytes = await Deno.readFile(new URL(source, pages));
   if (name.endsWith(".css")) files[source] = await minifiedStyle(bytes);
+  else if (name.endsWith(".html")) files[source] = withoutIndentation(bytes);
   else if (!name.endsWith(".ts")) files[source] = bytes;
   else if (["page.ts", "main.ts", "worker.ts"].includes(name)) await addScript(source);
 }
