@@ -23,7 +23,7 @@ import {
   shown,
   storedForLater,
 } from "./classify.ts";
-import { findings, hasAdapter, Site, stepsOf } from "./site.ts";
+import { findings, hasAdapter, Site, stepsOf, until } from "./site.ts";
 
 const flags = [
   "--enable-unsafe-webgpu",
@@ -208,12 +208,16 @@ testWith(await needsChromium(executable), "the page that classifies photos", asy
   await step("works offline, after an update, too", async () => {
     await site.update();
     await page.reload();
-    await page.waitForFunction(
+    await until(
+      page,
       "navigator.serviceWorker.getRegistration().then(({ waiting }) => waiting !== null)",
     );
     await page.reload();
-    await page.waitForFunction(`caches.keys().then((names) =>
-      names.length === 1 && names[0].endsWith("0123456789ab"))`);
+    await until(
+      page,
+      `caches.keys().then((names) =>
+      names.length === 1 && names[0].endsWith("0123456789ab"))`,
+    );
     await settle(page);
     await site.setOffline(page, true);
     await page.reload();

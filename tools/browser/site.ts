@@ -84,6 +84,19 @@ export class Site implements AsyncDisposable {
 }
 
 /**
+ * Waits until an expression is true in the page, also through a reload. It may be a promise, which
+ * Playwright's `waitForFunction` takes for true.
+ */
+export async function until(page: Page, expression: string): Promise<void> {
+  const end = performance.now() + 60_000;
+  // a page that reloads evaluates nothing
+  while (!await page.evaluate(expression).catch(() => false)) {
+    if (performance.now() > end) throw new Error(`This did not become true: ${expression}`);
+    await page.waitForTimeout(50);
+  }
+}
+
+/**
  * Runs the steps of a test until one fails: each needs the page as the one before left it. If something
  * is missing, a step is skipped and its name says why.
  */
