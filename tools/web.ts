@@ -71,14 +71,13 @@ const networks = await Promise.all(
 );
 
 /** The network of an option `--model`. */
-async function networkOf(model: string, i: number): Promise<Network> {
+async function networkOf(model: string): Promise<Network> {
   const [, name, file] = /^(.+?)=(.+)$/.exec(model) ?? [];
   const stat = file === undefined ? undefined : await Deno.stat(file).catch(() => undefined);
   if (!stat?.isFile) return refuse(`--model ${model}: must be NAME=FILE, with a file of weights`);
   const hash = await hashOf(file);
-  // so that browsers that have stored a large file need not download it again with other pages
-  const below = i > 0 ? `networks/${hash}` : "networks";
-  const url = `${below}/${encodeURIComponent(basename(file))}`;
+  // so that browsers keep a large file with other pages, and never take an old one for a new one
+  const url = `networks/${hash}/${encodeURIComponent(basename(file))}`;
   return { name, file, url, bytes: stat.size, hash };
 }
 

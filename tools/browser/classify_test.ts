@@ -207,6 +207,7 @@ testWith(await needsChromium(executable), "the page that classifies photos", asy
 
   await step("works offline, after an update, too", async () => {
     await site.update();
+    const before = site.requested.length;
     await page.reload();
     await until(
       page,
@@ -219,6 +220,9 @@ testWith(await needsChromium(executable), "the page that classifies photos", asy
       names.length === 1 && names[0].endsWith("0123456789ab"))`,
     );
     await settle(page);
+    const after = site.requested.slice(before);
+    assert(after.includes("/classify/main.js"));
+    assertEquals(after.filter((path) => /networks/.test(path)), []); // they have not changed
     await site.setOffline(page, true);
     await page.reload();
     await settle(page);

@@ -45,6 +45,11 @@ export class Site implements AsyncDisposable {
     await Deno.writeTextFile(path, updated);
   }
 
+  /** The paths of all requests so far. */
+  get requested(): readonly string[] {
+    return this.#server.requested;
+  }
+
   /** Takes the network from a page, and from its service worker, which the browser leaves it to. */
   async setOffline(page: Page, isOffline: boolean): Promise<void> {
     await page.context().setOffline(isOffline);
