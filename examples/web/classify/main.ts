@@ -90,6 +90,8 @@ function usePhoto(photo: Photo | Promise<Photo>, sample?: Element): Promise<void
 
 /** Once there are a photo and a network: finds its classes, a heat map, and the time that it takes. */
 async function look(): Promise<void> {
+  const isStuck = hasPhoto && !hasNetwork && byId("loading").hidden;
+  if (isStuck && byId("problem").hidden) showProblem("Choose a network.");
   if (!hasPhoto || !hasNetwork) return;
   const signal = lookTurn.next();
   const scores = await client.call("classify", undefined, { signal });
@@ -163,7 +165,10 @@ async function load(next: NetworkSource, on: Device, signal: AbortSignal): Promi
       (threads > 1 ? `, ${threads} threads` : "");
     teach.dispatchEvent(new CustomEvent("network", { detail: { ...facts, source: next } }));
   } finally {
-    if (signal === networkTurn.signal) byId("loading").hidden = true;
+    if (signal === networkTurn.signal) {
+      byId("loading").hidden = true;
+      if (!hasNetwork) networks.press(); // so that the reader can choose it again
+    }
   }
 }
 

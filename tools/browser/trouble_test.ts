@@ -1,0 +1,40 @@
+/** Tests what the pages of `deno task web` do when something is missing or comes at another time. */
+
+import type { Page } from "npm:playwright-core@1.56.1";
+import { assertEquals, assertMatch } from "../../tests/assert.ts";
+import { needsChromium, testWith } from "../../tests/needs.ts";
+import { executable } from "./chromium.ts";
+import { settle } from "./classify.ts";
+import { Site, stepsOf } from "./site.ts";
+
+/** What a page says is wrong. */
+const problemOf = (page: Page) => page.textContent("#problem:not([hidden])");
+
+testWith(await needsChromium(executable), "the pages when something goes wrong", async (t) => {
+  const step = stepsOf(t);
+  await using site = await Site.open();
+  /** A page without a service worker. The server does not have the files with these names. */
+  const open = async (path: string, missing: RegExp, options = {}) => {
+    const page = await site.page("", { ...options, serviceWorkers: "block" });
+    await page.route(missing, (route) => route.fulfill({ status: 404 }));
+    await page.goto(new URL(path, page.url()).href);
+    return page;
+  };
+
+  await step("let the reader load a network again that could not be loaded", async () => {
+    const weights = /\.safetensors$/, page = await open("classify/", weights);
+    const network = page.locator("#networks .choice");
+    assertMatch(await problemOf(page) ?? "", /safetensors: the server answered 404 Not Found\.$/);
+    await page.click("[data-sample] >> nth=1");
+    await page.waitForSelector("#problem:text-is('Choose a network.')");
+    assertEquals(await network.getAttribute("aria-pressed"), "false");
+    await page.unroute(weights);
+    await network.click();
+    await settle(page);
+    assertEquals(await page.isVisible("#problem"), false);
+    assertEquals(await network.getAttribute("aria-pressed"), "true");
+    await page.context().close();
+  });
+
+  assertEquals(site.problems.filter((text) => !/404/.test(text)), []);
+});
