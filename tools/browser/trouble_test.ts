@@ -36,5 +36,19 @@ testWith(await needsChromium(executable), "the pages when something goes wrong",
     await page.context().close();
   });
 
+  await step("take photos that are dropped beside the page", async () => {
+    const page = await open("classify/", /^$/, { viewport: { width: 1900, height: 900 } });
+    await settle(page);
+    const accepted = await page.evaluate(`["dragover", "drop"].map((type) => {
+      const dataTransfer = new DataTransfer();
+      dataTransfer.items.add(new File(["no photo"], "notes.txt"));
+      const event = new DragEvent(type, { dataTransfer, bubbles: true, cancelable: true });
+      return !document.elementFromPoint(10, 300).dispatchEvent(event);
+    })`);
+    assertEquals(accepted, [true, true]);
+    assertMatch(await problemOf(page) ?? "", /^notes\.txt: /);
+    await page.context().close();
+  });
+
   assertEquals(site.problems.filter((text) => !/404/.test(text)), []);
 });
