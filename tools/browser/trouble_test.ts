@@ -50,5 +50,14 @@ testWith(await needsChromium(executable), "the pages when something goes wrong",
     await page.context().close();
   });
 
+  await step("say that a script is missing", async () => {
+    for (const path of ["classify/", "convolution/"]) {
+      const page = await open(path, /\/chunk-\w+\.js$/);
+      assertMatch(await problemOf(page) ?? "", /^A part of the page cannot be loaded\. /);
+      assertEquals(await page.locator("main[aria-busy=true]").count(), 0);
+      await page.context().close();
+    }
+  });
+
   assertEquals(site.problems.filter((text) => !/404/.test(text)), []);
 });
