@@ -59,5 +59,15 @@ testWith(await needsChromium(executable), "the pages when something goes wrong",
     }
   });
 
+  await step("do nothing and say why while there are no kernels", async () => {
+    const page = await open("convolution/", /\.wasm-\w+\.deflate$/);
+    const reason = await problemOf(page) ?? "";
+    assertMatch(reason, /^The page cannot compute: cannot load the kernels: .*\. Load it again\.$/);
+    await page.click("[data-steps='1']");
+    await page.click("[data-signal=spike]");
+    assertEquals(await problemOf(page), reason);
+    await page.context().close();
+  });
+
   assertEquals(site.problems.filter((text) => !/404/.test(text)), []);
 });
