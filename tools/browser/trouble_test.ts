@@ -69,5 +69,20 @@ testWith(await needsChromium(executable), "the pages when something goes wrong",
     await page.context().close();
   });
 
+  await step(
+    "move nothing for readers who want that",
+    async () => {
+      const options = { reducedMotion: "reduce" } as const;
+      const page = await open("classify/", /^$/, options);
+      await settle(page);
+      const styles = (selector: string, name: string, pseudo = "") =>
+        page.evaluate(`Array.from(document.querySelectorAll("${selector}"), (element) =>
+        getComputedStyle(element, "${pseudo}").${name})`);
+      await page.evaluate("document.querySelector('main').setAttribute('aria-busy', 'true')");
+      assertEquals(await styles(".frame", "animationName", "::after"), ["none"]);
+      await page.context().close();
+    },
+  );
+
   assertEquals(site.problems.filter((text) => !/404/.test(text)), []);
 });
