@@ -1,11 +1,13 @@
 /** Tests what the pages of `deno task web` do when something is missing or comes at another time. */
 
+import { Buffer } from "node:buffer";
 import type { Page } from "npm:playwright-core@1.56.1";
 import { assertEquals, assertMatch } from "../../tests/assert.ts";
 import { needsChromium, testWith } from "../../tests/needs.ts";
 import { executable } from "./chromium.ts";
 import { settle } from "./classify.ts";
 import { Site, stepsOf } from "./site.ts";
+import { card } from "./teach_page.ts";
 
 /** What a page says is wrong. */
 const problemOf = (page: Page) => page.textContent("#problem:not([hidden])");
@@ -83,6 +85,16 @@ testWith(await needsChromium(executable), "the pages when something goes wrong",
       await page.context().close();
     },
   );
+
+  await step("break long names on a phone", async () => {
+    const page = await open("classify/", /^$/, { viewport: { width: 320, height: 700 } });
+    await page.waitForSelector("#teach .card");
+    const buffer = Buffer.from("no photo"), file = { mimeType: "image/png", buffer };
+    await page.setInputFiles(`${card(1)} [type=file]`, { name: `${"w".repeat(99)}.png`, ...file });
+    await page.waitForSelector(`${card(1)} .problem:not([hidden])`);
+    assertEquals(await page.evaluate("document.documentElement.scrollWidth"), 320);
+    await page.context().close();
+  });
 
   assertEquals(site.problems.filter((text) => !/404/.test(text)), []);
 });
