@@ -72,9 +72,9 @@ testWith(await needsChromium(executable), "the pages when something goes wrong",
   });
 
   await step(
-    "move nothing for readers who want that",
+    "move nothing for readers who want that, and keep what is chosen visible",
     async () => {
-      const options = { reducedMotion: "reduce" } as const;
+      const options = { reducedMotion: "reduce", forcedColors: "active" } as const;
       const page = await open("classify/", /^$/, options);
       await settle(page);
       const styles = (selector: string, name: string, pseudo = "") =>
@@ -82,6 +82,10 @@ testWith(await needsChromium(executable), "the pages when something goes wrong",
         getComputedStyle(element, "${pseudo}").${name})`);
       await page.evaluate("document.querySelector('main').setAttribute('aria-busy', 'true')");
       assertEquals(await styles(".frame", "animationName", "::after"), ["none"]);
+      assertEquals(await styles("#devices .choice", "outlineStyle"), ["none", "none", "solid"]);
+      assertEquals(await styles(".segments label", "outlineStyle"), ["solid", "none", "none"]);
+      const [bar] = await styles("#bars .bar", "backgroundImage") as string[];
+      assertMatch(bar, /^linear-gradient/);
       await page.context().close();
     },
   );
