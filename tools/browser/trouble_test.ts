@@ -14,7 +14,7 @@ const problemOf = (page: Page) => page.textContent("#problem:not([hidden])");
 
 testWith(await needsChromium(executable), "the pages when something goes wrong", async (t) => {
   const step = stepsOf(t);
-  await using site = await Site.open();
+  await using site = await Site.open("--use-fake-device-for-media-stream");
   /** A page without a service worker. The server does not have the files with these names. */
   const open = async (path: string, missing: RegExp, options = {}) => {
     const page = await site.page("", { ...options, serviceWorkers: "block" });
@@ -97,6 +97,29 @@ testWith(await needsChromium(executable), "the pages when something goes wrong",
     await page.setInputFiles(`${card(1)} [type=file]`, { name: `${"w".repeat(99)}.png`, ...file });
     await page.waitForSelector(`${card(1)} .problem:not([hidden])`);
     assertEquals(await page.evaluate("document.documentElement.scrollWidth"), 320);
+    await page.context().close();
+  });
+
+  await step("close a camera that comes after a photo", async () => {
+    const page = await open("classify/", /^$/, { permissions: ["camera"] });
+    await settle(page);
+    await page.evaluate(`{
+      const devices = navigator.mediaDevices, getUserMedia = devices.getUserMedia.bind(devices);
+      const allowed = new Promise((resolve) => globalThis.allow = resolve);
+      devices.getUserMedia = async (options) => {
+        await allowed;
+        return globalThis.stream = await getUserMedia(options);
+      };
+    }`);
+    await page.click("#camera-button");
+    await page.click("[data-sample] >> nth=1");
+    await settle(page);
+    assertEquals(await page.isVisible("#photo"), true);
+    await page.evaluate("allow()");
+    await page.waitForFunction("globalThis.stream?.getTracks()[0].readyState === 'ended'");
+    assertEquals(await page.isVisible("#photo"), true);
+    await page.click("#camera-button");
+    await page.waitForSelector("#camera video");
     await page.context().close();
   });
 

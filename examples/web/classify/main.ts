@@ -73,8 +73,7 @@ async function loseGpu(reason: string): Promise<void> {
 
 /** Shows a photo, and what the network makes of it. If it is none, the one before stays in use. */
 function usePhoto(photo: Photo | Promise<Photo>, sample?: Element): Promise<void> {
-  const signal = photoTurn.next();
-  camera?.close();
+  const signal = photoTurn.next(); // closes the camera, too
   return attempt(async () => {
     showProblem("");
     const taken = await photo;
@@ -192,13 +191,15 @@ async function toggleCamera(): Promise<void> {
   showProblem("");
   frame.classList.add("filming");
   byId("camera").replaceChildren();
-  camera = await openCamera(byId("camera"), usePhoto, {
+  const opened = await openCamera(byId("camera"), usePhoto, {
+    signal: photoTurn.signal,
     onClose: () => {
       camera = undefined;
       frame.classList.remove("filming");
       button.focus();
     },
   });
+  if (opened) camera = opened; // or else another one may be open now
 }
 
 const samples = document.querySelectorAll<HTMLElement>("[data-sample]");
