@@ -6,8 +6,9 @@ import { assertEquals, assertMatch } from "../../tests/assert.ts";
 import { needsChromium, testWith } from "../../tests/needs.ts";
 import { executable } from "./chromium.ts";
 import { settle } from "./classify.ts";
+import { shapeFiles } from "./shapes.ts";
 import { Site, stepsOf } from "./site.ts";
-import { card } from "./teach_page.ts";
+import { assertCount, beforeCall, card } from "./teach_page.ts";
 
 /** What a page says is wrong. */
 const problemOf = (page: Page) => page.textContent("#problem:not([hidden])");
@@ -120,6 +121,32 @@ testWith(await needsChromium(executable), "the pages when something goes wrong",
     assertEquals(await page.isVisible("#photo"), true);
     await page.click("#camera-button");
     await page.waitForSelector("#camera video");
+    await page.context().close();
+  });
+
+  await step("leave the focus where the reader is", async () => {
+    const page = await open("classify/", /^$/);
+    const hasFocus = (selector: string) =>
+      page.evaluate(`document.activeElement === document.querySelector("${selector}")`);
+    await settle(page);
+    await page.focus("#bars li:nth-child(2) button");
+    await page.evaluate("document.querySelector('[data-sample*=cat]').click()");
+    await page.waitForSelector("[data-sample*=cat][aria-pressed=true]");
+    await settle(page);
+    assertEquals(await hasFocus("#bars li:nth-child(2) button"), true);
+    for (const [i, shape] of (["circle", "square"] as const).entries()) {
+      await page.setInputFiles(`${card(i + 1)} [type=file]`, await shapeFiles(shape, 2));
+      await assertCount(page, i + 1, "2 photos");
+    }
+    await beforeCall(page, "teachLearn", "new Promise((resolve) => globalThis.goOn = resolve)");
+    await page.focus("#teach [data-learn]");
+    await page.keyboard.press("Enter");
+    assertEquals(await hasFocus("#teach [data-stop]"), true);
+    await page.focus(`${card(1)} [name=class]`);
+    await page.evaluate("goOn()");
+    await page.waitForSelector("#teach .trial:not([hidden])");
+    await settle(page);
+    assertEquals(await hasFocus(`${card(1)} [name=class]`), true);
     await page.context().close();
   });
 
