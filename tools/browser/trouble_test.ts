@@ -150,5 +150,17 @@ testWith(await needsChromium(executable), "the pages when something goes wrong",
     await page.context().close();
   });
 
+  await step("work with a network when the browser cannot read their store", async () => {
+    const page = await site.page("convolution/");
+    await page.waitForFunction("navigator.serviceWorker.controller !== null");
+    const [worker] = page.context().serviceWorkers();
+    await worker.evaluate(`for (const name of ["open", "match"]) {
+      CacheStorage.prototype[name] = () => Promise.reject(new Error("the disk is broken"));
+    }`);
+    await page.reload();
+    await page.waitForSelector("main[data-ready]");
+    await page.context().close();
+  });
+
   assertEquals(site.problems.filter((text) => !/404/.test(text)), []);
 });
