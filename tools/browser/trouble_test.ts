@@ -8,7 +8,7 @@ import { executable } from "./chromium.ts";
 import { settle } from "./classify.ts";
 import { shapeFiles } from "./shapes.ts";
 import { Site, stepsOf } from "./site.ts";
-import { assertCount, beforeCall, card } from "./teach_page.ts";
+import { assertCount, beforeCall, card, learn } from "./teach_page.ts";
 
 /** What a page says is wrong. */
 const problemOf = (page: Page) => page.textContent("#problem:not([hidden])");
@@ -159,6 +159,29 @@ testWith(await needsChromium(executable), "the pages when something goes wrong",
     }`);
     await page.reload();
     await page.waitForSelector("main[data-ready]");
+    await page.context().close();
+  });
+
+  await step("learn from a copy of a photo that is removed meanwhile", async () => {
+    const page = await open("classify/", /^$/);
+    await page.waitForSelector("#teach .card");
+    const [copied, ...circles] = await shapeFiles("circle", 2);
+    await page.setInputFiles(`${card(1)} [type=file]`, [copied, ...circles]);
+    await assertCount(page, 1, "2 photos");
+    await page.evaluate(`{
+      const { postMessage } = Worker.prototype;
+      Worker.prototype.postMessage = function (message, transfer) {
+        postMessage.call(this, message, transfer);
+        if (message.call !== "teachKeep") return;
+        Worker.prototype.postMessage = postMessage;
+        document.querySelector("${card(1)} .thumbnails button").click();
+      };
+    }`);
+    await page.setInputFiles(`${card(2)} [type=file]`, copied);
+    await assertCount(page, 2, "1 photo");
+    await assertCount(page, 1, "1 photo");
+    await learn(page);
+    assertEquals(await page.isVisible("#teach > .problem"), false);
     await page.context().close();
   });
 

@@ -106,10 +106,7 @@ export async function keepPhoto(photo: Photo, network?: BaseSource): Promise<Kep
 /** Forgets photos and their features. */
 export async function forgetAll(keys: readonly string[]): Promise<void> {
   const features = (await base?.catch(() => undefined))?.features;
-  for (const key of keys) {
-    forget(key);
-    features?.delete(key);
-  }
+  for (const key of keys) if (forget(key)) features?.delete(key);
 }
 
 /** Learns classes, and returns the network as a file. */
