@@ -2,6 +2,7 @@
 
 import { Buffer } from "node:buffer";
 import type { Page } from "npm:playwright-core@1.56.1";
+import { encodePng } from "../../mod.ts";
 import { assertEquals, assertMatch } from "../../tests/assert.ts";
 import { needsChromium, testWith } from "../../tests/needs.ts";
 import { executable } from "./chromium.ts";
@@ -182,6 +183,19 @@ testWith(await needsChromium(executable), "the pages when something goes wrong",
     await assertCount(page, 1, "1 photo");
     await learn(page);
     assertEquals(await page.isVisible("#teach > .problem"), false);
+    await page.context().close();
+  });
+
+  await step("show a long thin photo to learn from", async () => {
+    const page = await open("classify/", /^$/), width = 60_000;
+    await page.waitForSelector("#teach .card");
+    const png = await encodePng({ width, height: 1, data: new Uint8Array(3 * width).fill(200) });
+    const file = { name: "thin.png", mimeType: "image/png", buffer: Buffer.from(png) };
+    await page.setInputFiles(`${card(1)} [type=file]`, file);
+    await assertCount(page, 1, "1 photo");
+    const pixel = await page.evaluate(`Array.from(document.querySelector("#teach canvas")
+      .getContext("2d").getImageData(64, 64, 1, 1).data)`);
+    assertEquals(pixel, [200, 200, 200, 255]);
     await page.context().close();
   });
 

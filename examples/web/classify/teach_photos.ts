@@ -61,10 +61,8 @@ function small(image: RgbImage): RgbImage {
 }
 
 function thumbnailOf(image: RgbImage): Pixels {
-  const { width, height, data } = centerCrop(
-    resizeShorterSide(image, thumbnailSide),
-    thumbnailSide,
-  );
+  const square = centerCrop(image, Math.min(image.width, image.height)); // first: a photo may be long
+  const { width, height, data } = resizeShorterSide(square, thumbnailSide);
   const rgba = new Uint8ClampedArray(width * height * 4).fill(255);
   for (let i = 0; i < width * height; i++) rgba.set(data.subarray(3 * i, 3 * i + 3), 4 * i);
   return { width, height, data: rgba };
