@@ -4,6 +4,7 @@ import { Buffer } from "node:buffer";
 import type { Page } from "npm:playwright-core@1.56.1";
 import { encodePng } from "../../mod.ts";
 import { assertEquals, assertMatch } from "../../tests/assert.ts";
+import { fixture } from "../../tests/cli/run.ts";
 import { needsChromium, testWith } from "../../tests/needs.ts";
 import { executable } from "./chromium.ts";
 import { settle } from "./classify.ts";
@@ -196,6 +197,24 @@ testWith(await needsChromium(executable), "the pages when something goes wrong",
     const pixel = await page.evaluate(`Array.from(document.querySelector("#teach canvas")
       .getContext("2d").getImageData(64, 64, 1, 1).data)`);
     assertEquals(pixel, [200, 200, 200, 255]);
+    await page.context().close();
+  });
+
+  await step("refuse to learn from a network that they cannot save", async () => {
+    const page = await open("classify/", /^$/);
+    await page.waitForSelector("#teach .card");
+    await page.setInputFiles("#network-file", fixture("networks/squeezenet1_1.onnx"));
+    await page.waitForSelector("#networks [aria-pressed=true]:has-text('squeezenet1_1.onnx')");
+    await settle(page);
+    for (const [i, shape] of (["circle", "square"] as const).entries()) {
+      await page.setInputFiles(`${card(i + 1)} [type=file]`, await shapeFiles(shape, 1));
+      await assertCount(page, i + 1, "1 photo");
+    }
+    await page.click("#teach [data-learn]");
+    assertMatch(
+      await page.textContent("#teach > .problem:not([hidden])") ?? "",
+      /^“squeezenet1_1\.onnx” is an ONNX network, .*: choose another one\.$/,
+    );
     await page.context().close();
   });
 

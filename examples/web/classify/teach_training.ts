@@ -117,6 +117,11 @@ export async function learn(
 ): Promise<Learned> {
   const start = performance.now(), base = await baseOf(network, context.signal);
   const { model } = base;
+  if (model.network === undefined) {
+    throw new Error(
+      `“${network.name}” is an ONNX network, of which the page cannot save a copy: choose another one.`,
+    );
+  }
   const samples = classes.flatMap(({ photos }, label) =>
     photos.map((key, i): Sample => ({ key, label, isHeld: isHeldOut(i, photos.length) }))
   );
