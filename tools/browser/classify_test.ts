@@ -174,11 +174,11 @@ testWith(await needsChromium(executable), "the page that classifies photos", asy
     assertMatch(await problem.textContent() ?? "", /^notes\.txt: .*\. Choose a JPEG, PNG, .*\.$/);
     await drop(page, { "cut.jpg": bytes.subarray(0, 20_000) });
     assertMatch(await problem.textContent() ?? "", /^cut\.jpg: .*\. Choose a JPEG, PNG, .*\.$/);
-    await drop(page, { "bad.safetensors": bytes });
-    assertMatch(
-      await problem.textContent() ?? "",
-      /^bad\.safetensors: .*\. Choose the \.onnx, .*$/,
-    );
+    for (const name of ["bad.safetensors", "bad.bin"]) {
+      await drop(page, { [name]: bytes });
+      const text = await problem.textContent() ?? "";
+      assert(text.startsWith(`${name}: `) && text.includes(". Choose the .onnx, "), text);
+    }
     assertEquals(await rowsOf(page), ofSample.map(shown));
     await page.click("#bars li:nth-child(2) button");
     await settle(page);

@@ -220,7 +220,7 @@ function useSample(button: HTMLElement): Promise<void> {
 /** Uses files that the reader picked, dropped or pasted: a network or a photo. */
 function useFiles(files: readonly File[]): void {
   if (files.length === 0) return;
-  if (files.some(({ name }) => /\.(onnx|safetensors|pth|pt|net)$/i.test(name))) {
+  if (files.some(({ name }) => /\.(onnx|safetensors|pth|pt|bin|net)$/i.test(name))) {
     useNetwork(networkIn(files, source), device);
     return;
   }
