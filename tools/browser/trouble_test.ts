@@ -218,5 +218,24 @@ testWith(await needsChromium(executable), "the pages when something goes wrong",
     await page.context().close();
   });
 
+  await step("use a photo that is chosen while scripts are loaded", async () => {
+    const page = await site.page("", { serviceWorkers: "block" });
+    const { promise: chosen, resolve } = Promise.withResolvers<void>();
+    await page.route("**/main.js", async (route) => {
+      await chosen;
+      await route.continue();
+    });
+    await page.goto(new URL("classify/", page.url()).href, { waitUntil: "commit" });
+    await page.setInputFiles("#file", "tests/photos/rocket.jpg");
+    resolve();
+    await settle(page);
+    assertEquals(await page.locator("[data-sample][aria-pressed=true]").count(), 0);
+    assertMatch(
+      await page.getAttribute("#photo", "aria-label") ?? "",
+      /^The photo: it looks like /,
+    );
+    await page.context().close();
+  });
+
   assertEquals(site.problems.filter((text) => !/404/.test(text)), []);
 });

@@ -262,7 +262,11 @@ function connect(): void {
 }
 
 connect();
-await Promise.all([useNetwork(source, device), useSample(samples[0])]);
+const [early] = Array.from(byId<HTMLInputElement>("file").files ?? []); // chosen while scripts loaded
+await Promise.all([
+  useNetwork(source, device),
+  early ? usePhoto(photoOf(early)) : useSample(samples[0]),
+]);
 // what would delay the first result
 await loadStyle("teach.css");
 client.call("devices", undefined).then((limits) => tiles.limit(limits)).catch(() => {});
