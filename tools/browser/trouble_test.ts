@@ -15,16 +15,26 @@ import { assertCount, beforeCall, card, learn } from "./teach_page.ts";
 /** What a page says is wrong. */
 const problemOf = (page: Page) => page.textContent("#problem:not([hidden])");
 
-testWith(await needsChromium(executable), "the pages when something goes wrong", async (t) => {
-  const step = stepsOf(t);
-  await using site = await Site.open("--use-fake-device-for-media-stream");
-  /** A page without a service worker. The server does not have the files with these names. */
-  const open = async (path: string, missing: RegExp, options = {}) => {
+/**
+ * Makes a function that opens a page without a service worker. The server does not have the files with
+ * the names that it is given.
+ */
+const opener =
+  (site: Site) => async (path: string, missing = /^$/, options = {}): Promise<Page> => {
     const page = await site.page("", { ...options, serviceWorkers: "block" });
     await page.route(missing, (route) => route.fulfill({ status: 404 }));
     await page.goto(new URL(path, page.url()).href);
     return page;
   };
+
+/** Asserts that nothing went wrong but that files were missing. */
+const assertNoProblems = ({ problems }: Site) =>
+  assertEquals(problems.filter((text) => !/404/.test(text)), []);
+
+testWith(await needsChromium(executable), "the pages when something goes wrong", async (t) => {
+  const step = stepsOf(t);
+  await using site = await Site.open("--use-fake-device-for-media-stream");
+  const open = opener(site);
 
   await step("let the reader load a network again that could not be loaded", async () => {
     const weights = /\.safetensors$/, page = await open("classify/", weights);
@@ -42,7 +52,7 @@ testWith(await needsChromium(executable), "the pages when something goes wrong",
   });
 
   await step("take photos that are dropped beside the page", async () => {
-    const page = await open("classify/", /^$/, { viewport: { width: 1900, height: 900 } });
+    const page = await open("classify/", undefined, { viewport: { width: 1900, height: 900 } });
     await settle(page);
     const accepted = await page.evaluate(`["dragover", "drop"].map((type) => {
       const dataTransfer = new DataTransfer();
@@ -78,7 +88,7 @@ testWith(await needsChromium(executable), "the pages when something goes wrong",
     "move nothing for readers who want that, and keep what is chosen visible",
     async () => {
       const options = { reducedMotion: "reduce", forcedColors: "active" } as const;
-      const page = await open("classify/", /^$/, options);
+      const page = await open("classify/", undefined, options);
       await settle(page);
       const styles = (selector: string, name: string, pseudo = "") =>
         page.evaluate(`Array.from(document.querySelectorAll("${selector}"), (element) =>
@@ -93,18 +103,8 @@ testWith(await needsChromium(executable), "the pages when something goes wrong",
     },
   );
 
-  await step("break long names on a phone", async () => {
-    const page = await open("classify/", /^$/, { viewport: { width: 320, height: 700 } });
-    await page.waitForSelector("#teach .card");
-    const buffer = Buffer.from("no photo"), file = { mimeType: "image/png", buffer };
-    await page.setInputFiles(`${card(1)} [type=file]`, { name: `${"w".repeat(99)}.png`, ...file });
-    await page.waitForSelector(`${card(1)} .problem:not([hidden])`);
-    assertEquals(await page.evaluate("document.documentElement.scrollWidth"), 320);
-    await page.context().close();
-  });
-
   await step("close a camera that comes after a photo", async () => {
-    const page = await open("classify/", /^$/, { permissions: ["camera"] });
+    const page = await open("classify/", undefined, { permissions: ["camera"] });
     await settle(page);
     await page.evaluate(`{
       const devices = navigator.mediaDevices, getUserMedia = devices.getUserMedia.bind(devices);
@@ -126,32 +126,6 @@ testWith(await needsChromium(executable), "the pages when something goes wrong",
     await page.context().close();
   });
 
-  await step("leave the focus where the reader is", async () => {
-    const page = await open("classify/", /^$/);
-    const hasFocus = (selector: string) =>
-      page.evaluate(`document.activeElement === document.querySelector("${selector}")`);
-    await settle(page);
-    await page.focus("#bars li:nth-child(2) button");
-    await page.evaluate("document.querySelector('[data-sample*=cat]').click()");
-    await page.waitForSelector("[data-sample*=cat][aria-pressed=true]");
-    await settle(page);
-    assertEquals(await hasFocus("#bars li:nth-child(2) button"), true);
-    for (const [i, shape] of (["circle", "square"] as const).entries()) {
-      await page.setInputFiles(`${card(i + 1)} [type=file]`, await shapeFiles(shape, 2));
-      await assertCount(page, i + 1, "2 photos");
-    }
-    await beforeCall(page, "teachLearn", "new Promise((resolve) => globalThis.goOn = resolve)");
-    await page.focus("#teach [data-learn]");
-    await page.keyboard.press("Enter");
-    assertEquals(await hasFocus("#teach [data-stop]"), true);
-    await page.focus(`${card(1)} [name=class]`);
-    await page.evaluate("goOn()");
-    await page.waitForSelector("#teach .trial:not([hidden])");
-    await settle(page);
-    assertEquals(await hasFocus(`${card(1)} [name=class]`), true);
-    await page.context().close();
-  });
-
   await step("work with a network when the browser cannot read their store", async () => {
     const page = await site.page("convolution/");
     await page.waitForFunction("navigator.serviceWorker.controller !== null");
@@ -161,60 +135,6 @@ testWith(await needsChromium(executable), "the pages when something goes wrong",
     }`);
     await page.reload();
     await page.waitForSelector("main[data-ready]");
-    await page.context().close();
-  });
-
-  await step("learn from a copy of a photo that is removed meanwhile", async () => {
-    const page = await open("classify/", /^$/);
-    await page.waitForSelector("#teach .card");
-    const [copied, ...circles] = await shapeFiles("circle", 2);
-    await page.setInputFiles(`${card(1)} [type=file]`, [copied, ...circles]);
-    await assertCount(page, 1, "2 photos");
-    await page.evaluate(`{
-      const { postMessage } = Worker.prototype;
-      Worker.prototype.postMessage = function (message, transfer) {
-        postMessage.call(this, message, transfer);
-        if (message.call !== "teachKeep") return;
-        Worker.prototype.postMessage = postMessage;
-        document.querySelector("${card(1)} .thumbnails button").click();
-      };
-    }`);
-    await page.setInputFiles(`${card(2)} [type=file]`, copied);
-    await assertCount(page, 2, "1 photo");
-    await assertCount(page, 1, "1 photo");
-    await learn(page);
-    assertEquals(await page.isVisible("#teach > .problem"), false);
-    await page.context().close();
-  });
-
-  await step("show a long thin photo to learn from", async () => {
-    const page = await open("classify/", /^$/), width = 60_000;
-    await page.waitForSelector("#teach .card");
-    const png = await encodePng({ width, height: 1, data: new Uint8Array(3 * width).fill(200) });
-    const file = { name: "thin.png", mimeType: "image/png", buffer: Buffer.from(png) };
-    await page.setInputFiles(`${card(1)} [type=file]`, file);
-    await assertCount(page, 1, "1 photo");
-    const pixel = await page.evaluate(`Array.from(document.querySelector("#teach canvas")
-      .getContext("2d").getImageData(64, 64, 1, 1).data)`);
-    assertEquals(pixel, [200, 200, 200, 255]);
-    await page.context().close();
-  });
-
-  await step("refuse to learn from a network that they cannot save", async () => {
-    const page = await open("classify/", /^$/);
-    await page.waitForSelector("#teach .card");
-    await page.setInputFiles("#network-file", fixture("networks/squeezenet1_1.onnx"));
-    await page.waitForSelector("#networks [aria-pressed=true]:has-text('squeezenet1_1.onnx')");
-    await settle(page);
-    for (const [i, shape] of (["circle", "square"] as const).entries()) {
-      await page.setInputFiles(`${card(i + 1)} [type=file]`, await shapeFiles(shape, 1));
-      await assertCount(page, i + 1, "1 photo");
-    }
-    await page.click("#teach [data-learn]");
-    assertMatch(
-      await page.textContent("#teach > .problem:not([hidden])") ?? "",
-      /^“squeezenet1_1\.onnx” is an ONNX network, .*: choose another one\.$/,
-    );
     await page.context().close();
   });
 
@@ -237,5 +157,110 @@ testWith(await needsChromium(executable), "the pages when something goes wrong",
     await page.context().close();
   });
 
-  assertEquals(site.problems.filter((text) => !/404/.test(text)), []);
+  assertNoProblems(site);
 });
+
+testWith(
+  await needsChromium(executable),
+  "teaching the page when something goes wrong",
+  async (t) => {
+    const step = stepsOf(t);
+    await using site = await Site.open();
+    const open = opener(site);
+
+    await step("breaks long names on a phone", async () => {
+      const page = await open("classify/", undefined, { viewport: { width: 320, height: 700 } });
+      await page.waitForSelector("#teach .card");
+      const buffer = Buffer.from("no photo"), file = { mimeType: "image/png", buffer };
+      await page.setInputFiles(`${card(1)} [type=file]`, {
+        name: `${"w".repeat(99)}.png`,
+        ...file,
+      });
+      await page.waitForSelector(`${card(1)} .problem:not([hidden])`);
+      assertEquals(await page.evaluate("document.documentElement.scrollWidth"), 320);
+      await page.context().close();
+    });
+
+    await step("leaves the focus where the reader is", async () => {
+      const page = await open("classify/");
+      const hasFocus = (selector: string) =>
+        page.evaluate(`document.activeElement === document.querySelector("${selector}")`);
+      await settle(page);
+      await page.focus("#bars li:nth-child(2) button");
+      await page.evaluate("document.querySelector('[data-sample*=cat]').click()");
+      await page.waitForSelector("[data-sample*=cat][aria-pressed=true]");
+      await settle(page);
+      assertEquals(await hasFocus("#bars li:nth-child(2) button"), true);
+      for (const [i, shape] of (["circle", "square"] as const).entries()) {
+        await page.setInputFiles(`${card(i + 1)} [type=file]`, await shapeFiles(shape, 2));
+        await assertCount(page, i + 1, "2 photos");
+      }
+      await beforeCall(page, "teachLearn", "new Promise((resolve) => globalThis.goOn = resolve)");
+      await page.focus("#teach [data-learn]");
+      await page.keyboard.press("Enter");
+      assertEquals(await hasFocus("#teach [data-stop]"), true);
+      await page.focus(`${card(1)} [name=class]`);
+      await page.evaluate("goOn()");
+      await page.waitForSelector("#teach .trial:not([hidden])");
+      await settle(page);
+      assertEquals(await hasFocus(`${card(1)} [name=class]`), true);
+      await page.context().close();
+    });
+
+    await step("learns from a copy of a photo that is removed meanwhile", async () => {
+      const page = await open("classify/");
+      await page.waitForSelector("#teach .card");
+      const [copied, ...circles] = await shapeFiles("circle", 2);
+      await page.setInputFiles(`${card(1)} [type=file]`, [copied, ...circles]);
+      await assertCount(page, 1, "2 photos");
+      await page.evaluate(`{
+      const { postMessage } = Worker.prototype;
+      Worker.prototype.postMessage = function (message, transfer) {
+        postMessage.call(this, message, transfer);
+        if (message.call !== "teachKeep") return;
+        Worker.prototype.postMessage = postMessage;
+        document.querySelector("${card(1)} .thumbnails button").click();
+      };
+    }`);
+      await page.setInputFiles(`${card(2)} [type=file]`, copied);
+      await assertCount(page, 2, "1 photo");
+      await assertCount(page, 1, "1 photo");
+      await learn(page);
+      assertEquals(await page.isVisible("#teach > .problem"), false);
+      await page.context().close();
+    });
+
+    await step("shows a long thin photo to learn from", async () => {
+      const page = await open("classify/"), width = 60_000;
+      await page.waitForSelector("#teach .card");
+      const png = await encodePng({ width, height: 1, data: new Uint8Array(3 * width).fill(200) });
+      const file = { name: "thin.png", mimeType: "image/png", buffer: Buffer.from(png) };
+      await page.setInputFiles(`${card(1)} [type=file]`, file);
+      await assertCount(page, 1, "1 photo");
+      const pixel = await page.evaluate(`Array.from(document.querySelector("#teach canvas")
+      .getContext("2d").getImageData(64, 64, 1, 1).data)`);
+      assertEquals(pixel, [200, 200, 200, 255]);
+      await page.context().close();
+    });
+
+    await step("refuses to learn from a network that it cannot save", async () => {
+      const page = await open("classify/");
+      await page.waitForSelector("#teach .card");
+      await page.setInputFiles("#network-file", fixture("networks/squeezenet1_1.onnx"));
+      await page.waitForSelector("#networks [aria-pressed=true]:has-text('squeezenet1_1.onnx')");
+      await settle(page);
+      for (const [i, shape] of (["circle", "square"] as const).entries()) {
+        await page.setInputFiles(`${card(i + 1)} [type=file]`, await shapeFiles(shape, 1));
+        await assertCount(page, i + 1, "1 photo");
+      }
+      await page.click("#teach [data-learn]");
+      assertMatch(
+        await page.textContent("#teach > .problem:not([hidden])") ?? "",
+        /^“squeezenet1_1\.onnx” is an ONNX network, .*: choose another one\.$/,
+      );
+      await page.context().close();
+    });
+
+    assertNoProblems(site);
+  },
+);
