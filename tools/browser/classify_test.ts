@@ -211,9 +211,13 @@ testWith(await needsChromium(executable), "the page that classifies photos", asy
     await page.reload();
     await until(
       page,
-      "navigator.serviceWorker.getRegistration().then(({ waiting }) => waiting !== null)",
+      `navigator.serviceWorker.getRegistration().then(async ({ installing }) =>
+      !installing && (await caches.keys()).some((name) => name.endsWith("0123456789ab")))`,
     );
-    await page.reload();
+    // a visit of its own: the worker of a page that is only reloaded may stay busy
+    const url = page.url();
+    await page.goto("about:blank").catch(() => {}); // the page may be reloading itself
+    await page.goto(url);
     await until(
       page,
       `caches.keys().then((names) =>
