@@ -39,6 +39,11 @@ export function needsChromium(executable: string | undefined): Promise<Need> {
   return need("Chromium", () => Promise.resolve(executable !== undefined));
 }
 
+/** WebGPU in a page of Chromium, on any adapter. */
+export function needsWebGpu(hasAdapter: () => Promise<boolean>): Promise<Need> {
+  return need("WebGPU in Chromium", hasAdapter);
+}
+
 /** The npm registry, reachable by a Deno with an empty cache. */
 export function needsRegistry(): Promise<Need> {
   return registry ??= need("access to the npm registry", async () => {

@@ -8,9 +8,9 @@
  *
  * A page is a folder with an `index.html` and, if it computes, a `main.ts` and a `worker.ts`. They
  * become `main.js`, `worker.js` and chunks that they load when they need them, with the parts of the
- * library that the page uses. All pages share `style.css` and `page.ts`. Styles are minified, other
- * files are copied. `service_worker.ts` gets the list of files, and pages that of the networks: the
- * bundled one, and those of `--model`.
+ * library that the page uses. All pages share `style.css` and `page.ts`. Styles are minified, pages
+ * lose their indentation, and other files are copied. `service_worker.ts` gets the list of files, and
+ * pages that of the networks: the bundled one, and those of `--model`.
  *
  * Fails if a page is too large.
  *
@@ -71,14 +71,13 @@ const networks = await Promise.all(
 );
 
 /** The network of an option `--model`. */
-async function networkOf(model: string, i: number): Promise<Network> {
+async function networkOf(model: string): Promise<Network> {
   const [, name, file] = /^(.+?)=(.+)$/.exec(model) ?? [];
   const stat = file === undefined ? undefined : await Deno.stat(file).catch(() => undefined);
   if (!stat?.isFile) return refuse(`--model ${model}: must be NAME=FILE, with a file of weights`);
   const hash = await hashOf(file);
-  // so that browsers that have stored a large file need not download it again with other pages
-  const below = i > 0 ? `networks/${hash}` : "networks";
-  const url = `${below}/${encodeURIComponent(basename(file))}`;
+  // so that browsers keep a large file with other pages, and never take an old one for a new one
+  const url = `networks/${hash}/${encodeURIComponent(basename(file))}`;
   return { name, file, url, bytes: stat.size, hash };
 }
 
@@ -129,6 +128,11 @@ const directImports: Replacement = [
 async function minifiedStyle(bytes: Uint8Array): Promise<Uint8Array> {
   const { code } = await esbuild.transform(bytes, { loader: "css", minify: true });
   return new TextEncoder().encode(code);
+}
+
+/** A page without the white space at the start of lines. */
+function withoutIndentation(bytes: Uint8Array): Uint8Array {
+  return new TextEncoder().encode(new TextDecoder().decode(bytes).replace(/\n\s+/g, "\n"));
 }
 
 /** Marks the library's modules as free of side effects, so that a page gets only what it uses. */
@@ -195,6 +199,7 @@ for (const source of sources) {
   const name = basename(source);
   const bytes = await Deno.readFile(new URL(source, pages));
   if (name.endsWith(".css")) files[source] = await minifiedStyle(bytes);
+  else if (name.endsWith(".html")) files[source] = withoutIndentation(bytes);
   else if (!name.endsWith(".ts")) files[source] = bytes;
   else if (["page.ts", "main.ts", "worker.ts"].includes(name)) await addScript(source);
 }

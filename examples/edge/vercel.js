@@ -10,9 +10,11 @@ import module from "../../src/backend/wasm/generated/simd.wasm?module";
 import { edgeHandler } from "./handler.ts";
 
 /** Fetches a file that is deployed with the function. */
-async function weights() {
-  const response = await fetch(new URL("./resnet_tiny.safetensors", import.meta.url));
-  return new Uint8Array(await response.arrayBuffer());
+async function weights({ signal }) {
+  const url = new URL("./resnet_tiny.safetensors", import.meta.url);
+  const { ok, status, body } = await fetch(url, { signal });
+  if (!ok) throw new Error(`${url}: ${status}`);
+  return body;
 }
 
 export const config = { runtime: "edge" };

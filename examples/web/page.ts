@@ -1,5 +1,6 @@
 /**
- * What every page does: it registers the service worker, which makes the pages work offline.
+ * What every page does: it says if a script is missing, and registers the service worker, which makes
+ * the pages work offline.
  *
  * A page with `<html data-threads>` needs cross-origin isolation for threads. If the host does not send
  * the headers for it, the page loads once more, because the service worker adds them then. If the reader
@@ -7,6 +8,15 @@
  */
 
 /// <reference lib="dom" />
+
+for (const script of document.scripts) {
+  script.addEventListener("error", () => {
+    document.querySelector("main")?.setAttribute("aria-busy", "false");
+    const problem = document.getElementById("problem")!;
+    problem.textContent = "A part of the page cannot be loaded. Load it again.";
+    problem.hidden = false;
+  });
+}
 
 /** Undefined where a page may not have one: without HTTPS, and in some private windows. */
 const container = navigator.serviceWorker as ServiceWorkerContainer | undefined;

@@ -93,14 +93,15 @@ function keyOf(url: string): string {
 /** Answers from the store, or else from the network. */
 async function respond(event: WorkerEvent): Promise<Response> {
   const { request } = event;
-  const key = keyOf(request.url), cache = await caches.open(name);
-  const stored = await cache.match(key);
+  const key = keyOf(request.url);
+  // a browser may be unable to read or write the store; the page needs the file all the same
+  const stored = await caches.match(key, { cacheName: name }).catch(() => undefined);
   if (stored) return isolated(stored);
   if (request.mode === "navigate" && known.has(`${key}/`)) return Response.redirect(`${key}/`);
   const response = await fetch(request);
   if (response.ok && known.has(key)) {
-    // The page need not wait for it, and needs the file even if the browser has no room to store it.
-    event.waitUntil(cache.put(key, response.clone()).catch(() => {}));
+    const copy = response.clone(); // the page need not wait for it
+    event.waitUntil(caches.open(name).then((cache) => cache.put(key, copy)).catch(() => {}));
   }
   return isolated(response);
 }

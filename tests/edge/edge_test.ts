@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { createBackend, createModel, fit, ImageFolder, loadModel, saveModel } from "../../mod.ts";
 import { decodeImage } from "../../src/image/mod.ts";
-import { assert, assertAlmostEquals, assertEquals } from "../assert.ts";
+import { assert, assertAlmostEquals, assertEquals, assertMatch } from "../assert.ts";
 import { hugePng } from "../image/fixtures.ts";
 import { labelledPhotos } from "../cli/labelled_photos.ts";
 import { TempFolder } from "../cli/run.ts";
@@ -149,6 +149,11 @@ testWith(await needsNode(), vercel, async (t) => {
   const context = fileURLToPath(new URL("vercel_context.mjs", import.meta.url));
   const args = ["--experimental-vm-modules", context, `${folder.path}/vercel.js`];
   await using server = await Server.start("node", args, /port (\d+)/);
+  await t.step("requests weights again after a failure", async () => {
+    const response = await server.fetch("/", { method: "POST", body: coffee, headers: jpegType });
+    assertEquals([response.status, await response.json()], [500, { error: "unexpected error" }]);
+    assertMatch(server.output.text, /resnet_tiny\.safetensors: 503\n/);
+  });
   await testHandler(t, server);
 });
 

@@ -12,7 +12,13 @@ const names =
   Request Response TextDecoder TextEncoder URL URLSearchParams atob clearTimeout console performance
   setTimeout`.split(/\s+/);
 const globals = Object.fromEntries(names.map((name) => [name, globalThis[name]]));
-globals.fetch = async (target) => new Response(await readFile(new URL(target)));
+let isFirst = true;
+globals.fetch = async (target, { signal }) => {
+  signal.throwIfAborted();
+  if (!isFirst) return new Response(await readFile(new URL(target)));
+  isFirst = false;
+  return new Response("busy", { status: 503 });
+};
 const context = vm.createContext(globals, { codeGeneration: { strings: false, wasm: false } });
 
 const bytes = await readFile(new URL("simd.wasm", url));

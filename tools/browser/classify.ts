@@ -5,6 +5,7 @@ import { Buffer } from "node:buffer";
 import { decodeImage, drawHeatMap, explain, type ExplainOptions, loadModel } from "../../mod.ts";
 import { assertEquals } from "../../tests/assert.ts";
 import { run } from "../../tests/cli/run.ts";
+import { until } from "./site.ts";
 
 /** A class and its percentage, as the command prints them. */
 export type Row = readonly [label: string, percentage: string];
@@ -108,5 +109,5 @@ export async function storedForLater(page: Page): Promise<void> {
     return loaded.every((url) => !url.startsWith(location.origin) || stored.includes(url)) &&
       ${JSON.stringify(later)}.every((file) => stored.some((url) => new RegExp(file).test(url)));
   })`;
-  await page.waitForFunction(isStored, undefined, { timeout: 60_000 });
+  await until(page, isStored);
 }

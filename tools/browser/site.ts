@@ -3,6 +3,7 @@
 import type { Browser, BrowserContextOptions, Page } from "npm:playwright-core@1.56.1";
 import { pathToFileURL } from "node:url";
 import { TempFolder } from "../../tests/cli/run.ts";
+import type { Need } from "../../tests/needs.ts";
 import { StaticServer } from "../../tests/static_server.ts";
 import { runTool } from "../../tests/tools.ts";
 import { launch } from "./chromium.ts";
@@ -44,6 +45,11 @@ export class Site implements AsyncDisposable {
     await Deno.writeTextFile(path, updated);
   }
 
+  /** The paths of all requests so far. */
+  get requested(): readonly string[] {
+    return this.#server.requested;
+  }
+
   /** Takes the network from a page, and from its service worker, which the browser leaves it to. */
   async setOffline(page: Page, isOffline: boolean): Promise<void> {
     await page.context().setOffline(isOffline);
@@ -82,13 +88,36 @@ export class Site implements AsyncDisposable {
   }
 }
 
-/** Runs the steps of a test until one fails: each needs the page as the one before left it. */
+/**
+ * Waits until an expression is true in the page, also through a reload. It may be a promise, which
+ * Playwright's `waitForFunction` takes for true.
+ */
+export async function until(page: Page, expression: string): Promise<void> {
+  const end = performance.now() + 60_000;
+  // a page that reloads evaluates nothing
+  while (!await page.evaluate(expression).catch(() => false)) {
+    if (performance.now() > end) throw new Error(`This did not become true: ${expression}`);
+    await page.waitForTimeout(50);
+  }
+}
+
+/**
+ * Runs the steps of a test until one fails: each needs the page as the one before left it. If something
+ * is missing, a step is skipped and its name says why.
+ */
 export function stepsOf(
   t: Deno.TestContext,
-): (name: string, run: () => Promise<void>) => Promise<void> {
-  return async (name, run) => {
-    if (!await t.step(name, run)) throw new Error("The steps after it did not run.");
+): (name: string, run: () => Promise<void>, need?: Need) => Promise<void> {
+  return async (name, fn, { missing } = { missing: "" }) => {
+    const ignore = missing !== "", isRight = await t.step({ name: name + missing, ignore, fn });
+    if (!isRight && !ignore) throw new Error("The steps after it did not run.");
   };
+}
+
+/** Whether pages have an adapter for WebGPU. Some machines have none, not even one in software. */
+export async function hasAdapter(page: Page): Promise<boolean> {
+  const code = "Promise.resolve(navigator.gpu?.requestAdapter()).then((adapter) => !!adapter)";
+  return await page.evaluate(code);
 }
 
 /**

@@ -50,9 +50,10 @@ export function beforeCall(page: Page, call: string, code: string): Promise<unkn
 
 /** Starts from another network, which is the bundled one under another name. */
 export const startFrom = (page: Page, name: string) =>
-  page.evaluate(`document.querySelector("#teach").dispatchEvent(new CustomEvent("network", {
-    detail: { source: globalThis["${name}"] ??= {
-      name: "${name}",
-      weights: new URL("../networks/resnet_tiny.safetensors", location.href).href,
-    } },
-  }))`);
+  page.evaluate(`(async () => {
+    const [store] = await caches.keys(), stored = await (await caches.open(store)).keys();
+    const weights = stored.map(({ url }) => url).find((url) => /resnet_tiny/.test(url));
+    document.querySelector("#teach").dispatchEvent(new CustomEvent("network", {
+      detail: { source: globalThis["${name}"] ??= { name: "${name}", weights } },
+    }));
+  })()`);

@@ -11,7 +11,7 @@ import { needsChromium, testWith } from "../../tests/needs.ts";
 import { executable } from "./chromium.ts";
 import { storedForLater } from "./classify.ts";
 import { shapeFile, shapeFiles } from "./shapes.ts";
-import { findings, Site, stepsOf } from "./site.ts";
+import { findings, Site, stepsOf, until } from "./site.ts";
 import {
   assertCount,
   beforeCall,
@@ -285,10 +285,13 @@ testWith(await needsChromium(executable), "the page learns classes", async (t) =
   await step("works with the keyboard, and offline", async () => {
     await phone.locator("#teach .card").first().scrollIntoViewIfNeeded();
     await phone.waitForFunction("navigator.serviceWorker.controller !== null");
-    await phone.waitForFunction(`caches.keys().then(async ([name]) => {
+    await until(
+      phone,
+      `caches.keys().then(async ([name]) => {
       const stored = (await (await caches.open(name)).keys()).map(({ url }) => url);
       return ["teach_training", "resnet_tiny"].every((part) => stored.some((url) => url.includes(part)));
-    })`);
+    })`,
+    );
     await phone.setInputFiles(`${card(1)} [type=file]`, circles.slice(0, 1));
     await assertCount(phone, 1, "1 photo"); // all that teaching needs is loaded
     await storedForLater(phone);

@@ -6,7 +6,7 @@ import type { Page } from "npm:playwright-core@1.56.1";
 import { assertAlmostEquals, assertEquals, assertMatch } from "../../tests/assert.ts";
 import { needsChromium, testWith } from "../../tests/needs.ts";
 import { executable } from "./chromium.ts";
-import { findings, Site, stepsOf } from "./site.ts";
+import { findings, Site, stepsOf, until } from "./site.ts";
 
 /** Inputs of the page, and what PyTorch makes of them. */
 interface Case {
@@ -161,8 +161,11 @@ testWith(await needsChromium(executable), "the pages of `deno task web`", async 
 
   await step("work offline, and have the headers for threads", async () => {
     await page.waitForFunction("navigator.serviceWorker.controller !== null");
-    await page.waitForFunction(`caches.keys().then(async ([name]) =>
-      (await (await caches.open(name)).keys()).some(({ url }) => /(relaxed|simd)-/.test(url)))`);
+    await until(
+      page,
+      `caches.keys().then(async ([name]) =>
+      (await (await caches.open(name)).keys()).some(({ url }) => /(relaxed|simd)\\.wasm-/.test(url)))`,
+    );
     await site.setOffline(page, true);
     await page.reload();
     await page.waitForSelector("main[data-ready]");

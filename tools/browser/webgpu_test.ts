@@ -3,6 +3,7 @@
 import { fileURLToPath } from "node:url";
 import * as esbuild from "npm:esbuild@0.28.2";
 import { executable, launch } from "./chromium.ts";
+import { hasAdapter } from "./site.ts";
 
 const cases = new URL("../../tests/cases/", import.meta.url);
 
@@ -51,6 +52,7 @@ async function open() {
   const page = await browser.newPage();
   page.on("pageerror", (error) => console.error(error));
   await page.goto(`http://127.0.0.1:${server.addr.port}/`);
+  if (!await hasAdapter(page)) throw new Error("WebGPU is required, but Chromium has no adapter");
   await page.waitForFunction("globalThis.run");
   const names = await page.evaluate("names") as string[];
   const run = async (i: number) => await page.evaluate(`run(${i})`) as string | null;

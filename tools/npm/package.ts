@@ -64,7 +64,8 @@ function packageJson() {
   return {
     name: packageName,
     version: settings.version,
-    description: "Convolution kernels in SIMD WebAssembly, with AlexNet on top",
+    description:
+      "Convolution kernels in SIMD WebAssembly, with layers, training and networks on top",
     keywords: [
       "alexnet",
       "convolution",

@@ -10,6 +10,7 @@ const list = byId("bars");
 
 /** Shows bars, with the first one pressed. */
 export function showBars(scores: readonly Score[], onChoose: (score: Score) => void): void {
+  const focused = Array.from(list.children, (item) => item.contains(document.activeElement));
   // the same elements, so that the lengths change smoothly
   while (list.children.length > scores.length) list.lastChild!.remove();
   const buttons = scores.map((score, i) => {
@@ -33,6 +34,7 @@ export function showBars(scores: readonly Score[], onChoose: (score: Score) => v
     return button;
   });
   press(buttons, buttons[0]);
+  buttons[focused.indexOf(true)]?.focus({ preventScroll: true });
 }
 
 /** The scores as a sentence. */

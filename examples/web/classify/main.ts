@@ -73,8 +73,7 @@ async function loseGpu(reason: string): Promise<void> {
 
 /** Shows a photo, and what the network makes of it. If it is none, the one before stays in use. */
 function usePhoto(photo: Photo | Promise<Photo>, sample?: Element): Promise<void> {
-  const signal = photoTurn.next();
-  camera?.close();
+  const signal = photoTurn.next(); // closes the camera, too
   return attempt(async () => {
     showProblem("");
     const taken = await photo;
@@ -90,6 +89,8 @@ function usePhoto(photo: Photo | Promise<Photo>, sample?: Element): Promise<void
 
 /** Once there are a photo and a network: finds its classes, a heat map, and the time that it takes. */
 async function look(): Promise<void> {
+  const isStuck = hasPhoto && !hasNetwork && byId("loading").hidden;
+  if (isStuck && byId("problem").hidden) showProblem("Choose a network.");
   if (!hasPhoto || !hasNetwork) return;
   const signal = lookTurn.next();
   const scores = await client.call("classify", undefined, { signal });
@@ -163,7 +164,10 @@ async function load(next: NetworkSource, on: Device, signal: AbortSignal): Promi
       (threads > 1 ? `, ${threads} threads` : "");
     teach.dispatchEvent(new CustomEvent("network", { detail: { ...facts, source: next } }));
   } finally {
-    if (signal === networkTurn.signal) byId("loading").hidden = true;
+    if (signal === networkTurn.signal) {
+      byId("loading").hidden = true;
+      if (!hasNetwork) networks.press(); // so that the reader can choose it again
+    }
   }
 }
 
@@ -187,13 +191,15 @@ async function toggleCamera(): Promise<void> {
   showProblem("");
   frame.classList.add("filming");
   byId("camera").replaceChildren();
-  camera = await openCamera(byId("camera"), usePhoto, {
+  const opened = await openCamera(byId("camera"), usePhoto, {
+    signal: photoTurn.signal,
     onClose: () => {
       camera = undefined;
       frame.classList.remove("filming");
       button.focus();
     },
   });
+  if (opened) camera = opened; // or else another one may be open now
 }
 
 const samples = document.querySelectorAll<HTMLElement>("[data-sample]");
@@ -214,7 +220,7 @@ function useSample(button: HTMLElement): Promise<void> {
 /** Uses files that the reader picked, dropped or pasted: a network or a photo. */
 function useFiles(files: readonly File[]): void {
   if (files.length === 0) return;
-  if (files.some(({ name }) => /\.(onnx|safetensors|pth|pt|net)$/i.test(name))) {
+  if (files.some(({ name }) => /\.(onnx|safetensors|pth|pt|bin|net)$/i.test(name))) {
     useNetwork(networkIn(files, source), device);
     return;
   }
@@ -237,7 +243,7 @@ function connect(): void {
     });
   }
   teach.addEventListener("use", (event) => useTaught((event as CustomEvent).detail));
-  acceptDrops(document.body, useFiles);
+  acceptDrops(document.documentElement, useFiles); // the body may be narrower than the window
   document.addEventListener("paste", (event) => {
     if (teach.contains(event.target as Node)) return;
     const files = filesOf(event.clipboardData);
@@ -256,7 +262,11 @@ function connect(): void {
 }
 
 connect();
-await Promise.all([useNetwork(source, device), useSample(samples[0])]);
+const [early] = Array.from(byId<HTMLInputElement>("file").files ?? []); // chosen while scripts loaded
+await Promise.all([
+  useNetwork(source, device),
+  early ? usePhoto(photoOf(early)) : useSample(samples[0]),
+]);
 // what would delay the first result
 await loadStyle("teach.css");
 client.call("devices", undefined).then((limits) => tiles.limit(limits)).catch(() => {});

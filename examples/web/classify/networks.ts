@@ -50,10 +50,10 @@ export class NetworkList {
     this.#buttons.delete(source);
   }
 
-  /** Presses the button of the network in use. One from a file appears in the list. */
-  press(source: NetworkSource): void {
-    if (!this.#buttons.has(source)) this.#add(source, (source.weights as Blob).size);
-    press(this.#buttons.values(), this.#buttons.get(source));
+  /** Presses the button of the network in use, if there is one. One from a file appears in the list. */
+  press(source?: NetworkSource): void {
+    if (source && !this.#buttons.has(source)) this.#add(source, (source.weights as Blob).size);
+    press(this.#buttons.values(), source && this.#buttons.get(source));
   }
 }
 

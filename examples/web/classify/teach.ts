@@ -188,11 +188,14 @@ class Lesson implements CardHost {
   }
 
   #showRunning(is: boolean): void {
-    this.#find("[data-learn]").hidden = is;
-    this.#find("[data-stop]").hidden = !is;
+    const learn = this.#find("[data-learn]"), stop = this.#find("[data-stop]");
+    const [before, after] = is ? [learn, stop] : [stop, learn];
+    const hasFocus = before === document.activeElement; // or else the reader is elsewhere
+    before.hidden = true;
+    after.hidden = false;
+    if (hasFocus) after.focus();
     this.#find("progress").hidden = !is;
     this.#find("#teach-progress").textContent = "";
-    this.#find(is ? "[data-stop]" : "[data-learn]").focus();
     this.#section.toggleAttribute("data-running", is);
   }
 

@@ -171,10 +171,8 @@ export class Card {
           transfer: [bufferOf(found)],
         });
         const owner = this.#host.ownerOf(kept.key);
-        if (this.#isRemoved) {
-          if (!owner) this.#forget([kept.key]);
-          return;
-        }
+        if (owner || this.#isRemoved) this.#forget([kept.key]);
+        if (this.#isRemoved) return;
         if (owner === this) copies++;
         else if (owner) {
           const name = "bytes" in found ? found.name : "a photo";

@@ -12,28 +12,38 @@ const thumbnailSide = 128;
 /** The shorter side of photos from the camera: enough for every network, and they arrive in bursts. */
 const cameraSide = 384;
 
-/**
- * The photos by key. Those from files are blobs, which a browser may keep on disk: a photo of a phone
- * has megabytes.
- */
-const kept = new Map<string, RgbImage | { readonly name: string; readonly file: Blob }>();
+/** A photo that is kept. One from a file is a blob, which a browser may keep on disk: it has megabytes. */
+interface Kept {
+  readonly photo: RgbImage | { readonly name: string; readonly file: Blob };
+  /** How often it was kept, and not forgotten since: a copy may arrive while the page removes the photo. */
+  times: number;
+}
+
+/** The photos by key. */
+const kept = new Map<string, Kept>();
 
 /** Keeps a photo, and returns its pixels, too. */
 export async function keep(photo: Photo): Promise<KeptPhoto & { readonly image: RgbImage }> {
   const image = "bytes" in photo ? await imageOf(photo) : small(fromRgba(photo));
-  const key = keyOf("bytes" in photo ? photo.bytes : image.data);
-  kept.set(key, "bytes" in photo ? { name: photo.name, file: new Blob([photo.bytes]) } : image);
+  const key = keyOf("bytes" in photo ? photo.bytes : image.data), known = kept.get(key);
+  if (known) known.times++;
+  else {
+    const source = "bytes" in photo ? { name: photo.name, file: new Blob([photo.bytes]) } : image;
+    kept.set(key, { photo: source, times: 1 });
+  }
   return { key, thumbnail: thumbnailOf(image), image };
 }
 
-/** Forgets a photo. */
-export function forget(key: string): void {
-  kept.delete(key);
+/** Forgets a photo as often as it was kept. Returns whether it is gone. */
+export function forget(key: string): boolean {
+  const known = kept.get(key);
+  if (known && --known.times > 0) return false;
+  return kept.delete(key);
 }
 
 /** The pixels of a photo that was kept. */
 export async function keptImage(key: string): Promise<RgbImage> {
-  const photo = kept.get(key)!;
+  const { photo } = kept.get(key)!;
   if (!("file" in photo)) return photo;
   return await imageOf({ name: photo.name, bytes: new Uint8Array(await photo.file.arrayBuffer()) });
 }
@@ -51,10 +61,8 @@ function small(image: RgbImage): RgbImage {
 }
 
 function thumbnailOf(image: RgbImage): Pixels {
-  const { width, height, data } = centerCrop(
-    resizeShorterSide(image, thumbnailSide),
-    thumbnailSide,
-  );
+  const square = centerCrop(image, Math.min(image.width, image.height)); // first: a photo may be long
+  const { width, height, data } = resizeShorterSide(square, thumbnailSide);
   const rgba = new Uint8ClampedArray(width * height * 4).fill(255);
   for (let i = 0; i < width * height; i++) rgba.set(data.subarray(3 * i, 3 * i + 3), 4 * i);
   return { width, height, data: rgba };

@@ -9,7 +9,7 @@ export type TeachCalls = {
   teachFrom: { takes: BaseSource; reports: never; returns: void };
   /** Loads the code for the other calls: then they work offline, too. */
   teachPrepare: { takes: undefined; reports: never; returns: void };
-  /** Keeps a photo for teaching. */
+  /** Keeps a photo for teaching, until it is forgotten as often. */
   teachKeep: { takes: Photo; reports: never; returns: KeptPhoto };
   /** Forgets photos, by their keys. */
   teachForget: { takes: readonly string[]; reports: never; returns: void };

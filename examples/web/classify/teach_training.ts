@@ -106,10 +106,7 @@ export async function keepPhoto(photo: Photo, network?: BaseSource): Promise<Kep
 /** Forgets photos and their features. */
 export async function forgetAll(keys: readonly string[]): Promise<void> {
   const features = (await base?.catch(() => undefined))?.features;
-  for (const key of keys) {
-    forget(key);
-    features?.delete(key);
-  }
+  for (const key of keys) if (forget(key)) features?.delete(key);
 }
 
 /** Learns classes, and returns the network as a file. */
@@ -120,6 +117,11 @@ export async function learn(
 ): Promise<Learned> {
   const start = performance.now(), base = await baseOf(network, context.signal);
   const { model } = base;
+  if (model.network === undefined) {
+    throw new Error(
+      `“${network.name}” is an ONNX network, of which the page cannot save a copy: choose another one.`,
+    );
+  }
   const samples = classes.flatMap(({ photos }, label) =>
     photos.map((key, i): Sample => ({ key, label, isHeld: isHeldOut(i, photos.length) }))
   );

@@ -109,8 +109,9 @@ let latest = 0;
 
 /** Computes again after a change, and says what changed. */
 async function update(reason = ""): Promise<void> {
-  const turn = ++latest, before = results;
-  const next = await compute(await backend, inputs);
+  const turn = ++latest, before = results, kernels = await backend.catch(() => undefined);
+  if (!kernels) return; // the page says so
+  const next = await compute(kernels, inputs);
   if (turn !== latest) return; // the reader has gone on
   results = next;
   render();
@@ -119,13 +120,14 @@ async function update(reason = ""): Promise<void> {
 
 /** Takes steps of gradient descent. */
 async function descend(steps: number): Promise<void> {
-  const from = results!.cost;
-  for (let i = 0; i < steps && Number.isFinite(results!.costAfter); i++) {
-    costs.push(results!.cost);
-    inputs.w = results!.stepped;
+  if (!results) return; // the kernels are not loaded yet
+  const from = results.cost;
+  for (let i = 0; i < steps && Number.isFinite(results.costAfter); i++) {
+    costs.push(results.cost);
+    inputs.w = results.stepped;
     await update();
   }
-  const { cost } = results!;
+  const { cost } = results;
   const fell = cost <= from ? "fell" : "rose";
   say(
     `${costs.length} steps. The cost ${fell} from ${short(from)} to ${short(cost)}. ` +
@@ -166,5 +168,7 @@ try {
   main.dataset.ready = "";
 } catch (error) {
   byId("problem").hidden = false;
-  byId("problem").textContent = `This browser cannot run the kernels: ${(error as Error).message}`;
+  byId("problem").textContent = `The page cannot compute: ${
+    (error as Error).message
+  }. Load it again.`;
 }
