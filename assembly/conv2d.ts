@@ -4,11 +4,11 @@
 // multiplied. A 1-D convolution has height 1.
 
 import { addColumns, cropImage, fillOffsets, packColumns, packColumnsTransposed, padImage } from "./columns";
-import { ACTIVATION, FIRST, gemmBlock, KC, MR, NR, RESIDUAL, ROW, TALL, threadProduct } from "./gemm";
+import { CLAMPS, FIRST, gemmBlock, KC, MR, NR, RESIDUAL, ROW, TALL, threadProduct } from "./gemm";
 import { packA, packB, packedColumns, packedRows, packTransposedA } from "./gemm_pack";
 import { Conv2dGeometry, FilterGeometry, FusedConv2dGeometry } from "./geometry";
-import { inlinedPart, SILU } from "./inline/activate";
-import { siluRows } from "./silu";
+import { HARDSWISH, highest, lowest, NONE, SILU } from "./inline/activate";
+import { hardswishRows, siluRows } from "./silu";
 import { bytesForThreads, ceilDiv, claim, join, threads, threadScratch } from "./threads";
 
 /** Columns packed at a time: with KC rows a block takes 1.1 MB. */
@@ -102,7 +102,9 @@ export function conv2d(
   product.ldc = pixels;
   product.aPanel = (MR * k) << 2;
   product.residual = g.residual;
-  const begins = FIRST | (g.addsResidual ? RESIDUAL : 0), ends = inlinedPart(g.activation) << ACTIVATION;
+  product.low = lowest(g.activation);
+  product.high = highest(g.activation);
+  const begins = FIRST | (g.addsResidual ? RESIDUAL : 0), ends = g.activation == NONE ? 0 : CLAMPS;
 
   const images = g.n * groups, blockColumns = columnsPerItem(images, pixels, m * k);
   const blocks = ceilDiv(pixels, blockColumns);
@@ -148,6 +150,7 @@ export function conv2d(
       gemmBlock(out + (whole << 2), a + ((l * MR) << 2), b, itemBias, product);
       if (isWhole) b += (depth * packedColumns(packedCount)) << 2;
     }
+    if (g.activation == HARDSWISH) hardswishRows(out, pixels << 2, rows, columns);
     if (g.activation == SILU) siluRows(out, pixels << 2, rows, columns);
   }
   join(items);

@@ -7,14 +7,13 @@
 // A panel of B, KC × 8 floats, stays in the first-level cache while all rows of A are multiplied by it.
 // Whole panels of a B that is not packed are used where they lie: bRow bytes from row to row, bPanel = ROW.
 
-import { activate, activate4 } from "./inline/activate";
 import {
-  ACTIVATION, FIRST, gemm4x1, gemm4x8, gemm5x8, gemm8x4, KC, MR, NR, Product, RESIDUAL, ROW, TALL,
+  clamped4, CLAMPS, FIRST, gemm4x1, gemm4x8, gemm5x8, gemm8x4, KC, MR, NR, Product, RESIDUAL, ROW, TALL,
   TALL_DEPTH, TILE, zeroBias,
 } from "./gemm_tiles";
 import { EDGE_TILE, threadMemory } from "./threads";
 
-export { ACTIVATION, FIRST, KC, MR, NR, Product, RESIDUAL, ROW, TALL, threadProduct } from "./gemm_tiles";
+export { CLAMPS, FIRST, KC, MR, NR, Product, RESIDUAL, ROW, TALL, threadProduct } from "./gemm_tiles";
 
 /** Floats of packed A that stay in the second-level cache while all panels of B pass: 192 KB. */
 const A_FLOATS: i32 = 128 * KC;
@@ -75,7 +74,7 @@ function gemmPart(c: usize, a: usize, b: usize, bias: usize, m: i32, n: i32, pro
 function gemmEdge(
   c: usize, a: usize, b: usize, bias: usize, rows: i32, columns: i32, product: Product,
 ): void {
-  const flags = product.flags, residual = product.residual, activation = flags >> ACTIVATION;
+  const flags = product.flags, residual = product.residual;
   let from = threadMemory + EDGE_TILE;
   if (columns == 1) {
     gemm4x1(from, a, b, product.k);
@@ -91,12 +90,13 @@ function gemmEdge(
     for (const whole = ((columns & ~3) as usize) << 2; at < whole; at += 16) {
       let v = f32x4.add(v128.load(from + at), flags & FIRST ? f32x4.splat(start) : v128.load(c + at));
       if (flags & RESIDUAL) v = f32x4.add(v, v128.load(c + at + residual));
-      v128.store(c + at, activate4(v, activation));
+      v128.store(c + at, flags & CLAMPS ? clamped4(v) : v);
     }
     for (const end = (columns as usize) << 2; at < end; at += 4) {
       let v = load<f32>(from + at) + (flags & FIRST ? start : load<f32>(c + at));
       if (flags & RESIDUAL) v += load<f32>(c + at + residual);
-      store<f32>(c + at, activate(v, activation));
+      if (flags & CLAMPS) v = v < product.low ? product.low : v > product.high ? product.high : v;
+      store<f32>(c + at, v);
     }
   }
 }

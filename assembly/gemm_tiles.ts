@@ -1,6 +1,5 @@
 // Tiles of a matrix product, C (+)= A · B on packed panels (gemm.ts): all sums of a tile stay in registers.
 
-import { activate4, NONE } from "./inline/activate";
 import { lane0, lane1, lane2, lane3, madd } from "./inline/lanes";
 import { highHalves, interleaveHigh, interleaveLow, lowHalves } from "./inline/transpose";
 import { PRODUCT, threadMemory } from "./threads";
@@ -18,8 +17,7 @@ export const TILE: usize = 4 * 8 * 4;
 /** Flags: what to do with the sums of a tile. */
 export const FIRST: i32 = 1; // first block of k: start from the bias or 0, not from C
 export const RESIDUAL: i32 = 2; // first block of k: add the residual
-/** Last block of k: flags >> ACTIVATION is the code of the activation. */
-export const ACTIVATION: i32 = 2;
+export const CLAMPS: i32 = 4; // last block of k: clamp the results
 
 /** Four biases of 0. */
 export const zeroBias: usize = memory.data(4 * 4, 16);
@@ -41,10 +39,13 @@ export class Product {
   bPanel: usize;
   /** Bytes from one row of B to the next: ROW if it is packed. */
   bRow: usize;
-  /** FIRST, RESIDUAL, and the code of an activation << ACTIVATION; or 0. */
+  /** FIRST, RESIDUAL and CLAMPS; or 0. */
   flags: i32;
   /** With RESIDUAL, bytes from C to the tensor that is added; 0 for C itself. */
   residual: usize;
+  /** With CLAMPS, the least and the largest result. */
+  low: f32;
+  high: f32;
 }
 
 /** This thread's product, for gemmBlock and gemmPanels. The caller fills it in. */
@@ -91,7 +92,16 @@ export function gemm4x8(
   finishRow(c + 3 * row, c30, c31, bias + 12, flags);
 }
 
-/** Adds the bias or the old values of C to one row of a tile, activates it, and stores it. */
+/** Four results between the product's bounds. A NaN stays NaN. */
+// @ts-ignore: decorator
+@inline
+export function clamped4(v: v128): v128 {
+  const product = changetype<usize>(threadProduct());
+  const low = v128.load32_splat(product, offsetof<Product>("low"));
+  return f32x4.pmin(f32x4.pmax(v, low), v128.load32_splat(product, offsetof<Product>("high")));
+}
+
+/** Adds the bias or the old values of C to one row of a tile, clamps it, and stores it. */
 // @ts-ignore: decorator
 @inline
 function finishRow(c: usize, v0: v128, v1: v128, bias: usize, flags: i32): void {
@@ -108,10 +118,9 @@ function finishRow(c: usize, v0: v128, v1: v128, bias: usize, flags: i32): void 
     v0 = f32x4.add(v0, v128.load(c));
     v1 = f32x4.add(v1, v128.load(c, 16));
   }
-  const activation = flags >> ACTIVATION;
-  if (activation != NONE) {
-    v0 = activate4(v0, activation);
-    v1 = activate4(v1, activation);
+  if (flags & CLAMPS) {
+    v0 = clamped4(v0);
+    v1 = clamped4(v1);
   }
   v128.store(c, v0);
   v128.store(c, v1, 16);

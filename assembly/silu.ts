@@ -31,6 +31,11 @@ export function hardswish(y: usize, n: i32): void {
   if (n & 3) storePart(y, activate4(loadPart(y, n & 3), HARDSWISH), n & 3);
 }
 
+/** The same for a matrix with `step` bytes from one row to the next. */
+export function hardswishRows(y: usize, step: usize, rows: i32, columns: i32): void {
+  for (let i = 0; i < rows; i++, y += step) hardswish(y, columns);
+}
+
 /** The same as silu() for n floats that threads share, as a phase of its own. */
 export function siluPhase(y: usize, n: i32, fuses: bool): void {
   const items = ceilDiv(n, CHUNK);
