@@ -233,7 +233,6 @@ export class Graph extends Layer {
 
   /** See {@linkcode Layer.train}. To keep a layer inside as it is, {@linkcode Layer.freeze} it. */
   override train(generator: RandomGenerator = this.nextGenerator): this {
-    super.train(generator);
     this.#mark(generator);
     try {
       this.#setModes(true);
@@ -246,8 +245,8 @@ export class Graph extends Layer {
 
   /** Enters training mode, without the layers inside that are no graphs. */
   #mark(generator: RandomGenerator): void {
+    super.train(generator);
     this.#plans[Symbol.dispose]();
-    this.generator = generator;
     for (const { layer } of this.#nodes) if (layer instanceof Graph) layer.#mark(generator);
   }
 

@@ -10,6 +10,7 @@ import {
   checkBoolean,
   checkInteger,
   checkNumber,
+  checkOnly,
   checkOptions,
   disposeOnError,
 } from "../ops/checks.ts";
@@ -155,6 +156,7 @@ export class LayerNorm extends RowNorm {
       throw new ArgumentError(type, "normalizedShape", normalizedShape, expected);
     }
     checkOptions(type, options);
+    checkOnly(type, options, "bias", true);
     const learns = checkBoolean(type, "elementwiseAffine", options.elementwiseAffine ?? true);
     super(type, learns ? shape : undefined, options.eps);
     this.normalizedShape = shape;

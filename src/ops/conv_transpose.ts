@@ -13,6 +13,7 @@ import {
   accumulate,
   type AccumulateOptions,
   checkInteger,
+  checkOnly,
   checkOptionalTensor,
   checkOptions,
   checkPerAxis,
@@ -270,6 +271,7 @@ export function checkTransposed(
   axes: 1 | 2,
   options: ConvTransposeOptions,
 ): TransposedOptions {
+  checkOnly(op, options, "paddingMode", "zeros");
   const groups = checkInteger(op, "groups", options.groups ?? 1, 1);
   const pair = (name: "stride" | "dilation" | "outputPadding", least: number) => {
     const values = checkPerAxis(op, name, options[name] ?? least, axes, least);

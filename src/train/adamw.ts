@@ -6,7 +6,7 @@
 
 import { kernelsOf } from "../backend/interface.ts";
 import { ArgumentError } from "../errors.ts";
-import { checkNumber, checkOptions } from "../ops/checks.ts";
+import { checkNumber, checkOnly, checkOptions } from "../ops/checks.ts";
 import type { Tensor } from "../tensor.ts";
 import { Optimizer, type Trainable } from "./optimizer.ts";
 
@@ -34,6 +34,8 @@ export class AdamW extends Optimizer {
    */
   constructor(trainable: Trainable, options: AdamWOptions = {}) {
     checkOptions("AdamW", options);
+    checkOnly("AdamW", options, "amsgrad", false);
+    checkOnly("AdamW", options, "maximize", false);
     const { lr = 1e-3, betas = [0.9, 0.999], eps = 1e-8, weightDecay = 0.01 } = options;
     super(trainable, checkNumber("AdamW", "lr", lr));
     const isShare = (beta: unknown) => typeof beta === "number" && beta >= 0 && beta < 1;

@@ -6,7 +6,7 @@
 
 import { kernelsOf } from "../backend/interface.ts";
 import { ArgumentError } from "../errors.ts";
-import { checkBoolean, checkNumber, checkOptions } from "../ops/checks.ts";
+import { checkBoolean, checkNumber, checkOnly, checkOptions } from "../ops/checks.ts";
 import type { Shape, Tensor } from "../tensor.ts";
 import { Optimizer, type Trainable } from "./optimizer.ts";
 
@@ -59,6 +59,8 @@ export class SGD extends Optimizer {
    */
   constructor(trainable: Trainable, readonly options: SGDOptions) {
     checkOptions("SGD", options);
+    checkOnly("SGD", options, "dampening", 0);
+    checkOnly("SGD", options, "maximize", false);
     super(trainable, checkNumber("SGD", "lr", options.lr));
     const { momentum = 0, weightDecay = 0, nesterov = false } = options;
     checkBoolean("SGD", "nesterov", nesterov);

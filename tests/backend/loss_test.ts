@@ -87,24 +87,35 @@ testOnEveryBackend(
   },
 );
 
-testOnEveryBackend("crossEntropy() refuses targets that are not classes", (backend) => {
-  using x = backend.upload([1, 2, 3, 4, 5, 6], [2, 3]);
-  const before = backend.bytesInUse;
-  const missing = new Map<string, number>().get("ant")!; // a class that the caller does not know
-  for (const wrong of [-1, 3, 1.5, NaN, Infinity, 2 ** 32, missing]) {
-    const error = assertThrows(() => crossEntropy(x, [0, wrong]), ArgumentError);
-    assertEquals(error.message, `crossEntropy: a target is ${wrong}, must be a class from 0 to 2`);
-  }
-  for (const targets of [[], [0], [0, 1, 2]]) {
-    assertThrows(() => crossEntropy(x, targets), ArgumentError, "the number of targets");
-  }
-  for (const labelSmoothing of [-0.1, 1.1, NaN, Infinity]) {
-    assertThrows(
-      () => crossEntropy(x, [0, 1], { labelSmoothing }),
-      ArgumentError,
-      "labelSmoothing",
-    );
-  }
-  assertThrows(() => crossEntropy(x.view([6]), [0]), ArgumentError, "the shape of x");
-  assertEquals(backend.bytesInUse, before);
-});
+testOnEveryBackend(
+  "crossEntropy() refuses other targets than classes, and options that it lacks",
+  (backend) => {
+    using x = backend.upload([1, 2, 3, 4, 5, 6], [2, 3]);
+    const before = backend.bytesInUse;
+    const missing = new Map<string, number>().get("ant")!; // a class that the caller does not know
+    for (const wrong of [-1, 3, 1.5, NaN, Infinity, 2 ** 32, missing]) {
+      const error = assertThrows(() => crossEntropy(x, [0, wrong]), ArgumentError);
+      assertEquals(
+        error.message,
+        `crossEntropy: a target is ${wrong}, must be a class from 0 to 2`,
+      );
+    }
+    for (const targets of [[], [0], [0, 1, 2]]) {
+      assertThrows(() => crossEntropy(x, targets), ArgumentError, "the number of targets");
+    }
+    for (const labelSmoothing of [-0.1, 1.1, NaN, Infinity]) {
+      assertThrows(
+        () => crossEntropy(x, [0, 1], { labelSmoothing }),
+        ArgumentError,
+        "labelSmoothing",
+      );
+    }
+    assertThrows(() => crossEntropy(x.view([6]), [0]), ArgumentError, "the shape of x");
+    // PyTorch has these, too
+    for (const options of [{ reduction: "sum" }, { weight: [1, 2, 3] }, { ignoreIndex: 1 }]) {
+      const text = `crossEntropy: ${Object.keys(options)[0]} is`;
+      assertThrows(() => crossEntropy(x, [0, 1], options as object), ArgumentError, text);
+    }
+    assertEquals(backend.bytesInUse, before);
+  },
+);

@@ -183,6 +183,9 @@ testWithThreads("calling train() again does not repeat the numbers of dropout", 
   assertEquals(await masks(make()), first); // but every program draws the same
   using again = net.train(new RandomGenerator(0)).forward(x);
   assertEquals(String(await again.read()), first[0]);
+  const inner = new nn.Sequential([new nn.Dropout()]), outer = new nn.Sequential([inner]);
+  const [drawn] = await masks(outer); // the part goes on, too
+  assert(!(await masks(inner)).includes(drawn));
 });
 
 testWithThreads("backward() refuses layers that ran again in between", (backend) => {

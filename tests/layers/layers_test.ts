@@ -1,6 +1,7 @@
 import { ArgumentError, PembrokeError } from "../../src/errors.ts";
 import * as nn from "../../src/layers/mod.ts";
 import { conv2d, linear, maxPool2d, relu } from "../../src/ops/mod.ts";
+import { AdamW } from "../../src/train/adamw.ts";
 import { SGD } from "../../src/train/sgd.ts";
 import { elements, type Shape } from "../../src/tensor.ts";
 import { assertAllClose, assertEquals, assertThrows } from "../assert.ts";
@@ -228,6 +229,18 @@ Deno.test("what PyTorch has in addition is refused, not ignored", () => {
     ["Conv2d: paddingMode", () => new nn.Conv2d(1, 1, 3, { paddingMode: "reflect" } as object)],
     ["Conv1d: paddingMode", () => new nn.Conv1d(1, 1, 3, { paddingMode: "circular" } as object)],
     ["MaxPool2d: returnIndices", () => new nn.MaxPool2d(2, { returnIndices: true } as object)],
+    ["ConvTranspose2d: paddingMode", () => {
+      return new nn.ConvTranspose2d(1, 1, 3, { paddingMode: "reflect" } as object);
+    }],
+    ["LayerNorm: bias", () => new nn.LayerNorm(2, { bias: false } as object)],
+    [
+      "Upsample: antialias",
+      () => new nn.Upsample({ size: 4, antialias: true } as { size: number }),
+    ],
+    ["SGD: dampening", () => new SGD(new nn.ReLU(), { lr: 1, dampening: 0.5 } as { lr: number })],
+    ["SGD: maximize", () => new SGD(new nn.ReLU(), { lr: 1, maximize: true } as { lr: number })],
+    ["AdamW: amsgrad", () => new AdamW(new nn.ReLU(), { amsgrad: true } as object)],
+    ["AdamW: maximize", () => new AdamW(new nn.ReLU(), { maximize: true } as object)],
     ["trackRunningStats", () => new nn.BatchNorm2d(2, { trackRunningStats: false } as object)],
     ["Flatten: startDim", () => new nn.Flatten(2)],
     ["Flatten: endDim", () => new nn.Flatten(1, 2)],
