@@ -1,9 +1,10 @@
 /**
- * Convolution kernels for Deno, browsers and edge runtimes: AssemblyScript compiled to SIMD
- * WebAssembly, with layers, networks and training on top.
+ * Runs and trains convolutional networks in Deno, Node, browsers and edge runtimes. The kernels are
+ * AssemblyScript compiled to SIMD WebAssembly, or WebGPU shaders. Layers, networks and training
+ * build on them.
  *
- * Operations are functions of tensors, as in `torch.nn.functional`. Layers hold their parameters, as in
- * `torch.nn`. Tensors are [N, C, H, W], weights [O, I, kH, kW].
+ * Operations are functions on tensors, as in `torch.nn.functional`. Layers hold their parameters,
+ * as in `torch.nn`. Tensors have the shape [N, C, H, W], weights [O, I, kH, kW].
  *
  * @example A layer
  * ```ts

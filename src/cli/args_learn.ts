@@ -36,7 +36,7 @@ export interface LearnArgs {
 }
 
 export const learnUsage = `\
-Learn options (the folder has one subfolder of photos for each class):
+Learn options (the folder needs a subfolder of photos for each class):
   -o, --output FILE      the file to write, which ends in .safetensors
       --from NAME        the network to start from: a name that pull takes, a
                          file or a URL (default: as for classify)
@@ -45,13 +45,13 @@ Learn options (the folder has one subfolder of photos for each class):
       --holdout SHARE    the share of each class to measure on (default 0.2);
                          the file is trained on all photos
       --val FOLDER       measure on these photos instead
-      --folds N          measure on all photos: train on all but one of N parts,
-                         N times
+      --folds N          measure on all photos: split them into N parts, and
+                         train N times on all parts but one
       --seed N           seed of all random choices (default 0); the same seed
                          and photos give the same file
       --precision P      store weights as f32, f16 or int8 (default f16)
-      --head-only        store only the new layer; whoever loads the file needs
-                         the same network to start from`;
+      --head-only        store only the new layer; to load the file, you need
+                         the network that you started from`;
 
 /**
  * Parses the arguments that follow the command's name.

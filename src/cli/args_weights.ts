@@ -63,16 +63,16 @@ export const weightsCommands = ["pull", "models", "rm", "convert", "quantize"] a
 
 export const weightsUsage = `\
 Pull options (the models command lists the names):
-      --precision P      store as f32; f16, half the size, predictions differ in
-                         the fourth digit; or int8, a quarter of the size, in
-                         the second digit (default f16)
-      --url URL          download from another address; the file must be
-                         the same, or match --sha256. PEMBROKE_MIRROR is the
-                         URL of a folder that has all files under their names
+      --precision P      store as f32, f16 or int8 (default f16). f16 has half
+                         the size, and predictions differ in the fourth digit.
+                         int8 has a quarter, and they differ in the second
+      --url URL          download from another address; the file must be the
+                         same, or match --sha256. To use a mirror for all files,
+                         set PEMBROKE_MIRROR to the URL of its folder
       --sha256 HEX       SHA-256 of the file to expect
       --timeout S        seconds without data before a retry (default 30)
       --retries N        retries without new data before giving up (default 4);
-                         run pull again to resume
+                         to resume, run pull again
 
 Convert options (input: .pth, .net, safetensors or ONNX; output: a name that
 ends in .safetensors, .pth, .pt or .onnx):
@@ -81,10 +81,10 @@ ends in .safetensors, .pth, .pt or .onnx):
 
 Quantize options (input as for convert):
   -o, --output FILE      the int8 weights; a name that ends in .safetensors
-      --calibrate FOLDER sample photos, some dozens of all kinds: stores the
-                         ranges of values, which are else searched for in
-                         each photo, and counts the photos whose most
-                         probable class stays the same
+      --calibrate FOLDER a few dozen different photos. Stores the ranges of
+                         values in them, so that convolutions need not search
+                         each photo, and counts the photos whose most probable
+                         class stays the same
   -m, --model NAME       the network, if the input does not say`;
 
 /**

@@ -40,24 +40,25 @@ Model options (classify, evaluate, explain, serve, summary):
                          that pull takes (default: as the weights say, or
                          alexnet with --random)
       --weights FILE     weights to use, a file or a URL: .pth, .net, ONNX or
-                         safetensors (default: the most accurate model that was
-                         pulled. If there is none, squeezenet of 0.7 MB is
-                         downloaded once, and if that fails, the bundled
-                         ${bundledNetwork} is used. For summary always ${bundledNetwork})
+                         safetensors. Default: the most accurate model that you
+                         pulled. If there is none, the command downloads
+                         squeezenet once (0.7 MB). If that fails, it uses the
+                         bundled ${bundledNetwork}. For summary, the default is
+                         always ${bundledNetwork}
       --offline          never download a model
-      --base FILE        the network that weights of learn --head-only belong to
-                         (default: looked for among the pulled ones)
+      --base FILE        the network that a file of learn --head-only was
+                         trained on (default: found among the pulled models)
       --classes FILE     names of the classes, one per line (default: the names
                          in the weights)
       --preprocessing J  JSON that replaces parts of the model's preprocessing,
-                         such as '{"resize":256,"crop":227}' for weights that do
-                         not say how images are prepared
+                         such as '{"resize":256,"crop":227}', for weights that
+                         do not say how to prepare images
       --random           untrained weights, for testing
       --seed N           seed for --random, as for torch.manual_seed()
                          (default: a different one each time)
-      --precision P      precision of weights: f32; f16, half the memory, on a
-                         GPU only; or int8, a quarter of the memory and faster
-                         (default: int8 if stored that way, otherwise f32)
+      --precision P      precision of weights in memory: f32, f16 (half the
+                         memory, only on a GPU) or int8 (a quarter, and faster).
+                         Default: int8 if stored that way, otherwise f32
       --backend NAME     ${devices.join(", ")} (default auto: a GPU if available)
 
 Classify options:
@@ -65,34 +66,35 @@ Classify options:
       --files-from FILE  also classify the inputs listed in FILE, one per line;
                          - reads the list from standard input
       --shard N/M        classify only part N of M: every M-th image, starting
-                         with the N-th. M jobs with the same inputs share the
-                         work
+                         with the N-th. So M jobs with the same inputs share
+                         the work
       --json             print one JSON document
       --jsonl            print one line of JSON per image, as soon as it is done
-      --resume FILE      append the lines to FILE instead; skip images that are
-                         already in it, and retry those that failed
+      --resume FILE      append the lines of --jsonl to FILE; skip images that
+                         have a result in it, and retry those that failed
       --show             also draw each photo and its heat map in the terminal
       --show-as FORMAT   kitty, sixel, truecolor or 256 (default: the best one
                          that the terminal is known to support)
-      --features         print what the network's last layer takes instead, as
-                         one line of JSON per image
-  -o, --output FILE      write the features to FILE.npy for NumPy, and the
-                         images' names to FILE.txt
+      --features         print the features of each image instead of classes:
+                         what the last layer takes, as one line of JSON
+  -o, --output FILE.npy  write the features to FILE.npy for NumPy, and the names
+                         of the images to FILE.txt
 
 Explain options (also --show, --show-as and -k):
-  -o, --output FILE      write the photo with the heat map, a PNG
-      --html FILE        write a report of one page: heat maps of three classes,
-                         activations, filters, and the time of each layer
-      --class C          the class to explain, a name or an index (default: the
+  -o, --output FILE      write the photo with the heat map as a PNG
+      --html FILE        write a report as an HTML page: heat maps of three
+                         classes, activations, filters, and the time of each
+                         layer
+      --class C          the class to explain, by name or index (default: the
                          most probable one)
       --method NAME      grad-cam shows the area (default); saliency shows the
                          pixels, and takes longer
 
 ${learnUsage}
 
-Evaluate options (folders are named after classes, or their WordNet ids):
+Evaluate options (name the subfolders after classes, or their WordNet ids):
       --json             print one JSON document
-      --html FILE        write a page with the worst mistakes
+      --html FILE        write an HTML page with the worst mistakes
 
 Serve options:
       --host NAME        address to listen on (default 127.0.0.1; 0.0.0.0 allows
@@ -115,16 +117,16 @@ General options:
   -h, --help             print this help
       --version          print the version
 
-Images are JPEG, PNG, WebP, GIF or BMP files, or data URLs; - reads one from
+Images are JPEG, PNG, WebP, GIF or BMP files, or data URLs. - reads one from
 standard input. A folder stands for all images in it and its subfolders, also
-linked ones. Patterns, in quotes, support *, ?, [abc], {a,b} and ** (any
-subfolders). Names that start with a dash go after --, or are written ./-name.
+linked ones. Write patterns in quotes; they support *, ?, [abc], {a,b} and **
+(any subfolders). Write names that start with a dash after --, or as ./-name.
 
 Results go to standard output, everything else to standard error. On SIGINT or
 SIGTERM, serve finishes accepted requests and exits.
 
-Models are cached in the folder PEMBROKE_CACHE, by default in the system's cache
-folder.
+The environment variable PEMBROKE_CACHE names the folder of pulled models
+(default: pembroke in the system's cache folder).
 
 Exit status: 0 on success, 1 if an input failed, 2 for wrong usage or a missing
 permission.`;

@@ -50,7 +50,8 @@ export interface DecodeOptions {
 }
 
 /**
- * Decodes a JPEG, PNG, WebP, GIF or BMP to upright RGB pixels; of an animation, the first frame.
+ * Decodes a JPEG, PNG, WebP, GIF or BMP to upright RGB pixels. Of an animation, it decodes the
+ * first frame.
  *
  * The pixels are the same as those of `Image.open(file).convert("RGB")` in Pillow, bit for bit, with
  * two exceptions. EXIF orientation is applied, as by `ImageOps.exif_transpose`. 16-bit grey

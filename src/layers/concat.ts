@@ -108,7 +108,7 @@ export class Slice extends Layer {
    * @param start The first position. Negative values count from the end.
    * @param end The position behind the last one. Negative values count from the end. Default: the
    * end.
-   * @param options `step` takes every so-many-th position.
+   * @param options `step` is the distance between the positions. Default 1.
    * @throws {ArgumentError} When an argument is no integer.
    */
   constructor(

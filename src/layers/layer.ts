@@ -232,10 +232,10 @@ export abstract class Layer implements Disposable {
 
   /**
    * Rounds the weights of convolutions and fully connected layers to 8 bits, a quarter of the
-   * memory: see {@linkcode Precision}. Each output gets a scale: its largest magnitude / 127, or in
-   * convolutions / an integer from 112 to 127, the one with the least squared error. The float32 values
-   * are freed, and weights loaded later are rounded, too. Names and shapes in the state dict stay the
-   * same. The layer cannot be trained afterwards.
+   * memory: see {@linkcode Precision}. Each output gets a scale: its largest magnitude, divided by
+   * 127. Convolutions divide by the integer from 112 to 127 that gives the least squared error. The
+   * float32 values are freed, and weights that are loaded later are rounded, too. Names and shapes
+   * in the state dict stay the same. The layer cannot be trained afterwards.
    *
    * @throws {PembrokeError} In training mode, or when the weights are stored in float16.
    */

@@ -17,10 +17,10 @@ export const precisions = ["f32", "f16", "int8"] as const;
  * - "f32": in 32 bits;
  * - "f16": those of fully connected layers in 16 bits, half the memory. WebGPU only: on Wasm they stay
  *   in 32 bits;
- * - "int8": in 8 bits with a scale for each output, a quarter of the memory. Wasm multiplies integers
- *   then: it also rounds the inputs, of convolutions to 7 bits, with few input channels to 14,
- *   of fully connected layers to 16. The weights of depthwise and transposed convolutions stay in 32 bits, and
- *   those of all convolutions on WebGPU.
+ * - "int8": in 8 bits with a scale for each output, a quarter of the memory. Wasm then multiplies
+ *   integers, so it also rounds the inputs: of convolutions to 7 bits, of those with few input
+ *   channels to 14, of fully connected layers to 16. The weights of depthwise and transposed
+ *   convolutions stay in 32 bits. So do those of all convolutions on WebGPU.
  */
 export type Precision = typeof precisions[number];
 

@@ -166,9 +166,9 @@ export class Classifier extends Graph {
   }
 
   /**
-   * Computes what the last layer takes, in evaluation mode: the description of an image that new
-   * classes are learned from. Where the last layer is a 1×1 convolution before an average over the
-   * image, as in SqueezeNet, these are the averages of its input.
+   * Computes the features of images, in evaluation mode: the values that the last layer takes. New
+   * classes are learned from them. If the last layer is a 1×1 convolution before an average over
+   * the image, as in SqueezeNet, the features are the averages of its input.
    *
    * @param x A batch of preprocessed images.
    * @returns [N, featureCount]. The caller disposes of it.
@@ -305,10 +305,10 @@ export class Classifier extends Graph {
   }
 
   /**
-   * Finds out from sample images which values convolutions take, and sets their `inputRange`: those
-   * that round to 8 bits then need not search each sample for the least and the largest value. Call it
-   * before {@linkcode Layer.quantize}; some dozens of images of all kinds suffice. {@linkcode saveModel}
-   * stores the ranges, and {@linkcode loadModel} reads them back.
+   * Finds the ranges of the inputs of convolutions from sample images, and stores them as their
+   * `inputRange`. Convolutions in 8 bits then need not search each sample for the least and the
+   * largest value. Call it before {@linkcode Layer.quantize}. A few dozen different images are
+   * enough. {@linkcode saveModel} stores the ranges, and {@linkcode loadModel} reads them back.
    *
    * @param images The images, or results of {@linkcode Classifier.preprocess}.
    * @throws {ArgumentError} When there are no images, or the number of values is invalid.

@@ -36,16 +36,17 @@ export interface LoadModelOptions extends NetworkOptions, LoadOptions {
    */
   readonly model?: NetworkName;
   /**
-   * The weights of the other layers, if `weights` has the last layer only: those that it was trained
-   * with, in any file. See the option `headOnly` of {@linkcode saveModel}.
+   * The weights of the other layers, if `weights` has only the last one. They must be those that
+   * the last layer was trained with, in a file of any format. See the option `headOnly` of
+   * {@linkcode saveModel}.
    */
   readonly base?: WeightsInput;
 }
 
 /**
- * Loads a classifier. The file decides on the network, its classes and its preprocessing.
- * torchvision's files of all networks of {@linkcode createModel} load unchanged, with any number of
- * classes.
+ * Loads a classifier. The file decides which network it is, and which classes and preprocessing it
+ * has. torchvision's files load unchanged for all networks of {@linkcode createModel}, with any
+ * number of classes.
  *
  * Without `weights`, it loads the bundled resnet-tiny with 200 classes (3.7 MB), from
  * disk (`--allow-read`) or from the server that the library was imported from (`--allow-net`). In
@@ -56,8 +57,8 @@ export interface LoadModelOptions extends NetworkOptions, LoadOptions {
  *
  * An ONNX model can be any graph of supported operations with one input; see
  * {@linkcode OnnxNetwork}. If it has local response normalisation, it is assumed to come from Caffe
- * and uses {@linkcode caffePreprocessing}. Networks with other outputs than one value for each class
- * load, too, but do not classify: use `forward()` or `outputsOf()`.
+ * and uses {@linkcode caffePreprocessing}. If the output of a network is not one value for each
+ * class, it loads, too, but cannot classify: use `forward()` or `outputsOf()`.
  *
  * @param options `classes`, `preprocessing` and `precision` override those of the file.
  * @throws {FileError} When the file cannot be read, or its network is not known or not supported.

@@ -30,8 +30,8 @@ export interface SaveModelOptions {
    */
   readonly metadata?: Readonly<Record<string, string>>;
   /**
-   * Saves the last layer only, with a SHA-256 of the weights of the others: {@linkcode loadModel} joins
-   * it with its `base`. Default false.
+   * Saves only the last layer, with a SHA-256 of the weights of the others. {@linkcode loadModel}
+   * joins it with these weights, which its option `base` names. Default false.
    */
   readonly headOnly?: boolean;
 }
@@ -41,7 +41,7 @@ export interface SaveModelOptions {
  * preprocessing. {@linkcode loadModel} reads it back. An {@linkcode AlexNet} must have the default
  * channels and hidden features, and an {@linkcode AlexNetTiny} no batch normalisation.
  *
- * The last layer alone (`headOnly`) can be saved for an {@linkcode OnnxNetwork}, too.
+ * For an {@linkcode OnnxNetwork}, only the last layer can be saved (`headOnly`).
  *
  * @returns The bytes of the file.
  * @throws {PembrokeError} When the model is not such a network, has no values, or has weights in

@@ -20,8 +20,8 @@ import {
 } from "./checks.ts";
 
 /**
- * Computes a + alpha · b of each pair of elements, `torch.add`. b is repeated along axes where it has
- * size 1, or no axis. The gradient of a is dy; {@linkcode addBackward} computes that of b.
+ * Computes a + alpha · b of each pair of elements, `torch.add`. b is repeated along axes where it
+ * has size 1 or that it lacks. The layer {@linkcode Add} computes gradients.
  *
  * @param a Any shape.
  * @param b A tensor of the same shape; or with size 1 along a run of axes, or along all others, such as
@@ -58,7 +58,7 @@ export function add(
 
 /**
  * Computes a · b of each pair of elements, `torch.mul`. b is repeated as by {@linkcode add}. The
- * gradient of a is `mul(dy, b)`; {@linkcode mulBackward} computes that of b.
+ * layer {@linkcode Mul} computes gradients.
  *
  * @param a Any shape.
  * @param b A tensor of the same shape, or with axes of size 1, as for {@linkcode add}.

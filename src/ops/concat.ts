@@ -103,7 +103,7 @@ function checkList(op: string, parameter: string, list: readonly unknown[]): voi
  * @internal
  */
 export interface SliceOptions {
-  /** Takes every so-many-th element. Default 1. */
+  /** The distance between the elements to take. Default 1. */
   readonly step?: number;
 }
 
@@ -156,7 +156,7 @@ function position(value: unknown, size: number): number {
  * @param dim The axis. Negative values count from the last axis.
  * @param start The first position. Negative values count from the end.
  * @param end The position behind the last one. Negative values count from the end. Default: the end.
- * @param options `step` takes every so-many-th position.
+ * @param options `step` is the distance between the positions. Default 1.
  * @returns The shape of x, with fewer positions on the axis.
  * @throws {ArgumentError} When `dim` is not an axis, or the slice is empty or outside of it.
  *

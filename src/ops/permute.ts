@@ -19,12 +19,12 @@ import {
 import { copyGeometry, stridesOf } from "./copy.ts";
 
 /**
- * Copies a tensor with its axes in another order, `torch.permute`. The gradient is the permutation
- * with {@linkcode inversePermutation} of the axes.
+ * Copies a tensor with its axes in another order, `torch.permute`. The gradient is a permutation of
+ * dy that puts the axes back.
  *
  * @param x Any shape.
- * @param dims For each axis of the result, the axis of x. Axes that stay together count as one, and
- * so do axes of size 1; five of them can be reordered.
+ * @param dims For each axis of the result, the axis of x. At most five axes can change their order.
+ * Axes that stay together count as one, and axes of size 1 do not count.
  * @returns The sizes of x in that order.
  * @throws {ArgumentError} When `dims` is no permutation of the axes, or moves too many of them.
  *

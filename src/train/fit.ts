@@ -45,11 +45,14 @@ export interface FitOptions {
   /** Called after each batch of samples, and each part of the cross-validation. */
   readonly onProgress?: (progress: FitProgress) => void;
   /**
-   * Called before the first step of training the last layer that the model gets, and after each step:
-   * for a live curve.
+   * Called before the first step that trains the final last layer, and after each step, for a live
+   * curve.
    */
   readonly onStep?: (step: FitStep) => void;
-  /** Cancels, which then rejects with the signal's reason. The model keeps its last layer. */
+  /**
+   * Cancels the training. `fit()` then rejects with the signal's reason, and the model keeps its
+   * last layer.
+   */
   readonly signal?: AbortSignal;
 }
 
@@ -99,13 +102,15 @@ export interface FitResult {
   readonly accuracy: number;
   /** The 95 % interval of the accuracy (Wilson 1927): wide for few samples. */
   readonly interval: readonly [low: number, high: number];
-  /** Their mean cross-entropy. */
+  /** The mean cross-entropy of these samples. */
   readonly loss: number;
-  /** Their numbers by class, in rows, and by the most probable class, in columns. */
+  /**
+   * The numbers of these samples: a row for each class, a column for each class that was predicted.
+   */
   readonly confusion: readonly (readonly number[])[];
   /** The weight decay that was chosen. */
   readonly weightDecay: number;
-  /** Milliseconds that the network took for the features, and training for the rest. */
+  /** Milliseconds that the features and the training took. */
   readonly milliseconds: { readonly features: number; readonly training: number };
 }
 
@@ -113,10 +118,11 @@ export interface FitResult {
  * Learns new classes from few samples: replaces the last layer of a network and trains it. The other
  * layers stay as they are.
  *
- * The network computes the {@linkcode Classifier.features} of each sample and of its mirror image once,
- * in evaluation mode. A `Linear` is then trained on these, standardised, with AdamW. Cross-validation
- * chooses the weight decay with the lowest cross-entropy: each part of the dataset is held out once,
- * and classified by a layer that was trained on the others. The last layer is trained on all samples.
+ * The network computes the {@linkcode Classifier.features} of each sample and of its mirror image
+ * once, in evaluation mode. They are standardised, and AdamW trains a `Linear` on them.
+ * Cross-validation chooses the weight decay with the lowest cross-entropy: each part of the dataset
+ * is held out once, and classified by a layer that was trained on the others. The last layer is
+ * trained on all samples.
  *
  * The same seed gives the same numbers on the same build. Between batches, other code can run.
  *

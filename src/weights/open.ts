@@ -27,14 +27,15 @@ export interface OpenOptions {
 
 /**
  * Opens weights: a PyTorch state dict (`.pth`, zip or legacy format), a safetensors file, the tensors
- * of an ONNX model, or the compressed weights of SqueezeNet or AlexNet (`.net`). The format is detected from the bytes, not from the name. Only the
- * description of the tensors is read; `read()` then reads the elements in chunks. Nothing in the
- * file is executed.
+ * of an ONNX model, or the compressed weights of SqueezeNet or AlexNet (`.net`). The format is
+ * detected from the bytes, not from the name. Only the description of the tensors is read; `read()`
+ * then reads the elements in chunks. Nothing in the file is executed.
  *
  * The index of sharded weights (`model.safetensors.index.json`) and an ONNX model with external data
  * need other files: from their own folder on disk, or from `files`.
  *
- * @param source The file. It is closed together with the weights, or at once if opening fails.
+ * @param source The file, such as `await fileSource("model.pth")`. It is closed together with the
+ * weights, or at once if opening fails.
  * @throws {FileError} When the file has another format, is damaged, or contains more than weights.
  * @throws {ArgumentError} When `source` is not a source.
  *
@@ -58,7 +59,7 @@ export async function openWeights(
   { files: passed }: OpenOptions = {},
 ): Promise<WeightsFile> {
   if (!isSource(source)) {
-    const expected = "a ByteSource, from bytesSource, blobSource, fileSource or streamSource";
+    const expected = "a ByteSource, such as that of fileSource() or bytesSource()";
     throw new ArgumentError("openWeights", "source", source, expected);
   }
   const files = new RelatedFiles(source, passed);

@@ -107,7 +107,9 @@ Deno.test("functions reject values that are not bytes, Blobs, paths, streams or 
     assertThrows(() => blobSource(value), ArgumentError, "blobSource: blob is ");
     await assertRejects(() => fileSource(value), ArgumentError, "fileSource: path is ");
     await assertRejects(() => streamSource(value), ArgumentError, "streamSource: chunks is ");
-    await assertRejects(() => openWeights(value), ArgumentError, "openWeights: source is ");
+    // sources that mod.ts exports
+    const exported = "such as that of fileSource() or bytesSource()";
+    await assertRejects(() => openWeights(value), ArgumentError, exported);
     await assertRejects(() => decodeImage(value), ArgumentError, "decodeImage: bytes is ");
     const trainer = {} as Trainer;
     await assertRejects(
