@@ -58,9 +58,12 @@ export abstract class Optimizer implements Disposable {
 
   /**
    * Updates all parameters that have a gradient. Call `zeroGrad()` before the next backward pass.
+   *
+   * @throws {ArgumentError} When the learning rate is not finite.
    */
   step(): void {
     const { parameters } = this;
+    checkNumber("Optimizer", "lr", this.lr); // another one would destroy all weights
     for (const [name, { tensor, grad }] of parameters) {
       if (tensor && grad) this.prepare(name, tensor);
     }

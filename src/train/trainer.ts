@@ -277,7 +277,9 @@ export class Trainer implements Disposable {
     }
     if (clipNorm !== undefined) await clipGradNorm(optimizer.parameters, clipNorm);
     this.average?.stateDict(); // allocates it, so that running out of memory changes nothing
-    if (schedule) optimizer.lr = schedule(optimizer.steps);
+    if (schedule) {
+      optimizer.lr = checkNumber("Trainer", "the rate of the schedule", schedule(optimizer.steps));
+    }
     optimizer.step();
     this.average?.update(optimizer.steps - 1);
     return { loss, right };
