@@ -12,6 +12,7 @@ import type { Classifier } from "./classifier.ts";
 import { type Description, onnxArchitecture, readDescription } from "./description.ts";
 import { Fingerprint } from "./fingerprint.ts";
 import { loadInto, type LoadOptions, loadTensors, openInput, type WeightsInput } from "./load.ts";
+import { checkClasses } from "./network_classes.ts";
 import type { NetworkOptions } from "./network_options.ts";
 import type { NetworkName } from "./registry.ts";
 
@@ -40,6 +41,7 @@ export async function loadHead(
       "`base`";
     throw new FileError(file.name, reason);
   }
+  checkClasses("loadModel", names);
   if (names.length !== classes.length) {
     throw new ArgumentError(
       "loadModel",
