@@ -239,7 +239,6 @@ export class Trainer implements Disposable {
   async step(onStep?: (progress: Progress) => void | Promise<void>): Promise<Progress> {
     await this.#pause();
     const { model, state } = this, random = this.generator.getState();
-    model.train(this.generator);
     let labels: Batch["labels"], result: { readonly loss: number; readonly right: number };
     try {
       const batch = await readBatch(this.dataset, this.#nextIndices(), this.generator);
@@ -291,7 +290,7 @@ export class Trainer implements Disposable {
   ): Promise<{ loss: number; right: number }> {
     const { labelSmoothing } = this.options;
     using x = this.model.backend.upload(values, shape);
-    using logits = this.model.forward(x);
+    using logits = this.model.train(this.generator).forward(x); // evaluate() may have run meanwhile
     const result = crossEntropy(logits, labels, { labelSmoothing });
     using loss = result.loss, gradient = result.gradient;
     this.model.backwardParameters(gradient);

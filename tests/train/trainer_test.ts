@@ -177,6 +177,22 @@ Deno.test("a learning rate that is not finite changes no weights", async () => {
   assertEquals([optimizer.steps, await weights()], [0, before]);
 });
 
+Deno.test("evaluate() beside a step does not change it", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  const data = augmentedDataset();
+  const run = async (beside: (model: Sequential) => Promise<unknown>) => {
+    using model = network(backend, 0.5), optimizer = new SGD(model, { lr: 0.1 });
+    const trainer = new Trainer(model, data, { ...options, optimizer });
+    const [{ loss }] = await Promise.all([trainer.step(), beside(model)]);
+    const values = [...model.stateDict().values()].map(({ tensor }) => tensor!.read());
+    return { loss, values: await Promise.all(values) };
+  };
+  const alone = await run(async () => {});
+  for (const batchSize of [2, 64]) {
+    assertEquals(await run((model) => evaluate(model, data, { batchSize })), alone);
+  }
+});
+
 Deno.test("the class of a sample is an integer", async () => {
   using backend = await createBackend({ device: "wasm", threads: 1 });
   using model = new Linear(2, 2).init(backend);
