@@ -80,7 +80,7 @@ export async function saveCheckpoint(
  * @throws {FileError} When the bytes are not a checkpoint, or it is for another model, batch size or
  * dataset.
  * @throws {ArgumentError} When `bytes` is neither a Uint8Array nor an ArrayBuffer.
- * @throws {PembrokeError} While {@linkcode Trainer.withAverage} runs.
+ * @throws {PembrokeError} While a step or {@linkcode Trainer.withAverage} runs.
  */
 export async function loadCheckpoint(
   trainer: Trainer,
@@ -94,6 +94,7 @@ export async function loadCheckpoint(
   if (typeof name !== "string") throw new ArgumentError("loadCheckpoint", "name", name, "a string");
   const { model, average, generator, options: { optimizer } } = trainer;
   average?.checkUnused("loadCheckpoint");
+  trainer.checkIdle("loadCheckpoint");
   using file = await openWeights(bytesSource(bytes, name));
   const header = readHeader(file);
   checkPosition(name, header.state, trainer);

@@ -193,6 +193,26 @@ Deno.test("evaluate() beside a step does not change it", async () => {
   }
 });
 
+Deno.test("a trainer runs one step at a time", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  using model = network(backend), optimizer = new SGD(model, { lr: 0.1 });
+  using trainer = new Trainer(model, randomDataset(), { ...options, optimizer, emaDecay: 0.9 });
+  const saved = await saveCheckpoint(trainer), message = "wait until the step has ended";
+  const first = trainer.step();
+  for (
+    const call of [
+      () => trainer.step(),
+      () => loadCheckpoint(trainer, saved),
+      () => trainer.withAverage(() => {}),
+    ]
+  ) {
+    await assertRejects(call, PembrokeError, message);
+  }
+  assertEquals([(await first).batch, trainer.state.batch, optimizer.steps], [1, 1, 1]);
+  await trainer.step(() => loadCheckpoint(trainer, saved)); // the step has ended
+  assertEquals(trainer.state.batch, 0);
+});
+
 Deno.test("the class of a sample is an integer", async () => {
   using backend = await createBackend({ device: "wasm", threads: 1 });
   using model = new Linear(2, 2).init(backend);
