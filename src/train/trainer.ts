@@ -111,7 +111,7 @@ export class Trainer implements Disposable {
   ) {
     checkModel("Trainer", model);
     checkDataset("Trainer", dataset);
-    checkTrainerOptions(options);
+    checkTrainerOptions(model, options);
     this.generator = new RandomGenerator(options.seed ?? 0);
     this.average = options.emaDecay === undefined
       ? undefined

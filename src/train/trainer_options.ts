@@ -5,13 +5,14 @@
  */
 
 import { ArgumentError } from "../errors.ts";
+import type { Layer } from "../layers/layer.ts";
 import { checkInteger, checkNumber, checkOptions } from "../ops/checks.ts";
 import { Optimizer } from "./optimizer.ts";
 import type { Schedule } from "./schedule.ts";
 
 /** Options of `Trainer`. */
 export interface TrainerOptions {
-  /** The optimiser of the model's parameters. */
+  /** The optimiser of the model's parameters, made after `replaceHead()`. */
   readonly optimizer: Optimizer;
   /** Number of samples in a batch. The last batch of an epoch may be smaller. */
   readonly batchSize: number;
@@ -35,12 +36,17 @@ export interface TrainerOptions {
 }
 
 /** Checks the options of a trainer. */
-export function checkTrainerOptions(options: TrainerOptions): void {
+export function checkTrainerOptions(model: Layer, options: TrainerOptions): void {
   const op = "Trainer";
   checkOptions(op, options);
   const { optimizer, schedule, clipNorm, labelSmoothing = 0, seed = 0, emaDecay = 0 } = options;
   if (!(optimizer instanceof Optimizer)) {
     throw new ArgumentError(op, "optimizer", optimizer, "an Optimizer");
+  }
+  const own = new Set(model.stateDict().values());
+  for (const [name, parameter] of optimizer.parameters) {
+    if (own.has(parameter)) continue; // else it would be trained without an effect
+    throw new ArgumentError(op, "a parameter of the optimizer", name, "one of the model");
   }
   checkInteger(op, "batchSize", options.batchSize, 1);
   checkInteger(op, "epochs", options.epochs, 0);

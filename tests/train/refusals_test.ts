@@ -1,0 +1,45 @@
+/** Mistakes that would train in vain or for other classes. */
+
+import { createBackend } from "../../src/backend/mod.ts";
+import { ArgumentError } from "../../src/errors.ts";
+import { Flatten, Linear, Sequential } from "../../src/layers/mod.ts";
+import { createModel } from "../../src/models/registry.ts";
+import {
+  AdamW,
+  arrayDataset,
+  evaluate,
+  type Optimizer,
+  SGD,
+  Trainer,
+} from "../../src/train/mod.ts";
+import { assertRejects, assertThrows } from "../assert.ts";
+
+Deno.test("the class of a sample is an integer", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  using model = new Linear(2, 2).init(backend);
+  for (const label of [undefined, null, NaN, 1.5, "1", 2 ** 32, 1n]) {
+    const data = { length: 1, sampleShape: [2], read: () => label as number };
+    const message = "Dataset: the class of sample 0 is ";
+    await assertRejects(() => evaluate(model, data), ArgumentError, message);
+  }
+});
+
+Deno.test("a trainer rejects the optimizer of another model, or of a replaced layer", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  const layers = () => new Sequential([new Flatten(), new Linear(2, 2)]).init(backend);
+  using model = layers(), other = layers();
+  const data = arrayDataset(new Float32Array(4), [0, 1], [2]);
+  const options = { batchSize: 2, epochs: 1 };
+  const create = (optimizer: Optimizer) => new Trainer(model, data, { ...options, optimizer });
+  const wrong = new SGD(other, { lr: 1 }), message = 'a parameter of the optimizer is "1.weight"';
+  assertThrows(() => create(wrong), ArgumentError, message);
+  create(new AdamW(new Map([["last", model.stateDict().get("1.weight")!]])));
+  using classifier = createModel("alexnet-tiny").init(backend);
+  const early = new SGD(classifier, { lr: 1 });
+  classifier.replaceHead(["ant", "bee"]);
+  assertThrows(
+    () => new Trainer(classifier, data, { ...options, optimizer: early }),
+    ArgumentError,
+    'a parameter of the optimizer is "classifier.4.weight", must be one of the model',
+  );
+});
