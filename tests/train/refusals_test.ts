@@ -1,4 +1,4 @@
-/** Mistakes that would train in vain or for other classes. */
+/** What would train in vain, for other classes, or to NaN. */
 
 import { createBackend } from "../../src/backend/mod.ts";
 import { ArgumentError } from "../../src/errors.ts";
@@ -12,7 +12,7 @@ import {
   SGD,
   Trainer,
 } from "../../src/train/mod.ts";
-import { assertRejects, assertThrows } from "../assert.ts";
+import { assertEquals, assertRejects, assertThrows } from "../assert.ts";
 
 Deno.test("the class of a sample is an integer", async () => {
   using backend = await createBackend({ device: "wasm", threads: 1 });
@@ -22,6 +22,24 @@ Deno.test("the class of a sample is an integer", async () => {
     const message = "Dataset: the class of sample 0 is ";
     await assertRejects(() => evaluate(model, data), ArgumentError, message);
   }
+});
+
+Deno.test("SGD trains layers that were frozen when it was made", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  const train = async (isFrozen: boolean) => {
+    using model = new Sequential([new Linear(2, 2), new Linear(2, 2)]).init(backend, { seed: 1 });
+    const first = model.children.get("0")!;
+    if (isFrozen) first.freeze();
+    using optimizer = new SGD(model, { lr: 0.1, momentum: 0.9, weightDecay: () => 0.5 });
+    first.unfreeze();
+    model.train();
+    optimizer.zeroGrad();
+    using x = backend.upload([1, 2], [1, 2]), y = model.forward(x);
+    model.backwardParameters(y);
+    optimizer.step();
+    return await first.parameters.weight.tensor!.read();
+  };
+  assertEquals(await train(true), await train(false));
 });
 
 Deno.test("a trainer rejects the optimizer of another model, or of a replaced layer", async () => {
