@@ -1,14 +1,16 @@
 /** What would train in vain, for other classes, or to NaN. */
 
 import { createBackend } from "../../src/backend/mod.ts";
-import { ArgumentError } from "../../src/errors.ts";
+import { ArgumentError, FileError } from "../../src/errors.ts";
 import { Flatten, Linear, Sequential } from "../../src/layers/mod.ts";
 import { createModel } from "../../src/models/registry.ts";
 import {
   AdamW,
   arrayDataset,
   evaluate,
+  loadCheckpoint,
   type Optimizer,
+  saveCheckpoint,
   SGD,
   Trainer,
 } from "../../src/train/mod.ts";
@@ -21,6 +23,23 @@ Deno.test("the class of a sample is an integer", async () => {
     const data = { length: 1, sampleShape: [2], read: () => label as number };
     const message = "Dataset: the class of sample 0 is ";
     await assertRejects(() => evaluate(model, data), ArgumentError, message);
+  }
+});
+
+Deno.test("loadCheckpoint() refuses the state of another optimizer", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  using model = new Linear(2, 2).init(backend);
+  const data = arrayDataset(new Float32Array(4), [0, 1], [2]);
+  const create = (optimizer: Optimizer) =>
+    new Trainer(model, data, { optimizer, batchSize: 2, epochs: 2 });
+  using sgd = new SGD(model, { lr: 0.1, momentum: 0.9 }), adamw = new AdamW(model);
+  for (const [saved, other, name] of [[sgd, adamw, "velocity"], [adamw, sgd, "mean"]] as const) {
+    await create(saved).step();
+    const bytes = await saveCheckpoint(create(saved)), before = backend.bytesInUse;
+    const message = `${name}.weight belongs to another optimizer`;
+    await assertRejects(() => loadCheckpoint(create(other), bytes), FileError, message);
+    assertEquals(backend.bytesInUse, before);
+    await loadCheckpoint(create(saved), bytes);
   }
 });
 
