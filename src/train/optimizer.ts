@@ -35,6 +35,12 @@ export function parametersOf(op: string, trainable: Trainable): ReadonlyMap<stri
 export abstract class Optimizer implements Disposable {
   /** Number of steps so far. */
   steps = 0;
+  /**
+   * The number of steps that did not update a parameter, such as a frozen one, by its name.
+   *
+   * @internal
+   */
+  missed: ReadonlyMap<string, number> = new Map();
   readonly #parameters: ReadonlyMap<string, Parameter>;
   /** State tensors by name, such as "velocity.features.0.weight". */
   readonly #state = new Map<string, Tensor>();
@@ -70,9 +76,12 @@ export abstract class Optimizer implements Disposable {
       if (tensor && grad) this.prepare(name, tensor);
     }
     this.steps++;
-    for (const [name, { tensor, grad }] of parameters) {
-      if (tensor && grad) this.update(name, tensor, grad);
+    const missed = new Map(this.missed);
+    for (const [name, { requiresGrad, tensor, grad }] of this.#parameters) {
+      if (requiresGrad && tensor && grad) this.update(name, tensor, grad);
+      else missed.set(name, (missed.get(name) ?? 0) + 1);
     }
+    this.missed = missed;
   }
 
   /** Sets the gradients of all parameters to 0. */

@@ -1,4 +1,4 @@
-/** What would train in vain, for other classes, or to NaN. */
+/** Optimisers of the wrong model or run, of frozen layers, and labels that are no classes. */
 
 import { createBackend } from "../../src/backend/mod.ts";
 import { ArgumentError, FileError } from "../../src/errors.ts";
@@ -14,7 +14,7 @@ import {
   SGD,
   Trainer,
 } from "../../src/train/mod.ts";
-import { assertEquals, assertRejects, assertThrows } from "../assert.ts";
+import { assertAllClose, assertEquals, assertRejects, assertThrows } from "../assert.ts";
 
 Deno.test("the class of a sample is an integer", async () => {
   using backend = await createBackend({ device: "wasm", threads: 1 });
@@ -40,6 +40,38 @@ Deno.test("loadCheckpoint() refuses the state of another optimizer", async () =>
     await assertRejects(() => loadCheckpoint(create(other), bytes), FileError, message);
     assertEquals(backend.bytesInUse, before);
     await loadCheckpoint(create(saved), bytes);
+  }
+});
+
+Deno.test("AdamW counts the steps of each parameter, like PyTorch", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  const create = () => {
+    const layers = [new Linear(2, 1, { bias: false }), new Linear(1, 1, { bias: false })];
+    const model = new Sequential(layers).init(backend), optimizer = new AdamW(model, { lr: 0.1 });
+    const data = arrayDataset(new Float32Array(2), [0], [2]);
+    const trainer = new Trainer(model, data, { optimizer, batchSize: 1, epochs: 1 });
+    const [first, last] = layers.map((layer) => layer.parameters.weight);
+    const dispose = () => [model, optimizer].forEach((part) => part.dispose());
+    return { model, optimizer, trainer, first, last, [Symbol.dispose]: dispose };
+  };
+  using run = create(), resumed = create();
+  run.first.write(Float32Array.of(0.5, -0.25));
+  run.last.write(Float32Array.of(1));
+  for (let i = 0; i < 8; i++) {
+    if (i === 7) await loadCheckpoint(resumed.trainer, await saveCheckpoint(run.trainer));
+    for (const { model, optimizer, first } of i === 7 ? [run, resumed] : [run]) {
+      first.requiresGrad = i >= 4 && i !== 6; // frozen in the first steps
+      model.train();
+      optimizer.zeroGrad();
+      using x = backend.upload([1, 2], [1, 2]), dy = backend.upload([1 + i], [1, 1]);
+      model.forward(x).dispose();
+      model.backwardParameters(dy);
+      optimizer.step();
+    }
+  }
+  for (const { first, last } of [run, resumed]) {
+    const values = [...await first.tensor!.read(), ...await last.tensor!.read()];
+    assertAllClose(values, [0.19972664, -0.5480256, 1.18368495], { abs: 1e-6 }); // from PyTorch
   }
 });
 
