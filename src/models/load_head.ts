@@ -42,13 +42,9 @@ export async function loadHead(
     throw new FileError(file.name, reason);
   }
   checkClasses("loadModel", names);
-  if (names.length !== classes.length) {
-    throw new ArgumentError(
-      "loadModel",
-      "the number of classes",
-      names.length,
-      `${classes.length}`,
-    );
+  for (const count of [names.length, options.numClasses ?? names.length]) {
+    if (count === classes.length) continue;
+    throw new ArgumentError("loadModel", "the number of classes", count, `${classes.length}`);
   }
   using baseFile = await openInput(base, signal, "loadModel", options.files);
   if (readDescription(baseFile)?.base !== undefined) {
