@@ -7,9 +7,10 @@
 import { PembrokeError } from "../errors.ts";
 import type { Layer } from "../layers/layer.ts";
 import { checkNumber } from "../ops/checks.ts";
+import { copyInto, copyOf } from "../ops/arithmetic.ts";
 import { crossEntropy } from "../ops/loss.ts";
 import { RandomGenerator } from "../random.ts";
-import { keepingBuffers } from "./buffers.ts";
+import type { Tensor } from "../tensor.ts";
 import { clipGradNorm } from "./clip.ts";
 import { type Batch, checkDataset, type Dataset, readBatch, shuffledIndices } from "./dataset.ts";
 import { checkModel, ranksOf } from "./evaluate.ts";
@@ -293,5 +294,25 @@ export class Trainer implements Disposable {
       imagesPerSecond,
       secondsLeft: remaining / imagesPerSecond,
     };
+  }
+}
+
+/** Runs a function. If it fails, the running statistics of the model stay as they were. */
+async function keepingBuffers<T>(model: Layer, run: () => Promise<T>): Promise<T> {
+  const copies = new Map<Tensor, Tensor>();
+  try {
+    for (const { isBuffer, tensor } of model.stateDict().values()) {
+      if (isBuffer && tensor) copies.set(tensor, copyOf(tensor));
+    }
+    return await run();
+  } catch (error) {
+    try {
+      for (const [tensor, copy] of copies) copyInto(tensor, copy);
+    } catch {
+      // the backend is lost, or was disposed: the first error says more
+    }
+    throw error;
+  } finally {
+    for (const copy of copies.values()) copy.dispose();
   }
 }
