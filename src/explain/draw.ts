@@ -7,6 +7,7 @@
 import { ArgumentError } from "../errors.ts";
 import { checkPixels, type RgbImage } from "../image/pixels.ts";
 import type { Region } from "../image/preprocess.ts";
+import { kindOf } from "../kinds.ts";
 import { colorTable } from "./color_map.ts";
 import type { HeatMap } from "./heat_map.ts";
 
@@ -21,7 +22,7 @@ const defaultAlpha = 0.6;
  * @param map The result of {@linkcode explain} for the image.
  * @param options `alpha` is the share of the colours, from 0 to 1. Default 0.6.
  * @returns A new image.
- * @throws {ArgumentError} When the image is invalid, or alpha is not between 0 and 1.
+ * @throws {ArgumentError} When the image or the map is invalid, or alpha is not between 0 and 1.
  *
  * @example
  * ```ts
@@ -41,6 +42,9 @@ export function drawHeatMap(
   checkPixels("drawHeatMap", image, 3);
   if (typeof alpha !== "number" || !(alpha >= 0 && alpha <= 1)) {
     throw new ArgumentError("drawHeatMap", "alpha", alpha, "between 0 and 1");
+  }
+  if (!(kindOf(map?.heat) === "Float32Array") || !map.region) {
+    throw new ArgumentError("drawHeatMap", "map", map, "a result of explain()");
   }
   const { width, height, region } = map, data = Uint8Array.from(image.data);
   const colors = colorTable();

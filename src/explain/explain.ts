@@ -7,7 +7,7 @@
 import { ArgumentError } from "../errors.ts";
 import type { RgbImage } from "../image/pixels.ts";
 import { cropRegion, type Region } from "../image/preprocess.ts";
-import type { Classifier } from "../models/classifier.ts";
+import { Classifier } from "../models/classifier.ts";
 import type { Prediction } from "../models/classify.ts";
 import { checkOptions } from "../ops/checks.ts";
 import type { HeatMap } from "./heat_map.ts";
@@ -55,6 +55,9 @@ export async function explain(
   image: RgbImage,
   options: ExplainOptions = {},
 ): Promise<Explanation> {
+  if (!(model instanceof Classifier)) {
+    throw new ArgumentError("explain", "model", model, "a Classifier");
+  }
   checkOptions("explain", options);
   const values = model.preprocess(image), region = cropRegion(image, model.preprocessing);
   // a file of its own for pages
@@ -81,7 +84,7 @@ export function classIndex(
   { classes }: Pick<Classifier, "classes">,
   wanted: number | string,
 ): number {
-  const index = typeof wanted === "number" ? wanted : findClass(classes, wanted);
+  const index = typeof wanted === "string" ? findClass(classes, wanted) : wanted;
   if (Number.isInteger(index) && index >= 0 && index < classes.length) return index;
   const expected = `an index from 0 to ${classes.length - 1}, or a label of the model`;
   throw new ArgumentError("explain", "class", wanted, expected);
@@ -93,6 +96,7 @@ export function classIndex(
  */
 function findClass(classes: Classifier["classes"], wanted: string): number {
   const name = wanted.toLowerCase();
+  if (name === "") return -1; // classes without a WordNet id have this one
   const whole = classes.findIndex(({ wnid, label }) => [wnid, label.toLowerCase()].includes(name));
   if (whole >= 0) return whole;
   const part = classes.findIndex(({ label }) => label.toLowerCase().split(", ").includes(name));

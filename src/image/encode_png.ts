@@ -36,7 +36,8 @@ export async function encodePng(image: RgbImage): Promise<Uint8Array<ArrayBuffer
   header.setUint8(8, 8); // bits
   header.setUint8(9, 2); // RGB; the other bytes are 0: deflate, adaptive filters, not interlaced
   const rows = new Blob([filteredRows(image)]).stream();
-  const compressed = await new Response(rows.pipeThrough(new CompressionStream("deflate"))).bytes();
+  const deflated = new Response(rows.pipeThrough(new CompressionStream("deflate")));
+  const compressed = new Uint8Array(await deflated.arrayBuffer()); // many browsers lack bytes()
   const parts = [
     Uint8Array.from(signature),
     ...chunk("IHDR", new Uint8Array(header.buffer)),

@@ -156,7 +156,7 @@ export function preprocess(
   options: Preprocessing = imagenetPreprocessing,
 ): Float32Array<ArrayBuffer> {
   checkPixels("preprocess", image, 3);
-  checkSize("preprocess", "resize", options.resize);
+  checkSize("preprocess", "resize", options?.resize);
   const { crop, cropWidth = crop, interpolation = "bilinear" } = options;
   checkSize("preprocess", "crop", crop);
   checkSize("preprocess", "cropWidth", cropWidth);
@@ -171,7 +171,7 @@ export function preprocess(
   const tensor = new Float32Array(planes * area);
   const [planeStep, pixelStep] = layout === "nchw" ? [area, 1] : [1, planes];
   for (let c = 0; c < planes; c++) {
-    const values = normalisationTable(options.mean[c], options.std[c]);
+    const values = normalisationTable(options.mean?.[c], options.std?.[c]);
     const start = (channels === "bgr" ? 2 - c : c) * planeStep;
     for (let i = 0; i < area; i++) tensor[start + i * pixelStep] = values[data[i * 3 + c]];
   }

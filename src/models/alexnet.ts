@@ -5,7 +5,7 @@
  */
 
 import { FileError } from "../errors.ts";
-import { checkInteger } from "../ops/checks.ts";
+import { checkInteger, checkOptions } from "../ops/checks.ts";
 import { imagenetPreprocessing } from "../image/preprocess.ts";
 import {
   AdaptiveAvgPool2d,
@@ -79,6 +79,7 @@ export class AlexNet extends Classifier {
    * @throws {ArgumentError} When an option is invalid.
    */
   constructor(options: AlexNetOptions = {}) {
+    checkOptions("AlexNet", options);
     const { dropout = 0.5, hiddenFeatures = 4096, algorithm, keepPacked, precision } = options;
     const stored = { algorithm, keepPacked, precision };
     const { preprocessing = imagenetPreprocessing } = options;

@@ -16,6 +16,7 @@ import { MaxPool2d } from "../layers/pool.ts";
 import type { PrecisionOptions } from "../layers/precision.ts";
 import { Sequential } from "../layers/sequential.ts";
 import { Dropout, Flatten } from "../layers/shape.ts";
+import { checkOptions } from "../ops/checks.ts";
 import { elements } from "../tensor.ts";
 import { classesOf } from "./network_classes.ts";
 import { Classifier } from "./classifier.ts";
@@ -85,6 +86,7 @@ export class AlexNetTiny extends Classifier {
    * @throws {ArgumentError} When an option is invalid.
    */
   constructor(options: AlexNetTinyOptions = {}) {
+    checkOptions("AlexNetTiny", options);
     const { batchNorm = false, dropout = 0.5, algorithm, keepPacked, precision } = options;
     const { preprocessing = tinyImagenetPreprocessing } = options;
     const classes = classesOf("AlexNetTiny", options, 200);

@@ -23,6 +23,7 @@ import type { Tensor } from "../tensor.ts";
 import type { WeightsFile } from "../weights/tensor_file.ts";
 import { type Prediction, toClassNames, topClasses, uploadImages } from "./classify.ts";
 import { findHead, type Head, nodesWithHead } from "./head.ts";
+import { checkClasses } from "./network_classes.ts";
 
 /**
  * Options of {@linkcode Classifier}.
@@ -77,11 +78,13 @@ export class Classifier extends Graph {
    *
    * @param layers The layers from [N, 3, crop, crop] to [N, classes] logits: in order, as for
    * {@linkcode Sequential}, or as the nodes of a {@linkcode Graph}.
+   * @throws {ArgumentError} When a class is invalid.
    */
   constructor(
     layers: Layers | readonly GraphNode[],
     { preprocessing, classes, output }: ClassifierOptions,
   ) {
+    checkClasses("Classifier", classes);
     super(isNodes(layers) ? layers : nodesOf("Classifier", layers), { output });
     this.preprocessing = preprocessing;
     this.#classes = classes;
@@ -299,7 +302,7 @@ export class Classifier extends Graph {
     images: readonly (RgbImage | Float32Array)[],
     options: { readonly topK?: number } = {},
   ): Promise<Prediction[][]> {
-    if (images.length === 0) return [];
+    if (images?.length === 0) return [];
     using x = uploadImages("classify", this, images);
     return await topClasses(this, x, options.topK ?? 5);
   }

@@ -181,13 +181,14 @@ interface ImageModel {
 /**
  * Uploads a batch of images, or of preprocessed ones. The caller disposes of it.
  *
- * @throws {ArgumentError} When the number of values is invalid.
+ * @throws {ArgumentError} When `images` is no list, or the number of values is invalid.
  */
 export function uploadImages(
   op: string,
   model: ImageModel,
   images: readonly (RgbImage | Float32Array)[],
 ): Tensor {
+  if (!Array.isArray(images)) throw new ArgumentError(op, "images", images, "a list of images");
   const { backend } = model, size = elements(model.inputShape());
   return disposeOnError(backend.empty(model.inputShape(images.length)), (x) => {
     for (const [i, image] of images.entries()) {

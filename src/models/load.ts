@@ -10,11 +10,12 @@ import { contentLength, readChunks, request, responseChunks } from "../io/downlo
 import { ArgumentError, FileError } from "../errors.ts";
 import { asBytes, isBlob, kindOf } from "../kinds.ts";
 import { Conv2d } from "../layers/conv.ts";
-import type { Layer } from "../layers/layer.ts";
+import { Layer } from "../layers/layer.ts";
 import { parameterShapes } from "../layers/parameter.ts";
 import type { Precision } from "../layers/precision.ts";
 import { RoundedWeight } from "../layers/rounded_weight.ts";
 import { Graph } from "../layers/graph.ts";
+import { checkBackend, checkOptions } from "../ops/checks.ts";
 import { elements } from "../tensor.ts";
 import { checkWeights } from "../weights/check.ts";
 import { blobSource, type ByteSource, bytesSource, isSource } from "../weights/io/source.ts";
@@ -73,7 +74,7 @@ interface ValueOptions {
  *
  * @throws {FileError} When the file does not match the model: the model keeps its present weights.
  * Or when reading fails: the model is left without weights.
- * @throws {ArgumentError} When `weights` is not a source of weights.
+ * @throws {ArgumentError} When an argument is invalid: the model keeps its present weights.
  */
 export async function loadWeights(
   model: Layer,
@@ -81,7 +82,11 @@ export async function loadWeights(
   weights: WeightsInput,
   options: Omit<LoadOptions, "backend"> = {},
 ): Promise<void> {
-  using file = await openInput(weights, options.signal, "loadWeights", options.files);
+  const op = "loadWeights";
+  if (!(model instanceof Layer)) throw new ArgumentError(op, "model", model, "a Layer");
+  checkBackend(op, backend);
+  checkOptions(op, options);
+  using file = await openInput(weights, options.signal, op, options.files);
   await loadTensors(model, backend, file, options);
 }
 

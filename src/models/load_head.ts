@@ -12,6 +12,7 @@ import type { Classifier } from "./classifier.ts";
 import { type Description, onnxArchitecture, readDescription } from "./description.ts";
 import { Fingerprint } from "./fingerprint.ts";
 import { loadInto, type LoadOptions, loadTensors, openInput, type WeightsInput } from "./load.ts";
+import { checkClasses } from "./network_classes.ts";
 import type { NetworkOptions } from "./network_options.ts";
 import type { NetworkName } from "./registry.ts";
 
@@ -40,13 +41,10 @@ export async function loadHead(
       "`base`";
     throw new FileError(file.name, reason);
   }
-  if (names.length !== classes.length) {
-    throw new ArgumentError(
-      "loadModel",
-      "the number of classes",
-      names.length,
-      `${classes.length}`,
-    );
+  checkClasses("loadModel", names);
+  for (const count of [names.length, options.numClasses ?? names.length]) {
+    if (count === classes.length) continue;
+    throw new ArgumentError("loadModel", "the number of classes", count, `${classes.length}`);
   }
   using baseFile = await openInput(base, signal, "loadModel", options.files);
   if (readDescription(baseFile)?.base !== undefined) {

@@ -8,6 +8,18 @@ import { ArgumentError } from "../errors.ts";
 import { checkInteger } from "../ops/checks.ts";
 import type { ClassName } from "./imagenet_classes.ts";
 
+/**
+ * Checks the classes of a network.
+ *
+ * @throws {ArgumentError} When one has no label or no id, such as a text.
+ */
+export function checkClasses(op: string, classes: readonly ClassName[]): void {
+  const isClass = (value: ClassName | null) =>
+    typeof value?.label === "string" && typeof value.wnid === "string";
+  if (Array.isArray(classes) && classes.every(isClass)) return;
+  throw new ArgumentError(op, "classes", classes, "a list of { wnid, label }");
+}
+
 /** Returns the names "class 0", "class 1", … */
 export function numberedClasses(numClasses: number): readonly ClassName[] {
   return Array.from({ length: numClasses }, (_, i) => ({ wnid: "", label: `class ${i}` }));
@@ -34,7 +46,7 @@ export interface ClassOptions {
  * @param op The name of the network in error messages.
  * @param count The default number of classes.
  * @param namesOf The default names of so many classes.
- * @throws {ArgumentError} When the options contradict each other.
+ * @throws {ArgumentError} When a class is invalid, or the options contradict each other.
  */
 export function classesOf(
   op: string,
@@ -43,6 +55,7 @@ export function classesOf(
   namesOf: (numClasses: number) => readonly ClassName[] = numberedClasses,
 ): readonly ClassName[] {
   const names = classes ?? namesOf(checkInteger(op, "numClasses", numClasses ?? count, 1));
+  checkClasses(op, names);
   if (names.length === 0) throw new ArgumentError(op, "classes", names, "a non-empty list");
   if (names.length !== (numClasses ?? names.length)) {
     throw new ArgumentError(op, "numClasses", numClasses, `${names.length}, the number of classes`);

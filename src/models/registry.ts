@@ -6,6 +6,7 @@
 
 import { ArgumentError } from "../errors.ts";
 import { imagenetPreprocessing, tinyImagenetPreprocessing } from "../image/preprocess.ts";
+import { checkOptions } from "../ops/checks.ts";
 import { AlexNet } from "./alexnet.ts";
 import { AlexNetTiny } from "./alexnet_tiny.ts";
 import { BvlcAlexNet, caffe227Preprocessing } from "./bvlc_alexnet.ts";
@@ -131,7 +132,9 @@ export function isNetworkName(name: unknown): name is NetworkName {
  * ```
  */
 export function createModel(name: NetworkName, options: NetworkOptions = {}): Classifier {
-  return networkInfo("createModel", "name", name).create(options);
+  const { create } = networkInfo("createModel", "name", name);
+  checkOptions("createModel", options);
+  return create(options);
 }
 
 /**

@@ -16,6 +16,7 @@ import { Add } from "../layers/merge.ts";
 import { BatchNorm2d } from "../layers/norm.ts";
 import { AdaptiveAvgPool2d, MaxPool2d } from "../layers/pool.ts";
 import { Dropout, Flatten } from "../layers/shape.ts";
+import { checkOptions } from "../ops/checks.ts";
 import { RandomGenerator } from "../random.ts";
 import { Classifier } from "./classifier.ts";
 import { kaimingNormal } from "./initial_values.ts";
@@ -80,6 +81,7 @@ export class ResNetTiny extends Classifier {
    * convolutions are normally distributed, and each block begins as its shortcut.
    */
   override init(backend: Backend, options: InitOptions = {}): this {
+    checkOptions(this.type, options);
     const { generator = new RandomGenerator(options.seed ?? 0) } = options;
     super.init(backend, { ...options, generator });
     for (const [name, layer] of this.leaves()) {

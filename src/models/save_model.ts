@@ -4,10 +4,11 @@
  * @module
  */
 
-import { PembrokeError } from "../errors.ts";
+import { ArgumentError, PembrokeError } from "../errors.ts";
+import { checkOptions } from "../ops/checks.ts";
 import type { TensorToWrite } from "../weights/io/file_writer.ts";
 import { writeSafetensors } from "../weights/safetensors/writer.ts";
-import type { Classifier } from "./classifier.ts";
+import { Classifier } from "./classifier.ts";
 import { describe, onnxArchitecture, withDescription } from "./description.ts";
 import { fingerprintOf } from "./fingerprint.ts";
 import { describeRanges } from "./input_ranges.ts";
@@ -47,7 +48,7 @@ export interface SaveModelOptions {
  * @throws {PembrokeError} When the model is not such a network, has no values, or has weights in
  * fewer than 32 bits: load it with the precision "f32", which keeps the values of a file in 8 bits.
  * Also when a weight is too large for the `dtype`.
- * @throws {ArgumentError} When a weight to store as "I8" is not finite.
+ * @throws {ArgumentError} When `model` is no classifier, or a weight to store as "I8" is not finite.
  *
  * @example
  * ```ts
@@ -80,8 +81,13 @@ export interface SaveModelOptions {
  */
 export async function saveModel(
   model: Classifier,
-  { dtype = "F32", metadata = {}, headOnly = false }: SaveModelOptions = {},
+  options: SaveModelOptions = {},
 ): Promise<Uint8Array<ArrayBuffer>> {
+  if (!(model instanceof Classifier)) {
+    throw new ArgumentError("saveModel", "model", model, "a Classifier");
+  }
+  checkOptions("saveModel", options);
+  const { dtype = "F32", metadata = {}, headOnly = false } = options;
   const { network, classes, preprocessing, temperature } = model;
   const architecture = network ?? (headOnly ? onnxArchitecture : undefined);
   if (architecture === undefined) {

@@ -4,10 +4,11 @@
  * @module
  */
 
+import { ArgumentError } from "../errors.ts";
 import { Conv } from "../layers/conv.ts";
 import { Linear } from "../layers/linear.ts";
 import type { Layer } from "../layers/layer.ts";
-import type { Graph } from "../layers/graph.ts";
+import { Graph } from "../layers/graph.ts";
 import { graphInput } from "../layers/graph_builder.ts";
 import { elements, type Shape } from "../tensor.ts";
 
@@ -62,7 +63,7 @@ export interface ModelSummary {
  * Summarises a network: the output shape, parameters and costs of each layer, and where branches
  * start and end. It needs no weights and no backend.
  *
- * @throws {ArgumentError} When the network does not support the input shape.
+ * @throws {ArgumentError} When the model is no graph, or does not support the input shape.
  *
  * @example
  * ```ts
@@ -74,6 +75,7 @@ export interface ModelSummary {
  * ```
  */
 export function summarize(model: Graph, inputShape: Shape): ModelSummary {
+  if (!(model instanceof Graph)) throw new ArgumentError("summarize", "model", model, "a Graph");
   const { nodes } = model.expand(), shapes = model.shapes(inputShape);
   const layers = nodes.map(({ name, layer, inputs }, i) => ({
     name,

@@ -58,14 +58,16 @@ export class AdamW extends Optimizer {
     const { betas: [beta1, beta2], eps, weightDecay } = this.#options;
     const mean = this.state("mean", name, w).tensor;
     const square = this.state("square", name, w).tensor;
+    // as in PyTorch, each parameter counts its own steps
+    const steps = Math.max(1, this.steps - (this.missed.get(name) ?? 0));
     kernelsOf(w).adamwStep(w, dw, mean, square, {
       shrink: 1 - this.lr * weightDecay,
       beta1,
       rest1: 1 - beta1,
       beta2,
       rest2: 1 - beta2,
-      step: this.lr / (1 - beta1 ** this.steps),
-      root: Math.sqrt(1 - beta2 ** this.steps),
+      step: this.lr / (1 - beta1 ** steps),
+      root: Math.sqrt(1 - beta2 ** steps),
       eps,
     });
   }

@@ -25,6 +25,8 @@ interface Header {
   readonly state: TrainerState;
   readonly steps: number;
   readonly lr: number;
+  /** The steps that did not update a parameter, if there are any. */
+  readonly missed?: Readonly<Record<string, number>>;
   readonly generator: readonly number[];
 }
 
@@ -53,6 +55,7 @@ export async function saveCheckpoint(
     state,
     steps: optimizer.steps,
     lr: optimizer.lr,
+    ...(optimizer.missed.size > 0 && { missed: Object.fromEntries(optimizer.missed) }),
     generator: [...generator.getState()],
   };
   // now, because the run may go on while values are read
@@ -80,6 +83,7 @@ export async function saveCheckpoint(
  * @throws {FileError} When the bytes are not a checkpoint, or it is for another model, batch size or
  * dataset.
  * @throws {ArgumentError} When `bytes` is neither a Uint8Array nor an ArrayBuffer.
+ * @throws {PembrokeError} While a step or {@linkcode Trainer.withAverage} runs.
  */
 export async function loadCheckpoint(
   trainer: Trainer,
@@ -92,6 +96,8 @@ export async function loadCheckpoint(
   checkTrainer("loadCheckpoint", trainer);
   if (typeof name !== "string") throw new ArgumentError("loadCheckpoint", "name", name, "a string");
   const { model, average, generator, options: { optimizer } } = trainer;
+  average?.checkUnused("loadCheckpoint");
+  trainer.checkIdle("loadCheckpoint");
   using file = await openWeights(bytesSource(bytes, name));
   const header = readHeader(file);
   checkPosition(name, header.state, trainer);
@@ -116,6 +122,7 @@ export async function loadCheckpoint(
   for (const [key, tensor] of into) await read(key, tensor);
   optimizer.steps = header.steps;
   optimizer.lr = header.lr;
+  optimizer.missed = new Map(Object.entries(header.missed ?? {}));
   generator.setState(Uint32Array.from(header.generator));
   trainer.state = header.state;
 }
@@ -169,8 +176,9 @@ function readHeader(file: WeightsFile): Header {
   } catch {
     throw damaged;
   }
-  const { state, steps, lr, generator } = header ?? {};
-  const counts = [state?.epoch, state?.batch, state?.seen, state?.right, steps];
+  const { state, steps, lr, generator, missed } = header ?? {};
+  const own = [state?.epoch, state?.batch, state?.seen, state?.right, steps];
+  const counts = [...own, ...Object.values(missed ?? {})];
   const areCounts = counts.every((n) => Number.isInteger(n) && n >= 0);
   const areNumbers = Number.isFinite(state?.loss) && Number.isFinite(lr);
   if (!areCounts || !areNumbers || !isGeneratorState(generator)) throw damaged;

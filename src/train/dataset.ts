@@ -101,7 +101,12 @@ export async function readBatch(
   const values = new Float32Array(n * size), labels = new Int32Array(n);
   for (let i = 0; i < n; i++) {
     const into = values.subarray(i * size, (i + 1) * size);
-    labels[i] = await dataset.read(indices[i], into, generator);
+    const label = await dataset.read(indices[i], into, generator);
+    if (!Number.isInteger(label) || label !== (label | 0)) { // the array would make it another class
+      const what = `the class of sample ${indices[i]}`;
+      throw new ArgumentError("Dataset", what, label, "an integer of 32 bits");
+    }
+    labels[i] = label;
   }
   return { values, shape: [n, ...dataset.sampleShape], labels };
 }

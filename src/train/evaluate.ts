@@ -46,6 +46,7 @@ export async function evaluate(
   for (let start = 0; start < dataset.length; start += batchSize) {
     const n = Math.min(batchSize, dataset.length - start);
     const batch = await readBatch(dataset, Array.from({ length: n }, (_, i) => start + i));
+    if (model.training) model.eval(); // after a step of training between two batches
     using x = model.backend.upload(batch.values, batch.shape);
     using logits = model.forward(x);
     const result = crossEntropy(logits, batch.labels);

@@ -24,12 +24,23 @@ import {
 import { trainLinears, UploadedRows } from "./linear_head.ts";
 import { pauses } from "./pauses.ts";
 
+/**
+ * A dataset that may name its classes.
+ *
+ * @internal
+ */
+export type NamedDataset = Dataset & { readonly classes?: readonly (string | ClassName)[] };
+
 /** Options of {@linkcode fit}. */
 export interface FitOptions {
   /** The names of the classes. Default: those of the dataset, if it has `classes`. */
   readonly classes?: readonly (string | ClassName)[];
-  /** Samples to measure the accuracy with. Default: cross-validation on the dataset. */
-  readonly validation?: Dataset;
+  /**
+   * Samples to measure the accuracy with. If these and the dataset have `classes`, as an
+   * {@linkcode ImageFolder} has, their names decide on the class. Default: cross-validation on the
+   * dataset.
+   */
+  readonly validation?: NamedDataset;
   /** The parts of the cross-validation: each is held out once. Default 5. */
   readonly folds?: number;
   /** The weight decays to choose from. Default 1, 3, 10 and 30. */
@@ -156,18 +167,21 @@ export interface FitResult {
  */
 export async function fit(
   model: Classifier,
-  dataset: Dataset & { readonly classes?: readonly (string | ClassName)[] },
+  dataset: NamedDataset,
   options: FitOptions = {},
 ): Promise<FitResult> {
-  const { classes, validation, folds, weightDecays, steps, mirror, batchSize, seed } = checkFit(
-    model,
-    dataset,
-    options,
-  );
+  const checked = checkFit(model, dataset, options);
+  const { classes, validation, indices, folds, weightDecays, steps } = checked;
+  const { mirror, batchSize, seed } = checked;
   const { onProgress, onStep, signal } = options, pause = pauses(signal);
   signal?.throwIfAborted();
   const started = performance.now(), samples = dataset.length + (validation?.length ?? 0);
-  const featuresOf = async (from: Dataset, before: number, mirror: boolean) => {
+  const featuresOf = async (
+    from: Dataset,
+    before: number,
+    mirror: boolean,
+    indices?: readonly number[],
+  ) => {
     const rows = await featureRows(model, from, {
       batchSize,
       mirror,
@@ -176,11 +190,12 @@ export async function fit(
         await pause();
       },
     });
-    checkLabels(rows.labels, classes.length);
-    return rows;
+    const labels = indices ? rows.labels.map((label) => indices[label] ?? -1) : rows.labels;
+    checkLabels(labels, classes.length);
+    return { ...rows, labels };
   };
   const rows = await featuresOf(dataset, 0, mirror);
-  const held = validation && await featuresOf(validation, dataset.length, false);
+  const held = validation && await featuresOf(validation, dataset.length, false, indices);
   const computed = performance.now();
 
   const own = model.backend.device === "wasm" ? undefined : await createBackend({ device: "wasm" });
@@ -238,11 +253,7 @@ export async function fit(
 }
 
 /** Checks the arguments of {@linkcode fit}, and completes the options. */
-function checkFit(
-  model: Classifier,
-  dataset: Dataset & { readonly classes?: readonly (string | ClassName)[] },
-  options: FitOptions,
-) {
+function checkFit(model: Classifier, dataset: NamedDataset, options: FitOptions) {
   const op = "fit";
   if (!(model instanceof Classifier)) throw new ArgumentError(op, "model", model, "a Classifier");
   checkDataset(op, dataset);
@@ -254,6 +265,7 @@ function checkFit(
   }
   const classes = toClassNames(op, given);
   if (validation !== undefined) checkDataset(op, validation);
+  const indices = indicesOf(dataset.classes, validation?.classes);
   checkInteger(op, "folds", folds, 2);
   checkInteger(op, "steps", steps, 1);
   const batchSize = checkInteger(op, "batchSize", options.batchSize ?? 16, 1);
@@ -267,7 +279,21 @@ function checkFit(
   if (dataset.length < folds) {
     throw new ArgumentError(op, "the length of the dataset", dataset.length, `${folds} or more`);
   }
-  return { classes, validation, mirror, folds, weightDecays, steps, seed, batchSize };
+  return { classes, validation, indices, mirror, folds, weightDecays, steps, seed, batchSize };
+}
+
+/** The index in a dataset of each class of other samples. Undefined if one of them names no classes. */
+function indicesOf(
+  classes: NamedDataset["classes"],
+  others: NamedDataset["classes"],
+): readonly number[] | undefined {
+  const label = (name: string | ClassName) => typeof name === "string" ? name : name.label;
+  const labels = classes?.map(label);
+  return labels && others?.map((name) => {
+    const index = labels.indexOf(label(name));
+    if (index >= 0) return index;
+    throw new ArgumentError("fit", "a class of validation", label(name), "a class of the dataset");
+  });
 }
 
 function checkLabels(labels: Int32Array, classes: number): void {

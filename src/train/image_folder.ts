@@ -53,7 +53,7 @@ export interface ImageFolderOptions {
  * ```ts ignore
  * const files = [...input.files].map((file) => ({
  *   name: file.webkitRelativePath.split("/").slice(1).join("/"), // ants/1.jpg
- *   bytes: () => file.bytes(),
+ *   bytes: async () => new Uint8Array(await file.arrayBuffer()),
  * }));
  * const dataset = new ImageFolder(files, { preprocessing: model.preprocessing });
  * const { accuracy } = await fit(model, dataset);

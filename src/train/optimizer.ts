@@ -35,9 +35,17 @@ export function parametersOf(op: string, trainable: Trainable): ReadonlyMap<stri
 export abstract class Optimizer implements Disposable {
   /** Number of steps so far. */
   steps = 0;
+  /**
+   * The number of steps that did not update a parameter, such as a frozen one, by its name.
+   *
+   * @internal
+   */
+  missed: ReadonlyMap<string, number> = new Map();
   readonly #parameters: ReadonlyMap<string, Parameter>;
   /** State tensors by name, such as "velocity.features.0.weight". */
   readonly #state = new Map<string, Tensor>();
+  /** Collects the names of the states that a parameter has, instead of allocating them. */
+  #names: Set<string> | undefined;
 
   /**
    * Creates an optimiser of all parameters that require gradients.
@@ -58,16 +66,22 @@ export abstract class Optimizer implements Disposable {
 
   /**
    * Updates all parameters that have a gradient. Call `zeroGrad()` before the next backward pass.
+   *
+   * @throws {ArgumentError} When the learning rate is not finite.
    */
   step(): void {
     const { parameters } = this;
+    checkNumber("Optimizer", "lr", this.lr); // another one would destroy all weights
     for (const [name, { tensor, grad }] of parameters) {
       if (tensor && grad) this.prepare(name, tensor);
     }
     this.steps++;
-    for (const [name, { tensor, grad }] of parameters) {
-      if (tensor && grad) this.update(name, tensor, grad);
+    const missed = new Map(this.missed);
+    for (const [name, { requiresGrad, tensor, grad }] of this.#parameters) {
+      if (requiresGrad && tensor && grad) this.update(name, tensor, grad);
+      else missed.set(name, (missed.get(name) ?? 0) + 1);
     }
+    this.missed = missed;
   }
 
   /** Sets the gradients of all parameters to 0. */
@@ -86,7 +100,7 @@ export abstract class Optimizer implements Disposable {
    * @param names The names of the state tensors.
    * @param read Reads the values of a tensor.
    * @param file The name of the checkpoint in error messages.
-   * @throws {FileError} When a name does not match a parameter.
+   * @throws {FileError} When a name does not match a parameter, or is that of another optimiser.
    */
   async loadStateDict(
     names: Iterable<string>,
@@ -99,6 +113,11 @@ export abstract class Optimizer implements Disposable {
         const [, parameter] = /^\w+\.(.*)$/.exec(name) ?? [];
         const tensor = this.#parameters.get(parameter)?.tensor;
         if (!tensor) throw new FileError(file, `${name} does not match a parameter of the model`);
+        const own = this.#namesOf(parameter, tensor);
+        if (own.size > 0 && !own.has(name)) {
+          const reason = `${name} belongs to another optimizer; use the one of the saved run`;
+          throw new FileError(file, reason);
+        }
         const state = tensor.backend.empty(tensor.shape);
         loaded.get(name)?.dispose();
         loaded.set(name, state);
@@ -126,12 +145,24 @@ export abstract class Optimizer implements Disposable {
   /** Allocates the state of a parameter, so that running out of memory leaves all of them alone. */
   protected prepare(_name: string, _w: Tensor): void {}
 
+  /** The names of the states that {@linkcode Optimizer.prepare} allocates for a parameter. */
+  #namesOf(name: string, w: Tensor): ReadonlySet<string> {
+    const names = this.#names = new Set<string>();
+    try {
+      this.prepare(name, w);
+    } finally {
+      this.#names = undefined;
+    }
+    return names;
+  }
+
   /** Updates one parameter. */
   protected abstract update(name: string, w: Tensor, dw: Tensor): void;
 
   /** Returns a state tensor of a parameter. If it is new, it holds zeros. */
   protected state(kind: string, name: string, w: Tensor): { tensor: Tensor; isNew: boolean } {
     const key = `${kind}.${name}`, old = this.#state.get(key);
+    if (this.#names?.add(key)) return { tensor: w, isNew: true };
     if (old && sameShape(old.shape, w.shape)) return { tensor: old, isNew: false };
     const tensor = disposeOnError(w.backend.empty(w.shape), (tensor) => {
       w.backend.fill(tensor, 0);

@@ -8,7 +8,7 @@ import { kernelsOf } from "../backend/interface.ts";
 import { ArgumentError } from "../errors.ts";
 import { checkBoolean, checkNumber, checkOnly, checkOptions } from "../ops/checks.ts";
 import type { Shape, Tensor } from "../tensor.ts";
-import { Optimizer, type Trainable } from "./optimizer.ts";
+import { Optimizer, parametersOf, type Trainable } from "./optimizer.ts";
 
 /** Options of {@linkcode SGD}, with PyTorch's names. */
 export interface SGDOptions {
@@ -65,7 +65,8 @@ export class SGD extends Optimizer {
     const { momentum = 0, weightDecay = 0, nesterov = false } = options;
     checkBoolean("SGD", "nesterov", nesterov);
     checkNumber("SGD", "momentum", momentum);
-    for (const [name, { shape }] of this.parameters) {
+    for (const [name, { shape, isBuffer }] of parametersOf("SGD", trainable)) {
+      if (isBuffer) continue; // frozen parameters may be trained later
       const decay = typeof weightDecay === "function" ? weightDecay(name, shape) : weightDecay;
       this.#decays.set(name, checkNumber("SGD", "weightDecay", decay));
     }

@@ -4,44 +4,21 @@
  * @module
  */
 
-import { ArgumentError, PembrokeError } from "../errors.ts";
+import { PembrokeError } from "../errors.ts";
 import type { Layer } from "../layers/layer.ts";
-import { checkInteger, checkNumber, checkOptions } from "../ops/checks.ts";
+import { checkNumber } from "../ops/checks.ts";
+import { copyInto, copyOf } from "../ops/arithmetic.ts";
 import { crossEntropy } from "../ops/loss.ts";
 import { RandomGenerator } from "../random.ts";
-import { keepingBuffers } from "./buffers.ts";
+import type { Tensor } from "../tensor.ts";
 import { clipGradNorm } from "./clip.ts";
 import { type Batch, checkDataset, type Dataset, readBatch, shuffledIndices } from "./dataset.ts";
 import { checkModel, ranksOf } from "./evaluate.ts";
 import { MovingAverage } from "./moving_average.ts";
-import { Optimizer } from "./optimizer.ts";
 import { pauses } from "./pauses.ts";
-import type { Schedule } from "./schedule.ts";
+import { checkTrainerOptions, type TrainerOptions } from "./trainer_options.ts";
 
-/** Options of {@linkcode Trainer}. */
-export interface TrainerOptions {
-  /** The optimiser of the model's parameters. */
-  readonly optimizer: Optimizer;
-  /** Number of samples in a batch. The last batch of an epoch may be smaller. */
-  readonly batchSize: number;
-  /** Number of passes over the dataset. */
-  readonly epochs: number;
-  /** The learning rate by step. Default: the rate of the optimiser. */
-  readonly schedule?: Schedule;
-  /** The largest norm of all gradients together. Larger gradients are scaled down. */
-  readonly clipNorm?: number;
-  /** The share of the target probability spread over all classes. Default 0. */
-  readonly labelSmoothing?: number;
-  /**
-   * The decay of an exponential moving average of the model's values, running statistics included,
-   * `torch.optim.swa_utils.AveragedModel`: each step multiplies it by the decay, and adds
-   * 1 − decay times the new values. 0.999 averages over about 1000 steps. It is often more accurate
-   * than the last values: see {@linkcode Trainer.withAverage}. Default: none.
-   */
-  readonly emaDecay?: number;
-  /** The seed of shuffling, augmentation and dropout. Default 0. */
-  readonly seed?: number;
-}
+export type { TrainerOptions };
 
 /** The progress of a training run. */
 export interface Progress {
@@ -83,31 +60,6 @@ export interface TrainerState {
   right: number;
 }
 
-/** Checks the options of a trainer. */
-function checkTrainerOptions(options: TrainerOptions): void {
-  const op = "Trainer";
-  checkOptions(op, options);
-  const { optimizer, schedule, clipNorm, labelSmoothing = 0, seed = 0, emaDecay = 0 } = options;
-  if (!(optimizer instanceof Optimizer)) {
-    throw new ArgumentError(op, "optimizer", optimizer, "an Optimizer");
-  }
-  checkInteger(op, "batchSize", options.batchSize, 1);
-  checkInteger(op, "epochs", options.epochs, 0);
-  if (schedule !== undefined && typeof schedule !== "function") {
-    throw new ArgumentError(op, "schedule", schedule, "a function of the step");
-  }
-  if (clipNorm !== undefined && !(typeof clipNorm === "number" && clipNorm > 0)) {
-    throw new ArgumentError(op, "clipNorm", clipNorm, "above 0");
-  }
-  if (!(checkNumber(op, "labelSmoothing", labelSmoothing) >= 0 && labelSmoothing <= 1)) {
-    throw new ArgumentError(op, "labelSmoothing", labelSmoothing, "between 0 and 1");
-  }
-  if (!(checkNumber(op, "emaDecay", emaDecay) >= 0 && emaDecay < 1)) {
-    throw new ArgumentError(op, "emaDecay", emaDecay, "from 0 to below 1");
-  }
-  if (!Number.isSafeInteger(seed)) throw new ArgumentError(op, "seed", seed, "an integer");
-}
-
 /**
  * Trains a classifier with the cross-entropy loss. The same seed gives the same results on the same
  * build. Between steps, other code can run.
@@ -144,6 +96,7 @@ export class Trainer implements Disposable {
   #order: { readonly epoch: number; readonly indices: Uint32Array } | undefined;
   #started = performance.now();
   #samplesSinceStart = 0;
+  #isBusy = false;
 
   /**
    * Creates a training run.
@@ -159,7 +112,7 @@ export class Trainer implements Disposable {
   ) {
     checkModel("Trainer", model);
     checkDataset("Trainer", dataset);
-    checkTrainerOptions(options);
+    checkTrainerOptions(model, options);
     this.generator = new RandomGenerator(options.seed ?? 0);
     this.average = options.emaDecay === undefined
       ? undefined
@@ -170,7 +123,7 @@ export class Trainer implements Disposable {
   /**
    * Runs a function while the model has the moving average of its values, to evaluate or save it.
    *
-   * @throws {PembrokeError} When the trainer has no `emaDecay`.
+   * @throws {PembrokeError} When the trainer has no `emaDecay`, or while a step runs.
    *
    * @example
    * ```ts
@@ -192,6 +145,7 @@ export class Trainer implements Disposable {
    * ```
    */
   async withAverage<T>(run: () => T | Promise<T>): Promise<T> {
+    this.checkIdle("withAverage");
     if (this.average) return await this.average.during(run);
     throw new PembrokeError("Trainer: withAverage() needs the option emaDecay");
   }
@@ -234,12 +188,28 @@ export class Trainer implements Disposable {
    * Trains one batch. After an error the step can be repeated, with the same random numbers.
    *
    * @param onStep Called after the step. It may save a checkpoint.
-   * @throws {PembrokeError} When the loss is not finite.
+   * @throws {PembrokeError} When the loss is not finite, or another step runs.
    */
   async step(onStep?: (progress: Progress) => void | Promise<void>): Promise<Progress> {
+    this.checkIdle("Trainer");
+    this.#isBusy = true;
+    const progress = await this.#step().finally(() => this.#isBusy = false);
+    await onStep?.(progress);
+    return progress;
+  }
+
+  /**
+   * Checks that no step runs, which would mix with what follows.
+   *
+   * @internal
+   */
+  checkIdle(op: string): void {
+    if (this.#isBusy) throw new PembrokeError(`${op}: wait until the step has ended`);
+  }
+
+  async #step(): Promise<Progress> {
     await this.#pause();
     const { model, state } = this, random = this.generator.getState();
-    model.train(this.generator);
     let labels: Batch["labels"], result: { readonly loss: number; readonly right: number };
     try {
       const batch = await readBatch(this.dataset, this.#nextIndices(), this.generator);
@@ -259,7 +229,6 @@ export class Trainer implements Disposable {
     if (state.batch === this.#batches) {
       this.state = { epoch: state.epoch + 1, batch: 0, seen: 0, loss: 0, right: 0 };
     }
-    await onStep?.(progress);
     return progress;
   }
 
@@ -277,7 +246,9 @@ export class Trainer implements Disposable {
     }
     if (clipNorm !== undefined) await clipGradNorm(optimizer.parameters, clipNorm);
     this.average?.stateDict(); // allocates it, so that running out of memory changes nothing
-    if (schedule) optimizer.lr = schedule(optimizer.steps);
+    if (schedule) {
+      optimizer.lr = checkNumber("Trainer", "the rate of the schedule", schedule(optimizer.steps));
+    }
     optimizer.step();
     this.average?.update(optimizer.steps - 1);
     return { loss, right };
@@ -289,7 +260,7 @@ export class Trainer implements Disposable {
   ): Promise<{ loss: number; right: number }> {
     const { labelSmoothing } = this.options;
     using x = this.model.backend.upload(values, shape);
-    using logits = this.model.forward(x);
+    using logits = this.model.train(this.generator).forward(x); // evaluate() may have run meanwhile
     const result = crossEntropy(logits, labels, { labelSmoothing });
     using loss = result.loss, gradient = result.gradient;
     this.model.backwardParameters(gradient);
@@ -323,5 +294,25 @@ export class Trainer implements Disposable {
       imagesPerSecond,
       secondsLeft: remaining / imagesPerSecond,
     };
+  }
+}
+
+/** Runs a function. If it fails, the running statistics of the model stay as they were. */
+async function keepingBuffers<T>(model: Layer, run: () => Promise<T>): Promise<T> {
+  const copies = new Map<Tensor, Tensor>();
+  try {
+    for (const { isBuffer, tensor } of model.stateDict().values()) {
+      if (isBuffer && tensor) copies.set(tensor, copyOf(tensor));
+    }
+    return await run();
+  } catch (error) {
+    try {
+      for (const [tensor, copy] of copies) copyInto(tensor, copy);
+    } catch {
+      // the backend is lost, or was disposed: the first error says more
+    }
+    throw error;
+  } finally {
+    for (const copy of copies.values()) copy.dispose();
   }
 }

@@ -5,7 +5,7 @@
  */
 
 import { ArgumentError } from "../errors.ts";
-import type { RgbImage } from "../image/pixels.ts";
+import { checkPixels, type RgbImage } from "../image/pixels.ts";
 import { resizeWindow } from "../image/resize.ts";
 import { checkInteger, checkNumber, checkOptions } from "../ops/checks.ts";
 import type { RandomGenerator } from "../random.ts";
@@ -64,6 +64,7 @@ export function randomResizedCrop(
   checkRange(op, "scale", scale);
   checkRange(op, "ratio", ratio);
   return (image, generator) => {
+    checkPixels(op, image, 3);
     const { left, top, width, height } = randomPart(image, scale, ratio, generator);
     const part = resizeWindow(image, image.width, image.height, { left, top, width, height });
     return resizeWindow(part, size, size, { left: 0, top: 0, width: size, height: size });
@@ -116,6 +117,7 @@ export function randomHorizontalFlip(p = 0.5): Transform {
     throw new ArgumentError("randomHorizontalFlip", "p", p, "between 0 and 1");
   }
   return (image, generator) => {
+    checkPixels("randomHorizontalFlip", image, 3);
     if (between(generator, 0, 1) >= p) return image;
     const { width, height, data } = image, flipped = new Uint8Array(data.length);
     for (let y = 0; y < height; y++) {
@@ -172,6 +174,7 @@ export function colorJitter(options: ColorJitterOptions = {}): Transform {
   const factorOf = (generator: RandomGenerator, spread: number) =>
     between(generator, Math.max(0, 1 - spread), 1 + spread);
   return (image, generator) => {
+    checkPixels(op, image, 3);
     const { width, height } = image, data = new Uint8ClampedArray(image.data);
     const [light, difference, color] = [brightness, contrast, saturation].map((spread) =>
       factorOf(generator, spread)

@@ -175,6 +175,14 @@ testWithThreads("classes have an index, a label, one of its names, or an id", as
   for (const wrong of ["unicorn", "200", 200, -1, 0.5, ""]) {
     await assertRejects(() => explain(model, image, { class: wrong }), ArgumentError, "class");
   }
+  for (const wrong of [null, {}, true, 1n] as unknown as string[]) {
+    await assertRejects(() => explain(model, image, { class: wrong }), ArgumentError, "class");
+  }
+  const unnamed = ["a", "b"].map((label) => ({ wnid: "", label }));
+  assertThrows(() => classIndex({ classes: unnamed }, ""), ArgumentError, 'class is ""');
+  for (const other of [null, {}, new Flatten()] as unknown as Classifier[]) {
+    await assertRejects(() => explain(other, image), ArgumentError, "explain: model is");
+  }
   const method = "magic" as "saliency";
   await assertRejects(() => explain(model, image, { method }), ArgumentError, "method");
   for (const options of [{ samples: 0 }, { noise: -1 }, { noise: NaN }]) {
@@ -277,4 +285,7 @@ Deno.test("the map lies on its region, between the centres of its cells", () => 
   const all = { ...map, region: { left: -5, top: -5, width: 20, height: 20 } };
   assertEquals(drawHeatMap(image, all, { alpha: 0 }).data, image.data);
   assertThrows(() => drawHeatMap(image, map, { alpha: 2 }), ArgumentError, "alpha");
+  for (const wrong of [null, {}, { ...map, region: undefined }] as unknown as (typeof map)[]) {
+    assertThrows(() => drawHeatMap(image, wrong), ArgumentError, "a result of explain()");
+  }
 });

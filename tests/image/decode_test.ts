@@ -86,6 +86,16 @@ Deno.test("decodeImage() decodes BMP of few bits, with OS/2's header, and with m
   }
 });
 
+Deno.test("decodeImage() decodes a BMP without the bytes that pad its last row", async () => {
+  const rows = [...[1, 2, 3, 4, 5, 6, 0, 0], ...[7, 8, 9, 10, 11, 12, 0, 0]];
+  const file = smallBmp({ bytes: 40, bits: 24 }, [], rows);
+  const { data } = await decodeImage(file);
+  for (const padding of [1, 2]) {
+    assertEquals((await decodeImage(file.subarray(0, -padding))).data, data);
+  }
+  await assertRejects(() => decodeImage(file.subarray(0, -3)), FileError, "truncated");
+});
+
 Deno.test("decodeImage() reads a view into a larger buffer, and does not change it", async () => {
   const file = readImage("orientation-6.jpg");
   const buffer = concat([1, 2, 3], file, [4, 5, 6]);

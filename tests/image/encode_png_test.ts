@@ -26,3 +26,14 @@ Deno.test("encodePng() filters rows, and refuses images of the wrong size", asyn
   const data = new Uint8Array(5);
   await assertRejects(() => encodePng({ width: 1, height: 2, data }), ArgumentError, "6 ");
 });
+
+Deno.test("encodePng() needs no bytes() of responses, which Node 20.0 and Chrome 131 lack", async () => {
+  const image = { width: 1, height: 1, data: Uint8Array.of(1, 2, 3) }, { prototype } = Response;
+  const expected = await encodePng(image), { bytes } = prototype;
+  Object.assign(prototype, { bytes: undefined });
+  try {
+    assertEquals(await encodePng(image), expected);
+  } finally {
+    Object.assign(prototype, { bytes });
+  }
+});

@@ -178,3 +178,19 @@ Deno.test("decodeImage() rejects a JPEG with too many scans for its size, before
     assert(performance.now() - start < 1000);
   }
 });
+
+Deno.test("decodeImage() spends little time on a JPEG whose headers list thousands of channels", async () => {
+  const frame = new Uint8Array(2 + 65535).fill(1); // its channels have number 1, those of scans 7
+  frame.set([0xff, 0xc0, 0xff, 0xff, 8, 0, 8, 0, 8, 255]);
+  const scan = new Uint8Array(2 + 516).fill(7);
+  scan.set([0xff, 0xda, 516 >> 8, 516 & 255, 255]);
+  const bytes = concat(
+    Uint8Array.of(0xff, 0xd8),
+    frame,
+    ...Array.from({ length: 50 }, () => scan),
+    Uint8Array.of(0xff, 0xd9),
+  );
+  const start = performance.now();
+  await assertRejects(() => decodeImage(bytes), FileError, "the JPEG cannot be decoded");
+  assert(performance.now() - start < 1000);
+});

@@ -83,6 +83,14 @@ Deno.test("preprocess() rejects invalid options", () => {
     const all = { ...imagenetPreprocessing, ...options };
     assertThrows(() => preprocess(image, all), ArgumentError, message);
   }
+  for (const [options, message] of [[null, "resize"], [{ resize: 2, crop: 2 }, "mean"]] as const) {
+    const part = options as unknown as Preprocessing;
+    assertThrows(
+      () => preprocess(image, part),
+      ArgumentError,
+      `preprocess: ${message} is undefined`,
+    );
+  }
 });
 
 Deno.test("preprocess() crops rectangles from the centre", () => {

@@ -4,6 +4,7 @@ import { runInNewContext } from "node:vm";
 import { type Backend, createBackend } from "../../src/backend/mod.ts";
 import { HttpError, readChunks } from "../../src/io/download.ts";
 import { ArgumentError, FileError, PembrokeError } from "../../src/errors.ts";
+import { Linear } from "../../src/layers/mod.ts";
 import { bundledWeights } from "../../src/models/bundled.ts";
 import { describe } from "../../src/models/description.ts";
 import {
@@ -250,6 +251,18 @@ Deno.test("loadModel() and loadWeights() reject values that are no source of wei
     ArgumentError,
     "loadWeights: weights is undefined",
   );
+  using linear = new Linear(2, 1).init(backend);
+  const weights = writeSafetensors([
+    { name: "weight", dtype: "F32", shape: [1, 2], data: new Float32Array(2) },
+    { name: "bias", dtype: "F32", shape: [1], data: new Float32Array(1) },
+  ]);
+  for (const other of [undefined, 3] as unknown as Backend[]) {
+    const load = () => loadWeights(linear, other, weights);
+    await assertRejects(load, ArgumentError, "loadWeights: backend is ");
+  }
+  assertEquals(linear.parameters.weight.tensor?.shape, [1, 2]); // it keeps its weights
+  const noModel = null as unknown as AlexNetTiny;
+  await assertRejects(() => loadWeights(noModel, backend, weights), ArgumentError, "model is null");
 });
 
 Deno.test("loadModel() reads a stream, reports progress, and stops at the signal", async () => {

@@ -4,7 +4,18 @@ import { crc32 } from "../../src/io/crc32.ts";
 import { ArgumentError, FileError } from "../../src/errors.ts";
 import { type Backend, createBackend } from "../../src/backend/mod.ts";
 import type { Preprocessing } from "../../src/image/preprocess.ts";
-import { createModel, loadModel, saveModel, summarize } from "../../src/models/mod.ts";
+import { Flatten } from "../../src/layers/mod.ts";
+import {
+  AlexNet,
+  AlexNetTiny,
+  Classifier,
+  type ClassName,
+  createModel,
+  loadModel,
+  type NetworkOptions,
+  saveModel,
+  summarize,
+} from "../../src/models/mod.ts";
 import { classCount, describeWeights, recognize } from "../../src/models/recognize.ts";
 import { type NetworkName, networkNames, networks } from "../../src/models/registry.ts";
 import { elements, type Shape } from "../../src/tensor.ts";
@@ -124,6 +135,41 @@ Deno.test("createModel() names the networks that it knows", () => {
   }
   assertThrows(() => createModel("vgg11", { numClasses: 0 }), ArgumentError, "vgg11: numClasses");
   assertThrows(() => createModel("vgg11", { dropout: 2 }), ArgumentError, "p is 2");
+});
+
+Deno.test("networks take options and classes in the right form only", async () => {
+  const wrong = [3, "abc", ["a", "b"], [{ label: "a" }], [null]] as unknown as ClassName[][];
+  for (const name of ["alexnet", "alexnet-tiny", "resnet-tiny", "bvlc_alexnet", "vgg11"] as const) {
+    for (const classes of wrong) {
+      assertThrows(
+        () => createModel(name, { classes }),
+        ArgumentError,
+        "a list of { wnid, label }",
+      );
+    }
+    for (const options of [null, 7] as unknown as NetworkOptions[]) {
+      assertThrows(() => createModel(name, options), ArgumentError, "options is ");
+    }
+  }
+  for (const Network of [AlexNet, AlexNetTiny]) {
+    assertThrows(() => new Network(null as unknown as NetworkOptions), ArgumentError, "options is");
+  }
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  using model = createModel("resnet-tiny").init(backend);
+  const { preprocessing } = model, image = { width: 1, height: 1, data: new Uint8Array(3) };
+  for (const classes of wrong) {
+    assertThrows(() => new Classifier([], { preprocessing, classes }), ArgumentError, "classes is");
+  }
+  const base = await saveModel(model), weights = await saveModel(model, { headOnly: true });
+  const load = () => loadModel({ backend, weights, base, classes: Array(200).fill("a") });
+  await assertRejects(load, ArgumentError, "loadModel: classes is");
+  for (const images of [image, model.preprocess(image), undefined] as unknown as never[][]) {
+    await assertRejects(() => model.classifyBatch(images), ArgumentError, "a list of images");
+  }
+  for (const other of [null, new Flatten()] as unknown as Classifier[]) {
+    await assertRejects(() => saveModel(other), ArgumentError, "saveModel: model is");
+    assertThrows(() => summarize(other, [1, 3, 64, 64]), ArgumentError, "summarize: model is");
+  }
 });
 
 Deno.test("all networks take the options of networks", () => {

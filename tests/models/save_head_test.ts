@@ -1,6 +1,6 @@
 import { createBackend } from "../../src/backend/mod.ts";
 import type { Backend } from "../../src/backend/mod.ts";
-import { FileError, PembrokeError } from "../../src/errors.ts";
+import { ArgumentError, FileError, PembrokeError } from "../../src/errors.ts";
 import { Linear } from "../../src/layers/mod.ts";
 import type { Classifier } from "../../src/models/classifier.ts";
 import { loadModel } from "../../src/models/load_model.ts";
@@ -124,6 +124,11 @@ Deno.test("the last layer alone is joined with its base", async () => {
     );
     assertEquals(error.message.includes("trained with: the SHA-256 of its other layers is"), true);
     await assertRejects(() => loadModel({ backend, weights: head, base: head }), FileError);
+    await assertRejects(
+      () => loadModel({ backend, weights: head, base: wrong, numClasses: 7 }),
+      ArgumentError,
+      "loadModel: the number of classes is 7, must be ",
+    );
     assertEquals(backend.bytesInUse, used);
     assertEquals(used > before, true);
   }

@@ -95,6 +95,32 @@ Deno.test("fit() measures with other samples, and without a choice of weight dec
   assertEquals(result.confusion.flat().reduce((a, b) => a + b), 12);
 });
 
+Deno.test("fit() matches the classes of validation by their names", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  using model = createModel("alexnet-tiny").init(backend, { seed: 1 });
+  const rows = (labels: readonly number[], classes: FitOptions["classes"]) => {
+    const values = Float32Array.from(
+      { length: 1024 * labels.length },
+      (_, i) => Math.sin(i % 512 * (labels[Math.floor(i / 1024)] + 1)),
+    );
+    return { ...arrayDataset(values, labels, [2, 512]), classes };
+  };
+  const dataset = rows([0, 1, 2, 0, 1, 2, 0, 1, 2], ["ant", "bee", "cat"]);
+  const few = rows([1, 2, 2], ["bee", "cat"]); // without ants, so that bees have the label 0
+  const validation: typeof few = {
+    ...few,
+    read: async (index, into) => await few.read(index, into) - 1,
+  };
+  const result = await fit(model, dataset, { validation, weightDecays: [1] });
+  assertEquals([result.accuracy, result.confusion], [1, [[0, 0, 0], [0, 1, 0], [0, 0, 2]]]);
+  const outside = { ...validation, classes: ["cat"] };
+  const range = "the class of a sample is -1";
+  await assertRejects(() => fit(model, dataset, { validation: outside }), ArgumentError, range);
+  const other = { ...validation, classes: ["bee", "dog"] };
+  const message = 'a class of validation is "dog", must be a class of the dataset';
+  await assertRejects(() => fit(model, dataset, { validation: other }), ArgumentError, message);
+});
+
 Deno.test("fit() takes features, and tells what each step has learned", async () => {
   using backend = await createBackend({ device: "wasm" });
   const { values, labels } = samples(20, 1), classes = ["day", "night"], steps = 12;

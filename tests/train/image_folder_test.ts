@@ -230,4 +230,10 @@ Deno.test("transforms refuse invalid options", () => {
     () => colorJitter({ saturation: "1" as never }),
   ];
   for (const call of bad) assertThrows(call, ArgumentError);
+  const rgba = { width: 2, height: 1, data: new Uint8Array(2 * 4) };
+  for (const transform of [randomResizedCrop(1), randomHorizontalFlip(0), colorJitter()]) {
+    for (const image of [rgba, null as unknown as typeof rgba]) {
+      assertThrows(() => transform(image, new RandomGenerator(1)), ArgumentError, "image");
+    }
+  }
 });

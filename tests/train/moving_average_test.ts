@@ -104,6 +104,7 @@ testOnEveryBackend("Trainer checks emaDecay", (backend) => {
 testOnEveryBackend("withAverage() refuses what needs the model's own values", async (backend) => {
   using run = begin(backend);
   await run.trainer.step();
+  const saved = await saveCheckpoint(run.trainer);
   const own = await valuesOf(run.model), expected = "wait until withAverage() has ended";
   await run.trainer.withAverage(async () => {
     for (
@@ -111,6 +112,7 @@ testOnEveryBackend("withAverage() refuses what needs the model's own values", as
         () => run.trainer.withAverage(() => {}),
         () => run.trainer.step(),
         () => saveCheckpoint(run.trainer),
+        () => loadCheckpoint(run.trainer, saved),
       ]
     ) await assertRejects(call, PembrokeError, expected);
   });

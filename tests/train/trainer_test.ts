@@ -1,5 +1,5 @@
 import { type Backend, createBackend } from "../../src/backend/mod.ts";
-import { FileError, PembrokeError } from "../../src/errors.ts";
+import { ArgumentError, FileError, PembrokeError } from "../../src/errors.ts";
 import {
   BatchNorm2d,
   Conv2d,
@@ -24,7 +24,7 @@ import {
   Trainer,
   type TrainerOptions,
 } from "../../src/train/mod.ts";
-import { assert, assertEquals, assertRejects } from "../assert.ts";
+import { assert, assertEquals, assertRejects, assertThrows } from "../assert.ts";
 import { testOnBuilds, testOnEveryBackend, testWithThreads } from "../backends.ts";
 
 /**
@@ -155,6 +155,62 @@ testOnEveryBackend("Trainer throws when the loss is not finite", async (backend)
   using optimizer = new SGD(model, { lr: 1e30 });
   const trainer = new Trainer(model, randomDataset(), { ...options, optimizer });
   await assertRejects(() => Array.fromAsync(trainer), PembrokeError, "lower the learning rate");
+});
+
+Deno.test("a learning rate that is not finite changes no weights", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  using model = network(backend), optimizer = new SGD(model, { lr: 0.1 });
+  const weights = async () => [...await model.stateDict().get("0.weight")!.tensor!.read()];
+  const before = await weights();
+  for (const rate of [undefined, NaN, Infinity]) {
+    const schedule = () => rate as number;
+    const trainer = new Trainer(model, randomDataset(), { ...options, optimizer, schedule });
+    await assertRejects(
+      () => trainer.step(),
+      ArgumentError,
+      "Trainer: the rate of the schedule is",
+    );
+    assertEquals([optimizer.lr, optimizer.steps, await weights()], [0.1, 0, before]);
+  }
+  optimizer.lr = NaN;
+  assertThrows(() => optimizer.step(), ArgumentError, "Optimizer: lr is NaN");
+  assertEquals([optimizer.steps, await weights()], [0, before]);
+});
+
+Deno.test("evaluate() beside a step does not change it", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  const data = augmentedDataset();
+  const run = async (beside: (model: Sequential) => Promise<unknown>) => {
+    using model = network(backend, 0.5), optimizer = new SGD(model, { lr: 0.1 });
+    const trainer = new Trainer(model, data, { ...options, optimizer });
+    const [{ loss }] = await Promise.all([trainer.step(), beside(model)]);
+    const values = [...model.stateDict().values()].map(({ tensor }) => tensor!.read());
+    return { loss, values: await Promise.all(values) };
+  };
+  const alone = await run(async () => {});
+  for (const batchSize of [2, 64]) {
+    assertEquals(await run((model) => evaluate(model, data, { batchSize })), alone);
+  }
+});
+
+Deno.test("a trainer runs one step at a time", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  using model = network(backend), optimizer = new SGD(model, { lr: 0.1 });
+  using trainer = new Trainer(model, randomDataset(), { ...options, optimizer, emaDecay: 0.9 });
+  const saved = await saveCheckpoint(trainer), message = "wait until the step has ended";
+  const first = trainer.step();
+  for (
+    const call of [
+      () => trainer.step(),
+      () => loadCheckpoint(trainer, saved),
+      () => trainer.withAverage(() => {}),
+    ]
+  ) {
+    await assertRejects(call, PembrokeError, message);
+  }
+  assertEquals([(await first).batch, trainer.state.batch, optimizer.steps], [1, 1, 1]);
+  await trainer.step(() => loadCheckpoint(trainer, saved)); // the step has ended
+  assertEquals(trainer.state.batch, 0);
 });
 
 Deno.test("a step that fails leaves the running statistics alone", async () => {

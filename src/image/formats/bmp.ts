@@ -33,6 +33,11 @@ function layoutOf(bytes: Uint8Array, width: number): BmpLayout | undefined {
   };
 }
 
+/** The end of the last row. What pads it to four bytes may be missing: viewers do not need it. */
+function endOf({ start, rowBytes, bits }: BmpLayout, width: number, height: number): number {
+  return start + rowBytes * (height - 1) + Math.ceil(width * bits / 8);
+}
+
 /** Whether the header is there up to the compression. */
 function hasHeader(bytes: Uint8Array): boolean {
   return bytes.length >= 34 || viewOf(bytes).getUint32(14, true) === CORE_HEADER;
@@ -68,7 +73,7 @@ export const bmp: Format = {
     if (!hasHeader(bytes)) throw truncated(file, "BMP");
     const { width, height } = bmp.readSize(bytes, file), layout = layoutOf(bytes, width);
     // for compressed pixels the file size in the header
-    const end = layout ? layout.start + layout.rowBytes * height : viewOf(bytes).getUint32(2, true);
+    const end = layout ? endOf(layout, width, height) : viewOf(bytes).getUint32(2, true);
     if (end > bytes.length) throw truncated(file, "BMP");
   },
 

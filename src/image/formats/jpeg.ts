@@ -103,8 +103,8 @@ function readComponents(bytes: Uint8Array, { start, end }: Segment): Component[]
   const height = bytes[start + 1] << 8 | bytes[start + 2];
   const width = bytes[start + 3] << 8 | bytes[start + 4];
   // An identifier, sampling factors in 4 bits each, a table number. Factors are 1 to 4.
-  const factors: { id: number; x: number; y: number }[] = [];
-  for (let at = start + 6; at + 3 <= end; at += 3) {
+  const factors: { id: number; x: number; y: number }[] = [], count = bytes[start + 5];
+  for (let at = start + 6; at + 3 <= end && factors.length < count; at += 3) {
     const x = bytes[at + 1] >> 4, y = bytes[at + 1] & 15;
     factors.push({ id: bytes[at], x: Math.min(x || 1, 4), y: Math.min(y || 1, 4) });
   }
@@ -118,6 +118,8 @@ function readComponents(bytes: Uint8Array, { start, end }: Segment): Component[]
 const MIN_VISITS = 1e9;
 /** Regular progressive images visit each coefficient 5 to 10 times. */
 const MAX_VISITS_EACH = 24;
+/** Channels in a scan. */
+const MAX_SCAN_COMPONENTS = 4;
 /** Starting a scan takes as long as visiting some thousand coefficients. */
 const SCAN_VISITS = 2 ** 14;
 
@@ -133,7 +135,8 @@ class ScanCounter {
     const { components, file } = this;
     this.#scans++;
     this.#visits += SCAN_VISITS;
-    for (let i = 0, at = start + 1; i < bytes[start] && at < end; i++, at += 2) {
+    const count = Math.min(bytes[start], MAX_SCAN_COMPONENTS); // the codec rejects more
+    for (let i = 0, at = start + 1; i < count && at < end; i++, at += 2) {
       this.#visits += components.find(({ id }) => id === bytes[at])?.samples ?? 0;
     }
     const total = totalSamples(components);

@@ -1,0 +1,66 @@
+/**
+ * The options of training.
+ *
+ * @module
+ */
+
+import { ArgumentError } from "../errors.ts";
+import type { Layer } from "../layers/layer.ts";
+import { checkInteger, checkNumber, checkOptions } from "../ops/checks.ts";
+import { Optimizer } from "./optimizer.ts";
+import type { Schedule } from "./schedule.ts";
+
+/** Options of `Trainer`. */
+export interface TrainerOptions {
+  /** The optimiser of the model's parameters, made after `replaceHead()`. */
+  readonly optimizer: Optimizer;
+  /** Number of samples in a batch. The last batch of an epoch may be smaller. */
+  readonly batchSize: number;
+  /** Number of passes over the dataset. */
+  readonly epochs: number;
+  /** The learning rate by step. Default: the rate of the optimiser. */
+  readonly schedule?: Schedule;
+  /** The largest norm of all gradients together. Larger gradients are scaled down. */
+  readonly clipNorm?: number;
+  /** The share of the target probability spread over all classes. Default 0. */
+  readonly labelSmoothing?: number;
+  /**
+   * The decay of an exponential moving average of the model's values, running statistics included,
+   * `torch.optim.swa_utils.AveragedModel`: each step multiplies it by the decay, and adds
+   * 1 − decay times the new values. 0.999 averages over about 1000 steps. It is often more accurate
+   * than the last values: see `Trainer.withAverage()`. Default: none.
+   */
+  readonly emaDecay?: number;
+  /** The seed of shuffling, augmentation and dropout. Default 0. */
+  readonly seed?: number;
+}
+
+/** Checks the options of a trainer. */
+export function checkTrainerOptions(model: Layer, options: TrainerOptions): void {
+  const op = "Trainer";
+  checkOptions(op, options);
+  const { optimizer, schedule, clipNorm, labelSmoothing = 0, seed = 0, emaDecay = 0 } = options;
+  if (!(optimizer instanceof Optimizer)) {
+    throw new ArgumentError(op, "optimizer", optimizer, "an Optimizer");
+  }
+  const own = new Set(model.stateDict().values());
+  for (const [name, parameter] of optimizer.parameters) {
+    if (own.has(parameter)) continue; // else it would be trained without an effect
+    throw new ArgumentError(op, "a parameter of the optimizer", name, "one of the model");
+  }
+  checkInteger(op, "batchSize", options.batchSize, 1);
+  checkInteger(op, "epochs", options.epochs, 0);
+  if (schedule !== undefined && typeof schedule !== "function") {
+    throw new ArgumentError(op, "schedule", schedule, "a function of the step");
+  }
+  if (clipNorm !== undefined && !(typeof clipNorm === "number" && clipNorm > 0)) {
+    throw new ArgumentError(op, "clipNorm", clipNorm, "above 0");
+  }
+  if (!(checkNumber(op, "labelSmoothing", labelSmoothing) >= 0 && labelSmoothing <= 1)) {
+    throw new ArgumentError(op, "labelSmoothing", labelSmoothing, "between 0 and 1");
+  }
+  if (!(checkNumber(op, "emaDecay", emaDecay) >= 0 && emaDecay < 1)) {
+    throw new ArgumentError(op, "emaDecay", emaDecay, "from 0 to below 1");
+  }
+  if (!Number.isSafeInteger(seed)) throw new ArgumentError(op, "seed", seed, "an integer");
+}

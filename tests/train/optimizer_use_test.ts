@@ -1,0 +1,114 @@
+/** Optimisers of the wrong model or run, of frozen layers, and labels that are no classes. */
+
+import { createBackend } from "../../src/backend/mod.ts";
+import { ArgumentError, FileError } from "../../src/errors.ts";
+import { Flatten, Linear, Sequential } from "../../src/layers/mod.ts";
+import { createModel } from "../../src/models/registry.ts";
+import {
+  AdamW,
+  arrayDataset,
+  evaluate,
+  loadCheckpoint,
+  type Optimizer,
+  saveCheckpoint,
+  SGD,
+  Trainer,
+} from "../../src/train/mod.ts";
+import { assertAllClose, assertEquals, assertRejects, assertThrows } from "../assert.ts";
+
+Deno.test("the class of a sample is an integer", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  using model = new Linear(2, 2).init(backend);
+  for (const label of [undefined, null, NaN, 1.5, "1", 2 ** 32, 1n]) {
+    const data = { length: 1, sampleShape: [2], read: () => label as number };
+    const message = "Dataset: the class of sample 0 is ";
+    await assertRejects(() => evaluate(model, data), ArgumentError, message);
+  }
+});
+
+Deno.test("loadCheckpoint() refuses the state of another optimizer", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  using model = new Linear(2, 2).init(backend);
+  const data = arrayDataset(new Float32Array(4), [0, 1], [2]);
+  const create = (optimizer: Optimizer) =>
+    new Trainer(model, data, { optimizer, batchSize: 2, epochs: 2 });
+  using sgd = new SGD(model, { lr: 0.1, momentum: 0.9 }), adamw = new AdamW(model);
+  for (const [saved, other, name] of [[sgd, adamw, "velocity"], [adamw, sgd, "mean"]] as const) {
+    await create(saved).step();
+    const bytes = await saveCheckpoint(create(saved)), before = backend.bytesInUse;
+    const message = `${name}.weight belongs to another optimizer`;
+    await assertRejects(() => loadCheckpoint(create(other), bytes), FileError, message);
+    assertEquals(backend.bytesInUse, before);
+    await loadCheckpoint(create(saved), bytes);
+  }
+});
+
+Deno.test("AdamW counts the steps of each parameter, like PyTorch", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  const create = () => {
+    const layers = [new Linear(2, 1, { bias: false }), new Linear(1, 1, { bias: false })];
+    const model = new Sequential(layers).init(backend), optimizer = new AdamW(model, { lr: 0.1 });
+    const data = arrayDataset(new Float32Array(2), [0], [2]);
+    const trainer = new Trainer(model, data, { optimizer, batchSize: 1, epochs: 1 });
+    const [first, last] = layers.map((layer) => layer.parameters.weight);
+    const dispose = () => [model, optimizer].forEach((part) => part.dispose());
+    return { model, optimizer, trainer, first, last, [Symbol.dispose]: dispose };
+  };
+  using run = create(), resumed = create();
+  run.first.write(Float32Array.of(0.5, -0.25));
+  run.last.write(Float32Array.of(1));
+  for (let i = 0; i < 8; i++) {
+    if (i === 7) await loadCheckpoint(resumed.trainer, await saveCheckpoint(run.trainer));
+    for (const { model, optimizer, first } of i === 7 ? [run, resumed] : [run]) {
+      first.requiresGrad = i >= 4 && i !== 6; // frozen in the first steps
+      model.train();
+      optimizer.zeroGrad();
+      using x = backend.upload([1, 2], [1, 2]), dy = backend.upload([1 + i], [1, 1]);
+      model.forward(x).dispose();
+      model.backwardParameters(dy);
+      optimizer.step();
+    }
+  }
+  for (const { first, last } of [run, resumed]) {
+    const values = [...await first.tensor!.read(), ...await last.tensor!.read()];
+    assertAllClose(values, [0.19972664, -0.5480256, 1.18368495], { abs: 1e-6 }); // from PyTorch
+  }
+});
+
+Deno.test("SGD trains layers that were frozen when it was made", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  const train = async (isFrozen: boolean) => {
+    using model = new Sequential([new Linear(2, 2), new Linear(2, 2)]).init(backend, { seed: 1 });
+    const first = model.children.get("0")!;
+    if (isFrozen) first.freeze();
+    using optimizer = new SGD(model, { lr: 0.1, momentum: 0.9, weightDecay: () => 0.5 });
+    first.unfreeze();
+    model.train();
+    optimizer.zeroGrad();
+    using x = backend.upload([1, 2], [1, 2]), y = model.forward(x);
+    model.backwardParameters(y);
+    optimizer.step();
+    return await first.parameters.weight.tensor!.read();
+  };
+  assertEquals(await train(true), await train(false));
+});
+
+Deno.test("a trainer rejects the optimizer of another model, or of a replaced layer", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  const layers = () => new Sequential([new Flatten(), new Linear(2, 2)]).init(backend);
+  using model = layers(), other = layers();
+  const data = arrayDataset(new Float32Array(4), [0, 1], [2]);
+  const options = { batchSize: 2, epochs: 1 };
+  const create = (optimizer: Optimizer) => new Trainer(model, data, { ...options, optimizer });
+  const wrong = new SGD(other, { lr: 1 }), message = 'a parameter of the optimizer is "1.weight"';
+  assertThrows(() => create(wrong), ArgumentError, message);
+  create(new AdamW(new Map([["last", model.stateDict().get("1.weight")!]])));
+  using classifier = createModel("alexnet-tiny").init(backend);
+  const early = new SGD(classifier, { lr: 1 });
+  classifier.replaceHead(["ant", "bee"]);
+  assertThrows(
+    () => new Trainer(classifier, data, { ...options, optimizer: early }),
+    ArgumentError,
+    'a parameter of the optimizer is "classifier.4.weight", must be one of the model',
+  );
+});
