@@ -244,6 +244,7 @@ const library: BundleOptions = {
   lazy: {
     "pembroke.webgpu.js": new URL("src/backend/webgpu.ts", root),
     "pembroke.onnx.js": new URL("src/models/onnx/convert.ts", root),
+    "pembroke.pth.js": new URL("src/weights/pth/reader.ts", root),
     "pembroke.explain.js": new URL("src/explain/heat_maps.ts", root),
   },
 };

@@ -100,24 +100,17 @@ type Reader = (source: ByteSource, files: RelatedFiles) => Promise<TensorFile>;
 /** Chooses the reader of a file, from its first bytes. Imports no other, for a fast start. */
 async function detectFormat(
   start: Uint8Array,
-  { name: file, size, forward }: ByteSource,
+  { name: file, size }: ByteSource,
 ): Promise<Reader> {
   if (start.length === 0) throw new FileError(file, "is empty");
   if (recognise(start, size)) {
     const { openDeepCompression } = await import("./deep_compression/reader.ts");
     return openDeepCompression;
   }
-  if (start[0] === 0x50 && start[1] === 0x4b && start[2] < 9) { // "PK" and a record type
-    if (forward) {
-      const { openPthStream } = await import("./pth/stream.ts");
-      return openPthStream;
-    }
-    const { openPth } = await import("./pth/zip_format.ts");
-    return openPth;
-  }
-  if (start[0] === 0x80 && start[1] >= 2 && start[1] <= 5) { // PROTO
-    const { openLegacyPth } = await import("./pth/legacy_format.ts");
-    return openLegacyPth;
+  const isArchive = start[0] === 0x50 && start[1] === 0x4b && start[2] < 9; // "PK", a record type
+  if (isArchive || start[0] === 0x80 && start[1] >= 2 && start[1] <= 5) { // PROTO
+    const { openPth } = await import("./pth/reader.ts");
+    return (source) => openPth(source, isArchive);
   }
   // ModelProto's first field, ir_version, and the key of a field that may follow.
   const isOnnx = start[0] === 0x08 && start[1] < 0x20 && onnxKeys.includes(start[2]);

@@ -26,7 +26,7 @@ const maxPickleBytes = 12 << 20;
  *
  * @throws {FileError} When it is another archive, is damaged, or contains more than weights.
  */
-export async function openPth(source: ByteSource): Promise<TensorFile> {
+export async function openPthArchive(source: ByteSource): Promise<TensorFile> {
   const zip = await readZip(source);
   const folder = findFolder(zip);
   const byteOrder = await zip.find(`${folder}byteorder`);

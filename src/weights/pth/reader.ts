@@ -1,6 +1,6 @@
 /**
- * Opens the `.pth` format of PyTorch 1.6 and later from a stream. The first entry is the pickle,
- * which states the sizes of the storages; these follow, ordered by key.
+ * Opens the `.pth` formats of PyTorch. The one of PyTorch 1.6 and later can be read from a stream: its
+ * first entry is the pickle, which states the sizes of the storages; these follow, ordered by key.
  *
  * Source: PyTorch, `torch/serialization.py` (`_save`).
  *
@@ -11,7 +11,8 @@ import { FileError } from "../../errors.ts";
 import { unpickle } from "./pickle.ts";
 import { TruncatedPickle } from "./pickle_bytes.ts";
 import type { Value } from "./pickle_values.ts";
-import { notLittle, readByteOrder } from "./zip_format.ts";
+import { openLegacyPth } from "./legacy_format.ts";
+import { notLittle, openPthArchive, readByteOrder } from "./zip_format.ts";
 import { type ByteSource, readBytes } from "../io/source.ts";
 import { locateStateDict } from "./state_dict.ts";
 import { TensorFile } from "../tensor_file.ts";
@@ -28,12 +29,18 @@ const maxOtherEntries = 100;
 const maxPickleBytes = 1 << 19;
 
 /**
- * Opens a zip archive that `torch.save()` wrote, from a source that must be read in order.
+ * Opens a file that `torch.save()` wrote.
  *
- * @throws {FileError} When it is another archive, is damaged, contains more than weights, or has
- * its entries in another order than `torch.save()` writes.
+ * @param isArchive Whether the file is a zip archive, as since PyTorch 1.6.
+ * @throws {FileError} When it is another file, is damaged, contains more than weights, or must be read
+ * in order but has its entries in another one than `torch.save()` writes.
  */
-export async function openPthStream(source: ByteSource): Promise<TensorFile> {
+export async function openPth(source: ByteSource, isArchive: boolean): Promise<TensorFile> {
+  if (!isArchive) return await openLegacyPth(source);
+  return await (source.forward ? openPthStream : openPthArchive)(source);
+}
+
+async function openPthStream(source: ByteSource): Promise<TensorFile> {
   const host = new TorchHost(source.name);
   let folder = "", pickle: { value: Value; end: number } | undefined;
   const zip = new ZipStream(source, async (name, start) => {
