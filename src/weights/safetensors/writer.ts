@@ -25,8 +25,8 @@ import { quantize, scaleName } from "../quantized.ts";
  *
  * @param tensors The tensors to write.
  * @param metadata The `__metadata__` of the file.
- * @throws {ArgumentError} When a name is not unique, the data does not fill the shape, or a value
- * to quantise is not finite.
+ * @throws {ArgumentError} When a name is not unique, the data does not fill the shape, a value to
+ * quantise is not finite, or the metadata has a value that is no string.
  * @throws {PembrokeError} When a finite value is too large for F16 or BF16.
  *
  * @example
@@ -65,7 +65,7 @@ export function layOutSafetensors(
   const stored = tensors.flatMap(withScale).sort(byWidth);
   checkNames("writeSafetensors", stored, "__metadata__");
   const entries = new Map<string, unknown>();
-  if (metadata) entries.set("__metadata__", metadata);
+  if (metadata) entries.set("__metadata__", checkMetadata(metadata));
   const parts = stored.map(elementsPart);
   let end = 0;
   for (const [i, { name, dtype, shape }] of stored.entries()) {
@@ -79,6 +79,20 @@ export function layOutSafetensors(
   const header = new Uint8Array(Math.ceil(json.length / 8) * 8).fill(0x20); // padded with spaces
   header.set(json);
   return [littleEndian(header.length, 8), header, ...parts];
+}
+
+/** Checks that metadata are an object of texts: readers reject a file with others. */
+function checkMetadata(metadata: Readonly<Record<string, string>>): object {
+  const op = "writeSafetensors", values: unknown = metadata;
+  if (typeof values !== "object" || values === null || Array.isArray(values)) {
+    throw new ArgumentError(op, "metadata", values, "an object of strings");
+  }
+  for (const [key, value] of Object.entries(values)) {
+    if (typeof value !== "string") {
+      throw new ArgumentError(op, `metadata.${key}`, value, "a string");
+    }
+  }
+  return values;
 }
 
 /** Compares by element width, widest first, so that every tensor is aligned. */

@@ -184,6 +184,16 @@ Deno.test("writeSafetensors() writes a file that openWeights() reads", async () 
   assertEquals(Number(new DataView(written.buffer).getBigUint64(0, true)) % 8, 0);
 });
 
+Deno.test("writeSafetensors() rejects metadata that no reader accepts", () => {
+  for (const metadata of [{ epochs: 3 }, { note: null }, ["a"], 7]) {
+    assertThrows(
+      () => writeSafetensors([], metadata as unknown as Record<string, string>),
+      ArgumentError,
+      "writeSafetensors: metadata",
+    );
+  }
+});
+
 Deno.test("writeSafetensors() rejects a duplicate name, an unknown type, and data of another shape", () => {
   const a = { name: "a", dtype: "F32", shape: [2], data: new Float32Array(2) } as const;
   assertThrows(() => writeSafetensors([a, a]), ArgumentError);
