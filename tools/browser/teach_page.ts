@@ -2,6 +2,7 @@
 
 import type { Page } from "npm:playwright-core@1.56.1";
 import type { ChosenFile } from "./shapes.ts";
+import { until } from "./site.ts";
 
 /** The selector of the n-th class, from 1. */
 export const card = (n: number) => `#teach .card:nth-child(${n})`;
@@ -49,11 +50,15 @@ export function beforeCall(page: Page, call: string, code: string): Promise<unkn
 }
 
 /** Starts from another network, which is the bundled one under another name. */
-export const startFrom = (page: Page, name: string) =>
-  page.evaluate(`(async () => {
-    const [store] = await caches.keys(), stored = await (await caches.open(store)).keys();
-    const weights = stored.map(({ url }) => url).find((url) => /resnet_tiny/.test(url));
+export async function startFrom(page: Page, name: string): Promise<void> {
+  const weights = `caches.keys().then(async ([store]) => {
+    const stored = await (await caches.open(store)).keys();
+    return stored.map(({ url }) => url).find((url) => /resnet_tiny/.test(url));
+  })`;
+  await until(page, weights); // the service worker may still store them
+  await page.evaluate(`${weights}.then((weights) => {
     document.querySelector("#teach").dispatchEvent(new CustomEvent("network", {
       detail: { source: globalThis["${name}"] ??= { name: "${name}", weights } },
     }));
-  })()`);
+  })`);
+}
