@@ -53,7 +53,7 @@ export function beforeCall(page: Page, call: string, code: string): Promise<unkn
 export async function startFrom(page: Page, name: string): Promise<void> {
   const weights = `caches.keys().then(async ([store]) => {
     const stored = await (await caches.open(store)).keys();
-    return stored.map(({ url }) => url).find((url) => /resnet_tiny/.test(url));
+    return stored.map(({ url }) => url).find((url) => /resnet_tiny\\.safetensors/.test(url));
   })`;
   await until(page, weights); // the service worker may still store them
   await page.evaluate(`${weights}.then((weights) => {
