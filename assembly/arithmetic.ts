@@ -23,6 +23,7 @@ export function prelu(y: usize, a: usize, b: usize, x: usize, g: BroadcastGeomet
 /** What combine() computes. */
 const ADD = 0, MUL = 1, PRELU = 2;
 
+/** y = a op b. An item is some rows, or a piece of a long one. */
 function combine(
   op: i32, y: usize, a: usize, b: usize, x: usize, g: BroadcastGeometry, alpha: f32,
 ): void {
@@ -101,7 +102,7 @@ export function sumProducts(
         for (let m = g.step ? r % size : 0; m < g.size; m += size) {
           const at: usize = ((o * g.size + m) * inner) << 2, from = step ? a + at : a;
           if (g.innerStep) addProducts(to, dy + at, from, step, inner, most);
-          else total += rowSum(dy + at, from, step, inner, most);
+          else total += productSum(dy + at, from, step, inner, most);
         }
       }
       if (!g.innerStep) store<f32>(to, load<f32>(to) + (total as f32));
@@ -124,7 +125,7 @@ function addProducts(db: usize, dy: usize, a: usize, step: usize, n: i32, most: 
 }
 
 /** Σ dy·f: float32 sums of CHUNK elements, added in float64 */
-function rowSum(dy: usize, a: usize, step: usize, n: i32, most: f32): f64 {
+function productSum(dy: usize, a: usize, step: usize, n: i32, most: f32): f64 {
   const most4 = f32x4.splat(most), step4 = step << 2;
   let total: f64 = 0;
   for (; n > 0; n -= CHUNK) {

@@ -1,6 +1,6 @@
 // Batch normalisation (Ioffe & Szegedy 2015), with the statistics of the batch in training and with
 // running statistics afterwards:
-//   y = activation((x − mean[c]) / √(var[c] + eps) · weight[c] + bias[c])
+//   y = activation((x − mean[c]) / √(variance[c] + eps) · weight[c] + bias[c])
 
 import {
   BatchNormBackwardGeometry, BatchNormFoldGeometry, ChannelGeometry, FusedBatchNormGeometry,
@@ -12,9 +12,10 @@ import { BLOCK, centredProduct, rowSum, squaredDistances } from "./sums";
 import { ceilDiv, claim, join, rowsPerItem } from "./threads";
 
 /**
+ * The formula above, as y = activation(x · scale[c] + shift[c]).
  * @param y [n, c, plane], written; may be x
  * @param x [n, c, plane]
- * @param mean c floats; so are var, weight and bias
+ * @param mean c floats; so are variance, weight and bias
  * @param weight 0 for 1 everywhere
  * @param bias 0 for none
  */
@@ -52,7 +53,7 @@ function scaleRow(y: usize, x: usize, n: i32, scale: f32, shift: f32, activation
 
 /**
  * The convolution that computes the batch normalisation of its output, too: with
- * f = weight/√(var + eps), the filters w · f and the bias (b − mean) · f + bias, written.
+ * f = weight/√(variance + eps), the filters w · f and the bias (b − mean) · f + bias, written.
  *
  * @param filters [c, plane]; may be w
  * @param b c floats, or 0 for none
@@ -91,8 +92,9 @@ export function batchNormStatistics(mean: usize, variance: usize, x: usize, g: C
 }
 
 /**
- * The gradient when the statistics are those of the batch: with x̂ = (x − mean) / √(var + eps),
- *   dbias += Σ dy,  dweight += Σ dy·x̂,  dx = weight/√(var + eps) · (dy − Σdy/N − x̂ · Σ(dy·x̂)/N).
+ * The gradient when the statistics are those of the batch. With x̂ = (x − mean) / √(variance + eps), and N values
+ * in a channel,
+ *   dbias += Σ dy,  dweight += Σ dy·x̂,  dx = weight/√(variance + eps) · (dy − Σdy/N − x̂ · Σ(dy·x̂)/N).
  *
  * @param dx written; may be dy
  * @param dweight added to; 0 for none

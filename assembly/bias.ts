@@ -1,9 +1,11 @@
+// The gradient of a bias, of a convolution or a linear layer.
+
 import { ChannelGeometry } from "./geometry";
 import { sum4 } from "./inline/lanes";
 import { ceilDiv, claim, join, rowsPerItem } from "./threads";
 
 /**
- * db[c] += Σ dy over samples and planes: the gradient of a bias.
+ * db[c] += Σ dy over samples and planes.
  * @param dy [n, c, plane]; planes of 1 for a linear layer
  */
 export function biasBackward(db: usize, dy: usize, g: ChannelGeometry): void {

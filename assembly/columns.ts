@@ -2,12 +2,15 @@
 // column for each output pixel; an element is the input value that this weight multiplies for that
 // pixel. The matrix never exists as a whole: blocks of it are packed for gemm.ts from a zero-padded copy
 // of the sample, or added back to one.
+//
+// In that copy, the element of row k and pixel p is at windowAt(p) + offsets[k]: where the window of p begins, and
+// how far weight k is from there.
 
 import { NR } from "./gemm";
 import { Conv2dGeometry } from "./geometry";
 import { lanes4, strided4 } from "./inline/lanes";
 
-/** Offset of each k in the padded sample, in bytes from the first element of a window. */
+/** Offset of each k in the padded sample, in bytes from the beginning of a window: an i32 for each. */
 export function fillOffsets(offsets: usize, g: Conv2dGeometry): void {
   const c = g.groupInC, kh = g.kh, kw = g.kw, plane = g.paddedH * g.paddedW;
   const row = g.dilationH * g.paddedW, step = g.dilationW;
@@ -41,7 +44,7 @@ export function cropImage(x: usize, padded: usize, g: Conv2dGeometry): void {
   }
 }
 
-/** Address of the first element of the window of output pixel p; steps count floats. */
+/** Address at which the window of output pixel p begins; the steps between windows count floats. */
 // @ts-ignore: decorator
 @inline
 function windowAt(image: usize, p: i32, ow: i32, rowStep: i32, columnStep: i32): usize {
@@ -107,10 +110,12 @@ export function packColumns(
 }
 
 /**
- * Packs such a block transposed: as B with a row for each pixel, in panels of 8 k's. The last panel
+ * Packs such a block transposed: as B with a row for each of `depth` pixels, in panels of 8 k's. The last panel
  * repeats its last k.
  *
  * @param panel bytes from one panel to the next
+ * @param offsets those of the first of `columns` k's
+ * @param first the first pixel
  */
 export function packColumnsTransposed(
   to: usize, panel: usize, image: usize, offsets: usize, columns: i32, first: i32, depth: i32,

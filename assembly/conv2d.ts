@@ -1,7 +1,11 @@
 // 2-D convolution (cross-correlation, as in every deep-learning library) as a matrix product:
 //   y[n, o, :] = W[o, k] · columns(x[n])[k, :] + b[o],   k = (c, ky, kx), a column per output pixel
 // Each block of the column matrix (columns.ts), KC deep and NC wide, is packed right before it is
-// multiplied. A 1-D convolution has height 1.
+// multiplied, so that the product reads it from a cache. Some 1×1 convolutions need no column matrix: their
+// input is one. A 1-D convolution has height 1.
+//
+// An item, the work that a thread claims, is a block of columns of one group of channels of one sample, with all
+// rows of W; or with some of them, where there are too few blocks for the threads.
 
 import { addColumns, cropImage, fillOffsets, packColumns, packColumnsTransposed, padImage } from "./columns";
 import { CLAMPS, FIRST, gemmBlock, KC, MR, NR, RESIDUAL, ROW, TALL, threadProduct } from "./gemm";
@@ -11,7 +15,7 @@ import { HARDSWISH, highest, lowest, NONE, SILU } from "./inline/activate";
 import { hardswishRows, siluRows } from "./silu";
 import { bytesForThreads, ceilDiv, claim, join, threads, threadScratch } from "./threads";
 
-/** Columns packed at a time: with KC rows a block takes 1.1 MB. */
+/** Columns packed at a time, such as AlexNet's 27 · 27 pixels in whole panels: with KC rows, 1.1 MB. */
 const NC: i32 = 736;
 /** Weights that stay in the second-level cache: 256 KB. */
 const CACHED_WEIGHTS: i32 = 1 << 16;
@@ -23,7 +27,7 @@ export function conv2dPackedSize(g: FilterGeometry): f64 {
   return (g.groups as f64) * (packedRows(g.outC / g.groups) as f64) * (g.filterSize as f64);
 }
 
-/** Lays out weights [outC, k] for conv2d, group by group. */
+/** Lays out weights [outC, k] for conv2d: group by group, in panels of 4 rows. */
 export function conv2dPack(packed: usize, w: usize, g: FilterGeometry): void {
   const groups = g.groups, k = g.filterSize, m = g.outC / groups;
   for (let i = 0; i < groups; i++) {
@@ -36,7 +40,7 @@ export function conv2dScratchSize(g: Conv2dGeometry): f64 {
   return bytesForThreads(threadBytes(g));
 }
 
-/** Bytes for each thread: the offsets of k, a padded group of channels, a block of columns. */
+/** Bytes for each thread: a padded group of channels, the offsets of k, and a block of columns, aligned. */
 function threadBytes(g: Conv2dGeometry): f64 {
   const padded = g.isPadded ? paddedFloats(g) : 0;
   return (padded + filterFloats(g) + (KC * NC) as f64) * 4 + 16;
@@ -64,16 +68,17 @@ function columnsPerItem(images: i32, pixels: i32, weights: i32): i32 {
   return min(NC, max(weights > CACHED_WEIGHTS ? 4 * NR : 2 * NR, packedColumns(each)));
 }
 
-/** Rows that make an item: all of them, unless there are too few items of columns for the threads. */
+/** Rows that make an item: all m, unless there are too few items of columns for the threads. */
 function rowsOfItem(m: i32, columnItems: i32): i32 {
   if (threads == 1 || columnItems >= 4 * threads) return m;
   return ceilDiv(ceilDiv(m, ceilDiv(4 * threads, columnItems)), TALL) * TALL;
 }
 
 /**
- * Whether the product reads the input where it lies, as a matrix of inC × pixels. Few rows of weights do not pay
- * for packing it. But small planes are faster packed; and so are those whose distance is a multiple of a large
- * power of two, because the eight pixels of all channels would then compete for a few sets of the cache.
+ * Whether the product reads the input where it lies, as a matrix of inC × pixels: in 1×1 convolutions without
+ * stride to few outputs, which would read packed columns too rarely. But small planes are faster packed. So are
+ * planes whose size is a multiple of a large power of two, `pixels & -pixels`: the rows of a panel, a plane apart,
+ * would then lie in a few sets of the cache, and evict each other. In one with 64 sets, at most 16 may share one.
  */
 function isReadDirectly(g: Conv2dGeometry): bool {
   const k = g.filterSize, pixels = g.oh * g.ow;
@@ -110,7 +115,7 @@ export function conv2d(
   const blocks = ceilDiv(pixels, blockColumns);
   const blockRows = rowsOfItem(m, images * blocks), rowBlocks = ceilDiv(m, blockRows);
   const items = images * blocks * rowBlocks;
-  // where a block can hold the whole depth, the items of other rows use it again
+  // where a block can hold the whole depth, this thread's next item uses it again for other rows
   const isWhole = (k as f64) * (packedColumns(blockColumns) as f64) <= (KC * NC) as f64;
   const direct = isReadDirectly(g);
   let paddedImage = -1, packedItem = -1;
@@ -171,7 +176,7 @@ function backwardThreadBytes(g: Conv2dGeometry): f64 {
   return (padded * samples + filterFloats(g) + dy + (columns as f64)) * 4 + 16;
 }
 
-/** Samples whose pixels make one block of depth. */
+/** Samples whose pixels make one block of depth; one, if its pixels alone are more. */
 // @ts-ignore: decorator
 @inline
 function samplesPerBlock(n: i32, pixels: i32): i32 {
@@ -179,8 +184,8 @@ function samplesPerBlock(n: i32, pixels: i32): i32 {
 }
 
 /**
- * dw[outC, inC/groups, kh, kw] += dy · columnsᵀ: the sum over samples and pixels, added. Small images
- * share a block of depth.
+ * dw[outC, inC/groups, kh, kw] += dy · columnsᵀ, summed over samples and pixels. The depth of the product is the
+ * pixels; those of several small samples make one block.
  *
  * @param dy [n, outC, oh, ow]
  * @param x [n, inC, h, w]
@@ -255,7 +260,8 @@ export function conv2dPackedTransposedSize(g: FilterGeometry): f64 {
 }
 
 /**
- * dx[n, inC, h, w] = the columns Wᵀ · dy, each added to the positions of its window; written.
+ * dx[n, inC, h, w] = the gradients of the column matrix, Wᵀ · dy, each added to the position that it belongs to;
+ * written.
  *
  * @param dy [n, outC, oh, ow]
  * @param packed weights from conv2dPackTransposed

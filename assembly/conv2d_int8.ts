@@ -1,6 +1,7 @@
-// 2-D convolution with weights in 8 bits. Weights are rounded once, with a step for each output channel, and
-// the input in every pass, with a step for each sample. Words hold several channels of a pixel; the
-// convolution of words is that of conv2d.ts, with fewer channels. Its sums are exact.
+// 2-D convolution with weights in 8 bits. Weights are rounded once (conv2d_int8_weights.ts), with a step for
+// each output channel, and the input in every pass (quantize.ts), with a step for each sample. Words hold several
+// channels of a pixel; the convolution of words is that of conv2d.ts, with fewer channels, and packs its columns
+// with the same functions, as if words were floats. Its sums are exact (gemm_int8.ts).
 //
 // - In convolutions of single pixels, each pixel has a step of its own. That halves their error.
 // - Inputs of few channels are rounded to 14 bits in twice as many words: images, and those of small layers
@@ -15,22 +16,27 @@ import { fillOffsets, packColumns } from "./columns";
 import { sumsBytes, wordsOf } from "./conv2d_int8_weights";
 import { MR, NR } from "./gemm";
 import { gemmInt8, LANES, threadIntProduct } from "./gemm_int8";
-import { packedRows } from "./gemm_pack";
+import { packedColumns, packedRows } from "./gemm_pack";
 import { Conv2dGeometry, Int8Conv2dGeometry } from "./geometry";
 import { HARDSWISH, highest, lowest, SILU } from "./inline/activate";
 import {
-  choosePixels, chooseSteps, chooseStepsFrom, quantizePixels, quantizeWide, quantizeWords, repeated, step,
-  widenRange, zero, zeroWords,
+  choosePixels, chooseSteps, chooseStepsFrom, fillWords, quantizePixels, quantizeWide, quantizeWords,
+  repeated, step, widenRange, zero,
 } from "./quantize";
 import { exactSilu, hardswish } from "./silu";
 import { bytesForThreads, ceilDiv, CHUNK, claim, join, threads, threadScratch } from "./threads";
 
-/** Bytes of a block of columns. */
+/** Bytes of a block of columns. It has all of the depth, because integers are not added to C. */
 const BLOCK: i32 = 1 << 19;
-/** The most columns in a block. */
+/** The most columns in a block, as in conv2d.ts. */
 const NC: i32 = 736;
 /** Bytes of the samples that are rounded at a time, unless one sample takes more. */
 const SAMPLES: f64 = 4194304;
+
+/** This call: whether the range of inputs is given, they are rounded to 14 bits, or pixels have their own steps. */
+let isKnown: bool = false, wide: bool = false, perPixel: bool = false;
+/** Pairs of extremes from one sample to the next, and how many of them this call fills. */
+let stride: i32 = 0, used: i32 = 0;
 
 /** Whether inputs are rounded to 14 bits. 1024 products of them fit in 32 bits. */
 // @ts-ignore: decorator
@@ -66,21 +72,22 @@ function samplesAtOnce(g: Int8Conv2dGeometry): i32 {
   return max(1, min(g.n as f64, SAMPLES / (sampleWords(g) * 4)) as i32);
 }
 
-/** Rows of words that make an item, and items of a sample. */
+/** Planes of words that make an item, while samples are rounded. */
 function rowsPerItem(g: Conv2dGeometry): i32 {
   return max(1, 2048 / (g.h * g.w));
 }
 
+/** Such items of a sample. */
 function roundItems(g: Conv2dGeometry): i32 {
   return ceilDiv(g.groups * wordsOf(g.groupInC), rowsPerItem(g));
 }
 
-/** Pairs of extremes of a sample. */
+/** Pairs of extremes of a sample: for each item that finds some. */
 function pairs(g: Conv2dGeometry): i32 {
   return max(ceilDiv(g.inC * g.h * g.w, CHUNK), roundItems(g));
 }
 
-/** Columns of a block. */
+/** The most columns of a block of this depth. */
 function columnsOf(depth: i32): i32 {
   return max(NR, min(NC, (BLOCK / (depth << 2)) & ~(NR - 1)));
 }
@@ -139,11 +146,6 @@ export function conv2dInt8(
     multiply(y + (first as usize) * output, images, extremes, packed, scales, bias, count, words);
   }
 }
-
-/** Whether the range of inputs is given, they are rounded to 14 bits, or pixels have their own steps. */
-let isKnown: bool = false, wide: bool = false, perPixel: bool = false;
-/** Pairs of extremes from one sample to the next, and how many of them hold some. */
-let stride: i32 = 0, used: i32 = 0;
 
 /** Address of this thread's block of columns, behind the geometry of words, the offsets and the steps. */
 function blockAt(words: Int8Conv2dGeometry): usize {
@@ -244,13 +246,13 @@ function roundPlane(to: usize, low: usize, x: usize, last: i32, g: Int8Conv2dGeo
   pad(to, low, g.bottom * g.paddedW);
 }
 
-/** Writes n words of zeros, and returns the address behind them. */
+/** Writes n words that stand for zeros, and returns the address behind them. */
 function pad(to: usize, low: usize, n: i32): usize {
-  if (low) zeroWords(to + low, n, repeated(zero & 127));
-  return zeroWords(to, n, repeated(low ? zero >> 7 : zero));
+  if (low) fillWords(to + low, n, repeated(zero & 127));
+  return fillWords(to, n, repeated(low ? zero >> 7 : zero));
 }
 
-/** The product of the weights and the columns of rounded samples. */
+/** y = the product of the weights and the columns of rounded samples, as in conv2d.ts. */
 function multiply(
   y: usize, images: usize, extremes: usize, packed: usize, scales: usize, bias: usize, count: i32,
   g: Int8Conv2dGeometry,
@@ -277,7 +279,7 @@ function multiply(
   let blockColumns = most;
   if (threads > 1) {
     const each = ceilDiv(pixels, ceilDiv(4 * threads, planes));
-    blockColumns = min(most, max(8 * NR, (each + NR - 1) & ~(NR - 1)));
+    blockColumns = min(most, max(8 * NR, packedColumns(each)));
   }
   const blocks = ceilDiv(pixels, blockColumns), columnItems = planes * blocks;
   let blockRows = m;

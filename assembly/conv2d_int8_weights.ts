@@ -5,7 +5,9 @@ import { MR } from "./gemm";
 import { A_STEP, LANES } from "./gemm_int8";
 import { packedRows } from "./gemm_pack";
 import { Int8FilterGeometry } from "./geometry";
-import { INFINITE, loadUpTo, TINY, upper } from "./quantize";
+import { upper } from "./inline/lanes";
+import { loadUpTo } from "./inline/part";
+import { INFINITE, TINY } from "./quantize";
 import { EDGE_TILE, threadMemory } from "./threads";
 
 /** Words that hold c channels. */
@@ -131,7 +133,7 @@ export function conv2dInt8Unpack(w: usize, packed: usize, g: Int8FilterGeometry)
   }
 }
 
-/** The integers that the largest weight of a row can become. */
+/** The integers that the largest weight of a row can become: all of them are tried. */
 const MOST: f32 = 127, LEAST: f32 = 112;
 
 /** The largest magnitude of n weights, infinity if one is NaN. */

@@ -7,12 +7,13 @@ import { ceilDiv, CHUNK, claim, join } from "./threads";
 
 /** Rows of at least so many floats are copied by memory.copy, whose call costs more for short ones. */
 const LONG: i32 = 128;
-/** Columns and rows of a block that is transposed: the lines that it touches stay in the first-level cache. */
+/** Columns and rows of a block that is transposed: the cache lines that it touches stay in the first level. */
 const BLOCK_COLUMNS: i32 = 32;
 const BLOCK_ROWS: i32 = 64;
 
 /**
- * y[yAt + Σ iₖ·yₖ] = x[xAt + Σ iₖ·xₖ] for all indices i0 … i4. It is fast if y4 is 1, and x4 or x3, too.
+ * y[yAt + Σ iₖ·yₖ] = x[xAt + Σ iₖ·xₖ] for all indices i0 … i4. If y4 and x4 are 1, rows are copied, along the
+ * innermost axis. If y4 and x3 are 1, planes are transposed, those of the two innermost axes.
  *
  * @param y written at those places only
  */

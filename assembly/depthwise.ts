@@ -1,6 +1,7 @@
-// Depthwise convolution: every input channel has kernels of its own, outC / inC of them. Planes are too
-// many and too small for a matrix product; each is computed from a padded copy (depthwise_strips.ts),
-// some rows and columns at a time.
+// Depthwise convolution: every input channel has kernels of its own, outC / inC of them. As a matrix product,
+// each channel would be one of a single row, with packing as expensive as the product. So each plane is computed
+// from a padded copy of some of its rows, a strip (depthwise_strips.ts), four rows and eight columns at a time.
+// Kernels of 3×3, the most common, have a loop of their own.
 
 import {
   clearStrip, COLUMNS, fillGradientStrip, fillStrip, fillTaps, inputRow, outputStep, plan, ROWS, stripRows,
@@ -16,14 +17,14 @@ import { bytesForThreads, ceilDiv, claim, join, threadScratch } from "./threads"
 /** A flag: add the residual. */
 const ADDS: i32 = 1;
 
-/** Results are clamped between these: what NONE, RELU and RELU6 are. */
+/** Results are clamped between these: that is all of NONE, RELU and RELU6. */
 let low: f32 = 0, high: f32 = 0;
 
 /** Bytes from the output to the residual, and from one row of it to the next. */
 let residual: usize = 0, outputRow: usize = 0;
 /** Columns of the output. */
 let outputColumns: i32 = 0;
-/** Offsets of the taps. */
+/** Address of the offsets of the taps (fillTaps). */
 let offsets: usize = 0;
 /** Whether to compute without fused multiply-adds, for the same results in every build. */
 let isExact: bool = false;
@@ -108,7 +109,7 @@ export function depthwiseBackwardInput(
   join(items);
 }
 
-/** Turns a kernel by 180°. */
+/** Turns a kernel by 180°, which is to reverse it. */
 function turn(to: usize, w: usize): void {
   for (let from = w + ((taps - 1) << 2); from >= w; from -= 4, to += 4) store<f32>(to, load<f32>(from));
 }
@@ -121,7 +122,7 @@ function prepare(columns: i32, g: Conv2dGeometry): void {
   is3x3 = g.kh == 3 && g.kw == 3 && g.dilationH == 1 && outputStep == inputRow;
 }
 
-/** Computes `rows` rows of one plane. */
+/** Computes `rows` rows of one plane. Only with relaxed SIMD do exact results take other instructions. */
 function computeStrip(to: usize, strip: usize, w: usize, bias: f32, rows: i32, flags: i32): void {
   if (ASC_FEATURE_RELAXED_SIMD && isExact) exactRows(to, strip, w, bias, rows, flags);
   else fusedRows(to, strip, w, bias, rows, flags);
@@ -135,6 +136,7 @@ function exactRows(to: usize, strip: usize, w: usize, bias: f32, rows: i32, flag
   allRows(false, to, strip, w, bias, rows, flags);
 }
 
+/** The rows of a strip, ROWS at a time. */
 // @ts-ignore: decorator
 @inline
 function allRows(
@@ -247,7 +249,7 @@ function finishPart(to: usize, v: v128, columns: i32, flags: i32): void {
   storePart(to, clamped(v), columns);
 }
 
-/** A NaN stays NaN. */
+/** Four results between the bounds. A NaN stays NaN. */
 // @ts-ignore: decorator
 @inline
 function clamped(v: v128): v128 {

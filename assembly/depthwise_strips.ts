@@ -18,6 +18,8 @@ const STRIP_FLOATS: i32 = 4096;
 /** Outputs that are worth a claim. */
 const ITEM_OUTPUTS: i32 = 2048;
 
+// plan() sets the variables that all other functions read.
+
 /** Rows of outputs in a strip, strips in a plane, and strips that make an item. */
 export let stripRows: i32 = 0, strips: i32 = 0, stripsPerItem: i32 = 0;
 /** Rows of a strip's inputs. */

@@ -2,8 +2,8 @@
 // training). A hash of the seed and i decides whether i is kept. So no mask is stored, and the same call
 // on dy gives the gradient.
 
-import { DropoutMask } from "./training_geometry";
 import { ceilDiv, CHUNK, claim, join } from "./threads";
+import { DropoutMask } from "./training_geometry";
 
 /** Drops some of n elements; y may be x. */
 export function dropout(y: usize, x: usize, n: i32, mask: DropoutMask): void {

@@ -1,15 +1,21 @@
-// C[m×n] (+)= A[m×k] · B[k×n]. Both operands are packed into panels, so that the inner loop reads
-// memory in order (Goto & van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008).
+// C[m×n] (+)= A[m×k] · B[k×n]. Most networks spend most of their time here. Both operands are packed into
+// panels (gemm_pack.ts), so that the inner loop reads memory in order (Goto & van de Geijn, "Anatomy of
+// High-Performance Matrix Multiplication", 2008).
 //
-//   A: panels of MR rows,    A[panel][k][MR]   rows beyond m are zero
-//   B: panels of NR columns, B[panel][k][NR]   columns beyond n can hold anything and are not used
+//   A: panels of MR = 4 rows,    A[panel][k][4]   rows beyond m are zero
+//   B: panels of NR = 8 columns, B[panel][k][8]   columns beyond n can hold anything and are not used
 //
-// A panel of B, KC × 8 floats, stays in the first-level cache while all rows of A are multiplied by it.
-// Whole panels of a B that is not packed are used where they lie: bRow bytes from row to row, bPanel = ROW.
+// This file divides C into tiles, and gemm_tiles.ts has a micro-kernel for each: gemm5x8 wherever twenty
+// rows, five panels of A, are left; gemm4x8 for the panels after them, and for all with little depth. A tile
+// at the edge of C is computed elsewhere, and copied. Callers divide k into blocks of KC: then a panel of B
+// stays in the first-level cache while rows of A are multiplied by it.
+//
+// A row-major B need not be packed, as far as its panels are whole: the distance from panel to panel, bPanel,
+// is then that of eight columns, ROW, and the distance from row to row, bRow, that of its rows.
 
 import {
   clamped4, CLAMPS, FIRST, gemm4x1, gemm4x8, gemm5x8, gemm8x4, KC, MR, NR, Product, RESIDUAL, ROW, TALL,
-  TALL_DEPTH, TILE, zeroBias,
+  TALL_DEPTH, TILE_BYTES, zeroBias,
 } from "./gemm_tiles";
 import { EDGE_TILE, threadMemory } from "./threads";
 
@@ -19,9 +25,12 @@ export { CLAMPS, FIRST, KC, MR, NR, Product, RESIDUAL, ROW, TALL, threadProduct 
 const A_FLOATS: i32 = 128 * KC;
 
 /**
- * One block of k: C[m×n] (+)= A[m×k] · B[k×n], for any m and n. Rows whose A stays in the second-level cache
- * are multiplied by all of B before the next rows. They are multiplied by as many panels of B as the
- * first-level cache holds before the next panels: with little depth, whole cache lines of C are written.
+ * C[m×n] (+)= A[m×k] · B[k×n] for one block of k, and any m and n.
+ *
+ * Two loops keep operands in the caches. The outer one takes as many rows of A as fit in the second level,
+ * and multiplies them by all of B. The inner one takes as many panels of B as fit in the first level: one of
+ * depth KC, or several shallow ones, so that whole cache lines of C are written.
+ *
  * @param a the block's first column in A's first panel
  * @param bias m floats, or 0 for none
  */
@@ -36,7 +45,7 @@ export function gemmBlock(c: usize, a: usize, b: usize, bias: usize, product: Pr
   }
 }
 
-/** Each panel of A is used on all of B before the next. */
+/** A part of C. Five panels of A, or one, are multiplied by each panel of B before the next ones of A. */
 function gemmPart(c: usize, a: usize, b: usize, bias: usize, m: i32, n: i32, product: Product): void {
   const k = product.k, ldc = product.ldc, flags = product.flags, row = (ldc as usize) << 2;
   const aPanel = product.aPanel, bPanel = product.bPanel, bRow = product.bRow;
@@ -68,8 +77,8 @@ function gemmPart(c: usize, a: usize, b: usize, bias: usize, m: i32, n: i32, pro
 }
 
 /**
- * A tile, or two halves below each other, of which only rows × columns lie inside C: computed elsewhere,
- * then copied.
+ * A tile of which only rows × columns lie inside C. Its sums are computed in this thread's memory, and those
+ * inside C are copied there. A tile of at most four columns takes two panels of A, and is 8×4.
  */
 function gemmEdge(
   c: usize, a: usize, b: usize, bias: usize, rows: i32, columns: i32, product: Product,
@@ -78,7 +87,7 @@ function gemmEdge(
   let from = threadMemory + EDGE_TILE;
   if (columns == 1) {
     gemm4x1(from, a, b, product.k);
-    if (rows > MR) gemm4x1(from + TILE, a + product.aPanel, b, product.k);
+    if (rows > MR) gemm4x1(from + TILE_BYTES, a + product.aPanel, b, product.k);
   } else if (rows > MR) {
     gemm8x4(from, NR, a, product.aPanel, b, product.k);
   } else {
@@ -102,9 +111,9 @@ function gemmEdge(
 }
 
 /**
- * C[m×n] (+)= A[m×k] · B[k×n] without bias or activation, for m a multiple of 4, and n of 8 or with FIRST.
- * Each panel of A is used on all of B before the next, for when A comes from a slower cache than B. Columns
- * beyond n, up to a whole panel, may be overwritten.
+ * The same without bias or clamps, for Winograd's many small products. It does without the two loops: all of B is
+ * used on a panel of A before the next, which comes from a slower cache. m must be a multiple of 4, and so must n
+ * be one of 8 unless the product has FIRST. Columns of C beyond n, up to a whole panel, may be overwritten.
  */
 export function gemmPanels(c: usize, a: usize, b: usize, product: Product): void {
   const m = product.m, n = product.n, k = product.k, ldc = product.ldc;

@@ -1,11 +1,13 @@
-// C[m×n] = A[m×k] · B[k×n] in integers, scaled to float32. Elements are words of several 8-bit integers,
-// and a product is the sum of theirs.
+// C[m×n] = A[m×k] · B[k×n] in integers, scaled to float32: gemm.ts for 8 bits. Elements are words of several
+// integers, and a product of words is the sum of the products of their integers.
 //
 //   A: weights of ±127, in panels of MR rows      A[panel][k][MR][LANES bytes]
 //   B: inputs of 0 … 127, in panels of NR columns B[panel][k][NR][4 bytes]
 //
-// Each column has a step, and an integer that stands for 0. They are behind the words of its panel, or the
-// same for all panels.
+// Each row has a step. Each column has a step, too, and an integer that stands for 0, both behind the words of
+// its panel, or the same for all panels. With them,
+//
+//   C[i, j] = (Σ A[i, k] · B[k, j] − zero[j] · Σ A[i, k]) · step[i] · step[j] + bias[i]
 //
 // Wide inputs have 14 bits, in two words: B has the high halves of all words of depth, then the low ones.
 // Both are multiplied by the same A, the sums of the first shifted by 7 bits.
@@ -46,9 +48,9 @@ export class IntProduct {
   columns: usize;
   /** Bytes from those of one panel to those of the next; 0 if they are the same. */
   columnStep: usize;
-  /** Sums of the rows of A. */
+  /** Sums of the rows of A, m integers. */
   sums: usize;
-  /** Steps of the rows of A. */
+  /** Steps of the rows of A, m floats. */
   scales: usize;
   /** m floats, or 0 for none. */
   bias: usize;
@@ -87,8 +89,9 @@ function dot(acc: v128, w: v128, x: v128, splits: bool = false): v128 {
 }
 
 /**
- * Whether the processor adds pairs of products in 16 bits, as x86 without VNNI does: then 127 · 255 · 2 does
- * not fit. V8 uses five instructions there for `dot`, and three if it is split.
+ * Whether the processor adds pairs of products in 16 bits, as x86 without VNNI does. This asks it for
+ * 127 · 255 · 2, which does not fit in them. V8 uses five instructions there for `dot`, and three if it is split
+ * in two.
  */
 function splitsSums(): bool {
   if (!ASC_FEATURE_RELAXED_SIMD) return false;
@@ -96,7 +99,10 @@ function splitsSums(): bool {
   return i32x4.extract_lane(v, 0) == 2 * 32767;
 }
 
-/** C = the product, for any m and n. */
+/**
+ * C = the product, for any m and n. As many rows of A as stay in the second-level cache are multiplied by all of
+ * B, panel by panel, before the next.
+ */
 export function gemmInt8(c: usize, a: usize, b: usize, product: IntProduct): void {
   const m = product.m, n = product.n, k = product.k, ldc = product.ldc;
   const isWide = product.isWide != 0, splits = splitsSums();
@@ -130,6 +136,7 @@ export function gemmInt8(c: usize, a: usize, b: usize, product: IntProduct): voi
   }
 }
 
+/** tile4x8 with whole dot products, and below with split ones: two loops, so that neither has to choose. */
 function fusedTile4x8(
   c: usize, a: usize, b: usize, by: usize, i: i32, isWhole: bool, product: IntProduct,
 ): void {
@@ -261,7 +268,7 @@ function tile4x1(row: i32, a: usize, b: usize, k: i32, isWide: bool): void {
   v128.store_lane<i32>(to, s0, 3, NR * 12);
 }
 
-/** Sums of a row as floats; `by` is the address of the steps of their columns. */
+/** The sums of a row as floats; `by` is the address of the steps of their columns, and of their zeros. */
 // @ts-ignore: decorator
 @inline
 function scaled(v: v128, by: usize, sum: v128, scale: v128): v128 {

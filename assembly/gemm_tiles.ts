@@ -1,25 +1,35 @@
-// Tiles of a matrix product, C (+)= A · B on packed panels (gemm.ts): all sums of a tile stay in registers.
+// The micro-kernels of a matrix product, C (+)= A · B on packed panels (gemm.ts). Each computes a tile of C,
+// all sums of which stay in registers; x86 has 16 of four floats. gemm5x8 has five rows and eight columns.
+//
+// Engines that check the bounds of each access, as Deno's does, spend three instructions on a load. So loads
+// are what these kernels save.
 
 import { lane0, lane1, lane2, lane3, madd } from "./inline/lanes";
 import { highHalves, interleaveHigh, interleaveLow, lowHalves } from "./inline/transpose";
 import { PRODUCT, threadMemory } from "./threads";
 
+/** Rows of a panel of A, and columns of a panel of B. */
 export const MR: i32 = 4;
 export const NR: i32 = 8;
-/** Depth of a block. A panel of B takes 12 KB then; the matching part of A stays in the second level. */
+/** The most depth of a block. A panel of B takes 12 KB then, a good third of 32 KB, the first-level cache. */
 export const KC: i32 = 384;
 
 /** Bytes of a row of a panel of B. */
 export const ROW: usize = 8 * 4;
-/** Bytes of a tile. */
-export const TILE: usize = 4 * 8 * 4;
+/** Bytes of a tile of 4×8. */
+export const TILE_BYTES: usize = 4 * 8 * 4;
+
+/** Rows that four calls of gemm5x8 compute. */
+export const TALL: i32 = 5 * MR;
+/** The depth from which on gemm5x8 is faster than gemm4x8: it takes longer to begin and to end. */
+export const TALL_DEPTH: i32 = 32;
 
 /** Flags: what to do with the sums of a tile. */
-export const FIRST: i32 = 1; // first block of k: start from the bias or 0, not from C
+export const FIRST: i32 = 1; // first block of k: add the bias or 0, not the old values of C
 export const RESIDUAL: i32 = 2; // first block of k: add the residual
 export const CLAMPS: i32 = 4; // last block of k: clamp the results
 
-/** Four biases of 0. */
+/** Four biases of 0, for products without one. */
 export const zeroBias: usize = memory.data(4 * 4, 16);
 
 /** The sizes of a product C[m×n] (+)= A[m×k] · B[k×n], and how its operands lie in memory. */
@@ -58,9 +68,8 @@ export function threadProduct(): Product {
 /**
  * One whole tile: C[4×8] (+)= A[4×k] · B[k×8].
  *
- * Engines that check the bounds of each access, as Deno's does, spend three instructions on a load.
- * So one load fetches A's four rows, and shuffles broadcast each of them: 3 loads for 8 multiply-adds.
- * 8 accumulators just hide the latency of the adders.
+ * One load fetches a float of each of A's four rows, and shuffles broadcast them: 3 loads for 8
+ * multiply-adds. 8 accumulators just hide the latency of the adders.
  *
  * @param ldc floats from one row of C to the next
  * @param bRow bytes from one row of B to the next
@@ -127,18 +136,18 @@ function finishRow(c: usize, v0: v128, v1: v128, bias: usize, flags: i32): void 
 }
 
 /**
- * A fifth of five tiles below each other: C[5×8] (+)= A[5×k] · B[k×8], the four rows of a panel of A and one
- * row of the fifth panel. It spends fewer instructions on each multiply-add than gemm4x8: a quarter of the
- * loop's own, and a load of B serves five rows.
+ * A quarter of twenty rows: C[5×8] (+)= A[5×k] · B[k×8]. The rows are those of one panel of A, and one row of
+ * the fifth panel; so four calls share out five panels. It takes fewer instructions for each multiply-add than
+ * gemm4x8: a load of B serves five rows, and four steps of k share the instructions of the loop.
  *
  * The loop can end after each of its four steps. Otherwise the compiler would sort the steps by accumulator,
  * and the operands of all four would not fit into the registers.
  *
  * @param c twenty rows of C
- * @param a five panels
- * @param bias 4 floats, read with FIRST
- * @param biasStep bytes from four biases to the next four
- * @param part which of the first four panels, and which row of the fifth
+ * @param a five panels, of which the rows are taken
+ * @param bias the bias of the twenty rows, read with FIRST; or zeroBias
+ * @param biasStep bytes from four biases to the next four; 0 with zeroBias
+ * @param part 0 … 3: which of the first four panels, and which row of the fifth
  */
 export function gemm5x8(c: usize, a: usize, b: usize, bias: usize, biasStep: usize, part: usize): void {
   const product = threadProduct(), row = (product.ldc as usize) << 2, flags = product.flags;
@@ -192,15 +201,9 @@ export function gemm5x8(c: usize, a: usize, b: usize, bias: usize, biasStep: usi
   finishRow(c4, c40, c41, bias4, flags);
 }
 
-/** Rows of five tiles. */
-export const TALL: i32 = 5 * MR;
-
-/** The depth from which on gemm5x8 is faster than gemm4x8: it takes longer to begin and to end. */
-export const TALL_DEPTH: i32 = 32;
-
 /**
- * The first column of a tile, A[4×k] · B[k×1], to an edge tile. A plane of odd height and width, 7×7 say,
- * leaves one column over. Four sums hide the latency of the adders.
+ * The first column of a tile, A[4×k] · B[k×1], to an edge tile, whose rows have NR floats. A plane of odd height
+ * and width, 7×7 say, leaves one column over. Four sums hide the latency of the adders.
  */
 export function gemm4x1(c: usize, a: usize, b: usize, k: i32): void {
   let s0 = f32x4.splat(0), s1 = s0, s2 = s0, s3 = s0;
@@ -221,7 +224,8 @@ export function gemm4x1(c: usize, a: usize, b: usize, k: i32): void {
 }
 
 /**
- * Half of two tiles, C[8×4] = A[8×k] · B[k×4], written. A and B change places in gemm4x8.
+ * The left halves of two tiles below each other, C[8×4] = A[8×k] · B[k×4], written. It is gemm4x8 with the
+ * places of A and B changed: the sums are columns of C.
  * @param panel bytes from one panel of A to the next
  */
 export function gemm8x4(c: usize, ldc: i32, a: usize, panel: usize, b: usize, k: i32): void {

@@ -1,6 +1,16 @@
 // What the binary exports. A kernel takes addresses: outputs first, then inputs, scratch memory, and a
 // block of numbers (geometry.ts). The callers in src/ops have checked every argument, so kernels check
 // nothing. Gradients are called d…; each kernel's comment says whether it writes or adds.
+//
+// The language is AssemblyScript: TypeScript's syntax with WebAssembly's types.
+//
+// - An address, or a distance in bytes, is a usize. A number of elements is an i32. `<< 2` turns floats into
+//   bytes. Both types have 32 bits, and wrap: an address below 4 GiB is right even where its factors overflow.
+// - A v128 is a vector of four floats, its lanes. v128.load(p, 16) reads the one at p + 16.
+// - ASC_FEATURE_RELAXED_SIMD and ASC_FEATURE_THREADS are constants of a build.
+//
+// To follow one kernel, read conv2d.ts, then columns.ts, gemm.ts and gemm_tiles.ts. All kernels share their
+// work among threads as threads.ts says.
 
 export { activation, activationBackward } from "./activation";
 export { add, mul, prelu, sumProducts } from "./arithmetic";

@@ -1,4 +1,5 @@
-// The gradients of y[n, o] = x[n, :] · w[o, :] + b[o].
+// The gradients of y[n, o] = x[n, :] · w[o, :] + b[o]. That of w is a product of gemm.ts. That of x reads
+// each row of w once: w is large, and comes from memory.
 
 import { gemmBlock, MR, NR, ROW, threadProduct } from "./gemm";
 import { packB, packedRows, packTransposedA } from "./gemm_pack";

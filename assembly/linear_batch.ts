@@ -10,8 +10,9 @@ import { ceilDiv, claim, EDGE_TILE, join, threadMemory } from "./threads";
 /** Rows of w and samples of a tile. */
 const MR: i32 = 6;
 const NR: i32 = 8;
-/** linear.ts computes a rest of fewer samples, and batches of more, for which w stays in a cache. */
+/** The fewest samples of a tile that is not whole; linear.ts computes a smaller rest. */
 const MIN_REST: i32 = 7;
+/** The most samples. linear.ts computes larger batches, for which rows of w stay in a cache. */
 const MAX_SAMPLES: i32 = 24;
 /** Depth that an item packs, and that is summed up at a time: short sums lose fewer digits. */
 const DEPTH: i32 = 1024;

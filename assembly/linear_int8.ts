@@ -1,7 +1,9 @@
 // y[n, o] = x[n, :] · w[o, :] + b[o] with weights in 8 bits, a quarter of the memory traffic of float32.
 //
 //   w[o, i] ≈ scales[o] · q[o, i],  q an integer of ±127, scales[o] = max |w[o, :]| / 127
-//   x[s, i] ≈ step[s] · k[s, i],    k an integer of ±32767, computed for each sample
+//   x[s, i] ≈ steps[s] · k[s, i],   k an integer of ±32767, computed for each sample
+//
+// Inputs are small beside the weights, so they can have 16 bits.
 //
 // Integer products are added in int32 for as long as it can hold the sums, then in float32. So every
 // build, every batch size and any number of threads give the same sums. If a sample holds NaN or
@@ -9,6 +11,7 @@
 
 import { LinearGeometry } from "./geometry";
 import { activate, activate4, inlinedPart, SILU } from "./inline/activate";
+import { TINY } from "./quantize";
 import { siluPhase } from "./silu";
 import { bytesForThreads, ceilDiv, claim, join, threadScratch } from "./threads";
 
@@ -21,8 +24,6 @@ const ROWS: i32 = 8;
 const PANELS: i32 = 8;
 /** Columns whose products fit in int32: 2048 / 4 lanes · 32767 · 128 < 2³¹. */
 const COLUMNS: i32 = 2048;
-/** The least divisor: a smaller maximum is raised to this. */
-const TINY: f32 = 7.888609052210118e-31; // 2⁻¹⁰⁰
 
 /** Columns of a packed row. */
 // @ts-ignore: decorator
@@ -114,7 +115,7 @@ function nearest1(p: usize, factor: f32): i32 {
 
 /** The largest magnitude; NaN if a value is NaN or infinite. */
 function maxMagnitude(p: usize, n: i32): f32 {
-  let v = f32x4.splat(TINY);
+  let v = f32x4.splat(TINY as f32);
   const end = p + (n << 2);
   for (const whole = p + ((n & ~3) << 2); p < whole; p += 16) v = f32x4.max(v, f32x4.abs(v128.load(p)));
   for (; p < end; p += 4) v = f32x4.max(v, f32x4.abs(v128.load32_splat(p)));

@@ -47,7 +47,7 @@ export function localResponseNorm(y: usize, x: usize, g: LocalResponseNormGeomet
 /**
  * With s = k + alpha/size · Σ x², y = x · s^−beta:
  *   dx[j] = dy[j] · s[j]^−beta − 2·alpha·beta/size · x[j] · Σ dy[i]·x[i]·s[i]^(−beta−1),
- * i over the channels whose window contains j; written.
+ * i over the channels whose window contains j; written. The size of windows is odd, so these are j's window.
  *
  * @param scratch 2 · c · plane floats
  */
@@ -69,9 +69,9 @@ export function localResponseNormBackward(
           sum += v * v;
         }
         const base = k + scale * sum;
-        const g = load<f32>(dy + row + p) * Mathf.pow(base, -beta);
-        store<f32>(direct + row + p, g);
-        store<f32>(through + row + p, g * load<f32>(x + row + p) / base);
+        const d = load<f32>(dy + row + p) * Mathf.pow(base, -beta);
+        store<f32>(direct + row + p, d);
+        store<f32>(through + row + p, d * load<f32>(x + row + p) / base);
       }
     }
     for (let i = 0; i < c; i++) {

@@ -1,8 +1,8 @@
 // One step of each optimiser for one parameter, and the kernels of gradient clipping.
 
-import { AdamWStep, SgdStep } from "./training_geometry";
 import { madd, sum4 } from "./inline/lanes";
 import { ceilDiv, CHUNK, claim, join } from "./threads";
+import { AdamWStep, SgdStep } from "./training_geometry";
 
 /**
  * Stochastic gradient descent as in PyTorch: with g = dw + decay·w and, with momentum,

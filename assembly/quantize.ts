@@ -2,24 +2,27 @@
 //
 //   x ≈ step · (q − zero),  step = (high − low) / 127 for a range that includes 0
 //
-// Wide inputs have 14 bits, q = 128 · q1 + q0, in two words.
+// `zero` is the integer that stands for 0, so that padding is exact. Wide inputs have 14 bits,
+// q = 128 · q1 + q0, in two words.
 //
-// Sums with 1.5 · 2²³ round: such a float has no fraction, and its last bits are those of the integer.
+// A sum with MAGIC, 1.5 · 2²³, rounds: such a float has no fraction, and its last bits are those of the
+// integer.
 
 import { LANES } from "./gemm_int8";
-import { loadPart, storePart } from "./inline/part";
+import { upper } from "./inline/lanes";
+import { loadPart, loadUpTo, storePart, storeUpTo } from "./inline/part";
 
 /** 1.5 · 2²³ */
 const MAGIC: f32 = 12582912;
 /** The bits of infinity. */
 export const INFINITE: i32 = 0x7f800000;
-/** The least width of a range. */
+/** The least width of a range: it is divided by. */
 export const TINY: f64 = 7.888609052210118e-31; // 2⁻¹⁰⁰
 
 /**
- * Widens the extremes at `to` by n floats. As integers, floats from 0 on are in order, and so are those
- * below 0 in reverse. So the first extreme holds the bits of the largest, the second those of the least,
- * if it is below 0 as an integer. NaN counts as beyond infinity.
+ * Widens the pair of extremes at `to` by n floats. The bits of floats from 0 on, as integers, are in order, and
+ * those of floats below 0 in reverse. So the largest signed integer is the largest float, unless all are
+ * below 0. The largest unsigned one is the least float, if one is below 0. NaN counts as beyond infinity.
  */
 export function widenRange(to: usize, x: usize, n: i32): void {
   let high = i32x4.splat(load<i32>(to)), low = i32x4.splat(load<i32>(to, 4)), high1 = high, low1 = low;
@@ -95,13 +98,7 @@ export function choosePixels(
   }
 }
 
-/** The upper half of a vector. */
-// @ts-ignore: decorator
-@inline
-export function upper(v: v128): v128 {
-  return i32x4.shuffle(v, v, 2, 3, 2, 3);
-}
-
+/** Four doubles of two vectors as floats. */
 // @ts-ignore: decorator
 @inline
 function demoted(a: v128, b: v128): v128 {
@@ -126,22 +123,20 @@ export function chooseStepsFrom(extremes: usize, count: i32, isKnown: bool, isWi
   else if (!isKnown) chooseSteps(isBelow ? reinterpret<f32>(low) : 0, reinterpret<f32>(high), isWide);
 }
 
-/** The word with a value in each lane. */
+/** The word with this value for each of its integers. */
 export function repeated(value: i32): i32 {
   return value * (LANES == 4 ? 0x01010101 : 0x00010001);
 }
 
-/** Writes n words of zeros, and returns the address behind them. */
-export function zeroWords(to: usize, n: i32, word: i32): usize {
+/** Writes a word n times, and returns the address behind the last. It stands for zeros: that of padding. */
+export function fillWords(to: usize, n: i32, word: i32): usize {
   const end = to + (n << 2);
   for (; to + 16 <= end; to += 16) v128.store(to, i32x4.splat(word));
   for (; to < end; to += 4) store<i32>(to, word);
   return end;
 }
 
-/**
- * Writes n words: the values at p0 … p3, rounded, n of each. Two of them without relaxed SIMD.
- */
+/** Writes n words: the values at p0 … p3, rounded, n of each. Only p0 and p1 without relaxed SIMD. */
 export function quantizeWords(to: usize, p0: usize, p1: usize, p2: usize, p3: usize, n: i32): void {
   const by = f32x4.splat(inverse), bottom = f32x4.splat(MAGIC), top = f32x4.splat(MAGIC + 127);
   const offset = f32x4.splat(MAGIC + (zero as f32));
@@ -206,19 +201,7 @@ export function quantizeWide(
   }
 }
 
-// @ts-ignore: decorator
-@inline
-export function loadUpTo(p: usize, n: i32): v128 {
-  return n < 4 ? loadPart(p, n) : v128.load(p);
-}
-
-// @ts-ignore: decorator
-@inline
-function storeUpTo(p: usize, v: v128, n: i32): void {
-  if (n < 4) storePart(p, v, n);
-  else v128.store(p, v);
-}
-
+/** Seven bits of each integer, the lowest of which is number `from`. */
 // @ts-ignore: decorator
 @inline
 function sevenBits(v: v128, from: i32): v128 {
@@ -233,7 +216,10 @@ function joined(a: v128, b: v128, c: v128, d: v128): v128 {
   return v128.or(v128.or(a, i32x4.shl(b, 8)), i32x4.shl(v128.or(c, i32x4.shl(d, 8)), 16));
 }
 
-/** Four integers in the last bits of floats. With NaN as its second operand, pmax gives the first one. */
+/**
+ * Four integers in the last bits of floats, between those of `bottom` and `top`. A NaN becomes `bottom`: pmax gives
+ * its first operand if the second is NaN.
+ */
 // @ts-ignore: decorator
 @inline
 function rounded(x: v128, by: v128, offset: v128, bottom: v128, top: v128): v128 {

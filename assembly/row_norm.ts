@@ -123,6 +123,7 @@ function combine(dx: usize, dy: usize, x: usize, n: i32, mean: f32, a: f32, b: f
   }
 }
 
+/** dbias and dweight. An item is some channels in all samples, so that no two threads add to the same sum. */
 function addParameterGradients(
   dweight: usize, dbias: usize, dy: usize, x: usize, g: RowNormBackwardGeometry,
 ): void {

@@ -7,13 +7,13 @@
 //
 // Threads claim one item at a time. So a slow thread computes fewer items, and the others do the work of
 // one that is late or missing. An item gives the same result on every thread. In builds without threads
-// the loop simply counts.
+// the loop simply counts. Variables of a module belong to a thread; constants in memory are shared.
 
 /** This thread's number, 0 for the caller's, and the number of threads. */
 let threadIndex: i32 = 0;
 export let threads: i32 = 1;
 
-/** Address of the words that threads share (src/backend/wasm/worker.ts). */
+/** Address of the words that threads share (`words` in src/backend/wasm/worker.ts), and offsets of some. */
 let control: usize = 0;
 const TICKETS: usize = 8; // items claimed since the kernel began
 const DONE: usize = 12; // items finished since then
@@ -30,12 +30,19 @@ let hasItem: bool = false;
 /** Whether the engine lets this thread sleep. */
 let canSleep: bool = false;
 
-/** Memory of this thread alone, for values between two steps; and what lies where in it. */
+/** Memory of this thread alone, for values between two steps. What lies in it, in bytes from its beginning: */
 export let threadMemory: usize = memory.data(2048, 16);
-export const EDGE_TILE: usize = 0; // gemm.ts: 8×8 floats, linear_batch.ts: 6×8, activation.ts: 2×4, arithmetic.ts: 4
-export const HALF_TILE: usize = 256; // winograd*.ts: 8×8 vectors
-export const TAPS: usize = 1280; // winograd*.ts: 5 vectors
-export const PRODUCT: usize = 1408; // gemm.ts: a Product
+/** At most 64 words: a tile that is not whole (gemm*.ts, linear_batch.ts), four floats, or counts. */
+export const EDGE_TILE: usize = 0;
+/** Tiles of winograd*.ts that are transformed along one axis: 8×8 vectors; for gradients one more, of TAPS. */
+export const HALF_TILE: usize = 256;
+/** A row of the kernels of winograd_weights.ts: 5 vectors. */
+export const TAPS: usize = 1280;
+/** A Product (gemm_tiles.ts), or an IntProduct (gemm_int8.ts). */
+export const PRODUCT: usize = 1408;
+
+/** Checks before a thread starts to sleep, a tenth of a millisecond at a time. */
+const SPINS: i32 = 20_000;
 
 /** Makes this instance one of several over a memory. */
 export function setThread(
@@ -96,6 +103,21 @@ function claimShared(end: i32): i32 {
   return ticket - earlierItems;
 }
 
+/** Waits until all items of this phase are finished, and begins the next phase. */
+export function join(items: i32): void {
+  if (ASC_FEATURE_THREADS && threads > 1 && !solo) {
+    earlierItems += items;
+    for (let spins = 0; atomic.load<i32>(control + DONE) < earlierItems; spins++) {
+      if (atomic.load<i32>(control + FAILED)) unreachable();
+      if (spins > SPINS && canSleep) {
+        atomic.wait<i32>(control + DONE, atomic.load<i32>(control + DONE), 100_000);
+      }
+    }
+  } else {
+    nextItem = 0;
+  }
+}
+
 /** Makes claim() and join() count for this thread alone, or for all threads again. */
 export function setSolo(value: bool): void {
   solo = value;
@@ -116,21 +138,3 @@ export function rowsPerItem(size: i32): i32 {
 export function ceilDiv(total: i32, size: i32): i32 {
   return (total + size - 1) / size;
 }
-
-/** Waits until all items of this phase are finished, and begins the next phase. */
-export function join(items: i32): void {
-  if (ASC_FEATURE_THREADS && threads > 1 && !solo) {
-    earlierItems += items;
-    for (let spins = 0; atomic.load<i32>(control + DONE) < earlierItems; spins++) {
-      if (atomic.load<i32>(control + FAILED)) unreachable();
-      if (spins > SPINS && canSleep) {
-        atomic.wait<i32>(control + DONE, atomic.load<i32>(control + DONE), 100_000);
-      }
-    }
-  } else {
-    nextItem = 0;
-  }
-}
-
-/** Checks before a thread starts to sleep, a tenth of a millisecond at a time. */
-const SPINS: i32 = 20_000;

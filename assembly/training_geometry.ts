@@ -1,4 +1,4 @@
-// The blocks of numbers (geometry.ts) that only training needs, and the codes of activations.
+// The blocks of numbers (geometry.ts) that only training needs, and the codes of activation functions.
 
 /** A truth value: 0 or 1 in memory, a boolean in TypeScript. */
 type Flag = i32;

@@ -1,9 +1,18 @@
-// Convolution by Winograd's minimal filtering, with kernels of 3×3 or 5×5 and stride 1. Larger kernels
-// with a stride are turned into these: AlexNet's 11×11 with stride 4 becomes 3×3 on 16 times the
-// channels. A tile of 4×4 outputs takes 36 products instead of 144, or 64 instead of 400.
+// Convolution by Winograd's minimal filtering, F(4×4, 3×3) and F(4×4, 5×5) (Lavin & Gray, "Fast Algorithms
+// for Convolutional Neural Networks", 2016), with kernels of 3×3 or 5×5 and stride 1. Larger kernels with a
+// stride are turned into these: AlexNet's 11×11 with stride 4 becomes 3×3 on 16 times the channels. A tile
+// of 4×4 outputs takes 36 products for each channel instead of 144, or 64 instead of 400.
 //
-// Weights and input tiles are transformed to U and V. At each position p of a tile, the sums over
-// channels are a matrix product M[p] = U[p] · V[p], with a column for each tile. Then y = Aᵀ M A.
+// Weights g and input tiles d, of 6×6 or 8×8 values, are transformed to U = G g Gᵀ and V = Bᵀ d B
+// (inline/winograd.ts). At each position p of a tile, the sums over channels are a matrix product
+// M[p] = U[p] · V[p], with a column for each tile. Then y = Aᵀ M A. As gemm.ts takes them:
+//
+//   U[p]: panels of 4 outputs,  U[p][panel][channel][4]
+//   V[p]: panels of 8 tiles,    V[p][panel][channel][8]
+//   M[p]: row-major,            M[p][output][tile]
+//
+// The tiles are computed in boxes (winograd_tiles.ts), whose V stays in a cache: first V of a box, then, for some
+// outputs at a time, U, M and y.
 
 import { FIRST, gemmPanels, MR, NR, ROW, TALL, threadProduct } from "./gemm";
 import { packedColumns, packedRows } from "./gemm_pack";
@@ -16,13 +25,13 @@ import {
 } from "./winograd_tiles";
 import { transformWeights } from "./winograd_weights";
 
-/** Floats of V and twice those of M: 4 MB, or 2 MB for each thread that has a V of its own. */
+/** Floats of V and twice those of M in a box: 4 MB, or 2 MB for each thread that has a V of its own. */
 const BOX_FLOATS: i32 = 1 << 20, THREAD_BOX_FLOATS: i32 = 1 << 19;
 
-/** Input channels that are transformed together, because their rows share cache lines. */
+/** Input channels that are transformed together, because their rows of V share cache lines. */
 const CHANNEL_BLOCK: i32 = 4;
 
-/** The most output channels whose weights are transformed and used together, in the second-level cache. */
+/** The most output channels whose weights are transformed and used together: U stays in the second-level cache. */
 const OUTPUT_BLOCK: i32 = TALL;
 
 /** Bytes between matrices of neighbouring positions, so that they do not share cache sets. */
@@ -109,7 +118,7 @@ function convolve(
   const threadArea = wholeBoxes ? v + (matrices as usize) : threadScratch(v + (matrices as usize), threadSize);
 
   const items = boxes * g.groups;
-  for (let i = 0;; i++) {
+  for (let i = 0;; i++) { // the items of this thread, or all boxes, which threads share
     const item = wholeBoxes ? claim(items) : i < items ? i : -1;
     if (item < 0) break;
     setSolo(wholeBoxes);
@@ -159,7 +168,7 @@ function computeBox(
   product.bPanel = (c * NR) << 2;
   product.bRow = ROW;
   product.flags = FIRST;
-  const largest = tiles > NR / 2 ? OUTPUT_BLOCK : 2 * MR; // the height of the tile that gemm.ts takes
+  const largest = tiles > NR / 2 ? OUTPUT_BLOCK : 2 * MR; // the rows that gemm.ts takes at a time
   const outputsPerItem = threads == 1 ? largest : min(largest, max(1, m / (4 * threads * MR)) * MR);
   const outputs = ceilDiv(m, outputsPerItem);
   const planeY: usize = (g.oh * g.ow) << 2;
@@ -180,7 +189,7 @@ function computeBox(
   join(outputs);
 }
 
-/** Transforms a block of channels to rows of V, in panels of 8 tiles, a matrix for each position. */
+/** V of a block of channels, from their gathered inputs, four tiles at a time. */
 function inputTiles(
   v: usize, panel: usize, step: usize, inputs: usize, offsets: usize, channels: i32,
 ): void {

@@ -1,4 +1,6 @@
-// The gradient of Winograd's weights, dw = Gᵀ [Σ over tiles (A dy Aᵀ) ⊙ (Bᵀ d B)] G.
+// The gradient of the weights of a convolution by Winograd's filtering (winograd.ts, whose transposed formulas
+// these are): dw = Gᵀ [Σ over tiles E ⊙ V] G, with E = A dy Aᵀ and V = Bᵀ d B. At each position p, the sums
+// over tiles are a matrix product C[p] = E[p] · V[p] of outputs × tiles and tiles × channels.
 
 import { FIRST, gemmPanels, MR, NR, Product, ROW, threadProduct } from "./gemm";
 import { packedColumns, packedRows } from "./gemm_pack";

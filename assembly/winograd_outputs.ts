@@ -1,5 +1,8 @@
-// The end of Winograd's convolution, y = Aᵀ M A: products at the positions of a tile become its outputs. The
-// lanes are four tiles.
+// The end of Winograd's convolution (winograd.ts), y = Aᵀ M A: products at the positions of a tile become its
+// outputs. The lanes are four tiles.
+//
+// Whole tiles are stored in y at once. Tiles at the edge of the plane stay in this thread's memory first, and
+// then finishTile() copies what lies inside. So do all tiles if a residual or SiLU follows.
 
 import { FusedConv2dGeometry } from "./geometry";
 import { activate, activate4, inlinedPart, NONE, SILU } from "./inline/activate";
@@ -39,7 +42,7 @@ export function outputTiles(
       v128.store(h + 2 * line, output8At2(sum1, sum2, sumHalf));
       v128.store(h + 3 * line, output8At3(p7, diff1, diff2, diffHalf));
     }
-    // a tile goes to y; or back to where it came from, if more has to be done
+    // where each tile goes: to y if it is whole, otherwise back to where it came from
     const count = late ? 0 : tiles - j;
     let to0 = half, to1 = half + 16, to2 = half + 32, to3 = half + 48;
     let step0 = line, step1 = line, step2 = line, step3 = line;
@@ -101,14 +104,14 @@ export function outputTiles(
   }
 }
 
-/** Whether a tile lies inside the plane. */
+/** Whether a tile lies inside the plane: 4 & 4 is 4, and less with fewer rows or columns. */
 // @ts-ignore: decorator
 @inline
 function isWhole(target: usize): bool {
   return (load<i32>(target, 4) & load<i32>(target, 8)) == TILE;
 }
 
-/** Copies the part of a tile that lies inside the plane. */
+/** Copies the part of a tile that lies inside the plane; first adds the residual and applies SiLU, if it is late. */
 function finishTile(h: usize, y: usize, target: usize, late: bool, g: FusedConv2dGeometry): void {
   const rows = load<i32>(target, 4), columns = load<i32>(target, 8), line = (inputSide as usize) << 4;
   let to = y + load<i32>(target);

@@ -1,6 +1,7 @@
-// How Winograd's kernels cut their work. The output is cut into tiles of 4×4. A box is some samples,
-// some rows and some columns of tiles, small enough for its matrices to stay in a cache. The input of a
-// tile has inputSide × inputSide values, inputSide = 4 + taps − 1.
+// How Winograd's kernels (winograd.ts) cut their work, and the transforms of the tiles. The output is cut into
+// tiles of 4×4. A box is some samples, some rows and some columns of tiles, small enough for its matrices to
+// stay in a cache. The input of a tile has inputSide × inputSide values, inputSide = 4 + taps − 1; those of
+// neighbouring tiles overlap. plan() and selectBox() set the variables that the other functions read.
 //
 // A stride s is turned into channels: input plane c becomes the s² planes x[c, s·i + py, s·j + px]. On
 // them, a kernel of k×k acts as one of taps × taps with stride 1, taps ≥ ⌈k/s⌉, padded with zeros.
@@ -17,20 +18,25 @@ import { ceilDiv, HALF_TILE, threadMemory } from "./threads";
 /** Rows and columns of outputs in a tile. */
 export const TILE: i32 = 4;
 
+/** Rows and columns of a kernel, 3 or 5. */
 export let taps: i32 = 0;
+/** Rows and columns of the input of a tile, 6 or 8. */
 export let inputSide: i32 = 0;
-/** inputSide²: products for a tile, instead of taps² · 16. */
+/** inputSide²: products for a tile and a channel, instead of taps² · 16. */
 export let positions: i32 = 0;
 
+/** Samples, and tiles of one. */
 let samples: i32 = 0, tileRows: i32 = 0, tileColumns: i32 = 0;
-/** The largest box. */
+/** The largest box: its samples, rows and columns of tiles, and tiles. */
 let maxSamples: i32 = 0, maxRows: i32 = 0, maxColumns: i32 = 0;
 export let maxTiles: i32 = 0;
+/** The number of boxes. */
 export let boxes: i32 = 0;
 
 /** The current box: its first sample, row and column of tiles, and how many of each it has. */
 let firstSample: i32 = 0, firstRow: i32 = 0, firstColumn: i32 = 0;
 let boxSamples: i32 = 0, boxRows: i32 = 0, boxColumns: i32 = 0;
+/** The tiles of the current box. */
 export let tiles: i32 = 0;
 
 /**
@@ -81,7 +87,8 @@ export function boxInputSize(): i32 {
 }
 
 /**
- * Copies the inputs of the box's tiles from one plane of each sample, with zeros for the padding.
+ * Copies the inputs of the box's tiles from one plane of each sample, with zeros for the padding: a plane for
+ * each sample of the box, so that tiles overlap in it.
  * @param phase which of the stride² planes that the plane is turned into
  */
 export function gatherInput(to: usize, x: usize, phase: i32, g: Conv2dGeometry): void {
@@ -170,7 +177,8 @@ export function fillTargets(to: usize, g: Conv2dGeometry): void {
 }
 
 /**
- * V = Bᵀ d B of four tiles, one in each lane. Position p is stored at to + p · step.
+ * V = Bᵀ d B of four tiles, one in each lane. Position p is stored at to + p · step. Each loop transforms along
+ * one axis; the first also turns rows of tiles into lanes.
  * @param row bytes from one row of the tiles to the next
  */
 export function transformInput(

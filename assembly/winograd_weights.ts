@@ -1,5 +1,5 @@
-// Winograd's transform of the weights, U = G g Gᵀ. It is computed at each use: U has 36 floats for 9
-// weights, and reading them from memory would take about as long. The lanes are four output channels.
+// Winograd's transform of the weights (winograd.ts), U = G g Gᵀ. It is computed at each use: U has 36 floats
+// for 9 weights, and reading them from memory would take about as long. The lanes are four output channels.
 
 import { MR } from "./gemm";
 import { Conv2dGeometry } from "./geometry";

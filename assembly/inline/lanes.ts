@@ -43,6 +43,13 @@ export function lane3(v: v128): v128 {
   return i32x4.shuffle(v, v, 3, 3, 3, 3);
 }
 
+/** The upper half of a vector, in its lower half, too. */
+// @ts-ignore: decorator
+@inline
+export function upper(v: v128): v128 {
+  return i32x4.shuffle(v, v, 2, 3, 2, 3);
+}
+
 /** max(x, 0) per lane. pmax is one instruction, and keeps a NaN when x is its first operand. */
 // @ts-ignore: decorator
 @inline

@@ -1,4 +1,4 @@
-// One to three floats in the first lanes of a vector. All of them are inlined.
+// One to three floats, which do not fill a vector, in its first lanes. All of these functions are inlined.
 
 /** Reads n floats; the other lanes are 0. */
 // @ts-ignore: decorator
@@ -19,6 +19,21 @@ export function storePart(p: usize, v: v128, n: i32): void {
   }
   v128.store_lane<f64>(p, v, 0);
   if (n == 3) v128.store_lane<f32>(p + 8, v, 2);
+}
+
+/** Reads n floats, four if n is larger. */
+// @ts-ignore: decorator
+@inline
+export function loadUpTo(p: usize, n: i32): v128 {
+  return n < 4 ? loadPart(p, n) : v128.load(p);
+}
+
+/** Writes n floats, four if n is larger. */
+// @ts-ignore: decorator
+@inline
+export function storeUpTo(p: usize, v: v128, n: i32): void {
+  if (n < 4) storePart(p, v, n);
+  else v128.store(p, v);
 }
 
 /** All bits of the first n lanes. */

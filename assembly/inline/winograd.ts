@@ -1,8 +1,11 @@
 // The one-dimensional transforms of Winograd's minimal filtering F(4, r) (Lavin & Gray, "Fast
 // Algorithms for Convolutional Neural Networks", 2016): y = Aᵀ[(G g) ⊙ (Bᵀ d)] gives four outputs of
-// a filter with r taps. Each value is a vector of four lanes. The interpolation points are 0, ±1, ±2, ∞
-// for 3 taps; 5 taps add ±½. The divisors of G's rows are moved to Aᵀ, because weights are transformed
-// most often. Results are stored `step` bytes apart.
+// a filter with r taps. Applied to the rows of a tile and then to the columns, they are those of winograd.ts.
+//
+// The interpolation points are 0, ±1, ±2, ∞ for 3 taps; 5 taps add ±½. A polynomial's values at a point and at
+// its negative are the sum and the difference of its even and its odd part, which is how all of them are
+// computed. The divisors of G's rows are moved to Aᵀ, because weights are transformed most often. Each value is a
+// vector of four lanes. Results are stored `step` bytes apart.
 
 import { madd } from "./lanes";
 

@@ -26,7 +26,7 @@ export type {
 
 /** An activation function: its kind, which says what the numbers a and b mean. */
 export interface Activation {
-  /** See ActivationKind in assembly/geometry.ts. */
+  /** See ActivationKind in assembly/training_geometry.ts. */
   readonly kind: ActivationKind;
   /** The first number; 0 where there is none. */
   readonly a: number;

@@ -10,7 +10,7 @@ import { each } from "./elementwise.ts";
 import { ROWS } from "./linear.ts";
 import { reductions } from "./rows.ts";
 
-/** The least divisor, as in assembly/linear_int8.ts: 2⁻¹⁰⁰. */
+/** The least divisor, TINY of assembly/quantize.ts: 2⁻¹⁰⁰. */
 const TINY = "7.888609052210118e-31";
 
 /** Tests for NaN and infinity. */
