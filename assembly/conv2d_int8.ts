@@ -316,9 +316,9 @@ function multiply(
     const out = y + ((((image * m + row) as usize) * (pixels as usize) + (j as usize)) << 2);
     gemmInt8(out, a, block, product);
     if (activation != SILU && activation != HARDSWISH) continue;
-    for (let r = 0, row = out; r < rows; r++, row += pixels << 2) {
-      if (activation == SILU) exactSilu(row, columns);
-      else hardswish(row, columns);
+    for (let r = 0, at = out; r < rows; r++, at += pixels << 2) {
+      if (activation == SILU) exactSilu(at, columns);
+      else hardswish(at, columns);
     }
   }
   join(items);

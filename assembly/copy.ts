@@ -2,7 +2,7 @@
 // places, or in another order, in the output.
 
 import { CopyGeometry } from "./geometry";
-import { highHalves, interleaveHigh, interleaveLow, lowHalves } from "./inline/transpose";
+import { storeTransposed } from "./inline/transpose";
 import { ceilDiv, CHUNK, claim, join } from "./threads";
 
 /** Rows of at least so many floats are copied by memory.copy, whose call costs more for short ones. */
@@ -69,13 +69,7 @@ function transpose(y: usize, x: usize, m: i32, n: i32, yStep: usize, xStep: usiz
   for (let o = 0, toRow = y, fromRow = x; o < outer; o += 4, toRow += yOuter, fromRow += xOuter) {
     for (let i = 0, to = toRow, from = fromRow; i < inner; i += 4, to += yInner, from += xInner) {
       const a = v128.load(from), b = v128.load(from + xStep);
-      const c = v128.load(from + 2 * xStep), d = v128.load(from + 3 * xStep);
-      const ab = interleaveLow(a, b), cd = interleaveLow(c, d); // a0 b0 a1 b1, c0 d0 c1 d1
-      v128.store(to, lowHalves(ab, cd));
-      v128.store(to + yStep, highHalves(ab, cd));
-      const ab2 = interleaveHigh(a, b), cd2 = interleaveHigh(c, d);
-      v128.store(to + 2 * yStep, lowHalves(ab2, cd2));
-      v128.store(to + 3 * yStep, highHalves(ab2, cd2));
+      storeTransposed(to, yStep, a, b, v128.load(from + 2 * xStep), v128.load(from + 3 * xStep));
     }
   }
   for (let i = 0; i < m; i++, y += yStep, x += 4) { // what remains of each row

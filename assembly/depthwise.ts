@@ -14,9 +14,6 @@ import { loadPart, storePart } from "./inline/part";
 import { exactSilu, hardswish, silu } from "./silu";
 import { bytesForThreads, ceilDiv, claim, join, threadScratch } from "./threads";
 
-/** A flag: add the residual. */
-const ADDS: i32 = 1;
-
 /** Results are clamped between these: that is all of NONE, RELU and RELU6. */
 let low: f32 = 0, high: f32 = 0;
 
@@ -55,7 +52,7 @@ export function depthwise(
   prepare(g.ow, g);
   residual = g.residual;
   isExact = g.isExact != 0;
-  const flags = g.addsResidual ? ADDS : 0, activation = g.activation, columns = g.ow;
+  const adds = g.addsResidual != 0, activation = g.activation, columns = g.ow;
   low = lowest(activation), high = highest(activation);
   const strip = offsets + (taps << 3), total = g.n * inC * strips, items = ceilDiv(total, stripsPerItem);
   clearStrip(strip);
@@ -68,7 +65,7 @@ export function depthwise(
         const to = y + (((p * multiplier + m) * oh + first) as usize) * outputRow;
         const b: f32 = bias ? load<f32>(bias + (c << 2)) : 0;
         const rows = min(stripRows, oh - first);
-        computeStrip(to, strip, weight + ((c * taps) << 2), b, rows, flags);
+        computeStrip(to, strip, weight + ((c * taps) << 2), b, rows, adds);
         if (activation == HARDSWISH) hardswish(to, rows * columns);
         else if (activation == SILU && isExact) exactSilu(to, rows * columns);
         else if (activation == SILU) silu(to, rows * columns);
@@ -102,7 +99,7 @@ export function depthwiseBackwardInput(
       for (let m = 0; m < multiplier; m++) {
         turn(turned, weight + (((p % inC * multiplier + m) * taps) << 2));
         fillGradientStrip(strip, dy + ((p * multiplier + m) as usize) * plane, first, g);
-        computeStrip(to, strip, turned, 0, min(stripRows, h - first), m > 0 ? ADDS : 0);
+        computeStrip(to, strip, turned, 0, min(stripRows, h - first), m > 0);
       }
     }
   }
@@ -123,34 +120,35 @@ function prepare(columns: i32, g: Conv2dGeometry): void {
 }
 
 /** Computes `rows` rows of one plane. Only with relaxed SIMD do exact results take other instructions. */
-function computeStrip(to: usize, strip: usize, w: usize, bias: f32, rows: i32, flags: i32): void {
-  if (ASC_FEATURE_RELAXED_SIMD && isExact) exactRows(to, strip, w, bias, rows, flags);
-  else fusedRows(to, strip, w, bias, rows, flags);
+function computeStrip(to: usize, strip: usize, w: usize, bias: f32, rows: i32, adds: bool): void {
+  if (ASC_FEATURE_RELAXED_SIMD && isExact) exactRows(to, strip, w, bias, rows, adds);
+  else fusedRows(to, strip, w, bias, rows, adds);
 }
 
-function fusedRows(to: usize, strip: usize, w: usize, bias: f32, rows: i32, flags: i32): void {
-  allRows(true, to, strip, w, bias, rows, flags);
+/** allRows() in functions of their own, so that each is compiled once. */
+function fusedRows(to: usize, strip: usize, w: usize, bias: f32, rows: i32, adds: bool): void {
+  allRows(true, to, strip, w, bias, rows, adds);
 }
 
-function exactRows(to: usize, strip: usize, w: usize, bias: f32, rows: i32, flags: i32): void {
-  allRows(false, to, strip, w, bias, rows, flags);
+function exactRows(to: usize, strip: usize, w: usize, bias: f32, rows: i32, adds: bool): void {
+  allRows(false, to, strip, w, bias, rows, adds);
 }
 
 /** The rows of a strip, ROWS at a time. */
 // @ts-ignore: decorator
 @inline
 function allRows(
-  fuses: bool, to: usize, strip: usize, w: usize, bias: f32, rows: i32, flags: i32,
+  fuses: bool, to: usize, strip: usize, w: usize, bias: f32, rows: i32, adds: bool,
 ): void {
   const next = (ROWS as usize) * outputRow, nextInput = (ROWS as usize) * outputStep;
   for (let i = 0; i < rows; i += ROWS, to += next, strip += nextInput) {
     const count = min(ROWS, rows - i);
     if (is3x3) {
-      rows3x3(fuses, to, strip, w, bias, count, flags);
+      rows3x3(fuses, to, strip, w, bias, count, adds);
       continue;
     }
     for (let j = 0; j < outputColumns; j += COLUMNS) {
-      tile4x8(fuses, to + (j << 2), strip + (j << 2), w, bias, count, min(COLUMNS, outputColumns - j), flags);
+      tile4x8(fuses, to + (j << 2), strip + (j << 2), w, bias, count, min(COLUMNS, outputColumns - j), adds);
     }
   }
 }
@@ -159,7 +157,7 @@ function allRows(
 // @ts-ignore: decorator
 @inline
 function tile4x8(
-  fuses: bool, to: usize, from: usize, w: usize, bias: f32, rows: i32, columns: i32, flags: i32,
+  fuses: bool, to: usize, from: usize, w: usize, bias: f32, rows: i32, columns: i32, adds: bool,
 ): void {
   const step1 = outputStep, step2 = step1 + outputStep, step3 = step2 + outputStep;
   let c00 = f32x4.splat(bias), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00;
@@ -174,10 +172,10 @@ function tile4x8(
     c30 = maddIf(fuses, c30, s, v128.load(p + step3));
     c31 = maddIf(fuses, c31, s, v128.load(p + step3, 16));
   }
-  finish8(to, c00, c01, columns, flags);
-  if (rows > 1) finish8(to + outputRow, c10, c11, columns, flags);
-  if (rows > 2) finish8(to + 2 * outputRow, c20, c21, columns, flags);
-  if (rows > 3) finish8(to + 3 * outputRow, c30, c31, columns, flags);
+  finish8(to, c00, c01, columns, adds);
+  if (rows > 1) finish8(to + outputRow, c10, c11, columns, adds);
+  if (rows > 2) finish8(to + 2 * outputRow, c20, c21, columns, adds);
+  if (rows > 3) finish8(to + 3 * outputRow, c30, c31, columns, adds);
 }
 
 /**
@@ -186,7 +184,7 @@ function tile4x8(
  */
 // @ts-ignore: decorator
 @inline
-function rows3x3(fuses: bool, to: usize, from: usize, w: usize, bias: f32, rows: i32, flags: i32): void {
+function rows3x3(fuses: bool, to: usize, from: usize, w: usize, bias: f32, rows: i32, adds: bool): void {
   const w0 = v128.load32_splat(w), w1 = v128.load32_splat(w, 4), w2 = v128.load32_splat(w, 8);
   const w3 = v128.load32_splat(w, 12), w4 = v128.load32_splat(w, 16), w5 = v128.load32_splat(w, 20);
   const w6 = v128.load32_splat(w, 24), w7 = v128.load32_splat(w, 28), w8 = v128.load32_splat(w, 32);
@@ -201,51 +199,57 @@ function rows3x3(fuses: bool, to: usize, from: usize, w: usize, bias: f32, rows:
     v = v128.load(p + o1), y0 = maddIf(fuses, y0, v, w4), y1 = maddIf(fuses, y1, v, w1);
     v = v128.load(p + o2), y0 = maddIf(fuses, y0, v, w5), y1 = maddIf(fuses, y1, v, w2);
     p += inputRow;
-    v = v128.load(p), y0 = maddIf(fuses, y0, v, w6), y1 = maddIf(fuses, y1, v, w3), y2 = maddIf(fuses, f32x4.splat(bias), v, w0);
-    v = v128.load(p + o1), y0 = maddIf(fuses, y0, v, w7), y1 = maddIf(fuses, y1, v, w4), y2 = maddIf(fuses, y2, v, w1);
-    v = v128.load(p + o2), y0 = maddIf(fuses, y0, v, w8), y1 = maddIf(fuses, y1, v, w5), y2 = maddIf(fuses, y2, v, w2);
-    finish4(to, y0, left, flags);
+    v = v128.load(p), y0 = maddIf(fuses, y0, v, w6),
+      y1 = maddIf(fuses, y1, v, w3), y2 = maddIf(fuses, f32x4.splat(bias), v, w0);
+    v = v128.load(p + o1), y0 = maddIf(fuses, y0, v, w7),
+      y1 = maddIf(fuses, y1, v, w4), y2 = maddIf(fuses, y2, v, w1);
+    v = v128.load(p + o2), y0 = maddIf(fuses, y0, v, w8),
+      y1 = maddIf(fuses, y1, v, w5), y2 = maddIf(fuses, y2, v, w2);
+    finish4(to, y0, left, adds);
     p += inputRow;
-    v = v128.load(p), y1 = maddIf(fuses, y1, v, w6), y2 = maddIf(fuses, y2, v, w3), y3 = maddIf(fuses, f32x4.splat(bias), v, w0);
-    v = v128.load(p + o1), y1 = maddIf(fuses, y1, v, w7), y2 = maddIf(fuses, y2, v, w4), y3 = maddIf(fuses, y3, v, w1);
-    v = v128.load(p + o2), y1 = maddIf(fuses, y1, v, w8), y2 = maddIf(fuses, y2, v, w5), y3 = maddIf(fuses, y3, v, w2);
-    if (rows > 1) finish4(to + outputRow, y1, left, flags);
+    v = v128.load(p),
+      y1 = maddIf(fuses, y1, v, w6), y2 = maddIf(fuses, y2, v, w3), y3 = maddIf(fuses, f32x4.splat(bias), v, w0);
+    v = v128.load(p + o1),
+      y1 = maddIf(fuses, y1, v, w7), y2 = maddIf(fuses, y2, v, w4), y3 = maddIf(fuses, y3, v, w1);
+    v = v128.load(p + o2),
+      y1 = maddIf(fuses, y1, v, w8), y2 = maddIf(fuses, y2, v, w5), y3 = maddIf(fuses, y3, v, w2);
+    if (rows > 1) finish4(to + outputRow, y1, left, adds);
     p += inputRow;
     v = v128.load(p), y2 = maddIf(fuses, y2, v, w6), y3 = maddIf(fuses, y3, v, w3);
     v = v128.load(p + o1), y2 = maddIf(fuses, y2, v, w7), y3 = maddIf(fuses, y3, v, w4);
     v = v128.load(p + o2), y2 = maddIf(fuses, y2, v, w8), y3 = maddIf(fuses, y3, v, w5);
-    if (rows > 2) finish4(to + 2 * outputRow, y2, left, flags);
+    if (rows > 2) finish4(to + 2 * outputRow, y2, left, adds);
     p += inputRow;
     v = v128.load(p), y3 = maddIf(fuses, y3, v, w6);
     v = v128.load(p + o1), y3 = maddIf(fuses, y3, v, w7);
     v = v128.load(p + o2), y3 = maddIf(fuses, y3, v, w8);
-    if (rows > 3) finish4(to + 3 * outputRow, y3, left, flags);
+    if (rows > 3) finish4(to + 3 * outputRow, y3, left, adds);
   }
 }
 
 /** Stores eight sums, or as many as there are columns. */
 // @ts-ignore: decorator
 @inline
-function finish8(to: usize, v0: v128, v1: v128, columns: i32, flags: i32): void {
-  finish4(to, v0, columns, flags);
-  if (columns > 4) finish4(to + 16, v1, columns - 4, flags);
+function finish8(to: usize, v0: v128, v1: v128, columns: i32, adds: bool): void {
+  finish4(to, v0, columns, adds);
+  if (columns > 4) finish4(to + 16, v1, columns - 4, adds);
 }
 
 /** Stores four sums, or as many as there are columns. */
 // @ts-ignore: decorator
 @inline
-function finish4(to: usize, v: v128, columns: i32, flags: i32): void {
+function finish4(to: usize, v: v128, columns: i32, adds: bool): void {
   if (columns < 4) {
-    finishPart(to, v, columns, flags);
+    finishPart(to, v, columns, adds);
     return;
   }
-  if (flags & ADDS) v = f32x4.add(v, v128.load(to + residual));
+  if (adds) v = f32x4.add(v, v128.load(to + residual));
   v128.store(to, clamped(v));
 }
 
 /** Stores one to three sums. */
-function finishPart(to: usize, v: v128, columns: i32, flags: i32): void {
-  if (flags & ADDS) v = f32x4.add(v, loadPart(to + residual, columns));
+function finishPart(to: usize, v: v128, columns: i32, adds: bool): void {
+  if (adds) v = f32x4.add(v, loadPart(to + residual, columns));
   storePart(to, clamped(v), columns);
 }
 

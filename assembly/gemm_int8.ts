@@ -17,9 +17,10 @@
 // Without relaxed SIMD a word has two lanes of 16 bits. The sums are the same, and all that follows is
 // computed without fused multiply-adds. So are the results.
 
-import { MR, NR, storeColumns } from "./gemm_tiles";
+import { MR, NR } from "./gemm_tiles";
 import { lane0, lane1, lane2, lane3 } from "./inline/lanes";
-import { loadPart, storePart } from "./inline/part";
+import { loadUpTo, storeUpTo } from "./inline/part";
+import { storeTransposed } from "./inline/transpose";
 import { EDGE_TILE, PRODUCT, threadMemory } from "./threads";
 
 /** Integers in a word. */
@@ -237,8 +238,8 @@ function tile8x4(a: usize, panel: usize, b: usize, k: i32, isWide: bool): void {
     c31 = i32x4.shl(c31, 7);
   }
   const to = threadMemory + EDGE_TILE, row: usize = NR * 4;
-  storeColumns(to, row, c00, c10, c20, c30);
-  storeColumns(to + 4 * row, row, c01, c11, c21, c31);
+  storeTransposed(to, row, c00, c10, c20, c30);
+  storeTransposed(to + 4 * row, row, c01, c11, c21, c31);
 }
 
 /** Four rows and one column, to the edge tile from a row on. Four sums hide the latency. */
@@ -310,10 +311,8 @@ function finishTile(
     let to = c, column = by;
     for (let left = columns; left > 0; left -= 4, from += 16, to += 16, column += 16) {
       let v = f32x4.add(scaled(v128.load(from), column, sum, scale), b);
-      if (adds) v = f32x4.add(v, left < 4 ? loadPart(to + residual, left) : v128.load(to + residual));
-      v = f32x4.pmin(f32x4.pmax(v, low), high);
-      if (left < 4) storePart(to, v, left);
-      else v128.store(to, v);
+      if (adds) v = f32x4.add(v, loadUpTo(to + residual, left));
+      storeUpTo(to, f32x4.pmin(f32x4.pmax(v, low), high), left);
     }
     if (columns <= 4) from += 16;
     sums += 4, scales += 4;

@@ -5,7 +5,7 @@
 // are what these kernels save.
 
 import { lane0, lane1, lane2, lane3, madd } from "./inline/lanes";
-import { highHalves, interleaveHigh, interleaveLow, lowHalves } from "./inline/transpose";
+import { storeTransposed } from "./inline/transpose";
 import { PRODUCT, threadMemory } from "./threads";
 
 /** Rows of a panel of A, and columns of a panel of B. */
@@ -246,18 +246,6 @@ export function gemm8x4(c: usize, ldc: i32, a: usize, panel: usize, b: usize, k:
     c31 = madd(c31, s, a1);
   }
   const row = (ldc as usize) << 2;
-  storeColumns(c, row, c00, c10, c20, c30);
-  storeColumns(c + 4 * row, row, c01, c11, c21, c31);
-}
-
-/** Stores four columns of C as four rows. */
-// @ts-ignore: decorator
-@inline
-export function storeColumns(c: usize, row: usize, c0: v128, c1: v128, c2: v128, c3: v128): void {
-  const low01 = interleaveLow(c0, c1), low23 = interleaveLow(c2, c3);
-  const high01 = interleaveHigh(c0, c1), high23 = interleaveHigh(c2, c3);
-  v128.store(c, lowHalves(low01, low23));
-  v128.store(c + row, highHalves(low01, low23));
-  v128.store(c + 2 * row, lowHalves(high01, high23));
-  v128.store(c + 3 * row, highHalves(high01, high23));
+  storeTransposed(c, row, c00, c10, c20, c30);
+  storeTransposed(c + 4 * row, row, c01, c11, c21, c31);
 }

@@ -106,6 +106,7 @@ function nearest4(p: usize, by: v128): v128 {
   return i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(p), by)));
 }
 
+/** The same for one float. */
 // @ts-ignore: decorator
 @inline
 function nearest1(p: usize, factor: f32): i32 {
@@ -262,6 +263,7 @@ function sums4(a: v128, b: v128, c: v128, d: v128): v128 {
   return f32x4.add(v128.shuffle<f32>(ab, cd, 0, 1, 4, 5), v128.shuffle<f32>(ab, cd, 2, 3, 6, 7));
 }
 
+/** Stores four sums, or adds them to those that are there. */
 // @ts-ignore: decorator
 @inline
 function storeSums(to: usize, v: v128, adds: bool): void {

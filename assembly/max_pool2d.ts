@@ -24,6 +24,7 @@ export function maxPool2d(y: usize, indices: usize, x: usize, g: Pool2dGeometry)
   join(items);
 }
 
+/** The same for some planes. */
 function maxPoolPlanes(y: usize, indices: usize, x: usize, planes: i32, g: Pool2dGeometry): void {
   const h = g.h, w = g.w, oh = g.oh, ow = g.ow, kh = g.kh, kw = g.kw, top = g.top, left = g.left;
   const strideH = g.strideH, strideW = g.strideW, dilationH = g.dilationH, dilationW = g.dilationW;

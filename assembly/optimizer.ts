@@ -20,6 +20,7 @@ export function sgdStep(w: usize, dw: usize, v: usize, n: i32, step: SgdStep): v
   join(items);
 }
 
+/** The same for a chunk. */
 function sgdChunk(w: usize, dw: usize, v: usize, n: i32, step: SgdStep): void {
   const lr = step.lr, momentum = step.momentum, decay = step.weightDecay;
   const nesterov = step.nesterov, first = step.first;
@@ -62,6 +63,7 @@ export function adamwStep(w: usize, dw: usize, m: usize, v: usize, n: i32, step:
   join(items);
 }
 
+/** The same for a chunk. */
 function adamwChunk(w: usize, dw: usize, m: usize, v: usize, n: i32, g: AdamWStep): void {
   const beta1 = g.beta1, rest1 = g.rest1, beta2 = g.beta2, rest2 = g.rest2;
   const shrink = g.shrink, step = g.step, root = g.root, eps = g.eps;

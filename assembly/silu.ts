@@ -47,6 +47,7 @@ export function siluPhase(y: usize, n: i32, fuses: bool): void {
   join(items);
 }
 
+/** x · sigmoid(x) of four lanes. */
 // @ts-ignore: decorator
 @inline
 function silu4(x: v128, fuses: bool = true): v128 {

@@ -13,6 +13,7 @@ export function rowSum(x: usize, n: i32): f64 {
   return total;
 }
 
+/** Σ x over a block. */
 function blockSum(x: usize, n: i32): f32 {
   let a = f32x4.splat(0), b = a, c = a, d = a;
   for (; n >= 16; n -= 16, x += 64) {
@@ -43,7 +44,7 @@ export function centredProduct(dy: usize, x: usize, n: i32, mean: f32): f64 {
   return total;
 }
 
-/** Σ dy · (x − mean), with dy = x − mean if its address is 0. */
+/** Σ dy · (x − mean) over a block, with dy = x − mean if its address is 0. */
 function blockProduct(dy: usize, x: usize, n: i32, mean: f32): f32 {
   const mean4 = f32x4.splat(mean);
   let a = f32x4.splat(0), b = a, i: usize = 0;

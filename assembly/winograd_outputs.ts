@@ -144,6 +144,7 @@ function addResidual(row: usize, residual: usize, columns: i32, activation: i32)
   }
 }
 
+/** activation(v + bias) */
 // @ts-ignore: decorator
 @inline
 function finish(v: v128, bias: v128, activation: i32): v128 {

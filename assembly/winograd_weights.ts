@@ -3,7 +3,7 @@
 
 import { MR } from "./gemm";
 import { Conv2dGeometry } from "./geometry";
-import { highHalves, interleaveHigh, interleaveLow, lowHalves } from "./inline/transpose";
+import { highHalves, interleaveHigh, interleaveLow, lowHalves, storeTransposed } from "./inline/transpose";
 import { addFourTimes, weightTransform3, weightTransform5 } from "./inline/winograd";
 import { HALF_TILE, TAPS, threadMemory } from "./threads";
 import { inputSide, taps } from "./winograd_tiles";
@@ -161,13 +161,7 @@ function strided(
 function interleaveKernels(to: usize, w0: usize, w1: usize, w2: usize, w3: usize, bytes: usize): void {
   for (let at: usize = 0;; at = min(at + 16, bytes - 16)) {
     const a0 = v128.load(w0 + at), a1 = v128.load(w1 + at), a2 = v128.load(w2 + at), a3 = v128.load(w3 + at);
-    const low01 = interleaveLow(a0, a1), low23 = interleaveLow(a2, a3);
-    const high01 = interleaveHigh(a0, a1), high23 = interleaveHigh(a2, a3);
-    const q = to + (at << 2);
-    v128.store(q, lowHalves(low01, low23));
-    v128.store(q, highHalves(low01, low23), 16);
-    v128.store(q, lowHalves(high01, high23), 32);
-    v128.store(q, highHalves(high01, high23), 48);
+    storeTransposed(to + (at << 2), 16, a0, a1, a2, a3);
     if (at + 16 == bytes) break;
   }
 }
