@@ -58,7 +58,7 @@ export interface ForwardKernels {
     g: Conv2dGeometry,
     epilogue: Epilogue,
   ): void;
-  /** As conv2d without dilation, by Winograd's minimal filtering; ⌈k/stride⌉ = 3 or 5. */
+  /** As conv2d without dilation, by Winograd's minimal filtering; ⌈k/stride⌉ = 3 to 5, 4 only with a stride. */
   winograd(
     y: Tensor,
     x: Tensor,
@@ -175,8 +175,8 @@ export interface QuantizedKernels {
     filters: Int8Filters,
   ): void;
   /**
-   * y = activation(x ⋆ (scale · packed) + bias + residual), with x rounded to 7 bits. `range` is the
-   * least and the largest input; null finds them in each sample.
+   * y = activation(x ⋆ (scale · packed) + bias + residual), with x rounded to 7 or 14 bits. `range`
+   * is the least and the largest input; null finds them in each sample, or in each pixel.
    */
   conv2dInt8?(
     y: Tensor,

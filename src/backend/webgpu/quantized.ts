@@ -4,11 +4,12 @@ import type { Shape, Tensor } from "../../tensor.ts";
 import type { QuantizedKernels } from "../kernels.ts";
 import { denseProduct } from "./dispatch.ts";
 import { type GpuMemory, partOf } from "./memory.ts";
+import { BINDING_ALIGNMENT } from "./parts.ts";
 import { linearInt8, packInt8, unpackInt8 } from "./shaders/int8.ts";
 import { linear, linearPacked, packHalf, ROWS } from "./shaders/linear.ts";
 
 /** Bindings begin at multiples of so many words. */
-const BINDING_WORDS = 64;
+const BINDING_WORDS = BINDING_ALIGNMENT / 4;
 /** The bits of a NaN in float32. */
 const nan = 0x7fc00000;
 
