@@ -30,7 +30,7 @@ import { bytesForThreads, ceilDiv, CHUNK, claim, join, threads, threadScratch } 
 const BLOCK: i32 = 1 << 19;
 /** The most columns in a block, as in conv2d.ts. */
 const NC: i32 = 736;
-/** Bytes of the samples that are rounded at a time, unless one sample takes more. */
+/** Bytes of the samples that are rounded at a time, unless one sample takes more: 4 MB. */
 const SAMPLES: f64 = 4194304;
 
 /** This call: whether the range of inputs is given, they are rounded to 14 bits, or pixels have their own steps. */

@@ -45,7 +45,7 @@ export function gemmBlock(c: usize, a: usize, b: usize, bias: usize, product: Pr
   }
 }
 
-/** A part of C. Five panels of A, or one, are multiplied by each panel of B before the next ones of A. */
+/** A part of C. Five panels of A, or one, are multiplied by all panels of B before the next ones of A. */
 function gemmPart(c: usize, a: usize, b: usize, bias: usize, m: i32, n: i32, product: Product): void {
   const k = product.k, ldc = product.ldc, flags = product.flags, row = (ldc as usize) << 2;
   const aPanel = product.aPanel, bPanel = product.bPanel, bRow = product.bRow;
@@ -112,8 +112,8 @@ function gemmEdge(
 
 /**
  * The same without bias or clamps, for Winograd's many small products. It does without the two loops: all of B is
- * used on a panel of A before the next, which comes from a slower cache. m must be a multiple of 4, and so must n
- * be one of 8 unless the product has FIRST. Columns of C beyond n, up to a whole panel, may be overwritten.
+ * used on a panel of A before the next, which comes from a slower cache. m must be a multiple of 4, and n one of
+ * 8 unless the product has FIRST. Columns of C beyond n, up to a whole panel, may be overwritten.
  */
 export function gemmPanels(c: usize, a: usize, b: usize, product: Product): void {
   const m = product.m, n = product.n, k = product.k, ldc = product.ldc;

@@ -21,7 +21,7 @@ import { bytesForThreads, ceilDiv, claim, join, setSolo, threads, threadScratch 
 import { outputTiles } from "./winograd_outputs";
 import {
   boxes, boxInputSize, fillOffsets, fillTargets, gatherInput, inputRowBytes, maxInputSize, maxTiles, plan,
-  positions, selectBox, taps, TARGET, tiles, transformInput,
+  positions, selectBox, STAGGER, taps, TARGET, tiles, transformInput,
 } from "./winograd_tiles";
 import { transformWeights } from "./winograd_weights";
 
@@ -33,9 +33,6 @@ const CHANNEL_BLOCK: i32 = 4;
 
 /** The most output channels whose weights are transformed and used together: U stays in the second-level cache. */
 const OUTPUT_BLOCK: i32 = TALL;
-
-/** Bytes between matrices of neighbouring positions, so that they do not share cache sets. */
-const STAGGER: i32 = 64;
 
 /**
  * Cuts the outputs into boxes. Where there are enough of them, each thread computes whole boxes: then no

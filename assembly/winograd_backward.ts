@@ -12,14 +12,11 @@ import {
 } from "./threads";
 import {
   boxes, boxInputSize, fillOffsets, gatherInput, gatherOutput, inputRowBytes, inputSide, maxInputSize,
-  maxTiles, outputRowBytes, plan, positions, selectBox, taps, tiles, transformGradient, transformInput,
+  maxTiles, outputRowBytes, plan, positions, selectBox, STAGGER, taps, tiles, transformGradient, transformInput,
 } from "./winograd_tiles";
 
 /** Floats of both transforms together: 8 MB. */
 const BOX_FLOATS: i32 = 1 << 21;
-
-/** Bytes between matrices of neighbouring positions, so that they do not share cache sets. */
-const STAGGER: i32 = 64;
 
 /** Bytes from one position to the next, when each has a matrix of `rows` × `columns` floats. */
 // @ts-ignore: decorator

@@ -18,6 +18,9 @@ import { ceilDiv, HALF_TILE, threadMemory } from "./threads";
 /** Rows and columns of outputs in a tile. */
 export const TILE: i32 = 4;
 
+/** Bytes between the matrices of neighbouring positions: without them, their rows would share cache sets. */
+export const STAGGER: i32 = 64;
+
 /** Rows and columns of a kernel, 3 or 5. */
 export let taps: i32 = 0;
 /** Rows and columns of the input of a tile, 6 or 8. */
