@@ -9,8 +9,8 @@
 // - A v128 is a vector of four floats, its lanes. v128.load(p, 16) reads the one at p + 16.
 // - ASC_FEATURE_RELAXED_SIMD and ASC_FEATURE_THREADS are constants of a build.
 //
-// To follow one kernel, read conv2d.ts, then columns.ts, gemm.ts and gemm_tiles.ts. All kernels share their
-// work among threads as threads.ts says.
+// To follow one kernel, read conv2d.ts, then columns.ts, gemm.ts and gemm_tiles.ts. Kernels that
+// claim items share their work among threads, as threads.ts says.
 
 export { activation, activationBackward } from "./activation";
 export { add, mul, prelu, sumProducts } from "./arithmetic";

@@ -4,11 +4,16 @@ import { madd, maddIf } from "./lanes";
 
 // The factors lie in memory, as in winograd.ts.
 
-/** Of exp4: the least x, log₂ e, the parts of −ln 2, the polynomial of remainder4, 1, and 1.5 · 2²³ + 127. */
+/** Of exp4: the least x, the constants whose offsets follow, and the polynomial of remainder4, from x⁵ down. */
 const EXP: usize = memory.data<f32>([
   -88, 1.44269504088896341, -0.693359375, 2.12194440e-4, 1.9875691500e-4, 1.3981999507e-3,
   8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1, 1, 12583039,
 ]);
+const LOG2_E: usize = 4;
+const MINUS_LN2_HIGH: usize = 8, MINUS_LN2_LOW: usize = 12; // their sum is −ln 2
+const POLYNOMIAL: usize = 16;
+const ONE: usize = 40;
+const SHIFT: usize = 44; // 1.5 · 2²³ + 127
 /** Of normal4: the factor of |x|, and the polynomial. */
 const NORMAL: usize = memory.data<f32>([
   0.3, 0.03567630323, -0.15720925183, 0.20636382228, -0.05369288136, 0.12856639306, 0.09991207977,
@@ -30,17 +35,17 @@ export function exp4(x: v128, fuses: bool = true): v128 {
 export function expm14(x: v128): v128 {
   x = f32x4.pmax(x, v128.load32_splat(EXP));
   const shifted = power4(x), scale = scale4(shifted);
-  return madd(f32x4.sub(scale, v128.load32_splat(EXP, 40)), remainder4(x, shifted), scale);
+  return madd(f32x4.sub(scale, v128.load32_splat(EXP, ONE)), remainder4(x, shifted), scale);
 }
 
 /**
- * The integer n for which eˣ is about 2ⁿ, plus 1.5 · 2²³ + 127: such a large float has no fraction, and the
- * last bits of its mantissa are those of n + 127.
+ * The integer n for which eˣ is about 2ⁿ, plus SHIFT: such a large float has no fraction, and the last bits of
+ * its mantissa are those of n + 127.
  */
 // @ts-ignore: decorator
 @inline
 function power4(x: v128, fuses: bool = true): v128 {
-  return maddIf(fuses, v128.load32_splat(EXP, 44), x, v128.load32_splat(EXP, 4));
+  return maddIf(fuses, v128.load32_splat(EXP, SHIFT), x, v128.load32_splat(EXP, LOG2_E));
 }
 
 /** 2ⁿ for −127 ≤ n ≤ 0, with 0 for 2⁻¹²⁷: n + 127 becomes the exponent of a float. */
@@ -59,14 +64,15 @@ function scale4(shifted: v128): v128 {
 // @ts-ignore: decorator
 @inline
 function remainder4(x: v128, shifted: v128, fuses: bool = true): v128 {
-  const n = f32x4.sub(shifted, v128.load32_splat(EXP, 44));
-  const r = maddIf(fuses, maddIf(fuses, x, n, v128.load32_splat(EXP, 8)), n, v128.load32_splat(EXP, 12));
-  let p = v128.load32_splat(EXP, 16);
-  p = maddIf(fuses, v128.load32_splat(EXP, 20), p, r);
-  p = maddIf(fuses, v128.load32_splat(EXP, 24), p, r);
-  p = maddIf(fuses, v128.load32_splat(EXP, 28), p, r);
-  p = maddIf(fuses, v128.load32_splat(EXP, 32), p, r);
-  p = maddIf(fuses, v128.load32_splat(EXP, 36), p, r);
+  const n = f32x4.sub(shifted, v128.load32_splat(EXP, SHIFT));
+  const rough = maddIf(fuses, x, n, v128.load32_splat(EXP, MINUS_LN2_HIGH));
+  const r = maddIf(fuses, rough, n, v128.load32_splat(EXP, MINUS_LN2_LOW));
+  let p = v128.load32_splat(EXP, POLYNOMIAL);
+  p = maddIf(fuses, v128.load32_splat(EXP, POLYNOMIAL + 4), p, r);
+  p = maddIf(fuses, v128.load32_splat(EXP, POLYNOMIAL + 8), p, r);
+  p = maddIf(fuses, v128.load32_splat(EXP, POLYNOMIAL + 12), p, r);
+  p = maddIf(fuses, v128.load32_splat(EXP, POLYNOMIAL + 16), p, r);
+  p = maddIf(fuses, v128.load32_splat(EXP, POLYNOMIAL + 20), p, r);
   return maddIf(fuses, r, p, f32x4.mul(r, r));
 }
 
@@ -89,7 +95,7 @@ export function log1p4(e: v128): v128 {
 // @ts-ignore: decorator
 @inline
 export function sigmoid4(x: v128, fuses: bool = true): v128 {
-  const one = v128.load32_splat(EXP, 40), e = exp4(f32x4.neg(f32x4.abs(x)), fuses);
+  const one = v128.load32_splat(EXP, ONE), e = exp4(f32x4.neg(f32x4.abs(x)), fuses);
   const over = v128.bitselect(e, one, f32x4.lt(x, f32x4.splat(0)));
   return f32x4.div(over, f32x4.add(one, e));
 }
@@ -110,7 +116,8 @@ export function tanh4(x: v128): v128 {
 // @ts-ignore: decorator
 @inline
 export function normal4(x: v128, e: v128): v128 {
-  const one = v128.load32_splat(EXP, 40), t = f32x4.div(one, madd(one, f32x4.abs(x), v128.load32_splat(NORMAL)));
+  const one = v128.load32_splat(EXP, ONE);
+  const t = f32x4.div(one, madd(one, f32x4.abs(x), v128.load32_splat(NORMAL)));
   let p = v128.load32_splat(NORMAL, 4);
   p = madd(v128.load32_splat(NORMAL, 8), p, t);
   p = madd(v128.load32_splat(NORMAL, 12), p, t);
