@@ -6,6 +6,7 @@ import { isNetworkName } from "../models/registry.ts";
 import { partsOf } from "../train/cross_validate.ts";
 import type { HeadRun, TrainedHead } from "../train/head_rows.ts";
 import { holdOut, measureHead, trainHead, writeHead } from "../train/head_rows.ts";
+import { nearCopies } from "../train/near_copies.ts";
 import type { Options } from "./args.ts";
 import type { LearnArgs } from "./args_learn.ts";
 import { loadWeights } from "./classify.ts";
@@ -117,13 +118,16 @@ async function learnHead(
   const all = { rows: rowsOf(photos, count), samples: photos.length };
   const labels = photos.map(({ label }) => label);
   const hasFolder = photos.some(({ isHeld }) => isHeld);
-  const chosen = holdOut(labels, holdout, seed),
-    parts = partsOf(Int32Array.from(labels), folds ?? 1, seed);
+  const firsts = await nearCopies(all.rows, all.samples);
+  if (!quiet) tellCopies(photos, firsts);
+  const chosen = holdOut(labels, firsts, holdout, seed),
+    parts = partsOf(labels, firsts, folds ?? 1, seed);
   const rounds = hasFolder
     ? [(index: number) => photos[index].isHeld === true]
     : folds === undefined
     ? chosen.includes(true) ? [(index: number) => chosen[index]] : []
-    : Array.from({ length: folds }, (_, part) => (index: number) => parts[index] === part);
+    : [...new Set(parts)].sort((a, b) => a - b)
+      .map((part) => (index: number) => parts[index] === part);
 
   using own = backend.device === "wasm" ? undefined : await createBackend({ device: "wasm" });
   using progress = new Progress("training", !quiet);
@@ -154,6 +158,20 @@ async function learnHead(
   }
   const both = alone && tuned ? { alone, tuned } : undefined;
   return { head, isTuned, report: isTuned ? tuned ?? alone : alone, both };
+}
+
+/** Says which photos are near copies of others. */
+function tellCopies(photos: PhotosToLearn["photos"], firsts: Int32Array): void {
+  const learned = new Set(firsts.filter((_, i) => !photos[i].isHeld));
+  const known = photos.filter(({ isHeld }, i) => isHeld && learned.has(firsts[i])).length;
+  const copies = firsts.filter((first, i) => first !== i).length;
+  if (known > 0) {
+    warn(
+      `${known} of the photos to measure on are nearly equal to learned ones; the accuracy is too high`,
+    );
+  } else if (copies > 0 && photos.every(({ isHeld }) => !isHeld)) {
+    note(`${copies} of the photos are nearly equal to others of their class: held out with them`);
+  }
 }
 
 /** A line about what fine-tuning changed. */

@@ -10,6 +10,7 @@ import type { Linear } from "../layers/linear.ts";
 import { RandomGenerator } from "../random.ts";
 import { shuffledIndices } from "./dataset.ts";
 import { type FeatureRows, standardized, statisticsOf, takeRows } from "./features.ts";
+import { nearCopies } from "./near_copies.ts";
 import { type LinearOptions, trainLinears, UploadedRows } from "./linear_head.ts";
 
 /** What was measured for held-out samples. */
@@ -43,9 +44,14 @@ export async function crossValidate(
   { folds, samples, weightDecays }: CrossValidation,
   onPart: () => void,
 ): Promise<readonly Score[]> {
-  const parts = partsOf(rows.labels.subarray(0, samples), folds, run.seed);
+  const firsts = await nearCopies(rows, samples, run.pause);
+  const parts = partsOf(rows.labels, firsts, folds, run.seed);
   const all: Score[][] = weightDecays.map(() => []);
   for (let part = 0; part < folds; part++) {
+    if (!parts.includes(part)) { // near copies are fewer groups than parts
+      onPart();
+      continue;
+    }
     const indices = Array.from(rows.labels.keys());
     const training = takeRows(rows, indices.filter((i) => parts[i % samples] !== part));
     const heldOut = takeRows(rows, indices.filter((i) => i < samples && parts[i] === part));
@@ -79,13 +85,34 @@ function total(confusion: Score["confusion"]): number {
   return confusion.flat().reduce((a, b) => a + b, 0);
 }
 
-/** Deals the samples of each class out to parts of about the same size. */
-export function partsOf(labels: Int32Array, folds: number, seed: number): Int32Array {
-  const parts = new Int32Array(labels.length);
-  const order = [...shuffledIndices(labels.length, new RandomGenerator(seed))];
-  order.sort((a, b) => labels[a] - labels[b]); // stable
-  for (const [i, index] of order.entries()) parts[index] = i % folds;
-  return parts;
+/**
+ * Deals the samples of each class out to parts of about the same size. Some are empty if there are fewer
+ * groups of near copies.
+ *
+ * @param firsts The result of {@linkcode nearCopies}.
+ */
+export function partsOf(
+  labels: ArrayLike<number>,
+  firsts: Int32Array,
+  folds: number,
+  seed: number,
+): Int32Array {
+  const order = [...shuffledIndices(firsts.length, new RandomGenerator(seed))]
+    .filter((i) => firsts[i] === i).sort((a, b) => labels[a] - labels[b]); // stable
+  const parts = new Int32Array(firsts.length), sizes = new Int32Array(firsts.length);
+  for (const first of firsts) sizes[first]++;
+  const all = new Int32Array(folds), ofClass = new Int32Array(folds);
+  for (const [i, first] of order.entries()) {
+    if (i > 0 && labels[first] !== labels[order[i - 1]]) ofClass.fill(0);
+    let least = 0;
+    for (let part = 1; part < folds; part++) {
+      if ((ofClass[part] - ofClass[least] || all[part] - all[least]) < 0) least = part;
+    }
+    ofClass[least] += sizes[first];
+    all[least] += sizes[first];
+    parts[first] = least;
+  }
+  return firsts.map((first) => parts[first]);
 }
 
 /** Classifies rows with each of the layers in a `Linear`. */

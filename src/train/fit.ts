@@ -132,8 +132,9 @@ export interface FitResult {
  * The network computes the {@linkcode Classifier.features} of each sample and of its mirror image
  * once, in evaluation mode. They are standardised, and AdamW trains a `Linear` on them.
  * Cross-validation chooses the weight decay with the lowest cross-entropy: each part of the dataset
- * is held out once, and classified by a layer that was trained on the others. The last layer is
- * trained on all samples.
+ * is held out once, and classified by a layer that was trained on the others. Samples of a class with
+ * nearly the same features, such as a series of photos, are in the same part. The last layer is trained
+ * on all samples.
  *
  * The same seed gives the same numbers on the same build. Between batches, other code can run.
  *

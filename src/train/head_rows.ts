@@ -67,20 +67,32 @@ const steps = 60;
 
 /**
  * Chooses a share of each class at random: at least one sample, and never all. None of a class with
- * one sample.
+ * one sample. Of near copies, it chooses all or none.
  *
+ * @param firsts The result of {@linkcode nearCopies}.
  * @returns Whether each sample was chosen.
  */
-export function holdOut(labels: ArrayLike<number>, share: number, seed: number): boolean[] {
-  const chosen = new Array<boolean>(labels.length).fill(false);
-  const byClass = new Map<number, number[]>();
-  for (const index of shuffledIndices(labels.length, new RandomGenerator(seed))) {
-    byClass.set(labels[index], [...byClass.get(labels[index]) ?? [], index]);
+export function holdOut(
+  labels: ArrayLike<number>,
+  firsts: Int32Array,
+  share: number,
+  seed: number,
+): boolean[] {
+  const byClass = new Map<number, Map<number, number[]>>();
+  for (const index of shuffledIndices(firsts.length, new RandomGenerator(seed))) {
+    const groups = byClass.get(labels[index]) ?? new Map<number, number[]>();
+    groups.set(firsts[index], [...groups.get(firsts[index]) ?? [], index]);
+    byClass.set(labels[index], groups);
   }
-  for (const indices of byClass.values()) {
-    const count = Math.max(1, Math.round(share * indices.length));
-    for (const index of indices.slice(0, Math.min(count, indices.length - 1))) {
-      chosen[index] = true;
+  const chosen = new Array<boolean>(firsts.length).fill(false);
+  for (const byFirst of byClass.values()) {
+    const groups = [...byFirst.values()];
+    const largest = groups.reduceRight((a, b) => b.length > a.length ? b : a);
+    let rest = Math.max(1, Math.round(share * groups.flat().length));
+    for (const group of groups.filter((group) => group !== largest)) {
+      if (rest <= 0) break;
+      for (const index of group) chosen[index] = true;
+      rest -= group.length;
     }
   }
   return chosen;

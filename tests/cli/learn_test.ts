@@ -6,6 +6,7 @@ import { loadModel } from "../../src/models/load_model.ts";
 import { createModel } from "../../src/models/registry.ts";
 import { saveModel } from "../../src/models/save_model.ts";
 import { decodeImage } from "../../src/image/decode.ts";
+import { encodePng } from "../../src/image/encode_png.ts";
 import { fileSource, openWeights, writeSafetensors } from "../../src/weights/mod.ts";
 import { readCommand } from "../../src/cli/args.ts";
 import { UsageError } from "../../src/cli/errors.ts";
@@ -30,6 +31,13 @@ async function learned(...options: string[]) {
   const learn = (...more: string[]) =>
     run(["learn", ...tiny, photos, "-o", output, ...options, ...more], { env });
   return { folder, output, photos, env, learn, ...await learn() };
+}
+
+/** A photo that differs from another one in one pixel. */
+async function nearCopy(path: string): Promise<Uint8Array> {
+  const image = await decodeImage(await Deno.readFile(path));
+  image.data[0] ^= 8;
+  return await encodePng(image);
 }
 
 const equalBytes = (a: Uint8Array, b: Uint8Array) =>
@@ -110,13 +118,15 @@ Deno.test("learn measures on a folder, or on all photos in turn", async () => {
   await writeLabelled(folder, "val", 2, 7);
   await folder.write("val/dog/1.png", await Deno.readFile(fixture("models/waves.png")));
   const photos = `${folder.path}/photos`, val = `${folder.path}/val`;
+  await folder.write("val/cat/near.png", await nearCopy(`${photos}/cat/0.png`));
   const { stderr } = await run(
     ["learn", ...tiny, "-o", output, "--val", val, photos],
     { env: { PEMBROKE_CACHE: `${folder.path}/cache` } },
   );
   assertMatch(stderr, /val: "dog" is not learned; skipped\n/);
+  assertMatch(stderr, /\d of the photos to measure on are nearly equal to learned ones/);
   const { measured, photos: counts } = await learnedMetadata(output);
-  assertEquals(measured, { photos: 6, on: "validation folder" });
+  assertEquals(measured, { photos: 7, on: "validation folder" });
   assertEquals(counts, { cat: 10, coffee: 10, ground: 10 });
 });
 
@@ -128,9 +138,11 @@ Deno.test("learn skips photos that are damaged or in two classes, and says so", 
   await folder.write("photos/cat/notes.txt", "not one either");
   await Deno.copyFile(`${photos}/cat/0.png`, `${photos}/ground/9.png`);
   await folder.write("photos/dog/1.png", await Deno.readFile(fixture("models/waves.png")));
+  await folder.write("photos/coffee/near.png", await nearCopy(`${photos}/coffee/0.png`));
   await Deno.mkdir(`${photos}/empty`);
   const { code, stderr } = await run(["learn", ...tiny, photos, "-o", output]);
   assertEquals(code, 0, stderr);
+  assertMatch(stderr, /\d of the photos are nearly equal to others of their class: held out with/);
   assertEquals(stderr.split("\n").filter((line) => /warning|not a photo/.test(line)), [
     `${photos}: 1 file is not a photo of a class; skipped`,
     `warning: ${photos}/ground/9.png is the same photo as ${photos}/cat/0.png, in cat and ground; ` +
@@ -139,7 +151,7 @@ Deno.test("learn skips photos that are damaged or in two classes, and says so", 
     'warning: "dog" has one photo: it is learned, but not measured',
     'warning: "empty" has no photos; left out',
   ]);
-  assertEquals((await learnedMetadata(output)).photos, { cat: 3, coffee: 4, dog: 1, ground: 4 });
+  assertEquals((await learnedMetadata(output)).photos, { cat: 3, coffee: 5, dog: 1, ground: 4 });
 });
 
 Deno.test("learn reports folders and options that it cannot use in one error", async () => {

@@ -1,0 +1,65 @@
+/**
+ * Samples that are nearly the same, such as a series of photos.
+ *
+ * @module
+ */
+
+import { type FeatureRows, standardized, statisticsOf } from "./features.ts";
+
+/**
+ * The squared distance below which samples are near copies, as a share of the usual one in their class.
+ * Of 243 photos, no two are that near; a photo and the same one moved by 2 % are.
+ */
+const nearShare = 0.1;
+
+/**
+ * Finds samples of a class whose features, or those of their mirror image, are nearly the same. A layer
+ * that learned one of them knows the other, so both must be held out, or none.
+ *
+ * @param samples Number of samples. Rows after these are mirror images, in the same order.
+ * @returns The first of its near copies for each sample: itself, if it is that or has none.
+ */
+export async function nearCopies(
+  rows: FeatureRows,
+  samples: number,
+  pause: () => Promise<void> = async () => {},
+): Promise<Int32Array> {
+  const { values, count, labels } = standardized(rows, statisticsOf(rows));
+  const firsts = Int32Array.from({ length: samples }, (_, i) => i);
+  const distance = (a: number, b: number, limit: number) => {
+    let sum = 0;
+    for (let i = 0; i < count && sum <= limit; i++) {
+      sum += (values[a * count + i] - values[b * count + i]) ** 2;
+    }
+    return sum;
+  };
+  for (const label of new Set(labels)) {
+    const all = firsts.filter((i) => labels[i] === label), found: number[] = [];
+    // equal rows have the distance 0 and the limit 0: a class is never a single group of copies
+    const limit = nearShare * usualDistance(values, count, all);
+    const isNear = (a: number, b: number) => distance(a, b, limit) < limit;
+    for (const i of all) {
+      const first = found.find((j) =>
+        isNear(i, j) || labels.length > samples && isNear(i, samples + j)
+      );
+      if (first === undefined) found.push(i);
+      else firsts[i] = first;
+      await pause();
+    }
+  }
+  return firsts;
+}
+
+/** The squared distance of two rows: twice the median of that from their mean, so outliers count little. */
+function usualDistance(values: Float32Array, count: number, rows: Int32Array): number {
+  const mean = new Float64Array(count), { length } = rows;
+  for (const row of rows) {
+    for (let i = 0; i < count; i++) mean[i] += values[row * count + i];
+  }
+  const distances = Float64Array.from(rows, (row) => {
+    let sum = 0;
+    for (let i = 0; i < count; i++) sum += (values[row * count + i] - mean[i] / length) ** 2;
+    return sum;
+  });
+  return 2 * distances.sort()[(length - 1) >> 1] * length / Math.max(1, length - 1);
+}
