@@ -37,6 +37,7 @@ interface Header {
  * @param metadata Additional metadata for the file.
  * @returns The bytes of a safetensors file. Parameters have their names in the model.
  * @throws {FileError} When a parameter has no values, or is stored in fewer than 32 bits.
+ * @throws {PembrokeError} While a step or {@linkcode Trainer.withAverage} runs.
  *
  * @example
  * ```ts ignore
@@ -51,6 +52,7 @@ export async function saveCheckpoint(
   checkTrainer("saveCheckpoint", trainer);
   const { model, average, generator, state, options: { optimizer } } = trainer;
   average?.checkUnused("saveCheckpoint");
+  trainer.checkIdle("saveCheckpoint");
   const header: Header = {
     state,
     steps: optimizer.steps,

@@ -202,6 +202,7 @@ Deno.test("a trainer runs one step at a time", async () => {
   for (
     const call of [
       () => trainer.step(),
+      () => saveCheckpoint(trainer),
       () => loadCheckpoint(trainer, saved),
       () => trainer.withAverage(() => {}),
     ]
