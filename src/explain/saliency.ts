@@ -4,9 +4,8 @@
  * @module
  */
 
-import { ArgumentError } from "../errors.ts";
 import type { Classifier } from "../models/classifier.ts";
-import { checkInteger, checkNumber } from "../ops/checks.ts";
+import { checkInteger, checkNonNegative } from "../ops/checks.ts";
 import { RandomGenerator } from "../random.ts";
 import { scoresOf } from "./feature_map.ts";
 import { FrozenPart } from "./frozen.ts";
@@ -49,9 +48,7 @@ export async function saliency(
   { samples = 16, noise = 0.15, seed = 0 }: SaliencyOptions = {},
 ): Promise<HeatMap[]> {
   checkInteger("saliency", "samples", samples, 1);
-  if (checkNumber("saliency", "noise", noise) < 0) {
-    throw new ArgumentError("saliency", "noise", noise, "a non-negative number");
-  }
+  checkNonNegative("saliency", "noise", noise);
   const shape = model.inputShape(), isLast = model.preprocessing.layout === "nhwc";
   const [height, width] = isLast ? shape.slice(1) : shape.slice(2);
   using part = await FrozenPart.make(model.expand().nodes, -1, scoresOf(model));

@@ -77,6 +77,12 @@ export function checkNumber(op: string, parameter: string, value: unknown): numb
   return value as number;
 }
 
+/** Checks a finite number that is not negative. */
+export function checkNonNegative(op: string, parameter: string, value: unknown): number {
+  if (checkNumber(op, parameter, value) >= 0) return value as number;
+  throw new ArgumentError(op, parameter, value, "a non-negative number");
+}
+
 /** Checks a shape: one size of at least 1 for each axis of `layout`, such as "[N, C, L]". */
 export function checkShape(op: string, parameter: string, shape: Shape, layout: string): void {
   const rank = layout.split(",").length;

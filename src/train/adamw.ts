@@ -6,7 +6,7 @@
 
 import { kernelsOf } from "../backend/interface.ts";
 import { ArgumentError } from "../errors.ts";
-import { checkNumber, checkOnly, checkOptions } from "../ops/checks.ts";
+import { checkNonNegative, checkOnly, checkOptions } from "../ops/checks.ts";
 import type { Tensor } from "../tensor.ts";
 import { Optimizer, type Trainable } from "./optimizer.ts";
 
@@ -37,13 +37,13 @@ export class AdamW extends Optimizer {
     checkOnly("AdamW", options, "amsgrad", false);
     checkOnly("AdamW", options, "maximize", false);
     const { lr = 1e-3, betas = [0.9, 0.999], eps = 1e-8, weightDecay = 0.01 } = options;
-    super(trainable, checkNumber("AdamW", "lr", lr));
+    super(trainable, checkNonNegative("AdamW", "lr", lr));
     const isShare = (beta: unknown) => typeof beta === "number" && beta >= 0 && beta < 1;
     if (!Array.isArray(betas) || betas.length !== 2 || ![...betas].every(isShare)) {
       throw new ArgumentError("AdamW", "betas", betas, "two numbers from 0 to below 1");
     }
-    checkNumber("AdamW", "eps", eps);
-    checkNumber("AdamW", "weightDecay", weightDecay);
+    checkNonNegative("AdamW", "eps", eps);
+    checkNonNegative("AdamW", "weightDecay", weightDecay);
     this.#options = { lr, betas, eps, weightDecay };
   }
 

@@ -6,7 +6,7 @@
 
 import { kernelsOf } from "../backend/interface.ts";
 import { ArgumentError } from "../errors.ts";
-import { checkBoolean, checkNumber, checkOnly, checkOptions } from "../ops/checks.ts";
+import { checkBoolean, checkNonNegative, checkOnly, checkOptions } from "../ops/checks.ts";
 import type { Shape, Tensor } from "../tensor.ts";
 import { Optimizer, parametersOf, type Trainable } from "./optimizer.ts";
 
@@ -61,14 +61,14 @@ export class SGD extends Optimizer {
     checkOptions("SGD", options);
     checkOnly("SGD", options, "dampening", 0);
     checkOnly("SGD", options, "maximize", false);
-    super(trainable, checkNumber("SGD", "lr", options.lr));
+    super(trainable, checkNonNegative("SGD", "lr", options.lr));
     const { momentum = 0, weightDecay = 0, nesterov = false } = options;
     checkBoolean("SGD", "nesterov", nesterov);
-    checkNumber("SGD", "momentum", momentum);
+    checkNonNegative("SGD", "momentum", momentum);
     for (const [name, { shape, isBuffer }] of parametersOf("SGD", trainable)) {
       if (isBuffer) continue; // frozen parameters may be trained later
       const decay = typeof weightDecay === "function" ? weightDecay(name, shape) : weightDecay;
-      this.#decays.set(name, checkNumber("SGD", "weightDecay", decay));
+      this.#decays.set(name, checkNonNegative("SGD", "weightDecay", decay));
     }
     if (nesterov && momentum === 0) {
       throw new ArgumentError("SGD", "momentum", momentum, "above 0 with nesterov");

@@ -7,7 +7,7 @@
 import { ArgumentError } from "../errors.ts";
 import { checkPixels, type RgbImage } from "../image/pixels.ts";
 import { resizeWindow } from "../image/resize.ts";
-import { checkInteger, checkNumber, checkOptions } from "../ops/checks.ts";
+import { checkInteger, checkNonNegative, checkOptions } from "../ops/checks.ts";
 import type { RandomGenerator } from "../random.ts";
 
 /**
@@ -167,9 +167,7 @@ export function colorJitter(options: ColorJitterOptions = {}): Transform {
   checkOptions(op, options);
   const { brightness = 0, contrast = 0, saturation = 0 } = options;
   for (const [name, value] of Object.entries({ brightness, contrast, saturation })) {
-    if (checkNumber(op, name, value) < 0) {
-      throw new ArgumentError(op, name, value, "a non-negative number");
-    }
+    checkNonNegative(op, name, value);
   }
   const factorOf = (generator: RandomGenerator, spread: number) =>
     between(generator, Math.max(0, 1 - spread), 1 + spread);

@@ -112,3 +112,16 @@ Deno.test("a trainer rejects the optimizer of another model, or of a replaced la
     'a parameter of the optimizer is "classifier.4.weight", must be one of the model',
   );
 });
+
+Deno.test("optimizers refuse negative options, like PyTorch", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  using model = new Linear(1, 1).init(backend);
+  for (const name of ["lr", "momentum", "weightDecay"]) {
+    const message = `SGD: ${name} is -0.1, must be a non-negative number`;
+    assertThrows(() => new SGD(model, { lr: 1, [name]: -0.1 }), ArgumentError, message);
+  }
+  for (const name of ["lr", "eps", "weightDecay"]) {
+    const message = `AdamW: ${name} is -0.1, must be a non-negative number`;
+    assertThrows(() => new AdamW(model, { [name]: -0.1 }), ArgumentError, message);
+  }
+});
