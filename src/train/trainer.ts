@@ -188,7 +188,8 @@ export class Trainer implements Disposable {
    * Trains one batch. After an error the step can be repeated, with the same random numbers.
    *
    * @param onStep Called after the step. It may save a checkpoint.
-   * @throws {PembrokeError} When the loss is not finite, or another step runs.
+   * @throws {PembrokeError} When the loss, or with `clipNorm` the norm of the gradients, is not finite,
+   * or when another step runs.
    */
   async step(onStep?: (progress: Progress) => void | Promise<void>): Promise<Progress> {
     this.checkIdle("Trainer");
@@ -244,7 +245,15 @@ export class Trainer implements Disposable {
           "clipNorm",
       );
     }
-    if (clipNorm !== undefined) await clipGradNorm(optimizer.parameters, clipNorm);
+    if (clipNorm !== undefined) {
+      const norm = await clipGradNorm(optimizer.parameters, clipNorm);
+      if (!Number.isFinite(norm)) { // scaled by it, gradients would be 0 or NaN
+        throw new PembrokeError(
+          `Trainer: the norm of the gradients is ${norm} in step ${optimizer.steps}; lower the ` +
+            "learning rate, or scale the samples",
+        );
+      }
+    }
     this.average?.stateDict(); // allocates it, so that running out of memory changes nothing
     if (schedule) {
       optimizer.lr = checkNumber("Trainer", "the rate of the schedule", schedule(optimizer.steps));

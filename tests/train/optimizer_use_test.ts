@@ -1,7 +1,7 @@
 /** Optimisers of the wrong model or run, of frozen layers, and labels that are no classes. */
 
 import { createBackend } from "../../src/backend/mod.ts";
-import { ArgumentError, FileError } from "../../src/errors.ts";
+import { ArgumentError, FileError, PembrokeError } from "../../src/errors.ts";
 import { Flatten, Linear, Sequential } from "../../src/layers/mod.ts";
 import { createModel } from "../../src/models/registry.ts";
 import {
@@ -124,4 +124,16 @@ Deno.test("optimizers refuse negative options, like PyTorch", async () => {
     const message = `AdamW: ${name} is -0.1, must be a non-negative number`;
     assertThrows(() => new AdamW(model, { [name]: -0.1 }), ArgumentError, message);
   }
+});
+
+Deno.test("a step whose gradients cannot be clipped changes no weights", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  using model = new Linear(1, 2).init(backend), optimizer = new SGD(model, { lr: 0.1 });
+  const { weight, bias } = model.parameters, values = new Float32Array(2);
+  for (const parameter of [weight, bias]) parameter.write(values);
+  const data = arrayDataset(Float32Array.of(1e30), [0], [1]);
+  const trainer = new Trainer(model, data, { optimizer, batchSize: 1, epochs: 1, clipNorm: 1 });
+  const message = "Trainer: the norm of the gradients is Infinity in step 0";
+  await assertRejects(() => trainer.step(), PembrokeError, message);
+  assertEquals([await weight.tensor!.read(), optimizer.steps], [values, 0]);
 });
