@@ -8,6 +8,7 @@ import { ArgumentError } from "../errors.ts";
 import { checkPixels, type RgbImage } from "../image/pixels.ts";
 import type { Region } from "../image/preprocess.ts";
 import { kindOf } from "../kinds.ts";
+import { checkOptions } from "../ops/checks.ts";
 import { colorTable } from "./color_map.ts";
 import type { HeatMap } from "./heat_map.ts";
 
@@ -37,13 +38,15 @@ const defaultAlpha = 0.6;
 export function drawHeatMap(
   image: RgbImage,
   map: HeatMap & { readonly region: Region },
-  { alpha = defaultAlpha }: { readonly alpha?: number } = {},
+  options: { readonly alpha?: number } = {},
 ): RgbImage {
   checkPixels("drawHeatMap", image, 3);
+  checkOptions("drawHeatMap", options);
+  const { alpha = defaultAlpha } = options;
   if (typeof alpha !== "number" || !(alpha >= 0 && alpha <= 1)) {
     throw new ArgumentError("drawHeatMap", "alpha", alpha, "between 0 and 1");
   }
-  if (!(kindOf(map?.heat) === "Float32Array") || !map.region) {
+  if (!isMap(map)) {
     throw new ArgumentError("drawHeatMap", "map", map, "a result of explain()");
   }
   const { width, height, region } = map, data = Uint8Array.from(image.data);
@@ -72,6 +75,14 @@ export function drawHeatMap(
     }
   }
   return { width: image.width, height: image.height, data };
+}
+
+/** Whether a value is a map with its region. */
+function isMap(map: Partial<Parameters<typeof drawHeatMap>[1]> | null): boolean {
+  const { width = 0, height = 0, heat, region } = map ?? {};
+  return kindOf(heat) === "Float32Array" && heat!.length > 0 && heat!.length === width * height &&
+    heat!.every((value) => value >= 0 && value <= 1) &&
+    [region?.left, region?.top, region?.width, region?.height].every(Number.isFinite);
 }
 
 /** Draws values from 0 to 1 as colours, one pixel each. */

@@ -285,7 +285,19 @@ Deno.test("the map lies on its region, between the centres of its cells", () => 
   const all = { ...map, region: { left: -5, top: -5, width: 20, height: 20 } };
   assertEquals(drawHeatMap(image, all, { alpha: 0 }).data, image.data);
   assertThrows(() => drawHeatMap(image, map, { alpha: 2 }), ArgumentError, "alpha");
-  for (const wrong of [null, {}, { ...map, region: undefined }] as unknown as (typeof map)[]) {
+  const none = null as unknown as { alpha?: number };
+  assertThrows(() => drawHeatMap(image, map, none), ArgumentError, "options is null");
+  for (
+    const wrong of [
+      null,
+      {},
+      { ...map, region: undefined },
+      { ...map, region: { left: 0, top: 0 } },
+      { ...map, height: 2 },
+      { ...map, heat: Float32Array.of(0, NaN) },
+      { ...map, heat: Float32Array.of(0, 2) },
+    ] as unknown as (typeof map)[]
+  ) {
     assertThrows(() => drawHeatMap(image, wrong), ArgumentError, "a result of explain()");
   }
 });
