@@ -104,9 +104,12 @@ export class ImageFolder implements Dataset {
    * Reads and decodes an image.
    *
    * @throws {FileError} When it cannot be read or decoded.
+   * @throws {ArgumentError} When there is no such image.
    */
   async image(index: number): Promise<RgbImage> {
-    const { name, bytes } = this.samples[index];
+    const sample = this.samples[index], last = this.length - 1;
+    if (!sample) throw new ArgumentError("ImageFolder", "index", index, `from 0 to ${last}`);
+    const { name, bytes } = sample;
     const read = typeof bytes === "function" ? await bytes() : bytes;
     return await decodeImage(read, { ...this.#options.decode, name });
   }

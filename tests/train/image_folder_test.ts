@@ -57,6 +57,10 @@ Deno.test("ImageFolder changes images only with a generator", async () => {
 Deno.test("ImageFolder names the image that it cannot decode", async () => {
   const dataset = new ImageFolder([{ name: "a/1.png", bytes: photo.subarray(0, 99) }]);
   const error = await assertRejects(() => dataset.read(0, new Float32Array(1)), FileError);
+  for (const index of [-1, 1]) {
+    const message = `ImageFolder: index is ${index}, must be from 0 to 0`;
+    await assertRejects(() => dataset.image(index), ArgumentError, message);
+  }
   assertEquals(error.message.startsWith("a/1.png: "), true);
 });
 
