@@ -16,7 +16,7 @@ import { type Batch, checkDataset, type Dataset, readBatch, shuffledIndices } fr
 import { checkModel, ranksOf } from "./evaluate.ts";
 import { MovingAverage } from "./moving_average.ts";
 import { pauses } from "./pauses.ts";
-import { checkTrainerOptions, type TrainerOptions } from "./trainer_options.ts";
+import { checkParameters, checkTrainerOptions, type TrainerOptions } from "./trainer_options.ts";
 
 export type { TrainerOptions };
 
@@ -237,6 +237,7 @@ export class Trainer implements Disposable {
   async #update(batch: Batch): Promise<{ loss: number; right: number }> {
     const { optimizer, schedule, clipNorm } = this.options;
     this.average?.checkUnused("Trainer");
+    checkParameters(this.model, optimizer);
     optimizer.zeroGrad();
     const { loss, right } = await this.#computeGradients(batch);
     if (!Number.isFinite(loss)) {

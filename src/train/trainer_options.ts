@@ -43,11 +43,7 @@ export function checkTrainerOptions(model: Layer, options: TrainerOptions): void
   if (!(optimizer instanceof Optimizer)) {
     throw new ArgumentError(op, "optimizer", optimizer, "an Optimizer");
   }
-  const own = new Set(model.stateDict().values());
-  for (const [name, parameter] of optimizer.parameters) {
-    if (own.has(parameter)) continue; // else it would be trained without an effect
-    throw new ArgumentError(op, "a parameter of the optimizer", name, "one of the model");
-  }
+  checkParameters(model, optimizer);
   checkInteger(op, "batchSize", options.batchSize, 1);
   checkInteger(op, "epochs", options.epochs, 0);
   if (schedule !== undefined && typeof schedule !== "function") {
@@ -63,4 +59,14 @@ export function checkTrainerOptions(model: Layer, options: TrainerOptions): void
     throw new ArgumentError(op, "emaDecay", emaDecay, "from 0 to below 1");
   }
   if (!Number.isSafeInteger(seed)) throw new ArgumentError(op, "seed", seed, "an integer");
+}
+
+/** Checks that the parameters of an optimiser are those of a model, which has new ones at times. */
+export function checkParameters(model: Layer, optimizer: Optimizer): void {
+  const own = new Set(model.stateDict().values());
+  for (const [name, parameter] of optimizer.parameters) {
+    if (own.has(parameter)) continue; // else it would be trained without an effect
+    const expected = "one of the model; make the optimizer after replaceHead()";
+    throw new ArgumentError("Trainer", "a parameter of the optimizer", name, expected);
+  }
 }

@@ -105,12 +105,13 @@ Deno.test("a trainer rejects the optimizer of another model, or of a replaced la
   create(new AdamW(new Map([["last", model.stateDict().get("1.weight")!]])));
   using classifier = createModel("alexnet-tiny").init(backend);
   const early = new SGD(classifier, { lr: 1 });
+  const late = () => new Trainer(classifier, data, { ...options, optimizer: early });
+  const trainer = late(); // before its model has another layer
   classifier.replaceHead(["ant", "bee"]);
-  assertThrows(
-    () => new Trainer(classifier, data, { ...options, optimizer: early }),
-    ArgumentError,
-    'a parameter of the optimizer is "classifier.4.weight", must be one of the model',
-  );
+  const replaced =
+    'a parameter of the optimizer is "classifier.4.weight", must be one of the model';
+  assertThrows(late, ArgumentError, replaced);
+  await assertRejects(() => trainer.step(), ArgumentError, replaced);
 });
 
 Deno.test("optimizers refuse negative options, like PyTorch", async () => {
