@@ -17,25 +17,41 @@
  */
 
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
+import { PembrokeError } from "../src/errors.ts";
 import { bundledNetwork } from "../src/models/bundled.ts";
+import { parseOptions, runTask, UsageError } from "../weights/recipe/task.ts";
 import { hostileLoad } from "./lib/hostile_load.ts";
 import { Server } from "./lib/server.ts";
 
-const { values: options } = parseArgs({
-  options: {
-    connections: { type: "string", default: "1,8,64" },
-    minutes: { type: "string", default: "10" },
-    photos: { type: "string", default: fileURLToPath(new URL("../tests/photos", import.meta.url)) },
-    weights: { type: "string" },
-    hostile: { type: "boolean", default: false },
-    memory: { type: "string", default: "512MB" },
-  },
-});
+const usage = `\
+Load-tests the server, with photos of which every tenth is damaged.
+
+Usage: deno task load [options]
+
+Options:
+      --connections N,N  numbers of connections, one after another (default 1,8,64; 8 for --hostile,
+                         which takes one)
+      --minutes X        minutes for each number (default 10)
+      --photos FOLDER    JPEG and PNG files (default tests/photos)
+      --weights FILE     weights to serve (default: the bundled network)
+      --hostile          attack the server with every tenth request; needs no wrk
+      --memory SIZE      for --hostile: the --memory of the server, such as 512MB, the default
+  -h, --help             print this help`;
+
+/** The parsed command line. */
+interface Options {
+  readonly connections: readonly number[];
+  readonly seconds: number;
+  readonly photos: string;
+  /** Arguments that select the network. */
+  readonly network: readonly string[];
+  readonly hostile: boolean;
+  /** Megabytes. */
+  readonly memory: number;
+}
+
 const cli = fileURLToPath(new URL("../cli.ts", import.meta.url));
 const lua = fileURLToPath(new URL("load.lua", import.meta.url));
-const seconds = Math.max(1, Math.round(Number(options.minutes) * 60));
-const network = options.weights ? ["--weights", options.weights] : ["-m", bundledNetwork];
 
 /** The summary that load.lua prints at the end of a run. */
 interface Summary {
@@ -48,35 +64,75 @@ interface Summary {
   readonly errors: number;
 }
 
-if (options.hostile) {
-  const connections = Number(options.connections === "1,8,64" ? 8 : options.connections);
-  const { memory, photos } = options;
-  Deno.exit(await hostileLoad({ cli, network, photos, connections, seconds, memory }) ? 0 : 1);
-}
-const folder = await Deno.makeTempDir();
-try {
-  const files = await makePhotos(options.photos, folder);
-  console.log(`${files.length} photos from ${options.photos}, one in ten truncated; ${network[1]}`);
-  console.log(
-    "connections  requests/s   p50 ms   p99 ms   responses; peak memory in MB for each tenth of the time",
-  );
-  let last = 0;
-  for (const connections of options.connections.split(",").map(Number)) {
-    last = await load(files, connections);
+if (import.meta.main) Deno.exit(await runTask({ usage, readArgs, run }, Deno.args));
+
+/** Reads the arguments. Returns undefined for --help. */
+function readArgs(args: readonly string[]): Options | undefined {
+  const { values } = parseOptions({
+    args: [...args],
+    options: {
+      "connections": { type: "string" },
+      "minutes": { type: "string", default: "10" },
+      "photos": {
+        type: "string",
+        default: fileURLToPath(new URL("../tests/photos", import.meta.url)),
+      },
+      "weights": { type: "string" },
+      "hostile": { type: "boolean", default: false },
+      "memory": { type: "string", default: "512MB" },
+      "help": { type: "boolean", short: "h", default: false },
+    },
+  });
+  if (values.help) return undefined;
+  const { hostile, weights, photos } = values;
+  const connections = (values.connections ?? (hostile ? "8" : "1,8,64")).split(",").map(Number);
+  const areCounts = connections.every((count) => Number.isInteger(count) && count > 0);
+  if (!areCounts || hostile && connections.length > 1) {
+    const expected = hostile ? "a positive integer" : "positive integers";
+    throw new UsageError(`--connections is "${values.connections}", must be ${expected}`);
   }
-  const bulk = await bulkRate(files, folder);
-  console.log(
-    `bulk         ${rate(bulk)}   the last row reaches ${(100 * last / bulk).toFixed(0)} % of this`,
-  );
-} finally {
-  await Deno.remove(folder, { recursive: true });
+  const seconds = Math.round(Number(values.minutes) * 60);
+  if (!(seconds >= 1 && seconds < Infinity)) {
+    throw new UsageError(`--minutes is "${values.minutes}", must be a number of at least 1/60`);
+  }
+  const memory = Number(/^(\d+)MB$/i.exec(values.memory)?.[1]);
+  if (!(memory > 0)) throw new UsageError(`--memory is "${values.memory}", must be like 512MB`);
+  const network = weights === undefined ? ["-m", bundledNetwork] : ["--weights", weights];
+  return { connections, seconds, photos, network, hostile, memory };
+}
+
+async function run(options: Options): Promise<void> {
+  if (!options.hostile) return await loadAll(options);
+  const [connections] = options.connections;
+  if (!await hostileLoad({ ...options, cli, connections })) {
+    throw new PembrokeError("the server did not keep its limits");
+  }
+}
+
+/** Runs the test with each number of connections, then the bulk command, and prints a table. */
+async function loadAll(options: Options): Promise<void> {
+  const { photos, network, connections } = options, folder = await Deno.makeTempDir();
+  try {
+    const files = await makePhotos(photos, folder);
+    console.log(`${files.length} photos from ${photos}, one in ten truncated; ${network[1]}`);
+    console.log(
+      "connections  requests/s   p50 ms   p99 ms   responses; peak memory in MB for each tenth of the time",
+    );
+    let last = 0;
+    for (const count of connections) last = await load(files, count, options);
+    const bulk = await bulkRate(files, folder, network);
+    const share = (100 * last / bulk).toFixed(0);
+    console.log(`bulk         ${rate(bulk)}   the last row reaches ${share} % of this`);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 }
 
 /** Lists the photos of a folder ten times, with every tenth photo truncated in the middle. */
 async function makePhotos(photos: string, folder: string): Promise<string[]> {
   const names = [...Deno.readDirSync(photos)].map(({ name }) => name)
     .filter((name) => /\.(jpe?g|png)$/.test(name)).sort();
-  if (names.length === 0) throw new Error(`no photos in ${photos}`);
+  if (names.length === 0) throw new PembrokeError(`no photos in ${photos}`);
   const files: string[] = [];
   for (let i = 0; i < 10 * names.length; i++) {
     const name = names[i % names.length], whole = `${photos}/${name}`;
@@ -92,7 +148,11 @@ async function makePhotos(photos: string, folder: string): Promise<string[]> {
 }
 
 /** Load-tests with this many connections, prints a row, and returns the requests per second. */
-async function load(files: readonly string[], connections: number): Promise<number> {
+async function load(
+  files: readonly string[],
+  connections: number,
+  { seconds, network }: Options,
+): Promise<number> {
   const args = ["run", "-A", cli, "serve", "--port=0", ...network];
   await using server = await Server.start(Deno.execPath(), args, /http:\/\/127\.0\.0\.1:(\d+)/);
   const memory: number[] = [];
@@ -115,7 +175,7 @@ async function load(files: readonly string[], connections: number): Promise<numb
       ...files,
     ]);
     const text = new TextDecoder().decode(stdout);
-    if (!success) throw new Error(`wrk: ${text}${new TextDecoder().decode(stderr)}`);
+    if (!success) throw new PembrokeError(`wrk: ${text}${new TextDecoder().decode(stderr)}`);
     const summary: Summary = JSON.parse(text.trim().split("\n").at(-1)!);
     clearInterval(sampling);
     const total = Object.values(summary.responses).reduce((a, b) => a + b, 0);
@@ -138,7 +198,9 @@ async function wrk(args: string[]): Promise<Deno.CommandOutput> {
     return await new Deno.Command("wrk", { args }).output();
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
-    throw new Error("wrk is not installed; install your system's package wrk", { cause: error });
+    throw new PembrokeError("wrk is not installed; install your system's package wrk", {
+      cause: error,
+    });
   }
 }
 
@@ -161,12 +223,16 @@ async function stop(server: Server, file: string): Promise<void> {
   const lost = results.filter((status) => status !== 200 && status !== 503);
   if (lost.length > 0 || code !== 0) {
     const reason = `${lost.length} of 32 requests were lost: ${lost[0]}`;
-    throw new Error(`the server stopped with code ${code}; ${reason}`);
+    throw new PembrokeError(`the server stopped with code ${code}; ${reason}`);
   }
 }
 
 /** Photos per second of the bulk command, on several thousand of the same photos. */
-async function bulkRate(files: readonly string[], folder: string): Promise<number> {
+async function bulkRate(
+  files: readonly string[],
+  folder: string,
+  network: readonly string[],
+): Promise<number> {
   const count = Math.ceil(6000 / files.length) * files.length;
   const list = Array.from({ length: count }, (_, i) => files[i % files.length]);
   await Deno.writeTextFile(`${folder}/list.txt`, list.join("\n"));
@@ -178,7 +244,7 @@ async function bulkRate(files: readonly string[], folder: string): Promise<numbe
   }).output();
   const lines = new TextDecoder().decode(stdout).trim().split("\n").length;
   if (lines !== count) {
-    throw new Error(`the bulk command printed ${lines} lines for ${count} photos`);
+    throw new PembrokeError(`the bulk command printed ${lines} lines for ${count} photos`);
   }
   return count / (performance.now() - start) * 1000;
 }

@@ -1,6 +1,7 @@
 /** Load-tests the server with photos and attacks, and checks its memory and its answers. */
 
 import { deflateSync } from "node:zlib";
+import { PembrokeError } from "../../src/errors.ts";
 import { crc32 } from "../../src/io/crc32.ts";
 import { Server } from "./server.ts";
 
@@ -15,7 +16,7 @@ export interface HostileLoadOptions {
   readonly connections: number;
   readonly seconds: number;
   /** The value of `--memory`, in MB. */
-  readonly memory: string;
+  readonly memory: number;
 }
 
 /** Memory above the budget, in MB: the runtime, the model and the bodies. */
@@ -26,7 +27,7 @@ const maxP99 = 3000;
 /** Runs the test, prints a report, and returns whether the server kept its promises. */
 export async function hostileLoad(options: HostileLoadOptions): Promise<boolean> {
   const { cli, network, connections, seconds, memory } = options;
-  const args = ["run", "-A", cli, "serve", "--port=0", `--memory=${memory}`, ...network];
+  const args = ["run", "-A", cli, "serve", "--port=0", `--memory=${memory}MB`, ...network];
   await using server = await Server.start(Deno.execPath(), args, /http:\/\/127\.0\.0\.1:(\d+)/);
   const photos = await goodPhotos(options.photos), attacks = attacksOn(server);
   const latencies: number[] = [], failures: string[] = [], residents: number[] = [];
@@ -68,7 +69,7 @@ export async function hostileLoad(options: HostileLoadOptions): Promise<boolean>
 
   latencies.sort((a, b) => a - b);
   const p = (share: number) => latencies[Math.floor(share * latencies.length)] ?? NaN;
-  const peak = Math.max(...residents), budget = Number.parseFloat(memory) + otherMegabytes;
+  const peak = Math.max(...residents), budget = memory + otherMegabytes;
   console.log(`${connections} connections, ${seconds} s: ${latencies.length} good photos`);
   console.log(`latency of good photos: p50 ${p(0.5).toFixed(0)} ms, p99 ${p(0.99).toFixed(0)} ms`);
   console.log(`memory: peak ${peak.toFixed(0)} MB of ${budget} MB; health: ${health}`);
@@ -82,6 +83,7 @@ export async function hostileLoad(options: HostileLoadOptions): Promise<boolean>
 async function goodPhotos(folder: string) {
   const names = [...Deno.readDirSync(folder)].map(({ name }) => name)
     .filter((name) => /\.(jpe?g|png)$/.test(name)).sort();
+  if (names.length === 0) throw new PembrokeError(`no photos in ${folder}`);
   return await Promise.all(names.map(async (name) => ({
     body: await Deno.readFile(`${folder}/${name}`),
     type: name.endsWith("png") ? "image/png" : "image/jpeg",
