@@ -10,7 +10,7 @@ import { cpus } from "node:os";
 import { firstLine, SkippedPrograms } from "./lib/skipped.ts";
 import { type Arguments, readArguments, USAGE } from "./lib/options.ts";
 import { report } from "./lib/report.ts";
-import type { Measurement, Run } from "./lib/results.ts";
+import { type Measurement, readRun, type Run } from "./lib/results.ts";
 import type { Suite } from "./lib/suite.ts";
 import { alexnet } from "./alexnet_bench.ts";
 import { algorithms } from "./algorithms_bench.ts";
@@ -57,9 +57,16 @@ async function main(args: string[]): Promise<number> {
     console.log(USAGE);
     return 0;
   }
-  if (options.from !== undefined) {
-    console.log(report(JSON.parse(await Deno.readTextFile(options.from))));
-    return 0;
+  try {
+    if (options.from !== undefined) {
+      console.log(report(await readRun(options.from)));
+      return 0;
+    }
+    // now, because the first results take minutes
+    if (options.save !== undefined) await Deno.writeTextFile(options.save, "", { append: true });
+  } catch (error) {
+    console.error(`error: ${firstLine(error)}`);
+    return 1;
   }
 
   const skipped = new SkippedPrograms(), measurements: Measurement[] = [], problems: string[] = [];

@@ -5,10 +5,17 @@
  */
 
 import { picture } from "./lib/picture.ts";
+import { readRun } from "./lib/results.ts";
+import { firstLine } from "./lib/skipped.ts";
 
 const [from, to] = Deno.args;
 if (to === undefined || Deno.args.length > 2) {
   console.error("usage: deno task bench:picture results.json picture.svg");
   Deno.exit(2);
 }
-await Deno.writeTextFile(to, picture(JSON.parse(await Deno.readTextFile(from))));
+try {
+  await Deno.writeTextFile(to, picture(await readRun(from)));
+} catch (error) {
+  console.error(`error: ${firstLine(error)}`);
+  Deno.exit(1);
+}

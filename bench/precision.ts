@@ -19,15 +19,36 @@ import { openInput } from "../src/models/load.ts";
 import { RandomGenerator } from "../src/random.ts";
 import { convertWeights } from "../src/weights/convert.ts";
 import { type StoredPrecision, storedPrecisions } from "../src/weights/stored.ts";
+import { parseOptions, runTask } from "../weights/recipe/task.ts";
 import { summarise } from "./lib/stats.ts";
 import { type Column, table } from "./lib/table.ts";
 
 /** Crops of each photo. */
 const crops = 100;
 
-if (import.meta.main) await main(Deno.args);
+const usage = `\
+Compares weights stored as f32, f16 and int8.
 
-async function main(files: readonly string[]): Promise<void> {
+Usage: deno task precision [FILE…]
+
+The files hold f32 weights (default: the bundled network, and AlexNet with random weights).
+
+Options:
+  -h, --help  print this help`;
+
+if (import.meta.main) Deno.exit(await runTask({ usage, readArgs, run }, Deno.args));
+
+/** Returns the files. Undefined for --help. */
+function readArgs(args: readonly string[]): readonly string[] | undefined {
+  const { values, positionals } = parseOptions({
+    args: [...args],
+    allowPositionals: true,
+    options: { help: { type: "boolean", short: "h", default: false } },
+  });
+  return values.help ? undefined : positionals;
+}
+
+async function run(files: readonly string[]): Promise<void> {
   const folder = await Deno.makeTempDir(), images = await randomCrops();
   const columns: Column[] = [
     { title: "stored as", align: "left" },

@@ -21,6 +21,20 @@ export interface Run {
   readonly leftOut: readonly { readonly name: string; readonly reason: string }[];
 }
 
+/** Reads a run that `--save` wrote. Throws an error with a one-line message if it cannot. */
+export async function readRun(path: string): Promise<Run> {
+  const text = await Deno.readTextFile(path);
+  let run: Partial<Run> | null;
+  try {
+    run = JSON.parse(text);
+  } catch {
+    run = null;
+  }
+  const { threads, measured, leftOut } = run ?? {};
+  if ([threads, measured, leftOut].every(Array.isArray)) return run as Run;
+  throw new Error(`${path} is not a saved run; --save writes one`);
+}
+
 /** A task that programs are timed on. */
 export interface Task {
   /** The section in the table, such as "AlexNet, forward". */

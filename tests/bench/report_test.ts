@@ -1,9 +1,10 @@
-import { assert, assertEquals, assertStringIncludes } from "../assert.ts";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "../assert.ts";
 import { report } from "../../bench/lib/report.ts";
 import {
   best,
   machineRate,
   type Measurement,
+  readRun,
   type Result,
   type Run,
 } from "../../bench/lib/results.ts";
@@ -138,4 +139,19 @@ Deno.test("report() does not count the threads of whole processes", () => {
   const text = report(run([result("pembroke", 1, 30)], { task, machine: [] }));
   assertEquals(rows(text, "Start-up"), ["Start-up"]);
   assertEquals(rows(text, "nothing"), ["nothing 30.0"]);
+});
+
+Deno.test("readRun() reads what --save wrote, and nothing else", async () => {
+  const path = await Deno.makeTempFile();
+  try {
+    const saved = run([result("pembroke", 1, 2)]);
+    await Deno.writeTextFile(path, JSON.stringify(saved));
+    assertEquals(await readRun(path), JSON.parse(JSON.stringify(saved)));
+    for (const text of ["", "null", "[]", '{"measured": []}', "# text"]) {
+      await Deno.writeTextFile(path, text);
+      await assertRejects(() => readRun(path), Error, `${path} is not a saved run`);
+    }
+  } finally {
+    await Deno.remove(path);
+  }
 });
