@@ -41,7 +41,10 @@ export interface FitOptions {
    * dataset.
    */
   readonly validation?: NamedDataset;
-  /** The parts of the cross-validation: each is held out once. Default 5. */
+  /**
+   * The parts of the cross-validation: each is held out once. Default 5. There is none with
+   * `validation` and one weight decay.
+   */
   readonly folds?: number;
   /** The weight decays to choose from. Default 1, 3, 10 and 30. */
   readonly weightDecays?: readonly number[];
@@ -277,8 +280,10 @@ function checkFit(model: Classifier, dataset: NamedDataset, options: FitOptions)
   if (!Number.isSafeInteger(checkNumber(op, "seed", seed))) {
     throw new ArgumentError(op, "seed", seed, "an integer");
   }
-  if (dataset.length < folds) {
-    throw new ArgumentError(op, "the length of the dataset", dataset.length, `${folds} or more`);
+  // without a choice of weight decay, and with samples to measure with, there is no cross-validation
+  if (dataset.length < folds && (weightDecays.length > 1 || !validation)) {
+    const expected = `${folds} or more, the number of folds`;
+    throw new ArgumentError(op, "the length of the dataset", dataset.length, expected);
   }
   return { classes, validation, indices, mirror, folds, weightDecays, steps, seed, batchSize };
 }

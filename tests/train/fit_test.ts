@@ -90,7 +90,8 @@ Deno.test("fit() measures with other samples, and without a choice of weight dec
     arrayDataset(values, labels, sampleShape)
   );
   const classes = ["day", "night"];
-  const result = await fit(model, train, { classes, validation: test, weightDecays: [1] });
+  const options = { classes, validation: test, weightDecays: [1] };
+  const result = await fit(model, train, { ...options, folds: 21 }); // more than samples, but unused
   assertEquals(result.weightDecay, 1);
   assertEquals(result.confusion.flat().reduce((a, b) => a + b), 12);
 });
@@ -237,7 +238,11 @@ Deno.test("fit() leaves the model alone when it is cancelled or refuses", async 
     ["classes", {}, "fit: classes is undefined, must be a list of at least two names"],
     ["labels", { classes, seed: 0.5 }, "fit: seed is 0.5, must be an integer"],
     ["folds", { classes, folds: 1 }, "fit: folds is 1, must be an integer of at least 2"],
-    ["few", { classes, folds: 11 }, "fit: the length of the dataset is 10, must be 11 or more"],
+    [
+      "few",
+      { classes, folds: 11 },
+      "fit: the length of the dataset is 10, must be 11 or more, the number of folds",
+    ],
     ["decay", { classes, weightDecays: [-1] }, "fit: weightDecays is [-1], must be numbers that"],
     ["name", { classes: ["a", "a"] }, 'fit: the name of a class is "a", must be unique'],
   ];
