@@ -26,21 +26,21 @@ export async function nearCopies(
 ): Promise<Int32Array> {
   const { values, count, labels } = standardized(rows, statisticsOf(rows));
   const firsts = Int32Array.from({ length: samples }, (_, i) => i);
-  const distance = (a: number, b: number, limit: number) => {
-    let sum = 0;
-    for (let i = 0; i < count && sum <= limit; i++) {
-      sum += (values[a * count + i] - values[b * count + i]) ** 2;
+  const areNear = (a: number, b: number, limit: number) => {
+    let sum = 0, i = a * count, j = b * count;
+    for (const end = i + count; i < end && sum <= limit; i++, j++) {
+      const difference = values[i] - values[j];
+      sum += difference * difference; // most pairs are far apart, so this ends early
     }
-    return sum;
+    return sum < limit;
   };
   for (const label of new Set(labels)) {
     const all = firsts.filter((i) => labels[i] === label), found: number[] = [];
     // equal rows have the distance 0 and the limit 0: a class is never a single group of copies
     const limit = nearShare * usualDistance(values, count, all);
-    const isNear = (a: number, b: number) => distance(a, b, limit) < limit;
     for (const i of all) {
       const first = found.find((j) =>
-        isNear(i, j) || labels.length > samples && isNear(i, samples + j)
+        areNear(i, j, limit) || labels.length > samples && areNear(i, samples + j, limit)
       );
       if (first === undefined) found.push(i);
       else firsts[i] = first;
