@@ -1,5 +1,5 @@
 import { FileError } from "../../src/errors.ts";
-import { drawCurve } from "../../weights/recipe/curve.ts";
+import { drawCurve, main } from "../../weights/recipe/curve.ts";
 import { formatLog, type LogRow, parseLog } from "../../weights/recipe/log.ts";
 import { assertEquals, assertStringIncludes, assertThrows } from "../assert.ts";
 
@@ -54,4 +54,9 @@ Deno.test("drawCurve() draws larger values higher, and later epochs further righ
 
 Deno.test("drawCurve() draws a single epoch", () => {
   assertEquals(/NaN|Infinity|undefined/.test(drawCurve([row(1)])), false);
+});
+
+Deno.test("the task of the curve has a help, and names what is missing", async () => {
+  assertEquals(await main(["--help"]), 0);
+  for (const args of [[], ["log.tsv"], ["a", "b", "c"], ["-x"]]) assertEquals(await main(args), 2);
 });

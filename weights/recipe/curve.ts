@@ -8,7 +8,7 @@
 
 import { FileError } from "../../mod.ts";
 import { type LogRow, parseLog } from "./log.ts";
-import { readText, runTask, UsageError, writeAtomically } from "./task.ts";
+import { parseOptions, readText, runTask, UsageError, writeAtomically } from "./task.ts";
 
 /** A curve: its name in the legend, its colour, and its value for a row of the log. */
 interface Curve {
@@ -89,17 +89,28 @@ function text(x: number, y: number, content: string, attributes: string): string
   return `<text x="${x}" y="${y}" ${attributes}>${content}</text>`;
 }
 
-const usage = "usage: deno task curve LOG.tsv OUT.svg";
+const usage = `\
+Draws a training log as SVG.
+
+Usage: deno task curve LOG.tsv OUT.svg
+
+Options:
+  -h, --help  print this help`;
 
 /** Runs the task and returns its exit code. */
 export async function main(args: readonly string[]): Promise<number> {
   return await runTask({ usage, readArgs, run }, args);
 }
 
-function readArgs(args: readonly string[]): { log: string; picture: string } {
-  const [log, picture, ...more] = args;
+function readArgs(args: readonly string[]): { log: string; picture: string } | undefined {
+  const { values, positionals: [log, picture, ...more] } = parseOptions({
+    args: [...args],
+    allowPositionals: true,
+    options: { help: { type: "boolean", short: "h", default: false } },
+  });
+  if (values.help) return undefined;
   if (picture && more.length === 0) return { log, picture };
-  throw new UsageError(usage);
+  throw new UsageError("a log and a picture must be named; --help shows how");
 }
 
 async function run({ log, picture }: { log: string; picture: string }): Promise<void> {

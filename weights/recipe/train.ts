@@ -45,7 +45,9 @@ async function train(options: Options): Promise<void> {
   const recipe = saved
     ? await readRecipe(saved, checkpoint, options.overrides)
     : { ...recipes[options.overrides.network ?? defaultNetwork], ...options.overrides };
-  await Deno.mkdir(out, { recursive: true });
+  await Deno.mkdir(out, { recursive: true }).catch((error) => {
+    throw toFileError(out, error);
+  });
 
   const classes = await readClasses(data);
   const size = preprocessing.crop, { holdOut, augmentation } = recipe;
