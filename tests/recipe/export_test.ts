@@ -169,6 +169,20 @@ Deno.test("the export of resnet-tiny fits statistics to plain images, and a temp
   assertEquals(stdout.endsWith(`; ${found} ${model.temperature}\n`), true, stdout);
 });
 
+Deno.test("a checkpoint in the middle of an epoch is exported", async () => {
+  await using folder = await TempFolder.make();
+  const classes = await readClasses(data), path = `${folder.path}/model.safetensors`;
+  const images = await readSheets(`${data}/val`, classes, { size: 64 });
+  using backend = await createBackend({ threads: 1 });
+  const dataset = imageDataset(images, { statistics: new AlexNetTiny().preprocessing });
+  using run = createRun(backend, dataset, classes, { ...recipes["alexnet-tiny"], batch: 2 });
+  await run.trainer.step();
+  assertEquals(run.trainer.state.batch, 1);
+  const source = await folder.write("checkpoint.safetensors", await saveRun(run));
+  const { code, stderr } = await runHere(exportMain, "--data", data, source, path);
+  assertEquals([code, stderr], [0, ""]);
+});
+
 Deno.test("export and evaluate report errors in one line", async () => {
   await using folder = await TempFolder.make();
   const { checkpoint } = await alexnetCheckpoint();

@@ -20,10 +20,10 @@ export interface Images {
   readonly labels: Uint16Array;
 }
 
-/** A black image, for runs that only load a checkpoint. */
+/** A black image, for runs that only load a checkpoint, which may be anywhere in a long epoch. */
 export const blankImage: Images = {
   size: 64,
-  length: 1,
+  length: 2 ** 20,
   pixels: new Uint8Array(64 * 64 * 3),
   labels: new Uint16Array(1),
 };

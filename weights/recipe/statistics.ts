@@ -11,8 +11,8 @@ import type { ImageDataset } from "./dataset.ts";
 const stride = 7919;
 
 /**
- * Computes the running statistics of a model again from a dataset, as
- * `torch.optim.swa_utils.update_bn` does.
+ * Updates the running statistics of a model from a dataset. They are moving averages;
+ * `torch.optim.swa_utils.update_bn` computes the mean of all batches instead.
  *
  * Random crops show objects larger than they are in the images that the model is used with, and shift
  * the statistics (Touvron et al. 2019, "Fixing the train-test resolution discrepancy").
