@@ -16,8 +16,8 @@ import type { MethodOptions } from "./heat_maps.ts";
 /** Options of {@linkcode explain}. */
 export interface ExplainOptions extends MethodOptions {
   /**
-   * The index or the label of the class. A text of digits is a label if there is such a class, or
-   * else an index. Default: the most probable one.
+   * The index, the label or the WordNet id of the class. A text of digits is a label if there is such
+   * a class, or else an index. Default: the most probable one.
    */
   readonly class?: number | string;
 }
