@@ -8,7 +8,7 @@ import { relativeError } from "./agreement.ts";
 import type { SkippedPrograms } from "./skipped.ts";
 import type { Options } from "./options.ts";
 import { progress } from "./progress.ts";
-import type { Measurement, Result, Task } from "./results.ts";
+import { type Measurement, OURS, type Result, type Task } from "./results.ts";
 import { interleave } from "./rounds.ts";
 import { summarise } from "./stats.ts";
 import type { Gauge, Machine } from "../machine/machine.ts";
@@ -78,8 +78,8 @@ export async function entriesFor<P extends Peer>(
 
 /**
  * Compares the outputs, then times the entries that agree, in turns with the machine's gauges. The
- * reference is the first entry of a task that runs. Entries that fail have no result. All work is
- * disposed at the end.
+ * reference is the first entry of a task that runs. Entries that fail, whenever that is, have no
+ * result. All work is disposed at the end.
  */
 export async function measure(
   label: string,
@@ -90,7 +90,7 @@ export async function measure(
 ): Promise<Measurement[]> {
   try {
     const errors = await compare(label, entries, skipped);
-    return await time(label, rounds, entries, errors, gauges);
+    return await time(label, rounds, entries, errors, gauges, skipped);
   } finally {
     for (const { work } of entries) work.dispose?.();
   }
@@ -126,16 +126,29 @@ async function time(
   entries: readonly Entry[],
   errors: ReadonlyMap<Entry, number>,
   gauges: readonly Gauge[],
+  skipped: SkippedPrograms,
 ): Promise<Measurement[]> {
   const valid = [...errors].filter(([{ peer: { tolerance = TOLERANCE } }, error]) =>
     error <= tolerance
   ).map(([entry]) => entry);
+  const failed = new Set<Entry>();
+  const run = async (entry: Entry) => {
+    if (failed.has(entry)) return NaN;
+    try {
+      return await entry.work.run();
+    } catch (error) {
+      if (entry.peer.name === OURS) throw error;
+      failed.add(entry); // the others go on
+      skipped.add(`${entry.peer.name} ${entry.task.name}`, error);
+      return NaN;
+    }
+  };
   const turns = [
-    ...valid.map(({ peer, task, work }) => ({
-      name: `${peer.name} ${task.name}`,
-      once: peer.slow,
-      rest: peer.threads > 1 ? REST_MS : 0,
-      run: () => work.run(),
+    ...valid.map((entry) => ({
+      name: `${entry.peer.name} ${entry.task.name}`,
+      once: entry.peer.slow,
+      rest: entry.peer.threads > 1 ? REST_MS : 0,
+      run: () => run(entry),
     })),
     ...gauges.map((gauge) => ({ name: gauge.what, run: () => gauge.run() })),
   ];
@@ -155,8 +168,8 @@ async function time(
   const tasks = [...new Set(entries.map(({ task }) => task))];
   return tasks.map((task) => {
     const own = [...errors.keys()].filter((entry) => entry.task === task);
-    const results = own.map((entry, i) =>
-      resultOf(entry.peer, errors.get(entry)!, timed.get(entry), i === 0)
+    const results = own.flatMap((entry, i) =>
+      failed.has(entry) ? [] : [resultOf(entry.peer, errors.get(entry)!, timed.get(entry), i === 0)]
     );
     return { task, rounds, results, machine };
   });

@@ -1,8 +1,10 @@
-import { assertEquals, assertThrows } from "../assert.ts";
+import { assertEquals, assertRejects, assertThrows } from "../assert.ts";
 import { relativeError } from "../../bench/lib/agreement.ts";
 import { readArguments } from "../../bench/lib/options.ts";
 import { type Contender, interleave } from "../../bench/lib/rounds.ts";
+import { SkippedPrograms } from "../../bench/lib/skipped.ts";
 import { summarise } from "../../bench/lib/stats.ts";
+import { measure } from "../../bench/lib/suite.ts";
 import { table } from "../../bench/lib/table.ts";
 
 Deno.test("relativeError() is the largest difference over the largest reference value", () => {
@@ -126,3 +128,22 @@ Deno.test("readArguments() sorts the suites, and rejects unknown names", () => {
 function floats(...values: number[]): Float32Array<ArrayBuffer> {
   return Float32Array.from(values);
 }
+
+Deno.test("measure() leaves out a program that fails while it is timed", async () => {
+  const task = { section: "s", name: "t" }, skipped = new SkippedPrograms();
+  const entry = (name: string, runs: number) => {
+    const peer = { name, version: "1", threads: 1, dispose() {} };
+    const output = () => Promise.resolve(floats(1, 2));
+    const run = () =>
+      runs-- > 0 ? Promise.resolve(300) : Promise.reject(new Error("lost\nits GPU"));
+    return { peer, task, work: { run, output } };
+  };
+  const entries = () => [entry("pembroke", 9), entry("other", 4)];
+  const [{ results }] = await measure("x", 3, entries(), [], skipped);
+  assertEquals(results.map(({ program, reference, ms }) => [program, reference, ms?.median]), [
+    ["pembroke", true, 300],
+  ]);
+  assertEquals(skipped.entries, [{ name: "other t", reason: "lost" }]);
+  const failing = [entry("pembroke", 4), entry("other", 9)];
+  await assertRejects(() => measure("x", 3, failing, [], skipped), Error, "lost");
+});
