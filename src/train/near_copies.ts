@@ -8,7 +8,8 @@ import { type FeatureRows, standardized, statisticsOf } from "./features.ts";
 
 /**
  * The squared distance below which samples are near copies, as a share of the usual one in their class.
- * Of 243 photos, no two are that near; a photo and the same one moved by 2 % are.
+ * With the two bundled networks, no two of 243 photos of ants and bees are that near. Nine of ten photos
+ * are, to themselves moved by 2 %.
  */
 const nearShare = 0.1;
 
