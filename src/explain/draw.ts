@@ -8,7 +8,6 @@ import { ArgumentError } from "../errors.ts";
 import { checkPixels, type RgbImage } from "../image/pixels.ts";
 import type { Region } from "../image/preprocess.ts";
 import { kindOf } from "../kinds.ts";
-import { checkOptions } from "../ops/checks.ts";
 import { colorTable } from "./color_map.ts";
 import type { HeatMap } from "./heat_map.ts";
 
@@ -41,7 +40,9 @@ export function drawHeatMap(
   options: { readonly alpha?: number } = {},
 ): RgbImage {
   checkPixels("drawHeatMap", image, 3);
-  checkOptions("drawHeatMap", options);
+  if (typeof options !== "object" || options === null) {
+    throw new ArgumentError("drawHeatMap", "options", options, "an object");
+  }
   const { alpha = defaultAlpha } = options;
   if (typeof alpha !== "number" || !(alpha >= 0 && alpha <= 1)) {
     throw new ArgumentError("drawHeatMap", "alpha", alpha, "between 0 and 1");
