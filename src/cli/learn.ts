@@ -6,7 +6,8 @@ import { isNetworkName } from "../models/registry.ts";
 import { partsOf } from "../train/cross_validate.ts";
 import type { HeadRun, TrainedHead } from "../train/head_rows.ts";
 import { holdOut, measureHead, trainHead, writeHead } from "../train/head_rows.ts";
-import { nearCopies } from "../train/near_copies.ts";
+import { takeRows } from "../train/features.ts";
+import { nearCopies, seriesOf } from "../train/near_copies.ts";
 import type { Options } from "./args.ts";
 import type { LearnArgs } from "./args_learn.ts";
 import { loadWeights } from "./classify.ts";
@@ -119,7 +120,14 @@ async function learnHead(
   const labels = photos.map(({ label }) => label);
   const hasFolder = photos.some(({ isHeld }) => isHeld);
   const firsts = await nearCopies(all.rows, all.samples);
-  if (!quiet) tellCopies(photos, firsts);
+  if (!quiet) {
+    tellCopies(photos, firsts);
+    const originals = takeRows(all.rows, [...photos.keys()]); // without mirror images
+    for (const label of hasFolder ? [] : seriesOf(originals)) {
+      const name = JSON.stringify(classes[label]);
+      warn(`all photos of ${name} are nearly equal: what is measured on them is too high`);
+    }
+  }
   const chosen = holdOut(labels, firsts, holdout, seed),
     parts = partsOf(labels, firsts, folds ?? 1, seed);
   const rounds = hasFolder

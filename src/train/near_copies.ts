@@ -51,6 +51,21 @@ export async function nearCopies(
   return firsts;
 }
 
+/**
+ * The classes that are a single series: compared with another class, all of their samples are near
+ * copies. So none of them can measure a layer that learned the others.
+ */
+export function seriesOf(rows: FeatureRows): number[] {
+  const { values, count, labels } = standardized(rows, statisticsOf(rows));
+  const distances = [...new Set(labels)].map((label) => {
+    const own = Int32Array.from(labels.keys()).filter((i) => labels[i] === label);
+    return { label, own: own.length, distance: usualDistance(values, count, own) };
+  });
+  const largest = Math.max(...distances.map(({ distance }) => distance));
+  return distances.filter(({ own, distance }) => own > 1 && distance < nearShare * largest)
+    .map(({ label }) => label);
+}
+
 /** The squared distance of two rows: twice the median of that from their mean, so outliers count little. */
 function usualDistance(values: Float32Array, count: number, rows: Int32Array): number {
   const mean = new Float64Array(count), { length } = rows;

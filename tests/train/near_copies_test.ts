@@ -5,7 +5,7 @@ import { partsOf } from "../../src/train/cross_validate.ts";
 import { arrayDataset } from "../../src/train/dataset.ts";
 import { fit } from "../../src/train/fit.ts";
 import { holdOut } from "../../src/train/head_rows.ts";
-import { nearCopies } from "../../src/train/near_copies.ts";
+import { nearCopies, seriesOf } from "../../src/train/near_copies.ts";
 import { assertEquals } from "../assert.ts";
 
 const count = 64;
@@ -36,6 +36,14 @@ Deno.test("near copies of a class are found, also mirror images", async () => {
   // a class of nothing but copies: there is no other one to compare with
   const same = { values: new Float32Array(5 * 3).fill(1), count: 3, labels: new Int32Array(5) };
   assertEquals([...await nearCopies(same, 5)], [0, 1, 2, 3, 4]);
+});
+
+Deno.test("a class that is a single series is found next to others", () => {
+  const labels = Int32Array.of(0, 0, 0, 0, 1, 1, 1, 1, 2), values = series(9, 1, count);
+  assertEquals(seriesOf({ values, count, labels }), []);
+  values.set(series(4, 4, count));
+  assertEquals(seriesOf({ values, count, labels }), [0]);
+  assertEquals(seriesOf({ values, count, labels: labels.map(() => 0) }), []);
 });
 
 Deno.test("near copies are held out together, and never all of a class", () => {
