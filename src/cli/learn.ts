@@ -6,7 +6,7 @@ import { isNetworkName } from "../models/registry.ts";
 import { partsOf } from "../train/cross_validate.ts";
 import type { HeadRun, TrainedHead } from "../train/head_rows.ts";
 import { holdOut, measureHead, trainHead, writeHead } from "../train/head_rows.ts";
-import { takeRows } from "../train/features.ts";
+import { type FeatureRows, takeRows } from "../train/features.ts";
 import { nearCopies, seriesOf } from "../train/near_copies.ts";
 import type { Options } from "./args.ts";
 import type { LearnArgs } from "./args_learn.ts";
@@ -120,14 +120,8 @@ async function learnHead(
   const labels = photos.map(({ label }) => label);
   const hasFolder = photos.some(({ isHeld }) => isHeld);
   const firsts = await nearCopies(all.rows, all.samples);
-  if (!quiet) {
-    tellCopies(photos, firsts);
-    const originals = takeRows(all.rows, [...photos.keys()]); // without mirror images
-    for (const label of hasFolder ? [] : seriesOf(originals)) {
-      const name = JSON.stringify(classes[label]);
-      warn(`all photos of ${name} are nearly equal: what is measured on them is too high`);
-    }
-  }
+  if (!quiet && hasFolder) tellKnown(photos, firsts);
+  else if (!quiet) tellCopies(classes, takeRows(all.rows, [...photos.keys()]), firsts);
   const chosen = holdOut(labels, firsts, holdout, seed),
     parts = partsOf(labels, firsts, folds ?? 1, seed);
   const rounds = hasFolder
@@ -168,17 +162,25 @@ async function learnHead(
   return { head, isTuned, report: isTuned ? tuned ?? alone : alone, both };
 }
 
-/** Says which photos are near copies of others. */
-function tellCopies(photos: PhotosToLearn["photos"], firsts: Int32Array): void {
+/** Warns about photos of `--val` that are near copies of learned ones. */
+function tellKnown(photos: PhotosToLearn["photos"], firsts: Int32Array): void {
   const learned = new Set(firsts.filter((_, i) => !photos[i].isHeld));
   const known = photos.filter(({ isHeld }, i) => isHeld && learned.has(firsts[i])).length;
+  if (known === 0) return;
+  warn(
+    `${known} of the photos to measure on are nearly equal to learned ones; the accuracy is too high`,
+  );
+}
+
+/** Says how many photos are near copies of others, and which classes have nothing else. */
+function tellCopies(classes: readonly string[], rows: FeatureRows, firsts: Int32Array): void {
   const copies = firsts.filter((first, i) => first !== i).length;
-  if (known > 0) {
-    warn(
-      `${known} of the photos to measure on are nearly equal to learned ones; the accuracy is too high`,
-    );
-  } else if (copies > 0 && photos.every(({ isHeld }) => !isHeld)) {
+  if (copies > 0) {
     note(`${copies} of the photos are nearly equal to others of their class: held out with them`);
+  }
+  for (const label of seriesOf(rows)) {
+    const name = JSON.stringify(classes[label]);
+    warn(`all photos of ${name} are nearly equal: what is measured on them is too high`);
   }
 }
 
