@@ -2,8 +2,7 @@
 
 import { FileError } from "../errors.ts";
 import type { LearnArgs } from "./args_learn.ts";
-import { classFolders, type LabelledPhoto } from "./class_folders.ts";
-import { quoted } from "./class_names.ts";
+import { classFolders, type LabelledPhoto, quoted } from "./class_folders.ts";
 import { UsageError } from "./errors.ts";
 import type { LearnedPhoto } from "./photo_features.ts";
 import { note, warn } from "./terminal.ts";

@@ -2,8 +2,7 @@
 
 import { pathToFileURL } from "node:url";
 import { createBackend } from "../../src/backend/mod.ts";
-import { classFolders } from "../../src/cli/class_folders.ts";
-import { matchFolders } from "../../src/cli/class_names.ts";
+import { classFolders, matchFolders } from "../../src/cli/class_folders.ts";
 import { reportOf, reportText } from "../../src/cli/report.ts";
 import { decodeImage } from "../../src/image/decode.ts";
 import { loadModel } from "../../src/models/load_model.ts";
