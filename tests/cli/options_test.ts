@@ -45,6 +45,8 @@ Deno.test("summary prints the layers of the bundled model by default", async () 
   assertEquals(lines[0], "ResNetTiny, input 3×64×64");
   assertEquals(lines.at(-2), "last layer fc: 384 → 200 features");
   assertEquals((await run(["summary", "--model", "resnet-tiny"])).stdout, stdout);
+  const larger = await run(["summary", "--preprocessing", '{"crop":96}']);
+  assertEquals(larger.stdout.split("\n")[0], "ResNetTiny, input 3×96×96");
 });
 
 Deno.test("summary --json and --jsonl print one line of JSON", async () => {
