@@ -134,7 +134,11 @@ async function fromFile(
     try {
       opened = await openInput(source ?? download?.source ?? place);
       const description = readDescription(opened);
-      return description?.base === undefined ? opened : await withBase(options, place, description);
+      if (description?.base !== undefined) return await withBase(options, place, description);
+      if (options.base === undefined) return opened;
+      throw new UsageError(
+        `--base is for weights with only a last layer, but ${weights} has all layers; leave it out`,
+      );
     } catch (error) {
       opened?.close();
       throw error;

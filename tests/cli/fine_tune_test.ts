@@ -97,6 +97,8 @@ Deno.test("learn --head-only makes a small file that finds its network", async (
   assert(!line.includes("unexpected"), line);
   const alone = theError(await run(["--base", other, photo]), 2);
   assertEquals(alone, "--base needs --weights, a file with only a last layer");
+  const whole = theError(await run(["-q", "--weights", other, "--base", other, photo]), 2);
+  assertMatch(whole, /^--base is for weights with only a last layer, but .* has all layers/);
 });
 
 Deno.test({
