@@ -9,12 +9,11 @@ import { readWeightsArgs, type WeightsArgs, weightsCommands } from "./args_weigh
 import { integer, oneOf, positive } from "./choices.ts";
 import { UsageError } from "./errors.ts";
 import type { Shard } from "./inputs.ts";
+import { checkUsed, modelCommands, options } from "./options.ts";
 import { parseStrictly } from "./parse.ts";
 
 /** The parsed arguments of any command. */
 export type Command = Options | WeightsArgs | LearnArgs;
-
-const modelCommands = ["classify", "evaluate", "explain", "serve", "summary"] as const;
 
 /** The parsed arguments of the commands that run a model. */
 export interface Options {
@@ -75,11 +74,8 @@ export interface ServeLimits {
   readonly cors?: string;
 }
 
-/** Options of serve only. */
-const serveOptions = ["max-bytes", "max-pixels", "memory", "cors"] as const;
-
 /** Options that may come before the command. */
-const globalOptions = ["-q", "--quiet", "--no-color"];
+const globalOptions = ["-q", "--quiet", "-v", "--verbose", "--no-color"];
 
 /** Arguments whose reader is loaded only for them. */
 const explaining = /^(explain|--(show|show-as|class|method)(=.*)?)$/s;
@@ -93,7 +89,8 @@ export async function readCommand(args: readonly string[]): Promise<Command> {
     const { readExplain } = await import("./args_explain.ts");
     return readArgs(args, readExplain);
   }
-  if (args.includes("--help") || args.includes("-h")) return readArgs(["--help"]);
+  const asked = args.find((arg) => ["-h", "--help", "--version"].includes(arg));
+  if (asked !== undefined) return readArgs([asked]);
   const rest = args.toSpliced(at, 1);
   if (command) return readWeightsArgs(command, rest);
   const { readLearnArgs } = await import("./args_learn.ts");
@@ -114,28 +111,15 @@ export function readArgs(args: readonly string[], readOwn?: typeof readExplain):
   const command = values.help ? "help" : values.version ? "version" : named ?? "classify";
 
   if (command !== "help" && command !== "version") {
+    checkUsed(command, values);
     exclude(values, "random", "weights");
     exclude(values, "json", "jsonl");
     exclude(values, "json", "resume");
     exclude(values, "quiet", "verbose");
+    for (const other of ["json", "resume", "top-k"] as const) exclude(values, "features", other);
+    if (values.features) exclude(values, "output", "jsonl");
     if (values.seed !== undefined && !values.random) {
       throw new UsageError("--seed needs --random");
-    }
-    const listening = values.host !== undefined || values.port !== undefined;
-    if (listening && command !== "serve") {
-      throw new UsageError("--host and --port are only for serve");
-    }
-    const serving = serveOptions.find((name) => values[name] !== undefined);
-    if (serving && command !== "serve") throw new UsageError(`--${serving} is only for serve`);
-    const { "files-from": filesFrom, resume, shard } = values;
-    const bulk = [filesFrom, resume, shard].some((value) => value !== undefined);
-    if (bulk && command !== "classify") {
-      throw new UsageError("--files-from, --resume and --shard are only for classify");
-    }
-    if (values.features) {
-      if (command !== "classify") throw new UsageError("--features is only for classify");
-      exclude(values, "features", "json");
-      exclude(values, "features", "resume");
     }
     for (const name of ["weights", "base", "classes", "files-from", "resume", "html"] as const) {
       const kind = name === "weights" || name === "base" ? "a file or URL" : "a file";
@@ -160,6 +144,11 @@ export function readArgs(args: readonly string[], readOwn?: typeof readExplain):
     if (inputs.filter((input) => input === "-").length + Number(list === "-") > 1) {
       throw new UsageError("- and --files-from - read standard input; use only one of them, once");
     }
+    if (values.resume !== undefined && inputs.includes("-")) {
+      throw new UsageError(
+        "--resume cannot tell one image of standard input from another; use files",
+      );
+    }
   }
   const own = command === "help" || command === "version"
     ? {}
@@ -174,8 +163,8 @@ export function readArgs(args: readonly string[], readOwn?: typeof readExplain):
     model: values.model,
     weights: values.weights,
     seed: values.random ? seedOf(values.seed) : undefined,
-    topK: positive("--top-k", values["top-k"]),
-    backend: oneOf("--backend", values.backend, devices),
+    topK: positive("--top-k", values["top-k"] ?? "5"),
+    backend: oneOf("--backend", values.backend ?? "auto", devices),
     precision: values.precision === undefined
       ? undefined
       : oneOf("--precision", values.precision, precisions),
@@ -196,46 +185,7 @@ export function readArgs(args: readonly string[], readOwn?: typeof readExplain):
 }
 
 function parse(args: readonly string[]) {
-  return parseStrictly({
-    args: [...args],
-    allowPositionals: true,
-    options: {
-      "model": { type: "string", short: "m" },
-      "weights": { type: "string" },
-      "base": { type: "string" },
-      "classes": { type: "string" },
-      "preprocessing": { type: "string" },
-      "random": { type: "boolean", default: false },
-      "seed": { type: "string" },
-      "top-k": { type: "string", short: "k", default: "5" },
-      "backend": { type: "string", default: "auto" },
-      "precision": { type: "string" },
-      "host": { type: "string" },
-      "port": { type: "string" },
-      "max-bytes": { type: "string" },
-      "max-pixels": { type: "string" },
-      "memory": { type: "string" },
-      "cors": { type: "string" },
-      "files-from": { type: "string" },
-      "resume": { type: "string" },
-      "shard": { type: "string" },
-      "features": { type: "boolean", default: false },
-      "class": { type: "string" },
-      "method": { type: "string" },
-      "show": { type: "boolean", default: false },
-      "show-as": { type: "string" },
-      "output": { type: "string", short: "o" },
-      "html": { type: "string" },
-      "json": { type: "boolean", default: false },
-      "jsonl": { type: "boolean", default: false },
-      "offline": { type: "boolean", default: false },
-      "quiet": { type: "boolean", short: "q", default: false },
-      "verbose": { type: "boolean", short: "v", default: false },
-      "no-color": { type: "boolean", default: false },
-      "help": { type: "boolean", short: "h", default: false },
-      "version": { type: "boolean", default: false },
-    },
-  });
+  return parseStrictly({ args: [...args], allowPositionals: true, options });
 }
 
 function exclude<K extends string>(values: { readonly [name in K]?: unknown }, a: K, b: K): void {
@@ -248,11 +198,8 @@ function outputOf(
   { features, output, html }: ReturnType<typeof parse>["values"],
 ): Pick<Options, "output"> {
   if (command === "explain") return {};
-  if (html !== undefined && command !== "evaluate") {
-    throw new UsageError("--html is only for evaluate and explain");
-  }
   if (output !== undefined && !features) {
-    throw new UsageError("--output is only for learn, explain and classify --features");
+    throw new UsageError("--output is only for learn, explain, quantize and classify --features");
   }
   if (output !== undefined && !/.\.npy$/i.test(output)) {
     throw new UsageError(`--output is ${JSON.stringify(output)}, must end in .npy`);

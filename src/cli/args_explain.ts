@@ -36,7 +36,7 @@ interface ExplainValues {
   readonly shard?: string;
 }
 
-/** Options of classify that explain and --show do not have. */
+/** Options of classify that --show does not have. */
 const otherOptions = ["json", "jsonl", "features", "resume", "files-from", "shard"] as const;
 
 /** What readExplain() reads. */
@@ -55,18 +55,10 @@ export function readExplain(
   values: ExplainValues,
   inputs: readonly string[],
 ): ExplainParts {
-  const own = (["class", "method"] as const).find((name) => values[name] !== undefined);
-  if (own && command !== "explain") throw new UsageError(`--${own} is only for explain`);
   const shows = values.show || values["show-as"] !== undefined;
-  if (shows && command !== "classify" && command !== "explain") {
-    throw new UsageError("--show is only for classify and explain");
-  }
   const show = !shows ? {} : { show: oneOf("--show-as", values["show-as"] ?? "auto", showModes) };
   const other = otherOptions.find((name) => values[name] !== undefined && values[name] !== false);
-  if (other && (shows || command === "explain")) {
-    const what = shows ? "--show" : "explain";
-    throw new UsageError(`${what} cannot be combined with --${other}`);
-  }
+  if (other && shows) throw new UsageError(`--show cannot be combined with --${other}`);
   if (command !== "explain") return show;
   if (inputs.length !== 1) {
     throw new UsageError(`explain takes one image, got ${inputs.length}; see --help`);

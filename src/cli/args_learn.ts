@@ -36,7 +36,8 @@ export interface LearnArgs {
 }
 
 export const learnUsage = `\
-Learn options (the folder needs a subfolder of photos for each class):
+Learn options (also --backend and --offline; the folder needs a subfolder of
+photos for each class):
   -o, --output FILE      the file to write, which ends in .safetensors
       --from NAME        the network to start from: a name that pull takes, a
                          file or a URL (default: as for classify)
@@ -79,7 +80,7 @@ export function readLearnArgs(args: readonly string[]): LearnArgs {
       "verbose": { type: "boolean", short: "v", default: false },
       "no-color": { type: "boolean", default: false },
     },
-  });
+  }, "learn");
   const { output, from, val, quiet, verbose } = values;
   if (!folder || more.length > 0) {
     throw new UsageError("learn takes one folder, with a subfolder of photos for each class");

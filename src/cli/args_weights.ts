@@ -109,7 +109,7 @@ export function readWeightsArgs(
           retries: { type: "string", default: "4" },
           ...shared,
         },
-      });
+      }, command);
       const { url, sha256 } = values;
       if (url !== undefined && !isWebUrl(url)) {
         throw new UsageError(`--url is ${JSON.stringify(url)}, must be an http or https URL`);
@@ -135,7 +135,7 @@ export function readWeightsArgs(
       const { values } = parseStrictly({
         args: [...args],
         options: { json: { type: "boolean", default: false }, ...shared },
-      });
+      }, command);
       return { command, json: values.json };
     }
     case "rm": {
@@ -143,7 +143,7 @@ export function readWeightsArgs(
         args: [...args],
         allowPositionals: true,
         options: shared,
-      });
+      }, command);
       return { command, name: modelName("rm", positionals), quiet: values.quiet };
     }
     case "convert": {
@@ -151,7 +151,7 @@ export function readWeightsArgs(
         args: [...args],
         allowPositionals: true,
         options: { precision: { type: "string", default: "f32" }, ...shared },
-      });
+      }, command);
       const [from, to, ...more] = positionals;
       if (!from || !to || more.length > 0) {
         throw new UsageError("convert takes two files, the input and the output");
@@ -175,7 +175,7 @@ export function readWeightsArgs(
           model: { type: "string", short: "m" },
           ...shared,
         },
-      });
+      }, command);
       const [from, ...more] = positionals, { output: to, calibrate, model, quiet } = values;
       if (!from || !to || more.length > 0) {
         throw new UsageError("quantize takes one file, and --output with another");

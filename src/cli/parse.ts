@@ -6,13 +6,18 @@
 import type { parseArgs, ParseArgsConfig, ParseArgsOptionDescriptor } from "node:util";
 import { oneLine, UsageError } from "./errors.ts";
 
-/** Parses options and positionals; throws a {@linkcode UsageError}. */
+/**
+ * Parses options and positionals; throws a {@linkcode UsageError}.
+ *
+ * @param command The name of the command, for errors; none if the arguments have it.
+ */
 export function parseStrictly<const C extends ParseArgsConfig>(
   config: C,
+  command?: string,
 ): ReturnType<typeof parseArgs<C>> {
   const { args = [], allowPositionals = false, options = {} } = config;
   const values: Record<string, string | boolean> = {}, positionals: string[] = [];
-  for (const token of tokensOf(args, options)) {
+  for (const token of tokensOf(args, options, command)) {
     if (token.option === undefined) {
       if (!allowPositionals) throw wrong(`unexpected argument '${token.value}'`);
       positionals.push(token.value);
@@ -44,12 +49,13 @@ interface OptionToken {
 function* tokensOf(
   args: readonly string[],
   options: NonNullable<ParseArgsConfig["options"]>,
+  command: string | undefined,
 ): Generator<Positional | OptionToken> {
   const find = (typed: string): Pick<OptionToken, "option" | "name" | "typed"> => {
     const found = Object.entries(options).find(([name, { short }]) =>
       typed === `--${name}` || typed === `-${short}`
     );
-    if (!found) throw wrong(`unknown option '${typed}'`);
+    if (!found) throw wrong(`unknown option '${typed}'${command ? ` of ${command}` : ""}`);
     const [name, option] = found;
     return { option, name, typed };
   };

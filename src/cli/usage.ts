@@ -48,12 +48,14 @@ Model options (classify, evaluate, explain, serve, summary):
       --offline          never download a model
       --base FILE        the network that a file of learn --head-only was
                          trained on (default: found among the pulled models)
-      --classes FILE     names of the classes, one per line (default: the names
-                         in the weights)
       --preprocessing J  JSON that replaces parts of the model's preprocessing,
                          such as '{"resize":256,"crop":227}', for weights that
                          do not say how to prepare images
       --random           untrained weights, for testing
+
+Model options that summary does not have:
+      --classes FILE     names of the classes, one per line (default: the names
+                         in the weights)
       --seed N           seed for --random, as for torch.manual_seed()
                          (default: a different one each time)
       --precision P      precision of weights in memory: f32, f16 (half the
@@ -93,8 +95,11 @@ Explain options (also --show, --show-as and -k):
 ${learnUsage}
 
 Evaluate options (name the subfolders after classes, or their WordNet ids):
-      --json             print one JSON document
+      --json             print one JSON document; --jsonl prints it on one line
       --html FILE        write an HTML page with the worst mistakes
+
+Summary options:
+      --json             print one line of JSON, as --jsonl does
 
 Serve options:
       --host NAME        address to listen on (default 127.0.0.1; 0.0.0.0 allows
@@ -112,7 +117,7 @@ ${weightsUsage}
 
 General options:
   -q, --quiet            print only results and errors
-  -v, --verbose          print timings
+  -v, --verbose          print timings (commands that run a model, and learn)
       --no-color         print without colours, like NO_COLOR=1
   -h, --help             print this help
       --version          print the version

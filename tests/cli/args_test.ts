@@ -1,4 +1,4 @@
-import { type Options, readArgs } from "../../src/cli/args.ts";
+import { type Options, readArgs, readCommand } from "../../src/cli/args.ts";
 import { usage } from "../../src/cli/usage.ts";
 import { networkOf } from "../../src/cli/model_name.ts";
 import { UsageError } from "../../src/cli/errors.ts";
@@ -6,6 +6,7 @@ import {
   assert,
   assertEquals,
   assertMatch,
+  assertRejects,
   assertStringIncludes,
   assertThrows,
 } from "../assert.ts";
@@ -74,8 +75,9 @@ Deno.test("readArgs() accepts --host and --port for serve only", () => {
   const { command, host, port } = readArgs(["serve", "--host", "0.0.0.0", "--port=0"]);
   assertEquals([command, host, port], ["serve", "0.0.0.0", 0]);
   assertEquals(readArgs(["serve", "--weights=a.pth", "--precision=int8"]).weights, "a.pth");
-  assertEquals(usageError("a.png", "--port=1"), "--host and --port are only for serve");
-  assertEquals(usageError("a.png", "--memory=1GB"), "--memory is only for serve");
+  const notServe = "is for serve, not for classify; leave it out";
+  assertEquals(usageError("a.png", "--port=1"), `--port ${notServe}`);
+  assertEquals(usageError("a.png", "--memory=1GB"), `--memory ${notServe}`);
   const { serve } = readArgs(
     ["serve", "--max-bytes=1.5MiB", "--max-pixels=9", "--memory=2gb", "--cors=https://a.org/"],
   );
@@ -109,9 +111,7 @@ Deno.test("readArgs() accepts --files-from and --resume for classify only", () =
     usageError("--json", "--resume=o", "a.png"),
     "--json and --resume cannot be combined",
   );
-  const wrongCommand = "--files-from, --resume and --shard are only for classify";
-  assertEquals(usageError("serve", "--resume=o"), wrongCommand);
-  assertEquals(usageError("summary", "--files-from=-"), wrongCommand);
+  assertMatch(usageError("-", "--resume=o"), /^--resume cannot tell one image of standard input/);
   assertEquals(
     usageError("--files-from=-", "-"),
     "- and --files-from - read standard input; use only one of them, once",
@@ -127,9 +127,59 @@ Deno.test("readArgs() accepts --shard for classify only", () => {
       `--shard is "${text}", must be N/M with N from 1 to M, such as 3/16`,
     );
   }
-  const wrongCommand = "--files-from, --resume and --shard are only for classify";
-  for (const command of ["serve", "summary"]) {
-    assertEquals(usageError(command, "--shard=1/2"), wrongCommand);
+});
+
+Deno.test("readArgs() refuses options that a command does not use, also with their default values", () => {
+  const used = {
+    classify:
+      "classes seed top-k backend precision files-from resume shard features show show-as " +
+      "output json jsonl verbose",
+    evaluate: "classes seed backend precision html json jsonl verbose",
+    explain: "classes seed top-k backend precision class method show show-as output html verbose",
+    serve: "classes seed backend precision host port max-bytes max-pixels memory cors verbose",
+    summary: "json jsonl",
+  };
+  const values: Record<string, string> = { "top-k": "5", "backend": "auto", "port": "8000" };
+  const names = new Set(Object.values(used).flatMap((names) => names.split(" ")));
+  for (const [command, own] of Object.entries(used)) {
+    for (const name of names) {
+      const flags = ["features", "show", "json", "jsonl", "verbose"];
+      const option = `--${name}${flags.includes(name) ? "" : `=${values[name] ?? "1"}`}`;
+      let message = "";
+      try {
+        readArgs([command, option, ...command === "serve" || command === "summary" ? [] : ["a"]]);
+      } catch (error) {
+        message = (error as Error).message;
+      }
+      const refused = new RegExp(`^--${name} is for .*, not for ${command}; leave it out$`);
+      assertEquals(refused.test(message), !own.split(" ").includes(name), `${command} ${option}`);
+    }
+  }
+  assertEquals(
+    usageError("serve", "-k3"),
+    "--top-k is for classify and explain, not for serve; leave it out",
+  );
+  assertEquals(
+    usageError("summary", "--precision=int8"),
+    "--precision is for classify, evaluate, explain and serve, not for summary; leave it out",
+  );
+  for (const option of ["--json", "--resume=o", "-k3"]) {
+    assertMatch(usageError("--features", option, "a"), /^--features and .* cannot be combined$/);
+  }
+  assertEquals(
+    usageError("--features", "--jsonl", "-o", "a.npy", "a"),
+    "--output and --jsonl cannot be combined",
+  );
+});
+
+Deno.test("readCommand() names the command that lacks an option, and knows --version and -v first", async () => {
+  for (const command of ["pull", "models", "rm", "convert", "quantize", "learn"]) {
+    await assertRejects(
+      () => readCommand(["-v", command, "--top-k=3"]),
+      UsageError,
+      ` of ${command}; see --help`,
+    );
+    assertEquals((await readCommand([command, "--version"])).command, "version");
   }
 });
 

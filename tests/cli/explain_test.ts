@@ -132,7 +132,7 @@ Deno.test("readCommand() accepts the options of explain for explain only", async
   assertMatch(await error("explain", "-o", "x.png", "a", "b"), /^explain takes one image, got 2/);
   assertMatch(
     await error("explain", "-o", "x.png", "--json", "a"),
-    /^explain cannot be combined with --json/,
+    /^--json is for classify, evaluate and summary, not for explain; leave it out$/,
   );
   assertMatch(await error("explain", "-o", "", "a"), /^--output is empty/);
   assertMatch(await error("explain", "-o", "x", "--class", "", "a"), /^--class is empty/);
@@ -142,15 +142,21 @@ Deno.test("readCommand() accepts the options of explain for explain only", async
   );
   assertMatch(
     await error("a.png", "--html", "x.html"),
-    /^--html is only for evaluate and explain$/,
+    /^--html is for evaluate and explain, not for classify; leave it out$/,
   );
   assertMatch(await error("a.png", "--show", "--jsonl"), /^--show cannot be combined/);
   for (const other of ["--files-from=a", "--shard=1/2", "--features"]) {
     const message = await error("a.png", "--show", other);
     assertEquals(message, `--show cannot be combined with ${other.split("=")[0]}`);
   }
-  assertMatch(await error("a.png", "--class", "7"), /^--class is only for explain$/);
-  assertMatch(await error("summary", "--show"), /^--show is only for classify and explain$/);
+  assertMatch(
+    await error("a.png", "--class", "7"),
+    /^--class is for explain, not for classify; leave it out$/,
+  );
+  assertMatch(
+    await error("summary", "--show"),
+    /^--show is for classify and explain, not for summary; leave it out$/,
+  );
   assertMatch(
     await error("a.png", "--show-as", "ascii"),
     /^--show-as is "ascii", must be auto, kitty/,
