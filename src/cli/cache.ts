@@ -2,8 +2,7 @@
 
 import { type CachedModel, cachedModels, cacheFolder, cacheVariables } from "../hub/cache.ts";
 import { PembrokeError } from "../errors.ts";
-import { isSystemError } from "./errors.ts";
-import { isGranted } from "./granted.ts";
+import { isGranted, isSystemError } from "./errors.ts";
 
 /** The cache folder; throws if the environment does not define one. */
 export function requireCacheFolder(): string {

@@ -10,6 +10,7 @@ import type { WeightsFile } from "../weights/mod.ts";
 import type { ConvertArgs } from "./args_weights.ts";
 import { asFileError, asWriteError, isSystemError } from "./errors.ts";
 import { pathOf } from "./inputs.ts";
+import { leavingNothing } from "./interrupts.ts";
 import { megabytes } from "./output.ts";
 import { Progress } from "./progress.ts";
 import { print } from "./terminal.ts";
@@ -48,7 +49,7 @@ export async function convertFile(
     file.close(); // the output may replace it
   };
   try {
-    await writeFile(path, write);
+    await leavingNothing(() => writeFile(path, write));
   } catch (error) {
     throw isSystemError(error) ? asWriteError(to, error) : error;
   } finally {

@@ -7,9 +7,9 @@ import { FileError } from "../errors.ts";
 import { type CatalogueEntry, mirroredUrl } from "../hub/catalogue.ts";
 import { pull } from "../hub/pull.ts";
 import type { Cache } from "./cache.ts";
-import { isPermissionError } from "./errors.ts";
+import { isGranted, isPermissionError } from "./errors.ts";
+import { leavingNothing } from "./interrupts.ts";
 import { mirror as mirrorOf } from "./mirror.ts";
-import { isGranted } from "./granted.ts";
 import { Progress } from "./progress.ts";
 import { note } from "./terminal.ts";
 
@@ -54,14 +54,16 @@ export async function downloadOnce(
   const progress = new Progress(`downloading ${entry.name}`, !quiet);
   let waited = false;
   try {
-    const { path } = await pull(entry, folder, {
-      ...{ mirror, signal: abort.signal, stallMs, retries: 0 },
-      onProgress(done, total) {
-        clearTimeout(timer);
-        progress.update(done, total, "MB");
-      },
-      onWait: () => waited = true,
-    });
+    const { path } = await leavingNothing(() =>
+      pull(entry, folder, {
+        ...{ mirror, signal: abort.signal, stallMs, retries: 0 },
+        onProgress(done, total) {
+          clearTimeout(timer);
+          progress.update(done, total, "MB");
+        },
+        onWait: () => waited = true,
+      })
+    );
     progress.clear();
     if (!quiet) note(`downloaded ${entry.name} from ${url}`);
     return { path };

@@ -12,6 +12,11 @@ export function isPermissionError(error: unknown): error is Deno.errors.NotCapab
   return error instanceof Deno.errors.NotCapable;
 }
 
+/** Whether a permission is granted, without asking for it. */
+export function isGranted(permission: Deno.PermissionDescriptor): boolean {
+  return Deno.permissions.querySync(permission).state === "granted";
+}
+
 /** Whether the operating system reported the error, as opposed to a bug. */
 export function isSystemError(error: unknown): boolean {
   // a DOMException has a code, too: an aborted operation

@@ -7,8 +7,7 @@
 import { createHash } from "node:crypto";
 import { cacheFolder, cacheVariables } from "../hub/cache.ts";
 import { Lock, lockPathOf } from "../io/lock.ts";
-import { isSystemError } from "./errors.ts";
-import { isGranted } from "./granted.ts";
+import { isGranted, isSystemError } from "./errors.ts";
 
 /** Changes with the contents of records. */
 const version = 1;

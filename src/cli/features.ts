@@ -9,6 +9,7 @@ import { inputsOf, loadWeights } from "./classify.ts";
 import { Device } from "./device.ts";
 import { asWriteError, isSystemError } from "./errors.ts";
 import { pathOf } from "./inputs.ts";
+import { leavingNothingWhenBusy } from "./interrupts.ts";
 import { selectModel } from "./model.ts";
 import { checkDiffers, checkOutput, writeBytes } from "./outputs.ts";
 import { outcomes } from "./pipeline.ts";
@@ -114,16 +115,19 @@ async function writeNpy(
 ): Promise<void> {
   const list = listOf(output), names: string[] = [];
   try {
-    await writeFile(pathOf(output), async (sink) => {
-      let at = headerBytes;
-      for await (const { name, values } of items) {
-        const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-        sink.write(at, bytes);
-        at += bytes.length;
-        names.push(printable(name)); // one line each
-      }
-      sink.write(0, npyHeader([names.length, count]));
-    }, () => writeNames(list, names));
+    await leavingNothingWhenBusy((onCreated) =>
+      writeFile(pathOf(output), async (sink) => {
+        onCreated();
+        let at = headerBytes;
+        for await (const { name, values } of items) {
+          const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+          sink.write(at, bytes);
+          at += bytes.length;
+          names.push(printable(name)); // one line each
+        }
+        sink.write(0, npyHeader([names.length, count]));
+      }, () => writeNames(list, names))
+    );
   } catch (error) {
     throw isSystemError(error) ? asWriteError(output, error) : error;
   }

@@ -1,6 +1,7 @@
 /** `learn --fine-tune`: trains the last blocks of a network, too. */
 
 import { FileError, PembrokeError } from "../errors.ts";
+import type { ByteSink } from "../io/byte_sink.ts";
 import { replaceFile } from "../io/write_file.ts";
 import type { Classifier } from "../models/mod.ts";
 import { AdamW } from "../train/adamw.ts";
@@ -16,6 +17,7 @@ import type { Device } from "./device.ts";
 import { isSystemError, UsageError } from "./errors.ts";
 import { judge } from "./evaluate.ts";
 import { featureFolder, sha256 } from "./feature_cache.ts";
+import { leavingNothing } from "./interrupts.ts";
 import type { PhotosToLearn } from "./learn_folders.ts";
 import { Progress } from "./progress.ts";
 import type { Judged } from "./report.ts";
@@ -206,10 +208,12 @@ class Checkpoint {
   }
 
   async save(trainer: Trainer): Promise<void> {
-    if (this.path === undefined) return;
+    const { path } = this;
+    if (path === undefined) return;
     const bytes = await saveCheckpoint(trainer);
     // deno-lint-ignore require-await -- the sink is synchronous
-    await replaceFile(this.path, async (sink) => sink.write(0, bytes));
+    const write = async (sink: ByteSink) => sink.write(0, bytes);
+    await leavingNothing(() => replaceFile(path, write));
   }
 
   async remove(): Promise<void> {

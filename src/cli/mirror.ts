@@ -1,8 +1,7 @@
 /** The mirror that models are downloaded from. */
 
-import { UsageError } from "./errors.ts";
+import { isGranted, UsageError } from "./errors.ts";
 import { isWebUrl } from "./inputs.ts";
-import { isGranted } from "./granted.ts";
 
 /**
  * The address in PEMBROKE_MIRROR; undefined if there is none, or the permission to read it is

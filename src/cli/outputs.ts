@@ -2,9 +2,11 @@
 
 import { resolve } from "node:path";
 import { FileError } from "../errors.ts";
+import type { ByteSink } from "../io/byte_sink.ts";
 import { writeFile } from "../io/write_file.ts";
 import { asWriteError, isPermissionError, isSystemError, UsageError } from "./errors.ts";
 import { pathOf } from "./inputs.ts";
+import { leavingNothing } from "./interrupts.ts";
 
 /** Throws if a file cannot be written, before anything is computed for it. Changes nothing. */
 export async function checkOutput(output: string): Promise<void> {
@@ -55,7 +57,8 @@ async function placeOf(file: string): Promise<string> {
 export async function writeBytes(file: string, bytes: Uint8Array): Promise<void> {
   try {
     // deno-lint-ignore require-await -- the sink is synchronous
-    await writeFile(pathOf(file), async (sink) => sink.write(0, bytes));
+    const write = async (sink: ByteSink) => sink.write(0, bytes);
+    await leavingNothing(() => writeFile(pathOf(file), write));
   } catch (error) {
     throw isSystemError(error) ? asWriteError(file, error) : error;
   }

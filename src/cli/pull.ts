@@ -5,6 +5,7 @@ import { pull } from "../hub/pull.ts";
 import type { PullArgs } from "./args_weights.ts";
 import { requireCacheFolder } from "./cache.ts";
 import { UsageError } from "./errors.ts";
+import { leavingNothing } from "./interrupts.ts";
 import { mirror as mirrorOf } from "./mirror.ts";
 import { megabytes } from "./output.ts";
 import { Progress } from "./progress.ts";
@@ -29,17 +30,19 @@ export async function pullModel(args: PullArgs): Promise<number> {
     if (!quiet) warn(line);
   };
   try {
-    const { path, cached } = await pull(entry, folder, {
-      ...args,
-      url,
-      onProgress: (done, total) => downloading.update(done, total, "MB"),
-      onConvert: (done, total) => {
-        downloading.clear();
-        converting.update(done, total);
-      },
-      onRetry: (reason) => warnAbove(`${reason}; retrying`),
-      onWait: () => warnAbove(`waiting for another pull of ${name}`),
-    });
+    const { path, cached } = await leavingNothing(() =>
+      pull(entry, folder, {
+        ...args,
+        url,
+        onProgress: (done, total) => downloading.update(done, total, "MB"),
+        onConvert: (done, total) => {
+          downloading.clear();
+          converting.update(done, total);
+        },
+        onRetry: (reason) => warnAbove(`${reason}; retrying`),
+        onWait: () => warnAbove(`waiting for another pull of ${name}`),
+      })
+    );
     clear();
     const { size } = await Deno.stat(path);
     const note = cached ? " (already in the cache)" : "";

@@ -1,10 +1,12 @@
 /** The file of `--resume`: skips images that have results, and appends new results. */
 
 import { FileError } from "../errors.ts";
+import type { ByteSink } from "../io/byte_sink.ts";
 import { Lock, lockPathOf } from "../io/lock.ts";
 import { writeFile } from "../io/write_file.ts";
 import { asFileError, asWriteError, isSystemError } from "./errors.ts";
 import { type Input, pathOf } from "./inputs.ts";
+import { leavingNothing } from "./interrupts.ts";
 import { linesOf } from "./lines.ts";
 import type { Result } from "./output.ts";
 
@@ -98,7 +100,7 @@ async function removeErrors(name: string, path: string): Promise<Map<string, num
     throw asFileError(name, error);
   }
   const encoder = new TextEncoder();
-  await writeFile(path, async (sink) => {
+  const write = async (sink: ByteSink) => {
     let at = 0, number = 0;
     for await (const { text, terminated } of linesOf(from.readable, name)) {
       number++;
@@ -111,7 +113,8 @@ async function removeErrors(name: string, path: string): Promise<Map<string, num
       sink.write(at, bytes);
       at += bytes.length;
     }
-  });
+  };
+  await leavingNothing(() => writeFile(path, write));
   return done;
 }
 

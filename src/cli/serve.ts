@@ -6,6 +6,7 @@ import type { Options } from "./args.ts";
 import { loadWeights } from "./classify.ts";
 import { Decoders } from "./decoders.ts";
 import { Device } from "./device.ts";
+import { signals } from "./interrupts.ts";
 import { selectModel } from "./model.ts";
 import { complain, note } from "./terminal.ts";
 import { isPermissionError, lineOf, oneLine } from "./errors.ts";
@@ -91,10 +92,6 @@ function withoutAbortNotice(): Disposable {
   };
   return { [Symbol.dispose]: () => void (console.warn = warn) };
 }
-
-const signals: readonly Deno.Signal[] = Deno.build.os === "windows"
-  ? ["SIGINT"]
-  : ["SIGINT", "SIGTERM"];
 
 function listen(
   options: Deno.ServeTcpOptions,

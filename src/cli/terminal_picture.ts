@@ -4,7 +4,7 @@ import { encodePng } from "../image/encode_png.ts";
 import type { RgbImage } from "../image/pixels.ts";
 import { resize } from "../image/resize.ts";
 import type { showModes } from "./args_explain.ts";
-import { isGranted } from "./granted.ts";
+import { isGranted } from "./errors.ts";
 import { sixels } from "./sixel.ts";
 import { columnsOfTerminal, print } from "./terminal.ts";
 

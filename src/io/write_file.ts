@@ -9,6 +9,9 @@ import type { ByteSink } from "./byte_sink.ts";
 /** Matches what {@linkcode replaceFile} appends to a name while it writes. */
 export const temporarySuffix = /\.[\da-f]{8}\.tmp/;
 
+/** The temporary files that exist now, for programs that delete them when a signal stops them. */
+export const temporaryFiles = new Set<string>();
+
 /**
  * Writes a file that a user has named, as {@linkcode replaceFile} does. A link stays, and what it leads
  * to is replaced. A pipe or device, such as `/dev/stdout`, stays, too, and gets the contents once they
@@ -79,13 +82,12 @@ export async function replaceFile(
 ): Promise<void> {
   const temporary = `${path}.${crypto.randomUUID().slice(0, 8)}.tmp`;
   const mode = await modeOf(path);
-  let created = false;
   try {
     {
       const options = { read: true, write: true, createNew: true };
       // From the start: nobody else may read a private file while it is written.
       using file = await Deno.open(temporary, mode === undefined ? options : { ...options, mode });
-      created = true;
+      temporaryFiles.add(temporary);
       await write({
         write(offset, bytes) {
           file.seekSync(offset, Deno.SeekMode.Start);
@@ -101,8 +103,10 @@ export async function replaceFile(
     await Deno.rename(temporary, path);
   } catch (error) {
     // The first error says more than a second one.
-    if (created) await Deno.remove(temporary).catch(() => {});
+    if (temporaryFiles.has(temporary)) await Deno.remove(temporary).catch(() => {});
     throw error;
+  } finally {
+    temporaryFiles.delete(temporary);
   }
 }
 

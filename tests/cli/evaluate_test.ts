@@ -11,7 +11,7 @@ import { saveModel } from "../../src/models/save_model.ts";
 import { confusionMatrix, wilsonInterval } from "../../src/train/confusion.ts";
 import { assert, assertAlmostEquals, assertEquals, assertMatch } from "../assert.ts";
 import { writeLabelled } from "./labelled_photos.ts";
-import { fixture, run, TempFolder, theError } from "./run.ts";
+import { cli, fixture, run, TempFolder, theError } from "./run.ts";
 
 const tiny = ["-q", "-m", "alexnet-tiny"];
 const weights = new URL("../../weights/alexnet_tiny.safetensors", import.meta.url);
@@ -228,4 +228,37 @@ Deno.test("wrong usage of --features exits with 2 and one error", async () => {
     await errorOf("-o", "a.npy", "a.jpg"),
     "--output is only for learn, explain, quantize and classify --features",
   );
+});
+
+Deno.test({
+  name: "classify --features leaves no incomplete file behind when a signal stops it",
+  ignore: Deno.build.os === "windows", // it has no such signals
+  fn: async () => {
+    await using folder = await TempFolder.make();
+    const stopped = async (signal: Deno.Signal, flags: readonly string[]) => {
+      const command = ["--features", ...tiny, "--backend=wasm", "--files-from=-", "-o", "out.npy"];
+      const process = new Deno.Command(Deno.execPath(), {
+        args: ["run", "--quiet", ...flags, cli, ...command],
+        cwd: folder.path,
+        stdin: "piped",
+        stdout: "null",
+        stderr: "piped",
+      }).spawn();
+      const list = process.stdin.getWriter(), errors = process.stderr.getReader();
+      await list.write(new TextEncoder().encode("gone.png\n"));
+      await errors.read(); // the error of the image: the file is being written
+      const names = () => Array.fromAsync(Deno.readDir(folder.path), ({ name }) => name);
+      assertMatch((await names()).join(), /^out\.npy\.[\da-f]{8}\.tmp$/);
+      process.kill(signal);
+      const { code } = await process.status;
+      assertEquals(await names(), []);
+      await list.abort().catch(() => {});
+      await errors.cancel();
+      return code;
+    };
+    assertEquals(await stopped("SIGINT", ["-A"]), 130);
+    assertEquals(await stopped("SIGTERM", ["-A"]), 143);
+    // the signal cannot be sent again, so the command exits
+    assertEquals(await stopped("SIGINT", ["--no-prompt", "--allow-read", "--allow-write"]), 130);
+  },
 });
