@@ -44,7 +44,7 @@ export async function learn(args: LearnArgs): Promise<number> {
 
   const hashed = await hashPhotos(folders.photos, folders.classes, quiet);
   const read = await photoFeatures(hashed, model, device, { weights: sha256, quiet });
-  const photos = checkClasses(args.folder, { classes: folders.classes, photos: read }, quiet);
+  const photos = checkClasses(args, { classes: folders.classes, photos: read });
   checkFolds(args.folds, photos.photos.length); // without copies, and those that cannot be read
   const tuner = args.fineTune === 0
     ? undefined

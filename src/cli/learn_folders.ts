@@ -40,29 +40,28 @@ export async function foldersToLearn(
 
 /** Leaves out classes without photos, and warns about those and others that cannot be measured. */
 export function checkClasses(
-  folder: string,
+  { folder, val, quiet }: LearnArgs,
   { classes, photos }: PhotosToLearn,
-  quiet: boolean,
 ): PhotosToLearn {
   const counts = classes.map((_, i) =>
     photos.filter(({ label, isHeld }) => label === i && !isHeld).length
   );
   const kept = classes.filter((_, i) => counts[i] > 0);
   checkCount(folder, kept);
+  const left = photos.flatMap((photo) =>
+    counts[photo.label] === 0 ? [] : [{ ...photo, label: kept.indexOf(classes[photo.label]) }]
+  );
+  if (val !== undefined && !left.some(({ isHeld }) => isHeld)) {
+    throw new FileError(val, "has no photo to measure on: all are learned, too, or cannot be read");
+  }
   const say = (line: string) => quiet || warn(line);
-  const hasFolder = photos.some(({ isHeld }) => isHeld);
   for (const [i, name] of classes.entries()) {
     if (counts[i] === 0) say(`${JSON.stringify(name)} has no photos; left out`);
-    if (counts[i] === 1 && !hasFolder) {
+    if (counts[i] === 1 && val === undefined) {
       say(`${JSON.stringify(name)} has one photo: it is learned, but not measured`);
     }
   }
-  return {
-    classes: kept,
-    photos: photos.flatMap((photo) =>
-      counts[photo.label] === 0 ? [] : [{ ...photo, label: kept.indexOf(classes[photo.label]) }]
-    ),
-  };
+  return { classes: kept, photos: left };
 }
 
 /** Throws if there are fewer photos than parts: the others would be empty. */

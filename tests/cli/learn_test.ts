@@ -128,6 +128,16 @@ Deno.test("learn measures on a folder, or on all photos in turn", async () => {
   const { measured, photos: counts } = await learnedMetadata(output);
   assertEquals(measured, { photos: 7, on: "validation folder" });
   assertEquals(counts, { cat: 10, coffee: 10, ground: 10 });
+
+  // photos that are learned, too, are not measured, nor others instead of them
+  const same = await run(["learn", ...tiny, "-q", "-o", output, "--val", photos, photos], {
+    env: { PEMBROKE_CACHE: `${folder.path}/cache` },
+  });
+  const line = theError(same, 1);
+  assertEquals(
+    line,
+    `${photos}: has no photo to measure on: all are learned, too, or cannot be read`,
+  );
 });
 
 Deno.test("learn skips photos that are damaged or in two classes, and says so", async () => {
