@@ -14,7 +14,7 @@ type CommandArgs =
   | LearnArgs
   | (
     & Pick<Options, "inputs" | "filesFrom" | "resume" | "output" | "weights" | "seed" | "classes">
-    & Pick<Options, "explain">
+    & Pick<Options, "base" | "explain">
     & { readonly command?: Options["command"] }
   );
 
@@ -71,19 +71,19 @@ function requiredPermissions(
       if (isWebUrl(parsed.from ?? script)) hosts.add(new URL(parsed.from ?? script).host);
       break;
     default: {
-      const { inputs, filesFrom = "-", resume = "-", weights, seed, classes = "-" } = parsed;
+      const { inputs, weights, seed } = parsed;
+      const { filesFrom = "-", resume = "-", base = "-", classes = "-" } = parsed;
       // the bundled weights lie beside the script
       const weightsAt = weights ?? (seed === undefined ? script : "-");
-      const files = [...inputs, filesFrom, resume, weightsAt, classes].filter((file) =>
+      const files = [...inputs, filesFrom, resume, weightsAt, base, classes].filter((file) =>
         file !== "-" && !/^data:/i.test(file)
       );
       if (files.some((file) => !isWebUrl(file))) flags.add("--allow-read");
-      const { output, html } = parsed.explain ?? {};
-      if (output !== undefined || html !== undefined) {
+      const { output = parsed.output, html } = parsed.explain ?? {};
+      if (resume !== "-" || output !== undefined || html !== undefined) {
         flags.add("--allow-read"); // the permissions of a file that is replaced
         flags.add("--allow-write");
       }
-      if (resume !== "-" || parsed.output !== undefined) flags.add("--allow-write");
       files.filter(isWebUrl).forEach((url) => hosts.add(new URL(url).host));
     }
   }

@@ -51,6 +51,19 @@ Deno.test("permissionLine() lets explain write its files", () => {
   );
 });
 
+Deno.test("permissionLine() lets --features write its files, and --base be a URL", () => {
+  const features = { inputs: ["https://a.test/x"], seed: 1, output: "x.npy" };
+  assertMatch(
+    permissionLine(denied('read access to "x.npy"'), "https://x.test/cli.ts", [], features),
+    / run --allow-read --allow-write --allow-net=a\.test https/,
+  );
+  const joined = { inputs: ["a.png"], weights: "head.safetensors", base: "https://b.test/x" };
+  assertMatch(
+    permissionLine(denied('read access to "a.png"'), "https://x.test/cli.ts", [], joined),
+    / run --allow-read --allow-net=b\.test https/,
+  );
+});
+
 Deno.test("permissionLine() adds the host of a redirect", () => {
   assertMatch(
     line('net access to "cdn.test:443"', ["https://a.test/x"]),
