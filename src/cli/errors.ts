@@ -38,7 +38,12 @@ const notUtf8 = "no such file; if its name is not UTF-8, rename it";
 export function asWriteError(name: string, error: unknown): Error {
   const missing = error instanceof Deno.errors.NotFound ||
     error instanceof Deno.errors.NotADirectory;
-  if (missing) return new FileError(name, "its folder does not exist", { cause: error });
+  if (missing) {
+    const reason = /^https?:/i.test(name)
+      ? "is a URL, must be a file to write"
+      : "its folder does not exist";
+    return new FileError(name, reason, { cause: error });
+  }
   if (!(error instanceof Deno.errors.PermissionDenied)) return asFileError(name, error);
   return new FileError(name, "not writable (file permissions)", { cause: error });
 }
@@ -48,7 +53,13 @@ function reasonOf(error: unknown): string {
   if (error instanceof Deno.errors.NotADirectory) return "no such file";
   if (error instanceof Deno.errors.PermissionDenied) return "not readable (file permissions)";
   if (error instanceof Deno.errors.IsADirectory) return "is a folder";
-  return oneLine(error instanceof Error ? error.message : String(error));
+  return systemReason(error instanceof Error ? error.message : String(error));
+}
+
+/** "no space left on device", without the number of the error and the call that caused it. */
+function systemReason(message: string): string {
+  const [, reason] = /^(.+?) \(os error \d+\)/s.exec(message) ?? [];
+  return reason === undefined ? oneLine(message) : reason[0].toLowerCase() + reason.slice(1);
 }
 
 /** Ends of the library's messages that are advice to programs, and what to do in the command. */

@@ -1,6 +1,6 @@
 /** A progress bar on standard error, for slow operations on a terminal. */
 
-import { columnsOfTerminal, isDumb, writeAll } from "./terminal.ts";
+import { attempt, columnsOfTerminal, isDumb, writeAll } from "./terminal.ts";
 
 /** Delay before the bar appears. */
 const delayMs = 500;
@@ -73,5 +73,5 @@ export class Progress implements Disposable {
 }
 
 function write(text: string): void {
-  writeAll(Deno.stderr, text);
+  attempt(() => writeAll(Deno.stderr, text));
 }

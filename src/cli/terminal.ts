@@ -7,6 +7,7 @@
 import { dim, red, stripAnsiCode, yellow } from "npm:deno-std@1.4.0/fmt/colors.js";
 
 import { redactUrls } from "../io/redact.ts";
+import { asWriteError } from "./errors.ts";
 
 /** Whether the terminal only prints characters: that of an editor, which would show codes as text. */
 export const isDumb = Deno.permissions.querySync({ name: "env", variable: "TERM" }).state ===
@@ -19,9 +20,13 @@ export function hasPictures(): boolean {
   return !plain && Deno.stdout.isTerminal();
 }
 
-/** The columns of the terminal. Some do not know. */
+/** The columns of the terminal. Some do not know, or are closed. */
 export function columnsOfTerminal(): number {
-  return Deno.consoleSize().columns || 80;
+  try {
+    return Deno.consoleSize().columns || 80;
+  } catch {
+    return 80;
+  }
 }
 
 /**
@@ -29,7 +34,12 @@ export function columnsOfTerminal(): number {
  * are escaped.
  */
 export function print(text: string): void {
-  write(Deno.stdout, text.replace(/[\x7f-\x9f]/g, (char) => `\\u00${hex(char)}`));
+  try {
+    write(Deno.stdout, text.replace(/[\x7f-\x9f]/g, (char) => `\\u00${hex(char)}`));
+  } catch (error) {
+    if (error instanceof Deno.errors.BrokenPipe) throw error;
+    throw asWriteError("standard output", error);
+  }
 }
 
 /** Prints a result before a file is written, which does not depend on who reads the result. */
@@ -73,10 +83,15 @@ function hex(char: string): string {
   return char.charCodeAt(0).toString(16).padStart(2, "0");
 }
 
-/** Writes to standard error. That nobody reads it any more, or its disk is full, ends no command. */
+/** Prints to standard error. */
 function tell(text: string): void {
+  attempt(() => write(Deno.stderr, text));
+}
+
+/** Writes to standard error. That nobody reads it any more, or its disk is full, ends no command. */
+export function attempt(write: () => void): void {
   try {
-    write(Deno.stderr, text);
+    write();
   } catch {
     // there is nowhere to report it
   }
