@@ -116,7 +116,9 @@ export function readArgs(args: readonly string[], readOwn?: typeof readExplain):
     exclude(values, "json", "jsonl");
     exclude(values, "json", "resume");
     exclude(values, "quiet", "verbose");
-    for (const other of ["json", "resume", "top-k"] as const) exclude(values, "features", other);
+    for (const other of ["classes", "json", "resume", "top-k"] as const) {
+      exclude(values, "features", other);
+    }
     if (values.features) exclude(values, "output", "jsonl");
     if (values.seed !== undefined && !values.random) {
       throw new UsageError("--seed needs --random");

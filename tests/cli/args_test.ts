@@ -163,7 +163,7 @@ Deno.test("readArgs() refuses options that a command does not use, also with the
     usageError("summary", "--precision=int8"),
     "--precision is for classify, evaluate, explain and serve, not for summary; leave it out",
   );
-  for (const option of ["--json", "--resume=o", "-k3"]) {
+  for (const option of ["--json", "--resume=o", "-k3", "--classes=c"]) {
     assertMatch(usageError("--features", option, "a"), /^--features and .* cannot be combined$/);
   }
   assertEquals(
