@@ -10,7 +10,7 @@ import type { WeightsFile } from "../weights/mod.ts";
 import type { ConvertArgs } from "./args_weights.ts";
 import { asFileError, asWriteError, isSystemError } from "./errors.ts";
 import { pathOf } from "./inputs.ts";
-import { leavingNothing } from "./interrupts.ts";
+import { leavingNothingWhenBusy } from "./interrupts.ts";
 import { megabytes } from "./output.ts";
 import { Progress } from "./progress.ts";
 import { print } from "./terminal.ts";
@@ -43,13 +43,14 @@ export async function convertFile(
   const progress = new Progress(label, !quiet);
   let size = 0;
   const path = pathOf(to);
-  const write = async (sink: ByteSink) => {
+  const write = async (sink: ByteSink, onCreated: () => void) => {
+    onCreated();
     const onProgress = (done: number, total: number) => progress.update(done, total);
     size = await convertWeights(file, sink, { format, precision, metadata, onProgress });
     file.close(); // the output may replace it
   };
   try {
-    await leavingNothing(() => writeFile(path, write));
+    await leavingNothingWhenBusy((onCreated) => writeFile(path, (sink) => write(sink, onCreated)));
   } catch (error) {
     throw isSystemError(error) ? asWriteError(to, error) : error;
   } finally {

@@ -1,6 +1,5 @@
 /** What SIGINT and SIGTERM do while the command writes files. */
 
-import { PembrokeError } from "../errors.ts";
 import { temporaryFiles } from "../io/write_file.ts";
 import { isGranted } from "./errors.ts";
 
@@ -43,24 +42,25 @@ export async function leavingNothing<T>(write: () => Promise<T>): Promise<T> {
  * As {@linkcode leavingNothing}, for writing while this thread is busy for seconds at a time: another
  * one waits for signals. Without the permission to end the command from there, this one does.
  *
- * @param write Calls `onCreated` once the incomplete file exists.
+ * @param write Calls `onCreated` when the incomplete file exists.
  */
 export async function leavingNothingWhenBusy<T>(
   write: (onCreated: () => void) => Promise<T>,
 ): Promise<T> {
-  if (!isGranted({ name: "run" })) return await leavingNothing(() => write(() => {}));
+  const here = () => leavingNothing(() => write(() => {}));
+  if (!isGranted({ name: "run" })) return await here();
   const worker = new Worker(new URL("./interrupt_worker.ts", import.meta.url), { type: "module" });
   const send = (message: InterruptMessage) => worker.postMessage(message);
   try {
-    await new Promise((resolve, reject) => {
-      worker.onmessage = resolve;
+    const listens = await new Promise<boolean>((resolve) => {
+      worker.onmessage = () => resolve(true);
       worker.onerror = (event) => {
         event.preventDefault();
-        reject(new PembrokeError(`cannot start a worker: ${event.message}`));
+        resolve(false);
       };
       send({ signals, paths: [] });
     });
-    return await write(() => send({ paths: [...temporaryFiles] }));
+    return listens ? await write(() => send({ paths: [...temporaryFiles] })) : await here();
   } finally {
     worker.terminate();
   }

@@ -5,7 +5,7 @@ import { pull } from "../hub/pull.ts";
 import type { PullArgs } from "./args_weights.ts";
 import { requireCacheFolder } from "./cache.ts";
 import { UsageError } from "./errors.ts";
-import { leavingNothing } from "./interrupts.ts";
+import { leavingNothingWhenBusy } from "./interrupts.ts";
 import { mirror as mirrorOf } from "./mirror.ts";
 import { megabytes } from "./output.ts";
 import { Progress } from "./progress.ts";
@@ -30,12 +30,13 @@ export async function pullModel(args: PullArgs): Promise<number> {
     if (!quiet) warn(line);
   };
   try {
-    const { path, cached } = await leavingNothing(() =>
+    const { path, cached } = await leavingNothingWhenBusy((onCreated) =>
       pull(entry, folder, {
         ...args,
         url,
         onProgress: (done, total) => downloading.update(done, total, "MB"),
         onConvert: (done, total) => {
+          onCreated();
           downloading.clear();
           converting.update(done, total);
         },
