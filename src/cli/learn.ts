@@ -17,7 +17,7 @@ import type { Tuner } from "./fine_tune.ts";
 import { writeLearned } from "./learned_file.ts";
 import { checkClasses, checkFolds, foldersToLearn, type PhotosToLearn } from "./learn_folders.ts";
 import { selectModel } from "./model.ts";
-import { checkOutput } from "./outputs.ts";
+import { checkDiffers, checkOutput } from "./outputs.ts";
 import { hashPhotos, photoFeatures, rowsOf } from "./photo_features.ts";
 import { Progress } from "./progress.ts";
 import { type Judged, type Report, reportOf, reportText } from "./report.ts";
@@ -29,7 +29,10 @@ export async function learn(args: LearnArgs): Promise<number> {
   const start = performance.now(), { output, quiet } = args;
   await checkOutput(output);
   const folders = await foldersToLearn(args);
-  const options = modelOptions(args);
+  const options = modelOptions(args), { weights } = options;
+  if (args.headOnly && weights !== undefined) {
+    await checkDiffers("--output", output, output, weights, "the network that the layer needs");
+  }
   using device = await Device.open(options, "auto", (on) => loadWeights(selected, on, options));
   using selected = await selectModel(options, { hashes: true });
   const { model } = selected;

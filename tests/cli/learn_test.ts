@@ -306,13 +306,22 @@ Deno.test("weightsDigest() depends on all bytes of a download, also on its graph
   }
 });
 
-Deno.test("learn refuses to save an ONNX network before it computes anything", async () => {
+Deno.test("learn refuses to save an ONNX network, or to replace what a layer needs, before it computes anything", async () => {
   await using folder = await TempFolder.make();
   await writeLabelled(folder, "photos", 1);
   const from = fixture("onnx/torch.onnx"), output = `${folder.path}/a.safetensors`;
   const args = ["learn", "-q", "--from", from, `${folder.path}/photos`, "-o", output];
   const line = `${from} is an ONNX network, of which only a new layer can be saved: `;
   assertEquals(theError(await run(args), 2), `${line}add --head-only`);
+  const copy = await folder.write("copy.safetensors", "");
+  const onto = ["learn", "-q", "--from", copy, "--head-only", `${folder.path}/photos`, "-o", copy];
+  assertEquals(
+    theError(await run(onto), 2),
+    `--output is ${
+      JSON.stringify(copy)
+    }, which would replace ${copy}, the network that the layer ` +
+      "needs; choose another name",
+  );
   const all = [...args, "--fine-tune", "all"];
   assertEquals(theError(await run(all), 2), `${line}use --head-only, not --fine-tune`);
 });
