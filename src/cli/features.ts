@@ -34,7 +34,10 @@ export async function features(options: Options): Promise<number> {
     failures++;
     complain(line);
   };
-  const items = featuresOf(inputsOf(options, () => skipped++), model, device, { quiet, failed });
+  // no bar where results go to the same terminal
+  const showsBar = !quiet && (output !== undefined || !Deno.stdout.isTerminal());
+  const say = { quiet, showsBar, failed };
+  const items = featuresOf(inputsOf(options, () => skipped++), model, device, say);
   if (output === undefined) {
     for await (const { name: file, values } of items) {
       print(JSON.stringify({ file, features: [...values] }));
@@ -49,10 +52,14 @@ async function* featuresOf(
   inputs: ReturnType<typeof inputsOf>,
   model: Classifier,
   device: Device,
-  { quiet, failed }: { readonly quiet: boolean; readonly failed: (line: string) => void },
+  { quiet, showsBar, failed }: {
+    readonly quiet: boolean;
+    readonly showsBar: boolean;
+    readonly failed: (line: string) => void;
+  },
 ): AsyncGenerator<Features> {
   using stages = bulkStages(model.preprocessing, device, (images) => runFeatures(model, images));
-  const progress = new Progress("computing", !quiet && !Deno.stdout.isTerminal());
+  const progress = new Progress("computing", showsBar);
   let done = 0;
   for await (const outcome of outcomes(inputs, stages)) {
     progress.update(++done, undefined, "images");

@@ -91,6 +91,27 @@ Deno.test({
 });
 
 Deno.test({
+  name: "--features has a progress bar if it writes a file, and none where its lines go",
+  ignore: !hasScript,
+  fn: async () => {
+    await using folder = await TempFolder.make();
+    for (const i of Array(3).keys()) await Deno.copyFile(waves, `${folder.path}/${i}.png`);
+    // the clock runs fast, so that a bar appears
+    const clock =
+      "const { now } = performance; performance.now = () => 1000 * now.call(performance)";
+    const preload = await folder.write("clock.ts", clock);
+    for (const [output, hasBar] of [[` -o ${folder.path}/out.npy`, true], ["", false]] as const) {
+      const rest = `--preload ${preload} ${cli} -m alexnet-tiny --features ${folder.path}${output}`;
+      const line = `"$DENO" run -A ${rest}`;
+      const { code, stdout } = await shell(`script -qec ${shellQuote(line)} /dev/null`, {
+        env: { SHELL: "/bin/sh", TERM: "xterm" },
+      });
+      assertEquals([code, stdout.includes("computing ")], [0, hasBar], stdout);
+    }
+  },
+});
+
+Deno.test({
   name: "a progress bar fits a narrow terminal",
   ignore: !hasScript,
   fn: async () => {
