@@ -37,7 +37,7 @@ export interface Options {
   readonly preprocessing?: Partial<Preprocessing>;
   /** The seed of random weights; undefined for weights from a file. */
   readonly seed?: number;
-  /** What explain does; undefined for other commands. */
+  /** What explain and --show do; undefined for others. */
   readonly explain?: ExplainArgs;
   /** How to show pictures in the terminal; undefined to show none. */
   readonly show?: typeof showModes[number];

@@ -9,7 +9,7 @@ export const explainMethods = ["grad-cam", "saliency"] as const;
 /** How pictures are shown in a terminal; "auto" finds out what it supports. */
 export const showModes = ["auto", "kitty", "sixel", "truecolor", "256"] as const;
 
-/** What explain does. */
+/** What explain and --show do. */
 export interface ExplainArgs {
   /** The PNG to write. */
   readonly output?: string;
@@ -59,18 +59,22 @@ export function readExplain(
   const show = !shows ? {} : { show: oneOf("--show-as", values["show-as"] ?? "auto", showModes) };
   const other = otherOptions.find((name) => values[name] !== undefined && values[name] !== false);
   if (other && shows) throw new UsageError(`--show cannot be combined with --${other}`);
-  if (command !== "explain") return show;
+  const { output, html, method = "grad-cam" } = values;
+  const how = { method: oneOf("--method", method, explainMethods) };
+  if (command !== "explain") {
+    if (values.method !== undefined && !shows) throw new UsageError("--method needs --show");
+    return shows ? { explain: how, ...show } : {};
+  }
   if (inputs.length !== 1) {
     throw new UsageError(`explain takes one image, got ${inputs.length}; see --help`);
   }
-  const { output, html, method = "grad-cam" } = values;
   if (output === undefined && html === undefined && !shows) {
     throw new UsageError("explain needs -o FILE.png, --html FILE.html or --show");
   }
   if (values.class === "") throw new UsageError("--class is empty, must be a name or an index");
   if (output === "") throw new UsageError("--output is empty, must be a file");
   const explain = {
-    method: oneOf("--method", method, explainMethods),
+    ...how,
     ...output !== undefined && { output },
     ...html !== undefined && { html },
     ...values.class !== undefined && { class: values.class },

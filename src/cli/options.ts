@@ -36,7 +36,7 @@ export const options = {
   "shard": { type: "string", of: classify },
   "features": { type: "boolean", default: false, of: classify },
   "class": { type: "string", of: explain },
-  "method": { type: "string", of: explain },
+  "method": { type: "string", of: shows },
   "show": { type: "boolean", default: false, of: shows },
   "show-as": { type: "string", of: shows },
   "output": { type: "string", short: "o", of: shows },

@@ -102,7 +102,7 @@ async function infer<I extends Input, T>(
 }
 
 /** The error of an image; the message starts with the image's name. */
-function failure<I extends Input>(input: I, error: unknown): Failure<I> {
+export function failure<I extends Input>(input: I, error: unknown): Failure<I> {
   if (isPermissionError(error) || error instanceof ThreadStartError) throw error;
   const { name } = input, line = lineOf(error);
   return { input, error: line.startsWith(`${name}: `) ? line : `${name}: ${line}` };

@@ -4,10 +4,11 @@ import { drawHeatMap } from "../explain/draw.ts";
 import type { Options } from "./args.ts";
 import { classify, inputsOf, loadWeights } from "./classify.ts";
 import { Device } from "./device.ts";
-import { isPermissionError, lineOf } from "./errors.ts";
 import { explainImage, readPhoto } from "./explained.ts";
+import type { Input } from "./inputs.ts";
 import { selectModel } from "./model.ts";
 import { resultText } from "./output.ts";
+import { failure } from "./pipeline.ts";
 import { complain, hasPictures, noteSkipped, print } from "./terminal.ts";
 import { showPictures } from "./terminal_picture.ts";
 
@@ -18,23 +19,23 @@ export async function classifyAndShow(options: Options): Promise<number> {
   using selected = await selectModel(options);
   const { model } = selected;
   let failures = 0, skipped = 0;
-  const failed = (error: unknown) => {
-    if (isPermissionError(error)) throw error;
+  const failed = (input: Input, error: unknown) => {
+    const { error: line } = failure(input, error);
     failures++;
-    complain(lineOf(error));
+    complain(line);
   };
   for await (const input of inputsOf(options, () => skipped++)) {
-    const image = await readPhoto(input, options).catch(failed);
+    const image = await readPhoto(input, options).catch((error) => failed(input, error));
     if (!image) continue;
     await device.prepare(); // if that fails, all images do
     try {
       const { predictions, explanations: [explanation] } = await device.run(() =>
-        explainImage(model, image, {}, ([{ index }]) => [index])
+        explainImage(model, image, options.explain!, ([{ index }]) => [index])
       );
       print(resultText({ input: input.name, predictions: predictions.slice(0, options.topK) }));
       await showPictures([image, drawHeatMap(image, explanation)], options.show!);
     } catch (error) {
-      failed(error);
+      failed(input, error);
     }
   }
   if (!options.quiet) noteSkipped(skipped);

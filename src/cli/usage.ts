@@ -82,7 +82,7 @@ Classify options:
   -o, --output FILE.npy  write the features to FILE.npy for NumPy, and the names
                          of the images to FILE.txt
 
-Explain options (also --show, --show-as and -k):
+Explain options (also --show, --show-as and -k; --show also has --method):
   -o, --output FILE      write the photo with the heat map as a PNG
       --html FILE        write a report as an HTML page: heat maps of three
                          classes, activations, filters, and the time of each

@@ -131,9 +131,8 @@ Deno.test("readArgs() accepts --shard for classify only", () => {
 
 Deno.test("readArgs() refuses options that a command does not use, also with their default values", () => {
   const used = {
-    classify:
-      "classes seed top-k backend precision files-from resume shard features show show-as " +
-      "output json jsonl verbose",
+    classify: "classes seed top-k backend precision files-from resume shard features method show " +
+      "show-as output json jsonl verbose",
     evaluate: "classes seed backend precision html json jsonl verbose",
     explain: "classes seed top-k backend precision class method show show-as output html verbose",
     serve: "classes seed backend precision host port max-bytes max-pixels memory cors verbose",

@@ -13,6 +13,8 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "../assert.ts";
+import { smallModel } from "../models/onnx/models.ts";
+import { halves, node } from "../weights/onnx/helpers.ts";
 import { cli, run, shell, TempFolder, theError } from "./run.ts";
 import { shellQuote } from "../../src/cli/permissions.ts";
 
@@ -157,6 +159,10 @@ Deno.test("readCommand() accepts the options of explain for explain only", async
     await error("summary", "--show"),
     /^--show is for classify and explain, not for summary; leave it out$/,
   );
+  assertEquals(await error("a.png", "--method", "saliency"), "--method needs --show");
+  const shown = await readCommand(["a.png", "--show", "--method=saliency"]);
+  assert(shown.command === "classify");
+  assertEquals([shown.show, shown.explain], ["auto", { method: "saliency" }]);
   assertMatch(
     await error("a.png", "--show-as", "ascii"),
     /^--show-as is "ascii", must be auto, kitty/,
@@ -226,12 +232,20 @@ Deno.test({
           "/dev/null",
         { env: { SHELL: "/bin/sh", TERM: "xterm", COLORTERM: "" } },
       );
-    const [failed, shown] = await Promise.all([
+    const nodes = [node("Flatten", ["x"], ["f"]), node("Gemm", ["f", "w"], ["y"], { transB: 1 })];
+    const linear = smallModel({ nodes, tensors: [halves("w", 2, 48)] });
+    const flat = await folder.write("flat.onnx", linear);
+    const [failed, shown, explained, drawn] = await Promise.all([
       inTerminal(`--weights ${weights}`),
       inTerminal(model.join(" ")),
+      inTerminal(`-q --weights ${flat}`),
+      inTerminal(`-q --weights ${flat} --method saliency`),
     ]);
     assertEquals(failed.stdout.split("checksum is wrong").length, 2, failed.stdout);
-    assertStringIncludes(shown.stdout, "skipped 1 file without an image's extension");
+    assertStringIncludes(shown.stdout, "skipped 2 files without an image's extension");
     assertEquals([failed.code, shown.code], [1, 0]);
+    // a network without feature maps: each error names its photo, and what it says helps
+    assertMatch(explained.stdout, /2\.jpg: OnnxNetwork: Grad-CAM needs .*; use --method saliency/);
+    assertEquals([explained.code, drawn.code], [1, 0], drawn.stdout);
   },
 });
