@@ -207,13 +207,18 @@ class Checkpoint {
     }
   }
 
+  /** Saves a run, unless the cache is read-only or full. */
   async save(trainer: Trainer): Promise<void> {
     const { path } = this;
     if (path === undefined) return;
     const bytes = await saveCheckpoint(trainer);
     // deno-lint-ignore require-await -- the sink is synchronous
     const write = async (sink: ByteSink) => sink.write(0, bytes);
-    await leavingNothing(() => replaceFile(path, write));
+    try {
+      await leavingNothing(() => replaceFile(path, write));
+    } catch (error) {
+      if (!isSystemError(error)) throw error;
+    }
   }
 
   async remove(): Promise<void> {

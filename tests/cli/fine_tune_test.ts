@@ -8,6 +8,7 @@ import { loadModel } from "../../src/models/load_model.ts";
 import { createModel } from "../../src/models/registry.ts";
 import { saveModel } from "../../src/models/save_model.ts";
 import { assert, assertEquals, assertMatch, assertRejects } from "../assert.ts";
+import { ioError } from "../faults/inject.ts";
 import { writeLabelled } from "./labelled_photos.ts";
 import { cli, fixture, run, TempFolder, theError } from "./run.ts";
 
@@ -77,6 +78,30 @@ Deno.test("learn --fine-tune changes only the last blocks, and goes on after an 
   const photos = `${folder.path}/photos`;
   const line = theError(await run([...many, `${folder.path}/c.safetensors`, photos], { env }), 2);
   assertMatch(line, /^--fine-tune is 99, but AlexNetTiny has \d+ blocks$/);
+});
+
+Deno.test("learn --fine-tune goes on if the cache is full", async () => {
+  await using folder = await TempFolder.make();
+  await writeLabelled(folder, "photos", 1);
+  const output = `${folder.path}/a.safetensors`, cache = `${folder.path}/cache`;
+  const tuning = ["--from", "alexnet-tiny", "--fine-tune", "1", "--epochs", "1"];
+  const { rename } = Deno;
+  let checkpoints = 0;
+  Deno.rename = async (from, to) => {
+    if (!String(to).startsWith(cache)) return await rename(from, to);
+    checkpoints++;
+    throw ioError();
+  };
+  try {
+    const args = ["learn", "-q", ...tuning, `${folder.path}/photos`, "-o", output];
+    const { code, stderr } = await run(args, { env: { PEMBROKE_CACHE: cache } });
+    assertEquals([code, stderr, checkpoints], [0, "", 1]);
+  } finally {
+    Deno.rename = rename;
+  }
+  assert((await Deno.stat(output)).size > 0);
+  const left = await Array.fromAsync(Deno.readDir(`${cache}/features`), ({ name }) => name);
+  assertEquals(left.filter((name) => !name.endsWith(".bin")), []);
 });
 
 Deno.test("learn --head-only makes a small file that finds its network", async () => {
