@@ -45,7 +45,7 @@ Model options (classify, evaluate, explain, serve, summary):
                          squeezenet once (0.7 MB). If that fails, it uses the
                          bundled ${bundledNetwork}. For summary, the default is
                          always ${bundledNetwork}
-      --offline          never download a model
+      --offline          never download the default model
       --base FILE        the network that a file of learn --head-only was
                          trained on (default: found among the pulled models)
       --preprocessing J  JSON that replaces parts of the model's preprocessing,
