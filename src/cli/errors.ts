@@ -26,31 +26,34 @@ export function isSystemError(error: unknown): boolean {
 /** An error that names the file. Missing permissions and this library's errors pass unchanged. */
 export function asFileError(name: string, error: unknown): Error {
   if (isPermissionError(error) || error instanceof PembrokeError) return error;
-  const isMissing = error instanceof Deno.errors.NotFound;
-  const reason = isMissing && name.includes("\ufffd") ? notUtf8 : reasonOf(error);
+  const reason = isMissing(error) ? missing(name, "no such file") : reasonOf(error);
   return new FileError(name, reason, { cause: error });
 }
 
-/** Deno replaces what it cannot decode, and then finds no such file. */
-const notUtf8 = "no such file; if its name is not UTF-8, rename it";
-
 /** As {@linkcode asFileError}, for a file to write. */
 export function asWriteError(name: string, error: unknown): Error {
-  const missing = error instanceof Deno.errors.NotFound ||
-    error instanceof Deno.errors.NotADirectory;
-  if (missing) {
-    const reason = /^https?:/i.test(name)
-      ? "is a URL, must be a file to write"
-      : "its folder does not exist";
-    return new FileError(name, reason, { cause: error });
-  }
-  if (!(error instanceof Deno.errors.PermissionDenied)) return asFileError(name, error);
-  return new FileError(name, "not writable (file permissions)", { cause: error });
+  const reason = isMissing(error)
+    ? missing(name, "its folder does not exist")
+    : error instanceof Deno.errors.PermissionDenied
+    ? "not writable (file permissions)"
+    : undefined;
+  return reason === undefined
+    ? asFileError(name, error)
+    : new FileError(name, reason, { cause: error });
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory;
+}
+
+/** What is wrong with a name that leads nowhere. */
+function missing(name: string, otherwise: string): string {
+  if (/^https?:/i.test(name)) return "is a URL, must be a path";
+  // Deno replaces what it cannot decode, and then finds no such file
+  return name.includes("\ufffd") ? `${otherwise}; if its name is not UTF-8, rename it` : otherwise;
 }
 
 function reasonOf(error: unknown): string {
-  if (error instanceof Deno.errors.NotFound) return "no such file";
-  if (error instanceof Deno.errors.NotADirectory) return "no such file";
   if (error instanceof Deno.errors.PermissionDenied) return "not readable (file permissions)";
   if (error instanceof Deno.errors.IsADirectory) return "is a folder";
   return systemReason(error instanceof Error ? error.message : String(error));

@@ -1,5 +1,5 @@
 import { bar, percent, resultText, timingsText } from "../../src/cli/output.ts";
-import { asWriteError, lineOf } from "../../src/cli/errors.ts";
+import { asFileError, asWriteError, lineOf } from "../../src/cli/errors.ts";
 import { printable } from "../../src/cli/terminal.ts";
 import { createBackend } from "../../src/backend/mod.ts";
 import { FileError, PembrokeError } from "../../src/errors.ts";
@@ -115,9 +115,13 @@ Deno.test("lineOf() says what to do in the command, where the library names its 
   }
 });
 
-Deno.test("errors of the system say neither their number nor the call, and outputs are no URLs", () => {
+Deno.test("errors of the system say neither their number nor the call, and some files are no URLs", () => {
   const full = new Error("No space left on device (os error 28), write 'a.npy'");
   assertEquals(asWriteError("a.npy", full).message, "a.npy: no space left on device");
-  const missing = asWriteError("https://a.test/b.npy", new Deno.errors.NotFound());
-  assertEquals(missing.message, "https://a.test/b.npy: is a URL, must be a file to write");
+  const missing = new Deno.errors.NotFound(), url = "https://a.test/b.npy";
+  for (const convert of [asFileError, asWriteError]) {
+    assertEquals(convert(url, missing).message, `${url}: is a URL, must be a path`);
+  }
+  assertEquals(asFileError("a", missing).message, "a: no such file");
+  assertEquals(asWriteError("a/b", missing).message, "a/b: its folder does not exist");
 });
