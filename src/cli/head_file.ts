@@ -41,7 +41,7 @@ export async function joinHead(
       if (!(error instanceof FileError)) throw error; // another one may fit
     }
   }
-  const reason = `holds only the last layer of a ${architecture}; pass the file that it was ` +
+  const reason = `holds only the last layer of ${architecture}; pass the file that it was ` +
     "learned from with --base";
   throw new FileError(String(place), reason);
 }
