@@ -3,16 +3,23 @@
 import { createBackend } from "../backend/mod.ts";
 import { FileError } from "../errors.ts";
 import { findCatalogueEntry } from "../hub/catalogue.ts";
-import type { Description } from "../models/description.ts";
+import { type Description, onnxArchitecture } from "../models/description.ts";
 import { openInput } from "../models/load.ts";
-import { loadModel } from "../models/load_model.ts";
+import { loadModel, modelFor } from "../models/load_model.ts";
 import { bundledWeights, isShipped } from "../models/bundled.ts";
 import { saveModel } from "../models/save_model.ts";
-import { bytesSource, type WeightsFile } from "../weights/mod.ts";
+import type { Classifier } from "../models/mod.ts";
+import { bytesSource, type WeightsFile, writeSafetensors } from "../weights/mod.ts";
 import type { Options } from "./args.ts";
 import { searchCache } from "./cache.ts";
 import { asFileError, isSystemError } from "./errors.ts";
 import { pathOf } from "./inputs.ts";
+
+/** The weights of a whole network, and how it is created from them. */
+export interface JoinedHead {
+  readonly file: WeightsFile;
+  readonly modelFor: typeof modelFor;
+}
 
 /**
  * The whole network of a last layer. Its other layers come from `--base`, or else from those that were
@@ -25,7 +32,7 @@ export async function joinHead(
   { base }: Options,
   place: string | URL,
   { architecture }: Description,
-): Promise<WeightsFile> {
+): Promise<JoinedHead> {
   using backend = await createBackend({ device: "wasm" });
   const candidates = base !== undefined
     ? [pathOf(base)]
@@ -35,15 +42,44 @@ export async function joinHead(
   for (const candidate of candidates) {
     try {
       using model = await loadModel({ backend, weights: place, base: candidate, precision: "f32" });
-      return await openInput(bytesSource(await saveModel(model), String(place)));
+      const isOnnx = model.network === undefined;
+      const bytes = isOnnx ? await valuesOf(model) : await saveModel(model);
+      const file = await openInput(bytesSource(bytes, String(place)));
+      return { file, modelFor: isOnnx ? graphOf(candidate, model) : modelFor };
     } catch (error) {
       if (base !== undefined) throw isSystemError(error) ? asFileError(base, error) : error;
       if (!(error instanceof FileError)) throw error; // another one may fit
     }
   }
-  const reason = `holds only the last layer of ${architecture}; pass the file that it was ` +
+  const network = architecture === onnxArchitecture ? "an ONNX network" : architecture;
+  const reason = `holds only the last layer of ${network}; pass the file that it was ` +
     "learned from with --base";
   throw new FileError(String(place), reason);
+}
+
+/** The values of a network as a file: the graph of an ONNX network cannot be saved. */
+async function valuesOf(model: Classifier): Promise<Uint8Array<ArrayBuffer>> {
+  const tensors = [...model.stateDict()].map(async ([name, { shape, tensor }]) => ({
+    ...{ name, shape, dtype: "F32" as const },
+    data: await tensor!.read(),
+  }));
+  return writeSafetensors(await Promise.all(tensors));
+}
+
+/** Creates networks with the graph of an ONNX file, and the last layer of another network. */
+function graphOf(
+  onnx: string | URL,
+  { classes, preprocessing, temperature }: Classifier,
+): typeof modelFor {
+  return async (_, options = {}, name) => {
+    using file = await openInput(onnx);
+    const { precision = "f32", classes: names = classes } = options;
+    const own = { preprocessing, ...options, precision, classes: undefined };
+    const model = await modelFor(file, own, name);
+    model.useLinearHead(names);
+    model.temperature = temperature;
+    return model;
+  };
 }
 
 /** The files in the cache with a network. */

@@ -16,6 +16,7 @@ import type { ClassName } from "../models/imagenet_classes.ts";
 import type { WeightsFile } from "../weights/mod.ts";
 import { asFileError, isSystemError, UsageError } from "./errors.ts";
 import type { Digest } from "./feature_cache.ts";
+import type { JoinedHead } from "./head_file.ts";
 import { isWebUrl, pathOf } from "./inputs.ts";
 import { defaultName, pullCommand, script } from "./pull_command.ts";
 import type { HashedDownload } from "./hashed_download.ts";
@@ -127,14 +128,17 @@ async function fromFile(
   const isLocal = typeof place === "string" && !isWebUrl(place);
   const isHashed = hashes && isWebUrl(String(place));
   let source: CheckedSource | undefined, opened: WeightsFile | undefined;
-  let download: HashedDownload | undefined;
+  let download: HashedDownload | undefined, joined: JoinedHead | undefined;
   const open = async (): Promise<WeightsFile> => {
     source = isLocal ? await checkedFile(place) : undefined;
     download = isHashed ? await startHashed(String(place)) : undefined;
     try {
       opened = await openInput(source ?? download?.source ?? place);
       const description = readDescription(opened);
-      if (description?.base !== undefined) return await withBase(options, place, description);
+      if (description?.base !== undefined) {
+        joined = await withBase(options, place, description);
+        return joined.file;
+      }
       if (options.base === undefined) return opened;
       throw new UsageError(
         `--base is for weights with only a last layer, but ${weights} has all layers; leave it out`,
@@ -155,7 +159,7 @@ async function fromFile(
     model = await withOverrides(
       options,
       labels,
-      (overrides) => modelFor(file, { precision, ...overrides }, requested),
+      (overrides) => (joined?.modelFor ?? modelFor)(file, { precision, ...overrides }, requested),
     );
   } catch (error) {
     close();
@@ -203,7 +207,7 @@ async function withBase(
   options: Options,
   head: string | URL,
   description: Description,
-): Promise<WeightsFile> {
+): Promise<JoinedHead> {
   const { joinHead } = await import("./head_file.ts");
   return await joinHead(options, head, description);
 }

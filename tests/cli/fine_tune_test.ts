@@ -1,13 +1,14 @@
 /** `learn --fine-tune` and `--head-only`. */
 
 import { blocksOf } from "../../src/cli/fine_tune.ts";
+import { decodeImage } from "../../src/image/decode.ts";
 import { createBackend } from "../../src/backend/mod.ts";
 import { readCommand } from "../../src/cli/args.ts";
 import { selectModel } from "../../src/cli/model.ts";
 import { loadModel } from "../../src/models/load_model.ts";
 import { createModel } from "../../src/models/registry.ts";
 import { saveModel } from "../../src/models/save_model.ts";
-import { assert, assertEquals, assertMatch, assertRejects } from "../assert.ts";
+import { assert, assertAlmostEquals, assertEquals, assertMatch, assertRejects } from "../assert.ts";
 import { ioError } from "../faults/inject.ts";
 import { writeLabelled } from "./labelled_photos.ts";
 import { cli, fixture, run, TempFolder, theError } from "./run.ts";
@@ -124,6 +125,34 @@ Deno.test("learn --head-only makes a small file that finds its network", async (
   assertEquals(alone, "--base needs --weights, a file with only a last layer");
   const whole = theError(await run(["-q", "--weights", other, "--base", other, photo]), 2);
   assertMatch(whole, /^--base is for weights with only a last layer, but .* has all layers/);
+});
+
+Deno.test("a file of learn --head-only from an ONNX network works with --base", async () => {
+  await using folder = await TempFolder.make();
+  await writeLabelled(folder, "photos", 2);
+  const base = fixture("networks/squeezenet1_1.onnx"), photos = `${folder.path}/photos`;
+  const head = `${folder.path}/head.safetensors`, photo = `${photos}/coffee/1.png`;
+  const learn = ["learn", "-q", "--from", base, "--head-only", photos, "-o", head];
+  assertEquals((await run(learn)).code, 0);
+  const alone = theError(await run(["-q", "--weights", head, photo]), 1);
+  assertMatch(alone, /: holds only the last layer of an ONNX network; pass the file .* --base$/);
+
+  using model = await loadModel({ weights: head, base });
+  const expected = await model.classify(await decodeImage(await Deno.readFile(photo)));
+  const joined = ["-q", "--weights", head, "--base", base];
+  const { stdout } = await run([...joined, "--jsonl", photo]);
+  const { predictions } = JSON.parse(stdout);
+  assertEquals(
+    predictions.map(({ label }: { label: string }) => label),
+    expected.map(({ label }) => label),
+  );
+  for (const [i, { probability }] of expected.entries()) {
+    assertAlmostEquals(predictions[i].probability, probability, 1e-4);
+  }
+  const classes = await folder.write("classes.txt", "a\nb\nc\n");
+  const named = await run([...joined, "--classes", classes, "--precision", "int8", photo]);
+  assertMatch(named.stdout, / [abc]\n.* [abc]\n.* [abc]\n$/);
+  assertMatch((await run(["summary", ...joined])).stdout, / → 3 features/);
 });
 
 Deno.test({
