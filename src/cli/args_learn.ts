@@ -15,6 +15,8 @@ export interface LearnArgs {
   readonly output: string;
   /** The network to start from: a name, a file or a URL; undefined for the default one. */
   readonly from?: string;
+  /** The network that `from` belongs to, if that has only a last layer; undefined for a cached one. */
+  readonly base?: string;
   /** The number of last blocks to train, too. */
   readonly fineTune: number | "all";
   /** Passes over the photos for `fineTune`. */
@@ -41,6 +43,7 @@ photos for each class):
   -o, --output FILE      the file to write, which ends in .safetensors
       --from NAME        the network to start from: a name that pull takes, a
                          file or a URL (default: as for classify)
+      --base FILE        as for classify, for a file of --head-only
       --fine-tune N      also train the last N blocks of the network, or all
       --epochs N         passes over the photos for --fine-tune (default 10)
       --holdout SHARE    the share of each class to measure on (default 0.2);
@@ -66,6 +69,7 @@ export function readLearnArgs(args: readonly string[]): LearnArgs {
     options: {
       "output": { type: "string", short: "o" },
       "from": { type: "string" },
+      "base": { type: "string" },
       "fine-tune": { type: "string", default: "0" },
       "epochs": { type: "string" },
       "holdout": { type: "string" },
@@ -81,7 +85,7 @@ export function readLearnArgs(args: readonly string[]): LearnArgs {
       "no-color": { type: "boolean", default: false },
     },
   }, "learn");
-  const { output, from, val, quiet, verbose } = values;
+  const { output, from, base, val, quiet, verbose } = values;
   if (!folder || more.length > 0) {
     throw new UsageError("learn takes one folder, with a subfolder of photos for each class");
   }
@@ -90,6 +94,10 @@ export function readLearnArgs(args: readonly string[]): LearnArgs {
     throw new UsageError(`--output is ${JSON.stringify(output)}, must end in .safetensors`);
   }
   if (from === "") throw new UsageError("--from is empty, must be a name, a file or a URL");
+  if (base === "") throw new UsageError("--base is empty, must be a file or URL");
+  if (base !== undefined && from === undefined) {
+    throw new UsageError("--base needs --from, a file with only a last layer");
+  }
   if (val === "") throw new UsageError("--val is empty, must be a folder");
   const measures = (["holdout", "val", "folds"] as const).filter((name) =>
     values[name] !== undefined
@@ -114,6 +122,7 @@ export function readLearnArgs(args: readonly string[]): LearnArgs {
     folder,
     output,
     from,
+    ...base !== undefined && { base },
     fineTune,
     epochs: positive("--epochs", values.epochs ?? "10"),
     holdout: share("--holdout", values.holdout ?? "0.2"),

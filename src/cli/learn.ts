@@ -29,9 +29,10 @@ export async function learn(args: LearnArgs): Promise<number> {
   const start = performance.now(), { output, quiet } = args;
   await checkOutput(output);
   const folders = await foldersToLearn(args);
-  const options = modelOptions(args), { weights } = options;
-  if (args.headOnly && weights !== undefined) {
-    await checkDiffers("--output", output, output, weights, "the network that the layer needs");
+  const options = modelOptions(args);
+  for (const file of args.headOnly ? [options.weights, options.base] : []) {
+    if (file === undefined) continue;
+    await checkDiffers("--output", output, output, file, "the network that the layer needs");
   }
   using device = await Device.open(options, "auto", (on) => loadWeights(selected, on, options));
   using selected = await selectModel(options, { hashes: true });
@@ -79,12 +80,13 @@ async function startTuner(options: Parameters<typeof Tuner.prepare>[0]): Promise
 }
 
 /** The options of the network to start from, in float32: others cannot be trained or saved. */
-function modelOptions({ from, backend, offline, quiet, verbose }: LearnArgs): Options {
+function modelOptions({ from, base, backend, offline, quiet, verbose }: LearnArgs): Options {
   const isName = from !== undefined && (isNetworkName(from) || findCatalogueEntry(from));
   return {
     command: "classify",
     inputs: [],
     ...isName ? { model: from } : { weights: from },
+    ...base !== undefined && { base },
     precision: "f32",
     topK: 5,
     backend,

@@ -141,7 +141,9 @@ async function fromFile(
       }
       if (options.base === undefined) return opened;
       throw new UsageError(
-        `--base is for weights with only a last layer, but ${weights} has all layers; leave it out`,
+        `--base is for weights with only a last layer, but ${
+          weights ?? place
+        } has all layers; leave it out`,
       );
     } catch (error) {
       opened?.close();

@@ -68,7 +68,9 @@ function requiredPermissions(
     case "learn":
       // the cache has the default network, and keeps features
       ["--allow-env", "--allow-read", "--allow-write"].forEach((flag) => flags.add(flag));
-      if (isWebUrl(parsed.from ?? script)) hosts.add(new URL(parsed.from ?? script).host);
+      for (const place of [parsed.from ?? script, parsed.base ?? "-"]) {
+        if (isWebUrl(place)) hosts.add(new URL(place).host);
+      }
       break;
     default: {
       const { inputs, weights, seed } = parsed;

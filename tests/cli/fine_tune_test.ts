@@ -153,6 +153,12 @@ Deno.test("a file of learn --head-only from an ONNX network works with --base", 
   const named = await run([...joined, "--classes", classes, "--precision", "int8", photo]);
   assertMatch(named.stdout, / [abc]\n.* [abc]\n.* [abc]\n$/);
   assertMatch((await run(["summary", ...joined])).stdout, / → 3 features/);
+
+  // learning starts from both files, too
+  const next = `${folder.path}/next.safetensors`, both = ["--from", head, "--base", base];
+  assertEquals((await run(["learn", "-q", ...both, "--head-only", photos, "-o", next])).code, 0);
+  using again = await loadModel({ weights: next, base });
+  assertEquals(again.numClasses, 3);
 });
 
 Deno.test({

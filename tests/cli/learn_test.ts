@@ -209,6 +209,8 @@ Deno.test("learn reports folders and options that it cannot use in one error", a
     '--holdout is "1.5", must be a number between 0 and 1, such as 0.2',
   );
   assertEquals(await usage("photos", ...out, "--epochs", "3"), "--epochs needs --fine-tune");
+  const needsFrom = "--base needs --from, a file with only a last layer";
+  assertEquals(await usage("photos", ...out, "--base", "a"), needsFrom);
 });
 
 Deno.test("learn has at most as many folds as photos", async () => {
@@ -313,15 +315,15 @@ Deno.test("learn refuses to save an ONNX network, or to replace what a layer nee
   const args = ["learn", "-q", "--from", from, `${folder.path}/photos`, "-o", output];
   const line = `${from} is an ONNX network, of which only a new layer can be saved: `;
   assertEquals(theError(await run(args), 2), `${line}add --head-only`);
-  const copy = await folder.write("copy.safetensors", "");
-  const onto = ["learn", "-q", "--from", copy, "--head-only", `${folder.path}/photos`, "-o", copy];
-  assertEquals(
-    theError(await run(onto), 2),
-    `--output is ${
-      JSON.stringify(copy)
-    }, which would replace ${copy}, the network that the layer ` +
-      "needs; choose another name",
-  );
+  const copy = await folder.write("copy.safetensors", ""), quoted = JSON.stringify(copy);
+  for (const network of [["--from", copy], ["--from", from, "--base", copy]]) {
+    const onto = ["learn", "-q", ...network, "--head-only", `${folder.path}/photos`, "-o", copy];
+    assertEquals(
+      theError(await run(onto), 2),
+      `--output is ${quoted}, which would replace ${copy}, the network that the layer needs; ` +
+        "choose another name",
+    );
+  }
   const all = [...args, "--fine-tune", "all"];
   assertEquals(theError(await run(all), 2), `${line}use --head-only, not --fine-tune`);
 });
