@@ -118,9 +118,10 @@ export interface FeatureStatistics {
 
 /**
  * The least deviation of a feature, as a share of the mean deviation of all features. Weights are
- * divided by deviations, so that of a nearly constant feature would be too large for float16.
+ * divided by deviations. So the weight of a nearly constant feature would be too large for float16, and
+ * too large beside the others in 8 bits.
  */
-const leastShare = 1e-4;
+const leastShare = 0.1;
 
 /** Computes the mean and the deviation of each feature. */
 export function statisticsOf({ values, count }: FeatureRows): FeatureStatistics {

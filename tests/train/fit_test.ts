@@ -192,25 +192,26 @@ Deno.test("fit() does not choose a weight decay with which training diverges", a
   assertEquals(lowestLoss(scores), 3);
 });
 
-Deno.test("a nearly constant feature gets a weight that fits in float16", async () => {
+Deno.test("a nearly constant feature gets a weight that fits in float16 and in 8 bits", async () => {
   using backend = await createBackend({ device: "wasm", threads: 1 });
   const generator = new RandomGenerator(1), rows = 20, count = 8;
   const values = new Float32Array(rows * count);
   generator.normal(values, 0, 1);
   for (let i = 0; i < rows; i++) values[i * count] = i === 3 ? 1e-7 : 0; // nearly constant
   for (let i = 0; i < rows; i++) values[i * count + 1] = 5; // constant
-  for (let i = 0; i < rows; i++) values[i * count + 2] *= 1e-3; // small
+  for (let i = 0; i < rows; i++) values[i * count + 2] *= 0.2; // small
   const features = { values, count, labels: Int32Array.from({ length: rows }, (_, i) => i % 2) };
   const statistics = statisticsOf(features), { std } = statistics;
-  assertAlmostEquals(std[0], 1e-4 * 5 / 8, 2e-5);
+  assertAlmostEquals(std[0], 0.1 * 5.2 / 8, 0.02);
   assertEquals(std[1], 1);
-  assertEquals(std[2] > 5e-4 && std[2] < 2e-3, true);
+  assertEquals(std[2] > 0.1 && std[2] < 0.4, true);
   using uploaded = new UploadedRows(backend, standardized(features, statistics));
   const options = { classes: 2, weightDecays: [1], lr: 0.05, steps: 20 };
   using linear = await trainLinears(uploaded, options);
   const { weight } = await foldedWeights(linear, statistics);
   assertEquals(weight.every((value) => Math.abs(value) < 65504), true, `${weight}`);
   assertEquals(weight[0] !== 0, true);
+  assertEquals(Math.abs(weight[0]) < 4 * Math.abs(weight[2]), true, `${weight}`); // the step in 8 bits
 });
 
 Deno.test("fit() leaves the model alone when it is cancelled or refuses", async () => {
