@@ -121,6 +121,22 @@ Deno.test("decodeImage() decodes several images at once", async () => {
   }
 });
 
+Deno.test("decodeImage() empties the canvas, whose pixels Deno would keep for ever", async () => {
+  const original = globalThis.OffscreenCanvas, made: OffscreenCanvas[] = [];
+  globalThis.OffscreenCanvas = class extends original {
+    constructor(width: number, height: number) {
+      super(width, height);
+      made.push(this);
+    }
+  };
+  try {
+    await decodeImage(readImage("cmyk.jpg"));
+    assertEquals(made.map(({ width, height }) => [width, height]), [[0, 0]]);
+  } finally {
+    globalThis.OffscreenCanvas = original;
+  }
+});
+
 Deno.test("decodeImage() accepts exactly maxPixels, and rejects one more", async () => {
   const image = await decodeImage(readImage("rgb.png"), { maxPixels: 40 * 27 });
   assertEquals(image.width, 40);

@@ -53,15 +53,18 @@ interface Context2d {
 async function readPixels(bitmap: ImageBitmap, context: DecodeContext): Promise<RgbImage> {
   const { width, height } = bitmap;
   const canvas = new OffscreenCanvas(width, height);
-  const context2d = canvas.getContext("2d") as Context2d | null;
-  if (context2d) {
-    context2d.drawImage(bitmap, 0, 0);
-    return fromRgba(context2d.getImageData(0, 0, width, height));
+  try {
+    const context2d = canvas.getContext("2d") as Context2d | null;
+    if (context2d) {
+      context2d.drawImage(bitmap, 0, 0);
+      return fromRgba(context2d.getImageData(0, 0, width, height));
+    }
+    // Deno has no 2D context, but it can render a bitmap and export the canvas as PNG.
+    canvas.getContext("bitmaprenderer")!.transferFromImageBitmap(bitmap);
+    const blob = await canvas.convertToBlob({ type: "image/png" });
+    const png = new Uint8Array(await blob.arrayBuffer());
+    return await decodePng(png, { ...context, size: { width, height } });
+  } finally {
+    canvas.width = canvas.height = 0; // Deno would never free its pixels
   }
-  // Deno has no 2D context, but it can render a bitmap and export the canvas as PNG.
-  canvas.getContext("bitmaprenderer")!.transferFromImageBitmap(bitmap);
-  const png = new Uint8Array(
-    await (await canvas.convertToBlob({ type: "image/png" })).arrayBuffer(),
-  );
-  return decodePng(png, { ...context, size: { width, height } });
 }
