@@ -120,7 +120,10 @@ async function decodeWithHeader(
         `${size.width}×${size.height}`,
     );
   }
-  const upright = applyOrientation(image, orientation);
+  const upright = applyOrientation(
+    image,
+    typeof orientation === "function" ? await orientation() : orientation,
+  );
   if (upright !== image) release(image.data);
   return upright;
 }

@@ -8,7 +8,6 @@ import { ArgumentError, FileError, TooLargeError } from "../errors.ts";
 import { kindOf } from "../kinds.ts";
 import type { Format, Size } from "./formats/format.ts";
 import { detectFormat } from "./formats/mod.ts";
-import type { Orientation } from "./orient.ts";
 
 /** Limits on images. */
 export interface HeaderOptions {
@@ -23,7 +22,7 @@ export interface ImageHeader {
   readonly format: Format;
   /** The size as stored, before orientation is applied. */
   readonly size: Size;
-  readonly orientation: Orientation;
+  readonly orientation: ReturnType<Format["readOrientation"]>;
   /** The memory in bytes that decoding takes at most, including the pixels but not the file. */
   readonly memory: number;
 }

@@ -2,6 +2,7 @@
 
 import { FileError, TooLargeError } from "../../src/errors.ts";
 import { decodeImage } from "../../src/image/decode.ts";
+import { imageMemory } from "../../src/image/header.ts";
 import { assert, assertEquals, assertMatch, assertRejects } from "../assert.ts";
 import { concat, pngChunk, readCases, readFault, readImage } from "./fixtures.ts";
 import { scansJpeg } from "./hostile.ts";
@@ -103,6 +104,58 @@ Deno.test("decodeImage() ignores an EXIF orientation that is not one SHORT", asy
   }
   for (const count of [0, 2]) {
     assertEquals(await size({ 7: count }), [40, 27], `count ${count}`);
+  }
+});
+
+Deno.test("decodeImage() reads the orientation that ImageMagick writes into a PNG as text", async () => {
+  const image = readImage("rgb.png"),
+    withChunk = (type: string, content: Uint8Array) =>
+      concat(image.subarray(0, -12), pngChunk(type, content), image.subarray(-12));
+  // little-endian, with one entry
+  const exif = concat("II*\0", [
+    8,
+    0,
+    0,
+    0,
+    1,
+    0,
+    0x12,
+    1,
+    3,
+    0,
+    1,
+    0,
+    0,
+    0,
+    6,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+  ]);
+  const digits = Array.from(concat("Exif\0\0", exif), (byte) => byte.toString(16).padStart(2, "0"));
+  const text = `\nexif\n      32\n${digits.join("").replace(/.{11}/g, "$&\n")}\n`;
+  const stream = new Blob([text]).stream().pipeThrough(new CompressionStream("deflate"));
+  const deflated = new Uint8Array(await new Response(stream).arrayBuffer());
+  const expected = withChunk("eXIf", exif), upright = await decodeImage(expected);
+  assertEquals([upright.width, upright.height], [27, 40]);
+  const keyword = "Raw profile type exif\0";
+  for (
+    const bytes of [
+      withChunk("tEXt", concat(keyword, text)),
+      withChunk("zTXt", concat(keyword, [0], deflated)),
+      withChunk("zTXt", concat(keyword, [0], deflated.subarray(0, -4))), // without its checksum
+    ]
+  ) {
+    assertEquals(await decodeImage(bytes), upright);
+    assert(imageMemory(bytes) >= imageMemory(image) + 3 * 40 * 27, "a turned copy");
+  }
+  for (const content of [[], [0], [0, 1, 2, 3], concat([0], text)]) {
+    const { width } = await decodeImage(withChunk("zTXt", concat(keyword, content)));
+    assertEquals(width, 40);
   }
 });
 

@@ -12,6 +12,7 @@ import { damaged, truncated } from "../formats/bytes.ts";
 import type { DecodeContext } from "../formats/format.ts";
 import { readPngChunks } from "../formats/png_chunks.ts";
 import { INPUT_BYTES, passesOf, samplesOf } from "../formats/png_layout.ts";
+import { type Orientation, readOrientation } from "../orient.ts";
 import type { RgbImage } from "../pixels.ts";
 import { Inflater } from "./inflate.ts";
 import { unfilter } from "./png_filter.ts";
@@ -72,6 +73,29 @@ export async function decodePng(bytes: Uint8Array, context: DecodeContext): Prom
     inflater.cancel();
   }
   return { ...size, data };
+}
+
+/** Bytes of EXIF data as text to read: more than the largest of a JPEG takes. */
+const TEXT_BYTES = 2 ** 18;
+
+/**
+ * Reads the orientation of EXIF data as text: an empty line, one with a name, one with the length, and
+ * hexadecimal digits. Malformed data counts as upright, as in `readOrientation()`.
+ */
+export async function readTextOrientation(
+  content: Uint8Array,
+  isCompressed: boolean,
+): Promise<Orientation> {
+  let text = content.slice(0, TEXT_BYTES); // a copy: a TextDecoder rejects shared memory
+  if (isCompressed) {
+    text = new Uint8Array(TEXT_BYTES);
+    const inflater = new Inflater([content], INPUT_BYTES);
+    await inflater.fill(text).catch(() => {}); // zeros follow what can be inflated
+    inflater.cancel();
+  }
+  const lines = new TextDecoder("latin1").decode(text).split("\n");
+  const pairs = lines.slice(3).join("").match(/[\da-f]{2}/gi) ?? [];
+  return readOrientation(Uint8Array.from(pairs, (pair) => parseInt(pair, 16)));
 }
 
 /** The palette, the length of the compressed data, and whether the file has its last chunk. */

@@ -58,8 +58,11 @@ export interface Format {
   matches(bytes: Uint8Array): boolean;
   /** Reads the size from the header, and nothing after it. */
   readSize(bytes: Uint8Array, file: string): Size;
-  /** Reads the EXIF orientation. Not called before `readSize`. */
-  readOrientation(bytes: Uint8Array, file: string): Orientation;
+  /**
+   * Reads the EXIF orientation, or returns a function that does if it must be decompressed. Not called
+   * before `readSize`.
+   */
+  readOrientation(bytes: Uint8Array, file: string): Orientation | (() => Promise<Orientation>);
   /**
    * The memory in bytes that decoding takes at most, including the pixels but not `bytes` and the
    * codec itself. Estimated from the headers. Not called before `readSize`.

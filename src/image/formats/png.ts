@@ -8,7 +8,7 @@ import { crc32 } from "../../io/crc32.ts";
 import { readOrientation } from "../orient.ts";
 import { damaged, hasText, truncated, viewOf } from "./bytes.ts";
 import type { Format } from "./format.ts";
-import { readPngChunks, SIGNATURE } from "./png_chunks.ts";
+import { type Chunk, readPngChunks, SIGNATURE } from "./png_chunks.ts";
 import { pngMemory } from "./png_layout.ts";
 
 /** Bits per sample that each colour type allows. */
@@ -19,6 +19,9 @@ const DEPTHS: Readonly<Record<number, readonly number[]>> = {
   4: [8, 16], // grey and alpha
   6: [8, 16], // RGB and alpha
 };
+
+/** The keyword of EXIF data that ImageMagick writes as text, and the zero after it. */
+const RAW_PROFILE = "Raw profile type exif\0";
 
 /** The PNG format. */
 export const png: Format = {
@@ -47,10 +50,20 @@ export const png: Format = {
   },
 
   readOrientation(bytes, file) {
-    for (const { type, start, end } of readPngChunks(bytes, file)) {
+    let raw: Chunk | undefined;
+    for (const chunk of readPngChunks(bytes, file)) {
+      const { type, start, end } = chunk;
       if (type === "eXIf") return readOrientation(bytes.subarray(start, end));
+      if ((type === "tEXt" || type === "zTXt") && hasText(bytes, start, RAW_PROFILE)) raw = chunk;
     }
-    return 1;
+    if (!raw) return 1;
+    const { start, end } = raw, isCompressed = raw.type === "zTXt";
+    // a compressed text starts with the number of its method
+    const content = bytes.subarray(start + RAW_PROFILE.length + Number(isCompressed), end);
+    return async () => {
+      const { readTextOrientation } = await import("../codecs/png.ts");
+      return await readTextOrientation(content, isCompressed);
+    };
   },
 
   memory(bytes, _file, size) {
