@@ -96,6 +96,13 @@ Deno.test("decodeImage() decodes a BMP without the bytes that pad its last row",
   await assertRejects(() => decodeImage(file.subarray(0, -3)), FileError, "truncated");
 });
 
+Deno.test("decodeImage() enlarges a GIF's screen to its first frame", async () => {
+  const file = readImage("plain.gif"), expected = await decodeImage(file);
+  file.fill(0, 6, 10); // the screen
+  assertEquals(await decodeImage(file), expected);
+  await assertRejects(() => decodeImage(file, { maxPixels: 40 * 27 - 1 }), TooLargeError);
+});
+
 Deno.test("decodeImage() reads a view into a larger buffer, and does not change it", async () => {
   const file = readImage("orientation-6.jpg");
   const buffer = concat([1, 2, 3], file, [4, 5, 6]);

@@ -17,16 +17,14 @@ export const gif: Format = {
 
   readSize(bytes, file) {
     if (bytes.length < 13) throw truncated(file, "GIF");
-    const view = viewOf(bytes);
-    const size = { width: view.getUint16(6, true), height: view.getUint16(8, true) };
-    const frame = readFirstFrame(bytes, file);
-    if (frame.x + frame.width > size.width || frame.y + frame.height > size.height) {
-      throw damaged(file, "GIF", "its first frame is larger than its screen");
-    }
+    const view = viewOf(bytes), frame = readFirstFrame(bytes, file);
     if (frame.width === 0 || frame.height === 0) {
       throw damaged(file, "GIF", "its first frame has no pixels");
     }
-    return size;
+    return { // as in viewers and Pillow, a first frame beyond the screen enlarges it
+      width: Math.max(view.getUint16(6, true), frame.x + frame.width),
+      height: Math.max(view.getUint16(8, true), frame.y + frame.height),
+    };
   },
 
   readOrientation: () => 1, // GIF has no EXIF
