@@ -96,6 +96,14 @@ Deno.test("decodeImage() decodes a BMP without the bytes that pad its last row",
   await assertRejects(() => decodeImage(file.subarray(0, -3)), FileError, "truncated");
 });
 
+Deno.test("decodeImage() reads no colours behind the palette of a BMP", async () => {
+  const palette = [9, 9, 9, 0, 3, 2, 1, 0];
+  const file = smallBmp({ bytes: 40, bits: 8 }, palette, [0, 1, 0, 0, 2, 255, 0, 0]);
+  file[46] = 2; // colours
+  const { data } = await decodeImage(file);
+  assertEquals([...data], [0, 0, 0, 0, 0, 0, 9, 9, 9, 1, 2, 3]);
+});
+
 Deno.test("decodeImage() enlarges a GIF's screen to its first frame", async () => {
   const file = readImage("plain.gif"), expected = await decodeImage(file);
   file.fill(0, 6, 10); // the screen

@@ -14,8 +14,8 @@ export interface BmpLayout {
   readonly bits: number;
   /** Whether the file says which bits are red, green and blue. */
   readonly hasMasks: boolean;
-  /** The offset of the palette, which pixels of up to 8 bits have. */
-  readonly palette: number;
+  /** The palette, which pixels of up to 8 bits have. */
+  readonly palette: Uint8Array;
   /** Bytes of a colour in the palette: blue, green, red, and with newer headers a byte more. */
   readonly entryBytes: 3 | 4;
   /** Whether the first row in the file is the top row. */
@@ -62,10 +62,10 @@ function indexedRows(
   return (from, to) => {
     for (let x = 0, bit = 0; x < width; x++, bit += bits, to += 3) {
       const index = bytes[from + (bit >> 3)] >> (8 - bits - (bit & 7)) & last;
-      const entry = palette + index * entryBytes; // black behind the end of the file
-      data[to] = bytes[entry + 2];
-      data[to + 1] = bytes[entry + 1];
-      data[to + 2] = bytes[entry];
+      const entry = index * entryBytes; // black behind the end of the palette
+      data[to] = palette[entry + 2];
+      data[to + 1] = palette[entry + 1];
+      data[to + 2] = palette[entry];
     }
   };
 }

@@ -22,11 +22,13 @@ function layoutOf(bytes: Uint8Array, width: number): BmpLayout | undefined {
   if (compression !== UNCOMPRESSED && !hasMasks) return undefined;
   const bits = view.getUint16(core ? 24 : 28, true);
   const rowBytes = Math.ceil(width * bits / 32) * 4;
+  const colours = headerBytes < 36 || bytes.length < 50 ? 0 : view.getUint32(46, true);
+  const palette = 14 + headerBytes, entryBytes = core ? 3 : 4;
   return {
     bits,
     hasMasks,
-    palette: 14 + headerBytes,
-    entryBytes: core ? 3 : 4,
+    palette: bytes.subarray(palette, palette + (colours || 2 ** bits) * entryBytes),
+    entryBytes,
     topDown: !core && view.getInt32(22, true) < 0,
     start: view.getUint32(10, true),
     rowBytes,
