@@ -5,7 +5,7 @@
  */
 
 import { FileError, TooLargeError } from "../errors.ts";
-import { redactUrl } from "./redact.ts";
+import { redactUrl, redactUrls } from "./redact.ts";
 
 /** Options of {@linkcode request}. */
 export interface RequestOptions {
@@ -284,7 +284,8 @@ export function tooLarge(name: string, maxBytes: number): FileError {
 function networkError(url: string, error: unknown): unknown {
   const denied = "Deno" in globalThis && error instanceof Deno.errors.NotCapable;
   if (error instanceof FileError || denied) return error;
-  return new FileError(url, networkReason(error), { cause: error });
+  const reason = networkReason(error), safe = redactUrls(reason);
+  return new FileError(url, safe, safe === reason ? { cause: error } : {}); // it has the password, too
 }
 
 /** The reason behind "fetch failed", which is in the error's cause, without the URL it repeats. */

@@ -1,5 +1,7 @@
+import { FileError } from "../../src/errors.ts";
+import { download } from "../../src/io/download.ts";
 import { redactUrls } from "../../src/io/redact.ts";
-import { assertEquals } from "../assert.ts";
+import { assert, assertEquals, assertRejects } from "../assert.ts";
 
 Deno.test("redactUrls() hides user names and passwords", () => {
   const cases = [
@@ -21,4 +23,11 @@ Deno.test("redactUrls() hides user names and passwords", () => {
 
 Deno.test("redactUrls() takes linear time", () => {
   for (const text of ["a.".repeat(1e5), "a://".repeat(1e5), "a://@".repeat(1e4)]) redactUrls(text);
+});
+
+Deno.test("download() hides passwords that errors of fetch() repeat", async () => {
+  for (const url of ["http://ada:secret@[x/", "http://ada:sec/ret@x.test/"]) {
+    const error = await assertRejects(() => download(url, 1), FileError, "Invalid URL");
+    assert(!/sec|ret/.test(Deno.inspect(error)), error.message);
+  }
 });
