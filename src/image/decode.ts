@@ -56,7 +56,8 @@ export interface DecodeOptions {
  * The pixels are the same as those of `Image.open(file).convert("RGB")` in Pillow, bit for bit, with
  * two exceptions. EXIF orientation is applied, as by `ImageOps.exif_transpose`. 16-bit grey
  * keeps the high byte, where Pillow clips at 255 and returns an almost white image. Alpha is dropped,
- * not blended. Colour profiles are ignored.
+ * not blended. Colour profiles are ignored. A JPEG whose colours have half the height only (4:4:0)
+ * may differ by two levels.
  *
  * The format is detected from the bytes. A WebAssembly codec decodes JPEG and WebP; it is loaded with
  * the first such image. PNG, GIF and BMP need no codec. Deno loads the codec from npm. A project with a
