@@ -238,6 +238,24 @@ Deno.test("decodeImage() rejects a BMP whose pixels have no colours", async () =
   assertEquals(await failure(bytes), "the BMP is damaged: it has 5 bits per pixel");
 });
 
+Deno.test("decodeImage() rejects files of very many chunks or segments", async () => {
+  const withParts = (file: Uint8Array, at: number, part: Uint8Array) => {
+    const bytes = new Uint8Array(file.length + part.length * 2 ** 16);
+    bytes.set(file.subarray(0, at));
+    for (let i = 0; i < 2 ** 16; i++) bytes.set(part, at + i * part.length);
+    bytes.set(file.subarray(at), bytes.length - file.length + at);
+    return bytes;
+  };
+  const png = withParts(readImage("rgb.png"), 33, pngChunk("tEXt", []));
+  assertEquals(await failure(png), "the PNG is damaged: it has more than 65536 chunks");
+  const jpeg = withParts(readImage("gray.jpg"), 2, Uint8Array.of(0xff, 0xe0, 0, 2));
+  assertEquals(await failure(jpeg), "the JPEG is damaged: it has more than 65536 segments");
+  const still = readImage("lossless.webp");
+  const webp = withParts(still, still.length, concat("JUNK", uint32(0)));
+  new DataView(webp.buffer).setUint32(4, webp.length - 8, true);
+  assertEquals(await failure(webp), "the WebP is damaged: it has more than 65536 chunks");
+});
+
 Deno.test("decodeImage() rejects a WebP whose canvas and image differ in size", async () => {
   const bytes = readImage("lossy-alpha.webp");
   bytes[24] = 100; // canvas width − 1

@@ -6,7 +6,7 @@
 
 import { FileError, TooLargeError } from "../../errors.ts";
 import { readOrientation } from "../orient.ts";
-import { damaged, hasText, truncated } from "./bytes.ts";
+import { damaged, hasText, MAX_PARTS, truncated } from "./bytes.ts";
 import { type Format, isDecoder, runtimeMemory, wasmMemory } from "./format.ts";
 
 const START_OF_SCAN = 0xda, END_OF_IMAGE = 0xd9, APP1 = 0xe1;
@@ -24,7 +24,8 @@ interface Segment {
  */
 function* segments(bytes: Uint8Array, file: string): Generator<Segment> {
   let at = 2; // after the start-of-image marker
-  while (true) {
+  for (let count = 0;; count++) {
+    if (count === MAX_PARTS) throw damaged(file, "JPEG", `it has more than ${MAX_PARTS} segments`);
     at = nextMarker(bytes, at);
     if (at < 0) {
       throw new FileError(

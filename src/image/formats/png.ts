@@ -54,7 +54,8 @@ export const png: Format = {
     for (const chunk of readPngChunks(bytes, file)) {
       const { type, start, end } = chunk;
       if (type === "eXIf") return readOrientation(bytes.subarray(start, end));
-      if ((type === "tEXt" || type === "zTXt") && hasText(bytes, start, RAW_PROFILE)) raw = chunk;
+      const isText = type === "tEXt" || type === "zTXt";
+      if (isText && hasText(bytes.subarray(0, end), start, RAW_PROFILE)) raw = chunk;
     }
     if (!raw) return 1;
     const { start, end } = raw, isCompressed = raw.type === "zTXt";

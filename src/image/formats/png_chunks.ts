@@ -5,7 +5,7 @@
  * @module
  */
 
-import { damaged, text, truncated, viewOf } from "./bytes.ts";
+import { damaged, MAX_PARTS, text, truncated, viewOf } from "./bytes.ts";
 
 /** The first eight bytes of every PNG. */
 export const SIGNATURE = "\x89PNG\r\n\x1a\n";
@@ -29,7 +29,8 @@ export interface Chunk {
 export function* readPngChunks(bytes: Uint8Array, file: string): Generator<Chunk> {
   const view = viewOf(bytes);
   let at = SIGNATURE.length, hasData = false;
-  while (true) {
+  for (let count = 0;; count++) {
+    if (count === MAX_PARTS) throw damaged(file, "PNG", `it has more than ${MAX_PARTS} chunks`);
     if (at + 8 > bytes.length) {
       if (hasData) return;
       throw truncated(file, "PNG");

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { damaged, hasText, text, truncated, viewOf } from "./bytes.ts";
+import { damaged, hasText, MAX_PARTS, text, truncated, viewOf } from "./bytes.ts";
 import type { Size } from "./format.ts";
 
 /** One chunk: its type, and where its content lies in the file. */
@@ -30,7 +30,8 @@ function* chunksIn(
   end: number,
 ): Generator<Chunk> {
   const view = viewOf(bytes);
-  for (let at = from; at + 8 <= end;) {
+  for (let at = from, count = 0; at + 8 <= end; count++) {
+    if (count === MAX_PARTS) throw damaged(file, "WebP", `it has more than ${MAX_PARTS} chunks`);
     const start = at + 8, length = view.getUint32(at + 4, true);
     if (start + length > end) {
       throw damaged(file, "WebP", `the chunk at byte ${at} is longer than the file`);
