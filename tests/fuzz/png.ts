@@ -38,8 +38,10 @@ export default async function fuzzPng(random: FuzzRandom): Promise<void> {
   const parts: Part[] = [concat("\x89PNG\r\n\x1a\n"), pngChunk("IHDR", header)];
   const optional = () => {
     while (random.chance(0.2)) {
-      const type = random.pick(["tEXt", "gAMA", "eXIf", "tRNS", "acTL", "fcTL", "fdAT", "zzzz"]);
-      parts.push(pngChunk(type, random.bytes(random.below(40))));
+      const types = ["tEXt", "zTXt", "gAMA", "eXIf", "tRNS", "acTL", "fcTL", "fdAT", "zzzz"];
+      const type = random.pick(types), content = random.bytes(random.below(40));
+      const keyword = /^(tEXt|zTXt)$/.test(type) ? "Raw profile type exif\0" : "";
+      parts.push(pngChunk(type, concat(keyword, content)));
     }
   };
   optional();
