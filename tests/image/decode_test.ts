@@ -136,19 +136,26 @@ Deno.test("decodeImage() decodes several images at once", async () => {
   }
 });
 
-Deno.test("decodeImage() empties the canvas, whose pixels Deno would keep for ever", async () => {
-  const original = globalThis.OffscreenCanvas, made: OffscreenCanvas[] = [];
-  globalThis.OffscreenCanvas = class extends original {
+Deno.test("decodeImage() lets Deno free the canvas and blobs of CMYK images", async () => {
+  const { OffscreenCanvas, setTimeout } = globalThis, made: OffscreenCanvas[] = [];
+  let tasks = 0;
+  globalThis.OffscreenCanvas = class extends OffscreenCanvas {
     constructor(width: number, height: number) {
       super(width, height);
       made.push(this);
     }
   };
+  const counted = (callback: () => void, ms: number) => {
+    tasks++;
+    return setTimeout(callback, ms);
+  };
+  Object.assign(globalThis, { setTimeout: counted });
   try {
     await decodeImage(readImage("cmyk.jpg"));
     assertEquals(made.map(({ width, height }) => [width, height]), [[0, 0]]);
+    assertEquals(tasks, 1);
   } finally {
-    globalThis.OffscreenCanvas = original;
+    Object.assign(globalThis, { OffscreenCanvas, setTimeout });
   }
 });
 

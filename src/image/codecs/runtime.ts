@@ -63,6 +63,8 @@ async function readPixels(bitmap: ImageBitmap, context: DecodeContext): Promise<
     canvas.getContext("bitmaprenderer")!.transferFromImageBitmap(bitmap);
     const blob = await canvas.convertToBlob({ type: "image/png" });
     const png = new Uint8Array(await blob.arrayBuffer());
+    // a task of its own: between tasks, Deno frees the blobs of earlier images
+    await new Promise((resolve) => setTimeout(resolve, 0));
     return await decodePng(png, { ...context, size: { width, height } });
   } finally {
     canvas.width = canvas.height = 0; // Deno would never free its pixels
