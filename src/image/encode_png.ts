@@ -12,6 +12,8 @@ const signature = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 
 /** Bytes of a pixel. */
 const CHANNELS = 3;
+/** Bytes to compress at a time. */
+const PIECE_BYTES = 2 ** 16;
 
 /**
  * Writes an image as a PNG of 8-bit RGB. It works wherever `CompressionStream` does: in Deno, Node and
@@ -35,16 +37,31 @@ export async function encodePng(image: RgbImage): Promise<Uint8Array<ArrayBuffer
   header.setUint32(4, image.height);
   header.setUint8(8, 8); // bits
   header.setUint8(9, 2); // RGB; the other bytes are 0: deflate, adaptive filters, not interlaced
-  const rows = new Blob([filteredRows(image)]).stream();
-  const deflated = new Response(rows.pipeThrough(new CompressionStream("deflate")));
-  const compressed = new Uint8Array(await deflated.arrayBuffer()); // many browsers lack bytes()
   const parts = [
     Uint8Array.from(signature),
     ...chunk("IHDR", new Uint8Array(header.buffer)),
-    ...chunk("IDAT", compressed),
+    ...chunk("IDAT", await deflate(filteredRows(image))),
     ...chunk("IEND", new Uint8Array()),
   ];
-  return new Uint8Array(await new Blob(parts).arrayBuffer());
+  const file = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    file.set(part, at);
+    at += part.length;
+  }
+  return file;
+}
+
+/** Without blobs, which Deno frees late, and in small pieces, which do not block a page. */
+async function deflate(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
+  const { readable, writable } = new CompressionStream("deflate");
+  const result = new Response(readable).arrayBuffer(); // many browsers lack bytes()
+  const writer = writable.getWriter();
+  for (let at = 0; at < bytes.length;) {
+    await writer.write(bytes.subarray(at, at += PIECE_BYTES));
+  }
+  await writer.close();
+  return new Uint8Array(await result);
 }
 
 /** A chunk: its length, its type, its data, and the checksum of the last two. */

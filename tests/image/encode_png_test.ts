@@ -27,13 +27,15 @@ Deno.test("encodePng() filters rows, and refuses images of the wrong size", asyn
   await assertRejects(() => encodePng({ width: 1, height: 2, data }), ArgumentError, "6 ");
 });
 
-Deno.test("encodePng() needs no bytes() of responses, which Node 20.0 and Chrome 131 lack", async () => {
+Deno.test("encodePng() needs no Blob, which Deno frees late, and no bytes() of responses", async () => {
   const image = { width: 1, height: 1, data: Uint8Array.of(1, 2, 3) }, { prototype } = Response;
-  const expected = await encodePng(image), { bytes } = prototype;
+  const expected = await encodePng(image), { bytes } = prototype, { Blob } = globalThis;
   Object.assign(prototype, { bytes: undefined });
+  Object.assign(globalThis, { Blob: undefined });
   try {
     assertEquals(await encodePng(image), expected);
   } finally {
     Object.assign(prototype, { bytes });
+    Object.assign(globalThis, { Blob });
   }
 });
