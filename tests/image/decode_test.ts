@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { FileError, TooLargeError } from "../../src/errors.ts";
 import { decodeImage } from "../../src/image/decode.ts";
 import { assert, assertAllClose, assertEquals, assertRejects } from "../assert.ts";
@@ -117,6 +118,14 @@ Deno.test("decodeImage() reads a view into a larger buffer, and does not change 
   const image = await decodeImage(buffer.subarray(3, 3 + file.length));
   assertEquals(image, await decodeImage(file));
   assertEquals(buffer, concat([1, 2, 3], file, [4, 5, 6]));
+});
+
+Deno.test("decodeImage() does not change a Buffer of Node, whose slice() is no copy", async () => {
+  for (const file of ["cmyk-orientation-6.jpg", "orientation-6.jpg", "lossless.webp", "rgb.png"]) {
+    const bytes = readImage(file), buffer = Buffer.from(bytes), expected = await decodeImage(bytes);
+    assertEquals(await decodeImage(buffer), expected);
+    assertEquals(new Uint8Array(buffer), bytes);
+  }
 });
 
 Deno.test("decodeImage() reads bytes in shared memory", async () => {

@@ -86,7 +86,8 @@ export async function readTextOrientation(
   content: Uint8Array,
   isCompressed: boolean,
 ): Promise<Orientation> {
-  let text = content.slice(0, TEXT_BYTES); // a copy: a TextDecoder rejects shared memory
+  // a copy: a TextDecoder rejects shared memory
+  let text = new Uint8Array(content.subarray(0, TEXT_BYTES));
   if (isCompressed) {
     text = new Uint8Array(TEXT_BYTES);
     const inflater = new Inflater([content], INPUT_BYTES);

@@ -242,7 +242,7 @@ export const jpeg: Format = {
  * can be told not to; we would then rotate the image a second time.
  */
 function withoutExif(bytes: Uint8Array, file: string): Uint8Array {
-  const copy = bytes.slice();
+  const copy = new Uint8Array(bytes); // slice() of a Buffer is no copy
   for (const segment of segments(bytes, file)) {
     if (isExif(bytes, segment)) copy.fill(0, segment.start, segment.start + 4);
   }
