@@ -26,13 +26,9 @@ export function chunkReader(body: ReadableStream<Uint8Array<ArrayBuffer>>): Chun
     reader = body.getReader({ mode: "byob" });
   } catch {
     const reader = body.getReader();
-    let last: Uint8Array | undefined;
     return {
       bufferBytes: 0, // the stream's own
-      async read() {
-        if (last) release(last);
-        return last = (await reader.read()).value;
-      },
+      read: async () => (await reader.read()).value,
       cancel: (reason) => reader.cancel(reason),
     };
   }

@@ -64,3 +64,16 @@ Deno.test("Uploads reads no chunk that there is no memory for", async () => {
   await Promise.all(all);
   assertEquals(uploads.bytes, 0);
 });
+
+Deno.test("Uploads does not free the chunks of a stream, which others may use", async () => {
+  const uploads = new Uploads("test", { ...limits, maxUploadBytes: 2 ** 27 });
+  const chunk = Uint8Array.of(1, 2, 3);
+  const body = new ReadableStream({
+    start(controller) {
+      for (let i = 0; i < 2; i++) controller.enqueue(chunk);
+      controller.close();
+    },
+  });
+  const { bytes } = await uploads.read({ headers: new Headers(), body } as Request);
+  assertEquals([bytes, chunk], [Uint8Array.of(1, 2, 3, 1, 2, 3), Uint8Array.of(1, 2, 3)]);
+});
