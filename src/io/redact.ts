@@ -6,7 +6,8 @@
 
 /** A URL in which the user name and password are replaced by `***`; other text unchanged. */
 export function redactUrl(url: string): string {
-  const [scheme] = /^[a-z][a-z\d+.-]{0,30}:\/\//i.exec(url) ?? [];
+  // fetch() accepts more slashes
+  const [scheme] = /^(https?:\/\/+|[a-z][a-z\d+.-]{0,30}:\/\/)/i.exec(url) ?? [];
   if (!scheme) return url;
   const end = url.slice(scheme.length).search(/[/?#]/);
   const authority = end < 0 ? url : url.slice(0, scheme.length + end);

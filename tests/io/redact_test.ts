@@ -14,6 +14,8 @@ Deno.test("redactUrls() hides user names and passwords", () => {
       '{"url":"ftp://a:b@x.test/","b":"s3://c:d@e/"}',
       '{"url":"ftp://***@x.test/","b":"s3://***@e/"}',
     ],
+    ["https:///ada:secret@x.test/a.png", "https:///***@x.test/a.png"],
+    ["file:///a@b/c@1.png", "file:///a@b/c@1.png"],
     ["https://x.test/@scope/a@1.png", "https://x.test/@scope/a@1.png"],
     ["https://x.test/a.png mail@x.test", "https://x.test/a.png mail@x.test"],
     ["no URL", "no URL"],
