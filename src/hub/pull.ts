@@ -4,7 +4,7 @@
  * @module
  */
 
-import { FileError } from "../errors.ts";
+import { ArgumentError, FileError } from "../errors.ts";
 import { Lock, withLock } from "../io/lock.ts";
 import { replaceFile } from "../io/write_file.ts";
 import { parameterShapes } from "../layers/parameter.ts";
@@ -13,7 +13,7 @@ import { describe } from "../models/description.ts";
 import { preprocessingOf } from "../models/recognize.ts";
 import { checkWeights } from "../weights/check.ts";
 import { convertWeights } from "../weights/convert.ts";
-import { checksumKey, type StoredPrecision } from "../weights/stored.ts";
+import { checksumKey, type StoredPrecision, storedPrecisions } from "../weights/stored.ts";
 import { openWeights } from "../weights/open.ts";
 import { fileSource } from "../weights/io/file_source.ts";
 import { redactUrl } from "../io/redact.ts";
@@ -65,6 +65,7 @@ const maxEntryBytes = 2 ** 30;
  * @param folder The cache, created if necessary.
  * @param options The precision, another address, and callbacks.
  * @throws {FileError} When the weights cannot be downloaded, verified or written.
+ * @throws {ArgumentError} If the precision is unknown, or `sha256` is not a whole hash.
  */
 export async function pull(
   entry: CatalogueEntry,
@@ -73,6 +74,9 @@ export async function pull(
 ): Promise<PullResult> {
   const { precision = "f16", mirror, signal, onWait } = options;
   const { url = mirror === undefined ? entry.url : mirroredUrl(entry, mirror) } = options;
+  if (!storedPrecisions.includes(precision)) {
+    throw new ArgumentError("pull", "precision", precision, storedPrecisions.join(" or "));
+  }
   const { digest, ...limits } = expectedFile(entry, options);
   const path = modelPath(folder, entry.name, precision);
   const download = `${folder}/${entry.name}-${digest.digits.slice(0, 16)}.part`;
@@ -110,6 +114,9 @@ function expectedFile(
   { sha256 = "", gitBlob, bytes }: CatalogueEntry,
   options: PullOptions,
 ): Pick<FetchFileOptions, "digest" | "bytes" | "maxBytes"> {
+  if (options.sha256 !== undefined && !/^[\da-f]{64}$/i.test(options.sha256)) {
+    throw new ArgumentError("pull", "sha256", options.sha256, "64 hexadecimal digits");
+  }
   const other = options.sha256?.toLowerCase(), own = sha256.toLowerCase();
   if (other !== undefined && (own === "" || !other.startsWith(own))) {
     return { digest: { kind: "sha256", digits: other } };

@@ -1,7 +1,7 @@
 /** Tests pulling from servers that work or fail: the result is the correct model, or none. */
 
 import { createBackend } from "../../src/backend/mod.ts";
-import { FileError, PembrokeError } from "../../src/errors.ts";
+import { ArgumentError, FileError, PembrokeError } from "../../src/errors.ts";
 import {
   cachedModels,
   modelPath,
@@ -258,6 +258,18 @@ Deno.test("pull() downloads another file from a mirror only if its hash is given
     await assertCorrect(path);
     // The other file in the cache does not count as the entry's own.
     await assertRejects(() => pull({ url: server.url }), FileError, "is not the expected file");
+  });
+});
+
+Deno.test("pull() refuses a part of a hash, and precisions that it does not store", async () => {
+  await withServer({}, async ({ folder, server, pull }) => {
+    await pull(); // so that an empty hash would match
+    for (const options of [{ sha256: "" }, { sha256: sha256(bytes).slice(1) }]) {
+      await assertRejects(() => pull(options), ArgumentError, "64 hexadecimal digits");
+    }
+    const options = { precision: "bf16" } as unknown as PullOptions;
+    await assertRejects(() => pull(options), ArgumentError, "precision is");
+    assertEquals([(await filesIn(folder)).length, server.ranges.length], [1, 1]);
   });
 });
 
