@@ -3,7 +3,7 @@
 import { FileError, TooLargeError } from "../../src/errors.ts";
 import { decodeImage } from "../../src/image/decode.ts";
 import { imageMemory } from "../../src/image/header.ts";
-import { assert, assertEquals, assertMatch, assertRejects } from "../assert.ts";
+import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "../assert.ts";
 import { concat, pngChunk, readCases, readFault, readImage } from "./fixtures.ts";
 import { scansJpeg } from "./hostile.ts";
 
@@ -192,6 +192,7 @@ Deno.test("decodeImage() rejects an animated WebP whose first frame is missing o
   const reason = async (change: (copy: Uint8Array) => void) => {
     const copy = bytes.slice();
     change(copy);
+    assertThrows(() => imageMemory(copy), FileError); // before the codec allocates it
     return (await assertRejects(() => decodeImage(copy), FileError)).reason;
   };
   assertEquals(
@@ -200,7 +201,11 @@ Deno.test("decodeImage() rejects an animated WebP whose first frame is missing o
   );
   assertEquals(
     await reason((webp) => webp[frame + 14]--),
-    "the first frame of the WebP decodes to 40×27 pixels, but its header says 39×27",
+    "the first frame of the WebP has 40×27 pixels, but its header says 39×27",
+  );
+  assertEquals(
+    await reason((webp) => webp[frame + 39] = 0x3f), // the high byte of the width in the image data
+    "the first frame of the WebP has 16168×27 pixels, but its header says 40×27",
   );
   assertEquals(
     await reason((webp) => webp[frame + 24] = 88),

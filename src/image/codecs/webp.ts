@@ -1,6 +1,5 @@
 /** Decodes WebP with libwebp, compiled to WebAssembly by jSquash. */
 
-import { FileError } from "../../errors.ts";
 import type { DecodeContext } from "../formats/format.ts";
 import { frameFile, readFirstFrame } from "../formats/webp_chunks.ts";
 import type { RgbImage } from "../pixels.ts";
@@ -43,13 +42,6 @@ export async function decodeAnimatedWebp(
   const { size, name } = context;
   const frame = readFirstFrame(bytes, name);
   const image = await decodeWebp(frameFile(bytes, frame), context, module);
-  if (image.width !== frame.width || image.height !== frame.height) {
-    throw new FileError(
-      name,
-      `the first frame of the WebP decodes to ${image.width}×${image.height} pixels, but its ` +
-        `header says ${frame.width}×${frame.height}`,
-    );
-  }
   if (image.width === size.width && image.height === size.height) return image;
   const data = new Uint8Array(size.width * size.height * 3);
   for (let row = 0; row < frame.height; row++) {

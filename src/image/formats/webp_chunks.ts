@@ -5,6 +5,7 @@
  * @module
  */
 
+import { FileError } from "../../errors.ts";
 import { damaged, hasText, MAX_PARTS, text, truncated, viewOf } from "./bytes.ts";
 import type { Size } from "./format.ts";
 
@@ -57,7 +58,10 @@ export interface WebpFrame extends Size {
   readonly image: Chunk;
 }
 
-/** Finds the first frame of an animation, and checks that it lies on the canvas. */
+/**
+ * Finds the first frame of an animation, and checks that it lies on the canvas. Its image must have its
+ * size: the codec would allocate another.
+ */
 export function readFirstFrame(bytes: Uint8Array, file: string): WebpFrame {
   const { start, end } = firstChunk(bytes, file, "ANMF");
   if (end - start < 16) throw damaged(file, "WebP", "its first frame is too short");
@@ -71,9 +75,16 @@ export function readFirstFrame(bytes: Uint8Array, file: string): WebpFrame {
   let alpha: Chunk | undefined;
   for (const chunk of chunksIn(bytes, file, start + 16, end)) {
     if (chunk.type === "ALPH") alpha = chunk;
-    if (chunk.type === "VP8 " || chunk.type === "VP8L") {
-      return { x, y, width, height, alpha, image: chunk };
+    const size = imageSize(bytes, chunk);
+    if (!size) continue;
+    if (size.width !== width || size.height !== height) {
+      throw new FileError(
+        file,
+        `the first frame of the WebP has ${size.width}×${size.height} pixels, but its header says ` +
+          `${width}×${height}`,
+      );
     }
+    return { x, y, width, height, alpha, image: chunk };
   }
   throw damaged(file, "WebP", "its first frame has no image data");
 }
@@ -130,15 +141,20 @@ export function readCanvas(bytes: Uint8Array, file: string): Size {
       height: (view.getUint32(26, true) >>> 8) + 1,
     };
   }
-  if (type === "VP8L" && bytes[20] === 0x2f) { // width − 1 and height − 1 in 14 bits each
-    const bits = view.getUint32(21, true);
+  const size = imageSize(bytes, { type, start: 20 });
+  if (!size) throw damaged(file, "WebP", "its header is invalid");
+  return size;
+}
+
+/** The size in the image data of a chunk; undefined if it has none. */
+function imageSize(bytes: Uint8Array, { type, start }: Omit<Chunk, "end">): Size | undefined {
+  if (type === "VP8L" && bytes[start] === 0x2f) { // width − 1 and height − 1 in 14 bits each
+    const bits = uint24(bytes, start + 1) | bytes[start + 4] << 24;
     return { width: (bits & 0x3fff) + 1, height: (bits >>> 14 & 0x3fff) + 1 };
   }
-  if (type === "VP8 " && bytes[23] === 0x9d && bytes[24] === 0x01 && bytes[25] === 0x2a) {
-    return { // the top two bits are a scaling hint
-      width: view.getUint16(26, true) & 0x3fff,
-      height: view.getUint16(28, true) & 0x3fff,
-    };
-  }
-  throw damaged(file, "WebP", "its header is invalid");
+  if (type !== "VP8 " || uint24(bytes, start + 3) !== 0x2a019d) return undefined;
+  return { // the top two bits are a scaling hint
+    width: (bytes[start + 6] | bytes[start + 7] << 8) & 0x3fff,
+    height: (bytes[start + 8] | bytes[start + 9] << 8) & 0x3fff,
+  };
 }
