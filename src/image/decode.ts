@@ -108,12 +108,12 @@ export async function decodeImage(
 
 async function decodeWithHeader(
   bytes: Uint8Array,
-  { format, size, orientation }: ImageHeader,
+  { format, size, orientation, memory }: ImageHeader,
   { name = "image", onWarning, codecs = {}, reuse = false, signal }: DecodeOptions,
 ): Promise<RgbImage> {
   const warn = (message: string) => onWarning?.(`${name}: ${message}`);
   format.check(bytes, name, warn);
-  const image = await format.decode(bytes, { name, size, warn, codecs, reuse, signal });
+  const image = await format.decode(bytes, { name, size, memory, warn, codecs, reuse, signal });
   if (image.width !== size.width || image.height !== size.height) {
     throw new FileError(
       name,

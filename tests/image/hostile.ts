@@ -74,3 +74,37 @@ export async function inflatingPng(
     pngChunk("IEND", []),
   );
 }
+
+/** A black lossless WebP of 1024×1024 pixels, with 65,536 groups of Huffman codes. */
+export function groupsWebp(): Uint8Array<ArrayBuffer> {
+  const data = [0x2f];
+  let buffer = 0, filled = 0;
+  const write = (value: number, bits: number) => {
+    buffer |= value << filled;
+    for (filled += bits; filled >= 8; filled -= 8, buffer >>>= 8) data.push(buffer & 255);
+  };
+  /** Codes whose only symbol is 0. */
+  const writeZeros = (count: number) => {
+    for (let i = 0; i < count; i++) write(1, 4);
+  };
+  write(1023, 14);
+  write(1023, 14);
+  write(0, 4); // no alpha, version 0
+  write(0b100, 3); // no transform, no colour cache, but several groups
+  write(0, 3); // blocks of 4×4 pixels
+  write(0, 1); // the image of groups has no colour cache
+  for (const isGreen of [true, false]) { // 256 symbols of 8 bits
+    write(8 << 1, 5); // lengths of 12 code lengths, of which only that of 8 is not 0
+    for (let i = 0; i < 12; i++) write(Number(i === 11), 3);
+    write(Number(isGreen), 1);
+    if (isGreen) write(3 | 254 << 3, 11); // the first 256 symbols
+  }
+  writeZeros(3); // blue, alpha and distance
+  for (let group = 0; group < 2 ** 16; group++) write(group, 16);
+  writeZeros(5 * 2 ** 16);
+  write(0, 15);
+  if (data.length % 2) data.push(0);
+  const int32 = (value: number) => uint32(value).reverse();
+  const chunk = concat("VP8L", int32(data.length), data);
+  return concat("RIFF", int32(4 + chunk.length), "WEBP", chunk);
+}

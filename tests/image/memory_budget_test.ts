@@ -1,7 +1,8 @@
-import { ArgumentError, TooLargeError } from "../../src/errors.ts";
+import { ArgumentError, FileError, TooLargeError } from "../../src/errors.ts";
 import { decodeImage, imageMemory, MemoryBudget } from "../../src/image/mod.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "../assert.ts";
 import { readImage } from "./fixtures.ts";
+import { groupsWebp } from "./hostile.ts";
 
 Deno.test("MemoryBudget lets images wait for their share, in order", async () => {
   const budget = new MemoryBudget(100), started: number[] = [];
@@ -90,4 +91,10 @@ Deno.test("imageMemory() counts pixels, coefficients, frames and turned copies",
   assert(of("lossless.webp") > of("lossy.webp"), "pixels of a lossless image");
   assert(of("animated.webp") > of("lossy.webp") + 3 * pixels, "a canvas");
   assertEquals(of("plain.gif"), 4 * pixels);
+});
+
+Deno.test("decodeImage() rejects an image that needs more than its estimated memory", async () => {
+  const bytes = groupsWebp(); // 400 MB of tables
+  assert(imageMemory(bytes) < 32 * 2 ** 20, `${imageMemory(bytes)}`);
+  await assertRejects(() => decodeImage(bytes), FileError, "the WebP cannot be decoded");
 });

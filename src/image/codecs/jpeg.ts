@@ -26,6 +26,7 @@ export async function decodeJpeg(
     loadModule,
     module,
     reuse: context.reuse,
+    memory: context.memory,
     bytes,
     options: [false], // preserveOrientation: we apply the orientation ourselves
     name: context.name,

@@ -36,6 +36,8 @@ interface CodecInstance {
   reset(): boolean;
   /** Whether the memory has grown. WebAssembly memory never shrinks. */
   hasGrown(): boolean;
+  /** Bytes by which the memory may grow. */
+  maxGrowth: number;
 }
 
 /** Idle instances by module, after a reset. */
@@ -60,6 +62,8 @@ interface CodecJob {
   readonly module: WebAssembly.Module | undefined;
   /** Whether the codec may keep the memory of earlier images. */
   readonly reuse: boolean;
+  /** Bytes by which the codec's memory may grow. */
+  readonly memory: number;
   readonly bytes: Uint8Array;
   /** Further arguments of the codec's `decode()`. */
   readonly options?: readonly unknown[];
@@ -73,6 +77,7 @@ export async function runCodec(job: CodecJob): Promise<{ image: RgbImage; printe
   const instance = await getInstance(job).catch((cause) => {
     throw new CodecError(name, loadFailure(format, cause), { cause });
   });
+  instance.maxGrowth = job.memory;
   const { codec, printed } = instance;
   let rgba: RgbaImage | null = null, cause: unknown;
   try {
@@ -164,11 +169,12 @@ async function getInstance(job: CodecJob): Promise<CodecInstance> {
     })
   );
   const memory = instance && memoryOf(instance), buffer = memory?.buffer;
+  if (memory) limitGrowth(memory, () => result.maxGrowth);
   const hasGrown = () => memory?.buffer !== buffer;
   const keep = module && !job.reuse && (job.module || instantiatedModules.has(module));
   const reset = keep && memory ? memoryReset(memory, job.module !== undefined) : () => false;
   if (module) instantiatedModules.add(module);
-  const result: CodecInstance = { codec, module, printed: [], reset, hasGrown };
+  const result: CodecInstance = { codec, module, printed: [], maxGrowth: 0, reset, hasGrown };
   return result;
 }
 
@@ -197,6 +203,17 @@ function withGlobals<T>(call: () => T): T {
 
 function memoryOf({ exports }: WebAssembly.Instance): WebAssembly.Memory {
   return Object.values(exports).find((value) => value instanceof WebAssembly.Memory)!;
+}
+
+/** Makes a memory refuse to grow by more bytes in total. The codec then reports an error. */
+function limitGrowth(memory: WebAssembly.Memory, maxGrowth: () => number): void {
+  const initial = memory.buffer.byteLength, { grow } = memory;
+  memory.grow = (pages) => {
+    if (memory.buffer.byteLength + pages * 2 ** 16 > initial + maxGrowth()) {
+      throw new RangeError("the image needs more memory than others of its size");
+    }
+    return grow.call(memory, pages);
+  };
 }
 
 /**

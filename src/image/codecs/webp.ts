@@ -27,6 +27,7 @@ export async function decodeWebp(
     loadModule,
     module,
     reuse: context.reuse,
+    memory: context.memory,
     bytes,
     name: context.name,
   });

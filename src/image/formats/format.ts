@@ -41,6 +41,8 @@ export interface DecodeContext {
   readonly name: string;
   /** The size in the header. Decoding to any other size is an error. */
   readonly size: Size;
+  /** The bytes of memory that decoding may take; see `Format.memory()`. */
+  readonly memory: number;
   /** Called with one line about damage that did not prevent decoding. */
   readonly warn: (message: string) => void;
   readonly codecs: CodecModules;
