@@ -9,15 +9,16 @@
  * A page is a folder with an `index.html` and, if it computes, a `main.ts` and a `worker.ts`. They
  * become `main.js`, `worker.js` and chunks that they load when they need them, with the parts of the
  * library that the page uses. All pages share `style.css` and `page.ts`. Styles are minified, pages
- * lose their indentation, and other files are copied. `service_worker.ts` gets the list of files, and
- * pages that of the networks: the bundled one, and those of `--model`.
+ * lose their indentation, and other files are copied. Scripts and styles are loaded with a hash in their
+ * URLs, so all of a page is of one version. `service_worker.ts` gets the list of files, and pages that
+ * of the networks: the bundled one, and those of `--model`.
  *
  * Fails if a page is too large.
  *
  * @module
  */
 
-import { createHash } from "node:crypto";
+import { createHash, type Hash } from "node:crypto";
 import { basename, relative, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
@@ -85,6 +86,10 @@ async function networkOf(model: string): Promise<Network> {
 async function hashOf(file: string): Promise<string> {
   const hash = createHash("sha256");
   for await (const chunk of (await Deno.open(file)).readable) hash.update(chunk);
+  return short(hash);
+}
+
+function short(hash: Hash): string {
   return hash.digest("hex").slice(0, 12);
 }
 
@@ -215,6 +220,27 @@ for (const [script, needed] of Object.entries(chunks)) {
   files[page] = new TextEncoder().encode(text);
 }
 
+/** The path of a file, with a hash if its name has none and pages load it as a script or a style. */
+function hashed(path: string): string {
+  const isNamed = /(^|\/)(page|main|worker)\.js$|\.css$/.test(path);
+  return isNamed ? `${path}?${short(createHash("sha256").update(files[path]))}` : path;
+}
+
+// scripts before pages: these have the hashes of those
+for (
+  const path of Object.keys(files).filter((path) => /(main\.js|\.html)$/.test(path)).sort()
+    .reverse()
+) {
+  const text = new TextDecoder().decode(files[path]).replace(
+    /"([\w./]+\.(?:js|css))"/g,
+    (quoted, to) => {
+      const file = new URL(to, `http://host/${path}`).pathname.slice(1);
+      return file in files ? `"${to}${hashed(file).slice(file.length)}"` : quoted;
+    },
+  );
+  files[path] = new TextEncoder().encode(text);
+}
+
 // A first visit stores all pages with what they need at once, and the rest when a page has used it: a
 // browser loads one of four files of kernels.
 const first = sources.filter((path) => path in files).concat(
@@ -228,11 +254,11 @@ const worker = await esbuild.build({
   entryPoints: [fileURLToPath(new URL("service_worker.ts", pages))],
   format: "iife",
   define: {
-    VERSION: JSON.stringify(version.digest("hex").slice(0, 12)),
-    FILES: JSON.stringify([...new Set(first)].sort()),
+    VERSION: JSON.stringify(short(version)),
+    FILES: JSON.stringify([...new Set(first)].map(hashed).sort()),
     LATER: JSON.stringify(
       [...Object.keys(files), ...networks.map(({ url }) => url)]
-        .filter((path) => !first.includes(path)).sort(),
+        .filter((path) => !first.includes(path)).map(hashed).sort(),
     ),
   },
 });

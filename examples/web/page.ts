@@ -30,12 +30,8 @@ for (const type of ["pointerdown", "keydown", "drop", "paste"]) {
 async function start(container: ServiceWorkerContainer): Promise<void> {
   const wasControlled = container.controller !== null;
   const registration = await container.register(new URL("service_worker.js", import.meta.url));
-  if (registration.waiting) {
-    // An earlier visit downloaded a new version. All of a page must be of one version.
-    registration.waiting.postMessage("activate");
-    await controllerChange(container);
-    return location.reload();
-  }
+  // An earlier visit downloaded a new version. This page is of it, whichever worker answers.
+  registration.waiting?.postMessage("activate");
   const { active } = await container.ready;
   if (wasControlled) return;
   // What this page loaded before the worker started has to be stored, too.

@@ -3,8 +3,9 @@
  * many static hosts do not send.
  *
  * `deno task web` writes the version and the lists of files into it, so every change of a file is a new
- * version of the worker. A new version has a store of its own. It waits until no page uses the old one,
- * or until a page asks for it (page.ts).
+ * version of the worker, with a store of its own. Pages come from the newest complete store, scripts and
+ * styles from any: their URLs contain a hash. So the next visit has the new version, even if a browser
+ * does not let the worker before go yet.
  */
 
 /** A hash of all files. */
@@ -48,15 +49,18 @@ worker.addEventListener("fetch", (event) => {
 });
 
 /** A URL without the hash of the file, which the build writes into names, and folders of networks. */
-const stemOf = (url: string) => url.replace(/-[A-Z0-9]{8}(?=\.\w+$)|(?<=\/)[0-9a-f]{12}\//, "");
+const stemOf = (url: string) =>
+  url.replace(/-[A-Z0-9]{8}(?=\.\w+$)|(?<=\/)[0-9a-f]{12}\/|\?[0-9a-f]{12}$/, "");
 
 /** Stores the files that a first visit stores, and those that pages of the version before have used. */
 async function install(): Promise<void> {
-  const names = await olderStores();
+  const names = await stores();
   const stored = await Promise.all(names.map(async (name) => (await caches.open(name)).keys()));
   const used = new Set(stored.flat().map(({ url }) => stemOf(url)));
   const later = LATER.map(urlOf).filter((url) => used.has(stemOf(url)));
-  await store([...FILES.map(urlOf), ...later]);
+  const urls = [...FILES.map(urlOf), ...later], isPage = (url: string) => url.endsWith("/");
+  await store(urls.filter((url) => !isPage(url)));
+  await store(urls.filter(isPage)); // last: a store that has them is complete
 }
 
 /** Stores the files that are not stored yet. Fails if one cannot be downloaded. */
@@ -74,20 +78,29 @@ async function store(urls: readonly string[]): Promise<void> {
   );
 }
 
-/** The names of the stores of older versions. */
-async function olderStores(): Promise<string[]> {
-  return (await caches.keys()).filter((key) => key.startsWith(prefix) && key !== name);
+/** The names of the stores of all versions, from the oldest to the newest. */
+async function stores(): Promise<string[]> {
+  return (await caches.keys()).filter((key) => key.startsWith(prefix));
 }
 
 /** Deletes the stores of older versions, and takes over the open pages. */
 async function activate(): Promise<void> {
-  await Promise.all((await olderStores()).map((key) => caches.delete(key)));
+  const old = (await stores()).filter((key) => key !== name);
+  await Promise.all(old.map((key) => caches.delete(key)));
   await worker.clients.claim();
 }
 
-/** The URL under which a file is stored. */
+/** The URL under which a file is stored: with its hash, but without what links add. */
 function keyOf(url: string): string {
-  return url.replace(/[?#].*/, "").replace(/\/index\.html$/, "/");
+  return url.replace(/#.*|\?(?![0-9a-f]{12}$).*/, "").replace(/\/index\.html$/, "/");
+}
+
+/** What is stored of a file, in the newest store that has it. */
+async function storedIn(key: string): Promise<Response | undefined> {
+  for (const cacheName of (await stores()).reverse()) {
+    const stored = await caches.match(key, { cacheName });
+    if (stored) return stored;
+  }
 }
 
 /** Answers from the store, or else from the network. */
@@ -95,7 +108,7 @@ async function respond(event: WorkerEvent): Promise<Response> {
   const { request } = event;
   const key = keyOf(request.url);
   // a browser may be unable to read or write the store; the page needs the file all the same
-  const stored = await caches.match(key, { cacheName: name }).catch(() => undefined);
+  const stored = await storedIn(key).catch(() => undefined);
   if (stored) return isolated(stored);
   if (request.mode === "navigate" && known.has(`${key}/`)) return Response.redirect(`${key}/`);
   const response = await fetch(request);

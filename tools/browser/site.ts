@@ -8,6 +8,25 @@ import { StaticServer } from "../../tests/static_server.ts";
 import { runTool } from "../../tests/tools.ts";
 import { launch } from "./chromium.ts";
 
+/** The version of the service worker after {@linkcode Site.update}. */
+const newVersion = "0123456789ab";
+
+/** Waits until a page has downloaded the new version. */
+export const updateStored = (page: Page) =>
+  until(
+    page,
+    `navigator.serviceWorker.getRegistration().then(async ({ installing }) =>
+      !installing && (await caches.keys()).some((name) => name.endsWith("${newVersion}")))`,
+  );
+
+/** Waits until a page has only the new version. */
+export const onlyUpdateStored = (page: Page) =>
+  until(
+    page,
+    `caches.keys().then((names) =>
+      names.length === 1 && names[0].endsWith("${newVersion}"))`,
+  );
+
 /** Opens pages, and collects their problems: errors, and requests to other origins. */
 export class Site implements AsyncDisposable {
   readonly problems: string[] = [];
@@ -37,12 +56,21 @@ export class Site implements AsyncDisposable {
     return new Site(folder, new StaticServer(pathToFileURL(`${folder.path}/`)), browser);
   }
 
-  /** Makes the next visit find a new version of the service worker. */
-  async update(): Promise<void> {
-    const path = `${this.#folder.path}/service_worker.js`, script = await Deno.readTextFile(path);
-    const updated = script.replace(/"[0-9a-f]{12}"/, '"0123456789ab"');
-    if (updated === script) throw new Error("The service worker has no version.");
-    await Deno.writeTextFile(path, updated);
+  /**
+   * Makes the next visit find a new version of a page, whose title is "updated", and of the service
+   * worker.
+   *
+   * @param stays Whether the worker before stays in use, as if the browser did not let it go.
+   */
+  async update(page: string, stays = false): Promise<void> {
+    const replace = async (path: string, from: RegExp, to: string) => {
+      const file = `${this.#folder.path}/${path}`, text = await Deno.readTextFile(file);
+      if (!from.test(text)) throw new Error(`${path} has no ${from}.`);
+      await Deno.writeTextFile(file, text.replace(from, to));
+    };
+    await replace(`${page}/index.html`, /<title>.*?</, "<title>updated<");
+    await replace("service_worker.js", /"[0-9a-f]{12}"/, `"${newVersion}"`);
+    if (stays) await replace("service_worker.js", /skipWaiting/, "clients.matchAll");
   }
 
   /** The paths of all requests so far. */

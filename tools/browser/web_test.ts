@@ -6,7 +6,7 @@ import type { Page } from "npm:playwright-core@1.56.1";
 import { assertAlmostEquals, assertEquals, assertMatch } from "../../tests/assert.ts";
 import { needsChromium, testWith } from "../../tests/needs.ts";
 import { executable } from "./chromium.ts";
-import { findings, Site, stepsOf, until } from "./site.ts";
+import { findings, onlyUpdateStored, Site, stepsOf, until, updateStored } from "./site.ts";
 
 /** Inputs of the page, and what PyTorch makes of them. */
 interface Case {
@@ -175,6 +175,22 @@ testWith(await needsChromium(executable), "the pages of `deno task web`", async 
     await page.click("text=Convolution by hand");
     await page.waitForSelector("main[data-ready]");
     await site.setOffline(page, false);
+  });
+
+  await step("have a new version on the next visit, and delete the old one", async () => {
+    await site.update("convolution");
+    await page.reload();
+    await page.waitForSelector("main[data-ready]");
+    assertEquals(await page.title(), "Convolution by hand · pembroke");
+    await updateStored(page);
+    await page.reload();
+    await page.waitForSelector("main[data-ready]");
+    assertEquals(await page.title(), "updated");
+    // Chromium does not let the worker before go while a debugger, which Playwright is, looks at it
+    const devtools = await page.context().newCDPSession(page);
+    await devtools.send("ServiceWorker.enable");
+    await devtools.send("ServiceWorker.stopAllWorkers");
+    await onlyUpdateStored(page);
     await page.context().close();
   });
 
