@@ -191,6 +191,12 @@ testWith(
       await page.waitForSelector("[data-sample*=cat][aria-pressed=true]");
       await settle(page);
       assertEquals(await hasFocus("#bars li:nth-child(2) button"), true);
+      await beforeCall(page, "network", "new Promise(() => {})");
+      await page.setInputFiles("#network-file", fixture("networks/squeezenet1_1.onnx"));
+      await page.focus("#cancel");
+      await page.keyboard.press("Enter");
+      await page.waitForSelector("#loading[hidden]", { state: "attached" });
+      assertEquals(await hasFocus("#networks [aria-pressed=true]"), true);
       for (const [i, shape] of (["circle", "square"] as const).entries()) {
         await page.setInputFiles(`${card(i + 1)} [type=file]`, await shapeFiles(shape, 2));
         await assertCount(page, i + 1, "2 photos");

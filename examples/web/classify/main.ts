@@ -165,8 +165,11 @@ async function load(next: NetworkSource, on: Device, signal: AbortSignal): Promi
     teach.dispatchEvent(new CustomEvent("network", { detail: { ...facts, source: next } }));
   } finally {
     if (signal === networkTurn.signal) {
+      const hasFocus = document.activeElement === byId("cancel");
       byId("loading").hidden = true;
       if (!hasNetwork) networks.press(); // so that the reader can choose it again
+      const used = document.querySelector<HTMLElement>("#networks [aria-pressed=true]");
+      if (hasFocus) (used ?? byId("network-file")).focus();
     }
   }
 }
