@@ -101,6 +101,18 @@ testWith(await needsChromium(executable), "the page that classifies photos", asy
     assertAllClose(await heatOf(page), await expectedHeat(dropped), { abs: 2 });
   });
 
+  await step("says that it uses the first of several photos", async () => {
+    const bytes = await Deno.readFile(dropped);
+    await drop(page, { "rocket.jpg": bytes, "other.jpg": bytes });
+    assertEquals(
+      await page.textContent("#problem:not([hidden])"),
+      "This is the first of 2 files: the page shows one at a time.",
+    );
+    assertEquals(await rowsOf(page), ofDropped.map(shown));
+    await drop(page, { "rocket.jpg": bytes });
+    assertEquals(await page.isVisible("#problem"), false);
+  });
+
   await step("shows where it found another class, with the keyboard", async () => {
     await page.focus("#bars li:nth-child(2) button");
     await page.keyboard.press("Enter");

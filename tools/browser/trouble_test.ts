@@ -62,6 +62,12 @@ testWith(await needsChromium(executable), "the pages when something goes wrong",
     })`);
     assertEquals(accepted, [true, true]);
     assertMatch(await problemOf(page) ?? "", /^notes\.txt: /);
+    await page.evaluate("Blob.prototype.arrayBuffer = () => Promise.reject(new Error('a folder'))");
+    await page.setInputFiles("#file", "tests/photos/rocket.jpg");
+    assertEquals(
+      await problemOf(page),
+      "rocket.jpg cannot be read. If it is a folder, choose the photos in it.",
+    );
     await page.context().close();
   });
 

@@ -5,8 +5,16 @@
 import type { Photo } from "./protocol.ts";
 
 /** Reads a file as a photo. The worker decodes it. */
-export async function photoOf(file: Blob & { readonly name?: string }): Promise<Photo> {
-  return { name: file.name || "the image", bytes: new Uint8Array(await file.arrayBuffer()) };
+export async function photoOf(file: File): Promise<Photo> {
+  const bytes = await file.arrayBuffer().catch(() => {
+    throw new Error(`${file.name} cannot be read. If it is a folder, choose the photos in it.`);
+  });
+  return { name: file.name || "the image", bytes: new Uint8Array(bytes) };
+}
+
+/** Says that only the first of several files is used. Empty if there is one. */
+export function onlyFirst({ length }: readonly File[]): string {
+  return length > 1 ? `This is the first of ${length} files: the page shows one at a time.` : "";
 }
 
 /** The buffer of a photo, to move to the worker. */

@@ -7,7 +7,7 @@ import { type Camera, openCamera } from "./camera.ts";
 import { CallError, Client } from "./client.ts";
 import { DeviceTiles } from "./devices.ts";
 import { byId, loadStyle, press, say } from "./elements.ts";
-import { acceptDrops, bufferOf, filesOf, photoOf } from "./files.ts";
+import { acceptDrops, bufferOf, filesOf, onlyFirst, photoOf } from "./files.ts";
 import { problemText } from "./format.ts";
 import { networkIn, NetworkList, storedNetworks } from "./networks.ts";
 import { storeFilesOf } from "./offline.ts";
@@ -228,6 +228,8 @@ function useFiles(files: readonly File[]): void {
     return;
   }
   usePhoto(photoOf(files[0]));
+  showProblem(onlyFirst(files));
+  byId("frame").scrollIntoView({ block: "nearest" }); // the reader may be below it
 }
 
 /** Connects what the reader can use. */

@@ -5,7 +5,7 @@
 import { openCamera } from "./camera.ts";
 import type { Client } from "./client.ts";
 import { say } from "./elements.ts";
-import { acceptDrops, bufferOf, photoOf } from "./files.ts";
+import { acceptDrops, bufferOf, onlyFirst, photoOf } from "./files.ts";
 import { percent, problemText } from "./format.ts";
 import type { Photo } from "./protocol.ts";
 import type { Guess, TeachCalls } from "./teach_protocol.ts";
@@ -38,13 +38,13 @@ export class Trial {
     element.innerHTML = template;
     const picker = this.#find<HTMLInputElement>("[type=file]");
     picker.addEventListener("change", () => {
-      const [file] = Array.from(picker.files ?? []);
+      const files = Array.from(picker.files ?? []);
       picker.value = "";
-      if (file) this.#tryFile(file);
+      if (files.length > 0) this.tryFiles(files);
     });
     this.#find("[data-try-file]").addEventListener("click", () => picker.click());
     this.#find("[data-try-camera]").addEventListener("click", () => this.#tryCamera());
-    acceptDrops(element, ([file]) => this.#tryFile(file));
+    acceptDrops(element, (files) => this.tryFiles(files));
   }
 
   /** Starts with other classes, and without a photo. */
@@ -67,7 +67,7 @@ export class Trial {
     this.#turn.cancel();
     const hint = document.createElement("p");
     hint.className = "hint";
-    hint.textContent = "Drop a photo here that it has not seen.";
+    hint.textContent = "Drop or paste a photo here that it has not seen.";
     this.#show(hint);
     this.#draw([]);
   }
@@ -78,14 +78,15 @@ export class Trial {
     this.#find(".trial-place").replaceChildren(content);
   }
 
-  async #tryFile(file: File): Promise<void> {
-    const signal = this.#turn.next(), image = document.createElement("img");
+  /** Classifies the first file. */
+  async tryFiles(files: readonly File[]): Promise<void> {
+    const [file] = files, signal = this.#turn.next(), image = document.createElement("img");
     image.alt = `The photo ${file.name}`;
     image.src = URL.createObjectURL(file);
     this.#show(image);
     this.#shown = image.src;
     this.#find(".guesses").setAttribute("aria-busy", "true");
-    const [best] = await this.#try(photoOf(file), signal) ?? [];
+    const [best] = await this.#try(photoOf(file), signal, onlyFirst(files)) ?? [];
     if (best) say(`${best.label}, ${percent(best.probability)}.`);
   }
 
@@ -112,10 +113,11 @@ export class Trial {
     }
   }
 
-  /** Classifies a photo, and draws the bars. Undefined if there is a problem, or another photo. */
+  /** Classifies a photo, and draws the bars, with a note. Undefined if there is a problem, or another photo. */
   async #try(
     photo: Photo | Promise<Photo>,
     signal: AbortSignal,
+    note = "",
   ): Promise<readonly Guess[] | undefined> {
     const problem = this.#find(".problem");
     try {
@@ -124,7 +126,8 @@ export class Trial {
         signal,
         transfer: [bufferOf(taken)],
       });
-      problem.hidden = true;
+      problem.hidden = note === "";
+      problem.textContent = note;
       this.#draw(guesses);
       return guesses;
     } catch (error) {
