@@ -3,7 +3,7 @@
 import { Buffer } from "node:buffer";
 import type { Page } from "npm:playwright-core@1.56.1";
 import { encodePng } from "../../mod.ts";
-import { assertEquals, assertMatch } from "../../tests/assert.ts";
+import { assert, assertEquals, assertMatch } from "../../tests/assert.ts";
 import { fixture } from "../../tests/cli/run.ts";
 import { needsChromium, testWith } from "../../tests/needs.ts";
 import { executable } from "./chromium.ts";
@@ -216,6 +216,40 @@ testWith(
       await page.waitForSelector("#teach .trial:not([hidden])");
       await settle(page);
       assertEquals(await hasFocus(`${card(1)} [name=class]`), true);
+      await page.context().close();
+    });
+
+    await step("takes photos that are pasted where the reader is", async () => {
+      const page = await open("classify/");
+      await page.waitForSelector("#teach .card");
+      await settle(page);
+      const [{ buffer }] = await shapeFiles("circle", 1);
+      const paste = (selector: string) =>
+        page.evaluate(`{
+          const dataTransfer = new DataTransfer();
+          const bytes = Uint8Array.from(atob("${
+          buffer.toString("base64")
+        }"), (c) => c.charCodeAt(0));
+          dataTransfer.items.add(new File([bytes], "image.png"));
+          document.querySelector("${selector}").dispatchEvent(
+            new ClipboardEvent("paste", { clipboardData: dataTransfer, bubbles: true }));
+        }`);
+      const problem = page.locator("#teach > .problem");
+      await paste("#teach h2");
+      assertEquals(await problem.textContent(), "Click a class, then paste.");
+      await paste(`${card(1)} .hint`);
+      await assertCount(page, 1, "1 photo");
+      assertEquals(await problem.isVisible(), false);
+      await page.click(`${card(1)} .thumbnails button`); // the focus is now on its button
+      await page.waitForSelector(`${card(1)} .hint`);
+      await paste("body");
+      await assertCount(page, 1, "1 photo");
+      assertEquals(await page.locator("[data-sample][aria-pressed=true]").count(), 1);
+      await page.evaluate("document.activeElement.blur()");
+      await paste("body");
+      await page.waitForFunction("!document.querySelector('[data-sample][aria-pressed=true]')");
+      const { y, height } = (await page.locator("#frame").boundingBox())!;
+      assert(y + height / 2 > 0, "the photo is in view");
       await page.context().close();
     });
 

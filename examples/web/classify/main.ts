@@ -250,7 +250,6 @@ function connect(): void {
   teach.addEventListener("use", (event) => useTaught((event as CustomEvent).detail));
   acceptDrops(document.documentElement, useFiles); // the body may be narrower than the window
   document.addEventListener("paste", (event) => {
-    if (teach.contains(event.target as Node)) return;
     const files = filesOf(event.clipboardData);
     if (files.length > 0) event.preventDefault();
     useFiles(files);

@@ -4,6 +4,7 @@
 
 import type { Client } from "./client.ts";
 import { say } from "./elements.ts";
+import { filesOf } from "./files.ts";
 import { megabytes, problemText } from "./format.ts";
 import type { NetworkSource } from "./page_calls.ts";
 import { Card, type CardHost } from "./teach_card.ts";
@@ -107,6 +108,7 @@ class Lesson implements CardHost {
       this.#setNetwork((event as CustomEvent<NetworkDetail>).detail.source);
     });
     this.#setNetwork(network);
+    document.addEventListener("paste", (event) => this.#paste(event), { capture: true });
     const observer = new IntersectionObserver((entries) => {
       if (!entries.some(({ isIntersecting }) => isIntersecting)) return;
       observer.disconnect();
@@ -135,6 +137,20 @@ class Lesson implements CardHost {
     const { length } = this.#cards;
     this.#find<HTMLButtonElement>("[data-add]").disabled = length >= mostClasses;
     for (const card of this.#cards) card.removable = length > fewestClasses;
+  }
+
+  /** Takes files that are pasted in this section: for the class where the reader is, or to try them. */
+  #paste(event: ClipboardEvent): void {
+    const files = filesOf(event.clipboardData), { activeElement } = document;
+    // where the text cursor is, or the focus, which browsers do not always take for the target
+    const isAt = (element: HTMLElement) =>
+      element.contains(event.target as Node) || element.contains(activeElement);
+    if (files.length === 0 || !isAt(this.#section)) return;
+    event.stopPropagation(); // or else the page takes them
+    const card = this.#cards.find(({ element }) => isAt(element));
+    if (card) card.addFiles(files);
+    else if (this.#find(".trial").hidden) this.#showProblem("Click a class, then paste.");
+    else this.#trial.tryFiles(files);
   }
 
   removed(card: Card): void {

@@ -5,7 +5,7 @@
 import { openCamera } from "./camera.ts";
 import type { Client } from "./client.ts";
 import { say } from "./elements.ts";
-import { acceptDrops, bufferOf, filesOf, photoOf } from "./files.ts";
+import { acceptDrops, bufferOf, photoOf } from "./files.ts";
 import { problemText } from "./format.ts";
 import type { Photo, Pixels } from "./protocol.ts";
 import type { KeptPhoto, TeachCalls } from "./teach_protocol.ts";
@@ -34,7 +34,7 @@ const template = `
   </div>
   <p class="count"></p>
   <ul class="thumbnails" role="list"></ul>
-  <p class="hint">Drop photos here.</p>
+  <p class="hint">Drop or paste photos here.</p>
   <p class="problem" role="alert" hidden></p>
   <div class="card-camera"></div>
   <div class="buttons">
@@ -69,17 +69,13 @@ export class Card {
     this.#nameButtons();
     const picker = this.#find<HTMLInputElement>("[type=file]");
     picker.addEventListener("change", () => {
-      this.#addFiles(Array.from(picker.files ?? []));
+      this.addFiles(Array.from(picker.files ?? []));
       picker.value = ""; // so that the same file can be chosen again
     });
     this.#on("[data-files]", () => picker.click());
     this.#on("[data-camera]", () => this.#openCamera());
     this.#on("[data-remove]", () => this.#remove());
-    acceptDrops(element, (files) => this.#addFiles(files));
-    element.addEventListener(
-      "paste",
-      ({ clipboardData }) => this.#addFiles(filesOf(clipboardData)),
-    );
+    acceptDrops(element, (files) => this.addFiles(files));
   }
 
   /** The name, without spaces around it. */
@@ -131,7 +127,8 @@ export class Card {
     of(".thumbnails", `Photos of ${this.name}`);
   }
 
-  #addFiles(files: readonly File[]): void {
+  /** Adds photos that the reader picked, dropped or pasted. */
+  addFiles(files: readonly File[]): void {
     if (files.length > 0) this.#add(files.map((file) => () => photoOf(file)));
   }
 
