@@ -187,9 +187,12 @@ testWith(await needsChromium(executable), "the page that classifies photos", asy
   await step("says what is wrong with a file, and keeps the last result", async () => {
     const bytes = await Deno.readFile(dropped), problem = page.locator("#problem");
     await drop(page, { "notes.txt": new TextEncoder().encode("no image") });
-    assertMatch(await problem.textContent() ?? "", /^notes\.txt: .*\. Choose a JPEG, PNG, .*\.$/);
+    assertMatch(
+      await problem.textContent() ?? "",
+      /^notes\.txt: .*\(JPEG, PNG, .*\)\. Choose another image\.$/,
+    );
     await drop(page, { "cut.jpg": bytes.subarray(0, 20_000) });
-    assertMatch(await problem.textContent() ?? "", /^cut\.jpg: .*\. Choose a JPEG, PNG, .*\.$/);
+    assertMatch(await problem.textContent() ?? "", /^cut\.jpg: .*\. Choose another image\.$/);
     for (const name of ["bad.safetensors", "bad.bin"]) {
       await drop(page, { [name]: bytes });
       const text = await problem.textContent() ?? "";

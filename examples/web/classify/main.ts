@@ -17,7 +17,7 @@ import { describePhoto, explainHeat, hideHeat, setOpacity, showHeat, showPhoto }
 import type { TeachCalls } from "./teach_protocol.ts";
 import { isReplaced, Turn } from "./turn.ts";
 
-const imageWayOut = "Choose a JPEG, PNG, WebP, GIF or BMP image.";
+const imageWayOut = "Choose another image.";
 const networkWayOut = "Choose the .onnx, .safetensors or .pth file of a network for images.";
 
 const main = document.querySelector("main")!, teach = byId("teach");
@@ -223,7 +223,7 @@ function useSample(button: HTMLElement): Promise<void> {
 /** Uses files that the reader picked, dropped or pasted: a network or a photo. */
 function useFiles(files: readonly File[]): void {
   if (files.length === 0) return;
-  if (files.some(({ name }) => /\.(onnx|safetensors|pth|pt|bin|net)$/i.test(name))) {
+  if (files.some(({ name }) => /\.(onnx|safetensors|pth|pt|bin|net|index\.json)$/i.test(name))) {
     useNetwork(networkIn(files, source), device);
     return;
   }
