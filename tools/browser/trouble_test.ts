@@ -36,7 +36,7 @@ testWith(await needsChromium(executable), "the pages when something goes wrong",
   await using site = await Site.open("--use-fake-device-for-media-stream");
   const open = opener(site);
 
-  await step("let the reader load a network again that could not be loaded", async () => {
+  await step("let the reader load a network again, or go back to the one before", async () => {
     const weights = /\.safetensors$/, page = await open("classify/", weights);
     const network = page.locator("#networks .choice");
     assertMatch(await problemOf(page) ?? "", /safetensors: the server answered 404 Not Found\.$/);
@@ -48,6 +48,12 @@ testWith(await needsChromium(executable), "the pages when something goes wrong",
     await settle(page);
     assertEquals(await page.isVisible("#problem"), false);
     assertEquals(await network.getAttribute("aria-pressed"), "true");
+    await beforeCall(page, "network", "new Promise(() => {})");
+    await page.setInputFiles("#network-file", fixture("networks/squeezenet1_1.onnx"));
+    await page.waitForSelector("#loading:not([hidden])");
+    await network.click();
+    await page.waitForSelector("#loading[hidden]", { state: "attached" });
+    await settle(page);
     await page.context().close();
   });
 

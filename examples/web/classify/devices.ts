@@ -34,9 +34,7 @@ export class DeviceTiles {
       const name = element("span", "name", deviceNames[device]);
       const time = element("span", "time number", "–");
       const button = choice(
-        () => {
-          if (button.getAttribute("aria-pressed") === "false") onChoose(device);
-        },
+        () => onChoose(device),
         name,
         time,
         element("span", "bar"),

@@ -36,12 +36,15 @@ let camera: Camera | undefined;
 /** What the worker has. */
 let hasPhoto = false, hasNetwork = false;
 
+/** What the worker loads. */
+let wanted: { readonly source: NetworkSource; readonly device: Device } | undefined;
+
 /** Newer work replaces older work of the same kind. */
 const photoTurn = new Turn(), networkTurn = new Turn(), lookTurn = new Turn();
 const heatTurn = new Turn(), timeTurn = new Turn();
 
-const tiles = new DeviceTiles((next) => useNetwork(source, next));
-const networks = new NetworkList((next) => useNetwork(next, device));
+const tiles = new DeviceTiles((next) => choose(wanted?.source ?? source, next));
+const networks = new NetworkList((next) => choose(next, wanted?.device ?? device));
 
 function showProblem(text: string): void {
   byId("problem").textContent = text;
@@ -132,6 +135,13 @@ async function measure(devices: readonly Device[]): Promise<void> {
   }
 }
 
+/** Loads a network on a device, unless that goes on. What is in use only ends the loading of another. */
+function choose(next: NetworkSource, on: Device): void {
+  if (next === wanted?.source && on === wanted.device) return;
+  if (hasNetwork && next === source && on === device) networkTurn.cancel();
+  else useNetwork(next, on);
+}
+
 /** Loads a network on a device. If that fails, the one before stays in use. */
 function useNetwork(next: NetworkSource, on: Device): Promise<void> {
   const signal = networkTurn.next();
@@ -151,6 +161,7 @@ async function load(next: NetworkSource, on: Device, signal: AbortSignal): Promi
   const progress = byId<HTMLProgressElement>("progress");
   progress.removeAttribute("value");
   byId("loading").hidden = false;
+  wanted = { source: next, device: on };
   try {
     const onReport = (share: number) => progress.value = share;
     const facts = await client.call("network", { source: next, device: on }, { signal, onReport });
@@ -165,6 +176,7 @@ async function load(next: NetworkSource, on: Device, signal: AbortSignal): Promi
     teach.dispatchEvent(new CustomEvent("network", { detail: { ...facts, source: next } }));
   } finally {
     if (signal === networkTurn.signal) {
+      wanted = undefined;
       const hasFocus = document.activeElement === byId("cancel");
       byId("loading").hidden = true;
       if (!hasNetwork) networks.press(); // so that the reader can choose it again

@@ -34,9 +34,7 @@ export class NetworkList {
 
   #add(source: NetworkSource, bytes: number): void {
     const button = choice(
-      () => {
-        if (button.getAttribute("aria-pressed") === "false") this.#onChoose(source);
-      },
+      () => this.#onChoose(source),
       element("span", "name", source.name),
       element("span", "size number", megabytes(bytes)),
     );
