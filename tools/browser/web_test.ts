@@ -152,11 +152,22 @@ testWith(await needsChromium(executable), "the pages of `deno task web`", async 
   });
 
   await step("take a step of gradient descent", async () => {
-    await page.click("[data-steps='1']");
+    // a second click, such as of a key that is held, comes before the step is computed
+    await page.evaluate(`{
+      const step = document.querySelector("[data-steps='1']");
+      step.click();
+      step.click();
+    }`);
     await settle(page);
     const { stepped, costAfter } = overlapping;
     await assertShown(page, { "#w-plot .number": stepped, "#cost": [costAfter] });
     assertEquals(await page.textContent("#steps"), "1");
+    // a change ends the steps
+    await page.evaluate(`document.querySelector("[data-steps='10']").click();
+      document.querySelector("[data-kernel=copy]").click()`);
+    await settle(page);
+    await assertShown(page, { "#w-plot .number": [0, 0, 1, 0, 0] });
+    assertEquals(await page.textContent("#steps"), "0");
   });
 
   await step("work offline, and have the headers for threads", async () => {

@@ -118,15 +118,22 @@ async function update(reason = ""): Promise<void> {
   if (reason) say(`${reason} ${changes(before, next)}`);
 }
 
-/** Takes steps of gradient descent. */
+let isDescending = false;
+
+/** Takes steps of gradient descent, until the reader changes something. */
 async function descend(steps: number): Promise<void> {
-  if (!results) return; // the kernels are not loaded yet
+  if (!results || isDescending) return; // the kernels are not loaded yet, or a key is held
+  isDescending = true;
   const from = results.cost;
-  for (let i = 0; i < steps && Number.isFinite(results.costAfter); i++) {
+  let turn = latest;
+  for (let i = 0; i < steps && turn === latest && Number.isFinite(results.costAfter); i++) {
     costs.push(results.cost);
     inputs.w = results.stepped;
+    turn++;
     await update();
   }
+  isDescending = false;
+  if (turn !== latest) return;
   const { cost } = results;
   const fell = cost <= from ? "fell" : "rose";
   say(
