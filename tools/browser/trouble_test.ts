@@ -60,14 +60,20 @@ testWith(await needsChromium(executable), "the pages when something goes wrong",
   await step("take photos that are dropped beside the page", async () => {
     const page = await open("classify/", undefined, { viewport: { width: 1900, height: 900 } });
     await settle(page);
-    const accepted = await page.evaluate(`["dragover", "drop"].map((type) => {
-      const dataTransfer = new DataTransfer();
-      dataTransfer.items.add(new File(["no photo"], "notes.txt"));
-      const event = new DragEvent(type, { dataTransfer, bubbles: true, cancelable: true });
-      return !document.elementFromPoint(10, 300).dispatchEvent(event);
-    })`);
-    assertEquals(accepted, [true, true]);
+    const accepted = (fill: string) =>
+      page.evaluate(`["dragover", "drop"].map((type) => {
+        const dataTransfer = new DataTransfer();
+        ${fill};
+        const event = new DragEvent(type, { dataTransfer, bubbles: true, cancelable: true });
+        return !document.elementFromPoint(10, 300).dispatchEvent(event);
+      })`);
+    const file = `dataTransfer.items.add(new File(["no photo"], "notes.txt"))`;
+    assertEquals(await accepted(file), [true, true]);
     assertMatch(await problemOf(page) ?? "", /^notes\.txt: /);
+    // a picture of another page: the browser would go to its address
+    const link = "dataTransfer.setData('text/uri-list', 'http://other.example/picture.jpg')";
+    assertEquals(await accepted(link), [true, true]);
+    assertEquals(await problemOf(page), "Only files can be dropped: save the picture first.");
     await page.evaluate("Blob.prototype.arrayBuffer = () => Promise.reject(new Error('a folder'))");
     await page.setInputFiles("#file", "tests/photos/rocket.jpg");
     assertEquals(

@@ -30,7 +30,7 @@ export function filesOf(data: DataTransfer | null): File[] {
 /**
  * Lets the reader drop files on an element. While files are over it, it has the class `dropping`.
  *
- * @param onFiles Called with at least one file.
+ * @param onFiles Called with the files. There are none if the reader drops a link or a picture of a page.
  */
 export function acceptDrops(element: HTMLElement, onFiles: (files: File[]) => void): void {
   let depth = 0; // of nested elements that the pointer has entered
@@ -38,7 +38,8 @@ export function acceptDrops(element: HTMLElement, onFiles: (files: File[]) => vo
     depth = Math.max(0, depth + change);
     element.classList.toggle("dropping", depth > 0);
   };
-  const hasFiles = ({ dataTransfer }: DragEvent) => dataTransfer?.types.includes("Files") ?? false;
+  const hasFiles = ({ dataTransfer }: DragEvent) =>
+    dataTransfer?.types.some((type) => type === "Files" || type === "text/uri-list") ?? false;
   element.addEventListener("dragenter", (event) => {
     if (hasFiles(event)) mark(1);
   });
@@ -46,7 +47,7 @@ export function acceptDrops(element: HTMLElement, onFiles: (files: File[]) => vo
     if (hasFiles(event)) mark(-1);
   });
   element.addEventListener("dragover", (event) => {
-    if (hasFiles(event)) event.preventDefault(); // or else the browser opens the file
+    if (hasFiles(event)) event.preventDefault(); // or else the browser leaves the page
   });
   // on the way down: an element inside may stop the event
   element.addEventListener("drop", () => mark(-depth), { capture: true });
@@ -54,7 +55,6 @@ export function acceptDrops(element: HTMLElement, onFiles: (files: File[]) => vo
     if (!hasFiles(event)) return;
     event.preventDefault();
     event.stopPropagation(); // for an element in another one that accepts drops, too
-    const files = filesOf(event.dataTransfer);
-    if (files.length > 0) onFiles(files);
+    onFiles(filesOf(event.dataTransfer));
   });
 }

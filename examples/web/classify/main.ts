@@ -260,7 +260,11 @@ function connect(): void {
     });
   }
   teach.addEventListener("use", (event) => useTaught((event as CustomEvent).detail));
-  acceptDrops(document.documentElement, useFiles); // the body may be narrower than the window
+  // the body may be narrower than the window
+  acceptDrops(document.documentElement, (files) => {
+    if (files.length > 0) useFiles(files);
+    else showProblem("Only files can be dropped: save the picture first.");
+  });
   document.addEventListener("paste", (event) => {
     const files = filesOf(event.clipboardData);
     if (files.length > 0) event.preventDefault();

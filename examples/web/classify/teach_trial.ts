@@ -40,7 +40,7 @@ export class Trial {
     picker.addEventListener("change", () => {
       const files = Array.from(picker.files ?? []);
       picker.value = "";
-      if (files.length > 0) this.tryFiles(files);
+      this.tryFiles(files);
     });
     this.#find("[data-try-file]").addEventListener("click", () => picker.click());
     this.#find("[data-try-camera]").addEventListener("click", () => this.#tryCamera());
@@ -80,7 +80,9 @@ export class Trial {
 
   /** Classifies the first file. */
   async tryFiles(files: readonly File[]): Promise<void> {
-    const [file] = files, signal = this.#turn.next(), image = document.createElement("img");
+    const [file] = files;
+    if (!file) return;
+    const signal = this.#turn.next(), image = document.createElement("img");
     image.alt = `The photo ${file.name}`;
     image.src = URL.createObjectURL(file);
     this.#show(image);
