@@ -75,3 +75,13 @@ Deno.test("unlessAborted() leaves no listener on its signal", async () => {
   signal.dispatchEvent(new Event("abort"));
   await assertRejects(() => waiting, DOMException, "enough");
 });
+
+Deno.test("files of taught networks have plain names", async () => {
+  const { fileNameOf } = await import(
+    `${new URL("../../examples/web/classify/teach_text.ts", import.meta.url)}`
+  );
+  assertEquals(fileNameOf(["Cats", "Hot Dogs!"]), "cats-hot-dogs");
+  assertEquals(fileNameOf(["…", "Käse", "?"]), "käse");
+  assertEquals(fileNameOf(["🐱", "🐶"]), "my-classes");
+  assertEquals(fileNameOf(["a".repeat(59), "b"]), "a".repeat(59));
+});

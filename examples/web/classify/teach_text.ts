@@ -53,7 +53,6 @@ export function measuredText(
 
 /** The name of a file for classes, without an extension: "cats-dogs". */
 export function fileNameOf(classes: readonly string[]): string {
-  const plain = (name: string) =>
-    name.normalize("NFKC").toLowerCase().replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "");
-  return classes.map(plain).filter((name) => name !== "").join("-").slice(0, 60) || "my-classes";
+  const plain = classes.join("-").normalize("NFKC").toLowerCase().replace(/[^\p{L}\p{N}]+/gu, "-");
+  return plain.replace(/^-/, "").slice(0, 60).replace(/-$/, "") || "my-classes";
 }
