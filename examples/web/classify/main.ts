@@ -226,7 +226,7 @@ function useSample(button: HTMLElement): Promise<void> {
     fetch(url).then(async (response) => {
       if (!response.ok) throw new Error(`The sample cannot be loaded: status ${response.status}.`);
       const name = url.pathname.replace(/.*\//, "");
-      return photoOf(new File([await response.arrayBuffer()], name));
+      return { name, bytes: new Uint8Array(await response.arrayBuffer()) };
     }),
     button,
   );
