@@ -19,13 +19,11 @@ import { teachClasses } from "./browser/teach_picture.ts";
 import { encodePalettePng } from "./png_palette.ts";
 
 /** The limit for all pictures together. */
-const maxBytes = 700_000;
+const maxBytes = 450_000;
 
 const pictures = new URL("../docs/pictures/", import.meta.url);
-const desk = { width: 1280, height: 740 }, phone = { width: 390, height: 740 };
-const tallDesk = { width: 1280, height: 890 }, tallPhone = { width: 390, height: 860 };
-
-const teachDesk = { width: 1280, height: 1270 };
+const desk = { width: 1280, height: 740 }, tallDesk = { width: 1280, height: 890 };
+const teachDesk = { width: 1280, height: 1270 }, phone = { width: 390, height: 900 };
 
 /** A picture: of which page, how large, in which colours, and what is done before. */
 interface Shot {
@@ -43,19 +41,10 @@ const pointAt = (selector: string) => async (page: Page) => {
   );
 };
 
-/** Chooses a sample. */
-const choose = (sample: string) => async (page: Page) => {
+/** Measures all devices. */
+const compare = async (page: Page) => {
   await page.waitForFunction("crossOriginIsolated");
   await settle(page);
-  await page.click(`[data-sample="photos/${sample}"]`);
-  await page.mouse.move(0, 0);
-  await settle(page);
-  await page.waitForTimeout(600); // until the bars have grown
-};
-
-/** Chooses a sample, and measures all devices. */
-const compare = (sample: string) => async (page: Page) => {
-  await choose(sample)(page);
   await page.click("#compare");
   await page.mouse.move(0, 0);
   await settle(page);
@@ -72,31 +61,12 @@ const teach = (top: string) => async (page: Page) => {
 const settle = (page: Page) =>
   page.waitForSelector("main[data-ready]:not([aria-busy=true])", { timeout: 100_000 });
 
-const row = (table: string, n: number) => pointAt(`#${table}-table tr:nth-child(${n}) button`);
 const shots: Readonly<Record<string, Shot>> = {
   "classify.jpg": {
     page: "classify",
     viewport: tallDesk,
     scheme: "light",
-    prepare: compare("coffee.png"),
-  },
-  "classify-dark.jpg": {
-    page: "classify",
-    viewport: tallDesk,
-    scheme: "dark",
-    prepare: choose("cat.jpg"),
-  },
-  "classify-phone.jpg": {
-    page: "classify",
-    viewport: tallPhone,
-    scheme: "light",
-    prepare: choose("rocket.jpg"),
-  },
-  "classify-phone-dark.jpg": {
-    page: "classify",
-    viewport: tallPhone,
-    scheme: "dark",
-    prepare: choose("coffee.png"),
+    prepare: compare,
   },
   "teach.jpg": {
     page: "classify",
@@ -106,7 +76,7 @@ const shots: Readonly<Record<string, Shot>> = {
   },
   "teach-phone-dark.jpg": {
     page: "classify",
-    viewport: tallPhone,
+    viewport: phone,
     scheme: "dark",
     prepare: teach("#teach .lesson"),
   },
@@ -114,25 +84,7 @@ const shots: Readonly<Record<string, Shot>> = {
     page: "convolution",
     viewport: desk,
     scheme: "light",
-    prepare: row("forward", 3),
-  },
-  "convolution-dark.png": {
-    page: "convolution",
-    viewport: desk,
-    scheme: "dark",
-    prepare: row("dx", 4),
-  },
-  "convolution-phone.png": {
-    page: "convolution",
-    viewport: phone,
-    scheme: "light",
-    prepare: row("forward", 3),
-  },
-  "convolution-phone-dark.png": {
-    page: "convolution",
-    viewport: phone,
-    scheme: "dark",
-    prepare: row("dw", 1),
+    prepare: pointAt("#forward-table tr:nth-child(3) button"),
   },
 };
 
