@@ -232,7 +232,7 @@ for (
     .reverse()
 ) {
   const text = new TextDecoder().decode(files[path]).replace(
-    /"([\w./]+\.(?:js|css))"/g,
+    /"([\w./-]+\.(?:js|css))"/g,
     (quoted, to) => {
       const file = new URL(to, `http://host/${path}`).pathname.slice(1);
       return file in files ? `"${to}${hashed(file).slice(file.length)}"` : quoted;
