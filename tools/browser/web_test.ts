@@ -3,7 +3,7 @@
 // @ts-types="npm:axe-core@4.14.1"
 import axe from "npm:axe-core@4.14.1/axe.min.js";
 import type { Page } from "npm:playwright-core@1.56.1";
-import { assertAlmostEquals, assertEquals, assertMatch } from "../../tests/assert.ts";
+import { assert, assertAlmostEquals, assertEquals, assertMatch } from "../../tests/assert.ts";
 import { needsChromium, testWith } from "../../tests/needs.ts";
 import { executable } from "./chromium.ts";
 import { findings, onlyUpdateStored, Site, stepsOf, until, updateStored } from "./site.ts";
@@ -85,6 +85,15 @@ async function assertPageShows(page: Page, expected: Case): Promise<void> {
     "#pool-table button": expected.p,
     "#dxPool-table button": expected.dxPool,
   });
+}
+
+/** How bright a colour such as "rgb(0, 0, 0)" is, as contrasts are defined. */
+function luminance(color: string): number {
+  const [red, green, blue] = color.match(/\d+/g)!.map((value) => {
+    const share = Number(value) / 255;
+    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
 }
 
 /** Waits until the kernels have computed, and the page shows it. */
@@ -226,11 +235,16 @@ testWith(await needsChromium(executable), "the pages of `deno task web`", async 
   for (const colorScheme of ["light", "dark"] as const) {
     await step(`are accessible in a ${colorScheme} colour scheme`, async () => {
       await phone.emulateMedia({ colorScheme });
-      const paper = await phone.evaluate(
-        "getComputedStyle(document.body).backgroundColor",
-      ) as string;
-      const isDark = Number(paper.match(/\d+/)![0]) < 128;
-      assertEquals(isDark, colorScheme === "dark", paper);
+      const [paper, card, edge] = (await phone.evaluate(`[
+        getComputedStyle(document.body).backgroundColor,
+        getComputedStyle(document.querySelector("figure")).backgroundColor,
+        getComputedStyle(document.querySelector("select")).borderTopColor,
+      ]`) as string[]).map(luminance);
+      assertEquals(paper < 0.5, colorScheme === "dark");
+      for (const ground of [paper, card]) { // which axe does not look at
+        const contrast = (Math.max(edge, ground) + 0.05) / (Math.min(edge, ground) + 0.05);
+        assert(contrast >= 3, `${contrast}`);
+      }
       assertEquals(await findings(phone, colorScheme, context), []);
     });
   }
