@@ -137,7 +137,7 @@ export class GraphImport implements Scope {
       outputs = this.#outputsOf(new NodeReader(node, this));
     } catch (error) {
       if (!(error instanceof NodeError)) throw error;
-      this.#problems.add(error);
+      if (!node.isBranch) this.#problems.add(error);
     }
     for (const [i, name] of node.outputs.entries()) {
       if (outputs?.[i]) this.#values.set(name, outputs[i]);
@@ -148,6 +148,7 @@ export class GraphImport implements Scope {
   /** Returns undefined if an input has failed. */
   #outputsOf(node: NodeReader): readonly (Value | undefined)[] | undefined {
     const { op, domain, inputs } = node.node, create = operations.get(op);
+    if (op === "If" && !this.#failed.has(inputs[0])) return this.#branch(node);
     if (domain !== "" || !create && !isFolded(op)) {
       throw node.bad(`this operation ${domain && `of ${escapeText(domain)} `}is not supported`);
     }
@@ -159,6 +160,16 @@ export class GraphImport implements Scope {
     const outputs = this.#constants(node) ?? this.#layers(node);
     node.checkUnread();
     return outputs;
+  }
+
+  /** The outputs of the branch that If takes. The inputs are its condition, and those of both branches. */
+  #branch(node: NodeReader): readonly Value[] {
+    const { inputs, outputs } = node.node, takesFirst = node.scalar(0, "condition") !== 0;
+    return outputs.map((_, i) => {
+      const value = this.value(inputs[1 + i + (takesFirst ? 0 : outputs.length)] ?? "");
+      if (value) return value;
+      throw node.bad("what it computes is not supported");
+    });
   }
 
   /** The outputs that do not depend on the pixels. Undefined if they do. */
@@ -178,7 +189,7 @@ export class GraphImport implements Scope {
     throw node.bad(
       constants.every(({ numbers }) => numbers)
         ? "this operation is not supported for sizes"
-        : "it computes a large constant: not supported",
+        : "it computes a large constant: fold it with onnxsim first",
     );
   }
 

@@ -25,6 +25,8 @@ export interface OnnxNode {
   /** An empty name stands for an omitted input. */
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
+  /** Whether it belongs to a branch of If, and may not be computed. */
+  readonly isBranch?: boolean;
   readonly attributes: ReadonlyMap<string, OnnxValue>;
 }
 
@@ -93,9 +95,16 @@ async function readOpset(reader: ProtoReader, range: ByteRange): Promise<number 
   return domain === "" || domain === "ai.onnx" ? version : undefined;
 }
 
-async function readPart(reader: ProtoReader, field: Field, graph: OnnxGraph): Promise<void> {
-  if (field.number === 1) graph.nodes.push(await readNode(reader, reader.range(field)));
-  else if (field.number === 5) {
+async function readPart(
+  reader: ProtoReader,
+  field: Field,
+  graph: OnnxGraph,
+  isBranch = false,
+): Promise<void> {
+  if (field.number === 1) {
+    const node = await readNode(reader, reader.range(field), isBranch ? undefined : graph);
+    graph.nodes.push(isBranch ? { ...node, isBranch } : node);
+  } else if (field.number === 5) {
     const tensor = await readTensor(reader, reader.range(field)), { name } = tensor;
     if (name === "") throw reader.bad("has a tensor without a name: damaged");
     if (graph.tensors.has(name)) {
@@ -109,8 +118,19 @@ async function readPart(reader: ProtoReader, field: Field, graph: OnnxGraph): Pr
 
 const noAttributes: ReadonlyMap<string, OnnxValue> = new Map();
 
-async function readNode(reader: ProtoReader, range: ByteRange): Promise<OnnxNode> {
+/**
+ * Reads a NodeProto. The outputs of both branches of If become inputs of the node.
+ *
+ * @param graph Takes the nodes and tensors of branches. Missing for a node of a branch, which may not
+ * have branches.
+ */
+async function readNode(
+  reader: ProtoReader,
+  range: ByteRange,
+  graph?: OnnxGraph,
+): Promise<OnnxNode> {
   reader.budget.spend(cost.node);
+  const branches = new Map<string, readonly string[]>();
   const inputs: string[] = [], outputs: string[] = [];
   let attributes: Map<string, OnnxValue> | undefined;
   let name = "", op = "", domain = "";
@@ -120,9 +140,12 @@ async function readNode(reader: ProtoReader, range: ByteRange): Promise<OnnxNode
     else if (field.number === 3) name = await reader.text(field);
     else if (field.number === 4) op = await reader.text(field);
     else if (field.number === 5) {
-      (attributes ??= new Map()).set(...await readAttribute(reader, reader.range(field)));
+      const [name, value, branch] = await readAttribute(reader, reader.range(field), graph);
+      if (branch) branches.set(name, branch);
+      else (attributes ??= new Map()).set(name, value);
     } else if (field.number === 7) domain = await reader.text(field);
   }
+  inputs.push(...branches.get("then_branch") ?? [], ...branches.get("else_branch") ?? []);
   return {
     ...{ op, name, domain: domain === "ai.onnx" ? "" : domain, inputs, outputs },
     attributes: attributes ?? noAttributes,
@@ -132,21 +155,39 @@ async function readNode(reader: ProtoReader, range: ByteRange): Promise<OnnxNode
 /** The default value, which a file may omit, by AttributeProto.AttributeType. */
 const emptyValues: Readonly<Record<number, OnnxValue>> = { 1: 0, 2: 0, 3: "", 6: [], 7: [] };
 
-async function readAttribute(reader: ProtoReader, range: ByteRange): Promise<[string, OnnxValue]> {
+async function readAttribute(
+  reader: ProtoReader,
+  range: ByteRange,
+  graph: OnnxGraph | undefined,
+): Promise<[name: string, value: OnnxValue, branch?: readonly string[]]> {
   reader.budget.spend(cost.attribute);
   let name = "", type = 0, value: OnnxValue;
   const list: number[] = [];
+  let branch: string[] | undefined;
   for await (const field of reader.fields(range)) {
     if (field.number === 1) name = await reader.text(field);
     else if (field.number === 2) value = await reader.float(field);
     else if (field.number === 3) value = reader.integer(field);
     else if (field.number === 4) value = await reader.text(field);
     else if (field.number === 5) value = await readTensor(reader, reader.range(field));
-    else if (field.number === 7) await reader.floats(field, list);
+    else if (field.number === 6 && graph) {
+      branch = await readBranch(reader, reader.range(field), graph);
+    } else if (field.number === 7) await reader.floats(field, list);
     else if (field.number === 8) await reader.integers(field, list);
     else if (field.number === 20) type = reader.integer(field);
   }
-  return [name, list.length > 0 ? list : value ?? emptyValues[type]];
+  return [name, list.length > 0 ? list : value ?? emptyValues[type], branch];
+}
+
+/** Adds the nodes and tensors of a GraphProto to a graph. Returns the names of its outputs. */
+async function readBranch(
+  reader: ProtoReader,
+  range: ByteRange,
+  graph: OnnxGraph,
+): Promise<string[]> {
+  const branch = { ...graph, inputs: [], outputs: [] as OnnxPort[] };
+  for await (const part of reader.fields(range)) await readPart(reader, part, branch, true);
+  return branch.outputs.map(({ name }) => name);
 }
 
 /** Reads a ValueInfoProto: a name, and the shape of a tensor. */
