@@ -63,6 +63,7 @@ interface StepOptions {
   readonly parameters?: Readonly<Record<string, ParameterMapping>>;
   readonly suffix?: string;
   readonly absorb?: Absorb;
+  readonly isBound?: boolean;
   /** What patterns find. Default: the operation of the node. */
   readonly origin?: Partial<Origin>;
 }
@@ -136,7 +137,7 @@ export class LayerBuilder {
     node: NodeReader,
     layer: Layer,
     inputs: readonly Activation[],
-    { parameters = {}, suffix = "", absorb, origin }: StepOptions = {},
+    { parameters = {}, suffix = "", absorb, origin, isBound }: StepOptions = {},
   ): Activation {
     const from = inputs.map((input) => this.computed(input)), [first] = from;
     const shape = node.attempt(() => layer.outputShapeOf(from.map(({ shape }) => shape)));
@@ -147,7 +148,7 @@ export class LayerBuilder {
       throw node.bad(`its output ${formatShape(shape)} is too large`);
     }
     const error = from.find(({ error }) => error)?.error;
-    const step = { node: node.node, suffix, layer, inputs: from, parameters, absorb };
+    const step = { node: node.node, suffix, layer, inputs: from, parameters, absorb, isBound };
     if (!error) this.steps.push(step);
     const all = { op: node.op, inputs, ...origin }, other = otherShape(layer, shape, from);
     const isPositive = positiveLayers.some((type) => layer instanceof type) ||
@@ -179,7 +180,7 @@ export class LayerBuilder {
   /** An output in the shape of its input that no layer computes, unless it is a part of a pattern. */
   pattern(node: NodeReader, x: Activation): Activation {
     const { shape, other } = x, origin = { op: node.op, inputs: [x] };
-    const error = node.bad("this operation is only supported in GELU and layer normalisation");
+    const error = node.bad("this operation is only supported in GELU");
     return { kind: "activation", shape, other, origin, error };
   }
 
@@ -239,9 +240,11 @@ export class LayerBuilder {
       const { dims } = step.layer;
       return this.permute(node, step.inputs[0], order.map((axis) => dims[axis]), options);
     }
-    // Axes of size 1 may move: the elements stay where they are.
+    if (order.every((axis, i) => axis === i)) return x;
+    // Axes of size 1 may move: the elements stay where they are. A view has fixed sizes, though.
     const moved = order.filter((axis) => axis === 0 || x.shape[axis] > 1);
-    if (order[0] === 0 && moved.every((axis, i) => i === 0 || axis > moved[i - 1])) {
+    const isFixed = sameShape(x.shape, x.other);
+    if (isFixed && order[0] === 0 && moved.every((axis, i) => i === 0 || axis > moved[i - 1])) {
       return this.view(node, x, order.map((axis) => x.shape[axis]), options);
     }
     return this.apply(node, new Permute(order), [x], { suffix: ".permute", ...options });
@@ -259,9 +262,11 @@ export class LayerBuilder {
     const kept = x.shape.map((_, axis) => axis).filter((axis) => !axes.includes(axis));
     const [batch] = x.shape, count = elements(axes.map((axis) => x.shape[axis]));
     const order = [...kept, ...axes], ordered = this.permute(node, x, order);
-    if (order.length === 4 && axes.length === 2) { // such as H and W of [N, H, W, C]
+    const isAlong = axes.length === 1 && !isOpen(x, axes[0]);
+    if (order.length === 4 && (isAlong || axes.length === 2)) { // such as H and W of [N, H, W, C]
+      const row = kind === "mean" ? new AvgPool2d([1, count]) : new MaxPool2d([1, count]);
       const back = order.map((_, axis) => order.indexOf(axis));
-      return this.permute(node, this.apply(node, layer, [ordered]), back);
+      return this.permute(node, this.apply(node, isAlong ? row : layer, [ordered]), back);
     }
     const rows = this.view(node, ordered, [batch, elements(x.shape) / (batch * count), 1, count]);
     const reduced = this.apply(node, layer, [rows]);

@@ -97,7 +97,7 @@ const grayPreprocessing: Preprocessing = {
  * them.
  */
 function defaultPreprocessing({ nodes, input: { image } }: OnnxLayers): Preprocessing {
-  const isCaffe = nodes.some(({ layer }) => layer instanceof LocalResponseNorm);
+  const isCaffe = nodes.some(({ layer }) => layer instanceof LocalResponseNorm && layer.size > 1);
   if (!image) return imagenetPreprocessing;
   const { height, width } = image, larger = Math.max(height, width);
   const usual = image.channels === 1
@@ -155,8 +155,8 @@ function importLayers(file: OnnxFile, options: OnnxOptions): OnnxLayers {
 }
 
 /** Whether a layer fixes the sizes of images. */
-function isBound({ layer, inputs: [x] }: LayerStep): boolean {
-  return layer instanceof Reshape && !sameShape(x.shape, x.other);
+function isBound({ layer, inputs: [x], isBound }: LayerStep): boolean {
+  return isBound || layer instanceof Reshape && !sameShape(x.shape, x.other);
 }
 
 /** Layers that may follow a softmax: they give it another shape, or round it to 8 bits. */

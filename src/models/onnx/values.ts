@@ -133,6 +133,8 @@ export interface LayerStep {
    * Returns undefined if the layer cannot take it.
    */
   readonly absorb?: Absorb;
+  /** Whether it suits the present size of images only. */
+  readonly isBound?: boolean;
 }
 
 /** See {@linkcode LayerStep.absorb}. */

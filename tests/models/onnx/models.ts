@@ -1,5 +1,7 @@
 /** Fixtures, and small ONNX models made of nodes. */
 
+import { createBackend } from "../../../src/backend/mod.ts";
+import { loadModel } from "../../../src/models/mod.ts";
 import { onnx, type Parts, port } from "../../weights/onnx/helpers.ts";
 
 /** Returns the URL of an ONNX fixture. */
@@ -19,4 +21,14 @@ export function formula(shape: readonly number[], factor: number): Float32Array 
     { length },
     (_, i) => factor * (Number(BigInt(i) * 2654435761n % 2n ** 32n) / 2 ** 31 - 1),
   );
+}
+
+/** Runs a model from x to y, and returns the shape and values of y. */
+export async function run(parts: Parts, x: readonly number[], shape: readonly number[]) {
+  using backend = await createBackend({ threads: 1 });
+  const model = { inputs: [port("x", "N", ...shape.slice(1))], outputs: [port("y")], ...parts };
+  using network = await loadModel({ backend, weights: onnx(model) });
+  using input = backend.upload(Float32Array.from(x), shape);
+  using output = network.forward(input);
+  return { shape: output.shape, values: [...await output.read()] };
 }

@@ -9,7 +9,7 @@ import { formula } from "./models.ts";
 
 const tensors = [
   ...[integers("zero", 0), integers("one", 1), integers("two", 2), integers("last", -1)],
-  ...[integers("eight", 8), integers("end", 2 ** 40)],
+  ...[integers("eight", 8), integers("end", 2 ** 40), integers("start", -(2 ** 40))],
   ...[integers("sizes", 8, 8), integers("both", 2, 3)],
   ...[halves("w", 2, 3, 3, 3), halves("up", 3, 3, 2, 2)],
 ];
@@ -72,6 +72,10 @@ Deno.test("what is computed from the size of images binds a graph to it", async 
   // parts
   await bound([node("Split", ["x"], ["a", "b"], { axis: 2 }), relu]);
   await bound([node("Slice", ["x", "zero", "eight", "two"], ["a"]), relu]);
+  await bound([node("Slice", ["x", "last", "start", "two", "last"], ["a"]), relu]);
+  // repeated values, unless a layer repeats them itself
+  const mean = [node("GlobalAveragePool", ["x"], ["p"]), node("Shape", ["x"], ["s"])];
+  await bound([...mean, node("Expand", ["p", "s"], ["a"]), relu]);
   // a factor, and a limit
   const factor = [...sizeOf("two", "n"), node("Cast", ["n"], ["s"], { to: 1 })];
   await bound([...factor, node("Mul", ["x", "s"], ["y"])]);
@@ -110,6 +114,10 @@ Deno.test("what adapts to the size of images takes any", async () => {
     node("Concat", ["last", "c", "one", "one"], ["gate"], { axis: 0 }),
     node("Reshape", ["p", "gate"], ["g"]),
     node("Mul", ["x", "g"], ["y"]),
+  ], [1, 3, 16, 8]);
+  await check([
+    ...[node("GlobalAveragePool", ["x"], ["p"]), node("Shape", ["x"], ["s"])],
+    ...[node("Expand", ["p", "s"], ["e"]), node("Add", ["e", "x"], ["y"])],
   ], [1, 3, 16, 8]);
   const pixels = [node("Shape", ["x"], ["s"]), node("Reshape", ["x", "s"], ["a"]), relu];
   await check(pixels, [1, 3, 16, 8]);

@@ -31,7 +31,8 @@ Deno.test("unsupported nodes give an error that names the node", async () => {
     ...[halves("w", 2, 3, 3, 3), halves("b", 2), halves("m", 4, 48), halves("c", 4)],
     halves("large", 4, 48),
     ...[halves("line", 2, 3, 3), integers("to", 1, 48), integers("rows", 3, 16)],
-    ...[halves("scale", 3), integers("whole", 1, 2)],
+    ...[halves("scale", 3), integers("whole", 1, 2), floats("far", [3, 1, 1], 0, 1, 2000)],
+    ...[integers("none", 1, 0, 1, 1), integers("many", 2, 1, 1, 1)],
   ];
   const check = async (
     op: string,
@@ -146,11 +147,20 @@ Deno.test("unsupported nodes give an error that names the node", async () => {
     {},
     "a constant [2, 3, 3, 3] and an input [1, 3, 4, 4] are not supported: only one number, or one for each channel",
   );
+  await check("Max", ["far"], {}, "only constants up to 1000 are supported");
+  await check("Tile", ["rows"], {}, "its repeats [3, 16] are not supported");
+  await check("Tile", ["none"], {}, "it repeats an axis 0 times");
   await check(
-    "Div",
-    ["x"],
+    "Expand",
+    ["many"],
     {},
-    "a division by what is not a constant is only supported in layer normalisation",
+    "[1, 3, 4, 4] to [2, 3, 4, 4] is not supported: the first axis must stay the batch",
+  );
+  await check(
+    "Pow",
+    ["scale"],
+    {},
+    "only an exponent that is one number other than 0 is supported",
   );
   await check(
     "MatMul",

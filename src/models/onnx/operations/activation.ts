@@ -5,6 +5,7 @@
  */
 
 import {
+  Add,
   Dropout,
   ELU,
   GELU,
@@ -14,6 +15,7 @@ import {
   type Layer,
   LeakyReLU,
   LogSoftmax,
+  Mul,
   PReLU,
   ReLU,
   ReLU6,
@@ -28,6 +30,8 @@ import type { LayerBuilder, Operation } from "../builder.ts";
 import { floatTypes } from "../fold.ts";
 import type { NodeReader } from "../node.ts";
 import { type Activation, fixedNumbers, scaledOf, shapeOf, type Value } from "../values.ts";
+import { combineConstant } from "./arithmetic.ts";
+import { merge } from "./broadcast.ts";
 import { isAlong, mapOperand } from "./parameters.ts";
 
 /** An operation on one input, without attributes. */
@@ -52,6 +56,25 @@ export const hardSwish = unary(() => new Hardswish());
 export const softplus = unary(() => new Softplus());
 export const elu = withAttribute("alpha", 1, (alpha) => new ELU(alpha));
 export const leakyRelu = withAttribute("alpha", 0.01, (slope) => new LeakyReLU(slope));
+
+/** γ · elu(x). */
+export const selu: Operation = (node, build) => {
+  const layer = new ELU(node.number("alpha", 1.67326319217681884765625));
+  const gamma = node.number("gamma", 1.05070102214813232421875);
+  return build.scale(node, build.apply(node, layer, [node.activation(0)]), gamma, 0);
+};
+
+/** α · elu(x / α). */
+export const celu: Operation = (node, build) => {
+  const alpha = node.number("alpha", 1), x = build.scale(node, node.activation(0), 1 / alpha, 0);
+  return build.scale(node, build.apply(node, new ELU(), [x]), alpha, 0);
+};
+
+/** x · tanh(softplus(x)). */
+export const mish: Operation = (node, build) => {
+  const x = node.activation(0), gate = build.apply(node, new Softplus(), [x]);
+  return build.apply(node, new Mul(), [x, build.apply(node, new Tanh(), [gate])]);
+};
 
 export const gelu: Operation = (node, build) => {
   const approximate = node.text("approximate", "none");
@@ -127,25 +150,48 @@ export function clamp(
   return build.apply(node, layer, [from]);
 }
 
-/** Max and Min of an activation and constants. */
+/** Larger constants are not added for a maximum or minimum: the sum would be too inexact. */
+const maxTerm = 1000;
+
+/** Max and Min: max(x, y) = y + relu(x − y), and min(x, y) = −max(−x, −y). */
 export function extremum(kind: "Max" | "Min"): Operation {
   return (node, build) => {
-    let x: Activation | undefined, limit = kind === "Max" ? -Infinity : Infinity;
+    const sign = kind === "Max" ? 1 : -1, terms: Value[] = [];
+    let x: Activation | undefined, limit = -sign * Infinity;
     for (let i = 0; i < node.inputCount; i++) {
-      const value = node.value(i);
-      const [number] = value.kind === "constant" ? scalar(value) : [];
+      const value = node.value(i), [number] = scalar(value);
       if (value.kind === "constant" && value.isSized) node.scope.bindSize();
-      if (value.kind === "activation" && !x) x = value;
-      else if (number !== undefined) {
-        limit = kind === "Max" ? Math.max(limit, number) : Math.min(limit, number);
-      } else throw node.bad("only one input and a number are supported");
+      if (number !== undefined) limit = sign * Math.max(sign * limit, sign * number);
+      else if (value.kind === "activation" && !x) x = value;
+      else terms.push(value);
     }
     if (!x) throw node.bad("it has no input: damaged");
-    return kind === "Max"
+    /** x + factor · value */
+    const plus = (x: Activation, value: Value, factor: number) =>
+      value.kind === "constant"
+        ? combineConstant(node, build, x, "add", { constant: value, factor })
+        : merge(node, build, new Add(), [x, build.scale(node, value, factor, 0)]);
+    for (const term of terms) {
+      const numbers = term.kind === "constant" ? fixedNumbers(term) : undefined;
+      if (numbers?.some((number) => Math.abs(number) > maxTerm)) {
+        throw node.bad(`only constants up to ${maxTerm} are supported`);
+      }
+      const above = build.apply(node, new ReLU(), [build.scale(node, plus(x, term, -1), sign, 0)]);
+      x = plus(build.scale(node, above, sign, 0), term, 1);
+    }
+    return sign > 0
       ? clamp(node, build, x, limit, Infinity)
       : clamp(node, build, x, -Infinity, limit);
   };
 }
+
+/** |x|, as relu(x) + relu(−x). */
+export function absolute(node: NodeReader, build: LayerBuilder, x: Activation): Activation {
+  const parts = [x, build.scale(node, x, -1, 0)];
+  return merge(node, build, new Add(), parts.map((part) => build.apply(node, new ReLU(), [part])));
+}
+
+export const abs: Operation = (node, build) => absolute(node, build, node.activation(0));
 
 /** The number that a constant of one element holds. */
 export function scalar(value: Value): readonly number[] {

@@ -9,18 +9,17 @@ import { elements, sameShape, type Shape } from "../../../tensor.ts";
 import { formatShape } from "../../../weights/io/quote.ts";
 import type { ParameterMapping } from "../../../weights/onnx/reader.ts";
 import type { LayerBuilder, Operation } from "../builder.ts";
-import { broadcast } from "../fold.ts";
 import type { NodeReader } from "../node.ts";
 import {
   type Absorb,
   type Activation,
   type Constant,
-  isOpen,
   type Operand,
   scaledOf,
   shapeOf,
 } from "../values.ts";
 import { isNear, scalar } from "./activation.ts";
+import { merge } from "./broadcast.ts";
 import { isAlong, mapOperand } from "./parameters.ts";
 
 export const add: Operation = (node, build) => {
@@ -45,17 +44,8 @@ export const mul: Operation = (node, build) => {
   if (a.kind === "constant") return withConstant(node, build, 1, "mul", { constant: a });
   if (b.kind === "constant") return withConstant(node, build, 0, "mul", { constant: b });
   return gated(node, build, a, b) ?? gated(node, build, b, a) ??
+    layerNorm(node, build, a, inputsOf(b, "Reciprocal")[0]) ??
     merge(node, build, new Mul(), [a, b]);
-};
-
-export const div: Operation = (node, build) => {
-  const [a, b] = [node.value(0), node.value(1)];
-  if (b.kind === "constant") {
-    return withConstant(node, build, 0, "mul", { constant: b, isReciprocal: true });
-  }
-  const normalised = a.kind === "activation" && layerNorm(node, build, a, b);
-  if (normalised) return normalised;
-  throw node.bad("a division by what is not a constant is only supported in layer normalisation");
 };
 
 export const neg: Operation = (node, build) => build.scale(node, node.activation(0), -1, 0);
@@ -75,49 +65,8 @@ export const sum: Operation = (node, build) => {
   );
 };
 
-/** Squares; other powers are parts of patterns. */
-export const pow: Operation = (node, build) => {
-  const x = node.activation(0), [exponent] = scalar(node.constant(1, "exponent"));
-  if (exponent === 1) return x;
-  if (exponent !== 2) throw node.bad("only squares are supported");
-  return { ...merge(node, build, new Mul(), [x, x]), origin: { op: "Mul", inputs: [x, x] } };
-};
-
 /** An operation that no layer computes but as a part of a pattern. */
 export const pattern: Operation = (node, build) => build.pattern(node, node.activation(0));
-
-/** Repeats a value along axes of size 1. No layer does it: Add and Mul repeat their inputs themselves. */
-export const expand: Operation = (node, build) => {
-  const x = node.activation(0), constant = node.computed(1, "shape");
-  const [first] = constant.numbers ?? [], target = first?.numbers ?? node.numbers(1, "shape");
-  const shape = broadcast(node, x.shape, target);
-  if (sameShape(shape, x.shape)) return x;
-  const error = node.bad("it is only supported before an Add or Mul with a value of its shape");
-  const other = shape.map((size, axis) =>
-    size === x.shape[axis] ? x.other[axis] : constant.isSized ? 2 * size : size
-  );
-  return { ...build.pattern(node, x), shape, other, error };
-};
-
-/** Adds or multiplies activations. Smaller ones are repeated, but not along the batch. */
-function merge(
-  node: NodeReader,
-  build: LayerBuilder,
-  layer: Add | Mul,
-  values: readonly Activation[],
-): Activation {
-  const isExpanded = (x: Activation) => x.origin?.op === "Expand";
-  const others = values.filter((x) => !isExpanded(x));
-  const inputs = values.map((x) =>
-    isExpanded(x) && others.some((other) => sameShape(other.shape, x.shape))
-      ? x.origin!.inputs[0]
-      : x
-  );
-  const [{ shape }] = inputs, other = inputs.find((input) => input.shape.length !== shape.length);
-  if (!other) return build.apply(node, layer, inputs);
-  const shapes = `${formatShape(shape)} and ${formatShape(other.shape)}`;
-  throw node.bad(`${shapes} have different numbers of axes: not supported`);
-}
 
 function withConstant(
   node: NodeReader,
@@ -130,7 +79,7 @@ function withConstant(
 }
 
 /** Adds a constant to an activation, or multiplies it by one. */
-function combineConstant(
+export function combineConstant(
   node: NodeReader,
   build: LayerBuilder,
   x: Activation,
@@ -230,24 +179,40 @@ function gated(
 }
 
 /** Finds layer normalisation: d / √(mean(d²) + eps), where d is x − mean(x). */
-function layerNorm(
+export function layerNorm(
   node: NodeReader,
   build: LayerBuilder,
   difference: Activation,
-  root: Activation,
+  root: Activation | undefined,
 ): Activation | undefined {
-  const [sum] = inputsOf(root, "Sqrt"), { of: variance, scale, shift: eps } = scaledOf(sum ?? root);
-  const [square] = inputsOf(variance, "ReduceMean"), [d1, d2] = inputsOf(square, "Mul");
-  const [x, mean] = inputsOf(difference, "Sub"), [source] = inputsOf(mean, "ReduceMean");
-  const axes = variance.origin?.numbers ?? [], others = mean?.origin?.numbers ?? [];
-  const matches = sum && scale === 1 && eps > 0 && d1 === difference && d2 === difference && x &&
-    source === x && axes.join() === others.join();
-  const first = x ? x.shape.length - axes.length : 0;
-  if (!matches || axes.length === 0 || axes.some((axis, i) => axis !== first + i)) return undefined;
-  return normalise(node, build, x, { shape: x.shape.slice(first), eps });
+  const [sum] = inputsOf(root, "Sqrt"),
+    { of: variance, scale, shift: eps } = scaledOf(sum ?? difference);
+  const [square] = inputsOf(variance, "ReduceMean"), [d, same] = inputsOf(square, "Mul");
+  const axes = variance.origin?.numbers ?? [], x = centred(difference, axes);
+  const matches = scale === 1 && eps > 0 && d === same && x && centred(d, axes) === x;
+  if (!matches || axes.length === 0) return undefined;
+  const order = [...x.shape.keys()].filter((axis) => !axes.includes(axis)).concat(axes);
+  const last = build.permute(node, x, order), shape = axes.map((axis) => x.shape[axis]);
+  return build.permute(
+    node,
+    normalise(node, build, last, { shape, eps }),
+    order.map((_, axis) => order.indexOf(axis)),
+  );
 }
 
-function inputsOf(x: Activation | undefined, op: string): readonly Activation[] {
+/** Returns x if a value is x minus its mean along some axes. */
+function centred(
+  difference: Activation | undefined,
+  axes: readonly number[],
+): Activation | undefined {
+  const [x, mean] = inputsOf(difference, "Sub");
+  const isMean = inputsOf(mean, "ReduceMean")[0] === x &&
+    mean?.origin?.numbers?.join() === axes.join();
+  return isMean ? x : undefined;
+}
+
+/** The inputs of an operation, if it is this one. */
+export function inputsOf(x: Activation | undefined, op: string): readonly Activation[] {
   return x?.origin?.op === op ? x.origin.inputs : [];
 }
 
@@ -277,24 +242,4 @@ export function normalise(
     bias: bias ?? { shape, numbers: [0] },
   };
   return build.apply(node, new LayerNorm(shape, { eps }), [x], { parameters, absorb });
-}
-
-/** Means, sums and maxima along some axes. The axes are an input since opset 13 or 18. */
-export function reduction(kind: "mean" | "sum" | "max"): Operation {
-  return (node, build) => {
-    const x = node.activation(0), { shape } = x, rank = shape.length;
-    const keep = node.number("keepdims", 1) !== 0, given = node.listOrInput("axes", 1) ?? [];
-    const ignoresNone = node.number("noop_with_empty_axes", 0) !== 0;
-    if (given.length === 0 && ignoresNone) return x;
-    const axes = given.length === 0
-      ? shape.map((_, axis) => axis)
-      : given.map((axis) => node.resolveAxis(axis, rank)).toSorted((a, b) => a - b);
-    if (axes.includes(0)) throw node.bad("reducing the batch axis is not supported");
-    const count = elements(axes.map((axis) => shape[axis]));
-    const pooled = build.reduce(node, x, kind === "max" ? "max" : "mean", axes);
-    if (kind === "sum" && axes.some((axis) => isOpen(x, axis))) node.scope.bindSize();
-    const reduced = kind === "sum" ? build.scale(node, pooled, count, 0) : pooled;
-    const y = { ...reduced, origin: { op: node.op, inputs: [x], numbers: axes } };
-    return keep ? y : build.view(node, reduced, shape.filter((_, axis) => !axes.includes(axis)));
-  };
 }

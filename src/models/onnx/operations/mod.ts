@@ -7,20 +7,24 @@
 import type { Operation } from "../builder.ts";
 import * as activation from "./activation.ts";
 import * as arithmetic from "./arithmetic.ts";
+import { expand, tile } from "./broadcast.ts";
 import { conv, convTranspose, gemm, matMul } from "./convolution.ts";
 import * as normalization from "./normalization.ts";
 import { averagePool, globalPool, maxPool } from "./pooling.ts";
+import { div, pow, reciprocal, reduction, sqrt } from "./power.ts";
 import { dequantizeLinear, moving, onIntegers, quantizeLinear } from "./quantization.ts";
 import { resize } from "./resize.ts";
 import * as shape from "./shape.ts";
 
 /** The operations by name. */
 export const operations: ReadonlyMap<string, Operation> = new Map<string, Operation>([
+  ["Abs", activation.abs],
   ["Add", arithmetic.add],
   ["AveragePool", averagePool],
   ["BatchNormalization", normalization.batchNorm],
   ["Cast", activation.cast],
   ["CastLike", activation.identity],
+  ["Celu", activation.celu],
   ["Clip", activation.clip],
   ["Concat", moving(shape.concat)],
   ["Conv", conv],
@@ -28,12 +32,12 @@ export const operations: ReadonlyMap<string, Operation> = new Map<string, Operat
   ["ConvTranspose", convTranspose],
   ["DepthToSpace", moving(shape.depthToSpace)],
   ["DequantizeLinear", dequantizeLinear],
-  ["Div", arithmetic.div],
+  ["Div", div],
   ["DynamicQuantizeLinear", onIntegers],
   ["Dropout", moving(activation.dropout)],
   ["Elu", activation.elu],
   ["Erf", arithmetic.pattern],
-  ["Expand", arithmetic.expand],
+  ["Expand", expand],
   ["Flatten", moving(shape.flatten)],
   ["Gather", moving(shape.gather)],
   ["Gelu", activation.gelu],
@@ -54,31 +58,39 @@ export const operations: ReadonlyMap<string, Operation> = new Map<string, Operat
   ["Max", activation.extremum("Max")],
   ["MaxPool", moving(maxPool)],
   ["Min", activation.extremum("Min")],
+  ["Mish", activation.mish],
   ["Mul", arithmetic.mul],
   ["Neg", arithmetic.neg],
   ["PRelu", activation.pRelu],
   ["Pad", shape.pad],
-  ["Pow", arithmetic.pow],
+  ["Pow", pow],
   ["QLinearConv", onIntegers],
   ["QLinearMatMul", onIntegers],
   ["QuantizeLinear", quantizeLinear],
-  ["ReduceMax", arithmetic.reduction("max")],
-  ["ReduceMean", arithmetic.reduction("mean")],
-  ["ReduceSum", arithmetic.reduction("sum")],
+  ["Reciprocal", reciprocal],
+  ["ReduceL1", reduction("L1")],
+  ["ReduceL2", reduction("L2")],
+  ["ReduceMax", reduction("max")],
+  ["ReduceMean", reduction("mean")],
+  ["ReduceMin", reduction("min")],
+  ["ReduceSum", reduction("sum")],
+  ["ReduceSumSquare", reduction("squares")],
   ["Relu", activation.relu],
   ["Reshape", moving(shape.reshape)],
   ["Resize", resize],
+  ["Selu", activation.selu],
   ["Sigmoid", activation.sigmoid],
   ["Slice", moving(shape.slice)],
   ["Softmax", activation.softmax],
   ["Softplus", activation.softplus],
   ["SpaceToDepth", moving(shape.spaceToDepth)],
   ["Split", moving(shape.split)],
-  ["Sqrt", arithmetic.pattern],
+  ["Sqrt", sqrt],
   ["Squeeze", moving(shape.squeeze)],
   ["Sub", arithmetic.sub],
   ["Sum", arithmetic.sum],
   ["Tanh", activation.tanh],
+  ["Tile", tile],
   ["Transpose", moving(shape.transpose)],
   ["Unsqueeze", moving(shape.unsqueeze)],
   ["Upsample", resize],

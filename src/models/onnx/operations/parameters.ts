@@ -14,7 +14,9 @@ import { fixedNumbers, type Operand, shapeOf, type StoredConstant, stridesOf } f
 export function weightOf(node: NodeReader, index: number, what = "weight"): StoredConstant {
   const { stored } = node.constant(index, what);
   if (stored) return stored;
-  throw node.bad(`its ${what} ${escapeText(node.node.inputs[index])} is computed: not supported`);
+  throw node.bad(
+    `its ${what} ${escapeText(node.node.inputs[index])} is computed: fold it with onnxsim first`,
+  );
 }
 
 /** Maps a parameter to a tensor of the file, with its axes in another order. */

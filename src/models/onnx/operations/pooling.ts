@@ -5,9 +5,9 @@
  */
 
 import { AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d } from "../../../layers/mod.ts";
-import type { Shape } from "../../../tensor.ts";
+import { elements, type Shape } from "../../../tensor.ts";
 import { formatShape } from "../../../weights/io/quote.ts";
-import type { Operation } from "../builder.ts";
+import type { LayerBuilder, Operation } from "../builder.ts";
 import type { NodeReader } from "../node.ts";
 import type { Activation } from "../values.ts";
 import { pair, readWindow, sides, type Window } from "./convolution.ts";
@@ -39,7 +39,32 @@ export const maxPool: Operation = (node, build) => {
 };
 
 export const averagePool: Operation = (node, build) => {
-  const x = node.activation(0), window = readWindow(node, pooledSizes(node, x));
+  const x = node.activation(0), sizes = x.shape.slice(2);
+  if (sizes.length === 3) return averageDepth(node, build, x);
+  return average(node, build, x, readWindow(node, pooledSizes(node, x)));
+};
+
+/** Averages [N, C, D, H, W] along D, as PyTorch does in local response normalisation. */
+function averageDepth(node: NodeReader, build: LayerBuilder, x: Activation): Activation {
+  const [batch, channels, depth, ...plane] = x.shape, window = readWindow(node, x.shape.slice(2));
+  const { kernel, stride, padding } = window;
+  const isAlong = [kernel, stride].every(([, ...sizes]) => sizes.every((size) => size === 1)) &&
+    padding.every((side, i) => side === 0 || i % 3 === 0);
+  if (!isAlong) pooledSizes(node, x); // says that it is not supported
+  const [first, , , last] = padding;
+  const y = average(node, build, build.view(node, x, [batch, channels, depth, elements(plane)]), {
+    ...{ kernel: [kernel[0], 1], stride: [stride[0], 1], padding: [first, 0, last, 0] },
+    dilation: window.dilation.slice(1),
+  });
+  return build.view(node, y, [batch, channels, y.shape[2], ...plane]);
+}
+
+function average(
+  node: NodeReader,
+  build: LayerBuilder,
+  x: Activation,
+  window: Window,
+): Activation {
   const { kernel, stride, padding, dilation } = window;
   const ceilMode = node.number("ceil_mode", 0) !== 0;
   const countIncludePad = node.number("count_include_pad", 0) !== 0;
@@ -52,7 +77,7 @@ export const averagePool: Operation = (node, build) => {
     ? new AvgPool2d(pair(kernel), { ...options2d(window), ceilMode, countIncludePad })
     : new AvgPool1d(kernel[0], { ...options1d(window), ceilMode, countIncludePad });
   return build.apply(node, layer, [x]);
-};
+}
 
 /** The mean or maximum of each channel. */
 export function globalPool(kind: "mean" | "max"): Operation {

@@ -49,7 +49,8 @@ function reshaped(
   return shuffled(node, build, x, shape) ?? build.view(node, x, shape, { suffix: "" });
 }
 
-function movesBatch(node: NodeReader, from: Shape, to: Shape): FileError {
+/** The error of a change that moves the batch. */
+export function movesBatch(node: NodeReader, from: Shape, to: Shape): FileError {
   return node.bad(
     `${formatShape(from)} to ${formatShape(to)} is not supported: ` +
       "the first axis must stay the batch",
@@ -145,7 +146,15 @@ export const slice: Operation = (node, build) => {
     }
     if (isAll) return y;
     if (axis === 0) throw node.bad("a part of the batch is not supported");
-    if (step < 0) throw node.bad("steps backwards are not supported");
+    if (step < 0) {
+      if (isOpen(x, axis)) node.scope.bindSize();
+      const count = Math.max(0, Math.ceil((end - start) / step));
+      const at = Array.from(
+        { length: Math.min(count, maxPositions + 1) },
+        (_, i) => start + i * step,
+      );
+      return pick(node, build, y, axis, at);
+    }
     // As given where possible, so that other sizes of images work.
     const from = first < 0 && first >= -size ? first : start;
     const to = last >= size ? undefined : last < 0 ? last : end;
@@ -184,17 +193,29 @@ export const gather: Operation = (node, build) => {
   const x = node.activation(0), { shape } = x, axis = node.axis("axis", shape.length, 0);
   const indices = node.numbers(1, "indices"), isOne = node.rank(1) === 0;
   if (axis === 0) throw node.bad("a part of the batch is not supported");
-  if (indices.length === 0 || indices.length > maxPositions || node.rank(1) > 1) {
-    throw node.bad(`only 1 to ${maxPositions} indices are supported`);
+  if (node.rank(1) > 1) throw node.bad("only a list of indices is supported");
+  const y = pick(node, build, x, axis, indices);
+  return isOne ? reshaped(node, build, y, shape.filter((_, i) => i !== axis)) : y;
+};
+
+/** Takes the positions of an axis one by one. */
+function pick(
+  node: NodeReader,
+  build: LayerBuilder,
+  x: Activation,
+  axis: number,
+  indices: readonly number[],
+): Activation {
+  if (indices.length === 0 || indices.length > maxPositions) {
+    throw node.bad(`only 1 to ${maxPositions} positions one by one are supported`);
   }
   const parts = indices.map((index) => {
-    node.resolveAxis(index, shape[axis]);
+    node.resolveAxis(index, x.shape[axis]);
     const end = index === -1 ? undefined : index + 1; // from the end, if the index is
     return build.apply(node, new Slice(axis, index, end), [x], { suffix: ".part" });
   });
-  if (parts.length > 1) return build.apply(node, new Concat(axis), parts);
-  return isOne ? reshaped(node, build, parts[0], shape.filter((_, i) => i !== axis)) : parts[0];
-};
+  return parts.length > 1 ? build.apply(node, new Concat(axis), parts) : parts[0];
+}
 
 /** The sides of planes: left, right, top and bottom. */
 type Sides = readonly [number, number, number, number];

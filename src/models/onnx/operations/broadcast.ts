@@ -1,0 +1,101 @@
+/**
+ * Values that are repeated.
+ *
+ * @module
+ */
+
+import { type Add, Concat, type Mul } from "../../../layers/mod.ts";
+import { sameShape, type Shape } from "../../../tensor.ts";
+import { formatShape } from "../../../weights/io/quote.ts";
+import type { LayerBuilder, Operation } from "../builder.ts";
+import { broadcast } from "../fold.ts";
+import type { NodeReader } from "../node.ts";
+import { type Activation, isOpen } from "../values.ts";
+import { movesBatch } from "./shape.ts";
+
+/**
+ * Repeats a value along an axis. Each layer doubles it, so that few are enough.
+ *
+ * @param isBound Whether the count depends on a size that the file leaves open.
+ */
+function repeat(
+  node: NodeReader,
+  build: LayerBuilder,
+  x: Activation,
+  axis: number,
+  count: number,
+  isBound = false,
+): Activation {
+  if (count === 1) return x;
+  if (!(Number.isInteger(count) && count > 0)) throw node.bad(`it repeats an axis ${count} times`);
+  const half = repeat(node, build, x, axis, Math.floor(count / 2), isBound);
+  const parts = count % 2 === 0 ? [half, half] : [half, half, x];
+  return build.apply(node, new Concat(axis), parts, { suffix: ".repeat", isBound });
+}
+
+/** Repeats along axes of size 1. Add and Mul repeat their inputs themselves, without these layers. */
+export const expand: Operation = (node, build) => {
+  const x = node.activation(0), constant = node.computed(1, "shape");
+  const [, batch] = node.scope.batches;
+  if (!constant.numbers) node.numbers(1, "shape"); // says why not
+  const [first, second] = constant.numbers!.map(({ numbers }) => numbers);
+  const shape = broadcast(node, x.shape, first);
+  // The sizes must be the same for another batch, unless they name the fixed batch of the file.
+  const isSame = node.scope.isBatchFixed && first[0] === shape[0] ||
+    sameShape(shape.with(0, batch), broadcast(node, x.shape.with(0, batch), second));
+  if (shape.length !== x.shape.length || shape[0] !== x.shape[0] || !isSame) {
+    throw movesBatch(node, x.shape, shape);
+  }
+  if (sameShape(shape, x.shape)) return x;
+  const y = shape.reduce((y, size, axis) => {
+    return repeat(node, build, y, axis, size / y.shape[axis], constant.isSized);
+  }, x);
+  const other = shape.map((size, axis) =>
+    size === x.shape[axis] ? x.other[axis] : constant.isSized ? 2 * size : size
+  );
+  return { ...y, other, origin: { op: "Expand", inputs: [x] } };
+};
+
+/** Repeats whole axes. */
+export const tile: Operation = (node, build) => {
+  const x = node.activation(0), counts = node.numbers(1, "repeats");
+  if (counts.length !== x.shape.length || counts[0] !== 1) {
+    throw node.bad(`its repeats ${formatShape(counts)} are not supported`);
+  }
+  return counts.reduce((y, count, axis) => repeat(node, build, y, axis, count), x);
+};
+
+/** Adds or multiplies activations. Smaller ones are repeated, but not along the batch. */
+export function merge(
+  node: NodeReader,
+  build: LayerBuilder,
+  layer: Add | Mul,
+  values: readonly Activation[],
+): Activation {
+  const [{ shape: { length: rank } }] = values;
+  const other = values.find((x) => x.shape.length !== rank);
+  if (other) {
+    const shapes = `${formatShape(values[0].shape)} and ${formatShape(other.shape)}`;
+    throw node.bad(`${shapes} have different numbers of axes: not supported`);
+  }
+  const shape = values.reduce<Shape>((all, x) => broadcast(node, all, x.shape), values[0].shape);
+  const isExpanded = (x: Activation) => x.origin?.op === "Expand";
+  const isWhole = values.some((x) => !isExpanded(x) && sameShape(x.shape, shape));
+  const inputs = values.map((x) => isWhole && isExpanded(x) ? x.origin!.inputs[0] : x);
+  const isSized = shape.map((_, axis) => inputs.some((x) => isOpen(x, axis)));
+  const missing = (x: Activation) => [...shape.keys()].filter((i) => x.shape[i] !== shape[i]);
+  const spread = (x: Activation, axes: readonly number[]) =>
+    axes.reduce((y, axis) => repeat(node, build, y, axis, shape[axis], isSized[axis]), x);
+  // The layer needs an input in the shape of its output: one that sizes of images do not change.
+  const [whole = inputs[0]] = inputs.filter((x) => !missing(x).some((axis) => isSized[axis]))
+    .sort((a, b) => missing(a).length - missing(b).length);
+  // It repeats the others along neighbouring axes.
+  return build.apply(
+    node,
+    layer,
+    inputs.map((x) => {
+      const axes = missing(x), isRun = axes.every((axis, i) => axis === axes[0] + i);
+      return x === whole ? spread(x, axes) : isRun ? x : spread(x, axes.slice(0, -1));
+    }),
+  );
+}
