@@ -290,15 +290,14 @@ class Machine {
       this.#globals.set(fullName, global);
       return global;
     }
-    throw new FileError(
-      this.file,
-      this.#holdsModule()
-        ? `contains a whole pickled model (it uses ${escapeText(fullName)}), not only weights: ` +
-          `save model.state_dict() instead; nothing was executed`
-        : `the pickle uses ${
-          escapeText(fullName)
-        }, which weights never need: rejected, nothing was executed`,
-    );
+    const uses = escapeText(fullName);
+    const reason = this.#holdsModule()
+      ? `contains a whole pickled model (it uses ${uses}), not only weights: ` +
+        "save model.state_dict() instead"
+      : fullName.startsWith("torch._utils._rebuild_")
+      ? `holds a tensor of another kind (it uses ${uses}): save dense tensors of floats`
+      : `the pickle uses ${uses}, which weights never need: save model.state_dict() alone`;
+    throw new FileError(this.file, `${reason}; nothing was executed`);
   }
 
   /** Whether the bytes contain the attribute names that every torch.nn.Module has. */

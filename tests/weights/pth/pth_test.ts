@@ -52,11 +52,11 @@ for (const format of ["", "_legacy"]) {
     const [name, reason] of [
       [
         "evil_system",
-        "the pickle uses posix.system, which weights never need: rejected, nothing was executed",
+        "the pickle uses posix.system, which weights never need: save model.state_dict() alone; nothing was executed",
       ],
       [
         "evil_eval",
-        "the pickle uses builtins.eval, which weights never need: rejected, nothing was executed",
+        "the pickle uses builtins.eval, which weights never need: save model.state_dict() alone; nothing was executed",
       ],
       [
         "whole_net",
@@ -116,15 +116,20 @@ Deno.test("openWeights() rejects os.system and the like under any name, anywhere
   ) {
     const evil = system(module, name);
     const reason = `x: the pickle uses ${module}.${name}, which weights never need: ` +
-      "rejected, nothing was executed";
+      "save model.state_dict() alone; nothing was executed";
     for (const value of [evil, stateOf(evil), list(tuple(evil)), dict([evil, py.none])]) {
       await assertFails(() => open(pth(value)), reason);
       await assertFails(() => open(legacy(value)), reason);
     }
   }
+  await assertFails(
+    () => open(pth(stateOf(py.global("torch._utils", "_rebuild_qtensor")))),
+    "x: holds a tensor of another kind (it uses torch._utils._rebuild_qtensor): " +
+      "save dense tensors of floats; nothing was executed",
+  );
   // In a bare pickle, and with names from the stack as in protocol 4.
   const reason =
-    "x: the pickle uses os.system, which weights never need: rejected, nothing was executed";
+    "x: the pickle uses os.system, which weights never need: save model.state_dict() alone; nothing was executed";
   await assertFails(() => open(py.pickle(system("os", "system"))), reason);
   await assertFails(() => open(pth(bytes(text("os"), text("system"), [0x93]))), reason);
 });
@@ -133,7 +138,7 @@ Deno.test("control characters of a name are escaped in the message", () =>
   assertFails(
     () => open(pth(py.global("o\x1b[2Js", "a".repeat(120)))),
     `x: the pickle uses o\\u{1b}[2Js.${"a".repeat(92)}…, which weights never need: ` +
-      "rejected, nothing was executed",
+      "save model.state_dict() alone; nothing was executed",
   ));
 
 Deno.test("files of PyTorch 0.1 to 0.3 are read: Python 2 str, lists of pairs, Parameter", async () => {
