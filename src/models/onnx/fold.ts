@@ -255,9 +255,13 @@ function constantOfShape(node: NodeReader, [{ numbers: shape }]: readonly Number
 
 /** Checks the size of an output before it is made, and returns it. */
 function checkSize(node: NodeReader, shape: Shape): number {
-  const count = elements(shape), isValid = shape.every((n) => Number.isInteger(n) && n >= 0);
-  if (isValid && shape.length <= maxRank && count <= maxFolded) return count;
-  throw node.bad(`its output ${formatShape(shape)} is not a shape of up to ${maxFolded} numbers`);
+  const count = elements(shape), text = formatShape(shape);
+  const isShape = shape.every((n) => Number.isInteger(n) && n >= 0) && shape.length <= maxRank;
+  if (!isShape) throw node.bad(`its output ${text} is not a shape of up to ${maxRank} axes`);
+  if (count <= maxFolded) return count;
+  throw node.bad(
+    `its output ${text} has more than ${maxFolded} numbers: fold it with onnxsim first`,
+  );
 }
 
 function range(node: NodeReader, [start, limit, delta]: readonly NumberArray[]): NumberArray {

@@ -83,6 +83,30 @@ Deno.test("values of ONNX graphs are repeated in both directions", async () => {
   assertEquals(reversed, { shape: [2, 2], values: [3, 1, 6, 4] });
 });
 
+Deno.test("constants of ONNX graphs are joined with values of any batch", async () => {
+  const input = [1, 2, 3, 4, 5, 6, 7, 8], shape = [2, 1, 2, 2];
+  const nodes = [
+    ...[node("Shape", ["x"], ["s"]), node("Expand", ["grid", "s"], ["g"])],
+    node("Concat", ["g", "x"], ["y"], { axis: 1 }),
+  ];
+  const joined = await run({ nodes, tensors: [floats("grid", [2, 2], -1, 0, 1, 2)] }, input, shape);
+  assertEquals(joined, {
+    shape: [2, 2, 2, 2],
+    values: [-1, 0, 1, 2, 1, 2, 3, 4, -1, 0, 1, 2, 5, 6, 7, 8],
+  });
+  const stored = Array.from({ length: 100 }, (_, i) => i);
+  const large = await run(
+    {
+      nodes: [node("Concat", ["x", "c"], ["y"], { axis: 2 })],
+      tensors: [floats("c", [1, 2, 50], ...stored)],
+      inputs: [port("x", 1, 2, 1)],
+    },
+    [-1, -2],
+    [1, 2, 1],
+  );
+  assertEquals(large.values, [-1, ...stored.slice(0, 50), -2, ...stored.slice(50)]);
+});
+
 Deno.test("what is repeated in both directions suits images of any size", async () => {
   using backend = await createBackend({ threads: 1 });
   const nodes = [

@@ -4,13 +4,14 @@
  * @module
  */
 
-import { type Add, Concat, type Mul } from "../../../layers/mod.ts";
-import { sameShape, type Shape } from "../../../tensor.ts";
+import { type Add, Concat, type Mul, Slice } from "../../../layers/mod.ts";
+import { elements, sameShape, type Shape } from "../../../tensor.ts";
 import { formatShape } from "../../../weights/io/quote.ts";
 import type { LayerBuilder, Operation } from "../builder.ts";
 import { broadcast } from "../fold.ts";
 import type { NodeReader } from "../node.ts";
-import { type Activation, isOpen } from "../values.ts";
+import { type Activation, type Constant, isOpen, shapeOf } from "../values.ts";
+import { combineConstant } from "./arithmetic.ts";
 import { movesBatch } from "./shape.ts";
 
 /**
@@ -64,6 +65,35 @@ export const tile: Operation = (node, build) => {
   }
   return counts.reduce((y, count, axis) => repeat(node, build, y, axis, count), x);
 };
+
+/**
+ * A constant as a value that can be joined with another one along an axis: a part of that, times 0,
+ * plus the constant. Undefined if it does not fit, or differs in a batch.
+ */
+export function filled(
+  node: NodeReader,
+  build: LayerBuilder,
+  constant: Constant,
+  like: Activation,
+  axis: number,
+): Activation | undefined {
+  const shape = shapeOf(constant), [first, second] = constant.numbers ?? [];
+  if (like.grid || !sameShape(shape, like.shape.with(axis, shape[axis]))) return undefined;
+  let row = constant;
+  if (first && second) {
+    const numbers = first.numbers.slice(0, elements(shape.slice(1)));
+    const isSame = [first, second].every((array, i) =>
+      (array.shape[0] === node.scope.batches[i] || node.scope.isBatchFixed) &&
+      array.numbers.every((value, i) => value === numbers[i % numbers.length])
+    );
+    if (!isSame) return undefined;
+    const array = { ...first, shape: [1, ...shape.slice(1)], numbers };
+    row = { ...constant, numbers: [array, array], stored: undefined };
+  } else if (shape[0] > 1) return undefined;
+  const part = build.apply(node, new Slice(axis, 0, 1), [like], { suffix: ".part" });
+  const zeros = build.scale(node, repeat(node, build, part, axis, shape[axis]), 0, 0);
+  return combineConstant(node, build, zeros, "add", { constant: row });
+}
 
 /** Adds or multiplies activations. Smaller ones are repeated, but not along the batch. */
 export function merge(

@@ -29,6 +29,7 @@ import {
   unsqueezedShape,
 } from "../shape_rules.ts";
 import type { NodeReader } from "../node.ts";
+import { filled } from "./broadcast.ts";
 import { type Activation, type Constant, isOpen, type NumberArray, probed } from "../values.ts";
 
 /** An optional input of numbers, as folding takes it. */
@@ -125,9 +126,13 @@ export const transpose: Operation = (node, build) => {
 };
 
 export const concat: Operation = (node, build) => {
-  const inputs = Array.from({ length: node.inputCount }, (_, i) => node.activation(i));
-  const axis = node.axis("axis", node.activation(0).shape.length, 1);
+  const values = Array.from({ length: node.inputCount }, (_, i) => node.value(i));
+  const like = values.find((value) => value.kind === "activation") ?? node.activation(0);
+  const axis = node.axis("axis", like.shape.length, 1);
   if (axis === 0) throw node.bad("joining batches is not supported");
+  const inputs = values.map((value, i) =>
+    value.kind === "constant" && filled(node, build, value, like, axis) || node.activation(i)
+  );
   return inputs.length === 1 ? inputs[0] : build.apply(node, new Concat(axis), inputs);
 };
 
