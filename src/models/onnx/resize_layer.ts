@@ -36,12 +36,15 @@ const coordinates = {
   tf_half_pixel_for_nn: (i, { scale }) => fround((i + 0.5) / scale),
 } satisfies Record<string, Coordinates>;
 
+/** A position so close to a half is one: float32 may miss it. */
+const tolerance = 1e-6;
+
 /** The functions of nearest_mode. */
 const roundings = {
   floor: Math.floor,
   ceil: Math.ceil,
-  round_prefer_floor: (position) => Math.ceil(position - 0.5),
-  round_prefer_ceil: (position) => Math.floor(position + 0.5),
+  round_prefer_floor: (position) => Math.ceil(position - 0.5 - tolerance),
+  round_prefer_ceil: (position) => Math.floor(position + 0.5 + tolerance),
 } satisfies Record<string, (position: number) => number>;
 
 /** How positions are computed. */
