@@ -177,6 +177,25 @@ Deno.test("activations of ONNX graphs that consist of others have their values",
   await check(only("Mish"), (v) => v * Math.tanh(Math.log1p(Math.exp(v))));
 });
 
+Deno.test("GELU of ONNX graphs is found after a factor and a summand", async () => {
+  const gelu = [
+    ...[node("Mul", ["x", "three"], ["m"]), node("Sub", ["m", "eps"], ["v"])],
+    ...[
+      node("Div", ["v", "root"], ["r"]),
+      node("Erf", ["r"], ["e"]),
+      node("Add", ["e", "one"], ["f"]),
+    ],
+    ...[node("Mul", ["v", "f"], ["g"]), node("Mul", ["g", "half"], ["y"])],
+  ];
+  const tensors = [
+    ...[floats("three", [], 3), floats("eps", [], 0.25), floats("root", [], Math.SQRT2)],
+    ...[floats("one", [], 1), floats("half", [], 0.5)],
+  ];
+  const { values } = await run({ nodes: gelu, tensors }, [-1, 0, 0.25, 1], [1, 4]);
+  // torch.nn.functional.gelu(3 * x - 0.25)
+  assertAllClose(values, [-0.0018755, -0.1003234, 0.3457312, 2.7418056], { abs: 1e-5 });
+});
+
 Deno.test("layer normalisation of ONNX graphs is found along any axes", async () => {
   using backend = await createBackend({ threads: 1 });
   const centre = (to: string) => [

@@ -167,14 +167,21 @@ function gated(
   b: Activation,
 ): Activation | undefined {
   const left = scaledOf(a), right = scaledOf(b), { op, inputs = [] } = right.of.origin ?? {};
-  if (left.shift !== 0 || inputs.length !== 1) return undefined;
+  if (inputs.length !== 1) return undefined;
   const inner = scaledOf(inputs[0]), factor = left.scale * right.scale;
-  if (inner.of !== left.of || inner.shift !== 0) return undefined;
-  if (op === "Erf" && right.shift === right.scale && isNear(inner.scale, Math.SQRT1_2)) {
-    return build.scale(node, build.apply(node, new GELU(), [left.of]), 2 * factor, 0);
+  if (inner.of !== left.of) return undefined;
+  if (op === "Erf" && right.shift === right.scale) {
+    // GELU takes what has the factor of erf's input
+    const scale = inner.scale * Math.SQRT2, shift = inner.shift * Math.SQRT2;
+    if (scale === 0 || !isNear(left.shift * scale, left.scale * shift)) return undefined;
+    const isPlain = isNear(scale, 1) && shift === 0;
+    const x = isPlain ? left.of : build.scale(node, left.of, scale, shift);
+    const gelu = build.apply(node, new GELU(), [x]);
+    return build.scale(node, gelu, 2 * (isPlain ? factor : factor / scale), 0);
   }
   const layer = op === "Sigmoid" ? new SiLU() : op === "Hardsigmoid" ? new Hardswish() : undefined;
-  if (!layer || right.shift !== 0 || inner.scale !== 1) return undefined;
+  const isPlain = inner.scale === 1 && inner.shift === 0 && left.shift === 0 && right.shift === 0;
+  if (!layer || !isPlain) return undefined;
   return build.scale(node, build.apply(node, layer, [left.of]), factor, 0);
 }
 
