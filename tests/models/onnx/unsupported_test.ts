@@ -147,6 +147,7 @@ Deno.test("unsupported nodes give an error that names the node", async () => {
     {},
     "a constant [2, 3, 3, 3] and an input [1, 3, 4, 4] are not supported: only one number, or one for each channel",
   );
+  await check("Max", Array(66).fill("x"), {}, "it has more than 64 inputs: not supported");
   await check("Max", ["far"], {}, "only constants up to 1000 are supported");
   await check("Tile", ["rows"], {}, "its repeats [3, 16] are not supported");
   await check("Tile", ["none"], {}, "it repeats an axis 0 times");

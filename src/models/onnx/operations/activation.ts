@@ -153,6 +153,9 @@ export function clamp(
 /** Larger constants are not added for a maximum or minimum: the sum would be too inexact. */
 const maxTerm = 1000;
 
+/** The most values of which a maximum or minimum is computed, besides the first. */
+const maxTerms = 64;
+
 /** Max and Min: max(x, y) = y + relu(x − y), and min(x, y) = −max(−x, −y). */
 export function extremum(kind: "Max" | "Min"): Operation {
   return (node, build) => {
@@ -166,6 +169,9 @@ export function extremum(kind: "Max" | "Min"): Operation {
       else terms.push(value);
     }
     if (!x) throw node.bad("it has no input: damaged");
+    if (terms.length > maxTerms) {
+      throw node.bad(`it has more than ${maxTerms} inputs: not supported`);
+    }
     /** x + factor · value */
     const plus = (x: Activation, value: Value, factor: number) =>
       value.kind === "constant"
