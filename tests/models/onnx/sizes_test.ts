@@ -119,6 +119,11 @@ Deno.test("what adapts to the size of images takes any", async () => {
     ...[node("GlobalAveragePool", ["x"], ["p"]), node("Shape", ["x"], ["s"])],
     ...[node("Expand", ["p", "s"], ["e"]), node("Add", ["e", "x"], ["y"])],
   ], [1, 3, 16, 8]);
+  // a grey image in three channels
+  await check([
+    ...[node("ReduceMean", ["x", "one"], ["g"], { keepdims: 1 }), node("Shape", ["x"], ["s"])],
+    ...[node("Expand", ["g", "s"], ["a"]), relu],
+  ], [1, 3, 16, 8]);
   const pixels = [node("Shape", ["x"], ["s"]), node("Reshape", ["x", "s"], ["a"]), relu];
   await check(pixels, [1, 3, 16, 8]);
 });

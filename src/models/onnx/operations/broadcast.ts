@@ -48,11 +48,14 @@ export const expand: Operation = (node, build) => {
     throw movesBatch(node, x.shape, shape);
   }
   if (sameShape(shape, x.shape)) return x;
+  const isBound = shape.map((size, axis) =>
+    constant.isSized && constant.others?.numbers.at(axis - shape.length) !== size
+  );
   const y = shape.reduce((y, size, axis) => {
-    return repeat(node, build, y, axis, size / y.shape[axis], constant.isSized);
+    return repeat(node, build, y, axis, size / y.shape[axis], isBound[axis]);
   }, x);
   const other = shape.map((size, axis) =>
-    size === x.shape[axis] ? x.other[axis] : constant.isSized ? 2 * size : size
+    size === x.shape[axis] ? x.other[axis] : isBound[axis] ? 2 * size : size
   );
   return { ...y, other, origin: { op: "Expand", inputs: [x] } };
 };
