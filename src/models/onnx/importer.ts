@@ -148,7 +148,9 @@ export class GraphImport implements Scope {
   /** Returns undefined if an input has failed. */
   #outputsOf(node: NodeReader): readonly (Value | undefined)[] | undefined {
     const { op, domain, inputs } = node.node, create = operations.get(op);
-    if (op === "If" && !this.#failed.has(inputs[0])) return this.#branch(node);
+    if (op === "If" && domain === "") {
+      return this.#failed.has(inputs[0]) ? undefined : this.#branch(node);
+    }
     if (domain !== "" || !create && !isFolded(op)) {
       throw node.bad(`this operation ${domain && `of ${escapeText(domain)} `}is not supported`);
     }

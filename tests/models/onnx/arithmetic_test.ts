@@ -39,7 +39,12 @@ async function compute(...nodes: Uint8Array<ArrayBuffer>[]): Promise<number[]> {
   ];
   const tensors = [
     ...[axes("plane", 2, 3), floats("two", [], 2), floats("three", [], 3)],
-    ...[floats("third", [], 1 / 3), floats("minus", [1], -2), floats("eps", [], 1e-3)],
+    ...[
+      floats("third", [], 1 / 3),
+      floats("minus", [1], -2),
+      floats("ten", [], 10),
+      floats("eps", [], 1e-3),
+    ],
     floats("limits", [3, 1, 1], -0.5, 0, 0.5),
   ];
   return (await run({ nodes: all, tensors }, x, shape)).values;
@@ -128,6 +133,15 @@ Deno.test("powers, quotients and norms of ONNX graphs have their values", async 
   await check([absolute, node("Pow", ["p", "third"], ["y"])], (v) => Math.cbrt(Math.abs(v)));
   await check([node("Pow", ["x", "three"], ["y"])], (v) => v ** 3);
   await check([node("Pow", ["x", "minus"], ["y"])], (v) => v ** -2);
+  await check([node("Pow", ["x", "ten"], ["y"])], (v) => v ** 10);
+  await check(
+    [node("LRN", ["x"], ["l"], { size: 1 }), node("Abs", ["l"], ["m"]), node("Sqrt", ["m"], ["y"])],
+    (v) => Math.sqrt(Math.abs(v) / (1 + 1e-4 * v * v) ** 0.75),
+  );
+  await check(
+    [node("LRN", ["x"], ["l"], { size: 1, alpha: { float: 3 } }), node("Reciprocal", ["l"], ["y"])],
+    (v) => (1 + 3 * v * v) ** 0.75 / v,
+  );
   await check([node("Div", ["x", "a"], ["y"])], (v, i) => v / a(i));
   await check([node("Div", ["two", "x"], ["y"])], (v) => 2 / v);
   await check(
@@ -247,13 +261,17 @@ Deno.test("an ONNX graph takes the branch that its sizes choose", async () => {
   // the other branch is no valid graph
   const other = await run({ nodes: nodes("three"), tensors }, x, shape);
   assertEquals(other, { shape: [2, 1, 3, 4, 5], values: x.map((v) => -v) });
-  const error = await assertRejects(
-    () => run({ nodes: nodes("at", "x"), tensors }, x, shape),
-    FileError,
+  const refuse = async (nodes: Uint8Array<ArrayBuffer>[], reason: string) => {
+    const error = await assertRejects(() => run({ nodes, tensors }, x, shape), FileError);
+    assertEquals(error.message, `weights: node ${reason}`);
+  };
+  await refuse(
+    nodes("at", "x"),
+    "n (If): its condition x is not a constant in the file: not supported",
   );
-  assertEquals(
-    error.message,
-    "weights: node n (If): its condition x is not a constant in the file: not supported",
+  await refuse(
+    [node("Foo", ["x"], ["is"]), ...nodes("at").filter((_, i) => i !== 3)],
+    "is (Foo): this operation is not supported",
   );
 });
 

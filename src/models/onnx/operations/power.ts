@@ -27,7 +27,7 @@ export function power(
   exponent: number,
 ): Activation {
   const layer = x.step?.layer, { shape } = x;
-  if (layer instanceof LocalResponseNorm && layer.size === 1) { // a power of a power
+  if (layer instanceof LocalResponseNorm && layer.options.k === tiny) { // a power of a power
     return power(node, build, x.step!.inputs[0], (1 - 2 * layer.options.beta!) * exponent);
   }
   if (exponent === 1) return x;
@@ -77,7 +77,12 @@ export const pow: Operation = (node, build) => {
   if (count === 0 || !Number.isFinite(count)) {
     throw node.bad("only an exponent that is one number other than 0 is supported");
   }
-  if (!Number.isInteger(count) || count > maxFactors) return power(node, build, x, exponent);
+  if (!Number.isInteger(count) || count > maxFactors) {
+    const isEven = exponent % 2 === 0; // also of negative values
+    return isEven
+      ? power(node, build, square(node, build, x), exponent / 2)
+      : power(node, build, x, exponent);
+  }
   let y = count > 1 ? square(node, build, x) : x;
   for (let i = 2; i < count; i++) y = merge(node, build, new Mul(), [y, x]);
   return exponent < 0 ? inverse(node, build, y) : y;
