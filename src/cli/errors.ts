@@ -76,7 +76,7 @@ const advice: readonly (readonly [RegExp, string])[] = [
     "$1; start from other weights with --from",
   ],
   [/, or the weight decay is too large$/, "; start from other weights with --from"],
-  [/: pass `model`$/, "; name the network with --model, or in learn use other weights"],
+  [/: pass `model`, /, "; name the network with --model, in learn use other weights, "],
   [/: pass it as files: \{ .* \}$/, "; download both into one folder, and pass the path"],
   [/: use forward\(\) or outputsOf\(\)$/, "; use another network"],
   [/; use saliency$/, "; use --method saliency"],

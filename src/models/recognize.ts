@@ -82,7 +82,8 @@ export function recognize(file: WeightsFile): NetworkName {
     if (score > most) [best, most] = [name, score];
   }
   if (best) return best;
-  throw new FileError(file.name, `${contents(file)}, which no known network has: pass \`model\``);
+  const advice = "pass `model`, or export the network as ONNX";
+  throw new FileError(file.name, `${contents(file)}, which no known network has: ${advice}`);
 }
 
 /** The tensors of a file, in a few words. */

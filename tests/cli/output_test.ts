@@ -92,8 +92,8 @@ Deno.test("lineOf() says what to do in the command, where the library names its 
     ],
     [
       () => recognize(file),
-      "x: holds the tensor a [1], which no known network has; name the network with --model, or " +
-      "in learn use other weights",
+      "x: holds the tensor a [1], which no known network has; name the network with --model, " +
+      "in learn use other weights, or export the network as ONNX",
     ],
     [
       () => new RelatedFiles(source).open("y"),

@@ -293,7 +293,7 @@ Deno.test("networks have the preprocessing of torchvision's weights", () => {
 Deno.test("files of unknown networks say what they hold", () => {
   const message = (tensors: [string, Shape][]) =>
     assertThrows(() => recognize(fileOf(tensors)), FileError).message;
-  const unknown = "which no known network has: pass `model`";
+  const unknown = "which no known network has: pass `model`, or export the network as ONNX";
   assertEquals(message([]), `x: holds no tensors, ${unknown}`);
   assertEquals(message([["a\n", [2, 3]]]), `x: holds the tensor a\\u{a} [2, 3], ${unknown}`);
   assertEquals(
