@@ -19,6 +19,9 @@ import { formula, run } from "./models.ts";
 const shape = [2, 3, 4, 5], x = [...formula(shape, 2)];
 const axes = (name: string, ...values: number[]) => integers(name, ...values);
 
+/** 1, 2, 4 and 8 in rows of 5. */
+const rows = [1, 2, 4, 8].flatMap((value) => Array<number>(5).fill(value));
+
 /** The mean of x over some axes, for the element at an index. */
 function mean(i: number, over: readonly number[]): number {
   const at = (axis: number, index: number) =>
@@ -45,7 +48,7 @@ async function compute(...nodes: Uint8Array<ArrayBuffer>[]): Promise<number[]> {
       floats("ten", [], 10),
       floats("eps", [], 1e-3),
     ],
-    floats("limits", [3, 1, 1], -0.5, 0, 0.5),
+    ...[floats("limits", [3, 1, 1], -0.5, 0, 0.5), floats("rows", [4, 5], ...rows)],
   ];
   return (await run({ nodes: all, tensors }, x, shape)).values;
 }
@@ -110,6 +113,16 @@ Deno.test("constants of ONNX graphs are joined with values of any batch", async 
     [1, 2, 1],
   );
   assertEquals(large.values, [-1, ...stored.slice(0, 50), -2, ...stored.slice(50)]);
+});
+
+Deno.test("constants of ONNX graphs are repeated, and repeat values", async () => {
+  const row = (i: number) => [1, 2, 4, 8][Math.floor(i / 5) % 4];
+  const limit = (i: number) => [-0.5, 0, 0.5][Math.floor(i / 20) % 3];
+  await check([node("Mul", ["x", "rows"], ["y"])], (v, i) => v * row(i));
+  await check([node("Div", ["x", "rows"], ["y"])], (v, i) => v / row(i));
+  await check([node("Sub", ["rows", "x"], ["y"])], (v, i) => row(i) - v);
+  await check([node("Add", ["b", "limits"], ["y"])], (_, i) => b(i) + limit(i));
+  await check([node("Div", ["rows", "a"], ["y"])], (_, i) => row(i) / a(i));
 });
 
 Deno.test("what is repeated in both directions suits images of any size", async () => {

@@ -19,7 +19,7 @@ import {
   shapeOf,
 } from "../values.ts";
 import { isNear, scalar } from "./activation.ts";
-import { merge } from "./broadcast.ts";
+import { filled, merge } from "./broadcast.ts";
 import { isAlong, mapOperand } from "./parameters.ts";
 
 export const add: Operation = (node, build) => {
@@ -107,6 +107,8 @@ export function combineConstant(
     const flat = build.view(node, x, [shape[0], elements(own)]);
     return build.view(node, channels(node, build, flat, kind, operand), shape);
   }
+  const other = filled(node, build, operand, x);
+  if (other) return merge(node, build, kind === "mul" ? new Mul() : new Add(), [x, other]);
   throw node.bad(
     `a constant ${formatShape(own)} and an input ${formatShape(shape)} are not supported: ` +
       "only one number, or one for each channel",

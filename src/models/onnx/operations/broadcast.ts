@@ -10,7 +10,7 @@ import { formatShape } from "../../../weights/io/quote.ts";
 import type { LayerBuilder, Operation } from "../builder.ts";
 import { broadcast } from "../fold.ts";
 import type { NodeReader } from "../node.ts";
-import { type Activation, type Constant, isOpen, shapeOf } from "../values.ts";
+import { type Activation, isOpen, type Operand, shapeOf } from "../values.ts";
 import { combineConstant } from "./arithmetic.ts";
 import { movesBatch } from "./shape.ts";
 
@@ -70,32 +70,37 @@ export const tile: Operation = (node, build) => {
 };
 
 /**
- * A constant as a value that can be joined with another one along an axis: a part of that, times 0,
- * plus the constant. Undefined if it does not fit, or differs in a batch.
+ * A constant as a value that depends on the pixels: a part of another one, times 0, plus the constant.
+ * Undefined if it has other numbers of axes, or differs in a batch.
  */
 export function filled(
   node: NodeReader,
   build: LayerBuilder,
-  constant: Constant,
+  operand: Operand,
   like: Activation,
-  axis: number,
 ): Activation | undefined {
-  const shape = shapeOf(constant), [first, second] = constant.numbers ?? [];
-  if (like.grid || !sameShape(shape, like.shape.with(axis, shape[axis]))) return undefined;
+  const { constant } = operand, own = shapeOf(constant), [first, second] = constant.numbers ?? [];
+  const missing = like.shape.length - own.length;
+  if (missing < 0 || like.grid) return undefined;
+  const shape = [...Array<number>(missing).fill(1), ...own], isRow = shape[0] === 1;
   let row = constant;
-  if (first && second) {
-    const numbers = first.numbers.slice(0, elements(shape.slice(1)));
+  if (!isRow) { // one row for each sample
+    const numbers = first?.numbers.slice(0, elements(shape.slice(1))) ?? [];
     const isSame = [first, second].every((array, i) =>
-      (array.shape[0] === node.scope.batches[i] || node.scope.isBatchFixed) &&
-      array.numbers.every((value, i) => value === numbers[i % numbers.length])
+      (array?.shape[0] === node.scope.batches[i] || node.scope.isBatchFixed) &&
+      array?.numbers.every((value, i) => value === numbers[i % numbers.length])
     );
-    if (!isSame) return undefined;
+    if (!first || !isSame || shape[0] !== like.shape[0]) return undefined;
     const array = { ...first, shape: [1, ...shape.slice(1)], numbers };
     row = { ...constant, numbers: [array, array], stored: undefined };
-  } else if (shape[0] > 1) return undefined;
-  const part = build.apply(node, new Slice(axis, 0, 1), [like], { suffix: ".part" });
-  const zeros = build.scale(node, repeat(node, build, part, axis, shape[axis]), 0, 0);
-  return combineConstant(node, build, zeros, "add", { constant: row });
+  }
+  const part = shape.reduce((part, size, axis) => {
+    if (axis === 0 || size === part.shape[axis]) return part;
+    const one = build.apply(node, new Slice(axis, 0, 1), [part], { suffix: ".part" });
+    return repeat(node, build, one, axis, size);
+  }, like);
+  const zeros = build.scale(node, part, 0, 0);
+  return combineConstant(node, build, zeros, "add", { ...operand, constant: row });
 }
 
 /** Adds or multiplies activations. Smaller ones are repeated, but not along the batch. */

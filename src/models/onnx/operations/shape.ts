@@ -30,7 +30,14 @@ import {
 } from "../shape_rules.ts";
 import type { NodeReader } from "../node.ts";
 import { filled } from "./broadcast.ts";
-import { type Activation, type Constant, isOpen, type NumberArray, probed } from "../values.ts";
+import {
+  type Activation,
+  type Constant,
+  isOpen,
+  type NumberArray,
+  probed,
+  shapeOf,
+} from "../values.ts";
 
 /** An optional input of numbers, as folding takes it. */
 function numbersAt(node: NodeReader, index: number, what: string): NumberArray | undefined {
@@ -130,9 +137,11 @@ export const concat: Operation = (node, build) => {
   const like = values.find((value) => value.kind === "activation") ?? node.activation(0);
   const axis = node.axis("axis", like.shape.length, 1);
   if (axis === 0) throw node.bad("joining batches is not supported");
-  const inputs = values.map((value, i) =>
-    value.kind === "constant" && filled(node, build, value, like, axis) || node.activation(i)
-  );
+  const inputs = values.map((value, i) => {
+    if (value.kind === "activation") return value;
+    const own = shapeOf(value), fits = sameShape(own, like.shape.with(axis, own[axis]));
+    return fits && filled(node, build, { constant: value }, like) || node.activation(i);
+  });
   return inputs.length === 1 ? inputs[0] : build.apply(node, new Concat(axis), inputs);
 };
 
