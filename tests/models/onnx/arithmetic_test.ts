@@ -201,6 +201,15 @@ Deno.test("activations of ONNX graphs that consist of others have their values",
   const elu = (v: number, alpha = 1) => v > 0 ? v : alpha * Math.expm1(v);
   await check(only("Selu"), (v) => 1.0507009873554805 * elu(v, 1.6732632423543772));
   await check(only("Celu", { alpha: { float: 2 } }), (v) => 2 * elu(v / 2));
+  await check(
+    [node("Sigmoid", ["x"], ["s"]), node("Log", ["s"], ["y"])],
+    (v) => -Math.log1p(Math.exp(-v)),
+  );
+  await check(
+    [node("Softmax", ["x"], ["s"], { axis: 1 }), node("Log", ["s"], ["y"])],
+    (v, i) =>
+      v - Math.log([0, 20, 40].reduce((sum, j) => sum + Math.exp(x[i - i % 60 + j + i % 20]), 0)),
+  );
   await check(only("Mish"), (v) => v * Math.tanh(Math.log1p(Math.exp(v))));
 });
 

@@ -224,6 +224,15 @@ function softmaxWith(create: (dim: number) => Layer): Operation {
 export const softmax = softmaxWith((dim) => new Softmax(dim));
 export const logSoftmax = softmaxWith((dim) => new LogSoftmax(dim));
 
+/** The logarithms of probabilities. */
+export const log: Operation = (node, build) => {
+  const { op, inputs: [x] = [], numbers: [axis] = [] } = node.activation(0).origin ?? {};
+  if (op === "Softmax" && axis !== undefined) return build.apply(node, new LogSoftmax(axis), [x]);
+  if (op !== "Sigmoid") throw node.bad("it is only supported after Softmax and Sigmoid");
+  const opposite = build.apply(node, new Softplus(), [build.scale(node, x, -1, 0)]);
+  return build.scale(node, opposite, -1, 0);
+};
+
 /** The probability is an attribute, or an input since opset 12. training_mode is ignored. */
 export const dropout: Operation = (node, build) => {
   const attribute = node.number("ratio", 0.5);

@@ -52,6 +52,7 @@ export const operations: ReadonlyMap<string, Operation> = new Map<string, Operat
   ["LRN", normalization.localResponseNorm],
   ["LayerNormalization", normalization.layerNormalization],
   ["LeakyRelu", activation.leakyRelu],
+  ["Log", activation.log],
   ["LogSoftmax", activation.logSoftmax],
   ["MatMul", matMul],
   ["MatMulInteger", onIntegers],
