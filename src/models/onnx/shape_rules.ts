@@ -6,6 +6,7 @@
  * @module
  */
 
+import type { FileError } from "../../errors.ts";
 import { elements, type Shape } from "../../tensor.ts";
 import { formatShape } from "../../weights/io/quote.ts";
 import type { Indices } from "./fold_shapes.ts";
@@ -94,4 +95,12 @@ export function permutation(node: NodeReader, rank: number): readonly number[] {
     order.every((axis) => Number.isInteger(axis) && axis >= 0 && axis < rank);
   if (isValid) return order;
   throw node.bad(`its perm ${formatShape(order)} does not fit ${rank} axes: damaged`);
+}
+
+/** The error of a change that moves the batch. */
+export function movesBatch(node: NodeReader, from: Shape, to: Shape): FileError {
+  return node.bad(
+    `${formatShape(from)} to ${formatShape(to)} is not supported: ` +
+      "the first axis must stay the batch",
+  );
 }

@@ -30,9 +30,9 @@ import type { LayerBuilder, Operation } from "../builder.ts";
 import { floatTypes } from "../fold.ts";
 import type { NodeReader } from "../node.ts";
 import { type Activation, fixedNumbers, scaledOf, shapeOf, type Value } from "../values.ts";
-import { combineConstant } from "./arithmetic.ts";
 import { merge } from "./broadcast.ts";
-import { isAlong, mapOperand } from "./parameters.ts";
+import { combineConstant } from "./constants.ts";
+import { isAlong, isNear, mapOperand, scalar } from "./parameters.ts";
 
 /** An operation on one input, without attributes. */
 function unary(create: () => Layer): Operation {
@@ -94,11 +94,6 @@ export const hardSigmoid: Operation = (node, build) => {
 /** PyTorch's hardsigmoid. */
 function hardsigmoidOf(node: NodeReader, build: LayerBuilder, x: Activation): Activation {
   return build.apply(node, new Hardsigmoid(), [x], { origin: { op: "Hardsigmoid" } });
-}
-
-/** Whether a number is another one, up to the rounding of float16. */
-export function isNear(value: number, expected: number): boolean {
-  return Math.abs(value - expected) <= 1e-3 * Math.abs(expected);
 }
 
 /** The slope is one number, or one for each channel. */
@@ -198,12 +193,6 @@ export function absolute(node: NodeReader, build: LayerBuilder, x: Activation): 
 }
 
 export const abs: Operation = (node, build) => absolute(node, build, node.activation(0));
-
-/** The number that a constant of one element holds. */
-export function scalar(value: Value): readonly number[] {
-  const numbers = value.kind === "constant" ? fixedNumbers(value) : undefined;
-  return numbers?.length === 1 ? numbers : [];
-}
 
 /**
  * Softmax along an axis. Before opset 13, along all axes from that one on.

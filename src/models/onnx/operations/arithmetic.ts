@@ -5,8 +5,7 @@
  */
 
 import { Add, GELU, Hardswish, LayerNorm, Mul, SiLU } from "../../../layers/mod.ts";
-import { elements, sameShape, type Shape } from "../../../tensor.ts";
-import { formatShape } from "../../../weights/io/quote.ts";
+import { sameShape, type Shape } from "../../../tensor.ts";
 import type { ParameterMapping } from "../../../weights/onnx/reader.ts";
 import type { LayerBuilder, Operation } from "../builder.ts";
 import type { NodeReader } from "../node.ts";
@@ -18,9 +17,9 @@ import {
   scaledOf,
   shapeOf,
 } from "../values.ts";
-import { isNear, scalar } from "./activation.ts";
-import { filled, merge } from "./broadcast.ts";
-import { isAlong, mapOperand } from "./parameters.ts";
+import { merge } from "./broadcast.ts";
+import { combineConstant } from "./constants.ts";
+import { isNear, mapOperand } from "./parameters.ts";
 
 export const add: Operation = (node, build) => {
   const [a, b] = [node.value(0), node.value(1)];
@@ -76,86 +75,6 @@ function withConstant(
   operand: Operand,
 ): Activation {
   return combineConstant(node, build, node.activation(index), kind, operand);
-}
-
-/** Adds a constant to an activation, or multiplies it by one. */
-export function combineConstant(
-  node: NodeReader,
-  build: LayerBuilder,
-  x: Activation,
-  kind: "add" | "mul",
-  operand: Operand,
-): Activation {
-  const { constant, factor = 1, isReciprocal } = operand, { shape } = x, rank = shape.length;
-  const own = shapeOf(constant), [number] = scalar(constant);
-  if (constant.isSized) node.scope.bindSize();
-  if (number !== undefined && own.length <= rank) {
-    const value = isReciprocal ? factor / number : factor * number;
-    return kind === "mul" ? build.scale(node, x, value, 0) : build.scale(node, x, 1, value);
-  }
-  const absorbed = x.step?.absorb?.(kind, operand);
-  if (absorbed) return absorbed;
-  if (isAlong(1, own, shape)) return channels(node, build, x, kind, operand);
-  if (isAlong(rank - 1, own, shape)) { // such as the channels of [N, H, W, C]
-    const axes = shape.map((_, axis) => axis), last = axes.pop()!;
-    const ordered = build.permute(node, x, [axes[0], last, ...axes.slice(1)]);
-    const y = channels(node, build, ordered, kind, operand);
-    return build.permute(node, y, [0, ...axes.slice(1).map((axis) => axis + 1), 1]);
-  }
-  const missing = Array<number>(Math.max(0, rank - own.length)).fill(1);
-  if (sameShape([...missing, ...own], shape.with(0, 1))) { // one for each element
-    const flat = build.view(node, x, [shape[0], elements(own)]);
-    return build.view(node, channels(node, build, flat, kind, operand), shape);
-  }
-  const other = filled(node, build, operand, x);
-  if (other) return merge(node, build, kind === "mul" ? new Mul() : new Add(), [x, other]);
-  throw node.bad(
-    `a constant ${formatShape(own)} and an input ${formatShape(shape)} are not supported: ` +
-      "only one number, or one for each channel",
-  );
-}
-
-/** The operands of a batch normalisation, (x + first) · weight + bias. */
-interface Operands {
-  readonly first?: Operand;
-  readonly weight?: Operand;
-  readonly bias?: Operand;
-}
-
-/** Adds a constant to each channel, or multiplies by one. Others may follow. */
-function channels(
-  node: NodeReader,
-  build: LayerBuilder,
-  x: Activation,
-  kind: "add" | "mul",
-  operand: Operand,
-): Activation {
-  const y = affine(node, build, x, { [kind === "add" ? "bias" : "weight"]: operand });
-  if (y) return y;
-  throw node.bad("a constant in another order is not supported");
-}
-
-function affine(
-  node: NodeReader,
-  build: LayerBuilder,
-  x: Activation,
-  { first, weight, bias }: Operands,
-): Activation | undefined {
-  const shape = [x.shape[1]];
-  const [mean, ...others] = [first && { ...first, factor: -(first.factor ?? 1) }, weight, bias]
-    .map((operand) => operand && mapOperand(operand, shape));
-  const isMapped = !first === !mean && !weight === !others[0] && !bias === !others[1];
-  if (!isMapped) return undefined;
-  const absorb: Absorb = (kind, next) => {
-    if (!isAlong(1, shapeOf(next.constant), x.shape)) return undefined;
-    if (kind === "add" && !bias) return affine(node, build, x, { first, weight, bias: next });
-    if (kind === "mul" && !weight && !first) {
-      return affine(node, build, x, { first: bias, weight: next });
-    }
-    return undefined;
-  };
-  const parameters = { mean, weight: others[0], bias: others[1] };
-  return build.channelAffine(node, x, parameters, { absorb });
 }
 
 /**

@@ -4,22 +4,21 @@
  * @module
  */
 
-import { type Add, Concat, type Mul, Slice } from "../../../layers/mod.ts";
-import { elements, sameShape, type Shape } from "../../../tensor.ts";
+import { type Add, Concat, type Mul } from "../../../layers/mod.ts";
+import { sameShape, type Shape } from "../../../tensor.ts";
 import { formatShape } from "../../../weights/io/quote.ts";
 import type { LayerBuilder, Operation } from "../builder.ts";
 import { broadcast } from "../fold.ts";
 import type { NodeReader } from "../node.ts";
-import { type Activation, isOpen, type Operand, shapeOf } from "../values.ts";
-import { combineConstant } from "./arithmetic.ts";
-import { movesBatch } from "./shape.ts";
+import { movesBatch } from "../shape_rules.ts";
+import { type Activation, isOpen } from "../values.ts";
 
 /**
  * Repeats a value along an axis. Each layer doubles it, so that few are enough.
  *
  * @param isBound Whether the count depends on a size that the file leaves open.
  */
-function repeat(
+export function repeat(
   node: NodeReader,
   build: LayerBuilder,
   x: Activation,
@@ -68,40 +67,6 @@ export const tile: Operation = (node, build) => {
   }
   return counts.reduce((y, count, axis) => repeat(node, build, y, axis, count), x);
 };
-
-/**
- * A constant as a value that depends on the pixels: a part of another one, times 0, plus the constant.
- * Undefined if it has other numbers of axes, or differs in a batch.
- */
-export function filled(
-  node: NodeReader,
-  build: LayerBuilder,
-  operand: Operand,
-  like: Activation,
-): Activation | undefined {
-  const { constant } = operand, own = shapeOf(constant), [first, second] = constant.numbers ?? [];
-  const missing = like.shape.length - own.length;
-  if (missing < 0 || like.grid) return undefined;
-  const shape = [...Array<number>(missing).fill(1), ...own], isRow = shape[0] === 1;
-  let row = constant;
-  if (!isRow) { // one row for each sample
-    const numbers = first?.numbers.slice(0, elements(shape.slice(1))) ?? [];
-    const isSame = [first, second].every((array, i) =>
-      (array?.shape[0] === node.scope.batches[i] || node.scope.isBatchFixed) &&
-      array?.numbers.every((value, i) => value === numbers[i % numbers.length])
-    );
-    if (!first || !isSame || shape[0] !== like.shape[0]) return undefined;
-    const array = { ...first, shape: [1, ...shape.slice(1)], numbers };
-    row = { ...constant, numbers: [array, array], stored: undefined };
-  }
-  const part = shape.reduce((part, size, axis) => {
-    if (axis === 0 || size === part.shape[axis]) return part;
-    const one = build.apply(node, new Slice(axis, 0, 1), [part], { suffix: ".part" });
-    return repeat(node, build, one, axis, size);
-  }, like);
-  const zeros = build.scale(node, part, 0, 0);
-  return combineConstant(node, build, zeros, "add", { ...operand, constant: row });
-}
 
 /** Adds or multiplies activations. Smaller ones are repeated, but not along the batch. */
 export function merge(

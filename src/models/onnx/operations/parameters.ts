@@ -8,7 +8,14 @@ import { elements, sameShape, type Shape } from "../../../tensor.ts";
 import { escapeText, formatShape } from "../../../weights/io/quote.ts";
 import type { ParameterMapping } from "../../../weights/onnx/reader.ts";
 import type { NodeReader } from "../node.ts";
-import { fixedNumbers, type Operand, shapeOf, type StoredConstant, stridesOf } from "../values.ts";
+import {
+  fixedNumbers,
+  type Operand,
+  shapeOf,
+  type StoredConstant,
+  stridesOf,
+  type Value,
+} from "../values.ts";
 
 /** Returns an input that is a tensor of the file. */
 export function weightOf(node: NodeReader, index: number, what = "weight"): StoredConstant {
@@ -79,4 +86,15 @@ export function isAlong(axis: number, shape: Shape, of: Shape): boolean {
   const missing = of.length - shape.length;
   return missing >= 0 && axis >= missing &&
     sameShape(shape, shape.map((_, i) => i + missing === axis ? of[axis] : 1));
+}
+
+/** Whether a number is another one, up to the rounding of float16. */
+export function isNear(value: number, expected: number): boolean {
+  return Math.abs(value - expected) <= 1e-3 * Math.abs(expected);
+}
+
+/** The number that a constant of one element holds. */
+export function scalar(value: Value): readonly number[] {
+  const numbers = value.kind === "constant" ? fixedNumbers(value) : undefined;
+  return numbers?.length === 1 ? numbers : [];
 }

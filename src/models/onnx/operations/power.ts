@@ -9,9 +9,11 @@ import { elements, sameShape } from "../../../tensor.ts";
 import type { LayerBuilder, Operation } from "../builder.ts";
 import type { NodeReader } from "../node.ts";
 import { type Activation, isOpen } from "../values.ts";
-import { absolute, scalar } from "./activation.ts";
-import { combineConstant, inputsOf, layerNorm } from "./arithmetic.ts";
+import { absolute } from "./activation.ts";
+import { inputsOf, layerNorm } from "./arithmetic.ts";
 import { merge } from "./broadcast.ts";
+import { combineConstant } from "./constants.ts";
+import { scalar } from "./parameters.ts";
 
 /** Added to squares, so that 0 does not divide 0. */
 const tiny = 1e-37;

@@ -16,11 +16,11 @@ import {
   Slice,
   ZeroPad2d,
 } from "../../../layers/mod.ts";
-import type { FileError } from "../../../errors.ts";
 import { elements, sameShape, type Shape } from "../../../tensor.ts";
 import { escapeText, formatShape } from "../../../weights/io/quote.ts";
 import type { LayerBuilder, Operation } from "../builder.ts";
 import {
+  movesBatch,
   permutation,
   sliceIndices,
   splitSizes,
@@ -29,7 +29,7 @@ import {
   unsqueezedShape,
 } from "../shape_rules.ts";
 import type { NodeReader } from "../node.ts";
-import { filled } from "./broadcast.ts";
+import { filled } from "./constants.ts";
 import {
   type Activation,
   type Constant,
@@ -55,14 +55,6 @@ function reshaped(
 ): Activation {
   if (shape[0] !== x.shape[0] || shape.length < 2) throw movesBatch(node, x.shape, shape);
   return shuffled(node, build, x, shape) ?? build.view(node, x, shape, { suffix: "" });
-}
-
-/** The error of a change that moves the batch. */
-export function movesBatch(node: NodeReader, from: Shape, to: Shape): FileError {
-  return node.bad(
-    `${formatShape(from)} to ${formatShape(to)} is not supported: ` +
-      "the first axis must stay the batch",
-  );
 }
 
 /** The shape is an input, or an attribute before opset 5. It may depend on the batch size. */
