@@ -99,7 +99,7 @@ export function backpropagate(
   if (!needsInput) return undefined;
   const dx = gradients.take(-1);
   if (!dx) return zerosLike(x);
-  return dx.shared.owner ? dx.shared.owner.adopt(dx.tensor.shape) : dx.tensor;
+  return dx.shared.owner ? dx.shared.owner.adopt(dx.tensor.shape) : dx.tensor.view(x.shape);
 }
 
 /** The values whose gradients are needed: the input, and all that follow from parameters or it. */

@@ -61,7 +61,7 @@ export function runTraining(
       if (value !== root && !layer.aliases) activations.push(values[value]);
     }
     const pass = { x, steps, passes, output, activations, isFrozen: part !== undefined };
-    const result = valueOf(output);
+    const result = output < 0 ? x.view(x.shape) : values[output]; // never x, which the caller keeps
     return { pass, result: out ?? (root < 0 ? result : valueOf(root).adopt(result.shape)) };
   } catch (error) {
     for (const tensor of activations) tensor.dispose();
@@ -113,7 +113,7 @@ export interface FreezeOptions {
  * @throws {ArgumentError} When there is no such node.
  */
 export function freezeLeaves(leaves: readonly [string, Layer][], options: FreezeOptions): void {
-  checkOptions("freeze", options);
+  checkOptions("freeze", options, ["except"]);
   const { except = [] } = options;
   const isIn = (leaf: string, name: string) => leaf === name || leaf.startsWith(`${name}.`);
   if (!Array.isArray(except)) throw new ArgumentError("freeze", "except", except, "a list");

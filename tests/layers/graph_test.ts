@@ -165,6 +165,10 @@ testOnEveryBackend("a graph may return its input, views of it, or no gradient of
   const empty = new nn.Graph([]);
   assertEquals(empty.outputShape(shape), shape);
   assertEquals(empty.forward(x).storage, x.storage);
+  empty.train().forward(x).dispose(); // frees no memory of the caller's
+  empty.forward(x);
+  empty.backward(x).dispose();
+  x.assertAlive("test");
   const views = new nn.Graph([{ name: "flatten", layer: new nn.Flatten() }]).train();
   assertEquals(views.forward(x).shape, [2, 32]);
   using dy = backend.upload(random([2, 32], 1), [2, 32]);
