@@ -14,6 +14,7 @@ import {
   checkNumber,
   checkOnly,
   checkOptions,
+  checkTensor,
 } from "../ops/checks.ts";
 import {
   batchNorm,
@@ -185,6 +186,7 @@ export abstract class BatchNorm extends Layer {
       );
     }
     checkNotInPlace(this.type, out, x);
+    for (const tensor of [runningMean, runningVar]) checkTensor(this.type, "a parameter", tensor, x);
     this.forget();
     const { mean, variance } = this.#statistics = batchNormStatistics(x);
     let y: Tensor;

@@ -1,3 +1,4 @@
+import { WasmBackend } from "../../src/backend/wasm.ts";
 import { ArgumentError, PembrokeError } from "../../src/errors.ts";
 import * as nn from "../../src/layers/mod.ts";
 import { conv2d, linear, maxPool2d, relu } from "../../src/ops/mod.ts";
@@ -271,4 +272,27 @@ testWithThreads("layers refuse options that they do not compute", (backend) => {
   }
   const concat = new nn.Concat(1);
   assertThrows(() => concat.forward([x], { residual: x }), ArgumentError, "Concat: residual is");
+});
+
+Deno.test("layers refuse inputs on another backend than their parameters", async () => {
+  using backend = new WasmBackend();
+  using elsewhere = new WasmBackend();
+  const layers = [
+    new nn.Conv2d(2, 2, 1),
+    new nn.ConvTranspose2d(2, 2, 1),
+    new nn.Linear(2, 2),
+    new nn.BatchNorm2d(2),
+    new nn.BatchNorm2d(2, { affine: false }),
+    new nn.GroupNorm(1, 2),
+    new nn.LayerNorm(2),
+    new nn.PReLU(),
+  ];
+  const values = [1, 2, 3, 4, 5, 6, 7, 8], x = backend.upload(values, [1, 2, 2, 2]);
+  for (const layer of layers) {
+    layer.init(elsewhere);
+    assertThrows(() => layer.forward(x), ArgumentError, "on the backend of x");
+    layer.train();
+    assertThrows(() => layer.forward(x), ArgumentError, "on the backend of x");
+  }
+  assertEquals([...await x.read()], values);
 });
