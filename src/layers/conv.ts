@@ -35,31 +35,8 @@ import {
 import { Layer } from "./layer.ts";
 import { BatchNorm } from "./norm.ts";
 import { type Parameter, uniform, uniformParameter } from "./parameter.ts";
-import type { Precision, PrecisionOptions } from "./precision.ts";
+import type { BiasOptions, PackingOptions, Precision, PrecisionOptions } from "./precision.ts";
 import { ConvWeight } from "./rounded_weight.ts";
-
-/**
- * The bias of a layer with weights.
- *
- * @internal
- */
-export interface BiasOptions {
-  /** Adds a learned bias to the output. Default true. */
-  readonly bias?: boolean;
-}
-
-/**
- * How a convolution stores its weights.
- *
- * @internal
- */
-export interface PackingOptions {
-  /**
-   * Keeps a second copy of the weights, packed for the direct kernel. False halves the memory, but
-   * every forward pass packs the weights again. Default true.
-   */
-  readonly keepPacked?: boolean;
-}
 
 /** The options that the base class reads. */
 interface BaseOptions extends BiasOptions {

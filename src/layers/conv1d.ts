@@ -6,8 +6,8 @@
 
 import { checkBoolean, checkInteger, checkOptions, LIMIT } from "../ops/checks.ts";
 import type { Conv1dOptions } from "../ops/conv_geometry.ts";
-import { type BiasOptions, Conv, type PackingOptions } from "./conv.ts";
-import type { PrecisionOptions } from "./precision.ts";
+import { Conv } from "./conv.ts";
+import type { BiasOptions, PackingOptions, PrecisionOptions } from "./precision.ts";
 
 /** A 1-D convolution, `torch.nn.Conv1d`: [N, inChannels, L] → [N, outChannels, oL]. */
 export class Conv1d extends Conv {

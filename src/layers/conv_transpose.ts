@@ -23,9 +23,9 @@ import {
   transposedGeometry,
 } from "../ops/conv_transpose.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
-import type { BiasOptions } from "./conv.ts";
 import { checkForward, type ForwardOptions, Layer } from "./layer.ts";
 import { type Parameter, uniformParameter } from "./parameter.ts";
+import type { BiasOptions } from "./precision.ts";
 
 /** Packed weights, and the version of the weights that was packed. */
 interface Packed {

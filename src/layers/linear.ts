@@ -10,12 +10,11 @@ import { checkAnyShape, checkBoolean, checkInteger, checkOptions } from "../ops/
 import { biasBackward } from "../ops/conv_backward.ts";
 import { linear, linearBackwardInput, linearBackwardWeight } from "../ops/linear.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
-import type { BiasOptions } from "./conv.ts";
 import { checkForward, checkTrainingForward, type ForwardOptions } from "./forward.ts";
 import { Layer } from "./layer.ts";
 import { type Parameter, uniform, uniformParameter } from "./parameter.ts";
 import { LinearWeight } from "./rounded_weight.ts";
-import type { PrecisionOptions } from "./precision.ts";
+import type { BiasOptions, PrecisionOptions } from "./precision.ts";
 
 /** A fully connected layer, `torch.nn.Linear`: […, inFeatures] → […, outFeatures]. */
 export class Linear extends Layer {

@@ -1,5 +1,5 @@
 /**
- * The precision of weights in memory.
+ * What the weights of a layer are, and how they are stored in memory.
  *
  * @module
  */
@@ -23,6 +23,29 @@ export const precisions = ["f32", "f16", "int8"] as const;
  *   convolutions stay in 32 bits. So do those of all convolutions on WebGPU.
  */
 export type Precision = typeof precisions[number];
+
+/**
+ * The bias of a layer with weights.
+ *
+ * @internal
+ */
+export interface BiasOptions {
+  /** Adds a learned bias to the output. Default true. */
+  readonly bias?: boolean;
+}
+
+/**
+ * How a convolution stores its weights.
+ *
+ * @internal
+ */
+export interface PackingOptions {
+  /**
+   * Keeps a second copy of the weights, packed for the direct kernel. False halves the memory, but
+   * every forward pass packs the weights again. Default true.
+   */
+  readonly keepPacked?: boolean;
+}
 
 /**
  * Options of layers and networks whose weights can be stored in fewer than 32 bits.

@@ -8,12 +8,12 @@ import { tinyImagenetPreprocessing } from "../image/preprocess.ts";
 import type { AlgorithmOptions } from "../ops/prepared_conv.ts";
 // not layers/mod.ts: the command's default need not load all layers
 import { ReLU } from "../layers/activation.ts";
-import { Conv2d, type PackingOptions } from "../layers/conv.ts";
+import { Conv2d } from "../layers/conv.ts";
 import type { Layer } from "../layers/layer.ts";
 import { Linear } from "../layers/linear.ts";
 import { BatchNorm2d } from "../layers/norm.ts";
 import { MaxPool2d } from "../layers/pool.ts";
-import type { PrecisionOptions } from "../layers/precision.ts";
+import type { PackingOptions, PrecisionOptions } from "../layers/precision.ts";
 import { Sequential } from "../layers/sequential.ts";
 import { Dropout, Flatten } from "../layers/shape.ts";
 import { checkOptions } from "../ops/checks.ts";
