@@ -5,6 +5,7 @@
  */
 
 import { ArgumentError } from "./errors.ts";
+import { kindOf } from "./kinds.ts";
 
 const N = 624;
 const M = 397;
@@ -55,8 +56,13 @@ export class RandomGenerator {
     return temper(this.#state[this.#next++]) >>> 0;
   }
 
-  /** Fills `values` with uniform numbers from [from, to), using 24 random bits each. */
+  /**
+   * Fills `values` with uniform numbers from [from, to), using 24 random bits each.
+   *
+   * @throws {ArgumentError} When an argument is of a wrong type.
+   */
   uniform(values: Float32Array, from: number, to: number): void {
+    checkFill("uniform", values, { from, to });
     const low = Math.fround(from), span = Math.fround(Math.fround(to) - low);
     // Uses up one state per pass of the inner loop, for speed: AlexNet needs 61 million numbers.
     for (let i = 0; i < values.length;) {
@@ -73,8 +79,11 @@ export class RandomGenerator {
   /**
    * Fills `values` with normally distributed numbers. They equal those of `torch.Tensor.normal_()`
    * up to the rounding of logarithms and cosines.
+   *
+   * @throws {ArgumentError} When an argument is of a wrong type.
    */
   normal(values: Float32Array, mean: number, std: number): void {
+    checkFill("normal", values, { mean, std });
     const size = values.length;
     if (size < BLOCK) return this.#fewNormals(values, mean, std);
     this.uniform(values, 0, 1);
@@ -117,8 +126,8 @@ export class RandomGenerator {
    * @throws {ArgumentError} When it is not such a state.
    */
   setState(state: Uint32Array): void {
-    if (state.length !== N + 1) {
-      throw new ArgumentError("setState", "state.length", state.length, `${N + 1}`);
+    if (kindOf(state) !== "Uint32Array" || state.length !== N + 1) {
+      throw new ArgumentError("setState", "state", state, `a Uint32Array of ${N + 1} numbers`);
     }
     if (state[N] > N) throw new ArgumentError("setState", `state[${N}]`, state[N], `at most ${N}`);
     this.#state.set(state.subarray(0, N));
@@ -156,6 +165,15 @@ function temper(y: number): number {
   y ^= (y << 7) & 0x9d2c5680;
   y ^= (y << 15) & 0xefc60000;
   return y ^ (y >>> 18);
+}
+
+function checkFill(op: string, values: unknown, numbers: Record<string, unknown>): void {
+  if (kindOf(values) !== "Float32Array") {
+    throw new ArgumentError(op, "values", values, "a Float32Array");
+  }
+  for (const [name, value] of Object.entries(numbers)) {
+    if (typeof value !== "number") throw new ArgumentError(op, name, value, "a number");
+  }
 }
 
 /** Checks that a generator is one. */

@@ -1,5 +1,6 @@
 import { RandomGenerator } from "../src/random.ts";
-import { assertAllClose, assertEquals } from "./assert.ts";
+import { ArgumentError } from "../src/errors.ts";
+import { assertAllClose, assertEquals, assertThrows } from "./assert.ts";
 
 Deno.test("RandomGenerator draws the same numbers as torch.rand after torch.manual_seed", () => {
   const values = new Float32Array(3);
@@ -56,4 +57,19 @@ Deno.test("RandomGenerator keeps the second number of a pair of normal ones", ()
   generator.setState(state);
   generator.normal(more, 0, 1);
   assertAllClose([...more], [-0.1467950940132141, 0.7861412763595581], { abs: 1e-6 });
+});
+
+Deno.test("RandomGenerator refuses arguments of wrong types", () => {
+  const generator = new RandomGenerator(7), state = generator.getState();
+  // deno-lint-ignore no-explicit-any
+  const any = (value: unknown) => value as any, values = new Float32Array(1);
+  for (const wrong of [null, undefined, [0], new Uint8Array(4), new Float64Array(1)].map(any)) {
+    assertThrows(() => generator.uniform(wrong, 0, 1), ArgumentError, "a Float32Array");
+    assertThrows(() => generator.normal(wrong, 0, 1), ArgumentError, "a Float32Array");
+    assertThrows(() => generator.setState(wrong), ArgumentError, "a Uint32Array of 625 numbers");
+  }
+  assertThrows(() => generator.uniform(values, any(undefined), 1), ArgumentError, "from is");
+  assertThrows(() => generator.normal(values, 0, any("1")), ArgumentError, 'std is "1"');
+  assertThrows(() => generator.setState(state.fill(625)), ArgumentError, "at most 624");
+  assertEquals(values, new Float32Array(1));
 });
