@@ -59,7 +59,11 @@ export async function createBackend(options: BackendOptions = {}): Promise<Backe
   if (typeof options !== "object" || options === null) {
     throw new ArgumentError("createBackend", "options", options, "an object");
   }
-  const { device = "auto", module, threads = "auto", onFallback } = options;
+  const { device = "auto", module, threads = "auto", onFallback, ...others } = options;
+  for (const name in others) {
+    const takes = "one of: device, threads, module, onFallback";
+    throw new ArgumentError("createBackend", "an option", name, takes);
+  }
   if (!devices.includes(device)) {
     const names = devices.map((d) => `"${d}"`).join(" or ");
     throw new ArgumentError("createBackend", "device", device, names);

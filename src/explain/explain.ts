@@ -58,7 +58,7 @@ export async function explain(
   if (!(model instanceof Classifier)) {
     throw new ArgumentError("explain", "model", model, "a Classifier");
   }
-  checkOptions("explain", options);
+  checkOptions("explain", options, ["class", "method", "samples", "noise", "seed"]);
   const values = model.preprocess(image), region = cropRegion(image, model.preprocessing);
   // a file of its own for pages
   const { heatMaps, whileUnchanged } = await import("./heat_maps.ts");

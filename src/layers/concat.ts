@@ -123,7 +123,7 @@ export class Slice extends Layer {
     if (end !== undefined && !Number.isInteger(end)) {
       throw new ArgumentError("Slice", "end", end, "an integer");
     }
-    checkOptions("Slice", options);
+    checkOptions("Slice", options, ["step"]);
     checkInteger("Slice", "step", options.step ?? 1, 1);
   }
 

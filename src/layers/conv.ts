@@ -13,6 +13,7 @@ import {
   type Conv2dOptions,
   convGeometry,
   type Convolution,
+  convOptionNames,
   type ConvOptions,
 } from "../ops/conv_geometry.ts";
 import {
@@ -307,7 +308,7 @@ export class Conv2d extends Conv {
       & PackingOptions
       & PrecisionOptions = {},
   ) {
-    checkOptions("Conv2d", options);
+    checkOptions("Conv2d", options, [...convOptionNames, "algorithm"]);
     checkBoolean("Conv2d", "keepPacked", options.keepPacked ?? true);
     const kernel = checkPerAxis("Conv2d", "kernelSize", kernelSize, 2, 1);
     super("Conv2d", inChannels, outChannels, kernel, options);

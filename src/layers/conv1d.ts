@@ -5,7 +5,7 @@
  */
 
 import { checkBoolean, checkInteger, checkOptions, LIMIT } from "../ops/checks.ts";
-import type { Conv1dOptions } from "../ops/conv_geometry.ts";
+import { type Conv1dOptions, convOptionNames } from "../ops/conv_geometry.ts";
 import { Conv } from "./conv.ts";
 import type { BiasOptions, PackingOptions, PrecisionOptions } from "./precision.ts";
 
@@ -28,7 +28,7 @@ export class Conv1d extends Conv {
     readonly kernelSize: number,
     readonly options: Conv1dOptions & BiasOptions & PackingOptions & PrecisionOptions = {},
   ) {
-    checkOptions("Conv1d", options);
+    checkOptions("Conv1d", options, convOptionNames);
     checkBoolean("Conv1d", "keepPacked", options.keepPacked ?? true);
     const kernel = [checkInteger("Conv1d", "kernelSize", kernelSize, 1)];
     super("Conv1d", inChannels, outChannels, kernel, options);

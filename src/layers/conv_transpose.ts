@@ -21,6 +21,7 @@ import {
   type ConvTransposeOptions,
   packTransposed,
   transposedGeometry,
+  transposedOptionNames,
 } from "../ops/conv_transpose.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
 import { checkForward, type ForwardOptions, Layer } from "./layer.ts";
@@ -66,7 +67,7 @@ export abstract class ConvTranspose extends Layer {
     readonly options: ConvTransposeOptions & BiasOptions,
   ) {
     super();
-    checkOptions(type, options);
+    checkOptions(type, options, transposedOptionNames);
     const kernel = checkPerAxis(type, "kernelSize", kernelSize, axes, 1);
     const { groups = 1, bias = true } = options;
     checkBoolean(type, "bias", bias);

@@ -46,7 +46,10 @@ export interface ForwardOptions {
 }
 
 /** What a layer can compute in addition. */
-type Fused = "activation" | "residual" | "norm";
+const fusedNames = ["activation", "residual", "norm"] as const;
+type Fused = typeof fusedNames[number];
+
+const forwardNames = [...fusedNames, "out"];
 
 /**
  * Checks the arguments of a forward pass, and returns where its result goes.
@@ -69,8 +72,8 @@ export function checkForwardOptions(
   options: ForwardOptions,
   fuses: readonly Fused[] = [],
 ): Tensor | undefined {
-  checkOptions(type, options);
-  for (const name of ["activation", "residual", "norm"] as const) {
+  checkOptions(type, options, forwardNames);
+  for (const name of fusedNames) {
     if ((options[name] ?? null) === null || fuses.includes(name)) continue;
     throw new ArgumentError(type, name, options[name], "undefined: this layer does not compute it");
   }

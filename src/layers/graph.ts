@@ -80,7 +80,7 @@ export class Graph extends Layer {
    */
   constructor(nodes: readonly GraphNode[], options: GraphOptions = {}) {
     super();
-    checkOptions("Graph", options);
+    checkOptions("Graph", options, ["output"]);
     this.setNodes(nodes, options);
   }
 

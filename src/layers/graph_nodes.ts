@@ -5,7 +5,7 @@
  */
 
 import { ArgumentError } from "../errors.ts";
-import { checkOptions } from "../ops/checks.ts";
+import { checkObject, checkOptions } from "../ops/checks.ts";
 import type { Shape } from "../tensor.ts";
 import { graphInput, type GraphNode } from "./graph_builder.ts";
 import { Layer } from "./layer.ts";
@@ -47,7 +47,8 @@ export function checkNodes(
   const names = new Set([graphInput]);
   let last = graphInput;
   return Array.from(nodes, (node) => { // map() would skip holes
-    checkOptions(type, node, "a node");
+    checkObject(type, "a node", node);
+    checkOptions(type, node, ["name", "layer", "inputs"]);
     const { name, layer, inputs = [last] } = node;
     if (typeof name !== "string" || names.has(name)) throw nameTaken(type, name);
     if (!(layer instanceof Layer)) {

@@ -24,6 +24,9 @@ export interface InitOptions {
   readonly generator?: RandomGenerator;
 }
 
+/** The names of {@linkcode InitOptions}. */
+export const initNames = ["seed", "generator"];
+
 /**
  * The base class of layers. A new layer has no memory: {@linkcode Layer.init} or loading weights
  * gives it values on a backend. Its shapes, parameters and costs are known before.
@@ -254,7 +257,7 @@ export abstract class Layer implements Disposable {
    */
   init(backend: Backend, options: InitOptions = {}): this {
     checkBackend(this.type, backend);
-    checkOptions(this.type, options);
+    checkOptions(this.type, options, initNames);
     const generator = options.generator ?? new RandomGenerator(options.seed ?? 0);
     checkGenerator(this.type, generator);
     try {

@@ -41,7 +41,7 @@ export class Linear extends Layer {
     super();
     checkInteger("Linear", "inFeatures", inFeatures, 1);
     checkInteger("Linear", "outFeatures", outFeatures, 1);
-    checkOptions("Linear", options);
+    checkOptions("Linear", options, ["bias", "precision"]);
     const { bias = true, precision = "f32" } = options;
     checkBoolean("Linear", "bias", bias);
     const weight = this.#weight = new LinearWeight(

@@ -12,7 +12,6 @@ import {
   checkBoolean,
   checkInteger,
   checkNumber,
-  checkOnly,
   checkOptions,
   checkTensor,
 } from "../ops/checks.ts";
@@ -48,7 +47,7 @@ export class LocalResponseNorm extends Layer {
    */
   constructor(readonly size: number, readonly options: LocalResponseNormOptions = {}) {
     super();
-    checkOptions(this.type, options);
+    checkOptions(this.type, options, ["alpha", "beta", "k"]);
     checkInteger(this.type, "size", size, 1);
     if (size % 2 === 0) throw new ArgumentError(this.type, "size", size, "odd");
     const { alpha = 1e-4, beta = 0.75, k = 1 } = options;
@@ -118,8 +117,7 @@ export abstract class BatchNorm extends Layer {
   constructor(readonly numFeatures: number, readonly options: BatchNormOptions = {}) {
     super();
     const shape = [checkInteger("BatchNorm", "numFeatures", numFeatures, 1)];
-    checkOptions("BatchNorm", options);
-    checkOnly("BatchNorm", options, "trackRunningStats", true);
+    checkOptions("BatchNorm", options, ["eps", "affine", "momentum"]);
     const { eps = 1e-5, momentum = 0.1, affine: learns = true } = options;
     checkBoolean("BatchNorm", "affine", learns);
     if (checkNumber("BatchNorm", "eps", eps) < 0) {
@@ -186,7 +184,9 @@ export abstract class BatchNorm extends Layer {
       );
     }
     checkNotInPlace(this.type, out, x);
-    for (const tensor of [runningMean, runningVar]) checkTensor(this.type, "a parameter", tensor, x);
+    for (const tensor of [runningMean, runningVar]) {
+      checkTensor(this.type, "a parameter", tensor, x);
+    }
     this.forget();
     const { mean, variance } = this.#statistics = batchNormStatistics(x);
     let y: Tensor;

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { checkOnly, checkOptions, checkPerAxis, checkShape, LIMIT } from "../ops/checks.ts";
+import { checkOptions, checkPerAxis, checkShape, LIMIT } from "../ops/checks.ts";
 import {
   adaptiveAvgPool,
   adaptiveAvgPoolBackward,
@@ -18,6 +18,8 @@ import {
   maxPoolWithIndices,
 } from "../ops/pool_nd.ts";
 import {
+  averageNames,
+  maxPoolNames,
   type Pool1dOptions,
   type Pool2dOptions,
   poolGeometry,
@@ -27,9 +29,16 @@ import type { Shape, Tensor } from "../tensor.ts";
 import { IndexedPool } from "./indexed_pool.ts";
 import { checkForward, type ForwardOptions, Layer } from "./layer.ts";
 
+const avgPoolNames = [...maxPoolNames, ...averageNames];
+
 /** Checks the options of a layer, and adds the size of the window. */
-function windowOptions<T, K>(type: string, options: T, kernelSize: K): T & { kernelSize: K } {
-  checkOptions(type, options);
+function windowOptions<T extends object, K>(
+  type: string,
+  options: T,
+  kernelSize: K,
+  names = maxPoolNames,
+): T & { kernelSize: K } {
+  checkOptions(type, options, names);
   return { ...options, kernelSize };
 }
 
@@ -52,7 +61,6 @@ abstract class MaxPool extends IndexedPool {
 
   constructor(type: string, axes: 1 | 2, options: PoolOptions) {
     super();
-    checkOnly(type, options, "returnIndices", false);
     this.#axes = axes;
     this.options = checkWindow(type, axes, options);
   }
@@ -170,7 +178,7 @@ export class AvgPool2d extends AvgPool {
     kernelSize: Pool2dOptions["kernelSize"],
     options: Omit<Pool2dOptions, "kernelSize"> & AverageOptions = {},
   ) {
-    super("AvgPool2d", 2, windowOptions("AvgPool2d", options, kernelSize));
+    super("AvgPool2d", 2, windowOptions("AvgPool2d", options, kernelSize, avgPoolNames));
   }
 }
 
@@ -189,7 +197,7 @@ export class AvgPool1d extends AvgPool {
     kernelSize: Pool1dOptions["kernelSize"],
     options: Omit<Pool1dOptions, "kernelSize"> & AverageOptions = {},
   ) {
-    super("AvgPool1d", 1, windowOptions("AvgPool1d", options, kernelSize));
+    super("AvgPool1d", 1, windowOptions("AvgPool1d", options, kernelSize, avgPoolNames));
   }
 }
 

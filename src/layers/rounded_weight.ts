@@ -310,7 +310,10 @@ export class ConvWeight extends RoundedWeight<QuantizedConv> {
   }
 
   protected override round(tensor: Tensor): QuantizedConv | undefined {
-    return quantizesConv(tensor.backend, this) ? quantizeConv(tensor, this) : undefined;
+    const { groups, scales } = this;
+    return quantizesConv(tensor.backend, this)
+      ? quantizeConv(tensor, { groups, scales })
+      : undefined;
   }
 }
 

@@ -10,7 +10,6 @@ import {
   checkBoolean,
   checkInteger,
   checkNumber,
-  checkOnly,
   checkOptions,
   disposeOnError,
 } from "../ops/checks.ts";
@@ -155,8 +154,7 @@ export class LayerNorm extends RowNorm {
       const expected = "a positive integer, or a list of them";
       throw new ArgumentError(type, "normalizedShape", normalizedShape, expected);
     }
-    checkOptions(type, options);
-    checkOnly(type, options, "bias", true);
+    checkOptions(type, options, ["eps", "elementwiseAffine"]);
     const learns = checkBoolean(type, "elementwiseAffine", options.elementwiseAffine ?? true);
     super(type, learns ? shape : undefined, options.eps);
     this.normalizedShape = shape;
@@ -207,7 +205,7 @@ export class GroupNorm extends RowNorm {
       const expected = `a divisor of the ${numChannels} channels`;
       throw new ArgumentError(type, "numGroups", numGroups, expected);
     }
-    checkOptions(type, options);
+    checkOptions(type, options, ["eps", "affine"]);
     const learns = checkBoolean(type, "affine", options.affine ?? true);
     super(type, learns ? [numChannels] : undefined, options.eps);
   }

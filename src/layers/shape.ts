@@ -6,7 +6,7 @@
 
 import { ArgumentError } from "../errors.ts";
 import { dropout } from "../ops/dropout.ts";
-import { checkAnyShape, checkOnly, checkTensor } from "../ops/checks.ts";
+import { checkAnyShape, checkTensor } from "../ops/checks.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
 import { checkForward, type ForwardOptions, Layer, viewAs } from "./layer.ts";
 import { View } from "./view.ts";
@@ -27,8 +27,9 @@ export class Flatten extends View {
    */
   constructor(startDim = 1, endDim = -1) {
     super();
-    checkOnly("Flatten", { startDim, endDim }, "startDim", 1);
-    checkOnly("Flatten", { startDim, endDim }, "endDim", -1);
+    if (startDim === 1 && endDim === -1) return;
+    const expected = "1 and -1; use Reshape for others";
+    throw new ArgumentError("Flatten", "startDim and endDim", [startDim, endDim], expected);
   }
 
   /** See {@linkcode Layer.outputShape}. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { FileError } from "../errors.ts";
+import { ArgumentError, FileError } from "../errors.ts";
 import { checkInteger, checkOptions } from "../ops/checks.ts";
 import { imagenetPreprocessing } from "../image/preprocess.ts";
 import {
@@ -18,11 +18,12 @@ import {
   Sequential,
 } from "../layers/mod.ts";
 import { classNames } from "./class_names.ts";
-import { classesOf } from "./network_classes.ts";
+import { classesOf, networkOptionNames } from "./network_classes.ts";
 import { Classifier } from "./classifier.ts";
 import { readDescription } from "./description.ts";
 import {
   checkInputSize,
+  checkLoadOptions,
   isOnnx,
   loadInto,
   type LoadOptions,
@@ -39,6 +40,8 @@ export interface AlexNetOptions extends NetworkOptions {
   /** Features of the two hidden fully connected layers. Default 4096. */
   readonly hiddenFeatures?: number;
 }
+
+const optionNames = [...networkOptionNames, "channels", "hiddenFeatures"];
 
 /**
  * The single-tower AlexNet ("One weird trick for parallelizing convolutional neural networks",
@@ -79,11 +82,15 @@ export class AlexNet extends Classifier {
    * @throws {ArgumentError} When an option is invalid.
    */
   constructor(options: AlexNetOptions = {}) {
-    checkOptions("AlexNet", options);
+    checkOptions("AlexNet", options, optionNames);
     const { dropout = 0.5, hiddenFeatures = 4096, algorithm, keepPacked, precision } = options;
     const stored = { algorithm, keepPacked, precision };
     const { preprocessing = imagenetPreprocessing } = options;
-    const [c1, c2, c3, c4, c5] = options.channels ?? [64, 192, 384, 256, 256];
+    const { channels = [64, 192, 384, 256, 256] } = options;
+    if (!Array.isArray(channels) || channels.length !== 5) {
+      throw new ArgumentError("AlexNet", "channels", channels, "five positive integers");
+    }
+    const [c1, c2, c3, c4, c5] = channels;
     const classes = classesOf("AlexNet", options, 1000, classNames);
     checkInteger("AlexNet", "hiddenFeatures", hiddenFeatures, 1);
     super({
@@ -129,8 +136,9 @@ export class AlexNet extends Classifier {
    * ```
    */
   static async load(options: AlexNetLoadOptions): Promise<AlexNet> {
-    const { weights, signal } = options;
-    using file = await openInput(weights, signal, "AlexNet.load", options.files);
+    checkLoadOptions("AlexNet.load", options, [...optionNames, "weights", "backend"]);
+    const { weights, backend, files, onProgress, signal, ...own } = options;
+    using file = await openInput(weights, signal, "AlexNet.load", files);
     const description = readDescription(file);
     if (description && description.architecture !== "alexnet") {
       const reason = `holds ${description.architecture}, not AlexNet; load it with loadModel()`;
@@ -139,12 +147,12 @@ export class AlexNet extends Classifier {
     if (isOnnx(file) && file.graph.nodes.length > 0) {
       throw new FileError(file.name, "is an ONNX model with layers; load it with loadModel()");
     }
-    const { classes = description?.classes, preprocessing = description?.preprocessing } = options;
-    const { precision = storedPrecision(file) } = options;
-    const model = new AlexNet({ ...options, classes, preprocessing, precision });
+    const { classes = description?.classes, preprocessing = description?.preprocessing } = own;
+    const { precision = storedPrecision(file) } = own;
+    const model = new AlexNet({ ...own, classes, preprocessing, precision });
     checkInputSize(model, file);
     model.temperature = description?.temperature ?? 1;
-    return await loadInto(model, file, options);
+    return await loadInto(model, file, { backend, onProgress, signal });
   }
 }
 

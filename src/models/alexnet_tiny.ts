@@ -16,9 +16,9 @@ import { MaxPool2d } from "../layers/pool.ts";
 import type { PackingOptions, PrecisionOptions } from "../layers/precision.ts";
 import { Sequential } from "../layers/sequential.ts";
 import { Dropout, Flatten } from "../layers/shape.ts";
-import { checkOptions } from "../ops/checks.ts";
+import { checkBoolean, checkOptions } from "../ops/checks.ts";
 import { elements } from "../tensor.ts";
-import { classesOf } from "./network_classes.ts";
+import { classesOf, networkOptionNames } from "./network_classes.ts";
 import { Classifier } from "./classifier.ts";
 import type { NetworkOptions } from "./network_options.ts";
 
@@ -86,9 +86,10 @@ export class AlexNetTiny extends Classifier {
    * @throws {ArgumentError} When an option is invalid.
    */
   constructor(options: AlexNetTinyOptions = {}) {
-    checkOptions("AlexNetTiny", options);
+    checkOptions("AlexNetTiny", options, [...networkOptionNames, "batchNorm"]);
     const { batchNorm = false, dropout = 0.5, algorithm, keepPacked, precision } = options;
     const { preprocessing = tinyImagenetPreprocessing } = options;
+    checkBoolean("AlexNetTiny", "batchNorm", batchNorm);
     const classes = classesOf("AlexNetTiny", options, 200);
     const features = new Sequential(
       convolutions(batchNorm, { algorithm, keepPacked, precision }),

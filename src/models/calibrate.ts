@@ -4,11 +4,14 @@
  * @module
  */
 
-import { PembrokeError } from "../errors.ts";
+import { ArgumentError, PembrokeError } from "../errors.ts";
+import type { RgbImage } from "../image/pixels.ts";
 import { Conv } from "../layers/conv.ts";
 import type { Graph } from "../layers/graph.ts";
 import type { InputRange } from "../ops/quantize_conv.ts";
 import type { Tensor } from "../tensor.ts";
+import type { Classifier } from "./classifier.ts";
+import { uploadImages } from "./classify.ts";
 
 /** Bins of a histogram, half of them for negative values. */
 const bins = 4096;
@@ -76,6 +79,30 @@ export class RangeRecorder {
       if (range && layer instanceof Conv) layer.inputRange = range;
     }
   }
+}
+
+/**
+ * Sets the ranges of a classifier's convolutions to those of sample images.
+ *
+ * @throws {ArgumentError} When there are no images.
+ */
+export async function calibrate(
+  model: Classifier,
+  images: Iterable<RgbImage | Float32Array>,
+): Promise<void> {
+  const op = "calibrate";
+  if (typeof images?.[Symbol.iterator] !== "function") {
+    throw new ArgumentError(op, "images", images, "a list of images");
+  }
+  const recorder = new RangeRecorder(model);
+  let count = 0;
+  for (const image of images) {
+    using x = uploadImages(op, model, [image]);
+    await recorder.record(x);
+    count++;
+  }
+  if (count === 0) throw new ArgumentError(op, "the number of images", 0, "at least 1");
+  recorder.apply();
 }
 
 /** Counts of values in bins of equal width, a power of two that grows with the largest value. */

@@ -12,12 +12,12 @@ import type { RgbImage } from "../image/pixels.ts";
 import { Conv2d } from "../layers/conv.ts";
 import { Graph } from "../layers/graph.ts";
 import type { GraphNode } from "../layers/graph_builder.ts";
-import type { InitOptions } from "../layers/layer.ts";
+import { initNames, type InitOptions } from "../layers/layer.ts";
 import { AdaptiveAvgPool2d } from "../layers/pool.ts";
 import type { Precision } from "../layers/precision.ts";
 import { RoundedWeight } from "../layers/rounded_weight.ts";
 import { type Layers, nodesOf } from "../layers/sequential.ts";
-import { checkNumber, checkOptions } from "../ops/checks.ts";
+import { checkInteger, checkNumber, checkObject, checkOptions } from "../ops/checks.ts";
 import { RandomGenerator } from "../random.ts";
 import type { Tensor } from "../tensor.ts";
 import type { WeightsFile } from "../weights/tensor_file.ts";
@@ -82,8 +82,12 @@ export class Classifier extends Graph {
    */
   constructor(
     layers: Layers | readonly GraphNode[],
-    { preprocessing, classes, output }: ClassifierOptions,
+    options: ClassifierOptions,
   ) {
+    checkOptions("Classifier", options, ["preprocessing", "classes", "output"]);
+    const { preprocessing, classes, output } = options;
+    checkObject("Classifier", "preprocessing", preprocessing);
+    checkInteger("Classifier", "preprocessing.crop", preprocessing.crop, 1);
     checkClasses("Classifier", classes);
     super(isNodes(layers) ? layers : nodesOf("Classifier", layers), { output });
     this.preprocessing = preprocessing;
@@ -224,7 +228,7 @@ export class Classifier extends Graph {
    */
   replaceHead(classes: readonly (string | ClassName)[], options: InitOptions = {}): this {
     const op = "replaceHead", names = toClassNames(op, classes);
-    checkOptions(op, options);
+    checkOptions(op, options, initNames);
     const { seed = 0, generator = new RandomGenerator(seed) } = options;
     const { backend } = this.head.layer.parameters.weight;
     this.useLinearHead(names, backend ? "f32" : undefined);
@@ -302,6 +306,7 @@ export class Classifier extends Graph {
     images: readonly (RgbImage | Float32Array)[],
     options: { readonly topK?: number } = {},
   ): Promise<Prediction[][]> {
+    checkOptions("classify", options, ["topK"]);
     if (images?.length === 0) return [];
     using x = uploadImages("classify", this, images);
     return await topClasses(this, x, options.topK ?? 5);
@@ -319,16 +324,8 @@ export class Classifier extends Graph {
    * finite.
    */
   async calibrate(images: Iterable<RgbImage | Float32Array>): Promise<this> {
-    const { RangeRecorder } = await import("./calibrate.ts");
-    const recorder = new RangeRecorder(this);
-    let count = 0;
-    for (const image of images) {
-      using x = uploadImages("calibrate", this, [image]);
-      await recorder.record(x);
-      count++;
-    }
-    if (count === 0) throw new ArgumentError("calibrate", "the number of images", 0, "at least 1");
-    recorder.apply();
+    const { calibrate } = await import("./calibrate.ts");
+    await calibrate(this, images);
     return this;
   }
 }

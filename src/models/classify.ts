@@ -37,7 +37,7 @@ export function toClassNames(
   const isClass = (value: unknown) =>
     isName(value) || isName((value as ClassName | null)?.label) &&
       typeof (value as ClassName).wnid === "string";
-  if (!Array.isArray(classes) || classes.length === 0 || !classes.every(isClass)) {
+  if (!Array.isArray(classes) || classes.length === 0 || ![...classes].every(isClass)) {
     throw new ArgumentError(op, "classes", classes, "a non-empty list of names");
   }
   const names = classes.map((name): ClassName =>

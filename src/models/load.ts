@@ -15,7 +15,7 @@ import { parameterShapes } from "../layers/parameter.ts";
 import type { Precision } from "../layers/precision.ts";
 import { RoundedWeight } from "../layers/rounded_weight.ts";
 import { Graph } from "../layers/graph.ts";
-import { checkBackend, checkOptions } from "../ops/checks.ts";
+import { checkBackend, checkObject, checkOptions } from "../ops/checks.ts";
 import { elements } from "../tensor.ts";
 import { checkWeights } from "../weights/check.ts";
 import { blobSource, type ByteSource, bytesSource, isSource } from "../weights/io/source.ts";
@@ -68,6 +68,27 @@ interface ValueOptions {
 }
 
 /**
+ * Checks {@linkcode LoadOptions}.
+ *
+ * @param names The names of other options that the function has.
+ */
+export function checkLoadOptions(
+  op: string,
+  options: LoadOptions,
+  names: readonly string[] = [],
+): void {
+  checkOptions(op, options, ["files", "onProgress", "signal", ...names]);
+  const { files = {}, onProgress, signal, backend } = options;
+  if (backend !== undefined) checkBackend(op, backend);
+  checkObject(op, "files", files);
+  if (onProgress !== undefined && typeof onProgress !== "function") {
+    throw new ArgumentError(op, "onProgress", onProgress, "a function");
+  }
+  if (signal === undefined || typeof signal?.throwIfAborted === "function") return;
+  throw new ArgumentError(op, "signal", signal, "an AbortSignal");
+}
+
+/**
  * Loads weights into a model from a PyTorch `.pth`, safetensors or ONNX file. The file must have
  * exactly the tensors of the model, in the same shapes. They are copied to the backend in chunks;
  * only tensors that are stored in another element order are read whole.
@@ -85,7 +106,7 @@ export async function loadWeights(
   const op = "loadWeights";
   if (!(model instanceof Layer)) throw new ArgumentError(op, "model", model, "a Layer");
   checkBackend(op, backend);
-  checkOptions(op, options);
+  checkLoadOptions(op, options);
   using file = await openInput(weights, options.signal, op, options.files);
   await loadTensors(model, backend, file, options);
 }

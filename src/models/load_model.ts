@@ -12,6 +12,7 @@ import type { Classifier } from "./classifier.ts";
 import { readDescription } from "./description.ts";
 import {
   checkInputSize,
+  checkLoadOptions,
   isOnnx,
   loadInto,
   type LoadOptions,
@@ -20,6 +21,7 @@ import {
   storedPrecision,
   type WeightsInput,
 } from "./load.ts";
+import { networkOptionNames } from "./network_classes.ts";
 import type { NetworkOptions } from "./network_options.ts";
 import type { NetworkName } from "./registry.ts";
 
@@ -78,6 +80,8 @@ export interface LoadModelOptions extends NetworkOptions, LoadOptions {
  * ```
  */
 export async function loadModel(options: LoadModelOptions = {}): Promise<Classifier> {
+  const names = [...networkOptionNames, "weights", "model", "base", "backend"];
+  checkLoadOptions("loadModel", options, names);
   const { weights = await bundledInput(), signal, model } = options;
   if (model !== undefined) {
     const { networkInfo } = await import("./registry.ts");
@@ -152,12 +156,14 @@ const smallNetworks = /* @__PURE__ */ new Map<
   }],
 ]);
 
-/** Creates a network by name. */
+/** Creates a network by name. Options that are not those of networks are left out. */
 async function createNetwork(name: NetworkName, options: NetworkOptions): Promise<Classifier> {
+  const entries = Object.entries(options).filter(([key]) => networkOptionNames.includes(key));
+  const own: NetworkOptions = Object.fromEntries(entries);
   const createSmall = smallNetworks.get(name);
-  if (createSmall) return await createSmall(options);
+  if (createSmall) return await createSmall(own);
   const { createModel } = await import("./registry.ts");
-  return createModel(name, options);
+  return createModel(name, own);
 }
 
 async function isNetwork(name: string): Promise<boolean> {

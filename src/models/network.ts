@@ -6,7 +6,8 @@
 
 import type { Backend } from "../backend/mod.ts";
 import { imagenetPreprocessing } from "../image/preprocess.ts";
-import type { BatchNormOptions, InitOptions } from "../layers/mod.ts";
+import { initNames, type InitOptions } from "../layers/layer.ts";
+import type { BatchNormOptions } from "../layers/mod.ts";
 import { checkOptions } from "../ops/checks.ts";
 import { RandomGenerator } from "../random.ts";
 import { renameTensors } from "../weights/match_names.ts";
@@ -49,7 +50,6 @@ export class Network extends Classifier {
     definition: NetworkDefinition,
     options: InternalOptions = {},
   ) {
-    checkOptions(network, options);
     const classes = classesOf(network, options, 1000, classNames);
     const { dropout = definition.dropout ?? 0 } = options;
     const { preprocessing = definition.preprocessing ?? imagenetPreprocessing } = options;
@@ -63,7 +63,7 @@ export class Network extends Classifier {
 
   /** See {@linkcode Layer.init}. It draws the values that torchvision draws. */
   override init(backend: Backend, options: InitOptions = {}): this {
-    checkOptions(this.type, options);
+    checkOptions(this.type, options, initNames);
     const { generator = new RandomGenerator(options.seed ?? 0) } = options;
     super.init(backend, { generator });
     const { initialValues } = this.#definition;

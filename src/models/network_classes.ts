@@ -16,9 +16,14 @@ import type { ClassName } from "./imagenet_classes.ts";
 export function checkClasses(op: string, classes: readonly ClassName[]): void {
   const isClass = (value: ClassName | null) =>
     typeof value?.label === "string" && typeof value.wnid === "string";
-  if (Array.isArray(classes) && classes.every(isClass)) return;
+  if (Array.isArray(classes) && [...classes].every(isClass)) return; // every() alone skips holes
   throw new ArgumentError(op, "classes", classes, "a list of { wnid, label }");
 }
+
+/** The names of the options of every network. */
+export const networkOptionNames =
+  "numClasses classes preprocessing precision dropout stochasticDepth algorithm keepPacked"
+    .split(" ");
 
 /** Returns the names "class 0", "class 1", … */
 export function numberedClasses(numClasses: number): readonly ClassName[] {

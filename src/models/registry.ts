@@ -17,6 +17,7 @@ import { googlenets } from "./googlenet.ts";
 import { mnasnets } from "./mnasnet.ts";
 import { mobilenetsV2 } from "./mobilenet_v2.ts";
 import { mobilenetsV3 } from "./mobilenet_v3.ts";
+import { networkOptionNames } from "./network_classes.ts";
 import type { NetworkInfo, NetworkOptions } from "./network_options.ts";
 import { resnets } from "./resnet.ts";
 import { ResNetTiny } from "./resnet_tiny.ts";
@@ -133,7 +134,7 @@ export function isNetworkName(name: unknown): name is NetworkName {
  */
 export function createModel(name: NetworkName, options: NetworkOptions = {}): Classifier {
   const { create } = networkInfo("createModel", "name", name);
-  checkOptions("createModel", options);
+  checkOptions("createModel", options, networkOptionNames);
   return create(options);
 }
 

@@ -10,7 +10,7 @@ import { tinyImagenetPreprocessing } from "../image/preprocess.ts";
 import { ReLU } from "../layers/activation.ts";
 import { Conv, Conv2d } from "../layers/conv.ts";
 import { GraphBuilder } from "../layers/graph_builder.ts";
-import type { InitOptions } from "../layers/layer.ts";
+import { initNames, type InitOptions } from "../layers/layer.ts";
 import { Linear } from "../layers/linear.ts";
 import { Add } from "../layers/merge.ts";
 import { BatchNorm2d } from "../layers/norm.ts";
@@ -81,7 +81,7 @@ export class ResNetTiny extends Classifier {
    * convolutions are normally distributed, and each block begins as its shortcut.
    */
   override init(backend: Backend, options: InitOptions = {}): this {
-    checkOptions(this.type, options);
+    checkOptions(this.type, options, initNames);
     const { generator = new RandomGenerator(options.seed ?? 0) } = options;
     super.init(backend, { ...options, generator });
     for (const [name, layer] of this.leaves()) {

@@ -5,7 +5,7 @@
  */
 
 import { ArgumentError, PembrokeError } from "../errors.ts";
-import { checkOptions } from "../ops/checks.ts";
+import { checkBoolean, checkObject, checkOptions } from "../ops/checks.ts";
 import type { TensorToWrite } from "../weights/io/file_writer.ts";
 import { writeSafetensors } from "../weights/safetensors/writer.ts";
 import { Classifier } from "./classifier.ts";
@@ -86,8 +86,10 @@ export async function saveModel(
   if (!(model instanceof Classifier)) {
     throw new ArgumentError("saveModel", "model", model, "a Classifier");
   }
-  checkOptions("saveModel", options);
+  checkOptions("saveModel", options, ["dtype", "metadata", "headOnly"]);
   const { dtype = "F32", metadata = {}, headOnly = false } = options;
+  checkObject("saveModel", "metadata", metadata);
+  checkBoolean("saveModel", "headOnly", headOnly);
   const { network, classes, preprocessing, temperature } = model;
   const architecture = network ?? (headOnly ? onnxArchitecture : undefined);
   if (architecture === undefined) {

@@ -50,7 +50,7 @@ export function add(
   const op = "add";
   checkTensor(op, "a", a, a);
   checkTensor(op, "b", b, a);
-  checkOptions(op, options);
+  checkOptions(op, options, ["alpha", "out"]);
   const g = broadcastGeometry(op, "b", a.shape, b.shape);
   const alpha = checkNumber(op, "alpha", options.alpha ?? 1);
   return produce(op, a, targetFor(a, b, options), (y) => kernelsOf(a).add(y, a, b, g, alpha));
@@ -131,7 +131,7 @@ function sumProducts(
   checkTensor(op, "dy", dy, dy);
   if (a) checkTensor(op, "a", a, dy, dy.shape);
   if (!isShape(shape)) throw new ArgumentError(op, "shape", shape, "positive integers");
-  checkOptions(op, options);
+  checkOptions(op, options, ["into"]);
   const g = broadcastGeometry(op, "b", dy.shape, shape), reads = a ? [a] : [];
   return accumulate(op, dy, shape, options, reads, (db) => {
     kernelsOf(dy).sumProducts(db, dy, a, g, false);

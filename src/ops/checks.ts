@@ -41,22 +41,28 @@ export function checkAxis(op: string, dim: number, shape: Shape): number {
   throw new ArgumentError(op, "dim", dim, `an axis of x [${shape.join(", ")}]`);
 }
 
-/** Checks that options are an object. Names as in Python, such as `ceil_mode`, would be ignored. */
-export function checkOptions(op: string, options: unknown, parameter = "options"): void {
-  if (typeof options !== "object" || options === null || Array.isArray(options)) {
-    throw new ArgumentError(op, parameter, options, "an object");
-  }
-  if (parameter !== "options") return;
-  for (const name in options) {
-    if (name.includes("_")) throw new ArgumentError(op, "an option", name, "one in camelCase");
-  }
+/** Checks that a value is an object. */
+export function checkObject(op: string, parameter: string, value: unknown): void {
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return;
+  throw new ArgumentError(op, parameter, value, "an object");
 }
 
-/** Checks an option that PyTorch has, and that can only have one value here. */
-export function checkOnly(op: string, options: object, name: string, only: unknown): void {
-  const value = (options as Record<string, unknown>)[name];
-  if (value === undefined || value === only) return;
-  throw new ArgumentError(op, name, value, `${JSON.stringify(only)}, the only one supported`);
+/**
+ * Checks that options are an object without other names than these, which would be ignored. Those that
+ * are undefined count as missing.
+ *
+ * @param names Default: only `out`.
+ */
+export function checkOptions(
+  op: string,
+  options: object,
+  names: readonly string[] = ["out"],
+): void {
+  checkObject(op, "options", options);
+  for (const [name, value] of Object.entries(options)) {
+    if (value === undefined || names.includes(name)) continue;
+    throw new ArgumentError(op, "an option", name, `one of: ${names.join(", ")}`);
+  }
 }
 
 /** Checks that a value is a backend. */

@@ -180,7 +180,7 @@ export function slice(
 ): Tensor {
   const op = "slice";
   checkTensor(op, "x", x, x);
-  checkOptions(op, options);
+  checkOptions(op, options, ["step", "out"]);
   const sliced = sliceShape(op, x.shape, dim, start, end, options);
   const { from, axes } = copyOfSlice(x.shape, sliced);
   const target = { shape: sliced.shape, out: options.out };
@@ -211,7 +211,7 @@ export function sliceBackward(
 ): Tensor {
   const op = "sliceBackward";
   checkTensor(op, "dy", dy, dy);
-  checkOptions(op, options);
+  checkOptions(op, options, ["step", "out"]);
   const sliced = sliceShape(op, inputShape, dim, start, end, options);
   checkTensor(op, "dy", dy, dy, sliced.shape);
   const { from, axes } = copyOfSlice(inputShape, sliced);

@@ -14,6 +14,7 @@ import {
   type Conv2dOptions,
   convGeometry,
   type Convolution,
+  convOptionNames,
   type ConvOptions,
 } from "./conv_geometry.ts";
 import { checkActivation, type FusedOptions } from "./fused.ts";
@@ -111,7 +112,9 @@ export function conv(
 ): Tensor {
   const op = `conv${axes}d`;
   const { convolution, isExact, inputRange = null } = layer;
-  if (!convolution) checkOptions(op, options);
+  if (!convolution) {
+    checkOptions(op, options, [...convOptionNames, "algorithm", "activation", "residual", "out"]);
+  }
   const { out } = options, { algorithm = options.algorithm ?? "direct" } = layer;
   checkTensor(op, "x", x, x);
   if (weight instanceof QuantizedConv) checkQuantizedConv(op, weight, x);

@@ -19,6 +19,7 @@ import {
   type Conv1dOptions,
   type Conv2dOptions,
   convGeometry,
+  convOptionNames,
   type ConvOptions,
 } from "./conv_geometry.ts";
 import { type AlgorithmOptions, checkAlgorithm, isDepthwise } from "./prepared_conv.ts";
@@ -114,7 +115,7 @@ export function conv1dBackwardWeight(
 export function biasBackward(dy: Tensor, options: AccumulateOptions = {}): Tensor {
   const op = "biasBackward";
   checkTensor(op, "dy", dy, dy);
-  checkOptions(op, options);
+  checkOptions(op, options, ["into"]);
   if (dy.shape.length < 2) throw new ArgumentError(op, "the shape of dy", dy.shape, "[N, C, …]");
   const compute = (db: Tensor) => kernelsOf(dy).biasBackward(db, dy);
   return accumulate(op, dy, [dy.shape[1]], options, [], compute);
@@ -129,7 +130,7 @@ export function convBackwardInput(
   options: ConvOptions & AlgorithmOptions & OutOptions,
 ): Tensor {
   const op = `conv${axes}dBackwardInput`;
-  checkOptions(op, options);
+  checkOptions(op, options, [...convOptionNames, "algorithm", "out"]);
   const { algorithm = "direct", out, stride, dilation } = options;
   checkTensor(op, "dy", dy, dy);
   checkTensor(op, "weight", weight, dy);
@@ -158,7 +159,7 @@ export function convBackwardWeight(
   options: ConvOptions & AlgorithmOptions & AccumulateOptions,
 ): Tensor {
   const op = `conv${axes}dBackwardWeight`;
-  checkOptions(op, options);
+  checkOptions(op, options, [...convOptionNames, "algorithm", "into"]);
   const { algorithm = "direct", stride, dilation } = options;
   checkTensor(op, "dy", dy, dy);
   checkTensor(op, "x", x, dy);

@@ -7,7 +7,7 @@
 import { ArgumentError } from "../errors.ts";
 import type { Conv2dGeometry } from "../backend/geometry.ts";
 import type { Shape } from "../tensor.ts";
-import { checkInteger, checkOnly, checkPerAxis, checkShape, LIMIT } from "./checks.ts";
+import { checkInteger, checkPerAxis, checkShape, LIMIT } from "./checks.ts";
 
 /**
  * Zeros added to an axis: one number for both ends, `[before, after]`, or PyTorch's "same" (keeps
@@ -112,6 +112,10 @@ function conv2dGeometry(
 /** Options of 1-D and 2-D convolutions. */
 export type ConvOptions = Conv1dOptions | Conv2dOptions;
 
+/** The names of the options of 1-D convolutions, as operations and as layers. */
+export const convOptionNames = "stride padding dilation groups bias keepPacked precision"
+  .split(" ");
+
 /** The geometry and output shape of a 1-D or 2-D convolution. */
 export interface Convolution {
   /** The geometry in two dimensions. A 1-D convolution has height 1. */
@@ -135,7 +139,6 @@ export function convGeometry(
   weight: Shape,
   options: ConvOptions = {},
 ): Convolution {
-  checkOnly(op, options, "paddingMode", "zeros");
   if (axes === 2) {
     const g = conv2dGeometry(op, x, weight, options as Conv2dOptions);
     return { g, output: [g.n, g.outC, g.oh, g.ow] };

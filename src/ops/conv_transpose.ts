@@ -13,7 +13,6 @@ import {
   accumulate,
   type AccumulateOptions,
   checkInteger,
-  checkOnly,
   checkOptionalTensor,
   checkOptions,
   checkPerAxis,
@@ -46,6 +45,9 @@ export interface ConvTransposeOptions {
   /** The number of groups that the channels are split into. Default 1. */
   readonly groups?: number;
 }
+
+/** The names of the options of transposed convolutions, as operations and as layers. */
+export const transposedOptionNames = "stride padding outputPadding dilation groups bias".split(" ");
 
 /** A checked transposed convolution. */
 export interface TransposedConvolution {
@@ -118,7 +120,7 @@ export function convTranspose(
   packed?: Tensor,
 ): Tensor {
   const op = `convTranspose${axes}d`;
-  checkOptions(op, options);
+  checkOptions(op, options, [...transposedOptionNames, "out"]);
   checkTensor(op, "x", x, x);
   checkTensor(op, "weight", weight, x);
   const { g, output } = transposedGeometry(op, axes, x.shape, weight.shape, options);
@@ -164,7 +166,7 @@ export function convTransposeBackwardInput(
   options: ConvTransposeOptions & OutOptions = {},
 ): Tensor {
   const op = "convTransposeBackwardInput";
-  checkOptions(op, options);
+  checkOptions(op, options, [...transposedOptionNames, "out"]);
   checkTensor(op, "dy", dy, dy);
   checkTensor(op, "weight", weight, dy);
   const axes = dy.shape.length === 3 ? 1 : 2;
@@ -199,7 +201,7 @@ export function convTransposeBackwardWeight(
   options: ConvTransposeOptions & AccumulateOptions = {},
 ): Tensor {
   const op = "convTransposeBackwardWeight";
-  checkOptions(op, options);
+  checkOptions(op, options, [...transposedOptionNames, "into"]);
   checkTensor(op, "dy", dy, dy);
   checkTensor(op, "x", x, dy);
   const axes = dy.shape.length === 3 ? 1 : 2;
@@ -271,7 +273,6 @@ export function checkTransposed(
   axes: 1 | 2,
   options: ConvTransposeOptions,
 ): TransposedOptions {
-  checkOnly(op, options, "paddingMode", "zeros");
   const groups = checkInteger(op, "groups", options.groups ?? 1, 1);
   const pair = (name: "stride" | "dilation" | "outputPadding", least: number) => {
     const values = checkPerAxis(op, name, options[name] ?? least, axes, least);

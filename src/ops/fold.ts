@@ -38,7 +38,7 @@ export function foldConv(
   const [outC] = shape;
   bias = checkOptionalTensor(op, "bias", bias, weight, [outC]);
   const all = checkNormTensors(op, tensors, weight, outC);
-  checkOptions(op, options);
+  checkOptions(op, options, ["eps"]);
   const eps = checkEps(op, options.eps ?? 1e-5);
   return disposeOnError(
     backend.empty(shape),

@@ -6,14 +6,7 @@
 
 import { ArgumentError } from "../errors.ts";
 import type { Shape, Tensor } from "../tensor.ts";
-import {
-  checkBoolean,
-  checkOnly,
-  checkOptions,
-  checkShape,
-  checkTensor,
-  type OutOptions,
-} from "./checks.ts";
+import { checkBoolean, checkOptions, checkShape, checkTensor, type OutOptions } from "./checks.ts";
 import { resample, resampleBackward, type Resampling } from "./resample.ts";
 import { type AxisResize, checkResampled, resizeTaps } from "./taps.ts";
 
@@ -132,8 +125,8 @@ function rules(
 
 /** Checks what does not depend on the shape of the input. */
 export function checkInterpolation(op: string, options: InterpolateOptions): void {
-  checkOptions(op, options);
-  checkOnly(op, options, "antialias", false);
+  const names = ["size", "scaleFactor", "mode", "alignCorners", "recomputeScaleFactor", "out"];
+  checkOptions(op, options, names);
   const { size, scaleFactor, mode = "nearest", alignCorners = false } = options;
   if ((size === undefined) === (scaleFactor === undefined)) {
     const given = size === undefined ? "neither" : "both";

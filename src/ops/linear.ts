@@ -50,7 +50,7 @@ export function linear(
 ): Tensor {
   const op = "linear";
   checkTensor(op, "x", x, x);
-  checkOptions(op, options);
+  checkOptions(op, options, ["activation", "out"]);
   if (weight instanceof QuantizedWeight) {
     checkQuantized(op, weight, x);
   } else {
@@ -127,7 +127,7 @@ export function linearBackwardWeight(
   const op = "linearBackwardWeight";
   checkTensor(op, "dy", dy, dy);
   checkTensor(op, "x", x, dy);
-  checkOptions(op, options);
+  checkOptions(op, options, ["into"]);
   const outF = dy.shape.at(-1) ?? 1, inF = x.shape.at(-1) ?? 1;
   if (dy.size / outF !== x.size / inF) {
     const expected = `[…, in] with as many rows as dy ${formatShape(dy.shape)}`;

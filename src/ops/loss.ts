@@ -7,14 +7,7 @@
 import { kernelsOf } from "../backend/interface.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
-import {
-  checkNumber,
-  checkOnly,
-  checkOptions,
-  checkShape,
-  checkTensor,
-  disposeOnError,
-} from "./checks.ts";
+import { checkNumber, checkOptions, checkShape, checkTensor, disposeOnError } from "./checks.ts";
 
 /**
  * A loss and its gradient. The caller disposes of both.
@@ -69,10 +62,7 @@ export function crossEntropy(
   const op = "crossEntropy";
   checkTensor(op, "x", x, x);
   checkShape(op, "x", x.shape, "[N, C]");
-  checkOptions(op, options);
-  checkOnly(op, options, "reduction", "mean");
-  checkOnly(op, options, "weight", null);
-  checkOnly(op, options, "ignoreIndex", -100);
+  checkOptions(op, options, ["labelSmoothing"]);
   const [n, c] = x.shape;
   if (typeof targets !== "object" || targets === null) {
     throw new ArgumentError(op, "targets", targets, "a list of classes");

@@ -11,6 +11,7 @@ import type { Tensor } from "../tensor.ts";
 import {
   checkInteger,
   checkNumber,
+  checkObject,
   checkOptionalTensor,
   checkOptions,
   checkTensor,
@@ -63,7 +64,7 @@ export function localResponseNorm(
 ): Tensor {
   const op = "localResponseNorm";
   checkTensor(op, "x", x, x);
-  checkOptions(op, options);
+  checkOptions(op, options, ["alpha", "beta", "k", "out"]);
   const g = lrnGeometry(op, x, size, options);
   const target = { shape: x.shape, out: options.out };
   return produce(op, x, target, (y) => kernelsOf(x).localResponseNorm(y, x, g));
@@ -91,7 +92,7 @@ export function batchNorm(
     throw new ArgumentError(op, "the shape of x", x.shape, "[N, C, …]");
   }
   const all = checkNormTensors(op, tensors, x, x.shape[1]);
-  checkOptions(op, options);
+  checkOptions(op, options, ["eps", "activation", "out"]);
   const eps = checkEps(op, options.eps ?? 1e-5), activation = checkActivation(op, options);
   const target = { shape: x.shape, out: options.out, reads: Object.values(all), inPlace: true };
   return produce(op, x, target, (y) => kernelsOf(x).batchNorm(y, x, all, eps, activation));
@@ -116,7 +117,7 @@ export function localResponseNormBackward(
   const op = "localResponseNormBackward";
   checkTensor(op, "x", x, x);
   checkTensor(op, "dy", dy, x, x.shape);
-  checkOptions(op, options);
+  checkOptions(op, options, ["alpha", "beta", "k", "out"]);
   const g = lrnGeometry(op, x, size, options);
   const target = { shape: x.shape, out: options.out, reads: [dy] };
   return produce(op, x, target, (dx) => kernelsOf(x).localResponseNormBackward(dx, dy, x, g));
@@ -194,8 +195,8 @@ export function batchNormBackward(
   checkTensor(op, "dy", dy, dy);
   checkTensor(op, "x", x, dy, dy.shape);
   if (x.shape.length < 2) throw new ArgumentError(op, "the shape of x", x.shape, "[N, C, …]");
-  checkOptions(op, statistics, "statistics");
-  checkOptions(op, options);
+  checkObject(op, "statistics", statistics);
+  checkOptions(op, options, ["weight", "dweight", "dbias", "eps", "out"]);
   const channels = [x.shape[1]];
   const { weight = null, dweight = null, dbias = null, eps = 1e-5 } = options;
   const all = { ...statistics, weight, dweight, dbias };

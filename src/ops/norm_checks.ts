@@ -3,7 +3,7 @@
 import type { BatchNormTensors } from "../backend/geometry.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
-import { checkNumber, checkOptionalTensor, checkOptions, checkTensor } from "./checks.ts";
+import { checkNumber, checkObject, checkOptionalTensor, checkTensor } from "./checks.ts";
 
 /** Checks the tensors of a batch normalisation. Those that are missing become null. */
 export function checkNormTensors(
@@ -12,7 +12,7 @@ export function checkNormTensors(
   x: Tensor,
   channels: number,
 ): Required<BatchNormTensors> {
-  checkOptions(op, tensors, "tensors");
+  checkObject(op, "tensors", tensors);
   const { runningMean, runningVar } = tensors;
   checkTensor(op, "runningMean", runningMean, x, [channels]);
   checkTensor(op, "runningVar", runningVar, x, [channels]);

@@ -67,7 +67,7 @@ export function pad(
 ): Tensor {
   const op = "pad";
   checkTensor(op, "x", x, x);
-  checkOptions(op, options);
+  checkOptions(op, options, ["mode", "value", "out"]);
   const { mode = "constant", value = 0, out } = options;
   if (mode !== "constant") return resample(op, x, mirroring(op, x.shape, padding, mode), out);
   if (typeof value !== "number") throw new ArgumentError(op, "value", value, "a number");
@@ -97,7 +97,7 @@ export function padBackward(
 ): Tensor {
   const op = "padBackward";
   checkTensor(op, "dy", dy, dy);
-  checkOptions(op, options);
+  checkOptions(op, options, ["mode", "value", "out"]);
   const { mode = "constant", out } = options;
   if (mode !== "constant") {
     return resampleBackward(op, dy, mirroring(op, inputShape, padding, mode), out);

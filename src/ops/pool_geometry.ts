@@ -53,6 +53,12 @@ export interface Pool1dOptions {
 /** Options of 1-D and 2-D pooling. */
 export type PoolOptions = Pool1dOptions | Pool2dOptions;
 
+/** The names of the options of max pooling layers, and of average pooling layers in addition. */
+export const maxPoolNames = ["stride", "padding", "dilation", "ceilMode"];
+export const averageNames = ["countIncludePad", "divisorOverride"];
+
+const optionNames = [...maxPoolNames, ...averageNames, "kernelSize", "out"];
+
 function pool2dGeometry(op: string, x: Shape, options: Pool2dOptions): Pool2dGeometry {
   checkShape(op, "x", x, "[N, C, H, W]");
   const [n, c, h, w] = x;
@@ -95,7 +101,7 @@ export function poolGeometry(
   x: Shape,
   options: PoolOptions,
 ): Pooling {
-  checkOptions(op, options);
+  checkOptions(op, options, optionNames);
   if (axes === 2) {
     const g = pool2dGeometry(op, x, options as Pool2dOptions);
     return { g, output: [g.n, g.c, g.oh, g.ow] };

@@ -97,7 +97,7 @@ export function preluBackwardWeight(
   const op = "preluBackwardWeight";
   checkTensor(op, "dy", dy, dy);
   checkTensor(op, "x", x, dy, dy.shape);
-  checkOptions(op, options);
+  checkOptions(op, options, ["into"]);
   const g = perChannel(op, dy.shape, weightShape);
   return accumulate(op, dy, weightShape, options, [x], (dweight) => {
     kernelsOf(dy).sumProducts(dweight, dy, x, g, true);

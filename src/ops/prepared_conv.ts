@@ -84,7 +84,7 @@ export class PreparedConv implements Disposable {
  */
 export function prepareConv(weight: Tensor, options: PrepareOptions = {}): PreparedConv {
   const op = "prepareConv";
-  checkOptions(op, options);
+  checkOptions(op, options, ["groups"]);
   const { groups = 1 } = options;
   checkTensor(op, "weight", weight, weight);
   const { shape, backend } = weight;

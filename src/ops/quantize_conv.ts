@@ -96,7 +96,7 @@ export class QuantizedConv implements Disposable {
  */
 export function quantizeConv(weight: Tensor, options: QuantizeConvOptions = {}): QuantizedConv {
   const op = "quantizeConv";
-  checkOptions(op, options);
+  checkOptions(op, options, ["groups", "scales"]);
   const { groups = 1, scales } = options;
   checkTensor(op, "weight", weight, weight);
   const { shape, backend } = weight;

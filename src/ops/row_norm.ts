@@ -12,6 +12,7 @@ import { elements, isShape, sameShape, type Shape, type Tensor } from "../tensor
 import {
   checkAnyShape,
   checkNumber,
+  checkObject,
   checkOptionalTensor,
   checkOptions,
   checkTensor,
@@ -187,7 +188,7 @@ export function rowNorm(
   { g, affine }: NormalizedRows,
   options: RowNormOptions,
 ): Tensor {
-  checkOptions(op, options);
+  checkOptions(op, options, ["weight", "bias", "eps", "statistics", "out"]);
   const weight = checkOptionalTensor(op, "weight", options.weight, x, affine);
   const bias = checkOptionalTensor(op, "bias", options.bias, x, affine);
   const eps = checkNumber(op, "eps", options.eps ?? 1e-5), statistics = options.statistics ?? null;
@@ -215,7 +216,7 @@ export function rowNormBackward(
   options: RowNormBackwardOptions,
 ): Tensor {
   checkTensor(op, "dy", dy, x, x.shape);
-  checkOptions(op, options);
+  checkOptions(op, options, ["weight", "dweight", "dbias", "out"]);
   checkStatistics(op, statistics, x, g);
   const weight = checkOptionalTensor(op, "weight", options.weight, x, affine);
   const dweight = checkOptionalTensor(op, "dweight", options.dweight, x, affine);
@@ -236,7 +237,7 @@ function checkStatistics(
   x: Tensor,
   { n, groups }: NormalizedRows["g"],
 ): void {
-  checkOptions(op, statistics, "statistics");
+  checkObject(op, "statistics", statistics);
   const { mean, rstd } = statistics;
   checkTensor(op, "mean", mean, x, [n * groups]);
   checkTensor(op, "rstd", rstd, x, [n * groups]);

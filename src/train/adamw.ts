@@ -6,7 +6,7 @@
 
 import { kernelsOf } from "../backend/interface.ts";
 import { ArgumentError } from "../errors.ts";
-import { checkNonNegative, checkOnly, checkOptions } from "../ops/checks.ts";
+import { checkNonNegative, checkOptions } from "../ops/checks.ts";
 import type { Tensor } from "../tensor.ts";
 import { Optimizer, type Trainable } from "./optimizer.ts";
 
@@ -33,9 +33,7 @@ export class AdamW extends Optimizer {
    * @throws {ArgumentError} When an option is invalid.
    */
   constructor(trainable: Trainable, options: AdamWOptions = {}) {
-    checkOptions("AdamW", options);
-    checkOnly("AdamW", options, "amsgrad", false);
-    checkOnly("AdamW", options, "maximize", false);
+    checkOptions("AdamW", options, ["lr", "betas", "eps", "weightDecay"]);
     const { lr = 1e-3, betas = [0.9, 0.999], eps = 1e-8, weightDecay = 0.01 } = options;
     super(trainable, checkNonNegative("AdamW", "lr", lr));
     const isShare = (beta: unknown) => typeof beta === "number" && beta >= 0 && beta < 1;

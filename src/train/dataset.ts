@@ -5,7 +5,7 @@
  */
 
 import { ArgumentError } from "../errors.ts";
-import { checkInteger, checkOptions } from "../ops/checks.ts";
+import { checkInteger, checkObject } from "../ops/checks.ts";
 import { kindOf } from "../kinds.ts";
 import type { RandomGenerator } from "../random.ts";
 import { elements, isShape, type Shape } from "../tensor.ts";
@@ -80,7 +80,7 @@ export function arrayDataset(
 
 /** Checks a dataset: its length, the shape of its samples, and that it can be read. */
 export function checkDataset(op: string, dataset: Dataset): void {
-  checkOptions(op, dataset, "dataset");
+  checkObject(op, "dataset", dataset);
   checkInteger(op, "the length of the dataset", dataset.length, 1);
   if (!isShape(dataset.sampleShape)) {
     throw new ArgumentError(op, "sampleShape", dataset.sampleShape, "positive integers");

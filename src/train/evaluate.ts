@@ -39,7 +39,7 @@ export async function evaluate(
 ): Promise<Evaluation> {
   checkModel("evaluate", model);
   checkDataset("evaluate", dataset);
-  checkOptions("evaluate", options);
+  checkOptions("evaluate", options, ["batchSize"]);
   const batchSize = checkInteger("evaluate", "batchSize", options.batchSize ?? 64, 1);
   model.eval();
   let loss = 0, top1 = 0, top5 = 0;

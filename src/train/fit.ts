@@ -256,12 +256,17 @@ export async function fit(
   }
 }
 
+/** The names of {@linkcode FitOptions}. */
+const optionNames =
+  "classes validation folds weightDecays steps mirror batchSize seed onProgress onStep signal"
+    .split(" ");
+
 /** Checks the arguments of {@linkcode fit}, and completes the options. */
 function checkFit(model: Classifier, dataset: NamedDataset, options: FitOptions) {
   const op = "fit";
   if (!(model instanceof Classifier)) throw new ArgumentError(op, "model", model, "a Classifier");
   checkDataset(op, dataset);
-  checkOptions(op, options);
+  checkOptions(op, options, optionNames);
   const { classes: given = dataset.classes, validation, mirror = true } = options;
   const { folds = 5, weightDecays = [1, 3, 10, 30], steps = 60, seed = 0 } = options;
   if (!Array.isArray(given) || given.length < 2) {

@@ -12,7 +12,7 @@ import { release } from "../image/release.ts";
 import { FollowedLinks } from "../io/followed_links.ts";
 import { kindOf } from "../kinds.ts";
 import { nodeModule } from "../node.ts";
-import { checkOptions } from "../ops/checks.ts";
+import { checkObject, checkOptions } from "../ops/checks.ts";
 import type { RandomGenerator } from "../random.ts";
 import type { Shape } from "../tensor.ts";
 import type { Dataset } from "./dataset.ts";
@@ -76,7 +76,7 @@ export class ImageFolder implements Dataset {
    */
   constructor(files: Iterable<ImageFile>, options: ImageFolderOptions = {}) {
     const op = "ImageFolder", list = Array.from(files, checkFile);
-    checkOptions(op, options);
+    checkOptions(op, options, ["preprocessing", "transforms", "decode"]);
     if (list.length === 0) throw new ArgumentError(op, "the number of images", 0, "above 0");
     const { transforms = [], preprocessing = imagenetPreprocessing } = options;
     if (!Array.isArray(transforms) || transforms.some((t) => typeof t !== "function")) {
@@ -134,7 +134,7 @@ export class ImageFolder implements Dataset {
 /** Checks an image, and completes its class. */
 function checkFile(file: ImageFile): Required<ImageFile> {
   const op = "ImageFolder";
-  checkOptions(op, file, "an image");
+  checkObject(op, "an image", file);
   const { name, bytes } = file;
   if (typeof name !== "string") throw new ArgumentError(op, "the name of an image", name, "a text");
   const folder = /^([^/\\]+)[/\\]/.exec(name)?.[1], named = file.class ?? folder;

@@ -43,7 +43,7 @@ export interface WarmUpOptions {
 export function cosineSchedule(
   options: WarmUpOptions & { readonly steps: number; readonly minLr?: number },
 ): Schedule {
-  checkOptions("cosineSchedule", options);
+  checkOptions("cosineSchedule", options, ["lr", "steps", "warmUp", "minLr"]);
   const { lr, steps, warmUp = 0, minLr = 0 } = options;
   checkInteger("cosineSchedule", "steps", steps, 1);
   checkNumber("cosineSchedule", "minLr", minLr);
@@ -64,7 +64,7 @@ export function cosineSchedule(
 export function stepSchedule(
   options: WarmUpOptions & { readonly every: number; readonly gamma?: number },
 ): Schedule {
-  checkOptions("stepSchedule", options);
+  checkOptions("stepSchedule", options, ["lr", "every", "warmUp", "gamma"]);
   const { lr, every, gamma = 0.1 } = options;
   checkInteger("stepSchedule", "every", every, 1);
   checkNumber("stepSchedule", "gamma", gamma);

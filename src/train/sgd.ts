@@ -6,7 +6,7 @@
 
 import { kernelsOf } from "../backend/interface.ts";
 import { ArgumentError } from "../errors.ts";
-import { checkBoolean, checkNonNegative, checkOnly, checkOptions } from "../ops/checks.ts";
+import { checkBoolean, checkNonNegative, checkOptions } from "../ops/checks.ts";
 import type { Shape, Tensor } from "../tensor.ts";
 import { Optimizer, parametersOf, type Trainable } from "./optimizer.ts";
 
@@ -58,9 +58,7 @@ export class SGD extends Optimizer {
    * @throws {ArgumentError} When an option is invalid.
    */
   constructor(trainable: Trainable, readonly options: SGDOptions) {
-    checkOptions("SGD", options);
-    checkOnly("SGD", options, "dampening", 0);
-    checkOnly("SGD", options, "maximize", false);
+    checkOptions("SGD", options, ["lr", "momentum", "weightDecay", "nesterov"]);
     super(trainable, checkNonNegative("SGD", "lr", options.lr));
     const { momentum = 0, weightDecay = 0, nesterov = false } = options;
     checkBoolean("SGD", "nesterov", nesterov);

@@ -35,10 +35,14 @@ export interface TrainerOptions {
   readonly seed?: number;
 }
 
+/** The names of {@linkcode TrainerOptions}. */
+const optionNames = "optimizer batchSize epochs schedule clipNorm labelSmoothing emaDecay seed"
+  .split(" ");
+
 /** Checks the options of a trainer. */
 export function checkTrainerOptions(model: Layer, options: TrainerOptions): void {
   const op = "Trainer";
-  checkOptions(op, options);
+  checkOptions(op, options, optionNames);
   const { optimizer, schedule, clipNorm, labelSmoothing = 0, seed = 0, emaDecay = 0 } = options;
   if (!(optimizer instanceof Optimizer)) {
     throw new ArgumentError(op, "optimizer", optimizer, "an Optimizer");

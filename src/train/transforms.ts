@@ -59,7 +59,7 @@ export function randomResizedCrop(
 ): Transform {
   const op = "randomResizedCrop";
   checkInteger(op, "size", size, 1);
-  checkOptions(op, options);
+  checkOptions(op, options, ["scale", "ratio"]);
   const { scale = [0.08, 1], ratio = [3 / 4, 4 / 3] } = options;
   checkRange(op, "scale", scale);
   checkRange(op, "ratio", ratio);
@@ -164,7 +164,7 @@ export interface ColorJitterOptions {
  */
 export function colorJitter(options: ColorJitterOptions = {}): Transform {
   const op = "colorJitter";
-  checkOptions(op, options);
+  checkOptions(op, options, ["brightness", "contrast", "saturation"]);
   const { brightness = 0, contrast = 0, saturation = 0 } = options;
   for (const [name, value] of Object.entries({ brightness, contrast, saturation })) {
     checkNonNegative(op, name, value);

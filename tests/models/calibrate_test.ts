@@ -98,6 +98,10 @@ testOnEveryBackend(
   async (backend) => {
     using model = network().init(backend, { seed: 2 });
     await assertRejects(() => model.calibrate([]), ArgumentError, "at least 1");
+    for (const image of [null, { width: 1, height: 1, data: new Uint8Array(3) }]) {
+      const calibrate = () => model.calibrate(image as unknown as Float32Array[]);
+      await assertRejects(calibrate, ArgumentError, "must be a list of images");
+    }
     await assertRejects(
       () => model.calibrate([new Float32Array(5)]),
       ArgumentError,

@@ -142,7 +142,7 @@ Deno.test("replaceHead() refuses other networks and invalid classes", () => {
     );
   }
   using model = createModel("alexnet-tiny");
-  for (const bad of [[], [""], [1], "ab", [{ label: "a" }], null, ["a", "a"]]) {
+  for (const bad of [[], [""], [1], "ab", [{ label: "a" }], null, ["a", "a"], Array(2)]) {
     assertThrows(() => model.replaceHead(bad as string[]), ArgumentError);
   }
   assertEquals(model.numClasses, 200);

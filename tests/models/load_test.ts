@@ -265,6 +265,29 @@ Deno.test("loadModel() and loadWeights() reject values that are no source of wei
   await assertRejects(() => loadWeights(noModel, backend, weights), ArgumentError, "model is null");
 });
 
+Deno.test("loading refuses options that it would ignore, and those of wrong types", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  using linear = new Linear(2, 1).init(backend);
+  const wrong: [unknown, string][] = [
+    [null, "options is null"],
+    [{ device: "wasm" }, 'an option is "device"'],
+    [{ files: null }, "files is null"],
+    [{ onProgress: 0 }, "onProgress is 0"],
+    [{ signal: new AbortController() }, "signal is [object AbortController]"],
+    [{ backend: null }, "backend is null"],
+  ];
+  const weights = new Uint8Array(8);
+  for (const [value, text] of wrong) {
+    const options = value as { backend: Backend; signal: AbortSignal };
+    await assertRejects(() => loadModel(options), ArgumentError, `loadModel: ${text}`);
+    const load = () => AlexNet.load(options && { weights, ...options });
+    await assertRejects(load, ArgumentError, `AlexNet.load: ${text}`);
+    if (text.startsWith("backend")) continue; // it is no option of loadWeights()
+    const reload = () => loadWeights(linear, backend, weights, options);
+    await assertRejects(reload, ArgumentError, `loadWeights: ${text}`);
+  }
+});
+
 Deno.test("loadModel() reads a stream, reports progress, and stops at the signal", async () => {
   using backend = await createBackend({ threads: 1 });
   const { model, bytes } = await createFile(backend);

@@ -138,7 +138,14 @@ Deno.test("createModel() names the networks that it knows", () => {
 });
 
 Deno.test("networks take options and classes in the right form only", async () => {
-  const wrong = [3, "abc", ["a", "b"], [{ label: "a" }], [null]] as unknown as ClassName[][];
+  const wrong = [
+    3,
+    "abc",
+    ["a", "b"],
+    [{ label: "a" }],
+    [null],
+    Array(2),
+  ] as unknown as ClassName[][];
   for (const name of ["alexnet", "alexnet-tiny", "resnet-tiny", "bvlc_alexnet", "vgg11"] as const) {
     for (const classes of wrong) {
       assertThrows(
@@ -169,6 +176,32 @@ Deno.test("networks take options and classes in the right form only", async () =
   for (const other of [null, new Flatten()] as unknown as Classifier[]) {
     await assertRejects(() => saveModel(other), ArgumentError, "saveModel: model is");
     assertThrows(() => summarize(other, [1, 3, 64, 64]), ArgumentError, "summarize: model is");
+  }
+});
+
+Deno.test("networks refuse options that they would ignore, and those of wrong types", async () => {
+  // deno-lint-ignore no-explicit-any
+  const any = (value: unknown) => value as any;
+  const one = { resize: 8, crop: 8, mean: [0, 0, 0], std: [1, 1, 1] } as const;
+  using model = new Classifier([], { preprocessing: one, classes: [] });
+  const refused: [string, () => unknown][] = [
+    ["preprocessing is null", () => createModel("resnet-tiny", { preprocessing: any(null) })],
+    ["preprocessing.crop is undefined", () => createModel("vgg11", { preprocessing: any({}) })],
+    ['an option is "weights"', () => createModel("resnet18", any({ weights: "DEFAULT" }))],
+    ['an option is "seed"', () => createModel("alexnet", any({ seed: 1 }))],
+    ['an option is "batch_norm"', () => new AlexNetTiny(any({ batch_norm: true }))],
+    ['batchNorm is "no"', () => new AlexNetTiny({ batchNorm: any("no") })],
+    ["channels is 64", () => new AlexNet({ channels: any(64) })],
+    ['an option is "class"', () => new Classifier([], any({ class: [] }))],
+    ["options is undefined", () => new Classifier([], any(undefined))],
+    ['an option is "topk"', () => model.classifyBatch([], any({ topk: 1 }))],
+    ["options is null", () => model.classify(new Float32Array(1), any(null))],
+    ['an option is "precision"', () => saveModel(model, any({ precision: "int8" }))],
+    ['metadata is "a"', () => saveModel(model, { metadata: any("a") })],
+    ['headOnly is "no"', () => saveModel(model, { headOnly: any("no") })],
+  ];
+  for (const [text, call] of refused) {
+    await assertRejects(async () => await call(), ArgumentError, text, text);
   }
 });
 

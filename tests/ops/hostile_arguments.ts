@@ -1,9 +1,9 @@
 /** Calls with arguments that only plain JavaScript can pass, and what they may and may not do. */
 
 import { WasmBackend } from "../../src/backend/wasm.ts";
-import { PembrokeError } from "../../src/errors.ts";
+import { ArgumentError, PembrokeError } from "../../src/errors.ts";
 import { Tensor, type Values } from "../../src/tensor.ts";
-import { assert, assertEquals } from "../assert.ts";
+import { assert, assertEquals, assertRejects } from "../assert.ts";
 
 /** A call with valid arguments, each of which is replaced by every hostile value. */
 export type Call = readonly [
@@ -55,6 +55,15 @@ function disposeResult(result: unknown, args: readonly unknown[]): void {
   else (result as Disposable | undefined)?.[Symbol.dispose]?.();
 }
 
+/** Checks that a call refuses an option of another name, which it would ignore. */
+async function refusesOtherNames(name: string, call: Call[1], args: readonly unknown[]) {
+  const options = args.at(-1) as Record<string, unknown>;
+  const other = args.with(-1, { ...options, paddding: 1 });
+  const message = 'an option is "paddding", must be one of: ';
+  await assertRejects(async () => await call(...other), ArgumentError, message, name);
+  disposeResult(await call(...args.with(-1, { ...options, paddding: undefined })), args);
+}
+
 function describe(args: readonly unknown[]): string {
   return args.map((arg) => {
     if (arg instanceof Tensor) return `tensor [${arg.shape}] ${arg.type.name}`;
@@ -67,7 +76,8 @@ function describe(args: readonly unknown[]): string {
 
 /**
  * Checks that each call with a hostile argument throws a {@linkcode PembrokeError} or succeeds, that
- * it leaks nothing, and that it leaves all other tensors alone.
+ * it leaks nothing, and that it leaves all other tensors alone. The last argument may be options: the
+ * call must refuse other names in it.
  *
  * @param kept The tensors that are passed; only those named as `out` or `into` may change.
  * @returns The calls that succeeded.
@@ -101,6 +111,7 @@ export async function checkHostile(
         throw new Error(`${what}: ${backend.bytesInUse - bytes} bytes leaked`);
       }
     }
+    if (isOptions(args.at(-1))) await refusesOtherNames(name, call, args);
     for (const [i, tensor] of watched.entries()) {
       assertEquals(await tensor.read(), before[i], `${name} changed tensor [${tensor.shape}]`);
     }

@@ -77,6 +77,7 @@ Deno.test("createBackend() refuses options of every wrong type", async () => {
     ...[null, "cuda", 3, {}].map((device) => ({ device })),
     ...[null, 3, "f", {}].map((onFallback) => ({ device: "wasm", onFallback })),
     ...[null, 3, {}, new Uint8Array(8)].map((module) => ({ device: "wasm", module })),
+    { device: "wasm", thread: 1 },
   ];
   for (const options of wrong) await assertRejects(() => createBackend(options), ArgumentError);
 });
