@@ -36,7 +36,7 @@ export class PReLU extends Layer {
 
   /** See {@linkcode Layer.outputShape}. */
   override outputShape(input: Shape): Shape {
-    checkAnyShape(this.type, input);
+    checkAnyShape(this.type, input, 1);
     if (this.numParameters > 1 && input[1] !== this.numParameters) {
       const takes = `[N, ${this.numParameters}, …]`;
       throw new ArgumentError(this.type, "the shape of x", input, takes);

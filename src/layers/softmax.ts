@@ -5,7 +5,7 @@
  */
 
 import { ArgumentError } from "../errors.ts";
-import { checkAnyShape } from "../ops/checks.ts";
+import { checkAnyShape, checkAxis } from "../ops/checks.ts";
 import { logSoftmax, logSoftmaxBackward, softmax, softmaxBackward } from "../ops/softmax.ts";
 import type { Shape, Tensor } from "../tensor.ts";
 import { checkForward, type ForwardOptions, Layer } from "./layer.ts";
@@ -32,6 +32,7 @@ export abstract class AxisActivation extends Layer {
   /** See {@linkcode Layer.outputShape}. */
   override outputShape(input: Shape): Shape {
     checkAnyShape(this.type, input);
+    checkAxis(this.type, this.dim, input);
     return input;
   }
 

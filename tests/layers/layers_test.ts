@@ -293,3 +293,12 @@ Deno.test("layers refuse inputs on another backend than their parameters", async
   }
   assertEquals([...await x.read()], values);
 });
+
+Deno.test("outputShape() refuses the shapes that forward() refuses", () => {
+  for (const layer of [new nn.Softmax(2), new nn.LogSoftmax(-3)]) {
+    const dim = `${layer.type}: dim is ${layer.dim}, must be an axis of x [2, 3]`;
+    assertThrows(() => layer.outputShape([2, 3]), ArgumentError, dim);
+    assertEquals(layer.outputShape([2, 3, 4]), [2, 3, 4]);
+  }
+  assertThrows(() => new nn.PReLU().outputShape([]), ArgumentError, "the shape of x is []");
+});
