@@ -108,18 +108,20 @@ async function detectFormat(
     return openDeepCompression;
   }
   const isArchive = start[0] === 0x50 && start[1] === 0x4b && start[2] < 9; // "PK", a record type
-  if (isArchive || start[0] === 0x80 && start[1] >= 2 && start[1] <= 5) { // PROTO
-    const { openPth } = await import("./pth/reader.ts");
-    return (source) => openPth(source, isArchive);
-  }
+  const isPth = isArchive || start[0] === 0x80 && start[1] >= 2 && start[1] <= 5; // PROTO
   // ModelProto's first field, ir_version, and the key of a field that may follow.
   const isOnnx = start[0] === 0x08 && start[1] < 0x20 && onnxKeys.includes(start[2]);
-  // Eight bytes of length come first: text has no zero bytes, and every valid length has one.
+  // Eight bytes of length come first: text has no zero bytes, and every valid length has one. A length
+  // may begin like the other formats, but they have no four zeros before a brace.
   const isLength = start.subarray(0, 8).includes(0),
     isSmall = start.subarray(4, 8).every((b) => !b);
-  if (start[8] === 0x7b && isLength && (isSmall || !isOnnx)) {
+  if (start[8] === 0x7b && isLength && (isSmall || !isOnnx && !isPth)) {
     const { openSafetensors } = await import("./safetensors/reader.ts");
     return openSafetensors;
+  }
+  if (isPth) {
+    const { openPth } = await import("./pth/reader.ts");
+    return (source) => openPth(source, isArchive);
   }
   if (isOnnx) {
     const { openOnnx } = await import("./onnx/reader.ts");

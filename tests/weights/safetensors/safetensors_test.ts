@@ -184,6 +184,19 @@ Deno.test("writeSafetensors() writes a file that openWeights() reads", async () 
   assertEquals(Number(new DataView(written.buffer).getBigUint64(0, true)) % 8, 0);
 });
 
+Deno.test("safetensors: a header length that begins like a pickle or a zip is read", async () => {
+  const tensor = { name: "a", dtype: "F32", shape: [1], data: Float32Array.of(3) } as const;
+  const write = (letters: number) => writeSafetensors([tensor], { text: "x".repeat(letters) });
+  const lengthOf = (bytes: Uint8Array) => new DataView(bytes.buffer).getUint32(0, true);
+  const least = lengthOf(write(0));
+  for (const length of [0x0280, 0x0380, 0x0480, 0x0580, 0x4b50, 0x14b50, 0x120808]) {
+    const bytes = write(length - least);
+    assertEquals(lengthOf(bytes), length);
+    using file = await openWeights(bytesSource(bytes));
+    assertEquals([file.format, [...file.entries.keys()]], ["safetensors", ["a"]]);
+  }
+});
+
 Deno.test("writeSafetensors() rejects metadata that no reader accepts", () => {
   for (const metadata of [{ epochs: 3 }, { note: null }, ["a"], 7]) {
     assertThrows(
