@@ -9,7 +9,7 @@ import { checkBoolean, checkObject, checkOptions } from "../ops/checks.ts";
 import type { TensorToWrite } from "../weights/io/file_writer.ts";
 import { writeSafetensors } from "../weights/safetensors/writer.ts";
 import { Classifier } from "./classifier.ts";
-import { describe, onnxArchitecture, withDescription } from "./description.ts";
+import { describe, invalidField, onnxArchitecture, withDescription } from "./description.ts";
 import { fingerprintOf } from "./fingerprint.ts";
 import { describeRanges } from "./input_ranges.ts";
 
@@ -48,7 +48,8 @@ export interface SaveModelOptions {
  * @throws {PembrokeError} When the model is not such a network, has no values, or has weights in
  * fewer than 32 bits: load it with the precision "f32", which keeps the values of a file in 8 bits.
  * Also when a weight is too large for the `dtype`.
- * @throws {ArgumentError} When `model` is no classifier, or a weight to store as "I8" is not finite.
+ * @throws {ArgumentError} When `model` is no classifier, its preprocessing cannot be stored, or a weight
+ * to store as "I8" is not finite.
  *
  * @example
  * ```ts
@@ -91,6 +92,11 @@ export async function saveModel(
   checkObject("saveModel", "metadata", metadata);
   checkBoolean("saveModel", "headOnly", headOnly);
   const { network, classes, preprocessing, temperature } = model;
+  const field = invalidField(JSON.parse(JSON.stringify(preprocessing)));
+  if (field) {
+    const takes = "valid in a file: sides up to 4096, lists of three numbers, std above 0";
+    throw new ArgumentError("saveModel", `preprocessing.${field}`, preprocessing[field], takes);
+  }
   const architecture = network ?? (headOnly ? onnxArchitecture : undefined);
   if (architecture === undefined) {
     throw new PembrokeError(`saveModel: cannot save ${model.type}, only networks of createModel()`);

@@ -304,6 +304,18 @@ Deno.test("networks are saved with a description, and recognised without one", a
   );
 });
 
+Deno.test("saveModel() refuses preprocessing that loadModel() would refuse", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  const usual = { resize: 64, crop: 64, mean: [0, 0, 0], std: [1, 1, 1] } as const;
+  const mean = new Float32Array(3) as unknown as [number, number, number];
+  for (const wrong of [{ mean }, { std: [-1, 1, 1] as const }, { resize: 5000 }]) {
+    const options = { numClasses: 2, preprocessing: { ...usual, ...wrong } };
+    using model = createModel("alexnet-tiny", options).init(backend);
+    const name = `preprocessing.${Object.keys(wrong)[0]} is `;
+    await assertRejects(() => saveModel(model), ArgumentError, name);
+  }
+});
+
 Deno.test("networks have the preprocessing of torchvision's weights", () => {
   const sizes = (
     { resize, crop, interpolation = "bilinear" }: Preprocessing,
