@@ -252,8 +252,10 @@ export abstract class Layer implements Disposable {
   }
 
   /**
-   * Allocates memory on a backend and fills it with the initial values that PyTorch would draw. If
-   * that fails, the layer has no values.
+   * Allocates memory on a backend and fills it with the initial values that PyTorch would draw.
+   *
+   * @throws {ArgumentError} When an argument is invalid: the layer keeps its present values.
+   * @throws {PembrokeError} When memory is lacking: the layer is left without values.
    */
   init(backend: Backend, options: InitOptions = {}): this {
     checkBackend(this.type, backend);

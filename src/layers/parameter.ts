@@ -46,7 +46,11 @@ export class Parameter {
     return this.tensor?.backend;
   }
 
-  /** Allocates uninitialised memory on a backend, in place of the present values. */
+  /**
+   * Allocates uninitialised memory on a backend, in place of the present values and gradient.
+   *
+   * @throws {ArgumentError} When `backend` is none.
+   */
   allocate(backend: Backend): void {
     checkBackend("allocate", backend);
     this.dispose();

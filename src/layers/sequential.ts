@@ -62,6 +62,7 @@ export class Sequential extends Graph {
    *
    * @param layers The layers in order, as a list, an object or a map. Use a map if the names are
    * numbers, because objects sort them.
+   * @throws {ArgumentError} When they are no such layers.
    */
   constructor(layers: Layers) {
     super(nodesOf("Sequential", layers));

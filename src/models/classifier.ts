@@ -78,7 +78,7 @@ export class Classifier extends Graph {
    *
    * @param layers The layers from [N, 3, crop, crop] to [N, classes] logits: in order, as for
    * {@linkcode Sequential}, or as the nodes of a {@linkcode Graph}.
-   * @throws {ArgumentError} When a class is invalid.
+   * @throws {ArgumentError} When a layer or an option is invalid.
    */
   constructor(
     layers: Layers | readonly GraphNode[],
