@@ -10,6 +10,7 @@ import type { RgbImage } from "../image/pixels.ts";
 import { release } from "../image/release.ts";
 import type { ClassName } from "./imagenet_classes.ts";
 import { ArgumentError, PembrokeError } from "../errors.ts";
+import { kindOf } from "../kinds.ts";
 import type { Layer } from "../layers/layer.ts";
 import type { Parameter } from "../layers/parameter.ts";
 import { RoundedWeight } from "../layers/rounded_weight.ts";
@@ -192,8 +193,8 @@ export function uploadImages(
   const { backend } = model, size = elements(model.inputShape());
   return disposeOnError(backend.empty(model.inputShape(images.length)), (x) => {
     for (const [i, image] of images.entries()) {
-      const isPreprocessed = image instanceof Float32Array;
-      const values = isPreprocessed ? image : model.preprocess(image);
+      const isPreprocessed = kindOf(image) === "Float32Array";
+      const values = isPreprocessed ? image as Float32Array : model.preprocess(image as RgbImage);
       if (values.length !== size) {
         const expected = `${size}, for the shape [${model.inputShape().join(", ")}]`;
         throw new ArgumentError(op, "the number of values", values.length, expected);

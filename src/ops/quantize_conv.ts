@@ -8,6 +8,7 @@ import { kernelsOf } from "../backend/interface.ts";
 import type { Int8Filters } from "../backend/kernels.ts";
 import type { Backend } from "../backend/mod.ts";
 import { ArgumentError } from "../errors.ts";
+import { kindOf } from "../kinds.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
 import { checkInteger, checkOptions, checkTensor, disposeOnError } from "./checks.ts";
 import { isDepthwise, type PrepareOptions } from "./prepared_conv.ts";
@@ -145,7 +146,7 @@ export function emptyQuantizedConv(
  * @throws {ArgumentError} When they are not one positive number for each output channel.
  */
 export function checkScales(op: string, scales: Float32Array, outC: number): void {
-  if (!(scales instanceof Float32Array) || scales.length !== outC) {
+  if (kindOf(scales) !== "Float32Array" || scales.length !== outC) {
     throw new ArgumentError(op, "scales", scales, `a Float32Array of ${outC} numbers`);
   }
   const wrong = scales.find((scale) => !(scale > 0 && scale < Infinity));

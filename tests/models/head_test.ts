@@ -1,3 +1,4 @@
+import { runInNewContext } from "node:vm";
 import { createBackend } from "../../src/backend/mod.ts";
 import { ArgumentError, PembrokeError } from "../../src/errors.ts";
 import { Conv2d, Flatten, Linear, MaxPool2d, ReLU, Softmax } from "../../src/layers/mod.ts";
@@ -159,6 +160,16 @@ function ofPixels(outputs: number, classes: readonly string[]): Classifier {
 }
 
 const pixel = Float32Array.of(0.5, -2, 3);
+
+Deno.test("classify() and scales of weights may come from another realm", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  using model = ofPixels(2, ["a", "b"]).init(backend, { seed: 1 });
+  const foreign: Float32Array = runInNewContext("Float32Array.of(0.5, -2, 3)");
+  assertEquals(await model.classify(foreign), await model.classify(pixel));
+  const conv = new Conv2d(1, 3, 1);
+  conv.weightScales = runInNewContext("Float32Array.of(1, 2, 3)");
+  assertEquals([...conv.weightScales!], [1, 2, 3]);
+});
 
 Deno.test("classify() returns what the model was in its pass, whatever follows", async () => {
   using backend = await createBackend({ device: "wasm", threads: 1 });
