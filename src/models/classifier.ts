@@ -25,6 +25,9 @@ import { type Prediction, toClassNames, topClasses, uploadImages } from "./class
 import { findHead, type Head, nodesWithHead } from "./head.ts";
 import { checkClasses } from "./network_classes.ts";
 
+const preprocessingNames = "resize interpolation crop cropWidth mean std channels layout rounding"
+  .split(" ");
+
 /**
  * Options of {@linkcode Classifier}.
  *
@@ -80,13 +83,11 @@ export class Classifier extends Graph {
    * {@linkcode Sequential}, or as the nodes of a {@linkcode Graph}.
    * @throws {ArgumentError} When a layer or an option is invalid.
    */
-  constructor(
-    layers: Layers | readonly GraphNode[],
-    options: ClassifierOptions,
-  ) {
+  constructor(layers: Layers | readonly GraphNode[], options: ClassifierOptions) {
     checkOptions("Classifier", options, ["preprocessing", "classes", "output"]);
     const { preprocessing, classes, output } = options;
     checkObject("Classifier", "preprocessing", preprocessing);
+    checkOptions("preprocessing", preprocessing, preprocessingNames);
     checkInteger("Classifier", "preprocessing.crop", preprocessing.crop, 1);
     checkClasses("Classifier", classes);
     super(isNodes(layers) ? layers : nodesOf("Classifier", layers), { output });

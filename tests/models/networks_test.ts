@@ -187,6 +187,9 @@ Deno.test("networks refuse options that they would ignore, and those of wrong ty
   const refused: [string, () => unknown][] = [
     ["preprocessing is null", () => createModel("resnet-tiny", { preprocessing: any(null) })],
     ["preprocessing.crop is undefined", () => createModel("vgg11", { preprocessing: any({}) })],
+    ['preprocessing: an option is "filter"', () => {
+      return createModel("vgg11", { preprocessing: any({ ...one, filter: "bicubic" }) });
+    }],
     ['an option is "weights"', () => createModel("resnet18", any({ weights: "DEFAULT" }))],
     ['an option is "seed"', () => createModel("alexnet", any({ seed: 1 }))],
     ['an option is "batch_norm"', () => new AlexNetTiny(any({ batch_norm: true }))],
