@@ -7,7 +7,7 @@
 import { type Backend, createBackend } from "../backend/mod.ts";
 import { redactUrl } from "../io/redact.ts";
 import { contentLength, readChunks, request, responseChunks } from "../io/download.ts";
-import { ArgumentError, FileError } from "../errors.ts";
+import { ArgumentError, FileError, PembrokeError } from "../errors.ts";
 import { asBytes, isBlob, kindOf } from "../kinds.ts";
 import { Conv2d } from "../layers/conv.ts";
 import { Layer } from "../layers/layer.ts";
@@ -96,6 +96,7 @@ export function checkLoadOptions(
  * @throws {FileError} When the file does not match the model: the model keeps its present weights.
  * Or when reading fails: the model is left without weights.
  * @throws {ArgumentError} When an argument is invalid: the model keeps its present weights.
+ * @throws {PembrokeError} When other weights are being loaded into the model.
  */
 export async function loadWeights(
   model: Layer,
@@ -197,6 +198,9 @@ export async function loadInto<M extends Classifier>(
   }
 }
 
+/** The models that weights are being loaded into. */
+const busy = new WeakSet<Layer>();
+
 /** Loads weights from an open file; see {@linkcode loadWeights}. */
 export async function loadTensors(
   model: Layer,
@@ -204,6 +208,10 @@ export async function loadTensors(
   file: WeightsFile,
   options: Omit<LoadOptions, "backend"> & ValueOptions = {},
 ): Promise<void> {
+  if (busy.has(model)) { // the result would be a mixture
+    throw new PembrokeError(`${model.type}: other weights are being loaded; wait for them`);
+  }
+  busy.add(model);
   let loading = false;
   try {
     const parameters = model.stateDict();
@@ -245,6 +253,8 @@ export async function loadTensors(
   } catch (error) {
     if (loading) disposeWeights(model);
     throw error;
+  } finally {
+    busy.delete(model);
   }
 }
 

@@ -288,6 +288,31 @@ Deno.test("loading refuses options that it would ignore, and those of wrong type
   }
 });
 
+Deno.test("loadWeights() refuses a model that other weights are being loaded into", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  using linear = new Linear(2, 1);
+  const file = (value: number) =>
+    writeSafetensors([
+      { name: "weight", dtype: "F32", shape: [1, 2], data: new Float32Array(2).fill(value) },
+      { name: "bias", dtype: "F32", shape: [1], data: new Float32Array([value]) },
+    ]);
+  const second = () => loadWeights(linear, backend, file(2));
+  const first = bytesSource(file(1));
+  await loadWeights(linear, backend, {
+    ...first,
+    async read(offset, into) {
+      await first.read(offset, into);
+      if (linear.parameters.weight.tensor) {
+        await assertRejects(second, PembrokeError, "other weights are being loaded");
+      }
+    },
+  });
+  const { weight, bias } = linear.parameters;
+  assertEquals([...await weight.tensor!.read(), ...await bias.tensor!.read()], [1, 1, 1]);
+  await loadWeights(linear, backend, file(3)); // afterwards
+  assertEquals([...await bias.tensor!.read()], [3]);
+});
+
 Deno.test("loadModel() reads a stream, reports progress, and stops at the signal", async () => {
   using backend = await createBackend({ threads: 1 });
   const { model, bytes } = await createFile(backend);
