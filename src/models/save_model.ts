@@ -47,7 +47,7 @@ export interface SaveModelOptions {
  * @returns The bytes of the file.
  * @throws {PembrokeError} When the model is not such a network, has no values, or has weights in
  * fewer than 32 bits: load it with the precision "f32", which keeps the values of a file in 8 bits.
- * Also when a weight is too large for the `dtype`.
+ * Also when a weight is too large for the `dtype`, or the weights change before the file is complete.
  * @throws {ArgumentError} When `model` is no classifier, its preprocessing cannot be stored, or a weight
  * to store as "I8" is not finite.
  *
@@ -101,7 +101,7 @@ export async function saveModel(
   if (architecture === undefined) {
     throw new PembrokeError(`saveModel: cannot save ${model.type}, only networks of createModel()`);
   }
-  const head = headOnly ? `${model.head.name}.` : "";
+  const head = headOnly ? `${model.head.name}.` : "", before = stateOf(model);
   const tensors: TensorToWrite[] = [];
   for (const [name, { shape, tensor }] of model.stateDict()) {
     if (!name.startsWith(head)) continue;
@@ -124,5 +124,14 @@ export async function saveModel(
     }),
     ...(!headOnly && describeRanges(model)),
   };
+  const after = stateOf(model);
+  if (after.length !== before.length || after.some((item, i) => item !== before[i])) {
+    throw new PembrokeError("saveModel: the weights changed meanwhile; await it before you go on");
+  }
   return writeSafetensors(tensors, withDescription(Object.entries(metadata), description));
+}
+
+/** The tensors of a model, and their versions. */
+function stateOf(model: Classifier): unknown[] {
+  return [...model.stateDict().values()].flatMap(({ tensor }) => [tensor, tensor?.version]);
 }

@@ -1,7 +1,7 @@
 /** torchvision's networks: names, weights, logits and initial values. */
 
 import { crc32 } from "../../src/io/crc32.ts";
-import { ArgumentError, FileError } from "../../src/errors.ts";
+import { ArgumentError, FileError, PembrokeError } from "../../src/errors.ts";
 import { type Backend, createBackend } from "../../src/backend/mod.ts";
 import type { Preprocessing } from "../../src/image/preprocess.ts";
 import { Flatten } from "../../src/layers/mod.ts";
@@ -305,6 +305,18 @@ Deno.test("networks are saved with a description, and recognised without one", a
     FileError,
     "its first tensor is conv1.0.weight, vgg11 starts with features.0.weight: not weights for vgg11",
   );
+});
+
+Deno.test("saveModel() refuses weights that change meanwhile", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  using model = createModel("alexnet-tiny", { numClasses: 2 }).init(backend);
+  const { bias } = model.head.layer.parameters;
+  for (const headOnly of [false, true]) {
+    const saved = saveModel(model, { headOnly });
+    bias.write(Float32Array.of(1, 2));
+    await assertRejects(() => saved, PembrokeError, "the weights changed meanwhile");
+  }
+  await saveModel(model);
 });
 
 Deno.test("saveModel() refuses preprocessing that loadModel() would refuse", async () => {
