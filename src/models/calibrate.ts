@@ -10,8 +10,7 @@ import { Conv } from "../layers/conv.ts";
 import type { Graph } from "../layers/graph.ts";
 import type { InputRange } from "../ops/quantize_conv.ts";
 import type { Tensor } from "../tensor.ts";
-import type { Classifier } from "./classifier.ts";
-import { uploadImages } from "./classify.ts";
+import { type ImageModel, uploadImages } from "./classify.ts";
 
 /** Bins of a histogram, half of them for negative values. */
 const bins = 4096;
@@ -87,7 +86,7 @@ export class RangeRecorder {
  * @throws {ArgumentError} When there are no images.
  */
 export async function calibrate(
-  model: Classifier,
+  model: Graph & ImageModel,
   images: Iterable<RgbImage | Float32Array>,
 ): Promise<void> {
   const op = "calibrate";

@@ -173,7 +173,7 @@ interface ImageClassifier extends Sequential {
 }
 
 /** What a batch of images is made for. */
-interface ImageModel {
+export interface ImageModel {
   readonly backend: Backend;
   inputShape(batch?: number): number[];
   preprocess(image: RgbImage): Float32Array;
