@@ -113,7 +113,7 @@ testOnEveryBackend(
     assertThrows(() => crossEntropy(x.view([6]), [0]), ArgumentError, "the shape of x");
     // PyTorch has these, too
     for (const options of [{ reduction: "sum" }, { weight: [1, 2, 3] }, { ignoreIndex: 1 }]) {
-      const text = `crossEntropy: ${Object.keys(options)[0]} is`;
+      const text = `crossEntropy: an option is "${Object.keys(options)[0]}"`;
       assertThrows(() => crossEntropy(x, [0, 1], options as object), ArgumentError, text);
     }
     assertEquals(backend.bytesInUse, before);
