@@ -14,7 +14,8 @@ export const groups = {
   command: /^cli\/(?!bulk|pull|serve)/,
   many_photos: /^(faults|serve|cli\/(bulk|pull|serve))/,
   files: /^(hub|image|io|weights)\//,
-  elsewhere: /^(bench|edge|examples)\/|^\w+_test\.ts$/,
+  documentation: /^documentation_test/,
+  elsewhere: /^(bench|edge|examples)\/|^(?!documentation)\w+_test\.ts$/,
 } as const;
 
 const tests = new URL("./", import.meta.url);

@@ -1,6 +1,6 @@
 /**
  * Gives every test a timeout, so that a test that hangs fails with its name. `deno task test` loads
- * this before each test file, and before the examples in the documentation.
+ * this before each test file.
  */
 
 /** Milliseconds: long enough for a busy machine. Shorter in the tests of this file. */
