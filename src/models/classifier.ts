@@ -278,7 +278,8 @@ export class Classifier extends Graph {
    * Classifies an image.
    *
    * @param image The image, or the result of {@linkcode Classifier.preprocess}.
-   * @param options `topK` is the number of classes to return, by default 5.
+   * @param options `topK` is the number of classes to return, by default 5. With a `signal` that has
+   * aborted, it rejects with the reason.
    * @returns The most probable classes, the most probable first.
    * @throws {ArgumentError} When `topK` or the number of values is invalid.
    * @throws {PembrokeError} When the model has no weights, is in training mode or has not as many classes
@@ -286,7 +287,7 @@ export class Classifier extends Graph {
    */
   async classify(
     image: RgbImage | Float32Array,
-    options: { readonly topK?: number } = {},
+    options: { readonly topK?: number; readonly signal?: AbortSignal } = {},
   ): Promise<Prediction[]> {
     const [predictions] = await this.classifyBatch([image], options);
     return predictions;
@@ -297,7 +298,7 @@ export class Classifier extends Graph {
    * probabilities match those of {@linkcode Classifier.classify} up to float32 rounding.
    *
    * @param images The images, or the results of {@linkcode Classifier.preprocess}.
-   * @param options `topK` is the number of classes to return, by default 5.
+   * @param options As for {@linkcode Classifier.classify}.
    * @returns The most probable classes of each image, the most probable first.
    * @throws {ArgumentError} When `topK` or the number of values is invalid.
    * @throws {PembrokeError} When the model has no weights, is in training mode or has not as many classes
@@ -305,9 +306,10 @@ export class Classifier extends Graph {
    */
   async classifyBatch(
     images: readonly (RgbImage | Float32Array)[],
-    options: { readonly topK?: number } = {},
+    options: { readonly topK?: number; readonly signal?: AbortSignal } = {},
   ): Promise<Prediction[][]> {
-    checkOptions("classify", options, ["topK"]);
+    checkOptions("classify", options, ["topK", "signal"]);
+    options.signal?.throwIfAborted();
     if (images?.length === 0) return [];
     using x = uploadImages("classify", this, images);
     return await topClasses(this, x, options.topK ?? 5);

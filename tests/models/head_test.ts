@@ -188,6 +188,16 @@ Deno.test("classify() returns what the model was in its pass, whatever follows",
   assertEquals([model.numClasses, model.temperature], [3, 1]);
 });
 
+Deno.test("classify() rejects with the reason of its signal", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  using model = ofPixels(2, ["ant", "bee"]).init(backend, { seed: 1 });
+  const { signal } = new AbortController(), gone = AbortSignal.abort(new Error("gone"));
+  assertEquals(await model.classify(pixel, { topK: 1, signal }), [
+    (await model.classify(pixel))[0],
+  ]);
+  await assertRejects(() => model.classify(pixel, { signal: gone }), Error, "gone");
+});
+
 Deno.test("classify() refuses a model that training begins with meanwhile", async () => {
   using backend = await createBackend({ device: "wasm", threads: 1 });
   using model = ofPixels(2, ["ant", "bee"]).init(backend, { seed: 1 });
