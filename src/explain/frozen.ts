@@ -10,7 +10,6 @@
 
 import { PembrokeError } from "../errors.ts";
 import { Conv } from "../layers/conv.ts";
-import { ConvTranspose } from "../layers/conv_transpose.ts";
 import type { FusedActivation } from "../ops/fused.ts";
 import { Graph } from "../layers/graph.ts";
 import { graphInput, type GraphNode } from "../layers/graph_builder.ts";
@@ -19,24 +18,17 @@ import { type ForwardOptions, Layer } from "../layers/layer.ts";
 import { Linear } from "../layers/linear.ts";
 import { BatchNorm } from "../layers/norm.ts";
 import type { Parameter } from "../layers/parameter.ts";
-import { PReLU } from "../layers/prelu.ts";
 import type { RoundedWeight } from "../layers/rounded_weight.ts";
-import { GroupNorm, LayerNorm, type RowNorm } from "../layers/row_norm.ts";
 import { Dropout } from "../layers/shape.ts";
 import { StochasticDepth } from "../layers/stochastic_depth.ts";
 import { Identity } from "../layers/view.ts";
 import { conv } from "../ops/conv.ts";
 import { convBackwardInput } from "../ops/conv_backward.ts";
-import { convTransposeBackwardInput } from "../ops/conv_transpose.ts";
 import { linear, linearBackwardInput } from "../ops/linear.ts";
 import { batchNorm } from "../ops/norm.ts";
-import { preluBackwardInput } from "../ops/prelu.ts";
-import { groupNormRows, layerNormRows, rowNorm, rowNormBackward } from "../ops/row_norm.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
 import { toFloat32 } from "../weights/dtype.ts";
-
-/** Computes the gradient of a layer's input from that of its output, and its input. */
-type InputGradient = (dy: Tensor, x: Tensor) => Tensor;
+import type { InputGradient } from "./input_gradients.ts";
 
 /** How a stand-in computes its output. */
 interface FrozenOptions {
@@ -155,24 +147,9 @@ async function freeze(layer: Layer, owned: Tensor[]): Promise<Layer> {
   if (layer instanceof Conv) return freezeConv(layer, await weightOf(layer, owned));
   if (layer instanceof Linear) return freezeLinear(layer, await weightOf(layer, owned));
   if (layer instanceof BatchNorm) return freezeNorm(layer, owned);
-  if (layer instanceof LayerNorm) {
-    const { normalizedShape: sizes } = layer;
-    return freezeRowNorm(layer, (shape) => layerNormRows(layer.type, shape, sizes));
-  }
-  if (layer instanceof GroupNorm) {
-    return freezeRowNorm(layer, (shape) => groupNormRows(layer.type, shape, layer.numGroups));
-  }
-  const evaluate = (x: Tensor, options: FrozenOptions) => layer.forward(x, options);
-  if (layer instanceof ConvTranspose) {
-    const weight = await weightOf(layer, owned);
-    return new FrozenLayer(layer, evaluate, (dy, x) => {
-      return convTransposeBackwardInput(dy, weight, x.shape, layer.options);
-    });
-  }
-  if (layer instanceof PReLU) {
-    const weight = await weightOf(layer, owned);
-    return new FrozenLayer(layer, evaluate, (dy, x) => preluBackwardInput(dy, x, weight));
-  }
+  const { inputGradientOf } = await import("./input_gradients.ts");
+  const gradient = await inputGradientOf(layer, () => weightOf(layer, owned));
+  if (gradient) return new FrozenLayer(layer, (x, options) => layer.forward(x, options), gradient);
   throw new PembrokeError(`explain: the layer ${layer.type} has no gradient in evaluation mode`);
 }
 
@@ -208,19 +185,6 @@ function freezeNorm(layer: BatchNorm, owned: Tensor[]): Layer {
     (x, options) => batchNorm(x, layer.tensors, { eps, ...options }),
     (dy) => batchNorm(dy, scale, { eps }),
   );
-}
-
-/** It computes the statistics of the input again for the gradient. */
-function freezeRowNorm(layer: RowNorm, rowsOf: (shape: Shape) => ReturnType<typeof groupNormRows>) {
-  const weight = layer.parameters.weight.tensor, { eps, type } = layer;
-  return new FrozenLayer(layer, (x, { out }) => layer.forward(x, { out }), (dy, x) => {
-    const rows = rowsOf(x.shape), count = [rows.g.n * rows.g.groups];
-    using mean = x.backend.empty(count);
-    using rstd = x.backend.empty(count);
-    const statistics = { mean, rstd };
-    rowNorm(type, x, rows, { eps, statistics }).dispose();
-    return rowNormBackward(type, dy, x, statistics, rows, { weight });
-  });
 }
 
 function biasOf({ parameters: { bias } }: Layer): Tensor | null {
