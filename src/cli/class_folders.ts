@@ -64,18 +64,21 @@ export async function classFolders(folder: string): Promise<ClassFolders> {
 /**
  * The index of each folder's class; undefined if none matches, or several do. A folder is named after
  * the class's WordNet id, which other text may follow ("n02206856_bee"), its label, or one of the
- * names that commas separate in the label. Case, underscores and hyphens do not matter.
+ * names that commas separate in the label. Case, underscores and hyphens matter only between classes that
+ * differ in nothing else.
  */
 export function matchFolders(
   folders: readonly string[],
   classes: readonly ClassName[],
 ): (number | undefined)[] {
   const byId = indexOf(classes.map(({ wnid }) => wnid === "" ? [] : [wnid]));
+  const exact = indexOf(classes.map(({ label }) => [label.normalize("NFC")]));
   const byLabel = indexOf(classes.map(({ label }) => [plain(label)]));
   const byName = indexOf(classes.map(({ label }) => label.split(",").map(plain)));
   return folders.map((folder) => {
     const [id = ""] = /^n\d{8}(?!\d)/.exec(folder) ?? [], name = plain(folder);
-    const indices = [byId.get(id), byLabel.get(name), byName.get(name)].find((found) => found);
+    const indices = byId.get(id) ?? exact.get(folder.normalize("NFC")) ?? byLabel.get(name) ??
+      byName.get(name);
     return indices?.size === 1 ? [...indices][0] : undefined;
   });
 }

@@ -27,7 +27,8 @@ export function checkPerAxis(
   const ok = values.length === axes &&
     values.findIndex((v) => !Number.isInteger(v) || v < least || v > LIMIT) < 0;
   if (!ok) {
-    const what = least === 1 ? "positive integer" : "non-negative integer";
+    const kind = least === 1 ? "positive integer" : "non-negative integer";
+    const what = values.some((v) => v > LIMIT) ? `${kind} of at most ${LIMIT}` : kind;
     const expected = axes === 1 ? `one ${what}` : `one ${what}, or one for each of ${axes} axes`;
     throw new ArgumentError(op, parameter, value, expected);
   }

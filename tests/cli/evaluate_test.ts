@@ -47,6 +47,8 @@ Deno.test("matchFolders() knows WordNet ids, labels and single names, and no amb
   ];
   const folders = ["n02012849", "n03126707_crane", "crane", "Tabby-Cat", "hot dog", "n9", "cat"];
   assertEquals(matchFolders(folders, classes), [0, 1, undefined, 2, 3, undefined, undefined]);
+  const differentCase = ["Ants", "ants"].map((label) => ({ wnid: "", label }));
+  assertEquals(matchFolders(["ants", "Ants", "ANTS"], differentCase), [1, 0, undefined]);
 });
 
 Deno.test({
