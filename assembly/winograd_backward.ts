@@ -2,7 +2,7 @@
 // these are): dw = Gᵀ [Σ over tiles E ⊙ V] G, with E = A dy Aᵀ and V = Bᵀ d B. At each position p, the sums
 // over tiles are a matrix product C[p] = E[p] · V[p] of outputs × tiles and tiles × channels.
 
-import { FIRST, gemmPanels, MR, NR, Product, ROW, threadProduct } from "./gemm";
+import { FIRST, gemmPanels, MR, NR, Product, ROW, TALL, threadProduct } from "./gemm";
 import { packedColumns, packedRows } from "./gemm_pack";
 import { Conv2dGeometry } from "./geometry";
 import { highHalves, interleaveHigh, interleaveLow, lowHalves } from "./inline/transpose";
@@ -15,8 +15,8 @@ import {
   maxTiles, outputRowBytes, plan, positions, selectBox, STAGGER, taps, tiles, transformGradient, transformInput,
 } from "./winograd_tiles";
 
-/** Floats of both transforms together: 8 MB. */
-const BOX_FLOATS: i32 = 1 << 21;
+/** Floats of both transforms together: 12 MB. */
+const BOX_FLOATS: i32 = 3 << 20;
 
 /** Bytes from one position to the next, when each has a matrix of `rows` × `columns` floats. */
 // @ts-ignore: decorator
@@ -25,12 +25,28 @@ function positionStep(rows: i32, columns: i32): usize {
   return ((rows * columns) << 2) + STAGGER;
 }
 
+/**
+ * Whether each thread computes all positions of a few outputs at a time, and transforms them back while they are
+ * in a cache: if one box holds all tiles, and there are enough outputs for the threads. After plan().
+ */
+function isBlocked(g: Conv2dGeometry): bool {
+  return boxes == 1 && g.groupOutC >= 4 * threads * TALL;
+}
+
+/** Bytes of products: of a few outputs for each thread, or of all. */
+function productBytes(g: Conv2dGeometry, columns: i32): f64 {
+  const rows = isBlocked(g) ? TALL : packedRows(g.groupOutC);
+  return (positions as f64) * ((rows as f64) * (columns as f64) * 4 + STAGGER);
+}
+
 /** Bytes of scratch memory that winogradBackwardWeight needs, in float64. */
 export function winogradBackwardScratchSize(g: Conv2dGeometry): f64 {
   const columns = packedColumns(g.groupInC * g.strideH * g.strideH), rows = packedRows(g.groupOutC);
   plan(g, columns + rows, BOX_FLOATS);
-  const floats = (maxTiles as f64) * ((columns + rows) as f64) + (columns as f64) * (rows as f64);
-  return (positions as f64) * (floats * 4 + 3 * STAGGER) + bytesForThreads(threadBytes()) + 64;
+  const transforms = (positions as f64) * ((maxTiles as f64) * ((columns + rows) as f64) * 4 + 2 * STAGGER);
+  const products = productBytes(g, columns), each = threadBytes();
+  const others = isBlocked(g) ? bytesForThreads(each + products) : products + bytesForThreads(each);
+  return transforms + others + 64;
 }
 
 /** Bytes for each thread: the inputs of four channels, and the offsets of tiles. */
@@ -49,11 +65,12 @@ export function winogradBackwardWeight(
   const k = g.kh, planes = g.groupInC, phases = g.strideH * g.strideH, c = planes * phases;
   const m = g.groupOutC, rows = packedRows(m), columns = packedColumns(c);
   plan(g, columns + rows, BOX_FLOATS);
-  const products = (scratch + 63) & ~63;
-  const stepC = positionStep(rows, columns), v = products + (positions as usize) * stepC;
-  const e = v + (positions as usize) * positionStep(columns, maxTiles);
-  const shared = e + (positions as usize) * positionStep(rows, maxTiles);
-  const offsets = threadScratch(shared, threadBytes());
+  const blocked = isBlocked(g), products = productBytes(g, columns), each = threadBytes();
+  const v = (scratch + 63) & ~63, e = v + (positions as usize) * positionStep(columns, maxTiles);
+  const behind = e + (positions as usize) * positionStep(rows, maxTiles);
+  const own = blocked ? threadScratch(behind, products + each) : threadScratch(behind + (products as usize), each);
+  const c0 = blocked ? own : behind, stepC = positionStep(blocked ? TALL : rows, columns);
+  const offsets = blocked ? own + (products as usize) : own;
   const targets = offsets + ((maxTiles + 4) << 2), inputs = targets + ((maxTiles + 4) << 2);
   const planeX = g.h * g.w, planeY = g.oh * g.ow, groups = g.groups;
   const product = threadProduct();
@@ -95,14 +112,28 @@ export function winogradBackwardWeight(
       product.bPanel = (NR * tiles) << 2;
       product.bRow = ROW;
       product.flags = box == 0 ? FIRST : 0;
-      multiplyPositions(products, e, v, rows, product);
+      if (!blocked) multiplyPositions(c0, e, v, rows, product);
     }
 
-    for (let o = claim(m); o >= 0; o = claim(m)) {
-      const to = dw + (((group * m + o) * planes * k * k) << 2);
-      addWeightGradient(to, products + ((o * columns) << 2), stepC, g);
+    const outputs = blocked ? TALL : 1, items = ceilDiv(m, outputs);
+    for (let item = claim(items); item >= 0; item = claim(items)) {
+      const first = item * outputs, count = min(outputs, m - first);
+      let from = c0;
+      if (blocked) {
+        product.m = packedRows(count);
+        const stepV = positionStep(columns, tiles), stepE = positionStep(rows, tiles);
+        let a = e + ((first * tiles) << 2);
+        for (let p = 0, b = v, to = c0; p < positions; p++, a += stepE, b += stepV, to += stepC) {
+          gemmPanels(to, a, b, product);
+        }
+      } else {
+        from += (first * columns) << 2;
+      }
+      for (let o = 0; o < count; o++, from += columns << 2) {
+        addWeightGradient(dw + (((group * m + first + o) * planes * k * k) << 2), from, stepC, g);
+      }
     }
-    join(m);
+    join(items);
   }
 }
 

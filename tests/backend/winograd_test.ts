@@ -131,13 +131,24 @@ testOnWasm("winograd is correct around the edges of twenty channels", async (bac
   }
 });
 
+testOnWasm("gradients of many outputs are correct around the edges of twenty", async (backend) => {
+  for (const outC of [79, 80, 81, 83, 239, 240, 241, 243]) { // from 80 outputs on for each thread
+    for (const inC of [2, 9]) {
+      await check(backend, { x: [2, inC, 5, 7], w: [outC, inC, 3, 3], padding: [1, 1, 1, 1] });
+    }
+  }
+  await check(backend, { x: [1, 3, 9, 9], w: [245, 3, 5, 5] });
+  await check(backend, { x: [1, 2, 12, 13], w: [241, 2, 7, 7], stride: 2 });
+  await check(backend, { x: [2, 4, 6, 6], w: [486, 2, 3, 3], groups: 2 });
+});
+
 testOnWasm("winograd works with more tiles than fit into a box", async (backend) => {
-  // 4 MB hold 36 matrices of 693 tiles of 2 channels and 40 outputs, or 32 of 900; in gradients 5825
+  // 4 MB hold 36 matrices of 693 tiles of 2 channels and 40 outputs, or 32 of 900; in gradients 8738
   const padding: Sides = [1, 1, 1, 1];
-  await check(backend, { x: [1, 2, 300, 301], w: [3, 2, 3, 3], padding });
-  await check(backend, { x: [5, 2, 131, 160], w: [3, 2, 3, 3], padding });
-  await check(backend, { x: [1, 1, 5, 23600], w: [2, 1, 3, 3] });
-  await check(backend, { x: [1, 2, 230, 235], w: [3, 2, 5, 5], padding: [2, 2, 2, 2] });
+  await check(backend, { x: [1, 2, 370, 381], w: [3, 2, 3, 3], padding });
+  await check(backend, { x: [5, 2, 159, 180], w: [3, 2, 3, 3], padding });
+  await check(backend, { x: [1, 1, 5, 36000], w: [2, 1, 3, 3] });
+  await check(backend, { x: [1, 2, 285, 287], w: [3, 2, 5, 5], padding: [2, 2, 2, 2] });
   await check(backend, { x: [3, 900, 13, 13], w: [6, 900, 3, 3], padding });
 });
 
