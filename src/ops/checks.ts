@@ -28,7 +28,9 @@ export function checkPerAxis(
     values.findIndex((v) => !Number.isInteger(v) || v < least || v > LIMIT) < 0;
   if (!ok) {
     const kind = least === 1 ? "positive integer" : "non-negative integer";
-    const what = values.some((v) => v > LIMIT) ? `${kind} of at most ${LIMIT}` : kind;
+    const what = values.some((v) => Number.isInteger(v) && v > LIMIT)
+      ? `${kind} of at most ${LIMIT}`
+      : kind;
     const expected = axes === 1 ? `one ${what}` : `one ${what}, or one for each of ${axes} axes`;
     throw new ArgumentError(op, parameter, value, expected);
   }
