@@ -19,12 +19,13 @@ export const updateStored = (page: Page) =>
       !installing && (await caches.keys()).some((name) => name.endsWith("${newVersion}")))`,
   );
 
-/** Waits until a page has only the new version. */
-export const onlyUpdateStored = (page: Page) =>
+/** Waits until a page has only the new version; `visit` visits it again. */
+export const onlyUpdateStored = (page: Page, visit: () => Promise<void>) =>
   until(
     page,
     `caches.keys().then((names) =>
       names.length === 1 && names[0].endsWith("${newVersion}"))`,
+    visit,
   );
 
 /** Opens pages, and collects their problems: errors, and requests to other origins. */
@@ -119,13 +120,19 @@ export class Site implements AsyncDisposable {
 /**
  * Waits until an expression is true in the page, also through a reload. It may be a promise, which
  * Playwright's `waitForFunction` takes for true.
+ *
+ * @param wait Called before each further look.
  */
-export async function until(page: Page, expression: string): Promise<void> {
+export async function until(
+  page: Page,
+  expression: string,
+  wait = () => page.waitForTimeout(50),
+): Promise<void> {
   const end = performance.now() + 60_000;
   // a page that reloads evaluates nothing
   while (!await page.evaluate(expression).catch(() => false)) {
     if (performance.now() > end) throw new Error(`This did not become true: ${expression}`);
-    await page.waitForTimeout(50);
+    await wait();
   }
 }
 

@@ -209,8 +209,11 @@ testWith(await needsChromium(executable), "the pages of `deno task web`", async 
     // Chromium does not let the worker before go while a debugger, which Playwright is, looks at it
     const devtools = await page.context().newCDPSession(page);
     await devtools.send("ServiceWorker.enable");
-    await devtools.send("ServiceWorker.stopAllWorkers");
-    await onlyUpdateStored(page);
+    await onlyUpdateStored(page, async () => {
+      await devtools.send("ServiceWorker.stopAllWorkers");
+      await page.reload();
+      await page.waitForTimeout(1000);
+    });
     await page.context().close();
   });
 
