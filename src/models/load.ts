@@ -160,8 +160,8 @@ export function checkInputSize(model: Classifier, file: WeightsFile): void {
   try {
     model.outputShape(model.inputShape());
   } catch (cause) {
-    const { crop, channels } = model.preprocessing,
-      kind = channels === "gray" ? "grey images" : "images";
+    const { crop, channels } = model.preprocessing;
+    const kind = channels === "gray" ? "grey images" : "images";
     const reason = `is for ${kind} of ${crop}×${crop}, which ${model.type} does not support`;
     throw new FileError(file.name, reason, { cause });
   }
