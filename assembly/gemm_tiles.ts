@@ -2,9 +2,11 @@
 // all sums of which stay in registers; x86 has 16 of four floats. gemm5x8 has five rows and eight columns.
 //
 // Engines that check the bounds of each access, as Deno's does, spend three instructions on a load. So loads
-// are what these kernels save.
+// are what these kernels save: one fetches four floats, and shuffles broadcast them. The last of the four is
+// broadcast by a load of its own. Its last byte is the same, so the engine checks only once; and a shuffle
+// would take the place of a multiply-add, as processors have two units for both.
 
-import { lane0, lane1, lane2, lane3, madd } from "./inline/lanes";
+import { lane0, lane1, lane2, madd } from "./inline/lanes";
 import { storeTransposed } from "./inline/transpose";
 import { PRODUCT, threadMemory } from "./threads";
 
@@ -68,8 +70,8 @@ export function threadProduct(): Product {
 /**
  * One whole tile: C[4×8] (+)= A[4×k] · B[k×8].
  *
- * One load fetches a float of each of A's four rows, and shuffles broadcast them: 3 loads for 8
- * multiply-adds. 8 accumulators just hide the latency of the adders.
+ * One load fetches a float of each of A's four rows: 4 loads for 8 multiply-adds. 8 accumulators just hide
+ * the latency of the adders.
  *
  * @param ldc floats from one row of C to the next
  * @param bRow bytes from one row of B to the next
@@ -90,47 +92,71 @@ export function gemm4x8(
     s = lane2(rows);
     c20 = madd(c20, s, b0);
     c21 = madd(c21, s, b1);
-    s = lane3(rows);
+    s = v128.load32_splat(a, 12);
     c30 = madd(c30, s, b0);
     c31 = madd(c31, s, b1);
   }
   const row = (ldc as usize) << 2;
-  finishRow(c, c00, c01, bias, flags);
-  finishRow(c + row, c10, c11, bias + 4, flags);
-  finishRow(c + 2 * row, c20, c21, bias + 8, flags);
-  finishRow(c + 3 * row, c30, c31, bias + 12, flags);
+  if (flags & FIRST) {
+    const biases = v128.load(bias);
+    let s = lane0(biases);
+    c00 = f32x4.add(c00, s), c01 = f32x4.add(c01, s);
+    s = lane1(biases), c10 = f32x4.add(c10, s), c11 = f32x4.add(c11, s);
+    s = lane2(biases), c20 = f32x4.add(c20, s), c21 = f32x4.add(c21, s);
+    s = v128.load32_splat(bias, 12), c30 = f32x4.add(c30, s), c31 = f32x4.add(c31, s);
+  }
+  if ((flags & (FIRST | RESIDUAL)) != FIRST) {
+    const r0 = flags & FIRST ? c + threadProduct().residual : c, r1 = r0 + row, r2 = r1 + row, r3 = r2 + row;
+    c00 = f32x4.add(c00, v128.load(r0)), c01 = f32x4.add(c01, v128.load(r0, 16));
+    c10 = f32x4.add(c10, v128.load(r1)), c11 = f32x4.add(c11, v128.load(r1, 16));
+    c20 = f32x4.add(c20, v128.load(r2)), c21 = f32x4.add(c21, v128.load(r2, 16));
+    c30 = f32x4.add(c30, v128.load(r3)), c31 = f32x4.add(c31, v128.load(r3, 16));
+  }
+  if (flags & CLAMPS) {
+    const low = least(), high = largest();
+    c00 = clamp4(c00, low, high), c01 = clamp4(c01, low, high);
+    c10 = clamp4(c10, low, high), c11 = clamp4(c11, low, high);
+    c20 = clamp4(c20, low, high), c21 = clamp4(c21, low, high);
+    c30 = clamp4(c30, low, high), c31 = clamp4(c31, low, high);
+  }
+  storeRow(c, c00, c01);
+  storeRow(c + row, c10, c11);
+  storeRow(c + 2 * row, c20, c21);
+  storeRow(c + 3 * row, c30, c31);
 }
 
-/** Four results between the product's bounds. A NaN stays NaN. */
+/** The least result of this thread's product, with CLAMPS, in all lanes. */
+// @ts-ignore: decorator
+@inline
+function least(): v128 {
+  return v128.load32_splat(changetype<usize>(threadProduct()), offsetof<Product>("low"));
+}
+
+/** The largest result. */
+// @ts-ignore: decorator
+@inline
+function largest(): v128 {
+  return v128.load32_splat(changetype<usize>(threadProduct()), offsetof<Product>("high"));
+}
+
+/** Four results between two bounds. A NaN stays NaN. */
+// @ts-ignore: decorator
+@inline
+function clamp4(v: v128, low: v128, high: v128): v128 {
+  return f32x4.pmin(f32x4.pmax(v, low), high);
+}
+
+/** Four results between the product's bounds. */
 // @ts-ignore: decorator
 @inline
 export function clamped4(v: v128): v128 {
-  const product = changetype<usize>(threadProduct());
-  const low = v128.load32_splat(product, offsetof<Product>("low"));
-  return f32x4.pmin(f32x4.pmax(v, low), v128.load32_splat(product, offsetof<Product>("high")));
+  return clamp4(v, least(), largest());
 }
 
-/** Adds the bias or the old values of C to one row of a tile, clamps it, and stores it. */
+/** Stores a row of a tile. */
 // @ts-ignore: decorator
 @inline
-function finishRow(c: usize, v0: v128, v1: v128, bias: usize, flags: i32): void {
-  if (flags & FIRST) {
-    const s = v128.load32_splat(bias);
-    v0 = f32x4.add(v0, s);
-    v1 = f32x4.add(v1, s);
-    if (flags & RESIDUAL) {
-      const residual = c + threadProduct().residual;
-      v0 = f32x4.add(v0, v128.load(residual));
-      v1 = f32x4.add(v1, v128.load(residual, 16));
-    }
-  } else {
-    v0 = f32x4.add(v0, v128.load(c));
-    v1 = f32x4.add(v1, v128.load(c, 16));
-  }
-  if (flags & CLAMPS) {
-    v0 = clamped4(v0);
-    v1 = clamped4(v1);
-  }
+function storeRow(c: usize, v0: v128, v1: v128): void {
   v128.store(c, v0);
   v128.store(c, v1, 16);
 }
@@ -138,10 +164,12 @@ function finishRow(c: usize, v0: v128, v1: v128, bias: usize, flags: i32): void 
 /**
  * A quarter of twenty rows: C[5×8] (+)= A[5×k] · B[k×8]. The rows are those of one panel of A, and one row of
  * the fifth panel; so four calls share out five panels. It takes fewer instructions for each multiply-add than
- * gemm4x8: a load of B serves five rows, and four steps of k share the instructions of the loop.
+ * gemm4x8: a load of B serves five rows, and four steps of k share the start of the loop, where engines look for
+ * interrupts.
  *
  * The loop can end after each of its four steps. Otherwise the compiler would sort the steps by accumulator,
- * and the operands of all four would not fit into the registers.
+ * and the operands of all four would not fit into the registers. Addresses are counted up after each step:
+ * constant offsets would take more instructions, as each has a bound of its own.
  *
  * @param c twenty rows of C
  * @param a five panels, of which the rows are taken
@@ -156,49 +184,82 @@ export function gemm5x8(c: usize, a: usize, b: usize, bias: usize, biasStep: usi
   a += part * product.aPanel;
   let c00 = f32x4.splat(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00;
   let c40 = c00, c41 = c00, s = c00;
-  for (const end = a + ((product.k as usize) << 4);; fifth += 64) {
+  for (const end = b + (product.k as usize) * bRow;;) {
     let b0 = v128.load(b), b1 = v128.load(b, 16), rows = v128.load(a);
     s = lane0(rows), c00 = madd(c00, s, b0), c01 = madd(c01, s, b1);
     s = lane1(rows), c10 = madd(c10, s, b0), c11 = madd(c11, s, b1);
     s = lane2(rows), c20 = madd(c20, s, b0), c21 = madd(c21, s, b1);
-    s = lane3(rows), c30 = madd(c30, s, b0), c31 = madd(c31, s, b1);
+    s = v128.load32_splat(a, 12), c30 = madd(c30, s, b0), c31 = madd(c31, s, b1);
     s = v128.load32_splat(fifth), c40 = madd(c40, s, b0), c41 = madd(c41, s, b1);
     b += bRow;
-    if (a + 16 == end) break;
-    b0 = v128.load(b), b1 = v128.load(b, 16), rows = v128.load(a, 16);
+    a += 16;
+    fifth += 16;
+    if (b == end) break;
+    b0 = v128.load(b), b1 = v128.load(b, 16), rows = v128.load(a);
     s = lane0(rows), c00 = madd(c00, s, b0), c01 = madd(c01, s, b1);
     s = lane1(rows), c10 = madd(c10, s, b0), c11 = madd(c11, s, b1);
     s = lane2(rows), c20 = madd(c20, s, b0), c21 = madd(c21, s, b1);
-    s = lane3(rows), c30 = madd(c30, s, b0), c31 = madd(c31, s, b1);
-    s = v128.load32_splat(fifth, 16), c40 = madd(c40, s, b0), c41 = madd(c41, s, b1);
+    s = v128.load32_splat(a, 12), c30 = madd(c30, s, b0), c31 = madd(c31, s, b1);
+    s = v128.load32_splat(fifth), c40 = madd(c40, s, b0), c41 = madd(c41, s, b1);
     b += bRow;
-    if (a + 32 == end) break;
-    b0 = v128.load(b), b1 = v128.load(b, 16), rows = v128.load(a, 32);
+    a += 16;
+    fifth += 16;
+    if (b == end) break;
+    b0 = v128.load(b), b1 = v128.load(b, 16), rows = v128.load(a);
     s = lane0(rows), c00 = madd(c00, s, b0), c01 = madd(c01, s, b1);
     s = lane1(rows), c10 = madd(c10, s, b0), c11 = madd(c11, s, b1);
     s = lane2(rows), c20 = madd(c20, s, b0), c21 = madd(c21, s, b1);
-    s = lane3(rows), c30 = madd(c30, s, b0), c31 = madd(c31, s, b1);
-    s = v128.load32_splat(fifth, 32), c40 = madd(c40, s, b0), c41 = madd(c41, s, b1);
+    s = v128.load32_splat(a, 12), c30 = madd(c30, s, b0), c31 = madd(c31, s, b1);
+    s = v128.load32_splat(fifth), c40 = madd(c40, s, b0), c41 = madd(c41, s, b1);
     b += bRow;
-    if (a + 48 == end) break;
-    b0 = v128.load(b), b1 = v128.load(b, 16), rows = v128.load(a, 48);
+    a += 16;
+    fifth += 16;
+    if (b == end) break;
+    b0 = v128.load(b), b1 = v128.load(b, 16), rows = v128.load(a);
     s = lane0(rows), c00 = madd(c00, s, b0), c01 = madd(c01, s, b1);
     s = lane1(rows), c10 = madd(c10, s, b0), c11 = madd(c11, s, b1);
     s = lane2(rows), c20 = madd(c20, s, b0), c21 = madd(c21, s, b1);
-    s = lane3(rows), c30 = madd(c30, s, b0), c31 = madd(c31, s, b1);
-    s = v128.load32_splat(fifth, 48), c40 = madd(c40, s, b0), c41 = madd(c41, s, b1);
+    s = v128.load32_splat(a, 12), c30 = madd(c30, s, b0), c31 = madd(c31, s, b1);
+    s = v128.load32_splat(fifth), c40 = madd(c40, s, b0), c41 = madd(c41, s, b1);
     b += bRow;
-    a += 64;
-    if (a == end) break;
+    a += 16;
+    fifth += 16;
+    if (b == end) break;
   }
-  const c4 = c + (16 + part) * row, bias4 = bias + 4 * biasStep + ((part * biasStep) >> 2);
-  c += 4 * part * row;
+  const fifthBias = bias + 4 * biasStep + ((part * biasStep) >> 2);
   bias += part * biasStep;
-  finishRow(c, c00, c01, bias, flags);
-  finishRow(c + row, c10, c11, bias + 4, flags);
-  finishRow(c + 2 * row, c20, c21, bias + 8, flags);
-  finishRow(c + 3 * row, c30, c31, bias + 12, flags);
-  finishRow(c4, c40, c41, bias4, flags);
+  const c4 = c + (16 + part) * row;
+  c += 4 * part * row;
+  if (flags & FIRST) {
+    const biases = v128.load(bias);
+    s = lane0(biases), c00 = f32x4.add(c00, s), c01 = f32x4.add(c01, s);
+    s = lane1(biases), c10 = f32x4.add(c10, s), c11 = f32x4.add(c11, s);
+    s = lane2(biases), c20 = f32x4.add(c20, s), c21 = f32x4.add(c21, s);
+    s = v128.load32_splat(bias, 12), c30 = f32x4.add(c30, s), c31 = f32x4.add(c31, s);
+    s = v128.load32_splat(fifthBias), c40 = f32x4.add(c40, s), c41 = f32x4.add(c41, s);
+  }
+  if ((flags & (FIRST | RESIDUAL)) != FIRST) {
+    const r0 = flags & FIRST ? c + product.residual : c, r1 = r0 + row, r2 = r1 + row, r3 = r2 + row;
+    c00 = f32x4.add(c00, v128.load(r0)), c01 = f32x4.add(c01, v128.load(r0, 16));
+    c10 = f32x4.add(c10, v128.load(r1)), c11 = f32x4.add(c11, v128.load(r1, 16));
+    c20 = f32x4.add(c20, v128.load(r2)), c21 = f32x4.add(c21, v128.load(r2, 16));
+    c30 = f32x4.add(c30, v128.load(r3)), c31 = f32x4.add(c31, v128.load(r3, 16));
+    const r4 = r0 + (c4 - c);
+    c40 = f32x4.add(c40, v128.load(r4)), c41 = f32x4.add(c41, v128.load(r4, 16));
+  }
+  if (flags & CLAMPS) {
+    const low = least(), high = largest();
+    c00 = clamp4(c00, low, high), c01 = clamp4(c01, low, high);
+    c10 = clamp4(c10, low, high), c11 = clamp4(c11, low, high);
+    c20 = clamp4(c20, low, high), c21 = clamp4(c21, low, high);
+    c30 = clamp4(c30, low, high), c31 = clamp4(c31, low, high);
+    c40 = clamp4(c40, low, high), c41 = clamp4(c41, low, high);
+  }
+  storeRow(c, c00, c01);
+  storeRow(c + row, c10, c11);
+  storeRow(c + 2 * row, c20, c21);
+  storeRow(c + 3 * row, c30, c31);
+  storeRow(c4, c40, c41);
 }
 
 /**
@@ -241,7 +302,7 @@ export function gemm8x4(c: usize, ldc: i32, a: usize, panel: usize, b: usize, k:
     s = lane2(columns);
     c20 = madd(c20, s, a0);
     c21 = madd(c21, s, a1);
-    s = lane3(columns);
+    s = v128.load32_splat(b, 12);
     c30 = madd(c30, s, a0);
     c31 = madd(c31, s, a1);
   }
