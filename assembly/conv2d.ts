@@ -8,14 +8,14 @@
 // rows of W; or with some of them, where there are too few blocks for the threads.
 
 import { addColumns, cropImage, fillOffsets, packColumns, packColumnsTransposed, padImage } from "./columns";
-import { CLAMPS, FIRST, gemmBlock, KC, MR, NR, RESIDUAL, ROW, TALL, threadProduct } from "./gemm";
+import { blockDepth, CLAMPS, FIRST, gemmBlock, KC, MR, NR, RESIDUAL, ROW, TALL, threadProduct } from "./gemm";
 import { packA, packB, packedColumns, packedRows, packTransposedA } from "./gemm_pack";
 import { Conv2dGeometry, FilterGeometry, FusedConv2dGeometry } from "./geometry";
 import { HARDSWISH, highest, lowest, NONE, SILU } from "./inline/activate";
 import { hardswishRows, siluRows } from "./silu";
 import { bytesForThreads, ceilDiv, claim, join, threads, threadScratch } from "./threads";
 
-/** Columns packed at a time, such as AlexNet's 27 · 27 pixels in whole panels: with KC rows, 1.1 MB. */
+/** Columns packed at a time, such as AlexNet's 27 · 27 pixels in whole panels: with KC rows, 2.3 MB. */
 const NC: i32 = 736;
 /** Weights that stay in the second-level cache: 256 KB. */
 const CACHED_WEIGHTS: i32 = 1 << 16;
@@ -117,7 +117,7 @@ export function conv2d(
   const items = images * blocks * rowBlocks;
   // where a block can hold the whole depth, this thread's next item uses it again for other rows
   const isWhole = (k as f64) * (packedColumns(blockColumns) as f64) <= (KC * NC) as f64;
-  const direct = isReadDirectly(g);
+  const direct = isReadDirectly(g), deep = blockDepth(k);
   let paddedImage = -1, packedItem = -1;
   for (let item = claim(items); item >= 0; item = claim(items)) {
     const columnItem = item / rowBlocks, row = item % rowBlocks * blockRows;
@@ -137,8 +137,8 @@ export function conv2d(
     const whole = direct ? columns & ~(NR - 1) : 0, packedCount = columns - whole;
     const isPacked = isWhole && columnItem == packedItem;
     packedItem = columnItem;
-    for (let l = 0, b = block; l < k; l += KC) {
-      const depth = min(KC, k - l);
+    for (let l = 0, b = block; l < k; l += deep) {
+      const depth = min(deep, k - l);
       product.k = depth;
       product.flags = (l == 0 ? begins : 0) | (l + depth == k ? ends : 0);
       if (whole > 0) {
@@ -212,7 +212,7 @@ export function conv2dBackwardWeight(
 
   // an item is some columns of dw, over all samples
   const blockColumns = min(NC, packedColumns(ceilDiv(k, threads > 1 ? 2 * threads : 1)));
-  const blocks = ceilDiv(k, blockColumns);
+  const blocks = ceilDiv(k, blockColumns), deep = blockDepth(pixels);
   for (let item = claim(groups * blocks); item >= 0; item = claim(groups * blocks)) {
     const group = item / blocks, j = item % blocks * blockColumns, columns = min(blockColumns, k - j);
     product.n = columns;
@@ -226,8 +226,8 @@ export function conv2dBackwardWeight(
       }
       const images = pad ? padded : first;
       const imageStep = pad ? paddedSize : inC * plane;
-      for (let l = 0; l < pixels; l += KC) {
-        const part = min(KC, pixels - l), depth = part * count;
+      for (let l = 0; l < pixels; l += deep) {
+        const part = min(deep, pixels - l), depth = part * count;
         for (let i = 0; i < count; i++) {
           const from = dy + ((((s + i) * outC + group * m) * pixels + l) << 2);
           packA(a + ((i * part * MR) << 2), (depth * MR) << 2, from, pixels, m, part);
@@ -278,7 +278,7 @@ export function conv2dBackwardInput(
   const padded = threadScratch(scratch, backwardThreadBytes(g));
   const offsets = padded + ((pad ? paddedSize as usize : 0) << 2);
   const b = (offsets + (k << 2) + 15) & ~15;
-  const columns = b + ((m * NC) << 2);
+  const columns = b + ((m * NC) << 2), deep = blockDepth(m);
   fillOffsets(offsets, g);
 
   const product = threadProduct();
@@ -294,15 +294,15 @@ export function conv2dBackwardInput(
       const count = min(NC, pixels - j), ld = packedColumns(count);
       product.n = pointwise ? count : ld;
       product.ldc = pointwise ? pixels : ld;
-      for (let l = 0; l < m; l += KC) {
+      for (let l = 0; l < m; l += deep) {
         const from = dy + (((s * m + l) * pixels + j) << 2);
-        packB(b + ((l * ld) << 2), from, pixels, min(KC, m - l), count);
+        packB(b + ((l * ld) << 2), from, pixels, min(deep, m - l), count);
       }
       for (let r = 0; r < k; r += RC) {
         const rows = min(RC, k - r), to = pointwise ? sample + ((r * pixels + j) << 2) : columns;
         product.m = rows;
-        for (let l = 0; l < m; l += KC) {
-          const depth = min(KC, m - l);
+        for (let l = 0; l < m; l += deep) {
+          const depth = min(deep, m - l);
           product.k = depth;
           product.bPanel = (depth * NR) << 2;
           product.flags = l == 0 ? FIRST : 0;

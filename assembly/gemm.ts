@@ -7,7 +7,7 @@
 //
 // This file divides C into tiles, and gemm_tiles.ts has a micro-kernel for each: gemm5x8 wherever twenty
 // rows, five panels of A, are left; gemm4x8 for the panels after them, and for all with little depth. A tile
-// at the edge of C is computed elsewhere, and copied. Callers divide k into blocks of KC: then a panel of B
+// at the edge of C is computed elsewhere, and copied. Callers divide k into blocks of at most KC: then a panel of B
 // stays in the first-level cache while rows of A are multiplied by it.
 //
 // A row-major B need not be packed, as far as its panels are whole: the distance from panel to panel, bPanel,
@@ -17,12 +17,17 @@ import {
   clamped4, CLAMPS, FIRST, gemm4x1, gemm4x8, gemm5x8, gemm8x4, KC, MR, NR, Product, RESIDUAL, ROW, TALL,
   TALL_DEPTH, TILE_BYTES, zeroBias,
 } from "./gemm_tiles";
-import { EDGE_TILE, threadMemory } from "./threads";
+import { ceilDiv, EDGE_TILE, threadMemory } from "./threads";
 
 export { CLAMPS, FIRST, KC, MR, NR, Product, RESIDUAL, ROW, TALL, threadProduct } from "./gemm_tiles";
 
-/** Floats of packed A that stay in the second-level cache while all panels of B pass: 192 KB. */
-const A_FLOATS: i32 = 128 * KC;
+/** Floats of packed A that stay in the second-level cache while all panels of B pass: 256 KB. */
+const A_FLOATS: i32 = 1 << 16;
+
+/** The depth of the blocks that callers cut k into: at most KC, and all about the same. */
+export function blockDepth(k: i32): i32 {
+  return ceilDiv(k, ceilDiv(k, KC));
+}
 
 /**
  * C[m×n] (+)= A[m×k] · B[k×n] for one block of k, and any m and n.
@@ -36,7 +41,8 @@ const A_FLOATS: i32 = 128 * KC;
  */
 export function gemmBlock(c: usize, a: usize, b: usize, bias: usize, product: Product): void {
   const m = product.m, n = product.n, k = product.k, row = (product.ldc as usize) << 2;
-  const rows = max(1, A_FLOATS / (k * TALL)) * TALL, panels = max(1, KC / k), columns = panels * NR;
+  const talls = ceilDiv(m, TALL), rows = ceilDiv(talls, ceilDiv(talls, max(1, A_FLOATS / (k * TALL)))) * TALL;
+  const panels = max(1, KC / k), columns = panels * NR;
   for (let i = 0; i < m; i += rows, a += ((rows / MR) as usize) * product.aPanel) {
     const tile = c + (i as usize) * row, start = bias ? bias + (i << 2) : 0;
     for (let j = 0, bp = b; j < n; j += columns, bp += (panels as usize) * product.bPanel) {

@@ -13,8 +13,8 @@ import { PRODUCT, threadMemory } from "./threads";
 /** Rows of a panel of A, and columns of a panel of B. */
 export const MR: i32 = 4;
 export const NR: i32 = 8;
-/** The most depth of a block. A panel of B takes 12 KB then, a good third of 32 KB, the first-level cache. */
-export const KC: i32 = 384;
+/** The most depth of a block. A panel of B takes 24 KB then, most of 32 KB, the first-level cache. */
+export const KC: i32 = 768;
 
 /** Bytes of a row of a panel of B. */
 export const ROW: usize = 8 * 4;
