@@ -7,12 +7,20 @@
 import { type Backend, type Shape, Tensor, type Values } from "../tensor.ts";
 import type { Kernels } from "./kernels.ts";
 
+/** A call of a kernel, with its arguments. */
+export type KernelCall = () => void;
+
 /** A backend with its kernels. Every backend that `createBackend()` makes is one. */
 export interface ComputeBackend extends Backend {
   /** One function for each operation and each gradient. */
   readonly kernels: Kernels;
   /** Returns a view of a tensor from an element on. Missing if tensors must begin where memory begins. */
   part?(tensor: Tensor, offset: number, shape: Shape): Tensor;
+  /**
+   * Runs `compute`, and returns the kernels that it calls. Returns undefined if it also creates, fills or
+   * overwrites tensors, which calling the kernels again would not do. Missing if that saves little.
+   */
+  record?(compute: () => void): readonly KernelCall[] | undefined;
 }
 
 /** The kernels of a backend, or of the backend that a tensor lies on. */

@@ -26,6 +26,8 @@ export interface ArrayType<V> {
 export abstract class TensorMemory<S extends TensorStorage> {
   /** The backend that the tensors belong to. */
   protected readonly owner: Backend;
+  /** Grows when a tensor is created, filled or overwritten, other than by a kernel. */
+  changes = 0;
   #disposed = false;
 
   /** @param owner The backend that the tensors belong to. */
@@ -70,6 +72,7 @@ export abstract class TensorMemory<S extends TensorStorage> {
   emptyOf<V extends Values>(type: ArrayType<V>, shape: Shape): Tensor<V> {
     this.assertAlive();
     checkShape("tensor", shape);
+    this.changes++;
     const storage = this.allocate(elements(shape) * type.BYTES_PER_ELEMENT);
     return new Tensor(this.owner, shape, storage, type);
   }
@@ -88,7 +91,7 @@ export abstract class TensorMemory<S extends TensorStorage> {
       throw new ArgumentError("write", "the range", range, takes);
     }
     this.store(tensor, values, offset);
-    tensor.storage.version++;
+    this.wasChanged(tensor);
   }
 
   /** See {@linkcode Backend.read}. */
@@ -115,6 +118,12 @@ export abstract class TensorMemory<S extends TensorStorage> {
   assertAlive(): void {
     if (!this.#disposed) return;
     throw new PembrokeError(`${this.owner.name}: the backend was disposed before`);
+  }
+
+  /** Notes that a tensor was filled or overwritten. */
+  protected wasChanged({ storage }: Tensor): void {
+    storage.version++;
+    this.changes++;
   }
 
   /** Throws unless the tensor is a live one of this memory. */

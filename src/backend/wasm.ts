@@ -8,6 +8,7 @@ import { PembrokeError } from "../errors.ts";
 import type { Shape, Tensor } from "../tensor.ts";
 import { type Build, type Exports, instantiate, threadedBuilds } from "./wasm/binary.ts";
 import type { Allocator } from "./wasm/allocator.ts";
+import type { KernelCall } from "./interface.ts";
 import type { Kernels } from "./kernels.ts";
 import { MemoryBackend } from "./memory_backend.ts";
 import { depthwiseKernels } from "./wasm/depthwise.ts";
@@ -26,7 +27,7 @@ export class WasmBackend extends MemoryBackend<WasmMemory> {
   readonly device = "wasm";
   readonly name: string;
   readonly threads: number;
-  readonly kernels: Kernels;
+  kernels: Kernels;
   protected readonly memory: WasmMemory;
   readonly #pool: ThreadPool | undefined;
 
@@ -83,10 +84,36 @@ export class WasmBackend extends MemoryBackend<WasmMemory> {
     return this.memory.part(tensor, offset, shape);
   }
 
+  /** See {@linkcode ComputeBackend.record}. */
+  record(compute: () => void): readonly KernelCall[] | undefined {
+    const { kernels, memory } = this, { changes } = memory, calls: KernelCall[] = [];
+    this.kernels = recording(kernels, calls);
+    try {
+      compute();
+    } finally {
+      this.kernels = kernels;
+    }
+    return memory.changes === changes ? calls : undefined;
+  }
+
   override dispose(): void {
     super.dispose();
     this.#pool?.dispose();
   }
+}
+
+/** The same kernels, whose calls are also added to a list. */
+function recording(kernels: Kernels, calls: KernelCall[]): Kernels {
+  return new Proxy(kernels, {
+    get(target, name) {
+      const kernel = Reflect.get(target, name);
+      if (typeof kernel !== "function") return kernel;
+      return (...args: unknown[]) => {
+        calls.push(() => kernel(...args));
+        return kernel(...args);
+      };
+    },
+  });
 }
 
 /** The fastest build for several threads. Undefined if its module is missing beside a bundle. */

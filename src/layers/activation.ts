@@ -8,7 +8,7 @@ import type { Activation } from "../backend/geometry.ts";
 import { activate, activateBackward, activations, savesOutput } from "../ops/activation_kinds.ts";
 import { checkAnyShape } from "../ops/checks.ts";
 import type { Shape, Tensor } from "../tensor.ts";
-import { checkNotInPlace } from "./forward.ts";
+import { checkNotInPlace, type Repeatable } from "./forward.ts";
 import { checkForward, type ForwardOptions, Layer } from "./layer.ts";
 
 /**
@@ -16,7 +16,7 @@ import { checkForward, type ForwardOptions, Layer } from "./layer.ts";
  *
  * @internal
  */
-export abstract class ElementwiseActivation extends Layer {
+export abstract class ElementwiseActivation extends Layer implements Repeatable {
   /** The forward pass may overwrite its input. In training mode only some can; see `forward`. */
   override readonly inPlace = true;
   readonly #activation: Activation;
@@ -31,6 +31,11 @@ export abstract class ElementwiseActivation extends Layer {
   override outputShape(input: Shape): Shape {
     checkAnyShape(this.type, input);
     return input;
+  }
+
+  /** See {@linkcode Repeatable}. */
+  get kernelVersion(): number | undefined {
+    return this.forward === ElementwiseActivation.prototype.forward ? 0 : undefined;
   }
 
   /**

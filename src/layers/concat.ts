@@ -15,7 +15,7 @@ import {
   sliceShape,
 } from "../ops/concat.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
-import { checkForwardOptions } from "./forward.ts";
+import { checkForwardOptions, type Repeatable } from "./forward.ts";
 import { checkForward, type ForwardOptions, Layer } from "./layer.ts";
 import { MergeLayer } from "./merge_layer.ts";
 
@@ -35,7 +35,7 @@ function checkDim(type: string, dim: number): number {
  * console.log(new Concat(1).outputShape([[1, 64, 28, 28], [1, 32, 28, 28]])); // [1, 96, 28, 28]
  * ```
  */
-export class Concat extends MergeLayer {
+export class Concat extends MergeLayer implements Repeatable {
   /** The name of the layer. */
   override readonly type = "Concat";
   /** The shapes of the inputs of the last forward pass. */
@@ -67,6 +67,11 @@ export class Concat extends MergeLayer {
     if (elements(shape.slice(0, axis)) > 1) return undefined;
     let end = 0;
     return inputs.map((input) => (end += elements(input)) - elements(input));
+  }
+
+  /** See {@linkcode Repeatable}. */
+  get kernelVersion(): number | undefined {
+    return this.forwardFrom === Concat.prototype.forwardFrom ? 0 : undefined;
   }
 
   /** See {@linkcode Layer.forwardFrom}. */

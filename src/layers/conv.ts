@@ -32,6 +32,7 @@ import {
   checkTrainingForward,
   type FoldableNorm,
   type ForwardOptions,
+  type Repeatable,
 } from "./forward.ts";
 import { Layer } from "./layer.ts";
 import { BatchNorm } from "./norm.ts";
@@ -53,7 +54,7 @@ const minWinogradChannels = 12;
  *
  * @internal
  */
-export abstract class Conv extends Layer {
+export abstract class Conv extends Layer implements Repeatable {
   /** See {@linkcode Layer.fusesActivation}. */
   override readonly fusesActivation = true;
   /** See {@linkcode Layer.fusesResidual}. */
@@ -75,6 +76,8 @@ export abstract class Conv extends Layer {
   readonly #weight: ConvWeight;
   readonly #prepared = new ConvWeights();
   #inputRange: InputRange | null = null;
+  /** How often {@linkcode Conv.inputRange} was set. */
+  #ranges = 0;
   #algorithm: ConvAlgorithm | undefined;
   /** The geometry of the last forward pass. */
   #last: { readonly input: Shape; readonly convolution: Convolution } | undefined;
@@ -121,6 +124,12 @@ export abstract class Conv extends Layer {
     return elements(this.outputShape(input)) * elements(this.weightShape.slice(1));
   }
 
+  /** See {@linkcode Repeatable}. */
+  get kernelVersion(): number | undefined {
+    const isOwn = this.forward === Conv.prototype.forward;
+    return isOwn ? this.#prepared.changes + this.#ranges : undefined;
+  }
+
   /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
     checkForward(this.type, x, options, ["activation", "residual", "norm"]);
@@ -161,6 +170,7 @@ export abstract class Conv extends Layer {
     range ??= null;
     if (range !== null) checkInputRange(this.type, range);
     this.#inputRange = range;
+    this.#ranges++;
   }
 
   /**

@@ -42,6 +42,8 @@ interface Origin extends Preparation {
 
 /** Packs and folds weights once, and again after a tensor that they come from has changed. */
 export class ConvWeights {
+  /** How often operands were freed, because others were needed or none. */
+  changes = 0;
   #prepared: Prepared | undefined;
   #origin: Origin | undefined;
 
@@ -67,6 +69,7 @@ export class ConvWeights {
   dispose(): void {
     for (const owned of this.#prepared?.owned ?? []) owned[Symbol.dispose]();
     this.#prepared = this.#origin = undefined;
+    this.changes++;
   }
 }
 

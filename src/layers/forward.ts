@@ -45,6 +45,19 @@ export interface ForwardOptions {
   readonly norm?: FoldableNorm;
 }
 
+/**
+ * A layer whose forward pass in evaluation mode calls the same kernels each time.
+ *
+ * @internal
+ */
+export interface Repeatable {
+  /**
+   * Changes when the same tensors would take other calls of kernels, and no parameter has changed.
+   * Undefined where calls may differ each time, as in a class that overrides the forward pass.
+   */
+  readonly kernelVersion: number | undefined;
+}
+
 /** What a layer can compute in addition. */
 const fusedNames = ["activation", "residual", "norm"] as const;
 type Fused = typeof fusedNames[number];

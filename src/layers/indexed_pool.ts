@@ -6,6 +6,7 @@
 
 import { maxPoolBackward, type MaxPoolResult } from "../ops/pool_nd.ts";
 import type { Tensor } from "../tensor.ts";
+import type { Repeatable } from "./forward.ts";
 import { checkForward, type ForwardOptions, Layer } from "./layer.ts";
 
 /**
@@ -13,8 +14,13 @@ import { checkForward, type ForwardOptions, Layer } from "./layer.ts";
  *
  * @internal
  */
-export abstract class IndexedPool extends Layer {
+export abstract class IndexedPool extends Layer implements Repeatable {
   #indices: Tensor<Int32Array> | undefined;
+
+  /** See {@linkcode Repeatable}. */
+  get kernelVersion(): number | undefined {
+    return this.forward === IndexedPool.prototype.forward ? 0 : undefined;
+  }
 
   /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, options: ForwardOptions = {}): Tensor {

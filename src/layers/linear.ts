@@ -10,14 +10,19 @@ import { checkAnyShape, checkBoolean, checkInteger, checkOptions } from "../ops/
 import { biasBackward } from "../ops/conv_backward.ts";
 import { linear, linearBackwardInput, linearBackwardWeight } from "../ops/linear.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
-import { checkForward, checkTrainingForward, type ForwardOptions } from "./forward.ts";
+import {
+  checkForward,
+  checkTrainingForward,
+  type ForwardOptions,
+  type Repeatable,
+} from "./forward.ts";
 import { Layer } from "./layer.ts";
 import { type Parameter, uniform, uniformParameter } from "./parameter.ts";
 import { LinearWeight } from "./rounded_weight.ts";
 import type { BiasOptions, PrecisionOptions } from "./precision.ts";
 
 /** A fully connected layer, `torch.nn.Linear`: […, inFeatures] → […, outFeatures]. */
-export class Linear extends Layer {
+export class Linear extends Layer implements Repeatable {
   /** See {@linkcode Layer.fusesActivation}. */
   override readonly fusesActivation = true;
   /** The name in `torch.nn`. */
@@ -61,6 +66,11 @@ export class Linear extends Layer {
       throw new ArgumentError("Linear", "the shape of x", input, `[…, ${this.inFeatures}]`);
     }
     return [...input.slice(0, -1), this.outFeatures];
+  }
+
+  /** See {@linkcode Repeatable}. */
+  get kernelVersion(): number | undefined {
+    return this.forward === Linear.prototype.forward ? 0 : undefined;
   }
 
   /** See {@linkcode Layer.forward}. */

@@ -9,7 +9,7 @@ import { add, addBackward, mul, mulBackward } from "../ops/arithmetic.ts";
 import { broadcastGeometry } from "../ops/broadcast.ts";
 import { checkAnyShape, checkTensor, produce } from "../ops/checks.ts";
 import { elements, sameShape, type Shape, type Tensor } from "../tensor.ts";
-import { checkNotInPlace } from "./forward.ts";
+import { checkNotInPlace, type Repeatable } from "./forward.ts";
 import { checkForward, type ForwardOptions } from "./layer.ts";
 import { MergeLayer } from "./merge_layer.ts";
 
@@ -19,7 +19,7 @@ import { MergeLayer } from "./merge_layer.ts";
  *
  * @internal
  */
-export abstract class ElementwiseMerge extends MergeLayer {
+export abstract class ElementwiseMerge extends MergeLayer implements Repeatable {
   /** The forward pass may overwrite its first input, if that has the shape of the output. */
   override readonly inPlace = true;
 
@@ -30,6 +30,11 @@ export abstract class ElementwiseMerge extends MergeLayer {
     const largest = inputs.reduce((a, b) => isLarger(b, a) ? b : a);
     for (const shape of inputs) broadcastGeometry(this.type, "an input", largest, shape);
     return largest;
+  }
+
+  /** See {@linkcode Repeatable}. */
+  get kernelVersion(): number | undefined {
+    return this.forwardFrom === ElementwiseMerge.prototype.forwardFrom ? 0 : undefined;
   }
 
   /** See {@linkcode MergeLayer.forward}. */

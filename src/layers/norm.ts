@@ -30,12 +30,13 @@ import {
   checkNotInPlace,
   checkTrainingForward,
   type ForwardOptions,
+  type Repeatable,
 } from "./forward.ts";
 import { Layer } from "./layer.ts";
 import { constantParameter, type Parameter } from "./parameter.ts";
 
 /** Normalisation over neighbouring channels, `torch.nn.LocalResponseNorm`, of [N, C, …]. */
-export class LocalResponseNorm extends Layer {
+export class LocalResponseNorm extends Layer implements Repeatable {
   /** The name in `torch.nn`. */
   override readonly type = "LocalResponseNorm";
 
@@ -60,6 +61,11 @@ export class LocalResponseNorm extends Layer {
   override outputShape(input: Shape): Shape {
     checkAnyShape(this.type, input, 3);
     return input;
+  }
+
+  /** See {@linkcode Repeatable}. */
+  get kernelVersion(): number | undefined {
+    return this.forward === LocalResponseNorm.prototype.forward ? 0 : undefined;
   }
 
   /** See {@linkcode Layer.forward}. */
@@ -96,7 +102,7 @@ export interface BatchNormOptions {
  *
  * @internal
  */
-export abstract class BatchNorm extends Layer {
+export abstract class BatchNorm extends Layer implements Repeatable {
   /** See {@linkcode Layer.fusesActivation}. */
   override readonly fusesActivation = true;
   /** The forward pass may overwrite its input, unless it uses the statistics of the batch. */
@@ -156,6 +162,11 @@ export abstract class BatchNorm extends Layer {
       throw new ArgumentError(this.type, "the shape of x", input, expected);
     }
     return input;
+  }
+
+  /** See {@linkcode Repeatable}. */
+  get kernelVersion(): number | undefined {
+    return this.forward === BatchNorm.prototype.forward ? 0 : undefined;
   }
 
   /**

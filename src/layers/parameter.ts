@@ -8,7 +8,7 @@ import type { Backend } from "../backend/mod.ts";
 import { PembrokeError } from "../errors.ts";
 import { checkBackend, disposeOnError } from "../ops/checks.ts";
 import type { RandomGenerator } from "../random.ts";
-import { elements, type Shape, type Tensor } from "../tensor.ts";
+import { elements, type Shape, type Tensor, type TensorStorage } from "../tensor.ts";
 
 /** Floats initialised at a time, to avoid a second copy of a large parameter. */
 const CHUNK = 1 << 18;
@@ -44,6 +44,11 @@ export class Parameter {
   /** The backend that holds the values. Undefined without values. */
   get backend(): Backend | undefined {
     return this.tensor?.backend;
+  }
+
+  /** The memory of the values. Undefined without values. */
+  get storage(): TensorStorage | undefined {
+    return this.tensor?.storage;
   }
 
   /**

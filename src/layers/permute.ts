@@ -17,13 +17,14 @@ import {
   shuffle,
 } from "../ops/permute.ts";
 import type { Shape, Tensor } from "../tensor.ts";
+import type { Repeatable } from "./forward.ts";
 import { checkForward, type ForwardOptions, Layer } from "./layer.ts";
 
 /**
  * Interleaves groups of channels, `torch.nn.ChannelShuffle`, of [N, C, …] (Zhang et al. 2017,
  * "ShuffleNet").
  */
-export class ChannelShuffle extends Layer {
+export class ChannelShuffle extends Layer implements Repeatable {
   /** The name in `torch.nn`. */
   override readonly type = "ChannelShuffle";
   /** That of the last forward pass. A graph passes the same shape object in every pass. */
@@ -44,6 +45,11 @@ export class ChannelShuffle extends Layer {
   override outputShape(input: Shape): Shape {
     checkGroups(this.type, input, this.groups);
     return input;
+  }
+
+  /** See {@linkcode Repeatable}. */
+  get kernelVersion(): number | undefined {
+    return this.forward === ChannelShuffle.prototype.forward ? 0 : undefined;
   }
 
   /** See {@linkcode Layer.forward}. */

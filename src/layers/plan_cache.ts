@@ -5,28 +5,30 @@
  * @module
  */
 
-import { canSplit, partOf } from "../backend/interface.ts";
+import { canSplit, type ComputeBackend, partOf } from "../backend/interface.ts";
 import { PembrokeError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
 import type { ForwardOptions } from "./forward.ts";
 import type { LeafNode } from "./graph_nodes.ts";
 import type { Layer } from "./layer.ts";
+import type { PlannedStep } from "./places.ts";
 import { createPlan, type Plan } from "./plan.ts";
+import { RecordedStep } from "./recorded_step.ts";
 
 /** Blocks of memory on a backend. */
 class Arena implements Disposable {
+  /** Grows when blocks are freed: tensors in them must not be used any more. */
+  generation = 0;
   #blocks: Tensor[] = [];
 
   constructor(readonly backend: Tensor["backend"]) {}
 
-  /**
-   * Returns blocks of at least these sizes. Blocks that are too small are replaced, and their
-   * tensors must not be used any more.
-   */
+  /** Returns blocks of at least these sizes. Blocks that are too small are replaced. */
   reserve(sizes: readonly number[]): readonly Tensor[] {
     try {
       for (const [i, size] of sizes.entries()) {
         if (i < this.#blocks.length && this.#blocks[i].size >= size) continue;
+        this.generation++;
         this.#blocks[i]?.dispose();
         this.#blocks[i] = this.backend.empty([size]);
       }
@@ -39,6 +41,7 @@ class Arena implements Disposable {
 
   /** Frees the memory of all blocks. */
   [Symbol.dispose](): void {
+    this.generation++;
     for (const block of this.#blocks) block.dispose();
     this.#blocks = [];
   }
@@ -48,6 +51,10 @@ class Arena implements Disposable {
 export interface BoundPlan extends Plan {
   /** By value. Undefined for outputs that the caller takes, and for views of them or of the input. */
   readonly tensors: readonly (Tensor | undefined)[];
+  /** By step. Undefined for steps that were not recorded, or that read the input or write an output. */
+  readonly recorded: (RecordedStep | undefined)[];
+  /** That of the arena when the tensors were placed. */
+  readonly generation: number;
 }
 
 /** A plan, and its tensors as long as their blocks exist. */
@@ -72,7 +79,7 @@ export class PlanCache implements Disposable {
     if (this.#arena?.backend !== x.backend) this[Symbol.dispose]();
     const arena = this.#arena ??= new Arena(x.backend);
     let training = ""; // layers that the caller put into that mode, such as a dropout
-    for (const [i, { layer }] of nodes.entries()) if (layer.training) training += `${i},`;
+    for (let i = 0; i < nodes.length; i++) if (nodes[i].layer.training) training += `${i},`;
     const key = `${x.shape.join()}:${[...outputs].join()}:${training}`;
     const create = () => createPlan(nodes, x.shape, outputs, canSplit(x.backend));
     const entry = this.#entries.get(key) ?? { plan: create() };
@@ -82,9 +89,8 @@ export class PlanCache implements Disposable {
       this.#entries.delete(oldest);
     }
     this.#entries.set(key, entry); // the last one used
-    return entry.bound && isAlive(entry.bound)
-      ? entry.bound
-      : entry.bound = bind(entry.plan, arena);
+    if (entry.bound?.generation !== arena.generation) entry.bound = bind(entry.plan, arena);
+    return entry.bound;
   }
 
   /** Forgets all plans, and frees their memory. */
@@ -102,12 +108,7 @@ function bind(plan: Plan, arena: Arena): BoundPlan {
     const place = plan.blocks.get(output);
     if (place) tensors[output] = partOf(blocks[place.block], place.offset, shape);
   }
-  return { ...plan, tensors };
-}
-
-/** Whether no block of a plan was replaced by a larger one. */
-function isAlive({ tensors }: BoundPlan): boolean {
-  return tensors.every((tensor) => !tensor?.storage.freed);
+  return { ...plan, tensors, recorded: [], generation: arena.generation };
 }
 
 /**
@@ -131,23 +132,42 @@ export function run(
   x: Tensor,
   results: ReadonlyMap<number, Tensor>,
 ): readonly Tensor[] {
-  const values: Tensor[] = [];
-  const valueOf = (index: number) => index < 0 ? x : values[index];
-  for (const step of plan.steps) {
-    const { layer, inputs, output, shape, activation, norm, residual, viewOffset } = step;
-    const out = results.get(output)?.view(shape) ?? plan.tensors[output];
-    if (viewOffset !== undefined) {
-      values[output] = out ?? partOf(valueOf(inputs[0]), viewOffset, shape);
+  const { steps, tensors, recorded } = plan, values: Tensor[] = [];
+  const backend = x.backend as ComputeBackend;
+  for (let i = 0; i < steps.length; i++) { // not entries(): passes of small networks take so little time
+    const step = steps[i], { output } = step;
+    if (recorded[i]?.repeat()) {
+      values[output] = tensors[output]!;
       continue;
     }
-    values[output] = runLayer(layer, inputs.map(valueOf), {
-      out,
-      ...(activation && { activation }),
-      ...(norm && { norm }),
-      ...(residual !== undefined && { residual: valueOf(residual) }),
-    });
+    const out = results.get(output)?.view(step.shape) ?? tensors[output];
+    const compute = () => {
+      values[output] = runStep(step, out, (value) => value < 0 ? x : values[value]);
+    };
+    if (isInside(plan, step)) recorded[i] = RecordedStep.record(backend, step, compute);
+    else compute();
   }
   return values;
+}
+
+/** Computes a step, in `out` if there is one. */
+function runStep(
+  { layer, inputs, shape, activation, norm, residual, viewOffset }: PlannedStep,
+  out: Tensor | undefined,
+  valueOf: (value: number) => Tensor,
+): Tensor {
+  if (viewOffset !== undefined) return out ?? partOf(valueOf(inputs[0]), viewOffset, shape);
+  return runLayer(layer, inputs.map(valueOf), {
+    out,
+    ...(activation && { activation }),
+    ...(norm && { norm }),
+    ...(residual !== undefined && { residual: valueOf(residual) }),
+  });
+}
+
+/** Whether a step computes with tensors of the plan alone, which are the same in each pass. */
+function isInside({ tensors }: BoundPlan, { inputs, residual, output }: PlannedStep): boolean {
+  return [...inputs, residual ?? output, output].every((value) => tensors[value] !== undefined);
 }
 
 /** Computes the outputs of some nodes. The first one of views of the same memory owns it. */

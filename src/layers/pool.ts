@@ -26,6 +26,7 @@ import {
   type PoolOptions,
 } from "../ops/pool_geometry.ts";
 import type { Shape, Tensor } from "../tensor.ts";
+import type { Repeatable } from "./forward.ts";
 import { IndexedPool } from "./indexed_pool.ts";
 import { checkForward, type ForwardOptions, Layer } from "./layer.ts";
 
@@ -134,7 +135,7 @@ export class MaxPool1d extends MaxPool {
  *
  * @internal
  */
-abstract class AvgPool extends Layer {
+abstract class AvgPool extends Layer implements Repeatable {
   readonly #axes: 1 | 2;
   /** The options of the operation, with the size of the window. */
   readonly options: PoolOptions & AverageOptions;
@@ -148,6 +149,11 @@ abstract class AvgPool extends Layer {
   /** See {@linkcode Layer.outputShape}. */
   override outputShape(input: Shape): Shape {
     return poolGeometry(this.type, this.#axes, input, this.options).output;
+  }
+
+  /** See {@linkcode Repeatable}. */
+  get kernelVersion(): number | undefined {
+    return this.forward === AvgPool.prototype.forward ? 0 : undefined;
   }
 
   /** See {@linkcode Layer.forward}. */
@@ -206,7 +212,7 @@ export class AvgPool1d extends AvgPool {
  *
  * @internal
  */
-abstract class AdaptiveAvgPool extends Layer {
+abstract class AdaptiveAvgPool extends Layer implements Repeatable {
   readonly #axes: 1 | 2;
   readonly #size: readonly number[];
 
@@ -220,6 +226,11 @@ abstract class AdaptiveAvgPool extends Layer {
   override outputShape(input: Shape): Shape {
     checkShape(this.type, "x", input, this.#axes === 1 ? "[N, C, L]" : "[N, C, H, W]");
     return [input[0], input[1], ...this.#size];
+  }
+
+  /** See {@linkcode Repeatable}. */
+  get kernelVersion(): number | undefined {
+    return this.forward === AdaptiveAvgPool.prototype.forward ? 0 : undefined;
   }
 
   /** See {@linkcode Layer.forward}. */

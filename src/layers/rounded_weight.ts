@@ -16,7 +16,7 @@ import {
   type QuantizedConv,
   quantizesConv,
 } from "../ops/quantize_conv.ts";
-import { elements, type Shape, type Tensor } from "../tensor.ts";
+import { elements, type Shape, type Tensor, type TensorStorage } from "../tensor.ts";
 import { Parameter } from "./parameter.ts";
 import { type Precision, precisions } from "./precision.ts";
 
@@ -102,6 +102,11 @@ export abstract class RoundedWeight<Q extends Quantized = Quantized> extends Par
   /** See {@linkcode Parameter.backend}. */
   override get backend(): Backend | undefined {
     return (this.#quantized ?? this.#half)?.backend ?? super.backend;
+  }
+
+  /** See {@linkcode Parameter.storage}. Of int8 values that of their scales, which are written with them. */
+  override get storage(): TensorStorage | undefined {
+    return (this.#quantized?.scale ?? this.#half)?.storage ?? super.storage;
   }
 
   /** See {@linkcode Parameter.allocate}. */

@@ -81,7 +81,7 @@ export class WasmMemory extends TensorMemory<WasmStorage> {
     this.assertUsable("fill", tensor);
     checkFloats("fill", tensor, value);
     this.#view(tensor).fill(value);
-    tensor.storage.version++;
+    this.wasChanged(tensor);
   }
 
   /** The address of a tensor that a kernel reads; 0, which no tensor has, for none. */
