@@ -62,79 +62,105 @@ function threadBytes(): f64 {
 export function winogradBackwardWeight(
   dw: usize, dy: usize, x: usize, scratch: usize, g: Conv2dGeometry,
 ): void {
-  const k = g.kh, planes = g.groupInC, phases = g.strideH * g.strideH, c = planes * phases;
-  const m = g.groupOutC, rows = packedRows(m), columns = packedColumns(c);
+  const c = g.groupInC * g.strideH * g.strideH, m = g.groupOutC;
+  const rows = packedRows(m), columns = packedColumns(c), kernels: usize = (m * g.groupInC * g.kh * g.kh) << 2;
   plan(g, columns + rows, BOX_FLOATS);
   const blocked = isBlocked(g), products = productBytes(g, columns), each = threadBytes();
   const v = (scratch + 63) & ~63, e = v + (positions as usize) * positionStep(columns, maxTiles);
   const behind = e + (positions as usize) * positionStep(rows, maxTiles);
   const own = blocked ? threadScratch(behind, products + each) : threadScratch(behind + (products as usize), each);
-  const c0 = blocked ? own : behind, stepC = positionStep(blocked ? TALL : rows, columns);
-  const offsets = blocked ? own + (products as usize) : own;
-  const targets = offsets + ((maxTiles + 4) << 2), inputs = targets + ((maxTiles + 4) << 2);
-  const planeX = g.h * g.w, planeY = g.oh * g.ow, groups = g.groups;
+  const sums = blocked ? own : behind, threadArea = blocked ? own + (products as usize) : own;
   const product = threadProduct();
   product.n = columns;
   product.ldc = columns;
+  product.bRow = ROW;
 
-  for (let group = 0; group < groups; group++) {
+  for (let group = 0; group < g.groups; group++, dw += kernels) {
     for (let box = 0; box < boxes; box++) {
       selectBox(box);
-      const stepV = positionStep(columns, tiles), stepE = positionStep(rows, tiles);
-      fillOffsets(offsets, taps - 1);
-      fillOffsets(targets, 0);
-
-      const inputItems = columns / NR, gradientItems = ceilDiv(rows, 2 * MR);
-      for (let item = claim(inputItems + gradientItems); item >= 0; item = claim(inputItems + gradientItems)) {
-        if (item < inputItems) {
-          for (let i = item * NR; i < min(c, (item + 1) * NR); i += 4) {
-            for (let l = 0; l < 4; l++) {
-              const channel = min(i + l, c - 1);
-              const plane = x + (((group * planes + channel / phases) * planeX) << 2);
-              gatherInput(inputs + ((l * boxInputSize()) << 2), plane, channel % phases, g);
-            }
-            inputChannels(v + ((i / NR * NR * tiles + i % NR) << 2), stepV, inputs, offsets);
-          }
-        } else {
-          for (let o = (item - inputItems) * 2 * MR; o < min(m, (item - inputItems + 1) * 2 * MR); o += MR) {
-            for (let l = 0; l < 4; l++) {
-              const channel = group * m + min(o + l, m - 1);
-              gatherOutput(inputs + ((l * tiles) << 6), dy + ((channel * planeY) << 2), g);
-            }
-            gradientChannels(e + ((o * tiles) << 2), stepE, inputs, targets);
-          }
-        }
-      }
-      join(inputItems + gradientItems);
-
+      transformBox(v, e, x, dy, threadArea, group, g);
       product.k = tiles;
       product.aPanel = (MR * tiles) << 2;
       product.bPanel = (NR * tiles) << 2;
-      product.bRow = ROW;
       product.flags = box == 0 ? FIRST : 0;
-      if (!blocked) multiplyPositions(c0, e, v, rows, product);
+      if (!blocked) multiplyPositions(sums, e, v, rows, product);
     }
-
-    const outputs = blocked ? TALL : 1, items = ceilDiv(m, outputs);
-    for (let item = claim(items); item >= 0; item = claim(items)) {
-      const first = item * outputs, count = min(outputs, m - first);
-      let from = c0;
-      if (blocked) {
-        product.m = packedRows(count);
-        const stepV = positionStep(columns, tiles), stepE = positionStep(rows, tiles);
-        let a = e + ((first * tiles) << 2);
-        for (let p = 0, b = v, to = c0; p < positions; p++, a += stepE, b += stepV, to += stepC) {
-          gemmPanels(to, a, b, product);
-        }
-      } else {
-        from += (first * columns) << 2;
-      }
-      for (let o = 0; o < count; o++, from += columns << 2) {
-        addWeightGradient(dw + (((group * m + first + o) * planes * k * k) << 2), from, stepC, g);
-      }
-    }
-    join(items);
+    if (blocked) multiplyOutputs(dw, sums, e, v, g, product);
+    else addWeightGradients(dw, sums, positionStep(rows, columns), g);
   }
+}
+
+/**
+ * V and E of the current box: the transforms of its inputs and of the gradients of its outputs.
+ * @param threadArea threadBytes of this thread
+ */
+function transformBox(
+  v: usize, e: usize, x: usize, dy: usize, threadArea: usize, group: i32, g: Conv2dGeometry,
+): void {
+  const phases = g.strideH * g.strideH, c = g.groupInC * phases, m = g.groupOutC;
+  const rows = packedRows(m), columns = packedColumns(c);
+  const stepV = positionStep(columns, tiles), stepE = positionStep(rows, tiles);
+  const offsets = threadArea, targets = offsets + ((maxTiles + 4) << 2), inputs = targets + ((maxTiles + 4) << 2);
+  fillOffsets(offsets, taps - 1);
+  fillOffsets(targets, 0);
+
+  const inputItems = columns / NR, items = inputItems + ceilDiv(rows, 2 * MR);
+  for (let item = claim(items); item >= 0; item = claim(items)) {
+    if (item < inputItems) {
+      for (let i = item * NR; i < min(c, (item + 1) * NR); i += 4) {
+        for (let l = 0; l < 4; l++) {
+          const channel = min(i + l, c - 1), plane = group * g.groupInC + channel / phases;
+          const to = inputs + ((l * boxInputSize()) << 2);
+          gatherInput(to, x + ((plane * g.h * g.w) << 2), channel % phases, g);
+        }
+        inputChannels(v + ((i / NR * NR * tiles + i % NR) << 2), stepV, inputs, offsets);
+      }
+      continue;
+    }
+    const first = (item - inputItems) * 2 * MR;
+    for (let o = first; o < min(m, first + 2 * MR); o += MR) {
+      for (let l = 0; l < 4; l++) {
+        const plane = group * m + min(o + l, m - 1);
+        gatherOutput(inputs + ((l * tiles) << 6), dy + ((plane * g.oh * g.ow) << 2), g);
+      }
+      gradientChannels(e + ((o * tiles) << 2), stepE, inputs, targets);
+    }
+  }
+  join(items);
+}
+
+/**
+ * dw += Gᵀ [E · V] G, when one box holds all tiles. A thread computes all positions of a few outputs, and
+ * transforms them back while they are in a cache.
+ * @param products all positions of TALL outputs, of this thread
+ * @param product filled in but for m
+ */
+function multiplyOutputs(
+  dw: usize, products: usize, e: usize, v: usize, g: Conv2dGeometry, product: Product,
+): void {
+  const m = g.groupOutC, columns = product.n, kernels: usize = (g.groupInC * g.kh * g.kh) << 2;
+  const stepV = positionStep(columns, tiles), stepE = positionStep(packedRows(m), tiles);
+  const step = positionStep(TALL, columns), items = ceilDiv(m, TALL);
+  for (let item = claim(items); item >= 0; item = claim(items)) {
+    const first = item * TALL, count = min(TALL, m - first);
+    product.m = packedRows(count);
+    let a = e + ((first * tiles) << 2), b = v, to = products;
+    for (let p = 0; p < positions; p++, a += stepE, b += stepV, to += step) gemmPanels(to, a, b, product);
+    for (let o = 0; o < count; o++) {
+      addWeightGradient(dw + ((first + o) as usize) * kernels, products + ((o * columns) << 2), step, g);
+    }
+  }
+  join(items);
+}
+
+/** dw += Gᵀ M G for all output channels. */
+function addWeightGradients(dw: usize, products: usize, step: usize, g: Conv2dGeometry): void {
+  const m = g.groupOutC, columns = packedColumns(g.groupInC * g.strideH * g.strideH);
+  const kernels: usize = (g.groupInC * g.kh * g.kh) << 2;
+  for (let o = claim(m); o >= 0; o = claim(m)) {
+    addWeightGradient(dw + (o as usize) * kernels, products + ((o * columns) << 2), step, g);
+  }
+  join(m);
 }
 
 /**
