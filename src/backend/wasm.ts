@@ -27,6 +27,7 @@ export class WasmBackend extends MemoryBackend<WasmMemory> {
   readonly device = "wasm";
   readonly name: string;
   readonly threads: number;
+  /** Others while {@linkcode WasmBackend.record} runs. */
   kernels: Kernels;
   protected readonly memory: WasmMemory;
   readonly #pool: ThreadPool | undefined;
