@@ -13,7 +13,7 @@ import { checkOutput } from "./outputs.ts";
 import { outcomes } from "./pipeline.ts";
 import { Progress } from "./progress.ts";
 import { type Judged, reportJson, reportOf, reportText } from "./report.ts";
-import { complain, note, printIfRead, warn } from "./terminal.ts";
+import { complain, imageFormats, note, printIfRead, warn } from "./terminal.ts";
 
 /** Classifies the photos, prints the report, and returns the exit code. */
 export async function evaluate(options: Options): Promise<number> {
@@ -34,14 +34,21 @@ export async function evaluate(options: Options): Promise<number> {
     warn(`no class of the model matches ${quoted(unmatched)}; skipped ${count} photos`);
   }
   if (photos.length === 0) {
-    if (unmatched.length < found.classes.length) throw new FileError(folder, "has no photos");
+    if (unmatched.length < found.classes.length) {
+      throw new FileError(folder, `has no photos (${imageFormats})`);
+    }
     const names = quoted(model.classes.map(({ label }) => label));
     throw new FileError(folder, `no subfolder is named after a class of the model: ${names}`);
   }
 
   const { judged, failed } = await judge(photos, model, device, quiet);
   if (judged.length === 0) throw new PembrokeError("no photo could be read");
-  if (found.skipped > 0 && !quiet) note(`skipped ${found.skipped} files that are not photos`);
+  if (found.skipped > 0 && !quiet) {
+    const files = found.skipped === 1
+      ? "1 file that is not a photo"
+      : `${found.skipped} files that are not photos`;
+    note(`skipped ${files} (${imageFormats})`);
+  }
   const report = reportOf(judged, model.classes.map(({ label }) => label));
   const { name, weights } = selected;
   if (format === "text") printIfRead(reportText(report));

@@ -7,6 +7,7 @@ import { redactUrl } from "../io/redact.ts";
 import { asFileError, isPermissionError } from "./errors.ts";
 import { type FileEntry, filesIn, filesMatching, isPattern } from "./files.ts";
 import { linesOf } from "./lines.ts";
+import { imageFormats } from "./terminal.ts";
 
 /** An image to classify. */
 export interface Input {
@@ -92,7 +93,7 @@ export async function* expand(
       yield fileInput(entry);
     }
     if (!empty) return;
-    const reason = "no images in this folder (JPEG, PNG, WebP, GIF, BMP)";
+    const reason = `no images in this folder (${imageFormats})`;
     throw new FileError(argument, info ? reason : "no file matches");
   } catch (error) {
     yield fileInput({ path: redactUrl(argument), error });

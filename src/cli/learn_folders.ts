@@ -5,7 +5,7 @@ import type { LearnArgs } from "./args_learn.ts";
 import { classFolders, type LabelledPhoto, quoted } from "./class_folders.ts";
 import { UsageError } from "./errors.ts";
 import type { LearnedPhoto } from "./photo_features.ts";
-import { note, warn } from "./terminal.ts";
+import { imageFormats, note, warn } from "./terminal.ts";
 
 /** Photos with their features. */
 export interface PhotosToLearn {
@@ -18,14 +18,18 @@ export interface PhotosToLearn {
 export async function foldersToLearn(
   { folder, val, folds, quiet }: LearnArgs,
 ): Promise<{ classes: readonly string[]; photos: readonly LabelledPhoto[] }> {
+  const noteOthers = (place: string, skipped: number) => {
+    const others = skipped === 1 ? "1 file is not a photo" : `${skipped} files are not photos`;
+    if (skipped > 0 && !quiet) note(`${place}: ${others} of a class (${imageFormats}); skipped`);
+  };
   const { classes, photos, skipped } = await classFolders(folder);
   const withPhotos = new Set(photos.map(({ label }) => label));
   checkCount(folder, classes.filter((_, i) => withPhotos.has(i)));
   checkFolds(folds, photos.length);
-  const others = skipped === 1 ? "1 file is not a photo" : `${skipped} files are not photos`;
-  if (skipped > 0 && !quiet) note(`${folder}: ${others} of a class; skipped`);
+  noteOthers(folder, skipped);
   if (val === undefined) return { classes, photos };
   const held = await classFolders(val);
+  noteOthers(val, held.skipped);
   const unknown = held.classes.filter((name) => !classes.includes(name));
   if (unknown.length > 0 && !quiet) {
     warn(`${val}: ${quoted(unknown)} ${unknown.length === 1 ? "is" : "are"} not learned; skipped`);
@@ -71,8 +75,10 @@ export function checkFolds(folds: number | undefined, photos: number): void {
 }
 
 function checkCount(folder: string, [first, ...more]: readonly string[]): void {
-  if (first === undefined) throw new FileError(folder, "has no photos in its subfolders");
+  if (first === undefined) {
+    throw new FileError(folder, `has no photos in its subfolders (${imageFormats})`);
+  }
   if (more.length > 0) return;
-  const only = JSON.stringify(first);
-  throw new FileError(folder, `has photos of one class only, ${only}; there must be two or more`);
+  const only = `has photos (${imageFormats}) of one class only, ${JSON.stringify(first)}`;
+  throw new FileError(folder, `${only}; there must be two or more`);
 }

@@ -56,10 +56,14 @@ export function note(text: string): void {
   tell(dim(printable(text)));
 }
 
+/** The formats of images, in messages. */
+export const imageFormats = "JPEG, PNG, WebP, GIF, BMP";
+
 /** Prints how many files of folders were not read, if there are any. */
 export function noteSkipped(count: number): void {
   if (count > 0) {
-    note(`skipped ${count} file${count === 1 ? "" : "s"} without an image's extension`);
+    const files = `${count} file${count === 1 ? "" : "s"}`;
+    note(`skipped ${files} without the extension of an image (${imageFormats})`);
   }
 }
 

@@ -187,7 +187,7 @@ Deno.test("--jsonl prints a line for each image from any source, in order", asyn
       assertAlmostEquals(sum, 1, 1e-5);
     }
   }
-  const skipped = "skipped 2 files without an image's extension";
+  const skipped = "skipped 2 files without the extension of an image (JPEG, PNG, WebP, GIF, BMP)";
   assertEquals(lines(stderr).slice(1), [...errors, skipped]);
   assertEquals(code, 1);
 });

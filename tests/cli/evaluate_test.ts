@@ -123,7 +123,7 @@ Deno.test("evaluate reports what it cannot measure in one error", async () => {
     await errorOf(1, "photos"),
     /^photos: no subfolder is named after a class of the model: ".*" and 197 more$/,
   );
-  assertEquals(await errorOf(1, "empty"), "empty: has no photos");
+  assertEquals(await errorOf(1, "empty"), "empty: has no photos (JPEG, PNG, WebP, GIF, BMP)");
   assertEquals(await errorOf(1, "gone"), "gone: no such folder");
   const usage = "evaluate takes one folder, with a subfolder of photos for each class";
   assertEquals(await errorOf(2), usage);

@@ -242,7 +242,7 @@ Deno.test({
       inTerminal(`-q --weights ${flat} --method saliency`),
     ]);
     assertEquals(failed.stdout.split("checksum is wrong").length, 2, failed.stdout);
-    assertStringIncludes(shown.stdout, "skipped 2 files without an image's extension");
+    assertStringIncludes(shown.stdout, "skipped 2 files without the extension of an image");
     assertEquals([failed.code, shown.code], [1, 0]);
     // a network without feature maps: each error names its photo, and what it says helps
     assertMatch(explained.stdout, /2\.jpg: OnnxNetwork: Grad-CAM needs .*; use --method saliency/);

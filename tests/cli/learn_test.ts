@@ -116,6 +116,7 @@ Deno.test("learn measures on a folder, or on all photos in turn", async () => {
   assertEquals((await learnedMetadata(output)).measured, { photos: 30, on: { folds: 3 } });
 
   await writeLabelled(folder, "val", 2, 7);
+  await folder.write("val/cat/1.heic", "");
   await folder.write("val/dog/1.png", await Deno.readFile(fixture("models/waves.png")));
   const photos = `${folder.path}/photos`, val = `${folder.path}/val`;
   await folder.write("val/cat/near.png", await nearCopy(`${photos}/cat/0.png`));
@@ -123,6 +124,7 @@ Deno.test("learn measures on a folder, or on all photos in turn", async () => {
     ["learn", ...tiny, "-o", output, "--val", val, photos],
     { env: { PEMBROKE_CACHE: `${folder.path}/cache` } },
   );
+  assertMatch(stderr, /val: 1 file is not a photo of a class \(JPEG, .+\); skipped\n/);
   assertMatch(stderr, /val: "dog" is not learned; skipped\n/);
   assertMatch(stderr, /\d of the photos to measure on are nearly equal to learned ones/);
   const { measured, photos: counts } = await learnedMetadata(output);
@@ -154,7 +156,7 @@ Deno.test("learn skips photos that are damaged or in two classes, and says so", 
   assertEquals(code, 0, stderr);
   assertMatch(stderr, /\d of the photos are nearly equal to others of their class: held out with/);
   assertEquals(stderr.split("\n").filter((line) => /warning|not a photo/.test(line)), [
-    `${photos}: 1 file is not a photo of a class; skipped`,
+    `${photos}: 1 file is not a photo of a class (JPEG, PNG, WebP, GIF, BMP); skipped`,
     `warning: ${photos}/ground/9.png is the same photo as ${photos}/cat/0.png, in cat and ground; ` +
     "skipped both",
     `warning: ${photos}/cat/bad.jpg: is not a supported image (JPEG, PNG, WebP, GIF, BMP); skipped`,
@@ -175,13 +177,17 @@ Deno.test("learn reports folders and options that it cannot use in one error", a
     theError(await run(["learn", ...args], { cwd: folder.path }), code);
   assertEquals(
     await errorOf(1, "one", ...out),
-    'one: has photos of one class only, "cat"; there must be two or more',
+    'one: has photos (JPEG, PNG, WebP, GIF, BMP) of one class only, "cat"; ' +
+      "there must be two or more",
   );
   assertEquals(
     await errorOf(1, "none", ...out),
     "none: has no subfolders; put the photos of each class into a folder with its name",
   );
-  assertEquals(await errorOf(1, "empty", ...out), "empty: has no photos in its subfolders");
+  assertEquals(
+    await errorOf(1, "empty", ...out),
+    "empty: has no photos in its subfolders (JPEG, PNG, WebP, GIF, BMP)",
+  );
   assertEquals(await errorOf(1, "gone", ...out), "gone: no such folder");
   assertEquals(await errorOf(1, "none/1.png", ...out), "none/1.png: is not a folder");
   const missing = "no/a.safetensors";
