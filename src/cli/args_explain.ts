@@ -73,6 +73,9 @@ export function readExplain(
   }
   if (values.class === "") throw new UsageError("--class is empty, must be a name or an index");
   if (output === "") throw new UsageError("--output is empty, must be a file");
+  if (output !== undefined && /\.(jpe?g|webp|gif|bmp|html?)$/i.test(output)) {
+    throw new UsageError(`--output is ${JSON.stringify(output)}, must end in .png`);
+  }
   const explain = {
     ...how,
     ...output !== undefined && { output },

@@ -105,7 +105,7 @@ Deno.test("explain writes its file also if nobody reads the classes", async () =
 
 Deno.test("explain replaces neither the photo nor one of its files by the other", async () => {
   await using folder = await TempFolder.make();
-  const photo = await folder.write("photo.jpg", await Deno.readFile(coffee));
+  const photo = await folder.write("photo.png", await Deno.readFile(coffee));
   const args = ["explain", "-q", ...model, photo], quoted = JSON.stringify(photo);
   for (const option of ["--output", "--html"]) {
     assertEquals(
@@ -119,7 +119,7 @@ Deno.test("explain replaces neither the photo nor one of its files by the other"
     `--html is ${JSON.stringify(again)}, which would replace ${again}, the file of --output; ` +
       "choose another name",
   );
-  assertEquals(await Array.fromAsync(Deno.readDir(folder.path), ({ name }) => name), ["photo.jpg"]);
+  assertEquals(await Array.fromAsync(Deno.readDir(folder.path), ({ name }) => name), ["photo.png"]);
   assertEquals(await Deno.readFile(photo), await Deno.readFile(coffee));
 });
 
@@ -137,6 +137,10 @@ Deno.test("readCommand() accepts the options of explain for explain only", async
     /^--json is for classify, evaluate and summary, not for explain; leave it out$/,
   );
   assertMatch(await error("explain", "-o", "", "a"), /^--output is empty/);
+  assertEquals(
+    await error("explain", "-o", "x.JPG", "a"),
+    '--output is "x.JPG", must end in .png',
+  );
   assertMatch(await error("explain", "-o", "x", "--class", "", "a"), /^--class is empty/);
   assertMatch(
     await error("explain", "-o", "x", "--method", "magic", "a"),
