@@ -105,10 +105,11 @@ export async function readCommand(args: readonly string[]): Promise<Command> {
  */
 export function readArgs(args: readonly string[], readOwn?: typeof readExplain): Options {
   const { values, positionals } = parse(args);
-  const inputs = [...positionals];
+  const inputs = [...positionals], topK = positive("--top-k", values["top-k"] ?? "5");
   const named = modelCommands.find((name) => name === inputs[0]);
   if (named) inputs.shift();
-  const command = values.help ? "help" : values.version ? "version" : named ?? "classify";
+  const asksHelp = values.help || !named && inputs[0] === "help"; // a file of this name is ./help
+  const command = asksHelp ? "help" : values.version ? "version" : named ?? "classify";
 
   if (command !== "help" && command !== "version") {
     checkUsed(command, values);
@@ -133,7 +134,11 @@ export function readArgs(args: readonly string[], readOwn?: typeof readExplain):
     if (inputs.includes("")) throw new UsageError("an input is empty; is a variable unset?");
   }
   if ((command === "summary" || command === "serve") && inputs.length > 0) {
-    throw new UsageError(`${command} takes no images, got ${JSON.stringify(inputs[0])}`);
+    throw new UsageError(
+      `${command} takes no images, got ${
+        JSON.stringify(inputs[0])
+      }; name a model with -m or --weights`,
+    );
   }
   if (command === "evaluate" && inputs.length !== 1) {
     throw new UsageError("evaluate takes one folder, with a subfolder of photos for each class");
@@ -165,7 +170,7 @@ export function readArgs(args: readonly string[], readOwn?: typeof readExplain):
     model: values.model,
     weights: values.weights,
     seed: values.random ? seedOf(values.seed) : undefined,
-    topK: positive("--top-k", values["top-k"] ?? "5"),
+    topK,
     backend: oneOf("--backend", values.backend ?? "auto", devices),
     precision: values.precision === undefined
       ? undefined

@@ -227,6 +227,11 @@ async function startHashed(url: string): Promise<HashedDownload> {
 
 async function networkOf(name: string): Promise<NetworkName> {
   if (isShipped(name)) return name;
+  if (/[./\\]/.test(name)) {
+    throw new UsageError(
+      `--model is ${JSON.stringify(name)}, must be a name; for files, use --weights`,
+    );
+  }
   return (await import("./model_name.ts")).networkOf(name);
 }
 

@@ -92,7 +92,10 @@ Deno.test("readArgs() accepts --host and --port for serve only", () => {
   for (const text of ["", "a.org", "https://a.org/b", "null", "file:///a"]) {
     assertMatch(usageError("serve", `--cors=${text}`), /^--cors is ".*", must be \* or an origin/);
   }
-  assertEquals(usageError("serve", "a.png"), 'serve takes no images, got "a.png"');
+  assertEquals(
+    usageError("serve", "a.png"),
+    'serve takes no images, got "a.png"; name a model with -m or --weights',
+  );
   assertEquals(
     usageError("serve", "--port=65536"),
     '--port is "65536", must be an integer from 0 to 65535',
@@ -198,6 +201,10 @@ Deno.test("readArgs() picks a random seed by default", () => {
 Deno.test("readArgs() gives --help and --version precedence", () => {
   assertEquals(readArgs(["--help"]).command, "help");
   assertEquals(readArgs(["summary", "-h", "x"]).command, "help");
+  assertEquals(readArgs(["help"]).command, "help");
+  assertEquals(readArgs(["help", "learn"]).command, "help");
+  assertEquals(read("./help").command, "classify");
+  assertEquals(read("classify", "help").inputs, ["help"]);
   assertEquals(readArgs(["--version", "--seed", "1", "--json", "--jsonl"]).command, "version");
 });
 
@@ -246,10 +253,14 @@ Deno.test("readArgs() rejects options that cannot be combined", () => {
   assertEquals(usageError("--random", "--json", "--jsonl", "x"), both("--json", "--jsonl"));
   assertEquals(usageError("--random", "-qv", "x"), both("--quiet", "--verbose"));
   assertEquals(usageError("--weights=a", "--seed=1", "x"), "--seed needs --random");
-  assertEquals(usageError("summary", "x.png"), 'summary takes no images, got "x.png"');
+  assertEquals(
+    usageError("summary", "resnet50"),
+    'summary takes no images, got "resnet50"; name a model with -m or --weights',
+  );
 });
 
 Deno.test("readArgs() rejects an invalid --top-k", () => {
+  assertEquals(usageError("-k", "a.png"), '--top-k is "a.png", must be a positive integer');
   for (const text of ["0", "1e3", "-1", "2.5", "0x10", "five", "", " 5", "9".repeat(20)]) {
     assertEquals(
       usageError("--random", `--top-k=${text}`, "x"),

@@ -18,6 +18,10 @@ Deno.test("wrong usage exits with 2 and one error", async () => {
     theError(alexnet, 2),
     /^alexnet is not in the cache; to download it, run: deno run -A cli.ts pull alexnet$/,
   );
+  assertEquals(
+    theError(await run(["-m", "mine.safetensors", "x.png"]), 2),
+    '--model is "mine.safetensors", must be a name; for files, use --weights',
+  );
   assertMatch(theError(await run(["--random", "-k", "0", "x.png"]), 2), /^--top-k is "0", must/);
   assertEquals(
     theError(await run(["--colour", "x.png"]), 2),
