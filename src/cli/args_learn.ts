@@ -43,7 +43,8 @@ photos for each class):
   -o, --output FILE      the file to write, which ends in .safetensors
       --from NAME        the network to start from: a name that pull takes, a
                          file or a URL (default: as for classify)
-      --base FILE        as for classify, for a file of --head-only
+      --base FILE        the network that --from was trained on, if that file
+                         is one of --head-only
       --fine-tune N      also train the last N blocks of the network, or all
       --epochs N         passes over the photos for --fine-tune (default 10)
       --holdout SHARE    the share of each class to measure on (default 0.2);

@@ -67,14 +67,14 @@ Classify options:
   -k, --top-k N          number of classes to print for each image (default 5)
       --files-from FILE  also classify the inputs listed in FILE, one per line;
                          - reads the list from standard input
-      --shard N/M        classify only part N of M: every M-th image, starting
-                         with the N-th. So M jobs with the same inputs share
-                         the work
+      --shard N/M        share the inputs among M jobs: classify only part N,
+                         every M-th image from the N-th on
       --json             print one JSON document
       --jsonl            print one line of JSON per image, as soon as it is done
       --resume FILE      append the lines of --jsonl to FILE; skip images that
                          have a result in it, and retry those that failed
       --show             also draw each photo and its heat map in the terminal
+                         (takes --method, as explain does)
       --show-as FORMAT   kitty, sixel, truecolor or 256 (default: the best one
                          that the terminal is known to support)
       --features         print the features of each image instead of classes:
@@ -82,7 +82,7 @@ Classify options:
   -o, --output FILE.npy  write the features to FILE.npy for NumPy, and the names
                          of the images to FILE.txt
 
-Explain options (also --show, --show-as and -k; --show also has --method):
+Explain options (also -k, --show and --show-as):
   -o, --output FILE      write the photo with the heat map as a PNG
       --html FILE        write a report as an HTML page: heat maps of three
                          classes, activations, filters, and the time of each
