@@ -128,6 +128,9 @@ export function readArgs(args: readonly string[], readOwn?: typeof readExplain):
       const kind = name === "weights" || name === "base" ? "a file or URL" : "a file";
       if (values[name] === "") throw new UsageError(`--${name} is empty, must be ${kind}`);
     }
+    if (/\.(png|jpe?g|webp|gif|bmp)$/i.test(values.html ?? "")) {
+      throw new UsageError(`--html is ${JSON.stringify(values.html)}, must end in .html`);
+    }
     if (values.base !== undefined && !values.weights) {
       throw new UsageError("--base needs --weights, a file with only a last layer");
     }

@@ -225,6 +225,10 @@ Deno.test("readArgs() rejects missing and empty inputs", () => {
     "--base is empty, must be a file or URL",
   );
   assertEquals(usageError("evaluate", "a", "--html="), "--html is empty, must be a file");
+  assertEquals(
+    usageError("evaluate", "a", "--html=b.png"),
+    '--html is "b.png", must end in .html',
+  );
   assertEquals(usageError("evaluate", ""), "an input is empty; is a variable unset?");
   assertEquals(
     usageError("-", "a.png", "-"),

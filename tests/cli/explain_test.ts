@@ -105,7 +105,7 @@ Deno.test("explain writes its file also if nobody reads the classes", async () =
 
 Deno.test("explain replaces neither the photo nor one of its files by the other", async () => {
   await using folder = await TempFolder.make();
-  const photo = await folder.write("photo.png", await Deno.readFile(coffee));
+  const photo = await folder.write("photo", await Deno.readFile(coffee));
   const args = ["explain", "-q", ...model, photo], quoted = JSON.stringify(photo);
   for (const option of ["--output", "--html"]) {
     assertEquals(
@@ -119,7 +119,7 @@ Deno.test("explain replaces neither the photo nor one of its files by the other"
     `--html is ${JSON.stringify(again)}, which would replace ${again}, the file of --output; ` +
       "choose another name",
   );
-  assertEquals(await Array.fromAsync(Deno.readDir(folder.path), ({ name }) => name), ["photo.png"]);
+  assertEquals(await Array.fromAsync(Deno.readDir(folder.path), ({ name }) => name), ["photo"]);
   assertEquals(await Deno.readFile(photo), await Deno.readFile(coffee));
 });
 
