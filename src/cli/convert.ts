@@ -4,7 +4,7 @@ import type { ByteSink } from "../io/byte_sink.ts";
 import { writeFile } from "../io/write_file.ts";
 import { describe, withDescription } from "../models/description.ts";
 import { openInput } from "../models/load.ts";
-import { describeWeights } from "../models/recognize.ts";
+import { describeWeights, preprocessingOf } from "../models/recognize.ts";
 import { convertWeights } from "../weights/convert.ts";
 import type { WeightsFile } from "../weights/mod.ts";
 import type { ConvertArgs } from "./args_weights.ts";
@@ -13,7 +13,7 @@ import { pathOf } from "./inputs.ts";
 import { leavingNothingWhenBusy } from "./interrupts.ts";
 import { megabytes } from "./output.ts";
 import { Progress } from "./progress.ts";
-import { print } from "./terminal.ts";
+import { print, warn } from "./terminal.ts";
 
 /** Converts a file and returns the exit code. On an error, the output file stays as it was. */
 export async function convert(args: ConvertArgs): Promise<number> {
@@ -56,7 +56,16 @@ export async function convertFile(
   } finally {
     progress.clear();
   }
+  if (format !== "safetensors" && isDescribed(file) && !quiet) {
+    warn(`${to} has no class names and no preprocessing; only .safetensors keeps them`);
+  }
   return size;
+}
+
+/** Whether a file says which classes and preprocessing belong to its weights. */
+function isDescribed(file: WeightsFile): boolean {
+  return file.metadata.get("format")?.startsWith("pembroke ") ||
+    preprocessingOf(file) !== undefined;
 }
 
 /** The metadata for a file without its own that holds the weights of a known network. */

@@ -70,7 +70,9 @@ Deno.test("convert keeps the metadata of safetensors, and a .pth of a bundled mo
   const bundled = String(bundledWeights("alexnet-tiny")), photo = fixture("models/tiles.png");
   const described = `${folder.path}/half.safetensors`, pth = `${folder.path}/tiny.pth`;
   await run(["convert", "--precision", "f16", bundled, described]);
-  await run(["convert", bundled, pth]);
+  const { code, stderr } = await run(["convert", bundled, pth]);
+  const lost = "has no class names and no preprocessing; only .safetensors keeps them";
+  assertEquals([code, stderr], [0, `warning: ${pth} ${lost}\n`]);
   {
     using file = await openWeights(await fileSource(described));
     using original = await openWeights(await fileSource(bundledWeights("alexnet-tiny")));
