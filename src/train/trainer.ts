@@ -103,7 +103,7 @@ export class Trainer implements Disposable {
    *
    * @param model A model with values, from [N, …sampleShape] to [N, classes].
    * @param dataset The training samples.
-   * @throws {ArgumentError} When an option is invalid, or the dataset is empty.
+   * @throws {ArgumentError} When an option is invalid, the dataset is empty, or all parameters are frozen.
    */
   constructor(
     readonly model: Layer,

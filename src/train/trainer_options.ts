@@ -65,10 +65,17 @@ export function checkTrainerOptions(model: Layer, options: TrainerOptions): void
   if (!Number.isSafeInteger(seed)) throw new ArgumentError(op, "seed", seed, "an integer");
 }
 
-/** Checks that the parameters of an optimiser are those of a model, which has new ones at times. */
+/**
+ * Checks that an optimiser has parameters to train, and that they are those of a model, which has new
+ * ones at times.
+ */
 export function checkParameters(model: Layer, optimizer: Optimizer): void {
-  const own = new Set(model.stateDict().values());
-  for (const [name, parameter] of optimizer.parameters) {
+  const own = new Set(model.stateDict().values()), { parameters } = optimizer;
+  if (parameters.size === 0) {
+    const expected = "above 0; unfreeze() layers, or pass others to the optimizer";
+    throw new ArgumentError("Trainer", "the number of parameters to train", 0, expected);
+  }
+  for (const [name, parameter] of parameters) {
     if (own.has(parameter)) continue; // else it would be trained without an effect
     const expected = "one of the model; make the optimizer after replaceHead()";
     throw new ArgumentError("Trainer", "a parameter of the optimizer", name, expected);

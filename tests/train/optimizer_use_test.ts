@@ -114,6 +114,19 @@ Deno.test("a trainer rejects the optimizer of another model, or of a replaced la
   await assertRejects(() => trainer.step(), ArgumentError, replaced);
 });
 
+Deno.test("a trainer refuses to train nothing", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  using model = new Linear(2, 2).init(backend), optimizer = new SGD(model, { lr: 1 });
+  const data = arrayDataset(new Float32Array(4), [0, 1], [2]);
+  const create = () => new Trainer(model, data, { optimizer, batchSize: 2, epochs: 1 });
+  const trainer = create(), message = "Trainer: the number of parameters to train is 0";
+  model.freeze();
+  assertThrows(create, ArgumentError, message);
+  await assertRejects(() => trainer.step(), ArgumentError, message);
+  model.unfreeze();
+  await trainer.step();
+});
+
 Deno.test("optimizers refuse negative options, like PyTorch", async () => {
   using backend = await createBackend({ device: "wasm", threads: 1 });
   using model = new Linear(1, 1).init(backend);
