@@ -8,7 +8,8 @@ import { ArgumentError, FileError } from "../errors.ts";
 import { asBytes } from "../kinds.ts";
 import type { Parameter } from "../layers/parameter.ts";
 import { RandomGenerator } from "../random.ts";
-import type { Tensor } from "../tensor.ts";
+import { sameShape, type Tensor } from "../tensor.ts";
+import { escapeText, formatShape } from "../weights/io/quote.ts";
 import {
   bytesSource,
   checkWeights,
@@ -105,22 +106,25 @@ export async function loadCheckpoint(
   checkPosition(name, header.state, trainer);
   const parameters = model.stateDict();
   const shapes = new Map([...parameters].map(([key, { shape }]) => [key, shape]));
-  const states = [...file.entries.keys()].filter(isStateName).map((key) =>
-    key.slice(PREFIX.length)
-  );
-  for (const state of states) {
-    const parameter = parameters.get(state.slice(state.indexOf(".") + 1));
-    if (parameter) shapes.set(stateName(state), parameter.shape);
-  }
+  const states = [...file.entries.keys()].filter(isStateName);
+  // compared when they are read: an optimiser may have other names, such as those of a layer inside
+  for (const key of states) shapes.set(key, file.entries.get(key)!.shape);
   if (average) { for (const [key, { shape }] of parameters) shapes.set(averageName(key), shape); }
   checkWeights(file, shapes, model.type);
 
-  const read = (key: string, into: Tensor) =>
-    file.read(key, (values, offset) => into.backend.write(into, values, offset));
+  const read = (key: string, into: Tensor) => {
+    const { shape } = file.entries.get(key)!;
+    if (!sameShape(shape, into.shape)) {
+      const expected = `${formatShape(shape)}, the optimizer expects ${formatShape(into.shape)}`;
+      throw new FileError(name, `${escapeText(key)} is ${expected}`);
+    }
+    return file.read(key, (values, offset) => into.backend.write(into, values, offset));
+  };
   // what can fail comes first, so that a run goes on unharmed
   const into = new Map([...parameters].map(([key, value]) => [key, tensorOf(key, value)]));
   for (const [key, tensor] of average?.stateDict() ?? []) into.set(averageName(key), tensor);
-  await optimizer.loadStateDict(states, (key, into) => read(stateName(key), into), name);
+  const stateNames = states.map((key) => key.slice(PREFIX.length));
+  await optimizer.loadStateDict(stateNames, (key, into) => read(stateName(key), into), name);
   for (const [key, tensor] of into) await read(key, tensor);
   optimizer.steps = header.steps;
   optimizer.lr = header.lr;

@@ -43,6 +43,25 @@ Deno.test("loadCheckpoint() refuses the state of another optimizer", async () =>
   }
 });
 
+Deno.test("a run whose optimizer has other names than the model is resumed", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  using model = new Sequential([new Linear(2, 3), new Linear(3, 2)]).init(backend);
+  const data = arrayDataset(new Float32Array(4), [0, 1], [2]);
+  const create = (layer: string) => {
+    const optimizer = new SGD(model.children.get(layer)!, { lr: 0.1, momentum: 0.9 });
+    return new Trainer(model, data, { optimizer, batchSize: 2, epochs: 2 });
+  };
+  const first = create("1"),
+    stateOf = ({ options: { optimizer } }: Trainer) =>
+      Promise.all([...optimizer.stateDict()].map(async ([name, t]) => [name, await t.read()]));
+  await first.step();
+  const bytes = await saveCheckpoint(first), resumed = create("1");
+  await loadCheckpoint(resumed, bytes);
+  assertEquals(await stateOf(resumed), await stateOf(first));
+  const message = "optimizer.velocity.weight is [2, 3], the optimizer expects [3, 2]";
+  await assertRejects(() => loadCheckpoint(create("0"), bytes), FileError, message);
+});
+
 Deno.test("AdamW counts the steps of each parameter, like PyTorch", async () => {
   using backend = await createBackend({ device: "wasm", threads: 1 });
   const create = () => {
