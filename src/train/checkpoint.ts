@@ -84,7 +84,7 @@ export async function saveCheckpoint(
  * @param bytes The checkpoint.
  * @param name The name of the checkpoint in error messages.
  * @throws {FileError} When the bytes are not a checkpoint, or it is for another model, batch size or
- * dataset.
+ * dataset, or only one of both runs has an `emaDecay`.
  * @throws {ArgumentError} When `bytes` is neither a Uint8Array nor an ArrayBuffer.
  * @throws {PembrokeError} While a step or {@linkcode Trainer.withAverage} runs.
  */
@@ -106,7 +106,13 @@ export async function loadCheckpoint(
   checkPosition(name, header.state, trainer);
   const parameters = model.stateDict();
   const shapes = new Map([...parameters].map(([key, { shape }]) => [key, shape]));
-  const states = [...file.entries.keys()].filter(isStateName);
+  const others = [...file.entries.keys()].filter((key) => !parameters.has(key));
+  const states = others.filter(isStateName);
+  const hasAverage = others.some((key) => key.startsWith(averageName("")));
+  if (hasAverage !== (average !== undefined)) {
+    const [has, needs] = hasAverage ? ["a", "with"] : ["no", "without"];
+    throw new FileError(name, `has ${has} moving average; create the trainer ${needs} emaDecay`);
+  }
   // compared when they are read: an optimiser may have other names, such as those of a layer inside
   for (const key of states) shapes.set(key, file.entries.get(key)!.shape);
   if (average) { for (const [key, { shape }] of parameters) shapes.set(averageName(key), shape); }
