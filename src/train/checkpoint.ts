@@ -17,6 +17,7 @@ import {
   type WeightsFile,
   writeSafetensors,
 } from "../weights/mod.ts";
+import { forgetRanges } from "./stale_ranges.ts";
 import { Trainer, type TrainerState } from "./trainer.ts";
 
 const FORMAT = "pembroke checkpoint 1";
@@ -132,6 +133,7 @@ export async function loadCheckpoint(
   const stateNames = states.map((key) => key.slice(PREFIX.length));
   await optimizer.loadStateDict(stateNames, (key, into) => read(stateName(key), into), name);
   for (const [key, tensor] of into) await read(key, tensor);
+  forgetRanges(model);
   optimizer.steps = header.steps;
   optimizer.lr = header.lr;
   optimizer.missed = new Map(Object.entries(header.missed ?? {}));

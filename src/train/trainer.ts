@@ -16,6 +16,7 @@ import { type Batch, checkDataset, type Dataset, readBatch, shuffledIndices } fr
 import { checkModel, ranksOf } from "./evaluate.ts";
 import { MovingAverage } from "./moving_average.ts";
 import { pauses } from "./pauses.ts";
+import { forgetRanges } from "./stale_ranges.ts";
 import { checkParameters, checkTrainerOptions, type TrainerOptions } from "./trainer_options.ts";
 
 export type { TrainerOptions };
@@ -260,6 +261,7 @@ export class Trainer implements Disposable {
       optimizer.lr = checkNumber("Trainer", "the rate of the schedule", schedule(optimizer.steps));
     }
     optimizer.step();
+    forgetRanges(this.model);
     this.average?.update(optimizer.steps - 1);
     return { loss, right };
   }

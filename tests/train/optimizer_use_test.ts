@@ -2,7 +2,7 @@
 
 import { createBackend } from "../../src/backend/mod.ts";
 import { ArgumentError, FileError, PembrokeError } from "../../src/errors.ts";
-import { Flatten, Linear, Sequential } from "../../src/layers/mod.ts";
+import { Conv2d, Flatten, Linear, Sequential } from "../../src/layers/mod.ts";
 import { createModel } from "../../src/models/registry.ts";
 import {
   AdamW,
@@ -144,6 +144,29 @@ Deno.test("a trainer refuses to train nothing", async () => {
   await assertRejects(() => trainer.step(), ArgumentError, message);
   model.unfreeze();
   await trainer.step();
+});
+
+Deno.test("a trainer forgets the input ranges behind trained layers", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  const convolutions = [1, 2, 2].map((channels) => new Conv2d(channels, 2, 1));
+  using model = new Sequential([...convolutions, new Flatten(), new Linear(2, 2)]).init(backend);
+  const data = arrayDataset(new Float32Array(2), [0, 1], [1, 1, 1]);
+  const rangesAfter = async (except: string[]) => {
+    model.unfreeze().freeze({ except });
+    using optimizer = new SGD(model, { lr: 1 });
+    const trainer = new Trainer(model, data, { optimizer, batchSize: 2, epochs: 1 });
+    const saved = await saveCheckpoint(trainer), kept: boolean[][] = [];
+    for (const change of [() => trainer.step(), () => loadCheckpoint(trainer, saved)]) {
+      for (const layer of convolutions) layer.inputRange = [0, 1];
+      await change();
+      kept.push(convolutions.map(({ inputRange }) => inputRange !== null));
+    }
+    assertEquals(kept[0], kept[1]);
+    return kept[0];
+  };
+  assertEquals(await rangesAfter(["4"]), [true, true, true]);
+  assertEquals(await rangesAfter(["1", "4"]), [true, true, false]);
+  assertEquals(await rangesAfter(["0", "1", "2", "4"]), [true, false, false]);
 });
 
 Deno.test("optimizers refuse negative options, like PyTorch", async () => {
