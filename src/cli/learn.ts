@@ -127,13 +127,17 @@ async function learnHead(
   const firsts = await nearCopies(all.rows, all.samples);
   if (!quiet && hasFolder) tellKnown(photos, firsts);
   else if (!quiet) tellCopies(classes, takeRows(all.rows, [...photos.keys()]), firsts);
-  const chosen = holdOut(labels, firsts, holdout, seed),
-    parts = partsOf(labels, firsts, folds ?? 1, seed);
+  const chosen = holdOut(labels, firsts, holdout, seed);
+  const groups = new Int32Array(classes.length);
+  firsts.forEach((first, i) => groups[labels[i]] += Number(first === i));
+  // a class of one photo is not measured: a layer that has not learned it is always wrong
+  const parts = partsOf(labels, firsts, folds ?? 1, seed)
+    .map((part, i) => groups[labels[i]] > 1 ? part : -1);
   const rounds = hasFolder
     ? [(index: number) => photos[index].isHeld === true]
     : folds === undefined
     ? chosen.includes(true) ? [(index: number) => chosen[index]] : []
-    : [...new Set(parts)].sort((a, b) => a - b)
+    : [...new Set(parts)].filter((part) => part >= 0).sort((a, b) => a - b)
       .map((part) => (index: number) => parts[index] === part);
 
   using own = backend.device === "wasm" ? undefined : await createBackend({ device: "wasm" });

@@ -164,6 +164,9 @@ Deno.test("learn skips photos that are damaged or in two classes, and says so", 
     'warning: "empty" has no photos; left out',
   ]);
   assertEquals((await learnedMetadata(output)).photos, { cat: 3, coffee: 5, dog: 1, ground: 4 });
+  const inParts = await run(["learn", "-q", ...tiny, photos, "-o", output, "--folds", "3"]);
+  assertEquals(inParts.code, 0, inParts.stderr);
+  assertEquals((await learnedMetadata(output)).measured.photos, 12); // all but that of the dog
 });
 
 Deno.test("learn reports folders and options that it cannot use in one error", async () => {
