@@ -2,7 +2,7 @@
 
 import { FileError } from "../errors.ts";
 import type { LearnArgs } from "./args_learn.ts";
-import { classFolders, type LabelledPhoto, quoted } from "./class_folders.ts";
+import { classFolders, type LabelledPhoto, matchFolders, quoted } from "./class_folders.ts";
 import { UsageError } from "./errors.ts";
 import type { LearnedPhoto } from "./photo_features.ts";
 import { imageFormats, note, warn } from "./terminal.ts";
@@ -30,13 +30,14 @@ export async function foldersToLearn(
   if (val === undefined) return { classes, photos };
   const held = await classFolders(val);
   noteOthers(val, held.skipped);
-  const unknown = held.classes.filter((name) => !classes.includes(name));
+  const labels = matchFolders(held.classes, classes.map((label) => ({ wnid: "", label })));
+  const unknown = held.classes.filter((_, i) => labels[i] === undefined);
   if (unknown.length > 0 && !quiet) {
     warn(`${val}: ${quoted(unknown)} ${unknown.length === 1 ? "is" : "are"} not learned; skipped`);
   }
   const measured = held.photos.flatMap((photo) => {
-    const label = classes.indexOf(held.classes[photo.label]);
-    return label < 0 ? [] : [{ ...photo, label, isHeld: true }];
+    const label = labels[photo.label];
+    return label === undefined ? [] : [{ ...photo, label, isHeld: true }];
   });
   if (measured.length === 0) throw new FileError(val, "has no photos of the classes to learn");
   return { classes, photos: [...photos, ...measured] };

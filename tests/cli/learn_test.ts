@@ -119,7 +119,8 @@ Deno.test("learn measures on a folder, or on all photos in turn", async () => {
   await folder.write("val/cat/1.heic", "");
   await folder.write("val/dog/1.png", await Deno.readFile(fixture("models/waves.png")));
   const photos = `${folder.path}/photos`, val = `${folder.path}/val`;
-  await folder.write("val/cat/near.png", await nearCopy(`${photos}/cat/0.png`));
+  // names match as for evaluate
+  await folder.write("val/Cat_/near.png", await nearCopy(`${photos}/cat/0.png`));
   const { stderr } = await run(
     ["learn", ...tiny, "-o", output, "--val", val, photos],
     { env: { PEMBROKE_CACHE: `${folder.path}/cache` } },
