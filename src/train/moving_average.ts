@@ -28,7 +28,7 @@ export class MovingAverage implements Disposable {
   stateDict(): ReadonlyMap<string, Tensor> {
     for (const [name, { tensor }] of this.#valued()) {
       const old = this.#averages.get(name);
-      if (old && sameShape(old.shape, tensor.shape)) continue;
+      if (old?.backend === tensor.backend && sameShape(old.shape, tensor.shape)) continue;
       const copy = copyOf(tensor);
       old?.dispose();
       this.#averages.set(name, copy);

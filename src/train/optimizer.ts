@@ -163,7 +163,9 @@ export abstract class Optimizer implements Disposable {
   protected state(kind: string, name: string, w: Tensor): { tensor: Tensor; isNew: boolean } {
     const key = `${kind}.${name}`, old = this.#state.get(key);
     if (this.#names?.add(key)) return { tensor: w, isNew: true };
-    if (old && sameShape(old.shape, w.shape)) return { tensor: old, isNew: false };
+    if (old?.backend === w.backend && sameShape(old.shape, w.shape)) {
+      return { tensor: old, isNew: false };
+    }
     const tensor = disposeOnError(w.backend.empty(w.shape), (tensor) => {
       w.backend.fill(tensor, 0);
       return tensor;

@@ -169,6 +169,27 @@ Deno.test("a trainer forgets the input ranges behind trained layers", async () =
   assertEquals(await rangesAfter(["0", "1", "2", "4"]), [true, false, false]);
 });
 
+Deno.test("a model with values on another backend is trained with new states", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  const data = arrayDataset(new Float32Array(4).fill(1), [0, 1], [2]);
+  const make = [
+    (model: Linear) => new SGD(model, { lr: 1, momentum: 0.9 }),
+    (model: Linear) => new AdamW(model),
+  ];
+  for (const optimizerOf of make) {
+    const first = await createBackend({ device: "wasm", threads: 1 });
+    using model = new Linear(2, 2).init(first), optimizer = optimizerOf(model);
+    const options = { optimizer, batchSize: 2, epochs: 1, emaDecay: 0.9 };
+    using trainer = new Trainer(model, data, options);
+    await trainer.step();
+    first.dispose();
+    model.init(backend);
+    await trainer.step();
+    const states = [...optimizer.stateDict().values(), ...trainer.average!.stateDict().values()];
+    assertEquals(states.filter((state) => state.backend !== backend), []);
+  }
+});
+
 Deno.test("optimizers refuse negative options, like PyTorch", async () => {
   using backend = await createBackend({ device: "wasm", threads: 1 });
   using model = new Linear(1, 1).init(backend);
