@@ -3,6 +3,7 @@
 import type { Classifier } from "../models/mod.ts";
 import { saveModel } from "../models/save_model.ts";
 import type { TrainedHead } from "../train/head_rows.ts";
+import { storedTypes } from "../weights/stored.ts";
 import type { LearnArgs } from "./args_learn.ts";
 import type { PhotosToLearn } from "./learn_folders.ts";
 import { megabytes } from "./output.ts";
@@ -25,7 +26,7 @@ export interface Origin {
 /** Writes the file, and returns a line about it. */
 export async function writeLearned(model: Classifier, origin: Origin): Promise<string> {
   const { output, precision, headOnly } = origin.args;
-  const dtype = ({ f32: "F32", f16: "F16", int8: "I8" } as const)[precision];
+  const dtype = storedTypes[precision];
   const metadata = { learned: describe(origin) };
   const bytes = await saveModel(model, { dtype, metadata, headOnly });
   await writeBytes(output, bytes);

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { FileError } from "../errors.ts";
+import { ArgumentError, FileError } from "../errors.ts";
 import type { ByteSink } from "../io/byte_sink.ts";
 import { elements } from "../tensor.ts";
 import { FileWriter, type Part, requireFloats, type TensorOutline } from "./io/file_writer.ts";
@@ -12,7 +12,13 @@ import { layOutOnnx } from "./onnx/writer.ts";
 import { layOutPth } from "./pth/writer.ts";
 import { quantize, scaleName } from "./quantized.ts";
 import { layOutSafetensors } from "./safetensors/writer.ts";
-import { checksumKey, type OutputFormat, type StoredPrecision } from "./stored.ts";
+import {
+  checksumKey,
+  type OutputFormat,
+  type StoredPrecision,
+  storedPrecisions,
+  storedTypes,
+} from "./stored.ts";
 import { isWeight, type WeightsFile } from "./tensor_file.ts";
 
 /** Options of {@linkcode convertWeights}. */
@@ -39,8 +45,8 @@ const batchElements = 1 << 18;
  *
  * @returns The size of the written file in bytes.
  * @throws {FileError} When the file cannot be read or has no weights.
- * @throws {ArgumentError} When the format does not support the precision, or a value to quantise is
- * not finite.
+ * @throws {ArgumentError} When the precision is unknown, the format does not support it, or a value to
+ * quantise is not finite.
  * @throws {PembrokeError} When a value is too large for f16.
  */
 export async function convertWeights(
@@ -48,6 +54,10 @@ export async function convertWeights(
   sink: ByteSink,
   { format = "safetensors", precision, metadata, onProgress, signal }: ConvertOptions,
 ): Promise<number> {
+  if (!storedPrecisions.includes(precision)) {
+    const known = storedPrecisions.join(" or ");
+    throw new ArgumentError("convertWeights", "precision", precision, known);
+  }
   const weights = new Map<string, TensorOutline>();
   for (const [name, entry] of file.entries) {
     if (!isWeight(entry)) continue;
@@ -109,8 +119,7 @@ function layOutFile(
 /** The type to store a tensor's elements as. */
 function storedType(shape: readonly number[], precision: StoredPrecision): "F32" | "F16" | "I8" {
   // Biases are small, and empty tensors have no rows to scale.
-  if (precision === "f32" || shape.length < 2 || elements(shape) === 0) return "F32";
-  return precision === "f16" ? "F16" : "I8";
+  return shape.length < 2 || elements(shape) === 0 ? "F32" : storedTypes[precision];
 }
 
 /** Collects chunks of a tensor into batches of whole rows. */

@@ -28,3 +28,6 @@ export type StoredPrecision = "f32" | "f16" | "int8";
 
 /** All values of {@linkcode StoredPrecision}. */
 export const storedPrecisions: readonly StoredPrecision[] = ["f32", "f16", "int8"];
+
+/** The type of the elements in each precision. */
+export const storedTypes = { f32: "F32", f16: "F16", int8: "I8" } as const;

@@ -102,6 +102,15 @@ Deno.test("convertWeights() reads streams, and writes files that can be read as 
   }
 });
 
+Deno.test("convertWeights() refuses unknown precisions", async () => {
+  using file = await open(writeSafetensors(large));
+  const precision = "int4" as ConvertOptions["precision"];
+  for (const format of formats) {
+    const message = 'convertWeights: precision is "int4", must be f32 or f16';
+    await assertRejects(() => convert(file, { format, precision }), ArgumentError, message);
+  }
+});
+
 Deno.test("convertWeights() writes the same int8 as writeSafetensors(), and only to safetensors", async () => {
   const tensors = large.map((tensor) => ({ ...tensor, dtype: "I8" as const }));
   const expected = writeSafetensors(tensors, { a: "b" });
