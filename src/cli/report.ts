@@ -96,8 +96,9 @@ export function firstName(label: string): string {
 
 /** Shortens a label to fit into a table. */
 function short(label: string): string {
-  const text = printable(firstName(label));
-  return text.length > 16 ? `${text.slice(0, 15)}…` : text;
+  const characters = [...printable(firstName(label))];
+  const isLong = characters.length > 16;
+  return isLong ? `${characters.slice(0, 15).join("")}…` : characters.join("");
 }
 
 /** The number of photos and the right ones of each class present. */

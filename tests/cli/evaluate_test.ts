@@ -79,6 +79,14 @@ Deno.test("the text of a report escapes control characters, and lists pairs of m
   assert(text.includes("  2\\x07.jpg: class\\x1b19 52.00 %"), text);
 });
 
+Deno.test("the table of a report cuts long names between characters", () => {
+  const classes = ["🐜".repeat(10), "🐜".repeat(17)];
+  const judged = classes.map((name, label) => ({ name, label, predicted: label, probability: 1 }));
+  const lines = reportText(reportOf(judged, classes)).split("\n");
+  assertMatch(lines[4], /^🐜{10} /u);
+  assertMatch(lines[5], /^🐜{15}… /u);
+});
+
 /** Folders with names of the bundled model's classes, and one with another name. */
 async function imagenetFolders(): Promise<TempFolder> {
   const folder = await TempFolder.make();
