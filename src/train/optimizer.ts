@@ -84,9 +84,9 @@ export abstract class Optimizer implements Disposable {
     this.missed = missed;
   }
 
-  /** Sets the gradients of all parameters to 0. */
+  /** Sets the gradients of all parameters to 0, also of those that are not trained any more. */
   zeroGrad(): void {
-    for (const parameter of this.parameters.values()) parameter.zeroGrad();
+    for (const parameter of this.#parameters.values()) parameter.zeroGrad();
   }
 
   /** The state tensors by name, for a checkpoint. */

@@ -7,6 +7,7 @@ import { createModel } from "../../src/models/registry.ts";
 import {
   AdamW,
   arrayDataset,
+  clipGradNorm,
   evaluate,
   loadCheckpoint,
   type Optimizer,
@@ -188,6 +189,21 @@ Deno.test("a model with values on another backend is trained with new states", a
     const states = [...optimizer.stateDict().values(), ...trainer.average!.stateDict().values()];
     assertEquals(states.filter((state) => state.backend !== backend), []);
   }
+});
+
+Deno.test("zeroGrad() clears old gradients of parameters that are not trained any more", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  using model = new Linear(1, 1).init(backend).train(), optimizer = new SGD(model, { lr: 1 });
+  const normOf = async () => {
+    optimizer.zeroGrad();
+    using x = backend.upload([3], [1, 1]), dy = backend.upload([4], [1, 1]);
+    model.forward(x).dispose();
+    model.backwardParameters(dy);
+    return await clipGradNorm(model, 100);
+  };
+  assertEquals(await normOf(), Math.hypot(12, 4));
+  model.parameters.weight.requiresGrad = false;
+  assertEquals(await normOf(), 4);
 });
 
 Deno.test("optimizers refuse negative options, like PyTorch", async () => {
