@@ -55,6 +55,17 @@ Deno.test("readSheets() reads every tile of every class, with its label", async 
   );
 });
 
+Deno.test("readClasses() reads the lines of Windows", async () => {
+  const path = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(`${path}/classes.tsv`, "n01\tant\r\nn02\tbee\r\n");
+    const classes = [{ wnid: "n01", label: "ant" }, { wnid: "n02", label: "bee" }];
+    assertEquals(await readClasses(path), classes);
+  } finally {
+    await Deno.remove(path, { recursive: true });
+  }
+});
+
 Deno.test("readClasses() and readSheets() name the file that is missing or invalid", async () => {
   await assertRejects(
     () => readClasses("/nowhere"),

@@ -40,7 +40,7 @@ export interface SheetClass {
 export async function readClasses(folder: string): Promise<SheetClass[]> {
   const path = `${folder}/classes.tsv`;
   const text = await readText(path);
-  const classes = text.split("\n").filter((line) => line !== "").map((line) => {
+  const classes = text.split(/\r?\n/).filter((line) => line !== "").map((line) => {
     const [wnid, label] = line.split("\t");
     return { wnid, label };
   });
