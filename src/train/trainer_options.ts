@@ -27,8 +27,9 @@ export interface TrainerOptions {
   /**
    * The decay of an exponential moving average of the model's values, running statistics included,
    * `torch.optim.swa_utils.AveragedModel`: each step multiplies it by the decay, and adds
-   * 1 − decay times the new values. 0.999 averages over about 1000 steps. It is often more accurate
-   * than the last values: see `Trainer.withAverage()`. Default: none.
+   * 1 − decay times the new values. 0.999 averages over about 1000 steps. The decay of step n, from 0,
+   * is at most (1 + n) / (10 + n), so that the initial values are forgotten. The average is often more
+   * accurate than the last values: see `Trainer.withAverage()`. Default: none.
    */
   readonly emaDecay?: number;
   /** The seed of shuffling, augmentation and dropout. Default 0. */
