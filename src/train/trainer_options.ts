@@ -18,7 +18,10 @@ export interface TrainerOptions {
   readonly batchSize: number;
   /** Number of passes over the dataset. */
   readonly epochs: number;
-  /** The learning rate by step. Default: the rate of the optimiser. */
+  /**
+   * The learning rate by step. The optimiser counts the steps, also those of an earlier run. Default:
+   * the rate of the optimiser.
+   */
   readonly schedule?: Schedule;
   /** The largest norm of all gradients together. Larger gradients are scaled down. */
   readonly clipNorm?: number;
