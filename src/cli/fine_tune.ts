@@ -35,6 +35,17 @@ export function blocksOf(model: Classifier): string[] {
   return [...new Set(learned.map(([name]) => name.split(".").slice(0, 2).join(".")))];
 }
 
+/**
+ * Checks that a network has as many blocks as `--fine-tune` says.
+ *
+ * @throws {UsageError} If it has fewer.
+ */
+export function checkBlocks(model: Classifier, fineTune: LearnArgs["fineTune"]): void {
+  const { length } = blocksOf(model);
+  if (fineTune === "all" || fineTune <= length) return;
+  throw new UsageError(`--fine-tune is ${fineTune}, but ${model.type} has ${length} blocks`);
+}
+
 /** Fine-tunes a network, as often as needed, always from the same weights. */
 export class Tuner {
   readonly #original = new Map<string, Float32Array>();
@@ -51,7 +62,6 @@ export class Tuner {
    * Replaces the last layer of a model, and freezes all but its last blocks.
    *
    * @param base Identifies the weights.
-   * @throws {UsageError} If it has fewer blocks than `--fine-tune` says.
    */
   static async prepare(
     { model, device, photos, args, base }: {
@@ -63,11 +73,6 @@ export class Tuner {
     },
   ): Promise<Tuner> {
     const { fineTune } = args, blocks = blocksOf(model);
-    if (fineTune !== "all" && fineTune > blocks.length) {
-      throw new UsageError(
-        `--fine-tune is ${fineTune}, but ${model.type} has ${blocks.length} blocks`,
-      );
-    }
     model.replaceHead(photos.classes);
     if (fineTune !== "all") {
       model.freeze({ except: [...blocks.slice(-fineTune), model.head.name] });

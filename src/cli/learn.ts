@@ -43,6 +43,10 @@ export async function learn(args: LearnArgs): Promise<number> {
       `${selected.weights} is an ONNX network, of which only a new layer can be saved: ${instead}`,
     );
   }
+  if (args.fineTune !== 0) {
+    const { checkBlocks } = await import("./fine_tune.ts");
+    checkBlocks(model, args.fineTune);
+  }
   await device.prepare();
   const sha256 = await weightsDigest(selected);
 

@@ -76,8 +76,9 @@ Deno.test("learn --fine-tune changes only the last blocks, and goes on after an 
   assert(actual.length === expected.length && actual.every((byte, i) => byte === expected[i]));
 
   const many = ["learn", "-q", "--from", "alexnet-tiny", "--fine-tune", "99", "-o"];
-  const photos = `${folder.path}/photos`;
-  const line = theError(await run([...many, `${folder.path}/c.safetensors`, photos], { env }), 2);
+  for (const name of ["a", "b"]) await folder.write(`bad/${name}/1.png`, "no photo"); // is not read
+  const bad = [`${folder.path}/c.safetensors`, `${folder.path}/bad`];
+  const line = theError(await run([...many, ...bad], { env }), 2);
   assertMatch(line, /^--fine-tune is 99, but AlexNetTiny has \d+ blocks$/);
 });
 
