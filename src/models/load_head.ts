@@ -47,21 +47,31 @@ export async function loadHead(
     throw new ArgumentError("loadModel", "the number of classes", count, `${classes.length}`);
   }
   using baseFile = await openInput(base, signal, "loadModel", options.files);
-  if (readDescription(baseFile)?.base !== undefined) {
+  const described = readDescription(baseFile);
+  if (described?.base !== undefined) {
     throw new FileError(baseFile.name, "holds only a last layer, too: it cannot be a base");
+  }
+  const unlike = `is not the ${escapeText(architecture)} that ${file.name} was trained with`;
+  const other = name ?? described?.architecture ?? architecture;
+  if (other !== architecture) {
+    throw new FileError(baseFile.name, `${unlike}, but ${escapeText(other)}`);
   }
   const fingerprint = new Fingerprint();
   const { preprocessing: chosen = preprocessing } = options;
   const network = { ...options, preprocessing: chosen, classes: undefined, numClasses: undefined };
-  const model = await loadInto(await modelFor(baseFile, network, name), baseFile, {
+  const empty = await modelFor(baseFile, network, name).catch((cause) => {
+    if (chosen !== preprocessing || !(cause instanceof ArgumentError)) throw cause;
+    if (!cause.parameter.startsWith("preprocessing.")) throw cause;
+    throw new FileError(baseFile.name, `${unlike}: it takes images of another size`, { cause });
+  });
+  const model = await loadInto(empty, baseFile, {
     ...options,
     onValues: (name, values) => fingerprint.add(name, values),
   });
   try {
     const actual = await fingerprint.digest(`${model.head.name}.`);
     if ((model.network ?? onnxArchitecture) !== architecture || actual !== expected) {
-      const reason = `is not the ${escapeText(architecture)} that ${file.name} was trained with: ` +
-        `the SHA-256 of its other layers is ${actual}, not ${expected}`;
+      const reason = `${unlike}: the SHA-256 of its other layers is ${actual}, not ${expected}`;
       throw new FileError(baseFile.name, reason);
     }
     const { backend } = model;

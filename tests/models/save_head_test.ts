@@ -145,6 +145,15 @@ Deno.test("the last layer of an ONNX network is joined with its file", async () 
   using same = await loadModel({ backend, weights: head, base });
   assertEquals(await logits(same, backend), expected);
   assertEquals(same.classes.map(({ label }) => label), classes);
+  const other = new URL("../fixtures/onnx/torch.onnx", import.meta.url);
+  const message = "is not the onnx that weights was trained with: it takes images of another size";
+  await assertRejects(() => loadModel({ backend, weights: head, base: other }), FileError, message);
+  using tiny = createModel("alexnet-tiny").init(backend);
+  await assertRejects(
+    async () => await loadModel({ backend, weights: head, base: await saveModel(tiny) }),
+    FileError,
+    "is not the onnx that weights was trained with, but alexnet-tiny",
+  );
 });
 
 Deno.test("a damaged last layer is refused", async () => {
