@@ -24,7 +24,8 @@ export async function evaluate(options: Options): Promise<number> {
   using selected = await selectModel(options);
   const { model } = selected;
   const labels = matchFolders(found.classes, model.classes);
-  const unmatched = found.classes.filter((_, i) => labels[i] === undefined);
+  const used = new Set(found.photos.map(({ label }) => label)); // without empty folders
+  const unmatched = found.classes.filter((_, i) => labels[i] === undefined && used.has(i));
   const photos = found.photos.flatMap((photo) => {
     const label = labels[photo.label];
     return label === undefined ? [] : [{ ...photo, label }];
@@ -34,8 +35,8 @@ export async function evaluate(options: Options): Promise<number> {
     warn(`no class of the model matches ${quoted(unmatched)}; skipped ${count} photos`);
   }
   if (photos.length === 0) {
-    if (unmatched.length < found.classes.length) {
-      throw new FileError(folder, `has no photos (${imageFormats})`);
+    if (unmatched.length === 0) {
+      throw new FileError(folder, `has no photos in its subfolders (${imageFormats})`);
     }
     const names = quoted(model.classes.map(({ label }) => label));
     throw new FileError(folder, `no subfolder is named after a class of the model: ${names}`);

@@ -101,6 +101,7 @@ async function imagenetFolders(): Promise<TempFolder> {
 Deno.test("evaluate prints the same measurement as text, JSON and a page", async () => {
   await using folder = await imagenetFolders();
   await folder.write("photos/n07920052/bad.png", "no photo");
+  await Deno.mkdir(`${folder.path}/photos/nothing`); // learn leaves it out, too
   const photos = `${folder.path}/photos`, page = `${folder.path}/page.html`;
   const args = ["evaluate", "-m", "alexnet-tiny", photos];
   const { code, stdout, stderr } = await run([...args, "--json", "--html", page]);
@@ -131,7 +132,8 @@ Deno.test("evaluate reports what it cannot measure in one error", async () => {
     await errorOf(1, "photos"),
     /^photos: no subfolder is named after a class of the model: ".*" and 197 more$/,
   );
-  assertEquals(await errorOf(1, "empty"), "empty: has no photos (JPEG, PNG, WebP, GIF, BMP)");
+  const formats = "JPEG, PNG, WebP, GIF, BMP";
+  assertEquals(await errorOf(1, "empty"), `empty: has no photos in its subfolders (${formats})`);
   assertEquals(await errorOf(1, "gone"), "gone: no such folder");
   const usage = "evaluate takes one folder, with a subfolder of photos for each class";
   assertEquals(await errorOf(2), usage);
