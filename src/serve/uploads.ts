@@ -255,6 +255,8 @@ class Transfer {
         this.#received += end - filled;
         filled = end;
       }
+    } catch (error) {
+      throw this.#error ?? error; // on workerd, a read rejects when it is cancelled
     } finally {
       stopTimers();
     }

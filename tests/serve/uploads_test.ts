@@ -1,5 +1,6 @@
+import { RequestError } from "../../src/serve/request_error.ts";
 import { Uploads } from "../../src/serve/uploads.ts";
-import { assert, assertEquals } from "../assert.ts";
+import { assert, assertEquals, assertRejects } from "../assert.ts";
 
 const limits = {
   maxBytes: 2 ** 20,
@@ -76,4 +77,14 @@ Deno.test("Uploads does not free the chunks of a stream, which others may use", 
   });
   const { bytes } = await uploads.read({ headers: new Headers(), body } as Request);
   assertEquals([bytes, chunk], [Uint8Array.of(1, 2, 3, 1, 2, 3), Uint8Array.of(1, 2, 3)]);
+});
+
+Deno.test("Uploads says why it stopped, also where reads reject when they are cancelled", async () => {
+  const uploads = new Uploads("test", { ...limits, maxUploadBytes: 2 ** 27, maxMs: 5 });
+  const { promise, reject } = Promise.withResolvers<never>();
+  const cancel = () => Promise.resolve(reject(new TypeError("cancelled"))); // as workerd does
+  const body = { getReader: () => ({ read: () => promise, cancel }) };
+  const request = { headers: new Headers(), body } as unknown as Request;
+  const error = await assertRejects(() => uploads.read(request), RequestError, "timed out");
+  assertEquals([(error as RequestError).status, uploads.bytes], [408, 0]);
 });
