@@ -14,7 +14,7 @@ import type { Classifier, Prediction } from "../models/mod.ts";
 import type { Backend } from "../tensor.ts";
 import type { ExplainArgs } from "./args_explain.ts";
 import type { Explained } from "./explained.ts";
-import { dataUrl, escape, shrink } from "./html.ts";
+import { dataUrl, escape, nameHtml, shrink } from "./html.ts";
 import { percent } from "./output.ts";
 import { firstName } from "./report.ts";
 
@@ -59,18 +59,18 @@ export async function reportPage(
       height: region.height * small.height / image.height,
     };
     const picture = drawHeatMap(small, { ...map, region: smallRegion });
-    const text = `${firstName(label)}, ${percent(probability)}`;
-    heatMaps.push(figure(await dataUrl(picture), text, `Heat map of ${firstName(label)}`));
+    const caption = `${nameHtml(firstName(label))}, ${percent(probability)}`;
+    heatMaps.push(figure(await dataUrl(picture), caption, `Heat map of ${firstName(label)}`));
   }
-  const title = `${firstName(predictions[0].label)}, ${percent(predictions[0].probability)}`;
+  const [best] = predictions, bestName = firstName(best.label), share = percent(best.probability);
   return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escape(`${input}: ${title}`)}</title>
+<title>${escape(`${input}: ${bestName}, ${share}`)}</title>
 <style>${style}</style>
-<h1>${escape(title)}</h1>
-<p>${escape(input)}, ${image.width}×${image.height} pixels<br>
+<h1>${nameHtml(bestName)}, ${share}</h1>
+<p>${nameHtml(input)}, ${image.width}×${image.height} pixels<br>
 ${escape(model.type)}, ${escape(weights)}, ${escape(backend.name)}</p>
 <div class="top">
 <img class="photo" src="${await dataUrl(small)}" alt="The photo">
@@ -128,7 +128,7 @@ async function stageFigures(stages: readonly Stage[]): Promise<string> {
   for (const stage of stages) {
     const { name, channels, height, width } = stage;
     const text = `${name}: ${channels}×${height}×${width}`;
-    figures.push(figure(await dataUrl(colorMap(stage)), text, ""));
+    figures.push(figure(await dataUrl(colorMap(stage)), escape(text), ""));
   }
   return figures.join("\n");
 }
@@ -166,7 +166,8 @@ function timeTable(times: readonly LayerTime[], passMs: number, backend: Backend
     `</tr></thead>\n<tbody>${rows.join("\n")}</tbody></table>`;
 }
 
-function figure(source: string, text: string, alternative: string): string {
+/** A picture with a caption in HTML. */
+function figure(source: string, caption: string, alternative: string): string {
   return `<figure><img src="${source}" alt="${escape(alternative)}">` +
-    `<figcaption>${escape(text)}</figcaption></figure>`;
+    `<figcaption>${caption}</figcaption></figure>`;
 }

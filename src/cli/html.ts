@@ -9,6 +9,11 @@ export function escape(text: string): string {
   return text.replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`);
 }
 
+/** A name for HTML in a line with other text, which a name that reads from right to left must not turn. */
+export function nameHtml(text: string): string {
+  return `<bdi>${escape(text)}</bdi>`;
+}
+
 /** An image as the data URL of a PNG. */
 export async function dataUrl(image: RgbImage): Promise<string> {
   return `data:image/png;base64,${(await encodePng(image)).toBase64()}`;

@@ -2,7 +2,7 @@
 
 import { decodeImage } from "../image/decode.ts";
 import type { RgbImage } from "../image/pixels.ts";
-import { dataUrl, escape, shrink } from "./html.ts";
+import { dataUrl, escape, nameHtml, shrink } from "./html.ts";
 import { percent } from "./output.ts";
 import { writeBytes } from "./outputs.ts";
 import { accuracyText, firstName, type Judged, perClass, type Report } from "./report.ts";
@@ -117,10 +117,10 @@ function figure(
   classes: readonly string[],
   image: string | undefined,
 ): string {
-  const [own, other] = [label, predicted].map((index) => firstName(classes[index]));
+  const [own, other] = [label, predicted].map((index) => nameHtml(firstName(classes[index])));
   const text = `${own}, taken for ${other} (${percent(probability)})`;
   const shown = image === undefined ? "" : `<img src="${image}" alt="" title="${escape(name)}">`;
-  return `<figure>${shown}<figcaption>${escape(text)}<br>` +
+  return `<figure>${shown}<figcaption>${text}<br>` +
     `<small>${escape(name)}</small></figcaption></figure>`;
 }
 

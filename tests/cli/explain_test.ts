@@ -55,7 +55,7 @@ Deno.test("explain writes the photo with the heat map, and a report", async () =
     "Milliseconds for each layer",
   ]);
   assert(!/<script|https?:/.test(page));
-  assertStringIncludes(page, "<figcaption>teapot, ");
+  assertStringIncludes(page, "<figcaption><bdi>teapot</bdi>, ");
   assertEquals(page.match(/<img /g)?.length, 1 + 4 + 4 + 48); // 4 classes, 4 stages, 48 filters
   const [, first] = /src="data:image\/png;base64,([^"]+)"/.exec(page)!;
   assertEquals((await decodeImage(Uint8Array.fromBase64(first))).width, 440);
