@@ -93,7 +93,7 @@ const style = `
 :root { color-scheme: light dark; --line: #8884; --bar: #d9622b; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 66rem; margin: 1.5rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
-h1, p, td, figcaption { overflow-wrap: anywhere; }
+h1, p, th, figcaption { overflow-wrap: anywhere; }
 img { display: block; max-width: 100%; height: auto; }
 figure { margin: 0; } figcaption { font-size: .9rem; margin-top: .2rem; }
 .top { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)); gap: 1.5rem; align-items: start; }
@@ -107,7 +107,7 @@ th, td { border-bottom: 1px solid var(--line); padding: .15rem .5rem .15rem 0; t
 thead th { font-weight: 600; } td.number { text-align: right; white-space: nowrap; }
 .bar { width: 30%; } .bar div { background: var(--bar); height: .7rem; border-radius: 2px; }
 table.classes .bar { width: 40%; }
-@media (max-width: 40rem) { .shape { display: none; } }
+@media (max-width: 40rem) { .detail { display: none; } }
 `;
 
 /** The classes with bars. */
@@ -148,8 +148,8 @@ function timeTable(times: readonly LayerTime[], passMs: number, backend: Backend
   const slow = times.filter(({ ms }) => ms >= leastShare * total);
   const largest = Math.max(...slow.map(({ ms }) => ms)), others = times.length - slow.length;
   const row = (name: string, type: string, shape: string, ms: number) =>
-    `<tr><th scope="row">${escape(name)}</th><td>${escape(type)}</td>` +
-    `<td class="shape">${shape}</td><td class="number">${ms.toFixed(2)}</td>${
+    `<tr><th scope="row">${escape(name)}</th><td class="detail">${escape(type)}</td>` +
+    `<td class="detail">${shape}</td><td class="number">${ms.toFixed(2)}</td>${
       barCell(Math.min(ms / largest, 1))
     }</tr>`;
   const rows = slow.map(({ name, type, shape, ms }) => row(name, type, shape.join("×"), ms));
@@ -162,8 +162,8 @@ function timeTable(times: readonly LayerTime[], passMs: number, backend: Backend
     total.toFixed(1)
   } ms together. A pass of the whole network takes ` +
     `${passMs.toFixed(1)} ms; in it, convolutions also compute layers that follow them.</p>\n` +
-    `<table><thead><tr><th>Layer</th><th>Type</th><th class="shape">Output</th><th>ms</th><th></th>` +
-    `</tr></thead>\n<tbody>${rows.join("\n")}</tbody></table>`;
+    `<table><thead><tr><th>Layer</th><th class="detail">Type</th><th class="detail">Output</th>` +
+    `<th>ms</th><td></td></tr></thead>\n<tbody>${rows.join("\n")}</tbody></table>`;
 }
 
 /** A picture with a caption in HTML. */

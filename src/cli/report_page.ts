@@ -61,7 +61,8 @@ h1, p, figcaption { overflow-wrap: anywhere; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; }
 th, td { border: 1px solid var(--line); padding: .3rem .6rem; text-align: right; }
-th { font-weight: 600; } th[scope=row], thead th:first-child { text-align: left; }
+th { max-width: 16rem; font-weight: 600; overflow-wrap: break-word; }
+th[scope=row], thead th:first-child { text-align: left; }
 meter { width: 10rem; vertical-align: middle; }
 .bar { white-space: nowrap; } .none { opacity: .5; }
 td.right { background: rgb(var(--shade) / var(--share)); }
@@ -108,7 +109,8 @@ function confusionTable({ classes, present, confusion }: Report): string {
 
 function table(head: readonly string[], rows: readonly string[]): string {
   const cells = head.map((name) => `<th scope="col">${escape(name)}</th>`).join("");
-  return `<div class="scroll"><table><thead><tr>${cells}</tr></thead>\n<tbody>\n` +
+  // keys scroll only what can have the focus
+  return `<div class="scroll" tabindex="0"><table><thead><tr>${cells}</tr></thead>\n<tbody>\n` +
     `${rows.join("\n")}\n</tbody></table></div>`;
 }
 
