@@ -232,6 +232,9 @@ testWith(await needsChromium(executable), "the pages of `deno task web`", async 
     await settle(phone);
     await assertShown(phone, { "#x-plot .column:nth-child(3) .number": [3] });
     assertEquals(await phone.evaluate("document.documentElement.scrollWidth"), viewport.width);
+    const heights = await phone.evaluate(`Array.from(document.querySelectorAll(".matrix button"),
+      ({ offsetHeight }) => offsetHeight)`) as number[];
+    assertEquals(new Set(heights).size, 1); // no number has two lines
     await phone.evaluate(axe.source);
   });
 
