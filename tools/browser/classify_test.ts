@@ -308,7 +308,17 @@ testWith(await needsChromium(executable), "the page that classifies photos", asy
   });
 
   await step("fits a phone", async () => {
-    assertEquals(await phone.evaluate("document.documentElement.scrollWidth"), 390);
+    const width = () => phone.evaluate("document.documentElement.scrollWidth");
+    assertEquals(await width(), 390);
+    const isCut = await phone.evaluate(`(() => {
+      const label = document.querySelector("#bars .label");
+      label.textContent = "European fire salamander";
+      return label.scrollWidth > label.clientWidth || label.scrollHeight > label.clientHeight;
+    })()`);
+    assertEquals(isCut, false);
+    await phone.evaluate("document.documentElement.style.fontSize = '200%'");
+    assertEquals(await width(), 390);
+    await phone.evaluate("document.documentElement.style.fontSize = ''");
   });
 
   await phone.evaluate(axe.source);
