@@ -39,6 +39,7 @@ testWith(await needsChromium(executable), "the pages when something goes wrong",
   await step("let the reader load a network again, or go back to the one before", async () => {
     const weights = /\.safetensors$/, page = await open("classify/", weights);
     const network = page.locator("#networks .choice");
+    await page.waitForSelector("#devices :disabled:has-text('needs a service worker')");
     assertMatch(await problemOf(page) ?? "", /safetensors: the server answered 404 Not Found\.$/);
     await page.click("[data-sample] >> nth=1");
     await page.waitForSelector("#problem:text-is('Choose a network.')");

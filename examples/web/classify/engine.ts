@@ -116,9 +116,13 @@ export async function loadForLater(): Promise<void> {
   for (const threads of [1, 2]) (await createBackend({ device: "wasm", threads })).dispose();
 }
 
-/** What is special about the devices of this machine. */
-export async function deviceLimits(): Promise<DeviceLimits> {
-  const adapter = await findAdapter(), threads = reasonAgainstThreads();
+/**
+ * What is special about the devices of this machine.
+ *
+ * @param hasServiceWorker Whether the page has one, which adds the headers for threads to later visits.
+ */
+export async function deviceLimits(hasServiceWorker: boolean): Promise<DeviceLimits> {
+  const adapter = await findAdapter(), threads = reasonAgainstThreads(hasServiceWorker);
   const reasons = {
     ...(typeof adapter === "string" && { webgpu: adapter }),
     ...(threads && { threads }),
@@ -142,8 +146,9 @@ function isSoftware({ info, isFallbackAdapter }: {
   return info?.isFallbackAdapter ?? isFallbackAdapter ?? false;
 }
 
-function reasonAgainstThreads(): string | undefined {
+function reasonAgainstThreads(hasServiceWorker: boolean): string | undefined {
   if (navigator.hardwareConcurrency < 2) return "only one processor";
   if (crossOriginIsolated) return undefined;
-  return isSecureContext ? "load the page again" : "only over HTTPS";
+  if (!isSecureContext) return "only over HTTPS";
+  return hasServiceWorker ? "load the page again" : "needs a service worker";
 }

@@ -10,7 +10,7 @@ import { byId, loadStyle, press, say } from "./elements.ts";
 import { acceptDrops, bufferOf, filesOf, onlyFirst, photoOf } from "./files.ts";
 import { problemText } from "./format.ts";
 import { networkIn, NetworkList, storedNetworks } from "./networks.ts";
-import { storeFilesOf } from "./offline.ts";
+import { hasServiceWorker, storeFilesOf } from "./offline.ts";
 import type { Device, Method, NetworkSource, PageCalls, Score } from "./page_calls.ts";
 import type { Photo } from "./protocol.ts";
 import { describePhoto, explainHeat, hideHeat, setOpacity, showHeat, showPhoto } from "./stage.ts";
@@ -289,7 +289,8 @@ await Promise.all([
 ]);
 // what would delay the first result
 await loadStyle("teach.css");
-client.call("devices", undefined).then((limits) => tiles.limit(limits)).catch(() => {});
+hasServiceWorker().then((has) => client.call("devices", has))
+  .then((limits) => tiles.limit(limits)).catch(() => {});
 client.call("loadForLater", undefined).catch(() => {}); // the next visit tries again
 try {
   const { startTeach } = await import("./teach.ts");

@@ -4,9 +4,16 @@
 
 import type { Response } from "./protocol.ts";
 
+/** The service workers of this page. Undefined where it may not have one. */
+const { serviceWorker } = navigator as { readonly serviceWorker?: ServiceWorkerContainer };
+
+/** Whether the page has a service worker. A browser without room for the files does not install it. */
+export async function hasServiceWorker(): Promise<boolean> {
+  return await serviceWorker?.getRegistration().catch(() => undefined) !== undefined;
+}
+
 /** Lets the service worker store what a worker of this page loads. On later visits it does so itself. */
 export function storeFilesOf(worker: Worker): void {
-  const { serviceWorker } = navigator as { readonly serviceWorker?: ServiceWorkerContainer };
   if (!serviceWorker || serviceWorker.controller) return;
   worker.addEventListener("message", async ({ data }: MessageEvent<Response>) => {
     if ("loaded" in data) (await serviceWorker.ready).active?.postMessage(data.loaded);

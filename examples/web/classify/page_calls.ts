@@ -71,8 +71,8 @@ export type PageCalls = {
   };
   /** Measures milliseconds for a photo on a device. */
   time: { takes: Device; reports: never; returns: number };
-  /** What is special about devices. */
-  devices: { takes: undefined; reports: never; returns: DeviceLimits };
+  /** What is special about devices. Takes whether the page has a service worker. */
+  devices: { takes: boolean; reports: never; returns: DeviceLimits };
   /** Loads what only later visits may need, because they may have no network. */
   loadForLater: { takes: undefined; reports: never; returns: void };
 };
