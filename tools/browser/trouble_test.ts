@@ -93,6 +93,19 @@ testWith(await needsChromium(executable), "the pages when something goes wrong",
     }
   });
 
+  await step("say what to do when a part is missing that was not needed before", async () => {
+    const page = await open("classify/", /\/(webp|teach_training)-\w+\.js$/);
+    await page.waitForSelector("#teach .card");
+    const photo = "tests/fixtures/image/images/animated-orientation-6.webp";
+    const expected =
+      "A part of the page cannot be loaded. Try again online, or load the page again.";
+    await page.setInputFiles("#file", photo);
+    await page.waitForSelector(`#problem:text-is("${expected}")`);
+    await page.setInputFiles(`${card(1)} [type=file]`, [photo, photo]);
+    await page.waitForSelector(`${card(1)} .problem:text-is("${expected}")`);
+    await page.context().close();
+  });
+
   await step("do nothing and say why while there are no kernels", async () => {
     const page = await open("convolution/", /\.wasm-\w+\.deflate$/);
     const reason = await problemOf(page) ?? "";

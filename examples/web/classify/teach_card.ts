@@ -190,11 +190,12 @@ export class Card {
   }
 
   #report(problems: readonly string[]): void {
-    const line = this.#find(".problem"), more = problems.length - maxProblems;
-    line.hidden = problems.length === 0;
+    const texts = Array.from(new Set(problems)); // several photos may have the same
+    const line = this.#find(".problem"), more = texts.length - maxProblems;
+    line.hidden = texts.length === 0;
     line.textContent = [
-      ...problems.slice(0, maxProblems),
-      ...more > 0 ? [`${more} more have problems.`] : [],
+      ...texts.slice(0, maxProblems),
+      ...more > 0 ? [`${more} more ${more === 1 ? "has" : "have"} problems.`] : [],
     ].join(" ");
   }
 
