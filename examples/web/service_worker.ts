@@ -72,10 +72,19 @@ async function store(urls: readonly string[]): Promise<void> {
       // A URL with a hash never has other contents. Of another one, an old version may be stored.
       const stored = stemOf(url) === url ? undefined : await caches.match(url);
       const response = stored ?? await fetch(url, { cache: "no-cache" });
-      if (!response.ok) throw new Error(`${url}: ${response.status}`);
+      if (!isFile(url, response)) throw new Error(`${url}: ${response.status}`);
       await cache.put(url, response);
     }),
   );
+}
+
+/**
+ * Whether a response is the file of a URL, and not a page in its place: some servers send one with status
+ * 200 for a file that they do not have yet. Such a page must not be stored.
+ */
+function isFile(url: string, { ok, headers }: Response): boolean {
+  const isPage = /^text\/html\b/i.test(headers.get("content-type") ?? "");
+  return ok && isPage === url.endsWith("/");
 }
 
 /** The names of the stores of all versions, from the oldest to the newest. */
@@ -112,7 +121,7 @@ async function respond(event: WorkerEvent): Promise<Response> {
   if (stored) return isolated(stored);
   if (request.mode === "navigate" && known.has(`${key}/`)) return Response.redirect(`${key}/`);
   const response = await fetch(request);
-  if (response.ok && known.has(key)) {
+  if (known.has(key) && isFile(key, response)) {
     const copy = response.clone(); // the page need not wait for it
     event.waitUntil(caches.open(name).then((cache) => cache.put(key, copy)).catch(() => {}));
   }

@@ -217,6 +217,29 @@ testWith(await needsChromium(executable), "the pages of `deno task web`", async 
     await page.context().close();
   });
 
+  await step("do not store a page that a server sends in place of a file", async () => {
+    const page = await site.page("convolution/");
+    await page.waitForFunction("navigator.serviceWorker.controller !== null");
+    const other = await site.page("classify/", { serviceWorkers: "block" });
+    await other.waitForSelector("main[data-ready]");
+    await other.context().close();
+    const path = site.requested.find((path) => path.startsWith("/networks/"));
+    const [worker] = page.context().serviceWorkers();
+    await worker.evaluate(`{
+      const headers = { "content-type": "text/html" }, { fetch } = globalThis;
+      globalThis.fetch = async () => {
+        globalThis.fetch = fetch;
+        return new Response("no such file", { headers });
+      };
+    }`);
+    const load = () =>
+      page.evaluate(`fetch("${path}").then(({ headers }) => headers.get("content-type"))`);
+    assertEquals(await load(), "text/html");
+    await page.waitForTimeout(200);
+    assertEquals(await load(), "application/octet-stream");
+    await page.context().close();
+  });
+
   const viewport = { width: 390, height: 844 };
   const phone = await site.page("threads/", { viewport, hasTouch: true });
 
