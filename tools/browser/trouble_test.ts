@@ -44,6 +44,9 @@ testWith(await needsChromium(executable), "the pages when something goes wrong",
     await page.click("[data-sample] >> nth=1");
     await page.waitForSelector("#problem:text-is('Choose a network.')");
     assertEquals(await network.getAttribute("aria-pressed"), "false");
+    await page.route(weights, (route) => route.fulfill({ body: "" }));
+    await network.click();
+    await page.waitForSelector("#problem:has-text('is empty. Choose the network again.')");
     await page.unroute(weights);
     await network.click();
     await settle(page);
@@ -182,10 +185,7 @@ testWith(await needsChromium(executable), "the pages when something goes wrong",
     resolve();
     await settle(page);
     assertEquals(await page.locator("[data-sample][aria-pressed=true]").count(), 0);
-    assertMatch(
-      await page.getAttribute("#photo", "aria-label") ?? "",
-      /^The photo: it looks like /,
-    );
+    await page.waitForSelector("#photo[aria-label^='The photo: it looks like ']");
     await page.context().close();
   });
 

@@ -154,7 +154,7 @@ function useNetwork(next: NetworkSource, on: Device): Promise<void> {
     });
     if (isOther) tiles.clear();
     await look();
-  }, networkWayOut);
+  }, typeof next.weights === "string" ? "Choose the network again." : networkWayOut);
 }
 
 async function load(next: NetworkSource, on: Device, signal: AbortSignal): Promise<void> {
