@@ -107,7 +107,7 @@ th, td { border-bottom: 1px solid var(--line); padding: .15rem .5rem .15rem 0; t
 thead th { font-weight: 600; } td.number { text-align: right; white-space: nowrap; }
 .bar { width: 30%; } .bar div { background: var(--bar); height: .7rem; border-radius: 2px; }
 table.classes .bar { width: 40%; }
-@media (max-width: 40rem) { .detail { display: none; } }
+@media (max-width: 48rem) { .detail { display: none; } }
 `;
 
 /** The classes with bars. */
