@@ -8,7 +8,7 @@ import { describeWeights, preprocessingOf } from "../models/recognize.ts";
 import { convertWeights } from "../weights/convert.ts";
 import type { WeightsFile } from "../weights/mod.ts";
 import type { ConvertArgs } from "./args_weights.ts";
-import { asFileError, asWriteError, isSystemError } from "./errors.ts";
+import { asFileError, asWriteError } from "./errors.ts";
 import { pathOf } from "./inputs.ts";
 import { leavingNothingWhenBusy } from "./interrupts.ts";
 import { megabytes } from "./output.ts";
@@ -36,7 +36,7 @@ export async function convertFile(
   { label, metadata: own }: Conversion,
 ): Promise<number> {
   using file = await openInput(pathOf(from)).catch((error) => {
-    throw isSystemError(error) ? asFileError(from, error) : error;
+    throw asFileError(from, error);
   });
   const description = own ?? networkDescription(file);
   const metadata = description && withDescription(file.metadata, description);
@@ -52,7 +52,7 @@ export async function convertFile(
   try {
     await leavingNothingWhenBusy((onCreated) => writeFile(path, (sink) => write(sink, onCreated)));
   } catch (error) {
-    throw isSystemError(error) ? asWriteError(to, error) : error;
+    throw asWriteError(to, error);
   } finally {
     progress.clear();
   }

@@ -23,15 +23,15 @@ export function isSystemError(error: unknown): boolean {
   return error instanceof Error && "code" in error && !(error instanceof DOMException);
 }
 
-/** An error that names the file. Missing permissions and this library's errors pass unchanged. */
-export function asFileError(name: string, error: unknown): Error {
-  if (isPermissionError(error) || error instanceof PembrokeError) return error;
+/** The operating system's error as one that names the file. All other errors pass unchanged. */
+export function asFileError(name: string, error: unknown): unknown {
+  if (isPermissionError(error) || !isSystemError(error)) return error;
   const reason = isMissing(error) ? missing(name, "no such file") : reasonOf(error);
   return new FileError(name, reason, { cause: error });
 }
 
 /** As {@linkcode asFileError}, for a file to write. */
-export function asWriteError(name: string, error: unknown): Error {
+export function asWriteError(name: string, error: unknown): unknown {
   const reason = isMissing(error)
     ? missing(name, "its folder does not exist")
     : error instanceof Deno.errors.PermissionDenied

@@ -85,7 +85,7 @@ export class FeatureCache implements Disposable {
     } catch (error) {
       file?.close();
       lock?.[Symbol.dispose]();
-      if (isSystemError(error) || error instanceof Deno.errors.NotFound) return new FeatureCache();
+      if (isSystemError(error)) return new FeatureCache();
       throw error;
     }
   }

@@ -7,7 +7,7 @@ import type { Options } from "./args.ts";
 import { bulkStages } from "./bulk.ts";
 import { inputsOf, loadWeights } from "./classify.ts";
 import { Device } from "./device.ts";
-import { asWriteError, isSystemError } from "./errors.ts";
+import { asWriteError } from "./errors.ts";
 import { pathOf } from "./inputs.ts";
 import { leavingNothingWhenBusy } from "./interrupts.ts";
 import { selectModel } from "./model.ts";
@@ -136,7 +136,7 @@ async function writeNpy(
       }, () => writeNames(list, names))
     );
   } catch (error) {
-    throw isSystemError(error) ? asWriteError(output, error) : error;
+    throw asWriteError(output, error);
   }
   if (!quiet) note(`${output}: float32 [${names.length}, ${count}]; ${list}: names of the rows`);
 }

@@ -12,7 +12,7 @@ import type { Classifier } from "../models/mod.ts";
 import { bytesSource, type WeightsFile, writeSafetensors } from "../weights/mod.ts";
 import type { Options } from "./args.ts";
 import { searchCache } from "./cache.ts";
-import { asFileError, isSystemError } from "./errors.ts";
+import { asFileError } from "./errors.ts";
 import { pathOf } from "./inputs.ts";
 
 /** The weights of a whole network, and how it is created from them. */
@@ -47,7 +47,7 @@ export async function joinHead(
       const file = await openInput(bytesSource(bytes, String(place)));
       return { file, modelFor: isOnnx ? graphOf(candidate, model) : modelFor };
     } catch (error) {
-      if (base !== undefined) throw isSystemError(error) ? asFileError(base, error) : error;
+      if (base !== undefined) throw asFileError(base, error);
       if (!(error instanceof FileError)) throw error; // another one may fit
     }
   }

@@ -4,7 +4,7 @@ import { collect, download, readChunks, tooLarge } from "../io/download.ts";
 import { FileError } from "../errors.ts";
 import { crc32 } from "../io/crc32.ts";
 import { redactUrl } from "../io/redact.ts";
-import { asFileError, isPermissionError } from "./errors.ts";
+import { asFileError, isPermissionError, oneLine } from "./errors.ts";
 import { type FileEntry, filesIn, filesMatching, isPattern } from "./files.ts";
 import { linesOf } from "./lines.ts";
 import { imageFormats } from "./terminal.ts";
@@ -44,8 +44,8 @@ export function pathOf(argument: string): string {
   try {
     // not imported, because that takes 15 ms of the command's start-up
     if (scheme === "file:") return process.getBuiltinModule("node:url").fileURLToPath(argument);
-  } catch (error) {
-    throw asFileError(argument, error);
+  } catch (cause) {
+    throw new FileError(argument, oneLine((cause as Error).message), { cause });
   }
   const reason = /^https?:$/.test(scheme)
     ? "is not a valid URL"

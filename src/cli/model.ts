@@ -14,7 +14,7 @@ import type { CheckedSource } from "../hub/checksum.ts";
 import { redactUrl } from "../io/redact.ts";
 import type { ClassName } from "../models/imagenet_classes.ts";
 import type { WeightsFile } from "../weights/mod.ts";
-import { asFileError, isSystemError, UsageError } from "./errors.ts";
+import { asFileError, UsageError } from "./errors.ts";
 import type { Digest } from "./feature_cache.ts";
 import type { JoinedHead } from "./head_file.ts";
 import { isWebUrl, pathOf } from "./inputs.ts";
@@ -116,7 +116,7 @@ async function fromFile(
   const bundled = weights === undefined;
   const place = bundled ? bundledWeights(isShipped(name) ? name : undefined) : pathOf(weights);
   const throwNamed = (error: unknown) => {
-    throw isSystemError(error) ? asFileError(weights ?? String(place), error) : error;
+    throw asFileError(weights ?? String(place), error);
   };
   const withRemedy = (error: unknown) => {
     const { entry } = chosen ?? {};

@@ -18,7 +18,7 @@ import { verify } from "../hub/checksum.ts";
 import type { ModelsArgs, RemoveArgs } from "./args_weights.ts";
 import { requireCacheFolder } from "./cache.ts";
 import { bestCached } from "./chosen_weights.ts";
-import { asFileError, isSystemError } from "./errors.ts";
+import { asFileError } from "./errors.ts";
 import { mirror as mirrorOf } from "./mirror.ts";
 import { aligned, megabytes } from "./output.ts";
 import { print } from "./terminal.ts";
@@ -130,6 +130,6 @@ export async function removeModel({ name, quiet }: RemoveArgs): Promise<number> 
 async function inFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
   const folder = requireCacheFolder();
   return await work(folder).catch((error) => {
-    throw isSystemError(error) ? asFileError(folder, error) : error;
+    throw asFileError(folder, error);
   });
 }

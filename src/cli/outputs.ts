@@ -4,7 +4,7 @@ import { resolve } from "node:path";
 import { FileError } from "../errors.ts";
 import type { ByteSink } from "../io/byte_sink.ts";
 import { writeFile } from "../io/write_file.ts";
-import { asWriteError, isPermissionError, isSystemError, UsageError } from "./errors.ts";
+import { asWriteError, isPermissionError, UsageError } from "./errors.ts";
 import { pathOf } from "./inputs.ts";
 import { leavingNothing } from "./interrupts.ts";
 
@@ -16,7 +16,7 @@ export async function checkOutput(output: string): Promise<void> {
   }) ?? {};
   if (isDirectory) throw new FileError(output, "is a folder");
   await writeFile(path, () => Promise.reject(stop)).catch((error) => {
-    if (error !== stop) throw isSystemError(error) ? asWriteError(output, error) : error;
+    if (error !== stop) throw asWriteError(output, error);
   });
 }
 
@@ -60,6 +60,6 @@ export async function writeBytes(file: string, bytes: Uint8Array): Promise<void>
     const write = async (sink: ByteSink) => sink.write(0, bytes);
     await leavingNothing(() => writeFile(pathOf(file), write));
   } catch (error) {
-    throw isSystemError(error) ? asWriteError(file, error) : error;
+    throw asWriteError(file, error);
   }
 }

@@ -13,7 +13,7 @@ import { modelFor } from "../models/load_model.ts";
 import { recognize } from "../models/recognize.ts";
 import type { QuantizeArgs } from "./args_weights.ts";
 import { convertFile } from "./convert.ts";
-import { asFileError, isPermissionError, isSystemError, lineOf } from "./errors.ts";
+import { asFileError, isPermissionError, lineOf } from "./errors.ts";
 import { expand, type Input, isWebUrl, pathOf } from "./inputs.ts";
 import { networkOf } from "./model_name.ts";
 import { megabytes } from "./output.ts";
@@ -60,7 +60,7 @@ export async function quantize(args: QuantizeArgs): Promise<number> {
 async function calibrated(args: QuantizeArgs): Promise<Calibration> {
   const { from, calibrate, model: name, quiet } = args;
   using file = await openInput(pathOf(from)).catch((error) => {
-    throw isSystemError(error) ? asFileError(from, error) : error;
+    throw asFileError(from, error);
   });
   // the output has no graph: it is for a network with a name
   const network = name !== undefined ? networkOf(name) : isOnnx(file) ? recognize(file) : undefined;

@@ -4,7 +4,7 @@ import { FileError } from "../errors.ts";
 import type { ByteSink } from "../io/byte_sink.ts";
 import { Lock, lockPathOf } from "../io/lock.ts";
 import { writeFile } from "../io/write_file.ts";
-import { asFileError, asWriteError, isSystemError } from "./errors.ts";
+import { asFileError, asWriteError } from "./errors.ts";
 import { type Input, pathOf } from "./inputs.ts";
 import { leavingNothing } from "./interrupts.ts";
 import { linesOf } from "./lines.ts";
@@ -55,7 +55,7 @@ export class ResultFile implements Disposable {
       return new ResultFile(name, file, lock, done);
     } catch (error) {
       lock?.[Symbol.dispose]();
-      throw isSystemError(error) ? asWriteError(name, error) : error;
+      throw asWriteError(name, error);
     }
   }
 

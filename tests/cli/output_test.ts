@@ -116,12 +116,17 @@ Deno.test("lineOf() says what to do in the command, where the library names its 
 });
 
 Deno.test("errors of the system say neither their number nor the call, and some files are no URLs", () => {
+  const message = (error: unknown) => (error as FileError).message;
   const full = new Error("No space left on device (os error 28), write 'a.npy'");
-  assertEquals(asWriteError("a.npy", full).message, "a.npy: no space left on device");
-  const missing = new Deno.errors.NotFound(), url = "https://a.test/b.npy";
+  const enospc = Object.assign(full, { code: "ENOSPC" });
+  assertEquals(message(asWriteError("a.npy", enospc)), "a.npy: no space left on device");
+  const missing = Object.assign(new Deno.errors.NotFound(), { code: "ENOENT" });
+  const url = "https://a.test/b.npy";
   for (const convert of [asFileError, asWriteError]) {
-    assertEquals(convert(url, missing).message, `${url}: is a URL, must be a path`);
+    assertEquals(message(convert(url, missing)), `${url}: is a URL, must be a path`);
+    const bug = new TypeError("x is undefined");
+    assertEquals(convert("a", bug), bug);
   }
-  assertEquals(asFileError("a", missing).message, "a: no such file");
-  assertEquals(asWriteError("a/b", missing).message, "a/b: its folder does not exist");
+  assertEquals(message(asFileError("a", missing)), "a: no such file");
+  assertEquals(message(asWriteError("a/b", missing)), "a/b: its folder does not exist");
 });
