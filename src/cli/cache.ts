@@ -2,7 +2,7 @@
 
 import { type CachedModel, cachedModels, cacheFolder, cacheVariables } from "../hub/cache.ts";
 import { PembrokeError } from "../errors.ts";
-import { isGranted, isSystemError } from "./errors.ts";
+import { envIfGranted, isGranted, isSystemError } from "./errors.ts";
 
 /** The cache folder; throws if the environment does not define one. */
 export function requireCacheFolder(): string {
@@ -26,14 +26,11 @@ export interface Cache {
  * works without.
  */
 export async function searchCache(): Promise<Cache> {
-  const readable = cacheVariables.filter((variable) => isGranted({ name: "env", variable }));
-  const folder = cacheFolder((variable) =>
-    readable.some((name) => name === variable) ? Deno.env.get(variable) : undefined
-  );
+  const folder = cacheFolder(envIfGranted);
   const searched = folder !== undefined && isGranted({ name: "read", path: folder });
   const models = searched ? await cachedOrNone(folder) : [];
-  const complete = readable.length === cacheVariables.length &&
-    (searched || folder === undefined);
+  const complete = (searched || folder === undefined) &&
+    cacheVariables.every((variable) => isGranted({ name: "env", variable }));
   return { folder, models, complete };
 }
 

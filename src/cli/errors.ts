@@ -17,6 +17,11 @@ export function isGranted(permission: Deno.PermissionDescriptor): boolean {
   return Deno.permissions.querySync(permission).state === "granted";
 }
 
+/** An environment variable; undefined if it is not set, or may not be read without asking. */
+export function envIfGranted(variable: string): string | undefined {
+  return isGranted({ name: "env", variable }) ? Deno.env.get(variable) : undefined;
+}
+
 /** Whether the operating system reported the error, as opposed to a bug. */
 export function isSystemError(error: unknown): boolean {
   // a DOMException has a code, too: an aborted operation

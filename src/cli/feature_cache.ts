@@ -5,9 +5,9 @@
  */
 
 import { createHash } from "node:crypto";
-import { cacheFolder, cacheVariables } from "../hub/cache.ts";
+import { cacheFolder } from "../hub/cache.ts";
 import { Lock, lockPathOf } from "../io/lock.ts";
-import { isGranted, isSystemError } from "./errors.ts";
+import { envIfGranted, isGranted, isSystemError } from "./errors.ts";
 
 /** Changes with the contents of records. */
 const version = 1;
@@ -28,10 +28,7 @@ export function sha256(...parts: readonly (string | Uint8Array)[]): Digest {
 
 /** Where features can be kept without asking for permissions; undefined if nowhere. */
 export function featureFolder(): string | undefined {
-  const readable = cacheVariables.filter((variable) => isGranted({ name: "env", variable }));
-  const folder = cacheFolder((variable) =>
-    readable.some((name) => name === variable) ? Deno.env.get(variable) : undefined
-  );
+  const folder = cacheFolder(envIfGranted);
   if (folder === undefined) return undefined;
   const path = `${folder}/features`;
   const allowed = isGranted({ name: "read", path }) && isGranted({ name: "write", path });

@@ -1,6 +1,6 @@
 /** The mirror that models are downloaded from. */
 
-import { isGranted, UsageError } from "./errors.ts";
+import { envIfGranted, UsageError } from "./errors.ts";
 import { isWebUrl } from "./inputs.ts";
 
 /**
@@ -11,7 +11,7 @@ import { isWebUrl } from "./inputs.ts";
  */
 export function mirror(): string | undefined {
   const variable = "PEMBROKE_MIRROR";
-  const url = isGranted({ name: "env", variable }) ? Deno.env.get(variable) : undefined;
+  const url = envIfGranted(variable);
   if (!url) return undefined;
   if (isWebUrl(url)) return url;
   throw new UsageError(`${variable} is ${JSON.stringify(url)}, must be an http or https URL`);

@@ -1,5 +1,7 @@
 /** The command that downloads weights, for hints and errors. */
 
+import { isGranted } from "./errors.ts";
+
 /** The name of the weights that are downloaded if there are none: small, for ImageNet's 1000 classes. */
 export const defaultName = "squeezenet";
 
@@ -18,8 +20,7 @@ export function script(): string {
 
 /** The URL of cli.ts in the current folder. Without the permission to know that, this command's. */
 function urlHere(): string {
-  const { state } = Deno.permissions.querySync({ name: "read", path: "." });
-  if (state !== "granted") return Deno.mainModule;
+  if (!isGranted({ name: "read", path: "." })) return Deno.mainModule;
   const folder = Deno.cwd().replaceAll("\\", "/");
   return encodeURI(`file://${folder.startsWith("/") ? "" : "/"}${folder}/cli.ts`);
 }

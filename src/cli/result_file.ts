@@ -9,6 +9,7 @@ import { type Input, pathOf } from "./inputs.ts";
 import { leavingNothing } from "./interrupts.ts";
 import { linesOf } from "./lines.ts";
 import type { Result } from "./output.ts";
+import { writeAll } from "./terminal.ts";
 
 /** Two commands would mix their lines, and classify the same images. */
 const inUse = "in use by another command; wait until it ends, or use another file";
@@ -72,8 +73,7 @@ export class ResultFile implements Disposable {
   /** Appends a line. */
   write(line: string): void {
     try {
-      let rest = new TextEncoder().encode(`${line}\n`);
-      while (rest.length > 0) rest = rest.subarray(this.#file.writeSync(rest));
+      writeAll(this.#file, `${line}\n`);
     } catch (error) {
       throw asWriteError(this.#name, error);
     }

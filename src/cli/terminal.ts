@@ -7,11 +7,10 @@
 import { dim, red, stripAnsiCode, yellow } from "npm:deno-std@1.4.0/fmt/colors.js";
 
 import { redactUrls } from "../io/redact.ts";
-import { asWriteError } from "./errors.ts";
+import { asWriteError, envIfGranted } from "./errors.ts";
 
 /** Whether the terminal only prints characters: that of an editor, which would show codes as text. */
-export const isDumb = Deno.permissions.querySync({ name: "env", variable: "TERM" }).state ===
-    "granted" && Deno.env.get("TERM") === "dumb";
+export const isDumb = envIfGranted("TERM") === "dumb";
 
 const plain = Deno.noColor || Deno.args.includes("--no-color") || isDumb;
 

@@ -4,7 +4,7 @@ import { encodePng } from "../image/encode_png.ts";
 import type { RgbImage } from "../image/pixels.ts";
 import { resize } from "../image/resize.ts";
 import type { showModes } from "./args_explain.ts";
-import { isGranted } from "./errors.ts";
+import { envIfGranted } from "./errors.ts";
 import { sixels } from "./sixel.ts";
 import { columnsOfTerminal, print } from "./terminal.ts";
 
@@ -23,9 +23,7 @@ export async function showPictures(
   mode: typeof showModes[number],
 ): Promise<void> {
   // without the permission, the simplest colours
-  const variable = (name: string) =>
-    isGranted({ name: "env", variable: name }) ? Deno.env.get(name) : undefined;
-  const format = mode === "auto" ? pictureFormat(variable) : mode;
+  const format = mode === "auto" ? pictureFormat(envIfGranted) : mode;
   print(await pictureText(pictures, format, columnsOfTerminal()));
 }
 
