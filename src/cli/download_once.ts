@@ -4,12 +4,12 @@
  */
 
 import { FileError } from "../errors.ts";
-import { type CatalogueEntry, mirroredUrl } from "../hub/catalogue.ts";
+import { type CatalogueEntry, urlOf } from "../hub/catalogue.ts";
 import { pull } from "../hub/pull.ts";
 import type { Cache } from "./cache.ts";
 import { isGranted, isPermissionError } from "./errors.ts";
 import { leavingNothing } from "./interrupts.ts";
-import { mirror as mirrorOf } from "./mirror.ts";
+import { mirrorFromEnv } from "./mirror.ts";
 import { Progress } from "./progress.ts";
 import { note } from "./terminal.ts";
 
@@ -38,8 +38,7 @@ export async function downloadOnce(
   { quiet, firstByteMs = 2000 }: DownloadOptions,
 ): Promise<{ readonly path: string } | { readonly reason: string }> {
   if (folder === undefined) return { reason: "no cache folder: set PEMBROKE_CACHE" };
-  const mirror = mirrorOf(), url = mirror === undefined ? entry.url : mirroredUrl(entry, mirror);
-  const { host } = new URL(url);
+  const url = urlOf(entry, mirrorFromEnv()), { host } = new URL(url);
   if (!isGranted({ name: "write", path: folder }) || !isGranted({ name: "net", host })) {
     return { reason: `not downloaded: needs --allow-write and --allow-net=${host}` };
   }
@@ -56,7 +55,7 @@ export async function downloadOnce(
   try {
     const { path } = await leavingNothing(() =>
       pull(entry, folder, {
-        ...{ mirror, signal: abort.signal, stallMs, retries: 0 },
+        ...{ url, signal: abort.signal, stallMs, retries: 0 },
         onProgress(done, total) {
           clearTimeout(timer);
           progress.update(done, total, "MB");

@@ -9,7 +9,7 @@ import { isWebUrl } from "./inputs.ts";
  *
  * @throws {UsageError} If it is no URL.
  */
-export function mirror(): string | undefined {
+export function mirrorFromEnv(): string | undefined {
   const variable = "PEMBROKE_MIRROR";
   const url = envIfGranted(variable);
   if (!url) return undefined;

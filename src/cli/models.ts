@@ -1,7 +1,7 @@
 /** `cli.ts models` and `cli.ts rm`: lists models, and deletes cached ones. */
 
 import { fileURLToPath } from "node:url";
-import { catalogue, findCatalogueEntry, mirroredUrl } from "../hub/catalogue.ts";
+import { catalogue, findCatalogueEntry, urlOf } from "../hub/catalogue.ts";
 import { contentLength, request } from "../io/download.ts";
 import { FileError, PembrokeError } from "../errors.ts";
 import { type CachedModel, cachedModels, removeCached } from "../hub/cache.ts";
@@ -19,7 +19,7 @@ import type { ModelsArgs, RemoveArgs } from "./args_weights.ts";
 import { requireCacheFolder } from "./cache.ts";
 import { bestCached } from "./chosen_weights.ts";
 import { asFileError } from "./errors.ts";
-import { mirror as mirrorOf } from "./mirror.ts";
+import { mirrorFromEnv } from "./mirror.ts";
 import { aligned, megabytes } from "./output.ts";
 import { print } from "./terminal.ts";
 
@@ -42,7 +42,7 @@ interface ModelInfo {
 /** Prints the bundled models, the cached models, and those that pull can download. */
 export async function listModels({ json }: ModelsArgs): Promise<number> {
   const cached = await inFolder(cachedModels);
-  const best = bestCached(cached), mirror = mirrorOf();
+  const best = bestCached(cached), mirror = mirrorFromEnv();
   const models: ModelInfo[] = [
     ...await Promise.all(shippedNetworks.map((name) => shipped(name, !best))),
     ...await Promise.all(cached.map((model) => inCache(model, model.path === best?.path))),
@@ -53,7 +53,7 @@ export async function listModels({ json }: ModelsArgs): Promise<number> {
       bytes: entry.bytes,
       classes: entry.classes.length,
       accuracy: entry.accuracy,
-      place: mirror === undefined ? entry.url : mirroredUrl(entry, mirror),
+      place: urlOf(entry, mirror),
       default: false,
     })),
   ];

@@ -6,7 +6,7 @@ import type { Options } from "./args.ts";
 import type { LearnArgs } from "./args_learn.ts";
 import type { WeightsArgs } from "./args_weights.ts";
 import { isWebUrl } from "./inputs.ts";
-import { mirror } from "./mirror.ts";
+import { mirrorFromEnv } from "./mirror.ts";
 
 /** The arguments that decide which permissions a command needs. */
 type CommandArgs =
@@ -53,7 +53,7 @@ function requiredPermissions(
     case "rm":
       ["--allow-env", "--allow-read", "--allow-write"].forEach((flag) => flags.add(flag));
       if (parsed.command === "pull") {
-        const { url = mirror() ?? findCatalogueEntry(parsed.name)?.url ?? script } = parsed;
+        const { url = mirrorFromEnv() ?? findCatalogueEntry(parsed.name)?.url ?? script } = parsed;
         hosts.add(new URL(url).host);
       }
       break;

@@ -1,12 +1,12 @@
 /** `cli.ts pull`: downloads published weights into the cache. */
 
-import { catalogue, findCatalogueEntry, mirroredUrl } from "../hub/catalogue.ts";
+import { catalogue, findCatalogueEntry, urlOf } from "../hub/catalogue.ts";
 import { pull } from "../hub/pull.ts";
 import type { PullArgs } from "./args_weights.ts";
 import { requireCacheFolder } from "./cache.ts";
 import { UsageError } from "./errors.ts";
 import { leavingNothingWhenBusy } from "./interrupts.ts";
-import { mirror as mirrorOf } from "./mirror.ts";
+import { mirrorFromEnv } from "./mirror.ts";
 import { megabytes } from "./output.ts";
 import { Progress } from "./progress.ts";
 import { note, print, warn } from "./terminal.ts";
@@ -19,8 +19,7 @@ export async function pullModel(args: PullArgs): Promise<number> {
     const names = catalogue.map(({ name }) => name).join(", ");
     throw new UsageError(`unknown model ${JSON.stringify(name)}; available: ${names}`);
   }
-  const folder = requireCacheFolder(), mirror = mirrorOf();
-  const { url = mirror === undefined ? entry.url : mirroredUrl(entry, mirror) } = args;
+  const folder = requireCacheFolder(), { url = urlOf(entry, mirrorFromEnv()) } = args;
   if (!quiet) [entry.title, url, entry.terms].forEach(note);
   const downloading = new Progress("downloading", !quiet);
   const converting = new Progress("converting", !quiet);

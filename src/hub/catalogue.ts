@@ -137,10 +137,11 @@ export function findCatalogueEntry(name: string): CatalogueEntry | undefined {
 }
 
 /**
- * The address of an entry's file on a mirror.
+ * The address of an entry's file: the catalogue's, or on a mirror.
  *
  * @param mirror The address of a folder that has the files of the catalogue under their own names.
  */
-export function mirroredUrl({ url }: CatalogueEntry, mirror: string): string {
+export function urlOf({ url }: CatalogueEntry, mirror: string | undefined): string {
+  if (mirror === undefined) return url;
   return `${mirror.replace(/\/+$/, "")}/${url.slice(url.lastIndexOf("/") + 1)}`;
 }

@@ -18,7 +18,7 @@ import { openWeights } from "../weights/open.ts";
 import { fileSource } from "../weights/io/file_source.ts";
 import { redactUrl } from "../io/redact.ts";
 import { lockPath, modelPath, removeTemporary } from "./cache.ts";
-import { type CatalogueEntry, mirroredUrl } from "./catalogue.ts";
+import { type CatalogueEntry, urlOf } from "./catalogue.ts";
 import { emptyChecksum, verify, writeChecksum } from "./checksum.ts";
 import type { FileDigest } from "./digest.ts";
 import { fetchFile, type FetchFileOptions } from "./fetch_file.ts";
@@ -72,8 +72,7 @@ export async function pull(
   folder: string,
   options: PullOptions = {},
 ): Promise<PullResult> {
-  const { precision = "f16", mirror, signal, onWait } = options;
-  const { url = mirror === undefined ? entry.url : mirroredUrl(entry, mirror) } = options;
+  const { precision = "f16", url = urlOf(entry, options.mirror), signal, onWait } = options;
   if (!storedPrecisions.includes(precision)) {
     throw new ArgumentError("pull", "precision", precision, storedPrecisions.join(" or "));
   }

@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { FileError } from "../../src/errors.ts";
 import { catalogue, findCatalogueEntry, modelPath, pull } from "../../src/hub/mod.ts";
-import { mirroredUrl } from "../../src/hub/catalogue.ts";
+import { urlOf } from "../../src/hub/catalogue.ts";
 import { difference, digestOf } from "../../src/hub/digest.ts";
 import { fetchFile } from "../../src/hub/fetch_file.ts";
 import { fileSource, openWeights } from "../../src/weights/mod.ts";
@@ -39,7 +39,7 @@ Deno.test("every entry of the catalogue has one name, an address, a hash and its
 Deno.test("a mirror has the files of the catalogue under their own names", () => {
   const alexnet = findCatalogueEntry("alexnet")!;
   for (const mirror of ["https://a.test/models", "https://a.test/models/"]) {
-    assertEquals(mirroredUrl(alexnet, mirror), "https://a.test/models/alexnet-owt-7be5be79.pth");
+    assertEquals(urlOf(alexnet, mirror), "https://a.test/models/alexnet-owt-7be5be79.pth");
   }
 });
 
