@@ -57,13 +57,9 @@ export async function learn(args: LearnArgs): Promise<number> {
   const tuner = args.fineTune === 0
     ? undefined
     : await startTuner({ model, device, photos, args, base: sha256 });
-  const { head, report, both, isTuned } = await learnHead(
-    photos,
-    model.featureCount,
-    device,
-    args,
-    tuner,
-  );
+  const { featureCount } = model;
+  const learned = await learnHead(photos, featureCount, device, args, tuner);
+  const { head, report, both, isTuned } = learned;
   if (report) printIfRead(reportText(report));
   else if (!quiet) warn("too few photos to measure the accuracy");
   if (both && !quiet) note(comparison(both));
@@ -72,9 +68,9 @@ export async function learn(args: LearnArgs): Promise<number> {
     writeHead(model, head);
   } else if (!isTuned) tuner.reset(head);
   const base = { network: selected.name, sha256 };
-  const seconds = () => ((performance.now() - start) / 1000).toFixed(1);
   const line = await writeLearned(model, { args, base, photos, head, isTuned, report });
-  if (!quiet) print(`${line}, ${seconds()} s`);
+  const seconds = (performance.now() - start) / 1000;
+  if (!quiet) print(`${line}, ${seconds.toFixed(1)} s`);
   return 0;
 }
 
@@ -122,28 +118,16 @@ async function learnHead(
   { classes, photos }: PhotosToLearn,
   count: number,
   { backend }: Device,
-  { holdout, folds, seed, quiet }: LearnArgs,
+  args: LearnArgs,
   tuner: Tuner | undefined,
 ): Promise<LearnedHead> {
+  const { folds, seed, quiet } = args;
   const all = { rows: rowsOf(photos, count), samples: photos.length };
-  const labels = photos.map(({ label }) => label);
   const hasFolder = photos.some(({ isHeld }) => isHeld);
   const firsts = await nearCopies(all.rows, all.samples);
   if (!quiet && hasFolder) tellKnown(photos, firsts);
   else if (!quiet) tellCopies(classes, takeRows(all.rows, [...photos.keys()]), firsts);
-  const chosen = holdOut(labels, firsts, holdout, seed);
-  const groups = new Int32Array(classes.length);
-  firsts.forEach((first, i) => groups[labels[i]] += Number(first === i));
-  // a class of one photo is not measured: a layer that has not learned it is always wrong
-  const parts = partsOf(labels, firsts, folds ?? 1, seed)
-    .map((part, i) => groups[labels[i]] > 1 ? part : -1);
-  const rounds = hasFolder
-    ? [(index: number) => photos[index].isHeld === true]
-    : folds === undefined
-    ? chosen.includes(true) ? [(index: number) => chosen[index]] : []
-    : [...new Set(parts)].filter((part) => part >= 0).sort((a, b) => a - b)
-      .map((part) => (index: number) => parts[index] === part);
-
+  const rounds = roundsOf(photos, firsts, args);
   using own = backend.device === "wasm" ? undefined : await createBackend({ device: "wasm" });
   using progress = new Progress("training", !quiet);
   let done = 0;
@@ -173,6 +157,32 @@ async function learnHead(
   }
   const both = alone && tuned ? { alone, tuned } : undefined;
   return { head, isTuned, report: isTuned ? tuned ?? alone : alone, both };
+}
+
+/** Whether a photo, by its index, is held out of a training: it is measured on instead. */
+type IsHeldOut = (index: number) => boolean;
+
+/** What each measurement holds out: the photos of `--val`, a share of each class, or one of the folds. */
+function roundsOf(
+  photos: PhotosToLearn["photos"],
+  firsts: Int32Array,
+  { holdout, folds, seed }: LearnArgs,
+): IsHeldOut[] {
+  if (photos.some(({ isHeld }) => isHeld)) return [(index) => photos[index].isHeld === true];
+  const labels = photos.map(({ label }) => label);
+  if (folds === undefined) {
+    const chosen = holdOut(labels, firsts, holdout, seed);
+    return chosen.includes(true) ? [(index) => chosen[index]] : [];
+  }
+  const different = new Map<number, number>(); // photos of each class, near copies left out
+  for (const first of new Set(firsts)) {
+    different.set(labels[first], (different.get(labels[first]) ?? 0) + 1);
+  }
+  // a class of one photo is not measured: a layer that has not learned it is always wrong
+  const parts = partsOf(labels, firsts, folds, seed)
+    .map((part, i) => different.get(labels[i])! > 1 ? part : -1);
+  const measured = [...new Set(parts)].filter((part) => part >= 0).sort((a, b) => a - b);
+  return measured.map((part) => (index) => parts[index] === part);
 }
 
 /** Warns about photos of `--val` that are near copies of learned ones. */

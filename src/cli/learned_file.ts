@@ -40,14 +40,11 @@ function describe(
 ): string {
   const { seed, holdout, val, folds, fineTune, epochs } = args;
   const trained = photos.filter(({ isHeld }) => !isHeld);
-  const counts = classes.map((
-    name,
-    i,
-  ) => [name, trained.filter(({ label }) => label === i).length]);
+  const countOf = (index: number) => trained.filter(({ label }) => label === index).length;
   const measure = val !== undefined ? "validation folder" : folds ? { folds } : { holdout };
   return JSON.stringify({
     base,
-    photos: Object.fromEntries(counts),
+    photos: Object.fromEntries(classes.map((name, i) => [name, countOf(i)])),
     options: { seed, weightDecay: head.weightDecay, ...isTuned && { fineTune, epochs } },
     ...report && {
       accuracy: report.accuracy,
