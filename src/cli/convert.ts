@@ -10,7 +10,7 @@ import type { WeightsFile } from "../weights/mod.ts";
 import type { ConvertArgs } from "./args_weights.ts";
 import { asFileError, asWriteError } from "./errors.ts";
 import { pathOf } from "./inputs.ts";
-import { leavingNothingWhenBusy } from "./interrupts.ts";
+import { withSignalCleanupWhenBusy } from "./interrupts.ts";
 import { megabytes } from "./output.ts";
 import { Progress } from "./progress.ts";
 import { print, warn } from "./terminal.ts";
@@ -50,7 +50,9 @@ export async function convertFile(
     file.close(); // the output may replace it
   };
   try {
-    await leavingNothingWhenBusy((onCreated) => writeFile(path, (sink) => write(sink, onCreated)));
+    await withSignalCleanupWhenBusy((onCreated) =>
+      writeFile(path, (sink) => write(sink, onCreated))
+    );
   } catch (error) {
     throw asWriteError(to, error);
   } finally {

@@ -8,7 +8,7 @@ import { type CatalogueEntry, urlOf } from "../hub/catalogue.ts";
 import { pull } from "../hub/pull.ts";
 import type { Cache } from "./cache.ts";
 import { isGranted, isPermissionError } from "./errors.ts";
-import { leavingNothing } from "./interrupts.ts";
+import { withSignalCleanup } from "./interrupts.ts";
 import { mirrorFromEnv } from "./mirror.ts";
 import { Progress } from "./progress.ts";
 import { note } from "./terminal.ts";
@@ -53,7 +53,7 @@ export async function downloadOnce(
   const progress = new Progress(`downloading ${entry.name}`, !quiet);
   let waited = false;
   try {
-    const { path } = await leavingNothing(() =>
+    const { path } = await withSignalCleanup(() =>
       pull(entry, folder, {
         ...{ url, signal: abort.signal, stallMs, retries: 0 },
         onProgress(done, total) {

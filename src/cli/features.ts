@@ -9,7 +9,7 @@ import { inputsOf, loadWeights } from "./classify.ts";
 import { Device } from "./device.ts";
 import { asWriteError } from "./errors.ts";
 import { pathOf } from "./inputs.ts";
-import { leavingNothingWhenBusy } from "./interrupts.ts";
+import { withSignalCleanupWhenBusy } from "./interrupts.ts";
 import { selectModel } from "./model.ts";
 import { checkDiffers, checkOutput, writeBytes } from "./outputs.ts";
 import { outcomes } from "./pipeline.ts";
@@ -122,7 +122,7 @@ async function writeNpy(
 ): Promise<void> {
   const list = listOf(output), names: string[] = [];
   try {
-    await leavingNothingWhenBusy((onCreated) =>
+    await withSignalCleanupWhenBusy((onCreated) =>
       writeFile(pathOf(output), async (sink) => {
         onCreated();
         let at = headerBytes;

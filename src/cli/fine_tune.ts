@@ -17,7 +17,7 @@ import type { Device } from "./device.ts";
 import { isSystemError, UsageError } from "./errors.ts";
 import { judge } from "./evaluate.ts";
 import { featureFolder, sha256 } from "./feature_cache.ts";
-import { leavingNothing } from "./interrupts.ts";
+import { withSignalCleanup } from "./interrupts.ts";
 import type { PhotosToLearn } from "./learn_folders.ts";
 import { Progress } from "./progress.ts";
 import type { Judged } from "./report.ts";
@@ -220,7 +220,7 @@ class Checkpoint {
     // deno-lint-ignore require-await -- the sink is synchronous
     const write = async (sink: ByteSink) => sink.write(0, bytes);
     try {
-      await leavingNothing(() => replaceFile(path, write));
+      await withSignalCleanup(() => replaceFile(path, write));
     } catch (error) {
       if (!isSystemError(error)) throw error;
     }

@@ -1,5 +1,5 @@
 /**
- * The worker behind `leavingNothingWhenBusy()`: when a signal arrives, it deletes files, and lets the
+ * The worker behind `withSignalCleanupWhenBusy()`: when a signal arrives, it deletes files, and lets the
  * signal end the command.
  *
  * @module

@@ -15,7 +15,7 @@ export interface InterruptMessage {
 }
 
 /** Writes files. If a signal stops the command meanwhile, it deletes the incomplete ones first. */
-export async function leavingNothing<T>(write: () => Promise<T>): Promise<T> {
+export async function withSignalCleanup<T>(write: () => Promise<T>): Promise<T> {
   const listeners = signals.map((signal) => [signal, () => stop(signal)] as const);
   const ignore = () => listeners.forEach((listener) => Deno.removeSignalListener(...listener));
   const stop = (signal: Deno.Signal) => {
@@ -39,15 +39,15 @@ export async function leavingNothing<T>(write: () => Promise<T>): Promise<T> {
 }
 
 /**
- * As {@linkcode leavingNothing}, for writing while this thread is busy for seconds at a time: another
+ * As {@linkcode withSignalCleanup}, for writing while this thread is busy for seconds at a time: another
  * one waits for signals. Without the permission to end the command from there, this one does.
  *
  * @param write Calls `onCreated` when the incomplete file exists.
  */
-export async function leavingNothingWhenBusy<T>(
+export async function withSignalCleanupWhenBusy<T>(
   write: (onCreated: () => void) => Promise<T>,
 ): Promise<T> {
-  const here = () => leavingNothing(() => write(() => {}));
+  const here = () => withSignalCleanup(() => write(() => {}));
   if (!isGranted({ name: "run" })) return await here();
   const worker = new Worker(new URL("./interrupt_worker.ts", import.meta.url), { type: "module" });
   const send = (message: InterruptMessage) => worker.postMessage(message);

@@ -6,7 +6,7 @@ import type { ByteSink } from "../io/byte_sink.ts";
 import { writeFile } from "../io/write_file.ts";
 import { asWriteError, isPermissionError, UsageError } from "./errors.ts";
 import { pathOf } from "./inputs.ts";
-import { leavingNothing } from "./interrupts.ts";
+import { withSignalCleanup } from "./interrupts.ts";
 
 /** Throws if a file cannot be written, before anything is computed for it. Changes nothing. */
 export async function checkOutput(output: string): Promise<void> {
@@ -58,7 +58,7 @@ export async function writeBytes(file: string, bytes: Uint8Array): Promise<void>
   try {
     // deno-lint-ignore require-await -- the sink is synchronous
     const write = async (sink: ByteSink) => sink.write(0, bytes);
-    await leavingNothing(() => writeFile(pathOf(file), write));
+    await withSignalCleanup(() => writeFile(pathOf(file), write));
   } catch (error) {
     throw asWriteError(file, error);
   }

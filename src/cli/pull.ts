@@ -5,7 +5,7 @@ import { pull } from "../hub/pull.ts";
 import type { PullArgs } from "./args_weights.ts";
 import { requireCacheFolder } from "./cache.ts";
 import { UsageError } from "./errors.ts";
-import { leavingNothingWhenBusy } from "./interrupts.ts";
+import { withSignalCleanupWhenBusy } from "./interrupts.ts";
 import { mirrorFromEnv } from "./mirror.ts";
 import { megabytes } from "./output.ts";
 import { Progress } from "./progress.ts";
@@ -29,7 +29,7 @@ export async function pullModel(args: PullArgs): Promise<number> {
     if (!quiet) warn(line);
   };
   try {
-    const { path, cached } = await leavingNothingWhenBusy((onCreated) =>
+    const { path, cached } = await withSignalCleanupWhenBusy((onCreated) =>
       pull(entry, folder, {
         ...args,
         url,

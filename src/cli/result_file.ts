@@ -6,7 +6,7 @@ import { Lock, lockPathOf } from "../io/lock.ts";
 import { writeFile } from "../io/write_file.ts";
 import { asFileError, asWriteError } from "./errors.ts";
 import { type Input, pathOf } from "./inputs.ts";
-import { leavingNothing } from "./interrupts.ts";
+import { withSignalCleanup } from "./interrupts.ts";
 import { linesOf } from "./lines.ts";
 import type { Result } from "./output.ts";
 import { writeAll } from "./terminal.ts";
@@ -114,7 +114,7 @@ async function removeErrors(name: string, path: string): Promise<Map<string, num
       at += bytes.length;
     }
   };
-  await leavingNothing(() => writeFile(path, write));
+  await withSignalCleanup(() => writeFile(path, write));
   return done;
 }
 
