@@ -111,58 +111,11 @@ export function readArgs(args: readonly string[], readOwn?: typeof readExplain):
   const asksHelp = values.help || !named && inputs[0] === "help"; // a file of this name is ./help
   const command = asksHelp ? "help" : values.version ? "version" : named ?? "classify";
 
-  if (command !== "help" && command !== "version") {
-    checkUsed(command, values);
-    exclude(values, "random", "weights");
-    exclude(values, "json", "jsonl");
-    exclude(values, "json", "resume");
-    exclude(values, "quiet", "verbose");
-    for (const other of ["classes", "json", "resume", "top-k"] as const) {
-      exclude(values, "features", other);
-    }
-    if (values.features) exclude(values, "output", "jsonl");
-    if (values.seed !== undefined && !values.random) {
-      throw new UsageError("--seed needs --random");
-    }
-    for (const name of ["weights", "base", "classes", "files-from", "resume", "html"] as const) {
-      const kind = name === "weights" || name === "base" ? "a file or URL" : "a file";
-      if (values[name] === "") throw new UsageError(`--${name} is empty, must be ${kind}`);
-    }
-    if (/\.(png|jpe?g|webp|gif|bmp)$/i.test(values.html ?? "")) {
-      throw new UsageError(`--html is ${JSON.stringify(values.html)}, must end in .html`);
-    }
-    if (values.base !== undefined && !values.weights) {
-      throw new UsageError("--base needs --weights, a file with only a last layer");
-    }
-    if (inputs.includes("")) throw new UsageError("an input is empty; is a variable unset?");
-  }
-  if ((command === "summary" || command === "serve") && inputs.length > 0) {
-    throw new UsageError(
-      `${command} takes no images, got ${
-        JSON.stringify(inputs[0])
-      }; name a model with -m or --weights`,
-    );
-  }
-  if (command === "evaluate" && inputs.length !== 1) {
-    throw new UsageError("evaluate takes one folder, with a subfolder of photos for each class");
-  }
-  if (command === "classify") {
-    const list = values["files-from"];
-    if (inputs.length === 0 && list === undefined) {
-      throw new UsageError("no image given; see --help");
-    }
-    if (inputs.filter((input) => input === "-").length + Number(list === "-") > 1) {
-      throw new UsageError("- and --files-from - read standard input; use only one of them, once");
-    }
-    if (values.resume !== undefined && inputs.includes("-")) {
-      throw new UsageError(
-        "--resume cannot tell one image of standard input from another; use files",
-      );
-    }
-  }
-  const own = command === "help" || command === "version"
-    ? {}
-    : { ...outputOf(command, values), ...readOwn?.(command, values, inputs) };
+  const isModelCommand = command !== "help" && command !== "version";
+  if (isModelCommand) checkArgs(command, values, inputs);
+  const own = isModelCommand
+    ? { ...outputOf(command, values), ...readOwn?.(command, values, inputs) }
+    : {};
   return {
     command,
     inputs,
@@ -198,6 +151,63 @@ function parse(args: readonly string[]) {
   return parseStrictly({ args: [...args], allowPositionals: true, options });
 }
 
+type Values = ReturnType<typeof parse>["values"];
+
+/** Throws a {@linkcode UsageError} if the arguments do not fit the command or each other. */
+function checkArgs(
+  command: typeof modelCommands[number],
+  values: Values,
+  inputs: readonly string[],
+): void {
+  checkUsed(command, values);
+  exclude(values, "random", "weights");
+  exclude(values, "json", "jsonl");
+  exclude(values, "json", "resume");
+  exclude(values, "quiet", "verbose");
+  for (const other of ["classes", "json", "resume", "top-k"] as const) {
+    exclude(values, "features", other);
+  }
+  if (values.features) exclude(values, "output", "jsonl");
+  if (values.seed !== undefined && !values.random) {
+    throw new UsageError("--seed needs --random");
+  }
+  for (const name of ["weights", "base", "classes", "files-from", "resume", "html"] as const) {
+    const kind = name === "weights" || name === "base" ? "a file or URL" : "a file";
+    if (values[name] === "") throw new UsageError(`--${name} is empty, must be ${kind}`);
+  }
+  if (/\.(png|jpe?g|webp|gif|bmp)$/i.test(values.html ?? "")) {
+    throw new UsageError(`--html is ${JSON.stringify(values.html)}, must end in .html`);
+  }
+  if (values.base !== undefined && !values.weights) {
+    throw new UsageError("--base needs --weights, a file with only a last layer");
+  }
+  if (inputs.includes("")) throw new UsageError("an input is empty; is a variable unset?");
+  if ((command === "summary" || command === "serve") && inputs.length > 0) {
+    throw new UsageError(
+      `${command} takes no images, got ${
+        JSON.stringify(inputs[0])
+      }; name a model with -m or --weights`,
+    );
+  }
+  if (command === "evaluate" && inputs.length !== 1) {
+    throw new UsageError("evaluate takes one folder, with a subfolder of photos for each class");
+  }
+  if (command === "classify") {
+    const list = values["files-from"];
+    if (inputs.length === 0 && list === undefined) {
+      throw new UsageError("no image given; see --help");
+    }
+    if (inputs.filter((input) => input === "-").length + Number(list === "-") > 1) {
+      throw new UsageError("- and --files-from - read standard input; use only one of them, once");
+    }
+    if (values.resume !== undefined && inputs.includes("-")) {
+      throw new UsageError(
+        "--resume cannot tell one image of standard input from another; use files",
+      );
+    }
+  }
+}
+
 function exclude<K extends string>(values: { readonly [name in K]?: unknown }, a: K, b: K): void {
   if (values[a] && values[b]) throw new UsageError(`--${a} and --${b} cannot be combined`);
 }
@@ -205,7 +215,7 @@ function exclude<K extends string>(values: { readonly [name in K]?: unknown }, a
 /** The file of --features, or that of --html. Explain has both, and reads them itself. */
 function outputOf(
   command: Options["command"],
-  { features, output, html }: ReturnType<typeof parse>["values"],
+  { features, output, html }: Values,
 ): Pick<Options, "output"> {
   if (command === "explain") return {};
   if (output !== undefined && !features) {
@@ -233,7 +243,7 @@ function shardOf(text: string): Shard {
   );
 }
 
-function serveLimits(values: ReturnType<typeof parse>["values"]): ServeLimits {
+function serveLimits(values: Values): ServeLimits {
   const { "max-pixels": maxPixels, "max-bytes": maxBytes, memory, cors } = values;
   return {
     maxPixels: maxPixels === undefined ? undefined : positive("--max-pixels", maxPixels),
