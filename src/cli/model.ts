@@ -125,46 +125,18 @@ async function fromFile(
       `then pull ${entry.name}`;
     throw new FileError(error.file, `${error.reason}; ${remedy}`, { cause: error });
   };
-  const isLocal = typeof place === "string" && !isWebUrl(place);
-  const isHashed = hashes && isWebUrl(String(place));
-  let source: CheckedSource | undefined, opened: WeightsFile | undefined;
-  let download: HashedDownload | undefined, joined: JoinedHead | undefined;
-  const open = async (): Promise<WeightsFile> => {
-    source = isLocal ? await checkedFile(place) : undefined;
-    download = isHashed ? await startHashed(String(place)) : undefined;
-    try {
-      opened = await openInput(source ?? download?.source ?? place);
-      const description = readDescription(opened);
-      if (description?.base !== undefined) {
-        joined = await withBase(options, place, description);
-        return joined.file;
-      }
-      if (options.base === undefined) return opened;
-      throw new UsageError(
-        `--base is for weights with only a last layer, but ${
-          weights ?? place
-        } has all layers; leave it out`,
-      );
-    } catch (error) {
-      opened?.close();
-      throw error;
-    }
-  };
-  let file = await open().catch(throwNamed).catch(withRemedy);
-  const close = () => {
-    file.close();
-    opened?.close(); // another one if it holds only a last layer
-  };
+  const open = () => openAt(place, options, hashes).catch(throwNamed);
+  let opened = await open().catch(withRemedy);
   let model: Classifier;
   try {
     const { precision } = options;
     model = await withOverrides(
       options,
       labels,
-      (overrides) => (joined?.modelFor ?? modelFor)(file, { precision, ...overrides }, requested),
+      (overrides) => opened.modelFor(opened.file, { precision, ...overrides }, requested),
     );
   } catch (error) {
-    close();
+    opened.close();
     throw error;
   }
   let consumed = false;
@@ -173,23 +145,66 @@ async function fromFile(
     name: model.network ?? "onnx",
     weights: redactUrl(weights ?? "bundled"),
     place,
-    precision: options.precision ?? storedPrecision(file),
+    precision: options.precision ?? storedPrecision(opened.file),
     hint: bundled ? hint(model, chosen?.reason) : undefined,
     async load(backend, onProgress) {
       if (consumed) { // a download cannot be read twice
-        close();
-        file = await open().catch(throwNamed);
+        opened.close();
+        opened = await open();
       }
       consumed = true;
-      await loadTensors(model, backend, file, { onProgress }).catch(throwNamed);
-      await source?.finish().catch(withRemedy);
+      await loadTensors(model, backend, opened.file, { onProgress }).catch(throwNamed);
+      await opened.source?.finish().catch(withRemedy);
     },
-    ...isHashed && { digest: () => download!.digest() },
+    ...opened.download && { digest: () => opened.download!.digest() },
     [Symbol.dispose]() {
       model.dispose();
-      close();
+      opened.close();
     },
   };
+}
+
+/** An open file of weights, and what comes with it. */
+interface OpenedWeights {
+  /** The weights of the whole network. */
+  readonly file: WeightsFile;
+  /** Creates the network of the weights. */
+  readonly modelFor: typeof modelFor;
+  /** Checks a local file while it is read. */
+  readonly source?: CheckedSource;
+  /** Computes the hash of a download. */
+  readonly download?: HashedDownload;
+  close(): void;
+}
+
+/** Opens a file of weights. One with only a last layer is joined with its network. */
+async function openAt(
+  place: string | URL,
+  options: Options,
+  hashes: boolean,
+): Promise<OpenedWeights> {
+  const isUrl = isWebUrl(String(place));
+  const source = typeof place === "string" && !isUrl ? await checkedFile(place) : undefined;
+  const download = hashes && isUrl ? await startHashed(String(place)) : undefined;
+  const file = await openInput(source ?? download?.source ?? place);
+  try {
+    const description = readDescription(file);
+    if (description?.base !== undefined) {
+      const joined = await withBase(options, place, description);
+      const close = () => [file, joined.file].forEach((each) => each.close());
+      return { ...joined, source, download, close };
+    }
+    if (options.base === undefined) {
+      return { file, modelFor, source, download, close: () => file.close() };
+    }
+    throw new UsageError(
+      `--base is for weights with only a last layer, but ${options.weights} has all layers; ` +
+        "leave it out",
+    );
+  } catch (error) {
+    file.close();
+    throw error;
+  }
 }
 
 // These import their modules only then, for a fast start.
