@@ -5,6 +5,7 @@ import type { ClassName } from "../models/imagenet_classes.ts";
 import { asFileError } from "./errors.ts";
 import { filesIn, leadsToFolder } from "./files.ts";
 import { fileInput, type Input, isImage, pathOf } from "./inputs.ts";
+import { imageFormats, note } from "./terminal.ts";
 
 /** A photo and its class. */
 export interface LabelledPhoto extends Input {
@@ -59,6 +60,13 @@ export async function classFolders(folder: string): Promise<ClassFolders> {
     }
   }
   return { classes: names, photos, skipped };
+}
+
+/** Prints how many files were skipped, if there are any. */
+export function noteOthers(folder: string, { skipped }: ClassFolders): void {
+  if (skipped === 0) return;
+  const others = skipped === 1 ? "1 file is not a photo" : `${skipped} files are not photos`;
+  note(`${folder}: ${others} of a class (${imageFormats}); skipped`);
 }
 
 /**

@@ -12,7 +12,7 @@ import { type SelectedModel, selectModel } from "./model.ts";
 import { type Result, resultText, timingsText } from "./output.ts";
 import { type Outcome, outcomes, type Stages } from "./pipeline.ts";
 import { Progress } from "./progress.ts";
-import { complain, note, noteSkipped, print, warn } from "./terminal.ts";
+import { complain, note, noteSkipped, plural, print, warn } from "./terminal.ts";
 
 /** From this many images on, threads pay off: they start in 50 ms, and save 8 ms of 23 per image. */
 const bulkThreshold = 16;
@@ -22,9 +22,7 @@ export async function classify(options: Options): Promise<number> {
   const { format, quiet, topK } = options;
   using resultFile = options.resume === undefined ? undefined : await openResults(options.resume);
   const { count = 0 } = resultFile ?? {};
-  if (count > 0 && !quiet) {
-    note(`${options.resume}: resuming after ${count} result${count === 1 ? "" : "s"}`);
-  }
+  if (count > 0 && !quiet) note(`${options.resume}: resuming after ${plural(count, "result")}`);
   let total: number | undefined;
   let skipped = 0;
   const requested = inputsOf(options, () => skipped++);
@@ -159,7 +157,7 @@ export async function loadWeights(
   }
   if (quiet) return;
   const duration = verbose ? `, ready after ${(performance.now() - start).toFixed(1)} ms` : "";
-  const threads = `${backend.threads} thread${backend.threads === 1 ? "" : "s"}`;
+  const threads = plural(backend.threads, "thread");
   const actual = effectivePrecision(precision, backend);
   const name = actual === "f32" ? model.type : `${model.type} ${actual}`;
   note(`${name}, ${weights}, ${backend.name}, ${threads}${duration}`);

@@ -5,7 +5,13 @@ import type { Classifier, Prediction } from "../models/mod.ts";
 import type { Options } from "./args.ts";
 import { each } from "./async_iterators.ts";
 import { bulkStages } from "./bulk.ts";
-import { classFolders, type LabelledPhoto, matchFolders, quoted } from "./class_folders.ts";
+import {
+  classFolders,
+  type LabelledPhoto,
+  matchFolders,
+  noteOthers,
+  quoted,
+} from "./class_folders.ts";
 import { loadWeights } from "./classify.ts";
 import { Device } from "./device.ts";
 import { selectModel } from "./model.ts";
@@ -13,7 +19,7 @@ import { checkOutput } from "./outputs.ts";
 import { outcomes } from "./pipeline.ts";
 import { Progress } from "./progress.ts";
 import { type Judged, reportJson, reportOf, reportText } from "./report.ts";
-import { complain, imageFormats, note, printIfRead, warn } from "./terminal.ts";
+import { complain, imageFormats, note, plural, printIfRead, warn } from "./terminal.ts";
 
 /** Classifies the photos, prints the report, and returns the exit code. */
 export async function evaluate(options: Options): Promise<number> {
@@ -32,7 +38,7 @@ export async function evaluate(options: Options): Promise<number> {
   });
   if (unmatched.length > 0 && !quiet) {
     const count = found.photos.length - photos.length;
-    warn(`no class of the model matches ${quoted(unmatched)}; skipped ${count} photos`);
+    warn(`no class of the model matches ${quoted(unmatched)}; skipped ${plural(count, "photo")}`);
   }
   if (photos.length === 0) {
     if (unmatched.length === 0) {
@@ -44,12 +50,7 @@ export async function evaluate(options: Options): Promise<number> {
 
   const { judged, failed } = await judge(photos, model, device, quiet);
   if (judged.length === 0) throw new PembrokeError("no photo could be read");
-  if (found.skipped > 0 && !quiet) {
-    const files = found.skipped === 1
-      ? "1 file that is not a photo"
-      : `${found.skipped} files that are not photos`;
-    note(`skipped ${files} (${imageFormats})`);
-  }
+  if (!quiet) noteOthers(folder, found);
   const report = reportOf(judged, model.classes.map(({ label }) => label));
   const { name, weights } = selected;
   if (format === "text") printIfRead(reportText(report));

@@ -17,6 +17,7 @@ import type { Explained } from "./explained.ts";
 import { dataUrl, escape, nameHtml, shrink } from "./html.ts";
 import { percent } from "./output.ts";
 import { firstName } from "./report.ts";
+import { plural } from "./terminal.ts";
 
 /** What the page says about the run. */
 interface Facts {
@@ -157,10 +158,8 @@ function timeTable(times: readonly LayerTime[], passMs: number, backend: Backend
     const rest = total - slow.reduce((sum, { ms }) => sum + ms, 0);
     rows.push(row(`${others} other layers`, "", "", rest));
   }
-  const threads = `${backend.threads} thread${backend.threads === 1 ? "" : "s"}`;
-  return `<p>One by one, on ${threads}, ${
-    total.toFixed(1)
-  } ms together. A pass of the whole network takes ` +
+  const threads = plural(backend.threads, "thread"), sum = total.toFixed(1);
+  return `<p>One by one, on ${threads}, ${sum} ms together. A pass of the whole network takes ` +
     `${passMs.toFixed(1)} ms; in it, convolutions also compute layers that follow them.</p>\n` +
     `<table><thead><tr><th>Layer</th><th class="detail">Type</th><th class="detail">Output</th>` +
     `<th>ms</th><td></td></tr></thead>\n<tbody>${rows.join("\n")}</tbody></table>`;

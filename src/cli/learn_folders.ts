@@ -2,10 +2,16 @@
 
 import { FileError } from "../errors.ts";
 import type { LearnArgs } from "./args_learn.ts";
-import { classFolders, type LabelledPhoto, matchFolders, quoted } from "./class_folders.ts";
+import {
+  classFolders,
+  type LabelledPhoto,
+  matchFolders,
+  noteOthers,
+  quoted,
+} from "./class_folders.ts";
 import { UsageError } from "./errors.ts";
 import type { LearnedPhoto } from "./photo_features.ts";
-import { imageFormats, note, warn } from "./terminal.ts";
+import { imageFormats, warn } from "./terminal.ts";
 
 /** Photos with their features. */
 export interface PhotosToLearn {
@@ -18,18 +24,14 @@ export interface PhotosToLearn {
 export async function foldersToLearn(
   { folder, val, folds, quiet }: LearnArgs,
 ): Promise<{ classes: readonly string[]; photos: readonly LabelledPhoto[] }> {
-  const noteOthers = (place: string, skipped: number) => {
-    const others = skipped === 1 ? "1 file is not a photo" : `${skipped} files are not photos`;
-    if (skipped > 0 && !quiet) note(`${place}: ${others} of a class (${imageFormats}); skipped`);
-  };
-  const { classes, photos, skipped } = await classFolders(folder);
+  const found = await classFolders(folder), { classes, photos } = found;
   const withPhotos = new Set(photos.map(({ label }) => label));
   checkCount(folder, classes.filter((_, i) => withPhotos.has(i)));
   checkFolds(folds, photos.length);
-  noteOthers(folder, skipped);
+  if (!quiet) noteOthers(folder, found);
   if (val === undefined) return { classes, photos };
   const held = await classFolders(val);
-  noteOthers(val, held.skipped);
+  if (!quiet) noteOthers(val, held);
   const labels = matchFolders(held.classes, classes.map((label) => ({ wnid: "", label })));
   const unknown = held.classes.filter((_, i) => labels[i] === undefined);
   if (unknown.length > 0 && !quiet) {

@@ -20,6 +20,7 @@ import type { JoinedHead } from "./head_file.ts";
 import { isWebUrl, pathOf } from "./inputs.ts";
 import { defaultName, pullCommand, script } from "./pull_command.ts";
 import type { HashedDownload } from "./hashed_download.ts";
+import { plural } from "./terminal.ts";
 
 /** A model whose weights are not loaded yet. */
 export interface SelectedModel extends Disposable {
@@ -70,7 +71,7 @@ async function withOverrides<M extends Classifier>(
   const { numClasses } = model, own = model.preprocessing;
   model.dispose();
   if (labels && file !== undefined && labels.length !== numClasses) {
-    const names = `${labels.length} name${labels.length === 1 ? "" : "s"}`;
+    const names = plural(labels.length, "name");
     throw new FileError(file, `has ${names}, but the model has ${numClasses} classes`);
   }
   const merged = { ...own, ...preprocessing };

@@ -19,7 +19,7 @@ import { networkOf } from "./model_name.ts";
 import { megabytes } from "./output.ts";
 import { checkOutput } from "./outputs.ts";
 import { Progress } from "./progress.ts";
-import { print, warn } from "./terminal.ts";
+import { plural, print, warn } from "./terminal.ts";
 
 /** What calibration found out. */
 interface Calibration {
@@ -48,10 +48,7 @@ export async function quantize(args: QuantizeArgs): Promise<number> {
   const { photos = 0, same } = calibration ?? {};
   const found = calibrate === undefined
     ? ""
-    : `; calibrated with ${photos} photo${
-      photos === 1 ? "" : "s"
-    }, the top class is the same for ` +
-      `${same} of them`;
+    : `; calibrated with ${plural(photos, "photo")}, the top class is the same for ${same} of them`;
   print(`${to}: int8, ${megabytes(size)}${instead}${found}`);
   return 0;
 }

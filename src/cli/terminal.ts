@@ -60,10 +60,8 @@ export const imageFormats = "JPEG, PNG, WebP, GIF, BMP";
 
 /** Prints how many files of folders were not read, if there are any. */
 export function noteSkipped(count: number): void {
-  if (count > 0) {
-    const files = `${count} file${count === 1 ? "" : "s"}`;
-    note(`skipped ${files} without the extension of an image (${imageFormats})`);
-  }
+  if (count === 0) return;
+  note(`skipped ${plural(count, "file")} without the extension of an image (${imageFormats})`);
 }
 
 /** Prints a warning. */
@@ -74,6 +72,11 @@ export function warn(text: string): void {
 /** Prints an error. */
 export function complain(text: string): void {
   tell(`${red("error:")} ${printable(text)}`);
+}
+
+/** "1 photo", "2 photos" */
+export function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
 
 /** Escapes control characters, so that file names cannot control the terminal. */

@@ -102,11 +102,13 @@ Deno.test("evaluate prints the same measurement as text, JSON and a page", async
   await using folder = await imagenetFolders();
   await folder.write("photos/n07920052/bad.png", "no photo");
   await Deno.mkdir(`${folder.path}/photos/nothing`); // learn leaves it out, too
+  await folder.write("photos/notes.txt", "no photo");
   const photos = `${folder.path}/photos`, page = `${folder.path}/page.html`;
   const args = ["evaluate", "-m", "alexnet-tiny", photos];
   const { code, stdout, stderr } = await run([...args, "--json", "--html", page]);
   assertEquals(code, 1);
   assertMatch(stderr, /warning: no class of the model matches "<ground>"; skipped 2 photos\n/);
+  assertMatch(stderr, /photos: 1 file is not a photo of a class \(JPEG, .+\); skipped\n/);
   assertMatch(stderr, /error: .*bad\.png: is not a supported image/);
   const { accuracy, top5, interval, classes, mistakes, errors, ...rest } = JSON.parse(stdout);
   assertEquals([rest.photos, rest.model, errors.length], [4, "alexnet-tiny", 1]);
