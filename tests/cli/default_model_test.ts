@@ -4,7 +4,7 @@ import { downloadOnce } from "../../src/cli/download_once.ts";
 import { fileSource, openWeights } from "../../src/weights/mod.ts";
 import { assert, assertEquals, assertMatch } from "../assert.ts";
 import { testWeights } from "../hub/models.ts";
-import { type Behaviour, serveFile, type StaticServer } from "../hub/server.ts";
+import { type Behaviour, type FileServer, serveFile } from "../hub/server.ts";
 import { fixture, run, TempFolder, theError } from "./run.ts";
 
 const photo = fixture("models/tiles.png");
@@ -108,7 +108,7 @@ async function withModel(
   behaviour: Behaviour,
   body: (context: {
     readonly folder: string;
-    readonly server: StaticServer;
+    readonly server: FileServer;
     download(firstByteMs?: number): ReturnType<typeof downloadOnce>;
   }) => Promise<void>,
 ): Promise<void> {

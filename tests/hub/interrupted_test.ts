@@ -7,7 +7,7 @@ import { assert, assertEquals, assertMatch, assertRejects } from "../assert.ts";
 import { TempFolder } from "../cli/run.ts";
 import { killedAfter, type Progress } from "./crash.ts";
 import { equalBytes, testWeights } from "./models.ts";
-import { serveFile, type StaticServer } from "./server.ts";
+import { type FileServer, serveFile } from "./server.ts";
 
 const { bytes, entry } = await testWeights();
 /** Rounding takes ten times as long as all the rest, and changes no file in another way. */
@@ -35,7 +35,7 @@ async function read(path: string): Promise<Uint8Array | undefined> {
 
 /** Runs with a server of the weights, and the file that a complete pull creates. */
 async function withServer(
-  body: (server: StaticServer, expected: Uint8Array) => Promise<void>,
+  body: (server: FileServer, expected: Uint8Array) => Promise<void>,
 ): Promise<void> {
   await using folder = await TempFolder.make();
   await using server = await serveFile(bytes);

@@ -15,7 +15,7 @@ import { bytesSource, fileSource, openWeights } from "../../src/weights/mod.ts";
 import { assert, assertAllClose, assertEquals, assertMatch, assertRejects } from "../assert.ts";
 import { TempFolder } from "../cli/run.ts";
 import { equalBytes, sha256, testWeights } from "./models.ts";
-import { type Behaviour, serveFile, type StaticServer } from "./server.ts";
+import { type Behaviour, type FileServer, serveFile } from "./server.ts";
 
 const { model: original, bytes, entry } = await testWeights();
 const fastRetries = { backoffMs: 5, retries: 3 };
@@ -27,7 +27,7 @@ async function withServer(
   behaviours: Behaviour | readonly Behaviour[],
   body: (context: {
     readonly folder: string;
-    readonly server: StaticServer;
+    readonly server: FileServer;
     readonly retries: string[];
     pull(options?: PullOptions, changes?: Parameters<typeof entry>[1]): ReturnType<typeof pull>;
   }) => Promise<void>,

@@ -30,7 +30,8 @@ export interface Behaviour {
   readonly hold?: Promise<void>;
 }
 
-export interface StaticServer extends AsyncDisposable {
+/** A server of one file, wherever it is asked for. */
+export interface FileServer extends AsyncDisposable {
   readonly url: string;
   /** The `Range` header of each request so far. */
   readonly ranges: readonly (string | undefined)[];
@@ -40,7 +41,7 @@ export interface StaticServer extends AsyncDisposable {
 export async function serveFile(
   file: Uint8Array,
   ...behaviours: readonly Behaviour[]
-): Promise<StaticServer> {
+): Promise<FileServer> {
   const ranges: (string | undefined)[] = [];
   const server = createServer((request, response) => {
     const { range } = request.headers;
