@@ -51,7 +51,7 @@ testWith(await needsChromium(executable), "the page that classifies photos", asy
   await using models = await TempFolder.make();
   await Deno.copyFile(network, `${models.path}/narrow #1 100%.onnx`);
   const model = `Narrow SqueezeNet=${models.path}/narrow #1 100%.onnx`;
-  await using site = await Site.build(["--model", model], flags);
+  await using site = await Site.open(flags, ["--model", model]);
   const viewport = { width: 1280, height: 800 };
   const page = await site.page("classify/", { viewport });
   const [ofSample, ofDropped] = await commandSays(sample, dropped);

@@ -41,13 +41,8 @@ export class Site implements AsyncDisposable {
     this.#browser = browser;
   }
 
-  /** Builds the pages, and starts Chromium with these flags. */
-  static open(...flags: string[]): Promise<Site> {
-    return Site.build([], flags);
-  }
-
   /** Builds the pages with these arguments, and starts Chromium with these flags. */
-  static async build(args: readonly string[], flags: readonly string[]): Promise<Site> {
+  static async open(flags: readonly string[] = [], args: readonly string[] = []): Promise<Site> {
     const folder = await TempFolder.make();
     const [browser] = await Promise.all([launch(...flags), runTool("web", folder.path, ...args)]);
     // a page that needs threads

@@ -30,7 +30,7 @@ const fakeCamera = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-med
 
 testWith(await needsChromium(executable), "the page learns classes", async (t) => {
   const step = stepsOf(t);
-  await using site = await Site.open(...fakeCamera);
+  await using site = await Site.open(fakeCamera);
   await using folder = await TempFolder.make();
   const page = await site.page("classify/", { viewport: { width: 1280, height: 800 } });
   await page.waitForSelector("main[data-ready]");

@@ -33,7 +33,7 @@ const assertNoProblems = ({ problems }: Site) =>
 
 testWith(await needsChromium(executable), "the pages when something goes wrong", async (t) => {
   const step = stepsOf(t);
-  await using site = await Site.open("--use-fake-device-for-media-stream");
+  await using site = await Site.open(["--use-fake-device-for-media-stream"]);
   const open = opener(site);
 
   await step("let the reader load a network again, or go back to the one before", async () => {
