@@ -9,7 +9,7 @@ import { checkWeights } from "../../src/weights/check.ts";
 import { convertWeights } from "../../src/weights/convert.ts";
 import { compressedNetworks } from "../../src/weights/deep_compression/networks.ts";
 import { assert, assertEquals } from "../assert.ts";
-import { random } from "../weights/damage.ts";
+import { FuzzRandom } from "../fuzz/random.ts";
 import {
   deepCompressed,
   type LayerToWrite,
@@ -19,7 +19,7 @@ import { open } from "../weights/helpers.ts";
 
 /** SqueezeNet with random weights, of which few are stored. */
 function squeezenet(): Uint8Array {
-  const pick = random(3), next = () => pick(2 ** 32) / 2 ** 32;
+  const random = new FuzzRandom(3), next = () => random.next();
   const layers: Record<string, LayerToWrite> = {};
   for (const { name } of compressedNetworks.get("squeezenet1_0")!) {
     layers[name] = randomLayer("squeezenet1_0", name, next, 0.06).layer;

@@ -1,38 +1,29 @@
-/** Files of weights, seeded damage, and a check that reading ends in values or a PembrokeError. */
+/** Files of weights, random damage, and a check that reading ends in values or a PembrokeError. */
 
 import { PembrokeError } from "../../src/errors.ts";
 import { type ByteSource, openWeights, writePth, writeSafetensors } from "../../src/weights/mod.ts";
+import type { FuzzRandom } from "../fuzz/random.ts";
 import { legacy, pth, py, stateOf, tensor } from "./helpers.ts";
 
-/** mulberry32, a small seeded generator. */
-export function random(seed: number): (below: number) => number {
-  return (below) => {
-    seed = seed + 0x6d2b79f5 | 0;
-    let t = Math.imul(seed ^ seed >>> 15, seed | 1);
-    t = t + Math.imul(t ^ t >>> 7, t | 61) ^ t;
-    return ((t ^ t >>> 14) >>> 0) % below;
-  };
-}
-
 /** Damages a copy of a file at a random place. */
-export function damage(file: Uint8Array, pick: (below: number) => number): Uint8Array {
-  const bytes = file.slice(), at = pick(bytes.length);
-  switch (pick(6)) {
+export function damage(file: Uint8Array, random: FuzzRandom): Uint8Array {
+  const bytes = file.slice(), at = random.below(bytes.length);
+  switch (random.below(6)) {
     case 0: // flip one bit
-      bytes[at] ^= 1 << pick(8);
+      bytes[at] ^= 1 << random.below(8);
       return bytes;
     case 1: // change one byte
-      bytes[at] = pick(256);
+      bytes[at] = random.below(256);
       return bytes;
     case 2: // maximise a number
-      return bytes.fill(0xff, at, at + 1 + pick(8));
+      return bytes.fill(0xff, at, at + 1 + random.below(8));
     case 3: // truncate
       return bytes.subarray(0, at);
     case 4: // drop a byte
       bytes.copyWithin(at, at + 1);
       return bytes.subarray(0, -1);
     default: // copy a part to another place
-      bytes.copyWithin(at, pick(bytes.length), pick(bytes.length));
+      bytes.copyWithin(at, random.below(bytes.length), random.below(bytes.length));
       return bytes;
   }
 }

@@ -6,7 +6,7 @@ import {
 } from "../../../src/weights/deep_compression/networks.ts";
 import { DeepCompressedFile } from "../../../src/weights/deep_compression/reader.ts";
 import { assert, assertEquals, assertRejects } from "../../assert.ts";
-import { random } from "../damage.ts";
+import { FuzzRandom } from "../../fuzz/random.ts";
 import { chunkedSource, le, open, readAll } from "../helpers.ts";
 import { deepCompressed, type LayerToWrite, randomLayer } from "./writer.ts";
 
@@ -16,7 +16,7 @@ function randomLayers(
   names: readonly string[],
   others: Readonly<Record<string, LayerToWrite>> = {},
 ) {
-  const pick = random(7), next = () => pick(2 ** 32) / 2 ** 32;
+  const random = new FuzzRandom(7), next = () => random.next();
   const layers: Record<string, LayerToWrite> = {}, tensors = new Map<string, Float32Array>();
   for (const [i, name] of names.entries()) {
     const { layer, weights } = randomLayer(network, name, next, [0.1, 0.3, 0.03][i % 3]);

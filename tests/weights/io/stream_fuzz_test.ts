@@ -4,7 +4,8 @@
  */
 
 import { writeOnnx, writePth, writeSafetensors } from "../../../src/weights/mod.ts";
-import { damage, fixtures, random, readEverything, smallFiles } from "../damage.ts";
+import { damage, fixtures, readEverything, smallFiles } from "../damage.ts";
+import { FuzzRandom } from "../../fuzz/random.ts";
 import {
   bytes,
   chunkedSource,
@@ -22,10 +23,10 @@ for (const name of [...fixtures, "torchscript.pt", ...Object.keys(smallFiles)]) 
   Deno.test(`openWeights() reads or rejects a stream of ${name} with random damage`, async () => {
     const file = smallFiles[name] ?? await fixture(name);
     for (let seed = 0; seed < rounds; seed++) {
-      const pick = random(seed), bytes = damage(file, pick);
-      const chunk = 1 + pick([2, 100, 2000][pick(3)]);
+      const random = new FuzzRandom(seed), bytes = damage(file, random);
+      const chunk = 1 + random.below(random.pick([2, 100, 2000]));
       // The stated length may be wrong, too.
-      const size = [undefined, bytes.length, file.length][pick(3)];
+      const size = random.pick([undefined, bytes.length, file.length]);
       const maxBytes = Math.max(bytes.length, size ?? 0);
       try {
         await readEverything(await chunkedSource(bytes, { chunk, size }), maxBytes);
@@ -56,13 +57,14 @@ const longFiles: Record<string, Uint8Array> = {
 for (const [name, file] of Object.entries(longFiles)) {
   Deno.test(`openWeights() reads or rejects a stream of ${name} with random damage`, async () => {
     for (let seed = 0; seed < rounds; seed++) {
-      const pick = random(seed);
+      const random = new FuzzRandom(seed);
       // Damage the descriptions, at the start or behind the long tensor.
-      const length = [30, 300, 3000][pick(3)], from = pick(4) ? 0 : file.length - length;
+      const length = random.pick([30, 300, 3000]);
+      const from = random.chance(0.75) ? 0 : file.length - length;
       const bytes = file.slice();
-      bytes.set(damage(file.subarray(from, from + length), pick), from);
-      const cut = pick(4) ? bytes : bytes.subarray(0, pick(bytes.length));
-      const chunk = 1 + pick(200_000);
+      bytes.set(damage(file.subarray(from, from + length), random), from);
+      const cut = random.chance(0.75) ? bytes : bytes.subarray(0, random.below(bytes.length));
+      const chunk = 1 + random.below(200_000);
       // ONNX is rejected unless its length is known.
       const size = name.endsWith(".onnx") ? cut.length : undefined;
       try {
