@@ -17,8 +17,8 @@ import { readClasses, readSheets } from "../../weights/recipe/sheets.ts";
 import { updateStatistics } from "../../weights/recipe/statistics.ts";
 import { temperatureFor } from "../../weights/recipe/temperature.ts";
 import { assert, assertAllClose, assertEquals, assertMatch, assertThrows } from "../assert.ts";
-import { TempFolder } from "../cli/run.ts";
-import { type Outcome, runHere, runTask } from "./tasks.ts";
+import { type Outcome, TempFolder } from "../cli/run.ts";
+import { runHere, runTask } from "./tasks.ts";
 
 const data = new URL("../fixtures/recipe", import.meta.url).pathname;
 

@@ -1,22 +1,12 @@
 /** Runs the tasks of the recipe in tests. */
 
-/** What a task printed, and its exit code. */
-export interface Outcome {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
+import { fileURLToPath } from "node:url";
+import { type Outcome, run } from "../cli/run.ts";
 
 /** Runs a task as a program, `weights/recipe/<name>.ts`. Starting Deno takes half a second. */
-export async function runTask(name: string, ...args: string[]): Promise<Outcome> {
-  const script = new URL(`../../weights/recipe/${name}.ts`, import.meta.url).href;
-  const command = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", script, ...args],
-    env: { NO_COLOR: "1" },
-  });
-  const { code, stdout, stderr } = await command.output();
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  return { code, stdout: text(stdout), stderr: text(stderr) };
+export function runTask(name: string, ...args: string[]): Promise<Outcome> {
+  const script = fileURLToPath(new URL(`../../weights/recipe/${name}.ts`, import.meta.url));
+  return run(args, { script });
 }
 
 /** Runs the function of a task in this process. Tasks print whole lines with `console`. */
