@@ -57,6 +57,11 @@ export function needsRegistry(): Promise<Need> {
   });
 }
 
+/** A terminal: util-linux's `script` runs commands in one. */
+export function needsTerminal(): Promise<Need> {
+  return need("util-linux's script", () => succeeds("script", ["--version"]));
+}
+
 /** Registers a test. If something is missing, the test is skipped and its name says why. */
 export function testWith(
   { missing }: Need,

@@ -15,8 +15,9 @@ import {
 } from "../assert.ts";
 import { smallModel } from "../models/onnx/models.ts";
 import { halves, node } from "../weights/onnx/helpers.ts";
-import { cli, run, shell, TempFolder, theError } from "./run.ts";
-import { shellQuote } from "../../src/cli/permissions.ts";
+import { testWith } from "../needs.ts";
+import { inTerminal, terminal } from "./in_terminal.ts";
+import { cli, run, TempFolder, theError } from "./run.ts";
 
 const coffee = fileURLToPath(new URL("../photos/coffee.jpg", import.meta.url));
 const model = ["-m", "alexnet-tiny"];
@@ -183,46 +184,35 @@ Deno.test("readCommand() accepts the options of explain for explain only", async
   assertEquals([options.show, options.explain], ["auto", { method: "saliency", class: "7" }]);
 });
 
-/** Whether util-linux's `script` is installed, which runs a command in a terminal. */
-const hasScript = Deno.build.os === "linux" &&
-  await new Deno.Command("script", { args: ["--version"], stdout: "null", stderr: "null" })
-    .output().then(({ success }) => success, () => false);
-
-Deno.test({
-  name: "--show draws on a terminal with colours, and prints only text elsewhere",
-  ignore: !hasScript,
-  fn: async () => {
-    const inTerminal = async (columns: number, variables: Record<string, string> = {}) => {
-      const line = `stty cols ${columns}; "$DENO" run -A ${cli} -q ${
-        model.join(" ")
-      } --show ${coffee}`;
-      const env = { SHELL: "/bin/sh", TERM: "xterm", COLORTERM: "", ...variables };
-      return await shell(`script -qec ${shellQuote(line)} /dev/null`, { env });
-    };
+testWith(
+  terminal,
+  "--show draws on a terminal with colours, and prints only text elsewhere",
+  async () => {
+    const command = `"$DENO" run -A ${cli} -q ${model.join(" ")} --show ${coffee}`;
     const piped = run([coffee, "-q", "--show", ...model]);
     const [drawn, plain, unknown] = await Promise.all([
-      inTerminal(60),
-      inTerminal(60, { NO_COLOR: "1" }),
-      inTerminal(0),
+      inTerminal(`stty cols 60; ${command}`),
+      inTerminal(`stty cols 60; ${command}`, { NO_COLOR: "1" }),
+      inTerminal(`stty cols 0; ${command}`),
     ]);
-    assertEquals([drawn.code, plain.code], [0, 0], drawn.stdout);
+    assertEquals([drawn.code, plain.code], [0, 0], drawn.screen);
     // two pictures of 29 columns, in 256 colours
     const rowsOf = (screen: string) =>
       // deno-lint-ignore no-control-regex
       screen.replace(/\x1b\[[\d;]*m/g, "").split("\r\n").filter((row) => row.startsWith("▀"));
-    assertEquals(rowsOf(drawn.stdout), Array(10).fill("▀".repeat(59)));
+    assertEquals(rowsOf(drawn.screen), Array(10).fill("▀".repeat(59)));
     // a terminal that does not know its columns has 80
-    assertEquals(rowsOf(unknown.stdout)[0], "▀".repeat(79));
-    assertStringIncludes(drawn.stdout, "\x1b[38;5;");
-    assertEquals(plain.stdout.replaceAll("\r", ""), (await piped).stdout);
-    assert(!plain.stdout.includes("▀"));
+    assertEquals(rowsOf(unknown.screen)[0], "▀".repeat(79));
+    assertStringIncludes(drawn.screen, "\x1b[38;5;");
+    assertEquals(plain.screen.replaceAll("\r", ""), (await piped).stdout);
+    assert(!plain.screen.includes("▀"));
   },
-});
+);
 
-Deno.test({
-  name: "--show reports weights that cannot be loaded once, and counts files that are not images",
-  ignore: !hasScript,
-  fn: async () => {
+testWith(
+  terminal,
+  "--show reports weights that cannot be loaded once, and counts files that are not images",
+  async () => {
     await using folder = await TempFolder.make();
     const tensors = [...parameterShapes(createModel("alexnet-tiny"))].map((
       [name, shape],
@@ -230,26 +220,22 @@ Deno.test({
     const wrong = writeSafetensors(tensors, { file_crc32: "01234567" });
     const weights = await folder.write("wrong.safetensors", wrong);
     for (const name of ["1.jpg", "2.jpg"]) await Deno.copyFile(coffee, `${folder.path}/${name}`);
-    const inTerminal = (options: string) =>
-      shell(
-        `script -qec ${shellQuote(`"$DENO" run -A ${cli} --show ${options} ${folder.path}`)} ` +
-          "/dev/null",
-        { env: { SHELL: "/bin/sh", TERM: "xterm", COLORTERM: "" } },
-      );
+    const show = (options: string) =>
+      inTerminal(`"$DENO" run -A ${cli} --show ${options} ${folder.path}`);
     const nodes = [node("Flatten", ["x"], ["f"]), node("Gemm", ["f", "w"], ["y"], { transB: 1 })];
     const linear = smallModel({ nodes, tensors: [halves("w", 2, 48)] });
     const flat = await folder.write("flat.onnx", linear);
     const [failed, shown, explained, drawn] = await Promise.all([
-      inTerminal(`--weights ${weights}`),
-      inTerminal(model.join(" ")),
-      inTerminal(`-q --weights ${flat}`),
-      inTerminal(`-q --weights ${flat} --method saliency`),
+      show(`--weights ${weights}`),
+      show(model.join(" ")),
+      show(`-q --weights ${flat}`),
+      show(`-q --weights ${flat} --method saliency`),
     ]);
-    assertEquals(failed.stdout.split("checksum is wrong").length, 2, failed.stdout);
-    assertStringIncludes(shown.stdout, "skipped 2 files without the extension of an image");
+    assertEquals(failed.screen.split("checksum is wrong").length, 2, failed.screen);
+    assertStringIncludes(shown.screen, "skipped 2 files without the extension of an image");
     assertEquals([failed.code, shown.code], [1, 0]);
     // a network without feature maps: each error names its photo, and what it says helps
-    assertMatch(explained.stdout, /2\.jpg: OnnxNetwork: Grad-CAM needs .*; use --method saliency/);
-    assertEquals([explained.code, drawn.code], [1, 0], drawn.stdout);
+    assertMatch(explained.screen, /2\.jpg: OnnxNetwork: Grad-CAM needs .*; use --method saliency/);
+    assertEquals([explained.code, drawn.code], [1, 0], drawn.screen);
   },
-});
+);

@@ -1,4 +1,6 @@
 import { assert, assertEquals, assertMatch } from "../assert.ts";
+import { testWith } from "../needs.ts";
+import { inTerminal, terminal } from "./in_terminal.ts";
 import { cli, fixture, run, shell, TempFolder, theError } from "./run.ts";
 import { shellQuote } from "../../src/cli/permissions.ts";
 import { Progress } from "../../src/cli/progress.ts";
@@ -9,21 +11,8 @@ const args = `-m alexnet-tiny --random --seed 1 -k 2 ${shellQuote(waves)}`;
 const escape = "\x1b";
 const root = new URL("../../", import.meta.url).href;
 
-/** Whether util-linux's `script` is installed, which runs a command in a terminal. */
-const hasScript = Deno.build.os === "linux" &&
-  await new Deno.Command("script", { args: ["--version"], stdout: "null", stderr: "null" })
-    .output().then(({ success }) => success, () => false);
-
-/** Runs the command in a terminal, and returns what both streams printed. */
-async function inTerminal(rest: string, env: Record<string, string> = {}) {
-  const { code, stdout } = await shell(
-    `script -qec ${shellQuote(`"$DENO" run -A ${cli} ${rest}`)} /dev/null`,
-    {
-      env: { SHELL: "/bin/sh", TERM: "xterm", ...env },
-    },
-  );
-  return { code, screen: stdout };
-}
+/** The start of a command line for a terminal. */
+const command = `"$DENO" run -A ${cli}`;
 
 Deno.test("without a terminal there are no colours and no bars", async () => {
   const { code, stdout, stderr } = await run(["-m", "alexnet-tiny", waves, "gone.png"]);
@@ -33,19 +22,19 @@ Deno.test("without a terminal there are no colours and no bars", async () => {
   }
 });
 
-Deno.test({
-  name: "a terminal shows colours, unless it has none, or NO_COLOR or --no-color is set",
-  ignore: !hasScript,
-  fn: async () => {
-    const { code, screen } = await inTerminal(`${args} gone.png`);
+testWith(
+  terminal,
+  "a terminal shows colours, unless it has none, or NO_COLOR or --no-color is set",
+  async () => {
+    const { code, screen } = await inTerminal(`${command} ${args} gone.png`);
     assertEquals(code, 1);
     for (const colour of ["[1m", "[2m", "[31m", "[36m"]) {
       assert(screen.includes(escape + colour), screen);
     }
     const plain = await Promise.all([
-      inTerminal(`${args} gone.png`, { TERM: "dumb" }),
-      inTerminal(`${args} gone.png`, { NO_COLOR: "1" }),
-      inTerminal(`${args} --no-color gone.png`),
+      inTerminal(`${command} ${args} gone.png`, { TERM: "dumb" }),
+      inTerminal(`${command} ${args} gone.png`, { NO_COLOR: "1" }),
+      inTerminal(`${command} ${args} --no-color gone.png`),
     ]);
     for (const { code, screen } of plain) {
       assertEquals(code, 1);
@@ -53,47 +42,43 @@ Deno.test({
       assertMatch(screen, /error: gone\.png: no such file\r\n$/);
     }
   },
+);
+
+testWith(terminal, "a progress bar appears on the terminal only, and disappears", async () => {
+  await using folder = await TempFolder.make();
+  const out = `${folder.path}/out.txt`;
+  const bytes = await Deno.readFile(waves);
+  await using server = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen() {} },
+    async () => {
+      await new Promise((done) => setTimeout(done, 600)); // long enough to show a bar
+      return new Response(bytes);
+    },
+  );
+  const slow = `http://127.0.0.1:${server.addr.port}/slow.png`;
+  const line = `${command} ${args} ${slow} ${shellQuote(waves)} gone.png > ${shellQuote(out)}`;
+  const { code, screen } = await inTerminal(line);
+  assertEquals(code, 1);
+  const written = await Deno.readTextFile(out);
+  assertEquals(written.split("\n").filter((line) => /^\S/.test(line)), [waves, slow, waves]);
+  for (const part of [escape, "\r", "░", "classifying"]) assert(!written.includes(part), written);
+
+  const [head, rest, last] = screen.split("\n");
+  assertMatch(head, /AlexNetTiny, random/);
+  const frames = rest.split("\r").filter((frame) => frame.includes("classifying"));
+  assert(frames.length > 0, screen);
+  for (const frame of frames) {
+    assertMatch(frame, /^classifying [█░]{30} [123]\/4 images *$/);
+  }
+  // blanks over the bar, then the error at the start of its line
+  assertMatch(rest, /\r +\r\S*error:\S* gone\.png: no such file\r$/);
+  assertEquals(last, "");
 });
 
-Deno.test({
-  name: "a progress bar appears on the terminal only, and disappears",
-  ignore: !hasScript,
-  fn: async () => {
-    await using folder = await TempFolder.make();
-    const out = `${folder.path}/out.txt`;
-    const bytes = await Deno.readFile(waves);
-    await using server = Deno.serve(
-      { port: 0, hostname: "127.0.0.1", onListen() {} },
-      async () => {
-        await new Promise((done) => setTimeout(done, 600)); // long enough to show a bar
-        return new Response(bytes);
-      },
-    );
-    const slow = `http://127.0.0.1:${server.addr.port}/slow.png`;
-    const line = `${args} ${slow} ${shellQuote(waves)} gone.png > ${shellQuote(out)}`;
-    const { code, screen } = await inTerminal(line);
-    assertEquals(code, 1);
-    const written = await Deno.readTextFile(out);
-    assertEquals(written.split("\n").filter((line) => /^\S/.test(line)), [waves, slow, waves]);
-    for (const part of [escape, "\r", "░", "classifying"]) assert(!written.includes(part), written);
-
-    const [head, rest, last] = screen.split("\n");
-    assertMatch(head, /AlexNetTiny, random/);
-    const frames = rest.split("\r").filter((frame) => frame.includes("classifying"));
-    assert(frames.length > 0, screen);
-    for (const frame of frames) {
-      assertMatch(frame, /^classifying [█░]{30} [123]\/4 images *$/);
-    }
-    // blanks over the bar, then the error at the start of its line
-    assertMatch(rest, /\r +\r\S*error:\S* gone\.png: no such file\r$/);
-    assertEquals(last, "");
-  },
-});
-
-Deno.test({
-  name: "--features has a progress bar if it writes a file, and none where its lines go",
-  ignore: !hasScript,
-  fn: async () => {
+testWith(
+  terminal,
+  "--features has a progress bar if it writes a file, and none where its lines go",
+  async () => {
     await using folder = await TempFolder.make();
     for (const i of Array(3).keys()) await Deno.copyFile(waves, `${folder.path}/${i}.png`);
     // the clock runs fast, so that a bar appears
@@ -103,37 +88,29 @@ Deno.test({
     for (const [output, hasBar] of [[` -o ${folder.path}/out.npy`, true], ["", false]] as const) {
       const rest = `--preload ${preload} ${cli} -m alexnet-tiny --features ${folder.path}${output}`;
       const line = `"$DENO" run -A ${rest}`;
-      const { code, stdout } = await shell(`script -qec ${shellQuote(line)} /dev/null`, {
-        env: { SHELL: "/bin/sh", TERM: "xterm" },
-      });
-      assertEquals([code, stdout.includes("computing ")], [0, hasBar], stdout);
+      const { code, screen } = await inTerminal(line);
+      assertEquals([code, screen.includes("computing ")], [0, hasBar], screen);
     }
   },
-});
+);
 
-Deno.test({
-  name: "a progress bar fits a narrow terminal",
-  ignore: !hasScript,
-  fn: async () => {
-    for (
-      const [columns, frame] of [[40, /^down [█░]{18} 1\/4 long images *$/], [9, /^down 1\/4$/]]
-    ) {
-      const code = `
+testWith(terminal, "a progress bar fits a narrow terminal", async () => {
+  for (
+    const [columns, frame] of [[40, /^down [█░]{18} 1\/4 long images *$/], [9, /^down 1\/4$/]]
+  ) {
+    const code = `
         const { Progress } = await import(${JSON.stringify(`${root}src/cli/progress.ts`)});
         const progress = new Progress("down", true);
         await new Promise((done) => setTimeout(done, 520));
         progress.update(1, 4, "long images");
         progress.clear();`;
-      const line = `stty cols ${columns}; "$DENO" eval ${shellQuote(code)}`;
-      const { stdout } = await shell(`script -qec ${shellQuote(line)} /dev/null`, {
-        env: { SHELL: "/bin/sh", TERM: "xterm" },
-      });
-      const [, drawn, blanks] = stdout.split("\r");
-      assertMatch(drawn, frame as RegExp);
-      assert(drawn.length < Number(columns), stdout);
-      assertEquals(blanks, " ".repeat(drawn.length));
-    }
-  },
+    const line = `stty cols ${columns}; "$DENO" eval ${shellQuote(code)}`;
+    const { screen } = await inTerminal(line);
+    const [, drawn, blanks] = screen.split("\r");
+    assertMatch(drawn, frame as RegExp);
+    assert(drawn.length < Number(columns), screen);
+    assertEquals(blanks, " ".repeat(drawn.length));
+  }
 });
 
 Deno.test("a progress bar on a terminal that was closed ends no command", () => {
