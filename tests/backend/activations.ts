@@ -13,7 +13,10 @@ const fromInput: readonly ActivationName[] = ["leakyRelu", "silu", "hardswish", 
 
 /** A function with arguments. */
 export interface ActivationCase {
+  /** The call: "elu(0.3)". */
   readonly name: string;
+  readonly op: ActivationName;
+  readonly args: readonly unknown[];
   readonly reference: Elementwise;
   readonly forward: (x: Tensor, options?: OutOptions) => Tensor;
   /** Takes the input and the output, and uses one of them. */
@@ -28,6 +31,8 @@ export function activationCase(name: ActivationName, ...args: unknown[]): Activa
   const rounded = args.map((v) => typeof v === "number" ? Math.fround(v) : v);
   return {
     name: `${name}(${args})`,
+    op: name,
+    args,
     reference: (elementwise[name] as (...args: unknown[]) => Elementwise)(...rounded),
     forward: (x, options = {}) => forward(x, ...args, options),
     backward: (dy, x, y, options = {}) =>

@@ -3,6 +3,7 @@
 import type { Backend } from "../../src/backend/mod.ts";
 import * as ops from "../../src/ops/mod.ts";
 import type { Tensor, Values } from "../../src/tensor.ts";
+import { activationCases } from "../backend/activations.ts";
 import type { Call } from "./hostile_arguments.ts";
 
 /** The operations, and the tensors that they read. */
@@ -11,21 +12,8 @@ export interface OperationCalls {
   readonly kept: readonly Tensor<Values>[];
 }
 
-/** The activations of single elements, and their arguments. */
-const activations = [
-  ["relu"],
-  ["relu6"],
-  ["leakyRelu", 0.1],
-  ["sigmoid"],
-  ["tanh"],
-  ["silu"],
-  ["hardswish"],
-  ["hardsigmoid", 0.2, 0.5],
-  ["gelu", "tanh"],
-  ["softplus", 1, 20],
-  ["hardtanh", -1, 1],
-  ["elu", 1],
-] as const;
+/** The activations of single elements, with arguments. */
+const activations = new Map(activationCases.map(({ op, args }) => [op, args]));
 
 /** Creates arguments on a backend, and returns a call of each operation. */
 export function operationCalls(backend: Backend): OperationCalls {
@@ -71,7 +59,7 @@ export function operationCalls(backend: Backend): OperationCalls {
     ["prelu", ops.prelu, [x, bias, {}]],
     ["preluBackwardInput", ops.preluBackwardInput, [dy, x, bias, {}]],
     ["preluBackwardWeight", ops.preluBackwardWeight, [dy, x, [4], {}]],
-    ...activations.flatMap(([name, ...args]): Call[] => {
+    ...[...activations].flatMap(([name, args]): Call[] => {
       const forward = ops[name], backward = ops[`${name}Backward`];
       return [
         [name, forward as Call[1], [x, ...args, {}]],
