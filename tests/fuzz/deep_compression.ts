@@ -6,9 +6,10 @@ import {
   layerParts,
 } from "../../src/weights/deep_compression/networks.ts";
 import { elements } from "../../src/tensor.ts";
+import { joinBytes } from "../bytes.ts";
 import { le } from "../weights/helpers.ts";
 import type { FuzzRandom } from "./random.ts";
-import { checkWeightsFile, damage, join } from "./weights.ts";
+import { checkWeightsFile, damage } from "./weights.ts";
 
 /** Opens a random file. AlexNet is rare: its 61 million weights take a moment. */
 export default async function fuzzDeepCompression(random: FuzzRandom): Promise<void> {
@@ -28,5 +29,5 @@ export default async function fuzzDeepCompression(random: FuzzRandom): Promise<v
     // small gaps, or large ones that lead to the end and beyond
     parts.push(new Uint8Array(gaps).fill(random.pick([0, random.below(256), 0xff])));
   }
-  await checkWeightsFile(damage(join([...counts, ...parts]), random), random);
+  await checkWeightsFile(damage(joinBytes([...counts, ...parts]), random), random);
 }

@@ -1,6 +1,7 @@
 /** Feeds random requests to the HTTP handler: forms, types, lengths and chunks. */
 
 import { photoHandler } from "../../src/serve/mod.ts";
+import { joinBytes } from "../bytes.ts";
 import type { FuzzRandom } from "./random.ts";
 
 const maxBytes = 4096;
@@ -104,11 +105,7 @@ function form(random: FuzzRandom): { body: Uint8Array<ArrayBuffer>; type: string
     if (random.chance(0.9)) parts.push(lineBreak);
   }
   if (random.chance(0.9)) parts.push(`--${boundary}--`);
-  const bytes = parts.map((part) =>
-    typeof part === "string" ? new TextEncoder().encode(part) : part
-  );
-  const all = new Uint8Array(bytes.reduce((sum, part) => sum + part.length, 0));
-  bytes.reduce((at, part) => (all.set(part, at), at + part.length), 0);
+  const all = joinBytes(parts);
   const end = random.chance(0.8) ? all.length : random.below(all.length + 1);
   const separator = random.pick(["; ", ";", " ; ", "; charset=utf-8; "]);
   return { body: all.slice(0, end), type: `multipart/form-data${separator}boundary=${head}` };

@@ -4,6 +4,7 @@ import { FileError } from "../../src/errors.ts";
 import { decodeImage } from "../../src/image/decode.ts";
 import { imageMemory } from "../../src/image/header.ts";
 import { assert } from "../assert.ts";
+import { joinBytes } from "../bytes.ts";
 import type { FuzzRandom } from "./random.ts";
 
 const maxPixels = 1e6;
@@ -76,12 +77,7 @@ export function mutateBytes(bytes: Uint8Array, random: FuzzRandom): Uint8Array {
 
 /** Joins parts, and sometimes cuts the file off or appends to it. */
 export function joinParts(parts: readonly Part[], random: FuzzRandom): Uint8Array<ArrayBuffer> {
-  const file = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    file.set(part, at);
-    at += part.length;
-  }
+  const file = joinBytes(parts);
   if (random.chance(0.1)) return file.slice(0, random.below(file.length + 1));
   return file;
 }

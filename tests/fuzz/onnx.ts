@@ -1,9 +1,10 @@
 /** ONNX files: graphs of random nodes, tensors and attributes, and fields of the wrong kind. */
 
+import { joinBytes } from "../bytes.ts";
 import { bytes } from "../weights/helpers.ts";
 import { type Attribute, field, float, int, node, port, varint } from "../weights/onnx/helpers.ts";
 import type { FuzzRandom } from "./random.ts";
-import { amplify, checkWeightsFile, damage, join } from "./weights.ts";
+import { amplify, checkWeightsFile, damage } from "./weights.ts";
 
 type Code = Uint8Array<ArrayBuffer>;
 
@@ -49,11 +50,11 @@ export default async function fuzzOnnx(random: FuzzRandom): Promise<void> {
   const version = random.chance(0.9) ? 7 + random.below(16) : random.edgy(32);
   const model = [
     int(1, 8),
-    field(7, join(parts)),
+    field(7, joinBytes(parts)),
     repeated(pair, random),
     field(8, int(2, version)),
   ];
-  await checkWeightsFile(damage(join(model), random), random);
+  await checkWeightsFile(damage(joinBytes(model), random), random);
 }
 
 function repeated(code: Code, random: FuzzRandom): Code {
@@ -82,13 +83,13 @@ function tensor(random: FuzzRandom): Code {
   const width = { 1: 4, 10: 2, 6: 4 }[type] ?? 8;
   const data = random.pick([
     field(9, random.bytes(width * count)),
-    field(7, join(values)),
-    join(values.map((value) => bytes(varint(5 * 8), value))),
+    field(7, joinBytes(values)),
+    joinBytes(values.map((value) => bytes(varint(5 * 8), value))),
     field(4, random.bytes(4 * count)),
     field(13, field(1, "location"), field(2, random.pick(["w", "../w", "/w", ""]))),
     anyField(random),
   ]);
-  return join([
+  return joinBytes([
     ...shape.map((size) => repeated(int(1, size), random)),
     ...[int(2, type), field(8, random.pick(["w", "b", "v0", "n"]) + random.below(3))],
     repeated(data, random),
@@ -105,7 +106,9 @@ function operation(random: FuzzRandom, i: number): Code {
   const chosen: Record<string, Attribute> = {};
   while (random.chance(0.4)) chosen[random.pick(attributes)] = attribute(random);
   const code = node(random.pick(operations), [value(), ...inputs], outputs, chosen);
-  return random.chance(0.95) ? code : join([code, repeated(field(5, anyField(random)), random)]);
+  return random.chance(0.95)
+    ? code
+    : joinBytes([code, repeated(field(5, anyField(random)), random)]);
 }
 
 function attribute(random: FuzzRandom): Attribute {

@@ -1,9 +1,10 @@
 /** PyTorch pickles of random instructions, state dicts and checkpoints, in both file formats. */
 
 import { dictClasses, opaqueClasses } from "../../src/weights/pth/data_classes.ts";
+import { joinBytes } from "../bytes.ts";
 import { bytes, le, legacy, pth, py, tensor } from "../weights/helpers.ts";
 import type { FuzzRandom } from "./random.ts";
-import { amplify, checkWeightsFile, damage, join } from "./weights.ts";
+import { amplify, checkWeightsFile, damage } from "./weights.ts";
 
 const classes = [...dictClasses, ...opaqueClasses, "torch.Size", "torch.float8_e5m2", "os.system"];
 const names = ["state_dict", "model", "net", "module.a", "model.b", "_orig_mod.c", "weight", ""];
@@ -77,9 +78,9 @@ function instructions(random: FuzzRandom): Uint8Array {
   const parts: Uint8Array[] = [];
   for (let i = random.below(60); i >= 0; i--) {
     const code = random.chance(0.5) ? leaf(random) : instruction(random);
-    parts.push(random.chance(0.2) ? amplify(join([code, instruction(random)]), random) : code);
+    parts.push(random.chance(0.2) ? amplify(joinBytes([code, instruction(random)]), random) : code);
   }
-  return join(parts);
+  return joinBytes(parts);
 }
 
 function instruction(random: FuzzRandom): Uint8Array {

@@ -56,17 +56,6 @@ export async function checkWeightsFile(bytes: Uint8Array, random: FuzzRandom): P
   assert(cost.bytes < maxBytes, `took ${cost.bytes} bytes of memory for ${bytes.length} bytes`);
 }
 
-/** Joins bytes. */
-export function join(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const joined = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    joined.set(part, at);
-    at += part.length;
-  }
-  return joined;
-}
-
 /** Repeats bytes, rarely so often that a reader must refuse them. */
 export function amplify(code: Uint8Array, random: FuzzRandom): Uint8Array<ArrayBuffer> {
   const count = random.chance(0.02) ? 1000 * (1 + random.below(300)) : 1 + random.below(5);

@@ -1,6 +1,7 @@
 /** Reads the fixtures that the scripts in tests/fixtures/image make. */
 
 import { crc32 } from "../../src/io/crc32.ts";
+import { joinBytes } from "../bytes.ts";
 
 const folder = new URL("../fixtures/image/", import.meta.url);
 const expected = Deno.readFileSync(new URL("expected.bin", folder));
@@ -35,9 +36,9 @@ export function readFault(file: string): Uint8Array<ArrayBuffer> {
 
 /** Concatenates bytes; strings are Latin-1. */
 export function concat(...parts: (Uint8Array | number[] | string)[]): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(
-    parts.flatMap((part) =>
-      typeof part === "string" ? Array.from(part, (letter) => letter.charCodeAt(0)) : [...part]
+  return joinBytes(
+    parts.map((part) =>
+      typeof part === "string" ? Array.from(part, (letter) => letter.charCodeAt(0)) : part
     ),
   );
 }

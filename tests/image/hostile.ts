@@ -1,5 +1,6 @@
 /** Makes images that take much more time or memory than their files suggest. */
 
+import { joinBytes } from "../bytes.ts";
 import { concat, pngChunk, uint32 } from "./fixtures.ts";
 
 /** A segment of a JPEG. */
@@ -42,13 +43,7 @@ export function scansJpeg(width: number, height: number, scans: number): Uint8Ar
     }
   }
   parts.push([0xff, 0xd9]);
-  const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
+  return joinBytes(parts);
 }
 
 /** An RGB PNG of this size, whose image data inflates to this many bytes. */

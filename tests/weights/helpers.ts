@@ -7,6 +7,7 @@ import {
   streamSource,
   type WeightsFile,
 } from "../../src/weights/mod.ts";
+import { joinBytes } from "../bytes.ts";
 
 const folder = new URL("../fixtures/weights/", import.meta.url);
 
@@ -51,15 +52,7 @@ export async function readAll(file: WeightsFile, name: string): Promise<Float32A
 
 /** Concatenates bytes and text. */
 export function bytes(...parts: (ArrayLike<number> | string)[]): Uint8Array<ArrayBuffer> {
-  const encoder = new TextEncoder();
-  const list = parts.map((part) => typeof part === "string" ? encoder.encode(part) : part);
-  const joined = new Uint8Array(list.reduce((length, part) => length + part.length, 0));
-  let at = 0;
-  for (const part of list) {
-    joined.set(part, at);
-    at += part.length;
-  }
-  return joined;
+  return joinBytes(parts);
 }
 
 /** An integer of `width` bytes, little-endian. */

@@ -9,6 +9,7 @@ import { OnnxFile } from "../../src/weights/onnx/reader.ts";
 import { DeepCompressedFile } from "../../src/weights/deep_compression/reader.ts";
 import { compressedNetworks, layerParts } from "../../src/weights/deep_compression/networks.ts";
 import { elements } from "../../src/tensor.ts";
+import { joinBytes } from "../bytes.ts";
 import { bytes, chunkedSource, le, legacy, pth, py, safetensors, tensor } from "./helpers.ts";
 import { type Cost, measure } from "./measure.ts";
 import {
@@ -26,14 +27,7 @@ type Bytes = Uint8Array<ArrayBuffer>;
 
 /** Joins many parts. */
 function join(count: number, part: (i: number) => Uint8Array): Bytes {
-  const parts = Array.from({ length: count }, (_, i) => part(i));
-  const joined = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    joined.set(part, at);
-    at += part.length;
-  }
-  return joined;
+  return joinBytes(Array.from({ length: count }, (_, i) => part(i)));
 }
 
 function repeat(count: number, code: Uint8Array): Bytes {
