@@ -20,7 +20,8 @@ export class StaticServer implements AsyncDisposable {
     { port: 0, hostname: "127.0.0.1", onListen() {} },
     ({ url }) => this.#respond(new URL(url).pathname),
   );
-
+  /** Host and port, in the form that permissions use. */
+  readonly host: string = `127.0.0.1:${this.#server.addr.port}`;
   readonly #folder: URL;
   readonly #headers: Record<string, string>;
 
@@ -29,9 +30,6 @@ export class StaticServer implements AsyncDisposable {
     this.#folder = folder;
     this.#headers = headers;
   }
-
-  /** Host and port, in the form that permissions use. */
-  readonly host: string = `127.0.0.1:${this.#server.addr.port}`;
 
   async #respond(path: string): Promise<Response> {
     this.requested.push(path);

@@ -175,6 +175,10 @@ class Transfer {
   readonly #limits: UploadLimits;
   readonly #claimed: number;
   readonly #reader: ChunkReader;
+  /** Bytes that arrived in the current step. */
+  #received = 0;
+  /** Whether the upload waits for room. */
+  #paused = false;
   #error: unknown;
 
   constructor(
@@ -193,8 +197,6 @@ class Transfer {
     await new Promise((resolve) => setTimeout(resolve, ms));
     this.#paused = false;
   }
-
-  #paused = false;
 
   /** Frees what has arrived. */
   drop(): void {
@@ -264,9 +266,6 @@ class Transfer {
     if (filled < this.#claimed) throw new RequestError(400, "request body incomplete", closing);
     await resize(filled);
   }
-
-  /** Bytes that arrived in the current step. */
-  #received = 0;
 
   /** Stops the upload when it takes too long or is too slow. Returns a function that ends this. */
   #startTimers(): () => void {
