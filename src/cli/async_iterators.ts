@@ -1,9 +1,6 @@
 /** Concurrent mapping and batching of asynchronous sequences; both keep the order. */
 
-/**
- * Maps items with up to `limit` calls of `work` in progress, and yields the results in the order of the
- * items.
- */
+/** Maps items, with up to `limit` calls of `work` in progress. Yields the results in their order. */
 export async function* mapConcurrently<T, U>(
   items: AsyncIterator<T>,
   limit: number,

@@ -72,8 +72,8 @@ export function noteOthers(folder: string, { skipped }: ClassFolders): void {
 /**
  * The index of each folder's class; undefined if none matches, or several do. A folder is named after
  * the class's WordNet id, which other text may follow ("n02206856_bee"), its label, or one of the
- * names that commas separate in the label. Case, underscores and hyphens matter only between classes that
- * differ in nothing else.
+ * names that commas separate in the label. Case, underscores and hyphens matter only if several
+ * classes differ in nothing else.
  */
 export function matchFolders(
   folders: readonly string[],

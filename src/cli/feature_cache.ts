@@ -16,7 +16,7 @@ const checkBytes = 8;
 /** All files together. Of 512 features, there is room for 60,000 photos. */
 const maxBytes = 256e6;
 
-/** The bytes that features are computed by, as hexadecimal digits. */
+/** A SHA-256, as hexadecimal digits. */
 export type Digest = string;
 
 /** SHA-256 in hexadecimal. */
@@ -147,8 +147,8 @@ function recordOf(photo: Digest, values: Float32Array): Uint8Array {
 }
 
 /**
- * Deletes files of other networks and runs, those used longest ago first, until half of the cache is free, and
- * a full file of this one. Returns the bytes that may be added.
+ * Deletes files, those used longest ago first, until half of the cache is free. The file at `path`
+ * stays, but is emptied if it fills more than half. Returns the bytes that may be added.
  */
 async function makeRoom(folder: string, path: string): Promise<number> {
   const files: { path: string; size: number; time: number }[] = [];

@@ -162,7 +162,7 @@ async function learnHead(
 /** Whether a photo, by its index, is held out of a training: it is measured on instead. */
 type IsHeldOut = (index: number) => boolean;
 
-/** What each measurement holds out: the photos of `--val`, a share of each class, or one of the folds. */
+/** What each measurement holds out: the photos of `--val`, a share of each class, or a fold. */
 function roundsOf(
   photos: PhotosToLearn["photos"],
   firsts: Int32Array,

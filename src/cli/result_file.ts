@@ -86,7 +86,7 @@ export class ResultFile implements Disposable {
   }
 }
 
-/** What each line starts with. An incomplete last line that does not is not from this command. */
+/** How each line starts. An incomplete last line is dropped only if this command has begun it. */
 const start = '{"input":"';
 
 /** Removes errors and an incomplete last line, and counts the results of each input. */

@@ -29,8 +29,8 @@ export function columnsOfTerminal(): number {
 }
 
 /**
- * Prints a result. JSON may have control characters of names, which also stay whole in a file when they
- * are escaped.
+ * Prints a result. JSON leaves some control characters of names as they are, which a terminal would
+ * obey: they are escaped as JSON can escape them, so a reader still gets the same names.
  */
 export function print(text: string): void {
   try {
@@ -41,7 +41,7 @@ export function print(text: string): void {
   }
 }
 
-/** Prints a result before a file is written, which does not depend on who reads the result. */
+/** Prints a result. If nobody reads it, the command goes on: it still has a file to write. */
 export function printIfRead(text: string): void {
   try {
     print(text);
@@ -94,7 +94,7 @@ function tell(text: string): void {
   attempt(() => write(Deno.stderr, text));
 }
 
-/** Writes to standard error. That nobody reads it any more, or its disk is full, ends no command. */
+/** Writes to standard error. A command does not end because nobody reads it, or its disk is full. */
 export function attempt(write: () => void): void {
   try {
     write();

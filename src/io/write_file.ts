@@ -13,13 +13,14 @@ export const temporarySuffix = /\.[\da-f]{8}\.tmp/;
 export const temporaryFiles = new Set<string>();
 
 /**
- * Writes a file that a user has named, as {@linkcode replaceFile} does. A link stays, and what it leads
- * to is replaced. A pipe or device, such as `/dev/stdout`, stays, too, and gets the contents once they
- * are complete.
+ * Writes a file that a user has named, as {@linkcode replaceFile} does. A link stays, and the file
+ * that it leads to is replaced. A pipe or device, such as `/dev/stdout`, stays, too, and gets the
+ * contents once they are complete.
  *
  * @param path The file.
  * @param write Writes the contents. If it throws, nothing is left behind.
- * @param onComplete Called once all bytes are on disk, before the file is replaced. If it throws, it is not.
+ * @param onComplete Called once all bytes are on disk, before the file is replaced. If it throws, the
+ * file stays as it was.
  */
 export async function writeFile(
   path: string,

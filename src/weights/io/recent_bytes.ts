@@ -4,7 +4,7 @@
  * @module
  */
 
-/** Blocks double in size from the first to the second. */
+/** Bytes of the first block. Each further one is twice as large, up to a limit. */
 const smallestBlock = 1 << 8, largestBlock = 1 << 16;
 
 /** The memory of a segment besides its bytes, roughly. */
