@@ -112,8 +112,8 @@ export function nearestOf256(r: number, g: number, b: number): number {
   const nearest = (value: number) =>
     value < 48 ? 0 : value < 115 ? 1 : Math.floor((value - 35) / 40);
   const [red, green, blue] = [r, g, b].map(nearest);
-  const grey = Math.min(Math.max(Math.round(((r + g + b) / 3 - 8) / 10), 0), 23),
-    shade = 8 + 10 * grey;
+  const grey = Math.min(Math.max(Math.round(((r + g + b) / 3 - 8) / 10), 0), 23);
+  const shade = 8 + 10 * grey;
   const distance = (x: number, y: number, z: number) => (r - x) ** 2 + (g - y) ** 2 + (b - z) ** 2;
   const isGrey = distance(shade, shade, shade) <
     distance(levels[red], levels[green], levels[blue]);

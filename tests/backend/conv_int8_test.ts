@@ -238,8 +238,8 @@ testOnWasm("conv2d() in 8 bits computes with zeros, NaN and extremes", async (ba
 
 testOnWasm("conv1d() in 8 bits equals conv2d() of height 1", async (backend) => {
   const draw = new Draw(7), x = draw.floats([2, 6, 11]), w = draw.floats([4, 3, 3]);
-  const flat = { shape: [2, 6, 1, 11], data: x.data },
-    kernel = { shape: [4, 3, 1, 3], data: w.data };
+  const flat = { shape: [2, 6, 1, 11], data: x.data };
+  const kernel = { shape: [4, 3, 1, 3], data: w.data };
   const expected = reference.conv2dInt8(flat, kernel, null, {
     groups: 2,
     stride: [1, 2],

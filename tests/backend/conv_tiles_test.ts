@@ -37,8 +37,8 @@ for (const [name, { kernel, h, w, ...options }] of Object.entries(windows)) {
       const bias = i % 2 === 0 ? draw.floats([m * groups]) : null;
       const activation = i % 3 === 0 ? "relu" : undefined;
       const plain = reference.conv2d(x, weight, bias, { ...options, groups });
-      const residual = draw.floats(plain.shape),
-        sums = plain.data.map((v, i) => v + residual.data[i]);
+      const residual = draw.floats(plain.shape);
+      const sums = plain.data.map((v, i) => v + residual.data[i]);
       const all = { shape: plain.shape, data: sums };
       const expected = activation ? reference.relu(all).data : sums;
       const run = (out?: typeof residual) =>

@@ -127,8 +127,8 @@ Deno.test("a SqueezeNet that learned new classes works in workerd", async (t) =>
     using learned = await loadModel({ weights });
     for (const { bytes } of files) {
       const [best] = await learned.classify(await decodeImage(bytes));
-      const body = new Blob([bytes as Uint8Array<ArrayBuffer>]),
-        headers = { "content-type": "image/png" };
+      const body = new Blob([bytes as Uint8Array<ArrayBuffer>]);
+      const headers = { "content-type": "image/png" };
       const response = await server.fetch("/", { method: "POST", body, headers });
       const { model, predictions } = await response.json();
       assertEquals([model, predictions[0].label], ["squeezenet1_0", best.label]);

@@ -74,8 +74,8 @@ function size(random: FuzzRandom): number {
 
 /** A TensorProto. Its elements are packed or not, raw or external, and may be too few. */
 function tensor(random: FuzzRandom): Code {
-  const count = random.below(9),
-    type = random.chance(0.9) ? random.pick([1, 7, 10, 6, 11]) : size(random);
+  const count = random.below(9);
+  const type = random.chance(0.9) ? random.pick([1, 7, 10, 6, 11]) : size(random);
   const shape = random.chance(0.8)
     ? [count]
     : Array.from({ length: random.below(5) }, () => size(random));

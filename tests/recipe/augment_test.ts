@@ -60,8 +60,8 @@ Deno.test("brightness, contrast and saturation change colours by their formulas"
   );
   const changed = (view: Partial<View>) => render(view, statistics);
   const bright = changed({ brightness: 1.5 }), flat = changed({ contrast: 0.5 });
-  const pale = changed({ saturation: 0.25 }),
-    all = changed({ brightness: 0.8, contrast: 1.2, saturation: 0.5 });
+  const pale = changed({ saturation: 0.25 });
+  const all = changed({ brightness: 0.8, contrast: 1.2, saturation: 0.5 });
   for (let c = 0; c < 3; c++) {
     for (let i = 0; i < 16; i++) {
       const x = colour(plain, c, i), mean = statistics.mean[c];

@@ -37,8 +37,8 @@ function stalled(reads: number[], end: Promise<void>): Request {
 
 Deno.test("Uploads counts the memory of the next chunk, which is no more than what arrived", async () => {
   const uploads = new Uploads("test", { ...limits, maxUploadBytes: 2 ** 27 });
-  const end = Promise.withResolvers<void>(),
-    reads = Array.from({ length: 8 }, () => [] as number[]);
+  const end = Promise.withResolvers<void>();
+  const reads = Array.from({ length: 8 }, () => [] as number[]);
   const all = reads.map((sizes) => uploads.read(stalled(sizes, end.promise)));
   while (reads.some(({ length }) => length < 3)) await new Promise((go) => setTimeout(go, 1));
   assertEquals(reads, Array(8).fill([4096, 8192, 8192]));
@@ -52,8 +52,8 @@ Deno.test("Uploads counts the memory of the next chunk, which is no more than wh
 
 Deno.test("Uploads reads no chunk that there is no memory for", async () => {
   const maxUploadBytes = 2 ** 15, uploads = new Uploads("test", { ...limits, maxUploadBytes });
-  const end = Promise.withResolvers<void>(),
-    reads = Array.from({ length: 20 }, () => [] as number[]);
+  const end = Promise.withResolvers<void>();
+  const reads = Array.from({ length: 20 }, () => [] as number[]);
   const all = reads.map(async (sizes) =>
     (await uploads.read(stalled(sizes, end.promise))).release()
   );

@@ -227,8 +227,8 @@ Deno.test("fit() leaves the model alone when it is cancelled or refuses", async 
     onProgress: () => abort.abort(new Error("stop")),
   });
   assertEquals((await assertRejects(() => cancelled, Error)).message, "stop");
-  const late = new AbortController(),
-    rows = arrayDataset(new Float32Array(10240), labels, [2, 512]);
+  const late = new AbortController();
+  const rows = arrayDataset(new Float32Array(10240), labels, [2, 512]);
   const onStep = ({ step, steps }: { readonly step: number; readonly steps: number }) => {
     if (step === steps) late.abort(new Error("late"));
   };

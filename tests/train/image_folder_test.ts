@@ -167,8 +167,8 @@ Deno.test("randomResizedCrop() draws parts with the area and ratio that it is as
   for (let i = 0; i < 50; i++) {
     const { width, height, data } = crop(image, generator);
     assertEquals([width, height, data.length], [16, 16, 768]);
-    const spanX = (data[15 * 3] - data[0]) / 6 / 15 * 16,
-      spanY = (data[15 * 48 + 1] - data[1]) / 90 * 16;
+    const spanX = (data[15 * 3] - data[0]) / 6 / 15 * 16;
+    const spanY = (data[15 * 48 + 1] - data[1]) / 90 * 16;
     const area = spanX * spanY / 1200, ratio = spanX / spanY;
     assertEquals(area > 0.1 && area < 0.5 && ratio > 0.4 && ratio < 2.5, true, `${area} ${ratio}`);
     lefts.add(data[0]);

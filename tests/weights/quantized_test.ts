@@ -37,8 +37,8 @@ Deno.test("read() gives the rows of I8 tensors as they are stored, if asked to",
   });
   assertEquals(chunks, [[Int8Array.of(127, 0, -127, 1, -2, 3), 0, Float32Array.of(0.5, 10)]]);
 
-  const shape = [3, 300_000],
-    data = Float32Array.from({ length: 900_000 }, (_, i) => i % 255 - 127);
+  const shape = [3, 300_000];
+  const data = Float32Array.from({ length: 900_000 }, (_, i) => i % 255 - 127);
   using large = await openQuantized(data, shape);
   const all = new Int8Array(data.length), offsets: number[] = [];
   await large.read("a", fail, (integers, offset) => {

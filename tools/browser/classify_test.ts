@@ -135,8 +135,8 @@ testWith(await needsChromium(executable), "the page that classifies photos", asy
     await settle(page);
   });
 
-  const devices = page.locator("#devices .choice"),
-    needed = await needsWebGpu(() => hasAdapter(page));
+  const devices = page.locator("#devices .choice");
+  const needed = await needsWebGpu(() => hasAdapter(page));
 
   /** Asserts that a device computes the same as the command, within tolerances. */
   async function assertSameOn(index: number, name: RegExp, abs: number, percent = 0) {
