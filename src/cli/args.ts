@@ -6,7 +6,7 @@ import { precisions } from "../layers/precision.ts";
 import type { ExplainArgs, readExplain, showModes } from "./args_explain.ts";
 import type { LearnArgs } from "./args_learn.ts";
 import { readWeightsArgs, type WeightsArgs, weightsCommands } from "./args_weights.ts";
-import { integer, oneOf, positive } from "./choices.ts";
+import { exclude, integer, oneOf, positive } from "./choices.ts";
 import { UsageError } from "./errors.ts";
 import type { Shard } from "./inputs.ts";
 import { checkUsed, modelCommands, options } from "./options.ts";
@@ -206,10 +206,6 @@ function checkArgs(
       );
     }
   }
-}
-
-function exclude<K extends string>(values: { readonly [name in K]?: unknown }, a: K, b: K): void {
-  if (values[a] && values[b]) throw new UsageError(`--${a} and --${b} cannot be combined`);
 }
 
 /** The file of --features, or that of --html. Explain has both, and reads them itself. */

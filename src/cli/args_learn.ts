@@ -2,7 +2,7 @@
 
 import { devices } from "../backend/devices.ts";
 import { type StoredPrecision, storedPrecisions } from "../weights/stored.ts";
-import { integer, oneOf, positive } from "./choices.ts";
+import { exclude, integer, oneOf, positive } from "./choices.ts";
 import { UsageError } from "./errors.ts";
 import { parseStrictly } from "./parse.ts";
 
@@ -100,13 +100,10 @@ export function readLearnArgs(args: readonly string[]): LearnArgs {
     throw new UsageError("--base needs --from, a file with only a last layer");
   }
   if (val === "") throw new UsageError("--val is empty, must be a folder");
-  const measures = (["holdout", "val", "folds"] as const).filter((name) =>
-    values[name] !== undefined
-  );
-  if (measures.length > 1) {
-    throw new UsageError(`--${measures[0]} and --${measures[1]} cannot be combined`);
-  }
-  if (quiet && verbose) throw new UsageError("--quiet and --verbose cannot be combined");
+  exclude(values, "holdout", "val");
+  exclude(values, "holdout", "folds");
+  exclude(values, "val", "folds");
+  exclude(values, "quiet", "verbose");
   const fineTune = values["fine-tune"] === "all"
     ? "all"
     : integer("--fine-tune", values["fine-tune"], 1000);

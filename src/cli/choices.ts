@@ -1,4 +1,4 @@
-/** Options whose values are one of a set, or numbers. */
+/** Checks the values of options. */
 
 import { UsageError } from "./errors.ts";
 
@@ -26,4 +26,13 @@ export function positive(option: string, text: string): number {
   const value = Number(text);
   if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value > 0) return value;
   throw new UsageError(`${option} is ${JSON.stringify(text)}, must be a positive integer`);
+}
+
+/** Throws a {@linkcode UsageError} if two options are given that exclude each other. */
+export function exclude<K extends string>(
+  values: { readonly [name in K]?: unknown },
+  a: K,
+  b: K,
+): void {
+  if (values[a] && values[b]) throw new UsageError(`--${a} and --${b} cannot be combined`);
 }
